@@ -1,0 +1,69 @@
+import { ConfigError } from "../errors.js";
+
+/** The numbers that define a GPT-2 (paper, Table 2). Immutable; make one with {@link gpt2Config}. */
+export interface GPT2Config {
+  /** Tokens in the vocabulary, V. */
+  readonly vocabSize: number;
+  /** Longest sequence, in tokens: the number of learned positions. */
+  readonly nCtx: number;
+  /** Width of the residual stream, C. */
+  readonly nEmbd: number;
+  readonly nLayer: number;
+  /** Attention heads, NH; must divide nEmbd. */
+  readonly nHead: number;
+  /** Width of the feed-forward layer, usually 4C. */
+  readonly nInner: number;
+  readonly layerNormEpsilon: number;
+}
+
+const GPT2_COMMON = { vocabSize: 50257, nCtx: 1024, layerNormEpsilon: 1e-5 } as const;
+
+/** The four published sizes, by their usual names. */
+export const GPT2_PRESETS = {
+  gpt2: { nLayer: 12, nEmbd: 768, nHead: 12 },
+  "gpt2-medium": { nLayer: 24, nEmbd: 1024, nHead: 16 },
+  "gpt2-large": { nLayer: 36, nEmbd: 1280, nHead: 20 },
+  "gpt2-xl": { nLayer: 48, nEmbd: 1600, nHead: 25 },
+} as const;
+
+export type GPT2Preset = keyof typeof GPT2_PRESETS;
+
+export function isPreset(name: string): name is GPT2Preset {
+  return Object.hasOwn(GPT2_PRESETS, name);
+}
+
+/**
+ * A complete, checked configuration from a preset name and/or the fields that differ from GPT-2's.
+ *
+ * @throws {ConfigError} a field is not a positive integer, or nHead does not divide nEmbd.
+ */
+export function gpt2Config(base: GPT2Preset | Partial<GPT2Config>, overrides: Partial<GPT2Config> = {}): GPT2Config {
+  const preset = typeof base === "string" ? GPT2_PRESETS[base] : { ...GPT2_PRESETS.gpt2, ...base };
+  const merged = { ...GPT2_COMMON, ...preset, ...overrides };
+  const config = { ...merged, nInner: (merged as Partial<GPT2Config>).nInner ?? 4 * merged.nEmbd };
+  for (const field of ["vocabSize", "nCtx", "nEmbd", "nLayer", "nHead", "nInner"] as const) {
+    const value = config[field];
+    if (!Number.isInteger(value) || value < 1 || value > 2 ** 31 - 1) {
+      throw new ConfigError({
+        op: `GPT-2 configuration: ${field}`,
+        expected: "a positive integer",
+        got: String(value),
+      });
+    }
+  }
+  if (config.nEmbd % config.nHead !== 0) {
+    throw new ConfigError({
+      op: "GPT-2 configuration: nHead",
+      expected: `a divisor of nEmbd = ${config.nEmbd}`,
+      got: String(config.nHead),
+    });
+  }
+  if (!(config.layerNormEpsilon > 0 && config.layerNormEpsilon < 1)) {
+    throw new ConfigError({
+      op: "GPT-2 configuration: layerNormEpsilon",
+      expected: "a small positive number",
+      got: String(config.layerNormEpsilon),
+    });
+  }
+  return config;
+}
