@@ -1,0 +1,190 @@
+/** Token shards as files: a writer that streams into a temporary name, and a reader by position. */
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError } from "../errors.js";
+import {
+  littleEndian,
+  readShardHeader,
+  SHARD_HEADER_BYTES,
+  SHARD_MAX_TOKENS,
+  shardHeader,
+  tokensToBytes,
+} from "./shard.js";
+
+/** Tokens gathered before each write: 2 MiB. */
+const BUFFER_TOKENS = 2 ** 20;
+
+/**
+ * Writes one shard, streaming. The file appears under its own name only when {@link finish} has written the count and
+ * flushed it to the disk; until then it is `NAME.tmp`, with a header that says 0 tokens and so fits no reader.
+ */
+export class ShardWriter {
+  readonly path: string;
+  /** Tokens given so far. */
+  count = 0;
+  readonly #file: FileHandle;
+  readonly #buffer = new Uint16Array(BUFFER_TOKENS);
+  #buffered = 0;
+  #written = 0;
+
+  private constructor(path: string, file: FileHandle) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  static async create(path: string): Promise<ShardWriter> {
+    const file = await open(`${path}.tmp`, "w");
+    const writer = new ShardWriter(path, file);
+    await writeAll(file, shardHeader(0), 0);
+    return writer;
+  }
+
+  async write(tokens: Uint16Array): Promise<void> {
+    if (this.count + tokens.length > SHARD_MAX_TOKENS) {
+      throw new DataError({
+        op: `writing ${this.path}`,
+        expected: `at most ${SHARD_MAX_TOKENS} tokens in one shard`,
+        got: String(this.count + tokens.length),
+      });
+    }
+    this.count += tokens.length;
+    for (let done = 0; done < tokens.length; ) {
+      const n = Math.min(tokens.length - done, BUFFER_TOKENS - this.#buffered);
+      this.#buffer.set(tokens.subarray(done, done + n), this.#buffered);
+      this.#buffered += n;
+      done += n;
+      if (this.#buffered === BUFFER_TOKENS) await this.#flush();
+    }
+  }
+
+  /** Completes the file and gives it its name. */
+  async finish(): Promise<void> {
+    await this.#flush();
+    await writeAll(this.#file, shardHeader(this.count), 0);
+    await this.#file.sync();
+    await this.#file.close();
+    await rename(`${this.path}.tmp`, this.path);
+  }
+
+  /** Gives up: nothing is left on the disk. */
+  async discard(): Promise<void> {
+    await this.#file.close().catch(() => {});
+    await rm(`${this.path}.tmp`, { force: true });
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = tokensToBytes(this.#buffer.subarray(0, this.#buffered));
+    await writeAll(this.#file, bytes, SHARD_HEADER_BYTES + 2 * this.#written);
+    this.#written += this.#buffered;
+    this.#buffered = 0;
+  }
+}
+
+/** One call of write may take only a part. */
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}
+
+export interface ShardInfo {
+  readonly path: string;
+  readonly tokens: number;
+}
+
+/** Writes one stream of tokens as `DIR/NAME-00000.bin`, `DIR/NAME-00001.bin`, … of `shardTokens` tokens each. */
+export class ShardSeriesWriter {
+  readonly #dir: string;
+  readonly #name: string;
+  readonly #shardTokens: number;
+  readonly shards: ShardInfo[] = [];
+  #current: ShardWriter | undefined;
+
+  constructor(dir: string, name: string, shardTokens: number) {
+    this.#dir = dir;
+    this.#name = name;
+    this.#shardTokens = shardTokens;
+  }
+
+  async write(tokens: Uint16Array): Promise<void> {
+    for (let done = 0; done < tokens.length; ) {
+      this.#current ??= await ShardWriter.create(join(this.#dir, shardName(this.#name, this.shards.length)));
+      const n = Math.min(tokens.length - done, this.#shardTokens - this.#current.count);
+      await this.#current.write(tokens.subarray(done, done + n));
+      done += n;
+      if (this.#current.count === this.#shardTokens) await this.finish();
+    }
+  }
+
+  /** Completes the shard being written. */
+  async finish(): Promise<void> {
+    const writer = this.#current;
+    if (writer === undefined) return;
+    await writer.finish();
+    this.#current = undefined;
+    this.shards.push({ path: writer.path, tokens: writer.count });
+  }
+
+  async discard(): Promise<void> {
+    await this.#current?.discard();
+    this.#current = undefined;
+  }
+}
+
+export function shardName(name: string, index: number): string {
+  return `${name}-${String(index).padStart(5, "0")}.bin`;
+}
+
+/** A shard open for reading by position; the operating system's page cache is the only cache. */
+export class ShardFile {
+  readonly path: string;
+  /** Tokens in the shard. */
+  readonly length: number;
+  #fd: number;
+
+  /** @throws {DataError} the file is missing, or not a whole shard */
+  constructor(path: string) {
+    this.path = path;
+    try {
+      this.#fd = openSync(path, "r");
+    } catch (cause) {
+      throw new DataError({ op: `opening token shard ${path}`, got: (cause as Error).message, cause });
+    }
+    try {
+      const header = new Uint8Array(SHARD_HEADER_BYTES);
+      const got = readSync(this.#fd, header, 0, SHARD_HEADER_BYTES, 0);
+      this.length = readShardHeader(header.subarray(0, got), fstatSync(this.#fd).size, path);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Fills `out` with the tokens from position `start` on. */
+  read(start: number, out: Uint16Array): void {
+    const bytes = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+    for (let done = 0; done < bytes.length; ) {
+      const n = readSync(this.#fd, bytes, done, bytes.length - done, SHARD_HEADER_BYTES + 2 * start + done);
+      if (n === 0) {
+        throw new DataError({
+          op: `reading token shard ${this.path}`,
+          expected: `${this.length} tokens`,
+          got: `the end of the file at token ${start + Math.floor(done / 2)}`,
+          hint: "The file was cut short while it was in use.",
+        });
+      }
+      done += n;
+    }
+    if (!littleEndian) swapBytes(bytes);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+function swapBytes(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i += 2) [bytes[i], bytes[i + 1]] = [bytes[i + 1]!, bytes[i]!];
+}
