@@ -1,0 +1,151 @@
+"""GPT-2 weights that numpy and TypeScript make alike, bit for bit, from a seed.
+
+A 124M-shaped model's weights (500 MB) cannot be kept beside a test, so both sides make them. The rule uses the
+project's counter-based generator (src/util/random.ts) and only operations that IEEE 754 rounds correctly (* + / sqrt);
+test/helpers/seeded-weights.ts is its twin and states the rule.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Config:
+    vocabSize: int = 50257
+    nCtx: int = 1024
+    nEmbd: int = 768
+    nLayer: int = 12
+    nHead: int = 12
+    nInner: int = 3072
+    layerNormEpsilon: float = 1e-5
+
+
+def mix32(x: int) -> int:
+    x ^= x >> 16
+    x = (x * 0x21F0AAAD) & MASK
+    x ^= x >> 15
+    x = (x * 0x735A2D97) & MASK
+    return x ^ (x >> 15)
+
+
+def mix32_array(x: np.ndarray) -> np.ndarray:
+    """mix32 of every element, in place; x is uint32."""
+    scratch = x >> np.uint32(16)
+    x ^= scratch
+    x *= np.uint32(0x21F0AAAD)
+    np.right_shift(x, np.uint32(15), out=scratch)
+    x ^= scratch
+    x *= np.uint32(0x735A2D97)
+    np.right_shift(x, np.uint32(15), out=scratch)
+    x ^= scratch
+    return x
+
+
+def derive_key(seed: int, *labels: int) -> int:
+    key = mix32((seed & MASK) ^ mix32((seed >> 32) & MASK))
+    for label in labels:
+        key = mix32((key * 0x9E3779B1 + label + 0x7F4A7C15) & MASK)
+    return key
+
+
+def random_bits(seed: int, label: int, start: int, count: int) -> np.ndarray:
+    """uint32 [count]: the generator's bits for start, start+1, … under the stream (seed, label)."""
+    index = np.arange(start, start + count, dtype=np.uint32)
+    index ^= np.uint32(derive_key(seed, label, 1))
+    index = mix32_array(index)
+    index += np.uint32(derive_key(seed, label, 2))
+    return mix32_array(index)
+
+
+def tensor_table(c: Config) -> list[tuple[str, tuple[int, ...], float, float]]:
+    """(name, shape, offset, scale) in the order of src/model/tensors.ts; matrices are [out, in]."""
+    norm, bias = (1.0, 0.5), (0.0, 0.25)
+
+    def matrix(fan_in: int, gain: float) -> tuple[float, float]:
+        return 0.0, gain * float(np.sqrt(np.float64(12) / np.float64(fan_in)))
+
+    e, f = c.nEmbd, c.nInner
+    table = [("wte.weight", (c.vocabSize, e), *matrix(e, 2)), ("wpe.weight", (c.nCtx, e), *matrix(e, 4))]
+    for i in range(c.nLayer):
+        h = f"h.{i}."
+        table += [
+            (h + "ln_1.weight", (e,), *norm),
+            (h + "ln_1.bias", (e,), *bias),
+            (h + "attn.c_attn.weight", (3 * e, e), *matrix(e, 2)),
+            (h + "attn.c_attn.bias", (3 * e,), *bias),
+            (h + "attn.c_proj.weight", (e, e), *matrix(e, 1)),
+            (h + "attn.c_proj.bias", (e,), *bias),
+            (h + "ln_2.weight", (e,), *norm),
+            (h + "ln_2.bias", (e,), *bias),
+            (h + "mlp.c_fc.weight", (f, e), *matrix(e, 1)),
+            (h + "mlp.c_fc.bias", (f,), *bias),
+            (h + "mlp.c_proj.weight", (e, f), *matrix(f, 1)),
+            (h + "mlp.c_proj.bias", (e,), *bias),
+        ]
+    return [*table, ("ln_f.weight", (e,), *norm), ("ln_f.bias", (e,), *bias)]
+
+
+def seeded_weights(c: Config, seed: int) -> dict[str, np.ndarray]:
+    """name -> float32 array, [out, in]."""
+    weights = {}
+    for t, (name, shape, offset, scale) in enumerate(tensor_table(c)):
+        count = int(np.prod(shape))
+        values = np.empty(count, dtype=np.float32)
+        for start in range(0, count, 1 << 20):
+            bits = random_bits(seed, t, start, min(1 << 20, count - start))
+            u = bits.astype(np.float64) * 2.0**-32 - 0.5
+            values[start : start + len(bits)] = u * scale + offset
+        weights[name] = values.reshape(shape)
+    return weights
+
+
+def seeded_tokens(c: Config, seed: int, label: int, count: int) -> list[int]:
+    return [int(b) % c.vocabSize for b in random_bits(seed, label, 0, count)]
+
+
+def checksum(values: np.ndarray) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the little-endian float32 bytes."""
+    return hashlib.sha256(np.ascontiguousarray(values, dtype="<f4").tobytes()).hexdigest()[:16]
+
+
+def hugging_face_model(c: Config, weights: dict[str, np.ndarray], **options):
+    """transformers' GPT2LMHeadModel (float32, eval, no dropout) holding these weights."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers.initialization import no_init_weights
+
+    config = GPT2Config(
+        vocab_size=c.vocabSize,
+        n_positions=c.nCtx,
+        n_embd=c.nEmbd,
+        n_layer=c.nLayer,
+        n_head=c.nHead,
+        n_inner=c.nInner,
+        layer_norm_epsilon=c.layerNormEpsilon,
+        activation_function="gelu_new",
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        **options,
+    )
+    with no_init_weights():
+        model = GPT2LMHeadModel(config)
+    parameters = dict(model.transformer.named_parameters())
+    if set(parameters) != set(weights):
+        raise SystemExit(f"transformers has other tensors: {sorted(set(parameters) ^ set(weights))}")
+    with torch.no_grad():
+        for name, values in weights.items():
+            parameters[name].copy_(torch.from_numpy(values.T if is_conv1d(name) else values))
+    model.tie_weights()
+    if model.lm_head.weight is not model.transformer.wte.weight:
+        raise SystemExit("transformers did not tie lm_head to wte")
+    return model.eval()
+
+
+def is_conv1d(name: str) -> bool:
+    """Whether Hugging Face holds it as [in, out]."""
+    return name.startswith("h.") and name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
