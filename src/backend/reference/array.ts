@@ -1,0 +1,63 @@
+import { OutOfMemoryError, ShapeError } from "../../errors.js";
+import type { DType } from "../../program/program.js";
+import type { DeviceArray, HostArray } from "../backend.js";
+
+/** Whether "f32" tensors are held in single or, to check gradients, in double precision. */
+export type Precision = "f32" | "f64";
+
+export const bytesPerElement = (precision: Precision): number => (precision === "f64" ? 8 : 4);
+
+/** A typed array of the kind that holds `dtype`, over existing memory. */
+export function viewOf(memory: ArrayBufferLike, start: number, length: number, dtype: DType, p: Precision): HostArray {
+  if (dtype === "i32") return new Int32Array(memory, start, length);
+  return p === "f64" ? new Float64Array(memory, start, length) : new Float32Array(memory, start, length);
+}
+
+/** @throws {OutOfMemoryError} */
+export function allocate(what: string, bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (cause) {
+    throw new OutOfMemoryError({ op: what, expected: `${bytes} bytes of memory`, got: "a refusal", cause });
+  }
+}
+
+/** Memory of the reference backend: the host's own. Reading waits until the runs started before it are done. */
+export class ReferenceArray implements DeviceArray {
+  constructor(
+    readonly dtype: DType,
+    readonly host: HostArray,
+    private readonly idle: () => Promise<void>,
+  ) {}
+
+  get length(): number {
+    return this.host.length;
+  }
+
+  slice(start: number, length: number): ReferenceArray {
+    this.#check("slice", start, length);
+    return new ReferenceArray(this.dtype, this.host.subarray(start, start + length), this.idle);
+  }
+
+  write(source: ArrayLike<number>, offset = 0): void {
+    this.#check("write", offset, source.length);
+    this.host.set(source, offset);
+  }
+
+  async read(start = 0, length = this.length - start): Promise<HostArray> {
+    this.#check("read", start, length);
+    await this.idle();
+    return this.host.slice(start, start + length);
+  }
+
+  #check(action: string, start: number, length: number): void {
+    if (Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0) {
+      if (start + length <= this.length) return;
+    }
+    throw new ShapeError({
+      op: `${action} of device memory`,
+      expected: `elements within 0 to ${this.length}`,
+      got: `${length} from ${start} on`,
+    });
+  }
+}

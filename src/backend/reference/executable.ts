@@ -1,0 +1,179 @@
+import { GPT2Error, ShapeError, UsageError } from "../../errors.js";
+import { OPS } from "../../program/ops.js";
+import { type MemoryPlan, planMemory } from "../../program/plan.js";
+import {
+  type BufferDecl,
+  maxSize,
+  type Op,
+  type Program,
+  type RunValues,
+  resolveRun,
+  type Tensor,
+} from "../../program/program.js";
+import { yieldToEventLoop } from "../../util/event-loop.js";
+import { type Bindings, bindingOf, type DeviceArray, type Executable, type HostArray } from "../backend.js";
+import { allocate, bytesPerElement, type Precision, ReferenceArray, viewOf } from "./array.js";
+import { KERNELS } from "./kernels.js";
+
+/** A kernel as the executable calls it: the roles, dimensions and scalars by name, in the table's spelling. */
+type AnyKernel = (
+  tensors: Readonly<Record<string, HostArray | undefined>>,
+  dims: Readonly<Record<string, number>>,
+  scalars: Readonly<Record<string, number>>,
+) => void;
+
+interface BoundOp {
+  readonly op: Op;
+  readonly views: Readonly<Record<string, HostArray | undefined>>;
+  /** Temporaries that this op is the first to use. */
+  readonly fresh: readonly HostArray[];
+}
+
+/** The longest that the event loop waits between two ops, in milliseconds. */
+const TURN = 10;
+
+/** What the backend lends to its executables. */
+export interface ReferenceHost {
+  readonly precision: Precision;
+  /** Runs `job` after all jobs handed over before it. */
+  enqueue(job: () => Promise<void>): Promise<void>;
+  idle(): Promise<void>;
+}
+
+export class ReferenceExecutable implements Executable {
+  readonly program: Program;
+  readonly tempBytes: number;
+  readonly #host: ReferenceHost;
+  readonly #memory = new Map<BufferDecl, HostArray>();
+  readonly #ops: readonly BoundOp[];
+  readonly #capture: ReadonlySet<string>;
+  #timing = false;
+  #opSeconds: Float64Array | undefined;
+
+  constructor(host: ReferenceHost, program: Program, bindings: Bindings, capture: readonly string[]) {
+    this.#host = host;
+    this.program = program;
+    this.#capture = new Set(capture);
+    const plan = planMemory(program, bytesPerElement(host.precision), this.#capture);
+    this.tempBytes = plan.bytes;
+    this.#bindExternals(bindings);
+    this.#placeTemporaries(plan);
+    for (const name of capture) this.#captured(name);
+    this.#ops = this.#bindOps();
+  }
+
+  #bindExternals(bindings: Bindings): void {
+    const { precision } = this.#host;
+    for (const buffer of this.program.buffers) {
+      if (!buffer.external) continue;
+      const array = bindingOf(bindings, buffer.name);
+      const kind = viewOf(new ArrayBuffer(0), 0, 0, buffer.dtype, precision).constructor;
+      if (array?.host instanceof kind && array.length >= buffer.size) {
+        this.#memory.set(buffer, array.host);
+        continue;
+      }
+      throw new ShapeError({
+        op: `program ${this.program.name}: binding ${buffer.name}`,
+        expected: `${buffer.size} elements in a ${kind.name} of this backend`,
+        got: array ? `${array.length} elements in ${array.host?.constructor.name ?? "other memory"}` : "nothing",
+      });
+    }
+  }
+
+  #placeTemporaries(plan: MemoryPlan): void {
+    const arena = allocate(`program ${this.program.name}: temporary memory`, plan.bytes);
+    for (const [buffer, offset] of plan.offsets) {
+      this.#memory.set(buffer, viewOf(arena, offset, buffer.size, buffer.dtype, this.#host.precision));
+    }
+  }
+
+  #bindOps(): BoundOp[] {
+    const seen = new Set<BufferDecl>();
+    return this.program.ops.map((op) => {
+      const roles = Object.keys(OPS[op.kind].tensors);
+      const fresh: HostArray[] = [];
+      for (const t of op.tensors) {
+        if (!t || t.buffer.external || seen.has(t.buffer)) continue;
+        seen.add(t.buffer);
+        fresh.push(this.#memory.get(t.buffer)!);
+      }
+      return { op, fresh, views: record(roles, (i) => this.#view(op.tensors[i]!)) };
+    });
+  }
+
+  #view(t: Tensor | null): HostArray | undefined {
+    return t ? this.#memory.get(t.buffer)!.subarray(t.offset, t.offset + maxSize(t.shape)) : undefined;
+  }
+
+  async run(values: RunValues = {}): Promise<void> {
+    const { dims, scalars } = resolveRun(this.program, values);
+    const dimsByName = new Map(this.program.syms.map((sym, i) => [sym.name, dims[i]!]));
+    const scalarsByName = new Map(this.program.scalars.map((name, i) => [name, scalars[i]!]));
+    await this.#host.enqueue(() => this.#execute(dimsByName, scalarsByName));
+  }
+
+  async #execute(dims: ReadonlyMap<string, number>, scalars: ReadonlyMap<string, number>): Promise<void> {
+    let turn = performance.now();
+    for (const [i, { op, views, fresh }] of this.#ops.entries()) {
+      // A temporary holds nothing at first; NaN shows at once where a Program relies on what another left there.
+      for (const view of fresh) view.fill(view instanceof Int32Array ? -(2 ** 31) : Number.NaN);
+      const spec = OPS[op.kind];
+      const opDims = record(spec.dims, (d) => settle(op.dims[d]!, (sym) => dims.get(sym.name)!));
+      const opScalars = record(spec.scalars, (s) => settle(op.scalars[s]!, (ref) => scalars.get(ref.scalar)!));
+      const start = performance.now();
+      try {
+        (KERNELS[op.kind] as AnyKernel)(views, opDims, opScalars);
+      } catch (error) {
+        throw inContext(error, `program ${this.program.name}: ${op.name} (${op.kind})`);
+      }
+      const end = performance.now();
+      if (this.#timing) this.#opSeconds![i] += (end - start) / 1000;
+      if (end - turn > TURN) {
+        await yieldToEventLoop();
+        turn = performance.now();
+      }
+    }
+  }
+
+  get opSeconds(): Float64Array | undefined {
+    return this.#opSeconds;
+  }
+
+  timeOps(on: boolean): void {
+    if (on && !this.#timing) this.#opSeconds = new Float64Array(this.program.ops.length);
+    this.#timing = on;
+  }
+
+  captured(name: string): DeviceArray {
+    if (!this.#capture.has(name)) {
+      throw new UsageError({
+        op: `program ${this.program.name}: captured ${name}`,
+        expected: this.#capture.size === 0 ? "capture given to prepare" : `one of ${[...this.#capture].join(", ")}`,
+      });
+    }
+    return this.#captured(name);
+  }
+
+  #captured(name: string): DeviceArray {
+    for (const [buffer, host] of this.#memory) {
+      if (buffer.name === name) return new ReferenceArray(buffer.dtype, host, () => this.#host.idle());
+    }
+    throw new UsageError({
+      op: `program ${this.program.name}: capture ${name}`,
+      expected: "a buffer that its ops use",
+    });
+  }
+}
+
+function record<T>(names: readonly string[], value: (index: number) => T): Record<string, T> {
+  return Object.fromEntries(names.map((name, i) => [name, value(i)]));
+}
+
+function settle<T extends object>(given: number | T, resolve: (reference: T) => number): number {
+  return typeof given === "number" ? given : resolve(given);
+}
+
+function inContext(error: unknown, context: string): unknown {
+  if (!(error instanceof GPT2Error)) return error;
+  return new ShapeError({ ...error.details, op: `${context}: ${error.details.op}`, cause: error });
+}
