@@ -1,0 +1,36 @@
+import { PretokenReader } from "./pretoken-reader.js";
+import { SpanTable } from "./span-table.js";
+
+/** Distinct pre-tokens of a corpus and how often each occurs; memory grows with the distinct ones only. */
+export class WordCounts {
+  readonly words = new SpanTable();
+  #counts = new Float64Array(1 << 12);
+  readonly #reader = new PretokenReader();
+
+  count(word: number): number {
+    return this.#counts[word]!;
+  }
+
+  addText(text: string): void {
+    this.#reader.openText(text);
+    this.#readAll();
+  }
+
+  addBytes(utf8: Uint8Array): void {
+    this.#reader.openBytes(utf8);
+    this.#readAll();
+  }
+
+  #readAll(): void {
+    const reader = this.#reader;
+    while (reader.next()) {
+      const word = this.words.intern(reader.bytes, reader.start, reader.end);
+      if (word === this.#counts.length) {
+        const larger = new Float64Array(2 * word);
+        larger.set(this.#counts);
+        this.#counts = larger;
+      }
+      this.#counts[word]!++;
+    }
+  }
+}

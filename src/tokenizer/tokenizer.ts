@@ -1,0 +1,200 @@
+import { TokenizerError } from "../errors.js";
+import { WordMerger } from "./merge-word.js";
+import { PretokenReader } from "./pretoken-reader.js";
+import { SpecialSplitter } from "./special-splitter.js";
+import { StreamDecoder } from "./stream-decoder.js";
+import { END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
+import { WordCache } from "./word-cache.js";
+
+export interface EncodeOptions {
+  /**
+   * Special tokens to recognise in the text: all of them, or these. None by default: `<|endoftext|>` in a text from
+   * outside is then the thirteen characters that it is.
+   */
+  readonly allowedSpecial?: "all" | readonly string[];
+}
+
+/** A byte-level BPE tokenizer: GPT-2's, or any other of its kind. */
+export class Tokenizer {
+  readonly vocabulary: Vocabulary;
+  readonly #merger: WordMerger;
+  readonly #cache = new WordCache();
+  readonly #reader = new PretokenReader();
+  readonly #splitters = new Map<string, SpecialSplitter>();
+  /** Ids of the text being encoded. */
+  #out = new Uint32Array(1 << 12);
+  #count = 0;
+  #scratch = new Uint8Array(1 << 12);
+
+  constructor(vocabulary: Vocabulary) {
+    this.vocabulary = vocabulary;
+    this.#merger = new WordMerger(vocabulary);
+  }
+
+  /** Number of ids: every id is below it. */
+  get vocabSize(): number {
+    return this.vocabulary.size;
+  }
+
+  /** Id of `<|endoftext|>`, or undefined if this vocabulary has none. */
+  get endOfText(): number | undefined {
+    return this.vocabulary.special.get(END_OF_TEXT);
+  }
+
+  /** Special tokens and their ids. */
+  get specialTokens(): ReadonlyMap<string, number> {
+    return this.vocabulary.special;
+  }
+
+  /**
+   * Ids of a text. Lone surrogates count as U+FFFD.
+   *
+   * @throws {UsageError} `allowedSpecial` names a token that is not special here.
+   */
+  encode(text: string, options: EncodeOptions = {}): Uint32Array {
+    this.#count = 0;
+    const { allowedSpecial } = options;
+    if (allowedSpecial === undefined || allowedSpecial.length === 0) this.#encodeText(text);
+    else this.#encodeSpecial(text, allowedSpecial);
+    return this.#result();
+  }
+
+  /** Ids of a text given as UTF-8, special tokens not recognised. Bytes that are not UTF-8 keep their values. */
+  encodeBytes(utf8: Uint8Array): Uint32Array {
+    this.#count = 0;
+    this.#reader.openBytes(utf8);
+    this.#encodeWords();
+    return this.#result();
+  }
+
+  #encodeText(text: string): void {
+    this.#reader.openText(text);
+    this.#encodeWords();
+  }
+
+  #encodeSpecial(text: string, allowed: "all" | readonly string[]): void {
+    const key = allowed === "all" ? "all" : JSON.stringify(allowed);
+    let splitter = this.#splitters.get(key);
+    if (splitter === undefined) {
+      const { special } = this.vocabulary;
+      splitter = new SpecialSplitter(special, allowed === "all" ? [...special.keys()] : allowed);
+      if (this.#splitters.size >= 16) this.#splitters.clear();
+      this.#splitters.set(key, splitter);
+    }
+    splitter.split(
+      text,
+      (plain) => this.#encodeText(plain),
+      (id) => {
+        this.#reserve(1);
+        this.#out[this.#count++] = id;
+      },
+    );
+  }
+
+  #encodeWords(): void {
+    const reader = this.#reader;
+    const cache = this.#cache;
+    while (reader.next()) {
+      const { bytes, start, end } = reader;
+      this.#reserve(end - start);
+      let n = cache.copy(bytes, start, end, this.#out, this.#count);
+      if (n < 0) {
+        n = this.#merger.merge(bytes, start, end, this.#out, this.#count);
+        cache.add(bytes, start, end, this.#out, this.#count, n);
+      }
+      this.#count += n;
+    }
+  }
+
+  /** Makes room for `n` more ids. */
+  #reserve(n: number): void {
+    if (this.#count + n <= this.#out.length) return;
+    const larger = new Uint32Array(Math.max(2 * this.#out.length, this.#count + n));
+    larger.set(this.#out.subarray(0, this.#count));
+    this.#out = larger;
+  }
+
+  #result(): Uint32Array {
+    const ids = this.#out.slice(0, this.#count);
+    if (this.#out.length > MOST_KEPT) this.#out = new Uint32Array(1 << 12);
+    return ids;
+  }
+
+  /**
+   * Bytes of one token.
+   *
+   * @throws {TokenizerError} no token has this id.
+   */
+  idToBytes(id: number): Uint8Array {
+    const { bytes, offsets } = this.vocabulary;
+    this.#check(id);
+    return bytes.subarray(offsets[id]!, offsets[id + 1]!);
+  }
+
+  #check(id: number): void {
+    const { offsets, size } = this.vocabulary;
+    // An empty token is an id that nothing uses.
+    if (id >= 0 && id < size && offsets[id + 1]! > offsets[id]!) return;
+    throw new TokenizerError({
+      op: `decoding id ${id}`,
+      expected: id >= 0 && id < size ? "an id that a token has" : `an id from 0 to ${size - 1}`,
+      got: String(id),
+    });
+  }
+
+  /**
+   * The exact bytes that the ids stand for.
+   *
+   * @throws {TokenizerError} no token has one of the ids.
+   */
+  decodeBytes(ids: ArrayLike<number>): Uint8Array {
+    const length = this.#decodeToScratch(ids);
+    const bytes = this.#scratch.slice(0, length);
+    this.#trimScratch();
+    return bytes;
+  }
+
+  /**
+   * Text of ids; bytes that are not UTF-8 (a character cut in two, say) become U+FFFD.
+   *
+   * @throws {TokenizerError} no token has one of the ids.
+   */
+  decode(ids: ArrayLike<number>): string {
+    const length = this.#decodeToScratch(ids);
+    const text = decoder.decode(this.#scratch.subarray(0, length));
+    this.#trimScratch();
+    return text;
+  }
+
+  #decodeToScratch(ids: ArrayLike<number>): number {
+    const { bytes, offsets } = this.vocabulary;
+    let length = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      this.#check(id);
+      length += offsets[id + 1]! - offsets[id]!;
+    }
+    if (length > this.#scratch.length) this.#scratch = new Uint8Array(length);
+    const out = this.#scratch;
+    let at = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      const end = offsets[id + 1]!;
+      for (let j = offsets[id]!; j < end; j++) out[at++] = bytes[j]!;
+    }
+    return length;
+  }
+
+  #trimScratch(): void {
+    if (this.#scratch.length > 4 * MOST_KEPT) this.#scratch = new Uint8Array(1 << 12);
+  }
+
+  /** For ids that come one at a time. */
+  decoder(): StreamDecoder {
+    return new StreamDecoder(this);
+  }
+}
+
+/** Ids of room kept from one text to the next. */
+const MOST_KEPT = 1 << 18;
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -1,0 +1,75 @@
+import { TokenizerError } from "../errors.js";
+import { BYTES_BY_ID } from "./byte-alphabet.js";
+
+/** A byte-level BPE vocabulary: what every id means and which pairs merge, in flat arrays. */
+export interface Vocabulary {
+  /** Ids are 0 to size - 1. */
+  readonly size: number;
+  /** Bytes of all tokens, one after another in id order. */
+  readonly bytes: Uint8Array;
+  /** [size + 1] token `id` is `bytes[offsets[id], offsets[id + 1])`; empty if no token has this id. */
+  readonly offsets: Uint32Array;
+  /** [256] id of each single byte. */
+  readonly byteIds: Uint32Array;
+  /** [2 × merges] ids left, right of each merge; a merge's index is its rank, lowest first. */
+  readonly merges: Uint32Array;
+  /** [merges] id that each merge makes. */
+  readonly results: Uint32Array;
+  /** Special tokens, text to id; their bytes are their text's. */
+  readonly special: ReadonlyMap<string, number>;
+}
+
+/** GPT-2's special token: the end of a document, and the start of one with no prompt. */
+export const END_OF_TEXT = "<|endoftext|>";
+
+/**
+ * A vocabulary in GPT-2's own order: ids 0 to 255 are the bytes, 256 + r is what merge r makes, special tokens follow.
+ *
+ * @param merges [2 × count] ids left, right.
+ * @throws {TokenizerError} a merge of tokens that do not exist yet.
+ */
+export function vocabularyFromMerges(merges: Uint32Array, special: readonly string[] = [END_OF_TEXT]): Vocabulary {
+  const count = merges.length >> 1;
+  const first = 256 + count;
+  const size = first + special.length;
+  const offsets = new Uint32Array(size + 1);
+  for (let id = 0; id < 256; id++) offsets[id + 1] = id + 1;
+  for (let r = 0; r < count; r++) {
+    const [a, b] = [merges[2 * r]!, merges[2 * r + 1]!];
+    if (a >= 256 + r || b >= 256 + r) {
+      throw new TokenizerError({
+        op: `merge ${r}`,
+        expected: `ids below ${256 + r}`,
+        got: `${a} and ${b}`,
+      });
+    }
+    offsets[257 + r] = offsets[256 + r]! + offsets[a + 1]! - offsets[a]! + offsets[b + 1]! - offsets[b]!;
+  }
+  const specialBytes = special.map((text) => new TextEncoder().encode(text));
+  specialBytes.forEach((text, i) => {
+    offsets[first + i + 1] = offsets[first + i]! + text.length;
+  });
+  const bytes = new Uint8Array(offsets[size]!);
+  bytes.set(BYTES_BY_ID);
+  const results = new Uint32Array(count);
+  for (let r = 0; r < count; r++) {
+    const [a, b, at] = [merges[2 * r]!, merges[2 * r + 1]!, offsets[256 + r]!];
+    bytes.copyWithin(at, offsets[a]!, offsets[a + 1]!);
+    bytes.copyWithin(at + offsets[a + 1]! - offsets[a]!, offsets[b]!, offsets[b + 1]!);
+    results[r] = 256 + r;
+  }
+  specialBytes.forEach((text, i) => {
+    bytes.set(text, offsets[first + i]!);
+  });
+  const byteIds = new Uint32Array(256);
+  for (let id = 0; id < 256; id++) byteIds[BYTES_BY_ID[id]!] = id;
+  return {
+    size,
+    bytes,
+    offsets,
+    byteIds,
+    merges,
+    results,
+    special: new Map(special.map((text, i) => [text, first + i])),
+  };
+}
