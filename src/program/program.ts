@@ -1,4 +1,5 @@
 import { GPT2Error, ShapeError } from "../errors.js";
+import { EXTENTS, INTEGER_ROLES } from "./extents.js";
 import { type DimArgs, OPS, type OpKind, type OpSpec, type ScalarArgs, type TensorArgs } from "./ops.js";
 
 /**
@@ -136,6 +137,8 @@ export class Recorder {
       }
       return tensor;
     });
+    const maxDims = Object.fromEntries(Object.entries<Dim>(dims).map(([d, size]) => [d, maxOf(size)]));
+    checkSizes(`${kind} ${name}`, Object.keys(spec.tensors), list, EXTENTS[kind](maxDims as DimArgs<K, number>));
     this.#checkReadsAfterWrites(kind, name, spec, list);
     this.#ops.push({
       kind,
@@ -172,6 +175,30 @@ export class Recorder {
       scalars: [...this.#scalars],
     };
   }
+}
+
+/** Each tensor has the dtype of its role, and with every Sym at its maximum holds what the op touches. */
+function checkSizes(
+  op: string,
+  roles: readonly string[],
+  tensors: readonly (Tensor | null)[],
+  extents: Readonly<Record<string, number>>,
+): void {
+  roles.forEach((role, i) => {
+    const t = tensors[i];
+    if (!t) return;
+    const dtype = INTEGER_ROLES.has(role) ? "i32" : "f32";
+    if (t.buffer.dtype !== dtype) {
+      throw new ShapeError({ op: `${op}: ${role} (${t.buffer.name})`, expected: dtype, got: t.buffer.dtype });
+    }
+    const there = Math.min(maxSize(t.shape), t.buffer.size - t.offset);
+    if (t.offset >= 0 && there >= extents[role]!) return;
+    throw new ShapeError({
+      op: `${op}: ${role} (${t.buffer.name})`,
+      expected: `${extents[role]} elements`,
+      got: `${there} from offset ${t.offset} on`,
+    });
+  });
 }
 
 /** The sizes and numbers of one run. */

@@ -1,3 +1,4 @@
+import { ShapeError } from "../../errors.js";
 import { gelu, geluDerivative } from "./gelu.js";
 import type { Kernel } from "./kernel.js";
 
@@ -22,6 +23,7 @@ export const linearBackwardInput: Kernel<"linearBackwardInput"> = (
   { N, IC, OC },
   { act, accumulate },
 ) => {
+  if (act && !preact) throw new ShapeError({ op: "preact", expected: "a tensor, because act is set" });
   const row = new Float64Array(IC);
   for (let n = 0; n < N; n++) {
     row.fill(0);
