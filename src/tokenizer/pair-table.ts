@@ -18,8 +18,7 @@ export class MergeTable {
     let slots = 64;
     while (slots < 2 * results.length) slots *= 2;
     this.#mask = slots - 1;
-    this.#slots = new Int32Array(slots * 4);
-    for (let i = 0; i < slots; i++) this.#slots[4 * i] = -1;
+    this.#slots = new Int32Array(slots * 4).fill(-1);
     for (let r = 0; r < results.length; r++) this.#insert(merges[2 * r]!, merges[2 * r + 1]!, r, results[r]!);
   }
 
