@@ -1,0 +1,55 @@
+/** The key rows that each of N tokens attends to, for the kinds of attention that GPT-2 and its kin use. */
+export interface Ranges {
+  readonly first: Int32Array;
+  readonly last: Int32Array;
+}
+
+const ranges = (N: number, first: (n: number) => number, last: (n: number) => number): Ranges => ({
+  first: Int32Array.from({ length: N }, (_, n) => first(n)),
+  last: Int32Array.from({ length: N }, (_, n) => last(n)),
+});
+
+/** One sequence, each token sees itself and those before it. */
+export const causal = (N: number): Ranges =>
+  ranges(
+    N,
+    () => 0,
+    (n) => n,
+  );
+
+/** One sequence, each token sees all. */
+export const bidirectional = (N: number): Ranges =>
+  ranges(
+    N,
+    () => 0,
+    () => N - 1,
+  );
+
+/** Several sequences of these lengths one after another, causal or not within each. */
+export function packed(lengths: readonly number[], kind: "causal" | "bidirectional"): Ranges {
+  const starts = lengths.flatMap((length, i) => {
+    const start = lengths.slice(0, i).reduce((a, b) => a + b, 0);
+    return Array.from({ length }, () => ({ start, end: start + length - 1 }));
+  });
+  return ranges(
+    starts.length,
+    (n) => starts[n]!.start,
+    (n) => (kind === "causal" ? n : starts[n]!.end),
+  );
+}
+
+/** Causal over the last `width` tokens only. */
+export const sliding = (N: number, width: number): Ranges =>
+  ranges(
+    N,
+    (n) => Math.max(0, n - width + 1),
+    (n) => n,
+  );
+
+/** One token of each of several cached sequences: sequence i holds `lengths[i]` rows of its `capacity`. */
+export const cached = (lengths: readonly number[], capacity: number): Ranges =>
+  ranges(
+    lengths.length,
+    (n) => n * capacity,
+    (n) => n * capacity + lengths[n]! - 1,
+  );

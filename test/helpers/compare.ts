@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+
+/**
+ * How far two results may lie apart: |got - want| ≤ relative · max(|want|, scale), where scale is the largest |want| of
+ * the whole array (an element that is a small difference of large terms carries the error of those terms), or with
+ * `elementwise` nothing, and never less than `floor`.
+ */
+export interface Tolerance {
+  readonly relative: number;
+  readonly elementwise?: boolean;
+  readonly floor?: number;
+}
+
+export interface Difference {
+  /** The largest excess over what is wanted, in units of the scale that applies to that element. */
+  readonly relative: number;
+  readonly index: number;
+  readonly got: number;
+  readonly want: number;
+}
+
+/** The element that differs most, relative to its scale; equal infinities do not differ, NaN differs from everything. */
+export function largestDifference(
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  { elementwise = false, floor = 0 }: Partial<Tolerance> = {},
+): Difference {
+  assert.equal(got.length, want.length, "lengths");
+  let scale = floor;
+  if (!elementwise) for (let i = 0; i < want.length; i++) scale = Math.max(scale, Math.abs(finite(want[i]!)));
+  let worst: Difference = { relative: 0, index: 0, got: got[0] ?? 0, want: want[0] ?? 0 };
+  for (let i = 0; i < want.length; i++) {
+    const [g, w] = [got[i]!, want[i]!];
+    if (g === w) continue;
+    const unit = Math.max(scale, Math.abs(finite(w)), Number.MIN_VALUE);
+    const relative = Number.isFinite(g) && Number.isFinite(w) ? Math.abs(g - w) / unit : Number.POSITIVE_INFINITY;
+    if (relative > worst.relative) worst = { relative, index: i, got: g, want: w };
+  }
+  return worst;
+}
+
+const finite = (x: number): number => (Number.isFinite(x) ? x : 0);
+
+/** Fails with the largest difference and its place: as an index, and in the coordinates of `shape` if given. */
+export function assertClose(
+  what: string,
+  got: ArrayLike<number>,
+  want: ArrayLike<number>,
+  tolerance: Tolerance,
+  shape?: readonly number[],
+): void {
+  const worst = largestDifference(got, want, tolerance);
+  if (worst.relative <= tolerance.relative) return;
+  const place = shape ? `[${coordinates(worst.index, shape).join(", ")}]` : `[${worst.index}]`;
+  assert.fail(
+    `${what}: largest difference at ${place}: got ${worst.got}, want ${worst.want}, ` +
+      `relative ${worst.relative.toExponential(2)} > ${tolerance.relative.toExponential(2)}`,
+  );
+}
+
+function coordinates(index: number, shape: readonly number[]): number[] {
+  return shape.map((_, axis) => {
+    const inner = shape.slice(axis + 1).reduce((n, d) => n * d, 1);
+    return axis === 0 ? Math.floor(index / inner) : Math.floor(index / inner) % shape[axis]!;
+  });
+}
