@@ -1,0 +1,29 @@
+/* Dropout and fill. */
+#include "op.h"
+#include "random.h"
+#include "vec.h"
+
+static void dropout(Ctx *ctx, const Args *a) {
+  long N = a->dim[0], C = a->dim[1];
+  uint32_t threshold = drop_threshold(a->scalar[0]), key0 = (uint32_t)a->scalar[1], key1 = (uint32_t)a->scalar[2];
+  float keep = (float)(1.0 / (1.0 - a->scalar[0]));
+  int64_t from, to;
+  split(ctx, N, 1, &from, &to);
+  for (long n = from; n < to; n++) {
+    float *out = (float *)a->tensor[0] + n * C;
+    const float *x = (const float *)a->tensor[1] + n * C;
+    const float *residual = a->tensor[2] ? (const float *)a->tensor[2] + n * C : NULL;
+    uint32_t row_key = mix32(key1 + (uint32_t)n);
+    for (long c = 0; c < C; c++) {
+      float v = random_bits(key0, row_key, (uint32_t)c) >= threshold ? x[c] * keep : 0.0f;
+      out[c] = residual ? residual[c] + v : v;
+    }
+  }
+}
+
+static void fill(Ctx *ctx, const Args *a) {
+  float *x = a->tensor[0], value = (float)a->scalar[0];
+  int64_t from, to;
+  split(ctx, a->dim[0], 4096, &from, &to);
+  for (long i = from; i < to; i++) x[i] = value;
+}

@@ -1,0 +1,237 @@
+/*
+ * Matrix products in single precision, blocked as in Goto & van de Geijn 2008: operands are packed into panels of MR
+ * rows (A) and NR columns (B) so that the innermost loop reads both in order and keeps an MR x NR tile in registers.
+ * Every element of C is summed over k in the same order, whatever the blocking by threads, so bits do not depend on it.
+ */
+#ifndef GPT2_GEMM_H
+#define GPT2_GEMM_H
+
+#include "op.h"
+#include "vec.h"
+
+#define KC 320       /* k per pass: a B panel of KC x NR floats stays in the first-level cache */
+#define NC (16 * NR) /* columns per pass: KC x NC floats of B in the second-level cache */
+#define A_BUDGET (1L << 20) /* floats of A packed at once, read from the last-level cache */
+
+#define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
+
+/* What is done to a tile of C when its sum over k is complete. */
+typedef struct {
+  const float *bias;      /* [N], added */
+  float *preact;          /* like C, gets the value before the activation */
+  const float *residual;  /* like C, added after the activation */
+  const float *grad_of;   /* like C: multiply by gelu'(grad_of) */
+  long ld;                /* row length of preact, residual and grad_of */
+  int gelu;
+} Epilogue;
+
+/* acc = (C when load_c, else 0) + A panel [kc][MR] * B panel [kc][NR], stored to c. */
+INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b, float *restrict c, long ldc,
+                       int load_c) {
+  vf acc[MR][NV];
+  UNROLL for (int i = 0; i < MR; i++) {
+    UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (vf){0};
+  }
+  for (long k = 0; k < kc; k++) {
+    vf bv[NV];
+    UNROLL for (int j = 0; j < NV; j++) bv[j] = vload(b + j * VW);
+    UNROLL for (int i = 0; i < MR; i++) {
+      UNROLL for (int j = 0; j < NV; j++) acc[i][j] += a[i] * bv[j];
+    }
+    a += MR;
+    b += NR;
+  }
+  UNROLL for (int i = 0; i < MR; i++) {
+    UNROLL for (int j = 0; j < NV; j++) {
+      float *p = c + i * ldc + j * VW;
+      vstore(p, load_c ? vload(p) + acc[i][j] : acc[i][j]);
+    }
+  }
+}
+
+/*
+ * Packs rows [0, m) of A, element (i, k) at src[i * rs + k * cs], into panels [m / MR][kc][MR], short panels filled
+ * with zeros. One of rs, cs is 1. dst needs VW floats of slack behind it.
+ */
+static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const float *restrict src, long rs, long cs, long m, long kc) {
+  for (long i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
+    long mr = m - i0 < MR ? m - i0 : MR;
+    const float *s = src + i0 * rs;
+    long k = 0;
+    if (cs == 1) {
+      for (; k + VW <= kc; k += VW) {
+        vf r[VW];
+        UNROLL for (int i = 0; i < VW; i++) r[i] = i < mr ? vload(s + i * rs + k) : (vf){0};
+        vtranspose(r);
+        /* Each store may spill over the next k's place, which is written next. */
+        if (MR <= VW) {
+          UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * MR, r[i]);
+        } else {
+          vf r2[VW];
+          UNROLL for (int i = 0; i < VW; i++) r2[i] = VW + i < mr ? vload(s + (VW + i) * rs + k) : (vf){0};
+          vtranspose(r2);
+          UNROLL for (int i = 0; i < VW; i++) {
+            vstore(dst + (k + i) * MR, r[i]);
+            vstore(dst + (k + i) * MR + VW, r2[i]);
+          }
+        }
+      }
+    } else if (mr == MR) {
+      for (; k < kc; k++) memcpy(dst + k * MR, s + k * cs, MR * sizeof(float));
+    }
+    for (; k < kc; k++) {
+      for (long i = 0; i < MR; i++) dst[k * MR + i] = i < mr ? s[i * rs + k * cs] : 0;
+    }
+  }
+}
+
+/* Packs columns [0, n) of B, element (k, j) at src[k * rs + j * cs], into panels [n / NR][kc][NR], likewise. */
+static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const float *restrict src, long rs, long cs, long kc, long n) {
+  for (long j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
+    long nr = n - j0 < NR ? n - j0 : NR;
+    const float *s = src + j0 * cs;
+    long k = 0;
+    if (nr == NR && cs == 1) {
+      for (; k < kc; k++) {
+        UNROLL for (int j = 0; j < NV; j++) vstore(dst + k * NR + j * VW, vload(s + k * rs + j * VW));
+      }
+    } else if (nr == NR && rs == 1) {
+      for (; k + VW <= kc; k += VW) {
+        for (int j = 0; j < NV; j++) {
+          vf r[VW];
+          UNROLL for (int i = 0; i < VW; i++) r[i] = vload(s + (j * VW + i) * cs + k);
+          vtranspose(r);
+          UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * NR + j * VW, r[i]);
+        }
+      }
+    }
+    for (; k < kc; k++) {
+      for (long j = 0; j < NR; j++) dst[k * NR + j] = j < nr ? s[k * rs + j * cs] : 0;
+    }
+  }
+}
+
+INLINE vf apply_epilogue(const Epilogue *e, vf v, const float *bias, float *preact, const float *residual,
+                         const float *grad_of, long part) {
+#define LOAD(p) (part == VW ? vload(p) : vload_part(p, part))
+  if (bias) v += LOAD(bias);
+  if (preact) {
+    if (part == VW) vstore(preact, v);
+    else vstore_part(preact, v, part);
+  }
+  if (e->gelu) v = vgelu(v);
+  if (residual) v += LOAD(residual);
+  if (grad_of) v *= vgelu_grad(LOAD(grad_of));
+  return v;
+#undef LOAD
+}
+
+/* c (mr x nr) = epilogue(tile [+ c when load_c]) [+ c when add_after]; col and row say where c stands in C. */
+static __attribute__((noinline, unused)) void finish_tile(const float *tile, float *c, long ldc, long mr, long nr, int load_c, int add_after,
+                        const Epilogue *e, long row, long col) {
+  for (long i = 0; i < mr; i++) {
+    long at = e ? (row + i) * e->ld + col : 0;
+    for (long j = 0; j < nr; j += VW) {
+      long part = nr - j < VW ? nr - j : VW;
+      float *p = c + i * ldc + j;
+      vf old = {0};
+      if (load_c || add_after) old = part == VW ? vload(p) : vload_part(p, part);
+      vf v = vload(tile + i * NR + j);
+      if (load_c) v += old;
+      if (e) {
+        v = apply_epilogue(e, v, e->bias ? e->bias + col + j : 0, e->preact ? e->preact + at + j : 0,
+                           e->residual ? e->residual + at + j : 0, e->grad_of ? e->grad_of + at + j : 0, part);
+      }
+      if (add_after) v += old;
+      if (part == VW) vstore(p, v);
+      else vstore_part(p, v, part);
+    }
+  }
+}
+
+/* C [m x n] (+)= A * B from packed panels; e, if given, is applied, with (row, col) the place of c in C. */
+static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long kc, const float *ap, const float *bp, float *c, long ldc, int load_c,
+                        int add_after, const Epilogue *e, long row, long col) {
+  float tile[MR * NR] __attribute__((aligned(64)));
+  for (long j = 0; j < n; j += NR) {
+    long nr = n - j < NR ? n - j : NR;
+    const float *b = bp + j * kc;
+    for (long i = 0; i < m; i += MR) {
+      long mr = m - i < MR ? m - i : MR;
+      const float *a = ap + i * kc;
+      float *ct = c + i * ldc + j;
+      if (mr == MR && nr == NR && !e && !add_after) {
+        micro_tile(kc, a, b, ct, ldc, load_c);
+      } else {
+        micro_tile(kc, a, b, tile, NR, 0);
+        finish_tile(tile, ct, ldc, mr, nr, load_c, add_after, e, row + i, col + j);
+      }
+    }
+  }
+}
+
+/* The part of an M x N result that this thread computes: threads in a grid that keeps the parts near square. */
+static void gemm_part(const Ctx *ctx, long M, long N, long *i0, long *i1, long *j0, long *j1) {
+  int rows = 1;
+  double best = 1e300;
+  for (int r = 1; r <= ctx->threads; r++) {
+    if (ctx->threads % r) continue;
+    int c = ctx->threads / r;
+    long mb = (ROUND_UP(M, MR) / MR + r - 1) / r * MR, nb = (ROUND_UP(N, NR) / NR + c - 1) / c * NR;
+    /* Work of the fullest part, plus the packing of both operands at about 8 multiply-adds an element. */
+    double cost = (double)mb * nb + 8.0 * (mb + nb);
+    if (cost < best) best = cost, rows = r;
+  }
+  int cols = ctx->threads / rows, r = ctx->tid / cols, c = ctx->tid % cols;
+  long mp = (M + MR - 1) / MR, np = (N + NR - 1) / NR;
+  *i0 = mp * r / rows * MR, *i1 = mp * (r + 1) / rows * MR;
+  *j0 = np * c / cols * NR, *j1 = np * (c + 1) / cols * NR;
+  if (*i1 > M) *i1 = M;
+  if (*j1 > N) *j1 = N;
+}
+
+/*
+ * C [M x N] (+)= A * B, A's element (i, k) at a[i * rsa + k * csa], B's (k, j) at b[k * rsb + j * csb]. With accumulate the
+ * (finished) product is added to what C holds.
+ */
+static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const float *a, long rsa, long csa, const float *b, long rsb,
+                 long csb, float *c, long ldc, int accumulate, const Epilogue *e) {
+  long i0, i1, j0, j1;
+  gemm_part(ctx, M, N, &i0, &i1, &j0, &j1);
+  if (i0 >= i1 || j0 >= j1) return;
+  /* An epilogue before adding to C needs the whole sum at once. */
+  int whole = accumulate && e;
+  long kstep = whole ? (K > 0 ? K : 1) : KC;
+  long mc = ROUND_UP(A_BUDGET / (K > 0 ? K : 1) + 1, MR);
+  if (mc > i1 - i0) mc = ROUND_UP(i1 - i0, MR);
+  else {
+    long blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
+    mc = ROUND_UP((i1 - i0 + blocks - 1) / blocks, MR);
+  }
+  long kblock = kstep < K ? kstep : K;
+  size_t a_floats = (size_t)mc * K + VW * 2, b_floats = (size_t)kblock * NC;
+  float *ap = scratch_bytes(ctx, (ROUND_UP(a_floats, 16) + b_floats) * sizeof(float));
+  if (!ap) return;
+  float *bp = ap + ROUND_UP(a_floats, 16);
+  for (long i = i0; i < i1; i += mc) {
+    long m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
+    for (long k = 0; k < K; k += kstep) {
+      long kc = K - k < kstep ? K - k : kstep;
+      pack_a(ap + mp * k, a + i * rsa + k * csa, rsa, csa, m, kc);
+    }
+    for (long j = j0; j < j1; j += NC) {
+      long n = j1 - j < NC ? j1 - j : NC;
+      long k = 0;
+      do { /* once even for K = 0, which must still write C */
+        long kc = K - k < kstep ? K - k : kstep;
+        pack_b(bp, b + k * rsb + j * csb, rsb, csb, kc, n);
+        int last = k + kc >= K;
+        gemm_packed(m, n, kc, ap + mp * k, bp, c + i * ldc + j, ldc, whole ? 0 : (k > 0 || accumulate), whole,
+                    last ? e : NULL, i, j);
+        k += kc;
+      } while (k < K);
+    }
+  }
+}
+
+#endif

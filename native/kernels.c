@@ -1,0 +1,32 @@
+/* All kernels for one instruction set; compiled once for each, with KERNELS naming the resulting table. */
+#define _GNU_SOURCE
+#include "attention.c"
+#include "elementwise.c"
+#include "embedding.c"
+#include "layernorm.c"
+#include "linear.c"
+#include "loss.c"
+#include "optimizer.c"
+
+static double peak(long rounds) {
+  vf acc[20];
+  volatile float one = 1.0f, tiny = 1e-9f;
+  vf x = vset(one), y = vset(tiny);
+  for (int i = 0; i < 20; i++) acc[i] = vset((float)i);
+  for (long n = 0; n < rounds; n++) {
+    UNROLL for (int i = 0; i < 20; i++) acc[i] = acc[i] * x + y;
+  }
+  vf sum = {0};
+  for (int i = 0; i < 20; i++) sum += acc[i];
+  volatile float sink = vsum(sum);
+  (void)sink;
+  return (double)rounds * 20 * VW * 2;
+}
+
+const KernelSet KERNELS = {
+    .name = KERNELS_NAME,
+    .kernel = {embedding_forward, embedding_backward, layernorm_forward, layernorm_backward, linear_forward,
+               linear_backward_input, linear_backward_weight, attention_forward, attention_backward, scatter_rows,
+               gather_rows, dropout, cross_entropy, fill, norm, adamw},
+    .peak = peak,
+};

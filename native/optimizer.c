@@ -1,0 +1,52 @@
+/* Gradient norm and AdamW. */
+#include "op.h"
+#include "vec.h"
+
+#define NORM_BLOCK 16384
+
+/* Each block is summed by one thread, the blocks in order by the first, so the result depends on no thread count. */
+static void norm(Ctx *ctx, const Args *a) {
+  const float *x = a->tensor[1];
+  long size = a->dim[0], block = NORM_BLOCK;
+  while ((size + block - 1) / block > TEAM_PARTIALS) block *= 2;
+  long blocks = (size + block - 1) / block;
+  double *partials = team_partials(ctx);
+  int64_t from, to;
+  split(ctx, blocks, 1, &from, &to);
+  for (long b = from; b < to; b++) {
+    double acc[16] = {0};
+    long i = b * block, end = i + block < size ? i + block : size;
+    for (; i + 16 <= end; i += 16)
+      for (int j = 0; j < 16; j++) acc[j] += (double)x[i + j] * x[i + j];
+    for (; i < end; i++) acc[0] += (double)x[i] * x[i];
+    double sum = 0;
+    for (int j = 0; j < 16; j++) sum += acc[j];
+    partials[b] = sum;
+  }
+  team_barrier(ctx);
+  if (ctx->tid == 0) {
+    double sum = 0;
+    for (long b = 0; b < blocks; b++) sum += partials[b];
+    *(float *)a->tensor[0] = (float)__builtin_sqrt(sum);
+  }
+}
+
+static void adamw(Ctx *ctx, const Args *a) {
+  float *restrict param = a->tensor[0], *restrict m = a->tensor[2], *restrict v = a->tensor[3];
+  const float *restrict grad = a->tensor[1], *norm = a->tensor[4];
+  float lr = (float)a->scalar[0], beta1 = (float)a->scalar[1], beta2 = (float)a->scalar[2], epsilon = (float)a->scalar[3];
+  float decay = (float)(1.0 - a->scalar[0] * a->scalar[4]);
+  float rc1 = (float)(1.0 / a->scalar[5]), rc2 = (float)(1.0 / a->scalar[6]);
+  double max_norm = a->scalar[7];
+  float clip = 1.0f;
+  if (norm && max_norm > 0 && max_norm / (*norm + 1e-6) < 1) clip = (float)(max_norm / (*norm + 1e-6));
+  float one_minus1 = (float)(1.0 - a->scalar[1]), one_minus2 = (float)(1.0 - a->scalar[2]);
+  int64_t from, to;
+  split(ctx, a->dim[0], 4096, &from, &to);
+  for (long i = from; i < to; i++) {
+    float g = grad[i] * clip;
+    m[i] = beta1 * m[i] + one_minus1 * g;
+    v[i] = beta2 * v[i] + one_minus2 * (g * g);
+    param[i] = param[i] * decay - lr * (m[i] * rc1) / (__builtin_sqrtf(v[i] * rc2) + epsilon);
+  }
+}

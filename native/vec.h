@@ -1,0 +1,136 @@
+/* The vector type of the instruction set this file is compiled for, and the few operations on it that C lacks. */
+#ifndef GPT2_VEC_H
+#define GPT2_VEC_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define VW 16 /* floats in a vector */
+#define MR 12 /* rows of the matrix product's register tile */
+#elif defined(__AVX2__)
+#define VW 8
+#define MR 6
+#elif defined(__aarch64__)
+#define VW 4
+#define MR 8
+#else
+#define VW 4
+#define MR 6
+#endif
+#if defined(__aarch64__)
+#define NV 3 /* vectors in a row of the tile: 24 accumulators, 32 registers */
+#else
+#define NV 2
+#endif
+#define NR (NV * VW)
+
+typedef float vf __attribute__((vector_size(4 * VW)));
+typedef int32_t vi __attribute__((vector_size(4 * VW)));
+/* The same in memory, wherever it lies. */
+typedef float vf_memory __attribute__((vector_size(4 * VW), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline, unused))
+#define UNROLL _Pragma("GCC unroll 32")
+
+INLINE vf vload(const float *p) { return *(const vf_memory *)p; }
+INLINE void vstore(float *p, vf v) { *(vf_memory *)p = v; }
+INLINE vf vset(float x) { return x - (vf){0}; }
+
+/* The first n < VW floats; the rest zero. */
+INLINE vf vload_part(const float *p, long n) {
+  vf v = {0};
+  memcpy(&v, p, (size_t)n * sizeof(float));
+  return v;
+}
+INLINE void vstore_part(float *p, vf v, long n) { memcpy(p, &v, (size_t)n * sizeof(float)); }
+
+INLINE vf vselect(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
+INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
+
+/* Sums in a fixed tree, so that the same vector always gives the same bits. */
+INLINE float vsum(vf v) {
+  float x[VW];
+  memcpy(x, &v, sizeof v);
+  for (int w = VW / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; i++) x[i] += x[i + w];
+  return x[0];
+}
+INLINE float vhmax(vf v) {
+  float x[VW];
+  memcpy(x, &v, sizeof v);
+  for (int w = VW / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; i++) x[i] = x[i] > x[i + w] ? x[i] : x[i + w];
+  return x[0];
+}
+
+/*
+ * e^x to about 2 units in the last place: x = n ln 2 + r with |r| <= ln 2 / 2, e^r by its Taylor polynomial of degree 7,
+ * 2^n by adding n to the exponent. Results below 2^-126 become 0 and above 2^127 stay finite; neither occurs in a
+ * softmax (x <= 0) except as a true underflow, nor in GELU, whose arguments are clamped.
+ */
+INLINE vf vexp(vf x) {
+  const vf low = vset(-87.3f), high = vset(88.0f);
+  vi under = x < low;
+  x = vmin(vmax(x, low), high);
+  vf n = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer in the low bits */
+  vi ni = (vi)n - 0x4B400000;
+  n = n - 12582912.0f;
+  vf r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  vf p = vset(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  vf y = (vf)((vi)p + (ni << 23));
+  return (vf)(~under & (vi)y);
+}
+
+/* GELU, tanh form (Hendrycks & Gimpel 2016): x (1 + tanh u) / 2 = x / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3). */
+INLINE vf vgelu(vf x) {
+  vf u2 = x * (1.5957691216f + 0.0713548163f * x * x);
+  return x / (1.0f + vexp(-u2));
+}
+
+/* Its derivative: s + x s (1 - s) 2u', with s = 1 / (1 + e^-2u). */
+INLINE vf vgelu_grad(vf x) {
+  vf u2 = x * (1.5957691216f + 0.0713548163f * x * x);
+  vf du2 = 1.5957691216f + 0.2140644488f * x * x;
+  vf s = 1.0f / (1.0f + vexp(-u2));
+  return s + x * s * (1.0f - s) * du2;
+}
+
+/* Interleave the low (high) halves of a and b: a0 b0 a1 b1 … */
+#if VW == 16
+INLINE vf vzip_lo(vf a, vf b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+INLINE vf vzip_hi(vf a, vf b) {
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#elif VW == 8
+INLINE vf vzip_lo(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+INLINE vf vzip_hi(vf a, vf b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#else
+INLINE vf vzip_lo(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+INLINE vf vzip_hi(vf a, vf b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#endif
+
+/* Transposes VW x VW floats held in r: log2(VW) rounds of interleaving row i with row i + VW/2. */
+INLINE void vtranspose(vf r[VW]) {
+  vf t[VW];
+  for (int w = 1; w < VW; w *= 2) {
+    UNROLL for (int i = 0; i < VW / 2; i++) {
+      t[2 * i] = vzip_lo(r[i], r[i + VW / 2]);
+      t[2 * i + 1] = vzip_hi(r[i], r[i + VW / 2]);
+    }
+    UNROLL for (int i = 0; i < VW; i++) r[i] = t[i];
+  }
+}
+
+#endif

@@ -1,0 +1,84 @@
+import { execFile } from "node:child_process";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { packageFile } from "../../util/package-root.js";
+
+/** Compiles native/*.c with the machine's own compiler; run at install. Its failure leaves the other backends. */
+const run = promisify(execFile);
+
+const LIBRARY_NAME = { darwin: "libgpt2.dylib", win32: "gpt2.dll" }[process.platform as string] ?? "libgpt2.so";
+
+export function libraryPath(): string {
+  return packageFile(join("native", "build", LIBRARY_NAME));
+}
+
+/** The kernels are compiled once for each of these. */
+const INSTRUCTION_SETS: Record<string, Record<string, string[]>> = {
+  x64: {
+    baseline: ["-march=x86-64"],
+    avx2: ["-march=haswell"],
+    avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
+  },
+  arm64: { baseline: [] },
+};
+
+const COMMON_FLAGS = [
+  "-std=gnu11",
+  "-O3",
+  "-fPIC",
+  "-ffp-contract=fast",
+  "-fno-math-errno",
+  "-fno-trapping-math",
+  "-fvisibility=hidden",
+  "-Wall",
+  "-Wextra",
+  "-Wno-psabi",
+  "-Wno-unknown-pragmas",
+];
+
+/**
+ * Builds the library and returns its path.
+ *
+ * @throws when there is no compiler (`CC`, else `cc`) or it fails.
+ */
+export async function buildNative(): Promise<string> {
+  const sets = INSTRUCTION_SETS[process.arch];
+  if (!sets) throw new Error(`no kernels for ${process.arch}`);
+  const cc = process.env.CC ?? "cc";
+  const source = packageFile("native");
+  const work = join(source, "build", `work-${process.pid}`);
+  await mkdir(work, { recursive: true });
+  try {
+    const compile = async (file: string, object: string, flags: string[]): Promise<string> => {
+      const out = join(work, object);
+      const { stderr } = await run(cc, [...COMMON_FLAGS, ...flags, "-c", join(source, file), "-o", out]);
+      if (stderr) process.stderr.write(stderr);
+      return out;
+    };
+    const objects = await Promise.all([
+      ...Object.entries(sets).map(([name, flags]) =>
+        compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=kernels_${name}`, `-DKERNELS_NAME="${name}"`]),
+      ),
+      compile("runtime.c", "runtime.o", []),
+    ]);
+    const library = join(work, LIBRARY_NAME);
+    await run(cc, ["-shared", "-o", library, ...objects, "-lpthread", "-lm"]);
+    await rename(library, libraryPath());
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return libraryPath();
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    console.log(`gpt2-ts: built ${await buildNative()}`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split("\n").slice(0, 3).join(" ") : String(error);
+    console.log(
+      `gpt2-ts: no native kernels (${why}). Everything works without them, slower; \`npm run build\` tries again.`,
+    );
+  }
+}

@@ -1,0 +1,187 @@
+import { availableParallelism } from "node:os";
+import { BackendError, OutOfMemoryError, ShapeError, UsageError } from "../../errors.js";
+import { planMemory } from "../../program/plan.js";
+import { type BufferDecl, type DType, type Program, type RunValues, resolveRun } from "../../program/program.js";
+import {
+  type Backend,
+  type Bindings,
+  bindingOf,
+  type DeviceArray,
+  type Executable,
+  type PrepareOptions,
+} from "../backend.js";
+import { encodeProgram } from "./encode.js";
+import { type NativeLibrary, nativeLibrary } from "./library.js";
+import { allocBlock, NativeArray, type NativeBlock } from "./memory.js";
+
+export interface NativeOptions {
+  /** Threads that compute; by default `GPT2_THREADS`, else all processors. */
+  readonly threads?: number;
+  /** Instruction set: `avx512`, `avx2`, `baseline`; by default `GPT2_ISA`, else the best this machine has. */
+  readonly isa?: string;
+}
+
+/** Instruction sets this machine can run, best first. */
+export function nativeIsas(): string[] {
+  const lib = nativeLibrary();
+  return ["avx512", "avx2", "baseline"].filter((isa) => lib.hasIsa(isa));
+}
+
+/**
+ * C kernels on a team of threads of their own; one call runs a whole Program off the event loop.
+ *
+ * @throws {BackendError} the kernels were not built, or the instruction set is not there.
+ */
+export function nativeBackend(options: NativeOptions = {}): NativeBackend {
+  return new NativeBackend(options);
+}
+
+function threadCount(option: number | undefined): number {
+  const env = process.env.GPT2_THREADS;
+  const threads = option ?? (env ? Number(env) : availableParallelism());
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw new UsageError({
+      op: option === undefined ? "GPT2_THREADS" : "threads",
+      expected: "an integer from 1 to 1024",
+      got: String(option ?? env),
+    });
+  }
+  return threads;
+}
+
+const teams = new FinalizationRegistry<() => void>((free) => free());
+
+export class NativeBackend implements Backend {
+  readonly name = "native";
+  readonly threads: number;
+  readonly isa: string;
+  readonly #lib: NativeLibrary;
+  readonly #team: unknown;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: NativeOptions) {
+    this.#lib = nativeLibrary();
+    this.threads = threadCount(options.threads);
+    this.isa = options.isa ?? (process.env.GPT2_ISA || this.#lib.bestIsa());
+    if (!this.#lib.hasIsa(this.isa)) {
+      throw new BackendError({
+        op: "native backend: instruction set",
+        expected: nativeIsas().join(" or "),
+        got: this.isa,
+      });
+    }
+    const lib = this.#lib;
+    const team = lib.team(this.threads, this.isa);
+    if (!team) throw new BackendError({ op: "native backend", expected: `${this.threads} threads`, got: "fewer" });
+    this.#team = team;
+    teams.register(this, () => lib.teamFree(team));
+  }
+
+  get description(): string {
+    return `native (${this.isa}, ${this.threads} thread${this.threads === 1 ? "" : "s"})`;
+  }
+
+  alloc(dtype: DType, length: number): NativeArray {
+    return new NativeArray(dtype, allocBlock(4 * length), 0, length);
+  }
+
+  prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {
+    return new NativeExecutable(this, program, bindings, options);
+  }
+
+  /** Multiply-add peak of the team, FLOP/s: what a kernel could reach at best. Takes a fraction of a second. */
+  peakFlops(): Promise<number> {
+    return this.enqueue(() => this.#lib.peakFlops(this.#team));
+  }
+
+  /** Runs encoded operations after everything enqueued before. */
+  runOps(
+    ops: Uint8Array,
+    count: number,
+    dims: BigInt64Array,
+    scalars: Float64Array,
+    seconds: Float64Array | null,
+  ): Promise<number> {
+    return this.enqueue(() => this.#lib.run(this.#team, ops, count, dims, scalars, seconds));
+  }
+
+  private enqueue<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(job);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+}
+
+class NativeExecutable implements Executable {
+  readonly program: Program;
+  readonly tempBytes: number;
+  opSeconds: Float64Array | undefined;
+  readonly #backend: NativeBackend;
+  readonly #ops: Uint8Array;
+  readonly #arena: NativeBlock;
+  readonly #offsets: ReadonlyMap<BufferDecl, number>;
+  readonly #captures: ReadonlySet<string>;
+  /** Keeps the bound memory alive as long as this can run. */
+  readonly #bound: DeviceArray[] = [];
+
+  constructor(backend: NativeBackend, program: Program, bindings: Bindings, options: PrepareOptions) {
+    this.#backend = backend;
+    this.program = program;
+    this.#captures = new Set(options.capture);
+    const plan = planMemory(program, 4, this.#captures);
+    this.#arena = allocBlock(plan.bytes);
+    this.#offsets = plan.offsets;
+    this.tempBytes = plan.bytes;
+    const addresses = new Map<BufferDecl, bigint>();
+    for (const buffer of program.buffers) {
+      if (buffer.external) {
+        const array = checkBinding(program, buffer, bindingOf(bindings, buffer.name));
+        this.#bound.push(array);
+        addresses.set(buffer, array.address);
+      } else {
+        addresses.set(buffer, this.#arena.address + BigInt(plan.offsets.get(buffer) ?? 0));
+      }
+    }
+    this.#ops = encodeProgram(program, (buffer) => addresses.get(buffer)!);
+  }
+
+  async run(values: RunValues = {}): Promise<void> {
+    const { dims, scalars } = resolveRun(this.program, values);
+    const rc = await this.#backend.runOps(
+      this.#ops,
+      this.program.ops.length,
+      BigInt64Array.from(dims, BigInt),
+      Float64Array.from(scalars),
+      this.opSeconds ?? null,
+    );
+    if (rc !== 0)
+      throw new OutOfMemoryError({ op: `running ${this.program.name}`, got: "no memory for a kernel's scratch" });
+  }
+
+  timeOps(on: boolean): void {
+    this.opSeconds = on ? new Float64Array(this.program.ops.length) : undefined;
+  }
+
+  captured(name: string): NativeArray {
+    const buffer = this.program.buffers.find((b) => b.name === name && !b.external);
+    const offset = buffer && this.#offsets.get(buffer);
+    if (!buffer || offset === undefined || !this.#captures.has(name)) {
+      throw new ShapeError({
+        op: `captured buffer ${name}`,
+        expected: [...this.#captures].join(", ") || "none was asked for",
+      });
+    }
+    return new NativeArray(buffer.dtype, this.#arena, offset, buffer.size);
+  }
+}
+
+function checkBinding(program: Program, buffer: BufferDecl, array: DeviceArray | undefined): NativeArray {
+  const op = `program ${program.name}: buffer ${buffer.name}`;
+  if (!(array instanceof NativeArray)) {
+    throw new ShapeError({ op, expected: "an array of the native backend", got: array ? "another backend's" : "none" });
+  }
+  if (array.length < buffer.size || array.dtype !== buffer.dtype) {
+    throw new ShapeError({ op, expected: `${buffer.size} ${buffer.dtype}`, got: `${array.length} ${array.dtype}` });
+  }
+  return array;
+}

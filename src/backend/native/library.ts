@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import koffi from "koffi";
+import { BackendError } from "../../errors.js";
+import { libraryPath } from "./build.js";
+
+/** The functions of native/runtime.c. Pointers are opaque to JavaScript. */
+export interface NativeLibrary {
+  hasIsa(isa: string): number;
+  bestIsa(): string;
+  alloc(bytes: number): unknown;
+  free(pointer: unknown, bytes: number): void;
+  map(path: string, size: BigInt64Array): unknown;
+  unmap(pointer: unknown, size: number): void;
+  team(threads: number, isa: string): unknown;
+  teamFree(team: unknown): void;
+  /** Runs on a thread of its own; resolves with gpt2_run's result. */
+  run(
+    team: unknown,
+    ops: Uint8Array,
+    count: number,
+    dims: BigInt64Array,
+    scalars: Float64Array,
+    seconds: Float64Array | null,
+  ): Promise<number>;
+  peakFlops(team: unknown): Promise<number>;
+  address(pointer: unknown): bigint;
+  view(pointer: unknown, bytes: number): ArrayBuffer;
+}
+
+const ABI = 1;
+let loaded: NativeLibrary | undefined;
+
+/** @throws {BackendError} the library was not built, or is of another version. */
+export function nativeLibrary(): NativeLibrary {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): NativeLibrary {
+  const path = libraryPath();
+  const hint = "Run `npm run build` in the package's folder, with a C compiler installed, to build it";
+  if (!existsSync(path)) throw new BackendError({ op: "native backend", got: "no compiled kernels", hint });
+  let lib: ReturnType<typeof koffi.load>;
+  try {
+    lib = koffi.load(path);
+  } catch (cause) {
+    throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });
+  }
+  const abi = lib.func("int32_t gpt2_abi()")() as number;
+  if (abi !== ABI)
+    throw new BackendError({ op: `native backend: ${path}`, expected: `version ${ABI}`, got: `${abi}`, hint });
+  const run = lib.func(
+    "int32_t gpt2_run(void *team, void *ops, int64_t n_ops, void *dims, void *scalars, void *seconds)",
+  );
+  const peakFlops = lib.func("double gpt2_peak_flops(void *team)");
+  const later = <T>(fn: typeof run, ...args: unknown[]): Promise<T> =>
+    new Promise((resolve, reject) => {
+      fn.async(...args, (error: unknown, result: T) => (error ? reject(error) : resolve(result)));
+    });
+  return {
+    hasIsa: lib.func("int32_t gpt2_has_isa(const char *isa)"),
+    bestIsa: lib.func("const char *gpt2_best_isa()"),
+    alloc: lib.func("void *gpt2_alloc(int64_t bytes)"),
+    free: lib.func("void gpt2_free(void *p, int64_t bytes)"),
+    map: lib.func("void *gpt2_map(const char *path, void *size)"),
+    unmap: lib.func("void gpt2_unmap(void *p, int64_t size)"),
+    team: lib.func("void *gpt2_team(int32_t threads, const char *isa)"),
+    teamFree: lib.func("void gpt2_team_free(void *team)"),
+    run: (...args) => later(run, ...args),
+    peakFlops: (team) => later(peakFlops, team),
+    address: (pointer) => koffi.address(pointer),
+    view: (pointer, bytes) => koffi.view(pointer, bytes),
+  };
+}

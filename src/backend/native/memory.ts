@@ -1,0 +1,88 @@
+import { BackendError, OutOfMemoryError } from "../../errors.js";
+import type { DType } from "../../program/program.js";
+import type { DeviceArray } from "../backend.js";
+import { nativeLibrary } from "./library.js";
+
+/** Blocks are freed when the last view of them is gone. */
+const blocks = new FinalizationRegistry<() => void>((free) => free());
+
+/** Memory of the C side as an ArrayBuffer, with its address. */
+export interface NativeBlock {
+  readonly buffer: ArrayBuffer;
+  readonly address: bigint;
+}
+
+/** Zeroed memory outside the JavaScript heap. @throws {OutOfMemoryError} */
+export function allocBlock(bytes: number): NativeBlock {
+  const lib = nativeLibrary();
+  const pointer = lib.alloc(bytes);
+  if (!pointer) throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes` });
+  const buffer = lib.view(pointer, bytes);
+  blocks.register(buffer, () => lib.free(pointer, bytes));
+  return { buffer, address: lib.address(pointer) };
+}
+
+/** A whole file mapped into memory, read-only: writing to it would crash. Unmapped when its last view is gone. */
+export function mapFile(path: string): NativeBlock {
+  const lib = nativeLibrary();
+  const size = new BigInt64Array(1);
+  const pointer = lib.map(path, size);
+  if (!pointer) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
+  const bytes = Number(size[0]);
+  const buffer = lib.view(pointer, bytes);
+  mappedAddresses.set(buffer, lib.address(pointer));
+  blocks.register(buffer, () => lib.unmap(pointer, bytes));
+  return { buffer, address: lib.address(pointer) };
+}
+
+/** Addresses of mapped files, so that a tensor inside one can be used in place. */
+const mappedAddresses = new WeakMap<ArrayBufferLike, bigint>();
+
+/** An array in native memory. */
+export class NativeArray implements DeviceArray {
+  readonly dtype: DType;
+  readonly host: Float32Array | Int32Array;
+  readonly address: bigint;
+
+  constructor(dtype: DType, block: NativeBlock, byteOffset: number, length: number) {
+    this.dtype = dtype;
+    this.host =
+      dtype === "f32"
+        ? new Float32Array(block.buffer, byteOffset, length)
+        : new Int32Array(block.buffer, byteOffset, length);
+    this.address = block.address + BigInt(byteOffset);
+  }
+
+  /** The array that `bytes`, a part of a mapped file, is; undefined when they are not mapped or not aligned. */
+  static inPlace(dtype: DType, bytes: Uint8Array): NativeArray | undefined {
+    const address = mappedAddresses.get(bytes.buffer);
+    if (address === undefined || bytes.byteOffset % 4 !== 0) return undefined;
+    const block = { buffer: bytes.buffer as ArrayBuffer, address };
+    return new NativeArray(dtype, block, bytes.byteOffset, bytes.byteLength / 4);
+  }
+
+  get length(): number {
+    return this.host.length;
+  }
+
+  slice(start: number, length: number): NativeArray {
+    if (start < 0 || length < 0 || start + length > this.length) {
+      throw new BackendError({
+        op: "slice",
+        expected: `within ${this.length} elements`,
+        got: `[${start}, ${start + length})`,
+      });
+    }
+    const { buffer, byteOffset } = this.host;
+    const block = { buffer: buffer as ArrayBuffer, address: this.address - BigInt(byteOffset) };
+    return new NativeArray(this.dtype, block, byteOffset + 4 * start, length);
+  }
+
+  write(source: ArrayLike<number>, offset = 0): void {
+    this.host.set(source, offset);
+  }
+
+  async read(start = 0, length = this.length - start): Promise<Float32Array | Int32Array> {
+    return this.host.slice(start, start + length);
+  }
+}

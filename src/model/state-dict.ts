@@ -1,0 +1,334 @@
+import { FLOAT_BYTES, type FloatDtype } from "../checkpoint/dtype.js";
+import {
+  LLMC_HEADER_BYTES,
+  type LlmcDims,
+  type LlmcModel,
+  type LlmcName,
+  paddedVocabulary,
+} from "../checkpoint/llmc.js";
+import { quote } from "../checkpoint/quote.js";
+import type { SafetensorsDtype, SafetensorsTensor } from "../checkpoint/safetensors.js";
+import { type StoredTensor, storedTensor } from "../checkpoint/stored-tensor.js";
+import type { JsonObject } from "../checkpoint/strict-json.js";
+import { CheckpointError, ConfigError, type ErrorDetails } from "../errors.js";
+import { type GPT2Config, gpt2Config } from "./config.js";
+import { numel, type TensorSpec, tensorTable } from "./tensors.js";
+
+/**
+ * What other programs call things: the one place with the names in checkpoint files and the fields of their
+ * configurations, each direction beside its inverse.
+ */
+
+// ---------------------------------------------------------------- Hugging Face: config.json
+
+/** Activations that are GELU's tanh approximation, the paper's. */
+const TANH_GELU = ["gelu_new", "gelu_pytorch_tanh"];
+
+/** Switches that change what the model computes, with the only value this package computes. */
+const FIXED_FIELDS: readonly (readonly [field: string, supported: boolean])[] = [
+  ["scale_attn_weights", true],
+  ["scale_attn_by_inverse_layer_idx", false],
+  ["add_cross_attention", false],
+];
+
+/** Sizes by their names in config.json: GPT-2's own first, then the common ones that transformers accepts for them. */
+const SIZE_FIELDS = [
+  ["vocabSize", "vocab_size"],
+  ["nCtx", "n_positions", "n_ctx", "max_position_embeddings"],
+  ["nEmbd", "n_embd", "hidden_size"],
+  ["nLayer", "n_layer", "num_hidden_layers"],
+  ["nHead", "n_head", "num_attention_heads"],
+  ["nInner", "n_inner"],
+] as const;
+
+export interface HuggingFaceConfig {
+  readonly config: GPT2Config;
+  /** False if the file says that the output head is a matrix of its own. */
+  readonly tied: boolean;
+  readonly bosTokenId?: number;
+  readonly eosTokenId?: number;
+}
+
+/**
+ * The configuration in a config.json. A size that is missing, or null, is GPT-2's, as in transformers.
+ *
+ * @param file the file's path, for errors.
+ * @throws {ConfigError} not a GPT-2, sizes no GPT-2 can have, or a variant that computes something else.
+ */
+export function configFromHuggingFace(json: JsonObject, file: string): HuggingFaceConfig {
+  const refuse = (field: string, expected: string, hint?: string): never => {
+    const details = { op: `reading ${file}: ${field}`, expected, got: quote(json[field]) };
+    throw new ConfigError(hint === undefined ? details : { ...details, hint });
+  };
+  if (json["model_type"] !== "gpt2") refuse("model_type", '"gpt2"', "Only GPT-2 models can be read");
+  const activation = json["activation_function"] ?? "gelu_new";
+  if (!TANH_GELU.includes(activation as string)) refuse("activation_function", TANH_GELU.join(" or "));
+  for (const [field, supported] of FIXED_FIELDS) {
+    if ((json[field] ?? supported) !== supported) refuse(field, `${supported}`, "This variant is not supported");
+  }
+  const sizes: Partial<Record<keyof GPT2Config, number>> = {};
+  for (const [key, ...names] of [...SIZE_FIELDS, ["layerNormEpsilon", "layer_norm_epsilon"] as const]) {
+    const field = names.find((name) => json[name] !== undefined && json[name] !== null);
+    if (field === undefined) continue;
+    if (typeof json[field] !== "number") refuse(field, "a number");
+    sizes[key] = json[field] as number;
+  }
+  return {
+    config: namingFile(file, () => gpt2Config(sizes)),
+    tied: json["tie_word_embeddings"] !== false,
+    ...tokenId("bosTokenId", json["bos_token_id"]),
+    ...tokenId("eosTokenId", json["eos_token_id"]),
+  };
+}
+
+function tokenId<K extends string>(key: K, value: unknown): { [P in K]?: number } {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? ({ [key]: value } as { [P in K]: number }) : {};
+}
+
+/** Runs `make` and lets a ConfigError say which file the numbers came from. */
+function namingFile(file: string, make: () => GPT2Config): GPT2Config {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError({ ...error.details, op: `reading ${file}: ${error.details.op}` });
+  }
+}
+
+const TORCH_DTYPES: Readonly<Record<FloatDtype, string>> = {
+  f32: "float32",
+  f16: "float16",
+  bf16: "bfloat16",
+  f64: "float64",
+};
+
+/** `<|endoftext|>` is the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
+export function defaultEosTokenId(vocabSize: number): number {
+  return Math.min(vocabSize - 1, 50256);
+}
+
+export interface SpecialTokens {
+  readonly bosTokenId: number;
+  readonly eosTokenId: number;
+}
+
+/** The inverse of {@link configFromHuggingFace}: a config.json that transformers reads as GPT2LMHeadModel. */
+export function configToHuggingFace(config: GPT2Config, dtype: FloatDtype, tokens: SpecialTokens): JsonObject {
+  return {
+    architectures: ["GPT2LMHeadModel"],
+    model_type: "gpt2",
+    activation_function: "gelu_new",
+    vocab_size: config.vocabSize,
+    n_positions: config.nCtx,
+    n_ctx: config.nCtx,
+    n_embd: config.nEmbd,
+    n_layer: config.nLayer,
+    n_head: config.nHead,
+    n_inner: config.nInner === 4 * config.nEmbd ? null : config.nInner,
+    layer_norm_epsilon: config.layerNormEpsilon,
+    bos_token_id: tokens.bosTokenId,
+    eos_token_id: tokens.eosTokenId,
+    tie_word_embeddings: true,
+    torch_dtype: TORCH_DTYPES[dtype],
+  };
+}
+
+// ---------------------------------------------------------------- Hugging Face: tensors
+
+const HF_PREFIX = "transformer.";
+const HF_HEAD = "lm_head.weight";
+/** Buffers of older files that hold the causal mask, not parameters. */
+const HF_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
+
+const FLOAT_OF_SAFETENSORS: Partial<Record<SafetensorsDtype, FloatDtype>> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+  F64: "f64",
+};
+
+/** What GPT2LMHeadModel calls a tensor. */
+export function huggingFaceName(spec: TensorSpec): string {
+  return HF_PREFIX + spec.name;
+}
+
+/** Conv1D holds its matrix as [in, out]. */
+export function huggingFaceShape(spec: TensorSpec): readonly number[] {
+  return spec.conv1d ? [...spec.shape].reverse() : spec.shape;
+}
+
+/**
+ * The model's tensors, in the order of the tensor table, from those of a GPT-2 by Hugging Face: names with or without
+ * `transformer.`, mask buffers left aside, an output head accepted where it repeats wte.
+ *
+ * @param weights the file to name when a tensor is missing.
+ * @throws {CheckpointError} a tensor is missing, unknown, given twice, or of another shape or type than config says; or
+ *   the head is not tied.
+ */
+export function tensorsFromHuggingFace(
+  found: ReadonlyMap<string, SafetensorsTensor>,
+  { config, tied }: HuggingFaceConfig,
+  weights: string,
+): Map<string, StoredTensor> {
+  const byName = withoutPrefix(found.values());
+  const wte = byName.get("wte.weight");
+  const head = byName.get(HF_HEAD);
+  byName.delete(HF_HEAD);
+  const tensors = new Map<string, StoredTensor>();
+  // A hostile config may claim two thousand million layers; there are no more than there are tensors.
+  const nLayer = Math.min(config.nLayer, byName.size + 1);
+  for (const spec of tensorTable({ ...config, nLayer })) {
+    const tensor = byName.get(spec.name);
+    if (tensor === undefined) throw missing(weights, spec.name, `shape [${huggingFaceShape(spec).join(", ")}]`);
+    byName.delete(spec.name);
+    tensors.set(spec.name, fromHuggingFace(tensor, spec));
+  }
+  for (const tensor of byName.values()) throw unknownTensor(tensor, config);
+  if (head !== undefined) checkTied(head, wte!);
+  else if (!tied) throw missing(weights, HF_HEAD, "an output head, because tie_word_embeddings is false");
+  return tensors;
+}
+
+/** By name without prefix, mask buffers left out. */
+function withoutPrefix(found: Iterable<SafetensorsTensor>): Map<string, SafetensorsTensor> {
+  const byName = new Map<string, SafetensorsTensor>();
+  for (const tensor of found) {
+    const name = tensor.name.startsWith(HF_PREFIX) ? tensor.name.slice(HF_PREFIX.length) : tensor.name;
+    if (HF_MASK.test(name)) continue;
+    const other = byName.get(name);
+    if (other !== undefined) {
+      const got = `both ${quote(other.name)} and ${quote(tensor.name)}`;
+      throw tensorError(tensor, { expected: "one tensor of this name", got });
+    }
+    byName.set(name, tensor);
+  }
+  return byName;
+}
+
+function tensorError(tensor: SafetensorsTensor, details: Omit<ErrorDetails, "op">): CheckpointError {
+  return new CheckpointError({ op: `reading ${tensor.source.name}: tensor ${quote(tensor.name)}`, ...details });
+}
+
+function missing(weights: string, name: string, expected: string): CheckpointError {
+  return new CheckpointError({ op: `reading ${weights}: tensor ${name}`, expected, got: "no such tensor" });
+}
+
+function unknownTensor(tensor: SafetensorsTensor, config: GPT2Config): CheckpointError {
+  return tensorError(tensor, {
+    expected: `only the tensors of a GPT-2 of ${config.nLayer} layers`,
+    got: `an unknown one, ${tensor.dtype} ${quote(tensor.shape)}`,
+  });
+}
+
+function fromHuggingFace(tensor: SafetensorsTensor, spec: TensorSpec): StoredTensor {
+  const dtype = FLOAT_OF_SAFETENSORS[tensor.dtype];
+  if (dtype === undefined) {
+    throw tensorError(tensor, {
+      expected: Object.keys(FLOAT_OF_SAFETENSORS).join(", "),
+      got: tensor.dtype,
+      hint: "Quantised and integer weights cannot be read",
+    });
+  }
+  const expected = huggingFaceShape(spec);
+  if (!sameShape(tensor.shape, expected)) {
+    const details = { expected: `shape [${expected.join(", ")}]`, got: quote(tensor.shape) };
+    const hint = "It is transposed: Hugging Face's GPT-2 holds this matrix as [in, out]";
+    throw tensorError(tensor, spec.conv1d && sameShape(tensor.shape, spec.shape) ? { ...details, hint } : details);
+  }
+  const storedAs = spec.conv1d ? "in_out" : "out_in";
+  const { source, offset } = tensor;
+  return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset });
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** @throws {CheckpointError} the head is not bit for bit the token embedding. */
+function checkTied(head: SafetensorsTensor, wte: SafetensorsTensor): void {
+  const same = head.dtype === wte.dtype && sameShape(head.shape, wte.shape) && sameBytes(head, wte);
+  if (same) return;
+  throw tensorError(head, {
+    expected: `a copy of ${quote(wte.name)} (${wte.dtype} ${quote(wte.shape)})`,
+    got: `another matrix (${head.dtype} ${quote(head.shape)})`,
+    hint: "Models whose output head is not tied to the token embedding are not supported yet",
+  });
+}
+
+function sameBytes(a: SafetensorsTensor, b: SafetensorsTensor): boolean {
+  const chunk = 2 ** 20;
+  for (let start = 0; start < a.byteLength; start += chunk) {
+    const length = Math.min(chunk, a.byteLength - start);
+    const x = a.source.bytes(a.offset + start, length);
+    const y = b.source.bytes(b.offset + start, length);
+    for (let i = 0; i < length; i++) if (x[i] !== y[i]) return false;
+  }
+  return true;
+}
+
+// ---------------------------------------------------------------- llm.c
+
+/** llm.c's layer norms have this epsilon built in, and its feed-forward layers are 4C wide. */
+const LLMC_EPSILON = 1e-5;
+
+const LLMC_NAMES: Readonly<Record<string, LlmcName>> = {
+  "wte.weight": "wte",
+  "wpe.weight": "wpe",
+  "ln_1.weight": "ln1w",
+  "ln_1.bias": "ln1b",
+  "attn.c_attn.weight": "qkvw",
+  "attn.c_attn.bias": "qkvb",
+  "attn.c_proj.weight": "attprojw",
+  "attn.c_proj.bias": "attprojb",
+  "ln_2.weight": "ln2w",
+  "ln_2.bias": "ln2b",
+  "mlp.c_fc.weight": "fcw",
+  "mlp.c_fc.bias": "fcb",
+  "mlp.c_proj.weight": "fcprojw",
+  "mlp.c_proj.bias": "fcprojb",
+  "ln_f.weight": "lnfw",
+  "ln_f.bias": "lnfb",
+};
+
+/** Position in a llm.c file, in bytes, of a tensor of the table. */
+export function llmcOffset(
+  { name, layer }: TensorSpec,
+  { tensors, dtype }: Pick<LlmcModel, "tensors" | "dtype">,
+): number {
+  const suffix = layer < 0 ? name : name.slice(`h.${layer}.`.length);
+  const { offset, shape } = tensors.get(LLMC_NAMES[suffix]!)!;
+  return LLMC_HEADER_BYTES + FLOAT_BYTES[dtype] * (offset + Math.max(layer, 0) * numel(shape));
+}
+
+/** @throws {ConfigError} sizes no GPT-2 can have. */
+export function configFromLlmc({ dims, source }: LlmcModel): GPT2Config {
+  const { V, maxT, C, L, NH } = dims;
+  return namingFile(source.name, () =>
+    gpt2Config({ vocabSize: V, nCtx: maxT, nEmbd: C, nLayer: L, nHead: NH, layerNormEpsilon: LLMC_EPSILON }),
+  );
+}
+
+/** The inverse of {@link configFromLlmc}. @throws {ConfigError} a model that llm.c's format cannot describe. */
+export function configToLlmc(config: GPT2Config, file: string): LlmcDims {
+  const op = `writing ${file}: llm.c format`;
+  if (config.nInner !== 4 * config.nEmbd) {
+    throw new ConfigError({ op, expected: `nInner = 4 nEmbd = ${4 * config.nEmbd}`, got: `${config.nInner}` });
+  }
+  // Compared as float32, in which other programs may have kept it.
+  if (Math.fround(config.layerNormEpsilon) !== Math.fround(LLMC_EPSILON)) {
+    throw new ConfigError({ op, expected: "layerNormEpsilon = 1e-5", got: `${config.layerNormEpsilon}` });
+  }
+  const { vocabSize: V, nCtx: maxT, nLayer: L, nHead: NH, nEmbd: C } = config;
+  return { maxT, V, L, NH, C, paddedV: paddedVocabulary(V) };
+}
+
+/** The model's tensors, in the order of the tensor table; the vocabulary's padding rows are left out. */
+export function tensorsFromLlmc(model: LlmcModel, config: GPT2Config): Map<string, StoredTensor> {
+  const { source, dtype } = model;
+  return new Map(
+    tensorTable(config).map((spec) => {
+      const { name, shape } = spec;
+      return [name, storedTensor({ name, dtype, shape, storedAs: "out_in", source, offset: llmcOffset(spec, model) })];
+    }),
+  );
+}
