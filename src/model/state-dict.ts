@@ -60,8 +60,8 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
     const details = { op: `reading ${file}: ${field}`, expected, got: quote(json[field]) };
     throw new ConfigError(hint === undefined ? details : { ...details, hint });
   };
-  if (json["model_type"] !== "gpt2") refuse("model_type", '"gpt2"', "Only GPT-2 models can be read");
-  const activation = json["activation_function"] ?? "gelu_new";
+  if (json.model_type !== "gpt2") refuse("model_type", '"gpt2"', "Only GPT-2 models can be read");
+  const activation = json.activation_function ?? "gelu_new";
   if (!TANH_GELU.includes(activation as string)) refuse("activation_function", TANH_GELU.join(" or "));
   for (const [field, supported] of FIXED_FIELDS) {
     if ((json[field] ?? supported) !== supported) refuse(field, `${supported}`, "This variant is not supported");
@@ -75,9 +75,9 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
   }
   return {
     config: namingFile(file, () => gpt2Config(sizes)),
-    tied: json["tie_word_embeddings"] !== false,
-    ...tokenId("bosTokenId", json["bos_token_id"]),
-    ...tokenId("eosTokenId", json["eos_token_id"]),
+    tied: json.tie_word_embeddings !== false,
+    ...tokenId("bosTokenId", json.bos_token_id),
+    ...tokenId("eosTokenId", json.eos_token_id),
   };
 }
 

@@ -1,0 +1,68 @@
+import type { GPT2Config } from "../model/config.js";
+import type { FloatDtype } from "./dtype.js";
+import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
+
+export type CheckpointFormat = "huggingface" | "llm.c";
+
+/** Tokenizer files that lie beside the weights. */
+export interface TokenizerFiles {
+  readonly vocabJson?: string;
+  readonly mergesTxt?: string;
+  readonly tokenizerJson?: string;
+}
+
+/** An opened model: its configuration, and every tensor of the tensor table, still in its file. */
+export interface Checkpoint {
+  readonly format: CheckpointFormat;
+  /** What was opened: a folder or a file. */
+  readonly path: string;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly config: GPT2Config;
+  /** The type most of the parameters are held in. */
+  readonly dtype: FloatDtype;
+  /** Exactly the tensors of `tensorTable(config)`, in its order. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Text the writer left in the weights' file (safetensors `__metadata__`). */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly bosTokenId?: number;
+  readonly eosTokenId?: number;
+  readonly tokenizerFiles?: TokenizerFiles;
+  /** Gives the files back. Tensors cannot be read afterwards; arrays from `inPlace` stay valid. */
+  close(): void;
+}
+
+export interface CheckpointDescription {
+  readonly format: CheckpointFormat;
+  readonly path: string;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly config: GPT2Config;
+  readonly parameters: number;
+  readonly dtype: FloatDtype;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tokenizerFiles: TokenizerFiles;
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly dtype: FloatDtype;
+    readonly storedAs: StoredLayout;
+    readonly bytes: number;
+    readonly file: string;
+  }[];
+}
+
+/** What `gpt2 info MODEL` prints, as plain data that can go through JSON. */
+export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
+  const { format, path, files, config, dtype, metadata, tokenizerFiles = {} } = checkpoint;
+  const tensors = [...checkpoint.tensors.values()].map(({ name, shape, dtype, storedAs, byteLength, file }) => {
+    return { name, shape, dtype, storedAs, bytes: byteLength, file };
+  });
+  const parameters = tensors.reduce((n, { shape }) => n + shape.reduce((size, d) => size * d, 1), 0);
+  return { format, path, files, config, parameters, dtype, metadata, tokenizerFiles, tensors };
+}
+
+/** The type that holds the most bytes. */
+export function mainDtype(tensors: Iterable<StoredTensor>): FloatDtype {
+  const bytes = new Map<FloatDtype, number>();
+  for (const { dtype, byteLength } of tensors) bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLength);
+  return [...bytes].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
+}

@@ -1,0 +1,110 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { CheckpointError } from "../errors.js";
+import { type ByteSource, checkRange, closedError, memorySource } from "./byte-source.js";
+
+/**
+ * Maps a whole file read-only, or returns undefined where it can't (larger than the engine's longest ArrayBuffer, no
+ * native library, …). The mapping must live as long as its ArrayBuffer: views of it outlive the source.
+ */
+export type FileMapper = (path: string) => { readonly buffer: ArrayBuffer } | undefined;
+
+let fileMapper: FileMapper | undefined;
+
+/** Registers what maps files from now on; undefined goes back to positioned reads. */
+export function setFileMapper(mapper: FileMapper | undefined): void {
+  fileMapper = mapper;
+}
+
+/** One read system call moves at most 2^31 - 1 bytes. */
+const MAX_READ = 2 ** 30;
+
+/**
+ * A model file on disk: mapped where a mapper is registered and willing, else read range by range on demand, so that a
+ * file of any size opens at once.
+ *
+ * @throws {CheckpointError} there is no such file, it is not a regular file, or it may not be read.
+ */
+export function openFileSource(path: string): ByteSource {
+  // Asked before opening: opening a named pipe would wait for a writer.
+  const stats = fileOperation(`opening ${path}`, () => statSync(path));
+  if (!stats.isFile()) {
+    const got = stats.isDirectory() ? "a folder" : "a device, pipe or socket";
+    throw new CheckpointError({ op: `opening ${path}`, expected: "a file", got });
+  }
+  const fd = fileOperation(`opening ${path}`, () => openSync(path, "r"));
+  try {
+    const size = fstatSync(fd).size;
+    const mapped = size > 0 ? fileMapper?.(path) : undefined;
+    if (mapped === undefined) return positionedSource(path, fd, size);
+    closeSync(fd);
+    return memorySource(path, new Uint8Array(mapped.buffer));
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function positionedSource(name: string, fd: number, size: number): ByteSource {
+  let open = true;
+  return {
+    name,
+    size,
+    inMemory: false,
+    bytes(offset, length) {
+      if (!open) throw closedError(name);
+      checkRange(this, offset, length);
+      return fileOperation(`reading ${name}`, () => readFully(name, fd, offset, length));
+    },
+    close() {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+function readFully(name: string, fd: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const count = readSync(fd, bytes, done, Math.min(length - done, MAX_READ), offset + done);
+    if (count === 0) {
+      throw new CheckpointError({
+        op: `reading ${name}`,
+        expected: `${length} bytes at ${offset}`,
+        got: `${done}`,
+        hint: "The file became shorter while it was open",
+      });
+    }
+    done += count;
+  }
+  return bytes;
+}
+
+/** Runs a file-system call and turns its failure into a CheckpointError that says what to do. */
+export function fileOperation<T>(op: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw fileError(op, error);
+  }
+}
+
+const FILE_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  ENOTDIR: "a path that runs through a file",
+  EACCES: "no permission to read it",
+  EPERM: "no permission to read it",
+  ELOOP: "a symbolic link that leads to itself",
+  ENAMETOOLONG: "a name that is too long",
+  EMFILE: "too many open files",
+  ENFILE: "too many open files",
+  EIO: "a failing disk",
+  EISDIR: "a folder",
+  // Range and allocation failures of the engine, as for a tensor larger than its longest ArrayBuffer.
+  ERR_OUT_OF_RANGE: "a range larger than this JavaScript engine can hold in one piece",
+};
+
+function fileError(op: string, cause: unknown): CheckpointError {
+  const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
+  return new CheckpointError({ op, expected: "a readable file", got: FILE_ERRORS[code] ?? message, cause });
+}

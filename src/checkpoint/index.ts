@@ -1,0 +1,20 @@
+/** Model files in memory or behind any {@link ByteSource}: what runs in a browser. Files on disk: `node.ts`. */
+export { type ByteSource, memorySource } from "./byte-source.js";
+export {
+  type Checkpoint,
+  type CheckpointDescription,
+  type CheckpointFormat,
+  describeCheckpoint,
+  type TokenizerFiles,
+} from "./checkpoint.js";
+export { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "./dtype.js";
+export { type LlmcModel, readLlmcModel } from "./llmc.js";
+export { type HuggingFaceSources, loadHuggingFace, loadLlmc } from "./load.js";
+export {
+  readSafetensors,
+  type SafetensorsDtype,
+  type SafetensorsFile,
+  type SafetensorsTensor,
+} from "./safetensors.js";
+export { encodeSafetensors, type SafetensorsInput } from "./safetensors-writer.js";
+export type { StoredLayout, StoredTensor } from "./stored-tensor.js";

@@ -1,0 +1,5 @@
+/** Model files on disk. */
+export { type FileMapper, openFileSource, setFileMapper } from "./file-source.js";
+export { openCheckpoint } from "./open.js";
+export { writeSafetensorsFile } from "./safetensors-file.js";
+export { type ModelToSave, type NamedTensor, type SaveDtype, type SaveOptions, saveCheckpoint } from "./save.js";

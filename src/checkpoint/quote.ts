@@ -1,0 +1,19 @@
+/** Characters that would move a terminal's cursor or reorder text: C1 controls, line separators, direction marks. */
+const UNSAFE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+const LONGEST = 100;
+
+/** A value that came from a file, made safe and short enough to stand in an error message. */
+export function quote(value: unknown): string {
+  if (Array.isArray(value)) return quoteList(value);
+  if (typeof value === "object" && value !== null) return "an object";
+  if (typeof value !== "string") return String(value);
+  const text = value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+  return JSON.stringify(text).replace(UNSAFE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Shallow: a hostile header may nest lists a million deep. */
+function quoteList(values: readonly unknown[]): string {
+  const shown = values.slice(0, 8).map((v) => (Array.isArray(v) ? "a list" : quote(v)));
+  if (values.length > 8) shown.push(`… ${values.length} entries`);
+  return `[${shown.join(", ")}]`;
+}

@@ -1,0 +1,123 @@
+import { CheckpointError } from "../errors.js";
+import type { ByteSource } from "./byte-source.js";
+import { quote } from "./quote.js";
+import { byteLengthOf, MAX_HEADER_BYTES, type SafetensorsFile, type SafetensorsTensor } from "./safetensors.js";
+import type { SafetensorsSpec } from "./safetensors-writer.js";
+import { isJsonObject, type JsonObject, parseJsonObject } from "./strict-json.js";
+
+/**
+ * `model.safetensors.index.json`: which of several safetensors files holds each tensor (Hugging Face's sharding).
+ * A shard is named by a plain file name; anything that could lead out of the folder is refused.
+ */
+
+/** Letters, digits, dots, dashes and the like: no separator, drive or control character, no leading dot. */
+const SHARD_NAME = /^[\w-][\w.+ -]*\.safetensors$/;
+
+/** A JSON file of a checkpoint, as an object; held to the same size limit as a safetensors header. */
+export function readJsonSource(source: ByteSource): JsonObject {
+  const op = `reading ${source.name}`;
+  if (source.size > MAX_HEADER_BYTES) {
+    throw new CheckpointError({ op, expected: `at most ${MAX_HEADER_BYTES} bytes of JSON`, got: `${source.size}` });
+  }
+  if (source.size === 0) throw new CheckpointError({ op, expected: "JSON", got: "an empty file" });
+  return parseJsonObject(source.bytes(0, source.size), op);
+}
+
+/**
+ * Tensor name → shard file name.
+ *
+ * @throws {CheckpointError} no weight_map, an empty one, or a shard name that is not a plain .safetensors file name.
+ */
+export function readSafetensorsIndex(source: ByteSource): Map<string, string> {
+  const op = `reading ${source.name}: weight_map`;
+  const { weight_map: weightMap } = readJsonSource(source);
+  if (!isJsonObject(weightMap)) {
+    throw new CheckpointError({ op, expected: "an object from tensor names to file names", got: quote(weightMap) });
+  }
+  const entries = Object.entries(weightMap);
+  if (entries.length === 0) throw new CheckpointError({ op, expected: "at least one tensor", got: "none" });
+  for (const [name, file] of entries) {
+    if (typeof file === "string" && SHARD_NAME.test(file)) continue;
+    throw new CheckpointError({
+      op: `${op}: tensor ${quote(name)}`,
+      expected: "the plain name of a .safetensors file in the same folder",
+      got: quote(file),
+    });
+  }
+  return new Map(entries as [string, string][]);
+}
+
+/**
+ * The tensors of all shards together.
+ *
+ * @throws {CheckpointError} a tensor that its shard lacks, or that a shard holds and the index places elsewhere.
+ */
+export function joinShards(
+  indexName: string,
+  index: ReadonlyMap<string, string>,
+  shards: ReadonlyMap<string, SafetensorsFile>,
+): Map<string, SafetensorsTensor> {
+  const joined = new Map<string, SafetensorsTensor>();
+  for (const [name, file] of index) {
+    const shard = shards.get(file)!;
+    const tensor = shard.tensors.get(name);
+    if (tensor === undefined) {
+      const op = `reading ${shard.source.name}: tensor ${quote(name)}`;
+      throw new CheckpointError({ op, expected: `a tensor that ${indexName} places in this file`, got: "none" });
+    }
+    joined.set(name, tensor);
+  }
+  for (const [file, shard] of shards) {
+    for (const name of shard.tensors.keys()) {
+      if (index.get(name) === file) continue;
+      throw new CheckpointError({
+        op: `reading ${shard.source.name}: tensor ${quote(name)}`,
+        expected: `only tensors that ${indexName} places in this file`,
+        got: index.has(name) ? `one it places in ${index.get(name)}` : "one it does not name",
+      });
+    }
+  }
+  return joined;
+}
+
+/** One file of a sharded checkpoint, or the only one. */
+export interface Shard {
+  readonly file: string;
+  readonly specs: readonly SafetensorsSpec[];
+}
+
+/**
+ * Fills shards in the given order, each with at most `maxShardBytes` of data (a single larger tensor gets its own).
+ * What fits in one becomes `model.safetensors`, else `model-00001-of-00003.safetensors` and so on.
+ */
+export function planShards(specs: readonly SafetensorsSpec[], maxShardBytes = Number.POSITIVE_INFINITY): Shard[] {
+  const groups: SafetensorsSpec[][] = [];
+  let room = 0;
+  for (const spec of specs) {
+    const bytes = byteLengthOf(spec.dtype, spec.shape, `writing safetensors: tensor ${quote(spec.name)}`);
+    if (groups.length === 0 || bytes > room) {
+      groups.push([]);
+      room = maxShardBytes;
+    }
+    groups.at(-1)!.push(spec);
+    room -= bytes;
+  }
+  const number = (n: number): string => String(n).padStart(5, "0");
+  return groups.map((group, i) => ({
+    file: groups.length === 1 ? "model.safetensors" : `model-${number(i + 1)}-of-${number(groups.length)}.safetensors`,
+    specs: group,
+  }));
+}
+
+/** The index of those shards, in the form Hugging Face writes it. */
+export function safetensorsIndex(shards: readonly Shard[]): JsonObject {
+  let totalSize = 0;
+  const weightMap: [name: string, file: string][] = [];
+  for (const { file, specs } of shards) {
+    for (const { name, dtype, shape } of specs) {
+      weightMap.push([name, file]);
+      totalSize += byteLengthOf(dtype, shape, "writing safetensors index");
+    }
+  }
+  return { metadata: { total_size: totalSize }, weight_map: Object.fromEntries(weightMap) };
+}
