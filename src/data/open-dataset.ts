@@ -3,6 +3,7 @@ import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
 import { type DatasetOptions, type Split, TokenDataset } from "./dataset.js";
+import { DATASET_INFO_FILE, readDatasetInfo } from "./dataset-info.js";
 import { ShardFile } from "./shard-file.js";
 
 /**
@@ -25,7 +26,17 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
   const files: ShardFile[] = [];
   try {
     for (const file of paths) files.push(new ShardFile(file));
-    return new TokenDataset(files, options);
+    const data = new TokenDataset(files, options);
+    const expected = isFolder(path) ? readDatasetInfo(path)?.splits[split] : undefined;
+    if (expected !== undefined && expected.tokens !== data.totalTokens) {
+      throw new DataError({
+        op: `opening data set ${path}`,
+        expected: `${expected.tokens} tokens in ${expected.shards.length} ${split} shards, as ${DATASET_INFO_FILE} has it`,
+        got: `${data.totalTokens} in ${files.length}`,
+        hint: "Shards are missing, or of another data set; make it again with `gpt2 data`.",
+      });
+    }
+    return data;
   } catch (error) {
     for (const file of files) file.close();
     throw error;

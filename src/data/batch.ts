@@ -1,0 +1,58 @@
+/** What travels between the reader and the workers that encode. */
+import type { ErrorDetails } from "../errors.js";
+
+/** Where a document goes: by the hash of its text, or to the split its file was named for. */
+export type Destination = "hash" | "train" | "val";
+
+/** Documents, or parts of one, on their way to a worker. About 1 MiB, more only for one long JSONL line. */
+export type Batch =
+  | {
+      readonly format: "text";
+      readonly destination: Destination;
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      /** [pieces] end of each piece in `bytes`. */
+      readonly ends: Uint32Array<ArrayBuffer>;
+      /** [pieces] 1: begins a document; 0: goes on with the one before. */
+      readonly begins: Uint8Array<ArrayBuffer>;
+      /** [pieces] index of the file. */
+      readonly files: Uint32Array<ArrayBuffer>;
+    }
+  | {
+      readonly format: "jsonl";
+      readonly destination: Destination;
+      /** Whole lines. */
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly file: number;
+      readonly path: string;
+      /** Number of the first line, from 1. */
+      readonly line: number;
+    };
+
+/** Neighbouring pieces of one file that go to the same split. */
+export interface Segment {
+  readonly file: number;
+  /** `undefined`: the split of the document that the batch before ended in. */
+  readonly split: "train" | "val" | undefined;
+  tokens: number;
+  /** Documents that begin here. */
+  documents: number;
+  /** UTF-8 bytes of text. */
+  bytes: number;
+}
+
+/** A batch, encoded: the tokens of its segments one after the other. */
+export interface EncodedBatch {
+  readonly tokens: Uint16Array<ArrayBuffer>;
+  readonly segments: readonly Segment[];
+  /** Invalid UTF-8 sequences that were replaced by U+FFFD. */
+  readonly replaced: number;
+  /** Documents of white space only, left out. */
+  readonly empty: number;
+}
+
+/** An error on its way from a worker: a class does not survive the journey. */
+export interface BatchFailure {
+  readonly message: string;
+  /** Of a DataError. */
+  readonly details?: ErrorDetails;
+}

@@ -1,0 +1,96 @@
+/** `dataset.json`: what `gpt2 data` writes beside the shards. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DataError } from "../errors.js";
+
+export const DATASET_INFO_FILE = "dataset.json";
+export const DATASET_TOKENIZER_FILE = "tokenizer.json";
+
+export interface SplitInfo {
+  /** Names of the shards, in order. */
+  readonly shards: readonly string[];
+  readonly documents: number;
+  /** With one `<|endoftext|>` before each document. */
+  readonly tokens: number;
+  /** UTF-8 bytes of the text that the tokens stand for, without separators: the divisor of bits per byte. */
+  readonly bytes: number;
+}
+
+export interface DatasetInfo {
+  readonly format: "gpt2-ts dataset";
+  readonly version: 1;
+  readonly tokenizer: {
+    /** `gpt2`, or the file it was read from. */
+    readonly name: string;
+    /** Of tokenizer.json beside this file: the same tokenizer, the same sum. */
+    readonly sha256: string;
+    readonly vocabSize: number;
+    readonly endOfText: number;
+  };
+  readonly splits: { readonly train: SplitInfo; readonly val?: SplitInfo };
+  /** One entry an input. */
+  readonly sources: readonly SourceInfo[];
+  readonly settings: {
+    readonly valFraction: number;
+    /** How the held-out part was chosen. */
+    readonly heldOut: "none" | "files" | "documents" | "tail";
+    readonly seed: number;
+    readonly shardTokens: number;
+    readonly textField: string;
+    /** Null: lines that are `<|endoftext|>`. */
+    readonly separator: string | null;
+  };
+  /** Invalid UTF-8 sequences replaced by U+FFFD. */
+  readonly replaced: number;
+  /** Documents of white space only, left out. */
+  readonly empty: number;
+  /** Files in folders that were not read, their names being of no kind known. */
+  readonly skippedFiles: number;
+}
+
+export interface SourceInfo {
+  /** The file or folder as it was named. */
+  readonly input: string;
+  /** Given as held-out text. */
+  readonly heldOut: boolean;
+  readonly files: number;
+  readonly documents: number;
+  readonly bytes: number;
+}
+
+/**
+ * Reads a data set's dataset.json.
+ *
+ * @returns undefined if the folder has none (shards from elsewhere)
+ * @throws {DataError} it is not one of ours
+ */
+export function readDatasetInfo(folder: string): DatasetInfo | undefined {
+  const path = join(folder, DATASET_INFO_FILE);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
+  }
+  try {
+    const info = JSON.parse(text) as Partial<DatasetInfo> | null;
+    if (info?.format === "gpt2-ts dataset" && info.version === 1 && isSplit(info.splits?.train))
+      return info as DatasetInfo;
+  } catch {
+    // Reported below, like any other content.
+  }
+  const hint = "Make the data set again with `gpt2 data`.";
+  throw new DataError({
+    op: `reading ${path}`,
+    expected: "a gpt2-ts data set, version 1",
+    got: "something else",
+    hint,
+  });
+}
+
+function isSplit(value: unknown): value is SplitInfo {
+  const split = value as Partial<SplitInfo> | undefined;
+  return Array.isArray(split?.shards) && typeof split.tokens === "number" && typeof split.bytes === "number";
+}

@@ -1,0 +1,163 @@
+import { isUtf8 } from "node:buffer";
+import { createHash } from "node:crypto";
+import { DataError } from "../errors.js";
+import type { Batch, EncodedBatch, Segment } from "./batch.js";
+
+/** What encoding needs of a tokenizer. */
+export interface Encoder {
+  readonly vocabSize: number;
+  /** Ids of UTF-8 text, special tokens not recognised. */
+  encodeBytes(utf8: Uint8Array): ArrayLike<number>;
+}
+
+export interface BatchEncoderOptions {
+  /** Id put before each document. */
+  readonly endOfText: number;
+  /** Share of the documents that are held out, where a batch's destination is `hash`. */
+  readonly valFraction: number;
+  readonly seed: number;
+  /** Field of a JSONL object that holds the text. */
+  readonly textField: string;
+}
+
+/** A document is known by this many of its first bytes, since long ones arrive in pieces. */
+const HASHED_BYTES = 1 << 16;
+
+/** Turns batches of text into tokens: the whole work of a worker. */
+export class BatchEncoder {
+  readonly #encoder: Encoder;
+  readonly #options: BatchEncoderOptions;
+  readonly #hashKey: Buffer;
+  #tokens = new Uint16Array(1 << 19);
+  #count = 0;
+  #segments: Segment[] = [];
+  #split: Segment["split"];
+  #replaced = 0;
+  #empty = 0;
+
+  constructor(encoder: Encoder, options: BatchEncoderOptions) {
+    this.#encoder = encoder;
+    this.#options = options;
+    this.#hashKey = Buffer.from(`gpt2-ts held-out ${options.seed}\n`);
+  }
+
+  /** @throws {DataError} a JSONL line that is no JSON object with the field, naming file and line */
+  encode(batch: Batch): EncodedBatch {
+    this.#count = 0;
+    this.#segments = [];
+    this.#split = undefined;
+    this.#replaced = 0;
+    this.#empty = 0;
+    if (batch.format === "text") this.#encodePieces(batch);
+    else this.#encodeLines(batch);
+    const tokens = this.#tokens.slice(0, this.#count);
+    return { tokens, segments: this.#segments, replaced: this.#replaced, empty: this.#empty };
+  }
+
+  #encodePieces(batch: Batch & { format: "text" }): void {
+    batch.ends.forEach((end, i) => {
+      const piece = this.#valid(batch.bytes.subarray(i === 0 ? 0 : batch.ends[i - 1]!, end));
+      this.#add(piece, batch.begins[i] === 1, batch.files[i]!, batch.destination);
+    });
+  }
+
+  #encodeLines(batch: Batch & { format: "jsonl" }): void {
+    const { bytes } = batch;
+    let line = batch.line;
+    for (let start = 0; start < bytes.length; line++) {
+      const found = bytes.indexOf(LINE_FEED, start);
+      const end = found < 0 ? bytes.length : found;
+      let from = start;
+      // A byte order mark is no part of the JSON.
+      if (line === 1 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) from = 3;
+      const text = Buffer.from(this.#valid(bytes.subarray(from, end))).toString();
+      start = end + 1;
+      if (text.trim() === "") continue;
+      const document = textField(text, this.#options.textField, `reading ${batch.path}, line ${line}`);
+      const utf8 = Buffer.from(document);
+      // Escapes can write half a character: "\ud800".
+      if (utf8.includes(REPLACEMENT)) this.#replaced += document.match(/\p{Surrogate}/gu)?.length ?? 0;
+      this.#add(utf8, true, batch.file, batch.destination);
+    }
+  }
+
+  #add(utf8: Uint8Array, begins: boolean, file: number, destination: Batch["destination"]): void {
+    if (begins && utf8.length < HASHED_BYTES && isBlank(utf8)) {
+      this.#empty++;
+      return;
+    }
+    if (destination !== "hash") this.#split = destination;
+    else if (begins) this.#split = this.#isHeldOut(utf8) ? "val" : "train";
+    const ids = this.#encoder.encodeBytes(utf8);
+    this.#reserve(ids.length + 1);
+    if (begins) this.#tokens[this.#count++] = this.#options.endOfText;
+    this.#tokens.set(ids, this.#count);
+    this.#count += ids.length;
+
+    let segment = this.#segments.at(-1);
+    if (segment === undefined || segment.file !== file || segment.split !== this.#split) {
+      segment = { file, split: this.#split, tokens: 0, documents: 0, bytes: 0 };
+      this.#segments.push(segment);
+    }
+    segment.tokens += ids.length + (begins ? 1 : 0);
+    segment.documents += begins ? 1 : 0;
+    segment.bytes += utf8.length;
+  }
+
+  /** The same document has the same fate wherever it stands, so copies of it never end up on both sides. */
+  #isHeldOut(utf8: Uint8Array): boolean {
+    const { valFraction } = this.#options;
+    if (valFraction <= 0) return false;
+    const hash = createHash("sha256").update(this.#hashKey).update(utf8.subarray(0, HASHED_BYTES)).digest();
+    return hash.readUIntBE(0, 6) / 2 ** 48 < valFraction;
+  }
+
+  /** The bytes, with anything that is not UTF-8 replaced by U+FFFD and counted. */
+  #valid(bytes: Uint8Array): Uint8Array {
+    if (isUtf8(bytes)) return bytes;
+    const before = countReplacements(bytes);
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+    const repaired = Buffer.from(text);
+    this.#replaced += countReplacements(repaired) - before;
+    return repaired;
+  }
+
+  #reserve(n: number): void {
+    if (this.#count + n <= this.#tokens.length) return;
+    const larger = new Uint16Array(Math.max(2 * this.#tokens.length, this.#count + n));
+    larger.set(this.#tokens.subarray(0, this.#count));
+    this.#tokens = larger;
+  }
+}
+
+const LINE_FEED = 0x0a;
+
+/** U+FFFD. */
+const REPLACEMENT = Buffer.from([0xef, 0xbf, 0xbd]);
+
+function countReplacements(bytes: Uint8Array): number {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  let count = 0;
+  for (let at = buffer.indexOf(REPLACEMENT); at >= 0; at = buffer.indexOf(REPLACEMENT, at + 3)) count++;
+  return count;
+}
+
+function isBlank(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+}
+
+function textField(line: string, field: string, op: string): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    const hint = "JSONL holds one JSON object a line.";
+    throw new DataError({ op, expected: "a JSON object", got: (cause as Error).message, hint, cause });
+  }
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  const text = isObject ? (value as Record<string, unknown>)[field] : undefined;
+  if (typeof text === "string") return text;
+  const got = !isObject ? "another JSON value" : text === undefined ? "no such field" : typeof text;
+  const hint = "Name the field that holds the text with --field.";
+  throw new DataError({ op, expected: `an object with a text in "${field}"`, got, hint });
+}

@@ -1,0 +1,108 @@
+/** Which files `gpt2 data` reads: names to files, formats and compressions. */
+import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DataError, UsageError } from "../errors.js";
+
+export type TextFormat = "text" | "jsonl";
+export type Compression = "none" | "gzip" | "zstd";
+
+export interface InputFile {
+  readonly path: string;
+  /** Index of the argument it came from. */
+  readonly input: number;
+  /** Bytes on disk. */
+  readonly size: number;
+  readonly format: TextFormat;
+  readonly compression: Compression;
+}
+
+export interface InputList {
+  readonly files: readonly InputFile[];
+  /** Files in folders whose names are of no kind that is read. */
+  readonly skipped: number;
+}
+
+const FORMATS: Readonly<Record<string, TextFormat>> = {
+  txt: "text",
+  text: "text",
+  md: "text",
+  markdown: "text",
+  jsonl: "jsonl",
+  ndjson: "jsonl",
+};
+
+const COMPRESSIONS: Readonly<Record<string, Compression>> = { gz: "gzip", gzip: "gzip", zst: "zstd", zstd: "zstd" };
+
+/** What folders are searched for, for messages. */
+export const INPUT_KINDS = ".txt, .md, .jsonl, each also .gz or .zst";
+
+/**
+ * The files behind the arguments, in order: a folder gives its readable files, recursively, sorted by name; hidden files
+ * and folders are left out. A file named itself is read whatever its name, as text unless the name says JSONL.
+ *
+ * @throws {DataError} an argument that does not exist
+ */
+export function listInputs(inputs: readonly string[]): InputList {
+  const files: InputFile[] = [];
+  let skipped = 0;
+  const visit = (path: string, input: number) => {
+    // Sorted by code unit, so that the order is the same on every machine.
+    for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (entry.name.startsWith(".")) continue;
+      const child = join(path, entry.name);
+      // A link to a folder may lead back up; links to files are followed.
+      if (entry.isDirectory()) visit(child, input);
+      else if (kindOf(entry.name).format !== undefined && statSync(child).isFile()) files.push(describe(child, input));
+      else skipped++;
+    }
+  };
+  inputs.forEach((path, input) => {
+    try {
+      if (statSync(path).isDirectory()) visit(path, input);
+      else files.push(describe(path, input));
+    } catch (cause) {
+      if (cause instanceof UsageError) throw cause;
+      throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
+    }
+  });
+  return { files, skipped };
+}
+
+function kindOf(name: string): { format: TextFormat | undefined; compression: Compression | undefined; json: boolean } {
+  const parts = name.toLowerCase().split(".");
+  const compression = COMPRESSIONS[parts.at(-1)!];
+  const extension = (compression === undefined ? parts.at(-1) : parts.at(-2)) ?? "";
+  return { format: FORMATS[extension], compression, json: extension === "json" };
+}
+
+function describe(path: string, input: number): InputFile {
+  const { format, compression, json } = kindOf(path);
+  if (json) {
+    throw new UsageError({
+      op: `reading ${path}`,
+      expected: "text, or JSONL with one object a line",
+      got: "a JSON file",
+      hint: "Turn a list of documents into lines first, for example with `jq -c '.[]'`.",
+    });
+  }
+  return {
+    path,
+    input,
+    size: statSync(path).size,
+    format: format ?? "text",
+    compression: compression ?? sniffCompression(path),
+  };
+}
+
+/** Compression told by the first bytes (RFC 1952; RFC 8878), for files whose names do not tell. */
+function sniffCompression(path: string): Compression {
+  const magic = Buffer.alloc(4);
+  const fd = openSync(path, "r");
+  try {
+    readSync(fd, magic, 0, 4, 0);
+  } finally {
+    closeSync(fd);
+  }
+  if (magic[0] === 0x1f && magic[1] === 0x8b) return "gzip";
+  return magic.readUInt32LE(0) === 0xfd2fb528 ? "zstd" : "none";
+}

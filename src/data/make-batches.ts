@@ -1,0 +1,170 @@
+import { DataError } from "../errors.js";
+import type { Batch, Destination } from "./batch.js";
+import type { InputFile } from "./inputs.js";
+import { readInput } from "./read-input.js";
+import { DocumentSplitter } from "./split-documents.js";
+
+/** A batch is handed on when it holds this much; small enough that a few per worker are in flight in little memory. */
+const BATCH_BYTES = 1 << 20;
+
+/** JSON must be parsed whole; JavaScript strings end not far above this. */
+const MAX_LINE_BYTES = 1 << 28;
+
+export interface MakeBatchesOptions {
+  readonly destination: Destination;
+  /** Text between documents in text files; default: a line that is `<|endoftext|>`. */
+  readonly separator?: string | undefined;
+  /** Told the bytes read of each file so far, as they are on disk. */
+  readonly onRead?: (file: number, bytes: number) => void;
+}
+
+/**
+ * The contents of the files as batches for the workers, in order, in bounded memory.
+ *
+ * @throws {DataError} an unreadable or damaged file, or a JSONL line too long to parse
+ */
+export async function* makeBatches(
+  files: readonly InputFile[],
+  options: MakeBatchesOptions,
+): AsyncGenerator<Batch, void, undefined> {
+  const text = new TextBatch(options.destination);
+  for (const [index, file] of files.entries()) {
+    const onRead = (bytes: number) => options.onRead?.(index, bytes);
+    if (file.format === "text") {
+      // Small files share a batch, so it is handed on only when full.
+      yield* textBatches(text, index, file, options.separator, onRead);
+    } else {
+      yield* text.take();
+      yield* lineBatches(index, file, options.destination, onRead);
+    }
+  }
+  yield* text.take();
+}
+
+async function* textBatches(
+  batch: TextBatch,
+  index: number,
+  file: InputFile,
+  separator: string | undefined,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Batch, void, undefined> {
+  const full: Batch[] = [];
+  const splitter = new DocumentSplitter((bytes, begins) => {
+    batch.add(bytes, begins, index);
+    if (batch.size >= BATCH_BYTES) full.push(...batch.take());
+  }, separator);
+  let first = true;
+  for await (const chunk of readInput(file, onRead)) {
+    if (first) refuseUtf16(chunk, file);
+    first = false;
+    splitter.push(chunk);
+    yield* full.splice(0);
+  }
+  splitter.end();
+  yield* full;
+}
+
+/** Pieces of documents gathered into one batch. */
+class TextBatch {
+  readonly #destination: Destination;
+  #parts: Uint8Array[] = [];
+  #ends: number[] = [];
+  #begins: number[] = [];
+  #files: number[] = [];
+  /** Bytes gathered. */
+  size = 0;
+
+  constructor(destination: Destination) {
+    this.#destination = destination;
+  }
+
+  add(bytes: Uint8Array, begins: boolean, file: number): void {
+    this.size += bytes.length;
+    this.#parts.push(bytes);
+    this.#ends.push(this.size);
+    this.#begins.push(begins ? 1 : 0);
+    this.#files.push(file);
+  }
+
+  /** What was gathered, if anything; the next batch is empty. */
+  take(): Batch[] {
+    if (this.#parts.length === 0) return [];
+    const bytes = concat(this.#parts, this.size);
+    const batch: Batch = {
+      format: "text",
+      destination: this.#destination,
+      bytes,
+      ends: Uint32Array.from(this.#ends),
+      begins: Uint8Array.from(this.#begins),
+      files: Uint32Array.from(this.#files),
+    };
+    this.#parts = [];
+    this.#ends = [];
+    this.#begins = [];
+    this.#files = [];
+    this.size = 0;
+    return [batch];
+  }
+}
+
+/** By its byte order mark. Read as UTF-8 it would be noise that nobody notices. */
+function refuseUtf16(start: Uint8Array, file: InputFile): void {
+  if (!((start[0] === 0xff && start[1] === 0xfe) || (start[0] === 0xfe && start[1] === 0xff))) return;
+  const hint = "Convert it first, for example with `iconv -f UTF-16 -t UTF-8`.";
+  throw new DataError({ op: `reading ${file.path}`, expected: "UTF-8 text", got: "UTF-16", hint });
+}
+
+async function* lineBatches(
+  index: number,
+  file: InputFile,
+  destination: Destination,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Batch, void, undefined> {
+  let line = 1;
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  const take = (): Batch => {
+    const bytes = concat(parts, size);
+    const batch: Batch = { format: "jsonl", destination, bytes, file: index, path: file.path, line };
+    line += countLineFeeds(bytes);
+    parts = [];
+    size = 0;
+    return batch;
+  };
+  for await (const chunk of readInput(file, onRead)) {
+    const lastBreak = chunk.lastIndexOf(LINE_FEED);
+    parts.push(chunk.subarray(0, lastBreak + 1));
+    size += lastBreak + 1;
+    if (lastBreak >= 0 && size >= BATCH_BYTES) yield take();
+    parts.push(chunk.subarray(lastBreak + 1));
+    size += chunk.length - lastBreak - 1;
+    if (size > MAX_LINE_BYTES) {
+      throw new DataError({
+        op: `reading ${file.path}, line ${line} or soon after it`,
+        expected: `lines of at most ${MAX_LINE_BYTES >> 20} MiB`,
+        got: "a longer one",
+        hint: "Is it JSONL, one object a line? Text of any length can be read as .txt.",
+      });
+    }
+  }
+  if (size > 0) yield take();
+}
+
+function concat(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  // Not a Buffer: small ones share memory, which can't be handed to a worker.
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+const LINE_FEED = 0x0a;
+
+function countLineFeeds(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) count++;
+  return count;
+}

@@ -1,0 +1,266 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { DataError, UsageError } from "../errors.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
+import type { Destination, EncodedBatch } from "./batch.js";
+import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
+import { DatasetWriter } from "./dataset-writer.js";
+import { EncodePool } from "./encode-pool.js";
+import { INPUT_KINDS, type InputFile, listInputs } from "./inputs.js";
+import { makeBatches } from "./make-batches.js";
+import { checkShardVocab, SHARD_MAX_TOKENS } from "./shard.js";
+
+export interface PrepareOptions {
+  /** Folder to make. */
+  readonly out: string;
+  readonly tokenizer: Tokenizer;
+  /** What dataset.json calls the tokenizer. Default "custom". */
+  readonly tokenizerName?: string | undefined;
+  /** Share of the documents to hold out, chosen by a hash of their text. Default 0.01. */
+  readonly valFraction?: number | undefined;
+  /** Files and folders to hold out instead. */
+  readonly valInputs?: readonly string[] | undefined;
+  /** Tokens in a shard, default 100 million (200 MB). */
+  readonly shardTokens?: number | undefined;
+  /** Worker threads; 0 encodes on this thread. Default: by cores and size. The output does not depend on it. */
+  readonly workers?: number | undefined;
+  /** Field of JSONL objects that holds the text, default "text". */
+  readonly textField?: string | undefined;
+  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  readonly separator?: string | undefined;
+  /** Of the choice of held-out documents, default 1337. */
+  readonly seed?: number | undefined;
+  /** Replace a data set that is there already. */
+  readonly overwrite?: boolean | undefined;
+  readonly onProgress?: ((progress: PrepareProgress) => void) | undefined;
+  /** Stops the work; nothing is left behind. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PrepareProgress {
+  /** Bytes of the files read so far, as they are on disk, and in all. */
+  readonly bytesRead: number;
+  readonly bytesTotal: number;
+  readonly documents: number;
+  readonly tokens: number;
+}
+
+type Settings = DatasetInfo["settings"];
+
+/**
+ * Text, JSONL and folders of them, plain, gzip or zstd, to llm.c token shards: `OUT/train-00000.bin`, …,
+ * `OUT/val-00000.bin`, …, `OUT/dataset.json`, `OUT/tokenizer.json`. Each document is preceded by `<|endoftext|>`.
+ *
+ * Works in bounded memory. The folder appears when it is complete; the same input gives the same bytes.
+ *
+ * @throws {DataError} missing, damaged or empty input, or a vocabulary too large for 16 bits
+ * @throws {UsageError} a wrong option, or a folder that is there already
+ */
+export async function prepareData(inputs: readonly string[], options: PrepareOptions): Promise<DatasetInfo> {
+  const settings = checkSettings(options);
+  const { tokenizer } = options;
+  checkShardVocab(tokenizer.vocabSize);
+  const { endOfText } = tokenizer;
+  if (endOfText === undefined) {
+    throw new DataError({
+      op: "preparing data",
+      expected: "a tokenizer with <|endoftext|>, to separate documents",
+      got: "one without",
+    });
+  }
+  checkOut(options.out, options.overwrite ?? false);
+  const all = [...inputs, ...(options.valInputs ?? [])];
+  const { files, skipped } = listInputs(all);
+  refuseNoFiles(files, all, inputs.length);
+
+  const partial = `${resolve(options.out)}.partial-${process.pid}`;
+  await mkdir(partial, { recursive: true });
+  const writer = new DatasetWriter(partial, settings.shardTokens);
+  try {
+    await encodeAll(files, inputs.length, writer, { ...options, endOfText, settings });
+    await writer.finish();
+    const heldOut = await holdOut(writer, settings, { endOfText, decodeBytes: (ids) => tokenizer.decodeBytes(ids) });
+    const tokenizerJson = writeTokenizerJson(tokenizer.vocabulary);
+    const info: DatasetInfo = {
+      format: "gpt2-ts dataset",
+      version: 1,
+      tokenizer: {
+        name: options.tokenizerName ?? "custom",
+        sha256: createHash("sha256").update(tokenizerJson).digest("hex"),
+        vocabSize: tokenizer.vocabSize,
+        endOfText,
+      },
+      splits: {
+        train: writer.splitInfo("train"),
+        ...(writer.splits.val.tokens > 0 ? { val: writer.splitInfo("val") } : {}),
+      },
+      sources: writer.sources(all, files, inputs.length),
+      settings: { ...settings, heldOut },
+      replaced: writer.replaced,
+      empty: writer.empty,
+      skippedFiles: skipped,
+    };
+    await writeFile(join(partial, DATASET_TOKENIZER_FILE), tokenizerJson, { flush: true });
+    await writeFile(join(partial, DATASET_INFO_FILE), `${JSON.stringify(info, null, 2)}\n`, { flush: true });
+    options.signal?.throwIfAborted();
+    await moveIntoPlace(partial, options.out, options.overwrite ?? false);
+    return info;
+  } catch (error) {
+    await writer.discard();
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+interface RunOptions extends PrepareOptions {
+  readonly endOfText: number;
+  readonly settings: Omit<Settings, "heldOut">;
+}
+
+/** Reader → workers → writer: batches are encoded in any order and written in theirs. */
+async function encodeAll(
+  files: readonly InputFile[],
+  heldOutFrom: number,
+  writer: DatasetWriter,
+  options: RunOptions,
+): Promise<void> {
+  const { signal, settings } = options;
+  const bytesTotal = files.reduce((sum, file) => sum + file.size, 0);
+  const { endOfText } = options;
+  const { valFraction, seed, textField } = settings;
+  const workers = options.workers ?? defaultWorkers(bytesTotal);
+  const pool = new EncodePool(options.tokenizer.vocabulary, { endOfText, valFraction, seed, textField }, workers);
+  let bytesDone = 0;
+  const encodePart = async (part: readonly InputFile[], destination: Destination) => {
+    const waiting: Promise<EncodedBatch>[] = [];
+    const writeOldest = async () => {
+      await writer.write(await waiting.shift()!, part);
+      signal?.throwIfAborted();
+    };
+    let bytesRead = bytesDone;
+    const onRead = (file: number, bytes: number) => {
+      bytesRead = bytesDone + bytes;
+      for (let i = 0; i < file; i++) bytesRead += part[i]!.size;
+    };
+    signal?.throwIfAborted();
+    for await (const batch of makeBatches(part, { destination, separator: settings.separator ?? undefined, onRead })) {
+      const encoded = pool.encode(batch);
+      // It is awaited in its turn; until then a failure must not count as unhandled.
+      encoded.catch(() => {});
+      waiting.push(encoded);
+      if (waiting.length >= pool.depth) await writeOldest();
+      options.onProgress?.({ bytesRead, bytesTotal, documents: writer.documents, tokens: writer.tokens });
+    }
+    while (waiting.length > 0) await writeOldest();
+    for (const file of part) bytesDone += file.size;
+    options.onProgress?.({ bytesRead: bytesDone, bytesTotal, documents: writer.documents, tokens: writer.tokens });
+  };
+  try {
+    const train = files.filter((file) => file.input < heldOutFrom);
+    const val = files.filter((file) => file.input >= heldOutFrom);
+    await encodePart(train, val.length === 0 ? "hash" : "train");
+    if (val.length > 0) await encodePart(val, "val");
+  } finally {
+    await pool.close();
+  }
+  refuseNoText(writer, files, heldOutFrom);
+}
+
+/** The last resort for text of few documents, where a share of them is all or none. */
+async function holdOut(
+  writer: DatasetWriter,
+  settings: Omit<Settings, "heldOut">,
+  tokenizer: { endOfText: number; decodeBytes(ids: ArrayLike<number>): Uint8Array },
+): Promise<Settings["heldOut"]> {
+  const { train, val } = writer.splits;
+  if (settings.valFraction === 0) return val.tokens > 0 ? "files" : "none";
+  if (train.tokens > 0 && val.tokens > 0) return "documents";
+  await writer.holdOutTail(settings.valFraction, tokenizer);
+  return "tail";
+}
+
+function checkSettings(options: PrepareOptions): Omit<Settings, "heldOut"> {
+  const byFiles = (options.valInputs?.length ?? 0) > 0;
+  const valFraction = options.valFraction ?? (byFiles ? 0 : 0.01);
+  const shardTokens = options.shardTokens ?? 100_000_000;
+  const { workers, separator } = options;
+  const wrong = (name: string, expected: string, got: unknown) =>
+    new UsageError({ op: `preparing data: ${name}`, expected, got: String(got) });
+  if (byFiles && valFraction !== 0) throw wrong("valFraction", "none beside valInputs", valFraction);
+  if (!(valFraction >= 0 && valFraction < 1)) throw wrong("valFraction", "a share from 0 to below 1", valFraction);
+  if (!Number.isInteger(shardTokens) || shardTokens < 1 || shardTokens > SHARD_MAX_TOKENS) {
+    throw wrong("shardTokens", `a number from 1 to ${SHARD_MAX_TOKENS}`, shardTokens);
+  }
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 0 && workers <= 1024)) {
+    throw wrong("workers", "a number from 0 to 1024", workers);
+  }
+  if (separator === "") throw wrong("separator", "some text", '""');
+  return {
+    valFraction,
+    seed: options.seed ?? 1337,
+    shardTokens,
+    textField: options.textField ?? "text",
+    separator: separator ?? null,
+  };
+}
+
+/** One worker a core; none if starting them takes longer than the work. */
+function defaultWorkers(bytes: number): number {
+  return bytes < 1 << 19 ? 0 : Math.min(availableParallelism(), Math.ceil(bytes / (1 << 19)));
+}
+
+function refuseNoFiles(files: readonly InputFile[], inputs: readonly string[], heldOutFrom: number): void {
+  const lacking = (held: boolean) => !files.some((file) => file.input >= heldOutFrom === held);
+  if (!lacking(false) && (heldOutFrom === inputs.length || !lacking(true))) return;
+  throw new DataError({
+    op: `reading ${(lacking(false) ? inputs.slice(0, heldOutFrom) : inputs.slice(heldOutFrom)).join(", ") || "(no input)"}`,
+    expected: `text files (in folders: ${INPUT_KINDS})`,
+    got: "none",
+  });
+}
+
+function refuseNoText(writer: DatasetWriter, files: readonly InputFile[], heldOutFrom: number): void {
+  const { train, val } = writer.splits;
+  const byFiles = files.some((file) => file.input >= heldOutFrom);
+  if (byFiles ? train.documents > 0 && val.documents > 0 : writer.documents > 0) return;
+  const empty = byFiles && train.documents > 0 ? "the held-out files" : (files[0]?.path ?? "");
+  throw new DataError({ op: `preparing data from ${empty}`, expected: "text", got: "nothing but white space" });
+}
+
+/** A folder that is there must be empty, or a data set that may be replaced. */
+function checkOut(out: string, overwrite: boolean): void {
+  if (!existsSync(out)) return;
+  let entries: string[];
+  try {
+    entries = readdirSync(out);
+  } catch (cause) {
+    throw new UsageError({ op: `writing to ${out}`, expected: "a folder", got: (cause as Error).message, cause });
+  }
+  if (entries.length === 0 || (overwrite && entries.includes(DATASET_INFO_FILE))) return;
+  const isDataset = entries.includes(DATASET_INFO_FILE);
+  throw new UsageError({
+    op: `writing to ${out}`,
+    expected: "a new folder",
+    got: isDataset ? "one with a data set" : "one with other files",
+    hint: isDataset ? "Replace it with --overwrite, or name another." : "Name another.",
+  });
+}
+
+async function moveIntoPlace(partial: string, out: string, overwrite: boolean): Promise<void> {
+  checkOut(out, overwrite);
+  const target = resolve(out);
+  await mkdir(dirname(target), { recursive: true });
+  if (!existsSync(target)) return rename(partial, target);
+  if (readdirSync(target).length === 0) {
+    await rmdir(target);
+    return rename(partial, target);
+  }
+  const old = join(dirname(target), `${basename(target)}.old-${process.pid}`);
+  await rename(target, old);
+  await rename(partial, target);
+  await rm(old, { recursive: true });
+}
