@@ -211,13 +211,28 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Args
   }
 }
 
+/* Key rows that no token sees have no gradient. */
+static void zero_unseen(const Attention *at, const Args *a, long from, long to, long head) {
+  float *dk = (float *)a->tensor[1] + head * at->HS, *dv = (float *)a->tensor[2] + head * at->HS;
+  for (long j = from; j < to; j++) {
+    memset(dk + j * at->ldkv, 0, (size_t)at->HS * sizeof(float));
+    memset(dv + j * at->ldkv, 0, (size_t)at->HS * sizeof(float));
+  }
+}
+
 static void attention_backward(Ctx *ctx, const Args *a) {
   Attention at = attention_of(a, a->tensor[9], a->tensor[10]);
-  long unit = 0;
+  long unit = 0, seen = 0;
   for (long n0 = 0, n1; n0 < at.N; n0 = n1) {
     long last;
     n1 = segment_end(&at, n0, &last);
-    for (long head = 0; head < at.NH; head++, unit++)
-      if (unit % ctx->threads == ctx->tid) attention_segment_backward(ctx, &at, a, n0, n1, last, head);
+    for (long head = 0; head < at.NH; head++, unit++) {
+      if (unit % ctx->threads != ctx->tid) continue;
+      zero_unseen(&at, a, seen, at.first[n0], head);
+      attention_segment_backward(ctx, &at, a, n0, n1, last, head);
+    }
+    seen = last + 1;
   }
+  for (long head = 0; head < at.NH; head++)
+    if (head % ctx->threads == ctx->tid) zero_unseen(&at, a, seen, at.N, head);
 }

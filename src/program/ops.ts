@@ -5,12 +5,15 @@
  * the order in which the native kernels receive them (native/ops.h).
  *
  * Shapes: N tokens in the batch, C channels, IC/OC channels in and out, NH heads of HS channels, V vocabulary, M rows of
- * logits. Matrices are row-major; weights are [out, in].
+ * logits. Matrices are row-major; weights are [out, in]. What an op writes overlaps none of its other tensors, except
+ * those named in `inPlace`.
  */
 export interface OpSpec {
   readonly tensors: Readonly<Record<string, "r" | "w" | "rw" | "r?" | "w?" | "rw?">>;
   readonly dims: readonly string[];
   readonly scalars: readonly string[];
+  /** Pairs of a written and a read tensor that may be one and the same. */
+  readonly inPlace?: readonly (readonly [string, string])[];
 }
 
 export const OPS = {
@@ -70,7 +73,11 @@ export const OPS = {
     dims: ["N", "NH", "HS", "ldq", "ldkv"],
     scalars: ["scale", "p", "key0", "key1"],
   },
-  /** Gradients of attentionForward where the key rows are the tokens themselves; dq, dk, dv have row lengths ldq, ldkv. */
+  /**
+   * Gradients of attentionForward where the key rows are the tokens themselves; dq, dk, dv have row lengths ldq, ldkv.
+   * Sequences are packed one after another: tokens with the same first key row are neighbours, and see no row that
+   * tokens before or after them see. A key row that no token sees gets 0.
+   */
   attentionBackward: {
     tensors: {
       dq: "w",
@@ -108,6 +115,10 @@ export const OPS = {
     tensors: { out: "w", x: "r", residual: "r?" },
     dims: ["N", "C"],
     scalars: ["p", "key0", "key1"],
+    inPlace: [
+      ["out", "x"],
+      ["out", "residual"],
+    ],
   },
   /**
    * losses[n] = -log softmax(logits[n])[targets[n]], 0 where the target is negative. dlogits, which may be the logits
@@ -117,6 +128,7 @@ export const OPS = {
     tensors: { losses: "w", dlogits: "w?", logits: "r", targets: "r" },
     dims: ["N", "V"],
     scalars: ["scale"],
+    inPlace: [["dlogits", "logits"]],
   },
   /** x[0..size) = value. */
   fill: { tensors: { x: "w" }, dims: ["size"], scalars: ["value"] },

@@ -139,6 +139,7 @@ export class Recorder {
     });
     const maxDims = Object.fromEntries(Object.entries<Dim>(dims).map(([d, size]) => [d, maxOf(size)]));
     checkSizes(`${kind} ${name}`, Object.keys(spec.tensors), list, EXTENTS[kind](maxDims as DimArgs<K, number>));
+    checkOverlaps(`${kind} ${name}`, spec, list);
     this.#checkReadsAfterWrites(kind, name, spec, list);
     this.#ops.push({
       kind,
@@ -199,6 +200,28 @@ function checkSizes(
       got: `${there} from offset ${t.offset} on`,
     });
   });
+}
+
+/**
+ * No written tensor starts where another does, unless the op may work in place. (Those that overlap otherwise are not
+ * found: rows of one may well lie between rows of the other.)
+ */
+function checkOverlaps(op: string, spec: OpSpec, tensors: readonly (Tensor | null)[]): void {
+  const roles = Object.entries(spec.tensors);
+  for (const [i, [role, access]] of roles.entries()) {
+    const t = tensors[i];
+    if (!t || !access.includes("w")) continue;
+    for (const [j, [other]] of roles.entries()) {
+      const u = tensors[j];
+      if (i === j || u?.buffer !== t.buffer || u.offset !== t.offset) continue;
+      if (spec.inPlace?.some(([w, r]) => (w === role && r === other) || (w === other && r === role))) continue;
+      throw new ShapeError({
+        op: `${op}: ${role} (${t.buffer.name})`,
+        expected: "memory of its own",
+        got: `that of ${other}`,
+      });
+    }
+  }
 }
 
 /** The sizes and numbers of one run. */

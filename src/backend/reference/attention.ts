@@ -1,3 +1,4 @@
+import { ShapeError } from "../../errors.js";
 import type { HostArray } from "../backend.js";
 import { dropoutMask } from "./dropout.js";
 import { checkIndex, type Kernel, rowCount } from "./kernel.js";
@@ -42,6 +43,24 @@ export const attentionForward: Kernel<"attentionForward"> = (
   }
 };
 
+/** @throws {ShapeError} unless the tokens are packed as attentionBackward asks (src/program/ops.ts). */
+function checkPacked(first: HostArray, last: HostArray, N: number): void {
+  let seen = -1;
+  let start = 0;
+  for (let n = 0; n < N; n++) {
+    checkRange(first, last, n, N);
+    if (n > 0 && first[n] !== first[n - 1]) start = seen + 1;
+    if (first[n] < start) {
+      throw new ShapeError({
+        op: `first[${n}]`,
+        expected: `${start} or more, after the rows that other sequences see`,
+        got: String(first[n]),
+      });
+    }
+    seen = Math.max(seen, last[n]);
+  }
+}
+
 /**
  * With P = exp(S - lse) the weights, M the dropout factors and out = Σ P M v:
  * dv = P M dout, dP = M (dout · v), dS = P (dP - Σ P dP) where Σ P dP = dout · out, dq = scale dS k, dk = scale dS q.
@@ -51,12 +70,12 @@ export const attentionBackward: Kernel<"attentionBackward"> = (
   { N, NH, HS, ldq, ldkv },
   { scale, p, key0, key1 },
 ) => {
+  checkPacked(first, last, N);
   const factor = dropoutMask(p, key0, key1);
   const C = NH * HS;
   const sumK = new Float64Array(N * C);
   const sumV = new Float64Array(N * C);
   for (let n = 0; n < N; n++) {
-    checkRange(first, last, n, N);
     for (let h = 0; h < NH; h++) {
       const here = n * C + h * HS;
       const query = n * ldq + h * HS;

@@ -1,0 +1,143 @@
+import type { Backend, DeviceArray } from "../../src/backend/backend.js";
+import { type DimArgs, OPS, type OpKind, type ScalarArgs, type TensorArgs } from "../../src/program/ops.js";
+import { type Dim, Recorder, type Scalar, type Tensor } from "../../src/program/program.js";
+
+export type Contents = Float32Array | Int32Array;
+/** Elements of a buffer from `at` on. */
+export interface Part {
+  readonly buffer: string;
+  readonly at: number;
+}
+
+/** One op with the contents of its memory before it runs. A tensor is a buffer of its own or a part of one. */
+export interface OpCase {
+  readonly kind: OpKind;
+  readonly name: string;
+  readonly buffers: Readonly<Record<string, Contents>>;
+  readonly parts: Readonly<Record<string, Part>>;
+  readonly dims: Readonly<Record<string, number>>;
+  readonly scalars: Readonly<Record<string, number>>;
+}
+
+/** An op case, type-checked against the op's table entry. `shared` holds buffers that several tensors are parts of. */
+export function opCase<K extends OpKind>(
+  kind: K,
+  name: string,
+  tensors: TensorArgs<K, Contents | Part>,
+  dims: DimArgs<K, number>,
+  scalars: ScalarArgs<K, number>,
+  shared: Readonly<Record<string, Contents>> = {},
+): OpCase {
+  const buffers: Record<string, Contents> = { ...shared };
+  const parts: Record<string, Part> = {};
+  for (const [role, tensor] of Object.entries<Contents | Part | undefined>(tensors)) {
+    if (tensor === undefined) continue;
+    if (ArrayBuffer.isView(tensor)) buffers[role] = tensor;
+    parts[role] = ArrayBuffer.isView(tensor) ? { buffer: role, at: 0 } : tensor;
+  }
+  return { kind, name, buffers, parts, dims, scalars };
+}
+
+/** How a case is laid out: all results must be the same. */
+export interface Layout {
+  readonly name: string;
+  /** Elements in front of each buffer's contents, so that no tensor is aligned. */
+  readonly shift: number;
+  /** Whether sizes and numbers are given at each run, sizes below their maximum. */
+  readonly perRun: boolean;
+}
+
+export const LAYOUTS: readonly Layout[] = [
+  { name: "fixed sizes", shift: 0, perRun: false },
+  { name: "sizes per run, unaligned", shift: 3, perRun: true },
+];
+
+/** Written around every buffer; an op that changes it has written where it must not. */
+const GUARD = 12345;
+const GUARD_LENGTH = 19;
+
+/** A case prepared on a backend, with a way to put its memory back as it was. */
+export class PreparedCase {
+  readonly #arrays = new Map<string, { memory: DeviceArray; inner: DeviceArray; contents: Contents }>();
+  readonly #run: () => Promise<void>;
+
+  constructor(
+    backend: Backend,
+    readonly test: OpCase,
+    readonly layout: Layout,
+  ) {
+    const { shift, perRun } = layout;
+    for (const [name, contents] of Object.entries(test.buffers)) {
+      const dtype = contents instanceof Int32Array ? "i32" : "f32";
+      const memory = backend.alloc(dtype, shift + contents.length + GUARD_LENGTH);
+      this.#arrays.set(name, { memory, inner: memory.slice(shift, contents.length), contents });
+    }
+    const program = record(test, perRun);
+    const bindings = Object.fromEntries([...this.#arrays].map(([name, { inner }]) => [name, inner]));
+    const executable = backend.prepare(program, bindings);
+    const values = perRun ? { dims: test.dims, scalars: test.scalars } : {};
+    this.#run = () => executable.run(values);
+  }
+
+  /** Runs the op on the case's contents and returns those of every buffer afterwards. */
+  async run(): Promise<Record<string, ArrayLike<number>>> {
+    for (const { memory, inner, contents } of this.#arrays.values()) {
+      memory.write(new Float32Array(memory.length).fill(GUARD));
+      inner.write(contents);
+    }
+    await this.#run();
+    const results: Record<string, ArrayLike<number>> = {};
+    for (const [name, { memory, contents }] of this.#arrays) {
+      const all = await memory.read();
+      const end = this.layout.shift + contents.length;
+      for (let i = 0; i < all.length; i++) {
+        if (i >= this.layout.shift && i < end) continue;
+        if (all[i] !== GUARD) throw new Error(`${name}: element ${i - this.layout.shift} outside the buffer written`);
+      }
+      results[name] = all.subarray(this.layout.shift, end);
+    }
+    return results;
+  }
+}
+
+function record(test: OpCase, perRun: boolean) {
+  const k = new Recorder(test.name);
+  const buffers = new Map<string, Tensor>();
+  for (const [name, contents] of Object.entries(test.buffers)) {
+    buffers.set(name, k.external(name, [contents.length], contents instanceof Int32Array ? "i32" : "f32"));
+  }
+  const tensors = Object.entries(test.parts).map(([role, { buffer, at }]) => {
+    const whole = buffers.get(buffer)!;
+    return [role, { ...whole, offset: at, shape: [whole.buffer.size - at] }];
+  });
+  const dims = Object.entries(test.dims).map(([name, size]): [string, Dim] => [
+    name,
+    perRun && CHANGING.has(name) ? k.sym(name, size + SPARE_ROWS) : size,
+  ]);
+  const scalars = Object.entries(test.scalars).map(([name, value]): [string, Scalar] => [
+    name,
+    perRun ? k.scalar(name) : value,
+  ]);
+  k.op(
+    test.kind,
+    test.name,
+    Object.fromEntries(tensors),
+    Object.fromEntries(dims) as never,
+    Object.fromEntries(scalars) as never,
+  );
+  return k.build();
+}
+
+/** The sizes that Programs set at each run: rows. Cases leave room for a few more rows than they use. */
+const CHANGING = new Set(["N", "size"]);
+export const SPARE_ROWS = 2;
+
+/** Roles whose contents an op must leave alone. */
+export function readOnlyBuffers(test: OpCase): Set<string> {
+  const written = new Set<string>();
+  for (const [role, access] of Object.entries<string>(OPS[test.kind].tensors)) {
+    const part = test.parts[role];
+    if (part && access.includes("w")) written.add(part.buffer);
+  }
+  return new Set(Object.keys(test.buffers).filter((name) => !written.has(name)));
+}
