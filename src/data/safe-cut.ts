@@ -15,7 +15,7 @@ const SPACE = /[\s\u0085]/u;
  * @param bytes text that goes on after `limit`
  */
 export function safeCut(bytes: Uint8Array, limit: number): number {
-  for (let i = limit; i > Math.max(1, limit - REACH); i--) {
+  for (let i = limit; i > Math.max(0, limit - REACH); i--) {
     const byte = bytes[i]!;
     if ((byte === 0x20 || byte === 0x0a) && !endsWithSpace(bytes, i)) return i;
   }
