@@ -35,7 +35,10 @@ export interface Executable {
    * the first.
    */
   run(values?: RunValues): Promise<void>;
-  /** Seconds spent in each op, in the order of `program.ops`, summed over the runs since timing was switched on. */
+  /**
+   * Seconds spent in each op, in the order of `program.ops`, summed over the runs since timing was switched on; undefined
+   * while it is off.
+   */
   readonly opSeconds: Float64Array | undefined;
   timeOps(on: boolean): void;
   /** The memory of a captured buffer, as of the last run. */

@@ -47,8 +47,7 @@ export class ReferenceExecutable implements Executable {
   readonly #memory = new Map<BufferDecl, HostArray>();
   readonly #ops: readonly BoundOp[];
   readonly #capture: ReadonlySet<string>;
-  #timing = false;
-  #opSeconds: Float64Array | undefined;
+  opSeconds: Float64Array | undefined;
 
   constructor(host: ReferenceHost, program: Program, bindings: Bindings, capture: readonly string[]) {
     this.#host = host;
@@ -127,7 +126,7 @@ export class ReferenceExecutable implements Executable {
         throw inContext(error, `program ${this.program.name}: ${op.name} (${op.kind})`);
       }
       const end = performance.now();
-      if (this.#timing) this.#opSeconds![i] += (end - start) / 1000;
+      if (this.opSeconds) this.opSeconds[i] += (end - start) / 1000;
       if (end - turn > TURN) {
         await yieldToEventLoop();
         turn = performance.now();
@@ -135,13 +134,8 @@ export class ReferenceExecutable implements Executable {
     }
   }
 
-  get opSeconds(): Float64Array | undefined {
-    return this.#opSeconds;
-  }
-
   timeOps(on: boolean): void {
-    if (on && !this.#timing) this.#opSeconds = new Float64Array(this.program.ops.length);
-    this.#timing = on;
+    this.opSeconds = on ? new Float64Array(this.program.ops.length) : undefined;
   }
 
   captured(name: string): DeviceArray {
