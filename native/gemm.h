@@ -10,6 +10,7 @@
 #include "vec.h"
 
 #define KC 320       /* k per pass: a B panel of KC x NR floats stays in the first-level cache */
+#define KGROUP (6 * KC) /* k for which A is packed at once */
 #define NC (16 * NR) /* columns per pass: KC x NC floats of B in the second-level cache */
 #define A_BUDGET (1L << 20) /* floats of A packed at once, read from the last-level cache */
 
@@ -201,37 +202,36 @@ static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const
   if (i0 >= i1 || j0 >= j1) return;
   /* An epilogue before adding to C needs the whole sum at once. */
   int whole = accumulate && e;
-  long kstep = whole ? (K > 0 ? K : 1) : KC;
-  long mc = ROUND_UP(A_BUDGET / (K > 0 ? K : 1) + 1, MR);
-  if (mc > i1 - i0) mc = ROUND_UP(i1 - i0, MR);
-  else {
-    long blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
-    mc = ROUND_UP((i1 - i0 + blocks - 1) / blocks, MR);
-  }
-  long kblock = kstep < K ? kstep : K;
-  size_t a_floats = (size_t)mc * K + VW * 2, b_floats = (size_t)kblock * NC;
-  float *ap = scratch_bytes(ctx, (ROUND_UP(a_floats, 16) + b_floats) * sizeof(float));
+  long kstep = whole ? K : KC, kgroup = whole ? K : KGROUP;
+  if (K <= 0) kstep = kgroup = 1; /* one empty pass still writes C */
+  long ktop = kgroup < K ? kgroup : K;
+  long mc = ROUND_UP(A_BUDGET / (ktop > 0 ? ktop : 1) + 1, MR);
+  long blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
+  mc = ROUND_UP((i1 - i0 + blocks - 1) / blocks, MR);
+  size_t a_floats = ROUND_UP((size_t)mc * ktop + VW * 2, 16), b_floats = (size_t)(kstep < ktop ? kstep : ktop) * NC;
+  float *ap = scratch_bytes(ctx, (a_floats + b_floats) * sizeof(float));
   if (!ap) return;
-  float *bp = ap + ROUND_UP(a_floats, 16);
-  for (long i = i0; i < i1; i += mc) {
-    long m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
-    for (long k = 0; k < K; k += kstep) {
-      long kc = K - k < kstep ? K - k : kstep;
-      pack_a(ap + mp * k, a + i * rsa + k * csa, rsa, csa, m, kc);
+  float *bp = ap + a_floats;
+  long kg = 0;
+  do {
+    long kend = kg + kgroup < K ? kg + kgroup : K;
+    for (long i = i0; i < i1; i += mc) {
+      long m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
+      for (long k = kg; k < kend; k += kstep)
+        pack_a(ap + mp * (k - kg), a + i * rsa + k * csa, rsa, csa, m, kend - k < kstep ? kend - k : kstep);
+      for (long j = j0; j < j1; j += NC) {
+        long n = j1 - j < NC ? j1 - j : NC, k = kg;
+        do {
+          long kc = kend - k < kstep ? kend - k : kstep;
+          pack_b(bp, b + k * rsb + j * csb, rsb, csb, kc, n);
+          int load_c = !whole && (k > 0 || accumulate);
+          gemm_packed(m, n, kc, ap + mp * (k - kg), bp, c + i * ldc + j, ldc, load_c, whole, k + kc >= K ? e : NULL, i, j);
+          k += kc;
+        } while (k < kend);
+      }
     }
-    for (long j = j0; j < j1; j += NC) {
-      long n = j1 - j < NC ? j1 - j : NC;
-      long k = 0;
-      do { /* once even for K = 0, which must still write C */
-        long kc = K - k < kstep ? K - k : kstep;
-        pack_b(bp, b + k * rsb + j * csb, rsb, csb, kc, n);
-        int last = k + kc >= K;
-        gemm_packed(m, n, kc, ap + mp * k, bp, c + i * ldc + j, ldc, whole ? 0 : (k > 0 || accumulate), whole,
-                    last ? e : NULL, i, j);
-        k += kc;
-      } while (k < K);
-    }
-  }
+    kg = kend;
+  } while (kg < K);
 }
 
 #endif

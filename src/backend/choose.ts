@@ -1,0 +1,78 @@
+import { UsageError } from "../errors.js";
+import type { Backend, DeviceArray } from "./backend.js";
+import { referenceBackend } from "./reference/index.js";
+
+/** What runs the model. `auto`: the native kernels if they load, else the reference. */
+export type BackendChoice = "auto" | "native" | "reference";
+
+export interface BackendOptions {
+  /** By default the environment variable `GPT2_BACKEND`, else `auto`. */
+  readonly backend?: BackendChoice | undefined;
+  /** Native: threads that compute; by default `GPT2_THREADS`, else all processors. */
+  readonly threads?: number | undefined;
+  /** Native: instruction set; by default `GPT2_ISA`, else the best there is. */
+  readonly isa?: string | undefined;
+}
+
+export interface ChosenBackend {
+  readonly backend: Backend;
+  /** With `auto`: why the native kernels could not be used. */
+  readonly fallback?: Error;
+  /** Maps a whole file into memory that the backend can read, or returns undefined where that can't be done. */
+  readonly mapFile?: (path: string) => { readonly buffer: ArrayBuffer } | undefined;
+  /** The array that these values already are to the backend, so that they need not be copied; undefined if it can't. */
+  readonly inPlace?: (values: Float32Array) => DeviceArray | undefined;
+}
+
+const CHOICES: readonly string[] = ["auto", "native", "reference"] satisfies BackendChoice[];
+
+/**
+ * @throws {BackendError} `native` was asked for and is not available, or the instruction set is not there.
+ * @throws {UsageError} an unknown backend, or a number of threads that can't be.
+ */
+export async function chooseBackend(options: BackendOptions = {}): Promise<ChosenBackend> {
+  const choice = checkChoice(options.backend);
+  if (choice === "reference") return { backend: referenceBackend() };
+  // Imported here alone, because it loads koffi, which needs a platform it was built for.
+  const missing = await import("./native/library.js").then(
+    ({ nativeLibrary }) => failure(() => nativeLibrary()),
+    (error: Error) => error,
+  );
+  if (missing === undefined) return chooseNative(options);
+  if (choice === "native") throw missing;
+  return { backend: referenceBackend(), fallback: missing };
+}
+
+function checkChoice(option: string | undefined): BackendChoice {
+  const choice = option ?? (process.env.GPT2_BACKEND || "auto");
+  if (CHOICES.includes(choice)) return choice as BackendChoice;
+  const op = option === undefined ? "GPT2_BACKEND" : "backend";
+  throw new UsageError({ op, expected: CHOICES.join(" or "), got: choice });
+}
+
+async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBackend> {
+  const { nativeBackend } = await import("./native/index.js");
+  const { mapFile, NativeArray } = await import("./native/memory.js");
+  return {
+    backend: nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) }),
+    mapFile: (path) => {
+      try {
+        return mapFile(path);
+      } catch {
+        // Reading it piece by piece still works, or says better what is wrong.
+        return undefined;
+      }
+    },
+    inPlace: ({ buffer, byteOffset, byteLength }) =>
+      NativeArray.inPlace("f32", new Uint8Array(buffer, byteOffset, byteLength)),
+  };
+}
+
+function failure(run: () => unknown): Error | undefined {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
+}

@@ -1,0 +1,71 @@
+import type { GPT2Config } from "../model/config.js";
+import type { TrainMemory } from "./memory.js";
+import type { TrainSettings } from "./settings.js";
+
+/** What a training run reports, in order. `step` counts the optimizer steps done. */
+export type TrainEvent = StartEvent | StepEvent | ValidationEvent | SampleEvent | CheckpointEvent | EndEvent;
+
+export interface StartEvent {
+  readonly type: "start";
+  readonly step: number;
+  readonly resumedFrom: number | undefined;
+  readonly config: GPT2Config;
+  readonly parameters: number;
+  readonly settings: TrainSettings;
+  readonly memory: TrainMemory;
+  /** Tokens in the training set, and how often the run goes through them. */
+  readonly trainTokens: number;
+  readonly epochs: number;
+  readonly backend: string;
+}
+
+export interface StepEvent {
+  readonly type: "step";
+  readonly step: number;
+  /** Mean over the step's tokens, nats. */
+  readonly loss: number;
+  readonly lr: number;
+  /** Before clipping. */
+  readonly gradNorm: number;
+  /** Tokens seen in all. */
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly tokensPerSecond: number;
+  /** Fraction of the backend's multiply-add peak. */
+  readonly utilization: number | undefined;
+}
+
+export interface ValidationEvent {
+  readonly type: "validation";
+  readonly step: number;
+  /** Mean over `tokens` tokens, nats. */
+  readonly loss: number;
+  readonly tokens: number;
+  /** Of the original text, where the data set knows its bytes. */
+  readonly bitsPerByte: number | undefined;
+  /** The lowest so far. */
+  readonly best: boolean;
+}
+
+export interface SampleEvent {
+  readonly type: "sample";
+  readonly step: number;
+  readonly text: string;
+}
+
+export interface CheckpointEvent {
+  readonly type: "checkpoint";
+  readonly step: number;
+  readonly path: string;
+  readonly best: boolean;
+}
+
+export interface EndEvent {
+  readonly type: "end";
+  readonly step: number;
+  /** False when it was stopped and can be resumed. */
+  readonly finished: boolean;
+  readonly seconds: number;
+  /** The finished model's folder. */
+  readonly model?: string;
+}
