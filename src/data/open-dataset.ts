@@ -27,7 +27,7 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
   try {
     for (const file of paths) files.push(new ShardFile(file));
     const data = new TokenDataset(files, options);
-    const expected = isFolder(path) ? readDatasetInfo(path)?.splits[split] : undefined;
+    const expected = readDatasetInfo(path)?.splits[split];
     if (expected !== undefined && expected.tokens !== data.totalTokens) {
       throw new DataError({
         op: `opening data set ${path}`,

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
+import { writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import type { Destination, EncodedBatch } from "./batch.js";
 import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
 import { DatasetWriter } from "./dataset-writer.js";
@@ -77,43 +77,43 @@ export async function prepareData(inputs: readonly string[], options: PrepareOpt
   const { files, skipped } = listInputs(all);
   refuseNoFiles(files, all, inputs.length);
 
-  const partial = `${resolve(options.out)}.partial-${process.pid}`;
-  await mkdir(partial, { recursive: true });
-  const writer = new DatasetWriter(partial, settings.shardTokens);
-  try {
-    await encodeAll(files, inputs.length, writer, { ...options, endOfText, settings });
-    await writer.finish();
-    const heldOut = await holdOut(writer, settings, { endOfText, decodeBytes: (ids) => tokenizer.decodeBytes(ids) });
-    const tokenizerJson = writeTokenizerJson(tokenizer.vocabulary);
-    const info: DatasetInfo = {
-      format: "gpt2-ts dataset",
-      version: 1,
-      tokenizer: {
-        name: options.tokenizerName ?? "custom",
-        sha256: createHash("sha256").update(tokenizerJson).digest("hex"),
-        vocabSize: tokenizer.vocabSize,
-        endOfText,
-      },
-      splits: {
-        train: writer.splitInfo("train"),
-        ...(writer.splits.val.tokens > 0 ? { val: writer.splitInfo("val") } : {}),
-      },
-      sources: writer.sources(all, files, inputs.length),
-      settings: { ...settings, heldOut },
-      replaced: writer.replaced,
-      empty: writer.empty,
-      skippedFiles: skipped,
-    };
-    await writeFile(join(partial, DATASET_TOKENIZER_FILE), tokenizerJson, { flush: true });
-    await writeFile(join(partial, DATASET_INFO_FILE), `${JSON.stringify(info, null, 2)}\n`, { flush: true });
-    options.signal?.throwIfAborted();
-    await moveIntoPlace(partial, options.out, options.overwrite ?? false);
-    return info;
-  } catch (error) {
-    await writer.discard();
-    await rm(partial, { recursive: true, force: true });
-    throw error;
-  }
+  let info: DatasetInfo | undefined;
+  const fill = async (folder: string) => {
+    const writer = new DatasetWriter(folder, settings.shardTokens);
+    try {
+      await encodeAll(files, inputs.length, writer, { ...options, endOfText, settings });
+      await writer.finish();
+      const heldOut = await holdOut(writer, settings, { endOfText, decodeBytes: (ids) => tokenizer.decodeBytes(ids) });
+      const tokenizerJson = writeTokenizerJson(tokenizer.vocabulary);
+      info = {
+        format: "gpt2-ts dataset",
+        version: 1,
+        tokenizer: {
+          name: options.tokenizerName ?? "custom",
+          sha256: createHash("sha256").update(tokenizerJson).digest("hex"),
+          vocabSize: tokenizer.vocabSize,
+          endOfText,
+        },
+        splits: {
+          train: writer.splitInfo("train"),
+          ...(writer.splits.val.tokens > 0 ? { val: writer.splitInfo("val") } : {}),
+        },
+        sources: writer.sources(all, files, inputs.length),
+        settings: { ...settings, heldOut },
+        replaced: writer.replaced,
+        empty: writer.empty,
+        skippedFiles: skipped,
+      };
+      await writeNewFile(join(folder, DATASET_TOKENIZER_FILE), tokenizerJson);
+      await writeNewFile(join(folder, DATASET_INFO_FILE), `${JSON.stringify(info, null, 2)}\n`);
+      options.signal?.throwIfAborted();
+    } catch (error) {
+      await writer.discard();
+      throw error;
+    }
+  };
+  await writeFolderAtomically(options.out, fill, { errorClass: DataError });
+  return info!;
 }
 
 interface RunOptions extends PrepareOptions {
@@ -248,19 +248,4 @@ function checkOut(out: string, overwrite: boolean): void {
     got: isDataset ? "one with a data set" : "one with other files",
     hint: isDataset ? "Replace it with --overwrite, or name another." : "Name another.",
   });
-}
-
-async function moveIntoPlace(partial: string, out: string, overwrite: boolean): Promise<void> {
-  checkOut(out, overwrite);
-  const target = resolve(out);
-  await mkdir(dirname(target), { recursive: true });
-  if (!existsSync(target)) return rename(partial, target);
-  if (readdirSync(target).length === 0) {
-    await rmdir(target);
-    return rename(partial, target);
-  }
-  const old = join(dirname(target), `${basename(target)}.old-${process.pid}`);
-  await rename(target, old);
-  await rename(partial, target);
-  await rm(old, { recursive: true });
 }

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
+import { writeAt } from "../util/atomic-write.js";
 import {
   littleEndian,
   readShardHeader,
@@ -36,7 +37,7 @@ export class ShardWriter {
   static async create(path: string): Promise<ShardWriter> {
     const file = await open(`${path}.tmp`, "w");
     const writer = new ShardWriter(path, file);
-    await writeAll(file, shardHeader(0), 0);
+    await writeAt(file, shardHeader(0), 0);
     return writer;
   }
 
@@ -61,7 +62,7 @@ export class ShardWriter {
   /** Completes the file and gives it its name. */
   async finish(): Promise<void> {
     await this.#flush();
-    await writeAll(this.#file, shardHeader(this.count), 0);
+    await writeAt(this.#file, shardHeader(this.count), 0);
     await this.#file.sync();
     await this.#file.close();
     await rename(`${this.path}.tmp`, this.path);
@@ -75,16 +76,9 @@ export class ShardWriter {
 
   async #flush(): Promise<void> {
     const bytes = tokensToBytes(this.#buffer.subarray(0, this.#buffered));
-    await writeAll(this.#file, bytes, SHARD_HEADER_BYTES + 2 * this.#written);
+    await writeAt(this.#file, bytes, SHARD_HEADER_BYTES + 2 * this.#written);
     this.#written += this.#buffered;
     this.#buffered = 0;
-  }
-}
-
-/** One call of write may take only a part. */
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
   }
 }
 
