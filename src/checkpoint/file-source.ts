@@ -100,11 +100,11 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENFILE: "too many open files",
   EIO: "a failing disk",
   EISDIR: "a folder",
-  // Range and allocation failures of the engine, as for a tensor larger than its longest ArrayBuffer.
-  ERR_OUT_OF_RANGE: "a range larger than this JavaScript engine can hold in one piece",
 };
 
 function fileError(op: string, cause: unknown): CheckpointError {
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
-  return new CheckpointError({ op, expected: "a readable file", got: FILE_ERRORS[code] ?? message, cause });
+  const tooLong = "a range longer than this JavaScript engine can hold in one piece";
+  const got = cause instanceof RangeError ? tooLong : (FILE_ERRORS[code] ?? message);
+  return new CheckpointError({ op, expected: "a readable file", got, cause });
 }

@@ -1,0 +1,395 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { memorySource } from "../../src/checkpoint/byte-source.js";
+import {
+  type Checkpoint,
+  decodeFloats,
+  describeCheckpoint,
+  encodeSafetensors,
+  type FloatDtype,
+  loadHuggingFace,
+} from "../../src/checkpoint/index.js";
+import {
+  type NamedTensor,
+  openCheckpoint,
+  type SaveOptions,
+  saveCheckpoint,
+  setFileMapper,
+} from "../../src/checkpoint/node.js";
+import { CheckpointError, ConfigError, ShapeError, UsageError } from "../../src/errors.js";
+import { gpt2Config } from "../../src/model/config.js";
+import { parameterCount, tensorTable } from "../../src/model/tensors.js";
+import { packageFile } from "../../src/util/package-root.js";
+import {
+  configJson,
+  encoded,
+  huggingFaceTensors,
+  jsonBytes,
+  llmcFile,
+  loadSmall,
+  loadSmallLlmc,
+  randomTensors,
+  readAll,
+  SMALL,
+} from "./small-model.js";
+
+const TINY = packageFile("test/fixtures/tiny");
+const folder = mkdtempSync(join(tmpdir(), "gpt2-checkpoint-"));
+after(() => rmSync(folder, { recursive: true }));
+let paths = 0;
+const freshPath = (): string => join(folder, `${paths++}`);
+
+function* namedTensors(checkpoint: Checkpoint) {
+  const values = readAll(checkpoint);
+  for (const { name, shape } of checkpoint.tensors.values()) yield { name, shape, data: values.get(name)! };
+}
+
+/** What a type makes of the values, by the conversions that dtype.test.ts proves. */
+function rounded(tensors: readonly NamedTensor[], dtype: FloatDtype): Map<string, Float32Array> {
+  return new Map(
+    tensors.map(({ name, data }) => {
+      const values = new Float32Array(data.length);
+      decodeFloats(dtype, encoded(dtype, data), values);
+      return [name, values];
+    }),
+  );
+}
+
+describe("the tiny fixture", () => {
+  it("has the same configuration and values in both of its files", async () => {
+    const hf = await openCheckpoint(TINY);
+    const llmc = await openCheckpoint(join(TINY, "model.bin"));
+    assert.equal(hf.format, "huggingface");
+    assert.equal(llmc.format, "llm.c");
+    assert.deepEqual(hf.config, gpt2Config({ vocabSize: 512, nCtx: 64, nEmbd: 64, nHead: 4, nLayer: 2 }));
+    assert.deepEqual(llmc.config, hf.config);
+    assert.deepEqual(
+      [...hf.tensors.keys()],
+      tensorTable(hf.config).map((t) => t.name),
+    );
+    assert.deepEqual(readAll(llmc), readAll(hf));
+    assert.equal(hf.eosTokenId, 511);
+    hf.close();
+    llmc.close();
+  });
+
+  it("is written as llm.c byte for byte as another program wrote it", async () => {
+    const path = freshPath();
+    const hf = await openCheckpoint(TINY);
+    await saveCheckpoint(path, { config: hf.config, tensors: namedTensors(hf) }, { format: "llm.c" });
+    assert.deepEqual(readFileSync(path), readFileSync(join(TINY, "model.bin")));
+    hf.close();
+  });
+
+  it("opens by its .safetensors file as by its folder", async () => {
+    const file = await openCheckpoint(join(TINY, "model.safetensors"));
+    const whole = await openCheckpoint(TINY);
+    assert.deepEqual(readAll(file), readAll(whole));
+    file.close();
+    whole.close();
+  });
+
+  it("is described for `gpt2 info`", async () => {
+    const hf = await openCheckpoint(TINY);
+    const info = describeCheckpoint(hf);
+    assert.equal(info.parameters, parameterCount(hf.config));
+    assert.deepEqual(
+      info.files.map(({ size }) => size),
+      [325, 550152],
+    );
+    assert.equal(info.dtype, "f32");
+    assert.deepEqual(info.tensors[4], {
+      name: "h.0.attn.c_attn.weight",
+      shape: [192, 64],
+      dtype: "f32",
+      storedAs: "in_out",
+      bytes: 49152,
+      file: join(TINY, "model.safetensors"),
+    });
+    assert.deepEqual(JSON.parse(JSON.stringify(info)), info);
+    hf.close();
+  });
+});
+
+describe("saving and opening", () => {
+  const tensors = randomTensors(SMALL, 3);
+  const values = new Map(tensors.map(({ name, data }) => [name, data]));
+  const cases: [name: string, options: SaveOptions, files: number][] = [
+    ["one safetensors file", { format: "huggingface" }, 3],
+    ["one safetensors file, f16", { dtype: "f16" }, 3],
+    ["one safetensors file, bf16", { dtype: "bf16" }, 3],
+    ["shards", { maxShardBytes: 1200 }, 8],
+    ["a shard for each tensor, f16", { maxShardBytes: 1, dtype: "f16" }, 31],
+    ["llm.c", { format: "llm.c" }, 1],
+    ["llm.c bf16", { format: "llm.c", dtype: "bf16" }, 1],
+  ];
+  for (const [name, options, files] of cases) {
+    it(`gives back the same values: ${name}`, async () => {
+      const path = freshPath();
+      await saveCheckpoint(path, { config: SMALL, tensors }, options);
+      const checkpoint = await openCheckpoint(path);
+      assert.deepEqual(checkpoint.config, SMALL);
+      assert.equal(checkpoint.dtype, options.dtype ?? "f32");
+      assert.equal(checkpoint.format, options.format ?? "huggingface");
+      assert.deepEqual(readAll(checkpoint), rounded(tensors, options.dtype ?? "f32"));
+      if (options.format !== "llm.c") assert.equal(readdirSync(path).length, files);
+      // Rounded once, values stay: saving again what was read gives the same file.
+      const again = freshPath();
+      await saveCheckpoint(again, { config: SMALL, tensors: namedTensors(checkpoint) }, options);
+      const second = await openCheckpoint(again);
+      assert.deepEqual(readAll(second), readAll(checkpoint));
+      checkpoint.close();
+      second.close();
+    });
+  }
+
+  it("gives the same bytes whatever order the tensors come in", async () => {
+    for (const format of ["huggingface", "llm.c"] as const) {
+      const [forward, backward] = [freshPath(), freshPath()];
+      await saveCheckpoint(forward, { config: SMALL, tensors }, { format });
+      await saveCheckpoint(backward, { config: SMALL, tensors: tensors.toReversed() }, { format });
+      const file = (path: string): Buffer => readFileSync(format === "llm.c" ? path : join(path, "model.safetensors"));
+      assert.deepEqual(file(backward), file(forward));
+    }
+  });
+
+  it("keeps metadata, end-of-text id, an unusual epsilon and width of the feed-forward layer", async () => {
+    const config = gpt2Config({ ...SMALL, nInner: 7, layerNormEpsilon: 1e-6 });
+    const path = freshPath();
+    const options = { metadata: { recipe: "none" }, eosTokenId: 3 };
+    await saveCheckpoint(path, { config, tensors: randomTensors(config, 1) }, options);
+    const checkpoint = await openCheckpoint(path);
+    assert.deepEqual(checkpoint.config, config);
+    assert.equal(checkpoint.metadata.recipe, "none");
+    assert.deepEqual([checkpoint.bosTokenId, checkpoint.eosTokenId], [3, 3]);
+    assert.deepEqual(readAll(checkpoint), new Map(randomTensors(config, 1).map(({ name, data }) => [name, data])));
+    checkpoint.close();
+  });
+
+  it("replaces weights in a folder, removes what they no longer need, and leaves other files", async () => {
+    const path = freshPath();
+    await saveCheckpoint(path, { config: SMALL, tensors: randomTensors(SMALL, 8) }, { maxShardBytes: 1200 });
+    writeFileSync(join(path, "vocab.json"), "{}");
+    await saveCheckpoint(path, { config: SMALL, tensors });
+    const names = ["config.json", "generation_config.json", "model.safetensors", "vocab.json"];
+    assert.deepEqual(readdirSync(path).sort(), names);
+    const single = await openCheckpoint(path);
+    assert.deepEqual(readAll(single), values);
+    assert.deepEqual(single.tokenizerFiles, { vocabJson: join(path, "vocab.json") });
+    single.close();
+    await saveCheckpoint(path, { config: SMALL, tensors }, { maxShardBytes: 1200 });
+    assert.ok(!existsSync(join(path, "model.safetensors")));
+    const sharded = await openCheckpoint(path);
+    assert.deepEqual(readAll(sharded), values);
+    sharded.close();
+  });
+
+  it("takes tensors from an asynchronous source", async () => {
+    async function* slowly() {
+      for (const tensor of tensors) yield await Promise.resolve(tensor);
+    }
+    const path = freshPath();
+    await saveCheckpoint(path, { config: SMALL, tensors: slowly() });
+    const checkpoint = await openCheckpoint(path);
+    assert.deepEqual(readAll(checkpoint), values);
+    checkpoint.close();
+  });
+
+  const broken: [name: string, model: () => Parameters<typeof saveCheckpoint>[1], SaveOptions, RegExp][] = [
+    ["a tensor left out", () => ({ config: SMALL, tensors: tensors.slice(0, -1) }), {}, /ln_f\.bias.*got none/],
+    ["a tensor twice", () => ({ config: SMALL, tensors: [...tensors, tensors[2]!] }), {}, /h\.0\.ln_1\.weight.*repeat/],
+    ["another shape", () => ({ config: SMALL, tensors: withTensor(1, { shape: [6, 5] }) }), {}, /wpe.*\[5, 6\]/],
+    [
+      "too few values",
+      () => ({ config: SMALL, tensors: withTensor(1, { data: new Float32Array(3) }) }),
+      {},
+      /3 values/,
+    ],
+    [
+      "NaN",
+      () => ({ config: SMALL, tensors: withTensor(4, { data: new Float32Array(108).fill(Number.NaN) }) }),
+      {},
+      /c_attn\.weight.*finite values, got NaN/,
+    ],
+    [
+      "a value too large for f16",
+      () => ({ config: SMALL, tensors: withTensor(0, { data: new Float32Array(66).fill(65520) }) }),
+      { dtype: "f16" },
+      /wte\.weight.*f16 can hold, got 65520/,
+    ],
+  ];
+  function withTensor(i: number, change: Partial<(typeof tensors)[number]>) {
+    return tensors.with(i, { ...tensors[i]!, ...change });
+  }
+  for (const [name, model, options, message] of broken) {
+    it(`refuses ${name}, and leaves what was there`, async () => {
+      const path = freshPath();
+      await saveCheckpoint(path, { config: SMALL, tensors });
+      await assert.rejects(saveCheckpoint(path, model(), options), (error: Error) => {
+        assert.ok(error instanceof CheckpointError);
+        assert.match(error.message, message);
+        return true;
+      });
+      const still = await openCheckpoint(path);
+      assert.deepEqual(readAll(still), values);
+      still.close();
+      assert.deepEqual(
+        readdirSync(folder).filter((entry) => entry.startsWith(".")),
+        [],
+      );
+    });
+  }
+
+  it("refuses what llm.c's format cannot hold", async () => {
+    const save = (config: typeof SMALL, options: SaveOptions) =>
+      saveCheckpoint(freshPath(), { config, tensors: randomTensors(config, 1) }, { format: "llm.c", ...options });
+    await assert.rejects(save(SMALL, { dtype: "f16" }), UsageError);
+    await assert.rejects(save(gpt2Config({ ...SMALL, nInner: 7 }), {}), ConfigError);
+    await assert.rejects(save(gpt2Config({ ...SMALL, layerNormEpsilon: 1e-6 }), {}), ConfigError);
+  });
+});
+
+describe("tensors in files", () => {
+  const tensors = randomTensors(SMALL, 5);
+
+  it("are used in place where the file is in memory, f32, aligned and in the model's layout", () => {
+    const bytes = encodeSafetensors(huggingFaceTensors(SMALL, tensors));
+    const { tensors: found } = loadSmall(configJson(SMALL), bytes);
+    const wte = found.get("wte.weight")!.inPlace()!;
+    assert.equal(wte.buffer, bytes.buffer);
+    assert.deepEqual(wte, tensors[0]!.data);
+    assert.equal(found.get("h.0.attn.c_attn.weight")!.inPlace(), undefined);
+    const moved = new Uint8Array(bytes.length + 1);
+    moved.set(bytes, 1);
+    const unaligned = loadSmall(configJson(SMALL), moved.subarray(1));
+    assert.equal(unaligned.tensors.get("wte.weight")!.inPlace(), undefined);
+    assert.deepEqual(readAll(unaligned), new Map(tensors.map(({ name, data }) => [name, data])));
+    const llmc = loadSmallLlmc(llmcFile(SMALL, tensors));
+    for (const { name, data } of tensors) assert.deepEqual(llmc.tensors.get(name)!.inPlace(), data, name);
+    assert.equal(
+      loadSmallLlmc(llmcFile(SMALL, tensors, "bf16"))
+        .tensors.get("wte.weight")!
+        .inPlace(),
+      undefined,
+    );
+  });
+
+  it("name file, tensor and place of the first value that is not finite", () => {
+    const broken = huggingFaceTensors(SMALL, tensors).map((tensor) => {
+      if (tensor.name === "h.1.mlp.c_fc.weight") new Float32Array((tensor.data as Uint8Array).buffer)[53] = Number.NaN;
+      if (tensor.name === "wpe.weight") new Float32Array((tensor.data as Uint8Array).buffer)[7] = -1 / 0;
+      return tensor;
+    });
+    const { tensors: found } = loadSmall(configJson(SMALL), encodeSafetensors(broken));
+    const fc = found.get("h.1.mlp.c_fc.weight")!;
+    const message = /model\.safetensors: tensor h\.1\.mlp\.c_fc\.weight, index \[2, 5\] of \[6, 24\]: .*finite.*NaN/;
+    assert.throws(() => fc.readInto(new Float32Array(6 * 24)), { name: "CheckpointError", message });
+    const wpe = found.get("wpe.weight")!;
+    const place = { name: "CheckpointError", message: /wpe\.weight, index \[1, 1\] of \[5, 6\]: .*-Infinity/ };
+    assert.throws(() => wpe.inPlace(), place);
+    assert.throws(() => wpe.readInto(new Float32Array(30)), place);
+  });
+
+  it("refuse an array of another size", () => {
+    const { tensors: found } = loadSmallLlmc(llmcFile(SMALL, tensors));
+    assert.throws(() => found.get("wte.weight")!.readInto(new Float32Array(12)), ShapeError);
+  });
+
+  it("may be of different types, f64 too", () => {
+    const mixed = huggingFaceTensors(SMALL, tensors).map((tensor, i) => {
+      const values = new Float32Array((tensor.data as Uint8Array).buffer);
+      return i === 1 ? { ...tensor, dtype: "F64" as const, data: encoded("f64", values) } : tensor;
+    });
+    const checkpoint = loadSmall(configJson(SMALL), encodeSafetensors(mixed));
+    assert.deepEqual(readAll(checkpoint), new Map(tensors.map(({ name, data }) => [name, data])));
+    assert.equal(checkpoint.tensors.get("wpe.weight")!.dtype, "f64");
+    assert.equal(checkpoint.dtype, "f32");
+  });
+
+  it("larger than one piece are converted and transposed whole", () => {
+    const config = gpt2Config({ vocabSize: 300_001, nCtx: 3, nEmbd: 1, nHead: 1, nLayer: 1, nInner: 300_007 });
+    const large = randomTensors(config, 2);
+    const checkpoint = loadSmall(configJson(config), encodeSafetensors(huggingFaceTensors(config, large, "f16")));
+    assert.deepEqual(readAll(checkpoint), rounded(large, "f16"));
+  });
+});
+
+describe("names and variants of Hugging Face files", () => {
+  const tensors = randomTensors(SMALL, 6);
+  const plain = huggingFaceTensors(SMALL, tensors);
+  const want = new Map(tensors.map(({ name, data }) => [name, data]));
+  const load = (inputs: typeof plain, changes = {}) =>
+    readAll(loadSmall(configJson(SMALL, changes), encodeSafetensors(inputs)));
+  const prefixed = plain.map((tensor) => ({ ...tensor, name: `transformer.${tensor.name}` }));
+  const mask = { dtype: "F32", shape: [1, 1, 5, 5], data: new Float32Array(25).fill(Number.NaN) } as const;
+  const head = { ...plain[0]!, name: "lm_head.weight" };
+
+  it("with prefix or without, with mask buffers, with a head that repeats wte", () => {
+    assert.deepEqual(load(prefixed), want);
+    assert.deepEqual(load([...plain, { ...mask, name: "h.0.attn.bias" }]), want);
+    const masked = {
+      dtype: "F32",
+      shape: [],
+      data: new Float32Array(1),
+      name: "transformer.h.1.attn.masked_bias",
+    } as const;
+    assert.deepEqual(load([...prefixed, masked, head]), want);
+    assert.deepEqual(load([...plain, head], { tie_word_embeddings: false }), want);
+  });
+
+  it("with the common names of sizes, and defaults for those left out", () => {
+    const { n_embd, n_layer, n_head, n_positions, n_ctx, n_inner, ...rest } = configJson(SMALL);
+    assert.ok(n_ctx === n_positions && n_inner === null);
+    const common = { hidden_size: n_embd, num_hidden_layers: n_layer, num_attention_heads: n_head };
+    const config = { ...rest, ...common, max_position_embeddings: n_positions };
+    assert.deepEqual(readAll(loadSmall(config, encodeSafetensors(plain))), want);
+    assert.deepEqual(load(plain, { activation_function: "gelu_pytorch_tanh", reorder_and_upcast_attn: true }), want);
+    const empty = () => loadSmall({ model_type: "gpt2" }, encodeSafetensors(plain));
+    assert.throws(empty, { message: /"wte\.weight": expected shape \[50257, 768\], got \[11, 6\]/ });
+  });
+
+  it("from sources that are not files", () => {
+    const shards = [encodeSafetensors(plain.slice(0, 5)), encodeSafetensors(plain.slice(5))];
+    const map = plain.map(({ name }, i) => [name, `part-${i < 5 ? 0 : 1}.safetensors`]);
+    const checkpoint = loadHuggingFace({
+      path: "memory",
+      config: memorySource("config.json", jsonBytes(configJson(SMALL))),
+      weights: memorySource("index.json", jsonBytes({ weight_map: Object.fromEntries(map) })),
+      openShard: (file) => memorySource(file, shards[Number(file.charAt(5))]!),
+    });
+    assert.deepEqual(readAll(checkpoint), want);
+    const wte = checkpoint.tensors.get("wte.weight")!;
+    checkpoint.close();
+    assert.throws(() => wte.readInto(new Float32Array(66)), { name: "CheckpointError", message: /closed/ });
+  });
+});
+
+describe("mapped files", () => {
+  it("are asked of the mapper and used in place; without one, ranges are read", async () => {
+    const path = join(TINY, "model.bin");
+    const whole = new Uint8Array(readFileSync(path));
+    const mapped: string[] = [];
+    setFileMapper((file) => {
+      mapped.push(file);
+      return { buffer: whole.buffer };
+    });
+    try {
+      const checkpoint = await openCheckpoint(path);
+      assert.ok(mapped.includes(path));
+      for (const tensor of checkpoint.tensors.values()) assert.equal(tensor.inPlace()?.buffer, whole.buffer);
+      setFileMapper(() => undefined);
+      const read = await openCheckpoint(path);
+      assert.equal(read.tensors.get("wte.weight")!.inPlace(), undefined);
+      assert.deepEqual(readAll(read), readAll(checkpoint));
+      const wpe = read.tensors.get("wpe.weight")!;
+      assert.deepEqual(wpe.data, checkpoint.tensors.get("wpe.weight")!.data);
+      read.close();
+      assert.throws(() => wpe.data, { name: "CheckpointError", message: /closed/ });
+    } finally {
+      setFileMapper(undefined);
+    }
+  });
+});
