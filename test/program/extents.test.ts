@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { HostArray } from "../../src/backend/backend.js";
+import { KERNELS } from "../../src/backend/reference/kernels.js";
+import { EXTENTS } from "../../src/program/extents.js";
+import { OP_KINDS, OPS } from "../../src/program/ops.js";
+import type { OpCase } from "../helpers/op-case.js";
+import { OP_CASES } from "../helpers/op-cases.js";
+
+/** An array that remembers how far it was read or written. */
+function watched(array: HostArray): { array: HostArray; touched: () => number } {
+  let end = 0;
+  const touch = (key: string | symbol): void => {
+    if (typeof key === "string" && /^-?\d+$/.test(key)) {
+      assert.ok(Number(key) >= 0 && Number(key) < array.length, `element ${key} of ${array.length}`);
+      end = Math.max(end, Number(key) + 1);
+    }
+  };
+  const proxy = new Proxy(array, {
+    get(target, key) {
+      touch(key);
+      if (key === "fill") {
+        return (value: number, from: number, to: number) => {
+          end = Math.max(end, from < to ? to : 0);
+          target.fill(value, from, to);
+        };
+      }
+      return Reflect.get(target, key);
+    },
+    set(target, key, value) {
+      touch(key);
+      return Reflect.set(target, key, value);
+    },
+  });
+  return { array: proxy, touched: () => end };
+}
+
+type AnyKernel = (tensors: object, dims: object, scalars: object) => void;
+
+/** How many elements, from its start, the reference kernel touches of each tensor of a case. */
+function touchedBy(test: OpCase): Map<string, number> {
+  const contents = Object.fromEntries(Object.entries(test.buffers).map(([name, values]) => [name, values.slice()]));
+  const views = Object.entries(test.parts).map(
+    ([role, { buffer, at }]) => [role, watched(contents[buffer]!.subarray(at))] as const,
+  );
+  const tensors = Object.fromEntries(views.map(([role, { array }]) => [role, array]));
+  (KERNELS[test.kind] as AnyKernel)(tensors, test.dims, test.scalars);
+  return new Map(views.map(([role, { touched }]) => [role, touched()]));
+}
+
+const LARGE = 30_000;
+const isSmall = (test: OpCase): boolean =>
+  Object.values(test.buffers).reduce((sum, { length }) => sum + length, 0) < LARGE;
+
+describe("EXTENTS", () => {
+  for (const kind of OP_KINDS) {
+    it(`${kind}: what the kernel touches, and no more`, () => {
+      const reached = new Set<string>();
+      const indexed = new Set<string>();
+      for (const test of OP_CASES.filter((c) => c.kind === kind && isSmall(c))) {
+        const extents: Record<string, number> = EXTENTS[kind](test.dims as never);
+        for (const [role, touched] of touchedBy(test)) {
+          const extent = extents[role]!;
+          if (extent === 0) indexed.add(role);
+          else assert.ok(touched <= extent, `${test.name}: ${role} touched up to ${touched} of ${extent}`);
+          if (touched === extent && touched > 0) reached.add(role);
+        }
+      }
+      // Some case reaches the very end of each tensor, unless an index says how far it goes.
+      for (const role of Object.keys(OPS[kind].tensors)) {
+        assert.ok(reached.has(role) || indexed.has(role), `${role}: no case reaches its extent`);
+      }
+    });
+  }
+});
