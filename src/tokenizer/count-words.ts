@@ -1,4 +1,5 @@
 import { PretokenReader } from "./pretoken-reader.js";
+import { pretokenEnd } from "./pretokenize.js";
 import { SpanTable } from "./span-table.js";
 
 /** Distinct pre-tokens of a corpus and how often each occurs; memory grows with the distinct ones only. */
@@ -23,14 +24,25 @@ export class WordCounts {
 
   #readAll(): void {
     const reader = this.#reader;
-    while (reader.next()) {
-      const word = this.words.intern(reader.bytes, reader.start, reader.end);
-      if (word === this.#counts.length) {
-        const larger = new Float64Array(2 * word);
-        larger.set(this.#counts);
-        this.#counts = larger;
+    while (reader.fill()) {
+      const { bytes, limit, sure } = reader;
+      let position = reader.position;
+      while (position < limit) {
+        const end = pretokenEnd(bytes, position, limit);
+        if (end > sure) break;
+        this.#add(this.words.intern(bytes, position, end));
+        position = end;
       }
-      this.#counts[word]!++;
+      reader.position = position;
     }
+  }
+
+  #add(word: number): void {
+    if (word === this.#counts.length) {
+      const larger = new Float64Array(2 * word);
+      larger.set(this.#counts);
+      this.#counts = larger;
+    }
+    this.#counts[word]!++;
   }
 }

@@ -4,51 +4,49 @@ export function hashPair(a: number, b: number): number {
   return h ^ (h >>> 15);
 }
 
-/** Rank of a pair that does not merge: above every rank. */
-export const NO_RANK = 0x7fffffff;
+/** Rank of a pair that does not merge: above every rank, which have 24 bits at most. */
+export const NO_RANK = 2 ** 24 - 1;
 
-/** Which pairs of ids merge, at what rank: open addressing, never more than half full, one cache line a probe. */
+/** Ids have at most this many bits, so that an entry of the table is 64. */
+const ID_BITS = 20;
+export const MOST_IDS = 2 ** ID_BITS - 1;
+const EMPTY = -1;
+
+/** Which pairs of ids merge, and at what rank: open addressing, never more than half full. */
 export class MergeTable {
   readonly #mask: number;
-  /** [slots × 4] left, right, rank, id made; an empty slot has left = -1. */
+  /** [slots × 2] left | low 12 bits of right << 20, then high 8 bits of right | rank << 8. */
   readonly #slots: Int32Array;
 
-  /** @param merges [2 × count] ids left, right by rank. @param results [count] id that each makes. */
-  constructor(merges: Uint32Array, results: Uint32Array) {
+  /** @param merges [2 × count] ids left, right by rank. */
+  constructor(merges: Uint32Array) {
+    const count = merges.length >> 1;
     let slots = 64;
-    while (slots < 2 * results.length) slots *= 2;
-    this.#mask = slots - 1;
-    this.#slots = new Int32Array(slots * 4).fill(-1);
-    for (let r = 0; r < results.length; r++) this.#insert(merges[2 * r]!, merges[2 * r + 1]!, r, results[r]!);
+    while (slots < 2 * count) slots *= 2;
+    this.#mask = 2 * slots - 1;
+    this.#slots = new Int32Array(2 * slots).fill(EMPTY);
+    for (let r = 0; r < count; r++) this.#insert(merges[2 * r]!, merges[2 * r + 1]!, r);
   }
 
-  #insert(a: number, b: number, rank: number, id: number): void {
-    const s = this.#slots;
-    let i = (hashPair(a, b) & this.#mask) << 2;
-    for (; s[i] !== -1; i = (i + 4) & (s.length - 1)) {
-      // A pair listed twice merges at its first rank.
-      if (s[i] === a && s[i + 1] === b) return;
-    }
-    s[i] = a;
-    s[i + 1] = b;
-    s[i + 2] = rank;
-    s[i + 3] = id;
-  }
-
-  /** Where the pair's entry is, or -1: an argument for {@link rankAt} and {@link idAt}. */
-  find(a: number, b: number): number {
-    const s = this.#slots;
-    const end = s.length - 1;
-    for (let i = (hashPair(a, b) & this.#mask) << 2; ; i = (i + 4) & end) {
-      const left = s[i]!;
-      if (left === a && s[i + 1] === b) return i;
-      if (left === -1) return -1;
-    }
+  #insert(a: number, b: number, rank: number): void {
+    // A pair listed twice merges at its first rank.
+    if (this.rank(a, b) !== NO_RANK) return;
+    let i = (hashPair(a, b) << 1) & this.#mask;
+    while (this.#slots[i] !== EMPTY) i = (i + 2) & this.#mask;
+    this.#slots[i] = a | (b << ID_BITS);
+    this.#slots[i + 1] = (b >>> 12) | (rank << 8);
   }
 
   /** Rank of the pair, or {@link NO_RANK}. */
   rank(a: number, b: number): number {
-    const i = this.find(a, b);
-    return i < 0 ? NO_RANK : this.#slots[i + 2]!;
+    const slots = this.#slots;
+    const mask = this.#mask;
+    const key = a | (b << ID_BITS);
+    const high = b >>> 12;
+    for (let i = (hashPair(a, b) << 1) & mask; ; i = (i + 2) & mask) {
+      const found = slots[i]!;
+      if (found === key && (slots[i + 1]! & 0xff) === high) return slots[i + 1]! >>> 8;
+      if (found === EMPTY) return NO_RANK;
+    }
   }
 }

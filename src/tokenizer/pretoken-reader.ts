@@ -1,83 +1,97 @@
-import { PRETOKEN_LOOKAHEAD, pretokenEnd } from "./pretokenize.js";
+import { PRETOKEN_LOOKAHEAD } from "./pretokenize.js";
 
-/** UTF-16 code units turned into UTF-8 at a time; a unit is at most three bytes. */
-const CHUNK = 1 << 15;
+/** Bytes of UTF-8 held at a time; more only for a pre-token that is longer. */
+const WINDOW = 1 << 16;
+
+/** Bytes that can be read after the last one of the window: {@link WordCache} looks at eight at once. */
+export const SLACK = 8;
 
 /**
- * Walks the pre-tokens of a text of any length through a small window of UTF-8:
+ * Brings a text of any length as UTF-8 through a small window. Whoever walks its pre-tokens moves `position`, stops at
+ * a pre-token that ends after `sure` and asks for more:
  *
  *     reader.openText(text);
- *     while (reader.next()) use(reader.bytes, reader.start, reader.end);
+ *     while (reader.fill()) {
+ *       for (let end; reader.position < reader.limit; reader.position = end) {
+ *         end = pretokenEnd(reader.bytes, reader.position, reader.limit);
+ *         if (end > reader.sure) break;
+ *         …
+ *       }
+ *     }
  */
 export class PretokenReader {
-  /** The pre-token is `bytes[start, end)`, valid until the next call. */
-  bytes: Uint8Array = EMPTY;
-  start = 0;
-  end = 0;
-  readonly #encoder = new TextEncoder();
-  /** Kept between texts, unless one long word made it large. */
-  #window: Uint8Array = EMPTY;
-  #text = "";
-  #textAt = 0;
-  #limit = 0;
+  bytes = new Uint8Array(WINDOW + SLACK);
+  view = new DataView(this.bytes.buffer);
+  /** Start of the next pre-token. */
+  position = 0;
+  /** End of the text in the window. */
+  limit = 0;
   /** Pre-tokens that end at or before this are final. */
-  #sure = 0;
+  sure = 0;
+  #text: string | Uint8Array = "";
+  /** Code units, or bytes, taken from the text so far. */
+  #taken = 0;
 
   /** Lone surrogates read as U+FFFD, as TextEncoder has it. */
   openText(text: string): void {
-    if (this.#window.length === 0 || this.#window.length > 8 * CHUNK) this.#window = new Uint8Array(4 * CHUNK);
-    this.bytes = this.#window;
-    this.start = this.end = this.#limit = this.#sure = this.#textAt = 0;
-    this.#text = text;
+    this.#open(text);
   }
 
   openBytes(utf8: Uint8Array): void {
-    this.bytes = utf8;
-    this.start = this.end = this.#textAt = 0;
-    this.#text = "";
-    this.#limit = this.#sure = utf8.length;
+    this.#open(utf8);
   }
 
-  /** Moves to the next pre-token; false after the last. */
-  next(): boolean {
-    const start = this.end;
-    if (start < this.#limit) {
-      const end = pretokenEnd(this.bytes, start, this.#limit);
-      if (end <= this.#sure) {
-        this.start = start;
-        this.end = end;
-        return true;
-      }
-    }
-    return this.#refill(start) && this.next();
+  #open(text: string | Uint8Array): void {
+    if (this.bytes.length > 16 * WINDOW) this.#setWindow(new Uint8Array(WINDOW + SLACK));
+    this.#text = text;
+    this.position = this.limit = this.sure = this.#taken = 0;
   }
 
-  /** Drops the bytes before `start`, appends a chunk of the text; false if there is no more. */
-  #refill(start: number): boolean {
+  /** Appends more of the text to what stands at `position`; false, and the text is let go, if all has been read. */
+  fill(): boolean {
     const text = this.#text;
-    if (this.#textAt === text.length) {
+    if (this.#taken === text.length) {
       this.#text = "";
-      this.#textAt = 0;
+      this.#taken = 0;
       return false;
     }
-    const kept = this.#limit - start;
-    if (kept + 3 * CHUNK > this.#window.length) {
-      const larger = new Uint8Array(2 * this.#window.length);
-      larger.set(this.#window.subarray(start, this.#limit));
-      this.bytes = this.#window = larger;
-    } else {
-      this.#window.copyWithin(0, start, this.#limit);
-    }
-    let to = Math.min(this.#textAt + CHUNK, text.length);
-    if (to < text.length && (text.charCodeAt(to - 1) & 0xfc00) === 0xd800) to--;
-    const chunk = this.#textAt === 0 && to === text.length ? text : text.slice(this.#textAt, to);
-    const { written } = this.#encoder.encodeInto(chunk, this.#window.subarray(kept));
-    this.#textAt = to;
-    this.#limit = kept + written;
-    this.#sure = to === text.length ? this.#limit : this.#limit - PRETOKEN_LOOKAHEAD;
-    this.start = this.end = 0;
+    const kept = this.limit - this.position;
+    // Twice the room for a long word, so that it is not looked at more than a few times.
+    if (2 * kept > this.bytes.length) this.#setWindow(new Uint8Array(4 * kept + SLACK));
+    else this.bytes.copyWithin(0, this.position, this.limit);
+    const room = this.bytes.subarray(kept, this.bytes.length - SLACK);
+    this.limit = kept + (typeof text === "string" ? this.#takeText(text, room) : this.#takeBytes(text, room));
+    this.sure = this.#taken === text.length ? this.limit : this.limit - PRETOKEN_LOOKAHEAD;
+    this.position = 0;
     return true;
+  }
+
+  #takeText(text: string, room: Uint8Array): number {
+    let end = Math.min(this.#taken + room.length, text.length);
+    // Never between the two halves of a surrogate pair.
+    if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end--;
+    const part = end - this.#taken === text.length ? text : text.slice(this.#taken, end);
+    const { read, written } = encoder.encodeInto(part, room);
+    this.#taken += read;
+    return written;
+  }
+
+  #takeBytes(utf8: Uint8Array, room: Uint8Array): number {
+    let end = Math.min(this.#taken + room.length, utf8.length);
+    // Never inside a character; invalid UTF-8 may be cut anywhere.
+    for (let i = 0; i < 3 && end < utf8.length && (utf8[end]! & 0xc0) === 0x80; i++) end--;
+    room.set(utf8.subarray(this.#taken, end));
+    const written = end - this.#taken;
+    this.#taken = end;
+    return written;
+  }
+
+  /** Moves what the window still holds to the start of a new one. */
+  #setWindow(window: Uint8Array<ArrayBuffer>): void {
+    window.set(this.bytes.subarray(this.position, this.limit));
+    this.bytes = window;
+    this.view = new DataView(window.buffer);
   }
 }
 
-const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();

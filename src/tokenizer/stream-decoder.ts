@@ -1,16 +1,12 @@
-/** What a {@link StreamDecoder} needs to know of a tokenizer. */
-export interface TokenBytes {
-  /** Bytes of a token. */
-  idToBytes(id: number): Uint8Array;
-}
+import type { TokenBytes } from "./token-bytes.js";
 
 /** Text of a stream of ids: characters come out whole, each as soon as its last byte is there. */
 export class StreamDecoder {
-  readonly #tokenizer: TokenBytes;
+  readonly #tokens: TokenBytes;
   #decoder = newDecoder();
 
-  constructor(tokenizer: TokenBytes) {
-    this.#tokenizer = tokenizer;
+  constructor(tokens: TokenBytes) {
+    this.#tokens = tokens;
   }
 
   /**
@@ -19,7 +15,7 @@ export class StreamDecoder {
    * @throws {TokenizerError} no token has this id.
    */
   push(id: number): string {
-    return this.#decoder.decode(this.#tokenizer.idToBytes(id), { stream: true });
+    return this.#decoder.decode(this.#tokens.of(id), { stream: true });
   }
 
   /** What is left at the end: U+FFFD if a character stayed unfinished, else nothing. The decoder can then be reused. */

@@ -1,8 +1,9 @@
-import { TokenizerError } from "../errors.js";
 import { WordMerger } from "./merge-word.js";
 import { PretokenReader } from "./pretoken-reader.js";
+import { pretokenEnd } from "./pretokenize.js";
 import { SpecialSplitter } from "./special-splitter.js";
 import { StreamDecoder } from "./stream-decoder.js";
+import { TokenBytes } from "./token-bytes.js";
 import { END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
 import { WordCache } from "./word-cache.js";
 
@@ -18,17 +19,18 @@ export interface EncodeOptions {
 export class Tokenizer {
   readonly vocabulary: Vocabulary;
   readonly #merger: WordMerger;
+  readonly #tokens: TokenBytes;
   readonly #cache = new WordCache();
   readonly #reader = new PretokenReader();
   readonly #splitters = new Map<string, SpecialSplitter>();
   /** Ids of the text being encoded. */
   #out = new Uint32Array(1 << 12);
   #count = 0;
-  #scratch = new Uint8Array(1 << 12);
 
   constructor(vocabulary: Vocabulary) {
     this.vocabulary = vocabulary;
     this.#merger = new WordMerger(vocabulary);
+    this.#tokens = new TokenBytes(vocabulary);
   }
 
   /** Number of ids: every id is below it. */
@@ -91,19 +93,35 @@ export class Tokenizer {
     );
   }
 
+  /** Encodes what the reader was opened on. */
   #encodeWords(): void {
     const reader = this.#reader;
-    const cache = this.#cache;
-    while (reader.next()) {
-      const { bytes, start, end } = reader;
-      this.#reserve(end - start);
-      let n = cache.copy(bytes, start, end, this.#out, this.#count);
-      if (n < 0) {
-        n = this.#merger.merge(bytes, start, end, this.#out, this.#count);
-        cache.add(bytes, start, end, this.#out, this.#count, n);
-      }
-      this.#count += n;
+    while (reader.fill()) {
+      // A token is at least one byte.
+      this.#reserve(reader.limit);
+      this.#encodeWindow();
     }
+  }
+
+  #encodeWindow(): void {
+    const { bytes, view, limit, sure } = this.#reader;
+    const cache = this.#cache;
+    const out = this.#out;
+    let count = this.#count;
+    let position = this.#reader.position;
+    while (position < limit) {
+      const end = pretokenEnd(bytes, position, limit);
+      if (end > sure) break;
+      let n = cache.copy(view, position, end, out, count);
+      if (n < 0) {
+        n = this.#merger.merge(bytes, position, end, out, count);
+        cache.add(view, position, end, out, count, n);
+      }
+      count += n;
+      position = end;
+    }
+    this.#count = count;
+    this.#reader.position = position;
   }
 
   /** Makes room for `n` more ids. */
@@ -121,25 +139,12 @@ export class Tokenizer {
   }
 
   /**
-   * Bytes of one token.
+   * Bytes of one token, a copy.
    *
    * @throws {TokenizerError} no token has this id.
    */
   idToBytes(id: number): Uint8Array {
-    const { bytes, offsets } = this.vocabulary;
-    this.#check(id);
-    return bytes.subarray(offsets[id]!, offsets[id + 1]!);
-  }
-
-  #check(id: number): void {
-    const { offsets, size } = this.vocabulary;
-    // An empty token is an id that nothing uses.
-    if (id >= 0 && id < size && offsets[id + 1]! > offsets[id]!) return;
-    throw new TokenizerError({
-      op: `decoding id ${id}`,
-      expected: id >= 0 && id < size ? "an id that a token has" : `an id from 0 to ${size - 1}`,
-      got: String(id),
-    });
+    return this.#tokens.of(id);
   }
 
   /**
@@ -148,10 +153,7 @@ export class Tokenizer {
    * @throws {TokenizerError} no token has one of the ids.
    */
   decodeBytes(ids: ArrayLike<number>): Uint8Array {
-    const length = this.#decodeToScratch(ids);
-    const bytes = this.#scratch.slice(0, length);
-    this.#trimScratch();
-    return bytes;
+    return this.#tokens.bytesOf(ids);
   }
 
   /**
@@ -160,41 +162,14 @@ export class Tokenizer {
    * @throws {TokenizerError} no token has one of the ids.
    */
   decode(ids: ArrayLike<number>): string {
-    const length = this.#decodeToScratch(ids);
-    const text = decoder.decode(this.#scratch.subarray(0, length));
-    this.#trimScratch();
-    return text;
-  }
-
-  #decodeToScratch(ids: ArrayLike<number>): number {
-    const { bytes, offsets } = this.vocabulary;
-    let length = 0;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
-      this.#check(id);
-      length += offsets[id + 1]! - offsets[id]!;
-    }
-    if (length > this.#scratch.length) this.#scratch = new Uint8Array(length);
-    const out = this.#scratch;
-    let at = 0;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
-      const end = offsets[id + 1]!;
-      for (let j = offsets[id]!; j < end; j++) out[at++] = bytes[j]!;
-    }
-    return length;
-  }
-
-  #trimScratch(): void {
-    if (this.#scratch.length > 4 * MOST_KEPT) this.#scratch = new Uint8Array(1 << 12);
+    return this.#tokens.textOf(ids);
   }
 
   /** For ids that come one at a time. */
   decoder(): StreamDecoder {
-    return new StreamDecoder(this);
+    return new StreamDecoder(this.#tokens);
   }
 }
 
 /** Ids of room kept from one text to the next. */
 const MOST_KEPT = 1 << 18;
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -1,5 +1,3 @@
-import { hashSpan } from "./span-table.js";
-
 /** Words of more bytes are not kept. */
 const LONGEST = 64;
 const SLOTS = 1 << 16;
@@ -7,97 +5,144 @@ const MOST_WORDS = SLOTS >> 1;
 /** Slots looked at before a word counts as absent, so that no choice of words makes a look-up slow. */
 const PROBES = 16;
 
-/** Fields of a slot; a slot whose SIZES is 0 is empty. */
-const HASH = 0;
-/** Where the word's bytes start. */
-const BYTES = 1;
-/** Its bytes << 16 | its ids. */
+/** Bytes of a word that a slot itself holds. */
+const INLINE = 8;
+/** Masks for the first and the second four bytes of a word of 0 to 8 bytes. */
+const FIRST_MASK = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1, -1);
+const SECOND_MASK = Int32Array.of(0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, -1);
+
+/**
+ * Fields of a slot. A word of up to 8 bytes stands in KEY_A and KEY_B itself, zeros after it; of a longer one KEY_A is
+ * a hash and KEY_B where its bytes are.
+ */
+const KEY_A = 0;
+const KEY_B = 1;
+/** Bytes of the word << 16 | number of its ids; 0 in an empty slot. */
 const SIZES = 2;
-/** Where its ids start, or the id itself if it is only one. */
+/** Where its ids start, or the id itself if there is only one. */
 const IDS = 3;
 
 /**
  * Ids of words met before, in flat arrays of fixed size: 3 MiB whatever is encoded. When it is full it starts again
  * from empty, which costs less than remembering what was used when.
+ *
+ * Words are read through a DataView eight bytes at a time, so eight bytes must be readable from the start of each.
  */
 export class WordCache {
   readonly #slots = new Int32Array(4 * SLOTS);
-  readonly #bytes = new Uint8Array(MOST_WORDS * 16);
+  readonly #bytes = new DataView(new ArrayBuffer(MOST_WORDS * 16));
   readonly #ids = new Uint32Array(MOST_WORDS * 8);
   #words = 0;
   #bytesUsed = 0;
   #idsUsed = 0;
-  /** After a miss: the slot that {@link add} fills, or -1 if the word is not to be kept. */
+  /** After a miss: the slot that {@link add} fills, or -1 if the word is not to be kept, and its keys. */
   #free = -1;
-  #hash = 0;
+  #keyA = 0;
+  #keyB = 0;
 
-  /** Writes the word's ids to `out` from `at` and returns how many; -1 if it is not here. */
-  copy(bytes: Uint8Array, start: number, end: number, out: Uint32Array, at: number): number {
-    const slots = this.#slots;
+  /** Writes the ids of the word `view[start, end)` to `out` from `at` and returns how many; -1 if it is not here. */
+  copy(view: DataView, start: number, end: number, out: Uint32Array, at: number): number {
     const length = end - start;
-    this.#free = -1;
-    if (length > LONGEST) return -1;
-    const hash = hashSpan(bytes, start, end);
-    let slot = (hash & (SLOTS - 1)) << 2;
+    if (length > INLINE) return this.#copyLong(view, start, end, out, at);
+    const slots = this.#slots;
+    const a = view.getInt32(start, true) & FIRST_MASK[length]!;
+    const b = view.getInt32(start + 4, true) & SECOND_MASK[length]!;
+    let slot = slotOf(Math.imul(a, 0x9e3779b1) ^ Math.imul(b + length, 0x85ebca6b));
     for (let probe = 0; probe < PROBES; probe++) {
       const sizes = slots[slot + SIZES]!;
-      if (sizes === 0) {
-        this.#free = slot;
-        this.#hash = hash;
-        return -1;
+      if (slots[slot + KEY_A] === a && slots[slot + KEY_B] === b && sizes >>> 16 === length) {
+        if ((sizes & 0xffff) !== 1) return this.#copyIds(slot, out, at);
+        out[at] = slots[slot + IDS]!;
+        return 1;
       }
-      if (
-        slots[slot + HASH] === hash &&
-        sizes >>> 16 === length &&
-        this.#equals(slots[slot + BYTES]!, bytes, start, end)
-      ) {
-        const count = sizes & 0xffff;
-        if (count === 1) out[at] = slots[slot + IDS]!;
-        else this.#copyIds(slots[slot + IDS]!, count, out, at);
-        return count;
-      }
+      if (sizes === 0) return this.#miss(slot, a, b);
       slot = (slot + 4) & (4 * SLOTS - 1);
     }
+    return this.#miss(-1, a, b);
+  }
+
+  #copyLong(view: DataView, start: number, end: number, out: Uint32Array, at: number): number {
+    const length = end - start;
+    if (length > LONGEST) return this.#miss(-1, 0, 0);
+    const slots = this.#slots;
+    const hash = hashLong(view, start, end);
+    let slot = slotOf(hash);
+    for (let probe = 0; probe < PROBES; probe++) {
+      const sizes = slots[slot + SIZES]!;
+      if (sizes === 0) return this.#miss(slot, hash, 0);
+      const found = slots[slot + KEY_A] === hash && sizes >>> 16 === length;
+      if (found && this.#equals(slots[slot + KEY_B]!, view, start, end)) return this.#copyIds(slot, out, at);
+      slot = (slot + 4) & (4 * SLOTS - 1);
+    }
+    return this.#miss(-1, hash, 0);
+  }
+
+  #miss(slot: number, keyA: number, keyB: number): -1 {
+    this.#free = slot;
+    this.#keyA = keyA;
+    this.#keyB = keyB;
     return -1;
   }
 
-  #equals(from: number, bytes: Uint8Array, start: number, end: number): boolean {
+  /** Compares a long word, the last four bytes once more if its length is no multiple of four. */
+  #equals(from: number, view: DataView, start: number, end: number): boolean {
     const kept = this.#bytes;
-    for (let i = start, j = from; i < end; i++, j++) if (kept[j] !== bytes[i]) return false;
-    return true;
+    for (let i = start; i < end - 4; i += 4) {
+      if (view.getInt32(i, true) !== kept.getInt32(from + i - start, true)) return false;
+    }
+    return view.getInt32(end - 4, true) === kept.getInt32(from + end - 4 - start, true);
   }
 
-  #copyIds(from: number, count: number, out: Uint32Array, at: number): void {
-    for (let i = 0; i < count; i++) out[at + i] = this.#ids[from + i]!;
+  #copyIds(slot: number, out: Uint32Array, at: number): number {
+    const count = this.#slots[slot + SIZES]! & 0xffff;
+    const from = this.#slots[slot + IDS]!;
+    if (count === 1) out[at] = from;
+    else for (let i = 0; i < count; i++) out[at + i] = this.#ids[from + i]!;
+    return count;
   }
 
   /** Keeps the word that {@link copy} just missed, with its ids `ids[at, at + count)`. */
-  add(bytes: Uint8Array, start: number, end: number, ids: Uint32Array, at: number, count: number): void {
+  add(view: DataView, start: number, end: number, ids: Uint32Array, at: number, count: number): void {
     if (this.#free < 0) return;
     const length = end - start;
-    const full =
-      this.#words === MOST_WORDS ||
-      this.#bytesUsed + length > this.#bytes.length ||
-      this.#idsUsed + count > this.#ids.length;
-    if (full) {
-      this.#slots.fill(0);
-      this.#words = this.#bytesUsed = this.#idsUsed = 0;
-      this.#free = (this.#hash & (SLOTS - 1)) << 2;
+    if (this.#words === MOST_WORDS || this.#bytesUsed + length > this.#bytes.byteLength) this.#clear(length);
+    else if (this.#idsUsed + count > this.#ids.length) this.#clear(length);
+    if (length > INLINE) {
+      for (let i = 0; i < length; i++) this.#bytes.setUint8(this.#bytesUsed + i, view.getUint8(start + i));
+      this.#keyB = this.#bytesUsed;
+      this.#bytesUsed += length;
     }
     const slots = this.#slots;
     const slot = this.#free;
-    slots[slot + HASH] = this.#hash;
-    slots[slot + BYTES] = this.#bytesUsed;
+    slots[slot + KEY_A] = this.#keyA;
+    slots[slot + KEY_B] = this.#keyB;
     slots[slot + SIZES] = (length << 16) | count;
-    for (let i = 0; i < length; i++) this.#bytes[this.#bytesUsed + i] = bytes[start + i]!;
-    this.#bytesUsed += length;
+    slots[slot + IDS] = count === 1 ? ids[at]! : this.#idsUsed;
+    if (count > 1) for (let i = 0; i < count; i++) this.#ids[this.#idsUsed++] = ids[at + i]!;
     this.#words++;
-    if (count === 1) {
-      slots[slot + IDS] = ids[at]!;
-      return;
-    }
-    slots[slot + IDS] = this.#idsUsed;
-    for (let i = 0; i < count; i++) this.#ids[this.#idsUsed + i] = ids[at + i]!;
-    this.#idsUsed += count;
   }
+
+  /** Empties the cache; every slot is then free for the word about to be added, so its own place is. */
+  #clear(length: number): void {
+    this.#slots.fill(0);
+    this.#words = this.#bytesUsed = this.#idsUsed = 0;
+    const short = Math.imul(this.#keyA, 0x9e3779b1) ^ Math.imul(this.#keyB + length, 0x85ebca6b);
+    this.#free = slotOf(length > INLINE ? this.#keyA : short);
+  }
+}
+
+/** First slot to look at for a word of this hash. */
+function slotOf(hash: number): number {
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
+  return ((mixed ^ (mixed >>> 16)) & (SLOTS - 1)) << 2;
+}
+
+/** Hash of more than 8 bytes, four at a time, the last four at their own place. */
+function hashLong(view: DataView, start: number, end: number): number {
+  let h = end - start;
+  for (let i = start; i < end - 4; i += 4) {
+    h = Math.imul(h ^ view.getInt32(i, true), 0x9e3779b1);
+    h ^= h >>> 15;
+  }
+  return Math.imul(h ^ view.getInt32(end - 4, true), 0x85ebca6b);
 }
