@@ -3,6 +3,7 @@
  * side calls (src/backend/native/library.ts).
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -205,12 +206,19 @@ static void start_generation(Team *t) {
   pthread_mutex_unlock(&t->lock);
 }
 
+/* The team's threads may still be inside this library when the process ends and unloads it: never unload it. */
+static void stay_loaded(void) {
+  Dl_info info;
+  if (dladdr((void *)stay_loaded, &info) && info.dli_fname) dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
 EXPORT void gpt2_team_free(Team *t);
 
 /* A team of `threads` threads, the caller of gpt2_run being one; NULL when it cannot be had. */
 EXPORT Team *gpt2_team(int32_t threads, const char *isa) {
   const KernelSet *kernels = find_kernels(isa);
   if (!kernels || threads < 1) return NULL;
+  stay_loaded();
   Team *t = NULL;
   if (posix_memalign((void **)&t, 128, sizeof *t)) return NULL;
   memset(t, 0, sizeof *t);

@@ -64,7 +64,7 @@ export async function buildNative(): Promise<string> {
       compile("runtime.c", "runtime.o", []),
     ]);
     const library = join(work, LIBRARY_NAME);
-    await run(cc, ["-shared", "-o", library, ...objects, "-lpthread", "-lm"]);
+    await run(cc, ["-shared", "-o", library, ...objects, "-lpthread", "-lm", ...(process.platform === "linux" ? ["-ldl"] : [])]);
     await rename(library, libraryPath());
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -72,13 +72,14 @@ export async function buildNative(): Promise<string> {
   return libraryPath();
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+/** Builds at install, and says in one line how that went; never fails, because nothing depends on it. */
+export async function installNative(): Promise<void> {
   try {
     console.log(`gpt2-ts: built ${await buildNative()}`);
   } catch (error) {
     const why = error instanceof Error ? error.message.split("\n").slice(0, 3).join(" ") : String(error);
-    console.log(
-      `gpt2-ts: no native kernels (${why}). Everything works without them, slower; \`npm run build\` tries again.`,
-    );
+    console.log(`gpt2-ts: no native kernels (${why}). Everything works without them, slower; \`npm rebuild gpt2-ts\` tries again.`);
   }
 }
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await installNative();
