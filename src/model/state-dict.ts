@@ -73,16 +73,19 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
     if (typeof json[field] !== "number") refuse(field, "a number");
     sizes[key] = json[field] as number;
   }
+  const config = namingFile(file, () => gpt2Config(sizes));
   return {
-    config: namingFile(file, () => gpt2Config(sizes)),
+    config,
     tied: json.tie_word_embeddings !== false,
-    ...tokenId("bosTokenId", json.bos_token_id),
-    ...tokenId("eosTokenId", json.eos_token_id),
+    ...tokenId("bosTokenId", json.bos_token_id, config),
+    ...tokenId("eosTokenId", json.eos_token_id, config),
   };
 }
 
-function tokenId<K extends string>(key: K, value: unknown): { [P in K]?: number } {
-  return Number.isSafeInteger(value) && (value as number) >= 0 ? ({ [key]: value } as { [P in K]: number }) : {};
+/** Smaller models often keep GPT-2's 50256 in their files, a token they don't have: that is no token. */
+function tokenId<K extends string>(key: K, id: unknown, { vocabSize }: GPT2Config): { [P in K]?: number } {
+  const valid = Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabSize;
+  return valid ? ({ [key]: id } as { [P in K]: number }) : {};
 }
 
 /** Runs `make` and lets a ConfigError say which file the numbers came from. */

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { mapFile } from "../../src/backend/native/memory.js";
+import { openCheckpoint, setFileMapper } from "../../src/checkpoint/node.js";
+import { BackendError } from "../../src/errors.js";
+import { packageFile } from "../../src/util/package-root.js";
+import { readAll } from "./small-model.js";
+
+const TINY = packageFile("test/fixtures/tiny");
+
+/** Why files cannot be mapped here, or false. */
+function noMapping(): string | false {
+  try {
+    mapFile(join(TINY, "config.json"));
+    return false;
+  } catch (error) {
+    if (error instanceof BackendError) return error.message;
+    throw error;
+  }
+}
+
+describe("files mapped by the native library", { skip: noMapping() }, () => {
+  for (const path of [TINY, join(TINY, "model.bin")]) {
+    it(`hold the same values as files that are read: ${path.slice(TINY.length) || "folder"}`, async () => {
+      const read = await openCheckpoint(path);
+      let mapped = 0;
+      setFileMapper((file) => {
+        mapped++;
+        return mapFile(file);
+      });
+      try {
+        const checkpoint = await openCheckpoint(path);
+        assert.ok(mapped > 0);
+        assert.deepEqual(readAll(checkpoint), readAll(read));
+        const wte = checkpoint.tensors.get("wte.weight")!;
+        const values = wte.inPlace()!;
+        checkpoint.close();
+        assert.deepEqual([...values.subarray(0, 4)], [...readAll(read).get("wte.weight")!.subarray(0, 4)]);
+      } finally {
+        setFileMapper(undefined);
+        read.close();
+      }
+    });
+  }
+});
