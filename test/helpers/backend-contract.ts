@@ -130,6 +130,17 @@ function runContract(makeBackend: () => Backend | Promise<Backend>): void {
     assert.deepEqual([...(await sum.read())], [111]);
   });
 
+  it("do not overlap with a long one, which gives way to the event loop", async () => {
+    const backend = await makeBackend();
+    const { arrays, chain } = prepareChain(backend, 40, 64, 160);
+    const k = new Recorder("set");
+    const size = arrays.y.length;
+    k.op("fill", "set", { x: k.external("y", [size]) }, { size }, { value: 5 });
+    const setter = backend.prepare(k.build(), { y: arrays.y });
+    await Promise.all([chain.run({ dims: { N: 64 } }), setter.run()]);
+    assert.deepEqual(new Set(await arrays.y.read()), new Set([5]));
+  });
+
   it("refuse sizes and numbers that are wrong or missing, and go on after", async () => {
     const { run, sum } = await adder();
     await assert.rejects(run(6, 1), GPT2Error);

@@ -48,7 +48,7 @@ function touchedBy(test: OpCase): Map<string, number> {
   return new Map(views.map(([role, { touched }]) => [role, touched()]));
 }
 
-const LARGE = 30_000;
+const LARGE = 12_000;
 const isSmall = (test: OpCase): boolean =>
   Object.values(test.buffers).reduce((sum, { length }) => sum + length, 0) < LARGE;
 

@@ -20,19 +20,19 @@ function randomProgram(seed: number, shared = true): Program {
   const pick = (): Tensor => made[made.length - 1 - random.below(Math.min(made.length, 1 + random.below(12)))]!;
   const length = 3 + random.below(60);
   for (let i = 0; i < length; i++) {
-    const C = 1 + random.below(random.below(5) === 0 ? 5000 : 200);
-    const t = shared ? k.temp(`t${i}`, [C]) : k.external(`t${i}`, [C]);
+    const size = 1 + random.below(random.below(5) === 0 ? 5000 : 200);
+    const declare = (C: number): Tensor => (shared ? k.temp(`t${i}`, [C]) : k.external(`t${i}`, [C]));
     if (made.length === 0 || random.below(3) === 0) {
-      k.op("fill", `fill ${i}`, { x: t }, { size: C }, { value: random.uniform() });
-    } else {
-      const x = pick();
-      const IC = x.buffer.size;
-      const weight = pick();
-      // The first C rows of one channel of `weight`, as far as it goes.
-      const OC = Math.min(C, weight.buffer.size);
-      k.op("fill", `clear ${i}`, { x: t }, { size: C }, { value: 0 });
-      k.op("linearForward", `linear ${i}`, { out: t, x, weight }, { N: 1, IC: 1, OC }, { act: 0 });
-      if (random.below(2)) k.op("dropout", `copy ${i}`, { out: x, x }, { N: 1, C: IC }, { p: 0.5, key0: i, key1: 2 });
+      made.push(declare(size));
+      k.op("fill", `fill ${i}`, { x: made.at(-1)! }, { size }, { value: random.uniform() });
+      continue;
+    }
+    const [x, weight] = [pick(), pick()];
+    const OC = Math.min(size, weight.buffer.size);
+    const t = declare(OC);
+    k.op("linearForward", `linear ${i}`, { out: t, x, weight }, { N: 1, IC: 1, OC }, { act: 0 });
+    if (random.below(2)) {
+      k.op("dropout", `drop ${i}`, { out: x, x }, { N: 1, C: x.buffer.size }, { p: 0.5, key0: i, key1: 2 });
     }
     made.push(t);
   }
@@ -96,8 +96,8 @@ describe("planMemory", () => {
       planned += plan.bytes;
       total += Math.max(...atOnce);
     }
-    // How good the placement is: within 10% of the least possible over all.
-    assert.ok(planned < 1.1 * total, `${planned} against ${total}`);
+    // How good the placement is: over all, within 2% of the least possible.
+    assert.ok(planned < 1.02 * total, `${planned} against ${total}`);
   });
 
   it("is the same each time", () => {
