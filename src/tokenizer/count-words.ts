@@ -5,6 +5,8 @@ import { SpanTable } from "./span-table.js";
 /** Distinct pre-tokens of a corpus and how often each occurs; memory grows with the distinct ones only. */
 export class WordCounts {
   readonly words = new SpanTable();
+  /** UTF-8 bytes counted. */
+  bytes = 0;
   #counts = new Float64Array(1 << 12);
   readonly #reader = new PretokenReader();
 
@@ -33,6 +35,7 @@ export class WordCounts {
         this.#add(this.words.intern(bytes, position, end));
         position = end;
       }
+      this.bytes += position - reader.position;
       reader.position = position;
     }
   }

@@ -1,6 +1,7 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TokenizerError } from "../errors.js";
+import { writeFolderAtomically } from "../util/atomic-write.js";
 import { readGpt2Files, writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
 import { Tokenizer } from "./tokenizer.js";
 import { readTokenizerJson, writeTokenizerJson } from "./tokenizer-json.js";
@@ -67,11 +68,17 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Writes tokenizer.json, vocab.json and merges.txt into a folder, made if need be. */
+/**
+ * Writes tokenizer.json, vocab.json and merges.txt into a folder, made if need be; other files there stay.
+ *
+ * @throws {TokenizerError} the file system refuses.
+ */
 export async function saveTokenizer(tokenizer: Tokenizer, folder: string): Promise<void> {
   const { vocabulary } = tokenizer;
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, "tokenizer.json"), writeTokenizerJson(vocabulary));
-  await writeFile(join(folder, "vocab.json"), writeVocabJson(vocabulary));
-  await writeFile(join(folder, "merges.txt"), writeMergesTxt(vocabulary));
+  const write = async (temporary: string): Promise<void> => {
+    await writeFile(join(temporary, "tokenizer.json"), writeTokenizerJson(vocabulary));
+    await writeFile(join(temporary, "vocab.json"), writeVocabJson(vocabulary));
+    await writeFile(join(temporary, "merges.txt"), writeMergesTxt(vocabulary));
+  };
+  await writeFolderAtomically(folder, write, { errorClass: TokenizerError, existing: "merge" });
 }

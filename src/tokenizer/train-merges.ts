@@ -15,6 +15,8 @@ import { PairQueue } from "./pair-queue.js";
 export class MergeTrainer {
   /** Ids left, right of each merge so far; merge r makes token 256 + r. */
   readonly merges: number[] = [];
+  /** Tokens that the corpus takes with the merges so far. */
+  tokens: number;
   /** Symbol at each position, -1 where it was merged into the one on its left. */
   readonly #symbols: Int32Array;
   /** Position of the next and the previous symbol of the same word, or -1. */
@@ -31,6 +33,7 @@ export class MergeTrainer {
 
   constructor(words: WordCounts) {
     this.#words = words;
+    this.tokens = words.bytes;
     this.#texts = Array.from(BYTES_BY_ID, (byte) => String.fromCharCode(byte));
     this.#taken = new Set(this.#texts);
     const length = words.words.offsets[words.words.size]!;
@@ -83,6 +86,7 @@ export class MergeTrainer {
     const j = this.#next[i]!;
     if (symbols[i] !== a || j < 0 || symbols[j] !== b) return;
     const weight = this.#words.count(this.#wordOf[i]!);
+    this.tokens -= weight;
     const before = this.#prev[i]!;
     const after = this.#next[j]!;
     if (before >= 0) {

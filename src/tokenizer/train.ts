@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
 import { WordCounts } from "./count-words.js";
 import { Tokenizer } from "./tokenizer.js";
 import { MergeTrainer } from "./train-merges.js";
@@ -21,10 +22,12 @@ export interface TrainTokenizerProgress {
   readonly done: number;
   /** Merges to learn at most; 0 while counting, when nobody knows. */
   readonly total: number;
-  /** UTF-16 code units (or bytes, for documents given as bytes) read so far. */
-  readonly size: number;
+  /** UTF-8 bytes of text so far. */
+  readonly bytes: number;
   /** Distinct pre-tokens so far. */
   readonly words: number;
+  /** Tokens that the text takes with the merges so far. */
+  readonly tokens: number;
 }
 
 /** Documents between two progress reports, and merges. */
@@ -53,26 +56,22 @@ export async function trainTokenizer(
   }
   const words = new WordCounts();
   let done = 0;
-  let size = 0;
-  const report = (phase: "count" | "merge", total: number): void => {
+  const report = (phase: "count" | "merge", total: number, tokens: number): void => {
     options.signal?.throwIfAborted();
-    options.onProgress?.({ phase, done, total, size, words: words.words.size });
+    options.onProgress?.({ phase, done, total, bytes: words.bytes, words: words.words.size, tokens });
   };
   for await (const document of documents) {
     if (typeof document === "string") words.addText(document);
     else words.addBytes(document);
-    size += document.length;
-    if (++done % REPORT_EVERY === 0) report("count", 0);
+    if (++done % REPORT_EVERY === 0) report("count", 0, words.bytes);
   }
-  report("count", 0);
+  report("count", 0, words.bytes);
   const trainer = new MergeTrainer(words);
   for (done = 0; done < merges && trainer.step(options.minFrequency ?? 2); done++) {
-    if (done % REPORT_EVERY === 0) {
-      report("merge", merges);
-      // Lets timers, signals and the progress line have their turn.
-      if (done % (16 * REPORT_EVERY) === 0) await new Promise((resolve) => setTimeout(resolve));
-    }
+    if (done % REPORT_EVERY !== 0) continue;
+    report("merge", merges, trainer.tokens);
+    await yieldToEventLoop();
   }
-  report("merge", merges);
+  report("merge", merges, trainer.tokens);
   return new Tokenizer(vocabularyFromMerges(Uint32Array.from(trainer.merges), special));
 }
