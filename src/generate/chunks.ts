@@ -1,0 +1,94 @@
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { Sequence } from "./engine.js";
+
+/** Tokens to add to a sequence. */
+export interface Extension {
+  readonly sequence: Sequence;
+  readonly tokens: ArrayLike<number>;
+  /** How many of the tokens, the last ones, to give logits for. Default 1. */
+  readonly logits?: number;
+}
+
+/** A token of a run: its place among the run's tokens is its index. */
+interface ChunkToken {
+  readonly id: number;
+  readonly sequence: Sequence;
+}
+
+/** Which token a row of logits follows. */
+export interface Row {
+  readonly extension: number;
+  readonly token: number;
+}
+
+export interface Chunk {
+  readonly tokens: readonly ChunkToken[];
+  readonly rows: readonly Row[];
+  /** [rows] index into tokens. */
+  readonly outputs: readonly number[];
+}
+
+/** The tokens of all extensions in order, cut into runs. */
+export function* chunks(extensions: readonly Extension[], maxTokens: number, maxLogits: number): Generator<Chunk> {
+  let tokens: ChunkToken[] = [];
+  let rows: Row[] = [];
+  let outputs: number[] = [];
+  for (const [extension, { sequence, tokens: ids, logits = 1 }] of extensions.entries()) {
+    for (let token = 0; token < ids.length; token++) {
+      const wanted = token >= ids.length - logits;
+      if (tokens.length === maxTokens || (wanted && rows.length === maxLogits)) {
+        yield { tokens, rows, outputs };
+        [tokens, rows, outputs] = [[], [], []];
+      }
+      if (wanted) {
+        outputs.push(tokens.length);
+        rows.push({ extension, token });
+      }
+      tokens.push({ id: ids[token]!, sequence });
+    }
+  }
+  if (tokens.length > 0) yield { tokens, rows, outputs };
+}
+
+const TOKEN_INPUTS = ["tokens", "positions", "first", "last", "row"] as const;
+type TokenInput = (typeof TOKEN_INPUTS)[number];
+
+/** What a run is told about its tokens, i32: see {@link decodeProgram}. */
+export class Inputs {
+  readonly bindings: Record<string, DeviceArray>;
+  readonly targets: DeviceArray;
+  readonly #host: Record<TokenInput, Int32Array>;
+
+  constructor(backend: Backend, maxTokens: number, maxLogits: number) {
+    this.bindings = Object.fromEntries(TOKEN_INPUTS.map((name) => [name, backend.alloc("i32", maxTokens)]));
+    this.bindings.outputs = backend.alloc("i32", maxLogits);
+    this.targets = backend.alloc("i32", maxLogits);
+    const entries = TOKEN_INPUTS.map((name) => [name, new Int32Array(maxTokens)]);
+    this.#host = Object.fromEntries(entries) as Record<TokenInput, Int32Array>;
+  }
+
+  write({ tokens, outputs }: Chunk): void {
+    const { tokens: ids, positions, first, last, row } = this.#host;
+    const added = new Map<Sequence, number>();
+    for (const [n, { id, sequence }] of tokens.entries()) {
+      const position = sequence.length + (added.get(sequence) ?? 0);
+      added.set(sequence, position - sequence.length + 1);
+      ids[n] = id;
+      positions[n] = position;
+      first[n] = sequence.firstRow;
+      last[n] = row[n] = sequence.firstRow + position;
+    }
+    for (const name of TOKEN_INPUTS) this.bindings[name]!.write(this.#host[name].subarray(0, tokens.length));
+    this.bindings.outputs!.write(outputs);
+  }
+
+  writeTargets(targets: readonly number[]): void {
+    this.targets.write(targets);
+  }
+
+  /** Rows `from` on and `to` on, N of each, for the copy-rows Program. */
+  writeCopy(from: number, to: number, N: number): void {
+    this.bindings.first!.write(Int32Array.from({ length: N }, (_, n) => from + n));
+    this.bindings.row!.write(Int32Array.from({ length: N }, (_, n) => to + n));
+  }
+}

@@ -1,0 +1,293 @@
+import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
+import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
+import type { GPT2Config } from "../model/config.js";
+import { decodeProgram, paramBuffer } from "../model/programs.js";
+import { Recorder } from "../program/program.js";
+import { orAborted } from "../util/abort.js";
+import { chunks, type Extension, Inputs, type Row } from "./chunks.js";
+import { copyRowsProgram, KvCache } from "./kv-cache.js";
+
+/** Logits of one token, [V]. */
+export type LogitsRow = Float32Array | Float64Array;
+
+/**
+ * Receives the logits that follow token number `token` of extension number `extension`. The row is the engine's own
+ * memory, good only until this returns.
+ */
+export type OnLogits = (row: LogitsRow, extension: number, token: number) => void;
+
+export interface EngineOptions {
+  /** Tokens that one run takes; longer prompts take several. Default 256. */
+  readonly maxTokens?: number;
+}
+
+/** Floats of logits that one run gives at most: 32 MiB. */
+const LOGITS_SIZE = 2 ** 23;
+
+/**
+ * Runs a GPT-2 with cached keys and values. Knows token ids only. Any number of sequences can be open, and grow in the
+ * same run; runs never overlap, so that callers need not know of each other.
+ */
+export class Engine {
+  readonly backend: Backend;
+  readonly config: GPT2Config;
+  readonly maxTokens: number;
+  #weights: Record<string, DeviceArray>;
+  #cache: KvCache;
+  readonly #inputs: Inputs;
+  readonly #logits: DeviceArray;
+  readonly #losses: DeviceArray;
+  readonly #maxLogits: number;
+  readonly #open = new Map<number, Sequence>();
+  #decode: Executable | undefined;
+  #crossEntropy: Executable | undefined;
+  #copyRows: Executable | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
+  constructor(
+    backend: Backend,
+    config: GPT2Config,
+    weights: ReadonlyMap<string, DeviceArray>,
+    { maxTokens = 256 }: EngineOptions = {},
+  ) {
+    this.backend = backend;
+    this.config = config;
+    this.maxTokens = maxTokens;
+    this.#maxLogits = Math.max(1, Math.min(maxTokens, Math.floor(LOGITS_SIZE / config.vocabSize)));
+    this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
+    this.#cache = new KvCache(backend, config);
+    this.#inputs = new Inputs(backend, maxTokens, this.#maxLogits);
+    this.#logits = backend.alloc("f32", this.#maxLogits * config.vocabSize);
+    this.#losses = backend.alloc("f32", this.#maxLogits);
+  }
+
+  /** A new, empty sequence. Release it when done: it holds a place in the cache. */
+  sequence(): Sequence {
+    let slot = 0;
+    while (this.#open.has(slot)) slot++;
+    const sequence = new Sequence(this, slot);
+    this.#open.set(slot, sequence);
+    return sequence;
+  }
+
+  /** New sequences that have the tokens of `source` already. */
+  async fork(source: Sequence, count: number): Promise<Sequence[]> {
+    this.#checkOpen(source);
+    const copies = Array.from({ length: count }, () => this.sequence());
+    await this.#exclusive(async () => {
+      await this.#makeRoom();
+      for (const copy of copies) await this.#copy(source, copy);
+    });
+    return copies;
+  }
+
+  async #copy(source: Sequence, copy: Sequence): Promise<void> {
+    this.#copyRows ??= this.#prepareCopyRows();
+    for (let start = 0; start < source.length; start += this.maxTokens) {
+      const N = Math.min(this.maxTokens, source.length - start);
+      this.#inputs.writeCopy(source.firstRow + start, copy.firstRow + start, N);
+      await this.#copyRows.run({ dims: { N } });
+    }
+    copy.length = source.length;
+  }
+
+  /**
+   * Adds tokens to sequences, in as few runs as they fit into. When aborted it throws the signal's reason at once; the
+   * sequences then have an undefined part of their new tokens.
+   *
+   * @throws {GPT2Error} an id is not in the vocabulary; {@link ContextLengthError} a sequence would outgrow the context.
+   */
+  async extend(extensions: readonly Extension[], onLogits?: OnLogits, signal?: AbortSignal): Promise<void> {
+    await this.#runAll(extensions, signal, async (rows) => {
+      const { vocabSize: V } = this.config;
+      const logits = this.#logits.host ?? (await this.#logits.read(0, rows.length * V));
+      rows.forEach(({ extension, token }, m) => {
+        onLogits?.(logits.subarray(m * V, (m + 1) * V) as LogitsRow, extension, token);
+      });
+    });
+  }
+
+  /**
+   * Adds tokens to a sequence and returns the log-probability of each target, in nats: target i is what follows the i-th
+   * of the last `targets.length` tokens.
+   */
+  async logprobs(
+    sequence: Sequence,
+    tokens: ArrayLike<number>,
+    targets: ArrayLike<number>,
+    signal?: AbortSignal,
+  ): Promise<Float64Array> {
+    this.#checkIds("targets", targets);
+    const logprobs = new Float64Array(targets.length);
+    const skip = tokens.length - targets.length;
+    await this.#runAll([{ sequence, tokens, logits: targets.length }], signal, async (rows) => {
+      if (rows.length === 0) return;
+      this.#inputs.writeTargets(rows.map(({ token }) => targets[token - skip]!));
+      this.#crossEntropy ??= this.#prepareCrossEntropy();
+      await this.#crossEntropy.run({ dims: { M: rows.length } });
+      const losses: HostArray = await this.#losses.read(0, rows.length);
+      rows.forEach(({ token }, m) => {
+        logprobs[token - skip] = -losses[m]!;
+      });
+    });
+    return logprobs;
+  }
+
+  /** Waits for what runs, then lets go of the memory. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#last;
+    this.#weights = {};
+    this.#cache = new KvCache(this.backend, this.config);
+    this.#decode = undefined;
+    this.#crossEntropy = undefined;
+    this.#copyRows = undefined;
+  }
+
+  /** @internal Called by Sequence.release. */
+  close(sequence: Sequence): void {
+    // A run that was abandoned may still be writing to its rows.
+    void this.#last.then(() => {
+      if (this.#open.get(sequence.slot) === sequence) this.#open.delete(sequence.slot);
+    });
+  }
+
+  async #runAll(
+    extensions: readonly Extension[],
+    signal: AbortSignal | undefined,
+    onRows: (rows: readonly Row[]) => Promise<void>,
+  ): Promise<void> {
+    this.#checkExtensions(extensions);
+    for (const chunk of chunks(extensions, this.maxTokens, this.#maxLogits)) {
+      const job = this.#exclusive(async () => {
+        signal?.throwIfAborted();
+        await this.#makeRoom();
+        this.#decode ??= this.#prepareDecode();
+        this.#inputs.write(chunk);
+        await this.#decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
+        for (const { sequence } of chunk.tokens) sequence.length++;
+        await onRows(chunk.rows);
+      });
+      await orAborted(job, signal);
+    }
+  }
+
+  /** Runs `job` when all earlier ones are done. */
+  #exclusive<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(() => {
+      if (this.#disposed) throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
+      return job();
+    });
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** Grows the cache for the sequences that are open, to twice its size at least. */
+  async #makeRoom(): Promise<void> {
+    const needed = Math.max(...this.#open.keys()) + 1;
+    if (needed <= this.#cache.slots) return;
+    const inUse = [...this.#open.values()].filter(({ length }) => length > 0);
+    await this.#cache.grow(Math.max(needed, 2 * this.#cache.slots), inUse);
+    this.#decode = undefined;
+    this.#copyRows = undefined;
+  }
+
+  #prepareDecode(): Executable {
+    const shape = { maxTokens: this.maxTokens, maxLogits: this.#maxLogits, cacheRows: this.#cache.rows };
+    return this.backend.prepare(decodeProgram(this.config, shape), {
+      ...this.#weights,
+      ...this.#cache.bindings,
+      ...this.#inputs.bindings,
+      logits: this.#logits,
+    });
+  }
+
+  #prepareCopyRows(): Executable {
+    const { first: from, row: to } = this.#inputs.bindings;
+    const program = copyRowsProgram(this.config, this.maxTokens, this.#cache.rows);
+    return this.backend.prepare(program, { ...this.#cache.bindings, from: from!, to: to! });
+  }
+
+  /** losses[m] = -log softmax(logits[m])[targets[m]], on the logits of the last run. */
+  #prepareCrossEntropy(): Executable {
+    const k = new Recorder("cross-entropy");
+    const M = k.sym("M", this.#maxLogits);
+    const V = this.config.vocabSize;
+    const tensors = {
+      losses: k.external("losses", [M]),
+      logits: k.external("logits", [M, V]),
+      targets: k.external("targets", [M], "i32"),
+    };
+    k.op("crossEntropy", "losses", tensors, { N: M, V }, { scale: 0 });
+    const { targets } = this.#inputs;
+    return this.backend.prepare(k.build(), { losses: this.#losses, logits: this.#logits, targets });
+  }
+
+  #checkExtensions(extensions: readonly Extension[]): void {
+    const { nCtx } = this.config;
+    const seen = new Set<Sequence>();
+    for (const { sequence, tokens, logits = 1 } of extensions) {
+      this.#checkOpen(sequence);
+      this.#checkIds("tokens", tokens);
+      if (seen.has(sequence)) throw new UsageError({ op: "extending sequences", expected: "each sequence once" });
+      seen.add(sequence);
+      if (!(Number.isInteger(logits) && logits >= 0 && logits <= tokens.length)) {
+        const expected = `a number from 0 to ${tokens.length}, the tokens added`;
+        throw new UsageError({ op: "extending a sequence: logits", expected, got: String(logits) });
+      }
+      if (sequence.length + tokens.length > nCtx) {
+        throw new ContextLengthError({
+          op: "extending a sequence",
+          expected: `at most ${nCtx} tokens, the model's context`,
+          got: `${sequence.length} + ${tokens.length}`,
+        });
+      }
+    }
+  }
+
+  /** The kernels look ids up without asking. */
+  #checkIds(what: string, ids: ArrayLike<number>): void {
+    const { vocabSize } = this.config;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      if (Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
+      throw new UsageError({ op: `${what}[${i}]`, expected: `a token id from 0 to ${vocabSize - 1}`, got: String(id) });
+    }
+  }
+
+  #checkOpen(sequence: Sequence): void {
+    if (sequence.engine === this && this.#open.get(sequence.slot) === sequence) return;
+    throw new UsageError({ op: "extending a sequence", expected: "an open sequence of this model" });
+  }
+}
+
+/** A sequence of tokens whose keys and values are in an engine's cache. */
+export class Sequence {
+  /** Tokens in the cache. */
+  length = 0;
+
+  constructor(
+    readonly engine: Engine,
+    readonly slot: number,
+  ) {}
+
+  /** Its first row in the cache. */
+  get firstRow(): number {
+    return this.slot * this.engine.config.nCtx;
+  }
+
+  /** Forgets all but the first `length` tokens. */
+  truncate(length: number): void {
+    if (!(Number.isInteger(length) && length >= 0 && length <= this.length)) {
+      throw new UsageError({ op: "truncating a sequence", expected: `0 to ${this.length} tokens`, got: `${length}` });
+    }
+    this.length = length;
+  }
+
+  /** Gives its place in the cache to others. */
+  release(): void {
+    this.engine.close(this);
+  }
+}

@@ -1,0 +1,162 @@
+import { ContextLengthError, UsageError } from "../errors.js";
+import { RandomStream } from "../util/random.js";
+import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import type { GenerateSettings } from "./options.js";
+import { Sampler } from "./sampler.js";
+import { type PieceDecoder, TextStream } from "./text-stream.js";
+
+/**
+ * Why a sample ended: as many tokens as asked for, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
+ * context.
+ */
+export type FinishReason = "length" | "stop" | "endoftext" | "context";
+
+export interface GeneratedToken {
+  readonly token: number;
+  /**
+   * Text that is certain now: whole characters, nothing that could become a stop string. Often the token's own, sometimes
+   * empty, sometimes several tokens'. Joined they are the sample's text.
+   */
+  readonly text: string;
+  /** Natural logarithm of the token's probability in the model's own distribution, before temperature and filters. */
+  readonly logprob: number;
+  /** Which of the samples it belongs to, from 0 on. */
+  readonly sample: number;
+  /** On the last token of a sample. */
+  readonly finishReason?: FinishReason;
+}
+
+/** A model as generation sees it. */
+export interface GenerationModel {
+  readonly engine: Engine;
+  /** Ids that have a meaning: those below. */
+  readonly choices: number;
+  /** Id of `<|endoftext|>`. */
+  readonly endOfText: number | undefined;
+  /** For the text of a sample; without it there is none. */
+  readonly decoder: (() => PieceDecoder) | undefined;
+}
+
+/** The tokens that follow a prompt, of all samples in turn, one by one as they are made. */
+export async function* generateTokens(
+  model: GenerationModel,
+  prompt: ArrayLike<number>,
+  settings: GenerateSettings,
+): AsyncGenerator<GeneratedToken, void, undefined> {
+  const { engine } = model;
+  const { signal } = settings;
+  const ids = promptTokens(model, prompt, settings);
+  signal?.throwIfAborted();
+  if (settings.maxNewTokens === 0) return;
+  const samples = Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i));
+  const open: Sequence[] = [engine.sequence()];
+  try {
+    let tokens: GeneratedToken[] = [];
+    await engine.extend(
+      [{ sequence: open[0]!, tokens: ids }],
+      (row) => (tokens = samples.map((s) => s.next(row))),
+      signal,
+    );
+    yield* tokens;
+    let live = samples.filter((s) => !s.finished);
+    if (live.length > 1) open.push(...(await engine.fork(open[0]!, live.length - 1)));
+    for (const [i, sample] of live.entries()) sample.sequence = open[i]!;
+    while (live.length > 0) {
+      signal?.throwIfAborted();
+      tokens = [];
+      const extensions = live.map((s) => ({ sequence: s.sequence!, tokens: s.unseen() }));
+      await engine.extend(extensions, (row, i) => tokens.push(live[i]!.next(row)), signal);
+      yield* tokens;
+      for (const { finished, sequence } of live) if (finished) sequence!.release();
+      live = live.filter((s) => !s.finished);
+    }
+  } finally {
+    for (const sequence of open) sequence.release();
+  }
+}
+
+/** What the model reads first. */
+function promptTokens(
+  { engine, endOfText }: GenerationModel,
+  prompt: ArrayLike<number>,
+  { truncatePrompt }: GenerateSettings,
+): number[] {
+  const { nCtx } = engine.config;
+  if (prompt.length === 0 && endOfText === undefined) {
+    const hint = "This model has no <|endoftext|> to start from";
+    throw new UsageError({ op: "prompt", expected: "at least one token", got: "none", hint });
+  }
+  if (prompt.length === 0) return [endOfText!];
+  const ids = Array.from(prompt);
+  if (ids.length <= nCtx) return ids;
+  if (truncatePrompt) return ids.slice(-halfContext(nCtx));
+  throw new ContextLengthError({
+    op: "prompt",
+    expected: `at most ${nCtx} tokens, the model's context`,
+    got: `${ids.length}`,
+    hint: "Shorten it, or set truncatePrompt to use its end alone",
+  });
+}
+
+const halfContext = (nCtx: number): number => Math.max(1, nCtx >> 1);
+
+/** One continuation of the prompt. */
+class Sample {
+  /** In the cache: all of `#tokens` but the last. */
+  sequence: Sequence | undefined;
+  finished = false;
+  readonly #model: GenerationModel;
+  readonly #settings: GenerateSettings;
+  readonly #index: number;
+  readonly #sampler: Sampler;
+  readonly #text: TextStream | undefined;
+  readonly #tokens: number[];
+  /** Tokens in the cache, and one. */
+  #length: number;
+  #left: number;
+
+  constructor(model: GenerationModel, prompt: readonly number[], settings: GenerateSettings, index: number) {
+    this.#model = model;
+    this.#settings = settings;
+    this.#index = index;
+    this.#sampler = new Sampler(settings.sampling, model.choices, new RandomStream(settings.seed, index));
+    this.#sampler.see(prompt);
+    this.#text = model.decoder && new TextStream(model.decoder(), settings.stop);
+    this.#tokens = [...prompt];
+    this.#length = prompt.length;
+    this.#left = settings.maxNewTokens;
+  }
+
+  /** Chooses the token that follows the last one. */
+  next(logits: LogitsRow): GeneratedToken {
+    const { token, logprob } = this.#sampler.sample(logits);
+    this.#tokens.push(token);
+    this.#length++;
+    this.#left--;
+    const ended = this.#settings.stopAtEndOfText && token === this.#model.endOfText;
+    let text = ended ? "" : (this.#text?.push(token) ?? "");
+    const finishReason = this.#finishReason(ended);
+    const result = { token, logprob, sample: this.#index };
+    if (finishReason === undefined) return { ...result, text };
+    this.finished = true;
+    text += this.#text?.end() ?? "";
+    return { ...result, text, finishReason: this.#text?.stopped ? "stop" : finishReason };
+  }
+
+  #finishReason(ended: boolean): FinishReason | undefined {
+    if (this.#text?.stopped) return "stop";
+    if (ended) return "endoftext";
+    if (this.#left === 0) return "length";
+    const full = this.#length > this.#model.engine.config.nCtx;
+    return full && this.#settings.overflow === "stop" ? "context" : undefined;
+  }
+
+  /** The tokens to add to the sequence: the newest, or when that would be too many, the last half context again. */
+  unseen(): number[] {
+    const { nCtx } = this.#model.engine.config;
+    if (this.#length <= nCtx) return this.#tokens.slice(-1);
+    this.sequence!.truncate(0);
+    this.#length = halfContext(nCtx);
+    return this.#tokens.slice(-this.#length);
+  }
+}

@@ -1,0 +1,72 @@
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { GPT2Config } from "../model/config.js";
+import { cacheBuffer } from "../model/programs.js";
+import { type Program, Recorder } from "../program/program.js";
+
+/** The rows of a cache that hold something. */
+export interface CachedSequence {
+  readonly slot: number;
+  /** Tokens. */
+  readonly length: number;
+}
+
+/**
+ * Keys and values of several sequences: one array [slots · nCtx, 2C] for each layer, a sequence in rows slot · nCtx
+ * onwards. Memory that no token has reached is reserved, not used.
+ */
+export class KvCache {
+  readonly #backend: Backend;
+  readonly #config: GPT2Config;
+  #slots = 0;
+  #layers: DeviceArray[] = [];
+
+  constructor(backend: Backend, config: GPT2Config) {
+    this.#backend = backend;
+    this.#config = config;
+  }
+
+  /** Sequences there is room for. */
+  get slots(): number {
+    return this.#slots;
+  }
+
+  /** Rows there is room for. */
+  get rows(): number {
+    return this.#slots * this.#config.nCtx;
+  }
+
+  /** By the names that Programs know them under. */
+  get bindings(): Record<string, DeviceArray> {
+    return Object.fromEntries(this.#layers.map((array, layer) => [cacheBuffer(layer), array]));
+  }
+
+  /** Makes room for `slots` sequences. The arrays are others afterwards; those in use keep what they hold. */
+  async grow(slots: number, inUse: Iterable<CachedSequence>): Promise<void> {
+    const { nCtx, nEmbd, nLayer } = this.#config;
+    const W = 2 * nEmbd;
+    const old = this.#layers;
+    const layers = Array.from({ length: nLayer }, () => this.#backend.alloc("f32", slots * nCtx * W));
+    for (const { slot, length } of inUse) {
+      const start = slot * nCtx * W;
+      for (const [layer, array] of old.entries()) layers[layer]!.write(await array.read(start, length * W), start);
+    }
+    this.#layers = layers;
+    this.#slots = slots;
+  }
+}
+
+/** Copies rows of every layer's cache: row from[n] to row to[n]. Size: N. */
+export function copyRowsProgram({ nLayer, nEmbd }: GPT2Config, maxRows: number, cacheRows: number): Program {
+  const k = new Recorder("copy-rows");
+  const N = k.sym("N", maxRows);
+  const W = 2 * nEmbd;
+  const [from, to] = [k.external("from", [N], "i32"), k.external("to", [N], "i32")];
+  for (let layer = 0; layer < nLayer; layer++) {
+    const name = cacheBuffer(layer);
+    const cache = k.external(name, [cacheRows, W]);
+    const rows = k.temp(`${name}.rows`, [N, W]);
+    k.op("gatherRows", name, { out: rows, x: cache, index: from }, { N, W }, {});
+    k.op("scatterRows", name, { dst: cache, src: rows, index: to }, { N, W, ldsrc: W, lddst: W }, {});
+  }
+  return k.build();
+}

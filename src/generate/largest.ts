@@ -1,0 +1,41 @@
+/**
+ * Puts the indices of the `count` largest values into ids[0 … count), largest first, the lower index first among equals.
+ * One pass with a heap of the best so far, the worst of them on top: for a small count hardly dearer than finding the
+ * maximum.
+ */
+export function largest(values: ArrayLike<number>, count: number, ids: Int32Array): void {
+  for (let i = 0; i < count; i++) ids[i] = i;
+  for (let i = (count >> 1) - 1; i >= 0; i--) siftDown(values, ids, i, count);
+  let bar = values[ids[0]!]!;
+  for (let i = count; i < values.length; i++) {
+    if (values[i]! <= bar) continue;
+    ids[0] = i;
+    siftDown(values, ids, 0, count);
+    bar = values[ids[0]!]!;
+  }
+  // The worst leaves the heap first and so comes to stand last.
+  for (let size = count - 1; size > 0; size--) {
+    const worst = ids[0]!;
+    ids[0] = ids[size]!;
+    ids[size] = worst;
+    siftDown(values, ids, 0, size);
+  }
+}
+
+/** Restores the heap of `size` below place i. */
+function siftDown(values: ArrayLike<number>, ids: Int32Array, i: number, size: number): void {
+  const id = ids[i]!;
+  for (;;) {
+    let child = 2 * i + 1;
+    if (child >= size) break;
+    if (child + 1 < size && isWorse(values, ids[child + 1]!, ids[child]!)) child++;
+    if (!isWorse(values, ids[child]!, id)) break;
+    ids[i] = ids[child]!;
+    i = child;
+  }
+  ids[i] = id;
+}
+
+function isWorse(values: ArrayLike<number>, a: number, b: number): boolean {
+  return values[a]! < values[b]! || (values[a] === values[b] && a > b);
+}

@@ -1,0 +1,89 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { openCheckpoint, setFileMapper } from "../checkpoint/node.js";
+import { CheckpointError, TokenizerError } from "../errors.js";
+import { loadTokenizer } from "../tokenizer/files.js";
+import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { packageFile } from "../util/package-root.js";
+import type { ModelParts } from "./model-parts.js";
+import { loadWeights } from "./weights.js";
+
+export interface LoadOptions extends BackendOptions {
+  /** Instead of the one that lies beside the model. */
+  readonly tokenizer?: Tokenizer | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
+const GPT2_VOCABULARY = 50257;
+const GPT2_VOCABULARY_PADDED = 50304;
+
+/** The folder of the model that comes with the package. */
+export const defaultModelFolder = (): string => packageFile("models/default");
+
+/**
+ * Opens a model on disk: a Hugging Face folder, one of its .safetensors files, or a llm.c .bin; without a path the one
+ * that comes with the package.
+ *
+ * @throws {CheckpointError} there is no such model, or it is malformed.
+ */
+export async function openModel(path: string = defaultModelFolder()): Promise<Checkpoint> {
+  if (path === defaultModelFolder() && !existsSync(join(path, "config.json"))) {
+    const hint = "Give the path of a model instead";
+    throw new CheckpointError({ op: "loading the default model", expected: `a model in ${path}`, got: "none", hint });
+  }
+  return openCheckpoint(path);
+}
+
+/** What {@link GPT2.load} does, for its path and options. */
+export async function loadModel(path: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
+  const { signal } = options;
+  const chosen = await chooseBackend(options);
+  // Checkpoints on disk are read through the mapping from now on.
+  if (chosen.mapFile) setFileMapper(chosen.mapFile);
+  signal?.throwIfAborted();
+  const checkpoint = await openModel(path);
+  try {
+    const tokenizer = options.tokenizer ?? (await tokenizerOf(checkpoint));
+    if (tokenizer) checkVocabulary(checkpoint, tokenizer);
+    const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
+    return { ...(await weightsOf(checkpoint, chosen, signal)), tokenizer, endOfText };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function weightsOf(checkpoint: Checkpoint, chosen: ChosenBackend, signal: AbortSignal | undefined) {
+  const { backend, fallback, inPlace } = chosen;
+  const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, signal });
+  return { backend, fallback, config: checkpoint.config, weights };
+}
+
+/** The tokenizer beside the weights, else GPT-2's if it has as many tokens as the model, else none. */
+async function tokenizerOf({
+  format,
+  path,
+  files,
+  config,
+  tokenizerFiles,
+}: Checkpoint): Promise<Tokenizer | undefined> {
+  const { tokenizerJson, vocabJson, mergesTxt } = tokenizerFiles ?? {};
+  if (tokenizerJson || (vocabJson && mergesTxt)) return loadTokenizer(dirname((tokenizerJson ?? vocabJson)!));
+  const beside = join(dirname(files[0]?.path ?? path), "tokenizer.json");
+  if (format === "llm.c" && existsSync(beside)) return loadTokenizer(beside);
+  const { vocabSize } = config;
+  return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
+}
+
+function checkVocabulary({ path, config }: Checkpoint, { vocabSize }: Tokenizer): void {
+  if (vocabSize <= config.vocabSize) return;
+  throw new TokenizerError({
+    op: `loading ${path}: tokenizer`,
+    expected: `at most ${config.vocabSize} tokens, the model's vocabulary`,
+    got: String(vocabSize),
+    hint: "The tokenizer belongs to another model",
+  });
+}

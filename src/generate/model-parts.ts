@@ -1,0 +1,17 @@
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { GPT2Config } from "../model/config.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+
+/** What a {@link GPT2} is made of. */
+export interface ModelParts {
+  readonly backend: Backend;
+  readonly config: GPT2Config;
+  /** Arrays of `backend`, one for each name in the tensor table. They are only read, and may be shared. */
+  readonly weights: ReadonlyMap<string, DeviceArray>;
+  /** Without one the model takes and gives token ids only. */
+  readonly tokenizer?: Tokenizer | undefined;
+  /** Id of `<|endoftext|>`; the tokenizer's if not given. */
+  readonly endOfText?: number | undefined;
+  /** Why the backend is not the one that was tried first. */
+  readonly fallback?: Error | undefined;
+}

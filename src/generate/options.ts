@@ -1,0 +1,65 @@
+import { UsageError } from "../errors.js";
+import { type SamplingOptions, type SamplingSettings, samplingSettings } from "./sampling-options.js";
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Tokens to generate at most. Default 200. */
+  readonly maxNewTokens?: number | undefined;
+  /** Independent continuations, generated side by side. Default 1. */
+  readonly samples?: number | undefined;
+  /** Generation ends before any of these strings. */
+  readonly stop?: string | readonly string[] | undefined;
+  /** Whether `<|endoftext|>` ends generation, as default, or is a token like any other. */
+  readonly stopAtEndOfText?: boolean | undefined;
+  /**
+   * When the text outgrows the context: `slide`, the default, goes on from the last half of it; `stop` ends generation.
+   */
+  readonly overflow?: "slide" | "stop" | undefined;
+  /** Of a prompt longer than the context, take the last half context; otherwise, the default, it is an error. */
+  readonly truncatePrompt?: boolean | undefined;
+  /** Same seed, same tokens. By default a new one each time. */
+  readonly seed?: number | undefined;
+  /** Stops generation: it throws the signal's reason, by default an AbortError. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GenerateSettings {
+  readonly sampling: SamplingSettings;
+  readonly maxNewTokens: number;
+  readonly samples: number;
+  readonly stop: readonly string[];
+  readonly stopAtEndOfText: boolean;
+  readonly overflow: "slide" | "stop";
+  readonly truncatePrompt: boolean;
+  readonly seed: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export const DEFAULT_NEW_TOKENS = 200;
+
+/** The options with their defaults. @throws {UsageError} a value out of range. */
+export function generateSettings(options: GenerateOptions): GenerateSettings {
+  const { maxNewTokens = DEFAULT_NEW_TOKENS, samples = 1, stop = [], stopAtEndOfText = true } = options;
+  const { overflow = "slide", truncatePrompt = false, seed = randomSeed(), signal } = options;
+  const stops = typeof stop === "string" ? [stop] : stop;
+  check(
+    "maxNewTokens",
+    maxNewTokens,
+    "0 or a positive integer",
+    Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 0,
+  );
+  check("samples", samples, "a positive integer", Number.isSafeInteger(samples) && samples >= 1);
+  check("seed", seed, "an integer from 0 to 2^53 - 1", Number.isSafeInteger(seed) && seed >= 0);
+  check("overflow", overflow, "slide or stop", overflow === "slide" || overflow === "stop");
+  check("stop", '""', "strings that are not empty", !stops.includes(""));
+  const sampling = samplingSettings(options);
+  return { sampling, maxNewTokens, samples, stop: stops, stopAtEndOfText, overflow, truncatePrompt, seed, signal };
+}
+
+function check(op: string, got: unknown, expected: string, holds: boolean): void {
+  if (!holds) throw new UsageError({ op, expected, got: String(got) });
+}
+
+/** 32 bits: short enough to be typed again. */
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+}

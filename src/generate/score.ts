@@ -1,0 +1,61 @@
+import type { Engine } from "./engine.js";
+
+/** A stretch of a text that is scored in one go, as indices into the text. */
+export interface ScoringWindow {
+  /** The model reads tokens [start, end - 1). */
+  readonly start: number;
+  /** Tokens [from, end) get their probability. */
+  readonly from: number;
+  readonly end: number;
+}
+
+/**
+ * Windows that score tokens [from, length) of a text, each once, by a model that reads nCtx tokens at most. The first
+ * reads as much as it can; each later one starts so that it adds `stride` tokens, and so every token is predicted from
+ * at least nCtx - stride before it (or all there are).
+ */
+export function* scoringWindows(
+  length: number,
+  from: number,
+  nCtx: number,
+  stride: number,
+): Generator<ScoringWindow, void, undefined> {
+  let next = from;
+  while (next < length) {
+    const end = Math.min(length, Math.max(nCtx + 1, next + stride));
+    yield { start: Math.max(0, end - 1 - nCtx), from: next, end };
+    next = end;
+  }
+}
+
+export interface ScoreSettings {
+  /** Tokens by which the window moves over a text longer than the context. */
+  readonly stride: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Natural-log probabilities of tokens [from, length) of a text, each given those before it.
+ *
+ * @param from at least 1: the first token follows nothing, and has no probability.
+ */
+export async function scoreTokens(
+  engine: Engine,
+  tokens: readonly number[],
+  from: number,
+  { stride, signal }: ScoreSettings,
+): Promise<Float64Array> {
+  const logprobs = new Float64Array(tokens.length - from);
+  const sequence = engine.sequence();
+  try {
+    for (const window of scoringWindows(tokens.length, from, engine.config.nCtx, stride)) {
+      sequence.truncate(0);
+      const inputs = tokens.slice(window.start, window.end - 1);
+      const targets = tokens.slice(window.from, window.end);
+      logprobs.set(await engine.logprobs(sequence, inputs, targets, signal), window.from - from);
+    }
+  } finally {
+    sequence.release();
+  }
+  return logprobs;
+}

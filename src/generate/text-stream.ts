@@ -1,0 +1,70 @@
+/** Turns token ids into text piece by piece; the tokenizer's StreamDecoder is one. */
+export interface PieceDecoder {
+  /** Text that the token completes. */
+  push(id: number): string;
+  /** What is left at the end. */
+  flush(): string;
+}
+
+/**
+ * The text of one sample as it grows. Text that may turn out to be the start of a stop string is held back until it is
+ * known not to be; a stop string and what follows it never come out.
+ */
+export class TextStream {
+  readonly #decoder: PieceDecoder;
+  readonly #stop: readonly string[];
+  #held = "";
+  #stopped = false;
+
+  constructor(decoder: PieceDecoder, stop: readonly string[] = []) {
+    this.#decoder = decoder;
+    this.#stop = stop;
+  }
+
+  /** Whether a stop string has come. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** The text that can be let out now that this token is known. */
+  push(id: number): string {
+    return this.#add(this.#decoder.push(id));
+  }
+
+  /** The rest, at the end. */
+  end(): string {
+    if (this.#stopped) return "";
+    const rest = this.#add(this.#decoder.flush());
+    return this.#stopped ? rest : rest + this.#held;
+  }
+
+  #add(piece: string): string {
+    const text = this.#held + piece;
+    const end = this.#findStop(text);
+    if (end !== undefined) {
+      this.#stopped = true;
+      this.#held = "";
+      return text.slice(0, end);
+    }
+    const safe = text.length - this.#openEnd(text);
+    this.#held = text.slice(safe);
+    return text.slice(0, safe);
+  }
+
+  /** Where the first stop string starts. */
+  #findStop(text: string): number | undefined {
+    const places = this.#stop.map((stop) => text.indexOf(stop)).filter((place) => place >= 0);
+    return places.length > 0 ? Math.min(...places) : undefined;
+  }
+
+  /** Length of the longest end of `text` with which a stop string starts. */
+  #openEnd(text: string): number {
+    let longest = 0;
+    for (const stop of this.#stop) {
+      for (let n = Math.min(stop.length - 1, text.length); n > longest; n--) {
+        if (text.endsWith(stop.slice(0, n))) longest = n;
+      }
+    }
+    return longest;
+  }
+}

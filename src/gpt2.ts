@@ -1,0 +1,223 @@
+import type { Backend } from "./backend/backend.js";
+import { ContextLengthError, TokenizerError, UsageError } from "./errors.js";
+import { Engine } from "./generate/engine.js";
+import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
+import type { LoadOptions } from "./generate/load.js";
+import type { ModelParts } from "./generate/model-parts.js";
+import { type GenerateOptions, generateSettings } from "./generate/options.js";
+import { scoreTokens } from "./generate/score.js";
+import type { GPT2Config } from "./model/config.js";
+import type { Tokenizer } from "./tokenizer/tokenizer.js";
+
+/** Text, or token ids. */
+export type TextOrIds = string | ArrayLike<number>;
+
+/** One continuation of a prompt. */
+export interface Completion {
+  /** Without the prompt. */
+  readonly text: string;
+  readonly tokens: readonly number[];
+  /** One for each token: see {@link GeneratedToken.logprob}. */
+  readonly logprobs: readonly number[];
+  readonly finishReason: FinishReason;
+}
+
+export interface ScoreOptions {
+  /** What comes before the text, and is not itself scored. At least one token; default `<|endoftext|>`. */
+  readonly context?: TextOrIds | undefined;
+  /**
+   * For texts longer than the model's context: tokens by which the window moves on. Smaller is slower and gives each
+   * token more to go by. From 1 to nCtx; default nCtx / 2.
+   */
+  readonly stride?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Score {
+  readonly tokens: readonly number[];
+  /** Natural logarithm of each token's probability, given all before it. */
+  readonly logprobs: Float64Array;
+  /** Their sum. */
+  readonly logprob: number;
+  /** exp(-logprob / tokens). */
+  readonly perplexity: number;
+  /** Length of the text in UTF-8; undefined without a tokenizer. */
+  readonly bytes: number | undefined;
+  /** -log2 of the text's probability, divided by its bytes: comparable between tokenizers. */
+  readonly bitsPerByte: number | undefined;
+}
+
+/**
+ * A GPT-2, ready to generate and to score text. Calls may overlap; each has sequences of its own.
+ *
+ *     const model = await GPT2.load("path/to/model");
+ *     for await (const { text } of model.generate("Once upon a time")) process.stdout.write(text);
+ */
+export class GPT2 {
+  readonly config: GPT2Config;
+  readonly tokenizer: Tokenizer | undefined;
+  /** Id of the token that ends a text and starts the next. */
+  readonly endOfText: number | undefined;
+  /** Why the native kernels could not be used, if they were to be tried. */
+  readonly fallback: Error | undefined;
+  readonly #engine: Engine;
+
+  /** For weights that are in memory already; from files: {@link GPT2.load}. */
+  constructor({ backend, config, weights, tokenizer, endOfText, fallback }: ModelParts) {
+    this.config = config;
+    this.tokenizer = tokenizer;
+    this.endOfText = endOfText ?? tokenizer?.endOfText;
+    this.fallback = fallback;
+    this.#engine = new Engine(backend, config, weights);
+  }
+
+  /**
+   * Loads a model: a Hugging Face folder, one of its .safetensors files, or a llm.c .bin, with the tokenizer beside it;
+   * without a path the one that comes with the package. Node only.
+   *
+   * @throws {CheckpointError} there is no such model, or it is malformed.
+   * @throws {BackendError} the backend that was asked for is not available.
+   */
+  static async load(path?: string, options: LoadOptions = {}): Promise<GPT2> {
+    const { loadModel } = await import("./generate/load.js");
+    return new GPT2(await loadModel(path, options));
+  }
+
+  get backend(): Backend {
+    return this.#engine.backend;
+  }
+
+  /**
+   * Continues a prompt, token by token; an empty one makes a new text. Leave the loop to stop early. With several
+   * samples, tokens of all of them take turns.
+   *
+   * @throws {UsageError} an option out of range, or an id outside the vocabulary.
+   * @throws {ContextLengthError} the prompt has more tokens than the context.
+   */
+  async *generate(
+    prompt: TextOrIds = "",
+    options: GenerateOptions = {},
+  ): AsyncGenerator<GeneratedToken, void, undefined> {
+    const settings = generateSettings(options);
+    if (settings.stop.length > 0) this.#needTokenizer("stop strings");
+    yield* generateTokens(this.#generationModel(), this.#encode(prompt), settings);
+  }
+
+  /** The whole continuation at once. */
+  async complete(prompt: TextOrIds = "", options: Omit<GenerateOptions, "samples"> = {}): Promise<Completion> {
+    const [completion] = await this.completions(prompt, { ...options, samples: 1 });
+    return completion!;
+  }
+
+  /** `samples` continuations of the prompt, computed together. */
+  async completions(prompt: TextOrIds = "", options: GenerateOptions = {}): Promise<Completion[]> {
+    const results = Array.from({ length: options.samples ?? 1 }, () => {
+      return { text: "", tokens: [] as number[], logprobs: [] as number[], finishReason: "length" as FinishReason };
+    });
+    for await (const { token, text, logprob, sample, finishReason } of this.generate(prompt, options)) {
+      const result = results[sample]!;
+      result.text += text;
+      result.tokens.push(token);
+      result.logprobs.push(logprob);
+      if (finishReason) result.finishReason = finishReason;
+    }
+    return results;
+  }
+
+  /**
+   * How likely the model finds a text.
+   *
+   * @throws {UsageError} the text or its context is empty, or an id outside the vocabulary.
+   */
+  async score(text: TextOrIds, options: ScoreOptions = {}): Promise<Score> {
+    const { nCtx } = this.config;
+    const { stride = Math.max(1, nCtx >> 1), signal } = options;
+    if (!(Number.isInteger(stride) && stride >= 1 && stride <= nCtx)) {
+      throw new UsageError({ op: "stride", expected: `an integer from 1 to ${nCtx}`, got: String(stride) });
+    }
+    const tokens = this.#encode(text);
+    if (tokens.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
+    const context = this.#scoreContext(options.context);
+    const logprobs = await scoreTokens(this.#engine, [...context, ...tokens], context.length, { stride, signal });
+    const logprob = logprobs.reduce((sum, x) => sum + x, 0);
+    const bytes = this.tokenizer?.decodeBytes(tokens).length;
+    return {
+      tokens,
+      logprobs,
+      logprob,
+      perplexity: Math.exp(-logprob / tokens.length),
+      bytes,
+      bitsPerByte: bytes === undefined ? undefined : -logprob / Math.LN2 / bytes,
+    };
+  }
+
+  /**
+   * Logits [T, V] of the tokens that may follow each of the ids, given those before it.
+   *
+   * @throws {ContextLengthError} more ids than the context has room for.
+   */
+  async logits(ids: ArrayLike<number>, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Float32Array> {
+    const { nCtx, vocabSize: V } = this.config;
+    if (ids.length > nCtx) {
+      const expected = `at most ${nCtx} tokens, the model's context`;
+      throw new ContextLengthError({ op: "logits", expected, got: String(ids.length) });
+    }
+    const logits = new Float32Array(ids.length * V);
+    const sequence = this.#engine.sequence();
+    try {
+      const extension = { sequence, tokens: ids, logits: ids.length };
+      await this.#engine.extend([extension], (row, _, token) => logits.set(row, token * V), signal);
+    } finally {
+      sequence.release();
+    }
+    return logits;
+  }
+
+  /** Waits for what is running and gives the memory back. The model can't be used afterwards. */
+  async dispose(): Promise<void> {
+    await this.#engine.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #generationModel(): GenerationModel {
+    const { tokenizer, endOfText, config } = this;
+    return {
+      engine: this.#engine,
+      choices: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
+      endOfText,
+      decoder: tokenizer && (() => tokenizer.decoder()),
+    };
+  }
+
+  #encode(text: TextOrIds): number[] {
+    return Array.from(typeof text === "string" ? this.#needTokenizer("text").encode(text) : text);
+  }
+
+  #needTokenizer(use: string): Tokenizer {
+    if (this.tokenizer) return this.tokenizer;
+    throw new TokenizerError({
+      op: use,
+      expected: "a tokenizer",
+      got: `a model of ${this.config.vocabSize} tokens without one`,
+      hint: "Give token ids, or put the model's tokenizer.json beside its weights",
+    });
+  }
+
+  #scoreContext(context: TextOrIds | undefined): number[] {
+    const ids = context === undefined ? this.#startOfText() : this.#encode(context);
+    if (ids.length > 0) return ids;
+    throw new UsageError({
+      op: "context of the text to score",
+      expected: "at least one token, for the first of the text to follow",
+      got: "none",
+      ...(context === undefined && { hint: "This model has no <|endoftext|>: give a context" }),
+    });
+  }
+
+  #startOfText(): number[] {
+    return this.endOfText === undefined ? [] : [this.endOfText];
+  }
+}
