@@ -10,6 +10,7 @@ import { TokenDataset } from "../../src/data/dataset.js";
 import { readDatasetInfo } from "../../src/data/dataset-info.js";
 import { type PrepareOptions, prepareData } from "../../src/data/prepare.js";
 import { parseShard, tokensToBytes } from "../../src/data/shard.js";
+import { PIECE_BYTES } from "../../src/data/split-documents.js";
 import { DataError, UsageError } from "../../src/errors.js";
 import { RandomStream } from "../../src/util/random.js";
 import { smallTokenizer, ZSTD_THREE_DOCUMENTS, ZSTD_TWO_FRAMES } from "./support.js";
@@ -129,43 +130,40 @@ test("text, CRLF, gzip, several gzip members, zstd, JSONL and a folder give the 
 });
 
 test("the output does not depend on the number of workers, nor on the shards", async () => {
-  // Several batches of 1 MiB: documents cut in pieces, and pieces that begin a batch.
-  const long = someDocuments(1000, 5).join("\n");
-  const docs = [...someDocuments(600, 2), long.repeat(3), ...someDocuments(300, 3), long, "end"];
+  // Several batches of 1 MiB: documents cut in pieces, and pieces that begin a batch, on both sides of the split.
+  const long = (seed: number) => someDocuments(700, seed).join("\n").repeat(2);
+  const docs = [...someDocuments(600, 2), long(5), ...someDocuments(300, 3), long(6), "mid", long(7), long(8), "end"];
+  const more = someDocuments(1500, 4);
   const inputs = [
     write("w/a.txt.gz", gzipSync(docs.join(SEPARATOR), { level: 1 })),
-    write(
-      "w/b.jsonl",
-      someDocuments(1500, 4)
-        .map((text) => JSON.stringify({ text }))
-        .join("\n"),
-    ),
+    write("w/b.jsonl", more.map((text) => JSON.stringify({ text })).join("\n")),
   ];
+  const whole = await prepare(inputs, { valFraction: 0.5, workers: 0 });
+  assert.equal(whole.info.settings.heldOut, "documents");
+  const [train, val] = [documents(whole.train), documents(whole.val)];
+  assert.deepEqual([...train, ...val].sort(), [...docs, ...more].sort());
+  for (const side of [train, val]) assert.ok(side.some((doc) => doc.length > PIECE_BYTES));
+
+  // Piece by piece or at once, the ids are the same.
+  const longest = Uint16Array.from(tokenizer.encode(docs[600]!));
+  const holder = train.includes(docs[600]!) ? whole.train : whole.val;
+  assert.ok(Buffer.from(tokensToBytes(holder)).includes(Buffer.from(tokensToBytes(longest))));
+
   const runs = [];
-  for (const workers of [0, 1, 2, 3])
-    runs.push(await prepare(inputs, { workers, valFraction: 0.1, shardTokens: 200_000 }));
-  const [first] = runs;
-  assert.ok(first!.info.splits.train.shards.length > 3);
-  assert.equal(first!.info.settings.heldOut, "documents");
+  for (const workers of [1, 2, 3])
+    runs.push(await prepare(inputs, { workers, valFraction: 0.5, shardTokens: 300_000 }));
   for (const run of runs) {
-    assert.deepEqual(run.info, first!.info);
+    assert.ok(run.info.splits.train.shards.length > 3);
+    assert.deepEqual([run.train, run.val], [whole.train, whole.val]);
+    assert.deepEqual(run.info, runs[0]!.info);
     for (const file of readdirSync(run.out)) {
-      assert.ok(readFileSync(join(run.out, file)).equals(readFileSync(join(first!.out, file))), file);
+      assert.ok(readFileSync(join(run.out, file)).equals(readFileSync(join(runs[0]!.out, file))), file);
     }
   }
-  const whole = await prepare(inputs, { valFraction: 0.1 });
-  assert.deepEqual(whole.train, first!.train);
-  const all = [...docs, ...someDocuments(1500, 4)];
-  assert.deepEqual([...documents(whole.train), ...documents(whole.val)].sort(), [...all].sort());
-  // Piece by piece or at once, the ids are the same.
-  const ids = Uint16Array.from(tokenizer.encode(docs[600]!));
-  const holder = documents(whole.train).includes(docs[600]!) ? whole.train : whole.val;
-  assert.ok(Buffer.from(tokensToBytes(holder)).includes(Buffer.from(tokensToBytes(ids))));
 });
 
 test("a line of 100 MB streams through in little memory", async () => {
   const program = `
-    import { writeFileSync } from "node:fs";
     const { prepareData } = await import(${JSON.stringify(new URL("../../src/data/prepare.js", import.meta.url).href)});
     const { smallTokenizer } = await import(${JSON.stringify(new URL("./support.js", import.meta.url).href)});
     const before = process.resourceUsage().maxRSS;

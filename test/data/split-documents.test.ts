@@ -74,19 +74,31 @@ test("long documents come in pieces that depend on the bytes only, and none is l
   const random = new RandomStream(2);
   const word = () => "the naïve 日本 don't\n".slice(random.below(10));
   let text = "";
-  while (text.length < 2.4 * PIECE_BYTES) text += word();
-  // Separators right around the place of the first cut.
+  while (text.length < 1.2 * PIECE_BYTES) text += word();
+  const own = "&".repeat(14);
+  // Separators right around the place of the first cut, which may have come in part when the piece is full.
   for (const shift of [-30, -14, -13, -2, -1, 0, 1, 2, 14, 30]) {
-    const bytes = Buffer.from(text);
-    bytes.write(`\n${EOT}\n`, PIECE_BYTES + shift);
-    const whole = pieces(bytes, () => bytes.length);
-    assert.ok(whole.every((piece) => piece.text.length <= PIECE_BYTES + 17));
-    assert.equal(whole.filter((piece) => piece.begins).length, 2);
-    assert.deepEqual(join(whole), oracle(bytes.toString()), `shift ${shift}`);
-    assert.deepEqual(
-      pieces(bytes, () => random.below(300_000)),
-      whole,
-    );
+    for (const [separator, written] of [
+      [undefined, ` \n${EOT}\n`],
+      [undefined, ` \r\n${EOT}\r\n`],
+      [own, own],
+    ] as const) {
+      const bytes = Buffer.from(text);
+      bytes.write(written, PIECE_BYTES + shift);
+      const whole = pieces(bytes, () => bytes.length, separator);
+      assert.ok(whole.every((piece) => piece.text.length <= PIECE_BYTES + 18));
+      assert.equal(whole.filter((piece) => piece.begins).length, 2);
+      assert.deepEqual(join(whole), separator === own ? bytes.toString().split(own) : oracle(bytes.toString()));
+      assert.deepEqual(
+        pieces(bytes, () => random.below(300_000), separator),
+        whole,
+      );
+      for (const more of [1, 3, 13, 14, 15, 16, 17, 18, 30]) {
+        let n = 0;
+        const chunk = () => (n++ === 0 ? PIECE_BYTES + more : bytes.length);
+        assert.deepEqual(pieces(bytes, chunk, separator), whole, `shift ${shift}, ${more} more`);
+      }
+    }
   }
 });
 
