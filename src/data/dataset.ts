@@ -1,5 +1,6 @@
 import { DataError } from "../errors.js";
 import { checkWindow, type EpochOrder } from "./epoch-order.js";
+import { checkedUint16 } from "./shard.js";
 
 /** A run of tokens somewhere: a shard file, or an array. */
 export interface TokenSource {
@@ -59,7 +60,7 @@ export class TokenDataset {
 
   /** A data set of tokens held in memory. */
   static from(tokens: ArrayLike<number>, options: DatasetOptions = {}, path = "(tokens in memory)"): TokenDataset {
-    const data = Uint16Array.from(tokens);
+    const data = checkedUint16(tokens);
     const read = (start: number, out: Uint16Array) => out.set(data.subarray(start, start + out.length));
     return new TokenDataset([{ path, length: data.length, read }], options);
   }

@@ -116,7 +116,7 @@ export function checkedUint16(tokens: ArrayLike<number>): Uint16Array {
     out[i] = token;
     if (out[i] !== token) {
       throw new DataError({
-        op: "writing a token shard",
+        op: "storing tokens in 16 bits",
         expected: `ids from 0 to ${SHARD_MAX_VOCAB - 1}`,
         got: `${token} at position ${i}`,
       });

@@ -164,6 +164,7 @@ test("too little data, missing files and wrong arrays are DataErrors", async () 
   await assert.rejects(TokenDataset.open(join(dir, "nowhere", "*.bin")), DataError);
   await assert.rejects(TokenDataset.open(mkdtempSync(join(dir, "empty-"))), /expected token shards/);
   assert.throws(() => TokenDataset.from([]), DataError);
+  assert.throws(() => TokenDataset.from([1, 65536]), /65536 at position 1/);
   const data = TokenDataset.from(ramp(8));
   assert.throws(() => data.windows(8), /more than 8 tokens/);
   assert.throws(() => new EpochOrder(8, 8, 0), DataError);
