@@ -15,6 +15,7 @@ export class WordMerger {
   /** Symbols of a short word, and the rank of each with the next one. */
   readonly #ids = new Int32Array(SHORT + 1);
   readonly #ranks = new Int32Array(SHORT + 1);
+  #scratch: LongScratch | undefined;
 
   constructor(vocabulary: Vocabulary) {
     this.#table = new MergeTable(vocabulary.merges);
@@ -74,13 +75,10 @@ export class WordMerger {
     return pairs + 1;
   }
 
-  /** n log n: a heap of the pairs that merge, and the symbols as a linked list through `out`. */
+  /** n log n: a heap of the pairs that merge, and the symbols as a linked list. Writes and returns as {@link merge}. */
   #mergeLong(out: Uint32Array, at: number, n: number): number {
     const table = this.#table;
-    const next = new Int32Array(n);
-    const prev = new Int32Array(n);
-    const rankAt = new Int32Array(n).fill(NO_RANK);
-    const heap = new MinHeap();
+    const { next, prev, rankAt, heap } = this.#longScratch(n);
     const consider = (i: number): void => {
       const j = next[i]!;
       const rank = j < n ? table.rank(out[at + i]!, out[at + j]!) : NO_RANK;
@@ -91,7 +89,7 @@ export class WordMerger {
       next[i] = i + 1;
       prev[i] = i - 1;
     }
-    for (let i = 0; i < n - 1; i++) consider(i);
+    for (let i = 0; i < n; i++) consider(i);
     while (heap.size > 0) {
       const top = heap.pop();
       const rank = Math.floor(top / 2 ** 32);
@@ -110,7 +108,32 @@ export class WordMerger {
     for (let i = 0; i < n; i = next[i]!) out[at + count++] = out[at + i]!;
     return count;
   }
+
+  #longScratch(n: number): LongScratch {
+    const kept = this.#scratch;
+    if (kept !== undefined && kept.next.length >= n) return kept;
+    const length = Math.max(n, MOST_KEPT);
+    const scratch = {
+      next: new Int32Array(length),
+      prev: new Int32Array(length),
+      rankAt: new Int32Array(length),
+      heap: new MinHeap(),
+    };
+    if (length === MOST_KEPT) this.#scratch = scratch;
+    return scratch;
+  }
 }
+
+/** By position in a long word: the next and the previous symbol's, and the rank of the pair with the next. */
+interface LongScratch {
+  readonly next: Int32Array;
+  readonly prev: Int32Array;
+  readonly rankAt: Int32Array;
+  readonly heap: MinHeap;
+}
+
+/** Bytes of the longest word whose scratch memory is kept for the next. */
+const MOST_KEPT = 1 << 13;
 
 function rankBytePairs({ merges, byteIds, size }: Vocabulary): Int32Array {
   const byteOfId = new Int16Array(size).fill(-1);

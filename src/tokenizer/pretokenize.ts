@@ -35,8 +35,21 @@ export function pretokenEnd(bytes: Uint8Array, pos: number, limit: number): numb
     if (n !== 0) return pos + n;
   }
   const kind = c < 128 ? BYTE_CLASS[c]! : classAt(bytes, first, limit);
-  if (kind === SPACE) return spaceEnd(bytes, pos, limit);
-  let i = c < 128 ? first + 1 : charEnd(bytes, first, limit);
+  return kind === SPACE ? spaceEnd(bytes, pos, limit) : runEnd(bytes, first, limit, kind);
+}
+
+/**
+ * Where the pre-token ends whose later part starts at `pos`: there a `'` begins no contraction. At least two characters
+ * of it must be left.
+ */
+export function pretokenRest(bytes: Uint8Array, pos: number, limit: number): number {
+  const kind = classAt(bytes, pos, limit);
+  return kind === SPACE ? spaceEnd(bytes, pos, limit) : runEnd(bytes, pos, limit, kind);
+}
+
+/** End of the run of characters of class `kind` from `pos` on. */
+function runEnd(bytes: Uint8Array, pos: number, limit: number, kind: number): number {
+  let i = pos;
   for (;;) {
     while (i < limit && BYTE_CLASS[bytes[i]!] === kind) i++;
     if (i === limit || bytes[i]! < 128 || classAt(bytes, i, limit) !== kind) return i;

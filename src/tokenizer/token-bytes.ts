@@ -9,6 +9,8 @@ const SLACK = 8;
 
 /** The bytes of tokens, by id and for whole sequences. */
 export class TokenBytes {
+  /** Bytes of the longest token. */
+  readonly longest: number = 0;
   readonly #offsets: Uint32Array;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -22,18 +24,17 @@ export class TokenBytes {
     this.#bytes = new Uint8Array(bytes.length + SLACK);
     this.#bytes.set(bytes);
     this.#view = new DataView(this.#bytes.buffer);
-    let longest = 0;
-    for (let id = 0; id < size; id++) longest = Math.max(longest, offsets[id + 1]! - offsets[id]!);
-    this.#chunk = new Uint8Array(Math.max(CHUNK, longest) + SLACK);
+    for (let id = 0; id < size; id++) this.longest = Math.max(this.longest, offsets[id + 1]! - offsets[id]!);
+    this.#chunk = new Uint8Array(Math.max(CHUNK, this.longest) + SLACK);
     this.#chunkView = new DataView(this.#chunk.buffer);
   }
 
   of(id: number): Uint8Array {
-    this.#lengthOf(id);
+    this.lengthOf(id);
     return this.#bytes.slice(this.#offsets[id]!, this.#offsets[id + 1]!);
   }
 
-  #lengthOf(id: number): number {
+  lengthOf(id: number): number {
     const length = this.#offsets[id + 1]! - this.#offsets[id]!;
     // Outside the array, or between two ids, an offset is undefined and the length NaN.
     if (!(length > 0)) this.#refuse(id);
@@ -52,7 +53,7 @@ export class TokenBytes {
 
   bytesOf(ids: ArrayLike<number>): Uint8Array {
     let length = 0;
-    for (let i = 0; i < ids.length; i++) length += this.#lengthOf(ids[i]!);
+    for (let i = 0; i < ids.length; i++) length += this.lengthOf(ids[i]!);
     const bytes = new Uint8Array(length);
     let at = 0;
     for (let next = 0; next < ids.length; at += this.#length) {

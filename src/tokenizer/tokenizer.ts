@@ -1,6 +1,7 @@
+import { LongWordEncoder } from "./long-word.js";
 import { WordMerger } from "./merge-word.js";
 import { PretokenReader } from "./pretoken-reader.js";
-import { pretokenEnd } from "./pretokenize.js";
+import { pretokenEnd, pretokenRest } from "./pretokenize.js";
 import { SpecialSplitter } from "./special-splitter.js";
 import { StreamDecoder } from "./stream-decoder.js";
 import { TokenBytes } from "./token-bytes.js";
@@ -20,17 +21,21 @@ export class Tokenizer {
   readonly vocabulary: Vocabulary;
   readonly #merger: WordMerger;
   readonly #tokens: TokenBytes;
+  readonly #longWords: LongWordEncoder;
   readonly #cache = new WordCache();
   readonly #reader = new PretokenReader();
   readonly #splitters = new Map<string, SpecialSplitter>();
   /** Ids of the text being encoded. */
   #out = new Uint32Array(1 << 12);
   #count = 0;
+  /** Where in #out the ids of a very long word start that is not encoded in full; -1 otherwise. */
+  #longStart = -1;
 
   constructor(vocabulary: Vocabulary) {
     this.vocabulary = vocabulary;
     this.#merger = new WordMerger(vocabulary);
     this.#tokens = new TokenBytes(vocabulary);
+    this.#longWords = new LongWordEncoder(this.#merger, this.#tokens, vocabulary);
   }
 
   /** Number of ids: every id is below it. */
@@ -95,14 +100,16 @@ export class Tokenizer {
 
   /** Encodes what the reader was opened on. */
   #encodeWords(): void {
-    const reader = this.#reader;
-    while (reader.fill()) {
+    this.#longStart = -1;
+    while (this.#reader.fill()) {
       // A token is at least one byte.
-      this.#reserve(reader.limit);
-      this.#encodeWindow();
+      this.#reserve(this.#reader.limit);
+      if (this.#longStart < 0) this.#encodeWindow();
+      while (this.#encodeLongWord()) this.#encodeWindow();
     }
   }
 
+  /** Encodes words of the window until one is very long, or is not there in full. */
   #encodeWindow(): void {
     const { bytes, view, limit, sure } = this.#reader;
     const cache = this.#cache;
@@ -111,7 +118,7 @@ export class Tokenizer {
     let position = this.#reader.position;
     while (position < limit) {
       const end = pretokenEnd(bytes, position, limit);
-      if (end > sure) break;
+      if (end > sure || end - position > LONG_WORD) break;
       let n = cache.copy(view, position, end, out, count);
       if (n < 0) {
         n = this.#merger.merge(bytes, position, end, out, count);
@@ -122,6 +129,29 @@ export class Tokenizer {
     }
     this.#count = count;
     this.#reader.position = position;
+  }
+
+  /** Encodes the next word, or what is there of it if it is very long; true if that was all of it. */
+  #encodeLongWord(): boolean {
+    const { bytes, limit, sure } = this.#reader;
+    let { position } = this.#reader;
+    if (position === limit) return false;
+    const end = this.#longStart < 0 ? pretokenEnd(bytes, position, limit) : pretokenRest(bytes, position, limit);
+    const whole = end <= sure;
+    const stop = whole ? end : sure - HELD_BACK;
+    const encoder = this.#longWords;
+    if (!whole && stop - position < encoder.piece) return false;
+    if (this.#longStart < 0) this.#longStart = this.#count;
+    while (position < stop && (whole || stop - position >= encoder.piece)) {
+      position += encoder.step(bytes, position, stop, whole, this.#out.subarray(this.#longStart, this.#count));
+      this.#count -= encoder.dropped;
+      this.#reserve(encoder.count);
+      this.#out.set(encoder.ids.subarray(0, encoder.count), this.#count);
+      this.#count += encoder.count;
+    }
+    this.#reader.position = position;
+    if (whole) this.#longStart = -1;
+    return whole;
   }
 
   /** Makes room for `n` more ids. */
@@ -170,6 +200,12 @@ export class Tokenizer {
     return new StreamDecoder(this.#tokens);
   }
 }
+
+/** Words of more bytes are encoded in pieces. */
+const LONG_WORD = 2048;
+
+/** Bytes at the end of an unfinished run of white space that may turn out to belong to the next word: a character. */
+const HELD_BACK = 4;
 
 /** Ids of room kept from one text to the next. */
 const MOST_KEPT = 1 << 18;
