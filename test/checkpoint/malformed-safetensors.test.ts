@@ -177,6 +177,9 @@ describe("unusual but valid safetensors", () => {
     assert.equal(read(rawSafetensors({}, zeros(0))).tensors.size, 0);
     const padded = read(rawSafetensors('{"__metadata__":{"":"é"}}   ', zeros(0)));
     assert.deepEqual(padded.metadata, { "": "é" });
+    // Text that looks like a repeated key once its escapes are misread.
+    const tricky = { a: '","a":"', "b\\": '\\"', b: '{"b":[' };
+    assert.deepEqual(read(rawSafetensors({ __metadata__: tricky }, zeros(0))).metadata, tricky);
     const header = {
       10: entry([2, 2], 8, 10, "F4"),
       9: entry([0, 7], 8, 8),
