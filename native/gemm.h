@@ -36,9 +36,17 @@ INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b
   for (long k = 0; k < kc; k++) {
     vf bv[NV];
     UNROLL for (int j = 0; j < NV; j++) bv[j] = vload(b + j * VW);
+#if defined(__aarch64__) /* multiply-adds by a lane of a vector: two registers for A instead of eight */
+    vf av[MR / VW];
+    UNROLL for (int i = 0; i < MR / VW; i++) av[i] = vload(a + i * VW);
+    UNROLL for (int i = 0; i < MR; i++) {
+      UNROLL for (int j = 0; j < NV; j++) acc[i][j] += av[i / VW][i % VW] * bv[j];
+    }
+#else
     UNROLL for (int i = 0; i < MR; i++) {
       UNROLL for (int j = 0; j < NV; j++) acc[i][j] += a[i] * bv[j];
     }
+#endif
     a += MR;
     b += NR;
   }

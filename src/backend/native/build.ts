@@ -14,14 +14,14 @@ export function libraryPath(): string {
   return packageFile(join("native", "build", LIBRARY_NAME));
 }
 
-/** The kernels are compiled once for each of these. */
+/** The kernels are compiled once for each of these; the first is the one that any such processor has. */
 const INSTRUCTION_SETS: Record<string, Record<string, string[]>> = {
   x64: {
     baseline: ["-march=x86-64"],
     avx2: ["-march=haswell"],
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
   },
-  arm64: { baseline: [] },
+  arm64: { neon: [] },
 };
 
 const COMMON_FLAGS = [
@@ -58,13 +58,22 @@ export async function buildNative(): Promise<string> {
       return out;
     };
     const objects = await Promise.all([
-      ...Object.entries(sets).map(([name, flags]) =>
-        compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=kernels_${name}`, `-DKERNELS_NAME="${name}"`]),
-      ),
+      ...Object.entries(sets).map(([name, flags], i) => {
+        const symbol = i === 0 ? "kernels_baseline" : `kernels_${name}`;
+        return compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=${symbol}`, `-DKERNELS_NAME="${name}"`]);
+      }),
       compile("runtime.c", "runtime.o", []),
     ]);
     const library = join(work, LIBRARY_NAME);
-    await run(cc, ["-shared", "-o", library, ...objects, "-lpthread", "-lm", ...(process.platform === "linux" ? ["-ldl"] : [])]);
+    await run(cc, [
+      "-shared",
+      "-o",
+      library,
+      ...objects,
+      "-lpthread",
+      "-lm",
+      ...(process.platform === "linux" ? ["-ldl"] : []),
+    ]);
     await rename(library, libraryPath());
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -78,7 +87,9 @@ export async function installNative(): Promise<void> {
     console.log(`gpt2-ts: built ${await buildNative()}`);
   } catch (error) {
     const why = error instanceof Error ? error.message.split("\n").slice(0, 3).join(" ") : String(error);
-    console.log(`gpt2-ts: no native kernels (${why}). Everything works without them, slower; \`npm rebuild gpt2-ts\` tries again.`);
+    console.log(
+      `gpt2-ts: no native kernels (${why}). Everything works without them, slower; \`npm rebuild gpt2-ts\` tries again.`,
+    );
   }
 }
 
