@@ -146,12 +146,10 @@ export class Engine {
     this.#copyRows = undefined;
   }
 
-  /** @internal Called by Sequence.release. */
-  close(sequence: Sequence): void {
+  /** @internal What Sequence.release does. */
+  free(slot: number): void {
     // A run that was abandoned may still be writing to its rows.
-    void this.#last.then(() => {
-      if (this.#open.get(sequence.slot) === sequence) this.#open.delete(sequence.slot);
-    });
+    void this.#last.then(() => this.#open.delete(slot));
   }
 
   async #runAll(
@@ -176,10 +174,8 @@ export class Engine {
 
   /** Runs `job` when all earlier ones are done. */
   #exclusive<T>(job: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(() => {
-      if (this.#disposed) throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
-      return job();
-    });
+    if (this.#disposed) throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
+    const result = this.#last.then(job);
     this.#last = result.catch(() => {});
     return result;
   }
@@ -258,7 +254,7 @@ export class Engine {
   }
 
   #checkOpen(sequence: Sequence): void {
-    if (sequence.engine === this && this.#open.get(sequence.slot) === sequence) return;
+    if (sequence.engine === this && sequence.isOpen) return;
     throw new UsageError({ op: "extending a sequence", expected: "an open sequence of this model" });
   }
 }
@@ -267,6 +263,7 @@ export class Engine {
 export class Sequence {
   /** Tokens in the cache. */
   length = 0;
+  #open = true;
 
   constructor(
     readonly engine: Engine,
@@ -286,8 +283,14 @@ export class Sequence {
     this.length = length;
   }
 
+  /** False once released. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
   /** Gives its place in the cache to others. */
   release(): void {
-    this.engine.close(this);
+    if (this.#open) this.engine.free(this.slot);
+    this.#open = false;
   }
 }

@@ -1,4 +1,3 @@
-import type { RandomStream } from "../util/random.js";
 import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
 import { largestOf, logSumExp } from "./log-sum-exp.js";
@@ -12,6 +11,12 @@ export interface Choice {
   readonly logprob: number;
 }
 
+/** Where chance comes from: a {@link RandomStream}. */
+export interface UniformSource {
+  /** Uniform in [0, 1). */
+  uniform(): number;
+}
+
 /** Tokens looked at first when only their summed probability says how many are needed; then eight times as many. */
 const FIRST_LOOK = 64;
 
@@ -20,14 +25,14 @@ export class Sampler {
   readonly #settings: SamplingSettings;
   /** Ids that may be chosen: those below. */
   readonly #choices: number;
-  readonly #random: RandomStream;
+  readonly #random: UniformSource;
   readonly #seen = new Set<number>();
   readonly #scores: Float32Array;
   readonly #ids: Int32Array;
   readonly #weights: Float64Array;
 
   /** @param choices ids from here on are never chosen: a vocabulary padded for speed has some that mean nothing. */
-  constructor(settings: SamplingSettings, choices: number, random: RandomStream) {
+  constructor(settings: SamplingSettings, choices: number, random: UniformSource) {
     this.#settings = settings;
     this.#choices = choices;
     this.#random = random;

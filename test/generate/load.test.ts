@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { type BackendChoice, chooseBackend } from "../../src/backend/choose.js";
+import { referenceBackend } from "../../src/backend/reference/index.js";
+import { type SaveOptions, saveCheckpoint } from "../../src/checkpoint/node.js";
+import { CheckpointError, TokenizerError, UsageError } from "../../src/errors.js";
+import { loadWeights } from "../../src/generate/weights.js";
+import { GPT2 } from "../../src/gpt2.js";
+import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
+import { numel, tensorTable } from "../../src/model/tensors.js";
+import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { assertClose } from "../helpers/compare.js";
+import { seededTensors } from "../helpers/seeded-weights.js";
+import { fullForward } from "./full-forward.js";
+import { backends, byteTokenizer } from "./models.js";
+
+const folder = mkdtempSync(join(tmpdir(), "gpt2-load-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** llm.c's format has no other inner width than 4C. */
+const CONFIG = gpt2Config({ vocabSize: 257, nCtx: 12, nEmbd: 10, nHead: 2, nLayer: 2 });
+
+async function save(name: string, config: GPT2Config, options: SaveOptions = {}): Promise<string> {
+  const path = join(folder, name);
+  const tensors = Array.from(seededTensors(config, 1), ([{ name, shape }, data]) => ({ name, shape, data }));
+  await saveCheckpoint(path, { config, tensors }, options);
+  return path;
+}
+
+describe("loading", async () => {
+  const ids = [1, 2, 3];
+  const huggingFace = await save("hf", CONFIG);
+  await saveTokenizer(byteTokenizer(), huggingFace);
+  const llmc = await save("model.bin", CONFIG, { format: "llm.c" });
+  const bf16 = await save("bf16", CONFIG, { dtype: "bf16" });
+
+  for (const backend of backends().map(({ name }) => name as BackendChoice)) {
+    for (const [format, path] of Object.entries({ "a Hugging Face folder": huggingFace, "a llm.c file": llmc })) {
+      it(`${format} onto ${backend} computes what the weights say`, async () => {
+        const model = await GPT2.load(path, { backend, threads: 1 });
+        assert.equal(model.backend.name, backend);
+        assert.deepEqual(model.config, CONFIG);
+        assertClose("logits", await model.logits(ids), await fullForward(CONFIG, 1, ids), { relative: 2e-6 });
+      });
+    }
+
+    it(`bf16 onto ${backend} rounds the weights and nothing else`, async () => {
+      const model = await GPT2.load(bf16, { backend, threads: 1 });
+      // bf16 has 8 bits: the weights' relative error is up to 2^-9, and some layers add theirs.
+      assertClose("logits", await model.logits(ids), await fullForward(CONFIG, 1, ids), { relative: 0.02 });
+    });
+  }
+
+  it("takes the tokenizer beside the weights, for llm.c too", async () => {
+    const options = { backend: "reference" } as const;
+    const model = await GPT2.load(huggingFace, options);
+    assert.equal(model.tokenizer?.vocabSize, 257);
+    assert.equal(model.endOfText, 256);
+    assert.equal((await GPT2.load(llmc, options)).tokenizer, undefined);
+    copyFileSync(join(huggingFace, "tokenizer.json"), join(folder, "tokenizer.json"));
+    assert.equal((await GPT2.load(llmc, options)).tokenizer?.vocabSize, 257);
+    rmSync(join(folder, "tokenizer.json"));
+    for (const name of ["vocab.json", "merges.txt"]) copyFileSync(join(huggingFace, name), join(bf16, name));
+    assert.equal((await GPT2.load(bf16, options)).tokenizer?.vocabSize, 257);
+  });
+
+  it("takes GPT-2's tokenizer where the vocabulary has its size, and leaves padding ids unused", async () => {
+    const config = gpt2Config({ vocabSize: 50304, nCtx: 4, nEmbd: 2, nHead: 1, nLayer: 1 });
+    const model = await GPT2.load(await save("padded", config), { backend: "reference" });
+    assert.equal(model.endOfText, 50256);
+    const { tokens } = await model.complete("Hello", {
+      maxNewTokens: 5,
+      temperature: 5,
+      topK: 0,
+      stopAtEndOfText: false,
+    });
+    assert.ok(tokens.every((id) => id <= 50256));
+  });
+
+  it("refuses a tokenizer of more tokens than the model has", async () => {
+    const config = gpt2Config({ vocabSize: 100, nCtx: 4, nEmbd: 2, nHead: 1, nLayer: 1 });
+    const path = await save("small", config);
+    await saveTokenizer(byteTokenizer(), path);
+    await assert.rejects(GPT2.load(path, { backend: "reference" }), (error: Error) => {
+      return error instanceof TokenizerError && /expected at most 100 tokens.*got 257/.test(error.message);
+    });
+  });
+
+  it("says what is not there", async () => {
+    await assert.rejects(GPT2.load(join(folder, "nothing")), CheckpointError);
+    await assert.rejects(GPT2.load(huggingFace, { backend: "gpu" as "native" }), UsageError);
+  });
+
+  it("stops when aborted", async () => {
+    await assert.rejects(GPT2.load(huggingFace, { signal: AbortSignal.abort() }), { name: "AbortError" });
+  });
+});
+
+describe("weights on a backend", () => {
+  const table = tensorTable(CONFIG);
+  const values = new Map(Array.from(seededTensors(CONFIG, 2), ([{ name }, data]) => [name, data]));
+
+  function sources(inPlaceNames: (name: string) => boolean) {
+    return table.map(({ name, shape }) => ({
+      name,
+      shape,
+      readInto: (dst: Float32Array) => dst.set(values.get(name)!),
+      inPlace: () => (inPlaceNames(name) ? values.get(name)! : undefined),
+    }));
+  }
+
+  it("are used in place where they can be, and read where not", async () => {
+    const backend = referenceBackend();
+    const taken: Float32Array[] = [];
+    const inPlace = (data: Float32Array) => {
+      if (data.length === CONFIG.nEmbd) return undefined;
+      taken.push(data);
+      const array = backend.alloc("f32", data.length);
+      array.write(data);
+      return array;
+    };
+    const weights = await loadWeights(
+      backend,
+      sources((name) => name.includes("ln_") || name.includes("wte")),
+      { inPlace },
+    );
+    assert.equal(taken.length, 1, "wte: the layer norms are as long as what this backend can't use");
+    for (const { name, shape } of table) {
+      assert.equal(weights.get(name)!.length, numel(shape));
+      assert.deepEqual(Float32Array.from(await weights.get(name)!.read()), values.get(name)!);
+    }
+  });
+
+  it("are converted to what the backend computes in", async () => {
+    const weights = await loadWeights(
+      referenceBackend({ precision: "f64" }),
+      sources(() => true),
+    );
+    assert.deepEqual([...(await weights.get("wpe.weight")!.read())], [...values.get("wpe.weight")!]);
+  });
+});
+
+describe("the choice of a backend", () => {
+  it("is the option's, else GPT2_BACKEND's, else what there is", async () => {
+    assert.equal((await chooseBackend({ backend: "reference" })).backend.name, "reference");
+    process.env.GPT2_BACKEND = "reference";
+    assert.equal((await chooseBackend()).backend.name, "reference");
+    process.env.GPT2_BACKEND = "nonsense";
+    await assert.rejects(chooseBackend(), /GPT2_BACKEND: expected auto or native or reference, got nonsense/);
+    delete process.env.GPT2_BACKEND;
+    const { backend, fallback } = await chooseBackend({ threads: 1 });
+    assert.equal(backend.name === "reference", fallback !== undefined);
+  });
+});

@@ -1,0 +1,85 @@
+/** Small models for the tests of generation, and the backends to run them on. */
+import type { Backend, DeviceArray } from "../../src/backend/backend.js";
+import { nativeBackend } from "../../src/backend/native/index.js";
+import { referenceBackend } from "../../src/backend/reference/index.js";
+import { BackendError } from "../../src/errors.js";
+import { GPT2 } from "../../src/gpt2.js";
+import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
+import { numel, tensorTable } from "../../src/model/tensors.js";
+import { Tokenizer, vocabularyFromMerges } from "../../src/tokenizer/index.js";
+import { seededTensors } from "../helpers/seeded-weights.js";
+
+/** The backends of this machine, by name. */
+export function backends(): Backend[] {
+  const reference = referenceBackend();
+  try {
+    return [reference, nativeBackend({ threads: 2 })];
+  } catch (error) {
+    if (error instanceof BackendError) return [reference];
+    throw error;
+  }
+}
+
+/** The 256 bytes and `<|endoftext|>`. */
+export const byteTokenizer = (): Tokenizer => new Tokenizer(vocabularyFromMerges(new Uint32Array(0)));
+
+export const BYTES = 257;
+export const END_OF_TEXT_ID = 256;
+
+/** Awkward sizes: nothing is a multiple of a vector's width. */
+export const ODD: GPT2Config = gpt2Config({ vocabSize: BYTES, nCtx: 21, nEmbd: 15, nHead: 3, nLayer: 2, nInner: 37 });
+/** One head, one layer, a width of one vector and one more. */
+export const ONE_HEAD: GPT2Config = gpt2Config({ vocabSize: 7, nCtx: 9, nEmbd: 17, nHead: 1, nLayer: 1 });
+
+export function seededWeights(backend: Backend, config: GPT2Config, seed = 1): Map<string, DeviceArray> {
+  const weights = new Map<string, DeviceArray>();
+  for (const [{ name }, values] of seededTensors(config, seed)) {
+    const array = backend.alloc("f32", values.length);
+    array.write(values);
+    weights.set(name, array);
+  }
+  return weights;
+}
+
+/** A model of random weights over bytes. */
+export function byteModel(backend: Backend, config: GPT2Config = ODD, seed = 1): GPT2 {
+  return new GPT2({ backend, config, weights: seededWeights(backend, config, seed), tokenizer: byteTokenizer() });
+}
+
+/**
+ * A true GPT-2 whose weights make it recite: after a prompt of one token the likeliest next tokens are those of
+ * `script`, whatever was chosen before. Its blocks add nothing; position p's embedding points at the token to come, and
+ * the embeddings of all tokens are at right angles.
+ */
+export function recitingTensors(script: readonly number[], nCtx = script.length): RecitingModel {
+  const config = gpt2Config({ vocabSize: BYTES, nCtx, nEmbd: BYTES, nHead: 1, nLayer: 1, nInner: 1 });
+  const tensors = tensorTable(config).map(({ name, shape, init }) => {
+    const data = new Float32Array(numel(shape));
+    if (init === "one") data.fill(1);
+    if (name === "wte.weight") for (let id = 0; id < BYTES; id++) data[id * BYTES + id] = 1;
+    if (name === "wpe.weight") for (const [p, id] of script.entries()) data[p * BYTES + id] = 20;
+    return { name, shape, data };
+  });
+  return { config, tensors };
+}
+
+export interface RecitingModel {
+  readonly config: GPT2Config;
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly data: Float32Array;
+  }[];
+}
+
+export function recitingModel(backend: Backend, script: readonly number[] | string, nCtx?: number): GPT2 {
+  const ids = typeof script === "string" ? [...byteTokenizer().encode(script)] : script;
+  const { config, tensors } = recitingTensors(ids, nCtx);
+  const weights = new Map<string, DeviceArray>();
+  for (const { name, data } of tensors) {
+    const array = backend.alloc("f32", data.length);
+    array.write(data);
+    weights.set(name, array);
+  }
+  return new GPT2({ backend, config, weights, tokenizer: byteTokenizer() });
+}
