@@ -1,5 +1,6 @@
 import type { GPT2Config } from "../model/config.js";
 import type { TrainMemory } from "./memory.js";
+import type { BestStep } from "./run-checkpoint.js";
 import type { TrainSettings } from "./settings.js";
 
 /** What a training run reports, in order. `step` counts the optimizer steps done. */
@@ -8,14 +9,19 @@ export type TrainEvent = StartEvent | StepEvent | ValidationEvent | SampleEvent 
 export interface StartEvent {
   readonly type: "start";
   readonly step: number;
-  readonly resumedFrom: number | undefined;
+  /** It continues a checkpoint, of `step` steps. */
+  readonly resumed: boolean;
   readonly config: GPT2Config;
   readonly parameters: number;
   readonly settings: TrainSettings;
   readonly memory: TrainMemory;
+  /** Path of the data. */
+  readonly data: string;
   /** Tokens in the training set, and how often the run goes through them. */
   readonly trainTokens: number;
   readonly epochs: number;
+  /** Tokens of held-out text; undefined where there is none. */
+  readonly valTokens: number | undefined;
   readonly backend: string;
 }
 
@@ -29,6 +35,7 @@ export interface StepEvent {
   readonly gradNorm: number;
   /** Tokens seen in all. */
   readonly tokens: number;
+  /** That the step took. */
   readonly seconds: number;
   readonly tokensPerSecond: number;
   /** Fraction of the backend's multiply-add peak. */
@@ -65,6 +72,9 @@ export interface EndEvent {
   readonly step: number;
   /** False when it was stopped and can be resumed. */
   readonly finished: boolean;
+  /** The lowest validation loss; its checkpoint is kept. */
+  readonly best: BestStep | undefined;
+  /** Of training in all. */
   readonly seconds: number;
   /** The finished model's folder. */
   readonly model?: string;

@@ -16,34 +16,78 @@ export interface TrainMemory {
   readonly activations: number;
   /** Activations of a validation pass. */
   readonly validation: number;
+  /** What writing samples takes. */
+  readonly samples: number;
   readonly total: number;
 }
 
-export function trainMemory(config: GPT2Config, settings: TrainSettings): TrainMemory {
+export interface MemoryOptions {
+  /** Bytes it may take; by default what the machine has free. */
+  readonly limit?: number | undefined;
+  /** Bytes that the caller's sampling takes. */
+  readonly samples?: number;
+}
+
+/** @throws {OutOfMemoryError} the plan does not fit. */
+export function trainMemory(config: GPT2Config, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
+  const { limit = availableMemory(), samples = 0 } = options;
+  const { batchSize: B, seqLength: T, dropout, valEvery } = settings;
+  // Programs of absurd sizes would take for ever to record.
+  const floor = smallestPlan(config, B * T);
+  if (floor > limit) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
   const parameters = 4 * flatLayout(config).size;
-  const N = settings.batchSize * settings.seqLength;
-  const activations = planMemory(trainProgram(config, N, settings.dropout)).bytes;
-  const validation = settings.valEvery > 0 ? planMemory(lossProgram(config, N)).bytes : 0;
-  const total = 4 * parameters + activations + validation;
-  return { parameters, gradients: parameters, optimizer: 2 * parameters, activations, validation, total };
+  const activations = planMemory(trainProgram(config, B * T, dropout)).bytes;
+  const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T)).bytes : 0;
+  const total = 4 * parameters + activations + validation + samples;
+  const plan = {
+    parameters,
+    gradients: parameters,
+    optimizer: 2 * parameters,
+    activations,
+    validation,
+    samples,
+    total,
+  };
+  if (total > limit) throw tooLittle(limit, `a plan of ${formatMemory(total)} (${memoryParts(plan)})`);
+  return plan;
+}
+
+/**
+ * A lower bound that needs no Program: four copies of the parameters, and of each layer and token what its backward pass
+ * reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F).
+ */
+function smallestPlan({ vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer: L }: GPT2Config, N: number): number {
+  return 16 * ((V + nCtx) * C + L * (4 * C + 2 * F) * C) + 4 * N * L * (8 * C + 2 * F);
+}
+
+function tooLittle(limit: number, got: string): OutOfMemoryError {
+  return new OutOfMemoryError({
+    op: "training",
+    expected: `at most ${formatMemory(limit)}, the memory available`,
+    got,
+    hint: "Lower the batch size (with the tokens of a step unchanged the result is the same), the sequence length or the model's size",
+  });
 }
 
 /** Memory this process may use: what the machine has free, within the limit its container sets. */
 export function availableMemory(): number {
-  const limits = process as { availableMemory?: () => number; constrainedMemory?: () => number | undefined };
-  const available = limits.availableMemory?.() ?? totalmem();
+  const { availableMemory } = process as { availableMemory?: () => number };
+  const available = availableMemory?.() ?? totalmem();
   return available > 0 ? available : totalmem();
 }
 
-export const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+/** Memory is sold in binary units. */
+export function formatMemory(bytes: number): string {
+  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
 
-/** @throws {OutOfMemoryError} the plan needs more than `limit` bytes. */
-export function checkMemory(plan: TrainMemory, limit = availableMemory()): void {
-  if (plan.total <= limit) return;
-  throw new OutOfMemoryError({
-    op: "training",
-    expected: `at most ${gigabytes(limit)}, the memory available`,
-    got: `a plan of ${gigabytes(plan.total)} (parameters, gradients and optimizer ${gigabytes(4 * plan.parameters)}, activations ${gigabytes(plan.activations)}, validation ${gigabytes(plan.validation)})`,
-    hint: "Lower --batch-size (with --batch-tokens unchanged the result is the same), --seq-length or the model's size",
-  });
+/** The plan's parts, for people. */
+export function memoryParts({ parameters, activations, validation, samples }: TrainMemory): string {
+  const parts = [
+    ["parameters, gradients and optimizer", 4 * parameters],
+    ["activations", activations],
+    ["validation", validation],
+    ["samples", samples],
+  ] as const;
+  return parts.flatMap(([name, bytes]) => (bytes > 0 ? [`${name} ${formatMemory(bytes)}`] : [])).join(", ");
 }

@@ -1,54 +1,69 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
-import { DataError } from "../errors.js";
-import { writeFileAtomically } from "../util/atomic-write.js";
+import { existsSync, readFileSync, truncateSync } from "node:fs";
+import { GPT2Error } from "../errors.js";
+import { AppendFile } from "./append-file.js";
 import type { TrainEvent } from "./events.js";
 
+/** Where a resumed run goes on. */
+export interface ResumePoint {
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** The validation or sample of that step is still to be done. */
+  readonly unfinished: boolean;
+}
+
 /**
- * metrics.jsonl: one JSON object a line for every event of a run. A resumed run first drops the lines of steps that were
- * done after its checkpoint and will be done again, so that the file stays one unbroken curve.
+ * metrics.jsonl: one JSON object a line for every event of a run. A resumed run first cuts off what was done after its
+ * checkpoint and will be done again, so that the file stays one unbroken curve.
  */
 export class MetricsFile {
-  readonly #fd: number;
-  readonly #path: string;
+  readonly #file: AppendFile;
 
-  private constructor(path: string) {
-    this.#path = path;
-    try {
-      this.#fd = openSync(path, "a");
-    } catch (cause) {
-      throw new DataError({ op: `writing ${path}`, got: String(cause), cause });
-    }
-  }
-
-  /** Opens the file for a run that continues after `step` (0: a new run). */
-  static async open(path: string, step: number): Promise<MetricsFile> {
-    if (existsSync(path)) {
-      const lines = readFileSync(path, "utf8").split("\n").filter((line) => stepOf(line) <= step);
-      await writeFileAtomically(path, step > 0 ? lines.map((line) => `${line}\n`).join("") : "", DataError);
-    }
-    return new MetricsFile(path);
+  /** @param resume undefined for a new run, which starts the file anew. */
+  constructor(path: string, resume: ResumePoint | undefined) {
+    if (existsSync(path)) cut(path, resume);
+    this.#file = new AppendFile(path);
   }
 
   write(event: TrainEvent): void {
-    try {
-      writeSync(this.#fd, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
-      if (event.type === "checkpoint") fsyncSync(this.#fd);
-    } catch (cause) {
-      throw new DataError({ op: `writing ${this.#path}`, got: String(cause), cause });
-    }
+    this.#file.append(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+  }
+
+  sync(): void {
+    this.#file.sync();
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
 }
 
-/** The step of a line; infinity for one that a kill cut short. */
-function stepOf(line: string): number {
+function cut(path: string, resume: ResumePoint | undefined): void {
   try {
-    const { step, type } = JSON.parse(line) as { step?: number; type?: string };
-    return type === "end" ? Number.POSITIVE_INFINITY : (step ?? Number.POSITIVE_INFINITY);
+    truncateSync(path, resume ? lengthKept(readFileSync(path), resume) : 0);
+  } catch (cause) {
+    throw new GPT2Error({ op: `writing ${path}`, got: (cause as Error).message, cause });
+  }
+}
+
+const NEWLINE = 10;
+
+/** Bytes before the first line that will be written again, or that a kill cut short. */
+function lengthKept(bytes: Uint8Array, resume: ResumePoint): number {
+  const decoder = new TextDecoder();
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(NEWLINE, start);
+    if (end < 0 || !isKept(decoder.decode(bytes.subarray(start, end)), resume)) return start;
+    start = end + 1;
+  }
+  return bytes.length;
+}
+
+function isKept(line: string, { step, unfinished }: ResumePoint): boolean {
+  try {
+    const event = JSON.parse(line) as Partial<TrainEvent>;
+    if (typeof event.step !== "number" || event.step > step) return false;
+    return !(unfinished && event.step === step && (event.type === "validation" || event.type === "sample"));
   } catch {
-    return Number.POSITIVE_INFINITY;
+    return false;
   }
 }

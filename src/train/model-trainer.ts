@@ -1,11 +1,19 @@
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import type { GPT2Config } from "../model/config.js";
-import { flatLayout } from "../model/flat.js";
-import { gradBuffer, lossProgram, optimizerProgram, paramBuffer, trainProgram, zeroGradProgram } from "../model/programs.js";
+import { type FlatLayout, flatLayout } from "../model/flat.js";
+import {
+  gradBuffer,
+  lossProgram,
+  optimizerProgram,
+  paramBuffer,
+  trainProgram,
+  zeroGradProgram,
+} from "../model/programs.js";
+import { tensorTable } from "../model/tensors.js";
 import { deriveKey } from "../util/random.js";
 import { accumulation, learningRate, type TrainSettings } from "./settings.js";
 
-/** Fills tokens and targets, [B, T] each, with pass number `pass` of the run; returns the rows filled. */
+/** Fills tokens and targets, [B, T] each, with pass number `pass`; returns how many tokens, the first ones, are filled. */
 export type FillBatch = (pass: number, tokens: Int32Array, targets: Int32Array) => number;
 
 export interface StepResult {
@@ -16,117 +24,149 @@ export interface StepResult {
   readonly lr: number;
 }
 
+export interface StepOptions {
+  /** Looked at between passes: an aborted step leaves parameters and optimizer as they were before it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each pass with the passes done. */
+  readonly onPass?: ((passes: number) => void) | undefined;
+}
+
 const DROPOUT_LABEL = 0x64726f70;
 
 /**
  * A model with its gradients and optimizer state on a backend, and the Programs of one training step. It knows batches
- * and steps; data, files and clocks are the Trainer's.
+ * and steps; data, files and clocks are the Trainer's. A step is `zeroGradients`, `accumulate` for each pass, `update`:
+ * gradients may be changed in between, as by adding up those of several machines.
  */
 export class ModelTrainer {
   readonly config: GPT2Config;
   readonly settings: TrainSettings;
-  readonly layout;
-  /** Flat arrays laid out by `layout`: parameters, and AdamW's moments. */
+  readonly backend: Backend;
+  /** Of params, grads, m and v. */
+  readonly layout: FlatLayout;
   readonly params: DeviceArray;
+  readonly grads: DeviceArray;
+  /** AdamW's moments. */
   readonly m: DeviceArray;
   readonly v: DeviceArray;
-  readonly grads: DeviceArray;
+  /** Each tensor's part of `params`, by name, in the table's order; [out, in] for matrices. */
+  readonly weights: ReadonlyMap<string, DeviceArray>;
   readonly #norm: DeviceArray;
   readonly #losses: DeviceArray;
-  readonly #inputs: Record<"tokens" | "targets", DeviceArray>;
+  readonly #batch: Record<"tokens" | "targets", DeviceArray>;
+  readonly #bindings: Record<string, DeviceArray>;
   readonly #train: Executable;
   readonly #zero: Executable;
   readonly #update: Executable;
   #loss: Executable | undefined;
-  readonly #backend: Backend;
-  readonly #bindings: Record<string, DeviceArray>;
   readonly #tokens: Int32Array;
   readonly #targets: Int32Array;
 
   constructor(backend: Backend, config: GPT2Config, settings: TrainSettings) {
     this.config = config;
     this.settings = settings;
-    this.#backend = backend;
+    this.backend = backend;
     this.layout = flatLayout(config);
     const { size, offsets } = this.layout;
-    const [params, grads, m, v] = [0, 1, 2, 3].map(() => backend.alloc("f32", size)) as [DeviceArray, DeviceArray, DeviceArray, DeviceArray];
-    this.params = params;
-    this.grads = grads;
-    this.m = m;
-    this.v = v;
-    const { batchSize: B, seqLength: T } = settings;
-    const N = B * T;
+    const flat = () => backend.alloc("f32", size);
+    this.params = flat();
+    this.grads = flat();
+    this.m = flat();
+    this.v = flat();
+    const parts = (array: DeviceArray) =>
+      tensorTable(config).map(({ name }) => {
+        const { offset, size } = offsets.get(name)!;
+        return [name, array.slice(offset, size)] as const;
+      });
+    this.weights = new Map(parts(this.params));
+
+    const N = settings.batchSize * settings.seqLength;
     this.#norm = backend.alloc("f32", 1);
     this.#losses = backend.alloc("f32", N);
-    this.#inputs = { tokens: backend.alloc("i32", N), targets: backend.alloc("i32", N) };
-    const index = (value: (i: number) => number): DeviceArray => {
-      const array = backend.alloc("i32", N);
-      array.write(Int32Array.from({ length: N }, (_, i) => value(i)));
-      return array;
-    };
-    const bindings: Record<string, DeviceArray> = {
-      ...this.#inputs,
-      losses: this.#losses,
-      positions: index((i) => i % T),
-      first: index((i) => i - (i % T)),
-      last: index((i) => i),
-    };
-    for (const [name, { offset, size }] of offsets) {
-      bindings[paramBuffer(name)] = params.slice(offset, size);
-      bindings[gradBuffer(name)] = grads.slice(offset, size);
-    }
-    this.#bindings = bindings;
-    this.#train = backend.prepare(trainProgram(config, N, settings.dropout), bindings);
-    this.#zero = backend.prepare(zeroGradProgram(size), { grads });
-    this.#update = backend.prepare(optimizerProgram(config, settings), { params, grads, m, v, norm: this.#norm });
+    this.#batch = { tokens: backend.alloc("i32", N), targets: backend.alloc("i32", N) };
     this.#tokens = new Int32Array(N);
     this.#targets = new Int32Array(N);
+    this.#bindings = { ...this.#batch, losses: this.#losses, ...packedSequences(backend, N, settings.seqLength) };
+    for (const [name, array] of this.weights) this.#bindings[paramBuffer(name)] = array;
+    for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
+
+    const { params, grads, m, v } = this;
+    this.#train = backend.prepare(trainProgram(config, N, settings.dropout), this.#bindings);
+    this.#zero = backend.prepare(zeroGradProgram(size), { grads });
+    this.#update = backend.prepare(optimizerProgram(config, settings), { params, grads, m, v, norm: this.#norm });
   }
 
-  /** The array of one parameter, [out, in] for matrices. */
-  parameter(name: string): DeviceArray {
-    return this.#bindings[paramBuffer(name)]!;
-  }
-
-  /** One optimizer step, number `step` from 0, over its share of passes. */
-  async step(step: number, fill: FillBatch): Promise<StepResult> {
+  /** One optimizer step, number `step` from 0; undefined if it was aborted. */
+  async step(step: number, fill: FillBatch, options: StepOptions = {}): Promise<StepResult | undefined> {
     const passes = accumulation(this.settings);
-    const { batchTokens, seed, dropout, beta1, beta2 } = this.settings;
-    await this.#zero.run();
+    await this.zeroGradients();
     let total = 0;
-    for (let i = 0; i < passes; i++) {
-      this.#fill(step * passes + i, fill);
-      const key = dropout > 0 ? { dropoutKey: deriveKey(seed, DROPOUT_LABEL, step, i) } : {};
-      await this.#train.run({ scalars: { lossScale: 1 / batchTokens, ...key } });
-      total += sum(await this.#losses.read());
+    for (let pass = 0; pass < passes; pass++) {
+      if (options.signal?.aborted) return undefined;
+      total += await this.accumulate(step, pass, fill);
+      options.onPass?.(pass + 1);
     }
+    return { loss: total / this.settings.batchTokens, ...(await this.update(step)) };
+  }
+
+  async zeroGradients(): Promise<void> {
+    await this.#zero.run();
+  }
+
+  /** Adds the gradients of pass `pass` of step `step`; returns the sum of its tokens' losses. */
+  async accumulate(step: number, pass: number, fill: FillBatch): Promise<number> {
+    const { batchTokens, seed, dropout } = this.settings;
+    this.#fill(step * accumulation(this.settings) + pass, fill);
+    const key = dropout > 0 ? { dropoutKey: deriveKey(seed, DROPOUT_LABEL, step, pass) } : {};
+    await this.#train.run({ scalars: { lossScale: 1 / batchTokens, ...key } });
+    return sum(await this.#losses.read());
+  }
+
+  /** Clips the gradients and moves the parameters against them. */
+  async update(step: number): Promise<Omit<StepResult, "loss">> {
+    const { beta1, beta2 } = this.settings;
     const lr = learningRate(this.settings, step);
     const corrections = { correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1) };
     await this.#update.run({ scalars: { lr, ...corrections } });
     const [gradNorm] = await this.#norm.read();
-    return { loss: total / batchTokens, gradNorm: gradNorm!, lr };
+    return { gradNorm: gradNorm!, lr };
   }
 
-  /** Mean loss over `batches` passes without dropout; rows a pass leaves unfilled do not count. */
-  async evaluate(batches: number, fill: FillBatch, signal?: AbortSignal): Promise<{ loss: number; tokens: number }> {
-    const { batchSize: B, seqLength: T } = this.settings;
-    this.#loss ??= this.#backend.prepare(lossProgram(this.config, B * T), this.#bindings);
+  /** Mean loss over `passes` passes without dropout; undefined if it was aborted between two. */
+  async evaluate(
+    passes: number,
+    fill: FillBatch,
+    signal?: AbortSignal,
+  ): Promise<{ loss: number; tokens: number } | undefined> {
+    const N = this.settings.batchSize * this.settings.seqLength;
+    this.#loss ??= this.backend.prepare(lossProgram(this.config, N), this.#bindings);
     let [total, tokens] = [0, 0];
-    for (let i = 0; i < batches && !signal?.aborted; i++) {
-      const rows = this.#fill(i, fill);
+    for (let pass = 0; pass < passes; pass++) {
+      if (signal?.aborted) return undefined;
+      const filled = this.#fill(pass, fill);
       await this.#loss.run();
-      total += sum((await this.#losses.read()).subarray(0, rows * T));
-      tokens += rows * T;
+      total += sum((await this.#losses.read()).subarray(0, filled));
+      tokens += filled;
     }
     return { loss: total / tokens, tokens };
   }
 
   #fill(pass: number, fill: FillBatch): number {
-    const rows = fill(pass, this.#tokens, this.#targets);
-    this.#inputs.tokens.write(this.#tokens);
-    this.#inputs.targets.write(this.#targets);
-    return rows;
+    const filled = fill(pass, this.#tokens, this.#targets);
+    this.#batch.tokens.write(this.#tokens);
+    this.#batch.targets.write(this.#targets);
+    return filled;
   }
+}
+
+/** Sequences of T tokens one after another: each token's position, and the keys it sees, its own sequence's up to it. */
+function packedSequences(backend: Backend, N: number, T: number): Record<string, DeviceArray> {
+  const index = (value: (n: number) => number): DeviceArray => {
+    const array = backend.alloc("i32", N);
+    array.write(Int32Array.from({ length: N }, (_, n) => value(n)));
+    return array;
+  };
+  return { positions: index((n) => n % T), first: index((n) => n - (n % T)), last: index((n) => n) };
 }
 
 function sum(values: ArrayLike<number>): number {

@@ -1,12 +1,14 @@
-import { copyFile, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { openCheckpoint, saveCheckpoint, writeSafetensorsFile } from "../checkpoint/node.js";
+import type { DeviceArray } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
-import { readSafetensors } from "../checkpoint/safetensors.js";
+import { openCheckpoint, saveCheckpoint, writeSafetensorsFile } from "../checkpoint/node.js";
+import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
 import { tensorTable } from "../model/tensors.js";
 import { isTemporaryName, recoverFolder, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
 
@@ -20,59 +22,92 @@ export interface RunState {
   readonly version: 1;
   /** Optimizer steps done. */
   readonly step: number;
+  /** The run was stopped before the validation or sample due at this step was done. */
+  readonly unfinished?: true | undefined;
   readonly settings: TrainSettings;
-  /** The data set's folder, as given, and its size: a run goes on only with the same data. */
+  /** The data set's folder and its training tokens: a run goes on only with the same data. */
   readonly data: string;
   readonly dataTokens: number;
-  readonly best?: { readonly step: number; readonly loss: number } | undefined;
+  readonly best?: BestStep | undefined;
   /** Seconds of training so far. */
   readonly seconds: number;
 }
 
+/** The step with the lowest validation loss so far. */
+export interface BestStep {
+  readonly step: number;
+  readonly loss: number;
+}
+
 const STATE_FILE = "trainer.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
+const TOKENIZER_FILE = "tokenizer.json";
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
-/** Writes the folder whole or not at all. */
+/** Writes the folder whole or not at all. @param tokenizer the text of tokenizer.json */
 export async function saveRun(path: string, trainer: ModelTrainer, state: RunState, tokenizer?: string): Promise<void> {
   await writeFolderAtomically(path, async (folder) => {
-    await saveModel(folder, trainer, "f32");
+    await fillModelFolder(folder, trainer, tokenizer);
     const shape = [trainer.layout.size];
-    const moments = [];
-    for (const [name, array] of [["m", trainer.m] as const, ["v", trainer.v] as const]) {
-      moments.push({ name, dtype: "F32" as const, shape, data: Float32Array.from(await array.read()) });
-    }
+    const moments = [
+      { name: "m", dtype: "F32" as const, shape, data: await floatsOf(trainer.m) },
+      { name: "v", dtype: "F32" as const, shape, data: await floatsOf(trainer.v) },
+    ];
     await writeSafetensorsFile(join(folder, OPTIMIZER_FILE), moments);
-    if (tokenizer) await copyFile(tokenizer, join(folder, "tokenizer.json"));
     await writeNewFile(join(folder, STATE_FILE), `${JSON.stringify(state, null, 2)}\n`);
   });
 }
 
-/** The model alone, as a Hugging Face folder. */
-export async function saveModel(path: string, trainer: ModelTrainer, dtype: "f32" | "bf16"): Promise<void> {
-  async function* tensors() {
-    for (const { name, shape } of tensorTable(trainer.config)) {
-      yield { name, shape, data: Float32Array.from(await trainer.parameter(name).read()) };
-    }
-  }
-  await saveCheckpoint(path, { config: trainer.config, tensors: tensors() }, { dtype });
+/** The model alone, as a Hugging Face folder in f32, written whole or not at all. */
+export async function saveModel(path: string, trainer: ModelTrainer, tokenizer?: string): Promise<void> {
+  await writeFolderAtomically(path, (folder) => fillModelFolder(folder, trainer, tokenizer));
 }
 
-/** The configuration and state in a training checkpoint. @throws {CheckpointError} it is none, or damaged. */
+async function fillModelFolder(folder: string, trainer: ModelTrainer, tokenizer: string | undefined): Promise<void> {
+  async function* tensors() {
+    for (const { name, shape } of tensorTable(trainer.config)) {
+      yield { name, shape, data: await floatsOf(trainer.weights.get(name)!) };
+    }
+  }
+  await saveCheckpoint(folder, { config: trainer.config, tensors: tensors() });
+  if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
+}
+
+/** The array itself where it is the host's (nothing runs while a checkpoint is written), else a copy. */
+async function floatsOf(array: DeviceArray): Promise<Float32Array> {
+  return array.host instanceof Float32Array ? array.host : Float32Array.from(await array.read());
+}
+
+/** The state in a training checkpoint. @throws {CheckpointError} it is none, or damaged. */
 export async function readRunState(path: string): Promise<RunState> {
   const file = join(path, STATE_FILE);
-  let json: Partial<RunState>;
+  const op = `reading ${file}`;
+  let json: Partial<RunState> | null;
   try {
-    json = JSON.parse(await readFile(file, "utf8")) as Partial<RunState>;
+    json = JSON.parse(await readFile(file, "utf8")) as Partial<RunState> | null;
   } catch (cause) {
-    throw new CheckpointError({ op: `reading ${file}`, expected: "the state of a training run", got: String(cause), cause });
+    throw new CheckpointError({ op, expected: "the state of a training run", got: (cause as Error).message, cause });
   }
-  const { step } = json;
-  if (json.format !== "gpt2-ts training run" || json.version !== 1 || !Number.isInteger(step) || step! < 0 || !json.settings) {
-    throw new CheckpointError({ op: `reading ${file}`, expected: "a training run of version 1", got: `${json.format} ${json.version}` });
+  if (json?.format !== "gpt2-ts training run" || json.version !== 1) {
+    const got = `${json?.format} ${json?.version}`;
+    throw new CheckpointError({ op, expected: "a gpt2-ts training run of version 1", got });
+  }
+  const { step, settings, data, dataTokens } = json;
+  const whole = Number.isInteger(step) && step! >= 0 && typeof dataTokens === "number" && typeof data === "string";
+  if (!whole || typeof settings !== "object") {
+    throw new CheckpointError({ op, expected: "step, settings, data and dataTokens", got: "one of them missing" });
   }
   return json as RunState;
+}
+
+/** The text of a checkpoint's tokenizer.json, if it has one. */
+export async function readTokenizerText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(path, TOKENIZER_FILE), "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Fills a trainer with a checkpoint's parameters and moments. */
@@ -82,18 +117,22 @@ export async function restoreRun(path: string, trainer: ModelTrainer): Promise<v
   try {
     const { tensors } = readSafetensors(source);
     for (const [name, array] of Object.entries({ m: trainer.m, v: trainer.v })) {
-      const tensor = tensors.get(name);
-      const size = trainer.layout.size;
-      if (tensor?.dtype !== "F32" || tensor.shape.length !== 1 || tensor.shape[0] !== size) {
-        const got = tensor ? `${tensor.dtype} [${tensor.shape.join(", ")}]` : "none";
-        throw new CheckpointError({ op: `reading ${source.name}: tensor ${name}`, expected: `F32 [${size}]`, got });
-      }
-      const bytes = tensor.data.slice();
-      array.write(new Float32Array(bytes.buffer, bytes.byteOffset, size));
+      readMoments(tensors.get(name), array, `reading ${source.name}: tensor ${name}`);
+      await yieldToEventLoop();
     }
   } finally {
     source.close();
   }
+}
+
+function readMoments(tensor: SafetensorsTensor | undefined, array: DeviceArray, op: string): void {
+  if (tensor?.dtype !== "F32" || tensor.shape.length !== 1 || tensor.shape[0] !== array.length) {
+    const got = tensor ? `${tensor.dtype} [${tensor.shape.join(", ")}]` : "none";
+    throw new CheckpointError({ op, expected: `F32 [${array.length}]`, got });
+  }
+  const { data } = tensor;
+  const aligned = data.byteOffset % 4 === 0 ? data : data.slice();
+  array.write(new Float32Array(aligned.buffer, aligned.byteOffset, array.length));
 }
 
 /** Fills a trainer's parameters from any checkpoint of the same shape. */
@@ -101,33 +140,35 @@ export async function loadParameters(path: string, trainer: ModelTrainer): Promi
   const checkpoint = await openCheckpoint(path);
   try {
     for (const [name, tensor] of checkpoint.tensors) {
-      const values = new Float32Array(tensor.shape.reduce((n, d) => n * d, 1));
+      const array = trainer.weights.get(name)!;
+      const values = array.host instanceof Float32Array ? array.host : new Float32Array(array.length);
       tensor.readInto(values);
-      trainer.parameter(name).write(values);
+      if (values !== array.host) array.write(values);
+      await yieldToEventLoop();
     }
   } finally {
     checkpoint.close();
   }
 }
 
+/** The configuration of any checkpoint. */
 export async function checkpointConfig(path: string): Promise<GPT2Config> {
   const checkpoint = await openCheckpoint(path);
   checkpoint.close();
   return checkpoint.config;
 }
 
-/** Steps of the checkpoints in a run's folder, oldest first. */
+/** Steps of the checkpoints in a folder, oldest first. */
 export async function listCheckpoints(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch(() => [] as string[]);
-  for (const name of names) {
+  for (const name of await namesIn(folder)) {
     // A kill in the middle of a swap leaves the old folder under another name.
-    const match = /^\.(step-\d{8})\.old-/.exec(name);
-    if (match) await recoverFolder(join(folder, match[1]!));
+    const [, original] = /^\.(step-\d{8,})\.old-/.exec(name) ?? [];
+    if (original !== undefined) await recoverFolder(join(folder, original));
   }
   const steps: number[] = [];
-  for (const name of await readdir(folder).catch(() => [] as string[])) {
-    const match = isTemporaryName(name) ? null : /^step-(\d{8,})$/.exec(name);
-    if (match && (await stat(join(folder, name, STATE_FILE)).catch(() => undefined))) steps.push(Number(match[1]));
+  for (const name of await namesIn(folder)) {
+    const [, step] = /^step-(\d{8,})$/.exec(name) ?? [];
+    if (step !== undefined && (await isFile(join(folder, name, STATE_FILE)))) steps.push(Number(step));
   }
   return steps.sort((a, b) => a - b);
 }
@@ -138,4 +179,32 @@ export async function pruneCheckpoints(folder: string, keep: number, best: numbe
   for (const step of steps.slice(0, Math.max(0, steps.length - keep))) {
     if (step !== best) await rm(join(folder, checkpointName(step)), { recursive: true, force: true });
   }
+}
+
+/**
+ * Removes what killed runs left half-written of files and folders whose names start so. Only for whoever has the folder to
+ * himself.
+ */
+export async function removeLeftovers(folder: string, start: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    // A folder being written may itself have had one written into it: two dots.
+    if (!isTemporaryName(name) || !name.replace(/^\.+/, "").startsWith(start)) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw new CheckpointError({ op: `reading ${folder}`, got: (cause as Error).message, cause });
+  }
+}
+
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
 }

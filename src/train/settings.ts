@@ -41,75 +41,110 @@ export interface TrainSettings {
   readonly keep: number;
 }
 
-const DEFAULTS: TrainSettings = {
-  batchSize: 4,
-  seqLength: 1024,
-  batchTokens: 0,
-  steps: 1000,
-  warmupSteps: 100,
-  lr: 6e-4,
-  minLr: 6e-5,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  weightDecay: 0.1,
-  maxNorm: 1,
-  dropout: 0,
-  seed: 1,
-  valEvery: 250,
-  valBatches: 20,
-  sampleEvery: 0,
-  sampleTokens: 64,
-  saveEvery: 250,
-  keep: 2,
+interface Range {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  readonly whole?: true;
+}
+
+const COUNT = { min: 0, max: 2 ** 31, whole: true } as const;
+
+/** Default and range of each setting; 0 for batchTokens and minLr stands for what depends on the others. */
+const TABLE: Readonly<Record<keyof TrainSettings, Range>> = {
+  batchSize: { default: 4, min: 1, max: 65536, whole: true },
+  seqLength: { default: 1024, min: 1, max: 2 ** 20, whole: true },
+  batchTokens: { ...COUNT, default: 0, min: 1 },
+  steps: { ...COUNT, default: 1000 },
+  warmupSteps: { ...COUNT, default: 100 },
+  lr: { default: 6e-4, min: 0, max: 1 },
+  minLr: { default: 0, min: 0, max: 1 },
+  beta1: { default: 0.9, min: 0, max: 0.99999 },
+  beta2: { default: 0.95, min: 0, max: 0.9999999 },
+  epsilon: { default: 1e-8, min: 0, max: 1 },
+  weightDecay: { default: 0.1, min: 0, max: 10 },
+  maxNorm: { default: 1, min: 0, max: Number.MAX_VALUE },
+  dropout: { default: 0, min: 0, max: 0.99 },
+  seed: { default: 1, min: 0, max: Number.MAX_SAFE_INTEGER, whole: true },
+  valEvery: { ...COUNT, default: 250 },
+  valBatches: { ...COUNT, default: 20 },
+  sampleEvery: { ...COUNT, default: 0 },
+  sampleTokens: { default: 64, min: 1, max: 65536, whole: true },
+  saveEvery: { ...COUNT, default: 250, min: 1 },
+  keep: { default: 2, min: 1, max: 1000, whole: true },
 };
 
-/** Smallest and largest value of each, and whether it must be whole. */
-const RANGES: Record<keyof TrainSettings, [min: number, max: number, whole?: "whole"]> = {
-  batchSize: [1, 65536, "whole"],
-  seqLength: [1, 2 ** 20, "whole"],
-  batchTokens: [1, 2 ** 31, "whole"],
-  steps: [0, 2 ** 31, "whole"],
-  warmupSteps: [0, 2 ** 31, "whole"],
-  lr: [0, 1],
-  minLr: [0, 1],
-  beta1: [0, 0.99999],
-  beta2: [0, 0.9999999],
-  epsilon: [0, 1],
-  weightDecay: [0, 10],
-  maxNorm: [0, Number.MAX_VALUE],
-  dropout: [0, 0.99],
-  seed: [0, Number.MAX_SAFE_INTEGER, "whole"],
-  valEvery: [0, 2 ** 31, "whole"],
-  valBatches: [0, 2 ** 31, "whole"],
-  sampleEvery: [0, 2 ** 31, "whole"],
-  sampleTokens: [1, 65536, "whole"],
-  saveEvery: [1, 2 ** 31, "whole"],
-  keep: [1, 1000, "whole"],
-};
+/** The default of each setting that does not depend on others. */
+export const TRAIN_DEFAULTS = Object.fromEntries(
+  Object.entries(TABLE).map(([name, range]) => [name, range.default]),
+) as unknown as TrainSettings;
 
 /**
  * Settings with every gap filled: minLr defaults to a tenth of lr, batchTokens to one pass (B · T).
  *
- * @throws {UsageError} a value is out of range, or batchTokens is no multiple of B · T.
+ * @throws {UsageError} a value is out of range, batchTokens is no multiple of B · T, or minLr is above lr.
  */
 export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettings {
-  const merged = { ...DEFAULTS, minLr: (partial.lr ?? DEFAULTS.lr) / 10, ...partial };
-  const pass = merged.batchSize * merged.seqLength;
-  const settings = { ...merged, batchTokens: partial.batchTokens || pass };
-  for (const [name, [min, max, whole]] of Object.entries(RANGES)) {
-    const value = settings[name as keyof TrainSettings];
-    if (typeof value !== "number" || !(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
-      const expected = `${whole ? "an integer" : "a number"} from ${min} to ${max}`;
-      throw new UsageError({ op: `training: ${name}`, expected, got: String(value) });
-    }
-  }
-  if (settings.batchTokens % pass !== 0) {
+  const given = { ...TRAIN_DEFAULTS, minLr: (partial.lr ?? TRAIN_DEFAULTS.lr) / 10, ...partial };
+  const pass = given.batchSize * given.seqLength;
+  const settings = { ...given, batchTokens: given.batchTokens || pass };
+  for (const [name, range] of Object.entries(TABLE)) checkRange(name, settings[name as keyof TrainSettings], range);
+  const { batchTokens, lr, minLr } = settings;
+  if (batchTokens % pass !== 0) {
     throw new UsageError({
       op: "training: batchTokens",
       expected: `a multiple of batchSize × seqLength = ${pass}`,
-      got: String(settings.batchTokens),
-      hint: `The nearest is ${Math.max(1, Math.round(settings.batchTokens / pass)) * pass}`,
+      got: String(batchTokens),
+      hint: `The nearest is ${Math.max(1, Math.round(batchTokens / pass)) * pass}`,
+    });
+  }
+  if (minLr > lr) {
+    throw new UsageError({ op: "training: minLr", expected: `at most lr = ${lr}, the peak`, got: String(minLr) });
+  }
+  return settings;
+}
+
+function checkRange(name: string, value: unknown, { min, max, whole }: Range): void {
+  const right = typeof value === "number" && value >= min && value <= max && (!whole || Number.isInteger(value));
+  if (right) return;
+  const expected = `${whole ? "an integer" : "a number"} from ${min} to ${max}`;
+  throw new UsageError({ op: `training: ${name}`, expected, got: String(value) });
+}
+
+/** What a resumed run may change. None of it touches the steps done; the rest would make another run of it. */
+const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
+  "steps",
+  "batchSize",
+  "valEvery",
+  "valBatches",
+  "sampleEvery",
+  "sampleTokens",
+  "saveEvery",
+  "keep",
+]);
+
+/**
+ * The settings of a run that goes on after `step`: as saved, with what is given anew.
+ *
+ * @throws {UsageError} a setting is given that a run can't change, or fewer steps than are done.
+ */
+export function resumedSettings(saved: TrainSettings, given: Partial<TrainSettings>, step: number): TrainSettings {
+  for (const [name, value] of Object.entries(given)) {
+    const before = saved[name as keyof TrainSettings];
+    if (value === undefined || value === before || CHANGEABLE.has(name)) continue;
+    throw new UsageError({
+      op: `resuming: ${name}`,
+      expected: `${before}, as the run was started with`,
+      got: String(value),
+      hint: `A resumed run can change ${[...CHANGEABLE].join(", ")}; for anything else start another`,
+    });
+  }
+  const settings = trainSettings({ ...saved, ...given });
+  if (settings.steps < step) {
+    throw new UsageError({
+      op: "resuming: steps",
+      expected: `at least ${step}, the steps done`,
+      got: `${settings.steps}`,
     });
   }
   return settings;

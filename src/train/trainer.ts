@@ -1,59 +1,70 @@
-import { existsSync, statSync } from "node:fs";
-import { copyFile, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.js";
-import type { TokenDataset } from "../data/dataset.js";
-import { readDatasetInfo } from "../data/dataset-info.js";
-import { EpochOrder } from "../data/epoch-order.js";
-import { findShards, openDataset } from "../data/open-dataset.js";
-import { DataError, GPT2Error, UsageError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import { initialTensors } from "../model/init.js";
+import { GPT2Error, UsageError } from "../errors.js";
+import type { GPT2Config, GPT2Preset } from "../model/config.js";
 import { parameterCount } from "../model/tensors.js";
-import { deriveKey } from "../util/random.js";
-import type { TrainEvent } from "./events.js";
-import { availableMemory, checkMemory, type TrainMemory, trainMemory } from "./memory.js";
+import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
+import { type TrainMemory, trainMemory } from "./memory.js";
 import { ModelTrainer, trainFlopsPerToken } from "./model-trainer.js";
 import {
-  checkpointConfig,
+  type BestStep,
   checkpointName,
-  listCheckpoints,
-  loadParameters,
   pruneCheckpoints,
   type RunState,
-  readRunState,
-  restoreRun,
+  removeLeftovers,
   saveModel,
   saveRun,
 } from "./run-checkpoint.js";
-import { accumulation, type TrainSettings, trainSettings } from "./settings.js";
+import { RunData } from "./run-data.js";
+import { lockFolder } from "./run-lock.js";
+import { RunLog } from "./run-log.js";
+import { accumulation, type TrainSettings } from "./settings.js";
+import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
 
 export interface TrainerOptions {
   readonly backend: Backend;
-  /** A folder made by `gpt2 data`, a shard, or a pattern of shards. */
-  readonly data: string;
-  /** The run's folder: checkpoints, and the finished model in `model/`. */
+  /** A folder made by `gpt2 data`, a shard, or a pattern of shards; a resumed run may leave it out. */
+  readonly data?: string | undefined;
+  /** The run's folder: checkpoints, metrics, and the finished model in `model/`. */
   readonly out: string;
-  /** The model's shape; or start from the weights of `from`. */
-  readonly config?: GPT2Config;
-  /** A model to start from. */
-  readonly from?: string;
+  /** The model's shape, gaps filled as by `gpt2Config`. With `resume` or `from` it must be that model's, where given. */
+  readonly config?: GPT2Preset | Partial<GPT2Config> | undefined;
+  /** A model to start from, instead of random weights: anything `openCheckpoint` reads. */
+  readonly from?: string | undefined;
   readonly settings?: Partial<TrainSettings>;
   /** Largest memory the run may plan, in bytes; by default what the machine has free. */
-  readonly memoryLimit?: number;
+  readonly memoryLimit?: number | undefined;
   /** The backend's peak, FLOP/s, for the utilisation; not reported without it. */
   readonly peakFlops?: number | undefined;
-  /** Continues the run in `out` from its newest checkpoint (with the settings it was started with, but for `steps`). */
+  /** Continues the run in `out` from its newest checkpoint. What its settings may change: {@link resumedSettings}. */
   readonly resume?: boolean;
-  /** Called with the model as it is when a sample is due; returns the text to report. */
-  readonly sample?: (trainer: ModelTrainer, step: number) => Promise<string>;
+  /** Writes a sample when `settings.sampleEvery` says so. */
+  readonly sampler?: TrainingSampler | undefined;
+  /** Called after each pass; a step has several when gradients are accumulated. */
+  readonly onPass?: ((progress: PassProgress) => void) | undefined;
 }
 
-/** The epoch order's random stream. */
-const ORDER_LABEL = 0x64617461;
+/** What writes samples while a model is trained. It only reads the model. */
+export interface TrainingSampler {
+  /** Memory that it takes, for the plan. */
+  readonly bytes: number;
+  /** @param step optimizer steps done */
+  sample(model: ModelTrainer, step: number, signal: AbortSignal | undefined): Promise<string>;
+}
+
+export interface PassProgress {
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** Of the step at hand. */
+  readonly pass: number;
+  readonly passes: number;
+  /** Tokens seen in all. */
+  readonly tokens: number;
+}
 
 /**
- * Trains a GPT-2. Iterate `run()` for its events:
+ * Trains a GPT-2. Iterate `run()`, once, for its events:
  *
  *     const trainer = await Trainer.create({ backend, data: "data/", out: "runs/a", config });
  *     for await (const event of trainer.run()) if (event.type === "step") console.log(event.step, event.loss);
@@ -64,77 +75,55 @@ const ORDER_LABEL = 0x64617461;
 export class Trainer {
   readonly config: GPT2Config;
   readonly settings: TrainSettings;
-  readonly model: ModelTrainer;
   readonly memory: TrainMemory;
   readonly #options: TrainerOptions;
-  readonly #train: TokenDataset;
-  readonly #val: TokenDataset | undefined;
-  readonly #order: EpochOrder;
-  /** Bits per byte for one nat per token, on the validation set. */
-  readonly #bpbPerNat: number | undefined;
-  #step = 0;
-  #seconds = 0;
-  #best: RunState["best"];
+  readonly #start: RunStart;
+  readonly #data: RunData;
+  #model: ModelTrainer | undefined;
+  #log: RunLog | undefined;
+  #step: number;
+  /** The newest checkpoint. */
+  #saved: number | undefined;
+  /** The validation or sample of the last step is still to be done. */
+  #unfinished: boolean;
+  #seconds: number;
+  #best: BestStep | undefined;
 
-  private constructor(options: TrainerOptions, config: GPT2Config, settings: TrainSettings, state: RunState | undefined) {
+  private constructor(options: TrainerOptions, start: RunStart, memory: TrainMemory, data: RunData) {
     this.#options = options;
-    this.config = config;
-    this.settings = settings;
-    this.memory = trainMemory(config, settings);
-    checkMemory(this.memory, options.memoryLimit ?? availableMemory());
-    const { data } = options;
-    const vocab = { vocabSize: config.vocabSize };
-    this.#train = openDataset(data, { split: "train", ...vocab });
-    const hasVal = settings.valEvery > 0 && isFolder(data) && findShards(data, "val").length > 0;
-    this.#val = hasVal ? openDataset(data, { split: "val", ...vocab }) : undefined;
-    if (state && state.dataTokens !== this.#train.totalTokens) {
-      const op = `resuming with ${data}`;
-      throw new DataError({ op, expected: `the ${state.dataTokens} tokens of before`, got: `${this.#train.totalTokens}` });
-    }
-    const val = isFolder(data) ? readDatasetInfo(data)?.splits.val : undefined;
-    if (val && val.bytes > 0) this.#bpbPerNat = val.tokens / val.bytes / Math.LN2;
-    this.#order = new EpochOrder(this.#train.totalTokens, settings.seqLength, deriveKey(settings.seed, ORDER_LABEL));
-    this.model = new ModelTrainer(options.backend, config, settings);
-    if (state) {
-      this.#step = state.step;
-      this.#seconds = state.seconds;
-      this.#best = state.best;
-    }
+    this.#start = start;
+    this.#data = data;
+    this.config = start.config;
+    this.settings = start.settings;
+    this.memory = memory;
+    this.#step = start.state?.step ?? 0;
+    this.#saved = start.state?.step;
+    this.#unfinished = start.state?.unfinished ?? false;
+    this.#seconds = start.state?.seconds ?? 0;
+    this.#best = start.state?.best;
   }
 
   /**
-   * Plans the memory, opens the data, and makes, loads or restores the model.
+   * Checks everything, plans the memory and opens the data. Nothing large is allocated and nothing written before `run`.
    *
    * @throws {OutOfMemoryError} the plan does not fit; {@link DataError}, {@link CheckpointError}, {@link UsageError}.
    */
   static async create(options: TrainerOptions): Promise<Trainer> {
-    const runs = join(options.out, "checkpoints");
-    const newest = (await listCheckpoints(runs)).at(-1);
-    if (options.resume) {
-      if (newest === undefined) {
-        throw new UsageError({ op: `resuming ${options.out}`, expected: "a checkpoint there", got: "none" });
-      }
-      const path = join(runs, checkpointName(newest));
-      const state = await readRunState(path);
-      const settings = trainSettings({ ...state.settings, ...pick(options.settings, RESUMABLE) });
-      const trainer = new Trainer(options, await checkpointConfig(path), settings, state);
-      await restoreRun(path, trainer.model);
-      return trainer;
+    const start = await (options.resume ? resumedRun(options) : newRun(options));
+    const { config, settings } = start;
+    if (settings.sampleEvery > 0 && !options.sampler) {
+      throw new UsageError({ op: "training: sampleEvery", expected: "a sampler to write samples with", got: "none" });
     }
-    if (newest !== undefined) {
-      const hint = "Continue it with --resume, or choose another folder";
-      throw new UsageError({ op: `training into ${options.out}`, expected: "no run there", got: `one at step ${newest}`, hint });
+    const samples = settings.sampleEvery > 0 ? options.sampler!.bytes : 0;
+    const memory = trainMemory(config, settings, { samples, limit: options.memoryLimit });
+    const data = new RunData(start.data, config, settings);
+    try {
+      await start.checkData(data);
+      return new Trainer(options, start, memory, data);
+    } catch (error) {
+      data.close();
+      throw error;
     }
-    const config = options.from ? await checkpointConfig(options.from) : options.config;
-    if (!config) throw new UsageError({ op: "training", expected: "a configuration, or a model to start from", got: "neither" });
-    const settings = trainSettings({ ...options.settings, seqLength: options.settings?.seqLength ?? config.nCtx });
-    if (settings.seqLength > config.nCtx) {
-      throw new UsageError({ op: "training: seqLength", expected: `at most the context, ${config.nCtx}`, got: `${settings.seqLength}` });
-    }
-    const trainer = new Trainer(options, config, settings, undefined);
-    if (options.from) await loadParameters(options.from, trainer.model);
-    else for (const [name, values] of initialTensors(config, settings)) trainer.model.parameter(name).write(values);
-    return trainer;
   }
 
   /** Optimizer steps done. */
@@ -142,129 +131,201 @@ export class Trainer {
     return this.#step;
   }
 
-  /** Trains to the last step, or until the signal: then the checkpoint is saved and the run can be resumed. */
-  async *run(signal?: AbortSignal): AsyncGenerator<TrainEvent, void, void> {
-    const { settings } = this;
-    await mkdir(this.#options.out, { recursive: true });
-    const tokens = this.#train.totalTokens;
-    const resumedFrom = this.#step > 0 ? this.#step : undefined;
-    yield {
-      type: "start",
-      step: this.#step,
-      resumedFrom,
-      config: this.config,
-      parameters: parameterCount(this.config),
-      settings,
-      memory: this.memory,
-      trainTokens: tokens,
-      backend: this.#options.backend.description,
-      epochs: (settings.steps * settings.batchTokens) / tokens,
-    };
-    let saved = this.#step;
-    while (this.#step < settings.steps && !signal?.aborted) {
-      yield await this.#trainStep();
-      const done = this.#step;
-      const last = done === settings.steps;
-      const due = (every: number): boolean => every > 0 && (done % every === 0 || last);
-      if (this.#val && due(settings.valEvery)) yield* this.#validate(signal);
-      if (this.#options.sample && due(settings.sampleEvery)) {
-        yield { type: "sample", step: done, text: await this.#options.sample(this.model, done) };
-      }
-      if (due(settings.saveEvery)) {
-        yield await this.#save();
-        saved = done;
-      }
-    }
-    if (saved !== this.#step) yield await this.#save();
-    const finished = this.#step >= settings.steps;
-    const model = join(this.#options.out, "model");
-    if (finished) {
-      await saveModel(model, this.model, "f32");
-      const tokenizer = this.#tokenizerFile();
-      if (tokenizer) await copyFile(tokenizer, join(model, "tokenizer.json"));
-    }
-    yield { type: "end", step: this.#step, finished, seconds: this.#seconds, ...(finished && { model }) };
+  /** The model, from the first step on. */
+  get model(): ModelTrainer {
+    if (this.#model) return this.#model;
+    throw new GPT2Error({ op: "the model of a Trainer", expected: "a run that has begun" });
   }
 
-  async #trainStep(): Promise<TrainEvent> {
-    const { settings } = this;
-    const { batchSize: B, seqLength: T, batchTokens } = settings;
-    const start = performance.now();
-    const step = this.#step;
-    const result = await this.model.step(step, (pass, tokens, targets) =>
-      this.#train.fillBatch(pass * B, B, T, tokens, targets, this.#order),
-    );
-    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
-      throw new GPT2Error({
-        op: `training step ${step}`,
-        expected: "a finite loss and gradient",
-        got: `loss ${result.loss}, gradient norm ${result.gradNorm}`,
-        hint: "Lower the learning rate; the last checkpoint is from before this step",
-      });
+  /**
+   * Trains to the last step, or until the signal: then the pass at hand is completed, the last whole step is saved, and the
+   * run can be resumed.
+   */
+  async *run(signal?: AbortSignal): AsyncGenerator<TrainEvent, void, void> {
+    const { out } = this.#options;
+    if (this.#log)
+      throw new GPT2Error({ op: "running a Trainer", expected: "one call", got: "a second", hint: ONE_RUN });
+    await makeFolder(checkpointsFolder(out));
+    const unlock = lockFolder(out);
+    try {
+      await this.#takeOver();
+      const { state } = this.#start;
+      this.#log = new RunLog(out, state && { step: state.step, unfinished: this.#unfinished });
+      for await (const event of this.#events(signal)) {
+        this.#log.write(event);
+        yield event;
+      }
+    } finally {
+      this.#log?.close();
+      this.#data.close();
+      unlock();
     }
+  }
+
+  /** Makes sure that the run is as `create` found it, and clears away what a killed process left. */
+  async #takeOver(): Promise<void> {
+    const { out } = this.#options;
+    const newest = await newestCheckpoint(out);
+    if (newest !== this.#saved) {
+      const got = `step ${newest ?? "none"}`;
+      const hint = "Another process has trained on in the meantime; resume again";
+      throw new UsageError({ op: `training into ${out}`, expected: `step ${this.#saved ?? "none"}`, got, hint });
+    }
+    await removeLeftovers(checkpointsFolder(out), "step-");
+    await removeLeftovers(out, "model");
+  }
+
+  async *#events(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent, void, void> {
+    const { steps } = this.settings;
+    yield this.#startEvent();
+    this.#model = new ModelTrainer(this.#options.backend, this.config, this.settings);
+    await this.#start.fill(this.#model);
+    if (this.#unfinished) yield* this.#completeStep(signal);
+    while (this.#step < steps && !signal?.aborted) {
+      const event = await this.#trainStep(signal);
+      if (event === undefined) break;
+      yield event;
+      yield* this.#completeStep(signal);
+    }
+    if (this.#saved !== this.#step) yield await this.#save();
+    yield await this.#end();
+  }
+
+  #startEvent(): StartEvent {
+    const { config, settings, memory } = this;
+    const { tokens, valTokens } = this.#data;
+    return {
+      type: "start",
+      step: this.#step,
+      resumed: this.#start.state !== undefined,
+      config,
+      parameters: parameterCount(config),
+      settings,
+      memory,
+      data: resolve(this.#start.data),
+      trainTokens: tokens,
+      valTokens,
+      epochs: (settings.steps * settings.batchTokens) / tokens,
+      backend: this.#options.backend.description,
+    };
+  }
+
+  /** Undefined if it was aborted, and nothing has changed. */
+  async #trainStep(signal: AbortSignal | undefined): Promise<StepEvent | undefined> {
+    const { batchSize: B, seqLength: T, batchTokens } = this.settings;
+    const { onPass, peakFlops } = this.#options;
+    const passes = accumulation(this.settings);
+    const step = this.#step;
+    const start = performance.now();
+    const result = await this.model.step(step, this.#data.fillTraining, {
+      signal,
+      onPass: onPass && ((pass) => onPass({ step, pass, passes, tokens: step * batchTokens + pass * B * T })),
+    });
+    if (result === undefined) return undefined;
+    this.#refuseDivergence(`training step ${step + 1}`, { loss: result.loss, "gradient norm": result.gradNorm });
     const seconds = (performance.now() - start) / 1000;
     this.#step++;
     this.#seconds += seconds;
     const tokensPerSecond = batchTokens / seconds;
-    const peak = this.#options.peakFlops;
-    const utilization = peak ? (tokensPerSecond * trainFlopsPerToken(this.config, T)) / peak : undefined;
-    return { type: "step", step: this.#step, ...result, tokens: this.#step * batchTokens, seconds, tokensPerSecond, utilization };
+    const utilization = peakFlops ? (tokensPerSecond * trainFlopsPerToken(this.config, T)) / peakFlops : undefined;
+    const tokens = this.#step * batchTokens;
+    return { type: "step", step: this.#step, ...result, tokens, seconds, tokensPerSecond, utilization };
   }
 
-  async *#validate(signal?: AbortSignal): AsyncGenerator<TrainEvent, void, void> {
-    const { batchSize: B, seqLength: T, valBatches } = this.settings;
-    const val = this.#val!;
-    const all = Math.ceil(val.windows(T) / B);
-    const batches = valBatches > 0 ? Math.min(valBatches, all) : all;
-    const fill = (pass: number, tokens: Int32Array, targets: Int32Array) => val.fillBatch(pass * B, B, T, tokens, targets);
-    const { loss, tokens } = await this.model.evaluate(batches, fill, signal);
-    if (signal?.aborted) return;
+  /** The validation, sample and checkpoint due after a step. */
+  async *#completeStep(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent, void, void> {
+    const { valEvery, sampleEvery, saveEvery, steps } = this.settings;
+    const { sampler } = this.#options;
+    const step = this.#step;
+    const due = (every: number): boolean => every > 0 && (step % every === 0 || step === steps);
+    const again = this.#unfinished;
+    this.#unfinished = true;
+    let best = false;
+    if (this.#data.validationPasses > 0 && due(valEvery)) {
+      const event = await this.#validate(signal);
+      if (event === undefined) return;
+      yield event;
+      best = event.best;
+    }
+    if (sampler && due(sampleEvery)) {
+      const text = await untilAborted(sampler.sample(this.model, step, signal), signal);
+      if (text === undefined) return;
+      yield { type: "sample", step, text };
+    }
+    this.#unfinished = false;
+    if (best || again || due(saveEvery)) yield await this.#save();
+  }
+
+  /** Undefined if it was aborted. */
+  async #validate(signal: AbortSignal | undefined): Promise<ValidationEvent | undefined> {
+    const { validationPasses, fillValidation, bitsPerByte: perNat } = this.#data;
+    const result = await this.model.evaluate(validationPasses, fillValidation, signal);
+    if (result === undefined) return undefined;
+    const { loss, tokens } = result;
+    const step = this.#step;
+    this.#refuseDivergence(`validation after step ${step}`, { loss });
     const best = this.#best === undefined || loss < this.#best.loss;
-    if (best) this.#best = { step: this.#step, loss };
-    const bitsPerByte = this.#bpbPerNat === undefined ? undefined : loss * this.#bpbPerNat;
-    yield { type: "validation", step: this.#step, loss, tokens, bitsPerByte, best };
-    // The best model is kept: save it now unless it is about to be saved anyway.
-    if (best && this.#step % this.settings.saveEvery !== 0 && this.#step !== this.settings.steps) yield await this.#save();
+    if (best) this.#best = { step, loss };
+    const bitsPerByte = perNat === undefined ? undefined : loss * perNat;
+    return { type: "validation", step, loss, tokens, bitsPerByte, best };
+  }
+
+  #refuseDivergence(op: string, values: Readonly<Record<string, number>>): void {
+    if (Object.values(values).every(Number.isFinite)) return;
+    const names = Object.keys(values).join(" and ");
+    const got = Object.entries(values).map(([name, value]) => `${name} ${value}`);
+    const last = this.#saved === undefined ? "There is no checkpoint" : `The last checkpoint is of step ${this.#saved}`;
+    const hint = `Lower the learning rate, or warm up longer. ${last}`;
+    throw new GPT2Error({ op, expected: `a finite ${names}`, got: got.join(", "), hint });
   }
 
   async #save(): Promise<TrainEvent> {
-    const folder = join(this.#options.out, "checkpoints");
-    const path = join(folder, checkpointName(this.#step));
-    await mkdir(folder, { recursive: true });
+    this.#log!.sync();
+    const folder = checkpointsFolder(this.#options.out);
+    const step = this.#step;
+    const path = join(folder, checkpointName(step));
     const state: RunState = {
       format: "gpt2-ts training run",
       version: 1,
-      step: this.#step,
+      step,
+      ...(this.#unfinished && { unfinished: true }),
       settings: this.settings,
-      data: resolve(this.#options.data),
-      dataTokens: this.#train.totalTokens,
+      data: resolve(this.#start.data),
+      dataTokens: this.#data.tokens,
       best: this.#best,
       seconds: this.#seconds,
     };
-    await saveRun(path, this.model, state, this.#tokenizerFile());
+    await saveRun(path, this.model, state, this.#data.tokenizer);
+    this.#saved = step;
     await pruneCheckpoints(folder, this.settings.keep, this.#best?.step);
-    return { type: "checkpoint", step: this.#step, path, best: this.#best?.step === this.#step };
+    return { type: "checkpoint", step, path, best: this.#best?.step === step };
   }
 
-  /** The tokenizer of the data, which goes with every model made from it. */
-  #tokenizerFile(): string | undefined {
-    const file = join(this.#options.data, "tokenizer.json");
-    return existsSync(file) ? file : undefined;
-  }
-
-  /** Passes in one step. */
-  get accumulation(): number {
-    return accumulation(this.settings);
+  async #end(): Promise<EndEvent> {
+    const common = { type: "end", step: this.#step, best: this.#best, seconds: this.#seconds } as const;
+    if (this.#step < this.settings.steps || this.#unfinished) return { ...common, finished: false };
+    const model = join(this.#options.out, "model");
+    await saveModel(model, this.model, this.#data.tokenizer);
+    return { ...common, finished: true, model };
   }
 }
 
-/** What a resumed run may change. */
-const RESUMABLE = ["steps", "valEvery", "valBatches", "sampleEvery", "sampleTokens", "saveEvery", "keep"] as const;
+const ONE_RUN = "Make another Trainer with resume: true to go on";
 
-function pick<T extends object, K extends keyof T>(from: T | undefined, keys: readonly K[]): Partial<Pick<T, K>> {
-  const picked: Partial<Pick<T, K>> = {};
-  for (const key of keys) if (from?.[key] !== undefined) picked[key] = from[key];
-  return picked;
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new GPT2Error({ op: `making the folder ${path}`, got: (cause as Error).message, cause });
+  }
 }
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/** Undefined if it failed because it was aborted. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (signal?.aborted) return undefined;
+    throw error;
+  }
+}

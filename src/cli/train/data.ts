@@ -1,0 +1,57 @@
+import { join } from "node:path";
+import { readDatasetInfo } from "../../data/dataset-info.js";
+import { findShards } from "../../data/open-dataset.js";
+import { prepareData } from "../../data/prepare.js";
+import { UsageError } from "../../errors.js";
+import { loadTokenizer } from "../../tokenizer/files.js";
+import { gpt2Tokenizer } from "../../tokenizer/gpt2.js";
+import { isFolder } from "../../train/run-data.js";
+import { formatCount, progress } from "../../util/progress.js";
+
+export interface TextOptions {
+  /** The run's folder. */
+  readonly out: string;
+  /** `gpt2`, or where a tokenizer is. */
+  readonly tokenizer: string;
+}
+
+/**
+ * The path of the token shards: `path` itself, or where it is text, a data set made of it in the run's folder.
+ *
+ * @throws {DataError} nothing there; {@link UsageError} the run's folder has data of another text.
+ */
+export async function shardsOf(path: string, { out, tokenizer }: TextOptions): Promise<string> {
+  if (!isText(path)) return path;
+  const folder = join(out, "data");
+  const made = isFolder(folder) ? readDatasetInfo(folder) : undefined;
+  if (made) {
+    const inputs = made.sources.map(({ input }) => input);
+    if (inputs.length === 1 && inputs[0] === path) return folder;
+    throw new UsageError({
+      op: `training on ${path}`,
+      expected: `${folder} made from it`,
+      got: `data made from ${inputs.join(", ")}`,
+      hint: "Choose another --out",
+    });
+  }
+  const line = progress({ label: "data", unit: "B" });
+  try {
+    await prepareData([path], {
+      out: folder,
+      tokenizer: tokenizer === "gpt2" ? await gpt2Tokenizer() : await loadTokenizer(tokenizer),
+      tokenizerName: tokenizer,
+      onProgress: ({ bytesRead, bytesTotal, tokens }) => {
+        line.setTotal(bytesTotal);
+        line.update(bytesRead, `${formatCount(tokens)} tokens`);
+      },
+    });
+  } finally {
+    line.done();
+  }
+  return folder;
+}
+
+function isText(path: string): boolean {
+  if (/[*?]|\.bin$/.test(path)) return false;
+  return !isFolder(path) || findShards(path, "train").length === 0;
+}
