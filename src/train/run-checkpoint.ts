@@ -29,6 +29,8 @@ export interface RunState {
   readonly data: string;
   readonly dataTokens: number;
   readonly best?: BestStep | undefined;
+  /** What samples begin with. */
+  readonly samplePrompt?: string | undefined;
   /** Seconds of training so far. */
   readonly seconds: number;
 }

@@ -4,6 +4,8 @@ import type { Backend } from "../backend/backend.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import type { GPT2Config, GPT2Preset } from "../model/config.js";
 import { parameterCount } from "../model/tensors.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
+import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
 import { type TrainMemory, trainMemory } from "./memory.js";
 import { ModelTrainer, trainFlopsPerToken } from "./model-trainer.js";
@@ -21,6 +23,7 @@ import { lockFolder } from "./run-lock.js";
 import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
+import { samplerMemory, sampleTokenizer, TextSampler } from "./text-sampler.js";
 
 export interface TrainerOptions {
   readonly backend: Backend;
@@ -39,18 +42,10 @@ export interface TrainerOptions {
   readonly peakFlops?: number | undefined;
   /** Continues the run in `out` from its newest checkpoint. What its settings may change: {@link resumedSettings}. */
   readonly resume?: boolean;
-  /** Writes a sample when `settings.sampleEvery` says so. */
-  readonly sampler?: TrainingSampler | undefined;
+  /** What samples begin with. */
+  readonly samplePrompt?: string | undefined;
   /** Called after each pass; a step has several when gradients are accumulated. */
   readonly onPass?: ((progress: PassProgress) => void) | undefined;
-}
-
-/** What writes samples while a model is trained. It only reads the model. */
-export interface TrainingSampler {
-  /** Memory that it takes, for the plan. */
-  readonly bytes: number;
-  /** @param step optimizer steps done */
-  sample(model: ModelTrainer, step: number, signal: AbortSignal | undefined): Promise<string>;
 }
 
 export interface PassProgress {
@@ -79,6 +74,7 @@ export class Trainer {
   readonly #options: TrainerOptions;
   readonly #start: RunStart;
   readonly #data: RunData;
+  readonly #sampler: TextSampler | undefined;
   #model: ModelTrainer | undefined;
   #log: RunLog | undefined;
   #step: number;
@@ -89,10 +85,17 @@ export class Trainer {
   #seconds: number;
   #best: BestStep | undefined;
 
-  private constructor(options: TrainerOptions, start: RunStart, memory: TrainMemory, data: RunData) {
+  private constructor(
+    options: TrainerOptions,
+    start: RunStart,
+    memory: TrainMemory,
+    data: RunData,
+    sampler: TextSampler | undefined,
+  ) {
     this.#options = options;
     this.#start = start;
     this.#data = data;
+    this.#sampler = sampler;
     this.config = start.config;
     this.settings = start.settings;
     this.memory = memory;
@@ -111,15 +114,13 @@ export class Trainer {
   static async create(options: TrainerOptions): Promise<Trainer> {
     const start = await (options.resume ? resumedRun(options) : newRun(options));
     const { config, settings } = start;
-    if (settings.sampleEvery > 0 && !options.sampler) {
-      throw new UsageError({ op: "training: sampleEvery", expected: "a sampler to write samples with", got: "none" });
-    }
-    const samples = settings.sampleEvery > 0 ? options.sampler!.bytes : 0;
+    const samples = settings.sampleEvery > 0 ? samplerMemory(config) : 0;
     const memory = trainMemory(config, settings, { samples, limit: options.memoryLimit });
     const data = new RunData(start.data, config, settings);
     try {
       await start.checkData(data);
-      return new Trainer(options, start, memory, data);
+      const sampler = settings.sampleEvery > 0 ? await newSampler(options, start, data) : undefined;
+      return new Trainer(options, start, memory, data, sampler);
     } catch (error) {
       data.close();
       throw error;
@@ -235,7 +236,6 @@ export class Trainer {
   /** The validation, sample and checkpoint due after a step. */
   async *#completeStep(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent, void, void> {
     const { valEvery, sampleEvery, saveEvery, steps } = this.settings;
-    const { sampler } = this.#options;
     const step = this.#step;
     const due = (every: number): boolean => every > 0 && (step % every === 0 || step === steps);
     const again = this.#unfinished;
@@ -247,8 +247,8 @@ export class Trainer {
       yield event;
       best = event.best;
     }
-    if (sampler && due(sampleEvery)) {
-      const text = await untilAborted(sampler.sample(this.model, step, signal), signal);
+    if (this.#sampler && due(sampleEvery)) {
+      const text = await untilAborted(this.#sampler.sample(this.model, step, signal), signal);
       if (text === undefined) return;
       yield { type: "sample", step, text };
     }
@@ -292,6 +292,7 @@ export class Trainer {
       settings: this.settings,
       data: resolve(this.#start.data),
       dataTokens: this.#data.tokens,
+      samplePrompt: this.#options.samplePrompt ?? this.#start.state?.samplePrompt,
       best: this.#best,
       seconds: this.#seconds,
     };
@@ -308,6 +309,11 @@ export class Trainer {
     await saveModel(model, this.model, this.#data.tokenizer);
     return { ...common, finished: true, model };
   }
+}
+
+async function newSampler(options: TrainerOptions, { config, state }: RunStart, data: RunData): Promise<TextSampler> {
+  const own = data.tokenizer === undefined ? undefined : new Tokenizer(readTokenizerJson(data.tokenizer, data.path));
+  return new TextSampler(await sampleTokenizer(own, config), options.samplePrompt ?? state?.samplePrompt ?? "");
 }
 
 const ONE_RUN = "Make another Trainer with resume: true to go on";

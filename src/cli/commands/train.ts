@@ -18,6 +18,7 @@ interface TrainFlags extends Flags {
   readonly preset?: GPT2Preset;
   readonly from?: string;
   readonly tokenizer?: string;
+  readonly samplePrompt?: string;
   readonly resume?: true;
   readonly plan?: true;
   readonly threads?: number;
@@ -40,6 +41,7 @@ export function registerTrain(program: Command): void {
     .option("--resume", "continue the run in --out, bit for bit; other flags need not be repeated")
     .option("--from <model>", "start from this model's weights")
     .option("--tokenizer <name>", "for text: gpt2, a folder or a tokenizer.json (default: that of --from, or gpt2)")
+    .option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)")
     .option("--plan", "print the model, its memory and the schedule, and stop")
     .option("--threads <n>", "threads that compute (default: all processors)", parseNumber)
     .addOption(new Option("--backend <name>", "what computes").choices(["auto", "native", "reference"]))
@@ -73,6 +75,7 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
     data,
     out,
     settings: givenSettings(flags),
+    samplePrompt: flags.samplePrompt,
     resume,
     from,
     config: resume || from !== undefined ? givenShape(flags) : shapeFor(data, flags),

@@ -1,0 +1,81 @@
+import { UsageError } from "../errors.js";
+import { Engine } from "../generate/engine.js";
+import { generateTokens } from "../generate/generate.js";
+import { generateSettings } from "../generate/options.js";
+import type { GPT2Config } from "../model/config.js";
+import { decodeProgram } from "../model/programs.js";
+import { planMemory } from "../program/plan.js";
+import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { deriveKey } from "../util/random.js";
+import type { ModelTrainer } from "./model-trainer.js";
+
+/** Tokens that one run takes: a sample is written one by one, and prompts are short. */
+const MAX_TOKENS = 16;
+const SAMPLE_LABEL = 0x73616d70;
+
+/** Bytes that writing samples takes: keys and values of one sequence, a run's activations and logits. */
+export function samplerMemory(config: GPT2Config): number {
+  const { nCtx, nEmbd: C, nLayer, vocabSize: V } = config;
+  const shape = { maxTokens: MAX_TOKENS, maxLogits: MAX_TOKENS, cacheRows: nCtx };
+  return 4 * (nLayer * nCtx * 2 * C + MAX_TOKENS * V) + planMemory(decodeProgram(config, shape)).bytes;
+}
+
+/**
+ * Writes samples with a model that is being trained. It reads the model's own parameters where they are, and draws from
+ * random numbers of its own: training does not notice.
+ */
+export class TextSampler {
+  readonly #tokenizer: Tokenizer;
+  readonly #prompt: string;
+  #engine: Engine | undefined;
+
+  /** @param prompt what samples begin with; nothing makes a new text each */
+  constructor(tokenizer: Tokenizer, prompt: string) {
+    this.#tokenizer = tokenizer;
+    this.#prompt = prompt;
+  }
+
+  /**
+   * The prompt and what the model makes of it. The same step and seed give the same random numbers.
+   *
+   * @param step optimizer steps done
+   * @throws the signal's reason, if it is aborted.
+   */
+  async sample(model: ModelTrainer, step: number, signal?: AbortSignal): Promise<string> {
+    const { backend, config, settings, weights } = model;
+    this.#engine ??= new Engine(backend, config, weights, { maxTokens: MAX_TOKENS });
+    const tokenizer = this.#tokenizer;
+    const from = {
+      engine: this.#engine,
+      choices: tokenizer.vocabSize,
+      endOfText: tokenizer.endOfText,
+      decoder: () => tokenizer.decoder(),
+    };
+    const options = generateSettings({
+      maxNewTokens: settings.sampleTokens,
+      seed: deriveKey(settings.seed, SAMPLE_LABEL, step),
+      truncatePrompt: true,
+      signal,
+    });
+    let text = this.#prompt;
+    for await (const piece of generateTokens(from, tokenizer.encode(this.#prompt), options)) text += piece.text;
+    return text;
+  }
+}
+
+/** GPT-2's vocabulary; some models pad it, up to the next multiple of 128. */
+const GPT2_VOCABULARY = 50257;
+const GPT2_VOCABULARY_PADDED = 50304;
+
+/** The tokenizer to write samples with: the data's or, where shards come without one, GPT-2's if it can be. */
+export async function sampleTokenizer(data: Tokenizer | undefined, { vocabSize }: GPT2Config): Promise<Tokenizer> {
+  if (data) return data;
+  if (vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED) return gpt2Tokenizer();
+  throw new UsageError({
+    op: "training: sampleEvery",
+    expected: "a tokenizer.json beside the data, to write samples with",
+    got: `none, and a vocabulary of ${vocabSize}, which is not GPT-2's`,
+    hint: "Set it to 0, or make the data with `gpt2 data`",
+  });
+}
