@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import { BackendError, OutOfMemoryError } from "../../errors.js";
 import type { DType } from "../../program/program.js";
 import type { DeviceArray } from "../backend.js";
@@ -29,6 +30,15 @@ export function mapFile(path: string): NativeBlock {
   const pointer = lib.map(path, size);
   if (!pointer) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
   const bytes = Number(size[0]);
+  if (bytes > constants.MAX_LENGTH) {
+    // A view of it would abort the process.
+    lib.unmap(pointer, bytes);
+    throw new BackendError({
+      op: `mapping ${path}`,
+      expected: `at most ${constants.MAX_LENGTH} bytes`,
+      got: `${bytes}`,
+    });
+  }
   const buffer = lib.view(pointer, bytes);
   mappedAddresses.set(buffer, lib.address(pointer));
   blocks.register(buffer, () => lib.unmap(pointer, bytes));
