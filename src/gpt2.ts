@@ -31,6 +31,8 @@ export interface ScoreOptions {
    */
   readonly stride?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told how many tokens have been scored. */
+  readonly onProgress?: ((tokens: number) => void) | undefined;
 }
 
 export interface Score {
@@ -131,14 +133,15 @@ export class GPT2 {
    */
   async score(text: TextOrIds, options: ScoreOptions = {}): Promise<Score> {
     const { nCtx } = this.config;
-    const { stride = Math.max(1, nCtx >> 1), signal } = options;
+    const { stride = Math.max(1, nCtx >> 1), signal, onProgress } = options;
     if (!(Number.isInteger(stride) && stride >= 1 && stride <= nCtx)) {
       throw new UsageError({ op: "stride", expected: `an integer from 1 to ${nCtx}`, got: String(stride) });
     }
     const tokens = this.#encode(text);
     if (tokens.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
     const context = this.#scoreContext(options.context);
-    const logprobs = await scoreTokens(this.#engine, [...context, ...tokens], context.length, { stride, signal });
+    const settings = { stride, signal, onProgress };
+    const logprobs = await scoreTokens(this.#engine, [...context, ...tokens], context.length, settings);
     const logprob = logprobs.reduce((sum, x) => sum + x, 0);
     const bytes = this.tokenizer?.decodeBytes(tokens).length;
     return {

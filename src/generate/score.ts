@@ -32,6 +32,7 @@ export interface ScoreSettings {
   /** Tokens by which the window moves over a text longer than the context. */
   readonly stride: number;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((tokens: number) => void) | undefined;
 }
 
 /**
@@ -43,7 +44,7 @@ export async function scoreTokens(
   engine: Engine,
   tokens: readonly number[],
   from: number,
-  { stride, signal }: ScoreSettings,
+  { stride, signal, onProgress }: ScoreSettings,
 ): Promise<Float64Array> {
   const logprobs = new Float64Array(tokens.length - from);
   const sequence = engine.sequence();
@@ -53,6 +54,7 @@ export async function scoreTokens(
       const inputs = tokens.slice(window.start, window.end - 1);
       const targets = tokens.slice(window.from, window.end);
       logprobs.set(await engine.logprobs(sequence, inputs, targets, signal), window.from - from);
+      onProgress?.(window.end - from);
     }
   } finally {
     sequence.release();

@@ -1,0 +1,123 @@
+import type { Command } from "commander";
+import { UsageError } from "../../errors.js";
+import { DEFAULT_NEW_TOKENS, type GenerateOptions, generateSettings, randomSeed } from "../../generate/options.js";
+import { SAMPLING_DEFAULTS } from "../../generate/sampling-options.js";
+import type { GPT2 } from "../../gpt2.js";
+import { readInput } from "../input.js";
+import { interruptible } from "../interrupt.js";
+import { addModelOptions, collect, loadModel, type ModelFlags, number } from "../options.js";
+import { type SampleWriter, sampleWriter } from "../sample-writer.js";
+import { styleFor } from "../style.js";
+
+interface GenerateFlags extends ModelFlags {
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly stop?: string[];
+  readonly ignoreEot?: true;
+  readonly seed?: number;
+  readonly samples: number;
+  readonly file?: string;
+  readonly echo: boolean;
+  readonly json?: true;
+}
+
+const HELP = `
+The prompt is the arguments, or the file, or what is piped in (without its last
+line break). Without one a new text is begun. A prompt may be as long as the
+model's context. The text may outgrow it: the model then sees the last half.
+
+--json prints a line for each sample, when it is complete:
+  {"sample":0,"prompt":"…","text":"…","finishReason":"length",
+   "tokens":[…],"logprobs":[…],"seed":1}
+finishReason is length (-n tokens), endoftext or stop. logprobs are natural
+logarithms, by the model itself, before temperature and filters.
+
+Examples:
+  $ gpt2 "Once upon a time" -n 100 --seed 1
+  $ gpt2 "The three laws are:" --temperature 0
+  $ gpt2 --samples 5 --temperature 1 --top-k 0
+  $ git log -5 | gpt2 --stop "\\n\\n" --no-echo
+  $ gpt2 "Q: Why? A:" --json | jq .text`;
+
+/** Adds `gpt2 generate`, which is also what `gpt2 "prompt"` means. */
+export function registerGenerate(program: Command): void {
+  const { temperature, topK, topP, minP, repetitionPenalty } = SAMPLING_DEFAULTS;
+  const command = program
+    .command("generate", { isDefault: true })
+    .summary('continue a text; gpt2 "text" for short')
+    .description("Continue a text, or write a new one.")
+    .argument("[prompt...]", "the text to continue")
+    .option("-n, --max-tokens <n>", "tokens to generate at most", number, DEFAULT_NEW_TOKENS)
+    .option("--temperature <x>", "0 always takes the likeliest token; 1 is the model's own", number, temperature)
+    .option("--top-k <n>", "choose among the n likeliest tokens; 0: all", number, topK)
+    .option("--top-p <p>", "choose among the likeliest that together reach p", number, topP)
+    .option("--min-p <p>", "choose among those at least p times as likely as the likeliest", number, minP)
+    .option("--repetition-penalty <x>", "above 1, tokens already used become less likely", number, repetitionPenalty)
+    .option("--stop <text>", "end before this text; can be given several times; \\n and \\t are understood", collect)
+    .option("--ignore-eot", "go on after <|endoftext|>")
+    .option("--seed <n>", "same seed, same text (default: a new one each time)", number)
+    .option("--samples <n>", "texts to generate, side by side", number, 1)
+    .option("-f, --file <path>", "read the prompt from a file; - for standard input")
+    .option("--no-echo", "print only what is generated, not the prompt")
+    .option("--json", "print JSON lines, one a sample");
+  addModelOptions(command).addHelpText("after", HELP).action(generate);
+}
+
+async function generate(words: string[], flags: GenerateFlags): Promise<void> {
+  const options = { ...generateOptions(flags), seed: flags.seed ?? randomSeed() };
+  // Wrong values are told before a model is loaded.
+  generateSettings(options);
+  await interruptible(async (signal) => {
+    const prompt = promptText(await readInput(words, flags.file), words.length > 0);
+    const model = await loadModel(flags, signal);
+    if (prompt === "" && model.endOfText === undefined) {
+      throw new UsageError({ op: "prompt", expected: "a text", got: "none", hint: "This model has no <|endoftext|>" });
+    }
+    const { samples } = flags;
+    const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed: options.seed });
+    await writeSamples(model, prompt, { ...options, signal }, writer);
+  });
+}
+
+function generateOptions(flags: GenerateFlags): GenerateOptions {
+  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, stop, samples, ignoreEot } = flags;
+  const sampling = { temperature, topK, topP, minP, repetitionPenalty };
+  return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot };
+}
+
+/** Editors and `echo` end a text with a line break that its writer didn't mean. */
+function promptText(input: Uint8Array | undefined, typed: boolean): string {
+  const text = new TextDecoder().decode(input ?? new Uint8Array(0));
+  return typed ? text : text.replace(/\r?\n$/, "");
+}
+
+async function writeSamples(
+  model: GPT2,
+  prompt: string,
+  options: GenerateOptions,
+  writer: SampleWriter,
+): Promise<void> {
+  const started = performance.now();
+  let count = 0;
+  try {
+    writer.start();
+    for await (const token of model.generate(prompt, options)) {
+      count++;
+      writer.write(token);
+    }
+  } finally {
+    writer.end();
+    report(model, count, (performance.now() - started) / 1000, options.seed!);
+  }
+}
+
+/** For people only: a log or a pipe gets nothing. */
+function report(model: GPT2, tokens: number, seconds: number, seed: number): void {
+  if (!process.stderr.isTTY) return;
+  const rate = `${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(1)} tokens/s`;
+  process.stderr.write(`${styleFor(process.stderr).dim(`[${rate}; seed ${seed}; ${model.backend.description}]`)}\n`);
+}

@@ -1,0 +1,66 @@
+import { basename } from "node:path";
+import type { Command } from "commander";
+import { type CheckpointDescription, describeCheckpoint } from "../../checkpoint/index.js";
+import { openModel } from "../../generate/load.js";
+import { formatBytes } from "../../util/progress.js";
+
+interface InfoFlags {
+  readonly tensors?: true;
+  readonly json?: true;
+}
+
+/** Adds `gpt2 info`. */
+export function registerInfo(program: Command): void {
+  program
+    .command("info")
+    .summary("what a model file holds")
+    .description("Show what a model file holds. Only its headers are read.")
+    .argument("[model]", "a Hugging Face folder, .safetensors or llm.c .bin (default: the package's own model)")
+    .option("--tensors", "list every tensor")
+    .option("--json", "print everything as JSON")
+    .action(info);
+}
+
+async function info(path: string | undefined, flags: InfoFlags): Promise<void> {
+  const checkpoint = await openModel(path);
+  try {
+    const description = describeCheckpoint(checkpoint);
+    if (flags.json) process.stdout.write(`${JSON.stringify(description, undefined, 2)}\n`);
+    else process.stdout.write(summary(description) + (flags.tensors ? `\n${tensorList(description)}` : ""));
+  } finally {
+    checkpoint.close();
+  }
+}
+
+const FORMATS = { huggingface: "Hugging Face", "llm.c": "llm.c" } as const;
+const count = (n: number): string => n.toLocaleString("en");
+
+/** For people. */
+function summary(description: CheckpointDescription): string {
+  const { path, format, dtype, files, config, parameters, tokenizerFiles, metadata } = description;
+  const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
+  const tokenizer = Object.values(tokenizerFiles as Record<string, string>).map((file) => basename(file));
+  const rows: [string, string][] = [
+    ["model", path],
+    ["format", `${FORMATS[format]}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`],
+    ["parameters", count(parameters)],
+    ["layers", count(config.nLayer)],
+    ["width", `${count(config.nEmbd)}, feed-forward ${count(config.nInner)}`],
+    ["heads", `${count(config.nHead)} of ${count(config.nEmbd / config.nHead)}`],
+    ["context", `${count(config.nCtx)} tokens`],
+    ["vocabulary", `${count(config.vocabSize)} tokens`],
+    ["tokenizer", tokenizer.join(", ") || "none beside the model"],
+    ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${key}`, value]),
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}
+
+function tensorList({ tensors }: CheckpointDescription): string {
+  const width = Math.max(...tensors.map(({ name }) => name.length));
+  const lines = tensors.map(({ name, shape, dtype, bytes, storedAs }) => {
+    const layout = storedAs === "in_out" ? "  stored [in, out]" : "";
+    return `${name.padEnd(width)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]  ${formatBytes(bytes)}${layout}`;
+  });
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";
+import { exitOf, gpt2, start } from "./run.js";
+
+/** After a prompt of one byte the model recites this; a longer one it joins later. */
+const LINE = "It was a café; the rain fell.";
+const SCRIPT = [...byteTokenizer().encode(`${LINE}\n`), END_OF_TEXT_ID, ...byteTokenizer().encode("Again and again. ")];
+
+const folder = mkdtempSync(join(tmpdir(), "gpt2-cli-"));
+const model = join(folder, "model");
+const withModel = ["--model", model];
+/** Most of the time is spent starting. */
+const PARALLEL = { concurrency: 3 };
+
+before(async () => {
+  await saveCheckpoint(model, recitingTensors(SCRIPT, 96));
+  await saveTokenizer(byteTokenizer(), model);
+});
+after(() => rmSync(folder, { recursive: true }));
+
+describe("gpt2 PROMPT", PARALLEL, () => {
+  it("prints the prompt and its continuation, to the end of the text", async () => {
+    const { stdout, stderr, status } = await gpt2(["X", ...withModel]);
+    assert.deepEqual({ stdout, stderr, status }, { stdout: `X${LINE}\n`, stderr: "", status: 0 });
+  });
+
+  it("is short for gpt2 generate, which takes a prompt that is a command's name", async () => {
+    const { stdout } = await gpt2(["generate", "score", ...withModel, "--no-echo"]);
+    // Five bytes of prompt: the model goes on with what it would say in fifth place.
+    assert.equal(stdout, `${LINE.slice(4)}\n`);
+  });
+
+  it("joins words, ends lines, and prints -n tokens", async () => {
+    const { stdout } = await gpt2(["-n", "3", "a", "b", ...withModel]);
+    assert.equal(stdout, `a b${LINE.slice(2, 5)}\n`);
+  });
+
+  it("starts a new text without a prompt, and goes on after its end if told to", async () => {
+    assert.equal((await gpt2(["-n", "8", ...withModel])).stdout, "It was a\n");
+    const on = await gpt2(["--ignore-eot", "-n", String(SCRIPT.length), "--temperature", "0", ...withModel]);
+    assert.equal(on.stdout, `${byteTokenizer().decode(SCRIPT)}\n`);
+  });
+
+  it("takes the prompt from standard input or a file, without its last line break", async () => {
+    assert.equal((await gpt2(withModel, "X\n")).stdout, `X${LINE}\n`);
+    assert.equal((await gpt2([...withModel, "--file", "-"], "X\r\n")).stdout, `X${LINE}\n`);
+    const file = join(folder, "prompt.txt");
+    writeFileSync(file, "X\n");
+    assert.equal((await gpt2([...withModel, "--file", file])).stdout, `X${LINE}\n`);
+  });
+
+  it("stops before --stop", async () => {
+    assert.equal((await gpt2(["X", ...withModel, "--stop", "; the", "--stop", "zzz"])).stdout, "XIt was a café\n");
+    assert.equal((await gpt2(["X", ...withModel, "--stop", "\\n", "--no-echo"])).stdout, `${LINE}\n`);
+  });
+
+  it("prints several samples one after another", async () => {
+    const { stdout } = await gpt2(["X", ...withModel, "--samples", "2", "-n", "6"]);
+    assert.equal(stdout, "--- sample 1 of 2 ---\nXIt was\n--- sample 2 of 2 ---\nXIt was\n");
+  });
+
+  it("prints JSON, a line for each sample", async () => {
+    const args = ["X", ...withModel, "--samples", "2", "-n", "12", "--temperature", "2.5", "--top-k", "0"];
+    const { stdout } = await gpt2([...args, "--json", "--seed", "11"]);
+    const samples = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.equal(samples.length, 2);
+    for (const [i, { sample, prompt, text, finishReason, tokens, logprobs, seed }] of samples.entries()) {
+      assert.deepEqual([sample, prompt, seed], [i, "X", 11]);
+      assert.ok(finishReason === "length" || finishReason === "endoftext");
+      const spoken = finishReason === "length" ? tokens : tokens.slice(0, -1);
+      assert.equal(text, byteTokenizer().decode(spoken));
+      assert.equal(logprobs.length, tokens.length);
+      assert.ok(logprobs.every((x: number) => x < 0));
+    }
+    assert.notDeepEqual(samples[0].tokens, samples[1].tokens);
+    assert.equal((await gpt2([...args, "--json", "--seed", "11"])).stdout, stdout, "the same seed gives the same");
+    assert.notEqual((await gpt2([...args, "--json"])).stdout, stdout);
+  });
+
+  it("runs on the backend asked for", async () => {
+    for (const args of [["--backend", "reference"], []]) {
+      const env = { GPT2_BACKEND: "reference" };
+      assert.equal((await gpt2(["X", ...withModel, ...args], "", env)).stdout, `X${LINE}\n`);
+    }
+  });
+
+  it("ends quietly when nobody reads on", async () => {
+    const child = start(["X", ...withModel, "-n", "100000", "--ignore-eot"]);
+    child.stdin!.end();
+    child.stdout!.once("data", () => child.stdout!.destroy());
+    const [stderr, status] = await Promise.all([text(child.stderr!), exitOf(child)]);
+    assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
+  });
+
+  it("ends cleanly on Ctrl-C: a whole line, status 130", async () => {
+    const child = start(["X", ...withModel, "-n", "100000", "--ignore-eot"]);
+    child.stdin!.end();
+    child.stdout!.once("data", () => child.kill("SIGINT"));
+    const [stdout, stderr, status] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)]);
+    assert.deepEqual({ stderr, status, end: stdout.at(-1) }, { stderr: "", status: 130, end: "\n" });
+  });
+});
+
+describe("gpt2 score", PARALLEL, () => {
+  it("prints the figures of a text", async () => {
+    const { stdout, status } = await gpt2(["score", "It", "was", ...withModel]);
+    assert.equal(status, 0);
+    assert.match(
+      stdout,
+      /^tokens +6\nbytes +6\nlog-probability +-0\.00 nats\nperplexity +1\.000\nbits\/byte +0\.0000\n$/,
+    );
+  });
+
+  it("scores a file or standard input to the byte, as JSON, with every token", async () => {
+    const file = join(folder, "page.txt");
+    writeFileSync(file, Buffer.from([0x49, 0x74, 0xff, 0x0a]));
+    const fromFile = await gpt2(["score", "--file", file, ...withModel, "--json"]);
+    const { tokenCount, bytes, tokens, texts, logprobs, logprob, perplexity, bitsPerByte } = JSON.parse(
+      fromFile.stdout,
+    );
+    assert.deepEqual([tokenCount, bytes], [4, 4]);
+    assert.deepEqual(tokens, [...byteTokenizer().encodeBytes(Buffer.from([0x49, 0x74, 0xff, 0x0a]))]);
+    assert.deepEqual(texts, ["I", "t", "\ufffd", "\n"]);
+    const sum = logprobs.reduce((a: number, b: number) => a + b);
+    assert.ok(Math.abs(sum - logprob) < 1e-3);
+    assert.ok(Math.abs(perplexity / Math.exp(-sum / 4) - 1) < 1e-4);
+    assert.ok(Math.abs(bitsPerByte + sum / Math.LN2 / 4) < 1e-4);
+    const piped = await gpt2(["score", ...withModel, "--tokens"], "It x");
+    assert.match(piped.stdout, /100\.00% +\d+ {2}"I"\n[\s\S]*"x"\n\ntokens +4\n/);
+  });
+
+  it("takes texts longer than the context", async () => {
+    const { stdout } = await gpt2(["score", ...withModel, "--stride", "7"], "long ".repeat(100));
+    assert.match(stdout, /^tokens +500\n/);
+  });
+});
+
+describe("gpt2 info", PARALLEL, () => {
+  it("says what a model holds", async () => {
+    const { stdout, status } = await gpt2(["info", model, "--tensors"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^format +Hugging Face, f32, .* in config\.json, model\.safetensors$/m);
+    assert.match(stdout, /^context +96 tokens$/m);
+    assert.match(stdout, /^h\.0\.attn\.c_attn\.weight +f32 +\[771, 257\] .*stored \[in, out\]$/m);
+    const json = JSON.parse((await gpt2(["info", model, "--json"])).stdout);
+    assert.equal(json.config.nEmbd, 257);
+  });
+});
+
+describe("a wrong call", PARALLEL, () => {
+  const wrong: [args: string[], message: RegExp][] = [
+    [["--top-p", "2"], /^gpt2: topP: expected a number from 0 to 1, got 2\n$/],
+    [["-n", "many"], /^gpt2: option '-n, --max-tokens <n>' argument 'many' is invalid/],
+    [["--no-such-option"], /^gpt2: unknown option '--no-such-option'/],
+    [["x", "--backend", "gpu"], /^gpt2: backend: expected auto or native or reference, got gpu\n$/],
+    [["x", "--file", "y"], /^gpt2: --file: expected either a file or a text, got both\n$/],
+    [["--file", "/no/such/file"], /^gpt2: reading \/no\/such\/file: expected a text file, got no such file\n$/],
+    [["score"], /^gpt2: gpt2 score: expected a text/],
+  ];
+  for (const [args, message] of wrong) {
+    it(`is told in one line, with status 2: gpt2 ${args.join(" ")}`, async () => {
+      const { stdout, stderr, status } = await gpt2([...args, ...withModel]);
+      assert.match(stderr, message);
+      assert.deepEqual([stdout, status], ["", 2]);
+    });
+  }
+});
+
+describe("an error", PARALLEL, () => {
+  it("is one line on stderr, status 1", async () => {
+    for (const args of [
+      ["x", "--model", join(folder, "nothing")],
+      ["info", folder],
+      ["score", "x", "--model", folder],
+    ]) {
+      const { stdout, stderr, status } = await gpt2(args);
+      assert.match(stderr, /^gpt2: opening .*expected .*\n$/);
+      assert.equal(stderr.split("\n").length, 2);
+      assert.deepEqual([stdout, status], ["", 1]);
+    }
+    const long = await gpt2(withModel, "x".repeat(97));
+    assert.match(long.stderr, /^gpt2: prompt: expected at most 96 tokens, the model's context, got 97\. .*\n$/);
+    assert.equal(long.status, 1);
+  });
+});
+
+describe("help", PARALLEL, () => {
+  it("lists the commands, with examples", async () => {
+    for (const args of [["--help"], ["help"], ["prompt", "--help"]]) {
+      const { stdout, status } = await gpt2(args);
+      assert.equal(status, 0);
+      for (const name of ["generate", "score", "info", "tokenize", "tokenizer", "data", "train"]) {
+        assert.match(stdout, new RegExp(`^  ${name} `, "m"));
+      }
+      assert.match(stdout, /\$ gpt2 "Once upon a time"/);
+    }
+    assert.match((await gpt2(["generate", "--help"])).stdout, /--repetition-penalty/);
+    assert.match((await gpt2(["--version"])).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
