@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
 import { loadTokenizer } from "../../tokenizer/files.js";
 import { gpt2Tokenizer } from "../../tokenizer/gpt2.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import { readInput } from "../input.js";
 
 interface TokenizeFlags {
   readonly tokenizer: string;
@@ -26,7 +26,7 @@ export function registerTokenize(program: Command): void {
     )
     .argument("[text...]", "the text, or with --decode the ids")
     .option("-t, --tokenizer <name>", '"gpt2", a model\'s folder, or a tokenizer.json', "gpt2")
-    .option("-f, --file <path>", "read from a file")
+    .option("-f, --file <path>", "read from a file; - is standard input")
     .option("--special", "read <|endoftext|> and other special tokens as such, not as plain text")
     .option("--ids", "print only the ids, on one line")
     .option("--count", "print only how many tokens there are")
@@ -37,7 +37,7 @@ export function registerTokenize(program: Command): void {
 
 async function tokenize(words: string[], flags: TokenizeFlags): Promise<void> {
   const tokenizer = flags.tokenizer === "gpt2" ? await gpt2Tokenizer() : await loadTokenizer(flags.tokenizer);
-  const input = await readText(words, flags);
+  const input = await readText(words, flags.file);
   if (flags.decode) {
     process.stdout.write(tokenizer.decodeBytes(parseIds(new TextDecoder().decode(input))));
     return;
@@ -51,19 +51,14 @@ async function tokenize(words: string[], flags: TokenizeFlags): Promise<void> {
   else process.stdout.write(table(tokenizer, ids, input.length));
 }
 
-async function readText(words: readonly string[], { file }: TokenizeFlags): Promise<Uint8Array> {
-  if (words.length > 0) return new TextEncoder().encode(words.join(" "));
-  if (file !== undefined) return readFile(file);
-  if (process.stdin.isTTY) {
-    throw new UsageError({
-      op: "gpt2 tokenize",
-      expected: "a text as argument, with --file, or on standard input",
-      got: "none",
-    });
-  }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  return Buffer.concat(chunks);
+async function readText(words: readonly string[], file: string | undefined): Promise<Uint8Array> {
+  const input = await readInput(words, file);
+  if (input !== undefined) return input;
+  throw new UsageError({
+    op: "gpt2 tokenize",
+    expected: "a text as argument, with --file, or on standard input",
+    got: "none",
+  });
 }
 
 function parseIds(text: string): number[] {

@@ -8,6 +8,8 @@ import { saveTokenizer } from "../../tokenizer/files.js";
 import { type TrainTokenizerProgress, trainTokenizer } from "../../tokenizer/train.js";
 import { END_OF_TEXT } from "../../tokenizer/vocabulary.js";
 import { formatBytes, formatDuration, type Progress, progress } from "../../util/progress.js";
+import { interruptible } from "../interrupt.js";
+import { unescapeText } from "../options.js";
 
 interface TrainFlags {
   readonly vocabSize: number;
@@ -39,7 +41,7 @@ export function registerTokenizer(program: Command): void {
     .option("--special <tokens...>", "special tokens, which get the last ids", [END_OF_TEXT])
     .option("--min-frequency <n>", "merge only pairs that occur this often", integer, 2)
     .option("--field <name>", "field of JSONL objects that holds the text", "text")
-    .option("--split-on <text>", "text between documents in text files (default: a line <|endoftext|>)")
+    .option("--split-on <text>", "text between documents in text files (default: a line <|endoftext|>)", unescapeText)
     .option("--overwrite", "replace the tokenizer that --out holds")
     .option("--progress", "print progress also where there is no terminal")
     .option("--json", "print what was made as JSON")
@@ -51,11 +53,8 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
   const { files } = listInputs(inputs);
   const total = files.reduce((sum, file) => sum + file.size, 0);
   const reporter = new TrainReporter(total, flags.progress === true);
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.once("SIGINT", onSignal);
   const started = performance.now();
-  try {
+  await interruptible(async (signal) => {
     const documents = readDocuments(files, {
       textField: flags.field,
       separator: flags.splitOn,
@@ -65,30 +64,17 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
       vocabSize: flags.vocabSize,
       specialTokens: flags.special,
       minFrequency: flags.minFrequency,
-      signal: stop.signal,
+      signal,
       onProgress: (state) => reporter.update(state),
     });
     await saveTokenizer(tokenizer, flags.out);
     reporter.done();
     const seconds = (performance.now() - started) / 1000;
     const { bytes, tokens, words } = reporter.last;
-    const made = {
-      out: flags.out,
-      vocabSize: tokenizer.vocabSize,
-      bytes,
-      words,
-      bytesPerToken: bytes / tokens,
-      seconds,
-    };
+    const { vocabSize } = tokenizer;
+    const made = { out: flags.out, vocabSize, bytes, words, bytesPerToken: bytes / tokens, seconds };
     process.stdout.write(flags.json ? `${JSON.stringify(made)}\n` : summary(made, flags.vocabSize));
-  } catch (error) {
-    reporter.done();
-    if (!stop.signal.aborted) throw error;
-    process.stderr.write("Stopped. Nothing was written.\n");
-    process.exitCode = 130;
-  } finally {
-    process.removeListener("SIGINT", onSignal);
-  }
+  }).finally(() => reporter.done());
 }
 
 /** A model's ids mean nothing under another vocabulary. */
