@@ -44,7 +44,7 @@ INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b
     }
 #else
     UNROLL for (int i = 0; i < MR; i++) {
-      UNROLL for (int j = 0; j < NV; j++) acc[i][j] += a[i] * bv[j];
+      UNROLL for (int j = 0; j < NV; j++) acc[i][j] = vmadd(vset(a[i]), bv[j], acc[i][j]);
     }
 #endif
     a += MR;

@@ -14,13 +14,22 @@ INLINE void dot_row(long IC, const float *restrict w, long T, const float *restr
   vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   long k = 0;
+#if defined(__wasm__) /* a vector of 16 bytes takes more of them in flight to keep up with memory */
+  if (T == 1) {
+    vf sum[4] = {{0}};
+    for (; k + 4 * VW <= IC; k += 4 * VW) {
+      UNROLL for (int s = 0; s < 4; s++) sum[s] = vmadd(vload(w + k + s * VW), vload(x + k + s * VW), sum[s]);
+    }
+    acc[0][0] = sum[0] + sum[2], acc[0][1] = sum[1] + sum[3];
+  }
+#endif
   for (; k + 2 * VW <= IC; k += 2 * VW) {
     __builtin_prefetch(w + k + FETCH_AHEAD);
     if (VW == 16) __builtin_prefetch(w + k + VW + FETCH_AHEAD);
     vf w0 = vload(w + k), w1 = vload(w + k + VW);
     UNROLL for (int t = 0; t < T; t++) {
-      acc[t][0] += w0 * vload(x + t * IC + k);
-      acc[t][1] += w1 * vload(x + t * IC + k + VW);
+      acc[t][0] = vmadd(w0, vload(x + t * IC + k), acc[t][0]);
+      acc[t][1] = vmadd(w1, vload(x + t * IC + k + VW), acc[t][1]);
     }
   }
   for (; k < IC; k += VW) {

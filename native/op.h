@@ -30,10 +30,17 @@ enum {
   OP_COUNT
 };
 
+/* A pointer in 8 bytes everywhere, so that one encoding serves memories of 32 bits too. */
+#if UINTPTR_MAX > UINT32_MAX
+typedef void *Address;
+#else
+typedef uint64_t Address;
+#endif
+
 /* One recorded operation, 264 bytes, written by src/backend/native/encode.ts. */
 typedef struct {
   int64_t kind;
-  void *tensor[MAX_TENSORS];        /* NULL where absent */
+  Address tensor[MAX_TENSORS];      /* NULL where absent */
   int64_t dim[MAX_DIMS];            /* -1 - i: the i-th size of the run */
   double scalar[MAX_SCALARS];       /* used where scalar_ref is -1 */
   int32_t scalar_ref[MAX_SCALARS];  /* else the index of a number of the run */

@@ -14,6 +14,9 @@
 #elif defined(__aarch64__)
 #define VW 4
 #define MR 8
+#elif defined(__wasm__) /* the compilers of the engines load a whole step's operands before they multiply: 8 sums and */
+#define VW 4            /* 6 operands is what stays in 15 registers; docs/wasm.md has the other tiles */
+#define MR 4
 #else
 #define VW 4
 #define MR 6
@@ -31,19 +34,42 @@ typedef int32_t vi __attribute__((vector_size(4 * VW)));
 typedef float vf_memory __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline, unused))
+#if defined(__wasm__) /* clang */
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 32")
+#endif
 
 INLINE vf vload(const float *p) { return *(const vf_memory *)p; }
 INLINE void vstore(float *p, vf v) { *(vf_memory *)p = v; }
 INLINE vf vset(float x) { return x - (vf){0}; }
 
+/* a * b + c, rounded once where the processor can: compilers contract the expression by themselves, but not to this. */
+#if defined(__wasm_relaxed_simd__)
+INLINE vf vmadd(vf a, vf b, vf c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
+#else
+INLINE vf vmadd(vf a, vf b, vf c) { return a * b + c; }
+#endif
+
 /* The first n < VW floats; the rest zero. */
+#if defined(__wasm__) /* a memcpy of a size unknown would be a call out of the module */
+INLINE vf vload_part(const float *p, long n) {
+  return (vf){n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
+}
+INLINE void vstore_part(float *p, vf v, long n) {
+  if (n > 0) p[0] = v[0];
+  if (n > 1) p[1] = v[1];
+  if (n > 2) p[2] = v[2];
+  if (n > 3) p[3] = v[3];
+}
+#else
 INLINE vf vload_part(const float *p, long n) {
   vf v = {0};
   memcpy(&v, p, (size_t)n * sizeof(float));
   return v;
 }
 INLINE void vstore_part(float *p, vf v, long n) { memcpy(p, &v, (size_t)n * sizeof(float)); }
+#endif
 
 INLINE vf vselect(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }

@@ -2,8 +2,9 @@ import { OP_KINDS } from "../../program/ops.js";
 import type { BufferDecl, Dim, Program } from "../../program/program.js";
 
 /** sizeof(Op) and its fields in native/op.h. */
-const OP_BYTES = 264;
-const TENSORS_AT = 8;
+export const OP_BYTES = 264;
+export const TENSORS_AT = 8;
+export const MAX_TENSORS = 12;
 const DIMS_AT = 104;
 const SCALARS_AT = 168;
 const REFS_AT = 232;

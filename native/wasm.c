@@ -1,0 +1,215 @@
+/*
+ * The thread team that runs Programs, for WebAssembly: what runtime.c is for the machine's own code. One memory holds
+ * one team. Each thread is a worker with an instance of this module on the shared memory, started by
+ * src/backend/wasm/worker.ts with a stack of its own; it stays inside gpt2_work and sleeps there between runs. Without
+ * shared memory one instance does it all through gpt2_run.
+ */
+#include <stdatomic.h>
+
+#include "op.h"
+
+#define EXPORT(name) __attribute__((export_name(#name)))
+#define IMPORT(name) __attribute__((import_module("env"), import_name(#name)))
+
+/* Seconds since some moment. */
+IMPORT(now) double host_now(void);
+/* Called by thread 0 at the end of a run with its result. */
+IMPORT(done) void host_done(int32_t result);
+
+extern const KernelSet KERNELS;
+
+#define PAGE 65536
+#define MAX_THREADS 64
+/* Looks at a counter before sleeping on it: some 50 us. */
+#define SPINS 20000
+
+/* A counter that threads wait on, on a cache line of its own. */
+typedef struct {
+  _Alignas(128) atomic_int value;
+  atomic_int sleepers;
+} Event;
+
+static struct Team {
+  int threads;
+  /* The run at hand: operations, or, where there are none, measuring the peak. */
+  const Op *ops;
+  int32_t n_ops;
+  const int64_t *dims;
+  const double *scalars;
+  double *seconds;
+  Event generation; /* changes when a run starts */
+  Event phase;      /* changes when all have arrived at a barrier */
+  _Alignas(128) atomic_int arrived;
+} team;
+
+static Ctx contexts[MAX_THREADS];
+static double partials[TEAM_PARTIALS];
+
+/* Raised with every change of this interface; src/backend/wasm/instance.ts checks it. */
+EXPORT(gpt2_abi) int32_t gpt2_abi(void) { return 1; }
+
+/* ---- Waiting ---- */
+
+static void event_change(Event *e) {
+  atomic_fetch_add(&e->value, 1);
+  /* In one order with the sleeper's two steps: either it is seen here, or it sees the new value before it sleeps. */
+  if (atomic_load(&e->sleepers)) __builtin_wasm_memory_atomic_notify((int *)&e->value, (unsigned)-1);
+}
+
+static void event_wait(Event *e, int seen) {
+  for (int i = 0; i < SPINS; i++)
+    if (atomic_load(&e->value) != seen) return;
+  atomic_fetch_add(&e->sleepers, 1);
+  while (atomic_load(&e->value) == seen) __builtin_wasm_memory_atomic_wait32((int *)&e->value, seen, -1);
+  atomic_fetch_sub(&e->sleepers, 1);
+}
+
+void team_barrier(Ctx *ctx) {
+  if (ctx->threads == 1) return;
+  int seen = atomic_load(&team.phase.value);
+  if (atomic_fetch_add(&team.arrived, 1) == ctx->threads - 1) {
+    atomic_store(&team.arrived, 0);
+    event_change(&team.phase);
+  } else {
+    event_wait(&team.phase, seen);
+  }
+}
+
+/* ---- Memory ---- */
+
+double *team_partials(Ctx *ctx) {
+  (void)ctx;
+  return partials;
+}
+
+/*
+ * Scratch memory comes from growing the memory, which gives each caller pages of its own; the TypeScript side takes its
+ * memory in the same way. What a thread outgrows is lost, so it grows to at least twice its size.
+ */
+void *scratch_bytes(Ctx *ctx, size_t bytes) {
+  if (bytes <= ctx->scratch_size) return ctx->scratch;
+  size_t twice = 2 * ctx->scratch_size;
+  for (size_t size = bytes > twice ? bytes : twice;; size = bytes) {
+    size_t page = __builtin_wasm_memory_grow(0, (size + PAGE - 1) / PAGE);
+    if (page != (size_t)-1) {
+      ctx->scratch = (void *)(page * PAGE);
+      ctx->scratch_size = (size + PAGE - 1) / PAGE * PAGE;
+      return ctx->scratch;
+    }
+    if (size == bytes) break;
+  }
+  ctx->failed = 1;
+  return NULL;
+}
+
+/* ---- Running ---- */
+
+/* Runs operation i with the sizes and numbers of the run filled in. */
+static void run_op(Ctx *ctx, const Op *op) {
+  void *tensor[MAX_TENSORS];
+  Args args = {.tensor = tensor};
+  for (int t = 0; t < MAX_TENSORS; t++) tensor[t] = (void *)(uintptr_t)op->tensor[t];
+  for (int d = 0; d < MAX_DIMS; d++) args.dim[d] = op->dim[d] >= 0 ? op->dim[d] : team.dims[-1 - op->dim[d]];
+  for (int s = 0; s < MAX_SCALARS; s++)
+    args.scalar[s] = op->scalar_ref[s] < 0 ? op->scalar[s] : team.scalars[op->scalar_ref[s]];
+  KERNELS.kernel[op->kind](ctx, &args);
+  team_barrier(ctx);
+}
+
+/* Runs operations from `first` on until all are done or it is `until` o'clock; returns the next to be run. */
+static int32_t run_ops(Ctx *ctx, int32_t first, double until) {
+  int timed = team.seconds && ctx->tid == 0;
+  double start = timed ? host_now() : 0;
+  int32_t i = first;
+  while (i < team.n_ops) {
+    run_op(ctx, &team.ops[i]);
+    if (timed) {
+      double end = host_now();
+      team.seconds[i] += end - start;
+      start = end;
+    }
+    i++;
+    if (until && host_now() >= until) break;
+  }
+  return i;
+}
+
+/* This thread's multiply-add peak in FLOP/s, to partials[tid]. */
+static void measure_peak(Ctx *ctx) {
+  double best = 0;
+  for (int i = 0; i < 8; i++) { /* the first rounds also warm the engine's compiler up */
+    double start = host_now(), flops = KERNELS.peak(i < 3 ? 200000 : 2000000), rate = flops / (host_now() - start);
+    if (i >= 3 && rate > best) best = rate;
+  }
+  partials[ctx->tid] = best;
+}
+
+static void run_all(Ctx *ctx) {
+  if (team.ops) run_ops(ctx, 0, 0);
+  else measure_peak(ctx);
+  team_barrier(ctx); /* nobody is still inside the run when its end is told */
+}
+
+static int32_t take_result(void) {
+  int failed = 0;
+  for (int i = 0; i < team.threads; i++) failed |= contexts[i].failed, contexts[i].failed = 0;
+  return failed ? -1 : 0;
+}
+
+/* Once, before all else: how many threads there will be. 0, or -1 when there can't be as many. */
+EXPORT(gpt2_setup) int32_t gpt2_setup(int32_t threads) {
+  if (threads < 1 || threads > MAX_THREADS) return -1;
+  team.threads = threads;
+  for (int i = 0; i < threads; i++) contexts[i] = (Ctx){.team = &team, .tid = i, .threads = threads};
+  return 0;
+}
+
+/* The life of thread tid: runs what gpt2_start starts, for ever. */
+EXPORT(gpt2_work) void gpt2_work(int32_t tid) {
+  Ctx *ctx = &contexts[tid];
+  for (int seen = 0;; seen++) {
+    event_wait(&team.generation, seen);
+    run_all(ctx);
+    if (tid == 0) host_done(take_result());
+  }
+}
+
+/* Sets the run's operations, sizes and numbers; seconds[i], unless NULL, is added to. `ops` NULL measures the peak. */
+EXPORT(gpt2_set) void gpt2_set(const Op *ops, int32_t n_ops, const int64_t *dims, const double *scalars, double *seconds) {
+  team.ops = ops, team.n_ops = n_ops, team.dims = dims, team.scalars = scalars, team.seconds = seconds;
+}
+
+/* Starts the run that was set on the team's threads and returns at once. */
+EXPORT(gpt2_start) void gpt2_start(void) { event_change(&team.generation); }
+
+/* Runs what was set on the calling thread, from operation `first` to `until` (0: all); returns the next operation. */
+EXPORT(gpt2_run) int32_t gpt2_run(int32_t first, double until) { return run_ops(&contexts[0], first, until); }
+
+/* After gpt2_run: 0, or -1 when memory ran out. */
+EXPORT(gpt2_result) int32_t gpt2_result(void) { return take_result(); }
+
+/* The calling thread's multiply-add peak in FLOP/s. */
+EXPORT(gpt2_peak) double gpt2_peak(void) { return measure_peak(&contexts[0]), partials[0]; }
+
+/* Where each thread's peak is after a run without operations. */
+EXPORT(gpt2_partials) double *gpt2_partials(void) { return partials; }
+
+/* ---- What clang leaves to a C library ---- */
+
+/*
+ * log x = e ln 2 + 2 atanh s, with x = 2^e m, m in [sqrt 1/2, sqrt 2), s = (m - 1) / (m + 1). For the sums of softmaxes:
+ * x is normal and positive, infinite or NaN.
+ */
+float logf(float x) {
+  if (!(x < __builtin_inff())) return x;
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  int e = (int)((bits - 0x3f3504f3u) >> 23);
+  e = (e ^ 0x100) - 0x100; /* 9 bits with a sign */
+  bits -= (uint32_t)e << 23;
+  float m;
+  __builtin_memcpy(&m, &bits, sizeof m);
+  double s = ((double)m - 1) / ((double)m + 1), z = s * s;
+  double p = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9 + z * (1.0 / 11 + z * (1.0 / 13))))));
+  return (float)(e * 0.69314718055994530942 + 2 * s * p);
+}
