@@ -2,8 +2,8 @@
  * What this machine can do at best, for comparison with what the kernels do: multiply-adds in registers, and reading
  * memory in order. limits.ts compiles this once per instruction set and runs it:
  *
- *     limits fma THREADS | limits read THREADS      prints the figure of each of several runs, one a line:
- *                                                   floating-point operations, or bytes, per second
+ *     limits fma|read THREADS [RUNS]      prints the figure of each of several short runs, one a line:
+ *                                         floating-point operations, or bytes, per second
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -136,8 +136,9 @@ static int supported(void) {
 }
 
 int main(int argc, char **argv) {
-  int threads = argc == 3 ? atoi(argv[2]) : 0;
-  if (threads < 1 || threads > MAX_THREADS) return fprintf(stderr, "usage: limits fma|read THREADS\n"), 2;
+  int threads = argc >= 3 ? atoi(argv[2]) : 0, runs = argc == 4 ? atoi(argv[3]) : RUNS;
+  if (threads < 1 || threads > MAX_THREADS || runs < 1 || argc > 4)
+    return fprintf(stderr, "usage: limits fma|read THREADS [RUNS]\n"), 2;
   if (!supported()) return 3;
   Job jobs[MAX_THREADS] = {{0}};
   if (strcmp(argv[1], "fma") == 0) {
@@ -152,6 +153,6 @@ int main(int argc, char **argv) {
       jobs[i].count = count;
     }
   }
-  for (int i = 0; i < RUNS; i++) printf("%.6g\n", rate(jobs, threads));
+  for (int i = 0; i < runs; i++) printf("%.6g\n", rate(jobs, threads));
   return 0;
 }

@@ -1,18 +1,19 @@
 /**
- * The machine's own limits, for a figure's share of them: multiply-adds per second by instruction set, and reading
- * memory in order, on one thread and on all. Compiles limits.c with the machine's compiler into a temporary folder and
- * prints one JSON line; `best` is the limit, `median` tells how quiet the machine was.
- *
- *     node dist/bench/limits.js [--threads N]
+ * The machine's own limits, for a figure's share of them and to see when something else disturbs it: multiply-adds per
+ * second by instruction set, and reading memory in order. Compiles limits.c with the machine's compiler.
  */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { promisify } from "node:util";
 import { packageFile } from "../src/util/package-root.js";
+import { type Spread, spread } from "./statistics.js";
 
-/** Compiler flags by instruction set, narrowest first; what the processor lacks is left out of the result. */
+/** Floating-point operations, or bytes, per second. */
+export type LimitKind = "fma" | "read";
+
+/** Compiler flags by instruction set, narrowest first; what the processor lacks is left out. */
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   x64: {
     sse2: ["-march=x86-64"],
@@ -22,54 +23,102 @@ const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly
   arm64: { neon: [] },
 };
 
-interface Limit {
+/** Exit status of a program whose instructions the processor lacks. */
+const UNSUPPORTED = 3;
+
+export interface LimitRow {
+  readonly what: string;
   readonly threads: number;
-  readonly best: number;
-  readonly median: number;
+  readonly perSecond: Spread;
 }
 
-function compile(folder: string, name: string, flags: readonly string[]): string {
-  const program = join(folder, name);
-  const compiler = process.env.CC || "cc";
-  const args = ["-std=gnu11", "-O3", ...flags, packageFile("bench/limits.c"), "-o", program, "-lpthread"];
-  const { status, error, stderr } = spawnSync(compiler, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${compiler} ${args.join(" ")}: ${error?.message ?? stderr}`);
-  return program;
-}
+const run = promisify(execFile);
 
-/** Undefined where the processor lacks the instruction set (exit status 3). */
-function measure(program: string, what: "fma" | "read", threads: number): Limit | undefined {
-  const { status, error, stdout, stderr } = spawnSync(program, [what, String(threads)], { encoding: "utf8" });
-  if (status === 3) return undefined;
-  if (status !== 0) throw new Error(`${program} ${what} ${threads}: ${error?.message ?? stderr}`);
-  const sorted = stdout
-    .trim()
-    .split("\n")
-    .map((figure) => Number(figure) / 1e9)
-    .sort((a, b) => a - b);
-  return { threads, best: sorted.at(-1)!, median: sorted[sorted.length >> 1]! };
-}
+export class MachineLimits {
+  readonly threads: number;
+  /** Program by instruction set, narrowest first. */
+  readonly #programs: ReadonlyMap<string, string>;
+  readonly #folder: string;
+  readonly #best = new Map<LimitKind, number>();
 
-function main(): void {
-  const { values } = parseArgs({ options: { threads: { type: "string", default: String(availableParallelism()) } } });
-  const counts = [...new Set([1, Number(values.threads)])];
-  const folder = mkdtempSync(join(tmpdir(), "gpt2-limits-"));
-  try {
-    const gigaflops: Record<string, Limit[]> = {};
-    let widest = "";
-    for (const [name, flags] of Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] })) {
-      const program = compile(folder, name, flags);
-      const limits = counts.map((threads) => measure(program, "fma", threads)).filter((limit) => limit !== undefined);
-      if (limits.length === 0) continue;
-      gigaflops[name] = limits;
-      widest = program;
+  private constructor(threads: number, folder: string, programs: ReadonlyMap<string, string>) {
+    this.threads = threads;
+    this.#folder = folder;
+    this.#programs = programs;
+  }
+
+  /** @throws {Error} there is no C compiler (`CC`, else `cc`), or it fails. */
+  static async compile(threads: number): Promise<MachineLimits> {
+    const folder = mkdtempSync(join(tmpdir(), "gpt2-limits-"));
+    try {
+      const programs = new Map<string, string>();
+      for (const [name, flags] of Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] })) {
+        const program = join(folder, name);
+        const source = packageFile("bench/limits.c");
+        await run(process.env.CC || "cc", ["-std=gnu11", "-O3", ...flags, source, "-o", program, "-lpthread"]);
+        if (await measure(program, "fma", 1, 1)) programs.set(name, program);
+      }
+      return new MachineLimits(threads, folder, programs);
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
     }
-    const readGigabytesPerSecond = counts.map((threads) => measure(widest, "read", threads));
-    const processor = cpus()[0]?.model ?? process.arch;
-    console.log(JSON.stringify({ name: "limits", processor, gigaflops, readGigabytesPerSecond }));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  }
+
+  get instructionSets(): string[] {
+    return [...this.#programs.keys()];
+  }
+
+  get #widest(): string {
+    return [...this.#programs.values()].at(-1)!;
+  }
+
+  /** What the machine can do right now, with its best instruction set on all threads: the best of a few short runs. */
+  async sample(kind: LimitKind): Promise<number> {
+    const runs = await measure(this.#widest, kind, this.threads, 3);
+    const now = spread(runs!).max;
+    this.#best.set(kind, Math.max(now, this.best(kind)));
+    return now;
+  }
+
+  /** The best sample so far. */
+  best(kind: LimitKind): number {
+    return this.#best.get(kind) ?? 0;
+  }
+
+  /** How many times as fast as one thread all threads are: near their number where they have a processor each. */
+  async scaling(): Promise<number> {
+    const one = await measure(this.#widest, "fma", 1, 3);
+    return (await this.sample("fma")) / spread(one!).max;
+  }
+
+  /** Every limit, on one thread and on all. */
+  async table(): Promise<LimitRow[]> {
+    const rows: LimitRow[] = [];
+    const counts = [...new Set([1, this.threads])];
+    const add = async (what: string, program: string, kind: LimitKind) => {
+      for (const threads of counts) {
+        const runs = await measure(program, kind, threads, 7);
+        rows.push({ what, threads, perSecond: spread(runs!) });
+      }
+    };
+    for (const [isa, program] of this.#programs) await add(`multiply-adds, f32, ${isa}`, program, "fma");
+    await add("reading memory in order", this.#widest, "read");
+    return rows;
+  }
+
+  dispose(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
-main();
+/** The figures of `runs` runs, or undefined if the processor lacks the program's instructions. */
+async function measure(program: string, kind: LimitKind, threads: number, runs: number): Promise<number[] | undefined> {
+  try {
+    const { stdout } = await run(program, [kind, String(threads), String(runs)]);
+    return stdout.trim().split("\n").map(Number);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === UNSUPPORTED) return undefined;
+    throw error;
+  }
+}

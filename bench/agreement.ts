@@ -1,0 +1,44 @@
+/** Whether the contenders compute the same thing: figures of programs that do not are worth nothing. */
+import type { GPT2Config } from "../src/model/config.js";
+import { type Gpt2_124mFixture, gpt2_124mFixture } from "../test/helpers/gpt2-fixtures.js";
+import { seededTokens } from "../test/helpers/seeded-weights.js";
+import { PROMPT_LABEL } from "./cases.js";
+import type { GenerateResult, Result, Task, TrainResult } from "./protocol.js";
+
+/** Relative differences in f32 of the first loss, and of the second, which has the gradients and the optimizer in it. */
+const LOSS_TOLERANCES = [2e-5, 1e-3] as const;
+
+/** What every contender does before it is timed, as the check and to warm up. */
+export function checkTask(config: GPT2Config, seed: number, task: Task): Task {
+  if (task.kind === "train") return { ...task, steps: LOSS_TOLERANCES.length };
+  return { kind: "generate", prompt: Array.from(seededTokens(config, seed, PROMPT_LABEL, 8)), count: 23 };
+}
+
+/** What transformers gave for the check, if the fixture in the repository has it. */
+export function expectedOf(config: GPT2Config, seed: number, task: Task): Result | undefined {
+  const fixture = gpt2_124mFixture();
+  if (seed !== fixture.seed || !sameConfig(config, fixture)) return undefined;
+  if (task.kind === "generate") return { ids: fixture.greedy.ids, seconds: [] };
+  const known = task.rows.length === 1 && String(task.rows[0]) === String(fixture.long.ids);
+  return known ? { losses: [fixture.long.loss], seconds: [] } : undefined;
+}
+
+/** Says where the results differ; undefined if they agree. */
+export function disagreement(result: Result, expected: Result): string | undefined {
+  if ("ids" in result) {
+    const { ids } = expected as GenerateResult;
+    const wrong = ids.findIndex((id, i) => id !== result.ids[i]);
+    return wrong < 0 ? undefined : `greedy id ${wrong} is ${result.ids[wrong]}, not ${ids[wrong]}`;
+  }
+  const { losses } = expected as TrainResult;
+  for (const [i, tolerance] of LOSS_TOLERANCES.entries()) {
+    const [got, right] = [result.losses[i]!, losses[i]];
+    if (right === undefined || Math.abs(got - right) <= tolerance * right) continue;
+    return `the loss before step ${i + 1} is ${got}, not ${right}`;
+  }
+  return undefined;
+}
+
+function sameConfig(config: GPT2Config, fixture: Gpt2_124mFixture): boolean {
+  return Object.entries(fixture.config).every(([field, value]) => config[field as keyof GPT2Config] === value);
+}

@@ -1,0 +1,111 @@
+/** What is measured: each case a task that every contender gets, and how much of the machine it needs at least. */
+import type { GPT2Config } from "../src/model/config.js";
+import { parameterCount } from "../src/model/tensors.js";
+import { trainFlopsPerToken } from "../src/train/model-trainer.js";
+import { seededTokens } from "../test/helpers/seeded-weights.js";
+import type { LimitKind } from "./limits.js";
+import type { GenerateResult, Result, Task, TrainResult, WeightType } from "./protocol.js";
+import { sum } from "./statistics.js";
+
+/** Where a contender's kernels run: `native` may use all of the processor. */
+export type Runtime = "native";
+
+export interface Case {
+  /** `decode-8-f32`; a group's name stands for all its cases. */
+  readonly name: string;
+  readonly group: "train" | "prefill" | "decode";
+  readonly title: string;
+  readonly type: WeightType;
+  readonly runtime: Runtime;
+  readonly task: Task;
+  /** Tokens per second of one run. */
+  tokensPerSecond(result: Result): number;
+  /** The limit that it comes up against, and what one token takes of it: floating-point operations, or bytes. */
+  readonly limit: { readonly kind: LimitKind; readonly perToken: number };
+}
+
+/** Streams of `seededTokens`; the first two are those of test/fixtures/gpt2-124m. */
+const TRAIN_LABEL = 1002;
+export const PROMPT_LABEL = 1005;
+const LONG_PROMPT_LABEL = 2002;
+
+const DECODED = 64;
+
+export function allCases(config: GPT2Config, seed: number): Case[] {
+  const shortPrompt = seededTokens(config, seed, PROMPT_LABEL, 8);
+  const longPrompt = seededTokens(config, seed, LONG_PROMPT_LABEL, 512);
+  return [
+    trainCase(config, seed, 4, 256),
+    trainCase(config, seed, 1, 1024),
+    prefillCase(config, longPrompt),
+    decodeCase(config, shortPrompt),
+    decodeCase(config, longPrompt),
+  ];
+}
+
+/** @throws {Error} a name that is neither a case's nor a group's; it lists those there are. */
+export function chooseCases(cases: readonly Case[], names: readonly string[]): Case[] {
+  for (const name of names) {
+    if (cases.some((c) => c.name === name || c.group === name)) continue;
+    const known = [...new Set(cases.flatMap(({ group }) => group)), ...cases.map((c) => c.name)];
+    throw new Error(`no case ${name}; there are limits, ${known.join(", ")}`);
+  }
+  return cases.filter((c) => names.includes(c.name) || names.includes(c.group));
+}
+
+/** In the order in which the keys come up. */
+export function grouped(cases: readonly Case[], key: (c: Case) => string): Map<string, Case[]> {
+  const groups = new Map<string, Case[]>();
+  for (const c of cases) groups.set(key(c), [...(groups.get(key(c)) ?? []), c]);
+  return groups;
+}
+
+function trainCase(config: GPT2Config, seed: number, B: number, T: number): Case {
+  const ids = Array.from(seededTokens(config, seed, TRAIN_LABEL, B * (T + 1)));
+  const rows = Array.from({ length: B }, (_, b) => ids.slice(b * (T + 1), (b + 1) * (T + 1)));
+  return {
+    name: `train-${B}x${T}-f32`,
+    group: "train",
+    title: `training step, B=${B} T=${T}, f32`,
+    type: "f32",
+    runtime: "native",
+    task: { kind: "train", rows, steps: 1 },
+    tokensPerSecond: (result) => (B * T) / sum((result as TrainResult).seconds),
+    limit: { kind: "fma", perToken: trainFlopsPerToken(config, T) },
+  };
+}
+
+function prefillCase(config: GPT2Config, prompt: Int32Array): Case {
+  const { nEmbd: C, nInner: F, nLayer: L, vocabSize: V } = config;
+  const N = prompt.length;
+  // Multiply-adds twice: each block's matrices and, for N (N + 1) / 2 pairs of query and key, scores and values; the
+  // head once, for the last token.
+  const flops = 2 * N * L * (4 * C * C + 2 * C * F) + 4 * C * L * ((N * (N + 1)) / 2) + 2 * V * C;
+  return {
+    name: `prefill-${N}-f32`,
+    group: "prefill",
+    title: `prefill of ${N}, f32`,
+    type: "f32",
+    runtime: "native",
+    task: { kind: "generate", prompt: Array.from(prompt), count: 0 },
+    tokensPerSecond: (result) => N / (result as GenerateResult).seconds[0]!,
+    limit: { kind: "fma", perToken: flops / N },
+  };
+}
+
+function decodeCase(config: GPT2Config, prompt: Int32Array): Case {
+  const { nCtx, nEmbd: C, nLayer: L } = config;
+  // Every weight once, but one row of the positions; keys and values of all tokens before, half of the new ones' too.
+  const weights = 4 * (parameterCount(config) - nCtx * C);
+  const cache = 4 * 2 * C * L * (prompt.length + DECODED / 2);
+  return {
+    name: `decode-${prompt.length}-f32`,
+    group: "decode",
+    title: `decode ${DECODED} after ${prompt.length}, f32`,
+    type: "f32",
+    runtime: "native",
+    task: { kind: "generate", prompt: Array.from(prompt), count: DECODED },
+    tokensPerSecond: (result) => DECODED / sum((result as GenerateResult).seconds.slice(1)),
+    limit: { kind: "read", perToken: weights + cache },
+  };
+}

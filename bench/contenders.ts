@@ -1,0 +1,142 @@
+/** Who is measured: this package, and other people's programs where they are installed. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { packageFile } from "../src/util/package-root.js";
+import type { Case, Runtime } from "./cases.js";
+import { isInstalled } from "./peers/import-peer.js";
+import type { Setup, Task, WeightType } from "./protocol.js";
+import type { Command } from "./worker-process.js";
+
+export interface Contender {
+  readonly name: string;
+  /** Of this package, not a peer. */
+  readonly ours?: true;
+  /** Takes part only when asked for by name. */
+  readonly optional?: true;
+  readonly kinds: readonly Task["kind"][];
+  readonly types: readonly WeightType[];
+  readonly runtime: Runtime;
+  /** Why it can't run here and what to do about it; undefined if it can. */
+  missing(): Promise<string | undefined>;
+  /** Makes the model file it needs in the folder `cache`, unless it is there, and returns its path. */
+  prepare?(setup: Setup, cache: string): Promise<string>;
+  command(setup: Setup): Command;
+}
+
+const run = promisify(execFile);
+const PYTHON = process.env.PYTHON || "python3";
+const NPM_HINT = "npm install --prefix bench/peers";
+const PIP_HINT = `${PYTHON} -m pip install -r bench/peers/python/requirements.txt`;
+
+/** A contender's module, compiled beside this one. */
+const nodeCommand = (module: string) => (setup: Setup) => ({
+  file: process.execPath,
+  args: [fileURLToPath(new URL(module, import.meta.url)), JSON.stringify(setup)],
+});
+
+const python = (script: string): string => packageFile(join("bench/peers/python", script));
+
+const pythonCommand =
+  (script: string, ...args: string[]) =>
+  (setup: Setup) => ({ file: PYTHON, args: [python(script), JSON.stringify(setup), ...args] });
+
+async function missingNpm(name: string): Promise<string | undefined> {
+  return isInstalled(name) ? undefined : `not installed: ${NPM_HINT}`;
+}
+
+async function missingPython(modules: readonly string[]): Promise<string | undefined> {
+  const script = "import sys, importlib.util as u; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])";
+  try {
+    const { stdout } = await run(PYTHON, ["-c", script, ...modules]);
+    return stdout.trim() === "" ? undefined : `no Python package ${stdout.trim()}: ${PIP_HINT}`;
+  } catch (error) {
+    return `no ${PYTHON} (${(error as Error).message.split("\n")[0]}); PYTHON names another`;
+  }
+}
+
+async function makeGguf({ config, seed }: Setup, cache: string): Promise<string> {
+  const { nLayer, nEmbd, vocabSize } = config;
+  const path = join(cache, `seeded-${seed}-${nLayer}x${nEmbd}-${vocabSize}-f32.gguf`);
+  if (existsSync(path)) return path;
+  mkdirSync(cache, { recursive: true });
+  const args = [path, "--seed", String(seed), "--config", JSON.stringify(config)];
+  await run(PYTHON, [python("make_gguf.py"), ...args]);
+  return path;
+}
+
+export const CONTENDERS: readonly Contender[] = [
+  {
+    name: "gpt2-ts",
+    ours: true,
+    kinds: ["generate", "train"],
+    types: ["f32"],
+    runtime: "native",
+    missing: async () => undefined,
+    command: nodeCommand("./ours.js"),
+  },
+  {
+    name: "node-llama-cpp",
+    kinds: ["generate"],
+    types: ["f32"],
+    runtime: "native",
+    missing: async () => (await missingNpm("node-llama-cpp")) ?? missingPython(["gguf", "numpy"]),
+    prepare: makeGguf,
+    command: nodeCommand("./peers/llama.js"),
+  },
+  {
+    name: "transformers",
+    kinds: ["generate"],
+    types: ["f32"],
+    runtime: "native",
+    missing: () => missingPython(["torch", "transformers", "numpy"]),
+    command: pythonCommand("torch_infer.py"),
+  },
+  {
+    name: "PyTorch",
+    kinds: ["train"],
+    types: ["f32"],
+    runtime: "native",
+    missing: () => missingPython(["torch", "numpy"]),
+    command: pythonCommand("torch_train.py"),
+  },
+  {
+    name: "PyTorch compiled",
+    optional: true,
+    kinds: ["train"],
+    types: ["f32"],
+    runtime: "native",
+    missing: () => missingPython(["torch", "numpy"]),
+    command: pythonCommand("torch_train.py", "--compile"),
+  },
+  {
+    name: "PyTorch of transformers",
+    optional: true,
+    kinds: ["train"],
+    types: ["f32"],
+    runtime: "native",
+    missing: () => missingPython(["torch", "transformers", "numpy"]),
+    command: pythonCommand("torch_train.py", "--model", "transformers"),
+  },
+];
+
+/** `default` (all that are not optional), `none`, `all`, or names. Ours is always among them. */
+export function chooseContenders(names: readonly string[]): Contender[] {
+  const unknown = names.find(
+    (name) => !["default", "none", "all"].includes(name) && !CONTENDERS.some((c) => c.name === name),
+  );
+  if (unknown !== undefined) {
+    const known = CONTENDERS.filter(({ ours }) => !ours).map(({ name }) => name);
+    throw new Error(`no peer ${unknown}; there are default, none, all, ${known.join(", ")}`);
+  }
+  return CONTENDERS.filter(
+    ({ ours, optional, name }) =>
+      ours || names.includes(name) || names.includes("all") || (names.includes("default") && !optional),
+  );
+}
+
+export function takesPart({ kinds, types, runtime }: Contender, c: Case): boolean {
+  return kinds.includes(c.task.kind) && types.includes(c.type) && runtime === c.runtime;
+}

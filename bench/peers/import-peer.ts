@@ -1,0 +1,20 @@
+/** The packages installed in bench/peers, which the project itself does not depend on. */
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { packageFile } from "../../src/util/package-root.js";
+
+const manifest = (name: string): string => packageFile(`bench/peers/node_modules/${name}/package.json`);
+
+export function isInstalled(name: string): boolean {
+  return existsSync(manifest(name));
+}
+
+export function peerVersion(name: string): string {
+  return (JSON.parse(readFileSync(manifest(name), "utf8")) as { version: string }).version;
+}
+
+export async function importPeer(name: string): Promise<unknown> {
+  const require = createRequire(packageFile("bench/peers/package.json"));
+  return import(pathToFileURL(require.resolve(name)).href);
+}
