@@ -62,7 +62,9 @@ const string = (field: number, text: string): Bytes => message(field, [...new Te
 
 /** Event { double wall_time = 1; int64 step = 2; … }, framed. */
 function event(seconds: number, step: number, content: Bytes): Uint8Array {
-  return tfRecord(Uint8Array.from([...double(1, seconds), ...int(2, step), ...content]));
+  // Zeros are left out in protocol buffers.
+  const number = step === 0 ? [] : int(2, step);
+  return tfRecord(Uint8Array.from([...double(1, seconds), ...number, ...content]));
 }
 
 /** What every file starts with. @param seconds since 1970 */
@@ -89,5 +91,5 @@ export function textRecord(seconds: number, step: number, tag: string, text: str
   const shape = message(2, message(2, int(1, 1)));
   const tensor = message(8, int(1, DT_STRING), shape, string(8, text));
   const metadata = message(9, message(1, string(1, "text")), int(4, DATA_CLASS_TENSOR));
-  return event(seconds, step, message(5, message(1, string(1, tag), metadata, tensor)));
+  return event(seconds, step, message(5, message(1, string(1, tag), tensor, metadata)));
 }

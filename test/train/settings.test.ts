@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { UsageError } from "../../src/errors.js";
+import { accumulation, learningRate, resumedSettings, trainSettings } from "../../src/train/settings.js";
+
+describe("settings", () => {
+  it("fill the gaps: the end of the cosine a tenth of the peak, a step of one pass", () => {
+    const settings = trainSettings({ lr: 3e-4, batchSize: 8, seqLength: 128 });
+    assert.equal(settings.minLr, 3e-4 / 10);
+    assert.equal(settings.batchTokens, 1024);
+    assert.equal(accumulation(settings), 1);
+    assert.equal(accumulation(trainSettings({ batchTokens: 2 ** 19 })), 128);
+  });
+
+  it("are the recipe for GPT-2 124M by default", () => {
+    const { lr, minLr, beta1, beta2, weightDecay, maxNorm } = trainSettings();
+    assert.deepEqual([lr, beta1, beta2, weightDecay, maxNorm], [6e-4, 0.9, 0.95, 0.1, 1]);
+    assert.ok(Math.abs(minLr - 6e-5) < 1e-18);
+  });
+
+  it("of a resumed run keep what is not given", () => {
+    const saved = trainSettings({ batchSize: 4, batchTokens: 8192, steps: 100, lr: 1e-3 });
+    assert.deepEqual(resumedSettings(saved, {}, 10), saved);
+    const longer = resumedSettings(saved, { steps: 200, batchSize: 2, lr: 1e-3 }, 10);
+    assert.deepEqual(longer, { ...saved, steps: 200, batchSize: 2 });
+    assert.throws(() => resumedSettings(saved, { seed: 2 }, 10), UsageError);
+    assert.throws(() => resumedSettings(saved, { batchSize: 3 }, 10), /batchTokens: expected a multiple/);
+    assert.equal(resumedSettings(saved, { steps: 10 }, 10).steps, 10);
+  });
+});
+
+describe("the learning rate", () => {
+  const settings = trainSettings({ lr: 1e-3, minLr: 1e-4, warmupSteps: 10, steps: 110 });
+  const close = (step: number, want: number) => {
+    const got = learningRate(settings, step);
+    assert.ok(Math.abs(got - want) < 1e-15, `step ${step}: ${got}, want ${want}`);
+  };
+
+  it("rises linearly, reaching the peak with the last step of the warm-up", () => {
+    close(0, 1e-4);
+    close(4, 5e-4);
+    close(9, 1e-3);
+  });
+
+  it("falls along half a cosine", () => {
+    close(10, 1e-3);
+    close(35, 1e-4 + 9e-4 * 0.5 * (1 + Math.SQRT1_2));
+    close(60, 5.5e-4);
+    close(85, 1e-4 + 9e-4 * 0.5 * (1 - Math.SQRT1_2));
+    close(110, 1e-4);
+    close(1000, 1e-4);
+  });
+
+  it("is the peak at once without a warm-up, and constant where the end is the peak", () => {
+    assert.equal(learningRate(trainSettings({ warmupSteps: 0, lr: 1e-3 }), 0), 1e-3);
+    const constant = trainSettings({ warmupSteps: 0, lr: 1e-3, minLr: 1e-3, steps: 7 });
+    for (let step = 0; step < 9; step++) assert.equal(learningRate(constant, step), 1e-3);
+  });
+});
