@@ -1,6 +1,7 @@
 import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
 import { largestOf, logSumExp } from "./log-sum-exp.js";
+import { Nucleus } from "./nucleus.js";
 import type { SamplingSettings } from "./sampling-options.js";
 
 type Row = Float32Array | Float64Array;
@@ -17,9 +18,6 @@ export interface UniformSource {
   uniform(): number;
 }
 
-/** Tokens looked at first when only their summed probability says how many are needed; then eight times as many. */
-const FIRST_LOOK = 64;
-
 /** Chooses tokens, one sequence's after another, by {@link SamplingSettings}. Allocates nothing for a token. */
 export class Sampler {
   readonly #settings: SamplingSettings;
@@ -28,8 +26,12 @@ export class Sampler {
   readonly #random: UniformSource;
   readonly #seen = new Set<number>();
   readonly #scores: Float32Array;
+  /** Every id in order, and those that are left to choose from. */
+  readonly #all: Int32Array;
   readonly #ids: Int32Array;
+  /** Probability over that of the likeliest token, by id. */
   readonly #weights: Float64Array;
+  #nucleus: Nucleus | undefined;
 
   /** @param choices ids from here on are never chosen: a vocabulary padded for speed has some that mean nothing. */
   constructor(settings: SamplingSettings, choices: number, random: UniformSource) {
@@ -37,6 +39,7 @@ export class Sampler {
     this.#choices = choices;
     this.#random = random;
     this.#scores = new Float32Array(settings.repetitionPenalty === 1 ? 0 : choices);
+    this.#all = Int32Array.from({ length: choices }, (_, id) => id);
     this.#ids = new Int32Array(choices);
     this.#weights = new Float64Array(choices);
   }
@@ -73,80 +76,49 @@ export class Sampler {
   }
 
   #draw(scores: Row): number {
-    const { topK, topP } = this.#settings;
+    const { topK, topP, temperature } = this.#settings;
     const max = largestOf(scores);
-    if (topK > 0) return this.#drawFromLargest(scores, max, Math.min(topK, scores.length));
-    if (topP < 1) return this.#drawFromNucleus(scores, max);
-    return this.#drawFromAll(scores, max);
-  }
-
-  /** Probability over that of the likeliest token. */
-  #weight(score: number, max: number): number {
-    return expOfNegative((score - max) / this.#settings.temperature);
-  }
-
-  /** One of the `count` likeliest tokens, further narrowed by top-p and min-p. */
-  #drawFromLargest(scores: Row, max: number, count: number): number {
-    largest(scores, count, this.#ids);
-    let total = 0;
-    for (let i = 0; i < count; i++) total += this.#weights[i] = this.#weight(scores[this.#ids[i]!]!, max);
-    return this.#drawFromSorted(this.#reach(count, total) ?? count);
-  }
-
-  /** As {@link #drawFromLargest} of all tokens, without sorting them all. */
-  #drawFromNucleus(scores: Row, max: number): number {
-    let total = 0;
-    for (let i = 0; i < scores.length; i++) total += this.#weight(scores[i]!, max);
-    for (let look = FIRST_LOOK; ; look *= 8) {
-      const count = Math.min(look, scores.length);
-      largest(scores, count, this.#ids);
-      for (let i = 0; i < count; i++) this.#weights[i] = this.#weight(scores[this.#ids[i]!]!, max);
-      const reach = this.#reach(count, total);
-      if (reach !== undefined) return this.#drawFromSorted(reach);
-      // Summed in another order they may just miss a topP next to 1.
-      if (count === scores.length) return this.#drawFromSorted(count);
+    const weights = this.#weights;
+    if (topK > 0 && topK < scores.length) {
+      largest(scores, topK, this.#ids);
+      for (let i = 0; i < topK; i++)
+        weights[this.#ids[i]!] = expOfNegative((scores[this.#ids[i]!]! - max) / temperature);
+      return this.#pick(this.#ids, topP < 1 ? this.#reach(topK) : topK);
     }
+    for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative((scores[id]! - max) / temperature);
+    if (topP === 1) return this.#pick(this.#all, scores.length);
+    this.#nucleus ??= new Nucleus(this.#choices);
+    return this.#pick(this.#ids, this.#nucleus.select(scores, weights, temperature, topP, this.#ids));
   }
 
-  /** How many of the first `count` weights, sorted, it takes to reach topP of `total`; undefined if they don't. */
-  #reach(count: number, total: number): number | undefined {
-    let sum = 0;
-    for (let i = 0; i < count; i++) {
-      sum += this.#weights[i]!;
-      if (sum >= this.#settings.topP * total) return i + 1;
-    }
-    return undefined;
+  /** How many of the first `count` ids, likeliest first, it takes to reach topP of what they have together. */
+  #reach(count: number): number {
+    let missing = 0;
+    for (let i = 0; i < count; i++) missing += this.#weights[this.#ids[i]!]!;
+    missing *= this.#settings.topP;
+    let reach = 0;
+    do missing -= this.#weights[this.#ids[reach++]!]!;
+    while (missing > 0 && reach < count);
+    return reach;
   }
 
-  #drawFromSorted(count: number): number {
-    let kept = 1;
-    while (kept < count && this.#weights[kept]! >= this.#settings.minP) kept++;
-    return this.#ids[this.#pick(kept)]!;
-  }
-
-  #drawFromAll(scores: Row, max: number): number {
-    const { minP } = this.#settings;
-    for (let i = 0; i < scores.length; i++) {
-      const weight = this.#weight(scores[i]!, max);
-      this.#weights[i] = weight >= minP ? weight : 0;
-    }
-    return this.#pick(scores.length);
-  }
-
-  /** An index below `count`, each with probability proportional to its weight. */
-  #pick(count: number): number {
+  /** One of the first `count` ids, each as likely as its weight says; those below minP (the largest is 1) left out. */
+  #pick(ids: Int32Array, count: number): number {
+    const weights = this.#weights;
+    // Weights of 0 are never picked, at either end of [0, 1).
+    const least = Math.max(this.#settings.minP, Number.MIN_VALUE);
     let total = 0;
-    let last = 0;
-    for (let i = 0; i < count; i++) total += this.#weights[i]!;
+    for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) total += weights[ids[i]!]!;
     let left = this.#random.uniform() * total;
+    let picked = 0;
     for (let i = 0; i < count; i++) {
-      const weight = this.#weights[i]!;
-      if (weight === 0) continue;
-      last = i;
+      const weight = weights[ids[i]!]!;
+      if (weight < least) continue;
+      picked = ids[i]!;
       left -= weight;
       if (left < 0) break;
     }
-    return last;
+    return picked;
   }
 }
 

@@ -12,7 +12,7 @@ export interface ScoringWindow {
 /**
  * Windows that score tokens [from, length) of a text, each once, by a model that reads nCtx tokens at most. The first
  * reads as much as it can; each later one starts so that it adds `stride` tokens, and so every token is predicted from
- * at least nCtx - stride before it (or all there are).
+ * at least nCtx - stride + 1 before it (or all there are).
  */
 export function* scoringWindows(
   length: number,

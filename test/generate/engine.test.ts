@@ -5,6 +5,7 @@ import { ContextLengthError, GPT2Error, UsageError } from "../../src/errors.js";
 import { Engine, type EngineOptions, type Sequence } from "../../src/generate/engine.js";
 import type { GPT2Config } from "../../src/model/config.js";
 import { assertClose } from "../helpers/compare.js";
+import { gpt2OddFixture } from "../helpers/gpt2-fixtures.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
 import { backends, ODD, ONE_HEAD, seededWeights } from "./models.js";
@@ -103,6 +104,24 @@ function engineTests(backend: Backend): void {
         assertClose(`sequence ${i}`, logits, wanted[i]!.subarray(-V), TOLERANCE);
       }
     }
+  });
+
+  it("computes what transformers does", async () => {
+    const { config, seed, batch, length, inputs, targets, logits, loss } = gpt2OddFixture();
+    const e = new Engine(backend, config, seededWeights(backend, config, seed), { maxTokens: 10 });
+    const parts = Array.from({ length: batch }, (_, b) => {
+      return { sequence: e.sequence(), tokens: inputs.subarray(b * length, (b + 1) * length), logits: length };
+    });
+    const rows: number[][] = [];
+    await e.extend(parts, (row) => rows.push([...row]));
+    assertClose("logits", rows.flat(), logits, TOLERANCE, [batch, length, config.vocabSize]);
+    let sum = 0;
+    for (const [b, { sequence, tokens }] of parts.entries()) {
+      sequence.truncate(0);
+      const logprobs = await e.logprobs(sequence, tokens, targets.subarray(b * length, (b + 1) * length));
+      sum -= logprobs.reduce((total, x) => total + x, 0);
+    }
+    assertClose("loss", [sum / (batch * length)], [loss], TOLERANCE);
   });
 
   it("says which token of which sequence a row belongs to", async () => {

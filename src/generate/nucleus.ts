@@ -1,0 +1,84 @@
+import { largest } from "./largest.js";
+import { largestOf } from "./log-sum-exp.js";
+
+/** Scores are sorted into buckets this many units of log-probability apart, the last for all that lies further off. */
+const WIDTH = 1 / 16;
+const BUCKETS = 1024;
+
+/**
+ * The nucleus of a distribution (Holtzman et al. 2019): the fewest tokens, likeliest first, that together reach a share
+ * of its probability; the lower id first among equals. Sorting into buckets finds all but those at its edge in one pass.
+ */
+export class Nucleus {
+  readonly #mass = new Float64Array(BUCKETS);
+  readonly #edgeIds: Int32Array;
+  readonly #edgeScores: Float64Array;
+  readonly #order: Int32Array;
+
+  /** @param vocabulary tokens of a distribution at most. */
+  constructor(vocabulary: number) {
+    this.#edgeIds = new Int32Array(vocabulary);
+    this.#edgeScores = new Float64Array(vocabulary);
+    this.#order = new Int32Array(vocabulary);
+  }
+
+  /**
+   * Puts the nucleus into ids[0 … count), in no order, and returns the count: at least 1.
+   *
+   * @param weights exp((score - largest score) / temperature), by id.
+   */
+  select(
+    scores: Float32Array | Float64Array,
+    weights: Float64Array,
+    temperature: number,
+    share: number,
+    ids: Int32Array,
+  ): number {
+    const max = largestOf(scores);
+    const scale = 1 / (WIDTH * temperature);
+    const bucketOf = (id: number): number => Math.min(BUCKETS - 1, (max - scores[id]!) * scale) | 0;
+    const wanted = share * this.#weigh(scores.length, weights, bucketOf);
+    const mass = this.#mass;
+    let edge = 0;
+    let sum = 0;
+    while (edge < BUCKETS - 1 && sum + mass[edge]! < wanted) sum += mass[edge++]!;
+
+    let count = 0;
+    let edgeCount = 0;
+    for (let id = 0; id < scores.length; id++) {
+      const bucket = bucketOf(id);
+      if (bucket < edge) ids[count++] = id;
+      else if (bucket === edge) this.#edgeIds[edgeCount++] = id;
+    }
+    return this.#addEdge({ scores, weights, ids, count, edgeCount, missing: wanted - sum });
+  }
+
+  /** Sums each bucket's weights; returns the sum of all. */
+  #weigh(size: number, weights: Float64Array, bucketOf: (id: number) => number): number {
+    const mass = this.#mass.fill(0);
+    for (let id = 0; id < size; id++) mass[bucketOf(id)]! += weights[id]!;
+    return mass.reduce((sum, x) => sum + x, 0);
+  }
+
+  /** Adds tokens of the last bucket, likeliest first, until their weights make up what is missing. */
+  #addEdge({ scores, weights, ids, count, edgeCount, missing }: Edge): number {
+    for (let i = 0; i < edgeCount; i++) this.#edgeScores[i] = scores[this.#edgeIds[i]!]!;
+    largest(this.#edgeScores.subarray(0, edgeCount), edgeCount, this.#order);
+    for (let i = 0; i < edgeCount; i++) {
+      const id = this.#edgeIds[this.#order[i]!]!;
+      ids[count++] = id;
+      missing -= weights[id]!;
+      if (missing <= 0) break;
+    }
+    return count;
+  }
+}
+
+interface Edge {
+  readonly scores: Float32Array | Float64Array;
+  readonly weights: Float64Array;
+  readonly ids: Int32Array;
+  count: number;
+  readonly edgeCount: number;
+  missing: number;
+}
