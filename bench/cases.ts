@@ -95,8 +95,8 @@ function prefillCase(config: GPT2Config, prompt: Int32Array): Case {
 
 function decodeCase(config: GPT2Config, prompt: Int32Array): Case {
   const { nCtx, nEmbd: C, nLayer: L } = config;
-  // Every weight once, but one row of the positions; keys and values of all tokens before, half of the new ones' too.
-  const weights = 4 * (parameterCount(config) - nCtx * C);
+  // Every weight once, of the positions one row; keys and values of all tokens before, half of the new ones' too.
+  const weights = 4 * (parameterCount(config) - (nCtx - 1) * C);
   const cache = 4 * 2 * C * L * (prompt.length + DECODED / 2);
   return {
     name: `decode-${prompt.length}-f32`,
