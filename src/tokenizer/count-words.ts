@@ -1,3 +1,4 @@
+import { asciiWordEnd } from "./ascii-words.js";
 import { PretokenReader } from "./pretoken-reader.js";
 import { pretokenEnd } from "./pretokenize.js";
 import { SpanTable } from "./span-table.js";
@@ -27,10 +28,11 @@ export class WordCounts {
   #readAll(): void {
     const reader = this.#reader;
     while (reader.fill()) {
-      const { bytes, limit, sure } = reader;
+      const { bytes, view, limit, sure } = reader;
       let position = reader.position;
       while (position < limit) {
-        const end = pretokenEnd(bytes, position, limit);
+        let end = asciiWordEnd(bytes, view, position, limit);
+        if (end < 0) end = pretokenEnd(bytes, position, limit);
         if (end > sure) break;
         this.#add(this.words.intern(bytes, position, end));
         position = end;

@@ -1,10 +1,11 @@
+import { ASCII_WORD_SLACK } from "./ascii-words.js";
 import { PRETOKEN_LOOKAHEAD } from "./pretokenize.js";
 
 /** Bytes of UTF-8 held at a time; more only for a pre-token that is longer. */
 const WINDOW = 1 << 16;
 
-/** Bytes that can be read after the last one of the window: {@link WordCache} looks at eight at once. */
-export const SLACK = 8;
+/** Bytes that can be read past the end of the window. */
+const SLACK = ASCII_WORD_SLACK;
 
 /**
  * Brings a text of any length as UTF-8 through a small window. Whoever walks its pre-tokens moves `position`, stops at

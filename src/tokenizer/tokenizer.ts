@@ -1,3 +1,4 @@
+import { asciiWordEnd } from "./ascii-words.js";
 import { LongWordEncoder } from "./long-word.js";
 import { WordMerger } from "./merge-word.js";
 import { PretokenReader } from "./pretoken-reader.js";
@@ -117,7 +118,8 @@ export class Tokenizer {
     let count = this.#count;
     let position = this.#reader.position;
     while (position < limit) {
-      const end = pretokenEnd(bytes, position, limit);
+      let end = asciiWordEnd(bytes, view, position, limit);
+      if (end < 0) end = pretokenEnd(bytes, position, limit);
       if (end > sure || end - position > LONG_WORD) break;
       let n = cache.copy(view, position, end, out, count);
       if (n < 0) {
@@ -193,6 +195,11 @@ export class Tokenizer {
    */
   decode(ids: ArrayLike<number>): string {
     return this.#tokens.textOf(ids);
+  }
+
+  /** Forgets the words met so far, whose ids are kept to be found faster: for measuring. */
+  clearCache(): void {
+    this.#cache.clear();
   }
 
   /** For ids that come one at a time. */

@@ -47,7 +47,7 @@ export class WordCache {
     const slots = this.#slots;
     const a = view.getInt32(start, true) & FIRST_MASK[length]!;
     const b = view.getInt32(start + 4, true) & SECOND_MASK[length]!;
-    let slot = slotOf(Math.imul(a, 0x9e3779b1) ^ Math.imul(b + length, 0x85ebca6b));
+    let slot = shortSlot(a, b, length);
     for (let probe = 0; probe < PROBES; probe++) {
       const sizes = slots[slot + SIZES]!;
       if (slots[slot + KEY_A] === a && slots[slot + KEY_B] === b && sizes >>> 16 === length) {
@@ -105,8 +105,12 @@ export class WordCache {
   add(view: DataView, start: number, end: number, ids: Uint32Array, at: number, count: number): void {
     if (this.#free < 0) return;
     const length = end - start;
-    if (this.#words === MOST_WORDS || this.#bytesUsed + length > this.#bytes.byteLength) this.#clear(length);
-    else if (this.#idsUsed + count > this.#ids.length) this.#clear(length);
+    const bytesFit = this.#bytesUsed + length <= this.#bytes.byteLength;
+    if (this.#words === MOST_WORDS || !bytesFit || this.#idsUsed + count > this.#ids.length) {
+      this.clear();
+      // Every slot is free now, so the word's first is.
+      this.#free = length > INLINE ? slotOf(this.#keyA) : shortSlot(this.#keyA, this.#keyB, length);
+    }
     if (length > INLINE) {
       for (let i = 0; i < length; i++) this.#bytes.setUint8(this.#bytesUsed + i, view.getUint8(start + i));
       this.#keyB = this.#bytesUsed;
@@ -122,12 +126,9 @@ export class WordCache {
     this.#words++;
   }
 
-  /** Empties the cache; every slot is then free for the word about to be added, so its own place is. */
-  #clear(length: number): void {
+  clear(): void {
     this.#slots.fill(0);
     this.#words = this.#bytesUsed = this.#idsUsed = 0;
-    const short = Math.imul(this.#keyA, 0x9e3779b1) ^ Math.imul(this.#keyB + length, 0x85ebca6b);
-    this.#free = slotOf(length > INLINE ? this.#keyA : short);
   }
 }
 
@@ -135,6 +136,10 @@ export class WordCache {
 function slotOf(hash: number): number {
   const mixed = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
   return ((mixed ^ (mixed >>> 16)) & (SLOTS - 1)) << 2;
+}
+
+function shortSlot(a: number, b: number, length: number): number {
+  return slotOf(Math.imul(a, 0x9e3779b1) ^ Math.imul(b + length, 0x85ebca6b));
 }
 
 /** Hash of more than 8 bytes, four at a time, the last four at their own place. */
