@@ -1,19 +1,23 @@
-/** gpt2-ts: load or train any GPT-2, then generate, score and inspect. */
-export type { Backend } from "./backend/backend.js";
-export { type BackendChoice, type BackendOptions, chooseBackend } from "./backend/choose.js";
-export {
-  type Checkpoint,
-  type CheckpointDescription,
-  describeCheckpoint,
-} from "./checkpoint/index.js";
-export { openCheckpoint, type SaveOptions, saveCheckpoint } from "./checkpoint/node.js";
+/** gpt2-ts: generate and score text with a GPT-2. Everything here runs in a browser too; what needs Node is in node.ts. */
+export type { Backend, DeviceArray, Executable } from "./backend/backend.js";
+export { type ReferenceOptions, referenceBackend } from "./backend/reference/index.js";
+export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./checkpoint/index.js";
 export * from "./errors.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { LoadOptions } from "./generate/load.js";
 export type { ModelParts } from "./generate/model-parts.js";
 export type { GenerateOptions } from "./generate/options.js";
 export type { SamplingOptions } from "./generate/sampling-options.js";
+export { loadWeights } from "./generate/weights.js";
 export { type Completion, GPT2, type Score, type ScoreOptions, type TextOrIds } from "./gpt2.js";
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./model/config.js";
+export { type InitOptions, initialTensors } from "./model/init.js";
 export { parameterCount, type TensorSpec, tensorTable } from "./model/tensors.js";
-export { gpt2Tokenizer, type StreamDecoder, Tokenizer } from "./tokenizer/index.js";
+export {
+  type EncodeOptions,
+  gpt2Tokenizer,
+  type StreamDecoder,
+  Tokenizer,
+  type TrainTokenizerOptions,
+  trainTokenizer,
+} from "./tokenizer/index.js";

@@ -71,8 +71,8 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   const options = { ...generateOptions(flags), seed: flags.seed ?? randomSeed() };
   // Wrong values are told before a model is loaded.
   generateSettings(options);
+  const prompt = promptText(await readInput(words, flags.file), words.length > 0);
   await interruptible(async (signal) => {
-    const prompt = promptText(await readInput(words, flags.file), words.length > 0);
     const model = await loadModel(flags, signal);
     if (prompt === "" && model.endOfText === undefined) {
       throw new UsageError({ op: "prompt", expected: "a text", got: "none", hint: "This model has no <|endoftext|>" });

@@ -44,11 +44,11 @@ export function registerScore(program: Command): void {
 }
 
 async function score(words: string[], flags: ScoreFlags): Promise<void> {
+  const input = await readInput(words, flags.file);
+  if (input === undefined || input.length === 0) {
+    throw new UsageError({ op: "gpt2 score", expected: "a text as argument, with --file, or piped in", got: "none" });
+  }
   await interruptible(async (signal) => {
-    const input = await readInput(words, flags.file);
-    if (input === undefined || input.length === 0) {
-      throw new UsageError({ op: "gpt2 score", expected: "a text as argument, with --file, or piped in", got: "none" });
-    }
     const model = await loadModel(flags, signal);
     const { tokenizer } = model;
     if (!tokenizer) throw new TokenizerError({ op: "gpt2 score", expected: "a model with a tokenizer", got: "none" });

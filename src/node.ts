@@ -1,0 +1,11 @@
+/** gpt2-ts in Node: all of index.ts, and what works with files, native code and threads. */
+export { type BackendChoice, type BackendOptions, type ChosenBackend, chooseBackend } from "./backend/choose.js";
+export { type NativeOptions, nativeBackend } from "./backend/native/index.js";
+export { type ModelToSave, openCheckpoint, type SaveOptions, saveCheckpoint } from "./checkpoint/node.js";
+export { openDataset } from "./data/open-dataset.js";
+export { type PrepareOptions, prepareData } from "./data/prepare.js";
+export * from "./index.js";
+export { loadTokenizer, saveTokenizer } from "./tokenizer/files.js";
+export type { TrainEvent } from "./train/events.js";
+export { TRAIN_DEFAULTS, type TrainSettings } from "./train/settings.js";
+export { Trainer, type TrainerOptions } from "./train/trainer.js";
