@@ -32,9 +32,8 @@ export interface MemoryOptions {
 export function trainMemory(config: GPT2Config, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
   const { limit = availableMemory(), samples = 0 } = options;
   const { batchSize: B, seqLength: T, dropout, valEvery } = settings;
-  // Programs of absurd sizes would take for ever to record.
   const floor = smallestPlan(config, B * T);
-  if (floor > limit) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
+  if (floor > Math.max(limit, ABSURD)) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
   const parameters = 4 * flatLayout(config).size;
   const activations = planMemory(trainProgram(config, B * T, dropout)).bytes;
   const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T)).bytes : 0;
@@ -51,6 +50,9 @@ export function trainMemory(config: GPT2Config, settings: TrainSettings, options
   if (total > limit) throw tooLittle(limit, `a plan of ${formatMemory(total)} (${memoryParts(plan)})`);
   return plan;
 }
+
+/** 256 GiB: Programs of such sizes would take for ever to record. */
+const ABSURD = 2 ** 38;
 
 /**
  * A lower bound that needs no Program: four copies of the parameters, and of each layer and token what its backward pass

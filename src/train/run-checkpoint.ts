@@ -49,7 +49,7 @@ export const checkpointName = (step: number): string => `step-${String(step).pad
 
 /** Writes the folder whole or not at all. @param tokenizer the text of tokenizer.json */
 export async function saveRun(path: string, trainer: ModelTrainer, state: RunState, tokenizer?: string): Promise<void> {
-  await writeFolderAtomically(path, async (folder) => {
+  await writeWhole(path, async (folder) => {
     await fillModelFolder(folder, trainer, tokenizer);
     const shape = [trainer.layout.size];
     const moments = [
@@ -63,7 +63,21 @@ export async function saveRun(path: string, trainer: ModelTrainer, state: RunSta
 
 /** The model alone, as a Hugging Face folder in f32, written whole or not at all. */
 export async function saveModel(path: string, trainer: ModelTrainer, tokenizer?: string): Promise<void> {
-  await writeFolderAtomically(path, (folder) => fillModelFolder(folder, trainer, tokenizer));
+  await writeWhole(path, (folder) => fillModelFolder(folder, trainer, tokenizer));
+}
+
+/** `writeFolderAtomically` whose errors name the folder that was wanted, not the temporary one. */
+async function writeWhole(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  let temporary = path;
+  try {
+    await writeFolderAtomically(path, (folder) => {
+      temporary = folder;
+      return fill(folder);
+    });
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new CheckpointError({ ...error.details, op: error.details.op.replaceAll(temporary, path), cause: error });
+  }
 }
 
 async function fillModelFolder(folder: string, trainer: ModelTrainer, tokenizer: string | undefined): Promise<void> {

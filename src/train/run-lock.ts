@@ -16,8 +16,6 @@ interface Holder {
 }
 
 const NAME = /^\.lock-[0-9a-f]+$/;
-/** This process's own locks. */
-const ours = new Set<string>();
 
 /**
  * @returns what gives the folder back
@@ -32,11 +30,7 @@ export function lockFolder(folder: string): () => void {
   } catch (cause) {
     throw new GPT2Error({ op: `writing to ${folder}`, got: (cause as Error).message, cause });
   }
-  ours.add(path);
-  const release = (): void => {
-    ours.delete(path);
-    rmSync(path, { force: true });
-  };
+  const release = (): void => rmSync(path, { force: true });
   try {
     for (const other of readdirSync(folder)) if (NAME.test(other) && other !== name) refuse(folder, other);
   } catch (error) {
@@ -50,7 +44,7 @@ function refuse(folder: string, name: string): void {
   const path = join(folder, name);
   const holder = readHolder(path);
   if (holder === undefined) return;
-  if (holder.host === hostname() && !isAlive(holder, path)) {
+  if (holder.host === hostname() && !isAlive(holder)) {
     rmSync(path, { force: true });
     return;
   }
@@ -73,22 +67,26 @@ function readHolder(path: string): Holder | undefined {
   }
 }
 
-function isAlive({ pid, started }: Holder, path: string): boolean {
-  if (pid === process.pid) return ours.has(path);
+function isAlive({ pid, started }: Holder): boolean {
   try {
     // Signal 0 is never delivered: it only asks.
     process.kill(pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
   }
-  return started === null || startOf(pid) === started;
+  const now = startOf(pid);
+  return now !== "gone" && (started === null || now === started);
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)), counted from the end of the name, which may hold anything; null elsewhere. */
+/**
+ * When a process started: field 22 of /proc/PID/stat (proc(5)), counted from the end of the name, which may hold anything.
+ * "gone" for one that is dead and only waits for its parent to ask; null where there is no /proc.
+ */
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? "gone" : (fields[19] ?? null);
   } catch {
     return null;
   }

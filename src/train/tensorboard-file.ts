@@ -61,7 +61,7 @@ function encode(event: TrainEvent): Uint8Array | undefined {
       });
     case "sample":
       // Indented, so that its Markdown is taken for code, with its line breaks.
-      return textRecord(now(), event.step, "sample", event.text.replace(/^/gm, "    "));
+      return textRecord(now(), event.step, "sample", `    ${event.text.replaceAll("\n", "\n    ")}`);
     default:
       return undefined;
   }

@@ -89,7 +89,7 @@ function asMetricsSay(curve: unknown[]): Points {
   const add = (tag: string, step: unknown, value: unknown) => (points[tag] ??= []).push([step as number, value]);
   for (const event of curve as Record<string, number | string>[]) {
     const { type, step } = event;
-    if (type === "sample") add("sample", step, (event.text as string).replace(/^/gm, "    "));
+    if (type === "sample") add("sample", step, `    ${(event.text as string).replaceAll("\n", "\n    ")}`);
     if (type === "validation") {
       add("loss/validation", step, Math.fround(event.loss as number));
       add("bits_per_byte", step, Math.fround(event.bitsPerByte as number));

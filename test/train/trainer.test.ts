@@ -258,21 +258,28 @@ describe("a run is refused", () => {
     const out = newFolder();
     const settings = { ...QUIET, steps: 4, saveEvery: 1 };
     await trainTiny({ data, out, settings });
-    // A process of this machine that lives, and one that does not.
-    const lock = (pid: number, name: string) => {
-      const holder = { pid, host: hostname(), started: null };
-      writeFileSync(join(out, `.lock-${name}`), JSON.stringify(holder));
-    };
-    lock(process.ppid, "aa");
-    await refused(
-      { out, resume: true, settings: { steps: 5 } },
-      /a folder that no other run is using, got process \d+ in it/,
-    );
+    const lock = (name: string, pid: number, started: string | null, host = hostname()) =>
+      writeFileSync(join(out, `.lock-${name}`), JSON.stringify({ pid, host, started }));
+    const inUse = /a folder that no other run is using, got process \d+( on .*)? in it/;
+    const resumed = { out, resume: true, settings: { steps: 5 } };
+    const held = await Trainer.create({ backend: anyBackend(), ...resumed });
+    const run = held.run();
+    await run.next();
+    await refused(resumed, inUse);
+    await run.return();
+    lock("aa", process.ppid, null);
+    await refused(resumed, inUse);
     rmSync(join(out, ".lock-aa"));
-    lock(2 ** 22 + 1, "bb");
-    await trainTiny({ out, resume: true, settings: { steps: 5 } });
+    lock("bb", 1, null, "another machine");
+    await refused(resumed, inUse);
+    rmSync(join(out, ".lock-bb"));
+    // A process that is gone, one whose number another has now, and a lock that was never completed.
+    lock("cc", 2 ** 22 + 1, null);
+    if (existsSync("/proc/self/stat")) lock("dd", process.ppid, "1");
+    writeFileSync(join(out, ".lock-ee"), "");
+    await trainTiny(resumed);
     assert.deepEqual(
-      readdirSync(out).filter((name) => name.startsWith(".lock")),
+      readdirSync(out).filter((name) => /^\.lock-[cd]/.test(name)),
       [],
     );
   });

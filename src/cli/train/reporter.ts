@@ -78,7 +78,7 @@ export class TrainReporter {
         ];
       }
       case "sample":
-        return [`step ${event.step}: sample`, event.text.replace(/^/gm, "  | ")];
+        return [`step ${event.step}: sample`, ...printable(event.text).map((line) => `  | ${line}`)];
       case "end": {
         const { best, step, model, seconds } = event;
         const lines = best ? [`best validation loss ${best.loss.toFixed(4)}, after step ${best.step}`] : [];
@@ -89,6 +89,11 @@ export class TrainReporter {
         return [];
     }
   }
+}
+
+/** A text's lines, without what a terminal would obey: a model that has just begun writes anything. */
+function printable(text: string): string[] {
+  return text.split("\n").map((line) => line.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "\ufffd"));
 }
 
 /** What is about to be done, and what it takes. */

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { describe, it } from "node:test";
+import { OutOfMemoryError } from "../../src/errors.js";
+import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/model/config.js";
+import { parameterCount } from "../../src/model/tensors.js";
+import { formatMemory, memoryParts, trainMemory } from "../../src/train/memory.js";
+import { trainSettings } from "../../src/train/settings.js";
+import { nativeOrReason } from "../helpers/tiny-run.js";
+
+const GIB = 2 ** 30;
+const unlimited = { limit: Number.POSITIVE_INFINITY };
+
+describe("the memory plan", () => {
+  it("of 124M at B = 4, T = 1024 is below 8 GiB, and made in no time", () => {
+    const plan = trainMemory(
+      gpt2Config("gpt2"),
+      trainSettings({ batchSize: 4, seqLength: 1024, dropout: 0.1 }),
+      unlimited,
+    );
+    assert.ok(plan.total < 8 * GIB, formatMemory(plan.total));
+    assert.ok(plan.total > 16 * 124_439_808 + 4 * 4096 * 12 * (8 * 768 + 2 * 3072));
+  });
+
+  it("is the sum of its parts", () => {
+    for (const name of Object.keys(GPT2_PRESETS) as GPT2Preset[]) {
+      const config = gpt2Config(name);
+      const plan = trainMemory(config, trainSettings({ batchSize: 1 }), { ...unlimited, samples: 1000 });
+      const { parameters, gradients, optimizer, activations, validation, samples, total } = plan;
+      assert.equal(total, parameters + gradients + optimizer + activations + validation + samples);
+      // Tensors start on cache lines.
+      assert.ok(parameters >= 4 * parameterCount(config) && parameters < 4 * parameterCount(config) + 64 * 16 * 50);
+    }
+  });
+
+  it("leaves out a validation that never comes, and names what there is", () => {
+    const plan = trainMemory(gpt2Config({ nLayer: 1, nEmbd: 64, nHead: 1 }), trainSettings({ valEvery: 0 }), unlimited);
+    assert.equal(plan.validation, 0);
+    assert.match(memoryParts(plan), /^parameters, gradients and optimizer [\d.]+ MiB, activations [\d.]+ MiB$/);
+  });
+
+  it("is refused with its figure where it does not fit", () => {
+    const make = (batchSize: number, limit: number) => () =>
+      trainMemory(gpt2Config("gpt2"), trainSettings({ batchSize }), { limit });
+    assert.throws(make(4, 4 * GIB), (error: Error) => {
+      assert.ok(error instanceof OutOfMemoryError);
+      assert.match(
+        error.message,
+        /expected at most 4.00 GiB, the memory available, got a plan of 4.\d\d GiB \(parameters/,
+      );
+      assert.match(error.message, /Lower the batch size/);
+      return true;
+    });
+    assert.doesNotThrow(make(2, 4 * GIB));
+  });
+
+  it("refuses absurd sizes at once, without recording their Programs", () => {
+    const started = performance.now();
+    const settings = trainSettings({ batchSize: 1024, seqLength: 2 ** 20 });
+    assert.throws(() => trainMemory(gpt2Config("gpt2"), settings), /a plan of more than [\d.]+ GiB/);
+    assert.throws(() => trainMemory(gpt2Config({ nLayer: 2 ** 30 }), trainSettings()), /a plan of more than/);
+    assert.ok(performance.now() - started < 5000);
+  });
+
+  it("is what a process grows by", (t) => {
+    const native = nativeOrReason();
+    if (typeof native === "string") return t.skip(native);
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", MEASURE], {
+      encoding: "utf8",
+      env: { ...process.env, GPT2_THREADS: "2" },
+    });
+    assert.equal(status, 0, stderr);
+    const { planned, grown } = JSON.parse(stdout) as { planned: number; grown: number };
+    // Beside the plan: kernels' scratch, JavaScript's own heap, pages of 2 MiB not filled.
+    const [least, most] = [0.9 * planned, 1.05 * planned + 48 * 2 ** 20];
+    assert.ok(grown > least && grown < most, `planned ${formatMemory(planned)}, grown by ${formatMemory(grown)}`);
+  });
+});
+
+/** One step and one validation, and what they did to the resident set. */
+const MEASURE = `
+  const at = (path) => import(new URL(path, ${JSON.stringify(import.meta.url)}));
+  const { nativeBackend } = await at("../../src/backend/native/index.js");
+  const { gpt2Config } = await at("../../src/model/config.js");
+  const { ModelTrainer } = await at("../../src/train/model-trainer.js");
+  const { trainMemory } = await at("../../src/train/memory.js");
+  const { trainSettings } = await at("../../src/train/settings.js");
+  const config = gpt2Config({ vocabSize: 4000, nCtx: 128, nEmbd: 256, nHead: 4, nLayer: 6 });
+  const settings = trainSettings({ batchSize: 8, seqLength: 128 });
+  const backend = nativeBackend();
+  await backend.peakFlops();
+  const before = process.memoryUsage().rss;
+  const model = new ModelTrainer(backend, config, settings);
+  const fill = (pass, tokens, targets) => (tokens.fill(1), targets.fill(2), tokens.length);
+  await model.step(0, fill);
+  await model.evaluate(1, fill);
+  console.log(JSON.stringify({ planned: trainMemory(config, settings).total, grown: process.memoryUsage().rss - before }));`;
