@@ -2,7 +2,9 @@
 #include "gemm.h"
 
 /* Up to this many tokens, each weight is used too seldom for packing to pay: stream the weights once instead. */
-#define FEW_TOKENS 4
+#define FEW_TOKENS 8
+/* Tokens whose sums are in registers together; for more, the row is taken again from the first-level cache. */
+#define DOT_TOKENS 4
 /* Floats fetched ahead of the row being read: reading memory, not arithmetic, is the limit here. */
 #define FETCH_AHEAD 1024
 
@@ -10,8 +12,8 @@
  * Dot products of one weight row with T tokens. Rows are taken one after the other, so that memory is read as one stream
  * (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
  */
-INLINE void dot_row(long IC, const float *restrict w, long T, const float *restrict x, float out[FEW_TOKENS]) {
-  vf acc[FEW_TOKENS][2];
+INLINE void dot_row(long IC, const float *restrict w, long T, const float *restrict x, float out[DOT_TOKENS]) {
+  vf acc[DOT_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   long k = 0;
 #if defined(__wasm__) /* a vector of 16 bytes takes more of them in flight to keep up with memory */
@@ -47,15 +49,18 @@ static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const
     long rows = to - o < VW ? to - o : VW;
     float y[FEW_TOKENS][VW] = {{0}};
     for (long r = 0; r < rows; r++) {
-      float dots[FEW_TOKENS];
       const float *wr = w + (o + r) * IC;
-      switch (N) {
-        case 1: dot_row(IC, wr, 1, x, dots); break;
-        case 2: dot_row(IC, wr, 2, x, dots); break;
-        case 3: dot_row(IC, wr, 3, x, dots); break;
-        default: dot_row(IC, wr, 4, x, dots); break;
+      for (long t0 = 0; t0 < N; t0 += DOT_TOKENS) {
+        float dots[DOT_TOKENS];
+        const float *xt = x + t0 * IC;
+        switch (N - t0) {
+          case 1: dot_row(IC, wr, 1, xt, dots); break;
+          case 2: dot_row(IC, wr, 2, xt, dots); break;
+          case 3: dot_row(IC, wr, 3, xt, dots); break;
+          default: dot_row(IC, wr, 4, xt, dots); break;
+        }
+        for (long t = t0; t < N && t < t0 + DOT_TOKENS; t++) y[t][r] = dots[t - t0];
       }
-      for (long t = 0; t < N; t++) y[t][r] = dots[t];
     }
     for (long t = 0; t < N; t++) {
       long at = t * OC + o;

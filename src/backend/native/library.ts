@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import koffi from "koffi";
+import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
 import { libraryPath } from "./build.js";
 
@@ -40,8 +40,10 @@ function load(): NativeLibrary {
   const path = libraryPath();
   const hint = "Run `npm run build` in the package's folder, with a C compiler installed, to build it";
   if (!existsSync(path)) throw new BackendError({ op: "native backend", got: "no compiled kernels", hint });
+  let koffi: typeof import("koffi");
   let lib: ReturnType<typeof koffi.load>;
   try {
+    koffi = createRequire(import.meta.url)("koffi");
     lib = koffi.load(path);
   } catch (cause) {
     throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });
