@@ -29,12 +29,17 @@ export class MergeTable {
   }
 
   #insert(a: number, b: number, rank: number): void {
-    // A pair listed twice merges at its first rank.
-    if (this.rank(a, b) !== NO_RANK) return;
-    let i = (hashPair(a, b) << 1) & this.#mask;
-    while (this.#slots[i] !== EMPTY) i = (i + 2) & this.#mask;
-    this.#slots[i] = a | (b << ID_BITS);
-    this.#slots[i + 1] = (b >>> 12) | (rank << 8);
+    const slots = this.#slots;
+    const mask = this.#mask;
+    const key = a | (b << ID_BITS);
+    const high = b >>> 12;
+    let i = (hashPair(a, b) << 1) & mask;
+    for (; slots[i] !== EMPTY; i = (i + 2) & mask) {
+      // A pair listed twice merges at its first rank.
+      if (slots[i] === key && (slots[i + 1]! & 0xff) === high) return;
+    }
+    slots[i] = key;
+    slots[i + 1] = high | (rank << 8);
   }
 
   /** Rank of the pair, or {@link NO_RANK}. */

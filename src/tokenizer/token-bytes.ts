@@ -25,7 +25,7 @@ export class TokenBytes {
     this.#bytes.set(bytes);
     this.#view = new DataView(this.#bytes.buffer);
     for (let id = 0; id < size; id++) this.longest = Math.max(this.longest, offsets[id + 1]! - offsets[id]!);
-    this.#chunk = new Uint8Array(Math.max(CHUNK, this.longest) + SLACK);
+    this.#chunk = new Uint8Array(Math.max(CHUNK, this.longest + 3) + SLACK);
     this.#chunkView = new DataView(this.#chunk.buffer);
   }
 
@@ -57,31 +57,35 @@ export class TokenBytes {
     const bytes = new Uint8Array(length);
     let at = 0;
     for (let next = 0; next < ids.length; at += this.#length) {
-      next = this.#fill(ids, next);
+      next = this.#fill(ids, next, 0);
       bytes.set(this.#chunk.subarray(0, this.#length), at);
     }
     return bytes;
   }
 
   textOf(ids: ArrayLike<number>): string {
-    let next = this.#fill(ids, 0);
-    if (next === ids.length) return whole.decode(this.#chunk.subarray(0, this.#length));
-    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    let text = decoder.decode(this.#chunk.subarray(0, this.#length), { stream: true });
-    while (next < ids.length) {
-      next = this.#fill(ids, next);
-      text += decoder.decode(this.#chunk.subarray(0, this.#length), { stream: true });
+    let text = "";
+    let held = 0;
+    for (let next = 0; next < ids.length; ) {
+      next = this.#fill(ids, next, held);
+      held = next < ids.length ? unfinishedBytes(this.#chunk, this.#length) : 0;
+      const whole = this.#length - held;
+      text += decoder.decode(this.#chunk.subarray(0, whole));
+      this.#chunk.copyWithin(0, whole, this.#length);
     }
-    return text + decoder.decode();
+    return text;
   }
 
-  /** Puts the bytes of ids from index `from` on into #chunk as far as there is room; returns the first index left. */
-  #fill(ids: ArrayLike<number>, from: number): number {
+  /**
+   * Puts the bytes of ids from index `from` on behind the first `held` bytes of #chunk, as far as there is room; returns
+   * the first index left.
+   */
+  #fill(ids: ArrayLike<number>, from: number, held: number): number {
     const offsets = this.#offsets;
     const source = this.#view;
     const target = this.#chunkView;
     const room = this.#chunk.length - SLACK;
-    let at = 0;
+    let at = held;
     let i = from;
     for (; i < ids.length; i++) {
       const id = ids[i]!;
@@ -100,4 +104,15 @@ export class TokenBytes {
   }
 }
 
-const whole = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Bytes at the end of `bytes[0, length)` that begin a character and do not end it. */
+function unfinishedBytes(bytes: Uint8Array, length: number): number {
+  for (let n = 1; n <= 3 && n <= length; n++) {
+    const byte = bytes[length - n]!;
+    if ((byte & 0xc0) === 0x80) continue;
+    const needed = byte < 0xc0 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    return needed > n ? n : 0;
+  }
+  return 0;
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

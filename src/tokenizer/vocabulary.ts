@@ -32,42 +32,25 @@ export function vocabularyFromMerges(merges: Uint32Array, special: readonly stri
   const count = merges.length >> 1;
   const first = 256 + count;
   const size = first + special.length;
+  const specialBytes = special.map((text) => new TextEncoder().encode(text));
   const offsets = new Uint32Array(size + 1);
   for (let id = 0; id < 256; id++) offsets[id + 1] = id + 1;
-  for (let r = 0; r < count; r++) {
-    const a = merges[2 * r]!;
-    const b = merges[2 * r + 1]!;
-    if (a >= 256 + r || b >= 256 + r) {
-      throw new TokenizerError({
-        op: `merge ${r}`,
-        expected: `ids below ${256 + r}`,
-        got: `${a} and ${b}`,
-      });
-    }
-    offsets[257 + r] = offsets[256 + r]! + offsets[a + 1]! - offsets[a]! + offsets[b + 1]! - offsets[b]!;
-  }
-  const specialBytes = special.map((text) => new TextEncoder().encode(text));
+  fillOffsets(offsets, merges);
   specialBytes.forEach((text, i) => {
     offsets[first + i + 1] = offsets[first + i]! + text.length;
   });
   const bytes = new Uint8Array(offsets[size]!);
   bytes.set(BYTES_BY_ID);
-  const results = new Uint32Array(count);
-  // Plain loops: 100,000 calls of copyWithin for a few bytes each take ten times longer.
-  let at = 256;
-  for (let r = 0; r < count; r++) {
-    results[r] = 256 + r;
-    for (let side = 2 * r; side < 2 * r + 2; side++) {
-      const id = merges[side]!;
-      const end = offsets[id + 1]!;
-      for (let i = offsets[id]!; i < end; i++) bytes[at++] = bytes[i]!;
-    }
-  }
+  fillBytes(bytes, offsets, merges);
   specialBytes.forEach((text, i) => {
     bytes.set(text, offsets[first + i]!);
   });
   const byteIds = new Uint32Array(256);
-  for (let id = 0; id < 256; id++) byteIds[BYTES_BY_ID[id]!] = id;
+  BYTES_BY_ID.forEach((byte, id) => {
+    byteIds[byte] = id;
+  });
+  const results = new Uint32Array(count);
+  for (let r = 0; r < count; r++) results[r] = 256 + r;
   return {
     size,
     bytes,
@@ -77,4 +60,26 @@ export function vocabularyFromMerges(merges: Uint32Array, special: readonly stri
     results,
     special: new Map(special.map((text, i) => [text, first + i])),
   };
+}
+
+/** Where the bytes of merged tokens start. A function of its own, as the next, so that V8 optimises it while it runs. */
+function fillOffsets(offsets: Uint32Array, merges: Uint32Array): void {
+  for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
+    const a = merges[2 * r]!;
+    const b = merges[2 * r + 1]!;
+    if (a >= id || b >= id) {
+      throw new TokenizerError({ op: `merge ${r}`, expected: `ids below ${id}`, got: `${a} and ${b}` });
+    }
+    offsets[id + 1] = offsets[id]! + offsets[a + 1]! - offsets[a]! + offsets[b + 1]! - offsets[b]!;
+  }
+}
+
+/** Plain loops: 100,000 calls of copyWithin for a few bytes each take ten times longer. */
+function fillBytes(bytes: Uint8Array, offsets: Uint32Array, merges: Uint32Array): void {
+  let at = 256;
+  for (let side = 0; side < merges.length; side++) {
+    const id = merges[side]!;
+    const end = offsets[id + 1]!;
+    for (let i = offsets[id]!; i < end; i++) bytes[at++] = bytes[i]!;
+  }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ASCII_WORD_SLACK, asciiWordEnd } from "../../src/tokenizer/ascii-words.js";
 import { PRETOKEN_LOOKAHEAD, pretokenEnd, pretokenize, pretokenRest } from "../../src/tokenizer/pretokenize.js";
 import { classOf, LETTER, NUMBER, OTHER, SPACE } from "../../src/tokenizer/unicode-classes.js";
 import { naivePretokenize } from "./naive-bpe.js";
@@ -79,6 +80,41 @@ describe("the pre-tokenizer", () => {
     assert.deepEqual(ends(a, 0xed, 0xa0, 0x80, a), [1, 4, 5]);
     assert.deepEqual(ends(a, 0xf4, 0x90, 0x80, 0x80, a), [1, 5, 6]);
     assert.deepEqual(ends(a, 0xe6, a), [1, 2, 3]);
+  });
+});
+
+describe("measuring an ASCII word", () => {
+  it("gives the pre-tokenizer's answer or none, and none only where the word is not plain", () => {
+    const random = new RandomStream(6);
+    const pieces = [..."abyzABYZ", ..."@[`{ '1.\n\0\x7f", "é", "\u0301", "abcd", "wxyzABCDEFGH"];
+    let found = 0;
+    for (let i = 0; i < 50_000; i++) {
+      const utf8 = new TextEncoder().encode(randomText(random, pieces, 1 + random.below(8)));
+      // What lies behind the text must not matter.
+      const bytes = new Uint8Array(utf8.length + ASCII_WORD_SLACK).fill(random.below(2) === 0 ? 0x61 : 0x20);
+      bytes.set(utf8);
+      const text = new TextDecoder().decode(utf8);
+      const end = asciiWordEnd(bytes, new DataView(bytes.buffer), 0, utf8.length);
+      const plain = /^ ?[A-Za-z]+(?=[\0-@[-`{-\x7f])/.exec(text);
+      assert.equal(end, plain === null ? -1 : plain[0].length, JSON.stringify(text));
+      if (end >= 0) assert.equal(end, pretokenEnd(utf8, 0, utf8.length));
+      if (end > 12) found++;
+    }
+    assert.ok(found > 1000);
+  });
+
+  it("knows every byte", () => {
+    for (let byte = 0; byte < 256; byte++) {
+      for (let place = 0; place < 20; place++) {
+        const bytes = new Uint8Array(64).fill(0x7a);
+        bytes[place] = byte;
+        bytes[30] = 0x20;
+        const isLetter = /[A-Za-z]/.test(String.fromCharCode(byte));
+        const startsWithSpace = place === 0 && byte === 0x20;
+        const expected = isLetter || startsWithSpace ? 30 : byte >= 0x80 || place === 0 ? -1 : place;
+        assert.equal(asciiWordEnd(bytes, new DataView(bytes.buffer), 0, 40), expected, `${byte} at ${place}`);
+      }
+    }
   });
 });
 
