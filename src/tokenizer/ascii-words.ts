@@ -29,7 +29,7 @@ function longWordEnd(view: DataView, pos: number, limit: number): number {
     i += 4;
     others = nonLetters(view.getInt32(i, true));
   }
-  return i + lowestByte(others);
+  return others === 0 ? limit : i + lowestByte(others);
 }
 
 /**
