@@ -16,7 +16,7 @@ IMPORT(now) double host_now(void);
 /* Called by thread 0 at the end of a run with its result. */
 IMPORT(done) void host_done(int32_t result);
 
-extern const KernelSet KERNELS;
+extern const KernelSet kernels;
 
 #define PAGE 65536
 #define MAX_THREADS 64
@@ -112,7 +112,7 @@ static void run_op(Ctx *ctx, const Op *op) {
   for (int d = 0; d < MAX_DIMS; d++) args.dim[d] = op->dim[d] >= 0 ? op->dim[d] : team.dims[-1 - op->dim[d]];
   for (int s = 0; s < MAX_SCALARS; s++)
     args.scalar[s] = op->scalar_ref[s] < 0 ? op->scalar[s] : team.scalars[op->scalar_ref[s]];
-  KERNELS.kernel[op->kind](ctx, &args);
+  kernels.kernel[op->kind](ctx, &args);
   team_barrier(ctx);
 }
 
@@ -138,7 +138,7 @@ static int32_t run_ops(Ctx *ctx, int32_t first, double until) {
 static void measure_peak(Ctx *ctx) {
   double best = 0;
   for (int i = 0; i < 8; i++) { /* the first rounds also warm the engine's compiler up */
-    double start = host_now(), flops = KERNELS.peak(i < 3 ? 200000 : 2000000), rate = flops / (host_now() - start);
+    double start = host_now(), flops = kernels.peak(i < 3 ? 200000 : 2000000), rate = flops / (host_now() - start);
     if (i >= 3 && rate > best) best = rate;
   }
   partials[ctx->tid] = best;

@@ -1,14 +1,14 @@
-import { UsageError } from "../errors.js";
+import { BackendError, UsageError } from "../errors.js";
 import type { Backend, DeviceArray } from "./backend.js";
 import { referenceBackend } from "./reference/index.js";
 
-/** What runs the model. `auto`: the native kernels if they load, else the reference. */
-export type BackendChoice = "auto" | "native" | "reference";
+/** What runs the model. `auto`: the native kernels if they load, else those compiled to WebAssembly, else the reference. */
+export type BackendChoice = "auto" | "native" | "wasm" | "reference";
 
 export interface BackendOptions {
   /** By default the environment variable `GPT2_BACKEND`, else `auto`. */
   readonly backend?: BackendChoice | undefined;
-  /** Native: threads that compute; by default `GPT2_THREADS`, else all processors. */
+  /** Native and wasm: threads that compute; by default `GPT2_THREADS`, else all processors. */
   readonly threads?: number | undefined;
   /** Native: instruction set; by default `GPT2_ISA`, else the best there is. */
   readonly isa?: string | undefined;
@@ -16,7 +16,7 @@ export interface BackendOptions {
 
 export interface ChosenBackend {
   readonly backend: Backend;
-  /** With `auto`: why the native kernels could not be used. */
+  /** With `auto`: why the native kernels (and, on the reference, WebAssembly) could not be used. */
   readonly fallback?: Error;
   /** Maps a whole file into memory that the backend can read, or returns undefined where that can't be done. */
   readonly mapFile?: (path: string) => { readonly buffer: ArrayBuffer } | undefined;
@@ -24,27 +24,47 @@ export interface ChosenBackend {
   readonly inPlace?: (values: Float32Array) => DeviceArray | undefined;
 }
 
-const CHOICES: readonly string[] = ["auto", "native", "reference"] satisfies BackendChoice[];
+const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satisfies BackendChoice[];
 
 /**
- * @throws {BackendError} `native` was asked for and is not available, or the instruction set is not there.
+ * @throws {BackendError} `native` or `wasm` was asked for and is not available, or the instruction set is not there.
  * @throws {UsageError} an unknown backend, or a number of threads that can't be.
  */
 export async function chooseBackend(options: BackendOptions = {}): Promise<ChosenBackend> {
   const choice = checkChoice(options.backend);
   if (choice === "reference") return { backend: referenceBackend() };
+  if (choice === "wasm") return { backend: await chooseWasm(options) };
+  const missing = await missingNative();
+  if (missing === undefined) return chooseNative(options);
+  if (choice === "native") throw missing;
+  try {
+    return { backend: await chooseWasm(options), fallback: missing };
+  } catch (error) {
+    // A wrong number of threads, say, is nothing to fall back from.
+    if (!(error instanceof BackendError)) throw error;
+    return { backend: referenceBackend(), fallback: error };
+  }
+}
+
+/** Why the native kernels can't be used; undefined if they can. */
+async function missingNative(): Promise<Error | undefined> {
+  if (globalThis.process?.versions?.node === undefined) {
+    return new BackendError({ op: "native backend", expected: "Node", got: "another JavaScript runtime" });
+  }
   // Imported here alone, because it loads koffi, which needs a platform it was built for.
-  const missing = await import("./native/library.js").then(
+  return import("./native/library.js").then(
     ({ nativeLibrary }) => failure(() => nativeLibrary()),
     (error: Error) => error,
   );
-  if (missing === undefined) return chooseNative(options);
-  if (choice === "native") throw missing;
-  return { backend: referenceBackend(), fallback: missing };
+}
+
+async function chooseWasm({ threads }: BackendOptions): Promise<Backend> {
+  const { wasmBackend } = await import("./wasm/index.js");
+  return wasmBackend(threads === undefined ? {} : { threads });
 }
 
 function checkChoice(option: string | undefined): BackendChoice {
-  const choice = option ?? (process.env.GPT2_BACKEND || "auto");
+  const choice = option ?? (globalThis.process?.env?.GPT2_BACKEND || "auto");
   if (CHOICES.includes(choice)) return choice as BackendChoice;
   const op = option === undefined ? "GPT2_BACKEND" : "backend";
   throw new UsageError({ op, expected: CHOICES.join(" or "), got: choice });

@@ -34,7 +34,7 @@ export function addModelOptions(command: Command): Command {
       "a Hugging Face folder, .safetensors or llm.c .bin (default: the package's own model)",
     )
     .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
-    .option("--backend <name>", "auto, native or reference (default: auto, or GPT2_BACKEND)");
+    .option("--backend <name>", "auto, native, wasm or reference (default: auto, or GPT2_BACKEND)");
 }
 
 /** Loads the model the flags name. Says so if it will be slow. */
@@ -42,7 +42,9 @@ export async function loadModel({ model, backend, threads }: ModelFlags, signal:
   const { GPT2 } = await import("../gpt2.js");
   const loaded = await GPT2.load(model, { backend, threads, signal });
   if (loaded.fallback) {
-    process.stderr.write(`gpt2: running on the slow reference backend, because: ${loaded.fallback.message}\n`);
+    process.stderr.write(
+      `gpt2: running on ${loaded.backend.description}, slower, because: ${loaded.fallback.message}\n`,
+    );
   }
   return loaded;
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { NativeBackend } from "../../backend/native/index.js";
+import { WasmBackend } from "../../backend/wasm/index.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
 import { UsageError } from "../../errors.js";
 import { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "../../model/config.js";
@@ -44,7 +45,7 @@ export function registerTrain(program: Command): void {
     .option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)")
     .option("--plan", "print the model, its memory and the schedule, and stop")
     .option("--threads <n>", "threads that compute (default: all processors)", parseNumber)
-    .addOption(new Option("--backend <name>", "what computes").choices(["auto", "native", "reference"]))
+    .addOption(new Option("--backend <name>", "what computes").choices(["auto", "native", "wasm", "reference"]))
     .option("--progress", "print progress also where there is no terminal")
     .option("--json", "print events as JSON lines");
   command.optionsGroup("Model:");
@@ -68,7 +69,7 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
   }
   const reporter = new TrainReporter(out, { json: flags.json === true, plain: flags.progress === true });
   const { backend, fallback } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
-  if (fallback) reporter.notice(`${fallback.message}. Training without them is very slow.`);
+  if (fallback) reporter.notice(`${fallback.message}. Training on ${backend.description} is slower.`);
   const data = given && (await shardsOf(given, { out, tokenizer: flags.tokenizer ?? from ?? "gpt2" }));
   const trainer = await Trainer.create({
     backend,
@@ -79,7 +80,8 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
     resume,
     from,
     config: resume || from !== undefined ? givenShape(flags) : shapeFor(data, flags),
-    peakFlops: backend instanceof NativeBackend ? await backend.peakFlops() : undefined,
+    peakFlops:
+      backend instanceof NativeBackend || backend instanceof WasmBackend ? await backend.peakFlops() : undefined,
     onPass: reporter.pass,
   });
   const stop = new AbortController();

@@ -1,0 +1,45 @@
+import type { ErrorDetails } from "../../errors.js";
+
+/** What a worker is told. The first message says which of the two kinds of worker it is. */
+export type ToWorker =
+  /** Be thread `tid` of the team on this memory. */
+  | {
+      readonly kind: "work";
+      readonly module: WebAssembly.Module;
+      readonly memory: WebAssembly.Memory;
+      readonly tid: number;
+      readonly stack: { readonly top: number };
+    }
+  /** Have memory of your own and do what the requests that follow say. */
+  | { readonly kind: "serve"; readonly module: WebAssembly.Module };
+
+/** Requests to a worker with memory of its own; blocks and codes have numbers that the owner gives them. */
+export type Request =
+  | { readonly kind: "alloc"; readonly block: number; readonly bytes: number }
+  | { readonly kind: "free"; readonly block: number }
+  | { readonly kind: "write"; readonly block: number; readonly at: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "load"; readonly code: number; readonly ops: Uint8Array; readonly blocks: readonly number[] }
+  | { readonly kind: "unload"; readonly code: number }
+  | ({ readonly reply: number } & Question);
+
+/** Requests that are answered. */
+export type Question =
+  | { readonly kind: "read"; readonly block: number; readonly at: number; readonly bytes: number }
+  | {
+      readonly kind: "run";
+      readonly code: number;
+      readonly dims: BigInt64Array<ArrayBuffer>;
+      readonly scalars: Float64Array<ArrayBuffer>;
+      readonly timed: boolean;
+    }
+  | { readonly kind: "peak" };
+
+export type FromWorker =
+  | { readonly kind: "ready" }
+  /** A team's run is over. */
+  | { readonly kind: "done"; readonly result: number }
+  | { readonly kind: "reply"; readonly reply: number; readonly value?: Uint8Array | Float64Array | number | undefined }
+  /** Memory ran out. */
+  | { readonly kind: "refused"; readonly reply: number; readonly details: ErrorDetails }
+  /** The worker is of no more use. */
+  | { readonly kind: "failed"; readonly error: string };

@@ -1,0 +1,27 @@
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
+import { packageFile } from "../../util/package-root.js";
+import type { Platform } from "./platform.js";
+
+export const platform: Platform = {
+  sharesMemory: true,
+  threads: () => availableParallelism(),
+  // Node 20's V8 has it behind a flag, which has to be set before the module is compiled.
+  enableRelaxedSimd: () => setFlagsFromString("--experimental-wasm-relaxed-simd"),
+  readAsset: async (name) => new Uint8Array(await readFile(packageFile(`assets/${name}`))),
+  spawn: () => {
+    const worker = new Worker(new URL("./worker-node.js", import.meta.url), { name: "gpt2-wasm" });
+    worker.unref();
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, transfer),
+      listen: (onMessage, onError) => {
+        worker.on("message", onMessage);
+        worker.on("error", onError);
+      },
+      keepAlive: (on) => (on ? worker.ref() : worker.unref()),
+      terminate: () => void worker.terminate(),
+    };
+  },
+};

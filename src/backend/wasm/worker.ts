@@ -1,0 +1,112 @@
+import { OutOfMemoryError } from "../../errors.js";
+import { instantiate } from "./instance.js";
+import type { LinearBlock, LinearCode } from "./linear-memory.js";
+import { LocalMachine } from "./local-machine.js";
+import type { FromWorker, Question, Request, ToWorker } from "./messages.js";
+import type { OwnerLink } from "./worker-link.js";
+
+/** The life of a worker, on every platform. */
+export function serveOwner(owner: OwnerLink): void {
+  const tell = (message: FromWorker, transfer?: ArrayBuffer[]): void => owner.post(message, transfer);
+  const failed = (error: unknown): void => tell({ kind: "failed", error: String(error) });
+  let service: Promise<Service> | undefined;
+  owner.listen((message) => {
+    if (service) {
+      // One after the other: a write that follows a run must not overtake it.
+      service = service.then((s) => s.handle(message as Request).then(() => s));
+      service.catch(failed);
+      return;
+    }
+    const first = message as ToWorker;
+    if (first.kind === "work") {
+      work(first, tell).catch(failed);
+    } else {
+      service = LocalMachine.create(first.module, 0).then((machine) => new Service(machine, tell));
+      service.then(() => tell({ kind: "ready" }), failed);
+    }
+  });
+}
+
+/** Never returns: from here on the worker is a thread of the team and hears no more messages. */
+async function work({ module, memory, tid, stack }: ToWorker & { kind: "work" }, tell: Tell): Promise<void> {
+  const kernels = await instantiate(module, memory, (result) => tell({ kind: "done", result }), stack);
+  tell({ kind: "ready" });
+  kernels.gpt2_work(tid);
+}
+
+type Tell = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
+
+/** A machine of this worker's own, at the service of its owner. */
+class Service {
+  readonly #blocks = new Map<number, LinearBlock>();
+  readonly #codes = new Map<number, LinearCode>();
+  /** Memory ran out where there was nobody to tell; who asks for what could not be had hears of it. */
+  #refusal: OutOfMemoryError | undefined;
+
+  constructor(
+    readonly machine: LocalMachine,
+    readonly tell: Tell,
+  ) {}
+
+  async handle(request: Request): Promise<void> {
+    try {
+      if ("reply" in request) {
+        const value = await this.#answer(request);
+        const transfer = ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [];
+        this.tell({ kind: "reply", reply: request.reply, value }, transfer);
+      } else {
+        this.#obey(request);
+      }
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      if ("reply" in request) this.tell({ kind: "refused", reply: request.reply, details: plain(error) });
+      else this.#refusal = error;
+    }
+  }
+
+  #obey(request: Exclude<Request, Question>): void {
+    switch (request.kind) {
+      case "alloc":
+        this.#blocks.set(request.block, this.machine.alloc(request.bytes));
+        break;
+      case "free":
+        this.machine.free(this.#blocks.get(request.block));
+        this.#blocks.delete(request.block);
+        break;
+      case "write":
+        this.#blocks.get(request.block)?.write(request.at, request.bytes);
+        break;
+      case "load": {
+        const blocks = request.blocks.map((number) => this.#had(this.#blocks, number));
+        this.#codes.set(request.code, this.machine.load(request.ops, blocks));
+        break;
+      }
+      case "unload":
+        this.machine.unload(this.#codes.get(request.code));
+        this.#codes.delete(request.code);
+        break;
+    }
+  }
+
+  async #answer(question: Question): Promise<Uint8Array | Float64Array | number | undefined> {
+    switch (question.kind) {
+      case "read":
+        return this.#had(this.#blocks, question.block).copy(question.at, question.bytes);
+      case "run":
+        return this.machine.run(this.#had(this.#codes, question.code), question, question.timed);
+      case "peak":
+        return this.machine.peakFlops();
+    }
+  }
+
+  #had<T>(things: ReadonlyMap<number, T>, number: number): T {
+    const thing = things.get(number);
+    if (thing === undefined) throw this.#refusal ?? new Error(`no block or code ${number}`);
+    return thing;
+  }
+}
+
+/** Details without the cause, which might not survive the way to another thread. */
+function plain({ details: { cause: _, ...details } }: OutOfMemoryError): OutOfMemoryError["details"] {
+  return details;
+}

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type WasmOptions, wasmBackend } from "../../src/backend/wasm/index.js";
+import { BackendError, OutOfMemoryError, UsageError } from "../../src/errors.js";
+import { Recorder } from "../../src/program/program.js";
+import { backendContract } from "../helpers/backend-contract.js";
+import { conformance, sameBits } from "../helpers/conformance.js";
+import { F32_TOLERANCES } from "../helpers/tolerances.js";
+
+/** One of each for all tests of a suite, as a program would have it. */
+function once(options: WasmOptions) {
+  let backend: ReturnType<typeof wasmBackend> | undefined;
+  return () => (backend ??= wasmBackend(options));
+}
+
+for (const place of ["workers", "worker", "here"] as const) {
+  backendContract(`wasm, ${place}`, once({ place, threads: 2 }));
+}
+
+for (const relaxed of [true, false]) {
+  const kind = relaxed ? "relaxed SIMD" : "SIMD";
+  conformance(`wasm, ${kind}, 2 threads`, once({ relaxed, threads: 2 }), F32_TOLERANCES);
+  sameBits(`wasm, ${kind}, on 1, 2 and 3 threads, a worker and the calling thread`, () =>
+    Promise.all([
+      wasmBackend({ relaxed, place: "here" }),
+      wasmBackend({ relaxed, place: "worker" }),
+      ...[1, 2, 3].map((threads) => wasmBackend({ relaxed, threads })),
+    ]),
+  );
+}
+
+/** A linear layer whose weight is a whole gibibyte. */
+function gibibyteProgram() {
+  const k = new Recorder("gibibyte");
+  const size = 2 ** 28;
+  k.op("fill", "fill", { x: k.external("x", [size]) }, { size: 4 }, { value: 1 });
+  return { program: k.build(), size };
+}
+
+describe("wasm: limits", () => {
+  for (const place of ["workers", "worker", "here"] as const) {
+    it(`4 GiB, ${place}: an error that says so, and work goes on`, async () => {
+      const backend = await wasmBackend({ place, threads: 1 });
+      const { program, size } = gibibyteProgram();
+      const arrays = Array.from({ length: 3 }, () => backend.alloc("f32", size));
+      const refused = async () => {
+        const last = backend.alloc("f32", size);
+        await last.read(0, 1);
+      };
+      await assert.rejects(
+        refused,
+        (error: Error) => error instanceof OutOfMemoryError && /4294967296/.test(error.message),
+      );
+      const x = arrays[2]!;
+      await backend.prepare(program, { x }).run();
+      assert.deepEqual([...(await x.read(2, 4))], [1, 1, 0, 0]);
+      const small = backend.alloc("i32", 3);
+      small.write([1, 2, 3]);
+      assert.deepEqual([...(await small.read())], [1, 2, 3]);
+    });
+  }
+
+  for (const place of ["workers", "worker", "here"] as const) {
+    it(`a kernel that traps, ${place}: this run and all later ones fail, and nothing hangs`, async () => {
+      const backend = await wasmBackend({ place, threads: 2 });
+      const k = new Recorder("trap");
+      const [x, index] = [k.external("x", [4, 1]), k.external("index", [1], "i32")];
+      k.op("gatherRows", "rows", { out: k.external("out", [1, 1]), x, index }, { N: 1, W: 1 }, {});
+      const arrays = { x: backend.alloc("f32", 4), index: backend.alloc("i32", 1), out: backend.alloc("f32", 1) };
+      const executable = backend.prepare(k.build(), arrays);
+      arrays.index.write([2 ** 29]);
+      await assert.rejects(executable.run(), BackendError);
+      await assert.rejects(executable.run(), BackendError);
+    });
+  }
+
+  it("refuses what can't be", async () => {
+    await assert.rejects(wasmBackend({ threads: 0 }), UsageError);
+    await assert.rejects(wasmBackend({ threads: 65 }), UsageError);
+  });
+});
