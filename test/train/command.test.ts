@@ -125,7 +125,7 @@ describe("gpt2 train", () => {
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^CheckpointError writing .*full.checkpoints.step-00000002: expected to write there, got a file larger than/,
+      /^gpt2: writing .*full.checkpoints.step-00000002: expected to write there, got a file larger than/,
     );
     assert.deepEqual(checkpointsOf(out), ["step-00000001"]);
     assert.deepEqual(
@@ -139,20 +139,21 @@ describe("gpt2 train", () => {
 
   it("says what is missing or wrong", async () => {
     const out = join(dir, "wrong");
-    const cases: [string[], RegExp][] = [
-      [[data], /expected --out/],
-      [["--out", out], /expected data to train on/],
-      [[join(dir, "nothing"), "--out", out], /nothing/],
-      [["--out", out, "--resume"], /expected a checkpoint there, got none/],
-      [[data, "--out", out, "--steps", "many"], /--steps.*Not a number/],
-      [[data, "--out", out, "--embd", "65", "--heads", "2"], /nHead: expected a divisor of nEmbd = 65/],
-      [[data, "--out", out, "--preset", "gpt3"], /--preset.*Allowed choices are gpt2/],
-      [[data, "--out", out, "--batch-size", "60k", "--threads", "1"], /a plan of .* GiB/],
+    const cases: [status: number, args: string[], message: RegExp][] = [
+      [2, [data], /expected --out/],
+      [2, ["--out", out], /expected data to train on/],
+      [1, [join(dir, "nothing"), "--out", out], /nothing/],
+      [2, ["--out", out, "--resume"], /expected a checkpoint there, got none/],
+      [2, [data, "--out", out, "--steps", "many"], /--steps.*Not a number/],
+      [1, [data, "--out", out, "--embd", "65", "--heads", "2"], /nHead: expected a divisor of nEmbd = 65/],
+      [2, [data, "--out", out, "--preset", "gpt3"], /--preset.*Allowed choices are gpt2/],
+      [1, [data, "--out", out, "--batch-size", "60k", "--threads", "1"], /a plan of .* GiB/],
     ];
-    const results = await Promise.all(cases.map(([args]) => train(...args)));
+    const results = await Promise.all(cases.map(([, args]) => train(...args)));
     for (const [i, { code, stderr }] of results.entries()) {
-      assert.equal(code, 1, cases[i]![0].join(" "));
-      assert.match(stderr, cases[i]![1]);
+      const [status, args, message] = cases[i]!;
+      assert.equal(code, status, `${args.join(" ")}: ${stderr}`);
+      assert.match(stderr, message);
     }
     assert.ok(!existsSync(out));
   });
