@@ -57,15 +57,16 @@ async function missingPython(modules: readonly string[]): Promise<string | undef
   }
 }
 
-async function makeGguf({ config, seed }: Setup, cache: string): Promise<string> {
+/** Has a Python script make the seeded model's file, unless it is there. */
+const modelFile = (script: string, extension: string) => async (setup: Setup, cache: string) => {
+  const { config, seed, type } = setup;
   const { nLayer, nEmbd, vocabSize } = config;
-  const path = join(cache, `seeded-${seed}-${nLayer}x${nEmbd}-${vocabSize}-f32.gguf`);
+  const path = join(cache, `seeded-${seed}-${nLayer}x${nEmbd}-${vocabSize}-${type}.${extension}`);
   if (existsSync(path)) return path;
   mkdirSync(cache, { recursive: true });
-  const args = [path, "--seed", String(seed), "--config", JSON.stringify(config)];
-  await run(PYTHON, [python("make_gguf.py"), ...args]);
+  await run(PYTHON, [python(script), path, "--seed", `${seed}`, "--config", JSON.stringify(config), "--type", type]);
   return path;
-}
+};
 
 export const CONTENDERS: readonly Contender[] = [
   {
@@ -80,11 +81,20 @@ export const CONTENDERS: readonly Contender[] = [
   {
     name: "node-llama-cpp",
     kinds: ["generate"],
-    types: ["f32"],
+    types: ["f32", "f16", "q8_0", "q4_0"],
     runtime: "native",
     missing: async () => (await missingNpm("node-llama-cpp")) ?? missingPython(["gguf", "numpy"]),
-    prepare: makeGguf,
+    prepare: modelFile("make_gguf.py", "gguf"),
     command: nodeCommand("./peers/llama.js"),
+  },
+  {
+    name: "onnxruntime-node",
+    kinds: ["generate"],
+    types: ["f32", "q8_0"],
+    runtime: "native",
+    missing: async () => (await missingNpm("onnxruntime-node")) ?? missingPython(["onnx", "onnxruntime", "numpy"]),
+    prepare: modelFile("make_onnx.py", "onnx"),
+    command: nodeCommand("./peers/ort.js"),
   },
   {
     name: "transformers",
@@ -139,4 +149,9 @@ export function chooseContenders(names: readonly string[]): Contender[] {
 
 export function takesPart({ kinds, types, runtime }: Contender, c: Case): boolean {
   return kinds.includes(c.task.kind) && types.includes(c.type) && runtime === c.runtime;
+}
+
+/** Whether this package can do it. */
+export function canDo(c: Case): boolean {
+  return CONTENDERS.some((contender) => contender.ours && takesPart(contender, c));
 }

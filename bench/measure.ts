@@ -99,7 +99,7 @@ async function round(c: Case, runners: readonly Runner[], gauge: LimitGauge | un
 function describe(c: Case, { rates, limits }: Round, disturbed: boolean, gauge: LimitGauge | undefined): string {
   const figures = Object.entries(rates).map(([name, rate]) => `${name} ${rate.toPrecision(3)}`);
   const shares = limits.map((l) => Math.round((100 * l) / gauge!.best(c.limit.kind)));
-  const state = gauge ? ` (machine at ${Math.min(...shares)}%${disturbed ? ": disturbed, again" : ""})` : "";
+  const state = gauge ? ` (machine at ${Math.min(...shares)}%${disturbed ? ": disturbed" : ""})` : "";
   return `${c.name}: ${figures.join(", ")} tokens/s${state}`;
 }
 

@@ -5,8 +5,11 @@
  */
 import type { GPT2Config } from "../src/model/config.js";
 
-/** How weights are stored: GGUF's names. */
-export type WeightType = "f32";
+/** How weights are stored: GGUF's names. `q8_0` also stands for other 8-bit weights, where a program has no q8_0. */
+export type WeightType = keyof typeof WEIGHT_BITS;
+
+/** For one weight, the scales of its block included. */
+export const WEIGHT_BITS = { f32: 32, f16: 16, q8_0: 8.5, q4_0: 4.5 } as const;
 
 export interface Setup {
   readonly config: GPT2Config;

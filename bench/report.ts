@@ -28,7 +28,7 @@ export function caseTable(
     result.case.title + (result.disturbed ? " (disturbed)" : ""),
     ...ours.flatMap((name) => [`**${withSpread(result.rates[name]!)}**`, share(result, name)]),
     ...peers.map((name) => withSpread(result.rates[name]!)),
-    againstBest(result, ours[0]!, peers),
+    againstBest(result, ours[0], peers),
   ]);
   const lines = [...results.map(aboutRounds), ...entrants.map(aboutEntrant), ...notes];
   return `${table(head, rows)}\n\n${lines.map((line) => `- ${line}`).join("\n")}`;
@@ -67,9 +67,9 @@ function share(result: CaseResult, name: string): string {
   return part === undefined ? "-" : `${Math.round(100 * part)}%`;
 }
 
-function againstBest(result: CaseResult, ours: string, peers: readonly string[]): string {
+function againstBest(result: CaseResult, ours: string | undefined, peers: readonly string[]): string {
   const best = peers.toSorted((a, b) => result.rates[b]!.median - result.rates[a]!.median)[0];
-  return best === undefined ? "-" : `${timesAsFast(result, ours, best).toFixed(2)}× ${best}`;
+  return ours === undefined || best === undefined ? "-" : `${timesAsFast(result, ours, best).toFixed(2)}× ${best}`;
 }
 
 function aboutRounds({ case: c, rounds, counted, limit, disturbed }: CaseResult): string {

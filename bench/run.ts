@@ -11,7 +11,7 @@ import { type GPT2Config, gpt2Config, isPreset } from "../src/model/config.js";
 import { packageFile } from "../src/util/package-root.js";
 import { checkTask, disagreement, expectedOf } from "./agreement.js";
 import { allCases, type Case, chooseCases, grouped } from "./cases.js";
-import { type Contender, chooseContenders, takesPart } from "./contenders.js";
+import { type Contender, canDo, chooseContenders, takesPart } from "./contenders.js";
 import { type LimitRow, MachineLimits } from "./limits.js";
 import { describeMachine, thisMachine } from "./machine.js";
 import { type CaseResult, measureCase } from "./measure.js";
@@ -65,13 +65,10 @@ function readOptions() {
   const config = model === "tiny" ? gpt2Config(TINY) : gpt2Config(model);
   const defaultDoc = model === "gpt2" ? packageFile("docs/performance.md") : undefined;
   const names = positionals.length > 0 ? positionals : ["limits", "train", "prefill", "decode"];
-  const cases = allCases(config, SEED);
+  const caseNames = names.filter((name) => name !== "limits");
   return {
     limits: names.includes("limits"),
-    cases: chooseCases(
-      cases,
-      names.filter((name) => name !== "limits"),
-    ),
+    cases: chooseCases(allCases(config, SEED), caseNames, canDo),
     contenders: chooseContenders(values.peers.split(",")),
     repeats: positive("repeats", values.repeats),
     retries: positive("retries", values.retries ?? values.repeats, 0),
@@ -171,7 +168,7 @@ async function dropThoseWhoDisagree(
     const { contender, worker } = entry;
     const result = await worker.request(task);
     expected ??= result;
-    const wrong = disagreement(result, expected) ?? (ours && disagreement(result, ours));
+    const wrong = disagreement(result, expected, c.type) ?? (ours && disagreement(result, ours, c.type));
     if (contender.ours) {
       if (wrong !== undefined) throw new Error(`${contender.name} computes something else: ${wrong}`);
       ours ??= result;

@@ -43,18 +43,27 @@ describe("what the cases need of the machine", () => {
     const weights = names.reduce((n, name) => n + bound.get(name)!, config.nEmbd);
     const cache = 2 * config.nEmbd * config.nLayer * (512 + 32);
     assert.equal(named("decode-512-f32").limit.perToken, 4 * (weights + cache));
+    // A q8_0 block is 32 bytes and a scale of two, for 32 weights.
+    const vectors = 2 * config.nEmbd + config.nLayer * (4 + 3 + 1 + 4 + 1) * config.nEmbd;
+    const q8 = 4 * vectors + (34 / 32) * (weights - vectors - config.nEmbd) + 4 * config.nEmbd;
+    assert.equal(named("decode-512-q8_0").limit.perToken, q8 + 4 * cache);
   });
 });
 
 describe("chooseCases", () => {
-  it("takes names of cases and of groups, in the cases' order", () => {
-    const chosen = chooseCases(cases, ["decode", "train-1x1024-f32"]).map(({ name }) => name);
-    assert.deepEqual(chosen, ["train-1x1024-f32", "decode-8-f32", "decode-512-f32"]);
+  it("takes cases by name, and of groups those we can do, in the cases' order", () => {
+    const names = ["decode", "train-1x1024-f32", "decode-8-q4_0"];
+    const chosen = chooseCases(cases, names, ({ type }) => type === "f32");
+    const expected = ["train-1x1024-f32", "decode-8-f32", "decode-512-f32", "decode-8-q4_0"];
+    assert.deepEqual(
+      chosen.map(({ name }) => name),
+      expected,
+    );
   });
 
   it("lists what there is when a name is unknown", () => {
     assert.throws(
-      () => chooseCases(cases, ["decodes"]),
+      () => chooseCases(cases, ["decodes"], () => true),
       /no case decodes; there are limits, train, prefill, decode, tr/,
     );
   });

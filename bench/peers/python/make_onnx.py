@@ -1,0 +1,143 @@
+"""Writes a GPT-2 (by default of 124M shape) with seeded weights as an ONNX graph with key/value caches, for onnxruntime.
+
+    python3 bench/peers/python/make_onnx.py CACHE/gpt2-124m-seeded.onnx [--type f32|q8_0]
+
+The graph is made of the fused operators that onnxruntime's own generative models are made of (GroupQueryAttention,
+SkipLayerNormalization, FastGelu), its best on a CPU. Keys and values live in buffers of the whole context that the
+caller gives both as past and as present, so that a step copies nothing. q8_0 stands for onnxruntime's 8-bit way: int8
+weights with a scale for each output, activations quantised on the fly.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from seeded import SEED, Config, seeded_weights
+
+FUSED = "com.microsoft"
+
+
+class Graph:
+    """Nodes and weights, collected; every tensor has a name."""
+
+    def __init__(self, weights: dict[str, np.ndarray]) -> None:
+        self.nodes, self.initializers = [], []
+        self.weights = weights
+
+    def weight(self, name: str, values: np.ndarray | None = None) -> str:
+        if all(i.name != name for i in self.initializers):
+            values = self.weights[name] if values is None else values
+            self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def op(self, kind: str, inputs: list[str], outputs: str | list[str], domain: str = "", **attributes) -> str:
+        outputs = [outputs] if isinstance(outputs, str) else outputs
+        node = helper.make_node(kind, inputs, outputs, name=f"{kind}/{outputs[0]}", domain=domain, **attributes)
+        self.nodes.append(node)
+        return outputs[0]
+
+    def product(self, x: str, name: str, out: str) -> str:
+        """x · weightᵀ, the weight stored [in, out] as onnxruntime wants it for packing."""
+        return self.op("MatMul", [x, self.weight(f"{name}.transposed", self.weights[name].T)], out)
+
+
+def build(config: Config, weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+    g = Graph(weights)
+    heads, size = config.nHead, config.nEmbd // config.nHead
+    norm = {"domain": FUSED, "epsilon": config.layerNormEpsilon}
+    g.op("Gather", [g.weight("wte.weight"), "input_ids"], "token")
+    g.op("Gather", [g.weight("wpe.weight"), "position_ids"], "position")
+    x = g.op("Add", ["token", "position"], "embedding")
+    first = [g.weight("h.0.ln_1.weight"), g.weight("h.0.ln_1.bias")]
+    normed = g.op("LayerNormalization", [x, *first], "h.0.ln_1", epsilon=config.layerNormEpsilon)
+    for i in range(config.nLayer):
+        h = f"h.{i}"
+
+        def add_and_norm(part: str, bias: str, name: str) -> tuple[str, str]:
+            """(x + part + bias, its layer norm)"""
+            inputs = [part, x, g.weight(f"{name}.weight"), g.weight(f"{name}.bias"), g.weight(bias)]
+            g.op("SkipLayerNormalization", inputs, [name, "", "", f"{name}.sum"], **norm)  # noqa: B023
+            return f"{name}.sum", name
+
+        qkv = g.product(normed, f"{h}.attn.c_attn.weight", f"{h}.attn.product")
+        qkv = g.op("Add", [qkv, g.weight(f"{h}.attn.c_attn.bias")], f"{h}.attn.qkv")
+        caches = [f"past.{i}.key", f"past.{i}.value"]
+        attended = g.op(
+            "GroupQueryAttention",
+            [qkv, "", "", *caches, "seqlens_k", "total_sequence_length"],
+            [f"{h}.attn", f"present.{i}.key", f"present.{i}.value"],
+            domain=FUSED,
+            num_heads=heads,
+            kv_num_heads=heads,
+            scale=1 / size**0.5,
+        )
+        projected = g.product(attended, f"{h}.attn.c_proj.weight", f"{h}.attn.projected")
+        x, normed = add_and_norm(projected, f"{h}.attn.c_proj.bias", f"{h}.ln_2")
+        fc = g.product(normed, f"{h}.mlp.c_fc.weight", f"{h}.mlp.fc")
+        gelu = g.op("FastGelu", [fc, g.weight(f"{h}.mlp.c_fc.bias")], f"{h}.mlp.gelu", domain=FUSED)
+        down = g.product(gelu, f"{h}.mlp.c_proj.weight", f"{h}.mlp.projected")
+        following = f"h.{i + 1}.ln_1" if i + 1 < config.nLayer else "ln_f"
+        x, normed = add_and_norm(down, f"{h}.mlp.c_proj.bias", following)
+    last = g.op("Gather", [normed, g.weight("last", np.array([-1], dtype=np.int64))], "hidden", axis=1)
+    g.product(last, "wte.weight", "logits")
+
+    cache = [1, heads, config.nCtx, size]
+    kv = [(i, kind) for i in range(config.nLayer) for kind in ("key", "value")]
+    info = helper.make_tensor_value_info
+    inputs = [
+        info("input_ids", TensorProto.INT64, [1, "N"]),
+        info("position_ids", TensorProto.INT64, [1, "N"]),
+        info("seqlens_k", TensorProto.INT32, [1]),
+        info("total_sequence_length", TensorProto.INT32, [1]),
+        *(info(f"past.{i}.{kind}", TensorProto.FLOAT, cache) for i, kind in kv),
+    ]
+    outputs = [
+        info("logits", TensorProto.FLOAT, [1, 1, config.vocabSize]),
+        *(info(f"present.{i}.{kind}", TensorProto.FLOAT, cache) for i, kind in kv),
+    ]
+    graph = helper.make_graph(g.nodes, "gpt2", inputs, outputs, g.initializers)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(FUSED, 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def quantized(model: onnx.ModelProto, path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        source = Path(folder) / "f32.onnx"
+        onnx.save(model, source)
+        quantize_dynamic(
+            source,
+            path,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul"],
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},  # of what fused operators give
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--config", type=json.loads, default={}, help="fields of seeded.Config, as JSON")
+    parser.add_argument("--type", choices=["f32", "q8_0"], default="f32")
+    args = parser.parse_args()
+    config = Config(**args.config)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.out.with_suffix(".partial")
+    model = build(config, seeded_weights(config, args.seed))
+    if args.type == "f32":
+        onnx.save(model, partial)
+    else:
+        quantized(model, partial)
+    partial.rename(args.out)
+    print(args.out, args.out.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()
