@@ -25,7 +25,7 @@ async function extend(sequence: Sequence, tokens: readonly number[], logits = 1)
   return rows;
 }
 
-for (const backend of backends()) {
+for (const backend of await backends()) {
   for (const [name, config] of Object.entries({ "3 heads of 5": ODD, "1 head of 17": ONE_HEAD })) {
     describe(`cached decoding on ${backend.name}, ${name}`, () => decodingTests(backend, config));
   }

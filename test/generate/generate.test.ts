@@ -20,7 +20,7 @@ async function all(model: GPT2, prompt: TextOrIds, options: GenerateOptions): Pr
 const ids = (tokens: readonly GeneratedToken[]) => tokens.map(({ token }) => token);
 const GREEDY = { temperature: 0, stopAtEndOfText: false } as const;
 
-for (const backend of backends()) {
+for (const backend of await backends()) {
   describe(`generating on ${backend.name}`, () => {
     it("takes the likeliest token by the full forward at each step, past the context too", async () => {
       const model = byteModel(backend);

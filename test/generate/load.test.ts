@@ -37,7 +37,7 @@ describe("loading", async () => {
   const llmc = await save("model.bin", CONFIG, { format: "llm.c" });
   const bf16 = await save("bf16", CONFIG, { dtype: "bf16" });
 
-  for (const backend of backends().map(({ name }) => name as BackendChoice)) {
+  for (const backend of (await backends()).map(({ name }) => name as BackendChoice)) {
     for (const [format, path] of Object.entries({ "a Hugging Face folder": huggingFace, "a llm.c file": llmc })) {
       it(`${format} onto ${backend} computes what the weights say`, async () => {
         const model = await GPT2.load(path, { backend, threads: 1 });
@@ -149,9 +149,12 @@ describe("the choice of a backend", () => {
     process.env.GPT2_BACKEND = "reference";
     assert.equal((await chooseBackend()).backend.name, "reference");
     process.env.GPT2_BACKEND = "nonsense";
-    await assert.rejects(chooseBackend(), /GPT2_BACKEND: expected auto or native or reference, got nonsense/);
+    await assert.rejects(chooseBackend(), /GPT2_BACKEND: expected auto or native or wasm or reference, got nonsense/);
     delete process.env.GPT2_BACKEND;
     const { backend, fallback } = await chooseBackend({ threads: 1 });
-    assert.equal(backend.name === "reference", fallback !== undefined);
+    assert.equal(backend.name === "native", fallback === undefined);
+    assert.notEqual(backend.name, "reference", "WebAssembly is there at least");
+    const wasm = await chooseBackend({ backend: "wasm", threads: 1 });
+    assert.deepEqual([wasm.backend.name, wasm.fallback], ["wasm", undefined]);
   });
 });

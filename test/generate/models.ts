@@ -2,6 +2,7 @@
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
+import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { BackendError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
@@ -10,12 +11,12 @@ import { Tokenizer, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 
 /** The backends of this machine, by name. */
-export function backends(): Backend[] {
-  const reference = referenceBackend();
+export async function backends(): Promise<Backend[]> {
+  const portable = [referenceBackend(), await wasmBackend({ threads: 2 })];
   try {
-    return [reference, nativeBackend({ threads: 2 })];
+    return [...portable, nativeBackend({ threads: 2 })];
   } catch (error) {
-    if (error instanceof BackendError) return [reference];
+    if (error instanceof BackendError) return portable;
     throw error;
   }
 }

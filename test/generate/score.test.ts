@@ -18,7 +18,7 @@ async function plainLogprobs(ids: readonly number[]): Promise<number[]> {
   return ids.slice(1).map((id, t) => logSoftmax(logits.subarray(t * V, (t + 1) * V))[id]!);
 }
 
-for (const backend of backends()) {
+for (const backend of await backends()) {
   describe(`scoring on ${backend.name}`, () => {
     it("gives the log-probability of every token, the first after <|endoftext|>", async () => {
       const model = byteModel(backend);

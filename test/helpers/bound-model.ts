@@ -1,6 +1,7 @@
 import type { Backend, DeviceArray, Executable, HostArray } from "../../src/backend/backend.js";
 import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
+import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { BackendError } from "../../src/errors.js";
 import type { GPT2Config } from "../../src/model/config.js";
 import { forward, tokenInputs } from "../../src/model/forward.js";
@@ -107,11 +108,13 @@ function logitsProgram(config: GPT2Config, N: number): Program {
 export const mean = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, x) => sum + x, 0) / values.length;
 
-/** The reference in both precisions, and the native kernels of every instruction set there is. */
-export function allBackends(): [name: string, make: () => Backend][] {
-  const backends: [string, () => Backend][] = [
+/** The reference in both precisions, the kernels in WebAssembly, and the native ones of every instruction set there is. */
+export function allBackends(): [name: string, make: () => Backend | Promise<Backend>][] {
+  const backends: [string, () => Backend | Promise<Backend>][] = [
     ["reference f64", () => referenceBackend({ precision: "f64" })],
     ["reference f32", () => referenceBackend({ precision: "f32" })],
+    ["wasm", () => wasmBackend({ threads: 2 })],
+    ["wasm without relaxed SIMD", () => wasmBackend({ threads: 2, relaxed: false })],
   ];
   try {
     for (const isa of nativeIsas()) backends.push([`native ${isa}`, () => nativeBackend({ isa, threads: 2 })]);

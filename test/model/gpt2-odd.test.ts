@@ -29,7 +29,7 @@ for (const [name, makeBackend] of allBackends()) {
   const tolerance = name.endsWith("f64") ? DOUBLE : SINGLE;
   it(`gives every logit, the loss and every gradient of transformers, on ${name}`, async () => {
     const { config, seed, batch: B, length: T, checksums, ...want } = gpt2OddFixture();
-    const model = new BoundModel(makeBackend(), config, { B, T });
+    const model = new BoundModel(await makeBackend(), config, { B, T });
     for (const [spec, values] of seededTensors(config, seed)) {
       assert.equal(checksum(values), checksums[spec.name], `weights of ${spec.name}`);
       model.setWeights([[spec.name, values]]);

@@ -116,7 +116,7 @@ describe("every backend computes the same losses and gradients", () => {
         for (const test of CASES) {
           const [want, got] = [
             bound(referenceBackend({ precision: "f64" }), test, dropout),
-            bound(makeBackend(), test, dropout),
+            bound(await makeBackend(), test, dropout),
           ];
           assertClose(`${test.name}: losses`, await got.train(KEY), await want.train(KEY), SINGLE);
           for (const { name, shape } of tensorTable(want.config)) {
@@ -132,7 +132,7 @@ describe("every backend computes the same losses and gradients", () => {
 it("losses without gradients are those of training without dropout", async () => {
   for (const [name, makeBackend] of allBackends()) {
     for (const test of CASES) {
-      const model = bound(makeBackend(), test, 0);
+      const model = bound(await makeBackend(), test, 0);
       assert.deepEqual(await model.losses(), await model.train(), `${test.name}, ${name}`);
     }
   }

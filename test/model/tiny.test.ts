@@ -99,7 +99,7 @@ for (const [name, makeBackend] of allBackends()) {
       it("gives every logit, the loss and every gradient", async () => {
         const { config, weights } = await load(file);
         const want = readExpected(config);
-        const model = new BoundModel(makeBackend(), config, { B, T });
+        const model = new BoundModel(await makeBackend(), config, { B, T });
         model.setWeights(weights);
         model.setBatch(tokens, targets);
         assertClose("logits", await model.logits(), want.logits, LOGITS, [B, T, config.vocabSize]);
@@ -115,7 +115,7 @@ for (const [name, makeBackend] of allBackends()) {
         const want = readExpected(config);
         const recipe = { lr: 1e-3, minLr: 1e-3, warmupSteps: 0, beta2: 0.999, weightDecay: 0, maxNorm: 0 };
         const trainer = new ModelTrainer(
-          makeBackend(),
+          await makeBackend(),
           config,
           trainSettings({ batchSize: B, seqLength: T, ...recipe }),
         );
