@@ -5,6 +5,7 @@ import { flatLayout } from "../model/flat.js";
 import { lossProgram, trainProgram } from "../model/programs.js";
 import { planMemory } from "../program/plan.js";
 import type { TrainSettings } from "./settings.js";
+import { samplerMemory } from "./text-sampler.js";
 
 /** Bytes a training run needs, known before anything is allocated. */
 export interface TrainMemory {
@@ -24,19 +25,18 @@ export interface TrainMemory {
 export interface MemoryOptions {
   /** Bytes it may take; by default what the machine has free. */
   readonly limit?: number | undefined;
-  /** Bytes that the caller's sampling takes. */
-  readonly samples?: number;
 }
 
 /** @throws {OutOfMemoryError} the plan does not fit. */
 export function trainMemory(config: GPT2Config, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
-  const { limit = availableMemory(), samples = 0 } = options;
-  const { batchSize: B, seqLength: T, dropout, valEvery } = settings;
+  const { limit = availableMemory() } = options;
+  const { batchSize: B, seqLength: T, dropout, valEvery, sampleEvery } = settings;
   const floor = smallestPlan(config, B * T);
   if (floor > Math.max(limit, ABSURD)) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
   const parameters = 4 * flatLayout(config).size;
   const activations = planMemory(trainProgram(config, B * T, dropout)).bytes;
   const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T)).bytes : 0;
+  const samples = sampleEvery > 0 ? samplerMemory(config) : 0;
   const total = 4 * parameters + activations + validation + samples;
   const plan = {
     parameters,

@@ -31,7 +31,7 @@ export interface TrainSettings {
   readonly valEvery: number;
   /** Batches of a validation; 0 for the whole validation set. */
   readonly valBatches: number;
-  /** Show a sample every so many steps; 0 for never. */
+  /** Write a sample every so many steps, and at the end; 0 for never. */
   readonly sampleEvery: number;
   /** Tokens of a sample. */
   readonly sampleTokens: number;
@@ -68,7 +68,7 @@ const TABLE: Readonly<Record<keyof TrainSettings, Range>> = {
   seed: { default: 1, min: 0, max: Number.MAX_SAFE_INTEGER, whole: true },
   valEvery: { ...COUNT, default: 250 },
   valBatches: { ...COUNT, default: 20 },
-  sampleEvery: { ...COUNT, default: 0 },
+  sampleEvery: { ...COUNT, default: 250 },
   sampleTokens: { default: 64, min: 1, max: 65536, whole: true },
   saveEvery: { ...COUNT, default: 250, min: 1 },
   keep: { default: 2, min: 1, max: 1000, whole: true },

@@ -1,4 +1,3 @@
-import { UsageError } from "../errors.js";
 import { Engine } from "../generate/engine.js";
 import { generateTokens } from "../generate/generate.js";
 import { generateSettings } from "../generate/options.js";
@@ -48,7 +47,7 @@ export class TextSampler {
     const tokenizer = this.#tokenizer;
     const from = {
       engine: this.#engine,
-      choices: tokenizer.vocabSize,
+      choices: Math.min(tokenizer.vocabSize, config.vocabSize),
       endOfText: tokenizer.endOfText,
       decoder: () => tokenizer.decoder(),
     };
@@ -68,14 +67,7 @@ export class TextSampler {
 const GPT2_VOCABULARY = 50257;
 const GPT2_VOCABULARY_PADDED = 50304;
 
-/** The tokenizer to write samples with: the data's or, where shards come without one, GPT-2's if it can be. */
-export async function sampleTokenizer(data: Tokenizer | undefined, { vocabSize }: GPT2Config): Promise<Tokenizer> {
-  if (data) return data;
-  if (vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED) return gpt2Tokenizer();
-  throw new UsageError({
-    op: "training: sampleEvery",
-    expected: "a tokenizer.json beside the data, to write samples with",
-    got: `none, and a vocabulary of ${vocabSize}, which is not GPT-2's`,
-    hint: "Set it to 0, or make the data with `gpt2 data`",
-  });
+/** GPT-2's tokenizer, if the vocabulary can be its. */
+export async function gpt2TokenizerFor({ vocabSize }: GPT2Config): Promise<Tokenizer | undefined> {
+  return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
 }

@@ -23,7 +23,7 @@ import { lockFolder } from "./run-lock.js";
 import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
-import { samplerMemory, sampleTokenizer, TextSampler } from "./text-sampler.js";
+import { gpt2TokenizerFor, TextSampler } from "./text-sampler.js";
 
 export interface TrainerOptions {
   readonly backend: Backend;
@@ -114,8 +114,7 @@ export class Trainer {
   static async create(options: TrainerOptions): Promise<Trainer> {
     const start = await (options.resume ? resumedRun(options) : newRun(options));
     const { config, settings } = start;
-    const samples = settings.sampleEvery > 0 ? samplerMemory(config) : 0;
-    const memory = trainMemory(config, settings, { samples, limit: options.memoryLimit });
+    const memory = trainMemory(config, settings, { limit: options.memoryLimit });
     const data = new RunData(start.data, config, settings);
     try {
       await start.checkData(data);
@@ -146,7 +145,7 @@ export class Trainer {
     const { out } = this.#options;
     if (this.#log)
       throw new GPT2Error({ op: "running a Trainer", expected: "one call", got: "a second", hint: ONE_RUN });
-    await makeFolder(checkpointsFolder(out));
+    await makeFolder(out);
     const unlock = lockFolder(out);
     try {
       await this.#takeOver();
@@ -174,6 +173,7 @@ export class Trainer {
     }
     await removeLeftovers(checkpointsFolder(out), "step-");
     await removeLeftovers(out, "model");
+    await pruneCheckpoints(checkpointsFolder(out), this.settings.keep, this.#best?.step);
   }
 
   async *#events(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent, void, void> {
@@ -311,9 +311,22 @@ export class Trainer {
   }
 }
 
-async function newSampler(options: TrainerOptions, { config, state }: RunStart, data: RunData): Promise<TextSampler> {
-  const own = data.tokenizer === undefined ? undefined : new Tokenizer(readTokenizerJson(data.tokenizer, data.path));
-  return new TextSampler(await sampleTokenizer(own, config), options.samplePrompt ?? state?.samplePrompt ?? "");
+/** @throws {UsageError} samples were asked for, and there is no tokenizer to write them with. */
+async function newSampler(
+  { settings = {}, samplePrompt }: TrainerOptions,
+  { config, state }: RunStart,
+  { path, tokenizer: json }: RunData,
+): Promise<TextSampler | undefined> {
+  const own = json === undefined ? undefined : new Tokenizer(readTokenizerJson(json, path));
+  const tokenizer = own ?? (await gpt2TokenizerFor(config));
+  if (tokenizer) return new TextSampler(tokenizer, samplePrompt ?? state?.samplePrompt ?? "");
+  if (settings.sampleEvery === undefined) return undefined;
+  throw new UsageError({
+    op: "training: sampleEvery",
+    expected: "a tokenizer.json beside the data, to write samples with",
+    got: `none, and a vocabulary of ${config.vocabSize}, which is not GPT-2's`,
+    hint: "Set it to 0, or make the data with `gpt2 data`",
+  });
 }
 
 const ONE_RUN = "Make another Trainer with resume: true to go on";

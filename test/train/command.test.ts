@@ -13,7 +13,7 @@ const data = join(dir, "data");
 before(() => tinyData(data));
 after(() => rmSync(dir, { recursive: true }));
 
-const SMALL = "--layers 1 --embd 16 --heads 2 --context 16 --batch-size 2 --threads 1".split(" ");
+const SMALL = "--layers 1 --embd 16 --heads 2 --context 16 --batch-size 2 --sample-every 0 --threads 1".split(" ");
 const train = (...args: string[]): Promise<TrainResult> => startTrain(args).done;
 
 describe("gpt2 train", () => {
@@ -56,6 +56,21 @@ describe("gpt2 train", () => {
       events.map(({ type }) => type),
       ["start", "step", "step", "validation", "checkpoint", "end"],
     );
+  });
+
+  it("writes samples, without what a terminal would obey", async () => {
+    const flags = [...SMALL, "--sample-every", "250", "--steps", "2", "--val-every", "0"];
+    const { code, stdout, stderr } = await train(
+      data,
+      "--out",
+      join(dir, "samples"),
+      ...flags,
+      "--sample-prompt",
+      "A\x1b[2J",
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /\nstep 2: sample\n {2}\| A\ufffd\[2J/);
+    assert.ok(!stdout.includes("\x1b"));
   });
 
   it("makes a plan without data", async () => {

@@ -25,7 +25,7 @@ describe("the memory plan", () => {
   it("is the sum of its parts", () => {
     for (const name of Object.keys(GPT2_PRESETS) as GPT2Preset[]) {
       const config = gpt2Config(name);
-      const plan = trainMemory(config, trainSettings({ batchSize: 1 }), { ...unlimited, samples: 1000 });
+      const plan = trainMemory(config, trainSettings({ batchSize: 1 }), unlimited);
       const { parameters, gradients, optimizer, activations, validation, samples, total } = plan;
       assert.equal(total, parameters + gradients + optimizer + activations + validation + samples);
       // Tensors start on cache lines.
@@ -33,8 +33,12 @@ describe("the memory plan", () => {
     }
   });
 
-  it("leaves out a validation that never comes, and names what there is", () => {
-    const plan = trainMemory(gpt2Config({ nLayer: 1, nEmbd: 64, nHead: 1 }), trainSettings({ valEvery: 0 }), unlimited);
+  it("leaves out validations and samples that never come, and names what there is", () => {
+    const plan = trainMemory(
+      gpt2Config({ nLayer: 1, nEmbd: 64, nHead: 1 }),
+      trainSettings({ valEvery: 0, sampleEvery: 0 }),
+      unlimited,
+    );
     assert.equal(plan.validation, 0);
     assert.match(memoryParts(plan), /^parameters, gradients and optimizer [\d.]+ MiB, activations [\d.]+ MiB$/);
   });
@@ -86,7 +90,7 @@ const MEASURE = `
   const { trainMemory } = await at("../../src/train/memory.js");
   const { trainSettings } = await at("../../src/train/settings.js");
   const config = gpt2Config({ vocabSize: 4000, nCtx: 128, nEmbd: 256, nHead: 4, nLayer: 6 });
-  const settings = trainSettings({ batchSize: 8, seqLength: 128 });
+  const settings = trainSettings({ batchSize: 8, seqLength: 128, sampleEvery: 0 });
   const backend = nativeBackend();
   await backend.peakFlops();
   const before = process.memoryUsage().rss;

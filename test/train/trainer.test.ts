@@ -229,6 +229,28 @@ describe("a run is refused", () => {
     await refused({ data, out: newFolder(), from, config: { nLayer: 3 } }, /nLayer: expected 2, the model's, got 3/);
   });
 
+  it("when samples are asked for and there is no tokenizer to write them with", async () => {
+    const bare = newFolder();
+    mkdirSync(bare);
+    cpSync(join(data, "train-00000.bin"), join(bare, "train-00000.bin"));
+    const settings = { ...QUIET, steps: 1, sampleEvery: 1 };
+    await refused(
+      { data: bare, out: newFolder(), settings },
+      /expected a tokenizer.json beside the data.*vocabulary of 320/,
+    );
+    const { sampleEvery, ...silent } = settings;
+    const trainer = await Trainer.create({
+      backend: anyBackend(),
+      data: bare,
+      out: newFolder(),
+      config: TINY_SHAPE,
+      settings: { ...silent, batchSize: 2 },
+    });
+    const types: string[] = [];
+    for await (const { type } of trainer.run()) types.push(type);
+    assert.deepEqual(types, ["start", "step", "checkpoint", "end"]);
+  });
+
   it("with sequences longer than the context, or settings that cannot be", async () => {
     const out = newFolder();
     await refused({ data, out, settings: { seqLength: 25, batchTokens: 100 } }, /seqLength: expected at most 24/);

@@ -17,12 +17,12 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--weight-decay <x>", "weightDecay", "decoupled, on matrices only"],
   ["--clip <x>", "maxNorm", "largest gradient norm, 0 for no clipping"],
   ["--dropout <p>", "dropout", "probability of dropping activations"],
-  ["--seed <n>", "seed", "of initialisation, data order and dropout"],
-  ["--val-every <n>", "valEvery", "validate every n steps, 0 for never"],
+  ["--seed <n>", "seed", "of initialisation, data order, dropout and samples"],
+  ["--val-every <n>", "valEvery", "validate every n steps and at the end, 0 for never"],
   ["--val-batches <n>", "valBatches", "passes in a validation, 0 for the whole held-out text"],
-  ["--sample-every <n>", "sampleEvery", "write a sample every n steps, 0 for never"],
+  ["--sample-every <n>", "sampleEvery", "write a sample every n steps and at the end, 0 for never"],
   ["--sample-tokens <n>", "sampleTokens", "tokens of a sample"],
-  ["--save-every <n>", "saveEvery", "checkpoint every n steps"],
+  ["--save-every <n>", "saveEvery", "checkpoint every n steps and at the end"],
   ["--keep <n>", "keep", "newest checkpoints kept, besides the best"],
 ];
 

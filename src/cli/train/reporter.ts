@@ -99,8 +99,7 @@ function printable(text: string): string[] {
 /** What is about to be done, and what it takes. */
 export function describeStart(event: StartEvent): string[] {
   const { config: c, settings: s, memory } = event;
-  const heldOut =
-    event.valTokens === undefined ? "none held out: no validation" : `${formatCount(event.valTokens)} held out`;
+  const heldOut = event.valTokens === undefined ? "no validation" : `${formatCount(event.valTokens)} held out`;
   return [
     describeModel(c, event.parameters),
     `${event.backend}; memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
