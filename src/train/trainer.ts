@@ -264,7 +264,8 @@ export class Trainer {
     const { loss, tokens } = result;
     const step = this.#step;
     this.#refuseDivergence(`validation after step ${step}`, { loss });
-    const best = this.#best === undefined || loss < this.#best.loss;
+    // A validation that is done again after it was broken off is the best again.
+    const best = this.#best === undefined || this.#best.step === step || loss < this.#best.loss;
     if (best) this.#best = { step, loss };
     const bitsPerByte = perNat === undefined ? undefined : loss * perNat;
     return { type: "validation", step, loss, tokens, bitsPerByte, best };

@@ -134,6 +134,10 @@ describe("a run that is broken off", () => {
     ["before its first step", (type: string) => type === "start"],
     ["before a validation that is due", (type: string, step: number) => type === "step" && step === 21],
     ["before a sample that is due", (type: string, step: number) => type === "step" && step === 30],
+    [
+      "between the last validation and its sample",
+      (type: string, step: number) => type === "validation" && step === 40,
+    ],
     ["before the last validation", (type: string, step: number) => type === "step" && step === 40],
   ] as const) {
     it(`loses nothing when it is stopped ${what}`, async () => {
