@@ -276,6 +276,11 @@ describe("a run is refused", () => {
     await refused({ out: newFolder(), resume: true }, /expected a checkpoint there, got none/);
   });
 
+  it("where it needs more memory than it may have, with the figure", async () => {
+    const want = /expected at most 0.5 MiB, the memory available, got a plan of \d.\d MiB \(parameters, gradients and/;
+    await refused({ data, out: newFolder(), memoryLimit: 2 ** 19 }, want);
+  });
+
   it("while another is using the folder", async () => {
     const out = newFolder();
     const settings = { ...QUIET, steps: 4, saveEvery: 1 };
