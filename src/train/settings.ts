@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.js";
+import type { GPT2Config } from "../model/config.js";
 
 /** How a model is trained. The defaults are the accepted recipe for GPT-2 124M (docs/training.md); all are saved in checkpoints. */
 export interface TrainSettings {
@@ -102,6 +103,18 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
     throw new UsageError({ op: "training: minLr", expected: `at most lr = ${lr}, the peak`, got: String(minLr) });
   }
   return settings;
+}
+
+/**
+ * Settings for a model: sequences as long as its context, if nothing else is said.
+ *
+ * @throws {UsageError} as {@link trainSettings}, and for sequences longer than the context.
+ */
+export function settingsFor({ nCtx }: GPT2Config, partial: Partial<TrainSettings> = {}): TrainSettings {
+  const settings = trainSettings({ ...partial, seqLength: partial.seqLength ?? nCtx });
+  if (settings.seqLength <= nCtx) return settings;
+  const expected = `at most ${nCtx}, the model's context`;
+  throw new UsageError({ op: "training: seqLength", expected, got: `${settings.seqLength}` });
 }
 
 function checkRange(name: string, value: unknown, { min, max, whole }: Range): void {

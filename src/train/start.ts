@@ -15,7 +15,7 @@ import {
   restoreRun,
 } from "./run-checkpoint.js";
 import { isFolder, type RunData } from "./run-data.js";
-import { resumedSettings, type TrainSettings, trainSettings } from "./settings.js";
+import { resumedSettings, settingsFor, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer.js";
 
 /** What a run begins with. */
@@ -50,11 +50,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   }
   if (data === undefined) throw new UsageError({ op: "training", expected: "data to train on", got: "none" });
   const config = await newConfig(options);
-  const settings = trainSettings({ ...options.settings, seqLength: options.settings?.seqLength ?? config.nCtx });
-  if (settings.seqLength > config.nCtx) {
-    const expected = `at most ${config.nCtx}, the model's context`;
-    throw new UsageError({ op: "training: seqLength", expected, got: `${settings.seqLength}` });
-  }
+  const settings = settingsFor(config, options.settings);
   return {
     config,
     settings,

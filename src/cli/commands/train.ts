@@ -8,7 +8,7 @@ import { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "../.
 import { parameterCount } from "../../model/tensors.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { isFolder } from "../../train/run-data.js";
-import { trainSettings } from "../../train/settings.js";
+import { settingsFor } from "../../train/settings.js";
 import { Trainer } from "../../train/trainer.js";
 import { shardsOf } from "../train/data.js";
 import { addTrainFlags, type Flags, givenSettings, givenShape, parseNumber } from "../train/flags.js";
@@ -114,7 +114,7 @@ function shapeFor(data: string | undefined, flags: TrainFlags): GPT2Config {
 
 async function plan(data: string | undefined, flags: TrainFlags): Promise<void> {
   const config = shapeFor(data, flags);
-  const settings = trainSettings({ seqLength: config.nCtx, ...givenSettings(flags) });
+  const settings = settingsFor(config, givenSettings(flags));
   const parameters = parameterCount(config);
   const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY });
   const text = [

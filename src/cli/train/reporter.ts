@@ -58,12 +58,19 @@ export class TrainReporter {
       total: settings.steps * batchTokens,
       start: step * batchTokens,
       unit: "tokens",
-      mode: this.#options.plain && !process.stderr.isTTY ? "plain" : "auto",
+      mode: this.#mode(),
     });
   }
 
+  #mode(): "auto" | "plain" | "off" {
+    const { json, plain } = this.#options;
+    // On one terminal, events would run through the line at every step.
+    if (json && process.stdout.isTTY) return "off";
+    return plain && !process.stderr.isTTY ? "plain" : "auto";
+  }
+
   #print(line: string): void {
-    this.#line?.clear();
+    if (process.stdout.isTTY) this.#line?.clear();
     process.stdout.write(`${line}\n`);
   }
 
