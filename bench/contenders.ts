@@ -19,6 +19,8 @@ export interface Contender {
   readonly kinds: readonly Task["kind"][];
   readonly types: readonly WeightType[];
   readonly runtime: Runtime;
+  /** Whether it can do this case, of the right kind, type and runtime. */
+  can?(c: Case): boolean;
   /** Why it can't run here and what to do about it; undefined if it can. */
   missing(): Promise<string | undefined>;
   /** Makes the model file it needs in the folder `cache`, unless it is there, and returns its path. */
@@ -130,6 +132,16 @@ export const CONTENDERS: readonly Contender[] = [
     missing: () => missingPython(["torch", "transformers", "numpy"]),
     command: pythonCommand("torch_train.py", "--model", "transformers"),
   },
+  {
+    name: "TensorFlow.js",
+    kinds: ["train"],
+    types: ["f32"],
+    runtime: "native",
+    // Seconds for a hundred tokens, and for a thousand more memory than WebAssembly has.
+    can: ({ task }) => task.kind === "train" && task.rows.flat().length < 100,
+    missing: async () => (await missingNpm("@tensorflow/tfjs-layers")) ?? missingNpm("@tensorflow/tfjs-backend-wasm"),
+    command: nodeCommand("./peers/tfjs.js"),
+  },
 ];
 
 /** `default` (all that are not optional), `none`, `all`, or names. Ours is always among them. */
@@ -147,8 +159,8 @@ export function chooseContenders(names: readonly string[]): Contender[] {
   );
 }
 
-export function takesPart({ kinds, types, runtime }: Contender, c: Case): boolean {
-  return kinds.includes(c.task.kind) && types.includes(c.type) && runtime === c.runtime;
+export function takesPart({ kinds, types, runtime, can }: Contender, c: Case): boolean {
+  return kinds.includes(c.task.kind) && types.includes(c.type) && runtime === c.runtime && (can?.(c) ?? true);
 }
 
 /** Whether this package can do it. */

@@ -38,31 +38,25 @@ export class MachineLimits {
   readonly threads: number;
   /** Program by instruction set, narrowest first. */
   readonly #programs: ReadonlyMap<string, string>;
-  readonly #folder: string;
   readonly #best = new Map<LimitKind, number>();
 
-  private constructor(threads: number, folder: string, programs: ReadonlyMap<string, string>) {
+  private constructor(threads: number, programs: ReadonlyMap<string, string>) {
     this.threads = threads;
-    this.#folder = folder;
     this.#programs = programs;
   }
 
   /** @throws {Error} there is no C compiler (`CC`, else `cc`), or it fails. */
   static async compile(threads: number): Promise<MachineLimits> {
     const folder = mkdtempSync(join(tmpdir(), "gpt2-limits-"));
-    try {
-      const programs = new Map<string, string>();
-      for (const [name, flags] of Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] })) {
-        const program = join(folder, name);
-        const source = packageFile("bench/limits.c");
-        await run(process.env.CC || "cc", ["-std=gnu11", "-O3", ...flags, source, "-o", program, "-lpthread"]);
-        if (await measure(program, "fma", 1, 1)) programs.set(name, program);
-      }
-      return new MachineLimits(threads, folder, programs);
-    } catch (error) {
-      rmSync(folder, { recursive: true, force: true });
-      throw error;
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    const programs = new Map<string, string>();
+    for (const [name, flags] of Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] })) {
+      const program = join(folder, name);
+      const source = packageFile("bench/limits.c");
+      await run(process.env.CC || "cc", ["-std=gnu11", "-O3", ...flags, source, "-o", program, "-lpthread"]);
+      if (await measure(program, "fma", 1, 1)) programs.set(name, program);
     }
+    return new MachineLimits(threads, programs);
   }
 
   get instructionSets(): string[] {
@@ -105,10 +99,6 @@ export class MachineLimits {
     for (const [isa, program] of this.#programs) await add(`multiply-adds, f32, ${isa}`, program, "fma");
     await add("reading memory in order", this.#widest, "read");
     return rows;
-  }
-
-  dispose(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 

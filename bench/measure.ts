@@ -49,6 +49,8 @@ export interface MeasureOptions {
   readonly repeats: number;
   /** Rounds to do again at most. */
   readonly retries: number;
+  /** Whether everyone runs once before; true by default. */
+  readonly warmUp?: boolean;
   readonly gauge?: LimitGauge | undefined;
   readonly log?: (line: string) => void;
   readonly pauseSeconds?: number;
@@ -57,11 +59,11 @@ export interface MeasureOptions {
 export async function measureCase(
   c: Case,
   runners: readonly Runner[],
-  { repeats, retries, gauge, log, pauseSeconds = PAUSE }: MeasureOptions,
+  { repeats, retries, warmUp = true, gauge, log, pauseSeconds = PAUSE }: MeasureOptions,
 ): Promise<CaseResult> {
   const rounds: Round[] = [];
   const quiet = () => rounds.filter(({ limits }) => limits.every((l) => l >= QUIET * gauge!.best(c.limit.kind)));
-  for (const { request } of runners) await request(c.task);
+  if (warmUp) for (const { request } of runners) await request(c.task);
   while (quiet().length < repeats && rounds.length < repeats + retries) {
     const before = quiet().length;
     // Every other round in reverse, so that nobody always follows the same other.

@@ -114,7 +114,7 @@ async function runSuite(
     for (const contender of options.contenders.filter((c) => takesPart(c, first))) {
       const worker = await startContender(contender, first, options).catch((error: Error) => {
         if (contender.ours) throw error;
-        notes.push(`${contender.name} took no part: ${error.message.split("\n").at(-1)}`);
+        notes.push(`${contender.name} took no part: ${gist(error.message)}`);
         log(`${contender.name} takes no part: ${error.message}`);
       });
       if (worker) running.push({ contender, worker });
@@ -127,7 +127,9 @@ async function runSuite(
     const results: CaseResult[] = [];
     for (const c of cases) {
       const { repeats, retries } = options;
-      results.push(await measureCase(c, runners, { repeats, retries, gauge, log }));
+      // Trainers have done two steps of the very same task in the check.
+      const warmUp = c.task.kind !== "train";
+      results.push(await measureCase(c, runners, { repeats, retries, warmUp, gauge, log }));
     }
     const entrants = running.map(({ contender: { name, ours = false }, worker: { description, peakBytes } }) => ({
       name,
@@ -139,6 +141,12 @@ async function runSuite(
   } finally {
     for (const { worker } of running) worker.stop();
   }
+}
+
+/** The line that says most in what a program printed when it died. */
+function gist(text: string): string {
+  const lines = text.split("\n");
+  return lines.findLast((line) => /^\S*Error\b/.test(line)) ?? lines.at(-1)!;
 }
 
 /** @throws {Error} it is not installed, with what to do; or it failed, with what it printed. */
@@ -154,7 +162,7 @@ async function startContender(contender: Contender, { type }: Case, options: Opt
   return worker;
 }
 
-/** Stops the peers that compute something else, and tells. @throws {Error} ours does. */
+/** Stops the peers that compute something else, or nothing, and tells. @throws {Error} ours does. */
 async function dropThoseWhoDisagree(
   running: { contender: Contender; worker: WorkerProcess }[],
   c: Case,
@@ -164,19 +172,24 @@ async function dropThoseWhoDisagree(
   const notes: string[] = [];
   let expected = expectedOf(config, SEED, c.task);
   let ours: Result | undefined;
+  const drop = (entry: (typeof running)[number], why: string) => {
+    notes.push(`${entry.contender.name} was left out because ${why}`);
+    log(notes.at(-1)!);
+    entry.worker.stop();
+    running.splice(running.indexOf(entry), 1);
+  };
   for (const entry of [...running]) {
     const { contender, worker } = entry;
-    const result = await worker.request(task);
-    expected ??= result;
-    const wrong = disagreement(result, expected, c.type) ?? (ours && disagreement(result, ours, c.type));
-    if (contender.ours) {
-      if (wrong !== undefined) throw new Error(`${contender.name} computes something else: ${wrong}`);
-      ours ??= result;
-    } else if (wrong !== undefined) {
-      notes.push(`${contender.name} was left out because it computes something else: ${wrong}`);
-      log(notes.at(-1)!);
-      worker.stop();
-      running.splice(running.indexOf(entry), 1);
+    try {
+      const result = await worker.request(task);
+      expected ??= result;
+      const wrong = disagreement(result, expected, c.type) ?? (ours && disagreement(result, ours, c.type));
+      if (wrong !== undefined && contender.ours) throw new Error(`${contender.name} computes something else: ${wrong}`);
+      if (wrong !== undefined) drop(entry, `it computes something else: ${wrong}`);
+      if (contender.ours) ours ??= result;
+    } catch (error) {
+      if (contender.ours) throw error;
+      drop(entry, `it failed: ${gist((error as Error).message)}`);
     }
   }
   return notes;
@@ -213,34 +226,27 @@ async function main(): Promise<void> {
   if (!options) return console.log(HELP);
   stopAllOnExit();
   const gauge = await compileLimits(options.threads);
-  try {
-    const machine = thisMachine(gauge?.instructionSets ?? []);
-    const command = ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
-    const caption = `${describeMachine(machine)}${await aboutThreads(gauge)}; \`${command}\``;
-    let limits: LimitRow[] = [];
-    if (options.limits && gauge) {
-      limits = await gauge.table();
-      publish("limits", `${caption}\n\n${limitTable(limits)}`, options);
-    }
-    // The best of these is what later samples are held against.
-    for (const kind of new Set(options.cases.map((c) => c.limit.kind))) await gauge?.sample(kind);
-    const done: SuiteResult[] = [];
-    for (const [group, cases] of grouped(options.cases, (c) => c.group)) {
-      const ofGroup: SuiteResult[] = [];
-      for (const suite of suites(cases)) ofGroup.push(await runSuite(suite, gauge, options));
-      const tables = ofGroup.map(({ results, entrants, notes }) => caseTable(results, entrants, notes));
-      publish(group, [caption, ...tables].join("\n\n"), options);
-      done.push(...ofGroup);
-    }
-    if (options.json !== undefined) {
-      writeFileSync(
-        options.json,
-        `${JSON.stringify({ machine, command, limits, suites: done.map(plain) }, null, 1)}\n`,
-      );
-      log(`everything: ${options.json}`);
-    }
-  } finally {
-    gauge?.dispose();
+  const machine = thisMachine(gauge?.instructionSets ?? []);
+  const command = ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
+  const caption = `${describeMachine(machine)}${await aboutThreads(gauge)}; \`${command}\``;
+  let limits: LimitRow[] = [];
+  if (options.limits && gauge) {
+    limits = await gauge.table();
+    publish("limits", `${caption}\n\n${limitTable(limits)}`, options);
+  }
+  // The best of these is what later samples are held against.
+  for (const kind of new Set(options.cases.map((c) => c.limit.kind))) await gauge?.sample(kind);
+  const done: SuiteResult[] = [];
+  for (const [group, cases] of grouped(options.cases, (c) => c.group)) {
+    const ofGroup: SuiteResult[] = [];
+    for (const suite of suites(cases)) ofGroup.push(await runSuite(suite, gauge, options));
+    const tables = ofGroup.map(({ results, entrants, notes }) => caseTable(results, entrants, notes));
+    publish(group, [caption, ...tables].join("\n\n"), options);
+    done.push(...ofGroup);
+  }
+  if (options.json !== undefined) {
+    writeFileSync(options.json, `${JSON.stringify({ machine, command, limits, suites: done.map(plain) }, null, 1)}\n`);
+    log(`everything: ${options.json}`);
   }
 }
 

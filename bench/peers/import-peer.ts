@@ -4,6 +4,9 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { packageFile } from "../../src/util/package-root.js";
 
+/** For CommonJS packages, whose names an import does not always find. */
+export const peerRequire = createRequire(packageFile("bench/peers/package.json"));
+
 const manifest = (name: string): string => packageFile(`bench/peers/node_modules/${name}/package.json`);
 
 export function isInstalled(name: string): boolean {
@@ -15,6 +18,5 @@ export function peerVersion(name: string): string {
 }
 
 export async function importPeer(name: string): Promise<unknown> {
-  const require = createRequire(packageFile("bench/peers/package.json"));
-  return import(pathToFileURL(require.resolve(name)).href);
+  return import(pathToFileURL(peerRequire.resolve(name)).href);
 }
