@@ -1,9 +1,12 @@
 /*
- * What this machine can do at best, for comparison with what the kernels do: multiply-adds in registers, and reading
- * memory in order. limits.ts compiles this once per instruction set and runs it:
+ * What this machine can do at best, for comparison with what the kernels do: multiply-adds in registers, of floats or (if
+ * the instruction set has them) of bytes summed in 32 bits, and reading memory in order. limits.ts compiles this once per
+ * instruction set and runs it:
  *
- *     limits fma|read THREADS [RUNS]      prints the figure of each of several short runs, one a line:
- *                                         floating-point operations, or bytes, per second
+ *     limits fma|dot8|read THREADS [RUNS]      prints the figure of each of several short runs, one a line: operations, a
+ *                                              multiply-add being two, or bytes, per second
+ *
+ * Exit status 3: this processor lacks the instructions, or the instruction set has no such operation.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -12,6 +15,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#if defined(__AVX512VNNI__)
+#include <immintrin.h>
+#endif
 
 /* Independent sums: enough to cover latency times ports (4 x 2 cycles and more), few enough to stay in registers. */
 #if defined(__AVX512F__)
@@ -50,6 +56,25 @@ static double multiply_adds(long rounds) {
   return 2.0 * VW * SUMS * (double)rounds;
 }
 
+/* The same of unsigned by signed bytes, four products to a sum. */
+static double dot_products(long rounds) {
+#if defined(__AVX512VNNI__)
+  const __m512i x = _mm512_set1_epi32((int)(1000 * factor)), y = _mm512_set1_epi32((int)(10 * term));
+  typedef int vi __attribute__((vector_size(64)));
+  vi sum[SUMS];
+  UNROLL for (int i = 0; i < SUMS; i++) sum[i] = i - (vi){0};
+  for (long r = 0; r < rounds; r++) {
+    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (vi)_mm512_dpbusd_epi32((__m512i)sum[i], x, y);
+  }
+  UNROLL for (int i = 1; i < SUMS; i++) sum[0] += sum[i];
+  sink = (float)sum[0][0];
+  return 2.0 * 4 * 16 * SUMS * (double)rounds;
+#else
+  (void)rounds;
+  exit(3);
+#endif
+}
+
 /* Adds up n floats (a multiple of 8 VW, aligned); returns the bytes read. */
 static double read_through(const float *data, long n) {
   const vf *v = (const vf *)data;
@@ -70,8 +95,9 @@ static double seconds(void) {
 }
 
 typedef struct {
-  float *data; /* NULL: multiply-adds */
-  long count;  /* floats, or rounds */
+  double (*operations)(long rounds); /* NULL: read */
+  float *data;
+  long count; /* floats, or rounds */
   double work, from, to;
 } Job;
 
@@ -81,7 +107,7 @@ static void *run(void *argument) {
   Job *job = argument;
   pthread_barrier_wait(&together);
   job->from = seconds();
-  job->work = job->data ? read_through(job->data, job->count) : multiply_adds(job->count);
+  job->work = job->operations ? job->operations(job->count) : read_through(job->data, job->count);
   job->to = seconds();
   return NULL;
 }
@@ -103,11 +129,11 @@ static double rate(Job *jobs, int threads) {
 }
 
 /* Rounds that take about a fifth of a second. */
-static long calibrated_rounds(void) {
+static long calibrated_rounds(double (*operations)(long)) {
   long rounds = 1 << 16;
   for (;;) {
     double start = seconds();
-    multiply_adds(rounds);
+    operations(rounds);
     double took = seconds() - start;
     if (took > 0.02) return (long)((double)rounds * 0.2 / took);
     rounds *= 2;
@@ -126,7 +152,9 @@ static float *memory(size_t bytes) {
 }
 
 static int supported(void) {
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
+  return __builtin_cpu_supports("avx512vnni");
+#elif defined(__AVX512F__)
   return __builtin_cpu_supports("avx512f");
 #elif defined(__AVX2__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -138,12 +166,16 @@ static int supported(void) {
 int main(int argc, char **argv) {
   int threads = argc >= 3 ? atoi(argv[2]) : 0, runs = argc == 4 ? atoi(argv[3]) : RUNS;
   if (threads < 1 || threads > MAX_THREADS || runs < 1 || argc > 4)
-    return fprintf(stderr, "usage: limits fma|read THREADS [RUNS]\n"), 2;
+    return fprintf(stderr, "usage: limits fma|dot8|read THREADS [RUNS]\n"), 2;
   if (!supported()) return 3;
   Job jobs[MAX_THREADS] = {{0}};
-  if (strcmp(argv[1], "fma") == 0) {
-    long rounds = calibrated_rounds();
-    for (int i = 0; i < threads; i++) jobs[i].count = rounds;
+  if (strcmp(argv[1], "read") != 0) {
+    double (*operations)(long) = strcmp(argv[1], "dot8") == 0 ? dot_products : multiply_adds;
+    long rounds = calibrated_rounds(operations);
+    for (int i = 0; i < threads; i++) {
+      jobs[i].operations = operations;
+      jobs[i].count = rounds;
+    }
   } else {
     long count = READ_BYTES / (long)sizeof(float) / threads / (8 * VW) * (8 * VW);
     float *data = memory(READ_BYTES);

@@ -1,6 +1,6 @@
 /**
  * The machine's own limits, for a figure's share of them and to see when something else disturbs it: multiply-adds per
- * second by instruction set, and reading memory in order. Compiles limits.c with the machine's compiler.
+ * second by instruction set and reading memory in order. Compiles limits.c with the machine's compiler.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -10,8 +10,8 @@ import { promisify } from "node:util";
 import { packageFile } from "../src/util/package-root.js";
 import { type Spread, spread } from "./statistics.js";
 
-/** Floating-point operations, or bytes, per second. */
-export type LimitKind = "fma" | "read";
+/** Operations per second of float multiply-adds, of 8-bit ones summed in 32 bits, or bytes per second. */
+export type LimitKind = "fma" | "dot8" | "read";
 
 /** Compiler flags by instruction set, narrowest first; what the processor lacks is left out. */
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
@@ -19,6 +19,7 @@ const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly
     sse2: ["-march=x86-64"],
     avx2: ["-march=haswell"],
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
+    "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
   },
   arm64: { neon: [] },
 };
@@ -28,6 +29,7 @@ const UNSUPPORTED = 3;
 
 export interface LimitRow {
   readonly what: string;
+  readonly kind: LimitKind;
   readonly threads: number;
   readonly perSecond: Spread;
 }
@@ -67,6 +69,11 @@ export class MachineLimits {
     return [...this.#programs.values()].at(-1)!;
   }
 
+  /** Whether the machine can do this at all. */
+  async has(kind: LimitKind): Promise<boolean> {
+    return (await measure(this.#widest, kind, 1, 1)) !== undefined;
+  }
+
   /** What the machine can do right now, with its best instruction set on all threads: the best of a few short runs. */
   async sample(kind: LimitKind): Promise<number> {
     const runs = await measure(this.#widest, kind, this.threads, 3);
@@ -93,10 +100,14 @@ export class MachineLimits {
     const add = async (what: string, program: string, kind: LimitKind) => {
       for (const threads of counts) {
         const runs = await measure(program, kind, threads, 7);
-        rows.push({ what, threads, perSecond: spread(runs!) });
+        if (runs) rows.push({ what, kind, threads, perSecond: spread(runs) });
       }
     };
-    for (const [isa, program] of this.#programs) await add(`multiply-adds, f32, ${isa}`, program, "fma");
+    for (const [isa, program] of this.#programs) {
+      // What an extension for 8-bit products does with floats is known already.
+      const kind = isa.endsWith("vnni") ? "dot8" : "fma";
+      await add(`multiply-adds, ${kind === "fma" ? "f32" : "8-bit"}, ${isa}`, program, kind);
+    }
     await add("reading memory in order", this.#widest, "read");
     return rows;
   }

@@ -12,8 +12,12 @@ export interface Entrant {
   readonly peakBytes?: number | undefined;
 }
 
-const LIMIT_NAMES = { fma: "the multiply-add peak", read: "the read bandwidth" } as const;
-const LIMIT_UNITS = { fma: "GFLOP/s", read: "GB/s" } as const;
+const LIMIT_NAMES = {
+  fma: "the multiply-add peak",
+  dot8: "the peak of 8-bit multiply-adds",
+  read: "the read bandwidth",
+} as const;
+const LIMIT_UNITS = { fma: "GFLOP/s", dot8: "GOP/s", read: "GB/s" } as const;
 
 /** Cases that the same contenders took part in, and what there is to say about them. */
 export function caseTable(
@@ -36,8 +40,8 @@ export function caseTable(
 
 export function limitTable(rows: readonly LimitRow[]): string {
   const head = ["limit", "threads", "best", "median", "smallest"];
-  const cells = rows.map(({ what, threads, perSecond: { max, median, min } }) => {
-    const unit = what.startsWith("reading") ? LIMIT_UNITS.read : LIMIT_UNITS.fma;
+  const cells = rows.map(({ what, kind, threads, perSecond: { max, median, min } }) => {
+    const unit = LIMIT_UNITS[kind];
     return [what, String(threads), `${figure(max / 1e9)} ${unit}`, figure(median / 1e9), figure(min / 1e9)];
   });
   return table(head, cells);

@@ -43,15 +43,22 @@ const HELP = `npm run bench -- [limits] [train] [prefill] [decode] [CASE ...]   
 
 type Options = NonNullable<ReturnType<typeof readOptions>>;
 
+const DEFAULTS: Readonly<Record<string, string>> = {
+  peers: "default",
+  repeats: "5",
+  threads: String(availableParallelism()),
+  model: "gpt2",
+};
+
 function readOptions() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      peers: { type: "string", default: "default" },
-      repeats: { type: "string", default: "5" },
+      peers: { type: "string", default: DEFAULTS.peers! },
+      repeats: { type: "string", default: DEFAULTS.repeats! },
       retries: { type: "string" },
-      threads: { type: "string", default: String(availableParallelism()) },
-      model: { type: "string", default: "gpt2" },
+      threads: { type: "string", default: DEFAULTS.threads! },
+      model: { type: "string", default: DEFAULTS.model! },
       json: { type: "string" },
       doc: { type: "string" },
       "no-doc": { type: "boolean", default: false },
@@ -67,6 +74,7 @@ function readOptions() {
   const names = positionals.length > 0 ? positionals : ["limits", "train", "prefill", "decode"];
   const caseNames = names.filter((name) => name !== "limits");
   return {
+    command: commandLine(positionals, values),
     limits: names.includes("limits"),
     cases: chooseCases(allCases(config, SEED), caseNames, canDo),
     contenders: chooseContenders(values.peers.split(",")),
@@ -78,6 +86,15 @@ function readOptions() {
     json,
     doc: values["no-doc"] ? undefined : (values.doc ?? defaultDoc),
   };
+}
+
+/** What to type to have the same again; files and folders are the reader's own. */
+function commandLine(positionals: readonly string[], values: Readonly<Record<string, unknown>>): string {
+  const options = ["peers", "repeats", "retries", "threads", "model"]
+    .filter((name) => values[name] !== undefined && values[name] !== DEFAULTS[name])
+    .flatMap((name) => [`--${name}`, String(values[name])]);
+  const words = [...positionals, ...options].map((word) => (word.includes(" ") ? `"${word}"` : word));
+  return ["npm run bench", ...(words.length > 0 ? ["--", ...words] : [])].join(" ");
 }
 
 function positive(name: string, text: string, least = 1): number {
@@ -129,7 +146,8 @@ async function runSuite(
       const { repeats, retries } = options;
       // Trainers have done two steps of the very same task in the check.
       const warmUp = c.task.kind !== "train";
-      results.push(await measureCase(c, runners, { repeats, retries, warmUp, gauge, log }));
+      const gaugeOfCase = (await gauge?.has(c.limit.kind)) ? gauge : undefined;
+      results.push(await measureCase(c, runners, { repeats, retries, warmUp, gauge: gaugeOfCase, log }));
     }
     const entrants = running.map(({ contender: { name, ours = false }, worker: { description, peakBytes } }) => ({
       name,
@@ -227,15 +245,17 @@ async function main(): Promise<void> {
   stopAllOnExit();
   const gauge = await compileLimits(options.threads);
   const machine = thisMachine(gauge?.instructionSets ?? []);
-  const command = ["npm run bench", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
+  const { command } = options;
   const caption = `${describeMachine(machine)}${await aboutThreads(gauge)}; \`${command}\``;
   let limits: LimitRow[] = [];
   if (options.limits && gauge) {
     limits = await gauge.table();
     publish("limits", `${caption}\n\n${limitTable(limits)}`, options);
   }
-  // The best of these is what later samples are held against.
-  for (const kind of new Set(options.cases.map((c) => c.limit.kind))) await gauge?.sample(kind);
+  for (const kind of new Set(options.cases.map((c) => c.limit.kind))) {
+    // The best of these is what later samples are held against.
+    if (await gauge?.has(kind)) await gauge?.sample(kind);
+  }
   const done: SuiteResult[] = [];
   for (const [group, cases] of grouped(options.cases, (c) => c.group)) {
     const ofGroup: SuiteResult[] = [];

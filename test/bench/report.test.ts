@@ -53,7 +53,8 @@ describe("tables", () => {
   });
 
   it("show limits in their units", () => {
-    const rows = [{ what: "reading memory in order", threads: 2, perSecond: { max: 27.1e9, median: 26e9, min: 9e9 } }];
+    const perSecond = { max: 27.1e9, median: 26e9, min: 9e9 };
+    const rows = [{ what: "reading memory in order", kind: "read", threads: 2, perSecond }] as const;
     assert.match(limitTable(rows), /\| reading memory in order \| 2 {7}\| 27.1 GB\/s \| 26.0 {3}\| 9.00 {5}\|$/);
   });
 });
