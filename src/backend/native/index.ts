@@ -12,7 +12,7 @@ import {
 } from "../backend.js";
 import { encodeProgram } from "./encode.js";
 import { type NativeLibrary, nativeLibrary } from "./library.js";
-import { allocBlock, NativeArray, type NativeBlock } from "./memory.js";
+import { allocBlock, NativeArena, NativeArray } from "./memory.js";
 
 export interface NativeOptions {
   /** Threads that compute; by default `GPT2_THREADS`, else all processors. */
@@ -118,7 +118,7 @@ class NativeExecutable implements Executable {
   opSeconds: Float64Array | undefined;
   readonly #backend: NativeBackend;
   readonly #ops: Uint8Array;
-  readonly #arena: NativeBlock;
+  readonly #arena: NativeArena;
   readonly #offsets: ReadonlyMap<BufferDecl, number>;
   readonly #captures: ReadonlySet<string>;
   /** Keeps the bound memory alive as long as this can run. */
@@ -129,7 +129,7 @@ class NativeExecutable implements Executable {
     this.program = program;
     this.#captures = new Set(options.capture);
     const plan = planMemory(program, 4, this.#captures);
-    this.#arena = allocBlock(plan.bytes);
+    this.#arena = new NativeArena(plan.bytes);
     this.#offsets = plan.offsets;
     this.tempBytes = plan.bytes;
     const addresses = new Map<BufferDecl, bigint>();
@@ -171,7 +171,7 @@ class NativeExecutable implements Executable {
         expected: [...this.#captures].join(", ") || "none was asked for",
       });
     }
-    return new NativeArray(buffer.dtype, this.#arena, offset, buffer.size);
+    return new NativeArray(buffer.dtype, this.#arena.view(offset, 4 * buffer.size), 0, buffer.size);
   }
 }
 

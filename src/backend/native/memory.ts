@@ -4,7 +4,7 @@ import type { DType } from "../../program/program.js";
 import type { DeviceArray } from "../backend.js";
 import { nativeLibrary } from "./library.js";
 
-/** Blocks are freed when the last view of them is gone. */
+/** Memory is given back when nothing refers to it any more. */
 const blocks = new FinalizationRegistry<() => void>((free) => free());
 
 /** Memory of the C side as an ArrayBuffer, with its address. */
@@ -13,14 +13,41 @@ export interface NativeBlock {
   readonly address: bigint;
 }
 
-/** Zeroed memory outside the JavaScript heap. @throws {OutOfMemoryError} */
+/** Zeroed memory outside the JavaScript heap, of any size, freed when nothing refers to it or to a view of it. */
+export class NativeArena {
+  readonly address: bigint;
+
+  /** @throws {OutOfMemoryError} */
+  constructor(bytes: number) {
+    const lib = nativeLibrary();
+    const pointer = lib.alloc(bytes);
+    if (!pointer) throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes`, got: "a refusal" });
+    this.address = lib.address(pointer);
+    blocks.register(this, () => lib.free(pointer, bytes));
+  }
+
+  /** A part of it as an ArrayBuffer. @throws {OutOfMemoryError} it is larger than this JavaScript engine's arrays may be. */
+  view(offset: number, bytes: number): NativeBlock {
+    if (bytes > constants.MAX_LENGTH) {
+      throw new OutOfMemoryError({
+        op: "allocating an array",
+        expected: `at most ${constants.MAX_LENGTH} bytes, the most that an array of this version of Node can have`,
+        got: `${bytes}`,
+        hint: "Node 22 and later allow more",
+      });
+    }
+    const address = this.address + BigInt(offset);
+    const buffer = nativeLibrary().view(address, bytes);
+    owners.set(buffer, this);
+    return { buffer, address };
+  }
+}
+
+/** What a view's memory belongs to lives as long as the view. */
+const owners = new WeakMap<ArrayBuffer, NativeArena>();
+
 export function allocBlock(bytes: number): NativeBlock {
-  const lib = nativeLibrary();
-  const pointer = lib.alloc(bytes);
-  if (!pointer) throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes` });
-  const buffer = lib.view(pointer, bytes);
-  blocks.register(buffer, () => lib.free(pointer, bytes));
-  return { buffer, address: lib.address(pointer) };
+  return new NativeArena(bytes).view(0, bytes);
 }
 
 /** A whole file mapped into memory, read-only: writing to it would crash. Unmapped when its last view is gone. */
