@@ -60,10 +60,44 @@ static float softmax_row(float *s, long keys, long width, float scale) {
   return max + __builtin_logf(sum);
 }
 
-/* One query against the cache: scores by dot products, then the weighted sum of the values. */
-static void attend_one(const Attention *at, const float *q, const float *k, const float *v, float *out, float *lse,
-                       float *strip, long n, long head, long keys) {
-  long HS = at->HS, ld = at->ldkv, width = ROUND_UP(keys, VW);
+#if defined(__wasm__)
+/* Four keys at a time hide the multiply-add's latency; four vectors of a value are a cache line, read once. */
+static void score_keys(const float *q, const float *k, long ld, long HS, long keys, float *scores) {
+  for (long j = 0; j < keys; j += 4) {
+    vf acc[4] = {{0}};
+    const float *row[4];
+    UNROLL for (int u = 0; u < 4; u++) row[u] = k + (j + u < keys ? j + u : j) * ld;
+    long d = 0;
+    for (; d + VW <= HS; d += VW) {
+      vf qv = vload(q + d);
+      UNROLL for (int u = 0; u < 4; u++) acc[u] = vmadd(qv, vload(row[u] + d), acc[u]);
+    }
+    for (; d < HS; d++) {
+      UNROLL for (int u = 0; u < 4; u++) acc[u][0] += q[d] * row[u][d];
+    }
+    for (int u = 0; u < 4 && j + u < keys; u++) scores[j + u] = vsum(acc[u]);
+  }
+}
+
+static void weigh_values(const float *weights, const float *v, long ld, long HS, long keys, float *out) {
+  long d = 0;
+  for (; d + 4 * VW <= HS; d += 4 * VW) {
+    vf acc[4] = {{0}};
+    for (long j = 0; j < keys; j++) {
+      vf w = vset(weights[j]);
+      UNROLL for (int u = 0; u < 4; u++) acc[u] = vmadd(w, vload(v + j * ld + d + u * VW), acc[u]);
+    }
+    UNROLL for (int u = 0; u < 4; u++) vstore(out + d + u * VW, acc[u]);
+  }
+  for (; d < HS; d += VW) {
+    long part = HS - d < VW ? HS - d : VW;
+    vf acc = {0};
+    for (long j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), vload_part(v + j * ld + d, part), acc);
+    vstore_part(out + d, acc, part);
+  }
+}
+#else
+INLINE void score_keys(const float *q, const float *k, long ld, long HS, long keys, float *strip) {
   for (long j = 0; j < keys; j++) {
     const float *kj = k + j * ld;
     vf acc = {0};
@@ -72,8 +106,9 @@ static void attend_one(const Attention *at, const float *q, const float *k, cons
     if (d < HS) acc += vload_part(q + d, HS - d) * vload_part(kj + d, HS - d);
     strip[j] = vsum(acc);
   }
-  *lse = softmax_row(strip, keys, width, at->scale);
-  if (at->p > 0) drop_row(at, strip, n, head, keys);
+}
+
+INLINE void weigh_values(const float *strip, const float *v, long ld, long HS, long keys, float *out) {
   for (long d = 0; d < HS; d += VW) {
     long part = HS - d < VW ? HS - d : VW;
     vf acc[4] = {{0}, {0}, {0}, {0}};
@@ -88,6 +123,17 @@ static void attend_one(const Attention *at, const float *q, const float *k, cons
     if (part == VW) vstore(out + d, sum);
     else vstore_part(out + d, sum, part);
   }
+}
+#endif
+
+/* One query against the cache: scores by dot products, then the weighted sum of the values. */
+static void attend_one(const Attention *at, const float *q, const float *k, const float *v, float *out, float *lse,
+                       float *strip, long n, long head, long keys) {
+  long HS = at->HS, ld = at->ldkv, width = ROUND_UP(keys, VW);
+  score_keys(q, k, ld, HS, keys, strip);
+  *lse = softmax_row(strip, keys, width, at->scale);
+  if (at->p > 0) drop_row(at, strip, n, head, keys);
+  weigh_values(strip, v, ld, HS, keys, out);
 }
 
 static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long head) {

@@ -14,15 +14,19 @@
 #elif defined(__aarch64__)
 #define VW 4
 #define MR 8
-#elif defined(__wasm__) /* the compilers of the engines load a whole step's operands before they multiply: 8 sums and */
-#define VW 4            /* 6 operands is what stays in 15 registers; docs/wasm.md has the other tiles */
-#define MR 4
+#elif defined(__wasm__) /* what stays in 15 registers, with all of a step's operands loaded first: docs/wasm.md */
+#define VW 4
+#if defined(__wasm_relaxed_simd__)
+#define MR 3
+#else
+#define MR 4 /* and a product before it is added */
+#endif
 #else
 #define VW 4
 #define MR 6
 #endif
-#if defined(__aarch64__)
-#define NV 3 /* vectors in a row of the tile: 24 accumulators, 32 registers */
+#if defined(__aarch64__) || defined(__wasm_relaxed_simd__)
+#define NV 3 /* vectors in a row of the tile; on arm64 24 accumulators, 32 registers */
 #else
 #define NV 2
 #endif
