@@ -4,7 +4,7 @@
  *     npm run bench -- [limits] [train] [prefill] [decode] [CASE …] [--peers NAMES] [--repeats N] [--threads N] …
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { type GPT2Config, gpt2Config, isPreset } from "../src/model/config.js";
@@ -22,6 +22,9 @@ import { stopAllOnExit, WorkerProcess } from "./worker-process.js";
 /** The one of test/fixtures/gpt2-124m, whose results are known. */
 const SEED = 20190214;
 const ADAMW = { lr: 3e-4, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1 };
+
+/** Running processes, on average over the last minute. */
+const QUIET_LOAD = 0.5;
 
 /** Of the number of threads. */
 const GOOD_SCALING = 0.85;
@@ -222,13 +225,15 @@ async function compileLimits(threads: number): Promise<MachineLimits | undefined
   }
 }
 
-/** A machine that is busy all the time has no better moment to be held against; this tells it, too. */
-async function aboutThreads(gauge: MachineLimits | undefined): Promise<string> {
-  if (!gauge || gauge.threads === 1) return "";
+/** A machine that is busy all the time has no better moment to be held against; these tell it, too. */
+async function aboutQuiet(load: number, gauge: MachineLimits | undefined): Promise<string> {
+  const before = `, load ${load.toFixed(1)} before`;
+  if (load > QUIET_LOAD) log(`the load is ${load.toFixed(1)}: something else is running`);
+  if (!gauge || gauge.threads === 1) return before;
   const scaling = await gauge.scaling();
   const text = `${gauge.threads} threads multiply ${scaling.toFixed(2)} times as fast as one`;
   if (scaling < GOOD_SCALING * gauge.threads) log(`${text}: they share processors, or something else is running`);
-  return `, ${text}`;
+  return `${before}, ${text}`;
 }
 
 /** Prints a section, and puts it into the document. */
@@ -243,10 +248,11 @@ async function main(): Promise<void> {
   const options = readOptions();
   if (!options) return console.log(HELP);
   stopAllOnExit();
+  const load = loadavg()[0]!; // compiling the limits is load, too
   const gauge = await compileLimits(options.threads);
   const machine = thisMachine(gauge?.instructionSets ?? []);
   const { command } = options;
-  const caption = `${describeMachine(machine)}${await aboutThreads(gauge)}; \`${command}\``;
+  const caption = `${describeMachine(machine)}${await aboutQuiet(load, gauge)}; \`${command}\``;
   let limits: LimitRow[] = [];
   if (options.limits && gauge) {
     limits = await gauge.table();
