@@ -1,6 +1,7 @@
 /** gpt2-ts: generate and score text with a GPT-2. Everything here runs in a browser too; what needs Node is in node.ts. */
 export type { Backend, DeviceArray, Executable } from "./backend/backend.js";
 export { type ReferenceOptions, referenceBackend } from "./backend/reference/index.js";
+export { type WasmBackend, type WasmOptions, type WasmPlace, wasmBackend } from "./backend/wasm/index.js";
 export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./checkpoint/index.js";
 export * from "./errors.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
