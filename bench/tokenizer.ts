@@ -5,9 +5,9 @@
  *     npx tsc -p . && node dist/bench/tokenizer.js [TEXT-FILE[.gz]] [ROUNDS]
  *
  * Two ways to encode what was not seen before: "new" is the whole text with an empty cache of words (ours and
- * gpt-tokenizer's; tiktoken keeps none); "in use" is the second half of the text after the first. Decoding makes a
- * string. One thread each. Medians over the rounds, after some to warm up the JITs; best rounds in parentheses: on a busy
- * machine those say more.
+ * gpt-tokenizer's; tiktoken keeps none); "in use" is the second half of the text after the first. One thread each.
+ * Speeds are by processor time, medians over the rounds after some to warm up the JITs, the best in parentheses; ratios
+ * are medians of each round's own ratio. "ready" is by the clock, so it wants a quiet machine.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -28,17 +28,21 @@ interface GptTokenizer {
   clearMergeCache(): void;
 }
 
-/** A way to encode and decode; `prepare` runs before each timed encoding and is not timed. */
+/** A way to encode and decode. */
 interface Contender {
   readonly name: string;
-  prepare(): void;
+  /** Forgets the words met so far. */
+  forget(): void;
   encode(text: string): ArrayLike<number>;
   decode(ids: ArrayLike<number>): string;
+  decodeBytes?(ids: ArrayLike<number>): Uint8Array;
 }
 
 /** Text to run through before measuring, so that the JITs are done. */
-const WARM_UP_BYTES = 8e6;
-const NAMES = { new: "encode new", inUse: "encode in use", decode: "decode" } as const;
+const WARM_UP_BYTES = 1e7;
+const KINDS = ["encode new", "encode in use", "decode to bytes", "decode to text", "decode, read"] as const;
+type Times = Record<(typeof KINDS)[number], number>;
+
 const peers = createRequire(packageFile("bench/peers/package.json"));
 const readyScripts: Record<string, string> = {
   "gpt2-ts": `const { gpt2Tokenizer } = await import(${JSON.stringify(moduleUrl("../src/tokenizer/gpt2.js"))});
@@ -61,64 +65,64 @@ async function main(): Promise<void> {
   const reference = Array.from(contenders[0]!.encode(text));
   for (const contender of contenders) check(contender, text, reference);
 
-  const times = contenders.map(() => ({ new: [] as number[], inUse: [] as number[], decode: [] as number[] }));
   // Cut at a line's end, where a word ends for certain.
   const cut = text.lastIndexOf("\n", text.length / 2);
   const halves = [text.slice(0, cut), text.slice(cut)] as const;
   const warmUp = Math.ceil(WARM_UP_BYTES / bytes);
+  const measured: Times[][] = [];
   for (let round = 0; round < Number(rounds) + warmUp; round++) {
-    contenders.forEach((contender, i) => {
-      const measured = measure(contender, text, halves);
-      if (round < warmUp) return;
-      times[i]!.new.push(measured.new);
-      times[i]!.inUse.push(measured.inUse);
-      times[i]!.decode.push(measured.decode);
-    });
+    measured.push(contenders.map((contender) => measure(contender, text, halves)));
   }
   const tokens = reference.length.toLocaleString("en");
   console.log(`${path}: ${(bytes / 1e6).toFixed(2)} MB, ${tokens} tokens, ${rounds} rounds, Node ${process.version}`);
-  const halfBytes = Buffer.byteLength(halves[1]);
-  const column = (i: number, kind: "new" | "inUse" | "decode"): Record<string, string> => {
-    const size = kind === "inUse" ? halfBytes : bytes;
-    const rate = (ms: number): string => (size / 1e3 / ms).toFixed(1);
-    const [ours, theirs] = [times[0]![kind], times[i]![kind]];
-    const ratio = (of: (ms: readonly number[]) => number): string => (of(theirs) / of(ours)).toFixed(1);
-    return {
-      [`${NAMES[kind]}, MB/s`]: `${rate(median(theirs))} (${rate(Math.min(...theirs))})`,
-      [`ours / it${kind === "new" ? "" : kind === "inUse" ? " " : "  "}`]:
-        i === 0 ? "" : `${ratio(median)} (${ratio((ms) => Math.min(...ms))})`,
-    };
-  };
-  console.table(
-    Object.fromEntries(
-      contenders.map(({ name }, i) => [
-        name,
-        {
-          ...column(i, "new"),
-          ...column(i, "inUse"),
-          ...column(i, "decode"),
-          "ready, ms": readyTime(name).toFixed(0),
-        },
-      ]),
-    ),
-  );
+  const inUse = Buffer.byteLength(halves[1]);
+  const names = contenders.map(({ name }) => name);
+  const rows = KINDS.map((kind) => [
+    `${kind}, MB/s`,
+    speeds(measured.slice(warmUp), kind, kind === "encode in use" ? inUse : bytes, names),
+  ]);
+  rows.push(["ready, ms", Object.fromEntries(names.map((name) => [name, readyTime(name).toFixed(0)]))]);
+  console.table(Object.fromEntries(rows));
 }
 
-/** Milliseconds. */
-function measure(contender: Contender, text: string, [first, second]: readonly [string, string]) {
-  contender.prepare();
-  const start = performance.now();
-  const ids = contender.encode(text);
-  const encoded = performance.now();
-  const back = contender.decode(ids);
-  // A string put together of many is only made when it is looked into.
-  back.charCodeAt(back.length >> 1);
-  const decoded = performance.now();
-  contender.prepare();
+function speeds(rounds: readonly Times[][], kind: keyof Times, size: number, names: readonly string[]) {
+  const cells: Record<string, string> = {};
+  names.forEach((name, i) => {
+    const times = rounds.map((round) => round[i]![kind]);
+    if (times.some(Number.isNaN)) return;
+    const rate = (ms: number): string => (size / 1e3 / ms).toFixed(1);
+    cells[name] = `${rate(median(times))} (${rate(Math.min(...times))})`;
+    if (i > 0) cells[`× ${name}`] = median(rounds.map((round) => round[i]![kind] / round[0]![kind])).toFixed(1);
+  });
+  return cells;
+}
+
+/** Milliseconds of each kind; NaN for what the contender does not do. */
+function measure(contender: Contender, text: string, [first, second]: readonly [string, string]): Times {
+  let ids: ArrayLike<number> = [];
+  contender.forget();
+  const whole = timed(() => {
+    ids = contender.encode(text);
+  });
+  contender.forget();
   contender.encode(first);
-  const half = performance.now();
-  contender.encode(second);
-  return { new: encoded - start, decode: decoded - encoded, inUse: performance.now() - half };
+  const half = timed(() => contender.encode(second));
+  return {
+    "encode new": whole,
+    "encode in use": half,
+    "decode to bytes": contender.decodeBytes === undefined ? Number.NaN : timed(() => contender.decodeBytes!(ids)),
+    "decode to text": timed(() => contender.decode(ids)),
+    // V8 only puts together a string joined from others when it is looked into.
+    "decode, read": timed(() => contender.decode(ids).charCodeAt(text.length >> 1)),
+  };
+}
+
+/** Processor time, which other processes do not add to; it includes V8's own helper threads. */
+function timed(run: () => void): number {
+  const start = process.cpuUsage();
+  run();
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1e3;
 }
 
 async function makeContenders(): Promise<Contender[]> {
@@ -130,19 +134,21 @@ async function makeContenders(): Promise<Contender[]> {
   return [
     {
       name: "gpt2-ts",
-      prepare: () => tokenizer.clearCache(),
+      forget: () => tokenizer.clearCache(),
       encode: (text) => tokenizer.encode(text),
       decode: (ids) => tokenizer.decode(ids),
+      decodeBytes: (ids) => tokenizer.decodeBytes(ids),
     },
     {
       name: "tiktoken",
-      prepare: () => {},
+      forget: () => {},
       encode: (text) => tiktoken.encode_ordinary(text),
       decode: (ids) => utf8.decode(tiktoken.decode(ids as Uint32Array)),
+      decodeBytes: (ids) => tiktoken.decode(ids as Uint32Array),
     },
     {
       name: "gpt-tokenizer",
-      prepare: () => gpt.clearMergeCache(),
+      forget: () => gpt.clearMergeCache(),
       encode: (text) => gpt.encode(text, { disallowedSpecial: new Set() }),
       decode: (ids) => gpt.decode(ids as number[]),
     },

@@ -9,6 +9,8 @@ const SHORT = 1 << POSITION_BITS;
 export class WordMerger {
   readonly #table: MergeTable;
   readonly #results: Uint32Array;
+  /** What rank 0 makes, if rank r makes r more: almost always, and arithmetic is faster than memory. Else -1. */
+  readonly #firstResult: number;
   readonly #byteIds: Uint32Array;
   /** [256 × 256] rank of each pair of bytes: half of all look-ups, and four times as fast as the table. */
   readonly #byteRanks: Int32Array;
@@ -20,6 +22,7 @@ export class WordMerger {
   constructor(vocabulary: Vocabulary) {
     this.#table = new MergeTable(vocabulary.merges);
     this.#results = vocabulary.results;
+    this.#firstResult = isAscending(vocabulary.results) ? (vocabulary.results[0] ?? -1) : -1;
     this.#byteIds = vocabulary.byteIds;
     this.#byteRanks = rankBytePairs(vocabulary);
   }
@@ -61,7 +64,7 @@ export class WordMerger {
       const rank = least >> POSITION_BITS;
       if (rank === NO_RANK) break;
       const i = least & (SHORT - 1);
-      const id = this.#results[rank]!;
+      const id = this.#resultOf(rank);
       ids[i] = id;
       pairs--;
       for (let j = i + 1; j <= pairs; j++) {
@@ -73,6 +76,10 @@ export class WordMerger {
     }
     for (let i = 0; i <= pairs; i++) out[at + i] = ids[i]!;
     return pairs + 1;
+  }
+
+  #resultOf(rank: number): number {
+    return this.#firstResult < 0 ? this.#results[rank]! : this.#firstResult + rank;
   }
 
   /** n log n: a heap of the pairs that merge, and the symbols as a linked list. Writes and returns as {@link merge}. */
@@ -97,7 +104,7 @@ export class WordMerger {
       // Entries are not removed when a neighbour's merge changes the pair: they no longer agree with rankAt.
       if (rankAt[i] !== rank) continue;
       const j = next[i]!;
-      out[at + i] = this.#results[rank]!;
+      out[at + i] = this.#resultOf(rank);
       rankAt[j] = NO_RANK;
       next[i] = next[j]!;
       if (next[i]! < n) prev[next[i]!] = i;
@@ -134,6 +141,12 @@ interface LongScratch {
 
 /** Bytes of the longest word whose scratch memory is kept for the next. */
 const MOST_KEPT = 1 << 13;
+
+/** Whether each value is one more than the one before. */
+function isAscending(values: Uint32Array): boolean {
+  for (let i = 1; i < values.length; i++) if (values[i] !== values[i - 1]! + 1) return false;
+  return true;
+}
 
 function rankBytePairs({ merges, byteIds, size }: Vocabulary): Int32Array {
   const byteOfId = new Int16Array(size).fill(-1);

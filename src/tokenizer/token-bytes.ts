@@ -1,48 +1,57 @@
 import { TokenizerError } from "../errors.js";
+import { MOST_IDS } from "./pair-table.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** Bytes put together at a time: small enough that V8 makes their text among its young objects, four times as fast. */
-const CHUNK = 1 << 14;
+/** Longer sequences of bytes are put together in pieces. */
+const MOST_BYTES = 1 << 21;
+/** For text smaller ones, which V8 makes among its young objects: that is four times as fast as among the large. */
+const MOST_TEXT = 1 << 15;
 
-/** Tokens are copied eight bytes at a time, past their ends where they are shorter. */
+/** Tokens are copied eight bytes at once, past their ends where they are shorter. */
 const SLACK = 8;
+
+/** Fields of a token's record: its first eight bytes, how many it has, where all of them are. */
+const FIRST = 0;
+const SECOND = 1;
+const LENGTH = 2;
+const START = 3;
 
 /** The bytes of tokens, by id and for whole sequences. */
 export class TokenBytes {
   /** Bytes of the longest token. */
-  readonly longest: number = 0;
-  readonly #offsets: Uint32Array;
+  readonly longest: number;
+  /** [ids × 4] one record a token, so that most tokens cost one access to memory. */
+  readonly #records: Int32Array;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  readonly #chunk: Uint8Array;
-  readonly #chunkView: DataView;
-  /** Bytes in #chunk. */
+  /** Where sequences are put together; grows to about {@link MOST_BYTES} and is kept. */
+  #piece = new Uint8Array(1 << 12);
+  #view = new DataView(this.#piece.buffer);
+  /** Bytes in #piece. */
   #length = 0;
 
   constructor({ bytes, offsets, size }: Vocabulary) {
-    this.#offsets = offsets;
     this.#bytes = new Uint8Array(bytes.length + SLACK);
     this.#bytes.set(bytes);
-    this.#view = new DataView(this.#bytes.buffer);
-    for (let id = 0; id < size; id++) this.longest = Math.max(this.longest, offsets[id + 1]! - offsets[id]!);
-    this.#chunk = new Uint8Array(Math.max(CHUNK, this.longest + 3) + SLACK);
-    this.#chunkView = new DataView(this.#chunk.buffer);
+    this.#records = new Int32Array(4 * size);
+    this.longest = fillRecords(this.#records, offsets, new DataView(this.#bytes.buffer));
   }
 
   of(id: number): Uint8Array {
-    this.lengthOf(id);
-    return this.#bytes.slice(this.#offsets[id]!, this.#offsets[id + 1]!);
+    const length = this.lengthOf(id);
+    const start = this.#records[4 * id + START]!;
+    return this.#bytes.slice(start, start + length);
   }
 
   lengthOf(id: number): number {
-    const length = this.#offsets[id + 1]! - this.#offsets[id]!;
-    // Outside the array, or between two ids, an offset is undefined and the length NaN.
+    // Undefined outside the vocabulary, 0 where no token has the id.
+    const index = id >>> 0;
+    const length = index === id && index < MOST_IDS ? this.#records[4 * index + LENGTH]! : 0;
     if (!(length > 0)) this.#refuse(id);
     return length;
   }
 
   #refuse(id: number): never {
-    const size = this.#offsets.length - 1;
+    const size = this.#records.length / 4;
     const inside = Number.isInteger(id) && id >= 0 && id < size;
     throw new TokenizerError({
       op: "decoding",
@@ -52,56 +61,98 @@ export class TokenBytes {
   }
 
   bytesOf(ids: ArrayLike<number>): Uint8Array {
-    let length = 0;
-    for (let i = 0; i < ids.length; i++) length += this.lengthOf(ids[i]!);
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (let next = 0; next < ids.length; at += this.#length) {
-      next = this.#fill(ids, next, 0);
-      bytes.set(this.#chunk.subarray(0, this.#length), at);
+    const pieces: Uint8Array[] = [];
+    for (let next = 0; next < ids.length; ) {
+      next = this.#fill(ids, next, 0, MOST_BYTES);
+      pieces.push(this.#piece.slice(0, this.#length));
     }
-    return bytes;
+    return pieces.length === 1 ? pieces[0]! : concatenate(pieces);
   }
 
   textOf(ids: ArrayLike<number>): string {
     let text = "";
     let held = 0;
     for (let next = 0; next < ids.length; ) {
-      next = this.#fill(ids, next, held);
-      held = next < ids.length ? unfinishedBytes(this.#chunk, this.#length) : 0;
+      next = this.#fill(ids, next, held, MOST_TEXT);
+      held = next < ids.length ? unfinishedBytes(this.#piece, this.#length) : 0;
       const whole = this.#length - held;
-      text += decoder.decode(this.#chunk.subarray(0, whole));
-      this.#chunk.copyWithin(0, whole, this.#length);
+      text += decoder.decode(this.#piece.subarray(0, whole));
+      this.#piece.copyWithin(0, whole, this.#length);
     }
     return text;
   }
 
   /**
-   * Puts the bytes of ids from index `from` on behind the first `held` bytes of #chunk, as far as there is room; returns
-   * the first index left.
+   * Puts the bytes of ids from index `from` on behind the first `held` bytes of #piece, until there are more than `most`;
+   * returns the first index left.
    */
-  #fill(ids: ArrayLike<number>, from: number, held: number): number {
-    const offsets = this.#offsets;
-    const source = this.#view;
-    const target = this.#chunkView;
-    const room = this.#chunk.length - SLACK;
+  #fill(ids: ArrayLike<number>, from: number, held: number, most: number): number {
+    const records = this.#records;
+    const size = records.length >> 2;
+    let target = this.#view;
+    let room = Math.min(most, target.byteLength - SLACK);
     let at = held;
     let i = from;
     for (; i < ids.length; i++) {
       const id = ids[i]!;
-      const start = offsets[id]!;
-      const length = offsets[id + 1]! - start;
-      if (!(length > 0)) this.#refuse(id);
-      if (at + length > room) break;
-      for (let done = 0; done < length; done += 8) {
-        target.setInt32(at + done, source.getInt32(start + done, true), true);
-        target.setInt32(at + done + 4, source.getInt32(start + done + 4, true), true);
+      // Integers to the compiler from here on, whatever the array holds.
+      const index = id >>> 0;
+      if (index !== id || index >= size) this.#refuse(id);
+      const record = index << 2;
+      const length = records[record + LENGTH]!;
+      if (length === 0) this.#refuse(id);
+      if (at + length > room) {
+        if (at >= most) break;
+        target = this.#makeRoom(at + length);
+        room = Math.min(most, target.byteLength - SLACK);
       }
+      target.setInt32(at, records[record + FIRST]!, true);
+      target.setInt32(at + 4, records[record + SECOND]!, true);
+      if (length > 8) copyBytes(this.#bytes, records[record + START]! + 8, length - 8, this.#piece, at + 8);
       at += length;
     }
     this.#length = at;
     return i;
   }
+
+  #makeRoom(length: number): DataView<ArrayBuffer> {
+    if (length + SLACK > this.#piece.length) {
+      const larger = new Uint8Array(2 * length + SLACK);
+      larger.set(this.#piece);
+      this.#piece = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    return this.#view;
+  }
+}
+
+function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function copyBytes(from: Uint8Array, start: number, count: number, to: Uint8Array, at: number): void {
+  for (let i = 0; i < count; i++) to[at + i] = from[start + i]!;
+}
+
+/** Fills in the records of all tokens; returns the length of the longest. */
+function fillRecords(records: Int32Array, offsets: Uint32Array, bytes: DataView): number {
+  let longest = 0;
+  for (let id = 0, record = 0; record < records.length; id++, record += 4) {
+    const start = offsets[id]!;
+    const length = offsets[id + 1]! - start;
+    records[record + FIRST] = bytes.getInt32(start, true);
+    records[record + SECOND] = bytes.getInt32(start + 4, true);
+    records[record + LENGTH] = length;
+    records[record + START] = start;
+    if (length > longest) longest = length;
+  }
+  return longest;
 }
 
 /** Bytes at the end of `bytes[0, length)` that begin a character and do not end it. */

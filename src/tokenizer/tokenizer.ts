@@ -21,8 +21,8 @@ export interface EncodeOptions {
 export class Tokenizer {
   readonly vocabulary: Vocabulary;
   readonly #merger: WordMerger;
-  readonly #tokens: TokenBytes;
-  readonly #longWords: LongWordEncoder;
+  #tokensIfMade: TokenBytes | undefined;
+  #longWordsIfMade: LongWordEncoder | undefined;
   readonly #cache = new WordCache();
   readonly #reader = new PretokenReader();
   readonly #splitters = new Map<string, SpecialSplitter>();
@@ -35,8 +35,17 @@ export class Tokenizer {
   constructor(vocabulary: Vocabulary) {
     this.vocabulary = vocabulary;
     this.#merger = new WordMerger(vocabulary);
-    this.#tokens = new TokenBytes(vocabulary);
-    this.#longWords = new LongWordEncoder(this.#merger, this.#tokens, vocabulary);
+  }
+
+  /** Made when first needed: whoever only encodes never does. */
+  get #tokens(): TokenBytes {
+    this.#tokensIfMade ??= new TokenBytes(this.vocabulary);
+    return this.#tokensIfMade;
+  }
+
+  get #longWords(): LongWordEncoder {
+    this.#longWordsIfMade ??= new LongWordEncoder(this.#merger, this.#tokens, this.vocabulary);
+    return this.#longWordsIfMade;
   }
 
   /** Number of ids: every id is below it. */
