@@ -31,7 +31,13 @@ const RECIPE = [
 const VOCAB_SIZE = "8192";
 
 const { values } = parseArgs({
-  options: { corpus: { type: "string" }, work: { type: "string" }, out: { type: "string" } },
+  options: {
+    corpus: { type: "string" },
+    work: { type: "string" },
+    out: { type: "string" },
+    /** A sentence for the card, on how this run differed from the recipe. */
+    note: { type: "string", default: "" },
+  },
 });
 const { corpus, work } = values;
 if (!corpus || !work) {
@@ -98,6 +104,7 @@ async function publish(): Promise<void> {
       validation,
       shape: SHAPE,
       recipe: RECIPE,
+      note: values.note,
     }),
   );
   console.log(`${out}: ${validation.bitsPerByte.toFixed(4)} bits per byte on the held-out books`);

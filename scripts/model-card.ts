@@ -13,6 +13,8 @@ export interface ModelCardFacts {
   readonly validation: { readonly loss: number; readonly bitsPerByte: number; readonly tokens: number };
   readonly shape: readonly string[];
   readonly recipe: readonly string[];
+  /** How this run differed from the recipe. */
+  readonly note: string;
 }
 
 const count = (n: number): string => n.toLocaleString("en");
@@ -56,7 +58,7 @@ gpt2 train data --out run ${facts.shape.join(" ")} \\
   ${facts.recipe.join(" ")}
 \`\`\`
 
-\`node dist/scripts/default-model.js --corpus CORPUS --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.
+\`node dist/scripts/default-model.js --corpus CORPUS --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
 
 ## Use and limits
 
