@@ -1,6 +1,8 @@
+import { TokenizerError } from "../errors.js";
 import { asciiWordEnd } from "./ascii-words.js";
 import { LongWordEncoder } from "./long-word.js";
 import { WordMerger } from "./merge-word.js";
+import { MOST_IDS } from "./pair-table.js";
 import { PretokenReader } from "./pretoken-reader.js";
 import { pretokenEnd, pretokenRest } from "./pretokenize.js";
 import { SpecialSplitter } from "./special-splitter.js";
@@ -32,7 +34,12 @@ export class Tokenizer {
   /** Where in #out the ids of a very long word start that is not encoded in full; -1 otherwise. */
   #longStart = -1;
 
+  /** @throws {TokenizerError} more tokens than the tables hold, about a million. */
   constructor(vocabulary: Vocabulary) {
+    if (vocabulary.size > MOST_IDS) {
+      const got = vocabulary.size.toLocaleString("en");
+      throw new TokenizerError({ op: "making a tokenizer", expected: `at most ${MOST_IDS} tokens`, got });
+    }
     this.vocabulary = vocabulary;
     this.#merger = new WordMerger(vocabulary);
   }

@@ -169,6 +169,18 @@ describe("decoding", () => {
   });
 });
 
+describe("a vocabulary", () => {
+  it("of more tokens than the tables hold is refused", () => {
+    const { vocabulary } = gpt2;
+    assert.throws(() => new Tokenizer({ ...vocabulary, size: 2 ** 20 }), TokenizerError);
+  });
+
+  it("can be sent to another thread", () => {
+    const copy = new Tokenizer(structuredClone(gpt2.vocabulary));
+    assert.deepEqual(copy.encode(chapters[1]!), gpt2.encode(chapters[1]!));
+  });
+});
+
 describe("a stream decoder", () => {
   it("holds a character back until its last byte", () => {
     const decoder = gpt2.decoder();
