@@ -28,7 +28,7 @@ export function modelCard(facts: ModelCardFacts): string {
   const tokens = steps.at(-1)?.tokens ?? 0;
   return `# The default model
 
-A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration: it writes English in sentences and paragraphs, and knows very little.
+A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes words, sentences and dialogue in the manner of its books, often grammatical and rarely making sense, and knows nothing.
 
 | | |
 |---|---|
@@ -62,7 +62,7 @@ gpt2 train data --out run ${facts.shape.join(" ")} \\
 
 ## Use and limits
 
-Meant for trying the library, for tests and demonstrations, and as a starting point for fine-tuning. Not for anything that relies on what it says: it invents, loses the thread after a few sentences, and has read little but older fiction and a few school subjects. It repeats the views of its sources, many of them a century old, about peoples, women and men, and classes. It was not tuned to refuse anything. English only.
+Meant for trying the library, for tests and demonstrations, and as a starting point for fine-tuning. Not for anything that relies on what it says: it makes up words and facts, loses the thread within a sentence or two, breaks into lists, and has read little but older fiction, textbooks and pages of public offices. It repeats the views of its sources, many of them a century old, about peoples, women and men, and classes. It was not tuned to refuse anything. English only.
 
 ## Ten samples
 
