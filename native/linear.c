@@ -2,9 +2,14 @@
 #include "gemm.h"
 
 /* Up to this many tokens, each weight is used too seldom for packing to pay: stream the weights once instead. */
+/* DOT_TOKENS have their sums in registers together; for more, the row is taken again from the first-level cache. */
+#if defined(__wasm__)
+#define FEW_TOKENS 4
+#define DOT_TOKENS 2
+#else
 #define FEW_TOKENS 8
-/* Tokens whose sums are in registers together; for more, the row is taken again from the first-level cache. */
 #define DOT_TOKENS 4
+#endif
 /* Floats fetched ahead of the row being read: reading memory, not arithmetic, is the limit here. */
 #define FETCH_AHEAD 1024
 
@@ -55,9 +60,13 @@ static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const
         const float *xt = x + t0 * IC;
         switch (N - t0) {
           case 1: dot_row(IC, wr, 1, xt, dots); break;
+#if DOT_TOKENS == 2
+          default: dot_row(IC, wr, 2, xt, dots); break;
+#else
           case 2: dot_row(IC, wr, 2, xt, dots); break;
           case 3: dot_row(IC, wr, 3, xt, dots); break;
           default: dot_row(IC, wr, 4, xt, dots); break;
+#endif
         }
         for (long t = t0; t < N && t < t0 + DOT_TOKENS; t++) y[t][r] = dots[t - t0];
       }
