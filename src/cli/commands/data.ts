@@ -5,6 +5,7 @@ import { prepareData } from "../../data/prepare.js";
 import { loadTokenizer } from "../../tokenizer/files.js";
 import { gpt2Tokenizer } from "../../tokenizer/gpt2.js";
 import { formatBytes, formatCount, formatDuration, progress } from "../../util/progress.js";
+import { number, unescapeText } from "../options.js";
 
 interface DataOptions {
   readonly out: string;
@@ -122,12 +123,6 @@ function splitLine(name: string, split: SplitInfo): string {
   return `${name.padEnd(6)} ${split.tokens.toLocaleString("en")} tokens of ${documents}, ${formatBytes(split.bytes)}, in ${shards}`;
 }
 
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("Not a number.");
-  return value;
-}
-
 const SCALES: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9 };
 
 /** `1000`, `1e6`, `10M`. */
@@ -136,9 +131,4 @@ function count(text: string): number {
   const value = scale === undefined ? number(text) : Math.round(number(text.slice(0, -1)) * scale);
   if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("Not a whole number.");
   return value;
-}
-
-function unescapeText(text: string): string {
-  const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
-  return text.replace(/\\([nrt\\])/g, (_, letter: string) => escapes[letter]!);
 }
