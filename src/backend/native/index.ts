@@ -1,15 +1,9 @@
 import { availableParallelism } from "node:os";
-import { BackendError, OutOfMemoryError, ShapeError, UsageError } from "../../errors.js";
+import { BackendError, OutOfMemoryError, UsageError } from "../../errors.js";
 import { planMemory } from "../../program/plan.js";
 import { type BufferDecl, type DType, type Program, type RunValues, resolveRun } from "../../program/program.js";
-import {
-  type Backend,
-  type Bindings,
-  bindingOf,
-  type DeviceArray,
-  type Executable,
-  type PrepareOptions,
-} from "../backend.js";
+import type { Backend, Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
+import { boundArray, capturedBuffer } from "../bound-buffers.js";
 import { encodeProgram } from "./encode.js";
 import { type NativeLibrary, nativeLibrary } from "./library.js";
 import { allocBlock, NativeArena, NativeArray } from "./memory.js";
@@ -135,7 +129,7 @@ class NativeExecutable implements Executable {
     const addresses = new Map<BufferDecl, bigint>();
     for (const buffer of program.buffers) {
       if (buffer.external) {
-        const array = checkBinding(program, buffer, bindingOf(bindings, buffer.name));
+        const array = boundArray(program, buffer, bindings, "native", NativeArray);
         this.#bound.push(array);
         addresses.set(buffer, array.address);
       } else {
@@ -163,25 +157,7 @@ class NativeExecutable implements Executable {
   }
 
   captured(name: string): NativeArray {
-    const buffer = this.program.buffers.find((b) => b.name === name && !b.external);
-    const offset = buffer && this.#offsets.get(buffer);
-    if (!buffer || offset === undefined || !this.#captures.has(name)) {
-      throw new ShapeError({
-        op: `captured buffer ${name}`,
-        expected: [...this.#captures].join(", ") || "none was asked for",
-      });
-    }
+    const { buffer, offset } = capturedBuffer(this.program, this.#offsets, this.#captures, name);
     return new NativeArray(buffer.dtype, this.#arena.view(offset, 4 * buffer.size), 0, buffer.size);
   }
-}
-
-function checkBinding(program: Program, buffer: BufferDecl, array: DeviceArray | undefined): NativeArray {
-  const op = `program ${program.name}: buffer ${buffer.name}`;
-  if (!(array instanceof NativeArray)) {
-    throw new ShapeError({ op, expected: "an array of the native backend", got: array ? "another backend's" : "none" });
-  }
-  if (array.length < buffer.size || array.dtype !== buffer.dtype) {
-    throw new ShapeError({ op, expected: `${buffer.size} ${buffer.dtype}`, got: `${array.length} ${array.dtype}` });
-  }
-  return array;
 }

@@ -1,7 +1,7 @@
-import { ShapeError } from "../../errors.js";
 import { planMemory } from "../../program/plan.js";
 import { type BufferDecl, type Program, type RunValues, resolveRun } from "../../program/program.js";
-import { type Bindings, bindingOf, type DeviceArray, type Executable, type PrepareOptions } from "../backend.js";
+import type { Bindings, Executable, PrepareOptions } from "../backend.js";
+import { boundArray, capturedBuffer } from "../bound-buffers.js";
 import { encodeProgram } from "../native/encode.js";
 import { WasmArray } from "./array.js";
 import { addressIn, type Block, type Code, type Machine } from "./machine.js";
@@ -22,7 +22,7 @@ export class WasmExecutable implements Executable {
     this.#captures = new Set(options.capture);
     const arrays = new Map<BufferDecl, WasmArray>();
     for (const buffer of program.buffers) {
-      if (buffer.external) arrays.set(buffer, checkBinding(program, buffer, bindingOf(bindings, buffer.name)));
+      if (buffer.external) arrays.set(buffer, boundArray(program, buffer, bindings, "wasm", WasmArray));
     }
     const plan = planMemory(program, 4, this.#captures);
     this.#arena = machine.alloc(plan.bytes);
@@ -54,25 +54,7 @@ export class WasmExecutable implements Executable {
   }
 
   captured(name: string): WasmArray {
-    const buffer = this.program.buffers.find((b) => b.name === name && !b.external);
-    const offset = buffer && this.#offsets.get(buffer);
-    if (!buffer || offset === undefined || !this.#captures.has(name)) {
-      throw new ShapeError({
-        op: `captured buffer ${name}`,
-        expected: [...this.#captures].join(", ") || "none was asked for",
-      });
-    }
+    const { buffer, offset } = capturedBuffer(this.program, this.#offsets, this.#captures, name);
     return new WasmArray(buffer.dtype, this.#arena, offset, buffer.size);
   }
-}
-
-function checkBinding(program: Program, buffer: BufferDecl, array: DeviceArray | undefined): WasmArray {
-  const op = `program ${program.name}: buffer ${buffer.name}`;
-  if (!(array instanceof WasmArray)) {
-    throw new ShapeError({ op, expected: "an array of the wasm backend", got: array ? "another backend's" : "none" });
-  }
-  if (array.length < buffer.size || array.dtype !== buffer.dtype) {
-    throw new ShapeError({ op, expected: `${buffer.size} ${buffer.dtype}`, got: `${array.length} ${array.dtype}` });
-  }
-  return array;
 }
