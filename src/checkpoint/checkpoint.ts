@@ -2,7 +2,10 @@ import type { GPT2Config } from "../model/config.js";
 import type { FloatDtype } from "./dtype.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
-export type CheckpointFormat = "huggingface" | "llm.c";
+/** What people call each format that can be read. */
+export const FORMAT_NAMES = { huggingface: "Hugging Face", "llm.c": "llm.c" } as const;
+
+export type CheckpointFormat = keyof typeof FORMAT_NAMES;
 
 /** Tokenizer files that lie beside the weights. */
 export interface TokenizerFiles {

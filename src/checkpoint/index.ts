@@ -5,6 +5,7 @@ export {
   type CheckpointDescription,
   type CheckpointFormat,
   describeCheckpoint,
+  FORMAT_NAMES,
   type TokenizerFiles,
 } from "./checkpoint.js";
 export { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "./dtype.js";

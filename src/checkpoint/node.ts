@@ -2,4 +2,11 @@
 export { type FileMapper, openFileSource, setFileMapper } from "./file-source.js";
 export { openCheckpoint } from "./open.js";
 export { writeSafetensorsFile } from "./safetensors-file.js";
-export { type ModelToSave, type NamedTensor, type SaveDtype, type SaveOptions, saveCheckpoint } from "./save.js";
+export {
+  type ModelToSave,
+  type NamedTensor,
+  type SaveDtype,
+  type SaveFormat,
+  type SaveOptions,
+  saveCheckpoint,
+} from "./save.js";

@@ -1,83 +1,54 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
-import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
+import type { Checkpoint } from "./checkpoint.js";
 import { fileOperation, openFileSource } from "./file-source.js";
-import { IDENTIFY_BYTES, identifyFile } from "./identify.js";
-import { loadHuggingFace, loadLlmc } from "./load.js";
-
-const READABLE =
-  "a Hugging Face folder (config.json with model.safetensors or its shards), a .safetensors file beside its config.json, or a llm.c model (.bin)";
-const WEIGHTS = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+import { type FileKind, IDENTIFY_BYTES, identifyFile } from "./identify.js";
+import { READERS } from "./readers.js";
 
 /**
- * Opens a model on disk: a Hugging Face folder, one of its .safetensors files, or a llm.c .bin. Only headers are read;
- * tensors are read, or used in place, on demand. Close it when done.
+ * Opens a model on disk, of any of the formats in `READERS`: a folder or a file. Only headers are read; tensors are read,
+ * or used in place, on demand. Close it when done.
  *
  * @throws {CheckpointError} there is nothing there, it is of another format, or it is malformed.
- * @throws {ConfigError} config.json describes no GPT-2, or a variant that is not supported.
+ * @throws {ConfigError} the configuration describes no GPT-2, or a variant that is not supported.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const stats = fileOperation(`opening ${path}`, () => statSync(path));
   return stats.isDirectory() ? openFolder(path) : openFile(path);
 }
 
-function openFile(path: string): Checkpoint {
+function openFile(path: string): Checkpoint | Promise<Checkpoint> {
+  const { kind, description } = kindOf(path);
+  const reader = READERS.find((r) => r.kind === kind);
+  if (reader === undefined) throw unreadable(path, description);
+  return reader.open(path, path);
+}
+
+function kindOf(path: string): FileKind {
   const source = openFileSource(path);
-  let handedOver = false;
   try {
-    const { kind, description } = identifyFile(source.bytes(0, Math.min(IDENTIFY_BYTES, source.size)), path);
-    if (kind === "other") throw unreadable(path, description);
-    handedOver = kind === "llm.c";
-    return handedOver ? loadLlmc(source) : openWeights(dirname(path), path, path);
+    return identifyFile(source.bytes(0, Math.min(IDENTIFY_BYTES, source.size)), path);
   } finally {
-    if (!handedOver) source.close();
-  }
-}
-
-function openFolder(folder: string): Checkpoint {
-  const names = new Set(fileOperation(`opening ${folder}`, () => readdirSync(folder)));
-  // The single file goes first where both are there, as in transformers.
-  const weights = [WEIGHTS, INDEX].find((name) => names.has(name));
-  if (weights === undefined) throw unreadable(folder, describeFolder(names));
-  return openWeights(folder, join(folder, weights), folder);
-}
-
-function openWeights(folder: string, weights: string, path: string): Checkpoint {
-  const config = join(folder, "config.json");
-  if (!existsSync(config)) {
-    const hint = "It gives the model's sizes, and belongs in the same folder as the weights";
-    throw new CheckpointError({ op: `opening ${path}`, expected: `${config}`, got: "no such file", hint });
-  }
-  const tokenizerFiles = findTokenizerFiles(folder);
-  const source = openFileSource(config);
-  try {
-    return loadHuggingFace({
-      path,
-      config: source,
-      weights: openFileSource(weights),
-      ...(basename(weights) === INDEX && { openShard: (file: string) => openFileSource(join(folder, file)) }),
-      ...(tokenizerFiles && { tokenizerFiles }),
-    });
-  } catch (error) {
     source.close();
-    throw error;
   }
 }
 
-function findTokenizerFiles(folder: string): TokenizerFiles | undefined {
-  const files: { -readonly [K in keyof TokenizerFiles]: TokenizerFiles[K] } = {};
-  const names = { vocabJson: "vocab.json", mergesTxt: "merges.txt", tokenizerJson: "tokenizer.json" } as const;
-  for (const [key, name] of Object.entries(names)) {
-    const path = join(folder, name);
-    if (existsSync(path)) files[key as keyof TokenizerFiles] = path;
+function openFolder(folder: string): Checkpoint | Promise<Checkpoint> {
+  const names = fileOperation(`opening ${folder}`, () => readdirSync(folder));
+  for (const reader of READERS) {
+    for (const wanted of reader.inFolder) {
+      const found = names.filter((name) => (typeof wanted === "string" ? name === wanted : wanted.test(name)));
+      if (found.length === 1) return reader.open(join(folder, found[0]!), folder);
+    }
   }
-  return Object.keys(files).length > 0 ? files : undefined;
+  throw unreadable(folder, describeFolder(names));
 }
 
 function unreadable(path: string, got: string): CheckpointError {
-  return new CheckpointError({ op: `opening ${path}`, expected: READABLE, got });
+  const takes = READERS.map((reader) => reader.takes);
+  const expected = `${takes.slice(0, -1).join(", ")}, or ${takes.at(-1)}`;
+  return new CheckpointError({ op: `opening ${path}`, expected, got });
 }
 
 const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
@@ -92,8 +63,8 @@ const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^config\.json$/, "a folder with config.json and no weights"],
 ];
 
-/** What a folder without safetensors weights holds, by its file names. */
-function describeFolder(names: ReadonlySet<string>): string {
-  for (const [pattern, description] of FOLDERS) if ([...names].some((name) => pattern.test(name))) return description;
-  return names.size === 0 ? "an empty folder" : "a folder without model files";
+/** What a folder that no reader takes holds, by its file names. */
+function describeFolder(names: readonly string[]): string {
+  for (const [pattern, description] of FOLDERS) if (names.some((name) => pattern.test(name))) return description;
+  return names.length === 0 ? "an empty folder" : "a folder without model files";
 }

@@ -12,7 +12,6 @@ import {
 } from "../model/state-dict.js";
 import { numel, type TensorSpec, tensorTable } from "../model/tensors.js";
 import { writeAt, writeFileAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
-import type { CheckpointFormat } from "./checkpoint.js";
 import type { FloatDtype } from "./dtype.js";
 import { encodeTensor } from "./encode-tensor.js";
 import { llmcHeader, llmcLayout } from "./llmc.js";
@@ -35,11 +34,12 @@ export interface ModelToSave {
   readonly tensors: Iterable<NamedTensor> | AsyncIterable<NamedTensor>;
 }
 
+export type SaveFormat = "huggingface" | "llm.c";
 export type SaveDtype = "f32" | "f16" | "bf16";
 
 export interface SaveOptions {
   /** `huggingface` (the default) writes a folder, `llm.c` a .bin file. */
-  readonly format?: CheckpointFormat;
+  readonly format?: SaveFormat;
   /** f32 by default; llm.c has no f16. */
   readonly dtype?: SaveDtype;
   /** Hugging Face: start another file where one would hold more than this. One file by default. */

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
-import { type CheckpointDescription, describeCheckpoint } from "../../checkpoint/index.js";
+import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
 import { openModel } from "../../generate/load.js";
 import { formatBytes } from "../../util/progress.js";
 
@@ -32,7 +32,6 @@ async function info(path: string | undefined, flags: InfoFlags): Promise<void> {
   }
 }
 
-const FORMATS = { huggingface: "Hugging Face", "llm.c": "llm.c" } as const;
 const count = (n: number): string => n.toLocaleString("en");
 
 /** For people. */
@@ -42,7 +41,7 @@ function summary(description: CheckpointDescription): string {
   const tokenizer = Object.values(tokenizerFiles as Record<string, string>).map((file) => basename(file));
   const rows: [string, string][] = [
     ["model", path],
-    ["format", `${FORMATS[format]}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`],
+    ["format", `${FORMAT_NAMES[format]}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`],
     ["parameters", count(parameters)],
     ["layers", count(config.nLayer)],
     ["width", `${count(config.nEmbd)}, feed-forward ${count(config.nInner)}`],

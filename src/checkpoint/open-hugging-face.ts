@@ -1,0 +1,47 @@
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { CheckpointError } from "../errors.js";
+import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
+import { openFileSource } from "./file-source.js";
+import { loadHuggingFace } from "./load.js";
+
+const INDEX = /\.index\.json$/;
+
+/**
+ * Opens a Hugging Face model by its weights' file, or the index of its shards; config.json and the tokenizer lie beside.
+ *
+ * @param path what the user gave, for messages.
+ */
+export function openHuggingFace(weights: string, path: string): Checkpoint {
+  const folder = dirname(weights);
+  const config = join(folder, "config.json");
+  if (!existsSync(config)) {
+    const hint = "It gives the model's sizes, and belongs in the same folder as the weights";
+    throw new CheckpointError({ op: `opening ${path}`, expected: `${config}`, got: "no such file", hint });
+  }
+  const tokenizerFiles = findTokenizerFiles(folder);
+  const source = openFileSource(config);
+  try {
+    return loadHuggingFace({
+      path,
+      config: source,
+      weights: openFileSource(weights),
+      ...(INDEX.test(basename(weights)) && { openShard: (file: string) => openFileSource(join(folder, file)) }),
+      ...(tokenizerFiles && { tokenizerFiles }),
+    });
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+const TOKENIZER_NAMES = { vocabJson: "vocab.json", mergesTxt: "merges.txt", tokenizerJson: "tokenizer.json" } as const;
+
+export function findTokenizerFiles(folder: string): TokenizerFiles | undefined {
+  const files: { -readonly [K in keyof TokenizerFiles]: TokenizerFiles[K] } = {};
+  for (const [key, name] of Object.entries(TOKENIZER_NAMES)) {
+    const path = join(folder, name);
+    if (existsSync(path)) files[key as keyof TokenizerFiles] = path;
+  }
+  return Object.keys(files).length > 0 ? files : undefined;
+}

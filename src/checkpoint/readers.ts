@@ -1,0 +1,32 @@
+import type { Checkpoint } from "./checkpoint.js";
+import { openFileSource } from "./file-source.js";
+import type { FileKind } from "./identify.js";
+import { loadLlmc } from "./load.js";
+import { openHuggingFace } from "./open-hugging-face.js";
+
+/** One format that {@link openCheckpoint} reads: how its files are recognised, and what opens them. */
+export interface Reader {
+  /** What {@link identifyFile} calls its files. */
+  readonly kind: Exclude<FileKind["kind"], "other">;
+  /** What it takes, for the message that lists what there is. */
+  readonly takes: string;
+  /** The file to open of a folder: names, the first that is there counts, or a pattern that one file there must match. */
+  readonly inFolder: readonly (string | RegExp)[];
+  /**
+   * @param file one file of the kind, or one that `inFolder` found.
+   * @param path what the user gave: that file, or the folder it is in.
+   */
+  open(file: string, path: string): Checkpoint | Promise<Checkpoint>;
+}
+
+/** In the order of preference for folders that hold several: safetensors before pickles, as in transformers. */
+export const READERS: readonly Reader[] = [
+  {
+    kind: "safetensors",
+    takes:
+      "a Hugging Face folder (config.json with model.safetensors or its shards), a .safetensors file beside its config.json",
+    inFolder: ["model.safetensors", "model.safetensors.index.json"],
+    open: openHuggingFace,
+  },
+  { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: (file) => loadLlmc(openFileSource(file)) },
+];
