@@ -37,9 +37,12 @@ typedef void *Address;
 typedef uint64_t Address;
 #endif
 
+/* What an array holds, in the order of DTYPES in src/dtype/dtype.ts. */
+enum { F32, I32, F16, BF16, Q8_0, Q4_0 };
+
 /* One recorded operation, 264 bytes, written by src/backend/native/encode.ts. */
 typedef struct {
-  int64_t kind;
+  uint64_t kind;                    /* OP_... in the lowest 16 bits, above it 4 for each tensor: its dtype */
   Address tensor[MAX_TENSORS];      /* NULL where absent */
   int64_t dim[MAX_DIMS];            /* -1 - i: the i-th size of the run */
   double scalar[MAX_SCALARS];       /* used where scalar_ref is -1 */
@@ -48,10 +51,15 @@ typedef struct {
 
 /* An operation with the sizes and numbers of one run filled in. */
 typedef struct {
+  uint64_t kind;
   void *const *tensor;
   int64_t dim[MAX_DIMS];
   double scalar[MAX_SCALARS];
 } Args;
+
+#define OP_OF(kind) ((kind) & 0xffff)
+/* The dtype of an operation's i-th tensor. */
+static inline int dtype_of(const Args *a, int i) { return (int)(a->kind >> (16 + 4 * i) & 15); }
 
 struct Team;
 

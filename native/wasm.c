@@ -107,12 +107,12 @@ void *scratch_bytes(Ctx *ctx, size_t bytes) {
 /* Runs operation i with the sizes and numbers of the run filled in. */
 static void run_op(Ctx *ctx, const Op *op) {
   void *tensor[MAX_TENSORS];
-  Args args = {.tensor = tensor};
+  Args args = {.kind = op->kind, .tensor = tensor};
   for (int t = 0; t < MAX_TENSORS; t++) tensor[t] = (void *)(uintptr_t)op->tensor[t];
   for (int d = 0; d < MAX_DIMS; d++) args.dim[d] = op->dim[d] >= 0 ? op->dim[d] : team.dims[-1 - op->dim[d]];
   for (int s = 0; s < MAX_SCALARS; s++)
     args.scalar[s] = op->scalar_ref[s] < 0 ? op->scalar[s] : team.scalars[op->scalar_ref[s]];
-  kernels.kernel[op->kind](ctx, &args);
+  kernels.kernel[OP_OF(op->kind)](ctx, &args);
   team_barrier(ctx);
 }
 

@@ -1,10 +1,13 @@
-import type { DType, Program, RunValues } from "../program/program.js";
+import type { DType } from "../dtype/dtype.js";
+import type { Program, RunValues } from "../program/program.js";
 
-export type HostArray = Float32Array | Float64Array | Int32Array;
+/** Packed types (src/dtype) are their bytes. */
+export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /**
  * Memory of a backend. Arrays made by `slice` share it. Reading is asynchronous because some memory is not the host's;
- * `host` is the memory itself where it is.
+ * `host` is the memory itself where it is. Lengths and positions are in elements, also of packed types, whose contents
+ * are bytes: there positions are multiples of the block, `write` takes bytes and `read` gives them.
  */
 export interface DeviceArray {
   readonly dtype: DType;
@@ -14,7 +17,7 @@ export interface DeviceArray {
   /** Copies `source` to the elements from `offset` on; takes effect before any run started later. */
   write(source: ArrayLike<number>, offset?: number): void;
   /** A copy of the elements [start, start + length). */
-  read(start?: number, length?: number): Promise<Float32Array | Int32Array | Float64Array>;
+  read(start?: number, length?: number): Promise<HostArray>;
 }
 
 /** Memory for each external buffer of a Program, by name. */

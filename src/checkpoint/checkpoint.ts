@@ -1,5 +1,5 @@
+import type { FloatDtype } from "../dtype/floats.js";
 import type { GPT2Config } from "../model/config.js";
-import type { FloatDtype } from "./dtype.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
 /** What people call each format that can be read. */

@@ -1,5 +1,5 @@
+import { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
 import { CheckpointError } from "../errors.js";
-import { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "./dtype.js";
 import type { StoredLayout } from "./stored-tensor.js";
 import { transpose } from "./transpose.js";
 

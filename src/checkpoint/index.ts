@@ -1,4 +1,6 @@
 /** Model files in memory or behind any {@link ByteSource}: what runs in a browser. Files on disk: `node.ts`. */
+
+export { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
 export { type ByteSource, memorySource } from "./byte-source.js";
 export {
   type Checkpoint,
@@ -8,7 +10,6 @@ export {
   FORMAT_NAMES,
   type TokenizerFiles,
 } from "./checkpoint.js";
-export { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "./dtype.js";
 export { type LlmcModel, readLlmcModel } from "./llmc.js";
 export { type HuggingFaceSources, loadHuggingFace, loadLlmc } from "./load.js";
 export {

@@ -1,6 +1,6 @@
+import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
-import { FLOAT_BYTES, type FloatDtype } from "./dtype.js";
 
 /**
  * llm.c's model file (github.com/karpathy/llm.c, train_gpt2.py `write_model`): 256 int32 of header, then 16 tensors of

@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { FloatDtype } from "../dtype/floats.js";
 import { CheckpointError, UsageError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
 import {
@@ -12,7 +13,6 @@ import {
 } from "../model/state-dict.js";
 import { numel, type TensorSpec, tensorTable } from "../model/tensors.js";
 import { writeAt, writeFileAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
-import type { FloatDtype } from "./dtype.js";
 import { encodeTensor } from "./encode-tensor.js";
 import { llmcHeader, llmcLayout } from "./llmc.js";
 import { quote } from "./quote.js";

@@ -1,6 +1,6 @@
+import { decodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
 import { CheckpointError, ShapeError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
-import { decodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "./dtype.js";
 import { transpose } from "./transpose.js";
 
 /** Whether a file holds a matrix as the model does, or transposed (Hugging Face's Conv1D). Vectors are `out_in`. */

@@ -1,4 +1,4 @@
-import { FLOAT_BYTES, type FloatDtype } from "../checkpoint/dtype.js";
+import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
 import {
   LLMC_HEADER_BYTES,
   type LlmcDims,

@@ -1,7 +1,14 @@
 import type { DimArgs, OPS, OpKind } from "./ops.js";
 
-/** The tensors that hold row numbers or token ids; the dtype of these is i32, of all others f32. */
+/** The tensors that hold row numbers or token ids; the dtype of these is i32, of all others f32 (but see WEIGHT_ROLES). */
 export const INTEGER_ROLES: ReadonlySet<string> = new Set(["tokens", "positions", "index", "targets", "first", "last"]);
+
+/** The tensors that may also be of a packed type (src/dtype): weights, where an op only reads them. */
+export const WEIGHT_ROLES: Readonly<Partial<Record<OpKind, readonly string[]>>> = {
+  embeddingForward: ["wte", "wpe"],
+  linearForward: ["weight"],
+  linearBackwardInput: ["weight"],
+};
 
 /** Elements from the start of the first to the end of the last of `rows` rows of `width`, `stride` apart. */
 const span = (rows: number, stride: number, width: number): number => (rows === 0 ? 0 : (rows - 1) * stride + width);

@@ -43,7 +43,8 @@ export const OPS = {
   },
   /**
    * out[N, OC] = residual + act(x[N, IC] · weightᵀ + bias), act 0 the identity, 1 GELU (tanh form). `preact` keeps the
-   * argument of act for the backward pass.
+   * argument of act for the backward pass. With a weight of an integer type (src/dtype) x is first rounded in blocks of
+   * 32 along its rows, `roundActivations`, so that integers can be multiplied; whatever N is.
    */
   linearForward: {
     tensors: { out: "w", preact: "w?", x: "r", weight: "r", bias: "r?", residual: "r?" },

@@ -1,5 +1,6 @@
+import { DTYPES, type DType, isPacked } from "../dtype/dtype.js";
 import { GPT2Error, ShapeError } from "../errors.js";
-import { EXTENTS, INTEGER_ROLES } from "./extents.js";
+import { EXTENTS, INTEGER_ROLES, WEIGHT_ROLES } from "./extents.js";
 import { type DimArgs, OPS, type OpKind, type OpSpec, type ScalarArgs, type TensorArgs } from "./ops.js";
 
 /**
@@ -7,8 +8,6 @@ import { type DimArgs, OPS, type OpKind, type OpSpec, type ScalarArgs, type Tens
  * decode step), run many times, by any backend. It computes nothing itself. What changes from run to run is kept beside
  * it: the sizes named by a {@link Sym}, the numbers named by a {@link ScalarRef}, and the contents of external buffers.
  */
-export type DType = "f32" | "i32";
-
 /** A size that is set at each run, up to `max`, for which memory is planned. */
 export interface Sym {
   readonly name: string;
@@ -107,7 +106,7 @@ export class Recorder {
   }
 
   /** Memory that lives from its first use in the Program to its last. */
-  temp(name: string, shape: readonly Dim[], dtype: DType = "f32"): Tensor {
+  temp(name: string, shape: readonly Dim[], dtype: "f32" | "i32" = "f32"): Tensor {
     return this.#declare(name, shape, dtype, false);
   }
 
@@ -138,7 +137,7 @@ export class Recorder {
       return tensor;
     });
     const maxDims = Object.fromEntries(Object.entries<Dim>(dims).map(([d, size]) => [d, maxOf(size)]));
-    checkSizes(`${kind} ${name}`, Object.keys(spec.tensors), list, EXTENTS[kind](maxDims as DimArgs<K, number>));
+    checkSizes(`${kind} ${name}`, kind, Object.keys(spec.tensors), list, EXTENTS[kind](maxDims as DimArgs<K, number>));
     checkOverlaps(`${kind} ${name}`, spec, list);
     this.#checkReadsAfterWrites(kind, name, spec, list);
     this.#ops.push({
@@ -178,9 +177,10 @@ export class Recorder {
   }
 }
 
-/** Each tensor has the dtype of its role, and with every Sym at its maximum holds what the op touches. */
+/** Each tensor has a dtype of its role, and with every Sym at its maximum holds what the op touches. */
 function checkSizes(
   op: string,
+  kind: OpKind,
   roles: readonly string[],
   tensors: readonly (Tensor | null)[],
   extents: Readonly<Record<string, number>>,
@@ -188,10 +188,7 @@ function checkSizes(
   roles.forEach((role, i) => {
     const t = tensors[i];
     if (!t) return;
-    const dtype = INTEGER_ROLES.has(role) ? "i32" : "f32";
-    if (t.buffer.dtype !== dtype) {
-      throw new ShapeError({ op: `${op}: ${role} (${t.buffer.name})`, expected: dtype, got: t.buffer.dtype });
-    }
+    checkDtype(`${op}: ${role} (${t.buffer.name})`, kind, role, t);
     const there = Math.min(maxSize(t.shape), t.buffer.size - t.offset);
     if (t.offset >= 0 && there >= extents[role]!) return;
     throw new ShapeError({
@@ -200,6 +197,18 @@ function checkSizes(
       got: `${there} from offset ${t.offset} on`,
     });
   });
+}
+
+/** Weights that are only read may be of any type; a row of them must then be whole blocks. */
+function checkDtype(op: string, kind: OpKind, role: string, { buffer: { dtype }, offset, shape }: Tensor): void {
+  if (WEIGHT_ROLES[kind]?.includes(role) && isPacked(dtype)) {
+    const { block } = DTYPES[dtype];
+    const row = maxOf(shape.at(-1)!);
+    if (row % block === 0 && offset % block === 0) return;
+    throw new ShapeError({ op, expected: `rows of a multiple of ${block} ${dtype}`, got: `${row} from ${offset} on` });
+  }
+  const expected = INTEGER_ROLES.has(role) ? "i32" : "f32";
+  if (dtype !== expected) throw new ShapeError({ op, expected, got: dtype });
 }
 
 /**

@@ -1,6 +1,6 @@
 /** A GPT-2 of a few hundred parameters, and its files in memory, for tests that take them apart. */
 import { memorySource } from "../../src/checkpoint/byte-source.js";
-import { encodeFloats, FLOAT_BYTES, type FloatDtype } from "../../src/checkpoint/dtype.js";
+import { encodeFloats, FLOAT_BYTES, type FloatDtype } from "../../src/dtype/floats.js";
 import { type Checkpoint, encodeSafetensors, type SafetensorsInput } from "../../src/checkpoint/index.js";
 import { LLMC_HEADER_BYTES, type LlmcDtype, llmcHeader, llmcLayout } from "../../src/checkpoint/llmc.js";
 import { loadHuggingFace, loadLlmc } from "../../src/checkpoint/load.js";

@@ -63,6 +63,7 @@ const LAYERS = [
   ["backend"],
   ["program"],
   ["tokenizer", "checkpoint", "data"],
+  ["dtype"],
   ["util", "errors"],
 ];
 /** Leaves that read GPT-2's files need its table of tensors. */

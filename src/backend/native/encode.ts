@@ -1,3 +1,4 @@
+import { byteLength, DTYPE_NAMES } from "../../dtype/dtype.js";
 import { OP_KINDS } from "../../program/ops.js";
 import type { BufferDecl, Dim, Program } from "../../program/program.js";
 
@@ -9,6 +10,9 @@ const DIMS_AT = 104;
 const SCALARS_AT = 168;
 const REFS_AT = 232;
 const SLOTS = 8;
+/** The dtypes of an op's tensors stand above its kind: DTYPE_OF in native/op.h. */
+const KIND_BITS = 16;
+const DTYPE_BITS = 4;
 
 /** A Program as the array of `Op` that gpt2_run takes; `addressOf` gives each buffer's place in memory. */
 export function encodeProgram(program: Program, addressOf: (buffer: BufferDecl) => bigint): Uint8Array {
@@ -17,11 +21,13 @@ export function encodeProgram(program: Program, addressOf: (buffer: BufferDecl) 
   const dimCode = (d: Dim): number => (typeof d === "number" ? d : -1 - program.syms.indexOf(d));
   program.ops.forEach((op, i) => {
     const base = i * OP_BYTES;
-    view.setBigInt64(base, BigInt(OP_KINDS.indexOf(op.kind)), true);
+    let kind = BigInt(OP_KINDS.indexOf(op.kind));
     op.tensors.forEach((t, j) => {
-      const address = t ? addressOf(t.buffer) + 4n * BigInt(t.offset) : 0n;
+      if (t) kind |= BigInt(DTYPE_NAMES.indexOf(t.buffer.dtype)) << BigInt(KIND_BITS + DTYPE_BITS * j);
+      const address = t ? addressOf(t.buffer) + BigInt(byteLength(t.buffer.dtype, t.offset)) : 0n;
       view.setBigUint64(base + TENSORS_AT + 8 * j, address, true);
     });
+    view.setBigUint64(base, kind, true);
     op.dims.forEach((d, j) => {
       view.setBigInt64(base + DIMS_AT + 8 * j, BigInt(dimCode(d)), true);
     });

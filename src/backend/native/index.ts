@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
+import { byteLength, type DType } from "../../dtype/dtype.js";
 import { BackendError, OutOfMemoryError, UsageError } from "../../errors.js";
 import { planMemory } from "../../program/plan.js";
-import { type BufferDecl, type DType, type Program, type RunValues, resolveRun } from "../../program/program.js";
+import { type BufferDecl, type Program, type RunValues, resolveRun } from "../../program/program.js";
 import type { Backend, Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
 import { boundArray, capturedBuffer } from "../bound-buffers.js";
 import { encodeProgram } from "./encode.js";
@@ -76,7 +77,7 @@ export class NativeBackend implements Backend {
   }
 
   alloc(dtype: DType, length: number): NativeArray {
-    return new NativeArray(dtype, allocBlock(4 * length), 0, length);
+    return new NativeArray(dtype, allocBlock(byteLength(dtype, length)), 0, length);
   }
 
   prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {

@@ -1,6 +1,6 @@
 import { constants } from "node:buffer";
+import { byteLength, DTYPES, type DType, hostIndex, viewOf } from "../../dtype/dtype.js";
 import { BackendError, OutOfMemoryError } from "../../errors.js";
-import type { DType } from "../../program/program.js";
 import type { DeviceArray } from "../backend.js";
 import { nativeLibrary } from "./library.js";
 
@@ -75,31 +75,30 @@ export function mapFile(path: string): NativeBlock {
 /** Addresses of mapped files, so that a tensor inside one can be used in place. */
 const mappedAddresses = new WeakMap<ArrayBufferLike, bigint>();
 
+/** What the kernels expect of an address: a scale of a block is read as its two bytes. */
+const ALIGNMENT: Readonly<Record<DType, number>> = { f32: 4, i32: 4, f16: 2, bf16: 2, q8_0: 2, q4_0: 2 };
+
 /** An array in native memory. */
 export class NativeArray implements DeviceArray {
   readonly dtype: DType;
-  readonly host: Float32Array | Int32Array;
+  readonly length: number;
+  readonly host: Float32Array | Int32Array | Uint8Array;
   readonly address: bigint;
 
   constructor(dtype: DType, block: NativeBlock, byteOffset: number, length: number) {
     this.dtype = dtype;
-    this.host =
-      dtype === "f32"
-        ? new Float32Array(block.buffer, byteOffset, length)
-        : new Int32Array(block.buffer, byteOffset, length);
+    this.length = length;
+    this.host = viewOf(dtype, block.buffer, byteOffset, length);
     this.address = block.address + BigInt(byteOffset);
   }
 
   /** The array that `bytes`, a part of a mapped file, is; undefined when they are not mapped or not aligned. */
   static inPlace(dtype: DType, bytes: Uint8Array): NativeArray | undefined {
     const address = mappedAddresses.get(bytes.buffer);
-    if (address === undefined || bytes.byteOffset % 4 !== 0) return undefined;
+    if (address === undefined || bytes.byteOffset % ALIGNMENT[dtype] !== 0) return undefined;
     const block = { buffer: bytes.buffer as ArrayBuffer, address };
-    return new NativeArray(dtype, block, bytes.byteOffset, bytes.byteLength / 4);
-  }
-
-  get length(): number {
-    return this.host.length;
+    const { block: values, bytes: width } = DTYPES[dtype];
+    return new NativeArray(dtype, block, bytes.byteOffset, (bytes.byteLength / width) * values);
   }
 
   slice(start: number, length: number): NativeArray {
@@ -112,14 +111,14 @@ export class NativeArray implements DeviceArray {
     }
     const { buffer, byteOffset } = this.host;
     const block = { buffer: buffer as ArrayBuffer, address: this.address - BigInt(byteOffset) };
-    return new NativeArray(this.dtype, block, byteOffset + 4 * start, length);
+    return new NativeArray(this.dtype, block, byteOffset + byteLength(this.dtype, start), length);
   }
 
   write(source: ArrayLike<number>, offset = 0): void {
-    this.host.set(source, offset);
+    this.host.set(source, hostIndex(this.dtype, offset));
   }
 
-  async read(start = 0, length = this.length - start): Promise<Float32Array | Int32Array> {
-    return this.host.slice(start, start + length);
+  async read(start = 0, length = this.length - start): Promise<Float32Array | Int32Array | Uint8Array> {
+    return this.host.slice(hostIndex(this.dtype, start), hostIndex(this.dtype, start + length));
   }
 }

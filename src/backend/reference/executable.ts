@@ -1,3 +1,5 @@
+import { roundActivations } from "../../dtype/blocks.js";
+import { decodeValues, hostIndex, isIntegerType, isPacked } from "../../dtype/dtype.js";
 import { GPT2Error, ShapeError, UsageError } from "../../errors.js";
 import { OPS } from "../../program/ops.js";
 import { type MemoryPlan, planMemory } from "../../program/plan.js";
@@ -67,7 +69,7 @@ export class ReferenceExecutable implements Executable {
       if (!buffer.external) continue;
       const array = bindingOf(bindings, buffer.name);
       const kind = viewOf(new ArrayBuffer(0), 0, 0, buffer.dtype, precision).constructor;
-      if (array?.host instanceof kind && array.length >= buffer.size) {
+      if (array?.host instanceof kind && array.length >= buffer.size && array.dtype === buffer.dtype) {
         this.#memory.set(buffer, array.host);
         continue;
       }
@@ -101,7 +103,10 @@ export class ReferenceExecutable implements Executable {
   }
 
   #view(t: Tensor | null): HostArray | undefined {
-    return t ? this.#memory.get(t.buffer)!.subarray(t.offset, t.offset + maxSize(t.shape)) : undefined;
+    if (!t) return undefined;
+    const { dtype } = t.buffer;
+    const end = t.offset + maxSize(t.shape);
+    return this.#memory.get(t.buffer)!.subarray(hostIndex(dtype, t.offset), hostIndex(dtype, end));
   }
 
   async run(values: RunValues = {}): Promise<void> {
@@ -121,7 +126,7 @@ export class ReferenceExecutable implements Executable {
       const opScalars = record(spec.scalars, (s) => settle(op.scalars[s]!, (ref) => scalars.get(ref.scalar)!));
       const start = performance.now();
       try {
-        (KERNELS[op.kind] as AnyKernel)(views, opDims, opScalars);
+        (KERNELS[op.kind] as AnyKernel)(unpacked(op, views), opDims, opScalars);
       } catch (error) {
         throw inContext(error, `program ${this.program.name}: ${op.name} (${op.kind})`);
       }
@@ -150,13 +155,31 @@ export class ReferenceExecutable implements Executable {
 
   #captured(name: string): DeviceArray {
     for (const [buffer, host] of this.#memory) {
-      if (buffer.name === name) return new ReferenceArray(buffer.dtype, host, () => this.#host.idle());
+      if (buffer.name === name) return new ReferenceArray(buffer.dtype, host, buffer.size, () => this.#host.idle());
     }
     throw new UsageError({
       op: `program ${this.program.name}: capture ${name}`,
       expected: "a buffer that its ops use",
     });
   }
+}
+
+/** The views with packed weights as the numbers they stand for, and activations as integer products see them. */
+function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
+  if (!op.tensors.some((t) => t && isPacked(t.buffer.dtype))) return views;
+  const result = { ...views };
+  Object.keys(OPS[op.kind].tensors).forEach((role, i) => {
+    const t = op.tensors[i];
+    if (!t || !isPacked(t.buffer.dtype)) return;
+    const values = new Float32Array(maxSize(t.shape));
+    decodeValues(t.buffer.dtype, views[role] as Uint8Array, values);
+    result[role] = values;
+    if (op.kind !== "linearForward" || !isIntegerType(t.buffer.dtype)) return;
+    const x = views.x!.slice() as Float32Array | Float64Array;
+    roundActivations(x);
+    result.x = x;
+  });
+  return result;
 }
 
 function record<T>(names: readonly string[], value: (index: number) => T): Record<string, T> {

@@ -1,7 +1,8 @@
+import type { DType } from "../../dtype/dtype.js";
 import { ShapeError } from "../../errors.js";
-import type { DType, Program } from "../../program/program.js";
+import type { Program } from "../../program/program.js";
 import type { Backend, Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
-import { allocate, bytesPerElement, type Precision, ReferenceArray, viewOf } from "./array.js";
+import { allocate, bytesOf, type Precision, ReferenceArray, viewOf } from "./array.js";
 import { ReferenceExecutable, type ReferenceHost } from "./executable.js";
 
 export interface ReferenceOptions {
@@ -22,8 +23,8 @@ class ReferenceBackend implements Backend, ReferenceHost {
     if (!Number.isInteger(length) || length < 0) {
       throw new ShapeError({ op: "device memory", expected: "a length in whole elements", got: String(length) });
     }
-    const memory = allocate("device memory", length * (dtype === "i32" ? 4 : bytesPerElement(this.precision)));
-    return new ReferenceArray(dtype, viewOf(memory, 0, length, dtype, this.precision), () => this.idle());
+    const memory = allocate("device memory", bytesOf(dtype, length, this.precision));
+    return new ReferenceArray(dtype, viewOf(memory, 0, length, dtype, this.precision), length, () => this.idle());
   }
 
   prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {

@@ -1,11 +1,11 @@
+import { byteLength, type DType, elementsIn, hostIndex, viewOf } from "../../dtype/dtype.js";
 import { ShapeError } from "../../errors.js";
-import type { DType } from "../../program/program.js";
 import type { DeviceArray } from "../backend.js";
 import type { Block } from "./machine.js";
 
 /** An array in a machine's memory. */
 export class WasmArray implements DeviceArray {
-  readonly host: Float32Array | Int32Array | undefined;
+  readonly host: Float32Array | Int32Array | Uint8Array | undefined;
 
   constructor(
     readonly dtype: DType,
@@ -14,29 +14,32 @@ export class WasmArray implements DeviceArray {
     readonly length: number,
   ) {
     const { memory } = block;
-    this.host = memory && view(dtype, memory.buffer, memory.byteOffset + byteOffset, length);
+    this.host = memory && viewOf(dtype, memory.buffer, memory.byteOffset + byteOffset, length);
   }
 
   slice(start: number, length: number): WasmArray {
     this.#check("slice", start, length);
-    return new WasmArray(this.dtype, this.block, this.byteOffset + 4 * start, length);
+    return new WasmArray(this.dtype, this.block, this.byteOffset + byteLength(this.dtype, start), length);
   }
 
   write(source: ArrayLike<number>, offset = 0): void {
-    this.#check("write", offset, source.length);
+    const length = elementsIn(this.dtype, source.length);
+    this.#check("write", offset, length);
     if (this.host) {
-      this.host.set(source, offset);
+      this.host.set(source, hostIndex(this.dtype, offset));
       return;
     }
-    const copy = this.dtype === "f32" ? Float32Array.from(source) : Int32Array.from(source);
-    this.block.write(this.byteOffset + 4 * offset, new Uint8Array(copy.buffer));
+    const copy = viewOf(this.dtype, new ArrayBuffer(byteLength(this.dtype, length)), 0, length);
+    copy.set(source);
+    this.block.write(this.byteOffset + byteLength(this.dtype, offset), new Uint8Array(copy.buffer as ArrayBuffer));
   }
 
-  async read(start = 0, length = this.length - start): Promise<Float32Array | Int32Array> {
+  async read(start = 0, length = this.length - start): Promise<Float32Array | Int32Array | Uint8Array> {
     this.#check("read", start, length);
-    if (this.host) return this.host.slice(start, start + length);
-    const { buffer } = await this.block.read(this.byteOffset + 4 * start, 4 * length);
-    return view(this.dtype, buffer, 0, length);
+    if (this.host) return this.host.slice(hostIndex(this.dtype, start), hostIndex(this.dtype, start + length));
+    const [from, bytes] = [byteLength(this.dtype, start), byteLength(this.dtype, length)];
+    const { buffer } = await this.block.read(this.byteOffset + from, bytes);
+    return viewOf(this.dtype, buffer, 0, length);
   }
 
   #check(action: string, start: number, length: number): void {
@@ -49,8 +52,4 @@ export class WasmArray implements DeviceArray {
       got: `[${start}, ${start + length})`,
     });
   }
-}
-
-function view(dtype: DType, buffer: ArrayBufferLike, byteOffset: number, length: number): Float32Array | Int32Array {
-  return dtype === "f32" ? new Float32Array(buffer, byteOffset, length) : new Int32Array(buffer, byteOffset, length);
 }

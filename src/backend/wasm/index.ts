@@ -1,5 +1,6 @@
+import { byteLength, type DType } from "../../dtype/dtype.js";
 import { BackendError, ShapeError, UsageError } from "../../errors.js";
-import type { DType, Program } from "../../program/program.js";
+import type { Program } from "../../program/program.js";
 import type { Backend, Bindings, Executable, PrepareOptions } from "../backend.js";
 import { WasmArray } from "./array.js";
 import { WasmExecutable } from "./executable.js";
@@ -124,7 +125,7 @@ export class WasmBackend implements Backend {
     if (!Number.isInteger(length) || length < 0) {
       throw new ShapeError({ op: "wasm memory", expected: "a length in whole elements", got: String(length) });
     }
-    return new WasmArray(dtype, this.#machine.alloc(4 * length), 0, length);
+    return new WasmArray(dtype, this.#machine.alloc(byteLength(dtype, length)), 0, length);
   }
 
   prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {

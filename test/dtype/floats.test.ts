@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { transpose } from "../../src/checkpoint/transpose.js";
 import {
   bf16ToF32,
   decodeFloats,
@@ -10,10 +11,9 @@ import {
   f32ToBf16,
   f32ToF16,
   firstNonFinite,
-} from "../../src/checkpoint/dtype.js";
-import { transpose } from "../../src/checkpoint/transpose.js";
+} from "../../src/dtype/floats.js";
+import { transposed } from "../checkpoint/small-model.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
-import { transposed } from "./small-model.js";
 
 const ALL_16_BITS = Uint16Array.from({ length: 65536 }, (_, i) => i);
 
