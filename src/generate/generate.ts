@@ -1,7 +1,9 @@
 import { ContextLengthError, UsageError } from "../errors.js";
 import { RandomStream } from "../util/random.js";
+import type { Extension } from "./chunks.js";
 import type { Engine, LogitsRow, Sequence } from "./engine.js";
 import type { GenerateSettings } from "./options.js";
+import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
 import { type PieceDecoder, TextStream } from "./text-stream.js";
 
@@ -64,8 +66,9 @@ export async function* generateTokens(
     while (live.length > 0) {
       signal?.throwIfAborted();
       tokens = [];
-      const extensions = live.map((s) => ({ sequence: s.sequence!, tokens: s.unseen() }));
-      await engine.extend(extensions, (row, i) => tokens.push(live[i]!.next(row)), signal);
+      const extensions = live.map((s) => s.extension());
+      await engine.extend(extensions, (row, i) => tokens.push(...live[i]!.follow(row)), signal);
+      for (const sample of live) sample.settle();
       yield* tokens;
       for (const { finished, sequence } of live) if (finished) sequence!.release();
       live = live.filter((s) => !s.finished);
@@ -110,10 +113,16 @@ class Sample {
   readonly #index: number;
   readonly #sampler: Sampler;
   readonly #text: TextStream | undefined;
+  readonly #lookup: PromptLookup | undefined;
   readonly #tokens: number[];
   /** Tokens in the cache, and one. */
   #length: number;
   #left: number;
+  /** What the next tokens may be, and how many of them came true so far. */
+  #draft: readonly number[] = [];
+  #accepted = 0;
+  /** Whether what has been chosen in this run leaves the draft. */
+  #strayed = false;
 
   constructor(model: GenerationModel, prompt: readonly number[], settings: GenerateSettings, index: number) {
     this.#model = model;
@@ -122,6 +131,10 @@ class Sample {
     this.#sampler = new Sampler(settings.sampling, model.choices, new RandomStream(settings.seed, index));
     this.#sampler.see(prompt);
     this.#text = model.decoder && new TextStream(model.decoder(), settings.stop);
+    if (settings.promptLookup > 0) {
+      this.#lookup = new PromptLookup(model.engine.config.vocabSize, settings.promptLookup);
+      for (const token of prompt) this.#lookup.push(token);
+    }
     this.#tokens = [...prompt];
     this.#length = prompt.length;
     this.#left = settings.maxNewTokens;
@@ -131,6 +144,7 @@ class Sample {
   next(logits: LogitsRow): GeneratedToken {
     const { token, logprob } = this.#sampler.sample(logits);
     this.#tokens.push(token);
+    this.#lookup?.push(token);
     this.#length++;
     this.#left--;
     const ended = this.#settings.stopAtEndOfText && token === this.#model.endOfText;
@@ -151,8 +165,38 @@ class Sample {
     return full && this.#settings.overflow === "stop" ? "context" : undefined;
   }
 
+  /** What to run next: the tokens that the model has not seen yet, and a draft of those to come. */
+  extension(): Extension {
+    const tokens = this.#unseen();
+    const room = Math.min(this.#left - 1, this.#model.engine.config.nCtx - this.#length);
+    this.#draft = this.#lookup?.draft(room) ?? [];
+    this.#accepted = 0;
+    this.#strayed = false;
+    return { sequence: this.sequence!, tokens: [...tokens, ...this.#draft], logits: 1 + this.#draft.length };
+  }
+
+  /**
+   * Takes the logits after the last token, then after each of the draft as long as it comes true. Every token is chosen
+   * from the model's own distribution, as without a draft, so the sample is the same.
+   */
+  follow(logits: LogitsRow): GeneratedToken[] {
+    if (this.finished || this.#strayed) return [];
+    const next = this.next(logits);
+    if (next.token === this.#draft[this.#accepted]) this.#accepted++;
+    else this.#strayed = true;
+    return [next];
+  }
+
+  /** After a run: takes what was guessed wrong out of the cache. */
+  settle(): void {
+    if (this.#draft.length === 0) return;
+    this.#lookup!.learn(this.#accepted);
+    const wrong = this.#draft.length - this.#accepted;
+    this.sequence!.truncate(this.sequence!.length - wrong);
+  }
+
   /** The tokens to add to the sequence: the newest, or when that would be too many, the last half context again. */
-  unseen(): number[] {
+  #unseen(): number[] {
     const { nCtx } = this.#model.engine.config;
     if (this.#length <= nCtx) return this.#tokens.slice(-1);
     this.sequence!.truncate(0);

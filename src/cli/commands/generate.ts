@@ -1,6 +1,12 @@
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
-import { DEFAULT_NEW_TOKENS, type GenerateOptions, generateSettings, randomSeed } from "../../generate/options.js";
+import {
+  DEFAULT_LOOKUP,
+  DEFAULT_NEW_TOKENS,
+  type GenerateOptions,
+  generateSettings,
+  randomSeed,
+} from "../../generate/options.js";
 import { SAMPLING_DEFAULTS } from "../../generate/sampling-options.js";
 import type { GPT2 } from "../../gpt2.js";
 import { readInput } from "../input.js";
@@ -19,6 +25,7 @@ interface GenerateFlags extends ModelFlags {
   readonly stop?: string[];
   readonly ignoreEot?: true;
   readonly seed?: number;
+  readonly promptLookup?: true;
   readonly samples: number;
   readonly file?: string;
   readonly echo: boolean;
@@ -60,6 +67,7 @@ export function registerGenerate(program: Command): void {
     .option("--stop <text>", "end before this text; can be given several times; \\n and \\t are understood", collect)
     .option("--ignore-eot", "go on after <|endoftext|>")
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number)
+    .option("--prompt-lookup", "guess ahead from what the text repeats: the same text, sooner")
     .option("--samples <n>", "texts to generate, side by side", number, 1)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
     .option("--no-echo", "print only what is generated, not the prompt")
@@ -86,7 +94,8 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
 function generateOptions(flags: GenerateFlags): GenerateOptions {
   const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, stop, samples, ignoreEot } = flags;
   const sampling = { temperature, topK, topP, minP, repetitionPenalty };
-  return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot };
+  const promptLookup = flags.promptLookup ? DEFAULT_LOOKUP : 0;
+  return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot, promptLookup };
 }
 
 /** Editors and `echo` end a text with a line break that its writer didn't mean. */

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Extension } from "../../src/generate/chunks.js";
+import { Engine, type OnLogits } from "../../src/generate/engine.js";
+import { generateTokens } from "../../src/generate/generate.js";
+import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
+import { PromptLookup } from "../../src/generate/prompt-lookup.js";
+import { gpt2Config } from "../../src/model/config.js";
+import { BYTES, backends, byteModel, byteTokenizer, ODD, recitingTensors, seededWeights } from "./models.js";
+
+function lookup(text: string, longest = 7): PromptLookup {
+  const result = new PromptLookup(BYTES, longest);
+  for (const id of byteTokenizer().encode(text)) result.push(id);
+  return result;
+}
+const text = (ids: readonly number[]) => byteTokenizer().decode(ids);
+
+describe("PromptLookup", () => {
+  it("goes on as after the newest place where the last tokens stood", () => {
+    assert.equal(text(lookup("one two. one six. on").draft(4)), "e si");
+    assert.equal(text(lookup("abcX bcY abc").draft(2)), "X ", "three tokens say more than two");
+    assert.equal(text(lookup("bcY abc").draft(2)), "Y ");
+  });
+
+  it("repeats a short period", () => assert.equal(text(lookup("xabab").draft(5)), "ababa"));
+
+  it("has nothing to say about what is new, and no more than is asked for", () => {
+    assert.deepEqual(lookup("abcdef").draft(5), []);
+    assert.deepEqual(lookup("").draft(5), []);
+    assert.deepEqual(lookup("a").draft(5), []);
+    assert.deepEqual(lookup("abab").draft(0), []);
+    assert.deepEqual(lookup("abab").draft(-1), []);
+  });
+
+  it("reaches further when its guesses come true, and less far when they don't", () => {
+    const guess = lookup("abcdefghij abcdefghij a b abc");
+    assert.equal(guess.draft(9).length, 7);
+    guess.learn(0);
+    assert.equal(guess.draft(9).length, 1);
+    guess.learn(1);
+    assert.equal(guess.draft(9).length, 3);
+    guess.learn(3);
+    assert.equal(guess.draft(9).length, 7);
+  });
+});
+
+/** Counts the runs that generation takes. */
+class CountingEngine extends Engine {
+  runs = 0;
+  override extend(extensions: readonly Extension[], onLogits?: OnLogits, signal?: AbortSignal): Promise<void> {
+    this.runs++;
+    return super.extend(extensions, onLogits, signal);
+  }
+}
+
+for (const backend of await backends()) {
+  describe(`generating with prompt lookup on ${backend.name}`, () => {
+    const cases: [string, GenerateOptions][] = [
+      ["greedily, past the context", { temperature: 0, maxNewTokens: 60, stopAtEndOfText: false }],
+      ["at low temperature", { temperature: 0.2, seed: 5, maxNewTokens: 40 }],
+      [
+        "several samples with a penalty",
+        { temperature: 0.3, repetitionPenalty: 1.1, seed: 2, samples: 3, maxNewTokens: 40 },
+      ],
+      ["with a stop string", { temperature: 0, stop: "\u0001", maxNewTokens: 40 }],
+      ["until the context is full", { temperature: 0, overflow: "stop", stopAtEndOfText: false, maxNewTokens: 60 }],
+    ];
+    for (const [name, options] of cases) {
+      it(`changes nothing: ${name}`, async () => {
+        const model = byteModel(backend, ODD, 4);
+        const plain = await model.completions("abcabcab", options);
+        for (const promptLookup of [1, 3, 7, 30]) {
+          const got = await model.completions("abcabcab", { ...options, promptLookup });
+          for (const [i, sample] of got.entries()) {
+            assert.deepEqual(sample.tokens, plain[i]!.tokens);
+            assert.equal(sample.text, plain[i]!.text);
+            assert.equal(sample.finishReason, plain[i]!.finishReason);
+            for (const [j, logprob] of sample.logprobs.entries()) {
+              assert.ok(Math.abs(logprob - plain[i]!.logprobs[j]!) < 1e-4);
+            }
+          }
+        }
+      });
+    }
+
+    it("takes far fewer runs where the text repeats itself", async () => {
+      const script = byteTokenizer().encode("All work and no play. ".repeat(8));
+      const { config, tensors } = recitingTensors([...script]);
+      const weights = seededWeights(backend, config);
+      for (const { name, data } of tensors) weights.get(name)!.write(data);
+      const model = (engine: Engine) => ({ engine, choices: BYTES, endOfText: undefined, decoder: undefined });
+      const runs: number[] = [];
+      for (const promptLookup of [0, 7]) {
+        const engine = new CountingEngine(backend, gpt2Config(config), weights);
+        const settings = generateSettings({ temperature: 0, maxNewTokens: 120, promptLookup });
+        const got: number[] = [];
+        for await (const { token } of generateTokens(model(engine), [65], settings)) got.push(token);
+        assert.deepEqual(got, [...script].slice(0, 120));
+        runs.push(engine.runs);
+        await engine.dispose();
+      }
+      assert.equal(runs[0], 120);
+      assert.ok(runs[1]! < 50, `${runs[1]} runs`);
+    });
+  });
+}
