@@ -1,4 +1,5 @@
-import { decodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
+import { firstNonFinite } from "../dtype/floats.js";
+import { decodeStored, firstNonFiniteStored, STORED_DTYPES, type StoredDtype, storedBytes } from "../dtype/stored.js";
 import { CheckpointError, ShapeError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 import { transpose } from "./transpose.js";
@@ -9,7 +10,7 @@ export type StoredLayout = "out_in" | "in_out";
 /** A tensor of a checkpoint, still in its file. */
 export interface StoredTensor {
   readonly name: string;
-  readonly dtype: FloatDtype;
+  readonly dtype: StoredDtype;
   /** The model's shape, matrices [out, in], however the file holds them. */
   readonly shape: readonly number[];
   readonly storedAs: StoredLayout;
@@ -18,6 +19,14 @@ export interface StoredTensor {
   readonly byteLength: number;
   /** The file's bytes: a view where the file is mapped or in memory, else read anew on every access. */
   readonly data: Uint8Array;
+  /** Whether `data` is such a view. Where `storedAs` is `out_in` too, a backend that has `dtype` can use it in place. */
+  readonly inMemory: boolean;
+  /**
+   * For whoever uses `data` itself; the other ways check as they read.
+   *
+   * @throws {CheckpointError} a value is NaN or infinite.
+   */
+  checkFinite(): void;
   /**
    * Converts to float32 in the model's layout.
    *
@@ -36,7 +45,8 @@ export interface StoredTensor {
 
 export interface StoredTensorInit {
   readonly name: string;
-  readonly dtype: FloatDtype;
+  /** Rows of `shape` are whole blocks of it; matrices in blocks are `out_in`. */
+  readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   readonly storedAs: StoredLayout;
   readonly source: ByteSource;
@@ -51,9 +61,34 @@ export function storedTensor(init: StoredTensorInit): StoredTensor {
   return new FileTensor(init);
 }
 
+/** A tensor that a file leaves out because all of it is zero, such as the biases of a model made without them. */
+export function zeroTensor({ name, shape }: Pick<StoredTensor, "name" | "shape">, file: string): StoredTensor {
+  const count = shape.reduce((n, d) => n * d, 1);
+  return {
+    name,
+    dtype: "f32",
+    shape,
+    storedAs: "out_in",
+    file,
+    byteLength: 0,
+    data: new Uint8Array(0),
+    readInto: (dst) => {
+      checkLength(dst, { name, shape, file }, count);
+      dst.fill(0);
+    },
+    inPlace: () => undefined,
+  };
+}
+
+function checkLength(dst: Float32Array, tensor: Pick<StoredTensor, "name" | "shape" | "file">, count: number): void {
+  if (dst.length === count) return;
+  const op = `reading ${tensor.file}: tensor ${tensor.name} into an array`;
+  throw new ShapeError({ op, expected: `${count} values for [${tensor.shape}]`, got: `${dst.length}` });
+}
+
 class FileTensor implements StoredTensor {
   readonly name: string;
-  readonly dtype: FloatDtype;
+  readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   readonly storedAs: StoredLayout;
   readonly byteLength: number;
@@ -69,7 +104,12 @@ class FileTensor implements StoredTensor {
     this.#source = source;
     this.#offset = offset;
     this.#count = shape.reduce((n, d) => n * d, 1);
-    this.byteLength = this.#count * FLOAT_BYTES[dtype];
+    this.byteLength = storedBytes(dtype, this.#count);
+    const { block } = STORED_DTYPES[dtype];
+    const row = shape.at(-1) ?? 1;
+    if (row % block === 0 && (block === 1 || storedAs === "out_in")) return;
+    const expected = `rows of whole blocks of ${block} values, not transposed`;
+    throw new ShapeError({ op: `tensor ${name} in ${dtype}`, expected, got: `[${shape}] stored ${storedAs}` });
   }
 
   get file(): string {
@@ -81,10 +121,7 @@ class FileTensor implements StoredTensor {
   }
 
   readInto(dst: Float32Array): void {
-    if (dst.length !== this.#count) {
-      const op = `reading ${this.file}: tensor ${this.name} into an array`;
-      throw new ShapeError({ op, expected: `${this.#count} values for [${this.shape}]`, got: `${dst.length}` });
-    }
+    checkLength(dst, this, this.#count);
     if (this.storedAs === "in_out") this.#readTransposed(dst);
     else this.#readStraight(dst);
   }
@@ -120,9 +157,14 @@ class FileTensor implements StoredTensor {
 
   /** Values from `start` on, in the file's order. */
   #decode(start: number, values: Float32Array): void {
-    const width = FLOAT_BYTES[this.dtype];
-    decodeFloats(this.dtype, this.#source.bytes(this.#offset + start * width, values.length * width), values);
+    decodeStored(this.dtype, this.#bytes(start, values.length), values);
     this.#checkFinite(values, start);
+  }
+
+  /** Of `count` values from `start` on, whole blocks. */
+  #bytes(start: number, count: number): Uint8Array {
+    const offset = this.#offset + storedBytes(this.dtype, start);
+    return this.#source.bytes(offset, storedBytes(this.dtype, count));
   }
 
   #checkFinite(values: Float32Array, start: number): void {

@@ -1,4 +1,3 @@
-import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
 import {
   LLMC_HEADER_BYTES,
   type LlmcDims,
@@ -7,11 +6,13 @@ import {
   paddedVocabulary,
 } from "../checkpoint/llmc.js";
 import { quote } from "../checkpoint/quote.js";
-import type { SafetensorsDtype, SafetensorsTensor } from "../checkpoint/safetensors.js";
+import type { RawTensor } from "../checkpoint/raw-tensor.js";
 import { type StoredTensor, storedTensor } from "../checkpoint/stored-tensor.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
-import { CheckpointError, ConfigError, type ErrorDetails } from "../errors.js";
+import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
+import { ConfigError } from "../errors.js";
 import { type GPT2Config, gpt2Config } from "./config.js";
+import { matchTensors, missingTensor, tensorError } from "./match-tensors.js";
 import { numel, type TensorSpec, tensorTable } from "./tensors.js";
 
 /**
@@ -143,13 +144,6 @@ const HF_HEAD = "lm_head.weight";
 /** Buffers of older files that hold the causal mask, not parameters. */
 const HF_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
 
-const FLOAT_OF_SAFETENSORS: Partial<Record<SafetensorsDtype, FloatDtype>> = {
-  F32: "f32",
-  F16: "f16",
-  BF16: "bf16",
-  F64: "f64",
-};
-
 /** What GPT2LMHeadModel calls a tensor. */
 export function huggingFaceName(spec: TensorSpec): string {
   return HF_PREFIX + spec.name;
@@ -169,32 +163,19 @@ export function huggingFaceShape(spec: TensorSpec): readonly number[] {
  *   the head is not tied.
  */
 export function tensorsFromHuggingFace(
-  found: ReadonlyMap<string, SafetensorsTensor>,
+  found: ReadonlyMap<string, RawTensor>,
   { config, tied }: HuggingFaceConfig,
   weights: string,
 ): Map<string, StoredTensor> {
   const byName = withoutPrefix(found.values());
-  const wte = byName.get("wte.weight");
-  const head = byName.get(HF_HEAD);
-  byName.delete(HF_HEAD);
-  const tensors = new Map<string, StoredTensor>();
-  // A hostile config may claim two thousand million layers; there are no more than there are tensors.
-  const nLayer = Math.min(config.nLayer, byName.size + 1);
-  for (const spec of tensorTable({ ...config, nLayer })) {
-    const tensor = byName.get(spec.name);
-    if (tensor === undefined) throw missing(weights, spec.name, `shape [${huggingFaceShape(spec).join(", ")}]`);
-    byName.delete(spec.name);
-    tensors.set(spec.name, fromHuggingFace(tensor, spec));
-  }
-  for (const tensor of byName.values()) throw unknownTensor(tensor, config);
-  if (head !== undefined) checkTied(head, wte!);
-  else if (!tied) throw missing(weights, HF_HEAD, "an output head, because tie_word_embeddings is false");
-  return tensors;
+  const tensors = matchTensors(byName, { config, weights, matrices: "in_out" });
+  if (tied || byName.has(HF_HEAD)) return tensors;
+  throw missingTensor(weights, HF_HEAD, "an output head, because tie_word_embeddings is false");
 }
 
 /** By name without prefix, mask buffers left out. */
-function withoutPrefix(found: Iterable<SafetensorsTensor>): Map<string, SafetensorsTensor> {
-  const byName = new Map<string, SafetensorsTensor>();
+function withoutPrefix(found: Iterable<RawTensor>): Map<string, RawTensor> {
+  const byName = new Map<string, RawTensor>();
   for (const tensor of found) {
     const name = tensor.name.startsWith(HF_PREFIX) ? tensor.name.slice(HF_PREFIX.length) : tensor.name;
     if (HF_MASK.test(name)) continue;
@@ -206,67 +187,6 @@ function withoutPrefix(found: Iterable<SafetensorsTensor>): Map<string, Safetens
     byName.set(name, tensor);
   }
   return byName;
-}
-
-function tensorError(tensor: SafetensorsTensor, details: Omit<ErrorDetails, "op">): CheckpointError {
-  return new CheckpointError({ op: `reading ${tensor.source.name}: tensor ${quote(tensor.name)}`, ...details });
-}
-
-function missing(weights: string, name: string, expected: string): CheckpointError {
-  return new CheckpointError({ op: `reading ${weights}: tensor ${name}`, expected, got: "no such tensor" });
-}
-
-function unknownTensor(tensor: SafetensorsTensor, config: GPT2Config): CheckpointError {
-  return tensorError(tensor, {
-    expected: `only the tensors of a GPT-2 of ${config.nLayer} layers`,
-    got: `an unknown one, ${tensor.dtype} ${quote(tensor.shape)}`,
-  });
-}
-
-function fromHuggingFace(tensor: SafetensorsTensor, spec: TensorSpec): StoredTensor {
-  const dtype = FLOAT_OF_SAFETENSORS[tensor.dtype];
-  if (dtype === undefined) {
-    throw tensorError(tensor, {
-      expected: Object.keys(FLOAT_OF_SAFETENSORS).join(", "),
-      got: tensor.dtype,
-      hint: "Quantised and integer weights cannot be read",
-    });
-  }
-  const expected = huggingFaceShape(spec);
-  if (!sameShape(tensor.shape, expected)) {
-    const details = { expected: `shape [${expected.join(", ")}]`, got: quote(tensor.shape) };
-    const hint = "It is transposed: Hugging Face's GPT-2 holds this matrix as [in, out]";
-    throw tensorError(tensor, spec.conv1d && sameShape(tensor.shape, spec.shape) ? { ...details, hint } : details);
-  }
-  const storedAs = spec.conv1d ? "in_out" : "out_in";
-  const { source, offset } = tensor;
-  return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset });
-}
-
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((d, i) => d === b[i]);
-}
-
-/** @throws {CheckpointError} the head is not bit for bit the token embedding. */
-function checkTied(head: SafetensorsTensor, wte: SafetensorsTensor): void {
-  const same = head.dtype === wte.dtype && sameShape(head.shape, wte.shape) && sameBytes(head, wte);
-  if (same) return;
-  throw tensorError(head, {
-    expected: `a copy of ${quote(wte.name)} (${wte.dtype} ${quote(wte.shape)})`,
-    got: `another matrix (${head.dtype} ${quote(head.shape)})`,
-    hint: "Models whose output head is not tied to the token embedding are not supported yet",
-  });
-}
-
-function sameBytes(a: SafetensorsTensor, b: SafetensorsTensor): boolean {
-  const chunk = 2 ** 20;
-  for (let start = 0; start < a.byteLength; start += chunk) {
-    const length = Math.min(chunk, a.byteLength - start);
-    const x = a.source.bytes(a.offset + start, length);
-    const y = b.source.bytes(b.offset + start, length);
-    for (let i = 0; i < length; i++) if (x[i] !== y[i]) return false;
-  }
-  return true;
 }
 
 // ---------------------------------------------------------------- llm.c

@@ -1,0 +1,53 @@
+import { ByteCursor } from "./byte-cursor.js";
+import type { ByteSource } from "./byte-source.js";
+import { PickleMachine, type PickleNames } from "./pickle-machine.js";
+import { OPERATIONS, REFUSED_OPERATIONS } from "./pickle-operations.js";
+
+/**
+ * Python's pickle format (docs.python.org, "pickletools"; protocols 2 to 5), as data. A pickle is a program for a stack
+ * machine, and Python's own runs whatever functions the file names. This one runs nothing: a name stands for what
+ * `findGlobal` makes of it, which is one of a short list of data types, or an error. Values: None is null, an int a
+ * number (a bigint beyond 2^53), bytes a Uint8Array, a list an array, a tuple a frozen array, a dict a Map, a set a Set.
+ */
+
+export interface PickleOptions extends PickleNames {
+  /** Where it starts and must have ended; the whole file by default. */
+  readonly start?: number;
+  readonly end?: number;
+}
+
+/**
+ * More than any model's: a checkpoint of gpt2-xl with its optimizer takes 3 MB and 100,000 operations. They bound the
+ * memory a hostile file can take, since every operation adds at most one object.
+ */
+const MAX_BYTES = 2 ** 25;
+const MAX_OPERATIONS = 2 ** 20;
+
+/**
+ * Reads one pickle.
+ *
+ * @returns its value, and the position after it.
+ * @throws {CheckpointError} it is malformed, or names something that is not to be read.
+ */
+export function readPickle(source: ByteSource, options: PickleOptions): { value: unknown; end: number } {
+  const start = options.start ?? 0;
+  const cursor = new ByteCursor(source, start, Math.min(options.end ?? source.size, start + MAX_BYTES), "pickle");
+  const machine = new PickleMachine(source.name, cursor, options);
+  for (let count = 0; !machine.stopped; count++) {
+    if (count === MAX_OPERATIONS) throw machine.error(`at most ${MAX_OPERATIONS} operations`, "more");
+    step(machine);
+  }
+  return { value: machine.result(), end: cursor.position };
+}
+
+function step(machine: PickleMachine): void {
+  const code = machine.cursor.u8();
+  const operation = OPERATIONS[code];
+  if (operation) {
+    operation(machine);
+    return;
+  }
+  const name = REFUSED_OPERATIONS[code];
+  if (name !== undefined) throw machine.error("an operation that torch.save writes", name);
+  throw machine.error("an operation of a pickle", `byte ${code}`, "The file is damaged");
+}
