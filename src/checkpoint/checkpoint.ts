@@ -1,4 +1,4 @@
-import type { FloatDtype } from "../dtype/floats.js";
+import type { StoredDtype } from "../dtype/stored.js";
 import type { GPT2Config } from "../model/config.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
@@ -22,7 +22,7 @@ export interface Checkpoint {
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: GPT2Config;
   /** The type most of the parameters are held in. */
-  readonly dtype: FloatDtype;
+  readonly dtype: StoredDtype;
   /** Exactly the tensors of `tensorTable(config)`, in its order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Text the writer left in the weights' file (safetensors `__metadata__`). */
@@ -40,13 +40,13 @@ export interface CheckpointDescription {
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: GPT2Config;
   readonly parameters: number;
-  readonly dtype: FloatDtype;
+  readonly dtype: StoredDtype;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tokenizerFiles: TokenizerFiles;
   readonly tensors: readonly {
     readonly name: string;
     readonly shape: readonly number[];
-    readonly dtype: FloatDtype;
+    readonly dtype: StoredDtype;
     readonly storedAs: StoredLayout;
     readonly bytes: number;
     readonly file: string;
@@ -64,8 +64,8 @@ export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescriptio
 }
 
 /** The type that holds the most bytes. */
-export function mainDtype(tensors: Iterable<StoredTensor>): FloatDtype {
-  const bytes = new Map<FloatDtype, number>();
+export function mainDtype(tensors: Iterable<StoredTensor>): StoredDtype {
+  const bytes = new Map<StoredDtype, number>();
   for (const { dtype, byteLength } of tensors) bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLength);
   return [...bytes].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
 }

@@ -72,6 +72,8 @@ export function zeroTensor({ name, shape }: Pick<StoredTensor, "name" | "shape">
     file,
     byteLength: 0,
     data: new Uint8Array(0),
+    inMemory: false,
+    checkFinite: () => undefined,
     readInto: (dst) => {
       checkLength(dst, { name, shape, file }, count);
       dst.fill(0);
@@ -118,6 +120,20 @@ class FileTensor implements StoredTensor {
 
   get data(): Uint8Array {
     return this.#source.bytes(this.#offset, this.byteLength);
+  }
+
+  get inMemory(): boolean {
+    return this.#source.inMemory;
+  }
+
+  checkFinite(): void {
+    for (let start = 0; start < this.#count; start += CHUNK) {
+      const i = firstNonFiniteStored(this.dtype, this.#bytes(start, Math.min(CHUNK, this.#count - start)));
+      if (i === -1) continue;
+      // Decoding what holds it finds the value itself, for the message.
+      const { block } = STORED_DTYPES[this.dtype];
+      this.#decode(start + i - (i % block), new Float32Array(block));
+    }
   }
 
   readInto(dst: Float32Array): void {
