@@ -1,7 +1,7 @@
 import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
-import { decodeProgram, paramBuffer } from "../model/programs.js";
+import { decodeProgram, type ParamTypes, paramBuffer } from "../model/programs.js";
 import { Recorder } from "../program/program.js";
 import { orAborted } from "../util/abort.js";
 import { chunks, type Extension, Inputs, type Row } from "./chunks.js";
@@ -32,6 +32,7 @@ export class Engine {
   readonly backend: Backend;
   readonly config: GPT2Config;
   readonly maxTokens: number;
+  readonly #types: ParamTypes;
   #weights: Record<string, DeviceArray>;
   #cache: KvCache;
   readonly #inputs: Inputs;
@@ -56,6 +57,7 @@ export class Engine {
     this.config = config;
     this.maxTokens = maxTokens;
     this.#maxLogits = Math.max(1, Math.min(maxTokens, Math.floor(LOGITS_SIZE / config.vocabSize)));
+    this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
     this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
     this.#cache = new KvCache(backend, config);
     this.#inputs = new Inputs(backend, maxTokens, this.#maxLogits);
@@ -192,7 +194,7 @@ export class Engine {
 
   #prepareDecode(): Executable {
     const shape = { maxTokens: this.maxTokens, maxLogits: this.#maxLogits, cacheRows: this.#cache.rows };
-    return this.backend.prepare(decodeProgram(this.config, shape), {
+    return this.backend.prepare(decodeProgram(this.config, shape, this.#types), {
       ...this.#weights,
       ...this.#cache.bindings,
       ...this.#inputs.bindings,

@@ -1,3 +1,4 @@
+import type { DType } from "../dtype/dtype.js";
 import { type Program, Recorder, type Tensor } from "../program/program.js";
 import { backward } from "./backward.js";
 import type { GPT2Config } from "./config.js";
@@ -12,9 +13,19 @@ export const paramBuffer = (name: string): string => `param.${name}`;
 export const gradBuffer = (name: string): string => `grad.${name}`;
 export const cacheBuffer = (layer: number): string => `cache.${layer}`;
 
-function declareParams(k: Recorder, config: GPT2Config, buffer = paramBuffer): Params<Tensor> {
+/** What parameters are held in, by the table's names; f32 where there is none. Training knows f32 alone. */
+export type ParamTypes = ReadonlyMap<string, DType>;
+
+const ALL_F32: ParamTypes = new Map();
+
+function declareParams(
+  k: Recorder,
+  config: GPT2Config,
+  types: ParamTypes = ALL_F32,
+  buffer = paramBuffer,
+): Params<Tensor> {
   const shapes = new Map(tensorTable(config).map((t) => [t.name, t.shape]));
-  return paramTree(config, (name) => k.external(buffer(name), shapes.get(name)!));
+  return paramTree(config, (name) => k.external(buffer(name), shapes.get(name)!, types.get(name)));
 }
 
 /**
@@ -25,7 +36,7 @@ function declareParams(k: Recorder, config: GPT2Config, buffer = paramBuffer): P
 export function trainProgram(config: GPT2Config, N: number, dropout = 0): Program {
   const k = new Recorder("train");
   const p = declareParams(k, config);
-  const g = declareParams(k, config, gradBuffer);
+  const g = declareParams(k, config, ALL_F32, gradBuffer);
   const io = tokenInputs(k, N);
   const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: k.scalar("dropoutKey") } } : {});
   const targets = k.external("targets", [N], "i32");
@@ -38,9 +49,9 @@ export function trainProgram(config: GPT2Config, N: number, dropout = 0): Progra
 }
 
 /** The loss of each of N tokens, without gradients. Buffers as in {@link trainProgram}. */
-export function lossProgram(config: GPT2Config, N: number): Program {
+export function lossProgram(config: GPT2Config, N: number, types?: ParamTypes): Program {
   const k = new Recorder("loss");
-  const p = declareParams(k, config);
+  const p = declareParams(k, config, types);
   const a = forward(k, config, p, tokenInputs(k, N));
   const targets = k.external("targets", [N], "i32");
   headLoss(k, config, p.wte, { x: a.lnF.out, targets, losses: k.external("losses", [N]) });
@@ -60,11 +71,15 @@ export interface DecodeShape {
  * N new tokens, each added to the cache at row[n] and attending to rows first[n] to last[n] of it; logits [M, V] for the
  * tokens outputs[m]. Sizes: N, M.
  */
-export function decodeProgram(config: GPT2Config, { maxTokens, maxLogits, cacheRows }: DecodeShape): Program {
+export function decodeProgram(
+  config: GPT2Config,
+  { maxTokens, maxLogits, cacheRows }: DecodeShape,
+  types?: ParamTypes,
+): Program {
   const k = new Recorder("decode");
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
   const { nEmbd: C, vocabSize: V } = config;
-  const p = declareParams(k, config);
+  const p = declareParams(k, config, types);
   const io = tokenInputs(k, N);
   const row = k.external("row", [N], "i32");
   const cache = p.h.map((_, i) => ({ kv: k.external(cacheBuffer(i), [cacheRows, 2 * C]), row }));
