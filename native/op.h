@@ -27,6 +27,8 @@ enum {
   OP_FILL,
   OP_NORM,
   OP_ADAMW,
+  OP_SCALE_COLUMNS,
+  OP_ACTIVATION,
   OP_COUNT
 };
 

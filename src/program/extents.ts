@@ -64,5 +64,7 @@ export const EXTENTS: {
   crossEntropy: ({ N, V }) => ({ losses: N, dlogits: N * V, logits: N * V, targets: N }),
   fill: ({ size }) => ({ x: size }),
   norm: ({ size }) => ({ norm: 1, x: size }),
+  scaleColumns: ({ N, C }) => ({ out: N * C, x: N * C, gain: 0, index: N }),
+  activation: ({ size }) => ({ out: size, x: size }),
   adamw: ({ size }) => ({ param: size, grad: size, m: size, v: size, norm: 1 }),
 };

@@ -144,6 +144,23 @@ export const OPS = {
     dims: ["size"],
     scalars: ["lr", "beta1", "beta2", "epsilon", "weightDecay", "correction1", "correction2", "maxNorm"],
   },
+  /**
+   * out[n, c] = x[n, c] · gain[index[n], c]; without an index, gain's first row for all. How much of an adapter each token
+   * gets (LoRA's scale, or nothing); its own backward pass, with x = dout.
+   */
+  scaleColumns: {
+    tensors: { out: "w", x: "r", gain: "r", index: "r?" },
+    dims: ["N", "C"],
+    scalars: [],
+    inPlace: [["out", "x"]],
+  },
+  /** out = act(x), act as in linearForward, whose act comes too early where more is added to its argument. */
+  activation: {
+    tensors: { out: "w", x: "r" },
+    dims: ["size"],
+    scalars: ["act"],
+    inPlace: [["out", "x"]],
+  },
 } as const satisfies Record<string, OpSpec>;
 
 export type OpKind = keyof typeof OPS;

@@ -1,6 +1,6 @@
 /** Every op's backward pass on the reference backend, in float64, against central differences of its forward pass. */
 import { describe, it } from "node:test";
-import type { Recorder, Tensor } from "../../src/program/program.js";
+import { type Recorder, rowsOf, type Tensor } from "../../src/program/program.js";
 import { bidirectional, causal, packed, type Ranges } from "../helpers/attention-ranges.js";
 import { checkGradients, type GradientCase } from "../helpers/gradients.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
@@ -220,6 +220,44 @@ describe("gradients: attention", () => {
     ["packed with dropout", attention(3, 2, packed([3, 5], "causal"), 0.5)],
   ];
   for (const [name, test] of cases) it(name, () => checkGradients(test));
+});
+
+describe("gradients: what adapters need", () => {
+  const [N, C, R] = [5, 7, 3];
+
+  it("columns scaled by a row of a table, which is their own backward pass", () =>
+    checkGradients({
+      inputs: { x: [N, C] },
+      integers: { index: Int32Array.of(1, 0, 2, 1, 1) },
+      saved: { gain: [3, C] },
+      out: [N, C],
+      overwrites: ["x"],
+      forward: (k, { out, x, gain, index }: Tensors) => {
+        k.op("fill", "g", { x: gain! }, { size: 3 * C }, { value: 1.5 });
+        k.op("fill", "g", { x: rowsOf(gain!, 1, 1) }, { size: C }, { value: 0 });
+        k.op("scaleColumns", "s", { out: out!, x: x!, gain: gain!, index: index! }, { N, C }, {});
+      },
+      backward: (k, { dx, dout, gain, index }: Tensors) =>
+        k.op("scaleColumns", "s", { out: dx!, x: dout!, gain: gain!, index: index! }, { N, C }, {}),
+    }));
+
+  it("an activation of its own, through the linear layer that follows", () =>
+    checkGradients({
+      inputs: { x: [N, C], w: [R, C] },
+      saved: { y: [N, C] },
+      out: [N, R],
+      overwrites: ["x"],
+      forward: (k, { out, x, w, y }: Tensors) => {
+        k.op("activation", "a", { out: y!, x: x! }, { size: N * C }, { act: 1 });
+        k.op("linearForward", "l", { out: out!, x: y!, weight: w! }, { N, IC: C, OC: R }, { act: 0 });
+      },
+      backward: (k, { dx, dw, dout, x, w, y }: Tensors) => {
+        const dims = { N, IC: C, OC: R };
+        k.op("linearBackwardWeight", "l", { dweight: dw, dout: dout!, x: y! }, dims, {});
+        const tensors = { dx: dx!, dout: dout!, weight: w!, preact: x! };
+        k.op("linearBackwardInput", "l", tensors, dims, { act: 1, accumulate: 0 });
+      },
+    }));
 });
 
 describe("gradients: dropout", () => {

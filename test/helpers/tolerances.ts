@@ -17,7 +17,8 @@ const ULP = 2 ** -23;
  * - attention: two products, and between them exponentials of scores up to about 10, whose absolute error is their
  *   relative one (7.5); backward, differences of such (12);
  * - crossEntropy: the same with logits up to 100, but losses as large (0.9);
- * - norm: summed in double precision, rounded once (0.3); adamw: some ten roundings an element (0.8).
+ * - norm: summed in double precision, rounded once (0.3); adamw: some ten roundings an element (0.8);
+ * - scaleColumns: one product (0.5); activation: GELU (1).
  */
 export const F32_TOLERANCES: Readonly<Record<OpKind, Tolerance>> = {
   embeddingForward: { relative: ULP },
@@ -36,6 +37,8 @@ export const F32_TOLERANCES: Readonly<Record<OpKind, Tolerance>> = {
   fill: { relative: 0 },
   norm: { relative: ULP },
   adamw: { relative: 4 * ULP },
+  scaleColumns: { relative: ULP },
+  activation: { relative: 4 * ULP },
 };
 
 /**

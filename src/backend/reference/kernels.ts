@@ -1,4 +1,5 @@
 import type { OpKind } from "../../program/ops.js";
+import { activation, scaleColumns } from "./adapter.js";
 import { attentionBackward, attentionForward } from "./attention.js";
 import { dropout } from "./dropout.js";
 import { embeddingBackward, embeddingForward } from "./embedding.js";
@@ -26,4 +27,6 @@ export const KERNELS: { readonly [K in OpKind]: Kernel<K> } = {
   fill,
   norm,
   adamw,
+  scaleColumns,
+  activation,
 };
