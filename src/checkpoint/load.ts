@@ -27,9 +27,9 @@ export interface HuggingFaceSources {
 export function loadHuggingFace(sources: HuggingFaceSources): Checkpoint {
   const opened = [sources.config, sources.weights];
   return closingOnError(opened, () => {
-    const { tied, ...model } = configFromHuggingFace(readJsonSource(sources.config), sources.config.name);
+    const model = configFromHuggingFace(readJsonSource(sources.config), sources.config.name);
     const { files, found } = readWeights(sources, opened);
-    const tensors = tensorsFromHuggingFace(found, { ...model, tied }, sources.weights.name);
+    const tensors = tensorsFromHuggingFace(found, model.config, sources.weights.name);
     return {
       format: "huggingface",
       path: sources.path,

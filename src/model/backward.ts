@@ -35,7 +35,7 @@ export function backward(
 
     const dproj = unproject(`${name}.attn.c_proj`, dx, dropSite.attnProj(i));
     const datt = linearBackward(k, `${name}.attn.c_proj`, act.attn.out, dproj, block.attn.cProj, grad.attn.cProj);
-    const dqkv = attentionBackward(k, `${name}.attn`, config, act.qkv, act.attn, datt, io, a.drop(dropSite.attn(i)));
+    const dqkv = attentionBackward(k, `${name}.attn`, config, i, act.qkv, act.attn, datt, io, a.drop(dropSite.attn(i)));
     const dln1 = linearBackward(k, `${name}.attn.c_attn`, act.ln1.out, dqkv, block.attn.cAttn, grad.attn.cAttn);
     layernormBackward(k, `${name}.ln_1`, act.ln1, dln1, dx, block.ln1, grad.ln1);
   }

@@ -14,9 +14,25 @@ export interface GPT2Config {
   /** Width of the feed-forward layer, usually 4C. */
   readonly nInner: number;
   readonly layerNormEpsilon: number;
+  /** Whether the output head is wte, as GPT-2's is; if not there is a tensor `lm_head.weight`. */
+  readonly tieWordEmbeddings: boolean;
+  /** Whether attention scores are divided by the square root of the head size, as GPT-2's are. */
+  readonly scaleAttnWeights: boolean;
+  /** Whether those of layer i are divided by i + 1 as well (Mistral's GPT-2s, for f16); GPT-2's are not. */
+  readonly scaleAttnByInverseLayerIdx: boolean;
 }
 
-const GPT2_COMMON = { vocabSize: 50257, nCtx: 1024, layerNormEpsilon: 1e-5 } as const;
+/** The fields that are numbers. */
+export type SizeField = { [K in keyof GPT2Config]: GPT2Config[K] extends number ? K : never }[keyof GPT2Config];
+
+const GPT2_COMMON = {
+  vocabSize: 50257,
+  nCtx: 1024,
+  layerNormEpsilon: 1e-5,
+  tieWordEmbeddings: true,
+  scaleAttnWeights: true,
+  scaleAttnByInverseLayerIdx: false,
+} as const;
 
 /** The four published sizes, by their usual names. */
 export const GPT2_PRESETS = {
@@ -30,6 +46,12 @@ export type GPT2Preset = keyof typeof GPT2_PRESETS;
 
 export function isPreset(name: string): name is GPT2Preset {
   return Object.hasOwn(GPT2_PRESETS, name);
+}
+
+/** What the attention scores of a layer (from 0) are multiplied by. */
+export function attentionScale(config: GPT2Config, layer: number): number {
+  const { nEmbd, nHead, scaleAttnWeights, scaleAttnByInverseLayerIdx } = config;
+  return (scaleAttnWeights ? 1 / Math.sqrt(nEmbd / nHead) : 1) / (scaleAttnByInverseLayerIdx ? layer + 1 : 1);
 }
 
 /**

@@ -100,7 +100,7 @@ export function forward(
     const name = `h.${i}`;
     const ln1 = layernormForward(k, `${name}.ln_1`, x, block.ln1, eps);
     const qkv = linearForward(k, `${name}.attn.c_attn`, ln1.out, block.attn.cAttn);
-    const attn = attentionForward(k, `${name}.attn`, config, qkv, io, drop(dropSite.attn(i)), options.cache?.[i]);
+    const attn = attentionForward(k, `${name}.attn`, config, i, qkv, io, drop(dropSite.attn(i)), options.cache?.[i]);
     const attnResidual = project(`${name}.attn.c_proj`, attn.out, block.attn.cProj, x, dropSite.attnProj(i));
     const ln2 = layernormForward(k, `${name}.ln_2`, attnResidual, block.ln2, eps);
     const fc = k.temp(`${name}.mlp.c_fc.preact`, [N, F]);

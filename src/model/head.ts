@@ -10,9 +10,9 @@ export function headRows(N: number, vocabSize: number): number {
   return Math.max(1, Math.min(N, Math.max(64, Math.floor(LOGITS_BLOCK / vocabSize))));
 }
 
-/** Logits [N, V] of the hidden states x [N, C]: the output head is wte, tied. */
-export function headForward(k: Recorder, name: string, x: Tensor, wte: Tensor): Tensor {
-  return linearForward(k, name, x, { weight: wte });
+/** Logits [N, V] of the hidden states x [N, C]; the output head's weight is `headWeight(params)`, wte if tied. */
+export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor): Tensor {
+  return linearForward(k, name, x, { weight });
 }
 
 export interface HeadLoss {
@@ -22,15 +22,15 @@ export interface HeadLoss {
 }
 
 /**
- * Cross-entropy of the tied head's predictions, and with `grad` its gradients: dx [N, C] is set, dwte accumulates. The
+ * Cross-entropy of the head's predictions, and with `grad` its gradients: dx [N, C] is set, dweight accumulates. The
  * rows are taken in blocks, so logits for all of them never exist. N must be a number.
  */
 export function headLoss(
   k: Recorder,
   config: GPT2Config,
-  wte: Tensor,
+  weight: Tensor,
   { x, targets, losses }: HeadLoss,
-  grad?: { readonly dx: Tensor; readonly dwte: Tensor | undefined; readonly scale: Scalar },
+  grad?: { readonly dx: Tensor; readonly dweight: Tensor | undefined; readonly scale: Scalar },
 ): void {
   const { vocabSize: V, nEmbd: C } = config;
   const total = x.shape[0] as number;
@@ -39,13 +39,14 @@ export function headLoss(
     const N = Math.min(step, total - start);
     const name = `head.${start}`;
     const rows = (t: Tensor) => rowsOf(t, start, N);
-    const logits = headForward(k, name, rows(x), wte);
+    const logits = headForward(k, name, rows(x), weight);
     const tensors = { losses: rows(losses), dlogits: grad && logits, logits, targets: rows(targets) };
     k.op("crossEntropy", name, tensors, { N, V }, { scale: grad?.scale ?? 0 });
     if (!grad) continue;
     const dims = { N, IC: C, OC: V };
-    if (grad.dwte) k.op("linearBackwardWeight", name, { dweight: grad.dwte, dout: logits, x: rows(x) }, dims, {});
-    const tensorsIn = { dx: rows(grad.dx), dout: logits, weight: wte };
+    const { dweight } = grad;
+    if (dweight) k.op("linearBackwardWeight", name, { dweight, dout: logits, x: rows(x) }, dims, {});
+    const tensorsIn = { dx: rows(grad.dx), dout: logits, weight };
     k.op("linearBackwardInput", name, tensorsIn, dims, { act: 0, accumulate: 0 });
   }
 }

@@ -1,5 +1,5 @@
 import { at, type Dim, maxOf, type Recorder, type Scalar, type Tensor } from "../program/program.js";
-import type { GPT2Config } from "./config.js";
+import { attentionScale, type GPT2Config } from "./config.js";
 import type { Affine } from "./params.js";
 
 /** The layers of GPT-2 as recorded operations, with sizes read off the tensors; forward and, below each, backward. */
@@ -139,6 +139,7 @@ export function attentionForward(
   k: Recorder,
   name: string,
   config: GPT2Config,
+  layer: number,
   qkv: Tensor, // [N, 3C]
   see: Visible,
   drop: Dropout,
@@ -159,7 +160,7 @@ export function attentionForward(
     name,
     { out, lse, q: qkv, k: key, v: value, ...see },
     { N, NH, HS, ldq: 3 * C, ldkv },
-    { scale: 1 / Math.sqrt(HS), ...drop },
+    { scale: attentionScale(config, layer), ...drop },
   );
   return { out, lse };
 }
@@ -169,6 +170,7 @@ export function attentionBackward(
   k: Recorder,
   name: string,
   config: GPT2Config,
+  layer: number,
   qkv: Tensor,
   a: Attention,
   dout: Tensor,
@@ -194,7 +196,7 @@ export function attentionBackward(
       ...see,
     },
     { N, NH, HS, ldq: 3 * C, ldkv: 3 * C },
-    { scale: 1 / Math.sqrt(HS), ...drop },
+    { scale: attentionScale(config, layer), ...drop },
   );
   return dqkv;
 }

@@ -17,7 +17,7 @@ const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
 };
 
 /** The output head's name in the table. */
-const HEAD = "lm_head.weight";
+export const HEAD = "lm_head.weight";
 
 export interface MatchOptions {
   readonly config: GPT2Config;
@@ -58,7 +58,7 @@ export function matchTensors(byName: ReadonlyMap<string, RawTensor>, options: Ma
   return tensors;
 }
 
-export function missingTensor(weights: string, name: string, expected: string): CheckpointError {
+function missingTensor(weights: string, name: string, expected: string): CheckpointError {
   return new CheckpointError({ op: `reading ${weights}: tensor ${name}`, expected, got: "no such tensor" });
 }
 
@@ -109,7 +109,7 @@ function checkTied(head: RawTensor, wte: RawTensor): void {
   throw tensorError(head, {
     expected: `a copy of ${quote(wte.name)} (${wte.dtype} ${quote(wte.shape)})`,
     got: `another matrix (${head.dtype} ${quote(head.shape)})`,
-    hint: "Models whose output head is not tied to the token embedding are not supported yet",
+    hint: 'If the head is a matrix of its own, "tie_word_embeddings": false in config.json says so',
   });
 }
 

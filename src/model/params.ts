@@ -19,6 +19,13 @@ export interface Params<T> {
   readonly wpe: T;
   readonly h: readonly BlockParams<T>[];
   readonly lnF: Affine<T>;
+  /** The output head where it is not wte. */
+  readonly lmHead?: T;
+}
+
+/** The output head's: wte unless the tree has one of its own (which may be a frozen one's missing gradient). */
+export function headWeight<T>(params: Params<T>): T {
+  return Object.hasOwn(params, "lmHead") ? (params.lmHead as T) : params.wte;
 }
 
 /** The tree whose leaves are `leaf(name)`, with the names of the tensor table. */
@@ -34,5 +41,6 @@ export function paramTree<T>(config: GPT2Config, leaf: (name: string) => T): Par
       mlp: { cFc: affine(`h.${i}.mlp.c_fc`), cProj: affine(`h.${i}.mlp.c_proj`) },
     })),
     lnF: affine("ln_f"),
+    ...(!config.tieWordEmbeddings && { lmHead: leaf("lm_head.weight") }),
   };
 }

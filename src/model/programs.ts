@@ -5,7 +5,7 @@ import type { GPT2Config } from "./config.js";
 import { type FlatLayout, flatLayout } from "./flat.js";
 import { forward, tokenInputs } from "./forward.js";
 import { headLoss } from "./head.js";
-import { type Params, paramTree } from "./params.js";
+import { headWeight, type Params, paramTree } from "./params.js";
 import { tensorTable } from "./tensors.js";
 
 /** The external buffers of a parameter and of its gradient. */
@@ -43,7 +43,7 @@ export function trainProgram(config: GPT2Config, N: number, dropout = 0): Progra
   const losses = k.external("losses", [N]);
   const dlnF = k.temp("ln_f.dout", [N, config.nEmbd]);
   const scale = k.scalar("lossScale");
-  headLoss(k, config, p.wte, { x: a.lnF.out, targets, losses }, { dx: dlnF, dwte: g.wte, scale });
+  headLoss(k, config, headWeight(p), { x: a.lnF.out, targets, losses }, { dx: dlnF, dweight: headWeight(g), scale });
   backward(k, config, p, g, io, a, dlnF);
   return k.build();
 }
@@ -54,7 +54,7 @@ export function lossProgram(config: GPT2Config, N: number, types?: ParamTypes): 
   const p = declareParams(k, config, types);
   const a = forward(k, config, p, tokenInputs(k, N));
   const targets = k.external("targets", [N], "i32");
-  headLoss(k, config, p.wte, { x: a.lnF.out, targets, losses: k.external("losses", [N]) });
+  headLoss(k, config, headWeight(p), { x: a.lnF.out, targets, losses: k.external("losses", [N]) });
   return k.build();
 }
 
@@ -88,7 +88,7 @@ export function decodeProgram(
   const hidden = k.temp("head.in", [M, C]);
   k.op("gatherRows", "head.in", { out: hidden, x: a.lnF.out, index }, { N: M, W: C }, {});
   const logits = k.external("logits", [M, V]);
-  k.op("linearForward", "head", { out: logits, x: hidden, weight: p.wte }, { N: M, IC: C, OC: V }, { act: 0 });
+  k.op("linearForward", "head", { out: logits, x: hidden, weight: headWeight(p) }, { N: M, IC: C, OC: V }, { act: 0 });
   return k.build();
 }
 

@@ -12,7 +12,7 @@ import type { JsonObject } from "../checkpoint/strict-json.js";
 import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
 import { ConfigError } from "../errors.js";
 import { type GPT2Config, gpt2Config } from "./config.js";
-import { matchTensors, missingTensor, tensorError } from "./match-tensors.js";
+import { HEAD, matchTensors, tensorError } from "./match-tensors.js";
 import { numel, type TensorSpec, tensorTable } from "./tensors.js";
 
 /**
@@ -25,12 +25,12 @@ import { numel, type TensorSpec, tensorTable } from "./tensors.js";
 /** Activations that are GELU's tanh approximation, the paper's. */
 const TANH_GELU = ["gelu_new", "gelu_pytorch_tanh"];
 
-/** Switches that change what the model computes, with the only value this package computes. */
-const FIXED_FIELDS: readonly (readonly [field: string, supported: boolean])[] = [
-  ["scale_attn_weights", true],
-  ["scale_attn_by_inverse_layer_idx", false],
-  ["add_cross_attention", false],
-];
+/** Switches, with their values in a file that does not mention them. */
+const SWITCHES = [
+  ["tieWordEmbeddings", "tie_word_embeddings", true],
+  ["scaleAttnWeights", "scale_attn_weights", true],
+  ["scaleAttnByInverseLayerIdx", "scale_attn_by_inverse_layer_idx", false],
+] as const;
 
 /** Sizes by their names in config.json: GPT-2's own first, then the common ones that transformers accepts for them. */
 const SIZE_FIELDS = [
@@ -44,8 +44,6 @@ const SIZE_FIELDS = [
 
 export interface HuggingFaceConfig {
   readonly config: GPT2Config;
-  /** False if the file says that the output head is a matrix of its own. */
-  readonly tied: boolean;
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
 }
@@ -64,20 +62,21 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
   if (json.model_type !== "gpt2") refuse("model_type", '"gpt2"', "Only GPT-2 models can be read");
   const activation = json.activation_function ?? "gelu_new";
   if (!TANH_GELU.includes(activation as string)) refuse("activation_function", TANH_GELU.join(" or "));
-  for (const [field, supported] of FIXED_FIELDS) {
-    if ((json[field] ?? supported) !== supported) refuse(field, `${supported}`, "This variant is not supported");
-  }
-  const sizes: Partial<Record<keyof GPT2Config, number>> = {};
+  if (json.add_cross_attention) refuse("add_cross_attention", "false", "Only decoders by themselves can be read");
+  const sizes: Record<string, number | boolean> = {};
   for (const [key, ...names] of [...SIZE_FIELDS, ["layerNormEpsilon", "layer_norm_epsilon"] as const]) {
     const field = names.find((name) => json[name] !== undefined && json[name] !== null);
     if (field === undefined) continue;
     if (typeof json[field] !== "number") refuse(field, "a number");
     sizes[key] = json[field] as number;
   }
+  for (const [key, field, usual] of SWITCHES) {
+    if (typeof (json[field] ?? usual) !== "boolean") refuse(field, "true or false");
+    sizes[key] = (json[field] as boolean | null | undefined) ?? usual;
+  }
   const config = namingFile(file, () => gpt2Config(sizes));
   return {
     config,
-    tied: json.tie_word_embeddings !== false,
     ...tokenId("bosTokenId", json.bos_token_id, config),
     ...tokenId("eosTokenId", json.eos_token_id, config),
   };
@@ -132,7 +131,7 @@ export function configToHuggingFace(config: GPT2Config, dtype: FloatDtype, token
     layer_norm_epsilon: config.layerNormEpsilon,
     bos_token_id: tokens.bosTokenId,
     eos_token_id: tokens.eosTokenId,
-    tie_word_embeddings: true,
+    ...Object.fromEntries(SWITCHES.map(([key, field]) => [field, config[key]])),
     torch_dtype: TORCH_DTYPES[dtype],
   };
 }
@@ -140,13 +139,12 @@ export function configToHuggingFace(config: GPT2Config, dtype: FloatDtype, token
 // ---------------------------------------------------------------- Hugging Face: tensors
 
 const HF_PREFIX = "transformer.";
-const HF_HEAD = "lm_head.weight";
 /** Buffers of older files that hold the causal mask, not parameters. */
 const HF_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
 
 /** What GPT2LMHeadModel calls a tensor. */
-export function huggingFaceName(spec: TensorSpec): string {
-  return HF_PREFIX + spec.name;
+export function huggingFaceName({ name }: TensorSpec): string {
+  return name === HEAD ? name : HF_PREFIX + name;
 }
 
 /** Conv1D holds its matrix as [in, out]. */
@@ -160,17 +158,14 @@ export function huggingFaceShape(spec: TensorSpec): readonly number[] {
  *
  * @param weights the file to name when a tensor is missing.
  * @throws {CheckpointError} a tensor is missing, unknown, given twice, or of another shape or type than config says; or
- *   the head is not tied.
+ *   the head is not tied although config says so.
  */
 export function tensorsFromHuggingFace(
   found: ReadonlyMap<string, RawTensor>,
-  { config, tied }: HuggingFaceConfig,
+  config: GPT2Config,
   weights: string,
 ): Map<string, StoredTensor> {
-  const byName = withoutPrefix(found.values());
-  const tensors = matchTensors(byName, { config, weights, matrices: "in_out" });
-  if (tied || byName.has(HF_HEAD)) return tensors;
-  throw missingTensor(weights, HF_HEAD, "an output head, because tie_word_embeddings is false");
+  return matchTensors(withoutPrefix(found.values()), { config, weights, matrices: "in_out" });
 }
 
 /** By name without prefix, mask buffers left out. */
@@ -231,12 +226,20 @@ export function configFromLlmc({ dims, source }: LlmcModel): GPT2Config {
   );
 }
 
+/** @throws {ConfigError} a variant, for a format that knows none. */
+function checkPlain(config: GPT2Config, op: string): void {
+  for (const [key, , usual] of SWITCHES) {
+    if (config[key] !== usual) throw new ConfigError({ op, expected: `${key} = ${usual}`, got: `${config[key]}` });
+  }
+}
+
 /** The inverse of {@link configFromLlmc}. @throws {ConfigError} a model that llm.c's format cannot describe. */
 export function configToLlmc(config: GPT2Config, file: string): LlmcDims {
   const op = `writing ${file}: llm.c format`;
   if (config.nInner !== 4 * config.nEmbd) {
     throw new ConfigError({ op, expected: `nInner = 4 nEmbd = ${4 * config.nEmbd}`, got: `${config.nInner}` });
   }
+  checkPlain(config, op);
   // Compared as float32, in which other programs may have kept it.
   if (Math.fround(config.layerNormEpsilon) !== Math.fround(LLMC_EPSILON)) {
     throw new ConfigError({ op, expected: "layerNormEpsilon = 1e-5", got: `${config.layerNormEpsilon}` });

@@ -19,7 +19,10 @@ export interface TensorSpec {
   readonly layer: number;
 }
 
-/** Every tensor of a GPT-2, in checkpoint order: wte, wpe, each layer from bottom to top, the final layer norm. */
+/**
+ * Every tensor of a GPT-2, in checkpoint order: wte, wpe, each layer from bottom to top, the final layer norm, the output
+ * head if it is not wte.
+ */
 export function tensorTable(config: GPT2Config): TensorSpec[] {
   const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer } = config;
   const matrix = { conv1d: true, init: "normal", decay: true } as const;
@@ -49,6 +52,9 @@ export function tensorTable(config: GPT2Config): TensorSpec[] {
     { name: "ln_f.weight", shape: [C], ...vector, init: "one", layer: -1 },
     { name: "ln_f.bias", shape: [C], ...vector, layer: -1 },
   );
+  if (!config.tieWordEmbeddings) {
+    table.push({ name: "lm_head.weight", shape: [V, C], conv1d: false, init: "normal", decay: true, layer: -1 });
+  }
   return table;
 }
 
@@ -56,7 +62,7 @@ export function numel(shape: readonly number[]): number {
   return shape.reduce((n, d) => n * d, 1);
 }
 
-/** Parameters of a GPT-2 with this configuration; the head is tied to wte and counted once. */
+/** Parameters of a GPT-2 with this configuration; a head tied to wte is counted once. */
 export function parameterCount(config: GPT2Config): number {
   return tensorTable(config).reduce((n, t) => n + numel(t.shape), 0);
 }

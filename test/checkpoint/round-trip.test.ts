@@ -23,6 +23,7 @@ import { CheckpointError, ConfigError, ShapeError, UsageError } from "../../src/
 import { gpt2Config } from "../../src/model/config.js";
 import { parameterCount, tensorTable } from "../../src/model/tensors.js";
 import { packageFile } from "../../src/util/package-root.js";
+import { RandomArrays } from "../helpers/random-arrays.js";
 import {
   configJson,
   encoded,
@@ -337,7 +338,12 @@ describe("names and variants of Hugging Face files", () => {
       name: "transformer.h.1.attn.masked_bias",
     } as const;
     assert.deepEqual(load([...prefixed, masked, head]), want);
-    assert.deepEqual(load([...plain, head], { tie_word_embeddings: false }), want);
+  });
+
+  it("with a head of its own, which is then a tensor of the model", () => {
+    const data = encoded("f32", new RandomArrays(7).floats(66));
+    const got = load([...prefixed, { ...head, data }], { tie_word_embeddings: false });
+    assert.deepEqual(got, new Map([...want, ["lm_head.weight", new Float32Array(data.buffer)]]));
   });
 
   it("with the common names of sizes, and defaults for those left out", () => {

@@ -6,7 +6,7 @@ import { BackendError } from "../../src/errors.js";
 import type { GPT2Config } from "../../src/model/config.js";
 import { forward, tokenInputs } from "../../src/model/forward.js";
 import { headForward } from "../../src/model/head.js";
-import { paramTree } from "../../src/model/params.js";
+import { headWeight, paramTree } from "../../src/model/params.js";
 import { gradBuffer, lossProgram, paramBuffer, trainProgram } from "../../src/model/programs.js";
 import { numel, tensorTable } from "../../src/model/tensors.js";
 import { type Program, Recorder } from "../../src/program/program.js";
@@ -101,7 +101,7 @@ function logitsProgram(config: GPT2Config, N: number): Program {
   const k = new Recorder("logits");
   const shapes = new Map(tensorTable(config).map(({ name, shape }) => [name, shape]));
   const p = paramTree(config, (name) => k.external(paramBuffer(name), shapes.get(name)!));
-  headForward(k, "logits", forward(k, config, p, tokenInputs(k, N)).lnF.out, p.wte);
+  headForward(k, "logits", forward(k, config, p, tokenInputs(k, N)).lnF.out, headWeight(p));
   return k.build();
 }
 

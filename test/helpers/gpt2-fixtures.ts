@@ -1,6 +1,6 @@
 /** The committed fixtures that hold what Hugging Face transformers makes of seeded GPT-2s (see test/fixtures/gpt2-*). */
 import { readFileSync } from "node:fs";
-import type { GPT2Config } from "../../src/model/config.js";
+import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 interface SeededFixture {
@@ -64,8 +64,9 @@ export interface Gpt2OddFixture extends SeededFixture {
   readonly gradientNorm: number;
 }
 
-function readJson<T>(path: string): T {
-  return JSON.parse(readFileSync(packageFile(path), "utf8")) as T;
+function readJson<T extends SeededFixture>(path: string): T {
+  const json = JSON.parse(readFileSync(packageFile(path), "utf8")) as T;
+  return { ...json, config: gpt2Config(json.config) };
 }
 
 export function gpt2_124mFixture(): Gpt2_124mFixture {

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { GPT2Config } from "../../model/config.js";
+import type { GPT2Config, SizeField } from "../../model/config.js";
 import { TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
 
 /** Flags that are settings of the run, with what they mean, and the default where it is not the library's. */
@@ -26,7 +26,7 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--keep <n>", "keep", "newest checkpoints kept, besides the best"],
 ];
 
-const SHAPE: readonly [flag: string, field: keyof GPT2Config, help: string, fallback: string][] = [
+const SHAPE: readonly [flag: string, field: SizeField, help: string, fallback: string][] = [
   ["--layers <n>", "nLayer", "layers", "the preset's"],
   ["--embd <n>", "nEmbd", "width of the model", "the preset's"],
   ["--heads <n>", "nHead", "attention heads", "width / 64"],
