@@ -2,7 +2,8 @@ import { f16ToF32, f32ToF16 } from "./floats.js";
 
 /**
  * The block formats of GGUF (ggml's quantize_row_q8_0_ref and quantize_row_q4_0_ref define them): 32 neighbouring values
- * of a row share a scale, so a row's length is a multiple of 32. Encoding gives ggml's bytes.
+ * of a row share a scale, so a row's length is a multiple of 32. Encoding gives ggml's bytes, and decoding its values, bit
+ * for bit (test/fixtures/gguf), for all values whose scale f16 can hold.
  */
 
 /** Values that share a scale. */
@@ -13,66 +14,105 @@ export const Q8_0_BYTES = 34;
 /** A scale in f16, then 16 bytes: value i = scale · (low half of byte i - 8), value 16 + i of the high half. */
 export const Q4_0_BYTES = 18;
 
-const half = new Uint16Array(1);
-const single = new Float32Array(1);
+/** Blocks whose scales are converted together. */
+const GROUP = 512;
+const halves = new Uint16Array(GROUP);
+const scales = new Float32Array(GROUP);
+const inverses = new Float32Array(GROUP);
 
-function readScale(bytes: Uint8Array, at: number): number {
-  half[0] = bytes[at]! | (bytes[at + 1]! << 8);
-  f16ToF32(half, single);
-  return single[0]!;
+/** The scales of up to GROUP blocks of `size` bytes from `at` on, to `scales`; returns how many there were. */
+function readScales(bytes: Uint8Array, at: number, size: number): number {
+  const n = Math.min(GROUP, (bytes.length - at) / size);
+  for (let b = 0, i = at; b < n; b++, i += size) halves[b] = bytes[i]! | (bytes[i + 1]! << 8);
+  f16ToF32(halves.subarray(0, n), scales);
+  return n;
 }
 
-function writeScale(bytes: Uint8Array, at: number, scale: number): void {
-  single[0] = scale;
-  f32ToF16(single, half);
-  bytes[at] = half[0]! & 255;
-  bytes[at + 1] = half[0]! >> 8;
+/** The first `n` of `scales` into their blocks, and the numbers to multiply values by to `inverses`. */
+function writeScales(bytes: Uint8Array, at: number, size: number, n: number): void {
+  f32ToF16(scales.subarray(0, n), halves);
+  for (let b = 0, i = at; b < n; b++, i += size) {
+    bytes[i] = halves[b]! & 255;
+    bytes[i + 1] = halves[b]! >> 8;
+    // As in ggml, of the scale before it was rounded to f16.
+    inverses[b] = scales[b] === 0 ? 0 : 1 / scales[b]!;
+  }
 }
-
-const signedByte = (byte: number): number => (byte << 24) >> 24;
-/** C's roundf: halves go away from zero. */
-const roundAway = (x: number): number => Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
 
 export function decodeQ8_0(bytes: Uint8Array, dst: Float32Array): void {
-  for (let i = 0, at = 0; at < bytes.length; i += BLOCK, at += Q8_0_BYTES) {
-    const scale = readScale(bytes, at);
-    for (let j = 0; j < BLOCK; j++) dst[i + j] = scale * signedByte(bytes[at + 2 + j]!);
+  for (let at = 0, i = 0; at < bytes.length; ) {
+    const n = readScales(bytes, at, Q8_0_BYTES);
+    for (let b = 0; b < n; b++) {
+      const scale = scales[b]!;
+      at += 2;
+      for (const end = at + BLOCK; at < end; at++) dst[i++] = scale * ((bytes[at]! << 24) >> 24);
+    }
   }
 }
 
 export function encodeQ8_0(src: Float32Array, dst: Uint8Array): void {
-  for (let i = 0, at = 0; i < src.length; i += BLOCK, at += Q8_0_BYTES) {
-    let largest = 0;
-    for (let j = 0; j < BLOCK; j++) largest = Math.max(largest, Math.abs(src[i + j]!));
-    const scale = Math.fround(largest / 127);
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
-    writeScale(dst, at, scale);
-    for (let j = 0; j < BLOCK; j++) dst[at + 2 + j] = roundAway(Math.fround(src[i + j]! * inverse));
+  for (let i = 0, at = 0; i < src.length; ) {
+    const n = Math.min(GROUP, (src.length - i) / BLOCK);
+    for (let b = 0, from = i; b < n; b++, from += BLOCK) scales[b] = largestMagnitude(src, from) / 127;
+    writeScales(dst, at, Q8_0_BYTES, n);
+    for (let b = 0; b < n; b++) {
+      const inverse = inverses[b]!;
+      at += 2;
+      for (const end = i + BLOCK; i < end; i++) {
+        const x = Math.fround(src[i]! * inverse);
+        // C's roundf, halves away from zero, without a branch on the sign: | 0 cuts off.
+        dst[at++] = ((2 * x) | 0) - (x | 0);
+      }
+    }
   }
 }
 
+function largestMagnitude(src: Float32Array, from: number): number {
+  let largest = 0;
+  for (let i = from; i < from + BLOCK; i++) largest = Math.max(largest, Math.abs(src[i]!));
+  return largest;
+}
+
 export function decodeQ4_0(bytes: Uint8Array, dst: Float32Array): void {
-  for (let i = 0, at = 0; at < bytes.length; i += BLOCK, at += Q4_0_BYTES) {
-    const scale = readScale(bytes, at);
-    for (let j = 0; j < BLOCK / 2; j++) {
-      const byte = bytes[at + 2 + j]!;
-      dst[i + j] = scale * ((byte & 15) - 8);
-      dst[i + j + BLOCK / 2] = scale * ((byte >> 4) - 8);
+  for (let at = 0, i = 0; at < bytes.length; ) {
+    const n = readScales(bytes, at, Q4_0_BYTES);
+    for (let b = 0; b < n; b++, i += BLOCK / 2) {
+      const scale = scales[b]!;
+      at += 2;
+      for (const end = at + BLOCK / 2; at < end; at++, i++) {
+        const byte = bytes[at]!;
+        dst[i] = scale * ((byte & 15) - 8);
+        dst[i + BLOCK / 2] = scale * ((byte >> 4) - 8);
+      }
     }
   }
 }
 
 export function encodeQ4_0(src: Float32Array, dst: Uint8Array): void {
-  for (let i = 0, at = 0; i < src.length; i += BLOCK, at += Q4_0_BYTES) {
+  for (let i = 0, at = 0; i < src.length; ) {
+    const n = Math.min(GROUP, (src.length - i) / BLOCK);
     // The value furthest from zero becomes -8, the end of the range that has no opposite.
-    let extreme = 0;
-    for (let j = 0; j < BLOCK; j++) if (Math.abs(src[i + j]!) > Math.abs(extreme)) extreme = src[i + j]!;
-    const scale = Math.fround(extreme / -8);
-    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
-    writeScale(dst, at, scale);
-    const level = (x: number): number => Math.min(15, Math.trunc(Math.fround(Math.fround(x * inverse) + 8.5)));
-    for (let j = 0; j < BLOCK / 2; j++) dst[at + 2 + j] = level(src[i + j]!) | (level(src[i + j + BLOCK / 2]!) << 4);
+    for (let b = 0, from = i; b < n; b++, from += BLOCK) scales[b] = furthestFromZero(src, from) / -8;
+    writeScales(dst, at, Q4_0_BYTES, n);
+    for (let b = 0; b < n; b++, i += BLOCK / 2) {
+      const inverse = inverses[b]!;
+      at += 2;
+      for (const end = at + BLOCK / 2; at < end; at++, i++) {
+        dst[at] = level4(src[i]! * inverse) | (level4(src[i + BLOCK / 2]! * inverse) << 4);
+      }
+    }
   }
+}
+
+function furthestFromZero(src: Float32Array, from: number): number {
+  let extreme = 0;
+  for (let i = from; i < from + BLOCK; i++) if (Math.abs(src[i]!) > Math.abs(extreme)) extreme = src[i]!;
+  return extreme;
+}
+
+function level4(x: number): number {
+  const level = Math.fround(Math.fround(x) + 8.5) | 0;
+  return level > 15 ? 15 : level;
 }
 
 /**
