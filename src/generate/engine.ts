@@ -16,6 +16,14 @@ export type LogitsRow = Float32Array | Float64Array;
  */
 export type OnLogits = (row: LogitsRow, extension: number, token: number) => void;
 
+/** Tokens to add to a sequence, and what follows the last of them. */
+export interface ScoredExtension {
+  readonly sequence: Sequence;
+  readonly tokens: ArrayLike<number>;
+  /** Target i follows the i-th of the last `targets.length` tokens. */
+  readonly targets: ArrayLike<number>;
+}
+
 export interface EngineOptions {
   /** Tokens that one run takes; longer prompts take several. Default 256. */
   readonly maxTokens?: number;
@@ -103,11 +111,7 @@ export class Engine {
    */
   async extend(extensions: readonly Extension[], onLogits?: OnLogits, signal?: AbortSignal): Promise<void> {
     await this.#runAll(extensions, signal, async (rows) => {
-      const { vocabSize: V } = this.config;
-      const logits = this.#logits.host ?? (await this.#logits.read(0, rows.length * V));
-      rows.forEach(({ extension, token }, m) => {
-        onLogits?.(logits.subarray(m * V, (m + 1) * V) as LogitsRow, extension, token);
-      });
+      if (onLogits) await this.#passOn(rows, onLogits);
     });
   }
 
@@ -121,20 +125,35 @@ export class Engine {
     targets: ArrayLike<number>,
     signal?: AbortSignal,
   ): Promise<Float64Array> {
-    this.#checkIds("targets", targets);
-    const logprobs = new Float64Array(targets.length);
-    const skip = tokens.length - targets.length;
-    await this.#runAll([{ sequence, tokens, logits: targets.length }], signal, async (rows) => {
+    const [logprobs] = await this.score([{ sequence, tokens, targets }], { signal });
+    return logprobs!;
+  }
+
+  /**
+   * {@link logprobs} of any number of sequences, in as few runs as they fit into; one array for each. The logits that the
+   * probabilities come from can be looked at in `onLogits`: their row is followed by the extension's target number
+   * `token - (tokens.length - targets.length)`.
+   */
+  async score(
+    extensions: readonly ScoredExtension[],
+    { onLogits, signal }: { readonly onLogits?: OnLogits | undefined; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Float64Array[]> {
+    for (const { targets } of extensions) this.#checkIds("targets", targets);
+    const results = extensions.map(({ targets }) => new Float64Array(targets.length));
+    const skip = extensions.map(({ tokens, targets }) => tokens.length - targets.length);
+    const parts = extensions.map(({ sequence, tokens, targets }) => ({ sequence, tokens, logits: targets.length }));
+    await this.#runAll(parts, signal, async (rows) => {
       if (rows.length === 0) return;
-      this.#inputs.writeTargets(rows.map(({ token }) => targets[token - skip]!));
+      if (onLogits) await this.#passOn(rows, onLogits);
+      this.#inputs.writeTargets(rows.map(({ extension: e, token }) => extensions[e]!.targets[token - skip[e]!]!));
       this.#crossEntropy ??= this.#prepareCrossEntropy();
       await this.#crossEntropy.run({ dims: { M: rows.length } });
       const losses: HostArray = await this.#losses.read(0, rows.length);
-      rows.forEach(({ token }, m) => {
-        logprobs[token - skip] = -losses[m]!;
+      rows.forEach(({ extension: e, token }, m) => {
+        results[e]![token - skip[e]!] = -losses[m]!;
       });
     });
-    return logprobs;
+    return results;
   }
 
   /** Waits for what runs, then lets go of the memory. */
@@ -152,6 +171,15 @@ export class Engine {
   free(slot: number): void {
     // A run that was abandoned may still be writing to its rows.
     void this.#last.then(() => this.#open.delete(slot));
+  }
+
+  /** The logits of the last run, row by row. */
+  async #passOn(rows: readonly Row[], onLogits: OnLogits): Promise<void> {
+    const { vocabSize: V } = this.config;
+    const logits = this.#logits.host ?? (await this.#logits.read(0, rows.length * V));
+    rows.forEach(({ extension, token }, m) => {
+      onLogits(logits.subarray(m * V, (m + 1) * V) as LogitsRow, extension, token);
+    });
   }
 
   async #runAll(

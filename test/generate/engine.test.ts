@@ -106,6 +106,40 @@ function engineTests(backend: Backend): void {
     }
   });
 
+  it("gives the probabilities of several sequences at once, and their logits on the way", async () => {
+    const texts = [9, 2, 21, 5].map((length, i) => randomIds(config, length + 1, i + 2));
+    const wanted = await Promise.all(texts.map((ids) => fullForward(config, SEED, ids.slice(0, -1))));
+    // Of each sequence some tokens are there before, and some of the others have no target.
+    const before = [3, 0, 12, 4];
+    const counts = [4, 2, 7, 0];
+    for (const maxTokens of [3, 64]) {
+      const e = engine({ maxTokens });
+      const parts = texts.map((ids, i) => ({ sequence: e.sequence(), tokens: ids.slice(0, before[i]), logits: 0 }));
+      await e.extend(parts);
+      const scored = texts.map((ids, i) => ({
+        sequence: parts[i]!.sequence,
+        tokens: ids.slice(before[i], -1),
+        targets: counts[i] === 0 ? [] : ids.slice(-counts[i]!),
+      }));
+      const rows: string[] = [];
+      const results = await e.score(scored, {
+        onLogits: (row, extension, token) => {
+          rows.push(`${extension}:${token}`);
+          const t = before[extension]! + token;
+          assertClose(`logits ${rows.at(-1)}`, row, wanted[extension]!.subarray(t * V, (t + 1) * V), TOLERANCE);
+        },
+      });
+      assert.deepEqual(rows.length, 4 + 2 + 7);
+      for (const [i, logprobs] of results.entries()) {
+        const first = texts[i]!.length - 1 - counts[i]!;
+        const want = scored[i]!.targets.map((id, k) => {
+          return logSoftmax(wanted[i]!.subarray((first + k) * V, (first + k + 1) * V))[id]!;
+        });
+        assertClose(`sequence ${i}, runs of ${maxTokens}`, logprobs, want, TOLERANCE);
+      }
+    }
+  });
+
   it("computes what transformers does", async () => {
     const { config, seed, batch, length, inputs, targets, logits, loss } = gpt2OddFixture();
     const e = new Engine(backend, config, seededWeights(backend, config, seed), { maxTokens: 10 });

@@ -58,11 +58,11 @@ for (const entry of BROWSER_SAFE) {
 const LAYERS = [
   ["cli"],
   ["gpt2", "index", "node"],
-  ["generate", "train"],
+  ["generate", "train", "evaluate"],
   ["model"],
   ["backend"],
   ["program"],
-  ["tokenizer", "checkpoint", "data"],
+  ["tokenizer", "checkpoint", "data", "hub"],
   ["dtype"],
   ["util", "errors"],
 ];

@@ -1,0 +1,138 @@
+import { UsageError } from "../errors.js";
+import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
+import { Sampler } from "../generate/sampler.js";
+import { SAMPLING_DEFAULTS } from "../generate/sampling-options.js";
+import { type PieceDecoder, TextStream } from "../generate/text-stream.js";
+import { RandomStream } from "../util/random.js";
+import { laneCount, openLanes } from "./lanes.js";
+import type { RunOptions } from "./loglikelihood.js";
+import type { GenerateRequest, Generation } from "./requests.js";
+import { sharedByAll } from "./share-prefixes.js";
+
+export interface GenerateUntilOptions extends RunOptions {
+  /** Makes a decoder for each text. */
+  readonly decoder: () => PieceDecoder;
+  /** The token that ends a text, if there is one. */
+  readonly endOfText: number | undefined;
+}
+
+/**
+ * Answers generation requests, in the order given. Texts grow side by side in the same runs, a new one starting when
+ * another ends, and a beginning that all prompts have in common is read once.
+ *
+ * @throws {UsageError} an empty prompt, or an id outside the vocabulary.
+ */
+export async function runGenerations(
+  engine: Engine,
+  requests: readonly Omit<GenerateRequest, "kind">[],
+  options: GenerateUntilOptions,
+): Promise<Generation[]> {
+  const { nCtx } = engine.config;
+  const texts = requests.map((request, index) => new Text(request, index, nCtx, engine.config.vocabSize, options));
+  if (texts.length === 0) return [];
+  const longest = Math.max(...texts.map(({ tokens, left }) => tokens.length + left));
+  const shared = sharedByAll(texts).slice(0, -1);
+  const count = laneCount(engine, texts.length, longest);
+  const lanes = (await openLanes(engine, count, shared, options.signal)).map((sequence) => new Lane(sequence));
+  const waiting = texts.filter(({ left }) => left > 0);
+  let done = 0;
+  try {
+    for (;;) {
+      for (const lane of lanes) {
+        const next = lane.text === undefined ? waiting.shift() : undefined;
+        if (next) lane.take(next, shared.length);
+      }
+      const active = lanes.filter(({ text }) => text !== undefined);
+      if (active.length === 0) return texts.map((text) => text.result());
+      const extensions = active.map(({ sequence, pending }) => ({ sequence, tokens: pending }));
+      await engine.extend(extensions, (row, i) => active[i]!.next(row), options.signal);
+      for (const lane of active) if (lane.finish()) options.onProgress?.(++done);
+    }
+  } finally {
+    for (const { sequence } of lanes) sequence.release();
+  }
+}
+
+/** A sequence and the text that grows in it. */
+class Lane {
+  text: Text | undefined;
+  /** Tokens that are not in the cache yet. */
+  pending: readonly number[] = [];
+
+  constructor(readonly sequence: Sequence) {}
+
+  /** @param shared how many tokens of the prompt the cache holds. */
+  take(text: Text, shared: number): void {
+    this.sequence.truncate(shared);
+    this.text = text;
+    this.pending = text.tokens.slice(shared);
+  }
+
+  next(logits: LogitsRow): void {
+    this.pending = [this.text!.next(logits)];
+  }
+
+  /** Lets go of the text if it is complete. */
+  finish(): boolean {
+    if (!this.text?.ended) return false;
+    this.text = undefined;
+    return true;
+  }
+}
+
+/** What is generated for one request. */
+class Text {
+  /** The prompt as the model reads it. */
+  readonly tokens: readonly number[];
+  left: number;
+  ended = false;
+  readonly #makeSampler: () => Sampler;
+  #sampler: Sampler | undefined;
+  readonly #stream: TextStream;
+  readonly #endOfText: number | undefined;
+  #text = "";
+  #logprob = 0;
+  #count = 0;
+
+  constructor(
+    { prompt, maxNewTokens, until, topK, seed }: Omit<GenerateRequest, "kind">,
+    index: number,
+    nCtx: number,
+    vocabSize: number,
+    { choices = vocabSize, decoder, endOfText }: GenerateUntilOptions,
+  ) {
+    if (prompt.length === 0) {
+      throw new UsageError({ op: `generation request ${index}`, expected: "a prompt", got: "none" });
+    }
+    const room = Math.max(1, nCtx - maxNewTokens);
+    this.tokens = prompt.slice(-room);
+    this.left = Math.min(maxNewTokens, nCtx - this.tokens.length + 1);
+    const settings = { ...SAMPLING_DEFAULTS, temperature: topK === 1 ? 0 : 1, topK };
+    // A sampler is as large as the vocabulary: it comes when the text's turn does.
+    this.#makeSampler = () => new Sampler(settings, choices, new RandomStream(seed));
+    this.#stream = new TextStream(decoder(), until);
+    this.#endOfText = endOfText;
+  }
+
+  next(logits: LogitsRow): number {
+    this.#sampler ??= this.#makeSampler();
+    const { token, logprob } = this.#sampler.sample(logits);
+    this.#logprob += logprob;
+    this.#count++;
+    this.left--;
+    const atEnd = token === this.#endOfText;
+    if (!atEnd) this.#text += this.#stream.push(token);
+    this.ended = atEnd || this.left === 0 || this.#stream.stopped;
+    if (this.ended) this.#finish();
+    return token;
+  }
+
+  #finish(): void {
+    this.#text += this.#stream.end();
+    this.#sampler = undefined;
+  }
+
+  result(): Generation {
+    return { text: this.#text, logprob: this.#logprob, tokens: this.#count };
+  }
+}

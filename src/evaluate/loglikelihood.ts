@@ -1,0 +1,135 @@
+import { ContextLengthError, UsageError } from "../errors.js";
+import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
+import { largest } from "../generate/largest.js";
+import { commonPrefix, laneCount, openLanes } from "./lanes.js";
+import type { Loglikelihood, LoglikelihoodRequest } from "./requests.js";
+import { sharedByAll, sharePrefixes } from "./share-prefixes.js";
+
+export interface RunOptions {
+  /** Ids that have a meaning: those below. Others are never the likeliest. Default: all. */
+  readonly choices?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many requests are answered. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/** A request as the engine sees it. */
+interface Job {
+  readonly index: number;
+  /** What the model reads. */
+  readonly tokens: readonly number[];
+  /** The continuation: its i-th token follows the i-th of the last tokens read. */
+  readonly targets: readonly number[];
+  readonly best: Int32Array;
+  readonly top: Int32Array;
+}
+
+/** A sequence and the jobs it does, one after another. */
+interface Lane {
+  readonly sequence: Sequence;
+  /** What is in the cache. */
+  tokens: readonly number[];
+  jobs: readonly Job[];
+}
+
+/** A beginning that is worth copying from one sequence to others. */
+const WORTH_COPYING = 16;
+
+/**
+ * Answers log-likelihood requests, in the order given. Several sequences grow in each run of the engine, and what
+ * requests have in common is read once.
+ *
+ * @throws {UsageError} an empty context or continuation, or an id outside the vocabulary.
+ * @throws {ContextLengthError} a continuation longer than the model's context.
+ */
+export async function runLoglikelihoods(
+  engine: Engine,
+  requests: readonly Omit<LoglikelihoodRequest, "kind">[],
+  { choices = engine.config.vocabSize, signal, onProgress }: RunOptions = {},
+): Promise<Loglikelihood[]> {
+  const jobs = requests.map((request, index) => toJob(request, index, engine.config.nCtx, choices));
+  const answers = new Array<Loglikelihood>(jobs.length);
+  if (jobs.length === 0) return answers;
+  const count = laneCount(engine, jobs.length, Math.max(...jobs.map(({ tokens }) => tokens.length)));
+  const lists = sharePrefixes(jobs);
+  const lanes = await startLanes(engine, Math.min(count, lists.length), jobs, signal);
+  let done = 0;
+  try {
+    for (;;) {
+      for (const lane of lanes) if (lane.jobs.length === 0) lane.jobs = lists.shift() ?? [];
+      const active = lanes.filter((lane) => lane.jobs.length > 0);
+      if (active.length === 0) return answers;
+      const results = await step(engine, active, choices, signal);
+      for (const [i, lane] of active.entries()) {
+        const [{ index, best, top }, ...rest] = lane.jobs as [Job, ...Job[]];
+        const logprobs = results[i]!;
+        answers[index] = { logprobs, logprob: logprobs.reduce((sum, x) => sum + x, 0), best, top };
+        lane.jobs = rest;
+      }
+      onProgress?.((done += active.length));
+    }
+  } finally {
+    for (const { sequence } of lanes) sequence.release();
+  }
+}
+
+function toJob(
+  { context, continuation, best = false, top = 0 }: Omit<LoglikelihoodRequest, "kind">,
+  index: number,
+  nCtx: number,
+  choices: number,
+): Job {
+  if (context.length === 0 || continuation.length === 0) {
+    const op = `log-likelihood request ${index}`;
+    throw new UsageError({ op, expected: "a context and a continuation", got: "an empty one" });
+  }
+  if (continuation.length > nCtx) {
+    const expected = `at most ${nCtx} tokens, the model's context`;
+    throw new ContextLengthError({ op: "log-likelihood: continuation", expected, got: `${continuation.length}` });
+  }
+  return {
+    index,
+    tokens: [...context, ...continuation].slice(0, -1).slice(-nCtx),
+    targets: continuation,
+    best: new Int32Array(best ? continuation.length : 0),
+    top: new Int32Array(Math.min(top, choices)),
+  };
+}
+
+async function startLanes(
+  engine: Engine,
+  count: number,
+  jobs: readonly Job[],
+  signal: AbortSignal | undefined,
+): Promise<Lane[]> {
+  const shared = sharedByAll(jobs);
+  const tokens = count > 1 && shared.length >= WORTH_COPYING ? shared : [];
+  const sequences = await openLanes(engine, count, tokens, signal);
+  return sequences.map((sequence) => ({ sequence, tokens, jobs: [] }));
+}
+
+/** Does the next job of every lane. */
+async function step(
+  engine: Engine,
+  lanes: readonly Lane[],
+  choices: number,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array[]> {
+  const extensions = lanes.map((lane) => {
+    const { tokens, targets } = lane.jobs[0]!;
+    // The tokens that the targets follow are read again even if they are there: their logits are not.
+    const kept = Math.min(commonPrefix(lane.tokens, tokens), tokens.length - targets.length);
+    lane.sequence.truncate(kept);
+    lane.tokens = tokens;
+    return { sequence: lane.sequence, tokens: tokens.slice(kept), targets };
+  });
+  const onLogits = (row: LogitsRow, lane: number, token: number) => {
+    const { targets, best, top } = lanes[lane]!.jobs[0]!;
+    const place = token - (extensions[lane]!.tokens.length - targets.length);
+    const logits = row.subarray(0, choices);
+    if (best.length > 0) largest(logits, 1, best.subarray(place, place + 1));
+    if (place === 0 && top.length > 0) largest(logits, top.length, top);
+  };
+  const needsLogits = lanes.some(({ jobs: [job] }) => job!.best.length > 0 || job!.top.length > 0);
+  return engine.score(extensions, { signal, ...(needsLogits && { onLogits }) });
+}

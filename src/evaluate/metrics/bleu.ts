@@ -1,0 +1,82 @@
+import { type BleuTokenization, bleuWords } from "./bleu-tokenizers.js";
+
+/**
+ * BLEU (Papineni et al. 2002) of a corpus, as sacreBLEU (Post 2018) computes it with its defaults: n-grams up to 4 words,
+ * case kept, exponential smoothing of orders without a match.
+ */
+
+const MAX_ORDER = 4;
+
+/**
+ * What one translation adds to the corpus: its words, the words of the closest reference, matches for n = 1 … 4, and
+ * n-grams there are for n = 1 … 4. All are summed over the corpus.
+ */
+export type BleuCounts = readonly number[];
+
+/** @param references of one sentence, at least one. */
+export function bleuCounts(
+  translation: string,
+  references: readonly string[],
+  tokenization: BleuTokenization,
+): BleuCounts {
+  const words = bleuWords(translation, tokenization);
+  const others = references.map((reference) => bleuWords(reference, tokenization));
+  const matches: number[] = [];
+  const totals: number[] = [];
+  for (let n = 1; n <= MAX_ORDER; n++) {
+    const limits = mostOfEach(others.map((other) => ngramCounts(other, n)));
+    let found = 0;
+    for (const [ngram, count] of ngramCounts(words, n)) found += Math.min(count, limits.get(ngram) ?? 0);
+    matches.push(found);
+    totals.push(Math.max(0, words.length - n + 1));
+  }
+  return [words.length, closestLength(words.length, others), ...matches, ...totals];
+}
+
+/** BLEU from 0 to 100. */
+export function bleuScore(counts: BleuCounts): number {
+  const [length = 0, referenceLength = 0] = counts;
+  const matches = counts.slice(2, 2 + MAX_ORDER);
+  const totals = counts.slice(2 + MAX_ORDER);
+  if (matches.every((count) => count === 0)) return 0;
+  let smoothing = 1;
+  let logSum = 0;
+  for (const [i, total] of totals.entries()) {
+    if (total === 0) return 0;
+    // An order without a match counts as half a match, the next such order as a quarter, and so on (NIST's mteval).
+    const found = matches[i]! > 0 ? matches[i]! : 1 / (smoothing *= 2);
+    logSum += Math.log((100 * found) / total);
+  }
+  const brevity = length < referenceLength ? Math.exp(1 - referenceLength / length) : 1;
+  return brevity * Math.exp(logSum / MAX_ORDER);
+}
+
+/** What sacreBLEU calls this way of computing BLEU; `version` says who computed it. */
+export function bleuSignature(tokenization: BleuTokenization, references: number, version: string): string {
+  return `nrefs:${references}|case:mixed|eff:no|tok:${tokenization}|smooth:exp|version:${version}`;
+}
+
+function ngramCounts(words: readonly string[], n: number): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (let i = 0; i + n <= words.length; i++) {
+    const ngram = words.slice(i, i + n).join(" ");
+    counts.set(ngram, (counts.get(ngram) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function mostOfEach(all: readonly Map<string, number>[]): Map<string, number> {
+  const most = new Map<string, number>();
+  for (const counts of all) {
+    for (const [ngram, count] of counts) most.set(ngram, Math.max(count, most.get(ngram) ?? 0));
+  }
+  return most;
+}
+
+/** The length nearest to the translation's, the shorter of two equally near. */
+function closestLength(length: number, references: readonly (readonly string[])[]): number {
+  const lengths = references.map((words) => words.length).sort((a, b) => a - b);
+  let closest = lengths[0]!;
+  for (const other of lengths) if (Math.abs(other - length) < Math.abs(closest - length)) closest = other;
+  return closest;
+}

@@ -1,0 +1,105 @@
+import { type BootstrapOptions, bootstrap, type Interval } from "./bootstrap.js";
+
+/** How a metric's values are written: `percent` as 45.99 for 0.4599, `number` as it is. */
+export type MetricScale = "percent" | "number";
+
+interface MetricBase {
+  /** `accuracy`, `perplexity per word`: unique within an evaluation. */
+  readonly name: string;
+  readonly scale: MetricScale;
+  readonly better: "higher" | "lower";
+}
+
+/** A function of numbers that are summed over the items: an accuracy, a perplexity, BLEU. */
+export interface SumMetric<Outcome> extends MetricBase {
+  /** What an item adds; undefined if it does not count. */
+  readonly parts: (outcome: Outcome) => readonly number[] | undefined;
+  readonly value: (sums: readonly number[]) => number;
+}
+
+/** Any other function of the items' outcomes, such as the accuracy of the most confident hundredth of them. */
+export interface WholeMetric<Outcome> extends MetricBase {
+  readonly of: (outcomes: readonly Outcome[]) => number;
+}
+
+export type Metric<Outcome> = SumMetric<Outcome> | WholeMetric<Outcome>;
+
+export interface MetricResult {
+  readonly name: string;
+  readonly scale: MetricScale;
+  readonly better: "higher" | "lower";
+  /** NaN without items. */
+  readonly value: number;
+  /** 95% by bootstrap over the items. */
+  readonly interval: Interval;
+  /** Items that count. */
+  readonly items: number;
+}
+
+/** The metric's value and how certain it is. */
+export function measure<Outcome>(
+  metric: Metric<Outcome>,
+  outcomes: readonly Outcome[],
+  options: BootstrapOptions = {},
+): MetricResult {
+  const { name, scale, better } = metric;
+  const [items, statistic] = "of" in metric ? wholeStatistic(metric, outcomes) : sumStatistic(metric, outcomes);
+  const all = Int32Array.from({ length: items }, (_, i) => i);
+  const value = items === 0 ? Number.NaN : statistic(all);
+  const interval = items === 0 ? { low: value, high: value } : bootstrap(items, statistic, options);
+  return { name, scale, better, value, interval, items };
+}
+
+type Statistic = readonly [items: number, statistic: (indices: Int32Array) => number];
+
+function wholeStatistic<Outcome>({ of }: WholeMetric<Outcome>, outcomes: readonly Outcome[]): Statistic {
+  return [outcomes.length, (indices) => of(Array.from(indices, (i) => outcomes[i]!))];
+}
+
+function sumStatistic<Outcome>({ parts, value }: SumMetric<Outcome>, outcomes: readonly Outcome[]): Statistic {
+  const rows = outcomes.map(parts).filter((row) => row !== undefined);
+  const width = rows[0]?.length ?? 0;
+  const sums = new Array<number>(width);
+  const statistic = (indices: Int32Array) => {
+    sums.fill(0);
+    for (const i of indices) {
+      const row = rows[i]!;
+      for (let k = 0; k < width; k++) sums[k]! += row[k]!;
+    }
+    return value(sums);
+  };
+  return [rows.length, statistic];
+}
+
+/** The mean of a number that each item has; of a truth value, how often it is true. */
+export function meanMetric<Outcome>(
+  name: string,
+  get: (outcome: Outcome) => number | boolean | undefined,
+  scale: MetricScale = "percent",
+): SumMetric<Outcome> {
+  const parts = (outcome: Outcome) => {
+    const x = get(outcome);
+    return x === undefined ? undefined : [Number(x), 1];
+  };
+  return { name, scale, better: "higher", parts, value: ([sum = 0, count = 0]) => sum / count };
+}
+
+/** exp of the mean loss for each of `units`: words, tokens, bytes. */
+export function perplexityMetric<Outcome>(
+  name: string,
+  logprob: (outcome: Outcome) => number,
+  units: (outcome: Outcome) => number,
+): SumMetric<Outcome> {
+  const parts = (outcome: Outcome) => [logprob(outcome), units(outcome)];
+  return { name, scale: "number", better: "lower", parts, value: ([sum = 0, count = 0]) => Math.exp(-sum / count) };
+}
+
+/** Mean loss in bits for each of `units`. */
+export function bitsMetric<Outcome>(
+  name: string,
+  logprob: (outcome: Outcome) => number,
+  units: (outcome: Outcome) => number,
+): SumMetric<Outcome> {
+  const parts = (outcome: Outcome) => [logprob(outcome), units(outcome)];
+  return { name, scale: "number", better: "lower", parts, value: ([sum = 0, count = 0]) => -sum / count / Math.LN2 };
+}

@@ -1,0 +1,72 @@
+/**
+ * What an evaluation asks of a model. The three kinds are those of the LM evaluation harness (log-likelihood of a
+ * continuation, rolling log-likelihood of a text, generation until a stop); a rolling log-likelihood is asked for as one
+ * log-likelihood for each window of the text.
+ */
+
+/** How likely are these tokens after those? */
+export interface LoglikelihoodRequest {
+  readonly kind: "loglikelihood";
+  /** Token ids that come before: at least one. The model reads the last of them that fit. */
+  readonly context: readonly number[];
+  /** At least one token id, at most nCtx. */
+  readonly continuation: readonly number[];
+  /** Tell {@link Loglikelihood.best} too. */
+  readonly best?: boolean;
+  /** Tell this many of {@link Loglikelihood.top}. Default 0. */
+  readonly top?: number;
+}
+
+export interface Loglikelihood {
+  /** Natural logarithm of each continuation token's probability, given all before it. */
+  readonly logprobs: Float64Array;
+  /** Their sum. */
+  readonly logprob: number;
+  /** The likeliest token in the place of each; empty if not asked for. */
+  readonly best: Int32Array;
+  /** The likeliest tokens in the place of the first, likeliest first; empty if not asked for. */
+  readonly top: Int32Array;
+}
+
+/** What does the model write after this? */
+export interface GenerateRequest {
+  readonly kind: "generate";
+  /** Token ids, at least one. The model reads the last nCtx - maxNewTokens of them. */
+  readonly prompt: readonly number[];
+  readonly maxNewTokens: number;
+  /** The text ends before the first of these. */
+  readonly until: readonly string[];
+  /** Draw from this many of the likeliest tokens at temperature 1; 1 is greedy decoding. */
+  readonly topK: number;
+  /** For drawing. */
+  readonly seed: number;
+}
+
+export interface Generation {
+  /** Without the stop string. */
+  readonly text: string;
+  /** Of all tokens generated, the stop's included: natural logarithm of the probability that the model gave them. */
+  readonly logprob: number;
+  readonly tokens: number;
+}
+
+export type Request = LoglikelihoodRequest | GenerateRequest;
+export type Answer = Loglikelihood | Generation;
+
+/**
+ * Work that asks a model in between: yields requests, is given their answers, and returns a result. Any number of these
+ * go in step, so that their requests share runs of the model.
+ */
+export type Asking<Result> = Generator<readonly Request[], Result, readonly Answer[]>;
+
+/** Asks for log-likelihoods: `const [a, b] = yield* loglikelihoods(…)`. */
+export function* loglikelihoods(requests: readonly Omit<LoglikelihoodRequest, "kind">[]): Asking<Loglikelihood[]> {
+  const answers = yield requests.map((request) => ({ kind: "loglikelihood", ...request }) as const);
+  return answers as Loglikelihood[];
+}
+
+/** Asks for generated texts. */
+export function* generations(requests: readonly Omit<GenerateRequest, "kind">[]): Asking<Generation[]> {
+  const answers = yield requests.map((request) => ({ kind: "generate", ...request }) as const);
+  return answers as Generation[];
+}
