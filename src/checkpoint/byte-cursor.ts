@@ -26,45 +26,70 @@ export class ByteCursor {
     return this.#position;
   }
 
+  /** Bytes up to the end. */
+  get left(): number {
+    return this.#end - this.#position;
+  }
+
   /** The next `length` bytes: a view, valid until the next call unless the source is in memory. */
   take(length: number): Uint8Array {
-    const left = this.#end - this.#position;
-    if (length > left) {
-      const expected = `${length} more bytes at byte ${this.#position}`;
-      throw new CheckpointError({ op: this.#op, expected, got: `${left}`, hint: "The file is truncated or damaged" });
+    if (length <= WINDOW) {
+      const at = this.#take(length);
+      return this.#window.subarray(at, at + length);
     }
     const start = this.#position;
-    this.#position += length;
-    if (length > WINDOW) return this.#source.bytes(start, length);
-    let from = start - this.#windowStart;
-    if (from < 0 || from + length > this.#window.length) {
-      this.#window = this.#source.bytes(start, Math.min(WINDOW, this.#end - start));
-      this.#windowStart = start;
-      from = 0;
+    this.skip(length);
+    return this.#source.bytes(start, length);
+  }
+
+  skip(length: number): void {
+    if (length > this.left) {
+      const expected = `${length} more bytes at byte ${this.#position}`;
+      const hint = "The file is truncated or damaged";
+      throw new CheckpointError({ op: this.#op, expected, got: `${this.left}`, hint });
     }
-    return this.#window.subarray(from, from + length);
+    this.#position += length;
   }
 
   u8(): number {
-    return this.take(1)[0]!;
+    const at = this.#take(1);
+    return this.#window[at]!;
   }
 
   u16(): number {
-    return view(this.take(2)).getUint16(0, true);
+    return this.view(2).getUint16(0, true);
   }
 
   u32(): number {
-    return view(this.take(4)).getUint32(0, true);
+    const at = this.#take(4);
+    return u32At(this.#window, at);
   }
 
   i32(): number {
-    return view(this.take(4)).getInt32(0, true);
+    return this.u32() | 0;
   }
 
   /** Rounded above 2^53: as a length or an offset such a number is refused anyway. */
   u64(): number {
-    const bytes = view(this.take(8));
-    return bytes.getUint32(4, true) * 2 ** 32 + bytes.getUint32(0, true);
+    const at = this.#take(8);
+    return u32At(this.#window, at + 4) * 2 ** 32 + u32At(this.#window, at);
+  }
+
+  /** The next `length` bytes, for numbers of other kinds. */
+  view(length: number): DataView {
+    const { buffer, byteOffset } = this.take(length);
+    return new DataView(buffer, byteOffset, length);
+  }
+
+  /** Passes over the next `length` bytes, at most a window, and returns where in the window they start. */
+  #take(length: number): number {
+    const start = this.#position;
+    this.skip(length);
+    const from = start - this.#windowStart;
+    if (from >= 0 && from + length <= this.#window.length) return from;
+    this.#window = this.#source.bytes(start, Math.min(WINDOW, this.#end - start));
+    this.#windowStart = start;
+    return 0;
   }
 
   /** Latin-1 text up to a line feed, without it. */
@@ -81,6 +106,6 @@ export class ByteCursor {
   }
 }
 
-function view({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
-  return new DataView(buffer, byteOffset, byteLength);
+function u32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

@@ -22,6 +22,8 @@ export const STORED_DTYPES: Readonly<Record<StoredDtype, StoredInfo>> = {
   ...K_QUANTS,
 };
 
+export const isStoredDtype = (name: string): name is StoredDtype => Object.hasOwn(STORED_DTYPES, name);
+
 /** Types that a backend can use as they are. */
 export const isWeightType = (dtype: StoredDtype): dtype is WeightType => Object.hasOwn(WEIGHTS, dtype);
 
