@@ -1,6 +1,10 @@
 /* Token and position embeddings, and moving rows about. */
 #include "op.h"
+#include "quant.h"
 #include "vec.h"
+
+/* Values of a row decoded at a time. */
+#define ROW_PART 256
 
 static void embedding_forward(Ctx *ctx, const Args *a) {
   long N = a->dim[0], C = a->dim[1];
@@ -9,8 +13,13 @@ static void embedding_forward(Ctx *ctx, const Args *a) {
   split(ctx, N, 1, &from, &to);
   for (long n = from; n < to; n++) {
     float *out = (float *)a->tensor[0] + n * C;
-    const float *wte = (const float *)a->tensor[3] + tokens[n] * C, *wpe = (const float *)a->tensor[4] + positions[n] * C;
-    for (long c = 0; c < C; c++) out[c] = wte[c] + wpe[c];
+    for (long c = 0; c < C; c += ROW_PART) {
+      long part = C - c < ROW_PART ? C - c : ROW_PART;
+      float wpe[ROW_PART];
+      decode_row(dtype_of(a, 3), a->tensor[3], tokens[n] * C + c, part, out + c);
+      decode_row(dtype_of(a, 4), a->tensor[4], positions[n] * C + c, part, wpe);
+      for (long i = 0; i < part; i++) out[c + i] += wpe[i];
+    }
   }
 }
 

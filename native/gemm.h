@@ -7,6 +7,7 @@
 #define GPT2_GEMM_H
 
 #include "op.h"
+#include "quant.h"
 #include "vec.h"
 
 #define KC 320       /* k per pass: a B panel of KC x NR floats stays in the first-level cache */
@@ -120,6 +121,49 @@ static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const 
   }
 }
 
+/* One factor of a product: its element (i, j) is data[i * rs + j * cs], one of rs, cs being 1. */
+typedef struct {
+  const void *data;
+  long rs, cs;
+  int type;  /* what the elements are; only B may be other than F32 */
+  int round; /* A's rows as products of integers see them */
+} Operand;
+
+/* pack_a of rows from i, columns from k on; temp holds MR rows of kc floats. */
+static __attribute__((unused)) void pack_a_operand(float *dst, const Operand *a, long i, long k, long m, long kc, float *temp) {
+  const float *src = (const float *)a->data + i * a->rs + k * a->cs;
+  if (!a->round) {
+    pack_a(dst, src, a->rs, a->cs, m, kc);
+    return;
+  }
+  for (long i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
+    long mr = m - i0 < MR ? m - i0 : MR;
+    for (long r = 0; r < mr; r++) round_activations(src + (i0 + r) * a->rs, kc, temp + r * kc);
+    pack_a(dst, temp, kc, 1, mr, kc);
+  }
+}
+
+/* pack_b of rows from k, columns from j on; temp holds NR rows of kc floats, or NC + 2 BLOCK floats. */
+static __attribute__((unused)) void pack_b_operand(float *dst, const Operand *b, long k, long j, long kc, long n, float *temp) {
+  if (b->type == F32) {
+    pack_b(dst, (const float *)b->data + k * b->rs + j * b->cs, b->rs, b->cs, kc, n);
+  } else if (b->rs == 1) {
+    for (long j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
+      long nr = n - j0 < NR ? n - j0 : NR;
+      for (long r = 0; r < nr; r++) decode_row(b->type, b->data, (j + j0 + r) * b->cs + k, kc, temp + r * kc);
+      pack_b(dst, temp, 1, kc, kc, nr);
+    }
+  } else {
+    long from = j / BLOCK * BLOCK, to = is_integer_type(b->type) ? ROUND_UP(j + n, BLOCK) : j + n;
+    for (long r = 0; r < kc; r++) {
+      decode_row(b->type, b->data, (k + r) * b->rs + from, to - from, temp);
+      for (long c = j + n; c < j + n + NR; c++) temp[c - from] = 0;
+      for (long j0 = 0; j0 < n; j0 += NR)
+        UNROLL for (int v = 0; v < NV; v++) vstore(dst + j0 * kc + r * NR + v * VW, vload(temp + j - from + j0 + v * VW));
+    }
+  }
+}
+
 INLINE vf apply_epilogue(const Epilogue *e, vf v, const float *bias, float *preact, const float *residual,
                          const float *grad_of, long part) {
 #define LOAD(p) (part == VW ? vload(p) : vload_part(p, part))
@@ -200,11 +244,11 @@ static void gemm_part(const Ctx *ctx, long M, long N, long *i0, long *i1, long *
 }
 
 /*
- * C [M x N] (+)= A * B, A's element (i, k) at a[i * rsa + k * csa], B's (k, j) at b[k * rsb + j * csb]. With accumulate the
- * (finished) product is added to what C holds.
+ * C [M x N] (+)= A * B. With accumulate the (finished) product is added to what C holds. K is whole blocks where a type
+ * is in blocks.
  */
-static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const float *a, long rsa, long csa, const float *b, long rsb,
-                 long csb, float *c, long ldc, int accumulate, const Epilogue *e) {
+static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const Operand *a, const Operand *b, float *c, long ldc,
+                                         int accumulate, const Epilogue *e) {
   long i0, i1, j0, j1;
   gemm_part(ctx, M, N, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
@@ -216,22 +260,24 @@ static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const
   long mc = ROUND_UP(A_BUDGET / (ktop > 0 ? ktop : 1) + 1, MR);
   long blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
   mc = ROUND_UP((i1 - i0 + blocks - 1) / blocks, MR);
-  size_t a_floats = ROUND_UP((size_t)mc * ktop + VW * 2, 16), b_floats = (size_t)(kstep < ktop ? kstep : ktop) * NC;
-  float *ap = scratch_bytes(ctx, (a_floats + b_floats) * sizeof(float));
+  long kmax = kstep < ktop ? kstep : ktop;
+  size_t a_floats = ROUND_UP((size_t)mc * ktop + VW * 2, 16), b_floats = (size_t)kmax * NC;
+  size_t temp = a->round || b->type != F32 ? (size_t)kmax * (MR > NR ? MR : NR) + NC + NR + 2 * BLOCK : 0;
+  float *ap = scratch_bytes(ctx, (a_floats + b_floats + temp) * sizeof(float));
   if (!ap) return;
-  float *bp = ap + a_floats;
+  float *bp = ap + a_floats, *tp = bp + b_floats;
   long kg = 0;
   do {
     long kend = kg + kgroup < K ? kg + kgroup : K;
     for (long i = i0; i < i1; i += mc) {
       long m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
       for (long k = kg; k < kend; k += kstep)
-        pack_a(ap + mp * (k - kg), a + i * rsa + k * csa, rsa, csa, m, kend - k < kstep ? kend - k : kstep);
+        pack_a_operand(ap + mp * (k - kg), a, i, k, m, kend - k < kstep ? kend - k : kstep, tp);
       for (long j = j0; j < j1; j += NC) {
         long n = j1 - j < NC ? j1 - j : NC, k = kg;
         do {
           long kc = kend - k < kstep ? kend - k : kstep;
-          pack_b(bp, b + k * rsb + j * csb, rsb, csb, kc, n);
+          pack_b_operand(bp, b, k, j, kc, n, tp);
           int load_c = !whole && (k > 0 || accumulate);
           gemm_packed(m, n, kc, ap + mp * (k - kg), bp, c + i * ldc + j, ldc, load_c, whole, k + kc >= K ? e : NULL, i, j);
           k += kc;

@@ -47,14 +47,24 @@ INLINE void dot_row(long IC, const float *restrict w, long T, const float *restr
   for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
 }
 
-static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const float *w, float *out, const Epilogue *e) {
+static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
   int64_t from, to;
   split(ctx, OC, 32, &from, &to);
+  float *row = NULL;
+  if (w->type != F32) {
+    row = scratch_bytes(ctx, (size_t)(1 + N) * IC * sizeof(float));
+    if (!row) return;
+    if (is_integer_type(w->type)) {
+      round_activations(x, N * IC, row + IC);
+      x = row + IC;
+    }
+  }
   for (long o = from; o < to; o += VW) {
     long rows = to - o < VW ? to - o : VW;
     float y[FEW_TOKENS][VW] = {{0}};
     for (long r = 0; r < rows; r++) {
-      const float *wr = w + (o + r) * IC;
+      const float *wr = row ? row : (const float *)w->data + (o + r) * IC;
+      if (row) decode_row(w->type, w->data, (o + r) * IC, IC, row);
       for (long t0 = 0; t0 < N; t0 += DOT_TOKENS) {
         float dots[DOT_TOKENS];
         const float *xt = x + t0 * IC;
@@ -84,21 +94,25 @@ static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const
 static void linear_forward(Ctx *ctx, const Args *a) {
   long N = a->dim[0], IC = a->dim[1], OC = a->dim[2];
   float *out = a->tensor[0];
-  const float *x = a->tensor[2], *w = a->tensor[3];
+  int type = dtype_of(a, 3);
+  const float *x = a->tensor[2];
+  Operand xs = {.data = x, .rs = IC, .cs = 1, .round = is_integer_type(type)};
+  Operand w = {.data = a->tensor[3], .rs = 1, .cs = IC, .type = type};
   Epilogue e = {.preact = a->tensor[1], .bias = a->tensor[4], .residual = a->tensor[5], .ld = OC, .gelu = a->scalar[0] == 1};
   if (N <= FEW_TOKENS) {
-    if (N > 0) linear_few(ctx, N, IC, OC, x, w, out, &e);
+    if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
     return;
   }
   int plain = !e.preact && !e.bias && !e.residual && !e.gelu;
-  gemm(ctx, N, OC, IC, x, IC, 1, w, 1, IC, out, OC, 0, plain ? NULL : &e);
+  gemm(ctx, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
 }
 
 static void linear_backward_input(Ctx *ctx, const Args *a) {
   long N = a->dim[0], IC = a->dim[1], OC = a->dim[2];
   Epilogue e = {.grad_of = a->tensor[3], .ld = IC};
   int gelu = a->scalar[0] == 1;
-  gemm(ctx, N, IC, OC, a->tensor[1], OC, 1, a->tensor[2], IC, 1, a->tensor[0], IC, a->scalar[1] == 1, gelu ? &e : NULL);
+  Operand dout = {.data = a->tensor[1], .rs = OC, .cs = 1}, w = {.data = a->tensor[2], .rs = IC, .cs = 1, .type = dtype_of(a, 2)};
+  gemm(ctx, N, IC, OC, &dout, &w, a->tensor[0], IC, a->scalar[1] == 1, gelu ? &e : NULL);
 }
 
 static void linear_backward_weight(Ctx *ctx, const Args *a) {
@@ -113,5 +127,6 @@ static void linear_backward_weight(Ctx *ctx, const Args *a) {
       for (long o = from; o < to; o++) db[o] += row[o];
     }
   }
-  if (dw && N > 0) gemm(ctx, OC, IC, N, dout, 1, OC, x, IC, 1, dw, IC, 1, NULL);
+  Operand doutT = {.data = dout, .rs = 1, .cs = OC}, xs = {.data = x, .rs = IC, .cs = 1};
+  if (dw && N > 0) gemm(ctx, OC, IC, N, &doutT, &xs, dw, IC, 1, NULL);
 }

@@ -6,6 +6,9 @@ import { OP_KINDS, type OpKind } from "../../src/program/ops.js";
 import { assertClose, type Tolerance } from "./compare.js";
 import { LAYOUTS, type OpCase, PreparedCase, readOnlyBuffers } from "./op-case.js";
 import { OP_CASES } from "./op-cases.js";
+import { PACKED_OP_CASES } from "./packed-op-cases.js";
+
+const ALL_CASES = [...OP_CASES, ...PACKED_OP_CASES];
 
 type Results = Record<string, ArrayLike<number>>;
 
@@ -33,7 +36,7 @@ export function conformance(
   describe(`${name} conforms to the reference`, () => {
     let backend: Promise<Backend> | undefined;
     for (const kind of OP_KINDS) {
-      const cases = OP_CASES.filter((test) => test.kind === kind);
+      const cases = ALL_CASES.filter((test) => test.kind === kind);
       it(`${kind} (${cases.length} cases)`, async () => {
         assert.ok(cases.length > 0);
         backend ??= Promise.resolve(makeBackend());
@@ -60,7 +63,7 @@ async function checkCase(backend: Backend, test: OpCase, tolerance: Tolerance): 
 export function sameBits(name: string, makeBackends: () => readonly Backend[] | Promise<readonly Backend[]>): void {
   it(`${name}: the same bits`, async () => {
     const [one, ...others] = await makeBackends();
-    for (const test of OP_CASES) {
+    for (const test of ALL_CASES) {
       const want = await new PreparedCase(one!, test, LAYOUTS[0]!).run();
       for (const other of others) {
         const got = await new PreparedCase(other, test, LAYOUTS[0]!).run();

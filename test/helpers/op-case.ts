@@ -1,8 +1,29 @@
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
+import { DTYPES, type DType, elementsIn, hostIndex, type PackedType } from "../../src/dtype/dtype.js";
 import { type DimArgs, OPS, type OpKind, type ScalarArgs, type TensorArgs } from "../../src/program/ops.js";
 import { type Dim, Recorder, type Scalar, type Tensor } from "../../src/program/program.js";
 
-export type Contents = Float32Array | Int32Array;
+/** The bytes of a packed type. */
+export class Packed extends Uint8Array {
+  static readonly [Symbol.species] = Uint8Array;
+
+  constructor(
+    readonly dtype: PackedType,
+    bytes: Uint8Array,
+  ) {
+    super(bytes);
+  }
+}
+
+export type Contents = Float32Array | Int32Array | Packed;
+
+function dtypeOf(contents: Contents): DType {
+  if (contents instanceof Packed) return contents.dtype;
+  return contents instanceof Int32Array ? "i32" : "f32";
+}
+
+const elementsOf = (contents: Contents): number => elementsIn(dtypeOf(contents), contents.length);
+
 /** Elements of a buffer from `at` on. */
 export interface Part {
   readonly buffer: string;
@@ -41,7 +62,7 @@ export function opCase<K extends OpKind>(
 /** How a case is laid out: all results must be the same. */
 export interface Layout {
   readonly name: string;
-  /** Elements in front of each buffer's contents, so that no tensor is aligned. */
+  /** Elements (of packed types, blocks) in front of each buffer's contents, so that no tensor is aligned. */
   readonly shift: number;
   /** Whether sizes and numbers are given at each run, sizes below their maximum. */
   readonly perRun: boolean;
@@ -54,11 +75,19 @@ export const LAYOUTS: readonly Layout[] = [
 
 /** Written around every buffer; an op that changes it has written where it must not. */
 const GUARD = 12345;
+const PACKED_GUARD = 0x5a;
+/** In elements, or blocks of them. */
 const GUARD_LENGTH = 19;
+
+interface CaseArray {
+  readonly memory: DeviceArray;
+  readonly inner: DeviceArray;
+  readonly contents: Contents;
+}
 
 /** A case prepared on a backend, with a way to put its memory back as it was. */
 export class PreparedCase {
-  readonly #arrays = new Map<string, { memory: DeviceArray; inner: DeviceArray; contents: Contents }>();
+  readonly #arrays = new Map<string, CaseArray>();
   readonly #run: () => Promise<void>;
 
   constructor(
@@ -68,9 +97,11 @@ export class PreparedCase {
   ) {
     const { shift, perRun } = layout;
     for (const [name, contents] of Object.entries(test.buffers)) {
-      const dtype = contents instanceof Int32Array ? "i32" : "f32";
-      const memory = backend.alloc(dtype, shift + contents.length + GUARD_LENGTH);
-      this.#arrays.set(name, { memory, inner: memory.slice(shift, contents.length), contents });
+      const dtype = dtypeOf(contents);
+      const { block } = DTYPES[dtype];
+      const length = elementsOf(contents);
+      const memory = backend.alloc(dtype, (shift + GUARD_LENGTH) * block + length);
+      this.#arrays.set(name, { memory, inner: memory.slice(shift * block, length), contents });
     }
     const program = record(test, perRun);
     const bindings = Object.fromEntries([...this.#arrays].map(([name, { inner }]) => [name, inner]));
@@ -82,29 +113,34 @@ export class PreparedCase {
   /** Runs the op on the case's contents and returns those of every buffer afterwards. */
   async run(): Promise<Record<string, ArrayLike<number>>> {
     for (const { memory, inner, contents } of this.#arrays.values()) {
-      memory.write(new Float32Array(memory.length).fill(GUARD));
+      memory.write(new Float32Array(hostIndex(memory.dtype, memory.length)).fill(guardOf(contents)));
       inner.write(contents);
     }
     await this.#run();
     const results: Record<string, ArrayLike<number>> = {};
-    for (const [name, { memory, contents }] of this.#arrays) {
-      const all = await memory.read();
-      const end = this.layout.shift + contents.length;
-      for (let i = 0; i < all.length; i++) {
-        if (i >= this.layout.shift && i < end) continue;
-        if (all[i] !== GUARD) throw new Error(`${name}: element ${i - this.layout.shift} outside the buffer written`);
-      }
-      results[name] = all.subarray(this.layout.shift, end);
-    }
+    for (const [name, array] of this.#arrays) results[name] = await this.#result(name, array);
     return results;
   }
+
+  async #result(name: string, { memory, contents }: CaseArray): Promise<ArrayLike<number>> {
+    const all = await memory.read();
+    const start = hostIndex(memory.dtype, this.layout.shift * DTYPES[memory.dtype].block);
+    const end = start + contents.length;
+    for (let i = 0; i < all.length; i++) {
+      if (i >= start && i < end) continue;
+      if (all[i] !== guardOf(contents)) throw new Error(`${name}: element ${i - start} outside the buffer written`);
+    }
+    return all.subarray(start, end);
+  }
 }
+
+const guardOf = (contents: Contents): number => (contents instanceof Packed ? PACKED_GUARD : GUARD);
 
 function record(test: OpCase, perRun: boolean) {
   const k = new Recorder(test.name);
   const buffers = new Map<string, Tensor>();
   for (const [name, contents] of Object.entries(test.buffers)) {
-    buffers.set(name, k.external(name, [contents.length], contents instanceof Int32Array ? "i32" : "f32"));
+    buffers.set(name, k.external(name, [elementsOf(contents)], dtypeOf(contents)));
   }
   const tensors = Object.entries(test.parts).map(([role, { buffer, at }]) => {
     const whole = buffers.get(buffer)!;

@@ -1,0 +1,187 @@
+/*
+ * Weights in fewer bits (src/dtype says what their bytes mean): rows decoded to floats, and activations rounded as
+ * products of integers see them.
+ */
+#ifndef GPT2_QUANT_H
+#define GPT2_QUANT_H
+
+#include "op.h"
+#include "vec.h"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+/* Values that share a scale. */
+#define BLOCK 32
+
+/* value = scale (f16) * q. */
+typedef struct {
+  uint16_t scale;
+  int8_t q[BLOCK];
+} BlockQ8;
+
+/* Value i is scale (f16) * (low half of byte i - 8), value 16 + i the same of its high half. */
+typedef struct {
+  uint16_t scale;
+  uint8_t q[BLOCK / 2];
+} BlockQ4;
+
+INLINE int is_integer_type(int type) { return type == Q8_0 || type == Q4_0; }
+
+/* Bytes of n values, whole blocks. */
+INLINE size_t packed_bytes(int type, long n) {
+  switch (type) {
+    case F16:
+    case BF16: return (size_t)n * 2;
+    case Q8_0: return (size_t)(n / BLOCK) * sizeof(BlockQ8);
+    case Q4_0: return (size_t)(n / BLOCK) * sizeof(BlockQ4);
+    default: return (size_t)n * 4;
+  }
+}
+
+/* From element n of a packed array on. */
+INLINE const void *packed_at(int type, const void *p, long n) { return (const char *)p + packed_bytes(type, n); }
+
+/* ---- Half precision ---- */
+
+typedef uint16_t vh __attribute__((vector_size(2 * VW)));
+typedef uint16_t vh_memory __attribute__((vector_size(2 * VW), aligned(1), may_alias));
+typedef uint32_t vu __attribute__((vector_size(4 * VW)));
+
+/* IEEE 754 half precision: exponent and fraction moved up, and the exponent's bias corrected by a multiplication, which
+ * also makes subnormals normal. */
+INLINE float half_to_float(uint16_t h) {
+#if defined(__F16C__)
+  return _cvtsh_ss(h);
+#elif defined(__aarch64__)
+  __fp16 f;
+  memcpy(&f, &h, sizeof f);
+  return f;
+#else
+  uint32_t bits = (uint32_t)(h & 0x7fff) << 13;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  f *= 0x1p112f;
+  memcpy(&bits, &f, sizeof f);
+  if ((h & 0x7c00) == 0x7c00) bits |= 0x7f800000u;
+  bits |= (uint32_t)(h & 0x8000) << 16;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+#endif
+}
+
+INLINE vf vload_f16(const void *p) {
+#if VW == 16
+  return (vf)_mm512_cvtph_ps(_mm256_loadu_si256(p));
+#elif VW == 8
+  return (vf)_mm256_cvtph_ps(_mm_loadu_si128(p));
+#elif defined(__aarch64__)
+  return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+#else
+  vu h = __builtin_convertvector(*(const vh_memory *)p, vu);
+  vu bits = (h & 0x7fff) << 13;
+  vi special = (vi)((h & 0x7c00) == 0x7c00) & 0x7f800000;
+  return (vf)((vi)((vf)bits * 0x1p112f) | special | (vi)((h & 0x8000) << 16));
+#endif
+}
+
+/* bfloat16 is the upper half of a float. */
+INLINE vf vload_bf16(const void *p) { return (vf)(__builtin_convertvector(*(const vh_memory *)p, vu) << 16); }
+
+/* ---- Rows of weights ---- */
+
+typedef int8_t vb __attribute__((vector_size(VW)));
+typedef int8_t vb_memory __attribute__((vector_size(VW), aligned(1), may_alias));
+
+INLINE vf vload_int8(const int8_t *p) { return __builtin_convertvector(__builtin_convertvector(*(const vb_memory *)p, vi), vf); }
+
+static void decode_halves(int type, const char *src, long n, float *dst) {
+  long i = 0;
+  if (type == F16) {
+    for (; i + VW <= n; i += VW) vstore(dst + i, vload_f16(src + 2 * i));
+  } else {
+    for (; i + VW <= n; i += VW) vstore(dst + i, vload_bf16(src + 2 * i));
+  }
+  for (; i < n; i++) {
+    uint16_t h;
+    memcpy(&h, src + 2 * i, sizeof h);
+    uint32_t bits = (uint32_t)h << 16;
+    if (type == F16) dst[i] = half_to_float(h);
+    else memcpy(dst + i, &bits, sizeof bits);
+  }
+}
+
+static void decode_q8(const BlockQ8 *src, long blocks, float *dst) {
+  for (long b = 0; b < blocks; b++, src++, dst += BLOCK) {
+    float scale = half_to_float(src->scale);
+    UNROLL for (int i = 0; i < BLOCK; i += VW) vstore(dst + i, scale * vload_int8(src->q + i));
+  }
+}
+
+static void decode_q4(const BlockQ4 *src, long blocks, float *dst) {
+  for (long b = 0; b < blocks; b++, src++, dst += BLOCK) {
+    float scale = half_to_float(src->scale);
+    UNROLL for (int i = 0; i < BLOCK / 2; i += VW) {
+      vi q = __builtin_convertvector(*(const vb_memory *)(src->q + i), vi);
+      vstore(dst + i, scale * __builtin_convertvector((q & 15) - 8, vf));
+      vstore(dst + BLOCK / 2 + i, scale * __builtin_convertvector((q >> 4 & 15) - 8, vf));
+    }
+  }
+}
+
+/* n values from element `from` of an array on; of block types both are whole blocks. */
+static __attribute__((noinline, unused)) void decode_row(int type, const void *array, long from, long n, float *dst) {
+  const void *src = packed_at(type, array, from);
+  switch (type) {
+    case F16:
+    case BF16: decode_halves(type, src, n, dst); break;
+    case Q8_0: decode_q8(src, n / BLOCK, dst); break;
+    case Q4_0: decode_q4(src, n / BLOCK, dst); break;
+    default: memcpy(dst, src, (size_t)n * sizeof(float));
+  }
+}
+
+/* ---- Activations ---- */
+
+/* To the nearest integer, ties to even; in one instruction, as x + 1.5 * 2^23 could be fused with what made x. */
+INLINE vi vround(vf x) {
+#if VW == 16
+  return (vi)_mm512_cvtps_epi32((__m512)x);
+#elif VW == 8
+  return (vi)_mm256_cvtps_epi32((__m256)x);
+#elif defined(__SSE2__)
+  return (vi)_mm_cvtps_epi32((__m128)x);
+#elif defined(__aarch64__)
+  return (vi)vcvtnq_s32_f32((float32x4_t)x);
+#elif defined(__wasm__)
+  return __builtin_convertvector(__builtin_wasm_nearest_f32x4(x), vi);
+#endif
+}
+
+/* A block below this counts as zero: the reciprocal of its scale would not be a number. */
+#define TINY_ACTIVATION 0x1p-100f
+
+/* The block's scale, and 127 over its largest magnitude. */
+INLINE float activation_scale(const float *x, float *inverse) {
+  vf largest = {0};
+  UNROLL for (int i = 0; i < BLOCK; i += VW) {
+    vf v = vload(x + i);
+    largest = vmax(vmax(v, -v), largest);
+  }
+  float m = vhmax(largest);
+  *inverse = m < TINY_ACTIVATION ? 0 : 127.0f / m;
+  return m / 127.0f;
+}
+
+/* roundActivations of src/dtype/blocks.ts; n is whole blocks. */
+static __attribute__((noinline, unused)) void round_activations(const float *x, long n, float *dst) {
+  for (long b = 0; b < n; b += BLOCK) {
+    float inverse, scale = activation_scale(x + b, &inverse);
+    UNROLL for (int i = 0; i < BLOCK; i += VW)
+      vstore(dst + b + i, scale * __builtin_convertvector(vround(vload(x + b + i) * inverse), vf));
+  }
+}
+
+#endif
