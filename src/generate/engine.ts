@@ -73,6 +73,11 @@ export class Engine {
     this.#losses = backend.alloc("f32", this.#maxLogits);
   }
 
+  /** Bytes of keys and values of one sequence as long as the context. */
+  get sequenceBytes(): number {
+    return this.#cache.slotBytes;
+  }
+
   /** A new, empty sequence. Release it when done: it holds a place in the cache. */
   sequence(): Sequence {
     let slot = 0;

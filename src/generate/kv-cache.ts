@@ -1,4 +1,5 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
+import { byteLength } from "../dtype/dtype.js";
 import type { GPT2Config } from "../model/config.js";
 import { cacheBuffer } from "../model/programs.js";
 import { type Program, Recorder } from "../program/program.js";
@@ -33,6 +34,12 @@ export class KvCache {
   /** Rows there is room for. */
   get rows(): number {
     return this.#slots * this.#config.nCtx;
+  }
+
+  /** Bytes of one sequence as long as the context. */
+  get slotBytes(): number {
+    const { nCtx, nEmbd, nLayer } = this.#config;
+    return byteLength("f32", 2 * nEmbd * nCtx * nLayer);
   }
 
   /** By the names that Programs know them under. */
