@@ -74,3 +74,53 @@ export class OutOfMemoryError extends GPT2Error {
 export class ContextLengthError extends GPT2Error {
   override readonly code = "ERR_CONTEXT_LENGTH";
 }
+
+/** Why a download failed. */
+export type DownloadFailure =
+  /** 401: the server wants a token, or another one. */
+  | "unauthorized"
+  /** 403: the token may not have it. */
+  | "forbidden"
+  /** 404: no such repository, revision or file. */
+  | "not-found"
+  /** 429, still after several tries. */
+  | "rate-limited"
+  /** 5xx, still after several tries. */
+  | "server"
+  /** No answer: no network, a wrong address, a refused certificate, a timeout. */
+  | "unreachable"
+  /** The connection broke off, again and again. */
+  | "interrupted"
+  /** What arrived is not what the server announced. */
+  | "checksum"
+  /** The answer is not a file or a hub's: a login page, a proxy's message. */
+  | "unexpected"
+  /** No room for the file. */
+  | "disk-full"
+  /** Files may not be written there. */
+  | "not-writable"
+  /** It is not in the cache, and the network may not be used. */
+  | "offline";
+
+export interface DownloadErrorDetails extends ErrorDetails {
+  readonly reason: DownloadFailure;
+  /** Of the HTTP response, if there was one. */
+  readonly status?: number | undefined;
+  /** Seconds after which the server wants to be asked again. */
+  readonly retryAfter?: number | undefined;
+}
+
+/** A model that could not be fetched. What arrived of it is kept and resumed, unless the message says otherwise. */
+export class DownloadError extends GPT2Error {
+  override readonly code = "ERR_DOWNLOAD";
+  readonly reason: DownloadFailure;
+  readonly status: number | undefined;
+  readonly retryAfter: number | undefined;
+
+  constructor({ reason, status, retryAfter, ...details }: DownloadErrorDetails) {
+    super(details);
+    this.reason = reason;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}

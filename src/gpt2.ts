@@ -74,15 +74,18 @@ export class GPT2 {
   }
 
   /**
-   * Loads a model: a Hugging Face folder, one of its .safetensors files, or a llm.c .bin, with the tokenizer beside it;
-   * without a path the one that comes with the package. Node only.
+   * Loads a model: a folder or file of any format that `openCheckpoint` reads, with the tokenizer beside it; `gpt2`,
+   * `gpt2-medium`, `gpt2-large`, `gpt2-xl` or `distilgpt2`; a model of the Hugging Face hub (`owner/name`, with
+   * `@revision` or not); or the address of a file. What is not on this machine is fetched into the cache that Python's
+   * huggingface_hub uses. Without a name the model that comes with the package. Node only.
    *
    * @throws {CheckpointError} there is no such model, or it is malformed.
+   * @throws {DownloadError} it can't be fetched.
    * @throws {BackendError} the backend that was asked for is not available.
    */
-  static async load(path?: string, options: LoadOptions = {}): Promise<GPT2> {
+  static async load(name?: string, options: LoadOptions = {}): Promise<GPT2> {
     const { loadModel } = await import("./generate/load.js");
-    return new GPT2(await loadModel(path, options));
+    return new GPT2(await loadModel(name, options));
   }
 
   get backend(): Backend {

@@ -4,6 +4,7 @@ export { type NativeOptions, nativeBackend } from "./backend/native/index.js";
 export { type ModelToSave, openCheckpoint, type SaveOptions, saveCheckpoint } from "./checkpoint/node.js";
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
+export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel } from "./hub/node.js";
 export * from "./index.js";
 export { loadTokenizer, saveTokenizer } from "./tokenizer/files.js";
 export type { TrainEvent } from "./train/events.js";

@@ -1,9 +1,12 @@
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { openCheckpoint, setFileMapper } from "../checkpoint/node.js";
+import { parseJsonObject } from "../checkpoint/strict-json.js";
 import { CheckpointError, TokenizerError } from "../errors.js";
+import { type FetchedModel, type LocateOptions, locateModel } from "../hub/node.js";
+import { configFromHuggingFace } from "../model/state-dict.js";
 import { loadTokenizer } from "../tokenizer/files.js";
 import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
@@ -11,10 +14,9 @@ import { packageFile } from "../util/package-root.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
 
-export interface LoadOptions extends BackendOptions {
+export interface LoadOptions extends BackendOptions, Omit<LocateOptions, "checkConfig"> {
   /** Instead of the one that lies beside the model. */
   readonly tokenizer?: Tokenizer | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
@@ -25,27 +27,36 @@ const GPT2_VOCABULARY_PADDED = 50304;
 export const defaultModelFolder = (): string => packageFile("models/default");
 
 /**
- * Opens a model on disk: a Hugging Face folder, one of its .safetensors files, or a llm.c .bin; without a path the one
- * that comes with the package.
+ * Opens a model, wherever it is: see {@link locateModel}; without a name the one that comes with the package.
  *
  * @throws {CheckpointError} there is no such model, or it is malformed.
+ * @throws {ConfigError} it is no GPT-2.
+ * @throws {DownloadError} it is elsewhere and can't be fetched.
  */
-export async function openModel(path: string = defaultModelFolder()): Promise<Checkpoint> {
-  if (path === defaultModelFolder() && !existsSync(join(path, "config.json"))) {
-    const hint = "Give the path of a model instead";
-    throw new CheckpointError({ op: "loading the default model", expected: `a model in ${path}`, got: "none", hint });
-  }
-  return openCheckpoint(path);
+export async function openModel(name?: string, options: LocateOptions = {}): Promise<Checkpoint> {
+  if (name !== undefined) return openCheckpoint((await fetchGpt2(name, options)).path);
+  const folder = defaultModelFolder();
+  if (existsSync(join(folder, "config.json"))) return openCheckpoint(folder);
+  const hint = "Give the path of a model instead";
+  throw new CheckpointError({ op: "loading the default model", expected: `a model in ${folder}`, got: "none", hint });
 }
 
-/** What {@link GPT2.load} does, for its path and options. */
-export async function loadModel(path: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
+/** Makes a model's name a path; of one that has to be fetched and is no GPT-2, the weights are not. */
+export async function fetchGpt2(name: string, options: LocateOptions = {}): Promise<FetchedModel> {
+  const checkConfig = (path: string): void => {
+    if (basename(path) === "config.json") configFromHuggingFace(parseJsonObject(readFileSync(path), path), path);
+  };
+  return locateModel(name, { checkConfig, ...options });
+}
+
+/** What {@link GPT2.load} does, for its name and options. */
+export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
   const { signal } = options;
   const chosen = await chooseBackend(options);
   // Checkpoints on disk are read through the mapping from now on.
   if (chosen.mapFile) setFileMapper(chosen.mapFile);
   signal?.throwIfAborted();
-  const checkpoint = await openModel(path);
+  const checkpoint = await openModel(name, options);
   try {
     const tokenizer = options.tokenizer ?? (await tokenizerOf(checkpoint));
     if (tokenizer) checkVocabulary(checkpoint, tokenizer);

@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
+
+/**
+ * The cache of Python's huggingface_hub, so that a model is fetched once for both:
+ *
+ *     models--owner--name/
+ *       blobs/<etag>                   contents
+ *       refs/<revision>                the commit it stood for when last asked
+ *       snapshots/<commit>/<file>      a relative symbolic link to a blob
+ *     .locks/models--owner--name/<etag>.lock
+ */
+export interface CachedRepository {
+  readonly folder: string;
+  readonly locks: string;
+}
+
+export function cachedRepository(cacheDir: string, id: string): CachedRepository {
+  const name = `models--${id.split("/").join("--")}`;
+  return { folder: join(cacheDir, name), locks: join(cacheDir, ".locks", name) };
+}
+
+export function isCommit(revision: string): boolean {
+  return /^[0-9a-f]{40}$/.test(revision);
+}
+
+/** The commit a revision stood for when it was last asked for. */
+export async function readRef({ folder }: CachedRepository, revision: string): Promise<string | undefined> {
+  if (isCommit(revision)) return revision;
+  const text = await readFile(join(folder, "refs", revision), "utf8").catch(() => "");
+  return isCommit(text.trim()) ? text.trim() : undefined;
+}
+
+export async function writeRef({ folder }: CachedRepository, revision: string, commit: string): Promise<void> {
+  if (revision === commit) return;
+  const path = join(folder, "refs", revision);
+  if ((await readFile(path, "utf8").catch(() => "")) === commit) return;
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
+  await writeFile(temporary, commit);
+  await rename(temporary, path);
+}
+
+export function snapshotFolder({ folder }: CachedRepository, commit: string): string {
+  return join(folder, "snapshots", commit);
+}
+
+/** Files of a snapshot whose contents are there, by path in the repository. */
+export async function snapshotFiles(snapshot: string): Promise<string[]> {
+  const names = await readdir(snapshot, { recursive: true }).catch(() => []);
+  const there = await Promise.all(names.map(async (name) => ((await isFile(join(snapshot, name))) ? name : undefined)));
+  return there.flatMap((name) => (name === undefined ? [] : [name.split(sep).join("/")]));
+}
+
+/** Symbolic links are followed: one that leads nowhere is no file. */
+export async function isFile(path: string): Promise<boolean> {
+  return (await fileSize(path)) !== undefined;
+}
+
+/** In bytes; undefined if there is no such file. */
+export async function fileSize(path: string): Promise<number | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  return stats?.isFile() ? stats.size : undefined;
+}
+
+/**
+ * Makes a file of a snapshot lead to its blob. Where there are no symbolic links (Windows without the right to make
+ * them), the file itself stands there, as huggingface_hub does it.
+ */
+export async function linkToBlob(pointer: string, blob: string): Promise<void> {
+  await mkdir(dirname(pointer), { recursive: true });
+  const temporary = `${pointer}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    await symlink(relative(dirname(pointer), blob), temporary);
+  } catch {
+    await copyFile(blob, temporary);
+    await rename(temporary, pointer);
+    await rm(blob, { force: true });
+    return;
+  }
+  await rename(temporary, pointer);
+}
+
+/** Tells backup programs to leave the folder out (bford.info/cachedir). */
+export async function tagCache(cacheDir: string): Promise<void> {
+  const text =
+    "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of models; what is in it can be fetched again.\n";
+  await writeFile(join(cacheDir, "CACHEDIR.TAG"), text, { flag: "wx" }).catch(() => undefined);
+}

@@ -1,0 +1,199 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DownloadError } from "../errors.js";
+import {
+  type CachedRepository,
+  cachedRepository,
+  fileSize,
+  isCommit,
+  isFile,
+  linkToBlob,
+  readRef,
+  snapshotFiles,
+  snapshotFolder,
+  tagCache,
+  writeRef,
+} from "./cache.js";
+import { type DownloadContext, downloadFile, fileSystem } from "./download-file.js";
+import { withFileLock } from "./file-lock.js";
+import type { HubName } from "./model-name.js";
+import { type NeededFiles, neededFiles, shardsOf } from "./needed-files.js";
+import { type RepositoryState, repositoryFile, repositoryState } from "./repository.js";
+
+/** A model that is on this machine now. */
+export interface FetchedModel {
+  /** What to open: a folder or a file. */
+  readonly path: string;
+  /** Of the hub's models: the commit. */
+  readonly commit?: string | undefined;
+  readonly files: readonly FetchedFile[];
+}
+
+export interface FetchedFile {
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  /** Whether it had to be downloaded. */
+  readonly fetched: boolean;
+}
+
+export interface FetchContext extends DownloadContext {
+  /** Given config.json's path before weights are fetched; throws if the model is of no use. */
+  readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
+}
+
+/** Failures in which what was fetched earlier will do. */
+const CACHE_WILL_DO: readonly DownloadError["reason"][] = ["unreachable", "server", "rate-limited"];
+
+/**
+ * A model of the hub, from the cache where it is there in the version that the hub has, else fetched.
+ *
+ * @throws {DownloadError} see its reasons.
+ */
+export async function fetchModel(name: HubName, context: FetchContext): Promise<FetchedModel> {
+  const cached = await cachedModel(name, context.settings.cacheDir);
+  if (context.settings.offline) {
+    if (cached) return cached;
+    throw notCached(name, context.settings.cacheDir);
+  }
+  // A commit never changes. (Without a tokenizer the copy may be Python's, which fetches that apart.)
+  const hasTokenizer = cached?.files.some(({ name }) => /(^|\/)(tokenizer|vocab)\.json$/.test(name));
+  if (cached && hasTokenizer && isCommit(name.revision)) return cached;
+  const state = await askOrUse(name, cached, context);
+  return state === undefined ? cached! : fetchState(name, state, context);
+}
+
+/** What the hub says; undefined if it says nothing and what is cached must do. */
+async function askOrUse(
+  name: HubName,
+  cached: FetchedModel | undefined,
+  context: FetchContext,
+): Promise<RepositoryState | undefined> {
+  try {
+    return await repositoryState(name, context, cached ? 1 : 5);
+  } catch (error) {
+    if (!cached || !(error instanceof DownloadError) || !CACHE_WILL_DO.includes(error.reason)) throw error;
+    const got = error.details.got ?? error.message;
+    const message = `${name.id}: using what was fetched earlier, because of ${got} from ${context.settings.endpoint}`;
+    context.onEvent({ type: "notice", message });
+    return undefined;
+  }
+}
+
+async function fetchState(name: HubName, state: RepositoryState, context: FetchContext): Promise<FetchedModel> {
+  const { commit } = state;
+  const needed = neededFiles(state.files, name.file);
+  if (typeof needed === "string") throw noModel(name, needed);
+  const { cacheDir } = context.settings;
+  for (const id of name.aliases) {
+    const there = await modelInSnapshot(cachedRepository(cacheDir, id), commit, name.file);
+    if (there && needed.small.every((file) => there.files.some(({ name }) => name === file))) return there;
+  }
+  const repository = cachedRepository(cacheDir, name.id);
+  const path = snapshotFolder(repository, commit);
+  await fileSystem(path, () => makeFolders(repository, cacheDir, path));
+  const fetch = (file: string): Promise<FetchedFile> => fetchFile(name, repository, commit, file, context);
+  const files: FetchedFile[] = [];
+  if (needed.config !== undefined) {
+    const config = await fetch(needed.config);
+    await context.checkConfig?.(config.path);
+    files.push(config);
+  }
+  for (const file of needed.small) files.push(await fetch(file));
+  for (const file of await weightFiles(name, needed, path)) files.push(await fetch(file));
+  // Last, so that the revision never stands for half a model.
+  await fileSystem(path, () => writeRef(repository, name.revision, commit));
+  return { path: join(path, needed.open), commit, files };
+}
+
+async function makeFolders({ folder }: CachedRepository, cacheDir: string, snapshot: string): Promise<void> {
+  await mkdir(snapshot, { recursive: true });
+  await mkdir(join(folder, "blobs"), { recursive: true });
+  await tagCache(cacheDir);
+}
+
+async function weightFiles(
+  name: HubName,
+  { weights, index }: NeededFiles,
+  snapshot: string,
+): Promise<readonly string[]> {
+  if (index === undefined) return weights;
+  const shards = shardsOf(index, await readFile(join(snapshot, index), "utf8"));
+  if (shards === undefined) throw noModel(name, `${index}, which names no shards`);
+  return shards;
+}
+
+/** One file into the cache. Of several programs that want it, one fetches it and the others wait. */
+async function fetchFile(
+  name: HubName,
+  repository: CachedRepository,
+  commit: string,
+  file: string,
+  context: FetchContext,
+): Promise<FetchedFile> {
+  const pointer = join(snapshotFolder(repository, commit), ...file.split("/"));
+  const there = await fileSize(pointer);
+  if (there !== undefined) return { name: file, path: pointer, size: there, fetched: false };
+  const remote = await repositoryFile(name, commit, file, context);
+  const blob = join(repository.folder, "blobs", remote.etag);
+  const onWait = (): void => context.onEvent({ type: "wait", file, message: "another program is fetching it" });
+  const lock = join(repository.locks, `${remote.etag}.lock`);
+  return withFileLock(lock, { signal: context.signal, onWait }, async (exclusive) => {
+    const size = await fileSize(blob);
+    const fetched = size === undefined || (remote.size !== undefined && size !== remote.size);
+    if (fetched) await downloadFile(remote, { path: blob, stem: remote.etag, exclusive }, context);
+    if (!(await isFile(pointer))) await fileSystem(pointer, () => linkToBlob(pointer, blob));
+    return { name: file, path: pointer, size: (await fileSize(pointer)) ?? 0, fetched };
+  });
+}
+
+/** What the cache has for a name, if it is a whole model. */
+export async function cachedModel(name: HubName, cacheDir: string): Promise<FetchedModel | undefined> {
+  for (const id of [name.id, ...name.aliases]) {
+    const repository = cachedRepository(cacheDir, id);
+    const commit = await readRef(repository, name.revision);
+    const found = commit === undefined ? undefined : await modelInSnapshot(repository, commit, name.file);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** A snapshot, if it has all that a model needs. */
+async function modelInSnapshot(
+  repository: CachedRepository,
+  commit: string,
+  wanted: string | undefined,
+): Promise<FetchedModel | undefined> {
+  const folder = snapshotFolder(repository, commit);
+  const names = await snapshotFiles(folder);
+  const needed = neededFiles(names, wanted);
+  if (typeof needed === "string") return undefined;
+  const { config, small, index } = needed;
+  const json = index && (await readFile(join(folder, index), "utf8").catch(() => ""));
+  const weights = index && json !== undefined ? shardsOf(index, json) : needed.weights;
+  if (!weights?.every((name) => names.includes(name))) return undefined;
+  const wholeList = [...(config === undefined ? [] : [config]), ...small, ...weights];
+  const files = wholeList.map(async (name) => {
+    const path = join(folder, ...name.split("/"));
+    return { name, path, size: (await fileSize(path)) ?? 0, fetched: false };
+  });
+  return { path: join(folder, needed.open), commit, files: await Promise.all(files) };
+}
+
+function noModel({ id, file, revision }: HubName, got: string): DownloadError {
+  const op = `fetching ${id}${revision === "main" ? "" : `@${revision}`}`;
+  const expected = file === undefined ? "a model's files" : `the file ${file}`;
+  const hint = got.startsWith("several") ? `Say which: ${id}/FILE.gguf` : "Is it the repository of a GPT-2?";
+  return new DownloadError({ op, expected, got, hint, reason: "not-found" });
+}
+
+function notCached({ id, revision }: HubName, cacheDir: string): DownloadError {
+  const { folder } = cachedRepository(cacheDir, id);
+  return new DownloadError({
+    op: `loading ${id}${revision === "main" ? "" : `@${revision}`} without a network`,
+    expected: "the whole model in the cache",
+    got: `not all of it in ${folder}`,
+    hint: "Fetch it first: gpt2 pull, without --offline and HF_HUB_OFFLINE",
+    reason: "offline",
+  });
+}

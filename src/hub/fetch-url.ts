@@ -1,0 +1,166 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DownloadError } from "../errors.js";
+import { writeFileAtomically } from "../util/atomic-write.js";
+import { fileSize } from "./cache.js";
+import { downloadFile, fileSystem, type RemoteFile } from "./download-file.js";
+import type { FetchContext, FetchedFile, FetchedModel } from "./fetch-model.js";
+import { withFileLock } from "./file-lock.js";
+import { sendFollowing } from "./http.js";
+import { shardsOf } from "./needed-files.js";
+import { shortHash } from "./partial-file.js";
+import { responseError } from "./response-error.js";
+import { urlCacheDir } from "./settings.js";
+
+const TOKENIZER_FILES = ["tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json"];
+
+/**
+ * A model at any address: one file, and what belongs to it from beside it (config.json and the tokenizer for
+ * .safetensors, the shards for an index). Kept in a folder of its own for each folder of the server; an ETag or date
+ * tells whether the server has another version by now.
+ *
+ * @throws {DownloadError} see its reasons.
+ */
+export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCacheDir()): Promise<FetchedModel> {
+  const name = fileNameOf(url);
+  const folder = join(cacheDir, `${url.hostname}-${shortHash(new URL(".", url).href.replace(/\?.*/, ""))}`);
+  await fileSystem(folder, () => mkdir(folder, { recursive: true }));
+  const place = { url, folder };
+  const files: FetchedFile[] = [];
+  const take = async (file: string, needed: boolean): Promise<FetchedFile | undefined> => {
+    const found = await fetchOne(
+      file,
+      file === name ? url : new URL(encodeURIComponent(file), url),
+      needed,
+      folder,
+      context,
+    );
+    if (found) files.push(found);
+    return found;
+  };
+  const isIndex = name.endsWith(".index.json");
+  if (isIndex || /\.safetensors$|^pytorch_model.*\.bin$/.test(name)) {
+    const config = await take("config.json", true);
+    await context.checkConfig?.(config!.path);
+  }
+  if (!name.endsWith(".gguf")) for (const file of TOKENIZER_FILES) await take(file, false);
+  const main = await take(name, true);
+  if (isIndex) for (const shard of await shardNames(main!, place.url)) await take(shard, true);
+  return { path: main!.path, files };
+}
+
+async function shardNames(index: FetchedFile, url: URL): Promise<readonly string[]> {
+  const shards = shardsOf(index.name, await readFile(index.path, "utf8"));
+  if (shards) return shards;
+  throw failure(url, "an index of shards", "another JSON file");
+}
+
+/** @throws {DownloadError} the address is not that of a file. */
+function fileNameOf(url: URL): string {
+  const name = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf("/") + 1));
+  if (/^[\w-][\w.+ -]*$/.test(name)) return name;
+  throw failure(url, "the address of a file (.gguf, .safetensors, .bin)", `one that ends in ${JSON.stringify(name)}`);
+}
+
+function failure(url: URL, expected: string, got: string): DownloadError {
+  return new DownloadError({ op: `fetching ${withoutQuery(url)}`, expected, got, reason: "unexpected" });
+}
+
+/** A query may hold a signature, which is nobody's business. */
+function withoutQuery(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+/** What a server says about a version of a file, kept beside it. */
+interface Version {
+  readonly etag?: string | undefined;
+  readonly modified?: string | undefined;
+  readonly size?: number | undefined;
+}
+
+/** @returns undefined if it is not there and not needed. */
+async function fetchOne(
+  name: string,
+  url: URL,
+  needed: boolean,
+  folder: string,
+  context: FetchContext,
+): Promise<FetchedFile | undefined> {
+  const path = join(folder, name);
+  const note = join(folder, `.${name}.version.json`);
+  const size = await fileSize(path);
+  const cached = size === undefined ? undefined : { name, path, size, fetched: false };
+  if (context.settings.offline) {
+    if (cached || !needed) return cached;
+    throw offline(url, folder);
+  }
+  try {
+    const version = await askVersion(url, context);
+    if (cached && sameVersion(version, await readVersion(note), cached.size)) return cached;
+    const lock = join(folder, `.${name}.lock`);
+    const onWait = (): void => context.onEvent({ type: "wait", file: name, message: "another program is fetching it" });
+    return await withFileLock(lock, { signal: context.signal, onWait }, async (exclusive) => {
+      const stem = `.${name}.${shortHash(JSON.stringify(version))}`;
+      await downloadFile(remoteFile(name, url, version, context), { path, stem, exclusive }, context);
+      await fileSystem(note, () => writeFileAtomically(note, JSON.stringify(version)));
+      return { name, path, size: (await fileSize(path)) ?? 0, fetched: true };
+    });
+  } catch (error) {
+    if (!(error instanceof DownloadError)) throw error;
+    // A missing file is told as 404, by object stores as 403, and by some servers as a page.
+    if (!needed && ["not-found", "forbidden", "unexpected"].includes(error.reason)) return undefined;
+    if (!cached || !["unreachable", "server", "rate-limited"].includes(error.reason)) throw error;
+    const message = `${name}: using what was fetched earlier, because of ${error.details.got} from ${url.origin}`;
+    context.onEvent({ type: "notice", message });
+    return cached;
+  }
+}
+
+function offline(url: URL, folder: string): DownloadError {
+  return new DownloadError({
+    op: `loading ${withoutQuery(url)} without a network`,
+    expected: "a copy from before",
+    got: `none in ${folder}`,
+    hint: "Fetch it first: gpt2 pull, without --offline and HF_HUB_OFFLINE",
+    reason: "offline",
+  });
+}
+
+/** By HEAD; a server that refuses it says what it is asked for with GET, and nothing is known before. */
+async function askVersion(url: URL, context: FetchContext): Promise<Version> {
+  const { settings, signal } = context;
+  const headers = authorization(url, context);
+  const response = await sendFollowing(url, { method: "HEAD", headers, timeout: settings.answerTimeout, signal });
+  response.body.destroy();
+  const { status } = response;
+  if ([403, 405, 501].includes(status)) return {};
+  if (status !== 200)
+    throw await responseError(response, { what: withoutQuery(url), withToken: "Authorization" in headers });
+  const { etag, "last-modified": modified, "content-length": length } = response.headers;
+  return { etag, modified, size: length === undefined ? undefined : Number(length) };
+}
+
+async function readVersion(note: string): Promise<Version | undefined> {
+  try {
+    return JSON.parse(await readFile(note, "utf8")) as Version;
+  } catch {
+    return undefined;
+  }
+}
+
+function sameVersion(now: Version, then: Version | undefined, size: number): boolean {
+  if (then === undefined || (now.size !== undefined && now.size !== size)) return false;
+  if (now.etag !== undefined) return now.etag === then.etag;
+  return now.modified !== undefined && now.modified === then.modified;
+}
+
+function remoteFile(name: string, url: URL, { etag, size }: Version, context: FetchContext): RemoteFile {
+  // A weak ETag may stay the same for other bytes.
+  const validator = etag?.startsWith('"') ? etag : undefined;
+  return { what: withoutQuery(url), name, url, headers: authorization(url, context), size, validator };
+}
+
+/** The hub's token is for the hub. */
+function authorization(url: URL, { settings: { endpoint, token } }: FetchContext): Record<string, string> {
+  return token !== undefined && url.origin === new URL(endpoint).origin ? { Authorization: `Bearer ${token}` } : {};
+}

@@ -1,0 +1,26 @@
+import { createHash, type Hash } from "node:crypto";
+
+/**
+ * What a file's ETag says about its content. The hub's is the SHA-256 of a file in LFS, else the name git gives the
+ * content: SHA-1 of `blob <size>\0` and the bytes.
+ */
+export type Checksum =
+  | { readonly kind: "sha256"; readonly hex: string }
+  | { readonly kind: "git-sha1"; readonly hex: string };
+
+/** The ETag as huggingface_hub names its files by it: without quotes, and without the mark of a weak one. */
+export function normalizeEtag(etag: string): string {
+  return etag.replace(/^[W/]+/, "").replace(/^"+|"+$/g, "");
+}
+
+/** Undefined for an ETag that is something else. */
+export function checksumOfEtag(etag: string): Checksum | undefined {
+  if (/^[0-9a-f]{64}$/.test(etag)) return { kind: "sha256", hex: etag };
+  if (/^[0-9a-f]{40}$/.test(etag)) return { kind: "git-sha1", hex: etag };
+  return undefined;
+}
+
+/** @param size of the whole file, in bytes: git's name depends on it. */
+export function startHash({ kind }: Checksum, size: number): Hash {
+  return kind === "sha256" ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+}

@@ -1,0 +1,62 @@
+import { existsSync } from "node:fs";
+import { CheckpointError, DownloadError, UsageError } from "../errors.js";
+import type { DownloadEvent } from "./events.js";
+import { type FetchContext, type FetchedModel, fetchModel } from "./fetch-model.js";
+import { fetchUrl } from "./fetch-url.js";
+import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "./model-name.js";
+import { type HubOptions, hubSettings } from "./settings.js";
+
+export interface LocateOptions extends HubOptions {
+  /** A branch, tag or commit of a model of the hub; as `@revision` in its name. */
+  readonly revision?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told what is being downloaded. */
+  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
+  /** Given config.json's path before weights are fetched; throws if the model is of no use. */
+  readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
+}
+
+const EXPECTED = `a file or folder, ${Object.keys(HUB_PRESETS).join(", ")}, a model of the hub (owner/name), or an address (https://…)`;
+
+/**
+ * Finds out what a name stands for and makes it a path: a file or folder that is there (it comes before a model of the hub
+ * of the same name), a preset, a model of the hub with or without `@revision` or one of its files, or an address. What is
+ * not on this machine is fetched.
+ *
+ * @throws {CheckpointError} it is none of these.
+ * @throws {DownloadError} it cannot be fetched; the message names all that was tried.
+ */
+export async function locateModel(text: string, options: LocateOptions = {}): Promise<FetchedModel> {
+  const settings = hubSettings(options);
+  const name = existsSync(text) ? undefined : parseModelName(text, settings.endpoint);
+  const revised = withRevision(name, options.revision);
+  if (revised === undefined) {
+    if (existsSync(text)) return { path: text, files: [] };
+    throw new CheckpointError({ op: `opening ${text}`, expected: EXPECTED, got: "no such file or folder" });
+  }
+  const { signal, checkConfig, onDownload = () => {} } = options;
+  const context: FetchContext = { settings, signal, checkConfig, onEvent: onDownload };
+  try {
+    return revised.kind === "hub" ? await fetchModel(revised, context) : await fetchUrl(revised.url, context);
+  } catch (error) {
+    throw error instanceof DownloadError ? namingTried(error, text, revised) : error;
+  }
+}
+
+/** @throws {UsageError} a revision of something that has none, two of them, or one that is no revision's name. */
+function withRevision(name: ModelName | undefined, revision: string | undefined): ModelName | undefined {
+  if (revision === undefined) return name;
+  if (name?.kind === "hub" && name.revision === DEFAULT_REVISION && isRevision(revision)) return { ...name, revision };
+  if (name?.kind === "hub" && name.revision === revision) return name;
+  const expected = name?.kind === "hub" ? "one branch, tag or commit" : "a model of the hub to go with it";
+  throw new UsageError({ op: "revision", expected, got: revision });
+}
+
+/** Whoever mistypes a path is told about the path, not the hub alone. */
+function namingTried(error: DownloadError, text: string, name: ModelName): DownloadError {
+  const ambiguous = name.kind === "hub" && name.aliases.length === 0 && !/^https?:/i.test(text);
+  if (!ambiguous || !["not-found", "unauthorized", "unreachable", "offline"].includes(error.reason)) return error;
+  const { reason, status, retryAfter, details } = error;
+  const got = `no file or folder ${text} here, and from the hub ${details.got}`;
+  return new DownloadError({ ...details, got, reason, status, retryAfter, cause: error });
+}

@@ -1,0 +1,116 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { writeAt } from "../util/atomic-write.js";
+import { type Checksum, startHash } from "./integrity.js";
+
+/**
+ * What has arrived of a file, beside where the whole will be: `<stem>.<8 hexadecimal digits>.incomplete`, the name that
+ * huggingface_hub uses. Each process writes to a name of its own and renames it when it is whole, so that two at work on
+ * one file can waste effort and do no harm.
+ */
+export class PartialFile {
+  #path: string;
+  #handle: FileHandle;
+  #size: number;
+
+  private constructor(path: string, handle: FileHandle, size: number) {
+    this.#path = path;
+    this.#handle = handle;
+    this.#size = size;
+  }
+
+  /**
+   * Goes on with what an earlier attempt left, or begins.
+   *
+   * @param stem of the names in `folder`; what has the same stem is part of the same content.
+   * @param exclusive whether nobody else is fetching it. If that isn't known, only what nobody has written to for a
+   *   while is taken.
+   */
+  static async open(folder: string, stem: string, exclusive: boolean): Promise<PartialFile> {
+    const path = newName(folder, stem);
+    const [found, ...others] = await leftovers(folder, stem, exclusive ? 0 : ABANDONED_AFTER_MS);
+    // Under a name of our own before it is touched: only one of two can succeed.
+    const taken = found !== undefined && (await succeeds(rename(found.path, path)));
+    for (const { path } of others) await rm(path, { force: true });
+    const handle = await open(path, taken ? "r+" : "wx");
+    return new PartialFile(path, handle, taken ? (await handle.stat()).size : 0);
+  }
+
+  /** Bytes that are there. */
+  get size(): number {
+    return this.#size;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    await writeAt(this.#handle, bytes, this.#size);
+    this.#size += bytes.length;
+  }
+
+  /** Begins again, with a new file: the old one might be somebody's who took it for abandoned. */
+  async restart(): Promise<void> {
+    const folder = dirname(this.#path);
+    const stem = basename(this.#path).replace(SUFFIX, "");
+    await this.remove();
+    this.#path = newName(folder, stem);
+    this.#handle = await open(this.#path, "wx");
+    this.#size = 0;
+  }
+
+  /** The checksum of what lies on the disk. */
+  async hash(checksum: Checksum): Promise<string> {
+    const hash = startHash(checksum, this.#size);
+    for await (const piece of createReadStream(this.#path, { highWaterMark: 2 ** 20 })) hash.update(piece as Buffer);
+    return hash.digest("hex");
+  }
+
+  /** Gives it its final name, replacing what is there. */
+  async finish(target: string): Promise<void> {
+    await this.#handle.sync();
+    await this.#handle.close();
+    await rename(this.#path, target);
+  }
+
+  /** Leaves it for the next attempt; one with nothing in it goes. */
+  async keep(): Promise<void> {
+    await this.#handle.close();
+    if (this.#size === 0) await rm(this.#path, { force: true });
+  }
+
+  async remove(): Promise<void> {
+    await this.#handle.close();
+    await rm(this.#path, { force: true });
+  }
+}
+
+const SUFFIX = /\.[0-9a-f]{8}\.incomplete$/;
+const ABANDONED_AFTER_MS = 120_000;
+
+function newName(folder: string, stem: string): string {
+  return join(folder, `${stem}.${randomBytes(4).toString("hex")}.incomplete`);
+}
+
+/** Largest first. Older versions of huggingface_hub have no digits in the name. */
+async function leftovers(folder: string, stem: string, minAge: number) {
+  const found: { path: string; size: number }[] = [];
+  for (const name of await readdir(folder)) {
+    if (name !== `${stem}.incomplete` && !(SUFFIX.test(name) && name.replace(SUFFIX, "") === stem)) continue;
+    const stats = await stat(join(folder, name)).catch(() => undefined);
+    if (stats?.isFile() && Date.now() - stats.mtimeMs >= minAge)
+      found.push({ path: join(folder, name), size: stats.size });
+  }
+  return found.sort((a, b) => b.size - a.size);
+}
+
+async function succeeds(work: Promise<void>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  );
+}
+
+/** A short name for a text. */
+export function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}

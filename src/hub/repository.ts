@@ -1,0 +1,119 @@
+import { DownloadError } from "../errors.js";
+import type { DownloadContext, RemoteFile } from "./download-file.js";
+import { readText, sendFollowing } from "./http.js";
+import { checksumOfEtag, normalizeEtag } from "./integrity.js";
+import type { HubName } from "./model-name.js";
+import { responseError } from "./response-error.js";
+import { withRetries } from "./retry.js";
+
+/** A model of the hub at one moment. */
+export interface RepositoryState {
+  readonly commit: string;
+  /** Paths of all files. */
+  readonly files: readonly string[];
+}
+
+/** A file of a repository; its name in the cache is its ETag. */
+export interface RepositoryFile extends RemoteFile {
+  readonly etag: string;
+}
+
+/**
+ * Asks the hub what a revision is: `GET /api/models/<id>/revision/<revision>`.
+ *
+ * @param tries after failures that may pass.
+ * @throws {DownloadError} the hub cannot be reached, has no such model or revision, or does not show it to us.
+ */
+export async function repositoryState(
+  { id, revision }: HubName,
+  context: DownloadContext,
+  tries: number,
+): Promise<RepositoryState> {
+  const { settings, signal, onEvent } = context;
+  const url = new URL(`${settings.endpoint}/api/models/${id}/revision/${encodeURIComponent(revision)}`);
+  const what = `${id}${revision === "main" ? "" : `@${revision}`}`;
+  const attempt = async (): Promise<RepositoryState> => {
+    const request = { headers: authorization(context), timeout: settings.answerTimeout, signal };
+    const response = await sendFollowing(url, request);
+    if (response.status !== 200) throw await responseError(response, { what, withToken: settings.token !== undefined });
+    return parseState(await readText(response), url, what);
+  };
+  return withRetries(attempt, {
+    tries,
+    delay: settings.retryDelay,
+    signal,
+    after: ["rate-limited", "server"],
+    onRetry: ({ details }, seconds) => onEvent({ type: "wait", file: what, seconds, message: details.got ?? "" }),
+  });
+}
+
+function parseState(json: string, url: URL, what: string): RepositoryState {
+  try {
+    const { sha, siblings } = JSON.parse(json) as { sha?: unknown; siblings?: readonly { rfilename?: unknown }[] };
+    const files = siblings?.map(({ rfilename }) => rfilename);
+    if (typeof sha === "string" && /^[0-9a-f]{40}$/.test(sha) && files?.every((name) => typeof name === "string")) {
+      return { commit: sha, files };
+    }
+  } catch {
+    // Told below.
+  }
+  throw notTheHub(url, what, "another answer than a hub's");
+}
+
+/**
+ * Asks for what a file is, as huggingface_hub does: HEAD of `/<id>/resolve/<commit>/<file>`. The hub's own redirects are
+ * followed; one to another host is the storage, and stands for the file with headers of its own.
+ *
+ * @throws {DownloadError}
+ */
+export async function repositoryFile(
+  { id }: HubName,
+  commit: string,
+  file: string,
+  context: DownloadContext,
+): Promise<RepositoryFile> {
+  const { settings, signal, onEvent } = context;
+  const path = file.split("/").map(encodeURIComponent).join("/");
+  const url = new URL(`${settings.endpoint}/${id}/resolve/${commit}/${path}`);
+  const what = `${file} of ${id}`;
+  const headers = authorization(context);
+  const attempt = async (): Promise<RepositoryFile> => {
+    const request = { method: "HEAD", headers, timeout: settings.answerTimeout, signal } as const;
+    const response = await sendFollowing(url, request, ({ crossOrigin }) => crossOrigin);
+    response.body.destroy();
+    if (response.status >= 400) throw await responseError(response, { what, withToken: settings.token !== undefined });
+    const linked = header(response.headers, "x-linked-etag");
+    const etag = normalizeEtag(linked ?? header(response.headers, "etag") ?? "");
+    if (response.headers["x-repo-commit"] === undefined || !/^[\w.+-]+$/.test(etag)) {
+      throw notTheHub(url, what, "an answer without a hub's headers (X-Repo-Commit, ETag)");
+    }
+    const redirected = response.status >= 300;
+    const length =
+      header(response.headers, "x-linked-size") ?? (redirected ? undefined : response.headers["content-length"]);
+    const size = length === undefined ? undefined : Number(length);
+    // The file is asked for by this address, not the storage's, whose signature soon ends.
+    return { what, name: file, url, headers, etag, checksum: checksumOfEtag(etag), size };
+  };
+  return withRetries(attempt, {
+    tries: 5,
+    delay: settings.retryDelay,
+    signal,
+    after: ["rate-limited", "server", "unreachable"],
+    onRetry: ({ details }, seconds) => onEvent({ type: "wait", file, seconds, message: details.got ?? "" }),
+  });
+}
+
+function header(headers: Readonly<Record<string, string | string[] | undefined>>, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function authorization({ settings: { token } }: DownloadContext): Record<string, string> {
+  return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+}
+
+function notTheHub(url: URL, what: string, got: string): DownloadError {
+  const hint = "Is HF_ENDPOINT the address of a hub, and does no login page of the network stand before it?";
+  const expected = "what the hub says about it";
+  return new DownloadError({ op: `fetching ${what} from ${url.origin}`, expected, got, hint, reason: "unexpected" });
+}

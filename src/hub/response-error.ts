@@ -1,0 +1,78 @@
+import { DownloadError, type DownloadFailure } from "../errors.js";
+import { type HttpResponse, readText } from "./http.js";
+import { retryAfterOf } from "./retry.js";
+
+/** What was asked for, in the words of the person who did. */
+export interface Asked {
+  /** `openai-community/gpt2, revision main`, `model.safetensors of openai-community/gpt2`. */
+  readonly what: string;
+  /** Whether a token was sent along. */
+  readonly withToken: boolean;
+}
+
+interface Kind {
+  readonly reason: DownloadFailure;
+  readonly got: string;
+  readonly hint: string;
+}
+
+/**
+ * The error for a response that is not a success. The hub says more than the status in `X-Error-Code`; a repository that
+ * is not there looks, to somebody without a token, like one that is private (401).
+ */
+export async function responseError(response: HttpResponse, asked: Asked): Promise<DownloadError> {
+  const { status, headers, url } = response;
+  const said = String(headers["x-error-message"] ?? "") || (await messageIn(response));
+  const kind = kindOf(status, String(headers["x-error-code"] ?? ""), asked);
+  const details = { op: `fetching ${asked.what} from ${url.host}`, expected: "the file", status, reason: kind.reason };
+  const got = `${kind.got}${said && !kind.got.includes(said) ? ` (${said})` : ""}`;
+  return new DownloadError({ ...details, got, hint: kind.hint, retryAfter: retryAfterOf(headers) });
+}
+
+function kindOf(status: number, code: string, { withToken }: Asked): Kind {
+  const token = withToken ? "Use another token" : "Set HF_TOKEN to a token from huggingface.co/settings/tokens";
+  if (code === "RepoNotFound") {
+    const hint = `Check the name; if it is private: ${token}`;
+    return { reason: status === 404 ? "not-found" : "unauthorized", got: `no such repository (${status})`, hint };
+  }
+  if (code === "GatedRepo") {
+    const hint = `Ask for access on its page on the hub, then use your token. ${withToken ? "" : token}`.trim();
+    return { reason: withToken ? "forbidden" : "unauthorized", got: `a gated repository (${status})`, hint };
+  }
+  if (code === "RevisionNotFound") {
+    return {
+      reason: "not-found",
+      got: `no such revision (${status})`,
+      hint: "Check the branch, tag or commit after @",
+    };
+  }
+  if (code === "EntryNotFound") {
+    return { reason: "not-found", got: `no such file (${status})`, hint: "Check its name in the repository" };
+  }
+  if (status === 401) return { reason: "unauthorized", got: "a demand for a valid token (401)", hint: token };
+  if (status === 403) return { reason: "forbidden", got: "a refusal (403)", hint: `It may not be public. ${token}` };
+  if (status === 404 || status === 410)
+    return { reason: "not-found", got: `nothing there (${status})`, hint: "Check the name" };
+  if (status === 429) {
+    const hint = withToken ? "Wait a while" : "Wait a while; with a token (HF_TOKEN) more is allowed";
+    return { reason: "rate-limited", got: "too many requests (429)", hint };
+  }
+  if (status === 408 || status >= 500) {
+    return { reason: "server", got: `a server error (${status})`, hint: "It is the server's; try again later" };
+  }
+  return { reason: "unexpected", got: `status ${status}`, hint: "Is HF_ENDPOINT the address of a hub?" };
+}
+
+/** The `error` of a JSON body, short and on one line. */
+async function messageIn(response: HttpResponse): Promise<string> {
+  if (!/json/.test(response.headers["content-type"] ?? "")) {
+    response.body.destroy();
+    return "";
+  }
+  try {
+    const { error } = JSON.parse(await readText(response, 2 ** 16)) as { error?: unknown };
+    return typeof error === "string" ? error.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200) : "";
+  } catch {
+    return "";
+  }
+}

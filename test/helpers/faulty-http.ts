@@ -1,0 +1,87 @@
+/** Replies over HTTP that go wrong on request: broken connections, wrong bytes, ranges refused. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+export interface Reply {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string;
+  /** Whether parts of it may be asked for with Range. */
+  readonly ranges?: boolean;
+}
+
+/** What goes wrong with a reply. */
+export interface Fault {
+  /** Something else altogether. */
+  readonly instead?: Reply;
+  /** The connection breaks after so many bytes of the body. */
+  readonly cutAfter?: number;
+  /** So many bytes, then nothing, with the connection left open. */
+  readonly stallAfter?: number;
+  /** One bit in the middle of the body is wrong. */
+  readonly corrupt?: boolean;
+  /** A Range is not understood: 200 with everything. */
+  readonly ignoreRange?: boolean;
+  /** The connection is closed before any answer. */
+  readonly hangUp?: boolean;
+  /** Milliseconds to wait after every 4 KiB, so that two downloads overlap. */
+  readonly slow?: number;
+}
+
+export async function deliver(
+  reply: Reply,
+  fault: Fault,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (fault.hangUp) {
+    request.socket.destroy();
+    return;
+  }
+  const { status, headers, body } = ranged(
+    fault.instead ?? reply,
+    fault.ignoreRange ? undefined : request.headers.range,
+  );
+  response.writeHead(status, { ...headers, "Content-Length": body.length });
+  if (request.method === "HEAD") response.end();
+  else await sendBody(body, fault, request, response);
+}
+
+/** The reply, or the part of it that the request asks for (RFC 9110, section 14). */
+function ranged(
+  { status = 200, headers = {}, body, ranges = false }: Reply,
+  range: string | undefined,
+): { status: number; headers: Readonly<Record<string, string>>; body: Uint8Array } {
+  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  if (!ranges) return { status, headers, body: bytes };
+  const [, from] = /^bytes=(\d+)-/.exec(range ?? "") ?? [];
+  if (from === undefined) return { status, headers: { ...headers, "Accept-Ranges": "bytes" }, body: bytes };
+  const { length } = bytes;
+  if (Number(from) >= length) {
+    return { status: 416, headers: { "Content-Range": `bytes */${length}` }, body: new Uint8Array(0) };
+  }
+  const contentRange = `bytes ${from}-${length - 1}/${length}`;
+  return { status: 206, headers: { ...headers, "Content-Range": contentRange }, body: bytes.subarray(Number(from)) };
+}
+
+async function sendBody(
+  body: Uint8Array,
+  fault: Fault,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const bytes = fault.corrupt ? flipBit(body) : body;
+  const end = Math.min(fault.cutAfter ?? fault.stallAfter ?? bytes.length, bytes.length);
+  const step = fault.slow ? 4096 : Math.max(1, end);
+  for (let at = 0; at < end && !request.socket.destroyed; at += step) {
+    await new Promise<void>((sent) => response.write(bytes.subarray(at, Math.min(at + step, end)), () => sent()));
+    if (fault.slow) await new Promise((resolve) => setTimeout(resolve, fault.slow));
+  }
+  if (fault.cutAfter !== undefined) request.socket.destroy();
+  else if (fault.stallAfter === undefined) response.end();
+}
+
+function flipBit(body: Uint8Array): Uint8Array {
+  const wrong = body.slice();
+  wrong[wrong.length >> 1]! ^= 1;
+  return wrong;
+}
