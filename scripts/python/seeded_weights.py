@@ -22,6 +22,7 @@ class Config:
     nHead: int = 12
     nInner: int = 3072
     layerNormEpsilon: float = 1e-5
+    tieWordEmbeddings: bool = True
 
 
 def mix32(x: int) -> int:
@@ -86,7 +87,8 @@ def tensor_table(c: Config) -> list[tuple[str, tuple[int, ...], float, float]]:
             (h + "mlp.c_proj.weight", (e, f), *matrix(f, 1)),
             (h + "mlp.c_proj.bias", (e,), *bias),
         ]
-    return [*table, ("ln_f.weight", (e,), *norm), ("ln_f.bias", (e,), *bias)]
+    table += [("ln_f.weight", (e,), *norm), ("ln_f.bias", (e,), *bias)]
+    return table if c.tieWordEmbeddings else [*table, ("lm_head.weight", (c.vocabSize, e), *matrix(e, 1))]
 
 
 def seeded_weights(c: Config, seed: int) -> dict[str, np.ndarray]:
@@ -126,23 +128,25 @@ def hugging_face_model(c: Config, weights: dict[str, np.ndarray], **options):
         n_head=c.nHead,
         n_inner=c.nInner,
         layer_norm_epsilon=c.layerNormEpsilon,
-        activation_function="gelu_new",
+        tie_word_embeddings=c.tieWordEmbeddings,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
-        **options,
+        **{"activation_function": "gelu_new", **options},
     )
     with no_init_weights():
         model = GPT2LMHeadModel(config)
     parameters = dict(model.transformer.named_parameters())
+    if not c.tieWordEmbeddings:
+        parameters["lm_head.weight"] = model.lm_head.weight
     if set(parameters) != set(weights):
         raise SystemExit(f"transformers has other tensors: {sorted(set(parameters) ^ set(weights))}")
     with torch.no_grad():
         for name, values in weights.items():
             parameters[name].copy_(torch.from_numpy(values.T if is_conv1d(name) else values))
     model.tie_weights()
-    if model.lm_head.weight is not model.transformer.wte.weight:
-        raise SystemExit("transformers did not tie lm_head to wte")
+    if (model.lm_head.weight is model.transformer.wte.weight) != c.tieWordEmbeddings:
+        raise SystemExit("transformers ties lm_head to wte otherwise")
     return model.eval()
 
 

@@ -3,7 +3,7 @@ import type { GPT2Config } from "../model/config.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
 /** What people call each format that can be read. */
-export const FORMAT_NAMES = { huggingface: "Hugging Face", "llm.c": "llm.c" } as const;
+export const FORMAT_NAMES = { huggingface: "Hugging Face", pytorch: "PyTorch", "llm.c": "llm.c" } as const;
 
 export type CheckpointFormat = keyof typeof FORMAT_NAMES;
 

@@ -5,7 +5,7 @@
 
 export interface FileKind {
   /** The readers there are, or `other` with a description of what the file is instead. */
-  readonly kind: "safetensors" | "llm.c" | "other";
+  readonly kind: "safetensors" | "pytorch" | "llm.c" | "other";
   readonly description: string;
 }
 
@@ -23,8 +23,8 @@ const LLMC_MAGICS: Readonly<Record<number, FileKind>> = {
 
 const SIGNATURES: readonly (readonly [bytes: readonly number[], kind: FileKind])[] = [
   [[0x47, 0x47, 0x55, 0x46], other("a GGUF file")],
-  [[0x50, 0x4b, 0x03, 0x04], other("a zip archive, as torch.save writes (pytorch_model.bin, ckpt.pt)")],
-  [[0x80, 0x02], other("a Python pickle, as old versions of torch.save write")],
+  [[0x50, 0x4b, 0x03, 0x04], { kind: "pytorch", description: "a zip archive, as torch.save writes" }],
+  [[0x80, 0x02], { kind: "pytorch", description: "a Python pickle, as old versions of torch.save write" }],
   [[0x89, 0x48, 0x44, 0x46], other("an HDF5 file, as Keras writes (tf_model.h5)")],
   [[0x1f, 0x8b], other("a gzip-compressed file")],
   [[0x28, 0xb5, 0x2f, 0xfd], other("a zstd-compressed file")],

@@ -12,6 +12,7 @@ export {
 } from "./checkpoint.js";
 export { type LlmcModel, readLlmcModel } from "./llmc.js";
 export { type HuggingFaceSources, loadHuggingFace, loadLlmc } from "./load.js";
+export { loadTorch, type TorchSources } from "./load-torch.js";
 export {
   readSafetensors,
   type SafetensorsDtype,

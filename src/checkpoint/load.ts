@@ -3,7 +3,7 @@ import type { ByteSource } from "./byte-source.js";
 import { type Checkpoint, mainDtype, type TokenizerFiles } from "./checkpoint.js";
 import { readLlmcModel } from "./llmc.js";
 import { readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "./safetensors.js";
-import { joinShards, readJsonSource, readSafetensorsIndex } from "./safetensors-index.js";
+import { joinShards, readJsonSource, readShardIndex } from "./safetensors-index.js";
 
 /** The files of a Hugging Face model, however they are reached: a folder, a cache, the network. */
 export interface HuggingFaceSources {
@@ -52,7 +52,7 @@ function readWeights(
     const file = readSafetensors(weights);
     return { files: [file], found: file.tensors };
   }
-  const index = readSafetensorsIndex(weights);
+  const index = readShardIndex(weights, "safetensors");
   const shards = new Map<string, SafetensorsFile>();
   for (const name of new Set(index.values())) {
     const source = openShard(name);
@@ -84,11 +84,12 @@ export function loadLlmc(source: ByteSource): Checkpoint {
   });
 }
 
-function closeAll(sources: readonly ByteSource[]): void {
+export function closeAll(sources: readonly ByteSource[]): void {
   for (const source of sources) source.close();
 }
 
-function closingOnError<T>(sources: readonly ByteSource[], run: () => T): T {
+/** Runs `run` and closes the sources, those that it added too, if it throws. */
+export function closingOnError<T>(sources: readonly ByteSource[], run: () => T): T {
   try {
     return run();
   } catch (error) {

@@ -53,13 +53,11 @@ function unreadable(path: string, got: string): CheckpointError {
 
 const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^adapter_(config\.json|model\.safetensors)$/, "a LoRA adapter, which is not a whole model"],
-  [/^pytorch_model(-\d+-of-\d+)?\.bin$/, "a Hugging Face folder with PyTorch weights (pytorch_model.bin)"],
   [/^tf_model\.h5$/, "a Hugging Face folder with TensorFlow weights (tf_model.h5)"],
   [/^flax_model\.msgpack$/, "a Hugging Face folder with Flax weights (flax_model.msgpack)"],
   [/\.ckpt\.index$|^hparams\.json$/, "an OpenAI TensorFlow checkpoint"],
   [/\.gguf$/, "a folder with GGUF files"],
-  [/\.pt$/, "a folder with PyTorch checkpoints (.pt)"],
-  [/\.(safetensors|bin)$/, "a folder of model files; give the path of one of them"],
+  [/\.(safetensors|bin|pt)$/, "a folder of model files; give the path of one of them"],
   [/^config\.json$/, "a folder with config.json and no weights"],
 ];
 

@@ -2,7 +2,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
 import type { FileKind } from "./identify.js";
 import { loadLlmc } from "./load.js";
-import { openHuggingFace } from "./open-hugging-face.js";
+import { openHuggingFace, openTorch } from "./open-folder.js";
 
 /** One format that {@link openCheckpoint} reads: how its files are recognised, and what opens them. */
 export interface Reader {
@@ -27,6 +27,12 @@ export const READERS: readonly Reader[] = [
       "a Hugging Face folder (config.json with model.safetensors or its shards), a .safetensors file beside its config.json",
     inFolder: ["model.safetensors", "model.safetensors.index.json"],
     open: openHuggingFace,
+  },
+  {
+    kind: "pytorch",
+    takes: "one with pytorch_model.bin or its shards, a checkpoint of torch.save (.bin, nanoGPT's ckpt.pt)",
+    inFolder: ["pytorch_model.bin", "pytorch_model.bin.index.json", "ckpt.pt"],
+    open: openTorch,
   },
   { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: (file) => loadLlmc(openFileSource(file)) },
 ];

@@ -1,17 +1,18 @@
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 import { quote } from "./quote.js";
-import { byteLengthOf, MAX_HEADER_BYTES, type SafetensorsFile, type SafetensorsTensor } from "./safetensors.js";
+import { byteLengthOf, MAX_HEADER_BYTES } from "./safetensors.js";
 import type { SafetensorsSpec } from "./safetensors-writer.js";
 import { isJsonObject, type JsonObject, parseJsonObject } from "./strict-json.js";
 
 /**
- * `model.safetensors.index.json`: which of several safetensors files holds each tensor (Hugging Face's sharding).
+ * `model.safetensors.index.json`, `pytorch_model.bin.index.json`: which of several files holds each tensor (Hugging Face's
+ * sharding).
  * A shard is named by a plain file name; anything that could lead out of the folder is refused.
  */
 
 /** Letters, digits, dots, dashes and the like: no separator, drive or control character, no leading dot. */
-const SHARD_NAME = /^[\w-][\w.+ -]*\.safetensors$/;
+const SHARD_NAME = /^[\w-][\w.+ -]*$/;
 
 /** A JSON file of a checkpoint, as an object; held to the same size limit as a safetensors header. */
 export function readJsonSource(source: ByteSource): JsonObject {
@@ -26,9 +27,9 @@ export function readJsonSource(source: ByteSource): JsonObject {
 /**
  * Tensor name → shard file name.
  *
- * @throws {CheckpointError} no weight_map, an empty one, or a shard name that is not a plain .safetensors file name.
+ * @throws {CheckpointError} no weight_map, an empty one, or a shard name that is not a plain file name of that extension.
  */
-export function readSafetensorsIndex(source: ByteSource): Map<string, string> {
+export function readShardIndex(source: ByteSource, extension: "safetensors" | "bin"): Map<string, string> {
   const op = `reading ${source.name}: weight_map`;
   const { weight_map: weightMap } = readJsonSource(source);
   if (!isJsonObject(weightMap)) {
@@ -37,10 +38,10 @@ export function readSafetensorsIndex(source: ByteSource): Map<string, string> {
   const entries = Object.entries(weightMap);
   if (entries.length === 0) throw new CheckpointError({ op, expected: "at least one tensor", got: "none" });
   for (const [name, file] of entries) {
-    if (typeof file === "string" && SHARD_NAME.test(file)) continue;
+    if (typeof file === "string" && SHARD_NAME.test(file) && file.endsWith(`.${extension}`)) continue;
     throw new CheckpointError({
       op: `${op}: tensor ${quote(name)}`,
-      expected: "the plain name of a .safetensors file in the same folder",
+      expected: `the plain name of a .${extension} file in the same folder`,
       got: quote(file),
     });
   }
@@ -52,12 +53,12 @@ export function readSafetensorsIndex(source: ByteSource): Map<string, string> {
  *
  * @throws {CheckpointError} a tensor that its shard lacks, or that a shard holds and the index places elsewhere.
  */
-export function joinShards(
+export function joinShards<T>(
   indexName: string,
   index: ReadonlyMap<string, string>,
-  shards: ReadonlyMap<string, SafetensorsFile>,
-): Map<string, SafetensorsTensor> {
-  const joined = new Map<string, SafetensorsTensor>();
+  shards: ReadonlyMap<string, { readonly source: ByteSource; readonly tensors: ReadonlyMap<string, T> }>,
+): Map<string, T> {
+  const joined = new Map<string, T>();
   for (const [name, file] of index) {
     const shard = shards.get(file)!;
     const tensor = shard.tensors.get(name);

@@ -3,6 +3,7 @@ import type { RawTensor } from "../checkpoint/raw-tensor.js";
 import type { SafetensorsDtype } from "../checkpoint/safetensors.js";
 import { type StoredTensor, storedTensor, zeroTensor } from "../checkpoint/stored-tensor.js";
 import type { FloatDtype } from "../dtype/floats.js";
+import { isStoredDtype } from "../dtype/stored.js";
 import { CheckpointError, type ErrorDetails } from "../errors.js";
 import type { GPT2Config } from "./config.js";
 import { type TensorSpec, tensorTable } from "./tensors.js";
@@ -62,7 +63,7 @@ function missingTensor(weights: string, name: string, expected: string): Checkpo
   return new CheckpointError({ op: `reading ${weights}: tensor ${name}`, expected, got: "no such tensor" });
 }
 
-export function tensorError(tensor: RawTensor, details: Omit<ErrorDetails, "op">): CheckpointError {
+function tensorError(tensor: RawTensor, details: Omit<ErrorDetails, "op">): CheckpointError {
   return new CheckpointError({ op: `reading ${tensor.source.name}: tensor ${quote(tensor.name)}`, ...details });
 }
 
@@ -78,7 +79,7 @@ function shapeInFile(spec: TensorSpec, matrices: "in_out" | "out_in"): readonly 
 }
 
 function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_in"): StoredTensor {
-  const dtype = FLOAT_OF_DTYPE[tensor.dtype];
+  const dtype = isStoredDtype(tensor.dtype) ? tensor.dtype : FLOAT_OF_DTYPE[tensor.dtype];
   if (dtype === undefined) {
     throw tensorError(tensor, {
       expected: Object.keys(FLOAT_OF_DTYPE).join(", "),
@@ -102,10 +103,15 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }
 
+/** Whether two tensors of files are the same, bit for bit. */
+export function isCopy(a: RawTensor, b: RawTensor): boolean {
+  const alike = a.dtype === b.dtype && sameShape(a.shape, b.shape);
+  return alike && (a.transposed === true) === (b.transposed === true) && sameBytes(a, b);
+}
+
 /** @throws {CheckpointError} the head is not bit for bit the token embedding. */
 function checkTied(head: RawTensor, wte: RawTensor): void {
-  const alike = head.dtype === wte.dtype && sameShape(head.shape, wte.shape);
-  if (alike && (head.transposed === true) === (wte.transposed === true) && sameBytes(head, wte)) return;
+  if (isCopy(head, wte)) return;
   throw tensorError(head, {
     expected: `a copy of ${quote(wte.name)} (${wte.dtype} ${quote(wte.shape)})`,
     got: `another matrix (${head.dtype} ${quote(head.shape)})`,

@@ -10,9 +10,9 @@ import type { RawTensor } from "../checkpoint/raw-tensor.js";
 import { type StoredTensor, storedTensor } from "../checkpoint/stored-tensor.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
-import { ConfigError } from "../errors.js";
+import { CheckpointError, ConfigError } from "../errors.js";
 import { type GPT2Config, gpt2Config } from "./config.js";
-import { HEAD, matchTensors, tensorError } from "./match-tensors.js";
+import { HEAD, matchTensors } from "./match-tensors.js";
 import { numel, type TensorSpec, tensorTable } from "./tensors.js";
 
 /**
@@ -89,7 +89,7 @@ function tokenId<K extends string>(key: K, id: unknown, { vocabSize }: GPT2Confi
 }
 
 /** Runs `make` and lets a ConfigError say which file the numbers came from. */
-function namingFile(file: string, make: () => GPT2Config): GPT2Config {
+export function namingFile(file: string, make: () => GPT2Config): GPT2Config {
   try {
     return make();
   } catch (error) {
@@ -165,19 +165,27 @@ export function tensorsFromHuggingFace(
   config: GPT2Config,
   weights: string,
 ): Map<string, StoredTensor> {
-  return matchTensors(withoutPrefix(found.values()), { config, weights, matrices: "in_out" });
+  return matchTensors(canonicalNames(found.values(), weights), { config, weights, matrices: "in_out" });
 }
 
-/** By name without prefix, mask buffers left out. */
-function withoutPrefix(found: Iterable<RawTensor>): Map<string, RawTensor> {
-  const byName = new Map<string, RawTensor>();
+/**
+ * By name without prefix, which is that in the table; mask buffers left out.
+ *
+ * @throws {CheckpointError} one with prefix and without.
+ */
+export function canonicalNames<T extends { readonly name: string }>(found: Iterable<T>, file: string): Map<string, T> {
+  const byName = new Map<string, T>();
   for (const tensor of found) {
     const name = tensor.name.startsWith(HF_PREFIX) ? tensor.name.slice(HF_PREFIX.length) : tensor.name;
     if (HF_MASK.test(name)) continue;
     const other = byName.get(name);
     if (other !== undefined) {
       const got = `both ${quote(other.name)} and ${quote(tensor.name)}`;
-      throw tensorError(tensor, { expected: "one tensor of this name", got });
+      throw new CheckpointError({
+        op: `reading ${file}: tensor ${quote(tensor.name)}`,
+        expected: "one tensor of this name",
+        got,
+      });
     }
     byName.set(name, tensor);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type ByteSource, memorySource } from "../../src/checkpoint/byte-source.js";
 import { readSafetensors } from "../../src/checkpoint/safetensors.js";
-import { readSafetensorsIndex } from "../../src/checkpoint/safetensors-index.js";
+import { readShardIndex } from "../../src/checkpoint/safetensors-index.js";
 import { encodeSafetensors, layoutSafetensors } from "../../src/checkpoint/safetensors-writer.js";
 import { CheckpointError } from "../../src/errors.js";
 import { jsonBytes, rawSafetensors, smallSafetensors } from "./small-model.js";
@@ -231,7 +231,7 @@ describe("writing safetensors", () => {
 
 describe("malformed indices", () => {
   const index = (value: unknown) =>
-    readSafetensorsIndex(memorySource("model.safetensors.index.json", jsonBytes(value)));
+    readShardIndex(memorySource("model.safetensors.index.json", jsonBytes(value)), "safetensors");
   const escapes = [
     "../x.safetensors",
     "/etc/x.safetensors",

@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.js";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
 import { loadHuggingFace } from "./load.js";
+import { loadTorch } from "./load-torch.js";
 
 const INDEX = /\.index\.json$/;
 
@@ -28,6 +29,30 @@ export function openHuggingFace(weights: string, path: string): Checkpoint {
       weights: openFileSource(weights),
       ...(INDEX.test(basename(weights)) && { openShard: (file: string) => openFileSource(join(folder, file)) }),
       ...(tokenizerFiles && { tokenizerFiles }),
+    });
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens what torch.save wrote by its file, or the index of its shards; config.json, if it needs one, and the tokenizer lie
+ * beside.
+ *
+ * @param path what the user gave, for messages.
+ */
+export function openTorch(weights: string, path: string): Checkpoint {
+  const folder = dirname(weights);
+  const config = join(folder, "config.json");
+  const source = openFileSource(weights);
+  try {
+    return loadTorch({
+      path,
+      weights: source,
+      ...(INDEX.test(basename(weights)) && { openShard: (file: string) => openFileSource(join(folder, file)) }),
+      config: existsSync(config) ? openFileSource(config) : undefined,
+      tokenizerFiles: findTokenizerFiles(folder),
     });
   } catch (error) {
     source.close();

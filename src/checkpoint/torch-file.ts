@@ -1,0 +1,203 @@
+import { ByteCursor } from "./byte-cursor.js";
+import type { ByteSource } from "./byte-source.js";
+import { readPickle } from "./pickle.js";
+import { quote } from "./quote.js";
+import type { RawTensor } from "./raw-tensor.js";
+import { SAFETENSORS_BITS } from "./safetensors.js";
+import { type TorchStorage, type TorchTensor, torchError, torchNames, torchStorage } from "./torch-names.js";
+import { readZip, type ZipEntry } from "./zip.js";
+
+/**
+ * Files of torch.save: since PyTorch 1.6 a zip archive with one pickle (data.pkl) and one entry for each storage, before
+ * that pickles one after the other with the storages behind (torch/serialization.py, `_save` and `_legacy_save`).
+ */
+
+export interface TorchFile {
+  readonly source: ByteSource;
+  /** What was saved; tensors are {@link TorchTensor}. */
+  readonly value: unknown;
+  /**
+   * Where a tensor's values are.
+   *
+   * @throws {CheckpointError} outside the file, or neither row after row nor column after column.
+   */
+  locate(name: string, tensor: TorchTensor): RawTensor;
+}
+
+/** The long integer that starts a file of the old form. */
+const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
+const LEGACY_VERSION = 1001;
+
+/**
+ * Reads the pickle; no storage is touched.
+ *
+ * @throws {CheckpointError} anything that is not a file of torch.save, or that holds more than tensors and plain values.
+ */
+export function readTorchFile(source: ByteSource): TorchFile {
+  const zip = source.size >= 4 && source.bytes(0, 2).every((byte, i) => byte === "PK".charCodeAt(i));
+  return zip ? readArchive(source) : readLegacy(source);
+}
+
+// ---------------------------------------------------------------- since PyTorch 1.6
+
+function readArchive(source: ByteSource): TorchFile {
+  const entries = readZip(source);
+  const [pickle, folder] = findPickle(source, entries);
+  if (entries.has(`${folder}constants.pkl`)) {
+    const hint = "Save the model's state dict with torch.save";
+    throw torchError(source.name, "a file of torch.save", "a TorchScript program", hint);
+  }
+  checkByteOrder(source, entries.get(`${folder}byteorder`));
+  const start = pickle.locate();
+  const { value } = readPickle(source, {
+    start,
+    end: start + pickle.size,
+    findGlobal: torchNames(source.name),
+    findPersistent: (id) => torchStorage(source.name, id),
+  });
+  const storageOf = (storage: TorchStorage): Range => {
+    const entry = entries.get(`${folder}data/${storage.key}`);
+    if (entry) return { start: entry.locate(), size: entry.size };
+    throw torchError(source.name, `an entry ${quote(`${folder}data/${storage.key}`)}`, "none");
+  };
+  return { source, value, locate: (name, tensor) => locate(source, name, tensor, storageOf) };
+}
+
+/** Everything is in one folder of the archive, named after the file when it was saved. */
+function findPickle(source: ByteSource, entries: ReadonlyMap<string, ZipEntry>): [ZipEntry, folder: string] {
+  for (const [name, entry] of entries) {
+    const [, folder] = /^([^/]+\/)data\.pkl$/.exec(name) ?? [];
+    if (folder !== undefined) return [entry, folder];
+  }
+  const [first = "nothing"] = entries.keys();
+  throw torchError(source.name, "a zip archive of torch.save, with data.pkl", `one with ${quote(first)}`);
+}
+
+/** Written since PyTorch 2.1. */
+function checkByteOrder(source: ByteSource, entry: ZipEntry | undefined): void {
+  if (entry === undefined) return;
+  const order = String.fromCharCode(...source.bytes(entry.locate(), Math.min(entry.size, 16)));
+  if (order !== "little") throw torchError(source.name, "little-endian numbers", `byteorder ${quote(order)}`);
+}
+
+// ---------------------------------------------------------------- before
+
+function readLegacy(source: ByteSource): TorchFile {
+  const storages = new Map<string, TorchStorage>();
+  const findPersistent = (id: unknown): TorchStorage => {
+    const storage = torchStorage(source.name, id);
+    const known = storages.get(storage.key);
+    if (known === undefined) storages.set(storage.key, storage);
+    return known ?? storage;
+  };
+  const findGlobal = torchNames(source.name);
+  const magic = readPickle(source, { findGlobal });
+  if (magic.value !== LEGACY_MAGIC) {
+    const hint = "Only pickles that torch.save wrote are read";
+    throw torchError(source.name, "the magic number of torch.save", "another pickle", hint);
+  }
+  const version = readPickle(source, { start: magic.end, findGlobal });
+  if (version.value !== LEGACY_VERSION) {
+    throw torchError(source.name, `version ${LEGACY_VERSION} of torch.save`, quote(version.value));
+  }
+  const system = readPickle(source, { start: version.end, findGlobal });
+  if (!(system.value instanceof Map && system.value.get("little_endian") === true)) {
+    throw torchError(source.name, "little-endian numbers", "a file that says otherwise");
+  }
+  const { value, end } = readPickle(source, { start: system.end, findGlobal, findPersistent });
+  const keys = readPickle(source, { start: end, findGlobal });
+  const ranges = legacyRanges(source, storages, keys.value, keys.end);
+  const storageOf = ({ key }: TorchStorage): Range => {
+    const range = ranges.get(key);
+    if (range) return range;
+    throw torchError(source.name, `the storage ${quote(key)}`, "none");
+  };
+  return { source, value, locate: (name, tensor) => locate(source, name, tensor, storageOf) };
+}
+
+/** After the list of keys, for each: the number of elements in 64 bits, and the elements. */
+function legacyRanges(
+  source: ByteSource,
+  storages: ReadonlyMap<string, TorchStorage>,
+  keys: unknown,
+  start: number,
+): Map<string, Range> {
+  if (!Array.isArray(keys)) throw torchError(source.name, "the list of storages", quote(keys));
+  const ranges = new Map<string, Range>();
+  let at = start;
+  for (const key of keys) {
+    const storage = storages.get(key);
+    if (storage === undefined || ranges.has(key)) {
+      throw torchError(source.name, "each storage once", `${quote(key)}, unknown or repeated`);
+    }
+    const count = new ByteCursor(source, at, source.size, `storage ${quote(key)}`).u64();
+    if (count !== storage.count) {
+      throw torchError(source.name, `${storage.count} elements in storage ${quote(key)}`, `${count}`);
+    }
+    const size = count * widthOf(storage);
+    ranges.set(key, { start: at + 8, size });
+    at += 8 + size;
+  }
+  if (at !== source.size) {
+    const hint = at > source.size ? "The file is truncated" : "There are bytes after the last storage";
+    throw torchError(source.name, `${at} bytes`, `${source.size}`, hint);
+  }
+  return ranges;
+}
+
+// ---------------------------------------------------------------- both
+
+/** Bytes of the file that hold a storage. */
+interface Range {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** All of PyTorch's types fill whole bytes. */
+const widthOf = ({ dtype }: { dtype: TorchStorage["dtype"] }): number => SAFETENSORS_BITS[dtype] / 8;
+
+function locate(
+  source: ByteSource,
+  name: string,
+  tensor: TorchTensor,
+  storageOf: (storage: TorchStorage) => Range,
+): RawTensor {
+  const { dtype, shape, strides, storage } = tensor;
+  const file = `${source.name}: tensor ${quote(name)}`;
+  const order = orderOf(shape, strides);
+  if (order === undefined) {
+    const hint = "It is a view of another tensor: save it as .contiguous()";
+    throw torchError(file, "values row after row, or column after column", `strides ${quote(strides)}`, hint);
+  }
+  const width = widthOf(tensor);
+  const range = storageOf(storage);
+  if (range.size !== storage.count * widthOf(storage)) {
+    throw torchError(file, `a storage of ${storage.count} ${storage.dtype}`, `${range.size} bytes`);
+  }
+  const start = tensor.offset * width;
+  const byteLength = shape.reduce((n, d) => n * d, width);
+  if (!(start + byteLength <= range.size)) {
+    const expected = `values within its storage of ${range.size} bytes`;
+    throw torchError(file, expected, `${byteLength} bytes at ${start}`);
+  }
+  if (range.start + range.size > source.size) {
+    throw torchError(file, `${range.size} bytes at ${range.start}`, `a file of ${source.size}`, "It is truncated");
+  }
+  const transposed = order === "columns" && { transposed: true };
+  return { name, dtype, shape, source, offset: range.start + start, byteLength, ...transposed };
+}
+
+/** How the values follow each other, or undefined if they don't. Strides of dimensions of one element mean nothing. */
+function orderOf(shape: readonly number[], strides: readonly number[]): "rows" | "columns" | undefined {
+  if (shape.includes(0) || isRowMajor(shape, strides)) return "rows";
+  return shape.length === 2 && isRowMajor([...shape].reverse(), [...strides].reverse()) ? "columns" : undefined;
+}
+
+function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {
+  let size = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    if (shape[i] !== 1 && strides[i] !== size) return false;
+    size *= shape[i]!;
+  }
+  return true;
+}
