@@ -1,9 +1,15 @@
 import type { StoredDtype } from "../dtype/stored.js";
 import type { GPT2Config } from "../model/config.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
 /** What people call each format that can be read. */
-export const FORMAT_NAMES = { huggingface: "Hugging Face", pytorch: "PyTorch", "llm.c": "llm.c" } as const;
+export const FORMAT_NAMES = {
+  huggingface: "Hugging Face",
+  pytorch: "PyTorch",
+  "llm.c": "llm.c",
+  gguf: "GGUF",
+} as const;
 
 export type CheckpointFormat = keyof typeof FORMAT_NAMES;
 
@@ -30,6 +36,8 @@ export interface Checkpoint {
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
   readonly tokenizerFiles?: TokenizerFiles;
+  /** Makes the tokenizer that is in the weights' file; undefined, or gives undefined, if there is none. */
+  readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
   /** Gives the files back. Tensors cannot be read afterwards; arrays from `inPlace` stay valid. */
   close(): void;
 }

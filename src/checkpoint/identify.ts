@@ -5,7 +5,7 @@
 
 export interface FileKind {
   /** The readers there are, or `other` with a description of what the file is instead. */
-  readonly kind: "safetensors" | "pytorch" | "llm.c" | "other";
+  readonly kind: "safetensors" | "pytorch" | "llm.c" | "gguf" | "other";
   readonly description: string;
 }
 
@@ -22,7 +22,7 @@ const LLMC_MAGICS: Readonly<Record<number, FileKind>> = {
 };
 
 const SIGNATURES: readonly (readonly [bytes: readonly number[], kind: FileKind])[] = [
-  [[0x47, 0x47, 0x55, 0x46], other("a GGUF file")],
+  [[0x47, 0x47, 0x55, 0x46], { kind: "gguf", description: "a GGUF file" }],
   [[0x50, 0x4b, 0x03, 0x04], { kind: "pytorch", description: "a zip archive, as torch.save writes" }],
   [[0x80, 0x02], { kind: "pytorch", description: "a Python pickle, as old versions of torch.save write" }],
   [[0x89, 0x48, 0x44, 0x46], other("an HDF5 file, as Keras writes (tf_model.h5)")],

@@ -10,6 +10,9 @@ export {
   FORMAT_NAMES,
   type TokenizerFiles,
 } from "./checkpoint.js";
+export { loadGguf } from "./gguf/load.js";
+export { GgufMetadata, type GgufValue } from "./gguf/metadata.js";
+export { type GgufFile, type GgufTensor, readGguf } from "./gguf/read.js";
 export { type LlmcModel, readLlmcModel } from "./llmc.js";
 export { type HuggingFaceSources, loadHuggingFace, loadLlmc } from "./load.js";
 export { loadTorch, type TorchSources } from "./load-torch.js";

@@ -56,7 +56,7 @@ const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^tf_model\.h5$/, "a Hugging Face folder with TensorFlow weights (tf_model.h5)"],
   [/^flax_model\.msgpack$/, "a Hugging Face folder with Flax weights (flax_model.msgpack)"],
   [/\.ckpt\.index$|^hparams\.json$/, "an OpenAI TensorFlow checkpoint"],
-  [/\.gguf$/, "a folder with GGUF files"],
+  [/\.gguf$/, "a folder with several GGUF files; give the path of one of them"],
   [/\.(safetensors|bin|pt)$/, "a folder of model files; give the path of one of them"],
   [/^config\.json$/, "a folder with config.json and no weights"],
 ];

@@ -1,3 +1,4 @@
+import type { StoredDtype } from "../dtype/stored.js";
 import type { ByteSource } from "./byte-source.js";
 import type { SafetensorsDtype } from "./safetensors.js";
 
@@ -5,8 +6,8 @@ import type { SafetensorsDtype } from "./safetensors.js";
 export interface RawTensor {
   /** As the file has it. */
   readonly name: string;
-  /** Types of all formats by safetensors' names. */
-  readonly dtype: SafetensorsDtype;
+  /** By safetensors' names, or as {@link StoredTensor} has it. */
+  readonly dtype: SafetensorsDtype | StoredDtype;
   readonly shape: readonly number[];
   /** A matrix whose columns lie one after the other, so that the file holds its transpose row by row. */
   readonly transposed?: boolean;

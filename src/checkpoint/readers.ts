@@ -1,5 +1,6 @@
 import type { Checkpoint } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
+import { loadGguf } from "./gguf/load.js";
 import type { FileKind } from "./identify.js";
 import { loadLlmc } from "./load.js";
 import { openHuggingFace, openTorch } from "./open-folder.js";
@@ -35,4 +36,5 @@ export const READERS: readonly Reader[] = [
     open: openTorch,
   },
   { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: (file) => loadLlmc(openFileSource(file)) },
+  { kind: "gguf", takes: "a GGUF file", inFolder: [/\.gguf$/], open: (file) => loadGguf(openFileSource(file)) },
 ];

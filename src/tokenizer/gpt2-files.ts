@@ -75,7 +75,7 @@ export function splitMerge(line: string, name: string): [string, string] {
 }
 
 /** Tokens by id as GPT-2's files write them; special tokens as their own text, undefined where no token has the id. */
-function tokenTexts({ size, bytes, offsets, special }: Vocabulary): (string | undefined)[] {
+export function tokenTexts({ size, bytes, offsets, special }: Vocabulary): (string | undefined)[] {
   const texts: (string | undefined)[] = [];
   for (let id = 0; id < size; id++) {
     const token = bytes.subarray(offsets[id]!, offsets[id + 1]!);
