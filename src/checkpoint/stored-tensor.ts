@@ -35,6 +35,13 @@ export interface StoredTensor {
    */
   readInto(dst: Float32Array): void;
   /**
+   * The same for as many rows as `dst` has room for. Those of a transposed matrix lie all over the file: better read it
+   * whole.
+   *
+   * @param first number of the first row.
+   */
+  readRows(first: number, dst: Float32Array): void;
+  /**
    * The values where they lie, if the file is mapped (or in memory) and holds aligned float32 in the model's layout;
    * undefined if they must be read. Not to be written to.
    *
@@ -78,6 +85,7 @@ export function zeroTensor({ name, shape }: Pick<StoredTensor, "name" | "shape">
       checkLength(dst, { name, shape, file }, count);
       dst.fill(0);
     },
+    readRows: (_, dst) => void dst.fill(0),
     inPlace: () => undefined,
   };
 }
@@ -138,8 +146,12 @@ class FileTensor implements StoredTensor {
 
   readInto(dst: Float32Array): void {
     checkLength(dst, this, this.#count);
-    if (this.storedAs === "in_out") this.#readTransposed(dst);
-    else this.#readStraight(dst);
+    this.readRows(0, dst);
+  }
+
+  readRows(first: number, dst: Float32Array): void {
+    if (this.storedAs === "in_out") this.#readTransposed(first, dst);
+    else this.#readStraight(first * (this.shape.at(-1) ?? 1), dst);
   }
 
   inPlace(): Float32Array | undefined {
@@ -151,23 +163,22 @@ class FileTensor implements StoredTensor {
     return values;
   }
 
-  #readStraight(dst: Float32Array): void {
-    for (let start = 0; start < this.#count; start += CHUNK) {
-      const values = dst.subarray(start, Math.min(start + CHUNK, this.#count));
-      this.#decode(start, values);
+  #readStraight(from: number, dst: Float32Array): void {
+    for (let start = 0; start < dst.length; start += CHUNK) {
+      this.#decode(from + start, dst.subarray(start, start + CHUNK));
     }
   }
 
   /** The file has [in, out]: a panel of its rows at a time is converted, then transposed into columns of `dst`. */
-  #readTransposed(dst: Float32Array): void {
+  #readTransposed(first: number, dst: Float32Array): void {
     const [out = 0, width = 0] = this.shape;
     const panelRows = Math.min(width, Math.max(1, Math.floor(CHUNK / out)));
     const panel = new Float32Array(panelRows * out);
     for (let row = 0; row < width; row += panelRows) {
       const rows = Math.min(panelRows, width - row);
       this.#decode(row * out, panel.subarray(0, rows * out));
-      const source = { data: panel, offset: 0, stride: out };
-      transpose(source, rows, out, { data: dst, offset: row, stride: width });
+      const source = { data: panel, offset: first, stride: out };
+      transpose(source, rows, dst.length / width, { data: dst, offset: row, stride: width });
     }
   }
 
