@@ -31,8 +31,9 @@ export interface DownloadContext {
   readonly onEvent: (event: DownloadEvent) => void;
 }
 
-/** Tries without a byte gained, before giving up. */
+/** Tries before giving up, counted anew after each that gained as many bytes as are worth another. */
 const TRIES = 5;
+const PROGRESS = 2 ** 16;
 
 /**
  * Fetches a file to `target`, which is there whole and checked or not at all. What an earlier attempt left is gone on
@@ -76,15 +77,13 @@ async function fetchAll(remote: RemoteFile, partial: PartialFile, context: Downl
   const { settings, signal, onEvent } = context;
   let most = partial.size;
   const attempt = async (progressed: () => void): Promise<void> => {
-    const started = partial.size;
     try {
       await fetchRest(remote, partial, context);
     } catch (error) {
       // Bytes that had arrived once before are no progress: a server without ranges could go on like that for ever.
-      if (partial.size > most && partial.size > started) progressed();
-      throw error;
-    } finally {
+      if (partial.size >= most + PROGRESS) progressed();
       most = Math.max(most, partial.size);
+      throw error;
     }
   };
   await withRetries(attempt, {

@@ -43,7 +43,7 @@ export interface FetchContext extends DownloadContext {
 }
 
 /** Failures in which what was fetched earlier will do. */
-const CACHE_WILL_DO: readonly DownloadError["reason"][] = ["unreachable", "server", "rate-limited"];
+export const CACHE_WILL_DO: readonly DownloadError["reason"][] = ["unreachable", "server", "rate-limited"];
 
 /**
  * A model of the hub, from the cache where it is there in the version that the hub has, else fetched.

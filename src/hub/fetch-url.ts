@@ -4,7 +4,7 @@ import { DownloadError } from "../errors.js";
 import { writeFileAtomically } from "../util/atomic-write.js";
 import { fileSize } from "./cache.js";
 import { downloadFile, fileSystem, type RemoteFile } from "./download-file.js";
-import type { FetchContext, FetchedFile, FetchedModel } from "./fetch-model.js";
+import { CACHE_WILL_DO, type FetchContext, type FetchedFile, type FetchedModel } from "./fetch-model.js";
 import { withFileLock } from "./file-lock.js";
 import { sendFollowing } from "./http.js";
 import { shardsOf } from "./needed-files.js";
@@ -25,16 +25,11 @@ export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCa
   const name = fileNameOf(url);
   const folder = join(cacheDir, `${url.hostname}-${shortHash(new URL(".", url).href.replace(/\?.*/, ""))}`);
   await fileSystem(folder, () => mkdir(folder, { recursive: true }));
-  const place = { url, folder };
+  const reachable = await offlineIfMust(url, join(folder, name), context);
   const files: FetchedFile[] = [];
   const take = async (file: string, needed: boolean): Promise<FetchedFile | undefined> => {
-    const found = await fetchOne(
-      file,
-      file === name ? url : new URL(encodeURIComponent(file), url),
-      needed,
-      folder,
-      context,
-    );
+    const address = file === name ? url : new URL(encodeURIComponent(file), url);
+    const found = await fetchOne({ name: file, url: address, needed, folder }, reachable);
     if (found) files.push(found);
     return found;
   };
@@ -45,8 +40,22 @@ export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCa
   }
   if (!name.endsWith(".gguf")) for (const file of TOKENIZER_FILES) await take(file, false);
   const main = await take(name, true);
-  if (isIndex) for (const shard of await shardNames(main!, place.url)) await take(shard, true);
+  if (isIndex) for (const shard of await shardNames(main!, url)) await take(shard, true);
   return { path: main!.path, files };
+}
+
+/** If the server gives no answer and the file is there from before, that must do, for all that belongs to it too. */
+async function offlineIfMust(url: URL, path: string, context: FetchContext): Promise<FetchContext> {
+  if (context.settings.offline || (await fileSize(path)) === undefined) return context;
+  try {
+    await askVersion(url, context);
+    return context;
+  } catch (error) {
+    if (!(error instanceof DownloadError && CACHE_WILL_DO.includes(error.reason))) throw error;
+    const message = `${withoutQuery(url)}: using what was fetched earlier, because of ${error.details.got}`;
+    context.onEvent({ type: "notice", message });
+    return { ...context, settings: { ...context.settings, offline: true } };
+  }
 }
 
 async function shardNames(index: FetchedFile, url: URL): Promise<readonly string[]> {
@@ -78,41 +87,47 @@ interface Version {
   readonly size?: number | undefined;
 }
 
+interface Wanted {
+  readonly name: string;
+  readonly url: URL;
+  readonly needed: boolean;
+  readonly folder: string;
+}
+
+/** A missing file is told as 404, by object stores as 403, and by some servers as a page. */
+const MISSING: readonly DownloadError["reason"][] = ["not-found", "forbidden", "unexpected"];
+
 /** @returns undefined if it is not there and not needed. */
 async function fetchOne(
-  name: string,
-  url: URL,
-  needed: boolean,
-  folder: string,
+  { name, url, needed, folder }: Wanted,
   context: FetchContext,
 ): Promise<FetchedFile | undefined> {
   const path = join(folder, name);
-  const note = join(folder, `.${name}.version.json`);
   const size = await fileSize(path);
   const cached = size === undefined ? undefined : { name, path, size, fetched: false };
   if (context.settings.offline) {
     if (cached || !needed) return cached;
     throw offline(url, folder);
   }
+  const note = join(folder, `.${name}.version.json`);
   try {
     const version = await askVersion(url, context);
     if (cached && sameVersion(version, await readVersion(note), cached.size)) return cached;
     const lock = join(folder, `.${name}.lock`);
     const onWait = (): void => context.onEvent({ type: "wait", file: name, message: "another program is fetching it" });
     return await withFileLock(lock, { signal: context.signal, onWait }, async (exclusive) => {
+      const now = await fileSize(path);
+      // Another program may have fetched it while we waited.
+      if (now !== undefined && sameVersion(version, await readVersion(note), now))
+        return { name, path, size: now, fetched: false };
       const stem = `.${name}.${shortHash(JSON.stringify(version))}`;
       await downloadFile(remoteFile(name, url, version, context), { path, stem, exclusive }, context);
       await fileSystem(note, () => writeFileAtomically(note, JSON.stringify(version)));
       return { name, path, size: (await fileSize(path)) ?? 0, fetched: true };
     });
   } catch (error) {
-    if (!(error instanceof DownloadError)) throw error;
-    // A missing file is told as 404, by object stores as 403, and by some servers as a page.
-    if (!needed && ["not-found", "forbidden", "unexpected"].includes(error.reason)) return undefined;
-    if (!cached || !["unreachable", "server", "rate-limited"].includes(error.reason)) throw error;
-    const message = `${name}: using what was fetched earlier, because of ${error.details.got} from ${url.origin}`;
-    context.onEvent({ type: "notice", message });
-    return cached;
+    if (!needed && error instanceof DownloadError && MISSING.includes(error.reason)) return undefined;
+    throw error;
   }
 }
 

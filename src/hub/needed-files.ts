@@ -43,7 +43,7 @@ export function neededFiles(files: readonly string[], wanted?: string): NeededFi
   if (wanted !== undefined) return there.has(wanted) ? neededFor(wanted, there) : `no file ${wanted}`;
   const weights = WEIGHTS.find((name) => there.has(name));
   if (weights !== undefined) return there.has("config.json") ? neededFor(weights, there, "") : "no config.json";
-  const ggufs = files.filter((name) => name.endsWith(".gguf"));
+  const ggufs = [...there].filter((name) => name.endsWith(".gguf"));
   if (ggufs.length === 1) return neededFor(ggufs[0]!, there);
   if (ggufs.length > 1) return `several models: ${listed(ggufs)}`;
   if (ADAPTER.every((name) => there.has(name))) return { ...neededFor(ADAPTER[1]!, there, ""), config: ADAPTER[0] };

@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, beforeEach, describe, it } from "node:test";
+import type { Fault } from "../helpers/faulty-http.js";
+import { HubServer, type SeenRequest, sha256 } from "../helpers/hub-server.js";
+import { type Fetching, failsWith, fetching, fileOf, REPOSITORY, WEIGHTS } from "./support.js";
+
+const server = await HubServer.start(REPOSITORY);
+after(() => server.close());
+beforeEach(() => server.reset());
+
+/** A fault of the n-th requests to the CDN (all of them by default). */
+function onCdn(fault: Fault, ...which: number[]): (request: SeenRequest) => Fault | undefined {
+  let count = 0;
+  return ({ where }) => (where === "cdn" && (which.length === 0 || which.includes(++count)) ? fault : undefined);
+}
+
+const BLOB = sha256(WEIGHTS);
+const blobs = ({ cacheDir }: Fetching): string => join(cacheDir, "models--owner--model/blobs");
+/** What is there of the weights that is not whole. */
+const partials = (fetching: Fetching): string[] => {
+  return readdirSync(blobs(fetching)).filter((name) => name.endsWith(".incomplete"));
+};
+const ranges = (): (string | undefined)[] =>
+  server.requests.filter((r) => r.where === "cdn").map((r) => r.headers.range);
+
+describe("a broken transfer", () => {
+  it("is gone on with, within one command", async () => {
+    const one = fetching(server);
+    server.fault = onCdn({ cutAfter: 100_000 }, 1, 2);
+    assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
+    assert.deepEqual(ranges(), [undefined, "bytes=100000-", "bytes=200000-"]);
+    assert.deepEqual(partials(one), []);
+    const waits = one.events.filter(({ type }) => type === "wait");
+    assert.equal(waits.length, 2);
+    assert.match(JSON.stringify(waits[0]), /broke off after 100 kB of 300 kB/);
+  });
+
+  it("is gone on with by the next command", async () => {
+    const one = fetching(server);
+    let first = true;
+    server.fault = ({ where }) => {
+      if (where !== "cdn") return undefined;
+      const fault = { cutAfter: first ? 123_456 : 1 };
+      first = false;
+      return fault;
+    };
+    await assert.rejects(
+      one.fetch(),
+      failsWith("interrupted", /model\.safetensors of owner\/model/, /123 kB of 300 kB/, /goes on/),
+    );
+    assert.equal(partials(one).length, 1);
+    server.reset();
+    const model = await one.fetch();
+    assert.deepEqual(fileOf(model, "model.safetensors"), WEIGHTS);
+    assert.deepEqual(
+      ranges(),
+      ["bytes=123460-"],
+      "a byte a time is no progress: four more tries, then the next command",
+    );
+    assert.deepEqual(partials(one), []);
+    const begun = one.events.filter((event) => event.type === "file" && event.file === "model.safetensors");
+    assert.deepEqual(
+      begun.map((event) => event.type === "file" && event.resumedFrom),
+      [0, 123_460],
+    );
+  });
+
+  it("with a server that knows no ranges begins again, and ends", async () => {
+    const one = fetching(server);
+    let count = 0;
+    server.fault = ({ where }) =>
+      where === "cdn" ? { ignoreRange: true, ...(count++ === 0 && { cutAfter: 50_000 }) } : undefined;
+    assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
+    const again = fetching(server);
+    server.fault = onCdn({ ignoreRange: true, cutAfter: 50_000 });
+    await assert.rejects(again.fetch(), failsWith("interrupted"));
+    assert.equal(ranges().length, 2 + 5);
+  });
+
+  it("that stands still is given up after a while", async () => {
+    const one = fetching(server);
+    server.fault = onCdn({ stallAfter: 150_000 }, 1);
+    assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
+    assert.deepEqual(ranges(), [undefined, "bytes=150000-"]);
+  });
+
+  it("before an answer is tried again", async () => {
+    const one = fetching(server);
+    server.fault = onCdn({ hangUp: true }, 1, 2);
+    await one.fetch();
+    assert.equal(server.count("cdn"), 3);
+  });
+
+  it("stops when aborted, and leaves what arrived", async () => {
+    const one = fetching(server);
+    const controller = new AbortController();
+    server.fault = onCdn({ stallAfter: 150_000 });
+    const onEvent: Fetching["events"]["push"] = (event) => {
+      if (event?.type === "bytes" && event.received >= 150_000) controller.abort();
+      return 0;
+    };
+    await assert.rejects(one.fetch("owner/model", { signal: controller.signal, onEvent }), { name: "AbortError" });
+    assert.equal(partials(one).length, 1);
+    server.reset();
+    await one.fetch();
+    assert.deepEqual(ranges(), ["bytes=150000-"]);
+  });
+});
+
+describe("what arrives", () => {
+  it("is compared with its checksum, large files and small ones", async () => {
+    const one = fetching(server);
+    server.fault = onCdn({ corrupt: true });
+    await assert.rejects(
+      one.fetch(),
+      failsWith("checksum", new RegExp(`SHA-256 ${BLOB.slice(0, 16)}`), /has been removed/),
+    );
+    assert.deepEqual(partials(one), []);
+    assert.ok(!readdirSync(blobs(one)).includes(BLOB));
+    const other = fetching(server);
+    server.fault = ({ where, method }) => (where === "resolve" && method === "GET" ? { corrupt: true } : undefined);
+    await assert.rejects(other.fetch(), failsWith("checksum", /config\.json/, /git SHA-1/));
+  });
+
+  it("after what another attempt left, and makes no whole with it, is fetched from the beginning", async () => {
+    const one = fetching(server);
+    mkdirSync(blobs(one), { recursive: true });
+    writeFileSync(join(blobs(one), `${BLOB}.incomplete`), new Uint8Array(1000));
+    writeFileSync(join(blobs(one), `${BLOB}.0123abcd.incomplete`), new Uint8Array(2000));
+    writeFileSync(join(blobs(one), `${BLOB}.other`), "not one of them");
+    assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
+    assert.deepEqual(ranges(), ["bytes=2000-", undefined]);
+    assert.deepEqual(partials(one), []);
+    assert.ok(readdirSync(blobs(one)).includes(`${BLOB}.other`));
+  });
+
+  it("is also gone on with where Python's huggingface_hub left it", async () => {
+    for (const name of [`${BLOB}.incomplete`, `${BLOB}.0123abcd.incomplete`]) {
+      const one = fetching(server);
+      mkdirSync(blobs(one), { recursive: true });
+      writeFileSync(join(blobs(one), name), WEIGHTS.subarray(0, 200_000));
+      server.reset();
+      assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
+      assert.deepEqual(ranges(), ["bytes=200000-"]);
+    }
+  });
+
+  it("is enough where an attempt was stopped just before its end, and dropped where it is too much", async () => {
+    for (const [left, expected] of [
+      [WEIGHTS, []],
+      [new Uint8Array(300_001), [undefined]],
+    ] as const) {
+      const one = fetching(server);
+      mkdirSync(blobs(one), { recursive: true });
+      writeFileSync(join(blobs(one), `${BLOB}.incomplete`), left);
+      server.reset();
+      assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
+      assert.deepEqual(ranges(), expected);
+    }
+  });
+
+  it("is not a page", async () => {
+    const page = { headers: { "Content-Type": "text/html; charset=utf-8" }, body: "<html>Please log in</html>" };
+    const one = fetching(server);
+    server.fault = onCdn({ instead: page });
+    await assert.rejects(one.fetch(), failsWith("unexpected", /an HTML page, from http:\/\/127/, /login page/));
+    assert.deepEqual(partials(one), []);
+    for (const where of ["api", "resolve"]) {
+      const other = fetching(server);
+      server.fault = (request) => (request.where === where ? { instead: page } : undefined);
+      await assert.rejects(
+        other.fetch(),
+        failsWith("unexpected", /another answer than a hub's|without a hub's headers/),
+      );
+    }
+  });
+
+  it("is not of another size than was announced", async () => {
+    for (const body of [WEIGHTS.subarray(0, 1000), new Uint8Array(400_000)]) {
+      const one = fetching(server);
+      server.fault = onCdn({ instead: { body } });
+      await assert.rejects(one.fetch(), failsWith("unexpected", /expected 300000 bytes, got (1000|400000)/));
+    }
+  });
+
+  it("is not another range than was asked for", async () => {
+    const one = fetching(server);
+    const headers = { "Content-Range": "bytes 5-9/300000" };
+    let count = 0;
+    server.fault = ({ where }) => {
+      if (where !== "cdn") return undefined;
+      return count++ === 0 ? { cutAfter: 1000 } : { instead: { status: 206, headers, body: "12345" } };
+    };
+    await assert.rejects(one.fetch(), failsWith("unexpected", /bytes from 1000 on, got the range bytes 5-9/));
+  });
+});
+
+describe("a server's refusals", () => {
+  it("for the moment are waited out as long as it says", async () => {
+    for (const [where, headers, seconds] of [
+      ["api", { "Retry-After": "0" }, 0],
+      ["resolve", { "Retry-After": new Date(0).toUTCString() }, 0],
+      ["cdn", { RateLimit: '"resolvers";r=0;t=0' }, 1],
+      ["cdn", {}, 0.005],
+    ] as const) {
+      const one = fetching(server);
+      let refused = false;
+      server.fault = (request) => {
+        if (refused || request.where !== where) return undefined;
+        refused = true;
+        return { instead: { status: 429, headers, body: "slow down" } };
+      };
+      await one.fetch();
+      const [wait] = one.events.filter((event) => event.type === "wait");
+      assert.match(wait!.message, /too many requests \(429\)/);
+      assert.equal(wait!.seconds, seconds);
+    }
+  });
+
+  it("that stay are told, with their number of tries", async () => {
+    for (const [status, reason] of [
+      [429, "rate-limited"],
+      [500, "server"],
+      [503, "server"],
+    ] as const) {
+      const one = fetching(server);
+      server.reset();
+      server.fault = onCdn({ instead: { status, body: "" } });
+      await assert.rejects(one.fetch(), failsWith(reason, new RegExp(`\\(${status}\\)`)));
+      assert.equal(server.count("cdn"), 5);
+    }
+  });
+
+  it("for longer than anybody would wait are told at once", async () => {
+    const one = fetching(server);
+    server.fault = ({ where }) =>
+      where === "api" ? { instead: { status: 429, headers: { "Retry-After": "7200" }, body: "" } } : undefined;
+    await assert.rejects(one.fetch(), failsWith("rate-limited"));
+    assert.equal(server.count("api"), 1);
+  });
+
+  it("of other kinds are told at once", async () => {
+    for (const [status, reason] of [
+      [401, "unauthorized"],
+      [403, "forbidden"],
+      [404, "not-found"],
+      [418, "unexpected"],
+    ] as const) {
+      const one = fetching(server);
+      server.reset();
+      server.fault = onCdn({ instead: { status, body: "" } });
+      await assert.rejects(one.fetch(), failsWith(reason, new RegExp(`${status}`)));
+      assert.equal(server.count("cdn"), 1);
+    }
+  });
+
+  it("and redirects without end, or to elsewhere than the web, lead nowhere", async () => {
+    const one = fetching(server);
+    for (const location of ["/again", "file:///etc/passwd", "ftp://127.0.0.1/x"]) {
+      const instead = { status: 302, headers: { Location: location }, body: "" };
+      server.fault = ({ where }) => (where === "cdn" ? { instead } : undefined);
+      await assert.rejects(one.fetch(), failsWith("unexpected", /redirect/));
+    }
+  });
+});
+
+describe("the disk", () => {
+  it("that has no room for a file is told before anything is fetched", async () => {
+    const one = fetching(server);
+    server.fault = ({ where, method, url }) => {
+      if (where !== "resolve" || method !== "HEAD" || !url.includes("model.safetensors")) return undefined;
+      const headers = {
+        "X-Repo-Commit": REPOSITORY.commit,
+        "X-Linked-Etag": `"${BLOB}"`,
+        "X-Linked-Size": String(10 ** 18),
+      };
+      return { instead: { status: 302, headers: { ...headers, Location: `${server.cdn}/x` }, body: "" } };
+    };
+    await assert.rejects(one.fetch(), failsWith("disk-full", /1000000 TB free in .*blobs/, /HF_HOME/));
+    assert.equal(server.count("cdn"), 0);
+    assert.deepEqual(partials(one), []);
+  });
+
+  it("where nothing may be written is told", {
+    skip: process.getuid?.() === 0 && "root may write anywhere",
+  }, async () => {
+    const one = fetching(server);
+    chmodSync(one.cacheDir, 0o555);
+    await assert.rejects(one.fetch(), failsWith("not-writable", /no permission/));
+  });
+
+  it("with a file where the cache should be is told", async () => {
+    const one = fetching(server);
+    writeFileSync(join(one.cacheDir, "models--owner--model"), "");
+    await assert.rejects(one.fetch(), failsWith("not-writable", /runs through a file/));
+  });
+});
+
+describe("an old incomplete file", () => {
+  it("keeps its bytes when it is taken over", async () => {
+    const one = fetching(server);
+    mkdirSync(blobs(one), { recursive: true });
+    const path = join(blobs(one), `${BLOB}.89abcdef.incomplete`);
+    writeFileSync(path, WEIGHTS.subarray(0, 1000));
+    utimesSync(path, 1, 1);
+    server.fault = onCdn({ instead: { status: 404, body: "" } });
+    await assert.rejects(one.fetch(), failsWith("not-found"));
+    const [kept] = partials(one);
+    assert.deepEqual(new Uint8Array(readFileSync(join(blobs(one), kept!))), WEIGHTS.slice(0, 1000));
+  });
+});
