@@ -1,7 +1,15 @@
 /** gpt2-ts in Node: all of index.ts, and what works with files, native code and threads. */
 export { type BackendChoice, type BackendOptions, type ChosenBackend, chooseBackend } from "./backend/choose.js";
 export { type NativeOptions, nativeBackend } from "./backend/native/index.js";
-export { type ModelToSave, openCheckpoint, type SaveOptions, saveCheckpoint } from "./checkpoint/node.js";
+export {
+  type ModelForGguf,
+  type ModelToSave,
+  openCheckpoint,
+  type SaveGgufOptions,
+  type SaveOptions,
+  saveCheckpoint,
+  saveGguf,
+} from "./checkpoint/node.js";
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
 export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel } from "./hub/node.js";

@@ -1,5 +1,6 @@
 /** Model files on disk. */
 export { type FileMapper, openFileSource, setFileMapper } from "./file-source.js";
+export { ggufTypes, type ModelForGguf, type SaveGgufOptions, saveGguf } from "./gguf/save.js";
 export { openCheckpoint } from "./open.js";
 export { writeSafetensorsFile } from "./safetensors-file.js";
 export {

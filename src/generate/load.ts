@@ -73,14 +73,11 @@ async function weightsOf(checkpoint: Checkpoint, chosen: ChosenBackend, signal: 
   return { backend, fallback, config: checkpoint.config, weights };
 }
 
-/** The tokenizer beside the weights, else GPT-2's if it has as many tokens as the model, else none. */
-async function tokenizerOf({
-  format,
-  path,
-  files,
-  config,
-  tokenizerFiles,
-}: Checkpoint): Promise<Tokenizer | undefined> {
+/** The tokenizer in the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none. */
+export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
+  const own = await checkpoint.loadTokenizer?.();
+  if (own !== undefined) return own;
+  const { format, path, files, config, tokenizerFiles } = checkpoint;
   const { tokenizerJson, vocabJson, mergesTxt } = tokenizerFiles ?? {};
   if (tokenizerJson || (vocabJson && mergesTxt)) return loadTokenizer(dirname((tokenizerJson ?? vocabJson)!));
   const beside = join(dirname(files[0]?.path ?? path), "tokenizer.json");
