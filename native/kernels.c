@@ -8,6 +8,9 @@
 #include "linear.c"
 #include "loss.c"
 #include "optimizer.c"
+#if !defined(__wasm__) /* there TypeScript converts: src/generate/weights.ts */
+#include "convert.c"
+#endif
 
 /* Independent sums: enough to hide latency, few enough for the registers. */
 #if defined(__wasm__)
@@ -37,4 +40,7 @@ const KernelSet KERNELS = {
                linear_backward_input, linear_backward_weight, attention_forward, attention_backward, scatter_rows,
                gather_rows, dropout, cross_entropy, fill, norm, adamw, scale_columns, activation},
     .peak = peak,
+#if !defined(__wasm__)
+    .convert = convert,
+#endif
 };

@@ -84,12 +84,27 @@ double *team_partials(Ctx *ctx);
 
 typedef void (*Kernel)(Ctx *ctx, const Args *args);
 
+/* Rows [from, to) of a matrix [rows, cols] to be converted, written by src/backend/native/convert.ts. */
+typedef struct {
+  const void *src; /* [rows, cols], or if transposed [cols, rows] */
+  void *dst;       /* NULL only looks whether the values are finite; then not transposed */
+  int64_t rows, cols, from, to;
+  int64_t src_type, dst_type;
+  int64_t transposed;
+} ConvertJob;
+
+enum { CONVERT_DONE, CONVERT_NOT_FINITE, CONVERT_TOO_LARGE };
+
 /* The kernels compiled for one instruction set. */
 typedef struct {
   const char *name;
   Kernel kernel[OP_COUNT];
   /* Independent multiply-adds for a while; returns the floating-point operations done. */
   double (*peak)(long rounds);
+#if !defined(__wasm__)
+  /* Converts weights; one of CONVERT_... */
+  int32_t (*convert)(const ConvertJob *job);
+#endif
 } KernelSet;
 
 /* This thread's part [from, to) of n items handed out in blocks of `grain`, contiguous, whatever the thread count. */

@@ -264,6 +264,9 @@ EXPORT int32_t gpt2_run(Team *t, const Op *ops, int64_t n_ops, const int64_t *di
   return failed ? -1 : 0;
 }
 
+/* Any number of threads may convert at once. */
+EXPORT int32_t gpt2_convert(const Team *t, const ConvertJob *job) { return t->kernels->convert(job); }
+
 /* ---- Measuring ---- */
 
 typedef struct {

@@ -1,6 +1,8 @@
+import type { WeightType } from "../dtype/dtype.js";
 import { BackendError, UsageError } from "../errors.js";
 import type { Backend, DeviceArray } from "./backend.js";
 import { referenceBackend } from "./reference/index.js";
+import type { ConversionResult, WeightConversion } from "./weight-conversion.js";
 
 /** What runs the model. `auto`: the native kernels if they load, else those compiled to WebAssembly, else the reference. */
 export type BackendChoice = "auto" | "native" | "wasm" | "reference";
@@ -20,8 +22,10 @@ export interface ChosenBackend {
   readonly fallback?: Error;
   /** Maps a whole file into memory that the backend can read, or returns undefined where that can't be done. */
   readonly mapFile?: (path: string) => { readonly buffer: ArrayBuffer } | undefined;
-  /** The array that these values already are to the backend, so that they need not be copied; undefined if it can't. */
-  readonly inPlace?: (values: Float32Array) => DeviceArray | undefined;
+  /** The array that these bytes already are to the backend, so that they need not be copied; undefined if it can't. */
+  readonly inPlace?: (dtype: WeightType, bytes: Uint8Array) => DeviceArray | undefined;
+  /** Brings weights into another type or layout beside the event loop; several may be under way. */
+  readonly convert?: (conversion: WeightConversion) => Promise<ConversionResult>;
 }
 
 const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satisfies BackendChoice[];
@@ -73,8 +77,9 @@ function checkChoice(option: string | undefined): BackendChoice {
 async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBackend> {
   const { nativeBackend } = await import("./native/index.js");
   const { mapFile, NativeArray } = await import("./native/memory.js");
+  const backend = nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) });
   return {
-    backend: nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) }),
+    backend,
     mapFile: (path) => {
       try {
         return mapFile(path);
@@ -83,8 +88,8 @@ async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBac
         return undefined;
       }
     },
-    inPlace: ({ buffer, byteOffset, byteLength }) =>
-      NativeArray.inPlace("f32", new Uint8Array(buffer, byteOffset, byteLength)),
+    inPlace: (dtype, bytes) => NativeArray.inPlace(dtype, bytes),
+    convert: (conversion) => backend.convertWeights(conversion),
   };
 }
 

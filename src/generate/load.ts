@@ -4,7 +4,8 @@ import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backe
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { openCheckpoint, setFileMapper } from "../checkpoint/node.js";
 import { parseJsonObject } from "../checkpoint/strict-json.js";
-import { CheckpointError, TokenizerError } from "../errors.js";
+import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
+import { CheckpointError, TokenizerError, UsageError } from "../errors.js";
 import { type FetchedModel, type LocateOptions, locateModel } from "../hub/node.js";
 import { configFromHuggingFace } from "../model/state-dict.js";
 import { loadTokenizer } from "../tokenizer/files.js";
@@ -17,6 +18,8 @@ import { loadWeights } from "./weights.js";
 export interface LoadOptions extends BackendOptions, Omit<LocateOptions, "checkConfig"> {
   /** Instead of the one that lies beside the model. */
   readonly tokenizer?: Tokenizer | undefined;
+  /** What the weight matrices are held in: see docs/quantization.md; by default in what the file holds them in. */
+  readonly dtype?: WeightType | undefined;
 }
 
 /** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
@@ -52,6 +55,7 @@ export async function fetchGpt2(name: string, options: LocateOptions = {}): Prom
 /** What {@link GPT2.load} does, for its name and options. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
   const { signal } = options;
+  const dtype = checkWeightType(options.dtype);
   const chosen = await chooseBackend(options);
   // Checkpoints on disk are read through the mapping from now on.
   if (chosen.mapFile) setFileMapper(chosen.mapFile);
@@ -61,16 +65,26 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
     const tokenizer = options.tokenizer ?? (await tokenizerOf(checkpoint));
     if (tokenizer) checkVocabulary(checkpoint, tokenizer);
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
-    return { ...(await weightsOf(checkpoint, chosen, signal)), tokenizer, endOfText };
+    return { ...(await weightsOf(checkpoint, chosen, { dtype, signal })), tokenizer, endOfText };
   } finally {
     checkpoint.close();
   }
 }
 
-async function weightsOf(checkpoint: Checkpoint, chosen: ChosenBackend, signal: AbortSignal | undefined) {
-  const { backend, fallback, inPlace } = chosen;
-  const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, signal });
+async function weightsOf(
+  checkpoint: Checkpoint,
+  { backend, fallback, inPlace, convert }: ChosenBackend,
+  options: Pick<LoadOptions, "dtype" | "signal">,
+) {
+  const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, convert, ...options });
   return { backend, fallback, config: checkpoint.config, weights };
+}
+
+/** @throws {UsageError} no type that weights can be held in. */
+function checkWeightType(dtype: string | undefined): WeightType | undefined {
+  const found = WEIGHT_TYPES.find((name) => name === dtype);
+  if (found !== undefined || dtype === undefined) return found;
+  throw new UsageError({ op: "dtype", expected: WEIGHT_TYPES.join(" or "), got: dtype });
 }
 
 /** The tokenizer in the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none. */

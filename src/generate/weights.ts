@@ -1,66 +1,95 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
-import { yieldToEventLoop } from "../util/event-loop.js";
-
-/** A tensor in a file; {@link StoredTensor} is one. */
-export interface WeightSource {
-  readonly name: string;
-  /** The model's shape, matrices [out, in]. */
-  readonly shape: readonly number[];
-  /** Converts to float32 in the model's layout. */
-  readInto(dst: Float32Array): void;
-  /** The values where they lie in memory, if they are float32 in the model's layout. */
-  inPlace(): Float32Array | undefined;
-}
+import type { ChosenBackend } from "../backend/choose.js";
+import type { StoredTensor } from "../checkpoint/stored-tensor.js";
+import { byteLength, DTYPES, type WeightType } from "../dtype/dtype.js";
+import { isWeightType } from "../dtype/stored.js";
+import { numel } from "../model/tensors.js";
+import { heldAs } from "../model/weight-types.js";
+import { fillWeights, type Placed } from "./fill-weights.js";
 
 export interface LoadWeightsOptions {
-  /** Makes a backend's array of values that are in memory already, or says that it can't. */
-  readonly inPlace?: ((values: Float32Array) => DeviceArray | undefined) | undefined;
+  readonly inPlace?: ChosenBackend["inPlace"] | undefined;
+  readonly convert?: ChosenBackend["convert"] | undefined;
+  /** What the matrices are to be held in ({@link heldAs}); by default in what the file holds them in. */
+  readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Tensors start on a cache line: 16 floats. */
-const LINE = 16;
-
 /**
- * The weights as arrays of a backend, by tensor name: used where they are if they can be, the others converted one by one
- * into a single block.
+ * The weights as arrays of a backend, by tensor name: used where they are if they have the right type and layout there,
+ * the others converted a piece at a time.
+ *
+ * @throws {CheckpointError} a value is NaN or infinite, or too large for the type.
  */
 export async function loadWeights(
   backend: Backend,
-  tensors: Iterable<WeightSource>,
-  { inPlace, signal }: LoadWeightsOptions = {},
+  tensors: Iterable<StoredTensor>,
+  { dtype, inPlace, convert, signal }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceArray>> {
-  const weights = new Map<string, DeviceArray>();
-  const toRead: { tensor: WeightSource; start: number; size: number }[] = [];
-  let end = 0;
+  const placed: Placed[] = [];
+  const others: (readonly [tensor: StoredTensor, type: WeightType])[] = [];
   for (const tensor of tensors) {
-    const values = inPlace && tensor.inPlace();
-    const array = values && inPlace?.(values);
-    if (array) {
-      weights.set(tensor.name, array);
-      continue;
-    }
-    const size = tensor.shape.reduce((n, d) => n * d, 1);
-    toRead.push({ tensor, start: end, size });
-    end += Math.ceil(size / LINE) * LINE;
+    const type = heldAs(tensor, dtype ?? usableType(tensor));
+    const usable = inPlace && tensor.inMemory && tensor.dtype === type && tensor.storedAs === "out_in";
+    const array = usable ? inPlace(type, tensor.data) : undefined;
+    if (array) placed.push({ tensor, array, inPlace: true });
+    else others.push([tensor, type]);
   }
-  const block = backend.alloc("f32", end);
-  for (const { tensor, start, size } of toRead) {
-    await yieldToEventLoop();
-    signal?.throwIfAborted();
-    const array = block.slice(start, size);
-    fill(array, tensor);
-    weights.set(tensor.name, array);
-  }
-  return weights;
+  placed.push(...allocate(backend, others));
+  await fillWeights(placed, convert, signal);
+  return new Map(placed.map(({ tensor, array }) => [tensor.name, array]));
 }
 
-function fill(array: DeviceArray, tensor: WeightSource): void {
-  if (array.host instanceof Float32Array) {
-    tensor.readInto(array.host);
-    return;
+/** What a tensor stays in unless told otherwise: its file's type, or for types that only files have the closest. */
+function usableType({ dtype }: StoredTensor): WeightType {
+  if (isWeightType(dtype)) return dtype;
+  return dtype === "f64" ? "f32" : "q8_0";
+}
+
+/** Tensors start on a cache line. */
+const LINE = 64;
+/** Bytes of memory that is asked for at a time, unless one tensor takes more: arrays of Node 20 end at 4 GiB. */
+const BLOCK_BYTES = 2 ** 30;
+
+/** Memory for the tensors: few large blocks, as large ones are given huge pages. */
+function allocate(backend: Backend, tensors: readonly (readonly [StoredTensor, WeightType])[]): Placed[] {
+  return [...new Set(tensors.map(([, type]) => type))].flatMap((type) => {
+    const ofType = tensors.filter((entry) => entry[1] === type).map(([tensor]) => tensor);
+    return blocksOf(ofType, type).flatMap((block) => {
+      const sizes = block.map(({ shape }) => paddedSize(type, numel(shape)));
+      const memory = backend.alloc(
+        type,
+        sizes.reduce((sum, size) => sum + size, 0),
+      );
+      let start = 0;
+      return block.map((tensor, i): Placed => {
+        const array = memory.slice(start, numel(tensor.shape));
+        start += sizes[i]!;
+        return { tensor, array, inPlace: false };
+      });
+    });
+  });
+}
+
+/** The tensors in order, in groups that each fit a block. */
+function blocksOf(tensors: readonly StoredTensor[], type: WeightType): StoredTensor[][] {
+  const blocks: StoredTensor[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const bytes = byteLength(type, paddedSize(type, numel(tensor.shape)));
+    if (bytes > room) {
+      blocks.push([]);
+      room = BLOCK_BYTES;
+    }
+    blocks.at(-1)!.push(tensor);
+    room -= bytes;
   }
-  const values = new Float32Array(array.length);
-  tensor.readInto(values);
-  array.write(values);
+  return blocks;
+}
+
+/** Elements that end on a cache line: as many blocks as there are bytes in one certainly do. */
+function paddedSize(type: WeightType, size: number): number {
+  const { block, bytes } = DTYPES[type];
+  const multiple = block > 1 ? block * LINE : LINE / bytes;
+  return Math.ceil(size / multiple) * multiple;
 }

@@ -6,7 +6,7 @@ import type { TensorSpec } from "./tensors.js";
  * in f16 if their rows are not whole blocks of it; vectors and position embeddings, a hundredth of the weights, in f32.
  * GGUF files of GPT-2 hold them so.
  */
-export function heldAs({ shape, init }: TensorSpec, dtype: WeightType): WeightType {
-  if (shape.length < 2 || init === "position") return "f32";
+export function heldAs({ name, shape }: Pick<TensorSpec, "name" | "shape">, dtype: WeightType): WeightType {
+  if (shape.length < 2 || name === "wpe.weight") return "f32";
   return shape.at(-1)! % DTYPES[dtype].block === 0 ? dtype : "f16";
 }

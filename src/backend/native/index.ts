@@ -5,6 +5,8 @@ import { planMemory } from "../../program/plan.js";
 import { type BufferDecl, type Program, type RunValues, resolveRun } from "../../program/program.js";
 import type { Backend, Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
 import { boundArray, capturedBuffer } from "../bound-buffers.js";
+import type { ConversionResult, WeightConversion } from "../weight-conversion.js";
+import { convertWeights } from "./convert.js";
 import { encodeProgram } from "./encode.js";
 import { type NativeLibrary, nativeLibrary } from "./library.js";
 import { allocBlock, NativeArena, NativeArray } from "./memory.js";
@@ -87,6 +89,11 @@ export class NativeBackend implements Backend {
   /** Multiply-add peak of the team, FLOP/s: what a kernel could reach at best. Takes a fraction of a second. */
   peakFlops(): Promise<number> {
     return this.enqueue(() => this.#lib.peakFlops(this.#team));
+  }
+
+  /** Beside whatever runs; several at once. `src` and `dst` must not change meanwhile. */
+  convertWeights(conversion: WeightConversion): Promise<ConversionResult> {
+    return convertWeights(this.#team, conversion);
   }
 
   /** Runs encoded operations after everything enqueued before. */

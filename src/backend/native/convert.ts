@@ -1,0 +1,21 @@
+import { DTYPE_NAMES } from "../../dtype/dtype.js";
+import type { ConversionResult, WeightConversion } from "../weight-conversion.js";
+import { nativeLibrary } from "./library.js";
+import type { NativeArray } from "./memory.js";
+
+/** CONVERT_… in native/op.h. */
+const RESULTS: readonly ConversionResult[] = ["done", "not finite", "too large"];
+
+/** Does it on a thread of the event loop's pool; several may be under way. `dst` is a {@link NativeArray}. */
+export async function convertWeights(
+  team: unknown,
+  { src, srcType, transposed, rows, cols, from, to, dst }: WeightConversion,
+): Promise<ConversionResult> {
+  const lib = nativeLibrary();
+  const types = [srcType, dst?.dtype ?? srcType].map((dtype) => DTYPE_NAMES.indexOf(dtype));
+  const job = new BigInt64Array(9);
+  job[0] = lib.address(src);
+  job[1] = dst ? (dst as NativeArray).address : 0n;
+  job.set([rows, cols, from, to, ...types, transposed ? 1 : 0].map(BigInt), 2);
+  return RESULTS[await lib.convert(team, job)]!;
+}

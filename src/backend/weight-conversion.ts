@@ -1,0 +1,19 @@
+import type { WeightType } from "../dtype/dtype.js";
+import type { DeviceArray } from "./backend.js";
+
+/** Rows [from, to) of a matrix [rows, cols] that are to be brought into another type or layout. */
+export interface WeightConversion {
+  /** All of the matrix; if transposed, [cols, rows]. */
+  readonly src: Uint8Array;
+  readonly srcType: WeightType;
+  readonly transposed: boolean;
+  readonly rows: number;
+  readonly cols: number;
+  readonly from: number;
+  readonly to: number;
+  /** All of the result. Without it the values are only looked at; they must then not be transposed. */
+  readonly dst?: DeviceArray;
+}
+
+/** `not finite`: there is a NaN or an infinity. `too large`: a number is beyond what the result's type can hold. */
+export type ConversionResult = "done" | "not finite" | "too large";

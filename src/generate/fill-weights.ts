@@ -1,0 +1,109 @@
+import type { DeviceArray } from "../backend/backend.js";
+import type { ChosenBackend } from "../backend/choose.js";
+import type { StoredTensor } from "../checkpoint/stored-tensor.js";
+import { byteLength, encodeValues, isPacked, type WeightType } from "../dtype/dtype.js";
+import { firstNonFiniteStored, isWeightType } from "../dtype/stored.js";
+import { CheckpointError } from "../errors.js";
+import { numel } from "../model/tensors.js";
+import { orAborted } from "../util/abort.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
+
+/** A tensor and the array that it becomes. */
+export interface Placed {
+  readonly tensor: StoredTensor;
+  readonly array: DeviceArray;
+  /** Whether the array is the file's memory: then its values are only looked at. */
+  readonly inPlace: boolean;
+}
+
+type Convert = NonNullable<ChosenBackend["convert"]>;
+
+/** Values converted in one step. */
+const PIECE = 2 ** 20;
+/** Rows of a piece are a multiple: those of a transposed matrix then take whole cache lines of the file. */
+const ROWS = 32;
+/** Conversions under way at once: the threads of the event loop's pool. */
+const AT_ONCE = 4;
+
+/**
+ * Gives each array its tensor's values: with `convert` where it can, several pieces at once, else here.
+ *
+ * @throws {CheckpointError} a value is NaN or infinite, or too large for the array's type.
+ */
+export async function fillWeights(placed: readonly Placed[], convert?: Convert, signal?: AbortSignal): Promise<void> {
+  const elsewhere = convert ? placed.filter(({ tensor }) => tensor.inMemory && isWeightType(tensor.dtype)) : [];
+  const steps = elsewhere.flatMap((entry) => stepsOf(entry, convert!));
+  const workers = Array.from({ length: AT_ONCE }, async () => {
+    for (let step = steps.pop(); step && !signal?.aborted; step = steps.pop()) await step();
+  });
+  await orAborted(Promise.all(workers), signal).finally(() => steps.splice(0));
+  const done = new Set(elsewhere);
+  for (const entry of placed) {
+    if (done.has(entry)) continue;
+    await yieldToEventLoop();
+    signal?.throwIfAborted();
+    if (entry.inPlace) entry.tensor.checkFinite();
+    else await fillHere(entry, signal);
+  }
+}
+
+/** The pieces of one tensor, to be run in any order. */
+function stepsOf({ tensor, array, inPlace }: Placed, convert: Convert): (() => Promise<void>)[] {
+  const { shape, data: src, storedAs } = tensor;
+  const srcType = tensor.dtype as WeightType;
+  const cols = shape.at(-1)!;
+  const rows = numel(shape) / cols;
+  const stride = ROWS * Math.ceil(PIECE / cols / ROWS);
+  const matrix = { src, srcType, transposed: storedAs === "in_out", rows, cols, ...(!inPlace && { dst: array }) };
+  return Array.from({ length: Math.ceil(rows / stride) }, (_, i) => async () => {
+    const from = i * stride;
+    const result = await convert({ ...matrix, from, to: Math.min(from + stride, rows) });
+    if (result === "too large") throw tooLarge(tensor, array.dtype);
+    if (result === "done") return;
+    // Looking at the values one by one finds which it was, for the message.
+    tensor.checkFinite();
+    throw new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
+  });
+}
+
+function tooLarge({ file, name }: StoredTensor, dtype: string): CheckpointError {
+  return new CheckpointError({
+    op: `reading ${file}: tensor ${name} as ${dtype}`,
+    expected: `values that ${dtype} can hold`,
+    got: "a larger one",
+    hint: "Load the model as f32 or bf16",
+  });
+}
+
+/** In JavaScript, by way of float32 unless the file has the array's type and layout. */
+async function fillHere({ tensor, array }: Placed, signal: AbortSignal | undefined): Promise<void> {
+  if (array.dtype === "f32" && array.host instanceof Float32Array) tensor.readInto(array.host);
+  else if (array.dtype === tensor.dtype && isPacked(array.dtype) && tensor.storedAs === "out_in") {
+    tensor.checkFinite();
+    array.write(tensor.data);
+  } else await encodeHere(tensor, array, signal);
+}
+
+/** A few rows of a matrix at a time; all of a transposed one, whose rows lie all over the file. */
+async function encodeHere(tensor: StoredTensor, array: DeviceArray, signal: AbortSignal | undefined): Promise<void> {
+  const { shape, storedAs } = tensor;
+  const dtype = array.dtype as WeightType;
+  const cols = shape.at(-1)!;
+  const rows = numel(shape) / cols;
+  const stride = Math.min(rows, storedAs === "in_out" ? rows : ROWS * Math.ceil(PIECE / cols / ROWS));
+  const values = new Float32Array(stride * cols);
+  const bytes = new Uint8Array(isPacked(dtype) ? byteLength(dtype, values.length) : 0);
+  for (let row = 0; row < rows; row += stride) {
+    const count = Math.min(stride, rows - row) * cols;
+    const piece = values.subarray(0, count);
+    tensor.readRows(row, piece);
+    if (isPacked(dtype)) {
+      const encoded = bytes.subarray(0, byteLength(dtype, count));
+      encodeValues(dtype, piece, encoded);
+      if (firstNonFiniteStored(dtype, encoded) !== -1) throw tooLarge(tensor, dtype);
+      array.write(encoded, row * cols);
+    } else array.write(piece, row * cols);
+    await yieldToEventLoop();
+    signal?.throwIfAborted();
+  }
+}
