@@ -158,7 +158,7 @@ static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0
     for (long i = 0; i < bq; i++)
       if (at->last[n + i] + 1 - k0 > seen) seen = at->last[n + i] + 1 - k0;
     pack_a(qp, q + n * at->ldq, at->ldq, 1, bq, HS);
-    gemm_packed(bq, seen, HS, qp, kt, strip, kp, 0, 0, NULL, 0, 0);
+    gemm_packed(bq, seen, HS, qp, kt, strip, kp, 0, 0, NULL, 0, 0, NULL);
     long width = ROUND_UP(seen, VW);
     for (long i = 0; i < bq; i++) {
       long mine = at->last[n + i] + 1 - k0;
@@ -170,7 +170,7 @@ static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0
     pack_a(pp, strip, kp, 1, bq, seen);
     for (long j = 0; j < HS; j += NR) {
       /* A panel of V is `keys` long; this block of queries uses its first `seen` rows. */
-      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pp, vp + j * keys, out + n * C + j, C, 0, 0, NULL, 0, 0);
+      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pp, vp + j * keys, out + n * C + j, C, 0, 0, NULL, 0, 0, NULL);
     }
   }
 }
@@ -216,8 +216,8 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Args
     pack_a(da, dout + n * C, C, 1, bq, HS);
     pack_b(qb, q + n * ldq, ldq, 1, bq, HS);
     pack_b(db, dout + n * C, C, 1, bq, HS);
-    gemm_packed(bq, seen, HS, qa, kt, s, kp, 0, 0, NULL, 0, 0);
-    gemm_packed(bq, seen, HS, da, vt, ds, kp, 0, 0, NULL, 0, 0);
+    gemm_packed(bq, seen, HS, qa, kt, s, kp, 0, 0, NULL, 0, 0, NULL);
+    gemm_packed(bq, seen, HS, da, vt, ds, kp, 0, 0, NULL, 0, 0, NULL);
     for (long i = 0; i < bq; i++) {
       long mine = at->last[n + i] + 1 - k0, j;
       float *si = s + i * kp, *di = ds + i * kp;
@@ -245,11 +245,11 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Args
     }
     pack_a(pa, ds, kp, 1, bq, seen);
     for (long j = 0; j < HS; j += NR)
-      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0);
+      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
     pack_a(ta, ds, 1, kp, seen, bq);
-    gemm_packed(seen, HS, bq, ta, qb, dkt, hp, 1, 0, NULL, 0, 0);
+    gemm_packed(seen, HS, bq, ta, qb, dkt, hp, 1, 0, NULL, 0, 0, NULL);
     pack_a(ta, s, 1, kp, seen, bq);
-    gemm_packed(seen, HS, bq, ta, db, dvt, hp, 1, 0, NULL, 0, 0);
+    gemm_packed(seen, HS, bq, ta, db, dvt, hp, 1, 0, NULL, 0, 0, NULL);
   }
   for (long j = 0; j < keys; j++) {
     memcpy(dk + j * ld, dkt + j * hp, (size_t)HS * sizeof(float));

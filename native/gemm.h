@@ -10,10 +10,22 @@
 #include "quant.h"
 #include "vec.h"
 
-#define KC 320       /* k per pass: a B panel of KC x NR floats stays in the first-level cache */
+/* k per pass: a B panel of KC x NR floats stays in the first-level cache */
+#if VW == 16
+#define KC 192
+#else
+#define KC 320
+#endif
 #define KGROUP (6 * KC) /* k for which A is packed at once */
 #define NC (16 * NR) /* columns per pass: KC x NC floats of B in the second-level cache */
 #define A_BUDGET (1L << 20) /* floats of A packed at once, read from the last-level cache */
+
+#if defined(__wasm__)
+#define FETCHES 0 /* it has no such instruction */
+#else
+#define FETCHES 1
+#endif
+#define LINE_FLOATS 16 /* floats in a cache line */
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 
@@ -202,10 +214,31 @@ static __attribute__((noinline, unused)) void finish_tile(const float *tile, flo
   }
 }
 
+/* Memory that will be packed next, fetched while the present panels are multiplied: `left` lines from `line` of `row` on. */
+typedef struct {
+  const float *row;
+  long stride, lines, line, left;
+} Ahead;
+
+INLINE void fetch(Ahead *a, long count) {
+  for (; count > 0 && a->left > 0; count--, a->left--) {
+    __builtin_prefetch(a->row + a->line * LINE_FLOATS, 0, 2);
+    if (++a->line == a->lines) a->line = 0, a->row += a->stride;
+  }
+}
+
+/* B's elements [k, k + kc) x [j, j + n). */
+INLINE Ahead ahead_of(const Operand *b, long k, long kc, long j, long n) {
+  int columns = b->rs == 1; /* B's columns lie in order, else its rows */
+  long lines = ((columns ? kc : n) + LINE_FLOATS - 1) / LINE_FLOATS;
+  return (Ahead){(const float *)b->data + k * b->rs + j * b->cs, columns ? b->cs : b->rs, lines, 0, lines * (columns ? n : kc)};
+}
+
 /* C [m x n] (+)= A * B from packed panels; e, if given, is applied, with (row, col) the place of c in C. */
 static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long kc, const float *ap, const float *bp, float *c, long ldc, int load_c,
-                        int add_after, const Epilogue *e, long row, long col) {
+                        int add_after, const Epilogue *e, long row, long col, Ahead *ahead) {
   float tile[MR * NR] __attribute__((aligned(64)));
+  long share = ahead ? ahead->left / (((n + NR - 1) / NR) * ((m + MR - 1) / MR)) + 1 : 0;
   for (long j = 0; j < n; j += NR) {
     long nr = n - j < NR ? n - j : NR;
     const float *b = bp + j * kc;
@@ -213,6 +246,7 @@ static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long k
       long mr = m - i < MR ? m - i : MR;
       const float *a = ap + i * kc;
       float *ct = c + i * ldc + j;
+      if (ahead) fetch(ahead, share);
       if (mr == MR && nr == NR && !e && !add_after) {
         micro_tile(kc, a, b, ct, ldc, load_c);
       } else {
@@ -279,7 +313,14 @@ static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const
           long kc = kend - k < kstep ? kend - k : kstep;
           pack_b_operand(bp, b, k, j, kc, n, tp);
           int load_c = !whole && (k > 0 || accumulate);
-          gemm_packed(m, n, kc, ap + mp * (k - kg), bp, c + i * ldc + j, ldc, load_c, whole, k + kc >= K ? e : NULL, i, j);
+          long kn = k + kc, jn = j;
+          if (kn >= kend) kn = kg, jn = j + NC;
+          int more = FETCHES && b->type == F32 && jn < j1;
+          Ahead ahead = {0};
+          if (more)
+            ahead = ahead_of(b, kn, kend - kn < kstep ? kend - kn : kstep, jn, j1 - jn < NC ? j1 - jn : NC);
+          gemm_packed(m, n, kc, ap + mp * (k - kg), bp, c + i * ldc + j, ldc, load_c, whole, k + kc >= K ? e : NULL, i, j,
+                      more ? &ahead : NULL);
           k += kc;
         } while (k < kend);
       }

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VW 16 /* floats in a vector */
@@ -76,8 +79,16 @@ INLINE void vstore_part(float *p, vf v, long n) { memcpy(p, &v, (size_t)n * size
 #endif
 
 INLINE vf vselect(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+#if defined(__AVX512F__)
+INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
+#endif
 
 /* Sums in a fixed tree, so that the same vector always gives the same bits. */
 INLINE float vsum(vf v) {
@@ -95,11 +106,34 @@ INLINE float vhmax(vf v) {
   return x[0];
 }
 
+/* e^r for |r| <= ln 2 / 2: Taylor's polynomial of degree 7. */
+INLINE vf vexp_small(vf r) {
+  vf p = vset(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  return p;
+}
+
 /*
  * e^x to about 2 units in the last place: x = n ln 2 + r with |r| <= ln 2 / 2, e^r by its Taylor polynomial of degree 7,
  * 2^n by adding n to the exponent. Results below 2^-126 become 0 and above 2^127 stay finite; neither occurs in a
  * softmax (x <= 0) except as a true underflow, nor in GELU, whose arguments are clamped.
  */
+#if defined(__AVX512F__)
+INLINE vf vexp(vf x) {
+  __mmask16 normal = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.3f), _CMP_GE_OQ);
+  x = vmin(x, vset(88.0f));
+  vf n = (vf)_mm512_roundscale_ps((__m512)(x * 1.44269504f), _MM_FROUND_TO_NEAREST_INT);
+  vf r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  return (vf)_mm512_maskz_scalef_ps(normal, (__m512)vexp_small(r), (__m512)n);
+}
+#else
 INLINE vf vexp(vf x) {
   const vf low = vset(-87.3f), high = vset(88.0f);
   vi under = x < low;
@@ -109,17 +143,10 @@ INLINE vf vexp(vf x) {
   n = n - 12582912.0f;
   vf r = x - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
-  vf p = vset(1.0f / 5040);
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  vf y = (vf)((vi)p + (ni << 23));
+  vf y = (vf)((vi)vexp_small(r) + (ni << 23));
   return (vf)(~under & (vi)y);
 }
+#endif
 
 /* GELU, tanh form (Hendrycks & Gimpel 2016): x (1 + tanh u) / 2 = x / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3). */
 INLINE vf vgelu(vf x) {
