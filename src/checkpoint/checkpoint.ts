@@ -7,6 +7,7 @@ import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 export const FORMAT_NAMES = {
   huggingface: "Hugging Face",
   pytorch: "PyTorch",
+  tensorflow: "TensorFlow",
   "llm.c": "llm.c",
   gguf: "GGUF",
 } as const;
@@ -51,6 +52,8 @@ export interface CheckpointDescription {
   readonly dtype: StoredDtype;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tokenizerFiles: TokenizerFiles;
+  /** Whether the weights' file has a tokenizer in it. */
+  readonly tokenizerInFile: boolean;
   readonly tensors: readonly {
     readonly name: string;
     readonly shape: readonly number[];
@@ -68,7 +71,8 @@ export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescriptio
     return { name, shape, dtype, storedAs, bytes: byteLength, file };
   });
   const parameters = tensors.reduce((n, { shape }) => n + shape.reduce((size, d) => size * d, 1), 0);
-  return { format, path, files, config, parameters, dtype, metadata, tokenizerFiles, tensors };
+  const tokenizerInFile = checkpoint.loadTokenizer !== undefined;
+  return { format, path, files, config, parameters, dtype, metadata, tokenizerFiles, tokenizerInFile, tensors };
 }
 
 /** The type that holds the most bytes. */

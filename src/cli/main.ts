@@ -7,6 +7,7 @@ import { makeProgram } from "./program.js";
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   generate: async () => (await import("./commands/generate.js")).registerGenerate,
   score: async () => (await import("./commands/score.js")).registerScore,
+  quantize: async () => (await import("./commands/quantize.js")).registerQuantize,
   info: async () => (await import("./commands/info.js")).registerInfo,
   tokenize: async () => (await import("./commands/tokenize.js")).registerTokenize,
   tokenizer: async () => (await import("./commands/tokenizer.js")).registerTokenizer,

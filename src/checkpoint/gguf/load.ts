@@ -3,7 +3,7 @@ import type { ByteSource } from "../byte-source.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import type { GgufMetadata } from "./metadata.js";
 import { type GgufFile, readGguf } from "./read.js";
-import { specialIdsFromGguf, tokenizerFromGguf } from "./tokenizer.js";
+import { hasTokenizer, specialIdsFromGguf, tokenizerFromGguf } from "./tokenizer.js";
 
 /**
  * Reads the header of a GGUF file with a GPT-2 in it; tensor data stays where it is until asked for. On failure the source
@@ -34,7 +34,7 @@ function checkpointFromGguf(file: GgufFile): Checkpoint {
     tensors,
     metadata: describe(metadata),
     ...specialIdsFromGguf(metadata, config.vocabSize),
-    loadTokenizer: () => tokenizerFromGguf(metadata, source.name),
+    ...(hasTokenizer(metadata) && { loadTokenizer: () => tokenizerFromGguf(metadata, source.name) }),
     close: () => source.close(),
   };
 }
@@ -42,12 +42,17 @@ function checkpointFromGguf(file: GgufFile): Checkpoint {
 /** Longest text to show. */
 const LONGEST = 1000;
 
-/** What the file says about itself: the texts of the keys `general.…`. */
+const GENERAL = "general.";
+/** Known already: it is a model, and a GPT-2. */
+const KNOWN = ["architecture", "type"];
+
+/** What the file says about its model: name, author, license, … */
 function describe(metadata: GgufMetadata): Record<string, string> {
-  const texts: Record<string, string> = {};
+  const texts = new Map<string, string>();
   for (const key of metadata.keys()) {
-    if (!key.startsWith("general.") || metadata.typeOf(key) !== "string") continue;
-    texts[key] = metadata.string(key)!.slice(0, LONGEST);
+    if (!key.startsWith(GENERAL) || metadata.typeOf(key) !== "string") continue;
+    const name = key.slice(GENERAL.length);
+    if (!KNOWN.includes(name)) texts.set(name, metadata.string(key)!.slice(0, LONGEST));
   }
-  return texts;
+  return Object.fromEntries(texts);
 }

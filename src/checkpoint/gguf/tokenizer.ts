@@ -33,6 +33,10 @@ const CONTROL = 3;
 const USER_DEFINED = 4;
 const UNUSED = 5;
 
+export function hasTokenizer(metadata: GgufMetadata): boolean {
+  return !NO_TOKENIZER.includes(metadata.string(MODEL) ?? NO_TOKENIZER[0]!);
+}
+
 /**
  * The tokenizer in the metadata; undefined if there is none.
  *
@@ -41,9 +45,8 @@ const UNUSED = 5;
  * @throws {CheckpointError} values of the wrong type.
  */
 export async function tokenizerFromGguf(metadata: GgufMetadata, file: string): Promise<Tokenizer | undefined> {
-  const model = metadata.string(MODEL);
-  if (model === undefined || NO_TOKENIZER.includes(model)) return undefined;
-  refuseOthers(file, MODEL, model, ["gpt2"]);
+  if (!hasTokenizer(metadata)) return undefined;
+  refuseOthers(file, MODEL, metadata.string(MODEL)!, ["gpt2"]);
   refuseOthers(file, PRE_TOKENIZER, metadata.string(PRE_TOKENIZER) ?? "gpt-2", PRE_TOKENIZERS);
   if (isGpt2(metadata)) return gpt2Tokenizer();
   return new Tokenizer(vocabularyFromGguf(metadata, file));

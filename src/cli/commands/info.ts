@@ -36,7 +36,7 @@ const count = (n: number): string => n.toLocaleString("en");
 
 /** For people. */
 function summary(description: CheckpointDescription): string {
-  const { path, format, dtype, files, config, parameters, tokenizerFiles, metadata } = description;
+  const { path, format, dtype, files, config, parameters, tokenizerFiles, tokenizerInFile, metadata } = description;
   const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
   const tokenizer = Object.values(tokenizerFiles as Record<string, string>).map((file) => basename(file));
   const rows: [string, string][] = [
@@ -48,7 +48,7 @@ function summary(description: CheckpointDescription): string {
     ["heads", `${count(config.nHead)} of ${count(config.nEmbd / config.nHead)}`],
     ["context", `${count(config.nCtx)} tokens`],
     ["vocabulary", `${count(config.vocabSize)} tokens`],
-    ["tokenizer", tokenizer.join(", ") || "none beside the model"],
+    ["tokenizer", tokenizerInFile ? "in the file" : tokenizer.join(", ") || "none beside the model"],
     ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${key}`, value]),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
