@@ -5,7 +5,7 @@
 
 export interface FileKind {
   /** The readers there are, or `other` with a description of what the file is instead. */
-  readonly kind: "safetensors" | "pytorch" | "llm.c" | "gguf" | "other";
+  readonly kind: "safetensors" | "pytorch" | "llm.c" | "gguf" | "tensorflow" | "other";
   readonly description: string;
 }
 
@@ -34,7 +34,8 @@ const SAFETENSORS: FileKind = { kind: "safetensors", description: "a safetensors
 
 const EXTENSIONS: readonly (readonly [pattern: RegExp, kind: FileKind])[] = [
   [/\.safetensors$/, SAFETENSORS],
-  [/\.(index|meta|data-\d+-of-\d+)$/, other("part of a TensorFlow checkpoint")],
+  [/\.index$/, { kind: "tensorflow", description: "the index of a TensorFlow checkpoint" }],
+  [/\.(meta|data-\d+-of-\d+)$/, other("part of a TensorFlow checkpoint; give its folder, or its .index file")],
   [/\.msgpack$/, other("a Flax checkpoint")],
   [/\.onnx$/, other("an ONNX model")],
   [/\.json$/, other("a JSON file; give the folder it is in")],

@@ -24,3 +24,4 @@ export {
 } from "./safetensors.js";
 export { encodeSafetensors, type SafetensorsInput } from "./safetensors-writer.js";
 export type { StoredLayout, StoredTensor } from "./stored-tensor.js";
+export { loadTensorFlow, type TensorFlowSources } from "./tensorflow/load.js";

@@ -55,7 +55,7 @@ const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^adapter_(config\.json|model\.safetensors)$/, "a LoRA adapter, which is not a whole model"],
   [/^tf_model\.h5$/, "a Hugging Face folder with TensorFlow weights (tf_model.h5)"],
   [/^flax_model\.msgpack$/, "a Hugging Face folder with Flax weights (flax_model.msgpack)"],
-  [/\.ckpt\.index$|^hparams\.json$/, "an OpenAI TensorFlow checkpoint"],
+  [/\.ckpt.*\.index$/, "a TensorFlow checkpoint without hparams.json, which gives the model's sizes"],
   [/\.gguf$/, "a folder with several GGUF files; give the path of one of them"],
   [/\.(safetensors|bin|pt)$/, "a folder of model files; give the path of one of them"],
   [/^config\.json$/, "a folder with config.json and no weights"],

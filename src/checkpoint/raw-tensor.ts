@@ -15,4 +15,6 @@ export interface RawTensor {
   /** Position in the file of the first byte; the values follow each other without gaps. */
   readonly offset: number;
   readonly byteLength: number;
+  /** Compares the data with its checksum, where the format has one. @throws {CheckpointError} it is damaged. */
+  readonly check?: () => void;
 }

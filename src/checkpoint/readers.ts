@@ -4,6 +4,7 @@ import { loadGguf } from "./gguf/load.js";
 import type { FileKind } from "./identify.js";
 import { loadLlmc } from "./load.js";
 import { openHuggingFace, openTorch } from "./open-folder.js";
+import { openTensorFlow } from "./tensorflow/open.js";
 
 /** One format that {@link openCheckpoint} reads: how its files are recognised, and what opens them. */
 export interface Reader {
@@ -34,6 +35,12 @@ export const READERS: readonly Reader[] = [
     takes: "one with pytorch_model.bin or its shards, a checkpoint of torch.save (.bin, nanoGPT's ckpt.pt)",
     inFolder: ["pytorch_model.bin", "pytorch_model.bin.index.json", "ckpt.pt"],
     open: openTorch,
+  },
+  {
+    kind: "tensorflow",
+    takes: "a folder of OpenAI's release (hparams.json with model.ckpt.index)",
+    inFolder: ["hparams.json"],
+    open: openTensorFlow,
   },
   { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: (file) => loadLlmc(openFileSource(file)) },
   { kind: "gguf", takes: "a GGUF file", inFolder: [/\.gguf$/], open: (file) => loadGguf(openFileSource(file)) },

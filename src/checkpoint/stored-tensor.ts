@@ -59,6 +59,8 @@ export interface StoredTensorInit {
   readonly source: ByteSource;
   /** Position in the file of the first byte. */
   readonly offset: number;
+  /** Called once, before any of the data is used: compares it with its checksum, and throws if it is damaged. */
+  readonly check?: (() => void) | undefined;
 }
 
 /** Values converted at a time: 1 MiB of float32, which stays in the second-level cache. */
@@ -105,14 +107,16 @@ class FileTensor implements StoredTensor {
   readonly #source: ByteSource;
   readonly #offset: number;
   readonly #count: number;
+  #check: (() => void) | undefined;
 
-  constructor({ name, dtype, shape, storedAs, source, offset }: StoredTensorInit) {
+  constructor({ name, dtype, shape, storedAs, source, offset, check }: StoredTensorInit) {
     this.name = name;
     this.dtype = dtype;
     this.shape = shape;
     this.storedAs = storedAs;
     this.#source = source;
     this.#offset = offset;
+    this.#check = check;
     this.#count = shape.reduce((n, d) => n * d, 1);
     this.byteLength = storedBytes(dtype, this.#count);
     const { block } = STORED_DTYPES[dtype];
@@ -127,7 +131,7 @@ class FileTensor implements StoredTensor {
   }
 
   get data(): Uint8Array {
-    return this.#source.bytes(this.#offset, this.byteLength);
+    return this.#read(this.#offset, this.byteLength);
   }
 
   get inMemory(): boolean {
@@ -191,7 +195,13 @@ class FileTensor implements StoredTensor {
   /** Of `count` values from `start` on, whole blocks. */
   #bytes(start: number, count: number): Uint8Array {
     const offset = this.#offset + storedBytes(this.dtype, start);
-    return this.#source.bytes(offset, storedBytes(this.dtype, count));
+    return this.#read(offset, storedBytes(this.dtype, count));
+  }
+
+  #read(offset: number, length: number): Uint8Array {
+    this.#check?.();
+    this.#check = undefined;
+    return this.#source.bytes(offset, length);
   }
 
   #checkFinite(values: Float32Array, start: number): void {

@@ -95,8 +95,8 @@ function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_i
     throw tensorError(tensor, turned ? { ...details, hint: `It is transposed: ${order}` } : details);
   }
   const storedAs = (spec.conv1d && matrices === "in_out") !== (tensor.transposed === true) ? "in_out" : "out_in";
-  const { source, offset } = tensor;
-  return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset });
+  const { source, offset, check } = tensor;
+  return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset, check });
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

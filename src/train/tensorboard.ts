@@ -1,28 +1,11 @@
+import { crc32c, maskCrc32c } from "../util/crc32c.js";
+
 /**
  * TensorBoard's event files: TFRecord framing (tensorflow/core/lib/io/record_writer.h) around Event messages
  * (tensorflow/core/util/event.proto, framework/summary.proto), of which only what training writes is encoded.
  */
 
-/** Reversed polynomial of CRC-32C (Castagnoli). */
-const POLYNOMIAL = 0x82f63b78;
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-  return crc;
-});
-
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
-
-/** The form a checksum has inside records, which are themselves checksummed: rotated, and moved by a constant. */
-export function maskedCrc32c(bytes: Uint8Array): number {
-  const crc = crc32c(bytes);
-  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-}
+export const maskedCrc32c = (bytes: Uint8Array): number => maskCrc32c(crc32c(bytes));
 
 /** One record: u64 length, its checksum, the data, its checksum; little-endian. */
 export function tfRecord(data: Uint8Array): Uint8Array {

@@ -1,0 +1,57 @@
+/** CRC-32C (Castagnoli; RFC 3720, appendix B.4), eight bytes at a time by tables ("slicing by 8"). */
+
+const REVERSED_POLYNOMIAL = 0x82f63b78;
+
+/** TABLES[k][byte]: what a byte contributes that k bytes follow. */
+const TABLES: readonly Uint32Array[] = makeTables();
+
+function makeTables(): Uint32Array[] {
+  const first = Uint32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ REVERSED_POLYNOMIAL : crc >>> 1;
+    return crc;
+  });
+  const tables = [first];
+  for (let k = 1; k < 8; k++) tables.push(tables[k - 1]!.map((crc) => first[crc & 0xff]! ^ (crc >>> 8)));
+  return tables;
+}
+
+/** @param before the checksum of what comes before the bytes, to go on from; 0 for nothing. */
+export function crc32c(bytes: Uint8Array, before = 0): number {
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as readonly [
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+  ];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let crc = ~before;
+  let i = 0;
+  for (; i + 8 <= bytes.length; i += 8) {
+    const low = view.getInt32(i, true) ^ crc;
+    const high = view.getInt32(i + 4, true);
+    crc =
+      t7[low & 0xff]! ^
+      t6[(low >>> 8) & 0xff]! ^
+      t5[(low >>> 16) & 0xff]! ^
+      t4[low >>> 24]! ^
+      t3[high & 0xff]! ^
+      t2[(high >>> 8) & 0xff]! ^
+      t1[(high >>> 16) & 0xff]! ^
+      t0[high >>> 24]!;
+  }
+  for (; i < bytes.length; i++) crc = t0[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+/**
+ * The form that a checksum has inside TensorFlow's and LevelDB's files, which are themselves checksummed: rotated, and
+ * moved by a constant.
+ */
+export function maskCrc32c(crc: number): number {
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
