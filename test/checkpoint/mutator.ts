@@ -1,0 +1,149 @@
+/**
+ * Random damage to valid files. Whatever comes of it, only typed errors may leave the reader, what it does read must be
+ * finite and of the right shape, and it may not ask for more bytes than a few times the file's.
+ */
+import assert from "node:assert/strict";
+import { type ByteSource, memorySource } from "../../src/checkpoint/byte-source.js";
+import type { Checkpoint } from "../../src/checkpoint/index.js";
+import { GPT2Error } from "../../src/errors.js";
+import { numel } from "../../src/model/tensors.js";
+import { RandomStream } from "../../src/util/random.js";
+
+/** Sizes at which integers of all kinds go wrong. */
+const NUMBERS = [
+  "0",
+  "1",
+  "-1",
+  "-0",
+  "2",
+  "7",
+  "255",
+  "65536",
+  "2147483647",
+  "2147483648",
+  "4294967295",
+  "4294967296",
+  "9007199254740991",
+  "9007199254740992",
+  "18446744073709551615",
+  "1e400",
+  "1e-400",
+  "0.5",
+  "1E2",
+  "01",
+  "null",
+  '"1"',
+  "[]",
+  "{}",
+];
+
+export class Mutator {
+  readonly #random: RandomStream;
+
+  constructor(seed: number) {
+    this.#random = new RandomStream(seed);
+  }
+
+  below(n: number): number {
+    return this.#random.below(n);
+  }
+
+  pick<T>(values: readonly T[]): T {
+    return values[this.below(values.length)]!;
+  }
+
+  /** One to four small changes of the bytes before `limit` (the header, where most of the meaning is) or of any. */
+  bytes(file: Uint8Array, limit: number): Uint8Array {
+    let out = file;
+    for (let n = 1 + this.below(4); n > 0; n--) out = this.#change(out, this.below(4) > 0 ? limit : out.length);
+    return out;
+  }
+
+  #change(file: Uint8Array, limit: number): Uint8Array {
+    const at = this.below(Math.max(1, Math.min(limit, file.length)));
+    const length = 1 + this.below(16);
+    const copy = file.slice();
+    const kind = this.below(6);
+    if (kind === 0 && copy.length > 0) copy[at]! ^= 1 << this.below(8);
+    else if (kind === 1 && copy.length > 0)
+      copy[at] = this.pick([0, 1, 0x20, 0x22, 0x2d, 0x5b, 0x7b, 0x7d, 0x7f, 0xff]);
+    else if (kind === 2) return file.slice(0, at);
+    else if (kind === 3) return joined(file.subarray(0, at), file.subarray(at + length));
+    else if (kind === 4) return joined(file.subarray(0, at), file.subarray(at, at + length), file.subarray(at));
+    else copy.copyWithin(at, this.below(copy.length + 1), this.below(copy.length + 1));
+    return copy;
+  }
+
+  /** Changes JSON as text, so that most results still parse: numbers, strings, entries swapped, repeated or left out. */
+  json(text: string): string {
+    let out = text;
+    for (let n = 1 + this.below(3); n > 0; n--) {
+      const kind = this.below(4);
+      if (kind === 0) out = this.#replaceOne(out, /-?\d+(\.\d+)?/g, () => this.pick(NUMBERS));
+      else if (kind === 1) out = this.#replaceOne(out, /"[^"]*"/g, () => this.pick(out.match(/"[^"]*"/g) ?? ['""']));
+      else if (kind === 2)
+        out = this.#replaceOne(out, /,"[^"]*":(\{[^{}]*\}|[^,{}]+)/g, (entry) => this.pick(["", entry + entry]));
+      else
+        out = this.#replaceOne(out, /\[[^[\]]*\]/g, (list) =>
+          this.pick(["[]", `[${list}]`, list.replace("[", "[1,"), "0"]),
+        );
+    }
+    return out;
+  }
+
+  #replaceOne(text: string, pattern: RegExp, replace: (match: string) => string): string {
+    const matches = [...text.matchAll(pattern)];
+    if (matches.length === 0) return text;
+    const { index, 0: match } = this.pick(matches);
+    return text.slice(0, index) + replace(match) + text.slice(index + match.length);
+  }
+}
+
+export function joined(...parts: Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
+/** A source that fails the test if too much is asked of it. */
+export function bounded(name: string, bytes: Uint8Array): ByteSource {
+  const source = memorySource(name, bytes);
+  let left = 4 * bytes.length + 4096;
+  return {
+    ...source,
+    bytes(offset, length) {
+      left -= length;
+      assert.ok(left >= 0, `asks for ${length} bytes at ${offset} of ${bytes.length}, after many others`);
+      return source.bytes(offset, length);
+    },
+  };
+}
+
+const outcomes = { refused: 0, read: 0 };
+
+/** Loads and reads everything; anything but success or a typed error fails. */
+export function attempt(what: string, load: () => Checkpoint): void {
+  try {
+    const { config, tensors } = load();
+    for (const [name, tensor] of tensors) {
+      const values = new Float32Array(numel(tensor.shape));
+      tensor.readInto(values);
+      assert.ok(values.every(Number.isFinite), `${name} of ${config.nLayer} layers`);
+    }
+    outcomes.read++;
+  } catch (error) {
+    if (!(error instanceof GPT2Error)) throw new Error(`${what}: ${String(error)}`, { cause: error });
+    assert.ok(error.message.length < 2000, what);
+    outcomes.refused++;
+  }
+}
+
+/** Both outcomes must occur, or the damage is too much or too little to mean anything. */
+export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => void): void {
+  outcomes.refused = 0;
+  outcomes.read = 0;
+  for (let seed = 0; seed < rounds; seed++) one(new Mutator(seed), `seed ${seed}`);
+  assert.equal(outcomes.refused + outcomes.read, rounds);
+  assert.ok(outcomes.refused > rounds / 4 && outcomes.read > 0, JSON.stringify(outcomes));
+}
+
+/** A guard against hanging, not a measurement: these take a second or so. */
+export const timeout = 120_000;
