@@ -1,5 +1,9 @@
 import type { Backend } from "./backend/backend.js";
 import { ContextLengthError, TokenizerError, UsageError } from "./errors.js";
+import { runGenerations } from "./evaluate/generate-until.js";
+import { type RunOptions, runLogLikelihoods } from "./evaluate/log-likelihood.js";
+import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
+import { encodePair } from "./evaluate/text/encode-pair.js";
 import { Engine } from "./generate/engine.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import type { LoadOptions } from "./generate/load.js";
@@ -158,6 +162,42 @@ export class GPT2 {
   }
 
   /**
+   * How likely continuations are after contexts, many at once: what they have in common is read once. A context and a
+   * continuation that are both text are cut into tokens together, as the LM evaluation harness does; an empty context is
+   * `<|endoftext|>`. Of a context that is too long the end is read.
+   *
+   * @throws {UsageError} an empty continuation, or an id outside the vocabulary.
+   * @throws {ContextLengthError} a continuation longer than the context.
+   */
+  async logLikelihoods(
+    requests: readonly LogLikelihoodRequest<TextOrIds>[],
+    options: RunOptions = {},
+  ): Promise<LogLikelihood[]> {
+    const { choices } = this.#generationModel();
+    const asked = requests.map((request) => ({ ...request, ...this.#encodePair(request) }));
+    return runLogLikelihoods(this.#engine, asked, { ...options, choices });
+  }
+
+  /**
+   * What the model writes after prompts until it writes a stop string, many at once. Of a prompt that leaves no room the
+   * end is read.
+   *
+   * @throws {UsageError} an id outside the vocabulary.
+   */
+  async generateUntil(
+    requests: readonly GenerateUntilRequest<TextOrIds>[],
+    options: RunOptions = {},
+  ): Promise<Generation[]> {
+    const tokenizer = this.#needTokenizer("generating until a stop");
+    const { choices, endOfText } = this.#generationModel();
+    const asked = requests.map((request) => {
+      const ids = this.#encode(request.prompt);
+      return { ...request, prompt: ids.length > 0 ? ids : this.#startOfText() };
+    });
+    return runGenerations(this.#engine, asked, { ...options, choices, endOfText, decoder: () => tokenizer.decoder() });
+  }
+
+  /**
    * Logits [T, V] of the tokens that may follow each of the ids, given those before it.
    *
    * @throws {ContextLengthError} more ids than the context has room for.
@@ -200,6 +240,15 @@ export class GPT2 {
 
   #encode(text: TextOrIds): number[] {
     return Array.from(typeof text === "string" ? this.#needTokenizer("text").encode(text) : text);
+  }
+
+  #encodePair({ context, continuation }: LogLikelihoodRequest<TextOrIds>) {
+    const [start] = this.#startOfText();
+    if (typeof context === "string" && typeof continuation === "string" && start !== undefined) {
+      return encodePair(this.#needTokenizer("text"), start, context, continuation);
+    }
+    const ids = this.#encode(context);
+    return { context: ids.length > 0 ? ids : this.#startOfText(), continuation: this.#encode(continuation) };
   }
 
   #needTokenizer(use: string): Tokenizer {

@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   tokenizer: async () => (await import("./commands/tokenizer.js")).registerTokenizer,
   data: async () => (await import("./commands/data.js")).registerData,
   train: async () => (await import("./commands/train.js")).registerTrain,
+  eval: async () => (await import("./commands/eval.js")).registerEval,
 };
 
 /** The verb in the arguments, all of them to list them, or the one for a prompt. */

@@ -5,11 +5,11 @@ import { SAMPLING_DEFAULTS } from "../generate/sampling-options.js";
 import { type PieceDecoder, TextStream } from "../generate/text-stream.js";
 import { RandomStream } from "../util/random.js";
 import { laneCount, openLanes } from "./lanes.js";
-import type { RunOptions } from "./loglikelihood.js";
-import type { GenerateRequest, Generation } from "./requests.js";
+import type { EngineRunOptions } from "./log-likelihood.js";
+import type { GenerateUntilRequest, Generation } from "./requests.js";
 import { sharedByAll } from "./share-prefixes.js";
 
-export interface GenerateUntilOptions extends RunOptions {
+export interface GenerateUntilOptions extends EngineRunOptions {
   /** Makes a decoder for each text. */
   readonly decoder: () => PieceDecoder;
   /** The token that ends a text, if there is one. */
@@ -24,7 +24,7 @@ export interface GenerateUntilOptions extends RunOptions {
  */
 export async function runGenerations(
   engine: Engine,
-  requests: readonly Omit<GenerateRequest, "kind">[],
+  requests: readonly GenerateUntilRequest[],
   options: GenerateUntilOptions,
 ): Promise<Generation[]> {
   const { nCtx } = engine.config;
@@ -95,7 +95,7 @@ class Text {
   #count = 0;
 
   constructor(
-    { prompt, maxNewTokens, until, topK, seed }: Omit<GenerateRequest, "kind">,
+    { prompt, maxNewTokens, until = [], topK = 1, seed = 0 }: GenerateUntilRequest,
     index: number,
     nCtx: number,
     vocabSize: number,

@@ -4,20 +4,19 @@
  * log-likelihood for each window of the text.
  */
 
-/** How likely are these tokens after those? */
-export interface LoglikelihoodRequest {
-  readonly kind: "loglikelihood";
-  /** Token ids that come before: at least one. The model reads the last of them that fit. */
-  readonly context: readonly number[];
-  /** At least one token id, at most nCtx. */
-  readonly continuation: readonly number[];
-  /** Tell {@link Loglikelihood.best} too. */
+/** How likely are these tokens after those? `Text` is token ids, or whatever stands for them. */
+export interface LogLikelihoodRequest<Text = readonly number[]> {
+  /** What comes before: at least one token. The model reads the last of them that fit. */
+  readonly context: Text;
+  /** At least one token, at most nCtx. */
+  readonly continuation: Text;
+  /** Tell {@link LogLikelihood.best} too. */
   readonly best?: boolean;
-  /** Tell this many of {@link Loglikelihood.top}. Default 0. */
+  /** Tell this many of {@link LogLikelihood.top}. Default 0. */
   readonly top?: number;
 }
 
-export interface Loglikelihood {
+export interface LogLikelihood {
   /** Natural logarithm of each continuation token's probability, given all before it. */
   readonly logprobs: Float64Array;
   /** Their sum. */
@@ -29,17 +28,16 @@ export interface Loglikelihood {
 }
 
 /** What does the model write after this? */
-export interface GenerateRequest {
-  readonly kind: "generate";
-  /** Token ids, at least one. The model reads the last nCtx - maxNewTokens of them. */
-  readonly prompt: readonly number[];
+export interface GenerateUntilRequest<Text = readonly number[]> {
+  /** At least one token. The model reads the last nCtx - maxNewTokens of them. */
+  readonly prompt: Text;
   readonly maxNewTokens: number;
-  /** The text ends before the first of these. */
-  readonly until: readonly string[];
-  /** Draw from this many of the likeliest tokens at temperature 1; 1 is greedy decoding. */
-  readonly topK: number;
-  /** For drawing. */
-  readonly seed: number;
+  /** The text ends before the first of these; by default only where the model ends it, or runs out of tokens. */
+  readonly until?: readonly string[];
+  /** Draw from this many of the likeliest tokens at temperature 1; 1, the default, is greedy decoding. */
+  readonly topK?: number;
+  /** For drawing. Default 0. */
+  readonly seed?: number;
 }
 
 export interface Generation {
@@ -50,8 +48,11 @@ export interface Generation {
   readonly tokens: number;
 }
 
-export type Request = LoglikelihoodRequest | GenerateRequest;
-export type Answer = Loglikelihood | Generation;
+/** A request of either kind. */
+export type Request =
+  | ({ readonly kind: "loglikelihood" } & LogLikelihoodRequest)
+  | ({ readonly kind: "generate" } & GenerateUntilRequest);
+export type Answer = LogLikelihood | Generation;
 
 /**
  * Work that asks a model in between: yields requests, is given their answers, and returns a result. Any number of these
@@ -59,14 +60,14 @@ export type Answer = Loglikelihood | Generation;
  */
 export type Asking<Result> = Generator<readonly Request[], Result, readonly Answer[]>;
 
-/** Asks for log-likelihoods: `const [a, b] = yield* loglikelihoods(…)`. */
-export function* loglikelihoods(requests: readonly Omit<LoglikelihoodRequest, "kind">[]): Asking<Loglikelihood[]> {
+/** Asks for log-likelihoods: `const [a, b] = yield* logLikelihoods(…)`. */
+export function* logLikelihoods(requests: readonly LogLikelihoodRequest[]): Asking<LogLikelihood[]> {
   const answers = yield requests.map((request) => ({ kind: "loglikelihood", ...request }) as const);
-  return answers as Loglikelihood[];
+  return answers as LogLikelihood[];
 }
 
 /** Asks for generated texts. */
-export function* generations(requests: readonly Omit<GenerateRequest, "kind">[]): Asking<Generation[]> {
+export function* generations(requests: readonly GenerateUntilRequest[]): Asking<Generation[]> {
   const answers = yield requests.map((request) => ({ kind: "generate", ...request }) as const);
   return answers as Generation[];
 }

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Backend } from "../../src/backend/backend.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
 import { runGenerations } from "../../src/evaluate/generate-until.js";
-import { runLoglikelihoods } from "../../src/evaluate/loglikelihood.js";
+import { runLogLikelihoods } from "../../src/evaluate/log-likelihood.js";
 import { sharedByAll, sharePrefixes } from "../../src/evaluate/share-prefixes.js";
 import { Engine } from "../../src/generate/engine.js";
 import { fullForward, logSoftmax } from "../generate/full-forward.js";
@@ -49,7 +49,7 @@ for (const backend of await backends()) {
         };
         const engine = oddEngine(backend, maxTokens);
         const asked = requests.map((request) => ({ ...request, best: true, top: 5 }));
-        const answers = await runLoglikelihoods(engine, asked, { onProgress });
+        const answers = await runLogLikelihoods(engine, asked, { onProgress });
         assert.equal(progress, requests.length);
         for (const [i, { context, continuation }] of requests.entries()) {
           const { logprobs, logprob, best, top } = answers[i]!;
@@ -72,10 +72,10 @@ for (const backend of await backends()) {
 
     it("say nothing of the likeliest unless asked, and never take an id without a meaning for it", async () => {
       const engine = oddEngine(backend);
-      const [plain] = await runLoglikelihoods(engine, requests.slice(0, 1));
+      const [plain] = await runLogLikelihoods(engine, requests.slice(0, 1));
       assert.deepEqual([plain!.best.length, plain!.top.length], [0, 0]);
       const asked = requests.map((request) => ({ ...request, best: true, top: 3 }));
-      for (const { best, top } of await runLoglikelihoods(engine, asked, { choices: 10 })) {
+      for (const { best, top } of await runLogLikelihoods(engine, asked, { choices: 10 })) {
         assert.ok([...best, ...top].every((id) => id < 10));
       }
     });
@@ -86,13 +86,13 @@ for (const backend of await backends()) {
         { context: [], continuation: [1] },
         { context: [1], continuation: [] },
       ]) {
-        await assert.rejects(runLoglikelihoods(engine, [bad]), UsageError);
+        await assert.rejects(runLogLikelihoods(engine, [bad]), UsageError);
       }
       const long = { context: [1], continuation: randomIds(nCtx + 1, 1) };
-      await assert.rejects(runLoglikelihoods(engine, [long]), ContextLengthError);
-      await assert.rejects(runLoglikelihoods(engine, [{ context: [1], continuation: [V] }]), UsageError);
-      await assert.rejects(runLoglikelihoods(engine, [{ context: [V], continuation: [1, 2] }]), UsageError);
-      assert.deepEqual(await runLoglikelihoods(engine, []), []);
+      await assert.rejects(runLogLikelihoods(engine, [long]), ContextLengthError);
+      await assert.rejects(runLogLikelihoods(engine, [{ context: [1], continuation: [V] }]), UsageError);
+      await assert.rejects(runLogLikelihoods(engine, [{ context: [V], continuation: [1, 2] }]), UsageError);
+      assert.deepEqual(await runLogLikelihoods(engine, []), []);
     });
   });
 

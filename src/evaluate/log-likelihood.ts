@@ -2,15 +2,18 @@ import { ContextLengthError, UsageError } from "../errors.js";
 import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
 import { largest } from "../generate/largest.js";
 import { commonPrefix, laneCount, openLanes } from "./lanes.js";
-import type { Loglikelihood, LoglikelihoodRequest } from "./requests.js";
+import type { LogLikelihood, LogLikelihoodRequest } from "./requests.js";
 import { sharedByAll, sharePrefixes } from "./share-prefixes.js";
 
 export interface RunOptions {
-  /** Ids that have a meaning: those below. Others are never the likeliest. Default: all. */
-  readonly choices?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told how many requests are answered. */
   readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+export interface EngineRunOptions extends RunOptions {
+  /** Ids that have a meaning: those below. Others are never the likeliest. Default: all. */
+  readonly choices?: number | undefined;
 }
 
 /** A request as the engine sees it. */
@@ -42,13 +45,13 @@ const WORTH_COPYING = 16;
  * @throws {UsageError} an empty context or continuation, or an id outside the vocabulary.
  * @throws {ContextLengthError} a continuation longer than the model's context.
  */
-export async function runLoglikelihoods(
+export async function runLogLikelihoods(
   engine: Engine,
-  requests: readonly Omit<LoglikelihoodRequest, "kind">[],
-  { choices = engine.config.vocabSize, signal, onProgress }: RunOptions = {},
-): Promise<Loglikelihood[]> {
+  requests: readonly LogLikelihoodRequest[],
+  { choices = engine.config.vocabSize, signal, onProgress }: EngineRunOptions = {},
+): Promise<LogLikelihood[]> {
   const jobs = requests.map((request, index) => toJob(request, index, engine.config.nCtx, choices));
-  const answers = new Array<Loglikelihood>(jobs.length);
+  const answers = new Array<LogLikelihood>(jobs.length);
   if (jobs.length === 0) return answers;
   const count = laneCount(engine, jobs.length, Math.max(...jobs.map(({ tokens }) => tokens.length)));
   const lists = sharePrefixes(jobs);
@@ -74,7 +77,7 @@ export async function runLoglikelihoods(
 }
 
 function toJob(
-  { context, continuation, best = false, top = 0 }: Omit<LoglikelihoodRequest, "kind">,
+  { context, continuation, best = false, top = 0 }: LogLikelihoodRequest,
   index: number,
   nCtx: number,
   choices: number,

@@ -1,0 +1,65 @@
+import { mkdir, open, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DataError, UsageError } from "../errors.js";
+import { writeFileAtomically } from "../util/atomic-write.js";
+import type { Journal, RunIdentity } from "./run.js";
+import type { Outcome } from "./task.js";
+
+/**
+ * Outcomes in a file of JSON lines, flushed after each block: first what they are of, then a line for each block. A line
+ * that a crash cut short does not count.
+ *
+ * @param model what else the outcomes depend on: the model's hash.
+ * @param resume go on from what the file has; otherwise it is begun anew.
+ * @throws {UsageError} the file is of another run.
+ */
+export async function journalFile(
+  path: string,
+  identity: RunIdentity,
+  model: string,
+  resume: boolean,
+): Promise<Journal> {
+  const header = JSON.stringify({ model, ...identity });
+  const outcomes = resume ? await readJournal(path, header) : undefined;
+  await mkdir(dirname(path), { recursive: true });
+  const lines = [header, ...(outcomes && outcomes.length > 0 ? [JSON.stringify(outcomes)] : [])];
+  // Rewritten, so that what is appended does not follow half a line.
+  await writeFileAtomically(path, `${lines.join("\n")}\n`, DataError);
+  return {
+    outcomes: outcomes ?? [],
+    add: async (block) => {
+      const handle = await open(path, "a");
+      try {
+        await handle.appendFile(`${JSON.stringify(block)}\n`);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}
+
+async function readJournal(path: string, header: string): Promise<Outcome[]> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
+  }
+  const [first = "", ...lines] = text.split("\n");
+  if (first !== header) {
+    const hint = "Without --resume it is begun anew";
+    throw new UsageError({ op: `resuming from ${path}`, expected: header, got: first.slice(0, 500), hint });
+  }
+  const outcomes: Outcome[] = [];
+  // What stands after the last line end was cut short.
+  for (const line of lines.slice(0, -1)) {
+    try {
+      outcomes.push(...(JSON.parse(line) as Outcome[]));
+    } catch {
+      break;
+    }
+  }
+  return outcomes;
+}

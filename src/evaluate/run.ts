@@ -1,0 +1,172 @@
+import { TokenizerError } from "../errors.js";
+import type { GPT2Config } from "../model/config.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { DataSource, UsedFile } from "./data/source.js";
+import type { RunOptions } from "./log-likelihood.js";
+import { type MetricResult, measure } from "./metrics/metric.js";
+import type {
+  Answer,
+  Asking,
+  GenerateUntilRequest,
+  Generation,
+  LogLikelihood,
+  LogLikelihoodRequest,
+  Request,
+} from "./requests.js";
+import { type Evaluation, formatTaskSpec, type Outcome, type TaskSpec } from "./task.js";
+
+/** What a model under evaluation does; {@link GPT2} is one. */
+export interface EvaluatedModel {
+  readonly config: GPT2Config;
+  readonly tokenizer: Tokenizer | undefined;
+  /** Id of the token that starts every text. */
+  readonly endOfText: number | undefined;
+  logLikelihoods(requests: readonly LogLikelihoodRequest[], options?: RunOptions): Promise<LogLikelihood[]>;
+  generateUntil(requests: readonly GenerateUntilRequest[], options?: RunOptions): Promise<Generation[]>;
+}
+
+/** Keeps outcomes, so that a run that was stopped goes on where it was. */
+export interface Journal {
+  /** Outcomes of the first items, from earlier. */
+  readonly outcomes: readonly Outcome[];
+  /** Keeps those that come next. */
+  add(outcomes: readonly Outcome[]): Promise<void>;
+}
+
+/** What a journal is of: it does not fit anything else. */
+export interface RunIdentity {
+  readonly spec: string;
+  readonly version: number;
+  readonly items: number;
+  readonly files: readonly UsedFile[];
+}
+
+export interface TaskRunOptions {
+  readonly source: DataSource;
+  /** Only the first so many items. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many items are done, of how many. */
+  readonly onProgress?: ((done: number, items: number) => void) | undefined;
+  readonly journal?: ((identity: RunIdentity) => Promise<Journal>) | undefined;
+}
+
+export interface TaskResult {
+  readonly task: string;
+  readonly version: number;
+  readonly options: Readonly<Record<string, string>>;
+  /** Task and options as they are typed. */
+  readonly spec: string;
+  /** Items that were done, and those that there are. */
+  readonly items: number;
+  readonly ofItems: number;
+  readonly files: readonly UsedFile[];
+  readonly facts: Readonly<Record<string, string | number>>;
+  readonly metrics: readonly MetricResult[];
+  readonly outcomes: readonly Outcome[];
+  /** Time that this run took. */
+  readonly seconds: number;
+}
+
+/** For the bootstrap. */
+const BOOTSTRAP_SEED = 1;
+
+/**
+ * Evaluates a model on a task.
+ *
+ * @throws {DataError} the data are not there or malformed.
+ * @throws {TokenizerError} the model has no tokenizer, or none with `<|endoftext|>`.
+ */
+export async function runTask(
+  model: EvaluatedModel,
+  spec: TaskSpec,
+  { source, limit, signal, onProgress, journal }: TaskRunOptions,
+): Promise<TaskResult> {
+  const started = performance.now();
+  const evaluation = await prepare(model, spec, source);
+  const items = Math.min(limit ?? evaluation.items, evaluation.items);
+  const files = evaluation.files.map(({ path, sha256 }) => ({ path, sha256 }));
+  const identity = { spec: formatTaskSpec(spec), version: spec.task.version, items, files };
+  const kept = await journal?.(identity);
+  const outcomes: Outcome[] = [...(kept?.outcomes ?? [])];
+  onProgress?.(outcomes.length, items);
+  while (outcomes.length < items) {
+    signal?.throwIfAborted();
+    const end = Math.min(items, outcomes.length + evaluation.blockSize);
+    const block = await runBlock(model, evaluation, outcomes.length, end, signal);
+    await kept?.add(block);
+    outcomes.push(...block);
+    onProgress?.(outcomes.length, items);
+  }
+  return {
+    task: spec.task.name,
+    version: spec.task.version,
+    options: spec.options,
+    spec: identity.spec,
+    items,
+    ofItems: evaluation.items,
+    files,
+    facts: evaluation.facts,
+    metrics: evaluation.metrics.map((metric) => measure(metric, outcomes, { seed: BOOTSTRAP_SEED })),
+    outcomes,
+    seconds: (performance.now() - started) / 1000,
+  };
+}
+
+async function prepare(model: EvaluatedModel, { task, options }: TaskSpec, source: DataSource): Promise<Evaluation> {
+  const { tokenizer, endOfText, config } = model;
+  if (!tokenizer || endOfText === undefined) {
+    const got = tokenizer ? "one without <|endoftext|>" : "none";
+    throw new TokenizerError({ op: `evaluating on ${task.name}`, expected: "a model with a tokenizer", got });
+  }
+  return task.prepare({ source, tokenizer, endOfText, nCtx: config.nCtx, options });
+}
+
+/** An item that is under way, and what it waits for. */
+interface Waiting {
+  readonly item: number;
+  readonly asking: Asking<Outcome>;
+  readonly requests: readonly Request[];
+}
+
+/** Items side by side: what they ask in a round is answered together. */
+async function runBlock(
+  model: EvaluatedModel,
+  evaluation: Evaluation,
+  from: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): Promise<Outcome[]> {
+  const outcomes = new Array<Outcome>(end - from);
+  let waiting: Waiting[] = [];
+  const proceed = (item: number, asking: Asking<Outcome>, answers: readonly Answer[]) => {
+    const { done, value } = asking.next(answers);
+    if (done) outcomes[item - from] = value;
+    else waiting.push({ item, asking, requests: value });
+  };
+  for (let item = from; item < end; item++) proceed(item, evaluation.run(item), []);
+  while (waiting.length > 0) {
+    const round = waiting;
+    waiting = [];
+    const answers = await answer(
+      model,
+      round.flatMap(({ requests }) => requests),
+      signal,
+    );
+    for (const { item, asking, requests } of round) proceed(item, asking, answers.splice(0, requests.length));
+  }
+  return outcomes;
+}
+
+/** Answers requests of both kinds, in order. */
+async function answer(
+  model: EvaluatedModel,
+  requests: readonly Request[],
+  signal: AbortSignal | undefined,
+): Promise<Answer[]> {
+  const likelihoods = requests.filter((request) => request.kind === "loglikelihood");
+  const texts = requests.filter((request) => request.kind === "generate");
+  const scored = likelihoods.length > 0 ? await model.logLikelihoods(likelihoods, { signal }) : [];
+  const written = texts.length > 0 ? await model.generateUntil(texts, { signal }) : [];
+  return requests.map(({ kind }) => (kind === "loglikelihood" ? scored.shift()! : written.shift()!));
+}

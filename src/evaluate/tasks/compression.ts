@@ -1,0 +1,54 @@
+import { DataError } from "../../errors.js";
+import { type DataFile, readFirst } from "../data/source.js";
+import { openZip } from "../data/zip.js";
+import type { Task } from "../task.js";
+import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION } from "./rolling.js";
+
+/** Mahoney's sets have 10^8 bytes; models are compared on the last 5 million, the 5 million before are for validation. */
+const WHOLE = 100_000_000;
+const PART = 5_000_000;
+/** Of enwik8 an opening is handed about for quick checks. */
+const OPENING = 100_001;
+
+function compressionTask(name: string, about: string): Task {
+  const origin = `http://mattmahoney.net/dc/${name}.zip`;
+  return {
+    name,
+    version: 1,
+    about,
+    options: {
+      part: {
+        about: "test: the last 5,000,000 bytes; valid: those before; whole: all 10^8; opening: the first 100,001",
+        values: ["test", "valid", "whole", "opening"],
+      },
+      stride: STRIDE_OPTION,
+      windows: WINDOW_OPTION,
+    },
+    prepare: async (setup) => {
+      const { part = "test" } = setup.options;
+      const files = [name, `${name}.zip`, ...(part === "opening" && name === "enwik8" ? ["enwik5/enwik5"] : [])];
+      const file = await readFirst(setup.source, { name, origin }, files);
+      const bytes = partOf(await unpacked(file, name), part, file.path);
+      // One line in all: bytes count alike wherever they are.
+      const document = [{ text: bytes, words: 0, lineEnds: 0, bytes: bytes.length }];
+      const metrics = [BYTE_METRIC, TOKEN_METRIC];
+      return rollingEvaluation(setup, { documents: [document], metrics, files: [file] });
+    },
+  };
+}
+
+async function unpacked({ bytes, path }: DataFile, member: string): Promise<Uint8Array> {
+  return path.endsWith(".zip") ? openZip(bytes, path).read(member) : bytes;
+}
+
+function partOf(bytes: Uint8Array, part: string, path: string): Uint8Array {
+  if (part === "opening") return bytes.subarray(0, OPENING);
+  if (bytes.length !== WHOLE) {
+    throw new DataError({ op: `reading ${path}`, expected: `${WHOLE} bytes`, got: `${bytes.length}` });
+  }
+  if (part === "whole") return bytes;
+  return part === "test" ? bytes.subarray(-PART) : bytes.subarray(-2 * PART, -PART);
+}
+
+export const enwik8 = compressionTask("enwik8", "bits per byte of Wikipedia's XML of 2006");
+export const text8 = compressionTask("text8", "bits per character of Wikipedia as lower-case letters and spaces");

@@ -1,0 +1,131 @@
+import { DataError } from "../../errors.js";
+import { readFirst } from "../data/source.js";
+import { jsonLines, stringField, textOf } from "../data/text-formats.js";
+import { type Metric, meanMetric, perplexityMetric } from "../metrics/metric.js";
+import { type Asking, logLikelihoods } from "../requests.js";
+import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
+import { detokenizeLine } from "../text/detokenize.js";
+import { encodePair } from "../text/encode-pair.js";
+import { STOP_WORDS } from "../text/stop-words.js";
+import { TOKEN_STYLES } from "../text/token-styles.js";
+
+const OPENAI = {
+  name: "lambada",
+  origin: "https://openaipublic.blob.core.windows.net/gpt-2/data/lambada_test.jsonl",
+};
+const ORIGINAL = { name: "lambada", origin: "https://zenodo.org/record/2630551 (lambada-dataset.tar.gz)" };
+
+/** How many of the likeliest tokens are looked through for one that is not a stop word. */
+const GUESSES = 512;
+
+/** LAMBADA (Paperno et al. 2016): the last word of a passage that cannot be guessed from its last sentence alone. */
+export const lambada: Task = {
+  name: "lambada",
+  version: 1,
+  about: "last word of a passage: accuracy by word (greedy), with stop-word filters, by last token; perplexity",
+  options: {
+    text: {
+      about:
+        "openai: the un-preprocessed text; normalized: the same with straight quotes and a line end before, as the " +
+        "released file is said to have been used; original: Paperno et al.'s file; detokenized: that, de-tokenized",
+      values: ["openai", "normalized", "original", "detokenized"],
+    },
+  },
+  prepare: async (setup) => {
+    const { texts, files } = await readTexts(setup);
+    return evaluation<string, LambadaOutcome>({
+      items: texts,
+      run: (text) => lastWord(text, setup),
+      metrics: METRICS,
+      files,
+    });
+  },
+};
+
+async function readTexts({ source, options }: TaskSetup) {
+  if (options.text === "openai" || options.text === "normalized") {
+    const file = await readFirst(source, OPENAI, ["lambada_test.jsonl"]);
+    const texts = jsonLines(file).map((record, i) => stringField(record, "text", `${file.path}, item ${i + 1}`));
+    return { files: [file], texts: options.text === "openai" ? texts : texts.map(normalize) };
+  }
+  const file = await readFirst(source, ORIGINAL, ["lambada_test_plain_text.txt"]);
+  const lines = textOf(file)
+    .split("\n")
+    .filter((line) => line !== "");
+  const detokenized = options.text === "detokenized";
+  const texts = detokenized ? lines.map((line) => detokenizeLine(line, TOKEN_STYLES.treebank)) : lines;
+  return { files: [file], texts };
+}
+
+/** As reported for the released file (openai/gpt-2, issue 131); many re-implementations do the same. */
+function normalize(text: string): string {
+  return `\n${text.replaceAll(/[“”]|''|``/g, '"').trim()}`;
+}
+
+interface LambadaOutcome extends Outcome {
+  readonly word: string;
+  /** Natural logarithm of the word's probability. */
+  readonly logprob: number;
+  readonly tokens: number;
+  /** Of its last token. */
+  readonly lastLogprob: number;
+  /** All tokens of the word are the likeliest. */
+  readonly greedy: boolean;
+  /** The last token is, given those before it. */
+  readonly lastGreedy: boolean;
+  /** The same as `greedy`, after the first token's likelier rivals that are stop words are set aside. */
+  readonly filtered: boolean;
+  /** Also those that hold no letter or digit. */
+  readonly filteredWords: boolean;
+  /** `lastGreedy`, or of a word of one token `filtered`. */
+  readonly lastFiltered: boolean;
+}
+
+const METRICS: readonly Metric<LambadaOutcome>[] = [
+  meanMetric("accuracy", (o) => o.greedy),
+  meanMetric("accuracy, stop words filtered", (o) => o.filtered),
+  meanMetric("accuracy, stop words and punctuation filtered", (o) => o.filteredWords),
+  meanMetric("accuracy by last token", (o) => o.lastGreedy),
+  meanMetric("accuracy by last token, stop words filtered", (o) => o.lastFiltered),
+  perplexityMetric(
+    "perplexity",
+    (o) => o.logprob,
+    () => 1,
+  ),
+  perplexityMetric(
+    "perplexity per token",
+    (o) => o.logprob,
+    (o) => o.tokens,
+  ),
+  perplexityMetric(
+    "perplexity of last token",
+    (o) => o.lastLogprob,
+    () => 1,
+  ),
+];
+
+function* lastWord(text: string, { tokenizer, endOfText }: TaskSetup): Asking<LambadaOutcome> {
+  const at = text.lastIndexOf(" ");
+  if (at < 0) throw new DataError({ op: "lambada", expected: "passages of several words", got: JSON.stringify(text) });
+  const pair = encodePair(tokenizer, endOfText, text.slice(0, at), text.slice(at));
+  const [answer] = yield* logLikelihoods([{ ...pair, best: true, top: GUESSES }]);
+  const { logprobs, logprob, best, top } = answer!;
+  const { continuation } = pair;
+  const last = continuation.length - 1;
+  const isGreedy = continuation.map((id, i) => id === best[i]);
+  const rest = isGreedy.slice(1).every(Boolean);
+  const likeliest = (allowed: (token: string) => boolean) => top.find((id) => allowed(tokenizer.decode([id])));
+  const filtered = likeliest((token) => !STOP_WORDS.has(token.trim().toLowerCase())) === continuation[0];
+  const isWord = (token: string) => !STOP_WORDS.has(token.trim().toLowerCase()) && /[\p{L}\p{N}]/u.test(token);
+  return {
+    word: text.slice(at + 1),
+    logprob,
+    tokens: continuation.length,
+    lastLogprob: logprobs[last]!,
+    greedy: isGreedy[0]! && rest,
+    lastGreedy: isGreedy[last]!,
+    filtered: filtered && rest,
+    filteredWords: likeliest(isWord) === continuation[0] && rest,
+    lastFiltered: last === 0 ? filtered : isGreedy[last]!,
+  };
+}
