@@ -1,8 +1,9 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TokenizerError } from "../errors.js";
-import { writeFolderAtomically } from "../util/atomic-write.js";
+import { writeFileAtomically, writeFolderAtomically } from "../util/atomic-write.js";
 import { readGpt2Files, writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
+import { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
 import { Tokenizer } from "./tokenizer.js";
 import { readTokenizerJson, writeTokenizerJson } from "./tokenizer-json.js";
 import type { Vocabulary } from "./vocabulary.js";
@@ -15,7 +16,7 @@ const PAIRS = [
 
 /**
  * Reads a tokenizer from a folder that holds tokenizer.json, or vocab.json and merges.txt, or OpenAI's encoder.json and
- * vocab.bpe (looked for in this order), or from one of these files.
+ * vocab.bpe (looked for in this order), or from one of these files; or from a llm.c tokenizer .bin.
  *
  * @throws {TokenizerError} nothing of the kind is there, or a file is malformed or of another kind of tokenizer.
  */
@@ -30,6 +31,7 @@ async function loadVocabulary(path: string): Promise<Vocabulary> {
     if (pair !== undefined) return readPair(dirname(path), pair);
     return readTokenizerJson(await read(path), path);
   }
+  if (name.endsWith(".bin")) return readLlmcTokenizer(await readBytes(path), path);
   if (await exists(join(path, "tokenizer.json"))) {
     const file = join(path, "tokenizer.json");
     return readTokenizerJson(await read(file), file);
@@ -37,7 +39,7 @@ async function loadVocabulary(path: string): Promise<Vocabulary> {
   for (const pair of PAIRS) if (await exists(join(path, pair[0]))) return readPair(path, pair);
   throw new TokenizerError({
     op: `reading a tokenizer from ${path}`,
-    expected: "tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe",
+    expected: "tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe, or a llm.c tokenizer .bin",
     got: (await exists(path)) ? "a folder with none of them" : "nothing there",
   });
 }
@@ -61,11 +63,28 @@ async function read(path: string): Promise<string> {
   }
 }
 
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new TokenizerError({ op: `reading ${path}`, expected: "a file", got: (cause as Error).message, cause });
+  }
+}
+
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
   );
+}
+
+/**
+ * Writes the file that llm.c decodes with.
+ *
+ * @throws {TokenizerError} the vocabulary has no `<|endoftext|>`, or the file system refuses.
+ */
+export async function saveLlmcTokenizer({ vocabulary }: Tokenizer, path: string): Promise<void> {
+  await writeFileAtomically(path, writeLlmcTokenizer(vocabulary), TokenizerError);
 }
 
 /**

@@ -2,6 +2,7 @@
 export { TokenizerError } from "../errors.js";
 export { gpt2Tokenizer } from "./gpt2.js";
 export { type Gpt2Files, readGpt2Files, writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
+export { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
 export { pretokenize } from "./pretokenize.js";
 export type { StreamDecoder } from "./stream-decoder.js";
 export { type EncodeOptions, Tokenizer } from "./tokenizer.js";
