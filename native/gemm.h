@@ -27,8 +27,6 @@
 #endif
 #define LINE_FLOATS 16 /* floats in a cache line */
 
-#define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
-
 /* What is done to a tile of C when its sum over k is complete. */
 typedef struct {
   const float *bias;      /* [N], added */

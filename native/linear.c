@@ -1,5 +1,6 @@
 /* Linear layers: y = x Wᵀ + b, forward and backward. */
 #include "gemm.h"
+#include "quant-dot.h"
 
 /* Up to this many tokens, each weight is used too seldom for packing to pay: stream the weights once instead. */
 /* DOT_TOKENS have their sums in registers together; for more, the row is taken again from the first-level cache. */
@@ -10,14 +11,27 @@
 #define FEW_TOKENS 8
 #define DOT_TOKENS 4
 #endif
-/* Floats fetched ahead of the row being read: reading memory, not arithmetic, is the limit here. */
+/* Weights fetched ahead of the row being read: reading memory, not arithmetic, is the limit here. */
 #define FETCH_AHEAD 1024
+
+INLINE vf load_weights(int type, const void *row, long k) {
+  if (type == F16) return vload_f16((const uint16_t *)row + k);
+  if (type == BF16) return vload_bf16((const uint16_t *)row + k);
+  return vload((const float *)row + k);
+}
+
+INLINE vf load_weights_part(int type, const void *row, long k, long n) {
+  if (type == F32) return vload_part((const float *)row + k, n);
+  uint16_t halves[VW] = {0};
+  for (long i = 0; i < n; i++) halves[i] = ((const uint16_t *)row)[k + i];
+  return load_weights(type, halves, 0);
+}
 
 /*
  * Dot products of one weight row with T tokens. Rows are taken one after the other, so that memory is read as one stream
  * (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
  */
-INLINE void dot_row(long IC, const float *restrict w, long T, const float *restrict x, float out[DOT_TOKENS]) {
+INLINE void dot_row(int type, long IC, const void *w, long T, const float *restrict x, float out[DOT_TOKENS]) {
   vf acc[DOT_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   long k = 0;
@@ -25,15 +39,16 @@ INLINE void dot_row(long IC, const float *restrict w, long T, const float *restr
   if (T == 1) {
     vf sum[4] = {{0}};
     for (; k + 4 * VW <= IC; k += 4 * VW) {
-      UNROLL for (int s = 0; s < 4; s++) sum[s] = vmadd(vload(w + k + s * VW), vload(x + k + s * VW), sum[s]);
+      UNROLL for (int s = 0; s < 4; s++) sum[s] = vmadd(load_weights(type, w, k + s * VW), vload(x + k + s * VW), sum[s]);
     }
     acc[0][0] = sum[0] + sum[2], acc[0][1] = sum[1] + sum[3];
   }
 #endif
   for (; k + 2 * VW <= IC; k += 2 * VW) {
-    __builtin_prefetch(w + k + FETCH_AHEAD);
-    if (VW == 16) __builtin_prefetch(w + k + VW + FETCH_AHEAD);
-    vf w0 = vload(w + k), w1 = vload(w + k + VW);
+    const char *here = (const char *)w + (type == F32 ? 4 : 2) * (k + FETCH_AHEAD);
+    __builtin_prefetch(here);
+    if (type == F32 && VW == 16) __builtin_prefetch(here + 64);
+    vf w0 = load_weights(type, w, k), w1 = load_weights(type, w, k + VW);
     UNROLL for (int t = 0; t < T; t++) {
       acc[t][0] = vmadd(w0, vload(x + t * IC + k), acc[t][0]);
       acc[t][1] = vmadd(w1, vload(x + t * IC + k + VW), acc[t][1]);
@@ -41,53 +56,73 @@ INLINE void dot_row(long IC, const float *restrict w, long T, const float *restr
   }
   for (; k < IC; k += VW) {
     long part = IC - k < VW ? IC - k : VW;
-    vf wv = part == VW ? vload(w + k) : vload_part(w + k, part);
+    vf wv = part == VW ? load_weights(type, w, k) : load_weights_part(type, w, k, part);
     for (int t = 0; t < T; t++) acc[t][0] += wv * (part == VW ? vload(x + t * IC + k) : vload_part(x + t * IC + k, part));
   }
   for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
 }
 
-static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
-  int64_t from, to;
-  split(ctx, OC, 32, &from, &to);
-  float *row = NULL;
-  if (w->type != F32) {
-    row = scratch_bytes(ctx, (size_t)(1 + N) * IC * sizeof(float));
-    if (!row) return;
-    if (is_integer_type(w->type)) {
-      round_activations(x, N * IC, row + IC);
-      x = row + IC;
-    }
-  }
+/* What few tokens are multiplied with: floats, or for weights of an integer type the same as integers. */
+typedef struct {
+  long N, IC, OC;
+  const float *x;
+  Activations q;
+} FewTokens;
+
+/* Dot products of one weight row with T tokens from t on. */
+INLINE void dot_tokens(int type, const FewTokens *f, const void *row, long t, long T, float out[DOT_TOKENS]) {
+  if (is_integer_type(type)) dot_blocks(type, row, &f->q, t, T, out);
+  else dot_row(type, f->IC, row, T, f->x + t * f->IC, out);
+}
+
+INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, long to, float *out, const Epilogue *e) {
+  const long N = f->N;
   for (long o = from; o < to; o += VW) {
     long rows = to - o < VW ? to - o : VW;
     float y[FEW_TOKENS][VW] = {{0}};
     for (long r = 0; r < rows; r++) {
-      const float *wr = row ? row : (const float *)w->data + (o + r) * IC;
-      if (row) decode_row(w->type, w->data, (o + r) * IC, IC, row);
+      const void *row = packed_at(type, w, (o + r) * f->IC);
       for (long t0 = 0; t0 < N; t0 += DOT_TOKENS) {
         float dots[DOT_TOKENS];
-        const float *xt = x + t0 * IC;
         switch (N - t0) {
-          case 1: dot_row(IC, wr, 1, xt, dots); break;
+          case 1: dot_tokens(type, f, row, t0, 1, dots); break;
 #if DOT_TOKENS == 2
-          default: dot_row(IC, wr, 2, xt, dots); break;
+          default: dot_tokens(type, f, row, t0, 2, dots); break;
 #else
-          case 2: dot_row(IC, wr, 2, xt, dots); break;
-          case 3: dot_row(IC, wr, 3, xt, dots); break;
-          default: dot_row(IC, wr, 4, xt, dots); break;
+          case 2: dot_tokens(type, f, row, t0, 2, dots); break;
+          case 3: dot_tokens(type, f, row, t0, 3, dots); break;
+          default: dot_tokens(type, f, row, t0, 4, dots); break;
 #endif
         }
         for (long t = t0; t < N && t < t0 + DOT_TOKENS; t++) y[t][r] = dots[t - t0];
       }
     }
     for (long t = 0; t < N; t++) {
-      long at = t * OC + o;
+      long at = t * f->OC + o;
       vf v = apply_epilogue(e, vload(y[t]), e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
                             e->residual ? e->residual + at : 0, 0, rows);
       if (rows == VW) vstore(out + at, v);
       else vstore_part(out + at, v, rows);
     }
+  }
+}
+
+static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
+  int64_t from, to;
+  split(ctx, OC, 32, &from, &to);
+  if (from >= to) return;
+  FewTokens f = {.N = N, .IC = IC, .OC = OC, .x = x};
+  if (is_integer_type(w->type)) {
+    void *memory = scratch_bytes(ctx, activations_bytes(N, IC / BLOCK));
+    if (!memory) return;
+    f.q = quantise_activations(w->type, x, N, IC / BLOCK, memory);
+  }
+  switch (w->type) {
+    case F16: few_rows(F16, &f, w->data, from, to, out, e); break;
+    case BF16: few_rows(BF16, &f, w->data, from, to, out, e); break;
+    case Q8_0: few_rows(Q8_0, &f, w->data, from, to, out, e); break;
+    case Q4_0: few_rows(Q4_0, &f, w->data, from, to, out, e); break;
+    default: few_rows(F32, &f, w->data, from, to, out, e);
   }
 }
 

@@ -31,7 +31,7 @@ EXPORT int32_t gpt2_abi(void) { return 1; }
 
 extern const KernelSet kernels_baseline;
 #if defined(__x86_64__)
-extern const KernelSet kernels_avx2, kernels_avx512;
+extern const KernelSet kernels_avx2, kernels_avx512, kernels_avx512_vnni;
 #endif
 
 static const KernelSet *find_kernels(const char *isa) {
@@ -40,6 +40,8 @@ static const KernelSet *find_kernels(const char *isa) {
   int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  if (vnni && (!*isa || !strcmp(isa, "avx512-vnni"))) return &kernels_avx512_vnni;
   if (avx512 && (!*isa || !strcmp(isa, "avx512"))) return &kernels_avx512;
   if (avx2 && (!*isa || !strcmp(isa, "avx2"))) return &kernels_avx2;
 #endif

@@ -40,6 +40,7 @@ typedef int32_t vi __attribute__((vector_size(4 * VW)));
 /* The same in memory, wherever it lies. */
 typedef float vf_memory __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 
+#define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
 #define INLINE static inline __attribute__((always_inline, unused))
 #if defined(__wasm__) /* clang */
 #define UNROLL _Pragma("clang loop unroll(full)")

@@ -20,6 +20,7 @@ const INSTRUCTION_SETS: Record<string, Record<string, string[]>> = {
     baseline: ["-march=x86-64"],
     avx2: ["-march=haswell"],
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
+    "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
   },
   arm64: { neon: [] },
 };
@@ -59,7 +60,7 @@ export async function buildNative(): Promise<string> {
     };
     const objects = await Promise.all([
       ...Object.entries(sets).map(([name, flags], i) => {
-        const symbol = i === 0 ? "kernels_baseline" : `kernels_${name}`;
+        const symbol = i === 0 ? "kernels_baseline" : `kernels_${name.replace("-", "_")}`;
         return compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=${symbol}`, `-DKERNELS_NAME="${name}"`]);
       }),
       compile("runtime.c", "runtime.o", []),
