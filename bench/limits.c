@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#if defined(__AVX512VNNI__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -56,19 +56,53 @@ static double multiply_adds(long rounds) {
   return 2.0 * VW * SUMS * (double)rounds;
 }
 
-/* The same of unsigned by signed bytes, four products to a sum. */
-static double dot_products(long rounds) {
+/*
+ * The same of unsigned by signed bytes, summed in 32 bits: vector, its width in ints, and sum + x y of four neighbours by
+ * the fewest instructions there are. Without a dot product of bytes their pairs go into 16 bits, which saturates: exact
+ * only for small enough values, as these are (and as weights and activations scaled to 7 bits would be).
+ */
 #if defined(__AVX512VNNI__)
-  const __m512i x = _mm512_set1_epi32((int)(1000 * factor)), y = _mm512_set1_epi32((int)(10 * term));
-  typedef int vi __attribute__((vector_size(64)));
+#define DOT_VECTOR __m512i
+#define DOT_SPLAT _mm512_set1_epi32
+#define DOT_ADD(sum, x, y) _mm512_dpbusd_epi32(sum, x, y)
+#elif defined(__AVX512BW__)
+#define DOT_VECTOR __m512i
+#define DOT_SPLAT _mm512_set1_epi32
+#define DOT_ADD(sum, x, y) _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(x, y), _mm512_set1_epi16(1)))
+#elif defined(__AVXVNNI__)
+#define DOT_VECTOR __m256i
+#define DOT_SPLAT _mm256_set1_epi32
+#define DOT_ADD(sum, x, y) _mm256_dpbusd_avx_epi32(sum, x, y)
+#elif defined(__AVX2__)
+#define DOT_VECTOR __m256i
+#define DOT_SPLAT _mm256_set1_epi32
+#define DOT_ADD(sum, x, y) _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), _mm256_set1_epi16(1)))
+#elif defined(__x86_64__)
+/* No products of bytes: of 16-bit values, half as many to a vector, widened beforehand. */
+#define DOT_VECTOR __m128i
+#define DOT_SPLAT _mm_set1_epi32
+#define DOT_ADD(sum, x, y) _mm_add_epi32(sum, _mm_madd_epi16(x, y))
+#define DOT_PRODUCTS 2
+#endif
+#if !defined(DOT_PRODUCTS)
+#define DOT_PRODUCTS 4 /* to each sum of 32 bits */
+#endif
+
+static double dot_products(long rounds) {
+#if defined(DOT_VECTOR)
+  typedef int vi __attribute__((vector_size(sizeof(DOT_VECTOR))));
   vi sum[SUMS];
-  UNROLL for (int i = 0; i < SUMS; i++) sum[i] = i - (vi){0};
+  DOT_VECTOR x[SUMS];
+  const DOT_VECTOR y = DOT_SPLAT((int)(10 * term));
+  UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (vi)(x[i] = DOT_SPLAT((int)(1000 * factor) + i));
   for (long r = 0; r < rounds; r++) {
-    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (vi)_mm512_dpbusd_epi32((__m512i)sum[i], x, y);
+    /* From memory, which "changes": else the same products would be computed once. */
+    __asm__("" : "+m"(x));
+    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (vi)DOT_ADD((DOT_VECTOR)sum[i], x[i], y);
   }
   UNROLL for (int i = 1; i < SUMS; i++) sum[0] += sum[i];
   sink = (float)sum[0][0];
-  return 2.0 * 4 * 16 * SUMS * (double)rounds;
+  return 2.0 * DOT_PRODUCTS * (double)(sizeof(DOT_VECTOR) / sizeof(int)) * SUMS * (double)rounds;
 #else
   (void)rounds;
   exit(3);
@@ -151,9 +185,20 @@ static float *memory(size_t bytes) {
   return data;
 }
 
+#if defined(__AVXVNNI__) && !defined(__AVX512F__)
+#include <cpuid.h>
+/* Compilers' own names for this feature differ: leaf 7, second part, EAX bit 4. */
+static int has_avx_vnni(void) {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1) && __builtin_cpu_supports("avx2");
+}
+#endif
+
 static int supported(void) {
 #if defined(__AVX512VNNI__)
   return __builtin_cpu_supports("avx512vnni");
+#elif defined(__AVXVNNI__)
+  return has_avx_vnni();
 #elif defined(__AVX512F__)
   return __builtin_cpu_supports("avx512f");
 #elif defined(__AVX2__)

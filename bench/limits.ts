@@ -9,15 +9,19 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { packageFile } from "../src/util/package-root.js";
 import { type Spread, spread } from "./statistics.js";
+import { WasmLimits } from "./wasm-limits.js";
 
 /** Operations per second of float multiply-adds, of 8-bit ones summed in 32 bits, or bytes per second. */
-export type LimitKind = "fma" | "dot8" | "read";
+type NativeLimit = "fma" | "dot8" | "read";
+/** `wasm-`: what WebAssembly can do. */
+export type LimitKind = NativeLimit | "wasm-fma" | "wasm-read";
 
 /** Compiler flags by instruction set, narrowest first; what the processor lacks is left out. */
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   x64: {
     sse2: ["-march=x86-64"],
     avx2: ["-march=haswell"],
+    "avx2-vnni": ["-march=haswell", "-mavxvnni"],
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
     "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
   },
@@ -36,11 +40,15 @@ export interface LimitRow {
 
 const run = promisify(execFile);
 
+const isWasm = (kind: LimitKind): kind is "wasm-fma" | "wasm-read" => kind.startsWith("wasm-");
+
 export class MachineLimits {
   readonly threads: number;
   /** Program by instruction set, narrowest first. */
   readonly #programs: ReadonlyMap<string, string>;
   readonly #samples = new Map<LimitKind, number[]>();
+  /** Made when first needed, or why they can't be. */
+  #wasm: WasmLimits | Error | undefined;
 
   private constructor(threads: number, programs: ReadonlyMap<string, string>) {
     this.threads = threads;
@@ -54,9 +62,13 @@ export class MachineLimits {
     const programs = new Map<string, string>();
     for (const [name, flags] of Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] })) {
       const program = join(folder, name);
-      const source = packageFile("bench/limits.c");
-      await run(process.env.CC || "cc", ["-std=gnu11", "-O3", ...flags, source, "-o", program, "-lpthread"]);
-      if (await measure(program, "fma", 1, 1)) programs.set(name, program);
+      try {
+        await compileProgram(flags, program);
+      } catch (error) {
+        if (programs.size === 0) throw error;
+        continue; // the compiler is older than these instructions
+      }
+      if (await measure(program, name.endsWith("vnni") ? "dot8" : "fma", 1, 1)) programs.set(name, program);
     }
     return new MachineLimits(threads, programs);
   }
@@ -69,17 +81,39 @@ export class MachineLimits {
     return [...this.#programs.values()].at(-1)!;
   }
 
-  /** Whether the machine can do this at all. */
-  async has(kind: LimitKind): Promise<boolean> {
-    return (await measure(this.#widest, kind, 1, 1)) !== undefined;
+  /** Why this can't be measured here; undefined if it can. */
+  async missing(kind: LimitKind): Promise<string | undefined> {
+    if (!isWasm(kind))
+      return (await measure(this.#widest, kind, 1, 1)) ? undefined : "the processor has no such operation";
+    const limits = this.#wasmLimits();
+    return limits instanceof Error ? limits.message.split("\n")[0] : undefined;
   }
 
   /** What the machine can do right now, with its best instruction set on all threads: the best of a few short runs. */
   async sample(kind: LimitKind): Promise<number> {
-    const runs = await measure(this.#widest, kind, this.threads, 3);
-    const now = spread(runs!).max;
+    const now = spread(await this.#runs(kind)).max;
     this.#samples.set(kind, [...(this.#samples.get(kind) ?? []), now]);
     return now;
+  }
+
+  async #runs(kind: LimitKind): Promise<number[]> {
+    if (!isWasm(kind)) return (await measure(this.#widest, kind, this.threads, 3))!;
+    const limits = this.#wasmLimits();
+    if (limits instanceof Error) throw limits;
+    const runs: number[] = [];
+    for (let i = 0; i < 2; i++) runs.push(await limits.measure(kind === "wasm-fma" ? "fma" : "read"));
+    return runs;
+  }
+
+  #wasmLimits(): WasmLimits | Error {
+    this.#wasm ??= WasmLimits.tryMake(this.threads, true);
+    return this.#wasm;
+  }
+
+  /** Ends its threads. */
+  async close(): Promise<void> {
+    if (this.#wasm instanceof WasmLimits) await this.#wasm.close();
+    this.#wasm = undefined;
   }
 
   /** The best sample so far, but for the top tenth: a virtual machine has moments that it can't keep up. */
@@ -98,7 +132,7 @@ export class MachineLimits {
   async table(): Promise<LimitRow[]> {
     const rows: LimitRow[] = [];
     const counts = [...new Set([1, this.threads])];
-    const add = async (what: string, program: string, kind: LimitKind) => {
+    const add = async (what: string, program: string, kind: NativeLimit) => {
       for (const threads of counts) {
         const runs = await measure(program, kind, threads, 7);
         if (runs) rows.push({ what, kind, threads, perSecond: spread(runs) });
@@ -106,16 +140,44 @@ export class MachineLimits {
     };
     for (const [isa, program] of this.#programs) {
       // What an extension for 8-bit products does with floats is known already.
-      const kind = isa.endsWith("vnni") ? "dot8" : "fma";
-      await add(`multiply-adds, ${kind === "fma" ? "f32" : "8-bit"}, ${isa}`, program, kind);
+      if (!isa.endsWith("vnni")) await add(`multiply-adds, f32, ${isa}`, program, "fma");
     }
+    for (const [isa, program] of this.#programs) await add(`multiply-adds, 8-bit, ${isa}`, program, "dot8");
     await add("reading memory in order", this.#widest, "read");
-    return rows;
+    for (const threads of counts) rows.push(...(await wasmRows(threads)));
+    return rows.toSorted((a, b) => Number(isWasm(a.kind)) - Number(isWasm(b.kind)));
   }
 }
 
+async function wasmRows(threads: number): Promise<LimitRow[]> {
+  const rows: LimitRow[] = [];
+  for (const relaxed of [false, true]) {
+    const limits = WasmLimits.tryMake(threads, relaxed);
+    if (limits instanceof Error) continue;
+    const add = async (what: string, kind: "fma" | "read") => {
+      const runs: number[] = [];
+      for (let i = 0; i < 7; i++) runs.push(await limits.measure(kind));
+      rows.push({ what: `WebAssembly: ${what}`, kind: `wasm-${kind}`, threads, perSecond: spread(runs) });
+    };
+    await add(`multiply-adds, f32, ${relaxed ? "relaxed " : ""}128-bit`, "fma");
+    if (relaxed) await add("reading memory in order", "read");
+    await limits.close();
+  }
+  return rows;
+}
+
+async function compileProgram(flags: readonly string[], out: string): Promise<void> {
+  const source = packageFile("bench/limits.c");
+  await run(process.env.CC || "cc", ["-std=gnu11", "-O3", ...flags, source, "-o", out, "-lpthread"]);
+}
+
 /** The figures of `runs` runs, or undefined if the processor lacks the program's instructions. */
-async function measure(program: string, kind: LimitKind, threads: number, runs: number): Promise<number[] | undefined> {
+async function measure(
+  program: string,
+  kind: NativeLimit,
+  threads: number,
+  runs: number,
+): Promise<number[] | undefined> {
   try {
     const { stdout } = await run(program, [kind, String(threads), String(runs)]);
     return stdout.trim().split("\n").map(Number);

@@ -1,22 +1,22 @@
 /**
  * Interleaved measuring: a round has one run of every contender, and between the runs the machine's own limit is taken.
- * A round in which the machine was not what it can be is done again, a bounded number of times.
+ * A run during which the machine was not what it can be is done again, a bounded number of times.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Case } from "./cases.js";
 import type { LimitKind } from "./limits.js";
-import type { Result, Task } from "./protocol.js";
+import type { Outcome, Task } from "./protocol.js";
 import { median, type Spread, spread } from "./statistics.js";
 
 /** A limit below this share of the best one seen means that something else was running. */
 export const QUIET = 0.85;
 
-/** Seconds to wait after a disturbed round. */
+/** Seconds to wait after a disturbed run. */
 const PAUSE = 2;
 
 export interface Runner {
   readonly name: string;
-  request(task: Task): Promise<Result>;
+  request(task: Task): Promise<Outcome>;
 }
 
 /** `sample` measures the machine now, `best` is the best sample so far. */
@@ -25,12 +25,16 @@ export interface LimitGauge {
   best(kind: LimitKind): number;
 }
 
-export interface Round {
-  /** Tokens per second by contender. */
-  readonly rates: Readonly<Record<string, number>>;
-  /** Before the first run, and after each. Empty without a gauge. */
+/** A contender's part in a round. */
+export interface Run {
+  /** In the case's unit. */
+  readonly figure: number;
+  /** The limit right before and right after. Empty without a gauge. */
   readonly limits: readonly number[];
 }
+
+/** By contender; who can't tell is left out. */
+export type Round = Readonly<Record<string, Run>>;
 
 export interface CaseResult {
   readonly case: Case;
@@ -41,77 +45,163 @@ export interface CaseResult {
   readonly disturbed: boolean;
   /** Operations, or bytes, per second over the rounds that count; undefined without a gauge. */
   readonly limit: Spread | undefined;
-  readonly rates: Readonly<Record<string, Spread>>;
+  readonly figures: Readonly<Record<string, Spread>>;
 }
 
 export interface MeasureOptions {
   /** Quiet rounds wanted. */
   readonly repeats: number;
-  /** Rounds to do again at most. */
+  /** Runs of each contender to do again at most, on average. */
   readonly retries: number;
   /** Whether everyone runs once before; true by default. */
   readonly warmUp?: boolean;
   readonly gauge?: LimitGauge | undefined;
   readonly log?: (line: string) => void;
   readonly pauseSeconds?: number;
+  /** Told of a runner that failed, which then takes no further part; without this the failure is the case's. */
+  readonly onFailure?: (name: string, error: Error) => void;
 }
 
-export async function measureCase(
-  c: Case,
-  runners: readonly Runner[],
-  { repeats, retries, warmUp = true, gauge, log, pauseSeconds = PAUSE }: MeasureOptions,
-): Promise<CaseResult> {
+export async function measureCase(c: Case, runners: readonly Runner[], options: MeasureOptions): Promise<CaseResult> {
+  const { repeats, warmUp = true, gauge, log } = options;
+  const measuring = new Measuring(c, runners, options);
   const rounds: Round[] = [];
-  const quiet = () => rounds.filter(({ limits }) => limits.every((l) => l >= QUIET * gauge!.best(c.limit.kind)));
-  if (warmUp) for (const { request } of runners) await request(c.task);
-  while (quiet().length < repeats && rounds.length < repeats + retries) {
-    const before = quiet().length;
+  const quiet = () => rounds.filter((round) => lowest(round) >= QUIET * (gauge?.best(c.limit.kind) ?? 0));
+  if (warmUp) await measuring.warmUp();
+  while (quiet().length < repeats && (rounds.length < repeats || measuring.mayAddRound())) {
     // Every other round in reverse, so that nobody always follows the same other.
-    const order = rounds.length % 2 === 0 ? runners : runners.toReversed();
-    rounds.push(await round(c, order, gauge));
-    const disturbed = quiet().length <= before;
-    log?.(describe(c, rounds.at(-1)!, disturbed, gauge));
-    if (disturbed) await sleep(1000 * pauseSeconds);
+    rounds.push(await measuring.round(rounds.length % 2 === 1));
+    log?.(describe(c, rounds.at(-1)!, gauge));
   }
-  const enough = quiet().length >= repeats;
   const counted = quiet().length > 0 ? quiet() : rounds;
-  const limits = counted.flatMap((r) => r.limits);
-  const rates = runners.map(({ name }) => [name, spread(counted.map((r) => r.rates[name]!))] as const);
   return {
     case: c,
     rounds,
     counted,
-    disturbed: !enough,
-    limit: limits.length > 0 ? spread(limits) : undefined,
-    rates: Object.fromEntries(rates),
+    disturbed: quiet().length < repeats,
+    ...summary(counted, measuring.standing),
   };
 }
 
-async function round(c: Case, runners: readonly Runner[], gauge: LimitGauge | undefined): Promise<Round> {
-  const { kind } = c.limit;
-  const limits = gauge ? [await gauge.sample(kind)] : [];
-  const rates: Record<string, number> = {};
-  for (const { name, request } of runners) {
-    rates[name] = c.tokensPerSecond(await request(c.task));
-    if (gauge) limits.push(await gauge.sample(kind));
+/** The runs of one case. */
+class Measuring {
+  readonly #case: Case;
+  readonly #runners: readonly Runner[];
+  readonly #options: MeasureOptions;
+  readonly #failed = new Set<string>();
+  /** Runs that may be done again. */
+  #budget: number;
+
+  constructor(c: Case, runners: readonly Runner[], options: MeasureOptions) {
+    this.#case = c;
+    this.#runners = runners;
+    this.#options = options;
+    this.#budget = options.retries * runners.length;
   }
-  return { rates, limits };
+
+  /** Names of those who have not failed. */
+  get standing(): string[] {
+    return this.#runners.map(({ name }) => name).filter((name) => !this.#failed.has(name));
+  }
+
+  async warmUp(): Promise<void> {
+    for (const runner of this.#runners) await this.#attempt(runner);
+  }
+
+  /** Whether the budget has a whole round, which it then takes. */
+  mayAddRound(): boolean {
+    if (this.#budget < this.#runners.length) return false;
+    this.#budget -= this.#runners.length;
+    return true;
+  }
+
+  async round(reversed: boolean): Promise<Round> {
+    const { kind } = this.#case.limit;
+    const { gauge, log, pauseSeconds = PAUSE } = this.#options;
+    const sample = async () => (gauge ? [await gauge.sample(kind)] : []);
+    const round: Record<string, Run> = {};
+    let before = await sample();
+    for (const runner of reversed ? this.#runners.toReversed() : this.#runners) {
+      for (;;) {
+        const figure = await this.#attempt(runner);
+        const limits = [...before, ...(before = await sample())];
+        const disturbed = Math.min(...limits) < QUIET * (gauge?.best(kind) ?? 0);
+        if (disturbed && figure !== undefined && this.#budget > 0) {
+          this.#budget--;
+          log?.(`${this.#case.name}: ${runner.name} was disturbed; once more`);
+          await sleep(1000 * pauseSeconds);
+          before = await sample();
+          continue;
+        }
+        if (figure !== undefined) round[runner.name] = { figure, limits };
+        break;
+      }
+    }
+    return round;
+  }
+
+  async #attempt({ name, request }: Runner): Promise<number | undefined> {
+    if (this.#failed.has(name)) return undefined;
+    try {
+      return this.#case.figure(await request(this.#case.task));
+    } catch (error) {
+      if (!this.#options.onFailure) throw error;
+      this.#failed.add(name);
+      this.#options.onFailure(name, error as Error);
+      return undefined;
+    }
+  }
 }
 
-function describe(c: Case, { rates, limits }: Round, disturbed: boolean, gauge: LimitGauge | undefined): string {
-  const figures = Object.entries(rates).map(([name, rate]) => `${name} ${rate.toPrecision(3)}`);
-  const shares = limits.map((l) => Math.round((100 * l) / gauge!.best(c.limit.kind)));
-  const state = gauge ? ` (machine at ${Math.min(...shares)}%${disturbed ? ": disturbed" : ""})` : "";
-  return `${c.name}: ${figures.join(", ")} tokens/s${state}`;
+const lowest = (round: Round): number => Math.min(...Object.values(round).flatMap(({ limits }) => limits));
+
+function summary(rounds: readonly Round[], names: readonly string[]): Pick<CaseResult, "limit" | "figures"> {
+  const limits = rounds.flatMap((round) => Object.values(round).flatMap((run) => run.limits));
+  const figures = names
+    .map((name) => [name, rounds.flatMap(({ [name]: run }) => run?.figure ?? [])] as const)
+    .filter(([, values]) => values.length > 0);
+  return {
+    limit: limits.length > 0 ? spread(limits) : undefined,
+    figures: Object.fromEntries(figures.map(([name, values]) => [name, spread(values)])),
+  };
 }
 
-/** The median rate as a share of what the machine could do meanwhile; undefined without a gauge. */
-export function shareOfLimit({ case: c, limit, rates }: CaseResult, name: string): number | undefined {
-  const rate = rates[name];
-  return limit && rate && (rate.median * c.limit.perToken) / limit.median;
+function describe(c: Case, round: Round, gauge: LimitGauge | undefined): string {
+  const texts = Object.entries(round).map(([name, { figure }]) => `${name} ${figure.toPrecision(3)}`);
+  const share = gauge ? lowest(round) / gauge.best(c.limit.kind) : 1;
+  const state = gauge ? ` (machine at ${Math.round(100 * share)}%${share < QUIET ? ": disturbed" : ""})` : "";
+  return `${c.name}: ${texts.join(", ")} ${c.unit}${state}`;
 }
 
-/** How many times as fast as `other` it was: the median over the rounds, each of which compares like with like. */
-export function timesAsFast({ counted }: CaseResult, name: string, other: string): number {
-  return median(counted.map(({ rates }) => rates[name]! / rates[other]!));
+/**
+ * The rate as a share of what the machine could do right before and after: the median over the rounds. Undefined without
+ * a gauge, or a limit.
+ */
+export function shareOfLimit({ case: c, counted }: CaseResult, name: string): number | undefined {
+  const { perToken } = c.limit;
+  if (perToken === undefined) return undefined;
+  const shares = counted.flatMap(({ [name]: run }) => {
+    if (!run || run.limits.length === 0) return [];
+    const limit = run.limits.reduce((a, b) => a + b, 0) / run.limits.length;
+    return (run.figure * perToken) / limit;
+  });
+  return shares.length > 0 ? median(shares) : undefined;
+}
+
+/**
+ * How many times as fast as `other`, or as small, it was: the median over the rounds, each of which compares like with
+ * like. Undefined if either has no figures.
+ */
+export function timesAsGood({ case: c, counted }: CaseResult, name: string, other: string): number | undefined {
+  const ratios = counted.flatMap(({ [name]: mine, [other]: theirs }) => {
+    if (!mine || !theirs) return [];
+    return c.unit === "tokens/s" ? mine.figure / theirs.figure : theirs.figure / mine.figure;
+  });
+  return ratios.length > 0 ? median(ratios) : undefined;
+}
+
+/** Of the names, the one with the best median. */
+export function bestOf({ case: c, figures }: CaseResult, names: readonly string[]): string | undefined {
+  const sign = c.unit === "tokens/s" ? 1 : -1;
+  return names.filter((name) => figures[name]).toSorted((a, b) => sign * (figures[b]!.median - figures[a]!.median))[0];
 }

@@ -1,83 +1,61 @@
-/** This package as a contender of the benchmark (see protocol.ts): the engine and the training step, native backend. */
-import type { Backend, DeviceArray } from "../src/backend/backend.js";
-import { nativeBackend } from "../src/backend/native/index.js";
+/**
+ * This package as a contender of the benchmark (see protocol.ts): loading a model as `GPT2.load` does, then the engine;
+ * or the training step.
+ *
+ *     ours.js SETUP native|wasm
+ */
+import type { BackendChoice } from "../src/backend/choose.js";
 import { Engine } from "../src/generate/engine.js";
 import { largest } from "../src/generate/largest.js";
-import { numel, tensorTable } from "../src/model/tensors.js";
-import { ModelTrainer } from "../src/train/model-trainer.js";
-import { trainSettings } from "../src/train/settings.js";
-import { fillSeeded } from "../test/helpers/seeded-weights.js";
-import type { GenerateResult, GenerateTask, Setup, TrainResult, TrainTask } from "./protocol.js";
-import { serve } from "./worker.js";
-
-/** Optimizer steps so far. */
-const stepsDone = new WeakMap<ModelTrainer, number>();
+import { type LoadOptions, loadModel } from "../src/generate/load.js";
+import type { BatchResult, BatchTask, GenerateResult, GenerateTask, Setup } from "./protocol.js";
+import { type Contestant, serve } from "./worker.js";
 
 await serve(async (setup) => {
-  const backend = nativeBackend({ threads: setup.threads });
-  let engine: Engine | undefined;
-  let trainer: ModelTrainer | undefined;
-  return {
-    description: `${backend.description}, node ${process.versions.node}`,
-    generate: (task) => generate((engine ??= makeEngine(backend, setup)), task),
-    train: (task) => train((trainer ??= makeTrainer(backend, setup, task)), task),
-  };
+  const backend = process.argv[3] as BackendChoice;
+  if (setup.kind !== "train") return load(setup, backend);
+  const { makeTrainer } = await import("./ours-train.js");
+  return makeTrainer(setup, backend);
 });
 
-function makeEngine(backend: Backend, { config, seed }: Setup): Engine {
-  const weights = new Map<string, DeviceArray>();
-  for (const [index, spec] of tensorTable(config).entries()) {
-    const array = backend.alloc("f32", numel(spec.shape));
-    fillSeeded(array.host as Float32Array, spec, index, seed);
-    weights.set(spec.name, array);
-  }
-  return new Engine(backend, config, weights);
+/** @throws {Error} this version does not hold weights in the type asked for. */
+async function load({ file, type, threads }: Setup, backend: BackendChoice): Promise<Contestant> {
+  const options: LoadOptions & { readonly dtype: string } = { backend, threads, dtype: type };
+  const parts = await loadModel(file, options);
+  const held = parts.weights.get("h.0.mlp.c_fc.weight")!.dtype;
+  if (held !== type) throw new Error(`Error: asked for ${type}, it loads the weights as ${held}`);
+  const engine = new Engine(parts.backend, parts.config, parts.weights);
+  return {
+    description: `${parts.backend.description}, node ${process.versions.node}`,
+    cacheBytes: engine.sequenceBytes,
+    generate: (task) => generate(engine, task),
+    batch: (task) => batch(engine, task),
+  };
 }
 
 async function generate(engine: Engine, { prompt, count }: GenerateTask): Promise<GenerateResult> {
-  const sequence = engine.sequence();
-  const ids: number[] = [];
+  const { ids, seconds } = await batch(engine, { kind: "batch", prompts: [prompt], count });
+  return { ids: ids[0]!, seconds };
+}
+
+async function batch(engine: Engine, { prompts, count }: BatchTask): Promise<BatchResult> {
+  const growing = prompts.map((tokens) => ({ sequence: engine.sequence(), tokens }));
+  const ids = prompts.map((): number[] => []);
   const seconds: number[] = [];
   const best = new Int32Array(1);
-  let tokens = prompt;
   for (let i = 0; i <= count; i++) {
     const start = performance.now();
-    await engine.extend([{ sequence, tokens }], (logits) => largest(logits, 1, best));
-    tokens = [best[0]!];
-    seconds.push((performance.now() - start) / 1000);
-    ids.push(best[0]!);
-  }
-  sequence.release();
-  return { ids, seconds };
-}
-
-function makeTrainer(backend: Backend, { config, seed, adamw }: Setup, { rows }: TrainTask): ModelTrainer {
-  const shape = { batchSize: rows.length, seqLength: rows[0]!.length - 1 };
-  const settings = trainSettings({ ...adamw, ...shape, minLr: adamw.lr, warmupSteps: 0, dropout: 0 });
-  const trainer = new ModelTrainer(backend, config, settings);
-  for (const [index, spec] of tensorTable(config).entries()) {
-    fillSeeded(trainer.weights.get(spec.name)!.host as Float32Array, spec, index, seed);
-  }
-  return trainer;
-}
-
-async function train(trainer: ModelTrainer, { rows, steps }: TrainTask): Promise<TrainResult> {
-  const losses: number[] = [];
-  const seconds: number[] = [];
-  const { seqLength: T } = trainer.settings;
-  for (let i = 0; i < steps; i++) {
-    const step = stepsDone.get(trainer) ?? 0;
-    const start = performance.now();
-    const result = await trainer.step(step, (_, tokens, targets) => {
-      rows.forEach((row, b) => {
-        tokens.set(row.slice(0, -1), b * T);
-        targets.set(row.slice(1), b * T);
-      });
-      return rows.length * T;
+    const found: number[] = [];
+    await engine.extend(growing, (logits, which) => {
+      largest(logits, 1, best);
+      found[which] = best[0]!;
     });
     seconds.push((performance.now() - start) / 1000);
-    losses.push(result!.loss);
-    stepsDone.set(trainer, step + 1);
+    found.forEach((id, which) => {
+      ids[which]!.push(id);
+      growing[which]!.tokens = [id];
+    });
   }
-  return { losses, seconds };
+  for (const { sequence } of growing) sequence.release();
+  return { ids, seconds };
 }

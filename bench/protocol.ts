@@ -5,13 +5,15 @@
  */
 import type { GPT2Config } from "../src/model/config.js";
 
-/** How weights are stored: GGUF's names. `q8_0` also stands for other 8-bit weights, where a program has no q8_0. */
+/** How weights are stored: GGUF's names. `q8_0` and `q4_0` also stand for a program's own types of 8 and 4 bits. */
 export type WeightType = keyof typeof WEIGHT_BITS;
 
 /** For one weight, the scales of its block included. */
-export const WEIGHT_BITS = { f32: 32, f16: 16, q8_0: 8.5, q4_0: 4.5 } as const;
+export const WEIGHT_BITS = { f32: 32, f16: 16, bf16: 16, q8_0: 8.5, q4_0: 4.5 } as const;
 
 export interface Setup {
+  /** Of the tasks that will follow. */
+  readonly kind: Task["kind"];
   readonly config: GPT2Config;
   /** Of the weights: `seededTensors(config, seed)`. */
   readonly seed: number;
@@ -19,14 +21,23 @@ export interface Setup {
   readonly threads: number;
   /** Every trainer's optimizer, with a constant learning rate and gradients clipped to maxNorm. */
   readonly adamw: AdamW;
-  /** Made for this contender by its `prepare`: a model file. */
+  /** Made for this contender by its `prepare`: a model's file or folder. */
   readonly file?: string;
+  /** Made for this contender by its `build`: a program. */
+  readonly program?: string;
 }
 
 /** Greedy decoding: the prompt, then `count` tokens after the first new one. */
 export interface GenerateTask {
   readonly kind: "generate";
   readonly prompt: readonly number[];
+  readonly count: number;
+}
+
+/** Greedy decoding of several sequences at once, each as in {@link GenerateTask}. */
+export interface BatchTask {
+  readonly kind: "batch";
+  readonly prompts: readonly (readonly number[])[];
   readonly count: number;
 }
 
@@ -37,12 +48,19 @@ export interface TrainTask {
   readonly steps: number;
 }
 
-export type Task = GenerateTask | TrainTask;
+export type Task = GenerateTask | BatchTask | TrainTask;
 
 export interface GenerateResult {
   /** count + 1 ids. */
   readonly ids: readonly number[];
   /** Seconds to each; the first pays for the prompt. */
+  readonly seconds: readonly number[];
+}
+
+export interface BatchResult {
+  /** Of each sequence, count + 1 ids. */
+  readonly ids: readonly (readonly number[])[];
+  /** Seconds to each token of all sequences together; the first pays for the prompts. */
   readonly seconds: readonly number[];
 }
 
@@ -52,11 +70,22 @@ export interface TrainResult {
   readonly seconds: readonly number[];
 }
 
-export type Result = GenerateResult | TrainResult;
+export type Result = GenerateResult | BatchResult | TrainResult;
 
 export interface Ready {
   /** Name and version, with what matters for speed: `torch 2.13.0 (AVX512)`. */
   readonly description: string;
+  /** Keys and values of one sequence as long as the context, in bytes, where that is known. */
+  readonly cacheBytes?: number;
+}
+
+/** A result, and what the benchmark saw of the process that gave it. */
+export interface Outcome<R extends Result = Result> {
+  readonly result: R;
+  /** From the start of the process to the end of this task. */
+  readonly secondsSinceStart: number;
+  /** Memory that it holds now and no file stands behind, without its cache; undefined where that is not known. */
+  readonly ownBytes?: number | undefined;
 }
 
 export interface AdamW {

@@ -1,23 +1,23 @@
 /** Results as Markdown, for the terminal and for docs/performance.md alike. */
 import type { LimitRow } from "./limits.js";
-import { type CaseResult, shareOfLimit, timesAsFast } from "./measure.js";
+import { bestOf, type CaseResult, shareOfLimit, timesAsGood } from "./measure.js";
 import type { Spread } from "./statistics.js";
-
-/** A contender as it took part. */
-export interface Entrant {
-  readonly name: string;
-  readonly ours: boolean;
-  readonly description: string;
-  /** The most memory that its process ever held. */
-  readonly peakBytes?: number | undefined;
-}
+import type { Entrant } from "./suite.js";
 
 const LIMIT_NAMES = {
   fma: "the multiply-add peak",
   dot8: "the peak of 8-bit multiply-adds",
   read: "the read bandwidth",
+  "wasm-fma": "WebAssembly's multiply-add peak",
+  "wasm-read": "WebAssembly's read bandwidth",
 } as const;
-const LIMIT_UNITS = { fma: "GFLOP/s", dot8: "GOP/s", read: "GB/s" } as const;
+const LIMIT_UNITS = {
+  fma: "GFLOP/s",
+  dot8: "GOP/s",
+  read: "GB/s",
+  "wasm-fma": "GFLOP/s",
+  "wasm-read": "GB/s",
+} as const;
 
 /** Cases that the same contenders took part in, and what there is to say about them. */
 export function caseTable(
@@ -27,11 +27,21 @@ export function caseTable(
 ): string {
   const peers = entrants.filter(({ ours }) => !ours).map(({ name }) => name);
   const ours = entrants.filter((e) => e.ours).map(({ name }) => name);
-  const head = ["tokens/s", ...ours.flatMap((name) => [name, "of the limit"]), ...peers, "against the best peer"];
+  // Of starting and of memory there is no limit.
+  const limited = results.some(({ case: c }) => c.limit.perToken !== undefined);
+  const head = [
+    results[0]!.case.unit,
+    ...ours.flatMap((name) => (limited ? [name, "of the limit"] : [name])),
+    ...peers,
+    "against the best peer",
+  ];
   const rows = results.map((result) => [
     result.case.title + (result.disturbed ? " (disturbed)" : ""),
-    ...ours.flatMap((name) => [`**${withSpread(result.rates[name]!)}**`, share(result, name)]),
-    ...peers.map((name) => withSpread(result.rates[name]!)),
+    ...ours.flatMap((name) => {
+      const cell = `**${cellOf(result, name)}**`;
+      return limited ? [cell, share(result, name)] : [cell];
+    }),
+    ...peers.map((name) => cellOf(result, name)),
     againstBest(result, ours[0], peers),
   ]);
   const lines = [...results.map(aboutRounds), ...entrants.map(aboutEntrant), ...notes];
@@ -72,8 +82,13 @@ function share(result: CaseResult, name: string): string {
 }
 
 function againstBest(result: CaseResult, ours: string | undefined, peers: readonly string[]): string {
-  const best = peers.toSorted((a, b) => result.rates[b]!.median - result.rates[a]!.median)[0];
-  return ours === undefined || best === undefined ? "-" : `${timesAsFast(result, ours, best).toFixed(2)}× ${best}`;
+  const best = bestOf(result, peers);
+  const times = ours !== undefined && best !== undefined ? timesAsGood(result, ours, best) : undefined;
+  return times === undefined ? "-" : `${times.toFixed(2)}× ${best}`;
+}
+
+function cellOf({ figures }: CaseResult, name: string): string {
+  return figures[name] ? withSpread(figures[name]) : "-";
 }
 
 function aboutRounds({ case: c, rounds, counted, limit, disturbed }: CaseResult): string {
@@ -83,9 +98,9 @@ function aboutRounds({ case: c, rounds, counted, limit, disturbed }: CaseResult)
   if (!limit) return `${count}; no limit was measured`;
   const { kind, perToken } = c.limit;
   const scaled = { median: limit.median / 1e9, min: limit.min / 1e9, max: limit.max / 1e9 };
-  const fastest = figure(limit.median / perToken);
+  const allows = perToken === undefined ? "" : `, which allows ${figure(limit.median / perToken)} ${c.unit}`;
   const warning = disturbed ? "; **the machine was not quiet: do not trust these**" : "";
-  return `${count}; ${LIMIT_NAMES[kind]} meanwhile ${withSpread(scaled)} ${LIMIT_UNITS[kind]}, which allows ${fastest} tokens/s${warning}`;
+  return `${count}; ${LIMIT_NAMES[kind]} meanwhile ${withSpread(scaled)} ${LIMIT_UNITS[kind]}${allows}${warning}`;
 }
 
 function aboutEntrant({ name, description, peakBytes }: Entrant): string {
@@ -98,6 +113,6 @@ function withSpread({ median, min, max }: Spread): string {
 }
 
 /** Three significant digits, whole numbers in full. */
-function figure(value: number): string {
+export function figure(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

@@ -47,6 +47,15 @@ function compileModule(relaxed: boolean): Uint8Array {
 export class WasmLimits {
   readonly #workers: readonly Worker[];
 
+  /** An error where the compiler is missing. */
+  static tryMake(threads: number, relaxed: boolean): WasmLimits | Error {
+    try {
+      return new WasmLimits(threads, relaxed);
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
   constructor(threads: number, relaxed: boolean) {
     if (relaxed) platform.enableRelaxedSimd();
     const module = compileModule(relaxed);

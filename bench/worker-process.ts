@@ -1,9 +1,9 @@
 /** The benchmark's end of protocol.ts: a contender's process. It is stopped whenever it has nothing to do. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { MARK, type Ready, type Result, type Task } from "./protocol.js";
+import { processMemory } from "./process-memory.js";
+import { MARK, type Outcome, type Ready, type Result, type Task } from "./protocol.js";
 
 export interface Command {
   readonly file: string;
@@ -13,16 +13,23 @@ export interface Command {
 
 /** Characters of a failed contender's complaints to repeat. */
 const TAIL = 2000;
+/** A process group can be stopped and ended together with whatever a contender starts: a browser, say. */
+const GROUPS = process.platform !== "win32";
 const alive = new Set<WorkerProcess>();
 
 export class WorkerProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly #replies: AsyncIterator<unknown>;
+  readonly #startedAt = performance.now();
+  #replies: AsyncIterator<unknown> | undefined;
+  #ready: Ready = { description: "" };
   #complaints = "";
-  description = "";
 
   private constructor({ file, args, env }: Command) {
-    this.#child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    this.#child = spawn(file, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+      detached: GROUPS,
+    });
     this.#child.stdin.on("error", () => {}); // a contender that died; the missing reply tells
     this.#child.on("error", (error) => {
       this.#complaints += error.message;
@@ -30,52 +37,102 @@ export class WorkerProcess {
     this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#complaints = (this.#complaints + text).slice(-TAIL);
     });
-    this.#replies = replies(this.#child.stdout)[Symbol.asyncIterator]();
     alive.add(this);
   }
 
   /** Starts it and waits until it has loaded its model. */
   static async start(command: Command): Promise<WorkerProcess> {
     const worker = new WorkerProcess(command);
-    worker.description = (await worker.#reply<Ready>()).description;
-    worker.#pause();
+    worker.#ready = await worker.#reply<Ready>();
+    worker.#signal("SIGSTOP");
     return worker;
   }
 
+  /** A process that does one task, which it is told as soon as it starts, and ends. */
+  static async once(command: Command, task: Task): Promise<Outcome & Ready> {
+    const worker = new WorkerProcess(command);
+    try {
+      worker.#send(task);
+      worker.#ready = await worker.#reply<Ready>();
+      return { ...worker.#ready, ...(await worker.#outcome()) };
+    } finally {
+      worker.stop();
+    }
+  }
+
+  /** Seconds from the start of a program to the first thing that it prints. */
+  static async firstOutput(command: Command): Promise<number> {
+    const worker = new WorkerProcess(command);
+    try {
+      for await (const _ of worker.#child.stdout) return worker.#age;
+      throw worker.#failure();
+    } finally {
+      worker.stop();
+    }
+  }
+
+  get description(): string {
+    return this.#ready.description;
+  }
+
   /** @throws {Error} with what it printed, if it died. */
-  async request<R extends Result>(task: Task): Promise<R> {
-    this.#child.kill("SIGCONT");
-    this.#child.stdin.write(`${JSON.stringify(task)}\n`);
-    const result = await this.#reply<R>();
-    this.#pause();
-    return result;
+  async request(task: Task): Promise<Outcome> {
+    this.#signal("SIGCONT");
+    this.#send(task);
+    const outcome = await this.#outcome();
+    this.#signal("SIGSTOP"); // its threads may wait by spinning, and would take from the next contender, or the limits
+    return outcome;
   }
 
   /** The most memory it ever held, in bytes; undefined where the system does not tell. */
   get peakBytes(): number | undefined {
-    try {
-      const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
-      return 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]);
-    } catch {
-      return undefined;
-    }
+    return processMemory(this.#child.pid)?.peak;
   }
 
   stop(): void {
     alive.delete(this);
-    this.#child.kill("SIGKILL");
+    this.#signal("SIGKILL");
   }
 
-  /** So that threads which wait by spinning take nothing from the next contender, or from the limits. */
-  #pause(): void {
-    if (process.platform !== "win32") this.#child.kill("SIGSTOP");
+  get #age(): number {
+    return (performance.now() - this.#startedAt) / 1000;
+  }
+
+  #send(task: Task): void {
+    this.#child.stdin.write(`${JSON.stringify(task)}\n`);
+  }
+
+  #signal(signal: "SIGSTOP" | "SIGCONT" | "SIGKILL"): void {
+    const { pid } = this.#child;
+    if (!GROUPS) {
+      if (signal === "SIGKILL") this.#child.kill(signal);
+    } else if (pid !== undefined) {
+      try {
+        process.kill(-pid, signal);
+      } catch {
+        // All of it has ended.
+      }
+    }
+  }
+
+  async #outcome(): Promise<Outcome> {
+    const result = await this.#reply<Result>();
+    const secondsSinceStart = this.#age;
+    const { cacheBytes } = this.#ready;
+    const memory = cacheBytes === undefined ? undefined : processMemory(this.#child.pid);
+    return { result, secondsSinceStart, ownBytes: memory && memory.own - cacheBytes! };
   }
 
   async #reply<T>(): Promise<T> {
+    this.#replies ??= replies(this.#child.stdout)[Symbol.asyncIterator]();
     const { value, done } = await this.#replies.next();
     if (!done) return value as T;
     this.stop();
-    throw new Error(this.#complaints.trim() || "it ended without a word");
+    throw this.#failure();
+  }
+
+  #failure(): Error {
+    return new Error(this.#complaints.trim() || "it ended without a word");
   }
 }
 

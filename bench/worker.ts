@@ -1,10 +1,13 @@
 /** The contender's end of protocol.ts, for contenders in TypeScript. */
 import { createInterface } from "node:readline";
 import {
+  type BatchResult,
+  type BatchTask,
   type GenerateResult,
   type GenerateTask,
   MARK,
   type Ready,
+  type Result,
   type Setup,
   type Task,
   type TrainResult,
@@ -13,20 +16,26 @@ import {
 
 export interface Contestant extends Ready {
   generate?(task: GenerateTask): Promise<GenerateResult>;
+  batch?(task: BatchTask): Promise<BatchResult>;
   train?(task: TrainTask): Promise<TrainResult>;
 }
 
 /** Loads the contestant and answers tasks until standard input ends. */
 export async function serve(load: (setup: Setup) => Promise<Contestant>): Promise<void> {
   const contestant = await load(JSON.parse(process.argv[2]!) as Setup);
-  reply({ description: contestant.description });
+  const { description, cacheBytes } = contestant;
+  reply({ description, cacheBytes });
   for await (const line of createInterface({ input: process.stdin })) {
     const task = JSON.parse(line) as Task;
-    const result = task.kind === "train" ? contestant.train?.(task) : contestant.generate?.(task);
-    if (result === undefined) throw new Error(`can't do ${task.kind}`);
-    reply(await result);
+    reply(await perform(contestant, task));
   }
   process.exit(0); // a library's threads would otherwise keep the process
+}
+
+async function perform({ generate, batch, train }: Contestant, task: Task): Promise<Result> {
+  const result = task.kind === "train" ? train?.(task) : task.kind === "batch" ? batch?.(task) : generate?.(task);
+  if (result === undefined) throw new Error(`can't do ${task.kind}`);
+  return result;
 }
 
 function reply(value: object): void {

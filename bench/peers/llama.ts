@@ -1,6 +1,9 @@
-/** llama.cpp, through node-llama-cpp, as a contender (bench/protocol.ts) on the GGUF that python/make_gguf.py writes. */
+/**
+ * llama.cpp, prebuilt, through node-llama-cpp as a contender (bench/protocol.ts) on the GGUF that python/make_gguf.py
+ * writes. llama-cpp/main.cpp is llama.cpp without node-llama-cpp, built for the machine.
+ */
 import { readFileSync } from "node:fs";
-import type { GenerateResult, GenerateTask, Setup } from "../protocol.js";
+import type { BatchResult, BatchTask, GenerateResult, GenerateTask, Setup } from "../protocol.js";
 import { serve } from "../worker.js";
 import { importPeer, peerVersion } from "./import-peer.js";
 
@@ -18,9 +21,10 @@ interface LlamaModel {
   createContext(options: {
     contextSize: number;
     batchSize: number;
+    sequences: number;
     threads: { ideal: number; min: number };
     flashAttention: "auto";
-  }): Promise<{ getSequence(): LlamaSequence }>;
+  }): Promise<{ getSequence(): LlamaSequence; dispose(): Promise<void> }>;
 }
 interface LlamaSequence {
   clearHistory(): Promise<void>;
@@ -29,13 +33,19 @@ interface LlamaSequence {
 }
 
 await serve(async (setup) => {
-  const sequence = await load(setup);
-  const version = `${peerVersion("node-llama-cpp")} (${loadedCpuLibrary() ?? "CPU"})`;
-  return { description: version, generate: (task) => generate(sequence, task) };
+  const { nCtx, nEmbd, nLayer } = setup.config;
+  const model = await load(setup);
+  const sequence = setup.kind === "generate" ? (await makeSequences(model, setup, 1))[0]! : undefined;
+  let sequences: LlamaSequence[] | undefined;
+  return {
+    description: `${peerVersion("node-llama-cpp")} (${loadedCpuLibrary() ?? "CPU"})`,
+    cacheBytes: 2 * 2 * nCtx * nEmbd * nLayer,
+    generate: (task) => generate(sequence!, task),
+    batch: async (task) => batch((sequences ??= await makeSequences(model, setup, task.prompts.length)), task),
+  };
 });
 
-/** With llama.cpp's own defaults where it has any: keys and values in f16, flash attention if it helps. */
-async function load({ file, threads, config }: Setup): Promise<LlamaSequence> {
+async function load({ file, threads }: Setup): Promise<LlamaModel> {
   const { getLlama } = (await importPeer("node-llama-cpp")) as NodeLlamaCpp;
   const llama = await getLlama({
     gpu: false,
@@ -44,14 +54,20 @@ async function load({ file, threads, config }: Setup): Promise<LlamaSequence> {
     maxThreads: threads,
     logLevel: "error",
   });
-  const model = await llama.loadModel({ modelPath: file!, gpuLayers: 0 });
+  return llama.loadModel({ modelPath: file!, gpuLayers: 0 });
+}
+
+/** With llama.cpp's own defaults where it has any: keys and values in f16, flash attention if it helps. */
+async function makeSequences(model: LlamaModel, setup: Setup, count: number): Promise<LlamaSequence[]> {
   const context = await model.createContext({
-    contextSize: config.nCtx,
-    batchSize: config.nCtx,
-    threads: { ideal: threads, min: threads },
+    // For several sequences it is their share; they are short.
+    contextSize: count === 1 ? setup.config.nCtx : 256,
+    batchSize: setup.config.nCtx,
+    sequences: count,
+    threads: { ideal: setup.threads, min: setup.threads },
     flashAttention: "auto",
   });
-  return context.getSequence();
+  return Array.from({ length: count }, () => context.getSequence());
 }
 
 async function generate(sequence: LlamaSequence, { prompt, count }: GenerateTask): Promise<GenerateResult> {
@@ -67,6 +83,26 @@ async function generate(sequence: LlamaSequence, { prompt, count }: GenerateTask
     if (ids.length > count) break;
   }
   return { ids, seconds };
+}
+
+/** It evaluates together what is asked for at the same time. A step ends with its slowest sequence. */
+async function batch(sequences: readonly LlamaSequence[], { prompts, count }: BatchTask): Promise<BatchResult> {
+  const start = performance.now();
+  const ends: number[] = new Array<number>(count + 1).fill(0);
+  const ids = await Promise.all(
+    prompts.map(async (prompt, s) => {
+      const { ids: own, seconds } = await generate(sequences[s]!, { kind: "generate", prompt, count });
+      seconds.reduce((end, second, i) => {
+        ends[i] = Math.max(ends[i]!, end + second);
+        return end + second;
+      }, 0);
+      return own;
+    }),
+  );
+  // `generate` times from when its history is empty; the whole is what it took from here.
+  const whole = (performance.now() - start) / 1000;
+  ends[count] = Math.max(ends[count]!, whole);
+  return { ids, seconds: ends.map((end, i) => end - (i > 0 ? ends[i - 1]! : 0)) };
 }
 
 /** Which of the prebuilt's CPU libraries (haswell, zen4, …) llama.cpp chose: Linux tells. */

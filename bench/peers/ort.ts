@@ -1,30 +1,9 @@
 /** onnxruntime-node as a contender (bench/protocol.ts) on the graph that python/make_onnx.py writes. */
 import type { GenerateResult, GenerateTask, Setup } from "../protocol.js";
 import { serve } from "../worker.js";
+import { argmax } from "./argmax.js";
 import { importPeer, peerVersion } from "./import-peer.js";
-
-/** The part of onnxruntime-node used here: it is installed in bench/peers only, so its own types may be missing. */
-interface OnnxRuntime {
-  readonly InferenceSession: { create(path: string, options: SessionOptions): Promise<Session> };
-  readonly Tensor: new (
-    type: "float32" | "int32" | "int64",
-    data: Float32Array | Int32Array | BigInt64Array,
-    dims: readonly number[],
-  ) => Tensor;
-}
-interface SessionOptions {
-  readonly executionProviders: readonly ["cpu"];
-  readonly intraOpNumThreads: number;
-  readonly interOpNumThreads: 1;
-  readonly graphOptimizationLevel: "all";
-}
-interface Tensor {
-  readonly data: Float32Array | Int32Array | BigInt64Array;
-}
-interface Session {
-  /** Results are written into the tensors given. */
-  run(feeds: Readonly<Record<string, Tensor>>, fetches: Readonly<Record<string, Tensor>>): Promise<unknown>;
-}
+import { int64Row, type OnnxRuntime, type Session, type Tensor } from "./ort-api.js";
 
 await serve(async (setup) => {
   const ort = (await importPeer("onnxruntime-node")) as OnnxRuntime;
@@ -34,12 +13,18 @@ await serve(async (setup) => {
     interOpNumThreads: 1,
     graphOptimizationLevel: "all",
   });
-  const generate = generator(ort, session, setup);
-  return { description: `${peerVersion("onnxruntime-node")}, graph of fused operators`, generate };
+  const { nCtx, nEmbd, nLayer } = setup.config;
+  return {
+    description: `${peerVersion("onnxruntime-node")}, graph of fused operators`,
+    cacheBytes: 4 * 2 * nCtx * nEmbd * nLayer,
+    generate: generator(ort, session, setup),
+  };
 });
 
-function generator({ Tensor }: OnnxRuntime, session: Session, { config }: Setup) {
+/** Keys and values stay in buffers that the graph writes to. */
+function generator(ort: OnnxRuntime, session: Session, { config }: Setup) {
   const { nLayer, nHead, nEmbd, nCtx, vocabSize } = config;
+  const { Tensor } = ort;
   const logits = new Tensor("float32", new Float32Array(vocabSize), [1, 1, vocabSize]);
   const past: Record<string, Tensor> = {};
   const fetches: Record<string, Tensor> = { logits };
@@ -49,8 +34,6 @@ function generator({ Tensor }: OnnxRuntime, session: Session, { config }: Setup)
       past[`past.${layer}.${kind}`] = fetches[`present.${layer}.${kind}`] = cache;
     }
   }
-  const int64 = (values: readonly number[]) =>
-    new Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
   const int32 = (value: number) => new Tensor("int32", Int32Array.of(value), [1]);
 
   return async ({ prompt, count }: GenerateTask): Promise<GenerateResult> => {
@@ -62,8 +45,11 @@ function generator({ Tensor }: OnnxRuntime, session: Session, { config }: Setup)
       const first = length;
       length += tokens.length;
       const feeds = {
-        input_ids: int64(tokens),
-        position_ids: int64(tokens.map((_, n) => first + n)),
+        input_ids: int64Row(ort, tokens),
+        position_ids: int64Row(
+          ort,
+          tokens.map((_, n) => first + n),
+        ),
         seqlens_k: int32(length - 1),
         total_sequence_length: int32(length),
         ...past,
@@ -76,10 +62,4 @@ function generator({ Tensor }: OnnxRuntime, session: Session, { config }: Setup)
     }
     return { ids, seconds };
   };
-}
-
-function argmax(values: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
 }

@@ -1,24 +1,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { it } from "node:test";
+import { BROWSER_FLAGS, findBrowser } from "../helpers/find-browser.js";
 import type { BrowserResult } from "./browser/page.js";
 import { Site } from "./browser/site.js";
-
-/** The first of these programs there is: `CHROMIUM`, or one in the path. */
-function findBrowser(): string | undefined {
-  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  const candidates = [
-    process.env.CHROMIUM ?? "",
-    ...folders.flatMap((folder) => names.map((name) => join(folder, name))),
-  ];
-  return candidates.find((path) => path !== "" && existsSync(path));
-}
-
-const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
 
 /** Visits a page that is not cross-origin isolated and then one that is, and returns what each posted. */
 async function visit(program: string): Promise<{ plain: BrowserResult; isolated: BrowserResult }> {
@@ -37,7 +25,7 @@ async function visit(program: string): Promise<{ plain: BrowserResult; isolated:
           return site!.page({ others: JSON.stringify([{ threads: 1 }, { relaxed: false }, { place: "worker" }]) });
         });
         const url = site.page({ others: JSON.stringify([{ relaxed: false }, { place: "here" }]) });
-        browser = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, url], {
+        browser = spawn(program, [...BROWSER_FLAGS, `--user-data-dir=${profile}`, url], {
           stdio: ["ignore", "ignore", "pipe"],
         });
         browser.stderr!.on("data", (chunk) => (complaints += chunk));

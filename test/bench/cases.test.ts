@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { allCases, chooseCases } from "../../bench/cases.js";
+import { TARGETS } from "../../bench/targets.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { decodeProgram, trainProgram } from "../../src/model/programs.js";
 import { maxOf, type Program } from "../../src/program/program.js";
@@ -26,14 +27,14 @@ describe("what the cases need of the machine", () => {
     it(`training, B=${B} T=${T}: what the Program multiplies`, () => {
       const { perToken } = named(`train-${B}x${T}-f32`).limit;
       const flops = productFlops(trainProgram(config, B * T)) + 3 * B * attentionFlops(config, T);
-      assert.equal(Math.round(perToken * B * T), flops);
+      assert.equal(Math.round(perToken! * B * T), flops);
     });
   }
 
   it("prefill: what the Program multiplies, with logits for one token", () => {
     const { perToken } = named("prefill-512-f32").limit;
     const program = decodeProgram(config, { maxTokens: 512, maxLogits: 1, cacheRows: 1024 });
-    assert.equal(Math.round(perToken * 512), productFlops(program) + attentionFlops(config, 512));
+    assert.equal(Math.round(perToken! * 512), productFlops(program) + attentionFlops(config, 512));
   });
 
   it("decode: every weight that a token uses, and the keys and values before it", () => {
@@ -47,6 +48,49 @@ describe("what the cases need of the machine", () => {
     const vectors = 2 * config.nEmbd + config.nLayer * (4 + 3 + 1 + 4 + 1) * config.nEmbd;
     const q8 = 4 * vectors + (34 / 32) * (weights - vectors - config.nEmbd) + 4 * config.nEmbd;
     assert.equal(named("decode-512-q8_0").limit.perToken, q8 + 4 * cache);
+    assert.equal(named("decode-512-bf16").limit.perToken, named("decode-512-f16").limit.perToken);
+  });
+
+  it("eight sequences share the weights, but not the positions, nor what is cached", () => {
+    const alone = named("decode-8-q8_0").limit.perToken!;
+    const together = named("batch-8-q8_0").limit.perToken!;
+    const own = 4 * config.nEmbd + 4 * 2 * config.nEmbd * config.nLayer * (8 + 32);
+    assert.equal(8 * together, alone + 7 * own);
+  });
+});
+
+describe("the figure of a case", () => {
+  const state = { secondsSinceStart: 0.5, ownBytes: 50e6 };
+
+  it("leaves the prompt's time out in decoding, and what follows it in prefill", () => {
+    const seconds = [2, ...Array.from({ length: 64 }, () => 0.25)];
+    assert.equal(named("decode-8-f32").figure({ result: { ids: [], seconds }, ...state }), 4);
+    assert.equal(named("prefill-512-f32").figure({ result: { ids: [], seconds }, ...state }), 256);
+    assert.equal(named("batch-8-f32").figure({ result: { ids: [[]], seconds }, ...state }), 32);
+  });
+
+  it("counts a step's tokens in training", () => {
+    assert.equal(named("train-4x256-f32").figure({ result: { losses: [1], seconds: [2] }, ...state }), 512);
+  });
+
+  it("is the process's age when it starts for it, and its own memory", () => {
+    const result = { ids: [1], seconds: [0.1] };
+    assert.equal(named("start-q8_0").figure({ result, ...state }), 500);
+    assert.equal(named("memory-q8_0").figure({ result, ...state }), 50);
+    assert.equal(named("memory-q8_0").figure({ result, secondsSinceStart: 1 }), undefined);
+  });
+
+  it("of memory is taken when the cache is full, so that all of it is in memory", () => {
+    const { task } = named("memory-q8_0");
+    assert.ok(task.kind === "generate");
+    assert.equal(task.prompt.length + task.count, config.nCtx);
+  });
+});
+
+describe("targets", () => {
+  it("are of cases that there are", () => {
+    const names = TARGETS.flatMap((target) => [target.case, ...(target.over ? [target.over.case] : [])]);
+    for (const name of names) assert.ok(named(name), name);
   });
 });
 
@@ -64,7 +108,7 @@ describe("chooseCases", () => {
   it("lists what there is when a name is unknown", () => {
     assert.throws(
       () => chooseCases(cases, ["decodes"], () => true),
-      /no case decodes; there are limits, train, prefill, decode, tr/,
+      /no case decodes; there are limits, train, prefill, decode, batch, wasm, start, memory, tr/,
     );
   });
 });

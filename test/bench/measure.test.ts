@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { disagreement } from "../../bench/agreement.js";
 import { allCases } from "../../bench/cases.js";
-import { type LimitGauge, measureCase, type Runner, shareOfLimit, timesAsFast } from "../../bench/measure.js";
+import { bestOf, type LimitGauge, measureCase, type Runner, shareOfLimit, timesAsGood } from "../../bench/measure.js";
 import { gpt2Config } from "../../src/model/config.js";
 
-const decode = allCases(gpt2Config("gpt2"), 1).find(({ name }) => name === "decode-8-f32")!;
+const cases = allCases(gpt2Config("gpt2"), 1);
+const decode = cases.find(({ name }) => name === "decode-8-f32")!;
+const start = cases.find(({ name }) => name === "start-q8_0")!;
 
 /** A machine whose limit takes these values one after another, then stays at the last. */
 function machine(values: readonly number[]): LimitGauge {
@@ -28,7 +30,8 @@ function runner(name: string, rates: readonly number[], calls: string[] = []): R
     request: async () => {
       calls.push(name);
       const rate = rates[next++ % rates.length]!;
-      return { ids: [], seconds: [9, ...Array.from({ length: 64 }, () => 1 / rate)] };
+      const seconds = [9, ...Array.from({ length: 64 }, () => 1 / rate)];
+      return { result: { ids: [], seconds }, secondsSinceStart: 1 / rate };
     },
   };
 }
@@ -44,41 +47,34 @@ describe("measureCase", () => {
     assert.equal(calls.join(""), "ababbaab");
   });
 
-  it("leaves disturbed rounds out and does them again", async () => {
-    // Three samples a round: round 2 has a slow one in its middle.
-    const gauge = machine([100, 98, 99, 97, 50, 99, 100]);
-    const rates = [1, 10, 4, 12];
-    const result = await measureCase(decode, [runner("a", rates), runner("b", [5])], {
-      repeats: 2,
-      retries: 2,
-      gauge,
-      pauseSeconds: 0,
-    });
-    assert.equal(result.rounds.length, 3);
-    assert.equal(result.counted.length, 2);
+  it("does a disturbed run again, and only that", async () => {
+    // Before the round; after a; after b, disturbed; before b's second run; after it.
+    const gauge = machine([100, 98, 50, 96, 100]);
+    const calls: string[] = [];
+    const runners = [runner("a", [1, 10], calls), runner("b", [1, 4, 5], calls)];
+    const result = await measureCase(decode, runners, { repeats: 1, retries: 1, gauge, pauseSeconds: 0 });
+    assert.equal(calls.join(""), "ababb");
     assert.equal(result.disturbed, false);
-    near(result.rates.a?.median, 11);
-    near(timesAsFast(result, "a", "b"), 2.2);
-    near(shareOfLimit(result, "a"), (11 * decode.limit.perToken) / 100);
+    assert.deepEqual(result.rounds[0]!.b!.limits, [96, 100]);
+    near(result.figures.b?.median, 5);
+    near(timesAsGood(result, "a", "b"), 2);
+    // Each against the limit around its own run.
+    near(shareOfLimit(result, "a"), (10 * decode.limit.perToken!) / 99);
+    near(shareOfLimit(result, "b"), (5 * decode.limit.perToken!) / 98);
   });
 
   it("holds earlier rounds against a better machine that shows later", async () => {
-    const gauge = machine([50, 50, 50, 50, 100]);
+    const gauge = machine([50, 50, 50, 100]);
     const result = await measureCase(decode, [runner("a", [1, 5, 6, 10])], {
-      repeats: 1,
-      retries: 3,
-      gauge,
-      pauseSeconds: 0,
-    });
-    assert.equal(result.rounds.length, 1, "nothing better was known yet");
-    const again = await measureCase(decode, [runner("a", [1, 5, 6, 10])], {
       repeats: 2,
       retries: 3,
       gauge,
       pauseSeconds: 0,
     });
+    // The second round's run had the better machine at its end only, and was done again.
+    assert.equal(result.rounds.length, 3);
     assert.deepEqual(
-      again.counted.map(({ limits }) => limits),
+      result.counted.map((round) => round.a!.limits),
       [
         [100, 100],
         [100, 100],
@@ -88,10 +84,41 @@ describe("measureCase", () => {
 
   it("gives up after the retries, and says so", async () => {
     const gauge = machine([100, 100, ...Array.from({ length: 20 }, () => 60)]);
-    const result = await measureCase(decode, [runner("a", [1])], { repeats: 3, retries: 2, gauge, pauseSeconds: 0 });
-    assert.equal(result.rounds.length, 5);
+    const calls: string[] = [];
+    const runners = [runner("a", [1], calls)];
+    const result = await measureCase(decode, runners, { repeats: 3, retries: 2, gauge, pauseSeconds: 0 });
+    // The warm-up, three rounds, and two runs again.
+    assert.equal(calls.length, 6);
+    assert.equal(result.rounds.length, 3);
     assert.equal(result.counted.length, 1);
     assert.equal(result.disturbed, true);
+  });
+
+  it("goes on without who fails, if somebody wants to know", async () => {
+    const failing = (name: string, after: number): Runner => {
+      const { request } = runner(name, [7]);
+      let calls = 0;
+      return { name, request: async (task) => (calls++ < after ? request(task) : Promise.reject(new Error("no"))) };
+    };
+    const failed: string[] = [];
+    const runners = [runner("a", [1]), failing("b", 2), failing("c", 0)];
+    const options = { repeats: 3, retries: 0, onFailure: (name: string) => failed.push(name) };
+    const result = await measureCase(decode, runners, options);
+    assert.deepEqual(failed, ["c", "b"]);
+    assert.deepEqual(Object.keys(result.figures), ["a"]);
+    assert.equal(result.rounds.length, 3);
+    assert.equal(timesAsGood(result, "a", "c"), undefined);
+    await assert.rejects(measureCase(decode, [failing("b", 2)], { repeats: 3, retries: 0 }), /^Error: no$/);
+  });
+
+  it("of times the smaller is the better", async () => {
+    const runners = [runner("a", [10]), runner("b", [2]), runner("c", [5])];
+    const result = await measureCase(start, runners, { repeats: 1, retries: 0 });
+    near(result.figures.a?.median, 100);
+    near(timesAsGood(result, "a", "b"), 5);
+    assert.equal(bestOf(result, ["b", "c"]), "c");
+    assert.equal(bestOf(result, ["nobody"]), undefined);
+    assert.equal(shareOfLimit(result, "a"), undefined);
   });
 
   it("works without a gauge", async () => {
@@ -103,6 +130,46 @@ describe("measureCase", () => {
 });
 
 describe("disagreement", () => {
+  it("compares every sequence of a batch that is known", () => {
+    const expected = { ids: [[1, 2]], seconds: [] };
+    const other = {
+      ids: [
+        [1, 2],
+        [5, 6],
+      ],
+      seconds: [],
+    };
+    assert.equal(disagreement(other, expected, "f32"), undefined);
+    assert.equal(
+      disagreement(
+        {
+          ids: [
+            [1, 3],
+            [5, 6],
+          ],
+          seconds: [],
+        },
+        expected,
+        "f32",
+      ),
+      "greedy id 1 of sequence 0 is 3, not 2",
+    );
+    assert.equal(
+      disagreement(
+        {
+          ids: [
+            [1, 2],
+            [5, 7],
+          ],
+          seconds: [],
+        },
+        other,
+        "f32",
+      ),
+      "greedy id 1 of sequence 1 is 7, not 6",
+    );
+  });
+
   it("compares greedy ids one by one", () => {
     const expected = { ids: [1, 2, 3], seconds: [] };
     assert.equal(disagreement({ ids: [1, 2, 3], seconds: [] }, expected, "f32"), undefined);

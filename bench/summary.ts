@@ -1,0 +1,89 @@
+/** One line for each case with an aim: what was reached of the limit and against the best peer. */
+
+import type { Unit } from "./cases.js";
+import { bestOf, type CaseResult, shareOfLimit, timesAsGood } from "./measure.js";
+import { figure, table } from "./report.js";
+import type { Entrant } from "./suite.js";
+import { TARGETS, type Target } from "./targets.js";
+
+/** A case in short, as --json keeps it. */
+export interface SummaryRow {
+  readonly case: string;
+  readonly title: string;
+  readonly unit: Unit;
+  /** Of this package's first contender. */
+  readonly figure: number;
+  readonly share?: number | undefined;
+  readonly best?: { readonly name: string; readonly figure: number; readonly times: number } | undefined;
+  /** Peers beside the best, by name: how many times as good this package is. */
+  readonly times: Readonly<Record<string, number>>;
+  readonly disturbed: boolean;
+  readonly date: string;
+}
+
+/** undefined where this package has no figure. */
+export function summaryRow(result: CaseResult, entrants: readonly Entrant[], date: string): SummaryRow | undefined {
+  const { case: c, figures, disturbed } = result;
+  const ours = entrants.find((entrant) => entrant.ours)?.name;
+  const mine = ours === undefined ? undefined : figures[ours];
+  if (ours === undefined || !mine) return undefined;
+  const peers = entrants.filter((entrant) => !entrant.ours).map(({ name }) => name);
+  const times = peers.flatMap((name) => {
+    const ratio = timesAsGood(result, ours, name);
+    return ratio === undefined ? [] : [[name, ratio] as const];
+  });
+  const name = bestOf(result, peers);
+  const ratio = name === undefined ? undefined : timesAsGood(result, ours, name);
+  return {
+    case: c.name,
+    title: c.title,
+    unit: c.unit,
+    figure: mine.median,
+    share: shareOfLimit(result, ours),
+    best: name === undefined || ratio === undefined ? undefined : { name, figure: figures[name]!.median, times: ratio },
+    times: Object.fromEntries(times),
+    disturbed,
+    date,
+  };
+}
+
+/** Of the later rows, and of the earlier those that were not measured again. */
+export function mergeRows(earlier: readonly SummaryRow[], later: readonly SummaryRow[]): SummaryRow[] {
+  return [...earlier.filter((old) => !later.some((row) => row.case === old.case)), ...later];
+}
+
+/** The rows that have an aim, in the order of the aims. */
+export function summaryTable(rows: readonly SummaryRow[], targets: readonly Target[] = TARGETS): string {
+  const head = ["case", "gpt2-ts", "of the limit", "aim", "against the best peer", "aim"];
+  const cells = targets.flatMap((target) => {
+    const row = rows.find(({ case: name }) => name === target.case);
+    return row ? [cellsOf(row, target, rows)] : [];
+  });
+  return table(head, cells);
+}
+
+function cellsOf(row: SummaryRow, target: Target, rows: readonly SummaryRow[]): string[] {
+  const reached = `${figure(row.figure)} ${row.unit}`;
+  const { best } = row;
+  const base = rows.find(({ case: name }) => name === target.over?.case);
+  return [
+    row.title + (row.disturbed ? " (disturbed)" : ""),
+    reached,
+    row.share === undefined ? "-" : percent(row.share),
+    target.share !== undefined
+      ? `≥ ${percent(target.share)}`
+      : target.most !== undefined
+        ? `≤ ${target.most} ${row.unit}`
+        : "-",
+    [
+      ...(best ? [`${best.times.toFixed(2)}× ${best.name} (${figure(best.figure)})`] : []),
+      ...(base ? [`${(row.figure / base.figure).toFixed(2)}× ${base.title}`] : []),
+    ].join(", ") || "-",
+    [
+      ...(target.times !== undefined ? [`≥ ${target.times}×`] : []),
+      ...(target.over ? [`≥ ${target.over.times}× our batch 1`] : []),
+    ].join(", ") || "-",
+  ];
+}
+
+const percent = (share: number): string => `${Math.round(100 * share)}%`;

@@ -1,0 +1,40 @@
+/** What this package aims at, of the machine's limits and against the best peer: not checked, but shown in the summary. */
+
+/** A row of the summary. */
+export interface Target {
+  /** Of {@link Case.name}. */
+  readonly case: string;
+  /** At least this share of the limit. */
+  readonly share?: number;
+  /** At least so many times as good as the best peer. */
+  readonly times?: number;
+  /** At least so many times as fast as this package in another case. */
+  readonly over?: { readonly case: string; readonly times: number };
+  /** At most, in the case's unit. */
+  readonly most?: number;
+}
+
+export const TARGETS: readonly Target[] = [
+  { case: "decode-8-f32", share: 0.92, times: 1.25 },
+  { case: "decode-512-f32", share: 0.92, times: 1.25 },
+  { case: "decode-8-f16", share: 0.9, times: 1.5 },
+  { case: "decode-512-f16", share: 0.9, times: 1.5 },
+  { case: "decode-8-bf16", share: 0.9, times: 1.5 },
+  { case: "decode-512-bf16", share: 0.9, times: 1.5 },
+  { case: "decode-8-q8_0", share: 0.82, times: 1.8 },
+  { case: "decode-512-q8_0", share: 0.82, times: 1.8 },
+  { case: "decode-8-q4_0", share: 0.7, times: 1.5 },
+  { case: "decode-512-q4_0", share: 0.7, times: 1.5 },
+  { case: "batch-8-q8_0", over: { case: "decode-8-q8_0", times: 5 } },
+  { case: "prefill-512-f32", share: 0.8, times: 1.9 },
+  { case: "prefill-1000-f32", share: 0.8, times: 1.9 },
+  { case: "prefill-512-q8_0", share: 0.45, times: 2 },
+  { case: "prefill-1000-q8_0", share: 0.45, times: 2 },
+  { case: "train-4x256-f32", share: 0.75, times: 1.8 },
+  { case: "train-1x1024-f32", share: 0.75, times: 1.8 },
+  { case: "wasm-decode-8-f32", share: 0.85, times: 1.5 },
+  { case: "wasm-decode-8-q8_0", share: 0.5, times: 3 },
+  { case: "wasm-prefill-512-f32", share: 0.75, times: 2 },
+  { case: "start-q8_0", most: 150, times: 4 },
+  { case: "memory-q8_0", most: 60 },
+];
