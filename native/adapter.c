@@ -20,7 +20,7 @@ static void activation(Ctx *ctx, const Args *a) {
   const float *x = a->tensor[1];
   int gelu = a->scalar[0] == 1;
   int64_t from, to;
-  split(ctx, a->dim[0], 4096, &from, &to);
+  split(ctx, a->dim[0] * a->dim[1], 4096, &from, &to);
   for (long i = from; i < to; i += VW) {
     long part = to - i < VW ? to - i : VW;
     vf v = part == VW ? vload(x + i) : vload_part(x + i, part);

@@ -1,5 +1,6 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { Sequence } from "./engine.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** Tokens to add to a sequence. */
 export interface Extension {
@@ -58,8 +59,13 @@ export class Inputs {
   readonly bindings: Record<string, DeviceArray>;
   readonly targets: DeviceArray;
   readonly #host: Record<TokenInput, Int32Array>;
+  readonly #backend: Backend;
+  readonly #maxTokens: number;
+  readonly #adapterIndices: DeviceArray[] = [];
 
   constructor(backend: Backend, maxTokens: number, maxLogits: number) {
+    this.#backend = backend;
+    this.#maxTokens = maxTokens;
     this.bindings = Object.fromEntries(TOKEN_INPUTS.map((name) => [name, backend.alloc("i32", maxTokens)]));
     this.bindings.outputs = backend.alloc("i32", maxLogits);
     this.targets = backend.alloc("i32", maxLogits);
@@ -80,6 +86,18 @@ export class Inputs {
     }
     for (const name of TOKEN_INPUTS) this.bindings[name]!.write(this.#host[name].subarray(0, tokens.length));
     this.bindings.outputs!.write(outputs);
+  }
+
+  /** Says which tokens use which adapter; returns the adapters, and for each the array with the tokens' rows of its gains. */
+  writeAdapters({ tokens }: Chunk): [adapters: LoadedAdapter[], indices: DeviceArray[]] {
+    const used = new Set(tokens.flatMap(({ sequence: { adapter } }) => (adapter ? [adapter] : [])));
+    const adapters = [...used].sort((a, b) => a.id - b.id);
+    const indices = adapters.map((adapter, i) => {
+      this.#adapterIndices[i] ??= this.#backend.alloc("i32", this.#maxTokens);
+      this.#adapterIndices[i].write(tokens.map(({ sequence }) => (sequence.adapter === adapter ? 1 : 0)));
+      return this.#adapterIndices[i];
+    });
+    return [adapters, indices];
   }
 
   writeTargets(targets: readonly number[]): void {

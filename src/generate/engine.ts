@@ -1,11 +1,13 @@
 import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
-import { decodeProgram, type ParamTypes, paramBuffer } from "../model/programs.js";
+import { type ParamTypes, paramBuffer } from "../model/declare.js";
 import { Recorder } from "../program/program.js";
 import { orAborted } from "../util/abort.js";
 import { chunks, type Extension, Inputs, type Row } from "./chunks.js";
+import { Decoders } from "./decoders.js";
 import { copyRowsProgram, KvCache } from "./kv-cache.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** Logits of one token, [V]. */
 export type LogitsRow = Float32Array | Float64Array;
@@ -48,7 +50,7 @@ export class Engine {
   readonly #losses: DeviceArray;
   readonly #maxLogits: number;
   readonly #open = new Map<number, Sequence>();
-  #decode: Executable | undefined;
+  #decoders: Decoders | undefined;
   #crossEntropy: Executable | undefined;
   #copyRows: Executable | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -78,11 +80,15 @@ export class Engine {
     return this.#cache.slotBytes;
   }
 
-  /** A new, empty sequence. Release it when done: it holds a place in the cache. */
-  sequence(): Sequence {
+  /**
+   * A new, empty sequence. Release it when done: it holds a place in the cache.
+   *
+   * @param adapter of the same backend and shape of model: what it adds to the weights for this sequence's tokens
+   */
+  sequence(adapter?: LoadedAdapter): Sequence {
     let slot = 0;
     while (this.#open.has(slot)) slot++;
-    const sequence = new Sequence(this, slot);
+    const sequence = new Sequence(this, slot, adapter);
     this.#open.set(slot, sequence);
     return sequence;
   }
@@ -90,7 +96,7 @@ export class Engine {
   /** New sequences that have the tokens of `source` already. */
   async fork(source: Sequence, count: number): Promise<Sequence[]> {
     this.#checkOpen(source);
-    const copies = Array.from({ length: count }, () => this.sequence());
+    const copies = Array.from({ length: count }, () => this.sequence(source.adapter));
     await this.#exclusive(async () => {
       await this.#makeRoom();
       for (const copy of copies) await this.#copy(source, copy);
@@ -167,7 +173,7 @@ export class Engine {
     await this.#last;
     this.#weights = {};
     this.#cache = new KvCache(this.backend, this.config);
-    this.#decode = undefined;
+    this.#decoders = undefined;
     this.#crossEntropy = undefined;
     this.#copyRows = undefined;
   }
@@ -197,9 +203,10 @@ export class Engine {
       const job = this.#exclusive(async () => {
         signal?.throwIfAborted();
         await this.#makeRoom();
-        this.#decode ??= this.#prepareDecode();
+        this.#decoders ??= this.#makeDecoders();
         this.#inputs.write(chunk);
-        await this.#decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
+        const decode = this.#decoders.for(...this.#inputs.writeAdapters(chunk));
+        await decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
         for (const { sequence } of chunk.tokens) sequence.length++;
         await onRows(chunk.rows);
       });
@@ -221,17 +228,16 @@ export class Engine {
     if (needed <= this.#cache.slots) return;
     const inUse = [...this.#open.values()].filter(({ length }) => length > 0);
     await this.#cache.grow(Math.max(needed, 2 * this.#cache.slots), inUse);
-    this.#decode = undefined;
+    this.#decoders = undefined;
     this.#copyRows = undefined;
   }
 
-  #prepareDecode(): Executable {
-    const shape = { maxTokens: this.maxTokens, maxLogits: this.#maxLogits, cacheRows: this.#cache.rows };
-    return this.backend.prepare(decodeProgram(this.config, shape, this.#types), {
-      ...this.#weights,
-      ...this.#cache.bindings,
-      ...this.#inputs.bindings,
-      logits: this.#logits,
+  #makeDecoders(): Decoders {
+    return new Decoders(this.backend, {
+      config: this.config,
+      types: this.#types,
+      shape: { maxTokens: this.maxTokens, maxLogits: this.#maxLogits, cacheRows: this.#cache.rows },
+      bindings: { ...this.#weights, ...this.#cache.bindings, ...this.#inputs.bindings, logits: this.#logits },
     });
   }
 
@@ -303,6 +309,7 @@ export class Sequence {
   constructor(
     readonly engine: Engine,
     readonly slot: number,
+    readonly adapter?: LoadedAdapter,
   ) {}
 
   /** Its first row in the cache. */

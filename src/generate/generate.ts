@@ -2,6 +2,7 @@ import { ContextLengthError, UsageError } from "../errors.js";
 import { RandomStream } from "../util/random.js";
 import type { Extension } from "./chunks.js";
 import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
@@ -35,6 +36,8 @@ export interface GenerationModel {
   readonly choices: number;
   /** Id of `<|endoftext|>`. */
   readonly endOfText: number | undefined;
+  /** What is added to the weights. */
+  readonly adapter?: LoadedAdapter | undefined;
   /** For the text of a sample; without it there is none. */
   readonly decoder: (() => PieceDecoder) | undefined;
 }
@@ -51,7 +54,7 @@ export async function* generateTokens(
   signal?.throwIfAborted();
   if (settings.maxNewTokens === 0) return;
   const samples = Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i));
-  const open: Sequence[] = [engine.sequence()];
+  const open: Sequence[] = [engine.sequence(model.adapter)];
   try {
     let tokens: GeneratedToken[] = [];
     await engine.extend(

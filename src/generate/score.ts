@@ -1,4 +1,5 @@
 import type { Engine } from "./engine.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** A stretch of a text that is scored in one go, as indices into the text. */
 export interface ScoringWindow {
@@ -31,6 +32,7 @@ export function* scoringWindows(
 export interface ScoreSettings {
   /** Tokens by which the window moves over a text longer than the context. */
   readonly stride: number;
+  readonly adapter?: LoadedAdapter | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((tokens: number) => void) | undefined;
 }
@@ -44,10 +46,10 @@ export async function scoreTokens(
   engine: Engine,
   tokens: readonly number[],
   from: number,
-  { stride, signal, onProgress }: ScoreSettings,
+  { stride, adapter, signal, onProgress }: ScoreSettings,
 ): Promise<Float64Array> {
   const logprobs = new Float64Array(tokens.length - from);
-  const sequence = engine.sequence();
+  const sequence = engine.sequence(adapter);
   try {
     for (const window of scoringWindows(tokens.length, from, engine.config.nCtx, stride)) {
       sequence.truncate(0);

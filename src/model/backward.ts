@@ -1,8 +1,14 @@
 import type { Recorder, Tensor } from "../program/program.js";
+import { type Adapter, adaptedBackward } from "./adapted-linear.js";
 import type { GPT2Config } from "./config.js";
 import { type Activations, dropSite, type TokenInputs } from "./forward.js";
-import { attentionBackward, dropout, layernormBackward, linearBackward } from "./layers.js";
+import { attentionBackward, dropout, layernormBackward } from "./layers.js";
 import type { Params } from "./params.js";
+
+export interface BackwardOptions {
+  /** Compute each block's activations again instead of keeping them: of the forward pass only the residual stream stays. */
+  readonly recompute?: boolean;
+}
 
 /**
  * The mirror of `forward`: from the gradient at the final layer norm's output [N, C] to every parameter's. Gradients
@@ -11,11 +17,12 @@ import type { Params } from "./params.js";
 export function backward(
   k: Recorder,
   config: GPT2Config,
-  p: Params<Tensor>,
+  p: Params<Tensor, Adapter>,
   g: Params<Tensor | undefined>,
   io: TokenInputs,
   a: Activations,
   dlnF: Tensor,
+  { recompute = false }: BackwardOptions = {},
 ): void {
   const { nEmbd: C } = config;
   const N = io.tokens.shape[0]!;
@@ -27,16 +34,18 @@ export function backward(
   layernormBackward(k, "ln_f", a.lnF, dlnF, dx, p.lnF, g.lnF, true);
 
   for (let i = config.nLayer - 1; i >= 0; i--) {
-    const [name, act, block, grad] = [`h.${i}`, a.h[i]!, p.h[i]!, g.h[i]!];
+    const [name, block, grad] = [`h.${i}`, p.h[i]!, g.h[i]!];
+    const act = recompute ? a.again(i) : a.h[i]!;
     const dmlp = unproject(`${name}.mlp.c_proj`, dx, dropSite.mlpProj(i));
-    const dfc = linearBackward(k, `${name}.mlp.c_proj`, act.gelu, dmlp, block.mlp.cProj, grad.mlp.cProj, act.fc);
-    const dln2 = linearBackward(k, `${name}.mlp.c_fc`, act.ln2.out, dfc, block.mlp.cFc, grad.mlp.cFc);
+    const dfc = adaptedBackward(k, `${name}.mlp.c_proj`, act.mlpProj, dmlp, block.mlp.cProj, grad.mlp.cProj, act.fc);
+    const dln2 = adaptedBackward(k, `${name}.mlp.c_fc`, act.gelu, dfc, block.mlp.cFc, grad.mlp.cFc);
     layernormBackward(k, `${name}.ln_2`, act.ln2, dln2, dx, block.ln2, grad.ln2);
 
     const dproj = unproject(`${name}.attn.c_proj`, dx, dropSite.attnProj(i));
-    const datt = linearBackward(k, `${name}.attn.c_proj`, act.attn.out, dproj, block.attn.cProj, grad.attn.cProj);
-    const dqkv = attentionBackward(k, `${name}.attn`, config, i, act.qkv, act.attn, datt, io, a.drop(dropSite.attn(i)));
-    const dln1 = linearBackward(k, `${name}.attn.c_attn`, act.ln1.out, dqkv, block.attn.cAttn, grad.attn.cAttn);
+    const datt = adaptedBackward(k, `${name}.attn.c_proj`, act.attnProj, dproj, block.attn.cProj, grad.attn.cProj);
+    const { qkv, attn } = act;
+    const dqkv = attentionBackward(k, `${name}.attn`, config, i, qkv.out, attn, datt, io, a.drop(dropSite.attn(i)));
+    const dln1 = adaptedBackward(k, `${name}.attn.c_attn`, qkv, dqkv, block.attn.cAttn, grad.attn.cAttn);
     layernormBackward(k, `${name}.ln_1`, act.ln1, dln1, dx, block.ln1, grad.ln1);
   }
 

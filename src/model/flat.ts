@@ -1,5 +1,4 @@
-import type { GPT2Config } from "./config.js";
-import { numel, tensorTable } from "./tensors.js";
+import { numel, type TensorSpec } from "./tensors.js";
 
 /** Every tensor's place in one flat array, each on a cache line of its own; the gaps stay zero. */
 export interface FlatLayout {
@@ -12,11 +11,12 @@ export interface FlatLayout {
 
 const LINE = 16;
 
-export function flatLayout(config: GPT2Config): FlatLayout {
+/** Where the tensors of a table stand: the model's, or those of it and of an adapter that are trained. */
+export function flatLayout(table: readonly TensorSpec[]): FlatLayout {
   const offsets = new Map<string, { offset: number; size: number }>();
   const groups: { start: number; end: number; decay: boolean }[] = [];
   let end = 0;
-  for (const { name, shape, decay } of tensorTable(config)) {
+  for (const { name, shape, decay } of table) {
     const [offset, size] = [end, numel(shape)];
     offsets.set(name, { offset, size });
     end += Math.ceil(size / LINE) * LINE;

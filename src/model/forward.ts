@@ -1,5 +1,6 @@
 import type { Dim, Recorder, Scalar, Tensor } from "../program/program.js";
 import { deriveKey } from "../util/random.js";
+import { type AdaptedLinear, type Adapter, adaptedForward } from "./adapted-linear.js";
 import type { GPT2Config } from "./config.js";
 import {
   type Attention,
@@ -9,10 +10,9 @@ import {
   type KvCache,
   type Layernorm,
   layernormForward,
-  linearForward,
   type Visible,
 } from "./layers.js";
-import type { Params } from "./params.js";
+import type { BlockParams, Linear, Params } from "./params.js";
 
 /** The tokens of a run: each with its position and the key rows it sees. All i32 [N]. */
 export interface TokenInputs extends Visible {
@@ -35,13 +35,14 @@ export interface ForwardOptions {
 
 /** What one block computed; N tokens, C channels, F = nInner. */
 export interface BlockActivations {
-  readonly ln1: Layernorm; // [N, C]
-  readonly qkv: Tensor; // [N, 3C]
+  readonly ln1: Layernorm; // [N, C]; its x is the residual stream that came in
+  readonly qkv: AdaptedLinear; // [N, 3C]
   readonly attn: Attention; // [N, C]
-  readonly attnResidual: Tensor; // [N, C]
+  readonly attnProj: AdaptedLinear; // [N, C], added to the residual stream
   readonly ln2: Layernorm; // [N, C]
   readonly fc: Tensor; // [N, F], before GELU
-  readonly gelu: Tensor; // [N, F]
+  readonly gelu: AdaptedLinear; // [N, F]
+  readonly mlpProj: AdaptedLinear; // [N, C], added to the residual stream
   readonly residual: Tensor; // [N, C]
 }
 
@@ -50,6 +51,8 @@ export interface Activations {
   readonly lnF: Layernorm; // [N, C]
   /** The dropout used at each place, for the backward pass. */
   readonly drop: (site: number) => Dropout;
+  /** Records block i once more, from the residual stream that came into it. */
+  readonly again: (layer: number) => BlockActivations;
 }
 
 /** Places where activations are dropped: the embedding, then three in each layer. */
@@ -64,7 +67,7 @@ export const dropSite = {
 export function forward(
   k: Recorder,
   config: GPT2Config,
-  p: Params<Tensor>,
+  p: Params<Tensor, Adapter>,
   io: TokenInputs,
   options: ForwardOptions = {},
 ): Activations {
@@ -74,16 +77,37 @@ export function forward(
   const key0 = options.dropout?.key ?? 0;
   const drop = (site: number): Dropout => ({ p: rate, key0, key1: deriveKey(site, 0x64726f70) });
 
-  /** residual + linear(x), with dropout between the two when there is any. */
+  /** linear(x), and residual + that, with dropout between the two when there is any. */
   const project = (
     name: string,
     x: Tensor,
-    w: { weight: Tensor; bias: Tensor },
+    w: Linear<Tensor, Adapter>,
     residual: Tensor,
     site: number,
-  ): Tensor => {
-    if (rate === 0) return linearForward(k, name, x, w, { residual });
-    return dropout(k, `${name}.drop`, linearForward(k, name, x, w), residual, drop(site));
+  ): [AdaptedLinear, Tensor] => {
+    const y = adaptedForward(k, name, x, w, rate === 0 ? { residual } : {});
+    return [y, rate === 0 ? y.out : dropout(k, `${name}.drop`, y.out, residual, drop(site))];
+  };
+
+  const block = (name: string, i: number, p: BlockParams<Tensor, Adapter>, x: Tensor): BlockActivations => {
+    const ln1 = layernormForward(k, `${name}.ln_1`, x, p.ln1, eps);
+    const qkv = adaptedForward(k, `${name}.attn.c_attn`, ln1.out, p.attn.cAttn);
+    const attn = attentionForward(
+      k,
+      `${name}.attn`,
+      config,
+      i,
+      qkv.out,
+      io,
+      drop(dropSite.attn(i)),
+      options.cache?.[i],
+    );
+    const [attnProj, x2] = project(`${name}.attn.c_proj`, attn.out, p.attn.cProj, x, dropSite.attnProj(i));
+    const ln2 = layernormForward(k, `${name}.ln_2`, x2, p.ln2, eps);
+    const fc = k.temp(`${name}.mlp.c_fc.preact`, [N, F]);
+    const gelu = adaptedForward(k, `${name}.mlp.c_fc`, ln2.out, p.mlp.cFc, { geluOf: fc });
+    const [mlpProj, residual] = project(`${name}.mlp.c_proj`, gelu.out, p.mlp.cProj, x2, dropSite.mlpProj(i));
+    return { ln1, qkv, attn, attnProj, ln2, fc, gelu, mlpProj, residual };
   };
 
   let x = k.temp("embedding", [N, C]);
@@ -96,18 +120,11 @@ export function forward(
   );
   if (rate > 0) x = dropout(k, "embedding.drop", x, undefined, drop(dropSite.embedding));
 
-  const h = p.h.map((block, i): BlockActivations => {
-    const name = `h.${i}`;
-    const ln1 = layernormForward(k, `${name}.ln_1`, x, block.ln1, eps);
-    const qkv = linearForward(k, `${name}.attn.c_attn`, ln1.out, block.attn.cAttn);
-    const attn = attentionForward(k, `${name}.attn`, config, i, qkv, io, drop(dropSite.attn(i)), options.cache?.[i]);
-    const attnResidual = project(`${name}.attn.c_proj`, attn.out, block.attn.cProj, x, dropSite.attnProj(i));
-    const ln2 = layernormForward(k, `${name}.ln_2`, attnResidual, block.ln2, eps);
-    const fc = k.temp(`${name}.mlp.c_fc.preact`, [N, F]);
-    const gelu = linearForward(k, `${name}.mlp.c_fc`, ln2.out, block.mlp.cFc, { geluOf: fc });
-    const residual = project(`${name}.mlp.c_proj`, gelu, block.mlp.cProj, attnResidual, dropSite.mlpProj(i));
-    x = residual;
-    return { ln1, qkv, attn, attnResidual, ln2, fc, gelu, residual };
+  const h = p.h.map((params, i) => {
+    const act = block(`h.${i}`, i, params, x);
+    x = act.residual;
+    return act;
   });
-  return { h, lnF: layernormForward(k, "ln_f", x, p.lnF, eps), drop };
+  const again = (i: number) => block(`h.${i}.again`, i, p.h[i]!, h[i]!.ln1.x);
+  return { h, lnF: layernormForward(k, "ln_f", x, p.lnF, eps), drop, again };
 }

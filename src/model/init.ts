@@ -21,6 +21,11 @@ export function initialTensor(config: GPT2Config, spec: TensorSpec, index: numbe
   if (spec.init === "position") std = options.positionStd ?? 0.01;
   if (spec.init === "residual") std /= Math.sqrt(2 * config.nLayer);
   const random = new RandomStream(options.seed, index);
+  if (spec.init === "uniform") {
+    const bound = 1 / Math.sqrt(spec.shape.at(-1)!);
+    for (let i = 0; i < values.length; i++) values[i] = bound * (2 * random.uniform() - 1);
+    return values;
+  }
   for (let i = 0; i < values.length; i++) values[i] = std * random.normal();
   return values;
 }

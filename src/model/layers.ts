@@ -70,27 +70,34 @@ export function linearForward(
   return out;
 }
 
-/** Accumulates the gradients of weight and bias and returns the gradient at the input, a new tensor [N, IC]. */
+export interface LinearBackwardOptions {
+  /** The input was GELU of this: the gradient is passed on through it. */
+  readonly geluOf?: Tensor | undefined;
+  /** Add the gradient at the input to this one, instead of making a new tensor. */
+  readonly addTo?: Tensor | undefined;
+}
+
+/** Accumulates the gradients of weight and bias and returns the gradient at the input [N, IC]. */
 export function linearBackward(
   k: Recorder,
   name: string,
   x: Tensor,
   dout: Tensor,
   p: { readonly weight: Tensor },
-  g: Affine<Tensor | undefined>,
-  geluOf?: Tensor,
+  g: Partial<Affine<Tensor | undefined>>,
+  { geluOf, addTo }: LinearBackwardOptions = {},
 ): Tensor {
   const [N, OC, IC] = [rows(x), rows(p.weight) as number, width(p.weight)];
   if (g.weight || g.bias) {
     k.op("linearBackwardWeight", name, { dweight: g.weight, dbias: g.bias, dout, x }, { N, IC, OC }, {});
   }
-  const dx = k.temp(`${name}.dx`, [N, IC]);
+  const dx = addTo ?? k.temp(`${name}.dx`, [N, IC]);
   k.op(
     "linearBackwardInput",
     name,
     { dx, dout, weight: p.weight, preact: geluOf },
     { N, IC, OC },
-    { act: geluOf ? 1 : 0, accumulate: 0 },
+    { act: geluOf ? 1 : 0, accumulate: addTo ? 1 : 0 },
   );
   return dx;
 }

@@ -1,61 +1,72 @@
-import type { DType } from "../dtype/dtype.js";
 import { type Program, Recorder, type Tensor } from "../program/program.js";
+import { prune } from "../program/prune.js";
 import { backward } from "./backward.js";
 import type { GPT2Config } from "./config.js";
-import { type FlatLayout, flatLayout } from "./flat.js";
+import {
+  cacheBuffer,
+  declareDecodeAdapters,
+  declareGradients,
+  declareParams,
+  declareTrainedAdapter,
+  type ParamTypes,
+  type TrainedAdapter,
+} from "./declare.js";
+import type { FlatLayout } from "./flat.js";
 import { forward, tokenInputs } from "./forward.js";
 import { headLoss } from "./head.js";
-import { headWeight, type Params, paramTree } from "./params.js";
-import { tensorTable } from "./tensors.js";
+import type { LoraRanks } from "./lora.js";
+import { headWeight } from "./params.js";
 
-/** The external buffers of a parameter and of its gradient. */
-export const paramBuffer = (name: string): string => `param.${name}`;
-export const gradBuffer = (name: string): string => `grad.${name}`;
-export const cacheBuffer = (layer: number): string => `cache.${layer}`;
+export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
 
-/** What parameters are held in, by the table's names; f32 where there is none. Training knows f32 alone. */
-export type ParamTypes = ReadonlyMap<string, DType>;
-
-const ALL_F32: ParamTypes = new Map();
-
-function declareParams(
-  k: Recorder,
-  config: GPT2Config,
-  types: ParamTypes = ALL_F32,
-  buffer = paramBuffer,
-): Params<Tensor> {
-  const shapes = new Map(tensorTable(config).map((t) => [t.name, t.shape]));
-  return paramTree(config, (name) => k.external(buffer(name), shapes.get(name)!, types.get(name)));
+export interface TrainProgramOptions {
+  /** Probability of dropping embeddings, attention weights and what blocks add. */
+  readonly dropout?: number;
+  readonly types?: ParamTypes | undefined;
+  /** The tensors of the table that are trained; all, if not given. The others have no gradient. */
+  readonly trained?: ReadonlySet<string> | undefined;
+  readonly lora?: TrainedAdapter | undefined;
+  /** Keep only the residual stream of the forward pass, and compute each block again in the backward pass. */
+  readonly recompute?: boolean;
 }
 
 /**
- * Forward, loss and backward over N = batch · length tokens. Buffers: tokens, positions, first, last, targets i32 [N];
- * losses [N]; every parameter and gradient (accumulated). Numbers: `lossScale`, what each token's loss is multiplied by
- * before differentiating; with dropout, `dropoutKey`.
+ * Forward, loss and backward over N tokens. Buffers: tokens, positions, first, last, targets i32 [N]; losses [N]; every
+ * parameter, and the gradient (accumulated) of each that is trained; with an adapter, its matrices and gradients, and
+ * `gain`, a row for each layer. Numbers: `lossScale`, what each token's loss is multiplied by before differentiating;
+ * with dropout, `dropoutKey`.
  */
-export function trainProgram(config: GPT2Config, N: number, dropout = 0): Program {
+export function trainProgram(config: GPT2Config, N: number, options: TrainProgramOptions = {}): Program {
+  const { dropout = 0, types, trained, lora, recompute = false } = options;
   const k = new Recorder("train");
-  const p = declareParams(k, config);
-  const g = declareParams(k, config, ALL_F32, gradBuffer);
+  const key = dropout > 0 || (lora && lora.dropout > 0) ? k.scalar("dropoutKey") : undefined;
+  const p = declareParams(k, config, types, lora && declareTrainedAdapter(k, config, lora, key));
+  const g = declareGradients(k, config, trained, lora?.ranks);
   const io = tokenInputs(k, N);
-  const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: k.scalar("dropoutKey") } } : {});
+  const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: key! } } : {});
   const targets = k.external("targets", [N], "i32");
   const losses = k.external("losses", [N]);
   const dlnF = k.temp("ln_f.dout", [N, config.nEmbd]);
   const scale = k.scalar("lossScale");
   headLoss(k, config, headWeight(p), { x: a.lnF.out, targets, losses }, { dx: dlnF, dweight: headWeight(g), scale });
-  backward(k, config, p, g, io, a, dlnF);
-  return k.build();
+  backward(k, config, p, g, io, a, dlnF, { recompute });
+  return prune(k.build());
+}
+
+export interface LossProgramOptions {
+  readonly types?: ParamTypes | undefined;
+  /** Of an adapter. */
+  readonly ranks?: LoraRanks | undefined;
 }
 
 /** The loss of each of N tokens, without gradients. Buffers as in {@link trainProgram}. */
-export function lossProgram(config: GPT2Config, N: number, types?: ParamTypes): Program {
+export function lossProgram(config: GPT2Config, N: number, { types, ranks }: LossProgramOptions = {}): Program {
   const k = new Recorder("loss");
-  const p = declareParams(k, config, types);
+  const p = declareParams(k, config, types, ranks && declareTrainedAdapter(k, config, { ranks, dropout: 0 }));
   const a = forward(k, config, p, tokenInputs(k, N));
   const targets = k.external("targets", [N], "i32");
   headLoss(k, config, headWeight(p), { x: a.lnF.out, targets, losses: k.external("losses", [N]) });
-  return k.build();
+  return prune(k.build());
 }
 
 export interface DecodeShape {
@@ -67,19 +78,25 @@ export interface DecodeShape {
   readonly cacheRows: number;
 }
 
+export interface DecodeProgramOptions {
+  readonly types?: ParamTypes | undefined;
+  /** Of each adapter that tokens of a run may use. */
+  readonly adapters?: readonly LoraRanks[];
+}
+
 /**
  * N new tokens, each added to the cache at row[n] and attending to rows first[n] to last[n] of it; logits [M, V] for the
- * tokens outputs[m]. Sizes: N, M.
+ * tokens outputs[m]. Sizes: N, M. For each adapter: its matrices, its gains, and an index i32 [N] with each token's row.
  */
 export function decodeProgram(
   config: GPT2Config,
   { maxTokens, maxLogits, cacheRows }: DecodeShape,
-  types?: ParamTypes,
+  { types, adapters = [] }: DecodeProgramOptions = {},
 ): Program {
   const k = new Recorder("decode");
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
   const { nEmbd: C, vocabSize: V } = config;
-  const p = declareParams(k, config, types);
+  const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
   const io = tokenInputs(k, N);
   const row = k.external("row", [N], "i32");
   const cache = p.h.map((_, i) => ({ kv: k.external(cacheBuffer(i), [cacheRows, 2 * C]), row }));
@@ -106,11 +123,7 @@ export interface AdamWSettings {
  * One optimizer step over flat buffers params, grads, m, v [P] laid out by `flatLayout`; norm [1] gets the gradients'
  * global norm before clipping. Numbers: lr, correction1, correction2 (1 - beta^t).
  */
-export function optimizerProgram(
-  config: GPT2Config,
-  settings: AdamWSettings,
-  layout: FlatLayout = flatLayout(config),
-): Program {
+export function optimizerProgram(layout: FlatLayout, settings: AdamWSettings): Program {
   const k = new Recorder("optimizer");
   const [lr, correction1, correction2] = [k.scalar("lr"), k.scalar("correction1"), k.scalar("correction2")];
   const flat = (name: string) => k.external(name, [layout.size]);

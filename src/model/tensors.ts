@@ -11,8 +11,11 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   /** A matrix that Hugging Face and OpenAI files hold as [in, out]. */
   readonly conv1d: boolean;
-  /** How the paper initialises it; `residual` is `normal` scaled by 1/sqrt(2 nLayer). */
-  readonly init: "normal" | "position" | "residual" | "zero" | "one";
+  /**
+   * How it is initialised: the paper's ways, of which `residual` is `normal` scaled by 1/sqrt(2 nLayer); and `uniform`
+   * within ±1/sqrt(in), for adapters.
+   */
+  readonly init: "normal" | "position" | "residual" | "zero" | "one" | "uniform";
   /** Whether AdamW decays it: matrices only. */
   readonly decay: boolean;
   /** The layer it belongs to, or -1. */

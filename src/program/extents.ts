@@ -65,6 +65,6 @@ export const EXTENTS: {
   fill: ({ size }) => ({ x: size }),
   norm: ({ size }) => ({ norm: 1, x: size }),
   scaleColumns: ({ N, C }) => ({ out: N * C, x: N * C, gain: 0, index: N }),
-  activation: ({ size }) => ({ out: size, x: size }),
+  activation: ({ N, C }) => ({ out: N * C, x: N * C }),
   adamw: ({ size }) => ({ param: size, grad: size, m: size, v: size, norm: 1 }),
 };

@@ -157,7 +157,7 @@ export const OPS = {
   /** out = act(x), act as in linearForward, whose act comes too early where more is added to its argument. */
   activation: {
     tensors: { out: "w", x: "r" },
-    dims: ["size"],
+    dims: ["N", "C"],
     scalars: ["act"],
     inPlace: [["out", "x"]],
   },

@@ -1,14 +1,22 @@
 import { totalmem } from "node:os";
+import { byteLength, type DType } from "../dtype/dtype.js";
 import { OutOfMemoryError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
+import type { ParamTypes } from "../model/declare.js";
 import { flatLayout } from "../model/flat.js";
 import { lossProgram, trainProgram } from "../model/programs.js";
+import { numel, tensorTable } from "../model/tensors.js";
 import { planMemory } from "../program/plan.js";
+import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
+import { trainOptions } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
 import { samplerMemory } from "./text-sampler.js";
 
 /** Bytes a training run needs, known before anything is allocated. */
 export interface TrainMemory {
+  /** Weights that are only read: those of a model to which an adapter is trained. */
+  readonly frozen: number;
+  /** What is trained. */
   readonly parameters: number;
   readonly gradients: number;
   /** AdamW's two moments. */
@@ -25,20 +33,29 @@ export interface TrainMemory {
 export interface MemoryOptions {
   /** Bytes it may take; by default what the machine has free. */
   readonly limit?: number | undefined;
+  /** Of an adapter to be trained; otherwise all of the model is. */
+  readonly lora?: LoraSettings | undefined;
+  /** With an adapter: what the model's weights are held in, f32 where there is none. */
+  readonly types?: ParamTypes | undefined;
 }
 
 /** @throws {OutOfMemoryError} the plan does not fit. */
 export function trainMemory(config: GPT2Config, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
-  const { limit = availableMemory() } = options;
-  const { batchSize: B, seqLength: T, dropout, valEvery, sampleEvery } = settings;
-  const floor = smallestPlan(config, B * T);
+  const { limit = availableMemory(), lora, types } = options;
+  const { batchSize: B, seqLength: T, valEvery, sampleEvery } = settings;
+  const floor = smallestPlan(config, settings, lora);
   if (floor > Math.max(limit, ABSURD)) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
-  const parameters = 4 * flatLayout(config).size;
-  const activations = planMemory(trainProgram(config, B * T, dropout)).bytes;
-  const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T)).bytes : 0;
-  const samples = sampleEvery > 0 ? samplerMemory(config) : 0;
-  const total = 4 * parameters + activations + validation + samples;
-  const plan = {
+  const plan = lora && loraPlan(config, lora);
+  const program = trainOptions(settings, lora, plan, types);
+  const parameters = 4 * flatLayout(plan?.table ?? tensorTable(config)).size;
+  const frozen = plan ? frozenBytes(config, plan, types) : 0;
+  const activations = planMemory(trainProgram(config, B * T, program)).bytes;
+  const loss = { types: program.types, ranks: plan?.ranks };
+  const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T, loss)).bytes : 0;
+  const samples = sampleEvery > 0 ? samplerMemory(config, loss) : 0;
+  const total = frozen + 4 * parameters + activations + validation + samples;
+  const memory = {
+    frozen,
     parameters,
     gradients: parameters,
     optimizer: 2 * parameters,
@@ -47,8 +64,15 @@ export function trainMemory(config: GPT2Config, settings: TrainSettings, options
     samples,
     total,
   };
-  if (total > limit) throw tooLittle(limit, `a plan of ${formatMemory(total)} (${memoryParts(plan)})`);
-  return plan;
+  if (total > limit)
+    throw tooLittle(limit, `a plan of ${formatMemory(total)} (${memoryParts(memory)})`, settings, lora);
+  return memory;
+}
+
+function frozenBytes(config: GPT2Config, { extras }: LoraPlan, types?: ParamTypes): number {
+  const dtypeOf = (name: string): DType => types?.get(name) ?? "f32";
+  const frozen = tensorTable(config).filter(({ name }) => !extras.has(name));
+  return frozen.reduce((sum, { name, shape }) => sum + byteLength(dtypeOf(name), numel(shape)), 0);
 }
 
 /** 256 GiB: Programs of such sizes would take for ever to record. */
@@ -56,18 +80,29 @@ const ABSURD = 2 ** 38;
 
 /**
  * A lower bound that needs no Program: four copies of the parameters, and of each layer and token what its backward pass
- * reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F).
+ * reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F). With an adapter,
+ * one copy of half a byte each; with recomputation, one residual stream.
  */
-function smallestPlan({ vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer: L }: GPT2Config, N: number): number {
-  return 16 * ((V + nCtx) * C + L * (4 * C + 2 * F) * C) + 4 * N * L * (8 * C + 2 * F);
+function smallestPlan(config: GPT2Config, settings: TrainSettings, lora: LoraSettings | undefined): number {
+  const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer: L } = config;
+  const { batchSize, seqLength, recompute } = settings;
+  const parameters = (V + nCtx) * C + L * (4 * C + 2 * F) * C;
+  const kept = recompute === 1 ? C : 8 * C + 2 * F;
+  return (lora ? 0.5 : 16) * parameters + 4 * batchSize * seqLength * L * kept;
 }
 
-function tooLittle(limit: number, got: string): OutOfMemoryError {
+function tooLittle(limit: number, got: string, settings?: TrainSettings, lora?: LoraSettings): OutOfMemoryError {
+  const more = [
+    settings?.recompute === 0 && "recompute activations",
+    settings && (lora ? "hold the frozen weights in a smaller type" : "train an adapter (LoRA) only"),
+  ].filter((hint) => typeof hint === "string");
+  const hint =
+    "Lower the batch size (with the tokens of a step unchanged the result is the same), the sequence length or the model's size";
   return new OutOfMemoryError({
     op: "training",
     expected: `at most ${formatMemory(limit)}, the memory available`,
     got,
-    hint: "Lower the batch size (with the tokens of a step unchanged the result is the same), the sequence length or the model's size",
+    hint: more.length === 0 ? hint : `${hint}; or ${more.join(", or ")}`,
   });
 }
 
@@ -84,9 +119,10 @@ export function formatMemory(bytes: number): string {
 }
 
 /** The plan's parts, for people. */
-export function memoryParts({ parameters, activations, validation, samples }: TrainMemory): string {
+export function memoryParts({ frozen, parameters, activations, validation, samples }: TrainMemory): string {
   const parts = [
-    ["parameters, gradients and optimizer", 4 * parameters],
+    ["frozen weights", frozen],
+    [frozen > 0 ? "adapter, its gradients and optimizer" : "parameters, gradients and optimizer", 4 * parameters],
     ["activations", activations],
     ["validation", validation],
     ["samples", samples],

@@ -1,24 +1,43 @@
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
+import { GPT2Error } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
+import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer } from "../model/declare.js";
 import { type FlatLayout, flatLayout } from "../model/flat.js";
+import { gainTable } from "../model/lora.js";
 import {
-  gradBuffer,
   lossProgram,
   optimizerProgram,
-  paramBuffer,
+  type TrainProgramOptions,
   trainProgram,
   zeroGradProgram,
 } from "../model/programs.js";
-import { tensorTable } from "../model/tensors.js";
+import { type TensorSpec, tensorTable } from "../model/tensors.js";
 import { deriveKey } from "../util/random.js";
+import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
 import { accumulation, learningRate, type TrainSettings } from "./settings.js";
 
-/** Fills tokens and targets, [B, T] each, with pass number `pass`; returns how many tokens, the first ones, are filled. */
-export type FillBatch = (pass: number, tokens: Int32Array, targets: Int32Array) => number;
+/** The tokens of a pass, i32 [N] each, N = B · T. */
+export interface HostBatch {
+  readonly tokens: Int32Array;
+  /** What follows each token; negative where that does not count. */
+  readonly targets: Int32Array;
+  /** Each token's place in its document. */
+  readonly positions: Int32Array;
+  /** Index of the first token that each token sees; the last is itself. */
+  readonly first: Int32Array;
+}
+
+/**
+ * Fills a batch with pass number `pass`, and returns how many of its targets count. It finds B sequences of T tokens, one
+ * after another, with nothing in them that counts.
+ */
+export type FillBatch = (pass: number, batch: HostBatch) => number;
 
 export interface StepResult {
-  /** Mean loss over the step's tokens, in nats. */
+  /** Mean loss over the step's targets, in nats. */
   readonly loss: number;
+  /** Targets that counted. */
+  readonly targets: number;
   /** Global norm of the gradients, before clipping. */
   readonly gradNorm: number;
   readonly lr: number;
@@ -31,17 +50,27 @@ export interface StepOptions {
   readonly onPass?: ((passes: number) => void) | undefined;
 }
 
+/** What a run that trains an adapter has besides settings. */
+export interface Adaptation {
+  readonly lora: LoraSettings;
+  /** The model's weights, of any type; only those that are trained beside the adapter are copied, the others used. */
+  readonly base: ReadonlyMap<string, DeviceArray>;
+}
+
 const DROPOUT_LABEL = 0x64726f70;
 
 /**
- * A model with its gradients and optimizer state on a backend, and the Programs of one training step. It knows batches
- * and steps; data, files and clocks are the Trainer's. A step is `zeroGradients`, `accumulate` for each pass, `update`:
- * gradients may be changed in between, as by adding up those of several machines.
+ * A model with gradients and optimizer state on a backend for what of it is trained, all of it or an adapter, and the
+ * Programs of one training step. It knows batches and steps; data, files and clocks are the Trainer's. A step is
+ * `zeroGradients`, `accumulate` for each pass, `update`: gradients may be changed in between, as by adding up those of
+ * several machines.
  */
 export class ModelTrainer {
   readonly config: GPT2Config;
   readonly settings: TrainSettings;
   readonly backend: Backend;
+  /** What is trained, in the order of `layout`. */
+  readonly table: readonly TensorSpec[];
   /** Of params, grads, m and v. */
   readonly layout: FlatLayout;
   readonly params: DeviceArray;
@@ -49,24 +78,31 @@ export class ModelTrainer {
   /** AdamW's moments. */
   readonly m: DeviceArray;
   readonly v: DeviceArray;
-  /** Each tensor's part of `params`, by name, in the table's order; [out, in] for matrices. */
+  /** Each trained tensor's part of `params`, by name, in the table's order; [out, in] for matrices. */
+  readonly trained: ReadonlyMap<string, DeviceArray>;
+  /** The model's tensors, trained or not, in the order of its table. */
   readonly weights: ReadonlyMap<string, DeviceArray>;
+  /** Of the adapter, if one is trained. */
+  readonly lora: LoraPlan | undefined;
+  readonly #programOptions: TrainProgramOptions;
   readonly #norm: DeviceArray;
   readonly #losses: DeviceArray;
-  readonly #batch: Record<"tokens" | "targets", DeviceArray>;
+  readonly #batch: HostBatch;
+  readonly #inputs: Record<keyof HostBatch, DeviceArray>;
   readonly #bindings: Record<string, DeviceArray>;
   readonly #train: Executable;
   readonly #zero: Executable;
   readonly #update: Executable;
   #loss: Executable | undefined;
-  readonly #tokens: Int32Array;
-  readonly #targets: Int32Array;
 
-  constructor(backend: Backend, config: GPT2Config, settings: TrainSettings) {
+  /** @param adaptation without it all of the model is trained; its values are to be written to `weights` */
+  constructor(backend: Backend, config: GPT2Config, settings: TrainSettings, adaptation?: Adaptation) {
     this.config = config;
     this.settings = settings;
     this.backend = backend;
-    this.layout = flatLayout(config);
+    this.lora = adaptation && loraPlan(config, adaptation.lora);
+    this.table = this.lora?.table ?? tensorTable(config);
+    this.layout = flatLayout(this.table);
     const { size, offsets } = this.layout;
     const flat = () => backend.alloc("f32", size);
     this.params = flat();
@@ -74,56 +110,84 @@ export class ModelTrainer {
     this.m = flat();
     this.v = flat();
     const parts = (array: DeviceArray) =>
-      tensorTable(config).map(({ name }) => {
+      this.table.map(({ name }) => {
         const { offset, size } = offsets.get(name)!;
         return [name, array.slice(offset, size)] as const;
       });
-    this.weights = new Map(parts(this.params));
+    this.trained = new Map(parts(this.params));
+    this.weights = new Map(
+      tensorTable(config).map(({ name }) => [name, this.trained.get(name) ?? baseWeight(adaptation, name)]),
+    );
 
     const N = settings.batchSize * settings.seqLength;
     this.#norm = backend.alloc("f32", 1);
     this.#losses = backend.alloc("f32", N);
-    this.#batch = { tokens: backend.alloc("i32", N), targets: backend.alloc("i32", N) };
-    this.#tokens = new Int32Array(N);
-    this.#targets = new Int32Array(N);
-    this.#bindings = { ...this.#batch, losses: this.#losses, ...packedSequences(backend, N, settings.seqLength) };
-    for (const [name, array] of this.weights) this.#bindings[paramBuffer(name)] = array;
+    const i32 = () => backend.alloc("i32", N);
+    this.#inputs = { tokens: i32(), targets: i32(), positions: i32(), first: i32() };
+    const host = () => new Int32Array(N);
+    this.#batch = { tokens: host(), targets: host(), positions: host(), first: host() };
+    const last = i32();
+    last.write(Int32Array.from({ length: N }, (_, n) => n));
+    this.#bindings = { ...this.#inputs, last, losses: this.#losses };
+    for (const [name, array] of [...this.weights, ...this.trained]) this.#bindings[paramBuffer(name)] = array;
     for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
+    if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
 
     const { params, grads, m, v } = this;
-    this.#train = backend.prepare(trainProgram(config, N, settings.dropout), this.#bindings);
+    const types = new Map([...this.weights].map(([name, { dtype }]) => [name, dtype]));
+    this.#programOptions = trainOptions(settings, adaptation?.lora, this.lora, types);
+    this.#train = backend.prepare(trainProgram(config, N, this.#programOptions), this.#bindings);
     this.#zero = backend.prepare(zeroGradProgram(size), { grads });
-    this.#update = backend.prepare(optimizerProgram(config, settings), { params, grads, m, v, norm: this.#norm });
+    this.#update = backend.prepare(optimizerProgram(this.layout, settings), { params, grads, m, v, norm: this.#norm });
   }
 
   /** One optimizer step, number `step` from 0; undefined if it was aborted. */
   async step(step: number, fill: FillBatch, options: StepOptions = {}): Promise<StepResult | undefined> {
     const passes = accumulation(this.settings);
     await this.zeroGradients();
+    const targets = this.countTargets(step, fill);
     let total = 0;
     for (let pass = 0; pass < passes; pass++) {
       if (options.signal?.aborted) return undefined;
-      total += await this.accumulate(step, pass, fill);
+      total += await this.accumulate(step, pass, fill, targets);
       options.onPass?.(pass + 1);
     }
-    return { loss: total / this.settings.batchTokens, ...(await this.update(step)) };
+    return { loss: total / targets, targets, ...(await this.update(step)) };
+  }
+
+  /** Targets that count in a step: each gets an equal part of its loss. At least 1, so that it can be divided by. */
+  countTargets(step: number, fill: FillBatch): number {
+    const passes = accumulation(this.settings);
+    let targets = 0;
+    for (let pass = 0; pass < passes; pass++) targets += this.#fill(step * passes + pass, fill);
+    return Math.max(1, targets);
   }
 
   async zeroGradients(): Promise<void> {
     await this.#zero.run();
   }
 
-  /** Adds the gradients of pass `pass` of step `step`; returns the sum of its tokens' losses. */
-  async accumulate(step: number, pass: number, fill: FillBatch): Promise<number> {
-    const { batchTokens, seed, dropout } = this.settings;
+  /**
+   * Adds the gradients of pass `pass` of step `step`, divided by the step's `targets`; returns the sum of the targets'
+   * losses.
+   */
+  async accumulate(
+    step: number,
+    pass: number,
+    fill: FillBatch,
+    targets: number = this.settings.batchTokens,
+  ): Promise<number> {
+    const { seed } = this.settings;
     this.#fill(step * accumulation(this.settings) + pass, fill);
-    const key = dropout > 0 ? { dropoutKey: deriveKey(seed, DROPOUT_LABEL, step, pass) } : {};
-    await this.#train.run({ scalars: { lossScale: 1 / batchTokens, ...key } });
+    const scalars: Record<string, number> = { lossScale: 1 / targets };
+    const { dropout = 0, lora } = this.#programOptions;
+    if (dropout > 0 || (lora && lora.dropout > 0)) scalars.dropoutKey = deriveKey(seed, DROPOUT_LABEL, step, pass);
+    await this.#train.run({ scalars });
     return sum(await this.#losses.read());
   }
 
   /** Clips the gradients and moves the parameters against them. */
-  async update(step: number): Promise<Omit<StepResult, "loss">> {
+  async update(step: number): Promise<Pick<StepResult, "gradNorm" | "lr">> {
     const { beta1, beta2 } = this.settings;
     const lr = learningRate(this.settings, step);
     const corrections = { correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1) };
@@ -132,41 +196,63 @@ export class ModelTrainer {
     return { gradNorm: gradNorm!, lr };
   }
 
-  /** Mean loss over `passes` passes without dropout; undefined if it was aborted between two. */
+  /** Mean loss over the targets of `passes` passes, without dropout; undefined if it was aborted between two. */
   async evaluate(
     passes: number,
     fill: FillBatch,
     signal?: AbortSignal,
   ): Promise<{ loss: number; tokens: number } | undefined> {
     const N = this.settings.batchSize * this.settings.seqLength;
-    this.#loss ??= this.backend.prepare(lossProgram(this.config, N), this.#bindings);
+    const { types, lora } = this.#programOptions;
+    this.#loss ??= this.backend.prepare(lossProgram(this.config, N, { types, ranks: lora?.ranks }), this.#bindings);
     let [total, tokens] = [0, 0];
     for (let pass = 0; pass < passes; pass++) {
       if (signal?.aborted) return undefined;
-      const filled = this.#fill(pass, fill);
+      tokens += this.#fill(pass, fill);
       await this.#loss.run();
-      total += sum((await this.#losses.read()).subarray(0, filled));
-      tokens += filled;
+      total += sum(await this.#losses.read());
     }
-    return { loss: total / tokens, tokens };
+    return { loss: total / Math.max(1, tokens), tokens };
   }
 
   #fill(pass: number, fill: FillBatch): number {
-    const filled = fill(pass, this.#tokens, this.#targets);
-    this.#batch.tokens.write(this.#tokens);
-    this.#batch.targets.write(this.#targets);
-    return filled;
+    const { seqLength: T } = this.settings;
+    const batch = this.#batch;
+    batch.tokens.fill(0);
+    batch.targets.fill(-1);
+    for (let n = 0; n < batch.first.length; n++) {
+      batch.positions[n] = n % T;
+      batch.first[n] = n - (n % T);
+    }
+    const counted = fill(pass, batch);
+    for (const [name, array] of Object.entries(this.#inputs)) array.write(batch[name as keyof HostBatch]);
+    return counted;
   }
 }
 
-/** Sequences of T tokens one after another: each token's position, and the keys it sees, its own sequence's up to it. */
-function packedSequences(backend: Backend, N: number, T: number): Record<string, DeviceArray> {
-  const index = (value: (n: number) => number): DeviceArray => {
-    const array = backend.alloc("i32", N);
-    array.write(Int32Array.from({ length: N }, (_, n) => value(n)));
-    return array;
-  };
-  return { positions: index((n) => n % T), first: index((n) => n - (n % T)), last: index((n) => n) };
+/** What the Programs of training need to know besides sizes; also for planning their memory. */
+export function trainOptions(
+  { dropout, recompute }: TrainSettings,
+  settings: LoraSettings | undefined,
+  plan: LoraPlan | undefined,
+  types?: ParamTypes,
+): TrainProgramOptions {
+  const common = { dropout, recompute: recompute === 1 };
+  if (settings === undefined || plan === undefined) return common;
+  return { ...common, types, trained: plan.extras, lora: { ranks: plan.ranks, dropout: settings.dropout } };
+}
+
+function baseWeight(adaptation: Adaptation | undefined, name: string): DeviceArray {
+  const array = adaptation?.base.get(name);
+  if (array) return array;
+  throw new GPT2Error({ op: "training an adapter", expected: `the model's tensor ${name}`, got: "none" });
+}
+
+function gains(backend: Backend, { ranks, scale }: LoraPlan): DeviceArray {
+  const values = gainTable(ranks, () => scale, 1);
+  const array = backend.alloc("f32", values.length);
+  array.write(values);
+  return array;
 }
 
 function sum(values: ArrayLike<number>): number {

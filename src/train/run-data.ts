@@ -55,12 +55,12 @@ export class RunData {
     if (bytes > 0) this.bitsPerByte = val.totalTokens / bytes / Math.LN2;
   }
 
-  readonly fillTraining: FillBatch = (pass, tokens, targets) => {
+  readonly fillTraining: FillBatch = (pass, { tokens, targets }) => {
     const { batchSize: B, seqLength: T } = this.#settings;
     return T * this.#train.fillBatch(pass * B, B, T, tokens, targets, this.#order);
   };
 
-  readonly fillValidation: FillBatch = (pass, tokens, targets) => {
+  readonly fillValidation: FillBatch = (pass, { tokens, targets }) => {
     const { batchSize: B, seqLength: T } = this.#settings;
     const val = this.#val!;
     if (val.totalTokens > T) return T * val.fillBatch(pass * B, B, T, tokens, targets);

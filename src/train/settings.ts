@@ -40,6 +40,12 @@ export interface TrainSettings {
   readonly saveEvery: number;
   /** Checkpoints kept: the newest so many, and the best. */
   readonly keep: number;
+  /** 1: compute activations again in the backward pass instead of keeping them. The same bits, less memory, more time. */
+  readonly recompute: number;
+  /** Stop after so many validations in a row without a new lowest loss; 0 for never. */
+  readonly patience: number;
+  /** 1: the finished model is that of the lowest validation loss, not the last. */
+  readonly useBest: number;
 }
 
 interface Range {
@@ -73,6 +79,9 @@ const TABLE: Readonly<Record<keyof TrainSettings, Range>> = {
   sampleTokens: { default: 64, min: 1, max: 65536, whole: true },
   saveEvery: { ...COUNT, default: 250, min: 1 },
   keep: { default: 2, min: 1, max: 1000, whole: true },
+  recompute: { default: 0, min: 0, max: 1, whole: true },
+  patience: { ...COUNT, default: 0 },
+  useBest: { default: 0, min: 0, max: 1, whole: true },
 };
 
 /** The default of each setting that does not depend on others. */
@@ -134,6 +143,9 @@ const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
   "sampleTokens",
   "saveEvery",
   "keep",
+  "recompute",
+  "patience",
+  "useBest",
 ]);
 
 /**

@@ -1,8 +1,9 @@
 import { Engine } from "../generate/engine.js";
 import { generateTokens } from "../generate/generate.js";
+import { LoadedAdapter } from "../generate/loaded-adapter.js";
 import { generateSettings } from "../generate/options.js";
 import type { GPT2Config } from "../model/config.js";
-import { decodeProgram } from "../model/programs.js";
+import { decodeProgram, type LossProgramOptions } from "../model/programs.js";
 import { planMemory } from "../program/plan.js";
 import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
@@ -14,10 +15,11 @@ const MAX_TOKENS = 16;
 const SAMPLE_LABEL = 0x73616d70;
 
 /** Bytes that writing samples takes: keys and values of one sequence, a run's activations and logits. */
-export function samplerMemory(config: GPT2Config): number {
+export function samplerMemory(config: GPT2Config, { types, ranks }: LossProgramOptions = {}): number {
   const { nCtx, nEmbd: C, nLayer, vocabSize: V } = config;
   const shape = { maxTokens: MAX_TOKENS, maxLogits: MAX_TOKENS, cacheRows: nCtx };
-  return 4 * (nLayer * nCtx * 2 * C + MAX_TOKENS * V) + planMemory(decodeProgram(config, shape)).bytes;
+  const program = decodeProgram(config, shape, { types, adapters: ranks ? [ranks] : [] });
+  return 4 * (nLayer * nCtx * 2 * C + MAX_TOKENS * V) + planMemory(program).bytes;
 }
 
 /**
@@ -28,6 +30,7 @@ export class TextSampler {
   readonly #tokenizer: Tokenizer;
   readonly #prompt: string;
   #engine: Engine | undefined;
+  #adapter: LoadedAdapter | undefined;
 
   /** @param prompt what samples begin with; nothing makes a new text each */
   constructor(tokenizer: Tokenizer, prompt: string) {
@@ -42,11 +45,13 @@ export class TextSampler {
    * @throws the signal's reason, if it is aborted.
    */
   async sample(model: ModelTrainer, step: number, signal?: AbortSignal): Promise<string> {
-    const { backend, config, settings, weights } = model;
+    const { backend, config, settings, weights, lora, trained } = model;
     this.#engine ??= new Engine(backend, config, weights, { maxTokens: MAX_TOKENS });
+    this.#adapter ??= lora && new LoadedAdapter(backend, lora.ranks, trained, () => lora.scale);
     const tokenizer = this.#tokenizer;
     const from = {
       engine: this.#engine,
+      adapter: this.#adapter,
       choices: Math.min(tokenizer.vocabSize, config.vocabSize),
       endOfText: tokenizer.endOfText,
       decoder: () => tokenizer.decoder(),

@@ -248,7 +248,7 @@ describe("gradients: what adapters need", () => {
       out: [N, R],
       overwrites: ["x"],
       forward: (k, { out, x, w, y }: Tensors) => {
-        k.op("activation", "a", { out: y!, x: x! }, { size: N * C }, { act: 1 });
+        k.op("activation", "a", { out: y!, x: x! }, { N, C }, { act: 1 });
         k.op("linearForward", "l", { out: out!, x: y!, weight: w! }, { N, IC: C, OC: R }, { act: 0 });
       },
       backward: (k, { dx, dw, dout, x, w, y }: Tensors) => {

@@ -4,11 +4,13 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { BackendError } from "../../src/errors.js";
 import type { GPT2Config } from "../../src/model/config.js";
+import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer, type TrainedAdapter } from "../../src/model/declare.js";
 import { forward, tokenInputs } from "../../src/model/forward.js";
 import { headForward } from "../../src/model/head.js";
+import { gainTable, loraTable } from "../../src/model/lora.js";
 import { headWeight, paramTree } from "../../src/model/params.js";
-import { gradBuffer, lossProgram, paramBuffer, trainProgram } from "../../src/model/programs.js";
-import { numel, tensorTable } from "../../src/model/tensors.js";
+import { lossProgram, type TrainProgramOptions, trainProgram } from "../../src/model/programs.js";
+import { numel, type TensorSpec, tensorTable } from "../../src/model/tensors.js";
 import { type Program, Recorder } from "../../src/program/program.js";
 
 export interface BatchShape {
@@ -17,25 +19,43 @@ export interface BatchShape {
   /** Tokens in each. */
   readonly T: number;
   readonly dropout?: number;
+  readonly recompute?: boolean;
+  /** Train this adapter instead of the model, and nothing of it but `extras`. */
+  readonly lora?: TrainedAdapter & { readonly scaleOf: (layer: string) => number };
+  readonly extras?: ReadonlySet<string>;
+  /** What weights are held in; f32 where there is none. */
+  readonly types?: ParamTypes;
 }
 
 /** Parameters and gradients of a model on a backend, and the model's Programs over one batch. */
 export class BoundModel {
   readonly config: GPT2Config;
+  /** What is trained. */
+  readonly trained: readonly TensorSpec[];
   readonly #backend: Backend;
   readonly #N: number;
   readonly #arrays: Record<string, DeviceArray> = {};
-  readonly #dropout: number;
+  readonly #options: TrainProgramOptions;
   readonly #prepared = new Map<string, Executable>();
 
-  constructor(backend: Backend, config: GPT2Config, { B, T, dropout = 0 }: BatchShape) {
+  constructor(backend: Backend, config: GPT2Config, shape: BatchShape) {
+    const { B, T, lora, types, dropout = 0, recompute = false } = shape;
     this.config = config;
     this.#backend = backend;
     this.#N = B * T;
-    this.#dropout = dropout;
-    for (const { name, shape } of tensorTable(config)) {
-      this.#arrays[paramBuffer(name)] = backend.alloc("f32", numel(shape));
-      this.#arrays[gradBuffer(name)] = backend.alloc("f32", numel(shape));
+    const extras = lora && (shape.extras ?? new Set<string>());
+    this.#options = { dropout, recompute, types, lora, trained: extras };
+    const table = tensorTable(config);
+    const adapter = lora ? loraTable(config, lora.ranks) : [];
+    this.trained = [...table.filter(({ name }) => extras?.has(name) ?? true), ...adapter];
+    for (const { name, shape } of [...table, ...adapter]) {
+      this.#arrays[paramBuffer(name)] = backend.alloc(types?.get(name) ?? "f32", numel(shape));
+    }
+    for (const { name, shape } of this.trained) this.#arrays[gradBuffer(name)] = backend.alloc("f32", numel(shape));
+    if (lora) {
+      const gains = gainTable(lora.ranks, lora.scaleOf, 1);
+      this.#arrays[GAIN_BUFFER] = backend.alloc("f32", gains.length);
+      this.#arrays[GAIN_BUFFER].write(gains);
     }
     const n = Int32Array.from({ length: B * T }, (_, i) => i);
     const inputs = { tokens: n, targets: n, positions: n.map((i) => i % T), first: n.map((i) => i - (i % T)), last: n };
@@ -64,22 +84,26 @@ export class BoundModel {
   }
 
   setBatch(tokens: ArrayLike<number>, targets: ArrayLike<number>): void {
-    this.#arrays.tokens!.write(tokens);
-    this.#arrays.targets!.write(targets);
+    this.setInputs({ tokens, targets });
   }
 
-  /** Gradients of the mean loss, from zero; returns the losses [B · T]. */
-  async train(dropoutKey = 0): Promise<HostArray> {
-    for (const { name } of tensorTable(this.config)) this.hostGradient(name).fill(0);
-    const program = () => trainProgram(this.config, this.#N, this.#dropout);
-    const scalars = { lossScale: 1 / this.#N, ...(this.#dropout > 0 && { dropoutKey }) };
-    await this.#prepare("train", program).run({ scalars });
+  setInputs(inputs: Readonly<Record<string, ArrayLike<number>>>): void {
+    for (const [name, values] of Object.entries(inputs)) this.#arrays[name]!.write(values);
+  }
+
+  /** Gradients of the sum of the losses times `lossScale` (by default their mean), from zero; returns the losses [B · T]. */
+  async train(dropoutKey = 0, lossScale = 1 / this.#N): Promise<HostArray> {
+    for (const { name } of this.trained) this.hostGradient(name).fill(0);
+    const { dropout = 0, lora } = this.#options;
+    const scalars = { lossScale, ...((dropout > 0 || (lora && lora.dropout > 0)) && { dropoutKey }) };
+    await this.#prepare("train", () => trainProgram(this.config, this.#N, this.#options)).run({ scalars });
     return this.#arrays.losses!.read();
   }
 
   /** The losses [B · T], without dropout and gradients. */
   async losses(): Promise<HostArray> {
-    await this.#prepare("loss", () => lossProgram(this.config, this.#N)).run();
+    const { types, lora } = this.#options;
+    await this.#prepare("loss", () => lossProgram(this.config, this.#N, { types, ranks: lora?.ranks })).run();
     return this.#arrays.losses!.read();
   }
 

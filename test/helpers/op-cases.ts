@@ -370,16 +370,15 @@ function adapterCases(): OpCase[] {
   return sizes.flatMap(([N, C]) => {
     const [dims, label, x, gain] = [{ N, C }, `N=${N} C=${C}`, rows(N, C), random.floats(3 * C)];
     const index = indices(random.integers(N, 3));
-    const size = N * C;
     const activation = (name: string, act: 0 | 1) =>
-      opCase("activation", `${name} size=${size}`, { out: rows(N, C), x: rows(N, C, 2) }, { size }, { act });
+      opCase("activation", `${name} ${label}`, { out: rows(N, C), x: rows(N, C, 2) }, dims, { act });
     return [
       opCase("scaleColumns", `by the first row ${label}`, { out: rows(N, C), x, gain }, dims, {}),
       opCase("scaleColumns", `by a row for each token ${label}`, { out: rows(N, C), x, gain, index }, dims, {}),
       opCase("scaleColumns", `in place ${label}`, { out: inPlace, x: inPlace, gain, index }, dims, {}, { x }),
       activation("none", 0),
       activation("GELU", 1),
-      opCase("activation", `in place ${label}`, { out: inPlace, x: inPlace }, { size }, { act: 1 }, { x }),
+      opCase("activation", `in place ${label}`, { out: inPlace, x: inPlace }, dims, { act: 1 }, { x }),
     ];
   });
 }

@@ -122,9 +122,9 @@ for (const [name, makeBackend] of allBackends()) {
         for (const [name, values] of weights) trainer.weights.get(name)!.write(values);
         const losses: number[] = [];
         for (let step = 0; step < want.losses.length; step++) {
-          const result = await trainer.step(step, (_, x, y) => {
-            x.set(tokens);
-            y.set(targets);
+          const result = await trainer.step(step, (_, batch) => {
+            batch.tokens.set(tokens);
+            batch.targets.set(targets);
             return B * T;
           });
           losses.push(result!.loss);

@@ -95,7 +95,7 @@ const MEASURE = `
   await backend.peakFlops();
   const before = process.memoryUsage().rss;
   const model = new ModelTrainer(backend, config, settings);
-  const fill = (pass, tokens, targets) => (tokens.fill(1), targets.fill(2), tokens.length);
+  const fill = (pass, { tokens, targets }) => (tokens.fill(1), targets.fill(2), tokens.length);
   await model.step(0, fill);
   await model.evaluate(1, fill);
   console.log(JSON.stringify({ planned: trainMemory(config, settings).total, grown: process.memoryUsage().rss - before }));`;

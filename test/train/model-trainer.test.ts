@@ -21,7 +21,7 @@ function sequence(i: number): Int32Array {
 
 /** The sequences in order, B to a pass. */
 function inOrder(B: number, modulo = Number.POSITIVE_INFINITY): FillBatch {
-  return (pass, tokens, targets) => {
+  return (pass, { tokens, targets }) => {
     for (let b = 0; b < B; b++) {
       const window = sequence((pass * B + b) % modulo);
       tokens.set(window.subarray(0, T), b * T);
@@ -101,7 +101,7 @@ describe("dropout", () => {
   it("differs between seeds, steps and passes", async () => {
     // Without learning and with the same sequence again, only the masks differ.
     const still = { ...settings, batchSize: 1, batchTokens: T, lr: 0 };
-    const same: FillBatch = (_, tokens, targets) => inOrder(1)(0, tokens, targets);
+    const same: FillBatch = (_, batch) => inOrder(1)(0, batch);
     const { losses } = await train({ settings: still, steps: 3, fill: same });
     assert.equal(new Set(losses).size, 3);
     const model = new ModelTrainer(anyBackend(), CONFIG, trainSettings({ ...still, seqLength: T }));
@@ -165,12 +165,14 @@ describe("an optimizer step", () => {
 
 it("evaluation counts only what is filled", async () => {
   const { model } = await train({ settings: { batchSize: 2, lr: 0 }, steps: 0 });
-  const half: FillBatch = (pass, tokens, targets) => {
-    inOrder(2)(0, tokens, targets);
-    return pass === 0 ? 2 * T : T;
+  const half: FillBatch = (pass, batch) => {
+    inOrder(2)(0, batch);
+    if (pass === 0) return 2 * T;
+    batch.targets.fill(-1, T);
+    return T;
   };
   const all = await model.evaluate(2, half);
-  const [both, first] = [await model.evaluate(1, inOrder(2)), await model.evaluate(1, (_, a, b) => half(1, a, b))];
+  const [both, first] = [await model.evaluate(1, inOrder(2)), await model.evaluate(1, (_, batch) => half(1, batch))];
   assert.equal(all!.tokens, 3 * T);
   assert.ok(Math.abs(all!.loss - (2 * both!.loss + first!.loss) / 3) < 1e-12);
   const stop = AbortSignal.abort();

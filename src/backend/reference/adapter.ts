@@ -10,6 +10,6 @@ export const scaleColumns: Kernel<"scaleColumns"> = ({ out, x, gain, index }, { 
   }
 };
 
-export const activation: Kernel<"activation"> = ({ out, x }, { size }, { act }) => {
-  for (let i = 0; i < size; i++) out[i] = act === 1 ? gelu(x[i]!) : x[i]!;
+export const activation: Kernel<"activation"> = ({ out, x }, { N, C }, { act }) => {
+  for (let i = 0; i < N * C; i++) out[i] = act === 1 ? gelu(x[i]!) : x[i]!;
 };

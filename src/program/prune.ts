@@ -1,0 +1,25 @@
+import { OPS, type OpSpec } from "./ops.js";
+import type { BufferDecl, Op, Program } from "./program.js";
+
+/**
+ * The Program without what nobody reads: operations that write temporary buffers only, which no later operation that is
+ * kept needs, and results of kept ones that may be absent. So a model can be written in full, and what is frozen, or
+ * computed again later, costs nothing. Buffers count as a whole: a part that is read keeps every write to any part.
+ */
+export function prune(program: Program): Program {
+  const needed = new Set<BufferDecl>();
+  const isRead = (buffer: BufferDecl): boolean => buffer.external || needed.has(buffer);
+  const ops: Op[] = [];
+  for (const op of [...program.ops].reverse()) {
+    const access = Object.values((OPS[op.kind] as OpSpec).tensors);
+    if (!op.tensors.some((t, i) => t && access[i]!.includes("w") && isRead(t.buffer))) continue;
+    const tensors = op.tensors.map((t, i) => (t && access[i] === "w?" && !isRead(t.buffer) ? null : t));
+    tensors.forEach((t, i) => {
+      if (t && access[i]!.startsWith("r")) needed.add(t.buffer);
+    });
+    ops.push({ ...op, tensors });
+  }
+  ops.reverse();
+  const used = new Set(ops.flatMap((op) => op.tensors.flatMap((t) => (t ? [t.buffer] : []))));
+  return { ...program, ops, buffers: program.buffers.filter((buffer) => buffer.external || used.has(buffer)) };
+}
