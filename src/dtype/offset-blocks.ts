@@ -22,15 +22,16 @@ export function decodeOffsetBlocks(dtype: OffsetBlock, bytes: Uint8Array, dst: F
   const scales = halves(bytes, 0, size);
   const offsets = dtype === "q5_0" ? undefined : halves(bytes, 2, size);
   const levels = size - 16;
+  const zero = dtype === "q5_0" ? 16 : 0;
   for (let b = 0, at = 0, i = 0; at < bytes.length; b++, at += size, i += 32) {
     const scale = scales[b]!;
-    // q5_0 is the one whose levels are signed: -16 · scale is exact.
-    const offset = offsets === undefined ? -16 * scale : offsets[b]!;
+    // Adding -0 changes nothing, not even the sign of a zero.
+    const offset = offsets === undefined ? -0 : offsets[b]!;
     let high = fifth ? readU32(bytes, at + levels - 4) : 0;
     for (let j = 0; j < 16; j++, high >>>= 1) {
       const byte = bytes[at + levels + j]!;
-      dst[i + j] = scale * ((byte & 15) | ((high & 1) << 4)) + offset;
-      dst[i + j + 16] = scale * ((byte >> 4) | ((high >>> 12) & 16)) + offset;
+      dst[i + j] = scale * (((byte & 15) | ((high & 1) << 4)) - zero) + offset;
+      dst[i + j + 16] = scale * (((byte >> 4) | ((high >>> 12) & 16)) - zero) + offset;
     }
   }
 }
