@@ -19,6 +19,8 @@ export interface TokenizerFiles {
   readonly vocabJson?: string;
   readonly mergesTxt?: string;
   readonly tokenizerJson?: string;
+  /** llm.c's gpt2_tokenizer.bin. */
+  readonly llmcBin?: string;
 }
 
 /** An opened model: its configuration, and every tensor of the tensor table, still in its file. */

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
-import { loadHuggingFace } from "./load.js";
+import { loadHuggingFace, loadLlmc } from "./load.js";
 import { loadTorch } from "./load-torch.js";
 
 const INDEX = /\.index\.json$/;
@@ -60,11 +60,21 @@ export function openTorch(weights: string, path: string): Checkpoint {
   }
 }
 
+/** Opens a llm.c model; a tokenizer may lie beside it. */
+export function openLlmc(file: string): Checkpoint {
+  const names = { tokenizerJson: "tokenizer.json", llmcBin: "gpt2_tokenizer.bin" };
+  const tokenizerFiles = findTokenizerFiles(dirname(file), names);
+  return { ...loadLlmc(openFileSource(file)), ...(tokenizerFiles && { tokenizerFiles }) };
+}
+
 const TOKENIZER_NAMES = { vocabJson: "vocab.json", mergesTxt: "merges.txt", tokenizerJson: "tokenizer.json" } as const;
 
-export function findTokenizerFiles(folder: string): TokenizerFiles | undefined {
+export function findTokenizerFiles(
+  folder: string,
+  names: { readonly [K in keyof TokenizerFiles]: string } = TOKENIZER_NAMES,
+): TokenizerFiles | undefined {
   const files: { -readonly [K in keyof TokenizerFiles]: TokenizerFiles[K] } = {};
-  for (const [key, name] of Object.entries(TOKENIZER_NAMES)) {
+  for (const [key, name] of Object.entries(names)) {
     const path = join(folder, name);
     if (existsSync(path)) files[key as keyof TokenizerFiles] = path;
   }

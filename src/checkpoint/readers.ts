@@ -2,8 +2,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
 import { loadGguf } from "./gguf/load.js";
 import type { FileKind } from "./identify.js";
-import { loadLlmc } from "./load.js";
-import { openHuggingFace, openTorch } from "./open-folder.js";
+import { openHuggingFace, openLlmc, openTorch } from "./open-folder.js";
 import { openTensorFlow } from "./tensorflow/open.js";
 
 /** One format that {@link openCheckpoint} reads: how its files are recognised, and what opens them. */
@@ -42,6 +41,6 @@ export const READERS: readonly Reader[] = [
     inFolder: ["hparams.json"],
     open: openTensorFlow,
   },
-  { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: (file) => loadLlmc(openFileSource(file)) },
+  { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: openLlmc },
   { kind: "gguf", takes: "a GGUF file", inFolder: [/\.gguf$/], open: (file) => loadGguf(openFileSource(file)) },
 ];

@@ -8,6 +8,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   generate: async () => (await import("./commands/generate.js")).registerGenerate,
   score: async () => (await import("./commands/score.js")).registerScore,
   quantize: async () => (await import("./commands/quantize.js")).registerQuantize,
+  pull: async () => (await import("./commands/pull.js")).registerPull,
+  convert: async () => (await import("./commands/convert.js")).registerConvert,
   info: async () => (await import("./commands/info.js")).registerInfo,
   tokenize: async () => (await import("./commands/tokenize.js")).registerTokenize,
   tokenizer: async () => (await import("./commands/tokenizer.js")).registerTokenizer,

@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { BackendChoice } from "../backend/choose.js";
+import type { Checkpoint } from "../checkpoint/index.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
+import { downloadLine } from "./download-line.js";
 
 /** A number on the command line. */
 export function number(text: string): number {
@@ -21,8 +23,13 @@ export function unescapeText(text: string): string {
   return text.replace(/\\([nrt\\])/g, (_, letter: string) => escapes[letter]!);
 }
 
+/** What a model may be called, wherever one is asked for. */
+export const MODEL_NAMES =
+  "gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, a model of\nthe Hugging Face hub (owner/name, owner/name@revision, owner/name/file.gguf), an\naddress (https://…), a folder, a file";
+
 export interface ModelFlags {
   readonly model?: string;
+  readonly offline?: true;
   readonly dtype?: WeightType;
   readonly backend?: BackendChoice;
   readonly threads?: number;
@@ -31,23 +38,42 @@ export interface ModelFlags {
 /** Adds the options that say which model runs, and on what. */
 export function addModelOptions(command: Command): Command {
   return command
-    .option(
-      "-m, --model <path>",
-      "a Hugging Face folder, .safetensors or llm.c .bin (default: the package's own model)",
-    )
+    .option("-m, --model <name>", "gpt2, owner/name of the hub, a folder or file (default: the package's own model)")
     .option("--dtype <type>", "hold the weights in f32, f16, bf16, q8_0 or q4_0 (default: as the file does)")
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
     .option("--backend <name>", "auto, native, wasm or reference (default: auto, or GPT2_BACKEND)");
 }
 
 /** Loads the model the flags name. Says so if it will be slow. */
-export async function loadModel({ model, dtype, backend, threads }: ModelFlags, signal: AbortSignal): Promise<GPT2> {
+export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
   const { GPT2 } = await import("../gpt2.js");
-  const loaded = await GPT2.load(model, { dtype, backend, threads, signal });
+  const { model, dtype, backend, threads, offline } = flags;
+  const line = downloadLine();
+  let loaded: GPT2;
+  try {
+    loaded = await GPT2.load(model, { dtype, backend, threads, offline, signal, onDownload: line.onDownload });
+  } finally {
+    line.end();
+  }
   if (loaded.fallback) {
     process.stderr.write(
       `gpt2: running on ${loaded.backend.description}, slower, because: ${loaded.fallback.message}\n`,
     );
   }
   return loaded;
+}
+
+/** Opens the model of that name without loading it. */
+export async function openNamedModel(
+  name: string | undefined,
+  { offline, signal }: { readonly offline?: true | undefined; readonly signal?: AbortSignal | undefined },
+): Promise<Checkpoint> {
+  const { openModel } = await import("../generate/load.js");
+  const line = downloadLine();
+  try {
+    return await openModel(name, { offline, signal, onDownload: line.onDownload });
+  } finally {
+    line.end();
+  }
 }

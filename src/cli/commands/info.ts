@@ -1,10 +1,12 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
-import { openModel } from "../../generate/load.js";
 import { formatBytes } from "../../util/progress.js";
+import { interruptible } from "../interrupt.js";
+import { openNamedModel } from "../options.js";
 
 interface InfoFlags {
+  readonly offline?: true;
   readonly tensors?: true;
   readonly json?: true;
 }
@@ -15,21 +17,24 @@ export function registerInfo(program: Command): void {
     .command("info")
     .summary("what a model file holds")
     .description("Show what a model file holds. Only its headers are read.")
-    .argument("[model]", "a Hugging Face folder, .safetensors or llm.c .bin (default: the package's own model)")
+    .argument("[model]", "as for --model (default: the package's own model)")
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--tensors", "list every tensor")
     .option("--json", "print everything as JSON")
     .action(info);
 }
 
-async function info(path: string | undefined, flags: InfoFlags): Promise<void> {
-  const checkpoint = await openModel(path);
-  try {
-    const description = describeCheckpoint(checkpoint);
-    if (flags.json) process.stdout.write(`${JSON.stringify(description, undefined, 2)}\n`);
-    else process.stdout.write(summary(description) + (flags.tensors ? `\n${tensorList(description)}` : ""));
-  } finally {
-    checkpoint.close();
-  }
+async function info(name: string | undefined, flags: InfoFlags): Promise<void> {
+  await interruptible(async (signal) => {
+    const checkpoint = await openNamedModel(name, { offline: flags.offline, signal });
+    try {
+      const description = describeCheckpoint(checkpoint);
+      if (flags.json) process.stdout.write(`${JSON.stringify(description, undefined, 2)}\n`);
+      else process.stdout.write(summary(description) + (flags.tensors ? `\n${tensorList(description)}` : ""));
+    } finally {
+      checkpoint.close();
+    }
+  });
 }
 
 const count = (n: number): string => n.toLocaleString("en");

@@ -3,15 +3,17 @@ import { type Command, Option } from "commander";
 import { type Checkpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
 import { ggufTypes, saveGguf } from "../../checkpoint/node.js";
 import { DTYPES, WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import { defaultModelFolder, openModel, tokenizerOf } from "../../generate/load.js";
+import { defaultModelFolder, tokenizerOf } from "../../generate/load.js";
 import type { GPT2Config } from "../../model/config.js";
 import { tensorTable } from "../../model/tensors.js";
 import { formatBytes, formatDuration, progress } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";
+import { openNamedModel } from "../options.js";
 
 interface QuantizeFlags {
   readonly to: WeightType;
   readonly out?: string;
+  readonly offline?: true;
 }
 
 const HELP = `
@@ -32,6 +34,7 @@ export function registerQuantize(program: Command): void {
     .description("Write a model as one GGUF file, with its weights in another type.")
     .argument("[model]", "as for --model (default: the package's own model)")
     .addOption(new Option("--to <type>", "what to hold the weights in").choices(WEIGHT_TYPES).default("q8_0"))
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("-o, --out <file>", "file to write (default: MODEL-TYPE.gguf in this folder)")
     .addHelpText("after", HELP)
     .action(quantize);
@@ -39,7 +42,7 @@ export function registerQuantize(program: Command): void {
 
 async function quantize(model: string | undefined, flags: QuantizeFlags): Promise<void> {
   await interruptible(async (signal) => {
-    const checkpoint = await openModel(model, { signal });
+    const checkpoint = await openNamedModel(model, { offline: flags.offline, signal });
     try {
       const stem = stemOf(model ?? defaultModelFolder());
       await write(checkpoint, stem, flags.out ?? `${stem}-${flags.to}.gguf`, flags.to, signal);

@@ -1,0 +1,81 @@
+import { type Command, Option } from "commander";
+import { FORMAT_NAMES } from "../../checkpoint/index.js";
+import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
+import {
+  CONVERT_FORMATS,
+  type ConvertedModel,
+  type ConvertFormat,
+  convertModel,
+} from "../../generate/convert-model.js";
+import { formatBytes, progress } from "../../util/progress.js";
+import { downloadLine } from "../download-line.js";
+import { interruptible } from "../interrupt.js";
+import { MODEL_NAMES } from "../options.js";
+
+interface ConvertFlags {
+  readonly to?: ConvertFormat;
+  readonly dtype?: WeightType;
+  readonly offline?: true;
+  readonly overwrite?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+Source: ${MODEL_NAMES}.
+Target, by its name or --to:
+  a folder      Hugging Face: config.json, model.safetensors, tokenizer files
+  NAME.bin      llm.c, with gpt2_tokenizer.bin and tokenizer.json beside it
+  NAME.gguf     llama.cpp, tokenizer included
+
+Types: f32, f16 and bf16 for Hugging Face, f32 and bf16 for llm.c, all for GGUF;
+by default as in the source where the target can, else f32.
+
+Examples:
+  $ gpt2 convert gpt2 gpt2.gguf --dtype q8_0
+  $ gpt2 convert out/ckpt.pt my-model
+  $ gpt2 convert my-model llmc/gpt2_124M.bin --dtype bf16`;
+
+/** Adds `gpt2 convert`. */
+export function registerConvert(program: Command): void {
+  program
+    .command("convert")
+    .summary("write a model in another format")
+    .description("Write a model in another format, with its tokenizer.")
+    .argument("<from>", "a model")
+    .argument("<to>", "a folder, NAME.bin or NAME.gguf")
+    .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
+    .addOption(new Option("--dtype <type>", "what to hold the weights in").choices(WEIGHT_TYPES))
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
+    .option("--overwrite", "replace what is there")
+    .option("--json", "print JSON: what was read and written")
+    .addHelpText("after", HELP)
+    .action(convert);
+}
+
+async function convert(from: string, to: string, { json, ...flags }: ConvertFlags): Promise<void> {
+  await interruptible(async (signal) => {
+    const downloads = downloadLine();
+    const line = progress({ label: "convert", unit: "B" });
+    const onProgress = (done: number, total: number): void => {
+      line.setTotal(total);
+      line.update(done);
+    };
+    let result: ConvertedModel;
+    try {
+      result = await convertModel(from, to, { ...flags, signal, onProgress, onDownload: downloads.onDownload });
+    } finally {
+      downloads.end();
+      line.done();
+    }
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result));
+  });
+}
+
+function report({ from, path, format, dtype, files, tokenizer }: ConvertedModel): string {
+  const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
+  const tokens = tokenizer === undefined ? "no tokenizer" : `a tokenizer of ${tokenizer.toLocaleString("en")} tokens`;
+  return (
+    `${from.path}  ${FORMAT_NAMES[from.format]}, ${from.dtype}\n` +
+    `${path}  ${FORMAT_NAMES[format]}, ${dtype}, ${tokens}, ${size} in ${files.length === 1 ? "one file" : `${files.length} files`}\n`
+  );
+}
