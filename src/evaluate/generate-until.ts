@@ -33,7 +33,7 @@ export async function runGenerations(
   const longest = Math.max(...texts.map(({ tokens, left }) => tokens.length + left));
   const shared = sharedByAll(texts).slice(0, -1);
   const count = laneCount(engine, texts.length, longest);
-  const lanes = (await openLanes(engine, count, shared, options.signal)).map((sequence) => new Lane(sequence));
+  const lanes = (await openLanes(engine, count, shared, options)).map((sequence) => new Lane(sequence));
   const waiting = texts.filter(({ left }) => left > 0);
   let done = 0;
   try {

@@ -1,4 +1,5 @@
 import type { Engine, Sequence } from "../generate/engine.js";
+import type { LoadedAdapter } from "../generate/loaded-adapter.js";
 
 /** Bytes of keys and values that an evaluation may hold. */
 const CACHE_BYTES = 2 ** 31;
@@ -18,6 +19,12 @@ export function laneCount({ config, backend }: Engine, jobs: number, length: num
   return Math.max(1, Math.min(MAX_LANES, jobs, Math.floor(limit / (row * rows))));
 }
 
+export interface LaneOptions {
+  /** What is added to the model's weights. */
+  readonly adapter?: LoadedAdapter | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Opens `count` sequences that hold the same tokens, which are computed once.
  *
@@ -27,9 +34,9 @@ export async function openLanes(
   engine: Engine,
   count: number,
   tokens: readonly number[],
-  signal: AbortSignal | undefined,
+  { adapter, signal }: LaneOptions,
 ): Promise<Sequence[]> {
-  const first = engine.sequence();
+  const first = engine.sequence(adapter);
   try {
     if (tokens.length > 0) await engine.extend([{ sequence: first, tokens, logits: 0 }], undefined, signal);
     return count > 1 ? [first, ...(await engine.fork(first, count - 1))] : [first];

@@ -1,7 +1,7 @@
 import { ContextLengthError, UsageError } from "../errors.js";
 import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
 import { largest } from "../generate/largest.js";
-import { commonPrefix, laneCount, openLanes } from "./lanes.js";
+import { commonPrefix, type LaneOptions, laneCount, openLanes } from "./lanes.js";
 import type { LogLikelihood, LogLikelihoodRequest } from "./requests.js";
 import { sharedByAll, sharePrefixes } from "./share-prefixes.js";
 
@@ -11,7 +11,7 @@ export interface RunOptions {
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
-export interface EngineRunOptions extends RunOptions {
+export interface EngineRunOptions extends RunOptions, LaneOptions {
   /** Ids that have a meaning: those below. Others are never the likeliest. Default: all. */
   readonly choices?: number | undefined;
 }
@@ -48,14 +48,14 @@ const WORTH_COPYING = 16;
 export async function runLogLikelihoods(
   engine: Engine,
   requests: readonly LogLikelihoodRequest[],
-  { choices = engine.config.vocabSize, signal, onProgress }: EngineRunOptions = {},
+  { choices = engine.config.vocabSize, adapter, signal, onProgress }: EngineRunOptions = {},
 ): Promise<LogLikelihood[]> {
   const jobs = requests.map((request, index) => toJob(request, index, engine.config.nCtx, choices));
   const answers = new Array<LogLikelihood>(jobs.length);
   if (jobs.length === 0) return answers;
   const count = laneCount(engine, jobs.length, Math.max(...jobs.map(({ tokens }) => tokens.length)));
   const lists = sharePrefixes(jobs);
-  const lanes = await startLanes(engine, Math.min(count, lists.length), jobs, signal);
+  const lanes = await startLanes(engine, Math.min(count, lists.length), jobs, { adapter, signal });
   let done = 0;
   try {
     for (;;) {
@@ -99,15 +99,10 @@ function toJob(
   };
 }
 
-async function startLanes(
-  engine: Engine,
-  count: number,
-  jobs: readonly Job[],
-  signal: AbortSignal | undefined,
-): Promise<Lane[]> {
+async function startLanes(engine: Engine, count: number, jobs: readonly Job[], options: LaneOptions): Promise<Lane[]> {
   const shared = sharedByAll(jobs);
   const tokens = count > 1 && shared.length >= WORTH_COPYING ? shared : [];
-  const sequences = await openLanes(engine, count, tokens, signal);
+  const sequences = await openLanes(engine, count, tokens, options);
   return sequences.map((sequence) => ({ sequence, tokens, jobs: [] }));
 }
 

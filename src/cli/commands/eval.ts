@@ -1,10 +1,13 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
 import { PAPER_SIZES, paperSize } from "../../evaluate/paper.js";
 import { TASKS } from "../../evaluate/registry.js";
 import { resultTable } from "../../evaluate/report.js";
 import type { TaskResult } from "../../evaluate/run.js";
-import { parseTaskSpec, type Task } from "../../evaluate/task.js";
+import { parseTaskSpec, type Task, type TaskSpec } from "../../evaluate/task.js";
+import { userFileTask } from "../../evaluate/tasks/user-file.js";
 import { type EvaluationFlags, evaluateAll } from "../evaluate/session.js";
 import { interruptible } from "../interrupt.js";
 import { addModelOptions, number } from "../options.js";
@@ -20,6 +23,9 @@ A task is named with its options, by name or by value alone where that is clear:
 
 Its data are looked for in the folder of --data, in the layout they are published
 in: docs/evaluation.md lists the files and where to get them.
+
+A file of yours can stand in a task's place: any text, or .jsonl with {"text": …} or
+{"context": …, "choices": […], "answer": index} on each line.
 
 Intervals are of 95%, by bootstrap over the items.
 
@@ -60,13 +66,20 @@ async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
   if (names.length === 0) {
     throw new UsageError({ op: "gpt2 eval", expected: "tasks", got: "none", hint: "gpt2 eval --list shows them" });
   }
-  const specs = names.map((name) => parseTaskSpec(name, TASKS));
+  const specs = names.map(specOf);
   await interruptible(async (signal) => {
     const results: TaskResult[] = [];
     const { loaded } = await evaluateAll(flags, specs, signal, (result) => results.push(result));
     const { head, rows } = resultTable(results, paperSize(loaded.config) ?? PAPER_SIZES[0]);
     process.stdout.write(formatTable(head, rows));
   });
+}
+
+/** A task by its name, or a file of the user's. */
+function specOf(text: string): TaskSpec {
+  const [name = ""] = text.split(":");
+  const isFile = !TASKS.some((task) => task.name === name) && existsSync(name);
+  return parseTaskSpec(text, isFile ? [userFileTask(name, resolve(name))] : TASKS);
 }
 
 function describe({ name, about, options }: Task): string {

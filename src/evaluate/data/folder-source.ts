@@ -1,5 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import type { DataSource } from "./source.js";
 
@@ -16,7 +16,7 @@ export function folderSource(folder: string): DataSource {
     };
   return {
     description: folder,
-    read: (path) => readFile(join(folder, path)).catch(absentAs(undefined, path)),
-    list: async (path) => (await readdir(join(folder, path)).catch(absentAs<string[]>([], path))).sort(),
+    read: (path) => readFile(resolve(folder, path)).catch(absentAs(undefined, path)),
+    list: async (path) => (await readdir(resolve(folder, path)).catch(absentAs<string[]>([], path))).sort(),
   };
 }

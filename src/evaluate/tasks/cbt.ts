@@ -1,0 +1,117 @@
+import { DataError } from "../../errors.js";
+import { type DataFile, readFirst } from "../data/source.js";
+import { textOf } from "../data/text-formats.js";
+import { meanMetric } from "../metrics/metric.js";
+import type { Asking } from "../requests.js";
+import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
+import { indexOfLargest, scoreChoices } from "../text/choose.js";
+import { detokenizeLine } from "../text/detokenize.js";
+import { TOKEN_STYLES } from "../text/token-styles.js";
+
+const ORIGIN = "http://www.thespermwhale.com/jaseweston/babi/CBTest.tgz";
+const BLANK = "XXXXX";
+
+interface Question {
+  /** Twenty sentences of a story. */
+  readonly story: readonly string[];
+  /** The sentence after them, with a blank. */
+  readonly sentence: string;
+  readonly candidates: readonly string[];
+  readonly right: number;
+}
+
+interface CbtOutcome extends Outcome {
+  readonly right: number;
+  readonly chosen: number;
+  /** Of each candidate: log-probability of it and the rest of its sentence. */
+  readonly logprobs: readonly number[];
+}
+
+/**
+ * Children's Book Test (Hill et al. 2016): which of ten words was left out. As in the paper, the probability of a candidate
+ * and of the rest of the sentence after it decides.
+ */
+function childrensBookTest(kind: "CN" | "NE", what: string): Task {
+  const name = `cbt-${kind.toLowerCase()}`;
+  return {
+    name,
+    version: 1,
+    about: `which of ten ${what} was left out of a story's sentence: accuracy`,
+    options: {
+      split: { about: "which part; the paper reports the first", values: ["valid", "test"] },
+      text: {
+        about: "detokenized: written as ordinary text, as in the paper; plain: as the file has it",
+        values: ["detokenized", "plain"],
+      },
+    },
+    prepare: async (setup) => {
+      const { split, text } = setup.options;
+      const base = `cbtest_${kind}_${split}_${split === "valid" ? 2000 : 2500}ex.txt`;
+      const file = await readFirst(setup.source, { name: "cbt", origin: ORIGIN }, [
+        base,
+        `CBTest/data/${base}`,
+        `data/${base}`,
+      ]);
+      return evaluation<Question, CbtOutcome>({
+        items: readQuestions(file),
+        blockSize: 16,
+        run: (question) => fillBlank(question, text === "detokenized", setup),
+        metrics: [meanMetric("accuracy", (o) => o.chosen === o.right)],
+        files: [file],
+      });
+    },
+  };
+}
+
+export const cbtCommonNouns = childrensBookTest("CN", "common nouns");
+export const cbtNamedEntities = childrensBookTest("NE", "named entities");
+
+/** 21 numbered lines a question, the last with answer and candidates after tabs; then a blank line. */
+function readQuestions(file: DataFile): Question[] {
+  const blocks = textOf(file)
+    .split(/\n\s*\n/)
+    .filter((block) => block.trim() !== "");
+  return blocks.map((block, i) => {
+    const lines = block
+      .trim()
+      .split("\n")
+      .map((line) => line.replace(/^\d+ /, ""));
+    const [sentence = "", answer = "", ...rest] = lines.at(-1)!.split("\t");
+    const candidates = (rest.at(-1) ?? "").split("|").filter((candidate) => candidate !== "");
+    const right = candidates.indexOf(answer);
+    if (right < 0 || !sentence.includes(BLANK)) {
+      const expected = `a sentence with ${BLANK}, its answer, and candidates among which that is`;
+      throw new DataError({ op: `${file.path}, question ${i + 1}`, expected, got: lines.at(-1)!.slice(0, 200) });
+    }
+    return { story: lines.slice(0, -1), sentence, candidates, right };
+  });
+}
+
+function* fillBlank(
+  { story, sentence, candidates, right }: Question,
+  detokenize: boolean,
+  setup: TaskSetup,
+): Asking<CbtOutcome> {
+  const write = (line: string) => (detokenize ? detokenizeLine(line, TOKEN_STYLES.treebank) : line);
+  const before = story.map(write).join(" ");
+  // What stands before the blank is the same for all: only what follows it is scored.
+  const filled = candidates.map((candidate) => write(sentence.replace(BLANK, () => candidate)));
+  const shared = sharedStart(filled, candidates);
+  const context = `${before} ${shared}`;
+  const choices = yield* scoreChoices(
+    setup,
+    context,
+    filled.map((text) => text.slice(shared.length)),
+  );
+  const logprobs = choices.map(({ logprob }) => logprob);
+  return { right, chosen: indexOfLargest(logprobs), logprobs };
+}
+
+/** What all filled sentences begin with, up to a space at most where the first candidate begins. */
+function sharedStart(filled: readonly string[], candidates: readonly string[]): string {
+  const first = filled[0]!;
+  const at = first.indexOf(candidates[0]!);
+  let end = 0;
+  while (end < at && filled.every((text) => text[end] === first[end])) end++;
+  return first.slice(0, Math.max(0, first.lastIndexOf(" ", end)));
+}

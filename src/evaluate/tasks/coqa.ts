@@ -1,0 +1,103 @@
+import { DataError } from "../../errors.js";
+import { type DataFile, readFirst } from "../data/source.js";
+import { type JsonRecord, listField, parseRecord, recordOf, stringField, textOf } from "../data/text-formats.js";
+import { answerF1, exactMatch, leaveOneOut } from "../metrics/answers.js";
+import { meanMetric } from "../metrics/metric.js";
+import { type Asking, generations } from "../requests.js";
+import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
+
+const INFO = { name: "coqa", origin: "https://nlp.stanford.edu/data/coqa/coqa-dev-v1.0.json" };
+/** The longest answers of the development set are shorter. */
+const MAX_ANSWER_TOKENS = 40;
+
+interface Turn {
+  readonly story: string;
+  readonly source: string;
+  /** Questions and answers before, and the question. */
+  readonly history: readonly (readonly [question: string, answer: string])[];
+  readonly question: string;
+  readonly answers: readonly string[];
+}
+
+interface CoqaOutcome extends Outcome {
+  readonly answer: string;
+  readonly answers: readonly string[];
+  readonly source: string;
+  readonly f1: number;
+  readonly exactMatch: number;
+}
+
+/** CoQA (Reddy et al. 2019): questions in a conversation about a text. The answers before are the people's. */
+export const coqa: Task = {
+  name: "coqa",
+  version: 1,
+  about: "answers in a conversation about a text, greedily after `A:`: F1 and exact match as CoQA's script",
+  options: {
+    turns: {
+      about: "all questions, or as the LM evaluation harness each conversation's last",
+      values: ["all", "last"],
+    },
+  },
+  prepare: async (setup) => {
+    const file = await readFirst(setup.source, INFO, ["coqa-dev-v1.0.json"]);
+    const turns = readTurns(file, setup.options.turns === "last");
+    const sources = [...new Set(turns.map(({ source }) => source))].sort();
+    return evaluation<Turn, CoqaOutcome>({
+      items: turns,
+      blockSize: 32,
+      run: (turn) => answerQuestion(turn, setup),
+      metrics: [
+        meanMetric("F1", (o) => o.f1),
+        meanMetric("exact match", (o) => o.exactMatch),
+        ...sources.map((source) =>
+          meanMetric<CoqaOutcome>(`F1, ${source}`, (o) => (o.source === source ? o.f1 : undefined)),
+        ),
+      ],
+      files: [file],
+    });
+  },
+};
+
+function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
+  const data = parseRecord(textOf(file), file.path);
+  return listField(data, "data", file.path).flatMap((value, i) => {
+    const place = `${file.path}, story ${i + 1}`;
+    const record = recordOf(value, place);
+    const texts = (list: readonly unknown[]) =>
+      list.map((turn) => stringField(recordOf(turn, place), "input_text", place));
+    const questions = texts(listField(record, "questions", place));
+    const answers = texts(listField(record, "answers", place));
+    const more = record.additional_answers === undefined ? {} : recordOf(record.additional_answers, place);
+    const others = Object.keys(more).map((key) => texts(listField(more as JsonRecord, key, place)));
+    if ([answers, ...others].some(({ length }) => length !== questions.length)) {
+      throw new DataError({ op: place, expected: "as many answers as questions", got: "another number" });
+    }
+    const turns = questions.map((question, t) => ({
+      story: stringField(record, "story", place),
+      source: stringField(record, "source", place),
+      history: questions.slice(0, t).map((asked, k) => [asked, answers[k]!] as const),
+      question,
+      answers: [answers[t]!, ...others.map((list) => list[t]!)],
+    }));
+    return lastOnly ? turns.slice(-1) : turns;
+  });
+}
+
+/** Document, history, and a final `A:`, as section 3.5 of the paper. */
+export function coqaPrompt({ story, history, question }: Pick<Turn, "story" | "history" | "question">): string {
+  const before = history.map(([asked, answer]) => `Q: ${asked}\nA: ${answer}\n`).join("");
+  return `${story}\n\n${before}Q: ${question}\nA:`;
+}
+
+function* answerQuestion(turn: Turn, { tokenizer }: TaskSetup): Asking<CoqaOutcome> {
+  const prompt = [...tokenizer.encode(coqaPrompt(turn))];
+  const [answer] = yield* generations([{ prompt, maxNewTokens: MAX_ANSWER_TOKENS, until: ["\n"] }]);
+  const text = answer!.text.trim();
+  return {
+    answer: text,
+    answers: turn.answers,
+    source: turn.source,
+    f1: leaveOneOut(answerF1, text, turn.answers),
+    exactMatch: leaveOneOut(exactMatch, text, turn.answers),
+  };
+}

@@ -1,0 +1,107 @@
+import { DataError } from "../../errors.js";
+import { readFirst } from "../data/source.js";
+import { type JsonRecord, jsonLines, listField, recordOf, stringField, stringsField } from "../data/text-formats.js";
+import { meanMetric } from "../metrics/metric.js";
+import { splitWords } from "../metrics/white-space.js";
+import type { Asking } from "../requests.js";
+import { type Evaluation, evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
+import { indexOfLargest, scoreChoices } from "../text/choose.js";
+import type { ScoredDocument } from "../text/scored-text.js";
+import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION, WORD_METRICS } from "./rolling.js";
+
+/**
+ * A file of the user's, as it was named, at a path that the data source knows. A .jsonl with `{"text": …}` on each line is so many texts, with
+ * `{"context": …, "choices": […], "answer": index}` questions with answers to choose from; anything else is one text.
+ */
+export function userFileTask(name: string, path = name): Task {
+  return {
+    name,
+    version: 1,
+    about: "a file of yours: perplexity and bits per byte, or multiple choice",
+    options: { stride: STRIDE_OPTION, windows: WINDOW_OPTION },
+    prepare: async (setup) => {
+      const file = await readFirst(setup.source, { name: ".", origin: path }, [path]);
+      if (!/\.jsonl(\.gz|\.bz2)?$/.test(path)) return texts([file.bytes], setup, [file]);
+      const records = jsonLines(file);
+      if (records.length === 0) throw new DataError({ op: path, expected: "at least one line", got: "none" });
+      if (records[0]!.choices !== undefined) return multipleChoice(records, path, setup, [file]);
+      const bytes = new TextEncoder();
+      const fields = records.map((record, i) => stringField(record, "text", `${path}, line ${i + 1}`));
+      return texts(
+        fields.filter((text) => text !== "").map((text) => bytes.encode(text)),
+        setup,
+        [file],
+      );
+    },
+  };
+}
+
+function texts(contents: readonly Uint8Array[], setup: TaskSetup, files: Evaluation["files"]): Evaluation {
+  const decoder = new TextDecoder();
+  const documents = contents.map((text): ScoredDocument => {
+    const words = splitWords(decoder.decode(text)).length;
+    return [{ text, words, lineEnds: 0, bytes: text.length }];
+  });
+  // A word here is what white space surrounds; line ends are none.
+  const metrics = [{ ...WORD_METRICS[1]!, name: "perplexity per word" }, TOKEN_METRIC, BYTE_METRIC];
+  return rollingEvaluation(setup, { documents, metrics, files });
+}
+
+interface Question {
+  readonly context: string;
+  readonly choices: readonly string[];
+  readonly answer: number;
+}
+
+interface ChoiceOutcome extends Outcome {
+  readonly answer: number;
+  readonly logprobs: readonly number[];
+  readonly byTotal: number;
+  readonly byToken: number;
+  readonly byByte: number;
+}
+
+function multipleChoice(
+  records: readonly JsonRecord[],
+  path: string,
+  setup: TaskSetup,
+  files: Evaluation["files"],
+): Evaluation {
+  return evaluation<Question, ChoiceOutcome>({
+    items: records.map((record, i) => readQuestion(record, `${path}, line ${i + 1}`)),
+    run: (question) => choose(question, setup),
+    metrics: [
+      meanMetric("accuracy", (o) => o.byTotal === o.answer),
+      meanMetric("accuracy per token", (o) => o.byToken === o.answer),
+      meanMetric("accuracy per byte", (o) => o.byByte === o.answer),
+    ],
+    files,
+  });
+}
+
+function readQuestion(value: unknown, place: string): Question {
+  const record = recordOf(value, place);
+  const choices = stringsField(record, "choices", place);
+  const { answer } = record;
+  if (listField(record, "choices", place).length < 2 || choices.includes("")) {
+    throw new DataError({ op: `${place}: choices`, expected: "at least two texts", got: JSON.stringify(choices) });
+  }
+  if (typeof answer === "number" && answer in choices) {
+    return { context: stringField(record, "context", place), choices, answer };
+  }
+  const expected = `an index from 0 to ${choices.length - 1}`;
+  throw new DataError({ op: `${place}: answer`, expected, got: JSON.stringify(answer) ?? "nothing" });
+}
+
+function* choose({ context, choices, answer }: Question, setup: TaskSetup): Asking<ChoiceOutcome> {
+  const scored = yield* scoreChoices(setup, context, choices);
+  const best = (length: (index: number) => number) =>
+    indexOfLargest(scored.map(({ logprob }, i) => logprob / length(i)));
+  return {
+    answer,
+    logprobs: scored.map(({ logprob }) => logprob),
+    byTotal: best(() => 1),
+    byToken: best((i) => scored[i]!.tokens),
+    byByte: best((i) => scored[i]!.bytes),
+  };
+}
