@@ -147,6 +147,7 @@ def make_converted(llama_cpp: Path) -> None:
         for dtype in ["f32", "f16", "bf16", "q8_0"]:
             out = OUT / f"converted-{dtype}.gguf"
             command = [sys.executable, "-c", CONVERT, llama_cpp, folder, "--outtype", dtype, "--outfile", out]
+            command += ["--model-name", "seeded"]
             subprocess.run(command, check=True)
 
 
