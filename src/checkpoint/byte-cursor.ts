@@ -6,6 +6,8 @@ const WINDOW = 2 ** 16;
 
 /** Reads a source from front to back, in little-endian, never past `end`. */
 export class ByteCursor {
+  /** The source's name. */
+  readonly file: string;
   readonly #source: ByteSource;
   readonly #end: number;
   readonly #op: string;
@@ -15,6 +17,7 @@ export class ByteCursor {
 
   /** @param what is being read, for errors: `pickle`. */
   constructor(source: ByteSource, start: number, end: number, what: string) {
+    this.file = source.name;
     this.#source = source;
     this.#position = start;
     this.#end = Math.min(end, source.size);

@@ -20,7 +20,8 @@ export interface ByteSource {
 
 /** A source over bytes that are already in memory: a fetched file, or a mapping of one. */
 export function memorySource(name: string, bytes: Uint8Array): ByteSource {
-  let open: Uint8Array | undefined = bytes;
+  // A plain array: slice() of a Node Buffer would not copy.
+  let open: Uint8Array | undefined = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
     name,
     size: bytes.byteLength,

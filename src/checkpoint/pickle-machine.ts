@@ -33,14 +33,12 @@ export class PickleMachine {
   readonly cursor: ByteCursor;
   readonly memo = new Map<number, unknown>();
   stopped = false;
-  readonly #file: string;
   readonly #names: PickleNames;
   readonly #stack: unknown[] = [];
   /** Heights of the stack at which MARK was called. */
   readonly #marks: number[] = [];
 
-  constructor(file: string, cursor: ByteCursor, names: PickleNames) {
-    this.#file = file;
+  constructor(cursor: ByteCursor, names: PickleNames) {
     this.cursor = cursor;
     this.#names = names;
   }
@@ -101,7 +99,7 @@ export class PickleMachine {
   }
 
   error(expected: string, got: string, hint?: string): CheckpointError {
-    const op = `reading ${this.#file}: pickle, before byte ${this.cursor.position}`;
+    const op = `reading ${this.cursor.file}: pickle, before byte ${this.cursor.position}`;
     return new CheckpointError({ op, expected, got, ...(hint !== undefined && { hint }) });
   }
 }

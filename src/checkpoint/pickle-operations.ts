@@ -15,7 +15,7 @@ const NUMBERS_AND_CONSTANTS: Readonly<Record<number, Operation>> = {
   [char("J")]: (m) => m.push(m.cursor.i32()), // BININT
   [char("K")]: (m) => m.push(m.cursor.u8()), // BININT1
   [char("M")]: (m) => m.push(m.cursor.u16()), // BININT2
-  138: (m) => m.push(integer(m.cursor.take(m.cursor.u8()))), // LONG1
+  138: (m) => m.push(integer(m, m.cursor.u8())), // LONG1
   [char("G")]: (m) => m.push(bigEndianDouble(m.cursor.take(8))), // BINFLOAT
 };
 
@@ -109,8 +109,12 @@ function protocol(m: PickleMachine): void {
   if (version < 2 || version > 5) throw m.error("pickle protocol 2 to 5", `${version}`);
 }
 
-/** Two's complement, little-endian, any length; no bytes are zero. */
-function integer(bytes: Uint8Array): number | bigint {
+const LONGEST_INTEGER = 16;
+
+/** Two's complement, little-endian; no bytes are zero. */
+function integer(m: PickleMachine, length: number): number | bigint {
+  if (length > LONGEST_INTEGER) throw m.error(`an integer of at most ${LONGEST_INTEGER} bytes`, `${length}`);
+  const bytes = m.cursor.take(length);
   let value = 0n;
   for (let i = bytes.length - 1; i >= 0; i--) value = value * 256n + BigInt(bytes[i]!);
   if (bytes.length > 0) value = BigInt.asIntN(8 * bytes.length, value);

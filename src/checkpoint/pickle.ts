@@ -10,12 +10,6 @@ import { OPERATIONS, REFUSED_OPERATIONS } from "./pickle-operations.js";
  * number (a bigint beyond 2^53), bytes a Uint8Array, a list an array, a tuple a frozen array, a dict a Map, a set a Set.
  */
 
-export interface PickleOptions extends PickleNames {
-  /** Where it starts and must have ended; the whole file by default. */
-  readonly start?: number;
-  readonly end?: number;
-}
-
 /**
  * More than any model's: a checkpoint of gpt2-xl with its optimizer takes 3 MB and 100,000 operations. They bound the
  * memory a hostile file can take, since every operation adds at most one object.
@@ -23,21 +17,23 @@ export interface PickleOptions extends PickleNames {
 const MAX_BYTES = 2 ** 25;
 const MAX_OPERATIONS = 2 ** 20;
 
+/** For pickles that lie in a row from `start` on: they end before `end`. */
+export function pickleCursor(source: ByteSource, start: number, end: number): ByteCursor {
+  return new ByteCursor(source, start, Math.min(end, start + MAX_BYTES), "pickle");
+}
+
 /**
- * Reads one pickle.
+ * Reads one pickle, and leaves the cursor behind it.
  *
- * @returns its value, and the position after it.
  * @throws {CheckpointError} it is malformed, or names something that is not to be read.
  */
-export function readPickle(source: ByteSource, options: PickleOptions): { value: unknown; end: number } {
-  const start = options.start ?? 0;
-  const cursor = new ByteCursor(source, start, Math.min(options.end ?? source.size, start + MAX_BYTES), "pickle");
-  const machine = new PickleMachine(source.name, cursor, options);
+export function readPickle(cursor: ByteCursor, names: PickleNames): unknown {
+  const machine = new PickleMachine(cursor, names);
   for (let count = 0; !machine.stopped; count++) {
     if (count === MAX_OPERATIONS) throw machine.error(`at most ${MAX_OPERATIONS} operations`, "more");
     step(machine);
   }
-  return { value: machine.result(), end: cursor.position };
+  return machine.result();
 }
 
 function step(machine: PickleMachine): void {

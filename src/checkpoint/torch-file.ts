@@ -1,6 +1,6 @@
 import { ByteCursor } from "./byte-cursor.js";
 import type { ByteSource } from "./byte-source.js";
-import { readPickle } from "./pickle.js";
+import { pickleCursor, readPickle } from "./pickle.js";
 import { quote } from "./quote.js";
 import type { RawTensor } from "./raw-tensor.js";
 import { SAFETENSORS_BITS } from "./safetensors.js";
@@ -49,9 +49,7 @@ function readArchive(source: ByteSource): TorchFile {
   }
   checkByteOrder(source, entries.get(`${folder}byteorder`));
   const start = pickle.locate();
-  const { value } = readPickle(source, {
-    start,
-    end: start + pickle.size,
+  const value = readPickle(pickleCursor(source, start, start + pickle.size), {
     findGlobal: torchNames(source.name),
     findPersistent: (id) => torchStorage(source.name, id),
   });
@@ -91,22 +89,21 @@ function readLegacy(source: ByteSource): TorchFile {
     return known ?? storage;
   };
   const findGlobal = torchNames(source.name);
-  const magic = readPickle(source, { findGlobal });
-  if (magic.value !== LEGACY_MAGIC) {
+  const cursor = pickleCursor(source, 0, source.size);
+  if (readPickle(cursor, { findGlobal }) !== LEGACY_MAGIC) {
     const hint = "Only pickles that torch.save wrote are read";
     throw torchError(source.name, "the magic number of torch.save", "another pickle", hint);
   }
-  const version = readPickle(source, { start: magic.end, findGlobal });
-  if (version.value !== LEGACY_VERSION) {
-    throw torchError(source.name, `version ${LEGACY_VERSION} of torch.save`, quote(version.value));
+  const version = readPickle(cursor, { findGlobal });
+  if (version !== LEGACY_VERSION) {
+    throw torchError(source.name, `version ${LEGACY_VERSION} of torch.save`, quote(version));
   }
-  const system = readPickle(source, { start: version.end, findGlobal });
-  if (!(system.value instanceof Map && system.value.get("little_endian") === true)) {
+  const system = readPickle(cursor, { findGlobal });
+  if (!(system instanceof Map && system.get("little_endian") === true)) {
     throw torchError(source.name, "little-endian numbers", "a file that says otherwise");
   }
-  const { value, end } = readPickle(source, { start: system.end, findGlobal, findPersistent });
-  const keys = readPickle(source, { start: end, findGlobal });
-  const ranges = legacyRanges(source, storages, keys.value, keys.end);
+  const value = readPickle(cursor, { findGlobal, findPersistent });
+  const ranges = legacyRanges(source, storages, readPickle(cursor, { findGlobal }), cursor.position);
   const storageOf = ({ key }: TorchStorage): Range => {
     const range = ranges.get(key);
     if (range) return range;
@@ -130,7 +127,7 @@ function legacyRanges(
     if (storage === undefined || ranges.has(key)) {
       throw torchError(source.name, "each storage once", `${quote(key)}, unknown or repeated`);
     }
-    const count = new ByteCursor(source, at, source.size, `storage ${quote(key)}`).u64();
+    const count = new ByteCursor(source, at, at + 8, `storage ${quote(key)}`).u64();
     if (count !== storage.count) {
       throw torchError(source.name, `${storage.count} elements in storage ${quote(key)}`, `${count}`);
     }

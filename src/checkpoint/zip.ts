@@ -155,7 +155,7 @@ function locate(source: ByteSource, { name, nameLength, flags, method, packed, s
   }
   if (packed !== size) throw error(`${size} bytes, stored`, `${packed}`);
   if (header + LOCAL_HEADER_BYTES > limit) throw error(`a header before byte ${limit}`, `byte ${header}`);
-  const cursor = new ByteCursor(source, header, limit, "zip entry");
+  const cursor = new ByteCursor(source, header, header + LOCAL_HEADER_BYTES, "zip entry");
   if (cursor.u32() !== LOCAL_HEADER) throw error(`a header at ${header}`, "other bytes");
   cursor.take(22);
   // The header repeats the name; its extra field may be longer than the directory's, since PyTorch aligns data with it.

@@ -59,6 +59,16 @@ export class Mutator {
     return out;
   }
 
+  /** One to four changed bytes from `start` to `end`, and nothing moved. */
+  overwrite(file: Uint8Array, start: number, end: number): Uint8Array {
+    const out = file.slice();
+    for (let n = 1 + this.below(4); n > 0; n--) {
+      const at = start + this.below(end - start);
+      out[at] = this.below(2) > 0 ? out[at]! ^ (1 << this.below(8)) : this.pick([0, 1, 7, 0x7f, 0x80, 0xff]);
+    }
+    return out;
+  }
+
   #change(file: Uint8Array, limit: number): Uint8Array {
     const at = this.below(Math.max(1, Math.min(limit, file.length)));
     const length = 1 + this.below(16);
@@ -100,7 +110,7 @@ export class Mutator {
 }
 
 export function joined(...parts: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...part]));
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 /** A source that fails the test if too much is asked of it. */
