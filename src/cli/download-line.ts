@@ -1,5 +1,5 @@
 import type { DownloadEvent } from "../hub/node.js";
-import { formatDuration, type Progress, progress } from "../util/progress.js";
+import { formatBytes, formatDuration, type Progress, progress } from "../util/progress.js";
 
 /** Shows downloads on stderr: a progress line for each file on a terminal, and everywhere what should be known. */
 export interface DownloadLine {
@@ -11,8 +11,8 @@ export interface DownloadLine {
 /** @param mode of the progress line: `plain` also where there is no terminal. */
 export function downloadLine(mode: "auto" | "plain" = "auto"): DownloadLine {
   let line: Progress | undefined;
-  const end = (): void => {
-    line?.done();
+  const end = (message?: string): void => {
+    line?.done(message);
     line = undefined;
   };
   const onDownload = (event: DownloadEvent): void => {
@@ -20,13 +20,14 @@ export function downloadLine(mode: "auto" | "plain" = "auto"): DownloadLine {
       end();
       line = progress({ label: event.file, total: event.size, unit: "B", start: event.resumedFrom, mode });
     } else if (event.type === "bytes") line?.update(event.received);
-    else if (event.type === "done") end();
+    // On a terminal files come and go; a log keeps what came.
+    else if (event.type === "done") end(mode === "plain" ? `${event.file}  ${formatBytes(event.size)}` : undefined);
     else {
       line?.clear();
       process.stderr.write(`gpt2: ${noteOf(event)}\n`);
     }
   };
-  return { onDownload, end };
+  return { onDownload, end: () => end() };
 }
 
 function noteOf(event: Extract<DownloadEvent, { type: "wait" | "notice" }>): string {

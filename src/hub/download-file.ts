@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { DownloadError, type DownloadErrorDetails, GPT2Error } from "../errors.js";
 import { formatBytes } from "../util/progress.js";
 import type { DownloadEvent } from "./events.js";
@@ -227,14 +227,18 @@ const FILE_SYSTEM: Readonly<Record<string, readonly [got: string, reason: Downlo
   ENOTDIR: ["a path that runs through a file", "not-writable"],
 };
 
-/** Turns what the file system refuses into a DownloadError. */
-export async function fileSystem<T>(path: string, run: () => Promise<T>): Promise<T> {
+/**
+ * Turns what the file system refuses into a DownloadError.
+ *
+ * @param what is being written, for the message.
+ */
+export async function fileSystem<T>(what: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (cause) {
     const [got, reason] = FILE_SYSTEM[(cause as NodeJS.ErrnoException).code ?? ""] ?? [];
     if (got === undefined || reason === undefined) throw cause;
     const hint = "HF_HOME says where models are kept";
-    throw new DownloadError({ op: `writing ${basename(path)}`, expected: "to write it", got, hint, reason, cause });
+    throw new DownloadError({ op: `writing ${what}`, expected: "to write it", got, hint, reason, cause });
   }
 }

@@ -23,6 +23,8 @@ interface Kind {
 export async function responseError(response: HttpResponse, asked: Asked): Promise<DownloadError> {
   const { status, headers, url } = response;
   const said = String(headers["x-error-message"] ?? "") || (await messageIn(response));
+  // Else the connection would stay open, and with it the process.
+  response.body.destroy();
   const kind = kindOf(status, String(headers["x-error-code"] ?? ""), asked);
   const details = { op: `fetching ${asked.what} from ${url.host}`, expected: "the file", status, reason: kind.reason };
   const got = `${kind.got}${said && !kind.got.includes(said) ? ` (${said})` : ""}`;
@@ -65,10 +67,7 @@ function kindOf(status: number, code: string, { withToken }: Asked): Kind {
 
 /** The `error` of a JSON body, short and on one line. */
 async function messageIn(response: HttpResponse): Promise<string> {
-  if (!/json/.test(response.headers["content-type"] ?? "")) {
-    response.body.destroy();
-    return "";
-  }
+  if (!/json/.test(response.headers["content-type"] ?? "")) return "";
   try {
     const { error } = JSON.parse(await readText(response, 2 ** 16)) as { error?: unknown };
     return typeof error === "string" ? error.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200) : "";

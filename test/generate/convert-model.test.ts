@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { openCheckpoint, saveCheckpoint } from "../../src/checkpoint/node.js";
+import { ConfigError, UsageError } from "../../src/errors.js";
+import { type ConvertOptions, convertModel, formatOfName } from "../../src/generate/convert-model.js";
+import { tokenizerOf } from "../../src/generate/load.js";
+import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
+import { numel } from "../../src/model/tensors.js";
+import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { seededTensors } from "../helpers/seeded-weights.js";
+import { byteTokenizer } from "./models.js";
+
+const folder = mkdtempSync(join(tmpdir(), "gpt2-convert-"));
+after(() => rmSync(folder, { recursive: true }));
+let count = 0;
+const fresh = (name: string): string => join(folder, String(count++), name);
+
+/** Rows of whole blocks, so that GGUF's types can be used. */
+const CONFIG = gpt2Config({ vocabSize: 257, nCtx: 8, nEmbd: 32, nHead: 2, nLayer: 2 });
+
+async function source(config: GPT2Config = CONFIG, tokenizer = true): Promise<string> {
+  const path = fresh("source");
+  const tensors = Array.from(seededTensors(config, 3), ([{ name, shape }, data]) => ({ name, shape, data }));
+  await saveCheckpoint(path, { config, tensors }, { metadata: { license: "MIT" }, bosTokenId: 1, eosTokenId: 2 });
+  if (tokenizer) await saveTokenizer(byteTokenizer(), path);
+  return path;
+}
+
+/** All values and the rest that a conversion must keep. */
+async function contents(path: string) {
+  const checkpoint = await openCheckpoint(path);
+  const values = new Map<string, Float32Array>();
+  for (const [name, tensor] of checkpoint.tensors) {
+    const data = new Float32Array(numel(tensor.shape));
+    tensor.readInto(data);
+    values.set(name, data);
+  }
+  const { config, bosTokenId, eosTokenId, metadata, dtype } = checkpoint;
+  const vocabulary = (await tokenizerOf(checkpoint))?.vocabulary;
+  checkpoint.close();
+  return { config, bosTokenId, eosTokenId, metadata, dtype, vocabulary, values };
+}
+
+describe("converting", () => {
+  it("keeps every bit from one format to the next and back", async () => {
+    const from = await source();
+    const before = await contents(from);
+    let path = from;
+    for (const name of ["a.gguf", "b.bin", "c", "d.bin", "e.gguf", "f"]) {
+      const to = fresh(name);
+      const { format, dtype, tokenizer, files } = await convertModel(path, to);
+      assert.deepEqual([format, dtype, tokenizer], [formatOfName(to), "f32", 257]);
+      assert.ok(files.every(({ path, size }) => readFileSync(path).length === size));
+      const now = await contents(to);
+      assert.deepEqual(now.values, before.values, name);
+      assert.deepEqual(now.config, before.config);
+      assert.deepEqual(now.vocabulary, before.vocabulary);
+      path = to;
+    }
+  });
+
+  it("rounds to what is asked for, and by default keeps the source's type where it can", async () => {
+    const from = await source();
+    for (const [name, dtype, expected] of [
+      ["x", "f16", "f16"],
+      ["x.bin", "bf16", "bf16"],
+      ["x.gguf", "q8_0", "q8_0"],
+    ] as const) {
+      const to = fresh(name);
+      assert.equal((await convertModel(from, to, { dtype })).dtype, expected);
+      assert.equal((await contents(to)).dtype, expected);
+      assert.equal((await convertModel(to, fresh("again"))).dtype, expected === "q8_0" ? "f32" : expected);
+    }
+    const half = fresh("half");
+    await convertModel(from, half, { dtype: "f16" });
+    assert.equal((await convertModel(half, fresh("x.bin"))).dtype, "f32", "llm.c has no f16");
+    assert.equal((await convertModel(half, fresh("x.gguf"))).dtype, "f16");
+  });
+
+  it("takes what belongs to the model along", async () => {
+    const from = await source();
+    writeFileSync(join(from, "tokenizer_config.json"), '{"model_max_length":8}');
+    const to = fresh("copy");
+    const { files } = await convertModel(from, to, { dtype: "bf16", maxShardBytes: 20_000 });
+    const names = files.map(({ path }) => path.slice(to.length + 1));
+    assert.ok(names.includes("model.safetensors.index.json") && names.includes("tokenizer_config.json"));
+    assert.deepEqual(names, readdirSync(to).sort());
+    const { metadata, bosTokenId, eosTokenId } = await contents(to);
+    assert.deepEqual([metadata.license, bosTokenId, eosTokenId], ["MIT", 1, 2]);
+    for (const name of ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"]) {
+      assert.deepEqual(readFileSync(join(to, name)), readFileSync(join(from, name)));
+    }
+    const llmc = await convertModel(from, fresh("m.bin"));
+    assert.deepEqual(
+      llmc.files.map(({ path }) => path.split("/").at(-1)),
+      ["m.bin", "gpt2_tokenizer.bin", "tokenizer.json"],
+    );
+    const without = await convertModel(await source(CONFIG, false), fresh("m.bin"));
+    assert.deepEqual([without.tokenizer, without.files.length], [undefined, 1]);
+  });
+
+  it("reads what PyTorch, TensorFlow and llama.cpp wrote", async () => {
+    // The package's own model is in f16 with a tokenizer of its own: the fullest case there is.
+    const to = fresh("default.gguf");
+    const { tokenizer, dtype } = await convertModel("models/default", to);
+    assert.deepEqual([tokenizer, dtype], [8192, "f16"]);
+    assert.deepEqual((await contents(to)).vocabulary, (await contents("models/default")).vocabulary);
+  });
+
+  it("tells how far it is, and stops when aborted, leaving nothing", async () => {
+    const from = await source();
+    for (const name of ["x.gguf", "x.bin", "x"]) {
+      const seen: [number, number][] = [];
+      await convertModel(from, fresh(name), { onProgress: (done, total) => seen.push([done, total]) });
+      assert.ok(seen.length > 10 && seen.every(([done], i) => i === 0 || done > seen[i - 1]![0]));
+      assert.equal(seen.at(-1)![0], seen.at(-1)![1]);
+      const controller = new AbortController();
+      const to = fresh(name);
+      const options: ConvertOptions = { signal: controller.signal, onProgress: () => controller.abort() };
+      await assert.rejects(convertModel(from, to, options), { name: "AbortError" });
+      assert.deepEqual(readdirSync(join(to, "..")), []);
+    }
+  });
+
+  it("replaces nothing unless told to", async () => {
+    const from = await source();
+    for (const name of ["x.gguf", "x.bin", "x"]) {
+      const to = fresh(name);
+      await convertModel(from, to);
+      await assert.rejects(convertModel(from, to), (error: Error) => {
+        return (
+          error instanceof UsageError &&
+          /expected nothing there/.test(error.message) &&
+          /--overwrite/.test(error.message)
+        );
+      });
+      assert.equal((await convertModel(from, to, { overwrite: true })).path, to);
+    }
+    const shared = fresh("a.bin");
+    await convertModel(from, shared);
+    await convertModel(from, join(shared, "../b.bin"));
+    await assert.rejects(
+      convertModel("models/default", join(shared, "../c.bin")),
+      /expected nothing there, got .*gpt2_tokenizer\.bin/,
+    );
+    const notes = fresh("notes");
+    await convertModel(from, notes);
+    for (const name of readdirSync(notes)) rmSync(join(notes, name));
+    writeFileSync(join(notes, "notes.txt"), "keep");
+    await convertModel(from, notes);
+    assert.equal(readFileSync(join(notes, "notes.txt"), "utf8"), "keep");
+  });
+
+  it("says what does not go", async () => {
+    const from = await source();
+    await assert.rejects(
+      convertModel(from, fresh("x.bin"), { dtype: "f16" }),
+      /llm\.c: dtype: expected f32 or bf16, got f16/,
+    );
+    await assert.rejects(
+      convertModel(from, fresh("x"), { dtype: "q8_0" }),
+      /huggingface: dtype: expected f32 or f16 or bf16/,
+    );
+    await assert.rejects(convertModel(from, fresh("x.safetensors")), /A Hugging Face model is a folder/);
+    assert.equal((await convertModel(from, fresh("odd.name"), { to: "gguf" })).format, "gguf");
+    const wide = await source(gpt2Config({ ...CONFIG, nInner: 40 }), false);
+    const to = fresh("x.bin");
+    await assert.rejects(convertModel(wide, to), ConfigError);
+    assert.deepEqual(readdirSync(join(to, "..")), []);
+  });
+});
