@@ -7,6 +7,7 @@ import { encodePair } from "./evaluate/text/encode-pair.js";
 import { Engine } from "./generate/engine.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import type { LoadOptions } from "./generate/load.js";
+import { DEFAULT_ADAPTER, type LoadedAdapter } from "./generate/loaded-adapter.js";
 import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import { scoreTokens } from "./generate/score.js";
@@ -26,7 +27,12 @@ export interface Completion {
   readonly finishReason: FinishReason;
 }
 
-export interface ScoreOptions {
+export interface AdapterOption {
+  /** Name of a loaded LoRA adapter, or null for the model as it is; by default the adapter `default`, if there is one. */
+  readonly adapter?: string | null | undefined;
+}
+
+export interface ScoreOptions extends AdapterOption {
   /** What comes before the text, and is not itself scored. At least one token; default `<|endoftext|>`. */
   readonly context?: TextOrIds | undefined;
   /**
@@ -67,14 +73,16 @@ export class GPT2 {
   /** Why the native kernels could not be used, if they were to be tried. */
   readonly fallback: Error | undefined;
   readonly #engine: Engine;
+  readonly #adapters: Map<string, LoadedAdapter>;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
-  constructor({ backend, config, weights, tokenizer, endOfText, fallback }: ModelParts) {
+  constructor({ backend, config, weights, tokenizer, endOfText, fallback, adapters }: ModelParts) {
     this.config = config;
     this.tokenizer = tokenizer;
     this.endOfText = endOfText ?? tokenizer?.endOfText;
     this.fallback = fallback;
     this.#engine = new Engine(backend, config, weights);
+    this.#adapters = new Map(adapters);
   }
 
   /**
@@ -90,6 +98,33 @@ export class GPT2 {
   static async load(name?: string, options: LoadOptions = {}): Promise<GPT2> {
     const { loadModel } = await import("./generate/load.js");
     return new GPT2(await loadModel(name, options));
+  }
+
+  /** Names of the LoRA adapters that requests can choose. */
+  get adapters(): string[] {
+    return [...this.#adapters.keys()];
+  }
+
+  /**
+   * Loads a LoRA adapter that requests can choose by a name; one of that name before is let go. Node only.
+   *
+   * @param path a folder in PEFT's layout, or a name on the hub.
+   * @throws {CheckpointError} it is none, or for another shape of model.
+   * @throws {UsageError} it changes more of the model than linear layers.
+   */
+  async loadAdapter(name: string, path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { findAdapter, loadAdapter } = await import("./generate/load-adapters.js");
+    const adapter = await findAdapter(path, this.config, options);
+    try {
+      this.#adapters.set(name, await loadAdapter(this.backend, adapter, options.signal));
+    } finally {
+      adapter.close();
+    }
+  }
+
+  /** Lets an adapter go; requests that use it already go on with it. Whether there was one. */
+  unloadAdapter(name: string): boolean {
+    return this.#adapters.delete(name);
   }
 
   get backend(): Backend {
@@ -109,7 +144,7 @@ export class GPT2 {
   ): AsyncGenerator<GeneratedToken, void, undefined> {
     const settings = generateSettings(options);
     if (settings.stop.length > 0) this.#needTokenizer("stop strings");
-    yield* generateTokens(this.#generationModel(), this.#encode(prompt), settings);
+    yield* generateTokens(this.#generationModel(options.adapter), this.#encode(prompt), settings);
   }
 
   /** The whole continuation at once. */
@@ -147,7 +182,7 @@ export class GPT2 {
     const tokens = this.#encode(text);
     if (tokens.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
     const context = this.#scoreContext(options.context);
-    const settings = { stride, signal, onProgress };
+    const settings = { stride, signal, onProgress, adapter: this.#adapter(options.adapter) };
     const logprobs = await scoreTokens(this.#engine, [...context, ...tokens], context.length, settings);
     const logprob = logprobs.reduce((sum, x) => sum + x, 0);
     const bytes = this.tokenizer?.decodeBytes(tokens).length;
@@ -171,11 +206,11 @@ export class GPT2 {
    */
   async logLikelihoods(
     requests: readonly LogLikelihoodRequest<TextOrIds>[],
-    options: RunOptions = {},
+    options: RunOptions & AdapterOption = {},
   ): Promise<LogLikelihood[]> {
-    const { choices } = this.#generationModel();
+    const { choices, adapter } = this.#generationModel(options.adapter);
     const asked = requests.map((request) => ({ ...request, ...this.#encodePair(request) }));
-    return runLogLikelihoods(this.#engine, asked, { ...options, choices });
+    return runLogLikelihoods(this.#engine, asked, { ...options, choices, adapter });
   }
 
   /**
@@ -186,15 +221,16 @@ export class GPT2 {
    */
   async generateUntil(
     requests: readonly GenerateUntilRequest<TextOrIds>[],
-    options: RunOptions = {},
+    options: RunOptions & AdapterOption = {},
   ): Promise<Generation[]> {
     const tokenizer = this.#needTokenizer("generating until a stop");
-    const { choices, endOfText } = this.#generationModel();
+    const { choices, endOfText, adapter } = this.#generationModel(options.adapter);
     const asked = requests.map((request) => {
       const ids = this.#encode(request.prompt);
       return { ...request, prompt: ids.length > 0 ? ids : this.#startOfText() };
     });
-    return runGenerations(this.#engine, asked, { ...options, choices, endOfText, decoder: () => tokenizer.decoder() });
+    const decoder = () => tokenizer.decoder();
+    return runGenerations(this.#engine, asked, { ...options, choices, endOfText, adapter, decoder });
   }
 
   /**
@@ -202,14 +238,17 @@ export class GPT2 {
    *
    * @throws {ContextLengthError} more ids than the context has room for.
    */
-  async logits(ids: ArrayLike<number>, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Float32Array> {
+  async logits(
+    ids: ArrayLike<number>,
+    { adapter, signal }: AdapterOption & { readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array> {
     const { nCtx, vocabSize: V } = this.config;
     if (ids.length > nCtx) {
       const expected = `at most ${nCtx} tokens, the model's context`;
       throw new ContextLengthError({ op: "logits", expected, got: String(ids.length) });
     }
     const logits = new Float32Array(ids.length * V);
-    const sequence = this.#engine.sequence();
+    const sequence = this.#engine.sequence(this.#adapter(adapter));
     try {
       const extension = { sequence, tokens: ids, logits: ids.length };
       await this.#engine.extend([extension], (row, _, token) => logits.set(row, token * V), signal);
@@ -228,12 +267,22 @@ export class GPT2 {
     await this.dispose();
   }
 
-  #generationModel(): GenerationModel {
+  /** @throws {UsageError} no adapter of that name is loaded. */
+  #adapter(name: string | null | undefined): LoadedAdapter | undefined {
+    if (name === null) return undefined;
+    const adapter = this.#adapters.get(name ?? DEFAULT_ADAPTER);
+    if (adapter || name === undefined) return adapter;
+    const expected = this.adapters.length > 0 ? this.adapters.join(" or ") : "none, as no adapter is loaded";
+    throw new UsageError({ op: "adapter", expected, got: name });
+  }
+
+  #generationModel(adapter: string | null | undefined): GenerationModel {
     const { tokenizer, endOfText, config } = this;
     return {
       engine: this.#engine,
       choices: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
       endOfText,
+      adapter: this.#adapter(adapter),
       decoder: tokenizer && (() => tokenizer.decoder()),
     };
   }

@@ -1,7 +1,11 @@
 /** Model files on disk. */
 export { type FileMapper, openFileSource, setFileMapper } from "./file-source.js";
 export { ggufTypes, type ModelForGguf, type SaveGgufOptions, saveGguf } from "./gguf/save.js";
+export { mergeAdapter } from "./merge-adapter.js";
 export { openCheckpoint } from "./open.js";
+export type { AdapterCheckpoint } from "./peft/load.js";
+export { isAdapterFolder, openAdapter, readAdapterSettings } from "./peft/open.js";
+export { type AdapterToSave, fillAdapterFolder, saveAdapter } from "./peft/save.js";
 export { writeSafetensorsFile } from "./safetensors-file.js";
 export {
   type ModelToSave,

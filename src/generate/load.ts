@@ -1,17 +1,21 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import type { Backend } from "../backend/backend.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import { openCheckpoint, setFileMapper } from "../checkpoint/node.js";
+import { mergeAdapter, openCheckpoint, setFileMapper } from "../checkpoint/node.js";
 import { parseJsonObject } from "../checkpoint/strict-json.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import { CheckpointError, TokenizerError, UsageError } from "../errors.js";
 import { type FetchedModel, type LocateOptions, locateModel } from "../hub/node.js";
+import type { GPT2Config } from "../model/config.js";
 import { configFromHuggingFace } from "../model/state-dict.js";
 import { loadTokenizer } from "../tokenizer/files.js";
 import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { packageFile } from "../util/package-root.js";
+import { type AdapterPaths, adapterEntries, baseOfAdapter, findAdapter, loadAdapter } from "./load-adapters.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
 
@@ -20,6 +24,10 @@ export interface LoadOptions extends BackendOptions, Omit<LocateOptions, "checkC
   readonly tokenizer?: Tokenizer | undefined;
   /** What the weight matrices are held in: see docs/quantization.md; by default in what the file holds them in. */
   readonly dtype?: WeightType | undefined;
+  /** LoRA adapters that requests can choose; with a single one and no model's name, the model that it is for is loaded. */
+  readonly adapters?: AdapterPaths | undefined;
+  /** A LoRA adapter to fold into the weights, which costs nothing afterwards. */
+  readonly merge?: string | undefined;
 }
 
 /** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
@@ -60,15 +68,47 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   // Checkpoints on disk are read through the mapping from now on.
   if (chosen.mapFile) setFileMapper(chosen.mapFile);
   signal?.throwIfAborted();
-  const checkpoint = await openModel(name, options);
+  const checkpoint = await openWithAdapter(name, options);
   try {
     const tokenizer = options.tokenizer ?? (await tokenizerOf(checkpoint));
     if (tokenizer) checkVocabulary(checkpoint, tokenizer);
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
-    return { ...(await weightsOf(checkpoint, chosen, { dtype, signal })), tokenizer, endOfText };
+    const parts = await weightsOf(checkpoint, chosen, { dtype, signal });
+    return { ...parts, tokenizer, endOfText, adapters: await loadAdapters(chosen.backend, checkpoint.config, options) };
   } finally {
     checkpoint.close();
   }
+}
+
+/** The model, with an adapter folded into it if there is one to be. */
+async function openWithAdapter(name: string | undefined, options: LoadOptions): Promise<Checkpoint> {
+  const { adapters, merge } = options;
+  const only = merge ?? (typeof adapters === "string" ? adapters : undefined);
+  const checkpoint = await openModel(name ?? (only && (await baseOfAdapter(only, options))), options);
+  if (merge === undefined) return checkpoint;
+  try {
+    return mergeAdapter(checkpoint, await findAdapter(merge, checkpoint.config, options));
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+async function loadAdapters(
+  backend: Backend,
+  config: GPT2Config,
+  options: LoadOptions,
+): Promise<Map<string, LoadedAdapter>> {
+  const loaded = new Map<string, LoadedAdapter>();
+  for (const [name, path] of adapterEntries(options.adapters)) {
+    const adapter = await findAdapter(path, config, options);
+    try {
+      loaded.set(name, await loadAdapter(backend, adapter, options.signal));
+    } finally {
+      adapter.close();
+    }
+  }
+  return loaded;
 }
 
 async function weightsOf(

@@ -2,6 +2,9 @@ import type { Backend, DeviceArray } from "../backend/backend.js";
 import { DECODE_GAIN_ROWS } from "../model/declare.js";
 import { gainTable, type LoraRanks } from "../model/lora.js";
 
+/** The name of the adapter that requests use unless they choose. */
+export const DEFAULT_ADAPTER = "default";
+
 let count = 0;
 
 /** A LoRA adapter in a backend's memory: what a sequence of an {@link Engine} may add to the model's weights. */

@@ -1,6 +1,7 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { GPT2Config } from "../model/config.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** What a {@link GPT2} is made of. */
 export interface ModelParts {
@@ -12,6 +13,8 @@ export interface ModelParts {
   readonly tokenizer?: Tokenizer | undefined;
   /** Id of `<|endoftext|>`; the tokenizer's if not given. */
   readonly endOfText?: number | undefined;
+  /** LoRA adapters that requests can choose, by name. */
+  readonly adapters?: ReadonlyMap<string, LoadedAdapter> | undefined;
   /** Why the backend is not the one that was tried first. */
   readonly fallback?: Error | undefined;
 }

@@ -24,6 +24,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly promptLookup?: number | undefined;
   /** Same seed, same tokens. By default a new one each time. */
   readonly seed?: number | undefined;
+  /** Name of a loaded adapter to use, or null for the model as it is; by default the adapter `default`, if there is one. */
+  readonly adapter?: string | null | undefined;
   /** Stops generation: it throws the signal's reason, by default an AbortError. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,0 +1,58 @@
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { CheckpointError } from "../../errors.js";
+import type { GPT2Config } from "../../model/config.js";
+import { fileOperation, openFileSource } from "../file-source.js";
+import { parseJsonObject } from "../strict-json.js";
+import { type PeftConfig, parsePeftConfig } from "./config.js";
+import { type AdapterCheckpoint, loadAdapter } from "./load.js";
+
+export const ADAPTER_CONFIG_FILE = "adapter_config.json";
+export const ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors";
+
+/**
+ * Opens a LoRA adapter on disk: a folder as PEFT writes it, or its adapter_model.safetensors. Close it when done.
+ *
+ * @param model the shape of the model it is for.
+ * @throws {CheckpointError} there is none, or it can't be used: see {@link loadAdapter}.
+ */
+export function openAdapter(path: string, model: GPT2Config): AdapterCheckpoint {
+  const { config, weights } = adapterFiles(path);
+  const source = openFileSource(config);
+  try {
+    return loadAdapter({ path, config: source, weights: openFileSource(weights) }, model);
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+/** An adapter's settings alone, which name the model that it is for. */
+export function readAdapterSettings(path: string): PeftConfig {
+  const { config } = adapterFiles(path);
+  const source = openFileSource(config);
+  try {
+    const op = `reading ${config}`;
+    return parsePeftConfig(parseJsonObject(source.bytes(0, source.size), op), op);
+  } finally {
+    source.close();
+  }
+}
+
+/** Whether a folder holds an adapter, rather than a model. */
+export const isAdapterFolder = (path: string): boolean => existsSync(join(path, ADAPTER_CONFIG_FILE));
+
+function adapterFiles(path: string): { config: string; weights: string } {
+  const stats = fileOperation(`opening ${path}`, () => statSync(path));
+  const folder = stats.isDirectory() ? path : dirname(path);
+  const weights = stats.isDirectory() ? join(folder, ADAPTER_WEIGHTS_FILE) : path;
+  const config = join(folder, ADAPTER_CONFIG_FILE);
+  for (const file of [config, weights]) {
+    if (existsSync(file)) continue;
+    const pickled = existsSync(join(folder, "adapter_model.bin"));
+    const hint = pickled ? "adapter_model.bin can't be read: save it as safetensors with a newer PEFT" : undefined;
+    const details = { op: `opening ${path}`, expected: `a LoRA adapter with ${file}`, got: "no such file" };
+    throw new CheckpointError(hint === undefined ? details : { ...details, hint });
+  }
+  return { config, weights };
+}

@@ -1,0 +1,53 @@
+import type { Backend } from "../backend/backend.js";
+import { type AdapterCheckpoint, openAdapter, readAdapterSettings } from "../checkpoint/node.js";
+import { UsageError } from "../errors.js";
+import { type LocateOptions, locateModel } from "../hub/node.js";
+import type { GPT2Config } from "../model/config.js";
+import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
+import { loadWeights } from "./weights.js";
+
+/**
+ * LoRA adapters to load with a model: paths, or names on the hub, each under a name that requests choose it by. One alone
+ * is called `default` and used by all requests that don't choose.
+ */
+export type AdapterPaths = string | Readonly<Record<string, string>>;
+
+export const adapterEntries = (paths: AdapterPaths = {}): [name: string, path: string][] =>
+  typeof paths === "string" ? [[DEFAULT_ADAPTER, paths]] : Object.entries(paths);
+
+/** Opens an adapter, wherever it is: a folder, its .safetensors, or a name on the hub. */
+export async function findAdapter(
+  name: string,
+  model: GPT2Config,
+  options: LocateOptions = {},
+): Promise<AdapterCheckpoint> {
+  return openAdapter((await locateModel(name, options)).path, model);
+}
+
+/** The model that an adapter says it is for; undefined if it is the one that comes with the package. */
+export async function baseOfAdapter(name: string, options: LocateOptions = {}): Promise<string | undefined> {
+  return readAdapterSettings((await locateModel(name, options)).path).baseModel;
+}
+
+/**
+ * Brings an adapter into a backend's memory, so that requests can choose it.
+ *
+ * @throws {UsageError} it changes layer norms or biases of the model, which all requests share.
+ */
+export async function loadAdapter(
+  backend: Backend,
+  adapter: AdapterCheckpoint,
+  signal?: AbortSignal,
+): Promise<LoadedAdapter> {
+  const [replaced] = adapter.replaced.keys();
+  if (replaced !== undefined) {
+    throw new UsageError({
+      op: `loading the adapter ${adapter.path}`,
+      expected: "one that only adds to linear layers, so that requests can choose it",
+      got: `another ${replaced} as well`,
+      hint: "Fold it into the weights: gpt2 merge, or the option merge of GPT2.load",
+    });
+  }
+  const tensors = await loadWeights(backend, adapter.tensors.values(), { dtype: "f32", signal });
+  return new LoadedAdapter(backend, adapter.ranks, tensors, (layer) => adapter.scales.get(layer)!);
+}
