@@ -6,7 +6,7 @@ import { VarintReader } from "../../src/checkpoint/tensorflow/protobuf.js";
 import { crc32c, maskCrc32c } from "../../src/util/crc32c.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { attempt, bounded, fuzz, joined, type Mutator, timeout } from "./mutator.js";
-import { zipArchive } from "./torch-archive.js";
+import { archiveEntries, zipArchive } from "./torch-archive.js";
 
 /** Damage to files that PyTorch and TensorFlow wrote. */
 
@@ -29,23 +29,6 @@ function changeWithin(mutator: Mutator, file: Uint8Array, start: number, end: nu
   return joined(file.subarray(0, start), changed, file.subarray(end));
 }
 
-/** The entries of an archive of torch.save, found by their local headers. */
-function entriesOf(archive: Uint8Array): { name: string; data: Uint8Array }[] {
-  const view = new DataView(archive.buffer, archive.byteOffset, archive.byteLength);
-  const text = Buffer.from(archive).toString("latin1");
-  const entries: { name: string; data: Uint8Array }[] = [];
-  for (let at = text.indexOf("PK\x01\x02"); at !== -1; at = text.indexOf("PK\x01\x02", at + 1)) {
-    const [size, nameLength, local] = [
-      view.getUint32(at + 24, true),
-      view.getUint16(at + 28, true),
-      view.getUint32(at + 42, true),
-    ];
-    const start = local + 30 + nameLength + view.getUint16(local + 28, true);
-    entries.push({ name: text.slice(at + 46, at + 46 + nameLength), data: archive.subarray(start, start + size) });
-  }
-  return entries;
-}
-
 describe("damaged files of torch.save give typed errors or finite values", () => {
   const archive = fixture("torch/hf/pytorch_model.bin");
   const directory = Buffer.from(archive).indexOf("PK\x01\x02");
@@ -61,7 +44,7 @@ describe("damaged files of torch.save give typed errors or finite values", () =>
   });
 
   it("the pickle, in a whole archive", { timeout }, () => {
-    const entries = entriesOf(fixture("torch/build-nanogpt/model_00009.pt"));
+    const entries = archiveEntries(fixture("torch/build-nanogpt/model_00009.pt"));
     fuzz(1500, (mutator, what) => {
       const changed = entries.map(({ name, data }) => {
         return { name, data: name.endsWith("data.pkl") ? mutator.bytes(data, data.length) : data };

@@ -11,6 +11,7 @@ import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { encoded, readAll } from "./small-model.js";
+import { archiveEntries, writeSparseArchive } from "./torch-archive.js";
 
 const FIXTURES = packageFile("test/fixtures/torch");
 const root = mkdtempSync(join(tmpdir(), "gpt2-torch-"));
@@ -88,6 +89,24 @@ describe("files of torch.save", () => {
       const info = describeCheckpoint(checkpoint);
       assert.deepEqual(JSON.parse(JSON.stringify(info)), info);
     }));
+});
+
+describe("large files", () => {
+  it("are read by offsets beyond 4 GiB, and not whole", async () => {
+    const folder = mkdtempSync(join(root, "c-"));
+    cpSync(join(FIXTURES, "hf", "config.json"), join(folder, "config.json"));
+    const file = join(folder, "pytorch_model.bin");
+    writeSparseArchive(
+      file,
+      2 ** 32 + 2 ** 30,
+      archiveEntries(readFileSync(join(FIXTURES, "hf", "pytorch_model.bin"))),
+    );
+    const checkpoint = await openCheckpoint(folder);
+    assert.ok(checkpoint.files.some(({ size }) => size > 5 * 2 ** 30));
+    assert.deepEqual(readAll(checkpoint), seeded(ODD));
+    checkpoint.close();
+    rmSync(file);
+  });
 });
 
 /** A copy of a fixture's folder with one file changed. */
