@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { type Checkpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
 import { ggufTypes, saveGguf } from "../../checkpoint/node.js";
 import { DTYPES, WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
+import { UsageError } from "../../errors.js";
 import { defaultModelFolder, tokenizerOf } from "../../generate/load.js";
 import type { GPT2Config } from "../../model/config.js";
 import { tensorTable } from "../../model/tensors.js";
@@ -14,6 +16,7 @@ interface QuantizeFlags {
   readonly to: WeightType;
   readonly out?: string;
   readonly offline?: true;
+  readonly overwrite?: true;
 }
 
 const HELP = `
@@ -34,18 +37,24 @@ export function registerQuantize(program: Command): void {
     .description("Write a model as one GGUF file, with its weights in another type.")
     .argument("[model]", "as for --model (default: the package's own model)")
     .addOption(new Option("--to <type>", "what to hold the weights in").choices(WEIGHT_TYPES).default("q8_0"))
-    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("-o, --out <file>", "file to write (default: MODEL-TYPE.gguf in this folder)")
+    .option("--overwrite", "replace the file if it is there")
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .addHelpText("after", HELP)
     .action(quantize);
 }
 
 async function quantize(model: string | undefined, flags: QuantizeFlags): Promise<void> {
+  const stem = stemOf(model ?? defaultModelFolder());
+  const out = flags.out ?? `${stem}-${flags.to}.gguf`;
+  if (!flags.overwrite && existsSync(out)) {
+    const hint = "Choose another name with --out, or --overwrite";
+    throw new UsageError({ op: "gpt2 quantize", expected: `nothing at ${out}`, got: "a file or folder", hint });
+  }
   await interruptible(async (signal) => {
     const checkpoint = await openNamedModel(model, { offline: flags.offline, signal });
     try {
-      const stem = stemOf(model ?? defaultModelFolder());
-      await write(checkpoint, stem, flags.out ?? `${stem}-${flags.to}.gguf`, flags.to, signal);
+      await write(checkpoint, stem, out, flags.to, signal);
     } finally {
       checkpoint.close();
     }
