@@ -30,7 +30,13 @@ export const blimp: Task = {
   name: "blimp",
   version: 1,
   about: "which of two sentences is grammatical, by total log-probability: accuracy in all, by phenomenon and paradigm",
-  options: { paradigms: { about: "show each of the 67 paradigms too", values: ["together", "each"] } },
+  options: {
+    prompt: {
+      about: "harness: a space before each sentence, as the LM evaluation harness; plain: none, as a text begins",
+      values: ["harness", "plain"],
+    },
+    paradigms: { about: "show each of the 67 paradigms too", values: ["together", "each"] },
+  },
   prepare: async (setup) => {
     const { pairs, files } = await readPairs(setup.source);
     const accuracy = (name: string, counts: (o: BlimpOutcome) => boolean) =>
@@ -93,6 +99,7 @@ function inTurn(paradigms: readonly (readonly Pair[])[]): Pair[] {
 }
 
 function* compare({ good, bad, paradigm, phenomenon }: Pair, setup: TaskSetup): Asking<BlimpOutcome> {
-  const [a, b] = yield* scoreChoices(setup, "", [good, bad]);
+  const space = setup.options.prompt === "harness" ? " " : "";
+  const [a, b] = yield* scoreChoices(setup, "", [space + good, space + bad]);
   return { paradigm, phenomenon, good: a!.logprob, bad: b!.logprob, right: a!.logprob > b!.logprob };
 }

@@ -86,6 +86,9 @@ function withoutMarks(text: string): string {
     .replaceAll("  ", " ");
 }
 
+/** The beginning of a sentence that the endings complete, in small letters; the harness gives it a capital. */
+const FRAGMENT = /([.!?]["')\]]*) (\p{Ll})(?=[^.!?]*$)/u;
+
 /**
  * github.com/klosax/hellaswag_text_data: six lines an item: label and context without marks, the right ending's index, and
  * the four endings.
@@ -101,7 +104,11 @@ function readExtract(file: DataFile, harness: boolean): Item[] {
   }
   return Array.from({ length: lines.length / 6 }, (_, i) => {
     const [context = "", right = "", ...endings] = lines.slice(6 * i, 6 * i + 6);
-    return { context, endings, right: Number(right) };
+    return {
+      context: context.replace(FRAGMENT, (_, end, letter) => `${end} ${letter.toUpperCase()}`),
+      endings,
+      right: Number(right),
+    };
   });
 }
 

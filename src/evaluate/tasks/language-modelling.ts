@@ -5,7 +5,7 @@ import type { Task, TaskOption, TaskSetup } from "../task.js";
 import { detokenizeText, type TokenStyle } from "../text/detokenize.js";
 import type { ScoredDocument, ScoredLine } from "../text/scored-text.js";
 import { TOKEN_STYLES } from "../text/token-styles.js";
-import { harnessWikitext } from "../text/wikitext-harness.js";
+import { harnessPages, harnessWikitext } from "../text/wikitext-harness.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION, WORD_METRICS } from "./rolling.js";
 
 /** A set of text cut into words, for word-level language models. */
@@ -89,7 +89,7 @@ function wordLevelTask(set: WordLevelSet): Task {
           "detokenized: written as ordinary text, invertibly; plain: as the file has it" +
           (texts.length === 0
             ? ""
-            : "; harness, transformers: as the LM evaluation harness and transformers' guide do"),
+            : "; harness: as the LM evaluation harness, always page by page; transformers: as its guide to perplexity"),
         values: ["detokenized", "plain", ...texts],
       },
       split: { about: "which part", values: ["test", "valid"] },
@@ -118,9 +118,8 @@ function wordLevelTask(set: WordLevelSet): Task {
 const utf8 = new TextEncoder();
 
 function wordLevelDocuments(text: string, set: WordLevelSet, { options }: TaskSetup): ScoredDocument[] {
-  const whole = options.unit === "stream";
-  const originals = whole ? [text] : splitDocuments(text, set.heading);
-  if (options.text === "harness") return originals.map((page) => [harnessPage(page)]);
+  if (options.text === "harness") return harnessPages(text).map((page) => [harnessPage(page)]);
+  const originals = options.unit === "stream" ? [text] : splitDocuments(text, set.heading);
   if (options.text === "transformers") return originals.map(transformersText);
   const write = (original: string) => (options.text === "plain" ? original : detokenizeText(original, set.style));
   return originals.map((original) => inStep(original, write(original)));

@@ -45,3 +45,21 @@ export function harnessWikitext(page: string): string {
     page,
   );
 }
+
+/**
+ * The pages that the harness scores (EleutherAI/wikitext_document_level): cut before level-one headings, without the line
+ * end between two pages.
+ */
+export function harnessPages(text: string): string[] {
+  const pages: string[] = [];
+  let lines: string[] = [];
+  for (const line of text.split("\n")) {
+    const title = line.replaceAll("= = =", "===").replaceAll("= =", "==").trim();
+    if (title.startsWith("= ") && title.endsWith(" =")) {
+      if (lines.some((before) => before.trim() !== "")) pages.push(lines.join("\n"));
+      lines = [];
+    }
+    lines.push(line);
+  }
+  return [...pages, lines.join("\n")];
+}

@@ -1,0 +1,171 @@
+"""Writes test/fixtures/evaluate/harness.json: the LM evaluation harness's word on every item of the fixtures' data sets.
+
+    pip install lm-eval==0.4.13 && npm run build && python3 scripts/python/make_harness_fixture.py
+
+Its tasks lambada_openai, hellaswag, blimp_* and wikitext as they are, but that the data come from files: all else (the
+prompts, the requests, the scoring) is the harness's own. The model is a small seeded GPT-2 (seeded_weights.py) with
+GPT-2's vocabulary, run by transformers in float64.
+
+    python3 scripts/python/make_harness_fixture.py --model models/default --data ../shared/eval --limit 100 --out x.json
+
+does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares our own report with it.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+import lm_eval
+import torch
+import transformers
+from lm_eval.models.huggingface import HFLM
+from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
+from seeded_weights import Config, hugging_face_model, seeded_weights
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "test" / "fixtures" / "evaluate"
+SEED = 7
+CONFIG = Config(nCtx=128, nEmbd=48, nLayer=2, nHead=4, nInner=192)
+SAVE_TOKENIZER = """
+const [dist, folder] = process.argv.slice(1);
+const { gpt2Tokenizer } = await import(`${dist}/src/tokenizer/index.js`);
+const { saveTokenizer } = await import(`${dist}/src/tokenizer/files.js`);
+await saveTokenizer(await gpt2Tokenizer(), folder);
+"""
+
+
+def pages(text):
+    """The pages of EleutherAI/wikitext_document_level: cut before the headings of level one."""
+    found, lines = [], []
+    for line in text.split("\n"):
+        title = line.replace("= = =", "===").replace("= =", "==").strip()
+        if title.startswith("= ") and title.endswith(" ="):
+            page = "\n".join(lines)
+            if page.strip():
+                found.append(page)
+            lines = []
+        lines.append(line)
+    return [*found, "\n".join(lines)]
+
+
+def first(data, *names):
+    path = next((data / name for name in names if (data / name).exists()), None)
+    return path
+
+
+def task_configs(data, scratch):
+    """The harness's own task definitions, with our files in place of the hub's data sets."""
+    folder = Path(lm_eval.__file__).parent / "tasks"
+
+    def local(yaml, split, path, **more):
+        config = load_yaml(folder / yaml)
+        for key in ["tag", "group", "dataset_name", "training_split", "validation_split", "test_split"]:
+            config.pop(key, None)
+        config["dataset_path"] = "json"
+        config["dataset_kwargs"] = {"data_files": {split: str(path)}}
+        config["test_split"] = split
+        return {**config, **more}
+
+    configs = {}
+    if path := first(data, "lambada/lambada_test.jsonl"):
+        configs["lambada"] = local("lambada/lambada_openai.yaml", "test", path, task="local_lambada")
+    if path := first(data, "hellaswag/hellaswag_val.jsonl"):
+        configs["hellaswag"] = local("hellaswag/hellaswag.yaml", "test", path, task="local_hellaswag")
+    if path := first(data, "wikitext-2/wiki.test.tokens", "wikitext-2/test.txt"):
+        out = scratch / "pages.jsonl"
+        out.write_text("".join(json.dumps({"page": page}) + "\n" for page in pages(path.read_text())))
+        configs["wikitext"] = local("wikitext/wikitext.yaml", "test", out, task="local_wikitext")
+    for path in sorted((data / "blimp" / "data").glob("*.jsonl")):
+        name = f"blimp/{path.stem}"
+        configs[name] = local("blimp/_template_yaml", "test", path, task=f"local_{path.stem}")
+    return configs
+
+
+def outcome(sample, kind):
+    """What the harness's model said, and what its task made of it."""
+    responses = [list(r[0]) if isinstance(r[0], (list, tuple)) else r[0] for r in sample["resps"]]
+    if kind == "wikitext":
+        return {"logprob": responses[0], "words": sample["word_perplexity"][1], "bytes": sample["bits_per_byte"][1]}
+    if kind == "lambada":
+        return {"logprob": responses[0][0], "greedy": bool(responses[0][1])}
+    logprobs = [r[0] for r in responses]
+    result = {"logprobs": logprobs, "acc": int(sample["acc"])}
+    return {**result, "acc_norm": int(sample["acc_norm"])} if "acc_norm" in sample else result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", help="a Hugging Face folder; otherwise the seeded one")
+    parser.add_argument("--data", type=Path, default=FIXTURES / "data")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--tasks", help="only those whose names begin with this")
+    parser.add_argument("--dtype", default="float64")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--dist", default="dist")
+    parser.add_argument("--out", type=Path, default=FIXTURES / "harness.json")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        if args.model:
+            model = transformers.AutoModelForCausalLM.from_pretrained(args.model)
+            tokenizer_folder = args.model
+        else:
+            model = hugging_face_model(CONFIG, seeded_weights(CONFIG, SEED))
+            tokenizer_folder = scratch / "tokenizer"
+            dist = (ROOT / args.dist).as_uri()
+            subprocess.run(
+                ["node", "--input-type=module", "-e", SAVE_TOKENIZER, dist, str(tokenizer_folder)], check=True, cwd=ROOT
+            )
+        end = "<|endoftext|>"
+        file = str(Path(tokenizer_folder) / "tokenizer.json")
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=file, bos_token=end, eos_token=end)
+        model = model.to(getattr(torch, args.dtype)).eval()
+        lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=args.batch, device="cpu")
+        configs = task_configs(args.data.resolve(), scratch)
+        configs = {name: c for name, c in configs.items() if name.startswith(args.tasks or "")}
+        started = time.time()
+        report = lm_eval.simple_evaluate(
+            model=lm,
+            tasks=list(configs.values()),
+            task_manager=TaskManager(),
+            bootstrap_iters=0,
+            log_samples=True,
+            limit=args.limit,
+        )
+        seconds = time.time() - started
+    results = {}
+    for name, config in configs.items():
+        samples = sorted(report["samples"][config["task"]], key=lambda s: s["doc_id"])
+        kind = name.split("/")[0]
+        # One filter, and so one sample a document; wikitext has one for each metric.
+        samples = list({s["doc_id"]: s for s in samples}.values())
+        metrics = {
+            key.split(",")[0]: value
+            for key, value in report["results"][config["task"]].items()
+            if isinstance(value, float) and "stderr" not in key
+        }
+        results[name] = {"metrics": metrics, "items": [outcome(s, kind) for s in samples]}
+    fixture = {
+        "madeBy": "scripts/python/make_harness_fixture.py",
+        "versions": {
+            "lm-eval": lm_eval.__version__,
+            "transformers": transformers.__version__,
+            "torch": torch.__version__,
+        },
+        **({"model": args.model, "seconds": seconds} if args.model else {"config": vars(CONFIG), "seed": SEED}),
+        "results": results,
+    }
+    args.out.write_text(json.dumps(fixture, indent=None, separators=(",", ":")) + "\n")
+    print(args.out, args.out.stat().st_size, f"{seconds:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
