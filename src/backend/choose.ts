@@ -1,3 +1,4 @@
+import type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { BackendError, UsageError } from "../errors.js";
 import type { Backend, DeviceArray } from "./backend.js";
@@ -21,9 +22,9 @@ export interface ChosenBackend {
   /** With `auto`: why the native kernels (and, on the reference, WebAssembly) could not be used. */
   readonly fallback?: Error;
   /** Maps a whole file into memory that the backend can read, or returns undefined where that can't be done. */
-  readonly mapFile?: (path: string) => { readonly buffer: ArrayBuffer } | undefined;
-  /** The array that these bytes already are to the backend, so that they need not be copied; undefined if it can't. */
-  readonly inPlace?: (dtype: WeightType, bytes: Uint8Array) => DeviceArray | undefined;
+  readonly mapFile?: (path: string) => MappedFile | undefined;
+  /** The array that a part of such a file is to the backend, so that it need not be copied; undefined if it can't. */
+  readonly inPlace?: (dtype: WeightType, range: MappedRange) => DeviceArray | undefined;
   /** Brings weights into another type or layout beside the event loop; several may be under way. */
   readonly convert?: (conversion: WeightConversion) => Promise<ConversionResult>;
 }
@@ -76,19 +77,19 @@ function checkChoice(option: string | undefined): BackendChoice {
 
 async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBackend> {
   const { nativeBackend } = await import("./native/index.js");
-  const { mapFile, NativeArray } = await import("./native/memory.js");
+  const { NativeArray, NativeMapping } = await import("./native/memory.js");
   const backend = nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) });
   return {
     backend,
     mapFile: (path) => {
       try {
-        return mapFile(path);
+        return new NativeMapping(path);
       } catch {
         // Reading it piece by piece still works, or says better what is wrong.
         return undefined;
       }
     },
-    inPlace: (dtype, bytes) => NativeArray.inPlace(dtype, bytes),
+    inPlace: (dtype, range) => NativeArray.inPlace(dtype, range),
     convert: (conversion) => backend.convertWeights(conversion),
   };
 }

@@ -1,10 +1,11 @@
+import type { MappedRange } from "../checkpoint/byte-source.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { DeviceArray } from "./backend.js";
 
 /** Rows [from, to) of a matrix [rows, cols] that are to be brought into another type or layout. */
 export interface WeightConversion {
   /** All of the matrix; if transposed, [cols, rows]. */
-  readonly src: Uint8Array;
+  readonly src: Uint8Array | MappedRange;
   readonly srcType: WeightType;
   readonly transposed: boolean;
   readonly rows: number;

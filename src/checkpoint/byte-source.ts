@@ -1,5 +1,19 @@
 import { CheckpointError } from "../errors.js";
 
+/** A file mapped into memory, by what also computes with it. It stays mapped as long as anything refers to it. */
+export interface MappedFile {
+  readonly size: number;
+  /** A view; the range is within the file. */
+  bytes(offset: number, length: number): Uint8Array;
+}
+
+/** A part of one, in bytes. */
+export interface MappedRange {
+  readonly file: MappedFile;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** Read-only random access to a model file, whether it is mapped, read on demand, or already in memory. */
 export interface ByteSource {
   /** The path or URL that errors name. */
@@ -8,6 +22,8 @@ export interface ByteSource {
   readonly size: number;
   /** Whether `bytes` gives views of memory (a mapping, or a loaded file) rather than fresh copies. */
   readonly inMemory: boolean;
+  /** What it reads from, if that is a mapping. */
+  readonly mapping?: MappedFile | undefined;
   /**
    * `length` bytes from `offset`: a view where `inMemory`, else a fresh copy. Never written to.
    *
@@ -18,21 +34,31 @@ export interface ByteSource {
   close(): void;
 }
 
-/** A source over bytes that are already in memory: a fetched file, or a mapping of one. */
+/** A source over bytes that are already in memory, such as a fetched file. */
 export function memorySource(name: string, bytes: Uint8Array): ByteSource {
-  // A plain array: slice() of a Node Buffer would not copy.
-  let open: Uint8Array | undefined = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Plain arrays: slice() of a Node Buffer would not copy.
+  const view = (offset: number, length: number) => new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
+  return viewSource(name, bytes.byteLength, view);
+}
+
+export function mappedSource(name: string, file: MappedFile): ByteSource {
+  const source = viewSource(name, file.size, (offset, length) => file.bytes(offset, length));
+  return { ...source, mapping: file };
+}
+
+function viewSource(name: string, size: number, view: (offset: number, length: number) => Uint8Array): ByteSource {
+  let open = true;
   return {
     name,
-    size: bytes.byteLength,
+    size,
     inMemory: true,
     bytes(offset, length) {
-      if (open === undefined) throw closedError(name);
+      if (!open) throw closedError(name);
       checkRange(this, offset, length);
-      return open.subarray(offset, offset + length);
+      return view(offset, length);
     },
     close() {
-      open = undefined;
+      open = false;
     },
   };
 }

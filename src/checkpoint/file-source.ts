@@ -1,13 +1,12 @@
-import { constants } from "node:buffer";
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { CheckpointError } from "../errors.js";
-import { type ByteSource, checkRange, closedError, memorySource } from "./byte-source.js";
+import { type ByteSource, checkRange, closedError, type MappedFile, mappedSource } from "./byte-source.js";
 
 /**
- * Maps a whole file read-only, or returns undefined where it can't. Only asked for files that fit the engine's longest
- * ArrayBuffer. The mapping must live as long as its ArrayBuffer: views of it outlive the source.
+ * Maps a whole file read-only, however large, or returns undefined where it can't. The mapping must live as long as any
+ * view of it: they outlive the source.
  */
-export type FileMapper = (path: string) => { readonly buffer: ArrayBuffer } | undefined;
+export type FileMapper = (path: string) => MappedFile | undefined;
 
 let fileMapper: FileMapper | undefined;
 
@@ -35,11 +34,10 @@ export function openFileSource(path: string): ByteSource {
   const fd = fileOperation(`opening ${path}`, () => openSync(path, "r"));
   try {
     const size = fstatSync(fd).size;
-    // A buffer above the engine's limit (4 GiB in Node 20) is a crash in native code, not an error: never ask for one.
-    const mapped = size > 0 && size <= constants.MAX_LENGTH ? fileMapper?.(path) : undefined;
+    const mapped = size > 0 ? fileMapper?.(path) : undefined;
     if (mapped === undefined) return positionedSource(path, fd, size);
     closeSync(fd);
-    return memorySource(path, new Uint8Array(mapped.buffer));
+    return mappedSource(path, mapped);
   } catch (error) {
     closeSync(fd);
     throw error;

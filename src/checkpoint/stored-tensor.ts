@@ -1,7 +1,7 @@
 import { firstNonFinite } from "../dtype/floats.js";
 import { decodeStored, firstNonFiniteStored, STORED_DTYPES, type StoredDtype, storedBytes } from "../dtype/stored.js";
 import { CheckpointError, ShapeError } from "../errors.js";
-import type { ByteSource } from "./byte-source.js";
+import { type ByteSource, checkRange, type MappedRange } from "./byte-source.js";
 import { transpose } from "./transpose.js";
 
 /** Whether a file holds a matrix as the model does, or transposed (Hugging Face's Conv1D). Vectors are `out_in`. */
@@ -21,6 +21,8 @@ export interface StoredTensor {
   readonly data: Uint8Array;
   /** Whether `data` is such a view. Where `storedAs` is `out_in` too, a backend that has `dtype` can use it in place. */
   readonly inMemory: boolean;
+  /** Where `data` is in a mapped file, if it is; asking makes no view. */
+  readonly mapped?: MappedRange | undefined;
   /**
    * For whoever uses `data` itself; the other ways check as they read.
    *
@@ -41,13 +43,6 @@ export interface StoredTensor {
    * @param first number of the first row.
    */
   readRows(first: number, dst: Float32Array): void;
-  /**
-   * The values where they lie, if the file is mapped (or in memory) and holds aligned float32 in the model's layout;
-   * undefined if they must be read. Not to be written to.
-   *
-   * @throws {CheckpointError} a value is NaN or infinite.
-   */
-  inPlace(): Float32Array | undefined;
 }
 
 export interface StoredTensorInit {
@@ -88,7 +83,6 @@ export function zeroTensor({ name, shape }: Pick<StoredTensor, "name" | "shape">
       dst.fill(0);
     },
     readRows: (_, dst) => void dst.fill(0),
-    inPlace: () => undefined,
   };
 }
 
@@ -138,6 +132,13 @@ class FileTensor implements StoredTensor {
     return this.#source.inMemory;
   }
 
+  get mapped(): MappedRange | undefined {
+    const { mapping } = this.#source;
+    if (mapping === undefined) return undefined;
+    checkRange(this.#source, this.#offset, this.byteLength);
+    return { file: mapping, offset: this.#offset, length: this.byteLength };
+  }
+
   checkFinite(): void {
     for (let start = 0; start < this.#count; start += CHUNK) {
       const i = firstNonFiniteStored(this.dtype, this.#bytes(start, Math.min(CHUNK, this.#count - start)));
@@ -156,15 +157,6 @@ class FileTensor implements StoredTensor {
   readRows(first: number, dst: Float32Array): void {
     if (this.storedAs === "in_out") this.#readTransposed(first, dst);
     else this.#readStraight(first * (this.shape.at(-1) ?? 1), dst);
-  }
-
-  inPlace(): Float32Array | undefined {
-    if (this.dtype !== "f32" || this.storedAs !== "out_in" || !this.#source.inMemory) return undefined;
-    const { buffer, byteOffset } = this.data;
-    if (byteOffset % 4 !== 0) return undefined;
-    const values = new Float32Array(buffer, byteOffset, this.#count);
-    this.#checkFinite(values, 0);
-    return values;
   }
 
   #readStraight(from: number, dst: Float32Array): void {

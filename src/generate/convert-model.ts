@@ -189,9 +189,8 @@ function* readTensors(
   for (const tensor of tensors.values()) {
     signal?.throwIfAborted();
     const { name, shape } = tensor;
-    const inPlace = tensor.inPlace();
-    const data = inPlace ?? new Float32Array(numel(shape));
-    if (inPlace === undefined) tensor.readInto(data);
+    const data = new Float32Array(numel(shape));
+    tensor.readInto(data);
     yield { name, shape, data };
     done += tensor.byteLength;
     onProgress?.(done, total);

@@ -49,7 +49,8 @@ export async function fillWeights(placed: readonly Placed[], convert?: Convert, 
 
 /** The pieces of one tensor, to be run in any order. */
 function stepsOf({ tensor, array, inPlace }: Placed, convert: Convert): (() => Promise<void>)[] {
-  const { shape, data: src, storedAs } = tensor;
+  const { shape, storedAs } = tensor;
+  const src = tensor.mapped ?? tensor.data;
   const srcType = tensor.dtype as WeightType;
   const cols = shape.at(-1)!;
   const rows = numel(shape) / cols;

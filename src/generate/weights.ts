@@ -30,8 +30,8 @@ export async function loadWeights(
   const others: (readonly [tensor: StoredTensor, type: WeightType])[] = [];
   for (const tensor of tensors) {
     const type = heldAs(tensor, dtype ?? usableType(tensor));
-    const usable = inPlace && tensor.inMemory && tensor.dtype === type && tensor.storedAs === "out_in";
-    const array = usable ? inPlace(type, tensor.data) : undefined;
+    const mapped = tensor.dtype === type && tensor.storedAs === "out_in" ? tensor.mapped : undefined;
+    const array = mapped && inPlace?.(type, mapped);
     if (array) placed.push({ tensor, array, inPlace: true });
     else others.push([tensor, type]);
   }

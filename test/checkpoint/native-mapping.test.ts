@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { mapFile } from "../../src/backend/native/memory.js";
+import { NativeMapping } from "../../src/backend/native/memory.js";
 import { openCheckpoint, setFileMapper } from "../../src/checkpoint/node.js";
 import { BackendError } from "../../src/errors.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -12,7 +12,7 @@ const TINY = packageFile("test/fixtures/tiny");
 /** Why files cannot be mapped here, or false. */
 function noMapping(): string | false {
   try {
-    mapFile(join(TINY, "config.json"));
+    new NativeMapping(join(TINY, "config.json"));
     return false;
   } catch (error) {
     if (error instanceof BackendError) return error.message;
@@ -27,16 +27,18 @@ describe("files mapped by the native library", { skip: noMapping() }, () => {
       let mapped = 0;
       setFileMapper((file) => {
         mapped++;
-        return mapFile(file);
+        return new NativeMapping(file);
       });
       try {
         const checkpoint = await openCheckpoint(path);
         assert.ok(mapped > 0);
         assert.deepEqual(readAll(checkpoint), readAll(read));
         const wte = checkpoint.tensors.get("wte.weight")!;
-        const values = wte.inPlace()!;
+        const { data } = wte;
+        const { file, offset, length } = wte.mapped!;
         checkpoint.close();
-        assert.deepEqual([...values.subarray(0, 4)], [...readAll(read).get("wte.weight")!.subarray(0, 4)]);
+        assert.deepEqual(data, Uint8Array.from(read.tensors.get("wte.weight")!.data));
+        assert.deepEqual(file.bytes(offset, length), data);
       } finally {
         setFileMapper(undefined);
         read.close();

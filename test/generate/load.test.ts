@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { type BackendChoice, chooseBackend } from "../../src/backend/choose.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
-import { memorySource } from "../../src/checkpoint/byte-source.js";
+import { type MappedRange, mappedSource } from "../../src/checkpoint/byte-source.js";
 import { type SaveOptions, saveCheckpoint } from "../../src/checkpoint/node.js";
 import { storedTensor } from "../../src/checkpoint/stored-tensor.js";
 import type { WeightType } from "../../src/dtype/dtype.js";
@@ -104,27 +104,22 @@ describe("loading", async () => {
 
 describe("weights on a backend", () => {
   const values = new Map(Array.from(seededTensors(CONFIG, 2), ([{ name }, data]) => [name, data]));
-  /** In memory, as a file that was fetched. */
+  /** One mapped file for each. */
   const tensors = tensorTable(CONFIG).map(({ name, shape }) => {
-    const bytes = new Uint8Array(values.get(name)!.buffer);
-    return storedTensor({
-      name,
-      dtype: "f32",
-      shape,
-      storedAs: "out_in",
-      source: memorySource(name, bytes),
-      offset: 0,
-    });
+    const data = values.get(name)!;
+    const bytes = (offset: number, length: number) => new Uint8Array(data.buffer, offset, length);
+    const source = mappedSource(name, { size: data.byteLength, bytes });
+    return storedTensor({ name, dtype: "f32", shape, storedAs: "out_in", source, offset: 0 });
   });
 
   it("are used in place where they can be, and read where not", async () => {
     const backend = referenceBackend();
     const taken: number[] = [];
-    const inPlace = (dtype: WeightType, bytes: Uint8Array) => {
-      if (bytes.length === 4 * CONFIG.nEmbd) return undefined;
-      taken.push(bytes.length / 4);
-      const array = backend.alloc(dtype, bytes.length / 4);
-      array.write(new Float32Array(bytes.buffer));
+    const inPlace = (dtype: WeightType, { file, offset, length }: MappedRange) => {
+      if (length === 4 * CONFIG.nEmbd) return undefined;
+      taken.push(length / 4);
+      const array = backend.alloc(dtype, length / 4);
+      array.write(new Float32Array(file.bytes(offset, length).buffer));
       return array;
     };
     const weights = await loadWeights(backend, tensors, { inPlace });

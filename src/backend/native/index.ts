@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { byteLength, type DType } from "../../dtype/dtype.js";
+import type { DType } from "../../dtype/dtype.js";
 import { BackendError, OutOfMemoryError, UsageError } from "../../errors.js";
 import { planMemory } from "../../program/plan.js";
 import { type BufferDecl, type Program, type RunValues, resolveRun } from "../../program/program.js";
@@ -9,7 +9,7 @@ import type { ConversionResult, WeightConversion } from "../weight-conversion.js
 import { convertWeights } from "./convert.js";
 import { encodeProgram } from "./encode.js";
 import { type NativeLibrary, nativeLibrary } from "./library.js";
-import { allocBlock, NativeArena, NativeArray } from "./memory.js";
+import { NativeArena, NativeArray } from "./memory.js";
 
 export interface NativeOptions {
   /** Threads that compute; by default `GPT2_THREADS`, else all processors. */
@@ -79,7 +79,7 @@ export class NativeBackend implements Backend {
   }
 
   alloc(dtype: DType, length: number): NativeArray {
-    return new NativeArray(dtype, allocBlock(byteLength(dtype, length)), 0, length);
+    return NativeArray.alloc(dtype, length);
   }
 
   prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {
@@ -166,6 +166,6 @@ class NativeExecutable implements Executable {
 
   captured(name: string): NativeArray {
     const { buffer, offset } = capturedBuffer(this.program, this.#offsets, this.#captures, name);
-    return new NativeArray(buffer.dtype, this.#arena.view(offset, 4 * buffer.size), 0, buffer.size);
+    return new NativeArray(buffer.dtype, this.#arena, offset, buffer.size);
   }
 }

@@ -1,4 +1,5 @@
 import { constants } from "node:buffer";
+import type { MappedFile, MappedRange } from "../../checkpoint/byte-source.js";
 import { byteLength, DTYPES, type DType, hostIndex, viewOf } from "../../dtype/dtype.js";
 import { BackendError, OutOfMemoryError } from "../../errors.js";
 import type { DeviceArray } from "../backend.js";
@@ -7,15 +8,24 @@ import { nativeLibrary } from "./library.js";
 /** Memory is given back when nothing refers to it any more. */
 const blocks = new FinalizationRegistry<() => void>((free) => free());
 
-/** Memory of the C side as an ArrayBuffer, with its address. */
-export interface NativeBlock {
-  readonly buffer: ArrayBuffer;
+/** What a view's memory belongs to lives as long as the view. */
+const owners = new WeakMap<ArrayBuffer, object>();
+
+/** Memory of the C side. */
+interface NativeMemory {
   readonly address: bigint;
+  /** A part of it inside an ArrayBuffer. */
+  window(offset: number, bytes: number): { readonly buffer: ArrayBuffer; readonly byteOffset: number };
 }
 
+/** Milliseconds after which the garbage collector is told of a block. */
+const TELL_AFTER = 1000;
+
 /** Zeroed memory outside the JavaScript heap, of any size, freed when nothing refers to it or to a view of it. */
-export class NativeArena {
+export class NativeArena implements NativeMemory {
   readonly address: bigint;
+  readonly bytes: number;
+  #buffer: ArrayBuffer | undefined;
 
   /** @throws {OutOfMemoryError} */
   constructor(bytes: number) {
@@ -23,57 +33,73 @@ export class NativeArena {
     const pointer = lib.alloc(bytes);
     if (!pointer) throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes`, got: "a refusal" });
     this.address = lib.address(pointer);
+    this.bytes = bytes;
     blocks.register(this, () => lib.free(pointer, bytes));
+    tellCollector(this);
   }
 
-  /** A part of it as an ArrayBuffer. @throws {OutOfMemoryError} it is larger than this JavaScript engine's arrays may be. */
-  view(offset: number, bytes: number): NativeBlock {
-    if (bytes > constants.MAX_LENGTH) {
-      throw new OutOfMemoryError({
-        op: "allocating an array",
-        expected: `at most ${constants.MAX_LENGTH} bytes, the most that an array of this version of Node can have`,
-        got: `${bytes}`,
-        hint: "Node 22 and later allow more",
-      });
-    }
-    const address = this.address + BigInt(offset);
-    const buffer = nativeLibrary().view(address, bytes);
-    owners.set(buffer, this);
-    return { buffer, address };
+  window(offset: number, bytes: number): { buffer: ArrayBuffer; byteOffset: number } {
+    if (this.bytes > constants.MAX_LENGTH) return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
+    this.#buffer ??= makeView(this, 0, this.bytes);
+    return { buffer: this.#buffer, byteOffset: offset };
   }
 }
 
-/** What a view's memory belongs to lives as long as the view. */
-const owners = new WeakMap<ArrayBuffer, NativeArena>();
-
-export function allocBlock(bytes: number): NativeBlock {
-  return new NativeArena(bytes).view(0, bytes);
+function makeView(memory: NativeMemory, offset: number, bytes: number): ArrayBuffer {
+  checkArrayLength(bytes);
+  const buffer = nativeLibrary().view(memory.address + BigInt(offset), bytes);
+  owners.set(buffer, memory);
+  return buffer;
 }
 
-/** A whole file mapped into memory, read-only: writing to it would crash. Unmapped when its last view is gone. */
-export function mapFile(path: string): NativeBlock {
-  const lib = nativeLibrary();
-  const size = new BigInt64Array(1);
-  const pointer = lib.map(path, size);
-  if (!pointer) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
-  const bytes = Number(size[0]);
-  if (bytes > constants.MAX_LENGTH) {
-    // A view of it would abort the process.
-    lib.unmap(pointer, bytes);
-    throw new BackendError({
-      op: `mapping ${path}`,
-      expected: `at most ${constants.MAX_LENGTH} bytes`,
-      got: `${bytes}`,
-    });
+/** @throws {OutOfMemoryError} it is larger than this JavaScript engine's arrays may be: making one would abort. */
+function checkArrayLength(bytes: number): void {
+  if (bytes <= constants.MAX_LENGTH) return;
+  throw new OutOfMemoryError({
+    op: "allocating an array",
+    expected: `at most ${constants.MAX_LENGTH} bytes, the most that an array of this version of Node can have`,
+    got: `${bytes}`,
+    hint: "Node 22 and later allow more",
+  });
+}
+
+/**
+ * The collector knows memory by the ArrayBuffers over it, and looks for garbage when there is much of it, so that models
+ * that were dropped make room. Not at once, though: that would slow down every start.
+ */
+function tellCollector(arena: NativeArena): void {
+  const reference = new WeakRef(arena);
+  setTimeout(() => {
+    const arena = reference.deref();
+    if (arena && arena.bytes <= constants.MAX_LENGTH) arena.window(0, arena.bytes);
+  }, TELL_AFTER).unref();
+}
+
+/** A whole file mapped into memory, read-only: writing to it would crash. Unmapped when nothing refers to it. */
+export class NativeMapping implements MappedFile, NativeMemory {
+  readonly address: bigint;
+  readonly size: number;
+
+  /** @throws {BackendError} */
+  constructor(path: string) {
+    const lib = nativeLibrary();
+    const size = new BigInt64Array(1);
+    const pointer = lib.map(path, size);
+    if (!pointer) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
+    const bytes = Number(size[0]);
+    this.address = lib.address(pointer);
+    this.size = bytes;
+    blocks.register(this, () => lib.unmap(pointer, bytes));
   }
-  const buffer = lib.view(pointer, bytes);
-  mappedAddresses.set(buffer, lib.address(pointer));
-  blocks.register(buffer, () => lib.unmap(pointer, bytes));
-  return { buffer, address: lib.address(pointer) };
-}
 
-/** Addresses of mapped files, so that a tensor inside one can be used in place. */
-const mappedAddresses = new WeakMap<ArrayBufferLike, bigint>();
+  window(offset: number, bytes: number): { buffer: ArrayBuffer; byteOffset: number } {
+    return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
+  }
+
+  bytes(offset: number, length: number): Uint8Array {
+    return length === 0 ? new Uint8Array(0) : new Uint8Array(makeView(this, offset, length));
+  }
+}
 
 /** What the kernels expect of an address: a scale of a block is read as its two bytes. */
 const ALIGNMENT: Readonly<Record<DType, number>> = { f32: 4, i32: 4, f16: 2, bf16: 2, q8_0: 2, q4_0: 2 };
@@ -82,23 +108,41 @@ const ALIGNMENT: Readonly<Record<DType, number>> = { f32: 4, i32: 4, f16: 2, bf1
 export class NativeArray implements DeviceArray {
   readonly dtype: DType;
   readonly length: number;
-  readonly host: Float32Array | Int32Array | Uint8Array;
-  readonly address: bigint;
+  readonly #memory: NativeMemory;
+  readonly #byteOffset: number;
+  #host: Float32Array | Int32Array | Uint8Array | undefined;
 
-  constructor(dtype: DType, block: NativeBlock, byteOffset: number, length: number) {
+  constructor(dtype: DType, memory: NativeMemory, byteOffset: number, length: number) {
     this.dtype = dtype;
     this.length = length;
-    this.host = viewOf(dtype, block.buffer, byteOffset, length);
-    this.address = block.address + BigInt(byteOffset);
+    this.#memory = memory;
+    this.#byteOffset = byteOffset;
   }
 
-  /** The array that `bytes`, a part of a mapped file, is; undefined when they are not mapped or not aligned. */
-  static inPlace(dtype: DType, bytes: Uint8Array): NativeArray | undefined {
-    const address = mappedAddresses.get(bytes.buffer);
-    if (address === undefined || bytes.byteOffset % ALIGNMENT[dtype] !== 0) return undefined;
-    const block = { buffer: bytes.buffer as ArrayBuffer, address };
-    const { block: values, bytes: width } = DTYPES[dtype];
-    return new NativeArray(dtype, block, bytes.byteOffset, (bytes.byteLength / width) * values);
+  /** @throws {OutOfMemoryError} */
+  static alloc(dtype: DType, length: number): NativeArray {
+    const bytes = byteLength(dtype, length);
+    checkArrayLength(bytes);
+    return new NativeArray(dtype, new NativeArena(bytes), 0, length);
+  }
+
+  /** The array that a part of a mapped file is; undefined when another backend mapped it or it is not aligned. */
+  static inPlace(dtype: DType, { file, offset, length }: MappedRange): NativeArray | undefined {
+    if (!(file instanceof NativeMapping) || offset % ALIGNMENT[dtype] !== 0) return undefined;
+    const { block, bytes } = DTYPES[dtype];
+    return new NativeArray(dtype, file, offset, (length / bytes) * block);
+  }
+
+  get address(): bigint {
+    return this.#memory.address + BigInt(this.#byteOffset);
+  }
+
+  /** Made when asked for: few arrays are looked at. */
+  get host(): Float32Array | Int32Array | Uint8Array {
+    if (this.#host) return this.#host;
+    const { buffer, byteOffset } = this.#memory.window(this.#byteOffset, byteLength(this.dtype, this.length));
+    this.#host = viewOf(this.dtype, buffer, byteOffset, this.length);
+    return this.#host;
   }
 
   slice(start: number, length: number): NativeArray {
@@ -109,9 +153,7 @@ export class NativeArray implements DeviceArray {
         got: `[${start}, ${start + length})`,
       });
     }
-    const { buffer, byteOffset } = this.host;
-    const block = { buffer: buffer as ArrayBuffer, address: this.address - BigInt(byteOffset) };
-    return new NativeArray(this.dtype, block, byteOffset + byteLength(this.dtype, start), length);
+    return new NativeArray(this.dtype, this.#memory, this.#byteOffset + byteLength(this.dtype, start), length);
   }
 
   write(source: ArrayLike<number>, offset = 0): void {
