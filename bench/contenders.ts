@@ -32,7 +32,7 @@ export interface Contender {
   /** Builds the program it needs in the folder `cache`, unless it is there, and returns its path. */
   build?(cache: string): Promise<string>;
   /** Makes the model file it needs in the folder `cache`, unless it is there, and returns its path. */
-  prepare?(setup: Setup, cache: string, c: Case): Promise<string>;
+  prepare?(setup: Setup, cache: string): Promise<string>;
   command(setup: Setup): Command;
   /** Does not speak protocol.ts: its run is over with the first that it prints. */
   readonly prints?: true;

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { saveCheckpoint } from "../src/checkpoint/node.js";
+import type { GPT2Config } from "../src/model/config.js";
 import { packageFile } from "../src/util/package-root.js";
 import { seededTensors } from "../test/helpers/seeded-weights.js";
-import type { Case } from "./cases.js";
 import { isInstalled, peerFolder } from "./peers/import-peer.js";
 import type { Setup } from "./protocol.js";
 import type { Command } from "./worker-process.js";
@@ -29,7 +29,15 @@ const python = (script: string): string => packageFile(join("bench/peers/python"
 
 export const pythonCommand =
   (script: string, ...args: string[]) =>
-  (setup: Setup): Command => ({ file: PYTHON, args: [python(script), JSON.stringify(setup), ...args] });
+  (setup: Setup): Command => {
+    const plain = { ...setup, config: pythonConfig(setup.config) };
+    return { file: PYTHON, args: [python(script), JSON.stringify(plain), ...args] };
+  };
+
+/** The fields of `Config` in scripts/python/seeded_weights.py; the others have the values of GPT-2. */
+function pythonConfig({ vocabSize, nCtx, nEmbd, nLayer, nHead, nInner, layerNormEpsilon }: GPT2Config) {
+  return { vocabSize, nCtx, nEmbd, nLayer, nHead, nInner, layerNormEpsilon };
+}
 
 export async function missingNpm(...names: string[]): Promise<string | undefined> {
   const missing = names.filter((name) => !isInstalled(name));
@@ -70,35 +78,37 @@ export const modelFile =
     const path = join(cache, `${stem(setup)}-${type}${extension}`);
     if (existsSync(path)) return path;
     mkdirSync(cache, { recursive: true });
-    const choice = ["--seed", `${seed}`, "--config", JSON.stringify(config), "--type", type, ...args];
+    const choice = ["--seed", `${seed}`, "--config", JSON.stringify(pythonConfig(config)), "--type", type, ...args];
     await run(PYTHON, [python(script), path, ...choice]);
     return path;
   };
 
-const gguf = modelFile("make_gguf.py", ".gguf");
+const CLI = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 
 /**
- * The model for this package: what it writes itself in f32, to be converted to the case's type when it is loaded; for the
- * cases about loading a file that has the type already.
+ * The model as this package's users have it: in f32 a Hugging Face folder, in other types what `gpt2 quantize` makes of
+ * that. Both are written by this package.
  */
-export async function ownFile(setup: Setup, cache: string, { group }: Case): Promise<string> {
-  if (group === "start" || group === "memory") return gguf(setup, cache);
-  const path = join(cache, `${stem(setup)}-f32.hf`);
-  if (existsSync(path)) return path;
-  mkdirSync(cache, { recursive: true });
-  const { config, seed } = setup;
-  const tensors = (function* () {
-    for (const [{ name, shape }, data] of seededTensors(config, seed)) yield { name, shape, data };
-  })();
-  await saveCheckpoint(path, { config, tensors });
-  return path;
+export async function ownFile(setup: Setup, cache: string): Promise<string> {
+  const { config, seed, type } = setup;
+  const folder = join(cache, `${stem(setup)}-f32.hf`);
+  if (!existsSync(folder)) {
+    mkdirSync(cache, { recursive: true });
+    const tensors = (function* () {
+      for (const [{ name, shape }, data] of seededTensors(config, seed)) yield { name, shape, data };
+    })();
+    await saveCheckpoint(folder, { config, tensors });
+  }
+  if (type === "f32") return folder;
+  const file = join(cache, `${stem(setup)}-${type}.own.gguf`);
+  if (!existsSync(file)) await run(process.execPath, [CLI, "quantize", folder, "--to", type, "--out", file]);
+  return file;
 }
 
 /** The command line's shortest way to a token. */
 export function cliCommand({ file, threads }: Setup): Command {
   const flags = ["--model", file!, "--threads", `${threads}`, "--backend", "native", "--temperature", "0"];
-  const main = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
-  return { file: process.execPath, args: [main, "generate", ...flags, "-n", "1", "--no-echo", CLI_PROMPT] };
+  return { file: process.execPath, args: [CLI, "generate", ...flags, "-n", "1", "--no-echo", CLI_PROMPT] };
 }
 
 /** Eight tokens. */
@@ -127,7 +137,8 @@ export async function builtLlamaCpp(cache: string): Promise<string> {
   const own = packageFile("bench/peers/llama-cpp");
   for (const name of readdirSync(own)) copyFileIfNew(join(own, name), join(driver, name));
   const options = { maxBuffer: 2 ** 26 };
-  await run("cmake", ["-S", driver, "-B", build, `-DLLAMA_SOURCES=${sources}`, "-DCMAKE_BUILD_TYPE=Release"], options);
+  const choices = [`-DLLAMA_SOURCES=${sources}`, `-DLLAMA_RELEASE=${release}`, "-DCMAKE_BUILD_TYPE=Release"];
+  await run("cmake", ["-S", driver, "-B", build, ...choices], options);
   await run("cmake", ["--build", build, "--target", "bench-llama"], options);
   return join(build, "bench-llama");
 }

@@ -166,7 +166,7 @@ async function start(contender: Contender, c: Case, { config, threads, cache }: 
     adamw: ADAMW,
     ...(program !== undefined && { program }),
   };
-  const file = await contender.prepare?.(setup, cache, c);
+  const file = await contender.prepare?.(setup, cache);
   const command = contender.command(file === undefined ? setup : { ...setup, file });
   // Whatever the caller's shell says, which may have other uses for it.
   const complete = { ...command, env: { OMP_NUM_THREADS: `${threads}`, ...command.env } };

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -26,6 +27,19 @@ void reply(const json &value) { std::cout << MARK << value.dump() << std::endl; 
 
 void complain(ggml_log_level level, const char *text, void *) {
   if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+}
+
+// Of "CPU : SSE3 = 1 | AVX512 = 1 | ... |" the names that are 1.
+std::string features() {
+  std::string text = llama_print_system_info(), names;
+  std::istringstream words(text);
+  std::string word, equals, value;
+  while (words >> word) {
+    if (word == "|" || word == ":" || word == "CPU") continue;
+    if (!(words >> equals >> value) || equals != "=") break;
+    if (value == "1") names += (names.empty() ? "" : ", ") + word;
+  }
+  return names;
 }
 
 struct Batch {
@@ -131,7 +145,8 @@ int main(int argc, char **argv) try {
   Contestant contestant(setup);
   const json &config = setup["config"];
   const long cells = 2L * config["nCtx"].get<long>() * config["nEmbd"].get<long>() * config["nLayer"].get<long>();
-  reply({{"description", llama_print_system_info()}, {"cacheBytes", 2 * cells}});
+  const std::string description = std::string(LLAMA_RELEASE) + " built for this machine (" + features() + ")";
+  reply({{"description", description}, {"cacheBytes", 2 * cells}});
   for (std::string line; std::getline(std::cin, line);) {
     const json task = json::parse(line);
     if (task["kind"] == "generate") reply(contestant.generate(task));
