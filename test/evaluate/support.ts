@@ -1,4 +1,5 @@
 /** A small seeded GPT-2 with GPT-2's vocabulary, and the data sets of test/fixtures/evaluate. */
+import { readFileSync } from "node:fs";
 import type { Backend } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
@@ -11,6 +12,7 @@ import { parseTaskSpec } from "../../src/evaluate/task.js";
 import { GPT2 } from "../../src/gpt2.js";
 import type { GPT2Config } from "../../src/model/config.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
+import { type Tokenizer, trainTokenizer } from "../../src/tokenizer/index.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededWeights } from "../generate/models.js";
 
@@ -19,17 +21,23 @@ export const dataSource: DataSource = folderSource(DATA);
 
 async function fastBackend(): Promise<Backend> {
   try {
-    return nativeBackend({ threads: 2 });
+    return nativeBackend({ threads: 1 });
   } catch (error) {
-    if (error instanceof BackendError) return wasmBackend({ threads: 2 });
+    if (error instanceof BackendError) return wasmBackend({ threads: 1 });
     throw error;
   }
 }
 
-export async function seededModel(config: GPT2Config, seed: number): Promise<GPT2> {
+/** A model of random weights; with GPT-2's tokenizer unless told. */
+export async function seededModel(config: GPT2Config, seed: number, tokenizer?: Tokenizer): Promise<GPT2> {
   const backend = await fastBackend();
   const weights = seededWeights(backend, config, seed);
-  return new GPT2({ backend, config, weights, tokenizer: await gpt2Tokenizer() });
+  return new GPT2({ backend, config, weights, tokenizer: tokenizer ?? (await gpt2Tokenizer()) });
+}
+
+/** A small vocabulary, which makes small models quick; trained on a book. */
+export async function smallTokenizer(vocabSize: number): Promise<Tokenizer> {
+  return trainTokenizer([readFileSync(packageFile("test/fixtures/text/looking-glass.txt"), "utf8")], { vocabSize });
 }
 
 /** Evaluates on a task of the registry, with the fixtures' data unless told. */

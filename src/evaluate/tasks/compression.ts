@@ -41,7 +41,8 @@ async function unpacked({ bytes, path }: DataFile, member: string): Promise<Uint
   return path.endsWith(".zip") ? openZip(bytes, path).read(member) : bytes;
 }
 
-function partOf(bytes: Uint8Array, part: string, path: string): Uint8Array {
+/** @throws {DataError} not the whole set, of which a part was asked for. */
+export function partOf(bytes: Uint8Array, part: string, path: string): Uint8Array {
   if (part === "opening") return bytes.subarray(0, OPENING);
   if (bytes.length !== WHOLE) {
     throw new DataError({ op: `reading ${path}`, expected: `${WHOLE} bytes`, got: `${bytes.length}` });

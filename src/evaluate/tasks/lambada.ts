@@ -53,7 +53,7 @@ async function readTexts({ source, options }: TaskSetup) {
     .split("\n")
     .filter((line) => line !== "");
   const detokenized = options.text === "detokenized";
-  const texts = detokenized ? lines.map((line) => detokenizeLine(line, TOKEN_STYLES.treebank)) : lines;
+  const texts = detokenized ? lines.map((line) => detokenizeLine(line, TOKEN_STYLES.treebankLower)) : lines;
   return { files: [file], texts };
 }
 

@@ -2,7 +2,7 @@ import { type DataSetInfo, readFirst } from "../data/source.js";
 import { textOf } from "../data/text-formats.js";
 import { pieceCount, splitWords } from "../metrics/white-space.js";
 import type { Task, TaskOption, TaskSetup } from "../task.js";
-import { detokenizeText, type TokenStyle } from "../text/detokenize.js";
+import { detokenizeText, isFramed, type TokenStyle } from "../text/detokenize.js";
 import type { ScoredDocument, ScoredLine } from "../text/scored-text.js";
 import { TOKEN_STYLES } from "../text/token-styles.js";
 import { harnessPages, harnessWikitext } from "../text/wikitext-harness.js";
@@ -121,7 +121,9 @@ function wordLevelDocuments(text: string, set: WordLevelSet, { options }: TaskSe
   if (options.text === "harness") return harnessPages(text).map((page) => [harnessPage(page)]);
   const originals = options.unit === "stream" ? [text] : splitDocuments(text, set.heading);
   if (options.text === "transformers") return originals.map(transformersText);
-  const write = (original: string) => (options.text === "plain" ? original : detokenizeText(original, set.style));
+  const framed = isFramed(text);
+  const write = (original: string) =>
+    options.text === "plain" ? original : detokenizeText(original, set.style, framed);
   return originals.map((original) => inStep(original, write(original)));
 }
 

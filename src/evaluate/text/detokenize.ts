@@ -21,23 +21,39 @@ export interface TokenStyle {
 /** Starts a line that is kept as it is. */
 const RAW = "\r";
 
-/** A text of lines, each as the data set has it: its words with one space before, between and after. */
-export function detokenizeText(text: string, style: TokenStyle): string {
+/**
+ * Whether lines have a space before their first word and after their last, as WikiText's and Penn Treebank's do; told by
+ * the first that is not blank.
+ */
+export function isFramed(text: string): boolean {
+  const line = text.split("\n").find((candidate) => candidate.trim() !== "") ?? "";
+  return line.startsWith(" ") && line.endsWith(" ");
+}
+
+/**
+ * A text of lines of words, as the data set has it, as ordinary text.
+ *
+ * @param framed {@link isFramed}; inverting needs the same.
+ */
+export function detokenizeText(text: string, style: TokenStyle, framed: boolean): string {
   return mapLines(text, (line, isLast) => {
     // An empty last line means that the text ends with a line end; a blank one must not look like it.
-    if (line === "" && isLast) return "";
-    if (line === " " && !isLast) return "";
-    const framed = line.length >= 2 && line.startsWith(" ") && line.endsWith(" ");
-    const written = framed ? detokenizeLine(line.slice(1, -1), style) : RAW;
+    if (line === "" && (isLast || !framed)) return "";
+    if (line === " " && framed && !isLast) return "";
+    const hasFrame = line.length >= 2 && line.startsWith(" ") && line.endsWith(" ");
+    const words = framed ? line.slice(1, -1) : line;
+    const written = hasFrame || !framed ? detokenizeLine(words, style) : RAW;
     return written.startsWith(RAW) || written === "" ? RAW + line : written;
   });
 }
 
 /** What {@link detokenizeText} was given. */
-export function retokenizeText(text: string, style: TokenStyle): string {
+export function retokenizeText(text: string, style: TokenStyle, framed: boolean): string {
   return mapLines(text, (line, isLast) => {
-    if (line === "") return isLast ? "" : " ";
-    return line.startsWith(RAW) ? line.slice(RAW.length) : ` ${retokenizeLine(line, style)} `;
+    if (line === "") return isLast || !framed ? "" : " ";
+    if (line.startsWith(RAW)) return line.slice(RAW.length);
+    const words = retokenizeLine(line, style);
+    return framed ? ` ${words} ` : words;
   });
 }
 

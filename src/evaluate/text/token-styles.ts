@@ -49,14 +49,20 @@ export const TOKEN_STYLES = {
     contractions: /^(.+)('(?:s|t|re|ve|m|d|ll))$/su,
     punctuation: true,
   }),
-  /** Children's Book Test and the original LAMBADA: Penn Treebank with punctuation. */
-  treebank: tokenStyle({
+  /** Children's Book Test: Penn Treebank with punctuation. */
+  treebank: treebank({ "-LRB-": "(", "-RRB-": ")" }),
+  /** The original LAMBADA: the same in small letters. */
+  treebankLower: treebank({ "-lrb-": "(", "-rrb-": ")" }),
+} as const;
+
+function treebank(written: Readonly<Record<string, string>>): TokenStyle {
+  return tokenStyle({
     contractions: /^(.+)('(?:s|re|ve|m|d|ll)|n't)$/su,
-    written: { "-LRB-": "(", "-RRB-": ")", "-lrb-": "(", "-rrb-": ")" },
+    written,
     quotes: ["``", "''"],
     punctuation: true,
-  }),
-} as const;
+  });
+}
 
 function tokenStyle(conventions: Conventions): TokenStyle {
   const { written = {}, quotes = ['"', '"'], infixes = [] } = conventions;

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { DataError } from "../../src/errors.js";
+import { bunzip2 } from "../../src/evaluate/data/bzip2.js";
+import { folderSource } from "../../src/evaluate/data/folder-source.js";
+import { readFirst } from "../../src/evaluate/data/source.js";
+import { jsonLines, sgmlSegments } from "../../src/evaluate/data/text-formats.js";
+import { openZip } from "../../src/evaluate/data/zip.js";
+import { packageFile } from "../../src/util/package-root.js";
+import { DATA, memorySource } from "./support.js";
+
+const packed = (name: string) => new Uint8Array(readFileSync(packageFile(`test/fixtures/evaluate/packed/${name}`)));
+const text = new Uint8Array(readFileSync(packageFile("test/fixtures/text/looking-glass.txt")));
+
+describe("bzip2", () => {
+  it("is decompressed: a text; many blocks, runs and streams", () => {
+    assert.deepEqual(bunzip2(packed("looking-glass.txt.bz2")), text);
+    const all = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const runs = [...all].flatMap((byte) => [3, 4, 5, 255, 259, 260].map((n) => new Uint8Array(n).fill(byte)));
+    const parts = [new Uint8Array(300_000).fill(97), ...Array.from({ length: 200 }, () => all), ...runs];
+    const want = Buffer.concat([...parts, Buffer.from("second stream")]);
+    assert.ok(want.equals(bunzip2(packed("runs.bz2"))));
+  });
+
+  it("that is cut short or changed is refused, never returned", () => {
+    const bytes = packed("looking-glass.txt.bz2");
+    for (let length = 0; length < bytes.length; length += 97) {
+      assert.throws(() => bunzip2(bytes.subarray(0, length)), DataError, `${length} bytes`);
+    }
+    let refused = 0;
+    for (let i = 0; i < bytes.length; i += 41) {
+      const changed = Uint8Array.from(bytes);
+      changed[i]! ^= 1 << (i % 8);
+      try {
+        // The checksum over all blocks, at the end, repeats what the blocks' own say, and is not looked at.
+        assert.deepEqual(bunzip2(changed), text, `byte ${i}`);
+      } catch (error) {
+        assert.ok(error instanceof DataError, `byte ${i}: ${error}`);
+        refused++;
+      }
+    }
+    assert.ok(refused > bytes.length / 41 - 3);
+  });
+});
+
+describe("zip archives", () => {
+  it("give their files, stored or deflated", async () => {
+    const archive = openZip(packed("two.zip"), "two.zip");
+    assert.deepEqual(archive.names, ["data/stored.txt", "data/deflated.txt"]);
+    assert.equal(new TextDecoder().decode(await archive.read("data/stored.txt")), "stored as it is\n");
+    assert.deepEqual(await archive.read("data/deflated.txt"), text);
+    await assert.rejects(archive.read("data/other.txt"), DataError);
+  });
+
+  it("that are damaged are refused", async () => {
+    const bytes = packed("two.zip");
+    for (const length of [0, 3, 21, 22, 100, bytes.length - 23, bytes.length - 1]) {
+      assert.throws(() => openZip(bytes.subarray(0, length), "x"), DataError, `${length} bytes`);
+    }
+    const changed = Uint8Array.from(bytes);
+    changed.fill(0xff, 200, 400);
+    await assert.rejects(openZip(changed, "x").read("data/deflated.txt"), DataError);
+  });
+});
+
+describe("data sources", () => {
+  it("look in the data set's folder, then beside it, and decompress by name", async () => {
+    const info = { name: "set", origin: "https://example.org/set" };
+    const folder = folderSource(packageFile("test/fixtures/evaluate/packed"));
+    const { bytes, path, sha256 } = await readFirst(folder, info, ["missing.txt", "looking-glass.txt.bz2"]);
+    assert.deepEqual(bytes, text);
+    assert.equal(path, "looking-glass.txt.bz2");
+    assert.match(sha256, /^[0-9a-f]{64}$/);
+    const both = memorySource({ "set/a.txt": "inside", "a.txt": "beside" });
+    assert.equal(new TextDecoder().decode((await readFirst(both, info, ["a.txt"])).bytes), "inside");
+    assert.deepEqual(await folderSource(DATA).list("blimp/data"), [
+      "anaphor_number_agreement.jsonl",
+      "npi_present_1.jsonl",
+      "regular_plural_subject_verb_agreement_1.jsonl",
+      "wh_vs_that_no_gap.jsonl",
+    ]);
+    assert.deepEqual(await folderSource(DATA).list("nothing"), []);
+  });
+
+  it("say what is missing and where to get it", async () => {
+    const info = { name: "set", origin: "https://example.org/set" };
+    await assert.rejects(readFirst(folderSource("/nowhere"), info, ["a.txt", "b.txt"]), (error: Error) => {
+      assert.ok(error instanceof DataError);
+      assert.match(error.message, /set\/a\.txt or set\/b\.txt in \/nowhere.*https:\/\/example\.org\/set/);
+      return true;
+    });
+  });
+});
+
+describe("text formats", () => {
+  const file = (content: string) => ({ path: "x", bytes: new TextEncoder().encode(content) });
+
+  it("JSON lines: objects, with the line of what is none", () => {
+    assert.deepEqual(jsonLines(file('{"a":1}\n\n{"b":2}\n')), [{ a: 1 }, { b: 2 }]);
+    assert.throws(() => jsonLines(file('{"a":1}\n[2]\n')), /x, line 2.*a list/);
+    assert.throws(() => jsonLines(file('{"a":\n')), /x, line 1/);
+    assert.throws(() => jsonLines({ path: "x", bytes: Uint8Array.of(0xff, 0xfe) }), /UTF-8/);
+  });
+
+  it("SGML: segments with their documents, entities undone", () => {
+    const sgml =
+      '<refset>\n<doc sysid="r" docid="d1">\n<seg id="1"> A &amp; B </seg>\n</doc><doc docid="d2"><seg id="1">C</seg></doc>';
+    assert.deepEqual(sgmlSegments(file(sgml)), [
+      { id: "d1/1", text: "A & B" },
+      { id: "d2/1", text: "C" },
+    ]);
+    assert.throws(() => sgmlSegments(file("no segments")), DataError);
+  });
+});
