@@ -1,7 +1,7 @@
 import { type StoredDtype, storedBytes } from "../../dtype/stored.js";
 import { CheckpointError } from "../../errors.js";
 import {
-  ALIGNMENT_KEY,
+  DEFAULT_ALIGNMENT,
   GGUF_MAGIC,
   GGUF_VERSION,
   MAX_NAME_BYTES,
@@ -38,10 +38,8 @@ export interface GgufLayout {
   readonly ranges: ReadonlyMap<string, { readonly offset: number; readonly byteLength: number }>;
 }
 
-/** Tensors start on cache lines, so that vector code can use those of a mapped file where they are. */
-const ALIGNMENT = 64;
-
-const padded = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+/** Not cache lines: llama.cpp's own programs, given a file that says otherwise, write one that they can't read. */
+const padded = (length: number): number => Math.ceil(length / DEFAULT_ALIGNMENT) * DEFAULT_ALIGNMENT;
 
 /**
  * Lays out a file of version 3, tensors in the order given and without gaps, as llama.cpp wants them.
@@ -50,10 +48,9 @@ const padded = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGN
  */
 export function layoutGguf(entries: readonly MetadataEntry[], tensors: readonly GgufTensorSpec[]): GgufLayout {
   const out = new ByteWriter();
-  const all: readonly MetadataEntry[] = [...entries, [ALIGNMENT_KEY, "u32", ALIGNMENT]];
   checkNames(
     "metadata",
-    all.map(([key]) => key),
+    entries.map(([key]) => key),
   );
   checkNames(
     "tensor",
@@ -62,8 +59,8 @@ export function layoutGguf(entries: readonly MetadataEntry[], tensors: readonly 
   out.u32(GGUF_MAGIC);
   out.u32(GGUF_VERSION);
   out.u64(tensors.length);
-  out.u64(all.length);
-  for (const entry of all) writeEntry(out, entry);
+  out.u64(entries.length);
+  for (const entry of entries) writeEntry(out, entry);
   const offsets = new Map<string, { begin: number; byteLength: number }>();
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
