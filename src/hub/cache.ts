@@ -81,10 +81,3 @@ export async function linkToBlob(pointer: string, blob: string): Promise<void> {
   }
   await rename(temporary, pointer);
 }
-
-/** Tells backup programs to leave the folder out (bford.info/cachedir). */
-export async function tagCache(cacheDir: string): Promise<void> {
-  const text =
-    "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of models; what is in it can be fetched again.\n";
-  await writeFile(join(cacheDir, "CACHEDIR.TAG"), text, { flag: "wx" }).catch(() => undefined);
-}

@@ -11,7 +11,6 @@ import {
   readRef,
   snapshotFiles,
   snapshotFolder,
-  tagCache,
   writeRef,
 } from "./cache.js";
 import { type DownloadContext, downloadFile, fileSystem } from "./download-file.js";
@@ -91,7 +90,7 @@ async function fetchState(name: HubName, state: RepositoryState, context: FetchC
   }
   const repository = cachedRepository(cacheDir, name.id);
   const path = snapshotFolder(repository, commit);
-  await fileSystem(path, () => makeFolders(repository, cacheDir, path));
+  await fileSystem(path, () => makeFolders(repository, path));
   const fetch = (file: string): Promise<FetchedFile> => fetchFile(name, repository, commit, file, context);
   const files: FetchedFile[] = [];
   if (needed.config !== undefined) {
@@ -106,10 +105,9 @@ async function fetchState(name: HubName, state: RepositoryState, context: FetchC
   return { path: join(path, needed.open), commit, files };
 }
 
-async function makeFolders({ folder }: CachedRepository, cacheDir: string, snapshot: string): Promise<void> {
+async function makeFolders({ folder }: CachedRepository, snapshot: string): Promise<void> {
   await mkdir(snapshot, { recursive: true });
   await mkdir(join(folder, "blobs"), { recursive: true });
-  await tagCache(cacheDir);
 }
 
 async function weightFiles(
