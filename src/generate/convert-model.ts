@@ -6,21 +6,20 @@ import { type NamedTensor, type SaveDtype, type SaveFormat, saveCheckpoint, save
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { StoredDtype } from "../dtype/stored.js";
 import { TokenizerError, UsageError } from "../errors.js";
-import type { LocateOptions } from "../hub/node.js";
 import { numel } from "../model/tensors.js";
 import { saveTokenizer } from "../tokenizer/files.js";
 import { writeLlmcTokenizer } from "../tokenizer/llmc-file.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { writeFileAtomically } from "../util/atomic-write.js";
-import { openModel, tokenizerOf } from "./load.js";
+import { type OpenOptions, openWithAdapter, tokenizerOf } from "./load.js";
 
 /** What can be written. */
 export type ConvertFormat = SaveFormat | "gguf";
 
 export const CONVERT_FORMATS: readonly ConvertFormat[] = ["huggingface", "llm.c", "gguf"];
 
-export interface ConvertOptions extends LocateOptions {
+export interface ConvertOptions extends Omit<OpenOptions, "adapters"> {
   /** By the target's name if not given: `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
   readonly to?: ConvertFormat | undefined;
   /** What the weights are held in; by default as in the source where the format can, else f32. q8_0, q4_0: GGUF only. */
@@ -49,17 +48,21 @@ export interface ConvertedModel {
  * (`gpt2_tokenizer.bin` and tokenizer.json beside llm.c's; a Hugging Face folder gets tokenizer.json, vocab.json and
  * merges.txt). Holds one tensor at a time.
  *
- * @param from as for `GPT2.load`.
+ * @param from as for `GPT2.load`; without it the model that the adapter to merge is for.
  * @throws {UsageError} something is there already, or the format cannot hold the type.
  * @throws {ConfigError} the format cannot hold the model.
  * @throws {CheckpointError | TokenizerError} the source is malformed, or the file system refuses.
  * @throws {DownloadError} the source can't be fetched.
  */
-export async function convertModel(from: string, to: string, options: ConvertOptions = {}): Promise<ConvertedModel> {
+export async function convertModel(
+  from: string | undefined,
+  to: string,
+  options: ConvertOptions = {},
+): Promise<ConvertedModel> {
   const format = options.to ?? formatOfName(to);
   checkType(format, options.dtype);
   if (!options.overwrite) refuseToReplace(to, format);
-  const checkpoint = await openModel(from, options);
+  const checkpoint = await openWithAdapter(from, options);
   try {
     const dtype = options.dtype ?? defaultType(format, checkpoint.dtype);
     const tokenizer = await tokenizerOf(checkpoint);

@@ -19,15 +19,18 @@ import type { LoadedAdapter } from "./loaded-adapter.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
 
-export interface LoadOptions extends BackendOptions, Omit<LocateOptions, "checkConfig"> {
-  /** Instead of the one that lies beside the model. */
-  readonly tokenizer?: Tokenizer | undefined;
-  /** What the weight matrices are held in: see docs/quantization.md; by default in what the file holds them in. */
-  readonly dtype?: WeightType | undefined;
+export interface OpenOptions extends Omit<LocateOptions, "checkConfig"> {
   /** LoRA adapters that requests can choose; with a single one and no model's name, the model that it is for is loaded. */
   readonly adapters?: AdapterPaths | undefined;
   /** A LoRA adapter to fold into the weights, which costs nothing afterwards. */
   readonly merge?: string | undefined;
+}
+
+export interface LoadOptions extends BackendOptions, OpenOptions {
+  /** Instead of the one that lies beside the model. */
+  readonly tokenizer?: Tokenizer | undefined;
+  /** What the weight matrices are held in: see docs/quantization.md; by default in what the file holds them in. */
+  readonly dtype?: WeightType | undefined;
 }
 
 /** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
@@ -80,8 +83,8 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   }
 }
 
-/** The model, with an adapter folded into it if there is one to be. */
-async function openWithAdapter(name: string | undefined, options: LoadOptions): Promise<Checkpoint> {
+/** {@link openModel}, with an adapter folded into it if there is one to be. */
+export async function openWithAdapter(name: string | undefined, options: OpenOptions): Promise<Checkpoint> {
   const { adapters, merge } = options;
   const only = merge ?? (typeof adapters === "string" ? adapters : undefined);
   const checkpoint = await openModel(name ?? (only && (await baseOfAdapter(only, options))), options);

@@ -29,7 +29,7 @@ export async function loadWeights(
   const placed: Placed[] = [];
   const others: (readonly [tensor: StoredTensor, type: WeightType])[] = [];
   for (const tensor of tensors) {
-    const type = heldAs(tensor, dtype ?? usableType(tensor));
+    const type = loadedType(tensor, dtype);
     const mapped = tensor.dtype === type && tensor.storedAs === "out_in" ? tensor.mapped : undefined;
     const array = mapped && inPlace?.(type, mapped);
     if (array) placed.push({ tensor, array, inPlace: true });
@@ -39,6 +39,10 @@ export async function loadWeights(
   await fillWeights(placed, convert, signal);
   return new Map(placed.map(({ tensor, array }) => [tensor.name, array]));
 }
+
+/** What a tensor is held in once loaded. */
+export const loadedType = (tensor: StoredTensor, dtype?: WeightType): WeightType =>
+  heldAs(tensor, dtype ?? usableType(tensor));
 
 /** What a tensor stays in unless told otherwise: its file's type, or for types that only files have the closest. */
 function usableType({ dtype }: StoredTensor): WeightType {

@@ -1,4 +1,5 @@
 import type { GPT2Config } from "../model/config.js";
+import type { LoraSettings } from "./lora-settings.js";
 import type { TrainMemory } from "./memory.js";
 import type { BestStep } from "./run-checkpoint.js";
 import type { TrainSettings } from "./settings.js";
@@ -13,6 +14,9 @@ export interface StartEvent {
   readonly resumed: boolean;
   readonly config: GPT2Config;
   readonly parameters: number;
+  /** Of an adapter in training: how, and how many parameters it has (with what else of the model is trained). */
+  readonly lora?: LoraSettings;
+  readonly trainedParameters?: number;
   readonly settings: TrainSettings;
   readonly memory: TrainMemory;
   /** Path of the data. */
@@ -20,6 +24,8 @@ export interface StartEvent {
   /** Tokens in the training set, and how often the run goes through them. */
   readonly trainTokens: number;
   readonly epochs: number;
+  /** Of data that is examples: how many, and how many of them had to be cut to the length of a sequence. */
+  readonly examples?: { readonly train: number; readonly val: number; readonly cut: number };
   /** Tokens of held-out text; undefined where there is none. */
   readonly valTokens: number | undefined;
   readonly backend: string;
@@ -28,8 +34,10 @@ export interface StartEvent {
 export interface StepEvent {
   readonly type: "step";
   readonly step: number;
-  /** Mean over the step's tokens, nats. */
+  /** Mean over the step's targets, nats. */
   readonly loss: number;
+  /** Tokens that were to be predicted: all, or what is learned of examples. */
+  readonly targets: number;
   readonly lr: number;
   /** Before clipping. */
   readonly gradNorm: number;
@@ -76,6 +84,11 @@ export interface EndEvent {
   readonly best: BestStep | undefined;
   /** Of training in all. */
   readonly seconds: number;
-  /** The finished model's folder. */
+  /** It stopped because validations did not become better any more. */
+  readonly early?: boolean;
+  /** The step that the finished model is of. */
+  readonly saved?: number;
+  /** The finished model's folder, or adapter's. */
   readonly model?: string;
+  readonly adapter?: string;
 }

@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
 import { LORA_TARGETS, type LoraRanks, type LoraTarget, loraRanks, loraScale, loraTable } from "../model/lora.js";
-import { type TensorSpec, tensorTable } from "../model/tensors.js";
+import { numel, type TensorSpec, tensorTable } from "../model/tensors.js";
 
 /** Vectors of the model that can be trained beside an adapter. */
 export const LORA_EXTRAS = ["norms", "biases"] as const;
@@ -82,6 +82,8 @@ export interface LoraPlan {
   readonly extras: ReadonlySet<string>;
   /** All that is trained: the extras, then the adapter. */
   readonly table: readonly TensorSpec[];
+  /** How many numbers that is. */
+  readonly parameters: number;
 }
 
 export function loraPlan(config: GPT2Config, { rank, alpha, rankStabilized, targets, extras }: LoraSettings): LoraPlan {
@@ -91,10 +93,12 @@ export function loraPlan(config: GPT2Config, { rank, alpha, rankStabilized, targ
   };
   const specs = tensorTable(config).filter(isExtra);
   const ranks = loraRanks(config, targets, rank);
+  const table = [...specs, ...loraTable(config, ranks)];
   return {
     ranks,
     scale: loraScale(alpha, rank, rankStabilized),
     extras: new Set(specs.map(({ name }) => name)),
-    table: [...specs, ...loraTable(config, ranks)],
+    table,
+    parameters: table.reduce((sum, { shape }) => sum + numel(shape), 0),
   };
 }

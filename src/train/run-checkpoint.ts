@@ -2,19 +2,28 @@ import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceArray } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
-import { openCheckpoint, saveCheckpoint, writeSafetensorsFile } from "../checkpoint/node.js";
+import {
+  fillAdapterFolder,
+  openAdapter,
+  openCheckpoint,
+  saveCheckpoint,
+  writeSafetensorsFile,
+} from "../checkpoint/node.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
+import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
 import { tensorTable } from "../model/tensors.js";
 import { isTemporaryName, recoverFolder, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
+import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
 
 /**
- * A training checkpoint is a folder that is also a model: a Hugging Face folder in f32 (config.json, model.safetensors,
- * tokenizer.json) with the optimizer's moments (optimizer.safetensors) and the run's state (trainer.json) beside it.
+ * A training checkpoint is a folder that is also a model, a Hugging Face folder in f32 (config.json, model.safetensors,
+ * tokenizer.json), or an adapter in PEFT's layout, with the optimizer's moments (optimizer.safetensors) and the run's state
+ * (trainer.json) beside it.
  * Data order, dropout and initialisation are functions of the seed and a position, so a step number is all their state.
  */
 export interface RunState {
@@ -28,6 +37,14 @@ export interface RunState {
   /** The data set's folder and its training tokens: a run goes on only with the same data. */
   readonly data: string;
   readonly dataTokens: number;
+  /** Of data that is examples. */
+  readonly dataHash?: string | undefined;
+  /** Of a run that trains an adapter. */
+  readonly lora?: LoraSettings | undefined;
+  /** The model that the adapter is for: what it was called, null for the package's own, and what it is held in. */
+  readonly base?: { readonly model: string | null; readonly dtype?: WeightType | undefined } | undefined;
+  /** Validations since the best. */
+  readonly stale?: number | undefined;
   readonly best?: BestStep | undefined;
   /** What samples begin with. */
   readonly samplePrompt?: string | undefined;
@@ -50,7 +67,9 @@ export const checkpointName = (step: number): string => `step-${String(step).pad
 /** Writes the folder whole or not at all. @param tokenizer the text of tokenizer.json */
 export async function saveRun(path: string, trainer: ModelTrainer, state: RunState, tokenizer?: string): Promise<void> {
   await writeWhole(path, async (folder) => {
-    await fillModelFolder(folder, trainer, tokenizer);
+    if (trainer.lora) await fillAdapter(folder, trainer, state);
+    else await fillModel(folder, trainer);
+    if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
     const shape = [trainer.layout.size];
     const moments = [
       { name: "m", dtype: "F32" as const, shape, data: await floatsOf(trainer.m) },
@@ -61,9 +80,18 @@ export async function saveRun(path: string, trainer: ModelTrainer, state: RunSta
   });
 }
 
-/** The model alone, as a Hugging Face folder in f32, written whole or not at all. */
-export async function saveModel(path: string, trainer: ModelTrainer, tokenizer?: string): Promise<void> {
-  await writeWhole(path, (folder) => fillModelFolder(folder, trainer, tokenizer));
+/** What a run ends in, written whole or not at all: the model as a Hugging Face folder in f32, or the adapter alone. */
+export async function saveResult(
+  path: string,
+  trainer: ModelTrainer,
+  state: Pick<RunState, "lora" | "base">,
+  tokenizer?: string,
+): Promise<void> {
+  await writeWhole(path, async (folder) => {
+    if (trainer.lora) return fillAdapter(folder, trainer, state);
+    await fillModel(folder, trainer);
+    if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
+  });
 }
 
 /** `writeFolderAtomically` whose errors name the folder that was wanted, not the temporary one. */
@@ -80,14 +108,25 @@ async function writeWhole(path: string, fill: (folder: string) => Promise<void>)
   }
 }
 
-async function fillModelFolder(folder: string, trainer: ModelTrainer, tokenizer: string | undefined): Promise<void> {
+async function fillModel(folder: string, trainer: ModelTrainer): Promise<void> {
   async function* tensors() {
     for (const { name, shape } of tensorTable(trainer.config)) {
       yield { name, shape, data: await floatsOf(trainer.weights.get(name)!) };
     }
   }
   await saveCheckpoint(folder, { config: trainer.config, tensors: tensors() });
-  if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
+}
+
+async function fillAdapter(
+  folder: string,
+  { config, lora, trained }: ModelTrainer,
+  { lora: settings, base }: Pick<RunState, "lora" | "base">,
+): Promise<void> {
+  const tensors = new Map<string, Float32Array>();
+  for (const [name, array] of trained) tensors.set(name, await floatsOf(array));
+  const { rank, alpha, rankStabilized, dropout, targets } = settings!;
+  const common = { config, rank, alpha, rankStabilized, dropout, targets, ranks: lora!.ranks, tensors };
+  await fillAdapterFolder(folder, { ...common, baseModel: base?.model ?? undefined });
 }
 
 /** The array itself where it is the host's (nothing runs while a checkpoint is written), else a copy. */
@@ -151,12 +190,13 @@ function readMoments(tensor: SafetensorsTensor | undefined, array: DeviceArray, 
   array.write(new Float32Array(aligned.buffer, aligned.byteOffset, array.length));
 }
 
-/** Fills a trainer's parameters from any checkpoint of the same shape. */
+/** Fills what is trained from a checkpoint of the same run. */
 export async function loadParameters(path: string, trainer: ModelTrainer): Promise<void> {
-  const checkpoint = await openCheckpoint(path);
+  const checkpoint = trainer.lora ? openAdapter(path, trainer.config) : await openCheckpoint(path);
+  const extras = "replaced" in checkpoint ? checkpoint.replaced : [];
   try {
-    for (const [name, tensor] of checkpoint.tensors) {
-      const array = trainer.weights.get(name)!;
+    for (const [name, tensor] of [...checkpoint.tensors, ...extras]) {
+      const array = trainer.trained.get(name)!;
       const values = array.host instanceof Float32Array ? array.host : new Float32Array(array.length);
       tensor.readInto(values);
       if (values !== array.host) array.write(values);

@@ -40,6 +40,8 @@ export interface TrainSettings {
   readonly saveEvery: number;
   /** Checkpoints kept: the newest so many, and the best. */
   readonly keep: number;
+  /** 1: a token sees its own document only, whose positions start from 0; examples of prompts and chats always do. */
+  readonly isolate: number;
   /** 1: compute activations again in the backward pass instead of keeping them. The same bits, less memory, more time. */
   readonly recompute: number;
   /** Stop after so many validations in a row without a new lowest loss; 0 for never. */
@@ -79,6 +81,7 @@ const TABLE: Readonly<Record<keyof TrainSettings, Range>> = {
   sampleTokens: { default: 64, min: 1, max: 65536, whole: true },
   saveEvery: { ...COUNT, default: 250, min: 1 },
   keep: { default: 2, min: 1, max: 1000, whole: true },
+  isolate: { default: 0, min: 0, max: 1, whole: true },
   recompute: { default: 0, min: 0, max: 1, whole: true },
   patience: { ...COUNT, default: 0 },
   useBest: { default: 0, min: 0, max: 1, whole: true },

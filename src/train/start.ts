@@ -1,20 +1,22 @@
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../model/config.js";
-import { initialTensors } from "../model/init.js";
+import type { ParamTypes } from "../model/declare.js";
+import { initialTensor } from "../model/init.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
+import { copyTrained, describeModel, type ModelSource } from "./base-model.js";
+import { type LoraSettings, loraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import {
   checkpointConfig,
   checkpointName,
   listCheckpoints,
-  loadParameters,
   type RunState,
   readRunState,
   readTokenizerText,
   restoreRun,
 } from "./run-checkpoint.js";
-import { isFolder, type RunData } from "./run-data.js";
+import { isFolder, type TrainingData } from "./run-data.js";
 import { resumedSettings, settingsFor, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer.js";
 
@@ -26,10 +28,20 @@ export interface RunStart {
   readonly data: string;
   /** Of the checkpoint that it continues. */
   readonly state?: RunState;
+  /** Of an adapter, where one is trained. */
+  readonly adapter?: AdapterStart;
   /** @throws {DataError | UsageError} this data can't be that of the run. */
-  checkData(data: RunData): Promise<void>;
-  /** Gives the model its first values. */
+  checkData(data: TrainingData): Promise<void>;
+  /** Gives what is trained its first values. */
   fill(model: ModelTrainer): Promise<void>;
+}
+
+/** An adapter, and the model that it is trained for. */
+export interface AdapterStart {
+  readonly lora: LoraSettings;
+  readonly source: ModelSource;
+  /** What the model's weights are held in. */
+  readonly types: ParamTypes;
 }
 
 export const checkpointsFolder = (out: string): string => join(out, "checkpoints");
@@ -41,46 +53,68 @@ export async function newestCheckpoint(out: string): Promise<number | undefined>
 
 /** @throws {UsageError} there is a run in the folder already, or a setting is wrong. */
 export async function newRun(options: TrainerOptions): Promise<RunStart> {
-  const { out, from, data } = options;
+  const { out, data } = options;
   const newest = await newestCheckpoint(out);
-  const there = newest !== undefined ? `one at step ${newest}` : isFolder(join(out, "model")) ? "a finished model" : "";
+  const finished = FINISHED.find((name) => isFolder(join(out, name)));
+  const there = newest !== undefined ? `one at step ${newest}` : finished ? `a finished ${finished}` : "";
   if (there !== "") {
     const hint = newest === undefined ? "Choose another folder" : "Continue it with --resume, or choose another folder";
     throw new UsageError({ op: `training into ${out}`, expected: "no run there", got: there, hint });
   }
   if (data === undefined) throw new UsageError({ op: "training", expected: "data to train on", got: "none" });
-  const config = await newConfig(options);
+  const source = sourceOf(options);
+  const found = source && (await describeModel(source));
+  const config = newConfig(options, found?.config);
   const settings = settingsFor(config, options.settings);
+  const lora = options.lora && loraSettings(options.lora);
+  if (lora && !found) {
+    throw new UsageError({ op: "training an adapter", expected: "a model that it is for", got: "none" });
+  }
   return {
     config,
     settings,
     data,
+    ...(lora && { adapter: { lora, source: source!, types: found!.types } }),
     checkData: async (data) => {
-      if (from !== undefined) checkSameVocabulary(from, config, data);
+      if (source) checkSameVocabulary(modelName(source), config, data);
     },
-    fill: (model) => (from === undefined ? initialize(model) : loadParameters(from, model)),
+    fill: async (model) => {
+      if (source) await copyTrained(source, model);
+      if (!source || lora) await initialize(model);
+    },
   };
 }
 
-async function newConfig({ config, from }: TrainerOptions): Promise<GPT2Config> {
-  if (from !== undefined) {
-    const found = await checkpointConfig(from);
-    checkSameShape(`training from ${from}`, found, config);
+/** Folders of what a run ends in. */
+export const FINISHED = ["model", "adapter"] as const;
+
+/** The model that a run starts from: the one named, or for an adapter the package's own. */
+function sourceOf({ from, lora, dtype, locate }: TrainerOptions): ModelSource | undefined {
+  return from !== undefined || lora ? { ...locate, name: from, dtype } : undefined;
+}
+
+const modelName = ({ name = "the default model" }: ModelSource): string => name;
+
+function newConfig({ config, from }: TrainerOptions, found: GPT2Config | undefined): GPT2Config {
+  if (found) {
+    checkSameShape(`training from ${from ?? "the default model"}`, found, config);
     return found;
   }
   if (config !== undefined) return gpt2Config(config);
   throw new UsageError({ op: "training", expected: "a configuration, or a model to start from", got: "neither" });
 }
 
+/** What has no values yet: all of a new model, or an adapter. */
 async function initialize(model: ModelTrainer): Promise<void> {
-  for (const [name, values] of initialTensors(model.config, model.settings)) {
-    model.weights.get(name)!.write(values);
+  for (const [index, spec] of model.table.entries()) {
+    if (model.lora?.extras.has(spec.name)) continue;
+    model.trained.get(spec.name)!.write(initialTensor(model.config, spec, index, model.settings));
     await yieldToEventLoop();
   }
 }
 
 /** Ids of another tokenizer would be read without complaint, and mean nothing to the model. */
-function checkSameVocabulary(from: string, { vocabSize }: GPT2Config, { vocabSize: ids }: RunData): void {
+function checkSameVocabulary(from: string, { vocabSize }: GPT2Config, { vocabSize: ids }: TrainingData): void {
   if (ids === undefined || vocabSize === ids || vocabSize === Math.ceil(ids / 128) * 128) return;
   if (vocabSize === Math.ceil(ids / 64) * 64) return;
   throw new DataError({
@@ -101,18 +135,25 @@ export async function resumedRun(options: TrainerOptions): Promise<RunStart> {
   }
   const path = join(checkpointsFolder(out), checkpointName(newest));
   const state = await readRunState(path);
-  const config = await checkpointConfig(path);
+  refuseOtherAdapter(options, state);
+  const source = state.base && { ...options.locate, name: state.base.model ?? undefined, dtype: state.base.dtype };
+  const found = source && (await describeModel(source));
+  const config = found?.config ?? (await checkpointConfig(path));
   checkSameShape(`resuming ${out}`, config, options.config);
   return {
     config,
     settings: resumedSettings(state.settings, options.settings ?? {}, state.step),
+    ...(state.lora && { adapter: { lora: state.lora, source: source!, types: found!.types } }),
     data: options.data ?? state.data,
     state,
-    checkData: async ({ path: given, tokens, tokenizer }) => {
+    checkData: async ({ path: given, tokens, tokenizer, examples }) => {
       const op = `resuming with ${given}`;
       const hint = "A run goes on only with the data that it was started with";
       if (tokens !== state.dataTokens) {
         throw new DataError({ op, expected: `${state.dataTokens} training tokens`, got: `${tokens}`, hint });
+      }
+      if (examples?.hash !== state.dataHash) {
+        throw new DataError({ op, expected: "the same examples", got: "others of as many tokens", hint });
       }
       const before = await readTokenizerText(path);
       if (before !== undefined && tokenizer !== undefined && before !== tokenizer) {
@@ -121,6 +162,18 @@ export async function resumedRun(options: TrainerOptions): Promise<RunStart> {
     },
     fill: (model) => restoreRun(path, model),
   };
+}
+
+/** A run goes on with the adapter that it trains. */
+function refuseOtherAdapter({ lora, dtype }: TrainerOptions, state: RunState): void {
+  const hint = "Leave it out, or start another run";
+  const before = { ...state.lora, dtype: state.base?.dtype };
+  for (const [name, value] of Object.entries({ ...lora, dtype })) {
+    const there = before[name as keyof typeof before];
+    if (value === undefined || JSON.stringify(value) === JSON.stringify(there)) continue;
+    const got = JSON.stringify(value);
+    throw new UsageError({ op: `resuming: ${name}`, expected: JSON.stringify(there) ?? "none", got, hint });
+  }
 }
 
 function checkSameShape(op: string, config: GPT2Config, given: TrainerOptions["config"] = {}): void {

@@ -1,40 +1,64 @@
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.js";
+import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
+import type { LocateOptions } from "../hub/node.js";
 import type { GPT2Config, GPT2Preset } from "../model/config.js";
 import { parameterCount } from "../model/tensors.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
+import { adaptationOf, type WeightAccess } from "./base-model.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
+import { type LoraSettings, loraPlan } from "./lora-settings.js";
 import { type TrainMemory, trainMemory } from "./memory.js";
 import { ModelTrainer, trainFlopsPerToken } from "./model-trainer.js";
+import { openTrainingData } from "./open-data.js";
 import {
   type BestStep,
   checkpointName,
+  loadParameters,
   pruneCheckpoints,
   type RunState,
   removeLeftovers,
-  saveModel,
+  saveResult,
   saveRun,
 } from "./run-checkpoint.js";
-import { RunData } from "./run-data.js";
+import type { TrainingData } from "./run-data.js";
 import { lockFolder } from "./run-lock.js";
 import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
-import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
+import { checkpointsFolder, FINISHED, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
 import { gpt2TokenizerFor, TextSampler } from "./text-sampler.js";
 
-export interface TrainerOptions {
+export interface TrainerOptions extends WeightAccess {
   readonly backend: Backend;
-  /** A folder made by `gpt2 data`, a shard, or a pattern of shards; a resumed run may leave it out. */
+  /**
+   * A folder made by `gpt2 data`, a shard, or a pattern of shards; or a folder of `prepareExamples`. A resumed run may
+   * leave it out.
+   */
   readonly data?: string | undefined;
-  /** The run's folder: checkpoints, metrics, and the finished model in `model/`. */
+  /** The run's folder: checkpoints, metrics, and the finished model in `model/`, or adapter in `adapter/`. */
   readonly out: string;
   /** The model's shape, gaps filled as by `gpt2Config`. With `resume` or `from` it must be that model's, where given. */
   readonly config?: GPT2Preset | Partial<GPT2Config> | undefined;
-  /** A model to start from, instead of random weights: anything `openCheckpoint` reads. */
+  /** A model to start from, instead of random weights: anything `GPT2.load` takes. */
   readonly from?: string | undefined;
+  /** How `from` is fetched if it is elsewhere. */
+  readonly locate?: LocateOptions | undefined;
+  /**
+   * Train a LoRA adapter to `from` (by default the package's own model), and leave the model itself as it is. With the
+   * fields of `chooseBackend`'s result its weights are used in place where they can be.
+   */
+  readonly lora?: Partial<LoraSettings> | undefined;
+  /** With an adapter: what the model's weights are held in; by default as in the file. */
+  readonly dtype?: WeightType | undefined;
+  /**
+   * How often to go through the training data, instead of `steps`. Settings that are not given then depend on the steps
+   * that this takes: warm-up is a tenth of them, at most 100; four validations and one sample an epoch.
+   */
+  readonly epochs?: number | undefined;
   readonly settings?: Partial<TrainSettings>;
   /** Largest memory the run may plan, in bytes; by default what the machine has free. */
   readonly memoryLimit?: number | undefined;
@@ -73,7 +97,7 @@ export class Trainer {
   readonly memory: TrainMemory;
   readonly #options: TrainerOptions;
   readonly #start: RunStart;
-  readonly #data: RunData;
+  readonly #data: TrainingData;
   readonly #sampler: TextSampler | undefined;
   #model: ModelTrainer | undefined;
   #log: RunLog | undefined;
@@ -84,12 +108,14 @@ export class Trainer {
   #unfinished: boolean;
   #seconds: number;
   #best: BestStep | undefined;
+  /** Validations since the best. */
+  #stale: number;
 
   private constructor(
     options: TrainerOptions,
     start: RunStart,
     memory: TrainMemory,
-    data: RunData,
+    data: TrainingData,
     sampler: TextSampler | undefined,
   ) {
     this.#options = options;
@@ -104,6 +130,7 @@ export class Trainer {
     this.#unfinished = start.state?.unfinished ?? false;
     this.#seconds = start.state?.seconds ?? 0;
     this.#best = start.state?.best;
+    this.#stale = start.state?.stale ?? 0;
   }
 
   /**
@@ -112,11 +139,14 @@ export class Trainer {
    * @throws {OutOfMemoryError} the plan does not fit; {@link DataError}, {@link CheckpointError}, {@link UsageError}.
    */
   static async create(options: TrainerOptions): Promise<Trainer> {
-    const start = await (options.resume ? resumedRun(options) : newRun(options));
-    const { config, settings } = start;
-    const memory = trainMemory(config, settings, { limit: options.memoryLimit });
-    const data = new RunData(start.data, config, settings);
+    const found = await (options.resume ? resumedRun(options) : newRun(options));
+    const { config } = found;
+    const data = openTrainingData(found.data, config, found.settings);
     try {
+      const settings = inEpochs(found.settings, data, options);
+      const start = { ...found, settings };
+      const { lora, types } = found.adapter ?? {};
+      const memory = trainMemory(config, settings, { limit: options.memoryLimit, lora, types });
       await start.checkData(data);
       const sampler = settings.sampleEvery > 0 ? await newSampler(options, start, data) : undefined;
       return new Trainer(options, start, memory, data, sampler);
@@ -172,17 +202,20 @@ export class Trainer {
       throw new UsageError({ op: `training into ${out}`, expected: `step ${this.#saved ?? "none"}`, got, hint });
     }
     await removeLeftovers(checkpointsFolder(out), "step-");
-    await removeLeftovers(out, "model");
+    for (const name of FINISHED) await removeLeftovers(out, name);
     await pruneCheckpoints(checkpointsFolder(out), this.settings.keep, this.#best?.step);
   }
 
   async *#events(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent, void, void> {
     const { steps } = this.settings;
     yield this.#startEvent();
-    this.#model = new ModelTrainer(this.#options.backend, this.config, this.settings);
+    const { backend } = this.#options;
+    const { adapter } = this.#start;
+    const adaptation = adapter && (await adaptationOf(backend, adapter.source, adapter.lora, this.#options));
+    this.#model = new ModelTrainer(backend, this.config, this.settings, adaptation);
     await this.#start.fill(this.#model);
     if (this.#unfinished) yield* this.#completeStep(signal);
-    while (this.#step < steps && !signal?.aborted) {
+    while (this.#step < steps && !this.#stopsEarly && !signal?.aborted) {
       const event = await this.#trainStep(signal);
       if (event === undefined) break;
       yield event;
@@ -192,21 +225,30 @@ export class Trainer {
     yield await this.#end();
   }
 
+  /** Whether validations have long not become better. */
+  get #stopsEarly(): boolean {
+    const { patience } = this.settings;
+    return patience > 0 && this.#stale >= patience && !this.#unfinished;
+  }
+
   #startEvent(): StartEvent {
     const { config, settings, memory } = this;
-    const { tokens, valTokens } = this.#data;
+    const { tokens, valTokens, examples } = this.#data;
+    const lora = this.#start.adapter?.lora;
     return {
       type: "start",
       step: this.#step,
       resumed: this.#start.state !== undefined,
       config,
       parameters: parameterCount(config),
+      ...(lora && { lora, trainedParameters: loraPlan(config, lora).parameters }),
       settings,
       memory,
       data: resolve(this.#start.data),
       trainTokens: tokens,
       valTokens,
-      epochs: (settings.steps * settings.batchTokens) / tokens,
+      ...(examples && { examples }),
+      epochs: this.#data.epochs(settings.steps),
       backend: this.#options.backend.description,
     };
   }
@@ -267,6 +309,7 @@ export class Trainer {
     // A validation that is done again after it was broken off is the best again.
     const best = this.#best === undefined || this.#best.step === step || loss < this.#best.loss;
     if (best) this.#best = { step, loss };
+    this.#stale = best ? 0 : this.#stale + 1;
     const bitsPerByte = perNat === undefined ? undefined : loss * perNat;
     return { type: "validation", step, loss, tokens, bitsPerByte, best };
   }
@@ -293,6 +336,9 @@ export class Trainer {
       settings: this.settings,
       data: resolve(this.#start.data),
       dataTokens: this.#data.tokens,
+      dataHash: this.#data.examples?.hash,
+      ...this.#adapterState(),
+      ...(this.#stale > 0 && { stale: this.#stale }),
       samplePrompt: this.#options.samplePrompt ?? this.#start.state?.samplePrompt,
       best: this.#best,
       seconds: this.#seconds,
@@ -303,20 +349,64 @@ export class Trainer {
     return { type: "checkpoint", step, path, best: this.#best?.step === step };
   }
 
+  /** What a checkpoint says of the adapter. */
+  #adapterState(): Pick<RunState, "lora" | "base"> {
+    const { adapter } = this.#start;
+    if (!adapter) return {};
+    const { name, dtype } = adapter.source;
+    // A path is to be found from anywhere.
+    const model = name === undefined ? null : existsSync(name) ? resolve(name) : name;
+    return { lora: adapter.lora, base: { model, dtype } };
+  }
+
   async #end(): Promise<EndEvent> {
     const common = { type: "end", step: this.#step, best: this.#best, seconds: this.#seconds } as const;
-    if (this.#step < this.settings.steps || this.#unfinished) return { ...common, finished: false };
-    const model = join(this.#options.out, "model");
-    await saveModel(model, this.model, this.#data.tokenizer);
-    return { ...common, finished: true, model };
+    const early = this.#stopsEarly;
+    if ((this.#step < this.settings.steps && !early) || this.#unfinished) return { ...common, finished: false };
+    const saved = await this.#takeBest();
+    const result = this.#start.adapter ? "adapter" : "model";
+    const path = join(this.#options.out, result);
+    await saveResult(path, this.model, this.#adapterState(), this.#data.tokenizer);
+    return { ...common, finished: true, ...(early && { early }), saved, [result]: path };
   }
+
+  /** Goes back to the step with the lowest validation loss, if that is wanted; returns the step that the model is of. */
+  async #takeBest(): Promise<number> {
+    const best = this.#best?.step;
+    if (this.settings.useBest === 0 || best === undefined || best === this.#step) return this.#step;
+    await loadParameters(join(checkpointsFolder(this.#options.out), checkpointName(best)), this.model);
+    return best;
+  }
+}
+
+/** The steps that so many epochs take, and what depends on them. */
+function inEpochs(
+  settings: TrainSettings,
+  data: TrainingData,
+  { epochs, resume, ...options }: TrainerOptions,
+): TrainSettings {
+  if (epochs === undefined) return settings;
+  if (!(epochs > 0 && epochs <= 1e6)) {
+    throw new UsageError({ op: "training: epochs", expected: "a positive number", got: String(epochs) });
+  }
+  const steps = data.stepsFor(epochs);
+  // A resumed run keeps its intervals.
+  if (resume) return { ...settings, steps };
+  const each = (times: number): number => Math.max(1, Math.round(steps / (times * Math.max(1, epochs))));
+  const given = options.settings ?? {};
+  const {
+    warmupSteps = Math.min(100, Math.ceil(steps / 10)),
+    valEvery = each(4),
+    saveEvery = valEvery || each(4),
+  } = given;
+  return { ...settings, steps, warmupSteps, valEvery, saveEvery, sampleEvery: given.sampleEvery ?? each(1) };
 }
 
 /** @throws {UsageError} samples were asked for, and there is no tokenizer to write them with. */
 async function newSampler(
   { settings = {}, samplePrompt }: TrainerOptions,
   { config, state }: RunStart,
-  { path, tokenizer: json }: RunData,
+  { path, tokenizer: json }: TrainingData,
 ): Promise<TextSampler | undefined> {
   const own = json === undefined ? undefined : new Tokenizer(readTokenizerJson(json, path));
   const tokenizer = own ?? (await gpt2TokenizerFor(config));

@@ -16,6 +16,7 @@ const step = (n: number): TrainEvent => {
   return {
     type: "step",
     step: n,
+    targets: 96,
     loss: 1 / n,
     lr: 0,
     gradNorm: 0,

@@ -1,0 +1,85 @@
+import { deriveKey } from "../../util/random.js";
+import { Permutation } from "../epoch-order.js";
+
+/**
+ * Which examples a pass of N places holds. Examples come in an endless row, each epoch in a permutation of its own; a pass
+ * takes them in order as long as they fit whole, so places at its end may stay empty. Attention goes by example, so there
+ * are no rows within a pass to be kept to.
+ *
+ * All of it is a function of (seed, pass): the examples of a pass are found by walking there from the start, once.
+ */
+export class Packing {
+  readonly #lengths: readonly number[];
+  readonly #places: number;
+  readonly #seed: number | undefined;
+  /** Number in the row of the first example of each pass so far. */
+  readonly #firsts: number[] = [0];
+  #epoch = -1;
+  #permutation: Permutation | undefined;
+
+  /**
+   * @param lengths of the examples, none above `places`; at least one
+   * @param seed of the order; without one they come as they are, and end
+   */
+  constructor(lengths: readonly number[], places: number, seed?: number) {
+    this.#lengths = lengths;
+    this.#places = places;
+    this.#seed = seed;
+  }
+
+  /** The examples of pass number `pass`, and where each begins. */
+  pass(pass: number): { example: number; at: number }[] {
+    const first = this.#firstOf(pass);
+    const end = this.#firstOf(pass + 1);
+    let at = 0;
+    return Array.from({ length: end - first }, (_, i) => {
+      const example = this.#example(first + i);
+      const place = { example, at };
+      at += this.#lengths[example]!;
+      return place;
+    });
+  }
+
+  /** Passes until all examples have come `epochs` times. */
+  passesFor(epochs: number): number {
+    const examples = Math.ceil(epochs * this.#lengths.length);
+    let pass = 0;
+    while (this.#firstOf(pass) < examples) pass++;
+    return pass;
+  }
+
+  /** How often all examples have come after so many passes. */
+  epochsAfter(passes: number): number {
+    return this.#firstOf(passes) / this.#lengths.length;
+  }
+
+  #firstOf(pass: number): number {
+    while (this.#firsts.length <= pass) {
+      let next = this.#firsts.at(-1)!;
+      let room = this.#places;
+      while (this.#has(next)) {
+        room -= this.#lengths[this.#example(next)]!;
+        if (room < 0) break;
+        next++;
+      }
+      this.#firsts.push(next);
+    }
+    return this.#firsts[pass]!;
+  }
+
+  #has(i: number): boolean {
+    return this.#seed !== undefined || i < this.#lengths.length;
+  }
+
+  /** Number i of the row. */
+  #example(i: number): number {
+    if (this.#seed === undefined) return i;
+    const n = this.#lengths.length;
+    const epoch = Math.floor(i / n);
+    if (epoch !== this.#epoch) {
+      this.#permutation = new Permutation(n, deriveKey(this.#seed, epoch));
+      this.#epoch = epoch;
+    }
+    return this.#permutation!.at(i - epoch * n);
+  }
+}

@@ -1,0 +1,76 @@
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { ChosenBackend } from "../backend/choose.js";
+import { setFileMapper } from "../checkpoint/node.js";
+import type { WeightType } from "../dtype/dtype.js";
+import { openModel } from "../generate/load.js";
+import { loadedType, loadWeights } from "../generate/weights.js";
+import type { LocateOptions } from "../hub/node.js";
+import type { GPT2Config } from "../model/config.js";
+import type { ParamTypes } from "../model/declare.js";
+import { numel } from "../model/tensors.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
+import type { LoraSettings } from "./lora-settings.js";
+import type { Adaptation, ModelTrainer } from "./model-trainer.js";
+
+/** A model to start from: anything `GPT2.load` takes. */
+export interface ModelSource extends LocateOptions {
+  /** Undefined: the model that comes with the package. */
+  readonly name: string | undefined;
+  /** What frozen weights are held in; by default as in the file. */
+  readonly dtype?: WeightType | undefined;
+}
+
+/** Its shape, and what its weights will be held in. */
+export async function describeModel(source: ModelSource): Promise<{ config: GPT2Config; types: ParamTypes }> {
+  const checkpoint = await openModel(source.name, source);
+  try {
+    const types = [...checkpoint.tensors].map(([name, tensor]) => [name, loadedType(tensor, source.dtype)] as const);
+    return { config: checkpoint.config, types: new Map(types) };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** How weights come into a backend's memory: the parts of {@link ChosenBackend} that say so. */
+export type WeightAccess = Pick<ChosenBackend, "inPlace" | "convert" | "mapFile">;
+
+/** The frozen weights of a model, in place where they can be. */
+export async function loadFrozen(
+  backend: Backend,
+  source: ModelSource,
+  { inPlace, convert, mapFile }: WeightAccess,
+): Promise<Map<string, DeviceArray>> {
+  if (mapFile) setFileMapper(mapFile);
+  const checkpoint = await openModel(source.name, source);
+  try {
+    return await loadWeights(backend, checkpoint.tensors.values(), { dtype: source.dtype, inPlace, convert });
+  } finally {
+    checkpoint.close();
+  }
+}
+
+export async function adaptationOf(
+  backend: Backend,
+  source: ModelSource,
+  lora: LoraSettings,
+  access: WeightAccess,
+): Promise<Adaptation> {
+  return { lora, base: await loadFrozen(backend, source, access) };
+}
+
+/** Gives what is trained of the model the values that the model has. */
+export async function copyTrained(source: ModelSource, model: ModelTrainer): Promise<void> {
+  const checkpoint = await openModel(source.name, source);
+  try {
+    for (const [name, tensor] of checkpoint.tensors) {
+      const array = model.trained.get(name);
+      if (array === undefined) continue;
+      const values = array.host instanceof Float32Array ? array.host : new Float32Array(numel(tensor.shape));
+      tensor.readInto(values);
+      if (values !== array.host) array.write(values);
+      await yieldToEventLoop();
+    }
+  } finally {
+    checkpoint.close();
+  }
+}
