@@ -97,7 +97,10 @@ static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const 
         }
       }
     } else if (mr == MR) {
-      for (; k < kc; k++) memcpy(dst + k * MR, s + k * cs, MR * sizeof(float));
+      for (; k < kc; k++) {
+        if (FETCHES) __builtin_prefetch(s + k * cs + 4 * MR); /* for a later panel: each k is far from the last */
+        memcpy(dst + k * MR, s + k * cs, MR * sizeof(float));
+      }
     }
     for (; k < kc; k++) {
       for (long i = 0; i < MR; i++) dst[k * MR + i] = i < mr ? s[i * rs + k * cs] : 0;

@@ -2,12 +2,13 @@ import { type Recorder, rowsOf, type Scalar, type Tensor } from "../program/prog
 import type { GPT2Config } from "./config.js";
 import { linearForward } from "./layers.js";
 
-/** Elements of logits held at once: the head and its loss go over the rows in blocks of about this size. */
-const LOGITS_BLOCK = 2 ** 24;
+/** Elements of logits held at once, 128 MiB: the head and its loss go over the rows in blocks of at most this size. */
+const LOGITS_BLOCK = 2 ** 25;
 
-/** Rows of x [N, C] whose logits are computed together. */
+/** Rows of x [N, C] whose logits are computed together: blocks are alike, since each reads the head's whole weight. */
 export function headRows(N: number, vocabSize: number): number {
-  return Math.max(1, Math.min(N, Math.max(64, Math.floor(LOGITS_BLOCK / vocabSize))));
+  const most = Math.max(64, Math.floor(LOGITS_BLOCK / vocabSize));
+  return Math.max(1, Math.ceil(N / Math.ceil(N / most)));
 }
 
 /** Logits [N, V] of the hidden states x [N, C]; the output head's weight is `headWeight(params)`, wte if tied. */
