@@ -31,8 +31,8 @@ INLINE vf load_weights_part(int type, const void *row, long k, long n) {
  * Dot products of one weight row with T tokens. Rows are taken one after the other, so that memory is read as one stream
  * (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
  */
-INLINE void dot_row(int type, long IC, const void *w, long T, const float *restrict x, float out[DOT_TOKENS]) {
-  vf acc[DOT_TOKENS][2];
+INLINE void dot_row(int type, long IC, const void *w, long T, const float *restrict x, float *out) {
+  vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   long k = 0;
 #if defined(__wasm__) /* a vector of 16 bytes takes more of them in flight to keep up with memory */
@@ -70,37 +70,37 @@ typedef struct {
 } FewTokens;
 
 /* Dot products of one weight row with T tokens from t on. */
-INLINE void dot_tokens(int type, const FewTokens *f, const void *row, long t, long T, float out[DOT_TOKENS]) {
-  if (is_integer_type(type)) dot_blocks(type, row, &f->q, t, T, out);
+INLINE void dot_tokens(int type, const FewTokens *f, const void *row, long t, long T, float *out) {
+  if (is_integer_type(type)) dot_blocks(type, row, f->IC / BLOCK, &f->q, t, T, out);
   else dot_row(type, f->IC, row, T, f->x + t * f->IC, out);
 }
 
+/* The same for any number of tokens. */
+INLINE void dot_all(int type, const FewTokens *f, const void *row, float *out) {
+  const int together = is_integer_type(type) ? INTEGER_TOKENS : DOT_TOKENS;
+  long t = 0;
+  for (; t + together <= f->N; t += together) dot_tokens(type, f, row, t, together, out + t);
+#define CASE(n) \
+  case n: \
+    if (n < together) dot_tokens(type, f, row, t, n, out + t); \
+    break;
+  switch (f->N - t) {
+    CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7)
+  }
+#undef CASE
+}
+
 INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, long to, float *out, const Epilogue *e) {
-  const long N = f->N;
   for (long o = from; o < to; o += VW) {
     long rows = to - o < VW ? to - o : VW;
-    float y[FEW_TOKENS][VW] = {{0}};
-    for (long r = 0; r < rows; r++) {
-      const void *row = packed_at(type, w, (o + r) * f->IC);
-      for (long t0 = 0; t0 < N; t0 += DOT_TOKENS) {
-        float dots[DOT_TOKENS];
-        switch (N - t0) {
-          case 1: dot_tokens(type, f, row, t0, 1, dots); break;
-#if DOT_TOKENS == 2
-          default: dot_tokens(type, f, row, t0, 2, dots); break;
-#else
-          case 2: dot_tokens(type, f, row, t0, 2, dots); break;
-          case 3: dot_tokens(type, f, row, t0, 3, dots); break;
-          default: dot_tokens(type, f, row, t0, 4, dots); break;
-#endif
-        }
-        for (long t = t0; t < N && t < t0 + DOT_TOKENS; t++) y[t][r] = dots[t - t0];
-      }
-    }
-    for (long t = 0; t < N; t++) {
+    float y[VW][FEW_TOKENS] = {{0}};
+    for (long r = 0; r < rows; r++) dot_all(type, f, packed_at(type, w, (o + r) * f->IC), y[r]);
+    for (long t = 0; t < f->N; t++) {
       long at = t * f->OC + o;
-      vf v = apply_epilogue(e, vload(y[t]), e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
-                            e->residual ? e->residual + at : 0, 0, rows);
+      vf v;
+      UNROLL for (int r = 0; r < VW; r++) v[r] = y[r][t];
+      v = apply_epilogue(e, v, e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
+                         e->residual ? e->residual + at : 0, 0, rows);
       if (rows == VW) vstore(out + at, v);
       else vstore_part(out + at, v, rows);
     }

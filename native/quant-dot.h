@@ -8,12 +8,19 @@
 
 #include "quant.h"
 
+/* Bytes fetched ahead of the row being read. */
+#define FETCH_BYTES 4096
+
+#if defined(__AVX512VNNI__)
+#include "quant-dot-vnni.h"
+#else
+
 /* ---- Products of integers ---- */
 
 /*
  * iv, fv: LANES partial sums of a block, as integers and floats. Products: a block of weights, ready to be multiplied
  * with any number of blocks of activations. OFFSET(type): what was added to each weight so that it is not negative; then
- * sums start from -OFFSET times those of the activations (OFFSETS of them).
+ * sums start from -OFFSET times those of the activations (OFFSETS of them for a block).
  */
 #if defined(__AVX2__)
 
@@ -23,14 +30,9 @@ typedef __m256i iv;
 typedef __m256 fv;
 INLINE fv to_floats(iv v) { return _mm256_cvtepi32_ps(v); }
 INLINE fv splat(float x) { return _mm256_set1_ps(x); }
-INLINE fv splat_half(const uint16_t *h) { return _mm256_cvtph_ps(_mm_set1_epi16((short)*h)); }
+INLINE fv splat_half(uint16_t h) { return _mm256_cvtph_ps(_mm_set1_epi16((short)h)); }
 
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-#define DPBUSD(sum, u, s) _mm256_dpbusd_epi32(sum, u, s)
-#if !defined(__AVX512VNNI__)
-#undef DPBUSD
-#define DPBUSD(sum, u, s) _mm256_dpbusd_avx_epi32(sum, u, s)
-#endif
+#if defined(__AVXVNNI__)
 #define OFFSET(type) ((type) == Q8_0 ? 128 : 8)
 #else
 #define OFFSET(type) ((type) == Q8_0 ? 0 : 8)
@@ -39,28 +41,29 @@ INLINE fv splat_half(const uint16_t *h) { return _mm256_cvtph_ps(_mm_set1_epi16(
 
 typedef struct {
   __m256i w, magnitude;
+  __m256 scale;
 } Products;
 
 INLINE Products products_q8(const BlockQ8 *b) {
   __m256i w = _mm256_loadu_si256((const void *)b->q);
-#if defined(DPBUSD)
-  return (Products){.w = _mm256_xor_si256(w, _mm256_set1_epi8(-128))};
+#if defined(__AVXVNNI__)
+  return (Products){.w = _mm256_xor_si256(w, _mm256_set1_epi8(-128)), .scale = splat_half(b->scale)};
 #else
-  return (Products){.w = w, .magnitude = _mm256_abs_epi8(w)};
+  return (Products){.w = w, .magnitude = _mm256_abs_epi8(w), .scale = splat_half(b->scale)};
 #endif
 }
 
 INLINE Products products_q4(const BlockQ4 *b) {
   __m128i w = _mm_loadu_si128((const void *)b->q);
   __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1);
-  return (Products){.w = _mm256_and_si256(both, _mm256_set1_epi8(15))};
+  return (Products){.w = _mm256_and_si256(both, _mm256_set1_epi8(15)), .scale = splat_half(b->scale)};
 }
 
 INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start) {
   __m256i xv = _mm256_loadu_si256((const void *)x);
-#if defined(DPBUSD)
+#if defined(__AVXVNNI__)
   (void)type;
-  return DPBUSD(_mm256_loadu_si256((const void *)start), p.w, xv);
+  return _mm256_dpbusd_avx_epi32(_mm256_loadu_si256((const void *)start), p.w, xv);
 #else
   /* Pairs of products in 16 bits do not overflow: 2 * 128 * 127. */
   const __m256i ones = _mm256_set1_epi16(1);
@@ -80,10 +83,11 @@ typedef __m128i iv;
 typedef __m128 fv;
 INLINE fv to_floats(iv v) { return _mm_cvtepi32_ps(v); }
 INLINE fv splat(float x) { return _mm_set1_ps(x); }
-INLINE fv splat_half(const uint16_t *h) { return splat(half_to_float(*h)); }
+INLINE fv splat_half(uint16_t h) { return splat(half_to_float(h)); }
 
 typedef struct {
   __m128i w[4];
+  fv scale;
 } Products;
 
 /* 8 bytes of v as 16 bits, signs and all. */
@@ -92,7 +96,7 @@ typedef struct {
 
 INLINE Products products_q8(const BlockQ8 *b) {
   __m128i v0 = _mm_loadu_si128((const void *)b->q), v1 = _mm_loadu_si128((const void *)(b->q + 16));
-  return (Products){{WIDEN_LOW(v0), WIDEN_HIGH(v0), WIDEN_LOW(v1), WIDEN_HIGH(v1)}};
+  return (Products){{WIDEN_LOW(v0), WIDEN_HIGH(v0), WIDEN_LOW(v1), WIDEN_HIGH(v1)}, splat_half(b->scale)};
 }
 
 INLINE Products products_q4(const BlockQ4 *b) {
@@ -101,7 +105,8 @@ INLINE Products products_q4(const BlockQ4 *b) {
   __m128i low = _mm_and_si128(v, mask), high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
   return (Products){{_mm_sub_epi16(_mm_unpacklo_epi8(low, zero), eight), _mm_sub_epi16(_mm_unpackhi_epi8(low, zero), eight),
                      _mm_sub_epi16(_mm_unpacklo_epi8(high, zero), eight),
-                     _mm_sub_epi16(_mm_unpackhi_epi8(high, zero), eight)}};
+                     _mm_sub_epi16(_mm_unpackhi_epi8(high, zero), eight)},
+                    splat_half(b->scale)};
 }
 
 INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start) {
@@ -121,19 +126,23 @@ typedef int32x4_t iv;
 typedef float32x4_t fv;
 INLINE fv to_floats(iv v) { return vcvtq_f32_s32(v); }
 INLINE fv splat(float x) { return vdupq_n_f32(x); }
-INLINE fv splat_half(const uint16_t *h) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(h))); }
+INLINE fv splat_half(uint16_t h) { return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))); }
 
 typedef struct {
   int8x16_t w[2];
+  fv scale;
 } Products;
 
-INLINE Products products_q8(const BlockQ8 *b) { return (Products){{vld1q_s8(b->q), vld1q_s8(b->q + 16)}}; }
+INLINE Products products_q8(const BlockQ8 *b) {
+  return (Products){{vld1q_s8(b->q), vld1q_s8(b->q + 16)}, splat_half(b->scale)};
+}
 
 INLINE Products products_q4(const BlockQ4 *b) {
   const int8x16_t eight = vdupq_n_s8(8);
   uint8x16_t v = vld1q_u8(b->q);
   return (Products){{vsubq_s8(vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15))), eight),
-                     vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(v, 4)), eight)}};
+                     vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(v, 4)), eight)},
+                    splat_half(b->scale)};
 }
 
 INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start) {
@@ -163,24 +172,25 @@ typedef int8_t i8x8_memory __attribute__((vector_size(8), aligned(1), may_alias)
 typedef int16_t Rounded;
 INLINE fv to_floats(iv v) { return __builtin_convertvector(v, vf); }
 INLINE fv splat(float x) { return vset(x); }
-INLINE fv splat_half(const uint16_t *h) { return splat(half_to_float(*h)); }
+INLINE fv splat_half(uint16_t h) { return splat(half_to_float(h)); }
 
 typedef struct {
   i16x8 w[4];
+  fv scale;
 } Products;
 
 #define WIDEN_LOW(v) __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), i16x8)
 #define WIDEN_HIGH(v) __builtin_convertvector(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15), i16x8)
 
 INLINE Products products_q8(const BlockQ8 *b) {
-  Products p;
+  Products p = {.scale = splat_half(b->scale)};
   UNROLL for (int i = 0; i < 4; i++) p.w[i] = __builtin_convertvector(*(const i8x8_memory *)(b->q + 8 * i), i16x8);
   return p;
 }
 
 INLINE Products products_q4(const BlockQ4 *b) {
   i8x16 v = *(const i8x16_memory *)b->q, low = (v & 15) - 8, high = (v >> 4 & 15) - 8;
-  return (Products){{WIDEN_LOW(low), WIDEN_HIGH(low), WIDEN_LOW(high), WIDEN_HIGH(high)}};
+  return (Products){{WIDEN_LOW(low), WIDEN_HIGH(low), WIDEN_LOW(high), WIDEN_HIGH(high)}, splat_half(b->scale)};
 }
 
 INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start) {
@@ -194,16 +204,16 @@ INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start
 #endif
 
 INLINE float sum_lanes(fv v) {
-  float x[LANES];
-  memcpy(x, &v, sizeof v);
-  for (int w = LANES / 2; w > 0; w /= 2)
-    for (int i = 0; i < w; i++) x[i] += x[i + w];
-  return x[0];
+#if LANES == VW
+  return vsum((vf)v);
+#else
+  return sum8((v8f)v);
+#endif
 }
 
 /* ---- Activations ---- */
 
-/* T rows of `blocks` blocks each, as integers q with a scale for each block; see OFFSET for start. */
+/* Rows of `blocks` blocks each, as integers q with a scale for each block; see OFFSET for start. */
 typedef struct {
   long blocks;
   Rounded *q;
@@ -230,55 +240,46 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
   const int offset = OFFSET(type);
   (void)type;
   for (size_t b = 0; b < n; b++) {
-    const float *xb = x + b * BLOCK;
     Rounded *q = a.q + b * BLOCK;
     float inverse;
-    a.scale[b] = activation_scale(xb, &inverse);
+    a.scale[b] = activation_scale(x + b * BLOCK, &inverse);
     UNROLL for (int i = 0; i < BLOCK; i += VW)
-      *(rounded_memory *)(q + i) = __builtin_convertvector(vround(vload(xb + i) * inverse), rounded_vector);
-    if (offset) {
-      int32_t *start = a.start + b * OFFSETS;
-      UNROLL for (int i = 0; i < OFFSETS; i++) start[i] = -offset * (q[4 * i] + q[4 * i + 1] + q[4 * i + 2] + q[4 * i + 3]);
-    }
+      *(rounded_memory *)(q + i) = __builtin_convertvector(vround(vload(x + b * BLOCK + i) * inverse), rounded_vector);
+    if (!offset) continue;
+    int32_t *start = a.start + b * OFFSETS;
+    UNROLL for (int i = 0; i < OFFSETS; i++) start[i] = -offset * (q[4 * i] + q[4 * i + 1] + q[4 * i + 2] + q[4 * i + 3]);
   }
   return a;
 }
 
 /* ---- Rows ---- */
 
-/* Bytes fetched ahead of the row being read. */
-#define FETCH_BYTES 4096
+/* Tokens whose sums are in registers together. */
+#define INTEGER_TOKENS 4
 
-/* Dot products of one weight row with T tokens' activations from token t on. */
-INLINE void dot_blocks(int type, const void *row, const Activations *a, long t0, long T, float *out) {
-  fv acc[4][2];
-  UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = splat(0);
-  const long blocks = a->blocks;
-  const Rounded *q = a->q + t0 * blocks * BLOCK;
-  const float *scale = a->scale + t0 * blocks;
-  const int32_t *start = a->start + t0 * blocks * OFFSETS;
-#define ONE_BLOCK(b, s)                                                                                                \
-  {                                                                                                                    \
-    const BlockQ8 *w8 = (const BlockQ8 *)row + (b);                                                                    \
-    const BlockQ4 *w4 = (const BlockQ4 *)row + (b);                                                                    \
-    Products p = type == Q8_0 ? products_q8(w8) : products_q4(w4);                                                     \
-    fv ws = splat_half(type == Q8_0 ? &w8->scale : &w4->scale);                                                        \
-    UNROLL for (int t = 0; t < T; t++) {                                                                               \
-      long at = t * blocks + (b);                                                                                      \
-      fv sum = to_floats(dot_block(type, p, q + at * BLOCK, start + at * OFFSETS));                                    \
-      acc[t][s] = sum * (ws * splat(scale[at])) + acc[t][s];                                                           \
-    }                                                                                                                  \
+/* Adds the products of weight block b and T tokens' activations to acc. */
+INLINE void add_block(int type, const void *row, long b, const Activations *a, long t0, long T, fv *acc) {
+  Products p = type == Q8_0 ? products_q8((const BlockQ8 *)row + b) : products_q4((const BlockQ4 *)row + b);
+  UNROLL for (int t = 0; t < T; t++) {
+    long at = (t0 + t) * a->blocks + b;
+    fv sum = to_floats(dot_block(type, p, a->q + at * BLOCK, a->start + at * OFFSETS));
+    acc[t] = sum * (p.scale * splat(a->scale[at])) + acc[t];
   }
-  long b = 0;
-  for (; b + 2 <= blocks; b += 2) {
-    const char *here = type == Q8_0 ? (const char *)((const BlockQ8 *)row + b) : (const char *)((const BlockQ4 *)row + b);
-    __builtin_prefetch(here + FETCH_BYTES);
-    ONE_BLOCK(b, 0)
-    ONE_BLOCK(b + 1, 1)
-  }
-  if (b < blocks) ONE_BLOCK(b, 0)
-#undef ONE_BLOCK
-  for (int t = 0; t < T; t++) out[t] = sum_lanes(acc[t][0] + acc[t][1]);
 }
 
+/* Dot products of one weight row of `blocks` blocks with T tokens' activations from token t on. */
+INLINE void dot_blocks(int type, const void *row, long blocks, const Activations *a, long t, long T, float *out) {
+  fv acc[2][INTEGER_TOKENS];
+  UNROLL for (int i = 0; i < T; i++) acc[0][i] = acc[1][i] = splat(0);
+  long b = 0;
+  for (; b + 2 <= blocks; b += 2) {
+    __builtin_prefetch((const char *)packed_at(type, row, b * BLOCK) + FETCH_BYTES);
+    add_block(type, row, b, a, t, T, acc[0]);
+    add_block(type, row, b + 1, a, t, T, acc[1]);
+  }
+  if (b < blocks) add_block(type, row, b, a, t, T, acc[0]);
+  for (int i = 0; i < T; i++) out[i] = sum_lanes(acc[0][i] + acc[1][i]);
+}
+
+#endif
 #endif

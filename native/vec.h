@@ -92,12 +92,25 @@ INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
 #endif
 
 /* Sums in a fixed tree, so that the same vector always gives the same bits. */
+typedef float v4f __attribute__((vector_size(16)));
+INLINE float sum4(v4f v) {
+  v += __builtin_shufflevector(v, v, 2, 3, 0, 1);
+  return v[0] + v[1];
+}
+#if VW >= 8
+typedef float v8f __attribute__((vector_size(32)));
+INLINE float sum8(v8f v) {
+  return sum4(__builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7));
+}
+#endif
 INLINE float vsum(vf v) {
-  float x[VW];
-  memcpy(x, &v, sizeof v);
-  for (int w = VW / 2; w > 0; w /= 2)
-    for (int i = 0; i < w; i++) x[i] += x[i + w];
-  return x[0];
+#if VW == 16
+  return sum8(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) + __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+#elif VW == 8
+  return sum8(v);
+#else
+  return sum4(v);
+#endif
 }
 INLINE float vhmax(vf v) {
   float x[VW];
