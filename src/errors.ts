@@ -55,6 +55,9 @@ export class DataError extends GPT2Error {
   override readonly code = "ERR_DATA";
 }
 
+/** A data set that is not where it was looked for. */
+export class MissingDataError extends DataError {}
+
 /** Tensors whose shapes do not fit the operation: a bug in a Program, never the user's fault. */
 export class ShapeError extends GPT2Error {
   override readonly code = "ERR_SHAPE";

@@ -4,6 +4,12 @@ export { type ReferenceOptions, referenceBackend } from "./backend/reference/ind
 export { type WasmBackend, type WasmOptions, type WasmPlace, wasmBackend } from "./backend/wasm/index.js";
 export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./checkpoint/index.js";
 export * from "./errors.js";
+export type { DataSource } from "./evaluate/data/source.js";
+export { evaluate } from "./evaluate/evaluate.js";
+export type { MetricResult } from "./evaluate/metrics/metric.js";
+export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
+export type { EvaluatedModel, TaskResult, TaskRunOptions } from "./evaluate/run.js";
+export type { FetchModelOptions } from "./generate/fetch-model.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { LoadOptions } from "./generate/load.js";
 export type { ModelParts } from "./generate/model-parts.js";

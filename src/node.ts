@@ -12,6 +12,7 @@ export {
 } from "./checkpoint/node.js";
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
+export { folderSource } from "./evaluate/data/folder-source.js";
 export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel } from "./hub/node.js";
 export * from "./index.js";
 export { loadTokenizer, saveTokenizer } from "./tokenizer/files.js";

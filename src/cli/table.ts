@@ -1,10 +1,11 @@
-/** Rows of text under their heads, columns as wide as they need to be; the first at the left, the others at the right. */
-export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Rows of text under their heads, columns as wide as they need to be; the first `left` at the left, others at the right. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[], left = 1): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const cell = (text: string, i: number) => (i < left ? text.padEnd(widths[i]!) : text.padStart(widths[i]!));
   const line = (cells: readonly string[]) =>
     widths
-      .map((width, i) => (i === 0 ? (cells[i] ?? "").padEnd(width) : (cells[i] ?? "").padStart(width)))
+      .map((_, i) => cell(cells[i] ?? "", i))
       .join("  ")
       .trimEnd();
-  return [line(head), ...rows.map(line)].map((text) => `${text}\n`).join("");
+  return [head, ...rows].map((cells) => `${line(cells)}\n`).join("");
 }

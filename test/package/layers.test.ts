@@ -41,6 +41,9 @@ const BROWSER_SAFE = [
   "data/dataset.ts",
   "data/epoch-order.ts",
   "generate/engine.ts",
+  "generate/fetch-model.ts",
+  "evaluate/registry.ts",
+  "evaluate/run.ts",
 ];
 
 for (const entry of BROWSER_SAFE) {

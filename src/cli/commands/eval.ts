@@ -8,7 +8,7 @@ import { resultTable } from "../../evaluate/report.js";
 import type { TaskResult } from "../../evaluate/run.js";
 import { parseTaskSpec, type Task, type TaskSpec } from "../../evaluate/task.js";
 import { userFileTask } from "../../evaluate/tasks/user-file.js";
-import { type EvaluationFlags, evaluateAll } from "../evaluate/session.js";
+import { type EvaluationFlags, openSession } from "../evaluate/session.js";
 import { interruptible } from "../interrupt.js";
 import { addModelOptions, number } from "../options.js";
 import { formatTable } from "../table.js";
@@ -68,10 +68,12 @@ async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
   }
   const specs = names.map(specOf);
   await interruptible(async (signal) => {
+    const session = await openSession(flags, signal);
     const results: TaskResult[] = [];
-    const { loaded } = await evaluateAll(flags, specs, signal, (result) => results.push(result));
-    const { head, rows } = resultTable(results, paperSize(loaded.config) ?? PAPER_SIZES[0]);
-    process.stdout.write(formatTable(head, rows));
+    for (const spec of specs) results.push(await session.run(spec));
+    await session.finish(results);
+    const { head, rows } = resultTable(results, paperSize(session.model.config) ?? PAPER_SIZES[0]);
+    process.stdout.write(formatTable(head, rows, 2));
   });
 }
 

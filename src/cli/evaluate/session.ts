@@ -4,7 +4,7 @@ import { DataError, UsageError } from "../../errors.js";
 import { folderSource } from "../../evaluate/data/folder-source.js";
 import { type HashedFile, hashFiles } from "../../evaluate/hash-files.js";
 import { journalFile } from "../../evaluate/journal-file.js";
-import { runTask, type TaskResult } from "../../evaluate/run.js";
+import { type RunIdentity, runTask, type TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
 import { openModel } from "../../generate/load.js";
 import type { GPT2 } from "../../gpt2.js";
@@ -27,49 +27,42 @@ export interface EvaluationReport {
   readonly program: string;
   readonly model: {
     readonly name: string;
+    /** The weights' files. */
     readonly files: readonly HashedFile[];
     readonly parameters: number;
     readonly config: GPT2["config"];
+    /** What its matrices are held in, if not as in the file. */
+    readonly dtype?: string;
     readonly backend: string;
   };
   readonly limit?: number;
   readonly results: readonly TaskResult[];
 }
 
-/** Runs evaluations one after another; with `--json` they can be resumed, and are written down. */
-export async function evaluateAll(
-  flags: EvaluationFlags,
-  specs: readonly TaskSpec[],
-  signal: AbortSignal,
-  onResult: (result: TaskResult) => void,
-): Promise<EvaluationReport & { readonly loaded: GPT2 }> {
+/** A model that is evaluated on one task after another. */
+export interface EvaluationSession {
+  readonly model: GPT2;
+  run(spec: TaskSpec): Promise<TaskResult>;
+  /** Writes everything down, if that was asked for. */
+  finish(results: readonly TaskResult[]): Promise<void>;
+}
+
+/** With `--json` the outcomes are kept as they come, so that `--resume` can go on with them. */
+export async function openSession(flags: EvaluationFlags, signal: AbortSignal): Promise<EvaluationSession> {
   checkFlags(flags);
   const model = await loadModel(flags, signal);
   const files = await modelFiles(flags.model, signal);
   const journals = flags.json === undefined ? undefined : `${flags.json}.partial`;
-  const results: TaskResult[] = [];
-  for (const spec of specs) {
-    const result = await evaluateOne(flags, model, spec, signal, journals, files);
-    results.push(result);
-    onResult(result);
-  }
-  const report: EvaluationReport = {
-    program: `gpt2-ts ${packageVersion()}`,
-    model: {
-      name: flags.model ?? "default",
-      files,
-      parameters: parameterCount(model.config),
-      config: model.config,
-      backend: model.backend.description,
+  return {
+    model,
+    run: (spec) => evaluateOne(flags, model, spec, signal, journals, identityOf(flags, files)),
+    finish: async (results) => {
+      if (flags.json === undefined) return;
+      const report = makeReport(flags, model, files, results);
+      await writeFileAtomically(flags.json, `${JSON.stringify(report)}\n`, DataError);
+      await rm(journals!, { recursive: true, force: true });
     },
-    ...(flags.limit !== undefined && { limit: flags.limit }),
-    results,
   };
-  if (flags.json !== undefined) {
-    await writeFileAtomically(flags.json, `${JSON.stringify(report)}\n`, DataError);
-    await rm(journals!, { recursive: true, force: true });
-  }
-  return { ...report, loaded: model };
 }
 
 function checkFlags({ resume, json, limit }: EvaluationFlags): void {
@@ -89,13 +82,33 @@ async function modelFiles(name: string | undefined, signal: AbortSignal): Promis
   return hashFiles(paths, signal);
 }
 
+/** What outcomes depend on, for the journal: the weights, and the type they are held in. */
+function identityOf({ dtype }: EvaluationFlags, files: readonly HashedFile[]): string {
+  return [...files.map(({ sha256 }) => sha256), dtype ?? "as stored"].join(" ");
+}
+
+function makeReport(
+  { model: name = "default", dtype, limit }: EvaluationFlags,
+  { config, backend }: GPT2,
+  files: readonly HashedFile[],
+  results: readonly TaskResult[],
+): EvaluationReport {
+  const model = { name, files, parameters: parameterCount(config), config, backend: backend.description };
+  return {
+    program: `gpt2-ts ${packageVersion()}`,
+    model: { ...model, ...(dtype !== undefined && { dtype }) },
+    ...(limit !== undefined && { limit }),
+    results,
+  };
+}
+
 async function evaluateOne(
   { data = ".", limit, resume, progress: plain }: EvaluationFlags,
   model: GPT2,
   spec: TaskSpec,
   signal: AbortSignal,
   journals: string | undefined,
-  files: readonly HashedFile[],
+  modelIdentity: string,
 ): Promise<TaskResult> {
   const name = formatTaskSpec(spec);
   let line: ReturnType<typeof progress> | undefined;
@@ -103,15 +116,14 @@ async function evaluateOne(
     line ??= progress({ label: name, total: items, unit: "items", start: done, mode: plain ? "plain" : "auto" });
     line.update(done);
   };
-  const key = files.map(({ sha256 }) => sha256).join(" ");
-  const journal = journals && {
-    journal: async (identity: Parameters<typeof journalFile>[1]) => {
-      await mkdir(journals, { recursive: true });
-      return journalFile(join(journals, `${name.replace(/[^\w.=-]+/g, "_")}.jsonl`), identity, key, resume === true);
-    },
+  const journal = async (identity: RunIdentity) => {
+    await mkdir(journals!, { recursive: true });
+    const path = join(journals!, `${name.replace(/[^\w.=-]+/g, "_")}.jsonl`);
+    return journalFile(path, identity, modelIdentity, resume === true);
   };
   try {
-    return await runTask(model, spec, { source: folderSource(data), limit, signal, onProgress, ...journal });
+    const source = folderSource(data);
+    return await runTask(model, spec, { source, limit, signal, onProgress, ...(journals && { journal }) });
   } finally {
     line?.done();
   }

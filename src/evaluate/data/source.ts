@@ -1,4 +1,4 @@
-import { DataError } from "../../errors.js";
+import { MissingDataError } from "../../errors.js";
 import { bunzip2 } from "./bzip2.js";
 import { inflate } from "./inflate.js";
 
@@ -38,7 +38,7 @@ export interface DataSetInfo {
 /**
  * The first of these files that is there, in the data set's folder or beside it.
  *
- * @throws {DataError} none is there; the message says what to get, and where.
+ * @throws {MissingDataError} none is there; the message says what to get, and where.
  */
 export async function readFirst(
   source: DataSource,
@@ -49,7 +49,7 @@ export async function readFirst(
     const stored = await source.read(path);
     if (stored) return { path, sha256: await sha256(stored), bytes: await decompress(stored, path) };
   }
-  throw new DataError({
+  throw new MissingDataError({
     op: `data set ${name}`,
     expected: `${name}/${files.join(` or ${name}/`)} in ${source.description}`,
     got: "none of them",

@@ -1,0 +1,81 @@
+import { PAPER_FIGURES, type PaperFigure, type PaperSize } from "./paper.js";
+import type { TaskResult } from "./run.js";
+
+/**
+ * The evaluations behind the paper's figures, each in the variants that the paper leaves open, as task names.
+ *
+ * @param nCtx of the model: strides are a whole and half of it.
+ */
+export function reproductionSpecs(nCtx: number): string[] {
+  const half = `stride=${Math.max(1, nCtx >> 1)}`;
+  const wordLevel = (name: string) => [name, `${name}:${half}`, `${name}:plain`, `${name}:plain,${half}`];
+  const wikitext = (name: string) => [
+    ...wordLevel(name),
+    `${name}:document`,
+    `${name}:harness`,
+    `${name}:transformers,apart`,
+  ];
+  return [
+    ...["lambada", "lambada:normalized", "lambada:original", "lambada:detokenized"],
+    ...["cbt-cn", "cbt-cn:test", "cbt-cn:plain", "cbt-ne", "cbt-ne:test", "cbt-ne:plain"],
+    ...wikitext("wikitext-2"),
+    ...wordLevel("ptb"),
+    ...["enwik8", "text8"],
+    ...wikitext("wikitext-103"),
+    ...["1bw", "1bw:plain", "1bw:stream", "1bw:plain,stream"],
+    ...["winograd", "coqa"],
+    ...["cnn-dm", "cnn-dm:no-hint", "cnn-dm:lead-3", "cnn-dm:random-3"],
+    ...["wmt14-en-fr", "wmt14-fr-en", "nq"],
+  ];
+}
+
+const LARGEST: PaperSize = "1542M";
+
+/** One of our values for a figure of the paper's. */
+export interface Candidate {
+  readonly spec: string;
+  readonly metric: string;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A figure of the paper's beside what ours could be it. */
+export interface FigureComparison {
+  readonly figure: PaperFigure;
+  readonly paper: number;
+  /** The paper's model that it is of: the one asked for, or where the paper tells of no other the largest. */
+  readonly size: PaperSize;
+  /** All of ours, from the smallest. */
+  readonly candidates: readonly Candidate[];
+  readonly nearest: Candidate;
+  /** The largest of ours that is not above the paper's, and the smallest that is not below. */
+  readonly below: Candidate | undefined;
+  readonly above: Candidate | undefined;
+}
+
+/** Each of the paper's figures that there is a result for, with our variants around it. */
+export function compareWithPaper(results: readonly TaskResult[], size: PaperSize): FigureComparison[] {
+  return PAPER_FIGURES.flatMap((figure) => {
+    const told = figure.values[size] === undefined ? LARGEST : size;
+    const paper = figure.values[told];
+    const candidates = results
+      .flatMap((result) => candidatesFor(figure, result))
+      .filter(({ value }) => Number.isFinite(value))
+      .sort((a, b) => a.value - b.value);
+    if (paper === undefined || candidates.length === 0) return [];
+    const distance = ({ value }: Candidate) => Math.abs(value - paper);
+    const nearest = candidates.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best));
+    const below = candidates.findLast(({ value }) => value <= paper);
+    const above = candidates.find(({ value }) => value >= paper);
+    return [{ figure, paper, size: told, candidates, nearest, below, above }];
+  });
+}
+
+function candidatesFor({ task, metrics, options = {} }: PaperFigure, result: TaskResult): Candidate[] {
+  const applies = Object.entries(options).every(([key, value]) => result.options[key] === value);
+  if (result.task !== task || !applies) return [];
+  return result.metrics
+    .filter(({ name }) => metrics.includes(name))
+    .map(({ name, value, interval }) => ({ spec: result.spec, metric: name, value, ...interval }));
+}

@@ -1,0 +1,131 @@
+/** gpt2 eval and gpt2 reproduce, run as users run them. */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import type { EvaluationReport } from "../../src/cli/evaluate/session.js";
+import { TASKS } from "../../src/evaluate/registry.js";
+import { gpt2Config } from "../../src/model/config.js";
+import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { packageFile } from "../../src/util/package-root.js";
+import { gpt2 } from "../cli/run.js";
+import { seededTensors } from "../helpers/seeded-weights.js";
+import { DATA, smallTokenizer } from "./support.js";
+
+const CONFIG = gpt2Config({ vocabSize: 500, nCtx: 64, nEmbd: 16, nLayer: 1, nHead: 2 });
+const dir = mkdtempSync(join(tmpdir(), "gpt2-eval-"));
+const model = join(dir, "model");
+const flags = ["--model", model, "--data", DATA];
+const PARALLEL = { concurrency: 3 };
+
+before(async () => {
+  const tensors = [...seededTensors(CONFIG, 4)].map(([{ name, shape }, data]) => ({ name, shape, data }));
+  await saveCheckpoint(model, { config: CONFIG, tensors });
+  await saveTokenizer(await smallTokenizer(CONFIG.vocabSize), model);
+});
+after(() => rmSync(dir, { recursive: true }));
+
+describe("gpt2 eval", PARALLEL, () => {
+  it("prints a table, and with --json writes everything down", async () => {
+    const json = join(dir, "out.json");
+    const { stdout, stderr, status } = await gpt2(["eval", "lambada", "wikitext-2:plain", ...flags, "--json", json]);
+    assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
+    assert.match(stdout, /^task +metric +value +95% interval +items +paper, 117M\n/);
+    assert.match(stdout, /\nlambada +accuracy +\d+\.\d\d +\d+\.\d\d – \d+\.\d\d +24 +45\.99\n/);
+    assert.match(stdout, /\nwikitext-2:plain +perplexity per word +/);
+    const report = JSON.parse(readFileSync(json, "utf8")) as EvaluationReport;
+    assert.match(report.program, /^gpt2-ts \d/);
+    assert.deepEqual(
+      [report.model.config.nCtx, report.model.files.map(({ file }) => file)],
+      [64, ["config.json", "model.safetensors"]],
+    );
+    assert.deepEqual(
+      report.results.map(({ spec, version, outcomes }) => [spec, version, outcomes.length]),
+      [
+        ["lambada", 1, 24],
+        ["wikitext-2:plain", 1, report.results[1]!.items],
+      ],
+    );
+    assert.equal(existsSync(`${json}.partial`), false, "what is kept for resuming is gone when all is done");
+  });
+
+  it("goes on with --resume from what was kept", async () => {
+    const json = join(dir, "resumed.json");
+    const args = ["eval", "lambada:normalized", ...flags, "--json", json];
+    assert.equal((await gpt2(args)).status, 0);
+    const first = JSON.parse(readFileSync(json, "utf8")) as EvaluationReport;
+    // As it is when a second task has not been done: the first one's outcomes, here with a mark to know them by.
+    const { spec, version, items, files, outcomes } = first.results[0]!;
+    const key = [...first.model.files.map(({ sha256 }) => sha256), "as stored"].join(" ");
+    const marked = outcomes.map((outcome) => ({ ...outcome, greedy: true }));
+    mkdirSync(`${json}.partial`);
+    const journal = [{ model: key, spec, version, items, files }, marked].map((line) => `${JSON.stringify(line)}\n`);
+    writeFileSync(join(`${json}.partial`, "lambada_normalized.jsonl"), journal.join(""));
+    const { stdout } = await gpt2([...args, "--resume"]);
+    assert.match(stdout, /accuracy +100\.00/);
+    const { stderr, status } = await gpt2(["eval", "lambada", ...flags, "--resume"]);
+    assert.equal(status, 2);
+    assert.match(stderr, /--resume: expected --json FILE/);
+  });
+
+  it("takes files of one's own", async () => {
+    const file = packageFile("test/fixtures/text/looking-glass.txt");
+    const { stdout } = await gpt2(["eval", `${file}:stride=32`, ...flags, "--limit", "3"]);
+    assert.match(stdout, /bits per byte +\d\.\d{3}/);
+    assert.match(stdout, / 3 of \d+/);
+  });
+
+  it("lists its tasks", async () => {
+    const { stdout } = await gpt2(["eval", "--list"]);
+    for (const { name } of TASKS) assert.ok(stdout.includes(`${name}: `), name);
+  });
+
+  it("says what is wrong with a call, and what data are missing", async () => {
+    const calls: readonly (readonly [args: readonly string[], message: RegExp, code: number])[] = [
+      [[], /expected tasks, got none/, 2],
+      [["nothing"], /task: expected one of lambada/, 2],
+      [["lambada:x"], /option of lambada/, 2],
+      [["lambada", "--limit", "0"], /--limit: expected a positive integer/, 2],
+      [["lambada", "--data", "/nowhere"], /lambada\/lambada_test\.jsonl in \/nowhere, got none of them/, 1],
+    ];
+    for (const [args, message, code] of calls) {
+      const { stderr, status, stdout } = await gpt2([
+        "eval",
+        ...args,
+        ...(args.includes("--data") ? flags.slice(0, 2) : flags),
+      ]);
+      assert.deepEqual([status, stdout], [code, ""], stderr);
+      assert.match(stderr, message);
+      assert.ok(!stderr.includes("    at "), "no stack trace");
+    }
+  });
+});
+
+describe("gpt2 reproduce", PARALLEL, () => {
+  it("prints the paper's table beside ours, and what lies around its figures", async () => {
+    const { stdout, stderr, status } = await gpt2([
+      "reproduce",
+      "ptb",
+      "lambada",
+      "winograd",
+      ...flags,
+      "--limit",
+      "2",
+    ]);
+    assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
+    assert.match(stdout, /^The model has the size of none of the paper's; its 117M is shown\./);
+    assert.match(stdout, /\nPTB perplexity +ptb.*, perplexity per .* 65\.85 +\d/);
+    assert.match(stdout, /\nWinograd accuracy .* 1542M: 70\.70 /);
+    assert.match(stdout, /\n {2}PTB perplexity, 65\.85: (below|above|between|within)/);
+    assert.match(stdout, /Not run, for want of data:\n {2}lambada:original: /);
+    assert.doesNotMatch(stdout, /WikiText/);
+  });
+
+  it("knows its tasks", async () => {
+    const { stderr, status } = await gpt2(["reproduce", "hellaswag", ...flags]);
+    assert.equal(status, 2);
+    assert.match(stderr, /some of lambada, cbt-cn/);
+  });
+});
