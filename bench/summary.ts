@@ -63,27 +63,37 @@ export function summaryTable(rows: readonly SummaryRow[], targets: readonly Targ
 }
 
 function cellsOf(row: SummaryRow, target: Target, rows: readonly SummaryRow[]): string[] {
-  const reached = `${figure(row.figure)} ${row.unit}`;
   const { best } = row;
+  const named = target.peer && row.times[target.peer.name];
   const base = rows.find(({ case: name }) => name === target.over?.case);
+  const against = [
+    ...(best ? [`${times(best.times)} ${best.name} (${figure(best.figure)})`] : []),
+    ...(named !== undefined && best?.name !== target.peer!.name ? [`${times(named)} ${target.peer!.name}`] : []),
+    ...(base ? [`${times(row.figure / base.figure)} ${base.title}`] : []),
+  ];
   return [
     row.title + (row.disturbed ? " (disturbed)" : ""),
-    reached,
+    `${figure(row.figure)} ${row.unit}`,
     row.share === undefined ? "-" : percent(row.share),
-    target.share !== undefined
-      ? `≥ ${percent(target.share)}`
-      : target.most !== undefined
-        ? `≤ ${target.most} ${row.unit}`
-        : "-",
-    [
-      ...(best ? [`${best.times.toFixed(2)}× ${best.name} (${figure(best.figure)})`] : []),
-      ...(base ? [`${(row.figure / base.figure).toFixed(2)}× ${base.title}`] : []),
-    ].join(", ") || "-",
-    [
-      ...(target.times !== undefined ? [`≥ ${target.times}×`] : []),
-      ...(target.over ? [`≥ ${target.over.times}× our batch 1`] : []),
-    ].join(", ") || "-",
+    aimAtLimit(target, row),
+    against.join(", ") || "-",
+    aimAgainst(target),
   ];
 }
 
+function aimAtLimit({ share, most }: Target, { unit }: SummaryRow): string {
+  if (share !== undefined) return `≥ ${percent(share)}`;
+  return most === undefined ? "-" : `≤ ${most} ${unit}`;
+}
+
+function aimAgainst({ times: best, peer, over }: Target): string {
+  const aims = [
+    ...(best !== undefined ? [`≥ ${best}×`] : []),
+    ...(peer ? [`≥ ${peer.times}× ${peer.name}`] : []),
+    ...(over ? [`≥ ${over.times}× our batch 1`] : []),
+  ];
+  return aims.join(", ") || "-";
+}
+
+const times = (ratio: number): string => `${ratio.toFixed(2)}×`;
 const percent = (share: number): string => `${Math.round(100 * share)}%`;

@@ -8,6 +8,8 @@ export interface Target {
   readonly share?: number;
   /** At least so many times as good as the best peer. */
   readonly times?: number;
+  /** At least so many times as good as this peer, be it the best or not. */
+  readonly peer?: { readonly name: string; readonly times: number };
   /** At least so many times as fast as this package in another case. */
   readonly over?: { readonly case: string; readonly times: number };
   /** At most, in the case's unit. */
@@ -32,6 +34,7 @@ export const TARGETS: readonly Target[] = [
   { case: "prefill-1000-q8_0", share: 0.45, times: 2 },
   { case: "train-4x256-f32", share: 0.75, times: 1.8 },
   { case: "train-1x1024-f32", share: 0.75, times: 1.8 },
+  { case: "train-1x64-f32", peer: { name: "TensorFlow.js", times: 20 } },
   { case: "wasm-decode-8-f32", share: 0.85, times: 1.5 },
   { case: "wasm-decode-8-q8_0", share: 0.5, times: 3 },
   { case: "wasm-prefill-512-f32", share: 0.75, times: 2 },

@@ -40,7 +40,7 @@ describe("the summary", () => {
     const text = summaryTable(rows, [
       { case: "b", share: 0.9, times: 1.5 },
       { case: "not measured", share: 0.9 },
-      { case: "a", over: { case: "b", times: 5 } },
+      { case: "a", over: { case: "b", times: 5 }, peer: { name: "slow", times: 20 } },
     ]);
     const [, , first, second, ...more] = text.split("\n");
     assert.deepEqual(more, []);
@@ -52,7 +52,11 @@ describe("the summary", () => {
       "2.00× peer (10.0)",
       "≥ 1.5×",
     ]);
-    assert.deepEqual(cellsOf(second!).slice(4, -1), ["-", "2.00× peer (10.0), 3.33× title of b", "≥ 5× our batch 1"]);
+    assert.deepEqual(cellsOf(second!).slice(4, -1), [
+      "-",
+      "2.00× peer (10.0), 4.00× slow, 3.33× title of b",
+      "≥ 20× slow, ≥ 5× our batch 1",
+    ]);
   });
 
   it("takes what was measured later", () => {
