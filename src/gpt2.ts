@@ -5,6 +5,7 @@ import { type RunOptions, runLogLikelihoods } from "./evaluate/log-likelihood.js
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
 import { encodePair } from "./evaluate/text/encode-pair.js";
 import { Engine } from "./generate/engine.js";
+import type { FetchModelOptions } from "./generate/fetch-model.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import type { LoadOptions } from "./generate/load.js";
 import { DEFAULT_ADAPTER, type LoadedAdapter } from "./generate/loaded-adapter.js";
@@ -125,6 +126,21 @@ export class GPT2 {
   /** Lets an adapter go; requests that use it already go on with it. Whether there was one. */
   unloadAdapter(name: string): boolean {
     return this.#adapters.delete(name);
+  }
+
+  /**
+   * The same in a browser (and anywhere else), without files: fetched into memory by `fetch`, for a backend that was made
+   * before. The name is the address of a folder (ending in `/`) or of a file, relative to the page or not, or as for
+   * {@link GPT2.load} a preset or a model of the hub. Safetensors, GGUF, PyTorch and llm.c.
+   *
+   *     const model = await GPT2.fetch("models/tiny/", { backend: await wasmBackend() });
+   *
+   * @throws {DownloadError} a file can't be fetched.
+   * @throws {CheckpointError} there is no such model, or it is malformed.
+   */
+  static async fetch(name: string, options: FetchModelOptions): Promise<GPT2> {
+    const { fetchModelParts } = await import("./generate/fetch-model.js");
+    return new GPT2(await fetchModelParts(name, options));
   }
 
   get backend(): Backend {

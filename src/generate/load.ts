@@ -6,14 +6,14 @@ import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { mergeAdapter, openCheckpoint, setFileMapper } from "../checkpoint/node.js";
 import { parseJsonObject } from "../checkpoint/strict-json.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
-import { CheckpointError, TokenizerError, UsageError } from "../errors.js";
+import { CheckpointError, UsageError } from "../errors.js";
 import { type FetchedModel, type LocateOptions, locateModel } from "../hub/node.js";
 import type { GPT2Config } from "../model/config.js";
 import { configFromHuggingFace } from "../model/state-dict.js";
 import { loadTokenizer } from "../tokenizer/files.js";
-import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { packageFile } from "../util/package-root.js";
+import { checkVocabulary, defaultTokenizer } from "./default-tokenizer.js";
 import { type AdapterPaths, adapterEntries, baseOfAdapter, findAdapter, loadAdapter } from "./load-adapters.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
 import type { ModelParts } from "./model-parts.js";
@@ -32,10 +32,6 @@ export interface LoadOptions extends BackendOptions, OpenOptions {
   /** What the weight matrices are held in: see docs/quantization.md; by default in what the file holds them in. */
   readonly dtype?: WeightType | undefined;
 }
-
-/** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
-const GPT2_VOCABULARY = 50257;
-const GPT2_VOCABULARY_PADDED = 50304;
 
 /** The folder of the model that comes with the package. */
 export const defaultModelFolder = (): string => packageFile("models/default");
@@ -74,7 +70,7 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   const checkpoint = await openWithAdapter(name, options);
   try {
     const tokenizer = options.tokenizer ?? (await tokenizerOf(checkpoint));
-    if (tokenizer) checkVocabulary(checkpoint, tokenizer);
+    if (tokenizer) checkVocabulary(checkpoint.path, checkpoint.config.vocabSize, tokenizer);
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
     const parts = await weightsOf(checkpoint, chosen, { dtype, signal });
     return { ...parts, tokenizer, endOfText, adapters: await loadAdapters(chosen.backend, checkpoint.config, options) };
@@ -138,16 +134,5 @@ export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | u
   const { tokenizerJson, vocabJson, mergesTxt, llmcBin } = tokenizerFiles ?? {};
   if (tokenizerJson || (vocabJson && mergesTxt)) return loadTokenizer(dirname((tokenizerJson ?? vocabJson)!));
   if (llmcBin) return loadTokenizer(llmcBin);
-  const { vocabSize } = config;
-  return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
-}
-
-function checkVocabulary({ path, config }: Checkpoint, { vocabSize }: Tokenizer): void {
-  if (vocabSize <= config.vocabSize) return;
-  throw new TokenizerError({
-    op: `loading ${path}: tokenizer`,
-    expected: `at most ${config.vocabSize} tokens, the model's vocabulary`,
-    got: String(vocabSize),
-    hint: "The tokenizer belongs to another model",
-  });
+  return defaultTokenizer(config);
 }

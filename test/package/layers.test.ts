@@ -42,6 +42,7 @@ const BROWSER_SAFE = [
   "data/epoch-order.ts",
   "generate/engine.ts",
   "generate/fetch-model.ts",
+  "generate/fetch-model.ts",
   "evaluate/registry.ts",
   "evaluate/run.ts",
 ];
