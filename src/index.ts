@@ -10,7 +10,6 @@ export type { MetricResult } from "./evaluate/metrics/metric.js";
 export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
 export type { EvaluatedModel, TaskResult, TaskRunOptions } from "./evaluate/run.js";
 export type { FetchModelOptions } from "./generate/fetch-model.js";
-export type { FetchModelOptions } from "./generate/fetch-model.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { LoadOptions } from "./generate/load.js";
 export type { ModelParts } from "./generate/model-parts.js";
