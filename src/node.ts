@@ -13,9 +13,16 @@ export {
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
 export { folderSource } from "./evaluate/data/folder-source.js";
+export {
+  CONVERT_FORMATS,
+  type ConvertedModel,
+  type ConvertFormat,
+  type ConvertOptions,
+  convertModel,
+} from "./generate/convert-model.js";
 export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel } from "./hub/node.js";
 export * from "./index.js";
-export { loadTokenizer, saveTokenizer } from "./tokenizer/files.js";
+export { loadTokenizer, saveLlmcTokenizer, saveTokenizer } from "./tokenizer/files.js";
 export type { TrainEvent } from "./train/events.js";
 export { TRAIN_DEFAULTS, type TrainSettings } from "./train/settings.js";
 export { Trainer, type TrainerOptions } from "./train/trainer.js";

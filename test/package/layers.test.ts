@@ -42,7 +42,6 @@ const BROWSER_SAFE = [
   "data/epoch-order.ts",
   "generate/engine.ts",
   "generate/fetch-model.ts",
-  "generate/fetch-model.ts",
   "evaluate/registry.ts",
   "evaluate/run.ts",
 ];
