@@ -67,7 +67,7 @@ describe("files that are no models", () => {
       /n_vocab: expected a number, got undefined/,
     ],
     ["a LoRA adapter", () => folder({ "adapter_config.json": "{}", "adapter_model.safetensors": "" }), /LoRA adapter/],
-    ["a folder with GGUF files", () => folder({ "x.gguf": gguf }), /GGUF/],
+    ["a folder with several GGUF files", () => folder({ "x.gguf": gguf, "y.gguf": gguf }), /several GGUF files/],
     [
       "weights without config.json",
       () => folder({ "model.safetensors": smallSafetensors() }),
@@ -83,7 +83,7 @@ describe("files that are no models", () => {
     ["the start of torch.save's zip", () => file("ckpt.pt", zip), /zip archive: .*the file is truncated/],
     ["a zip called .safetensors", () => file("a.safetensors", zip), /zip archive/],
     ["a pickle", () => file("x.pt", Uint8Array.from([0x80, 2, 0x8a])), /pickle/],
-    ["a GGUF file", () => file("a.gguf", gguf), /a GGUF file/],
+    ["the start of a GGUF file", () => file("a.gguf", gguf), /GGUF header: .*the file is truncated/i],
     ["HDF5", () => file("a.h5", Uint8Array.from([0x89, 0x48, 0x44, 0x46])), /HDF5/],
     ["a gzipped model", () => file("a.bin", Uint8Array.from([0x1f, 0x8b, 8])), /gzip/],
     ["a token shard", () => file("a.bin", magic(20240520)), /token shard/],
