@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, stat
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { openCheckpoint, saveCheckpoint, saveGguf } from "../../src/checkpoint/node.js";
 import { stemOf } from "../../src/cli/commands/quantize.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -79,6 +79,21 @@ describe("gpt2 quantize", () => {
     assert.match((await gpt2(["info", models])).stdout, /GGUF, f32, 157 kB in one\.gguf/);
     cpSync(converted, join(models, "two.gguf"));
     assert.match((await gpt2(["info", models])).stderr, /a folder with several GGUF files/);
+  });
+
+  it("shows what a file says of itself on one line each", async () => {
+    const path = join(folder, "named.gguf");
+    const checkpoint = await openCheckpoint(converted);
+    const { config, tensors } = checkpoint;
+    await saveGguf(
+      path,
+      { config, tensors: tensors.values() },
+      { general: { name: "a\nb\u001b[2Jc", author: "Ä 日" } },
+    );
+    checkpoint.close();
+    const { stdout } = await gpt2(["info", path]);
+    assert.match(stdout, /\nmetadata name +a b \[2Jc\nmetadata author +Ä 日\n$/);
+    assert.match(stdout, /\ntokenizer +none beside the model\n/);
   });
 
   it("leaves no temporary files", () => {

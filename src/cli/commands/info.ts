@@ -37,6 +37,9 @@ async function info(name: string | undefined, flags: InfoFlags): Promise<void> {
   });
 }
 
+/** Text of a file without what would break the line or steer a terminal. */
+const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ");
+
 const count = (n: number): string => n.toLocaleString("en");
 
 /** For people. */
@@ -54,7 +57,7 @@ function summary(description: CheckpointDescription): string {
     ["context", `${count(config.nCtx)} tokens`],
     ["vocabulary", `${count(config.vocabSize)} tokens`],
     ["tokenizer", tokenizerInFile ? "in the file" : tokenizer.join(", ") || "none beside the model"],
-    ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${key}`, value]),
+    ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${oneLine(key)}`, oneLine(value)]),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
