@@ -15,6 +15,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   tokenizer: async () => (await import("./commands/tokenizer.js")).registerTokenizer,
   data: async () => (await import("./commands/data.js")).registerData,
   train: async () => (await import("./commands/train.js")).registerTrain,
+  finetune: async () => (await import("./commands/finetune.js")).registerFinetune,
+  merge: async () => (await import("./commands/merge.js")).registerMerge,
   eval: async () => (await import("./commands/eval.js")).registerEval,
   reproduce: async () => (await import("./commands/reproduce.js")).registerReproduce,
 };

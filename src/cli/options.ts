@@ -3,6 +3,7 @@ import type { BackendChoice } from "../backend/choose.js";
 import type { Checkpoint } from "../checkpoint/index.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
+import type { LocateOptions } from "../hub/node.js";
 import { downloadLine } from "./download-line.js";
 
 /** A number on the command line. */
@@ -29,6 +30,7 @@ export const MODEL_NAMES =
 
 export interface ModelFlags {
   readonly model?: string;
+  readonly adapter?: string;
   readonly offline?: true;
   readonly dtype?: WeightType;
   readonly backend?: BackendChoice;
@@ -39,6 +41,10 @@ export interface ModelFlags {
 export function addModelOptions(command: Command): Command {
   return command
     .option("-m, --model <name>", "gpt2, owner/name of the hub, a folder or file (default: the package's own model)")
+    .option(
+      "--adapter <dir>",
+      "a LoRA adapter to use, of gpt2 finetune or PEFT; without --model, that for which it was made",
+    )
     .option("--dtype <type>", "hold the weights in f32, f16, bf16, q8_0 or q4_0 (default: as the file does)")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
@@ -48,11 +54,12 @@ export function addModelOptions(command: Command): Command {
 /** Loads the model the flags name. Says so if it will be slow. */
 export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
   const { GPT2 } = await import("../gpt2.js");
-  const { model, dtype, backend, threads, offline } = flags;
+  const { model, adapter, dtype, backend, threads, offline } = flags;
   const line = downloadLine();
+  const options = { dtype, backend, threads, offline, signal, onDownload: line.onDownload };
   let loaded: GPT2;
   try {
-    loaded = await GPT2.load(model, { dtype, backend, threads, offline, signal, onDownload: line.onDownload });
+    loaded = await GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
   } finally {
     line.end();
   }
@@ -62,6 +69,12 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
     );
   }
   return loaded;
+}
+
+/** Imported here alone: most calls have no adapter. */
+async function adapterOption(adapter: string, options: LocateOptions) {
+  const { withAdapter } = await import("../generate/load-adapters.js");
+  return withAdapter(adapter, options);
 }
 
 /** Opens the model of that name without loading it. */

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/backend.js";
-import { type AdapterCheckpoint, openAdapter, readAdapterSettings } from "../checkpoint/node.js";
+import { type AdapterCheckpoint, openAdapter, readAdapterSettings, replacesVectors } from "../checkpoint/node.js";
 import { UsageError } from "../errors.js";
 import { type LocateOptions, locateModel } from "../hub/node.js";
 import type { GPT2Config } from "../model/config.js";
@@ -27,6 +27,14 @@ export async function findAdapter(
 /** The model that an adapter says it is for; undefined if it is the one that comes with the package. */
 export async function baseOfAdapter(name: string, options: LocateOptions = {}): Promise<string | undefined> {
   return readAdapterSettings((await locateModel(name, options)).path).baseModel;
+}
+
+/** How to load a model with one adapter: beside the weights, or folded into them where it changes layer norms or biases. */
+export async function withAdapter(
+  name: string,
+  options: LocateOptions = {},
+): Promise<{ readonly adapters: string } | { readonly merge: string }> {
+  return replacesVectors((await locateModel(name, options)).path) ? { merge: name } : { adapters: name };
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { EXAMPLES_TOKENIZER_FILE, type ExamplesInfo, readExamples } from "../data/examples/example-folder.js";
 import { ExampleSet } from "../data/examples/example-set.js";
 import { Packing } from "../data/examples/packing.js";
+import type { Template } from "../data/examples/template.js";
 import type { GPT2Config } from "../model/config.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
@@ -27,6 +28,7 @@ export class ExampleData implements TrainingData {
   readonly valTokens: number | undefined;
   readonly bitsPerByte: number | undefined;
   readonly tokenizer: string | undefined;
+  readonly template: Template;
   readonly examples: ExampleCounts;
   readonly #settings: TrainSettings;
   readonly #train: ExampleSet;
@@ -50,6 +52,7 @@ export class ExampleData implements TrainingData {
     this.vocabSize = info.tokenizer.vocabSize;
     this.#settings = settings;
     this.tokens = info.splits.train.tokens;
+    this.template = info.template;
     const tokenizer = join(path, EXAMPLES_TOKENIZER_FILE);
     this.tokenizer = existsSync(tokenizer) ? readFileSync(tokenizer, "utf8") : undefined;
     this.#train = open("train");

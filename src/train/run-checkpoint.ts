@@ -10,6 +10,7 @@ import {
   writeSafetensorsFile,
 } from "../checkpoint/node.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
+import type { Template } from "../data/examples/template.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
@@ -61,6 +62,8 @@ export interface BestStep {
 const STATE_FILE = "trainer.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const TOKENIZER_FILE = "tokenizer.json";
+/** In the folder of a model or adapter that learned examples. */
+export const TEMPLATE_FILE = "template.json";
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
@@ -80,17 +83,24 @@ export async function saveRun(path: string, trainer: ModelTrainer, state: RunSta
   });
 }
 
+/** What goes with a model or adapter: the text of its tokenizer.json, and the template of the examples it learned. */
+export interface Companions {
+  readonly tokenizer?: string | undefined;
+  readonly template?: Template | undefined;
+}
+
 /** What a run ends in, written whole or not at all: the model as a Hugging Face folder in f32, or the adapter alone. */
 export async function saveResult(
   path: string,
   trainer: ModelTrainer,
   state: Pick<RunState, "lora" | "base">,
-  tokenizer?: string,
+  { tokenizer, template }: Companions,
 ): Promise<void> {
   await writeWhole(path, async (folder) => {
-    if (trainer.lora) return fillAdapter(folder, trainer, state);
-    await fillModel(folder, trainer);
-    if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
+    if (trainer.lora) await fillAdapter(folder, trainer, state);
+    else await fillModel(folder, trainer);
+    if (tokenizer !== undefined && !trainer.lora) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
+    if (template) await writeNewFile(join(folder, TEMPLATE_FILE), `${JSON.stringify(template, null, 2)}\n`);
   });
 }
 

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import type { DatasetInfo } from "../data/dataset-info.js";
+import type { Template } from "../data/examples/template.js";
 import { DataError } from "../errors.js";
 import type { FillBatch } from "./model-trainer.js";
 
@@ -25,6 +26,8 @@ export interface TrainingData {
   readonly bitsPerByte: number | undefined;
   /** Text of the tokenizer.json that goes with every model made from this data. */
   readonly tokenizer: string | undefined;
+  /** With which examples were made; it goes with the finished model. */
+  readonly template?: Template;
   /** Of data that is examples: how many there are, and how many of them had to be cut to the length of a sequence. */
   readonly examples?: ExampleCounts;
   readonly fillTraining: FillBatch;

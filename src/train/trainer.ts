@@ -366,7 +366,7 @@ export class Trainer {
     const saved = await this.#takeBest();
     const result = this.#start.adapter ? "adapter" : "model";
     const path = join(this.#options.out, result);
-    await saveResult(path, this.model, this.#adapterState(), this.#data.tokenizer);
+    await saveResult(path, this.model, this.#adapterState(), this.#data);
     return { ...common, finished: true, ...(early && { early }), saved, [result]: path };
   }
 

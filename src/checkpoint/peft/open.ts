@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import type { GPT2Config } from "../../model/config.js";
 import { fileOperation, openFileSource } from "../file-source.js";
+import { readSafetensors } from "../safetensors.js";
 import { parseJsonObject } from "../strict-json.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 import { type AdapterCheckpoint, loadAdapter } from "./load.js";
@@ -34,6 +35,16 @@ export function readAdapterSettings(path: string): PeftConfig {
   try {
     const op = `reading ${config}`;
     return parsePeftConfig(parseJsonObject(source.bytes(0, source.size), op), op);
+  } finally {
+    source.close();
+  }
+}
+
+/** Whether an adapter has other tensors than those of LoRA: layer norms or biases that take the place of the model's. */
+export function replacesVectors(path: string): boolean {
+  const source = openFileSource(adapterFiles(path).weights);
+  try {
+    return [...readSafetensors(source).tensors.keys()].some((name) => !name.includes(".lora_"));
   } finally {
     source.close();
   }

@@ -13,6 +13,7 @@ import { Trainer } from "../../train/trainer.js";
 import { shardsOf } from "../train/data.js";
 import { addTrainFlags, type Flags, givenSettings, givenShape, parseNumber } from "../train/flags.js";
 import { describeModel, TrainReporter } from "../train/reporter.js";
+import { stoppable } from "../train/stop.js";
 
 interface TrainFlags extends Flags {
   readonly out?: string;
@@ -84,20 +85,9 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
       backend instanceof NativeBackend || backend instanceof WasmBackend ? await backend.peakFlops() : undefined,
     onPass: reporter.pass,
   });
-  const stop = new AbortController();
-  const onSignal = (signal: NodeJS.Signals): void => {
-    process.exitCode = signal === "SIGINT" ? 130 : 143;
-    if (stop.signal.aborted) process.exit();
-    reporter.notice("Stopping after this pass and saving a checkpoint (once more to quit at once)");
-    stop.abort();
-  };
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  try {
-    for await (const event of trainer.run(stop.signal)) reporter.report(event);
-  } finally {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    reporter.close();
-  }
+  await stoppable(reporter, async (signal) => {
+    for await (const event of trainer.run(signal)) reporter.report(event);
+  });
 }
 
 /** The shape that the flags ask for; the vocabulary is the data's. */

@@ -50,8 +50,14 @@ export function addTrainFlags(command: Command): void {
   command.optionsGroup("Model:");
   for (const [flag, , help, fallback] of SHAPE) command.option(flag, `${help} (default: ${fallback})`, parseNumber);
   command.optionsGroup("Training:");
+  addSettingFlags(command);
+}
+
+/** Adds the flags of the run's settings, with defaults that are not training's in words. */
+export function addSettingFlags(command: Command, defaults: Partial<Record<keyof TrainSettings, string>> = {}): void {
   for (const [flag, setting, help, fallback] of SETTINGS) {
-    command.option(flag, `${help} (default: ${fallback ?? TRAIN_DEFAULTS[setting]})`, parseNumber);
+    const shown = defaults[setting] ?? fallback ?? TRAIN_DEFAULTS[setting];
+    command.option(flag, `${help} (default: ${shown})`, parseNumber);
   }
 }
 

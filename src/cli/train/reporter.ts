@@ -1,4 +1,5 @@
-import type { StartEvent, TrainEvent } from "../../train/events.js";
+import type { EndEvent, StartEvent, TrainEvent } from "../../train/events.js";
+import type { LoraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts } from "../../train/memory.js";
 import type { PassProgress } from "../../train/trainer.js";
 import { formatCount, formatDuration, type Progress, progress } from "../../util/progress.js";
@@ -8,6 +9,8 @@ export interface ReporterOptions {
   readonly json: boolean;
   /** Progress as ordinary lines where stderr is no terminal. */
   readonly plain: boolean;
+  /** The command that continues the run. Default `train`. */
+  readonly verb?: string;
 }
 
 /** Shows a run to whoever started it: its plan, validations, samples and result on stdout, a progress line on stderr. */
@@ -74,6 +77,16 @@ export class TrainReporter {
     process.stdout.write(`${line}\n`);
   }
 
+  #describeEnd({ best, step, seconds, early, saved, model, adapter }: EndEvent): string[] {
+    const lines = best ? [`best validation loss ${best.loss.toFixed(4)}, after step ${best.step}`] : [];
+    if (early) lines.push(`stopped after step ${step}, as validations were not becoming better`);
+    const result = model === undefined ? `the adapter is in ${adapter}` : `the model is in ${model}`;
+    const which = saved === undefined || saved === step ? "" : `, that of step ${saved}`;
+    if (model ?? adapter) return [...lines, `done in ${formatDuration(seconds)}: ${result}${which}`];
+    const verb = this.#options.verb ?? "train";
+    return [...lines, `stopped after step ${step}; to go on: gpt2 ${verb} --resume --out ${this.#out}`];
+  }
+
   #describe(event: TrainEvent): string[] {
     switch (event.type) {
       case "start":
@@ -86,16 +99,18 @@ export class TrainReporter {
       }
       case "sample":
         return [`step ${event.step}: sample`, ...printable(event.text).map((line) => `  | ${line}`)];
-      case "end": {
-        const { best, step, model, seconds } = event;
-        const lines = best ? [`best validation loss ${best.loss.toFixed(4)}, after step ${best.step}`] : [];
-        if (model !== undefined) return [...lines, `done in ${formatDuration(seconds)}: the model is in ${model}`];
-        return [...lines, `stopped after step ${step}; to go on: gpt2 train --resume --out ${this.#out}`];
-      }
+      case "end":
+        return this.#describeEnd(event);
       default:
         return [];
     }
   }
+}
+
+/** What an adapter is. */
+export function describeLora({ rank, alpha, rankStabilized, targets, extras }: LoraSettings): string {
+  const scale = `${alpha} / ${rankStabilized ? "√" : ""}${rank}`;
+  return `LoRA of rank ${rank} on ${[...targets, ...extras].join(", ")}, times ${scale}`;
 }
 
 /** A text's lines, without what a terminal would obey: a model that has just begun writes anything. */
@@ -107,10 +122,15 @@ function printable(text: string): string[] {
 export function describeStart(event: StartEvent): string[] {
   const { config: c, settings: s, memory } = event;
   const heldOut = event.valTokens === undefined ? "no validation" : `${formatCount(event.valTokens)} held out`;
+  const { lora, trainedParameters = 0, examples } = event;
+  const share = ((100 * trainedParameters) / event.parameters).toFixed(2);
+  const cut = examples && examples.cut > 0 ? `, ${formatCount(examples.cut)} cut to ${s.seqLength} tokens` : "";
   return [
     describeModel(c, event.parameters),
+    ...(lora ? [`trained: ${formatCount(trainedParameters)} parameters, ${share}%, ${describeLora(lora)}`] : []),
     `${event.backend}; memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
     `data ${event.data}: ${formatCount(event.trainTokens)} tokens, ${heldOut}`,
+    ...(examples ? [`${formatCount(examples.train)} examples, ${formatCount(examples.val)} held out${cut}`] : []),
     `${s.steps} steps of ${formatCount(s.batchTokens)} tokens: ${event.epochs.toFixed(2)} times through the data`,
     ...(event.resumed ? [`resumed after step ${event.step}`] : []),
   ];

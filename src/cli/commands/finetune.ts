@@ -1,0 +1,316 @@
+import { existsSync, readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
+import { NativeBackend } from "../../backend/native/index.js";
+import { WasmBackend } from "../../backend/wasm/index.js";
+import { previewExamples } from "../../data/examples/prepare-examples.js";
+import { checkTemplate, plainText, TEMPLATES, type Template } from "../../data/examples/template.js";
+import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
+import { UsageError } from "../../errors.js";
+import { convertModel } from "../../generate/convert-model.js";
+import { parameterCount } from "../../model/tensors.js";
+import { describeModel as readModel } from "../../train/base-model.js";
+import { finetune, finetuneDefaults } from "../../train/finetune.js";
+import { areExamples } from "../../train/finetune-data.js";
+import {
+  LORA_DEFAULTS,
+  type LoraExtra,
+  type LoraSettings,
+  loraPlan,
+  loraSettings,
+  parseTargets,
+} from "../../train/lora-settings.js";
+import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
+import { settingsFor } from "../../train/settings.js";
+import type { Trainer } from "../../train/trainer.js";
+import { formatCount, progress } from "../../util/progress.js";
+import { downloadLine } from "../download-line.js";
+import { styleFor } from "../style.js";
+import { addSettingFlags, type Flags, givenSettings, parseNumber } from "../train/flags.js";
+import { describeLora, describeModel, TrainReporter } from "../train/reporter.js";
+import { stoppable } from "../train/stop.js";
+
+interface FinetuneFlags extends Flags {
+  readonly model?: string;
+  readonly out?: string;
+  readonly resume?: true;
+  readonly plan?: true;
+  readonly preview?: true | number;
+  readonly lora?: true | number;
+  readonly loraAlpha?: number;
+  readonly loraDropout?: number;
+  readonly loraTargets?: string;
+  readonly loraExtras?: string;
+  readonly rslora?: true;
+  readonly dtype?: WeightType;
+  readonly recompute?: true;
+  readonly epochs?: number;
+  readonly template?: string;
+  readonly val?: string[];
+  readonly valFraction?: number;
+  readonly last?: true;
+  readonly acrossDocuments?: true;
+  readonly merge?: true;
+  readonly samplePrompt?: string;
+  readonly offline?: true;
+  readonly threads?: number;
+  readonly backend?: BackendChoice;
+  readonly progress?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+Data: text; or JSONL of { "prompt", "completion" }, of { "messages": [{ "role",
+"content" }] }, or of any fields with a template, in which only completions and
+the assistant's messages are learned:
+
+  --template '{ "prompt": "Q: {question}\\nA:", "completion": " {answer}<|endoftext|>" }'
+
+--preview shows what becomes of the first lines. See docs/finetuning.md.
+
+Examples:
+  $ gpt2 finetune notes/ --out runs/notes --lora
+  $ gpt2 finetune chats.jsonl --model gpt2 --lora 16 --dtype q8_0 --out runs/chat
+  $ gpt2 "User: Hello!" --adapter runs/chat/adapter
+  $ gpt2 finetune book.txt --model gpt2 --out runs/book --plan`;
+
+/** Adds `gpt2 finetune`. */
+export function registerFinetune(program: Command): void {
+  const command = program
+    .command("finetune")
+    .summary("teach a model something: all of it, or an adapter")
+    .description("Go on training a model on your own text, prompts or chats: all of it, or a LoRA adapter.")
+    .argument("[data...]", "text, JSONL, folders of them; or one folder of tokens made by `gpt2 data`")
+    .option("-m, --model <name>", "gpt2, owner/name of the hub, a folder or file (default: the package's own model)")
+    .option("-o, --out <dir>", "the run's folder: checkpoints, metrics, and in the end adapter/ or model/")
+    .option("--resume", "continue the run in --out, bit for bit; other flags need not be repeated")
+    .option("--plan", "print the model, what is trained, and the memory, and stop")
+    .option("--preview [n]", "print what the first n lines of the data become, and stop (default: 3)", parseNumber);
+  command.optionsGroup("Adapter:");
+  command
+    .option("--lora [rank]", `train a LoRA adapter (default rank: ${LORA_DEFAULTS.rank})`, parseNumber)
+    .option(
+      "--lora-alpha <x>",
+      "scale: what is added is multiplied by alpha / rank (default: twice the rank)",
+      parseNumber,
+    )
+    .option("--lora-dropout <p>", "probability of dropping an adapter's input (default: 0)", parseNumber)
+    .option("--lora-targets <names>", "c_attn, attn.c_proj, c_fc, mlp.c_proj, all-linear (default: all-linear)")
+    .option("--lora-extras <names>", "train norms or biases of the model too (default: neither)")
+    .option("--rslora", "multiply by alpha / √rank instead")
+    .addOption(
+      new Option("--dtype <type>", "hold the frozen weights in this (default: as the file)").choices(WEIGHT_TYPES),
+    )
+    .option("--merge", "write the model with the adapter folded into it as well, to model/");
+  command.optionsGroup("Data:");
+  command
+    .option("--template <t>", `for JSONL: ${Object.keys(TEMPLATES).join(", ")}, a file, or JSON (default: what fits)`)
+    .option("--val <path...>", "files to hold out")
+    .option("--val-fraction <x>", "share of documents or examples to hold out (default: 0.1)", parseNumber)
+    .option("--across-documents", "let documents of text see those before them in a sequence")
+    .option("--epochs <n>", "times to go through the data (default: 3, unless --steps is given)", parseNumber);
+  command.optionsGroup("Training:");
+  command.option("--recompute", "compute activations twice instead of keeping them: less memory, a third more time");
+  addSettingFlags(command, SHOWN_DEFAULTS);
+  command
+    .option(
+      "--patience <n>",
+      "stop after so many validations that are not the best, 0 for never (default: 3)",
+      parseNumber,
+    )
+    .option("--last", "end with the last model, not the best")
+    .option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)");
+  command.optionsGroup("Machine:");
+  command
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
+    .option("--threads <n>", "threads that compute (default: all processors)", parseNumber)
+    .addOption(new Option("--backend <name>", "what computes").choices(["auto", "native", "wasm", "reference"]))
+    .option("--progress", "print progress also where there is no terminal")
+    .option("--json", "print events as JSON lines");
+  command.addHelpText("after", HELP).action(async (data: string[], flags: FinetuneFlags) => {
+    if (flags.preview !== undefined) await preview(data, flags);
+    else if (flags.plan) await plan(flags);
+    else await run(data, flags);
+  });
+}
+
+/** Where the defaults are not those of training from nothing; see {@link finetuneDefaults}. */
+const SHOWN_DEFAULTS = {
+  batchSize: "what makes 4096 tokens",
+  steps: "what three epochs take",
+  warmupSteps: "a tenth of the steps, at most 100",
+  lr: "0.001 for an adapter, else 0.0001",
+  beta2: "0.999",
+  weightDecay: "0",
+  dropout: "0 for an adapter, else 0.1",
+  valEvery: "four times an epoch",
+  valBatches: "0",
+  sampleEvery: "once an epoch",
+  saveEvery: "four times an epoch",
+  keep: "1",
+};
+
+async function run(data: readonly string[], flags: FinetuneFlags): Promise<void> {
+  const { out, resume = false } = flags;
+  const missing = (expected: string): never => {
+    throw new UsageError({ op: "gpt2 finetune", expected, got: "none", hint: "See gpt2 finetune --help" });
+  };
+  if (out === undefined) return missing("--out, the run's folder");
+  if (data.length === 0 && !resume) return missing("data");
+  const reporter = new TrainReporter(out, {
+    json: flags.json === true,
+    plain: flags.progress === true,
+    verb: "finetune",
+  });
+  const { fallback, ...chosen } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
+  const { backend } = chosen;
+  if (fallback) reporter.notice(`${fallback.message}. Training on ${backend.description} is slower.`);
+  const measured = backend instanceof NativeBackend || backend instanceof WasmBackend;
+  const [downloads, line] = [downloadLine(), progress({ label: "data", unit: "B" })];
+  let trainer: Trainer;
+  try {
+    trainer = await finetune({
+      ...chosen,
+      ...(data.length > 0 && { data }),
+      out,
+      resume,
+      from: flags.model,
+      locate: { offline: flags.offline, onDownload: downloads.onDownload },
+      lora: resume && flags.lora === undefined ? undefined : givenLora(flags),
+      dtype: flags.dtype,
+      settings: settingsOf(flags),
+      epochs: flags.epochs,
+      template: readTemplate(flags.template),
+      val: flags.val,
+      valFraction: flags.valFraction,
+      samplePrompt: flags.samplePrompt,
+      peakFlops: measured ? await backend.peakFlops() : undefined,
+      onPass: reporter.pass,
+      onPrepare: ({ bytesRead, bytesTotal }) => {
+        line.setTotal(bytesTotal);
+        line.update(bytesRead);
+      },
+    });
+  } finally {
+    downloads.end();
+    line.done();
+  }
+  let adapter: string | undefined;
+  await stoppable(reporter, async (signal) => {
+    for await (const event of trainer.run(signal)) {
+      reporter.report(event);
+      if (event.type === "end") adapter = event.adapter;
+    }
+  });
+  if (flags.merge && adapter !== undefined) await merge(adapter, `${out}/model`, flags, reporter);
+}
+
+async function merge(adapter: string, to: string, flags: FinetuneFlags, reporter: TrainReporter): Promise<void> {
+  const { model, offline, json } = flags;
+  await convertModel(model, to, { merge: adapter, offline, overwrite: true });
+  if (!json) reporter.notice(`the model with the adapter in it is in ${to}`);
+}
+
+function settingsOf(flags: FinetuneFlags) {
+  const { recompute, last, acrossDocuments, patience } = flags;
+  return {
+    ...givenSettings(flags),
+    ...(recompute && { recompute: 1 }),
+    ...(last && { useBest: 0 }),
+    ...(acrossDocuments && { isolate: 0 }),
+    ...(patience !== undefined && { patience: patience as number }),
+  };
+}
+
+/** Undefined: all of the model is trained. */
+function givenLora(flags: FinetuneFlags): Partial<LoraSettings> | undefined {
+  const { lora, loraAlpha, loraDropout, loraTargets, loraExtras, rslora } = flags;
+  const given: Partial<LoraSettings> = {
+    ...(typeof lora === "number" && { rank: lora }),
+    ...(loraAlpha !== undefined && { alpha: loraAlpha }),
+    ...(loraDropout !== undefined && { dropout: loraDropout }),
+    ...(loraTargets !== undefined && { targets: parseTargets(names(loraTargets)) }),
+    ...(loraExtras !== undefined && { extras: names(loraExtras) as LoraExtra[] }),
+    ...(rslora && { rankStabilized: true }),
+  };
+  if (lora !== undefined) return given;
+  const [other] = Object.keys(given);
+  if (other === undefined && !flags.merge && flags.dtype === undefined) return undefined;
+  const got = other ?? (flags.merge ? "--merge" : "--dtype");
+  throw new UsageError({
+    op: "gpt2 finetune",
+    expected: "--lora with the options of an adapter",
+    got: `${got} without it`,
+  });
+}
+
+const names = (list: string): string[] => list.split(",").map((name) => name.trim());
+
+/** One of ours by name, a file, or JSON itself. */
+export function readTemplate(given: string | undefined): Template | undefined {
+  if (given === undefined) return undefined;
+  if (Object.hasOwn(TEMPLATES, given)) return TEMPLATES[given];
+  const isFile = !given.trimStart().startsWith("{");
+  const expected = `${Object.keys(TEMPLATES).join(", ")}, a file, or JSON`;
+  if (isFile && !existsSync(given)) throw new UsageError({ op: "--template", expected, got: given });
+  const op = isFile ? `template ${given}` : "--template";
+  try {
+    return checkTemplate(JSON.parse(isFile ? readFileSync(given, "utf8") : given), op);
+  } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
+    throw new UsageError({ op, expected: "JSON", got: (cause as Error).message, cause });
+  }
+}
+
+/** What the first lines become: what is read, then in bold what is learned. */
+async function preview(data: readonly string[], flags: FinetuneFlags): Promise<void> {
+  const { preview } = flags;
+  const given = readTemplate(flags.template);
+  if (!(await areExamples(data, given))) {
+    throw new UsageError({
+      op: "--preview",
+      expected: "JSONL of prompts or chats",
+      got: "text, which is learned as it is",
+    });
+  }
+  const { template, examples } = await previewExamples(data, typeof preview === "number" ? preview : 3, given);
+  if (flags.json) {
+    const plain = examples.map((parts) =>
+      parts.map(({ parts, counted }) => ({ text: plainText(parts), learned: counted })),
+    );
+    process.stdout.write(`${JSON.stringify({ template, examples: plain })}\n`);
+    return;
+  }
+  const style = styleFor(process.stdout);
+  const lines = examples.map((segments, i) => {
+    // Without colours, brackets show what is learned.
+    const learned = (text: string): string => (style.bold("x") === "x" ? `[[${text}]]` : style.bold(text));
+    const text = segments
+      .map(({ parts, counted }) => (counted ? learned(plainText(parts)) : plainText(parts)))
+      .join("");
+    return `${style.dim(`--- example ${i + 1}, what is learned ${style.bold("x") === "x" ? "in [[ ]]" : "in bold"}`)}\n${text}\n`;
+  });
+  process.stdout.write(`${style.dim("--- template")}\n${JSON.stringify(template, null, 2)}\n${lines.join("")}`);
+}
+
+async function plan(flags: FinetuneFlags): Promise<void> {
+  const { model, dtype, offline, json } = flags;
+  const downloads = downloadLine();
+  const source = { name: model, dtype, offline, onDownload: downloads.onDownload };
+  const { config, types } = await readModel(source).finally(() => downloads.end());
+  const given = givenLora(flags);
+  const lora = given && loraSettings(given);
+  const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, settingsOf(flags)));
+  const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types });
+  const parameters = parameterCount(config);
+  const trained = lora ? loraPlan(config, lora).parameters : parameters;
+  const text = [
+    describeModel(config, parameters),
+    `trained: ${formatCount(trained)} parameters, ${((100 * trained) / parameters).toFixed(2)}%${lora ? `, ${describeLora(lora)}` : ""}`,
+    `passes of ${settings.batchSize} sequences of ${settings.seqLength}${settings.recompute ? ", activations computed again" : ""}`,
+    `memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
+  ];
+  process.stdout.write(
+    json ? `${JSON.stringify({ config, parameters, trained, lora, settings, memory })}\n` : `${text.join("\n")}\n`,
+  );
+}

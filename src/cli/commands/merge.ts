@@ -1,0 +1,60 @@
+import { type Command, Option } from "commander";
+import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
+import { CONVERT_FORMATS, type ConvertFormat, convertModel } from "../../generate/convert-model.js";
+import { progress } from "../../util/progress.js";
+import { downloadLine } from "../download-line.js";
+import { interruptible } from "../interrupt.js";
+
+interface MergeFlags {
+  readonly model?: string;
+  readonly to?: ConvertFormat;
+  readonly dtype?: WeightType;
+  readonly offline?: true;
+  readonly overwrite?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+The adapter is a folder in PEFT's layout (adapter_config.json and
+adapter_model.safetensors), such as gpt2 finetune writes, or one of the hub.
+Target as for gpt2 convert: a folder, NAME.bin (llm.c) or NAME.gguf.
+
+Examples:
+  $ gpt2 merge runs/chat/adapter chat-model
+  $ gpt2 merge runs/chat/adapter chat.gguf --model gpt2 --dtype q8_0`;
+
+/** Adds `gpt2 merge`. */
+export function registerMerge(program: Command): void {
+  program
+    .command("merge")
+    .summary("fold a LoRA adapter into a model")
+    .description("Write a model with a LoRA adapter folded into its weights: a model like any other.")
+    .argument("<adapter>", "a LoRA adapter")
+    .argument("<out>", "a folder, NAME.bin or NAME.gguf")
+    .option("-m, --model <name>", "the model it is for (default: what the adapter says)")
+    .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
+    .addOption(new Option("--dtype <type>", "what to hold the weights in").choices(WEIGHT_TYPES))
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
+    .option("--overwrite", "replace what is there")
+    .option("--json", "print JSON: what was read and written")
+    .addHelpText("after", HELP)
+    .action(merge);
+}
+
+async function merge(adapter: string, out: string, { model, json, ...flags }: MergeFlags): Promise<void> {
+  await interruptible(async (signal) => {
+    const [downloads, line] = [downloadLine(), progress({ label: "merge", unit: "B" })];
+    const onProgress = (done: number, total: number): void => {
+      line.setTotal(total);
+      line.update(done);
+    };
+    const options = { ...flags, merge: adapter, signal, onProgress, onDownload: downloads.onDownload };
+    const result = await convertModel(model, out, options).finally(() => {
+      downloads.end();
+      line.done();
+    });
+    process.stdout.write(
+      json ? `${JSON.stringify(result)}\n` : `${result.from.path}\n${result.path}, ${result.dtype}\n`,
+    );
+  });
+}

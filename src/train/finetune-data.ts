@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import { readDatasetInfo } from "../data/dataset-info.js";
+import { readExamplesInfo } from "../data/examples/example-folder.js";
+import { type PrepareExamplesOptions, prepareExamples } from "../data/examples/prepare-examples.js";
+import { readLines } from "../data/examples/read-lines.js";
+import { isChat, type Template, templateFor } from "../data/examples/template.js";
+import { listInputs } from "../data/inputs.js";
+import { findShards } from "../data/open-dataset.js";
+import { prepareData } from "../data/prepare.js";
+import { DataError, UsageError } from "../errors.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { isFolder } from "./run-data.js";
+
+/** What a model is to be fine-tuned on. */
+export interface FinetuneDataOptions {
+  /** Text, JSONL, folders of them; or one folder that `prepareData` or `prepareExamples` made. */
+  readonly data: string | readonly string[];
+  /** Files and folders to hold out. */
+  readonly val?: readonly string[] | undefined;
+  /** Share of documents or examples to hold out, if `val` names none; default 0.1. */
+  readonly valFraction?: number | undefined;
+  /** For JSONL: how a line becomes a text; see {@link Template}. */
+  readonly template?: Template | undefined;
+  /** Told how far the data is prepared. */
+  readonly onPrepare?: ((progress: PrepareStatus) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PrepareStatus {
+  readonly bytesRead: number;
+  readonly bytesTotal: number;
+}
+
+/** Tokenizer of the model, and what it is called. */
+export interface NamedTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly name: string;
+}
+
+/**
+ * The folder of tokens or examples to train on: the one given, or `out/data`, made of what is given. Lines of JSONL with a
+ * `text` and nothing that a template wants are documents.
+ *
+ * @throws {DataError} missing or malformed data; {@link UsageError} `out/data` was made of something else.
+ */
+export async function finetuneData(
+  out: string,
+  options: FinetuneDataOptions,
+  tokenizer: () => Promise<NamedTokenizer>,
+): Promise<string> {
+  const inputs = typeof options.data === "string" ? [options.data] : options.data;
+  const [only] = inputs;
+  if (inputs.length === 1 && isPrepared(only!)) return only!;
+  const folder = join(out, "data");
+  if (isFolder(folder)) return checkSame(folder, inputs, options);
+  const { val, valFraction = val?.length ? 0 : 0.1, template, onPrepare, signal } = options;
+  const common = { out: folder, valInputs: val, valFraction, onProgress: onPrepare, signal };
+  const { tokenizer: model, name } = await tokenizer();
+  const prepare = (await areExamples(inputs, template)) ? { ...common, template } : common;
+  const named = { tokenizer: model, tokenizerName: name };
+  if ("template" in prepare) await prepareExamples(inputs, { ...prepare, ...named } satisfies PrepareExamplesOptions);
+  else await prepareData(inputs, { ...prepare, ...named });
+  return folder;
+}
+
+function isPrepared(path: string): boolean {
+  if (/[*?]|\.bin$/.test(path)) return true;
+  return isFolder(path) && (readExamplesInfo(path) !== undefined || findShards(path, "train").length > 0);
+}
+
+function checkSame(folder: string, inputs: readonly string[], { template }: FinetuneDataOptions): string {
+  const examples = readExamplesInfo(folder);
+  const sources = (examples ?? readDatasetInfo(folder))?.sources ?? [];
+  const made = sources.flatMap(({ input, heldOut }) => (heldOut ? [] : [input]));
+  const refuse = (expected: string, got: string): never => {
+    throw new UsageError({ op: `fine-tuning on ${inputs.join(", ")}`, expected, got, hint: "Choose another --out" });
+  };
+  if (made.join("\n") !== inputs.join("\n")) refuse(`${folder} made from it`, `data made from ${made.join(", ")}`);
+  if (template && JSON.stringify(template) !== JSON.stringify(examples?.template)) {
+    refuse(`${folder} made with this template`, "data made with another");
+  }
+  return folder;
+}
+
+/** By the first line of the first JSONL file. @throws {DataError} examples and text together. */
+export async function areExamples(inputs: readonly string[], template: Template | undefined): Promise<boolean> {
+  const { files } = listInputs(inputs);
+  const [text] = files.filter(({ format }) => format === "text");
+  const [lines] = files.filter(({ format }) => format === "jsonl");
+  const wanted = template !== undefined || (lines !== undefined && (await hasExamples(lines)));
+  if (!wanted || text === undefined) return wanted;
+  const hint = "Give them one after the other, or without a template";
+  throw new DataError({
+    op: `reading ${inputs.join(", ")}`,
+    expected: "JSONL alone",
+    got: `${text.path}, which is text`,
+    hint,
+  });
+}
+
+async function hasExamples(file: Parameters<typeof readLines>[0][number]): Promise<boolean> {
+  for await (const { record } of readLines([file])) {
+    const template = templateFor(record);
+    if (template) return isChat(template) || !("text" in record);
+    // Reading it as examples says what is expected.
+    return !("text" in record);
+  }
+  return false;
+}

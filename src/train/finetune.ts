@@ -1,0 +1,81 @@
+import { TokenizerError } from "../errors.js";
+import { defaultModelFolder, openModel, tokenizerOf } from "../generate/load.js";
+import type { GPT2Config } from "../model/config.js";
+import { describeModel } from "./base-model.js";
+import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
+import type { TrainSettings } from "./settings.js";
+import { Trainer, type TrainerOptions } from "./trainer.js";
+
+export interface FinetuneOptions extends Omit<TrainerOptions, "data" | "config">, Partial<FinetuneDataOptions> {}
+
+/** Places of a pass, unless said otherwise: sequences are as many as these hold. */
+const PASS = 4096;
+const EPOCHS = 3;
+
+/**
+ * What differs from training a model from nothing: small learning rates (an adapter takes ten times those of the model
+ * itself), little or no decay, a longer memory for squares as steps are few; validation on all that is held out, an end
+ * when it does not become better, and the best model kept; documents that do not see each other.
+ */
+export function finetuneDefaults(
+  config: GPT2Config,
+  lora: boolean,
+  given: Partial<TrainSettings>,
+): Partial<TrainSettings> {
+  const { seqLength = config.nCtx } = given;
+  return {
+    batchSize: Math.max(1, Math.floor(PASS / seqLength)),
+    lr: lora ? 1e-3 : 1e-4,
+    beta2: 0.999,
+    weightDecay: 0,
+    dropout: lora ? 0 : 0.1,
+    valBatches: 0,
+    patience: 3,
+    useBest: 1,
+    isolate: 1,
+    keep: 1,
+    ...given,
+  };
+}
+
+/**
+ * A Trainer that goes on with a model: all of it, or with `lora` an adapter to it; on text, or on JSONL of prompts and
+ * completions or of chats, of which what is learned is counted alone. Data is prepared in `out/data`; settings that are not
+ * given are those of {@link finetuneDefaults}, and three epochs.
+ *
+ *     const { backend, ...access } = await chooseBackend();
+ *     const trainer = await finetune({ backend, ...access, from: "gpt2", data: "chats.jsonl", out: "runs/a", lora: { rank: 8 } });
+ *     for await (const event of trainer.run()) console.log(event);
+ *
+ * @throws as {@link Trainer.create}.
+ */
+export async function finetune(options: FinetuneOptions): Promise<Trainer> {
+  const { data, val, valFraction, template, onPrepare, signal, ...rest } = options;
+  const asked = { val, valFraction, template, onPrepare, signal };
+  const folder = data && (await finetuneData(rest.out, { data, ...asked }, () => tokenizerFor(rest)));
+  if (rest.resume) return Trainer.create({ ...rest, data: folder });
+  const { config } = await describeModel({ ...rest.locate, name: rest.from });
+  const lora = rest.lora !== undefined;
+  const settings = finetuneDefaults(config, lora, rest.settings ?? {});
+  const epochs = rest.epochs ?? (rest.settings?.steps === undefined ? EPOCHS : undefined);
+  const from = rest.from ?? (lora ? undefined : defaultModelFolder());
+  return Trainer.create({ ...rest, from, data: folder, settings, epochs });
+}
+
+/** @throws {TokenizerError} the model has none. */
+async function tokenizerFor({ from, locate }: TrainerOptions): Promise<NamedTokenizer> {
+  const checkpoint = await openModel(from, locate);
+  try {
+    const tokenizer = await tokenizerOf(checkpoint);
+    if (tokenizer) return { tokenizer, name: from ?? "the default model's" };
+    const hint = "Put its tokenizer.json beside the weights";
+    throw new TokenizerError({
+      op: `fine-tuning ${checkpoint.path}`,
+      expected: "a model with a tokenizer",
+      got: "none",
+      hint,
+    });
+  } finally {
+    checkpoint.close();
+  }
+}
