@@ -10,6 +10,7 @@ import { tokenizerOf } from "../../src/generate/load.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { numel } from "../../src/model/tensors.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { byteTokenizer } from "./models.js";
 
@@ -102,12 +103,29 @@ describe("converting", () => {
     assert.deepEqual([without.tokenizer, without.files.length], [undefined, 1]);
   });
 
-  it("reads what PyTorch, TensorFlow and llama.cpp wrote", async () => {
-    // The package's own model is in f16 with a tokenizer of its own: the fullest case there is.
+  it("takes what PyTorch, TensorFlow and llama.cpp wrote", async () => {
+    const fixtures = [
+      ...["hf", "hf-f16", "hf-sharded", "nanogpt/ckpt.pt"].map((name) => `torch/${name}`),
+      ...["openai", "trained"].map((name) => `tensorflow/${name}`),
+      ...["f32", "q8_0"].map((type) => `gguf/converted-${type}.gguf`),
+    ];
+    for (const fixture of fixtures) {
+      const from = packageFile(`test/fixtures/${fixture}`);
+      const to = fresh("converted");
+      await convertModel(from, to);
+      const { values, config, vocabulary } = await contents(from);
+      const now = await contents(to);
+      assert.deepEqual([now.config, now.vocabulary], [config, vocabulary], fixture);
+      assert.deepEqual(now.values, values, fixture);
+    }
+  });
+
+  it("takes the package's own model, f16 and with a tokenizer of its own", async () => {
     const to = fresh("default.gguf");
-    const { tokenizer, dtype } = await convertModel("models/default", to);
+    const { tokenizer, dtype } = await convertModel(packageFile("models/default"), to);
     assert.deepEqual([tokenizer, dtype], [8192, "f16"]);
-    assert.deepEqual((await contents(to)).vocabulary, (await contents("models/default")).vocabulary);
+    const { vocabulary } = await contents(packageFile("models/default"));
+    assert.deepEqual((await contents(to)).vocabulary, vocabulary);
   });
 
   it("tells how far it is, and stops when aborted, leaving nothing", async () => {
@@ -143,7 +161,7 @@ describe("converting", () => {
     await convertModel(from, shared);
     await convertModel(from, join(shared, "../b.bin"));
     await assert.rejects(
-      convertModel("models/default", join(shared, "../c.bin")),
+      convertModel(packageFile("models/default"), join(shared, "../c.bin")),
       /expected nothing there, got .*gpt2_tokenizer\.bin/,
     );
     const notes = fresh("notes");
