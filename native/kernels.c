@@ -1,5 +1,6 @@
 /* All kernels for one instruction set; compiled once for each, with KERNELS naming the resulting table. */
 #define _GNU_SOURCE
+#include "activation.c"
 #include "adapter.c"
 #include "attention.c"
 #include "elementwise.c"
@@ -38,7 +39,7 @@ const KernelSet KERNELS = {
     .name = KERNELS_NAME,
     .kernel = {embedding_forward, embedding_backward, layernorm_forward, layernorm_backward, linear_forward,
                linear_backward_input, linear_backward_weight, attention_forward, attention_backward, scatter_rows,
-               gather_rows, dropout, cross_entropy, fill, norm, adamw, scale_columns, activation},
+               gather_rows, dropout, cross_entropy, fill, norm, adamw, scale_columns, activation, activation_backward},
     .peak = peak,
 #if !defined(__wasm__)
     .convert = convert,

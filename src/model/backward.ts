@@ -2,7 +2,7 @@ import type { Recorder, Tensor } from "../program/program.js";
 import { type Adapter, adaptedBackward } from "./adapted-linear.js";
 import type { GPT2Config } from "./config.js";
 import { type Activations, dropSite, type TokenInputs } from "./forward.js";
-import { attentionBackward, dropout, layernormBackward } from "./layers.js";
+import { activationBackward, attentionBackward, dropout, layernormBackward } from "./layers.js";
 import type { Params } from "./params.js";
 
 export interface BackwardOptions {
@@ -29,6 +29,9 @@ export function backward(
   const unproject = (name: string, dout: Tensor, site: number): Tensor =>
     a.drop(site).p === 0 ? dout : dropout(k, `${name}.ddrop`, dout, undefined, a.drop(site));
 
+  /** The linear operations know GPT-2's activation; others come after them. */
+  const fused = config.activation === "gelu_new";
+
   /** The gradient at the residual stream, walking down it. */
   const dx = k.temp("dresidual", [N, C]);
   layernormBackward(k, "ln_f", a.lnF, dlnF, dx, p.lnF, g.lnF, true);
@@ -37,7 +40,9 @@ export function backward(
     const [name, block, grad] = [`h.${i}`, p.h[i]!, g.h[i]!];
     const act = recompute ? a.again(i) : a.h[i]!;
     const dmlp = unproject(`${name}.mlp.c_proj`, dx, dropSite.mlpProj(i));
-    const dfc = adaptedBackward(k, `${name}.mlp.c_proj`, act.mlpProj, dmlp, block.mlp.cProj, grad.mlp.cProj, act.fc);
+    const geluOf = fused ? act.fc : undefined;
+    const dfc = adaptedBackward(k, `${name}.mlp.c_proj`, act.mlpProj, dmlp, block.mlp.cProj, grad.mlp.cProj, geluOf);
+    if (!fused) activationBackward(k, `${name}.mlp.c_fc`, config.activation, dfc, act.fc);
     const dln2 = adaptedBackward(k, `${name}.mlp.c_fc`, act.gelu, dfc, block.mlp.cFc, grad.mlp.cFc);
     layernormBackward(k, `${name}.ln_2`, act.ln2, dln2, dx, block.ln2, grad.ln2);
 

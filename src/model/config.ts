@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.js";
+import type { Activation } from "../program/activations.js";
 
 /** The numbers that define a GPT-2 (paper, Table 2). Immutable; make one with {@link gpt2Config}. */
 export interface GPT2Config {
@@ -14,6 +15,8 @@ export interface GPT2Config {
   /** Width of the feed-forward layer, usually 4C. */
   readonly nInner: number;
   readonly layerNormEpsilon: number;
+  /** Of the feed-forward layer; GPT-2's is `gelu_new`, GELU's tanh approximation. */
+  readonly activation: Activation;
   /** Whether the output head is wte, as GPT-2's is; if not there is a tensor `lm_head.weight`. */
   readonly tieWordEmbeddings: boolean;
   /** Whether attention scores are divided by the square root of the head size, as GPT-2's are. */
@@ -29,6 +32,7 @@ const GPT2_COMMON = {
   vocabSize: 50257,
   nCtx: 1024,
   layerNormEpsilon: 1e-5,
+  activation: "gelu_new",
   tieWordEmbeddings: true,
   scaleAttnWeights: true,
   scaleAttnByInverseLayerIdx: false,

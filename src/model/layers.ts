@@ -1,3 +1,4 @@
+import { type Activation, activationNumber } from "../program/activations.js";
 import { at, type Dim, maxOf, type Recorder, type Scalar, type Tensor } from "../program/program.js";
 import { attentionScale, type GPT2Config } from "./config.js";
 import type { Affine } from "./params.js";
@@ -100,6 +101,12 @@ export function linearBackward(
     { act: geluOf ? 1 : 0, accumulate: addTo ? 1 : 0 },
   );
   return dx;
+}
+
+/** Turns the gradient after an activation into that before it, at x [N, C], in place. */
+export function activationBackward(k: Recorder, name: string, act: Activation, dx: Tensor, x: Tensor): void {
+  const dims = { N: rows(dx), C: width(dx) };
+  k.op("activationBackward", name, { dx, dout: dx, x }, dims, { act: activationNumber(act) });
 }
 
 /** The probability of dropping, and the keys of the random numbers: one for the run, one for the place. */

@@ -69,7 +69,7 @@ function rename(name: string, layer: RegExp, prefix: string, from: 0 | 1): strin
  */
 export function configFromGguf({ source, metadata, tensors }: GgufFile): GPT2Config {
   checkKind(metadata);
-  const config: Partial<Record<keyof GPT2Config, number | boolean>> = {};
+  const config: Partial<Record<SizeField, number>> & { tieWordEmbeddings?: boolean } = {};
   for (const [field, key] of Object.entries(SIZE_KEYS)) {
     config[field as SizeField] = metadata.number(key) ?? missingKey(metadata, key, "a size");
   }
@@ -82,7 +82,7 @@ export function configFromGguf({ source, metadata, tensors }: GgufFile): GPT2Con
   checkSame(metadata, KEY_VALUE_HEADS_KEY, config.nHead as number);
   checkSame(metadata, VOCABULARY_KEY, config.vocabSize as number);
   try {
-    return gpt2Config(config as Partial<GPT2Config>);
+    return gpt2Config(config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError({ ...error.details, op: `reading ${source.name}: ${error.details.op}` });
@@ -136,6 +136,7 @@ export function tensorsFromGguf({ source, tensors }: GgufFile, config: GPT2Confi
  */
 export function configToGguf(config: GPT2Config, file: string): MetadataEntry[] {
   for (const [field, usual] of [
+    ["activation", "gelu_new"],
     ["scaleAttnWeights", true],
     ["scaleAttnByInverseLayerIdx", false],
   ] as const) {

@@ -76,7 +76,10 @@ export function configFromTorch(
   const head = tensors.get(HEAD);
   const wte = tensors.get("wte.weight");
   const tieWordEmbeddings = head === undefined || wte === undefined || isCopy(head, wte);
-  const config = namingFile(file, () => gpt2Config({ ...sizes, nHead, tieWordEmbeddings }));
+  // nanoGPT's matrices came to be without biases, by a setting, not long before its GELU came to be the exact one
+  // (nn.GELU(), in 2023); build-nanogpt and minGPT have the approximation and no such setting.
+  const activation = fields.has("bias") ? "gelu" : "gelu_new";
+  const config = namingFile(file, () => gpt2Config({ ...sizes, nHead, activation, tieWordEmbeddings }));
   return { config, zeroBiases: fields.get("bias") === false };
 }
 

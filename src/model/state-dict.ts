@@ -11,6 +11,7 @@ import { type StoredTensor, storedTensor } from "../checkpoint/stored-tensor.js"
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { FLOAT_BYTES, type FloatDtype } from "../dtype/floats.js";
 import { CheckpointError, ConfigError } from "../errors.js";
+import type { Activation } from "../program/activations.js";
 import { type GPT2Config, gpt2Config } from "./config.js";
 import { HEAD, matchTensors } from "./match-tensors.js";
 import { numel, type TensorSpec, tensorTable } from "./tensors.js";
@@ -22,8 +23,15 @@ import { numel, type TensorSpec, tensorTable } from "./tensors.js";
 
 // ---------------------------------------------------------------- Hugging Face: config.json
 
-/** Activations that are GELU's tanh approximation, the paper's. */
-const TANH_GELU = ["gelu_new", "gelu_pytorch_tanh"];
+/** Activations by all of transformers' names for them (transformers/activations.py); the first is what is written. */
+const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
+  gelu_new: ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"],
+  gelu: ["gelu", "gelu_python"],
+  relu: ["relu"],
+  silu: ["silu", "swish"],
+  tanh: ["tanh"],
+  quick_gelu: ["quick_gelu"],
+};
 
 /** Switches, with their values in a file that does not mention them. */
 const SWITCHES = [
@@ -61,9 +69,10 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
   };
   if (json.model_type !== "gpt2") refuse("model_type", '"gpt2"', "Only GPT-2 models can be read");
   const activation = json.activation_function ?? "gelu_new";
-  if (!TANH_GELU.includes(activation as string)) refuse("activation_function", TANH_GELU.join(" or "));
+  const known = Object.entries(ACTIVATIONS).find(([, names]) => names.includes(activation as string));
+  if (!known) refuse("activation_function", Object.values(ACTIVATIONS).flat().join(", "));
   if (json.add_cross_attention) refuse("add_cross_attention", "false", "Only decoders by themselves can be read");
-  const sizes: Record<string, number | boolean> = {};
+  const sizes: Record<string, number | boolean | string> = { activation: known![0] };
   for (const [key, ...names] of [...SIZE_FIELDS, ["layerNormEpsilon", "layer_norm_epsilon"] as const]) {
     const field = names.find((name) => json[name] !== undefined && json[name] !== null);
     if (field === undefined) continue;
@@ -120,7 +129,7 @@ export function configToHuggingFace(config: GPT2Config, dtype: FloatDtype, token
   return {
     architectures: ["GPT2LMHeadModel"],
     model_type: "gpt2",
-    activation_function: "gelu_new",
+    activation_function: config.activation,
     vocab_size: config.vocabSize,
     n_positions: config.nCtx,
     n_ctx: config.nCtx,
@@ -236,6 +245,9 @@ export function configFromLlmc({ dims, source }: LlmcModel): GPT2Config {
 
 /** @throws {ConfigError} a variant, for a format that knows none. */
 function checkPlain(config: GPT2Config, op: string): void {
+  if (config.activation !== "gelu_new") {
+    throw new ConfigError({ op, expected: "activation = gelu_new", got: config.activation });
+  }
   for (const [key, , usual] of SWITCHES) {
     if (config[key] !== usual) throw new ConfigError({ op, expected: `${key} = ${usual}`, got: `${config[key]}` });
   }

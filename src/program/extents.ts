@@ -66,5 +66,6 @@ export const EXTENTS: {
   norm: ({ size }) => ({ norm: 1, x: size }),
   scaleColumns: ({ N, C }) => ({ out: N * C, x: N * C, gain: 0, index: N }),
   activation: ({ N, C }) => ({ out: N * C, x: N * C }),
+  activationBackward: ({ N, C }) => ({ dx: N * C, dout: N * C, x: N * C }),
   adamw: ({ size }) => ({ param: size, grad: size, m: size, v: size, norm: 1 }),
 };

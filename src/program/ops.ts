@@ -154,12 +154,22 @@ export const OPS = {
     scalars: [],
     inPlace: [["out", "x"]],
   },
-  /** out = act(x), act as in linearForward, whose act comes too early where more is added to its argument. */
+  /**
+   * out = act(x), act any number of activations.ts: those that linearForward does not know, and its own where more is added
+   * to its argument first.
+   */
   activation: {
     tensors: { out: "w", x: "r" },
     dims: ["N", "C"],
     scalars: ["act"],
     inPlace: [["out", "x"]],
+  },
+  /** dx = dout ⊙ act'(x). */
+  activationBackward: {
+    tensors: { dx: "w", dout: "r", x: "r" },
+    dims: ["N", "C"],
+    scalars: ["act"],
+    inPlace: [["dx", "dout"]],
   },
 } as const satisfies Record<string, OpSpec>;
 

@@ -70,10 +70,10 @@ describe("config.json", () => {
       /layer_norm_epsilon: expected a number/,
     ],
     [
-      "exact GELU",
-      configJson(SMALL, { activation_function: "gelu" }),
+      "an activation that is not known",
+      configJson(SMALL, { activation_function: "mish" }),
       "ConfigError",
-      /activation_function: expected gelu_new or gelu_pytorch_tanh, got "gelu"/,
+      /activation_function: expected gelu_new, .*quick_gelu, got "mish"/,
     ],
     ["ReLU in a list", configJson(SMALL, { activation_function: ["gelu_new"] }), "ConfigError", /activation_function/],
     [

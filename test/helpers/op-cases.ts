@@ -4,6 +4,7 @@
  */
 import { attentionForward } from "../../src/backend/reference/attention.js";
 import { layernormForward } from "../../src/backend/reference/layernorm.js";
+import { ACTIVATIONS } from "../../src/program/activations.js";
 import * as attend from "./attention-ranges.js";
 import { type OpCase, opCase, type Part, SPARE_ROWS } from "./op-case.js";
 import { RandomArrays } from "./random-arrays.js";
@@ -370,16 +371,37 @@ function adapterCases(): OpCase[] {
   return sizes.flatMap(([N, C]) => {
     const [dims, label, x, gain] = [{ N, C }, `N=${N} C=${C}`, rows(N, C), random.floats(3 * C)];
     const index = indices(random.integers(N, 3));
-    const activation = (name: string, act: 0 | 1) =>
-      opCase("activation", `${name} ${label}`, { out: rows(N, C), x: rows(N, C, 2) }, dims, { act });
     return [
       opCase("scaleColumns", `by the first row ${label}`, { out: rows(N, C), x, gain }, dims, {}),
       opCase("scaleColumns", `by a row for each token ${label}`, { out: rows(N, C), x, gain, index }, dims, {}),
       opCase("scaleColumns", `in place ${label}`, { out: inPlace, x: inPlace, gain, index }, dims, {}, { x }),
-      activation("none", 0),
-      activation("GELU", 1),
-      opCase("activation", `in place ${label}`, { out: inPlace, x: inPlace }, dims, { act: 1 }, { x }),
     ];
+  });
+}
+
+function activationCases(): OpCase[] {
+  const sizes = [
+    [0, 4],
+    [1, 1],
+    [7, 8],
+    [131, 33],
+  ] as const;
+  const inPlace: Part = { buffer: "both", at: 0 };
+  return sizes.flatMap(([N, C]) => {
+    const [dims, label, x, dout] = [{ N, C }, `N=${N} C=${C}`, rows(N, C, 2), rows(N, C)];
+    return ACTIVATIONS.flatMap((name, act) => [
+      opCase("activation", `${name} ${label}`, { out: rows(N, C), x }, dims, { act }),
+      opCase("activation", `${name} in place ${label}`, { out: inPlace, x: inPlace }, dims, { act }, { both: x }),
+      opCase("activationBackward", `${name} ${label}`, { dx: rows(N, C), dout, x }, dims, { act }),
+      opCase(
+        "activationBackward",
+        `${name} in place ${label}`,
+        { dx: inPlace, dout: inPlace, x },
+        dims,
+        { act },
+        { both: dout },
+      ),
+    ]);
   });
 }
 
@@ -393,4 +415,5 @@ export const OP_CASES: readonly OpCase[] = [
   ...crossEntropyCases(),
   ...optimizerCases(),
   ...adapterCases(),
+  ...activationCases(),
 ];

@@ -1,4 +1,3 @@
-import { gelu } from "./gelu.js";
 import { checkIndex, type Kernel, rowCount } from "./kernel.js";
 
 export const scaleColumns: Kernel<"scaleColumns"> = ({ out, x, gain, index }, { N, C }) => {
@@ -8,8 +7,4 @@ export const scaleColumns: Kernel<"scaleColumns"> = ({ out, x, gain, index }, { 
     checkIndex("index", n, row, rows);
     for (let c = 0; c < C; c++) out[n * C + c] = x[n * C + c]! * gain[row * C + c]!;
   }
-};
-
-export const activation: Kernel<"activation"> = ({ out, x }, { N, C }, { act }) => {
-  for (let i = 0; i < N * C; i++) out[i] = act === 1 ? gelu(x[i]!) : x[i]!;
 };

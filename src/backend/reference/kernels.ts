@@ -1,5 +1,6 @@
 import type { OpKind } from "../../program/ops.js";
-import { activation, scaleColumns } from "./adapter.js";
+import { activation, activationBackward } from "./activation.js";
+import { scaleColumns } from "./adapter.js";
 import { attentionBackward, attentionForward } from "./attention.js";
 import { dropout } from "./dropout.js";
 import { embeddingBackward, embeddingForward } from "./embedding.js";
@@ -29,4 +30,5 @@ export const KERNELS: { readonly [K in OpKind]: Kernel<K> } = {
   adamw,
   scaleColumns,
   activation,
+  activationBackward,
 };
