@@ -87,7 +87,7 @@ class ProgressLine implements Progress {
       return;
     }
     // One column is left free: a full line makes some terminals wrap.
-    const width = (this.#stream.columns ?? 80) - 1;
+    const width = (this.#stream.columns || 80) - 1;
     this.#stream.write(`\r${line.length > width ? line.slice(0, width) : line}\x1b[K`);
     this.#drawn = true;
   }
