@@ -3,10 +3,12 @@
     python3 scripts/python/make_torch_fixture.py
 
 The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are kept beside.
-nanoGPT, build-nanogpt and minGPT are stood in for by a module that has their parameters' names and layouts; what is saved
-around the state dict is what their train.py saves.
+nanoGPT, build-nanogpt and minGPT are stood in for by a module that has their parameters' names and layouts and computes
+what their models do; what is saved around the state dict is what their train.py saves. logits.json has what the module
+computes of the tokens 0 to 6, in float64.
 """
 
+import copy
 import json
 import shutil
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import numpy as np
 import torch
 from seeded_weights import Config, hugging_face_model, seeded_weights
 from torch import nn
+from torch.nn import functional as F
 
 SEED = 2718
 SIZES = {"vocabSize": 19, "nCtx": 7, "nEmbd": 8, "nLayer": 2, "nHead": 2}
@@ -46,6 +49,12 @@ class Block(nn.Module):
             self.attn.register_buffer("bias", torch.ones(c.nCtx, c.nCtx).tril().view(1, 1, c.nCtx, c.nCtx))
         self.mlp.c_fc, self.mlp.c_proj = nn.Linear(e, c.nInner, bias=bias), nn.Linear(c.nInner, e, bias=bias)
 
+    def forward(self, x: torch.Tensor, heads: int, gelu: str) -> torch.Tensor:
+        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(0, 1) for t in self.attn.c_attn(self.ln_1(x)).chunk(3, dim=-1))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(0, 1).flatten(1)
+        x = x + self.attn.c_proj(mixed)
+        return x + self.mlp.c_proj(F.gelu(self.mlp.c_fc(self.ln_2(x)), approximate=gelu))
+
 
 class GPT(nn.Module):
     """The parameters of those programs' models, by their names, holding `weights` ([out, in], as nn.Linear does)."""
@@ -63,6 +72,13 @@ class GPT(nn.Module):
                 key = name.removeprefix("transformer.")
                 key = "wte.weight" if c.tieWordEmbeddings and key == "lm_head.weight" else key
                 parameter.copy_(torch.from_numpy(weights[key]))
+
+    def logits(self, heads: int, gelu: str) -> list[float]:
+        parts = copy.deepcopy(self).double().transformer
+        x = parts.wte.weight[:7] + parts.wpe.weight
+        for block in parts.h:
+            x = block(x, heads, gelu)
+        return F.linear(parts.ln_f(x), self.lm_head.weight.double()).flatten().tolist()
 
 
 def stepped_optimizer(model: nn.Module) -> dict:
@@ -124,6 +140,13 @@ def main() -> None:
     shape = {"model_type": None, "n_layer": 2, "n_head": 2, "n_embd": 8, "vocab_size": None, "block_size": None}
     settings = {"system": {"seed": 3407, "work_dir": "./out"}, "model": {**shape, "embd_pdrop": 0.1}, "trainer": {}}
     (FOLDER / "mingpt" / "config.json").write_text(json.dumps(settings, indent=4))
+    logits = {
+        "nanogpt": model.logits(2, "none"),
+        "nanogpt-no-bias": unbiased.logits(2, "none"),
+        "build-nanogpt/model_00009.pt": model.logits(2, "tanh"),
+        "mingpt/model.pt": untied.logits(2, "tanh"),
+    }
+    (FOLDER / "logits.json").write_text(json.dumps(logits) + "\n")
     for path in sorted(FOLDER.glob("*/*")):
         print(path.relative_to(FOLDER), path.stat().st_size)
 

@@ -7,8 +7,10 @@ import { after, describe, it } from "node:test";
 import { type Checkpoint, describeCheckpoint } from "../../src/checkpoint/index.js";
 import { openCheckpoint } from "../../src/checkpoint/node.js";
 import { decodeFloats, type FloatDtype } from "../../src/dtype/floats.js";
+import { GPT2 } from "../../src/gpt2.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { packageFile } from "../../src/util/package-root.js";
+import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { encoded, readAll } from "./small-model.js";
 import { archiveEntries, writeSparseArchive } from "./torch-archive.js";
@@ -19,6 +21,8 @@ after(() => rmSync(root, { recursive: true }));
 
 /** CONFIG, UNTIED and ODD of scripts/python/make_torch_fixture.py. */
 const CONFIG = gpt2Config({ vocabSize: 19, nCtx: 7, nEmbd: 8, nLayer: 2, nHead: 2 });
+/** nanoGPT computes the exact GELU. */
+const NANOGPT = gpt2Config(CONFIG, { activation: "gelu" });
 const UNTIED = gpt2Config(CONFIG, { tieWordEmbeddings: false });
 const ODD = gpt2Config({ vocabSize: 19, nCtx: 7, nEmbd: 10, nLayer: 2, nHead: 2, nInner: 24 });
 const SEED = 2718;
@@ -43,8 +47,8 @@ describe("files of torch.save", () => {
     ["hf/pytorch_model.bin", ODD],
     ["hf-legacy", ODD],
     ["hf-sharded", ODD],
-    ["nanogpt", CONFIG],
-    ["nanogpt/ckpt.pt", CONFIG],
+    ["nanogpt", NANOGPT],
+    ["nanogpt/ckpt.pt", NANOGPT],
     ["build-nanogpt/model_00009.pt", CONFIG],
     ["mingpt/model.pt", UNTIED],
   ];
@@ -58,8 +62,8 @@ describe("files of torch.save", () => {
 
   it("gives zero for the biases that a model does not have", () =>
     opened("nanogpt-no-bias", (checkpoint) => {
-      assert.deepEqual(checkpoint.config, CONFIG);
-      const want = seeded(CONFIG);
+      assert.deepEqual(checkpoint.config, NANOGPT);
+      const want = seeded(NANOGPT);
       for (const [name, values] of want) if (name.endsWith(".bias")) values.fill(0);
       assert.deepEqual(readAll(checkpoint), want);
     }));
@@ -81,6 +85,16 @@ describe("files of torch.save", () => {
       assert.equal(layouts.get("h.0.attn.c_attn.weight"), "out_in", "the transposed view");
       assert.equal(layouts.get("h.1.attn.c_attn.weight"), "in_out");
     }));
+
+  const logits = JSON.parse(readFileSync(join(FIXTURES, "logits.json"), "utf8")) as Record<string, number[]>;
+  for (const [path, want] of Object.entries(logits)) {
+    it(`${path} gives the logits of the program that made it`, async () => {
+      await using model = await GPT2.load(join(FIXTURES, path), { backend: "reference" });
+      const got = await model.logits([0, 1, 2, 3, 4, 5, 6]);
+      // Rounding to single precision after each operation; GELU's approximation in place of the exact one is 7e-5 off.
+      assertClose("logits", got, want, { relative: 2e-6 }, [7, 19]);
+    });
+  }
 
   it("says how far a run had come, and what is beside", () =>
     opened("nanogpt", (checkpoint) => {
