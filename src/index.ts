@@ -4,7 +4,7 @@ export { type ReferenceOptions, referenceBackend } from "./backend/reference/ind
 export { type WasmBackend, type WasmOptions, type WasmPlace, wasmBackend } from "./backend/wasm/index.js";
 export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./checkpoint/index.js";
 export * from "./errors.js";
-export type { DataSource } from "./evaluate/data/source.js";
+export { type DataSource, firstOf } from "./evaluate/data/source.js";
 export { evaluate } from "./evaluate/evaluate.js";
 export type { MetricResult } from "./evaluate/metrics/metric.js";
 export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";

@@ -12,6 +12,7 @@ export {
 } from "./checkpoint/node.js";
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
+export { fetchedSource } from "./evaluate/data/fetched-source.js";
 export { folderSource } from "./evaluate/data/folder-source.js";
 export {
   CONVERT_FORMATS,

@@ -6,18 +6,22 @@ Its tasks lambada_openai, hellaswag, blimp_* and wikitext as they are, but that 
 prompts, the requests, the scoring) is the harness's own. The model is a small seeded GPT-2 (seeded_weights.py) with
 GPT-2's vocabulary, run by transformers in float64.
 
-    python3 scripts/python/make_harness_fixture.py --model models/default --data ../shared/eval --limit 100 --out x.json
+    python3 scripts/python/make_harness_fixture.py --model FOLDER --data FOLDER --limit 100 --out harness.json
 
-does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares our own report with it.
+does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares what `gpt2 eval --json` wrote
+with that. For the time that both take with a model of GPT-2's size: `--shape gpt2 --save FOLDER --dtype float32`.
 """
 
 import argparse
+import bz2
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -57,8 +61,30 @@ def pages(text):
 
 
 def first(data, *names):
-    path = next((data / name for name in names if (data / name).exists()), None)
-    return path
+    return next((data / name for name in names if (data / name).exists()), None)
+
+
+def unpack_hellaswag(path, out):
+    """github.com/klosax/hellaswag_text_data as the set's own JSON lines; a last fragment begins with a capital."""
+    lines = bz2.open(path, "rt", encoding="utf-8").read().split("\n")
+    with out.open("w") as file:
+        for i in range(0, len(lines) - 5, 6):
+            context, label, *endings = lines[i : i + 6]
+            context = re.sub(
+                r"([.!?][\"')\]]*) ([^\W\d_])(?=[^.!?]*$)", lambda m: f"{m.group(1)} {m.group(2).upper()}", context
+            )
+            activity, context = context.split(": ", 1)
+            item = {"activity_label": activity, "ctx_a": context, "ctx_b": "", "endings": endings, "label": label}
+            file.write(json.dumps(item) + "\n")
+    return out
+
+
+def blimp_files(data, scratch):
+    if not (data / "blimp" / "data").exists() and (data / "blimp" / "BLiMP.zip").exists():
+        with zipfile.ZipFile(data / "blimp" / "BLiMP.zip") as archive:
+            archive.extractall(scratch)
+        return sorted(p for p in (scratch / "data").glob("*.jsonl"))
+    return sorted((data / "blimp" / "data").glob("*.jsonl"))
 
 
 def task_configs(data, scratch):
@@ -77,13 +103,16 @@ def task_configs(data, scratch):
     configs = {}
     if path := first(data, "lambada/lambada_test.jsonl"):
         configs["lambada"] = local("lambada/lambada_openai.yaml", "test", path, task="local_lambada")
-    if path := first(data, "hellaswag/hellaswag_val.jsonl"):
+    path = first(data, "hellaswag/hellaswag_val.jsonl", "hellaswag/hellaswag_val_full.txt.bz2")
+    if path:
+        if path.suffix == ".bz2":
+            path = unpack_hellaswag(path, scratch / "hellaswag.jsonl")
         configs["hellaswag"] = local("hellaswag/hellaswag.yaml", "test", path, task="local_hellaswag")
     if path := first(data, "wikitext-2/wiki.test.tokens", "wikitext-2/test.txt"):
         out = scratch / "pages.jsonl"
         out.write_text("".join(json.dumps({"page": page}) + "\n" for page in pages(path.read_text())))
         configs["wikitext"] = local("wikitext/wikitext.yaml", "test", out, task="local_wikitext")
-    for path in sorted((data / "blimp" / "data").glob("*.jsonl")):
+    for path in blimp_files(data, scratch):
         name = f"blimp/{path.stem}"
         configs[name] = local("blimp/_template_yaml", "test", path, task=f"local_{path.stem}")
     return configs
@@ -109,6 +138,8 @@ def main():
     parser.add_argument("--tasks", help="only those whose names begin with this")
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--shape", choices=["small", "gpt2"], default="small", help="of the seeded model")
+    parser.add_argument("--save", help="also write the seeded model here, for `gpt2 eval --model`")
     parser.add_argument("--dist", default="dist")
     parser.add_argument("--out", type=Path, default=FIXTURES / "harness.json")
     args = parser.parse_args()
@@ -118,8 +149,11 @@ def main():
             model = transformers.AutoModelForCausalLM.from_pretrained(args.model)
             tokenizer_folder = args.model
         else:
-            model = hugging_face_model(CONFIG, seeded_weights(CONFIG, SEED))
-            tokenizer_folder = scratch / "tokenizer"
+            shape = Config() if args.shape == "gpt2" else CONFIG
+            model = hugging_face_model(shape, seeded_weights(shape, SEED))
+            tokenizer_folder = Path(args.save) if args.save else scratch / "tokenizer"
+            if args.save:
+                model.save_pretrained(args.save)
             dist = (ROOT / args.dist).as_uri()
             subprocess.run(
                 ["node", "--input-type=module", "-e", SAVE_TOKENIZER, dist, str(tokenizer_folder)], check=True, cwd=ROOT
@@ -160,7 +194,8 @@ def main():
             "transformers": transformers.__version__,
             "torch": torch.__version__,
         },
-        **({"model": args.model, "seconds": seconds} if args.model else {"config": vars(CONFIG), "seed": SEED}),
+        **({"model": args.model} if args.model else {"config": vars(shape), "seed": SEED}),
+        **({} if args.out.parent == FIXTURES else {"seconds": seconds}),
         "results": results,
     }
     args.out.write_text(json.dumps(fixture, indent=None, separators=(",", ":")) + "\n")

@@ -22,7 +22,8 @@ A task is named with its options, by name or by value alone where that is clear:
   lambada   lambada:original   wikitext-2:plain,stride=512
 
 Its data are looked for in the folder of --data, in the layout they are published
-in: docs/evaluation.md lists the files and where to get them.
+in, and some are fetched where they are not there: docs/evaluation.md lists the
+files and where to get them.
 
 A file of yours can stand in a task's place: any text, or .jsonl with {"text": …} or
 {"context": …, "choices": […], "answer": index} on each line.

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { MissingDataError, UsageError } from "../../errors.js";
+import { DownloadError, MissingDataError, UsageError } from "../../errors.js";
 import type { MetricScale } from "../../evaluate/metrics/metric.js";
 import { PAPER_SIZES, type PaperSize, paperSize } from "../../evaluate/paper.js";
 import { TASKS } from "../../evaluate/registry.js";
@@ -20,8 +20,8 @@ import { addEvaluationOptions } from "./eval.js";
 const HELP = `
 Runs every evaluation of the paper, each in the variants that the paper leaves
 open, and prints its table beside ours. Where no variant gives the paper's figure,
-it says between which two of them the figure lies. Data sets that are not in the
-folder of --data are left out, and listed.
+it says between which two of them the figure lies. Data sets that are neither in
+the folder of --data nor can be fetched are left out, and listed.
 
 Without --limit and with a model of GPT-2's size this takes hours: give --json, and
 --resume goes on with what was stopped.
@@ -58,8 +58,8 @@ async function reproduce(names: string[], flags: EvaluationFlags): Promise<void>
       try {
         results.push(await session.run(parseTaskSpec(text, TASKS)));
       } catch (error) {
-        if (!(error instanceof MissingDataError)) throw error;
-        missing.set(text, error.details.hint ?? "");
+        if (!(error instanceof MissingDataError || error instanceof DownloadError)) throw error;
+        missing.set(text, error instanceof MissingDataError ? (error.details.hint ?? "") : error.message);
       }
     }
     const size = paperSize(session.model.config);

@@ -1,18 +1,23 @@
+import { statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
+import { fetchedSource } from "../../evaluate/data/fetched-source.js";
 import { folderSource } from "../../evaluate/data/folder-source.js";
+import { type DataSource, firstOf } from "../../evaluate/data/source.js";
 import { type HashedFile, hashFiles } from "../../evaluate/hash-files.js";
 import { journalFile } from "../../evaluate/journal-file.js";
 import { type RunIdentity, runTask, type TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
-import { openModel } from "../../generate/load.js";
+import { baseOfAdapter } from "../../generate/load-adapters.js";
 import type { GPT2 } from "../../gpt2.js";
+import { locateModel } from "../../hub/node.js";
 import { parameterCount } from "../../model/tensors.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
 import { packageVersion } from "../../util/package-version.js";
 import { progress } from "../../util/progress.js";
-import { loadModel, type ModelFlags } from "../options.js";
+import { downloadLine } from "../download-line.js";
+import { loadModel, type ModelFlags, openNamedModel } from "../options.js";
 
 export interface EvaluationFlags extends ModelFlags {
   readonly data?: string;
@@ -27,8 +32,9 @@ export interface EvaluationReport {
   readonly program: string;
   readonly model: {
     readonly name: string;
-    /** The weights' files. */
+    /** The weights' files, and the adapter's. */
     readonly files: readonly HashedFile[];
+    readonly adapter?: string;
     readonly parameters: number;
     readonly config: GPT2["config"];
     /** What its matrices are held in, if not as in the file. */
@@ -51,7 +57,7 @@ export interface EvaluationSession {
 export async function openSession(flags: EvaluationFlags, signal: AbortSignal): Promise<EvaluationSession> {
   checkFlags(flags);
   const model = await loadModel(flags, signal);
-  const files = await modelFiles(flags.model, signal);
+  const files = await modelFiles(flags, signal);
   const journals = flags.json === undefined ? undefined : `${flags.json}.partial`;
   return {
     model,
@@ -74,12 +80,23 @@ function checkFlags({ resume, json, limit }: EvaluationFlags): void {
   }
 }
 
-/** Found again by its name, which by now is on this machine. */
-async function modelFiles(name: string | undefined, signal: AbortSignal): Promise<HashedFile[]> {
-  const checkpoint = await openModel(name, { signal });
+/** Found again by name: by now all is on this machine. */
+async function modelFiles({ model, adapter, offline }: EvaluationFlags, signal: AbortSignal): Promise<HashedFile[]> {
+  const options = { offline, signal };
+  const base = model ?? (adapter === undefined ? undefined : await baseOfAdapter(adapter, options));
+  const checkpoint = await openNamedModel(base, options);
   checkpoint.close();
   const paths = checkpoint.files.map(({ path }) => path);
-  return hashFiles(paths, signal);
+  return hashFiles([...paths, ...(adapter === undefined ? [] : await adapterFiles(adapter, options))], signal);
+}
+
+async function adapterFiles(
+  name: string,
+  options: { readonly offline: true | undefined; readonly signal: AbortSignal },
+): Promise<string[]> {
+  const { path } = await locateModel(name, options);
+  const names = ["adapter_config.json", "adapter_model.safetensors"];
+  return statSync(path).isDirectory() ? names.map((file) => join(path, file)) : [path];
 }
 
 /** What outcomes depend on, for the journal: the weights, and the type they are held in. */
@@ -88,7 +105,7 @@ function identityOf({ dtype }: EvaluationFlags, files: readonly HashedFile[]): s
 }
 
 function makeReport(
-  { model: name = "default", dtype, limit }: EvaluationFlags,
+  { model: name = "default", adapter, dtype, limit }: EvaluationFlags,
   { config, backend }: GPT2,
   files: readonly HashedFile[],
   results: readonly TaskResult[],
@@ -96,23 +113,26 @@ function makeReport(
   const model = { name, files, parameters: parameterCount(config), config, backend: backend.description };
   return {
     program: `gpt2-ts ${packageVersion()}`,
-    model: { ...model, ...(dtype !== undefined && { dtype }) },
+    model: { ...model, ...(adapter !== undefined && { adapter }), ...(dtype !== undefined && { dtype }) },
     ...(limit !== undefined && { limit }),
     results,
   };
 }
 
 async function evaluateOne(
-  { data = ".", limit, resume, progress: plain }: EvaluationFlags,
+  flags: EvaluationFlags,
   model: GPT2,
   spec: TaskSpec,
   signal: AbortSignal,
   journals: string | undefined,
   modelIdentity: string,
 ): Promise<TaskResult> {
+  const { limit, resume, progress: plain } = flags;
   const name = formatTaskSpec(spec);
+  const downloads = downloadLine(plain ? "plain" : "auto");
   let line: ReturnType<typeof progress> | undefined;
   const onProgress = (done: number, items: number) => {
+    downloads.end();
     line ??= progress({ label: name, total: items, unit: "items", start: done, mode: plain ? "plain" : "auto" });
     line.update(done);
   };
@@ -122,9 +142,19 @@ async function evaluateOne(
     return journalFile(path, identity, modelIdentity, resume === true);
   };
   try {
-    const source = folderSource(data);
+    const source = dataSource(flags, signal, downloads.onDownload);
     return await runTask(model, spec, { source, limit, signal, onProgress, ...(journals && { journal }) });
   } finally {
+    downloads.end();
     line?.done();
   }
+}
+
+/** The user's folder, then what can be fetched. */
+function dataSource(
+  { data = ".", offline }: EvaluationFlags,
+  signal: AbortSignal,
+  onDownload: ReturnType<typeof downloadLine>["onDownload"],
+): DataSource {
+  return firstOf(folderSource(data), fetchedSource({ offline, signal, onDownload }));
 }

@@ -15,6 +15,27 @@ export interface DataSource {
   list(folder: string): Promise<readonly string[]>;
 }
 
+/** Several sources as one: what the first does not have is looked for in the next. */
+export function firstOf(...sources: readonly DataSource[]): DataSource {
+  return {
+    description: sources.map(({ description }) => description).join(", or "),
+    read: async (path) => {
+      for (const source of sources) {
+        const bytes = await source.read(path);
+        if (bytes) return bytes;
+      }
+      return undefined;
+    },
+    list: async (folder) => {
+      for (const source of sources) {
+        const names = await source.list(folder);
+        if (names.length > 0) return names;
+      }
+      return [];
+    },
+  };
+}
+
 /** A file that an evaluation used. */
 export interface UsedFile {
   readonly path: string;

@@ -1,0 +1,62 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { downloadFile } from "../../hub/download-file.js";
+import type { DownloadEvent } from "../../hub/events.js";
+import { withFileLock } from "../../hub/file-lock.js";
+import { type HubOptions, hubSettings, urlCacheDir } from "../../hub/settings.js";
+import { PUBLISHED, type PublishedFile } from "./published.js";
+import { type DataSource, sha256 } from "./source.js";
+
+export interface FetchedSourceOptions extends Pick<HubOptions, "offline"> {
+  /** Default: data-sets in the cache folder of this package. */
+  readonly cacheDir?: string | undefined;
+  /** Default: {@link PUBLISHED}. */
+  readonly published?: Readonly<Record<string, PublishedFile>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
+}
+
+/**
+ * Data sets that are fetched when they are first needed, and kept, each file under its checksum: what does not have it is
+ * never used.
+ *
+ * @throws {DownloadError} from `read`: a file cannot be fetched, or is another than it was.
+ */
+export function fetchedSource(options: FetchedSourceOptions = {}): DataSource {
+  const { published = PUBLISHED, cacheDir = join(dirname(urlCacheDir()), "data-sets"), offline, signal } = options;
+  const settings = hubSettings({ offline });
+  const context = { settings, signal, onEvent: options.onDownload ?? (() => {}) };
+  return {
+    description: settings.offline ? "the cache" : "what can be fetched",
+    list: async () => [],
+    read: async (path) => {
+      const known = Object.hasOwn(published, path) ? published[path]! : undefined;
+      if (!known) return undefined;
+      const name = basename(path);
+      const folder = join(cacheDir, known.sha256);
+      const target = join(folder, name);
+      const cached = await checked(target, known.sha256);
+      if (cached || settings.offline) return cached;
+      await mkdir(folder, { recursive: true });
+      const remote = { what: path, name, url: new URL(known.url), headers: {}, checksum: checksumOf(known) };
+      return withFileLock(join(folder, ".lock"), { signal }, async (exclusive) => {
+        // Another program may have fetched it while we waited.
+        const now = await checked(target, known.sha256);
+        if (now) return now;
+        await downloadFile(remote, { path: target, stem: `.${name}`, exclusive }, context);
+        return readFile(target);
+      });
+    },
+  };
+}
+
+const checksumOf = ({ sha256: hex }: PublishedFile) => ({ kind: "sha256", hex }) as const;
+
+/** A file of the cache, if it is there and as it should be. */
+async function checked(path: string, want: string): Promise<Uint8Array | undefined> {
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw cause;
+  });
+  return bytes && (await sha256(bytes)) === want ? bytes : undefined;
+}
