@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { saveCheckpoint } from "../../src/checkpoint/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";
 import { exitOf, gpt2, start } from "./run.js";
 
@@ -154,6 +155,19 @@ describe("gpt2 info", PARALLEL, () => {
     assert.match(stdout, /^h\.0\.attn\.c_attn\.weight +f32 +\[771, 257\] .*stored \[in, out\]$/m);
     const json = JSON.parse((await gpt2(["info", model, "--json"])).stdout);
     assert.equal(json.config.nEmbd, 257);
+  });
+
+  it("says what a model computes otherwise than OpenAI's, and names its format", async () => {
+    const fixture = (path: string): string => packageFile(`test/fixtures/${path}`);
+    const { stdout } = await gpt2(["info", fixture("torch/nanogpt")]);
+    assert.match(stdout, /^format +PyTorch, f32, .* in ckpt\.pt$/m);
+    assert.match(stdout, /^unlike GPT-2 +activation gelu$/m);
+    assert.match(stdout, /^metadata iter_num +5$/m);
+    assert.match((await gpt2(["info", fixture("torch/mingpt/model.pt")])).stdout, /^unlike GPT-2 +an output head/m);
+    const release = (await gpt2(["info", fixture("tensorflow/openai")])).stdout;
+    assert.match(release, /^format +TensorFlow, f32, .* in hparams\.json, model\.ckpt\.index, model\.ckpt\.data/m);
+    assert.match(release, /^tokenizer +encoder\.json, vocab\.bpe$/m);
+    assert.doesNotMatch(release, /unlike/);
   });
 });
 

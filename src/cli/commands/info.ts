@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
+import type { GPT2Config } from "../../model/config.js";
 import { formatBytes } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";
 import { openNamedModel } from "../options.js";
@@ -56,11 +57,23 @@ function summary(description: CheckpointDescription): string {
     ["heads", `${count(config.nHead)} of ${count(config.nEmbd / config.nHead)}`],
     ["context", `${count(config.nCtx)} tokens`],
     ["vocabulary", `${count(config.vocabSize)} tokens`],
+    ...variant(config).map((difference): [string, string] => ["unlike GPT-2", difference]),
     ["tokenizer", tokenizerInFile ? "in the file" : tokenizer.join(", ") || "none beside the model"],
     ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${oneLine(key)}`, oneLine(value)]),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}
+
+/** What it computes otherwise than OpenAI's. */
+function variant(config: GPT2Config): string[] {
+  const { activation, tieWordEmbeddings, scaleAttnWeights, scaleAttnByInverseLayerIdx } = config;
+  return [
+    ...(activation === "gelu_new" ? [] : [`activation ${activation}`]),
+    ...(tieWordEmbeddings ? [] : ["an output head of its own"]),
+    ...(scaleAttnWeights ? [] : ["attention scores not divided by the root of the head size"]),
+    ...(scaleAttnByInverseLayerIdx ? ["attention scores divided by the layer's number"] : []),
+  ];
 }
 
 function tensorList({ tensors }: CheckpointDescription): string {
