@@ -72,6 +72,12 @@ export class ExampleData implements TrainingData {
     if (bytes > 0) this.bitsPerByte = val.targets / bytes / Math.LN2;
   }
 
+  /** Of the held-out examples in turn. */
+  readonly promptOf = (step: number): readonly number[] => {
+    const set = this.#val ?? this.#train;
+    return set.prompt(step % set.examples.length);
+  };
+
   readonly fillTraining: FillBatch = (pass, batch) => fill(this.#train, this.#order, pass, batch);
 
   readonly fillValidation: FillBatch = (pass, batch) => fill(this.#val!, this.#valOrder!, pass, batch);

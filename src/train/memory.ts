@@ -5,10 +5,11 @@ import type { GPT2Config } from "../model/config.js";
 import type { ParamTypes } from "../model/declare.js";
 import { flatLayout } from "../model/flat.js";
 import { lossProgram, trainProgram } from "../model/programs.js";
+import type { TaskHead } from "../model/task-head.js";
 import { numel, tensorTable } from "../model/tensors.js";
 import { planMemory } from "../program/plan.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
-import { trainOptions } from "./model-trainer.js";
+import { trainedTable, trainOptions } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
 import { samplerMemory } from "./text-sampler.js";
 
@@ -37,20 +38,22 @@ export interface MemoryOptions {
   readonly lora?: LoraSettings | undefined;
   /** With an adapter: what the model's weights are held in, f32 where there is none. */
   readonly types?: ParamTypes | undefined;
+  /** For a task, in place of the vocabulary's. */
+  readonly head?: TaskHead | undefined;
 }
 
 /** @throws {OutOfMemoryError} the plan does not fit. */
 export function trainMemory(config: GPT2Config, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
-  const { limit = availableMemory(), lora, types } = options;
+  const { limit = availableMemory(), lora, types, head } = options;
   const { batchSize: B, seqLength: T, valEvery, sampleEvery } = settings;
   const floor = smallestPlan(config, settings, lora);
   if (floor > Math.max(limit, ABSURD)) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
   const plan = lora && loraPlan(config, lora);
-  const program = trainOptions(settings, lora, plan, types);
-  const parameters = 4 * flatLayout(plan?.table ?? tensorTable(config)).size;
+  const program = trainOptions(settings, lora, plan, types, head);
+  const parameters = 4 * flatLayout(trainedTable(config, plan, head)).size;
   const frozen = plan ? frozenBytes(config, plan, types) : 0;
   const activations = planMemory(trainProgram(config, B * T, program)).bytes;
-  const loss = { types: program.types, ranks: plan?.ranks };
+  const loss = { types: program.types, ranks: plan?.ranks, head };
   const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T, loss)).bytes : 0;
   const samples = sampleEvery > 0 ? samplerMemory(config, loss) : 0;
   const total = frozen + 4 * parameters + activations + validation + samples;

@@ -11,6 +11,7 @@ import {
   trainProgram,
   zeroGradProgram,
 } from "../model/programs.js";
+import { scoreSpec, type TaskHead } from "../model/task-head.js";
 import { type TensorSpec, tensorTable } from "../model/tensors.js";
 import { deriveKey } from "../util/random.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
@@ -19,12 +20,17 @@ import { accumulation, learningRate, type TrainSettings } from "./settings.js";
 /** The tokens of a pass, i32 [N] each, N = B · T. */
 export interface HostBatch {
   readonly tokens: Int32Array;
-  /** What follows each token; negative where that does not count. */
+  /**
+   * What follows each token; negative where that does not count. With a head for a task, of the last token of each text its
+   * label's number (0 for regression), and for the others something negative.
+   */
   readonly targets: Int32Array;
   /** Each token's place in its document. */
   readonly positions: Int32Array;
   /** Index of the first token that each token sees; the last is itself. */
   readonly first: Int32Array;
+  /** f32 [N], for regression: the number that a text's last token is to give. */
+  readonly values: Float32Array;
 }
 
 /**
@@ -57,6 +63,16 @@ export interface Adaptation {
   readonly base: ReadonlyMap<string, DeviceArray>;
 }
 
+/** What a head for a task said of a text, and what would have been right: a label's number, or for regression a number. */
+export interface Outcome {
+  readonly expected: number;
+  /** One for each label. */
+  readonly scores: readonly number[];
+}
+
+/** What is held for the tokens of a pass in integers. */
+const INTEGERS = ["tokens", "targets", "positions", "first"] as const;
+
 const DROPOUT_LABEL = 0x64726f70;
 
 /**
@@ -84,11 +100,14 @@ export class ModelTrainer {
   readonly weights: ReadonlyMap<string, DeviceArray>;
   /** Of the adapter, if one is trained. */
   readonly lora: LoraPlan | undefined;
+  /** For a task, in place of the vocabulary's; its weight is the last of `trained`. */
+  readonly head: TaskHead | undefined;
   readonly #programOptions: TrainProgramOptions;
   readonly #norm: DeviceArray;
   readonly #losses: DeviceArray;
   readonly #batch: HostBatch;
-  readonly #inputs: Record<keyof HostBatch, DeviceArray>;
+  readonly #inputs: Record<(typeof INTEGERS)[number], DeviceArray>;
+  readonly #task: TaskArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
   readonly #train: Executable;
   readonly #zero: Executable;
@@ -96,12 +115,19 @@ export class ModelTrainer {
   #loss: Executable | undefined;
 
   /** @param adaptation without it all of the model is trained; its values are to be written to `weights` */
-  constructor(backend: Backend, config: GPT2Config, settings: TrainSettings, adaptation?: Adaptation) {
+  constructor(
+    backend: Backend,
+    config: GPT2Config,
+    settings: TrainSettings,
+    adaptation?: Adaptation,
+    head?: TaskHead | undefined,
+  ) {
+    this.head = head;
     this.config = config;
     this.settings = settings;
     this.backend = backend;
     this.lora = adaptation && loraPlan(config, adaptation.lora);
-    this.table = this.lora?.table ?? tensorTable(config);
+    this.table = trainedTable(config, this.lora, head);
     this.layout = flatLayout(this.table);
     const { size, offsets } = this.layout;
     const flat = () => backend.alloc("f32", size);
@@ -125,17 +151,19 @@ export class ModelTrainer {
     const i32 = () => backend.alloc("i32", N);
     this.#inputs = { tokens: i32(), targets: i32(), positions: i32(), first: i32() };
     const host = () => new Int32Array(N);
-    this.#batch = { tokens: host(), targets: host(), positions: host(), first: host() };
+    const values = new Float32Array(N);
+    this.#batch = { tokens: host(), targets: host(), positions: host(), first: host(), values };
+    this.#task = head && new TaskArrays(backend, head, N);
     const last = i32();
     last.write(Int32Array.from({ length: N }, (_, n) => n));
-    this.#bindings = { ...this.#inputs, last, losses: this.#losses };
+    this.#bindings = { ...this.#inputs, ...this.#task?.bindings, last, losses: this.#losses };
     for (const [name, array] of [...this.weights, ...this.trained]) this.#bindings[paramBuffer(name)] = array;
     for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
     if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
 
     const { params, grads, m, v } = this;
     const types = new Map([...this.weights].map(([name, { dtype }]) => [name, dtype]));
-    this.#programOptions = trainOptions(settings, adaptation?.lora, this.lora, types);
+    this.#programOptions = trainOptions(settings, adaptation?.lora, this.lora, types, head);
     this.#train = backend.prepare(trainProgram(config, N, this.#programOptions), this.#bindings);
     this.#zero = backend.prepare(zeroGradProgram(size), { grads });
     this.#update = backend.prepare(optimizerProgram(this.layout, settings), { params, grads, m, v, norm: this.#norm });
@@ -179,8 +207,9 @@ export class ModelTrainer {
   ): Promise<number> {
     const { seed } = this.settings;
     this.#fill(step * accumulation(this.settings) + pass, fill);
-    const scalars: Record<string, number> = { lossScale: 1 / targets };
+    this.#task?.write(this.#batch, 1 / targets);
     const { dropout = 0, lora } = this.#programOptions;
+    const scalars: Record<string, number> = this.head?.kind === "regression" ? {} : { lossScale: 1 / targets };
     if (dropout > 0 || (lora && lora.dropout > 0)) scalars.dropoutKey = deriveKey(seed, DROPOUT_LABEL, step, pass);
     await this.#train.run({ scalars });
     return sum(await this.#losses.read());
@@ -196,23 +225,29 @@ export class ModelTrainer {
     return { gradNorm: gradNorm!, lr };
   }
 
-  /** Mean loss over the targets of `passes` passes, without dropout; undefined if it was aborted between two. */
+  /**
+   * Mean loss over the targets of `passes` passes, without dropout, and with a head for a task what it said of each text;
+   * undefined if it was aborted between two.
+   */
   async evaluate(
     passes: number,
     fill: FillBatch,
     signal?: AbortSignal,
-  ): Promise<{ loss: number; tokens: number } | undefined> {
+  ): Promise<{ loss: number; tokens: number; outcomes?: Outcome[] } | undefined> {
     const N = this.settings.batchSize * this.settings.seqLength;
     const { types, lora } = this.#programOptions;
-    this.#loss ??= this.backend.prepare(lossProgram(this.config, N, { types, ranks: lora?.ranks }), this.#bindings);
+    this.#loss ??= this.backend.prepare(lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head }), this.#bindings);
+    const outcomes: Outcome[] = [];
     let [total, tokens] = [0, 0];
     for (let pass = 0; pass < passes; pass++) {
       if (signal?.aborted) return undefined;
       tokens += this.#fill(pass, fill);
+      this.#task?.write(this.#batch, 0);
       await this.#loss.run();
       total += sum(await this.#losses.read());
+      if (this.#task) outcomes.push(...(await this.#task.outcomes(this.#batch)));
     }
-    return { loss: total / Math.max(1, tokens), tokens };
+    return { loss: total / Math.max(1, tokens), tokens, ...(this.#task && { outcomes }) };
   }
 
   #fill(pass: number, fill: FillBatch): number {
@@ -225,8 +260,47 @@ export class ModelTrainer {
       batch.first[n] = n - (n % T);
     }
     const counted = fill(pass, batch);
-    for (const [name, array] of Object.entries(this.#inputs)) array.write(batch[name as keyof HostBatch]);
+    for (const name of INTEGERS) this.#inputs[name].write(batch[name]);
     return counted;
+  }
+}
+
+/** What of a model is trained: all of it, or an adapter; and the head for a task. */
+export function trainedTable(config: GPT2Config, plan: LoraPlan | undefined, head: TaskHead | undefined): TensorSpec[] {
+  return [...(plan?.table ?? tensorTable(config)), ...(head ? [scoreSpec(config, head)] : [])];
+}
+
+/** What a head for a task reads and writes besides what every model does. */
+class TaskArrays {
+  readonly bindings: Record<string, DeviceArray>;
+  readonly #head: TaskHead;
+
+  constructor(backend: Backend, head: TaskHead, N: number) {
+    const column = (): DeviceArray => backend.alloc("f32", N);
+    const columns = { negatives: column(), counted: column(), slope: column() };
+    const scores = backend.alloc("f32", N * head.labels.length);
+    this.#head = head;
+    this.bindings = { scores, ...(head.kind === "regression" && columns) };
+  }
+
+  /** @param scale what each text's loss is multiplied by before differentiating */
+  write({ targets, values }: HostBatch, scale: number): void {
+    if (this.#head.kind === "classification") return;
+    const { negatives, counted, slope } = this.bindings;
+    const count = Float32Array.from(targets, (target) => (target < 0 ? 0 : 1));
+    negatives!.write(values.map((value, n) => -value * count[n]!));
+    counted!.write(count);
+    slope!.write(count.map((one) => 2 * scale * one));
+  }
+
+  async outcomes({ targets, values }: HostBatch): Promise<Outcome[]> {
+    const K = this.#head.labels.length;
+    const scores = await this.bindings.scores!.read();
+    return [...targets].flatMap((target, n) => {
+      if (target < 0) return [];
+      const expected = this.#head.kind === "regression" ? values[n]! : target;
+      return [{ expected, scores: Array.from(scores.subarray(n * K, (n + 1) * K)) }];
+    });
   }
 }
 
@@ -236,8 +310,9 @@ export function trainOptions(
   settings: LoraSettings | undefined,
   plan: LoraPlan | undefined,
   types?: ParamTypes,
+  head?: TaskHead | undefined,
 ): TrainProgramOptions {
-  const common = { dropout, recompute: recompute === 1 };
+  const common = { dropout, recompute: recompute === 1, head };
   if (settings === undefined || plan === undefined) return common;
   return { ...common, types, trained: plan.extras, lora: { ranks: plan.ranks, dropout: settings.dropout } };
 }
@@ -263,9 +338,18 @@ function sum(values: ArrayLike<number>): number {
 
 /**
  * Floating-point operations of training on one token: 6 for each parameter that multiplies (the tied table counts once,
- * as the head; positions not at all), and 12 C for each key a token attends to in each layer, (T + 1) / 2 on average.
+ * as the head; positions not at all), and 12 C for each key a token attends to in each layer, (T + 1) / 2 on average. For
+ * frozen parameters 4, as they have no gradients; an adapter's own are too few to count. Computing the blocks again adds
+ * their forward pass, a third of 6 and of 12.
  */
-export function trainFlopsPerToken(config: GPT2Config, T: number): number {
+export function trainFlopsPerToken(
+  config: GPT2Config,
+  T: number,
+  { frozen = false, recompute = false }: { readonly frozen?: boolean; readonly recompute?: boolean } = {},
+): number {
   const { nEmbd: C, nInner: F, nLayer: L, vocabSize: V } = config;
-  return 6 * (L * (4 * C * C + 2 * C * F) + V * C) + 12 * L * C * ((T + 1) / 2);
+  const parts = frozen ? 4 : 6;
+  const again = recompute ? 2 : 0;
+  const keys = (T + 1) / 2;
+  return (parts + again) * L * (4 * C * C + 2 * C * F) + parts * V * C + (12 + 2 * again) * L * C * keys;
 }

@@ -30,6 +30,8 @@ export interface TrainingData {
   readonly template?: Template;
   /** Of data that is examples: how many there are, and how many of them had to be cut to the length of a sequence. */
   readonly examples?: ExampleCounts;
+  /** Of data that is examples: what the sample of a step begins with. */
+  readonly promptOf?: (step: number) => readonly number[];
   readonly fillTraining: FillBatch;
   readonly fillValidation: FillBatch;
   /** Passes of a validation; 0 where nothing is held out. */

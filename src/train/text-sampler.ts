@@ -28,12 +28,12 @@ export function samplerMemory(config: GPT2Config, { types, ranks }: LossProgramO
  */
 export class TextSampler {
   readonly #tokenizer: Tokenizer;
-  readonly #prompt: string;
+  readonly #prompt: (step: number) => readonly number[];
   #engine: Engine | undefined;
   #adapter: LoadedAdapter | undefined;
 
-  /** @param prompt what samples begin with; nothing makes a new text each */
-  constructor(tokenizer: Tokenizer, prompt: string) {
+  /** @param prompt the tokens that the sample of a step begins with; none make a new text */
+  constructor(tokenizer: Tokenizer, prompt: (step: number) => readonly number[]) {
     this.#tokenizer = tokenizer;
     this.#prompt = prompt;
   }
@@ -62,8 +62,9 @@ export class TextSampler {
       truncatePrompt: true,
       signal,
     });
-    let text = this.#prompt;
-    for await (const piece of generateTokens(from, tokenizer.encode(this.#prompt), options)) text += piece.text;
+    const prompt = this.#prompt(step);
+    let text = tokenizer.decode(prompt);
+    for await (const piece of generateTokens(from, prompt, options)) text += piece.text;
     return text;
   }
 }

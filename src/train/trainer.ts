@@ -66,7 +66,7 @@ export interface TrainerOptions extends WeightAccess {
   readonly peakFlops?: number | undefined;
   /** Continues the run in `out` from its newest checkpoint. What its settings may change: {@link resumedSettings}. */
   readonly resume?: boolean;
-  /** What samples begin with. */
+  /** What samples begin with; by default nothing, and for examples what comes before what is learned of one of them. */
   readonly samplePrompt?: string | undefined;
   /** Called after each pass; a step has several when gradients are accumulated. */
   readonly onPass?: ((progress: PassProgress) => void) | undefined;
@@ -270,7 +270,9 @@ export class Trainer {
     this.#step++;
     this.#seconds += seconds;
     const tokensPerSecond = batchTokens / seconds;
-    const utilization = peakFlops ? (tokensPerSecond * trainFlopsPerToken(this.config, T)) / peakFlops : undefined;
+    const kind = { frozen: this.#start.adapter !== undefined, recompute: this.settings.recompute === 1 };
+    const flops = tokensPerSecond * trainFlopsPerToken(this.config, T, kind);
+    const utilization = peakFlops ? flops / peakFlops : undefined;
     const tokens = this.#step * batchTokens;
     return { type: "step", step: this.#step, ...result, tokens, seconds, tokensPerSecond, utilization };
   }
@@ -406,11 +408,13 @@ function inEpochs(
 async function newSampler(
   { settings = {}, samplePrompt }: TrainerOptions,
   { config, state }: RunStart,
-  { path, tokenizer: json }: TrainingData,
+  { path, tokenizer: json, promptOf }: TrainingData,
 ): Promise<TextSampler | undefined> {
   const own = json === undefined ? undefined : new Tokenizer(readTokenizerJson(json, path));
   const tokenizer = own ?? (await gpt2TokenizerFor(config));
-  if (tokenizer) return new TextSampler(tokenizer, samplePrompt ?? state?.samplePrompt ?? "");
+  const given = samplePrompt ?? state?.samplePrompt;
+  if (tokenizer && given === undefined && promptOf) return new TextSampler(tokenizer, promptOf);
+  if (tokenizer) return new TextSampler(tokenizer, () => Array.from(tokenizer.encode(given ?? "")));
   if (settings.sampleEvery === undefined) return undefined;
   throw new UsageError({
     op: "training: sampleEvery",

@@ -1,56 +1,36 @@
-import { existsSync, readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { NativeBackend } from "../../backend/native/index.js";
 import { WasmBackend } from "../../backend/wasm/index.js";
-import { previewExamples } from "../../data/examples/prepare-examples.js";
-import { checkTemplate, plainText, TEMPLATES, type Template } from "../../data/examples/template.js";
-import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
+import { TEMPLATES } from "../../data/examples/template.js";
 import { UsageError } from "../../errors.js";
 import { convertModel } from "../../generate/convert-model.js";
 import { parameterCount } from "../../model/tensors.js";
 import { describeModel as readModel } from "../../train/base-model.js";
 import { finetune, finetuneDefaults } from "../../train/finetune.js";
-import { areExamples } from "../../train/finetune-data.js";
-import {
-  LORA_DEFAULTS,
-  type LoraExtra,
-  type LoraSettings,
-  loraPlan,
-  loraSettings,
-  parseTargets,
-} from "../../train/lora-settings.js";
+import { loraPlan, loraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { settingsFor } from "../../train/settings.js";
 import type { Trainer } from "../../train/trainer.js";
 import { formatCount, progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
-import { styleFor } from "../style.js";
 import { addSettingFlags, type Flags, givenSettings, parseNumber } from "../train/flags.js";
+import { addLoraFlags, givenLora, type LoraFlags } from "../train/lora-flags.js";
 import { describeLora, describeModel, TrainReporter } from "../train/reporter.js";
 import { stoppable } from "../train/stop.js";
+import { type PreviewFlags, preview, readTemplate } from "../train/template.js";
 
-interface FinetuneFlags extends Flags {
+interface FinetuneFlags extends Flags, LoraFlags, PreviewFlags {
   readonly model?: string;
   readonly out?: string;
   readonly resume?: true;
   readonly plan?: true;
-  readonly preview?: true | number;
-  readonly lora?: true | number;
-  readonly loraAlpha?: number;
-  readonly loraDropout?: number;
-  readonly loraTargets?: string;
-  readonly loraExtras?: string;
-  readonly rslora?: true;
-  readonly dtype?: WeightType;
   readonly recompute?: true;
   readonly epochs?: number;
-  readonly template?: string;
   readonly val?: string[];
   readonly valFraction?: number;
   readonly last?: true;
   readonly acrossDocuments?: true;
-  readonly merge?: true;
   readonly samplePrompt?: string;
   readonly offline?: true;
   readonly threads?: number;
@@ -86,22 +66,7 @@ export function registerFinetune(program: Command): void {
     .option("--resume", "continue the run in --out, bit for bit; other flags need not be repeated")
     .option("--plan", "print the model, what is trained, and the memory, and stop")
     .option("--preview [n]", "print what the first n lines of the data become, and stop (default: 3)", parseNumber);
-  command.optionsGroup("Adapter:");
-  command
-    .option("--lora [rank]", `train a LoRA adapter (default rank: ${LORA_DEFAULTS.rank})`, parseNumber)
-    .option(
-      "--lora-alpha <x>",
-      "scale: what is added is multiplied by alpha / rank (default: twice the rank)",
-      parseNumber,
-    )
-    .option("--lora-dropout <p>", "probability of dropping an adapter's input (default: 0)", parseNumber)
-    .option("--lora-targets <names>", "c_attn, attn.c_proj, c_fc, mlp.c_proj, all-linear (default: all-linear)")
-    .option("--lora-extras <names>", "train norms or biases of the model too (default: neither)")
-    .option("--rslora", "multiply by alpha / √rank instead")
-    .addOption(
-      new Option("--dtype <type>", "hold the frozen weights in this (default: as the file)").choices(WEIGHT_TYPES),
-    )
-    .option("--merge", "write the model with the adapter folded into it as well, to model/");
+  addLoraFlags(command);
   command.optionsGroup("Data:");
   command
     .option("--template <t>", `for JSONL: ${Object.keys(TEMPLATES).join(", ")}, a file, or JSON (default: what fits)`)
@@ -220,77 +185,6 @@ function settingsOf(flags: FinetuneFlags) {
     ...(acrossDocuments && { isolate: 0 }),
     ...(patience !== undefined && { patience: patience as number }),
   };
-}
-
-/** Undefined: all of the model is trained. */
-function givenLora(flags: FinetuneFlags): Partial<LoraSettings> | undefined {
-  const { lora, loraAlpha, loraDropout, loraTargets, loraExtras, rslora } = flags;
-  const given: Partial<LoraSettings> = {
-    ...(typeof lora === "number" && { rank: lora }),
-    ...(loraAlpha !== undefined && { alpha: loraAlpha }),
-    ...(loraDropout !== undefined && { dropout: loraDropout }),
-    ...(loraTargets !== undefined && { targets: parseTargets(names(loraTargets)) }),
-    ...(loraExtras !== undefined && { extras: names(loraExtras) as LoraExtra[] }),
-    ...(rslora && { rankStabilized: true }),
-  };
-  if (lora !== undefined) return given;
-  const [other] = Object.keys(given);
-  if (other === undefined && !flags.merge && flags.dtype === undefined) return undefined;
-  const got = other ?? (flags.merge ? "--merge" : "--dtype");
-  throw new UsageError({
-    op: "gpt2 finetune",
-    expected: "--lora with the options of an adapter",
-    got: `${got} without it`,
-  });
-}
-
-const names = (list: string): string[] => list.split(",").map((name) => name.trim());
-
-/** One of ours by name, a file, or JSON itself. */
-export function readTemplate(given: string | undefined): Template | undefined {
-  if (given === undefined) return undefined;
-  if (Object.hasOwn(TEMPLATES, given)) return TEMPLATES[given];
-  const isFile = !given.trimStart().startsWith("{");
-  const expected = `${Object.keys(TEMPLATES).join(", ")}, a file, or JSON`;
-  if (isFile && !existsSync(given)) throw new UsageError({ op: "--template", expected, got: given });
-  const op = isFile ? `template ${given}` : "--template";
-  try {
-    return checkTemplate(JSON.parse(isFile ? readFileSync(given, "utf8") : given), op);
-  } catch (cause) {
-    if (cause instanceof UsageError) throw cause;
-    throw new UsageError({ op, expected: "JSON", got: (cause as Error).message, cause });
-  }
-}
-
-/** What the first lines become: what is read, then in bold what is learned. */
-async function preview(data: readonly string[], flags: FinetuneFlags): Promise<void> {
-  const { preview } = flags;
-  const given = readTemplate(flags.template);
-  if (!(await areExamples(data, given))) {
-    throw new UsageError({
-      op: "--preview",
-      expected: "JSONL of prompts or chats",
-      got: "text, which is learned as it is",
-    });
-  }
-  const { template, examples } = await previewExamples(data, typeof preview === "number" ? preview : 3, given);
-  if (flags.json) {
-    const plain = examples.map((parts) =>
-      parts.map(({ parts, counted }) => ({ text: plainText(parts), learned: counted })),
-    );
-    process.stdout.write(`${JSON.stringify({ template, examples: plain })}\n`);
-    return;
-  }
-  const style = styleFor(process.stdout);
-  const lines = examples.map((segments, i) => {
-    // Without colours, brackets show what is learned.
-    const learned = (text: string): string => (style.bold("x") === "x" ? `[[${text}]]` : style.bold(text));
-    const text = segments
-      .map(({ parts, counted }) => (counted ? learned(plainText(parts)) : plainText(parts)))
-      .join("");
-    return `${style.dim(`--- example ${i + 1}, what is learned ${style.bold("x") === "x" ? "in [[ ]]" : "in bold"}`)}\n${text}\n`;
-  });
-  process.stdout.write(`${style.dim("--- template")}\n${JSON.stringify(template, null, 2)}\n${lines.join("")}`);
 }
 
 async function plan(flags: FinetuneFlags): Promise<void> {

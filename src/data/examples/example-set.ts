@@ -73,6 +73,13 @@ export class ExampleSet {
     return learned;
   }
 
+  /** The tokens of example `i` before the first that is learned. */
+  prompt(i: number): number[] {
+    const { tokens, counted } = this.#tokens;
+    const { start } = this.examples[i]!;
+    return Array.from(tokens.subarray(start, counted.indexOf(1, start)));
+  }
+
   /** A short hash of all of it. */
   get hash(): string {
     const hash = createHash("sha256");
