@@ -2,9 +2,9 @@
 
     npm run build && python3 scripts/python/check_hf_roundtrip.py [--dist dist]
 
-A seeded GPT-2 goes transformers -> save_pretrained (one file, and shards) -> this project -> every format and type ->
-back: folders are loaded by transformers (no missing or unexpected tensors; equal parameters, and so equal logits),
-llm.c files are read with numpy by their definition. Not part of `npm test`: it needs Python.
+A seeded GPT-2 goes transformers -> save_pretrained (one file, and shards) or torch.save -> this project -> every format
+and type -> back: folders are loaded by transformers (no missing or unexpected tensors; equal parameters, and so equal
+logits), llm.c files are read with numpy by their definition. Not part of `npm test`: it needs Python.
 """
 
 import argparse
@@ -25,6 +25,10 @@ SEED = 5
 CONFIGS = {
     "gpt2-like": Config(vocabSize=300, nCtx=32, nEmbd=48, nLayer=3, nHead=4, nInner=192),
     "odd": Config(vocabSize=131, nCtx=9, nEmbd=15, nLayer=2, nHead=5, nInner=37),
+    "variant": Config(vocabSize=131, nCtx=9, nEmbd=16, nLayer=3, nHead=4, nInner=64, tieWordEmbeddings=False),
+}
+OPTIONS = {
+    "variant": {"activation_function": "relu", "scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True}
 }
 TORCH = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CONVERT = """
@@ -83,17 +87,19 @@ def check_llmc(file: Path, c: Config, weights: dict[str, np.ndarray], dtype: str
 def check_header(file: Path) -> None:
     with safe_open(file, "np") as f:
         assert f.metadata()["format"] == "pt"
-        assert all(name.startswith("transformer.") for name in f.keys())
+        assert all(name.startswith("transformer.") or name == "lm_head.weight" for name in f.keys())
 
 
 def check_model(dist: Path, name: str, c: Config, folder: Path) -> None:
     weights = seeded_weights(c, SEED)
-    model = hugging_face_model(c, weights)
+    model = hugging_face_model(c, weights, **OPTIONS.get(name, {}))
     ids = torch.tensor([seeded_tokens(c, SEED, 1, c.nCtx)])
-    sources = {"one file": folder / "one", "shards": folder / "shards"}
+    sources = {"one file": folder / "one", "shards": folder / "shards", "torch.save": folder / "pickled"}
     model.save_pretrained(sources["one file"])
     model.save_pretrained(sources["shards"], max_shard_size="20KB")
     assert len(list(sources["shards"].glob("model-*.safetensors"))) > 1
+    model.config.save_pretrained(sources["torch.save"])
+    torch.save(model.state_dict(), sources["torch.save"] / "pytorch_model.bin")
     for how, source in sources.items():
         for dtype in ("f32", "f16", "bf16"):
             for shard_bytes in (None, 30_000):
@@ -103,7 +109,7 @@ def check_model(dist: Path, name: str, c: Config, folder: Path) -> None:
                 for file in target.glob("*.safetensors"):
                     check_header(file)
             print(f"{name}: transformers ({how}) -> {dtype} -> transformers: equal parameters and logits")
-    if c.nInner != 4 * c.nEmbd:
+    if c.nInner != 4 * c.nEmbd or name in OPTIONS:
         return
     for dtype in ("f32", "bf16"):
         file = folder / f"{dtype}.bin"
