@@ -5,18 +5,20 @@ import type { LoadedAdapter } from "../generate/loaded-adapter.js";
 const CACHE_BYTES = 2 ** 31;
 /** WebAssembly has 4 GiB for everything, and reserves what the native backend only promises. */
 const WASM_CACHE_BYTES = 2 ** 29;
+/** Native memory is had in pages of this size: the least that a sequence takes of each layer. */
+const PAGE_BYTES = 2 ** 21;
 const MAX_LANES = 32;
 
 /**
- * Sequences that an evaluation keeps open at once: enough to fill runs of the engine, and no more than memory allows.
+ * Sequences that an evaluation keeps open at once: as many as are of use, and no more than memory allows.
  *
+ * @param wanted more would not be faster.
  * @param length tokens that each will hold at most.
  */
-export function laneCount({ config, backend }: Engine, jobs: number, length: number): number {
-  const row = 2 * config.nEmbd * config.nLayer * Float32Array.BYTES_PER_ELEMENT;
-  // Native memory that is never touched costs nothing, so there a lane costs what it holds; elsewhere a whole context.
-  const [limit, rows] = backend.name === "native" ? [CACHE_BYTES, length] : [WASM_CACHE_BYTES, config.nCtx];
-  return Math.max(1, Math.min(MAX_LANES, jobs, Math.floor(limit / (row * rows))));
+export function laneCount({ config, backend, sequenceBytes }: Engine, wanted: number, length: number): number {
+  const touched = Math.max((sequenceBytes * length) / config.nCtx, config.nLayer * PAGE_BYTES);
+  const [limit, bytes] = backend.name === "native" ? [CACHE_BYTES, touched] : [WASM_CACHE_BYTES, sequenceBytes];
+  return Math.max(1, Math.min(MAX_LANES, wanted, Math.floor(limit / bytes)));
 }
 
 export interface LaneOptions {

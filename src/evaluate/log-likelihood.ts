@@ -35,6 +35,9 @@ interface Lane {
   jobs: readonly Job[];
 }
 
+/** Lanes are enough to fill so many runs, one of which is then not full. */
+const RUNS_A_STEP = 4;
+
 /** A beginning that is worth copying from one sequence to others. */
 const WORTH_COPYING = 16;
 
@@ -53,9 +56,11 @@ export async function runLogLikelihoods(
   const jobs = requests.map((request, index) => toJob(request, index, engine.config.nCtx, choices));
   const answers = new Array<LogLikelihood>(jobs.length);
   if (jobs.length === 0) return answers;
-  const count = laneCount(engine, jobs.length, Math.max(...jobs.map(({ tokens }) => tokens.length)));
   const lists = sharePrefixes(jobs);
-  const lanes = await startLanes(engine, Math.min(count, lists.length), jobs, { adapter, signal });
+  const lengths = jobs.map(({ tokens }) => tokens.length);
+  const average = lengths.reduce((sum, length) => sum + length, 0) / jobs.length;
+  const wanted = Math.min(lists.length, Math.ceil((RUNS_A_STEP * engine.maxTokens) / average));
+  const lanes = await startLanes(engine, laneCount(engine, wanted, Math.max(...lengths)), jobs, { adapter, signal });
   let done = 0;
   try {
     for (;;) {

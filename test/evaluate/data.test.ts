@@ -83,6 +83,14 @@ describe("data sources", () => {
     assert.deepEqual(await folderSource(DATA).list("nothing"), []);
   });
 
+  it("look into archives", async () => {
+    const info = { name: "set", origin: "https://example.org/set" };
+    const archive = memorySource({ "set/two.zip": packed("two.zip") });
+    const file = await readFirst(archive, info, ["missing.zip!data/stored.txt", "two.zip!data/stored.txt"]);
+    assert.equal(new TextDecoder().decode(file.bytes), "stored as it is\n");
+    assert.equal(file.path, "set/two.zip!data/stored.txt");
+  });
+
   it("say what is missing and where to get it", async () => {
     const info = { name: "set", origin: "https://example.org/set" };
     await assert.rejects(readFirst(folderSource("/nowhere"), info, ["a.txt", "b.txt"]), (error: Error) => {

@@ -1,6 +1,7 @@
 import { MissingDataError } from "../../errors.js";
 import { bunzip2 } from "./bzip2.js";
 import { inflate } from "./inflate.js";
+import { openZip } from "./zip.js";
 
 /**
  * Where the files of data sets come from: a folder that the user gives, a cache that they are fetched into, or whatever a
@@ -57,7 +58,8 @@ export interface DataSetInfo {
 }
 
 /**
- * The first of these files that is there, in the data set's folder or beside it.
+ * The first of these files that is there, in the data set's folder or beside it. `set.zip!folder/file` is a file within an
+ * archive.
  *
  * @throws {MissingDataError} none is there; the message says what to get, and where.
  */
@@ -67,8 +69,11 @@ export async function readFirst(
   files: readonly string[],
 ): Promise<DataFile> {
   for (const path of files.flatMap((file) => [`${name}/${file}`, file])) {
-    const stored = await source.read(path);
-    if (stored) return { path, sha256: await sha256(stored), bytes: await decompress(stored, path) };
+    const [outer = path, member] = path.split("!");
+    const stored = await source.read(outer);
+    if (!stored) continue;
+    const bytes = member === undefined ? await decompress(stored, path) : await openZip(stored, outer).read(member);
+    return { path, sha256: await sha256(stored), bytes };
   }
   throw new MissingDataError({
     op: `data set ${name}`,

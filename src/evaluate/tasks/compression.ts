@@ -1,6 +1,5 @@
 import { DataError } from "../../errors.js";
-import { type DataFile, readFirst } from "../data/source.js";
-import { openZip } from "../data/zip.js";
+import { readFirst } from "../data/source.js";
 import type { Task } from "../task.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION } from "./rolling.js";
 
@@ -26,19 +25,19 @@ function compressionTask(name: string, about: string): Task {
     },
     prepare: async (setup) => {
       const { part = "test" } = setup.options;
-      const files = [name, `${name}.zip`, ...(part === "opening" && name === "enwik8" ? ["enwik5/enwik5"] : [])];
+      const files = [
+        name,
+        `${name}.zip!${name}`,
+        ...(part === "opening" && name === "enwik8" ? ["enwik5/enwik5"] : []),
+      ];
       const file = await readFirst(setup.source, { name, origin }, files);
-      const bytes = partOf(await unpacked(file, name), part, file.path);
+      const bytes = partOf(file.bytes, part, file.path);
       // One line in all: bytes count alike wherever they are.
       const document = [{ text: bytes, words: 0, lineEnds: 0, bytes: bytes.length }];
       const metrics = [BYTE_METRIC, TOKEN_METRIC];
       return rollingEvaluation(setup, { documents: [document], metrics, files: [file] });
     },
   };
-}
-
-async function unpacked({ bytes, path }: DataFile, member: string): Promise<Uint8Array> {
-  return path.endsWith(".zip") ? openZip(bytes, path).read(member) : bytes;
 }
 
 /** @throws {DataError} not the whole set, of which a part was asked for. */

@@ -27,20 +27,25 @@ interface WordLevelSet {
 /** A level-one heading: ` = Title = `. */
 const WIKITEXT_HEADING = /^ = [^=].* = $/;
 
-function wikitext(name: string, folder: string): Task {
+function wikitext(name: string): Task {
+  const files = (split: string, kind: "tokens" | "raw") => {
+    const folder = kind === "raw" ? `${name}-raw` : name;
+    const file = `wiki.${split}.${kind}`;
+    return [file, `${folder}/${file}`, `${folder}-v1.zip!${folder}/${file}`];
+  };
   return wordLevelTask({
     name,
     about: "perplexity of Wikipedia articles, per original word and per token",
-    origin: "https://huggingface.co/datasets/Salesforce/wikitext",
+    origin: `https://wikitext.smerity.com/${name}-v1.zip (${name}-raw-v1.zip)`,
     style: TOKEN_STYLES.wikitext,
     heading: WIKITEXT_HEADING,
     unit: "stream",
     texts: ["harness", "transformers"],
     files: {
-      "test/tokens": [`${folder}/wiki.test.tokens`, "wiki.test.tokens", "test.txt"],
-      "valid/tokens": [`${folder}/wiki.valid.tokens`, "wiki.valid.tokens", "valid.txt"],
-      "test/raw": [`${folder}-raw/wiki.test.raw`, "wiki.test.raw"],
-      "valid/raw": [`${folder}-raw/wiki.valid.raw`, "wiki.valid.raw"],
+      "test/tokens": [...files("test", "tokens"), "test.txt"],
+      "valid/tokens": [...files("valid", "tokens"), "valid.txt"],
+      "test/raw": files("test", "raw"),
+      "valid/raw": files("valid", "raw"),
     },
     options: {
       vocabulary: {
@@ -51,8 +56,8 @@ function wikitext(name: string, folder: string): Task {
   });
 }
 
-export const wikitext2 = wikitext("wikitext-2", "wikitext-2");
-export const wikitext103 = wikitext("wikitext-103", "wikitext-103");
+export const wikitext2 = wikitext("wikitext-2");
+export const wikitext103 = wikitext("wikitext-103");
 
 export const ptb = wordLevelTask({
   name: "ptb",
