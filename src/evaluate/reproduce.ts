@@ -11,9 +11,9 @@ export function reproductionSpecs(nCtx: number): string[] {
   const wordLevel = (name: string) => [name, `${name}:${half}`, `${name}:plain`, `${name}:plain,${half}`];
   const wikitext = (name: string) => [
     ...wordLevel(name),
-    `${name}:document`,
-    `${name}:harness`,
-    `${name}:transformers,apart`,
+    ...["document", "raw", "harness", "harness,raw", "transformers,apart", "transformers,raw,apart"].map(
+      (options) => `${name}:${options}`,
+    ),
   ];
   return [
     ...["lambada", "lambada:normalized", "lambada:original", "lambada:detokenized"],
