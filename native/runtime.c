@@ -25,7 +25,7 @@
 #endif
 
 /* Raised with every change of this interface; library.ts checks it. */
-EXPORT int32_t gpt2_abi(void) { return 1; }
+EXPORT int32_t gpt2_abi(void) { return 2; }
 
 /* ---- Instruction sets ---- */
 
@@ -266,8 +266,14 @@ EXPORT int32_t gpt2_run(Team *t, const Op *ops, int64_t n_ops, const int64_t *di
   return failed ? -1 : 0;
 }
 
-/* Any number of threads may convert at once. */
-EXPORT int32_t gpt2_convert(const Team *t, const ConvertJob *job) { return t->kernels->convert(job); }
+/* Up to the first job that fails: then its number is above the two bits of CONVERT_...; any number of threads may call. */
+EXPORT int32_t gpt2_convert(const Team *t, const ConvertJob *jobs, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    int32_t result = t->kernels->convert(&jobs[i]);
+    if (result != CONVERT_DONE) return (int32_t)(i << 2) | result;
+  }
+  return CONVERT_DONE;
+}
 
 /* ---- Measuring ---- */
 

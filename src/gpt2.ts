@@ -1,9 +1,8 @@
 import type { Backend } from "./backend/backend.js";
 import { ContextLengthError, TokenizerError, UsageError } from "./errors.js";
-import { runGenerations } from "./evaluate/generate-until.js";
-import { type RunOptions, runLogLikelihoods } from "./evaluate/log-likelihood.js";
+import type { RunOptions } from "./evaluate/log-likelihood.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
-import { encodePair } from "./evaluate/text/encode-pair.js";
+import type { encodePair } from "./evaluate/text/encode-pair.js";
 import { Engine } from "./generate/engine.js";
 import type { FetchModelOptions } from "./generate/fetch-model.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
@@ -11,7 +10,6 @@ import type { LoadOptions } from "./generate/load.js";
 import { DEFAULT_ADAPTER, type LoadedAdapter } from "./generate/loaded-adapter.js";
 import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
-import { scoreTokens } from "./generate/score.js";
 import type { GPT2Config } from "./model/config.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
@@ -199,6 +197,7 @@ export class GPT2 {
     if (tokens.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
     const context = this.#scoreContext(options.context);
     const settings = { stride, signal, onProgress, adapter: this.#adapter(options.adapter) };
+    const { scoreTokens } = await import("./generate/score.js");
     const logprobs = await scoreTokens(this.#engine, [...context, ...tokens], context.length, settings);
     const logprob = logprobs.reduce((sum, x) => sum + x, 0);
     const bytes = this.tokenizer?.decodeBytes(tokens).length;
@@ -225,7 +224,9 @@ export class GPT2 {
     options: RunOptions & AdapterOption = {},
   ): Promise<LogLikelihood[]> {
     const { choices, adapter } = this.#generationModel(options.adapter);
-    const asked = requests.map((request) => ({ ...request, ...this.#encodePair(request) }));
+    const { runLogLikelihoods } = await import("./evaluate/log-likelihood.js");
+    const { encodePair } = await import("./evaluate/text/encode-pair.js");
+    const asked = requests.map((request) => ({ ...request, ...this.#encodePair(request, encodePair) }));
     return runLogLikelihoods(this.#engine, asked, { ...options, choices, adapter });
   }
 
@@ -246,6 +247,7 @@ export class GPT2 {
       return { ...request, prompt: ids.length > 0 ? ids : this.#startOfText() };
     });
     const decoder = () => tokenizer.decoder();
+    const { runGenerations } = await import("./evaluate/generate-until.js");
     return runGenerations(this.#engine, asked, { ...options, choices, endOfText, adapter, decoder });
   }
 
@@ -307,10 +309,10 @@ export class GPT2 {
     return Array.from(typeof text === "string" ? this.#needTokenizer("text").encode(text) : text);
   }
 
-  #encodePair({ context, continuation }: LogLikelihoodRequest<TextOrIds>) {
+  #encodePair({ context, continuation }: LogLikelihoodRequest<TextOrIds>, encode: typeof encodePair) {
     const [start] = this.#startOfText();
     if (typeof context === "string" && typeof continuation === "string" && start !== undefined) {
-      return encodePair(this.#needTokenizer("text"), start, context, continuation);
+      return encode(this.#needTokenizer("text"), start, context, continuation);
     }
     const ids = this.#encode(context);
     return { context: ids.length > 0 ? ids : this.#startOfText(), continuation: this.#encode(continuation) };

@@ -2,8 +2,7 @@ import type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { BackendError, UsageError } from "../errors.js";
 import type { Backend, DeviceArray } from "./backend.js";
-import { referenceBackend } from "./reference/index.js";
-import type { ConversionResult, WeightConversion } from "./weight-conversion.js";
+import type { ConversionFailure, WeightConversion } from "./weight-conversion.js";
 
 /** What runs the model. `auto`: the native kernels if they load, else those compiled to WebAssembly, else the reference. */
 export type BackendChoice = "auto" | "native" | "wasm" | "reference";
@@ -25,8 +24,8 @@ export interface ChosenBackend {
   readonly mapFile?: (path: string) => MappedFile | undefined;
   /** The array that a part of such a file is to the backend, so that it need not be copied; undefined if it can't. */
   readonly inPlace?: (dtype: WeightType, range: MappedRange) => DeviceArray | undefined;
-  /** Brings weights into another type or layout beside the event loop; several may be under way. */
-  readonly convert?: (conversion: WeightConversion) => Promise<ConversionResult>;
+  /** Brings weights into another type or layout, one after the other on another thread; several calls may be under way. */
+  readonly convert?: (conversions: readonly WeightConversion[]) => Promise<ConversionFailure | undefined>;
 }
 
 const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satisfies BackendChoice[];
@@ -37,7 +36,7 @@ const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satis
  */
 export async function chooseBackend(options: BackendOptions = {}): Promise<ChosenBackend> {
   const choice = checkChoice(options.backend);
-  if (choice === "reference") return { backend: referenceBackend() };
+  if (choice === "reference") return { backend: await chooseReference() };
   if (choice === "wasm") return { backend: await chooseWasm(options) };
   const missing = await missingNative();
   if (missing === undefined) return chooseNative(options);
@@ -47,7 +46,7 @@ export async function chooseBackend(options: BackendOptions = {}): Promise<Chose
   } catch (error) {
     // A wrong number of threads, say, is nothing to fall back from.
     if (!(error instanceof BackendError)) throw error;
-    return { backend: referenceBackend(), fallback: error };
+    return { backend: await chooseReference(), fallback: error };
   }
 }
 
@@ -61,6 +60,10 @@ async function missingNative(): Promise<Error | undefined> {
     ({ nativeLibrary }) => failure(() => nativeLibrary()),
     (error: Error) => error,
   );
+}
+
+async function chooseReference(): Promise<Backend> {
+  return (await import("./reference/index.js")).referenceBackend();
 }
 
 async function chooseWasm({ threads }: BackendOptions): Promise<Backend> {
@@ -90,7 +93,7 @@ async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBac
       }
     },
     inPlace: (dtype, range) => NativeArray.inPlace(dtype, range),
-    convert: (conversion) => backend.convertWeights(conversion),
+    convert: (conversions) => backend.convertWeights(conversions),
   };
 }
 

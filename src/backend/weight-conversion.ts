@@ -16,5 +16,8 @@ export interface WeightConversion {
   readonly dst?: DeviceArray;
 }
 
-/** `not finite`: there is a NaN or an infinity. `too large`: a number is beyond what the result's type can hold. */
-export type ConversionResult = "done" | "not finite" | "too large";
+/** Which of several conversions failed, and why: a NaN or an infinity, or a number that the result's type can't hold. */
+export interface ConversionFailure {
+  readonly index: number;
+  readonly reason: "not finite" | "too large";
+}

@@ -73,10 +73,6 @@ class MergedTensor implements StoredTensor {
     this.#add(first, dst);
   }
 
-  inPlace(): undefined {
-    return undefined;
-  }
-
   /** dst[o - first, i] += s Σ_r B[o, r] A[r, i], summed in double precision. */
   #add(first: number, dst: Float32Array): void {
     const { ranks, scales, tensors } = this.#adapter;

@@ -4,7 +4,6 @@ import { CheckpointError } from "../errors.js";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
 import { loadHuggingFace, loadLlmc } from "./load.js";
-import { loadTorch } from "./load-torch.js";
 
 const INDEX = /\.index\.json$/;
 
@@ -42,7 +41,8 @@ export function openHuggingFace(weights: string, path: string): Checkpoint {
  *
  * @param path what the user gave, for messages.
  */
-export function openTorch(weights: string, path: string): Checkpoint {
+export async function openTorch(weights: string, path: string): Promise<Checkpoint> {
+  const { loadTorch } = await import("./load-torch.js");
   const folder = dirname(weights);
   const config = join(folder, "config.json");
   const source = openFileSource(weights);

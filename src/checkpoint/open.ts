@@ -18,7 +18,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   return stats.isDirectory() ? openFolder(path) : openFile(path);
 }
 
-function openFile(path: string): Checkpoint | Promise<Checkpoint> {
+async function openFile(path: string): Promise<Checkpoint> {
   const { kind, description } = kindOf(path);
   const reader = READERS.find((r) => r.kind === kind);
   if (reader === undefined) throw unreadable(path, description);
@@ -34,7 +34,7 @@ function kindOf(path: string): FileKind {
   }
 }
 
-function openFolder(folder: string): Checkpoint | Promise<Checkpoint> {
+async function openFolder(folder: string): Promise<Checkpoint> {
   const names = fileOperation(`opening ${folder}`, () => readdirSync(folder));
   for (const reader of READERS) {
     for (const wanted of reader.inFolder) {

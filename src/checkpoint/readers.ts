@@ -1,9 +1,6 @@
 import type { Checkpoint } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
-import { loadGguf } from "./gguf/load.js";
 import type { FileKind } from "./identify.js";
-import { openHuggingFace, openLlmc, openTorch } from "./open-folder.js";
-import { openTensorFlow } from "./tensorflow/open.js";
 
 /** One format that {@link openCheckpoint} reads: how its files are recognised, and what opens them. */
 export interface Reader {
@@ -17,30 +14,43 @@ export interface Reader {
    * @param file one file of the kind, or one that `inFolder` found.
    * @param path what the user gave: that file, or the folder it is in.
    */
-  open(file: string, path: string): Checkpoint | Promise<Checkpoint>;
+  open(file: string, path: string): Promise<Checkpoint>;
 }
 
-/** In the order of preference for folders that hold several: safetensors before pickles, as in transformers. */
+/**
+ * In the order of preference for folders that hold several: safetensors before pickles, as in transformers. Each is loaded
+ * when needed, so that starting stays quick.
+ */
 export const READERS: readonly Reader[] = [
   {
     kind: "safetensors",
     takes:
       "a Hugging Face folder (config.json with model.safetensors or its shards), a .safetensors file beside its config.json",
     inFolder: ["model.safetensors", "model.safetensors.index.json"],
-    open: openHuggingFace,
+    open: async (file, path) => (await import("./open-folder.js")).openHuggingFace(file, path),
   },
   {
     kind: "pytorch",
     takes: "one with pytorch_model.bin or its shards, a checkpoint of torch.save (.bin, nanoGPT's ckpt.pt)",
     inFolder: ["pytorch_model.bin", "pytorch_model.bin.index.json", "ckpt.pt"],
-    open: openTorch,
+    open: async (file, path) => (await import("./open-folder.js")).openTorch(file, path),
   },
   {
     kind: "tensorflow",
     takes: "a folder of OpenAI's release (hparams.json with model.ckpt.index)",
     inFolder: ["hparams.json"],
-    open: openTensorFlow,
+    open: async (file, path) => (await import("./tensorflow/open.js")).openTensorFlow(file, path),
   },
-  { kind: "llm.c", takes: "a llm.c model (.bin)", inFolder: [], open: openLlmc },
-  { kind: "gguf", takes: "a GGUF file", inFolder: [/\.gguf$/], open: (file) => loadGguf(openFileSource(file)) },
+  {
+    kind: "llm.c",
+    takes: "a llm.c model (.bin)",
+    inFolder: [],
+    open: async (file) => (await import("./open-folder.js")).openLlmc(file),
+  },
+  {
+    kind: "gguf",
+    takes: "a GGUF file",
+    inFolder: [/\.gguf$/],
+    open: async (file) => (await import("./gguf/load.js")).loadGguf(openFileSource(file)),
+  },
 ];

@@ -1,7 +1,7 @@
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import type { GPT2Config } from "../model/config.js";
 import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes } from "../model/declare.js";
-import { type DecodeShape, decodeProgram } from "../model/programs.js";
+import { type DecodeShape, decodeProgram } from "../model/decode-program.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** What all decode Programs of an engine share. */

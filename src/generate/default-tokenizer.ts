@@ -1,5 +1,4 @@
 import { TokenizerError } from "../errors.js";
-import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
 /** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
@@ -8,7 +7,8 @@ const GPT2_VOCABULARY_PADDED = 50304;
 
 /** For a model that comes without one: GPT-2's, if it has as many tokens as the model. */
 export async function defaultTokenizer({ vocabSize }: { readonly vocabSize: number }): Promise<Tokenizer | undefined> {
-  return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
+  if (vocabSize < GPT2_VOCABULARY || vocabSize > GPT2_VOCABULARY_PADDED) return undefined;
+  return (await import("../tokenizer/gpt2.js")).gpt2Tokenizer();
 }
 
 /** @throws {TokenizerError} a tokenizer of more tokens than the model has. */

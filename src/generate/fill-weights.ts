@@ -1,5 +1,6 @@
 import type { DeviceArray } from "../backend/backend.js";
 import type { ChosenBackend } from "../backend/choose.js";
+import type { ConversionFailure, WeightConversion } from "../backend/weight-conversion.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { byteLength, encodeValues, isPacked, type WeightType } from "../dtype/dtype.js";
 import { firstNonFiniteStored, isWeightType } from "../dtype/stored.js";
@@ -18,25 +19,23 @@ export interface Placed {
 
 type Convert = NonNullable<ChosenBackend["convert"]>;
 
-/** Values converted in one step. */
+/** Values of a piece that is converted at a time. */
 const PIECE = 2 ** 20;
 /** Rows of a piece are a multiple: those of a transposed matrix then take whole cache lines of the file. */
 const ROWS = 32;
-/** Conversions under way at once: the threads of the event loop's pool. */
-const AT_ONCE = 4;
+/** Threads that convert; the event loop's pool has one more, which reads what else is loaded meanwhile. */
+const AT_ONCE = 3;
+/** Bytes read by one thread at one go, at most: then an abort is noticed. */
+const GO = 2 ** 26;
 
 /**
- * Gives each array its tensor's values: with `convert` where it can, several pieces at once, else here.
+ * Gives each array its tensor's values: with `convert` where it can, else here.
  *
  * @throws {CheckpointError} a value is NaN or infinite, or too large for the array's type.
  */
 export async function fillWeights(placed: readonly Placed[], convert?: Convert, signal?: AbortSignal): Promise<void> {
-  const elsewhere = convert ? placed.filter(({ tensor }) => tensor.inMemory && isWeightType(tensor.dtype)) : [];
-  const steps = elsewhere.flatMap((entry) => stepsOf(entry, convert!));
-  const workers = Array.from({ length: AT_ONCE }, async () => {
-    for (let step = steps.pop(); step && !signal?.aborted; step = steps.pop()) await step();
-  });
-  await orAborted(Promise.all(workers), signal).finally(() => steps.splice(0));
+  const elsewhere = placed.filter(({ tensor }) => convert && tensor.inMemory && isWeightType(tensor.dtype));
+  if (convert) await convertAll(elsewhere.flatMap(piecesOf), convert, signal);
   const done = new Set(elsewhere);
   for (const entry of placed) {
     if (done.has(entry)) continue;
@@ -47,24 +46,49 @@ export async function fillWeights(placed: readonly Placed[], convert?: Convert, 
   }
 }
 
-/** The pieces of one tensor, to be run in any order. */
-function stepsOf({ tensor, array, inPlace }: Placed, convert: Convert): (() => Promise<void>)[] {
-  const { shape, storedAs } = tensor;
+interface Piece {
+  readonly entry: Placed;
+  readonly conversion: WeightConversion;
+  readonly bytes: number;
+}
+
+function piecesOf(entry: Placed): Piece[] {
+  const { tensor, array, inPlace } = entry;
   const src = tensor.mapped ?? tensor.data;
   const srcType = tensor.dtype as WeightType;
-  const cols = shape.at(-1)!;
-  const rows = numel(shape) / cols;
+  const cols = tensor.shape.at(-1)!;
+  const rows = numel(tensor.shape) / cols;
   const stride = ROWS * Math.ceil(PIECE / cols / ROWS);
-  const matrix = { src, srcType, transposed: storedAs === "in_out", rows, cols, ...(!inPlace && { dst: array }) };
-  return Array.from({ length: Math.ceil(rows / stride) }, (_, i) => async () => {
+  const transposed = tensor.storedAs === "in_out";
+  const matrix = { src, srcType, transposed, rows, cols, ...(!inPlace && { dst: array }) };
+  return Array.from({ length: Math.ceil(rows / stride) }, (_, i) => {
     const from = i * stride;
-    const result = await convert({ ...matrix, from, to: Math.min(from + stride, rows) });
-    if (result === "too large") throw tooLarge(tensor, array.dtype);
-    if (result === "done") return;
-    // Looking at the values one by one finds which it was, for the message.
-    tensor.checkFinite();
-    throw new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
+    const to = Math.min(from + stride, rows);
+    return { entry, conversion: { ...matrix, from, to }, bytes: byteLength(srcType, (to - from) * cols) };
   });
+}
+
+/** A few long goes rather than many short ones: each has to wait for this thread, which may have other work. */
+async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
+  const total = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+  const most = Math.min(GO, total / AT_ONCE);
+  const left = pieces.reverse();
+  const worker = async (): Promise<void> => {
+    while (left.length > 0 && !signal?.aborted) {
+      const go: Piece[] = [];
+      for (let bytes = 0; bytes < most && left.length > 0; bytes += go.at(-1)!.bytes) go.push(left.pop()!);
+      const failure = await convert(go.map(({ conversion }) => conversion));
+      if (failure) throw conversionError(go[failure.index]!.entry, failure.reason);
+    }
+  };
+  await orAborted(Promise.all(Array.from({ length: AT_ONCE }, worker)), signal).finally(() => left.splice(0));
+}
+
+function conversionError({ tensor, array }: Placed, reason: ConversionFailure["reason"]): CheckpointError {
+  if (reason === "too large") return tooLarge(tensor, array.dtype);
+  // Looking at the values one by one finds which it was, for the message.
+  tensor.checkFinite();
+  return new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
 }
 
 function tooLarge({ file, name }: StoredTensor, dtype: string): CheckpointError {

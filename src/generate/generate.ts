@@ -1,4 +1,5 @@
 import { ContextLengthError, UsageError } from "../errors.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
 import { RandomStream } from "../util/random.js";
 import type { Extension } from "./chunks.js";
 import type { Engine, LogitsRow, Sequence } from "./engine.js";
@@ -53,17 +54,25 @@ export async function* generateTokens(
   const ids = promptTokens(model, prompt, settings);
   signal?.throwIfAborted();
   if (settings.maxNewTokens === 0) return;
-  const samples = Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i));
   const open: Sequence[] = [engine.sequence(model.adapter)];
   try {
+    let made: Sample[] | undefined;
+    const samples = () => {
+      made ??= Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i));
+      return made;
+    };
     let tokens: GeneratedToken[] = [];
-    await engine.extend(
+    const reading = engine.extend(
       [{ sequence: open[0]!, tokens: ids }],
-      (row) => (tokens = samples.map((s) => s.next(row))),
+      (row) => (tokens = samples().map((s) => s.next(row))),
       signal,
     );
+    // A decoder's tables take milliseconds to make: better while the prompt is read than after it.
+    await Promise.race([reading, yieldToEventLoop()]);
+    samples();
+    await reading;
     yield* tokens;
-    let live = samples.filter((s) => !s.finished);
+    let live = samples().filter((s) => !s.finished);
     if (live.length > 1) open.push(...(await engine.fork(open[0]!, live.length - 1)));
     for (const [i, sample] of live.entries()) sample.sequence = open[i]!;
     while (live.length > 0) {

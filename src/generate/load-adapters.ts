@@ -1,5 +1,12 @@
 import type { Backend } from "../backend/backend.js";
-import { type AdapterCheckpoint, openAdapter, readAdapterSettings, replacesVectors } from "../checkpoint/node.js";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import {
+  type AdapterCheckpoint,
+  mergeAdapter,
+  openAdapter,
+  readAdapterSettings,
+  replacesVectors,
+} from "../checkpoint/node.js";
 import { UsageError } from "../errors.js";
 import { type LocateOptions, locateModel } from "../hub/node.js";
 import type { GPT2Config } from "../model/config.js";
@@ -12,8 +19,37 @@ import { loadWeights } from "./weights.js";
  */
 export type AdapterPaths = string | Readonly<Record<string, string>>;
 
-export const adapterEntries = (paths: AdapterPaths = {}): [name: string, path: string][] =>
+const adapterEntries = (paths: AdapterPaths): [name: string, path: string][] =>
   typeof paths === "string" ? [[DEFAULT_ADAPTER, paths]] : Object.entries(paths);
+
+/** The model with an adapter folded into its weights; closed if that fails. */
+export async function foldIn(checkpoint: Checkpoint, adapter: string, options: LocateOptions): Promise<Checkpoint> {
+  try {
+    return mergeAdapter(checkpoint, await findAdapter(adapter, checkpoint.config, options));
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+/** All of them in a backend's memory, by the names that requests choose them by. */
+export async function loadAdapters(
+  backend: Backend,
+  config: GPT2Config,
+  paths: AdapterPaths,
+  options: LocateOptions,
+): Promise<Map<string, LoadedAdapter>> {
+  const loaded = new Map<string, LoadedAdapter>();
+  for (const [name, path] of adapterEntries(paths)) {
+    const adapter = await findAdapter(path, config, options);
+    try {
+      loaded.set(name, await loadAdapter(backend, adapter, options.signal));
+    } finally {
+      adapter.close();
+    }
+  }
+  return loaded;
+}
 
 /** Opens an adapter, wherever it is: a folder, its .safetensors, or a name on the hub. */
 export async function findAdapter(

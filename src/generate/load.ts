@@ -1,21 +1,18 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Backend } from "../backend/backend.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import { mergeAdapter, openCheckpoint, setFileMapper } from "../checkpoint/node.js";
-import { parseJsonObject } from "../checkpoint/strict-json.js";
+import { setFileMapper } from "../checkpoint/file-source.js";
+import { openCheckpoint } from "../checkpoint/open.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import { CheckpointError, UsageError } from "../errors.js";
-import { type FetchedModel, type LocateOptions, locateModel } from "../hub/node.js";
-import type { GPT2Config } from "../model/config.js";
-import { configFromHuggingFace } from "../model/state-dict.js";
-import { loadTokenizer } from "../tokenizer/files.js";
+import type { FetchedModel } from "../hub/fetch-model.js";
+import type { LocateOptions } from "../hub/locate.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { packageFile } from "../util/package-root.js";
 import { checkVocabulary, defaultTokenizer } from "./default-tokenizer.js";
-import { type AdapterPaths, adapterEntries, baseOfAdapter, findAdapter, loadAdapter } from "./load-adapters.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
+import type { AdapterPaths } from "./load-adapters.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
 
@@ -44,7 +41,9 @@ export const defaultModelFolder = (): string => packageFile("models/default");
  * @throws {DownloadError} it is elsewhere and can't be fetched.
  */
 export async function openModel(name?: string, options: LocateOptions = {}): Promise<Checkpoint> {
-  if (name !== undefined) return openCheckpoint((await fetchGpt2(name, options)).path);
+  // What is here needs nothing of the hub's, which takes as long to load as the rest.
+  const here = name !== undefined && options.revision === undefined && existsSync(name);
+  if (name !== undefined) return openCheckpoint(here ? name : (await fetchGpt2(name, options)).path);
   const folder = defaultModelFolder();
   if (existsSync(join(folder, "config.json"))) return openCheckpoint(folder);
   const hint = "Give the path of a model instead";
@@ -53,9 +52,15 @@ export async function openModel(name?: string, options: LocateOptions = {}): Pro
 
 /** Makes a model's name a path; of one that has to be fetched and is no GPT-2, the weights are not. */
 export async function fetchGpt2(name: string, options: LocateOptions = {}): Promise<FetchedModel> {
-  const checkConfig = (path: string): void => {
-    if (basename(path) === "config.json") configFromHuggingFace(parseJsonObject(readFileSync(path), path), path);
+  const checkConfig = async (path: string): Promise<void> => {
+    if (basename(path) !== "config.json") return;
+    const [{ configFromHuggingFace }, { parseJsonObject }] = await Promise.all([
+      import("../model/state-dict.js"),
+      import("../checkpoint/strict-json.js"),
+    ]);
+    configFromHuggingFace(parseJsonObject(await readFile(path), path), path);
   };
+  const { locateModel } = await import("../hub/locate.js");
   return locateModel(name, { checkConfig, ...options });
 }
 
@@ -69,11 +74,13 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options);
   try {
-    const tokenizer = options.tokenizer ?? (await tokenizerOf(checkpoint));
-    if (tokenizer) checkVocabulary(checkpoint.path, checkpoint.config.vocabSize, tokenizer);
-    const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
-    const parts = await weightsOf(checkpoint, chosen, { dtype, signal });
-    return { ...parts, tokenizer, endOfText, adapters: await loadAdapters(chosen.backend, checkpoint.config, options) };
+    // Weights are read and converted by other threads, meanwhile a tokenizer is made by this one.
+    const weights = weightsOf(checkpoint, chosen, { dtype, signal });
+    const tokenizer = options.tokenizer ? Promise.resolve(options.tokenizer) : tokenizerOf(checkpoint);
+    const [parts, used] = await Promise.all([weights, tokenizer]);
+    if (used) checkVocabulary(checkpoint.path, checkpoint.config.vocabSize, used);
+    const adapters = await adaptersOf(checkpoint, chosen, options);
+    return { ...parts, tokenizer: used, endOfText: used ? used.endOfText : checkpoint.eosTokenId, adapters };
   } finally {
     checkpoint.close();
   }
@@ -83,31 +90,15 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
 export async function openWithAdapter(name: string | undefined, options: OpenOptions): Promise<Checkpoint> {
   const { adapters, merge } = options;
   const only = merge ?? (typeof adapters === "string" ? adapters : undefined);
-  const checkpoint = await openModel(name ?? (only && (await baseOfAdapter(only, options))), options);
-  if (merge === undefined) return checkpoint;
-  try {
-    return mergeAdapter(checkpoint, await findAdapter(merge, checkpoint.config, options));
-  } catch (error) {
-    checkpoint.close();
-    throw error;
-  }
+  if (only === undefined) return openModel(name, options);
+  const { baseOfAdapter, foldIn } = await import("./load-adapters.js");
+  const checkpoint = await openModel(name ?? (await baseOfAdapter(only, options)), options);
+  return merge === undefined ? checkpoint : foldIn(checkpoint, merge, options);
 }
 
-async function loadAdapters(
-  backend: Backend,
-  config: GPT2Config,
-  options: LoadOptions,
-): Promise<Map<string, LoadedAdapter>> {
-  const loaded = new Map<string, LoadedAdapter>();
-  for (const [name, path] of adapterEntries(options.adapters)) {
-    const adapter = await findAdapter(path, config, options);
-    try {
-      loaded.set(name, await loadAdapter(backend, adapter, options.signal));
-    } finally {
-      adapter.close();
-    }
-  }
-  return loaded;
+async function adaptersOf({ config }: Checkpoint, { backend }: ChosenBackend, options: LoadOptions) {
+  if (options.adapters === undefined) return undefined;
+  return (await import("./load-adapters.js")).loadAdapters(backend, config, options.adapters, options);
 }
 
 async function weightsOf(
@@ -132,7 +123,7 @@ export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | u
   if (own !== undefined) return own;
   const { config, tokenizerFiles } = checkpoint;
   const { tokenizerJson, vocabJson, mergesTxt, llmcBin } = tokenizerFiles ?? {};
-  if (tokenizerJson || (vocabJson && mergesTxt)) return loadTokenizer(dirname((tokenizerJson ?? vocabJson)!));
-  if (llmcBin) return loadTokenizer(llmcBin);
+  const beside = tokenizerJson || (vocabJson && mergesTxt) ? dirname((tokenizerJson ?? vocabJson)!) : llmcBin;
+  if (beside !== undefined) return (await import("../tokenizer/files.js")).loadTokenizer(beside);
   return defaultTokenizer(config);
 }

@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
 import { CheckpointError, DownloadError, UsageError } from "../errors.js";
 import type { DownloadEvent } from "./events.js";
-import { type FetchContext, type FetchedModel, fetchModel } from "./fetch-model.js";
-import { fetchUrl } from "./fetch-url.js";
+import type { FetchContext, FetchedModel } from "./fetch-model.js";
 import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "./model-name.js";
 import { type HubOptions, hubSettings } from "./settings.js";
 
@@ -37,7 +36,9 @@ export async function locateModel(text: string, options: LocateOptions = {}): Pr
   const { signal, checkConfig, onDownload = () => {} } = options;
   const context: FetchContext = { settings, signal, checkConfig, onEvent: onDownload };
   try {
-    return revised.kind === "hub" ? await fetchModel(revised, context) : await fetchUrl(revised.url, context);
+    // Most models are on the machine: what fetches is loaded when needed, so that starting stays quick.
+    if (revised.kind === "hub") return await (await import("./fetch-model.js")).fetchModel(revised, context);
+    return await (await import("./fetch-url.js")).fetchUrl(revised.url, context);
   } catch (error) {
     throw error instanceof DownloadError ? namingTried(error, text, revised) : error;
   }

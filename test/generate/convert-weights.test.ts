@@ -66,7 +66,7 @@ async function converters(): Promise<[name: string, backend: Backend, options: L
   try {
     const native = nativeIsas().map((isa): (typeof here)[number] => {
       const backend = nativeBackend({ isa, threads: 1 });
-      return [`native ${isa}`, backend, { convert: (job) => backend.convertWeights(job) }];
+      return [`native ${isa}`, backend, { convert: (jobs) => backend.convertWeights(jobs) }];
     });
     return [...here, ...native];
   } catch (error) {

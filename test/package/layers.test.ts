@@ -57,6 +57,19 @@ for (const entry of BROWSER_SAFE) {
   });
 }
 
+/** What `gpt2 "text"` loads whatever the model is: starting takes a third of a millisecond for each module. */
+const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "generate/load.ts", "backend/native/index.ts"];
+const LATER =
+  /^(hub|evaluate|train|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow|peft|load|open-folder|save))|^model[/\\]backward/;
+
+test("a start loads what it needs, and no more", () => {
+  const modules = new Set(START.flatMap((entry) => [...reachable(entry).keys()]));
+  assert.deepEqual(
+    [...modules].filter((name) => LATER.test(name)),
+    [],
+  );
+});
+
 /** Lower layers know nothing of higher ones: docs/architecture.md. A folder may import its own row and those below. */
 const LAYERS = [
   ["cli"],

@@ -4,15 +4,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { packageFile } from "../../util/package-root.js";
+import { LIBRARY_NAME, libraryPath } from "./library-path.js";
 
 /** Compiles native/*.c with the machine's own compiler; run at install. Its failure leaves the other backends. */
 const run = promisify(execFile);
-
-const LIBRARY_NAME = { darwin: "libgpt2.dylib", win32: "gpt2.dll" }[process.platform as string] ?? "libgpt2.so";
-
-export function libraryPath(): string {
-  return packageFile(join("native", "build", LIBRARY_NAME));
-}
 
 /** The kernels are compiled once for each of these; the first is the one that any such processor has. */
 const INSTRUCTION_SETS: Record<string, Record<string, string[]>> = {

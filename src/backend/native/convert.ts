@@ -1,28 +1,37 @@
 import type { MappedRange } from "../../checkpoint/byte-source.js";
 import { DTYPE_NAMES } from "../../dtype/dtype.js";
-import type { ConversionResult, WeightConversion } from "../weight-conversion.js";
+import type { ConversionFailure, WeightConversion } from "../weight-conversion.js";
 import { nativeLibrary } from "./library.js";
 import { type NativeArray, NativeMapping } from "./memory.js";
 
-/** CONVERT_… in native/op.h. */
-const RESULTS: readonly ConversionResult[] = ["done", "not finite", "too large"];
+/** int64 fields of ConvertJob in native/op.h. */
+const FIELDS = 9;
+/** CONVERT_… in native/op.h; 0 is success. */
+const REASONS = [undefined, "not finite", "too large"] as const;
+/** The result has the reason in its lowest bits, above them the job that failed. */
+const REASON_BITS = 2;
 
-function addressOf({ file, offset, length }: MappedRange): bigint {
-  return file instanceof NativeMapping
-    ? file.address + BigInt(offset)
-    : nativeLibrary().address(file.bytes(offset, length));
-}
-
-/** Does it on a thread of the event loop's pool; several may be under way. `dst` is a {@link NativeArray}. */
+/** Does them one after the other on a thread of the event loop's pool. Each `dst` is a {@link NativeArray}. */
 export async function convertWeights(
   team: unknown,
-  { src, srcType, transposed, rows, cols, from, to, dst }: WeightConversion,
-): Promise<ConversionResult> {
-  const lib = nativeLibrary();
+  conversions: readonly WeightConversion[],
+): Promise<ConversionFailure | undefined> {
+  const jobs = new BigInt64Array(FIELDS * conversions.length);
+  for (const [i, conversion] of conversions.entries()) writeJob(jobs.subarray(FIELDS * i), conversion);
+  const result = await nativeLibrary().convert(team, jobs, conversions.length);
+  const reason = REASONS[result % 2 ** REASON_BITS];
+  return reason && { index: result >> REASON_BITS, reason };
+}
+
+function writeJob(job: BigInt64Array, conversion: WeightConversion): void {
+  const { src, srcType, transposed, rows, cols, from, to, dst } = conversion;
   const types = [srcType, dst?.dtype ?? srcType].map((dtype) => DTYPE_NAMES.indexOf(dtype));
-  const job = new BigInt64Array(9);
-  job[0] = src instanceof Uint8Array ? lib.address(src) : addressOf(src);
+  job[0] = src instanceof Uint8Array ? nativeLibrary().address(src) : addressOf(src);
   job[1] = dst ? (dst as NativeArray).address : 0n;
   job.set([rows, cols, from, to, ...types, transposed ? 1 : 0].map(BigInt), 2);
-  return RESULTS[await lib.convert(team, job)]!;
+}
+
+function addressOf({ file, offset, length }: MappedRange): bigint {
+  if (file instanceof NativeMapping) return file.address + BigInt(offset);
+  return nativeLibrary().address(file.bytes(offset, length));
 }

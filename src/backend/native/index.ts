@@ -5,7 +5,7 @@ import { planMemory } from "../../program/plan.js";
 import { type BufferDecl, type Program, type RunValues, resolveRun } from "../../program/program.js";
 import type { Backend, Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
 import { boundArray, capturedBuffer } from "../bound-buffers.js";
-import type { ConversionResult, WeightConversion } from "../weight-conversion.js";
+import type { ConversionFailure, WeightConversion } from "../weight-conversion.js";
 import { convertWeights } from "./convert.js";
 import { encodeProgram } from "./encode.js";
 import { type NativeLibrary, nativeLibrary } from "./library.js";
@@ -91,9 +91,9 @@ export class NativeBackend implements Backend {
     return this.enqueue(() => this.#lib.peakFlops(this.#team));
   }
 
-  /** Beside whatever runs; several at once. `src` and `dst` must not change meanwhile. */
-  convertWeights(conversion: WeightConversion): Promise<ConversionResult> {
-    return convertWeights(this.#team, conversion);
+  /** One after the other on one thread, beside whatever runs; several calls may be under way. */
+  convertWeights(conversions: readonly WeightConversion[]): Promise<ConversionFailure | undefined> {
+    return convertWeights(this.#team, conversions);
   }
 
   /** Runs encoded operations after everything enqueued before. */

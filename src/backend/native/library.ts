@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
-import { libraryPath } from "./build.js";
+import { libraryPath } from "./library-path.js";
 
 /** The functions of native/runtime.c. Pointers are opaque to JavaScript. */
 export interface NativeLibrary {
@@ -23,14 +23,14 @@ export interface NativeLibrary {
     seconds: Float64Array | null,
   ): Promise<number>;
   peakFlops(team: unknown): Promise<number>;
-  /** A ConvertJob of native/op.h as nine int64; on a thread of its own. */
-  convert(team: unknown, job: BigInt64Array): Promise<number>;
+  /** Each ConvertJob of native/op.h as nine int64; on a thread of its own. */
+  convert(team: unknown, jobs: BigInt64Array, count: number): Promise<number>;
   /** Of a pointer, or of an array's contents. */
   address(pointer: unknown): bigint;
   view(pointer: unknown, bytes: number): ArrayBuffer;
 }
 
-const ABI = 1;
+const ABI = 2;
 let loaded: NativeLibrary | undefined;
 
 /** @throws {BackendError} the library was not built, or is of another version. */
@@ -58,7 +58,7 @@ function load(): NativeLibrary {
     "int32_t gpt2_run(void *team, void *ops, int64_t n_ops, void *dims, void *scalars, void *seconds)",
   );
   const peakFlops = lib.func("double gpt2_peak_flops(void *team)");
-  const convert = lib.func("int32_t gpt2_convert(void *team, void *job)");
+  const convert = lib.func("int32_t gpt2_convert(void *team, void *jobs, int64_t count)");
   const later = <T>(fn: typeof run, ...args: unknown[]): Promise<T> =>
     new Promise((resolve, reject) => {
       fn.async(...args, (error: unknown, result: T) => (error ? reject(error) : resolve(result)));
@@ -74,7 +74,7 @@ function load(): NativeLibrary {
     teamFree: lib.func("void gpt2_team_free(void *team)"),
     run: (...args) => later(run, ...args),
     peakFlops: (team) => later(peakFlops, team),
-    convert: (team, job) => later(convert, team, job),
+    convert: (team, jobs, count) => later(convert, team, jobs, count),
     address: (pointer) => koffi.address(pointer),
     view: (pointer, bytes) => koffi.view(pointer, bytes),
   };

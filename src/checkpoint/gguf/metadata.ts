@@ -145,7 +145,7 @@ function skipValue(cursor: ByteCursor, type: ValueType, op: string, depth: numbe
   else if (type !== "array") cursor.skip(VALUE_BYTES[type]);
   else {
     const { type: of, count } = readArrayHeader(cursor, op, depth);
-    if (of === "string") for (let i = 0; i < count; i++) cursor.skip(cursor.u64());
+    if (of === "string") cursor.skipTexts(count);
     else if (of === "array") for (let i = 0; i < count; i++) skipValue(cursor, of, op, depth + 1);
     else cursor.skip(count * VALUE_BYTES[of]);
   }

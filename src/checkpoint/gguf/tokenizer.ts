@@ -63,7 +63,7 @@ function refuseOthers(file: string, key: string, got: string, expected: readonly
 }
 
 /** {@link fingerprint} of the tokens and merges of GPT-2, as every program writes them. */
-const GPT2_FINGERPRINT = "523e73322e91393727991b7804b5d540";
+const GPT2_FINGERPRINT = "48928d88182c21f0d27dafd5242925bc";
 
 /** Whether the vocabulary is GPT-2's own, which is made ten times faster from this package than from texts. */
 function isGpt2(metadata: GgufMetadata): boolean {
@@ -73,13 +73,16 @@ function isGpt2(metadata: GgufMetadata): boolean {
   return `${fingerprint(tokens)}${fingerprint(merges)}` === GPT2_FINGERPRINT;
 }
 
-/** 64 bits by two FNV-1a hashes from different starts. */
+/** 64 bits by two hashes after FNV-1a, of four bytes at a time: those of a vocabulary are two million. */
 export function fingerprint(bytes: Uint8Array): string {
+  const padded = new Uint8Array(4 * Math.ceil(bytes.length / 4));
+  padded.set(bytes);
+  const words = new Uint32Array(padded.buffer);
   let a = 0x811c9dc5;
-  let b = 0x01000193;
-  for (let i = 0; i < bytes.length; i++) {
-    a = Math.imul(a ^ bytes[i]!, 0x01000193);
-    b = Math.imul(b ^ bytes[i]!, 0x01000193) ^ (a >>> 15);
+  let b = bytes.length;
+  for (let i = 0; i < words.length; i++) {
+    a = Math.imul(a ^ words[i]!, 0x01000193);
+    b = Math.imul(b ^ words[i]!, 0x85ebca6b) ^ (a >>> 15);
   }
   return [a, b].map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
 }
