@@ -36,6 +36,8 @@ export interface Contender {
   command(setup: Setup): Command;
   /** Does not speak protocol.ts: its run is over with the first that it prints. */
   readonly prints?: true;
+  /** Computes in processes of its own making: the memory of the one that is known says nothing. */
+  readonly elsewhere?: true;
   /** What is wrong with the program as it describes itself. */
   complaint?(description: string): string | undefined;
 }
@@ -200,6 +202,7 @@ export const CONTENDERS: readonly Contender[] = [
       (findBrowser() ? missingGguf() : "no Chromium in the path; CHROMIUM names another place"),
     prepare: modelFile("make_gguf.py", ".numbers.gguf", "--numbers"),
     command: nodeCommand("./peers/wllama.js"),
+    elsewhere: true,
   },
 ];
 

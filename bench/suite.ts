@@ -181,7 +181,7 @@ async function keepRunning(contender: Contender, command: Command): Promise<Runn
     request: (task) => worker.request(task),
     stop: () => worker.stop(),
     get peakBytes() {
-      return worker.peakBytes;
+      return contender.elsewhere ? undefined : worker.peakBytes;
     },
   };
 }

@@ -32,6 +32,9 @@ export async function serve(load: (setup: Setup) => Promise<Contestant>): Promis
   process.exit(0); // a library's threads would otherwise keep the process
 }
 
+/** For descriptions. */
+export const threadCount = (threads: number): string => `${threads} thread${threads === 1 ? "" : "s"}`;
+
 async function perform({ generate, batch, train }: Contestant, task: Task): Promise<Result> {
   const result = task.kind === "train" ? train?.(task) : task.kind === "batch" ? batch?.(task) : generate?.(task);
   if (result === undefined) throw new Error(`can't do ${task.kind}`);

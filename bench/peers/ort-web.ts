@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GenerateResult, GenerateTask, Setup } from "../protocol.js";
-import { serve } from "../worker.js";
+import { serve, threadCount } from "../worker.js";
 import { argmax } from "./argmax.js";
 import { importPeer, peerVersion } from "./import-peer.js";
 import { int64Row, type OnnxRuntime, type Session, type Tensor } from "./ort-api.js";
@@ -20,7 +20,7 @@ await serve(async (setup) => {
     executionProviders: ["wasm"],
     graphOptimizationLevel: "all",
   });
-  const description = `${peerVersion("onnxruntime-web")} in Node, ${setup.threads} threads, graph of fused operators`;
+  const description = `${peerVersion("onnxruntime-web")} in Node, ${threadCount(setup.threads)}, graph of fused operators`;
   return { description, generate: (task) => generate(ort, session, setup, task) };
 });
 

@@ -12,7 +12,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BROWSER_FLAGS, findBrowser } from "../../test/helpers/find-browser.js";
 import type { GenerateResult, GenerateTask, Setup } from "../protocol.js";
-import { serve } from "../worker.js";
+import { serve, threadCount } from "../worker.js";
 import { peerFolder, peerVersion } from "./import-peer.js";
 import type { PageAnswer } from "./wllama-page.js";
 
@@ -119,6 +119,6 @@ class Page {
 await serve(async (setup) => {
   const page = new Page(setup);
   const { browser, threads } = (await page.ready()) as { browser: string; threads: number };
-  const description = `${peerVersion("@wllama/wllama")} in ${browser}, ${threads} threads`;
+  const description = `${peerVersion("@wllama/wllama")} in ${browser}, ${threadCount(threads)}`;
   return { description, generate: (task) => page.ask(task) };
 });
