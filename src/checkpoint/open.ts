@@ -57,7 +57,7 @@ const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^flax_model\.msgpack$/, "a Hugging Face folder with Flax weights (flax_model.msgpack)"],
   [/\.ckpt.*\.index$/, "a TensorFlow checkpoint without hparams.json, which gives the model's sizes"],
   [/\.gguf$/, "a folder with several GGUF files; give the path of one of them"],
-  [/\.(safetensors|bin|pt)$/, "a folder of model files; give the path of one of them"],
+  [/\.(safetensors|bin|pth?)$/, "a folder of model files; give the path of one of them"],
   [/^config\.json$/, "a folder with config.json and no weights"],
 ];
 

@@ -31,8 +31,8 @@ export const READERS: readonly Reader[] = [
   },
   {
     kind: "pytorch",
-    takes: "one with pytorch_model.bin or its shards, a checkpoint of torch.save (.bin, nanoGPT's ckpt.pt)",
-    inFolder: ["pytorch_model.bin", "pytorch_model.bin.index.json", "ckpt.pt"],
+    takes: "one with pytorch_model.bin or its shards, a checkpoint of torch.save (.bin, .pt, nanoGPT's ckpt.pt)",
+    inFolder: ["pytorch_model.bin", "pytorch_model.bin.index.json", "ckpt.pt", /\.pth?$/],
     open: async (file, path) => (await import("./open-folder.js")).openTorch(file, path),
   },
   {

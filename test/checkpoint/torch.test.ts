@@ -50,6 +50,7 @@ describe("files of torch.save", () => {
     ["nanogpt", NANOGPT],
     ["nanogpt/ckpt.pt", NANOGPT],
     ["build-nanogpt/model_00009.pt", CONFIG],
+    ["mingpt", UNTIED],
     ["mingpt/model.pt", UNTIED],
   ];
   for (const [path, config] of same) {
