@@ -1,5 +1,6 @@
 import type { StoredDtype } from "../dtype/stored.js";
 import type { GPT2Config } from "../model/config.js";
+import type { StoredHead } from "../model/state-dict-classifier.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
@@ -34,6 +35,8 @@ export interface Checkpoint {
   readonly dtype: StoredDtype;
   /** Exactly the tensors of `tensorTable(config)`, in its order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Of a classifier or regressor: what it has in place of a head for the vocabulary. */
+  readonly head?: StoredHead | undefined;
   /** Text the writer left in the weights' file (safetensors `__metadata__`). */
   readonly metadata: Readonly<Record<string, string>>;
   readonly bosTokenId?: number;

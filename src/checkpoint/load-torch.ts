@@ -1,5 +1,6 @@
 import { matchTensors } from "../model/match-tensors.js";
 import { canonicalNames, configFromHuggingFace } from "../model/state-dict.js";
+import { configBeside, takeHead } from "../model/state-dict-classifier.js";
 import {
   configFromTorch,
   matrixOrder,
@@ -44,15 +45,20 @@ export function loadTorch(sources: TorchSources): Checkpoint {
     const { found, settings, metadata } = sources.openShard ? readShards(sources, opened) : readOne(weights);
     const tensors = locateAll(canonicalNames(found, weights.name));
     const { zeroBiases, ...model } = configOf(tensors, settings, sources);
-    const options = { config: model.config, weights: weights.name, matrices: matrixOrder(tensors), zeroBiases };
+    const labels = settings === undefined && configFile ? readJsonSource(configFile) : {};
+    const head = takeHead(tensors, labels, model.config, configFile?.name ?? weights.name);
+    const config = configBeside(head, tensors, model.config);
+    const options = { config, weights: weights.name, matrices: matrixOrder(tensors), zeroBiases };
     const stored = matchTensors(tensors, options);
     return {
       format: "pytorch",
       path,
       files: opened.map(({ name, size }) => ({ path: name, size })),
       ...model,
+      config,
       dtype: mainDtype(stored.values()),
       tensors: stored,
+      ...(head && { head }),
       metadata,
       ...(tokenizerFiles && { tokenizerFiles }),
       close: () => closeAll(opened),

@@ -1,4 +1,11 @@
-import { configFromHuggingFace, configFromLlmc, tensorsFromHuggingFace, tensorsFromLlmc } from "../model/state-dict.js";
+import {
+  canonicalNames,
+  configFromHuggingFace,
+  configFromLlmc,
+  tensorsFromHuggingFace,
+  tensorsFromLlmc,
+} from "../model/state-dict.js";
+import { configBeside, takeHead } from "../model/state-dict-classifier.js";
 import type { ByteSource } from "./byte-source.js";
 import { type Checkpoint, mainDtype, type TokenizerFiles } from "./checkpoint.js";
 import { readLlmcModel } from "./llmc.js";
@@ -27,16 +34,22 @@ export interface HuggingFaceSources {
 export function loadHuggingFace(sources: HuggingFaceSources): Checkpoint {
   const opened = [sources.config, sources.weights];
   return closingOnError(opened, () => {
-    const model = configFromHuggingFace(readJsonSource(sources.config), sources.config.name);
+    const json = readJsonSource(sources.config);
+    const model = configFromHuggingFace(json, sources.config.name);
     const { files, found } = readWeights(sources, opened);
-    const tensors = tensorsFromHuggingFace(found, model.config, sources.weights.name);
+    const byName = canonicalNames(found.values(), sources.weights.name);
+    const head = takeHead(byName, json, model.config, sources.config.name);
+    const config = configBeside(head, byName, model.config);
+    const tensors = tensorsFromHuggingFace(byName, config, sources.weights.name);
     return {
       format: "huggingface",
       path: sources.path,
       files: opened.map(({ name, size }) => ({ path: name, size })),
       ...model,
+      config,
       dtype: mainDtype(tensors.values()),
       tensors,
+      ...(head && { head }),
       metadata: files[0]!.metadata,
       ...(sources.tokenizerFiles && { tokenizerFiles: sources.tokenizerFiles }),
       close: () => closeAll(opened),

@@ -11,6 +11,8 @@ import {
   huggingFaceShape,
   llmcOffset,
 } from "../model/state-dict.js";
+import { headToHuggingFace } from "../model/state-dict-classifier.js";
+import { scoreSpec, type TaskHead } from "../model/task-head.js";
 import { numel, type TensorSpec, tensorTable } from "../model/tensors.js";
 import { writeAt, writeFileAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { encodeTensor } from "./encode-tensor.js";
@@ -32,6 +34,8 @@ export interface ModelToSave {
   readonly config: GPT2Config;
   /** Every tensor of `tensorTable(config)` once, in any order; each is written before the next is asked for. */
   readonly tensors: Iterable<NamedTensor> | AsyncIterable<NamedTensor>;
+  /** Of a classifier or regressor, whose `score.weight` is then among the tensors. Hugging Face only. */
+  readonly head?: TaskHead | undefined;
 }
 
 export type SaveFormat = "huggingface" | "llm.c";
@@ -65,7 +69,8 @@ export async function saveCheckpoint(path: string, model: ModelToSave, options: 
   else await saveHuggingFace(path, model, dtype, options);
 }
 
-async function saveLlmc(path: string, { config, tensors }: ModelToSave, dtype: SaveDtype): Promise<void> {
+async function saveLlmc(path: string, { config, tensors, head }: ModelToSave, dtype: SaveDtype): Promise<void> {
+  if (head) throw noHead(path, "llm.c", head);
   if (dtype === "f16") {
     throw new UsageError({ op: `writing ${path}: llm.c format`, expected: "dtype f32 or bf16", got: dtype });
   }
@@ -81,21 +86,36 @@ async function saveLlmc(path: string, { config, tensors }: ModelToSave, dtype: S
   });
 }
 
+/** For formats that hold language models only. */
+export function noHead(path: string, format: string, { kind }: TaskHead): UsageError {
+  const expected = "a language model";
+  return new UsageError({
+    op: `writing ${path}: ${format} format`,
+    expected,
+    got: `a model for ${kind}`,
+    hint: "Write a Hugging Face folder",
+  });
+}
+
 const SAFETENSORS_OF_FLOAT: Readonly<Record<SaveDtype, SafetensorsDtype>> = { f32: "F32", f16: "F16", bf16: "BF16" };
 
 async function saveHuggingFace(
   path: string,
-  { config, tensors }: ModelToSave,
+  { config, tensors, head }: ModelToSave,
   dtype: SaveDtype,
   options: SaveOptions,
 ): Promise<void> {
   // transformers refuses files that do not say they are PyTorch's.
   const { maxShardBytes, metadata } = { ...options, metadata: { ...options.metadata, format: "pt" } };
-  const { shards, places, headers } = planHuggingFace(config, dtype, maxShardBytes, metadata);
+  const { shards, places, headers } = planHuggingFace({ config, head }, dtype, maxShardBytes, metadata);
   const eosTokenId = options.eosTokenId ?? defaultEosTokenId(config.vocabSize);
   const tokens = { bosTokenId: options.bosTokenId ?? eosTokenId, eosTokenId };
   const json: Record<string, unknown> = {
-    "config.json": configToHuggingFace(config, dtype, tokens),
+    "config.json": {
+      ...configToHuggingFace(config, dtype, tokens),
+      // Padding is on the right of texts, where nothing sees it; any token will do that no text has.
+      ...(head && { ...CLASSIFIER, pad_token_id: eosTokenId, ...headToHuggingFace(head) }),
+    },
     "generation_config.json": { bos_token_id: tokens.bosTokenId, eos_token_id: eosTokenId },
     ...(shards.length > 1 && { "model.safetensors.index.json": safetensorsIndex(shards) }),
   };
@@ -109,13 +129,16 @@ async function saveHuggingFace(
   await removeOtherWeights(path, new Set([...headers.keys(), ...Object.keys(json)]));
 }
 
+const CLASSIFIER = { architectures: ["GPT2ForSequenceClassification"] };
+
 function planHuggingFace(
-  config: GPT2Config,
+  { config, head }: Pick<ModelToSave, "config" | "head">,
   dtype: SaveDtype,
   maxShardBytes: number | undefined,
   metadata: Readonly<Record<string, string>>,
 ) {
-  const table = new Map(tensorTable(config).map((spec) => [huggingFaceName(spec), spec]));
+  const model = [...tensorTable(config), ...(head ? [scoreSpec(config, head)] : [])];
+  const table = new Map(model.map((spec) => [huggingFaceName(spec), spec]));
   const specs = [...table].map(([name, spec]) => {
     return { name, dtype: SAFETENSORS_OF_FLOAT[dtype], shape: huggingFaceShape(spec) };
   });

@@ -99,6 +99,9 @@ function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_i
   return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset, check });
 }
 
+/** A tensor of a file that must be as `spec` says, a matrix [out, in]. @throws {CheckpointError} its shape or type is not. */
+export const matchOne = (tensor: RawTensor, spec: TensorSpec): StoredTensor => stored(tensor, spec, "out_in");
+
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }

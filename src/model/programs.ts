@@ -2,7 +2,9 @@ import { type Program, Recorder, type Tensor } from "../program/program.js";
 import { prune } from "../program/prune.js";
 import { backward } from "./backward.js";
 import type { GPT2Config } from "./config.js";
+import type { DecodeProgramOptions } from "./decode-program.js";
 import {
+  declareDecodeAdapters,
   declareGradients,
   declareParams,
   declareTrainedAdapter,
@@ -14,9 +16,10 @@ import { forward, tokenInputs } from "./forward.js";
 import { headLoss } from "./head.js";
 import type { LoraRanks } from "./lora.js";
 import { headWeight } from "./params.js";
+import { type TaskHead, taskLoss } from "./task-head.js";
 
-export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
 export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
+export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
 
 export interface TrainProgramOptions {
   /** Probability of dropping embeddings, attention weights and what blocks add. */
@@ -27,6 +30,8 @@ export interface TrainProgramOptions {
   readonly lora?: TrainedAdapter | undefined;
   /** Keep only the residual stream of the forward pass, and compute each block again in the backward pass. */
   readonly recompute?: boolean;
+  /** Instead of predicting the next token: see {@link taskLoss}. */
+  readonly head?: TaskHead | undefined;
 }
 
 /**
@@ -36,18 +41,23 @@ export interface TrainProgramOptions {
  * with dropout, `dropoutKey`.
  */
 export function trainProgram(config: GPT2Config, N: number, options: TrainProgramOptions = {}): Program {
-  const { dropout = 0, types, trained, lora, recompute = false } = options;
+  const { dropout = 0, types, trained, lora, recompute = false, head } = options;
   const k = new Recorder("train");
   const key = dropout > 0 || (lora && lora.dropout > 0) ? k.scalar("dropoutKey") : undefined;
   const p = declareParams(k, config, types, lora && declareTrainedAdapter(k, config, lora, key));
   const g = declareGradients(k, config, trained, lora?.ranks);
   const io = tokenInputs(k, N);
   const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: key! } } : {});
-  const targets = k.external("targets", [N], "i32");
-  const losses = k.external("losses", [N]);
   const dlnF = k.temp("ln_f.dout", [N, config.nEmbd]);
-  const scale = k.scalar("lossScale");
-  headLoss(k, config, headWeight(p), { x: a.lnF.out, targets, losses }, { dx: dlnF, dweight: headWeight(g), scale });
+  const x = a.lnF.out;
+  if (head) {
+    taskLoss(k, config, head, { x, identity: io.last }, { dx: dlnF, scale: () => k.scalar("lossScale") });
+  } else {
+    const targets = k.external("targets", [N], "i32");
+    const losses = k.external("losses", [N]);
+    const grad = { dx: dlnF, dweight: headWeight(g), scale: k.scalar("lossScale") };
+    headLoss(k, config, headWeight(p), { x, targets, losses }, grad);
+  }
   backward(k, config, p, g, io, a, dlnF, { recompute });
   return prune(k.build());
 }
@@ -56,15 +66,40 @@ export interface LossProgramOptions {
   readonly types?: ParamTypes | undefined;
   /** Of an adapter. */
   readonly ranks?: LoraRanks | undefined;
+  readonly head?: TaskHead | undefined;
 }
 
 /** The loss of each of N tokens, without gradients. Buffers as in {@link trainProgram}. */
-export function lossProgram(config: GPT2Config, N: number, { types, ranks }: LossProgramOptions = {}): Program {
+export function lossProgram(config: GPT2Config, N: number, { types, ranks, head }: LossProgramOptions = {}): Program {
   const k = new Recorder("loss");
   const p = declareParams(k, config, types, ranks && declareTrainedAdapter(k, config, { ranks, dropout: 0 }));
-  const a = forward(k, config, p, tokenInputs(k, N));
+  const io = tokenInputs(k, N);
+  const x = forward(k, config, p, io).lnF.out;
+  if (head) {
+    taskLoss(k, config, head, { x, identity: io.last });
+    return prune(k.build());
+  }
   const targets = k.external("targets", [N], "i32");
-  headLoss(k, config, headWeight(p), { x: a.lnF.out, targets, losses: k.external("losses", [N]) });
+  headLoss(k, config, headWeight(p), { x, targets, losses: k.external("losses", [N]) });
+  return prune(k.build());
+}
+
+/**
+ * Final hidden states [M, C] of the tokens outputs[m] among N, which see each other by `first` and `last` alone: whole texts,
+ * one after another, without a cache. Sizes: N, M. Adapters as in {@link decodeProgram}.
+ */
+export function hiddenProgram(
+  config: GPT2Config,
+  maxTokens: number,
+  { types, adapters = [] }: DecodeProgramOptions = {},
+): Program {
+  const k = new Recorder("hidden");
+  const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxTokens)];
+  const { nEmbd: C } = config;
+  const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
+  const { out: x } = forward(k, config, p, tokenInputs(k, N)).lnF;
+  const tensors = { out: k.external("hidden", [M, C]), x, index: k.external("outputs", [M], "i32") };
+  k.op("gatherRows", "hidden", tensors, { N: M, W: C }, {});
   return prune(k.build());
 }
 

@@ -14,6 +14,7 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
 import { type GPT2Config, gpt2Config } from "./config.js";
 import { HEAD, matchTensors } from "./match-tensors.js";
+import { SCORE } from "./task-head.js";
 import { numel, type TensorSpec, tensorTable } from "./tensors.js";
 
 /**
@@ -151,9 +152,9 @@ const HF_PREFIX = "transformer.";
 /** Buffers of older files that hold the causal mask, not parameters. */
 const HF_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
 
-/** What GPT2LMHeadModel calls a tensor. */
+/** What GPT2LMHeadModel calls a tensor, or GPT2ForSequenceClassification. */
 export function huggingFaceName({ name }: TensorSpec): string {
-  return name === HEAD ? name : HF_PREFIX + name;
+  return name === HEAD || name === SCORE ? name : HF_PREFIX + name;
 }
 
 /** Conv1D holds its matrix as [in, out]. */
@@ -162,8 +163,8 @@ export function huggingFaceShape(spec: TensorSpec): readonly number[] {
 }
 
 /**
- * The model's tensors, in the order of the tensor table, from those of a GPT-2 by Hugging Face: names with or without
- * `transformer.`, mask buffers left aside, an output head accepted where it repeats wte.
+ * The model's tensors, in the order of the tensor table, from those of a GPT-2 by Hugging Face: {@link canonicalNames}, an
+ * output head accepted where it repeats wte.
  *
  * @param weights the file to name when a tensor is missing.
  * @throws {CheckpointError} a tensor is missing, unknown, given twice, or of another shape or type than config says; or
@@ -174,7 +175,7 @@ export function tensorsFromHuggingFace(
   config: GPT2Config,
   weights: string,
 ): Map<string, StoredTensor> {
-  return matchTensors(canonicalNames(found.values(), weights), { config, weights, matrices: "in_out" });
+  return matchTensors(found, { config, weights, matrices: "in_out" });
 }
 
 /**

@@ -236,7 +236,10 @@ export class ModelTrainer {
   ): Promise<{ loss: number; tokens: number; outcomes?: Outcome[] } | undefined> {
     const N = this.settings.batchSize * this.settings.seqLength;
     const { types, lora } = this.#programOptions;
-    this.#loss ??= this.backend.prepare(lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head }), this.#bindings);
+    this.#loss ??= this.backend.prepare(
+      lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head }),
+      this.#bindings,
+    );
     const outcomes: Outcome[] = [];
     let [total, tokens] = [0, 0];
     for (let pass = 0; pass < passes; pass++) {

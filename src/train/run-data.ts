@@ -43,7 +43,11 @@ export interface TrainingData {
   close(): void;
 }
 
-export function checkVocabulary(path: string, { tokenizer }: Pick<DatasetInfo, "tokenizer">, vocabSize: number): void {
+export function checkVocabulary(
+  path: string,
+  { tokenizer }: { readonly tokenizer: Pick<DatasetInfo["tokenizer"], "name" | "vocabSize"> },
+  vocabSize: number,
+): void {
   if (tokenizer.vocabSize <= vocabSize) return;
   throw new DataError({
     op: `training on ${path}`,

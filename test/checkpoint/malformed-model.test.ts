@@ -136,9 +136,9 @@ describe("tensors of a Hugging Face model", () => {
     ],
     [
       "an unknown one",
-      [...tensors, { ...head, name: "score.weight" }],
+      [...tensors, { ...head, name: "classifier.weight" }],
       {},
-      /tensor "score\.weight": .*unknown one, F32 \[11, 6\]/,
+      /tensor "classifier\.weight": .*unknown one, F32 \[11, 6\]/,
     ],
     [
       "mask buffers elsewhere",

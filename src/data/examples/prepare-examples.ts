@@ -17,6 +17,7 @@ import {
   writeExamples,
 } from "./example-folder.js";
 import { joinExamples } from "./example-set.js";
+import { holdOut, isHeldOut } from "./held-out.js";
 import { type ExampleLine, readLines } from "./read-lines.js";
 import { checkTemplate, plainText, renderExample, type Segment, type Template, templateFor } from "./template.js";
 
@@ -61,7 +62,7 @@ export async function prepareExamples(
   const all = [...inputs, ...valInputs];
   const files = jsonlFiles(all);
   const read = await readExamplesOf(files, inputs.length, { ...options, endOfText, settings });
-  const [train, val, heldOut] = holdOut(read, settings.valFraction, valInputs.length > 0);
+  const [train, val, heldOut] = holdOut(read.examples, settings.valFraction, valInputs.length > 0);
   if (train.length === 0) {
     throw new DataError({
       op: `preparing examples from ${inputs.join(", ")}`,
@@ -116,12 +117,17 @@ export async function previewExamples(
   throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: "lines of JSON", got: "none" });
 }
 
-interface Settings {
+export interface Settings {
   readonly valFraction: number;
   readonly seed: number;
 }
 
-function checkSettings({ valFraction, valInputs = [], seed = 1337 }: PrepareExamplesOptions): Settings {
+/** @throws {UsageError} a share out of range, or beside files that are held out. */
+export function checkSettings({
+  valFraction,
+  valInputs = [],
+  seed = 1337,
+}: Pick<PrepareExamplesOptions, "valFraction" | "valInputs" | "seed">): Settings {
   const fraction = valFraction ?? (valInputs.length > 0 ? 0 : 0.1);
   if (fraction >= 0 && fraction < 1 && (fraction === 0 || valInputs.length === 0))
     return { valFraction: fraction, seed };
@@ -129,7 +135,8 @@ function checkSettings({ valFraction, valInputs = [], seed = 1337 }: PrepareExam
   throw new UsageError({ op: "preparing examples: valFraction", expected, got: String(valFraction) });
 }
 
-function jsonlFiles(inputs: readonly string[]): readonly InputFile[] {
+/** @throws {DataError} there is something else than JSONL, or nothing. */
+export function jsonlFiles(inputs: readonly string[]): readonly InputFile[] {
   const { files } = listInputs(inputs);
   const [text] = files.filter(({ format }) => format !== "jsonl");
   if (files.length > 0 && text === undefined) return files;
@@ -163,7 +170,7 @@ async function readExamplesOf(files: readonly InputFile[], heldOutFrom: number, 
     template ??= chosenTemplate(line);
     const segments = renderExample(template, line.record, `reading ${line.where}`);
     const encoded = encodeExample(segments, encoder);
-    const heldOut = files[line.file]!.input >= heldOutFrom || isHeldOut(segments, settings);
+    const heldOut = files[line.file]!.input >= heldOutFrom || isHeldOut(textsOf(segments), settings);
     if (encoded.counted.includes(true)) examples.push({ ...encoded, file: line.file, heldOut });
     else empty++;
     if (++lines % 256 === 0) {
@@ -187,28 +194,7 @@ function chosenTemplate({ record, where }: ExampleLine): Template {
   });
 }
 
-/** The same example has the same fate wherever it stands. */
-function isHeldOut(segments: readonly Segment[], { valFraction, seed }: Settings): boolean {
-  if (valFraction === 0) return false;
-  const hash = createHash("sha256").update(`gpt2-ts held-out ${seed}\n`);
-  for (const { parts } of segments) hash.update(plainText(parts));
-  return hash.digest().readUIntBE(0, 6) / 2 ** 48 < valFraction;
-}
-
-/** If by their hashes all or none are held out, the last ones are. */
-function holdOut(
-  { examples }: { readonly examples: readonly ReadExample[] },
-  valFraction: number,
-  byFiles: boolean,
-): [train: ReadExample[], val: ReadExample[], how: ExamplesInfo["settings"]["heldOut"]] {
-  const [train, val] = [examples.filter(({ heldOut }) => !heldOut), examples.filter(({ heldOut }) => heldOut)];
-  if (byFiles) return [train, val, "files"];
-  if (valFraction === 0) return [train, val, "none"];
-  if (examples.length < 2) return [[...examples], [], "none"];
-  if (train.length > 0 && val.length > 0) return [train, val, "examples"];
-  const count = Math.min(examples.length - 1, Math.max(1, Math.round(valFraction * examples.length)));
-  return [examples.slice(0, -count), examples.slice(-count), "tail"];
-}
+const textsOf = (segments: readonly Segment[]): string[] => segments.map(({ parts }) => plainText(parts));
 
 function describe(examples: readonly ReadExample[]): ExampleSplitInfo {
   let [tokens, counted] = [0, 0];

@@ -1,0 +1,39 @@
+import { DataError } from "../../errors.js";
+import type { ExampleLine } from "../examples/read-lines.js";
+import type { LabelKind } from "./labelled-folder.js";
+
+/** A line of JSONL: its text, and its label if it has one. */
+export interface LabelledLine {
+  readonly text: string;
+  /** A name; for regression a number. */
+  readonly label: string | number | undefined;
+}
+
+/**
+ * The `text` and `label` of a line. Labels are names; whole numbers, true and false count as names too. For regression they
+ * are numbers.
+ *
+ * @throws {DataError} no text, or a label of another kind.
+ */
+export function labelledLine({ record, where }: ExampleLine, kind: LabelKind): LabelledLine {
+  const { text, label } = record as { text?: unknown; label?: unknown };
+  const op = `reading ${where}`;
+  if (typeof text !== "string") {
+    throw new DataError({
+      op,
+      expected: 'a "text"',
+      got: `the fields ${Object.keys(record).join(", ") || "of nothing"}`,
+    });
+  }
+  if (label === undefined || label === null) return { text, label: undefined };
+  const got = JSON.stringify(label);
+  if (kind === "regression") {
+    if (typeof label === "number" && Number.isFinite(label)) return { text, label };
+    throw new DataError({ op, expected: 'a number as "label", as this is regression', got });
+  }
+  if (typeof label === "string" && label !== "") return { text, label };
+  if (Number.isSafeInteger(label) || typeof label === "boolean") return { text, label: String(label) };
+  const hint = typeof label === "number" ? "For numbers to be predicted there is --task regress" : undefined;
+  const details = { op, expected: 'a name as "label"', got };
+  throw new DataError(hint === undefined ? details : { ...details, hint });
+}
