@@ -139,13 +139,19 @@ static void decode(int64_t type, const void *from, float *x, long n) {
   }
 }
 
-/* See encodeQ8_0 in src/dtype/blocks.ts. */
-static void encode_q8_0(const float *x, uint8_t *p) {
-  float largest = 0, scaled[BLOCK];
+/* The largest magnitude of a block; as bits, whose order is the same, so that compilers make vectors of it. */
+INLINE uint32_t largest_magnitude(const float *x) {
+  uint32_t largest = 0;
   for (int i = 0; i < BLOCK; i++) {
-    float magnitude = __builtin_fabsf(x[i]);
+    uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
     largest = magnitude > largest ? magnitude : largest;
   }
+  return largest;
+}
+
+/* See encodeQ8_0 in src/dtype/blocks.ts. */
+static void encode_q8_0(const float *x, uint8_t *p) {
+  float largest = float_of(largest_magnitude(x)), scaled[BLOCK];
   float scale = largest / 127, inverse = scale == 0 ? 0 : 1 / scale;
   write_scale(p, scale);
   for (int i = 0; i < BLOCK; i++) scaled[i] = x[i] * inverse;
@@ -160,9 +166,12 @@ static void encode_q8_0(const float *x, uint8_t *p) {
 
 /* See encodeQ4_0 in src/dtype/blocks.ts. */
 static void encode_q4_0(const float *x, uint8_t *p) {
-  float extreme = 0, scaled[BLOCK];
-  for (int i = 0; i < BLOCK; i++) extreme = __builtin_fabsf(x[i]) > __builtin_fabsf(extreme) ? x[i] : extreme;
-  float scale = extreme / -8, inverse = scale == 0 ? 0 : 1 / scale;
+  uint32_t largest = largest_magnitude(x), first = BLOCK - 1;
+  for (uint32_t i = 0; i < BLOCK; i++) {
+    uint32_t at = (bits_of(x[i]) & 0x7fffffffu) == largest ? i : BLOCK - 1;
+    first = at < first ? at : first;
+  }
+  float extreme = largest == 0 ? 0 : x[first], scaled[BLOCK], scale = extreme / -8, inverse = scale == 0 ? 0 : 1 / scale;
   write_scale(p, scale);
   for (int i = 0; i < BLOCK; i++) scaled[i] = x[i] * inverse;
   ROUND_HERE;

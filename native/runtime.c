@@ -25,7 +25,7 @@
 #endif
 
 /* Raised with every change of this interface; library.ts checks it. */
-EXPORT int32_t gpt2_abi(void) { return 2; }
+EXPORT int32_t gpt2_abi(void) { return 3; }
 
 /* ---- Instruction sets ---- */
 
@@ -93,6 +93,13 @@ EXPORT void *gpt2_map(const char *path, int64_t *size) {
   *size = p == MAP_FAILED ? -errno : (int64_t)st.st_size;
   close(fd);
   return p == MAP_FAILED ? NULL : p;
+}
+
+/* Part of a mapped file that is not needed soon: its memory is the system's to use, and is read again if it is needed. */
+EXPORT void gpt2_forget(void *p, int64_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  size_t from = ((size_t)p + page - 1) / page * page, to = ((size_t)p + (size_t)bytes) / page * page;
+  if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 EXPORT void gpt2_unmap(void *p, int64_t size) { munmap(p, (size_t)size); }

@@ -5,6 +5,8 @@ export interface MappedFile {
   readonly size: number;
   /** A view; the range is within the file. */
   bytes(offset: number, length: number): Uint8Array;
+  /** Tells that a part is not needed soon: its memory can be used for something else. */
+  forget?(offset: number, length: number): void;
 }
 
 /** A part of one, in bytes. */

@@ -36,6 +36,10 @@ const GO = 2 ** 26;
 export async function fillWeights(placed: readonly Placed[], convert?: Convert, signal?: AbortSignal): Promise<void> {
   const elsewhere = placed.filter(({ tensor }) => convert && tensor.inMemory && isWeightType(tensor.dtype));
   if (convert) await convertAll(elsewhere.flatMap(piecesOf), convert, signal);
+  for (const { tensor, inPlace } of elsewhere) {
+    const { mapped } = tensor;
+    if (mapped && !inPlace) mapped.file.forget?.(mapped.offset, mapped.length);
+  }
   const done = new Set(elsewhere);
   for (const entry of placed) {
     if (done.has(entry)) continue;

@@ -22,7 +22,7 @@ import { RandomStream } from "../../src/util/random.js";
 function awkwardValues(count: number): Float32Array {
   const random = new RandomStream(7, count);
   return Float32Array.from({ length: count }, (_, i) => {
-    if (i % 256 < 32) return 0;
+    if (i % 256 < 32) return i % 2 === 0 ? -0 : 0;
     const magnitude = 2 ** (24 * random.uniform() - 22) * (random.uniform() < 0.5 ? -1 : 1);
     return i % 3 === 0 ? Math.round(8 * magnitude) / 16 : magnitude;
   });

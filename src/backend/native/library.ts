@@ -11,6 +11,8 @@ export interface NativeLibrary {
   free(pointer: unknown, bytes: number): void;
   map(path: string, size: BigInt64Array): unknown;
   unmap(pointer: unknown, size: number): void;
+  /** Lets go of the memory of a part of a mapping, which stays readable. */
+  forget(address: bigint, bytes: number): void;
   team(threads: number, isa: string): unknown;
   teamFree(team: unknown): void;
   /** Runs on a thread of its own; resolves with gpt2_run's result. */
@@ -30,7 +32,7 @@ export interface NativeLibrary {
   view(pointer: unknown, bytes: number): ArrayBuffer;
 }
 
-const ABI = 2;
+const ABI = 3;
 let loaded: NativeLibrary | undefined;
 
 /** @throws {BackendError} the library was not built, or is of another version. */
@@ -70,6 +72,7 @@ function load(): NativeLibrary {
     free: lib.func("void gpt2_free(void *p, int64_t bytes)"),
     map: lib.func("void *gpt2_map(const char *path, void *size)"),
     unmap: lib.func("void gpt2_unmap(void *p, int64_t size)"),
+    forget: lib.func("void gpt2_forget(intptr_t p, int64_t bytes)"),
     team: lib.func("void *gpt2_team(int32_t threads, const char *isa)"),
     teamFree: lib.func("void gpt2_team_free(void *team)"),
     run: (...args) => later(run, ...args),

@@ -96,6 +96,11 @@ export class NativeMapping implements MappedFile, NativeMemory {
     return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
   }
 
+  /** Lets go of the memory of a part, which stays readable. */
+  forget(offset: number, length: number): void {
+    nativeLibrary().forget(this.address + BigInt(offset), length);
+  }
+
   bytes(offset: number, length: number): Uint8Array {
     return length === 0 ? new Uint8Array(0) : new Uint8Array(makeView(this, offset, length));
   }
