@@ -53,6 +53,14 @@ const CASES: readonly Case[] = [
     config: { vocabSize: 64, nCtx: 16, nEmbd: 32, nLayer: 1, nHead: 2 },
     shape: { B: 2, T: 16 },
   },
+  {
+    name: "exact GELU, a head of its own, scores scaled by layer",
+    config: {
+      ...{ vocabSize: 15, nCtx: 7, nEmbd: 6, nLayer: 2, nHead: 2, nInner: 11 },
+      ...{ activation: "gelu", tieWordEmbeddings: false, scaleAttnByInverseLayerIdx: true },
+    },
+    shape: { B: 2, T: 5 },
+  },
 ];
 
 const SEED = 11;

@@ -5,7 +5,7 @@ import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { openCheckpoint } from "../../src/checkpoint/node.js";
 import { decodeValues, encodeValues, type WeightType } from "../../src/dtype/dtype.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { LORA_TARGETS, type LoraTarget, loraA, loraB, loraRanks } from "../../src/model/lora.js";
 import { trainProgram } from "../../src/model/programs.js";
 import { numel, tensorTable } from "../../src/model/tensors.js";
@@ -18,6 +18,7 @@ import { PEFT_BASE, PEFT_BATCH, readTensors } from "../helpers/peft-fixtures.js"
 import { seededTensors, seededTokens } from "../helpers/seeded-weights.js";
 
 const CONFIG = gpt2Config({ vocabSize: 19, nCtx: 7, nEmbd: 10, nLayer: 2, nHead: 2, nInner: 23 });
+const VARIANT = gpt2Config({ ...CONFIG, activation: "silu", tieWordEmbeddings: false });
 const BATCH = { B: 2, T: 5 };
 const SEED = 11;
 const KEY = 12345;
@@ -28,9 +29,9 @@ function adapter(targets: readonly LoraTarget[], rank: number, dropout = 0): Non
 }
 
 /** With random values everywhere: of a B that is zero, A has no gradient. */
-function bound(backend: Backend, shape: Partial<BatchShape>): BoundModel {
-  const model = new BoundModel(backend, CONFIG, { ...BATCH, ...shape });
-  const tensors = [...seededTensors(CONFIG, SEED)];
+function bound(backend: Backend, shape: Partial<BatchShape>, config = CONFIG): BoundModel {
+  const model = new BoundModel(backend, config, { ...BATCH, ...shape });
+  const tensors = [...seededTensors(config, SEED)];
   for (const [{ name }, values] of tensors)
     model.setWeights([[name, held(values, (shape.types?.get(name) ?? "f32") as WeightType)]]);
   for (const [i, spec] of model.trained.entries()) {
@@ -39,7 +40,7 @@ function bound(backend: Backend, shape: Partial<BatchShape>): BoundModel {
     model.setWeights([[spec.name, Float64Array.from({ length: numel(spec.shape) }, () => 0.3 * random.normal())]]);
   }
   const N = BATCH.B * BATCH.T;
-  model.setBatch(seededTokens(CONFIG, SEED, 1, N), seededTokens(CONFIG, SEED, 2, N));
+  model.setBatch(seededTokens(config, SEED, 1, N), seededTokens(config, SEED, 2, N));
   return model;
 }
 
@@ -57,7 +58,7 @@ const DIFFERENCE = { relative: 5e-8, floor: 1e-2 };
 const PROBES = 8;
 
 describe("every gradient of an adapter is the slope of the loss", () => {
-  const cases: Record<string, Partial<BatchShape>> = {
+  const cases: Record<string, Partial<BatchShape> & { config?: GPT2Config }> = {
     "c_attn alone": { lora: adapter(["attn.c_attn"], 3) },
     "every linear layer": { lora: adapter(LORA_TARGETS, 2) },
     "every linear layer, with dropout of both kinds": { lora: adapter(LORA_TARGETS, 3, 0.3), dropout: 0.2 },
@@ -69,11 +70,12 @@ describe("every gradient of an adapter is the slope of the loss", () => {
       lora: adapter(["attn.c_proj"], 1),
       extras: new Set(["h.0.ln_1.weight", "ln_f.bias", "h.1.mlp.c_fc.bias"]),
     },
+    "another activation and a head of its own": { lora: adapter(LORA_TARGETS, 2), config: VARIANT },
     "with dropout, recomputed": { lora: adapter(LORA_TARGETS, 2, 0.1), dropout: 0.25, recompute: true },
   };
-  for (const [name, shape] of Object.entries(cases)) {
+  for (const [name, { config, ...shape }] of Object.entries(cases)) {
     it(name, async () => {
-      const model = bound(referenceBackend({ precision: "f64" }), shape);
+      const model = bound(referenceBackend({ precision: "f64" }), shape, config);
       const loss = async (): Promise<number> => mean(await model.train(KEY));
       await loss();
       const random = new RandomStream(SEED);
