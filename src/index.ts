@@ -3,6 +3,14 @@ export type { Backend, DeviceArray, Executable } from "./backend/backend.js";
 export { type ReferenceOptions, referenceBackend } from "./backend/reference/index.js";
 export { type WasmBackend, type WasmOptions, type WasmPlace, wasmBackend } from "./backend/wasm/index.js";
 export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./checkpoint/index.js";
+export {
+  type ChatTemplate,
+  type ExampleRecord,
+  type FieldsTemplate,
+  renderPrompt,
+  TEMPLATES,
+  type Template,
+} from "./data/examples/template.js";
 export * from "./errors.js";
 export { type DataSource, firstOf } from "./evaluate/data/source.js";
 export { evaluate } from "./evaluate/evaluate.js";

@@ -2,14 +2,20 @@
 export { type BackendChoice, type BackendOptions, type ChosenBackend, chooseBackend } from "./backend/choose.js";
 export { type NativeOptions, nativeBackend } from "./backend/native/index.js";
 export {
+  type AdapterCheckpoint,
+  type AdapterToSave,
   type ModelForGguf,
   type ModelToSave,
+  mergeAdapter,
+  openAdapter,
   openCheckpoint,
   type SaveGgufOptions,
   type SaveOptions,
+  saveAdapter,
   saveCheckpoint,
   saveGguf,
 } from "./checkpoint/node.js";
+export { type PrepareExamplesOptions, prepareExamples } from "./data/examples/prepare-examples.js";
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
 export { fetchedSource } from "./evaluate/data/fetched-source.js";
@@ -25,5 +31,7 @@ export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel 
 export * from "./index.js";
 export { loadTokenizer, saveLlmcTokenizer, saveTokenizer } from "./tokenizer/files.js";
 export type { TrainEvent } from "./train/events.js";
+export { type FinetuneOptions, finetune } from "./train/finetune.js";
+export { LORA_DEFAULTS, type LoraSettings } from "./train/lora-settings.js";
 export { TRAIN_DEFAULTS, type TrainSettings } from "./train/settings.js";
 export { Trainer, type TrainerOptions } from "./train/trainer.js";

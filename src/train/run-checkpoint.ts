@@ -10,16 +10,18 @@ import {
   writeSafetensorsFile,
 } from "../checkpoint/node.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
-import type { Template } from "../data/examples/template.js";
+import { TEMPLATE_FILE, type Template } from "../data/examples/template.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
+import { SCORE, scoreSpec } from "../model/task-head.js";
 import { tensorTable } from "../model/tensors.js";
 import { isTemporaryName, recoverFolder, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
+import type { TaskReport } from "./task-report.js";
 
 /**
  * A training checkpoint is a folder that is also a model, a Hugging Face folder in f32 (config.json, model.safetensors,
@@ -57,13 +59,13 @@ export interface RunState {
 export interface BestStep {
   readonly step: number;
   readonly loss: number;
+  /** For a task: how good it was. */
+  readonly report?: TaskReport;
 }
 
 const STATE_FILE = "trainer.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const TOKENIZER_FILE = "tokenizer.json";
-/** In the folder of a model or adapter that learned examples. */
-export const TEMPLATE_FILE = "template.json";
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
@@ -120,23 +122,25 @@ async function writeWhole(path: string, fill: (folder: string) => Promise<void>)
 
 async function fillModel(folder: string, trainer: ModelTrainer): Promise<void> {
   async function* tensors() {
-    for (const { name, shape } of tensorTable(trainer.config)) {
-      yield { name, shape, data: await floatsOf(trainer.weights.get(name)!) };
+    const { config, head } = trainer;
+    const score = head ? [scoreSpec(config, head)] : [];
+    for (const { name, shape } of [...tensorTable(config), ...score]) {
+      yield { name, shape, data: await floatsOf((trainer.weights.get(name) ?? trainer.trained.get(name))!) };
     }
   }
-  await saveCheckpoint(folder, { config: trainer.config, tensors: tensors() });
+  await saveCheckpoint(folder, { config: trainer.config, tensors: tensors(), head: trainer.head });
 }
 
 async function fillAdapter(
   folder: string,
-  { config, lora, trained }: ModelTrainer,
+  { config, lora, trained, head }: ModelTrainer,
   { lora: settings, base }: Pick<RunState, "lora" | "base">,
 ): Promise<void> {
   const tensors = new Map<string, Float32Array>();
   for (const [name, array] of trained) tensors.set(name, await floatsOf(array));
   const { rank, alpha, rankStabilized, dropout, targets } = settings!;
   const common = { config, rank, alpha, rankStabilized, dropout, targets, ranks: lora!.ranks, tensors };
-  await fillAdapterFolder(folder, { ...common, baseModel: base?.model ?? undefined });
+  await fillAdapterFolder(folder, { ...common, head, baseModel: base?.model ?? undefined });
 }
 
 /** The array itself where it is the host's (nothing runs while a checkpoint is written), else a copy. */
@@ -205,7 +209,8 @@ export async function loadParameters(path: string, trainer: ModelTrainer): Promi
   const checkpoint = trainer.lora ? openAdapter(path, trainer.config) : await openCheckpoint(path);
   const extras = "replaced" in checkpoint ? checkpoint.replaced : [];
   try {
-    for (const [name, tensor] of [...checkpoint.tensors, ...extras]) {
+    const score = checkpoint.head ? [[SCORE, checkpoint.head.score] as const] : [];
+    for (const [name, tensor] of [...checkpoint.tensors, ...extras, ...score]) {
       const array = trainer.trained.get(name)!;
       const values = array.host instanceof Float32Array ? array.host : new Float32Array(array.length);
       tensor.readInto(values);

@@ -14,11 +14,12 @@ import { settingsFor } from "../../train/settings.js";
 import type { Trainer } from "../../train/trainer.js";
 import { formatCount, progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
+import { readTemplate } from "../template.js";
 import { addSettingFlags, type Flags, givenSettings, parseNumber } from "../train/flags.js";
 import { addLoraFlags, givenLora, type LoraFlags } from "../train/lora-flags.js";
+import { type PreviewFlags, preview } from "../train/preview.js";
 import { describeLora, describeModel, TrainReporter } from "../train/reporter.js";
 import { stoppable } from "../train/stop.js";
-import { type PreviewFlags, preview, readTemplate } from "../train/template.js";
 
 interface FinetuneFlags extends Flags, LoraFlags, PreviewFlags {
   readonly model?: string;

@@ -8,7 +8,7 @@ import {
   randomSeed,
 } from "../../generate/options.js";
 import { SAMPLING_DEFAULTS } from "../../generate/sampling-options.js";
-import type { GPT2 } from "../../gpt2.js";
+import type { GPT2, TextOrIds } from "../../gpt2.js";
 import { readInput } from "../input.js";
 import { interruptible } from "../interrupt.js";
 import { addModelOptions, collect, loadModel, type ModelFlags, number } from "../options.js";
@@ -28,6 +28,7 @@ interface GenerateFlags extends ModelFlags {
   readonly promptLookup?: true;
   readonly samples: number;
   readonly file?: string;
+  readonly template?: true | string;
   readonly echo: boolean;
   readonly json?: true;
 }
@@ -48,7 +49,8 @@ Examples:
   $ gpt2 "The three laws are:" --temperature 0
   $ gpt2 --samples 5 --temperature 1 --top-k 0
   $ git log -5 | gpt2 --stop "\\n\\n" --no-echo
-  $ gpt2 "Q: Why? A:" --json | jq .text`;
+  $ gpt2 "Q: Why? A:" --json | jq .text
+  $ gpt2 "What is new?" --adapter runs/chat/adapter --template`;
 
 /** Adds `gpt2 generate`, which is also what `gpt2 "prompt"` means. */
 export function registerGenerate(program: Command): void {
@@ -70,6 +72,10 @@ export function registerGenerate(program: Command): void {
     .option("--prompt-lookup", "guess ahead from what the text repeats: the same text, sooner")
     .option("--samples <n>", "texts to generate, side by side", number, 1)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
+    .option(
+      "--template [t]",
+      "put the prompt into the template by which the model was fine-tuned (default: that beside it)",
+    )
     .option("--no-echo", "print only what is generated, not the prompt")
     .option("--json", "print JSON lines, one a sample");
   addModelOptions(command).addHelpText("after", HELP).action(generate);
@@ -79,7 +85,9 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   const options = { ...generateOptions(flags), seed: flags.seed ?? randomSeed() };
   // Wrong values are told before a model is loaded.
   generateSettings(options);
-  const prompt = promptText(await readInput(words, flags.file), words.length > 0);
+  const text = promptText(await readInput(words, flags.file), words.length > 0);
+  const templated = flags.template === undefined ? undefined : await inTemplate(flags.template, text, flags);
+  const prompt = templated?.text ?? text;
   await interruptible(async (signal) => {
     const model = await loadModel(flags, signal);
     if (prompt === "" && model.endOfText === undefined) {
@@ -87,8 +95,19 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
     }
     const { samples } = flags;
     const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed: options.seed });
-    await writeSamples(model, prompt, { ...options, signal }, writer);
+    await writeSamples(model, templated?.encode(model) ?? prompt, { ...options, signal }, writer);
   });
+}
+
+/** The prompt as the template has it, whose `<|endoftext|>` is the token. */
+async function inTemplate(template: true | string, text: string, { adapter, model }: GenerateFlags) {
+  const { templatedPrompt } = await import("../template.js");
+  const { plainText } = await import("../../data/examples/template.js");
+  const parts = templatedPrompt(template, text, [adapter, model]);
+  const encode = ({ tokenizer, endOfText }: GPT2): number[] | undefined =>
+    tokenizer &&
+    parts.flatMap((part) => (typeof part === "string" ? Array.from(tokenizer.encode(part)) : [endOfText!]));
+  return { text: plainText(parts), encode };
 }
 
 function generateOptions(flags: GenerateFlags): GenerateOptions {
@@ -106,7 +125,7 @@ function promptText(input: Uint8Array | undefined, typed: boolean): string {
 
 async function writeSamples(
   model: GPT2,
-  prompt: string,
+  prompt: TextOrIds,
   options: GenerateOptions,
   writer: SampleWriter,
 ): Promise<void> {

@@ -22,6 +22,9 @@ export interface ChatTemplate {
   readonly chat: Readonly<Record<string, { readonly prompt: string; readonly completion?: string }>>;
 }
 
+/** What the file is called that lies beside a model or adapter which learned by a template. */
+export const TEMPLATE_FILE = "template.json";
+
 export const TEMPLATES: Readonly<Record<string, Template>> = {
   plain: { prompt: "{prompt}", completion: "{completion}<|endoftext|>" },
   chat: {
@@ -125,17 +128,21 @@ export function renderExample(template: Template, record: ExampleRecord, op: str
 }
 
 /**
- * The text before what the model is to write: a prompt for a model that was trained with the template.
+ * What comes before what the model is to write: a prompt for a model that was trained with the template.
  *
  * @param record the fields of the prompt, or for a chat its messages so far.
  */
-export function renderPrompt(template: Template, record: ExampleRecord): string {
+export function promptParts(template: Template, record: ExampleRecord): TextPart[] {
   const op = "prompt from a template";
-  if (!isChat(template)) return plainText(fillIn(template.prompt, record, op));
-  const before = renderExample(template, record, op).map(({ parts }) => plainText(parts));
+  if (!isChat(template)) return fillIn(template.prompt, record, op);
+  const before = renderExample(template, record, op).flatMap(({ parts }) => parts);
   const speaker = Object.values(template.chat).find(({ completion }) => completion);
-  return before.join("") + plainText(fillIn(speaker!.prompt, { content: "" }, op));
+  return [...before, ...fillIn(speaker!.prompt, { content: "" }, op)];
 }
+
+/** {@link promptParts} as text. */
+export const renderPrompt = (template: Template, record: ExampleRecord): string =>
+  plainText(promptParts(template, record));
 
 /** For people, and for prompts. */
 export const plainText = (parts: readonly TextPart[]): string =>

@@ -1,25 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
 import { previewExamples } from "../../data/examples/prepare-examples.js";
-import { checkTemplate, plainText, TEMPLATES, type Template } from "../../data/examples/template.js";
+import { plainText } from "../../data/examples/template.js";
 import { UsageError } from "../../errors.js";
 import { areExamples } from "../../train/finetune-data.js";
 import { styleFor } from "../style.js";
-
-/** One of ours by name, a file, or JSON itself. */
-export function readTemplate(given: string | undefined): Template | undefined {
-  if (given === undefined) return undefined;
-  if (Object.hasOwn(TEMPLATES, given)) return TEMPLATES[given];
-  const isFile = !given.trimStart().startsWith("{");
-  const expected = `${Object.keys(TEMPLATES).join(", ")}, a file, or JSON`;
-  if (isFile && !existsSync(given)) throw new UsageError({ op: "--template", expected, got: given });
-  const op = isFile ? `template ${given}` : "--template";
-  try {
-    return checkTemplate(JSON.parse(isFile ? readFileSync(given, "utf8") : given), op);
-  } catch (cause) {
-    if (cause instanceof UsageError) throw cause;
-    throw new UsageError({ op, expected: "JSON", got: (cause as Error).message, cause });
-  }
-}
+import { readTemplate } from "../template.js";
 
 export interface PreviewFlags {
   /** How many examples. */

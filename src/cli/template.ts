@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  checkTemplate,
+  isChat,
+  promptParts,
+  TEMPLATE_FILE,
+  TEMPLATES,
+  type Template,
+  type TextPart,
+} from "../data/examples/template.js";
+import { UsageError } from "../errors.js";
+
+/** One of ours by name, a file, or JSON itself. */
+export function readTemplate(given: string | undefined): Template | undefined {
+  if (given === undefined) return undefined;
+  if (Object.hasOwn(TEMPLATES, given)) return TEMPLATES[given];
+  const isFile = !given.trimStart().startsWith("{");
+  const expected = `${Object.keys(TEMPLATES).join(", ")}, a file, or JSON`;
+  if (isFile && !existsSync(given)) throw new UsageError({ op: "--template", expected, got: given });
+  const op = isFile ? `template ${given}` : "--template";
+  try {
+    return checkTemplate(JSON.parse(isFile ? readFileSync(given, "utf8") : given), op);
+  } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
+    throw new UsageError({ op, expected: "JSON", got: (cause as Error).message, cause });
+  }
+}
+
+/**
+ * A prompt in the form in which the model learned it.
+ *
+ * @param given what {@link readTemplate} takes, or true for the one that lies beside the adapter or model.
+ * @param text of the template's one field, or of the user's message; or JSON with all fields, or the messages so far.
+ */
+export function templatedPrompt(
+  given: string | true,
+  text: string,
+  folders: readonly (string | undefined)[],
+): TextPart[] {
+  const template = given === true ? templateBeside(folders) : readTemplate(given)!;
+  const json = parsed(text);
+  if (isChat(template)) {
+    const user = Object.entries(template.chat).find(([, { completion }]) => !completion)?.[0] ?? "user";
+    const role = Object.hasOwn(template.chat, "user") ? "user" : user;
+    const messages = Array.isArray(json) ? json : [{ role, content: text }];
+    return promptParts(template, { messages });
+  }
+  const fields = [...new Set(Array.from(template.prompt.matchAll(/\{\{|\{([^{}]*)\}/g), ([, field]) => field))];
+  const named = fields.filter((field) => field !== undefined);
+  const isRecord = typeof json === "object" && json !== null && !Array.isArray(json);
+  if (named.length === 1 && !isRecord) return promptParts(template, { [named[0]!]: text });
+  if (isRecord || named.length === 0) return promptParts(template, (json ?? {}) as Record<string, unknown>);
+  const expected = `JSON with ${named.join(", ")}, the fields of the template`;
+  throw new UsageError({ op: "--template: prompt", expected, got: JSON.stringify(text.slice(0, 40)) });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function templateBeside(folders: readonly (string | undefined)[]): Template {
+  const places = folders.flatMap((folder) => (folder === undefined ? [] : [join(folder, TEMPLATE_FILE)]));
+  const file = places.find((place) => existsSync(place));
+  if (file !== undefined) return readTemplate(file)!;
+  const hint = "Name one: plain, chat, a file, or JSON";
+  const got = places.length > 0 ? `no ${places.join(", no ")}` : "neither";
+  throw new UsageError({ op: "--template", expected: "an adapter or a model with a template", got, hint });
+}

@@ -1,0 +1,155 @@
+/** `gpt2 finetune`, `gpt2 merge` and --adapter, as a person meets them. */
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { gpt2Config } from "../../src/model/config.js";
+import { saveTokenizer } from "../../src/tokenizer/files.js";
+import type { TrainEvent } from "../../src/train/events.js";
+import { BYTES, byteTokenizer } from "../generate/models.js";
+import { seededTensors } from "../helpers/seeded-weights.js";
+import { gpt2 } from "./run.js";
+
+const folder = mkdtempSync(join(tmpdir(), "gpt2-finetune-command-"));
+const model = join(folder, "model");
+const pairs = join(folder, "pairs.jsonl");
+const CONFIG = gpt2Config({ vocabSize: BYTES, nCtx: 32, nEmbd: 32, nHead: 2, nLayer: 2 });
+/** Most of the time is spent starting. */
+const PARALLEL = { concurrency: 3 };
+
+before(async () => {
+  const tensors = Array.from(seededTensors(CONFIG, 1), ([{ name, shape }, data]) => ({ name, shape, data }));
+  await saveCheckpoint(model, { config: CONFIG, tensors });
+  await saveTokenizer(byteTokenizer(), model);
+  const lines = Array.from({ length: 24 }, (_, i) => ({ question: `${i % 4}?`, answer: "abcd"[i % 4] }));
+  writeFileSync(pairs, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+const TEMPLATE = '{ "prompt": "Q{question}", "completion": "{answer}<|endoftext|>" }';
+const QUICK = "--seq-length 16 --batch-size 4 --threads 1 --sample-every 0".split(" ");
+const learn = (out: string, ...args: string[]) =>
+  gpt2(["finetune", pairs, "--model", model, "--out", out, "--template", TEMPLATE, ...QUICK, ...args]);
+const last = (text: string): string => text.trimEnd().split("\n").at(-1)!;
+
+describe("gpt2 finetune", PARALLEL, () => {
+  it("trains an adapter that --adapter uses, in its template, and that merges into the model", async () => {
+    const out = join(folder, "lora");
+    const { stdout, stderr, status } = await learn(
+      out,
+      ..."--lora 8 --lr 0.02 --steps 120 --val-every 40 --merge".split(" "),
+    );
+    assert.equal(status, 0, stderr);
+    const lines = stdout.split("\n");
+    assert.match(lines[0]!, /^GPT-2, 2 layers of 32, 2 heads, context 32, vocabulary 257/);
+    assert.match(
+      lines[1]!,
+      /^trained: [\d.]+k parameters, [\d.]+%, LoRA of rank 8 on attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj, times 16 \/ 8$/,
+    );
+    assert.match(lines[2]!, /memory [\d.]+ MiB: frozen weights [\d.]+ MiB, adapter, its gradients and optimizer/);
+    assert.match(stdout, /^\d+ examples, \d+ held out$/m);
+    assert.match(last(stdout), /^done in 0:\d\d: the adapter is in .*lora\/adapter/);
+    assert.match(stderr, /the model with the adapter in it is in .*lora\/model/);
+    const adapter = join(out, "adapter");
+    const greedy = ["--temperature", "0", "-n", "4", "--no-echo"];
+    for (const [question, answer] of [
+      ["0?", "a"],
+      ["3?", "d"],
+    ] as const) {
+      const got = await gpt2([question, "--adapter", adapter, "--template", ...greedy]);
+      assert.equal(got.stdout, `${answer}\n`, got.stderr);
+    }
+    const merged = join(out, "model");
+    assert.equal((await gpt2(["Q1?", "--model", merged, ...greedy])).stdout, "b\n");
+    const score = async (...args: string[]) => {
+      const { stdout } = await gpt2(["score", "Q2?c", "--json", ...args]);
+      return (JSON.parse(stdout) as { logprobs: number[] }).logprobs.at(-1)!;
+    };
+    const [adapted, folded] = [await score("--adapter", adapter), await score("--model", merged)];
+    assert.ok(Math.abs(adapted - folded) < 1e-3, `${adapted}, merged ${folded}`);
+    assert.ok(Math.abs(adapted - (await score("--model", model))) > 0.5, "an adapter makes a difference");
+    const gguf = join(folder, "merged.gguf");
+    const merge = await gpt2(["merge", adapter, gguf, "--dtype", "f32"]);
+    assert.equal(merge.status, 0, merge.stderr);
+    assert.equal((await gpt2(["Q1?", "--model", gguf, ...greedy])).stdout, "b\n");
+  });
+
+  it("continues a run, and trains the whole model without --lora", async () => {
+    const out = join(folder, "full");
+    const first = await learn(out, ..."--steps 3 --val-every 0 --json".split(" "));
+    assert.equal(first.status, 0, first.stderr);
+    const again = await gpt2(["finetune", "--resume", "--out", out, "--steps", "4", "--json", "--threads", "1"]);
+    assert.equal(again.status, 0, again.stderr);
+    const events = again.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as TrainEvent);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ["start", "step", "checkpoint", "end"],
+    );
+    assert.ok(existsSync(join(out, "model", "model.safetensors")) && existsSync(join(out, "model", "template.json")));
+    assert.equal(readFileSync(join(out, "metrics.jsonl"), "utf8").match(/"type":"step"/g)!.length, 4);
+  });
+
+  it("shows what examples become, and the plan, and does nothing", async () => {
+    const shown = await gpt2(["finetune", pairs, "--template", TEMPLATE, "--preview", "1"]);
+    assert.match(shown.stdout, /^--- example 1, what is learned in \[\[ \]\]\nQ0\?\[\[a<\|endoftext\|>\]\]$/m);
+    const json = JSON.parse(
+      (await gpt2(["finetune", pairs, "--template", TEMPLATE, "--preview", "2", "--json"])).stdout,
+    );
+    assert.deepEqual(json.examples[1], [
+      { text: "Q1?", learned: false },
+      { text: "b<|endoftext|>", learned: true },
+    ]);
+    const plan = await gpt2(["finetune", "--model", model, "--lora", "4", "--recompute", "--plan"]);
+    assert.match(plan.stdout, /^trained: [\d.]+k parameters, [\d.]+%, LoRA of rank 4/m);
+    assert.match(plan.stdout, /activations computed again\nmemory [\d.]+ MiB: frozen weights/);
+  });
+
+  it("says what is wrong with a call", async () => {
+    const out = join(folder, "wrong");
+    const refused = async (message: RegExp, ...args: string[]) => {
+      const { stderr, status, stdout } = await gpt2(["finetune", ...args]);
+      assert.deepEqual([status, stdout], [2, ""], stderr);
+      assert.match(stderr, message);
+    };
+    await refused(/expected --out, the run's folder, got none/, pairs);
+    await refused(/expected data, got none/, "--out", out);
+    await refused(
+      /--lora with the options of an adapter, got alpha without it/,
+      pairs,
+      "--out",
+      out,
+      "--lora-alpha",
+      "2",
+    );
+    await refused(/got --merge without it/, pairs, "--out", out, "--merge");
+    await refused(
+      /LoRA targets: expected attn.c_attn.*got head/,
+      pairs,
+      "--out",
+      out,
+      "--lora",
+      "--lora-targets",
+      "head",
+    );
+    await refused(
+      /--template: expected plain, chat, a file, or JSON, got nowhere.json/,
+      pairs,
+      "--out",
+      out,
+      "--template",
+      "nowhere.json",
+    );
+    await refused(/template: expected an object with "prompt"/, pairs, "--out", out, "--template", "{}");
+    const unfit = await gpt2(["finetune", pairs, "--model", model, "--out", out, "--lora"]);
+    assert.equal(unfit.status, 1);
+    assert.match(unfit.stderr, /prompt and completion, or messages, got the fields question, answer/);
+    const memory = await gpt2(["X", "--model", model, "--template"]);
+    assert.match(memory.stderr, /--template: expected an adapter or a model with a template, got no .*template.json/);
+    assert.ok(!existsSync(out));
+  });
+});
