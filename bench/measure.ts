@@ -11,8 +11,14 @@ import { median, type Spread, spread } from "./statistics.js";
 /** A limit below this share of the best one seen means that something else was running. */
 export const QUIET = 0.85;
 
-/** Seconds to wait after a disturbed run. */
+/** Seconds to wait after a disturbed run, until the limit is looked at again. */
 const PAUSE = 2;
+
+/** Waits in one case for a machine that is not what it can be. */
+const PATIENCE = 20;
+
+/** Times that a run is done again before others have their turn. */
+const INSISTENCE = 2;
 
 export interface Runner {
   readonly name: string;
@@ -91,6 +97,7 @@ class Measuring {
   readonly #failed = new Set<string>();
   /** Runs that may be done again. */
   #budget: number;
+  #patience = PATIENCE;
 
   constructor(c: Case, runners: readonly Runner[], options: MeasureOptions) {
     this.#case = c;
@@ -116,28 +123,41 @@ class Measuring {
   }
 
   async round(reversed: boolean): Promise<Round> {
-    const { kind } = this.#case.limit;
-    const { gauge, log, pauseSeconds = PAUSE } = this.#options;
-    const sample = async () => (gauge ? [await gauge.sample(kind)] : []);
     const round: Record<string, Run> = {};
-    let before = await sample();
+    let before = await this.#sample();
     for (const runner of reversed ? this.#runners.toReversed() : this.#runners) {
-      for (;;) {
+      for (let again = 0; ; again++) {
         const figure = await this.#attempt(runner);
-        const limits = [...before, ...(before = await sample())];
-        const disturbed = Math.min(...limits) < QUIET * (gauge?.best(kind) ?? 0);
-        if (disturbed && figure !== undefined && this.#budget > 0) {
-          this.#budget--;
-          log?.(`${this.#case.name}: ${runner.name} was disturbed; once more`);
-          await sleep(1000 * pauseSeconds);
-          before = await sample();
-          continue;
-        }
-        if (figure !== undefined) round[runner.name] = { figure, limits };
-        break;
+        const limits = [...before, ...(before = await this.#sample())];
+        if (figure === undefined) break;
+        round[runner.name] = { figure, limits };
+        if (this.#isQuiet(limits) || this.#budget === 0 || again === INSISTENCE) break;
+        this.#budget--;
+        this.#options.log?.(`${this.#case.name}: ${runner.name} was disturbed; once more`);
+        before = await this.#quietLimit();
       }
     }
     return round;
+  }
+
+  async #sample(): Promise<number[]> {
+    const { gauge } = this.#options;
+    return gauge ? [await gauge.sample(this.#case.limit.kind)] : [];
+  }
+
+  #isQuiet(limits: readonly number[]): boolean {
+    const { gauge } = this.#options;
+    return !gauge || Math.min(...limits) >= QUIET * gauge.best(this.#case.limit.kind);
+  }
+
+  /** Waits for the machine to be what it can be, if it is soon enough. */
+  async #quietLimit(): Promise<number[]> {
+    for (;;) {
+      await sleep(1000 * (this.#options.pauseSeconds ?? PAUSE));
+      const limits = await this.#sample();
+      if (this.#isQuiet(limits) || this.#patience === 0) return limits;
+      this.#patience--;
+    }
   }
 
   async #attempt({ name, request }: Runner): Promise<number | undefined> {

@@ -63,6 +63,15 @@ describe("measureCase", () => {
     near(shareOfLimit(result, "b"), (5 * decode.limit.perToken!) / 98);
   });
 
+  it("waits for the machine before it tries again", async () => {
+    const gauge = machine([100, 60, 50, 70, 95, 100]);
+    const calls: string[] = [];
+    const runners = [runner("a", [1, 2, 3], calls)];
+    const result = await measureCase(decode, runners, { repeats: 1, retries: 1, gauge, pauseSeconds: 0 });
+    assert.equal(calls.length, 3);
+    assert.deepEqual(result.rounds[0]!.a, { figure: result.figures.a!.median, limits: [95, 100] });
+  });
+
   it("holds earlier rounds against a better machine that shows later", async () => {
     const gauge = machine([50, 50, 50, 100]);
     const result = await measureCase(decode, [runner("a", [1, 5, 6, 10])], {
