@@ -1,13 +1,16 @@
 import type { Backend } from "./backend/backend.js";
-import { ContextLengthError, TokenizerError, UsageError } from "./errors.js";
+import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "./errors.js";
 import type { RunOptions } from "./evaluate/log-likelihood.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
 import type { encodePair } from "./evaluate/text/encode-pair.js";
+import type { Classification } from "./generate/classify.js";
+import type { Encoder, Pooling } from "./generate/encoder.js";
 import { Engine } from "./generate/engine.js";
 import type { FetchModelOptions } from "./generate/fetch-model.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import type { LoadOptions } from "./generate/load.js";
 import { DEFAULT_ADAPTER, type LoadedAdapter } from "./generate/loaded-adapter.js";
+import type { LoadedHead } from "./generate/loaded-head.js";
 import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GPT2Config } from "./model/config.js";
@@ -58,6 +61,25 @@ export interface Score {
   readonly bitsPerByte: number | undefined;
 }
 
+/** How texts are read as a whole, for {@link GPT2.classify} and {@link GPT2.embed}. */
+export interface ReadOptions extends AdapterOption {
+  /**
+   * Of a text that is longer than the context, read the beginning, instead of refusing it. Default true for a model's task,
+   * as it was learned so; false for embeddings.
+   */
+  readonly truncate?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many texts are done. */
+  readonly onProgress?: ((texts: number) => void) | undefined;
+}
+
+export interface EmbedOptions extends ReadOptions {
+  /** The mean of the tokens' final hidden states (the default), or the last token's. */
+  readonly pooling?: Pooling | undefined;
+  /** Make vectors of length 1, whose products are cosines. Default true. */
+  readonly normalize?: boolean | undefined;
+}
+
 /**
  * A GPT-2, ready to generate and to score text. Calls may overlap; each has sequences of its own.
  *
@@ -73,15 +95,20 @@ export class GPT2 {
   readonly fallback: Error | undefined;
   readonly #engine: Engine;
   readonly #adapters: Map<string, LoadedAdapter>;
+  readonly #head: LoadedHead | undefined;
+  #weights: ModelParts["weights"] | undefined;
+  #encoder: Promise<Encoder> | undefined;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
-  constructor({ backend, config, weights, tokenizer, endOfText, fallback, adapters }: ModelParts) {
+  constructor({ backend, config, weights, tokenizer, endOfText, fallback, adapters, head }: ModelParts) {
     this.config = config;
     this.tokenizer = tokenizer;
     this.endOfText = endOfText ?? tokenizer?.endOfText;
     this.fallback = fallback;
     this.#engine = new Engine(backend, config, weights);
     this.#adapters = new Map(adapters);
+    this.#head = head;
+    this.#weights = weights;
   }
 
   /**
@@ -276,8 +303,117 @@ export class GPT2 {
     return logits;
   }
 
+  /** The labels that {@link GPT2.classify} chooses from; undefined if the model, or adapter, is no classifier. */
+  labels({ adapter }: AdapterOption = {}): readonly string[] | undefined {
+    const head = this.#taskHead(adapter);
+    return head?.kind === "classification" ? head.labels : undefined;
+  }
+
+  /**
+   * The label of a text, by a model or adapter that was fine-tuned for classification, or a GPT2ForSequenceClassification.
+   *
+   * @throws {UsageError} it was not, the text is empty, or an id is outside the vocabulary.
+   */
+  async classify(text: TextOrIds, options: ReadOptions = {}): Promise<Classification> {
+    const [result] = await this.classifyAll([text], options);
+    return result!;
+  }
+
+  /** {@link classify} for many texts, several in a run. */
+  async classifyAll(texts: readonly TextOrIds[], options: ReadOptions = {}): Promise<Classification[]> {
+    const { classification, needHead } = await import("./generate/classify.js");
+    const head = needHead("classification", this.#taskHead(options.adapter));
+    return (await this.#read(texts, "last", { truncate: true, ...options })).map((x) => classification(head, x));
+  }
+
+  /**
+   * The number that a model or adapter fine-tuned for regression gives for a text.
+   *
+   * @throws {UsageError} as {@link classify}.
+   */
+  async regress(text: TextOrIds, options: ReadOptions = {}): Promise<number> {
+    const [result] = await this.regressAll([text], options);
+    return result!;
+  }
+
+  /** {@link regress} for many texts, several in a run. */
+  async regressAll(texts: readonly TextOrIds[], options: ReadOptions = {}): Promise<number[]> {
+    const [{ needHead }, { scoresOf }] = await Promise.all([
+      import("./generate/classify.js"),
+      import("./generate/loaded-head.js"),
+    ]);
+    const head = needHead("regression", this.#taskHead(options.adapter));
+    return (await this.#read(texts, "last", { truncate: true, ...options })).map((x) => scoresOf(head, x)[0]!);
+  }
+
+  /**
+   * A vector [nEmbd] for each text: the final hidden states of its tokens, after the last layer norm, pooled.
+   *
+   *     const [a, b] = await model.embed(["A cat sat.", "A kitten was sitting."]);
+   *     const cosine = a.reduce((sum, x, i) => sum + x * b[i], 0);
+   *
+   * @throws {UsageError} an empty text, or an id outside the vocabulary.
+   * @throws {ContextLengthError} a text longer than the context, unless `truncate` is set.
+   */
+  async embed(texts: readonly TextOrIds[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    const { pooling = "mean", normalize = true, ...rest } = options;
+    if (typeof texts === "string") {
+      throw new UsageError({ op: "embedding", expected: "a list of texts", got: "one text", hint: "embed([text])" });
+    }
+    const [{ POOLINGS }, { normalized }] = await Promise.all([
+      import("./generate/encoder.js"),
+      import("./generate/classify.js"),
+    ]);
+    if (!POOLINGS.includes(pooling)) {
+      throw new UsageError({ op: "embedding: pooling", expected: POOLINGS.join(" or "), got: String(pooling) });
+    }
+    const vectors = await this.#read(texts, pooling, rest);
+    return normalize ? vectors.map(normalized) : vectors;
+  }
+
+  async #read(texts: readonly TextOrIds[], pooling: Pooling, options: ReadOptions): Promise<Float32Array[]> {
+    const { truncate = false, signal, onProgress } = options;
+    const ids = texts.map((text, i) =>
+      this.#wholeText(this.#encode(text), `text ${i + 1} of ${texts.length}`, truncate),
+    );
+    this.#encoder ??= this.#newEncoder();
+    const encoder = await this.#encoder;
+    return encoder.encode(ids, { pooling, adapter: this.#adapter(options.adapter), signal, onProgress });
+  }
+
+  async #newEncoder(): Promise<Encoder> {
+    const { Encoder } = await import("./generate/encoder.js");
+    if (this.#weights) return new Encoder(this.backend, this.config, this.#weights);
+    throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
+  }
+
+  /** The ids of a text that fits one run. The kernels look ids up without asking. */
+  #wholeText(ids: number[], op: string, truncate: boolean): number[] {
+    const { nCtx, vocabSize } = this.config;
+    if (ids.length === 0) throw new UsageError({ op, expected: "at least one token", got: "none" });
+    const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (bad !== undefined) {
+      throw new UsageError({ op, expected: `token ids from 0 to ${vocabSize - 1}`, got: String(bad) });
+    }
+    if (ids.length <= nCtx || truncate) return ids.slice(0, nCtx);
+    const expected = `at most ${nCtx} tokens, the model's context`;
+    throw new ContextLengthError({
+      op,
+      expected,
+      got: String(ids.length),
+      hint: "With truncate its beginning is read",
+    });
+  }
+
+  /** The adapter's, if it has one; else the model's own. */
+  #taskHead(adapter: string | null | undefined): LoadedHead | undefined {
+    return this.#adapter(adapter)?.head ?? this.#head;
+  }
+
   /** Waits for what is running and gives the memory back. The model can't be used afterwards. */
   async dispose(): Promise<void> {
+    this.#weights = undefined;
+    await (await this.#encoder)?.dispose();
     await this.#engine.dispose();
   }
 

@@ -17,6 +17,8 @@ export { evaluate } from "./evaluate/evaluate.js";
 export type { MetricResult } from "./evaluate/metrics/metric.js";
 export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
 export type { EvaluatedModel, TaskResult, TaskRunOptions } from "./evaluate/run.js";
+export type { Classification, LabelScore } from "./generate/classify.js";
+export type { Pooling } from "./generate/encoder.js";
 export type { FetchModelOptions } from "./generate/fetch-model.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { LoadOptions } from "./generate/load.js";
@@ -24,7 +26,15 @@ export type { ModelParts } from "./generate/model-parts.js";
 export type { GenerateOptions } from "./generate/options.js";
 export type { SamplingOptions } from "./generate/sampling-options.js";
 export { loadWeights } from "./generate/weights.js";
-export { type Completion, GPT2, type Score, type ScoreOptions, type TextOrIds } from "./gpt2.js";
+export {
+  type Completion,
+  type EmbedOptions,
+  GPT2,
+  type ReadOptions,
+  type Score,
+  type ScoreOptions,
+  type TextOrIds,
+} from "./gpt2.js";
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./model/config.js";
 export { type InitOptions, initialTensors } from "./model/init.js";
 export { parameterCount, type TensorSpec, tensorTable } from "./model/tensors.js";

@@ -24,6 +24,7 @@ export function mergeAdapter(checkpoint: Checkpoint, adapter: AdapterCheckpoint)
     ...checkpoint,
     path: `${checkpoint.path} + ${adapter.path}`,
     tensors,
+    ...(adapter.head && { head: adapter.head }),
     close: () => {
       adapter.close();
       checkpoint.close();

@@ -15,6 +15,7 @@ import { readGpt2Files } from "../tokenizer/gpt2-files.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { checkVocabulary, defaultTokenizer } from "./default-tokenizer.js";
+import { loadHead } from "./loaded-head.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
 
@@ -47,7 +48,8 @@ export async function fetchModelParts(name: string, options: FetchModelOptions):
     if (tokenizer) checkVocabulary(name, checkpoint.config.vocabSize, tokenizer);
     const weights = await loadWeights(backend, checkpoint.tensors.values(), { dtype, signal });
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
-    return { backend, config: checkpoint.config, weights, tokenizer, endOfText };
+    const { config, head } = checkpoint;
+    return { backend, config, weights, tokenizer, endOfText, head: head && loadHead(head) };
   } finally {
     checkpoint.close();
   }

@@ -11,6 +11,7 @@ import { UsageError } from "../errors.js";
 import { type LocateOptions, locateModel } from "../hub/node.js";
 import type { GPT2Config } from "../model/config.js";
 import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
+import { loadHead } from "./loaded-head.js";
 import { loadWeights } from "./weights.js";
 
 /**
@@ -93,5 +94,6 @@ export async function loadAdapter(
     });
   }
   const tensors = await loadWeights(backend, adapter.tensors.values(), { dtype: "f32", signal });
-  return new LoadedAdapter(backend, adapter.ranks, tensors, (layer) => adapter.scales.get(layer)!);
+  const head = adapter.head && loadHead(adapter.head);
+  return new LoadedAdapter(backend, adapter.ranks, tensors, (layer) => adapter.scales.get(layer)!, head);
 }

@@ -13,6 +13,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { packageFile } from "../util/package-root.js";
 import { checkVocabulary, defaultTokenizer } from "./default-tokenizer.js";
 import type { AdapterPaths } from "./load-adapters.js";
+import { loadHead } from "./loaded-head.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
 
@@ -107,7 +108,8 @@ async function weightsOf(
   options: Pick<LoadOptions, "dtype" | "signal">,
 ) {
   const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, convert, ...options });
-  return { backend, fallback, config: checkpoint.config, weights };
+  const { config, head } = checkpoint;
+  return { backend, fallback, config, weights, head: head && loadHead(head) };
 }
 
 /** @throws {UsageError} no type that weights can be held in. */

@@ -1,6 +1,7 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { DECODE_GAIN_ROWS } from "../model/declare.js";
 import { gainTable, type LoraRanks } from "../model/lora.js";
+import type { LoadedHead } from "./loaded-head.js";
 
 /** The name of the adapter that requests use unless they choose. */
 export const DEFAULT_ADAPTER = "default";
@@ -15,6 +16,8 @@ export class LoadedAdapter {
   /** Its matrices, by their names in `loraTable`; only read. */
   readonly tensors: ReadonlyMap<string, DeviceArray>;
   readonly gains: DeviceArray;
+  /** Of an adapter for a task. */
+  readonly head: LoadedHead | undefined;
 
   /** @param scaleOf what each layer's product is multiplied by */
   constructor(
@@ -22,7 +25,9 @@ export class LoadedAdapter {
     ranks: LoraRanks,
     tensors: ReadonlyMap<string, DeviceArray>,
     scaleOf: (layer: string) => number,
+    head?: LoadedHead | undefined,
   ) {
+    this.head = head;
     this.ranks = ranks;
     this.tensors = tensors;
     const values = gainTable(ranks, scaleOf, DECODE_GAIN_ROWS);

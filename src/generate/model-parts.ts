@@ -2,6 +2,7 @@ import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { GPT2Config } from "../model/config.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
+import type { LoadedHead } from "./loaded-head.js";
 
 /** What a {@link GPT2} is made of. */
 export interface ModelParts {
@@ -15,6 +16,8 @@ export interface ModelParts {
   readonly endOfText?: number | undefined;
   /** LoRA adapters that requests can choose, by name. */
   readonly adapters?: ReadonlyMap<string, LoadedAdapter> | undefined;
+  /** For a task, beside the weights. */
+  readonly head?: LoadedHead | undefined;
   /** Why the backend is not the one that was tried first. */
   readonly fallback?: Error | undefined;
 }

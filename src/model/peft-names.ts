@@ -1,4 +1,5 @@
 import { LORA_TARGETS, type LoraTarget } from "./lora.js";
+import { SCORE } from "./task-head.js";
 
 /** What PEFT calls the tensors of a LoRA adapter for GPT-2, and the parts of its configuration that name them. */
 
@@ -21,6 +22,7 @@ export const peftLayer = (layer: string): string => `transformer.${layer}`;
 
 /** The inverse of {@link fromPeftName}, where `isAdapted` says of a layer whether PEFT wraps it. */
 export function toPeftName(name: string, isAdapted: (layer: string) => boolean): string {
+  if (name === SCORE) return `base_model.model.${name}`;
   const layer = name.slice(0, name.lastIndexOf("."));
   if (!isAdapted(layer)) return WRITE_PREFIX + name;
   return `${WRITE_PREFIX}${layer}.base_layer.${name.slice(layer.length + 1)}`;
@@ -39,3 +41,6 @@ export function peftTargets(targets: readonly LoraTarget[]): string[] {
 
 /** Modules of which every tensor is a layer norm's. */
 export const PEFT_NORMS = ["ln_1", "ln_2", "ln_f"];
+
+/** Modules that PEFT trains whole in adapters for the classification of sequences. */
+export const PEFT_HEADS = ["classifier", "score"];

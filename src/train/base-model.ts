@@ -7,6 +7,7 @@ import { loadedType, loadWeights } from "../generate/weights.js";
 import type { LocateOptions } from "../hub/node.js";
 import type { GPT2Config } from "../model/config.js";
 import type { ParamTypes } from "../model/declare.js";
+import { SCORE } from "../model/task-head.js";
 import { numel } from "../model/tensors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
@@ -58,18 +59,26 @@ export async function adaptationOf(
   return { lora, base: await loadFrozen(backend, source, access) };
 }
 
-/** Gives what is trained of the model the values that the model has. */
-export async function copyTrained(source: ModelSource, model: ModelTrainer): Promise<void> {
+/**
+ * Gives what is trained of the model the values that the model has, and returns their names; a head for a task among them
+ * if the model has one for the same labels.
+ */
+export async function copyTrained(source: ModelSource, model: ModelTrainer): Promise<Set<string>> {
+  const copied = new Set<string>();
   const checkpoint = await openModel(source.name, source);
   try {
-    for (const [name, tensor] of checkpoint.tensors) {
+    const { head } = checkpoint;
+    const same = head?.kind === model.head?.kind && head?.labels.join("\n") === model.head?.labels.join("\n");
+    for (const [name, tensor] of [...checkpoint.tensors, ...(head && same ? [[SCORE, head.score] as const] : [])]) {
       const array = model.trained.get(name);
       if (array === undefined) continue;
+      copied.add(name);
       const values = array.host instanceof Float32Array ? array.host : new Float32Array(numel(tensor.shape));
       tensor.readInto(values);
       if (values !== array.host) array.write(values);
       await yieldToEventLoop();
     }
+    return copied;
   } finally {
     checkpoint.close();
   }

@@ -1,8 +1,10 @@
 import type { GPT2Config } from "../model/config.js";
+import type { TaskHead } from "../model/task-head.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { TrainMemory } from "./memory.js";
 import type { BestStep } from "./run-checkpoint.js";
 import type { TrainSettings } from "./settings.js";
+import type { TaskReport } from "./task-report.js";
 
 /** What a training run reports, in order. `step` counts the optimizer steps done. */
 export type TrainEvent = StartEvent | StepEvent | ValidationEvent | SampleEvent | CheckpointEvent | EndEvent;
@@ -17,6 +19,8 @@ export interface StartEvent {
   /** Of an adapter in training: how, and how many parameters it has (with what else of the model is trained). */
   readonly lora?: LoraSettings;
   readonly trainedParameters?: number;
+  /** For a task: what is learned. */
+  readonly head?: TaskHead;
   readonly settings: TrainSettings;
   readonly memory: TrainMemory;
   /** Path of the data. */
@@ -60,6 +64,8 @@ export interface ValidationEvent {
   readonly bitsPerByte: number | undefined;
   /** The lowest so far. */
   readonly best: boolean;
+  /** For a task: how good it is on the held-out texts. `loss` is then the mean over texts, and `tokens` how many they are. */
+  readonly report?: TaskReport;
 }
 
 export interface SampleEvent {

@@ -5,11 +5,17 @@ import { type PrepareExamplesOptions, prepareExamples } from "../data/examples/p
 import { readLines } from "../data/examples/read-lines.js";
 import { isChat, type Template, templateFor } from "../data/examples/template.js";
 import { listInputs } from "../data/inputs.js";
+import { readLabelledInfo } from "../data/labelled/labelled-folder.js";
+import { prepareLabelled } from "../data/labelled/prepare-labelled.js";
 import { findShards } from "../data/open-dataset.js";
 import { prepareData } from "../data/prepare.js";
 import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { isFolder } from "./run-data.js";
+
+/** What a model can learn besides writing: a label of each text, or a number. */
+export const FINETUNE_TASKS = { classify: "classification", regress: "regression" } as const;
+export type FinetuneTask = keyof typeof FINETUNE_TASKS;
 
 /** What a model is to be fine-tuned on. */
 export interface FinetuneDataOptions {
@@ -21,6 +27,8 @@ export interface FinetuneDataOptions {
   readonly valFraction?: number | undefined;
   /** For JSONL: how a line becomes a text; see {@link Template}. */
   readonly template?: Template | undefined;
+  /** For JSONL of `{ "text", "label" }`: learn the label, by a head in place of the vocabulary's. */
+  readonly task?: FinetuneTask | undefined;
   /** Told how far the data is prepared. */
   readonly onPrepare?: ((progress: PrepareStatus) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -54,8 +62,15 @@ export async function finetuneData(
   const folder = join(out, "data");
   if (isFolder(folder)) return checkSame(folder, inputs, options);
   const { val, valFraction = val?.length ? 0 : 0.1, template, onPrepare, signal } = options;
+  const { task } = options;
   const common = { out: folder, valInputs: val, valFraction, onProgress: onPrepare, signal };
   const { tokenizer: model, name } = await tokenizer();
+  if (task) {
+    if (template) throw new UsageError({ op: `task ${task}`, expected: "text and label", got: "a template" });
+    const kind = FINETUNE_TASKS[task];
+    await prepareLabelled(inputs, { ...common, kind, tokenizer: model, tokenizerName: name });
+    return folder;
+  }
   const prepare = (await areExamples(inputs, template)) ? { ...common, template } : common;
   const named = { tokenizer: model, tokenizerName: name };
   if ("template" in prepare) await prepareExamples(inputs, { ...prepare, ...named } satisfies PrepareExamplesOptions);
@@ -65,17 +80,23 @@ export async function finetuneData(
 
 function isPrepared(path: string): boolean {
   if (/[*?]|\.bin$/.test(path)) return true;
-  return isFolder(path) && (readExamplesInfo(path) !== undefined || findShards(path, "train").length > 0);
+  if (!isFolder(path)) return false;
+  return [readExamplesInfo, readLabelledInfo].some((read) => read(path)) || findShards(path, "train").length > 0;
 }
 
-function checkSame(folder: string, inputs: readonly string[], { template }: FinetuneDataOptions): string {
+function checkSame(folder: string, inputs: readonly string[], { template, task }: FinetuneDataOptions): string {
   const examples = readExamplesInfo(folder);
-  const sources = (examples ?? readDatasetInfo(folder))?.sources ?? [];
+  const labelled = readLabelledInfo(folder);
+  const sources = (labelled ?? examples ?? readDatasetInfo(folder))?.sources ?? [];
   const made = sources.flatMap(({ input, heldOut }) => (heldOut ? [] : [input]));
   const refuse = (expected: string, got: string): never => {
     throw new UsageError({ op: `fine-tuning on ${inputs.join(", ")}`, expected, got, hint: "Choose another --out" });
   };
   if (made.join("\n") !== inputs.join("\n")) refuse(`${folder} made from it`, `data made from ${made.join(", ")}`);
+  const kind = task && FINETUNE_TASKS[task];
+  if (kind !== labelled?.kind) {
+    refuse(`${folder} made for ${kind ?? "writing"}`, `data made for ${labelled?.kind ?? "writing"}`);
+  }
   if (template && JSON.stringify(template) !== JSON.stringify(examples?.template)) {
     refuse(`${folder} made with this template`, "data made with another");
   }

@@ -1,8 +1,10 @@
+import { type LabelledInfo, readLabelledInfo } from "../data/labelled/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel, tokenizerOf } from "../generate/load.js";
 import type { GPT2Config } from "../model/config.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
+import { isFolder } from "./run-data.js";
 import type { TrainSettings } from "./settings.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
 
@@ -10,6 +12,8 @@ export interface FinetuneOptions extends Omit<TrainerOptions, "data" | "config">
 
 /** Places of a pass, unless said otherwise: sequences are as many as these hold. */
 const PASS = 4096;
+/** Texts that a step learns the labels of, about. */
+const TEXTS = 32;
 const EPOCHS = 3;
 
 /**
@@ -38,9 +42,21 @@ export function finetuneDefaults(
   };
 }
 
+/** For texts with labels: sequences as long as the longest of them, as many as hold some 32 texts. */
+export function taskDefaults(
+  { nCtx }: GPT2Config,
+  { splits: { train, val } }: LabelledInfo,
+  given: Partial<TrainSettings>,
+): Partial<TrainSettings> {
+  const longest = Math.max(train.longest, val?.longest ?? 0);
+  const { seqLength = Math.min(nCtx, 8 * Math.ceil(longest / 8)) } = given;
+  const places = Math.min(PASS, (TEXTS * train.tokens) / train.texts);
+  return { seqLength, batchSize: Math.max(1, Math.ceil(places / seqLength)), ...given };
+}
+
 /**
  * A Trainer that goes on with a model: all of it, or with `lora` an adapter to it; on text, or on JSONL of prompts and
- * completions or of chats, of which what is learned is counted alone. Data is prepared in `out/data`; settings that are not
+ * completions or of chats, of which what is learned is counted alone; with `task` on texts with labels. Data is prepared in `out/data`; settings that are not
  * given are those of {@link finetuneDefaults}, and three epochs.
  *
  *     const { backend, ...access } = await chooseBackend();
@@ -50,13 +66,15 @@ export function finetuneDefaults(
  * @throws as {@link Trainer.create}.
  */
 export async function finetune(options: FinetuneOptions): Promise<Trainer> {
-  const { data, val, valFraction, template, onPrepare, signal, ...rest } = options;
-  const asked = { val, valFraction, template, onPrepare, signal };
+  const { data, val, valFraction, template, task, onPrepare, signal, ...rest } = options;
+  const asked = { val, valFraction, template, task, onPrepare, signal };
   const folder = data && (await finetuneData(rest.out, { data, ...asked }, () => tokenizerFor(rest)));
   if (rest.resume) return Trainer.create({ ...rest, data: folder });
   const { config } = await describeModel({ ...rest.locate, name: rest.from });
   const lora = rest.lora !== undefined;
-  const settings = finetuneDefaults(config, lora, rest.settings ?? {});
+  const labelled = folder !== undefined && isFolder(folder) ? readLabelledInfo(folder) : undefined;
+  const given = rest.settings ?? {};
+  const settings = finetuneDefaults(config, lora, labelled ? taskDefaults(config, labelled, given) : given);
   const epochs = rest.epochs ?? (rest.settings?.steps === undefined ? EPOCHS : undefined);
   const from = rest.from ?? (lora ? undefined : defaultModelFolder());
   return Trainer.create({ ...rest, from, data: folder, settings, epochs });

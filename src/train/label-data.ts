@@ -7,16 +7,24 @@ import {
   type LabelledInfo,
   type LabelledTexts,
   readLabelled,
+  readLabelledInfo,
 } from "../data/labelled/labelled-folder.js";
 import { DataError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
+import type { TaskHead } from "../model/task-head.js";
 import { deriveKey } from "../util/random.js";
 import type { FillBatch } from "./model-trainer.js";
-import { checkVocabulary, type ExampleCounts, type TrainingData } from "./run-data.js";
+import { checkVocabulary, type ExampleCounts, isFolder, type TrainingData } from "./run-data.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 
 /** The order's random stream. */
 const ORDER_LABEL = 0x6c61626c;
+
+/** The head that is trained on this data; undefined if it has no labels. */
+export function headFor(path: string): TaskHead | undefined {
+  const info = isFolder(path) ? readLabelledInfo(path) : undefined;
+  return info && { kind: info.kind, labels: info.labels };
+}
 
 interface Split {
   readonly texts: LabelledTexts;

@@ -3,8 +3,10 @@ import { DataError, UsageError } from "../errors.js";
 import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../model/config.js";
 import type { ParamTypes } from "../model/declare.js";
 import { initialTensor } from "../model/init.js";
+import { headlessConfig, type TaskHead } from "../model/task-head.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { copyTrained, describeModel, type ModelSource } from "./base-model.js";
+import { headFor } from "./label-data.js";
 import { type LoraSettings, loraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import {
@@ -30,6 +32,8 @@ export interface RunStart {
   readonly state?: RunState;
   /** Of an adapter, where one is trained. */
   readonly adapter?: AdapterStart;
+  /** For a task, where the data has labels. */
+  readonly head?: TaskHead | undefined;
   /** @throws {DataError | UsageError} this data can't be that of the run. */
   checkData(data: TrainingData): Promise<void>;
   /** Gives what is trained its first values. */
@@ -64,7 +68,8 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   if (data === undefined) throw new UsageError({ op: "training", expected: "data to train on", got: "none" });
   const source = sourceOf(options);
   const found = source && (await describeModel(source));
-  const config = newConfig(options, found?.config);
+  const head = headFor(data);
+  const config = configFor(head, newConfig(options, found?.config));
   const settings = settingsFor(config, options.settings);
   const lora = options.lora && loraSettings(options.lora);
   if (lora && !found) {
@@ -74,13 +79,14 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
     config,
     settings,
     data,
+    head,
     ...(lora && { adapter: { lora, source: source!, types: found!.types } }),
     checkData: async (data) => {
       if (source) checkSameVocabulary(modelName(source), config, data);
     },
     fill: async (model) => {
-      if (source) await copyTrained(source, model);
-      if (!source || lora) await initialize(model);
+      const copied = source ? await copyTrained(source, model) : new Set<string>();
+      await initialize(model, copied);
     },
   };
 }
@@ -104,10 +110,13 @@ function newConfig({ config, from }: TrainerOptions, found: GPT2Config | undefin
   throw new UsageError({ op: "training", expected: "a configuration, or a model to start from", got: "neither" });
 }
 
-/** What has no values yet: all of a new model, or an adapter. */
-async function initialize(model: ModelTrainer): Promise<void> {
+const configFor = (head: TaskHead | undefined, config: GPT2Config): GPT2Config =>
+  head ? headlessConfig(config) : config;
+
+/** What has no values yet: all of a new model, an adapter, a head for a task. */
+async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Promise<void> {
   for (const [index, spec] of model.table.entries()) {
-    if (model.lora?.extras.has(spec.name)) continue;
+    if (copied.has(spec.name)) continue;
     model.trained.get(spec.name)!.write(initialTensor(model.config, spec, index, model.settings));
     await yieldToEventLoop();
   }
@@ -138,13 +147,16 @@ export async function resumedRun(options: TrainerOptions): Promise<RunStart> {
   refuseOtherAdapter(options, state);
   const source = state.base && { ...options.locate, name: state.base.model ?? undefined, dtype: state.base.dtype };
   const found = source && (await describeModel(source));
-  const config = found?.config ?? (await checkpointConfig(path));
+  const data = options.data ?? state.data;
+  const head = headFor(data);
+  const config = configFor(head, found?.config ?? (await checkpointConfig(path)));
   checkSameShape(`resuming ${out}`, config, options.config);
   return {
     config,
+    head,
     settings: resumedSettings(state.settings, options.settings ?? {}, state.step),
     ...(state.lora && { adapter: { lora: state.lora, source: source!, types: found!.types } }),
-    data: options.data ?? state.data,
+    data,
     state,
     checkData: async ({ path: given, tokens, tokenizer, examples }) => {
       const op = `resuming with ${given}`;

@@ -6,7 +6,8 @@ import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import type { LocateOptions } from "../hub/node.js";
 import type { GPT2Config, GPT2Preset } from "../model/config.js";
-import { parameterCount } from "../model/tensors.js";
+import { scoreSpec } from "../model/task-head.js";
+import { numel, parameterCount } from "../model/tensors.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { adaptationOf, type WeightAccess } from "./base-model.js";
@@ -30,6 +31,7 @@ import { lockFolder } from "./run-lock.js";
 import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 import { checkpointsFolder, FINISHED, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
+import { reportOf } from "./task-report.js";
 import { gpt2TokenizerFor, TextSampler } from "./text-sampler.js";
 
 export interface TrainerOptions extends WeightAccess {
@@ -143,10 +145,11 @@ export class Trainer {
     const { config } = found;
     const data = openTrainingData(found.data, config, found.settings);
     try {
-      const settings = inEpochs(found.settings, data, options);
+      // A model for a task writes no texts.
+      const settings = { ...inEpochs(found.settings, data, options), ...(found.head && { sampleEvery: 0 }) };
       const start = { ...found, settings };
       const { lora, types } = found.adapter ?? {};
-      const memory = trainMemory(config, settings, { limit: options.memoryLimit, lora, types });
+      const memory = trainMemory(config, settings, { limit: options.memoryLimit, lora, types, head: found.head });
       await start.checkData(data);
       const sampler = settings.sampleEvery > 0 ? await newSampler(options, start, data) : undefined;
       return new Trainer(options, start, memory, data, sampler);
@@ -210,9 +213,9 @@ export class Trainer {
     const { steps } = this.settings;
     yield this.#startEvent();
     const { backend } = this.#options;
-    const { adapter } = this.#start;
+    const { adapter, head } = this.#start;
     const adaptation = adapter && (await adaptationOf(backend, adapter.source, adapter.lora, this.#options));
-    this.#model = new ModelTrainer(backend, this.config, this.settings, adaptation);
+    this.#model = new ModelTrainer(backend, this.config, this.settings, adaptation, head);
     await this.#start.fill(this.#model);
     if (this.#unfinished) yield* this.#completeStep(signal);
     while (this.#step < steps && !this.#stopsEarly && !signal?.aborted) {
@@ -234,14 +237,17 @@ export class Trainer {
   #startEvent(): StartEvent {
     const { config, settings, memory } = this;
     const { tokens, valTokens, examples } = this.#data;
-    const lora = this.#start.adapter?.lora;
+    const { head, adapter } = this.#start;
+    const lora = adapter?.lora;
+    const score = head ? numel(scoreSpec(config, head).shape) : 0;
     return {
       type: "start",
       step: this.#step,
       resumed: this.#start.state !== undefined,
       config,
-      parameters: parameterCount(config),
-      ...(lora && { lora, trainedParameters: loraPlan(config, lora).parameters }),
+      parameters: parameterCount(config) + score,
+      ...(lora && { lora, trainedParameters: loraPlan(config, lora).parameters + score }),
+      ...(head && { head }),
       settings,
       memory,
       data: resolve(this.#start.data),
@@ -271,7 +277,9 @@ export class Trainer {
     this.#seconds += seconds;
     const tokensPerSecond = batchTokens / seconds;
     const kind = { frozen: this.#start.adapter !== undefined, recompute: this.settings.recompute === 1 };
-    const flops = tokensPerSecond * trainFlopsPerToken(this.config, T, kind);
+    const { vocabSize } = this.config;
+    const outputs = this.#start.head?.labels.length ?? vocabSize;
+    const flops = tokensPerSecond * trainFlopsPerToken({ ...this.config, vocabSize: outputs }, T, kind);
     const utilization = peakFlops ? flops / peakFlops : undefined;
     const tokens = this.#step * batchTokens;
     return { type: "step", step: this.#step, ...result, tokens, seconds, tokensPerSecond, utilization };
@@ -305,15 +313,17 @@ export class Trainer {
     const { validationPasses, fillValidation, bitsPerByte: perNat } = this.#data;
     const result = await this.model.evaluate(validationPasses, fillValidation, signal);
     if (result === undefined) return undefined;
-    const { loss, tokens } = result;
+    const { loss, tokens, outcomes } = result;
     const step = this.#step;
     this.#refuseDivergence(`validation after step ${step}`, { loss });
     // A validation that is done again after it was broken off is the best again.
     const best = this.#best === undefined || this.#best.step === step || loss < this.#best.loss;
-    if (best) this.#best = { step, loss };
+    const head = this.#start.head;
+    const report = head && outcomes && reportOf(head, outcomes);
+    if (best) this.#best = { step, loss, ...(report && { report }) };
     this.#stale = best ? 0 : this.#stale + 1;
     const bitsPerByte = perNat === undefined ? undefined : loss * perNat;
-    return { type: "validation", step, loss, tokens, bitsPerByte, best };
+    return { type: "validation", step, loss, tokens, bitsPerByte, best, ...(report && { report }) };
   }
 
   #refuseDivergence(op: string, values: Readonly<Record<string, number>>): void {

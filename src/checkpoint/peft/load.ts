@@ -4,12 +4,13 @@ import type { GPT2Config } from "../../model/config.js";
 import { adaptableLayers, type LoraRanks, loraA, loraB, loraScale } from "../../model/lora.js";
 import { isCopy } from "../../model/match-tensors.js";
 import { fromPeftName, peftLayer } from "../../model/peft-names.js";
+import { type StoredHead, takeHead } from "../../model/state-dict-classifier.js";
 import { tensorTable } from "../../model/tensors.js";
 import type { ByteSource } from "../byte-source.js";
 import { quote } from "../quote.js";
 import { readSafetensors, type SafetensorsDtype, type SafetensorsTensor } from "../safetensors.js";
 import { type StoredTensor, storedTensor } from "../stored-tensor.js";
-import { parseJsonObject } from "../strict-json.js";
+import { type JsonObject, parseJsonObject } from "../strict-json.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 
 /** An opened LoRA adapter of a model of a given shape, its tensors still in their file. */
@@ -24,6 +25,8 @@ export interface AdapterCheckpoint {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Vectors of the model that were trained as well, and take the place of its own: layer norms, biases. */
   readonly replaced: ReadonlyMap<string, StoredTensor>;
+  /** Of an adapter for classification or regression. */
+  readonly head: StoredHead | undefined;
   /** Gives the files back. Tensors cannot be read afterwards. */
   close(): void;
 }
@@ -34,6 +37,8 @@ export interface AdapterSources {
   readonly config: ByteSource;
   /** adapter_model.safetensors. */
   readonly weights: ByteSource;
+  /** Contents of classifier.json, where there is one. */
+  readonly labels?: { readonly file: string; readonly fields: JsonObject } | undefined;
 }
 
 /**
@@ -42,7 +47,8 @@ export interface AdapterSources {
  * @param model the shape of the model it is for.
  * @throws {CheckpointError} malformed, for another shape, or more than LoRA on linear layers, which is refused by name.
  */
-export function loadAdapter({ path, config, weights }: AdapterSources, model: GPT2Config): AdapterCheckpoint {
+export function loadAdapter(sources: AdapterSources, model: GPT2Config): AdapterCheckpoint {
+  const { path, config, weights } = sources;
   const close = (): void => {
     config.close();
     weights.close();
@@ -53,7 +59,7 @@ export function loadAdapter({ path, config, weights }: AdapterSources, model: GP
     return {
       path,
       settings,
-      ...sortTensors(readSafetensors(weights).tensors.values(), weights.name, settings, model),
+      ...sortTensors(readSafetensors(weights).tensors.values(), sources, settings, model),
       close,
     };
   } catch (error) {
@@ -62,7 +68,12 @@ export function loadAdapter({ path, config, weights }: AdapterSources, model: GP
   }
 }
 
-function sortTensors(found: Iterable<SafetensorsTensor>, file: string, settings: PeftConfig, model: GPT2Config) {
+function sortTensors(
+  found: Iterable<SafetensorsTensor>,
+  { weights, labels }: AdapterSources,
+  settings: PeftConfig,
+  model: GPT2Config,
+) {
   const byName = new Map<string, SafetensorsTensor>();
   for (const tensor of found) {
     const name = fromPeftName(tensor.name);
@@ -93,9 +104,14 @@ function sortTensors(found: Iterable<SafetensorsTensor>, file: string, settings:
     const tensor = shape.length === 1 ? take(byName, name) : undefined;
     if (tensor) replaced.set(name, stored(tensor, name, shape));
   }
+  const head = takeHead(byName, labels?.fields ?? {}, model, labels?.file ?? weights.name);
   for (const [name, tensor] of byName) throw unknown(name, tensor, model);
-  if (ranks.size > 0) return { ranks, scales, tensors, replaced };
-  throw new CheckpointError({ op: `reading ${file}`, expected: "lora_A and lora_B of some layer", got: "none" });
+  if (ranks.size > 0) return { ranks, scales, tensors, replaced, head };
+  throw new CheckpointError({
+    op: `reading ${weights.name}`,
+    expected: "lora_A and lora_B of some layer",
+    got: "none",
+  });
 }
 
 function take<T>(map: Map<string, T>, name: string): T | undefined {
@@ -125,7 +141,7 @@ const KINDS: readonly (readonly [name: RegExp, what: string])[] = [
   [/^lm_head\./, "an adapter of the output head"],
   [/^(wte|wpe)\./, "embeddings trained as a whole"],
   [/trainable_tokens/, "single tokens' embeddings"],
-  [/^(score|classifier|qa_outputs)\./, "the head of another task"],
+  [/^(classifier|qa_outputs)\./, "the head of another task"],
 ];
 
 function unknown(name: string, tensor: SafetensorsTensor, { nLayer }: GPT2Config): CheckpointError {

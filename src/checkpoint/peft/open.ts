@@ -2,14 +2,18 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import type { GPT2Config } from "../../model/config.js";
+import { fromPeftName } from "../../model/peft-names.js";
+import { SCORE } from "../../model/task-head.js";
 import { fileOperation, openFileSource } from "../file-source.js";
 import { readSafetensors } from "../safetensors.js";
-import { parseJsonObject } from "../strict-json.js";
+import { type JsonObject, parseJsonObject } from "../strict-json.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 import { type AdapterCheckpoint, loadAdapter } from "./load.js";
 
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
 export const ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors";
+/** The labels of an adapter for classification, as config.json of a model has them: PEFT keeps none. */
+export const ADAPTER_HEAD_FILE = "classifier.json";
 
 /**
  * Opens a LoRA adapter on disk: a folder as PEFT writes it, or its adapter_model.safetensors. Close it when done.
@@ -21,10 +25,21 @@ export function openAdapter(path: string, model: GPT2Config): AdapterCheckpoint 
   const { config, weights } = adapterFiles(path);
   const source = openFileSource(config);
   try {
-    return loadAdapter({ path, config: source, weights: openFileSource(weights) }, model);
+    return loadAdapter({ path, config: source, weights: openFileSource(weights), labels: readLabels(weights) }, model);
   } catch (error) {
     source.close();
     throw error;
+  }
+}
+
+function readLabels(weights: string): { file: string; fields: JsonObject } | undefined {
+  const file = join(dirname(weights), ADAPTER_HEAD_FILE);
+  if (!existsSync(file)) return undefined;
+  const source = openFileSource(file);
+  try {
+    return { file, fields: parseJsonObject(source.bytes(0, source.size), `reading ${file}`) };
+  } finally {
+    source.close();
   }
 }
 
@@ -44,7 +59,9 @@ export function readAdapterSettings(path: string): PeftConfig {
 export function replacesVectors(path: string): boolean {
   const source = openFileSource(adapterFiles(path).weights);
   try {
-    return [...readSafetensors(source).tensors.keys()].some((name) => !name.includes(".lora_"));
+    return [...readSafetensors(source).tensors.keys()].some(
+      (name) => !name.includes(".lora_") && fromPeftName(name) !== SCORE,
+    );
   } finally {
     source.close();
   }

@@ -2,11 +2,13 @@ import { join } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import type { GPT2Config } from "../../model/config.js";
 import { adaptableLayers, type LoraRanks, type LoraTarget, loraTable } from "../../model/lora.js";
-import { PEFT_NORMS, peftTargets, toPeftName } from "../../model/peft-names.js";
+import { PEFT_HEADS, PEFT_NORMS, peftTargets, toPeftName } from "../../model/peft-names.js";
+import { headToHuggingFace } from "../../model/state-dict-classifier.js";
+import { scoreSpec, type TaskHead } from "../../model/task-head.js";
 import { numel, tensorTable } from "../../model/tensors.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { writeSafetensorsFile } from "../safetensors-file.js";
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
+import { ADAPTER_CONFIG_FILE, ADAPTER_HEAD_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
 
 /** A LoRA adapter to be saved: the same rank and alpha everywhere. */
 export interface AdapterToSave {
@@ -19,6 +21,8 @@ export interface AdapterToSave {
   readonly ranks: LoraRanks;
   /** Those of `loraTable(config, ranks)`, and any vectors of the model that were trained as well, by name. */
   readonly tensors: ReadonlyMap<string, Float32Array>;
+  /** Of a classifier or regressor, whose `score.weight` is then among the tensors. */
+  readonly head?: TaskHead | undefined;
   /** What it is for: a name on the hub, or a path; PEFT can load it by that. */
   readonly baseModel: string | undefined;
 }
@@ -34,11 +38,11 @@ export async function saveAdapter(path: string, adapter: AdapterToSave): Promise
 
 /** The same into a folder that is being written. */
 export async function fillAdapterFolder(folder: string, adapter: AdapterToSave): Promise<void> {
-  const { config, ranks, tensors } = adapter;
-  const specs = [...tensorTable(config).filter(({ shape }) => shape.length === 1), ...loraTable(config, ranks)];
+  const { config, ranks, tensors, head } = adapter;
+  const trained = [...loraTable(config, ranks), ...(head ? [scoreSpec(config, head)] : [])];
+  const specs = [...tensorTable(config).filter(({ shape }) => shape.length === 1), ...trained];
   const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
-  for (const { name } of loraTable(config, ranks))
-    if (!tensors.has(name)) throw wrong(folder, name, "its values", "none");
+  for (const { name } of trained) if (!tensors.has(name)) throw wrong(folder, name, "its values", "none");
   const inputs = [...tensors].map(([name, data]) => {
     const shape = shapes.get(name);
     if (shape === undefined) throw wrong(folder, name, "a tensor of the adapter", "an unknown one");
@@ -48,6 +52,8 @@ export async function fillAdapterFolder(folder: string, adapter: AdapterToSave):
   await writeSafetensorsFile(join(folder, ADAPTER_WEIGHTS_FILE), inputs, { format: "pt" });
   const json = `${JSON.stringify(peftConfigJson(adapter), undefined, 2)}\n`;
   await writeNewFile(join(folder, ADAPTER_CONFIG_FILE), json);
+  if (!head) return;
+  await writeNewFile(join(folder, ADAPTER_HEAD_FILE), `${JSON.stringify(headToHuggingFace(head), undefined, 2)}\n`);
 }
 
 function wrong(folder: string, name: string, expected: string, got: string): CheckpointError {
@@ -59,6 +65,7 @@ function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
   const { config, rank, alpha, rankStabilized, dropout, targets, tensors, baseModel = null } = adapter;
   const trained = [...tensors.keys()].filter((name) => !name.includes(".lora_"));
   const norms = trained.some((name) => /(^|\.)ln_\w+\.weight$/.test(name));
+  const whole = [...(norms ? PEFT_NORMS : []), ...(adapter.head ? PEFT_HEADS : [])];
   const biases = [...adaptableLayers(config).keys()].some((layer) => trained.includes(`${layer}.bias`));
   return {
     alpha_pattern: {},
@@ -72,13 +79,13 @@ function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
     layers_to_transform: null,
     lora_alpha: alpha,
     lora_dropout: dropout,
-    modules_to_save: norms ? PEFT_NORMS : null,
+    modules_to_save: whole.length > 0 ? whole : null,
     peft_type: "LORA",
     r: rank,
     rank_pattern: {},
     revision: null,
     target_modules: peftTargets(targets),
-    task_type: "CAUSAL_LM",
+    task_type: adapter.head ? "SEQ_CLS" : "CAUSAL_LM",
     use_dora: false,
     use_rslora: rankStabilized,
   };

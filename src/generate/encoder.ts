@@ -1,0 +1,165 @@
+import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
+import { GPT2Error } from "../errors.js";
+import type { GPT2Config } from "../model/config.js";
+import {
+  adapterBuffer,
+  adapterGainBuffer,
+  adapterIndexBuffer,
+  type ParamTypes,
+  paramBuffer,
+} from "../model/declare.js";
+import { hiddenProgram } from "../model/programs.js";
+import { orAborted } from "../util/abort.js";
+import type { LoadedAdapter } from "./loaded-adapter.js";
+
+/** How the hidden states of a text's tokens become one vector: their mean, or that of the last token, which has seen all. */
+export const POOLINGS = ["mean", "last"] as const;
+export type Pooling = (typeof POOLINGS)[number];
+
+export interface EncodeOptions {
+  readonly pooling: Pooling;
+  readonly adapter?: LoadedAdapter | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many texts are done. */
+  readonly onProgress?: ((texts: number) => void) | undefined;
+}
+
+/** Places of a run, unless the context is longer: short texts are read together. */
+const PLACES = 256;
+/** Programs kept, one for each adapter: each has temporary memory of its own. */
+const KEPT = 2;
+
+const INPUTS = ["tokens", "positions", "first", "last", "outputs"] as const;
+
+interface TextPlace {
+  readonly text: number;
+  readonly tokens: ArrayLike<number>;
+  /** Its first place in the run. */
+  readonly start: number;
+}
+
+/** Reads whole texts, one after another in runs, each seeing itself alone, and gives a vector for each. Token ids only. */
+export class Encoder {
+  readonly #backend: Backend;
+  readonly #config: GPT2Config;
+  readonly #places: number;
+  readonly #types: ParamTypes;
+  readonly #adapterIndex: DeviceArray;
+  readonly #prepared = new Map<number, Executable>();
+  #bindings: Record<string, DeviceArray>;
+  #last: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
+  constructor(backend: Backend, config: GPT2Config, weights: ReadonlyMap<string, DeviceArray>) {
+    this.#backend = backend;
+    this.#config = config;
+    this.#places = Math.max(PLACES, config.nCtx);
+    this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
+    const inputs = INPUTS.map((name) => [name, backend.alloc("i32", this.#places)] as const);
+    const parameters = [...weights].map(([name, array]) => [paramBuffer(name), array] as const);
+    const hidden = backend.alloc("f32", this.#places * config.nEmbd);
+    this.#bindings = Object.fromEntries([...parameters, ...inputs, ["hidden", hidden]]);
+    this.#adapterIndex = backend.alloc("i32", this.#places);
+    // The row of an adapter's gains for tokens that use it.
+    this.#adapterIndex.write(new Int32Array(this.#places).fill(1));
+  }
+
+  /** A vector [C] for each text. @param texts from 1 to nCtx ids of the vocabulary each */
+  async encode(texts: readonly ArrayLike<number>[], options: EncodeOptions): Promise<Float32Array[]> {
+    const { signal, onProgress } = options;
+    const vectors: Float32Array[] = [];
+    for (const run of this.#runs(texts)) {
+      const job = this.#exclusive(async () => {
+        signal?.throwIfAborted();
+        vectors.push(...(await this.#run(run, options)));
+      });
+      await orAborted(job, signal);
+      onProgress?.(vectors.length);
+    }
+    return vectors;
+  }
+
+  /** Waits for what runs, then lets go of the memory. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#last;
+    this.#prepared.clear();
+    this.#bindings = {};
+  }
+
+  /** As many texts as fit, in their order. */
+  *#runs(texts: readonly ArrayLike<number>[]): Generator<TextPlace[], void, undefined> {
+    let run: TextPlace[] = [];
+    let start = 0;
+    for (const [text, tokens] of texts.entries()) {
+      if (start + tokens.length > this.#places) {
+        yield run;
+        [run, start] = [[], 0];
+      }
+      run.push({ text, tokens, start });
+      start += tokens.length;
+    }
+    if (run.length > 0) yield run;
+  }
+
+  async #run(run: readonly TextPlace[], { pooling, adapter }: EncodeOptions): Promise<Float32Array[]> {
+    const { nEmbd: C } = this.#config;
+    const end = run.at(-1)!;
+    const N = end.start + end.tokens.length;
+    const columns = { tokens: new Int32Array(N), positions: new Int32Array(N), first: new Int32Array(N) };
+    for (const { tokens, start } of run) {
+      columns.tokens.set(tokens, start);
+      for (let n = 0; n < tokens.length; n++) columns.positions[start + n] = n;
+      columns.first.fill(start, start + tokens.length);
+    }
+    const all = Int32Array.from({ length: N }, (_, n) => n);
+    const outputs = pooling === "mean" ? all : run.map(({ tokens, start }) => start + tokens.length - 1);
+    const inputs = { ...columns, last: all, outputs };
+    for (const name of INPUTS) this.#bindings[name]!.write(inputs[name]);
+    await this.#executable(adapter).run({ dims: { N, M: outputs.length } });
+    const hidden = await this.#bindings.hidden!.read(0, outputs.length * C);
+    return run.map(({ tokens, start }, i) => {
+      if (pooling === "last") return Float32Array.from(hidden.subarray(i * C, (i + 1) * C));
+      return meanOfRows(hidden.subarray(start * C, (start + tokens.length) * C), C);
+    });
+  }
+
+  #executable(adapter: LoadedAdapter | undefined): Executable {
+    const key = adapter?.id ?? -1;
+    const executable = this.#prepared.get(key) ?? this.#prepare(adapter);
+    this.#prepared.delete(key);
+    this.#prepared.set(key, executable);
+    for (const oldest of this.#prepared.keys()) {
+      if (this.#prepared.size <= KEPT) break;
+      this.#prepared.delete(oldest);
+    }
+    return executable;
+  }
+
+  #prepare(adapter: LoadedAdapter | undefined): Executable {
+    const adapters = adapter ? [adapter.ranks] : [];
+    const program = hiddenProgram(this.#config, this.#places, { types: this.#types, adapters });
+    if (adapter === undefined) return this.#backend.prepare(program, this.#bindings);
+    const bound = { ...this.#bindings };
+    for (const [name, array] of adapter.tensors) bound[adapterBuffer(0, name)] = array;
+    bound[adapterGainBuffer(0)] = adapter.gains;
+    bound[adapterIndexBuffer(0)] = this.#adapterIndex;
+    return this.#backend.prepare(program, bound);
+  }
+
+  /** Runs `job` when all earlier ones are done: they share their inputs. */
+  #exclusive<T>(job: () => Promise<T>): Promise<T> {
+    if (this.#disposed) throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
+    const result = this.#last.then(job);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
+/** Of rows of width C, in double precision. */
+function meanOfRows(rows: ArrayLike<number>, C: number): Float32Array {
+  const sums = new Float64Array(C);
+  for (let i = 0; i < rows.length; i++) sums[i % C]! += rows[i]!;
+  return Float32Array.from(sums, (sum) => sum / (rows.length / C));
+}

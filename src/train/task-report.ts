@@ -1,0 +1,20 @@
+import {
+  type ClassificationReport,
+  classificationReport,
+  largestIndex,
+  type RegressionReport,
+  regressionReport,
+} from "../evaluate/metrics/classification.js";
+import type { TaskHead } from "../model/task-head.js";
+import type { Outcome } from "./model-trainer.js";
+
+/** How good a head for a task is on held-out texts. */
+export type TaskReport = ClassificationReport | RegressionReport;
+
+export function reportOf({ kind, labels }: TaskHead, outcomes: readonly Outcome[]): TaskReport {
+  if (kind === "regression") return regressionReport(outcomes.map(({ expected, scores }) => [expected, scores[0]!]));
+  return classificationReport(
+    labels,
+    outcomes.map(({ expected, scores }) => [expected, largestIndex(scores)]),
+  );
+}
