@@ -174,7 +174,7 @@ describe("what is refused", () => {
       "transformer.h.0.attn.c_attn.lora_magnitude_vector": /DoRA/,
       "lm_head.lora_A.weight": /an adapter of the output head/,
       "transformer.wte.modules_to_save.weight": /embeddings trained as a whole/,
-      "score.weight": /the head of another task/,
+      "qa_outputs.weight": /the head of another task/,
       "transformer.h.0.attn.c_attn.lora_B.bias": /lora_bias/,
       something: /an unknown tensor, F32 \[1\]/,
     };

@@ -10,8 +10,11 @@ export const PEFT_BASE = packageFile("test/fixtures/tiny");
 export const PEFT_BATCH = { B: 2, T: 12 };
 
 /** Every tensor of a safetensors file in float32 or int32. */
-export function readTensors(...path: string[]): Map<string, Float32Array | Int32Array> {
-  const file = join(PEFT_FIXTURES, ...path);
+export const readTensors = (...path: string[]): Map<string, Float32Array | Int32Array> =>
+  readTensorsAt(PEFT_FIXTURES, ...path);
+
+export function readTensorsAt(...path: string[]): Map<string, Float32Array | Int32Array> {
+  const file = join(...path);
   const { tensors } = readSafetensors(memorySource(file, new Uint8Array(readFileSync(file))));
   return new Map(
     [...tensors].map(([name, { dtype, data }]) => {
