@@ -14,6 +14,7 @@ import type { LoadedHead } from "./generate/loaded-head.js";
 import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GPT2Config } from "./model/config.js";
+import type { TaskHead } from "./model/task-head.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 /** Text, or token ids. */
@@ -301,6 +302,11 @@ export class GPT2 {
       sequence.release();
     }
     return logits;
+  }
+
+  /** What the model, or adapter, was fine-tuned for besides writing, if anything. */
+  task({ adapter }: AdapterOption = {}): TaskHead["kind"] | undefined {
+    return this.#taskHead(adapter)?.kind;
   }
 
   /** The labels that {@link GPT2.classify} chooses from; undefined if the model, or adapter, is no classifier. */

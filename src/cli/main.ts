@@ -7,6 +7,8 @@ import { makeProgram } from "./program.js";
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   generate: async () => (await import("./commands/generate.js")).registerGenerate,
   score: async () => (await import("./commands/score.js")).registerScore,
+  classify: async () => (await import("./commands/classify.js")).registerClassify,
+  embed: async () => (await import("./commands/embed.js")).registerEmbed,
   quantize: async () => (await import("./commands/quantize.js")).registerQuantize,
   pull: async () => (await import("./commands/pull.js")).registerPull,
   convert: async () => (await import("./commands/convert.js")).registerConvert,

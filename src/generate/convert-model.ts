@@ -3,6 +3,7 @@ import { copyFile, mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Checkpoint, CheckpointFormat } from "../checkpoint/checkpoint.js";
 import { type NamedTensor, type SaveDtype, type SaveFormat, saveCheckpoint, saveGguf } from "../checkpoint/node.js";
+import { noHead } from "../checkpoint/save.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { StoredDtype } from "../dtype/stored.js";
 import { TokenizerError, UsageError } from "../errors.js";
@@ -153,7 +154,8 @@ interface Job {
 
 async function write(job: Job, { maxShardBytes, onProgress, signal }: ConvertOptions): Promise<void> {
   const { checkpoint, to, format, dtype, tokenizer } = job;
-  const { config, metadata, bosTokenId, eosTokenId } = checkpoint;
+  const { config, metadata, bosTokenId, eosTokenId, head } = checkpoint;
+  if (head && format !== "huggingface") throw noHead(to, format, head);
   if (format === "gguf") {
     const general = checkpoint.format === "gguf" ? metadata : {};
     const model = { config, tensors: checkpoint.tensors.values(), tokenizer, bosTokenId, eosTokenId };
@@ -163,7 +165,7 @@ async function write(job: Job, { maxShardBytes, onProgress, signal }: ConvertOpt
   const tensors = readTensors(checkpoint, onProgress, signal);
   await saveCheckpoint(
     to,
-    { config, tensors },
+    { config, tensors, head },
     {
       format,
       dtype: dtype as SaveDtype,
@@ -183,13 +185,14 @@ function nameOf({ path }: Checkpoint): string {
 }
 
 function* readTensors(
-  { tensors }: Checkpoint,
+  { tensors: model, head }: Checkpoint,
   onProgress: ConvertOptions["onProgress"],
   signal: AbortSignal | undefined,
 ): Generator<NamedTensor, void, void> {
-  const total = [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const tensors = [...model.values(), ...(head ? [head.score] : [])];
+  const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
   let done = 0;
-  for (const tensor of tensors.values()) {
+  for (const tensor of tensors) {
     signal?.throwIfAborted();
     const { name, shape } = tensor;
     const data = new Float32Array(numel(shape));

@@ -111,7 +111,7 @@ export class Encoder {
     for (const { tokens, start } of run) {
       columns.tokens.set(tokens, start);
       for (let n = 0; n < tokens.length; n++) columns.positions[start + n] = n;
-      columns.first.fill(start, start + tokens.length);
+      columns.first.fill(start, start, start + tokens.length);
     }
     const all = Int32Array.from({ length: N }, (_, n) => n);
     const outputs = pooling === "mean" ? all : run.map(({ tokens, start }) => start + tokens.length - 1);

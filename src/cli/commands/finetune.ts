@@ -8,6 +8,7 @@ import { convertModel } from "../../generate/convert-model.js";
 import { parameterCount } from "../../model/tensors.js";
 import { describeModel as readModel } from "../../train/base-model.js";
 import { finetune, finetuneDefaults } from "../../train/finetune.js";
+import { FINETUNE_TASKS, type FinetuneTask } from "../../train/finetune-data.js";
 import { loraPlan, loraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { settingsFor } from "../../train/settings.js";
@@ -28,6 +29,7 @@ interface FinetuneFlags extends Flags, LoraFlags, PreviewFlags {
   readonly plan?: true;
   readonly recompute?: true;
   readonly epochs?: number;
+  readonly task?: FinetuneTask;
   readonly val?: string[];
   readonly valFraction?: number;
   readonly last?: true;
@@ -49,7 +51,11 @@ the assistant's messages are learned:
 
 --preview shows what becomes of the first lines. See docs/finetuning.md.
 
+--task classify makes a classifier (gpt2 classify) of JSONL of { "text", "label" };
+--task regress learns numbers.
+
 Examples:
+  $ gpt2 finetune reviews.jsonl --task classify --out runs/reviews
   $ gpt2 finetune notes/ --out runs/notes --lora
   $ gpt2 finetune chats.jsonl --model gpt2 --lora 16 --dtype q8_0 --out runs/chat
   $ gpt2 "User: Hello!" --adapter runs/chat/adapter
@@ -71,6 +77,12 @@ export function registerFinetune(program: Command): void {
   command.optionsGroup("Data:");
   command
     .option("--template <t>", `for JSONL: ${Object.keys(TEMPLATES).join(", ")}, a file, or JSON (default: what fits)`)
+    .addOption(
+      new Option(
+        "--task <task>",
+        'learn the label of JSONL { "text", "label" }: one of some names, or a number',
+      ).choices(Object.keys(FINETUNE_TASKS)),
+    )
     .option("--val <path...>", "files to hold out")
     .option("--val-fraction <x>", "share of documents or examples to hold out (default: 0.1)", parseNumber)
     .option("--across-documents", "let documents of text see those before them in a sequence")
@@ -94,6 +106,9 @@ export function registerFinetune(program: Command): void {
     .option("--progress", "print progress also where there is no terminal")
     .option("--json", "print events as JSON lines");
   command.addHelpText("after", HELP).action(async (data: string[], flags: FinetuneFlags) => {
+    if (flags.task && flags.preview !== undefined) {
+      throw new UsageError({ op: "--preview", expected: "prompts or chats", got: `--task ${flags.task}` });
+    }
     if (flags.preview !== undefined) await preview(data, flags);
     else if (flags.plan) await plan(flags);
     else await run(data, flags);
@@ -147,6 +162,7 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
       settings: settingsOf(flags),
       epochs: flags.epochs,
       template: readTemplate(flags.template),
+      task: flags.task,
       val: flags.val,
       valFraction: flags.valFraction,
       samplePrompt: flags.samplePrompt,

@@ -3,6 +3,7 @@ import type { LoraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts } from "../../train/memory.js";
 import type { PassProgress } from "../../train/trainer.js";
 import { formatCount, formatDuration, type Progress, progress } from "../../util/progress.js";
+import { labelTable, summary } from "../task-report.js";
 
 export interface ReporterOptions {
   /** Events as JSON lines on stdout instead of text. */
@@ -79,6 +80,7 @@ export class TrainReporter {
 
   #describeEnd({ best, step, seconds, early, saved, model, adapter }: EndEvent): string[] {
     const lines = best ? [`best validation loss ${best.loss.toFixed(4)}, after step ${best.step}`] : [];
+    if (best?.report && (model ?? adapter)) lines.push(`held out: ${summary(best.report)}`, ...labelTable(best.report));
     if (early) lines.push(`stopped after step ${step}, as validations were not becoming better`);
     const result = model === undefined ? `the adapter is in ${adapter}` : `the model is in ${model}`;
     const which = saved === undefined || saved === step ? "" : `, that of step ${saved}`;
@@ -92,10 +94,10 @@ export class TrainReporter {
       case "start":
         return describeStart(event);
       case "validation": {
+        const { step, loss, report, best } = event;
         const bpb = event.bitsPerByte === undefined ? "" : `, ${event.bitsPerByte.toFixed(4)} bits per byte`;
-        return [
-          `step ${event.step}: validation loss ${event.loss.toFixed(4)}${bpb}${event.best ? " (best so far)" : ""}`,
-        ];
+        const task = report ? `, ${summary(report)}` : "";
+        return [`step ${step}: validation loss ${loss.toFixed(4)}${bpb}${task}${best ? " (best so far)" : ""}`];
       }
       case "sample":
         return [`step ${event.step}: sample`, ...printable(event.text).map((line) => `  | ${line}`)];
@@ -105,6 +107,12 @@ export class TrainReporter {
         return [];
     }
   }
+}
+
+function describeHead({ kind, labels }: NonNullable<StartEvent["head"]>): string {
+  if (kind === "regression") return "a number for each text";
+  const shown = labels.length > 12 ? [...labels.slice(0, 12), "…"] : labels;
+  return `one of ${labels.length} labels for each text: ${printable(shown.join(", ")).join(" ")}`;
 }
 
 /** What an adapter is. */
@@ -130,6 +138,7 @@ export function describeStart(event: StartEvent): string[] {
     ...(lora ? [`trained: ${formatCount(trainedParameters)} parameters, ${share}%, ${describeLora(lora)}`] : []),
     `${event.backend}; memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
     `data ${event.data}: ${formatCount(event.trainTokens)} tokens, ${heldOut}`,
+    ...(event.head ? [`learned: ${describeHead(event.head)}`] : []),
     ...(examples ? [`${formatCount(examples.train)} examples, ${formatCount(examples.val)} held out${cut}`] : []),
     `${s.steps} steps of ${formatCount(s.batchTokens)} tokens: ${event.epochs.toFixed(2)} times through the data`,
     ...(event.resumed ? [`resumed after step ${event.step}`] : []),

@@ -11,11 +11,11 @@ export interface LabelledLine {
 
 /**
  * The `text` and `label` of a line. Labels are names; whole numbers, true and false count as names too. For regression they
- * are numbers.
+ * are numbers; without a kind they are left out.
  *
  * @throws {DataError} no text, or a label of another kind.
  */
-export function labelledLine({ record, where }: ExampleLine, kind: LabelKind): LabelledLine {
+export function labelledLine({ record, where }: ExampleLine, kind: LabelKind | undefined): LabelledLine {
   const { text, label } = record as { text?: unknown; label?: unknown };
   const op = `reading ${where}`;
   if (typeof text !== "string") {
@@ -25,7 +25,7 @@ export function labelledLine({ record, where }: ExampleLine, kind: LabelKind): L
       got: `the fields ${Object.keys(record).join(", ") || "of nothing"}`,
     });
   }
-  if (label === undefined || label === null) return { text, label: undefined };
+  if (kind === undefined || label === undefined || label === null) return { text, label: undefined };
   const got = JSON.stringify(label);
   if (kind === "regression") {
     if (typeof label === "number" && Number.isFinite(label)) return { text, label };
