@@ -1,0 +1,75 @@
+/** docs/finetuning.md says what is so: its program runs, its memory is what the plan gives, and it knows every flag. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { Command } from "commander";
+import { registerFinetune } from "../../src/cli/commands/finetune.js";
+import { TEMPLATES } from "../../src/data/examples/template.js";
+import type { WeightType } from "../../src/dtype/dtype.js";
+import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/model/config.js";
+import { tensorTable } from "../../src/model/tensors.js";
+import { heldAs } from "../../src/model/weight-types.js";
+import { loraSettings } from "../../src/train/lora-settings.js";
+import { formatMemory, trainMemory } from "../../src/train/memory.js";
+import { trainSettings } from "../../src/train/settings.js";
+import { packageFile } from "../../src/util/package-root.js";
+
+const doc = readFileSync(packageFile("docs/finetuning.md"), "utf8");
+const dir = mkdtempSync(join(tmpdir(), "gpt2-finetuning-doc-"));
+after(() => rmSync(dir, { recursive: true }));
+
+describe("docs/finetuning.md", () => {
+  it("has a program that runs", () => {
+    const program = [...doc.matchAll(/```js\n([\s\S]*?)```/g)].at(-1)![1]!;
+    const entry = new URL("../../src/node.js", import.meta.url).href;
+    writeFileSync(join(dir, "program.mjs"), program.replace('"gpt2-ts"', JSON.stringify(entry)));
+    const facts = [
+      ["How many legs has a spider?", "Eight."],
+      ["What do cows eat?", "Grass."],
+      ["Where is the sun?", "In the sky."],
+    ];
+    const lines = facts.map(([question, answer]) => `${JSON.stringify({ question, answer })}\n`);
+    writeFileSync(join(dir, "facts.jsonl"), lines.join("").repeat(4));
+    const { status, stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: dir, encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^1 \d\.\d+\n2 /);
+    assert.ok(existsSync(join(dir, "runs", "facts", "adapter", "template.json")));
+  });
+
+  it("has the memory of the four sizes", () => {
+    for (const name of Object.keys(GPT2_PRESETS) as GPT2Preset[]) {
+      const config = gpt2Config(name);
+      const plan = (recompute: number, dtype?: WeightType) => {
+        const types = new Map(tensorTable(config).map((spec) => [spec.name, heldAs(spec, dtype ?? "f32")]));
+        const adapter = dtype && { lora: loraSettings(), types };
+        const settings = trainSettings({ batchSize: 1, recompute });
+        return formatMemory(trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, ...adapter }).total);
+      };
+      const row = [name, plan(0), plan(1), plan(0, "f32"), plan(1, "f32"), plan(1, "q8_0"), plan(1, "q4_0")];
+      assert.ok(doc.includes(`| ${row.join(" | ")} |`), row.join(" | "));
+    }
+  });
+
+  it("has the templates", () => {
+    for (const [name, template] of Object.entries(TEMPLATES)) {
+      const row = doc.split("\n").find((line) => line.startsWith(`| \`${name}\` |`))!;
+      const [, json] = /\| `(\{.*\})` \|$/.exec(row)!;
+      assert.deepEqual(JSON.parse(json!.replaceAll("\\|", "|")), template);
+    }
+  });
+
+  it("has every flag, with its default", () => {
+    const program = new Command();
+    registerFinetune(program);
+    const rows = doc.split("\n").filter((line) => line.startsWith("| `"));
+    for (const { long, description } of program.commands[0]!.options) {
+      const row = rows.find((line) => line.includes(`\`${long} `) || line.includes(`\`${long}\``));
+      assert.ok(row, `${long} in the table`);
+      const [, fallback] = /\(default: ([\d.e-]+)\)$/.exec(description) ?? [];
+      if (fallback !== undefined) assert.ok(row.split("|")[2]!.includes(fallback), `${long}: ${fallback}`);
+    }
+  });
+});
