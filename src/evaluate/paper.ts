@@ -79,8 +79,13 @@ export const PAPER_FIGURES: readonly PaperFigure[] = [
       figure("random-3", "random-3", [28.78, 8.63, 25.52][i]!),
     ];
   }),
-  { name: "WMT-14 en-fr BLEU", task: "wmt14-en-fr", metrics: ["BLEU (13a)", "BLEU (intl)"], values: largest(5) },
-  { name: "WMT-14 fr-en BLEU", task: "wmt14-fr-en", metrics: ["BLEU (13a)", "BLEU (intl)"], values: largest(11.5) },
+  { name: "WMT-14 en-fr BLEU", task: "wmt14-en-fr", metrics: ["BLEU (13a)", "BLEU (intl)"], values: largest(5 / 100) },
+  {
+    name: "WMT-14 fr-en BLEU",
+    task: "wmt14-fr-en",
+    metrics: ["BLEU (13a)", "BLEU (intl)"],
+    values: largest(11.5 / 100),
+  },
   { name: "Natural Questions exact match", task: "nq", metrics: ["exact match"], values: largest(4.1 / 100) },
 ];
 

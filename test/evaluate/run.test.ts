@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { reproductionReport } from "../../src/cli/evaluate/reproduction-report.js";
 import { GPT2Error, TokenizerError, UsageError } from "../../src/errors.js";
 import { journalFile } from "../../src/evaluate/journal-file.js";
 import { type PaperFigure, paperFigure, paperSize } from "../../src/evaluate/paper.js";
@@ -144,6 +145,7 @@ describe("the paper's figures", () => {
     const written = (figure: PaperFigure | undefined, size: "117M" | "1542M") =>
       (100 * figure!.values[size]!).toFixed(2);
     assert.equal(written(paperFigure("lambada", {}, "accuracy"), "117M"), "45.99");
+    assert.equal(written(paperFigure("wmt14-fr-en", {}, "BLEU (13a)"), "1542M"), "11.50");
     assert.equal(written(paperFigure("cnn-dm", { summary: "no-hint" }, "ROUGE-2"), "1542M"), "4.03");
   });
 
@@ -177,5 +179,27 @@ describe("the paper's figures", () => {
     const winograd = { ...results[0]!, task: "winograd", metrics: [metric("accuracy, full scoring", 0.6)] };
     const [only] = compareWithPaper([winograd], "117M");
     assert.deepEqual([only!.size, (100 * only!.paper).toFixed(2)], ["1542M", "70.70"]);
+    const missing = new Map([
+      ["1bw", "published there"],
+      ["1bw:plain", "published there"],
+    ]);
+    const report = reproductionReport(compareWithPaper([...results, winograd], "117M"), "117M", missing).split("\n");
+    assert.match(report[2]!, /^LAMBADA accuracy +lambada, accuracy by last token +45\.99 +46\.67 +45\.67 – 47\.67$/);
+    for (const line of [
+      "  LAMBADA perplexity, 35.13: below the one variant, of which the nearest is 40.06 (lambada, perplexity): none of them explains the difference",
+      "  LAMBADA accuracy, 45.99: within the interval of 46.67 (lambada, accuracy by last token)",
+      "  1bw 1bw:plain",
+    ]) {
+      assert.ok(report.includes(line), line);
+    }
+    const apart = results.map((one) => ({
+      ...one,
+      metrics: one.metrics.map((m) => ({ ...m, interval: { low: m.value, high: m.value } })),
+    }));
+    assert.match(
+      reproductionReport(compareWithPaper(apart, "117M"), "117M", new Map()),
+      /45\.99: between 35\.00 \(lambada:normalized, accuracy\) and 46\.67 \(lambada, accuracy by last token\)/,
+    );
+    assert.doesNotMatch(reproductionReport(compareWithPaper(apart, "117M"), undefined, missing), /between|explains/);
   });
 });

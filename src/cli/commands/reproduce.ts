@@ -1,20 +1,13 @@
 import type { Command } from "commander";
 import { DownloadError, MissingDataError, UsageError } from "../../errors.js";
-import type { MetricScale } from "../../evaluate/metrics/metric.js";
-import { PAPER_SIZES, type PaperSize, paperSize } from "../../evaluate/paper.js";
+import { PAPER_SIZES, paperSize } from "../../evaluate/paper.js";
 import { TASKS } from "../../evaluate/registry.js";
-import { formatValue } from "../../evaluate/report.js";
-import {
-  type Candidate,
-  compareWithPaper,
-  type FigureComparison,
-  reproductionSpecs,
-} from "../../evaluate/reproduce.js";
+import { compareWithPaper, reproductionSpecs } from "../../evaluate/reproduce.js";
 import type { TaskResult } from "../../evaluate/run.js";
 import { parseTaskSpec } from "../../evaluate/task.js";
+import { reproductionReport } from "../evaluate/reproduction-report.js";
 import { type EvaluationFlags, openSession } from "../evaluate/session.js";
 import { interruptible } from "../interrupt.js";
-import { formatTable } from "../table.js";
 import { addEvaluationOptions } from "./eval.js";
 
 const HELP = `
@@ -64,49 +57,8 @@ async function reproduce(names: string[], flags: EvaluationFlags): Promise<void>
     }
     const size = paperSize(session.model.config);
     await session.finish(results);
-    process.stdout.write(report(compareWithPaper(results, size ?? PAPER_SIZES[0]), size, missing));
+    process.stdout.write(reproductionReport(compareWithPaper(results, size ?? PAPER_SIZES[0]), size, missing));
   });
 }
 
 const taskOf = (spec: string): string => spec.split(":")[0]!;
-
-function report(
-  comparisons: readonly FigureComparison[],
-  size: PaperSize | undefined,
-  missing: ReadonlyMap<string, string>,
-): string {
-  const shown = size ?? PAPER_SIZES[0];
-  const rows = comparisons.map(({ figure, paper, nearest, size: told }) => {
-    const scale = scaleOf(figure.name);
-    const value = (x: number) => formatValue(x, scale);
-    const theirs = `${told === shown ? "" : `${told}: `}${value(paper)}`;
-    const interval = `${value(nearest.low)} – ${value(nearest.high)}`;
-    return [figure.name, `${nearest.spec}, ${nearest.metric}`, theirs, value(nearest.value), interval];
-  });
-  const head = ["figure", "our nearest variant", `paper, ${shown}`, "ours", "95% interval"];
-  const note =
-    size === undefined ? `The model has the size of none of the paper's; its ${PAPER_SIZES[0]} is shown.\n\n` : "";
-  const brackets = comparisons.map(bracket).join("");
-  const absent = [...missing].map(([spec, hint]) => `  ${spec}: ${hint}\n`).join("");
-  return [
-    note,
-    formatTable(head, rows, 2),
-    brackets && `\nWhere the paper's figure lies among the variants:\n${brackets}`,
-    absent && `\nNot run, for want of data:\n${absent}`,
-  ].join("");
-}
-
-/** Accuracies, F1, BLEU and ROUGE are written as percentages. */
-const scaleOf = (figure: string): MetricScale => (/perplexity|bits/.test(figure) ? "number" : "percent");
-
-function bracket({ figure, paper, candidates, below, above, nearest }: FigureComparison): string {
-  const scale = scaleOf(figure.name);
-  const name = ({ spec, metric, value }: Candidate) => `${formatValue(value, scale)} (${spec}, ${metric})`;
-  const line = (text: string) => `  ${figure.name}, ${formatValue(paper, scale)}: ${text}\n`;
-  if (nearest.low <= paper && paper <= nearest.high) return line(`within the interval of ${name(nearest)}`);
-  if (below && above) return line(`between ${name(below)} and ${name(above)}`);
-  const end = (below ? candidates.at(-1) : candidates[0])!;
-  const side = below ? "above" : "below";
-  const count = candidates.length === 1 ? "the one variant" : `all ${candidates.length} variants`;
-  return line(`${side} ${count}, of which the nearest is ${name(end)}: none of them explains the difference`);
-}
