@@ -1,4 +1,5 @@
-import type { Backend } from "./backend/backend.js";
+import type { Backend, DeviceArray } from "./backend/backend.js";
+import type { DType } from "./dtype/dtype.js";
 import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "./errors.js";
 import type { RunOptions } from "./evaluate/log-likelihood.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
@@ -92,6 +93,8 @@ export class GPT2 {
   readonly tokenizer: Tokenizer | undefined;
   /** Id of the token that ends a text and starts the next. */
   readonly endOfText: number | undefined;
+  /** What most of the weights are held in. */
+  readonly dtype: DType;
   /** Why the native kernels could not be used, if they were to be tried. */
   readonly fallback: Error | undefined;
   readonly #engine: Engine;
@@ -105,6 +108,7 @@ export class GPT2 {
     this.config = config;
     this.tokenizer = tokenizer;
     this.endOfText = endOfText ?? tokenizer?.endOfText;
+    this.dtype = mainType(weights.values());
     this.fallback = fallback;
     this.#engine = new Engine(backend, config, weights);
     this.#adapters = new Map(adapters);
@@ -484,4 +488,11 @@ export class GPT2 {
   #startOfText(): number[] {
     return this.endOfText === undefined ? [] : [this.endOfText];
   }
+}
+
+/** The type that holds the most values. */
+function mainType(arrays: Iterable<DeviceArray>): DType {
+  const counts = new Map<DType, number>();
+  for (const { dtype, length } of arrays) counts.set(dtype, (counts.get(dtype) ?? 0) + length);
+  return [...counts].reduce((most, entry) => (entry[1] > most[1] ? entry : most), ["f32", 0] as const)[0];
 }

@@ -1,7 +1,7 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { BackendChoice } from "../backend/choose.js";
 import type { Checkpoint } from "../checkpoint/index.js";
-import type { WeightType } from "../dtype/dtype.js";
+import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
 import type { LocateOptions } from "../hub/node.js";
 import { downloadLine } from "./download-line.js";
@@ -45,7 +45,9 @@ export function addModelOptions(command: Command): Command {
       "--adapter <dir>",
       "a LoRA adapter to use, of gpt2 finetune or PEFT; without --model, that for which it was made",
     )
-    .option("--dtype <type>", "hold the weights in f32, f16, bf16, q8_0 or q4_0 (default: as the file does)")
+    .addOption(
+      new Option("--dtype <type>", "hold the weights in this (default: as the file does)").choices(WEIGHT_TYPES),
+    )
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
     .option("--backend <name>", "auto, native, wasm or reference (default: auto, or GPT2_BACKEND)");

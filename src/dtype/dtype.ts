@@ -1,4 +1,4 @@
-import { ShapeError } from "../errors.js";
+import { ShapeError, UsageError } from "../errors.js";
 import { BLOCK, decodeQ4_0, decodeQ8_0, encodeQ4_0, encodeQ8_0, Q4_0_BYTES, Q8_0_BYTES } from "./blocks.js";
 import { decodeFloats, encodeFloats } from "./floats.js";
 
@@ -31,6 +31,13 @@ export type PackedType = Exclude<WeightType, "f32">;
 
 export const DTYPE_NAMES = Object.keys(DTYPES) as DType[];
 export const WEIGHT_TYPES = DTYPE_NAMES.filter((name): name is WeightType => name !== "i32");
+
+/** @throws {UsageError} weights can't be held in that. */
+export function checkWeightType(name: string): WeightType {
+  const found = WEIGHT_TYPES.find((type) => type === name);
+  if (found !== undefined) return found;
+  throw new UsageError({ op: "dtype", expected: WEIGHT_TYPES.join(" or "), got: name });
+}
 
 export const isPacked = (dtype: DType): dtype is PackedType => dtype !== "f32" && dtype !== "i32";
 export const isIntegerType = (dtype: DType): boolean => (DTYPES[dtype] as DTypeInfo).integer === true;

@@ -5,8 +5,8 @@ import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backe
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { setFileMapper } from "../checkpoint/file-source.js";
 import { openCheckpoint } from "../checkpoint/open.js";
-import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
-import { CheckpointError, UsageError } from "../errors.js";
+import { checkWeightType, type WeightType } from "../dtype/dtype.js";
+import { CheckpointError } from "../errors.js";
 import type { FetchedModel } from "../hub/fetch-model.js";
 import type { LocateOptions } from "../hub/locate.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
@@ -68,7 +68,8 @@ export async function fetchGpt2(name: string, options: LocateOptions = {}): Prom
 /** What {@link GPT2.load} does, for its name and options. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
   const { signal } = options;
-  const dtype = checkWeightType(options.dtype);
+  const { dtype } = options;
+  if (dtype !== undefined) checkWeightType(dtype);
   const chosen = await chooseBackend(options);
   // Checkpoints on disk are read through the mapping from now on.
   if (chosen.mapFile) setFileMapper(chosen.mapFile);
@@ -110,13 +111,6 @@ async function weightsOf(
   const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, convert, ...options });
   const { config, head } = checkpoint;
   return { backend, fallback, config, weights, head: head && loadHead(head) };
-}
-
-/** @throws {UsageError} no type that weights can be held in. */
-function checkWeightType(dtype: string | undefined): WeightType | undefined {
-  const found = WEIGHT_TYPES.find((name) => name === dtype);
-  if (found !== undefined || dtype === undefined) return found;
-  throw new UsageError({ op: "dtype", expected: WEIGHT_TYPES.join(" or "), got: dtype });
 }
 
 /** The tokenizer in the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none. */

@@ -1,7 +1,7 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { ChosenBackend } from "../backend/choose.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
-import { byteLength, DTYPES, type WeightType } from "../dtype/dtype.js";
+import { byteLength, checkWeightType, DTYPES, type WeightType } from "../dtype/dtype.js";
 import { isWeightType } from "../dtype/stored.js";
 import { numel } from "../model/tensors.js";
 import { heldAs } from "../model/weight-types.js";
@@ -20,12 +20,14 @@ export interface LoadWeightsOptions {
  * the others converted a piece at a time.
  *
  * @throws {CheckpointError} a value is NaN or infinite, or too large for the type.
+ * @throws {UsageError} weights can't be held in `dtype`.
  */
 export async function loadWeights(
   backend: Backend,
   tensors: Iterable<StoredTensor>,
   { dtype, inPlace, convert, signal }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceArray>> {
+  if (dtype !== undefined) checkWeightType(dtype);
   const placed: Placed[] = [];
   const others: (readonly [tensor: StoredTensor, type: WeightType])[] = [];
   for (const tensor of tensors) {

@@ -2,7 +2,6 @@ import { type Program, Recorder, type Tensor } from "../program/program.js";
 import { prune } from "../program/prune.js";
 import { backward } from "./backward.js";
 import type { GPT2Config } from "./config.js";
-import type { DecodeProgramOptions } from "./decode-program.js";
 import {
   declareDecodeAdapters,
   declareGradients,
@@ -11,6 +10,7 @@ import {
   type ParamTypes,
   type TrainedAdapter,
 } from "./declare.js";
+import type { DecodeProgramOptions } from "./decode-program.js";
 import type { FlatLayout } from "./flat.js";
 import { forward, tokenInputs } from "./forward.js";
 import { headLoss } from "./head.js";
@@ -18,8 +18,8 @@ import type { LoraRanks } from "./lora.js";
 import { headWeight } from "./params.js";
 import { type TaskHead, taskLoss } from "./task-head.js";
 
-export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
 export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
+export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
 
 export interface TrainProgramOptions {
   /** Probability of dropping embeddings, attention weights and what blocks add. */

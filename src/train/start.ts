@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { checkWeightType } from "../dtype/dtype.js";
 import { DataError, UsageError } from "../errors.js";
 import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../model/config.js";
 import type { ParamTypes } from "../model/declare.js";
@@ -66,6 +67,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
     throw new UsageError({ op: `training into ${out}`, expected: "no run there", got: there, hint });
   }
   if (data === undefined) throw new UsageError({ op: "training", expected: "data to train on", got: "none" });
+  if (options.dtype !== undefined) checkFrozenType(options);
   const source = sourceOf(options);
   const found = source && (await describeModel(source));
   const head = headFor(data);
@@ -89,6 +91,14 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
       await initialize(model, copied);
     },
   };
+}
+
+/** Steps are too small for fewer bits: weights that are trained are always f32. */
+function checkFrozenType({ dtype, lora }: TrainerOptions): void {
+  checkWeightType(dtype!);
+  if (lora || dtype === "f32") return;
+  const hint = "Train a LoRA adapter instead, or leave the type out";
+  throw new UsageError({ op: "training: dtype", expected: "f32 for weights that are trained", got: dtype!, hint });
 }
 
 /** Folders of what a run ends in. */

@@ -147,5 +147,7 @@ async function writeSamples(
 function report(model: GPT2, tokens: number, seconds: number, seed: number): void {
   if (!process.stderr.isTTY) return;
   const rate = `${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(1)} tokens/s`;
-  process.stderr.write(`${styleFor(process.stderr).dim(`[${rate}; seed ${seed}; ${model.backend.description}]`)}\n`);
+  process.stderr.write(
+    `${styleFor(process.stderr).dim(`[${rate}; seed ${seed}; ${model.backend.description}, ${model.dtype}]`)}\n`,
+  );
 }

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import type { Backend } from "../../src/backend/backend.js";
+import { chooseBackend } from "../../src/backend/choose.js";
+import { referenceBackend } from "../../src/backend/reference/index.js";
+import { memorySource } from "../../src/checkpoint/byte-source.js";
+import { openCheckpoint, saveCheckpoint, saveGguf, setFileMapper } from "../../src/checkpoint/node.js";
+import { type StoredTensor, storedTensor } from "../../src/checkpoint/stored-tensor.js";
+import { isIntegerType, WEIGHT_TYPES, type WeightType } from "../../src/dtype/dtype.js";
+import { UsageError } from "../../src/errors.js";
+import { loadWeights } from "../../src/generate/weights.js";
+import { GPT2 } from "../../src/gpt2.js";
+import { gpt2Config } from "../../src/model/config.js";
+import { Trainer } from "../../src/train/trainer.js";
+import { assertClose } from "../helpers/compare.js";
+import { seededTensors } from "../helpers/seeded-weights.js";
+import { logSoftmax } from "./full-forward.js";
+import { BYTES, backends, byteTokenizer } from "./models.js";
+
+/** Rows of whole blocks, and no size a multiple of a larger vector. */
+const CONFIG = gpt2Config({ vocabSize: BYTES, nCtx: 24, nEmbd: 96, nHead: 3, nLayer: 2, nInner: 160 });
+const IDS = Array.from({ length: CONFIG.nCtx }, (_, t) => (89 * t + 7) % BYTES);
+
+const tensors = Array.from(seededTensors(CONFIG, 3), ([{ name, shape }, data]) => ({ name, shape, data }));
+
+function stored(): StoredTensor[] {
+  return tensors.map(({ name, shape, data }) => {
+    const source = memorySource(name, new Uint8Array(data.buffer));
+    return storedTensor({ name, dtype: "f32", shape, storedAs: "out_in", source, offset: 0 });
+  });
+}
+
+async function modelIn(dtype: WeightType, backend: Backend): Promise<GPT2> {
+  const weights = await loadWeights(backend, stored(), { dtype });
+  return new GPT2({ backend, config: CONFIG, weights, tokenizer: byteTokenizer() });
+}
+
+/**
+ * Relative to the largest logit: roundings of single precision. Integer types also round activations, to 127 steps each
+ * way: where one lies on the border between two steps, backends may take either, which the layers above amplify.
+ */
+const toleranceOf = (dtype: WeightType) => ({ relative: isIntegerType(dtype) ? 0.01 : 4e-6 });
+
+/** How far from f32 the logits of these weights may be, relative to the largest: at least, as the type is in use. */
+const LOSS: Record<Exclude<WeightType, "f32">, readonly [least: number, most: number]> = {
+  f16: [1e-4, 0.01],
+  bf16: [1e-3, 0.05],
+  q8_0: [5e-3, 0.1],
+  q4_0: [0.05, 0.6],
+};
+
+for (const dtype of WEIGHT_TYPES) {
+  describe(`weights in ${dtype}`, async () => {
+    const exact = await modelIn(dtype, referenceBackend({ precision: "f64" }));
+    const expected = await exact.logits(IDS);
+    const V = CONFIG.vocabSize;
+    const tolerance = toleranceOf(dtype);
+
+    if (dtype !== "f32") {
+      it("change what the model computes, as little as they should", async () => {
+        const f32 = await (await modelIn("f32", referenceBackend({ precision: "f64" }))).logits(IDS);
+        const scale = f32.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+        const change = expected.reduce((most, x, i) => Math.max(most, Math.abs(x - f32[i]!)), 0) / scale;
+        const [least, most] = LOSS[dtype];
+        assert.ok(change > least && change < most, `${change} of the largest logit`);
+      });
+    }
+
+    for (const backend of await backends()) {
+      const model = await modelIn(dtype, backend);
+
+      it(`give the reference's logits on ${backend.name}`, async () => {
+        assert.equal(model.dtype, dtype);
+        assertClose("logits", await model.logits(IDS), expected, tolerance);
+      });
+
+      it(`score and generate on ${backend.name} as those logits say`, async () => {
+        const { logprobs } = await model.score(IDS.slice(1), { context: IDS.slice(0, 1) });
+        const want = logprobs.map((_, t) => logSoftmax(expected.subarray(t * V, (t + 1) * V))[IDS[t + 1]!]!);
+        assertClose("log-probabilities", logprobs, want, tolerance);
+        // Token by token, with the cache: each the likeliest after the logits of all before it at once.
+        const prompt = IDS.slice(0, 4);
+        const { tokens } = await model.complete(prompt, { maxNewTokens: 20, temperature: 0, stopAtEndOfText: false });
+        const logits = await model.logits([...prompt, ...tokens.slice(0, -1)]);
+        for (const [i, token] of tokens.entries()) {
+          const row = logits.subarray((prompt.length - 1 + i) * V, (prompt.length + i) * V);
+          const best = row.reduce((most, x) => Math.max(most, x), -Infinity);
+          assert.ok(row[token]! >= best - tolerance.relative * Math.abs(best), `token ${i} on ${backend.name}`);
+        }
+      });
+    }
+  });
+}
+
+describe("model files in other types", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "gpt2-types-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const path = (name: string): string => join(folder, name);
+  await saveCheckpoint(path("hf"), { config: CONFIG, tensors });
+  for (const dtype of WEIGHT_TYPES) await saveGguf(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
+
+  const chosen = await chooseBackend({ threads: 2 });
+  const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[2]) => {
+    const checkpoint = await openCheckpoint(path);
+    const weights = await loadWeights(chosen.backend, checkpoint.tensors.values(), options);
+    const entries = [...weights].map(
+      async ([name, array]) => [name, array.dtype, (await array.read()).slice()] as const,
+    );
+    return (await Promise.all(entries)).sort(([a], [b]) => (a < b ? -1 : 1));
+  };
+
+  for (const dtype of WEIGHT_TYPES) {
+    it(`are the same bits in ${dtype}, used in place, copied or converted`, async () => {
+      const copied = await bytesOf(path(`${dtype}.gguf`), {});
+      assert.ok(copied.some(([, type]) => type === dtype));
+      assert.deepEqual(await bytesOf(path("hf"), { dtype }), copied, "converted from a transposed f32 file");
+      if (chosen.mapFile === undefined) return;
+      setFileMapper(chosen.mapFile);
+      try {
+        let used = 0;
+        const { inPlace, convert } = chosen;
+        const counting: typeof inPlace = (...range) => {
+          used++;
+          return inPlace!(...range);
+        };
+        assert.deepEqual(await bytesOf(path(`${dtype}.gguf`), { inPlace: counting, convert }), copied, "in place");
+        assert.equal(used, copied.length, "every tensor");
+        assert.deepEqual(await bytesOf(path("hf"), { dtype, inPlace, convert }), copied, "converted by other threads");
+      } finally {
+        setFileMapper(undefined);
+      }
+    });
+  }
+
+  it("load as they are, or as asked", async () => {
+    const options = { backend: "reference" } as const;
+    assert.equal((await GPT2.load(path("q4_0.gguf"), options)).dtype, "q4_0");
+    assert.equal((await GPT2.load(path("hf"), options)).dtype, "f32");
+    assert.equal((await GPT2.load(path("hf"), { ...options, dtype: "bf16" })).dtype, "bf16");
+    assert.equal((await GPT2.load(path("q8_0.gguf"), { ...options, dtype: "f32" })).dtype, "f32");
+  });
+
+  it("refuse a type that there is not", async () => {
+    const dtype = "q5_0" as WeightType;
+    const message = /dtype: expected f32 or f16 or bf16 or q8_0 or q4_0, got q5_0/;
+    await assert.rejects(GPT2.load(path("hf"), { dtype }), { name: "UsageError", message });
+    await assert.rejects(loadWeights(referenceBackend(), stored(), { dtype }), { name: "UsageError", message });
+  });
+
+  it("are trained in f32 alone", async () => {
+    const run = { backend: referenceBackend(), data: path("data"), out: path("run"), from: path("hf") };
+    await assert.rejects(Trainer.create({ ...run, dtype: "q8_0" }), (error: Error) => {
+      return error instanceof UsageError && /training: dtype: expected f32.*got q8_0.*LoRA/.test(error.message);
+    });
+  });
+});
