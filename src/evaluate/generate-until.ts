@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.js";
 import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
 import { Sampler } from "../generate/sampler.js";
-import { SAMPLING_DEFAULTS } from "../generate/sampling-options.js";
+import { samplingSettings } from "../generate/sampling-options.js";
 import { type PieceDecoder, TextStream } from "../generate/text-stream.js";
 import { RandomStream } from "../util/random.js";
 import { laneCount, openLanes } from "./lanes.js";
@@ -104,10 +104,13 @@ class Text {
     if (prompt.length === 0) {
       throw new UsageError({ op: `generation request ${index}`, expected: "a prompt", got: "none" });
     }
+    if (!(Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 0)) {
+      throw new UsageError({ op: "maxNewTokens", expected: "0 or a positive integer", got: String(maxNewTokens) });
+    }
     const room = Math.max(1, nCtx - maxNewTokens);
     this.tokens = prompt.slice(-room);
     this.left = Math.min(maxNewTokens, nCtx - this.tokens.length + 1);
-    const settings = { ...SAMPLING_DEFAULTS, temperature: topK === 1 ? 0 : 1, topK };
+    const settings = samplingSettings({ temperature: topK === 1 ? 0 : 1, topK });
     // A sampler is as large as the vocabulary: it comes when the text's turn does.
     this.#makeSampler = () => new Sampler(settings, choices, new RandomStream(seed));
     this.#stream = new TextStream(decoder(), until);

@@ -95,6 +95,9 @@ function toJob(
     const expected = `at most ${nCtx} tokens, the model's context`;
     throw new ContextLengthError({ op: "log-likelihood: continuation", expected, got: `${continuation.length}` });
   }
+  if (!(Number.isInteger(top) && top >= 0)) {
+    throw new UsageError({ op: "log-likelihood: top", expected: "0 or a positive integer", got: String(top) });
+  }
   return {
     index,
     tokens: [...context, ...continuation].slice(0, -1).slice(-nCtx),

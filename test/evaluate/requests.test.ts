@@ -92,6 +92,9 @@ for (const backend of await backends()) {
       await assert.rejects(runLogLikelihoods(engine, [long]), ContextLengthError);
       await assert.rejects(runLogLikelihoods(engine, [{ context: [1], continuation: [V] }]), UsageError);
       await assert.rejects(runLogLikelihoods(engine, [{ context: [V], continuation: [1, 2] }]), UsageError);
+      for (const top of [-1, 1.5, Number.NaN]) {
+        await assert.rejects(runLogLikelihoods(engine, [{ context: [1], continuation: [1], top }]), UsageError);
+      }
       assert.deepEqual(await runLogLikelihoods(engine, []), []);
     });
   });
@@ -162,7 +165,9 @@ for (const backend of await backends()) {
       const [long] = await runGenerations(engine, [{ ...base, prompt }], options);
       const [short] = await runGenerations(engine, [{ ...base, prompt: prompt.slice(-(nCtx - 10)) }], options);
       assert.deepEqual(long, short);
-      await assert.rejects(runGenerations(engine, [{ ...base, prompt: [] }], options), UsageError);
+      for (const bad of [{ prompt: [] }, { maxNewTokens: -1 }, { maxNewTokens: 0.5 }, { topK: -1 }, { prompt: [V] }]) {
+        await assert.rejects(runGenerations(engine, [{ ...base, prompt, ...bad }], options), UsageError);
+      }
     });
   });
 }
