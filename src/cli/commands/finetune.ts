@@ -16,7 +16,7 @@ import type { Trainer } from "../../train/trainer.js";
 import { formatCount, progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
 import { readTemplate } from "../template.js";
-import { addSettingFlags, type Flags, givenSettings, parseNumber } from "../train/flags.js";
+import { addSettingFlags, addSwitches, type Flags, givenSettings, parseNumber } from "../train/flags.js";
 import { addLoraFlags, givenLora, type LoraFlags } from "../train/lora-flags.js";
 import { type PreviewFlags, preview } from "../train/preview.js";
 import { describeLora, describeModel, TrainReporter } from "../train/reporter.js";
@@ -27,13 +27,10 @@ interface FinetuneFlags extends Flags, LoraFlags, PreviewFlags {
   readonly out?: string;
   readonly resume?: true;
   readonly plan?: true;
-  readonly recompute?: true;
   readonly epochs?: number;
   readonly task?: FinetuneTask;
   readonly val?: string[];
   readonly valFraction?: number;
-  readonly last?: true;
-  readonly acrossDocuments?: true;
   readonly samplePrompt?: string;
   readonly offline?: true;
   readonly threads?: number;
@@ -85,19 +82,11 @@ export function registerFinetune(program: Command): void {
     )
     .option("--val <path...>", "files to hold out")
     .option("--val-fraction <x>", "share of documents or examples to hold out (default: 0.1)", parseNumber)
-    .option("--across-documents", "let documents of text see those before them in a sequence")
     .option("--epochs <n>", "times to go through the data (default: 3, unless --steps is given)", parseNumber);
   command.optionsGroup("Training:");
-  command.option("--recompute", "compute activations twice instead of keeping them: less memory, a third more time");
   addSettingFlags(command, SHOWN_DEFAULTS);
-  command
-    .option(
-      "--patience <n>",
-      "stop after so many validations that are not the best, 0 for never (default: 3)",
-      parseNumber,
-    )
-    .option("--last", "end with the last model, not the best")
-    .option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)");
+  addSwitches(command, ["--recompute", "--across-documents", "--last"]);
+  command.option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)");
   command.optionsGroup("Machine:");
   command
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
@@ -129,6 +118,7 @@ const SHOWN_DEFAULTS = {
   sampleEvery: "once an epoch",
   saveEvery: "four times an epoch",
   keep: "1",
+  patience: "3",
 };
 
 async function run(data: readonly string[], flags: FinetuneFlags): Promise<void> {
@@ -159,7 +149,7 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
       locate: { offline: flags.offline, onDownload: downloads.onDownload },
       lora: resume && flags.lora === undefined ? undefined : givenLora(flags),
       dtype: flags.dtype,
-      settings: settingsOf(flags),
+      settings: givenSettings(flags),
       epochs: flags.epochs,
       template: readTemplate(flags.template),
       task: flags.task,
@@ -193,17 +183,6 @@ async function merge(adapter: string, to: string, flags: FinetuneFlags, reporter
   if (!json) reporter.notice(`the model with the adapter in it is in ${to}`);
 }
 
-function settingsOf(flags: FinetuneFlags) {
-  const { recompute, last, acrossDocuments, patience } = flags;
-  return {
-    ...givenSettings(flags),
-    ...(recompute && { recompute: 1 }),
-    ...(last && { useBest: 0 }),
-    ...(acrossDocuments && { isolate: 0 }),
-    ...(patience !== undefined && { patience: patience as number }),
-  };
-}
-
 async function plan(flags: FinetuneFlags): Promise<void> {
   const { model, dtype, offline, json } = flags;
   const downloads = downloadLine();
@@ -211,7 +190,7 @@ async function plan(flags: FinetuneFlags): Promise<void> {
   const { config, types } = await readModel(source).finally(() => downloads.end());
   const given = givenLora(flags);
   const lora = given && loraSettings(given);
-  const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, settingsOf(flags)));
+  const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, givenSettings(flags)));
   const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types });
   const parameters = parameterCount(config);
   const trained = lora ? loraPlan(config, lora).parameters : parameters;

@@ -24,6 +24,16 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--sample-tokens <n>", "sampleTokens", "tokens of a sample"],
   ["--save-every <n>", "saveEvery", "checkpoint every n steps and at the end"],
   ["--keep <n>", "keep", "newest checkpoints kept, besides the best"],
+  ["--patience <n>", "patience", "stop after so many validations that are not the best, 0 for never"],
+];
+
+/** Flags that switch a setting. */
+const SWITCHES: readonly [flag: string, setting: keyof TrainSettings, value: 0 | 1, help: string][] = [
+  ["--recompute", "recompute", 1, "compute activations twice instead of keeping them: less memory, a third more time"],
+  ["--isolate", "isolate", 1, "documents in a sequence do not see those before them"],
+  ["--across-documents", "isolate", 0, "documents in a sequence see those before them"],
+  ["--best", "useBest", 1, "end with the best model, not the last"],
+  ["--last", "useBest", 0, "end with the last model, not the best"],
 ];
 
 const SHAPE: readonly [flag: string, field: SizeField, help: string, fallback: string][] = [
@@ -51,6 +61,12 @@ export function addTrainFlags(command: Command): void {
   for (const [flag, , help, fallback] of SHAPE) command.option(flag, `${help} (default: ${fallback})`, parseNumber);
   command.optionsGroup("Training:");
   addSettingFlags(command);
+  addSwitches(command, ["--recompute", "--isolate", "--best"]);
+}
+
+/** Adds those of the switches; the others are the default. */
+export function addSwitches(command: Command, flags: readonly string[]): void {
+  for (const [flag, , , help] of SWITCHES) if (flags.includes(flag)) command.option(flag, help);
 }
 
 /** Adds the flags of the run's settings, with defaults that are not training's in words. */
@@ -64,7 +80,10 @@ export function addSettingFlags(command: Command, defaults: Partial<Record<keyof
 export type Flags = Readonly<Record<string, unknown>>;
 
 export const givenShape = (flags: Flags): Partial<GPT2Config> => collect(SHAPE, flags);
-export const givenSettings = (flags: Flags): Partial<TrainSettings> => collect(SETTINGS, flags);
+export function givenSettings(flags: Flags): Partial<TrainSettings> {
+  const switched = SWITCHES.flatMap(([flag, setting, value]) => (flags[keyOf(flag)] ? [[setting, value]] : []));
+  return { ...collect(SETTINGS, flags), ...Object.fromEntries(switched) };
+}
 
 function collect<K extends string>(
   table: readonly (readonly [flag: string, field: K, ...rest: unknown[]])[],
