@@ -71,6 +71,15 @@ describe("every gradient of an adapter is the slope of the loss", () => {
       extras: new Set(["h.0.ln_1.weight", "ln_f.bias", "h.1.mlp.c_fc.bias"]),
     },
     "another activation and a head of its own": { lora: adapter(LORA_TARGETS, 2), config: VARIANT },
+    "another activation, scores by layer, a head of its own": {
+      config: gpt2Config({ ...CONFIG, activation: "silu", scaleAttnByInverseLayerIdx: true, tieWordEmbeddings: false }),
+      lora: adapter(LORA_TARGETS, 2, 0.1),
+    },
+    "another activation, recomputed": {
+      config: gpt2Config({ ...CONFIG, activation: "gelu" }),
+      lora: adapter(["mlp.c_fc"], 2),
+      recompute: true,
+    },
     "with dropout, recomputed": { lora: adapter(LORA_TARGETS, 2, 0.1), dropout: 0.25, recompute: true },
   };
   for (const [name, { config, ...shape }] of Object.entries(cases)) {

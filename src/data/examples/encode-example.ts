@@ -7,29 +7,31 @@ export interface ExampleEncoder {
   readonly endOfText: number;
 }
 
-/** Tokens, and for each whether the model learns to write it. */
+/** Tokens, and for each whether the model learns to write it: 1, or 0. */
 export interface EncodedExample {
-  readonly tokens: readonly number[];
-  readonly counted: readonly boolean[];
+  readonly tokens: Uint16Array;
+  readonly counted: Uint8Array;
 }
 
 /** Segments are cut into tokens one by one, so that a token belongs to what is read or to what is learned. */
 export function encodeExample(segments: readonly Segment[], { encode, endOfText }: ExampleEncoder): EncodedExample {
   const tokens: number[] = [];
-  const counted: boolean[] = [];
+  const counted: number[] = [];
   for (const segment of segments) {
     for (const part of segment.parts) {
       const ids = part === END_OF_TEXT ? [endOfText] : Array.from(encode(part as string));
-      for (const id of ids) tokens.push(id);
-      for (let i = 0; i < ids.length; i++) counted.push(segment.counted);
+      for (const id of ids) {
+        tokens.push(id);
+        counted.push(segment.counted ? 1 : 0);
+      }
     }
   }
   // The first token follows nothing.
-  if (counted[0]) {
+  if (counted[0] === 1) {
     tokens.unshift(endOfText);
-    counted.unshift(false);
+    counted.unshift(0);
   }
-  return { tokens, counted };
+  return { tokens: Uint16Array.from(tokens), counted: Uint8Array.from(counted) };
 }
 
 /**

@@ -117,7 +117,7 @@ export function joinExamples(examples: readonly EncodedExample[]): ExampleTokens
   let at = 0;
   for (const [i, example] of examples.entries()) {
     tokens.set(example.tokens, at);
-    counted.set(example.counted.map(Number), at);
+    counted.set(example.counted, at);
     at += example.tokens.length;
     starts[i + 1] = at;
   }

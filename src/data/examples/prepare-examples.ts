@@ -171,7 +171,7 @@ async function readExamplesOf(files: readonly InputFile[], heldOutFrom: number, 
     const segments = renderExample(template, line.record, `reading ${line.where}`);
     const encoded = encodeExample(segments, encoder);
     const heldOut = files[line.file]!.input >= heldOutFrom || isHeldOut(textsOf(segments), settings);
-    if (encoded.counted.includes(true)) examples.push({ ...encoded, file: line.file, heldOut });
+    if (encoded.counted.includes(1)) examples.push({ ...encoded, file: line.file, heldOut });
     else empty++;
     if (++lines % 256 === 0) {
       onProgress?.({ bytesRead, bytesTotal, examples: examples.length });
@@ -200,7 +200,7 @@ function describe(examples: readonly ReadExample[]): ExampleSplitInfo {
   let [tokens, counted] = [0, 0];
   for (const example of examples) {
     tokens += example.tokens.length;
-    for (const learned of example.counted) if (learned) counted++;
+    for (const learned of example.counted) counted += learned;
   }
   return { examples: examples.length, tokens, counted };
 }
