@@ -4,7 +4,14 @@ export { ggufTypes, type ModelForGguf, type SaveGgufOptions, saveGguf } from "./
 export { mergeAdapter } from "./merge-adapter.js";
 export { openCheckpoint } from "./open.js";
 export type { AdapterCheckpoint } from "./peft/load.js";
-export { isAdapterFolder, openAdapter, readAdapterSettings, replacesVectors } from "./peft/open.js";
+export {
+  type AdapterDescription,
+  describeAdapter,
+  isAdapterFolder,
+  openAdapter,
+  readAdapterSettings,
+  replacesVectors,
+} from "./peft/open.js";
 export { type AdapterToSave, fillAdapterFolder, saveAdapter } from "./peft/save.js";
 export { writeSafetensorsFile } from "./safetensors-file.js";
 export {

@@ -52,7 +52,7 @@ function unreadable(path: string, got: string): CheckpointError {
 }
 
 const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
-  [/^adapter_(config\.json|model\.safetensors)$/, "a LoRA adapter, which is not a whole model"],
+  [/^adapter_(config\.json|model\.safetensors)$/, "a LoRA adapter, which is not a whole model: use it with --adapter"],
   [/^tf_model\.h5$/, "a Hugging Face folder with TensorFlow weights (tf_model.h5)"],
   [/^flax_model\.msgpack$/, "a Hugging Face folder with Flax weights (flax_model.msgpack)"],
   [/\.ckpt.*\.index$/, "a TensorFlow checkpoint without hparams.json, which gives the model's sizes"],

@@ -70,6 +70,9 @@ describe("gpt2 finetune", PARALLEL, () => {
     const [adapted, folded] = [await score("--adapter", adapter), await score("--model", merged)];
     assert.ok(Math.abs(adapted - folded) < 1e-3, `${adapted}, merged ${folded}`);
     assert.ok(Math.abs(adapted - (await score("--model", model))) > 0.5, "an adapter makes a difference");
+    const info = await gpt2(["info", adapter]);
+    assert.match(info.stdout, /^rank +8, times 16 \/ 8$/m);
+    assert.match(info.stdout, /^layers +2 × attn.c_attn, 2 × attn.c_proj, 2 × mlp.c_fc, 2 × mlp.c_proj$/m);
     const gguf = join(folder, "merged.gguf");
     const merge = await gpt2(["merge", adapter, gguf, "--dtype", "f32"]);
     assert.equal(merge.status, 0, merge.stderr);

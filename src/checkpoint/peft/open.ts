@@ -84,3 +84,39 @@ function adapterFiles(path: string): { config: string; weights: string } {
   }
   return { config, weights };
 }
+
+/** What a folder or file of an adapter holds, told without the model that it is for. */
+export interface AdapterDescription {
+  readonly format: "peft";
+  readonly path: string;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly rankStabilized: boolean;
+  readonly baseModel: string | undefined;
+  readonly parameters: number;
+  /** Adapted layers, by the ends of their names: how many there are of each. */
+  readonly targets: Readonly<Record<string, number>>;
+  readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype: string }[];
+}
+
+/** @throws {CheckpointError} there is no adapter, or one of a variant that can't be read. */
+export function describeAdapter(path: string): AdapterDescription {
+  const { rank, alpha, rankStabilized, baseModel } = readAdapterSettings(path);
+  const source = openFileSource(adapterFiles(path).weights);
+  try {
+    const tensors = [...readSafetensors(source).tensors.values()].map(({ name, shape, dtype }) => ({
+      name,
+      shape,
+      dtype,
+    }));
+    const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1), 0);
+    const targets: Record<string, number> = {};
+    for (const { name } of tensors) {
+      const [, target] = /^h\.\d+\.(.+)\.lora_A\.weight$/.exec(fromPeftName(name) ?? "") ?? [];
+      if (target !== undefined) targets[target] = (targets[target] ?? 0) + 1;
+    }
+    return { format: "peft", path, rank, alpha, rankStabilized, baseModel, parameters, targets, tensors };
+  } finally {
+    source.close();
+  }
+}

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
+import { type AdapterDescription, describeAdapter, isAdapterFolder } from "../../checkpoint/node.js";
 import type { GPT2Config } from "../../model/config.js";
 import { formatBytes } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";
@@ -17,7 +18,7 @@ export function registerInfo(program: Command): void {
   program
     .command("info")
     .summary("what a model file holds")
-    .description("Show what a model file holds. Only its headers are read.")
+    .description("Show what a model file, or a LoRA adapter, holds. Only headers are read.")
     .argument("[model]", "as for --model (default: the package's own model)")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--tensors", "list every tensor")
@@ -26,6 +27,13 @@ export function registerInfo(program: Command): void {
 }
 
 async function info(name: string | undefined, flags: InfoFlags): Promise<void> {
+  if (name !== undefined && isAdapterFolder(name)) {
+    const description = describeAdapter(name);
+    process.stdout.write(
+      flags.json ? `${JSON.stringify(description, undefined, 2)}\n` : adapterSummary(description, flags),
+    );
+    return;
+  }
   await interruptible(async (signal) => {
     const checkpoint = await openNamedModel(name, { offline: flags.offline, signal });
     try {
@@ -36,6 +44,26 @@ async function info(name: string | undefined, flags: InfoFlags): Promise<void> {
       checkpoint.close();
     }
   });
+}
+
+function adapterSummary(description: AdapterDescription, { tensors: listed }: InfoFlags): string {
+  const { path, rank, alpha, rankStabilized, baseModel, parameters, targets, tensors } = description;
+  const rows = [
+    ["adapter", path],
+    ["format", "LoRA, PEFT's"],
+    ["for", oneLine(baseModel ?? "the package's own model")],
+    ["rank", `${rank}, times ${alpha} / ${rankStabilized ? "√" : ""}${rank}`],
+    ["parameters", count(parameters)],
+    [
+      "layers",
+      Object.entries(targets)
+        .map(([target, n]) => `${n} × ${target}`)
+        .join(", "),
+    ],
+  ];
+  const table = rows.map(([name, value]) => `${name!.padEnd(10)}  ${value}\n`).join("");
+  const lines = tensors.map(({ name, shape, dtype }) => `${oneLine(name)}  ${dtype}  [${shape.join(", ")}]\n`);
+  return listed ? `${table}\n${lines.join("")}` : table;
 }
 
 /** Text of a file without what would break the line or steer a terminal. */
