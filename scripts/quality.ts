@@ -24,7 +24,7 @@ import { packageFile } from "../src/util/package-root.js";
  *     node dist/scripts/quality.js [--model FOLDER] [--text FILE] [--tokens N] [--seed N]
  *
  * Without --model, the package's own model and a 124M one of random weights. The text is The Wind in the Willows, held
- * out from the training of the package's model. Types are measured together: the 124M model takes 1.2 GB.
+ * out from the training of the package's model. Types are measured together: the 124M model takes 3 GB.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -143,14 +143,16 @@ function table(tallies: readonly Tally[], bytes: number): string {
     const mean = sorted.reduce((sum, x) => sum + x, 0) / sorted.length;
     const high = sorted[Math.floor(0.99 * (sorted.length - 1))]!;
     const change = 100 * (bits(tally) / bits(exact!) - 1);
+    // Without the sign of a zero.
+    const percent = `${change > 0 ? "+" : ""}${change.toFixed(3)}`.replace(/^[+-](?=0\.000$)/, "");
     const cells = [
       type,
       `${(tally.bytes / 1e6).toFixed(1)} MB`,
-      tally === exact ? "" : mean.toExponential(1),
-      tally === exact ? "" : high.toExponential(1),
+      tally === exact ? "" : mean === 0 ? "0" : mean.toExponential(1),
+      tally === exact ? "" : high === 0 ? "0" : high.toExponential(1),
       `${((100 * sameChoice) / sorted.length).toFixed(2)}%`,
       bits(tally).toFixed(5),
-      tally === exact ? "" : `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(3)}%`,
+      tally === exact ? "" : `${percent.replace("-", "−")}%`,
     ];
     return `| ${cells.join(" | ")} |`;
   });

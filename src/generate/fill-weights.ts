@@ -25,6 +25,8 @@ const PIECE = 2 ** 20;
 const ROWS = 32;
 /** Threads that convert; the event loop's pool has one more, which reads what else is loaded meanwhile. */
 const AT_ONCE = 3;
+/** Bytes that are worth another thread: this one has work of its own meanwhile. */
+const SHARE = 2 ** 27;
 /** Bytes read by one thread at one go, at most: then an abort is noticed. */
 const GO = 2 ** 26;
 
@@ -75,7 +77,8 @@ function piecesOf(entry: Placed): Piece[] {
 /** A few long goes rather than many short ones: each has to wait for this thread, which may have other work. */
 async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
   const total = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-  const most = Math.min(GO, total / AT_ONCE);
+  const threads = Math.min(AT_ONCE, Math.ceil(total / SHARE));
+  const most = Math.min(GO, total / threads);
   const left = pieces.reverse();
   const worker = async (): Promise<void> => {
     while (left.length > 0 && !signal?.aborted) {
@@ -85,7 +88,7 @@ async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal
       if (failure) throw conversionError(go[failure.index]!.entry, failure.reason);
     }
   };
-  await orAborted(Promise.all(Array.from({ length: AT_ONCE }, worker)), signal).finally(() => left.splice(0));
+  await orAborted(Promise.all(Array.from({ length: threads }, worker)), signal).finally(() => left.splice(0));
 }
 
 function conversionError({ tensor, array }: Placed, reason: ConversionFailure["reason"]): CheckpointError {

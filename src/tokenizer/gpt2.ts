@@ -16,8 +16,13 @@ async function load(): Promise<Tokenizer> {
 
 /** uint16 little-endian in base64. */
 function unpack(base64: string): Uint32Array {
-  const binary = atob(base64);
-  const values = new Uint32Array(binary.length / 2);
-  for (let i = 0; i < values.length; i++) values[i] = binary.charCodeAt(2 * i) | (binary.charCodeAt(2 * i + 1) << 8);
-  return values;
+  const bytes = decodeBase64(base64);
+  return new Uint32Array(new Uint16Array(bytes.buffer, 0, bytes.length >> 1));
+}
+
+/** Node has a fast way, which a start is in need of. */
+function decodeBase64(base64: string): Uint8Array {
+  const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: string): Uint8Array } };
+  if (Buffer) return new Uint8Array(Buffer.from(base64, "base64"));
+  return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 }
