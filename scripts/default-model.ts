@@ -24,10 +24,12 @@ import { modelCard } from "./model-card.js";
  */
 const SHAPE = ["--layers", "6", "--embd", "256", "--heads", "4", "--context", "512"];
 const RECIPE = [
-  ...["--batch-size", "16", "--batch-tokens", "8192", "--steps", "3000", "--warmup", "150"],
+  ...["--batch-size", "16", "--batch-tokens", "8192", "--warmup", "150"],
   ...["--lr", "2e-3", "--min-lr", "1e-4", "--seed", "1"],
   ...["--val-every", "200", "--val-batches", "0", "--save-every", "100", "--keep", "2"],
 ];
+/** A whole schedule, and its warm continuation under the cosine of the longer one. */
+const STEPS = ["3000", "6400"] as const;
 const VOCAB_SIZE = "8192";
 
 const { values } = parseArgs({
@@ -60,11 +62,18 @@ if (!existsSync(tokenizer)) gpt2("tokenizer", "train", ...trainFiles, "--vocab-s
 if (!existsSync(data)) {
   gpt2("data", ...trainFiles, "--val", validFile, "--tokenizer", join(tokenizer, "tokenizer.json"), "--out", data);
 }
-if (!existsSync(join(run, "model"))) {
-  const resume = existsSync(join(run, "checkpoints")) ? ["--resume"] : [];
-  gpt2("train", data, "--out", run, ...SHAPE, ...RECIPE, ...resume);
+for (const steps of STEPS) {
+  const done = existsSync(join(run, "metrics.jsonl")) ? await stepsDone() : 0;
+  const how = existsSync(join(run, "checkpoints")) ? ["--resume"] : [data, ...SHAPE, ...RECIPE];
+  if (done < Number(steps)) gpt2("train", "--out", run, ...how, "--steps", steps);
 }
 await publish();
+
+/** The last step that the run has written down. */
+async function stepsDone(): Promise<number> {
+  const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trim().split("\n");
+  return lines.reduce((last, line) => Math.max(last, (JSON.parse(line) as { step?: number }).step ?? 0), 0);
+}
 
 /** From the finished run to the files that ship. */
 async function publish(): Promise<void> {
@@ -104,6 +113,7 @@ async function publish(): Promise<void> {
       validation,
       shape: SHAPE,
       recipe: RECIPE,
+      steps: STEPS,
       note: values.note,
     }),
   );

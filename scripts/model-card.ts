@@ -13,6 +13,8 @@ export interface ModelCardFacts {
   readonly validation: { readonly loss: number; readonly bitsPerByte: number; readonly tokens: number };
   readonly shape: readonly string[];
   readonly recipe: readonly string[];
+  /** At which steps training ended, the first time and when it was continued. */
+  readonly steps: readonly string[];
   /** How this run differed from the recipe. */
   readonly note: string;
 }
@@ -55,8 +57,11 @@ The weights are released under the licence of this package (MIT).
 gpt2 tokenizer train train-*.txt.gz --vocab-size ${c.vocabSize} --out tokenizer
 gpt2 data train-*.txt.gz --val valid.txt.gz --tokenizer tokenizer/tokenizer.json --out data
 gpt2 train data --out run ${facts.shape.join(" ")} \\
-  ${facts.recipe.join(" ")}
-\`\`\`
+  ${facts.recipe.join(" ")} --steps ${facts.steps[0]}
+${facts.steps
+  .slice(1)
+  .map((steps) => `gpt2 train --out run --resume --steps ${steps}\n`)
+  .join("")}\`\`\`
 
 \`node dist/scripts/default-model.js --corpus CORPUS --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
 
