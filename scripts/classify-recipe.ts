@@ -28,7 +28,7 @@ const PAGE = packageFile("docs/finetuning.md");
 
 /** What is compared, by the name in the table. */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
-  "the whole model": ["--lr", "3e-4"],
+  "the whole model": ["--lr", "5e-4"],
   "LoRA, rank 8": ["--lora", "8", "--lr", "2e-3"],
 };
 

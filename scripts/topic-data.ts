@@ -24,7 +24,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 /** Passages of each subject to learn from, and of other sections to be tested on. */
 const COUNTS = { train: 300, test: 60 };
 /** Characters of a passage: whole sentences from the beginning of a paragraph. */
-const [SHORTEST, LONGEST] = [140, 280];
+const [SHORTEST, LONGEST] = [240, 480];
 /** Of a section's paragraphs; so that no section weighs much. */
 const PER_SECTION = 5;
 /** Sections held out. */
