@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { GPT2 } from "../src/gpt2.js";
@@ -16,16 +17,17 @@ import { packageFile } from "../src/util/package-root.js";
  */
 const TEXT = packageFile("scripts/finetune-recipe/three-comedies.txt.gz");
 const HELD_OUT = packageFile("scripts/finetune-recipe/held-out.txt.gz");
+const MAIN = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const PAGE = packageFile("docs/finetuning.md");
 const COMMON = ["--val", HELD_OUT, "--batch-size", "8", "--seq-length", "256", "--epochs", "3", "--sample-every", "0"];
 
 /** What is compared, by the name in the table. */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
-  "the whole model": ["--lr", "5e-4"],
-  "LoRA, rank 8": ["--lora", "8", "--lr", "5e-3"],
-  "LoRA, rank 32": ["--lora", "32", "--lr", "5e-3"],
-  "LoRA, rank 32, on c_attn alone": ["--lora", "32", "--lora-targets", "c_attn", "--lr", "5e-3"],
-  "LoRA, rank 8, weights in q8_0": ["--lora", "8", "--dtype", "q8_0", "--lr", "5e-3"],
+  "the whole model": ["--lr", "3e-4"],
+  "LoRA of rank 8": ["--lora", "8", "--lr", "5e-3"],
+  "LoRA of rank 32": ["--lora", "32", "--lr", "3e-3"],
+  "LoRA of rank 32, on c_attn alone": ["--lora", "32", "--lora-targets", "c_attn", "--lr", "5e-3"],
+  "LoRA of rank 8, weights in q8_0": ["--lora", "8", "--dtype", "q8_0", "--lr", "5e-3"],
 };
 const PROMPT = "SCENE II. A wood near ATHENS.\n\n[Enter ";
 const SEED = 3;
@@ -73,7 +75,7 @@ async function outcomeOf(name: string, flags: readonly string[]): Promise<Outcom
   const args = ["finetune", TEXT, "--out", out, ...COMMON, ...flags, "--threads", String(threads)];
   console.log(`$ gpt2 ${args.join(" ")}`);
   const resume = existsSync(join(out, "checkpoints")) ? ["--resume"] : [];
-  const { status } = spawnSync(process.execPath, [packageFile("dist/src/cli/main.js"), ...args, ...resume], {
+  const { status } = spawnSync(process.execPath, [MAIN, ...args, ...resume], {
     stdio: "inherit",
   });
   if (status !== 0) process.exit(status ?? 1);

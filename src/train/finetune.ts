@@ -32,7 +32,6 @@ export function finetuneDefaults(
     lr: lora ? 1e-3 : 1e-4,
     beta2: 0.999,
     weightDecay: 0,
-    dropout: lora ? 0 : 0.1,
     valBatches: 0,
     patience: 3,
     useBest: 1,

@@ -112,7 +112,6 @@ const SHOWN_DEFAULTS = {
   lr: "0.001 for an adapter, else 0.0001",
   beta2: "0.999",
   weightDecay: "0",
-  dropout: "0 for an adapter, else 0.1",
   valEvery: "four times an epoch",
   valBatches: "0",
   sampleEvery: "once an epoch",
