@@ -97,7 +97,8 @@ async function leftovers(folder: string, stem: string, minAge: number) {
   for (const name of await readdir(folder)) {
     if (name !== `${stem}.incomplete` && !(SUFFIX.test(name) && name.replace(SUFFIX, "") === stem)) continue;
     const stats = await stat(join(folder, name)).catch(() => undefined);
-    if (stats?.isFile() && Date.now() - stats.mtimeMs >= minAge)
+    // A file of this very millisecond seems to be of the future: the clock has whole ones, the file system parts.
+    if (stats?.isFile() && Math.max(0, Date.now() - stats.mtimeMs) >= minAge)
       found.push({ path: join(folder, name), size: stats.size });
   }
   return found.sort((a, b) => b.size - a.size);

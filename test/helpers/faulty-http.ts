@@ -76,7 +76,8 @@ async function sendBody(
     await new Promise<void>((sent) => response.write(bytes.subarray(at, Math.min(at + step, end)), () => sent()));
     if (fault.slow) await new Promise((resolve) => setTimeout(resolve, fault.slow));
   }
-  if (fault.cutAfter !== undefined) request.socket.destroy();
+  // What was sent arrives: destroying the socket at once may take it along.
+  if (fault.cutAfter !== undefined) request.socket.destroySoon();
   else if (fault.stallAfter === undefined) response.end();
 }
 
