@@ -47,6 +47,8 @@ export class Engine {
   #cache: KvCache;
   readonly #inputs: Inputs;
   readonly #logits: DeviceArray;
+  /** The part that the last run filled. */
+  #lastLogits: DeviceArray | undefined;
   readonly #losses: DeviceArray;
   readonly #maxLogits: number;
   readonly #open = new Map<number, Sequence>();
@@ -187,7 +189,10 @@ export class Engine {
   /** The logits of the last run, row by row. */
   async #passOn(rows: readonly Row[], onLogits: OnLogits): Promise<void> {
     const { vocabSize: V } = this.config;
-    const logits = this.#logits.host ?? (await this.#logits.read(0, rows.length * V));
+    const size = rows.length * V;
+    // Of so many rows alone: a view of all that there is room for makes the garbage collector run.
+    if (this.#lastLogits?.length !== size) this.#lastLogits = this.#logits.slice(0, size);
+    const logits = this.#lastLogits.host ?? (await this.#lastLogits.read());
     rows.forEach(({ extension, token }, m) => {
       onLogits(logits.subarray(m * V, (m + 1) * V) as LogitsRow, extension, token);
     });

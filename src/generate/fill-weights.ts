@@ -25,8 +25,8 @@ const PIECE = 2 ** 20;
 const ROWS = 32;
 /** Threads that convert; the event loop's pool has one more, which reads what else is loaded meanwhile. */
 const AT_ONCE = 3;
-/** Bytes that are worth another thread: this one has work of its own meanwhile. */
-const SHARE = 2 ** 27;
+/** Bytes to convert that are worth another thread; looking at values is a quarter of the work. */
+const SHARE = 2 ** 26;
 /** Bytes read by one thread at one go, at most: then an abort is noticed. */
 const GO = 2 ** 26;
 
@@ -77,7 +77,9 @@ function piecesOf(entry: Placed): Piece[] {
 /** A few long goes rather than many short ones: each has to wait for this thread, which may have other work. */
 async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
   const total = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-  const threads = Math.min(AT_ONCE, Math.ceil(total / SHARE));
+  const work = pieces.reduce((sum, { bytes, conversion }) => sum + (conversion.dst ? bytes : bytes / 4), 0);
+  // No more than pay: this thread has work of its own meanwhile.
+  const threads = Math.min(AT_ONCE, Math.ceil(work / SHARE));
   const most = Math.min(GO, total / threads);
   const left = pieces.reverse();
   const worker = async (): Promise<void> => {

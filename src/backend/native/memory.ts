@@ -39,9 +39,13 @@ export class NativeArena implements NativeMemory {
   }
 
   window(offset: number, bytes: number): { buffer: ArrayBuffer; byteOffset: number } {
-    if (this.bytes > constants.MAX_LENGTH) return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
-    this.#buffer ??= makeView(this, 0, this.bytes);
-    return { buffer: this.#buffer, byteOffset: offset };
+    if (this.#buffer) return { buffer: this.#buffer, byteOffset: offset };
+    return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
+  }
+
+  /** From now on all views are of one ArrayBuffer, which shows the garbage collector how much there is. */
+  show(): void {
+    if (this.bytes <= constants.MAX_LENGTH) this.#buffer ??= makeView(this, 0, this.bytes);
   }
 }
 
@@ -69,10 +73,7 @@ function checkArrayLength(bytes: number): void {
  */
 function tellCollector(arena: NativeArena): void {
   const reference = new WeakRef(arena);
-  setTimeout(() => {
-    const arena = reference.deref();
-    if (arena && arena.bytes <= constants.MAX_LENGTH) arena.window(0, arena.bytes);
-  }, TELL_AFTER).unref();
+  setTimeout(() => reference.deref()?.show(), TELL_AFTER).unref();
 }
 
 /** A whole file mapped into memory, read-only: writing to it would crash. Unmapped when nothing refers to it. */
