@@ -76,9 +76,11 @@ async function sendBody(
     await new Promise<void>((sent) => response.write(bytes.subarray(at, Math.min(at + step, end)), () => sent()));
     if (fault.slow) await new Promise((resolve) => setTimeout(resolve, fault.slow));
   }
-  // What was sent arrives: destroying the socket at once may take it along.
-  if (fault.cutAfter !== undefined) request.socket.destroySoon();
-  else if (fault.stallAfter === undefined) response.end();
+  if (fault.cutAfter !== undefined) {
+    // A client that has not read all of it yet loses the rest with the connection.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    request.socket.destroySoon();
+  } else if (fault.stallAfter === undefined) response.end();
 }
 
 function flipBit(body: Uint8Array): Uint8Array {
