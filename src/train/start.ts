@@ -189,6 +189,14 @@ export async function resumedRun(options: TrainerOptions): Promise<RunStart> {
 /** A run goes on with the adapter that it trains. */
 function refuseOtherAdapter({ lora, dtype }: TrainerOptions, state: RunState): void {
   const hint = "Leave it out, or start another run";
+  if (lora && !state.lora) {
+    throw new UsageError({
+      op: "resuming: lora",
+      expected: "none: the run trains all of a model",
+      got: "an adapter",
+      hint,
+    });
+  }
   const before = { ...state.lora, dtype: state.base?.dtype };
   for (const [name, value] of Object.entries({ ...lora, dtype })) {
     const there = before[name as keyof typeof before];

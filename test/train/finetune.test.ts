@@ -253,6 +253,7 @@ describe("fine-tuning a whole model", () => {
     assert.ok(ofType(again, "start")[0]!.memory.activations < ofType(kept, "start")[0]!.memory.activations);
     const model = (out: string) => readFileSync(join(out, "model", "model.safetensors"));
     assert.ok(model(a).equals(model(b)));
+    await assert.rejects(run({ out: a, resume: true, lora: {} }), /resuming: lora: expected none.*got an adapter/);
   });
 });
 
