@@ -38,7 +38,7 @@ A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works
 | vocabulary | ${count(c.vocabSize)}, byte-level BPE trained on the same text |
 | parameters | ${count(facts.parameters)} |
 | file | model.safetensors, f16, ${(facts.bytes / 1e6).toFixed(1)} MB, Hugging Face layout |
-| training | ${count(tokens)} tokens in ${count(steps.length)} steps, ${hours.toFixed(1)} hours on 2 CPU cores |
+| training | ${count(tokens)} tokens in ${count(steps.length)} steps, ${hours.toFixed(1)} hours on one or two CPU cores |
 | held out | **${validation.bitsPerByte.toFixed(4)} bits per byte** (${validation.loss.toFixed(4)} nats per token) over ${count(validation.tokens)} tokens of whole books that are not in the training text, in windows of ${c.nCtx} |
 
 ![Training and validation loss](loss.svg)
