@@ -1,6 +1,7 @@
 /* Linear layers: y = x Wᵀ + b, forward and backward. */
 #include "gemm.h"
 #include "quant-dot.h"
+#include "quant-gemm.h"
 
 /* Up to this many tokens, each weight is used too seldom for packing to pay: stream the weights once instead. */
 /* DOT_TOKENS have their sums in registers together; for more, the row is taken again from the first-level cache. */
@@ -138,6 +139,12 @@ static void linear_forward(Ctx *ctx, const Args *a) {
     if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
     return;
   }
+#if defined(INTEGER_GEMM)
+  if (is_integer_type(type)) {
+    integer_gemm(ctx, type, N, IC, OC, x, w.data, out, &e);
+    return;
+  }
+#endif
   int plain = !e.preact && !e.bias && !e.residual && !e.gelu;
   gemm(ctx, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
 }

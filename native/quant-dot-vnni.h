@@ -1,7 +1,7 @@
 /*
- * quant-dot.h for AVX-512 VNNI, whose dot products of bytes need so little arithmetic that loads and scales are what
- * counts. Eight blocks of a row are one group: four vectors of two blocks each are multiplied, then added up crosswise
- * until 16 sums remain, two for each block in the order SLOT, and those are scaled together.
+ * quant-dot.h for AVX-512 VNNI, whose dot products of bytes need so little arithmetic that loads, shuffles and scales are
+ * what counts. Eight blocks of a row are one group: four vectors, each with four neighbours of each half of each block.
+ * So the sums of the vectors' products are those of 16 halves of blocks, in the order SLOT, and are scaled together.
  */
 #ifndef GPT2_QUANT_DOT_VNNI_H
 #define GPT2_QUANT_DOT_VNNI_H
@@ -12,42 +12,60 @@
 #define SLOTS 16
 /* Where the first half of block i of a group has its sum; the second half, 4 further. */
 #define SLOT(i) ((i) % 2 * 8 + (i) / 2)
+#define VECTORS 4
 
 /* Weights are made unsigned for the instruction by adding this. */
 #define OFFSET(type) ((type) == Q8_0 ? 128 : 8)
 
 /* ---- Activations ---- */
 
-/* Rows of `groups` groups each, the last filled with zeros: integers q; for each slot, scale and -OFFSET times the sum. */
+/* A group of one token's: vectors of integers; for each slot, scale and -OFFSET times the sum of its integers. */
 typedef struct {
-  long groups;
-  int8_t *q;
-  float *scale;
-  int32_t *start;
+  int8_t q[VECTORS][64];
+  float scale[SLOTS];
+  int32_t start[SLOTS];
+} TokenGroup;
+
+/* The same group of all tokens, then the next; the last is filled with zeros. */
+typedef struct {
+  long tokens;
+  TokenGroup *group;
 } Activations;
 
-INLINE size_t activations_bytes(long rows, long blocks) {
-  size_t groups = (size_t)rows * ((blocks + GROUP - 1) / GROUP);
-  return groups * (GROUP * BLOCK + SLOTS * sizeof(float) + SLOTS * sizeof(int32_t));
+INLINE size_t activations_bytes(long tokens, long blocks) {
+  return (size_t)tokens * ((blocks + GROUP - 1) / GROUP) * sizeof(TokenGroup);
+}
+
+/* Block i of a group; x NULL: zeros. */
+INLINE void quantise_block(int type, TokenGroup *to, long i, const float *x) {
+  float inverse = 0, scale = x ? activation_scale(x, &inverse) : 0;
+  const int slot = SLOT(i), other = slot + 4, factor = type == Q4_0 ? 16 : 1; /* of second halves, see products_q4 */
+  __m256i q = _mm256_setzero_si256();
+  if (x) {
+    __m128i first = _mm512_cvtepi32_epi8((__m512i)vround(vload(x) * inverse));
+    q = _mm256_inserti128_si256(_mm256_castsi128_si256(first), _mm512_cvtepi32_epi8((__m512i)vround(vload(x + 16) * inverse)), 1);
+  }
+  char bytes[BLOCK];
+  _mm256_storeu_si256((void *)bytes, q);
+  UNROLL for (int v = 0; v < VECTORS; v++) {
+    memcpy(to->q[v] + 4 * slot, bytes + 4 * v, 4);
+    memcpy(to->q[v] + 4 * other, bytes + 16 + 4 * v, 4);
+  }
+  __m256i sum = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q);
+  sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0xb1));
+  sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0x4e));
+  to->start[slot] = -OFFSET(type) * _mm256_cvtsi256_si32(sum);
+  to->start[other] = -OFFSET(type) * factor * _mm256_extract_epi32(sum, 4);
+  to->scale[slot] = scale;
+  to->scale[other] = scale / (float)factor;
 }
 
 /* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
-static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, long rows, long blocks, void *memory) {
-  Activations a = {.groups = (blocks + GROUP - 1) / GROUP, .q = memory};
-  a.scale = (float *)(a.q + rows * a.groups * GROUP * BLOCK);
-  a.start = (int32_t *)(a.scale + rows * a.groups * SLOTS);
-  for (long r = 0; r < rows; r++) {
-    for (long b = 0; b < a.groups * GROUP; b++) {
-      float inverse = 0, scale = b < blocks ? activation_scale(x + (r * blocks + b) * BLOCK, &inverse) : 0;
-      long group = r * a.groups + b / GROUP, slot = group * SLOTS + SLOT(b % GROUP);
-      UNROLL for (int half = 0; half < 2; half++) {
-        __m512i q = b < blocks ? (__m512i)vround(vload(x + (r * blocks + b) * BLOCK + half * 16) * inverse) : _mm512_setzero_si512();
-        _mm_storeu_si128((void *)(a.q + (group * GROUP + b % GROUP) * BLOCK + half * 16), _mm512_cvtepi32_epi8(q));
-        int factor = type == Q4_0 && half ? 16 : 1; /* see products_q4 */
-        a.start[slot + 4 * half] = -OFFSET(type) * factor * _mm512_reduce_add_epi32(q);
-        a.scale[slot + 4 * half] = scale / (float)factor;
-      }
-    }
+static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, long tokens, long blocks, void *memory) {
+  Activations a = {.tokens = tokens, .group = memory};
+  for (long t = 0; t < tokens; t++, x += blocks * BLOCK) {
+    for (long b = 0; b < ROUND_UP(blocks, GROUP); b++)
+      quantise_block(type, a.group + b / GROUP * tokens + t, b % GROUP, b < blocks ? x + b * BLOCK : NULL);
   }
   return a;
 }
@@ -58,7 +76,7 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 #define INTEGER_TOKENS 8
 
 typedef struct {
-  __m512i w[GROUP / 2];
+  __m512i w[VECTORS];
   __m512 scale; /* in slots */
 } Products;
 
@@ -71,84 +89,119 @@ typedef struct {
       WORD(8, stride, from), WORD(9, stride, from), WORD(10, stride, from), WORD(11, stride, from),                    \
       WORD(12, stride, from), WORD(13, stride, from), WORD(14, stride, from), WORD(15, stride, from)))
 
-/* Eight blocks are 272 bytes; scales of the first four lie in the first 128, those of the others in as many from there. */
-INLINE Products products_q8(const BlockQ8 *b) {
+/* The first n of 64 bytes, which may be none; the rest zero. */
+INLINE __m512i load_bytes(const char *p, long n) {
+  if (n >= 64) return _mm512_loadu_si512(p);
+  return _mm512_maskz_loadu_epi8(n > 0 ? ((uint64_t)1 << n) - 1 : 0, p);
+}
+
+/*
+ * Eight blocks are 272 bytes; scales of the first four lie in the first 128, those of the others in as many from there.
+ * Of a last group only `blocks` are there, the rest is zero.
+ */
+INLINE Products products_q8(const BlockQ8 *b, long blocks) {
   Products p;
   const char *bytes = (const char *)b, *later = (const char *)(b + 4);
-  UNROLL for (int i = 0; i < GROUP / 2; i++) {
-    __m512i w = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)b[2 * i].q));
-    w = _mm512_inserti64x4(w, _mm256_loadu_si256((const void *)b[2 * i + 1].q), 1);
-    p.w[i] = _mm512_xor_si512(w, _mm512_set1_epi8(-128));
+  __m512i w[4];
+  UNROLL for (int i = 0; i < 4; i++) {
+    __m256i w0 = 2 * i < blocks ? _mm256_loadu_si256((const void *)b[2 * i].q) : _mm256_setzero_si256();
+    __m256i w1 = 2 * i + 1 < blocks ? _mm256_loadu_si256((const void *)b[2 * i + 1].q) : _mm256_setzero_si256();
+    w[i] = _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(w0), w1, 1), _mm512_set1_epi8(-128));
   }
+  /* Each lane of 128 bits: half a block. Its four parts go to four vectors. */
+  __m512i a = _mm512_unpacklo_epi32(w[0], w[1]), c = _mm512_unpackhi_epi32(w[0], w[1]);
+  __m512i e = _mm512_unpacklo_epi32(w[2], w[3]), d = _mm512_unpackhi_epi32(w[2], w[3]);
+  p.w[0] = _mm512_unpacklo_epi64(a, e), p.w[1] = _mm512_unpackhi_epi64(a, e);
+  p.w[2] = _mm512_unpacklo_epi64(c, d), p.w[3] = _mm512_unpackhi_epi64(c, d);
   const __m512i words = WORDS(17, 0), words4 = WORDS(17, 4);
-  __m512i s = _mm512_permutex2var_epi16(_mm512_loadu_si512(bytes), words, _mm512_loadu_si512(bytes + 64));
-  __m512i s4 = _mm512_permutex2var_epi16(_mm512_loadu_si512(later), words4, _mm512_loadu_si512(later + 64));
+  const long n = blocks * (long)sizeof(BlockQ8), n4 = n - 4 * (long)sizeof(BlockQ8);
+  __m512i s = _mm512_permutex2var_epi16(load_bytes(bytes, n), words, load_bytes(bytes + 64, n - 64));
+  __m512i s4 = _mm512_permutex2var_epi16(load_bytes(later, n4), words4, load_bytes(later + 64, n4 - 64));
   p.scale = _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_mask_blend_epi16(0xcccc, s, s4)));
   return p;
 }
 
-/* The words of a pair of blocks from word w on, the nibbles of each twice. */
-#define PAIR(w)                                                                                                        \
-  _mm512_set_epi16(w + 17, w + 16, w + 15, w + 14, w + 13, w + 12, w + 11, w + 10, w + 17, w + 16, w + 15, w + 14,     \
-                   w + 13, w + 12, w + 11, w + 10, w + 8, w + 7, w + 6, w + 5, w + 4, w + 3, w + 2, w + 1, w + 8,      \
-                   w + 7, w + 6, w + 5, w + 4, w + 3, w + 2, w + 1)
+/*
+ * Indices of words, as above: slot s takes the four bytes from 2 + 4 v on of its block, both halves the same. Blocks 0 to
+ * 6 lie in the first 126 bytes, in the two vectors that hold 128; the last one in the vector that ends with it.
+ */
+#define BYTES_LOW(s, v) ((((s) % 4 * 2 + (s) / 8) * 9 + 1 + 2 * (v)) & 63)
+#define BYTES_PAIR(s, v) BYTES_LOW(s, v), BYTES_LOW(s, v) + 1
+#define BYTES(v)                                                                                                       \
+  (__m512i)(__v32hi) {                                                                                                 \
+    BYTES_PAIR(0, v), BYTES_PAIR(1, v), BYTES_PAIR(2, v), BYTES_PAIR(3, v), BYTES_PAIR(4, v), BYTES_PAIR(5, v),        \
+        BYTES_PAIR(6, v), BYTES_PAIR(7, v), BYTES_PAIR(8, v), BYTES_PAIR(9, v), BYTES_PAIR(10, v), BYTES_PAIR(11, v),  \
+        BYTES_PAIR(12, v), BYTES_PAIR(13, v), BYTES_PAIR(14, v), BYTES_PAIR(15, v)                                     \
+  }
 
 /*
  * Eight blocks are 144 bytes: three loads, as loads are what this takes most of. All scales lie in the first two. High
  * halves of bytes stay where they are, 16 times as large; the activations' scales make up for that.
  */
-INLINE Products products_q4(const BlockQ4 *b) {
+INLINE Products products_q4(const BlockQ4 *b, long blocks) {
   Products p;
   const char *bytes = (const char *)b;
   const __m512i halves = _mm512_set_epi32(0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f,
                                           0x0f0f0f0f, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0x0f0f0f0f, 0x0f0f0f0f,
                                           0x0f0f0f0f, 0x0f0f0f0f);
-  __m512i v0 = _mm512_loadu_si512(bytes), v1 = _mm512_loadu_si512(bytes + 64), v2 = _mm512_loadu_si512(bytes + 80);
-  p.w[0] = _mm512_and_si512(halves, _mm512_permutexvar_epi16(PAIR(0), v0));
-  p.w[1] = _mm512_and_si512(halves, _mm512_permutex2var_epi16(v0, PAIR(18), v1));
-  p.w[2] = _mm512_and_si512(halves, _mm512_permutexvar_epi16(PAIR(4), v1));
-  p.w[3] = _mm512_and_si512(halves, _mm512_permutexvar_epi16(PAIR(14), v2));
+  const long n = blocks * (long)sizeof(BlockQ4);
+  __m512i v0 = load_bytes(bytes, n), v1 = load_bytes(bytes + 64, n - 64), v2 = load_bytes(bytes + 80, n - 80);
+#define VECTOR(v)                                                                                                      \
+  {                                                                                                                    \
+    __m512i w = _mm512_permutex2var_epi16(v0, BYTES(v), v1);                                                           \
+    w = _mm512_mask_permutexvar_epi16(w, 0xc0c00000 , _mm512_set1_epi32((24 + 2 * v) | (25 + 2 * v) << 16), v2);   \
+    p.w[v] = _mm512_and_si512(halves, w);                                                                              \
+  }
+  VECTOR(0) VECTOR(1) VECTOR(2) VECTOR(3)
+#undef VECTOR
   p.scale = _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_permutex2var_epi16(v0, WORDS(9, 0), v1)));
   return p;
 }
 
-/* Four sums to a lane of 128 bits: those of v[0], v[1], v[2], v[3]. */
-INLINE __m512i add_crosswise(const __m512i v[4]) {
-  __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
-  __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
-  return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+/* Adds the products of `blocks` blocks of weights and a group of T tokens' activations to acc. */
+INLINE void add_group(int type, const void *w, long blocks, const TokenGroup *x, long T, __m512 *acc) {
+  Products p = type == Q8_0 ? products_q8(w, blocks) : products_q4(w, blocks);
+  UNROLL for (int t = 0; t < T; t++) {
+    __m512i sum = _mm512_loadu_si512(x[t].start);
+    UNROLL for (int v = 0; v < VECTORS; v++) sum = _mm512_dpbusd_epi32(sum, p.w[v], _mm512_loadu_si512(x[t].q[v]));
+    acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(p.scale, _mm512_loadu_ps(x[t].scale)), acc[t]);
+  }
 }
 
-/* Adds the products of a group of weights and group g of T tokens' activations to acc. */
-INLINE void add_group(int type, const void *w, long g, const Activations *a, long t0, long T, __m512 *acc) {
-  Products p = type == Q8_0 ? products_q8(w) : products_q4(w);
-  UNROLL for (int t = 0; t < T; t++) {
-    long at = (t0 + t) * a->groups + g;
-    __m512i v[GROUP / 2];
-    UNROLL for (int i = 0; i < GROUP / 2; i++)
-      v[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), p.w[i], _mm512_loadu_si512(a->q + at * GROUP * BLOCK + 64 * i));
-    __m512i sum = _mm512_add_epi32(add_crosswise(v), _mm512_loadu_si512(a->start + at * SLOTS));
-    acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(p.scale, _mm512_loadu_ps(a->scale + at * SLOTS)), acc[t]);
-  }
+/* Sums of vectors pairwise, 16 bytes at a time: a, b, a, b. */
+INLINE __m512 add_pairs(__m512 a, __m512 b) { return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)); }
+INLINE __m512 add_twos(__m512 a, __m512 b) {
+  __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
+  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+}
+
+/* The sum of each of eight vectors. */
+INLINE __m256 sum_eight(const __m512 v[8]) {
+  __m512 a = add_twos(add_pairs(v[0], v[1]), add_pairs(v[2], v[3]));
+  __m512 b = add_twos(add_pairs(v[4], v[5]), add_pairs(v[6], v[7]));
+  __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  ab = _mm512_add_ps(ab, _mm512_shuffle_f32x4(ab, ab, 0xb1));
+  return _mm512_castps512_ps256(_mm512_shuffle_f32x4(ab, ab, 0x08));
 }
 
 /* Dot products of one weight row of `blocks` blocks with T tokens' activations from token t on. */
 INLINE void dot_blocks(int type, const void *row, long blocks, const Activations *a, long t, long T, float *out) {
   __m512 acc[INTEGER_TOKENS];
   UNROLL for (int i = 0; i < T; i++) acc[i] = _mm512_setzero_ps();
-  long g = 0;
-  for (; (g + 1) * GROUP <= blocks; g++) {
-    const char *w = packed_at(type, row, g * GROUP * BLOCK);
+  const TokenGroup *x = a->group + t;
+  const char *w = row;
+  for (; blocks >= GROUP; blocks -= GROUP, w += packed_bytes(type, GROUP * BLOCK), x += a->tokens) {
     for (int line = 0; line < (type == Q8_0 ? 4 : 2); line++) __builtin_prefetch(w + FETCH_BYTES + 64 * line);
-    add_group(type, w, g, a, t, T, acc);
+    add_group(type, w, GROUP, x, T, acc);
   }
-  if (g * GROUP < blocks) { /* what is left, filled with zeros */
-    BlockQ8 rest[GROUP];
-    memset(rest, 0, sizeof rest);
-    memcpy(rest, packed_at(type, row, g * GROUP * BLOCK), packed_bytes(type, (blocks - g * GROUP) * BLOCK));
-    add_group(type, rest, g, a, t, T, acc);
+  if (blocks > 0) add_group(type, w, blocks, x, T, acc);
+  if (T > 4) {
+    UNROLL for (int i = T; i < 8; i++) acc[i] = _mm512_setzero_ps();
+    __m256 sums = sum_eight(acc);
+    _mm256_mask_storeu_ps(out, (1 << T) - 1, sums);
+  } else {
+    UNROLL for (int i = 0; i < T; i++) out[i] = vsum((vf)acc[i]);
   }
-  UNROLL for (int i = 0; i < T; i++) out[i] = vsum((vf)acc[i]);
 }
 
 #endif

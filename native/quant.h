@@ -7,9 +7,7 @@
 
 #include "op.h"
 #include "vec.h"
-#if defined(__SSE2__)
-#include <immintrin.h>
-#elif defined(__ARM_NEON)
+#if defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
 

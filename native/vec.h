@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 #include <string.h>
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -87,8 +87,19 @@ INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
 INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
 #else
+#if VW == 16
+INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif VW == 8
+INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#elif defined(__SSE2__)
+INLINE vf vmax(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
+#else
 INLINE vf vmax(vf a, vf b) { return vselect(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return vselect(a < b, a, b); }
+#endif
 #endif
 
 /* Sums in a fixed tree, so that the same vector always gives the same bits. */
@@ -112,12 +123,31 @@ INLINE float vsum(vf v) {
   return sum4(v);
 #endif
 }
-INLINE float vhmax(vf v) {
-  float x[VW];
+INLINE int32_t vsum_int(vi v) {
+#if VW == 16
+  return _mm512_reduce_add_epi32((__m512i)v);
+#else
+  int32_t x[VW], sum = 0;
   memcpy(x, &v, sizeof v);
-  for (int w = VW / 2; w > 0; w /= 2)
-    for (int i = 0; i < w; i++) x[i] = x[i] > x[i + w] ? x[i] : x[i + w];
-  return x[0];
+  UNROLL for (int i = 0; i < VW; i++) sum += x[i];
+  return sum;
+#endif
+}
+INLINE float vhmax(vf v) {
+#if VW == 16
+  return _mm512_reduce_max_ps((__m512)v);
+#elif VW == 8
+  __m128 x = _mm_max_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+#elif defined(__SSE2__)
+  __m128 x = (__m128)v;
+#endif
+#if VW < 16 && defined(__SSE2__)
+  x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps(x, x, 1)));
+#elif VW < 16
+  v = vmax(v, __builtin_shufflevector(v, v, 2, 3, 0, 1));
+  return v[0] > v[1] ? v[0] : v[1];
+#endif
 }
 
 /* e^r for |r| <= ln 2 / 2: Taylor's polynomial of degree 7. */

@@ -9,15 +9,19 @@ import { LIBRARY_NAME, libraryPath } from "./library-path.js";
 /** Compiles native/*.c with the machine's own compiler; run at install. Its failure leaves the other backends. */
 const run = promisify(execFile);
 
-/** The kernels are compiled once for each of these; the first is the one that any such processor has. */
+/**
+ * The kernels are compiled once for each of these; the first is the one that any such processor has. Those that this
+ * compiler does not know yet are left out.
+ */
 const INSTRUCTION_SETS: Record<string, Record<string, string[]>> = {
   x64: {
     baseline: ["-march=x86-64"],
     avx2: ["-march=haswell"],
+    "avx-vnni": ["-march=haswell", "-mavxvnni"],
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
     "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
   },
-  arm64: { neon: [] },
+  arm64: { neon: [], "neon-dotprod": ["-march=armv8.2-a+dotprod"] },
 };
 
 const COMMON_FLAGS = [
@@ -53,12 +57,24 @@ export async function buildNative(): Promise<string> {
       if (stderr) process.stderr.write(stderr);
       return out;
     };
+    const knows = (flags: string[]) =>
+      run(cc, [...flags, "-fsyntax-only", "-x", "c", join(source, "op.h")]).then(
+        () => true,
+        () => false,
+      );
+    const known = await Promise.all(Object.values(sets).map((flags, i) => i === 0 || knows(flags)));
+    const compiled = Object.entries(sets).filter((_, i) => known[i]);
+    const [baseline] = Object.keys(sets);
+    const symbolOf = (name: string) => (name === baseline ? "kernels_baseline" : `kernels_${name.replace("-", "_")}`);
     const objects = await Promise.all([
-      ...Object.entries(sets).map(([name, flags], i) => {
-        const symbol = i === 0 ? "kernels_baseline" : `kernels_${name.replace("-", "_")}`;
-        return compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=${symbol}`, `-DKERNELS_NAME="${name}"`]);
-      }),
-      compile("runtime.c", "runtime.o", []),
+      ...compiled.map(([name, flags]) =>
+        compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=${symbolOf(name)}`, `-DKERNELS_NAME="${name}"`]),
+      ),
+      compile(
+        "runtime.c",
+        "runtime.o",
+        compiled.map(([name]) => `-DHAVE_${symbolOf(name)}`),
+      ),
     ]);
     const library = join(work, LIBRARY_NAME);
     await run(cc, [

@@ -14,14 +14,16 @@ import { NativeArena, NativeArray } from "./memory.js";
 export interface NativeOptions {
   /** Threads that compute; by default `GPT2_THREADS`, else all processors. */
   readonly threads?: number;
-  /** Instruction set: `avx512-vnni`, `avx512`, `avx2`, `baseline` (SSE2), or `neon`; by default `GPT2_ISA`, else the best this machine has. */
+  /** Instruction set: `avx512-vnni`, `avx512`, `avx-vnni`, `avx2`, `baseline` (SSE2), `neon-dotprod` or `neon`; by default `GPT2_ISA`, else the best this machine has. */
   readonly isa?: string;
 }
 
 /** Instruction sets this machine can run, best first. */
 export function nativeIsas(): string[] {
   const lib = nativeLibrary();
-  return ["avx512-vnni", "avx512", "avx2", "neon", "baseline"].filter((isa) => lib.hasIsa(isa));
+  return ["avx512-vnni", "avx512", "avx-vnni", "avx2", "neon-dotprod", "neon", "baseline"].filter((isa) =>
+    lib.hasIsa(isa),
+  );
 }
 
 /**
