@@ -1,6 +1,6 @@
 /** What is measured: each case a task that every contender gets, and how much of the machine it needs at least. */
 import type { GPT2Config } from "../src/model/config.js";
-import { trainFlopsPerToken } from "../src/train/model-trainer.js";
+import { trainFlopsPerToken } from "../src/train/flops.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
 import type { LimitKind } from "./limits.js";
 import { prefillFlops, stepBytes } from "./needs.js";

@@ -28,8 +28,8 @@ const PAGE = packageFile("docs/finetuning.md");
 
 /** What is compared, by the name in the table. */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
-  "the whole model": ["--lr", "5e-4"],
-  "LoRA, rank 8": ["--lora", "8", "--lr", "2e-3"],
+  "the whole model": ["--lr", "3e-4", "--epochs", "4", "--patience", "0"],
+  "LoRA, rank 8": ["--lora", "8", "--lr", "1e-3", "--epochs", "4", "--patience", "0"],
 };
 
 interface Row {

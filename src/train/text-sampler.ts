@@ -1,3 +1,4 @@
+import { UsageError } from "../errors.js";
 import { Engine } from "../generate/engine.js";
 import { generateTokens } from "../generate/generate.js";
 import { LoadedAdapter } from "../generate/loaded-adapter.js";
@@ -6,9 +7,11 @@ import type { GPT2Config } from "../model/config.js";
 import { decodeProgram, type LossProgramOptions } from "../model/programs.js";
 import { planMemory } from "../program/plan.js";
 import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
+import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { deriveKey } from "../util/random.js";
 import type { ModelTrainer } from "./model-trainer.js";
+import type { TrainingData } from "./run-data.js";
 
 /** Tokens that one run takes: a sample is written one by one, and prompts are short. */
 const MAX_TOKENS = 16;
@@ -76,4 +79,34 @@ const GPT2_VOCABULARY_PADDED = 50304;
 /** GPT-2's tokenizer, if the vocabulary can be its. */
 export async function gpt2TokenizerFor({ vocabSize }: GPT2Config): Promise<Tokenizer | undefined> {
   return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
+}
+
+export interface SamplerOptions {
+  /** What samples begin with; by default what the data says, or nothing. */
+  readonly prompt: string | undefined;
+  /** Whether samples were asked for, and are not just the default. */
+  readonly wanted: boolean;
+}
+
+/**
+ * What writes a run's samples: with the data's own tokenizer, or GPT-2's. Undefined if there is none, and nobody asked.
+ *
+ * @throws {UsageError} somebody asked.
+ */
+export async function samplerFor(
+  config: GPT2Config,
+  { path, tokenizer: json, promptOf }: TrainingData,
+  { prompt, wanted }: SamplerOptions,
+): Promise<TextSampler | undefined> {
+  const own = json === undefined ? undefined : new Tokenizer(readTokenizerJson(json, path));
+  const tokenizer = own ?? (await gpt2TokenizerFor(config));
+  if (tokenizer && prompt === undefined && promptOf) return new TextSampler(tokenizer, promptOf);
+  if (tokenizer) return new TextSampler(tokenizer, () => Array.from(tokenizer.encode(prompt ?? "")));
+  if (!wanted) return undefined;
+  throw new UsageError({
+    op: "training: sampleEvery",
+    expected: "a tokenizer.json beside the data, to write samples with",
+    got: `none, and a vocabulary of ${config.vocabSize}, which is not GPT-2's`,
+    hint: "Set it to 0, or make the data with `gpt2 data`",
+  });
 }

@@ -8,13 +8,13 @@ import type { LocateOptions } from "../hub/node.js";
 import type { GPT2Config, GPT2Preset } from "../model/config.js";
 import { scoreSpec } from "../model/task-head.js";
 import { numel, parameterCount } from "../model/tensors.js";
-import { Tokenizer } from "../tokenizer/tokenizer.js";
-import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { adaptationOf, type WeightAccess } from "./base-model.js";
+import { inEpochs } from "./epochs.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
+import { trainFlopsPerToken } from "./flops.js";
 import { type LoraSettings, loraPlan } from "./lora-settings.js";
 import { type TrainMemory, trainMemory } from "./memory.js";
-import { ModelTrainer, trainFlopsPerToken } from "./model-trainer.js";
+import { ModelTrainer } from "./model-trainer.js";
 import { openTrainingData } from "./open-data.js";
 import {
   type BestStep,
@@ -32,7 +32,7 @@ import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 import { checkpointsFolder, FINISHED, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
 import { reportOf } from "./task-report.js";
-import { gpt2TokenizerFor, TextSampler } from "./text-sampler.js";
+import { samplerFor, type TextSampler } from "./text-sampler.js";
 
 export interface TrainerOptions extends WeightAccess {
   readonly backend: Backend;
@@ -151,7 +151,13 @@ export class Trainer {
       const { lora, types } = found.adapter ?? {};
       const memory = trainMemory(config, settings, { limit: options.memoryLimit, lora, types, head: found.head });
       await start.checkData(data);
-      const sampler = settings.sampleEvery > 0 ? await newSampler(options, start, data) : undefined;
+      const sampler =
+        settings.sampleEvery > 0
+          ? await samplerFor(config, data, {
+              prompt: options.samplePrompt ?? start.state?.samplePrompt,
+              wanted: options.settings?.sampleEvery !== undefined,
+            })
+          : undefined;
       return new Trainer(options, start, memory, data, sampler);
     } catch (error) {
       data.close();
@@ -389,49 +395,6 @@ export class Trainer {
     await loadParameters(join(checkpointsFolder(this.#options.out), checkpointName(best)), this.model);
     return best;
   }
-}
-
-/** The steps that so many epochs take, and what depends on them. */
-function inEpochs(
-  settings: TrainSettings,
-  data: TrainingData,
-  { epochs, resume, ...options }: TrainerOptions,
-): TrainSettings {
-  if (epochs === undefined) return settings;
-  if (!(epochs > 0 && epochs <= 1e6)) {
-    throw new UsageError({ op: "training: epochs", expected: "a positive number", got: String(epochs) });
-  }
-  const steps = data.stepsFor(epochs);
-  // A resumed run keeps its intervals.
-  if (resume) return { ...settings, steps };
-  const each = (times: number): number => Math.max(1, Math.round(steps / (times * Math.max(1, epochs))));
-  const given = options.settings ?? {};
-  const {
-    warmupSteps = Math.min(100, Math.ceil(steps / 10)),
-    valEvery = each(4),
-    saveEvery = valEvery || each(4),
-  } = given;
-  return { ...settings, steps, warmupSteps, valEvery, saveEvery, sampleEvery: given.sampleEvery ?? each(1) };
-}
-
-/** @throws {UsageError} samples were asked for, and there is no tokenizer to write them with. */
-async function newSampler(
-  { settings = {}, samplePrompt }: TrainerOptions,
-  { config, state }: RunStart,
-  { path, tokenizer: json, promptOf }: TrainingData,
-): Promise<TextSampler | undefined> {
-  const own = json === undefined ? undefined : new Tokenizer(readTokenizerJson(json, path));
-  const tokenizer = own ?? (await gpt2TokenizerFor(config));
-  const given = samplePrompt ?? state?.samplePrompt;
-  if (tokenizer && given === undefined && promptOf) return new TextSampler(tokenizer, promptOf);
-  if (tokenizer) return new TextSampler(tokenizer, () => Array.from(tokenizer.encode(given ?? "")));
-  if (settings.sampleEvery === undefined) return undefined;
-  throw new UsageError({
-    op: "training: sampleEvery",
-    expected: "a tokenizer.json beside the data, to write samples with",
-    got: `none, and a vocabulary of ${config.vocabSize}, which is not GPT-2's`,
-    hint: "Set it to 0, or make the data with `gpt2 data`",
-  });
 }
 
 const ONE_RUN = "Make another Trainer with resume: true to go on";

@@ -5,7 +5,8 @@ import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { initialTensors } from "../../src/model/init.js";
-import { type FillBatch, ModelTrainer, type StepResult, trainFlopsPerToken } from "../../src/train/model-trainer.js";
+import { trainFlopsPerToken } from "../../src/train/flops.js";
+import { type FillBatch, ModelTrainer, type StepResult } from "../../src/train/model-trainer.js";
 import { type TrainSettings, trainSettings } from "../../src/train/settings.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTokens } from "../helpers/seeded-weights.js";
@@ -182,5 +183,9 @@ it("evaluation counts only what is filled", async () => {
 it("operations of training are 6 for each multiplying parameter and 12 C for each key seen", () => {
   const config = gpt2Config("gpt2");
   const matrices = 12 * 12 * 768 * 768 + 50257 * 768;
-  assert.equal(trainFlopsPerToken(config, 1024), 6 * matrices + 12 * 12 * 768 * 512.5);
+  const blocks = matrices - 50257 * 768;
+  const attention = 12 * 768 * 512.5;
+  assert.equal(trainFlopsPerToken(config, 1024), 6 * matrices + 12 * attention);
+  assert.equal(trainFlopsPerToken(config, 1024, { recompute: true }), 6 * matrices + 2 * blocks + 16 * attention);
+  assert.equal(trainFlopsPerToken(config, 1024, { frozen: true }), 4 * matrices + 12 * attention);
 });

@@ -1,0 +1,33 @@
+import { UsageError } from "../errors.js";
+import type { TrainingData } from "./run-data.js";
+import type { TrainSettings } from "./settings.js";
+import type { TrainerOptions } from "./trainer.js";
+
+/**
+ * Settings whose steps are as many as the epochs asked for take; what of the schedule is not given follows from them.
+ *
+ * @throws {UsageError} no number of epochs that can be.
+ */
+export function inEpochs(
+  settings: TrainSettings,
+  data: TrainingData,
+  { epochs, resume, settings: given = {} }: TrainerOptions,
+): TrainSettings {
+  if (epochs === undefined) return settings;
+  if (!(epochs > 0 && epochs <= 1e6)) {
+    throw new UsageError({ op: "training: epochs", expected: "a positive number", got: String(epochs) });
+  }
+  const steps = data.stepsFor(epochs);
+  // A resumed run keeps its intervals.
+  if (resume) return { ...settings, steps };
+  const each = (times: number): number => Math.max(1, Math.round(steps / (times * Math.max(1, epochs))));
+  const { warmupSteps = Math.min(100, Math.ceil(steps / 10)), valEvery = each(4), sampleEvery = each(1) } = given;
+  return {
+    ...settings,
+    steps,
+    warmupSteps,
+    valEvery,
+    saveEvery: given.saveEvery ?? (valEvery || each(4)),
+    sampleEvery,
+  };
+}
