@@ -16,6 +16,8 @@ import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GPT2Config } from "./model/config.js";
 import type { TaskHead } from "./model/task-head.js";
+import type { Choice, ChooseOptions } from "./tasks/choose.js";
+import { Tasks } from "./tasks/tasks.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 /** Text, or token ids. */
@@ -284,6 +286,25 @@ export class GPT2 {
   }
 
   /**
+   * Which of several texts is the likeliest after a context. They follow it as they are, so most begin with a space; with
+   * it they must fit into the context.
+   *
+   *     const { text, candidates } = await model.choose("The sky is", [" blue.", " green."], { normalization: "token" });
+   *
+   * @throws {UsageError} no candidates, or an empty one.
+   * @throws {ContextLengthError} one that does not fit.
+   */
+  async choose(context: string, candidates: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
+    const { choose } = await import("./tasks/choose.js");
+    return choose(this, context, candidates, options);
+  }
+
+  /** Tasks stated by a prompt: `model.task.translate("…", { to: "fr" })`, summarize, answer, complete, classify. */
+  get task(): Tasks {
+    return new Tasks(this);
+  }
+
+  /**
    * Logits [T, V] of the tokens that may follow each of the ids, given those before it.
    *
    * @throws {ContextLengthError} more ids than the context has room for.
@@ -309,7 +330,7 @@ export class GPT2 {
   }
 
   /** What the model, or adapter, was fine-tuned for besides writing, if anything. */
-  task({ adapter }: AdapterOption = {}): TaskHead["kind"] | undefined {
+  fineTunedFor({ adapter }: AdapterOption = {}): TaskHead["kind"] | undefined {
     return this.#taskHead(adapter)?.kind;
   }
 

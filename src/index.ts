@@ -17,6 +17,7 @@ export { evaluate } from "./evaluate/evaluate.js";
 export type { MetricResult } from "./evaluate/metrics/metric.js";
 export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
 export type { EvaluatedModel, TaskResult, TaskRunOptions } from "./evaluate/run.js";
+export type { Normalization } from "./evaluate/text/choose.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
 export type { Pooling } from "./generate/encoder.js";
 export type { FetchModelOptions } from "./generate/fetch-model.js";
@@ -38,6 +39,16 @@ export {
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./model/config.js";
 export { type InitOptions, initialTensors } from "./model/init.js";
 export { parameterCount, type TensorSpec, tensorTable } from "./model/tensors.js";
+export type { AnswerOptions } from "./tasks/answer.js";
+export type { CandidateScore, Choice, ChooseOptions } from "./tasks/choose.js";
+export type { LabelChoice, LabelOptions } from "./tasks/classify.js";
+export type { CompleteOptions } from "./tasks/complete.js";
+export type { Omitted } from "./tasks/fit-prompt.js";
+export type { Pair } from "./tasks/pairs.js";
+export type { SummarizeOptions } from "./tasks/summarize.js";
+export type { Tasks } from "./tasks/tasks.js";
+export type { TranslateOptions } from "./tasks/translate.js";
+export type { TaskOptions, TaskOutput, WritingOptions } from "./tasks/write.js";
 export {
   type EncodeOptions,
   gpt2Tokenizer,

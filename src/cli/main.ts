@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   score: async () => (await import("./commands/score.js")).registerScore,
   classify: async () => (await import("./commands/classify.js")).registerClassify,
   embed: async () => (await import("./commands/embed.js")).registerEmbed,
+  task: async () => (await import("./commands/task.js")).registerTask,
   quantize: async () => (await import("./commands/quantize.js")).registerQuantize,
   pull: async () => (await import("./commands/pull.js")).registerPull,
   convert: async () => (await import("./commands/convert.js")).registerConvert,

@@ -19,7 +19,7 @@ import { seededWeights } from "../generate/models.js";
 export const DATA = packageFile("test/fixtures/evaluate/data");
 export const dataSource: DataSource = folderSource(DATA);
 
-async function fastBackend(): Promise<Backend> {
+export async function fastBackend(): Promise<Backend> {
   try {
     return nativeBackend({ threads: 1 });
   } catch (error) {

@@ -44,6 +44,11 @@ const BROWSER_SAFE = [
   "generate/fetch-model.ts",
   "evaluate/registry.ts",
   "evaluate/run.ts",
+  "tasks/translate.ts",
+  "tasks/summarize.ts",
+  "tasks/answer.ts",
+  "tasks/complete.ts",
+  "tasks/classify.ts",
 ];
 
 for (const entry of BROWSER_SAFE) {
@@ -60,7 +65,7 @@ for (const entry of BROWSER_SAFE) {
 /** What `gpt2 "text"` loads whatever the model is: starting takes a third of a millisecond for each module. */
 const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "generate/load.ts", "backend/native/index.ts"];
 const LATER =
-  /^(hub|evaluate|train|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow|peft|load|open-folder|save))|^model[/\\]backward/;
+  /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow|peft|load|open-folder|save))|^model[/\\]backward/;
 
 test("a start loads what it needs, and no more", () => {
   const modules = new Set(START.flatMap((entry) => [...reachable(entry).keys()]));
@@ -74,7 +79,7 @@ test("a start loads what it needs, and no more", () => {
 const LAYERS = [
   ["cli"],
   ["gpt2", "index", "node"],
-  ["generate", "train", "evaluate"],
+  ["generate", "train", "evaluate", "tasks"],
   ["model"],
   ["backend"],
   ["program"],

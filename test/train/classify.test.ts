@@ -100,7 +100,7 @@ describe("a classifier", () => {
     };
     for (const [field, value] of Object.entries(expected)) assert.deepEqual(json[field], value, field);
     await using loaded = await GPT2.load(model);
-    assert.equal(loaded.task(), "classification");
+    assert.equal(loaded.fineTunedFor(), "classification");
     assert.deepEqual(loaded.labels(), ["consonants", "vowels"]);
     const found = await loaded.classifyAll(texts);
     const right = found.filter(({ label }, i) => label === WORDS[i]!.label).length;

@@ -1,4 +1,6 @@
 import { DataError } from "../../errors.js";
+import { cutDocument } from "../../tasks/fit-prompt.js";
+import { SUMMARY, SUMMARY_HINT, SUMMARY_SENTENCES, summaryIn } from "../../tasks/summarize.js";
 import { RandomStream } from "../../util/random.js";
 import { type DataFile, type DataSource, readFirst, sha256, type UsedFile } from "../data/source.js";
 import { jsonLines, stringField, textOf } from "../data/text-formats.js";
@@ -9,12 +11,6 @@ import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js"
 import { firstSentences, sentences } from "../text/sentences.js";
 
 const INFO = { name: "cnn-dm", origin: "https://huggingface.co/datasets/abisee/cnn_dailymail (version 3.0.0)" };
-
-/** Section 3.6: 100 tokens with top-k 2, of which the first three sentences are the summary. */
-const SUMMARY_TOKENS = 100;
-const TOP_K = 2;
-const SUMMARY_SENTENCES = 3;
-const HINT = "\nTL;DR:";
 
 interface Article {
   readonly text: string;
@@ -118,7 +114,7 @@ function* summarize(article: Article, index: number, setup: TaskSetup): Asking<S
       ? firstSentences(article.text, SUMMARY_SENTENCES)
       : summary === "random-3"
         ? randomSentences(article.text, Number(seed), index)
-        : yield* generateSummary(article, summary === "tldr" ? HINT : "", Number(seed), index, setup);
+        : yield* generateSummary(article, summary === "tldr" ? SUMMARY_HINT : "", Number(seed), index, setup);
   return { summary: text, ...scores(text, article.highlights) };
 }
 
@@ -129,17 +125,10 @@ function* generateSummary(
   index: number,
   { tokenizer, nCtx }: TaskSetup,
 ): Asking<string> {
-  const end = [...tokenizer.encode(hint)];
-  // Of an article that is too long the beginning is read, where news has what matters.
-  const start = [...tokenizer.encode(text)].slice(0, Math.max(1, nCtx - SUMMARY_TOKENS - end.length));
-  const request = {
-    prompt: [...start, ...end],
-    maxNewTokens: SUMMARY_TOKENS,
-    topK: TOP_K,
-    seed: seed + 2 ** 32 * index,
-  };
+  const { ids: prompt } = cutDocument(tokenizer, text, hint, nCtx - SUMMARY.maxNewTokens);
+  const request = { prompt, ...SUMMARY, seed: seed + 2 ** 32 * index };
   const [answer] = yield* generations([request]);
-  return firstSentences(answer!.text, SUMMARY_SENTENCES);
+  return summaryIn(answer!.text);
 }
 
 /** In the order of the article. */

@@ -1,4 +1,5 @@
 import { DataError } from "../../errors.js";
+import { answerIn, CONVERSATION_ANSWER, conversationAfter } from "../../tasks/answer.js";
 import { type DataFile, readFirst } from "../data/source.js";
 import { type JsonRecord, listField, parseRecord, recordOf, stringField, textOf } from "../data/text-formats.js";
 import { answerF1, exactMatch, leaveOneOut } from "../metrics/answers.js";
@@ -7,8 +8,6 @@ import { type Asking, generations } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
 
 const INFO = { name: "coqa", origin: "https://nlp.stanford.edu/data/coqa/coqa-dev-v1.0.json" };
-/** The longest answers of the development set are shorter. */
-const MAX_ANSWER_TOKENS = 40;
 
 interface Turn {
   readonly story: string;
@@ -83,16 +82,11 @@ function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
   });
 }
 
-/** Document, history, and a final `A:`, as section 3.5 of the paper. */
-export function coqaPrompt({ story, history, question }: Pick<Turn, "story" | "history" | "question">): string {
-  const before = history.map(([asked, answer]) => `Q: ${asked}\nA: ${answer}\n`).join("");
-  return `${story}\n\n${before}Q: ${question}\nA:`;
-}
-
 function* answerQuestion(turn: Turn, { tokenizer }: TaskSetup): Asking<CoqaOutcome> {
-  const prompt = [...tokenizer.encode(coqaPrompt(turn))];
-  const [answer] = yield* generations([{ prompt, maxNewTokens: MAX_ANSWER_TOKENS, until: ["\n"] }]);
-  const text = answer!.text.trim();
+  const { story, history, question } = turn;
+  const prompt = [...tokenizer.encode(`${story}${conversationAfter(history, question)}`)];
+  const [answer] = yield* generations([{ prompt, ...CONVERSATION_ANSWER }]);
+  const text = answerIn(answer!.text);
   return {
     answer: text,
     answers: turn.answers,

@@ -1,14 +1,14 @@
 import { UsageError } from "../../errors.js";
+import { answerIn, OPEN_ANSWER, questionExample, questionPrompt } from "../../tasks/answer.js";
+import { QUESTIONS } from "../../tasks/examples.js";
 import { readFirst } from "../data/source.js";
 import { jsonLines, stringField, stringsField } from "../data/text-formats.js";
 import { openExactMatch } from "../metrics/answers.js";
 import { meanMetric, type WholeMetric } from "../metrics/metric.js";
 import { type Asking, generations } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { QUESTIONS } from "./examples.js";
 
 const INFO = { name: "nq_open", origin: "https://github.com/google-research-datasets/natural-questions (nq_open)" };
-const MAX_TOKENS = 32;
 
 const FILES: Readonly<Record<string, string>> = {
   dev: "NQ-open.dev.jsonl",
@@ -72,9 +72,7 @@ function examplePrompt(count: number): string {
   if (count > QUESTIONS.length) {
     throw new UsageError({ op: "nq: examples", expected: `at most ${QUESTIONS.length}`, got: `${count}` });
   }
-  return QUESTIONS.slice(0, count)
-    .map(([question, answer]) => `Q: ${question}?\nA: ${answer}\n`)
-    .join("");
+  return QUESTIONS.slice(0, count).map(questionExample).join("");
 }
 
 function* answerQuestion(
@@ -82,8 +80,8 @@ function* answerQuestion(
   examples: string,
   { tokenizer }: TaskSetup,
 ): Asking<AnswerOutcome> {
-  const prompt = [...tokenizer.encode(`${examples}Q: ${question}?\nA:`)];
-  const [generated] = yield* generations([{ prompt, maxNewTokens: MAX_TOKENS, until: ["\n"] }]);
-  const answer = generated!.text.trim();
+  const prompt = [...tokenizer.encode(`${examples}${questionPrompt(question)}`)];
+  const [generated] = yield* generations([{ prompt, ...OPEN_ANSWER }]);
+  const answer = answerIn(generated!.text);
   return { question, answer, answers, right: openExactMatch(answer, answers), logprob: generated!.logprob };
 }

@@ -5,7 +5,7 @@ import { meanMetric } from "../metrics/metric.js";
 import { splitWords } from "../metrics/white-space.js";
 import type { Asking } from "../requests.js";
 import { type Evaluation, evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { indexOfLargest, scoreChoices } from "../text/choose.js";
+import { indexOfLargest, type Normalization, normalizedScore, scoreChoices } from "../text/choose.js";
 import type { ScoredDocument } from "../text/scored-text.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION, WORD_METRICS } from "./rolling.js";
 
@@ -95,13 +95,12 @@ function readQuestion(value: unknown, place: string): Question {
 
 function* choose({ context, choices, answer }: Question, setup: TaskSetup): Asking<ChoiceOutcome> {
   const scored = yield* scoreChoices(setup, context, choices);
-  const best = (length: (index: number) => number) =>
-    indexOfLargest(scored.map(({ logprob }, i) => logprob / length(i)));
+  const best = (by: Normalization) => indexOfLargest(scored.map((choice) => normalizedScore(choice, by)));
   return {
     answer,
     logprobs: scored.map(({ logprob }) => logprob),
-    byTotal: best(() => 1),
-    byToken: best((i) => scored[i]!.tokens),
-    byByte: best((i) => scored[i]!.bytes),
+    byTotal: best("total"),
+    byToken: best("token"),
+    byByte: best("byte"),
   };
 }

@@ -1,4 +1,7 @@
 import { DataError, UsageError } from "../../errors.js";
+import { TRANSLATIONS } from "../../tasks/examples.js";
+import { pairLine, pairPrompt } from "../../tasks/pairs.js";
+import { firstSentence, frenchPairs, TRANSLATION } from "../../tasks/translate.js";
 import { readFirst } from "../data/source.js";
 import { type SgmlSegment, sgmlSegments } from "../data/text-formats.js";
 import { bleuCounts, bleuScore, bleuSignature } from "../metrics/bleu.js";
@@ -6,11 +9,8 @@ import type { BleuTokenization } from "../metrics/bleu-tokenizers.js";
 import type { SumMetric } from "../metrics/metric.js";
 import { type Asking, generations } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { sentences } from "../text/sentences.js";
-import { TRANSLATIONS } from "./examples.js";
 
 const INFO = { name: "wmt14-fren", origin: "https://www.statmt.org/wmt14/test-full.tgz" };
-const MAX_TOKENS = 150;
 
 interface Sentence {
   readonly source: string;
@@ -77,9 +77,7 @@ function examplePrompt(from: "en" | "fr", count: number): string {
   if (count > TRANSLATIONS.length) {
     throw new UsageError({ op: "wmt14: examples", expected: `at most ${TRANSLATIONS.length}`, got: `${count}` });
   }
-  return TRANSLATIONS.slice(0, count)
-    .map(([english, french]) => (from === "en" ? `${english} = ${french}\n` : `${french} = ${english}\n`))
-    .join("");
+  return frenchPairs(from, count).map(pairLine).join("");
 }
 
 function* translate(
@@ -87,7 +85,7 @@ function* translate(
   examples: string,
   { tokenizer }: TaskSetup,
 ): Asking<TranslationOutcome> {
-  const prompt = [...tokenizer.encode(`${examples}${source} =`)];
-  const [answer] = yield* generations([{ prompt, maxNewTokens: MAX_TOKENS, until: ["\n"] }]);
-  return { translation: sentences(answer!.text)[0] ?? "", reference };
+  const prompt = [...tokenizer.encode(`${examples}${pairPrompt(source)}`)];
+  const [answer] = yield* generations([{ prompt, ...TRANSLATION }]);
+  return { translation: firstSentence(answer!.text), reference };
 }

@@ -1,6 +1,6 @@
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
-import { type Asking, logLikelihoods } from "../requests.js";
-import { encodePair } from "./encode-pair.js";
+import { type Asking, type LogLikelihood, logLikelihoods } from "../requests.js";
+import { encodePair, type TokenPair } from "./encode-pair.js";
 
 /** One of the texts to choose from, scored. */
 export interface ScoredChoice {
@@ -11,16 +11,42 @@ export interface ScoredChoice {
   readonly bytes: number;
 }
 
+/** How log-probabilities of texts of different lengths are made comparable: not at all, or by what they are divided. */
+export type Normalization = "total" | "token" | "byte";
+export const NORMALIZATIONS: readonly Normalization[] = ["total", "token", "byte"];
+
+interface ChoiceSetup {
+  readonly tokenizer: Tokenizer;
+  readonly endOfText: number;
+}
+
 const utf8 = new TextEncoder();
 
 /** How likely each continuation is after the context; the context is read once. */
 export function* scoreChoices(
-  { tokenizer, endOfText }: { readonly tokenizer: Tokenizer; readonly endOfText: number },
+  setup: ChoiceSetup,
   context: string,
   continuations: readonly string[],
 ): Asking<ScoredChoice[]> {
-  const pairs = continuations.map((text) => encodePair(tokenizer, endOfText, context, text));
-  const answers = yield* logLikelihoods(pairs);
+  const pairs = choicePairs(setup, context, continuations);
+  return scoredChoices(pairs, continuations, yield* logLikelihoods(pairs));
+}
+
+/** What to ask a model. */
+export function choicePairs(
+  { tokenizer, endOfText }: ChoiceSetup,
+  context: string,
+  continuations: readonly string[],
+): TokenPair[] {
+  return continuations.map((text) => encodePair(tokenizer, endOfText, context, text));
+}
+
+/** Its answers. */
+export function scoredChoices(
+  pairs: readonly TokenPair[],
+  continuations: readonly string[],
+  answers: readonly LogLikelihood[],
+): ScoredChoice[] {
   return continuations.map((text, i) => ({
     logprob: answers[i]!.logprob,
     tokens: pairs[i]!.continuation.length,
@@ -28,6 +54,14 @@ export function* scoreChoices(
     characters: [...text].length,
     bytes: utf8.encode(text).length,
   }));
+}
+
+/** What choices are compared by. */
+export function normalizedScore(
+  { logprob, tokens, bytes }: Omit<ScoredChoice, "characters">,
+  by: Normalization,
+): number {
+  return by === "total" ? logprob : logprob / (by === "token" ? tokens : bytes);
 }
 
 /** Index of the largest value, the first of equal ones, as numpy's argmax. */

@@ -1,7 +1,8 @@
 /**
  * Examples that prompts begin with. The paper shows the form but not its examples; these were written for this project
- * (CC0), and count as part of a task's version.
+ * (CC0), and count as part of an evaluation's version.
  */
+import type { Pair } from "./pairs.js";
 
 /** English and French sentences that mean the same, in the manner of news. */
 export const TRANSLATIONS: readonly (readonly [english: string, french: string])[] = [
@@ -25,8 +26,8 @@ export const TRANSLATIONS: readonly (readonly [english: string, french: string])
   ],
 ];
 
-/** Questions as people type them, and short answers. */
-export const QUESTIONS: readonly (readonly [question: string, answer: string])[] = [
+/** Questions as people type them, without a mark, and short answers. */
+export const QUESTIONS: readonly Pair[] = [
   ["who wrote the play romeo and juliet", "William Shakespeare"],
   ["what is the capital of australia", "Canberra"],
   ["when did the second world war end", "1945"],

@@ -1,0 +1,73 @@
+import { UsageError } from "../errors.js";
+import { type Choice, type ChooseOptions, choiceOf } from "./choose.js";
+import { fitPrompt, type Omitted } from "./fit-prompt.js";
+import { oneLine, type Pair } from "./pairs.js";
+import { needText, needTokenizer, type PromptedModel } from "./write.js";
+
+export interface LabelOptions extends ChooseOptions {
+  /** What the text may be: at least two. */
+  readonly labels: readonly string[];
+  /** What a label is called in the prompt: `Topic`, `Mood`. Default `Label`. */
+  readonly kind?: string | undefined;
+  /** Texts and their labels; none by default. */
+  readonly examples?: readonly Pair[] | undefined;
+  /** Of a text that does not fit, read the beginning. Default true. */
+  readonly truncate?: boolean | undefined;
+}
+
+/** The label chosen, without the space before it; and as many candidates as there are labels. */
+export interface LabelChoice extends Choice {
+  /** What had no room in the prompt. */
+  readonly omitted: Omitted;
+}
+
+const DEFAULT_KIND = "Label";
+
+/** @throws {UsageError} fewer than two labels, an empty one, or the same twice; or an example with another label. */
+export function checkLabels({ labels, examples = [] }: Pick<LabelOptions, "labels" | "examples">): string[] {
+  const names = labels.map(oneLine);
+  const expected = "at least two labels, each another";
+  const got = names.length === 0 ? "none" : names.map((name) => JSON.stringify(name)).join(", ");
+  if (names.length < 2 || names.includes("") || new Set(names).size < names.length) {
+    throw new UsageError({ op: "classification", expected, got });
+  }
+  const other = examples.find(([, label]) => !names.includes(oneLine(label)));
+  if (other) {
+    const op = "classification: label of an example";
+    throw new UsageError({ op, expected: names.join(", "), got: JSON.stringify(other[1]) });
+  }
+  return names;
+}
+
+/** See {@link Tasks.classify}. */
+export async function classify(model: PromptedModel, text: string, options: LabelOptions): Promise<LabelChoice> {
+  const { kind = DEFAULT_KIND, examples = [], truncate = true } = options;
+  const labels = checkLabels(options);
+  const tokenizer = needTokenizer(model, "classification");
+  const document = needText(text, "classification", "a text").trim();
+  const after = `\n${oneLine(kind)}:`;
+  const continuations = labels.map((label) => [...tokenizer.encode(` ${label}`)]);
+  const longest = Math.max(...continuations.map(({ length }) => length));
+  const { nCtx } = model.config;
+  const parts = {
+    examples: examples.map(([input, label]) => `Text: ${input.trim()}${after} ${oneLine(label)}\n\n`),
+    before: "Text: ",
+    document,
+    after,
+  };
+  const {
+    ids,
+    text: prompt,
+    omitted,
+  } = fitPrompt(tokenizer, parts, {
+    op: "classification: prompt",
+    room: nCtx + 1 - longest,
+    reason: `the model's context of ${nCtx} less the longest label`,
+    truncate,
+  });
+  const pairs = continuations.map((continuation) => ({ context: [...ids], continuation }));
+  const texts = labels.map((label) => ` ${label}`);
+  const choice = await choiceOf(model, prompt, texts, pairs, options);
+  const candidates = choice.candidates.map((scores, i) => ({ ...scores, text: labels[i]! }));
+  return { ...choice, text: labels[choice.index]!, candidates, omitted };
+}

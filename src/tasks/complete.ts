@@ -1,0 +1,36 @@
+import { oneLine, type Pair, pairLines, pairPrompt } from "./pairs.js";
+import {
+  needText,
+  type PromptedModel,
+  type TaskOutput,
+  type Writing,
+  type WritingOptions,
+  writeAfter,
+} from "./write.js";
+
+export interface CompleteOptions extends WritingOptions {
+  /** Pairs that show a pattern: the text's other half is then wanted, and not what comes next. */
+  readonly examples?: readonly Pair[] | undefined;
+  /** Draw from so many of the likeliest tokens at temperature 1; 1 takes the likeliest. Default 40, with examples 1. */
+  readonly topK?: number | undefined;
+  /** Same seed, same text. By default a new one each time. */
+  readonly seed?: number | undefined;
+}
+
+/** Figure 5 of the paper: its texts continue others with top-k 40. How long is not said there. */
+export const CONTINUATION = { maxNewTokens: 100, topK: 40 } as const satisfies Writing;
+/** The prompt of section 3.7, for whatever the examples show. */
+export const PATTERN = { maxNewTokens: 40, until: ["\n"], topK: 1 } as const satisfies Writing;
+
+/** See {@link Tasks.complete}. */
+export async function complete(model: PromptedModel, text: string, options: CompleteOptions): Promise<TaskOutput> {
+  needText(text, "completion", "a text");
+  const { examples = [] } = options;
+  if (examples.length === 0) {
+    const writing = { ...CONTINUATION, topK: options.topK ?? CONTINUATION.topK };
+    return writeAfter(model, "completion", { after: text }, writing, options, (written) => written);
+  }
+  const parts = { examples: pairLines(examples), after: pairPrompt(oneLine(text)) };
+  const writing = { ...PATTERN, topK: options.topK ?? PATTERN.topK };
+  return writeAfter(model, "completion", parts, writing, options, (written) => written.trim());
+}

@@ -1,0 +1,40 @@
+import { firstSentences } from "../evaluate/text/sentences.js";
+import type { Pair } from "./pairs.js";
+import {
+  needText,
+  type PromptedModel,
+  type TaskOutput,
+  type Writing,
+  type WritingOptions,
+  writeAfter,
+} from "./write.js";
+
+export interface SummarizeOptions extends WritingOptions {
+  /** Articles and their summaries; none by default, as in the paper. */
+  readonly examples?: readonly Pair[] | undefined;
+  /** Same seed, same summary. By default a new one each time. */
+  readonly seed?: number | undefined;
+  /** Of an article that does not fit, read the beginning. Default true. */
+  readonly truncate?: boolean | undefined;
+}
+
+/** Section 3.6 of the paper: what follows the article. */
+export const SUMMARY_HINT = "\nTL;DR:";
+/** Section 3.6: 100 tokens with top-k 2, of which the first three sentences are the summary. */
+export const SUMMARY = { maxNewTokens: 100, topK: 2 } as const satisfies Writing;
+export const SUMMARY_SENTENCES = 3;
+
+export const summaryIn = (written: string): string => firstSentences(written, SUMMARY_SENTENCES);
+
+const example = ([article, summary]: Pair): string => `${article.trim()}${SUMMARY_HINT} ${summary.trim()}\n\n`;
+
+/** See {@link Tasks.summarize}. */
+export async function summarize(
+  model: PromptedModel,
+  article: string,
+  { truncate = true, ...options }: SummarizeOptions,
+): Promise<TaskOutput> {
+  const document = needText(article, "summary", "an article").trim();
+  const parts = { examples: options.examples?.map(example) ?? [], document, after: SUMMARY_HINT };
+  return writeAfter(model, "summary", parts, SUMMARY, { ...options, truncate }, summaryIn);
+}
