@@ -84,7 +84,8 @@ describe("gpt2 task", PARALLEL, () => {
     const want = "Moss is a cat. He sleeps in the kitchen.\n\nQ: Who is Moss?\nA: a cat\nQ: Where does he sleep?\nA:";
     assert.equal(prompt, want);
     assert.equal((await json([...told, "--document", "-"], "Moss is a cat. He sleeps in the kitchen.")).prompt, want);
-    assert.equal((await json(["answer", "--document", document], "Why?\n")).prompt.slice(-13), "\n\nQ: Why?\nA:");
+    const piped = await json(["answer", "--document", document], "Why?\n");
+    assert.ok(piped.prompt.endsWith("kitchen.\n\nQ: Why?\nA:"), piped.prompt);
     const open = await json(["answer", "who wrote hamlet", "--example", "who wrote emma=Jane Austen"]);
     assert.equal(open.prompt, "Q: who wrote emma?\nA: Jane Austen\nQ: who wrote hamlet?\nA:");
     await refused(["answer", "--document", "-"], /both from standard input/);

@@ -84,6 +84,7 @@ export function registerTask(program: Command): void {
 function registerWriting(tasks: Command): void {
   const translate = tasks
     .command("translate")
+    .summary("a sentence in another language")
     .description(
       "Translate a sentence, after pairs `sentence = translation`; greedily, the first sentence (section 3.7).",
     )
@@ -94,6 +95,7 @@ function registerWriting(tasks: Command): void {
 
   const summarize = tasks
     .command("summarize")
+    .summary("a summary of an article")
     .description("Summarise an article: what follows `TL;DR:`, drawn with top-k 2, three sentences (section 3.6).")
     .argument("[file]", "the article; - or without one, standard input")
     .option("--seed <n>", "same seed, same summary (default: a new one each time)", number)
@@ -102,8 +104,9 @@ function registerWriting(tasks: Command): void {
 
   const answer = tasks
     .command("answer")
+    .summary("a short answer, from a document or without")
     .description(
-      "Answer a question, greedily, to the end of the line: from a document, after the conversation and `A:`\n" +
+      "Answer a question, greedily, to the end of the line: from a document, after the conversation and `A:` " +
         "(section 3.5); without one, after pairs of questions and answers (section 3.8).",
     )
     .argument("[question...]", "the question; else of --file or piped in")
@@ -114,6 +117,7 @@ function registerWriting(tasks: Command): void {
 
   const complete = tasks
     .command("complete")
+    .summary("what comes next, or the other half of a pair")
     .description(
       "Continue a text, drawn with top-k 40; or with examples the other half of a pair, greedily, to the end of the line.",
     )
@@ -131,6 +135,7 @@ function registerChoosing(tasks: Command): void {
 
   const classify = tasks
     .command("classify")
+    .summary("one of some labels for a text")
     .description("Choose one of some labels for a text: the likeliest after `Text: …` and `Label:`. Not in the paper.")
     .argument("[text...]", "the text; else of --file or piped in")
     .option("--labels <a,b,c>", "the labels, at least two")
@@ -142,6 +147,7 @@ function registerChoosing(tasks: Command): void {
 
   const choose = tasks
     .command("choose")
+    .summary("the likeliest of some texts after a context")
     .description("Choose the text that is the likeliest after a context, a space between them.")
     .argument("[context...]", "the context; else of --file or piped in")
     .option("--candidates <a,b,c>", "the texts to choose from")
