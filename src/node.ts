@@ -21,6 +21,13 @@ export { type PrepareOptions, prepareData } from "./data/prepare.js";
 export { fetchedSource } from "./evaluate/data/fetched-source.js";
 export { folderSource } from "./evaluate/data/folder-source.js";
 export {
+  type BuildFilterOptions,
+  type BuildFilterProgress,
+  buildNgramFilter,
+} from "./evaluate/overlap/build-filter.js";
+export { type FileOverlapOptions, fileOverlap } from "./evaluate/overlap/file-overlap.js";
+export { loadNgramFilter, saveNgramFilter } from "./evaluate/overlap/filter-file.js";
+export {
   CONVERT_FORMATS,
   type ConvertedModel,
   type ConvertFormat,

@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   merge: async () => (await import("./commands/merge.js")).registerMerge,
   eval: async () => (await import("./commands/eval.js")).registerEval,
   reproduce: async () => (await import("./commands/reproduce.js")).registerReproduce,
+  overlap: async () => (await import("./commands/overlap.js")).registerOverlap,
 };
 
 /** The verb in the arguments, all of them to list them, or the one for a prompt. */

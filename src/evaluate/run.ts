@@ -68,8 +68,8 @@ export interface TaskResult {
   readonly seconds: number;
 }
 
-/** For the bootstrap. */
-const BOOTSTRAP_SEED = 1;
+/** Of every metric's bootstrap. */
+export const BOOTSTRAP_SEED = 1;
 
 /**
  * Evaluates a model on a task.
@@ -83,7 +83,7 @@ export async function runTask(
   { source, limit, signal, onProgress, journal }: TaskRunOptions,
 ): Promise<TaskResult> {
   const started = performance.now();
-  const evaluation = await prepare(model, spec, source);
+  const evaluation = await prepareTask(model, spec, source);
   const items = Math.min(limit ?? evaluation.items, evaluation.items);
   const files = evaluation.files.map(({ path, sha256 }) => ({ path, sha256 }));
   const identity = { spec: formatTaskSpec(spec), version: spec.task.version, items, files };
@@ -113,7 +113,17 @@ export async function runTask(
   };
 }
 
-async function prepare(model: EvaluatedModel, { task, options }: TaskSpec, source: DataSource): Promise<Evaluation> {
+/**
+ * An evaluation's items and metrics, as they are for a model: where texts are cut depends on its tokenizer and context.
+ *
+ * @throws {DataError} the data are not there or malformed.
+ * @throws {TokenizerError} the model has no tokenizer, or none with `<|endoftext|>`.
+ */
+export async function prepareTask(
+  model: Pick<EvaluatedModel, "tokenizer" | "endOfText" | "config">,
+  { task, options }: TaskSpec,
+  source: DataSource,
+): Promise<Evaluation> {
   const { tokenizer, endOfText, config } = model;
   if (!tokenizer || endOfText === undefined) {
     const got = tokenizer ? "one without <|endoftext|>" : "none";

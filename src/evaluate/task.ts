@@ -2,6 +2,7 @@ import { UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { DataSource, UsedFile } from "./data/source.js";
 import type { Metric } from "./metrics/metric.js";
+import type { ItemText } from "./overlap/item-text.js";
 import type { Asking } from "./requests.js";
 
 /** A protocol that leaves something open has options; a task with all of them set is one evaluation. */
@@ -47,6 +48,8 @@ export interface Evaluation {
   /** Items that are done together, and share runs of the model. */
   readonly blockSize: number;
   readonly run: (item: number) => Asking<Outcome>;
+  /** What of an item may stand in training text: looked up by `gpt2 overlap`. */
+  readonly texts: (item: number) => readonly ItemText[];
   readonly metrics: readonly Metric<Outcome>[];
   readonly files: readonly UsedFile[];
   /** What else belongs to the result: counts, signatures. */
@@ -57,6 +60,7 @@ export interface EvaluationParts<Item, O extends Outcome> {
   readonly items: readonly Item[];
   readonly blockSize?: number;
   readonly run: (item: Item, index: number) => Asking<O>;
+  readonly texts: (item: Item) => readonly ItemText[];
   readonly metrics: readonly Metric<O>[];
   readonly files: readonly UsedFile[];
   readonly facts?: Readonly<Record<string, string | number>>;
@@ -64,11 +68,12 @@ export interface EvaluationParts<Item, O extends Outcome> {
 
 /** An {@link Evaluation} of items and outcomes of some type. */
 export function evaluation<Item, O extends Outcome>(parts: EvaluationParts<Item, O>): Evaluation {
-  const { items, blockSize = 64, run, files, facts = {} } = parts;
+  const { items, blockSize = 64, run, texts, files, facts = {} } = parts;
   return {
     items: items.length,
     blockSize,
     run: (index) => run(items[index]!, index),
+    texts: (index) => texts(items[index]!),
     // Only ever given what `run` returned, perhaps after a way through JSON.
     metrics: parts.metrics as readonly Metric<Outcome>[],
     files,

@@ -79,7 +79,7 @@ async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
 }
 
 /** A task by its name, or a file of the user's. */
-function specOf(text: string): TaskSpec {
+export function specOf(text: string): TaskSpec {
   const [name = ""] = text.split(":");
   const isFile = !TASKS.some((task) => task.name === name) && existsSync(name);
   return parseTaskSpec(text, isFile ? [userFileTask(name, resolve(name))] : TASKS);

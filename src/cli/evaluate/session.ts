@@ -151,8 +151,8 @@ async function evaluateOne(
 }
 
 /** The user's folder, then what can be fetched. */
-function dataSource(
-  { data = ".", offline }: EvaluationFlags,
+export function dataSource(
+  { data = ".", offline }: Pick<EvaluationFlags, "data" | "offline">,
   signal: AbortSignal,
   onDownload: ReturnType<typeof downloadLine>["onDownload"],
 ): DataSource {

@@ -47,6 +47,7 @@ export const blimp: Task = {
       items: pairs,
       blockSize: 256,
       run: (pair) => compare(pair, setup),
+      texts: ({ good }) => [good],
       metrics: [
         accuracy("accuracy", () => true),
         ...names("phenomenon").map((name) => accuracy(name, (o) => o.phenomenon === name)),

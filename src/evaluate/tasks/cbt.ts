@@ -47,6 +47,7 @@ function childrensBookTest(kind: "CN" | "NE", what: string): Task {
     prepare: async (setup) => {
       const { split, text } = setup.options;
       const base = `cbtest_${kind}_${split}_${split === "valid" ? 2000 : 2500}ex.txt`;
+      const write = text === "detokenized" ? detokenized : (line: string) => line;
       const file = await readFirst(setup.source, { name: "cbt", origin: ORIGIN }, [
         base,
         `CBTest/data/${base}`,
@@ -55,7 +56,8 @@ function childrensBookTest(kind: "CN" | "NE", what: string): Task {
       return evaluation<Question, CbtOutcome>({
         items: readQuestions(file),
         blockSize: 16,
-        run: (question) => fillBlank(question, text === "detokenized", setup),
+        run: (question) => fillBlank(question, write, setup),
+        texts: (question) => [[...question.story, filledSentence(question, question.right)].map(write).join(" ")],
         metrics: [meanMetric("accuracy", (o) => o.chosen === o.right)],
         files: [file],
       });
@@ -87,15 +89,16 @@ function readQuestions(file: DataFile): Question[] {
   });
 }
 
-function* fillBlank(
-  { story, sentence, candidates, right }: Question,
-  detokenize: boolean,
-  setup: TaskSetup,
-): Asking<CbtOutcome> {
-  const write = (line: string) => (detokenize ? detokenizeLine(line, TOKEN_STYLES.treebank) : line);
+const detokenized = (line: string): string => detokenizeLine(line, TOKEN_STYLES.treebank);
+
+const filledSentence = ({ sentence, candidates }: Question, candidate: number): string =>
+  sentence.replace(BLANK, () => candidates[candidate]!);
+
+function* fillBlank(question: Question, write: (line: string) => string, setup: TaskSetup): Asking<CbtOutcome> {
+  const { story, candidates, right } = question;
   const before = story.map(write).join(" ");
   // What stands before the blank is the same for all: only what follows it is scored.
-  const filled = candidates.map((candidate) => write(sentence.replace(BLANK, () => candidate)));
+  const filled = candidates.map((_, i) => write(filledSentence(question, i)));
   const shared = sharedStart(filled, candidates);
   const context = `${before} ${shared}`;
   const choices = yield* scoreChoices(

@@ -45,6 +45,7 @@ export const cnnDailyMail: Task = {
       items: articles,
       blockSize: 16,
       run: (article, index) => summarize(article, index, setup),
+      texts: ({ text, highlights }) => [text, highlights],
       metrics: METRICS,
       files,
     });

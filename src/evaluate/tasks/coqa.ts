@@ -45,6 +45,7 @@ export const coqa: Task = {
       items: turns,
       blockSize: 32,
       run: (turn) => answerQuestion(turn, setup),
+      texts: ({ story, question, answers }) => [story, question, ...answers],
       metrics: [
         meanMetric("F1", (o) => o.f1),
         meanMetric("exact match", (o) => o.exactMatch),

@@ -49,6 +49,7 @@ export const hellaswag: Task = {
     return evaluation<Item, HellaSwagOutcome>({
       items: readItems(file, setup.options.prompt === "harness"),
       run: (item) => chooseEnding(item, setup),
+      texts: ({ context, endings, right }) => [`${context} ${endings[right]}`],
       metrics: [
         meanMetric("accuracy", (o) => o.byTotal === o.right),
         meanMetric("acc_norm", (o) => o.byCharacter === o.right),

@@ -36,6 +36,7 @@ export const lambada: Task = {
     return evaluation<string, LambadaOutcome>({
       items: texts,
       run: (text) => lastWord(text, setup),
+      texts: (text) => [text],
       metrics: METRICS,
       files,
     });

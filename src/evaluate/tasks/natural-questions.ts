@@ -62,6 +62,7 @@ export const naturalQuestions: Task = {
       items: questions,
       blockSize: 64,
       run: (question) => answerQuestion(question, examples, setup),
+      texts: ({ question, answers }) => [question, ...answers],
       metrics: [meanMetric("exact match", (o) => o.right), ...[0.01, 0.05, 0.1, 0.25].map(mostConfident)],
       files: [file],
     });

@@ -2,6 +2,7 @@ import { UsageError } from "../../errors.js";
 import { type ScoringWindow, scoringWindows } from "../../generate/score.js";
 import type { UsedFile } from "../data/source.js";
 import { bitsMetric, type Metric, perplexityMetric } from "../metrics/metric.js";
+import { stretchOf } from "../overlap/item-text.js";
 import { type Asking, logLikelihoods } from "../requests.js";
 import { type Evaluation, evaluation, type Outcome, type TaskOption, type TaskSetup } from "../task.js";
 import { type ScoredDocument, UnitMap, type Units } from "../text/scored-text.js";
@@ -25,6 +26,9 @@ export const WINDOW_OPTION: TaskOption = {
 interface Segment {
   readonly document: number;
   readonly windows: readonly ScoringWindow[];
+  /** Where it stands, in bytes of the text that is read. */
+  readonly start: number;
+  readonly end: number;
   readonly units: Units;
 }
 
@@ -61,12 +65,14 @@ export interface RollingParts {
 export function rollingEvaluation(setup: TaskSetup, { documents, metrics, files, facts }: RollingParts): Evaluation {
   const joined = setup.options.windows !== "apart";
   const tokens = documents.map((document) => encode(document, setup, joined));
+  const bytesOf = lazily(documents, documentBytes);
   const segments = documents.flatMap((document, i) => documentSegments(document, i, tokens[i]!, setup));
   const sum = (key: keyof Units) => documents.flat().reduce((total, line) => total + line[key], 0);
   return evaluation<Segment, RollingOutcome>({
     items: segments,
     blockSize: blockSize(segments),
     run: (segment) => score(segment, tokens[segment.document]!),
+    texts: ({ document, start, end }) => [stretchOf(bytesOf(document), start, end)],
     metrics,
     files,
     facts: {
@@ -87,6 +93,28 @@ const MAX_BLOCK = 256;
 function blockSize(segments: readonly Segment[]): number {
   const read = segments.flatMap(({ windows }) => windows).reduce((sum, { start, end }) => sum + end - start, 0);
   return Math.max(1, Math.min(MAX_BLOCK, Math.round((BLOCK_TOKENS * segments.length) / Math.max(1, read))));
+}
+
+/** What a document reads like, as UTF-8. */
+function documentBytes(document: ScoredDocument): Uint8Array {
+  const encoder = new TextEncoder();
+  const lines = document.map(({ text }) => (typeof text === "string" ? encoder.encode(text) : text));
+  const bytes = new Uint8Array(lines.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const line of lines) {
+    bytes.set(line, at);
+    at += line.length;
+  }
+  return bytes;
+}
+
+/** Makes something of an element when it is first asked for, and keeps that of the last. */
+function lazily<T, R>(elements: readonly T[], make: (element: T) => R): (index: number) => R {
+  let last: { readonly index: number; readonly made: R } | undefined;
+  return (index) => {
+    if (last?.index !== index) last = { index, made: make(elements[index]!) };
+    return last.made;
+  };
 }
 
 const scored = (windows: readonly ScoringWindow[]): number => windows.reduce((n, { from, end }) => n + end - from, 0);
@@ -131,7 +159,7 @@ function documentSegments(
     const start = place;
     // Tokens that go unscored count with those after them.
     for (; token < group.at(-1)!.end; token++) place += lengthOf(tokens[token]!);
-    return { document: index, windows: group, units: map.between(start, place) };
+    return { document: index, windows: group, start, end: place, units: map.between(start, place) };
   });
 }
 

@@ -70,6 +70,7 @@ function multipleChoice(
   return evaluation<Question, ChoiceOutcome>({
     items: records.map((record, i) => readQuestion(record, `${path}, line ${i + 1}`)),
     run: (question) => choose(question, setup),
+    texts: ({ context, choices, answer }) => [context + choices[answer]],
     metrics: [
       meanMetric("accuracy", (o) => o.byTotal === o.answer),
       meanMetric("accuracy per token", (o) => o.byToken === o.answer),

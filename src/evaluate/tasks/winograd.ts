@@ -48,6 +48,7 @@ export const winograd: Task = {
     return evaluation<WinogradProblem, WinogradOutcome>({
       items: problems,
       run: (problem) => resolvePronoun(problem, setup),
+      texts: (problem) => [solvedSentence(problem)],
       metrics: [
         accuracy("accuracy, partial scoring", (o) => o.partial),
         accuracy("accuracy, full scoring", (o) => o.full),
@@ -103,20 +104,29 @@ export function fitCandidate(before: string, candidate: string): string {
   return isName ? candidate : candidate.slice(0, 1).toLowerCase() + candidate.slice(1);
 }
 
-function* resolvePronoun(
-  { before, after, candidates, right }: WinogradProblem,
-  { tokenizer, endOfText }: TaskSetup,
-): Asking<WinogradOutcome> {
+/** A problem's sentence with a candidate in place of the pronoun, in three parts. */
+function sentenceWith({ before, after }: WinogradProblem, candidate: string) {
   const start = before.trim();
   const rest = after.trim();
   const space = /^[,.;:!?']/.test(rest) ? "" : " "; // Punctuation and a genitive stand against the candidate.
+  const filled = fitCandidate(before, candidate);
+  return { start, filled: start === "" ? filled : ` ${filled}`, rest: `${space}${rest}` };
+}
+
+function solvedSentence(problem: WinogradProblem): string {
+  const { start, filled, rest } = sentenceWith(problem, problem.candidates[problem.right]!);
+  return start + filled + rest;
+}
+
+function* resolvePronoun(problem: WinogradProblem, { tokenizer, endOfText }: TaskSetup): Asking<WinogradOutcome> {
+  const { candidates, right } = problem;
   const sentences = candidates.map((candidate) => {
-    const filled = start === "" ? fitCandidate(before, candidate) : ` ${fitCandidate(before, candidate)}`;
-    return { filled, pair: encodePair(tokenizer, endOfText, start, `${filled}${space}${rest}`) };
+    const { start, filled, rest } = sentenceWith(problem, candidate);
+    return { start, filled, pair: encodePair(tokenizer, endOfText, start, filled + rest) };
   });
   const answers = yield* logLikelihoods(sentences.map(({ pair }) => pair));
   const full = answers.map(({ logprob }) => logprob);
-  const partial = sentences.map(({ filled }, i) => {
+  const partial = sentences.map(({ start, filled }, i) => {
     const skip = encodePair(tokenizer, endOfText, start, filled).continuation.length;
     return answers[i]!.logprobs.slice(skip).reduce((sum, x) => sum + x, 0);
   });

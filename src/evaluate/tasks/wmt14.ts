@@ -50,6 +50,7 @@ function translation(from: "en" | "fr", to: "en" | "fr"): Task {
         items: align(sgmlSegments(files[0]), sgmlSegments(files[1]), files[1].path),
         blockSize: 32,
         run: (sentence) => translate(sentence, prompt, setup),
+        texts: ({ source, reference }) => [source, reference],
         metrics: [bleu("13a"), bleu("intl")],
         files,
         facts: {

@@ -1,0 +1,133 @@
+import { availableParallelism } from "node:os";
+import { INPUT_KINDS, type InputFile, listInputs } from "../../data/inputs.js";
+import { makeBatches } from "../../data/make-batches.js";
+import { DataError, UsageError } from "../../errors.js";
+import { ledBatches } from "./batch-pieces.js";
+import type { TextCounts } from "./batch-scanner.js";
+import { BloomFilter, bloomShape } from "./bloom-filter.js";
+import { MAX_N } from "./filter-format.js";
+import type { NgramFilter } from "./ngram-filter.js";
+import { ScanPool } from "./scan-pool.js";
+
+/** The paper's. */
+export const DEFAULT_N = 8;
+export const DEFAULT_RATE = 1e-8;
+/** An n-gram is known by 63 bits of hash: of a billion of them, 10^-10 of all others have the hash of one. */
+const MIN_RATE = 1e-10;
+
+export interface BuildFilterOptions {
+  /** Words in an n-gram. Default 8. */
+  readonly n?: number | undefined;
+  /** Upper bound of the rate of false positives. Default 10^-8. */
+  readonly rate?: number | undefined;
+  /** Worker threads; 0 works on this thread. Default: by cores and size. The filter does not depend on it. */
+  readonly workers?: number | undefined;
+  /** Field of JSONL objects that holds the text, default "text". */
+  readonly textField?: string | undefined;
+  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  readonly separator?: string | undefined;
+  readonly onProgress?: ((progress: BuildFilterProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BuildFilterProgress extends TextCounts {
+  /** The text is read twice: to count its n-grams, which the filter's size depends on, and to add them. */
+  readonly phase: "count" | "add";
+  /** Bytes of the files read in this phase, as they are on disk, and in all. */
+  readonly bytesRead: number;
+  readonly bytesTotal: number;
+}
+
+/**
+ * The filter of all n-grams of words in text, JSONL and folders of them, plain, gzip or zstd. Time and the filter's size
+ * are linear in the text; n-grams do not reach from one document into the next.
+ *
+ * @throws {DataError} missing or damaged input, or text without n-grams.
+ * @throws {UsageError} an option out of range.
+ */
+export async function buildNgramFilter(
+  inputs: readonly string[],
+  options: BuildFilterOptions = {},
+): Promise<NgramFilter> {
+  const { n = DEFAULT_N, rate = DEFAULT_RATE, textField = "text" } = options;
+  checkOptions(n, rate, options.workers);
+  const { files } = listInputs(inputs);
+  if (files.length === 0) {
+    throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: `text files (${INPUT_KINDS})`, got: "none" });
+  }
+  const workers = options.workers ?? defaultWorkers(files);
+  const pool = new ScanPool({ n, textField }, workers);
+  try {
+    const counts = await scanAll("count", files, n, pool, options);
+    if (counts.ngrams === 0) {
+      throw new DataError({
+        op: `reading ${files[0]!.path}`,
+        expected: `documents of ${n} words or more`,
+        got: "none",
+      });
+    }
+    const shape = bloomShape(counts.ngrams, rate);
+    const bloom = workers === 0 ? new BloomFilter(shape) : BloomFilter.shared(shape);
+    pool.addTo(bloom);
+    const added = await scanAll("add", files, n, pool, options);
+    if (added.ngrams !== counts.ngrams) {
+      const [expected, got] = [`${counts.ngrams} n-grams, as before`, `${added.ngrams}`];
+      throw new DataError({ op: "reading the text again", expected, got, hint: "It was changed meanwhile" });
+    }
+    return { n, rate, ...counts, bloom };
+  } finally {
+    await pool.close();
+  }
+}
+
+/** Reader → workers: batches are scanned in any order, and none is waited for before it is needed. */
+async function scanAll(
+  phase: "count" | "add",
+  files: readonly InputFile[],
+  n: number,
+  pool: ScanPool,
+  { separator, onProgress, signal }: BuildFilterOptions,
+): Promise<TextCounts> {
+  const total = { documents: 0, words: 0, ngrams: 0 };
+  const bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
+  let bytesRead = 0;
+  const onRead = (file: number, bytes: number) => {
+    bytesRead = bytes + files.slice(0, file).reduce((sum, { size }) => sum + size, 0);
+  };
+  const waiting: Promise<TextCounts>[] = [];
+  const takeOldest = async () => {
+    const { documents, words, ngrams } = await waiting.shift()!;
+    total.documents += documents;
+    total.words += words;
+    total.ngrams += ngrams;
+    signal?.throwIfAborted();
+    onProgress?.({ phase, bytesRead, bytesTotal, ...total });
+  };
+  signal?.throwIfAborted();
+  const batches = makeBatches(files, { destination: "train", separator, onRead });
+  for await (const batch of ledBatches(batches, n - 1)) {
+    const counts = pool.scan(batch);
+    // It is awaited in its turn; until then a failure must not count as unhandled.
+    counts.catch(() => {});
+    waiting.push(counts);
+    if (waiting.length >= pool.depth) await takeOldest();
+  }
+  while (waiting.length > 0) await takeOldest();
+  return total;
+}
+
+function checkOptions(n: number, rate: number, workers: number | undefined): void {
+  const wrong = (name: string, expected: string, got: number) =>
+    new UsageError({ op: `building a filter: ${name}`, expected, got: String(got) });
+  if (!(Number.isInteger(n) && n >= 1 && n <= MAX_N)) throw wrong("n", `a number from 1 to ${MAX_N}`, n);
+  if (!(rate >= MIN_RATE && rate <= 0.5)) throw wrong("rate", `a share from ${MIN_RATE} to 0.5`, rate);
+  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 0 && workers <= 1024)) {
+    throw wrong("workers", "a number from 0 to 1024", workers);
+  }
+}
+
+/** One worker a core; none if starting them takes longer than the work. */
+function defaultWorkers(files: readonly InputFile[]): number {
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  return bytes < 1 << 19 ? 0 : Math.min(availableParallelism(), Math.ceil(bytes / (1 << 19)));
+}
