@@ -142,10 +142,11 @@ function checkIsFile(remote: RemoteFile, { status, headers, url }: HttpResponse,
     throw fault(remote, "unexpected", "the file", `an HTML page, from ${url.origin}`, hint);
   }
   const encoding = headers["content-encoding"] ?? "identity";
-  if (encoding !== "identity") throw fault(remote, "unexpected", "the file as it is", `it compressed (${encoding})`);
+  if (encoding !== "identity")
+    throw fault(remote, "unexpected", "the file as it is", `it compressed (${encoding.slice(0, 40)})`);
   const range = headers["content-range"] ?? "none";
   if (status === 206 && !range.startsWith(`bytes ${from}-`)) {
-    throw fault(remote, "unexpected", `the file's bytes from ${from} on`, `the range ${range}`);
+    throw fault(remote, "unexpected", `the file's bytes from ${from} on`, `the range ${range.slice(0, 60)}`);
   }
   if (remote.size === undefined || headers["content-length"] === undefined) return;
   const size = (status === 206 ? from : 0) + Number(headers["content-length"]);

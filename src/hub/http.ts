@@ -67,8 +67,8 @@ export function redirectOf({ url, status, headers: { location } }: HttpResponse)
   const target = URL.canParse(location, url) ? new URL(location, url) : undefined;
   const safe = target?.protocol === "https:" || (target?.protocol === "http:" && url.protocol === "http:");
   if (target && safe) return { target, crossOrigin: target.origin !== url.origin };
-  const got = `a redirect to ${location}`;
-  throw new DownloadError({ op: `asking ${url.href}`, expected: "an answer", got, reason: "unexpected", status });
+  const got = `a redirect to ${location.slice(0, 200)}`;
+  throw new DownloadError({ op: `asking ${addressOf(url)}`, expected: "an answer", got, reason: "unexpected", status });
 }
 
 /**
@@ -92,8 +92,11 @@ export async function sendFollowing(
     if (redirect.crossOrigin) current = { ...request, headers: withoutAuthorization(current.headers) };
   }
   const got = `more than ${MAX_REDIRECTS} redirects`;
-  throw new DownloadError({ op: `asking ${url.href}`, expected: "an answer", got, reason: "unexpected" });
+  throw new DownloadError({ op: `asking ${addressOf(url)}`, expected: "an answer", got, reason: "unexpected" });
 }
+
+/** For messages: without a query, which may hold a signature, and not as long as a server likes. */
+const addressOf = ({ origin, pathname }: URL): string => (origin + pathname).slice(0, 200);
 
 function withoutAuthorization(headers: HttpRequest["headers"] = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== "authorization"));
@@ -140,8 +143,13 @@ export async function readText({ url, body, headers }: HttpResponse, limit = 2 *
     for await (const piece of body as AsyncIterable<Buffer>) {
       size += piece.length;
       if (size > limit) {
-        const got = `more than ${limit} bytes of ${headers["content-type"] ?? "something"}`;
-        throw new DownloadError({ op: `asking ${url.href}`, expected: "a short answer", got, reason: "unexpected" });
+        const got = `more than ${limit} bytes of ${(headers["content-type"] ?? "something").slice(0, 60)}`;
+        throw new DownloadError({
+          op: `asking ${addressOf(url)}`,
+          expected: "a short answer",
+          got,
+          reason: "unexpected",
+        });
       }
       pieces.push(piece);
     }

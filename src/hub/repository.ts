@@ -60,6 +60,9 @@ function parseState(json: string, url: URL, what: string): RepositoryState {
   throw notTheHub(url, what, "another answer than a hub's");
 }
 
+/** It names a file of the cache. */
+const ETAG = /^\w[\w.+-]{0,127}$/;
+
 /**
  * Asks for what a file is, as huggingface_hub does: HEAD of `/<id>/resolve/<commit>/<file>`. The hub's own redirects are
  * followed; one to another host is the storage, and stands for the file with headers of its own.
@@ -84,12 +87,13 @@ export async function repositoryFile(
     if (response.status >= 400) throw await responseError(response, { what, withToken: settings.token !== undefined });
     const linked = header(response.headers, "x-linked-etag");
     const etag = normalizeEtag(linked ?? header(response.headers, "etag") ?? "");
-    if (response.headers["x-repo-commit"] === undefined || !/^[\w.+-]+$/.test(etag)) {
+    if (response.headers["x-repo-commit"] === undefined || !ETAG.test(etag)) {
       throw notTheHub(url, what, "an answer without a hub's headers (X-Repo-Commit, ETag)");
     }
     const redirected = response.status >= 300;
     const length =
       header(response.headers, "x-linked-size") ?? (redirected ? undefined : response.headers["content-length"]);
+    if (length !== undefined && !/^\d{1,20}$/.test(length)) throw notTheHub(url, what, "a size that is no number");
     const size = length === undefined ? undefined : Number(length);
     // The file is asked for by this address, not the storage's, whose signature soon ends.
     return { what, name: file, url, headers, etag, checksum: checksumOfEtag(etag), size };

@@ -22,7 +22,7 @@ interface Kind {
  */
 export async function responseError(response: HttpResponse, asked: Asked): Promise<DownloadError> {
   const { status, headers, url } = response;
-  const said = String(headers["x-error-message"] ?? "") || (await messageIn(response));
+  const said = shortLine(String(headers["x-error-message"] ?? "")) || (await messageIn(response));
   // Else the connection would stay open, and with it the process.
   response.body.destroy();
   const kind = kindOf(status, String(headers["x-error-code"] ?? ""), asked);
@@ -65,13 +65,16 @@ function kindOf(status: number, code: string, { withToken }: Asked): Kind {
   return { reason: "unexpected", got: `status ${status}`, hint: "Is HF_ENDPOINT the address of a hub?" };
 }
 
-/** The `error` of a JSON body, short and on one line. */
+/** The `error` of a JSON body. */
 async function messageIn(response: HttpResponse): Promise<string> {
   if (!/json/.test(response.headers["content-type"] ?? "")) return "";
   try {
     const { error } = JSON.parse(await readText(response, 2 ** 16)) as { error?: unknown };
-    return typeof error === "string" ? error.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200) : "";
+    return typeof error === "string" ? shortLine(error) : "";
   } catch {
     return "";
   }
 }
+
+/** What a server says may steer a terminal. */
+const shortLine = (text: string): string => text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200);

@@ -8,6 +8,8 @@ import type { Checkpoint } from "../../src/checkpoint/index.js";
 import { GPT2Error } from "../../src/errors.js";
 import { numel } from "../../src/model/tensors.js";
 import { RandomStream } from "../../src/util/random.js";
+import { allocatedBytes } from "../helpers/allocations.js";
+import { watched } from "../helpers/watchdog.js";
 
 /** Sizes at which integers of all kinds go wrong. */
 const NUMBERS = [
@@ -113,8 +115,12 @@ export function joined(...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
+/** Bytes of the files that the attempt under way reads. */
+let fileBytes = 0;
+
 /** A source that fails the test if too much is asked of it. */
 export function bounded(name: string, bytes: Uint8Array): ByteSource {
+  fileBytes += bytes.length;
   const source = memorySource(name, bytes);
   let left = 4 * bytes.length + 4096;
   return {
@@ -129,22 +135,41 @@ export function bounded(name: string, bytes: Uint8Array): ByteSource {
 
 const outcomes = { refused: 0, read: 0 };
 
-/** Loads and reads everything; anything but success or a typed error fails. */
-export function attempt(what: string, load: () => Checkpoint): void {
+/** Arrays may be this many times as long as the files: weights of 2 bits become numbers of 32. */
+const MOST_TIMES = 16;
+/** And longer by this much, in bytes. */
+const MOST_MORE = 2 ** 20;
+
+/** Runs it; anything but success or a typed error fails, as does too much memory, and an end that doesn't come. */
+export function guarded(what: string, run: () => void, mostMore = MOST_MORE): void {
+  const before = allocatedBytes();
+  fileBytes = 0;
   try {
-    const { config, tensors } = load();
-    for (const [name, tensor] of tensors) {
-      const values = new Float32Array(numel(tensor.shape));
-      tensor.readInto(values);
-      assert.ok(values.every(Number.isFinite), `${name} of ${config.nLayer} layers`);
-    }
+    watched(run);
     outcomes.read++;
   } catch (error) {
     if (!(error instanceof GPT2Error)) throw new Error(`${what}: ${String(error)}`, { cause: error });
     assert.ok(error.message.length < 2000, what);
     outcomes.refused++;
   }
+  const allocated = allocatedBytes() - before;
+  assert.ok(allocated <= MOST_TIMES * fileBytes + mostMore, `${what}: ${allocated} bytes for files of ${fileBytes}`);
 }
+
+/** Loads and reads everything. */
+export function attempt(what: string, load: () => Checkpoint): void {
+  guarded(what, () => {
+    const { config, tensors } = load();
+    for (const [name, tensor] of tensors) {
+      const values = new Float32Array(numel(tensor.shape));
+      tensor.readInto(values);
+      assert.ok(values.every(Number.isFinite), `${name} of ${config.nLayer} layers`);
+    }
+  });
+}
+
+/** What is no typed array, such as objects of JSON, is only seen in the whole process: MiB, of which Node takes 100 or so. */
+const MOST_PEAK = 600;
 
 /** Both outcomes must occur, or the damage is too much or too little to mean anything. */
 export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => void): void {
@@ -153,6 +178,8 @@ export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => vo
   for (let seed = 0; seed < rounds; seed++) one(new Mutator(seed), `seed ${seed}`);
   assert.equal(outcomes.refused + outcomes.read, rounds);
   assert.ok(outcomes.refused > rounds / 4 && outcomes.read > 0, JSON.stringify(outcomes));
+  const peak = process.resourceUsage().maxRSS / 1024;
+  assert.ok(peak < MOST_PEAK, `the process took up to ${peak.toFixed(0)} MiB`);
 }
 
 /** A guard against hanging, not a measurement: these take a second or so. */

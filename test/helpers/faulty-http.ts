@@ -13,6 +13,10 @@ export interface Reply {
 export interface Fault {
   /** Something else altogether. */
   readonly instead?: Reply;
+  /** The reply with changes. */
+  readonly changed?: (reply: Reply) => Reply;
+  /** Bytes that are no HTTP. */
+  readonly raw?: string;
   /** The connection breaks after so many bytes of the body. */
   readonly cutAfter?: number;
   /** So many bytes, then nothing, with the connection left open. */
@@ -37,8 +41,12 @@ export async function deliver(
     request.socket.destroy();
     return;
   }
+  if (fault.raw !== undefined) {
+    request.socket.end(fault.raw, "latin1");
+    return;
+  }
   const { status, headers, body } = ranged(
-    fault.instead ?? reply,
+    fault.instead ?? fault.changed?.(reply) ?? reply,
     fault.ignoreRange ? undefined : request.headers.range,
   );
   response.writeHead(status, { ...headers, "Content-Length": body.length });

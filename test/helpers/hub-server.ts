@@ -113,7 +113,9 @@ export class HubServer {
   }
 
   #hubReply(request: IncomingMessage, posted: string): Reply {
-    const path = decodeURIComponent(new URL(request.url!, this.endpoint).pathname);
+    const { pathname } = new URL(request.url!, this.endpoint);
+    if (/%(?![0-9a-f]{2})/i.test(pathname)) return refusal(400, "BadRequest", "Bad Request");
+    const path = decodeURIComponent(pathname);
     const { id = "", verb = "revision", revision = "main", file = "" } = parsePath(path);
     const renamed = this.#repositories.find(({ formerly }) => formerly?.includes(id));
     if (renamed) return redirect(307, request.url!.replace(id, renamed.id));

@@ -1,0 +1,37 @@
+/**
+ * Ends this process if one piece of work does not come to its end: a loop without end blocks the event loop, and with it
+ * every other timeout. The watching is done by another thread.
+ */
+import { Worker } from "node:worker_threads";
+
+/** Seconds; the work takes milliseconds. */
+const PATIENCE = 60;
+
+const WATCH = `
+const { workerData } = require("node:worker_threads");
+const { state, patience } = workerData;
+for (;;) {
+  const before = Atomics.load(state, 0);
+  Atomics.wait(state, 1, 0, 1000 * patience);
+  // Odd while something is under way.
+  if (before % 2 === 1 && Atomics.load(state, 0) === before) {
+    require("node:fs").writeSync(2, "no end after " + patience + " seconds\\n");
+    process.kill(process.pid, "SIGKILL");
+  }
+}`;
+
+let state: Int32Array | undefined;
+
+/** Runs `work`, which must end within a minute. */
+export function watched<T>(work: () => T): T {
+  if (state === undefined) {
+    state = new Int32Array(new SharedArrayBuffer(8));
+    new Worker(WATCH, { eval: true, workerData: { state, patience: PATIENCE } }).unref();
+  }
+  Atomics.add(state, 0, 1);
+  try {
+    return work();
+  } finally {
+    Atomics.add(state, 0, 1);
+  }
+}
