@@ -1,6 +1,7 @@
 import type { StoredDtype } from "../dtype/stored.js";
 import type { GPT2Config } from "../model/config.js";
 import type { StoredHead } from "../model/state-dict-classifier.js";
+import type { TaskHead } from "../model/task-head.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
@@ -53,6 +54,8 @@ export interface CheckpointDescription {
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: GPT2Config;
+  /** Of a classifier or regressor. */
+  readonly head?: TaskHead;
   readonly parameters: number;
   readonly dtype: StoredDtype;
   readonly metadata: Readonly<Record<string, string>>;
@@ -71,13 +74,27 @@ export interface CheckpointDescription {
 
 /** What `gpt2 info MODEL` prints, as plain data that can go through JSON. */
 export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
-  const { format, path, files, config, dtype, metadata, tokenizerFiles = {} } = checkpoint;
-  const tensors = [...checkpoint.tensors.values()].map(({ name, shape, dtype, storedAs, byteLength, file }) => {
+  const { format, path, files, config, head, dtype, metadata, tokenizerFiles = {} } = checkpoint;
+  const stored = [...checkpoint.tensors.values(), ...(head ? [head.score] : [])];
+  const tensors = stored.map(({ name, shape, dtype, storedAs, byteLength, file }) => {
     return { name, shape, dtype, storedAs, bytes: byteLength, file };
   });
   const parameters = tensors.reduce((n, { shape }) => n + shape.reduce((size, d) => size * d, 1), 0);
   const tokenizerInFile = checkpoint.loadTokenizer !== undefined;
-  return { format, path, files, config, parameters, dtype, metadata, tokenizerFiles, tokenizerInFile, tensors };
+  const task = head && { head: { kind: head.kind, labels: head.labels } };
+  return {
+    format,
+    path,
+    files,
+    config,
+    ...task,
+    parameters,
+    dtype,
+    metadata,
+    tokenizerFiles,
+    tokenizerInFile,
+    tensors,
+  };
 }
 
 /** The type that holds the most bytes. */

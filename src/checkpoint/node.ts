@@ -7,7 +7,7 @@ export type { AdapterCheckpoint } from "./peft/load.js";
 export {
   type AdapterDescription,
   describeAdapter,
-  isAdapterFolder,
+  isAdapter,
   openAdapter,
   readAdapterSettings,
   replacesVectors,

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { BackendChoice } from "../backend/choose.js";
 import type { Checkpoint } from "../checkpoint/index.js";
@@ -79,11 +80,25 @@ async function adapterOption(adapter: string, options: LocateOptions) {
   return withAdapter(adapter, options);
 }
 
+interface FetchFlags {
+  readonly offline?: true | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where the model or adapter of that name is, once it is on this machine. */
+export async function fetchedPath(name: string, { offline, signal }: FetchFlags): Promise<string> {
+  if (existsSync(name)) return name;
+  const { fetchGpt2 } = await import("../generate/load.js");
+  const line = downloadLine();
+  try {
+    return (await fetchGpt2(name, { offline, signal, onDownload: line.onDownload })).path;
+  } finally {
+    line.end();
+  }
+}
+
 /** Opens the model of that name without loading it. */
-export async function openNamedModel(
-  name: string | undefined,
-  { offline, signal }: { readonly offline?: true | undefined; readonly signal?: AbortSignal | undefined },
-): Promise<Checkpoint> {
+export async function openNamedModel(name: string | undefined, { offline, signal }: FetchFlags): Promise<Checkpoint> {
   const { openModel } = await import("../generate/load.js");
   const line = downloadLine();
   try {

@@ -7,7 +7,7 @@ import { downloadFile, fileSystem, type RemoteFile } from "./download-file.js";
 import { CACHE_WILL_DO, type FetchContext, type FetchedFile, type FetchedModel } from "./fetch-model.js";
 import { withFileLock } from "./file-lock.js";
 import { sendFollowing } from "./http.js";
-import { shardsOf } from "./needed-files.js";
+import { ADAPTER, LEFT_BESIDE, shardsOf } from "./needed-files.js";
 import { shortHash } from "./partial-file.js";
 import { responseError } from "./response-error.js";
 import { urlCacheDir } from "./settings.js";
@@ -34,11 +34,13 @@ export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCa
     return found;
   };
   const isIndex = name.endsWith(".index.json");
+  const isAdapter = name === ADAPTER.weights;
   if (isIndex || /\.safetensors$|^pytorch_model.*\.bin$/.test(name)) {
-    const config = await take("config.json", true);
+    const config = await take(isAdapter ? ADAPTER.config : "config.json", true);
     await context.checkConfig?.(config!.path);
   }
-  if (!name.endsWith(".gguf")) for (const file of TOKENIZER_FILES) await take(file, false);
+  const beside = isAdapter ? LEFT_BESIDE : name.endsWith(".gguf") ? [] : TOKENIZER_FILES;
+  for (const file of beside) await take(file, false);
   const main = await take(name, true);
   if (isIndex) for (const shard of await shardNames(main!, url)) await take(shard, true);
   return { path: main!.path, files };
@@ -66,9 +68,19 @@ async function shardNames(index: FetchedFile, url: URL): Promise<readonly string
 
 /** @throws {DownloadError} the address is not that of a file. */
 function fileNameOf(url: URL): string {
-  const name = decodeURIComponent(url.pathname.slice(url.pathname.lastIndexOf("/") + 1));
-  if (/^[\w-][\w.+ -]*$/.test(name)) return name;
+  const encoded = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+  const name = decoded(encoded) ?? encoded;
+  if (/^[\w-][\w.+ -]{0,199}$/.test(name)) return name;
   throw failure(url, "the address of a file (.gguf, .safetensors, .bin)", `one that ends in ${JSON.stringify(name)}`);
+}
+
+/** Undefined where percent signs stand for no text. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function failure(url: URL, expected: string, got: string): DownloadError {

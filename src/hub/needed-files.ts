@@ -13,6 +13,9 @@ export interface NeededFiles {
   readonly index: string | undefined;
 }
 
+/** What `gpt2 finetune` leaves beside an adapter or a model: the names of its labels, its template. */
+export const LEFT_BESIDE = ["classifier.json", "template.json"];
+
 /** Whatever of these is there: what programs, Python's too, need to make tokens and to go on from a configuration. */
 const SMALL = [
   "tokenizer.json",
@@ -22,6 +25,7 @@ const SMALL = [
   "special_tokens_map.json",
   "tokenizer_config.json",
   "generation_config.json",
+  ...LEFT_BESIDE,
 ];
 
 /** In the order of preference: safetensors before pickles. Of an index the shards are wanted too. */
@@ -31,7 +35,7 @@ const WEIGHTS = [
   "pytorch_model.bin",
   "pytorch_model.bin.index.json",
 ];
-const ADAPTER = ["adapter_config.json", "adapter_model.safetensors"];
+export const ADAPTER = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
 
 /**
  * @param files paths of all files there are.
@@ -46,14 +50,15 @@ export function neededFiles(files: readonly string[], wanted?: string): NeededFi
   const ggufs = [...there].filter((name) => name.endsWith(".gguf"));
   if (ggufs.length === 1) return neededFor(ggufs[0]!, there);
   if (ggufs.length > 1) return `several models: ${listed(ggufs)}`;
-  if (ADAPTER.every((name) => there.has(name))) return { ...neededFor(ADAPTER[1]!, there, ""), config: ADAPTER[0] };
+  if (there.has(ADAPTER.config) && there.has(ADAPTER.weights)) return neededFor(ADAPTER.weights, there, "");
   return `no weights (${listed(WEIGHTS)}, a .gguf) among ${listed(files) || "no files"}`;
 }
 
 function neededFor(weights: string, there: ReadonlySet<string>, open = weights): NeededFiles {
   // What describes it lies in the same folder.
   const folder = weights.slice(0, weights.lastIndexOf("/") + 1);
-  const config = there.has(`${folder}config.json`) ? `${folder}config.json` : undefined;
+  const settings = folder + (weights === folder + ADAPTER.weights ? ADAPTER.config : "config.json");
+  const config = there.has(settings) ? settings : undefined;
   if (weights.endsWith(".gguf")) return { open, config: undefined, small: [], weights: [weights], index: undefined };
   const small = SMALL.map((name) => folder + name).filter((name) => there.has(name));
   const index = weights.endsWith(".index.json") ? weights : undefined;

@@ -47,6 +47,11 @@ describe("gpt2 classify", { concurrency: 2 }, () => {
     const model = ["--model", base, "--adapter", join(out, "adapter"), "--threads", "1"];
     const one = await gpt2(["classify", "7y", ...model]);
     assert.match(one.stdout, /^ *\d+\.\d% {2}right\n *\d+\.\d% {2}left\n$/);
+    const merged = join(folder, "merged");
+    assert.equal((await gpt2(["merge", join(out, "adapter"), merged])).status, 0);
+    const info = await gpt2(["info", merged, "--tensors"]);
+    assert.match(info.stdout, /^task +classification: left, right$/m);
+    assert.match(info.stdout, /^score\.weight +f32 +\[2, 32\]/m);
     const many = await gpt2(["classify", "--data", data, ...model]);
     assert.match(many.stdout, /^40 texts: accuracy (9[5-9]|100)\.\d%, macro F1 [\d.]+\nlabel /);
     const json = await gpt2(["classify", "--data", data, "--json", ...model]);

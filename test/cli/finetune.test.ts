@@ -1,6 +1,6 @@
 /** `gpt2 finetune`, `gpt2 merge` and --adapter, as a person meets them. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -9,6 +9,7 @@ import { gpt2Config } from "../../src/model/config.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import type { TrainEvent } from "../../src/train/events.js";
 import { BYTES, byteTokenizer } from "../generate/models.js";
+import { HubServer } from "../helpers/hub-server.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { gpt2 } from "./run.js";
 
@@ -73,6 +74,18 @@ describe("gpt2 finetune", PARALLEL, () => {
     const info = await gpt2(["info", adapter]);
     assert.match(info.stdout, /^rank +8, times 16 \/ 8$/m);
     assert.match(info.stdout, /^layers +2 × attn.c_attn, 2 × attn.c_proj, 2 × mlp.c_fc, 2 × mlp.c_proj$/m);
+    const names = readdirSync(adapter);
+    const files = Object.fromEntries(names.map((name) => [name, new Uint8Array(readFileSync(join(adapter, name)))]));
+    const hub = await HubServer.start({ id: "owner/adapter", commit: "0".repeat(40), files });
+    try {
+      const env = { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, "hub-home"), HF_TOKEN: "", NO_PROXY: "*" };
+      const got = await gpt2(["3?", "--adapter", "owner/adapter", "--template", ...greedy], "", env);
+      assert.equal(got.stdout, "d\n", got.stderr);
+      const described = await gpt2(["info", "owner/adapter", "--offline"], "", env);
+      assert.equal(described.stdout.split("\n").slice(1).join("\n"), info.stdout.split("\n").slice(1).join("\n"));
+    } finally {
+      await hub.close();
+    }
     const gguf = join(folder, "merged.gguf");
     const merge = await gpt2(["merge", adapter, gguf, "--dtype", "f32"]);
     assert.equal(merge.status, 0, merge.stderr);
@@ -110,6 +123,8 @@ describe("gpt2 finetune", PARALLEL, () => {
     const plan = await gpt2(["finetune", "--model", model, "--lora", "4", "--recompute", "--plan"]);
     assert.match(plan.stdout, /^trained: [\d.]+k parameters, [\d.]+%, LoRA of rank 4/m);
     assert.match(plan.stdout, /activations computed again\nmemory [\d.]+ MiB: frozen weights/);
+    const task = await gpt2(["finetune", "--model", model, "--task", "classify", "--plan"]);
+    assert.match(task.stdout, /^passes of at most \d+ sequences of 32\nmemory [\d.]+ MiB: parameters/m);
   });
 
   it("says what is wrong with a call", async () => {

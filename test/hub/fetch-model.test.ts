@@ -151,6 +151,21 @@ describe("a model of the hub", () => {
     await assert.rejects(fetch("owner/dataset"), failsWith("not-found", /no weights .* among README\.md/));
   });
 
+  it("may be an adapter, at the top or in a folder, with what gpt2 finetune left beside it", async () => {
+    const names = ["adapter_config.json", "classifier.json", "template.json", "adapter_model.safetensors"];
+    const places = names.flatMap((name) => [name, `checkpoint-7/${name}`]);
+    const files = Object.fromEntries(places.map((name) => [name, content(20)]));
+    server.publish({ id: "owner/adapter", commit: COMMIT, files: { ...files, "optimizer.pt": content(20) } });
+    const { fetch } = fetching(server);
+    const fetched = async (name: string) => (await fetch(name)).files.map((file) => file.name);
+    assert.deepEqual(await fetched("owner/adapter"), names);
+    const nested = await fetched("owner/adapter/checkpoint-7/adapter_model.safetensors");
+    assert.deepEqual(
+      nested,
+      names.map((name) => `checkpoint-7/${name}`),
+    );
+  });
+
   it("that is of no use is refused before its weights are fetched", async () => {
     const { fetch, cacheDir } = fetching(server);
     const checkConfig = (path: string): void => {

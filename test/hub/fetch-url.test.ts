@@ -75,6 +75,20 @@ describe("a model at an address", () => {
     await assert.rejects(fetchingUrls().fetch("/models/model.safetensors"), failsWith("not-found", /config\.json/));
   });
 
+  it("may be an adapter", async () => {
+    for (const name of ["adapter_model.safetensors", "adapter_config.json", "template.json"]) {
+      publish(`/runs/${name}`, text("{}"), `"${name}"`);
+    }
+    const { files } = await fetchingUrls().fetch("/runs/adapter_model.safetensors");
+    assert.deepEqual(
+      files.map(({ name }) => name),
+      ["adapter_config.json", "template.json", "adapter_model.safetensors"],
+    );
+    replies.delete("/runs/adapter_config.json");
+    const missing = fetchingUrls().fetch("/runs/adapter_model.safetensors");
+    await assert.rejects(missing, failsWith("not-found", /adapter_config\.json/));
+  });
+
   it("may have an index, and then shards", async () => {
     const index = { weight_map: { a: "model-1.safetensors", b: "model-2.safetensors" } };
     publish("/models/model.safetensors.index.json", text(JSON.stringify(index)));
@@ -135,7 +149,9 @@ describe("a model at an address", () => {
     const page = { headers: { "Content-Type": "text/html" }, body: "<html>" };
     replies.set("/models/page.gguf", page);
     await assert.rejects(fetchingUrls().fetch("/models/page.gguf"), failsWith("unexpected", /an HTML page/));
-    await assert.rejects(fetchingUrls().fetch("/models/"), failsWith("unexpected", /the address of a file/));
+    for (const path of ["/models/", "/models/%zz.gguf", "/models/%2e%2e", `/models/${"a".repeat(300)}.gguf`]) {
+      await assert.rejects(fetchingUrls().fetch(path), failsWith("unexpected", /the address of a file/));
+    }
     await assert.rejects(fetchingUrls().fetch("/models/none.gguf"), failsWith("not-found", /nothing there \(404\)/));
     // Where missing files are answered with a page, those that need not be there are missing.
     replies.set("/models/vocab.json", page);

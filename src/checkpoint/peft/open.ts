@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import type { GPT2Config } from "../../model/config.js";
 import { fromPeftName } from "../../model/peft-names.js";
@@ -67,8 +67,10 @@ export function replacesVectors(path: string): boolean {
   }
 }
 
-/** Whether a folder holds an adapter, rather than a model. */
-export const isAdapterFolder = (path: string): boolean => existsSync(join(path, ADAPTER_CONFIG_FILE));
+/** Whether a path is that of an adapter, rather than of a model: of its folder, or its weights. */
+export function isAdapter(path: string): boolean {
+  return existsSync(join(path, ADAPTER_CONFIG_FILE)) || basename(path) === ADAPTER_WEIGHTS_FILE;
+}
 
 function adapterFiles(path: string): { config: string; weights: string } {
   const stats = fileOperation(`opening ${path}`, () => statSync(path));

@@ -183,20 +183,22 @@ async function merge(adapter: string, to: string, flags: FinetuneFlags, reporter
 }
 
 async function plan(flags: FinetuneFlags): Promise<void> {
-  const { model, dtype, offline, json } = flags;
+  const { model, dtype, offline, json, task } = flags;
   const downloads = downloadLine();
   const source = { name: model, dtype, offline, onDownload: downloads.onDownload };
   const { config, types } = await readModel(source).finally(() => downloads.end());
   const given = givenLora(flags);
   const lora = given && loraSettings(given);
   const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, givenSettings(flags)));
-  const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types });
+  // Without the data labels and lengths are not known: a head of one output, and the longest sequences there can be.
+  const head = task && { kind: FINETUNE_TASKS[task], labels: [""] };
+  const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types, head });
   const parameters = parameterCount(config);
   const trained = lora ? loraPlan(config, lora).parameters : parameters;
   const text = [
     describeModel(config, parameters),
     `trained: ${formatCount(trained)} parameters, ${((100 * trained) / parameters).toFixed(2)}%${lora ? `, ${describeLora(lora)}` : ""}`,
-    `passes of ${settings.batchSize} sequences of ${settings.seqLength}${settings.recompute ? ", activations computed again" : ""}`,
+    `passes of ${task ? "at most " : ""}${settings.batchSize} sequences of ${settings.seqLength}${settings.recompute ? ", activations computed again" : ""}`,
     `memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
   ];
   process.stdout.write(

@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
 import {
@@ -11,7 +13,7 @@ import { SAMPLING_DEFAULTS } from "../../generate/sampling-options.js";
 import type { GPT2, TextOrIds } from "../../gpt2.js";
 import { readInput } from "../input.js";
 import { interruptible } from "../interrupt.js";
-import { addModelOptions, collect, loadModel, type ModelFlags, number } from "../options.js";
+import { addModelOptions, collect, fetchedPath, loadModel, type ModelFlags, number } from "../options.js";
 import { type SampleWriter, sampleWriter } from "../sample-writer.js";
 import { styleFor } from "../style.js";
 
@@ -86,9 +88,10 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   // Wrong values are told before a model is loaded.
   generateSettings(options);
   const text = promptText(await readInput(words, flags.file), words.length > 0);
-  const templated = flags.template === undefined ? undefined : await inTemplate(flags.template, text, flags);
-  const prompt = templated?.text ?? text;
   await interruptible(async (signal) => {
+    const { template } = flags;
+    const templated = template === undefined ? undefined : await inTemplate(template, text, flags, signal);
+    const prompt = templated?.text ?? text;
     const model = await loadModel(flags, signal);
     if (prompt === "" && model.endOfText === undefined) {
       throw new UsageError({ op: "prompt", expected: "a text", got: "none", hint: "This model has no <|endoftext|>" });
@@ -100,15 +103,22 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
 }
 
 /** The prompt as the template has it, whose `<|endoftext|>` is the token. */
-async function inTemplate(template: true | string, text: string, { adapter, model }: GenerateFlags) {
+async function inTemplate(template: true | string, text: string, flags: GenerateFlags, signal: AbortSignal) {
   const { templatedPrompt } = await import("../template.js");
   const { plainText } = await import("../../data/examples/template.js");
-  const parts = templatedPrompt(template, text, [adapter, model]);
+  const { adapter, model, offline } = flags;
+  const places: string[] = [];
+  for (const name of template === true ? [adapter, model] : []) {
+    if (name !== undefined) places.push(folderOf(await fetchedPath(name, { offline, signal })));
+  }
+  const parts = templatedPrompt(template, text, places);
   const encode = ({ tokenizer, endOfText }: GPT2): number[] | undefined =>
     tokenizer &&
     parts.flatMap((part) => (typeof part === "string" ? Array.from(tokenizer.encode(part)) : [endOfText!]));
   return { text: plainText(parts), encode };
 }
+
+const folderOf = (path: string): string => (statSync(path).isDirectory() ? path : dirname(path));
 
 function generateOptions(flags: GenerateFlags): GenerateOptions {
   const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, stop, samples, ignoreEot } = flags;

@@ -1,11 +1,12 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
 import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
-import { type AdapterDescription, describeAdapter, isAdapterFolder } from "../../checkpoint/node.js";
+import { type AdapterDescription, describeAdapter, isAdapter } from "../../checkpoint/node.js";
 import type { GPT2Config } from "../../model/config.js";
+import type { TaskHead } from "../../model/task-head.js";
 import { formatBytes } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";
-import { openNamedModel } from "../options.js";
+import { fetchedPath, openNamedModel } from "../options.js";
 
 interface InfoFlags {
   readonly offline?: true;
@@ -27,23 +28,28 @@ export function registerInfo(program: Command): void {
 }
 
 async function info(name: string | undefined, flags: InfoFlags): Promise<void> {
-  if (name !== undefined && isAdapterFolder(name)) {
-    const description = describeAdapter(name);
-    process.stdout.write(
-      flags.json ? `${JSON.stringify(description, undefined, 2)}\n` : adapterSummary(description, flags),
-    );
-    return;
-  }
   await interruptible(async (signal) => {
-    const checkpoint = await openNamedModel(name, { offline: flags.offline, signal });
-    try {
-      const description = describeCheckpoint(checkpoint);
-      if (flags.json) process.stdout.write(`${JSON.stringify(description, undefined, 2)}\n`);
-      else process.stdout.write(summary(description) + (flags.tensors ? `\n${tensorList(description)}` : ""));
-    } finally {
-      checkpoint.close();
-    }
+    const fetch = { offline: flags.offline, signal };
+    const path = name && (await fetchedPath(name, fetch));
+    const text = path && isAdapter(path) ? adapterInfo(path, flags) : await modelInfo(path, flags, signal);
+    process.stdout.write(text);
   });
+}
+
+function adapterInfo(path: string, flags: InfoFlags): string {
+  const description = describeAdapter(path);
+  return flags.json ? `${JSON.stringify(description, undefined, 2)}\n` : adapterSummary(description, flags);
+}
+
+async function modelInfo(path: string | undefined, flags: InfoFlags, signal: AbortSignal): Promise<string> {
+  const checkpoint = await openNamedModel(path, { offline: flags.offline, signal });
+  try {
+    const description = describeCheckpoint(checkpoint);
+    if (flags.json) return `${JSON.stringify(description, undefined, 2)}\n`;
+    return summary(description) + (flags.tensors ? `\n${tensorList(description)}` : "");
+  } finally {
+    checkpoint.close();
+  }
 }
 
 function adapterSummary(description: AdapterDescription, { tensors: listed }: InfoFlags): string {
@@ -73,7 +79,8 @@ const count = (n: number): string => n.toLocaleString("en");
 
 /** For people. */
 function summary(description: CheckpointDescription): string {
-  const { path, format, dtype, files, config, parameters, tokenizerFiles, tokenizerInFile, metadata } = description;
+  const { path, format, dtype, files, config, head, parameters, metadata } = description;
+  const { tokenizerFiles, tokenizerInFile } = description;
   const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
   const tokenizer = Object.values(tokenizerFiles as Record<string, string>).map((file) => basename(file));
   const rows: [string, string][] = [
@@ -85,12 +92,19 @@ function summary(description: CheckpointDescription): string {
     ["heads", `${count(config.nHead)} of ${count(config.nEmbd / config.nHead)}`],
     ["context", `${count(config.nCtx)} tokens`],
     ["vocabulary", `${count(config.vocabSize)} tokens`],
+    ...(head ? [taskRow(head)] : []),
     ...variant(config).map((difference): [string, string] => ["unlike GPT-2", difference]),
     ["tokenizer", tokenizerInFile ? "in the file" : tokenizer.join(", ") || "none beside the model"],
     ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${oneLine(key)}`, oneLine(value)]),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}
+
+function taskRow({ kind, labels }: TaskHead): [string, string] {
+  const named = labels.slice(0, 20).map(oneLine).join(", ");
+  const more = labels.length > 20 ? `, … (${count(labels.length)})` : "";
+  return ["task", kind === "regression" ? kind : `${kind}: ${named}${more}`];
 }
 
 /** What it computes otherwise than OpenAI's. */
