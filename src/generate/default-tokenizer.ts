@@ -11,9 +11,16 @@ export async function defaultTokenizer({ vocabSize }: { readonly vocabSize: numb
   return (await import("../tokenizer/gpt2.js")).gpt2Tokenizer();
 }
 
-/** @throws {TokenizerError} a tokenizer of more tokens than the model has. */
-export function checkVocabulary(model: string, vocabSize: number, tokenizer: Tokenizer): void {
-  if (tokenizer.vocabSize <= vocabSize) return;
+/**
+ * The tokenizer, without special tokens that the model has no rows for.
+ *
+ * @throws {TokenizerError} it has other tokens that the model does not have.
+ */
+export async function fitTokenizer(model: string, vocabSize: number, tokenizer: Tokenizer): Promise<Tokenizer> {
+  if (tokenizer.vocabSize <= vocabSize) return tokenizer;
+  const { withoutSpecialFrom } = await import("../tokenizer/vocabulary.js");
+  const fitting = withoutSpecialFrom(tokenizer.vocabulary, vocabSize);
+  if (fitting !== undefined) return new (await import("../tokenizer/tokenizer.js")).Tokenizer(fitting);
   throw new TokenizerError({
     op: `loading ${model}: tokenizer`,
     expected: `at most ${vocabSize} tokens, the model's vocabulary`,

@@ -14,7 +14,7 @@ import { configFromHuggingFace } from "../model/state-dict.js";
 import { readGpt2Files } from "../tokenizer/gpt2-files.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
-import { checkVocabulary, defaultTokenizer } from "./default-tokenizer.js";
+import { defaultTokenizer, fitTokenizer } from "./default-tokenizer.js";
 import { loadHead } from "./loaded-head.js";
 import type { ModelParts } from "./model-parts.js";
 import { loadWeights } from "./weights.js";
@@ -44,8 +44,8 @@ export async function fetchModelParts(name: string, options: FetchModelOptions):
   const folder = new RemoteFolder(placeOf(name, options), options);
   const checkpoint = await openRemote(folder, name);
   try {
-    const tokenizer = options.tokenizer ?? (await tokenizerOf(folder, checkpoint));
-    if (tokenizer) checkVocabulary(name, checkpoint.config.vocabSize, tokenizer);
+    const found = options.tokenizer ?? (await tokenizerOf(folder, checkpoint));
+    const tokenizer = found && (await fitTokenizer(name, checkpoint.config.vocabSize, found));
     const weights = await loadWeights(backend, checkpoint.tensors.values(), { dtype, signal });
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
     const { config, head } = checkpoint;

@@ -11,7 +11,7 @@ import type { FetchedModel } from "../hub/fetch-model.js";
 import type { LocateOptions } from "../hub/locate.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { packageFile } from "../util/package-root.js";
-import { checkVocabulary, defaultTokenizer } from "./default-tokenizer.js";
+import { defaultTokenizer, fitTokenizer } from "./default-tokenizer.js";
 import type { AdapterPaths } from "./load-adapters.js";
 import { loadHead } from "./loaded-head.js";
 import type { ModelParts } from "./model-parts.js";
@@ -78,9 +78,8 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   try {
     // Weights are read and converted by other threads, meanwhile a tokenizer is made by this one.
     const weights = weightsOf(checkpoint, chosen, { dtype, signal });
-    const tokenizer = options.tokenizer ? Promise.resolve(options.tokenizer) : tokenizerOf(checkpoint);
+    const tokenizer = options.tokenizer ? fitted(options.tokenizer, checkpoint) : tokenizerOf(checkpoint);
     const [parts, used] = await Promise.all([weights, tokenizer]);
-    if (used) checkVocabulary(checkpoint.path, checkpoint.config.vocabSize, used);
     const adapters = await adaptersOf(checkpoint, chosen, options);
     return { ...parts, tokenizer: used, endOfText: used ? used.endOfText : checkpoint.eosTokenId, adapters };
   } finally {
@@ -113,10 +112,19 @@ async function weightsOf(
   return { backend, fallback, config, weights, head: head && loadHead(head) };
 }
 
-/** The tokenizer in the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none. */
+/**
+ * The tokenizer in the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none.
+ *
+ * @throws {TokenizerError} it is malformed, of another kind, or has tokens that the model does not have.
+ */
 export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
-  const own = await checkpoint.loadTokenizer?.();
-  if (own !== undefined) return own;
+  return fitted((await checkpoint.loadTokenizer?.()) ?? (await tokenizerBeside(checkpoint)), checkpoint);
+}
+
+const fitted = async (tokenizer: Tokenizer | undefined, { path, config }: Checkpoint): Promise<Tokenizer | undefined> =>
+  tokenizer && fitTokenizer(path, config.vocabSize, tokenizer);
+
+async function tokenizerBeside(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
   const { config, tokenizerFiles } = checkpoint;
   const { tokenizerJson, vocabJson, mergesTxt, llmcBin } = tokenizerFiles ?? {};
   const beside = tokenizerJson || (vocabJson && mergesTxt) ? dirname((tokenizerJson ?? vocabJson)!) : llmcBin;

@@ -83,3 +83,22 @@ function fillBytes(bytes: Uint8Array, offsets: Uint32Array, merges: Uint32Array)
     for (let i = offsets[id]!; i < end; i++) bytes[at++] = bytes[i]!;
   }
 }
+
+/**
+ * The vocabulary with ids below `size` only; undefined if it has other tokens than special ones above. Whoever fine-tunes
+ * often adds a token such as `[PAD]` to the tokenizer and none to the model, since no text has it.
+ */
+export function withoutSpecialFrom(vocabulary: Vocabulary, size: number): Vocabulary | undefined {
+  const { bytes, offsets, special } = vocabulary;
+  const ids = new Set(special.values());
+  for (let id = size; id < vocabulary.size; id++) {
+    if (offsets[id] !== offsets[id + 1] && !ids.has(id)) return undefined;
+  }
+  return {
+    ...vocabulary,
+    size,
+    bytes: bytes.slice(0, offsets[size]),
+    offsets: offsets.slice(0, size + 1),
+    special: new Map([...special].filter(([, id]) => id < size)),
+  };
+}

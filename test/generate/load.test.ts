@@ -10,11 +10,14 @@ import { type SaveOptions, saveCheckpoint } from "../../src/checkpoint/node.js";
 import { storedTensor } from "../../src/checkpoint/stored-tensor.js";
 import type { WeightType } from "../../src/dtype/dtype.js";
 import { CheckpointError, TokenizerError, UsageError } from "../../src/errors.js";
+import { convertModel } from "../../src/generate/convert-model.js";
 import { loadWeights } from "../../src/generate/weights.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { numel, tensorTable } from "../../src/model/tensors.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { vocabularyFromMerges } from "../../src/tokenizer/vocabulary.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { fullForward } from "./full-forward.js";
@@ -90,6 +93,20 @@ describe("loading", async () => {
     await assert.rejects(GPT2.load(path, { backend: "reference" }), (error: Error) => {
       return error instanceof TokenizerError && /expected at most 100 tokens.*got 257/.test(error.message);
     });
+  });
+
+  it("leaves out special tokens that the model has no rows for, as of a tokenizer with [PAD] added", async () => {
+    const config = gpt2Config({ vocabSize: 257, nCtx: 4, nEmbd: 2, nHead: 1, nLayer: 1 });
+    const path = await save("padless", config);
+    const tokenizer = new Tokenizer(vocabularyFromMerges(new Uint32Array(0), ["<|endoftext|>", "[PAD]", "[SEP]"]));
+    await saveTokenizer(tokenizer, path);
+    const model = await GPT2.load(path, { backend: "reference" });
+    assert.equal(model.tokenizer!.vocabSize, 257);
+    assert.deepEqual([...model.tokenizer!.specialTokens], [["<|endoftext|>", 256]]);
+    assert.equal(model.tokenizer!.decode(model.tokenizer!.encode("a [PAD] b")), "a [PAD] b");
+    const gguf = join(folder, "padless.gguf");
+    assert.equal((await convertModel(path, gguf)).tokenizer, 257);
+    assert.equal((await GPT2.load(gguf, { backend: "reference", tokenizer })).tokenizer!.vocabSize, 257);
   });
 
   it("says what is not there", async () => {
