@@ -2,7 +2,7 @@
  * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row; a
  * segment and a head are one unit of work, and within it queries are taken in blocks of BQ: their scores against all the
  * keys they can see fill a strip of BQ x keys that stays in the cache, and the T x T matrix is never whole. The products
- * run on packed panels (gemm.h). Single queries (decoding) are plain dot products over the cache.
+ * run on packed panels (gemm.h). A few queries (decoding) are plain dot products over the cache, of many heads at a time.
  */
 #include "gemm.h"
 #include "random.h"
@@ -60,95 +60,106 @@ static float softmax_row(float *s, long keys, long width, float scale) {
   return max + __builtin_logf(sum);
 }
 
-#if defined(__wasm__)
-/* Four keys at a time hide the multiply-add's latency; four vectors of a value are a cache line, read once. */
+/* Rows lie a token's keys of all heads apart, too far for the processor to see a stream: they are asked for this far ahead. */
+#define ROWS_AHEAD 16
+#define KEYS 4 /* at a time, which hides the multiply-add's latency */
+
+INLINE void fetch_row(const float *row, long HS) {
+  for (long d = 0; d < HS; d += 16) __builtin_prefetch(row + d);
+}
+
 static void score_keys(const float *q, const float *k, long ld, long HS, long keys, float *scores) {
-  for (long j = 0; j < keys; j += 4) {
-    vf acc[4] = {{0}};
-    const float *row[4];
-    UNROLL for (int u = 0; u < 4; u++) row[u] = k + (j + u < keys ? j + u : j) * ld;
+  for (long j = 0; j < keys; j += KEYS) {
+    vf acc[KEYS] = {{0}};
+    const float *row[KEYS];
+    UNROLL for (int u = 0; u < KEYS; u++) {
+      row[u] = k + (j + u < keys ? j + u : j) * ld;
+      fetch_row(row[u] + ROWS_AHEAD * ld, HS);
+    }
     long d = 0;
     for (; d + VW <= HS; d += VW) {
       vf qv = vload(q + d);
-      UNROLL for (int u = 0; u < 4; u++) acc[u] = vmadd(qv, vload(row[u] + d), acc[u]);
+      UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, vload(row[u] + d), acc[u]);
     }
-    for (; d < HS; d++) {
-      UNROLL for (int u = 0; u < 4; u++) acc[u][0] += q[d] * row[u][d];
+    if (d < HS) {
+      vf qv = vload_part(q + d, HS - d);
+      UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, vload_part(row[u] + d, HS - d), acc[u]);
     }
-    for (int u = 0; u < 4 && j + u < keys; u++) scores[j + u] = vsum(acc[u]);
+    for (int u = 0; u < KEYS && j + u < keys; u++) scores[j + u] = vsum(acc[u]);
   }
+}
+
+/* Adds `count` neighbouring vectors of the sum at once, two rows at a time. */
+INLINE void weigh_vectors(int count, const float *weights, const float *v, long ld, long keys, float *out) {
+  vf acc[2][4] = {{{0}}};
+  UNROLL for (int c = 0; c < count; c++) acc[0][c] = vload(out + c * VW);
+  long j = 0;
+  for (; j + 2 <= keys; j += 2) {
+    UNROLL for (int u = 0; u < 2; u++) {
+      const float *row = v + (j + u) * ld;
+      fetch_row(row + ROWS_AHEAD * ld, count * VW);
+      vf w = vset(weights[j + u]);
+      UNROLL for (int c = 0; c < count; c++) acc[u][c] = vmadd(w, vload(row + c * VW), acc[u][c]);
+    }
+  }
+  if (j < keys) {
+    vf w = vset(weights[j]);
+    UNROLL for (int c = 0; c < count; c++) acc[0][c] = vmadd(w, vload(v + j * ld + c * VW), acc[0][c]);
+  }
+  UNROLL for (int c = 0; c < count; c++) vstore(out + c * VW, acc[0][c] + acc[1][c]);
 }
 
 static void weigh_values(const float *weights, const float *v, long ld, long HS, long keys, float *out) {
   long d = 0;
-  for (; d + 4 * VW <= HS; d += 4 * VW) {
-    vf acc[4] = {{0}};
-    for (long j = 0; j < keys; j++) {
-      vf w = vset(weights[j]);
-      UNROLL for (int u = 0; u < 4; u++) acc[u] = vmadd(w, vload(v + j * ld + d + u * VW), acc[u]);
-    }
-    UNROLL for (int u = 0; u < 4; u++) vstore(out + d + u * VW, acc[u]);
-  }
-  for (; d < HS; d += VW) {
-    long part = HS - d < VW ? HS - d : VW;
-    vf acc = {0};
-    for (long j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), vload_part(v + j * ld + d, part), acc);
-    vstore_part(out + d, acc, part);
-  }
-}
-#else
-INLINE void score_keys(const float *q, const float *k, long ld, long HS, long keys, float *strip) {
-  for (long j = 0; j < keys; j++) {
-    const float *kj = k + j * ld;
-    vf acc = {0};
-    long d = 0;
-    for (; d + VW <= HS; d += VW) acc += vload(q + d) * vload(kj + d);
-    if (d < HS) acc += vload_part(q + d, HS - d) * vload_part(kj + d, HS - d);
-    strip[j] = vsum(acc);
-  }
+  for (; d + 4 * VW <= HS; d += 4 * VW) weigh_vectors(4, weights, v + d, ld, keys, out + d);
+  for (; d + VW <= HS; d += VW) weigh_vectors(1, weights, v + d, ld, keys, out + d);
+  if (d == HS) return;
+  vf acc = vload_part(out + d, HS - d);
+  for (long j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), vload_part(v + j * ld + d, HS - d), acc);
+  vstore_part(out + d, acc, HS - d);
 }
 
-INLINE void weigh_values(const float *strip, const float *v, long ld, long HS, long keys, float *out) {
-  for (long d = 0; d < HS; d += VW) {
-    long part = HS - d < VW ? HS - d : VW;
-    vf acc[4] = {{0}, {0}, {0}, {0}};
-    long j = 0;
-    if (part == VW) {
-      for (; j + 4 <= keys; j += 4) {
-        UNROLL for (int u = 0; u < 4; u++) acc[u] += strip[j + u] * vload(v + (j + u) * ld + d);
-      }
-    }
-    for (; j < keys; j++) acc[0] += strip[j] * (part == VW ? vload(v + j * ld + d) : vload_part(v + j * ld + d, part));
-    vf sum = (acc[0] + acc[1]) + (acc[2] + acc[3]);
-    if (part == VW) vstore(out + d, sum);
-    else vstore_part(out + d, sum, part);
-  }
-}
-#endif
+/* Keys that all of a thread's heads go over before the next ones: their rows lie one after another in memory. */
+#define KEY_BLOCK 128
 
-/* One query against the cache: scores by dot products, then the weighted sum of the values. */
+/* One query against the cache, heads h0 to h1: scores by dot products, then the weighted sums of the values. */
 static void attend_one(const Attention *at, const float *q, const float *k, const float *v, float *out, float *lse,
-                       float *strip, long n, long head, long keys) {
+                       float *strips, long kp, long n, long h0, long h1, long keys) {
   long HS = at->HS, ld = at->ldkv, width = ROUND_UP(keys, VW);
-  score_keys(q, k, ld, HS, keys, strip);
-  *lse = softmax_row(strip, keys, width, at->scale);
-  if (at->p > 0) drop_row(at, strip, n, head, keys);
-  weigh_values(strip, v, ld, HS, keys, out);
+  for (long j = 0; j < keys; j += KEY_BLOCK) {
+    long count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
+    for (long h = h0; h < h1; h++) score_keys(q + h * HS, k + j * ld + h * HS, ld, HS, count, strips + (h - h0) * kp + j);
+  }
+  for (long h = h0; h < h1; h++) {
+    float *strip = strips + (h - h0) * kp, sum = softmax_row(strip, keys, width, at->scale);
+    if (lse) lse[h] = sum;
+    if (at->p > 0) drop_row(at, strip, n, h, keys);
+  }
+  memset(out + h0 * HS, 0, (size_t)((h1 - h0) * HS) * sizeof(float));
+  for (long j = 0; j < keys; j += KEY_BLOCK) {
+    long count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
+    for (long h = h0; h < h1; h++) weigh_values(strips + (h - h0) * kp + j, v + j * ld + h * HS, ld, HS, count, out + h * HS);
+  }
+}
+
+#define FEW 8
+
+/* Too few queries for packed panels to pay. */
+static void attend_few(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long h0, long h1) {
+  long C = at->NH * at->HS, k0 = at->first[n0], kp = ROUND_UP(last + 1 - k0, VW);
+  const float *q = a->tensor[2], *k = (const float *)a->tensor[3] + k0 * at->ldkv, *v = (const float *)a->tensor[4] + k0 * at->ldkv;
+  float *out = a->tensor[0], *lse = a->tensor[1], *strips = scratch_bytes(ctx, (size_t)((h1 - h0) * kp) * sizeof(float));
+  if (!strips) return;
+  for (long n = n0; n < n1; n++)
+    attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * at->NH : NULL, strips, kp, n, h0, h1, at->last[n] + 1 - k0);
 }
 
 static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long head) {
   long HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
   const float *q = (const float *)a->tensor[2] + head * HS;
   const float *k = (const float *)a->tensor[3] + k0 * at->ldkv + head * HS, *v = (const float *)a->tensor[4] + k0 * at->ldkv + head * HS;
-  float *out = (float *)a->tensor[0] + head * HS, *lse = a->tensor[1], unused;
+  float *out = (float *)a->tensor[0] + head * HS, *lse = a->tensor[1];
   long kp = ROUND_UP(keys, NR), hp = ROUND_UP(HS, NR);
-  if (n1 - n0 < 4) {
-    float *strip = scratch_bytes(ctx, (size_t)kp * sizeof(float));
-    if (!strip) return;
-    for (long n = n0; n < n1; n++)
-      attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * NH + head : &unused, strip, n, head, at->last[n] + 1 - k0);
-    return;
-  }
   float *kt = scratch_bytes(ctx, (size_t)(kp * HS + keys * hp + BQ * kp + BQ * (HS + keys) + 4 * VW + 64) * sizeof(float));
   if (!kt) return;
   float *vp = kt + kp * HS, *strip = vp + keys * hp, *qp = strip + BQ * kp, *pp = qp + BQ * HS + VW;
@@ -175,14 +186,17 @@ static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0
   }
 }
 
+/* A segment's heads are divided among the threads, the odd ones in turn. */
 static void attention_forward(Ctx *ctx, const Args *a) {
   Attention at = attention_of(a, a->tensor[5], a->tensor[6]);
-  long unit = 0;
-  for (long n0 = 0, n1; n0 < at.N; n0 = n1) {
-    long last;
+  long segment = ctx->tid;
+  for (long n0 = 0, n1; n0 < at.N; n0 = n1, segment++) {
+    long last, part = segment % ctx->threads, h0 = at.NH * part / ctx->threads, h1 = at.NH * (part + 1) / ctx->threads;
     n1 = segment_end(&at, n0, &last);
-    for (long head = 0; head < at.NH; head++, unit++)
-      if (unit % ctx->threads == ctx->tid) attend_segment(ctx, &at, a, n0, n1, last, head);
+    if (h0 == h1) continue;
+    if (n1 - n0 <= FEW) attend_few(ctx, &at, a, n0, n1, last, h0, h1);
+    else
+      for (long head = h0; head < h1; head++) attend_segment(ctx, &at, a, n0, n1, last, head);
   }
 }
 
