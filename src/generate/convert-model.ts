@@ -6,7 +6,7 @@ import { type NamedTensor, type SaveDtype, type SaveFormat, saveCheckpoint, save
 import { noHead } from "../checkpoint/save.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { StoredDtype } from "../dtype/stored.js";
-import { TokenizerError, UsageError } from "../errors.js";
+import { CheckpointError, TokenizerError, UsageError } from "../errors.js";
 import { numel } from "../model/tensors.js";
 import { saveTokenizer } from "../tokenizer/files.js";
 import { writeLlmcTokenizer } from "../tokenizer/llmc-file.js";
@@ -69,7 +69,7 @@ export async function convertModel(
     const tokenizer = await tokenizerOf(checkpoint);
     const beside =
       format === "llm.c" ? llmcTokenizers(dirname(to), tokenizer, options.overwrite) : new Map<string, Uint8Array>();
-    await mkdir(dirname(resolve(to)), { recursive: true });
+    await makeFolder(dirname(resolve(to)), to);
     await write({ checkpoint, to, format, dtype, tokenizer }, options);
     for (const [path, content] of beside) await writeFileAtomically(path, content, TokenizerError);
     return {
@@ -82,6 +82,15 @@ export async function convertModel(
     };
   } finally {
     checkpoint.close();
+  }
+}
+
+async function makeFolder(path: string, to: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    const got = (cause as Error).message;
+    throw new CheckpointError({ op: `writing ${to}`, expected: `a folder ${path}`, got, cause });
   }
 }
 

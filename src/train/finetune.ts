@@ -4,6 +4,7 @@ import { defaultModelFolder, openModel, tokenizerOf } from "../generate/load.js"
 import type { GPT2Config } from "../model/config.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
+import { loraSettings } from "./lora-settings.js";
 import { isFolder } from "./run-data.js";
 import type { TrainSettings } from "./settings.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
@@ -66,6 +67,8 @@ export function taskDefaults(
  */
 export async function finetune(options: FinetuneOptions): Promise<Trainer> {
   const { data, val, valFraction, template, task, onPrepare, signal, ...rest } = options;
+  // Told before data is prepared, which may take long.
+  if (rest.lora) loraSettings(rest.lora);
   const asked = { val, valFraction, template, task, onPrepare, signal };
   const folder = data && (await finetuneData(rest.out, { data, ...asked }, () => tokenizerFor(rest)));
   if (rest.resume) return Trainer.create({ ...rest, data: folder });

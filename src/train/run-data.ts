@@ -57,4 +57,11 @@ export function checkVocabulary(
   });
 }
 
-export const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // Nothing there, a path that runs through a file, no permission to look.
+    return false;
+  }
+}

@@ -183,6 +183,10 @@ describe("converting", () => {
       /huggingface: dtype: expected f32 or f16 or bf16/,
     );
     await assert.rejects(convertModel(from, fresh("x.safetensors")), /A Hugging Face model is a folder/);
+    for (const name of ["x", "x.gguf", "x.bin"]) {
+      const through = join(from, "config.json", name);
+      await assert.rejects(convertModel(from, through), { name: "CheckpointError", message: /expected a folder/ });
+    }
     assert.equal((await convertModel(from, fresh("odd.name"), { to: "gguf" })).format, "gguf");
     const wide = await source(gpt2Config({ ...CONFIG, nInner: 40 }), false);
     const to = fresh("x.bin");
