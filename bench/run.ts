@@ -56,8 +56,13 @@ function publish(name: string, body: string, { doc }: Options): void {
   log(`${name}: written to ${relative(process.cwd(), doc)}`);
 }
 
-/** Measures the groups one after another and publishes each when it is done. */
-async function measureAll(gauge: MachineLimits | undefined, options: Options, caption: string): Promise<SuiteResult[]> {
+/** Measures the groups one after another and publishes each when it is done; `onGroup` is told all that is done so far. */
+async function measureAll(
+  gauge: MachineLimits | undefined,
+  options: Options,
+  caption: string,
+  onGroup: (done: readonly SuiteResult[]) => void,
+): Promise<SuiteResult[]> {
   for (const kind of new Set(options.cases.map((c) => c.limit.kind))) {
     // The best of these is what later samples are held against.
     if (gauge && (await gauge.missing(kind)) === undefined) await gauge.sample(kind);
@@ -69,6 +74,7 @@ async function measureAll(gauge: MachineLimits | undefined, options: Options, ca
     const tables = ofGroup.map(({ results, entrants, notes }) => caseTable(results, entrants, notes));
     publish(group, [caption, ...tables].join("\n\n"), options);
     done.push(...ofGroup);
+    onGroup(done);
   }
   return done;
 }
@@ -88,18 +94,20 @@ async function main(): Promise<void> {
     limits = await gauge.table();
     publish("limits", `${caption}\n\n${limitTable(limits)}`, options);
   }
-  const done = await measureAll(gauge, options, caption);
+  /** After each group: a run that is broken off keeps what it has measured. */
+  const save = (done: readonly SuiteResult[]): void => {
+    const rows = done.flatMap(({ results, entrants }) =>
+      results.flatMap((result) => summaryRow(result, entrants, machine.date) ?? []),
+    );
+    const summary = mergeRows(earlier?.summary ?? [], rows);
+    if (done.length > 0) publish("summary", `${caption}\n\n${summaryTable(summary)}`, options);
+    if (json === undefined) return;
+    writeFileSync(json, `${JSON.stringify({ machine, command, limits, summary, suites: done.map(plain) }, null, 1)}\n`);
+    log(`everything so far: ${json}`);
+  };
+  if (options.cases.length === 0) save([]);
+  const done = await measureAll(gauge, options, caption, save);
   await gauge?.close();
-  const rows = done.flatMap(({ results, entrants }) =>
-    results.flatMap((result) => summaryRow(result, entrants, machine.date) ?? []),
-  );
-  const summary = mergeRows(earlier?.summary ?? [], rows);
-  if (done.length > 0) publish("summary", `${caption}\n\n${summaryTable(summary)}`, options);
-  if (json !== undefined) {
-    const written = { machine, command, limits, summary, suites: done.map(plain) };
-    writeFileSync(json, `${JSON.stringify(written, null, 1)}\n`);
-    log(`everything: ${json}`);
-  }
   if (done.some(({ oursFailed }) => oursFailed)) process.exitCode = 1;
 }
 
