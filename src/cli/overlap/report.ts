@@ -52,4 +52,10 @@ function passages({ name, perItem }: OverlapSet, show: number): string {
 
 const count = (value: number): string => value.toLocaleString("en");
 
-const percent = (share: number): string => (Number.isNaN(share) ? "–" : `${(100 * share).toFixed(2)}%`);
+/** Two digits after the point, or where that says little two that mean something. */
+export function percent(share: number): string {
+  if (Number.isNaN(share)) return "–";
+  const value = 100 * share;
+  const digits = value === 0 || value >= 1 ? 2 : Math.min(8, 1 - Math.floor(Math.log10(value)));
+  return `${value.toFixed(digits)}%`;
+}

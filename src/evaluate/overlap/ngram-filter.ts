@@ -39,8 +39,6 @@ export function describeFilter({ n, rate, documents, words, ngrams, bloom }: Ngr
   return { n, documents, words, ngrams, distinct, hashes, bits, bound: rate, falsePositiveRate: fill ** hashes };
 }
 
-const LETTERS = "abcdefghijklmnopqrstuvwxyz";
-
 /**
  * The paper's check of the rate: of so many random strings, how many the filter claims to know. With a bound of 10^-8
  * and a million strings: none.
@@ -48,8 +46,8 @@ const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 export function countFalsePositives({ n, bloom }: NgramFilter, strings: number, seed = 1): number {
   const random = new RandomStream(seed);
   const scanner = new NgramScanner(n);
-  // Words of 12 random letters: that one of their n-grams stands in a text is out of the question.
-  const word = () => Array.from({ length: 12 }, () => LETTERS[random.below(LETTERS.length)]).join("");
+  // Words of a dozen random letters and digits: that eight of them stand in a text is out of the question.
+  const word = () => random.bits().toString(36) + random.bits().toString(36);
   let found = 0;
   for (let left = strings; left > 0; ) {
     const count = scanner.push(Array.from({ length: 1024 }, word).join(" "));
