@@ -11,6 +11,7 @@ import { numel, parameterCount } from "../src/model/tensors.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 import { curveSvg } from "./curve-svg.js";
+import { publishOverlap } from "./measure-overlap.js";
 import { modelCard } from "./model-card.js";
 
 /**
@@ -18,7 +19,7 @@ import { modelCard } from "./model-card.js";
  * and, from the finished run, the weights in f16, the loss curve, ten samples and the model card. Each part is skipped
  * when its result is there, so that a broken-off run goes on where it was.
  *
- *     node dist/scripts/default-model.js --corpus CORPUS --work WORK
+ *     node dist/scripts/default-model.js --corpus CORPUS --work WORK [--eval EVAL]
  *
  * CORPUS holds train-*.txt.gz, valid.txt.gz and SOURCES.md, as models/default/SOURCES.md describes them.
  */
@@ -37,13 +38,17 @@ const { values } = parseArgs({
     corpus: { type: "string" },
     work: { type: "string" },
     out: { type: "string" },
+    /** Evaluation sets whose overlap with the training text the card tells; without them what it has is kept. */
+    eval: { type: "string" },
     /** A sentence for the card, on how this run differed from the recipe. */
     note: { type: "string", default: "" },
   },
 });
 const { corpus, work } = values;
 if (!corpus || !work) {
-  console.error("usage: node dist/scripts/default-model.js --corpus DIR --work DIR [--out models/default]");
+  console.error(
+    "usage: node dist/scripts/default-model.js --corpus DIR --work DIR [--eval DIR] [--out models/default]",
+  );
   process.exit(2);
 }
 const out = values.out ?? packageFile("models/default");
@@ -117,6 +122,7 @@ async function publish(): Promise<void> {
       note: values.note,
     }),
   );
+  await publishOverlap({ out, trainFiles, validFile, work: work!, evalFolder: values.eval });
   console.log(`${out}: ${validation.bitsPerByte.toFixed(4)} bits per byte on the held-out books`);
 }
 
