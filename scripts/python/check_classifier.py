@@ -4,9 +4,10 @@ again is classified here alike.
 
     pip install torch transformers peft safetensors
     npm run build
-    OMP_NUM_THREADS=1 python scripts/python/check_classifier.py [WORK]
+    OMP_NUM_THREADS=1 python scripts/python/check_classifier.py [WORK] [--dist dist]
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,8 +19,12 @@ from peft import PeftModel
 from transformers import AutoTokenizer, GPT2ForSequenceClassification
 
 ROOT = Path(__file__).resolve().parents[2]
-CLI = ROOT / "dist" / "src" / "cli" / "main.js"
-WORK = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+parser = argparse.ArgumentParser()
+parser.add_argument("work", nargs="?", type=Path, help="a folder to keep what is made")
+parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="where the project was compiled to")
+ARGS = parser.parse_args()
+CLI = ARGS.dist.resolve() / "src" / "cli" / "main.js"
+WORK = ARGS.work or Path(tempfile.mkdtemp())
 MODEL = ROOT / "models" / "default"
 TOLERANCE = 2e-5
 
@@ -54,8 +59,8 @@ def ours(data, *model):
     return torch.tensor([[s["logit"] for s in x["scores"]] if "scores" in x else [x["value"]] for x in lines])
 
 
-def theirs(model, data):
-    tokenizer = AutoTokenizer.from_pretrained(MODEL, pad_token="<|endoftext|>")
+def theirs(model, data, folder=MODEL):
+    tokenizer = AutoTokenizer.from_pretrained(folder, pad_token="<|endoftext|>")
     texts = [json.loads(line)["text"] for line in data.read_text().splitlines()]
     batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right")
     with torch.no_grad():
@@ -82,7 +87,7 @@ for task in ("classify", "regress"):
     gpt2("finetune", DATA[task], "--task", task, "--out", out, *common)
     model = load(out / "model")
     print(f"{task}: {model.config.problem_type}, labels {list(model.config.id2label.values())}")
-    compare(f"{task}, written here", theirs(model, DATA[task]), ours(DATA[task], "--model", out / "model"))
+    compare(f"{task}, written here", theirs(model, DATA[task], out / "model"), ours(DATA[task], "--model", out / "model"))
     model.save_pretrained(WORK / f"{task}-back")
     (WORK / f"{task}-back" / "tokenizer.json").write_bytes((out / "model" / "tokenizer.json").read_bytes())
     again = ours(DATA[task], "--model", WORK / f"{task}-back")
