@@ -67,7 +67,7 @@ export function registerOverlap(program: Command): void {
     .command("build")
     .summary("make the filter of a training text")
     .description(
-      "Make the filter of a training text: text files, JSONL and folders of them (.txt, .md, .jsonl, each also .gz or\n" +
+      "Make the filter of a training text: text files, JSONL and folders of them (.txt, .md, .jsonl, each also .gz or " +
         ".zst). About 4.8 bytes for each 8-gram, so for each word. The text is read twice.",
     )
     .argument("<inputs...>", "files and folders")

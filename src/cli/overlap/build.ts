@@ -55,7 +55,7 @@ function summary(built: Built): string {
   const count = (value: number) => value.toLocaleString("en");
   const time = seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds);
   return [
-    `read   ${count(words)} words in ${count(documents)} documents: ${count(ngrams)} ${n}-grams, about ${count(distinct)} different`,
+    `read   ${count(words)} words in ${count(documents)} ${documents === 1 ? "document" : "documents"}: ${count(ngrams)} ${n}-grams, about ${count(distinct)} different`,
     `made   ${out}: ${formatBytes(bits / 8)}, ${hashes} hashes, in ${time}`,
     `false  at most ${bound} of what is not there is found; by its bits ${falsePositiveRate.toPrecision(3)}; ` +
       `${count(built.randomStringsFound)} of ${count(built.randomStrings)} random strings`,

@@ -13,7 +13,7 @@ import {
 import { type EvaluatedModel, prepareTask, type TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
 import type { GPT2 } from "../../gpt2.js";
-import { type Progress, progress } from "../../util/progress.js";
+import { progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
 import { dataSource, type EvaluationSession, openSession } from "../evaluate/session.js";
 import { openNamedModel } from "../options.js";
@@ -125,13 +125,13 @@ export class Measuring {
     }
   }
 
-  /** A progress line that appears with the first news. */
+  /** A progress line; nothing is seen before the first news. */
   #line(label: string, unit: string): { (done: number, total: number): void; readonly end: () => void } {
-    let line: Progress | undefined;
+    const line = progress({ label, unit, mode: this.#mode });
     const update = (done: number, total: number) => {
-      line ??= progress({ label, unit, total, mode: this.#mode });
+      line.setTotal(total);
       line.update(done);
     };
-    return Object.assign(update, { end: () => line?.done() });
+    return Object.assign(update, { end: () => line.done() });
   }
 }
