@@ -67,10 +67,15 @@ function tensorError(tensor: RawTensor, details: Omit<ErrorDetails, "op">): Chec
   return new CheckpointError({ op: `reading ${tensor.source.name}: tensor ${quote(tensor.name)}`, ...details });
 }
 
+/** Heads of GPT2ForTokenClassification and GPT2ForQuestionAnswering, in place of the language model's. */
+const OTHER_TASKS = /^(classifier|qa_outputs)\./;
+
 function unknownTensor(tensor: RawTensor, config: GPT2Config): CheckpointError {
+  const hint = "It is the head of another task, in place of the language model's";
   return tensorError(tensor, {
     expected: `only the tensors of a GPT-2 of ${config.nLayer} layers`,
     got: `an unknown one, ${tensor.dtype} ${quote(tensor.shape)}`,
+    ...(OTHER_TASKS.test(tensor.name) && { hint }),
   });
 }
 

@@ -151,6 +151,8 @@ export function configToHuggingFace(config: GPT2Config, dtype: FloatDtype, token
 const HF_PREFIX = "transformer.";
 /** Buffers of older files that hold the causal mask, not parameters. */
 const HF_MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
+/** Heads that stand beside the language model's: of GPT2DoubleHeadsModel, and of TRL's models with a value head. */
+const HEADS_BESIDE = /^(multiple_choice_head|v_head)\./;
 
 /** What GPT2LMHeadModel calls a tensor, or GPT2ForSequenceClassification. */
 export function huggingFaceName({ name }: TensorSpec): string {
@@ -179,7 +181,7 @@ export function tensorsFromHuggingFace(
 }
 
 /**
- * By name without prefix, which is that in the table; mask buffers left out.
+ * By name without prefix, which is that in the table; mask buffers and heads beside the language model's left out.
  *
  * @throws {CheckpointError} one with prefix and without.
  */
@@ -187,7 +189,7 @@ export function canonicalNames<T extends { readonly name: string }>(found: Itera
   const byName = new Map<string, T>();
   for (const tensor of found) {
     const name = tensor.name.startsWith(HF_PREFIX) ? tensor.name.slice(HF_PREFIX.length) : tensor.name;
-    if (HF_MASK.test(name)) continue;
+    if (HF_MASK.test(name) || HEADS_BESIDE.test(name)) continue;
     const other = byName.get(name);
     if (other !== undefined) {
       const got = `both ${quote(other.name)} and ${quote(tensor.name)}`;

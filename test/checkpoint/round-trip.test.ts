@@ -342,6 +342,16 @@ describe("names and variants of Hugging Face files", () => {
     assert.deepEqual(load([...prefixed, masked, head]), want);
   });
 
+  it("with heads beside the language model's, but not with one in its place", () => {
+    const other = { dtype: "F32", shape: [1, 2], data: new Float32Array(2) } as const;
+    for (const name of ["multiple_choice_head.summary.weight", "v_head.summary.weight"]) {
+      assert.deepEqual(load([...prefixed, head, { ...other, name }]), want);
+    }
+    for (const name of ["qa_outputs.weight", "classifier.weight"]) {
+      assert.throws(() => load([...prefixed, { ...other, name }]), /an unknown one.*It is the head of another task/);
+    }
+  });
+
   it("with a head of its own, which is then a tensor of the model", () => {
     const data = encoded("f32", new RandomArrays(7).floats(66));
     const got = load([...prefixed, { ...head, data }], { tie_word_embeddings: false });
