@@ -39,6 +39,17 @@ describe("damaged files give typed errors or finite values", () => {
     });
   });
 
+  it("a classifier's config.json and weights", { timeout }, () => {
+    const score = { name: "score.weight", dtype: "F32", shape: [3, 2], data: new Float32Array(6).fill(0.5) } as const;
+    const weights = encodeSafetensors([...huggingFaceTensors(CONFIG, TENSORS, "f32"), score]);
+    const labels = { id2label: { 0: "a", 1: "b", 2: "c" }, problem_type: "single_label_classification" };
+    const text = JSON.stringify({ ...configJson(CONFIG), ...labels });
+    fuzz(3000, (mutator, what) => {
+      if (mutator.below(3) > 0) attemptHuggingFace(what, jsonBytes(mutator.json(text)), weights);
+      else attemptHuggingFace(what, jsonBytes(text), mutator.bytes(weights, weights.length));
+    });
+  });
+
   it("the index of shards", { timeout }, () => {
     const tensors = huggingFaceTensors(CONFIG, TENSORS);
     const shards = [encodeSafetensors(tensors.slice(0, 7)), encodeSafetensors(tensors.slice(7))];

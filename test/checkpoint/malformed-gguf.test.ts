@@ -10,6 +10,7 @@ import { gpt2Config } from "../../src/model/config.js";
 import { configToGguf, ggufName } from "../../src/model/state-dict-gguf.js";
 import { tensorTable } from "../../src/model/tensors.js";
 import { packageFile } from "../../src/util/package-root.js";
+import { allocatedBytes } from "../helpers/allocations.js";
 import {
   arrayEntry,
   entry,
@@ -553,6 +554,7 @@ describe("damaged GGUF files give typed errors or finite values", () => {
     const header = headerOf(small);
     for (let seed = 0; seed < 1500; seed++) {
       const bytes = new Mutator(seed).bytes(small, header);
+      const before = allocatedBytes();
       try {
         const tokenizer = await loadGguf(bounded("fuzz.gguf", bytes)).loadTokenizer?.();
         if (tokenizer) assert.equal(tokenizer.decode(tokenizer.encode("abc ABC")), "abc ABC");
@@ -561,6 +563,7 @@ describe("damaged GGUF files give typed errors or finite values", () => {
         if (!(error instanceof GPT2Error)) throw new Error(`seed ${seed}: ${String(error)}`, { cause: error });
         outcomes.refused++;
       }
+      assert.ok(allocatedBytes() - before < 2 ** 22, `seed ${seed}: ${allocatedBytes() - before} bytes`);
     }
     assert.ok(outcomes.read > 30 && outcomes.refused > 100, JSON.stringify(outcomes));
   });

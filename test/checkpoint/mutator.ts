@@ -159,8 +159,9 @@ export function guarded(what: string, run: () => void, mostMore = MOST_MORE): vo
 /** Loads and reads everything. */
 export function attempt(what: string, load: () => Checkpoint): void {
   guarded(what, () => {
-    const { config, tensors } = load();
-    for (const [name, tensor] of tensors) {
+    const { config, tensors, head } = load();
+    assert.ok(head === undefined || head.labels.length === head.score.shape[0]);
+    for (const [name, tensor] of [...tensors, ...(head ? ([["score", head.score]] as const) : [])]) {
       const values = new Float32Array(numel(tensor.shape));
       tensor.readInto(values);
       assert.ok(values.every(Number.isFinite), `${name} of ${config.nLayer} layers`);
