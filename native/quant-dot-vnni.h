@@ -184,6 +184,14 @@ INLINE __m256 sum_eight(const __m512 v[8]) {
   return _mm512_castps512_ps256(_mm512_shuffle_f32x4(ab, ab, 0x08));
 }
 
+/* That of one, in the same order: a token's bits do not depend on how many there are beside it. */
+INLINE float sum_one(__m512 v) {
+  v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
+  v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
+  __m256 lanes = _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+  return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1)));
+}
+
 /* Dot products of one weight row of `blocks` blocks with T tokens' activations from token t on. */
 INLINE void dot_blocks(int type, const void *row, long blocks, const Activations *a, long t, long T, float *out) {
   __m512 acc[INTEGER_TOKENS];
@@ -200,7 +208,7 @@ INLINE void dot_blocks(int type, const void *row, long blocks, const Activations
     __m256 sums = sum_eight(acc);
     _mm256_mask_storeu_ps(out, (1 << T) - 1, sums);
   } else {
-    UNROLL for (int i = 0; i < T; i++) out[i] = vsum((vf)acc[i]);
+    UNROLL for (int i = 0; i < T; i++) out[i] = sum_one(acc[i]);
   }
 }
 

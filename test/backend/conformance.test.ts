@@ -1,7 +1,10 @@
-import { describe, it } from "node:test";
+import assert from "node:assert/strict";
+import { afterEach, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
-import { BackendError } from "../../src/errors.js";
+import { BackendError, UsageError } from "../../src/errors.js";
+import { Recorder } from "../../src/program/program.js";
 import { backendContract } from "../helpers/backend-contract.js";
 import { conformance, sameBits } from "../helpers/conformance.js";
 import { F32_TOLERANCES, REFERENCE_F32_TOLERANCES } from "../helpers/tolerances.js";
@@ -29,4 +32,45 @@ describe("native", () => {
     conformance(`native ${isa}, 1 thread`, () => nativeBackend({ isa, threads: 1 }), F32_TOLERANCES);
     sameBits(`native ${isa}, 1, 2 and 3 threads`, () => [1, 2, 3].map((threads) => nativeBackend({ isa, threads })));
   }
+
+  describe("settings from the environment", () => {
+    const { GPT2_ISA, GPT2_THREADS } = process.env;
+    afterEach(() => {
+      for (const [name, value] of Object.entries({ GPT2_ISA, GPT2_THREADS })) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    });
+
+    it("GPT2_ISA forces an instruction set, unless the caller does", () => {
+      for (const isa of isas) {
+        process.env.GPT2_ISA = isa;
+        assert.equal(nativeBackend({ threads: 1 }).isa, isa);
+        assert.equal(nativeBackend({ threads: 1, isa: isas[0]! }).isa, isas[0]);
+      }
+      process.env.GPT2_ISA = "";
+      assert.equal(nativeBackend({ threads: 1 }).isa, isas[0], "the best");
+      process.env.GPT2_ISA = "avx1024";
+      assert.throws(() => nativeBackend({ threads: 1 }), { name: "BackendError", message: /avx1024/ });
+    });
+
+    it("GPT2_THREADS sets the number of threads", () => {
+      process.env.GPT2_THREADS = "3";
+      assert.equal(nativeBackend().threads, 3);
+      process.env.GPT2_THREADS = "many";
+      assert.throws(() => nativeBackend(), UsageError);
+    });
+  });
+
+  it("the team takes no processor time between runs", async () => {
+    const backend = nativeBackend({ threads: 4 });
+    const k = new Recorder("fill");
+    k.op("fill", "fill", { x: k.external("x", [8]) }, { size: 8 }, { value: 1 });
+    await backend.prepare(k.build(), { x: backend.alloc("f32", 8) }).run();
+    await delay(50); // for the last looks before sleeping
+    const before = process.cpuUsage();
+    await delay(400);
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 200_000, `${user + system} microseconds`);
+  });
 });

@@ -3,7 +3,11 @@ import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
+import { memorySource } from "../../src/checkpoint/byte-source.js";
+import { type StoredTensor, storedTensor } from "../../src/checkpoint/stored-tensor.js";
+import type { WeightType } from "../../src/dtype/dtype.js";
 import { BackendError } from "../../src/errors.js";
+import { loadWeights } from "../../src/generate/weights.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
 import { numel, tensorTable } from "../../src/model/tensors.js";
@@ -45,6 +49,25 @@ export function seededWeights(backend: Backend, config: GPT2Config, seed = 1): M
 /** A model of random weights over bytes. */
 export function byteModel(backend: Backend, config: GPT2Config = ODD, seed = 1): GPT2 {
   return new GPT2({ backend, config, weights: seededWeights(backend, config, seed), tokenizer: byteTokenizer() });
+}
+
+/** Its weights as a file in f32 would hold them. */
+export function storedTensors(config: GPT2Config, seed: number): StoredTensor[] {
+  return Array.from(seededTensors(config, seed), ([{ name, shape }, data]) => {
+    const source = memorySource(name, new Uint8Array(data.buffer));
+    return storedTensor({ name, dtype: "f32", shape, storedAs: "out_in", source, offset: 0 });
+  });
+}
+
+/** The model of such a file, held in another type. */
+export async function byteModelIn(
+  dtype: WeightType,
+  backend: Backend,
+  config: GPT2Config,
+  seed: number,
+): Promise<GPT2> {
+  const weights = await loadWeights(backend, storedTensors(config, seed), { dtype });
+  return new GPT2({ backend, config, weights, tokenizer: byteTokenizer() });
 }
 
 /**

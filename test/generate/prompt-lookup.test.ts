@@ -1,12 +1,24 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { type NativeOptions, nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
+import { WEIGHT_TYPES } from "../../src/dtype/dtype.js";
+import { BackendError } from "../../src/errors.js";
 import type { Extension } from "../../src/generate/chunks.js";
 import { Engine, type OnLogits } from "../../src/generate/engine.js";
 import { generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { PromptLookup } from "../../src/generate/prompt-lookup.js";
 import { gpt2Config } from "../../src/model/config.js";
-import { BYTES, backends, byteModel, byteTokenizer, ODD, recitingTensors, seededWeights } from "./models.js";
+import {
+  BYTES,
+  backends,
+  byteModel,
+  byteModelIn,
+  byteTokenizer,
+  ODD,
+  recitingTensors,
+  seededWeights,
+} from "./models.js";
 
 function lookup(text: string, longest = 7): PromptLookup {
   const result = new PromptLookup(BYTES, longest);
@@ -102,5 +114,37 @@ for (const backend of await backends()) {
       assert.equal(runs[0], 120);
       assert.ok(runs[1]! < 50, `${runs[1]} runs`);
     });
+  });
+}
+
+/** Every instruction set that this machine runs. */
+function nativeOptions(): NativeOptions[] {
+  try {
+    return nativeIsas().map((isa) => ({ isa, threads: 2 }));
+  } catch (error) {
+    if (error instanceof BackendError) return [];
+    throw error;
+  }
+}
+
+for (const options of nativeOptions()) {
+  describe(`prompt lookup on native ${options.isa}`, () => {
+    // Rows of nine blocks and of five, so that groups of eight have a rest; more keys than are gone over at a time.
+    const config = gpt2Config({ vocabSize: BYTES, nCtx: 300, nEmbd: 288, nHead: 9, nLayer: 2, nInner: 160 });
+    const prompt = "To be, or not to be, that is the question: ".repeat(5);
+    const backend = nativeBackend(options);
+
+    for (const dtype of WEIGHT_TYPES) {
+      it(`up to seven guesses leave every bit as it is, weights in ${dtype}`, async () => {
+        const model = await byteModelIn(dtype, backend, config, 3);
+        const settings = { seed: 4, temperature: 0.1, topK: 2, maxNewTokens: 80, stopAtEndOfText: false };
+        const plain = await model.complete(prompt, settings);
+        for (const promptLookup of [2, 7]) {
+          const got = await model.complete(prompt, { ...settings, promptLookup });
+          assert.deepEqual(got.tokens, plain.tokens);
+          assert.deepEqual(got.logprobs, plain.logprobs);
+        }
+      });
+    }
   });
 }

@@ -6,9 +6,7 @@ import { after, describe, it } from "node:test";
 import type { Backend } from "../../src/backend/backend.js";
 import { chooseBackend } from "../../src/backend/choose.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
-import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { openCheckpoint, saveCheckpoint, saveGguf, setFileMapper } from "../../src/checkpoint/node.js";
-import { type StoredTensor, storedTensor } from "../../src/checkpoint/stored-tensor.js";
 import { isIntegerType, WEIGHT_TYPES, type WeightType } from "../../src/dtype/dtype.js";
 import { UsageError } from "../../src/errors.js";
 import { loadWeights } from "../../src/generate/weights.js";
@@ -18,25 +16,16 @@ import { Trainer } from "../../src/train/trainer.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { logSoftmax } from "./full-forward.js";
-import { BYTES, backends, byteTokenizer } from "./models.js";
+import { BYTES, backends, byteModelIn, storedTensors } from "./models.js";
 
 /** Rows of whole blocks, and no size a multiple of a larger vector. */
 const CONFIG = gpt2Config({ vocabSize: BYTES, nCtx: 24, nEmbd: 96, nHead: 3, nLayer: 2, nInner: 160 });
 const IDS = Array.from({ length: CONFIG.nCtx }, (_, t) => (89 * t + 7) % BYTES);
 
-const tensors = Array.from(seededTensors(CONFIG, 3), ([{ name, shape }, data]) => ({ name, shape, data }));
+const SEED = 3;
+const tensors = Array.from(seededTensors(CONFIG, SEED), ([{ name, shape }, data]) => ({ name, shape, data }));
 
-function stored(): StoredTensor[] {
-  return tensors.map(({ name, shape, data }) => {
-    const source = memorySource(name, new Uint8Array(data.buffer));
-    return storedTensor({ name, dtype: "f32", shape, storedAs: "out_in", source, offset: 0 });
-  });
-}
-
-async function modelIn(dtype: WeightType, backend: Backend): Promise<GPT2> {
-  const weights = await loadWeights(backend, stored(), { dtype });
-  return new GPT2({ backend, config: CONFIG, weights, tokenizer: byteTokenizer() });
-}
+const modelIn = (dtype: WeightType, backend: Backend) => byteModelIn(dtype, backend, CONFIG, SEED);
 
 /**
  * Relative to the largest logit: roundings of single precision. Integer types also round activations, to 127 steps each
@@ -147,7 +136,10 @@ describe("model files in other types", async () => {
     const dtype = "q5_0" as WeightType;
     const message = /dtype: expected f32 or f16 or bf16 or q8_0 or q4_0, got q5_0/;
     await assert.rejects(GPT2.load(path("hf"), { dtype }), { name: "UsageError", message });
-    await assert.rejects(loadWeights(referenceBackend(), stored(), { dtype }), { name: "UsageError", message });
+    await assert.rejects(loadWeights(referenceBackend(), storedTensors(CONFIG, SEED), { dtype }), {
+      name: "UsageError",
+      message,
+    });
   });
 
   it("are trained in f32 alone", async () => {

@@ -53,3 +53,15 @@ export const cached = (lengths: readonly number[], capacity: number): Ranges =>
     (n) => n * capacity,
     (n) => n * capacity + lengths[n]! - 1,
   );
+
+/** New tokens of sequences that each have some rows in the cache: [tokens, rows before them], sequence i from its place on. */
+export function continued(sequences: readonly (readonly [tokens: number, before: number])[], capacity: number): Ranges {
+  const tokens = sequences.flatMap(([count, before], i) =>
+    Array.from({ length: count }, (_, j) => ({ start: i * capacity, end: i * capacity + before + j })),
+  );
+  return ranges(
+    tokens.length,
+    (n) => tokens[n]!.start,
+    (n) => tokens[n]!.end,
+  );
+}

@@ -203,12 +203,7 @@ function cachedAttentionCase(name: string, NH: number, HS: number, ranges: atten
 }
 
 function attentionCases(): OpCase[] {
-  const { causal, bidirectional, packed, sliding, cached } = attend;
-  // Five prompt tokens of a sequence that already has 40 in the cache, and two of one that has 3.
-  const continued: attend.Ranges = {
-    first: Int32Array.of(0, 0, 0, 0, 0, 60, 60),
-    last: Int32Array.of(40, 41, 42, 43, 44, 63, 64),
-  };
+  const { causal, bidirectional, packed, sliding, cached, continued } = attend;
   return [
     ...selfAttentionCases("no tokens", 2, 8, causal(0)),
     ...selfAttentionCases("causal", 1, 1, causal(1)),
@@ -229,9 +224,45 @@ function attentionCases(): OpCase[] {
     ...selfAttentionCases("packed bidirectional", 1, 5, packed([6, 19], "bidirectional"), 0.1),
     cachedAttentionCase("one token of one sequence", 2, 24, cached([37], 40), 40),
     cachedAttentionCase("one token each of five sequences", 3, 19, cached([1, 64, 33, 2, 70], 71), 5 * 71),
-    cachedAttentionCase("prompts continued", 2, 16, continued, 70),
+    cachedAttentionCase(
+      "prompts continued",
+      2,
+      16,
+      continued(
+        [
+          [5, 40],
+          [2, 3],
+        ],
+        60,
+      ),
+      70,
+    ),
     cachedAttentionCase("a sliding window", 2, 12, sliding(60, 7), 60),
     cachedAttentionCase("a long cache", 1, 64, cached([1000, 523], 1024), 2048),
+    // On both sides of what counts as few tokens, of a block of keys, and of whole vectors of a head.
+    ...[1, 2, 8, 9].map((tokens) =>
+      cachedAttentionCase("tokens of one sequence", 5, 67, continued([[tokens, 250]], 300), 300),
+    ),
+    ...[1, 3, 80, 100].map((HS) =>
+      cachedAttentionCase("a guess of one sequence", 3, HS, continued([[8, 121]], 140), 140),
+    ),
+    cachedAttentionCase(
+      "few and many",
+      3,
+      21,
+      continued(
+        [
+          [8, 0],
+          [9, 120],
+          [1, 128],
+          [20, 3],
+          [2, 126],
+        ],
+        130,
+      ),
+      5 * 130,
+    ),
+    ...selfAttentionCases("few", 3, 33, packed([8, 9, 1, 7], "causal"), 0.5),
   ];
 }
 
