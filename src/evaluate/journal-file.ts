@@ -21,7 +21,11 @@ export async function journalFile(
 ): Promise<Journal> {
   const header = JSON.stringify({ model, ...identity });
   const outcomes = resume ? await readJournal(path, header) : undefined;
-  await mkdir(dirname(path), { recursive: true });
+  try {
+    await mkdir(dirname(path), { recursive: true });
+  } catch (cause) {
+    throw new DataError({ op: `making the folder ${dirname(path)}`, got: (cause as Error).message, cause });
+  }
   const lines = [header, ...(outcomes && outcomes.length > 0 ? [JSON.stringify(outcomes)] : [])];
   // Rewritten, so that what is appended does not follow half a line.
   await writeFileAtomically(path, `${lines.join("\n")}\n`, DataError);
@@ -48,10 +52,7 @@ async function readJournal(path: string, header: string): Promise<Outcome[]> {
     throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
   }
   const [first = "", ...lines] = text.split("\n");
-  if (first !== header) {
-    const hint = "Without --resume it is begun anew";
-    throw new UsageError({ op: `resuming from ${path}`, expected: header, got: first.slice(0, 500), hint });
-  }
+  if (first !== header) throw otherRun(path, header, first);
   const outcomes: Outcome[] = [];
   // What stands after the last line end was cut short.
   for (const line of lines.slice(0, -1)) {
@@ -62,4 +63,20 @@ async function readJournal(path: string, header: string): Promise<Outcome[]> {
     }
   }
   return outcomes;
+}
+
+/** Names what differs: the headers are mostly checksums. */
+function otherRun(path: string, header: string, found: string): UsageError {
+  const wanted = JSON.parse(header) as Record<string, unknown>;
+  let got: Record<string, unknown>;
+  try {
+    got = { ...(JSON.parse(found) as object) };
+  } catch {
+    got = {};
+  }
+  const differing = Object.keys(wanted).filter((key) => JSON.stringify(wanted[key]) !== JSON.stringify(got[key]));
+  const list = (values: Record<string, unknown>) =>
+    differing.map((key) => `${key} ${(JSON.stringify(values[key]) ?? "unknown").slice(0, 200)}`).join(", ");
+  const hint = "Without --resume it is begun anew";
+  return new UsageError({ op: `resuming from ${path}`, expected: list(wanted), got: list(got), hint });
 }

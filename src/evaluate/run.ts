@@ -1,4 +1,4 @@
-import { TokenizerError } from "../errors.js";
+import { DataError, TokenizerError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { DataSource, UsedFile } from "./data/source.js";
@@ -121,15 +121,19 @@ export async function runTask(
  */
 export async function prepareTask(
   model: Pick<EvaluatedModel, "tokenizer" | "endOfText" | "config">,
-  { task, options }: TaskSpec,
+  spec: TaskSpec,
   source: DataSource,
 ): Promise<Evaluation> {
+  const { task, options } = spec;
   const { tokenizer, endOfText, config } = model;
   if (!tokenizer || endOfText === undefined) {
     const got = tokenizer ? "one without <|endoftext|>" : "none";
     throw new TokenizerError({ op: `evaluating on ${task.name}`, expected: "a model with a tokenizer", got });
   }
-  return task.prepare({ source, tokenizer, endOfText, nCtx: config.nCtx, options });
+  const evaluation = await task.prepare({ source, tokenizer, endOfText, nCtx: config.nCtx, options });
+  if (evaluation.items > 0) return evaluation;
+  const paths = evaluation.files.map(({ path }) => path).join(", ");
+  throw new DataError({ op: `evaluating on ${formatTaskSpec(spec)}`, expected: `items in ${paths}`, got: "none" });
 }
 
 /** An item that is under way, and what it waits for. */

@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { saveCheckpoint } from "../../src/checkpoint/node.js";
 import type { EvaluationReport } from "../../src/cli/evaluate/session.js";
 import { TASKS } from "../../src/evaluate/registry.js";
+import type { FigureComparison } from "../../src/evaluate/reproduce.js";
 import { gpt2Config } from "../../src/model/config.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -73,6 +74,13 @@ describe("gpt2 eval", PARALLEL, () => {
     assert.match(stderr, /--resume: expected --json FILE/);
   });
 
+  it("shows what is done when a later task fails", async () => {
+    const { stdout, stderr, status } = await gpt2(["eval", "winograd", "enwik8", ...flags]);
+    assert.equal(status, 1);
+    assert.match(stdout, /\nwinograd +accuracy, partial scoring +\d+\.\d\d /);
+    assert.match(stderr, /data set enwik8/);
+  });
+
   it("takes files of one's own", async () => {
     const file = packageFile("test/fixtures/text/looking-glass.txt");
     const { stdout } = await gpt2(["eval", `${file}:stride=32`, ...flags, "--limit", "3"]);
@@ -96,6 +104,7 @@ describe("gpt2 eval", PARALLEL, () => {
         /lambada\/lambada_test\.jsonl in \/nowhere, or the cache, got none of them/,
         1,
       ],
+      [["lambada", "--json", join(model, "config.json", "out.json")], /making the folder .*out\.json\.partial/, 1],
     ];
     for (const [args, message, code] of calls) {
       const { stderr, status, stdout } = await gpt2([
@@ -130,6 +139,17 @@ describe("gpt2 reproduce", PARALLEL, () => {
       /Not run, for want of data:\n {2}lambada:original lambada:detokenized\n {4}It is published at /,
     );
     assert.doesNotMatch(stdout, /WikiText/);
+  });
+
+  it("writes the comparisons, and what was not run, with --json", async () => {
+    const json = join(dir, "reproduce.json");
+    const { status } = await gpt2(["reproduce", "winograd", "enwik8", ...flags, "--limit", "3", "--json", json]);
+    assert.equal(status, 0);
+    const report = JSON.parse(readFileSync(json, "utf8")) as EvaluationReport;
+    const [{ figure, paper, candidates, nearest }] = report.comparisons as [FigureComparison];
+    assert.deepEqual([figure.name, (100 * paper).toFixed(1), candidates.length], ["Winograd accuracy", "70.7", 2]);
+    assert.ok(report.results[0]!.metrics.some(({ name, value }) => name === nearest.metric && value === nearest.value));
+    assert.deepEqual(Object.keys(report.notRun!), ["enwik8"]);
   });
 
   it("knows its tasks", async () => {

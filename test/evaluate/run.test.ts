@@ -13,7 +13,7 @@ import type { RunIdentity, TaskResult } from "../../src/evaluate/run.js";
 import { parseTaskSpec } from "../../src/evaluate/task.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { gpt2Config } from "../../src/model/config.js";
-import { evaluateOn, seededModel, smallTokenizer } from "./support.js";
+import { evaluateOn, memorySource, seededModel, smallTokenizer } from "./support.js";
 
 const CONFIG = gpt2Config({ vocabSize: 600, nCtx: 128, nEmbd: 16, nLayer: 1, nHead: 2 });
 const dir = mkdtempSync(join(tmpdir(), "gpt2-evaluate-"));
@@ -66,7 +66,11 @@ describe("a run that is stopped and resumed", () => {
     const path = join(dir, "other.jsonl");
     await evaluateOn(model, spec, { limit: 2, journal: journal(path, false) });
     await assert.rejects(evaluateOn(model, spec, { limit: 2, journal: journal(path, true, "another") }), UsageError);
-    await assert.rejects(evaluateOn(model, spec, { limit: 3, journal: journal(path, true) }), UsageError);
+    await assert.rejects(evaluateOn(model, spec, { limit: 3, journal: journal(path, true) }), (error: Error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, /expected items 3, got items 2\. Without --resume/, "only what differs is named");
+      return true;
+    });
     await assert.rejects(evaluateOn(model, "ptb", { limit: 2, journal: journal(path, true) }), UsageError);
     writeFileSync(path, "");
     await assert.rejects(evaluateOn(model, spec, { journal: journal(path, true) }), UsageError);
@@ -91,6 +95,13 @@ describe("a result", () => {
     const few = await evaluateOn(model, "blimp:plain", { limit: 3 });
     for (const [i, outcome] of few.outcomes.entries()) {
       assert.ok(Math.abs((outcome.good as number) - (many.outcomes[i]!.good as number)) < 1e-3);
+    }
+  });
+
+  it("is not made of nothing", async () => {
+    const source = memorySource({ "wikitext-2/test.txt": "", "lambada/lambada_test.jsonl": "\n" });
+    for (const spec of ["wikitext-2", "lambada"]) {
+      await assert.rejects(evaluateOn(model, spec, { source }), /expected items in .*, got none/);
     }
   });
 

@@ -71,18 +71,24 @@ async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
   await interruptible(async (signal) => {
     const session = await openSession(flags, signal);
     const results: TaskResult[] = [];
-    for (const spec of specs) results.push(await session.run(spec));
-    await session.finish(results);
-    const { head, rows } = resultTable(results, paperSize(session.model.config) ?? PAPER_SIZES[0]);
-    process.stdout.write(formatTable(head, rows, 2));
+    try {
+      for (const spec of specs) results.push(await session.run(spec));
+      await session.finish(results);
+    } finally {
+      // Also when a later task has failed or was stopped: what is done may have taken hours.
+      const { head, rows } = resultTable(results, paperSize(session.model.config) ?? PAPER_SIZES[0]);
+      if (results.length > 0) process.stdout.write(formatTable(head, rows, 2));
+    }
   });
 }
 
 /** A task by its name, or a file of the user's. */
 export function specOf(text: string): TaskSpec {
   const [name = ""] = text.split(":");
-  const isFile = !TASKS.some((task) => task.name === name) && existsSync(name);
-  return parseTaskSpec(text, isFile ? [userFileTask(name, resolve(name))] : TASKS);
+  if (TASKS.some((task) => task.name === name)) return parseTaskSpec(text, TASKS);
+  if (existsSync(name)) return parseTaskSpec(text, [userFileTask(name, resolve(name))]);
+  const expected = `one of ${TASKS.map((task) => task.name).join(", ")}, or a file that is there`;
+  throw new UsageError({ op: "task", expected, got: name, hint: "gpt2 eval --list shows the tasks" });
 }
 
 function describe({ name, about, options }: Task): string {

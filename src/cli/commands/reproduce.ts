@@ -6,7 +6,7 @@ import { compareWithPaper, reproductionSpecs } from "../../evaluate/reproduce.js
 import type { TaskResult } from "../../evaluate/run.js";
 import { parseTaskSpec } from "../../evaluate/task.js";
 import { reproductionReport } from "../evaluate/reproduction-report.js";
-import { type EvaluationFlags, openSession } from "../evaluate/session.js";
+import { type EvaluationFlags, type EvaluationSession, openSession } from "../evaluate/session.js";
 import { interruptible } from "../interrupt.js";
 import { addEvaluationOptions } from "./eval.js";
 
@@ -45,20 +45,35 @@ async function reproduce(names: string[], flags: EvaluationFlags): Promise<void>
     const wanted = reproductionSpecs(session.model.config.nCtx).filter(
       (spec) => names.length === 0 || names.includes(taskOf(spec)),
     );
+    const size = paperSize(session.model.config);
+    const compare = (results: readonly TaskResult[]) => compareWithPaper(results, size ?? PAPER_SIZES[0]);
     const results: TaskResult[] = [];
     const missing = new Map<string, string>();
-    for (const text of wanted) {
-      try {
-        results.push(await session.run(parseTaskSpec(text, TASKS)));
-      } catch (error) {
-        if (!(error instanceof MissingDataError || error instanceof DownloadError)) throw error;
-        missing.set(text, error instanceof MissingDataError ? (error.details.hint ?? "") : error.message);
+    try {
+      for (const text of wanted) await runOrMiss(session, text, results, missing);
+      await session.finish(results, { comparisons: compare(results), notRun: Object.fromEntries(missing) });
+    } finally {
+      // Also when it was stopped or has failed: what is done may have taken hours.
+      if (results.length > 0 || missing.size > 0) {
+        process.stdout.write(reproductionReport(compare(results), size, missing));
       }
     }
-    const size = paperSize(session.model.config);
-    await session.finish(results);
-    process.stdout.write(reproductionReport(compareWithPaper(results, size ?? PAPER_SIZES[0]), size, missing));
   });
+}
+
+/** Adds to the results, or to what is missing, with the reason. */
+async function runOrMiss(
+  session: EvaluationSession,
+  text: string,
+  results: TaskResult[],
+  missing: Map<string, string>,
+): Promise<void> {
+  try {
+    results.push(await session.run(parseTaskSpec(text, TASKS)));
+  } catch (error) {
+    if (!(error instanceof MissingDataError || error instanceof DownloadError)) throw error;
+    missing.set(text, error instanceof MissingDataError ? (error.details.hint ?? "") : error.message);
+  }
 }
 
 const taskOf = (spec: string): string => spec.split(":")[0]!;

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
 import { fetchedSource } from "../../evaluate/data/fetched-source.js";
@@ -7,6 +7,7 @@ import { folderSource } from "../../evaluate/data/folder-source.js";
 import { type DataSource, firstOf } from "../../evaluate/data/source.js";
 import { type HashedFile, hashFiles } from "../../evaluate/hash-files.js";
 import { journalFile } from "../../evaluate/journal-file.js";
+import type { FigureComparison } from "../../evaluate/reproduce.js";
 import { type RunIdentity, runTask, type TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
 import { baseOfAdapter } from "../../generate/load-adapters.js";
@@ -43,14 +44,21 @@ export interface EvaluationReport {
   };
   readonly limit?: number;
   readonly results: readonly TaskResult[];
+  /** Of `gpt2 reproduce`: the paper's figures with all of ours that may be them, from the smallest. */
+  readonly comparisons?: readonly FigureComparison[];
+  /** Of `gpt2 reproduce`: what was not run, and where its data can be had. */
+  readonly notRun?: Readonly<Record<string, string>>;
 }
+
+/** What a reproduction adds. */
+export type ReproductionFacts = Required<Pick<EvaluationReport, "comparisons" | "notRun">>;
 
 /** A model that is evaluated on one task after another. */
 export interface EvaluationSession {
   readonly model: GPT2;
   run(spec: TaskSpec): Promise<TaskResult>;
   /** Writes everything down, if that was asked for. */
-  finish(results: readonly TaskResult[]): Promise<void>;
+  finish(results: readonly TaskResult[], more?: ReproductionFacts): Promise<void>;
 }
 
 /** With `--json` the outcomes are kept as they come, so that `--resume` can go on with them. */
@@ -62,9 +70,9 @@ export async function openSession(flags: EvaluationFlags, signal: AbortSignal): 
   return {
     model,
     run: (spec) => evaluateOne(flags, model, spec, signal, journals, identityOf(flags, files)),
-    finish: async (results) => {
+    finish: async (results, more) => {
       if (flags.json === undefined) return;
-      const report = makeReport(flags, model, files, results);
+      const report = { ...makeReport(flags, model, files, results), ...more };
       await writeFileAtomically(flags.json, `${JSON.stringify(report)}\n`, DataError);
       await rm(journals!, { recursive: true, force: true });
     },
@@ -119,6 +127,8 @@ function makeReport(
   };
 }
 
+const STOPPED = "gpt2: stopped; the same command with --resume goes on from here";
+
 async function evaluateOne(
   flags: EvaluationFlags,
   model: GPT2,
@@ -137,13 +147,16 @@ async function evaluateOne(
     line.update(done);
   };
   const journal = async (identity: RunIdentity) => {
-    await mkdir(journals!, { recursive: true });
     const path = join(journals!, `${name.replace(/[^\w.=-]+/g, "_")}.jsonl`);
     return journalFile(path, identity, modelIdentity, resume === true);
   };
   try {
     const source = dataSource(flags, signal, downloads.onDownload);
     return await runTask(model, spec, { source, limit, signal, onProgress, ...(journals && { journal }) });
+  } catch (error) {
+    line?.done();
+    if (signal.aborted && journals) process.stderr.write(`${STOPPED}\n`);
+    throw error;
   } finally {
     downloads.end();
     line?.done();
