@@ -3,19 +3,44 @@
  *
  *     python3 scripts/python/make_harness_fixture.py --model models/default --data DIR --limit 100 --out harness.json
  *     gpt2 eval lambada hellaswag blimp:each wikitext-2:harness --data DIR --limit 100 --json ours.json
- *     node dist/scripts/compare-harness.js ours.json harness.json
+ *     node dist/scripts/compare-harness.js ours.json harness.json [comparison.json]
  *
- * With a limit the harness takes so many pairs of each of BLiMP's paradigms and so many pages of WikiText: compared is what
- * both have. Exits with status 1 if a decision differs, or a log-probability by more than one part in 10,000.
+ * With a limit the harness takes so many pages of WikiText, ours so many stretches: compared is what both have. Exits with
+ * status 1 if a decision differs, or a log-probability by more than one part in 10,000. Speeds are of what each did, as
+ * items (or bytes of WikiText) a second: ours with everything, reading the data too; the harness's with everything, and
+ * in its model's calls alone. They are comparable if both had the same threads and the machine to themselves.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { EvaluationReport } from "../src/cli/evaluate/session.js";
 import type { TaskResult } from "../src/evaluate/run.js";
 import type { Outcome } from "../src/evaluate/task.js";
 
 interface HarnessReport {
   readonly results: Readonly<Record<string, { readonly items: readonly Outcome[] }>>;
-  readonly seconds?: number;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly dtype: string;
+  readonly threads?: number;
+  /** By set. */
+  readonly seconds?: Readonly<Record<string, { readonly all: number; readonly model: number }>>;
+}
+
+/** What is written, for scripts/evaluation-tables.ts. */
+export interface HarnessComparison {
+  readonly versions: Readonly<Record<string, string>>;
+  readonly ours: { readonly backend: string };
+  readonly harness: { readonly dtype: string; readonly threads?: number | undefined };
+  readonly sets: readonly SetComparison[];
+}
+
+export interface SetComparison {
+  readonly set: string;
+  readonly items: number;
+  readonly decidedOtherwise: number;
+  /** Largest relative difference of a log-probability. */
+  readonly worst: number;
+  /** What a second does: items, or bytes. */
+  readonly unit: "items" | "bytes";
+  readonly speed?: { readonly ours: number; readonly harness: number; readonly harnessModel: number };
 }
 
 /** An item's numbers and decisions, ours or the harness's. */
@@ -26,37 +51,56 @@ interface Compared {
 
 const TOLERANCE = 1e-4;
 
-const [oursPath, harnessPath] = process.argv.slice(2) as [string, string];
+const [oursPath, harnessPath, out] = process.argv.slice(2) as [string, string, string?];
 const ours = JSON.parse(readFileSync(oursPath, "utf8")) as EvaluationReport;
 const harness = JSON.parse(readFileSync(harnessPath, "utf8")) as HarnessReport;
-const sets = new Map<string, (readonly [Compared, Compared])[]>();
-for (const [name, { items }] of Object.entries(harness.results)) {
-  const set = name.split("/")[0]!;
-  sets.set(set, [...(sets.get(set) ?? []), ...pairUp(name, items)]);
+const names = [...new Set(Object.keys(harness.results).map((name) => name.split("/")[0]!))];
+const sets = names.filter((set) => resultOf(set)).map(compareSet);
+for (const { set, items, decidedOtherwise, worst, unit, speed } of sets) {
+  if (decidedOtherwise > 0 || worst > TOLERANCE) process.exitCode = 1;
+  const difference = `largest relative difference of a log-probability ${worst.toExponential(1)}`;
+  process.stdout.write(`${set}: ${items} items, ${decidedOtherwise} decided otherwise, ${difference}\n`);
+  if (!speed) continue;
+  const [we, they, model] = [speed.ours, speed.harness, speed.harnessModel].map((x) => x.toPrecision(3));
+  process.stdout.write(`  ours ${we} ${unit}/s, the harness ${they}, in its model's calls alone ${model}\n`);
 }
-for (const [set, pairs] of sets) {
-  let [worst, differing] = [0, 0];
+if (out !== undefined) {
+  const { versions, dtype, threads } = harness;
+  const comparison = { versions, ours: { backend: ours.model.backend }, harness: { dtype, threads }, sets };
+  writeFileSync(out, `${JSON.stringify(comparison satisfies HarnessComparison)}\n`);
+}
+
+function resultOf(set: string): TaskResult | undefined {
+  return ours.results.find(({ task }) => task === (set === "wikitext" ? "wikitext-2" : set));
+}
+
+function compareSet(set: string): SetComparison {
+  const lists = Object.entries(harness.results).filter(([name]) => name.split("/")[0] === set);
+  const pairs = lists.flatMap(([name, { items }]) => pairUp(name, items));
+  let [worst, decidedOtherwise] = [0, 0];
   for (const [a, b] of pairs) {
     for (const [i, want] of b.numbers.entries()) {
       worst = Math.max(worst, Math.abs(a.numbers[i]! - want) / Math.max(1, Math.abs(want)));
     }
-    if (b.decisions.some((want, i) => Number(want) !== Number(a.decisions[i]))) differing++;
+    if (b.decisions.some((want, i) => Number(want) !== Number(a.decisions[i]))) decidedOtherwise++;
   }
-  if (differing > 0 || worst > TOLERANCE) process.exitCode = 1;
-  const difference = `largest relative difference of a log-probability ${worst.toExponential(1)}`;
-  process.stdout.write(`${set}: ${pairs.length} items, ${differing} decided otherwise, ${difference}\n`);
-}
-if (harness.seconds !== undefined) {
-  const seconds = ours.results.reduce((sum, result) => sum + result.seconds, 0);
-  process.stdout.write(
-    `ours ${seconds.toFixed(1)} s, the harness ${harness.seconds.toFixed(1)} s, data read included\n`,
-  );
+  const unit = set === "wikitext" ? "bytes" : "items";
+  const result = resultOf(set)!;
+  const seconds = harness.seconds?.[set];
+  const amount = (outcomes: readonly Outcome[]) =>
+    unit === "items" ? outcomes.length : outcomes.reduce((sum, { bytes }) => sum + (bytes as number), 0);
+  const theirs = lists.reduce((sum, [, { items }]) => sum + amount(items), 0);
+  const speed = seconds && {
+    ours: amount(result.outcomes) / result.seconds,
+    harness: theirs / seconds.all,
+    harnessModel: theirs / seconds.model,
+  };
+  return { set, items: pairs.length, decidedOtherwise, worst, unit, ...(speed && { speed }) };
 }
 
 function pairUp(name: string, items: readonly Outcome[]): (readonly [Compared, Compared])[] {
   const [task, paradigm] = name.split("/");
-  const result = ours.results.find((candidate) => candidate.task === (task === "wikitext" ? "wikitext-2" : task));
-  if (!result) return [];
+  const result = resultOf(task!)!;
   if (task === "wikitext") return pages(result, items);
   const own = result.outcomes.filter((outcome) => paradigm === undefined || outcome.paradigm === paradigm);
   return items.slice(0, own.length).map((item, i) => [fromOurs(task!, own[i]!), fromHarness(task!, item)] as const);

@@ -6,14 +6,20 @@ Its tasks lambada_openai, hellaswag, blimp_* and wikitext as they are, but that 
 prompts, the requests, the scoring) is the harness's own. The model is a small seeded GPT-2 (seeded_weights.py) with
 GPT-2's vocabulary, run by transformers in float64.
 
+    python3 scripts/python/make_harness_fixture.py --model models/default
+
+writes harness-default.json beside it, the same with the package's default model: to be made anew when that changes.
+
     python3 scripts/python/make_harness_fixture.py --model FOLDER --data FOLDER --limit 100 --out harness.json
 
 does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares what `gpt2 eval --json` wrote
-with that. For the time that both take with a model of GPT-2's size: `--shape gpt2 --save FOLDER --dtype float32`.
+with that. The limit is that of items, of BLiMP in all (the first pairs of each paradigm), of WikiText of pages. For the
+time that both take: `--dtype float32`, and `--shape gpt2 --save FOLDER` for a model of GPT-2's size.
 """
 
 import argparse
 import bz2
+import hashlib
 import json
 import os
 import re
@@ -130,6 +136,30 @@ def outcome(sample, kind):
     return {**result, "acc_norm": int(sample["acc_norm"])} if "acc_norm" in sample else result
 
 
+def stopwatch(target, *methods):
+    """Seconds spent in these methods of an object so far."""
+    spent = [0.0]
+
+    def timed(method):
+        def call(*args, **kwargs):
+            started = time.time()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                spent[0] += time.time() - started
+
+        return call
+
+    for name in methods:
+        setattr(target, name, timed(getattr(target, name)))
+    return lambda: spent[0]
+
+
+def weights_hash(folder):
+    file = Path(folder) / "model.safetensors"
+    return {"weights": hashlib.sha256(file.read_bytes()).hexdigest()} if file.exists() else {}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", help="a Hugging Face folder; otherwise the seeded one")
@@ -141,8 +171,9 @@ def main():
     parser.add_argument("--shape", choices=["small", "gpt2"], default="small", help="of the seeded model")
     parser.add_argument("--save", help="also write the seeded model here, for `gpt2 eval --model`")
     parser.add_argument("--dist", default="dist")
-    parser.add_argument("--out", type=Path, default=FIXTURES / "harness.json")
+    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    args.out = args.out or FIXTURES / ("harness-default.json" if args.model else "harness.json")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         if args.model:
@@ -165,18 +196,23 @@ def main():
         lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=args.batch, device="cpu")
         configs = task_configs(args.data.resolve(), scratch)
         configs = {name: c for name, c in configs.items() if name.startswith(args.tasks or "")}
-        started = time.time()
-        report = lm_eval.simple_evaluate(
-            model=lm,
-            tasks=list(configs.values()),
-            task_manager=TaskManager(),
-            bootstrap_iters=0,
-            log_samples=True,
-            limit=args.limit,
-        )
-        seconds = time.time() - started
+        answering = stopwatch(lm, "loglikelihood", "loglikelihood_rolling")
+        seconds, reports = {}, {}
+        for kind in dict.fromkeys(name.split("/")[0] for name in configs):
+            tasks = [c for name, c in configs.items() if name.split("/")[0] == kind]
+            started, before = time.time(), answering()
+            reports[kind] = lm_eval.simple_evaluate(
+                model=lm,
+                tasks=tasks,
+                task_manager=TaskManager(),
+                bootstrap_iters=0,
+                log_samples=True,
+                limit=args.limit and -(-args.limit // len(tasks)),
+            )
+            seconds[kind] = {"all": time.time() - started, "model": answering() - before}
     results = {}
     for name, config in configs.items():
+        report = reports[name.split("/")[0]]
         samples = sorted(report["samples"][config["task"]], key=lambda s: s["doc_id"])
         kind = name.split("/")[0]
         # One filter, and so one sample a document; wikitext has one for each metric.
@@ -194,12 +230,13 @@ def main():
             "transformers": transformers.__version__,
             "torch": torch.__version__,
         },
-        **({"model": args.model} if args.model else {"config": vars(shape), "seed": SEED}),
-        **({} if args.out.parent == FIXTURES else {"seconds": seconds}),
+        **({"model": args.model, **weights_hash(args.model)} if args.model else {"config": vars(shape), "seed": SEED}),
+        "dtype": args.dtype,
+        **({} if args.out.parent == FIXTURES else {"threads": torch.get_num_threads(), "seconds": seconds}),
         "results": results,
     }
     args.out.write_text(json.dumps(fixture, indent=None, separators=(",", ":")) + "\n")
-    print(args.out, args.out.stat().st_size, f"{seconds:.1f} s", file=sys.stderr)
+    print(args.out, args.out.stat().st_size, json.dumps(seconds), file=sys.stderr)
 
 
 if __name__ == "__main__":
