@@ -15,7 +15,6 @@ import { evaluationOverlap, splitMetrics } from "../src/evaluate/overlap/task-ov
 import { TASKS } from "../src/evaluate/registry.js";
 import { prepareTask, runTask } from "../src/evaluate/run.js";
 import { parseTaskSpec } from "../src/evaluate/task.js";
-import { SAMPLING_DEFAULTS } from "../src/generate/sampling-options.js";
 import { GPT2 } from "../src/gpt2.js";
 import { packageVersion } from "../src/util/package-version.js";
 import { type MeasuredSet, type ModelOverlap, type OverlapFacts, withOverlap } from "./overlap-card.js";
@@ -38,12 +37,7 @@ const EVALUATED = "lambada";
 const METRICS = ["accuracy", "perplexity", "perplexity per token"];
 
 const SAMPLES = 200;
-const SAMPLING = {
-  maxNewTokens: 256,
-  seed: 1,
-  temperature: SAMPLING_DEFAULTS.temperature,
-  topK: SAMPLING_DEFAULTS.topK,
-};
+const SAMPLING = { maxNewTokens: 256, seed: 1 };
 
 export interface PublishOverlapOptions {
   /** The model's folder: overlap.json and the card's section are written there. */

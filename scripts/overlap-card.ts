@@ -27,12 +27,8 @@ export interface ModelOverlap {
   /** SHA-256 of the weights' file. */
   readonly weights: string;
   readonly samples: OverlapSummary & { readonly longest?: Passage | undefined };
-  readonly sampling: {
-    readonly maxNewTokens: number;
-    readonly seed: number;
-    readonly temperature: number;
-    readonly topK: number;
-  };
+  /** As the model draws by default. */
+  readonly sampling: { readonly maxNewTokens: number; readonly seed: number };
   /** A task's metrics on all its items, without those that overlap, and on those alone. */
   readonly metrics: readonly (Readonly<Record<"all" | "without" | "overlapping", MetricResult>> & {
     readonly task: string;
@@ -92,7 +88,7 @@ The same evaluation without the items that overlap, and on those alone (items in
 ${rows.join("\n")}
 `;
   return `
-What it writes: of the 8-grams in ${count(samples.items)} texts of at most ${sampling.maxNewTokens} tokens without a prompt (temperature ${sampling.temperature}, top-k ${sampling.topK}, seed ${sampling.seed}), ${percent(samples.overlap)} are in the training text${beside}; ${none}${tenth}.${passage ?? ""}
+What it writes: of the 8-grams in ${count(samples.items)} texts of at most ${sampling.maxNewTokens} tokens without a prompt (seed ${sampling.seed}), ${percent(samples.overlap)} are in the training text${beside}; ${none}${tenth}.${passage ?? ""}
 ${metrics.length > 0 ? table : ""}`;
 }
 

@@ -14,6 +14,7 @@ import { DEFAULT_ADAPTER, type LoadedAdapter } from "./generate/loaded-adapter.j
 import type { LoadedHead } from "./generate/loaded-head.js";
 import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
+import { SAMPLING_DEFAULTS, type SamplingSettings } from "./generate/sampling-options.js";
 import type { GPT2Config } from "./model/config.js";
 import type { TaskHead } from "./model/task-head.js";
 import type { Choice, ChooseOptions } from "./tasks/choose.js";
@@ -97,6 +98,8 @@ export class GPT2 {
   readonly endOfText: number | undefined;
   /** What most of the weights are held in. */
   readonly dtype: DType;
+  /** How it draws tokens unless told otherwise: what its generation_config.json says, then {@link GenerateOptions}' defaults. */
+  readonly sampling: SamplingSettings;
   /** Why the native kernels could not be used, if they were to be tried. */
   readonly fallback: Error | undefined;
   readonly #engine: Engine;
@@ -106,8 +109,9 @@ export class GPT2 {
   #encoder: Promise<Encoder> | undefined;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
-  constructor({ backend, config, weights, tokenizer, endOfText, fallback, adapters, head }: ModelParts) {
+  constructor({ backend, config, weights, tokenizer, endOfText, sampling, fallback, adapters, head }: ModelParts) {
     this.config = config;
+    this.sampling = sampling ?? SAMPLING_DEFAULTS;
     this.tokenizer = tokenizer;
     this.endOfText = endOfText ?? tokenizer?.endOfText;
     this.dtype = mainType(weights.values());
@@ -190,7 +194,7 @@ export class GPT2 {
     prompt: TextOrIds = "",
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, void, undefined> {
-    const settings = generateSettings(options);
+    const settings = generateSettings(options, this.sampling);
     if (settings.stop.length > 0) this.#needTokenizer("stop strings");
     yield* generateTokens(this.#generationModel(options.adapter), this.#encode(prompt), settings);
   }

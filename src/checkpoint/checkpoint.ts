@@ -3,6 +3,7 @@ import type { GPT2Config } from "../model/config.js";
 import type { StoredHead } from "../model/state-dict-classifier.js";
 import type { TaskHead } from "../model/task-head.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { StoredSampling } from "./generation-config.js";
 import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 
 /** What people call each format that can be read. */
@@ -42,6 +43,8 @@ export interface Checkpoint {
   readonly metadata: Readonly<Record<string, string>>;
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
+  /** How its author would have it write (generation_config.json). */
+  readonly sampling?: StoredSampling;
   readonly tokenizerFiles?: TokenizerFiles;
   /** Makes the tokenizer that is in the weights' file; undefined, or gives undefined, if there is none. */
   readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
 import { openFileSource } from "./file-source.js";
+import { readSampling, type StoredSampling } from "./generation-config.js";
 import { loadHuggingFace, loadLlmc } from "./load.js";
 
 const INDEX = /\.index\.json$/;
@@ -20,19 +21,26 @@ export function openHuggingFace(weights: string, path: string): Checkpoint {
     throw new CheckpointError({ op: `opening ${path}`, expected: `${config}`, got: "no such file", hint });
   }
   const tokenizerFiles = findTokenizerFiles(folder);
+  const sampling = samplingIn(folder);
   const source = openFileSource(config);
   try {
-    return loadHuggingFace({
+    const model = loadHuggingFace({
       path,
       config: source,
       weights: openFileSource(weights),
       ...(INDEX.test(basename(weights)) && { openShard: (file: string) => openFileSource(join(folder, file)) }),
       ...(tokenizerFiles && { tokenizerFiles }),
     });
+    return { ...model, ...sampling };
   } catch (error) {
     source.close();
     throw error;
   }
+}
+
+function samplingIn(folder: string): { readonly sampling?: StoredSampling } {
+  const file = join(folder, "generation_config.json");
+  return existsSync(file) ? readSampling(openFileSource(file)) : {};
 }
 
 /**
@@ -45,15 +53,17 @@ export async function openTorch(weights: string, path: string): Promise<Checkpoi
   const { loadTorch } = await import("./load-torch.js");
   const folder = dirname(weights);
   const config = join(folder, "config.json");
+  const sampling = samplingIn(folder);
   const source = openFileSource(weights);
   try {
-    return loadTorch({
+    const model = loadTorch({
       path,
       weights: source,
       ...(INDEX.test(basename(weights)) && { openShard: (file: string) => openFileSource(join(folder, file)) }),
       config: existsSync(config) ? openFileSource(config) : undefined,
       tokenizerFiles: findTokenizerFiles(folder),
     });
+    return { ...model, ...sampling };
   } catch (error) {
     source.close();
     throw error;

@@ -16,6 +16,7 @@ import { scoreSpec, type TaskHead } from "../model/task-head.js";
 import { numel, type TensorSpec, tensorTable } from "../model/tensors.js";
 import { writeAt, writeFileAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { encodeTensor } from "./encode-tensor.js";
+import { type StoredSampling, samplingToHuggingFace } from "./generation-config.js";
 import { llmcHeader, llmcLayout } from "./llmc.js";
 import { quote } from "./quote.js";
 import type { SafetensorsDtype } from "./safetensors.js";
@@ -53,6 +54,8 @@ export interface SaveOptions {
   /** Hugging Face: for config.json; `<|endoftext|>` by default. */
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
+  /** Hugging Face: how the model should write, for generation_config.json. */
+  readonly sampling?: StoredSampling;
 }
 
 /**
@@ -116,7 +119,11 @@ async function saveHuggingFace(
       // Padding is on the right of texts, where nothing sees it; any token will do that no text has.
       ...(head && { ...CLASSIFIER, pad_token_id: eosTokenId, ...headToHuggingFace(head) }),
     },
-    "generation_config.json": { bos_token_id: tokens.bosTokenId, eos_token_id: eosTokenId },
+    "generation_config.json": {
+      bos_token_id: tokens.bosTokenId,
+      eos_token_id: eosTokenId,
+      ...(options.sampling && samplingToHuggingFace(options.sampling)),
+    },
     ...(shards.length > 1 && { "model.safetensors.index.json": safetensorsIndex(shards) }),
   };
   const fill = async (folder: string): Promise<void> => {

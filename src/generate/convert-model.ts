@@ -163,7 +163,7 @@ interface Job {
 
 async function write(job: Job, { maxShardBytes, onProgress, signal }: ConvertOptions): Promise<void> {
   const { checkpoint, to, format, dtype, tokenizer } = job;
-  const { config, metadata, bosTokenId, eosTokenId, head } = checkpoint;
+  const { config, metadata, bosTokenId, eosTokenId, head, sampling } = checkpoint;
   if (head && format !== "huggingface") throw noHead(to, format, head);
   if (format === "gguf") {
     const general = checkpoint.format === "gguf" ? metadata : {};
@@ -182,6 +182,7 @@ async function write(job: Job, { maxShardBytes, onProgress, signal }: ConvertOpt
       ...(checkpoint.format === "huggingface" && { metadata }),
       ...(bosTokenId !== undefined && { bosTokenId }),
       ...(eosTokenId !== undefined && { eosTokenId }),
+      ...(sampling && { sampling }),
     },
   );
   if (format === "huggingface") await writeTokenizerFolder(to, checkpoint, tokenizer);

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { type ByteSource, memorySource } from "../checkpoint/byte-source.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { readSampling } from "../checkpoint/generation-config.js";
 import { loadGguf } from "../checkpoint/gguf/load.js";
 import { IDENTIFY_BYTES, identifyFile } from "../checkpoint/identify.js";
 import { loadHuggingFace, loadLlmc } from "../checkpoint/load.js";
@@ -17,6 +18,7 @@ import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { defaultTokenizer, fitTokenizer } from "./default-tokenizer.js";
 import { loadHead } from "./loaded-head.js";
 import type { ModelParts } from "./model-parts.js";
+import { samplingOf } from "./sampling-of.js";
 import { loadWeights } from "./weights.js";
 
 export interface FetchModelOptions {
@@ -44,12 +46,14 @@ export async function fetchModelParts(name: string, options: FetchModelOptions):
   const folder = new RemoteFolder(placeOf(name, options), options);
   const checkpoint = await openRemote(folder, name);
   try {
+    const generation = await folder.find(beside(folder.place.file, "generation_config.json"));
     const found = options.tokenizer ?? (await tokenizerOf(folder, checkpoint));
     const tokenizer = found && (await fitTokenizer(name, checkpoint.config.vocabSize, found));
     const weights = await loadWeights(backend, checkpoint.tensors.values(), { dtype, signal });
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
     const { config, head } = checkpoint;
-    return { backend, config, weights, tokenizer, endOfText, head: head && loadHead(head) };
+    const sampling = samplingOf({ ...checkpoint, ...(generation && readSampling(generation)) });
+    return { backend, config, weights, tokenizer, endOfText, sampling, head: head && loadHead(head) };
   } finally {
     checkpoint.close();
   }

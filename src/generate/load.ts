@@ -15,6 +15,7 @@ import { defaultTokenizer, fitTokenizer } from "./default-tokenizer.js";
 import type { AdapterPaths } from "./load-adapters.js";
 import { loadHead } from "./loaded-head.js";
 import type { ModelParts } from "./model-parts.js";
+import { samplingOf } from "./sampling-of.js";
 import { loadWeights } from "./weights.js";
 
 export interface OpenOptions extends Omit<LocateOptions, "checkConfig"> {
@@ -109,7 +110,8 @@ async function weightsOf(
 ) {
   const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, convert, ...options });
   const { config, head } = checkpoint;
-  return { backend, fallback, config, weights, head: head && loadHead(head) };
+  const sampling = samplingOf(checkpoint);
+  return { backend, fallback, config, weights, sampling, head: head && loadHead(head) };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { GPT2Config } from "../model/config.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
 import type { LoadedHead } from "./loaded-head.js";
+import type { SamplingSettings } from "./sampling-options.js";
 
 /** What a {@link GPT2} is made of. */
 export interface ModelParts {
@@ -14,6 +15,8 @@ export interface ModelParts {
   readonly tokenizer?: Tokenizer | undefined;
   /** Id of `<|endoftext|>`; the tokenizer's if not given. */
   readonly endOfText?: number | undefined;
+  /** How it draws tokens unless told otherwise. */
+  readonly sampling?: SamplingSettings | undefined;
   /** LoRA adapters that requests can choose, by name. */
   readonly adapters?: ReadonlyMap<string, LoadedAdapter> | undefined;
   /** For a task, beside the weights. */

@@ -48,7 +48,7 @@ export const DEFAULT_NEW_TOKENS = 200;
 export const DEFAULT_LOOKUP = 7;
 
 /** The options with their defaults. @throws {UsageError} a value out of range. */
-export function generateSettings(options: GenerateOptions): GenerateSettings {
+export function generateSettings(options: GenerateOptions, defaults?: SamplingSettings): GenerateSettings {
   const { maxNewTokens = DEFAULT_NEW_TOKENS, samples = 1, stop = [], stopAtEndOfText = true } = options;
   const { overflow = "slide", truncatePrompt = false, promptLookup = 0, seed = randomSeed(), signal } = options;
   const stops = typeof stop === "string" ? [stop] : stop;
@@ -68,7 +68,7 @@ export function generateSettings(options: GenerateOptions): GenerateSettings {
   check("seed", seed, "an integer from 0 to 2^53 - 1", Number.isSafeInteger(seed) && seed >= 0);
   check("overflow", overflow, "slide or stop", overflow === "slide" || overflow === "stop");
   check("stop", '""', "strings that are not empty", !stops.includes(""));
-  const sampling = samplingSettings(options);
+  const sampling = samplingSettings(options, defaults);
   return {
     sampling,
     maxNewTokens,

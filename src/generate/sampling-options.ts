@@ -39,11 +39,14 @@ const RULES: { readonly [K in keyof SamplingSettings]: readonly [rule: string, h
   minP: ["a number from 0 to 1", (x) => x >= 0 && x <= 1],
 };
 
-/** The options with their defaults. @throws {UsageError} a value out of range. */
-export function samplingSettings(options: SamplingOptions): SamplingSettings {
+/** The options with their defaults, or those of a model. @throws {UsageError} a value out of range. */
+export function samplingSettings(
+  options: SamplingOptions,
+  defaults: SamplingSettings = SAMPLING_DEFAULTS,
+): SamplingSettings {
   const names = Object.keys(RULES) as (keyof SamplingSettings)[];
   const settings = names.map((name) => {
-    const value = options[name] ?? SAMPLING_DEFAULTS[name];
+    const value = options[name] ?? defaults[name];
     const [expected, holds] = RULES[name];
     if (!holds(value)) throw new UsageError({ op: name, expected, got: String(value) });
     return [name, value] as const;

@@ -19,11 +19,11 @@ import { styleFor } from "../style.js";
 
 interface GenerateFlags extends ModelFlags {
   readonly maxTokens: number;
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly repetitionPenalty: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
   readonly stop?: string[];
   readonly ignoreEot?: true;
   readonly seed?: number;
@@ -54,6 +54,8 @@ Examples:
   $ gpt2 "Q: Why? A:" --json | jq .text
   $ gpt2 "What is new?" --adapter runs/chat/adapter --template`;
 
+const own = (value: number): string => `default: the model's, or ${value}`;
+
 /** Adds `gpt2 generate`, which is also what `gpt2 "prompt"` means. */
 export function registerGenerate(program: Command): void {
   const { temperature, topK, topP, minP, repetitionPenalty } = SAMPLING_DEFAULTS;
@@ -63,11 +65,19 @@ export function registerGenerate(program: Command): void {
     .description("Continue a text, or write a new one.")
     .argument("[prompt...]", "the text to continue")
     .option("-n, --max-tokens <n>", "tokens to generate at most", number, DEFAULT_NEW_TOKENS)
-    .option("--temperature <x>", "0 always takes the likeliest token; 1 is the model's own", number, temperature)
-    .option("--top-k <n>", "choose among the n likeliest tokens; 0: all", number, topK)
-    .option("--top-p <p>", "choose among the likeliest that together reach p", number, topP)
-    .option("--min-p <p>", "choose among those at least p times as likely as the likeliest", number, minP)
-    .option("--repetition-penalty <x>", "above 1, tokens already used become less likely", number, repetitionPenalty)
+    .option(
+      "--temperature <x>",
+      `0 always takes the likeliest token; 1 is the model's own (${own(temperature)})`,
+      number,
+    )
+    .option("--top-k <n>", `choose among the n likeliest tokens; 0: all (${own(topK)})`, number)
+    .option("--top-p <p>", `choose among the likeliest that together reach p (${own(topP)})`, number)
+    .option("--min-p <p>", `choose among those at least p times as likely as the likeliest (${own(minP)})`, number)
+    .option(
+      "--repetition-penalty <x>",
+      `above 1, tokens already used become less likely (${own(repetitionPenalty)})`,
+      number,
+    )
     .option("--stop <text>", "end before this text; can be given several times; \\n and \\t are understood", collect)
     .option("--ignore-eot", "go on after <|endoftext|>")
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number)

@@ -7,7 +7,6 @@ import { describeFilter } from "../../evaluate/overlap/ngram-filter.js";
 import { TASKS } from "../../evaluate/registry.js";
 import type { TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec } from "../../evaluate/task.js";
-import { SAMPLING_DEFAULTS } from "../../generate/sampling-options.js";
 import { packageVersion } from "../../util/package-version.js";
 import { interruptible } from "../interrupt.js";
 import { addModelOptions, number, unescapeText } from "../options.js";
@@ -50,8 +49,8 @@ export function registerOverlap(program: Command): void {
     .option("--threshold <share>", "an item overlaps if more than this share of it is found", share, 0)
     .option("--samples <n>", "look up so many texts that the model writes", count)
     .option("-n, --max-tokens <n>", "tokens of each sample at most", count, 256)
-    .option("--temperature <x>", "of the samples", number, SAMPLING_DEFAULTS.temperature)
-    .option("--top-k <n>", "of the samples", count, SAMPLING_DEFAULTS.topK)
+    .option("--temperature <x>", "of the samples (default: the model's)", number)
+    .option("--top-k <n>", "of the samples (default: the model's)", count)
     .option("--seed <n>", "of the samples", count, 1)
     .option("--limit <n>", "only the first so many items of each task", count)
     .option("--field <name>", "field of JSONL objects that holds the text", "text")

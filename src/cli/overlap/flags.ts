@@ -19,8 +19,8 @@ export interface OverlapFlags extends ModelFlags {
   readonly threshold: number;
   readonly samples?: number;
   readonly maxTokens: number;
-  readonly temperature: number;
-  readonly topK: number;
+  readonly temperature?: number;
+  readonly topK?: number;
   readonly seed: number;
   readonly limit?: number;
   readonly field: string;
