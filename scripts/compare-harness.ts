@@ -7,8 +7,9 @@
  *
  * With a limit the harness takes so many pages of WikiText, ours so many stretches: compared is what both have. Exits with
  * status 1 if a decision differs, or a log-probability by more than one part in 10,000. Speeds are of what each did, as
- * items (or bytes of WikiText) a second: ours with everything, reading the data too; the harness's with everything, and
- * in its model's calls alone. They are comparable if both had the same threads and the machine to themselves.
+ * items (or bytes of WikiText) a second, with everything, and without what is no answering of requests: reading and cutting
+ * the data, and in the harness all but its model's calls. They are comparable if both had the same threads and the machine
+ * to themselves.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { EvaluationReport } from "../src/cli/evaluate/session.js";
@@ -40,7 +41,11 @@ export interface SetComparison {
   readonly worst: number;
   /** What a second does: items, or bytes. */
   readonly unit: "items" | "bytes";
-  readonly speed?: { readonly ours: number; readonly harness: number; readonly harnessModel: number };
+  readonly speed?: {
+    readonly all: { readonly ours: number; readonly harness: number };
+    /** Without reading and cutting the data; of the harness its model's calls. */
+    readonly answering: { readonly ours: number; readonly harness: number };
+  };
 }
 
 /** An item's numbers and decisions, ours or the harness's. */
@@ -61,8 +66,9 @@ for (const { set, items, decidedOtherwise, worst, unit, speed } of sets) {
   const difference = `largest relative difference of a log-probability ${worst.toExponential(1)}`;
   process.stdout.write(`${set}: ${items} items, ${decidedOtherwise} decided otherwise, ${difference}\n`);
   if (!speed) continue;
-  const [we, they, model] = [speed.ours, speed.harness, speed.harnessModel].map((x) => x.toPrecision(3));
-  process.stdout.write(`  ours ${we} ${unit}/s, the harness ${they}, in its model's calls alone ${model}\n`);
+  for (const [what, { ours, harness }] of Object.entries(speed)) {
+    process.stdout.write(`  ${what}: ours ${ours.toPrecision(3)} ${unit}/s, the harness ${harness.toPrecision(3)}\n`);
+  }
 }
 if (out !== undefined) {
   const { versions, dtype, threads } = harness;
@@ -90,10 +96,10 @@ function compareSet(set: string): SetComparison {
   const amount = (outcomes: readonly Outcome[]) =>
     unit === "items" ? outcomes.length : outcomes.reduce((sum, { bytes }) => sum + (bytes as number), 0);
   const theirs = lists.reduce((sum, [, { items }]) => sum + amount(items), 0);
+  const own = amount(result.outcomes);
   const speed = seconds && {
-    ours: amount(result.outcomes) / result.seconds,
-    harness: theirs / seconds.all,
-    harnessModel: theirs / seconds.model,
+    all: { ours: own / result.seconds, harness: theirs / seconds.all },
+    answering: { ours: own / (result.seconds - result.secondsPreparing), harness: theirs / seconds.model },
   };
   return { set, items: pairs.length, decidedOtherwise, worst, unit, ...(speed && { speed }) };
 }

@@ -66,6 +66,8 @@ export interface TaskResult {
   readonly outcomes: readonly Outcome[];
   /** Time that this run took. */
   readonly seconds: number;
+  /** How much of it went into reading the data and cutting it into tokens. */
+  readonly secondsPreparing: number;
 }
 
 /** Of every metric's bootstrap. */
@@ -84,6 +86,7 @@ export async function runTask(
 ): Promise<TaskResult> {
   const started = performance.now();
   const evaluation = await prepareTask(model, spec, source);
+  const prepared = performance.now();
   const items = Math.min(limit ?? evaluation.items, evaluation.items);
   const files = evaluation.files.map(({ path, sha256 }) => ({ path, sha256 }));
   const identity = { spec: formatTaskSpec(spec), version: spec.task.version, items, files };
@@ -110,6 +113,7 @@ export async function runTask(
     metrics: evaluation.metrics.map((metric) => measure(metric, outcomes, { seed: BOOTSTRAP_SEED })),
     outcomes,
     seconds: (performance.now() - started) / 1000,
+    secondsPreparing: (prepared - started) / 1000,
   };
 }
 

@@ -32,7 +32,7 @@ describe("a run that is stopped and resumed", () => {
     (path: string, resume: boolean, key = "model") =>
     (identity: RunIdentity) =>
       journalFile(path, identity, key, resume);
-  const comparable = ({ seconds: _, ...result }: TaskResult) => result;
+  const comparable = ({ seconds: _, secondsPreparing: __, ...result }: TaskResult) => result;
 
   it("gives what an uninterrupted one gives, to the bit, wherever it was stopped", async () => {
     const whole = await evaluateOn(model, spec);
