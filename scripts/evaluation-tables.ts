@@ -18,15 +18,13 @@ const START = "<!-- figures: written by scripts/evaluation-tables.ts -->";
 const END = "<!-- end of figures -->";
 const PER_WORD = "perplexity per word";
 
-const files = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, "utf8")) as object);
+const files = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, "utf8"), nanAgain) as object);
 const reports = files.filter((file): file is EvaluationReport => "results" in file);
 const comparisons = files.filter((file): file is HarnessComparison => "sets" in file);
-const path = packageFile("docs/evaluation.md");
-const doc = readFileSync(path, "utf8");
-const [before, rest] = [doc.indexOf(START), doc.indexOf(END)];
-if (before < 0 || rest < before) throw new Error(`${path} has no place for the figures`);
-const figures = [modelLine(), ...resultTables(), ...comparisons.map(comparisonTable)].join("\n\n");
-writeFileSync(path, `${doc.slice(0, before)}${START}\n\n${figures}\n\n${doc.slice(rest)}`);
+/** JSON has null for the mean of nothing. */
+function nanAgain(key: string, value: unknown): unknown {
+  return value === null && ["value", "low", "high"].includes(key) ? Number.NaN : value;
+}
 
 function modelLine(): string {
   const weights = reports.map(({ model }) => model.files.map(({ sha256 }) => sha256).join(" "));
@@ -73,7 +71,7 @@ function comparisonTable({ versions, ours, harness, sets }: HarnessComparison): 
   const program = Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(", ");
-  const threads = harness.threads === undefined ? "" : `, ${harness.threads} threads`;
+  const threads = harness.threads === undefined ? "" : `, ${harness.threads} thread${harness.threads === 1 ? "" : "s"}`;
   const head = ["set", "items", "decided otherwise", "largest relative difference", "unit"];
   const times = ["ours", "harness", "ratio", "ours, answering", "harness, answering", "ratio, answering"];
   return `Beside the LM evaluation harness (${program}; ${harness.dtype}${threads}) on the same machine, ours with ${ours.backend}. Speeds are with everything, reading the data too, and of answering requests alone.
@@ -100,3 +98,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
+
+const path = packageFile("docs/evaluation.md");
+const doc = readFileSync(path, "utf8");
+const [before, rest] = [doc.indexOf(START), doc.indexOf(END)];
+if (before < 0 || rest < before) throw new Error(`${path} has no place for the figures`);
+const figures = [modelLine(), ...resultTables(), ...comparisons.map(comparisonTable)].join("\n\n");
+writeFileSync(path, `${doc.slice(0, before)}${START}\n\n${figures}\n\n${doc.slice(rest)}`);

@@ -28,7 +28,7 @@ function compressionTask(name: string, about: string): Task {
       const files = [
         name,
         `${name}.zip!${name}`,
-        ...(part === "opening" && name === "enwik8" ? ["enwik5/enwik5"] : []),
+        ...(part === "opening" && name === "enwik8" ? ["enwik5/enwik5", "enwik5"] : []),
       ];
       const file = await readFirst(setup.source, { name, origin }, files);
       const bytes = partOf(file.bytes, part, file.path);
