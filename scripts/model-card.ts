@@ -1,4 +1,5 @@
 import type { DatasetInfo } from "../src/data/dataset-info.js";
+import type { SamplingOptions } from "../src/generate/sampling-options.js";
 import type { GPT2Config } from "../src/model/config.js";
 import type { TrainEvent } from "../src/train/events.js";
 
@@ -7,14 +8,18 @@ export interface ModelCardFacts {
   readonly parameters: number;
   /** Size of the weights' file. */
   readonly bytes: number;
+  /** Of the whole corpus, and of its plain part. */
   readonly info: DatasetInfo;
-  readonly events: readonly TrainEvent[];
+  readonly plain: DatasetInfo;
+  /** Of the training on everything, and of that on the plain part. */
+  readonly events: readonly (readonly TrainEvent[])[];
   readonly samples: readonly string[];
+  readonly sampling: SamplingOptions;
   readonly validation: { readonly loss: number; readonly bitsPerByte: number; readonly tokens: number };
   readonly shape: readonly string[];
-  readonly recipe: readonly string[];
-  /** At which steps training ended, the first time and when it was continued. */
-  readonly steps: readonly string[];
+  readonly recipes: readonly [readonly string[], readonly string[]];
+  /** At which steps each training ended, the first time and when it was continued. */
+  readonly steps: readonly [readonly string[], readonly string[]];
   /** How this run differed from the recipe. */
   readonly note: string;
 }
@@ -25,12 +30,15 @@ const count = (n: number): string => n.toLocaleString("en");
 export function modelCard(facts: ModelCardFacts): string {
   const { config: c, info, validation } = facts;
   const { train, val } = info.splits;
-  const steps = facts.events.filter((e) => e.type === "step");
+  const runs = facts.events.map((events) => events.filter((e) => e.type === "step"));
+  const steps = runs.flat();
   const hours = steps.reduce((sum, e) => sum + e.seconds, 0) / 3600;
-  const tokens = steps.at(-1)?.tokens ?? 0;
+  const tokens = runs.reduce((sum, run) => sum + (run.at(-1)?.tokens ?? 0), 0);
+  const [recipe, plainRecipe] = facts.recipes;
+  const [[first, ...later], plainSteps] = facts.steps;
   return `# The default model
 
-A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes words, sentences and dialogue in the manner of its books, often grammatical and rarely making sense, and knows nothing.
+A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes paragraphs and dialogue in the manner of its books, grammatical for the most part, that hold together for a sentence or two and tell of nothing.
 
 | | |
 |---|---|
@@ -45,7 +53,7 @@ A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works
 
 ## Data and licence
 
-Openly licensed English: ${count(train.bytes)} bytes in ${count(train.documents)} documents for training, ${count(val?.bytes ?? 0)} bytes in ${count(val?.documents ?? 0)} documents held out. Books of Standard Ebooks (text in the public domain in the United States; their own contributions CC0 1.0) and textbooks of OpenStax (CC BY 4.0 and CC BY 3.0). Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md); those are the credits that CC BY asks for.
+Openly licensed English: ${count(train.bytes)} bytes in ${count(train.documents)} documents for training, ${count(val?.bytes ?? 0)} bytes in ${count(val?.documents ?? 0)} documents held out. Books of Standard Ebooks (text in the public domain in the United States; their own contributions CC0 1.0) and textbooks of OpenStax (CC BY 4.0 and CC BY 3.0). Last it read the plainest ${count(facts.plain.splits.train.bytes)} bytes of that once more: textbooks, and those chapters of books of which most words are among the 1,500 most frequent (\`scripts/plain-text.ts\`). Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md); those are the credits that CC BY asks for.
 
 Textbook content produced by OpenStax (Rice University) is licensed under Creative Commons Attribution licences; access for free at openstax.org. The text was stripped of markup and divided into documents.
 
@@ -57,11 +65,13 @@ The weights are released under the licence of this package (MIT).
 gpt2 tokenizer train train-*.txt.gz --vocab-size ${c.vocabSize} --out tokenizer
 gpt2 data train-*.txt.gz --val valid.txt.gz --tokenizer tokenizer/tokenizer.json --out data
 gpt2 train data --out run ${facts.shape.join(" ")} \\
-  ${facts.recipe.join(" ")} --steps ${facts.steps[0]}
-${facts.steps
-  .slice(1)
-  .map((steps) => `gpt2 train --out run --resume --steps ${steps}\n`)
-  .join("")}\`\`\`
+  ${recipe.join(" ")} --steps ${first}
+${later.map((steps) => `gpt2 train --out run --resume --steps ${steps}\n`).join("")}gpt2 data plain.txt --val valid.txt.gz --tokenizer tokenizer/tokenizer.json --out plain
+gpt2 train plain --out plain-run --from run/model \\
+  ${plainRecipe.join(" ")} --steps ${plainSteps[0]}
+\`\`\`
+
+The weights are the mean of those of the two runs, which on the held-out books is better than either.
 
 \`node dist/scripts/default-model.js --corpus CORPUS --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
 
@@ -71,10 +81,13 @@ Meant for trying the library, for tests and demonstrations, and as a starting po
 
 ## Ten samples
 
-Not chosen: seeds 1 to 10, no prompt, 150 tokens at most, the default sampling (temperature 0.8, top-k 40): \`gpt2 --seed N -n 150\`.
+Not chosen: seeds 1 to 10, no prompt, 150 tokens at most, its own sampling (${samplingText(facts.sampling)}): \`gpt2 --seed N -n 150\`.
 
 ${facts.samples.map((text, i) => `**${i + 1}.**\n\n${quote(text)}\n`).join("\n")}`;
 }
+
+const samplingText = ({ temperature, minP, repetitionPenalty }: SamplingOptions): string =>
+  `temperature ${temperature}, top-k 40, min-p ${minP}, repetition penalty ${repetitionPenalty}; generation_config.json`;
 
 const quote = (text: string): string =>
   text

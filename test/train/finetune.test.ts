@@ -73,18 +73,18 @@ describe("an adapter", () => {
   it("learns the examples it is shown; the model itself is not touched; it is used, merged and saved as PEFT does", async () => {
     const before = readFileSync(join(seeded, "model.safetensors"));
     const out = newFolder();
-    const facts = SUMS.slice(7, 15);
+    const facts = SUMS.slice(7, 11);
     const events = await run({
       from: seeded,
       data: jsonl("facts.jsonl", facts),
       out,
       lora: { rank: 16 },
       valFraction: 0,
-      settings: { batchSize: 2, steps: 160, warmupSteps: 10, lr: 1e-2, sampleEvery: 0 },
+      settings: { batchSize: 2, steps: 200, warmupSteps: 10, lr: 5e-3, sampleEvery: 0 },
     });
     const [start] = ofType(events, "start");
     assert.deepEqual(start!.lora, loraSettings({ rank: 16 }));
-    assert.equal(start!.examples?.train, 8);
+    assert.equal(start!.examples?.train, facts.length);
     assert.ok(start!.memory.frozen > 0 && start!.memory.parameters < start!.memory.frozen);
     assert.ok(readFileSync(join(seeded, "model.safetensors")).equals(before));
     const [end] = ofType(events, "end");
@@ -106,7 +106,7 @@ describe("an adapter", () => {
       const { text, finishReason } = await model.complete(prompt, { temperature: 0, maxNewTokens: 4 });
       if (text === completion && finishReason === "endoftext") right++;
     }
-    assert.equal(right, 8);
+    assert.equal(right, facts.length);
     const plain = await model.complete("1 2 ", { temperature: 0, maxNewTokens: 4, adapter: null });
     assert.notEqual(plain.finishReason, "endoftext");
     const ids = [1, 2, 3, 4];
