@@ -29,7 +29,7 @@ const WAYS: Readonly<Record<string, readonly string[]>> = {
   "LoRA of rank 32, on c_attn alone": ["--lora", "32", "--lora-targets", "c_attn", "--lr", "5e-3"],
   "LoRA of rank 8, weights in q8_0": ["--lora", "8", "--dtype", "q8_0", "--lr", "5e-3"],
 };
-const PROMPT = "SCENE II. A wood near ATHENS.\n\n[Enter ";
+const PROMPT = "SCENE II. A wood near ATHENS.\n\n[Enter";
 const SEED = 3;
 
 interface Outcome {
@@ -125,12 +125,10 @@ function samples(): string {
   return shown.map(({ name, sample }) => `${name}:\n\n${quoted(sample)}`).join("\n\n");
 }
 
-const quoted = (text: string): string =>
-  text
-    .trimEnd()
-    .split("\n")
-    .map((line) => `    ${line}`.trimEnd())
-    .join("\n");
+function quoted(text: string): string {
+  const lines = text.trimEnd().split("\n");
+  return lines.map((line) => `    ${line}`.trimEnd()).join("\n");
+}
 
 async function writePage(report: string): Promise<void> {
   const page = await readFile(PAGE, "utf8");
