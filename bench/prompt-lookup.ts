@@ -82,13 +82,15 @@ async function texts(): Promise<Text[]> {
   ];
 }
 
-const twice = (passage: readonly number[]): number[] => [...passage, ...passage].slice(0, WRITTEN);
+function twice(passage: readonly number[]): number[] {
+  return [...passage, ...passage].slice(0, WRITTEN);
+}
 
 /** Every 20th word lacks its second letter. */
-const withTypos = (text: string): string =>
-  text.replace(/\S+/g, (word, at: number) =>
-    text.slice(0, at).split(/\s+/).length % 20 ? word : word[0] + word.slice(2),
-  );
+function withTypos(text: string): string {
+  let words = 0;
+  return text.replace(/\S+/g, (word) => (++words % 20 ? word : word.slice(0, 1) + word.slice(2)));
+}
 
 /** Writes the text, as the model would that finds each of its tokens the likeliest. */
 async function write({ prompt, written }: Text, longestDraft: number): Promise<Outcome> {
