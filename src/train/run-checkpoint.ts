@@ -16,7 +16,13 @@ import { CheckpointError } from "../errors.js";
 import type { GPT2Config } from "../model/config.js";
 import { SCORE, scoreSpec } from "../model/task-head.js";
 import { tensorTable } from "../model/tensors.js";
-import { isTemporaryName, recoverFolder, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
+import {
+  isTemporaryName,
+  recoverFolder,
+  removeFolderAtomically,
+  writeFolderAtomically,
+  writeNewFile,
+} from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
@@ -248,7 +254,7 @@ export async function listCheckpoints(folder: string): Promise<number[]> {
 export async function pruneCheckpoints(folder: string, keep: number, best: number | undefined): Promise<void> {
   const steps = await listCheckpoints(folder);
   for (const step of steps.slice(0, Math.max(0, steps.length - keep))) {
-    if (step !== best) await rm(join(folder, checkpointName(step)), { recursive: true, force: true });
+    if (step !== best) await removeFolderAtomically(join(folder, checkpointName(step)));
   }
 }
 

@@ -121,6 +121,17 @@ export async function writeFolderAtomically(
   });
 }
 
+/** Removes a folder so that whoever is killed meanwhile leaves it whole, or under a name that counts as temporary. */
+export async function removeFolderAtomically(path: string): Promise<void> {
+  const temporary = temporaryName(resolve(path), "tmp");
+  try {
+    await rename(path, temporary);
+    await rm(temporary, { recursive: true, force: true });
+  } finally {
+    ours.delete(basename(temporary));
+  }
+}
+
 /** Removes what a failed write left, and leaves the failure itself to be reported. */
 async function discard(temporary: string): Promise<void> {
   await rm(temporary, { recursive: true, force: true }).catch(() => undefined);

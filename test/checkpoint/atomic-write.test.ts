@@ -21,6 +21,7 @@ import { CheckpointError, DataError } from "../../src/errors.js";
 import {
   isTemporaryName,
   recoverFolder,
+  removeFolderAtomically,
   writeFileAtomically,
   writeFolderAtomically,
   writeNewFile,
@@ -313,5 +314,25 @@ describe("writeFolderAtomically", () => {
     assert.ok(error instanceof CheckpointError);
     assert.match(error.message, /expected a folder, or nothing, there, got a file/);
     assert.equal(readFileSync(path, "utf8"), "file");
+  });
+});
+
+describe("removeFolderAtomically", () => {
+  it("takes the folder's name away before anything in it, and leaves nothing", async () => {
+    const folder = emptyFolder();
+    const path = join(folder, "removed");
+    mkdirSync(path);
+    const names = Array.from({ length: 300 }, (_, i) => `${i}`);
+    for (const name of names) writeFileSync(join(path, name), "");
+    let done = false;
+    const removed = removeFolderAtomically(path).finally(() => {
+      done = true;
+    });
+    while (!done) {
+      if (existsSync(path)) assert.equal(readdirSync(path).length, names.length);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await removed;
+    assert.deepEqual(readdirSync(folder), []);
   });
 });
