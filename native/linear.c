@@ -70,20 +70,20 @@ typedef struct {
   Activations q;
 } FewTokens;
 
-/* Dot products of one weight row with T tokens from t on. */
-INLINE void dot_tokens(int type, const FewTokens *f, const void *row, long t, long T, float *out) {
-  if (is_integer_type(type)) dot_blocks(type, row, f->IC / BLOCK, &f->q, t, T, out);
-  else dot_row(type, f->IC, row, T, f->x + t * f->IC, out);
+/* Dot products of R weight rows, one if floats, with T tokens from t on; out: FEW_TOKENS for each row. */
+INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, long t, long T, float *out) {
+  if (is_integer_type(type)) dot_blocks(type, R, rows, f->IC / BLOCK, &f->q, t, T, out, FEW_TOKENS);
+  else dot_row(type, f->IC, rows, T, f->x + t * f->IC, out);
 }
 
 /* The same for any number of tokens. */
-INLINE void dot_all(int type, const FewTokens *f, const void *row, float *out) {
+INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float *out) {
   const int together = is_integer_type(type) ? INTEGER_TOKENS : DOT_TOKENS;
   long t = 0;
-  for (; t + together <= f->N; t += together) dot_tokens(type, f, row, t, together, out + t);
+  for (; t + together <= f->N; t += together) dot_tokens(type, f, R, rows, t, together, out + t);
 #define CASE(n) \
   case n: \
-    if (n < together) dot_tokens(type, f, row, t, n, out + t); \
+    if (n < together) dot_tokens(type, f, R, rows, t, n, out + t); \
     break;
   switch (f->N - t) {
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7)
@@ -92,10 +92,15 @@ INLINE void dot_all(int type, const FewTokens *f, const void *row, float *out) {
 }
 
 INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, long to, float *out, const Epilogue *e) {
+  /* With one token or two reading memory is the limit, not the loads of activations. */
+  const int together = is_integer_type(type) && f->N > 2 ? INTEGER_ROWS : 1;
   for (long o = from; o < to; o += VW) {
-    long rows = to - o < VW ? to - o : VW;
+    long rows = to - o < VW ? to - o : VW, r = 0;
     float y[VW][FEW_TOKENS] = {{0}};
-    for (long r = 0; r < rows; r++) dot_all(type, f, packed_at(type, w, (o + r) * f->IC), y[r]);
+    if (together > 1) {
+      for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, f, INTEGER_ROWS, packed_at(type, w, (o + r) * f->IC), y[r]);
+    }
+    for (; r < rows; r++) dot_all(type, f, 1, packed_at(type, w, (o + r) * f->IC), y[r]);
     for (long t = 0; t < f->N; t++) {
       long at = t * f->OC + o;
       vf v;

@@ -9,7 +9,7 @@
 #include "quant.h"
 
 /* Bytes fetched ahead of the row being read. */
-#define FETCH_BYTES 4096
+#define FETCH_BYTES 8192
 
 #if defined(__AVX512VNNI__)
 #include "quant-dot-vnni.h"
@@ -267,8 +267,11 @@ INLINE void add_block(int type, const void *row, long b, const Activations *a, l
   }
 }
 
+#define INTEGER_ROWS 1
+
 /* Dot products of one weight row of `blocks` blocks with T tokens' activations from token t on. */
-INLINE void dot_blocks(int type, const void *row, long blocks, const Activations *a, long t, long T, float *out) {
+INLINE void dot_blocks(int type, int R, const void *row, long blocks, const Activations *a, long t, long T, float *out, long stride) {
+  (void)R, (void)stride;
   fv acc[2][INTEGER_TOKENS];
   UNROLL for (int i = 0; i < T; i++) acc[0][i] = acc[1][i] = splat(0);
   long b = 0;

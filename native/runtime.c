@@ -180,6 +180,8 @@ static inline void pause_cpu(void) {
 
 /* Spins for some 50 us, then gives the processor away between looks: right both alone and on a busy machine. */
 #define SPINS 2000
+/* Some 200 us: from token to token a thread does not sleep, as waking it takes longer than the caller's work between. */
+#define SPINS_BETWEEN_RUNS 10000
 
 void team_barrier(Ctx *ctx) {
   Team *t = ctx->team;
@@ -232,7 +234,10 @@ static void *worker(void *arg) {
   Team *t = ctx->team;
   int seen = 0;
   for (;;) {
-    for (int i = 0; i < SPINS && atomic_load_explicit(&t->generation, memory_order_acquire) == seen; i++) pause_cpu();
+    for (int i = 0; i < SPINS_BETWEEN_RUNS && atomic_load_explicit(&t->generation, memory_order_acquire) == seen; i++) {
+      pause_cpu();
+      if (i % 64 == 63) sched_yield();
+    }
     if (atomic_load_explicit(&t->generation, memory_order_acquire) == seen) {
       pthread_mutex_lock(&t->lock);
       while (atomic_load(&t->generation) == seen) pthread_cond_wait(&t->wake, &t->lock);

@@ -7,8 +7,7 @@ export function largest(values: ArrayLike<number>, count: number, ids: Int32Arra
   for (let i = 0; i < count; i++) ids[i] = i;
   for (let i = (count >> 1) - 1; i >= 0; i--) siftDown(values, ids, i, count);
   let bar = values[ids[0]!]!;
-  for (let i = count; i < values.length; i++) {
-    if (values[i]! <= bar) continue;
+  for (let i = above(values, bar, count); i < values.length; i = above(values, bar, i + 1)) {
     ids[0] = i;
     siftDown(values, ids, 0, count);
     bar = values[ids[0]!]!;
@@ -20,6 +19,25 @@ export function largest(values: ArrayLike<number>, count: number, ids: Int32Arra
     ids[size] = worst;
     siftDown(values, ids, 0, size);
   }
+}
+
+/** The first index from `i` on whose value is not at most `bar`, or the length. Eight at a time: hardly any is above it. */
+function above(values: ArrayLike<number>, bar: number, i: number): number {
+  const end = values.length;
+  while (
+    i + 8 <= end &&
+    values[i]! <= bar &&
+    values[i + 1]! <= bar &&
+    values[i + 2]! <= bar &&
+    values[i + 3]! <= bar &&
+    values[i + 4]! <= bar &&
+    values[i + 5]! <= bar &&
+    values[i + 6]! <= bar &&
+    values[i + 7]! <= bar
+  )
+    i += 8;
+  while (i < end && values[i]! <= bar) i++;
+  return i;
 }
 
 /** Restores the heap of `size` below place i. */

@@ -3,6 +3,16 @@ import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
 import { libraryPath } from "./library-path.js";
 
+/** What gpt2_run takes. */
+export type NativeRun = [
+  team: unknown,
+  ops: Uint8Array,
+  count: number,
+  dims: BigInt64Array,
+  scalars: Float64Array,
+  seconds: Float64Array | null,
+];
+
 /** The functions of native/runtime.c. Pointers are opaque to JavaScript. */
 export interface NativeLibrary {
   hasIsa(isa: string): number;
@@ -15,15 +25,10 @@ export interface NativeLibrary {
   forget(address: bigint, bytes: number): void;
   team(threads: number, isa: string): unknown;
   teamFree(team: unknown): void;
-  /** Runs on a thread of its own; resolves with gpt2_run's result. */
-  run(
-    team: unknown,
-    ops: Uint8Array,
-    count: number,
-    dims: BigInt64Array,
-    scalars: Float64Array,
-    seconds: Float64Array | null,
-  ): Promise<number>;
+  /** gpt2_run on a thread of its own; resolves with its result. */
+  run(...run: NativeRun): Promise<number>;
+  /** gpt2_run on this thread. */
+  runHere(...run: NativeRun): number;
   peakFlops(team: unknown): Promise<number>;
   /** Each ConvertJob of native/op.h as nine int64; on a thread of its own. */
   convert(team: unknown, jobs: BigInt64Array, count: number): Promise<number>;
@@ -76,6 +81,7 @@ function load(): NativeLibrary {
     team: lib.func("void *gpt2_team(int32_t threads, const char *isa)"),
     teamFree: lib.func("void gpt2_team_free(void *team)"),
     run: (...args) => later(run, ...args),
+    runHere: run as unknown as NativeLibrary["runHere"],
     peakFlops: (team) => later(peakFlops, team),
     convert: (team, jobs, count) => later(convert, team, jobs, count),
     address: (pointer) => koffi.address(pointer),
