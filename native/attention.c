@@ -7,6 +7,7 @@
 #include "gemm.h"
 #include "random.h"
 
+/* Queries in a block of the backward pass. */
 #define BQ (4 * MR)
 
 typedef struct {
@@ -154,35 +155,111 @@ static void attend_few(Ctx *ctx, const Attention *at, const Args *a, long n0, lo
     attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * at->NH : NULL, strips, kp, n, h0, h1, at->last[n] + 1 - k0);
 }
 
+/* ---- Many queries ---- */
+
+/* Scores [keys][NR] of NR queries, a column each: queries lie side by side in a vector, so softmax needs no sums across one. */
+typedef struct {
+  vf max[NV], sum[NV];
+  vi last[NV]; /* each query's last key */
+} Columns;
+
+INLINE vi key_index(long j) { return (vi){0} + (int32_t)j; }
+
+/* scores = e^(scale (score - column's maximum)), zero where the key comes after the query's last; keys up to `all` are for all. */
+static void softmax_columns(float *scores, long keys, long all, float scale, Columns *c) {
+  UNROLL for (int v = 0; v < NV; v++) c->max[v] = vset(-1e30f), c->sum[v] = (vf){0};
+  for (long j = 0; j < keys; j++) {
+    UNROLL for (int v = 0; v < NV; v++) {
+      vf s = vload(scores + j * NR + v * VW);
+      if (j >= all) {
+        s = vselect((vi)(key_index(j) > c->last[v]), vset(-1e30f), s);
+        vstore(scores + j * NR + v * VW, s);
+      }
+      c->max[v] = vmax(s, c->max[v]);
+    }
+  }
+  for (long j = 0; j < keys; j++) {
+    UNROLL for (int v = 0; v < NV; v++) {
+      vf e = vexp((vload(scores + j * NR + v * VW) - c->max[v]) * scale);
+      vstore(scores + j * NR + v * VW, e);
+      c->sum[v] += e;
+    }
+  }
+}
+
+/* drop_row of the columns' queries, n being the first. */
+static void drop_columns(const Attention *at, float *scores, long n, long count, long head, long keys) {
+  uint32_t row_key[NR];
+  float keep = 1.0f / (1.0f - at->p);
+  for (long i = 0; i < count; i++) row_key[i] = mix32(at->key1 + (uint32_t)((n + i) * at->NH + head));
+  for (long j = 0; j < keys; j++) {
+    float *p = scores + j * NR;
+    for (long i = 0; i < count; i++) p[i] = random_bits(at->key0, row_key[i], (uint32_t)j) >= at->threshold ? p[i] * keep : 0.0f;
+  }
+}
+
+/* Few rows left of a head take a smaller tile. */
+static __attribute__((noinline)) void tile_of_rows(long rows, long kc, const float *a, const float *b, float *c, int load_c) {
+  if (MR > 4 && rows <= 4) micro_rows(4, kc, a, b, c, NR, load_c);
+  else if (MR > 8 && rows <= 8) micro_rows(8, kc, a, b, c, NR, load_c);
+  else micro_rows(MR, kc, a, b, c, NR, load_c);
+}
+
+/* out's rows (queries, `count` of them) = the columns of sums [HS][NR], each over its column's sum. */
+static void store_columns(const float *sums, long HS, const Columns *c, long count, float *out, long ld) {
+  UNROLL for (int v = 0; v < NV; v++) {
+    vf inverse = 1.0f / c->sum[v];
+    long queries = count - v * VW < VW ? count - v * VW : VW;
+    for (long d = 0; d < HS; d += VW) {
+      vf r[VW];
+      long part = HS - d < VW ? HS - d : VW;
+      UNROLL for (int i = 0; i < VW; i++) r[i] = i < part ? vload(sums + (d + i) * NR + v * VW) * inverse : (vf){0};
+      vtranspose(r);
+      for (long i = 0; i < queries; i++) {
+        float *to = out + (v * VW + i) * ld + d;
+        if (part == VW) vstore(to, r[i]);
+        else vstore_part(to, r[i], part);
+      }
+    }
+  }
+}
+
 static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long head) {
-  long HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
+  const long HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
   const float *q = (const float *)a->tensor[2] + head * HS;
   const float *k = (const float *)a->tensor[3] + k0 * at->ldkv + head * HS, *v = (const float *)a->tensor[4] + k0 * at->ldkv + head * HS;
   float *out = (float *)a->tensor[0] + head * HS, *lse = a->tensor[1];
-  long kp = ROUND_UP(keys, NR), hp = ROUND_UP(HS, NR);
-  float *kt = scratch_bytes(ctx, (size_t)(kp * HS + keys * hp + BQ * kp + BQ * (HS + keys) + 4 * VW + 64) * sizeof(float));
-  if (!kt) return;
-  float *vp = kt + kp * HS, *strip = vp + keys * hp, *qp = strip + BQ * kp, *pp = qp + BQ * HS + VW;
-  pack_b(kt, k, 1, at->ldkv, HS, keys); /* Kᵀ: [HS][keys] */
-  for (long n = n0; n < n1; n += BQ) {
-    long bq = n1 - n < BQ ? n1 - n : BQ, seen = 0;
-    for (long i = 0; i < bq; i++)
-      if (at->last[n + i] + 1 - k0 > seen) seen = at->last[n + i] + 1 - k0;
-    pack_a(qp, q + n * at->ldq, at->ldq, 1, bq, HS);
-    gemm_packed(bq, seen, HS, qp, kt, strip, kp, 0, 0, NULL, 0, 0, NULL);
-    long width = ROUND_UP(seen, VW);
+  const long km = ROUND_UP(keys, MR), hm = ROUND_UP(HS, MR);
+  float *kp = scratch_bytes(ctx, (size_t)(km * HS + hm * keys + (km + HS + hm) * NR + 4 * VW) * sizeof(float));
+  if (!kp) return;
+  float *vp = kp + km * HS + VW, *scores = vp + hm * keys + VW, *qp = scores + km * NR, *sums = qp + HS * NR;
+  pack_a(kp, k, at->ldkv, 1, keys, HS); /* K */
+  pack_a(vp, v, 1, at->ldkv, HS, keys); /* Vᵀ */
+  for (long n = n0; n < n1; n += NR) {
+    long bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys;
+    int32_t ends[NR] = {0};
     for (long i = 0; i < bq; i++) {
       long mine = at->last[n + i] + 1 - k0;
-      float l = softmax_row(strip + i * kp, mine, width, at->scale);
-      if (lse) lse[(n + i) * NH + head] = l;
-      if (at->p > 0) drop_row(at, strip + i * kp, n + i, head, mine);
+      ends[i] = (int32_t)mine - 1;
+      if (mine > seen) seen = mine;
+      if (mine < all) all = mine;
     }
-    if (n == n0) pack_b(vp, v, at->ldkv, 1, keys, HS); /* [keys][HS] */
-    pack_a(pp, strip, kp, 1, bq, seen);
-    for (long j = 0; j < HS; j += NR) {
-      /* A panel of V is `keys` long; this block of queries uses its first `seen` rows. */
-      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pp, vp + j * keys, out + n * C + j, C, 0, 0, NULL, 0, 0, NULL);
+    Columns c;
+    memcpy(c.last, ends, sizeof c.last);
+    pack_b(qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
+    for (long j = 0; j < seen; j += MR) micro_tile(HS, kp + j * HS, qp, scores + j * NR, NR, 0);
+    softmax_columns(scores, seen, all, at->scale, &c);
+    if (lse) {
+      float max[NR], sum[NR];
+      memcpy(max, c.max, sizeof max), memcpy(sum, c.sum, sizeof sum);
+      for (long i = 0; i < bq; i++) lse[(n + i) * NH + head] = max[i] * at->scale + __builtin_logf(sum[i]);
     }
+    if (at->p > 0) drop_columns(at, scores, n, bq, head, seen);
+    for (long j = 0; j < seen; j += KC) { /* so many keys' weights stay in the first-level cache */
+      long kc = seen - j < KC ? seen - j : KC;
+      for (long d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > 0);
+    }
+    store_columns(sums, HS, &c, bq, out + n * C, C);
   }
 }
 

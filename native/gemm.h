@@ -37,11 +37,11 @@ typedef struct {
   int gelu;
 } Epilogue;
 
-/* acc = (C when load_c, else 0) + A panel [kc][MR] * B panel [kc][NR], stored to c. */
-INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b, float *restrict c, long ldc,
+/* acc = (C when load_c, else 0) + the first `rows` rows of A panel [kc][MR] * B panel [kc][NR], stored to c. */
+INLINE void micro_rows(int rows, long kc, const float *restrict a, const float *restrict b, float *restrict c, long ldc,
                        int load_c) {
   vf acc[MR][NV];
-  UNROLL for (int i = 0; i < MR; i++) {
+  UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (vf){0};
   }
   for (long k = 0; k < kc; k++) {
@@ -50,23 +50,27 @@ INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b
 #if defined(__aarch64__) /* multiply-adds by a lane of a vector: two registers for A instead of eight */
     vf av[MR / VW];
     UNROLL for (int i = 0; i < MR / VW; i++) av[i] = vload(a + i * VW);
-    UNROLL for (int i = 0; i < MR; i++) {
+    UNROLL for (int i = 0; i < rows; i++) {
       UNROLL for (int j = 0; j < NV; j++) acc[i][j] += av[i / VW][i % VW] * bv[j];
     }
 #else
-    UNROLL for (int i = 0; i < MR; i++) {
+    UNROLL for (int i = 0; i < rows; i++) {
       UNROLL for (int j = 0; j < NV; j++) acc[i][j] = vmadd(vset(a[i]), bv[j], acc[i][j]);
     }
 #endif
     a += MR;
     b += NR;
   }
-  UNROLL for (int i = 0; i < MR; i++) {
+  UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int j = 0; j < NV; j++) {
       float *p = c + i * ldc + j * VW;
       vstore(p, load_c ? vload(p) + acc[i][j] : acc[i][j]);
     }
   }
+}
+
+INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b, float *restrict c, long ldc, int load_c) {
+  micro_rows(MR, kc, a, b, c, ldc, load_c);
 }
 
 /*
@@ -258,16 +262,18 @@ static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long k
   }
 }
 
-/* The part of an M x N result that this thread computes: threads in a grid that keeps the parts near square. */
-static void gemm_part(const Ctx *ctx, long M, long N, long *i0, long *i1, long *j0, long *j1) {
+/*
+ * The part of an M x N result that this thread computes: threads in a grid that gives the fullest part the least work.
+ * Each thread packs what it needs: an element of A costs as much as a_cost multiply-adds, one of B as b_cost.
+ */
+static void gemm_part(const Ctx *ctx, long M, long N, double a_cost, double b_cost, long *i0, long *i1, long *j0, long *j1) {
   int rows = 1;
   double best = 1e300;
   for (int r = 1; r <= ctx->threads; r++) {
     if (ctx->threads % r) continue;
     int c = ctx->threads / r;
     long mb = (ROUND_UP(M, MR) / MR + r - 1) / r * MR, nb = (ROUND_UP(N, NR) / NR + c - 1) / c * NR;
-    /* Work of the fullest part, plus the packing of both operands at about 8 multiply-adds an element. */
-    double cost = (double)mb * nb + 8.0 * (mb + nb);
+    double cost = (double)mb * nb + a_cost * mb + b_cost * nb;
     if (cost < best) best = cost, rows = r;
   }
   int cols = ctx->threads / rows, r = ctx->tid / cols, c = ctx->tid % cols;
@@ -285,7 +291,7 @@ static void gemm_part(const Ctx *ctx, long M, long N, long *i0, long *i1, long *
 static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const Operand *a, const Operand *b, float *c, long ldc,
                                          int accumulate, const Epilogue *e) {
   long i0, i1, j0, j1;
-  gemm_part(ctx, M, N, &i0, &i1, &j0, &j1);
+  gemm_part(ctx, M, N, 8, 8, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
   /* An epilogue before adding to C needs the whole sum at once. */
   int whole = accumulate && e;

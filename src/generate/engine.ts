@@ -27,7 +27,7 @@ export interface ScoredExtension {
 }
 
 export interface EngineOptions {
-  /** Tokens that one run takes; longer prompts take several. Default 256. */
+  /** Tokens that one run takes; longer prompts take several. Default 512. */
   readonly maxTokens?: number;
 }
 
@@ -63,7 +63,7 @@ export class Engine {
     backend: Backend,
     config: GPT2Config,
     weights: ReadonlyMap<string, DeviceArray>,
-    { maxTokens = 256 }: EngineOptions = {},
+    { maxTokens = 512 }: EngineOptions = {},
   ) {
     this.backend = backend;
     this.config = config;
