@@ -1,7 +1,7 @@
 /*
  * quant-dot.h for AVX-512 VNNI, whose dot products of bytes need so little arithmetic that loads, shuffles and scales are
  * what counts. Eight blocks of a row are one group: four vectors, each with four neighbours of each half of each block.
- * So the sums of the vectors' products are those of 16 halves of blocks, in the order SLOT, and are scaled together.
+ * So the sums of the vectors' products are those of 16 halves of blocks, in slots as below, and are scaled together.
  */
 #ifndef GPT2_QUANT_DOT_VNNI_H
 #define GPT2_QUANT_DOT_VNNI_H
@@ -10,8 +10,7 @@
 
 #define GROUP 8
 #define SLOTS 16
-/* Where the first half of block i of a group has its sum; the second half, 4 further. */
-#define SLOT(i) ((i) % 2 * 8 + (i) / 2)
+/* The first half of block i of a group has its sum in slot i % 2 * 8 + i / 2; the second half, 4 further. */
 #define VECTORS 4
 
 /* Weights are made unsigned for the instruction by adding this. */
@@ -36,36 +35,57 @@ INLINE size_t activations_bytes(long tokens, long blocks) {
   return (size_t)tokens * ((blocks + GROUP - 1) / GROUP) * sizeof(TokenGroup);
 }
 
-/* Block i of a group; x NULL: zeros. */
-INLINE void quantise_block(int type, TokenGroup *to, long i, const float *x) {
-  float inverse = 0, scale = x ? activation_scale(x, &inverse) : 0;
-  const int slot = SLOT(i), other = slot + 4, factor = type == Q4_0 ? 16 : 1; /* of second halves, see products_q4 */
-  __m256i q = _mm256_setzero_si256();
-  if (x) {
-    __m128i first = _mm512_cvtepi32_epi8((__m512i)vround(vload(x) * inverse));
-    q = _mm256_inserti128_si256(_mm256_castsi128_si256(first), _mm512_cvtepi32_epi8((__m512i)vround(vload(x + 16) * inverse)), 1);
+/* Four vectors of two blocks each as the vectors of a group: each lane of 128 bits, half a block, gives each vector a quarter. */
+INLINE void group_vectors(const __m512i w[4], __m512i to[VECTORS]) {
+  __m512i a = _mm512_unpacklo_epi32(w[0], w[1]), c = _mm512_unpackhi_epi32(w[0], w[1]);
+  __m512i e = _mm512_unpacklo_epi32(w[2], w[3]), d = _mm512_unpackhi_epi32(w[2], w[3]);
+  to[0] = _mm512_unpacklo_epi64(a, e), to[1] = _mm512_unpackhi_epi64(a, e);
+  to[2] = _mm512_unpacklo_epi64(c, d), to[3] = _mm512_unpackhi_epi64(c, d);
+}
+
+/* 16 values as bytes. */
+INLINE __m128i rounded_bytes(const float *x, float inverse) { return _mm512_cvtepi32_epi8((__m512i)vround(vload(x) * inverse)); }
+
+/* `count` blocks of x, with zeros up to a group; scale and inverse: activation_scales of all eight. */
+INLINE void quantise_group(int type, TokenGroup *to, const float *x, long count, const float *scale, const float *inverse) {
+  __m512i w[4], q[VECTORS], sum = _mm512_setzero_si512();
+  for (int i = 0; i < 4; i++) {
+    w[i] = _mm512_setzero_si512();
+    for (int j = 0; j < 2 && 2 * i + j < count; j++) {
+      const float *from = x + (2 * i + j) * BLOCK;
+      __m256i block = _mm256_castsi128_si256(rounded_bytes(from, inverse[2 * i + j]));
+      block = _mm256_inserti128_si256(block, rounded_bytes(from + 16, inverse[2 * i + j]), 1);
+      w[i] = j ? _mm512_inserti64x4(w[i], block, 1) : _mm512_castsi256_si512(block);
+    }
   }
-  char bytes[BLOCK];
-  _mm256_storeu_si256((void *)bytes, q);
+  group_vectors(w, q);
   UNROLL for (int v = 0; v < VECTORS; v++) {
-    memcpy(to->q[v] + 4 * slot, bytes + 4 * v, 4);
-    memcpy(to->q[v] + 4 * other, bytes + 16 + 4 * v, 4);
+    _mm512_storeu_si512(to->q[v], q[v]);
+    sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), q[v]);
   }
-  __m256i sum = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q);
-  sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0xb1));
-  sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0x4e));
-  to->start[slot] = -OFFSET(type) * _mm256_cvtsi256_si32(sum);
-  to->start[other] = -OFFSET(type) * factor * _mm256_extract_epi32(sum, 4);
-  to->scale[slot] = scale;
-  to->scale[other] = scale / (float)factor;
+  /* In slots: second halves of q4_0 are 16 times as large, see products_q4. */
+  const __m512i block_of_slot = _mm512_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6, 1, 3, 5, 7, 1, 3, 5, 7);
+  __m512 scales = _mm512_permutexvar_ps(block_of_slot, _mm512_castps256_ps512(_mm256_loadu_ps(scale)));
+  if (type == Q4_0) {
+    sum = _mm512_mask_slli_epi32(sum, 0xf0f0, sum, 4);
+    scales = _mm512_mask_mul_ps(scales, 0xf0f0, scales, _mm512_set1_ps(1.0f / 16));
+  }
+  _mm512_storeu_ps(to->scale, scales);
+  _mm512_storeu_si512(to->start, _mm512_mullo_epi32(sum, _mm512_set1_epi32(-OFFSET(type))));
 }
 
 /* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
 static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, long tokens, long blocks, void *memory) {
   Activations a = {.tokens = tokens, .group = memory};
   for (long t = 0; t < tokens; t++, x += blocks * BLOCK) {
-    for (long b = 0; b < ROUND_UP(blocks, GROUP); b++)
-      quantise_block(type, a.group + b / GROUP * tokens + t, b % GROUP, b < blocks ? x + b * BLOCK : NULL);
+    for (long b = 0; b < blocks; b += SCALED) {
+      float scale[SCALED], inverse[SCALED];
+      activation_scales(x + b * BLOCK, blocks - b, scale, inverse);
+      for (long g = 0; g < SCALED && b + g < blocks; g += GROUP) {
+        long count = blocks - b - g < GROUP ? blocks - b - g : GROUP;
+        quantise_group(type, a.group + (b + g) / GROUP * tokens + t, x + (b + g) * BLOCK, count, scale + g, inverse + g);
+      }
+    }
   }
   return a;
 }
@@ -108,11 +128,7 @@ INLINE Products products_q8(const BlockQ8 *b, long blocks) {
     __m256i w1 = 2 * i + 1 < blocks ? _mm256_loadu_si256((const void *)b[2 * i + 1].q) : _mm256_setzero_si256();
     w[i] = _mm512_xor_si512(_mm512_inserti64x4(_mm512_castsi256_si512(w0), w1, 1), _mm512_set1_epi8(-128));
   }
-  /* Each lane of 128 bits: half a block. Its four parts go to four vectors. */
-  __m512i a = _mm512_unpacklo_epi32(w[0], w[1]), c = _mm512_unpackhi_epi32(w[0], w[1]);
-  __m512i e = _mm512_unpacklo_epi32(w[2], w[3]), d = _mm512_unpackhi_epi32(w[2], w[3]);
-  p.w[0] = _mm512_unpacklo_epi64(a, e), p.w[1] = _mm512_unpackhi_epi64(a, e);
-  p.w[2] = _mm512_unpacklo_epi64(c, d), p.w[3] = _mm512_unpackhi_epi64(c, d);
+  group_vectors(w, p.w);
   const __m512i words = WORDS(17, 0), words4 = WORDS(17, 4);
   const long n = blocks * (long)sizeof(BlockQ8), n4 = n - 4 * (long)sizeof(BlockQ8);
   __m512i s = _mm512_permutex2var_epi16(load_bytes(bytes, n), words, load_bytes(bytes + 64, n - 64));

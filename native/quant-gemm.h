@@ -66,22 +66,43 @@ INLINE void fetch_coming(Coming *c, long count) {
 
 /* ---- Packing ---- */
 
+/* sums[i] = the integers of block i added up, from vectors of partial sums. */
+INLINE void block_sums(vi v[SCALED], int32_t sums[SCALED]) {
+#if VW == 16
+  __m512 f[16];
+  UNROLL for (int i = 0; i < 16; i++) f[i] = _mm512_castsi512_ps((__m512i)v[i]);
+  COMBINE_16(f, ADD_INTEGERS)
+  _mm512_storeu_ps((float *)sums, f[0]);
+#else
+  sums[0] = vsum_int(v[0]);
+#endif
+}
+
 /* Tokens [0, rows) of x: for each block the integers of all, their scales, and what their sums start from. */
 static __attribute__((noinline)) void pack_tokens(int type, const float *x, long rows, long IC, char *dst) {
   const int offset = OFFSET(type);
   (void)type;
   for (long i = 0; i < rows; i++, x += IC) {
-    for (long b = 0; b < IC / BLOCK; b++) {
+    for (long b = 0; b < IC / BLOCK; b += SCALED) {
+      const long count = IC / BLOCK - b < SCALED ? IC / BLOCK - b : SCALED;
+      float scale[SCALED], inverse[SCALED];
+      int32_t sums[SCALED];
+      vi sum[SCALED] = {{0}};
       char *to = dst + b * rows * TOKEN_BLOCK;
-      float inverse, scale = activation_scale(x + b * BLOCK, &inverse);
-      vi sum = {0};
-      UNROLL for (int k = 0; k < BLOCK; k += VW) {
-        vi q = vround(vload(x + b * BLOCK + k) * inverse);
-        sum += q;
-        *(vb_memory *)(to + i * BLOCK + k) = __builtin_convertvector(q, vb);
+      activation_scales(x + b * BLOCK, count, scale, inverse);
+      for (long j = 0; j < count; j++) {
+        UNROLL for (int k = 0; k < BLOCK; k += VW) {
+          vi q = vround(vload(x + (b + j) * BLOCK + k) * inverse[j]);
+          sum[j] += q;
+          *(vb_memory *)(to + j * rows * TOKEN_BLOCK + i * BLOCK + k) = __builtin_convertvector(q, vb);
+        }
       }
-      ((float *)(to + rows * BLOCK))[i] = scale;
-      ((int32_t *)(to + rows * BLOCK))[rows + i] = -offset * vsum_int(sum);
+      block_sums(sum, sums);
+      for (long j = 0; j < count; j++) {
+        float *scales = (float *)(to + j * rows * TOKEN_BLOCK + rows * BLOCK);
+        scales[i] = scale[j];
+        ((int32_t *)scales)[rows + i] = -offset * sums[j];
+      }
     }
   }
 }

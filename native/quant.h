@@ -173,6 +173,48 @@ INLINE float activation_scale(const float *x, float *inverse) {
   return m / 127.0f;
 }
 
+#if VW == 16
+#define SCALED 16 /* blocks whose scales are found together */
+
+/* Lane i: the lanes of v[i] combined by OP (pairwise, in one fixed order). */
+#define COMBINE_16(v, OP)                                                                                              \
+  for (int i = 0; i < 8; i++)                                                                                          \
+    v[i] = OP(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]), _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]));                 \
+  for (int i = 0; i < 4; i++)                                                                                          \
+    v[i] = OP(_mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(v[2 * i]), _mm512_castps_pd(v[2 * i + 1]))),        \
+              _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(v[2 * i]), _mm512_castps_pd(v[2 * i + 1]))));       \
+  for (int i = 0; i < 2; i++)                                                                                          \
+    v[i] = OP(_mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x44), _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xee)); \
+  v[0] = OP(_mm512_shuffle_f32x4(v[0], v[1], 0x88), _mm512_shuffle_f32x4(v[0], v[1], 0xdd));
+
+#define ADD_INTEGERS(a, b) _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
+
+/* activation_scale of `count` blocks, zeros for those that are missing: horizontal maxima and divisions 16 at a time. */
+INLINE void activation_scales(const float *x, long count, float scale[SCALED], float inverse[SCALED]) {
+  __m512 m[16];
+  for (int i = 0; i < 16; i++) {
+    vf largest = {0};
+    if (i < count) {
+      UNROLL for (int k = 0; k < BLOCK; k += VW) {
+        vf v = vload(x + i * BLOCK + k);
+        largest = vmax(vmax(v, -v), largest);
+      }
+    }
+    m[i] = (__m512)largest;
+  }
+  COMBINE_16(m, _mm512_max_ps)
+  __mmask16 tiny = _mm512_cmp_ps_mask(m[0], _mm512_set1_ps(TINY_ACTIVATION), _CMP_LT_OQ);
+  _mm512_storeu_ps(scale, _mm512_div_ps(m[0], _mm512_set1_ps(127.0f)));
+  _mm512_storeu_ps(inverse, _mm512_mask_div_ps(_mm512_setzero_ps(), ~tiny, _mm512_set1_ps(127.0f), m[0]));
+}
+#else
+#define SCALED 1
+INLINE void activation_scales(const float *x, long count, float scale[SCALED], float inverse[SCALED]) {
+  (void)count;
+  scale[0] = activation_scale(x, inverse);
+}
+#endif
+
 /* roundActivations of src/dtype/blocks.ts; n is whole blocks. */
 static __attribute__((noinline, unused)) void round_activations(const float *x, long n, float *dst) {
   for (long b = 0; b < n; b += BLOCK) {
