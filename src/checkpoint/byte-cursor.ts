@@ -13,6 +13,7 @@ export class ByteCursor {
   readonly #op: string;
   #position: number;
   #window: Uint8Array = new Uint8Array(0);
+  #view = viewOf(this.#window);
   #windowStart = 0;
 
   /** @param what is being read, for errors: `pickle`. */
@@ -58,14 +59,16 @@ export class ByteCursor {
   skipTexts(count: number): void {
     for (let i = 0; i < count; ) {
       let at = this.#take(8);
-      const window = this.#window;
+      // By a view: code that has run little takes twice as long for eight single bytes.
+      const view = this.#view;
+      const room = view.byteLength - 8;
       const first = at;
       do {
         // Lengths of 2^32 and more are past any end.
-        const length = u32At(window, at + 4) === 0 ? u32At(window, at) : Number.MAX_SAFE_INTEGER;
+        const length = view.getUint32(at + 4, true) === 0 ? view.getUint32(at, true) : Number.MAX_SAFE_INTEGER;
         at += 8 + length;
         i++;
-      } while (i < count && at + 8 <= window.length);
+      } while (i < count && at <= room);
       this.skip(at - first - 8);
     }
   }
@@ -81,7 +84,7 @@ export class ByteCursor {
 
   u32(): number {
     const at = this.#take(4);
-    return u32At(this.#window, at);
+    return this.#view.getUint32(at, true);
   }
 
   i32(): number {
@@ -91,13 +94,12 @@ export class ByteCursor {
   /** Rounded above 2^53: as a length or an offset such a number is refused anyway. */
   u64(): number {
     const at = this.#take(8);
-    return u32At(this.#window, at + 4) * 2 ** 32 + u32At(this.#window, at);
+    return this.#view.getUint32(at + 4, true) * 2 ** 32 + this.#view.getUint32(at, true);
   }
 
   /** The next `length` bytes, for numbers of other kinds. */
   view(length: number): DataView {
-    const { buffer, byteOffset } = this.take(length);
-    return new DataView(buffer, byteOffset, length);
+    return viewOf(this.take(length));
   }
 
   /** Passes over the next `length` bytes, at most a window, and returns where in the window they start. */
@@ -107,6 +109,7 @@ export class ByteCursor {
     const from = start - this.#windowStart;
     if (from >= 0 && from + length <= this.#window.length) return from;
     this.#window = this.#source.bytes(start, Math.min(WINDOW, this.#end - start));
+    this.#view = viewOf(this.#window);
     this.#windowStart = start;
     return 0;
   }
@@ -125,6 +128,6 @@ export class ByteCursor {
   }
 }
 
-function u32At(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

@@ -76,26 +76,19 @@ function isGpt2(metadata: GgufMetadata): boolean {
 /** 64 bits by two hashes after FNV-1a, of four bytes at a time: those of a vocabulary are two million. */
 export function fingerprint(bytes: Uint8Array): string {
   const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  const words = new Uint32Array(buffer, byteOffset, length >> 2);
-  const rest = new Uint8Array(4);
-  rest.set(bytes.subarray(4 * words.length));
-  let hashes: Hashes = [0x811c9dc5, length];
-  for (let i = 0; i < words.length; i += GO) hashes = hashWords(hashes, words.subarray(i, i + GO));
-  if (length % 4 > 0) hashes = hashWords(hashes, new Uint32Array(rest.buffer));
-  return hashes.map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
-}
-
-type Hashes = readonly [number, number];
-
-/** Words of a call: V8 optimises what is called often sooner than a loop that goes on. */
-const GO = 4096;
-
-function hashWords([a, b]: Hashes, words: Uint32Array): Hashes {
-  for (let i = 0; i < words.length; i++) {
-    a = Math.imul(a ^ words[i]!, 0x01000193);
-    b = Math.imul(b ^ words[i]!, 0x85ebca6b) ^ (a >>> 15);
+  const whole = new Int32Array(buffer, byteOffset, length >> 2);
+  const last = new Uint8Array(4);
+  last.set(bytes.subarray(4 * whole.length));
+  let a = 0x811c9dc5 | 0;
+  let b = length;
+  for (const words of length % 4 === 0 ? [whole] : [whole, new Int32Array(last.buffer)]) {
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i]!;
+      a = Math.imul(a ^ word, 0x01000193);
+      b = Math.imul(b ^ word, 0x85ebca6b) ^ (a >>> 15);
+    }
   }
-  return [a, b];
+  return [a, b].map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
 function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
