@@ -58,18 +58,10 @@ export class ByteCursor {
   /** Passes over `count` texts, each after its length in 8 bytes: a vocabulary has a hundred thousand. */
   skipTexts(count: number): void {
     for (let i = 0; i < count; ) {
-      let at = this.#take(8);
-      // By a view: code that has run little takes twice as long for eight single bytes.
-      const view = this.#view;
-      const room = view.byteLength - 8;
-      const first = at;
-      do {
-        // Lengths of 2^32 and more are past any end.
-        const length = view.getUint32(at + 4, true) === 0 ? view.getUint32(at, true) : Number.MAX_SAFE_INTEGER;
-        at += 8 + length;
-        i++;
-      } while (i < count && at <= room);
+      const first = this.#take(8);
+      const [at, passed] = passTexts(this.#view, first, count - i);
       this.skip(at - first - 8);
+      i += passed;
     }
   }
 
@@ -126,6 +118,23 @@ export class ByteCursor {
     }
     return text;
   }
+}
+
+/**
+ * Passes over texts from `at` on, up to `count`, while their lengths are in the view; where it got, and over how many.
+ * A function of its own, so that V8 optimises it while it runs; by a view, as code that is not optimised yet takes twice
+ * as long for eight single bytes.
+ */
+function passTexts(view: DataView, at: number, count: number): [at: number, passed: number] {
+  const room = view.byteLength - 8;
+  let passed = 0;
+  while (passed < count && at <= room) {
+    // Lengths of 2^32 and more are past any end.
+    const length = view.getUint32(at + 4, true) === 0 ? view.getUint32(at, true) : Number.MAX_SAFE_INTEGER;
+    at += 8 + length;
+    passed++;
+  }
+  return [at, passed];
 }
 
 function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
