@@ -18,6 +18,8 @@ const START = 3;
 /** The bytes of tokens, by id and for whole sequences. */
 export class TokenBytes {
   readonly #vocabulary: Vocabulary;
+  readonly #offsets: Uint32Array;
+  readonly #bytes: Uint8Array;
   #recordsIfMade: TokenRecords | undefined;
   /** Where sequences are put together; grows to about {@link MOST_BYTES} and is kept. */
   #piece = new Uint8Array(1 << 12);
@@ -27,6 +29,8 @@ export class TokenBytes {
 
   constructor(vocabulary: Vocabulary) {
     this.#vocabulary = vocabulary;
+    this.#offsets = vocabulary.offsets;
+    this.#bytes = vocabulary.bytes;
   }
 
   /** Made when first needed: for single tokens the vocabulary does. */
@@ -42,15 +46,15 @@ export class TokenBytes {
 
   of(id: number): Uint8Array {
     const length = this.lengthOf(id);
-    const start = this.#vocabulary.offsets[id]!;
-    return this.#vocabulary.bytes.slice(start, start + length);
+    const start = this.#offsets[id]!;
+    return this.#bytes.slice(start, start + length);
   }
 
   lengthOf(id: number): number {
-    const { offsets, size } = this.#vocabulary;
     const index = id >>> 0;
+    const inside = index === id && index < this.#vocabulary.size;
     // 0 where no token has the id.
-    const length = index === id && index < size ? offsets[index + 1]! - offsets[index]! : 0;
+    const length = inside ? this.#offsets[index + 1]! - this.#offsets[index]! : 0;
     if (length === 0) this.#refuse(id);
     return length;
   }
