@@ -93,8 +93,14 @@ EXPORT const char *gpt2_best_isa(void) { return find_kernels("")->name; }
 /* ---- Memory ---- */
 
 #define HUGE_PAGE ((size_t)2 << 20)
+/*
+ * Blocks up to here get ordinary pages. They are often touched in small part only (a cache, logits, activations, each with
+ * room for far more tokens than there are), and the first touch of a huge page has to clear all of it: a tenth of a
+ * millisecond, and in a virtual machine several where the host does not hold that memory yet. A decoder starts with some 24.
+ */
+#define ORDINARY_BYTES ((size_t)32 << 20)
 
-/* Zeroed memory, aligned to 64 bytes at least; large blocks in huge pages where the system gives them. */
+/* Zeroed memory, aligned to 64 bytes at least; very large blocks in huge pages where the system gives them. */
 EXPORT void *gpt2_alloc(int64_t bytes) {
   size_t size = bytes > 0 ? (size_t)bytes : 1;
   if (size < HUGE_PAGE) {
@@ -109,7 +115,7 @@ EXPORT void *gpt2_alloc(int64_t bytes) {
   if (head) munmap(p, head);
   if (HUGE_PAGE - head) munmap(p + head + size, HUGE_PAGE - head);
 #ifdef MADV_HUGEPAGE
-  madvise(p + head, size, MADV_HUGEPAGE);
+  if (size > ORDINARY_BYTES) madvise(p + head, size, MADV_HUGEPAGE);
 #endif
   return p + head;
 }

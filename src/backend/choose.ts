@@ -55,8 +55,8 @@ async function missingNative(): Promise<Error | undefined> {
   if (globalThis.process?.versions?.node === undefined) {
     return new BackendError({ op: "native backend", expected: "Node", got: "another JavaScript runtime" });
   }
-  // Imported here alone, because it loads koffi, which needs a platform it was built for.
-  return import("./native/library.js").then(
+  // Imported only now, because it loads koffi, which needs a platform it was built for.
+  return import("./native/index.js").then(
     ({ nativeLibrary }) => failure(() => nativeLibrary()),
     (error: Error) => error,
   );
@@ -79,8 +79,7 @@ function checkChoice(option: string | undefined): BackendChoice {
 }
 
 async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBackend> {
-  const { nativeBackend } = await import("./native/index.js");
-  const { NativeArray, NativeMapping } = await import("./native/memory.js");
+  const { NativeArray, NativeMapping, nativeBackend } = await import("./native/index.js");
   const backend = nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) });
   return {
     backend,

@@ -25,10 +25,12 @@ const PIECE = 2 ** 20;
 const ROWS = 32;
 /** Threads that convert; the event loop's pool has one more, which reads what else is loaded meanwhile. */
 const AT_ONCE = 3;
-/** Bytes to convert that are worth another thread; looking at values is a quarter of the work. */
+/** Bytes to convert that are worth another thread. */
 const SHARE = 2 ** 26;
-/** Bytes read by one thread at one go, at most: then an abort is noticed. */
+/** Bytes converted by one thread at one go, at most: then an abort is noticed. */
 const GO = 2 ** 26;
+/** What looking at a byte is of the work of converting it. */
+const LOOK = 1 / 4;
 
 /**
  * Gives each array its tensor's values: with `convert` where it can, else here.
@@ -55,7 +57,8 @@ export async function fillWeights(placed: readonly Placed[], convert?: Convert, 
 interface Piece {
   readonly entry: Placed;
   readonly conversion: WeightConversion;
-  readonly bytes: number;
+  /** In bytes converted. */
+  readonly work: number;
 }
 
 function piecesOf(entry: Placed): Piece[] {
@@ -70,22 +73,22 @@ function piecesOf(entry: Placed): Piece[] {
   return Array.from({ length: Math.ceil(rows / stride) }, (_, i) => {
     const from = i * stride;
     const to = Math.min(from + stride, rows);
-    return { entry, conversion: { ...matrix, from, to }, bytes: byteLength(srcType, (to - from) * cols) };
+    const work = byteLength(srcType, (to - from) * cols) * (inPlace ? LOOK : 1);
+    return { entry, conversion: { ...matrix, from, to }, work };
   });
 }
 
 /** A few long goes rather than many short ones: each has to wait for this thread, which may have other work. */
 async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
-  const total = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-  const work = pieces.reduce((sum, { bytes, conversion }) => sum + (conversion.dst ? bytes : bytes / 4), 0);
+  const total = pieces.reduce((sum, { work }) => sum + work, 0);
   // No more than pay: this thread has work of its own meanwhile.
-  const threads = Math.min(AT_ONCE, Math.ceil(work / SHARE));
+  const threads = Math.min(AT_ONCE, Math.ceil(total / SHARE));
   const most = Math.min(GO, total / threads);
   const left = pieces.reverse();
   const worker = async (): Promise<void> => {
     while (left.length > 0 && !signal?.aborted) {
       const go: Piece[] = [];
-      for (let bytes = 0; bytes < most && left.length > 0; bytes += go.at(-1)!.bytes) go.push(left.pop()!);
+      for (let work = 0; work < most && left.length > 0; work += go.at(-1)!.work) go.push(left.pop()!);
       const failure = await convert(go.map(({ conversion }) => conversion));
       if (failure) throw conversionError(go[failure.index]!.entry, failure.reason);
     }

@@ -1,5 +1,5 @@
 import { Tokenizer } from "./tokenizer.js";
-import { vocabularyFromMerges } from "./vocabulary.js";
+import { vocabularyOfMerges } from "./vocabulary.js";
 
 let loading: Promise<Tokenizer> | undefined;
 
@@ -11,8 +11,11 @@ export function gpt2Tokenizer(): Promise<Tokenizer> {
 
 async function load(): Promise<Tokenizer> {
   const { GPT2_MERGES } = await import("./gpt2-merges.js");
-  return new Tokenizer(vocabularyFromMerges(unpack(GPT2_MERGES)));
+  const count = Math.floor((GPT2_MERGES.length * 3) / 4 / BYTES_OF_MERGE);
+  return new Tokenizer(vocabularyOfMerges(count, () => unpack(GPT2_MERGES)));
 }
+
+const BYTES_OF_MERGE = 4;
 
 /** uint16 little-endian in base64. */
 function unpack(base64: string): Uint32Array {

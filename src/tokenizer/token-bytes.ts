@@ -1,5 +1,4 @@
 import { TokenizerError } from "../errors.js";
-import { MOST_IDS } from "./pair-table.js";
 import type { Vocabulary } from "./vocabulary.js";
 
 /** Longer sequences of bytes are put together in pieces. */
@@ -18,40 +17,50 @@ const START = 3;
 
 /** The bytes of tokens, by id and for whole sequences. */
 export class TokenBytes {
-  /** Bytes of the longest token. */
-  readonly longest: number;
-  /** [ids × 4] one record a token, so that most tokens cost one access to memory. */
-  readonly #records: Int32Array;
+  readonly #vocabulary: Vocabulary;
+  readonly #offsets: Uint32Array;
   readonly #bytes: Uint8Array;
+  #recordsIfMade: TokenRecords | undefined;
   /** Where sequences are put together; grows to about {@link MOST_BYTES} and is kept. */
   #piece = new Uint8Array(1 << 12);
   #view = new DataView(this.#piece.buffer);
   /** Bytes in #piece. */
   #length = 0;
 
-  constructor({ bytes, offsets, size }: Vocabulary) {
-    this.#bytes = new Uint8Array(bytes.length + SLACK);
-    this.#bytes.set(bytes);
-    this.#records = new Int32Array(4 * size);
-    this.longest = fillRecords(this.#records, offsets, new DataView(this.#bytes.buffer));
+  constructor(vocabulary: Vocabulary) {
+    this.#vocabulary = vocabulary;
+    this.#offsets = vocabulary.offsets;
+    this.#bytes = vocabulary.bytes;
+  }
+
+  /** Made when first needed: for single tokens the vocabulary does. */
+  get #records(): TokenRecords {
+    this.#recordsIfMade ??= makeRecords(this.#vocabulary);
+    return this.#recordsIfMade;
+  }
+
+  /** Bytes of the longest token. */
+  get longest(): number {
+    return this.#records.longest;
   }
 
   of(id: number): Uint8Array {
     const length = this.lengthOf(id);
-    const start = this.#records[4 * id + START]!;
+    const start = this.#offsets[id]!;
     return this.#bytes.slice(start, start + length);
   }
 
   lengthOf(id: number): number {
-    // Undefined outside the vocabulary, 0 where no token has the id.
     const index = id >>> 0;
-    const length = index === id && index < MOST_IDS ? this.#records[4 * index + LENGTH]! : 0;
-    if (!(length > 0)) this.#refuse(id);
+    const inside = index === id && index < this.#vocabulary.size;
+    // 0 where no token has the id.
+    const length = inside ? this.#offsets[index + 1]! - this.#offsets[index]! : 0;
+    if (length === 0) this.#refuse(id);
     return length;
   }
 
   #refuse(id: number): never {
-    const size = this.#records.length / 4;
+    const { size } = this.#vocabulary;
     const inside = Number.isInteger(id) && id >= 0 && id < size;
     throw new TokenizerError({
       op: "decoding",
@@ -87,7 +96,7 @@ export class TokenBytes {
    * returns the first index left.
    */
   #fill(ids: ArrayLike<number>, from: number, held: number, most: number): number {
-    const records = this.#records;
+    const { records, bytes } = this.#records;
     const size = records.length >> 2;
     let target = this.#view;
     let room = Math.min(most, target.byteLength - SLACK);
@@ -108,7 +117,7 @@ export class TokenBytes {
       }
       target.setInt32(at, records[record + FIRST]!, true);
       target.setInt32(at + 4, records[record + SECOND]!, true);
-      if (length > 8) copyBytes(this.#bytes, records[record + START]! + 8, length - 8, this.#piece, at + 8);
+      if (length > 8) copyBytes(bytes, records[record + START]! + 8, length - 8, this.#piece, at + 8);
       at += length;
     }
     this.#length = at;
@@ -138,6 +147,23 @@ function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
 
 function copyBytes(from: Uint8Array, start: number, count: number, to: Uint8Array, at: number): void {
   for (let i = 0; i < count; i++) to[at + i] = from[start + i]!;
+}
+
+/** What sequences are put together from. */
+interface TokenRecords {
+  /** [ids × 4] one record a token, so that most tokens cost one access to memory. */
+  readonly records: Int32Array;
+  /** The vocabulary's, with {@link SLACK}. */
+  readonly bytes: Uint8Array;
+  /** Bytes of the longest token. */
+  readonly longest: number;
+}
+
+function makeRecords({ bytes, offsets, size }: Vocabulary): TokenRecords {
+  const padded = new Uint8Array(bytes.length + SLACK);
+  padded.set(bytes);
+  const records = new Int32Array(4 * size);
+  return { records, bytes: padded, longest: fillRecords(records, offsets, new DataView(padded.buffer)) };
 }
 
 /** Fills in the records of all tokens; returns the length of the longest. */

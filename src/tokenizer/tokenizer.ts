@@ -22,10 +22,10 @@ export interface EncodeOptions {
 /** A byte-level BPE tokenizer: GPT-2's, or any other of its kind. */
 export class Tokenizer {
   readonly vocabulary: Vocabulary;
-  readonly #merger: WordMerger;
+  #mergerIfMade: WordMerger | undefined;
+  #cacheIfMade: WordCache | undefined;
   #tokensIfMade: TokenBytes | undefined;
   #longWordsIfMade: LongWordEncoder | undefined;
-  readonly #cache = new WordCache();
   readonly #reader = new PretokenReader();
   readonly #splitters = new Map<string, SpecialSplitter>();
   /** Ids of the text being encoded. */
@@ -41,7 +41,17 @@ export class Tokenizer {
       throw new TokenizerError({ op: "making a tokenizer", expected: `at most ${MOST_IDS} tokens`, got });
     }
     this.vocabulary = vocabulary;
-    this.#merger = new WordMerger(vocabulary);
+  }
+
+  /** Made when first needed: whoever gives token ids never does. */
+  get #merger(): WordMerger {
+    this.#mergerIfMade ??= new WordMerger(this.vocabulary);
+    return this.#mergerIfMade;
+  }
+
+  get #cache(): WordCache {
+    this.#cacheIfMade ??= new WordCache();
+    return this.#cacheIfMade;
   }
 
   /** Made when first needed: whoever only encodes never does. */
@@ -130,6 +140,7 @@ export class Tokenizer {
   #encodeWindow(): void {
     const { bytes, view, limit, sure } = this.#reader;
     const cache = this.#cache;
+    const merger = this.#merger;
     const out = this.#out;
     let count = this.#count;
     let position = this.#reader.position;
@@ -139,7 +150,7 @@ export class Tokenizer {
       if (end > sure || end - position > LONG_WORD) break;
       let n = cache.copy(view, position, end, out, count);
       if (n < 0) {
-        n = this.#merger.merge(bytes, position, end, out, count);
+        n = merger.merge(bytes, position, end, out, count);
         cache.add(view, position, end, out, count, n);
       }
       count += n;
@@ -215,7 +226,7 @@ export class Tokenizer {
 
   /** Forgets the words met so far, whose ids are kept to be found faster: for measuring. */
   clearCache(): void {
-    this.#cache.clear();
+    this.#cacheIfMade?.clear();
   }
 
   /** For ids that come one at a time. */

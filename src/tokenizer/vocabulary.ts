@@ -29,37 +29,74 @@ export const END_OF_TEXT = "<|endoftext|>";
  * @throws {TokenizerError} a merge of tokens that do not exist yet.
  */
 export function vocabularyFromMerges(merges: Uint32Array, special: readonly string[] = [END_OF_TEXT]): Vocabulary {
-  const count = merges.length >> 1;
+  for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
+    const [a, b] = [merges[2 * r]!, merges[2 * r + 1]!];
+    if (a < id && b < id) continue;
+    throw new TokenizerError({ op: `merge ${r}`, expected: `ids below ${id}`, got: `${a} and ${b}` });
+  }
+  return vocabularyOfMerges(merges.length >> 1, () => merges, special);
+}
+
+/**
+ * The same of merges known to be in order. Each part is made when first asked for: a start has no time for what it may
+ * never use.
+ *
+ * @param count of merges
+ */
+export function vocabularyOfMerges(
+  count: number,
+  merges: () => Uint32Array,
+  special: readonly string[] = [END_OF_TEXT],
+): Vocabulary {
   const first = 256 + count;
-  const size = first + special.length;
-  const specialBytes = special.map((text) => new TextEncoder().encode(text));
+  const vocabulary: Vocabulary = lazily({
+    size: () => first + special.length,
+    bytes: () => tokenBytes(vocabulary, special),
+    offsets: () => tokenOffsets(vocabulary, special),
+    byteIds: () => {
+      const ids = new Uint32Array(256);
+      for (const [id, byte] of BYTES_BY_ID.entries()) ids[byte] = id;
+      return ids;
+    },
+    merges,
+    results: () => new Uint32Array(count).map((_, rank) => 256 + rank),
+    special: () => new Map(special.map((text, i) => [text, first + i])),
+  });
+  return vocabulary;
+}
+
+/** An object whose properties are made when first read. They are its own, so that it can be copied and sent to a worker. */
+function lazily<T extends object>(parts: { readonly [K in keyof T]: () => T[K] }): T {
+  const object = {};
+  for (const [key, make] of Object.entries<() => unknown>(parts)) {
+    const get = (): unknown => {
+      const value = make();
+      Object.defineProperty(object, key, { value });
+      return value;
+    };
+    Object.defineProperty(object, key, { get, enumerable: true, configurable: true });
+  }
+  return object as T;
+}
+
+const encoded = (texts: readonly string[]): Uint8Array[] => texts.map((text) => new TextEncoder().encode(text));
+
+function tokenOffsets({ size, merges }: Vocabulary, special: readonly string[]): Uint32Array {
   const offsets = new Uint32Array(size + 1);
   for (let id = 0; id < 256; id++) offsets[id + 1] = id + 1;
   fillOffsets(offsets, merges);
-  specialBytes.forEach((text, i) => {
-    offsets[first + i + 1] = offsets[first + i]! + text.length;
-  });
+  let id = size - special.length;
+  for (const text of encoded(special)) offsets[++id] = offsets[id - 1]! + text.length;
+  return offsets;
+}
+
+function tokenBytes({ size, merges, offsets }: Vocabulary, special: readonly string[]): Uint8Array {
   const bytes = new Uint8Array(offsets[size]!);
   bytes.set(BYTES_BY_ID);
   fillBytes(bytes, offsets, merges);
-  specialBytes.forEach((text, i) => {
-    bytes.set(text, offsets[first + i]!);
-  });
-  const byteIds = new Uint32Array(256);
-  BYTES_BY_ID.forEach((byte, id) => {
-    byteIds[byte] = id;
-  });
-  const results = new Uint32Array(count);
-  for (let r = 0; r < count; r++) results[r] = 256 + r;
-  return {
-    size,
-    bytes,
-    offsets,
-    byteIds,
-    merges,
-    results,
-    special: new Map(special.map((text, i) => [text, first + i])),
-  };
+  let id = size - special.length;
+  for (const text of encoded(special)) bytes.set(text, offsets[id++]);
+  return bytes;
 }
 
 /** Where the bytes of merged tokens start. A function of its own, as the next, so that V8 optimises it while it runs. */
@@ -67,9 +104,6 @@ function fillOffsets(offsets: Uint32Array, merges: Uint32Array): void {
   for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
     const a = merges[2 * r]!;
     const b = merges[2 * r + 1]!;
-    if (a >= id || b >= id) {
-      throw new TokenizerError({ op: `merge ${r}`, expected: `ids below ${id}`, got: `${a} and ${b}` });
-    }
     offsets[id + 1] = offsets[id]! + offsets[a + 1]! - offsets[a]! + offsets[b + 1]! - offsets[b]!;
   }
 }

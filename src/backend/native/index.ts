@@ -11,6 +11,9 @@ import { encodeProgram } from "./encode.js";
 import { type NativeLibrary, nativeLibrary } from "./library.js";
 import { NativeArena, NativeArray } from "./memory.js";
 
+export { nativeLibrary } from "./library.js";
+export { NativeArray, NativeMapping } from "./memory.js";
+
 export interface NativeOptions {
   /** Threads that compute; by default `GPT2_THREADS`, else all processors. */
   readonly threads?: number;

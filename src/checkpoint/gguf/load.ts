@@ -3,7 +3,7 @@ import type { ByteSource } from "../byte-source.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import type { GgufMetadata } from "./metadata.js";
 import { type GgufFile, readGguf } from "./read.js";
-import { hasTokenizer, specialIdsFromGguf, tokenizerFromGguf } from "./tokenizer.js";
+import { hasTokenizer, specialIdsFromGguf } from "./tokenizer-keys.js";
 
 /**
  * Reads the header of a GGUF file with a GPT-2 in it; tensor data stays where it is until asked for. On failure the source
@@ -34,7 +34,10 @@ function checkpointFromGguf(file: GgufFile): Checkpoint {
     tensors,
     metadata: describe(metadata),
     ...specialIdsFromGguf(metadata, config.vocabSize),
-    ...(hasTokenizer(metadata) && { loadTokenizer: () => tokenizerFromGguf(metadata, source.name) }),
+    // Loaded when asked for, as other threads can read the weights meanwhile.
+    ...(hasTokenizer(metadata) && {
+      loadTokenizer: async () => (await import("./tokenizer.js")).tokenizerFromGguf(metadata, source.name),
+    }),
     close: () => source.close(),
   };
 }

@@ -6,23 +6,18 @@ import { END_OF_TEXT, type Vocabulary } from "../../tokenizer/vocabulary.js";
 import { vocabularyFromTexts } from "../../tokenizer/vocabulary-from-texts.js";
 import type { MetadataEntry } from "./encode.js";
 import type { GgufMetadata } from "./metadata.js";
+import { BOS, EOS, hasTokenizer, MODEL, NO_TOKENIZER } from "./tokenizer-keys.js";
 
 /**
  * Byte-level BPE in a file's metadata (llama.cpp's src/llama-vocab.cpp, enum llama_token_type): tokens by id in the
  * alphabet of GPT-2's vocab.json, special ones as their own text, and merges as in merges.txt.
  */
 
-const MODEL = "tokenizer.ggml.model";
 const PRE_TOKENIZER = "tokenizer.ggml.pre";
 const TOKENS = "tokenizer.ggml.tokens";
 const TYPES = "tokenizer.ggml.token_type";
 const MERGES = "tokenizer.ggml.merges";
-const BOS = "tokenizer.ggml.bos_token_id";
-const EOS = "tokenizer.ggml.eos_token_id";
 const ADD_BOS = "tokenizer.ggml.add_bos_token";
-
-/** Names of models that come without a tokenizer. */
-const NO_TOKENIZER = ["none", "no_vocab"];
 
 /** Names that llama.cpp splits texts for with GPT-2's expression; files that are older, or name no other, mean it too. */
 const PRE_TOKENIZERS = ["gpt-2", "default", "phi-2", "mpt", "olmo", "jais"];
@@ -32,10 +27,6 @@ const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const UNUSED = 5;
-
-export function hasTokenizer(metadata: GgufMetadata): boolean {
-  return !NO_TOKENIZER.includes(metadata.string(MODEL) ?? NO_TOKENIZER[0]!);
-}
 
 /**
  * The tokenizer in the metadata; undefined if there is none.
@@ -75,16 +66,23 @@ function isGpt2(metadata: GgufMetadata): boolean {
 
 /** 64 bits by two hashes after FNV-1a, of four bytes at a time: those of a vocabulary are two million. */
 export function fingerprint(bytes: Uint8Array): string {
-  const padded = new Uint8Array(4 * Math.ceil(bytes.length / 4));
-  padded.set(bytes);
-  const words = new Uint32Array(padded.buffer);
-  let a = 0x811c9dc5;
-  let b = bytes.length;
+  const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const whole = new Int32Array(buffer, byteOffset, length >> 2);
+  const last = new Uint8Array(4);
+  last.set(bytes.subarray(4 * whole.length));
+  let hashes = hashWords([0x811c9dc5 | 0, length], whole);
+  if (length % 4 > 0) hashes = hashWords(hashes, new Int32Array(last.buffer));
+  return hashes.map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
+/** The loop and nothing else: V8 optimises it while it runs, and would drop that when code follows that has not run yet. */
+function hashWords([a, b]: [number, number], words: Int32Array): [number, number] {
   for (let i = 0; i < words.length; i++) {
-    a = Math.imul(a ^ words[i]!, 0x01000193);
-    b = Math.imul(b ^ words[i]!, 0x85ebca6b) ^ (a >>> 15);
+    const word = words[i]!;
+    a = Math.imul(a ^ word, 0x01000193);
+    b = Math.imul(b ^ word, 0x85ebca6b) ^ (a >>> 15);
   }
-  return [a, b].map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
+  return [a, b];
 }
 
 function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
@@ -112,18 +110,6 @@ function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
     mergeName: (rank) => `${file}: ${MERGES}[${rank}]`,
     special,
   });
-}
-
-/** Ids of the tokens that start and end a text, where they are ids of the vocabulary. */
-export function specialIdsFromGguf(
-  metadata: GgufMetadata,
-  vocabSize: number,
-): { bosTokenId?: number; eosTokenId?: number } {
-  const [bosTokenId, eosTokenId] = [BOS, EOS].map((key) => {
-    const id = metadata.number(key);
-    return id !== undefined && Number.isInteger(id) && id >= 0 && id < vocabSize ? id : undefined;
-  });
-  return { ...(bosTokenId !== undefined && { bosTokenId }), ...(eosTokenId !== undefined && { eosTokenId }) };
 }
 
 export interface TokenizerToWrite {
