@@ -232,6 +232,23 @@ INLINE void fetch(Ahead *a, long count) {
   }
 }
 
+INLINE void fetch_tile(int write, const float *p, long ld, long mr, long nr) {
+  for (long i = 0; i < mr; i++) {
+    for (long j = 0; j < nr; j += LINE_FLOATS) write ? __builtin_prefetch(p + i * ld + j, 1) : __builtin_prefetch(p + i * ld + j);
+  }
+}
+
+/* Fetches what finishing a tile takes, while its products are summed: its rows are too far apart for the processor to foresee. */
+INLINE void fetch_tiles(const float *c, long ldc, long mr, long nr, const Epilogue *e, long row, long col) {
+  if (!FETCHES) return;
+  fetch_tile(1, c, ldc, mr, nr);
+  if (!e) return;
+  long at = row * e->ld + col;
+  if (e->preact) fetch_tile(1, e->preact + at, e->ld, mr, nr);
+  if (e->residual) fetch_tile(0, e->residual + at, e->ld, mr, nr);
+  if (e->grad_of) fetch_tile(0, e->grad_of + at, e->ld, mr, nr);
+}
+
 /* B's elements [k, k + kc) x [j, j + n). */
 INLINE Ahead ahead_of(const Operand *b, long k, long kc, long j, long n) {
   int columns = b->rs == 1; /* B's columns lie in order, else its rows */
@@ -252,6 +269,7 @@ static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long k
       const float *a = ap + i * kc;
       float *ct = c + i * ldc + j;
       if (ahead) fetch(ahead, share);
+      fetch_tiles(ct, ldc, mr, nr, e, row + i, col + j);
       if (mr == MR && nr == NR && !e && !add_after) {
         micro_tile(kc, a, b, ct, ldc, load_c);
       } else {

@@ -271,8 +271,10 @@ static void integer_product(Ctx *ctx, int type, long tokens, long IC, long OC, c
         long from = tokens * p / panels, to = tokens * (p + 1) / panels;
         float tile[TILE_TOKENS * NR] __attribute__((aligned(64)));
         const char *xs = xp + (from * blocks + b0 * (to - from)) * TOKEN_BLOCK;
+        const Epilogue *last = pass + 1 == passes ? e : NULL;
+        fetch_tiles(out + from * OC + j, OC, to - from, n, last, row + from, j);
         integer_tiles(to - from, b1 - b0, xs, wp, tile, &coming, share);
-        finish_tile(tile, out + from * OC + j, OC, to - from, n, pass > 0, 0, pass + 1 == passes ? e : NULL, row + from, j);
+        finish_tile(tile, out + from * OC + j, OC, to - from, n, pass > 0, 0, last, row + from, j);
       }
     }
   }
