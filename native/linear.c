@@ -72,8 +72,13 @@ typedef struct {
 
 /* Dot products of one weight row with T tokens from t on. */
 INLINE void dot_tokens(int type, const FewTokens *f, const void *row, long t, long T, float *out) {
-  if (is_integer_type(type)) dot_blocks(type, row, f->IC / BLOCK, &f->q, t, T, out);
-  else dot_row(type, f->IC, row, T, f->x + t * f->IC, out);
+#if !defined(__wasm__)
+  if (is_integer_type(type)) {
+    dot_blocks(type, row, f->IC / BLOCK, &f->q, t, T, out);
+    return;
+  }
+#endif
+  dot_row(type, f->IC, row, T, f->x + t * f->IC, out);
 }
 
 /* The same for any number of tokens. */
@@ -91,11 +96,26 @@ INLINE void dot_all(int type, const FewTokens *f, const void *row, float *out) {
 #undef CASE
 }
 
+/* And of up to VW rows. */
+INLINE void dot_rows(int type, const FewTokens *f, const void *w, long rows, float y[VW][FEW_TOKENS]) {
+#if defined(__wasm__)
+  if (type == Q8_0) {
+    dot_blocks_q8(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
+    return;
+  }
+  if (type == Q4_0) {
+    dot_blocks_q4(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
+    return;
+  }
+#endif
+  for (long r = 0; r < rows; r++) dot_all(type, f, packed_at(type, w, r * f->IC), y[r]);
+}
+
 INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, long to, float *out, const Epilogue *e) {
   for (long o = from; o < to; o += VW) {
     long rows = to - o < VW ? to - o : VW;
     float y[VW][FEW_TOKENS] = {{0}};
-    for (long r = 0; r < rows; r++) dot_all(type, f, packed_at(type, w, (o + r) * f->IC), y[r]);
+    dot_rows(type, f, packed_at(type, w, o * f->IC), rows, y);
     for (long t = 0; t < f->N; t++) {
       long at = t * f->OC + o;
       vf v;

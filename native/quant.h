@@ -70,6 +70,15 @@ INLINE float half_to_float(uint16_t h) {
 #endif
 }
 
+#if defined(__wasm__)
+/* The same of the lower 16 bits of each. */
+INLINE vf halves_to_floats(vi h) {
+  vi bits = h << 16 >> 3 & (int32_t)0x8fffe000;
+  vi special = (vi)((bits & 0x0f800000) == 0x0f800000) & 0x7f800000;
+  return (vf)((vi)((vf)bits * 0x1p112f) | special);
+}
+#endif
+
 INLINE vf vload_f16(const void *p) {
 #if VW == 16
   return (vf)_mm512_cvtph_ps(_mm256_loadu_si256(p));
@@ -77,6 +86,8 @@ INLINE vf vload_f16(const void *p) {
   return (vf)_mm256_cvtph_ps(_mm_loadu_si128(p));
 #elif defined(__aarch64__)
   return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+#elif defined(__wasm__)
+  return halves_to_floats((vi)__builtin_convertvector(*(const vh_memory *)p, vu));
 #else
   vu h = __builtin_convertvector(*(const vh_memory *)p, vu);
   vu bits = (h & 0x7fff) << 13;
