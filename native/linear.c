@@ -4,12 +4,13 @@
 #include "quant-gemm.h"
 
 /* Up to this many tokens, each weight is used too seldom for packing to pay: stream the weights once instead. */
-/* DOT_TOKENS have their sums in registers together; for more, the row is taken again from the first-level cache. */
-#if defined(__wasm__)
-#define FEW_TOKENS 4
-#define DOT_TOKENS 2
-#else
 #define FEW_TOKENS 8
+/* FEW_OF is that of a type. DOT_TOKENS have their sums in registers together; for more, the row is taken again from the first-level cache. */
+#if defined(__wasm__)
+#define FEW_OF(type) (is_integer_type(type) ? FEW_TOKENS : 4)
+#define DOT_TOKENS 1
+#else
+#define FEW_OF(type) FEW_TOKENS
 #define DOT_TOKENS 4
 #endif
 /* Weights fetched ahead of the row being read: reading memory, not arithmetic, is the limit here. */
@@ -28,6 +29,34 @@ INLINE vf load_weights_part(int type, const void *row, long k, long n) {
   return load_weights(type, halves, 0);
 }
 
+#if defined(__wasm__)
+typedef int16_t half_bits __attribute__((vector_size(16)));
+typedef half_bits half_memory __attribute__((aligned(1), may_alias));
+
+/* Four of eight halves, their bits in the upper parts of v. Infinities and NaN come out finite. */
+INLINE vf finite_halves(half_bits v) { return (vf)((vi)v >> 3 & (int32_t)0x8fffe000) * 0x1p112f; }
+
+/* Sums of a row's products with one token, n % 16 == 0; returns whether there are infinities or NaN, which it gets wrong. */
+static __attribute__((noinline)) int dot_halves(long n, const char *w, const float *x, vf sum[4]) {
+  const half_bits zero = {0};
+  half_bits special = {0};
+  vf s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
+  for (const char *end = w + 2 * n; w < end;) {
+    half_bits a = *(const half_memory *)w, b = *(const half_memory *)(w + 16);
+    special |= (half_bits)((a & 0x7c00) == 0x7c00) | (half_bits)((b & 0x7c00) == 0x7c00);
+    s0 = vmadd(finite_halves(__builtin_shufflevector(zero, a, 0, 8, 1, 9, 2, 10, 3, 11)), vload(x), s0);
+    s1 = vmadd(finite_halves(__builtin_shufflevector(zero, a, 4, 12, 5, 13, 6, 14, 7, 15)), vload(x + 4), s1);
+    s2 = vmadd(finite_halves(__builtin_shufflevector(zero, b, 0, 8, 1, 9, 2, 10, 3, 11)), vload(x + 8), s2);
+    s3 = vmadd(finite_halves(__builtin_shufflevector(zero, b, 4, 12, 5, 13, 6, 14, 7, 15)), vload(x + 12), s3);
+    w += 32, x += 16;
+    OPAQUE(w);
+    OPAQUE(x);
+  }
+  sum[0] = s0, sum[1] = s1, sum[2] = s2, sum[3] = s3;
+  return __builtin_wasm_any_true_v128((i8x16)special);
+}
+#endif
+
 /*
  * Dot products of one weight row with T tokens. Rows are taken one after the other, so that memory is read as one stream
  * (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
@@ -39,6 +68,11 @@ INLINE void dot_row(int type, long IC, const void *w, long T, const float *restr
 #if defined(__wasm__) /* a vector of 16 bytes takes more of them in flight to keep up with memory */
   if (T == 1) {
     vf sum[4] = {{0}};
+    long whole = IC / (4 * VW) * (4 * VW);
+    if (type == F16) {
+      if (dot_halves(whole, w, x, sum)) UNROLL for (int s = 0; s < 4; s++) sum[s] = (vf){0};
+      else k = whole;
+    }
     for (; k + 4 * VW <= IC; k += 4 * VW) {
       UNROLL for (int s = 0; s < 4; s++) sum[s] = vmadd(load_weights(type, w, k + s * VW), vload(x + k + s * VW), sum[s]);
     }
@@ -72,8 +106,14 @@ typedef struct {
 
 /* Dot products of R weight rows, one if floats, with T tokens from t on; out: FEW_TOKENS for each row. */
 INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, long t, long T, float *out) {
-  if (is_integer_type(type)) dot_blocks(type, R, rows, f->IC / BLOCK, &f->q, t, T, out, FEW_TOKENS);
-  else dot_row(type, f->IC, rows, T, f->x + t * f->IC, out);
+#if !defined(__wasm__)
+  if (is_integer_type(type)) {
+    dot_blocks(type, R, rows, f->IC / BLOCK, &f->q, t, T, out, FEW_TOKENS);
+    return;
+  }
+#endif
+  (void)R;
+  dot_row(type, f->IC, rows, T, f->x + t * f->IC, out);
 }
 
 /* The same for any number of tokens. */
@@ -91,16 +131,31 @@ INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float
 #undef CASE
 }
 
+/* And of up to VW rows. */
+INLINE void dot_rows(int type, const FewTokens *f, const void *w, long rows, float y[VW][FEW_TOKENS]) {
+#if defined(__wasm__)
+  if (type == Q8_0) {
+    dot_blocks_q8(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
+    return;
+  }
+  if (type == Q4_0) {
+    dot_blocks_q4(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
+    return;
+  }
+#endif
+  long r = 0;
+  /* With one token or two reading memory is the limit, not the loads of activations that rows can share. */
+  if (is_integer_type(type) && INTEGER_ROWS > 1 && f->N > 2) {
+    for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, f, INTEGER_ROWS, packed_at(type, w, r * f->IC), y[r]);
+  }
+  for (; r < rows; r++) dot_all(type, f, 1, packed_at(type, w, r * f->IC), y[r]);
+}
+
 INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, long to, float *out, const Epilogue *e) {
-  /* With one token or two reading memory is the limit, not the loads of activations. */
-  const int together = is_integer_type(type) && f->N > 2 ? INTEGER_ROWS : 1;
   for (long o = from; o < to; o += VW) {
-    long rows = to - o < VW ? to - o : VW, r = 0;
+    long rows = to - o < VW ? to - o : VW;
     float y[VW][FEW_TOKENS] = {{0}};
-    if (together > 1) {
-      for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, f, INTEGER_ROWS, packed_at(type, w, (o + r) * f->IC), y[r]);
-    }
-    for (; r < rows; r++) dot_all(type, f, 1, packed_at(type, w, (o + r) * f->IC), y[r]);
+    dot_rows(type, f, packed_at(type, w, o * f->IC), rows, y);
     for (long t = 0; t < f->N; t++) {
       long at = t * f->OC + o;
       vf v;
@@ -140,7 +195,7 @@ static void linear_forward(Ctx *ctx, const Args *a) {
   Operand xs = {.data = x, .rs = IC, .cs = 1, .round = is_integer_type(type)};
   Operand w = {.data = a->tensor[3], .rs = 1, .cs = IC, .type = type};
   Epilogue e = {.preact = a->tensor[1], .bias = a->tensor[4], .residual = a->tensor[5], .ld = OC, .gelu = a->scalar[0] == 1};
-  if (N <= FEW_TOKENS) {
+  if (N <= FEW_OF(type)) {
     if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
     return;
   }

@@ -13,6 +13,8 @@
 
 #if defined(__AVX512VNNI__)
 #include "quant-dot-vnni.h"
+#elif defined(__wasm__)
+#include "quant-dot-wasm.h"
 #else
 
 /* ---- Products of integers ---- */
@@ -156,49 +158,6 @@ INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start
   int16x8_t high = vmlal_high_s8(vmull_high_s8(p.w[0], x0), p.w[1], x1);
   return vpadalq_s16(vpaddlq_s16(low), high);
 #endif
-}
-
-#elif defined(__wasm__)
-
-#define LANES 4
-typedef int32_t iv __attribute__((vector_size(16)));
-typedef vf fv;
-typedef int8_t i8x16 __attribute__((vector_size(16)));
-typedef int16_t i16x8 __attribute__((vector_size(16)));
-typedef int8_t i8x16_memory __attribute__((vector_size(16), aligned(1), may_alias));
-typedef int8_t i8x8_memory __attribute__((vector_size(8), aligned(1), may_alias));
-#define OFFSET(type) 0
-#define OFFSETS 1
-typedef int16_t Rounded;
-INLINE fv to_floats(iv v) { return __builtin_convertvector(v, vf); }
-INLINE fv splat(float x) { return vset(x); }
-INLINE fv splat_half(uint16_t h) { return splat(half_to_float(h)); }
-
-typedef struct {
-  i16x8 w[4];
-  fv scale;
-} Products;
-
-#define WIDEN_LOW(v) __builtin_convertvector(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), i16x8)
-#define WIDEN_HIGH(v) __builtin_convertvector(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15), i16x8)
-
-INLINE Products products_q8(const BlockQ8 *b) {
-  Products p = {.scale = splat_half(b->scale)};
-  UNROLL for (int i = 0; i < 4; i++) p.w[i] = __builtin_convertvector(*(const i8x8_memory *)(b->q + 8 * i), i16x8);
-  return p;
-}
-
-INLINE Products products_q4(const BlockQ4 *b) {
-  i8x16 v = *(const i8x16_memory *)b->q, low = (v & 15) - 8, high = (v >> 4 & 15) - 8;
-  return (Products){{WIDEN_LOW(low), WIDEN_HIGH(low), WIDEN_LOW(high), WIDEN_HIGH(high)}, splat_half(b->scale)};
-}
-
-INLINE iv dot_block(int type, Products p, const Rounded *x, const int32_t *start) {
-  (void)type, (void)start;
-  const i16x8 *xv = (const i16x8 *)x;
-  iv sum[4];
-  UNROLL for (int i = 0; i < 4; i++) sum[i] = __builtin_wasm_dot_s_i32x4_i16x8(p.w[i], xv[i]);
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 #endif
