@@ -140,9 +140,10 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 
 /* ---- Rows ---- */
 
-/* Tokens and rows whose sums are in registers together. */
+/* Integers do not go through dot_all. */
 #define INTEGER_TOKENS 1
 #define INTEGER_ROWS 1
+/* Rows whose sums are in registers together. */
 #define ROWS 2
 /*
  * Blocks whose scales are made at a time. Short rows are taken in pairs, all their scales first: these loads ask for the
