@@ -27,6 +27,7 @@ async function visit(program: string): Promise<{ plain: BrowserResult; isolated:
         const url = site.page({ others: JSON.stringify([{ relaxed: false }, { place: "here" }]) });
         browser = spawn(program, [...BROWSER_FLAGS, `--user-data-dir=${profile}`, url], {
           stdio: ["ignore", "ignore", "pipe"],
+          detached: true, // a group of its own, which ends as one: its processes write to the profile
         });
         browser.stderr!.on("data", (chunk) => (complaints += chunk));
         browser.on("error", reject);
@@ -39,10 +40,11 @@ async function visit(program: string): Promise<{ plain: BrowserResult; isolated:
   } finally {
     site?.close();
     if (browser && browser.exitCode === null) {
-      browser.kill("SIGKILL");
-      await new Promise((resolve) => browser!.once("exit", resolve));
+      const ended = new Promise((resolve) => browser!.once("exit", resolve));
+      process.kill(-browser.pid!, "SIGKILL");
+      await ended;
     }
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 
