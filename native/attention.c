@@ -1,8 +1,9 @@
 /*
  * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row; a
- * segment and a head are one unit of work, and within it queries are taken in blocks of BQ: their scores against all the
- * keys they can see fill a strip of BQ x keys that stays in the cache, and the T x T matrix is never whole. The products
- * run on packed panels (gemm.h). A few queries (decoding) are plain dot products over the cache, of many heads at a time.
+ * segment and a head are one unit of work, and within it queries are taken in blocks, of NR forward and BQ backward: their
+ * scores against all the keys they can see fill a strip of block x keys that stays in the cache, and the T x T matrix is
+ * never whole. The products run on packed panels (gemm.h). A few queries (decoding) are plain dot products over the
+ * cache, of many heads at a time.
  */
 #include "gemm.h"
 #include "random.h"
