@@ -1,5 +1,5 @@
 /** Whether the contenders compute the same thing: figures of programs that do not are worth nothing. */
-import type { GPT2Config } from "../src/model/config.js";
+import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 import { type Gpt2_124mFixture, gpt2_124mFixture } from "../test/helpers/gpt2-fixtures.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
 import { PROMPT_LABEL } from "./cases.js";

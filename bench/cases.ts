@@ -1,5 +1,5 @@
 /** What is measured: each case a task that every contender gets, and how much of the machine it needs at least. */
-import type { GPT2Config } from "../src/model/config.js";
+import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 import { trainFlopsPerToken } from "../src/train/flops.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
 import type { LimitKind } from "./limits.js";

@@ -4,8 +4,8 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameS
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { saveCheckpoint } from "../src/checkpoint/node.js";
-import type { GPT2Config } from "../src/model/config.js";
+import type { GPT2Config } from "../src/architectures/gpt2/config.js";
+import { saveCheckpoint } from "../src/pretrained/node.js";
 import { packageFile } from "../src/util/package-root.js";
 import { seededTensors } from "../test/helpers/seeded-weights.js";
 import { isInstalled, peerFolder } from "./peers/import-peer.js";

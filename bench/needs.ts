@@ -1,6 +1,6 @@
 /** What of the machine a task needs at least: floating-point operations, a multiply-add being two, and bytes to read. */
-import type { GPT2Config } from "../src/model/config.js";
-import { numel, tensorTable } from "../src/model/tensors.js";
+import type { GPT2Config } from "../src/architectures/gpt2/config.js";
+import { numel, tensorTable } from "../src/architectures/gpt2/tensors.js";
 import { WEIGHT_BITS, type WeightType } from "./protocol.js";
 import { sum } from "./statistics.js";
 

@@ -2,7 +2,7 @@
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type GPT2Config, gpt2Config, isPreset } from "../src/model/config.js";
+import { type GPT2Config, gpt2Config, isPreset } from "../src/architectures/gpt2/config.js";
 import { packageFile } from "../src/util/package-root.js";
 import { allCases, type Case, chooseCases, GROUPS } from "./cases.js";
 import { CONTENDERS, type Contender, canDo, chooseContenders } from "./contenders.js";

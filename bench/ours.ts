@@ -7,7 +7,7 @@
 import type { BackendChoice } from "../src/backend/choose.js";
 import { Engine } from "../src/generate/engine.js";
 import { largest } from "../src/generate/largest.js";
-import { type LoadOptions, loadModel } from "../src/generate/load.js";
+import { type LoadOptions, loadModel } from "../src/pretrained/load.js";
 import type { BatchResult, BatchTask, GenerateResult, GenerateTask, Setup } from "./protocol.js";
 import { type Contestant, serve } from "./worker.js";
 

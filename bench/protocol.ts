@@ -3,7 +3,7 @@
  * JSON in its first argument, loads the model, then answers each task, a line of JSON on standard input, with a line on
  * standard output that starts with {@link MARK}. The first such line is its {@link Ready}.
  */
-import type { GPT2Config } from "../src/model/config.js";
+import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 
 /** How weights are stored: GGUF's names. `q8_0` and `q4_0` also stand for a program's own types of 8 and 4 bits. */
 export type WeightType = keyof typeof WEIGHT_BITS;

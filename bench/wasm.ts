@@ -7,11 +7,11 @@
  */
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { GPT2_PRESETS, gpt2Config } from "../src/architectures/gpt2/config.js";
+import { numel, tensorTable } from "../src/architectures/gpt2/tensors.js";
 import type { Backend, DeviceArray } from "../src/backend/backend.js";
 import { wasmBackend } from "../src/backend/wasm/index.js";
 import { Engine } from "../src/generate/engine.js";
-import { GPT2_PRESETS, gpt2Config } from "../src/model/config.js";
-import { numel, tensorTable } from "../src/model/tensors.js";
 import { Recorder } from "../src/program/program.js";
 import { fillSeeded, seededTokens } from "../test/helpers/seeded-weights.js";
 import { type WasmLimit, WasmLimits } from "./wasm-limits.js";

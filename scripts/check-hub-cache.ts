@@ -12,10 +12,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { saveCheckpoint } from "../src/checkpoint/node.js";
+import { gpt2Config } from "../src/architectures/gpt2/config.js";
 import { GPT2 } from "../src/gpt2.js";
 import { type DownloadEvent, locateModel } from "../src/hub/node.js";
-import { gpt2Config } from "../src/model/config.js";
+import { saveCheckpoint } from "../src/pretrained/node.js";
 import { saveTokenizer } from "../src/tokenizer/files.js";
 import { packageFile } from "../src/util/package-root.js";
 import { byteTokenizer } from "../test/generate/models.js";

@@ -1,6 +1,6 @@
+import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 import type { DatasetInfo } from "../src/data/dataset-info.js";
-import type { SamplingOptions } from "../src/generate/sampling-options.js";
-import type { GPT2Config } from "../src/model/config.js";
+import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import type { TrainEvent } from "../src/train/events.js";
 
 export interface ModelCardFacts {

@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
+import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../src/architectures/gpt2/config.js";
+import { tensorTable } from "../src/architectures/gpt2/tensors.js";
+import { initialTensors } from "../src/architectures/init.js";
 import { chooseBackend } from "../src/backend/choose.js";
 import { memorySource } from "../src/checkpoint/byte-source.js";
-import { openCheckpoint } from "../src/checkpoint/node.js";
 import { type StoredTensor, storedTensor } from "../src/checkpoint/stored-tensor.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
 import { Engine, type LogitsRow } from "../src/generate/engine.js";
-import { defaultModelFolder, tokenizerOf } from "../src/generate/load.js";
 import { logSumExp } from "../src/generate/log-sum-exp.js";
-import { loadWeights } from "../src/generate/weights.js";
-import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../src/model/config.js";
-import { initialTensors } from "../src/model/init.js";
-import { tensorTable } from "../src/model/tensors.js";
+import { defaultModelFolder, tokenizerOf } from "../src/pretrained/load.js";
+import { openCheckpoint } from "../src/pretrained/node.js";
+import { loadWeights } from "../src/pretrained/weights.js";
 import { gpt2Tokenizer, type Tokenizer } from "../src/tokenizer/index.js";
 import { packageFile } from "../src/util/package-root.js";
 

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
-import { saveGguf } from "../src/checkpoint/node.js";
+import { GPT2_PRESETS, gpt2Config, isPreset } from "../src/architectures/gpt2/config.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
-import { GPT2_PRESETS, gpt2Config, isPreset } from "../src/model/config.js";
+import { saveGguf } from "../src/pretrained/node.js";
 import { gpt2Tokenizer } from "../src/tokenizer/gpt2.js";
 import { seededTensors } from "../test/helpers/seeded-weights.js";
 

@@ -1,3 +1,5 @@
+import type { GPT2Config } from "./architectures/gpt2/config.js";
+import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend, DeviceArray } from "./backend/backend.js";
 import type { DType } from "./dtype/dtype.js";
 import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "./errors.js";
@@ -7,16 +9,14 @@ import type { encodePair } from "./evaluate/text/encode-pair.js";
 import type { Classification } from "./generate/classify.js";
 import type { Encoder, Pooling } from "./generate/encoder.js";
 import { Engine } from "./generate/engine.js";
-import type { FetchModelOptions } from "./generate/fetch-model.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
-import type { LoadOptions } from "./generate/load.js";
-import { DEFAULT_ADAPTER, type LoadedAdapter } from "./generate/loaded-adapter.js";
-import type { LoadedHead } from "./generate/loaded-head.js";
-import type { ModelParts } from "./generate/model-parts.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
-import { SAMPLING_DEFAULTS, type SamplingSettings } from "./generate/sampling-options.js";
-import type { GPT2Config } from "./model/config.js";
-import type { TaskHead } from "./model/task-head.js";
+import type { FetchModelOptions } from "./pretrained/fetch.js";
+import type { LoadOptions } from "./pretrained/load.js";
+import { DEFAULT_ADAPTER, type LoadedAdapter } from "./pretrained/loaded-adapter.js";
+import type { LoadedHead } from "./pretrained/loaded-head.js";
+import type { ModelParts } from "./pretrained/model-parts.js";
+import { SAMPLING_DEFAULTS, type SamplingSettings } from "./pretrained/sampling-options.js";
 import type { Choice, ChooseOptions } from "./tasks/choose.js";
 import { Tasks } from "./tasks/tasks.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
@@ -133,7 +133,7 @@ export class GPT2 {
    * @throws {BackendError} the backend that was asked for is not available.
    */
   static async load(name?: string, options: LoadOptions = {}): Promise<GPT2> {
-    const { loadModel } = await import("./generate/load.js");
+    const { loadModel } = await import("./pretrained/load.js");
     return new GPT2(await loadModel(name, options));
   }
 
@@ -150,7 +150,7 @@ export class GPT2 {
    * @throws {UsageError} it changes more of the model than linear layers.
    */
   async loadAdapter(name: string, path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    const { findAdapter, loadAdapter } = await import("./generate/load-adapters.js");
+    const { findAdapter, loadAdapter } = await import("./pretrained/load-adapters.js");
     const adapter = await findAdapter(path, this.config, options);
     try {
       this.#adapters.set(name, await loadAdapter(this.backend, adapter, options.signal));
@@ -175,7 +175,7 @@ export class GPT2 {
    * @throws {CheckpointError} there is no such model, or it is malformed.
    */
   static async fetch(name: string, options: FetchModelOptions): Promise<GPT2> {
-    const { fetchModelParts } = await import("./generate/fetch-model.js");
+    const { fetchModelParts } = await import("./pretrained/fetch.js");
     return new GPT2(await fetchModelParts(name, options));
   }
 
@@ -375,7 +375,7 @@ export class GPT2 {
   async regressAll(texts: readonly TextOrIds[], options: ReadOptions = {}): Promise<number[]> {
     const [{ needHead }, { scoresOf }] = await Promise.all([
       import("./generate/classify.js"),
-      import("./generate/loaded-head.js"),
+      import("./pretrained/loaded-head.js"),
     ]);
     const head = needHead("regression", this.#taskHead(options.adapter));
     return (await this.#read(texts, "last", { truncate: true, ...options })).map((x) => scoresOf(head, x)[0]!);

@@ -1,8 +1,11 @@
 /** gpt2-ts: generate and score text with a GPT-2. Everything here runs in a browser too; what needs Node is in node.ts. */
+
+export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./architectures/gpt2/config.js";
+export { parameterCount, type TensorSpec, tensorTable } from "./architectures/gpt2/tensors.js";
+export { type InitOptions, initialTensors } from "./architectures/init.js";
 export type { Backend, DeviceArray, Executable } from "./backend/backend.js";
 export { type ReferenceOptions, referenceBackend } from "./backend/reference/index.js";
 export { type WasmBackend, type WasmOptions, type WasmPlace, wasmBackend } from "./backend/wasm/index.js";
-export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./checkpoint/index.js";
 export {
   type ChatTemplate,
   type ExampleRecord,
@@ -23,13 +26,8 @@ export type { EvaluatedModel, TaskResult, TaskRunOptions } from "./evaluate/run.
 export type { Normalization } from "./evaluate/text/choose.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
 export type { Pooling } from "./generate/encoder.js";
-export type { FetchModelOptions } from "./generate/fetch-model.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
-export type { LoadOptions } from "./generate/load.js";
-export type { ModelParts } from "./generate/model-parts.js";
 export type { GenerateOptions } from "./generate/options.js";
-export type { SamplingOptions } from "./generate/sampling-options.js";
-export { loadWeights } from "./generate/weights.js";
 export {
   type Completion,
   type EmbedOptions,
@@ -39,9 +37,12 @@ export {
   type ScoreOptions,
   type TextOrIds,
 } from "./gpt2.js";
-export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./model/config.js";
-export { type InitOptions, initialTensors } from "./model/init.js";
-export { parameterCount, type TensorSpec, tensorTable } from "./model/tensors.js";
+export type { FetchModelOptions } from "./pretrained/fetch.js";
+export { type Checkpoint, type CheckpointDescription, describeCheckpoint } from "./pretrained/index.js";
+export type { LoadOptions } from "./pretrained/load.js";
+export type { ModelParts } from "./pretrained/model-parts.js";
+export type { SamplingOptions } from "./pretrained/sampling-options.js";
+export { loadWeights } from "./pretrained/weights.js";
 export type { AnswerOptions } from "./tasks/answer.js";
 export type { CandidateScore, Choice, ChooseOptions } from "./tasks/choose.js";
 export type { LabelChoice, LabelOptions } from "./tasks/classify.js";

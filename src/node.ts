@@ -1,6 +1,27 @@
 /** gpt2-ts in Node: all of index.ts, and what works with files, native code and threads. */
 export { type BackendChoice, type BackendOptions, type ChosenBackend, chooseBackend } from "./backend/choose.js";
 export { type NativeOptions, nativeBackend } from "./backend/native/index.js";
+export { type PrepareExamplesOptions, prepareExamples } from "./data/examples/prepare-examples.js";
+export { openDataset } from "./data/open-dataset.js";
+export { type PrepareOptions, prepareData } from "./data/prepare.js";
+export { fetchedSource } from "./evaluate/data/fetched-source.js";
+export { folderSource } from "./evaluate/data/folder-source.js";
+export {
+  type BuildFilterOptions,
+  type BuildFilterProgress,
+  buildNgramFilter,
+} from "./evaluate/overlap/build-filter.js";
+export { type FileOverlapOptions, fileOverlap } from "./evaluate/overlap/file-overlap.js";
+export { loadNgramFilter, saveNgramFilter } from "./evaluate/overlap/filter-file.js";
+export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel } from "./hub/node.js";
+export * from "./index.js";
+export {
+  CONVERT_FORMATS,
+  type ConvertedModel,
+  type ConvertFormat,
+  type ConvertOptions,
+  convertModel,
+} from "./pretrained/convert.js";
 export {
   type AdapterCheckpoint,
   type AdapterToSave,
@@ -14,28 +35,7 @@ export {
   saveAdapter,
   saveCheckpoint,
   saveGguf,
-} from "./checkpoint/node.js";
-export { type PrepareExamplesOptions, prepareExamples } from "./data/examples/prepare-examples.js";
-export { openDataset } from "./data/open-dataset.js";
-export { type PrepareOptions, prepareData } from "./data/prepare.js";
-export { fetchedSource } from "./evaluate/data/fetched-source.js";
-export { folderSource } from "./evaluate/data/folder-source.js";
-export {
-  type BuildFilterOptions,
-  type BuildFilterProgress,
-  buildNgramFilter,
-} from "./evaluate/overlap/build-filter.js";
-export { type FileOverlapOptions, fileOverlap } from "./evaluate/overlap/file-overlap.js";
-export { loadNgramFilter, saveNgramFilter } from "./evaluate/overlap/filter-file.js";
-export {
-  CONVERT_FORMATS,
-  type ConvertedModel,
-  type ConvertFormat,
-  type ConvertOptions,
-  convertModel,
-} from "./generate/convert-model.js";
-export { type DownloadEvent, type FetchedModel, type LocateOptions, locateModel } from "./hub/node.js";
-export * from "./index.js";
+} from "./pretrained/node.js";
 export { loadTokenizer, saveLlmcTokenizer, saveTokenizer } from "./tokenizer/files.js";
 export type { TrainEvent } from "./train/events.js";
 export { type FinetuneOptions, finetune } from "./train/finetune.js";

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { BackendChoice } from "../backend/choose.js";
-import type { Checkpoint } from "../checkpoint/index.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
 import type { LocateOptions } from "../hub/node.js";
+import type { Checkpoint } from "../pretrained/index.js";
 import { downloadLine } from "./download-line.js";
 
 /** A number on the command line. */
@@ -76,7 +76,7 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
 
 /** Imported here alone: most calls have no adapter. */
 async function adapterOption(adapter: string, options: LocateOptions) {
-  const { withAdapter } = await import("../generate/load-adapters.js");
+  const { withAdapter } = await import("../pretrained/load-adapters.js");
   return withAdapter(adapter, options);
 }
 
@@ -88,7 +88,7 @@ interface FetchFlags {
 /** Where the model or adapter of that name is, once it is on this machine. */
 export async function fetchedPath(name: string, { offline, signal }: FetchFlags): Promise<string> {
   if (existsSync(name)) return name;
-  const { fetchGpt2 } = await import("../generate/load.js");
+  const { fetchGpt2 } = await import("../pretrained/load.js");
   const line = downloadLine();
   try {
     return (await fetchGpt2(name, { offline, signal, onDownload: line.onDownload })).path;
@@ -99,7 +99,7 @@ export async function fetchedPath(name: string, { offline, signal }: FetchFlags)
 
 /** Opens the model of that name without loading it. */
 export async function openNamedModel(name: string | undefined, { offline, signal }: FetchFlags): Promise<Checkpoint> {
-  const { openModel } = await import("../generate/load.js");
+  const { openModel } = await import("../pretrained/load.js");
   const line = downloadLine();
   try {
     return await openModel(name, { offline, signal, onDownload: line.onDownload });

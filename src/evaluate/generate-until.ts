@@ -1,8 +1,8 @@
 import { UsageError } from "../errors.js";
 import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
 import { Sampler } from "../generate/sampler.js";
-import { samplingSettings } from "../generate/sampling-options.js";
 import { type PieceDecoder, TextStream } from "../generate/text-stream.js";
+import { samplingSettings } from "../pretrained/sampling-options.js";
 import { RandomStream } from "../util/random.js";
 import { laneCount, openLanes } from "./lanes.js";
 import type { EngineRunOptions } from "./log-likelihood.js";

@@ -1,5 +1,5 @@
 import type { Engine, Sequence } from "../generate/engine.js";
-import type { LoadedAdapter } from "../generate/loaded-adapter.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 
 /** Bytes of keys and values that an evaluation may hold. */
 const CACHE_BYTES = 2 ** 31;

@@ -1,4 +1,4 @@
-import { GPT2_PRESETS, type GPT2Config } from "../model/config.js";
+import { GPT2_PRESETS, type GPT2Config } from "../architectures/gpt2/config.js";
 
 /** The paper's four models, as it names them. */
 export const PAPER_SIZES = ["117M", "345M", "762M", "1542M"] as const;

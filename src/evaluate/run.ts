@@ -1,5 +1,5 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { DataError, TokenizerError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { DataSource, UsedFile } from "./data/source.js";
 import type { RunOptions } from "./log-likelihood.js";

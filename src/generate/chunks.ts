@@ -1,6 +1,6 @@
 import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Sequence } from "./engine.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** Tokens to add to a sequence. */
 export interface Extension {

@@ -1,6 +1,6 @@
+import type { TaskHead } from "../architectures/task-head.js";
 import { UsageError } from "../errors.js";
-import type { TaskHead } from "../model/task-head.js";
-import { type LoadedHead, scoresOf } from "./loaded-head.js";
+import { type LoadedHead, scoresOf } from "../pretrained/loaded-head.js";
 
 /** What a classifier finds of a text. */
 export interface Classification {

@@ -1,8 +1,8 @@
+import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes } from "../architectures/declare.js";
+import { type DecodeShape, decodeProgram } from "../architectures/decode-program.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
-import type { GPT2Config } from "../model/config.js";
-import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes } from "../model/declare.js";
-import { type DecodeShape, decodeProgram } from "../model/decode-program.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 
 /** What all decode Programs of an engine share. */
 export interface DecodeContext {

@@ -1,16 +1,16 @@
-import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
-import { GPT2Error } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
 import {
   adapterBuffer,
   adapterGainBuffer,
   adapterIndexBuffer,
   type ParamTypes,
   paramBuffer,
-} from "../model/declare.js";
-import { hiddenProgram } from "../model/programs.js";
+} from "../architectures/declare.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { hiddenProgram } from "../architectures/programs.js";
+import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
+import { GPT2Error } from "../errors.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { orAborted } from "../util/abort.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** How the hidden states of a text's tokens become one vector: their mean, or that of the last token, which has seen all. */
 export const POOLINGS = ["mean", "last"] as const;

@@ -1,13 +1,13 @@
+import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import { type ParamTypes, paramBuffer } from "../model/declare.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { Recorder } from "../program/program.js";
 import { orAborted } from "../util/abort.js";
 import { chunks, type Extension, Inputs, type Row } from "./chunks.js";
 import { Decoders } from "./decoders.js";
 import { copyRowsProgram, KvCache } from "./kv-cache.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** Logits of one token, [V]. */
 export type LogitsRow = Float32Array | Float64Array;

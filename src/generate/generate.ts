@@ -1,9 +1,9 @@
 import { ContextLengthError, UsageError } from "../errors.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { RandomStream } from "../util/random.js";
 import type { Extension } from "./chunks.js";
 import type { Engine, LogitsRow, Sequence } from "./engine.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";

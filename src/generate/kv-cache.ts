@@ -1,7 +1,7 @@
+import { cacheBuffer } from "../architectures/declare.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { byteLength } from "../dtype/dtype.js";
-import type { GPT2Config } from "../model/config.js";
-import { cacheBuffer } from "../model/declare.js";
 import { type Program, Recorder } from "../program/program.js";
 
 /** The rows of a cache that hold something. */

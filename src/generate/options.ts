@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.js";
-import { type SamplingOptions, type SamplingSettings, samplingSettings } from "./sampling-options.js";
+import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 
 export interface GenerateOptions extends SamplingOptions {
   /** Tokens to generate at most. Default 200. */

@@ -1,8 +1,8 @@
+import type { SamplingSettings } from "../pretrained/sampling-options.js";
 import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
 import { largestOf, logSumExp } from "./log-sum-exp.js";
 import { Nucleus } from "./nucleus.js";
-import type { SamplingSettings } from "./sampling-options.js";
 
 type Row = Float32Array | Float64Array;
 

@@ -1,5 +1,5 @@
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Engine } from "./engine.js";
-import type { LoadedAdapter } from "./loaded-adapter.js";
 
 /** A stretch of a text that is scored in one go, as indices into the text. */
 export interface ScoringWindow {

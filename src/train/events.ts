@@ -1,5 +1,5 @@
-import type { GPT2Config } from "../model/config.js";
-import type { TaskHead } from "../model/task-head.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { TaskHead } from "../architectures/task-head.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { TrainMemory } from "./memory.js";
 import type { BestStep } from "./run-checkpoint.js";

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { EXAMPLES_TOKENIZER_FILE, type ExamplesInfo, readExamples } from "../data/examples/example-folder.js";
 import { ExampleSet } from "../data/examples/example-set.js";
 import { Packing } from "../data/examples/packing.js";
 import type { Template } from "../data/examples/template.js";
-import type { GPT2Config } from "../model/config.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { deriveKey } from "../util/random.js";

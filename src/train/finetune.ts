@@ -1,7 +1,7 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { type LabelledInfo, readLabelledInfo } from "../data/labelled/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
-import { defaultModelFolder, openModel, tokenizerOf } from "../generate/load.js";
-import type { GPT2Config } from "../model/config.js";
+import { defaultModelFolder, openModel, tokenizerOf } from "../pretrained/load.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
 import { loraSettings } from "./lora-settings.js";

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../model/config.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 
 /**
  * Floating-point operations of training on one token: 6 for each parameter that multiplies (the tied table counts once,

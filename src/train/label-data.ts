@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { TaskHead } from "../architectures/task-head.js";
 import { Packing } from "../data/examples/packing.js";
 import {
   LABELLED_TOKENIZER_FILE,
@@ -10,8 +12,6 @@ import {
   readLabelledInfo,
 } from "../data/labelled/labelled-folder.js";
 import { DataError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import type { TaskHead } from "../model/task-head.js";
 import { deriveKey } from "../util/random.js";
 import type { FillBatch } from "./model-trainer.js";
 import { checkVocabulary, type ExampleCounts, isFolder, type TrainingData } from "./run-data.js";

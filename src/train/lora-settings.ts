@@ -1,7 +1,14 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { numel, type TensorSpec, tensorTable } from "../architectures/gpt2/tensors.js";
+import {
+  LORA_TARGETS,
+  type LoraRanks,
+  type LoraTarget,
+  loraRanks,
+  loraScale,
+  loraTable,
+} from "../architectures/lora.js";
 import { UsageError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import { LORA_TARGETS, type LoraRanks, type LoraTarget, loraRanks, loraScale, loraTable } from "../model/lora.js";
-import { numel, type TensorSpec, tensorTable } from "../model/tensors.js";
 
 /** Vectors of the model that can be trained beside an adapter. */
 export const LORA_EXTRAS = ["norms", "biases"] as const;

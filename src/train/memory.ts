@@ -1,12 +1,12 @@
 import { totalmem } from "node:os";
+import type { ParamTypes } from "../architectures/declare.js";
+import { flatLayout } from "../architectures/flat.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { numel, tensorTable } from "../architectures/gpt2/tensors.js";
+import { lossProgram, trainProgram } from "../architectures/programs.js";
+import type { TaskHead } from "../architectures/task-head.js";
 import { byteLength, type DType } from "../dtype/dtype.js";
 import { OutOfMemoryError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import type { ParamTypes } from "../model/declare.js";
-import { flatLayout } from "../model/flat.js";
-import { lossProgram, trainProgram } from "../model/programs.js";
-import type { TaskHead } from "../model/task-head.js";
-import { numel, tensorTable } from "../model/tensors.js";
 import { planMemory } from "../program/plan.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
 import { trainedTable, trainOptions } from "./model-trainer.js";

@@ -1,18 +1,18 @@
-import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
-import { GPT2Error } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer } from "../model/declare.js";
-import { type FlatLayout, flatLayout } from "../model/flat.js";
-import { gainTable } from "../model/lora.js";
+import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer } from "../architectures/declare.js";
+import { type FlatLayout, flatLayout } from "../architectures/flat.js";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { type TensorSpec, tensorTable } from "../architectures/gpt2/tensors.js";
+import { gainTable } from "../architectures/lora.js";
 import {
   lossProgram,
   optimizerProgram,
   type TrainProgramOptions,
   trainProgram,
   zeroGradProgram,
-} from "../model/programs.js";
-import { scoreSpec, type TaskHead } from "../model/task-head.js";
-import { type TensorSpec, tensorTable } from "../model/tensors.js";
+} from "../architectures/programs.js";
+import { scoreSpec, type TaskHead } from "../architectures/task-head.js";
+import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
+import { GPT2Error } from "../errors.js";
 import { deriveKey } from "../util/random.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
 import { accumulation, learningRate, type TrainSettings } from "./settings.js";

@@ -1,6 +1,6 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { readExamplesInfo } from "../data/examples/example-folder.js";
 import { readLabelledInfo } from "../data/labelled/labelled-folder.js";
-import type { GPT2Config } from "../model/config.js";
 import { ExampleData } from "./example-data.js";
 import { LabelData } from "./label-data.js";
 import { isFolder, type TrainingData } from "./run-data.js";

@@ -1,21 +1,21 @@
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { tensorTable } from "../architectures/gpt2/tensors.js";
+import { SCORE, scoreSpec } from "../architectures/task-head.js";
 import type { DeviceArray } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
+import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
+import { TEMPLATE_FILE, type Template } from "../data/examples/template.js";
+import type { WeightType } from "../dtype/dtype.js";
+import { CheckpointError } from "../errors.js";
 import {
   fillAdapterFolder,
   openAdapter,
   openCheckpoint,
   saveCheckpoint,
   writeSafetensorsFile,
-} from "../checkpoint/node.js";
-import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
-import { TEMPLATE_FILE, type Template } from "../data/examples/template.js";
-import type { WeightType } from "../dtype/dtype.js";
-import { CheckpointError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
-import { SCORE, scoreSpec } from "../model/task-head.js";
-import { tensorTable } from "../model/tensors.js";
+} from "../pretrained/node.js";
 import {
   isTemporaryName,
   recoverFolder,

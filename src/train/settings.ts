@@ -1,5 +1,5 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { UsageError } from "../errors.js";
-import type { GPT2Config } from "../model/config.js";
 
 /** How a model is trained. The defaults are the accepted recipe for GPT-2 124M (docs/training.md); all are saved in checkpoints. */
 export interface TrainSettings {

@@ -1,10 +1,10 @@
 import { join } from "node:path";
+import type { ParamTypes } from "../architectures/declare.js";
+import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../architectures/gpt2/config.js";
+import { initialTensor } from "../architectures/init.js";
+import { headlessConfig, type TaskHead } from "../architectures/task-head.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { DataError, UsageError } from "../errors.js";
-import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../model/config.js";
-import type { ParamTypes } from "../model/declare.js";
-import { initialTensor } from "../model/init.js";
-import { headlessConfig, type TaskHead } from "../model/task-head.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { copyTrained, describeModel, type ModelSource } from "./base-model.js";
 import { headFor } from "./label-data.js";

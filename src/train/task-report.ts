@@ -1,3 +1,4 @@
+import type { TaskHead } from "../architectures/task-head.js";
 import {
   type ClassificationReport,
   classificationReport,
@@ -5,7 +6,6 @@ import {
   type RegressionReport,
   regressionReport,
 } from "../evaluate/metrics/classification.js";
-import type { TaskHead } from "../model/task-head.js";
 import type { Outcome } from "./model-trainer.js";
 
 /** How good a head for a task is on held-out texts. */

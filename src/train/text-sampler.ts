@@ -1,10 +1,10 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { decodeProgram, type LossProgramOptions } from "../architectures/programs.js";
 import { UsageError } from "../errors.js";
 import { Engine } from "../generate/engine.js";
 import { generateTokens } from "../generate/generate.js";
-import { LoadedAdapter } from "../generate/loaded-adapter.js";
 import { generateSettings } from "../generate/options.js";
-import type { GPT2Config } from "../model/config.js";
-import { decodeProgram, type LossProgramOptions } from "../model/programs.js";
+import { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { planMemory } from "../program/plan.js";
 import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { TokenDataset } from "../data/dataset.js";
 import { DATASET_TOKENIZER_FILE, readDatasetInfo } from "../data/dataset-info.js";
 import { EpochOrder } from "../data/epoch-order.js";
 import { findShards, openDataset } from "../data/open-dataset.js";
-import type { GPT2Config } from "../model/config.js";
-import { defaultEosTokenId } from "../model/state-dict.js";
+import { defaultEosTokenId } from "../pretrained/names/state-dict.js";
 import { deriveKey } from "../util/random.js";
 import type { FillBatch, HostBatch } from "./model-trainer.js";
 import { checkVocabulary, isFolder, type TrainingData } from "./run-data.js";

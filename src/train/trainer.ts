@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { GPT2Config, GPT2Preset } from "../architectures/gpt2/config.js";
+import { numel, parameterCount } from "../architectures/gpt2/tensors.js";
+import { scoreSpec } from "../architectures/task-head.js";
 import type { Backend } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import type { LocateOptions } from "../hub/node.js";
-import type { GPT2Config, GPT2Preset } from "../model/config.js";
-import { scoreSpec } from "../model/task-head.js";
-import { numel, parameterCount } from "../model/tensors.js";
 import { adaptationOf, type WeightAccess } from "./base-model.js";
 import { inEpochs } from "./epochs.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { allCases, chooseCases } from "../../bench/cases.js";
 import { TARGETS } from "../../bench/targets.js";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
-import { decodeProgram, trainProgram } from "../../src/model/programs.js";
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { decodeProgram, trainProgram } from "../../src/architectures/programs.js";
 import { maxOf, type Program } from "../../src/program/program.js";
 
 const config = gpt2Config("gpt2");

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { disagreement } from "../../bench/agreement.js";
 import { allCases } from "../../bench/cases.js";
 import { bestOf, type LimitGauge, measureCase, type Runner, shareOfLimit, timesAsGood } from "../../bench/measure.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 
 const cases = allCases(gpt2Config("gpt2"), 1);
 const decode = cases.find(({ name }) => name === "decode-8-f32")!;

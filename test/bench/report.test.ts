@@ -4,7 +4,7 @@ import { allCases } from "../../bench/cases.js";
 import { measureCase } from "../../bench/measure.js";
 import { caseTable, limitTable, replaceSection, table } from "../../bench/report.js";
 import { spread } from "../../bench/statistics.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 
 const decode = allCases(gpt2Config("gpt2"), 1).find(({ name }) => name === "decode-8-f32")!;
 

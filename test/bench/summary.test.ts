@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { allCases } from "../../bench/cases.js";
 import { measureCase } from "../../bench/measure.js";
 import { mergeRows, type SummaryRow, summaryRow, summaryTable } from "../../bench/summary.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 
 const start = allCases(gpt2Config("gpt2"), 1).find(({ name }) => name === "start-q8_0")!;
 const row = (name: string, figure: number): SummaryRow => ({

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, it } from "node:test";
-import { loadTensorFlow, loadTorch } from "../../src/checkpoint/index.js";
 import { VarintReader } from "../../src/checkpoint/tensorflow/protobuf.js";
+import { loadTensorFlow, loadTorch } from "../../src/pretrained/index.js";
 import { crc32c, maskCrc32c } from "../../src/util/crc32c.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { attempt, bounded, fuzz, joined, type Mutator, timeout } from "./mutator.js";

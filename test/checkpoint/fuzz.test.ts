@@ -1,7 +1,7 @@
 import { describe, it } from "node:test";
-import { loadHuggingFace, loadLlmc } from "../../src/checkpoint/index.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { encodeSafetensors } from "../../src/checkpoint/safetensors-writer.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { loadHuggingFace, loadLlmc } from "../../src/pretrained/index.js";
 import { attempt, bounded, fuzz, timeout } from "./mutator.js";
 import { configJson, huggingFaceTensors, jsonBytes, llmcFile, randomTensors, rawSafetensors } from "./small-model.js";
 

@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { openCheckpoint, saveCheckpoint } from "../../src/checkpoint/node.js";
 import { CheckpointError } from "../../src/errors.js";
-import { convertModel } from "../../src/generate/convert-model.js";
-import { SAMPLING_DEFAULTS } from "../../src/generate/sampling-options.js";
 import { GPT2 } from "../../src/node.js";
+import { convertModel } from "../../src/pretrained/convert.js";
+import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
+import { SAMPLING_DEFAULTS } from "../../src/pretrained/sampling-options.js";
 import { randomTensors, SMALL } from "./small-model.js";
 
 const root = mkdtempSync(join(tmpdir(), "gpt2-generation-config-"));

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { openCheckpoint, saveGguf } from "../../src/checkpoint/node.js";
 import type { WeightType } from "../../src/dtype/dtype.js";
 import { GPT2 } from "../../src/gpt2.js";
+import { openCheckpoint, saveGguf } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 /** What llama.cpp made of the same files: scripts/check-gguf.ts, which also runs larger models. */

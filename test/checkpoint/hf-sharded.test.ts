@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { openCheckpoint } from "../../src/checkpoint/node.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { openCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { readAll } from "./small-model.js";

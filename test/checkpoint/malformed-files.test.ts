@@ -16,8 +16,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { openCheckpoint, openFileSource } from "../../src/checkpoint/node.js";
 import { CheckpointError, GPT2Error } from "../../src/errors.js";
+import { openCheckpoint, openFileSource } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { configJson, rawSafetensors, SMALL, smallSafetensors } from "./small-model.js";
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { layoutGguf, type MetadataEntry } from "../../src/checkpoint/gguf/encode.js";
 import { readGguf } from "../../src/checkpoint/gguf/read.js";
-import { loadGguf } from "../../src/checkpoint/index.js";
 import { CheckpointError, ConfigError, GPT2Error } from "../../src/errors.js";
-import { gpt2Config } from "../../src/model/config.js";
-import { configToGguf, ggufName } from "../../src/model/state-dict-gguf.js";
-import { tensorTable } from "../../src/model/tensors.js";
+import { loadGguf } from "../../src/pretrained/index.js";
+import { configToGguf, ggufName } from "../../src/pretrained/names/state-dict-gguf.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { allocatedBytes } from "../helpers/allocations.js";
 import {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
-import { encodeSafetensors, loadHuggingFace, type SafetensorsInput } from "../../src/checkpoint/index.js";
 import { GPT2Error } from "../../src/errors.js";
+import { encodeSafetensors, loadHuggingFace, type SafetensorsInput } from "../../src/pretrained/index.js";
 import {
   configJson,
   huggingFaceTensors,

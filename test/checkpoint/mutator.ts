@@ -3,10 +3,10 @@
  * finite and of the right shape, and it may not ask for more bytes than a few times the file's.
  */
 import assert from "node:assert/strict";
+import { numel } from "../../src/architectures/gpt2/tensors.js";
 import { type ByteSource, memorySource } from "../../src/checkpoint/byte-source.js";
-import type { Checkpoint } from "../../src/checkpoint/index.js";
 import { GPT2Error } from "../../src/errors.js";
-import { numel } from "../../src/model/tensors.js";
+import type { Checkpoint } from "../../src/pretrained/index.js";
 import { RandomStream } from "../../src/util/random.js";
 import { allocatedBytes } from "../helpers/allocations.js";
 import { watched } from "../helpers/watchdog.js";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { NativeMapping } from "../../src/backend/native/memory.js";
-import { openCheckpoint, setFileMapper } from "../../src/checkpoint/node.js";
 import { BackendError } from "../../src/errors.js";
+import { openCheckpoint, setFileMapper } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { readAll } from "./small-model.js";
 

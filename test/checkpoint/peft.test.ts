@@ -4,15 +4,15 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { numel } from "../../src/architectures/gpt2/tensors.js";
+import { LORA_TARGETS, loraA, loraB, loraRanks, loraTable } from "../../src/architectures/lora.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
-import { openAdapter, openCheckpoint, saveAdapter, saveCheckpoint } from "../../src/checkpoint/node.js";
-import { loadAdapter } from "../../src/checkpoint/peft/load.js";
 import { encodeSafetensors, type SafetensorsInput } from "../../src/checkpoint/safetensors-writer.js";
 import { CheckpointError, type UsageError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
-import { LORA_TARGETS, loraA, loraB, loraRanks, loraTable } from "../../src/model/lora.js";
-import { numel } from "../../src/model/tensors.js";
+import { openAdapter, openCheckpoint, saveAdapter, saveCheckpoint } from "../../src/pretrained/node.js";
+import { loadAdapter } from "../../src/pretrained/peft/load.js";
 import { RandomStream } from "../../src/util/random.js";
 import { assertClose } from "../helpers/compare.js";
 import { PEFT_BASE, PEFT_BATCH, PEFT_FIXTURES, readTensors } from "../helpers/peft-fixtures.js";
@@ -261,7 +261,7 @@ describe("saved adapters", () => {
 });
 
 it("a merged model is W + s B A, wherever it is read from and however it is saved", async () => {
-  const { mergeAdapter } = await import("../../src/checkpoint/merge-adapter.js");
+  const { mergeAdapter } = await import("../../src/pretrained/merge-adapter.js");
   const base = await openCheckpoint(PEFT_BASE);
   const adapter = openAdapter(fixture("patterns"), CONFIG);
   const merged = mergeAdapter(base, adapter);

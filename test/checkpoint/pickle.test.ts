@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
-import { loadTorch } from "../../src/checkpoint/load-torch.js";
 import { pickleCursor, readPickle } from "../../src/checkpoint/pickle.js";
 import { PickleGlobal, PickleRecord } from "../../src/checkpoint/pickle-machine.js";
 import { readTorchFile } from "../../src/checkpoint/torch-file.js";
 import { TorchTensor, torchNames } from "../../src/checkpoint/torch-names.js";
+import { loadTorch } from "../../src/pretrained/formats/torch.js";
 import { torchArchive } from "./torch-archive.js";
 
 /** Text as Latin-1 bytes, numbers as bytes. */

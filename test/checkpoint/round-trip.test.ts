@@ -3,7 +3,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { parameterCount, tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
+import { CheckpointError, ConfigError, ShapeError, UsageError } from "../../src/errors.js";
 import {
   type Checkpoint,
   decodeFloats,
@@ -11,17 +14,14 @@ import {
   encodeSafetensors,
   type FloatDtype,
   loadHuggingFace,
-} from "../../src/checkpoint/index.js";
+} from "../../src/pretrained/index.js";
 import {
   type NamedTensor,
   openCheckpoint,
   type SaveOptions,
   saveCheckpoint,
   setFileMapper,
-} from "../../src/checkpoint/node.js";
-import { CheckpointError, ConfigError, ShapeError, UsageError } from "../../src/errors.js";
-import { gpt2Config } from "../../src/model/config.js";
-import { parameterCount, tensorTable } from "../../src/model/tensors.js";
+} from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import {

@@ -1,14 +1,20 @@
 /** A GPT-2 of a few hundred parameters, and its files in memory, for tests that take them apart. */
+
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
-import { type Checkpoint, encodeSafetensors, type SafetensorsInput } from "../../src/checkpoint/index.js";
 import { LLMC_HEADER_BYTES, type LlmcDtype, llmcHeader, llmcLayout } from "../../src/checkpoint/llmc.js";
-import { loadHuggingFace, loadLlmc } from "../../src/checkpoint/load.js";
 import type { SafetensorsDtype } from "../../src/checkpoint/safetensors.js";
-import type { NamedTensor } from "../../src/checkpoint/save.js";
 import { encodeFloats, FLOAT_BYTES, type FloatDtype } from "../../src/dtype/floats.js";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
-import { configToHuggingFace, configToLlmc, huggingFaceShape, llmcOffset } from "../../src/model/state-dict.js";
-import { numel, tensorTable } from "../../src/model/tensors.js";
+import { loadHuggingFace, loadLlmc } from "../../src/pretrained/formats/huggingface.js";
+import { type Checkpoint, encodeSafetensors, type SafetensorsInput } from "../../src/pretrained/index.js";
+import {
+  configToHuggingFace,
+  configToLlmc,
+  huggingFaceShape,
+  llmcOffset,
+} from "../../src/pretrained/names/state-dict.js";
+import type { NamedTensor } from "../../src/pretrained/save.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 
 /** Odd sizes, so that a swapped dimension shows. */

@@ -4,12 +4,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { openCheckpoint } from "../../src/checkpoint/node.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { snappyDecompress } from "../../src/checkpoint/tensorflow/snappy.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
-import { nameFromTensorFlow, nameInTensorFlow } from "../../src/model/state-dict-tensorflow.js";
-import { tensorTable } from "../../src/model/tensors.js";
+import { nameFromTensorFlow, nameInTensorFlow } from "../../src/pretrained/names/state-dict-tensorflow.js";
+import { openCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { readAll } from "./small-model.js";

@@ -4,11 +4,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { type Checkpoint, describeCheckpoint } from "../../src/checkpoint/index.js";
-import { openCheckpoint } from "../../src/checkpoint/node.js";
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { decodeFloats, type FloatDtype } from "../../src/dtype/floats.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
+import { type Checkpoint, describeCheckpoint } from "../../src/pretrained/index.js";
+import { openCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";

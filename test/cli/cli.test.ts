@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
-import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";

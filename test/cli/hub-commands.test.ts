@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { byteTokenizer, recitingTensors } from "../generate/models.js";
 import { deliver } from "../helpers/faulty-http.js";

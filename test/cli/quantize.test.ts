@@ -3,8 +3,8 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, stat
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { openCheckpoint, saveCheckpoint, saveGguf } from "../../src/checkpoint/node.js";
 import { stemOf } from "../../src/cli/commands/quantize.js";
+import { openCheckpoint, saveCheckpoint, saveGguf } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";

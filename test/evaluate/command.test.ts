@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import type { EvaluationReport } from "../../src/cli/evaluate/session.js";
 import { TASKS } from "../../src/evaluate/registry.js";
 import type { FigureComparison } from "../../src/evaluate/reproduce.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { gpt2 as runCommand } from "../cli/run.js";

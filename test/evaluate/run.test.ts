@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeF
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { reproductionReport } from "../../src/cli/evaluate/reproduction-report.js";
 import { GPT2Error, TokenizerError, UsageError } from "../../src/errors.js";
 import { journalFile } from "../../src/evaluate/journal-file.js";
@@ -12,7 +13,6 @@ import { compareWithPaper, reproductionSpecs } from "../../src/evaluate/reproduc
 import type { RunIdentity, TaskResult } from "../../src/evaluate/run.js";
 import { parseTaskSpec } from "../../src/evaluate/task.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
 import { evaluateOn, memorySource, seededModel, smallTokenizer } from "./support.js";
 
 const CONFIG = gpt2Config({ vocabSize: 600, nCtx: 128, nEmbd: 16, nLayer: 1, nHead: 2 });

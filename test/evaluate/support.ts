@@ -1,5 +1,6 @@
 /** A small seeded GPT-2 with GPT-2's vocabulary, and the data sets of test/fixtures/evaluate. */
 import { readFileSync } from "node:fs";
+import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
@@ -10,7 +11,6 @@ import { TASKS } from "../../src/evaluate/registry.js";
 import { runTask, type TaskResult, type TaskRunOptions } from "../../src/evaluate/run.js";
 import { parseTaskSpec } from "../../src/evaluate/task.js";
 import { GPT2 } from "../../src/gpt2.js";
-import type { GPT2Config } from "../../src/model/config.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { type Tokenizer, trainTokenizer } from "../../src/tokenizer/index.js";
 import { packageFile } from "../../src/util/package-root.js";

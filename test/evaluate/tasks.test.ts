@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { DataError, UsageError } from "../../src/errors.js";
 import { TASKS } from "../../src/evaluate/registry.js";
 import type { GenerateUntilRequest, LogLikelihoodRequest } from "../../src/evaluate/requests.js";
@@ -12,7 +13,6 @@ import { fitCandidate } from "../../src/evaluate/tasks/winograd.js";
 import { encodePair } from "../../src/evaluate/text/encode-pair.js";
 import { STOP_WORDS } from "../../src/evaluate/text/stop-words.js";
 import type { GPT2 } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { dataSource, evaluateOn, memorySource, metricOf, seededModel, smallTokenizer } from "./support.js";
 

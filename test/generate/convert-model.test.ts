@@ -3,12 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { openCheckpoint, saveCheckpoint } from "../../src/checkpoint/node.js";
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { numel } from "../../src/architectures/gpt2/tensors.js";
 import { ConfigError, UsageError } from "../../src/errors.js";
-import { type ConvertOptions, convertModel, formatOfName } from "../../src/generate/convert-model.js";
-import { tokenizerOf } from "../../src/generate/load.js";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
-import { numel } from "../../src/model/tensors.js";
+import { type ConvertOptions, convertModel, formatOfName } from "../../src/pretrained/convert.js";
+import { tokenizerOf } from "../../src/pretrained/load.js";
+import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";

@@ -15,7 +15,7 @@ import {
   type WeightType,
 } from "../../src/dtype/dtype.js";
 import { BackendError, CheckpointError } from "../../src/errors.js";
-import { type LoadWeightsOptions, loadWeights } from "../../src/generate/weights.js";
+import { type LoadWeightsOptions, loadWeights } from "../../src/pretrained/weights.js";
 import { RandomStream } from "../../src/util/random.js";
 
 /** Numbers that test rounding: all magnitudes that f16 has, halves and ties among them, and blocks of zeros. */

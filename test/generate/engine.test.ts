@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../../src/errors.js";
 import { Engine, type EngineOptions, type Sequence } from "../../src/generate/engine.js";
-import type { GPT2Config } from "../../src/model/config.js";
 import { assertClose } from "../helpers/compare.js";
 import { gpt2OddFixture } from "../helpers/gpt2-fixtures.js";
 import { RandomArrays } from "../helpers/random-arrays.js";

@@ -1,8 +1,8 @@
+import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
+import { forward, tokenInputs } from "../../src/architectures/gpt2/forward.js";
+import { paramTree } from "../../src/architectures/gpt2/params.js";
+import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
-import type { GPT2Config } from "../../src/model/config.js";
-import { forward, tokenInputs } from "../../src/model/forward.js";
-import { paramTree } from "../../src/model/params.js";
-import { tensorTable } from "../../src/model/tensors.js";
 import { Recorder } from "../../src/program/program.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 

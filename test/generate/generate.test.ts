@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "../../src/errors.js";
@@ -7,7 +8,6 @@ import { Engine } from "../../src/generate/engine.js";
 import { type GeneratedToken, generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { GPT2, type TextOrIds } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
 import { backends, byteModel, byteTokenizer, END_OF_TEXT_ID, ODD, recitingModel, seededWeights } from "./models.js";
 

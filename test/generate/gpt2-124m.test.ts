@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import type { DeviceArray } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { NativeArray } from "../../src/backend/native/memory.js";
@@ -7,7 +8,6 @@ import { BackendError } from "../../src/errors.js";
 import { Engine, type LogitsRow } from "../../src/generate/engine.js";
 import { logSumExp } from "../../src/generate/log-sum-exp.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { numel, tensorTable } from "../../src/model/tensors.js";
 import { assertClose } from "../helpers/compare.js";
 import { type FixtureSequence, gpt2_124mFixture } from "../helpers/gpt2-fixtures.js";
 import { fillSeeded } from "../helpers/seeded-weights.js";

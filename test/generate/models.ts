@@ -1,4 +1,7 @@
 /** Small models for the tests of generation, and the backends to run them on. */
+
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
@@ -7,10 +10,8 @@ import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { type StoredTensor, storedTensor } from "../../src/checkpoint/stored-tensor.js";
 import type { WeightType } from "../../src/dtype/dtype.js";
 import { BackendError } from "../../src/errors.js";
-import { loadWeights } from "../../src/generate/weights.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
-import { numel, tensorTable } from "../../src/model/tensors.js";
+import { loadWeights } from "../../src/pretrained/weights.js";
 import { Tokenizer, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { type NativeOptions, nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { WEIGHT_TYPES } from "../../src/dtype/dtype.js";
 import { BackendError } from "../../src/errors.js";
@@ -8,7 +9,6 @@ import { Engine, type OnLogits } from "../../src/generate/engine.js";
 import { generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { PromptLookup } from "../../src/generate/prompt-lookup.js";
-import { gpt2Config } from "../../src/model/config.js";
 import {
   BYTES,
   backends,

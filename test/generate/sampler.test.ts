@@ -6,7 +6,7 @@ import { expOfNegative } from "../../src/generate/exp.js";
 import { largest } from "../../src/generate/largest.js";
 import { logSumExp } from "../../src/generate/log-sum-exp.js";
 import { Sampler } from "../../src/generate/sampler.js";
-import { SAMPLING_DEFAULTS, type SamplingOptions, samplingSettings } from "../../src/generate/sampling-options.js";
+import { SAMPLING_DEFAULTS, type SamplingOptions, samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { RandomStream } from "../../src/util/random.js";
 import { RandomArrays } from "../helpers/random-arrays.js";

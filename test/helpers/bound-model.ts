@@ -1,16 +1,22 @@
+import {
+  GAIN_BUFFER,
+  gradBuffer,
+  type ParamTypes,
+  paramBuffer,
+  type TrainedAdapter,
+} from "../../src/architectures/declare.js";
+import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
+import { forward, tokenInputs } from "../../src/architectures/gpt2/forward.js";
+import { headWeight, paramTree } from "../../src/architectures/gpt2/params.js";
+import { numel, type TensorSpec, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { headForward } from "../../src/architectures/head.js";
+import { gainTable, loraTable } from "../../src/architectures/lora.js";
+import { lossProgram, type TrainProgramOptions, trainProgram } from "../../src/architectures/programs.js";
 import type { Backend, DeviceArray, Executable, HostArray } from "../../src/backend/backend.js";
 import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { BackendError } from "../../src/errors.js";
-import type { GPT2Config } from "../../src/model/config.js";
-import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer, type TrainedAdapter } from "../../src/model/declare.js";
-import { forward, tokenInputs } from "../../src/model/forward.js";
-import { headForward } from "../../src/model/head.js";
-import { gainTable, loraTable } from "../../src/model/lora.js";
-import { headWeight, paramTree } from "../../src/model/params.js";
-import { lossProgram, type TrainProgramOptions, trainProgram } from "../../src/model/programs.js";
-import { numel, type TensorSpec, tensorTable } from "../../src/model/tensors.js";
 import { type Program, Recorder } from "../../src/program/program.js";
 
 export interface BatchShape {

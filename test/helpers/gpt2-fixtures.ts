@@ -1,6 +1,6 @@
 /** The committed fixtures that hold what Hugging Face transformers makes of seeded GPT-2s (see test/fixtures/gpt2-*). */
 import { readFileSync } from "node:fs";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 interface SeededFixture {

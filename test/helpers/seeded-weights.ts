@@ -16,8 +16,8 @@
  * depends on what stands where (with smaller ones greedy decoding soon repeats one token, and tells little).
  */
 import { createHash } from "node:crypto";
-import type { GPT2Config } from "../../src/model/config.js";
-import { numel, type TensorSpec, tensorTable } from "../../src/model/tensors.js";
+import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
+import { numel, type TensorSpec, tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { deriveKey, randomBits } from "../../src/util/random.js";
 
 function offsetAndScale({ name, shape }: TensorSpec): readonly [offset: number, scale: number] {

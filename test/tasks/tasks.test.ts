@@ -1,13 +1,13 @@
 /** `model.task`: on a model that writes what its weights say, on a random one beside `gpt2 eval`, and its errors. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { ContextLengthError, TokenizerError, UsageError } from "../../src/errors.js";
 import { TASKS } from "../../src/evaluate/registry.js";
 import type { GenerateUntilRequest } from "../../src/evaluate/requests.js";
 import { type EvaluatedModel, runTask } from "../../src/evaluate/run.js";
 import { parseTaskSpec } from "../../src/evaluate/task.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
 import type { TaskOutput } from "../../src/tasks/write.js";
 import { dataSource, fastBackend, seededModel, smallTokenizer } from "../evaluate/support.js";
 import { BYTES, recitingModel, seededWeights } from "../generate/models.js";

@@ -4,11 +4,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { saveCheckpoint } from "../../src/checkpoint/node.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { prepareExamples } from "../../src/data/examples/prepare-examples.js";
 import { TEMPLATES } from "../../src/data/examples/template.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { loadTokenizer, saveTokenizer } from "../../src/tokenizer/files.js";
 import type { TrainEvent } from "../../src/train/events.js";
 import { type FinetuneOptions, finetune } from "../../src/train/finetune.js";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
+import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { parameterCount, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { heldAs } from "../../src/architectures/weight-types.js";
 import type { WeightType } from "../../src/dtype/dtype.js";
 import { OutOfMemoryError } from "../../src/errors.js";
-import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/model/config.js";
-import { parameterCount, tensorTable } from "../../src/model/tensors.js";
-import { heldAs } from "../../src/model/weight-types.js";
 import { loraSettings } from "../../src/train/lora-settings.js";
 import { formatMemory, memoryParts, trainMemory } from "../../src/train/memory.js";
 import { trainSettings } from "../../src/train/settings.js";
@@ -126,12 +126,12 @@ describe("the memory plan", () => {
 const measure = (lora: boolean): string => `
   const at = (path) => import(new URL(path, ${JSON.stringify(import.meta.url)}));
   const { nativeBackend } = await at("../../src/backend/native/index.js");
-  const { gpt2Config } = await at("../../src/model/config.js");
+  const { gpt2Config } = await at("../../src/architectures/gpt2/config.js");
   const { ModelTrainer } = await at("../../src/train/model-trainer.js");
   const { trainMemory } = await at("../../src/train/memory.js");
   const { trainSettings } = await at("../../src/train/settings.js");
   const { loraSettings } = await at("../../src/train/lora-settings.js");
-  const { initialTensors } = await at("../../src/model/init.js");
+  const { initialTensors } = await at("../../src/architectures/init.js");
   const config = gpt2Config({ vocabSize: 4000, nCtx: 128, nEmbd: 256, nHead: 4, nLayer: 6 });
   const settings = trainSettings({ batchSize: 8, seqLength: 128, sampleEvery: 0, recompute: ${lora ? 1 : 0} });
   const lora = ${lora} ? loraSettings() : undefined;

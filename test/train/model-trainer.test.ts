@@ -1,10 +1,10 @@
 /** The arithmetic of training steps: passes, seeds, backends. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { initialTensors } from "../../src/architectures/init.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
-import { type GPT2Config, gpt2Config } from "../../src/model/config.js";
-import { initialTensors } from "../../src/model/init.js";
 import { trainFlopsPerToken } from "../../src/train/flops.js";
 import { type FillBatch, ModelTrainer, type StepResult } from "../../src/train/model-trainer.js";
 import { type TrainSettings, trainSettings } from "../../src/train/settings.js";

@@ -1,10 +1,10 @@
 /** Training an adapter step by step: what PEFT and torch's AdamW make of the same adapter on the same batch. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { LORA_TARGETS } from "../../src/architectures/lora.js";
 import type { DeviceArray } from "../../src/backend/backend.js";
-import { openAdapter, openCheckpoint } from "../../src/checkpoint/node.js";
-import { loadWeights } from "../../src/generate/weights.js";
-import { LORA_TARGETS } from "../../src/model/lora.js";
+import { openAdapter, openCheckpoint } from "../../src/pretrained/node.js";
+import { loadWeights } from "../../src/pretrained/weights.js";
 import { type LoraSettings, loraSettings } from "../../src/train/lora-settings.js";
 import { ModelTrainer } from "../../src/train/model-trainer.js";
 import { trainSettings } from "../../src/train/settings.js";

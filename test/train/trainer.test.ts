@@ -4,8 +4,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { openCheckpoint, saveCheckpoint } from "../../src/checkpoint/node.js";
-import { gpt2Config } from "../../src/model/config.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import type { TrainEvent } from "../../src/train/events.js";
 import { Trainer } from "../../src/train/trainer.js";
 import { anyBackend, checkpointsOf, curveOf, TINY_SHAPE, tinyData, trainTiny, weightsOf } from "../helpers/tiny-run.js";

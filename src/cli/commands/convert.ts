@@ -1,12 +1,7 @@
 import { type Command, Option } from "commander";
-import { FORMAT_NAMES } from "../../checkpoint/index.js";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import {
-  CONVERT_FORMATS,
-  type ConvertedModel,
-  type ConvertFormat,
-  convertModel,
-} from "../../generate/convert-model.js";
+import { CONVERT_FORMATS, type ConvertedModel, type ConvertFormat, convertModel } from "../../pretrained/convert.js";
+import { FORMAT_NAMES } from "../../pretrained/index.js";
 import { formatBytes, progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
 import { interruptible } from "../interrupt.js";

@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
+import { parameterCount } from "../../architectures/gpt2/tensors.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { NativeBackend } from "../../backend/native/index.js";
 import { WasmBackend } from "../../backend/wasm/index.js";
 import { TEMPLATES } from "../../data/examples/template.js";
 import { UsageError } from "../../errors.js";
-import { convertModel } from "../../generate/convert-model.js";
-import { parameterCount } from "../../model/tensors.js";
+import { convertModel } from "../../pretrained/convert.js";
 import { describeModel as readModel } from "../../train/base-model.js";
 import { finetune, finetuneDefaults } from "../../train/finetune.js";
 import { FINETUNE_TASKS, type FinetuneTask } from "../../train/finetune-data.js";

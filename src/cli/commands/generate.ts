@@ -9,8 +9,8 @@ import {
   generateSettings,
   randomSeed,
 } from "../../generate/options.js";
-import { SAMPLING_DEFAULTS } from "../../generate/sampling-options.js";
 import type { GPT2, TextOrIds } from "../../gpt2.js";
+import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
 import { readInput } from "../input.js";
 import { interruptible } from "../interrupt.js";
 import { addModelOptions, collect, fetchedPath, loadModel, type ModelFlags, number } from "../options.js";

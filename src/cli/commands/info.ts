@@ -1,9 +1,9 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
-import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
-import { type AdapterDescription, describeAdapter, isAdapter } from "../../checkpoint/node.js";
-import type { GPT2Config } from "../../model/config.js";
-import type { TaskHead } from "../../model/task-head.js";
+import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import type { TaskHead } from "../../architectures/task-head.js";
+import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../pretrained/index.js";
+import { type AdapterDescription, describeAdapter, isAdapter } from "../../pretrained/node.js";
 import { formatBytes } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";
 import { fetchedPath, openNamedModel } from "../options.js";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import { CONVERT_FORMATS, type ConvertFormat, convertModel } from "../../generate/convert-model.js";
+import { CONVERT_FORMATS, type ConvertFormat, convertModel } from "../../pretrained/convert.js";
 import { progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
 import { interruptible } from "../interrupt.js";

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
-import { fetchGpt2 } from "../../generate/load.js";
 import type { FetchedModel } from "../../hub/node.js";
+import { fetchGpt2 } from "../../pretrained/load.js";
 import { formatBytes } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
 import { interruptible } from "../interrupt.js";

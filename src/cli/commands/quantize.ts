@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { type Checkpoint, FORMAT_NAMES } from "../../checkpoint/index.js";
-import { ggufTypes, saveGguf } from "../../checkpoint/node.js";
+import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import { tensorTable } from "../../architectures/gpt2/tensors.js";
 import { DTYPES, WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { UsageError } from "../../errors.js";
-import { defaultModelFolder, tokenizerOf } from "../../generate/load.js";
-import type { GPT2Config } from "../../model/config.js";
-import { tensorTable } from "../../model/tensors.js";
+import { type Checkpoint, FORMAT_NAMES } from "../../pretrained/index.js";
+import { defaultModelFolder, tokenizerOf } from "../../pretrained/load.js";
+import { ggufTypes, saveGguf } from "../../pretrained/node.js";
 import { formatBytes, formatDuration, progress } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";
 import { openNamedModel } from "../options.js";

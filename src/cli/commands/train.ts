@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
+import { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "../../architectures/gpt2/config.js";
+import { parameterCount } from "../../architectures/gpt2/tensors.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { NativeBackend } from "../../backend/native/index.js";
 import { WasmBackend } from "../../backend/wasm/index.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
 import { UsageError } from "../../errors.js";
-import { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "../../model/config.js";
-import { parameterCount } from "../../model/tensors.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { isFolder } from "../../train/run-data.js";
 import { settingsFor } from "../../train/settings.js";

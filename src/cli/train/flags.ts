@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { GPT2Config, SizeField } from "../../model/config.js";
+import type { GPT2Config, SizeField } from "../../architectures/gpt2/config.js";
 import { TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
 
 /** Flags that are settings of the run, with what they mean, and the default where it is not the library's. */

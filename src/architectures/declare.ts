@@ -1,0 +1,131 @@
+import type { DType } from "../dtype/dtype.js";
+import { at, type Dim, type Recorder, type Scalar, type Tensor } from "../program/program.js";
+import { deriveKey } from "../util/random.js";
+import type { Adapter } from "./adapted-linear.js";
+import type { GPT2Config } from "./gpt2/config.js";
+import { type Params, paramTree } from "./gpt2/params.js";
+import { tensorTable } from "./gpt2/tensors.js";
+import { adaptableLayers, gainOffsets, type LoraRanks, loraA, loraB, loraTable } from "./lora.js";
+
+/** The external buffers of the model's Programs: what they are called, and the trees of tensors made of them. */
+
+/** Of a parameter and of its gradient; also of the matrices of an adapter that is trained. */
+export const paramBuffer = (name: string): string => `param.${name}`;
+export const gradBuffer = (name: string): string => `grad.${name}`;
+export const cacheBuffer = (layer: number): string => `cache.${layer}`;
+/** The gains of the adapter that is trained. */
+export const GAIN_BUFFER = "gain";
+/** Of the adapters that tokens of a run may use: their matrices, their gains, and each token's row of those. */
+export const adapterBuffer = (adapter: number, name: string): string => `adapter.${adapter}.${name}`;
+export const adapterGainBuffer = (adapter: number): string => `adapter.${adapter}.gain`;
+export const adapterIndexBuffer = (adapter: number): string => `adapter.${adapter}.index`;
+
+/** What parameters are held in, by the table's names; f32 where there is none. Only frozen ones may be anything else. */
+export type ParamTypes = ReadonlyMap<string, DType>;
+
+/** What is added to each linear layer, by its name: `h.0.attn.c_attn`. */
+export type LayerAdapters = (layer: string) => readonly Adapter[];
+
+export function declareParams(
+  k: Recorder,
+  config: GPT2Config,
+  types?: ParamTypes,
+  adapters?: LayerAdapters,
+): Params<Tensor, Adapter> {
+  const shapes = new Map(tensorTable(config).map((t) => [t.name, t.shape]));
+  return paramTree(config, (name) => k.external(paramBuffer(name), shapes.get(name)!, types?.get(name)), adapters);
+}
+
+interface AdapterBuffers {
+  readonly matrix: (name: string) => string;
+  readonly gain: string;
+  /** Rows of each layer's table of gains. */
+  readonly rows: number;
+}
+
+function declareAdapter(
+  k: Recorder,
+  config: GPT2Config,
+  ranks: LoraRanks,
+  { matrix, gain, rows }: AdapterBuffers,
+): Map<string, Adapter> {
+  const tensors = new Map(loraTable(config, ranks).map((t) => [t.name, k.external(matrix(t.name), t.shape)]));
+  const { offsets, size } = gainOffsets(ranks, rows);
+  const gains = k.external(gain, [size]);
+  return new Map(
+    [...ranks].map(([layer, rank]) => {
+      const table = { ...at(gains, offsets.get(layer)!), shape: [rows, rank] };
+      return [layer, { a: tensors.get(loraA(layer))!, b: tensors.get(loraB(layer))!, gain: table }];
+    }),
+  );
+}
+
+/** An adapter in training. */
+export interface TrainedAdapter {
+  readonly ranks: LoraRanks;
+  /** Probability of dropping each element of its input. */
+  readonly dropout: number;
+}
+
+/** An adapter's input is dropped by random numbers of its own in each layer. */
+const LORA_DROPOUT = 0x6c6f7261;
+
+/** @param key0 of the run's dropout */
+export function declareTrainedAdapter(
+  k: Recorder,
+  config: GPT2Config,
+  { ranks, dropout: p }: TrainedAdapter,
+  key0: Scalar = 0,
+): LayerAdapters {
+  const adapters = declareAdapter(k, config, ranks, { matrix: paramBuffer, gain: GAIN_BUFFER, rows: 1 });
+  const layers = [...adaptableLayers(config).keys()];
+  return (layer) => {
+    const adapter = adapters.get(layer);
+    const drop = { p, key0, key1: deriveKey(layers.indexOf(layer), LORA_DROPOUT) };
+    return adapter ? [{ ...adapter, drop }] : [];
+  };
+}
+
+/** Rows of an adapter's gains when decoding: for tokens that do not use it, and for those that do. */
+export const DECODE_GAIN_ROWS = 2;
+
+/** Adapters of which each of N tokens uses what its row of their gains says. */
+export function declareDecodeAdapters(
+  k: Recorder,
+  config: GPT2Config,
+  adapters: readonly LoraRanks[],
+  N: Dim,
+): LayerAdapters {
+  const declared = adapters.map((ranks, i) => {
+    const index = k.external(adapterIndexBuffer(i), [N], "i32");
+    const matrix = (name: string): string => adapterBuffer(i, name);
+    const layers = declareAdapter(k, config, ranks, { matrix, gain: adapterGainBuffer(i), rows: DECODE_GAIN_ROWS });
+    return { index, layers };
+  });
+  return (layer) =>
+    declared.flatMap(({ index, layers }) => {
+      const adapter = layers.get(layer);
+      return adapter ? [{ ...adapter, index }] : [];
+    });
+}
+
+/**
+ * The tree of gradients, with holes for what is frozen.
+ *
+ * @param trained names of the table; all of them, if not given
+ * @param ranks of the adapter that is trained
+ */
+export function declareGradients(
+  k: Recorder,
+  config: GPT2Config,
+  trained: ReadonlySet<string> | undefined,
+  ranks: LoraRanks = new Map(),
+): Params<Tensor | undefined> {
+  const specs = [...tensorTable(config).filter(({ name }) => trained?.has(name) ?? true), ...loraTable(config, ranks)];
+  const gradients = new Map(specs.map(({ name, shape }) => [name, k.external(gradBuffer(name), shape)]));
+  return paramTree(
+    config,
+    (name) => gradients.get(name),
+    (layer) => (ranks.has(layer) ? [{ a: gradients.get(loraA(layer)), b: gradients.get(loraB(layer)) }] : []),
+  );
+}

@@ -1,0 +1,46 @@
+import { type Program, Recorder } from "../program/program.js";
+import { cacheBuffer, declareDecodeAdapters, declareParams, type ParamTypes } from "./declare.js";
+import type { GPT2Config } from "./gpt2/config.js";
+import { forward, tokenInputs } from "./gpt2/forward.js";
+import { headWeight } from "./gpt2/params.js";
+import type { LoraRanks } from "./lora.js";
+
+export interface DecodeShape {
+  /** Tokens a run can take. */
+  readonly maxTokens: number;
+  /** Rows of logits a run can give. */
+  readonly maxLogits: number;
+  /** Key rows of the cache, for all sequences together. */
+  readonly cacheRows: number;
+}
+
+export interface DecodeProgramOptions {
+  readonly types?: ParamTypes | undefined;
+  /** Of each adapter that tokens of a run may use. */
+  readonly adapters?: readonly LoraRanks[];
+}
+
+/**
+ * N new tokens, each added to the cache at row[n] and attending to rows first[n] to last[n] of it; logits [M, V] for the
+ * tokens outputs[m]. Sizes: N, M. For each adapter: its matrices, its gains, and an index i32 [N] with each token's row.
+ */
+export function decodeProgram(
+  config: GPT2Config,
+  { maxTokens, maxLogits, cacheRows }: DecodeShape,
+  { types, adapters = [] }: DecodeProgramOptions = {},
+): Program {
+  const k = new Recorder("decode");
+  const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
+  const { nEmbd: C, vocabSize: V } = config;
+  const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
+  const io = tokenInputs(k, N);
+  const row = k.external("row", [N], "i32");
+  const cache = p.h.map((_, i) => ({ kv: k.external(cacheBuffer(i), [cacheRows, 2 * C]), row }));
+  const a = forward(k, config, p, io, { cache });
+  const index = k.external("outputs", [M], "i32");
+  const hidden = k.temp("head.in", [M, C]);
+  k.op("gatherRows", "head.in", { out: hidden, x: a.lnF.out, index }, { N: M, W: C }, {});
+  const logits = k.external("logits", [M, V]);
+  k.op("linearForward", "head", { out: logits, x: hidden, weight: headWeight(p) }, { N: M, IC: C, OC: V }, { act: 0 });
+  return k.build();
+}

@@ -1,0 +1,53 @@
+import { type Recorder, rowsOf, type Scalar, type Tensor } from "../program/program.js";
+import type { GPT2Config } from "./gpt2/config.js";
+import { linearForward } from "./layers.js";
+
+/** Elements of logits held at once, 128 MiB: the head and its loss go over the rows in blocks of at most this size. */
+const LOGITS_BLOCK = 2 ** 25;
+
+/** Rows of x [N, C] whose logits are computed together: blocks are alike, since each reads the head's whole weight. */
+export function headRows(N: number, vocabSize: number): number {
+  const most = Math.max(64, Math.floor(LOGITS_BLOCK / vocabSize));
+  return Math.max(1, Math.ceil(N / Math.ceil(N / most)));
+}
+
+/** Logits [N, V] of the hidden states x [N, C]; the output head's weight is `headWeight(params)`, wte if tied. */
+export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor): Tensor {
+  return linearForward(k, name, x, { weight });
+}
+
+export interface HeadLoss {
+  readonly x: Tensor; // [N, C], hidden states after the final layer norm
+  readonly targets: Tensor; // i32 [N], negative to ignore
+  readonly losses: Tensor; // [N]
+}
+
+/**
+ * Cross-entropy of the head's predictions, and with `grad` its gradients: dx [N, C] is set, dweight accumulates. The
+ * rows are taken in blocks, so logits for all of them never exist. N must be a number.
+ */
+export function headLoss(
+  k: Recorder,
+  config: GPT2Config,
+  weight: Tensor,
+  { x, targets, losses }: HeadLoss,
+  grad?: { readonly dx: Tensor; readonly dweight: Tensor | undefined; readonly scale: Scalar },
+): void {
+  const { vocabSize: V, nEmbd: C } = config;
+  const total = x.shape[0] as number;
+  const step = headRows(total, V);
+  for (let start = 0; start < total; start += step) {
+    const N = Math.min(step, total - start);
+    const name = `head.${start}`;
+    const rows = (t: Tensor) => rowsOf(t, start, N);
+    const logits = headForward(k, name, rows(x), weight);
+    const tensors = { losses: rows(losses), dlogits: grad && logits, logits, targets: rows(targets) };
+    k.op("crossEntropy", name, tensors, { N, V }, { scale: grad?.scale ?? 0 });
+    if (!grad) continue;
+    const dims = { N, IC: C, OC: V };
+    const { dweight } = grad;
+    if (dweight) k.op("linearBackwardWeight", name, { dweight, dout: logits, x: rows(x) }, dims, {});
+    const tensorsIn = { dx: rows(grad.dx), dout: logits, weight };
+    k.op("linearBackwardInput", name, tensorsIn, dims, { act: 0, accumulate: 0 });
+  }
+}

@@ -1,0 +1,216 @@
+import { type Activation, activationNumber } from "../program/activations.js";
+import { at, type Dim, maxOf, type Recorder, type Scalar, type Tensor } from "../program/program.js";
+import { attentionScale, type GPT2Config } from "./gpt2/config.js";
+import type { Affine } from "./gpt2/params.js";
+
+/** The layers of GPT-2 as recorded operations, with sizes read off the tensors; forward and, below each, backward. */
+
+export interface Layernorm {
+  readonly out: Tensor; // [N, C]
+  readonly mean: Tensor; // [N]
+  readonly rstd: Tensor; // [N]
+  readonly x: Tensor; // [N, C]
+}
+
+const rows = (t: Tensor): Dim => t.shape[0]!;
+const width = (t: Tensor): number => maxOf(t.shape[1]!);
+
+export function layernormForward(k: Recorder, name: string, x: Tensor, p: Affine<Tensor>, epsilon: number): Layernorm {
+  const [N, C] = [rows(x), width(x)];
+  const out = k.temp(name, [N, C]);
+  const mean = k.temp(`${name}.mean`, [N]);
+  const rstd = k.temp(`${name}.rstd`, [N]);
+  k.op("layernormForward", name, { out, mean, rstd, x, weight: p.weight, bias: p.bias }, { N, C }, { epsilon });
+  return { out, mean, rstd, x };
+}
+
+/** Adds the gradient at the input to dx, or sets it. */
+export function layernormBackward(
+  k: Recorder,
+  name: string,
+  a: Layernorm,
+  dout: Tensor,
+  dx: Tensor,
+  p: Affine<Tensor>,
+  g: Affine<Tensor | undefined>,
+  overwrite = false,
+): void {
+  const { x, mean, rstd } = a;
+  k.op(
+    "layernormBackward",
+    name,
+    { dx, dweight: g.weight, dbias: g.bias, dout, x, weight: p.weight, mean, rstd },
+    { N: rows(x), C: width(x) },
+    { overwrite: overwrite ? 1 : 0 },
+  );
+}
+
+export interface LinearOptions {
+  readonly residual?: Tensor | undefined;
+  /** Apply GELU; its argument is kept in the tensor given. */
+  readonly geluOf?: Tensor | undefined;
+}
+
+/** A new tensor [N, OC] = residual + act(x · weightᵀ + bias). */
+export function linearForward(
+  k: Recorder,
+  name: string,
+  x: Tensor,
+  p: { readonly weight: Tensor; readonly bias?: Tensor | undefined },
+  { residual, geluOf }: LinearOptions = {},
+): Tensor {
+  const [N, OC, IC] = [rows(x), rows(p.weight) as number, width(p.weight)];
+  const out = k.temp(name, [N, OC]);
+  k.op(
+    "linearForward",
+    name,
+    { out, preact: geluOf, x, weight: p.weight, bias: p.bias, residual },
+    { N, IC, OC },
+    { act: geluOf ? 1 : 0 },
+  );
+  return out;
+}
+
+export interface LinearBackwardOptions {
+  /** The input was GELU of this: the gradient is passed on through it. */
+  readonly geluOf?: Tensor | undefined;
+  /** Add the gradient at the input to this one, instead of making a new tensor. */
+  readonly addTo?: Tensor | undefined;
+}
+
+/** Accumulates the gradients of weight and bias and returns the gradient at the input [N, IC]. */
+export function linearBackward(
+  k: Recorder,
+  name: string,
+  x: Tensor,
+  dout: Tensor,
+  p: { readonly weight: Tensor },
+  g: Partial<Affine<Tensor | undefined>>,
+  { geluOf, addTo }: LinearBackwardOptions = {},
+): Tensor {
+  const [N, OC, IC] = [rows(x), rows(p.weight) as number, width(p.weight)];
+  if (g.weight || g.bias) {
+    k.op("linearBackwardWeight", name, { dweight: g.weight, dbias: g.bias, dout, x }, { N, IC, OC }, {});
+  }
+  const dx = addTo ?? k.temp(`${name}.dx`, [N, IC]);
+  k.op(
+    "linearBackwardInput",
+    name,
+    { dx, dout, weight: p.weight, preact: geluOf },
+    { N, IC, OC },
+    { act: geluOf ? 1 : 0, accumulate: addTo ? 1 : 0 },
+  );
+  return dx;
+}
+
+/** Turns the gradient after an activation into that before it, at x [N, C], in place. */
+export function activationBackward(k: Recorder, name: string, act: Activation, dx: Tensor, x: Tensor): void {
+  const dims = { N: rows(dx), C: width(dx) };
+  k.op("activationBackward", name, { dx, dout: dx, x }, dims, { act: activationNumber(act) });
+}
+
+/** The probability of dropping, and the keys of the random numbers: one for the run, one for the place. */
+export interface Dropout {
+  readonly p: number;
+  readonly key0: Scalar;
+  readonly key1: number;
+}
+export const NO_DROPOUT: Dropout = { p: 0, key0: 0, key1: 0 };
+
+/** residual + dropout(x), or without a residual dropout(x); its own backward pass on dout. */
+export function dropout(
+  k: Recorder,
+  name: string,
+  x: Tensor,
+  residual: Tensor | undefined,
+  { p, key0, key1 }: Dropout,
+): Tensor {
+  const [N, C] = [rows(x), width(x)];
+  const out = k.temp(name, [N, C]);
+  k.op("dropout", name, { out, x, residual }, { N, C }, { p, key0, key1 });
+  return out;
+}
+
+/** Which key rows each token sees: first[n] to last[n]. */
+export interface Visible {
+  readonly first: Tensor; // i32 [N]
+  readonly last: Tensor; // i32 [N]
+}
+
+/** Keys and values of one layer for every token so far, [rows, 2C] (keys, then values), and each new token's row. */
+export interface KvCache {
+  readonly kv: Tensor;
+  readonly row: Tensor; // i32 [N]
+}
+
+export interface Attention {
+  readonly out: Tensor; // [N, C]
+  readonly lse: Tensor; // [N, NH]
+}
+
+/** Attention over the tokens of this run themselves or, with a cache, over the cache after adding them to it. */
+export function attentionForward(
+  k: Recorder,
+  name: string,
+  config: GPT2Config,
+  layer: number,
+  qkv: Tensor, // [N, 3C]
+  see: Visible,
+  drop: Dropout,
+  cache?: KvCache,
+): Attention {
+  const { nEmbd: C, nHead: NH } = config;
+  const [N, HS] = [rows(qkv), C / NH];
+  if (cache) {
+    const { kv, row } = cache;
+    const dims = { N, W: 2 * C, ldsrc: 3 * C, lddst: 2 * C };
+    k.op("scatterRows", `${name}.cache`, { dst: kv, src: at(qkv, C), index: row }, dims, {});
+  }
+  const [key, value, ldkv] = cache ? [cache.kv, at(cache.kv, C), 2 * C] : [at(qkv, C), at(qkv, 2 * C), 3 * C];
+  const out = k.temp(name, [N, C]);
+  const lse = k.temp(`${name}.lse`, [N, NH]);
+  k.op(
+    "attentionForward",
+    name,
+    { out, lse, q: qkv, k: key, v: value, ...see },
+    { N, NH, HS, ldq: 3 * C, ldkv },
+    { scale: attentionScale(config, layer), ...drop },
+  );
+  return { out, lse };
+}
+
+/** The gradient at qkv, a new tensor [N, 3C]. */
+export function attentionBackward(
+  k: Recorder,
+  name: string,
+  config: GPT2Config,
+  layer: number,
+  qkv: Tensor,
+  a: Attention,
+  dout: Tensor,
+  see: Visible,
+  drop: Dropout,
+): Tensor {
+  const { nEmbd: C, nHead: NH } = config;
+  const [N, HS] = [rows(qkv), C / NH];
+  const dqkv = k.temp(`${name}.dqkv`, [N, 3 * C]);
+  k.op(
+    "attentionBackward",
+    name,
+    {
+      dq: dqkv,
+      dk: at(dqkv, C),
+      dv: at(dqkv, 2 * C),
+      dout,
+      out: a.out,
+      lse: a.lse,
+      q: qkv,
+      k: at(qkv, C),
+      v: at(qkv, 2 * C),
+      ...see,
+    },
+    { N, NH, HS, ldq: 3 * C, ldkv: 3 * C },
+    { scale: attentionScale(config, layer), ...drop },
+  );
+  return dqkv;
+}

@@ -1,0 +1,92 @@
+import { UsageError } from "../errors.js";
+import type { GPT2Config } from "./gpt2/config.js";
+import { numel, type TensorSpec, tensorTable } from "./gpt2/tensors.js";
+
+/**
+ * Low-rank adaptation (Hu et al. 2021, "LoRA"): a linear layer y = W x + b becomes y = W x + b + s B A x, with W frozen, A
+ * [r, in], B [out, r] and s = alpha / r (or alpha / √r: Kalajdzievski 2023, "rsLoRA").
+ */
+
+/** The linear layers of a block that can be adapted, in the order of the tensor table. */
+export const LORA_TARGETS = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"] as const;
+export type LoraTarget = (typeof LORA_TARGETS)[number];
+
+/** The rank of each adapted layer, by its name in the model: `h.0.attn.c_attn`. */
+export type LoraRanks = ReadonlyMap<string, number>;
+
+/** The names of an adapted layer's two matrices; in files they are these after a prefix. */
+export const loraA = (layer: string): string => `${layer}.lora_A.weight`;
+export const loraB = (layer: string): string => `${layer}.lora_B.weight`;
+
+/** The same rank for each of the targets, in every layer. */
+export function loraRanks(config: GPT2Config, targets: readonly LoraTarget[], rank: number): Map<string, number> {
+  const ranks = new Map<string, number>();
+  for (let layer = 0; layer < config.nLayer; layer++) {
+    for (const target of LORA_TARGETS) if (targets.includes(target)) ranks.set(`h.${layer}.${target}`, rank);
+  }
+  return ranks;
+}
+
+/** [out, in] of every layer that can be adapted. */
+export function adaptableLayers(config: GPT2Config): Map<string, readonly [out: number, width: number]> {
+  return new Map(
+    tensorTable(config).flatMap(({ name, shape, layer }) => {
+      const target = name.replace(/^h\.\d+\./, "").replace(/\.weight$/, "");
+      if (layer < 0 || !(LORA_TARGETS as readonly string[]).includes(target)) return [];
+      return [[name.replace(/\.weight$/, ""), shape as [number, number]]];
+    }),
+  );
+}
+
+/**
+ * An adapter's tensors: A uniform within ±1/√in (as torch initialises a linear layer), B zero, so that training starts
+ * from the model as it is. Both are decayed.
+ */
+export function loraTable(config: GPT2Config, ranks: LoraRanks): TensorSpec[] {
+  const layers = adaptableLayers(config);
+  return [...ranks].flatMap(([name, r]) => {
+    const layer = Number(/^h\.(\d+)\./.exec(name)?.[1]);
+    const shape = layers.get(name);
+    if (shape === undefined) {
+      throw new UsageError({ op: "adapter", expected: "a linear layer of the model", got: name });
+    }
+    const matrix = { conv1d: false, decay: true, layer } as const;
+    return [
+      { name: loraA(name), shape: [r, shape[1]], init: "uniform", ...matrix },
+      { name: loraB(name), shape: [shape[0], r], init: "zero", ...matrix },
+    ] satisfies TensorSpec[];
+  });
+}
+
+export const loraParameterCount = (config: GPT2Config, ranks: LoraRanks): number =>
+  loraTable(config, ranks).reduce((n, { shape }) => n + numel(shape), 0);
+
+/** s: what an adapter's product is multiplied by. */
+export function loraScale(alpha: number, rank: number, rankStabilized: boolean): number {
+  return alpha / (rankStabilized ? Math.sqrt(rank) : rank);
+}
+
+/**
+ * Where each adapted layer's gains stand in an adapter's one array of them: a table [rows, r] for each layer, a row for
+ * each way in which a token may use the adapter.
+ */
+export function gainOffsets(ranks: LoraRanks, rows: number): { offsets: ReadonlyMap<string, number>; size: number } {
+  const offsets = new Map<string, number>();
+  let size = 0;
+  for (const [name, rank] of ranks) {
+    offsets.set(name, size);
+    size += rows * rank;
+  }
+  return { offsets, size };
+}
+
+/** An adapter's gains: the last row has each layer's scale, those before it are zero. */
+export function gainTable(ranks: LoraRanks, scaleOf: (layer: string) => number, rows: number): Float32Array {
+  const { offsets, size } = gainOffsets(ranks, rows);
+  const gains = new Float32Array(size);
+  for (const [name, rank] of ranks) {
+    const last = offsets.get(name)! + (rows - 1) * rank;
+    gains.fill(scaleOf(name), last, last + rank);
+  }
+  return gains;
+}

@@ -1,0 +1,146 @@
+import { type Program, Recorder, type Tensor } from "../program/program.js";
+import { prune } from "../program/prune.js";
+import {
+  declareDecodeAdapters,
+  declareGradients,
+  declareParams,
+  declareTrainedAdapter,
+  type ParamTypes,
+  type TrainedAdapter,
+} from "./declare.js";
+import type { DecodeProgramOptions } from "./decode-program.js";
+import type { FlatLayout } from "./flat.js";
+import { backward } from "./gpt2/backward.js";
+import type { GPT2Config } from "./gpt2/config.js";
+import { forward, tokenInputs } from "./gpt2/forward.js";
+import { headWeight } from "./gpt2/params.js";
+import { headLoss } from "./head.js";
+import type { LoraRanks } from "./lora.js";
+import { type TaskHead, taskLoss } from "./task-head.js";
+
+export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
+export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
+
+export interface TrainProgramOptions {
+  /** Probability of dropping embeddings, attention weights and what blocks add. */
+  readonly dropout?: number;
+  readonly types?: ParamTypes | undefined;
+  /** The tensors of the table that are trained; all, if not given. The others have no gradient. */
+  readonly trained?: ReadonlySet<string> | undefined;
+  readonly lora?: TrainedAdapter | undefined;
+  /** Keep only the residual stream of the forward pass, and compute each block again in the backward pass. */
+  readonly recompute?: boolean;
+  /** Instead of predicting the next token: see {@link taskLoss}. */
+  readonly head?: TaskHead | undefined;
+}
+
+/**
+ * Forward, loss and backward over N tokens. Buffers: tokens, positions, first, last, targets i32 [N]; losses [N]; every
+ * parameter, and the gradient (accumulated) of each that is trained; with an adapter, its matrices and gradients, and
+ * `gain`, a row for each layer. Numbers: `lossScale`, what each token's loss is multiplied by before differentiating;
+ * with dropout, `dropoutKey`.
+ */
+export function trainProgram(config: GPT2Config, N: number, options: TrainProgramOptions = {}): Program {
+  const { dropout = 0, types, trained, lora, recompute = false, head } = options;
+  const k = new Recorder("train");
+  const key = dropout > 0 || (lora && lora.dropout > 0) ? k.scalar("dropoutKey") : undefined;
+  const p = declareParams(k, config, types, lora && declareTrainedAdapter(k, config, lora, key));
+  const g = declareGradients(k, config, trained, lora?.ranks);
+  const io = tokenInputs(k, N);
+  const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: key! } } : {});
+  const dlnF = k.temp("ln_f.dout", [N, config.nEmbd]);
+  const x = a.lnF.out;
+  if (head) {
+    taskLoss(k, config, head, { x, identity: io.last }, { dx: dlnF, scale: () => k.scalar("lossScale") });
+  } else {
+    const targets = k.external("targets", [N], "i32");
+    const losses = k.external("losses", [N]);
+    const grad = { dx: dlnF, dweight: headWeight(g), scale: k.scalar("lossScale") };
+    headLoss(k, config, headWeight(p), { x, targets, losses }, grad);
+  }
+  backward(k, config, p, g, io, a, dlnF, { recompute });
+  return prune(k.build());
+}
+
+export interface LossProgramOptions {
+  readonly types?: ParamTypes | undefined;
+  /** Of an adapter. */
+  readonly ranks?: LoraRanks | undefined;
+  readonly head?: TaskHead | undefined;
+}
+
+/** The loss of each of N tokens, without gradients. Buffers as in {@link trainProgram}. */
+export function lossProgram(config: GPT2Config, N: number, { types, ranks, head }: LossProgramOptions = {}): Program {
+  const k = new Recorder("loss");
+  const p = declareParams(k, config, types, ranks && declareTrainedAdapter(k, config, { ranks, dropout: 0 }));
+  const io = tokenInputs(k, N);
+  const x = forward(k, config, p, io).lnF.out;
+  if (head) {
+    taskLoss(k, config, head, { x, identity: io.last });
+    return prune(k.build());
+  }
+  const targets = k.external("targets", [N], "i32");
+  headLoss(k, config, headWeight(p), { x, targets, losses: k.external("losses", [N]) });
+  return prune(k.build());
+}
+
+/**
+ * Final hidden states [M, C] of the tokens outputs[m] among N, which see each other by `first` and `last` alone: whole texts,
+ * one after another, without a cache. Sizes: N, M. Adapters as in {@link decodeProgram}.
+ */
+export function hiddenProgram(
+  config: GPT2Config,
+  maxTokens: number,
+  { types, adapters = [] }: DecodeProgramOptions = {},
+): Program {
+  const k = new Recorder("hidden");
+  const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxTokens)];
+  const { nEmbd: C } = config;
+  const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
+  const { out: x } = forward(k, config, p, tokenInputs(k, N)).lnF;
+  const tensors = { out: k.external("hidden", [M, C]), x, index: k.external("outputs", [M], "i32") };
+  k.op("gatherRows", "hidden", tensors, { N: M, W: C }, {});
+  return prune(k.build());
+}
+
+export interface AdamWSettings {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Applied to matrices only. */
+  readonly weightDecay: number;
+  /** Clip gradients to this global norm; 0 for no clipping. */
+  readonly maxNorm: number;
+}
+
+/**
+ * One optimizer step over flat buffers params, grads, m, v [P] laid out by `flatLayout`; norm [1] gets the gradients'
+ * global norm before clipping. Numbers: lr, correction1, correction2 (1 - beta^t).
+ */
+export function optimizerProgram(layout: FlatLayout, settings: AdamWSettings): Program {
+  const k = new Recorder("optimizer");
+  const [lr, correction1, correction2] = [k.scalar("lr"), k.scalar("correction1"), k.scalar("correction2")];
+  const flat = (name: string) => k.external(name, [layout.size]);
+  const [params, grads, m, v] = [flat("params"), flat("grads"), flat("m"), flat("v")];
+  const norm = k.external("norm", [1]);
+  k.op("norm", "norm", { norm, x: grads }, { size: layout.size }, {});
+  const { beta1, beta2, epsilon, maxNorm, weightDecay } = settings;
+  for (const { start, end, decay } of layout.groups) {
+    const part = (t: Tensor): Tensor => ({ ...t, offset: start, shape: [end - start] });
+    k.op(
+      "adamw",
+      `adamw.${start}`,
+      { param: part(params), grad: part(grads), m: part(m), v: part(v), norm },
+      { size: end - start },
+      { lr, beta1, beta2, epsilon, weightDecay: decay ? weightDecay : 0, correction1, correction2, maxNorm },
+    );
+  }
+  return k.build();
+}
+
+/** Sets the flat gradients to zero. */
+export function zeroGradProgram(size: number): Program {
+  const k = new Recorder("zero-grad");
+  k.op("fill", "grads", { x: k.external("grads", [size]) }, { size }, { value: 0 });
+  return k.build();
+}

@@ -1,0 +1,108 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { TaskHead } from "../architectures/task-head.js";
+import type { StoredLayout, StoredTensor } from "../checkpoint/stored-tensor.js";
+import type { StoredDtype } from "../dtype/stored.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { StoredSampling } from "./generation-config.js";
+import type { StoredHead } from "./names/state-dict-classifier.js";
+
+/** What people call each format that can be read. */
+export const FORMAT_NAMES = {
+  huggingface: "Hugging Face",
+  pytorch: "PyTorch",
+  tensorflow: "TensorFlow",
+  "llm.c": "llm.c",
+  gguf: "GGUF",
+} as const;
+
+export type CheckpointFormat = keyof typeof FORMAT_NAMES;
+
+/** Tokenizer files that lie beside the weights. */
+export interface TokenizerFiles {
+  readonly vocabJson?: string;
+  readonly mergesTxt?: string;
+  readonly tokenizerJson?: string;
+  /** llm.c's gpt2_tokenizer.bin. */
+  readonly llmcBin?: string;
+}
+
+/** An opened model: its configuration, and every tensor of the tensor table, still in its file. */
+export interface Checkpoint {
+  readonly format: CheckpointFormat;
+  /** What was opened: a folder or a file. */
+  readonly path: string;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly config: GPT2Config;
+  /** The type most of the parameters are held in. */
+  readonly dtype: StoredDtype;
+  /** Exactly the tensors of `tensorTable(config)`, in its order. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Of a classifier or regressor: what it has in place of a head for the vocabulary. */
+  readonly head?: StoredHead | undefined;
+  /** Text the writer left in the weights' file (safetensors `__metadata__`). */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly bosTokenId?: number;
+  readonly eosTokenId?: number;
+  /** How its author would have it write (generation_config.json). */
+  readonly sampling?: StoredSampling;
+  readonly tokenizerFiles?: TokenizerFiles;
+  /** Makes the tokenizer that is in the weights' file; undefined, or gives undefined, if there is none. */
+  readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
+  /** Gives the files back. Tensors cannot be read afterwards; arrays from `inPlace` stay valid. */
+  close(): void;
+}
+
+export interface CheckpointDescription {
+  readonly format: CheckpointFormat;
+  readonly path: string;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly config: GPT2Config;
+  /** Of a classifier or regressor. */
+  readonly head?: TaskHead;
+  readonly parameters: number;
+  readonly dtype: StoredDtype;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tokenizerFiles: TokenizerFiles;
+  /** Whether the weights' file has a tokenizer in it. */
+  readonly tokenizerInFile: boolean;
+  readonly tensors: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly dtype: StoredDtype;
+    readonly storedAs: StoredLayout;
+    readonly bytes: number;
+    readonly file: string;
+  }[];
+}
+
+/** What `gpt2 info MODEL` prints, as plain data that can go through JSON. */
+export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
+  const { format, path, files, config, head, dtype, metadata, tokenizerFiles = {} } = checkpoint;
+  const stored = [...checkpoint.tensors.values(), ...(head ? [head.score] : [])];
+  const tensors = stored.map(({ name, shape, dtype, storedAs, byteLength, file }) => {
+    return { name, shape, dtype, storedAs, bytes: byteLength, file };
+  });
+  const parameters = tensors.reduce((n, { shape }) => n + shape.reduce((size, d) => size * d, 1), 0);
+  const tokenizerInFile = checkpoint.loadTokenizer !== undefined;
+  const task = head && { head: { kind: head.kind, labels: head.labels } };
+  return {
+    format,
+    path,
+    files,
+    config,
+    ...task,
+    parameters,
+    dtype,
+    metadata,
+    tokenizerFiles,
+    tokenizerInFile,
+    tensors,
+  };
+}
+
+/** The type that holds the most bytes. */
+export function mainDtype(tensors: Iterable<StoredTensor>): StoredDtype {
+  const bytes = new Map<StoredDtype, number>();
+  for (const { dtype, byteLength } of tensors) bytes.set(dtype, (bytes.get(dtype) ?? 0) + byteLength);
+  return [...bytes].reduce((most, entry) => (entry[1] > most[1] ? entry : most))[0];
+}

@@ -1,0 +1,146 @@
+import { numel } from "../architectures/gpt2/tensors.js";
+import type { DeviceArray } from "../backend/backend.js";
+import type { ChosenBackend } from "../backend/choose.js";
+import type { ConversionFailure, WeightConversion } from "../backend/weight-conversion.js";
+import type { StoredTensor } from "../checkpoint/stored-tensor.js";
+import { byteLength, encodeValues, isPacked, type WeightType } from "../dtype/dtype.js";
+import { firstNonFiniteStored, isWeightType } from "../dtype/stored.js";
+import { CheckpointError } from "../errors.js";
+import { orAborted } from "../util/abort.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
+
+/** A tensor and the array that it becomes. */
+export interface Placed {
+  readonly tensor: StoredTensor;
+  readonly array: DeviceArray;
+  /** Whether the array is the file's memory: then its values are only looked at. */
+  readonly inPlace: boolean;
+}
+
+type Convert = NonNullable<ChosenBackend["convert"]>;
+
+/** Values of a piece that is converted at a time. */
+const PIECE = 2 ** 20;
+/** Rows of a piece are a multiple: those of a transposed matrix then take whole cache lines of the file. */
+const ROWS = 32;
+/** Threads that convert; the event loop's pool has one more, which reads what else is loaded meanwhile. */
+const AT_ONCE = 3;
+/** Bytes to convert that are worth another thread. */
+const SHARE = 2 ** 26;
+/** Bytes converted by one thread at one go, at most: then an abort is noticed. */
+const GO = 2 ** 26;
+/** What looking at a byte is of the work of converting it. */
+const LOOK = 1 / 4;
+
+/**
+ * Gives each array its tensor's values: with `convert` where it can, else here.
+ *
+ * @throws {CheckpointError} a value is NaN or infinite, or too large for the array's type.
+ */
+export async function fillWeights(placed: readonly Placed[], convert?: Convert, signal?: AbortSignal): Promise<void> {
+  const elsewhere = placed.filter(({ tensor }) => convert && tensor.inMemory && isWeightType(tensor.dtype));
+  if (convert) await convertAll(elsewhere.flatMap(piecesOf), convert, signal);
+  for (const { tensor, inPlace } of elsewhere) {
+    const { mapped } = tensor;
+    if (mapped && !inPlace) mapped.file.forget?.(mapped.offset, mapped.length);
+  }
+  const done = new Set(elsewhere);
+  for (const entry of placed) {
+    if (done.has(entry)) continue;
+    await yieldToEventLoop();
+    signal?.throwIfAborted();
+    if (entry.inPlace) entry.tensor.checkFinite();
+    else await fillHere(entry, signal);
+  }
+}
+
+interface Piece {
+  readonly entry: Placed;
+  readonly conversion: WeightConversion;
+  /** In bytes converted. */
+  readonly work: number;
+}
+
+function piecesOf(entry: Placed): Piece[] {
+  const { tensor, array, inPlace } = entry;
+  const src = tensor.mapped ?? tensor.data;
+  const srcType = tensor.dtype as WeightType;
+  const cols = tensor.shape.at(-1)!;
+  const rows = numel(tensor.shape) / cols;
+  const stride = ROWS * Math.ceil(PIECE / cols / ROWS);
+  const transposed = tensor.storedAs === "in_out";
+  const matrix = { src, srcType, transposed, rows, cols, ...(!inPlace && { dst: array }) };
+  return Array.from({ length: Math.ceil(rows / stride) }, (_, i) => {
+    const from = i * stride;
+    const to = Math.min(from + stride, rows);
+    const work = byteLength(srcType, (to - from) * cols) * (inPlace ? LOOK : 1);
+    return { entry, conversion: { ...matrix, from, to }, work };
+  });
+}
+
+/** A few long goes rather than many short ones: each has to wait for this thread, which may have other work. */
+async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
+  const total = pieces.reduce((sum, { work }) => sum + work, 0);
+  // No more than pay: this thread has work of its own meanwhile.
+  const threads = Math.min(AT_ONCE, Math.ceil(total / SHARE));
+  const most = Math.min(GO, total / threads);
+  const left = pieces.reverse();
+  const worker = async (): Promise<void> => {
+    while (left.length > 0 && !signal?.aborted) {
+      const go: Piece[] = [];
+      for (let work = 0; work < most && left.length > 0; work += go.at(-1)!.work) go.push(left.pop()!);
+      const failure = await convert(go.map(({ conversion }) => conversion));
+      if (failure) throw conversionError(go[failure.index]!.entry, failure.reason);
+    }
+  };
+  await orAborted(Promise.all(Array.from({ length: threads }, worker)), signal).finally(() => left.splice(0));
+}
+
+function conversionError({ tensor, array }: Placed, reason: ConversionFailure["reason"]): CheckpointError {
+  if (reason === "too large") return tooLarge(tensor, array.dtype);
+  // Looking at the values one by one finds which it was, for the message.
+  tensor.checkFinite();
+  return new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
+}
+
+function tooLarge({ file, name }: StoredTensor, dtype: string): CheckpointError {
+  return new CheckpointError({
+    op: `reading ${file}: tensor ${name} as ${dtype}`,
+    expected: `values that ${dtype} can hold`,
+    got: "a larger one",
+    hint: "Load the model as f32 or bf16",
+  });
+}
+
+/** In JavaScript, by way of float32 unless the file has the array's type and layout. */
+async function fillHere({ tensor, array }: Placed, signal: AbortSignal | undefined): Promise<void> {
+  if (array.dtype === "f32" && array.host instanceof Float32Array) tensor.readInto(array.host);
+  else if (array.dtype === tensor.dtype && isPacked(array.dtype) && tensor.storedAs === "out_in") {
+    tensor.checkFinite();
+    array.write(tensor.data);
+  } else await encodeHere(tensor, array, signal);
+}
+
+/** A few rows of a matrix at a time; all of a transposed one, whose rows lie all over the file. */
+async function encodeHere(tensor: StoredTensor, array: DeviceArray, signal: AbortSignal | undefined): Promise<void> {
+  const { shape, storedAs } = tensor;
+  const dtype = array.dtype as WeightType;
+  const cols = shape.at(-1)!;
+  const rows = numel(shape) / cols;
+  const stride = Math.min(rows, storedAs === "in_out" ? rows : ROWS * Math.ceil(PIECE / cols / ROWS));
+  const values = new Float32Array(stride * cols);
+  const bytes = new Uint8Array(isPacked(dtype) ? byteLength(dtype, values.length) : 0);
+  for (let row = 0; row < rows; row += stride) {
+    const count = Math.min(stride, rows - row) * cols;
+    const piece = values.subarray(0, count);
+    tensor.readRows(row, piece);
+    if (isPacked(dtype)) {
+      const encoded = bytes.subarray(0, byteLength(dtype, count));
+      encodeValues(dtype, piece, encoded);
+      if (firstNonFiniteStored(dtype, encoded) !== -1) throw tooLarge(tensor, dtype);
+      array.write(encoded, row * cols);
+    } else array.write(piece, row * cols);
+    await yieldToEventLoop();
+    signal?.throwIfAborted();
+  }
+}

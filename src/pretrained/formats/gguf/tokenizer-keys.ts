@@ -1,0 +1,26 @@
+import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
+
+/** What a header tells of a tokenizer without making it: all that a start needs before the weights are under way. */
+
+export const MODEL = "tokenizer.ggml.model";
+export const BOS = "tokenizer.ggml.bos_token_id";
+export const EOS = "tokenizer.ggml.eos_token_id";
+
+/** Names of models that come without a tokenizer. */
+export const NO_TOKENIZER = ["none", "no_vocab"];
+
+export function hasTokenizer(metadata: GgufMetadata): boolean {
+  return !NO_TOKENIZER.includes(metadata.string(MODEL) ?? NO_TOKENIZER[0]!);
+}
+
+/** Ids of the tokens that start and end a text, where they are ids of the vocabulary. */
+export function specialIdsFromGguf(
+  metadata: GgufMetadata,
+  vocabSize: number,
+): { bosTokenId?: number; eosTokenId?: number } {
+  const [bosTokenId, eosTokenId] = [BOS, EOS].map((key) => {
+    const id = metadata.number(key);
+    return id !== undefined && Number.isInteger(id) && id >= 0 && id < vocabSize ? id : undefined;
+  });
+  return { ...(bosTokenId !== undefined && { bosTokenId }), ...(eosTokenId !== undefined && { eosTokenId }) };
+}

@@ -1,0 +1,27 @@
+/** Model files in memory or behind any {@link ByteSource}: what runs in a browser. Files on disk: `node.ts`. */
+
+export { type ByteSource, memorySource } from "../checkpoint/byte-source.js";
+export { GgufMetadata, type GgufValue } from "../checkpoint/gguf/metadata.js";
+export { type GgufFile, type GgufTensor, readGguf } from "../checkpoint/gguf/read.js";
+export { type LlmcModel, readLlmcModel } from "../checkpoint/llmc.js";
+export {
+  readSafetensors,
+  type SafetensorsDtype,
+  type SafetensorsFile,
+  type SafetensorsTensor,
+} from "../checkpoint/safetensors.js";
+export { encodeSafetensors, type SafetensorsInput } from "../checkpoint/safetensors-writer.js";
+export type { StoredLayout, StoredTensor } from "../checkpoint/stored-tensor.js";
+export { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
+export {
+  type Checkpoint,
+  type CheckpointDescription,
+  type CheckpointFormat,
+  describeCheckpoint,
+  FORMAT_NAMES,
+  type TokenizerFiles,
+} from "./checkpoint.js";
+export { loadGguf } from "./formats/gguf/load.js";
+export { type HuggingFaceSources, loadHuggingFace, loadLlmc } from "./formats/huggingface.js";
+export { loadTensorFlow, type TensorFlowSources } from "./formats/tensorflow/load.js";
+export { loadTorch, type TorchSources } from "./formats/torch.js";

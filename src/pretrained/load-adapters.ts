@@ -1,0 +1,93 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { Backend } from "../backend/backend.js";
+import { UsageError } from "../errors.js";
+import { type LocateOptions, locateModel } from "../hub/node.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
+import { loadHead } from "./loaded-head.js";
+import { type AdapterCheckpoint, mergeAdapter, openAdapter, readAdapterSettings, replacesVectors } from "./node.js";
+import { loadWeights } from "./weights.js";
+
+/**
+ * LoRA adapters to load with a model: paths, or names on the hub, each under a name that requests choose it by. One alone
+ * is called `default` and used by all requests that don't choose.
+ */
+export type AdapterPaths = string | Readonly<Record<string, string>>;
+
+const adapterEntries = (paths: AdapterPaths): [name: string, path: string][] =>
+  typeof paths === "string" ? [[DEFAULT_ADAPTER, paths]] : Object.entries(paths);
+
+/** The model with an adapter folded into its weights; closed if that fails. */
+export async function foldIn(checkpoint: Checkpoint, adapter: string, options: LocateOptions): Promise<Checkpoint> {
+  try {
+    return mergeAdapter(checkpoint, await findAdapter(adapter, checkpoint.config, options));
+  } catch (error) {
+    checkpoint.close();
+    throw error;
+  }
+}
+
+/** All of them in a backend's memory, by the names that requests choose them by. */
+export async function loadAdapters(
+  backend: Backend,
+  config: GPT2Config,
+  paths: AdapterPaths,
+  options: LocateOptions,
+): Promise<Map<string, LoadedAdapter>> {
+  const loaded = new Map<string, LoadedAdapter>();
+  for (const [name, path] of adapterEntries(paths)) {
+    const adapter = await findAdapter(path, config, options);
+    try {
+      loaded.set(name, await loadAdapter(backend, adapter, options.signal));
+    } finally {
+      adapter.close();
+    }
+  }
+  return loaded;
+}
+
+/** Opens an adapter, wherever it is: a folder, its .safetensors, or a name on the hub. */
+export async function findAdapter(
+  name: string,
+  model: GPT2Config,
+  options: LocateOptions = {},
+): Promise<AdapterCheckpoint> {
+  return openAdapter((await locateModel(name, options)).path, model);
+}
+
+/** The model that an adapter says it is for; undefined if it is the one that comes with the package. */
+export async function baseOfAdapter(name: string, options: LocateOptions = {}): Promise<string | undefined> {
+  return readAdapterSettings((await locateModel(name, options)).path).baseModel;
+}
+
+/** How to load a model with one adapter: beside the weights, or folded into them where it changes layer norms or biases. */
+export async function withAdapter(
+  name: string,
+  options: LocateOptions = {},
+): Promise<{ readonly adapters: string } | { readonly merge: string }> {
+  return replacesVectors((await locateModel(name, options)).path) ? { merge: name } : { adapters: name };
+}
+
+/**
+ * Brings an adapter into a backend's memory, so that requests can choose it.
+ *
+ * @throws {UsageError} it changes layer norms or biases of the model, which all requests share.
+ */
+export async function loadAdapter(
+  backend: Backend,
+  adapter: AdapterCheckpoint,
+  signal?: AbortSignal,
+): Promise<LoadedAdapter> {
+  const [replaced] = adapter.replaced.keys();
+  if (replaced !== undefined) {
+    throw new UsageError({
+      op: `loading the adapter ${adapter.path}`,
+      expected: "one that only adds to linear layers, so that requests can choose it",
+      got: `another ${replaced} as well`,
+      hint: "Fold it into the weights: gpt2 merge, or the option merge of GPT2.load",
+    });
+  }
+  const tensors = await loadWeights(backend, adapter.tensors.values(), { dtype: "f32", signal });
+  const head = adapter.head && loadHead(adapter.head);
+  return new LoadedAdapter(backend, adapter.ranks, tensors, (layer) => adapter.scales.get(layer)!, head);
+}

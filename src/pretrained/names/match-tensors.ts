@@ -1,0 +1,140 @@
+import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import { type TensorSpec, tensorTable } from "../../architectures/gpt2/tensors.js";
+import { quote } from "../../checkpoint/quote.js";
+import type { RawTensor } from "../../checkpoint/raw-tensor.js";
+import type { SafetensorsDtype } from "../../checkpoint/safetensors.js";
+import { type StoredTensor, storedTensor, zeroTensor } from "../../checkpoint/stored-tensor.js";
+import type { FloatDtype } from "../../dtype/floats.js";
+import { isStoredDtype } from "../../dtype/stored.js";
+import { CheckpointError, type ErrorDetails } from "../../errors.js";
+
+/** Finds the tensors of the model's table among those of a file. What a format calls them is in state-dict.ts. */
+
+const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+  F64: "f64",
+};
+
+/** The output head's name in the table. */
+export const HEAD = "lm_head.weight";
+
+export interface MatchOptions {
+  readonly config: GPT2Config;
+  /** The file to name when a tensor is missing. */
+  readonly weights: string;
+  /** How the file holds the matrices that the table marks as Conv1D. */
+  readonly matrices: "in_out" | "out_in";
+  /** Whether the model was made without biases: they are zero then. */
+  readonly zeroBiases?: boolean;
+  /** What the format calls a tensor of the table, for messages; its name there by default. */
+  readonly nameInFile?: (name: string) => string;
+}
+
+/**
+ * The model's tensors, in the order of the tensor table.
+ *
+ * @param byName the file's tensors, by their names in the table. A head that is tied may be there, if it is a copy of wte.
+ * @throws {CheckpointError} a tensor is missing, unknown, or of another shape or type than the configuration says.
+ */
+export function matchTensors(byName: ReadonlyMap<string, RawTensor>, options: MatchOptions): Map<string, StoredTensor> {
+  const { config, weights, nameInFile = (name) => name } = options;
+  const left = new Map(byName);
+  const tensors = new Map<string, StoredTensor>();
+  // A hostile config may claim two thousand million layers; there are no more than there are tensors.
+  const nLayer = Math.min(config.nLayer, left.size + 1);
+  for (const spec of tensorTable({ ...config, nLayer })) {
+    const tensor = left.get(spec.name);
+    left.delete(spec.name);
+    if (tensor !== undefined) tensors.set(spec.name, stored(tensor, spec, options.matrices));
+    else if (options.zeroBiases && spec.name.endsWith(".bias")) tensors.set(spec.name, zeroTensor(spec, weights));
+    else
+      throw missingTensor(weights, nameInFile(spec.name), `shape [${shapeInFile(spec, options.matrices).join(", ")}]`);
+  }
+  const head = left.get(HEAD);
+  if (head !== undefined) checkTied(head, byName.get("wte.weight")!);
+  left.delete(HEAD);
+  for (const tensor of left.values()) throw unknownTensor(tensor, config);
+  return tensors;
+}
+
+function missingTensor(weights: string, name: string, expected: string): CheckpointError {
+  return new CheckpointError({ op: `reading ${weights}: tensor ${name}`, expected, got: "no such tensor" });
+}
+
+function tensorError(tensor: RawTensor, details: Omit<ErrorDetails, "op">): CheckpointError {
+  return new CheckpointError({ op: `reading ${tensor.source.name}: tensor ${quote(tensor.name)}`, ...details });
+}
+
+/** Heads of GPT2ForTokenClassification and GPT2ForQuestionAnswering, in place of the language model's. */
+const OTHER_TASKS = /^(classifier|qa_outputs)\./;
+
+function unknownTensor(tensor: RawTensor, config: GPT2Config): CheckpointError {
+  const hint = "It is the head of another task, in place of the language model's";
+  return tensorError(tensor, {
+    expected: `only the tensors of a GPT-2 of ${config.nLayer} layers`,
+    got: `an unknown one, ${tensor.dtype} ${quote(tensor.shape)}`,
+    ...(OTHER_TASKS.test(tensor.name) && { hint }),
+  });
+}
+
+function shapeInFile(spec: TensorSpec, matrices: "in_out" | "out_in"): readonly number[] {
+  return spec.conv1d && matrices === "in_out" ? [...spec.shape].reverse() : spec.shape;
+}
+
+function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_in"): StoredTensor {
+  const dtype = isStoredDtype(tensor.dtype) ? tensor.dtype : FLOAT_OF_DTYPE[tensor.dtype];
+  if (dtype === undefined) {
+    throw tensorError(tensor, {
+      expected: Object.keys(FLOAT_OF_DTYPE).join(", "),
+      got: tensor.dtype,
+      hint: "Quantised and integer weights cannot be read",
+    });
+  }
+  const expected = shapeInFile(spec, matrices);
+  if (!sameShape(tensor.shape, expected)) {
+    const details = { expected: `shape [${expected.join(", ")}]`, got: quote(tensor.shape) };
+    const order = matrices === "in_out" ? "Hugging Face's GPT-2 holds this matrix as [in, out]" : "[out, in] is needed";
+    const turned = spec.conv1d && sameShape([...tensor.shape].reverse(), expected);
+    throw tensorError(tensor, turned ? { ...details, hint: `It is transposed: ${order}` } : details);
+  }
+  const storedAs = (spec.conv1d && matrices === "in_out") !== (tensor.transposed === true) ? "in_out" : "out_in";
+  const { source, offset, check } = tensor;
+  return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset, check });
+}
+
+/** A tensor of a file that must be as `spec` says, a matrix [out, in]. @throws {CheckpointError} its shape or type is not. */
+export const matchOne = (tensor: RawTensor, spec: TensorSpec): StoredTensor => stored(tensor, spec, "out_in");
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** Whether two tensors of files are the same, bit for bit. */
+export function isCopy(a: RawTensor, b: RawTensor): boolean {
+  const alike = a.dtype === b.dtype && sameShape(a.shape, b.shape);
+  return alike && (a.transposed === true) === (b.transposed === true) && sameBytes(a, b);
+}
+
+/** @throws {CheckpointError} the head is not bit for bit the token embedding. */
+function checkTied(head: RawTensor, wte: RawTensor): void {
+  if (isCopy(head, wte)) return;
+  throw tensorError(head, {
+    expected: `a copy of ${quote(wte.name)} (${wte.dtype} ${quote(wte.shape)})`,
+    got: `another matrix (${head.dtype} ${quote(head.shape)})`,
+    hint: 'If the head is a matrix of its own, "tie_word_embeddings": false in config.json says so',
+  });
+}
+
+function sameBytes(a: RawTensor, b: RawTensor): boolean {
+  if (a.source === b.source && a.offset === b.offset) return true;
+  const chunk = 2 ** 20;
+  for (let start = 0; start < a.byteLength; start += chunk) {
+    const length = Math.min(chunk, a.byteLength - start);
+    const x = a.source.bytes(a.offset + start, length);
+    const y = b.source.bytes(b.offset + start, length);
+    for (let i = 0; i < length; i++) if (x[i] !== y[i]) return false;
+  }
+  return true;
+}

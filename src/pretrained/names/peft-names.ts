@@ -1,0 +1,46 @@
+import { LORA_TARGETS, type LoraTarget } from "../../architectures/lora.js";
+import { SCORE } from "../../architectures/task-head.js";
+
+/** What PEFT calls the tensors of a LoRA adapter for GPT-2, and the parts of its configuration that name them. */
+
+/** Of what it wraps: the model with an output head; without one `transformer.` is missing. */
+const PREFIX = /^base_model\.model\.(transformer\.)?/;
+const WRITE_PREFIX = "base_model.model.transformer.";
+/** The layer that an adapted one wraps, and a whole copy of a module that was trained. */
+const WRAPPER = /\.(base_layer|modules_to_save)\.(?=[^.]+$)/;
+/** A module's values from before it was trained, which PEFT sometimes saves too. */
+const ORIGINAL = ".original_module.";
+
+/** The name in the model of a tensor in an adapter's file; undefined for one that says nothing. */
+export function fromPeftName(name: string): string | undefined {
+  if (name.includes(ORIGINAL)) return undefined;
+  return name.replace(PREFIX, "").replace(WRAPPER, ".");
+}
+
+/** The layer that PEFT's patterns see. */
+export const peftLayer = (layer: string): string => `transformer.${layer}`;
+
+/** The inverse of {@link fromPeftName}, where `isAdapted` says of a layer whether PEFT wraps it. */
+export function toPeftName(name: string, isAdapted: (layer: string) => boolean): string {
+  if (name === SCORE) return `base_model.model.${name}`;
+  const layer = name.slice(0, name.lastIndexOf("."));
+  if (!isAdapted(layer)) return WRITE_PREFIX + name;
+  return `${WRITE_PREFIX}${layer}.base_layer.${name.slice(layer.length + 1)}`;
+}
+
+/** The shortest names that mean just these layers: `c_proj` is both attention's and the feed-forward layer's. */
+export function peftTargets(targets: readonly LoraTarget[]): string[] {
+  const short = (target: string): string => target.slice(target.indexOf(".") + 1);
+  const meant = (name: string): LoraTarget[] => LORA_TARGETS.filter((target) => short(target) === name);
+  return [
+    ...new Set(
+      targets.map((target) => (meant(short(target)).every((t) => targets.includes(t)) ? short(target) : target)),
+    ),
+  ];
+}
+
+/** Modules of which every tensor is a layer norm's. */
+export const PEFT_NORMS = ["ln_1", "ln_2", "ln_f"];
+
+/** Modules that PEFT trains whole in adapters for the classification of sequences. */
+export const PEFT_HEADS = ["classifier", "score"];

@@ -1,0 +1,66 @@
+import { type GPT2Config, gpt2Config } from "../../architectures/gpt2/config.js";
+import { quote } from "../../checkpoint/quote.js";
+import type { RawTensor } from "../../checkpoint/raw-tensor.js";
+import type { JsonObject } from "../../checkpoint/strict-json.js";
+import { ConfigError } from "../../errors.js";
+import { namingFile } from "./state-dict.js";
+
+/**
+ * What OpenAI's release of GPT-2 calls things (github.com/openai/gpt-2, src/model.py), and with it the programs that train
+ * on from it: variables of the scope `model`, and hparams.json.
+ */
+
+const SCOPE = "model/";
+
+/** Of a block's or the whole model's parts, to what the table calls them. */
+const PARTS: Readonly<Record<string, string>> = { w: "weight", b: "bias", g: "weight" };
+
+/**
+ * A variable's name in the table: `model/h0/attn/c_attn/w` is `h.0.attn.c_attn.weight`. Undefined for one that is no
+ * part of the model: optimizers keep theirs outside the scope, or below a variable (`model/wte/Adam`).
+ */
+export function nameFromTensorFlow(variable: string): string | undefined {
+  if (!variable.startsWith(SCOPE)) return undefined;
+  const path = variable.slice(SCOPE.length).split("/");
+  const [top = ""] = path;
+  if (top === "wte" || top === "wpe") return path.length === 1 ? `${top}.weight` : undefined;
+  const kind = path.findIndex((part) => Object.hasOwn(PARTS, part));
+  if (kind !== -1 && kind < path.length - 1) return undefined;
+  const names = path.map((part, i) => (i === kind ? PARTS[part]! : part));
+  return names.join(".").replace(/^h(\d+)\./, "h.$1.");
+}
+
+/** The inverse of {@link nameFromTensorFlow}, for messages. */
+export function nameInTensorFlow(name: string): string {
+  const path = name.replace(/^h\.(\d+)\./, "h$1.").split(".");
+  const part = path.pop() === "bias" ? "b" : path.at(-1)!.startsWith("ln_") ? "g" : "w";
+  return SCOPE + (path[0] === "wte" || path[0] === "wpe" ? path[0] : [...path, part].join("/"));
+}
+
+/** Matrices are kept as convolutions of width 1, [1, in, out]. */
+export function withoutWidth(tensor: RawTensor): RawTensor {
+  const [width, ...shape] = tensor.shape;
+  return shape.length === 2 && width === 1 ? { ...tensor, shape } : tensor;
+}
+
+const FIELDS = [
+  ["vocabSize", "n_vocab"],
+  ["nCtx", "n_ctx"],
+  ["nEmbd", "n_embd"],
+  ["nHead", "n_head"],
+  ["nLayer", "n_layer"],
+] as const;
+
+/**
+ * The configuration in hparams.json.
+ *
+ * @throws {ConfigError} a size is missing, or none that a GPT-2 can have.
+ */
+export function configFromHparams(json: JsonObject, file: string): GPT2Config {
+  const sizes = FIELDS.map(([key, field]) => {
+    const size = json[field];
+    if (typeof size === "number") return [key, size] as const;
+    throw new ConfigError({ op: `reading ${file}: ${field}`, expected: "a number", got: quote(size) });
+  });
+  return namingFile(file, () => gpt2Config(Object.fromEntries(sizes)));
+}

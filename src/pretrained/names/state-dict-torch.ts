@@ -1,0 +1,142 @@
+import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../../architectures/gpt2/config.js";
+import { quote } from "../../checkpoint/quote.js";
+import type { RawTensor } from "../../checkpoint/raw-tensor.js";
+import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
+import { ConfigError } from "../../errors.js";
+import { HEAD, isCopy } from "./match-tensors.js";
+import { namingFile } from "./state-dict.js";
+
+/**
+ * What PyTorch programs other than transformers call things: nanoGPT (github.com/karpathy/nanoGPT, model.py and train.py),
+ * build-nanogpt and minGPT. Their tensors have Hugging Face's names, their matrices are nn.Linear's, [out, in].
+ */
+
+/** torch.compile and DistributedDataParallel wrap a model, and its names, in these. */
+const WRAPPERS = /^(_orig_mod\.|module\.)+/;
+
+export const withoutWrappers = (name: string): string => name.replace(WRAPPERS, "");
+
+/** The settings of a model, by the names of their own program. */
+export interface TorchSettings {
+  readonly fields: ReadonlyMap<unknown, unknown>;
+  /** Where they stand, for errors: `model_args`. */
+  readonly where: string;
+}
+
+/** Fields that are read, or that don't change what a trained model computes. A program may have others, unless unset. */
+const FIELDS = new Set([
+  ...["n_layer", "n_head", "n_embd", "block_size", "vocab_size", "bias"],
+  ...["dropout", "embd_pdrop", "resid_pdrop", "attn_pdrop", "model_type"],
+]);
+
+/** minGPT names some shapes (mingpt/model.py, `model_type`); beside the published ones only the heads are needed. */
+const MINGPT_HEADS: Readonly<Record<string, number>> = {
+  "openai-gpt": 12,
+  gpt2: 12,
+  "gpt2-medium": 16,
+  "gpt2-large": 20,
+  "gpt2-xl": 25,
+  "gopher-44m": 16,
+  "gpt-mini": 6,
+  "gpt-micro": 4,
+  "gpt-nano": 3,
+};
+
+export interface TorchConfig {
+  readonly config: GPT2Config;
+  /** A nanoGPT with bias = False: neither its matrices nor its layer norms have one. */
+  readonly zeroBiases: boolean;
+}
+
+/**
+ * The configuration of a nanoGPT or minGPT: sizes are those of its tensors, the settings say what tensors cannot.
+ *
+ * @param tensors by their names in the tensor table.
+ * @param settings undefined if there are none: the heads are then known for the published shapes only.
+ * @param file for errors.
+ * @throws {ConfigError} sizes that are no model's, that contradict each other, or settings of a model that is none of these.
+ */
+export function configFromTorch(
+  tensors: ReadonlyMap<string, RawTensor>,
+  settings: TorchSettings | undefined,
+  file: string,
+): TorchConfig {
+  const sizes = sizesOf(tensors);
+  if (settings) checkSettings(settings, sizes, file);
+  const fields = settings?.fields ?? new Map<unknown, unknown>();
+  const nHead = headsOf(fields, sizes);
+  if (nHead === undefined) {
+    throw new ConfigError({
+      op: `reading ${file}`,
+      expected: "the number of heads, which tensors don't show",
+      got: settings ? `${settings.where} without it` : "weights alone",
+      hint: 'Put a config.json beside it, such as {"model_type": "gpt2", "n_head": 12, …}',
+    });
+  }
+  const head = tensors.get(HEAD);
+  const wte = tensors.get("wte.weight");
+  const tieWordEmbeddings = head === undefined || wte === undefined || isCopy(head, wte);
+  // nanoGPT's matrices came to be without biases, by a setting, not long before its GELU came to be the exact one
+  // (nn.GELU(), in 2023); build-nanogpt and minGPT have the approximation and no such setting.
+  const activation = fields.has("bias") ? "gelu" : "gelu_new";
+  const config = namingFile(file, () => gpt2Config({ ...sizes, nHead, activation, tieWordEmbeddings }));
+  return { config, zeroBiases: fields.get("bias") === false };
+}
+
+type Sizes = Partial<Record<"vocabSize" | "nCtx" | "nEmbd" | "nLayer" | "nInner", number>>;
+
+/** What the shapes say; a tensor that is missing, or of no matrix, is found out when all are matched with the table. */
+function sizesOf(tensors: ReadonlyMap<string, RawTensor>): Sizes {
+  const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
+  const [vocabSize, nEmbd] = shape("wte.weight");
+  const [nCtx] = shape("wpe.weight");
+  const [a = 0, b = 0] = shape("h.0.mlp.c_fc.weight");
+  let nLayer = 1;
+  while (tensors.has(`h.${nLayer}.ln_1.weight`)) nLayer++;
+  const sizes = { vocabSize, nCtx, nEmbd, nLayer, nInner: matrixOrder(tensors) === "out_in" ? a : b };
+  return Object.fromEntries(Object.entries(sizes).filter(([, size]) => size !== undefined));
+}
+
+/** Whether matrices are nn.Linear's [out, in] or Conv1D's [in, out], by the one that tells: c_attn is three times as wide. */
+export function matrixOrder(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in" {
+  const [a = 0, b = 0] = tensors.get("h.0.attn.c_attn.weight")?.shape ?? [];
+  return a > b ? "out_in" : "in_out";
+}
+
+const SIZE_FIELDS = [
+  ["n_layer", "nLayer"],
+  ["n_embd", "nEmbd"],
+  ["block_size", "nCtx"],
+  ["vocab_size", "vocabSize"],
+] as const;
+
+function checkSettings({ fields, where }: TorchSettings, sizes: Sizes, file: string): void {
+  const refuse = (field: unknown, expected: string, got: unknown): never => {
+    throw new ConfigError({ op: `reading ${file}: ${where}.${String(field)}`, expected, got: quote(got) });
+  };
+  for (const [field, value] of fields) {
+    // Forks have switches for other norms, activations and attention; one that is off changes nothing.
+    if (typeof field !== "string") refuse("field", "a name", field);
+    if (value && !FIELDS.has(field as string)) refuse(field, "no setting that nanoGPT and minGPT don't have", value);
+  }
+  for (const [field, size] of SIZE_FIELDS) {
+    const value = fields.get(field) ?? undefined;
+    if (value !== undefined && value !== sizes[size]) refuse(field, `${sizes[size]}, as the tensors have it`, value);
+  }
+  const bias = fields.get("bias") ?? true;
+  if (typeof bias !== "boolean") refuse("bias", "True or False", bias);
+}
+
+function headsOf(fields: ReadonlyMap<unknown, unknown>, { nLayer, nEmbd }: Sizes): number | undefined {
+  const given = fields.get("n_head");
+  if (typeof given === "number") return given;
+  const type = fields.get("model_type");
+  if (typeof type === "string" && Object.hasOwn(MINGPT_HEADS, type)) return MINGPT_HEADS[type];
+  return Object.values(GPT2_PRESETS).find((p) => p.nLayer === nLayer && p.nEmbd === nEmbd)?.nHead;
+}
+
+/** The model's part of a config.json that minGPT's `setup_logging` wrote, if it is one. */
+export function settingsFromMinGPT(json: JsonObject): TorchSettings | undefined {
+  if (!isJsonObject(json.model) || !("model_type" in json.model)) return undefined;
+  return { fields: new Map(Object.entries(json.model)), where: "model" };
+}

@@ -1,0 +1,133 @@
+import { quote } from "../../checkpoint/quote.js";
+import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
+import { CheckpointError } from "../../errors.js";
+
+/**
+ * adapter_config.json of PEFT (https://github.com/huggingface/peft, LoraConfig). What would compute something else than
+ * LoRA is refused by name; so is any field that this reader does not know, unless it is switched off.
+ */
+export interface PeftConfig {
+  /** r of the layers for which `rankOf` knows nothing else. */
+  readonly rank: number;
+  readonly alpha: number;
+  /** Whether the scale is alpha / √r instead of alpha / r. */
+  readonly rankStabilized: boolean;
+  /** Used in training only. */
+  readonly dropout: number;
+  /** What the adapter was made for: a name or path, as its maker had it. */
+  readonly baseModel: string | undefined;
+  /** Rank and alpha of a layer: `transformer.h.0.attn.c_attn`. */
+  rankOf(layer: string): number;
+  alphaOf(layer: string): number;
+}
+
+/** Fields that say how an adapter was trained or is found, and change nothing of what it computes. */
+const INERT = new Set([
+  "alpha_pattern",
+  "auto_mapping",
+  "base_model_name_or_path",
+  "bias",
+  "corda_config",
+  "ensure_weight_tying",
+  "eva_config",
+  "exclude_modules",
+  "fan_in_fan_out",
+  "inference_mode",
+  "init_lora_weights",
+  "layers_pattern",
+  "layers_to_transform",
+  "loftq_config",
+  "lora_alpha",
+  "lora_dropout",
+  "lora_ga_config",
+  "megatron_config",
+  "megatron_core",
+  "modules_to_save",
+  "peft_type",
+  "peft_version",
+  "qalora_group_size",
+  "r",
+  "rank_pattern",
+  "revision",
+  "runtime_config",
+  "target_modules",
+  "task_type",
+  "use_rslora",
+]);
+
+/** Ways to initialise that change the model's own weights too, which the adapter's file does not have. */
+const CHANGES_BASE = /^(pissa|olora|loftq|corda|lora_ga)/;
+
+/** @param op what is being read, for errors: `reading adapter_config.json`. @throws {CheckpointError} */
+export function parsePeftConfig(json: JsonObject, op: string): PeftConfig {
+  const refuse = (field: string, expected: string, hint?: string): never => {
+    const details = { op: `${op}: ${field}`, expected, got: quote(json[field]) };
+    throw new CheckpointError(hint === undefined ? details : { ...details, hint });
+  };
+  if (json.peft_type !== "LORA") refuse("peft_type", '"LORA"', "Only LoRA adapters can be read");
+  for (const [field, value] of Object.entries(json)) {
+    if (!INERT.has(field) && !isOff(value)) refuse(quote(field), "no such variant of LoRA, or one switched off");
+  }
+  const init = json.init_lora_weights;
+  if (typeof init === "string" && CHANGES_BASE.test(init)) {
+    refuse("init_lora_weights", "an adapter that leaves the model's own weights alone", CONVERT_HINT);
+  }
+  const number = (field: string, standard: number, holds: (x: number) => boolean, expected: string): number => {
+    const value = json[field] ?? standard;
+    return typeof value === "number" && holds(value) ? value : refuse(field, expected);
+  };
+  const rank = number("r", 8, isRank, RANK);
+  const alpha = number("lora_alpha", 8, Number.isFinite, "a number");
+  const dropout = number("lora_dropout", 0, (p) => p >= 0 && p < 1, "a probability");
+  if (typeof (json.use_rslora ?? false) !== "boolean") refuse("use_rslora", "true or false");
+  const base = json.base_model_name_or_path ?? undefined;
+  if (base !== undefined && typeof base !== "string") refuse("base_model_name_or_path", "a name");
+  const ranks = pattern(json.rank_pattern, `${op}: rank_pattern`, isRank, RANK);
+  const alphas = pattern(json.alpha_pattern, `${op}: alpha_pattern`, Number.isFinite, "a number");
+  return {
+    rank,
+    alpha,
+    dropout,
+    rankStabilized: json.use_rslora === true,
+    baseModel: base === "" ? undefined : (base as string | undefined),
+    rankOf: (layer) => ranks(layer) ?? rank,
+    alphaOf: (layer) => alphas(layer) ?? alpha,
+  };
+}
+
+const CONVERT_HINT =
+  "PEFT converts such an adapter to LoRA: save_pretrained with path_initial_model_for_weight_conversion";
+const RANK = "an integer from 1 to 65536";
+const isRank = (r: number): boolean => Number.isInteger(r) && r >= 1 && r <= 65536;
+
+function isOff(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return value === null || value === false || (isJsonObject(value) && Object.keys(value).length === 0);
+}
+
+/** Regular expressions that are names: anything else could mean, or take, whatever its writer liked. */
+const NAME = /^\^?[A-Za-z0-9_.]{1,200}$/;
+
+/**
+ * A table of values by the ends of layers' names, whole parts of them; the first that fits counts, as in PEFT, which takes
+ * them for regular expressions after an optional `(.*\.)`.
+ */
+function pattern(
+  json: unknown,
+  op: string,
+  holds: (value: number) => boolean,
+  expected: string,
+): (layer: string) => number | undefined {
+  const table = json ?? {};
+  if (!isJsonObject(table)) throw new CheckpointError({ op, expected: "an object", got: quote(json) });
+  const entries = Object.entries(table).map(([key, value]): [string, number] => {
+    if (!NAME.test(key)) throw new CheckpointError({ op, expected: "names of layers or their ends", got: quote(key) });
+    if (typeof value !== "number" || !holds(value)) {
+      throw new CheckpointError({ op: `${op}: ${key}`, expected, got: quote(value) });
+    }
+    return [key, value];
+  });
+  return (layer) => entries.find(([key]) => layer === key.replace("^", "") || endsWithParts(layer, key))?.[1];
+}
+
+const endsWithParts = (layer: string, key: string): boolean => layer.endsWith(`.${key}`);

@@ -1,0 +1,155 @@
+import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import { tensorTable } from "../../architectures/gpt2/tensors.js";
+import { adaptableLayers, type LoraRanks, loraA, loraB, loraScale } from "../../architectures/lora.js";
+import type { ByteSource } from "../../checkpoint/byte-source.js";
+import { quote } from "../../checkpoint/quote.js";
+import { readSafetensors, type SafetensorsDtype, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
+import { type StoredTensor, storedTensor } from "../../checkpoint/stored-tensor.js";
+import { type JsonObject, parseJsonObject } from "../../checkpoint/strict-json.js";
+import type { FloatDtype } from "../../dtype/floats.js";
+import { CheckpointError, type ErrorDetails } from "../../errors.js";
+import { isCopy } from "../names/match-tensors.js";
+import { fromPeftName, peftLayer } from "../names/peft-names.js";
+import { type StoredHead, takeHead } from "../names/state-dict-classifier.js";
+import { type PeftConfig, parsePeftConfig } from "./config.js";
+
+/** An opened LoRA adapter of a model of a given shape, its tensors still in their file. */
+export interface AdapterCheckpoint {
+  /** What was opened: a folder or a file. */
+  readonly path: string;
+  readonly settings: PeftConfig;
+  /** Rank and scale of each adapted layer, in the order of the model's. */
+  readonly ranks: LoraRanks;
+  readonly scales: ReadonlyMap<string, number>;
+  /** The tensors of `loraTable(config, ranks)`, in its order. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Vectors of the model that were trained as well, and take the place of its own: layer norms, biases. */
+  readonly replaced: ReadonlyMap<string, StoredTensor>;
+  /** Of an adapter for classification or regression. */
+  readonly head: StoredHead | undefined;
+  /** Gives the files back. Tensors cannot be read afterwards. */
+  close(): void;
+}
+
+export interface AdapterSources {
+  readonly path: string;
+  /** adapter_config.json. */
+  readonly config: ByteSource;
+  /** adapter_model.safetensors. */
+  readonly weights: ByteSource;
+  /** Contents of classifier.json, where there is one. */
+  readonly labels?: { readonly file: string; readonly fields: JsonObject } | undefined;
+}
+
+/**
+ * Reads an adapter in PEFT's layout. The sources are closed with it, and when this throws.
+ *
+ * @param model the shape of the model it is for.
+ * @throws {CheckpointError} malformed, for another shape, or more than LoRA on linear layers, which is refused by name.
+ */
+export function loadAdapter(sources: AdapterSources, model: GPT2Config): AdapterCheckpoint {
+  const { path, config, weights } = sources;
+  const close = (): void => {
+    config.close();
+    weights.close();
+  };
+  try {
+    const op = `reading ${config.name}`;
+    const settings = parsePeftConfig(parseJsonObject(config.bytes(0, config.size), op), op);
+    return {
+      path,
+      settings,
+      ...sortTensors(readSafetensors(weights).tensors.values(), sources, settings, model),
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function sortTensors(
+  found: Iterable<SafetensorsTensor>,
+  { weights, labels }: AdapterSources,
+  settings: PeftConfig,
+  model: GPT2Config,
+) {
+  const byName = new Map<string, SafetensorsTensor>();
+  for (const tensor of found) {
+    const name = fromPeftName(tensor.name);
+    if (name === undefined) continue;
+    const other = byName.get(name);
+    // Of a module trained as a whole PEFT saves the bias twice.
+    if (other && isCopy(other, tensor)) continue;
+    if (other) throw fault(tensor, { expected: "each tensor once", got: `${quote(other.name)} as well` });
+    byName.set(name, tensor);
+  }
+  const ranks = new Map<string, number>();
+  const scales = new Map<string, number>();
+  const tensors = new Map<string, StoredTensor>();
+  // A hostile file may be for a model of two thousand million layers; no more of them than there are tensors count.
+  const nLayer = Math.min(model.nLayer, byName.size + 1);
+  for (const [layer, [out, width]] of adaptableLayers({ ...model, nLayer })) {
+    const [a, b] = [take(byName, loraA(layer)), take(byName, loraB(layer))];
+    if (!a && !b) continue;
+    if (!a || !b) throw fault((a ?? b)!, { expected: "both lora_A and lora_B of the layer", got: "one" });
+    const rank = settings.rankOf(peftLayer(layer));
+    ranks.set(layer, rank);
+    scales.set(layer, loraScale(settings.alphaOf(peftLayer(layer)), rank, settings.rankStabilized));
+    tensors.set(loraA(layer), stored(a, loraA(layer), [rank, width]));
+    tensors.set(loraB(layer), stored(b, loraB(layer), [out, rank]));
+  }
+  const replaced = new Map<string, StoredTensor>();
+  for (const { name, shape } of tensorTable({ ...model, nLayer })) {
+    const tensor = shape.length === 1 ? take(byName, name) : undefined;
+    if (tensor) replaced.set(name, stored(tensor, name, shape));
+  }
+  const head = takeHead(byName, labels?.fields ?? {}, model, labels?.file ?? weights.name);
+  for (const [name, tensor] of byName) throw unknown(name, tensor, model);
+  if (ranks.size > 0) return { ranks, scales, tensors, replaced, head };
+  throw new CheckpointError({
+    op: `reading ${weights.name}`,
+    expected: "lora_A and lora_B of some layer",
+    got: "none",
+  });
+}
+
+function take<T>(map: Map<string, T>, name: string): T | undefined {
+  const value = map.get(name);
+  map.delete(name);
+  return value;
+}
+
+const FLOATS: Partial<Record<SafetensorsDtype, FloatDtype>> = { F32: "f32", F16: "f16", BF16: "bf16", F64: "f64" };
+
+function stored(tensor: SafetensorsTensor, name: string, shape: readonly number[]): StoredTensor {
+  const dtype = FLOATS[tensor.dtype];
+  if (dtype === undefined) throw fault(tensor, { expected: Object.keys(FLOATS).join(", "), got: tensor.dtype });
+  if (tensor.shape.length !== shape.length || tensor.shape.some((d, i) => d !== shape[i])) {
+    const hint = "The adapter is for a model of another shape, or its configuration says another rank";
+    throw fault(tensor, { expected: `shape [${shape.join(", ")}]`, got: quote(tensor.shape), hint });
+  }
+  const { source, offset } = tensor;
+  return storedTensor({ name, dtype, shape, storedAs: "out_in", source, offset });
+}
+
+/** What else adapters may hold, by parts of its tensors' names. */
+const KINDS: readonly (readonly [name: RegExp, what: string])[] = [
+  [/lora_magnitude_vector/, "DoRA"],
+  [/lora_embedding_/, "an adapter of the embeddings"],
+  [/lora_[AB]\.bias$/, "an adapter with biases of its own (lora_bias)"],
+  [/^lm_head\./, "an adapter of the output head"],
+  [/^(wte|wpe)\./, "embeddings trained as a whole"],
+  [/trainable_tokens/, "single tokens' embeddings"],
+  [/^(classifier|qa_outputs)\./, "the head of another task"],
+];
+
+function unknown(name: string, tensor: SafetensorsTensor, { nLayer }: GPT2Config): CheckpointError {
+  const kind = KINDS.find(([pattern]) => pattern.test(name))?.[1];
+  const expected = `LoRA on linear layers of a GPT-2 of ${nLayer} layers, with layer norms or biases`;
+  return fault(tensor, { expected, got: kind ?? `an unknown tensor, ${tensor.dtype} ${quote(tensor.shape)}` });
+}
+
+function fault(tensor: SafetensorsTensor, details: Omit<ErrorDetails, "op">): CheckpointError {
+  return new CheckpointError({ op: `reading ${tensor.source.name}: tensor ${quote(tensor.name)}`, ...details });
+}

@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import { numel, tensorTable } from "../../architectures/gpt2/tensors.js";
+import { adaptableLayers, type LoraRanks, type LoraTarget, loraTable } from "../../architectures/lora.js";
+import { scoreSpec, type TaskHead } from "../../architectures/task-head.js";
+import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
+import { CheckpointError } from "../../errors.js";
+import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
+import { PEFT_HEADS, PEFT_NORMS, peftTargets, toPeftName } from "../names/peft-names.js";
+import { headToHuggingFace } from "../names/state-dict-classifier.js";
+import { ADAPTER_CONFIG_FILE, ADAPTER_HEAD_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
+
+/** A LoRA adapter to be saved: the same rank and alpha everywhere. */
+export interface AdapterToSave {
+  readonly config: GPT2Config;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly rankStabilized: boolean;
+  readonly dropout: number;
+  readonly targets: readonly LoraTarget[];
+  readonly ranks: LoraRanks;
+  /** Those of `loraTable(config, ranks)`, and any vectors of the model that were trained as well, by name. */
+  readonly tensors: ReadonlyMap<string, Float32Array>;
+  /** Of a classifier or regressor, whose `score.weight` is then among the tensors. */
+  readonly head?: TaskHead | undefined;
+  /** What it is for: a name on the hub, or a path; PEFT can load it by that. */
+  readonly baseModel: string | undefined;
+}
+
+/**
+ * Writes an adapter as PEFT does: a folder with adapter_config.json and adapter_model.safetensors, whole or not at all.
+ *
+ * @throws {CheckpointError} a tensor is missing, unknown or of the wrong size; the file system refuses.
+ */
+export async function saveAdapter(path: string, adapter: AdapterToSave): Promise<void> {
+  await writeFolderAtomically(path, (folder) => fillAdapterFolder(folder, adapter), { existing: "merge" });
+}
+
+/** The same into a folder that is being written. */
+export async function fillAdapterFolder(folder: string, adapter: AdapterToSave): Promise<void> {
+  const { config, ranks, tensors, head } = adapter;
+  const trained = [...loraTable(config, ranks), ...(head ? [scoreSpec(config, head)] : [])];
+  const specs = [...tensorTable(config).filter(({ shape }) => shape.length === 1), ...trained];
+  const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
+  for (const { name } of trained) if (!tensors.has(name)) throw wrong(folder, name, "its values", "none");
+  const inputs = [...tensors].map(([name, data]) => {
+    const shape = shapes.get(name);
+    if (shape === undefined) throw wrong(folder, name, "a tensor of the adapter", "an unknown one");
+    if (data.length !== numel(shape)) throw wrong(folder, name, `shape [${shape.join(", ")}]`, `${data.length} values`);
+    return { name: toPeftName(name, (layer) => ranks.has(layer)), dtype: "F32" as const, shape, data };
+  });
+  await writeSafetensorsFile(join(folder, ADAPTER_WEIGHTS_FILE), inputs, { format: "pt" });
+  const json = `${JSON.stringify(peftConfigJson(adapter), undefined, 2)}\n`;
+  await writeNewFile(join(folder, ADAPTER_CONFIG_FILE), json);
+  if (!head) return;
+  await writeNewFile(join(folder, ADAPTER_HEAD_FILE), `${JSON.stringify(headToHuggingFace(head), undefined, 2)}\n`);
+}
+
+function wrong(folder: string, name: string, expected: string, got: string): CheckpointError {
+  return new CheckpointError({ op: `writing ${folder}: tensor ${name}`, expected, got });
+}
+
+/** The fields that PEFT writes and their order; what was not used is switched off. */
+function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
+  const { config, rank, alpha, rankStabilized, dropout, targets, tensors, baseModel = null } = adapter;
+  const trained = [...tensors.keys()].filter((name) => !name.includes(".lora_"));
+  const norms = trained.some((name) => /(^|\.)ln_\w+\.weight$/.test(name));
+  const whole = [...(norms ? PEFT_NORMS : []), ...(adapter.head ? PEFT_HEADS : [])];
+  const biases = [...adaptableLayers(config).keys()].some((layer) => trained.includes(`${layer}.bias`));
+  return {
+    alpha_pattern: {},
+    auto_mapping: null,
+    base_model_name_or_path: baseModel,
+    bias: biases ? "all" : "none",
+    fan_in_fan_out: true,
+    inference_mode: true,
+    init_lora_weights: true,
+    layers_pattern: null,
+    layers_to_transform: null,
+    lora_alpha: alpha,
+    lora_dropout: dropout,
+    modules_to_save: whole.length > 0 ? whole : null,
+    peft_type: "LORA",
+    r: rank,
+    rank_pattern: {},
+    revision: null,
+    target_modules: peftTargets(targets),
+    task_type: adapter.head ? "SEQ_CLS" : "CAUSAL_LM",
+    use_dora: false,
+    use_rslora: rankStabilized,
+  };
+}

@@ -1,0 +1,101 @@
+import { numel } from "../architectures/gpt2/tensors.js";
+import { heldAs } from "../architectures/weight-types.js";
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { ChosenBackend } from "../backend/choose.js";
+import type { StoredTensor } from "../checkpoint/stored-tensor.js";
+import { byteLength, checkWeightType, DTYPES, type WeightType } from "../dtype/dtype.js";
+import { isWeightType } from "../dtype/stored.js";
+import { fillWeights, type Placed } from "./fill-weights.js";
+
+export interface LoadWeightsOptions {
+  readonly inPlace?: ChosenBackend["inPlace"] | undefined;
+  readonly convert?: ChosenBackend["convert"] | undefined;
+  /** What the matrices are to be held in ({@link heldAs}); by default in what the file holds them in. */
+  readonly dtype?: WeightType | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The weights as arrays of a backend, by tensor name: used where they are if they have the right type and layout there,
+ * the others converted a piece at a time.
+ *
+ * @throws {CheckpointError} a value is NaN or infinite, or too large for the type.
+ * @throws {UsageError} weights can't be held in `dtype`.
+ */
+export async function loadWeights(
+  backend: Backend,
+  tensors: Iterable<StoredTensor>,
+  { dtype, inPlace, convert, signal }: LoadWeightsOptions = {},
+): Promise<Map<string, DeviceArray>> {
+  if (dtype !== undefined) checkWeightType(dtype);
+  const placed: Placed[] = [];
+  const others: (readonly [tensor: StoredTensor, type: WeightType])[] = [];
+  for (const tensor of tensors) {
+    const type = loadedType(tensor, dtype);
+    const mapped = tensor.dtype === type && tensor.storedAs === "out_in" ? tensor.mapped : undefined;
+    const array = mapped && inPlace?.(type, mapped);
+    if (array) placed.push({ tensor, array, inPlace: true });
+    else others.push([tensor, type]);
+  }
+  placed.push(...allocate(backend, others));
+  await fillWeights(placed, convert, signal);
+  return new Map(placed.map(({ tensor, array }) => [tensor.name, array]));
+}
+
+/** What a tensor is held in once loaded. */
+export const loadedType = (tensor: StoredTensor, dtype?: WeightType): WeightType =>
+  heldAs(tensor, dtype ?? usableType(tensor));
+
+/** What a tensor stays in unless told otherwise: its file's type, or for types that only files have the closest. */
+function usableType({ dtype }: StoredTensor): WeightType {
+  if (isWeightType(dtype)) return dtype;
+  return dtype === "f64" ? "f32" : "q8_0";
+}
+
+/** Tensors start on a cache line. */
+const LINE = 64;
+/** Bytes of memory that is asked for at a time, unless one tensor takes more: arrays of Node 20 end at 4 GiB. */
+const BLOCK_BYTES = 2 ** 30;
+
+/** Memory for the tensors: few large blocks, as large ones are given huge pages. */
+function allocate(backend: Backend, tensors: readonly (readonly [StoredTensor, WeightType])[]): Placed[] {
+  return [...new Set(tensors.map(([, type]) => type))].flatMap((type) => {
+    const ofType = tensors.filter((entry) => entry[1] === type).map(([tensor]) => tensor);
+    return blocksOf(ofType, type).flatMap((block) => {
+      const sizes = block.map(({ shape }) => paddedSize(type, numel(shape)));
+      const memory = backend.alloc(
+        type,
+        sizes.reduce((sum, size) => sum + size, 0),
+      );
+      let start = 0;
+      return block.map((tensor, i): Placed => {
+        const array = memory.slice(start, numel(tensor.shape));
+        start += sizes[i]!;
+        return { tensor, array, inPlace: false };
+      });
+    });
+  });
+}
+
+/** The tensors in order, in groups that each fit a block. */
+function blocksOf(tensors: readonly StoredTensor[], type: WeightType): StoredTensor[][] {
+  const blocks: StoredTensor[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const bytes = byteLength(type, paddedSize(type, numel(tensor.shape)));
+    if (bytes > room) {
+      blocks.push([]);
+      room = BLOCK_BYTES;
+    }
+    blocks.at(-1)!.push(tensor);
+    room -= bytes;
+  }
+  return blocks;
+}
+
+/** Elements that end on a cache line: as many blocks as there are bytes in one certainly do. */
+function paddedSize(type: WeightType, size: number): number {
+  const { block, bytes } = DTYPES[type];
+  const multiple = block > 1 ? block * LINE : LINE / bytes;
+  return Math.ceil(size / multiple) * multiple;
+}

@@ -1,0 +1,147 @@
+/** The whole model's gradients: against central differences in float64, and between backends, at awkward sizes. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import type { Backend } from "../../src/backend/backend.js";
+import { referenceBackend } from "../../src/backend/reference/index.js";
+import { RandomStream } from "../../src/util/random.js";
+import { allBackends, type BatchShape, BoundModel, mean } from "../helpers/bound-model.js";
+import { assertClose } from "../helpers/compare.js";
+import { seededTensors, seededTokens } from "../helpers/seeded-weights.js";
+
+interface Case {
+  readonly name: string;
+  readonly config: Partial<GPT2Config>;
+  readonly shape: BatchShape;
+}
+
+/** No size here is a multiple of a vector's width but where it says so. */
+const CASES: readonly Case[] = [
+  {
+    name: "two heads, two sequences",
+    config: { vocabSize: 19, nCtx: 7, nEmbd: 10, nLayer: 2, nHead: 2, nInner: 23 },
+    shape: { B: 2, T: 5 },
+  },
+  {
+    name: "one head",
+    config: { vocabSize: 13, nCtx: 6, nEmbd: 7, nLayer: 1, nHead: 1 },
+    shape: { B: 1, T: 4 },
+  },
+  {
+    name: "sequences of one token",
+    config: { vocabSize: 11, nCtx: 5, nEmbd: 6, nLayer: 2, nHead: 3 },
+    shape: { B: 3, T: 1 },
+  },
+  {
+    name: "sequences as long as the context",
+    config: { vocabSize: 17, nCtx: 9, nEmbd: 9, nLayer: 1, nHead: 3 },
+    shape: { B: 2, T: 9 },
+  },
+  {
+    name: "a context of one token, heads of one channel, two words",
+    config: { vocabSize: 2, nCtx: 1, nEmbd: 3, nLayer: 1, nHead: 3, nInner: 1 },
+    shape: { B: 2, T: 1 },
+  },
+  {
+    name: "one more than a vector",
+    config: { vocabSize: 33, nCtx: 18, nEmbd: 17, nLayer: 1, nHead: 1, nInner: 65 },
+    shape: { B: 1, T: 17 },
+  },
+  {
+    name: "whole vectors",
+    config: { vocabSize: 64, nCtx: 16, nEmbd: 32, nLayer: 1, nHead: 2 },
+    shape: { B: 2, T: 16 },
+  },
+  {
+    name: "exact GELU, a head of its own, scores scaled by layer",
+    config: {
+      ...{ vocabSize: 15, nCtx: 7, nEmbd: 6, nLayer: 2, nHead: 2, nInner: 11 },
+      ...{ activation: "gelu", tieWordEmbeddings: false, scaleAttnByInverseLayerIdx: true },
+    },
+    shape: { B: 2, T: 5 },
+  },
+];
+
+const SEED = 11;
+const KEY = 12345;
+
+function bound(backend: Backend, test: Case, dropout: number): BoundModel {
+  const config = gpt2Config(test.config);
+  const { B, T } = test.shape;
+  const model = new BoundModel(backend, config, { B, T, dropout });
+  for (const [{ name }, values] of seededTensors(config, SEED)) model.setWeights([[name, values]]);
+  model.setBatch(seededTokens(config, SEED, 1, B * T), seededTokens(config, SEED, 2, B * T));
+  return model;
+}
+
+/**
+ * Central differences of width h err by h² |f'''| / 6 and by ε |f| / h: 1e-10 each at h = 1e-5 where the third derivative
+ * is of the size of one. Sharp attention has larger ones; the largest error, relative, is 1.1e-8.
+ */
+const H = 1e-5;
+const DIFFERENCE = { relative: 5e-8, floor: 1e-2 };
+/** Elements of each tensor that are moved. */
+const PROBES = 6;
+
+describe("every parameter's gradient is the slope of the loss", () => {
+  for (const test of CASES) {
+    for (const dropout of [0, 0.25]) {
+      it(`${test.name}${dropout > 0 ? ", with dropout" : ""}`, async () => {
+        const model = bound(referenceBackend({ precision: "f64" }), test, dropout);
+        const random = new RandomStream(SEED);
+        const loss = async (): Promise<number> => mean(await model.train(KEY));
+        await loss();
+        const gradients = new Map<string, ArrayLike<number>>();
+        for (const { name } of tensorTable(model.config)) gradients.set(name, await model.gradient(name));
+        for (const { name, shape } of tensorTable(model.config)) {
+          const [got, want]: [number[], number[]] = [[], []];
+          for (let probe = 0; probe < PROBES; probe++) {
+            const i = random.below(numel(shape));
+            const [value] = await model.parameter(name).read(i, 1);
+            model.parameter(name).write([value! + H], i);
+            const up = await loss();
+            model.parameter(name).write([value! - H], i);
+            const down = await loss();
+            model.parameter(name).write([value!], i);
+            got.push(gradients.get(name)![i]!);
+            want.push((up - down) / (2 * H));
+          }
+          assertClose(`gradient of ${name}`, got, want, DIFFERENCE);
+        }
+      });
+    }
+  }
+});
+
+/** Single precision through one or two layers, relative to a tensor's largest value: three times the largest, 3.5e-6. */
+const SINGLE = { relative: 1e-5, floor: 1e-6 };
+
+describe("every backend computes the same losses and gradients", () => {
+  for (const [name, makeBackend] of allBackends().slice(1)) {
+    for (const dropout of [0, 0.25]) {
+      it(`${name}${dropout > 0 ? ", with dropout" : ""}`, async () => {
+        for (const test of CASES) {
+          const [want, got] = [
+            bound(referenceBackend({ precision: "f64" }), test, dropout),
+            bound(await makeBackend(), test, dropout),
+          ];
+          assertClose(`${test.name}: losses`, await got.train(KEY), await want.train(KEY), SINGLE);
+          for (const { name, shape } of tensorTable(want.config)) {
+            const what = `${test.name}: gradient of ${name}`;
+            assertClose(what, await got.gradient(name), await want.gradient(name), SINGLE, shape);
+          }
+        }
+      });
+    }
+  }
+});
+
+it("losses without gradients are those of training without dropout", async () => {
+  for (const [name, makeBackend] of allBackends()) {
+    for (const test of CASES) {
+      const model = bound(await makeBackend(), test, 0);
+      assert.deepEqual(await model.losses(), await model.train(), `${test.name}, ${name}`);
+    }
+  }
+});
