@@ -5,12 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
-import {
-  type ClassificationReport,
-  classificationReport,
-  largestIndex,
-} from "../src/evaluate/metrics/classification.js";
 import { GPT2 } from "../src/gpt2.js";
+import { type ClassificationReport, classificationReport, largestIndex } from "../src/train/classification-metrics.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 

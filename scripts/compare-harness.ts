@@ -12,7 +12,7 @@
  * to themselves.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { EvaluationReport } from "../src/cli/evaluate/session.js";
+import type { EvaluationReport } from "../src/evaluate/report-file.js";
 import type { TaskResult } from "../src/evaluate/run.js";
 import type { Outcome } from "../src/evaluate/task.js";
 

@@ -7,9 +7,9 @@
  * them the last counts), and one of scripts/compare-harness.ts.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { EvaluationReport } from "../src/cli/evaluate/session.js";
 import type { MetricResult } from "../src/evaluate/metrics/metric.js";
 import { formatInterval, formatValue } from "../src/evaluate/report.js";
+import type { EvaluationReport } from "../src/evaluate/report-file.js";
 import type { TaskResult } from "../src/evaluate/run.js";
 import { packageFile } from "../src/util/package-root.js";
 import type { HarnessComparison, SetComparison } from "./compare-harness.js";

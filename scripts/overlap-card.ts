@@ -1,10 +1,9 @@
 import { percent } from "../src/cli/overlap/report.js";
-import type { HashedFile } from "../src/evaluate/hash-files.js";
 import type { MetricResult } from "../src/evaluate/metrics/metric.js";
 import type { FilterFacts } from "../src/evaluate/overlap/ngram-filter.js";
-import type { Passage } from "../src/evaluate/overlap/overlap-meter.js";
-import type { OverlapSummary } from "../src/evaluate/overlap/summary.js";
+import type { OverlapSummary, Passage } from "../src/evaluate/overlap/overlap.js";
 import { formatValue } from "../src/evaluate/report.js";
+import type { HashedFile } from "../src/evaluate/report-file.js";
 
 /** What models/default/overlap.json holds. */
 export interface OverlapFacts {

@@ -2,6 +2,7 @@
  * Every error this package throws on bad input is a {@link GPT2Error}: it says what was being done, what was expected,
  * what came instead, and what to do about it. A program can tell them apart by class or by `code`.
  */
+import { printable } from "./util/printable.js";
 
 /** The parts of an error's message, each its own field so that programs need not parse text. */
 export interface ErrorDetails {
@@ -24,7 +25,8 @@ export class GPT2Error extends Error {
     if (expected !== undefined) message += `: expected ${expected}`;
     if (got !== undefined) message += `${expected === undefined ? ": " : ", "}got ${got}`;
     if (hint !== undefined) message += `. ${hint}`;
-    super(message, cause === undefined ? undefined : { cause });
+    // Parts may come from a file or a hub, and messages end on terminals. `details` has them as they came.
+    super(printable(message), cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     this.details = details;
   }

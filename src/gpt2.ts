@@ -3,14 +3,18 @@ import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend, DeviceArray } from "./backend/backend.js";
 import type { DType } from "./dtype/dtype.js";
 import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "./errors.js";
-import type { RunOptions } from "./evaluate/log-likelihood.js";
-import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
-import type { encodePair } from "./evaluate/text/encode-pair.js";
 import type { Classification } from "./generate/classify.js";
 import type { Encoder, Pooling } from "./generate/encoder.js";
 import { Engine } from "./generate/engine.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
+import type {
+  GenerateUntilRequest,
+  Generation,
+  LogLikelihood,
+  LogLikelihoodRequest,
+  RunOptions,
+} from "./generate/requests.js";
 import type { FetchModelOptions } from "./pretrained/fetch.js";
 import type { LoadOptions } from "./pretrained/load.js";
 import { DEFAULT_ADAPTER, type LoadedAdapter } from "./pretrained/loaded-adapter.js";
@@ -19,6 +23,7 @@ import type { ModelParts } from "./pretrained/model-parts.js";
 import { SAMPLING_DEFAULTS, type SamplingSettings } from "./pretrained/sampling-options.js";
 import type { Choice, ChooseOptions } from "./tasks/choose.js";
 import { Tasks } from "./tasks/tasks.js";
+import type { encodePair } from "./tokenizer/encode-pair.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
 
 /** Text, or token ids. */
@@ -261,11 +266,11 @@ export class GPT2 {
     requests: readonly LogLikelihoodRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<LogLikelihood[]> {
-    const { choices, adapter } = this.#generationModel(options.adapter);
-    const { runLogLikelihoods } = await import("./evaluate/log-likelihood.js");
-    const { encodePair } = await import("./evaluate/text/encode-pair.js");
+    const { vocabLimit, adapter } = this.#generationModel(options.adapter);
+    const { runLogLikelihoods } = await import("./generate/log-likelihood.js");
+    const { encodePair } = await import("./tokenizer/encode-pair.js");
     const asked = requests.map((request) => ({ ...request, ...this.#encodePair(request, encodePair) }));
-    return runLogLikelihoods(this.#engine, asked, { ...options, choices, adapter });
+    return runLogLikelihoods(this.#engine, asked, { ...options, vocabLimit, adapter });
   }
 
   /**
@@ -279,14 +284,14 @@ export class GPT2 {
     options: RunOptions & AdapterOption = {},
   ): Promise<Generation[]> {
     const tokenizer = this.#needTokenizer("generating until a stop");
-    const { choices, endOfText, adapter } = this.#generationModel(options.adapter);
+    const { vocabLimit, endOfText, adapter } = this.#generationModel(options.adapter);
     const asked = requests.map((request) => {
       const ids = this.#encode(request.prompt);
       return { ...request, prompt: ids.length > 0 ? ids : this.#startOfText() };
     });
     const decoder = () => tokenizer.decoder();
-    const { runGenerations } = await import("./evaluate/generate-until.js");
-    return runGenerations(this.#engine, asked, { ...options, choices, endOfText, adapter, decoder });
+    const { runGenerations } = await import("./generate/generate-until.js");
+    return runGenerations(this.#engine, asked, { ...options, vocabLimit, endOfText, adapter, decoder });
   }
 
   /**
@@ -469,7 +474,7 @@ export class GPT2 {
     const { tokenizer, endOfText, config } = this;
     return {
       engine: this.#engine,
-      choices: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
+      vocabLimit: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
       endOfText,
       adapter: this.#adapter(adapter),
       decoder: tokenizer && (() => tokenizer.decoder()),

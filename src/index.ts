@@ -16,18 +16,22 @@ export {
 } from "./data/examples/template.js";
 export * from "./errors.js";
 export { type DataSource, firstOf } from "./evaluate/data/source.js";
-export { evaluate } from "./evaluate/evaluate.js";
+export { evaluate } from "./evaluate/index.js";
 export type { MetricResult } from "./evaluate/metrics/metric.js";
 export { describeFilter, type FilterFacts, type NgramFilter } from "./evaluate/overlap/ngram-filter.js";
-export { type ItemOverlap, measureOverlap, type Passage } from "./evaluate/overlap/overlap-meter.js";
-export { type OverlapSummary, summarizeOverlap } from "./evaluate/overlap/summary.js";
-export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./evaluate/requests.js";
+export {
+  type ItemOverlap,
+  measureOverlap,
+  type OverlapSummary,
+  type Passage,
+  summarizeOverlap,
+} from "./evaluate/overlap/overlap.js";
 export type { EvaluatedModel, TaskResult, TaskRunOptions } from "./evaluate/run.js";
-export type { Normalization } from "./evaluate/text/choose.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
 export type { Pooling } from "./generate/encoder.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { GenerateOptions } from "./generate/options.js";
+export type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./generate/requests.js";
 export {
   type Completion,
   type EmbedOptions,
@@ -49,6 +53,7 @@ export type { LabelChoice, LabelOptions } from "./tasks/classify.js";
 export type { CompleteOptions } from "./tasks/complete.js";
 export type { Omitted } from "./tasks/fit-prompt.js";
 export type { Pair } from "./tasks/pairs.js";
+export type { Normalization } from "./tasks/scored-choice.js";
 export type { SummarizeOptions } from "./tasks/summarize.js";
 export type { Tasks } from "./tasks/tasks.js";
 export type { TranslateOptions } from "./tasks/translate.js";

@@ -4,8 +4,7 @@ export { type NativeOptions, nativeBackend } from "./backend/native/index.js";
 export { type PrepareExamplesOptions, prepareExamples } from "./data/examples/prepare-examples.js";
 export { openDataset } from "./data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "./data/prepare.js";
-export { fetchedSource } from "./evaluate/data/fetched-source.js";
-export { folderSource } from "./evaluate/data/folder-source.js";
+export { fetchedSource, folderSource } from "./evaluate/data/node-sources.js";
 export {
   type BuildFilterOptions,
   type BuildFilterProgress,

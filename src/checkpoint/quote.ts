@@ -1,5 +1,5 @@
-/** Characters that would move a terminal's cursor or reorder text: C1 controls, line separators, direction marks. */
-const UNSAFE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+import { printable } from "../util/printable.js";
+
 const LONGEST = 100;
 
 /** A value that came from a file, made safe and short enough to stand in an error message. */
@@ -8,7 +8,7 @@ export function quote(value: unknown): string {
   if (typeof value === "object" && value !== null) return "an object";
   if (typeof value !== "string") return String(value);
   const text = value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
-  return JSON.stringify(text).replace(UNSAFE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return printable(JSON.stringify(text));
 }
 
 /** Shallow: a hostile header may nest lists a million deep. */

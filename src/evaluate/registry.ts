@@ -1,33 +1,12 @@
+import { PAPER_FIGURES } from "./paper.js";
 import type { Task } from "./task.js";
-import { blimp } from "./tasks/blimp.js";
-import { cbtCommonNouns, cbtNamedEntities } from "./tasks/cbt.js";
-import { cnnDailyMail } from "./tasks/cnn-dm.js";
-import { enwik8, text8 } from "./tasks/compression.js";
-import { coqa } from "./tasks/coqa.js";
-import { hellaswag } from "./tasks/hellaswag.js";
-import { lambada } from "./tasks/lambada.js";
-import { billionWords, ptb, wikitext2, wikitext103 } from "./tasks/language-modelling.js";
-import { naturalQuestions } from "./tasks/natural-questions.js";
-import { winograd } from "./tasks/winograd.js";
-import { wmt14EnFr, wmt14FrEn } from "./tasks/wmt14.js";
+import * as all from "./tasks/index.js";
 
-/** Every task there is, in the order of the paper; what is not in the paper comes last. */
-export const TASKS: readonly Task[] = [
-  lambada,
-  cbtCommonNouns,
-  cbtNamedEntities,
-  wikitext2,
-  ptb,
-  enwik8,
-  text8,
-  wikitext103,
-  billionWords,
-  winograd,
-  coqa,
-  cnnDailyMail,
-  wmt14EnFr,
-  wmt14FrEn,
-  naturalQuestions,
-  hellaswag,
-  blimp,
-];
+/** The place of a task's figures in the paper; those without any come last. */
+function placeInPaper({ name }: Task): number {
+  const place = PAPER_FIGURES.findIndex(({ task }) => task === name);
+  return place < 0 ? PAPER_FIGURES.length : place;
+}
+
+/** Every task: the paper's in its order, then the others. */
+export const TASKS: readonly Task[] = Object.values(all).sort((a, b) => placeInPaper(a) - placeInPaper(b));

@@ -1,18 +1,16 @@
 import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { DataError, TokenizerError } from "../errors.js";
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import type { DataSource, UsedFile } from "./data/source.js";
-import type { RunOptions } from "./log-likelihood.js";
-import { type MetricResult, measure } from "./metrics/metric.js";
 import type {
-  Answer,
-  Asking,
   GenerateUntilRequest,
   Generation,
   LogLikelihood,
   LogLikelihoodRequest,
-  Request,
-} from "./requests.js";
+  RunOptions,
+} from "../generate/requests.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { DataSource, UsedFile } from "./data/source.js";
+import { type MetricResult, measure } from "./metrics/metric.js";
+import type { Answer, Request, RequestGenerator } from "./requests.js";
 import { type Evaluation, formatTaskSpec, type Outcome, type TaskSpec } from "./task.js";
 
 /** What a model under evaluation does; {@link GPT2} is one. */
@@ -143,7 +141,7 @@ export async function prepareTask(
 /** An item that is under way, and what it waits for. */
 interface Waiting {
   readonly item: number;
-  readonly asking: Asking<Outcome>;
+  readonly asking: RequestGenerator<Outcome>;
   readonly requests: readonly Request[];
 }
 
@@ -157,7 +155,7 @@ async function runBlock(
 ): Promise<Outcome[]> {
   const outcomes = new Array<Outcome>(end - from);
   let waiting: Waiting[] = [];
-  const proceed = (item: number, asking: Asking<Outcome>, answers: readonly Answer[]) => {
+  const proceed = (item: number, asking: RequestGenerator<Outcome>, answers: readonly Answer[]) => {
     const { done, value } = asking.next(answers);
     if (done) outcomes[item - from] = value;
     else waiting.push({ item, asking, requests: value });

@@ -2,8 +2,8 @@ import { UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { DataSource, UsedFile } from "./data/source.js";
 import type { Metric } from "./metrics/metric.js";
-import type { ItemText } from "./overlap/item-text.js";
-import type { Asking } from "./requests.js";
+import type { ItemText } from "./overlap/words.js";
+import type { RequestGenerator } from "./requests.js";
 
 /** A protocol that leaves something open has options; a task with all of them set is one evaluation. */
 export interface TaskOption {
@@ -47,7 +47,7 @@ export interface Evaluation {
   readonly items: number;
   /** Items that are done together, and share runs of the model. */
   readonly blockSize: number;
-  readonly run: (item: number) => Asking<Outcome>;
+  readonly run: (item: number) => RequestGenerator<Outcome>;
   /** What of an item may stand in training text: looked up by `gpt2 overlap`. */
   readonly texts: (item: number) => readonly ItemText[];
   readonly metrics: readonly Metric<Outcome>[];
@@ -59,7 +59,7 @@ export interface Evaluation {
 export interface EvaluationParts<Item, O extends Outcome> {
   readonly items: readonly Item[];
   readonly blockSize?: number;
-  readonly run: (item: Item, index: number) => Asking<O>;
+  readonly run: (item: Item, index: number) => RequestGenerator<O>;
   readonly texts: (item: Item) => readonly ItemText[];
   readonly metrics: readonly Metric<O>[];
   readonly files: readonly UsedFile[];

@@ -8,6 +8,7 @@ import { orAborted } from "../util/abort.js";
 import { chunks, type Extension, Inputs, type Row } from "./chunks.js";
 import { Decoders } from "./decoders.js";
 import { copyRowsProgram, KvCache } from "./kv-cache.js";
+import { notFinite } from "./log-sum-exp.js";
 
 /** Logits of one token, [V]. */
 export type LogitsRow = Float32Array | Float64Array;
@@ -163,7 +164,9 @@ export class Engine {
       await this.#crossEntropy.run({ dims: { M: rows.length } });
       const losses: HostArray = await this.#losses.read(0, rows.length);
       rows.forEach(({ extension: e, token }, m) => {
-        results[e]![token - skip[e]!] = -losses[m]!;
+        const loss = losses[m]!;
+        if (Number.isNaN(loss)) throw notFinite("scoring a token", loss);
+        results[e]![token - skip[e]!] = -loss;
       });
     });
     return results;

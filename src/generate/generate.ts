@@ -34,7 +34,7 @@ export interface GeneratedToken {
 export interface GenerationModel {
   readonly engine: Engine;
   /** Ids that have a meaning: those below. */
-  readonly choices: number;
+  readonly vocabLimit: number;
   /** Id of `<|endoftext|>`. */
   readonly endOfText: number | undefined;
   /** What is added to the weights. */
@@ -140,7 +140,7 @@ class Sample {
     this.#model = model;
     this.#settings = settings;
     this.#index = index;
-    this.#sampler = new Sampler(settings.sampling, model.choices, new RandomStream(settings.seed, index));
+    this.#sampler = new Sampler(settings.sampling, model.vocabLimit, new RandomStream(settings.seed, index));
     this.#sampler.see(prompt);
     this.#text = model.decoder && new TextStream(model.decoder(), settings.stop);
     if (settings.promptLookup > 0) {

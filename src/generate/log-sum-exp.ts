@@ -1,6 +1,7 @@
 import { GPT2Error } from "../errors.js";
 import { expOfNegative } from "./exp.js";
 
+/** -∞ if there are none. */
 export function largestOf(values: Float32Array | Float64Array): number {
   let max = -Infinity;
   for (let i = 0; i < values.length; i++) if (values[i]! > max) max = values[i]!;
@@ -8,7 +9,7 @@ export function largestOf(values: Float32Array | Float64Array): number {
 }
 
 /**
- * log Σ exp(logit): what a logit must be lessened by to become a log-probability.
+ * log Σ exp(logit): a logit minus this is a log-probability.
  *
  * @throws {GPT2Error} logits that define no distribution: NaN, +∞, or nothing but -∞.
  */
@@ -17,10 +18,11 @@ export function logSumExp(logits: Float32Array | Float64Array): number {
   let sum = 0;
   for (let i = 0; i < logits.length; i++) sum += expOfNegative(logits[i]! - max);
   if (sum > 0) return max + Math.log(sum);
-  throw new GPT2Error({
-    op: "choosing the next token",
-    expected: "finite logits",
-    got: Number.isFinite(max) ? "NaN" : String(max),
-    hint: "The weights may be damaged, or the training run that made them has diverged",
-  });
+  throw notFinite("sampling the next token", Number.isFinite(max) ? Number.NaN : max);
+}
+
+/** The error for logits that define no distribution. */
+export function notFinite(op: string, got: number): GPT2Error {
+  const hint = "The weights may be damaged, or the training run that made them diverged";
+  return new GPT2Error({ op, expected: "finite logits", got: String(got), hint });
 }

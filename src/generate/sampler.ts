@@ -6,58 +6,58 @@ import { Nucleus } from "./nucleus.js";
 
 type Row = Float32Array | Float64Array;
 
-/** A token that was chosen, and its log-probability (nats) as the model gave it: before penalty, temperature, filters. */
+/** A sampled token, and its log-probability (nats) under the model: before penalty, temperature and filters. */
 export interface Choice {
   readonly token: number;
   readonly logprob: number;
 }
 
-/** Where chance comes from: a {@link RandomStream}. */
+/** A source of uniform random numbers, such as a {@link RandomStream}. */
 export interface UniformSource {
   /** Uniform in [0, 1). */
   uniform(): number;
 }
 
-/** Chooses tokens, one sequence's after another, by {@link SamplingSettings}. Allocates nothing for a token. */
+/** Samples the tokens of one sequence by {@link SamplingSettings}. Allocates nothing for a token. */
 export class Sampler {
   readonly #settings: SamplingSettings;
-  /** Ids that may be chosen: those below. */
-  readonly #choices: number;
+  /** Vocabulary limit: only smaller ids are sampled. */
+  readonly #vocabLimit: number;
   readonly #random: UniformSource;
   readonly #seen = new Set<number>();
   readonly #scores: Float32Array;
-  /** Every id in order, and those that are left to choose from. */
+  /** Every id in order, and the ids that filters keep. */
   readonly #all: Int32Array;
   readonly #ids: Int32Array;
   /** Probability over that of the likeliest token, by id. */
   readonly #weights: Float64Array;
   #nucleus: Nucleus | undefined;
 
-  /** @param choices ids from here on are never chosen: a vocabulary padded for speed has some that mean nothing. */
-  constructor(settings: SamplingSettings, choices: number, random: UniformSource) {
+  /** @param vocabLimit ids from here on are never sampled: a vocabulary padded for speed ends in ids without a token. */
+  constructor(settings: SamplingSettings, vocabLimit: number, random: UniformSource) {
     this.#settings = settings;
-    this.#choices = choices;
+    this.#vocabLimit = vocabLimit;
     this.#random = random;
-    this.#scores = new Float32Array(settings.repetitionPenalty === 1 ? 0 : choices);
-    this.#all = Int32Array.from({ length: choices }, (_, id) => id);
-    this.#ids = new Int32Array(choices);
-    this.#weights = new Float64Array(choices);
+    this.#scores = new Float32Array(settings.repetitionPenalty === 1 ? 0 : vocabLimit);
+    this.#all = Int32Array.from({ length: vocabLimit }, (_, id) => id);
+    this.#ids = new Int32Array(vocabLimit);
+    this.#weights = new Float64Array(vocabLimit);
   }
 
-  /** Tells of tokens that are in the text already. */
+  /** Adds tokens of the text to those that the repetition penalty applies to. */
   see(tokens: Iterable<number>): void {
     for (const token of tokens) this.#seen.add(token);
   }
 
   /**
-   * Draws the next token.
+   * Samples the next token.
    *
-   * @param logits [V], left as they are.
+   * @param logits [V], unchanged.
    * @throws {GPT2Error} the logits are not finite.
    */
   sample(logits: Row): Choice {
     const logSum = logSumExp(logits);
-    const scores = this.#penalised(logits.subarray(0, this.#choices));
+    const scores = this.#penalised(logits.subarray(0, this.#vocabLimit));
     const token = this.#settings.temperature === 0 ? indexOfLargest(scores) : this.#draw(scores);
     this.#seen.add(token);
     return { token, logprob: logits[token]! - logSum };
@@ -87,11 +87,11 @@ export class Sampler {
     }
     for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative((scores[id]! - max) / temperature);
     if (topP === 1) return this.#pick(this.#all, scores.length);
-    this.#nucleus ??= new Nucleus(this.#choices);
+    this.#nucleus ??= new Nucleus(this.#vocabLimit);
     return this.#pick(this.#ids, this.#nucleus.select(scores, weights, temperature, topP, this.#ids));
   }
 
-  /** How many of the first `count` ids, likeliest first, it takes to reach topP of what they have together. */
+  /** The least number of the first `count` ids, likeliest first, whose weights reach topP of the sum of all `count`. */
   #reach(count: number): number {
     let missing = 0;
     for (let i = 0; i < count; i++) missing += this.#weights[this.#ids[i]!]!;
@@ -102,7 +102,7 @@ export class Sampler {
     return reach;
   }
 
-  /** One of the first `count` ids, each as likely as its weight says; those below minP (the largest is 1) left out. */
+  /** One of the first `count` ids, drawn by weight; weights below minP (the largest is 1) are left out. */
   #pick(ids: Int32Array, count: number): number {
     const weights = this.#weights;
     // Weights of 0 are never picked, at either end of [0, 1).

@@ -1,4 +1,5 @@
 import { ContextLengthError, UsageError } from "../errors.js";
+import type { TokenPair } from "../tokenizer/encode-pair.js";
 import {
   choicePairs,
   indexOfLargest,
@@ -6,8 +7,7 @@ import {
   type Normalization,
   normalizedScore,
   scoredChoices,
-} from "../evaluate/text/choose.js";
-import type { TokenPair } from "../evaluate/text/encode-pair.js";
+} from "./scored-choice.js";
 import { needTokenizer, type PromptedModel, type TaskOptions } from "./write.js";
 
 export interface ChooseOptions extends TaskOptions {

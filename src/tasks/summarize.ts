@@ -1,5 +1,5 @@
-import { firstSentences } from "../evaluate/text/sentences.js";
 import type { Pair } from "./pairs.js";
+import { firstSentences } from "./sentences.js";
 import {
   needText,
   type PromptedModel,

@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.js";
-import { sentences } from "../evaluate/text/sentences.js";
 import { TRANSLATIONS } from "./examples.js";
 import { oneLine, type Pair, pairLines, pairPrompt } from "./pairs.js";
+import { sentences } from "./sentences.js";
 import {
   needText,
   type PromptedModel,

@@ -1,8 +1,13 @@
 import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { TokenizerError, UsageError } from "../errors.js";
-import type { RunOptions } from "../evaluate/log-likelihood.js";
-import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "../evaluate/requests.js";
 import { generateSettings } from "../generate/options.js";
+import type {
+  GenerateUntilRequest,
+  Generation,
+  LogLikelihood,
+  LogLikelihoodRequest,
+  RunOptions,
+} from "../generate/requests.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { fitPrompt, type Omitted, type PromptParts } from "./fit-prompt.js";
 

@@ -5,7 +5,7 @@ import {
   largestIndex,
   type RegressionReport,
   regressionReport,
-} from "../evaluate/metrics/classification.js";
+} from "./classification-metrics.js";
 import type { Outcome } from "./model-trainer.js";
 
 /** How good a head for a task is on held-out texts. */

@@ -55,7 +55,7 @@ export class TextSampler {
     const from = {
       engine: this.#engine,
       adapter: this.#adapter,
-      choices: Math.min(tokenizer.vocabSize, config.vocabSize),
+      vocabLimit: Math.min(tokenizer.vocabSize, config.vocabSize),
       endOfText: tokenizer.endOfText,
       decoder: () => tokenizer.decoder(),
     };

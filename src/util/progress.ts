@@ -3,6 +3,8 @@
  * log file, CI) it is silent, or with `mode: "plain"` (the commands' --progress) an ordinary line every so often.
  */
 
+import { printable, printableLine } from "./printable.js";
+
 /** The parts of a writable stream that a progress line needs; `process.stderr` is one. */
 export interface ProgressStream {
   write(text: string): unknown;
@@ -99,7 +101,7 @@ class ProgressLine implements Progress {
   log(text: string): void {
     if (this.#mode === "off") return;
     this.clear();
-    this.#stream.write(`${text}\n`);
+    this.#stream.write(`${printable(text)}\n`);
   }
 
   clear(): void {
@@ -112,7 +114,7 @@ class ProgressLine implements Progress {
   done(message?: string): void {
     if (this.#ended) return;
     this.clear();
-    if (message !== undefined && this.#mode !== "off") this.#stream.write(`${message}\n`);
+    if (message !== undefined && this.#mode !== "off") this.#stream.write(`${printable(message)}\n`);
     this.#ended = true;
   }
 
@@ -136,7 +138,7 @@ class ProgressLine implements Progress {
       if (total !== undefined && total > n) parts.push(`${formatDuration((total - n) / this.#rate)} left`);
     }
     if (extra !== "") parts.push(extra);
-    return parts.join("  ");
+    return printableLine(parts.join("  "));
   }
 
   #amount(n: number, withUnit = true): string {

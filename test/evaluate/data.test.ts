@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { DataError } from "../../src/errors.js";
+import { openZip } from "../../src/evaluate/data/archives.js";
 import { bunzip2 } from "../../src/evaluate/data/bzip2.js";
-import { folderSource } from "../../src/evaluate/data/folder-source.js";
+import { folderSource } from "../../src/evaluate/data/node-sources.js";
 import { readFirst } from "../../src/evaluate/data/source.js";
 import { jsonLines, sgmlSegments } from "../../src/evaluate/data/text-formats.js";
-import { openZip } from "../../src/evaluate/data/zip.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { DATA, memorySource } from "./support.js";
 

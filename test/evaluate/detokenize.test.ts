@@ -10,8 +10,8 @@ import {
   retokenizeText,
 } from "../../src/evaluate/text/detokenize.js";
 import { UnitMap } from "../../src/evaluate/text/scored-text.js";
-import { firstSentences, sentences } from "../../src/evaluate/text/sentences.js";
 import { TOKEN_STYLES } from "../../src/evaluate/text/token-styles.js";
+import { firstSentences, sentences } from "../../src/tasks/sentences.js";
 import { RandomStream } from "../../src/util/random.js";
 import { DATA } from "./support.js";
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { DownloadError, MissingDataError } from "../../src/errors.js";
-import { fetchedSource } from "../../src/evaluate/data/fetched-source.js";
+import { fetchedSource } from "../../src/evaluate/data/node-sources.js";
 import { PUBLISHED } from "../../src/evaluate/data/published.js";
 import { firstOf, readFirst } from "../../src/evaluate/data/source.js";
 import { memorySource } from "./support.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { hashFiles } from "../../src/evaluate/hash-files.js";
+import { hashFiles } from "../../src/evaluate/report-file.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { evaluateOn, metricOf, seededModel } from "./support.js";

@@ -9,10 +9,9 @@ import {
   leaveOneOut,
   openExactMatch,
 } from "../../src/evaluate/metrics/answers.js";
+import type { BleuTokenization } from "../../src/evaluate/metrics/bleu.js";
 import { bleuCounts, bleuScore, bleuSignature } from "../../src/evaluate/metrics/bleu.js";
-import type { BleuTokenization } from "../../src/evaluate/metrics/bleu-tokenizers.js";
-import { bootstrap } from "../../src/evaluate/metrics/bootstrap.js";
-import { meanMetric, measure, perplexityMetric } from "../../src/evaluate/metrics/metric.js";
+import { bootstrap, meanMetric, measure, perplexityMetric } from "../../src/evaluate/metrics/metric.js";
 import { porterStem } from "../../src/evaluate/metrics/porter-stemmer.js";
 import { type RougeScore, rougeL, rougeLsum, rougeN, rougeWords } from "../../src/evaluate/metrics/rouge.js";
 import { packageFile } from "../../src/util/package-root.js";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Backend } from "../../src/backend/backend.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
-import { runGenerations } from "../../src/evaluate/generate-until.js";
-import { runLogLikelihoods } from "../../src/evaluate/log-likelihood.js";
-import { sharedByAll, sharePrefixes } from "../../src/evaluate/share-prefixes.js";
 import { Engine } from "../../src/generate/engine.js";
+import { runGenerations } from "../../src/generate/generate-until.js";
+import { sharedByAll, sharePrefixes } from "../../src/generate/lanes.js";
+import { runLogLikelihoods } from "../../src/generate/log-likelihood.js";
 import { fullForward, logSoftmax } from "../generate/full-forward.js";
 import { backends, byteTokenizer, END_OF_TEXT_ID, ODD, recitingTensors, seededWeights } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
@@ -75,7 +75,7 @@ for (const backend of await backends()) {
       const [plain] = await runLogLikelihoods(engine, requests.slice(0, 1));
       assert.deepEqual([plain!.best.length, plain!.top.length], [0, 0]);
       const asked = requests.map((request) => ({ ...request, best: true, top: 3 }));
-      for (const { best, top } of await runLogLikelihoods(engine, asked, { choices: 10 })) {
+      for (const { best, top } of await runLogLikelihoods(engine, asked, { vocabLimit: 10 })) {
         assert.ok([...best, ...top].every((id) => id < 10));
       }
     });

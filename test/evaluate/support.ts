@@ -5,7 +5,7 @@ import type { Backend } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { BackendError } from "../../src/errors.js";
-import { folderSource } from "../../src/evaluate/data/folder-source.js";
+import { folderSource } from "../../src/evaluate/data/node-sources.js";
 import type { DataSource } from "../../src/evaluate/data/source.js";
 import { TASKS } from "../../src/evaluate/registry.js";
 import { runTask, type TaskResult, type TaskRunOptions } from "../../src/evaluate/run.js";

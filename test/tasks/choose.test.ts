@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
-import { encodePair } from "../../src/evaluate/text/encode-pair.js";
 import type { GPT2 } from "../../src/gpt2.js";
 import type { Choice } from "../../src/tasks/choose.js";
+import { encodePair } from "../../src/tokenizer/encode-pair.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { seededModel, smallTokenizer } from "../evaluate/support.js";
 

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { LabelledLine } from "../../data/labelled/read-labelled.js";
 import { DataError } from "../../errors.js";
-import { classificationReport, regressionReport } from "../../evaluate/metrics/classification.js";
 import type { Classification } from "../../generate/classify.js";
 import type { GPT2, ReadOptions } from "../../gpt2.js";
+import { classificationReport, regressionReport } from "../../train/classification-metrics.js";
 import type { TaskReport } from "../../train/task-report.js";
 import { progress } from "../../util/progress.js";
 import { interruptible } from "../interrupt.js";

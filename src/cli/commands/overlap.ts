@@ -5,6 +5,7 @@ import { DEFAULT_N, DEFAULT_RATE } from "../../evaluate/overlap/build-filter.js"
 import { loadNgramFilter } from "../../evaluate/overlap/filter-file.js";
 import { describeFilter } from "../../evaluate/overlap/ngram-filter.js";
 import { TASKS } from "../../evaluate/registry.js";
+import { type ReadReport, readReport } from "../../evaluate/report-file.js";
 import type { TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec } from "../../evaluate/task.js";
 import { packageVersion } from "../../util/package-version.js";
@@ -13,7 +14,6 @@ import { addModelOptions, number, unescapeText } from "../options.js";
 import { buildFilter } from "../overlap/build.js";
 import type { OverlapFlags } from "../overlap/flags.js";
 import { Measuring, type OverlapSet } from "../overlap/measure.js";
-import { type ReadReport, readReport } from "../overlap/read-report.js";
 import { overlapReport } from "../overlap/report.js";
 import { specOf } from "./eval.js";
 

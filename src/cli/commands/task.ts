@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import { UsageError } from "../../errors.js";
-import { NORMALIZATIONS, type Normalization } from "../../evaluate/text/choose.js";
 import type { GPT2 } from "../../gpt2.js";
 import { checkLabels } from "../../tasks/classify.js";
 import type { Pair } from "../../tasks/pairs.js";
+import { NORMALIZATIONS, type Normalization } from "../../tasks/scored-choice.js";
 import { translationPairs } from "../../tasks/translate.js";
 import { readInput } from "../input.js";
 import { interruptible } from "../interrupt.js";

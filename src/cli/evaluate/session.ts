@@ -3,12 +3,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parameterCount } from "../../architectures/gpt2/tensors.js";
 import { DataError, UsageError } from "../../errors.js";
-import { fetchedSource } from "../../evaluate/data/fetched-source.js";
-import { folderSource } from "../../evaluate/data/folder-source.js";
+import { fetchedSource, folderSource } from "../../evaluate/data/node-sources.js";
 import { type DataSource, firstOf } from "../../evaluate/data/source.js";
-import { type HashedFile, hashFiles } from "../../evaluate/hash-files.js";
 import { journalFile } from "../../evaluate/journal-file.js";
-import type { FigureComparison } from "../../evaluate/reproduce.js";
+import { type EvaluationReport, type HashedFile, hashFiles } from "../../evaluate/report-file.js";
 import { type RunIdentity, runTask, type TaskResult } from "../../evaluate/run.js";
 import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
 import type { GPT2 } from "../../gpt2.js";
@@ -26,28 +24,6 @@ export interface EvaluationFlags extends ModelFlags {
   readonly json?: string;
   readonly resume?: true;
   readonly progress?: true;
-}
-
-/** What `--json` writes. */
-export interface EvaluationReport {
-  readonly program: string;
-  readonly model: {
-    readonly name: string;
-    /** The weights' files, and the adapter's. */
-    readonly files: readonly HashedFile[];
-    readonly adapter?: string;
-    readonly parameters: number;
-    readonly config: GPT2["config"];
-    /** What its matrices are held in, if not as in the file. */
-    readonly dtype?: string;
-    readonly backend: string;
-  };
-  readonly limit?: number;
-  readonly results: readonly TaskResult[];
-  /** Of `gpt2 reproduce`: the paper's figures with all of ours that may be them, from the smallest. */
-  readonly comparisons?: readonly FigureComparison[];
-  /** Of `gpt2 reproduce`: what was not run, and where its data can be had. */
-  readonly notRun?: Readonly<Record<string, string>>;
 }
 
 /** What a reproduction adds. */

@@ -1,13 +1,17 @@
 import { UsageError } from "../../errors.js";
 import { fileOverlap } from "../../evaluate/overlap/file-overlap.js";
 import type { NgramFilter } from "../../evaluate/overlap/ngram-filter.js";
-import { type ItemOverlap, OverlapMeter } from "../../evaluate/overlap/overlap-meter.js";
-import { sampleTexts } from "../../evaluate/overlap/sample-texts.js";
-import { type OverlapSummary, summarizeOverlap } from "../../evaluate/overlap/summary.js";
+import {
+  type ItemOverlap,
+  OverlapMeter,
+  type OverlapSummary,
+  summarizeOverlap,
+} from "../../evaluate/overlap/overlap.js";
 import {
   checkSameItems,
   evaluationOverlap,
   type SplitMetric,
+  sampleTexts,
   splitMetrics,
 } from "../../evaluate/overlap/task-overlap.js";
 import { type EvaluatedModel, prepareTask, type TaskResult } from "../../evaluate/run.js";

@@ -1,4 +1,4 @@
-import { overlapShare } from "../../evaluate/overlap/overlap-meter.js";
+import { overlapShare } from "../../evaluate/overlap/overlap.js";
 import { formatValue } from "../../evaluate/report.js";
 import { formatTable } from "../table.js";
 import type { OverlapSet } from "./measure.js";

@@ -2,10 +2,10 @@ import { availableParallelism } from "node:os";
 import { INPUT_KINDS, type InputFile, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError, UsageError } from "../../errors.js";
-import { ledBatches } from "./batch-pieces.js";
 import type { TextCounts } from "./batch-scanner.js";
+import { ledBatches } from "./batch-scanner.js";
 import { BloomFilter, bloomShape } from "./bloom-filter.js";
-import { MAX_N } from "./filter-format.js";
+import { MAX_N } from "./filter-file.js";
 import type { NgramFilter } from "./ngram-filter.js";
 import { ScanPool } from "./scan-pool.js";
 

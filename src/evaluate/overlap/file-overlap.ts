@@ -1,9 +1,9 @@
 import { INPUT_KINDS, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError } from "../../errors.js";
-import { PieceReader } from "./batch-pieces.js";
+import { PieceReader } from "./batch-scanner.js";
 import type { NgramFilter } from "./ngram-filter.js";
-import { type ItemOverlap, OverlapMeter } from "./overlap-meter.js";
+import { type ItemOverlap, OverlapMeter } from "./overlap.js";
 
 export interface FileOverlapOptions {
   /** Field of JSONL objects that holds the text, default "text". */

@@ -2,9 +2,10 @@ import { type FileHandle, open } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
 import { crc32c } from "../../util/crc32c.js";
+import type { BloomShape } from "./bloom-filter.js";
 import { BloomFilter } from "./bloom-filter.js";
-import { FILTER_HEADER_BYTES, readFilterHeader, writeFilterHeader } from "./filter-format.js";
 import type { NgramFilter } from "./ngram-filter.js";
+import { NORMALIZATION_VERSION } from "./words.js";
 
 /** One call reads at most 2^31 - 1 bytes; this much also leaves room to stop in between. */
 const CHUNK_BYTES = 2 ** 26;
@@ -79,3 +80,101 @@ async function readAll(file: FileHandle, bytes: Uint8Array, position: number): P
     done += bytesRead;
   }
 }
+
+/**
+ * A filter's file: a header of 96 bytes, then the parts one after the other. Little-endian.
+ *
+ * | at | |
+ * |---|---|
+ * | 0 | `GPT2NGBF` |
+ * | 8 | u32 version of the format, 1 |
+ * | 12 | u32 version of the normalisation |
+ * | 16 | u32 n |
+ * | 20 | u32 hashes |
+ * | 24 | u32 parts |
+ * | 28 | u32 CRC-32C of what follows the header |
+ * | 32 | u64 bits of each part |
+ * | 40 | f64 bound of the rate of false positives |
+ * | 48 | u64 documents |
+ * | 56 | u64 words |
+ * | 64 | u64 n-grams |
+ * | 72 | zeros |
+ * | 92 | u32 CRC-32C of the 92 bytes before |
+ */
+export const FILTER_HEADER_BYTES = 96;
+const MAGIC = "GPT2NGBF";
+const FORMAT_VERSION = 1;
+
+/** What a header says. */
+export interface FilterHeader extends Omit<NgramFilter, "bloom"> {
+  readonly shape: BloomShape;
+  /** CRC-32C of the parts. */
+  readonly checksum: number;
+}
+
+export function writeFilterHeader({ n, rate, documents, words, ngrams, shape, checksum }: FilterHeader): Uint8Array {
+  const bytes = new Uint8Array(FILTER_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set(new TextEncoder().encode(MAGIC));
+  for (const [i, value] of [FORMAT_VERSION, NORMALIZATION_VERSION, n, shape.hashes, shape.parts, checksum].entries()) {
+    view.setUint32(8 + 4 * i, value, true);
+  }
+  view.setBigUint64(32, BigInt(shape.bits), true);
+  view.setFloat64(40, rate, true);
+  for (const [i, value] of [documents, words, ngrams].entries()) view.setBigUint64(48 + 8 * i, BigInt(value), true);
+  view.setUint32(92, crc32c(bytes.subarray(0, 92)), true);
+  return bytes;
+}
+
+/**
+ * @param fileBytes length of the whole file.
+ * @throws {DataError} it is no filter, of another version, damaged or cut short.
+ */
+export function readFilterHeader(bytes: Uint8Array, fileBytes: number, path: string): FilterHeader {
+  const refuse = (expected: string, got: string, hint?: string) =>
+    new DataError({ op: `reading ${path}`, expected, got, ...(hint && { hint }) });
+  const rebuild = "Make it again with gpt2 overlap build";
+  const magic = new TextDecoder("latin1").decode(bytes.subarray(0, 8));
+  if (magic !== MAGIC) throw refuse("a filter of gpt2 overlap build", "another file");
+  if (bytes.length < FILTER_HEADER_BYTES) throw refuse(`a header of ${FILTER_HEADER_BYTES} bytes`, `${bytes.length}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FILTER_HEADER_BYTES);
+  const u32 = (at: number) => view.getUint32(at, true);
+  const u64 = (at: number) => Number(view.getBigUint64(at, true));
+  if (u32(8) !== FORMAT_VERSION) throw refuse(`version ${FORMAT_VERSION} of the format`, `${u32(8)}`, rebuild);
+  if (u32(92) !== crc32c(bytes.subarray(0, 92))) throw refuse("a header that fits its checksum", "another", rebuild);
+  if (u32(12) !== NORMALIZATION_VERSION) {
+    throw refuse(`words by version ${NORMALIZATION_VERSION} of the normalisation`, `${u32(12)}`, rebuild);
+  }
+  const header: FilterHeader = {
+    n: u32(16),
+    rate: view.getFloat64(40, true),
+    documents: u64(48),
+    words: u64(56),
+    ngrams: u64(64),
+    shape: { hashes: u32(20), parts: u32(24), bits: u64(32) },
+    checksum: u32(28),
+  };
+  if (!isSound(header)) throw refuse("a filter's sizes", JSON.stringify({ n: header.n, ...header.shape }), rebuild);
+  const wanted = FILTER_HEADER_BYTES + (header.shape.parts * header.shape.bits) / 8;
+  if (fileBytes !== wanted) throw refuse(`${wanted} bytes`, `${fileBytes}`, "The file was cut short, or added to");
+  return header;
+}
+
+/** A header may fit its checksum and still have been written by no one who can count. */
+function isSound({ n, rate, documents, words, ngrams, shape: { hashes, parts, bits } }: FilterHeader): boolean {
+  const within = (value: number, low: number, high: number) => value >= low && value <= high;
+  return (
+    within(n, 1, MAX_N) &&
+    within(hashes, 1, 1024) &&
+    within(parts, 1, 2 ** 20) &&
+    within(bits, 32, 2 ** 32) &&
+    bits % 32 === 0 &&
+    rate > 0 &&
+    rate < 1 &&
+    [documents, words, ngrams].every(Number.isSafeInteger) &&
+    ngrams <= words
+  );
+}
+
+/** The longest n-grams there can be filters of. */
+export const MAX_N = 1024;

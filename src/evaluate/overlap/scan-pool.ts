@@ -1,10 +1,10 @@
 import { Worker } from "node:worker_threads";
 import { DataError, GPT2Error } from "../../errors.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
-import type { LedBatch } from "./batch-pieces.js";
+import type { LedBatch } from "./batch-scanner.js";
 import { BatchScanner, type TextCounts } from "./batch-scanner.js";
 import type { BloomFilter } from "./bloom-filter.js";
-import { BloomWriter, regionCount } from "./bloom-writer.js";
+import { BloomWriter, regionCount } from "./bloom-filter.js";
 import type { ScanReply, ScanRequest, ScanWorkerData } from "./scan-worker.js";
 
 interface Waiting {

@@ -3,8 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Batch, BatchFailure } from "../../data/batch.js";
 import { GPT2Error } from "../../errors.js";
 import { BatchScanner, type TextCounts } from "./batch-scanner.js";
-import { BloomFilter, type BloomShape } from "./bloom-filter.js";
-import { BloomWriter } from "./bloom-writer.js";
+import { BloomFilter, type BloomShape, BloomWriter } from "./bloom-filter.js";
 
 export interface ScanWorkerData {
   readonly n: number;

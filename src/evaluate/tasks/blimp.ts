@@ -1,11 +1,11 @@
 import { DataError } from "../../errors.js";
+import { openZip } from "../data/archives.js";
 import { type DataFile, type DataSource, readFirst, sha256, type UsedFile } from "../data/source.js";
 import { jsonLines, stringField } from "../data/text-formats.js";
-import { openZip } from "../data/zip.js";
 import { meanMetric } from "../metrics/metric.js";
-import type { Asking } from "../requests.js";
+import type { RequestGenerator } from "../requests.js";
+import { scoreChoices } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { scoreChoices } from "../text/choose.js";
 
 const INFO = { name: "blimp", origin: "https://github.com/alexwarstadt/blimp (BLiMP.zip)" };
 
@@ -99,7 +99,7 @@ function inTurn(paradigms: readonly (readonly Pair[])[]): Pair[] {
   throw new DataError({ op: "data set blimp", expected: "files of sentence pairs", got: "none" });
 }
 
-function* compare({ good, bad, paradigm, phenomenon }: Pair, setup: TaskSetup): Asking<BlimpOutcome> {
+function* compare({ good, bad, paradigm, phenomenon }: Pair, setup: TaskSetup): RequestGenerator<BlimpOutcome> {
   const space = setup.options.prompt === "harness" ? " " : "";
   const [a, b] = yield* scoreChoices(setup, "", [space + good, space + bad]);
   return { paradigm, phenomenon, good: a!.logprob, bad: b!.logprob, right: a!.logprob > b!.logprob };

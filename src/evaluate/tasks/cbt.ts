@@ -1,10 +1,11 @@
 import { DataError } from "../../errors.js";
+import { indexOfLargest } from "../../tasks/scored-choice.js";
 import { type DataFile, readFirst } from "../data/source.js";
 import { textOf } from "../data/text-formats.js";
 import { meanMetric } from "../metrics/metric.js";
-import type { Asking } from "../requests.js";
+import type { RequestGenerator } from "../requests.js";
+import { scoreChoices } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { indexOfLargest, scoreChoices } from "../text/choose.js";
 import { detokenizeLine } from "../text/detokenize.js";
 import { TOKEN_STYLES } from "../text/token-styles.js";
 
@@ -94,7 +95,11 @@ const detokenized = (line: string): string => detokenizeLine(line, TOKEN_STYLES.
 const filledSentence = ({ sentence, candidates }: Question, candidate: number): string =>
   sentence.replace(BLANK, () => candidates[candidate]!);
 
-function* fillBlank(question: Question, write: (line: string) => string, setup: TaskSetup): Asking<CbtOutcome> {
+function* fillBlank(
+  question: Question,
+  write: (line: string) => string,
+  setup: TaskSetup,
+): RequestGenerator<CbtOutcome> {
   const { story, candidates, right } = question;
   const before = story.map(write).join(" ");
   // What stands before the blank is the same for all: only what follows it is scored.

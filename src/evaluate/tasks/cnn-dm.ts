@@ -1,14 +1,14 @@
 import { DataError } from "../../errors.js";
 import { cutDocument } from "../../tasks/fit-prompt.js";
+import { firstSentences, sentences } from "../../tasks/sentences.js";
 import { SUMMARY, SUMMARY_HINT, SUMMARY_SENTENCES, summaryIn } from "../../tasks/summarize.js";
 import { RandomStream } from "../../util/random.js";
 import { type DataFile, type DataSource, readFirst, sha256, type UsedFile } from "../data/source.js";
 import { jsonLines, stringField, textOf } from "../data/text-formats.js";
 import { type Metric, meanMetric } from "../metrics/metric.js";
 import { rougeL, rougeLsum, rougeN, rougeWords } from "../metrics/rouge.js";
-import { type Asking, generations } from "../requests.js";
+import { generations, type RequestGenerator } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { firstSentences, sentences } from "../text/sentences.js";
 
 const INFO = { name: "cnn-dm", origin: "https://huggingface.co/datasets/abisee/cnn_dailymail (version 3.0.0)" };
 
@@ -108,7 +108,7 @@ const paragraphs = (text: string): string =>
     .filter((paragraph) => paragraph !== "")
     .join("\n");
 
-function* summarize(article: Article, index: number, setup: TaskSetup): Asking<SummaryOutcome> {
+function* summarize(article: Article, index: number, setup: TaskSetup): RequestGenerator<SummaryOutcome> {
   const { summary = "tldr", seed = "1" } = setup.options;
   const text =
     summary === "lead-3"
@@ -125,7 +125,7 @@ function* generateSummary(
   seed: number,
   index: number,
   { tokenizer, nCtx }: TaskSetup,
-): Asking<string> {
+): RequestGenerator<string> {
   const { ids: prompt } = cutDocument(tokenizer, text, hint, nCtx - SUMMARY.maxNewTokens);
   const request = { prompt, ...SUMMARY, seed: seed + 2 ** 32 * index };
   const [answer] = yield* generations([request]);

@@ -4,7 +4,7 @@ import { type DataFile, readFirst } from "../data/source.js";
 import { type JsonRecord, listField, parseRecord, recordOf, stringField, textOf } from "../data/text-formats.js";
 import { answerF1, exactMatch, leaveOneOut } from "../metrics/answers.js";
 import { meanMetric } from "../metrics/metric.js";
-import { type Asking, generations } from "../requests.js";
+import { generations, type RequestGenerator } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
 
 const INFO = { name: "coqa", origin: "https://nlp.stanford.edu/data/coqa/coqa-dev-v1.0.json" };
@@ -83,7 +83,7 @@ function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
   });
 }
 
-function* answerQuestion(turn: Turn, { tokenizer }: TaskSetup): Asking<CoqaOutcome> {
+function* answerQuestion(turn: Turn, { tokenizer }: TaskSetup): RequestGenerator<CoqaOutcome> {
   const { story, history, question } = turn;
   const prompt = [...tokenizer.encode(`${story}${conversationAfter(history, question)}`)];
   const [answer] = yield* generations([{ prompt, ...CONVERSATION_ANSWER }]);

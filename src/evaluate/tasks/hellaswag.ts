@@ -1,10 +1,11 @@
 import { DataError } from "../../errors.js";
+import { indexOfLargest } from "../../tasks/scored-choice.js";
 import { type DataFile, readFirst } from "../data/source.js";
 import { jsonLines, stringField, stringsField, textOf } from "../data/text-formats.js";
 import { meanMetric } from "../metrics/metric.js";
-import type { Asking } from "../requests.js";
+import type { RequestGenerator } from "../requests.js";
+import { scoreChoices } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { indexOfLargest, scoreChoices } from "../text/choose.js";
 
 const INFO = { name: "hellaswag", origin: "https://github.com/rowanz/hellaswag (data/hellaswag_val.jsonl)" };
 
@@ -113,7 +114,7 @@ function readExtract(file: DataFile, harness: boolean): Item[] {
   });
 }
 
-function* chooseEnding({ context, endings, right }: Item, setup: TaskSetup): Asking<HellaSwagOutcome> {
+function* chooseEnding({ context, endings, right }: Item, setup: TaskSetup): RequestGenerator<HellaSwagOutcome> {
   const choices = yield* scoreChoices(
     setup,
     context,

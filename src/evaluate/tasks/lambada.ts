@@ -1,12 +1,11 @@
 import { DataError } from "../../errors.js";
+import { encodePair } from "../../tokenizer/encode-pair.js";
 import { readFirst } from "../data/source.js";
 import { jsonLines, stringField, textOf } from "../data/text-formats.js";
 import { type Metric, meanMetric, perplexityMetric } from "../metrics/metric.js";
-import { type Asking, logLikelihoods } from "../requests.js";
+import { logLikelihoods, type RequestGenerator } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
 import { detokenizeLine } from "../text/detokenize.js";
-import { encodePair } from "../text/encode-pair.js";
-import { STOP_WORDS } from "../text/stop-words.js";
 import { TOKEN_STYLES } from "../text/token-styles.js";
 
 const OPENAI = {
@@ -105,7 +104,7 @@ const METRICS: readonly Metric<LambadaOutcome>[] = [
   ),
 ];
 
-function* lastWord(text: string, { tokenizer, endOfText }: TaskSetup): Asking<LambadaOutcome> {
+function* lastWord(text: string, { tokenizer, endOfText }: TaskSetup): RequestGenerator<LambadaOutcome> {
   const at = text.lastIndexOf(" ");
   if (at < 0) throw new DataError({ op: "lambada", expected: "passages of several words", got: JSON.stringify(text) });
   const pair = encodePair(tokenizer, endOfText, text.slice(0, at), text.slice(at));
@@ -130,3 +129,21 @@ function* lastWord(text: string, { tokenizer, endOfText }: TaskSetup): Asking<La
     lastFiltered: last === 0 ? filtered : isGreedy[last]!,
   };
 }
+
+/**
+ * Function words of English: words that sentences cannot well end with, for LAMBADA's stop-word filter. The paper's list
+ * was not published; this one is by class, and counts as part of the task's version.
+ */
+const CLASSES = [
+  "a an the this that these those each every either neither some any no such both all other another few more most own same",
+  "i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers herself",
+  "it its itself they them their theirs themselves who whom whose which what whoever whatever one",
+  "am is are was were be been being have has had having do does did doing will would shall should can could may might must",
+  "isn aren wasn weren haven hasn hadn don doesn didn won wouldn shan shouldn couldn mightn mustn ain s t d ll m o re ve y",
+  "of at by for with about against between into through during before after above below to from up down in out on off over",
+  "under upon toward towards within without across along among around behind beside beyond near onto until till since than",
+  "and but or nor so yet if because as while though although unless whether when where why how again further then once",
+  "here there just only very too not now also even still ever never",
+];
+
+export const STOP_WORDS: ReadonlySet<string> = new Set(CLASSES.join(" ").split(" "));

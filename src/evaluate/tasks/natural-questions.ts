@@ -5,7 +5,7 @@ import { readFirst } from "../data/source.js";
 import { jsonLines, stringField, stringsField } from "../data/text-formats.js";
 import { openExactMatch } from "../metrics/answers.js";
 import { meanMetric, type WholeMetric } from "../metrics/metric.js";
-import { type Asking, generations } from "../requests.js";
+import { generations, type RequestGenerator } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
 
 const INFO = { name: "nq_open", origin: "https://github.com/google-research-datasets/natural-questions (nq_open)" };
@@ -80,7 +80,7 @@ function* answerQuestion(
   { question, answers }: Question,
   examples: string,
   { tokenizer }: TaskSetup,
-): Asking<AnswerOutcome> {
+): RequestGenerator<AnswerOutcome> {
   const prompt = [...tokenizer.encode(`${examples}${questionPrompt(question)}`)];
   const [generated] = yield* generations([{ prompt, ...OPEN_ANSWER }]);
   const answer = answerIn(generated!.text);

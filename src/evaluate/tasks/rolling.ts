@@ -2,8 +2,8 @@ import { UsageError } from "../../errors.js";
 import { type ScoringWindow, scoringWindows } from "../../generate/score.js";
 import type { UsedFile } from "../data/source.js";
 import { bitsMetric, type Metric, perplexityMetric } from "../metrics/metric.js";
-import { stretchOf } from "../overlap/item-text.js";
-import { type Asking, logLikelihoods } from "../requests.js";
+import { stretchOf } from "../overlap/words.js";
+import { logLikelihoods, type RequestGenerator } from "../requests.js";
 import { type Evaluation, evaluation, type Outcome, type TaskOption, type TaskSetup } from "../task.js";
 import { type ScoredDocument, UnitMap, type Units } from "../text/scored-text.js";
 
@@ -175,7 +175,7 @@ export function* windowsApart(length: number, nCtx: number, stride: number): Gen
   }
 }
 
-function* score({ document, windows, units }: Segment, tokens: readonly number[]): Asking<RollingOutcome> {
+function* score({ document, windows, units }: Segment, tokens: readonly number[]): RequestGenerator<RollingOutcome> {
   const answers = yield* logLikelihoods(
     windows.map(({ start, from, end }) => ({
       context: tokens.slice(start, from),

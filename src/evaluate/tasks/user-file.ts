@@ -1,11 +1,12 @@
 import { DataError } from "../../errors.js";
+import { indexOfLargest, type Normalization, normalizedScore } from "../../tasks/scored-choice.js";
 import { readFirst } from "../data/source.js";
 import { type JsonRecord, jsonLines, listField, recordOf, stringField, stringsField } from "../data/text-formats.js";
 import { meanMetric } from "../metrics/metric.js";
 import { splitWords } from "../metrics/white-space.js";
-import type { Asking } from "../requests.js";
+import type { RequestGenerator } from "../requests.js";
+import { scoreChoices } from "../requests.js";
 import { type Evaluation, evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { indexOfLargest, type Normalization, normalizedScore, scoreChoices } from "../text/choose.js";
 import type { ScoredDocument } from "../text/scored-text.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION, WORD_METRICS } from "./rolling.js";
 
@@ -94,7 +95,7 @@ function readQuestion(value: unknown, place: string): Question {
   throw new DataError({ op: `${place}: answer`, expected, got: JSON.stringify(answer) ?? "nothing" });
 }
 
-function* choose({ context, choices, answer }: Question, setup: TaskSetup): Asking<ChoiceOutcome> {
+function* choose({ context, choices, answer }: Question, setup: TaskSetup): RequestGenerator<ChoiceOutcome> {
   const scored = yield* scoreChoices(setup, context, choices);
   const best = (by: Normalization) => indexOfLargest(scored.map((choice) => normalizedScore(choice, by)));
   return {

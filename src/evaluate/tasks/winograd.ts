@@ -1,10 +1,10 @@
 import { DataError } from "../../errors.js";
+import { encodePair } from "../../tokenizer/encode-pair.js";
 import { type DataFile, readFirst } from "../data/source.js";
 import { textOf, unescapeEntities } from "../data/text-formats.js";
 import { meanMetric } from "../metrics/metric.js";
-import { type Asking, logLikelihoods } from "../requests.js";
+import { logLikelihoods, type RequestGenerator } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
-import { encodePair } from "../text/encode-pair.js";
 
 const INFO = {
   name: "wsc273",
@@ -118,7 +118,10 @@ function solvedSentence(problem: WinogradProblem): string {
   return start + filled + rest;
 }
 
-function* resolvePronoun(problem: WinogradProblem, { tokenizer, endOfText }: TaskSetup): Asking<WinogradOutcome> {
+function* resolvePronoun(
+  problem: WinogradProblem,
+  { tokenizer, endOfText }: TaskSetup,
+): RequestGenerator<WinogradOutcome> {
   const { candidates, right } = problem;
   const sentences = candidates.map((candidate) => {
     const { start, filled, rest } = sentenceWith(problem, candidate);

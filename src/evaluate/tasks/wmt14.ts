@@ -4,10 +4,10 @@ import { pairLine, pairPrompt } from "../../tasks/pairs.js";
 import { firstSentence, frenchPairs, TRANSLATION } from "../../tasks/translate.js";
 import { readFirst } from "../data/source.js";
 import { type SgmlSegment, sgmlSegments } from "../data/text-formats.js";
+import type { BleuTokenization } from "../metrics/bleu.js";
 import { bleuCounts, bleuScore, bleuSignature } from "../metrics/bleu.js";
-import type { BleuTokenization } from "../metrics/bleu-tokenizers.js";
 import type { SumMetric } from "../metrics/metric.js";
-import { type Asking, generations } from "../requests.js";
+import { generations, type RequestGenerator } from "../requests.js";
 import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js";
 
 const INFO = { name: "wmt14-fren", origin: "https://www.statmt.org/wmt14/test-full.tgz" };
@@ -85,7 +85,7 @@ function* translate(
   { source, reference }: Sentence,
   examples: string,
   { tokenizer }: TaskSetup,
-): Asking<TranslationOutcome> {
+): RequestGenerator<TranslationOutcome> {
   const prompt = [...tokenizer.encode(`${examples}${pairPrompt(source)}`)];
   const [answer] = yield* generations([{ prompt, ...TRANSLATION }]);
   return { translation: firstSentence(answer!.text), reference };

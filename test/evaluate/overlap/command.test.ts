@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../../src/architectures/gpt2/config.js";
-import type { EvaluationReport } from "../../../src/cli/evaluate/session.js";
 import type { OverlapSet } from "../../../src/cli/overlap/measure.js";
+import type { EvaluationReport } from "../../../src/evaluate/report-file.js";
 import { saveCheckpoint } from "../../../src/pretrained/node.js";
 import { saveTokenizer } from "../../../src/tokenizer/files.js";
 import { packageFile } from "../../../src/util/package-root.js";
@@ -197,7 +197,7 @@ describe("gpt2 overlap", PARALLEL, () => {
       [[filter, "lambada", "--data", "/nowhere"], /lambada_test\.jsonl in \/nowhere/, 1],
       [[text, book], /a filter of gpt2 overlap build, got another file/, 1],
       [[join(dir, "absent.bloom"), book], /absent\.bloom: expected a filter/, 1],
-      [[filter, "--results", text], /what gpt2 eval --json wrote/, 1],
+      [[filter, "--results", text], /a report of gpt2 eval --json/, 1],
       [[filter, "--results", report], /every item's outcome/, 1],
       [[filter, "--results", other, "--data", DATA], /SHA-256 of lambada\/lambada_test\.jsonl: expected 0000/, 1],
       [[filter, "--results", older, "--data", DATA], /version of the task: expected 1, got 0/, 1],

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { stretchOf } from "../../../src/evaluate/overlap/item-text.js";
 import { NgramScanner } from "../../../src/evaluate/overlap/ngram-scanner.js";
-import { lastWords, nextSpace, normalizedWords, normalizeText } from "../../../src/evaluate/overlap/words.js";
+import {
+  lastWords,
+  nextSpace,
+  normalizedWords,
+  normalizeText,
+  stretchOf,
+} from "../../../src/evaluate/overlap/words.js";
 import { RandomStream } from "../../../src/util/random.js";
 import { babble, ngramsOf } from "./naive.js";
 

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import type { Tokenizer } from "./tokenizer.js";
 
 export interface TokenPair {
   readonly context: number[];

@@ -1,5 +1,6 @@
-import { mkdir, readFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { DataError } from "../../errors.js";
 import { downloadFile } from "../../hub/download-file.js";
 import type { DownloadEvent } from "../../hub/events.js";
 import { withFileLock } from "../../hub/file-lock.js";
@@ -59,4 +60,22 @@ async function checked(path: string, want: string): Promise<Uint8Array | undefin
     throw cause;
   });
   return bytes && (await sha256(bytes)) === want ? bytes : undefined;
+}
+
+/** Nothing is there, or a folder is where a file was looked for. */
+const ABSENT = new Set(["ENOENT", "ENOTDIR", "EISDIR"]);
+
+/** Data sets in a folder, each in one of its own, in the layout they are published in: docs/evaluation.md lists them. */
+export function folderSource(folder: string): DataSource {
+  const absentAs =
+    <T>(absent: T, path: string) =>
+    (cause: NodeJS.ErrnoException): T => {
+      if (ABSENT.has(cause.code ?? "")) return absent;
+      throw new DataError({ op: `reading ${path}`, got: cause.message, cause });
+    };
+  return {
+    description: folder,
+    read: (path) => readFile(resolve(folder, path)).catch(absentAs(undefined, path)),
+    list: async (path) => (await readdir(resolve(folder, path)).catch(absentAs<string[]>([], path))).sort(),
+  };
 }

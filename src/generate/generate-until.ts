@@ -1,24 +1,23 @@
 import { UsageError } from "../errors.js";
-import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
-import { Sampler } from "../generate/sampler.js";
-import { type PieceDecoder, TextStream } from "../generate/text-stream.js";
 import { samplingSettings } from "../pretrained/sampling-options.js";
 import { RandomStream } from "../util/random.js";
-import { laneCount, openLanes } from "./lanes.js";
+import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import { laneCount, openLanes, sharedByAll } from "./lanes.js";
 import type { EngineRunOptions } from "./log-likelihood.js";
 import type { GenerateUntilRequest, Generation } from "./requests.js";
-import { sharedByAll } from "./share-prefixes.js";
+import { Sampler } from "./sampler.js";
+import { type PieceDecoder, TextStream } from "./text-stream.js";
 
 export interface GenerateUntilOptions extends EngineRunOptions {
-  /** Makes a decoder for each text. */
+  /** Returns a new decoder; called once for each text. */
   readonly decoder: () => PieceDecoder;
-  /** The token that ends a text, if there is one. */
+  /** The token that ends a text. */
   readonly endOfText: number | undefined;
 }
 
 /**
- * Answers generation requests, in the order given. Texts grow side by side in the same runs, a new one starting when
- * another ends, and a beginning that all prompts have in common is read once.
+ * Answers generation requests, in order. Texts grow side by side in shared runs, a new one starting when another ends,
+ * and the model reads the common prefix of all prompts once.
  *
  * @throws {UsageError} an empty prompt, or an id outside the vocabulary.
  */
@@ -53,15 +52,15 @@ export async function runGenerations(
   }
 }
 
-/** A sequence and the text that grows in it. */
+/** A sequence of the engine, and the text that grows in it. */
 class Lane {
   text: Text | undefined;
-  /** Tokens that are not in the cache yet. */
+  /** Tokens not yet in the cache. */
   pending: readonly number[] = [];
 
   constructor(readonly sequence: Sequence) {}
 
-  /** @param shared how many tokens of the prompt the cache holds. */
+  /** @param shared number of prompt tokens in the cache */
   take(text: Text, shared: number): void {
     this.sequence.truncate(shared);
     this.text = text;
@@ -72,7 +71,7 @@ class Lane {
     this.pending = [this.text!.next(logits)];
   }
 
-  /** Lets go of the text if it is complete. */
+  /** Frees the lane if its text is complete. Returns whether it was. */
   finish(): boolean {
     if (!this.text?.ended) return false;
     this.text = undefined;
@@ -80,9 +79,9 @@ class Lane {
   }
 }
 
-/** What is generated for one request. */
+/** The generated text of one request. */
 class Text {
-  /** The prompt as the model reads it. */
+  /** The prompt, cut to the context. */
   readonly tokens: readonly number[];
   left: number;
   ended = false;
@@ -99,7 +98,7 @@ class Text {
     index: number,
     nCtx: number,
     vocabSize: number,
-    { choices = vocabSize, decoder, endOfText }: GenerateUntilOptions,
+    { vocabLimit = vocabSize, decoder, endOfText }: GenerateUntilOptions,
   ) {
     if (prompt.length === 0) {
       throw new UsageError({ op: `generation request ${index}`, expected: "a prompt", got: "none" });
@@ -111,8 +110,8 @@ class Text {
     this.tokens = prompt.slice(-room);
     this.left = Math.min(maxNewTokens, nCtx - this.tokens.length + 1);
     const settings = samplingSettings({ temperature: topK === 1 ? 0 : 1, topK });
-    // A sampler is as large as the vocabulary: it comes when the text's turn does.
-    this.#makeSampler = () => new Sampler(settings, choices, new RandomStream(seed));
+    // A sampler is as large as the vocabulary: it is made when the text starts.
+    this.#makeSampler = () => new Sampler(settings, vocabLimit, new RandomStream(seed));
     this.#stream = new TextStream(decoder(), until);
     this.#endOfText = endOfText;
   }

@@ -1,8 +1,8 @@
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
-import { type Asking, type LogLikelihood, logLikelihoods } from "../requests.js";
-import { encodePair, type TokenPair } from "./encode-pair.js";
+import type { LogLikelihood } from "../generate/requests.js";
+import { encodePair, type TokenPair } from "../tokenizer/encode-pair.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
-/** One of the texts to choose from, scored. */
+/** The score of one continuation among several. */
 export interface ScoredChoice {
   /** Natural logarithm of its probability after the context. */
   readonly logprob: number;
@@ -11,28 +11,18 @@ export interface ScoredChoice {
   readonly bytes: number;
 }
 
-/** How log-probabilities of texts of different lengths are made comparable: not at all, or by what they are divided. */
+/** What a log-probability is divided by, so that texts of different lengths compare: nothing, tokens, or bytes. */
 export type Normalization = "total" | "token" | "byte";
 export const NORMALIZATIONS: readonly Normalization[] = ["total", "token", "byte"];
 
-interface ChoiceSetup {
+export interface ChoiceSetup {
   readonly tokenizer: Tokenizer;
   readonly endOfText: number;
 }
 
 const utf8 = new TextEncoder();
 
-/** How likely each continuation is after the context; the context is read once. */
-export function* scoreChoices(
-  setup: ChoiceSetup,
-  context: string,
-  continuations: readonly string[],
-): Asking<ScoredChoice[]> {
-  const pairs = choicePairs(setup, context, continuations);
-  return scoredChoices(pairs, continuations, yield* logLikelihoods(pairs));
-}
-
-/** What to ask a model. */
+/** The requests that score each continuation after the context. */
 export function choicePairs(
   { tokenizer, endOfText }: ChoiceSetup,
   context: string,
@@ -41,7 +31,7 @@ export function choicePairs(
   return continuations.map((text) => encodePair(tokenizer, endOfText, context, text));
 }
 
-/** Its answers. */
+/** Scores from the answers to {@link choicePairs}. */
 export function scoredChoices(
   pairs: readonly TokenPair[],
   continuations: readonly string[],
@@ -50,13 +40,13 @@ export function scoredChoices(
   return continuations.map((text, i) => ({
     logprob: answers[i]!.logprob,
     tokens: pairs[i]!.continuation.length,
-    // As Python's len counts them: code points.
+    // Code points, as Python's len counts them.
     characters: [...text].length,
     bytes: utf8.encode(text).length,
   }));
 }
 
-/** What choices are compared by. */
+/** The score that choices are compared by. */
 export function normalizedScore(
   { logprob, tokens, bytes }: Omit<ScoredChoice, "characters">,
   by: Normalization,

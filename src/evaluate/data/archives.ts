@@ -1,5 +1,4 @@
 import { DataError } from "../../errors.js";
-import { inflate } from "./inflate.js";
 
 /**
  * The files of a zip archive that is in memory, by name: stored or deflated, without zip64 (PKWARE's APPNOTE.TXT 6.3.10,
@@ -79,4 +78,20 @@ function readDirectory(view: DataView, bytes: Uint8Array, fail: (got: string) =>
     at += 46 + lengths[0] + lengths[1] + lengths[2];
   }
   return entries;
+}
+
+/** Decompresses with what Node and browsers bring along. @throws {DataError} damaged data. */
+export async function inflate(
+  bytes: Uint8Array,
+  format: "gzip" | "deflate-raw",
+  name: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  // A copy in memory of its own kind: the stream does not take shared memory.
+  const stream = new Blob([Uint8Array.from(bytes)]).stream().pipeThrough(new DecompressionStream(format));
+  try {
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError({ op: `decompressing ${name}`, expected: `whole ${format} data`, got, cause });
+  }
 }

@@ -1,49 +1,42 @@
 import { ContextLengthError, UsageError } from "../errors.js";
-import type { Engine, LogitsRow, Sequence } from "../generate/engine.js";
-import { largest } from "../generate/largest.js";
-import { commonPrefix, type LaneOptions, laneCount, openLanes } from "./lanes.js";
-import type { LogLikelihood, LogLikelihoodRequest } from "./requests.js";
-import { sharedByAll, sharePrefixes } from "./share-prefixes.js";
-
-export interface RunOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Told how many requests are answered. */
-  readonly onProgress?: ((done: number) => void) | undefined;
-}
+import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import { commonPrefix, type LaneOptions, laneCount, openLanes, sharedByAll, sharePrefixes } from "./lanes.js";
+import { largest } from "./largest.js";
+import type { LogLikelihood, LogLikelihoodRequest, RunOptions } from "./requests.js";
 
 export interface EngineRunOptions extends RunOptions, LaneOptions {
-  /** Ids that have a meaning: those below. Others are never the likeliest. Default: all. */
-  readonly choices?: number | undefined;
+  /** Vocabulary limit: ids from here on never count among the likeliest. Default: vocabSize. */
+  readonly vocabLimit?: number | undefined;
 }
 
-/** A request as the engine sees it. */
+/** A request in the form that the engine runs. */
 interface Job {
   readonly index: number;
-  /** What the model reads. */
+  /** Input tokens. */
   readonly tokens: readonly number[];
-  /** The continuation: its i-th token follows the i-th of the last tokens read. */
+  /** The continuation: its last token follows the last input token. */
   readonly targets: readonly number[];
   readonly best: Int32Array;
   readonly top: Int32Array;
 }
 
-/** A sequence and the jobs it does, one after another. */
+/** A sequence of the engine, and the jobs that run in it one after another. */
 interface Lane {
   readonly sequence: Sequence;
-  /** What is in the cache. */
+  /** Tokens in the cache. */
   tokens: readonly number[];
   jobs: readonly Job[];
 }
 
-/** Lanes are enough to fill so many runs, one of which is then not full. */
+/** Lanes are opened for this many full runs a step, so that the last, partly filled one costs little. */
 const RUNS_A_STEP = 4;
 
-/** A beginning that is worth copying from one sequence to others. */
+/** Shortest common prefix that is worth copying from one sequence to the others. */
 const WORTH_COPYING = 16;
 
 /**
- * Answers log-likelihood requests, in the order given. Several sequences grow in each run of the engine, and what
- * requests have in common is read once.
+ * Answers log-likelihood requests, in order. Several sequences grow in each run of the engine, and the model reads a
+ * common prefix of requests once.
  *
  * @throws {UsageError} an empty context or continuation, or an id outside the vocabulary.
  * @throws {ContextLengthError} a continuation longer than the model's context.
@@ -51,9 +44,9 @@ const WORTH_COPYING = 16;
 export async function runLogLikelihoods(
   engine: Engine,
   requests: readonly LogLikelihoodRequest[],
-  { choices = engine.config.vocabSize, adapter, signal, onProgress }: EngineRunOptions = {},
+  { vocabLimit = engine.config.vocabSize, adapter, signal, onProgress }: EngineRunOptions = {},
 ): Promise<LogLikelihood[]> {
-  const jobs = requests.map((request, index) => toJob(request, index, engine.config.nCtx, choices));
+  const jobs = requests.map((request, index) => toJob(request, index, engine.config.nCtx, vocabLimit));
   const answers = new Array<LogLikelihood>(jobs.length);
   if (jobs.length === 0) return answers;
   const lists = sharePrefixes(jobs);
@@ -67,7 +60,7 @@ export async function runLogLikelihoods(
       for (const lane of lanes) if (lane.jobs.length === 0) lane.jobs = lists.shift() ?? [];
       const active = lanes.filter((lane) => lane.jobs.length > 0);
       if (active.length === 0) return answers;
-      const results = await step(engine, active, choices, signal);
+      const results = await step(engine, active, vocabLimit, signal);
       for (const [i, lane] of active.entries()) {
         const [{ index, best, top }, ...rest] = lane.jobs as [Job, ...Job[]];
         const logprobs = results[i]!;
@@ -85,7 +78,7 @@ function toJob(
   { context, continuation, best = false, top = 0 }: LogLikelihoodRequest,
   index: number,
   nCtx: number,
-  choices: number,
+  vocabLimit: number,
 ): Job {
   if (context.length === 0 || continuation.length === 0) {
     const op = `log-likelihood request ${index}`;
@@ -103,7 +96,7 @@ function toJob(
     tokens: [...context, ...continuation].slice(0, -1).slice(-nCtx),
     targets: continuation,
     best: new Int32Array(best ? continuation.length : 0),
-    top: new Int32Array(Math.min(top, choices)),
+    top: new Int32Array(Math.min(top, vocabLimit)),
   };
 }
 
@@ -114,16 +107,16 @@ async function startLanes(engine: Engine, count: number, jobs: readonly Job[], o
   return sequences.map((sequence) => ({ sequence, tokens, jobs: [] }));
 }
 
-/** Does the next job of every lane. */
+/** Runs the next job of every lane. */
 async function step(
   engine: Engine,
   lanes: readonly Lane[],
-  choices: number,
+  vocabLimit: number,
   signal: AbortSignal | undefined,
 ): Promise<Float64Array[]> {
   const extensions = lanes.map((lane) => {
     const { tokens, targets } = lane.jobs[0]!;
-    // The tokens that the targets follow are read again even if they are there: their logits are not.
+    // Tokens that precede targets are recomputed even if they are cached: their logits are not kept.
     const kept = Math.min(commonPrefix(lane.tokens, tokens), tokens.length - targets.length);
     lane.sequence.truncate(kept);
     lane.tokens = tokens;
@@ -132,7 +125,7 @@ async function step(
   const onLogits = (row: LogitsRow, lane: number, token: number) => {
     const { targets, best, top } = lanes[lane]!.jobs[0]!;
     const place = token - (extensions[lane]!.tokens.length - targets.length);
-    const logits = row.subarray(0, choices);
+    const logits = row.subarray(0, vocabLimit);
     if (best.length > 0) largest(logits, 1, best.subarray(place, place + 1));
     if (place === 0 && top.length > 0) largest(logits, top.length, top);
   };
