@@ -13,7 +13,7 @@ test("edit distance counts insertions, deletions, substitutions and swaps", () =
 test("the nearest word, if one is near", () => {
   const words = ["score", "train", "tokenize", "tokenizer"];
   assert.equal(nearest("Scor", words), "score");
-  assert.equal(nearest("tokenizr", words), "tokenizer");
+  assert.equal(nearest("tokenzier", words), "tokenizer");
   assert.equal(nearest("Once", words), undefined);
 });
 
