@@ -70,9 +70,10 @@ export class DatasetWriter {
     await this.splits.val.series.finish();
   }
 
-  async discard(): Promise<void> {
-    await this.splits.train.series.discard();
-    await this.splits.val.series.discard();
+  /** Closes the files of a data set that is not to be completed. */
+  async close(): Promise<void> {
+    await this.splits.train.series.close();
+    await this.splits.val.series.close();
   }
 
   /**

@@ -108,7 +108,7 @@ export async function prepareData(inputs: readonly string[], options: PrepareOpt
       await writeNewFile(join(folder, DATASET_INFO_FILE), `${JSON.stringify(info, null, 2)}\n`);
       options.signal?.throwIfAborted();
     } catch (error) {
-      await writer.discard();
+      await writer.close();
       throw error;
     }
   };

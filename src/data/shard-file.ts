@@ -1,9 +1,10 @@
-/** Token shards as files: a writer that streams into a temporary name, and a reader by position. */
+/** Token shards as files: a streaming writer, and a reader by position. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
 import { writeAt } from "../util/atomic-write.js";
+import { readFailure } from "../util/file-errors.js";
 import {
   littleEndian,
   readShardHeader,
@@ -17,8 +18,8 @@ import {
 const BUFFER_TOKENS = 2 ** 20;
 
 /**
- * Writes one shard, streaming. The file appears under its own name only when {@link finish} has written the count and
- * flushed it to the disk; until then it is `NAME.tmp`, with a header that says 0 tokens and so fits no reader.
+ * Writes one shard, streaming, into a folder that is being written atomically. It has no header, and so is no shard, until
+ * {@link finish} knows the count.
  */
 export class ShardWriter {
   readonly path: string;
@@ -35,10 +36,8 @@ export class ShardWriter {
   }
 
   static async create(path: string): Promise<ShardWriter> {
-    const file = await open(`${path}.tmp`, "w");
-    const writer = new ShardWriter(path, file);
-    await writeAt(file, shardHeader(0), 0);
-    return writer;
+    const file = await open(path, "wx");
+    return new ShardWriter(path, file);
   }
 
   async write(tokens: Uint16Array): Promise<void> {
@@ -59,19 +58,15 @@ export class ShardWriter {
     }
   }
 
-  /** Completes the file and gives it its name. */
+  /** Completes and closes the file. */
   async finish(): Promise<void> {
     await this.#flush();
     await writeAt(this.#file, shardHeader(this.count), 0);
-    await this.#file.sync();
-    await this.#file.close();
-    await rename(`${this.path}.tmp`, this.path);
+    await this.close();
   }
 
-  /** Gives up: nothing is left on the disk. */
-  async discard(): Promise<void> {
-    await this.#file.close().catch(() => {});
-    await rm(`${this.path}.tmp`, { force: true });
+  async close(): Promise<void> {
+    await this.#file.close();
   }
 
   async #flush(): Promise<void> {
@@ -120,8 +115,9 @@ export class ShardSeriesWriter {
     this.shards.push({ path: writer.path, tokens: writer.count });
   }
 
-  async discard(): Promise<void> {
-    await this.#current?.discard();
+  /** Closes the shard being written, as it is. */
+  async close(): Promise<void> {
+    await this.#current?.close().catch(() => undefined);
     this.#current = undefined;
   }
 }
@@ -143,7 +139,7 @@ export class ShardFile {
     try {
       this.#fd = openSync(path, "r");
     } catch (cause) {
-      throw new DataError({ op: `opening token shard ${path}`, got: (cause as Error).message, cause });
+      throw new DataError({ op: `opening token shard ${path}`, got: readFailure(cause), cause });
     }
     try {
       const header = new Uint8Array(SHARD_HEADER_BYTES);

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DownloadError } from "../errors.js";
+import { withFileLock } from "../util/file-lock.js";
 import {
   type CachedRepository,
   cachedRepository,
@@ -14,7 +15,6 @@ import {
   writeRef,
 } from "./cache.js";
 import { type DownloadContext, downloadFile, fileSystem } from "./download-file.js";
-import { withFileLock } from "./file-lock.js";
 import type { HubName } from "./model-name.js";
 import { type NeededFiles, neededFiles, shardsOf } from "./needed-files.js";
 import { type RepositoryState, repositoryFile, repositoryState } from "./repository.js";

@@ -1,12 +1,13 @@
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { GPT2Error } from "../errors.js";
+import { typedWriteSync } from "../util/file-errors.js";
 
-/** A log that grows at its end; every write is with the system when the call returns, and on disk after `sync`. */
+/** An append-only log: each write has reached the system when the call returns, and the disk after `sync`. */
 export class AppendFile {
   readonly path: string;
   readonly #fd: number;
 
-  /** @param flags `a` to go on with what is there, `wx` for a new file. @throws {GPT2Error} it can't be opened. */
+  /** @param flags `a` appends to what is there, `wx` makes a new file. @throws {GPT2Error} it can't be opened. */
   constructor(path: string, flags: "a" | "wx" = "a") {
     this.path = path;
     this.#fd = this.#do(() => openSync(path, flags));
@@ -16,7 +17,7 @@ export class AppendFile {
   append(data: Uint8Array | string): void {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     this.#do(() => {
-      // A nearly full disk takes a part and says so only when asked for the rest.
+      // A nearly full disk takes a part of the bytes, and reports the error on the next call.
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
     });
   }
@@ -30,12 +31,6 @@ export class AppendFile {
   }
 
   #do<T>(call: () => T): T {
-    try {
-      return call();
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      const got = code === "ENOSPC" || code === "EDQUOT" ? "a full disk" : message;
-      throw new GPT2Error({ op: `writing ${this.path}`, expected: "to write there", got, cause });
-    }
+    return typedWriteSync(`writing ${this.path}`, GPT2Error, call);
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, truncateSync } from "node:fs";
 import { GPT2Error } from "../errors.js";
+import { typedWriteSync } from "../util/file-errors.js";
 import { AppendFile } from "./append-file.js";
 import type { TrainEvent } from "./events.js";
 
@@ -38,11 +39,9 @@ export class MetricsFile {
 }
 
 function cut(path: string, resume: ResumePoint | undefined): void {
-  try {
+  typedWriteSync(`writing ${path}`, GPT2Error, () => {
     truncateSync(path, resume ? lengthKept(readFileSync(path), resume) : 0);
-  } catch (cause) {
-    throw new GPT2Error({ op: `writing ${path}`, got: (cause as Error).message, cause });
-  }
+  });
 }
 
 const NEWLINE = 10;

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { tensorTable } from "../architectures/gpt2/tensors.js";
@@ -16,14 +16,10 @@ import {
   saveCheckpoint,
   writeSafetensorsFile,
 } from "../pretrained/node.js";
-import {
-  isTemporaryName,
-  recoverFolder,
-  removeFolderAtomically,
-  writeFolderAtomically,
-  writeNewFile,
-} from "../util/atomic-write.js";
+import { removeFolderAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
+import { readFailure } from "../util/file-errors.js";
+import { recoverAll } from "../util/workspace.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
@@ -77,7 +73,7 @@ export const checkpointName = (step: number): string => `step-${String(step).pad
 
 /** Writes the folder whole or not at all. @param tokenizer the text of tokenizer.json */
 export async function saveRun(path: string, trainer: ModelTrainer, state: RunState, tokenizer?: string): Promise<void> {
-  await writeWhole(path, async (folder) => {
+  await writeFolderAtomically(path, async (folder) => {
     if (trainer.lora) await fillAdapter(folder, trainer, state);
     else await fillModel(folder, trainer);
     if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
@@ -104,26 +100,12 @@ export async function saveResult(
   state: Pick<RunState, "lora" | "base">,
   { tokenizer, template }: Companions,
 ): Promise<void> {
-  await writeWhole(path, async (folder) => {
+  await writeFolderAtomically(path, async (folder) => {
     if (trainer.lora) await fillAdapter(folder, trainer, state);
     else await fillModel(folder, trainer);
     if (tokenizer !== undefined && !trainer.lora) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
     if (template) await writeNewFile(join(folder, TEMPLATE_FILE), `${JSON.stringify(template, null, 2)}\n`);
   });
-}
-
-/** `writeFolderAtomically` whose errors name the folder that was wanted, not the temporary one. */
-async function writeWhole(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  let temporary = path;
-  try {
-    await writeFolderAtomically(path, (folder) => {
-      temporary = folder;
-      return fill(folder);
-    });
-  } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
-    throw new CheckpointError({ ...error.details, op: error.details.op.replaceAll(temporary, path), cause: error });
-  }
 }
 
 async function fillModel(folder: string, trainer: ModelTrainer): Promise<void> {
@@ -237,11 +219,8 @@ export async function checkpointConfig(path: string): Promise<GPT2Config> {
 
 /** Steps of the checkpoints in a folder, oldest first. */
 export async function listCheckpoints(folder: string): Promise<number[]> {
-  for (const name of await namesIn(folder)) {
-    // A kill in the middle of a swap leaves the old folder under another name.
-    const [, original] = /^\.(step-\d{8,})\.old-/.exec(name) ?? [];
-    if (original !== undefined) await recoverFolder(join(folder, original));
-  }
+  // A kill in the middle of a swap leaves the old folder under another name.
+  await recoverAll(folder);
   const steps: number[] = [];
   for (const name of await namesIn(folder)) {
     const [, step] = /^step-(\d{8,})$/.exec(name) ?? [];
@@ -258,24 +237,12 @@ export async function pruneCheckpoints(folder: string, keep: number, best: numbe
   }
 }
 
-/**
- * Removes what killed runs left half-written of files and folders whose names start so. Only for whoever has the folder to
- * himself.
- */
-export async function removeLeftovers(folder: string, start: string): Promise<void> {
-  for (const name of await namesIn(folder)) {
-    // A folder being written may itself have had one written into it: two dots.
-    if (!isTemporaryName(name) || !name.replace(/^\.+/, "").startsWith(start)) continue;
-    await rm(join(folder, name), { recursive: true, force: true });
-  }
-}
-
 async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new CheckpointError({ op: `reading ${folder}`, got: (cause as Error).message, cause });
+    throw new CheckpointError({ op: `reading ${folder}`, got: readFailure(cause), cause });
   }
 }
 

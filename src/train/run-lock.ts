@@ -1,93 +1,58 @@
-import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { GPT2Error, UsageError } from "../errors.js";
+import { typedWriteSync } from "../util/file-errors.js";
+import { tryLock } from "../util/file-lock.js";
+
+const LOCK_FILE = ".lock";
+/** Where the system has no locks: made by one process, and refused by others until it is gone. */
+const FALLBACK_FILE = ".lock-by-name";
 
 /**
- * Keeps two processes from training into one folder. Each writes a file of its own name first and then looks for others:
- * of two that start at once both may give up, but never both go on. A file whose process is gone counts for nothing.
- */
-interface Holder {
-  readonly pid: number;
-  readonly host: string;
-  /** When the process started, as the system tells it: ids are used again, in a restarted container at once. */
-  readonly started: string | null;
-}
-
-const NAME = /^\.lock-[0-9a-f]+$/;
-
-/**
- * @returns what gives the folder back
- * @throws {UsageError} somebody else has it; {@link GPT2Error} it can't be written to
+ * Keeps two runs from training into one folder, in this process or another. The system releases the lock when its process
+ * ends ({@link tryLock}). Where the system or file system has no locks, a file stands for one, which whoever was killed
+ * leaves behind: the message then says what to remove.
+ *
+ * @returns a function that releases the folder
+ * @throws {UsageError} another run has it; {@link GPT2Error} it can't be written to
  */
 export function lockFolder(folder: string): () => void {
-  const name = `.lock-${randomBytes(6).toString("hex")}`;
-  const path = join(folder, name);
-  const holder: Holder = { pid: process.pid, host: hostname(), started: startOf(process.pid) };
+  const path = join(folder, LOCK_FILE);
+  const lock = typedWriteSync(`writing to ${folder}`, GPT2Error, () => tryLock(path));
+  if (lock === undefined) throw inUse(folder, path, "Wait for it to end, or choose another folder");
+  if (!lock.exclusive) {
+    lock.remove();
+    return lockByName(folder);
+  }
+  // For whoever finds it held.
+  ftruncateSync(lock.fd);
+  writeSync(lock.fd, `process ${process.pid} on ${hostname()}\n`, 0);
+  return () => lock.remove();
+}
+
+function lockByName(folder: string): () => void {
+  const path = join(folder, FALLBACK_FILE);
   try {
-    writeFileSync(path, `${JSON.stringify(holder)}\n`, { flag: "wx" });
+    const fd = openSync(path, "wx");
+    writeSync(fd, `process ${process.pid} on ${hostname()}\n`);
+    closeSync(fd);
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "EEXIST") {
+      throw inUse(folder, path, `Wait for it to end; if it is gone, remove ${path}`);
+    }
     throw new GPT2Error({ op: `writing to ${folder}`, got: (cause as Error).message, cause });
   }
-  const release = (): void => rmSync(path, { force: true });
-  try {
-    for (const other of readdirSync(folder)) if (NAME.test(other) && other !== name) refuse(folder, other);
-  } catch (error) {
-    release();
-    throw error;
-  }
-  return release;
+  return () => rmSync(path, { force: true });
 }
 
-function refuse(folder: string, name: string): void {
-  const path = join(folder, name);
-  const holder = readHolder(path);
-  if (holder === undefined) return;
-  if (holder.host === hostname() && !isAlive(holder)) {
-    rmSync(path, { force: true });
-    return;
-  }
-  const there = holder.host === hostname() ? "" : ` on ${holder.host}`;
-  throw new UsageError({
-    op: `training into ${folder}`,
-    expected: "a folder that no other run is using",
-    got: `process ${holder.pid}${there} in it`,
-    hint: `Wait for it to end, or choose another folder; if it is gone, remove ${path}`,
-  });
-}
-
-/** Undefined: given back in this moment, or never completed. */
-function readHolder(path: string): Holder | undefined {
+function inUse(folder: string, path: string, hint: string): UsageError {
+  let holder = "";
   try {
-    const holder = JSON.parse(readFileSync(path, "utf8")) as Partial<Holder> | null;
-    return typeof holder?.pid === "number" && typeof holder.host === "string" ? (holder as Holder) : undefined;
+    holder = readFileSync(path, "utf8").trim();
   } catch {
-    return undefined;
+    // Windows lets nobody read it.
   }
-}
-
-function isAlive({ pid, started }: Holder): boolean {
-  try {
-    // Signal 0 is never delivered: it only asks.
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-  }
-  const now = startOf(pid);
-  return now !== "gone" && (started === null || now === started);
-}
-
-/**
- * When a process started: field 22 of /proc/PID/stat (proc(5)), counted from the end of the name, which may hold anything.
- * "gone" for one that is dead and only waits for its parent to ask; null where there is no /proc.
- */
-function startOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? "gone" : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
+  const got = holder === "" ? "another run in it" : `${holder} in it`;
+  return new UsageError({ op: `training into ${folder}`, expected: "a folder that no other run is using", got, hint });
 }

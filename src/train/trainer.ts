@@ -8,6 +8,8 @@ import type { Backend } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import type { LocateOptions } from "../hub/node.js";
+import { typedWrite } from "../util/file-errors.js";
+import { recoverAll } from "../util/workspace.js";
 import { adaptationOf, type WeightAccess } from "./base-model.js";
 import { inEpochs } from "./epochs.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
@@ -22,7 +24,6 @@ import {
   loadParameters,
   pruneCheckpoints,
   type RunState,
-  removeLeftovers,
   saveResult,
   saveRun,
 } from "./run-checkpoint.js";
@@ -30,7 +31,7 @@ import type { TrainingData } from "./run-data.js";
 import { lockFolder } from "./run-lock.js";
 import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
-import { checkpointsFolder, FINISHED, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
+import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
 import { reportOf } from "./task-report.js";
 import { samplerFor, type TextSampler } from "./text-sampler.js";
 
@@ -184,7 +185,7 @@ export class Trainer {
     const { out } = this.#options;
     if (this.#log)
       throw new GPT2Error({ op: "running a Trainer", expected: "one call", got: "a second", hint: ONE_RUN });
-    await makeFolder(out);
+    await typedWrite(`making the folder ${out}`, GPT2Error, () => mkdir(out, { recursive: true }));
     const unlock = lockFolder(out);
     try {
       await this.#takeOver();
@@ -210,8 +211,7 @@ export class Trainer {
       const hint = "Another process has trained on in the meantime; resume again";
       throw new UsageError({ op: `training into ${out}`, expected: `step ${this.#saved ?? "none"}`, got, hint });
     }
-    await removeLeftovers(checkpointsFolder(out), "step-");
-    for (const name of FINISHED) await removeLeftovers(out, name);
+    await recoverAll(out);
     await pruneCheckpoints(checkpointsFolder(out), this.settings.keep, this.#best?.step);
   }
 
@@ -398,14 +398,6 @@ export class Trainer {
 }
 
 const ONE_RUN = "Make another Trainer with resume: true to go on";
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (cause) {
-    throw new GPT2Error({ op: `making the folder ${path}`, got: (cause as Error).message, cause });
-  }
-}
 
 /** Undefined if it failed because it was aborted. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {

@@ -1,66 +1,140 @@
-import { randomBytes } from "node:crypto";
-import type { Stats } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
-import { hostname } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { write } from "node:fs";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CheckpointError, type ErrorDetails, GPT2Error } from "../errors.js";
+import { type ErrorClass, typedWrite } from "./file-errors.js";
+import { finalPath, holdsWorkingFolder, isMountPoint, type Output, outputAt, statIfThere } from "./output.js";
+import { type Existing, exchangeFolder, moveInto, takeAttributes } from "./replace-folder.js";
+import { recover, Workspace } from "./workspace.js";
+
+export type { ErrorClass } from "./file-errors.js";
 
 /**
- * Files and folders that are either the old or the new ones, whole, whatever happens in between: written beside the
- * target under a temporary name, flushed to disk, then renamed over it.
+ * Files and folders that are either the old or the new ones, whole, whatever happens in between: written into a temporary
+ * folder beside the target ({@link Workspace}), flushed to disk, then renamed.
  */
-
-export type ErrorClass = new (details: ErrorDetails) => GPT2Error;
 
 /** A file being written; any part in any order, parts left out are zeros. */
 export interface PositionedFile {
   write(bytes: Uint8Array, position: number): Promise<void>;
 }
 
+export type Content = Uint8Array | string | ((file: PositionedFile) => Promise<void>);
+
 /**
- * Writes a file whole or not at all. A symbolic link at `path` stays one: what it leads to is replaced.
+ * Writes a file whole or not at all. A symbolic link at `path` stays one: what it leads to is replaced. What is no regular
+ * file (a device, a FIFO, /dev/stdout) is written into, once all of the content is there; so is a file that can't be
+ * replaced, as it is a mount point or in a folder where nothing can be made.
  *
- * @param content the bytes, or what writes them.
+ * @param content the bytes, or a function that writes them.
  * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); what `content` throws.
  */
 export async function writeFileAtomically(
   path: string,
-  content: Uint8Array | string | ((file: PositionedFile) => Promise<void>),
+  content: Content,
   errorClass: ErrorClass = CheckpointError,
 ): Promise<void> {
-  await typedErrors(path, errorClass, async () => {
-    const target = await finalPath(path);
-    if ((await statIfThere(target))?.isDirectory()) {
-      throw new errorClass({ op: `writing ${path}`, expected: "a file, or nothing, there", got: "a folder" });
-    }
-    await removeStale(target);
-    const temporary = temporaryName(target, "tmp");
-    try {
-      await writeNewFile(temporary, content);
-      await rename(temporary, target);
-    } catch (error) {
-      await discard(temporary);
-      throw error;
-    } finally {
-      ours.delete(basename(temporary));
-    }
-    await syncFolder(dirname(target));
+  await typedWrite(`writing ${path}`, errorClass, async () => {
+    const output = await outputAt(path, errorClass);
+    if (output.kind === "file") await replaceFile(output, content);
+    else if (output.kind === "in place") await overwriteFile(output.path, content);
+    else await writeStream(output, content);
   });
 }
 
-/** Writes and flushes a file that nobody looks at yet, such as one inside a folder being written atomically. */
-export async function writeNewFile(
-  path: string,
-  content: Uint8Array | string | ((file: PositionedFile) => Promise<void>),
-): Promise<void> {
-  const handle = await open(path, "wx");
+async function replaceFile({ path, there }: Output & { kind: "file" }, content: Content): Promise<void> {
+  const folder = dirname(path);
+  await recover(path);
+  const name = basename(path);
+  const workspace = await (there ? Workspace.createIfAllowed(folder, name) : Workspace.create(folder, name));
+  if (workspace === undefined) return overwriteFile(path, content);
   try {
-    if (typeof content === "function") await content({ write: (bytes, at) => writeAt(handle, bytes, at) });
-    else await writeAt(handle, typeof content === "string" ? new TextEncoder().encode(content) : content, 0);
+    await writeNewFile(workspace.new, content);
+    // As far as the system allows: the content matters more.
+    if (there) await takeAttributes(workspace.new, there);
+    await rename(workspace.new, path);
+  } finally {
+    await workspace.dispose();
+  }
+  await syncFolder(folder);
+}
+
+async function overwriteFile(path: string, content: Content): Promise<void> {
+  const handle = await open(path, "r+");
+  try {
+    await handle.truncate(0);
+    await fill(handle, content);
     await handle.sync();
   } finally {
     await handle.close();
   }
+}
+
+/** Written in its order, which a pipe needs; content that comes in another order goes through a temporary file. */
+async function writeStream(output: Output & { kind: "stream" | "descriptor" }, content: Content): Promise<void> {
+  const folder = typeof content === "function" ? await mkdtemp(join(tmpdir(), "gpt2-output-")) : undefined;
+  // Opened only now that all of the content is there; a FIFO's open waits for a reader.
+  let handle: FileHandle | undefined;
+  try {
+    if (folder !== undefined) await writeNewFile(join(folder, "new"), content);
+    if (output.kind === "stream") handle = await open(output.path, "w");
+    const fd = handle?.fd ?? (output as { fd: number }).fd;
+    if (folder === undefined) await writeToDescriptor(fd, bytesOf(content as Uint8Array | string));
+    else await copyToDescriptor(join(folder, "new"), fd);
+  } finally {
+    await handle?.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function copyToDescriptor(path: string, fd: number): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    const buffer = new Uint8Array(2 ** 20);
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) return;
+      await writeToDescriptor(fd, buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeToDescriptor(fd: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const written = await new Promise<number>((resolve, reject) => {
+      write(fd, bytes, done, bytes.length - done, null, (error, n) => {
+        // A pipe that doesn't block, and is full.
+        if (error && error.code !== "EAGAIN") reject(error);
+        else resolve(error ? 0 : n);
+      });
+    });
+    if (written === 0) await sleep(5);
+    done += written;
+  }
+}
+
+/** Writes and flushes a file that nobody looks at yet, such as one inside a folder being written atomically. */
+export async function writeNewFile(path: string, content: Content): Promise<void> {
+  const handle = await open(path, "wx");
+  try {
+    await fill(handle, content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function fill(handle: FileHandle, content: Content): Promise<void> {
+  if (typeof content === "function") await content({ write: (bytes, at) => writeAt(handle, bytes, at) });
+  else await writeAt(handle, bytesOf(content), 0);
+}
+
+function bytesOf(content: Uint8Array | string): Uint8Array {
+  return typeof content === "string" ? new TextEncoder().encode(content) : content;
 }
 
 /** One write system call moves at most 2^31 - 1 bytes. */
@@ -77,160 +151,110 @@ export async function writeAt(handle: FileHandle, bytes: Uint8Array, position: n
 
 export interface FolderOptions {
   readonly errorClass?: ErrorClass;
-  /**
-   * What becomes of a folder that is already there. `replace`: it is swapped for the new one; between the two renames
-   * of the swap a kill leaves neither under its name, which the next write or {@link recoverFolder} puts right. `merge`:
-   * each new file replaces its namesake, and the rest stays; atomic for each file, not for all of them together.
-   */
-  readonly existing?: "replace" | "merge";
+  /** What becomes of other files in a folder that is already there; by default they go. */
+  readonly existing?: Existing;
 }
 
 /**
- * Writes a folder whole or not at all.
+ * Writes a folder whole or not at all. A folder that is there keeps its owner, group and mode.
  *
- * @param fill writes the files into the folder whose path it is given.
- * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); what `fill` throws.
+ * A folder that can't be replaced (a mount point, one in a folder where nothing can be made, or the folder that this process
+ * works in) stays, and the new files are moved into it when all of them are on the disk: see {@link moveInto} for what a kill
+ * in that moment leaves.
+ *
+ * @param write writes the files into the folder that it is given.
+ * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); what `write` throws, with the
+ *   target's name in place of the temporary one.
  */
 export async function writeFolderAtomically(
   path: string,
-  fill: (temporary: string) => Promise<void>,
+  write: (temporary: string) => Promise<void>,
   { errorClass = CheckpointError, existing = "replace" }: FolderOptions = {},
 ): Promise<void> {
-  await typedErrors(path, errorClass, async () => {
+  await typedWrite(`writing ${path}`, errorClass, async () => {
     const target = await finalPath(path);
-    const there = await statIfThere(target);
-    if (there !== undefined && !there.isDirectory()) {
-      throw new errorClass({ op: `writing ${path}`, expected: "a folder, or nothing, there", got: "a file" });
-    }
-    await mkdir(dirname(target), { recursive: true });
-    await recoverFolder(target);
-    await removeStale(target);
-    const temporary = temporaryName(target, "tmp");
-    try {
-      await mkdir(temporary);
-      await fill(temporary);
-      await syncTree(temporary);
-      await (existing === "merge" ? mergeInto(target, temporary) : swap(target, temporary));
-    } catch (error) {
-      await discard(temporary);
-      throw error;
-    } finally {
-      ours.delete(basename(temporary));
-    }
-    await syncFolder(dirname(target));
+    const parent = dirname(target);
+    const there = await isFolderThere(target, path, errorClass);
+    if (!there) await mkdir(parent, { recursive: true });
+    await recover(target);
+    const name = basename(target);
+    const isFixed = there && (holdsWorkingFolder(target) || (await isMountPoint(target)));
+    const beside = isFixed
+      ? undefined
+      : await (there ? Workspace.createIfAllowed(parent, name) : Workspace.create(parent, name));
+    const workspace = beside ?? (await Workspace.create(target, name));
+    await inWorkspace(workspace, path, write, async () => {
+      const names = await readdir(workspace.new);
+      if (!(await statIfThere(target))) await rename(workspace.new, target);
+      else if (beside === undefined || !(await exchangeFolder(target, workspace, existing))) {
+        await moveInto(target, workspace.new, existing, names);
+      }
+    });
+    await syncFolder(beside ? parent : target);
   });
-}
-
-/** Removes a folder so that whoever is killed meanwhile leaves it whole, or under a name that counts as temporary. */
-export async function removeFolderAtomically(path: string): Promise<void> {
-  const temporary = temporaryName(resolve(path), "tmp");
-  try {
-    await rename(path, temporary);
-    await rm(temporary, { recursive: true, force: true });
-  } finally {
-    ours.delete(basename(temporary));
-  }
-}
-
-/** Removes what a failed write left, and leaves the failure itself to be reported. */
-async function discard(temporary: string): Promise<void> {
-  await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-}
-
-async function swap(target: string, temporary: string): Promise<void> {
-  if ((await statIfThere(target)) === undefined) return rename(temporary, target);
-  const old = temporaryName(target, "old");
-  await rename(target, old);
-  try {
-    await rename(temporary, target);
-  } catch (error) {
-    await rename(old, target);
-    throw error;
-  }
-  await rm(old, { recursive: true, force: true });
-  ours.delete(basename(old));
-}
-
-async function mergeInto(target: string, temporary: string): Promise<void> {
-  if ((await statIfThere(target)) === undefined) return rename(temporary, target);
-  for (const name of await readdir(temporary)) await rename(join(temporary, name), join(target, name));
-  await rmdir(temporary);
-  await syncFolder(target);
 }
 
 /**
- * Puts back the folder that a process killed in the middle of a `replace` had moved aside, if there is one and nothing
- * has taken its name. For readers of folders that are written again and again under one name.
+ * Writes several files into a folder that may hold anything else: all of them, or when something fails none. They are moved
+ * into it when all are on the disk, as {@link moveInto} says.
+ *
+ * @throws as {@link writeFolderAtomically}.
  */
-export async function recoverFolder(path: string): Promise<void> {
-  const target = resolve(path);
-  if ((await statIfThere(target)) !== undefined) return;
-  const [name] = await abandoned(target, ["old"]);
-  if (name !== undefined) await rename(join(dirname(target), name), target);
-}
-
-/** Whether a file or folder is a half-written one: listings of checkpoints leave these out. */
-export function isTemporaryName(name: string): boolean {
-  return TEMPORARY.test(name);
-}
-
-/** `.name.tmp-host-pid-random` names its maker, so that what a killed process left is known from work under way. */
-const TEMPORARY = /^\..+\.(tmp|old)-([0-9a-z]+)-(\d+)-[0-9a-f]+$/;
-/** This process's own. (In a container that was restarted, a killed process may well have had the same id.) */
-const ours = new Set<string>();
-
-function temporaryName(target: string, kind: "tmp" | "old"): string {
-  const random = randomBytes(6).toString("hex");
-  const name = `.${basename(target)}.${kind}-${hostKey()}-${process.pid}-${random}`;
-  ours.add(name);
-  return join(dirname(target), name);
-}
-
-/** FNV-1a of the host's name: process ids mean nothing on another machine that shares the disk. */
-function hostKey(): string {
-  let hash = 0x811c9dc5;
-  for (const c of hostname()) hash = Math.imul(hash ^ c.codePointAt(0)!, 0x01000193);
-  return (hash >>> 0).toString(36);
-}
-
-async function removeStale(target: string): Promise<void> {
-  const kinds = (await statIfThere(target)) === undefined ? ["tmp"] : ["tmp", "old"];
-  for (const name of await abandoned(target, kinds)) {
-    await rm(join(dirname(target), name), { recursive: true, force: true });
-  }
-}
-
-/** Names of what processes of this machine that no longer run left beside `target`. */
-async function abandoned(target: string, kinds: readonly string[]): Promise<string[]> {
-  const prefix = `.${basename(target)}.`;
-  const names = await readdir(dirname(target)).catch(() => []);
-  return names.filter((name) => {
-    const [, kind, host, pid] = TEMPORARY.exec(name) ?? [];
-    if (kind === undefined || !kinds.includes(kind) || !name.startsWith(`${prefix}${kind}-`)) return false;
-    if (host !== hostKey()) return false;
-    return Number(pid) === process.pid ? !ours.has(name) : !isRunning(Number(pid));
+export async function writeFilesAtomically(
+  folder: string,
+  write: (temporary: string) => Promise<void>,
+  errorClass: ErrorClass = CheckpointError,
+): Promise<void> {
+  await typedWrite(`writing ${folder}`, errorClass, async () => {
+    const target = await finalPath(folder);
+    if (!(await isFolderThere(target, folder, errorClass))) await mkdir(target, { recursive: true });
+    const name = "files";
+    await recover(join(target, name));
+    const workspace = await Workspace.create(target, name);
+    await inWorkspace(workspace, folder, write, () => moveInto(target, workspace.new, "merge"));
+    await syncFolder(target);
   });
 }
 
-function isRunning(pid: number): boolean {
+async function inWorkspace(
+  workspace: Workspace,
+  path: string,
+  write: (temporary: string) => Promise<void>,
+  commit: () => Promise<void>,
+): Promise<void> {
   try {
-    // Signal 0 is never delivered: it only asks.
-    return process.kill(pid, 0);
+    await mkdir(workspace.new);
+    await write(workspace.new);
+    await syncTree(workspace.new);
+    await commit();
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    throw withName(error, workspace.new, path);
+  } finally {
+    await workspace.dispose();
   }
 }
 
-async function finalPath(path: string): Promise<string> {
-  return realpath(path).catch(() => resolve(path));
+/** An error that names the target instead of the temporary folder. */
+function withName(error: unknown, temporary: string, path: string): unknown {
+  if (!(error instanceof GPT2Error) || !error.details.op.includes(temporary)) return error;
+  const errorClass = error.constructor as new (details: ErrorDetails) => GPT2Error;
+  return new errorClass({ ...error.details, op: error.details.op.replaceAll(temporary, path), cause: error });
 }
 
-async function statIfThere(path: string): Promise<Stats | undefined> {
+async function isFolderThere(target: string, path: string, errorClass: ErrorClass): Promise<boolean> {
+  const there = await statIfThere(target);
+  if (there === undefined || there.isDirectory()) return there !== undefined;
+  const got = there.isFile() ? "a file" : "a device, pipe or socket";
+  throw new errorClass({ op: `writing ${path}`, expected: "a folder, or nothing, there", got });
+}
+
+/** Removes a folder so that whoever is killed meanwhile leaves it whole, or in a workspace that the next write removes. */
+export async function removeFolderAtomically(path: string): Promise<void> {
+  const workspace = await Workspace.create(dirname(path), basename(path));
   try {
-    return await stat(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    await rename(path, workspace.removed);
+  } finally {
+    await workspace.dispose();
   }
 }
 
@@ -238,45 +262,34 @@ async function syncTree(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) await syncTree(path);
-    else if (entry.isFile()) await syncPath(path);
+    else if (entry.isFile()) await syncFile(path);
   }
   await syncFolder(folder);
 }
 
+/** Folders that can't be flushed: not readable, or on a file system without such a call. */
+const NO_FOLDER_SYNC: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EINVAL", "ENOTSUP", "ENOSYS"]);
+
 /** A rename is on disk only once its folder is. Windows has no such call, and needs none. */
 async function syncFolder(folder: string): Promise<void> {
-  if (process.platform !== "win32") await syncPath(folder);
+  if (process.platform === "win32") return;
+  try {
+    await sync(folder, "r");
+  } catch (error) {
+    if (!NO_FOLDER_SYNC.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
 }
 
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, "r");
+/** Windows flushes only what is open for writing; elsewhere a file may be one that only its owner can write to. */
+async function syncFile(path: string): Promise<void> {
+  await sync(path, process.platform === "win32" ? "r+" : "r");
+}
+
+async function sync(path: string, flags: "r" | "r+"): Promise<void> {
+  const handle = await open(path, flags);
   try {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-const HINTS: Readonly<Record<string, readonly [got: string, hint: string]>> = {
-  ENOSPC: ["a full disk", "Free some space, or choose another folder"],
-  EDQUOT: ["a used-up disk quota", "Free some space, or choose another folder"],
-  EFBIG: ["a file larger than is allowed here", "Raise the limit (ulimit -f), or write smaller files"],
-  EACCES: ["no permission to write there", "Choose another folder"],
-  EPERM: ["no permission to write there", "Choose another folder"],
-  EROFS: ["a read-only file system", "Choose another folder"],
-  ENOENT: ["no such folder", "Create it first"],
-  ENOTDIR: ["a path that runs through a file", "Choose another path"],
-};
-
-/** Failures of the file system become errors of the caller's class; anything else passes. */
-async function typedErrors(path: string, errorClass: ErrorClass, run: () => Promise<void>): Promise<void> {
-  try {
-    await run();
-  } catch (cause) {
-    const { code, syscall, message } = cause as NodeJS.ErrnoException;
-    if (cause instanceof GPT2Error || code === undefined || syscall === undefined) throw cause;
-    const [got, hint] = HINTS[code] ?? [message, undefined];
-    const details = { op: `writing ${path}`, expected: "to write there", got, cause };
-    throw new errorClass(hint === undefined ? details : { ...details, hint });
   }
 }

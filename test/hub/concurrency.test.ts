@@ -7,8 +7,8 @@ import { text as readAll } from "node:stream/consumers";
 import { after, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { DownloadEvent } from "../../src/hub/events.js";
-import { withFileLock } from "../../src/hub/file-lock.js";
 import { PartialFile } from "../../src/hub/partial-file.js";
+import { withFileLock } from "../../src/util/file-lock.js";
 import { HubServer } from "../helpers/hub-server.js";
 import { fetching, fileOf, REPOSITORY, temporaryFolder, WEIGHTS } from "./support.js";
 

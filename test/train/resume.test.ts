@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { referenceBackend } from "../../src/backend/reference/index.js";
-import { isTemporaryName } from "../../src/util/atomic-write.js";
 import { RandomStream } from "../../src/util/random.js";
+import { isTemporaryName } from "../../src/util/workspace.js";
 import {
   checkpointsOf,
   curveOf,

@@ -13,6 +13,7 @@ import type { GPT2 } from "../../gpt2.js";
 import { locateModel } from "../../hub/node.js";
 import { baseOfAdapter } from "../../pretrained/load-adapters.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
+import { isRegularOutput } from "../../util/output.js";
 import { packageVersion } from "../../util/package-version.js";
 import { progress } from "../../util/progress.js";
 import { downloadLine } from "../download-line.js";
@@ -40,9 +41,9 @@ export interface EvaluationSession {
 /** With `--json` the outcomes are kept as they come, so that `--resume` can go on with them. */
 export async function openSession(flags: EvaluationFlags, signal: AbortSignal): Promise<EvaluationSession> {
   checkFlags(flags);
+  const journals = await journalsFor(flags);
   const model = await loadModel(flags, signal);
   const files = await modelFiles(flags, signal);
-  const journals = flags.json === undefined ? undefined : `${flags.json}.partial`;
   return {
     model,
     run: (spec) => evaluateOne(flags, model, spec, signal, journals, identityOf(flags, files)),
@@ -50,9 +51,17 @@ export async function openSession(flags: EvaluationFlags, signal: AbortSignal): 
       if (flags.json === undefined) return;
       const report = { ...makeReport(flags, model, files, results), ...more };
       await writeFileAtomically(flags.json, `${JSON.stringify(report)}\n`, DataError);
-      await rm(journals!, { recursive: true, force: true });
+      if (journals !== undefined) await rm(journals, { recursive: true, force: true });
     },
   };
+}
+
+/** Folder of the outcomes; undefined without a file that they could stand beside: a pipe or device keeps nothing. */
+async function journalsFor({ json, resume }: EvaluationFlags): Promise<string | undefined> {
+  if (json === undefined) return undefined;
+  if (await isRegularOutput(json, DataError)) return `${json}.partial`;
+  if (!resume) return undefined;
+  throw new UsageError({ op: "--resume", expected: "--json with a regular file", got: json });
 }
 
 function checkFlags({ resume, json, limit }: EvaluationFlags): void {

@@ -3,8 +3,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { DataError } from "../../errors.js";
 import { downloadFile } from "../../hub/download-file.js";
 import type { DownloadEvent } from "../../hub/events.js";
-import { withFileLock } from "../../hub/file-lock.js";
 import { type HubOptions, hubSettings, urlCacheDir } from "../../hub/settings.js";
+import { withFileLock } from "../../util/file-lock.js";
 import { PUBLISHED, type PublishedFile } from "./published.js";
 import { type DataSource, sha256 } from "./source.js";
 

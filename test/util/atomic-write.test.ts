@@ -3,34 +3,42 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { after, describe, it } from "node:test";
+import { Worker } from "node:worker_threads";
 import { CheckpointError, DataError } from "../../src/errors.js";
 import {
-  isTemporaryName,
-  recoverFolder,
   removeFolderAtomically,
   writeFileAtomically,
+  writeFilesAtomically,
   writeFolderAtomically,
   writeNewFile,
 } from "../../src/util/atomic-write.js";
+import { tryLock } from "../../src/util/file-lock.js";
+import { systemCalls } from "../../src/util/system-calls.js";
+import { isTemporaryName, recover, recoverAll, Workspace } from "../../src/util/workspace.js";
 
 const MODULE = new URL("../../src/util/atomic-write.js", import.meta.url).href;
 const root = mkdtempSync(join(tmpdir(), "gpt2-atomic-"));
 after(() => rmSync(root, { recursive: true }));
 let count = 0;
+const posix = process.platform === "win32" && "needs POSIX";
 
 function emptyFolder(): string {
   const path = join(root, `${count++}`);
@@ -145,7 +153,7 @@ describe("writeFileAtomically", () => {
     try {
       const error = await rejection(writeFileAtomically(join(folder, "x"), "new"));
       assert.ok(error instanceof CheckpointError, `${error.stack}`);
-      assert.match(error.message, /no permission to write there\. Choose another folder/);
+      assert.match(error.message, /got no permission\. Choose another folder/);
     } finally {
       if (superuser) process.seteuid!(0);
       chmodSync(folder, 0o755);
@@ -221,27 +229,51 @@ describe("a killed writer", () => {
   it("between the two renames of a swap loses nothing: the old folder is put back", async () => {
     const parent = emptyFolder();
     const path = join(parent, "best");
-    // Killed while filling, then moved aside by hand under the name the swap uses: the state between its renames.
+    // Killed while filling, then moved aside by hand as the swap does it: the state between its renames.
     const killed = async (): Promise<void> => {
       await writeFolderAtomically(path, (folder) => writeNewFile(join(folder, "a"), "old"));
       await killWhileWriting(`await atomic.writeFolderAtomically(${JSON.stringify(path)}, async (folder) => {
         fs.writeFileSync(folder + "/a", "whole"); await stuck(); });`);
       const temporary = readdirSync(parent).find(isTemporaryName)!;
-      renameSync(path, join(parent, temporary.replace(".tmp-", ".old-")));
+      renameSync(path, join(parent, temporary, "old"));
       assert.ok(!existsSync(path));
     };
     await killed();
-    await recoverFolder(path);
-    assert.deepEqual(contents(path), { a: "old" });
+    await recover(path);
+    assert.deepEqual(contents(parent), { "best/a": "old" });
+    await killed();
+    await recoverAll(parent);
+    assert.deepEqual(contents(parent), { "best/a": "old" });
     await killed();
     const failing = writeFolderAtomically(path, async () => {
       throw new Error("stop");
     });
     assert.equal((await rejection(failing)).message, "stop");
     assert.deepEqual(contents(parent), { "best/a": "old" });
-    await recoverFolder(path);
-    await recoverFolder(join(parent, "never-there"));
+    await recover(join(parent, "never-there"));
     assert.deepEqual(contents(parent), { "best/a": "old" });
+  });
+
+  it("in another pid namespace, with another host name, keeps what it writes while it lives", (t) => {
+    const folder = emptyFolder();
+    const path = join(folder, "x");
+    // Its pid there is one that lives nowhere here, or another's; the host's name is not ours.
+    const source = `import { writeFileAtomically } from ${JSON.stringify(MODULE)};
+      import { spawnSync } from "node:child_process";
+      const [path, outer] = process.argv.slice(1);
+      await writeFileAtomically(path, async (file) => {
+        await file.write(new TextEncoder().encode("inner"), 0);
+        const program = "hostname elsewhere && exec \\"$0\\" --input-type=module -e \\"$1\\" \\"$2\\"";
+        const { status, stderr } = spawnSync("unshare",
+          ["-rfpu", "--mount-proc", "sh", "-c", program, process.execPath, outer, path], { encoding: "utf8" });
+        if (status !== 0) { console.log(stderr); process.exit(3); }
+      });`;
+    const outer = `import { writeFileAtomically } from ${JSON.stringify(MODULE)};
+      await writeFileAtomically(process.argv[1], "outer");`;
+    const run = spawnSync(process.execPath, ["--input-type=module", "-e", source, path, outer], { encoding: "utf8" });
+    if (run.status === 3) return t.skip(`this machine allows no namespaces: ${run.stdout}`);
+    assert.equal(run.status, 0, run.stderr);
+    assert.deepEqual(contents(folder), { x: "inner" });
   });
 
   it("that is not dead keeps its temporary", async () => {
@@ -287,6 +319,101 @@ describe("writeFolderAtomically", () => {
     assert.deepEqual(contents(parent), { "model/c": "3" });
   });
 
+  it("keeps a folder's mode and group, its set-gid bit, and in a merge the files that stay", {
+    skip: posix,
+  }, async () => {
+    const parent = emptyFolder();
+    const path = join(parent, "model");
+    await writeFolderAtomically(path, write({ a: "1", "sub/b": "1" }));
+    symlinkSync("a", join(path, "link"));
+    chmodSync(path, 0o2750);
+    chmodSync(join(path, "sub"), 0o700);
+    const superuser = process.getuid?.() === 0;
+    if (superuser) chownSync(path, 1234, 5678);
+    chmodSync(path, 0o2750);
+    const { mode, uid, gid } = statSync(path);
+    const [{ ino: staying }, { ino: before }] = [statSync(join(path, "a")), statSync(path)];
+    for (const existing of ["merge", "replace"] as const) {
+      await writeFolderAtomically(path, write({ c: existing }), { existing });
+      const now = statSync(path);
+      assert.deepEqual([now.mode, now.uid, now.gid], [mode, uid, gid]);
+      if (existing === "replace") break;
+      assert.equal(statSync(join(path, "a")).ino, staying, "not copied");
+      assert.equal(readlinkSync(join(path, "link")), "a");
+      assert.equal(statSync(join(path, "sub")).mode & 0o777, 0o700);
+      if (systemCalls().exchange) assert.notEqual(now.ino, before, "exchanged as a whole");
+    }
+    assert.deepEqual(contents(parent), { "model/c": "replace" });
+  });
+
+  it("moves the files into a folder whose parent can't be written to", { skip: posix }, async () => {
+    const parent = emptyFolder();
+    const path = join(parent, "out");
+    mkdirSync(path);
+    writeFileSync(join(path, "stays"), "old");
+    chmodSync(path, 0o777);
+    chmodSync(parent, 0o555);
+    chmodSync(root, 0o755);
+    const superuser = process.getuid?.() === 0;
+    if (superuser) process.seteuid!(65534);
+    try {
+      await writeFolderAtomically(path, write({ a: "1" }), { existing: "merge" });
+      assert.deepEqual(contents(path), { a: "1", stays: "old" });
+      await writeFolderAtomically(path, write({ a: "2" }));
+    } finally {
+      if (superuser) process.seteuid!(0);
+      chmodSync(parent, 0o755);
+    }
+    assert.deepEqual(contents(parent), { "out/a": "2" });
+  });
+
+  it("moves the files into the folder that the process works in, and stays there", async () => {
+    const path = join(emptyFolder(), "here");
+    mkdirSync(path);
+    writeFileSync(join(path, "stays"), "old");
+    const before = statSync(path).ino;
+    const source = `import { writeFolderAtomically } from ${JSON.stringify(MODULE)}; import * as fs from "node:fs";
+      const fill = async (folder) => fs.writeFileSync(folder + "/a", "new");
+      await writeFolderAtomically(".", fill, { existing: "merge" });
+      console.log(fs.readdirSync(".").join());`;
+    const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", source], {
+      cwd: path,
+      encoding: "utf8",
+    });
+    assert.equal(stdout, "a,stays\n");
+    assert.equal(statSync(path).ino, before);
+  });
+
+  it("moves the files into a mount point, of another file system or of the same", (t) => {
+    const parent = emptyFolder();
+    for (const name of ["tmpfs", "bound", "source"]) mkdirSync(join(parent, name));
+    writeFileSync(join(parent, "source", "stays"), "old");
+    writeFileSync(join(parent, "file"), "old");
+    writeFileSync(join(parent, "mounted"), "old");
+    const source = `import { writeFolderAtomically, writeFileAtomically } from ${JSON.stringify(MODULE)};
+      import * as fs from "node:fs";
+      const fill = async (folder) => { fs.writeFileSync(folder + "/a", "1"); fs.writeFileSync(folder + "/stays", "new"); };
+      for (const existing of ["merge", "replace"]) for (const name of ["tmpfs", "bound"]) {
+        await writeFolderAtomically(name, fill, { existing });
+        console.log(fs.readdirSync(name).join(), fs.readFileSync(name + "/stays", "utf8"));
+      }
+      await writeFileAtomically("mounted", "new");
+      console.log(fs.readFileSync("mounted", "utf8"));`;
+    const mounts = `mount -t tmpfs none tmpfs && mount --bind source bound && mount --bind file mounted`;
+    const args = [
+      "-rm",
+      "sh",
+      "-c",
+      `${mounts} || exit 3; exec "$0" --input-type=module -e "$1"`,
+      process.execPath,
+      source,
+    ];
+    const { status, stdout, stderr } = spawnSync("unshare", args, { cwd: parent, encoding: "utf8" });
+    if (status === null || status === 3 || stdout === "") return t.skip(`this machine lets nobody mount: ${stderr}`);
+    assert.equal(stdout, `${"a,stays new\n".repeat(4)}new\n`);
+    assert.deepEqual(contents(parent), { file: "new", mounted: "old", "source/a": "1", "source/stays": "new" });
+  });
+
   it("leaves the old folder, and nothing else, when filling fails", async () => {
     const parent = emptyFolder();
     const path = join(parent, "model");
@@ -314,6 +441,158 @@ describe("writeFolderAtomically", () => {
     assert.ok(error instanceof CheckpointError);
     assert.match(error.message, /expected a folder, or nothing, there, got a file/);
     assert.equal(readFileSync(path, "utf8"), "file");
+  });
+});
+
+describe("writeFilesAtomically", () => {
+  it("adds a set of files to a folder: all of them, or none", async () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, "other"), "other");
+    writeFileSync(join(folder, "weights"), "old");
+    const fill =
+      (fails: boolean) =>
+      async (temporary: string): Promise<void> => {
+        await writeNewFile(join(temporary, "weights"), "new");
+        if (fails) throw new DataError({ op: `writing ${temporary}/tokenizer`, got: "something wrong" });
+        await writeNewFile(join(temporary, "tokenizer"), "new");
+      };
+    const error = await rejection(writeFilesAtomically(folder, fill(true)));
+    assert.equal(error.message, `writing ${folder}/tokenizer: got something wrong`);
+    assert.deepEqual(contents(folder), { other: "other", weights: "old" });
+    await writeFilesAtomically(folder, fill(false));
+    assert.deepEqual(contents(folder), { other: "other", tokenizer: "new", weights: "new" });
+  });
+
+  it("refuses to put a file in a folder's place before anything has changed", async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, "b"));
+    writeFileSync(join(folder, "b", "c"), "old");
+    writeFileSync(join(folder, "z"), "old");
+    const failing = writeFilesAtomically(folder, async (temporary) => {
+      for (const name of ["a", "b", "z"]) await writeNewFile(join(temporary, name), "new");
+    });
+    assert.match((await rejection(failing)).message, /got a folder/);
+    assert.deepEqual(contents(folder), { "b/c": "old", z: "old" });
+  });
+});
+
+describe("outputs that are no regular file", { skip: posix }, () => {
+  const inOrder = "0123456789".repeat(20_000);
+  /** Written back to front, which no pipe can take. */
+  const backwards = async (file: { write(bytes: Uint8Array, at: number): Promise<void> }): Promise<void> => {
+    for (let at = inOrder.length - 1000; at >= 0; at -= 1000)
+      await file.write(Buffer.from(inOrder.slice(at, at + 1000)), at);
+  };
+
+  it("a FIFO is written into, and stays one", async () => {
+    const folder = emptyFolder();
+    const fifo = join(folder, "fifo");
+    if (spawnSync("mkfifo", [fifo]).status !== 0) return;
+    for (const content of [inOrder, backwards]) {
+      const reader = spawn("cat", [fifo], { stdio: ["ignore", "pipe", "inherit"] });
+      const read = textOf(reader.stdout);
+      await writeFileAtomically(fifo, content);
+      assert.equal(await read, inOrder);
+    }
+    assert.ok(lstatSync(fifo).isFIFO());
+    assert.deepEqual(readdirSync(folder), ["fifo"]);
+  });
+
+  it("a FIFO whose reader ends is a typed error", async () => {
+    const fifo = join(emptyFolder(), "fifo");
+    if (spawnSync("mkfifo", [fifo]).status !== 0) return;
+    const reader = spawn("head", ["-c", "10", fifo], { stdio: ["ignore", "ignore", "inherit"] });
+    const error = await rejection(writeFileAtomically(fifo, inOrder.repeat(10), DataError));
+    assert.ok(error instanceof DataError, `${error.stack}`);
+    assert.match(error.message, /a reader that ended before the output did/);
+    reader.kill();
+  });
+
+  it("a character device is written into, and stays one; a block device is refused", async (t) => {
+    const folder = emptyFolder();
+    const [sink, full, block] = ["sink", "full", "block"].map((name) => join(folder, name)) as [string, string, string];
+    // Devices of our own, like /dev/null and /dev/full, in a folder of our own.
+    const made = [[sink, "c", "1", "3"] as const, [full, "c", "1", "7"] as const, [block, "b", "7", "250"] as const];
+    if (made.some((args) => spawnSync("mknod", args).status !== 0)) return t.skip("only the superuser makes devices");
+    await writeFileAtomically(sink, "x");
+    await writeFileAtomically(sink, backwards);
+    assert.ok(lstatSync(sink).isCharacterDevice());
+    assert.match(
+      (await rejection(writeFileAtomically(full, "x"))).message,
+      /full: expected to write there, got a full disk/,
+    );
+    assert.match((await rejection(writeFileAtomically(block, "x"))).message, /got a block device/);
+    assert.match(
+      (await rejection(writeFolderAtomically(sink, async () => {}))).message,
+      /expected a folder, or nothing/,
+    );
+    assert.deepEqual(readdirSync(folder), ["block", "full", "sink"]);
+  });
+
+  it("/dev/stdout and a shell's >(…) are written to, not replaced", (t) => {
+    if (!existsSync("/dev/fd")) return t.skip("no /dev/fd");
+    const folder = emptyFolder();
+    const source = `import { writeFileAtomically } from ${JSON.stringify(MODULE)};
+      console.log("before");
+      await writeFileAtomically("/dev/stdout", "first\\n");
+      await writeFileAtomically(process.argv[1], async (file) => { await file.write(Buffer.from("second\\n"), 0); });
+      console.log("after");`;
+    const command = `"$0" --input-type=module -e "$1" /dev/fd/7 7> >(cat > inner) > outer; sleep 0.3; cat outer inner`;
+    const args = ["-c", command, process.execPath, source];
+    const { stdout, error } = spawnSync("bash", args, { cwd: folder, encoding: "utf8" });
+    if (error) return t.skip("no bash");
+    assert.equal(stdout, "before\nfirst\nafter\nsecond\n");
+    assert.deepEqual(readdirSync(folder), ["inner", "outer"]);
+  });
+});
+
+describe("threads of one process", () => {
+  it("write one file side by side without removing each other's temporaries", async () => {
+    const folder = emptyFolder();
+    const path = join(folder, "x");
+    const source = `const { workerData, parentPort } = require("node:worker_threads");
+      (async () => {
+        const { writeFileAtomically, writeFolderAtomically } = await import(workerData.module);
+        const { writeFileSync } = require("node:fs");
+        let failures = [];
+        for (let i = 0; i < 20; i++) {
+          try { await writeFileAtomically(workerData.path, "y".repeat(100000)); } catch (e) { failures.push(String(e)); }
+        }
+        parentPort.postMessage(failures);
+      })();`;
+    const workers = Array.from(
+      { length: 4 },
+      () => new Worker(source, { eval: true, workerData: { module: MODULE, path } }),
+    );
+    const failures = await Promise.all(workers.map(async (worker) => (await once(worker, "message"))[0] as string[]));
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    assert.deepEqual(failures.flat(), []);
+    assert.deepEqual(contents(folder), { x: "y".repeat(100_000) });
+  });
+});
+
+describe("a workspace", () => {
+  it("that is being made or removed is left alone, and an abandoned one goes", async () => {
+    const folder = emptyFolder();
+    const workspace = await Workspace.create(folder, "x");
+    writeFileSync(workspace.new, "half");
+    await recoverAll(folder);
+    assert.equal(readFileSync(workspace.new, "utf8"), "half");
+    assert.equal(tryLock(join(workspace.path, "lock")), undefined, "held, in this process as well");
+    // Between mkdir and the lock: without a lock file, empty or not.
+    mkdirSync(join(folder, ".y.tmp-0123456789ab"));
+    mkdirSync(join(folder, ".z.tmp-0123456789ab/new"), { recursive: true });
+    // Nobody's: a lock file that is not locked.
+    mkdirSync(join(folder, ".w.tmp-0123456789ab"));
+    writeFileSync(join(folder, ".w.tmp-0123456789ab/lock"), "");
+    await recoverAll(folder);
+    const names = [basename(workspace.path), ".z.tmp-0123456789ab"];
+    assert.deepEqual(
+      readdirSync(folder).sort(),
+      systemCalls().flock ? names.sort() : [".w.tmp-0123456789ab", ...names].sort(),
+    );
+    await workspace.dispose();
+    assert.ok(!existsSync(workspace.path));
   });
 });
 

@@ -1,0 +1,72 @@
+import { type ErrorDetails, GPT2Error } from "../errors.js";
+
+export type ErrorClass = new (details: ErrorDetails) => GPT2Error;
+
+const ANOTHER_FOLDER = "Choose another folder";
+const FREE_SPACE = "Free some space, or choose another folder";
+
+const CAUSES: Readonly<Record<string, readonly [got: string, hint?: string]>> = {
+  ENOSPC: ["a full disk", FREE_SPACE],
+  EDQUOT: ["a used-up disk quota", FREE_SPACE],
+  EFBIG: ["a file larger than is allowed here", "Raise the limit (ulimit -f), or write smaller files"],
+  EACCES: ["no permission", ANOTHER_FOLDER],
+  EPERM: ["no permission", ANOTHER_FOLDER],
+  EROFS: ["a read-only file system", ANOTHER_FOLDER],
+  ENOENT: ["no such folder", "Create it first"],
+  ENOTDIR: ["a path that runs through a file", "Choose another path"],
+  EISDIR: ["a folder", "Choose another path"],
+  ENOTEMPTY: ["a folder that another program wrote meanwhile", "Try again"],
+  EEXIST: ["something that another program wrote meanwhile", "Try again"],
+  EXDEV: ["a mount point", "Choose a folder in it"],
+  EBUSY: ["a file or folder that is in use", "Close what uses it, or choose another path"],
+  EPIPE: ["a reader that ended before the output did"],
+  ENXIO: ["a socket, or a device that is not there", "Choose a file"],
+  ENAMETOOLONG: ["a name that is too long", "Choose a shorter one"],
+  ELOOP: ["a loop of symbolic links", "Choose another path"],
+  EMFILE: ["too many open files", "Raise the limit (ulimit -n)"],
+  ENFILE: ["too many open files on this machine"],
+  EIO: ["an input/output error of the disk"],
+};
+
+const READING: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "no permission to read it",
+  EPERM: "no permission to read it",
+};
+
+/** Whether an error is one of the file system, as opposed to a mistake in a program. */
+export function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return error instanceof Error && typeof code === "string" && typeof syscall === "string";
+}
+
+/** An error of the file system while reading, in a few words. */
+export function readFailure(cause: unknown): string {
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  return READING[code] ?? CAUSES[code]?.[0] ?? message;
+}
+
+/** An error of the file system while writing, as one of the caller's class; other errors as they are. */
+export function writeError(cause: unknown, op: string, errorClass: ErrorClass): unknown {
+  if (cause instanceof GPT2Error || !isFileError(cause)) return cause;
+  const [got, hint] = CAUSES[cause.code!] ?? [cause.message];
+  return new errorClass({ op, expected: "to write there", got, ...(hint !== undefined && { hint }), cause });
+}
+
+/** Runs `run`; its file system errors become errors of the caller's class. */
+export async function typedWrite<T>(op: string, errorClass: ErrorClass, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    throw writeError(cause, op, errorClass);
+  }
+}
+
+/** {@link typedWrite} for synchronous calls. */
+export function typedWriteSync<T>(op: string, errorClass: ErrorClass, run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    throw writeError(cause, op, errorClass);
+  }
+}

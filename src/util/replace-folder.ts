@@ -1,0 +1,106 @@
+import type { Stats } from "node:fs";
+import { chmod, chown, link, mkdir, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { statIfThere } from "./output.js";
+import { systemCalls } from "./system-calls.js";
+import { isTemporaryName, type Workspace } from "./workspace.js";
+
+/** What becomes of the files that are in a folder already: all go, or those stay that no new file replaces. */
+export type Existing = "replace" | "merge";
+
+/**
+ * Exchanges a folder for the new one of a workspace beside it, which takes over its mode and owner. Where the system can't
+ * exchange two names at once there is a moment in which neither has its name, and a kill in that moment is put right by
+ * {@link recover}.
+ *
+ * @returns false, with the folder as it was, if the new one can't be made equal to it in all that is to stay
+ */
+export async function exchangeFolder(target: string, workspace: Workspace, existing: Existing): Promise<boolean> {
+  const attributes = await stat(target);
+  const complete =
+    (existing === "replace" || (await linkRest(target, workspace.new))) &&
+    (await takeAttributes(workspace.new, attributes));
+  if (!complete) return false;
+  if (systemCalls().exchange?.(workspace.new, target)) return true;
+  await rename(target, workspace.old);
+  try {
+    await rename(workspace.new, target);
+  } catch (error) {
+    await rename(workspace.old, target);
+    throw error;
+  }
+  return true;
+}
+
+/**
+ * Moves entries of a folder into another one by one. What they replace goes first, so that a kill in between may leave a
+ * set without some of its files, but never old ones beside new ones; and they come in descending order of their names, so
+ * that config.json, dataset.json and the like, without which nothing is loaded, come last.
+ */
+export async function moveInto(
+  target: string,
+  folder: string,
+  existing: Existing,
+  entries?: readonly string[],
+): Promise<void> {
+  const names = [...(entries ?? (await readdir(folder)))].sort().reverse();
+  const inner: string[] = [];
+  if (existing === "merge") {
+    for (const name of names) if (await bothFolders(join(target, name), join(folder, name))) inner.push(name);
+  }
+  for (const name of existing === "replace" ? await readdir(target) : names) {
+    if (isTemporaryName(name) || inner.includes(name)) continue;
+    await rm(join(target, name), { force: true, recursive: existing === "replace" });
+  }
+  for (const name of names) {
+    if (inner.includes(name)) await moveInto(join(target, name), join(folder, name), existing);
+    else await rename(join(folder, name), join(target, name));
+  }
+}
+
+/** @throws EISDIR, EEXIST: one is a folder and the other is none. */
+async function bothFolders(target: string, path: string): Promise<boolean> {
+  const there = await statIfThere(target);
+  if (there === undefined) return false;
+  const [isFolder, isOne] = [there.isDirectory(), (await stat(path)).isDirectory()];
+  if (isFolder === isOne) return isFolder;
+  const code = isFolder ? "EISDIR" : "EEXIST";
+  throw Object.assign(new Error(`${code}: ${target}`), { code, syscall: "rename", path: target });
+}
+
+/** Gives `to` what is in `from` and not in it, files by links. False if something is there that this can't be done for. */
+async function linkRest(from: string, to: string): Promise<boolean> {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    if (isTemporaryName(entry.name)) continue;
+    const [source, copy] = [join(from, entry.name), join(to, entry.name)];
+    const there = await statIfThere(copy);
+    if (entry.isDirectory()) {
+      if (there === undefined) await mkdir(copy);
+      else if (!there.isDirectory()) return false;
+      if (!(await linkRest(source, copy)) || !(await takeAttributes(copy, await stat(source)))) return false;
+    } else if (there === undefined) {
+      if (!entry.isFile() && !entry.isSymbolicLink()) return false;
+      const made = entry.isFile() ? link(source, copy) : symlink(await readlink(source), copy);
+      if (!(await succeeds(made))) return false;
+    }
+  }
+  return true;
+}
+
+/** Owner, group and mode. False if the system doesn't allow it. */
+export async function takeAttributes(path: string, wanted: Stats): Promise<boolean> {
+  if (process.platform === "win32") return true;
+  const own = await stat(path);
+  // A change of owner clears the set-id bits, so it comes first.
+  const owned =
+    (own.uid === wanted.uid && own.gid === wanted.gid) || (await succeeds(chown(path, wanted.uid, wanted.gid)));
+  const { mode } = await stat(path);
+  return owned && (mode === wanted.mode || (await succeeds(chmod(path, wanted.mode & 0o7777))));
+}
+
+async function succeeds(work: Promise<unknown>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  );
+}

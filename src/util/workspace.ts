@@ -1,0 +1,138 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { isFileError } from "./file-errors.js";
+import { type FileLock, tryLock } from "./file-lock.js";
+import { statIfThere } from "./output.js";
+
+/**
+ * A temporary folder `.NAME.tmp-RANDOM` in which something is made before it takes its place, with a lock that tells it from
+ * what a killed process left:
+ *
+ *     lock      locked while its maker lives
+ *     new       what is being written
+ *     old       in the middle of a swap: what was there before
+ *     removed   what is being removed
+ *
+ * Where the system has no locks there is no lock file, and nobody removes what others have left.
+ */
+export class Workspace {
+  readonly path: string;
+  readonly #lock: FileLock | undefined;
+
+  private constructor(path: string, lock: FileLock | undefined) {
+    this.path = path;
+    this.#lock = lock;
+  }
+
+  /** @param name what is made, for people who find the folder */
+  static async create(folder: string, name: string): Promise<Workspace> {
+    for (;;) {
+      const path = join(folder, `.${name}.tmp-${randomBytes(6).toString("hex")}`);
+      await mkdir(path);
+      try {
+        const lock = tryLock(join(path, LOCK));
+        if (lock?.exclusive) return new Workspace(path, lock);
+        lock?.remove();
+        if (lock) return new Workspace(path, undefined);
+      } catch (error) {
+        // Another process may have taken the folder for abandoned before it was locked: then another one.
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+          await rmdir(path).catch(() => undefined);
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** A workspace in `folder`; undefined if nothing may be made there. */
+  static async createIfAllowed(folder: string, name: string): Promise<Workspace | undefined> {
+    try {
+      return await Workspace.create(folder, name);
+    } catch (error) {
+      if (isFileError(error) && FORBIDDEN.has(error.code!)) return undefined;
+      throw error;
+    }
+  }
+
+  get new(): string {
+    return join(this.path, "new");
+  }
+
+  get old(): string {
+    return join(this.path, "old");
+  }
+
+  get removed(): string {
+    return join(this.path, "removed");
+  }
+
+  /** Removes the folder with all that is still in it. It fails silently: what stays is removed by the next write. */
+  async dispose(): Promise<void> {
+    await empty(this.path, this.#lock).catch(() => undefined);
+  }
+}
+
+const FORBIDDEN: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"]);
+const LOCK = "lock";
+const TEMPORARY = /^\.(.+)\.tmp-[0-9a-f]{12}$/;
+
+/** Whether a name is that of a workspace: listings of checkpoints and data leave these out. */
+export function isTemporaryName(name: string): boolean {
+  return TEMPORARY.test(name);
+}
+
+async function empty(path: string, lock: FileLock | undefined): Promise<void> {
+  try {
+    for (const name of await readdir(path)) {
+      if (name !== LOCK) await rm(join(path, name), { recursive: true, force: true });
+    }
+  } finally {
+    lock?.remove();
+  }
+  await rmdir(path);
+}
+
+/**
+ * Removes the workspaces of processes that have ended, in the folder of `path` and if it is a folder in itself. A folder that
+ * one of them had moved aside is put back if nothing has taken its place.
+ */
+export async function recover(path: string): Promise<void> {
+  const target = resolve(path);
+  const [folder, name] = [dirname(target), basename(target)];
+  for (const place of [folder, target]) {
+    for (const found of await temporaries(place)) if (found.name === name) await recoverOne(found.path, target);
+  }
+}
+
+/** {@link recover} for all that lies in a folder. */
+export async function recoverAll(folder: string): Promise<void> {
+  for (const { path, name } of await temporaries(folder)) await recoverOne(path, resolve(folder, name));
+}
+
+async function temporaries(folder: string): Promise<{ path: string; name: string }[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.flatMap((found) => {
+    const [, name] = TEMPORARY.exec(found) ?? [];
+    return name === undefined ? [] : [{ path: join(folder, found), name }];
+  });
+}
+
+async function recoverOne(path: string, target: string): Promise<void> {
+  let lock: FileLock | undefined;
+  try {
+    lock = tryLock(join(path, LOCK), false);
+  } catch {
+    // Without a lock file: just made, or nearly removed. Only an empty one goes.
+    await rmdir(path).catch(() => undefined);
+    return;
+  }
+  if (!lock) return;
+  if (!lock.exclusive) {
+    lock.release();
+    return;
+  }
+  const old = join(path, "old");
+  if ((await statIfThere(old)) && !(await statIfThere(target))) await rename(old, target).catch(() => undefined);
+  await empty(path, lock).catch(() => undefined);
+}
