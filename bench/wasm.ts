@@ -34,7 +34,7 @@ function matrixProduct(backend: Backend): Case {
   const [N, IC, OC] = [PROMPT, CONFIG.nEmbd, CONFIG.nInner];
   const k = new Recorder("matrix product");
   const [x, weight, out] = [k.external("x", [N, IC]), k.external("weight", [OC, IC]), k.external("out", [N, OC])];
-  k.op("linearForward", "product", { out, x, weight }, { N, IC, OC }, { act: 0 });
+  k.op("linearForward", "product", { out, x, weight }, { N, IC, OC }, { act: "none" });
   const arrays = {
     x: backend.alloc("f32", N * IC),
     weight: backend.alloc("f32", OC * IC),

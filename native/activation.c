@@ -1,10 +1,8 @@
-/* Activations on their own, by the numbers of src/program/activations.ts, and their derivatives. */
+/* Activation functions (src/program/activations.ts) and their derivatives. */
 #include "op.h"
 #include "vec.h"
 
-enum { NONE, GELU_TANH, GELU, RELU, SILU, TANH, QUICK_GELU };
-
-/* How much steeper than the identity's sigmoid quick GELU's is. */
+/* Quick GELU is x sigmoid(1.702 x) (Hendrycks & Gimpel 2016, section 2). */
 #define QUICK 1.702f
 
 INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp(-x)); }
@@ -32,32 +30,32 @@ INLINE vf vnormal_cdf(vf x) {
 
 INLINE vf vtanh(vf x) { return 1.0f - 2.0f / (1.0f + vexp(2.0f * x)); }
 
-INLINE vf activate(int kind, vf x) {
-  switch (kind) {
-    case GELU_TANH: return vgelu(x);
-    case GELU: return x * vnormal_cdf(x);
-    case RELU: return vmax(x, vset(0.0f));
-    case SILU: return x * vsigmoid(x);
-    case TANH: return vtanh(x);
-    case QUICK_GELU: return x * vsigmoid(QUICK * x);
+INLINE vf activate(int act, vf x) {
+  switch (act) {
+    case ACT_GELU_NEW: return vgelu(x);
+    case ACT_GELU: return x * vnormal_cdf(x);
+    case ACT_RELU: return vmax(x, vset(0.0f));
+    case ACT_SILU: return x * vsigmoid(x);
+    case ACT_TANH: return vtanh(x);
+    case ACT_QUICK_GELU: return x * vsigmoid(QUICK * x);
     default: return x;
   }
 }
 
-INLINE vf activate_grad(int kind, vf x) {
-  switch (kind) {
-    case GELU_TANH: return vgelu_grad(x);
-    case GELU: return vnormal_cdf(x) + x * 0.39894228f * vexp(-0.5f * x * x); /* cdf + x pdf */
-    case RELU: return vselect(x > 0.0f, vset(1.0f), vset(0.0f));
-    case SILU: {
+INLINE vf activate_grad(int act, vf x) {
+  switch (act) {
+    case ACT_GELU_NEW: return vgelu_grad(x);
+    case ACT_GELU: return vnormal_cdf(x) + x * 0.39894228f * vexp(-0.5f * x * x); /* cdf + x pdf */
+    case ACT_RELU: return vselect(x > 0.0f, vset(1.0f), vset(0.0f));
+    case ACT_SILU: {
       vf s = vsigmoid(x);
       return s + x * s * (1.0f - s);
     }
-    case TANH: {
+    case ACT_TANH: {
       vf y = vtanh(x);
       return 1.0f - y * y;
     }
-    case QUICK_GELU: {
+    case ACT_QUICK_GELU: {
       vf s = vsigmoid(QUICK * x);
       return s + QUICK * x * s * (1.0f - s);
     }
@@ -66,25 +64,25 @@ INLINE vf activate_grad(int kind, vf x) {
 }
 
 /* out = act(x), or with dout out = dout act'(x). */
-static void activation_range(int kind, float *out, const float *dout, const float *x, long from, long to) {
+static void activation_range(int act, float *out, const float *dout, const float *x, long from, long to) {
   for (long i = from; i < to; i += VW) {
     long part = to - i < VW ? to - i : VW;
     vf v = part == VW ? vload(x + i) : vload_part(x + i, part);
-    if (dout) v = activate_grad(kind, v) * (part == VW ? vload(dout + i) : vload_part(dout + i, part));
-    else v = activate(kind, v);
+    if (dout) v = activate_grad(act, v) * (part == VW ? vload(dout + i) : vload_part(dout + i, part));
+    else v = activate(act, v);
     if (part == VW) vstore(out + i, v);
     else vstore_part(out + i, v, part);
   }
 }
 
-static void activation(Ctx *ctx, const Args *a) {
+static void activation(Ctx *ctx, const ActivationArgs *a) {
   int64_t from, to;
-  split(ctx, a->dim[0] * a->dim[1], 4096, &from, &to);
-  activation_range((int)a->scalar[0], a->tensor[0], NULL, a->tensor[1], from, to);
+  split(ctx, (int64_t)a->N * a->C, 4096, &from, &to);
+  activation_range(a->act, a->out, NULL, a->x, from, to);
 }
 
-static void activation_backward(Ctx *ctx, const Args *a) {
+static void activation_backward(Ctx *ctx, const ActivationBackwardArgs *a) {
   int64_t from, to;
-  split(ctx, a->dim[0] * a->dim[1], 4096, &from, &to);
-  activation_range((int)a->scalar[0], a->tensor[0], a->tensor[1], a->tensor[2], from, to);
+  split(ctx, (int64_t)a->N * a->C, 4096, &from, &to);
+  activation_range(a->act, a->dx, a->dout, a->x, from, to);
 }

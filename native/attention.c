@@ -19,11 +19,11 @@ typedef struct {
   const int32_t *first, *last;
 } Attention;
 
-static Attention attention_of(const Args *a, const int32_t *first, const int32_t *last) {
-  return (Attention){.N = a->dim[0], .NH = a->dim[1], .HS = a->dim[2], .ldq = a->dim[3], .ldkv = a->dim[4],
-                     .scale = (float)a->scalar[0], .p = (float)a->scalar[1], .threshold = drop_threshold(a->scalar[1]),
-                     .key0 = (uint32_t)a->scalar[2], .key1 = (uint32_t)a->scalar[3], .first = first, .last = last};
-}
+/* What AttentionForwardArgs and AttentionBackwardArgs have in common. */
+#define ATTENTION(a) \
+  (Attention){.N = (a)->N, .NH = (a)->NH, .HS = (a)->HS, .ldq = (a)->ldq, .ldkv = (a)->ldkv, .scale = (float)(a)->scale, \
+              .p = (float)(a)->p, .threshold = drop_threshold((a)->p), .key0 = (a)->key0, .key1 = (a)->key1, \
+              .first = (a)->first, .last = (a)->last}
 
 /* The end of the segment that starts at token n, and the last key row any of its tokens sees. */
 static long segment_end(const Attention *at, long n, long *last) {
@@ -147,10 +147,10 @@ static void attend_one(const Attention *at, const float *q, const float *k, cons
 #define FEW 8
 
 /* Too few queries for packed panels to pay. */
-static void attend_few(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long h0, long h1) {
+static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, long n0, long n1, long last, long h0, long h1) {
   long C = at->NH * at->HS, k0 = at->first[n0], kp = ROUND_UP(last + 1 - k0, VW);
-  const float *q = a->tensor[2], *k = (const float *)a->tensor[3] + k0 * at->ldkv, *v = (const float *)a->tensor[4] + k0 * at->ldkv;
-  float *out = a->tensor[0], *lse = a->tensor[1], *strips = scratch_bytes(ctx, (size_t)((h1 - h0) * kp) * sizeof(float));
+  const float *q = a->q, *k = a->k + k0 * at->ldkv, *v = a->v + k0 * at->ldkv;
+  float *out = a->out, *lse = a->lse, *strips = scratch_bytes(ctx, (size_t)((h1 - h0) * kp) * sizeof(float));
   if (!strips) return;
   for (long n = n0; n < n1; n++)
     attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * at->NH : NULL, strips, kp, n, h0, h1, at->last[n] + 1 - k0);
@@ -225,11 +225,11 @@ static void store_columns(const float *sums, long HS, const Columns *c, long cou
   }
 }
 
-static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long head) {
+static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, long n0, long n1, long last,
+                           long head) {
   const long HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
-  const float *q = (const float *)a->tensor[2] + head * HS;
-  const float *k = (const float *)a->tensor[3] + k0 * at->ldkv + head * HS, *v = (const float *)a->tensor[4] + k0 * at->ldkv + head * HS;
-  float *out = (float *)a->tensor[0] + head * HS, *lse = a->tensor[1];
+  const float *q = a->q + head * HS, *k = a->k + k0 * at->ldkv + head * HS, *v = a->v + k0 * at->ldkv + head * HS;
+  float *out = a->out + head * HS, *lse = a->lse;
   const long km = ROUND_UP(keys, MR), hm = ROUND_UP(HS, MR);
   float *kp = scratch_bytes(ctx, (size_t)(km * HS + hm * keys + (km + HS + hm) * NR + 4 * VW) * sizeof(float));
   if (!kp) return;
@@ -265,8 +265,8 @@ static void attend_segment(Ctx *ctx, const Attention *at, const Args *a, long n0
 }
 
 /* A segment's heads are divided among the threads, the odd ones in turn. */
-static void attention_forward(Ctx *ctx, const Args *a) {
-  Attention at = attention_of(a, a->tensor[5], a->tensor[6]);
+static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
+  Attention at = ATTENTION(a);
   long segment = ctx->tid;
   for (long n0 = 0, n1; n0 < at.N; n0 = n1, segment++) {
     long last, part = segment % ctx->threads, h0 = at.NH * part / ctx->threads, h1 = at.NH * (part + 1) / ctx->threads;
@@ -282,11 +282,12 @@ static void attention_forward(Ctx *ctx, const Args *a) {
  * For a block of queries, with P the (dropped) attention weights, recomputed from lse:
  *   dV += Pᵀ dO;  dP = dO Vᵀ (masked like P);  dS = P ⊙ (dP - rowsum(dO ⊙ O)) scale;  dQ = dS K;  dK += dSᵀ Q.
  */
-static void attention_segment_backward(Ctx *ctx, const Attention *at, const Args *a, long n0, long n1, long last, long head) {
+static void attention_segment_backward(Ctx *ctx, const Attention *at, const AttentionBackwardArgs *a, long n0, long n1, long last,
+                                       long head) {
   long HS = at->HS, NH = at->NH, C = NH * HS, ldq = at->ldq, ld = at->ldkv, k0 = at->first[n0], keys = last + 1 - k0, h = head * HS;
-  const float *dout = (const float *)a->tensor[3] + h, *out = (const float *)a->tensor[4] + h, *lse = a->tensor[5];
-  const float *q = (const float *)a->tensor[6] + h, *k = (const float *)a->tensor[7] + k0 * ld + h, *v = (const float *)a->tensor[8] + k0 * ld + h;
-  float *dq = (float *)a->tensor[0] + h, *dk = (float *)a->tensor[1] + k0 * ld + h, *dv = (float *)a->tensor[2] + k0 * ld + h;
+  const float *dout = a->dout + h, *out = a->out + h, *lse = a->lse;
+  const float *q = a->q + h, *k = a->k + k0 * ld + h, *v = a->v + k0 * ld + h;
+  float *dq = a->dq + h, *dk = a->dk + k0 * ld + h, *dv = a->dv + k0 * ld + h;
   long kp = ROUND_UP(keys, NR), hp = ROUND_UP(HS, NR), km = ROUND_UP(keys, MR);
   size_t floats = 2 * kp * HS + 3 * keys * hp + 2 * BQ * kp + 2 * BQ * HS + BQ * keys + km * BQ + 2 * BQ * hp + 8 * VW;
   float *kt = scratch_bytes(ctx, floats * sizeof(float));
@@ -350,16 +351,16 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Args
 }
 
 /* Key rows that no token sees have no gradient. */
-static void zero_unseen(const Attention *at, const Args *a, long from, long to, long head) {
-  float *dk = (float *)a->tensor[1] + head * at->HS, *dv = (float *)a->tensor[2] + head * at->HS;
+static void zero_unseen(const Attention *at, const AttentionBackwardArgs *a, long from, long to, long head) {
+  float *dk = a->dk + head * at->HS, *dv = a->dv + head * at->HS;
   for (long j = from; j < to; j++) {
     memset(dk + j * at->ldkv, 0, (size_t)at->HS * sizeof(float));
     memset(dv + j * at->ldkv, 0, (size_t)at->HS * sizeof(float));
   }
 }
 
-static void attention_backward(Ctx *ctx, const Args *a) {
-  Attention at = attention_of(a, a->tensor[9], a->tensor[10]);
+static void attention_backward(Ctx *ctx, const AttentionBackwardArgs *a) {
+  Attention at = ATTENTION(a);
   long unit = 0, seen = 0;
   for (long n0 = 0, n1; n0 < at.N; n0 = n1) {
     long last;

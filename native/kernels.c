@@ -9,7 +9,8 @@
 #include "linear.c"
 #include "loss.c"
 #include "optimizer.c"
-#if !defined(__wasm__) /* there TypeScript converts: src/generate/weights.ts */
+#include "kernel-table.h"
+#if !defined(__wasm__) /* there TypeScript converts: src/pretrained/weights.ts */
 #include "convert.c"
 #endif
 
@@ -37,9 +38,7 @@ static double peak(long rounds) {
 
 const KernelSet KERNELS = {
     .name = KERNELS_NAME,
-    .kernel = {embedding_forward, embedding_backward, layernorm_forward, layernorm_backward, linear_forward,
-               linear_backward_input, linear_backward_weight, attention_forward, attention_backward, scatter_rows,
-               gather_rows, dropout, cross_entropy, fill, norm, adamw, scale_columns, activation, activation_backward},
+    .kernel = KERNEL_TABLE,
     .peak = peak,
 #if !defined(__wasm__)
     .convert = convert,

@@ -10,16 +10,15 @@ INLINE float row_sum(const float *x, long C) {
   return vsum(acc);
 }
 
-static void layernorm_forward(Ctx *ctx, const Args *a) {
-  long N = a->dim[0], C = a->dim[1];
-  float epsilon = (float)a->scalar[0];
-  float *mean = a->tensor[1], *rstd = a->tensor[2];
-  const float *w = a->tensor[4], *b = a->tensor[5];
+static void layernorm_forward(Ctx *ctx, const LayernormForwardArgs *a) {
+  long N = a->N, C = a->C;
+  float epsilon = (float)a->epsilon, *mean = a->mean, *rstd = a->rstd;
+  const float *w = a->weight, *b = a->bias;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
   for (long n = from; n < to; n++) {
-    const float *x = (const float *)a->tensor[3] + n * C;
-    float *out = (float *)a->tensor[0] + n * C;
+    const float *x = a->x + n * C;
+    float *out = a->out + n * C;
     float mu = row_sum(x, C) / C;
     vf acc = {0};
     long c = 0;
@@ -37,16 +36,16 @@ static void layernorm_forward(Ctx *ctx, const Args *a) {
   }
 }
 
-static void layernorm_backward(Ctx *ctx, const Args *a) {
-  long N = a->dim[0], C = a->dim[1];
-  int overwrite = a->scalar[0] == 1;
-  float *dw = a->tensor[1], *db = a->tensor[2];
-  const float *w = a->tensor[5], *mean = a->tensor[6], *rstd = a->tensor[7];
+static void layernorm_backward(Ctx *ctx, const LayernormBackwardArgs *a) {
+  long N = a->N, C = a->C;
+  int overwrite = a->overwrite;
+  float *dw = a->dweight, *db = a->dbias;
+  const float *w = a->weight, *mean = a->mean, *rstd = a->rstd;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
   for (long n = from; n < to; n++) {
-    float *dx = (float *)a->tensor[0] + n * C;
-    const float *dout = (const float *)a->tensor[3] + n * C, *x = (const float *)a->tensor[4] + n * C;
+    float *dx = a->dx + n * C;
+    const float *dout = a->dout + n * C, *x = a->x + n * C;
     float mu = mean[n], s = rstd[n];
     vf acc1 = {0}, acc2 = {0};
     long c = 0;
@@ -76,7 +75,7 @@ static void layernorm_backward(Ctx *ctx, const Args *a) {
   /* The sums over rows: each thread owns some columns and takes the rows in order. */
   split(ctx, C, 64, &from, &to);
   for (long n = 0; n < N; n++) {
-    const float *dout = (const float *)a->tensor[3] + n * C, *x = (const float *)a->tensor[4] + n * C;
+    const float *dout = a->dout + n * C, *x = a->x + n * C;
     float mu = mean[n], s = rstd[n];
     if (dw)
       for (long c = from; c < to; c++) dw[c] += dout[c] * ((x[c] - mu) * s);

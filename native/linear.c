@@ -187,14 +187,14 @@ static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const
   }
 }
 
-static void linear_forward(Ctx *ctx, const Args *a) {
-  long N = a->dim[0], IC = a->dim[1], OC = a->dim[2];
-  float *out = a->tensor[0];
-  int type = dtype_of(a, 3);
-  const float *x = a->tensor[2];
+static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
+  long N = a->N, IC = a->IC, OC = a->OC;
+  float *out = a->out;
+  int type = a->weight.type;
+  const float *x = a->x;
   Operand xs = {.data = x, .rs = IC, .cs = 1, .round = is_integer_type(type)};
-  Operand w = {.data = a->tensor[3], .rs = 1, .cs = IC, .type = type};
-  Epilogue e = {.preact = a->tensor[1], .bias = a->tensor[4], .residual = a->tensor[5], .ld = OC, .gelu = a->scalar[0] == 1};
+  Operand w = {.data = a->weight.data, .rs = 1, .cs = IC, .type = type};
+  Epilogue e = {.preact = a->preact, .bias = a->bias, .residual = a->residual, .ld = OC, .gelu = a->act == ACT_GELU_NEW};
   if (N <= FEW_OF(type)) {
     if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
     return;
@@ -209,18 +209,19 @@ static void linear_forward(Ctx *ctx, const Args *a) {
   gemm(ctx, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
 }
 
-static void linear_backward_input(Ctx *ctx, const Args *a) {
-  long N = a->dim[0], IC = a->dim[1], OC = a->dim[2];
-  Epilogue e = {.grad_of = a->tensor[3], .ld = IC};
-  int gelu = a->scalar[0] == 1;
-  Operand dout = {.data = a->tensor[1], .rs = OC, .cs = 1}, w = {.data = a->tensor[2], .rs = IC, .cs = 1, .type = dtype_of(a, 2)};
-  gemm(ctx, N, IC, OC, &dout, &w, a->tensor[0], IC, a->scalar[1] == 1, gelu ? &e : NULL);
+static void linear_backward_input(Ctx *ctx, const LinearBackwardInputArgs *a) {
+  long N = a->N, IC = a->IC, OC = a->OC;
+  Epilogue e = {.grad_of = a->preact, .ld = IC};
+  int gelu = a->act == ACT_GELU_NEW;
+  Operand dout = {.data = a->dout, .rs = OC, .cs = 1};
+  Operand w = {.data = a->weight.data, .rs = IC, .cs = 1, .type = a->weight.type};
+  gemm(ctx, N, IC, OC, &dout, &w, a->dx, IC, a->accumulate, gelu ? &e : NULL);
 }
 
-static void linear_backward_weight(Ctx *ctx, const Args *a) {
-  long N = a->dim[0], IC = a->dim[1], OC = a->dim[2];
-  float *dw = a->tensor[0], *db = a->tensor[1];
-  const float *dout = a->tensor[2], *x = a->tensor[3];
+static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) {
+  long N = a->N, IC = a->IC, OC = a->OC;
+  float *dw = a->dweight, *db = a->dbias;
+  const float *dout = a->dout, *x = a->x;
   if (db) { /* column sums; columns, not rows, are split, so the order of summing is fixed */
     int64_t from, to;
     split(ctx, OC, 64, &from, &to);

@@ -2,17 +2,15 @@
 #include "op.h"
 #include "vec.h"
 
-static void cross_entropy(Ctx *ctx, const Args *a) {
-  long N = a->dim[0], V = a->dim[1];
-  float *losses = a->tensor[0], *dlogits = a->tensor[1];
-  const int32_t *targets = a->tensor[3];
-  float scale = (float)a->scalar[0];
+static void cross_entropy(Ctx *ctx, const CrossEntropyArgs *a) {
+  long N = a->N, V = a->V;
+  float *losses = a->losses, *dlogits = a->dlogits, scale = (float)a->scale;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
   for (long n = from; n < to; n++) {
-    const float *x = (const float *)a->tensor[2] + n * V;
+    const float *x = a->logits + n * V;
     float *dx = dlogits ? dlogits + n * V : NULL;
-    long target = targets[n], v = 0;
+    long target = a->targets[n], v = 0;
     if (target < 0) {
       losses[n] = 0;
       if (dx) memset(dx, 0, (size_t)V * sizeof(float));

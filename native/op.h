@@ -5,33 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAX_TENSORS 12
-#define MAX_DIMS 8
-#define MAX_SCALARS 8
-
-/* In the order of OPS in src/program/ops.ts. */
-enum {
-  OP_EMBEDDING_FORWARD,
-  OP_EMBEDDING_BACKWARD,
-  OP_LAYERNORM_FORWARD,
-  OP_LAYERNORM_BACKWARD,
-  OP_LINEAR_FORWARD,
-  OP_LINEAR_BACKWARD_INPUT,
-  OP_LINEAR_BACKWARD_WEIGHT,
-  OP_ATTENTION_FORWARD,
-  OP_ATTENTION_BACKWARD,
-  OP_SCATTER_ROWS,
-  OP_GATHER_ROWS,
-  OP_DROPOUT,
-  OP_CROSS_ENTROPY,
-  OP_FILL,
-  OP_NORM,
-  OP_ADAMW,
-  OP_SCALE_COLUMNS,
-  OP_ACTIVATION,
-  OP_ACTIVATION_BACKWARD,
-  OP_COUNT
-};
+#include "ops.h"
 
 /* A pointer in 8 bytes everywhere, so that one encoding serves memories of 32 bits too. */
 #if UINTPTR_MAX > UINT32_MAX
@@ -40,55 +14,51 @@ typedef void *Address;
 typedef uint64_t Address;
 #endif
 
-/* What an array holds, in the order of DTYPES in src/dtype/dtype.ts. */
-enum { F32, I32, F16, BF16, Q8_0, Q4_0 };
-
-/* One recorded operation, 264 bytes, written by src/backend/native/encode.ts. */
+/* One recorded operation, written by src/backend/native/encode.ts. */
 typedef struct {
-  uint64_t kind;                    /* OP_... in the lowest 16 bits, above it 4 for each tensor: its dtype */
   Address tensor[MAX_TENSORS];      /* NULL where absent */
   int64_t dim[MAX_DIMS];            /* -1 - i: the i-th size of the run */
   double scalar[MAX_SCALARS];       /* used where scalar_ref is -1 */
   int32_t scalar_ref[MAX_SCALARS];  /* else the index of a number of the run */
+  uint16_t kind;                    /* OP_... */
+  uint8_t dtype[MAX_TENSORS];
 } Op;
 
-/* An operation with the sizes and numbers of one run filled in. */
+_Static_assert(sizeof(Op) == OP_BYTES && offsetof(Op, dtype) == DTYPES_AT, "Op is as src/backend/op-layout.ts has it");
+
+/* An operation with the sizes and numbers of one run filled in; kernel-table.h gives its parts their names. */
 typedef struct {
-  uint64_t kind;
   void *const *tensor;
+  const uint8_t *dtype;
   int64_t dim[MAX_DIMS];
   double scalar[MAX_SCALARS];
 } Args;
 
-#define OP_OF(kind) ((kind) & 0xffff)
-/* The dtype of an operation's i-th tensor. */
-static inline int dtype_of(const Args *a, int i) { return (int)(a->kind >> (16 + 4 * i) & 15); }
-
 struct Team;
 
-/* What one thread of the team knows while it runs a kernel. */
+/* A thread of the team, as the kernels see it. */
 typedef struct {
   struct Team *team;
   int tid, threads;
   void *scratch; /* grown by scratch_bytes, kept between ops */
   size_t scratch_size;
-  int failed; /* set when scratch memory could not be had */
+  int failed; /* set when scratch memory could not be allocated */
 } Ctx;
 
-/* At least this many bytes of this thread's own memory, aligned to 64; contents undefined. NULL sets ctx->failed. */
+/* At least this many bytes of the thread's own memory, aligned to 64, contents undefined; or NULL, with ctx->failed set. */
 void *scratch_bytes(Ctx *ctx, size_t bytes);
-/* All threads of the team meet here. */
+/* Returns when all threads of the team have called it. */
 void team_barrier(Ctx *ctx);
-/* Memory shared by the team during one op (doubles); slot i is any thread's to write. */
+/* TEAM_PARTIALS numbers that the team shares during one operation. */
 double *team_partials(Ctx *ctx);
 #define TEAM_PARTIALS 65536
 
 typedef void (*Kernel)(Ctx *ctx, const Args *args);
 
-/* Rows [from, to) of a matrix [rows, cols] to be converted, written by src/backend/native/convert.ts. */
+/* Rows [from, to) of a matrix [rows, cols] to convert, written by src/backend/native/convert.ts. */
 typedef struct {
   const void *src; /* [rows, cols], or if transposed [cols, rows] */
-  void *dst;       /* NULL only looks whether the values are finite; then not transposed */
+  void *dst;       /* NULL: only checks that the values are finite; then not transposed */
   int64_t rows, cols, from, to;
   int64_t src_type, dst_type;
   int64_t transposed;
@@ -100,7 +70,7 @@ enum { CONVERT_DONE, CONVERT_NOT_FINITE, CONVERT_TOO_LARGE };
 typedef struct {
   const char *name;
   Kernel kernel[OP_COUNT];
-  /* Independent multiply-adds for a while; returns the floating-point operations done. */
+  /* Times independent multiply-adds; returns the number of floating-point operations. */
   double (*peak)(long rounds);
 #if !defined(__wasm__)
   /* Converts weights; one of CONVERT_... */
@@ -108,7 +78,7 @@ typedef struct {
 #endif
 } KernelSet;
 
-/* This thread's part [from, to) of n items handed out in blocks of `grain`, contiguous, whatever the thread count. */
+/* The thread's part [from, to) of n items, contiguous, in whole blocks of `grain`. */
 static inline void split(const Ctx *ctx, int64_t n, int64_t grain, int64_t *from, int64_t *to) {
   int64_t blocks = (n + grain - 1) / grain;
   *from = blocks * ctx->tid / ctx->threads * grain;

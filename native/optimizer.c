@@ -5,9 +5,9 @@
 #define NORM_BLOCK 16384
 
 /* Each block is summed by one thread, the blocks in order by the first, so the result depends on no thread count. */
-static void norm(Ctx *ctx, const Args *a) {
-  const float *x = a->tensor[1];
-  long size = a->dim[0], block = NORM_BLOCK;
+static void norm(Ctx *ctx, const NormArgs *a) {
+  const float *x = a->x;
+  long size = a->size, block = NORM_BLOCK;
   while ((size + block - 1) / block > TEAM_PARTIALS) block *= 2;
   long blocks = (size + block - 1) / block;
   double *partials = team_partials(ctx);
@@ -27,22 +27,22 @@ static void norm(Ctx *ctx, const Args *a) {
   if (ctx->tid == 0) {
     double sum = 0;
     for (long b = 0; b < blocks; b++) sum += partials[b];
-    *(float *)a->tensor[0] = (float)__builtin_sqrt(sum);
+    *a->norm = (float)__builtin_sqrt(sum);
   }
 }
 
-static void adamw(Ctx *ctx, const Args *a) {
-  float *restrict param = a->tensor[0], *restrict m = a->tensor[2], *restrict v = a->tensor[3];
-  const float *restrict grad = a->tensor[1], *norm = a->tensor[4];
-  float lr = (float)a->scalar[0], beta1 = (float)a->scalar[1], beta2 = (float)a->scalar[2], epsilon = (float)a->scalar[3];
-  float decay = (float)(1.0 - a->scalar[0] * a->scalar[4]);
-  float rc1 = (float)(1.0 / a->scalar[5]), rc2 = (float)(1.0 / a->scalar[6]);
-  double max_norm = a->scalar[7];
+static void adamw(Ctx *ctx, const AdamwArgs *a) {
+  float *restrict param = a->param, *restrict m = a->m, *restrict v = a->v;
+  const float *restrict grad = a->grad, *norm = a->norm;
+  float lr = (float)a->lr, beta1 = (float)a->beta1, beta2 = (float)a->beta2, epsilon = (float)a->epsilon;
+  float decay = (float)(1.0 - a->lr * a->weightDecay);
+  float rc1 = (float)(1.0 / a->correction1), rc2 = (float)(1.0 / a->correction2);
+  double max_norm = a->maxNorm;
   float clip = 1.0f;
   if (norm && max_norm > 0 && max_norm / (*norm + 1e-6) < 1) clip = (float)(max_norm / (*norm + 1e-6));
-  float one_minus1 = (float)(1.0 - a->scalar[1]), one_minus2 = (float)(1.0 - a->scalar[2]);
+  float one_minus1 = (float)(1.0 - a->beta1), one_minus2 = (float)(1.0 - a->beta2);
   int64_t from, to;
-  split(ctx, a->dim[0], 4096, &from, &to);
+  split(ctx, a->size, 4096, &from, &to);
   for (long i = from; i < to; i++) {
     float g = grad[i] * clip;
     m[i] = beta1 * m[i] + one_minus1 * g;

@@ -29,8 +29,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* Raised with every change of this interface; library.ts checks it. */
-EXPORT int32_t gpt2_abi(void) { return 3; }
+/* library.ts refuses any other version. */
+EXPORT int32_t gpt2_version(void) { return KERNELS_VERSION; }
 
 /* ---- Instruction sets ---- */
 
@@ -221,11 +221,11 @@ static void run_ops(Ctx *ctx) {
   double start = t->seconds && ctx->tid == 0 ? now() : 0;
   for (int64_t i = 0; i < t->n_ops; i++) {
     const Op *op = &t->ops[i];
-    Args args = {.kind = op->kind, .tensor = op->tensor};
+    Args args = {.tensor = op->tensor, .dtype = op->dtype};
     for (int d = 0; d < MAX_DIMS; d++) args.dim[d] = op->dim[d] >= 0 ? op->dim[d] : t->dims[-1 - op->dim[d]];
     for (int s = 0; s < MAX_SCALARS; s++)
       args.scalar[s] = op->scalar_ref[s] < 0 ? op->scalar[s] : t->scalars[op->scalar_ref[s]];
-    t->kernels->kernel[OP_OF(op->kind)](ctx, &args);
+    t->kernels->kernel[op->kind](ctx, &args);
     team_barrier(ctx);
     if (t->seconds && ctx->tid == 0) {
       double end = now();

@@ -50,8 +50,8 @@ static struct Team {
 static Ctx contexts[MAX_THREADS];
 static double partials[TEAM_PARTIALS];
 
-/* Raised with every change of this interface; src/backend/wasm/instance.ts checks it. */
-EXPORT(gpt2_abi) int32_t gpt2_abi(void) { return 1; }
+/* src/backend/wasm/instance.ts refuses any other version. */
+EXPORT(gpt2_version) int32_t gpt2_version(void) { return KERNELS_VERSION; }
 
 /* ---- Waiting ---- */
 
@@ -112,12 +112,12 @@ void *scratch_bytes(Ctx *ctx, size_t bytes) {
 /* Runs operation i with the sizes and numbers of the run filled in. */
 static void run_op(Ctx *ctx, const Op *op) {
   void *tensor[MAX_TENSORS];
-  Args args = {.kind = op->kind, .tensor = tensor};
+  Args args = {.tensor = tensor, .dtype = op->dtype};
   for (int t = 0; t < MAX_TENSORS; t++) tensor[t] = (void *)(uintptr_t)op->tensor[t];
   for (int d = 0; d < MAX_DIMS; d++) args.dim[d] = op->dim[d] >= 0 ? op->dim[d] : team.dims[-1 - op->dim[d]];
   for (int s = 0; s < MAX_SCALARS; s++)
     args.scalar[s] = op->scalar_ref[s] < 0 ? op->scalar[s] : team.scalars[op->scalar_ref[s]];
-  kernels.kernel[OP_OF(op->kind)](ctx, &args);
+  kernels.kernel[op->kind](ctx, &args);
   team_barrier(ctx);
 }
 

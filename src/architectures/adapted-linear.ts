@@ -1,4 +1,4 @@
-import { GELU_TANH } from "../program/activations.js";
+import type { Activation } from "../program/activations.js";
 import type { Recorder, Tensor } from "../program/program.js";
 import type { Linear, LowRank } from "./gpt2/params.js";
 import { type Dropout, dropout, type LinearOptions, linearBackward, linearForward } from "./layers.js";
@@ -30,8 +30,8 @@ export interface AdaptedLinear {
 }
 
 export interface AdaptedOptions extends LinearOptions {
-  /** The activation that is meant by GELU, a number of src/program/activations.ts. */
-  readonly act?: number;
+  /** The activation in place of GELU. */
+  readonly act?: Activation;
 }
 
 /** The layer's output, with a residual and GELU as `linearForward` has them; `out` bears the layer's own name. */
@@ -40,7 +40,7 @@ export function adaptedForward(
   name: string,
   x: Tensor,
   p: Linear<Tensor, Adapter>,
-  { residual, geluOf, act = GELU_TANH }: AdaptedOptions = {},
+  { residual, geluOf, act = "gelu_new" }: AdaptedOptions = {},
 ): AdaptedLinear {
   // Each addition is the residual of the next, the last one that of the layer itself.
   let sum = residual;
@@ -49,13 +49,13 @@ export function adaptedForward(
     sum = linearForward(k, `${name}.lora${i}.B`, hidden, { weight: adapter.b }, { residual: sum });
     return { x: part, hidden };
   });
-  if (geluOf === undefined || (adapters.length === 0 && act === GELU_TANH)) {
+  if (geluOf === undefined || (adapters.length === 0 && act === "gelu_new")) {
     return { x, out: linearForward(k, name, x, p, { residual: sum, geluOf }), adapters };
   }
   // It is taken of the whole sum, which the linear operation would add to too late; and that knows GELU only.
   const [N, OC] = geluOf.shape;
   const dims = { N: N!, IC: p.weight.shape[1]!, OC: OC! };
-  k.op("linearForward", name, { out: geluOf, x, weight: p.weight, bias: p.bias, residual: sum }, dims, { act: 0 });
+  k.op("linearForward", name, { out: geluOf, x, weight: p.weight, bias: p.bias, residual: sum }, dims, { act: "none" });
   const out = k.temp(name, [N!, OC!]);
   k.op("activation", name, { out, x: geluOf }, { N: N!, C: OC! }, { act });
   return { x, out, adapters };

@@ -41,6 +41,12 @@ export function decodeProgram(
   const hidden = k.temp("head.in", [M, C]);
   k.op("gatherRows", "head.in", { out: hidden, x: a.lnF.out, index }, { N: M, W: C }, {});
   const logits = k.external("logits", [M, V]);
-  k.op("linearForward", "head", { out: logits, x: hidden, weight: headWeight(p) }, { N: M, IC: C, OC: V }, { act: 0 });
+  k.op(
+    "linearForward",
+    "head",
+    { out: logits, x: hidden, weight: headWeight(p) },
+    { N: M, IC: C, OC: V },
+    { act: "none" },
+  );
   return k.build();
 }

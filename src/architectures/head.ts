@@ -48,6 +48,6 @@ export function headLoss(
     const { dweight } = grad;
     if (dweight) k.op("linearBackwardWeight", name, { dweight, dout: logits, x: rows(x) }, dims, {});
     const tensorsIn = { dx: rows(grad.dx), dout: logits, weight };
-    k.op("linearBackwardInput", name, tensorsIn, dims, { act: 0, accumulate: 0 });
+    k.op("linearBackwardInput", name, tensorsIn, dims, { act: "none", accumulate: false });
   }
 }

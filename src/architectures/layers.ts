@@ -1,4 +1,4 @@
-import { type Activation, activationNumber } from "../program/activations.js";
+import type { Activation } from "../program/activations.js";
 import { at, type Dim, maxOf, type Recorder, type Scalar, type Tensor } from "../program/program.js";
 import { attentionScale, type GPT2Config } from "./gpt2/config.js";
 import type { Affine } from "./gpt2/params.js";
@@ -41,7 +41,7 @@ export function layernormBackward(
     name,
     { dx, dweight: g.weight, dbias: g.bias, dout, x, weight: p.weight, mean, rstd },
     { N: rows(x), C: width(x) },
-    { overwrite: overwrite ? 1 : 0 },
+    { overwrite },
   );
 }
 
@@ -66,7 +66,7 @@ export function linearForward(
     name,
     { out, preact: geluOf, x, weight: p.weight, bias: p.bias, residual },
     { N, IC, OC },
-    { act: geluOf ? 1 : 0 },
+    { act: geluOf ? "gelu_new" : "none" },
   );
   return out;
 }
@@ -98,7 +98,7 @@ export function linearBackward(
     name,
     { dx, dout, weight: p.weight, preact: geluOf },
     { N, IC, OC },
-    { act: geluOf ? 1 : 0, accumulate: addTo ? 1 : 0 },
+    { act: geluOf ? "gelu_new" : "none", accumulate: addTo !== undefined },
   );
   return dx;
 }
@@ -106,7 +106,7 @@ export function linearBackward(
 /** Turns the gradient after an activation into that before it, at x [N, C], in place. */
 export function activationBackward(k: Recorder, name: string, act: Activation, dx: Tensor, x: Tensor): void {
   const dims = { N: rows(dx), C: width(dx) };
-  k.op("activationBackward", name, { dx, dout: dx, x }, dims, { act: activationNumber(act) });
+  k.op("activationBackward", name, { dx, dout: dx, x }, dims, { act });
 }
 
 /** The probability of dropping, and the keys of the random numbers: one for the run, one for the place. */

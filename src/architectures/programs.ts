@@ -51,7 +51,7 @@ export function trainProgram(config: GPT2Config, N: number, options: TrainProgra
   const dlnF = k.temp("ln_f.dout", [N, config.nEmbd]);
   const x = a.lnF.out;
   if (head) {
-    taskLoss(k, config, head, { x, identity: io.last }, { dx: dlnF, scale: () => k.scalar("lossScale") });
+    taskLoss(k, config, head, x, { dx: dlnF, scale: () => k.scalar("lossScale") });
   } else {
     const targets = k.external("targets", [N], "i32");
     const losses = k.external("losses", [N]);
@@ -76,7 +76,7 @@ export function lossProgram(config: GPT2Config, N: number, { types, ranks, head 
   const io = tokenInputs(k, N);
   const x = forward(k, config, p, io).lnF.out;
   if (head) {
-    taskLoss(k, config, head, { x, identity: io.last });
+    taskLoss(k, config, head, x);
     return prune(k.build());
   }
   const targets = k.external("targets", [N], "i32");

@@ -3,7 +3,6 @@ import { gradBuffer, paramBuffer } from "./declare.js";
 import type { GPT2Config } from "./gpt2/config.js";
 import type { TensorSpec } from "./gpt2/tensors.js";
 import { headLoss } from "./head.js";
-import { linearForward } from "./layers.js";
 
 /**
  * A head for a task (Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2): a
@@ -30,23 +29,18 @@ export function scoreSpec({ nEmbd }: GPT2Config, { labels }: TaskHead): TensorSp
  */
 export const headlessConfig = (config: GPT2Config): GPT2Config => ({ ...config, tieWordEmbeddings: true });
 
-export interface TaskLoss {
-  readonly x: Tensor; // [N, C], hidden states after the final layer norm
-  /** i32 [N]: n itself. */
-  readonly identity: Tensor;
-}
-
 /**
- * The task's loss over N tokens, and with `grad` its gradients: dx is set, the weight's accumulates. Only the last tokens
- * of texts count; the head is so small that it is computed for all. Buffers: the weight, its gradient, losses [N], and
- * without gradients scores [N, labels]. Classification has targets i32 [N], negative where nothing counts; regression
- * negatives [N], minus the targets, counted [N], 1 where there is one, and slope [N], 2 · counted · the loss's scale.
+ * The task's loss over the hidden states x [N, C] after the final layer norm, and with `grad` its gradients: dx is set, the
+ * weight's accumulates. Only the last tokens of texts count; the head is so small that it is computed for all. Buffers: the
+ * weight, its gradient, losses [N], and without gradients scores [N, labels]. Classification has targets i32 [N], negative
+ * where nothing counts; regression has negatives [N], minus the targets, counted [N], 1 where there is one, and slope [N],
+ * 2 · counted · the loss's scale.
  */
 export function taskLoss(
   k: Recorder,
   config: GPT2Config,
   head: TaskHead,
-  { x, identity }: TaskLoss,
+  x: Tensor,
   grad?: { readonly dx: Tensor; readonly scale: () => Scalar },
 ): void {
   const [N, K] = [x.shape[0] as number, head.labels.length];
@@ -55,7 +49,7 @@ export function taskLoss(
   const dweight = grad && k.external(gradBuffer(SCORE), shape);
   const losses = k.external("losses", [N]);
   if (head.kind === "regression") {
-    regressionLoss(k, { x, identity, weight, losses }, grad && { dx: grad.dx, dweight: dweight! });
+    regressionLoss(k, { x, weight, losses }, grad && { dx: grad.dx, dweight: dweight! });
     return;
   }
   const targets = k.external("targets", [N], "i32");
@@ -65,35 +59,36 @@ export function taskLoss(
     return;
   }
   const scores = k.external("scores", [N, K]);
-  k.op("linearForward", "score", { out: scores, x, weight }, { N, IC: config.nEmbd, OC: K }, { act: 0 });
+  k.op("linearForward", "score", { out: scores, x, weight }, { N, IC: config.nEmbd, OC: K }, { act: "none" });
   k.op("crossEntropy", "score.loss", { losses, logits: scores, targets }, { N, V: K }, { scale: 0 });
 }
 
-interface RegressionTensors extends TaskLoss {
+interface RegressionTensors {
+  readonly x: Tensor;
   readonly weight: Tensor;
   readonly losses: Tensor;
 }
 
-/** losses = counted · (x·w - target)², whose derivative is slope · (x·w - target); out of operations there are. */
+/** losses = counted · (x·w - target)², whose derivative by x·w is slope · (x·w - target). */
 function regressionLoss(
   k: Recorder,
-  { x, identity: index, weight, losses }: RegressionTensors,
+  { x, weight, losses }: RegressionTensors,
   grad?: { readonly dx: Tensor; readonly dweight: Tensor },
 ): void {
   const [N, IC] = x.shape as [number, number];
   const column = (name: string): Tensor => k.external(name, [N, 1]);
+  const temp = (name: string): Tensor => k.temp(`score.${name}`, [N, 1]);
   const size = { N, C: 1 };
-  const scores = grad ? linearForward(k, "score", x, { weight }) : column("scores");
-  if (!grad) k.op("linearForward", "score", { out: scores, x, weight }, { N, IC, OC: 1 }, { act: 0 });
-  const difference = k.temp("score.difference", [N, 1]);
-  const sum = { out: difference, x: scores, residual: column("negatives") };
-  k.op("dropout", "score.difference", sum, size, { p: 0, key0: 0, key1: 0 });
-  const counted = k.temp("score.counted", [N, 1]);
-  k.op("scaleColumns", "score.counted", { out: counted, x: difference, gain: column("counted"), index }, size, {});
-  k.op("scaleColumns", "score.loss", { out: losses, x: counted, gain: difference, index }, size, {});
+  const scores = grad ? k.temp("score", [N, 1]) : column("scores");
+  k.op("linearForward", "score", { out: scores, x, weight }, { N, IC, OC: 1 }, { act: "none" });
+  const [error, counted] = [temp("error"), temp("counted")];
+  k.op("add", "score.error", { out: error, a: scores, b: column("negatives") }, size, {});
+  k.op("multiply", "score.counted", { out: counted, a: error, b: column("counted") }, size, {});
+  k.op("multiply", "score.loss", { out: losses, a: counted, b: error }, size, {});
   if (!grad) return;
-  const dout = k.temp("score.dout", [N, 1]);
-  k.op("scaleColumns", "score.dout", { out: dout, x: difference, gain: column("slope"), index }, size, {});
+  const dout = temp("dout");
+  k.op("multiply", "score.dout", { out: dout, a: error, b: column("slope") }, size, {});
   k.op("linearBackwardWeight", "score", { dweight: grad.dweight, dout, x }, { N, IC, OC: 1 }, {});
-  k.op("linearBackwardInput", "score", { dx: grad.dx, dout, weight }, { N, IC, OC: 1 }, { act: 0, accumulate: 0 });
+  const input = { dx: grad.dx, dout, weight };
+  k.op("linearBackwardInput", "score", input, { N, IC, OC: 1 }, { act: "none", accumulate: false });
 }

@@ -12,7 +12,7 @@ interface DTypeInfo {
   readonly integer?: true;
 }
 
-/** Everything that memory of a backend can hold. The order is that of the codes in native/op.h. */
+/** Everything that memory of a backend can hold. Kernels know a dtype by its place here. */
 export const DTYPES = {
   f32: { block: 1, bytes: 4 },
   i32: { block: 1, bytes: 4 },

@@ -1,188 +1,301 @@
-/**
- * The operations of GPT-2, forward and backward: which tensors each reads and writes, its sizes and its numbers.
- * This table is what a recorded Program, every backend and the conformance suite agree on. A tensor's access is `r`
- * (read), `w` (overwritten) or `rw` (updated in place); `?` marks one that may be absent. The order of the entries is
- * the order in which the native kernels receive them (native/ops.h).
- *
- * Shapes: N tokens in the batch, C channels, IC/OC channels in and out, NH heads of HS channels, V vocabulary, M rows of
- * logits. Matrices are row-major; weights are [out, in]. What an op writes overlaps none of its other tensors, except
- * those named in `inPlace`.
- */
-export interface OpSpec {
-  readonly tensors: Readonly<Record<string, "r" | "w" | "rw" | "r?" | "w?" | "rw?">>;
-  readonly dims: readonly string[];
-  readonly scalars: readonly string[];
-  /** Pairs of a written and a read tensor that may be one and the same. */
-  readonly inPlace?: readonly (readonly [string, string])[];
-}
+import { ACTIVATIONS, type ActivationOrNone } from "./activations.js";
+import {
+  ANY_ROWS,
+  classesBelow,
+  type OpSpec,
+  optional,
+  read,
+  rowsOf,
+  strided,
+  update,
+  weight,
+  write,
+} from "./op-spec.js";
 
+/**
+ * The operations of GPT-2, forward and backward: the one definition that recorded Programs, every backend and the
+ * conformance suite share. An entry gives an operation's sizes, its tensors (access, dtype, shape), its numbers, and which
+ * tensors may share memory; otherwise what an operation writes overlaps none of its other tensors. `npm run generate`
+ * derives the C kernels' interface from it.
+ *
+ * Sizes: N tokens in the batch, C channels, IC/OC channels in and out, NH heads of HS channels, V classes (the vocabulary).
+ * Arrays are row-major; weights are [out, in].
+ */
 export const OPS = {
   /** out[n] = wte[tokens[n]] + wpe[positions[n]]. */
   embeddingForward: {
-    tensors: { out: "w", tokens: "r", positions: "r", wte: "r", wpe: "r" },
     dims: ["N", "C"],
-    scalars: [],
+    tensors: {
+      out: write("N", "C"),
+      tokens: rowsOf(["wte"], "N"),
+      positions: rowsOf(["wpe"], "N"),
+      wte: weight(ANY_ROWS, "C"),
+      wpe: weight(ANY_ROWS, "C"),
+    },
+    scalars: {},
   },
   /** dwte[tokens[n]] += dout[n]; dwpe[positions[n]] += dout[n]. */
   embeddingBackward: {
-    tensors: { dwte: "rw?", dwpe: "rw?", dout: "r", tokens: "r", positions: "r" },
     dims: ["N", "C"],
-    scalars: [],
+    tensors: {
+      dwte: optional(update(ANY_ROWS, "C")),
+      dwpe: optional(update(ANY_ROWS, "C")),
+      dout: read("N", "C"),
+      tokens: rowsOf(["dwte"], "N"),
+      positions: rowsOf(["dwpe"], "N"),
+    },
+    scalars: {},
   },
-  /** out = (x - mean) * rstd * weight + bias over each row; mean and rstd [N] are kept for the backward pass. */
+  /** out = (x - mean) · rstd · weight + bias over each row; mean and rstd are kept for the backward pass. */
   layernormForward: {
-    tensors: { out: "w", mean: "w?", rstd: "w?", x: "r", weight: "r", bias: "r" },
     dims: ["N", "C"],
-    scalars: ["epsilon"],
+    tensors: {
+      out: write("N", "C"),
+      mean: optional(write("N")),
+      rstd: optional(write("N")),
+      x: read("N", "C"),
+      weight: read("C"),
+      bias: read("C"),
+    },
+    scalars: { epsilon: "real" },
   },
-  /** dx += d out / d x (dx = when overwrite is 1); dweight and dbias accumulate. */
+  /** dx += ∂out/∂x · dout, or with overwrite dx = that; dweight and dbias accumulate. */
   layernormBackward: {
-    tensors: { dx: "rw", dweight: "rw?", dbias: "rw?", dout: "r", x: "r", weight: "r", mean: "r", rstd: "r" },
     dims: ["N", "C"],
-    scalars: ["overwrite"],
+    tensors: {
+      dx: update("N", "C"),
+      dweight: optional(update("C")),
+      dbias: optional(update("C")),
+      dout: read("N", "C"),
+      x: read("N", "C"),
+      weight: read("C"),
+      mean: read("N"),
+      rstd: read("N"),
+    },
+    scalars: { overwrite: "boolean" },
   },
   /**
-   * out[N, OC] = residual + act(x[N, IC] · weightᵀ + bias), act 0 the identity, 1 GELU (tanh form). `preact` keeps the
-   * argument of act for the backward pass. With a weight of an integer type (src/dtype) x is first rounded in blocks of
-   * 32 along its rows, `roundActivations`, so that integers can be multiplied; whatever N is.
+   * out = residual + act(x · weightᵀ + bias); preact keeps the argument of act for the backward pass. With a weight of an
+   * integer type (src/dtype) x is first rounded in blocks of 32 along its rows, `roundActivations`, so that integers can be
+   * multiplied, whatever N is.
    */
   linearForward: {
-    tensors: { out: "w", preact: "w?", x: "r", weight: "r", bias: "r?", residual: "r?" },
     dims: ["N", "IC", "OC"],
-    scalars: ["act"],
+    tensors: {
+      out: write("N", "OC"),
+      preact: optional(write("N", "OC")),
+      x: read("N", "IC"),
+      weight: weight("OC", "IC"),
+      bias: optional(read("OC")),
+      residual: optional(read("N", "OC")),
+    },
+    scalars: { act: ["none", "gelu_new"] },
   },
-  /** dx[N, IC] = (dout[N, OC] · weight) ⊙ act'(preact); added to dx when accumulate is 1. */
+  /** dx = (dout · weight) ⊙ act'(preact), or with accumulate dx += that. preact is required unless act is none. */
   linearBackwardInput: {
-    tensors: { dx: "rw", dout: "r", weight: "r", preact: "r?" },
     dims: ["N", "IC", "OC"],
-    scalars: ["act", "accumulate"],
+    tensors: {
+      dx: update("N", "IC"),
+      dout: read("N", "OC"),
+      weight: weight("OC", "IC"),
+      preact: optional(read("N", "IC")),
+    },
+    scalars: { act: ["none", "gelu_new"], accumulate: "boolean" },
   },
-  /** dweight[OC, IC] += doutᵀ · x; dbias[OC] += column sums of dout. */
+  /** dweight += doutᵀ · x; dbias += column sums of dout. */
   linearBackwardWeight: {
-    tensors: { dweight: "rw?", dbias: "rw?", dout: "r", x: "r" },
     dims: ["N", "IC", "OC"],
-    scalars: [],
+    tensors: {
+      dweight: optional(update("OC", "IC")),
+      dbias: optional(update("OC")),
+      dout: read("N", "OC"),
+      x: read("N", "IC"),
+    },
+    scalars: {},
   },
   /**
-   * Scaled dot-product attention (Attention Is All You Need, section 3.2.1). Token n attends to the key rows first[n] to
-   * last[n], both included, of k and v (row length ldkv); q has row length ldq, out NH·HS. So causal, bidirectional,
-   * cached and packed attention differ only in first and last. lse[N, NH] keeps log Σ exp(score). Dropout with
-   * probability p on the attention weights, by counter (util/random.ts) under the keys key0, key1.
+   * Scaled dot-product attention (Attention Is All You Need, section 3.2.1). Token n attends to the rows first[n] to last[n],
+   * both included, of k and v, so causal, bidirectional, cached and packed attention differ only in first and last. lse keeps
+   * log Σ exp(score). Dropout with probability p on the attention weights, by counter (util/random.ts) under the keys key0,
+   * key1.
    */
   attentionForward: {
-    tensors: { out: "w", lse: "w?", q: "r", k: "r", v: "r", first: "r", last: "r" },
     dims: ["N", "NH", "HS", "ldq", "ldkv"],
-    scalars: ["scale", "p", "key0", "key1"],
+    tensors: {
+      out: write("N", "NH", "HS"),
+      lse: optional(write("N", "NH")),
+      q: strided("ldq", read("N", "NH", "HS")),
+      k: strided("ldkv", read(ANY_ROWS, "NH", "HS")),
+      v: strided("ldkv", read(ANY_ROWS, "NH", "HS")),
+      first: rowsOf(["k", "v"], "N"),
+      last: rowsOf(["k", "v"], "N"),
+    },
+    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32" },
   },
   /**
-   * Gradients of attentionForward where the key rows are the tokens themselves; dq, dk, dv have row lengths ldq, ldkv.
-   * Sequences are packed one after another: tokens with the same first key row are neighbours, and see no row that
-   * tokens before or after them see. A key row that no token sees gets 0.
+   * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another:
+   * tokens with the same first key row are neighbours, and see no row that tokens before or after them see. A key row that
+   * no token sees gets 0.
    */
   attentionBackward: {
-    tensors: {
-      dq: "w",
-      dk: "w",
-      dv: "w",
-      dout: "r",
-      out: "r",
-      lse: "r",
-      q: "r",
-      k: "r",
-      v: "r",
-      first: "r",
-      last: "r",
-    },
     dims: ["N", "NH", "HS", "ldq", "ldkv"],
-    scalars: ["scale", "p", "key0", "key1"],
+    tensors: {
+      dq: strided("ldq", write("N", "NH", "HS")),
+      dk: strided("ldkv", write("N", "NH", "HS")),
+      dv: strided("ldkv", write("N", "NH", "HS")),
+      dout: read("N", "NH", "HS"),
+      out: read("N", "NH", "HS"),
+      lse: read("N", "NH"),
+      q: strided("ldq", read("N", "NH", "HS")),
+      k: strided("ldkv", read("N", "NH", "HS")),
+      v: strided("ldkv", read("N", "NH", "HS")),
+      first: rowsOf(["k", "v"], "N"),
+      last: rowsOf(["k", "v"], "N"),
+    },
+    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32" },
   },
-  /** dst[index[n]] = src[n], rows of width W; how keys and values enter the cache. */
+  /** dst[index[n]] = src[n], rows of width W: how keys and values enter the cache. */
   scatterRows: {
-    tensors: { dst: "rw", src: "r", index: "r" },
     dims: ["N", "W", "ldsrc", "lddst"],
-    scalars: [],
+    tensors: {
+      dst: strided("lddst", update(ANY_ROWS, "W")),
+      src: strided("ldsrc", read("N", "W")),
+      index: rowsOf(["dst"], "N"),
+    },
+    scalars: {},
   },
-  /** out[m] = x[index[m]], rows of width W. */
+  /** out[n] = x[index[n]], rows of width W. */
   gatherRows: {
-    tensors: { out: "w", x: "r", index: "r" },
     dims: ["N", "W"],
-    scalars: [],
+    tensors: { out: write("N", "W"), x: read(ANY_ROWS, "W"), index: rowsOf(["x"], "N") },
+    scalars: {},
   },
   /**
    * out = residual + mask(x) / (1 - p): each element of x kept with probability 1 - p, by counter under key0, key1. Its
    * own backward pass, with x = dout.
    */
   dropout: {
-    tensors: { out: "w", x: "r", residual: "r?" },
     dims: ["N", "C"],
-    scalars: ["p", "key0", "key1"],
+    tensors: { out: write("N", "C"), x: read("N", "C"), residual: optional(read("N", "C")) },
+    scalars: { p: "real", key0: "uint32", key1: "uint32" },
     inPlace: [
       ["out", "x"],
       ["out", "residual"],
     ],
   },
-  /**
-   * losses[n] = -log softmax(logits[n])[targets[n]], 0 where the target is negative. dlogits, which may be the logits
-   * themselves, gets scale · (softmax - onehot).
-   */
+  /** losses[n] = -log softmax(logits[n])[targets[n]], 0 without a target; dlogits = scale · (softmax - onehot). */
   crossEntropy: {
-    tensors: { losses: "w", dlogits: "w?", logits: "r", targets: "r" },
     dims: ["N", "V"],
-    scalars: ["scale"],
+    tensors: {
+      losses: write("N"),
+      dlogits: optional(write("N", "V")),
+      logits: read("N", "V"),
+      targets: classesBelow("V", "N"),
+    },
+    scalars: { scale: "real" },
     inPlace: [["dlogits", "logits"]],
   },
-  /** x[0..size) = value. */
-  fill: { tensors: { x: "w" }, dims: ["size"], scalars: ["value"] },
-  /** norm[0] = sqrt(Σ x²), in double precision and fixed order. */
-  norm: { tensors: { norm: "w", x: "r" }, dims: ["size"], scalars: [] },
+  /** x = value. */
+  fill: { dims: ["size"], tensors: { x: write("size") }, scalars: { value: "real" } },
+  /** norm = √Σ x², in double precision and fixed order. */
+  norm: { dims: ["size"], tensors: { norm: write(), x: read("size") }, scalars: {} },
   /**
    * AdamW (Loshchilov & Hutter 2019, algorithm 2, decay decoupled): the gradient is first scaled by
    * min(1, maxNorm / (norm + 1e-6)) when maxNorm > 0. correction1 = 1 - beta1^t, correction2 = 1 - beta2^t.
    */
   adamw: {
-    tensors: { param: "rw", grad: "r", m: "rw", v: "rw", norm: "r?" },
     dims: ["size"],
-    scalars: ["lr", "beta1", "beta2", "epsilon", "weightDecay", "correction1", "correction2", "maxNorm"],
+    tensors: {
+      param: update("size"),
+      grad: read("size"),
+      m: update("size"),
+      v: update("size"),
+      norm: optional(read()),
+    },
+    scalars: {
+      lr: "real",
+      beta1: "real",
+      beta2: "real",
+      epsilon: "real",
+      weightDecay: "real",
+      correction1: "real",
+      correction2: "real",
+      maxNorm: "real",
+    },
   },
   /**
-   * out[n, c] = x[n, c] · gain[index[n], c]; without an index, gain's first row for all. How much of an adapter each token
-   * gets (LoRA's scale, or nothing); its own backward pass, with x = dout.
+   * out[n] = x[n] ⊙ gain[index[n]]; without an index, gain's first row for all. How much of an adapter each token gets
+   * (LoRA's scaling, or nothing); its own backward pass, with x = dout.
    */
   scaleColumns: {
-    tensors: { out: "w", x: "r", gain: "r", index: "r?" },
     dims: ["N", "C"],
-    scalars: [],
+    tensors: {
+      out: write("N", "C"),
+      x: read("N", "C"),
+      gain: read(ANY_ROWS, "C"),
+      index: optional(rowsOf(["gain"], "N")),
+    },
+    scalars: {},
     inPlace: [["out", "x"]],
   },
-  /**
-   * out = act(x), act any number of activations.ts: those that linearForward does not know, and its own where more is added
-   * to its argument first.
-   */
+  /** out = act(x): where linearForward does not know act, or more is added to its argument first. */
   activation: {
-    tensors: { out: "w", x: "r" },
     dims: ["N", "C"],
-    scalars: ["act"],
+    tensors: { out: write("N", "C"), x: read("N", "C") },
+    scalars: { act: ACTIVATIONS },
     inPlace: [["out", "x"]],
   },
   /** dx = dout ⊙ act'(x). */
   activationBackward: {
-    tensors: { dx: "w", dout: "r", x: "r" },
     dims: ["N", "C"],
-    scalars: ["act"],
+    tensors: { dx: write("N", "C"), dout: read("N", "C"), x: read("N", "C") },
+    scalars: { act: ACTIVATIONS },
     inPlace: [["dx", "dout"]],
+  },
+  /** out = a + b. */
+  add: {
+    dims: ["N", "C"],
+    tensors: { out: write("N", "C"), a: read("N", "C"), b: read("N", "C") },
+    scalars: {},
+    inPlace: [
+      ["out", "a"],
+      ["out", "b"],
+    ],
+  },
+  /** out = a ⊙ b. */
+  multiply: {
+    dims: ["N", "C"],
+    tensors: { out: write("N", "C"), a: read("N", "C"), b: read("N", "C") },
+    scalars: {},
+    inPlace: [
+      ["out", "a"],
+      ["out", "b"],
+    ],
   },
 } as const satisfies Record<string, OpSpec>;
 
 export type OpKind = keyof typeof OPS;
 export const OP_KINDS = Object.keys(OPS) as OpKind[];
 
-type Tensors<K extends OpKind> = (typeof OPS)[K]["tensors"];
-type OptionalNames<T> = { [N in keyof T]: T[N] extends `${string}?` ? N : never }[keyof T];
+/** An operation's entry without its particular type. */
+export const specOf = (kind: OpKind): OpSpec => OPS[kind];
 
-/** The tensor arguments of an op, each a T, those marked `?` optional. */
+type Tensors<K extends OpKind> = (typeof OPS)[K]["tensors"];
+type OptionalNames<T> = { [N in keyof T]: T[N] extends { readonly optional: true } ? N : never }[keyof T];
+
+/** The tensor arguments of an operation, each a T. */
 export type TensorArgs<K extends OpKind, T> = {
   [N in Exclude<keyof Tensors<K>, OptionalNames<Tensors<K>>>]: T;
 } & { [N in OptionalNames<Tensors<K>>]?: T | undefined };
 
 export type DimArgs<K extends OpKind, D> = { [N in (typeof OPS)[K]["dims"][number]]: D };
-export type ScalarArgs<K extends OpKind, S> = { [N in (typeof OPS)[K]["scalars"][number]]: S };
+
+/** A number of an operation, those that may change from run to run an S. */
+type NumberArg<T, S> = T extends "boolean" ? boolean : T extends readonly (infer A)[] ? A : S;
+type Scalars<K extends OpKind> = (typeof OPS)[K]["scalars"];
+export type ScalarArgs<K extends OpKind, S> = {
+  [N in keyof Scalars<K>]: NumberArg<Scalars<K>[N], S>;
+};
+
+/** Any of those. */
+export type OpNumber<S> = S | boolean | ActivationOrNone;

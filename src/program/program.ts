@@ -1,7 +1,7 @@
-import { DTYPES, type DType, isPacked } from "../dtype/dtype.js";
+import { DTYPES, type DType, isPacked, type PackedType } from "../dtype/dtype.js";
 import { GPT2Error, ShapeError } from "../errors.js";
-import { EXTENTS, INTEGER_ROLES, WEIGHT_ROLES } from "./extents.js";
-import { type DimArgs, OPS, type OpKind, type OpSpec, type ScalarArgs, type TensorArgs } from "./ops.js";
+import { extentOf, isWritten, type OpSpec, type OpTensor } from "./op-spec.js";
+import { type DimArgs, type OpKind, type OpNumber, type ScalarArgs, specOf, type TensorArgs } from "./ops.js";
 
 /**
  * A Program is a flat list of operations over named buffers: recorded once for a purpose (a training step, a prefill, a
@@ -45,7 +45,7 @@ export interface Op {
   /** In the order of the op's table entry; null where an optional one is absent. */
   readonly tensors: readonly (Tensor | null)[];
   readonly dims: readonly Dim[];
-  readonly scalars: readonly Scalar[];
+  readonly scalars: readonly OpNumber<Scalar>[];
 }
 
 export interface Program {
@@ -126,44 +126,31 @@ export class Recorder {
     dims: DimArgs<K, Dim>,
     scalars: ScalarArgs<K, Scalar>,
   ): void {
-    const spec: OpSpec = OPS[kind];
-    const given = tensors as Record<string, Tensor | undefined>;
-    const list = Object.entries(spec.tensors).map(([role, access]) => {
-      const tensor = given[role];
-      if (tensor === undefined) {
-        if (!access.endsWith("?")) throw new ShapeError({ op: `${kind} ${name}`, expected: `a tensor for ${role}` });
-        return null;
-      }
-      return tensor;
-    });
+    const spec = specOf(kind);
+    const op = `${kind} ${name}`;
+    const list = bindTensors(op, spec, tensors as Record<string, Tensor | undefined>);
     const maxDims = Object.fromEntries(Object.entries<Dim>(dims).map(([d, size]) => [d, maxOf(size)]));
-    checkSizes(`${kind} ${name}`, kind, Object.keys(spec.tensors), list, EXTENTS[kind](maxDims as DimArgs<K, number>));
-    checkOverlaps(`${kind} ${name}`, spec, list);
-    this.#checkReadsAfterWrites(kind, name, spec, list);
+    for (const { role, tensor, at } of list) {
+      if (at) checkTensor(`${op}: ${role} (${at.buffer.name})`, tensor, at, extentOf(tensor, maxDims));
+    }
+    checkOverlaps(op, spec, list);
+    this.#checkReadsAfterWrites(op, list);
     this.#ops.push({
       kind,
       name,
-      tensors: list,
+      tensors: list.map(({ at }) => at),
       dims: spec.dims.map((d) => (dims as Record<string, Dim>)[d]!),
-      scalars: spec.scalars.map((s) => (scalars as Record<string, Scalar>)[s]!),
+      scalars: Object.keys(spec.scalars).map((s) => (scalars as Record<string, OpNumber<Scalar>>)[s]!),
     });
   }
 
   /** A temporary must have been written before an op only reads it (what an op updates in place, it may also start). */
-  #checkReadsAfterWrites(kind: OpKind, name: string, spec: OpSpec, tensors: readonly (Tensor | null)[]): void {
-    const access = Object.entries(spec.tensors);
-    tensors.forEach((t, i) => {
-      const [role, mode] = access[i]!;
-      if (t && !mode.includes("w") && !t.buffer.external && !this.#written.has(t.buffer)) {
-        throw new ShapeError({
-          op: `${kind} ${name}`,
-          expected: `${role} (${t.buffer.name}) written before it is read`,
-        });
-      }
-    });
-    tensors.forEach((t, i) => {
-      if (t && access[i]![1].includes("w")) this.#written.add(t.buffer);
-    });
+  #checkReadsAfterWrites(op: string, list: readonly Argument[]): void {
+    for (const { role, tensor, at } of list) {
+      if (!at || isWritten(tensor) || at.buffer.external || this.#written.has(at.buffer)) continue;
+      throw new ShapeError({ op, expected: `${role} (${at.buffer.name}) written before it is read` });
+    }
+    for (const { tensor, at } of list) if (at && isWritten(tensor)) this.#written.add(at.buffer);
   }
 
   build(): Program {
@@ -177,55 +164,55 @@ export class Recorder {
   }
 }
 
-/** Each tensor has a dtype of its role, and with every Sym at its maximum holds what the op touches. */
-function checkSizes(
-  op: string,
-  kind: OpKind,
-  roles: readonly string[],
-  tensors: readonly (Tensor | null)[],
-  extents: Readonly<Record<string, number>>,
-): void {
-  roles.forEach((role, i) => {
-    const t = tensors[i];
-    if (!t) return;
-    checkDtype(`${op}: ${role} (${t.buffer.name})`, kind, role, t);
-    const there = Math.min(maxSize(t.shape), t.buffer.size - t.offset);
-    if (t.offset >= 0 && there >= extents[role]!) return;
-    throw new ShapeError({
-      op: `${op}: ${role} (${t.buffer.name})`,
-      expected: `${extents[role]} elements`,
-      got: `${there} from offset ${t.offset} on`,
-    });
+/** A tensor of an op's entry and what is given for it; null for an optional one that is absent. */
+interface Argument {
+  readonly role: string;
+  readonly tensor: OpTensor;
+  readonly at: Tensor | null;
+}
+
+/** The tensors in the order of the op's entry. */
+function bindTensors(op: string, spec: OpSpec, given: Readonly<Record<string, Tensor | undefined>>): Argument[] {
+  return Object.entries(spec.tensors).map(([role, tensor]) => {
+    const at = given[role] ?? null;
+    if (!at && !tensor.optional) throw new ShapeError({ op, expected: `a tensor for ${role}` });
+    return { role, tensor, at };
   });
 }
 
-/** Weights that are only read may be of any type; a row of them must then be whole blocks. */
-function checkDtype(op: string, kind: OpKind, role: string, { buffer: { dtype }, offset, shape }: Tensor): void {
-  if (WEIGHT_ROLES[kind]?.includes(role) && isPacked(dtype)) {
-    const { block } = DTYPES[dtype];
-    const row = maxOf(shape.at(-1)!);
-    if (row % block === 0 && offset % block === 0) return;
-    throw new ShapeError({ op, expected: `rows of a multiple of ${block} ${dtype}`, got: `${row} from ${offset} on` });
+/** A tensor has its role's dtype, and with every Sym at its maximum holds the elements that the op touches. */
+function checkTensor(op: string, { dtype }: OpTensor, t: Tensor, extent: number): void {
+  if (dtype === "weight" && isPacked(t.buffer.dtype)) {
+    checkBlocks(op, t.buffer.dtype, t);
+  } else {
+    const expected = dtype === "i32" ? "i32" : "f32";
+    if (t.buffer.dtype !== expected) throw new ShapeError({ op, expected, got: t.buffer.dtype });
   }
-  const expected = INTEGER_ROLES.has(role) ? "i32" : "f32";
-  if (dtype !== expected) throw new ShapeError({ op, expected, got: dtype });
+  const there = Math.min(maxSize(t.shape), t.buffer.size - t.offset);
+  if (t.offset >= 0 && there >= extent) return;
+  throw new ShapeError({ op, expected: `${extent} elements`, got: `${there} from offset ${t.offset} on` });
+}
+
+/** A row of packed weights is whole blocks. */
+function checkBlocks(op: string, dtype: PackedType, { offset, shape }: Tensor): void {
+  const { block } = DTYPES[dtype];
+  const row = maxOf(shape.at(-1)!);
+  if (row % block === 0 && offset % block === 0) return;
+  throw new ShapeError({ op, expected: `rows of a multiple of ${block} ${dtype}`, got: `${row} from ${offset} on` });
 }
 
 /**
  * No written tensor starts where another does, unless the op may work in place. (Those that overlap otherwise are not
  * found: rows of one may well lie between rows of the other.)
  */
-function checkOverlaps(op: string, spec: OpSpec, tensors: readonly (Tensor | null)[]): void {
-  const roles = Object.entries(spec.tensors);
-  for (const [i, [role, access]] of roles.entries()) {
-    const t = tensors[i];
-    if (!t || !access.includes("w")) continue;
-    for (const [j, [other]] of roles.entries()) {
-      const u = tensors[j];
-      if (i === j || u?.buffer !== t.buffer || u.offset !== t.offset) continue;
-      if (spec.inPlace?.some(([w, r]) => (w === role && r === other) || (w === other && r === role))) continue;
+function checkOverlaps(op: string, { inPlace = [] }: OpSpec, list: readonly Argument[]): void {
+  for (const { role, tensor, at } of list) {
+    if (!at || !isWritten(tensor)) continue;
+    for (const { role: other, at: there } of list) {
+      if (role === other || there?.buffer !== at.buffer || there.offset !== at.offset) continue;
+      if (inPlace.some(([w, r]) => (w === role && r === other) || (w === other && r === role))) continue;
       throw new ShapeError({
-        op: `${op}: ${role} (${t.buffer.name})`,
+        op: `${op}: ${role} (${at.buffer.name})`,
         expected: "memory of its own",
         got: `that of ${other}`,
       });

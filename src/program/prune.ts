@@ -1,4 +1,5 @@
-import { OPS, type OpSpec } from "./ops.js";
+import { isRead, isWritten } from "./op-spec.js";
+import { specOf } from "./ops.js";
 import type { BufferDecl, Op, Program } from "./program.js";
 
 /**
@@ -8,14 +9,17 @@ import type { BufferDecl, Op, Program } from "./program.js";
  */
 export function prune(program: Program): Program {
   const needed = new Set<BufferDecl>();
-  const isRead = (buffer: BufferDecl): boolean => buffer.external || needed.has(buffer);
+  const isNeeded = (buffer: BufferDecl): boolean => buffer.external || needed.has(buffer);
   const ops: Op[] = [];
   for (const op of [...program.ops].reverse()) {
-    const access = Object.values((OPS[op.kind] as OpSpec).tensors);
-    if (!op.tensors.some((t, i) => t && access[i]!.includes("w") && isRead(t.buffer))) continue;
-    const tensors = op.tensors.map((t, i) => (t && access[i] === "w?" && !isRead(t.buffer) ? null : t));
+    const specs = Object.values(specOf(op.kind).tensors);
+    if (!op.tensors.some((t, i) => t && isWritten(specs[i]!) && isNeeded(t.buffer))) continue;
+    const tensors = op.tensors.map((t, i) => {
+      const { access, optional } = specs[i]!;
+      return t && access === "write" && optional && !isNeeded(t.buffer) ? null : t;
+    });
     tensors.forEach((t, i) => {
-      if (t && access[i]!.startsWith("r")) needed.add(t.buffer);
+      if (t && isRead(specs[i]!)) needed.add(t.buffer);
     });
     ops.push({ ...op, tensors });
   }

@@ -50,12 +50,15 @@ describe("gradients: embedding", () => {
           { N, C },
           {},
         );
-        k.op("linearForward", "head", { out: out!, x: x!, weight: wte! }, { N, IC: C, OC: V }, { act: 0 });
+        k.op("linearForward", "head", { out: out!, x: x!, weight: wte! }, { N, IC: C, OC: V }, { act: "none" });
       },
       backward: (k, { dwte, dwpe, dout, x, wte, tokens, positions }: Tensors) => {
         const dx = k.temp("dx", [N, C]);
         const dims = { N, IC: C, OC: V };
-        k.op("linearBackwardInput", "head", { dx, dout: dout!, weight: wte! }, dims, { act: 0, accumulate: 0 });
+        k.op("linearBackwardInput", "head", { dx, dout: dout!, weight: wte! }, dims, {
+          act: "none",
+          accumulate: false,
+        });
         k.op("linearBackwardWeight", "head", { dweight: dwte, dout: dout!, x: x! }, dims, {});
         k.op("embeddingBackward", "e", { dwte, dwpe, dout: dx, tokens: tokens!, positions: positions! }, { N, C }, {});
       },
@@ -68,7 +71,7 @@ describe("gradients: layernorm", () => {
     [3, 7],
     [5, 16],
   ] as const) {
-    for (const overwrite of [0, 1]) {
+    for (const overwrite of [false, true]) {
       it(`N=${N} C=${C} overwrite=${overwrite}`, () =>
         checkGradients({
           inputs: { x: [N, C], weight: [C], bias: [C] },
@@ -97,22 +100,22 @@ describe("gradients: layernorm", () => {
 });
 
 describe("gradients: linear", () => {
-  function linear(N: number, IC: number, OC: number, accumulate: 0 | 1): GradientCase {
+  function linear(N: number, IC: number, OC: number, accumulate: boolean): GradientCase {
     const dims = { N, IC, OC };
     return {
       inputs: { x: [N, IC], weight: [OC, IC], bias: [OC] },
       out: [N, OC],
       overwrites: accumulate ? [] : ["x"],
       forward: (k, { out, x, weight, bias }: Tensors) =>
-        k.op("linearForward", "l", { out: out!, x: x!, weight: weight!, bias }, dims, { act: 0 }),
+        k.op("linearForward", "l", { out: out!, x: x!, weight: weight!, bias }, dims, { act: "none" }),
       backward: (k, { dx, dweight, dbias, dout, x, weight }: Tensors) => {
-        k.op("linearBackwardInput", "l", { dx: dx!, dout: dout!, weight: weight! }, dims, { act: 0, accumulate });
+        k.op("linearBackwardInput", "l", { dx: dx!, dout: dout!, weight: weight! }, dims, { act: "none", accumulate });
         k.op("linearBackwardWeight", "l", { dweight, dbias, dout: dout!, x: x! }, dims, {});
       },
     };
   }
-  it("one row, overwriting", () => checkGradients(linear(1, 3, 5, 0)));
-  it("odd sizes, accumulating", () => checkGradients(linear(4, 7, 3, 1)));
+  it("one row, overwriting", () => checkGradients(linear(1, 3, 5, false)));
+  it("odd sizes, accumulating", () => checkGradients(linear(4, 7, 3, true)));
 
   // The MLP: out = residual + gelu(x · w1ᵀ + b1) · w2ᵀ + b2, and the same with a gelu just before the residual.
   const [N, C, F] = [3, 5, 7];
@@ -123,21 +126,24 @@ describe("gradients: linear", () => {
       out: [N, C],
       forward: (k, { out, x, w1, b1, w2, b2, preact, act }: Tensors) => {
         const fc = { out: act!, preact, x: x!, weight: w1!, bias: b1 };
-        k.op("linearForward", "fc", fc, { N, IC: C, OC: F }, { act: 1 });
+        k.op("linearForward", "fc", fc, { N, IC: C, OC: F }, { act: "gelu_new" });
         const proj = { out: out!, x: act!, weight: w2!, bias: b2, residual: x };
-        k.op("linearForward", "proj", proj, { N, IC: F, OC: C }, { act: 0 });
+        k.op("linearForward", "proj", proj, { N, IC: F, OC: C }, { act: "none" });
       },
       backward: (k, t: Tensors) => {
         const { x, w1, w2, preact, act, dout } = t;
         const dpre = k.temp("dpre", [N, F]);
         const proj = { N, IC: F, OC: C };
         k.op("linearBackwardInput", "proj", { dx: dpre, dout: dout!, weight: w2!, preact }, proj, {
-          act: 1,
-          accumulate: 0,
+          act: "gelu_new",
+          accumulate: false,
         });
         k.op("linearBackwardWeight", "proj", { dweight: t.dw2, dbias: t.db2, dout: dout!, x: act! }, proj, {});
         const fc = { N, IC: C, OC: F };
-        k.op("linearBackwardInput", "fc", { dx: t.dx!, dout: dpre, weight: w1! }, fc, { act: 0, accumulate: 1 });
+        k.op("linearBackwardInput", "fc", { dx: t.dx!, dout: dpre, weight: w1! }, fc, {
+          act: "none",
+          accumulate: true,
+        });
         k.op("linearBackwardWeight", "fc", { dweight: t.dw1, dbias: t.db1, dout: dpre, x: x! }, fc, {});
         // The residual: dx += dout · I.
         addIdentity(k, t.dx!, dout!, N, C);
@@ -157,7 +163,7 @@ function addIdentity(k: Recorder, dx: Tensor, dout: Tensor, N: number, C: number
     "residual",
     { dx, dout, weight: identity },
     { N, IC: C, OC: C },
-    { act: 0, accumulate: 1 },
+    { act: "none", accumulate: true },
   );
 }
 
@@ -248,16 +254,38 @@ describe("gradients: what adapters need", () => {
       out: [N, R],
       overwrites: ["x"],
       forward: (k, { out, x, w, y }: Tensors) => {
-        k.op("activation", "a", { out: y!, x: x! }, { N, C }, { act: 1 });
-        k.op("linearForward", "l", { out: out!, x: y!, weight: w! }, { N, IC: C, OC: R }, { act: 0 });
+        k.op("activation", "a", { out: y!, x: x! }, { N, C }, { act: "gelu_new" });
+        k.op("linearForward", "l", { out: out!, x: y!, weight: w! }, { N, IC: C, OC: R }, { act: "none" });
       },
       backward: (k, { dx, dw, dout, x, w, y }: Tensors) => {
         const dims = { N, IC: C, OC: R };
         k.op("linearBackwardWeight", "l", { dweight: dw, dout: dout!, x: y! }, dims, {});
         const tensors = { dx: dx!, dout: dout!, weight: w!, preact: x! };
-        k.op("linearBackwardInput", "l", tensors, dims, { act: 1, accumulate: 0 });
+        k.op("linearBackwardInput", "l", tensors, dims, { act: "gelu_new", accumulate: false });
       },
     }));
+});
+
+describe("gradients: sums and products", () => {
+  it("a squared error out of add and multiply, as regression has it", () => {
+    const [N, C] = [4, 3];
+    const size = { N, C };
+    return checkGradients({
+      inputs: { x: [N, C] },
+      saved: { negatives: [N, C], error: [N, C], twice: [N, C] },
+      out: [N, C],
+      overwrites: ["x"],
+      forward: (k, { out, x, negatives, error, twice }: Tensors) => {
+        k.op("fill", "targets", { x: negatives! }, { size: N * C }, { value: -0.7 });
+        k.op("add", "error", { out: error!, a: x!, b: negatives! }, size, {});
+        k.op("add", "twice", { out: twice!, a: error!, b: error! }, size, {});
+        k.op("multiply", "square", { out: out!, a: error!, b: error! }, size, {});
+      },
+      backward: (k, { dx, dout, twice }: Tensors) => {
+        k.op("multiply", "dx", { out: dx!, a: dout!, b: twice! }, size, {});
+      },
+    });
+  });
 });
 
 describe("gradients: dropout", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
-import { dropoutMask } from "../../src/backend/reference/dropout.js";
+import { dropoutMask } from "../../src/backend/reference/dropout-mask.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { ShapeError, UsageError } from "../../src/errors.js";
 import { Recorder } from "../../src/program/program.js";
@@ -142,7 +142,13 @@ describe("the reference backend", () => {
       backend,
       (k) => {
         const [dx, dout] = [k.external("x", [1]), k.external("y", [1])];
-        k.op("linearBackwardInput", "g", { dx, dout, weight: dout }, { N: 1, IC: 1, OC: 1 }, { act: 1, accumulate: 0 });
+        k.op(
+          "linearBackwardInput",
+          "g",
+          { dx, dout, weight: dout },
+          { N: 1, IC: 1, OC: 1 },
+          { act: "gelu_new", accumulate: false },
+        );
       },
       { x, y },
     );

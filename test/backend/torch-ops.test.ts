@@ -72,7 +72,9 @@ describe("the reference backend agrees with torch", () => {
       const dims = { N: 3, C: 7 };
       k.op("layernormForward", "ln", { out: t.out!, mean, rstd, x, weight, bias: t.bias! }, dims, { epsilon: 1e-5 });
       const gradients = { dx: t.dx!, dweight: t.dweight, dbias: t.dbias };
-      k.op("layernormBackward", "ln", { ...gradients, dout: t.dout!, x, weight, mean, rstd }, dims, { overwrite: 1 });
+      k.op("layernormBackward", "ln", { ...gradients, dout: t.dout!, x, weight, mean, rstd }, dims, {
+        overwrite: true,
+      });
     });
     assertResults(got, want, ...results);
   });
@@ -84,12 +86,12 @@ describe("the reference backend agrees with torch", () => {
     const got = await compute({ ...without(want, ...results), identity }, [], (k, t) => {
       const dims = { N: 4, IC: 5, OC: 6 };
       const forward = { out: t.out!, preact: t.preact, x: t.x!, weight: t.weight!, bias: t.bias, residual: t.residual };
-      k.op("linearForward", "l", forward, dims, { act: 1 });
+      k.op("linearForward", "l", forward, dims, { act: "gelu_new" });
       // Through the activation alone: a layer with the identity for its weight.
       const through = { dx: t.dpreact!, dout: t.dout!, weight: t.identity!, preact: t.preact };
-      k.op("linearBackwardInput", "gelu", through, { N: 4, IC: 6, OC: 6 }, { act: 1, accumulate: 0 });
+      k.op("linearBackwardInput", "gelu", through, { N: 4, IC: 6, OC: 6 }, { act: "gelu_new", accumulate: false });
       const input = { dx: t.dx!, dout: t.dpreact!, weight: t.weight! };
-      k.op("linearBackwardInput", "l", input, dims, { act: 0, accumulate: 0 });
+      k.op("linearBackwardInput", "l", input, dims, { act: "none", accumulate: false });
       k.op("linearBackwardWeight", "l", { dweight: t.dweight, dbias: t.dbias, dout: t.dpreact!, x: t.x! }, dims, {});
     });
     assertResults(got, want, ...results);

@@ -33,7 +33,13 @@ async function linear(backend: Backend, type: DType, bytes: Uint8Array, x: Float
   const N = x.length / IC;
   const k = new Recorder("linear");
   const [input, weight] = [k.external("x", [N, IC]), k.external("weight", [OC, IC], type)];
-  k.op("linearForward", "linear", { out: k.external("out", [N, OC]), x: input, weight }, { N, IC, OC }, { act: 0 });
+  k.op(
+    "linearForward",
+    "linear",
+    { out: k.external("out", [N, OC]), x: input, weight },
+    { N, IC, OC },
+    { act: "none" },
+  );
   const arrays = {
     x: backend.alloc("f32", N * IC),
     weight: backend.alloc(type, IC * OC),

@@ -16,7 +16,7 @@ export async function fullForward(config: GPT2Config, seed: number, ids: readonl
   const { lnF } = forward(k, config, p, tokenInputs(k, T));
   const logits = k.external("logits", [T, config.vocabSize]);
   const dims = { N: T, IC: config.nEmbd, OC: config.vocabSize };
-  k.op("linearForward", "head", { out: logits, x: lnF.out, weight: p.wte }, dims, { act: 0 });
+  k.op("linearForward", "head", { out: logits, x: lnF.out, weight: p.wte }, dims, { act: "none" });
   const arrays = Object.fromEntries(
     k
       .build()

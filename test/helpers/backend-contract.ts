@@ -74,7 +74,7 @@ function chainProgram(layers: number, rows: number, width: number): Program {
   const [weight, y] = [k.external("weight", [width, width]), k.external("y", [dims.N, width])];
   for (let i = 0; i < layers; i++) {
     const out = i + 1 < layers ? k.temp(`h.${i}`, [dims.N, width]) : y;
-    k.op("linearForward", `h.${i}`, { out, x, weight }, dims, { act: 0 });
+    k.op("linearForward", `h.${i}`, { out, x, weight }, dims, { act: "none" });
     x = out;
   }
   return k.build();

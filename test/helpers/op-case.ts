@@ -1,6 +1,14 @@
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { DTYPES, type DType, elementsIn, hostIndex, type PackedType } from "../../src/dtype/dtype.js";
-import { type DimArgs, OPS, type OpKind, type ScalarArgs, type TensorArgs } from "../../src/program/ops.js";
+import { isWritten } from "../../src/program/op-spec.js";
+import {
+  type DimArgs,
+  type OpKind,
+  type OpNumber,
+  type ScalarArgs,
+  specOf,
+  type TensorArgs,
+} from "../../src/program/ops.js";
 import { type Dim, Recorder, type Scalar, type Tensor } from "../../src/program/program.js";
 
 /** The bytes of a packed type. */
@@ -37,7 +45,7 @@ export interface OpCase {
   readonly buffers: Readonly<Record<string, Contents>>;
   readonly parts: Readonly<Record<string, Part>>;
   readonly dims: Readonly<Record<string, number>>;
-  readonly scalars: Readonly<Record<string, number>>;
+  readonly scalars: Readonly<Record<string, OpNumber<number>>>;
 }
 
 /** An op case, type-checked against the op's table entry. `shared` holds buffers that several tensors are parts of. */
@@ -56,7 +64,7 @@ export function opCase<K extends OpKind>(
     if (ArrayBuffer.isView(tensor)) buffers[role] = tensor;
     parts[role] = ArrayBuffer.isView(tensor) ? { buffer: role, at: 0 } : tensor;
   }
-  return { kind, name, buffers, parts, dims, scalars };
+  return { kind, name, buffers, parts, dims, scalars: scalars as OpCase["scalars"] };
 }
 
 /** How a case is laid out: all results must be the same. */
@@ -106,7 +114,7 @@ export class PreparedCase {
     const program = record(test, perRun);
     const bindings = Object.fromEntries([...this.#arrays].map(([name, { inner }]) => [name, inner]));
     const executable = backend.prepare(program, bindings);
-    const values = perRun ? { dims: test.dims, scalars: test.scalars } : {};
+    const values = perRun ? { dims: test.dims, scalars: numbersPerRun(test) } : {};
     this.#run = () => executable.run(values);
   }
 
@@ -150,9 +158,9 @@ function record(test: OpCase, perRun: boolean) {
     name,
     perRun && CHANGING.has(name) ? k.sym(name, size + SPARE_ROWS) : size,
   ]);
-  const scalars = Object.entries(test.scalars).map(([name, value]): [string, Scalar] => [
+  const scalars = Object.entries(test.scalars).map(([name, value]): [string, OpNumber<Scalar>] => [
     name,
-    perRun ? k.scalar(name) : value,
+    perRun && typeof value === "number" ? k.scalar(name) : value,
   ]);
   k.op(
     test.kind,
@@ -164,6 +172,11 @@ function record(test: OpCase, perRun: boolean) {
   return k.build();
 }
 
+const numbersPerRun = ({ scalars }: OpCase): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(scalars).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
+
 /** The sizes that Programs set at each run: rows. Cases leave room for a few more rows than they use. */
 const CHANGING = new Set(["N", "size"]);
 export const SPARE_ROWS = 2;
@@ -171,9 +184,9 @@ export const SPARE_ROWS = 2;
 /** Roles whose contents an op must leave alone. */
 export function readOnlyBuffers(test: OpCase): Set<string> {
   const written = new Set<string>();
-  for (const [role, access] of Object.entries<string>(OPS[test.kind].tensors)) {
+  for (const [role, tensor] of Object.entries(specOf(test.kind).tensors)) {
     const part = test.parts[role];
-    if (part && access.includes("w")) written.add(part.buffer);
+    if (part && isWritten(tensor)) written.add(part.buffer);
   }
   return new Set(Object.keys(test.buffers).filter((name) => !written.has(name)));
 }

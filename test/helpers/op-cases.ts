@@ -65,7 +65,7 @@ function layernormCases(): OpCase[] {
     const forward = { out: rows(N, C), x, weight, bias };
     const saved = { mean: mean.slice(), rstd: rstd.slice() };
     layernormForward({ out: rows(N, C), ...saved, x, weight, bias }, { N, C }, scalars);
-    const backward = (name: string, gradients: { dweight?: Float32Array; dbias?: Float32Array }, overwrite: 0 | 1) =>
+    const backward = (name: string, gradients: { dweight?: Float32Array; dbias?: Float32Array }, overwrite: boolean) =>
       opCase(
         "layernormBackward",
         `${name} N=${N} C=${C}`,
@@ -76,11 +76,11 @@ function layernormCases(): OpCase[] {
     return [
       opCase("layernormForward", `N=${N} C=${C}`, { ...forward, mean, rstd }, { N, C }, scalars),
       opCase("layernormForward", `keeping nothing N=${N} C=${C}`, forward, { N, C }, scalars),
-      backward("adding to dx", { dweight: random.floats(C), dbias: random.floats(C) }, 0),
-      backward("overwriting dx", { dweight: random.floats(C), dbias: random.floats(C) }, 1),
-      backward("dx only", {}, 0),
-      backward("no dbias", { dweight: random.floats(C) }, 1),
-      backward("no dweight", { dbias: random.floats(C) }, 1),
+      backward("adding to dx", { dweight: random.floats(C), dbias: random.floats(C) }, false),
+      backward("overwriting dx", { dweight: random.floats(C), dbias: random.floats(C) }, true),
+      backward("dx only", {}, false),
+      backward("no dbias", { dweight: random.floats(C) }, true),
+      backward("no dweight", { dbias: random.floats(C) }, true),
     ];
   });
 }
@@ -112,30 +112,33 @@ function linearCases(): OpCase[] {
     const weight = random.floats(OC * IC, 1 / Math.sqrt(IC));
     const bias = random.floats(OC);
     const [dout, preact] = [rows(N, OC), rows(N, IC)];
-    const forward = (name: string, act: 0 | 1, more: Partial<Record<"preact" | "bias" | "residual", Float32Array>>) =>
-      opCase("linearForward", `${name} ${size}`, { out: rows(N, OC), x, weight, ...more }, dims, { act });
-    const input = (name: string, act: 0 | 1, accumulate: 0 | 1) =>
+    const forward = (
+      name: string,
+      act: "none" | "gelu_new",
+      more: Partial<Record<"preact" | "bias" | "residual", Float32Array>>,
+    ) => opCase("linearForward", `${name} ${size}`, { out: rows(N, OC), x, weight, ...more }, dims, { act });
+    const input = (name: string, act: "none" | "gelu_new", accumulate: boolean) =>
       opCase(
         "linearBackwardInput",
         `${name} ${size}`,
-        { dx: rows(N, IC), dout, weight, preact: act ? preact : undefined },
+        { dx: rows(N, IC), dout, weight, preact: act === "none" ? undefined : preact },
         dims,
         { act, accumulate },
       );
     const weights = (name: string, gradients: { dweight?: Float32Array; dbias?: Float32Array }) =>
       opCase("linearBackwardWeight", `${name} ${size}`, { ...gradients, dout, x }, dims, {});
     return [
-      forward("bare", 0, {}),
-      forward("bias", 0, { bias }),
-      forward("bias and residual", 0, { bias, residual: rows(N, OC) }),
-      forward("GELU", 1, { bias }),
-      forward("GELU keeping preact", 1, { bias, preact: rows(N, OC) }),
-      forward("everything", 1, { bias, preact: rows(N, OC), residual: rows(N, OC) }),
-      forward("preact without GELU or bias", 0, { preact: rows(N, OC) }),
-      input("overwriting", 0, 0),
-      input("accumulating", 0, 1),
-      input("through GELU", 1, 0),
-      input("through GELU, accumulating", 1, 1),
+      forward("bare", "none", {}),
+      forward("bias", "none", { bias }),
+      forward("bias and residual", "none", { bias, residual: rows(N, OC) }),
+      forward("GELU", "gelu_new", { bias }),
+      forward("GELU keeping preact", "gelu_new", { bias, preact: rows(N, OC) }),
+      forward("everything", "gelu_new", { bias, preact: rows(N, OC), residual: rows(N, OC) }),
+      forward("preact without GELU or bias", "none", { preact: rows(N, OC) }),
+      input("overwriting", "none", false),
+      input("accumulating", "none", true),
+      input("through GELU", "gelu_new", false),
+      input("through GELU, accumulating", "gelu_new", true),
       weights("both", { dweight: random.floats(OC * IC), dbias: random.floats(OC) }),
       weights("no dbias", { dweight: random.floats(OC * IC) }),
       weights("dbias only", { dbias: random.floats(OC) }),
@@ -420,13 +423,13 @@ function activationCases(): OpCase[] {
   const inPlace: Part = { buffer: "both", at: 0 };
   return sizes.flatMap(([N, C]) => {
     const [dims, label, x, dout] = [{ N, C }, `N=${N} C=${C}`, rows(N, C, 2), rows(N, C)];
-    return ACTIVATIONS.flatMap((name, act) => [
-      opCase("activation", `${name} ${label}`, { out: rows(N, C), x }, dims, { act }),
-      opCase("activation", `${name} in place ${label}`, { out: inPlace, x: inPlace }, dims, { act }, { both: x }),
-      opCase("activationBackward", `${name} ${label}`, { dx: rows(N, C), dout, x }, dims, { act }),
+    return ACTIVATIONS.flatMap((act) => [
+      opCase("activation", `${act} ${label}`, { out: rows(N, C), x }, dims, { act }),
+      opCase("activation", `${act} in place ${label}`, { out: inPlace, x: inPlace }, dims, { act }, { both: x }),
+      opCase("activationBackward", `${act} ${label}`, { dx: rows(N, C), dout, x }, dims, { act }),
       opCase(
         "activationBackward",
-        `${name} in place ${label}`,
+        `${act} in place ${label}`,
         { dx: inPlace, dout: inPlace, x },
         dims,
         { act },
@@ -434,6 +437,28 @@ function activationCases(): OpCase[] {
       ),
     ]);
   });
+}
+
+function elementwiseCases(): OpCase[] {
+  const sizes = [
+    [0, 4],
+    [1, 1],
+    [7, 8],
+    [131, 33],
+    [260, 64],
+  ] as const;
+  const both: Part = { buffer: "both", at: 0 };
+  return (["add", "multiply"] as const).flatMap((kind) =>
+    sizes.flatMap(([N, C]) => {
+      const [dims, label, a, b] = [{ N, C }, `N=${N} C=${C}`, rows(N, C), rows(N, C, 3)];
+      return [
+        opCase(kind, label, { out: rows(N, C), a, b }, dims, {}),
+        opCase(kind, `onto the first ${label}`, { out: both, a: both, b }, dims, {}, { both: a }),
+        opCase(kind, `onto the second ${label}`, { out: both, a, b: both }, dims, {}, { both: b }),
+        opCase(kind, `with itself ${label}`, { out: rows(N, C), a: both, b: both }, dims, {}, { both: a }),
+      ];
+    }),
+  );
 }
 
 export const OP_CASES: readonly OpCase[] = [
@@ -447,4 +472,5 @@ export const OP_CASES: readonly OpCase[] = [
   ...optimizerCases(),
   ...adapterCases(),
   ...activationCases(),
+  ...elementwiseCases(),
 ];

@@ -60,22 +60,25 @@ function linearCases(dtype: PackedType): OpCase[] {
     const weight: Part = { buffer: "weights", at: offset };
     const bias = random.floats(OC);
     const [dout, preact] = [rows(N, OC), rows(N, IC)];
-    const forward = (name: string, act: 0 | 1, more: Partial<Record<"preact" | "bias" | "residual", Float32Array>>) =>
-      opCase("linearForward", `${name} ${size}`, { out: rows(N, OC), x, weight, ...more }, dims, { act }, shared);
-    const input = (name: string, act: 0 | 1, accumulate: 0 | 1) =>
+    const forward = (
+      name: string,
+      act: "none" | "gelu_new",
+      more: Partial<Record<"preact" | "bias" | "residual", Float32Array>>,
+    ) => opCase("linearForward", `${name} ${size}`, { out: rows(N, OC), x, weight, ...more }, dims, { act }, shared);
+    const input = (name: string, act: "none" | "gelu_new", accumulate: boolean) =>
       opCase(
         "linearBackwardInput",
         `${name} ${size}`,
-        { dx: rows(N, IC), dout, weight, preact: act ? preact : undefined },
+        { dx: rows(N, IC), dout, weight, preact: act === "none" ? undefined : preact },
         dims,
         { act, accumulate },
         shared,
       );
     return [
-      forward("bare", 0, {}),
-      forward("everything", 1, { bias, preact: rows(N, OC), residual: rows(N, OC) }),
-      input("overwriting", 0, 0),
-      input("through GELU, accumulating", 1, 1),
+      forward("bare", "none", {}),
+      forward("everything", "gelu_new", { bias, preact: rows(N, OC), residual: rows(N, OC) }),
+      input("overwriting", "none", false),
+      input("through GELU, accumulating", "gelu_new", true),
     ];
   });
 }

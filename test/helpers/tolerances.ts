@@ -18,7 +18,7 @@ const ULP = 2 ** -23;
  *   relative one (7.5); backward, differences of such (12);
  * - crossEntropy: the same with logits up to 100, but losses as large (0.9);
  * - norm: summed in double precision, rounded once (0.3); adamw: some ten roundings an element (0.8);
- * - scaleColumns: one product (0.5); activation: GELU (1); activationBackward: its derivative (4.5).
+ * - scaleColumns: one product (0.5), add and multiply: one rounding (0.5); activation: GELU (1); activationBackward: its derivative (4.5).
  */
 export const F32_TOLERANCES: Readonly<Record<OpKind, Tolerance>> = {
   embeddingForward: { relative: ULP },
@@ -40,6 +40,8 @@ export const F32_TOLERANCES: Readonly<Record<OpKind, Tolerance>> = {
   scaleColumns: { relative: ULP },
   activation: { relative: 4 * ULP },
   activationBackward: { relative: 12 * ULP },
+  add: { relative: ULP / 2 },
+  multiply: { relative: ULP / 2 },
 };
 
 /**

@@ -30,7 +30,7 @@ function randomProgram(seed: number, shared = true): Program {
     const [x, weight] = [pick(), pick()];
     const OC = Math.min(size, weight.buffer.size);
     const t = declare(OC);
-    k.op("linearForward", `linear ${i}`, { out: t, x, weight }, { N: 1, IC: 1, OC }, { act: 0 });
+    k.op("linearForward", `linear ${i}`, { out: t, x, weight }, { N: 1, IC: 1, OC }, { act: "none" });
     if (random.below(2)) {
       k.op("dropout", `drop ${i}`, { out: x, x }, { N: 1, C: x.buffer.size }, { p: 0.5, key0: i, key1: 2 });
     }

@@ -12,7 +12,7 @@ function recorded(record: (k: Recorder, x: Tensor, y: Tensor) => void): Program 
 }
 
 const copy = (k: Recorder, name: string, out: Tensor, x: Tensor): void =>
-  k.op("activation", name, { out, x }, { N: 3, C: 4 }, { act: 0 });
+  k.op("activation", name, { out, x }, { N: 3, C: 4 }, { act: "none" });
 const names = ({ ops }: Program): string[] => ops.map(({ name }) => name);
 
 describe("prune", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { GPT2Error, ShapeError } from "../../src/errors.js";
-import { OP_KINDS, OPS, type OpSpec } from "../../src/program/ops.js";
+import { ANY_ROWS, isWritten } from "../../src/program/op-spec.js";
+import { OP_KINDS, specOf } from "../../src/program/ops.js";
 import { at, maxOf, maxSize, Recorder, resolveRun, rowsOf } from "../../src/program/program.js";
 
 const NO_DROPOUT = { p: 0, key0: 0, key1: 0 };
@@ -12,11 +13,12 @@ describe("Recorder", () => {
     const N = k.sym("N", 4);
     const [x, weight] = [k.external("x", [N, 3]), k.external("w", [2, 3])];
     const out = k.temp("out", [N, 2]);
-    k.op("linearForward", "h.0.fc", { weight, x, out }, { OC: 2, N, IC: 3 }, { act: k.scalar("act") });
+    k.op("linearForward", "h.0.fc", { weight, x, out }, { OC: 2, N, IC: 3 }, { act: "gelu_new" });
+    k.op("fill", "h.0.zero", { x: out }, { size: 4 }, { value: k.scalar("zero") });
     const program = k.build();
     assert.equal(program.name, "p");
     assert.deepEqual(program.syms, [{ name: "N", max: 4 }]);
-    assert.deepEqual(program.scalars, ["act"]);
+    assert.deepEqual(program.scalars, ["zero"]);
     assert.deepEqual(
       program.buffers.map((b) => [b.id, b.name, b.dtype, b.size, b.external]),
       [
@@ -25,11 +27,12 @@ describe("Recorder", () => {
         [2, "out", "f32", 8, false],
       ],
     );
-    const [op] = program.ops;
+    const [op, fill] = program.ops;
     assert.deepEqual([op!.kind, op!.name], ["linearForward", "h.0.fc"]);
     assert.deepEqual(op!.tensors, [out, null, x, weight, null, null]);
     assert.deepEqual(op!.dims, [N, 3, 2]);
-    assert.deepEqual(op!.scalars, [{ scalar: "act" }]);
+    assert.deepEqual(op!.scalars, ["gelu_new"]);
+    assert.deepEqual(fill!.scalars, [{ scalar: "zero" }]);
   });
 
   it("keeps a number that several ops name once", () => {
@@ -71,7 +74,7 @@ describe("Recorder", () => {
     const k = new Recorder("p");
     const [dx, dout] = [k.temp("dx", [4]), k.external("dout", [4])];
     const weight = k.external("w", [4]);
-    const scalars = { act: 0, accumulate: 0 };
+    const scalars = { act: "none", accumulate: false } as const;
     k.op("linearBackwardInput", "l", { dx, dout, weight }, { N: 2, IC: 2, OC: 2 }, scalars);
     assert.equal(k.build().ops.length, 1);
   });
@@ -80,7 +83,8 @@ describe("Recorder", () => {
     const k = new Recorder("p");
     const N = k.sym("N", 4);
     const [out, weight] = [k.external("out", [4, 2]), k.external("w", [2, 3])];
-    const linear = (x: typeof out) => k.op("linearForward", "l", { out, x, weight }, { N, IC: 3, OC: 2 }, { act: 0 });
+    const linear = (x: typeof out) =>
+      k.op("linearForward", "l", { out, x, weight }, { N, IC: 3, OC: 2 }, { act: "none" });
 
     it("by the largest size a run may choose", () => {
       assert.throws(() => linear(k.external("x", [3, 3])), /x \(x\): expected 12 elements, got 9 from offset 0 on/);
@@ -119,7 +123,7 @@ describe("Recorder", () => {
     const k = new Recorder("p");
     const [x, residual, weight] = [k.external("x", [4]), k.external("r", [4]), k.external("w", [4])];
     const linear = (out: typeof x) =>
-      k.op("linearForward", "l", { out, x, weight, residual }, { N: 2, IC: 2, OC: 2 }, { act: 0 });
+      k.op("linearForward", "l", { out, x, weight, residual }, { N: 2, IC: 2, OC: 2 }, { act: "none" });
     assert.throws(() => linear(residual), /out \(r\): expected memory of its own, got that of residual/);
     assert.throws(() => linear(x), /that of x/);
     k.op("dropout", "d", { out: residual, x, residual }, { N: 2, C: 2 }, NO_DROPOUT);
@@ -149,16 +153,30 @@ describe("shapes", () => {
   });
 });
 
-describe("the op table", () => {
-  it("names tensors that exist in its in-place pairs, the first written", () => {
-    for (const kind of OP_KINDS) {
-      const { tensors, inPlace }: OpSpec = OPS[kind];
-      for (const [written, read] of inPlace ?? []) {
-        assert.match(tensors[written] ?? "", /w/, kind);
-        assert.ok(tensors[read], kind);
+describe("the table of operations", () => {
+  for (const kind of OP_KINDS) {
+    const { dims, tensors, inPlace = [] } = specOf(kind);
+
+    it(`${kind} names in-place pairs that exist, the first one written`, () => {
+      for (const [written, other] of inPlace) {
+        assert.ok(isWritten(tensors[written]!), written);
+        assert.ok(tensors[other], other);
       }
-    }
-  });
+    });
+
+    it(`${kind} has shapes of its own sizes, and indices of its own tensors`, () => {
+      for (const [role, { dtype, shape, stride, range }] of Object.entries(tensors)) {
+        for (const [axis, size] of shape.entries()) {
+          assert.ok(dims.includes(size) || (size === ANY_ROWS && axis === 0 && shape.length > 1), `${role}: ${size}`);
+        }
+        assert.ok(stride === undefined || dims.includes(stride), `${role}: ${stride}`);
+        assert.equal(dtype === "i32", range !== undefined, `${role}: an index has a range`);
+        if (!range) continue;
+        if ("classes" in range) assert.ok(dims.includes(range.classes), role);
+        else for (const table of range.rowsOf) assert.ok(tensors[table] && table !== role, `${role}: ${table}`);
+      }
+    });
+  }
 });
 
 describe("resolveRun", () => {

@@ -1,4 +1,3 @@
-import { activationNumber } from "../../program/activations.js";
 import type { Dim, Recorder, Scalar, Tensor } from "../../program/program.js";
 import { deriveKey } from "../../util/random.js";
 import { type AdaptedLinear, type Adapter, adaptedForward } from "../adapted-linear.js";
@@ -74,7 +73,6 @@ export function forward(
 ): Activations {
   const { nEmbd: C, nInner: F, layerNormEpsilon: eps } = config;
   const N = io.tokens.shape[0]!;
-  const activation = activationNumber(config.activation);
   const rate = options.dropout?.p ?? 0;
   const key0 = options.dropout?.key ?? 0;
   const drop = (site: number): Dropout => ({ p: rate, key0, key1: deriveKey(site, 0x64726f70) });
@@ -107,7 +105,7 @@ export function forward(
     const [attnProj, x2] = project(`${name}.attn.c_proj`, attn.out, p.attn.cProj, x, dropSite.attnProj(i));
     const ln2 = layernormForward(k, `${name}.ln_2`, x2, p.ln2, eps);
     const fc = k.temp(`${name}.mlp.c_fc.preact`, [N, F]);
-    const gelu = adaptedForward(k, `${name}.mlp.c_fc`, ln2.out, p.mlp.cFc, { geluOf: fc, act: activation });
+    const gelu = adaptedForward(k, `${name}.mlp.c_fc`, ln2.out, p.mlp.cFc, { geluOf: fc, act: config.activation });
     const [mlpProj, residual] = project(`${name}.mlp.c_proj`, gelu.out, p.mlp.cProj, x2, dropSite.mlpProj(i));
     return { ln1, qkv, attn, attnProj, ln2, fc, gelu, mlpProj, residual };
   };

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
+import { KERNELS_VERSION } from "../op-layout.js";
 import { libraryPath } from "./library-path.js";
 
 /** What gpt2_run takes. */
@@ -37,7 +38,6 @@ export interface NativeLibrary {
   view(pointer: unknown, bytes: number): ArrayBuffer;
 }
 
-const ABI = 3;
 let loaded: NativeLibrary | undefined;
 
 /** @throws {BackendError} the library was not built, or is of another version. */
@@ -58,9 +58,11 @@ function load(): NativeLibrary {
   } catch (cause) {
     throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });
   }
-  const abi = lib.func("int32_t gpt2_abi()")() as number;
-  if (abi !== ABI)
-    throw new BackendError({ op: `native backend: ${path}`, expected: `version ${ABI}`, got: `${abi}`, hint });
+  const version = lib.func("int32_t gpt2_version()")() as number;
+  if (version !== KERNELS_VERSION) {
+    const expected = `kernels of version ${KERNELS_VERSION}`;
+    throw new BackendError({ op: `native backend: ${path}`, expected, got: `${version}`, hint });
+  }
   const run = lib.func(
     "int32_t gpt2_run(void *team, void *ops, int64_t n_ops, void *dims, void *scalars, void *seconds)",
   );

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors.js";
 import type { HostArray } from "../backend.js";
-import { dropoutMask } from "./dropout.js";
+import { dropoutMask } from "./dropout-mask.js";
 import { checkIndex, type Kernel, rowCount } from "./kernel.js";
 
 function dot(a: HostArray, aStart: number, b: HostArray, bStart: number, length: number): number {

@@ -1,7 +1,7 @@
 import { roundActivations } from "../../dtype/blocks.js";
 import { decodeValues, hostIndex, isIntegerType, isPacked } from "../../dtype/dtype.js";
 import { GPT2Error, ShapeError, UsageError } from "../../errors.js";
-import { OPS } from "../../program/ops.js";
+import { type OpNumber, specOf } from "../../program/ops.js";
 import { type MemoryPlan, planMemory } from "../../program/plan.js";
 import {
   type BufferDecl,
@@ -21,7 +21,7 @@ import { KERNELS } from "./kernels.js";
 type AnyKernel = (
   tensors: Readonly<Record<string, HostArray | undefined>>,
   dims: Readonly<Record<string, number>>,
-  scalars: Readonly<Record<string, number>>,
+  scalars: Readonly<Record<string, OpNumber<number>>>,
 ) => void;
 
 interface BoundOp {
@@ -91,7 +91,7 @@ export class ReferenceExecutable implements Executable {
   #bindOps(): BoundOp[] {
     const seen = new Set<BufferDecl>();
     return this.program.ops.map((op) => {
-      const roles = Object.keys(OPS[op.kind].tensors);
+      const roles = Object.keys(specOf(op.kind).tensors);
       const fresh: HostArray[] = [];
       for (const t of op.tensors) {
         if (!t || t.buffer.external || seen.has(t.buffer)) continue;
@@ -121,12 +121,18 @@ export class ReferenceExecutable implements Executable {
     for (const [i, { op, views, fresh }] of this.#ops.entries()) {
       // A temporary holds nothing at first; NaN shows at once where a Program relies on what another left there.
       for (const view of fresh) view.fill(view instanceof Int32Array ? -(2 ** 31) : Number.NaN);
-      const spec = OPS[op.kind];
-      const opDims = record(spec.dims, (d) => settle(op.dims[d]!, (sym) => dims.get(sym.name)!));
-      const opScalars = record(spec.scalars, (s) => settle(op.scalars[s]!, (ref) => scalars.get(ref.scalar)!));
+      const spec = specOf(op.kind);
+      const opDims = record(spec.dims, (i) => {
+        const dim = op.dims[i]!;
+        return typeof dim === "number" ? dim : dims.get(dim.name)!;
+      });
+      const opScalars = record(Object.keys(spec.scalars), (i) => {
+        const number = op.scalars[i]!;
+        return typeof number === "object" ? scalars.get(number.scalar)! : number;
+      });
       const start = performance.now();
       try {
-        (KERNELS[op.kind] as AnyKernel)(unpacked(op, views), opDims, opScalars);
+        (KERNELS[op.kind] as unknown as AnyKernel)(unpacked(op, views), opDims, opScalars);
       } catch (error) {
         throw inContext(error, `program ${this.program.name}: ${op.name} (${op.kind})`);
       }
@@ -168,7 +174,7 @@ export class ReferenceExecutable implements Executable {
 function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
   if (!op.tensors.some((t) => t && isPacked(t.buffer.dtype))) return views;
   const result = { ...views };
-  Object.keys(OPS[op.kind].tensors).forEach((role, i) => {
+  Object.keys(specOf(op.kind).tensors).forEach((role, i) => {
     const t = op.tensors[i];
     if (!t || !isPacked(t.buffer.dtype)) return;
     const values = new Float32Array(maxSize(t.shape));
@@ -184,10 +190,6 @@ function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
 
 function record<T>(names: readonly string[], value: (index: number) => T): Record<string, T> {
   return Object.fromEntries(names.map((name, i) => [name, value(i)]));
-}
-
-function settle<T extends object>(given: number | T, resolve: (reference: T) => number): number {
-  return typeof given === "number" ? given : resolve(given);
 }
 
 function inContext(error: unknown, context: string): unknown {

@@ -1,34 +1,28 @@
 import type { OpKind } from "../../program/ops.js";
-import { activation, activationBackward } from "./activation.js";
-import { scaleColumns } from "./adapter.js";
-import { attentionBackward, attentionForward } from "./attention.js";
-import { dropout } from "./dropout.js";
-import { embeddingBackward, embeddingForward } from "./embedding.js";
+import * as activation from "./activation.js";
+import * as adapter from "./adapter.js";
+import * as attention from "./attention.js";
+import * as dropout from "./dropout.js";
+import * as elementwise from "./elementwise.js";
+import * as embedding from "./embedding.js";
 import type { Kernel } from "./kernel.js";
-import { layernormBackward, layernormForward } from "./layernorm.js";
-import { linearBackwardInput, linearBackwardWeight, linearForward } from "./linear.js";
-import { crossEntropy } from "./loss.js";
-import { adamw, fill, norm } from "./optimizer.js";
-import { gatherRows, scatterRows } from "./rows.js";
+import * as layernorm from "./layernorm.js";
+import * as linear from "./linear.js";
+import * as loss from "./loss.js";
+import * as optimizer from "./optimizer.js";
+import * as rows from "./rows.js";
 
+/** The kernel of every operation: all that these files export. */
 export const KERNELS: { readonly [K in OpKind]: Kernel<K> } = {
-  embeddingForward,
-  embeddingBackward,
-  layernormForward,
-  layernormBackward,
-  linearForward,
-  linearBackwardInput,
-  linearBackwardWeight,
-  attentionForward,
-  attentionBackward,
-  scatterRows,
-  gatherRows,
-  dropout,
-  crossEntropy,
-  fill,
-  norm,
-  adamw,
-  scaleColumns,
-  activation,
-  activationBackward,
+  ...activation,
+  ...adapter,
+  ...attention,
+  ...dropout,
+  ...elementwise,
+  ...embedding,
+  ...layernorm,
+  ...linear,
+  ...loss,
+  ...optimizer,
+  ...rows,
 };

@@ -1,5 +1,5 @@
 import { ShapeError } from "../../errors.js";
-import { gelu, geluDerivative } from "./gelu.js";
+import { ACTIVATION_FUNCTIONS } from "./activation-functions.js";
 import type { Kernel } from "./kernel.js";
 
 export const linearForward: Kernel<"linearForward"> = (
@@ -7,12 +7,13 @@ export const linearForward: Kernel<"linearForward"> = (
   { N, IC, OC },
   { act },
 ) => {
+  const { f } = ACTIVATION_FUNCTIONS[act];
   for (let n = 0; n < N; n++) {
     for (let o = 0; o < OC; o++) {
       let sum = bias ? bias[o] : 0;
       for (let i = 0; i < IC; i++) sum += x[n * IC + i] * weight[o * IC + i];
       if (preact) preact[n * OC + o] = sum;
-      const value = act ? gelu(sum) : sum;
+      const value = f(sum);
       out[n * OC + o] = residual ? residual[n * OC + o] + value : value;
     }
   }
@@ -23,7 +24,10 @@ export const linearBackwardInput: Kernel<"linearBackwardInput"> = (
   { N, IC, OC },
   { act, accumulate },
 ) => {
-  if (act && !preact) throw new ShapeError({ op: "preact", expected: "a tensor, because act is set" });
+  if (act !== "none" && !preact) {
+    throw new ShapeError({ op: "preact", expected: `a tensor, because act is ${act}`, got: "none" });
+  }
+  const { derivative } = ACTIVATION_FUNCTIONS[act];
   const row = new Float64Array(IC);
   for (let n = 0; n < N; n++) {
     row.fill(0);
@@ -31,7 +35,7 @@ export const linearBackwardInput: Kernel<"linearBackwardInput"> = (
       for (let i = 0; i < IC; i++) row[i] += dout[n * OC + o] * weight[o * IC + i];
     }
     for (let i = 0; i < IC; i++) {
-      const gradient = act ? row[i] * geluDerivative(preact![n * IC + i]) : row[i];
+      const gradient = preact ? row[i] * derivative(preact[n * IC + i]) : row[i];
       dx[n * IC + i] = accumulate ? dx[n * IC + i] + gradient : gradient;
     }
   }

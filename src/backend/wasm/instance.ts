@@ -1,9 +1,10 @@
 import { BackendError } from "../../errors.js";
+import { KERNELS_VERSION } from "../op-layout.js";
 
 /** The functions of native/wasm.c. Addresses are numbers; those from 2 GiB on may come back negative. */
 export interface Kernels {
   readonly __stack_pointer: WebAssembly.Global<"i32">;
-  gpt2_abi(): number;
+  gpt2_version(): number;
   gpt2_setup(threads: number): number;
   gpt2_work(tid: number): void;
   gpt2_set(ops: number, count: number, dims: number, scalars: number, seconds: number): void;
@@ -13,9 +14,6 @@ export interface Kernels {
   gpt2_peak(): number;
   gpt2_partials(): number;
 }
-
-/** Raised with every change of native/wasm.c's interface. */
-const ABI = 1;
 
 /** Pages that the module's own data and stack take. */
 export const INITIAL_PAGES = 16;
@@ -37,8 +35,11 @@ export async function instantiate(
 ): Promise<Kernels> {
   const instance = await WebAssembly.instantiate(module, { env: { memory, now, done } });
   const kernels = instance.exports as unknown as Kernels;
-  const abi = kernels.gpt2_abi();
-  if (abi !== ABI) throw new BackendError({ op: "wasm backend: module", expected: `version ${ABI}`, got: `${abi}` });
+  const version = kernels.gpt2_version();
+  if (version !== KERNELS_VERSION) {
+    const expected = `kernels of version ${KERNELS_VERSION}`;
+    throw new BackendError({ op: "wasm backend: module", expected, got: `${version}` });
+  }
   if (stack) kernels.__stack_pointer.value = stack.top | 0;
   return kernels;
 }

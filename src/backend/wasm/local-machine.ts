@@ -1,6 +1,6 @@
 import { OutOfMemoryError } from "../../errors.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
-import { OP_BYTES } from "../native/encode.js";
+import { OP_BYTES } from "../op-layout.js";
 import { instantiate, type Kernels, now } from "./instance.js";
 import { kernelFailure } from "./kernel-failure.js";
 import { type LinearBlock, type LinearCode, LinearMemory } from "./linear-memory.js";

@@ -1,4 +1,4 @@
-import { MAX_TENSORS, OP_BYTES, TENSORS_AT } from "../native/encode.js";
+import { MAX_TENSORS, OP_BYTES, TENSORS_AT } from "../op-layout.js";
 
 /** A copy of encoded ops with addresses in blocks (see addressIn) made addresses in memory, given where each block is. */
 export function relocate(ops: Uint8Array, bases: readonly number[]): Uint8Array<ArrayBuffer> {

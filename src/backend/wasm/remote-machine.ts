@@ -1,5 +1,5 @@
 import { OutOfMemoryError } from "../../errors.js";
-import { OP_BYTES } from "../native/encode.js";
+import { OP_BYTES } from "../op-layout.js";
 import { MOST_PAGES, PAGE } from "./heap.js";
 import { kernelFailure } from "./kernel-failure.js";
 import type { Block, Code, CodeValues, Machine } from "./machine.js";

@@ -1,4 +1,4 @@
-import { OP_BYTES } from "../native/encode.js";
+import { OP_BYTES } from "../op-layout.js";
 import { instantiate, type Kernels } from "./instance.js";
 import { kernelFailure } from "./kernel-failure.js";
 import { type LinearBlock, type LinearCode, LinearMemory } from "./linear-memory.js";

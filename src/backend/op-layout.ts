@@ -1,0 +1,49 @@
+import { DTYPE_NAMES } from "../dtype/dtype.js";
+import { ACTIVATIONS } from "../program/activations.js";
+import { OPS, type OpNumber } from "../program/ops.js";
+
+/**
+ * The binary form of an operation, `Op` in native/op.h, which compiled kernels take: its place for each tensor, size and
+ * number of the widest operation in the table, with the least significant byte first. native/ops.h is generated from this.
+ */
+
+const most = (count: (op: (typeof OPS)[keyof typeof OPS]) => number): number =>
+  Math.max(...Object.values(OPS).map(count));
+
+export const MAX_TENSORS = most((op) => Object.keys(op.tensors).length);
+export const MAX_DIMS = most((op) => op.dims.length);
+export const MAX_SCALARS = most((op) => Object.keys(op.scalars).length);
+
+/** Addresses, 8 bytes everywhere, 0 where a tensor is absent. */
+export const TENSORS_AT = 0;
+/** int64; -1 - i stands for size i of the run. */
+export const DIMS_AT = TENSORS_AT + 8 * MAX_TENSORS;
+/** float64. */
+export const SCALARS_AT = DIMS_AT + 8 * MAX_DIMS;
+/** int32: which number of the run takes the place of the scalar, or -1. */
+export const REFS_AT = SCALARS_AT + 8 * MAX_SCALARS;
+/** uint16: the place in OP_KINDS. */
+export const KIND_AT = REFS_AT + 4 * MAX_SCALARS;
+/** uint8 for each tensor: the place in DTYPE_NAMES. */
+export const DTYPES_AT = KIND_AT + 2;
+export const OP_BYTES = Math.ceil((DTYPES_AT + MAX_TENSORS) / 8) * 8;
+
+/** Raised with every change of the functions that the compiled kernels export, native or WebAssembly. */
+const FUNCTIONS_VERSION = 4;
+
+/** Identifies the table of operations, the binary form and the functions: kernels compiled for another are refused. */
+export const KERNELS_VERSION = fnv1a(
+  JSON.stringify([FUNCTIONS_VERSION, OPS, ACTIVATIONS, DTYPE_NAMES, OP_BYTES, DTYPES_AT]),
+);
+
+/** A 32-bit hash, signed (Fowler, Noll & Vo). */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+/** A number as float64: booleans 0 and 1, activations their places in the list. */
+export function numberCode(value: OpNumber<number>): number {
+  return typeof value === "string" ? ACTIVATIONS.indexOf(value) : Number(value);
+}
