@@ -1,5 +1,4 @@
 /** What travels between the reader and the workers that encode. */
-import type { ErrorDetails } from "../errors.js";
 
 /** Where a document goes: by the hash of its text, or to the split its file was named for. */
 export type Destination = "hash" | "train" | "val";
@@ -48,11 +47,4 @@ export interface EncodedBatch {
   readonly replaced: number;
   /** Documents of white space only, left out. */
   readonly empty: number;
-}
-
-/** An error on its way from a worker: a class does not survive the journey. */
-export interface BatchFailure {
-  readonly message: string;
-  /** Of a DataError. */
-  readonly details?: ErrorDetails;
 }

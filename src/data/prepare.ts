@@ -6,10 +6,10 @@ import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
-import type { Destination, EncodedBatch } from "./batch.js";
+import type { Destination } from "./batch.js";
 import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
 import { DatasetWriter } from "./dataset-writer.js";
-import { EncodePool } from "./encode-pool.js";
+import { encodePool } from "./encode-pool.js";
 import { INPUT_KINDS, type InputFile, listInputs } from "./inputs.js";
 import { makeBatches } from "./make-batches.js";
 import { checkShardVocab, SHARD_MAX_TOKENS } from "./shard.js";
@@ -133,29 +133,21 @@ async function encodeAll(
   const { endOfText } = options;
   const { valFraction, seed, textField } = settings;
   const workers = options.workers ?? defaultWorkers(bytesTotal);
-  const pool = new EncodePool(options.tokenizer.vocabulary, { endOfText, valFraction, seed, textField }, workers);
+  const pool = encodePool(options.tokenizer.vocabulary, { endOfText, valFraction, seed, textField }, workers);
   let bytesDone = 0;
   const encodePart = async (part: readonly InputFile[], destination: Destination) => {
-    const waiting: Promise<EncodedBatch>[] = [];
-    const writeOldest = async () => {
-      await writer.write(await waiting.shift()!, part);
-      signal?.throwIfAborted();
-    };
     let bytesRead = bytesDone;
     const onRead = (file: number, bytes: number) => {
       bytesRead = bytesDone + bytes;
       for (let i = 0; i < file; i++) bytesRead += part[i]!.size;
     };
     signal?.throwIfAborted();
-    for await (const batch of makeBatches(part, { destination, separator: settings.separator ?? undefined, onRead })) {
-      const encoded = pool.encode(batch);
-      // It is awaited in its turn; until then a failure must not count as unhandled.
-      encoded.catch(() => {});
-      waiting.push(encoded);
-      if (waiting.length >= pool.depth) await writeOldest();
+    const batches = makeBatches(part, { destination, separator: settings.separator ?? undefined, onRead });
+    for await (const encoded of pool.map(batches, ({ bytes }) => [bytes.buffer])) {
+      await writer.write(encoded, part);
+      signal?.throwIfAborted();
       options.onProgress?.({ bytesRead, bytesTotal, documents: writer.documents, tokens: writer.tokens });
     }
-    while (waiting.length > 0) await writeOldest();
     for (const file of part) bytesDone += file.size;
     options.onProgress?.({ bytesRead: bytesDone, bytesTotal, documents: writer.documents, tokens: writer.tokens });
   };

@@ -7,7 +7,7 @@ import { ledBatches } from "./batch-scanner.js";
 import { BloomFilter, bloomShape } from "./bloom-filter.js";
 import { MAX_N } from "./filter-file.js";
 import type { NgramFilter } from "./ngram-filter.js";
-import { ScanPool } from "./scan-pool.js";
+import { addTo, type ScanPool, scanPool } from "./scan-pool.js";
 
 /** The paper's. */
 export const DEFAULT_N = 8;
@@ -56,7 +56,7 @@ export async function buildNgramFilter(
     throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: `text files (${INPUT_KINDS})`, got: "none" });
   }
   const workers = options.workers ?? defaultWorkers(files);
-  const pool = new ScanPool({ n, textField }, workers);
+  const pool = scanPool({ n, textField }, workers);
   try {
     const counts = await scanAll("count", files, n, pool, options);
     if (counts.ngrams === 0) {
@@ -68,7 +68,7 @@ export async function buildNgramFilter(
     }
     const shape = bloomShape(counts.ngrams, rate);
     const bloom = workers === 0 ? new BloomFilter(shape) : BloomFilter.shared(shape);
-    pool.addTo(bloom);
+    addTo(pool, bloom, workers > 0);
     const added = await scanAll("add", files, n, pool, options);
     if (added.ngrams !== counts.ngrams) {
       const [expected, got] = [`${counts.ngrams} n-grams, as before`, `${added.ngrams}`];
@@ -94,25 +94,15 @@ async function scanAll(
   const onRead = (file: number, bytes: number) => {
     bytesRead = bytes + files.slice(0, file).reduce((sum, { size }) => sum + size, 0);
   };
-  const waiting: Promise<TextCounts>[] = [];
-  const takeOldest = async () => {
-    const { documents, words, ngrams } = await waiting.shift()!;
+  signal?.throwIfAborted();
+  const batches = ledBatches(makeBatches(files, { destination: "train", separator, onRead }), n - 1);
+  for await (const { documents, words, ngrams } of pool.map(batches, ({ batch }) => [batch.bytes.buffer])) {
     total.documents += documents;
     total.words += words;
     total.ngrams += ngrams;
     signal?.throwIfAborted();
     onProgress?.({ phase, bytesRead, bytesTotal, ...total });
-  };
-  signal?.throwIfAborted();
-  const batches = makeBatches(files, { destination: "train", separator, onRead });
-  for await (const batch of ledBatches(batches, n - 1)) {
-    const counts = pool.scan(batch);
-    // It is awaited in its turn; until then a failure must not count as unhandled.
-    counts.catch(() => {});
-    waiting.push(counts);
-    if (waiting.length >= pool.depth) await takeOldest();
   }
-  while (waiting.length > 0) await takeOldest();
   return total;
 }
 
