@@ -143,7 +143,7 @@ async function finetuned(name: string, flags: readonly string[]): Promise<Row> {
   await using model = end.adapter
     ? await GPT2.load(undefined, { adapters: end.adapter, threads })
     : await GPT2.load(end.model, { threads });
-  const found = await model.classifyAll(test.map(({ text }) => text));
+  const found = await model.classify(test.map(({ text }) => text));
   const report = reportOf(found.map(({ label }) => labels.indexOf(label)));
   const trained = start.trainedParameters ?? start.parameters;
   const row = { name, flags, trained, minutes: end.seconds / 60, report };

@@ -2,10 +2,12 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { packageFile } from "../src/util/package-root.js";
+import { embedWasm } from "./embed-wasm.js";
 
 /**
- * Runs the compiled tests of every test/**\/*.test.ts there is (not what an old build left in dist) with Node's own
- * runner, which in Node 20 takes no patterns. Arguments choose files whose path contains one of them.
+ * Runs compiled tests with Node's own runner, which in Node 20 takes no patterns: those of every test/**\/*.test.ts there
+ * is, not what an old build left in dist. Arguments choose files whose path contains one of them. Files named
+ * *.long.test.ts run with `--all` only.
  */
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -16,15 +18,18 @@ function testFiles(folder: string): string[] {
 }
 
 const root = packageFile(".");
-const wanted = process.argv.slice(2);
+const all = process.argv.includes("--all");
+const parts = process.argv.slice(2).filter((argument) => argument !== "--all");
 const files = testFiles(join(root, "test"))
   .map((file) => relative(root, file))
-  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .filter((file) => all || !file.endsWith(".long.test.ts"))
+  .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   .sort()
   .map((file) => join(root, "dist", file.replace(/\.ts$/, ".js")));
 if (files.length === 0) {
-  console.error(`no test file matches ${wanted.join(", ")}`);
+  console.error(`no test file matches ${parts.join(", ")}`);
   process.exit(1);
 }
+await embedWasm();
 const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=spec", ...files], { stdio: "inherit" });
 process.exit(status ?? 1);

@@ -1,10 +1,10 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { GPT2Config } from "./architectures/gpt2/config.js";
 import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend, DeviceArray } from "./backend/backend.js";
 import type { DType } from "./dtype/dtype.js";
-import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "./errors.js";
+import { GPT2Error } from "./errors.js";
 import type { Classification } from "./generate/classify.js";
-import type { Encoder, Pooling } from "./generate/encoder.js";
 import { Engine } from "./generate/engine.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
@@ -15,80 +15,29 @@ import type {
   LogLikelihoodRequest,
   RunOptions,
 } from "./generate/requests.js";
+import { Adapters } from "./gpt2/adapters.js";
+import { type OneOrMany, oneOrMany } from "./gpt2/one-or-many.js";
+import type {
+  AdapterOption,
+  Completion,
+  EmbedOptions,
+  LogitsOptions,
+  ReadOptions,
+  Score,
+  ScoreOptions,
+  TextOrIds,
+} from "./gpt2/options.js";
+import type { Additions, Reader } from "./gpt2/reader.js";
+import { TextIds } from "./gpt2/text-ids.js";
 import type { FetchModelOptions } from "./pretrained/fetch.js";
 import type { LoadOptions } from "./pretrained/load.js";
-import { DEFAULT_ADAPTER, type LoadedAdapter } from "./pretrained/loaded-adapter.js";
 import type { LoadedHead } from "./pretrained/loaded-head.js";
 import type { ModelParts } from "./pretrained/model-parts.js";
 import { SAMPLING_DEFAULTS, type SamplingSettings } from "./pretrained/sampling-options.js";
 import type { Choice, ChooseOptions } from "./tasks/choose.js";
 import { Tasks } from "./tasks/tasks.js";
-import type { encodePair } from "./tokenizer/encode-pair.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
-
-/** Text, or token ids. */
-export type TextOrIds = string | ArrayLike<number>;
-
-/** One continuation of a prompt. */
-export interface Completion {
-  /** Without the prompt. */
-  readonly text: string;
-  readonly tokens: readonly number[];
-  /** One for each token: see {@link GeneratedToken.logprob}. */
-  readonly logprobs: readonly number[];
-  readonly finishReason: FinishReason;
-}
-
-export interface AdapterOption {
-  /** Name of a loaded LoRA adapter, or null for the model as it is; by default the adapter `default`, if there is one. */
-  readonly adapter?: string | null | undefined;
-}
-
-export interface ScoreOptions extends AdapterOption {
-  /** What comes before the text, and is not itself scored. At least one token; default `<|endoftext|>`. */
-  readonly context?: TextOrIds | undefined;
-  /**
-   * For texts longer than the model's context: tokens by which the window moves on. Smaller is slower and gives each
-   * token more to go by. From 1 to nCtx; default nCtx / 2.
-   */
-  readonly stride?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Told how many tokens have been scored. */
-  readonly onProgress?: ((tokens: number) => void) | undefined;
-}
-
-export interface Score {
-  readonly tokens: readonly number[];
-  /** Natural logarithm of each token's probability, given all before it. */
-  readonly logprobs: Float64Array;
-  /** Their sum. */
-  readonly logprob: number;
-  /** exp(-logprob / tokens). */
-  readonly perplexity: number;
-  /** Length of the text in UTF-8; undefined without a tokenizer. */
-  readonly bytes: number | undefined;
-  /** -log2 of the text's probability, divided by its bytes: comparable between tokenizers. */
-  readonly bitsPerByte: number | undefined;
-}
-
-/** How texts are read as a whole, for {@link GPT2.classify} and {@link GPT2.embed}. */
-export interface ReadOptions extends AdapterOption {
-  /**
-   * Of a text that is longer than the context, read the beginning, instead of refusing it. Default true for a model's task,
-   * as it was learned so; false for embeddings.
-   */
-  readonly truncate?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Told how many texts are done. */
-  readonly onProgress?: ((texts: number) => void) | undefined;
-}
-
-export interface EmbedOptions extends ReadOptions {
-  /** The mean of the tokens' final hidden states (the default), or the last token's. */
-  readonly pooling?: Pooling | undefined;
-  /** Make vectors of length 1, whose products are cosines. Default true. */
-  readonly normalize?: boolean | undefined;
-}
+import { needNode } from "./util/runtime.js";
 
 /**
  * A GPT-2, ready to generate and to score text. Calls may overlap; each has sequences of its own.
@@ -101,29 +50,32 @@ export class GPT2 {
   readonly tokenizer: Tokenizer | undefined;
   /** Id of the token that ends a text and starts the next. */
   readonly endOfText: number | undefined;
-  /** What most of the weights are held in. */
+  /** Storage dtype of most weights. */
   readonly dtype: DType;
-  /** How it draws tokens unless told otherwise: what its generation_config.json says, then {@link GenerateOptions}' defaults. */
+  /** Default sampling: what the model's generation_config.json says, then {@link GenerateOptions}' defaults. */
   readonly sampling: SamplingSettings;
   /** Why the native kernels could not be used, if they were to be tried. */
   readonly fallback: Error | undefined;
   readonly #engine: Engine;
-  readonly #adapters: Map<string, LoadedAdapter>;
+  readonly #ids: TextIds;
+  readonly #adapters: Adapters;
   readonly #head: LoadedHead | undefined;
   #weights: ModelParts["weights"] | undefined;
-  #encoder: Promise<Encoder> | undefined;
+  #reader: Promise<Reader> | undefined;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
-  constructor({ backend, config, weights, tokenizer, endOfText, sampling, fallback, adapters, head }: ModelParts) {
+  constructor(parts: ModelParts) {
+    const { backend, config, weights, tokenizer } = parts;
     this.config = config;
-    this.sampling = sampling ?? SAMPLING_DEFAULTS;
+    this.sampling = parts.sampling ?? SAMPLING_DEFAULTS;
     this.tokenizer = tokenizer;
-    this.endOfText = endOfText ?? tokenizer?.endOfText;
+    this.endOfText = parts.endOfText ?? tokenizer?.endOfText;
     this.dtype = mainType(weights.values());
-    this.fallback = fallback;
+    this.fallback = parts.fallback;
     this.#engine = new Engine(backend, config, weights);
-    this.#adapters = new Map(adapters);
-    this.#head = head;
+    this.#ids = new TextIds(tokenizer, this.endOfText, config.vocabSize, config.nCtx);
+    this.#adapters = new Adapters(parts.adapters);
+    this.#head = parts.head;
     this.#weights = weights;
   }
 
@@ -131,61 +83,57 @@ export class GPT2 {
    * Loads a model: a folder or file of any format that `openCheckpoint` reads, with the tokenizer beside it; `gpt2`,
    * `gpt2-medium`, `gpt2-large`, `gpt2-xl` or `distilgpt2`; a model of the Hugging Face hub (`owner/name`, with
    * `@revision` or not); or the address of a file. What is not on this machine is fetched into the cache that Python's
-   * huggingface_hub uses. Without a name the model that comes with the package. Node only.
+   * huggingface_hub uses. Without a name the model that comes with the package. In a browser: {@link GPT2.fetch}.
    *
    * @throws {CheckpointError} there is no such model, or it is malformed.
    * @throws {DownloadError} it can't be fetched.
-   * @throws {BackendError} the backend that was asked for is not available.
+   * @throws {BackendError} the requested backend is not available.
+   * @throws {UsageError} there are no files here, as in a browser.
    */
   static async load(name?: string, options: LoadOptions = {}): Promise<GPT2> {
-    const { loadModel } = await import("./pretrained/load.js");
+    needNode("GPT2.load", 'In a page: await GPT2.fetch("models/mine/"), from your server or the hub');
+    const { loadModel } = await import("#node/pretrained/load.js");
     return new GPT2(await loadModel(name, options));
   }
 
-  /** Names of the LoRA adapters that requests can choose. */
-  get adapters(): string[] {
-    return [...this.#adapters.keys()];
-  }
-
   /**
-   * Loads a LoRA adapter that requests can choose by a name; one of that name before is let go. Node only.
+   * Loads a model without files, as in a browser: fetched into memory by `fetch`. The name is the address of a folder
+   * (ending in `/`) or of a file, relative to the page or not, or as for {@link GPT2.load} a preset or a model of the hub.
+   * Safetensors, GGUF, PyTorch and llm.c.
    *
-   * @param path a folder in PEFT's layout, or a name on the hub.
-   * @throws {CheckpointError} it is none, or for another shape of model.
-   * @throws {UsageError} it changes more of the model than linear layers.
-   */
-  async loadAdapter(name: string, path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    const { findAdapter, loadAdapter } = await import("./pretrained/load-adapters.js");
-    const adapter = await findAdapter(path, this.config, options);
-    try {
-      this.#adapters.set(name, await loadAdapter(this.backend, adapter, options.signal));
-    } finally {
-      adapter.close();
-    }
-  }
-
-  /** Lets an adapter go; requests that use it already go on with it. Whether there was one. */
-  unloadAdapter(name: string): boolean {
-    return this.#adapters.delete(name);
-  }
-
-  /**
-   * The same in a browser (and anywhere else), without files: fetched into memory by `fetch`, for a backend that was made
-   * before. The name is the address of a folder (ending in `/`) or of a file, relative to the page or not, or as for
-   * {@link GPT2.load} a preset or a model of the hub. Safetensors, GGUF, PyTorch and llm.c.
-   *
-   *     const model = await GPT2.fetch("models/tiny/", { backend: await wasmBackend() });
+   *     const model = await GPT2.fetch("models/tiny/");
    *
    * @throws {DownloadError} a file can't be fetched.
    * @throws {CheckpointError} there is no such model, or it is malformed.
    */
-  static async fetch(name: string, options: FetchModelOptions): Promise<GPT2> {
+  static async fetch(name: string, options: FetchModelOptions = {}): Promise<GPT2> {
     const { fetchModelParts } = await import("./pretrained/fetch.js");
     return new GPT2(await fetchModelParts(name, options));
   }
 
   get backend(): Backend {
     return this.#engine.backend;
+  }
+
+  /** Names of the LoRA adapters that requests can choose. */
+  get adapters(): string[] {
+    return this.#adapters.names;
+  }
+
+  /**
+   * Loads a LoRA adapter that requests can choose by a name, and replaces one of that name. Node only.
+   *
+   * @param path a folder in PEFT's layout, or a name on the hub.
+   * @throws {CheckpointError} it is none, or for another shape of model.
+   * @throws {UsageError} it changes more of the model than linear layers.
+   */
+  loadAdapter(name: string, path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#adapters.load(name, path, this.backend, this.config, options);
+  }
+
+  /** Releases an adapter; requests that use it already go on with it. Returns whether there was one. */
+  unloadAdapter(name: string): boolean {
+    return this.#adapters.unload(name);
   }
 
   /**
@@ -200,8 +148,8 @@ export class GPT2 {
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, void, undefined> {
     const settings = generateSettings(options, this.sampling);
-    if (settings.stop.length > 0) this.#needTokenizer("stop strings");
-    yield* generateTokens(this.#generationModel(options.adapter), this.#encode(prompt), settings);
+    if (settings.stop.length > 0) this.#ids.needTokenizer("stop strings");
+    yield* generateTokens(this.#generationModel(options), this.#ids.encode(prompt), settings);
   }
 
   /** The whole continuation at once. */
@@ -226,38 +174,22 @@ export class GPT2 {
   }
 
   /**
-   * How likely the model finds a text.
+   * How likely the model finds a text, or each of several.
    *
-   * @throws {UsageError} the text or its context is empty, or an id outside the vocabulary.
+   * @throws {UsageError} a text or its context is empty, or an id outside the vocabulary.
    */
-  async score(text: TextOrIds, options: ScoreOptions = {}): Promise<Score> {
-    const { nCtx } = this.config;
-    const { stride = Math.max(1, nCtx >> 1), signal, onProgress } = options;
-    if (!(Number.isInteger(stride) && stride >= 1 && stride <= nCtx)) {
-      throw new UsageError({ op: "stride", expected: `an integer from 1 to ${nCtx}`, got: String(stride) });
-    }
-    const tokens = this.#encode(text);
-    if (tokens.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
-    const context = this.#scoreContext(options.context);
-    const settings = { stride, signal, onProgress, adapter: this.#adapter(options.adapter) };
-    const { scoreTokens } = await import("./generate/score.js");
-    const logprobs = await scoreTokens(this.#engine, [...context, ...tokens], context.length, settings);
-    const logprob = logprobs.reduce((sum, x) => sum + x, 0);
-    const bytes = this.tokenizer?.decodeBytes(tokens).length;
-    return {
-      tokens,
-      logprobs,
-      logprob,
-      perplexity: Math.exp(-logprob / tokens.length),
-      bytes,
-      bitsPerByte: bytes === undefined ? undefined : -logprob / Math.LN2 / bytes,
-    };
+  score(texts: readonly TextOrIds[], options?: ScoreOptions): Promise<Score[]>;
+  score(text: TextOrIds, options?: ScoreOptions): Promise<Score>;
+  async score(input: OneOrMany, options: ScoreOptions = {}): Promise<Score | Score[]> {
+    const { scoreTexts } = await import("./gpt2/score.js");
+    const adapter = this.#adapters.get(options.adapter);
+    return oneOrMany(input, (texts) => scoreTexts(this.#engine, this.#ids, texts, options, adapter));
   }
 
   /**
-   * How likely continuations are after contexts, many at once: what they have in common is read once. A context and a
+   * How likely continuations are after contexts, many at once: a common beginning is read once. A context and a
    * continuation that are both text are cut into tokens together, as the LM evaluation harness does; an empty context is
-   * `<|endoftext|>`. Of a context that is too long the end is read.
+   * `<|endoftext|>`. Only the end of a context that is too long is read.
    *
    * @throws {UsageError} an empty continuation, or an id outside the vocabulary.
    * @throws {ContextLengthError} a continuation longer than the context.
@@ -266,16 +198,16 @@ export class GPT2 {
     requests: readonly LogLikelihoodRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<LogLikelihood[]> {
-    const { vocabLimit, adapter } = this.#generationModel(options.adapter);
+    const { vocabLimit, adapter } = this.#generationModel(options);
     const { runLogLikelihoods } = await import("./generate/log-likelihood.js");
     const { encodePair } = await import("./tokenizer/encode-pair.js");
-    const asked = requests.map((request) => ({ ...request, ...this.#encodePair(request, encodePair) }));
-    return runLogLikelihoods(this.#engine, asked, { ...options, vocabLimit, adapter });
+    const encoded = requests.map((request) => ({ ...request, ...this.#ids.encodePair(request, encodePair) }));
+    return runLogLikelihoods(this.#engine, encoded, { ...options, vocabLimit, adapter });
   }
 
   /**
-   * What the model writes after prompts until it writes a stop string, many at once. Of a prompt that leaves no room the
-   * end is read.
+   * What the model writes after prompts until it writes a stop string, many at once. Only the end of a prompt that leaves
+   * no room is read.
    *
    * @throws {UsageError} an id outside the vocabulary.
    */
@@ -283,15 +215,12 @@ export class GPT2 {
     requests: readonly GenerateUntilRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<Generation[]> {
-    const tokenizer = this.#needTokenizer("generating until a stop");
-    const { vocabLimit, endOfText, adapter } = this.#generationModel(options.adapter);
-    const asked = requests.map((request) => {
-      const ids = this.#encode(request.prompt);
-      return { ...request, prompt: ids.length > 0 ? ids : this.#startOfText() };
-    });
-    const decoder = () => tokenizer.decoder();
+    const tokenizer = this.#ids.needTokenizer("generating until a stop");
+    const { vocabLimit, endOfText, adapter } = this.#generationModel(options);
+    const encoded = requests.map((request) => ({ ...request, prompt: this.#ids.encodePrompt(request.prompt) }));
     const { runGenerations } = await import("./generate/generate-until.js");
-    return runGenerations(this.#engine, asked, { ...options, vocabLimit, endOfText, adapter, decoder });
+    const decoder = () => tokenizer.decoder();
+    return runGenerations(this.#engine, encoded, { ...options, vocabLimit, endOfText, adapter, decoder });
   }
 
   /**
@@ -318,20 +247,14 @@ export class GPT2 {
    *
    * @throws {ContextLengthError} more ids than the context has room for.
    */
-  async logits(
-    ids: ArrayLike<number>,
-    { adapter, signal }: AdapterOption & { readonly signal?: AbortSignal } = {},
-  ): Promise<Float32Array> {
-    const { nCtx, vocabSize: V } = this.config;
-    if (ids.length > nCtx) {
-      const expected = `at most ${nCtx} tokens, the model's context`;
-      throw new ContextLengthError({ op: "logits", expected, got: String(ids.length) });
-    }
-    const logits = new Float32Array(ids.length * V);
-    const sequence = this.#engine.sequence(this.#adapter(adapter));
+  async logits(ids: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array> {
+    const tokens = this.#ids.checkFits(this.#ids.encode(ids), "logits");
+    const { vocabSize: V } = this.config;
+    const logits = new Float32Array(tokens.length * V);
+    const sequence = this.#engine.sequence(this.#adapters.get(options.adapter));
     try {
-      const extension = { sequence, tokens: ids, logits: ids.length };
-      await this.#engine.extend([extension], (row, _, token) => logits.set(row, token * V), signal);
+      const extension = { sequence, tokens, logits: tokens.length };
+      await this.#engine.extend([extension], (row, _, token) => logits.set(row, token * V), options.signal);
     } finally {
       sequence.release();
     }
@@ -339,55 +262,44 @@ export class GPT2 {
   }
 
   /** What the model, or adapter, was fine-tuned for besides writing, if anything. */
-  fineTunedFor({ adapter }: AdapterOption = {}): TaskHead["kind"] | undefined {
-    return this.#taskHead(adapter)?.kind;
+  fineTunedFor(options: AdapterOption = {}): TaskHead["kind"] | undefined {
+    return this.#additions(options).head?.kind;
   }
 
   /** The labels that {@link GPT2.classify} chooses from; undefined if the model, or adapter, is no classifier. */
-  labels({ adapter }: AdapterOption = {}): readonly string[] | undefined {
-    const head = this.#taskHead(adapter);
+  labels(options: AdapterOption = {}): readonly string[] | undefined {
+    const { head } = this.#additions(options);
     return head?.kind === "classification" ? head.labels : undefined;
   }
 
   /**
-   * The label of a text, by a model or adapter that was fine-tuned for classification, or a GPT2ForSequenceClassification.
+   * The label of a text, or of each of several, by a model or adapter that was fine-tuned for classification, or a
+   * GPT2ForSequenceClassification.
    *
-   * @throws {UsageError} it was not, the text is empty, or an id is outside the vocabulary.
+   * @throws {UsageError} it was not, a text is empty, or an id is outside the vocabulary.
    */
-  async classify(text: TextOrIds, options: ReadOptions = {}): Promise<Classification> {
-    const [result] = await this.classifyAll([text], options);
-    return result!;
-  }
-
-  /** {@link classify} for many texts, several in a run. */
-  async classifyAll(texts: readonly TextOrIds[], options: ReadOptions = {}): Promise<Classification[]> {
-    const { classification, needHead } = await import("./generate/classify.js");
-    const head = needHead("classification", this.#taskHead(options.adapter));
-    return (await this.#read(texts, "last", { truncate: true, ...options })).map((x) => classification(head, x));
+  classify(texts: readonly TextOrIds[], options?: ReadOptions): Promise<Classification[]>;
+  classify(text: TextOrIds, options?: ReadOptions): Promise<Classification>;
+  async classify(input: OneOrMany, options: ReadOptions = {}): Promise<Classification | Classification[]> {
+    const reader = await this.#openReader();
+    return oneOrMany(input, (texts) => reader.classify(texts, this.#additions(options), options));
   }
 
   /**
-   * The number that a model or adapter fine-tuned for regression gives for a text.
+   * The number that a model or adapter fine-tuned for regression gives for a text, or for each of several.
    *
    * @throws {UsageError} as {@link classify}.
    */
-  async regress(text: TextOrIds, options: ReadOptions = {}): Promise<number> {
-    const [result] = await this.regressAll([text], options);
-    return result!;
-  }
-
-  /** {@link regress} for many texts, several in a run. */
-  async regressAll(texts: readonly TextOrIds[], options: ReadOptions = {}): Promise<number[]> {
-    const [{ needHead }, { scoresOf }] = await Promise.all([
-      import("./generate/classify.js"),
-      import("./pretrained/loaded-head.js"),
-    ]);
-    const head = needHead("regression", this.#taskHead(options.adapter));
-    return (await this.#read(texts, "last", { truncate: true, ...options })).map((x) => scoresOf(head, x)[0]!);
+  regress(texts: readonly TextOrIds[], options?: ReadOptions): Promise<number[]>;
+  regress(text: TextOrIds, options?: ReadOptions): Promise<number>;
+  async regress(input: OneOrMany, options: ReadOptions = {}): Promise<number | number[]> {
+    const reader = await this.#openReader();
+    return oneOrMany(input, (texts) => reader.regress(texts, this.#additions(options), options));
   }
 
   /**
-   * A vector [nEmbd] for each text: the final hidden states of its tokens, after the last layer norm, pooled.
+   * A vector [nEmbd] of a text, or of each of several: the final hidden states of its tokens, after the last layer norm,
+   * pooled.
    *
    *     const [a, b] = await model.embed(["A cat sat.", "A kitten was sitting."]);
    *     const cosine = a.reduce((sum, x, i) => sum + x * b[i], 0);
@@ -395,65 +307,17 @@ export class GPT2 {
    * @throws {UsageError} an empty text, or an id outside the vocabulary.
    * @throws {ContextLengthError} a text longer than the context, unless `truncate` is set.
    */
-  async embed(texts: readonly TextOrIds[], options: EmbedOptions = {}): Promise<Float32Array[]> {
-    const { pooling = "mean", normalize = true, ...rest } = options;
-    if (typeof texts === "string") {
-      throw new UsageError({ op: "embedding", expected: "a list of texts", got: "one text", hint: "embed([text])" });
-    }
-    const [{ POOLINGS }, { normalized }] = await Promise.all([
-      import("./generate/encoder.js"),
-      import("./generate/classify.js"),
-    ]);
-    if (!POOLINGS.includes(pooling)) {
-      throw new UsageError({ op: "embedding: pooling", expected: POOLINGS.join(" or "), got: String(pooling) });
-    }
-    const vectors = await this.#read(texts, pooling, rest);
-    return normalize ? vectors.map(normalized) : vectors;
+  embed(texts: readonly TextOrIds[], options?: EmbedOptions): Promise<Float32Array[]>;
+  embed(text: TextOrIds, options?: EmbedOptions): Promise<Float32Array>;
+  async embed(input: OneOrMany, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
+    const reader = await this.#openReader();
+    return oneOrMany(input, (texts) => reader.embed(texts, this.#additions(options), options));
   }
 
-  async #read(texts: readonly TextOrIds[], pooling: Pooling, options: ReadOptions): Promise<Float32Array[]> {
-    const { truncate = false, signal, onProgress } = options;
-    const ids = texts.map((text, i) =>
-      this.#wholeText(this.#encode(text), `text ${i + 1} of ${texts.length}`, truncate),
-    );
-    this.#encoder ??= this.#newEncoder();
-    const encoder = await this.#encoder;
-    return encoder.encode(ids, { pooling, adapter: this.#adapter(options.adapter), signal, onProgress });
-  }
-
-  async #newEncoder(): Promise<Encoder> {
-    const { Encoder } = await import("./generate/encoder.js");
-    if (this.#weights) return new Encoder(this.backend, this.config, this.#weights);
-    throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
-  }
-
-  /** The ids of a text that fits one run. The kernels look ids up without asking. */
-  #wholeText(ids: number[], op: string, truncate: boolean): number[] {
-    const { nCtx, vocabSize } = this.config;
-    if (ids.length === 0) throw new UsageError({ op, expected: "at least one token", got: "none" });
-    const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
-    if (bad !== undefined) {
-      throw new UsageError({ op, expected: `token ids from 0 to ${vocabSize - 1}`, got: String(bad) });
-    }
-    if (ids.length <= nCtx || truncate) return ids.slice(0, nCtx);
-    const expected = `at most ${nCtx} tokens, the model's context`;
-    throw new ContextLengthError({
-      op,
-      expected,
-      got: String(ids.length),
-      hint: "With truncate its beginning is read",
-    });
-  }
-
-  /** The adapter's, if it has one; else the model's own. */
-  #taskHead(adapter: string | null | undefined): LoadedHead | undefined {
-    return this.#adapter(adapter)?.head ?? this.#head;
-  }
-
-  /** Waits for what is running and gives the memory back. The model can't be used afterwards. */
+  /** Waits for running requests and releases the memory. The model can't be used afterwards. */
   async dispose(): Promise<void> {
     this.#weights = undefined;
-    await (await this.#encoder)?.dispose();
+    await (await this.#reader)?.dispose();
     await this.#engine.dispose();
   }
 
@@ -461,62 +325,31 @@ export class GPT2 {
     await this.dispose();
   }
 
-  /** @throws {UsageError} no adapter of that name is loaded. */
-  #adapter(name: string | null | undefined): LoadedAdapter | undefined {
-    if (name === null) return undefined;
-    const adapter = this.#adapters.get(name ?? DEFAULT_ADAPTER);
-    if (adapter || name === undefined) return adapter;
-    const expected = this.adapters.length > 0 ? this.adapters.join(" or ") : "none, as no adapter is loaded";
-    throw new UsageError({ op: "adapter", expected, got: name });
+  #openReader(): Promise<Reader> {
+    this.#reader ??= this.#newReader();
+    return this.#reader;
   }
 
-  #generationModel(adapter: string | null | undefined): GenerationModel {
+  async #newReader(): Promise<Reader> {
+    const { Reader } = await import("./gpt2/reader.js");
+    if (this.#weights) return new Reader(this.#ids, this.backend, this.config, this.#weights);
+    throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
+  }
+
+  #additions(options: AdapterOption): Additions {
+    const adapter = this.#adapters.get(options.adapter);
+    return { adapter, head: adapter?.head ?? this.#head };
+  }
+
+  #generationModel(options: AdapterOption): GenerationModel {
     const { tokenizer, endOfText, config } = this;
     return {
       engine: this.#engine,
       vocabLimit: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
       endOfText,
-      adapter: this.#adapter(adapter),
+      adapter: this.#adapters.get(options.adapter),
       decoder: tokenizer && (() => tokenizer.decoder()),
     };
-  }
-
-  #encode(text: TextOrIds): number[] {
-    return Array.from(typeof text === "string" ? this.#needTokenizer("text").encode(text) : text);
-  }
-
-  #encodePair({ context, continuation }: LogLikelihoodRequest<TextOrIds>, encode: typeof encodePair) {
-    const [start] = this.#startOfText();
-    if (typeof context === "string" && typeof continuation === "string" && start !== undefined) {
-      return encode(this.#needTokenizer("text"), start, context, continuation);
-    }
-    const ids = this.#encode(context);
-    return { context: ids.length > 0 ? ids : this.#startOfText(), continuation: this.#encode(continuation) };
-  }
-
-  #needTokenizer(use: string): Tokenizer {
-    if (this.tokenizer) return this.tokenizer;
-    throw new TokenizerError({
-      op: use,
-      expected: "a tokenizer",
-      got: `a model of ${this.config.vocabSize} tokens without one`,
-      hint: "Give token ids, or put the model's tokenizer.json beside its weights",
-    });
-  }
-
-  #scoreContext(context: TextOrIds | undefined): number[] {
-    const ids = context === undefined ? this.#startOfText() : this.#encode(context);
-    if (ids.length > 0) return ids;
-    throw new UsageError({
-      op: "context of the text to score",
-      expected: "at least one token, for the first of the text to follow",
-      got: "none",
-      ...(context === undefined && { hint: "This model has no <|endoftext|>: give a context" }),
-    });
-  }
-
-  #startOfText(): number[] {
-    return this.endOfText === undefined ? [] : [this.endOfText];
   }
 }
 

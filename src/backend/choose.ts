@@ -1,6 +1,7 @@
 import type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { BackendError, UsageError } from "../errors.js";
+import { inNode } from "../util/runtime.js";
 import type { Backend, DeviceArray } from "./backend.js";
 import type { ConversionFailure, WeightConversion } from "./weight-conversion.js";
 
@@ -52,11 +53,11 @@ export async function chooseBackend(options: BackendOptions = {}): Promise<Chose
 
 /** Why the native kernels can't be used; undefined if they can. */
 async function missingNative(): Promise<Error | undefined> {
-  if (globalThis.process?.versions?.node === undefined) {
+  if (!inNode()) {
     return new BackendError({ op: "native backend", expected: "Node", got: "another JavaScript runtime" });
   }
   // Imported only now, because it loads koffi, which needs a platform it was built for.
-  return import("./native/index.js").then(
+  return import("#node/backend/native/index.js").then(
     ({ nativeLibrary }) => failure(() => nativeLibrary()),
     (error: Error) => error,
   );
@@ -79,7 +80,7 @@ function checkChoice(option: string | undefined): BackendChoice {
 }
 
 async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBackend> {
-  const { NativeArray, NativeMapping, nativeBackend } = await import("./native/index.js");
+  const { NativeArray, NativeMapping, nativeBackend } = await import("#node/backend/native/index.js");
   const backend = nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) });
   return {
     backend,

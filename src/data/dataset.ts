@@ -1,4 +1,5 @@
 import { DataError } from "../errors.js";
+import { needNode } from "../util/runtime.js";
 import { checkWindow, type EpochOrder } from "./epoch-order.js";
 import { checkedUint16 } from "./shard.js";
 
@@ -54,7 +55,8 @@ export class TokenDataset {
    * @throws {DataError} nothing there, or a damaged shard
    */
   static async open(path: string, options: DatasetOptions & { readonly split?: Split } = {}): Promise<TokenDataset> {
-    const { openDataset } = await import("./open-dataset.js");
+    needNode("TokenDataset.open", "Fetch the tokens and use TokenDataset.from");
+    const { openDataset } = await import("#node/data/open-dataset.js");
     return openDataset(path, options);
   }
 

@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Vocabulary } from "../tokenizer/vocabulary.js";
+import { packageModule } from "../util/package-root.js";
 import { WorkerPool, type WorkHandler } from "../util/worker-pool.js";
 import type { Batch, EncodedBatch } from "./batch.js";
 import { BatchEncoder, type BatchEncoderOptions } from "./encode-batch.js";
@@ -16,7 +17,7 @@ export type EncodePool = WorkerPool<EncodeData, Batch, EncodedBatch>;
 export function encodePool(vocabulary: Vocabulary, options: BatchEncoderOptions, workers: number): EncodePool {
   return new WorkerPool({
     op: "encoding text",
-    start: (workerOptions) => new Worker(new URL("./encode-worker.js", import.meta.url), workerOptions),
+    start: (workerOptions) => new Worker(packageModule("data/encode-worker.js"), workerOptions),
     data: { vocabulary, options },
     workers,
     handler: encodeHandler,

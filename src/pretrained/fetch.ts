@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/backend.js";
+import { chooseBackend } from "../backend/choose.js";
 import { type ByteSource, memorySource } from "../checkpoint/byte-source.js";
 import { readJsonSource, readShardIndex } from "../checkpoint/safetensors-index.js";
 import type { WeightType } from "../dtype/dtype.js";
@@ -22,8 +23,8 @@ import { samplingOf } from "./sampling-of.js";
 import { loadWeights } from "./weights.js";
 
 export interface FetchModelOptions {
-  /** What the model runs on, such as `await wasmBackend()`. */
-  readonly backend: Backend;
+  /** What the model runs on; by default what {@link chooseBackend} chooses: in a page WebAssembly. */
+  readonly backend?: Backend | undefined;
   /** What the weight matrices are held in; by default in what the file holds them in. */
   readonly dtype?: WeightType | undefined;
   /** Instead of the one that lies beside the model. */
@@ -41,8 +42,9 @@ export interface FetchModelOptions {
 const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
 
 /** What {@link GPT2.fetch} does, for its name and options. */
-export async function fetchModelParts(name: string, options: FetchModelOptions): Promise<ModelParts> {
-  const { backend, dtype, signal } = options;
+export async function fetchModelParts(name: string, options: FetchModelOptions = {}): Promise<ModelParts> {
+  const { dtype, signal } = options;
+  const { backend, fallback } = options.backend ? { backend: options.backend } : await chooseBackend();
   const folder = new RemoteFolder(placeOf(name, options), options);
   const checkpoint = await openRemote(folder, name);
   try {
@@ -53,7 +55,7 @@ export async function fetchModelParts(name: string, options: FetchModelOptions):
     const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
     const { config, head } = checkpoint;
     const sampling = samplingOf({ ...checkpoint, ...(generation && readSampling(generation)) });
-    return { backend, config, weights, tokenizer, endOfText, sampling, head: head && loadHead(head) };
+    return { backend, fallback, config, weights, tokenizer, endOfText, sampling, head: head && loadHead(head) };
   } finally {
     checkpoint.close();
   }

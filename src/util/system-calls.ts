@@ -1,5 +1,6 @@
 /** Calls of the C library that Node has no function for, through koffi. Undefined where koffi or the call is missing. */
 import { createRequire } from "node:module";
+import { packageFile } from "./package-root.js";
 
 export interface SystemCalls {
   /** flock(2) on an open file. */
@@ -23,7 +24,7 @@ function load(): SystemCalls {
   let koffi: typeof import("koffi");
   let library: ReturnType<typeof koffi.load>;
   try {
-    koffi = createRequire(import.meta.url)("koffi");
+    koffi = createRequire(packageFile("package.json"))("koffi");
     // The C library that this process itself is linked to.
     library = koffi.load(null);
   } catch {

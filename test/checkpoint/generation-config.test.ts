@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { CheckpointError } from "../../src/errors.js";
-import { GPT2 } from "../../src/node.js";
+import { GPT2 } from "../../src/gpt2.js";
 import { convertModel } from "../../src/pretrained/convert.js";
 import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import { SAMPLING_DEFAULTS } from "../../src/pretrained/sampling-options.js";

@@ -101,7 +101,7 @@ describe("embeddings", () => {
     for (const bad of [[""], [[ODD.vocabSize]], [[-1]], [[0.5]]] as never[]) {
       await assert.rejects(model.embed(bad), UsageError);
     }
-    await assert.rejects(model.embed("one" as never), /expected a list of texts/);
+    assert.deepEqual([await model.embed("one")], await model.embed(["one"]));
     await assert.rejects(model.embed(["a"], { pooling: "max" as never }), /pooling: expected mean or last, got max/);
   });
 });

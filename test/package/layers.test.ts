@@ -4,21 +4,24 @@ import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** Static imports of a module that remain at run time (`import type` does not), as paths from src/ or bare names. */
-function importsOf(file: string): string[] {
+const STATIC = /^(?:import|export)\s+(?!type\b)[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm;
+const DYNAMIC = /(?<!typeof )import\("([^"]+)"\)/g;
+
+/** Imports of a module that remain at run time (`import type` does not), as paths from src/ or bare names. */
+function importsOf(file: string, ...kinds: readonly RegExp[]): string[] {
   const source = readFileSync(packageFile(join("src", file)), "utf8");
-  const found = source.matchAll(/^(?:import|export)\s+(?!type\b)[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm);
-  return [...found]
+  return kinds
+    .flatMap((kind) => [...source.matchAll(kind)])
     .map((match) => match[1] ?? match[2]!)
     .map((name) => (name.startsWith(".") ? join(dirname(file), name.replace(/\.js$/, ".ts")) : name));
 }
 
-/** Every module of the package reached from `entry` by static imports, and every bare name. */
-function reachable(entry: string): Map<string, string> {
+/** Every module of the package reached from `entry` by imports of these kinds, and every bare name. */
+function reachable(entry: string, ...kinds: readonly RegExp[]): Map<string, string> {
   const from = new Map<string, string>([[entry, "(entry)"]]);
   for (const file of from.keys()) {
-    if (!file.endsWith(".ts")) continue;
-    for (const name of importsOf(file)) if (!from.has(name)) from.set(name, file);
+    if (!file.endsWith(".ts") || file.endsWith("embedded.ts")) continue;
+    for (const name of importsOf(file, ...kinds)) if (!from.has(name)) from.set(name, file);
   }
   return from;
 }
@@ -27,39 +30,36 @@ const sources = readdirSync(packageFile("src"), { recursive: true, encoding: "ut
   .filter((file) => file.endsWith(".ts"))
   .map((file) => relative(".", file));
 
-const BROWSER_SAFE = [
-  "index.ts",
-  "tokenizer/index.ts",
-  "pretrained/index.ts",
-  "architectures/programs.ts",
-  "architectures/init.ts",
-  "backend/choose.ts",
-  "backend/reference/index.ts",
-  "backend/wasm/index.ts",
-  "backend/wasm/platform-browser.ts",
-  "backend/wasm/worker-browser.ts",
-  "data/dataset.ts",
-  "data/epoch-order.ts",
-  "generate/engine.ts",
-  "pretrained/fetch.ts",
-  "evaluate/index.ts",
-  "tasks/translate.ts",
-  "tasks/summarize.ts",
-  "tasks/answer.ts",
-  "tasks/complete.ts",
-  "tasks/classify.ts",
-];
+const browserEntries = readdirSync(packageFile("src/entries")).filter((file) => file.endsWith(".browser.ts"));
 
-for (const entry of BROWSER_SAFE) {
-  test(`${entry} runs in a browser: nothing it needs at load is Node's`, () => {
-    const modules = reachable(entry);
+for (const entry of [
+  "index.ts",
+  "backend/wasm/worker-browser.ts",
+  ...browserEntries.map((file) => `entries/${file}`),
+]) {
+  test(`${entry} can be bundled for browsers: nothing it imports, now or later, is Node's`, () => {
+    const modules = reachable(entry, STATIC, DYNAMIC);
     assert.ok(modules.size > 1, "the walk must find something");
     const chain = (name: string): string =>
       modules.get(name) === "(entry)" ? name : `${chain(modules.get(name)!)} → ${name}`;
-    const bare = [...modules.keys()].filter((name) => !name.endsWith(".ts")).map(chain);
-    assert.deepEqual(bare, []);
+    // A bundle for browsers has an empty module in place of each #node/….
+    const bare = [...modules.keys()].filter((name) => !name.endsWith(".ts") && !name.startsWith("#node/"));
+    assert.deepEqual(bare.map(chain), []);
   });
 }
+
+test("modules of #node/… are imported when they are called for, and exist", () => {
+  for (const file of sources) {
+    assert.deepEqual(
+      importsOf(file, STATIC).filter((name) => name.startsWith("#")),
+      [],
+      file,
+    );
+    for (const name of importsOf(file, DYNAMIC).filter((name) => name.startsWith("#"))) {
+      assert.ok(sources.includes(name.replace("#node/", "").replace(/\.js$/, ".ts")), `${file}: ${name}`);
+    }
+  }
+});
 
 /** What `gpt2 "text"` loads whatever the model is: starting takes a third of a millisecond for each module. */
 const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "pretrained/load.ts", "backend/native/index.ts"];
@@ -67,7 +67,7 @@ const LATER =
   /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats|peft|open-folder|save))|^architectures[/\\]gpt2[/\\]backward/;
 
 test("a start loads what it needs, and no more", () => {
-  const modules = new Set(START.flatMap((entry) => [...reachable(entry).keys()]));
+  const modules = new Set(START.flatMap((entry) => [...reachable(entry, STATIC).keys()]));
   assert.deepEqual(
     [...modules].filter((name) => LATER.test(name)),
     [],
@@ -77,7 +77,8 @@ test("a start loads what it needs, and no more", () => {
 /** Lower layers know nothing of higher ones: docs/architecture.md. A folder may import its own row and those below. */
 const LAYERS = [
   ["cli"],
-  ["gpt2", "index", "node"],
+  ["index", "entries"],
+  ["gpt2"],
   ["generate", "train", "evaluate", "tasks"],
   ["pretrained"],
   ["architectures"],
@@ -95,7 +96,7 @@ test("imports point down only", () => {
     return layer;
   };
   const upward = sources.flatMap((file) =>
-    importsOf(file)
+    importsOf(file, STATIC)
       .filter((name) => name.endsWith(".ts") && layerOf(name) < layerOf(file))
       .map((name) => `${file} → ${name}`),
   );

@@ -102,7 +102,7 @@ describe("a classifier", () => {
     await using loaded = await GPT2.load(model);
     assert.equal(loaded.fineTunedFor(), "classification");
     assert.deepEqual(loaded.labels(), ["consonants", "vowels"]);
-    const found = await loaded.classifyAll(texts);
+    const found = await loaded.classify(texts);
     const right = found.filter(({ label }, i) => label === WORDS[i]!.label).length;
     assert.ok(right >= 0.95 * WORDS.length, `${right} of ${WORDS.length}`);
     for (const { label, probability, scores } of found) {
@@ -165,14 +165,14 @@ describe("an adapter for classification", () => {
     await using model = await GPT2.load(base, { adapters: { words: adapter } });
     assert.equal(model.labels(), undefined);
     assert.deepEqual(model.labels({ adapter: "words" }), ["consonants", "vowels"]);
-    const found = await model.classifyAll(texts, { adapter: "words" });
+    const found = await model.classify(texts, { adapter: "words" });
     assert.ok(found.filter(({ label }, i) => label === WORDS[i]!.label).length >= 0.95 * WORDS.length);
     await assert.rejects(model.classify("aei"), /got one that writes texts/);
     const merged = join(dir, "merged");
     await convertModel(base, merged, { merge: adapter });
     await using alone = await GPT2.load(merged);
     const logits = (results: typeof found) => results.flatMap(({ scores }) => scores.map(({ logit }) => logit));
-    assertClose("merged", logits(await alone.classifyAll(texts)), logits(found), { relative: 1e-4 });
+    assertClose("merged", logits(await alone.classify(texts)), logits(found), { relative: 1e-4 });
 
     const broken = newFolder();
     const stop = new AbortController();
@@ -199,7 +199,7 @@ describe("a regressor", () => {
     // Their variance is 0.42.
     assert.ok("meanSquaredError" in report && report.meanSquaredError < 0.05, JSON.stringify(report));
     await using model = await GPT2.load(end.model);
-    const values = await model.regressAll(["ab1", "aaaaaaaaab8"]);
+    const values = await model.regress(["ab1", "aaaaaaaaab8"]);
     assert.ok(values[0]! < -0.5 && values[1]! > 0.5, String(values));
     assert.equal(model.labels(), undefined);
     await assert.rejects(model.classify("a"), /fine-tuned for classification, got one for regression/);
@@ -211,13 +211,13 @@ describe("a GPT2ForSequenceClassification by transformers", () => {
     const adapters = { peft: join(CLASSIFIER_FIXTURES, "adapter") };
     await using model = await GPT2.load(join(CLASSIFIER_FIXTURES, "model"), { adapters });
     const logits = async (adapter: string | null) =>
-      (await model.classifyAll(classifierTexts(), { adapter })).flatMap(({ scores }) => scores.map((s) => s.logit));
+      (await model.classify(classifierTexts(), { adapter })).flatMap(({ scores }) => scores.map((s) => s.logit));
     assertClose("model", await logits(null), expectedOf("model").get("logits")!, { relative: 3e-6 });
     assertClose("adapter", await logits("peft"), expectedOf("adapter").get("logits")!, { relative: 3e-6 });
     assert.deepEqual(model.labels({ adapter: null }), ["negative", "neutral", "positive"]);
     assert.deepEqual(model.labels({ adapter: "peft" }), ["LABEL_0", "LABEL_1", "LABEL_2"], "PEFT keeps no names");
     await using regressor = await GPT2.load(join(CLASSIFIER_FIXTURES, "regressor"));
-    const values = await regressor.regressAll(classifierTexts());
+    const values = await regressor.regress(classifierTexts());
     assertClose("regressor", values, expectedOf("regressor").get("logits")!, { relative: 3e-6 });
   });
 

@@ -1,10 +1,7 @@
-/** docs/finetuning.md says what is so: its program runs, its memory is what the plan gives, and it knows every flag. */
+/** docs/finetuning.md says what is so: its memory is what the plan gives, and it knows every flag. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, describe, it } from "node:test";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
 import { Command } from "commander";
 import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
@@ -18,27 +15,8 @@ import { trainSettings } from "../../src/train/settings.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 const doc = readFileSync(packageFile("docs/finetuning.md"), "utf8");
-const dir = mkdtempSync(join(tmpdir(), "gpt2-finetuning-doc-"));
-after(() => rmSync(dir, { recursive: true }));
 
 describe("docs/finetuning.md", () => {
-  it("has a program that runs", () => {
-    const program = [...doc.matchAll(/```js\n([\s\S]*?)```/g)].at(-1)![1]!;
-    const entry = new URL("../../src/node.js", import.meta.url).href;
-    writeFileSync(join(dir, "program.mjs"), program.replace('"gpt2-ts"', JSON.stringify(entry)));
-    const facts = [
-      ["How many legs has a spider?", "Eight."],
-      ["What do cows eat?", "Grass."],
-      ["Where is the sun?", "In the sky."],
-    ];
-    const lines = facts.map(([question, answer]) => `${JSON.stringify({ question, answer })}\n`);
-    writeFileSync(join(dir, "facts.jsonl"), lines.join("").repeat(4));
-    const { status, stdout, stderr } = spawnSync(process.execPath, ["program.mjs"], { cwd: dir, encoding: "utf8" });
-    assert.equal(status, 0, stderr);
-    assert.match(stdout, /^1 \d\.\d+\n2 /);
-    assert.ok(existsSync(join(dir, "runs", "facts", "adapter", "template.json")));
-  });
-
   it("has the memory of the four sizes", () => {
     for (const name of Object.keys(GPT2_PRESETS) as GPT2Preset[]) {
       const config = gpt2Config(name);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
+import { packageFile } from "../../util/package-root.js";
 import { KERNELS_VERSION } from "../op-layout.js";
 import { libraryPath } from "./library-path.js";
 
@@ -53,7 +54,7 @@ function load(): NativeLibrary {
   let koffi: typeof import("koffi");
   let lib: ReturnType<typeof koffi.load>;
   try {
-    koffi = createRequire(import.meta.url)("koffi");
+    koffi = createRequire(packageFile("package.json"))("koffi");
     lib = koffi.load(path);
   } catch (cause) {
     throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });

@@ -1,24 +1,26 @@
-import { BackendError } from "../../errors.js";
+import { modules, worker as workerSource } from "./embedded.js";
 import type { Platform } from "./platform.js";
 
-/** The package's assets as seen from this file, which lies in dist/src/backend/wasm. */
-const ASSETS = "../../../../assets/";
+let workerUrl: string | undefined;
+
+/**
+ * The worker's script as an address. It is kept in the package as text, because a file of its own is found by some
+ * bundlers only; a page's Content-Security-Policy, if there is one, needs `worker-src blob:`.
+ */
+function workerAddress(): string {
+  workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
+  return workerUrl;
+}
 
 export const platform: Platform = {
   // Without isolation (the headers COOP and COEP) browsers refuse to post shared memory.
   sharesMemory: globalThis.crossOriginIsolated === true,
   threads: () => navigator.hardwareConcurrency || 1,
   enableRelaxedSimd: () => {},
-  readAsset: async (name) => {
-    const url = new URL(`${ASSETS}${name}`, import.meta.url);
-    const response = await fetch(url);
-    if (!response.ok) throw new BackendError({ op: `fetching ${url}`, got: `status ${response.status}` });
-    return new Uint8Array(await response.arrayBuffer());
-  },
+  readAsset: async (name) => Uint8Array.from(atob(modules[name]!), (c) => c.charCodeAt(0)),
   spawn: () => {
     if (typeof Worker === "undefined") return undefined;
-    // Written out in one expression, which is how bundlers recognise a worker.
-    const worker = new Worker(new URL("./worker-browser.js", import.meta.url), { type: "module", name: "gpt2-wasm" });
+    const worker = new Worker(workerAddress(), { name: "gpt2-wasm" });
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer),
       listen: (onMessage, onError) => {

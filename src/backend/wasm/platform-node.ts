@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
-import { packageFile } from "../../util/package-root.js";
+import { packageFile, packageModule } from "../../util/package-root.js";
 import type { Platform } from "./platform.js";
 
 export const platform: Platform = {
@@ -12,7 +12,7 @@ export const platform: Platform = {
   enableRelaxedSimd: () => setFlagsFromString("--experimental-wasm-relaxed-simd"),
   readAsset: async (name) => new Uint8Array(await readFile(packageFile(`assets/${name}`))),
   spawn: () => {
-    const worker = new Worker(new URL("./worker-node.js", import.meta.url), { name: "gpt2-wasm" });
+    const worker = new Worker(packageModule("backend/wasm/worker-node.js"), { name: "gpt2-wasm" });
     worker.unref();
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer),

@@ -1,10 +1,11 @@
+import { inNode } from "../../util/runtime.js";
 import type { WorkerLink } from "./worker-link.js";
 
 /** What differs between Node (Bun, Electron) and browsers. */
 export interface Platform {
   /** Whether workers can share memory with this thread. */
   readonly sharesMemory: boolean;
-  /** Threads to compute with when nobody says. */
+  /** Default number of compute threads. */
   threads(): number;
   /** Switches relaxed SIMD on, where the engine has it behind a flag. */
   enableRelaxedSimd(): void;
@@ -15,7 +16,8 @@ export interface Platform {
 }
 
 export async function currentPlatform(): Promise<Platform> {
-  const inNode = typeof process === "object" && process.versions?.node !== undefined;
-  const { platform } = inNode ? await import("./platform-node.js") : await import("./platform-browser.js");
+  const { platform } = inNode()
+    ? await import("#node/backend/wasm/platform-node.js")
+    : await import("./platform-browser.js");
   return platform;
 }

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import type { LabelledLine } from "../../data/labelled/read-labelled.js";
 import { DataError } from "../../errors.js";
 import type { Classification } from "../../generate/classify.js";
-import type { GPT2, ReadOptions } from "../../gpt2.js";
+import type { ReadOptions } from "../../gpt2/options.js";
+import type { GPT2 } from "../../gpt2.js";
 import { classificationReport, regressionReport } from "../../train/classification-metrics.js";
 import type { TaskReport } from "../../train/task-report.js";
 import { progress } from "../../util/progress.js";
@@ -65,7 +66,7 @@ const isTest = (lines: readonly LabelledLine[], { data, json }: ClassifyFlags): 
 
 const classified: Run = async (model, lines, flags, options) => {
   const texts = lines.map(({ text }) => text);
-  const found = await model.classifyAll(texts, options);
+  const found = await model.classify(texts, options);
   if (isTest(lines, flags)) return report(classificationReport(model.labels()!, pairs(model, lines, found)));
   const print = flags.json ? json : flags.data ? short : full;
   return found.map((result, i) => print(result, lines[i]!)).join("");
@@ -73,7 +74,7 @@ const classified: Run = async (model, lines, flags, options) => {
 
 const regressed: Run = async (model, lines, flags, options) => {
   const texts = lines.map(({ text }) => text);
-  const values = await model.regressAll(texts, options);
+  const values = await model.regress(texts, options);
   if (isTest(lines, flags)) return report(regressionReport(lines.map(({ label }, i) => [label as number, values[i]!])));
   return values.map((value, i) => `${flags.json ? JSON.stringify({ ...lines[i], value }) : value}\n`).join("");
 };

@@ -9,7 +9,8 @@ import {
   generateSettings,
   randomSeed,
 } from "../../generate/options.js";
-import type { GPT2, TextOrIds } from "../../gpt2.js";
+import type { TextOrIds } from "../../gpt2/options.js";
+import type { GPT2 } from "../../gpt2.js";
 import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
 import { readInput } from "../input.js";
 import { interruptible } from "../interrupt.js";

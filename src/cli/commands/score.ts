@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { TokenizerError, UsageError } from "../../errors.js";
-import type { GPT2, Score } from "../../gpt2.js";
+import type { Score } from "../../gpt2/options.js";
+import type { GPT2 } from "../../gpt2.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { progress } from "../../util/progress.js";
 import { readInput } from "../input.js";

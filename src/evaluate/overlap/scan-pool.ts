@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { packageModule } from "../../util/package-root.js";
 import { WorkerPool, type WorkHandler } from "../../util/worker-pool.js";
 import { BatchScanner, type LedBatch, type TextCounts } from "./batch-scanner.js";
 import { BloomFilter, type BloomShape, BloomWriter, regionCount } from "./bloom-filter.js";
@@ -21,7 +22,7 @@ export type ScanPool = WorkerPool<ScanData, LedBatch, TextCounts, ScanTarget>;
 export function scanPool(data: ScanData, workers: number): ScanPool {
   return new WorkerPool({
     op: "reading text",
-    start: (options) => new Worker(new URL("./scan-worker.js", import.meta.url), options),
+    start: (options) => new Worker(packageModule("evaluate/overlap/scan-worker.js"), options),
     data,
     workers,
     handler: scanHandler,

@@ -1,0 +1,11 @@
+/** gpt2-ts/checkpoint: models in files, opened, saved and converted. */
+
+export {
+  CONVERT_FORMATS,
+  type ConvertedModel,
+  type ConvertFormat,
+  type ConvertOptions,
+  convertModel,
+} from "../pretrained/convert.js";
+export * from "../pretrained/node.js";
+export * from "./checkpoint.browser.js";

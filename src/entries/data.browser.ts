@@ -1,0 +1,12 @@
+/** gpt2-ts/data in a bundle for browsers: token data in memory, templates. */
+
+export { type DatasetOptions, type Split, TokenDataset, type TokenSource } from "../data/dataset.js";
+export { EpochOrder } from "../data/epoch-order.js";
+export {
+  type ChatTemplate,
+  type ExampleRecord,
+  type FieldsTemplate,
+  renderPrompt,
+  TEMPLATES,
+  type Template,
+} from "../data/examples/template.js";

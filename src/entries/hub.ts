@@ -1,0 +1,2 @@
+/** gpt2-ts/hub: models of the Hugging Face hub and from addresses, fetched into a cache. Node only. */
+export * from "../hub/node.js";

@@ -1,0 +1,53 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { Backend } from "../backend/backend.js";
+import { UsageError } from "../errors.js";
+import { DEFAULT_ADAPTER, type LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import { needNode } from "../util/runtime.js";
+
+/** The LoRA adapters of a model, by name. */
+export class Adapters {
+  readonly #loaded: Map<string, LoadedAdapter>;
+
+  constructor(loaded: Iterable<readonly [string, LoadedAdapter]> = []) {
+    this.#loaded = new Map(loaded);
+  }
+
+  get names(): string[] {
+    return [...this.#loaded.keys()];
+  }
+
+  /**
+   * The adapter that a request chose; null is none, undefined the default one if there is one.
+   *
+   * @throws {UsageError} no adapter of that name is loaded.
+   */
+  get(name: string | null | undefined): LoadedAdapter | undefined {
+    if (name === null) return undefined;
+    const adapter = this.#loaded.get(name ?? DEFAULT_ADAPTER);
+    if (adapter || name === undefined) return adapter;
+    const expected = this.#loaded.size > 0 ? this.names.join(" or ") : "none, as no adapter is loaded";
+    throw new UsageError({ op: "adapter", expected, got: name });
+  }
+
+  async load(
+    name: string,
+    path: string,
+    backend: Backend,
+    config: GPT2Config,
+    options: { readonly signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    needNode("loading an adapter", "An adapter that was merged into a model before can be fetched");
+    const { findAdapter, loadAdapter } = await import("#node/pretrained/load-adapters.js");
+    const adapter = await findAdapter(path, config, options);
+    try {
+      this.#loaded.set(name, await loadAdapter(backend, adapter, options.signal));
+    } finally {
+      adapter.close();
+    }
+  }
+
+  /** Whether there was one; requests that use it already go on with it. */
+  unload(name: string): boolean {
+    return this.#loaded.delete(name);
+  }
+}

@@ -1,0 +1,58 @@
+import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import { UsageError } from "../errors.js";
+import { type Classification, classification, needHead, normalized } from "../generate/classify.js";
+import { Encoder, POOLINGS, type Pooling } from "../generate/encoder.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import { type LoadedHead, scoresOf } from "../pretrained/loaded-head.js";
+import type { EmbedOptions, ReadOptions, TextOrIds } from "./options.js";
+import type { TextIds } from "./text-ids.js";
+
+/** What a request adds to the model: an adapter, and the head for a task, which may be the adapter's. */
+export interface Additions {
+  readonly adapter: LoadedAdapter | undefined;
+  readonly head: LoadedHead | undefined;
+}
+
+/** Reads whole texts, many in a run, for a label, a number or a vector each. */
+export class Reader {
+  readonly #ids: TextIds;
+  readonly #encoder: Encoder;
+
+  constructor(ids: TextIds, backend: Backend, config: GPT2Config, weights: ReadonlyMap<string, DeviceArray>) {
+    this.#ids = ids;
+    this.#encoder = new Encoder(backend, config, weights);
+  }
+
+  async classify(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<Classification[]> {
+    const head = needHead("classification", added.head);
+    const hidden = await this.#read(texts, "last", added, { truncate: true, ...options });
+    return hidden.map((row) => classification(head, row));
+  }
+
+  async regress(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<number[]> {
+    const head = needHead("regression", added.head);
+    const hidden = await this.#read(texts, "last", added, { truncate: true, ...options });
+    return hidden.map((row) => scoresOf(head, row)[0]!);
+  }
+
+  async embed(texts: readonly TextOrIds[], added: Additions, options: EmbedOptions): Promise<Float32Array[]> {
+    const { pooling = "mean", normalize = true, ...rest } = options;
+    if (!POOLINGS.includes(pooling)) {
+      throw new UsageError({ op: "embedding: pooling", expected: POOLINGS.join(" or "), got: String(pooling) });
+    }
+    const vectors = await this.#read(texts, pooling, added, rest);
+    return normalize ? vectors.map(normalized) : vectors;
+  }
+
+  dispose(): Promise<void> {
+    return this.#encoder.dispose();
+  }
+
+  async #read(texts: readonly TextOrIds[], pooling: Pooling, { adapter }: Additions, options: ReadOptions) {
+    const { truncate = false, signal, onProgress } = options;
+    const op = (i: number): string => (texts.length === 1 ? "text to read" : `text ${i + 1} of ${texts.length}`);
+    const ids = texts.map((text, i) => this.#ids.encodeWhole(text, op(i), truncate));
+    return this.#encoder.encode(ids, { pooling, adapter, signal, onProgress });
+  }
+}

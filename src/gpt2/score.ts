@@ -1,0 +1,43 @@
+import { UsageError } from "../errors.js";
+import type { Engine } from "../generate/engine.js";
+import { scoreTokens } from "../generate/score.js";
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { Score, ScoreOptions, TextOrIds } from "./options.js";
+import type { TextIds } from "./text-ids.js";
+
+/** See `GPT2.score`: several texts one after another, each with the same context. */
+export async function scoreTexts(
+  engine: Engine,
+  ids: TextIds,
+  texts: readonly TextOrIds[],
+  options: ScoreOptions,
+  adapter: LoadedAdapter | undefined,
+): Promise<Score[]> {
+  const stride = checkedStride(options.stride, ids.nCtx);
+  const { signal, onProgress } = options;
+  const context = ids.scoreContext(options.context);
+  const encoded = texts.map((text) => ids.encodeScored(text));
+  const scores: Score[] = [];
+  let done = 0;
+  for (const tokens of encoded) {
+    const progress = (count: number): void => onProgress?.(done + count);
+    const settings = { stride, signal, onProgress: progress, adapter };
+    const logprobs = await scoreTokens(engine, [...context, ...tokens], context.length, settings);
+    scores.push(scoreOf(tokens, logprobs, ids.tokenizer?.decodeBytes(tokens).length));
+    done += tokens.length;
+  }
+  return scores;
+}
+
+function scoreOf(tokens: readonly number[], logprobs: Float64Array, bytes: number | undefined): Score {
+  const logprob = logprobs.reduce((sum, x) => sum + x, 0);
+  const perplexity = Math.exp(-logprob / tokens.length);
+  const bitsPerByte = bytes === undefined ? undefined : -logprob / Math.LN2 / bytes;
+  return { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte };
+}
+
+function checkedStride(stride: number | undefined, nCtx: number): number {
+  if (stride === undefined) return Math.max(1, nCtx >> 1);
+  if (Number.isInteger(stride) && stride >= 1 && stride <= nCtx) return stride;
+  throw new UsageError({ op: "stride", expected: `an integer from 1 to ${nCtx}`, got: String(stride) });
+}

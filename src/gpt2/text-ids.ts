@@ -1,0 +1,95 @@
+import { ContextLengthError, TokenizerError, UsageError } from "../errors.js";
+import type { LogLikelihoodRequest } from "../generate/requests.js";
+import type { encodePair } from "../tokenizer/encode-pair.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { TextOrIds } from "./options.js";
+
+/** Between what users give, texts or token ids, and what the engine takes: checked token ids. */
+export class TextIds {
+  constructor(
+    readonly tokenizer: Tokenizer | undefined,
+    /** Id of the token that ends a text and starts the next. */
+    readonly endOfText: number | undefined,
+    readonly vocabSize: number,
+    readonly nCtx: number,
+  ) {}
+
+  /** Always an array of its own, which no caller changes during a run. */
+  encode(text: TextOrIds): number[] {
+    return Array.from(typeof text === "string" ? this.needTokenizer("text").encode(text) : text);
+  }
+
+  /** A prompt for which an empty one would be nothing to read. */
+  encodePrompt(text: TextOrIds): number[] {
+    const ids = this.encode(text);
+    return ids.length > 0 ? ids : this.start();
+  }
+
+  /** `encode` cuts context and continuation into tokens together if both are text. */
+  encodePair({ context, continuation }: LogLikelihoodRequest<TextOrIds>, encode: typeof encodePair) {
+    const [start] = this.start();
+    if (typeof context === "string" && typeof continuation === "string" && start !== undefined) {
+      return encode(this.needTokenizer("text"), start, context, continuation);
+    }
+    return { context: this.encodePrompt(context), continuation: this.encode(continuation) };
+  }
+
+  /** @throws {UsageError} nothing to score. */
+  encodeScored(text: TextOrIds): number[] {
+    const ids = this.encode(text);
+    if (ids.length > 0) return ids;
+    throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
+  }
+
+  /** @throws {UsageError} nothing for the first scored token to follow. */
+  scoreContext(context: TextOrIds | undefined): number[] {
+    const ids = context === undefined ? this.start() : this.encode(context);
+    if (ids.length > 0) return ids;
+    throw new UsageError({
+      op: "context of the text to score",
+      expected: "at least one token, for the first of the text to follow",
+      got: "none",
+      ...(context === undefined && { hint: "This model has no <|endoftext|>: give a context" }),
+    });
+  }
+
+  /**
+   * Ids of a text that fits one run. The kernels index by them unchecked.
+   *
+   * @throws {UsageError} an empty text, or an id outside the vocabulary.
+   * @throws {ContextLengthError} it is longer than the context, and not to be truncated.
+   */
+  encodeWhole(text: TextOrIds, op: string, truncate: boolean): number[] {
+    const ids = this.encode(text);
+    if (ids.length === 0) throw new UsageError({ op, expected: "at least one token", got: "none" });
+    const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.vocabSize));
+    if (bad !== undefined) {
+      throw new UsageError({ op, expected: `token ids from 0 to ${this.vocabSize - 1}`, got: String(bad) });
+    }
+    if (truncate) return ids.slice(0, this.nCtx);
+    return this.checkFits(ids, op, "With truncate its beginning is read");
+  }
+
+  /** @throws {ContextLengthError} more ids than the context has room for. */
+  checkFits(ids: number[], op: string, hint?: string): number[] {
+    if (ids.length <= this.nCtx) return ids;
+    const expected = `at most ${this.nCtx} tokens, the model's context`;
+    throw new ContextLengthError({ op, expected, got: String(ids.length), ...(hint !== undefined && { hint }) });
+  }
+
+  /** @throws {TokenizerError} the model has none. */
+  needTokenizer(use: string): Tokenizer {
+    if (this.tokenizer) return this.tokenizer;
+    throw new TokenizerError({
+      op: use,
+      expected: "a tokenizer",
+      got: `a model of ${this.vocabSize} tokens without one`,
+      hint: "Give token ids, or put the model's tokenizer.json beside its weights",
+    });
+  }
+
+  /** What a text begins with, if the model has such a token. */
+  start(): number[] {
+    return this.endOfText === undefined ? [] : [this.endOfText];
+  }
+}

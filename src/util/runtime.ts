@@ -1,0 +1,16 @@
+import { UsageError } from "../errors.js";
+
+/** Whether Node's modules are there: in Node, Bun, Deno and Electron. */
+export function inNode(): boolean {
+  return globalThis.process?.versions?.node !== undefined;
+}
+
+/**
+ * Guards the import of a module of `#node/`, which a page that is not bundled can't resolve and a bundle has nothing for.
+ *
+ * @throws {UsageError} this is a browser, or another runtime without Node's modules.
+ */
+export function needNode(op: string, hint: string): void {
+  if (inNode()) return;
+  throw new UsageError({ op, expected: "Node, Bun or Deno", got: globalThis.navigator?.userAgent ?? "another", hint });
+}
