@@ -51,8 +51,7 @@ export class Reader {
 
   async #read(texts: readonly TextOrIds[], pooling: Pooling, { adapter }: Additions, options: ReadOptions) {
     const { truncate = false, signal, onProgress } = options;
-    const op = (i: number): string => (texts.length === 1 ? "text to read" : `text ${i + 1} of ${texts.length}`);
-    const ids = texts.map((text, i) => this.#ids.encodeWhole(text, op(i), truncate));
+    const ids = texts.map((text, i) => this.#ids.encodeWhole(text, `text ${i + 1} of ${texts.length}`, truncate));
     return this.#encoder.encode(ids, { pooling, adapter, signal, onProgress });
   }
 }
