@@ -7,9 +7,8 @@ import { BackendError, UsageError } from "../../src/errors.js";
 import { Recorder } from "../../src/program/program.js";
 import { backendContract } from "../helpers/backend-contract.js";
 import { conformance, sameBits } from "../helpers/conformance.js";
-import { F32_TOLERANCES, REFERENCE_F32_TOLERANCES } from "../helpers/tolerances.js";
 
-conformance("reference f32", () => referenceBackend({ precision: "f32" }), REFERENCE_F32_TOLERANCES);
+conformance("reference f32", () => referenceBackend({ precision: "f32" }), "referenceTolerance");
 
 /** The instruction sets to test, or why there are none. */
 function available(): string[] | string {
@@ -29,7 +28,7 @@ describe("native", () => {
   }
   backendContract("native, 2 threads", () => nativeBackend({ threads: 2 }));
   for (const isa of isas) {
-    conformance(`native ${isa}, 1 thread`, () => nativeBackend({ isa, threads: 1 }), F32_TOLERANCES);
+    conformance(`native ${isa}, 1 thread`, () => nativeBackend({ isa, threads: 1 }));
     sameBits(`native ${isa}, 1, 2 and 3 threads`, () => [1, 2, 3].map((threads) => nativeBackend({ isa, threads })));
   }
 

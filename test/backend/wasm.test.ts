@@ -5,7 +5,6 @@ import { BackendError, OutOfMemoryError, UsageError } from "../../src/errors.js"
 import { Recorder } from "../../src/program/program.js";
 import { backendContract } from "../helpers/backend-contract.js";
 import { conformance, sameBits } from "../helpers/conformance.js";
-import { F32_TOLERANCES } from "../helpers/tolerances.js";
 
 /** One of each for all tests of a suite, as a program would have it. */
 function once(options: WasmOptions) {
@@ -19,7 +18,7 @@ for (const place of ["workers", "worker", "here"] as const) {
 
 for (const relaxed of [true, false]) {
   const kind = relaxed ? "relaxed SIMD" : "SIMD";
-  conformance(`wasm, ${kind}, 2 threads`, once({ relaxed, threads: 2 }), F32_TOLERANCES);
+  conformance(`wasm, ${kind}, 2 threads`, once({ relaxed, threads: 2 }));
   sameBits(`wasm, ${kind}, on 1, 2 and 3 threads, a worker and the calling thread`, () =>
     Promise.all([
       wasmBackend({ relaxed, place: "here" }),

@@ -5,10 +5,8 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import { OP_KINDS, type OpKind } from "../../src/program/ops.js";
 import { assertClose, type Tolerance } from "./compare.js";
 import { LAYOUTS, type OpCase, PreparedCase, readOnlyBuffers } from "./op-case.js";
-import { OP_CASES } from "./op-cases.js";
-import { PACKED_OP_CASES } from "./packed-op-cases.js";
-
-const ALL_CASES = [...OP_CASES, ...PACKED_OP_CASES];
+import { ALL_CASES, OP_TESTS } from "./ops/index.js";
+import type { OpTest } from "./ops/op-test.js";
 
 type Results = Record<string, ArrayLike<number>>;
 
@@ -25,22 +23,22 @@ function expected(test: OpCase): Promise<Results> {
 }
 
 /**
- * Runs every op kind on a backend, over the table of cases and in each layout, and compares all memory it can reach with
- * what the reference backend leaves there: within the op's tolerance where it may write, exactly elsewhere.
+ * Runs every operation on a backend, over all its cases and in each layout, and compares all memory it can reach with what
+ * the reference backend leaves there: within the operation's tolerance where it may write, exactly elsewhere.
  */
 export function conformance(
   name: string,
   makeBackend: () => Backend | Promise<Backend>,
-  tolerances: Readonly<Record<OpKind, Tolerance>>,
+  tolerance: "tolerance" | "referenceTolerance" = "tolerance",
 ): void {
   describe(`${name} conforms to the reference`, () => {
     let backend: Promise<Backend> | undefined;
     for (const kind of OP_KINDS) {
-      const cases = ALL_CASES.filter((test) => test.kind === kind);
-      it(`${kind} (${cases.length} cases)`, async () => {
-        assert.ok(cases.length > 0);
+      const test: OpTest<OpKind> = OP_TESTS[kind];
+      it(`${kind} (${test.cases.length} cases)`, async () => {
+        assert.ok(test.cases.length > 0);
         backend ??= Promise.resolve(makeBackend());
-        for (const test of cases) await checkCase(await backend, test, tolerances[kind]);
+        for (const one of test.cases) await checkCase(await backend, one, test[tolerance]);
       });
     }
   });

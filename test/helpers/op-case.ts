@@ -10,6 +10,7 @@ import {
   type TensorArgs,
 } from "../../src/program/ops.js";
 import { type Dim, Recorder, type Scalar, type Tensor } from "../../src/program/program.js";
+import { SPARE_ROWS } from "./ops/contents.js";
 
 /** The bytes of a packed type. */
 export class Packed extends Uint8Array {
@@ -39,8 +40,8 @@ export interface Part {
 }
 
 /** One op with the contents of its memory before it runs. A tensor is a buffer of its own or a part of one. */
-export interface OpCase {
-  readonly kind: OpKind;
+export interface OpCase<K extends OpKind = OpKind> {
+  readonly kind: K;
   readonly name: string;
   readonly buffers: Readonly<Record<string, Contents>>;
   readonly parts: Readonly<Record<string, Part>>;
@@ -56,7 +57,7 @@ export function opCase<K extends OpKind>(
   dims: DimArgs<K, number>,
   scalars: ScalarArgs<K, number>,
   shared: Readonly<Record<string, Contents>> = {},
-): OpCase {
+): OpCase<K> {
   const buffers: Record<string, Contents> = { ...shared };
   const parts: Record<string, Part> = {};
   for (const [role, tensor] of Object.entries<Contents | Part | undefined>(tensors)) {
@@ -177,9 +178,8 @@ const numbersPerRun = ({ scalars }: OpCase): Record<string, number> =>
     Object.entries(scalars).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
   );
 
-/** The sizes that Programs set at each run: rows. Cases leave room for a few more rows than they use. */
+/** The sizes that Programs set at each run: rows. */
 const CHANGING = new Set(["N", "size"]);
-export const SPARE_ROWS = 2;
 
 /** Roles whose contents an op must leave alone. */
 export function readOnlyBuffers(test: OpCase): Set<string> {
