@@ -105,7 +105,8 @@ export class ModelTrainer {
   readonly #programOptions: TrainProgramOptions;
   readonly #norm: DeviceArray;
   readonly #losses: DeviceArray;
-  readonly #batch: HostBatch;
+  /** One for each pass of a step. */
+  readonly #batches: readonly HostBatch[];
   readonly #inputs: Record<(typeof INTEGERS)[number], DeviceArray>;
   readonly #task: TaskArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
@@ -150,9 +151,7 @@ export class ModelTrainer {
     this.#losses = backend.alloc("f32", N);
     const i32 = () => backend.alloc("i32", N);
     this.#inputs = { tokens: i32(), targets: i32(), positions: i32(), first: i32() };
-    const host = () => new Int32Array(N);
-    const values = new Float32Array(N);
-    this.#batch = { tokens: host(), targets: host(), positions: host(), first: host(), values };
+    this.#batches = Array.from({ length: accumulation(settings) }, () => hostBatch(N));
     this.#task = head && new TaskArrays(backend, head, N);
     const last = i32();
     last.write(Int32Array.from({ length: N }, (_, n) => n));
@@ -171,24 +170,25 @@ export class ModelTrainer {
 
   /** One optimizer step, number `step` from 0; undefined if it was aborted. */
   async step(step: number, fill: FillBatch, options: StepOptions = {}): Promise<StepResult | undefined> {
-    const passes = accumulation(this.settings);
     await this.zeroGradients();
-    const targets = this.countTargets(step, fill);
+    const { batches, targets } = this.fillStep(step, fill);
     let total = 0;
-    for (let pass = 0; pass < passes; pass++) {
+    for (const [pass, batch] of batches.entries()) {
       if (options.signal?.aborted) return undefined;
-      total += await this.accumulate(step, pass, fill, targets);
+      total += await this.accumulate(step, pass, batch, targets);
       options.onPass?.(pass + 1);
     }
     return { loss: total / targets, targets, ...(await this.update(step)) };
   }
 
-  /** Targets that count in a step: each gets an equal part of its loss. At least 1, so that it can be divided by. */
-  countTargets(step: number, fill: FillBatch): number {
-    const passes = accumulation(this.settings);
-    let targets = 0;
-    for (let pass = 0; pass < passes; pass++) targets += this.#fill(step * passes + pass, fill);
-    return Math.max(1, targets);
+  /**
+   * The batches of a step's passes, valid until the next call, and how many of their targets count: each gets an equal part
+   * of the step's loss. At least 1, so that it can be divided by.
+   */
+  fillStep(step: number, fill: FillBatch): { batches: readonly HostBatch[]; targets: number } {
+    const first = step * this.#batches.length;
+    const counted = this.#batches.reduce((sum, batch, pass) => sum + this.#fill(first + pass, fill, batch), 0);
+    return { batches: this.#batches, targets: Math.max(1, counted) };
   }
 
   async zeroGradients(): Promise<void> {
@@ -199,15 +199,10 @@ export class ModelTrainer {
    * Adds the gradients of pass `pass` of step `step`, divided by the step's `targets`; returns the sum of the targets'
    * losses.
    */
-  async accumulate(
-    step: number,
-    pass: number,
-    fill: FillBatch,
-    targets: number = this.settings.batchTokens,
-  ): Promise<number> {
+  async accumulate(step: number, pass: number, batch: HostBatch, targets: number): Promise<number> {
     const { seed } = this.settings;
-    this.#fill(step * accumulation(this.settings) + pass, fill);
-    this.#task?.write(this.#batch, 1 / targets);
+    this.#load(batch);
+    this.#task?.write(batch, 1 / targets);
     const { dropout = 0, lora } = this.#programOptions;
     const scalars: Record<string, number> = this.head?.kind === "regression" ? {} : { lossScale: 1 / targets };
     if (dropout > 0 || (lora && lora.dropout > 0)) scalars.dropoutKey = deriveKey(seed, DROPOUT_LABEL, step, pass);
@@ -240,32 +235,46 @@ export class ModelTrainer {
       lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head }),
       this.#bindings,
     );
+    const batch = this.#batches[0]!;
     const outcomes: Outcome[] = [];
     let [total, tokens] = [0, 0];
     for (let pass = 0; pass < passes; pass++) {
       if (signal?.aborted) return undefined;
-      tokens += this.#fill(pass, fill);
-      this.#task?.write(this.#batch, 0);
+      tokens += this.#fill(pass, fill, batch);
+      this.#load(batch);
+      this.#task?.write(batch, 0);
       await this.#loss.run();
       total += sum(await this.#losses.read());
-      if (this.#task) outcomes.push(...(await this.#task.outcomes(this.#batch)));
+      if (this.#task) outcomes.push(...(await this.#task.outcomes(batch)));
     }
     return { loss: total / Math.max(1, tokens), tokens, ...(this.#task && { outcomes }) };
   }
 
-  #fill(pass: number, fill: FillBatch): number {
+  #fill(pass: number, fill: FillBatch, batch: HostBatch): number {
     const { seqLength: T } = this.settings;
-    const batch = this.#batch;
     batch.tokens.fill(0);
     batch.targets.fill(-1);
     for (let n = 0; n < batch.first.length; n++) {
       batch.positions[n] = n % T;
       batch.first[n] = n - (n % T);
     }
-    const counted = fill(pass, batch);
-    for (const name of INTEGERS) this.#inputs[name].write(batch[name]);
-    return counted;
+    return fill(pass, batch);
   }
+
+  #load(batch: HostBatch): void {
+    for (const name of INTEGERS) this.#inputs[name].write(batch[name]);
+  }
+}
+
+function hostBatch(N: number): HostBatch {
+  const integers = () => new Int32Array(N);
+  return {
+    tokens: integers(),
+    targets: integers(),
+    positions: integers(),
+    first: integers(),
+    values: new Float32Array(N),
+  };
 }
 
 /** What of a model is trained: all of it, or an adapter; and the head for a task. */

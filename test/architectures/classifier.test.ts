@@ -69,7 +69,8 @@ for (const fixture of ["model", "regressor", "adapter"] as const) {
         assertClose("logits", logits, expected.get("logits")!, FORWARD);
         assertClose("loss", [loss], expected.get("loss")!, FORWARD);
         await model.zeroGradients();
-        await model.accumulate(0, 0, fill, model.countTargets(0, fill));
+        const { batches, targets } = model.fillStep(0, fill);
+        await model.accumulate(0, 0, batches[0]!, targets);
         assert.equal(model.layout.offsets.size, [...expected.keys()].filter((key) => key.startsWith("grad.")).length);
         for (const [tensor, { offset, size }] of model.layout.offsets) {
           const gradient = await model.grads.read(offset, size);

@@ -72,6 +72,17 @@ describe("gradient accumulation", () => {
     assertClose("parameters", four.params, one.params, TEN_STEPS);
   });
 
+  it("fills the batch of each pass once a step", async () => {
+    const filled: number[] = [];
+    const fill: FillBatch = (pass, batch) => {
+      filled.push(pass);
+      return inOrder(1)(pass, batch);
+    };
+    const { results } = await train({ settings: { batchSize: 1, batchTokens: 3 * T }, steps: 2, fill });
+    assert.deepEqual(filled, [0, 1, 2, 3, 4, 5]);
+    assert.equal(results[0]!.targets, 3 * T);
+  });
+
   it("counts passes, and stops between them leaving the parameters alone", async () => {
     const settings = trainSettings({ seqLength: T, batchSize: 1, batchTokens: 3 * T, lr: 1 });
     const model = new ModelTrainer(anyBackend(), CONFIG, settings);
@@ -107,11 +118,9 @@ describe("dropout", () => {
     assert.equal(new Set(losses).size, 3);
     const model = new ModelTrainer(anyBackend(), CONFIG, trainSettings({ ...still, seqLength: T }));
     for (const [name, values] of initialTensors(CONFIG, { seed: 1 })) model.weights.get(name)!.write(values);
-    const sums = [
-      await model.accumulate(0, 0, same),
-      await model.accumulate(0, 1, same),
-      await model.accumulate(0, 0, same),
-    ];
+    const { batches, targets } = model.fillStep(0, same);
+    const sum = (pass: number) => model.accumulate(0, pass, batches[0]!, targets);
+    const sums = [await sum(0), await sum(1), await sum(0)];
     assert.notEqual(sums[0], sums[1]);
     assert.equal(sums[0], sums[2]);
     assert.equal(sums[0]! / T, losses[0]);
