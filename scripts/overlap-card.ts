@@ -1,4 +1,4 @@
-import { percent } from "../src/cli/overlap/report.js";
+import { formatPercent as percent } from "../src/cli/output.js";
 import type { MetricResult } from "../src/evaluate/metrics/metric.js";
 import type { FilterFacts } from "../src/evaluate/overlap/ngram-filter.js";
 import type { OverlapSummary, Passage } from "../src/evaluate/overlap/overlap.js";

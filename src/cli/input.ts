@@ -1,20 +1,47 @@
 import { fstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { UsageError } from "../errors.js";
+import { withoutByteOrderMark } from "../util/text.js";
+import { note } from "./output.js";
+
+/** Where a text is taken from: arguments, else a file (`-`: standard input), else what is piped in. */
+export interface TextSource {
+  readonly words: readonly string[];
+  readonly file?: string | undefined;
+}
 
 /**
- * The text of a command, in UTF-8: its arguments, joined by spaces; else the file of `--file`, where `-` is standard
- * input; else what is piped in; else undefined.
+ * A command's text in UTF-8: its arguments, joined by spaces; else the file of `--file`, where `-` is standard input; else
+ * what is piped in; else undefined. A byte-order mark is removed.
  *
- * @throws {UsageError} both text and a file, or a file that can't be read.
+ * @throws {UsageError} both arguments and a file, or a file that can't be read or is no UTF-8.
  */
-export async function readInput(words: readonly string[], file: string | undefined): Promise<Uint8Array | undefined> {
+export async function readInput({ words, file }: TextSource): Promise<Uint8Array | undefined> {
   if (words.length > 0 && file !== undefined) {
     throw new UsageError({ op: "--file", expected: "either a file or a text", got: "both" });
   }
   if (words.length > 0) return new TextEncoder().encode(words.join(" "));
-  if (file === "-" || (file === undefined && isPiped())) return readStandardInput();
-  return file === undefined ? undefined : readText(file);
+  if (file === undefined && !isPiped()) return undefined;
+  const [bytes, name] =
+    file === undefined || file === "-" ? [await readStandardInput(), "standard input"] : [await readBytes(file), file];
+  return withoutByteOrderMark(bytes, name, UsageError);
+}
+
+/**
+ * {@link readInput} as a string. Of a file or pipe one line break at the end is left out: editors and `echo` add it.
+ *
+ * @throws {UsageError} as readInput, or nothing but white space: `expected` says what is missing.
+ */
+export async function readText(source: TextSource, op: string, expected: string): Promise<string> {
+  const text = await readPrompt(source);
+  if (text.trim() !== "") return text;
+  throw new UsageError({ op, expected, got: "none" });
+}
+
+/** {@link readText}, where no text will do as well. */
+export async function readPrompt(source: TextSource): Promise<string> {
+  const text = new TextDecoder().decode((await readInput(source)) ?? new Uint8Array(0));
+  return source.words.length > 0 ? text : text.replace(/\r?\n$/, "");
 }
 
 /** Whether standard input is a pipe or a file, and not a terminal or nothing at all. */
@@ -27,13 +54,26 @@ function isPiped(): boolean {
   }
 }
 
+/** Silence after which a person at the terminal is told what the command waits for. */
+const SILENCE_MS = 2000;
+
 async function readStandardInput(): Promise<Uint8Array> {
+  const typed = process.stdin.isTTY === true;
+  const tell = () => note(`waiting for standard input${typed ? " (Ctrl-D ends it)" : ""}`);
+  const timer = process.stderr.isTTY ? setTimeout(tell, typed ? 0 : SILENCE_MS) : undefined;
   const chunks: Uint8Array[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  try {
+    for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+      clearTimeout(timer);
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
   return Buffer.concat(chunks);
 }
 
-async function readText(file: string): Promise<Uint8Array> {
+async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (cause) {

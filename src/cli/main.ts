@@ -1,9 +1,16 @@
 #!/usr/bin/env node
-import { type Command, CommanderError } from "commander";
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
 import { GPT2Error, UsageError } from "../errors.js";
-import { makeProgram } from "./program.js";
+import { nearest } from "../util/nearest.js";
+import { packageFile } from "../util/package-root.js";
+import { note } from "./output.js";
+import { handleStreamErrors } from "./signals.js";
 
-/** The verbs and where each is, in the order of the help. Only what is needed is loaded: starting stays quick. */
+/**
+ * The commands and where each is, in the order of the help: a new one is a file, and a line here. Only what is needed is
+ * loaded: starting stays quick.
+ */
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   generate: async () => (await import("./commands/generate.js")).registerGenerate,
   score: async () => (await import("./commands/score.js")).registerScore,
@@ -25,41 +32,75 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   overlap: async () => (await import("./commands/overlap.js")).registerOverlap,
 };
 
-/** The verb in the arguments, all of them to list them, or the one for a prompt. */
-function needed(args: readonly string[]): string[] {
+const EXAMPLES = `
+Examples:
+  $ gpt2 "Once upon a time"                      continue a text
+  $ gpt2 -n 50 --samples 3 --temperature 1       three new texts of 50 tokens
+  $ gpt2 --model path/to/model --file draft.txt  continue a file with another model
+  $ gpt2 score --file page.txt                   how likely the model finds a text
+  $ gpt2 info path/to/model                      what a model file holds
+
+A text that starts with the name of a command, or nearly so, in several arguments:
+gpt2 generate train of thought
+gpt2 generate --help lists the options of generating.`;
+
+/** The program without its commands. Errors in the call are thrown as CommanderError, after their message is printed. */
+function makeProgram(): Command {
+  const { version } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string };
+  return new Command("gpt2")
+    .description("GPT-2: generate text, score it, look into models, train your own.")
+    .usage('"text to continue" [options]\n       gpt2 <command> [options]')
+    .version(version)
+    .helpCommand(true)
+    .addHelpText("after", EXAMPLES)
+    .showHelpAfterError("(--help lists the options)")
+    .configureOutput({ outputError: (text) => note(text.replace(/^error: /, "").trimEnd()) })
+    .exitOverride();
+}
+
+/** The command in the arguments; all of them to list them; or the one for a prompt. */
+function neededCommands(args: readonly string[]): string[] {
   const [first = ""] = args;
   if (Object.hasOwn(COMMANDS, first)) return [first];
   const help = first === "help" || args.includes("--help") || args.includes("-h");
   return help ? Object.keys(COMMANDS) : ["generate"];
 }
 
+/**
+ * Refuses what is more likely a mistyped command than a prompt: one word in small letters, near the name of a command, and
+ * further arguments. Prompts are quoted, or one word alone.
+ */
+function refuseMistypedCommand([first = "", ...rest]: readonly string[]): void {
+  if (rest.length === 0 || !/^[a-z]+$/.test(first) || first === "help" || Object.hasOwn(COMMANDS, first)) return;
+  const near = nearest(first, Object.keys(COMMANDS));
+  if (near === undefined) return;
+  const hint = `Did you mean gpt2 ${near}? A text to continue is quoted, or follows gpt2 generate`;
+  throw new UsageError({ op: "gpt2", expected: "a command or a prompt", got: first, hint });
+}
+
 async function main(args: readonly string[]): Promise<void> {
+  refuseMistypedCommand(args);
   const program = makeProgram();
-  for (const name of needed(args)) {
+  for (const name of neededCommands(args)) {
     const register = await COMMANDS[name]!();
     register(program);
   }
   await program.parseAsync(args, { from: "user" });
 }
 
-/** Tells what went wrong, for people, and returns the exit status: 2 for a wrong call, 1 for what it met. */
+/** Prints an error for people and returns the exit status: 2 for a wrong call, 1 for any other failure. */
 function report(error: unknown): number {
-  // Commander has said it already, or printed the help.
+  // Commander has printed it, or the help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof GPT2Error) {
-    process.stderr.write(`gpt2: ${error.message}\n`);
+    note(error.message);
     return error instanceof UsageError ? 2 : 1;
   }
-  process.stderr.write(`gpt2: ${error instanceof Error ? error.stack : String(error)}\n`);
+  note(error instanceof Error ? String(error.stack) : String(error));
   return 1;
 }
 
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // Whoever was reading has enough: `gpt2 … | head`.
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
-
+handleStreamErrors();
 try {
   await main(process.argv.slice(2));
 } catch (error) {

@@ -1,109 +1,97 @@
-import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { BackendChoice } from "../backend/choose.js";
-import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
-import type { GPT2 } from "../gpt2.js";
-import type { LocateOptions } from "../hub/node.js";
-import type { Checkpoint } from "../pretrained/index.js";
-import { downloadLine } from "./download-line.js";
+import { WEIGHT_TYPES } from "../dtype/dtype.js";
 
-/** A number on the command line. */
+const SCALES: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9 };
+
+/** A number: `1000`, `1_000`, `6e-4`, `0.5M`. */
 export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("Not a number.");
+  const value = parse(text);
+  if (Number.isNaN(value)) throw new InvalidArgumentError("Not a number.");
   return value;
 }
 
-/** A number that may be used with others: `--stop a --stop b`. */
+/** A whole number from 0 on, written as {@link number}. */
+export function count(text: string): number {
+  const value = parse(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("Not a whole number.");
+  return value;
+}
+
+function parse(text: string): number {
+  const digits = text.replaceAll("_", "").trim();
+  const plain = digits === "" ? Number.NaN : Number(digits);
+  const scale = SCALES[digits.slice(-1).toLowerCase()];
+  if (!Number.isNaN(plain) || scale === undefined || digits.length === 1) return plain;
+  // 15 digits: 1.1k is 1100, not 1100.0000000000002.
+  return Number((Number(digits.slice(0, -1)) * scale).toPrecision(15));
+}
+
+/** A number from 0 to 1. */
+export function share(text: string): number {
+  const value = number(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError("Not a share from 0 to 1.");
+  return value;
+}
+
+/** A text that may be given several times: `--stop a --stop b`. */
 export function collect(text: string, before: readonly string[] = []): string[] {
   return [...before, unescapeText(text)];
 }
 
-/** `\n` and the like as they are written on a command line. */
+/** A text with `\n`, `\r`, `\t` and `\\` as they are typed on a command line. */
 export function unescapeText(text: string): string {
   const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
   return text.replace(/\\([nrt\\])/g, (_, letter: string) => escapes[letter]!);
 }
 
-/** What a model may be called, wherever one is asked for. */
+/** The forms of a model's name, for the help. */
 export const MODEL_NAMES =
   "gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, a model of\nthe Hugging Face hub (owner/name, owner/name@revision, owner/name/file.gguf), an\naddress (https://…), a folder, a file";
 
-export interface ModelFlags {
-  readonly model?: string;
-  readonly adapter?: string;
-  readonly offline?: true;
-  readonly dtype?: WeightType;
-  readonly backend?: BackendChoice;
-  readonly threads?: number;
+export const MODEL_FLAG = "gpt2, owner/name of the hub, a folder or file (default: the package's own model)";
+
+/** Adds `--threads` and `--backend`. */
+export function addMachineOptions(command: Command): Command {
+  return command
+    .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
+    .addOption(
+      new Option("--backend <name>", "what computes (default: auto, or GPT2_BACKEND)").choices([
+        "auto",
+        "native",
+        "wasm",
+        "reference",
+      ]),
+    );
 }
 
 /** Adds the options that say which model runs, and on what. */
 export function addModelOptions(command: Command): Command {
-  return command
-    .option("-m, --model <name>", "gpt2, owner/name of the hub, a folder or file (default: the package's own model)")
-    .option(
-      "--adapter <dir>",
-      "a LoRA adapter to use, of gpt2 finetune or PEFT; without --model, that for which it was made",
-    )
+  command
+    .option("-m, --model <name>", MODEL_FLAG)
+    .option("--adapter <dir>", "a LoRA adapter of gpt2 finetune or PEFT; without --model, on the model it was made for")
     .addOption(
-      new Option("--dtype <type>", "hold the weights in this (default: as the file does)").choices(WEIGHT_TYPES),
+      new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )
-    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
-    .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
-    .option("--backend <name>", "auto, native, wasm or reference (default: auto, or GPT2_BACKEND)");
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
+  return addMachineOptions(command);
 }
 
-/** Loads the model the flags name. Says so if it will be slow. */
-export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
-  const { GPT2 } = await import("../gpt2.js");
-  const { model, adapter, dtype, backend, threads, offline } = flags;
-  const line = downloadLine();
-  const options = { dtype, backend, threads, offline, signal, onDownload: line.onDownload };
-  let loaded: GPT2;
-  try {
-    loaded = await GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
-  } finally {
-    line.end();
-  }
-  if (loaded.fallback) {
-    process.stderr.write(
-      `gpt2: running on ${loaded.backend.description}, slower, because: ${loaded.fallback.message}\n`,
+/** Adds the options of commands that read the texts of files and folders. */
+export function addDocumentOptions(command: Command): Command {
+  return command
+    .option("--field <name>", "field of JSONL objects that holds the text", "text")
+    .option(
+      "--split-on <text>",
+      "text between documents in text files; \\n and \\t are understood (default: a line <|endoftext|>)",
+      unescapeText,
     );
-  }
-  return loaded;
 }
 
-/** Imported here alone: most calls have no adapter. */
-async function adapterOption(adapter: string, options: LocateOptions) {
-  const { withAdapter } = await import("../pretrained/load-adapters.js");
-  return withAdapter(adapter, options);
+/** Adds `--progress` and `--json`. */
+export function addReportOptions(command: Command, json = "print JSON"): Command {
+  return command.option("--progress", "print progress also where there is no terminal").option("--json", json);
 }
 
-interface FetchFlags {
-  readonly offline?: true | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Where the model or adapter of that name is, once it is on this machine. */
-export async function fetchedPath(name: string, { offline, signal }: FetchFlags): Promise<string> {
-  if (existsSync(name)) return name;
-  const { fetchGpt2 } = await import("../pretrained/load.js");
-  const line = downloadLine();
-  try {
-    return (await fetchGpt2(name, { offline, signal, onDownload: line.onDownload })).path;
-  } finally {
-    line.end();
-  }
-}
-
-/** Opens the model of that name without loading it. */
-export async function openNamedModel(name: string | undefined, { offline, signal }: FetchFlags): Promise<Checkpoint> {
-  const { openModel } = await import("../pretrained/load.js");
-  const line = downloadLine();
-  try {
-    return await openModel(name, { offline, signal, onDownload: line.onDownload });
-  } finally {
-    line.end();
-  }
-}
+/** The mode of progress lines: `--progress` writes ordinary lines where there is no terminal. */
+export const progressMode = ({ progress }: { readonly progress?: true }): "plain" | "auto" =>
+  progress && !process.stderr.isTTY ? "plain" : "auto";

@@ -1,5 +1,5 @@
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
-import { styleFor } from "./style.js";
+import { print, printJson, printText, rounded, styleFor } from "./output.js";
 
 export interface SampleWriterOptions {
   readonly prompt: string;
@@ -10,23 +10,23 @@ export interface SampleWriterOptions {
   readonly seed: number;
 }
 
-/** Prints samples in order while they are generated side by side. */
+/** Prints samples in order while they are generated side by side. Call {@link end} however generation ends. */
 export interface SampleWriter {
   start(): void;
   write(token: GeneratedToken): void;
-  /** Also after an interruption: leaves the cursor on a line of its own. */
-  end(): void;
+  /** @param complete false after an interruption */
+  end(complete: boolean): void;
 }
 
 export function sampleWriter(options: SampleWriterOptions): SampleWriter {
   return options.json ? new JsonWriter(options) : new TextWriter(options);
 }
 
-/** The sample whose turn it is streams; those after it wait. */
+/** Streams one sample after another; those that follow are buffered. */
 class TextWriter implements SampleWriter {
   readonly #options: SampleWriterOptions;
   readonly #style = styleFor(process.stdout);
-  /** Text of samples that are not printed yet. */
+  /** Buffered text of each sample. */
   readonly #waiting: string[];
   readonly #finished: boolean[];
   #current = 0;
@@ -56,6 +56,7 @@ class TextWriter implements SampleWriter {
     }
   }
 
+  /** Leaves the cursor on a line of its own. */
   end(): void {
     this.#endLine();
   }
@@ -63,8 +64,11 @@ class TextWriter implements SampleWriter {
   #begin(): void {
     const { samples, prompt, echo } = this.#options;
     const { dim, bold } = this.#style;
-    if (samples > 1) process.stdout.write(`${dim(`--- sample ${this.#current + 1} of ${samples} ---`)}\n`);
-    if (echo && prompt !== "") this.#print(prompt, bold);
+    if (samples > 1) print(`${dim(`--- sample ${this.#current + 1} of ${samples} ---`)}\n`);
+    if (!echo || prompt === "") return;
+    if (this.#style.shows) print(bold(prompt));
+    else printText(prompt);
+    this.#last = prompt.at(-1)!;
   }
 
   #flush(): void {
@@ -72,9 +76,9 @@ class TextWriter implements SampleWriter {
     this.#waiting[this.#current] = "";
   }
 
-  #print(text: string, style = (plain: string) => plain): void {
+  #print(text: string): void {
     if (text === "") return;
-    process.stdout.write(style(text));
+    printText(text);
     this.#last = text.at(-1)!;
   }
 
@@ -90,7 +94,7 @@ interface JsonSample {
   readonly logprobs: number[];
 }
 
-/** A line for each sample, when it and those before it are complete. */
+/** Prints a line of JSON for each sample, once it and those before it are complete. */
 class JsonWriter implements SampleWriter {
   readonly #options: SampleWriterOptions;
   readonly #samples: JsonSample[];
@@ -107,17 +111,23 @@ class JsonWriter implements SampleWriter {
     const record = this.#samples[sample]!;
     record.text += text;
     record.tokens.push(token);
-    // Single precision computed it: six digits are all that mean something.
-    record.logprobs.push(Number(logprob.toPrecision(6)));
+    record.logprobs.push(rounded(logprob));
     if (finishReason) record.finishReason = finishReason;
     for (; this.#samples[this.#printed]?.finishReason; this.#printed++) this.#print(this.#printed);
   }
 
-  end(): void {}
+  /** With -n 0 no token comes: each sample is empty, and at its length. */
+  end(complete: boolean): void {
+    if (!complete) return;
+    for (; this.#printed < this.#samples.length; this.#printed++) {
+      this.#samples[this.#printed]!.finishReason ??= "length";
+      this.#print(this.#printed);
+    }
+  }
 
   #print(sample: number): void {
     const { prompt, seed } = this.#options;
     const { text, finishReason, tokens, logprobs } = this.#samples[sample]!;
-    process.stdout.write(`${JSON.stringify({ sample, prompt, text, finishReason, tokens, logprobs, seed })}\n`);
+    printJson({ sample, prompt, text, finishReason, tokens, logprobs, seed });
   }
 }

@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { previewExamples } from "../data/examples/prepare-examples.js";
 import {
   checkTemplate,
   isChat,
+  plainText,
   promptParts,
   TEMPLATE_FILE,
   TEMPLATES,
@@ -10,8 +12,11 @@ import {
   type TextPart,
 } from "../data/examples/template.js";
 import { UsageError } from "../errors.js";
+import { areExamples } from "../train/finetune-data.js";
+import { printable } from "../util/printable.js";
+import { print, printJson, styleFor } from "./output.js";
 
-/** One of ours by name, a file, or JSON itself. */
+/** A template: a built-in one by name, a file, or JSON itself. */
 export function readTemplate(given: string | undefined): Template | undefined {
   if (given === undefined) return undefined;
   if (Object.hasOwn(TEMPLATES, given)) return TEMPLATES[given];
@@ -28,10 +33,10 @@ export function readTemplate(given: string | undefined): Template | undefined {
 }
 
 /**
- * A prompt in the form in which the model learned it.
+ * A prompt in the form that a model was fine-tuned on.
  *
- * @param given what {@link readTemplate} takes, or true for the one that lies beside the adapter or model.
- * @param text of the template's one field, or of the user's message; or JSON with all fields, or the messages so far.
+ * @param given as for {@link readTemplate}, or true for the template beside the adapter or model
+ * @param text of the template's only field, or of the user's message; or JSON with all fields, or the messages so far
  */
 export function templatedPrompt(
   given: string | true,
@@ -70,4 +75,41 @@ function templateBeside(folders: readonly (string | undefined)[]): Template {
   const hint = "Name one: plain, chat, a file, or JSON";
   const got = places.length > 0 ? `no ${places.join(", no ")}` : "neither";
   throw new UsageError({ op: "--template", expected: "an adapter or a model with a template", got, hint });
+}
+
+export interface PreviewFlags {
+  /** Number of examples. */
+  readonly preview?: true | number;
+  readonly template?: string;
+  readonly json?: true;
+}
+
+/** Prints the first examples; the tokens that the loss counts are bold, or in brackets where styles don't show. */
+export async function preview(data: readonly string[], flags: PreviewFlags): Promise<void> {
+  const { preview } = flags;
+  const given = readTemplate(flags.template);
+  if (!(await areExamples(data, given))) {
+    throw new UsageError({
+      op: "--preview",
+      expected: "JSONL of prompts or chats",
+      got: "text, all of which is learned",
+    });
+  }
+  const { template, examples } = await previewExamples(data, typeof preview === "number" ? preview : 3, given);
+  if (flags.json) {
+    const plain = examples.map((parts) =>
+      parts.map(({ parts, counted }) => ({ text: plainText(parts), learned: counted })),
+    );
+    printJson({ template, examples: plain });
+    return;
+  }
+  const style = styleFor(process.stdout);
+  const lines = examples.map((segments, i) => {
+    const learned = (text: string): string => (style.shows ? style.bold(text) : `[[${printable(text)}]]`);
+    const text = segments
+      .map(({ parts, counted }) => (counted ? learned(plainText(parts)) : printable(plainText(parts))))
+      .join("");
+    return `${style.dim(`--- example ${i + 1}, learned ${style.shows ? "in bold" : "in [[ ]]"}`)}\n${text}\n`;
+  });
+  print(`${style.dim("--- template")}\n${printable(JSON.stringify(template, null, 2))}\n${lines.join("")}`);
 }

@@ -176,7 +176,10 @@ describe("a wrong call", PARALLEL, () => {
     [["--top-p", "2"], /^gpt2: topP: expected a number from 0 to 1, got 2\n$/],
     [["-n", "many"], /^gpt2: option '-n, --max-tokens <n>' argument 'many' is invalid/],
     [["--no-such-option"], /^gpt2: unknown option '--no-such-option'/],
-    [["x", "--backend", "gpu"], /^gpt2: backend: expected auto or native or wasm or reference, got gpu\n$/],
+    [
+      ["x", "--backend", "gpu"],
+      /^gpt2: option '--backend <name>' argument 'gpu' is invalid. Allowed choices are auto, native/,
+    ],
     [["x", "--file", "y"], /^gpt2: --file: expected either a file or a text, got both\n$/],
     [["--file", "/no/such/file"], /^gpt2: reading \/no\/such\/file: expected a text file, got no such file\n$/],
     [["score"], /^gpt2: gpt2 score: expected a text/],

@@ -92,7 +92,7 @@ describe("gpt2 quantize", () => {
     );
     checkpoint.close();
     const { stdout } = await gpt2(["info", path]);
-    assert.match(stdout, /\nmetadata name +a b \[2Jc\nmetadata author +Ä 日\n$/);
+    assert.match(stdout, /\nmetadata name +a\\nb\\u001b\[2Jc\nmetadata author +Ä 日\n$/);
     assert.match(stdout, /\ntokenizer +none beside the model\n/);
   });
 

@@ -72,7 +72,7 @@ describe("gpt2 task", PARALLEL, () => {
     assert.deepEqual(await json([...args, "-"], article), fromFile);
     const long = file("long.txt", article.repeat(100));
     const { stderr, stdout } = await gpt2(["task", "summarize", long, "-n", "2"]);
-    assert.match(stderr, /^gpt2: longer than the model's context: the last \d{3} tokens were left out\n$/);
+    assert.match(stderr, /^gpt2: the text exceeds the context: its last \d{3} tokens left out\n$/);
     assert.ok(stdout.endsWith("\n"));
     await refused(["summarize", long, "--no-truncate"], /With truncate the beginning of the text is read/, 1);
   });
@@ -88,7 +88,7 @@ describe("gpt2 task", PARALLEL, () => {
     assert.ok(piped.prompt.endsWith("kitchen.\n\nQ: Why?\nA:"), piped.prompt);
     const open = await json(["answer", "who wrote hamlet", "--example", "who wrote emma=Jane Austen"]);
     assert.equal(open.prompt, "Q: who wrote emma?\nA: Jane Austen\nQ: who wrote hamlet?\nA:");
-    await refused(["answer", "--document", "-"], /both from standard input/);
+    await refused(["answer", "--document", "-"], /both on standard input/);
     await refused(["answer", "x", "--document", document, "--example", "a=b"], /expected examples or a document/);
   });
 

@@ -40,7 +40,7 @@ describe("gpt2 tokenizer train", () => {
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /holds tokenizer\.json\. Add --overwrite/);
     const done = await gpt2([...args, "--overwrite", "--special", "<|a|>", "<|b|>"]);
-    assert.match(done.stdout, /^read .* distinct words\nmade .*: 300 tokens, \d\.\d\d bytes a token/);
+    assert.match(done.stdout, /^read .* distinct words\nmade .*: 300 tokens, \d\.\d\d bytes per token/);
     assert.deepEqual([...(await loadTokenizer(path("made"))).specialTokens.keys()], ["<|a|>", "<|b|>"]);
   });
 
@@ -56,7 +56,7 @@ describe("gpt2 tokenizer train", () => {
       path("short"),
       "--progress",
     ]);
-    assert.match(stdout, /note {3}fewer than 5,000/);
+    assert.match(stdout, /note {2}fewer than 5,000/);
     assert.match(stderr, /merging/);
   });
 
@@ -77,7 +77,7 @@ describe("gpt2 tokenize", () => {
     const { stdout, status } = await gpt2(["tokenize", "Hi", "é", "👩"]);
     assert.equal(status, 0);
     const lines = ['17250  "Hi"', '38251  " é"', "50169  <20 f0 9f 91>", "  102  <a9>"];
-    assert.equal(stdout, `${lines.join("\n")}\n4 tokens, 10 bytes, 2.50 bytes a token\n`);
+    assert.equal(stdout, `${lines.join("\n")}\n4 tokens, 10 bytes, 2.50 bytes per token\n`);
   });
 
   it("prints ids, counts and JSON; special tokens only when told", async () => {

@@ -110,7 +110,7 @@ test("Ctrl-C stops and leaves nothing", async () => {
   child.kill("SIGINT");
   const { code, stderr } = await done;
   assert.equal(code, 130);
-  assert.match(stderr, /^data .*Stopped\. Nothing was written\.\n$/s);
+  assert.match(stderr, /^data .*stopped; nothing was written\n$/s);
   assert.ok(!existsSync(out));
   assert.ok(readdirSync(dir).every((name) => !name.includes("stopped")));
 });

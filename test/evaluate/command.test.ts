@@ -131,7 +131,7 @@ describe("gpt2 reproduce", PARALLEL, () => {
       "2",
     ]);
     assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
-    assert.match(stdout, /^The model has the size of none of the paper's; its 117M is shown\./);
+    assert.match(stdout, /^The model is as large as none of the paper's; the paper's 117M is shown\./);
     assert.match(stdout, /\nPTB perplexity +ptb.*, perplexity per .* 65\.85 +\d/);
     assert.match(stdout, /\nWinograd accuracy .* 1542M: 70\.70 /);
     assert.match(

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { reproductionReport } from "../../src/cli/evaluate/reproduction-report.js";
+import { reproductionReport } from "../../src/cli/commands/reproduce.js";
 import { GPT2Error, TokenizerError, UsageError } from "../../src/errors.js";
 import { journalFile } from "../../src/evaluate/journal-file.js";
 import { type PaperFigure, paperFigure, paperSize } from "../../src/evaluate/paper.js";

@@ -1,16 +1,19 @@
 import type { Command } from "commander";
 import type { LabelledLine } from "../../data/labelled/read-labelled.js";
 import { DataError } from "../../errors.js";
-import type { Classification } from "../../generate/classify.js";
+import type { Classification, LabelScore } from "../../generate/classify.js";
 import type { ReadOptions } from "../../gpt2/options.js";
 import type { GPT2 } from "../../gpt2.js";
 import { classificationReport, regressionReport } from "../../train/classification-metrics.js";
 import type { TaskReport } from "../../train/task-report.js";
+import { printable } from "../../util/printable.js";
 import { progress } from "../../util/progress.js";
-import { interruptible } from "../interrupt.js";
 import { readTexts } from "../labelled-input.js";
-import { addModelOptions, loadModel, type ModelFlags } from "../options.js";
-import { labelTable, summary } from "../task-report.js";
+import { loadModel, type ModelFlags } from "../model.js";
+import { addModelOptions } from "../options.js";
+import { formatPercent, jsonLine, plural, print } from "../output.js";
+import { interruptible } from "../signals.js";
+import { describeReport, labelTable } from "../train/reporter.js";
 
 interface ClassifyFlags extends ModelFlags {
   readonly file?: string;
@@ -19,13 +22,12 @@ interface ClassifyFlags extends ModelFlags {
 }
 
 const HELP = `
-The model, or the adapter, is one that gpt2 finetune --task classify or --task
-regress made, or a GPT2ForSequenceClassification by transformers. Of a text that
-is longer than the model's context the beginning is read.
+The model, or the adapter, comes from gpt2 finetune --task classify or --task
+regress, or is a GPT2ForSequenceClassification of transformers. A text longer than
+the model's context is cut to its beginning.
 
-With --data, JSONL of { "text" }, a line is printed for each; if all have a
-"label" as well, how often the model is right: accuracy, and precision, recall
-and F1 by label.
+With --data, JSONL of { "text" }, a line is printed for each text; if all have a
+"label" too, the model's accuracy, and precision, recall and F1 by label.
 
 Examples:
   $ gpt2 classify "The plot is thin, the jokes are worse." --model runs/reviews/model
@@ -36,8 +38,8 @@ Examples:
 export function registerClassify(program: Command): void {
   const command = program
     .command("classify")
-    .summary("the label of a text, by a fine-tuned model")
-    .description("Show which label a text has, or which number, by a model that was fine-tuned for that.")
+    .summary("label a text with a fine-tuned model")
+    .description("Label a text, or predict a number for it, with a model fine-tuned for that.")
     .argument("[text...]", "the text")
     .option("-f, --file <path>", "read the text from a file; - for standard input")
     .option("--data <path...>", 'read many texts: JSONL of { "text" }, with "label" or without')
@@ -54,13 +56,13 @@ async function classify(words: string[], flags: ClassifyFlags): Promise<void> {
     const line = progress({ label: "classify", total: lines.length, unit: "texts" });
     const onProgress = (done: number) => done < lines.length && line.update(done);
     const run = kind === "regression" ? regressed : classified;
-    process.stdout.write(await run(model, lines, flags, { signal, onProgress }).finally(() => line.done()));
+    print(await run(model, lines, flags, { signal, onProgress }).finally(() => line.done()));
   });
 }
 
 type Run = (model: GPT2, lines: readonly LabelledLine[], flags: ClassifyFlags, options: ReadOptions) => Promise<string>;
 
-/** Whether the figures are wanted rather than each text's label. */
+/** Whether to print metrics over all texts rather than each text's label. */
 const isTest = (lines: readonly LabelledLine[], { data, json }: ClassifyFlags): boolean =>
   data !== undefined && !json && lines.every(({ label }) => label !== undefined);
 
@@ -76,11 +78,13 @@ const regressed: Run = async (model, lines, flags, options) => {
   const texts = lines.map(({ text }) => text);
   const values = await model.regress(texts, options);
   if (isTest(lines, flags)) return report(regressionReport(lines.map(({ label }, i) => [label as number, values[i]!])));
-  return values.map((value, i) => `${flags.json ? JSON.stringify({ ...lines[i], value }) : value}\n`).join("");
+  return values.map((value, i) => (flags.json ? jsonLine({ ...lines[i], value }) : `${value}\n`)).join("");
 };
 
 const report = (result: TaskReport): string =>
-  [`${result.texts} texts: ${summary(result)}`, ...labelTable(result)].map((line) => `${line}\n`).join("");
+  [`${plural(result.texts, "text")}: ${describeReport(result)}`, ...labelTable(result)]
+    .map((line) => `${line}\n`)
+    .join("");
 
 function pairs(model: GPT2, lines: readonly LabelledLine[], found: readonly Classification[]): [number, number][] {
   const labels = model.labels()!;
@@ -93,14 +97,18 @@ function pairs(model: GPT2, lines: readonly LabelledLine[], found: readonly Clas
 }
 
 const json = ({ label: predicted, probability, scores }: Classification, line: LabelledLine): string =>
-  `${JSON.stringify({ ...line, predicted, probability, scores })}\n`;
+  jsonLine({ ...line, predicted, probability, scores });
 
-const percent = (p: number): string => `${(100 * p).toFixed(1)}%`;
+/** Of texts in a list: the label of each, and its beginning. */
+const short = (result: Classification, { text }: LabelledLine): string =>
+  printable(`${labelRow(result)}  ${JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)}\n`);
 
-const short = ({ label, probability }: Classification, { text }: LabelledLine): string =>
-  `${percent(probability).padStart(6)}  ${label}  ${JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)}\n`;
+/** Of one text: all labels, the most probable first. */
 
 function full({ scores }: Classification): string {
   const sorted = [...scores].sort((a, b) => b.probability - a.probability);
-  return sorted.map(({ label, probability }) => `${percent(probability).padStart(6)}  ${label}\n`).join("");
+  return sorted.map((score) => printable(`${labelRow(score)}\n`)).join("");
 }
+
+const labelRow = ({ label, probability }: LabelScore | Classification): string =>
+  `${formatPercent(probability, 1).padStart(6)}  ${label}`;

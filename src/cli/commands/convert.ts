@@ -3,9 +3,10 @@ import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { CONVERT_FORMATS, type ConvertedModel, type ConvertFormat, convertModel } from "../../pretrained/convert.js";
 import { FORMAT_NAMES } from "../../pretrained/index.js";
 import { formatBytes, progress } from "../../util/progress.js";
-import { downloadLine } from "../download-line.js";
-import { interruptible } from "../interrupt.js";
+import { downloadLine } from "../model.js";
 import { MODEL_NAMES } from "../options.js";
+import { formatInteger, printJson, printLines } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface ConvertFlags {
   readonly to?: ConvertFormat;
@@ -62,15 +63,16 @@ async function convert(from: string, to: string, { json, ...flags }: ConvertFlag
       downloads.end();
       line.done();
     }
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : report(result));
+    if (json) printJson(result);
+    else printLines(report(result));
   });
 }
 
-function report({ from, path, format, dtype, files, tokenizer }: ConvertedModel): string {
+function report({ from, path, format, dtype, files, tokenizer }: ConvertedModel): string[] {
   const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
-  const tokens = tokenizer === undefined ? "no tokenizer" : `a tokenizer of ${tokenizer.toLocaleString("en")} tokens`;
-  return (
-    `${from.path}  ${FORMAT_NAMES[from.format]}, ${from.dtype}\n` +
-    `${path}  ${FORMAT_NAMES[format]}, ${dtype}, ${tokens}, ${size} in ${files.length === 1 ? "one file" : `${files.length} files`}\n`
-  );
+  const tokens = tokenizer === undefined ? "no tokenizer" : `a tokenizer of ${formatInteger(tokenizer)} tokens`;
+  return [
+    `${from.path}  ${FORMAT_NAMES[from.format]}, ${from.dtype}`,
+    `${path}  ${FORMAT_NAMES[format]}, ${dtype}, ${tokens}, ${size} in ${files.length === 1 ? "one file" : `${files.length} files`}`,
+  ];
 }

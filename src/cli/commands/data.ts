@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import { InvalidArgumentError } from "commander";
 import type { DatasetInfo, SplitInfo } from "../../data/dataset-info.js";
 import { prepareData } from "../../data/prepare.js";
-import { loadTokenizer } from "../../tokenizer/files.js";
-import { gpt2Tokenizer } from "../../tokenizer/gpt2.js";
-import { formatBytes, formatCount, formatDuration, progress } from "../../util/progress.js";
-import { number, unescapeText } from "../options.js";
+import { formatBytes, formatCount, progress } from "../../util/progress.js";
+import { loadNamedTokenizer } from "../model.js";
+import { addDocumentOptions, addReportOptions, count, number, progressMode } from "../options.js";
+import { formatInteger, formatRows, formatSeconds, note, plural, print, printJson } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface DataOptions {
   readonly out: string;
@@ -24,41 +24,34 @@ interface DataOptions {
 
 /** Adds `gpt2 data`. */
 export function registerData(program: Command): void {
-  program
+  const command = program
     .command("data")
-    .summary("turn text into token shards to train on")
+    .summary("prepare text: token shards for training")
     .description(
-      "Turn text files, JSONL and folders of them (.txt, .md, .jsonl, each also .gz or .zst) into llm.c token shards.\n" +
-        "A text file is one document, or several separated by lines that are <|endoftext|>; a JSONL line is one.",
+      "Encode text files, JSONL and folders of them (.txt, .md, .jsonl, each also .gz or .zst) to llm.c token shards.\n" +
+        "A text file is one document, or several separated by lines <|endoftext|>; a JSONL line is one.",
     )
     .argument("<inputs...>", "files and folders")
     .requiredOption("-o, --out <dir>", "folder to make")
-    .option("--tokenizer <name>", '"gpt2", a folder or a tokenizer.json', "gpt2")
+    .option("--tokenizer <name>", '"gpt2", or a folder, tokenizer.json or .gguf with one', "gpt2")
     .option("--val-fraction <share>", "share of the documents to hold out (default: 0.01)", number)
     .option("--val <inputs...>", "files and folders to hold out instead")
     .option("--shard-tokens <n>", "tokens in a shard; 1e6, 10M", count, 100_000_000)
     .option("--workers <n>", "worker threads (default: one a core)", count)
-    .option("--field <name>", "field of JSONL objects that holds the text", "text")
-    .option("--split-on <text>", "separator of documents in text files; \\n and \\t are understood", unescapeText)
-    .option("--seed <n>", "of the choice of held-out documents", count, 1337)
-    .option("--overwrite", "replace the data set that --out holds")
-    .option("--progress", "print progress also where there is no terminal")
-    .option("--json", "print what was made as JSON")
-    .action(run);
+    .option("--seed <n>", "seed of the choice of held-out documents", count, 1337)
+    .option("--overwrite", "replace the data set in --out");
+  addReportOptions(addDocumentOptions(command)).action(run);
 }
 
 async function run(inputs: string[], options: DataOptions): Promise<void> {
-  const tokenizer = options.tokenizer === "gpt2" ? await gpt2Tokenizer() : await loadTokenizer(options.tokenizer);
-  const line = progress({
-    label: "data",
-    unit: "B",
-    mode: options.progress && !process.stderr.isTTY ? "plain" : "auto",
-  });
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  process.once("SIGINT", stop);
+  const tokenizer = await loadNamedTokenizer(options.tokenizer);
+  const line = progress({ label: "data", unit: "B", mode: progressMode(options) });
   const started = performance.now();
-  try {
+  await interruptible(async (signal) => {
+    signal.addEventListener("abort", () => {
+      line.done();
+      note("stopped; nothing was written");
+    });
     const info = await prepareData(inputs, {
       out: options.out,
       tokenizer,
@@ -71,7 +64,7 @@ async function run(inputs: string[], options: DataOptions): Promise<void> {
       separator: options.splitOn,
       seed: options.seed,
       overwrite: options.overwrite,
-      signal: controller.signal,
+      signal,
       onProgress: ({ bytesRead, bytesTotal, tokens }) => {
         line.setTotal(bytesTotal);
         line.update(bytesRead, `${formatCount(tokens)} tokens`);
@@ -79,56 +72,35 @@ async function run(inputs: string[], options: DataOptions): Promise<void> {
     });
     line.done();
     const seconds = (performance.now() - started) / 1000;
-    process.stdout.write(
-      options.json
-        ? `${JSON.stringify({ out: options.out, seconds, ...info }, null, 2)}\n`
-        : summary(info, options.out, seconds),
-    );
-  } catch (error) {
-    line.done();
-    if (!controller.signal.aborted) throw error;
-    process.stderr.write("Stopped. Nothing was written.\n");
-    process.exitCode = 130;
-  } finally {
-    process.removeListener("SIGINT", stop);
-  }
+    if (options.json) printJson({ out: options.out, seconds, ...info });
+    else print(summary(info, options.out, seconds));
+  }).finally(() => line.done());
 }
 
-/** What was made, for people. */
+/** The data set in words. */
 function summary(info: DatasetInfo, out: string, seconds: number): string {
   const { train, val } = info.splits;
+  const { vocabSize, name } = info.tokenizer;
   const bytes = train.bytes + (val?.bytes ?? 0);
   const tokens = train.tokens + (val?.tokens ?? 0);
-  const lines = [splitLine("train", train), val === undefined ? "val    none" : splitLine("val", val)];
-  if (info.settings.heldOut === "tail") {
-    lines.push("       Too few documents to hold some out: the end of the text is held out instead.");
-  }
-  lines.push(
-    `made   ${out}: vocabulary ${info.tokenizer.vocabSize.toLocaleString("en")} (${info.tokenizer.name}), ` +
-      `${(bytes / tokens).toFixed(2)} bytes a token, in ${seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds)} ` +
-      `(${formatBytes(bytes / seconds)}/s)`,
-  );
+  const vocabulary = `vocabulary ${formatInteger(vocabSize)} (${name})`;
+  const rate = `in ${formatSeconds(seconds)} (${formatBytes(bytes / seconds)}/s)`;
   const notes = [
     [info.replaced, "invalid UTF-8 sequences were replaced by U+FFFD"],
     [info.empty, "documents of white space only were left out"],
-    [info.skippedFiles, "files were skipped, being neither text nor JSONL by their names"],
+    [info.skippedFiles, "files were skipped: their names are neither text nor JSONL"],
   ] as const;
-  for (const [n, text] of notes) if (n > 0) lines.push(`note   ${n.toLocaleString("en")} ${text}`);
-  return `${lines.join("\n")}\n`;
+  return formatRows([
+    ["train", describeSplit(train)],
+    ["val", val === undefined ? "none" : describeSplit(val)],
+    ...(info.settings.heldOut === "tail"
+      ? [["", "Too few documents to hold some out: the end of the text is held out instead."] as const]
+      : []),
+    ["made", `${out}: ${vocabulary}, ${(bytes / tokens).toFixed(2)} bytes per token, ${rate}`],
+    ...notes.flatMap(([n, text]) => (n > 0 ? [["note", `${formatInteger(n)} ${text}`] as const] : [])),
+  ]);
 }
 
-function splitLine(name: string, split: SplitInfo): string {
-  const shards = `${split.shards.length} ${split.shards.length === 1 ? "shard" : "shards"}`;
-  const documents = `${split.documents.toLocaleString("en")} ${split.documents === 1 ? "document" : "documents"}`;
-  return `${name.padEnd(6)} ${split.tokens.toLocaleString("en")} tokens of ${documents}, ${formatBytes(split.bytes)}, in ${shards}`;
-}
-
-const SCALES: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9 };
-
-/** `1000`, `1e6`, `10M`. */
-function count(text: string): number {
-  const scale = SCALES[text.slice(-1).toLowerCase()];
-  const value = scale === undefined ? number(text) : Math.round(number(text.slice(0, -1)) * scale);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("Not a whole number.");
-  return value;
+function describeSplit({ tokens, documents, bytes, shards }: SplitInfo): string {
+  return `${formatInteger(tokens)} tokens of ${plural(documents, "document")}, ${formatBytes(bytes)}, in ${plural(shards.length, "shard")}`;
 }

@@ -1,9 +1,11 @@
 import { type Command, Option } from "commander";
 import { POOLINGS, type Pooling } from "../../generate/encoder.js";
 import { progress } from "../../util/progress.js";
-import { interruptible } from "../interrupt.js";
 import { readTexts } from "../labelled-input.js";
-import { addModelOptions, loadModel, type ModelFlags } from "../options.js";
+import { loadModel, type ModelFlags } from "../model.js";
+import { addModelOptions } from "../options.js";
+import { printJson } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface EmbedFlags extends ModelFlags {
   readonly file?: string;
@@ -14,10 +16,9 @@ interface EmbedFlags extends ModelFlags {
 }
 
 const HELP = `
-Prints a line of JSON for each text: { "text", "embedding": [ … ] }, the final
-hidden states of its tokens, pooled. The product of two embeddings of length 1
-is the cosine of the angle between them: near 1 for texts that the model finds
-alike.
+Prints a line of JSON for each text: { "text", "embedding": [ … ] }, the pooled
+final hidden states of its tokens. The dot product of two embeddings of length 1
+is their cosine: near 1 for texts that are alike to the model.
 
 Examples:
   $ gpt2 embed "A cat sat on the mat."
@@ -27,8 +28,8 @@ Examples:
 export function registerEmbed(program: Command): void {
   const command = program
     .command("embed")
-    .summary("texts as vectors")
-    .description("Print a vector for each text, such that texts that are alike have vectors that are.")
+    .summary("embed texts as vectors")
+    .description("Print a vector for each text; similar texts have similar vectors.")
     .argument("[text...]", "the text")
     .option("-f, --file <path>", "read the text from a file; - for standard input")
     .option("--data <path...>", 'read many texts: JSONL of { "text" }')
@@ -37,8 +38,8 @@ export function registerEmbed(program: Command): void {
         .choices(POOLINGS)
         .default("mean"),
     )
-    .option("--no-normalize", "do not make vectors of length 1")
-    .option("--truncate", "of a text that is longer than the context read the beginning, instead of refusing it");
+    .option("--no-normalize", "keep the vectors' lengths instead of scaling them to 1")
+    .option("--truncate", "cut a text longer than the context to its beginning, instead of refusing it");
   addModelOptions(command).addHelpText("after", HELP).action(embed);
 }
 
@@ -53,7 +54,7 @@ async function embed(words: string[], flags: EmbedFlags): Promise<void> {
       .embed(texts, { pooling, normalize, truncate, signal, onProgress })
       .finally(() => line.done());
     for (const [i, vector] of vectors.entries()) {
-      process.stdout.write(`${JSON.stringify({ text: texts[i], embedding: Array.from(vector) })}\n`);
+      printJson({ text: texts[i], embedding: Array.from(vector) });
     }
   });
 }

@@ -14,13 +14,20 @@ import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { settingsFor } from "../../train/settings.js";
 import type { Trainer } from "../../train/trainer.js";
 import { formatCount, progress } from "../../util/progress.js";
-import { downloadLine } from "../download-line.js";
-import { readTemplate } from "../template.js";
-import { addSettingFlags, addSwitches, type Flags, givenSettings, parseNumber } from "../train/flags.js";
-import { addLoraFlags, givenLora, type LoraFlags } from "../train/lora-flags.js";
-import { type PreviewFlags, preview } from "../train/preview.js";
-import { describeLora, describeModel, TrainReporter } from "../train/reporter.js";
-import { stoppable } from "../train/stop.js";
+import { downloadLine } from "../model.js";
+import { addMachineOptions, addReportOptions, MODEL_FLAG, number } from "../options.js";
+import { printJson, printLines } from "../output.js";
+import { type PreviewFlags, preview, readTemplate } from "../template.js";
+import {
+  addLoraFlags,
+  addSettingFlags,
+  addSwitches,
+  type Flags,
+  givenLora,
+  givenSettings,
+  type LoraFlags,
+} from "../train/flags.js";
+import { describeLora, describeModel, runUntilStopped, TrainReporter } from "../train/reporter.js";
 
 interface FinetuneFlags extends Flags, LoraFlags, PreviewFlags {
   readonly model?: string;
@@ -41,12 +48,12 @@ interface FinetuneFlags extends Flags, LoraFlags, PreviewFlags {
 
 const HELP = `
 Data: text; or JSONL of { "prompt", "completion" }, of { "messages": [{ "role",
-"content" }] }, or of any fields with a template, in which only completions and
-the assistant's messages are learned:
+"content" }] }, or of any fields with a template. Only completions and the
+assistant's messages are learned:
 
   --template '{ "prompt": "Q: {question}\\nA:", "completion": " {answer}<|endoftext|>" }'
 
---preview shows what becomes of the first lines. See docs/finetuning.md.
+--preview shows the first examples with their loss mask. See docs/finetuning.md.
 
 --task classify makes a classifier (gpt2 classify) of JSONL of { "text", "label" };
 --task regress learns numbers.
@@ -62,14 +69,14 @@ Examples:
 export function registerFinetune(program: Command): void {
   const command = program
     .command("finetune")
-    .summary("teach a model something: all of it, or an adapter")
-    .description("Go on training a model on your own text, prompts or chats: all of it, or a LoRA adapter.")
+    .summary("fine-tune a model, or train a LoRA adapter")
+    .description("Fine-tune a model on your own text, prompts or chats: all of its weights, or a LoRA adapter.")
     .argument("[data...]", "text, JSONL, folders of them; or one folder of tokens made by `gpt2 data`")
-    .option("-m, --model <name>", "gpt2, owner/name of the hub, a folder or file (default: the package's own model)")
+    .option("-m, --model <name>", MODEL_FLAG)
     .option("-o, --out <dir>", "the run's folder: checkpoints, metrics, and in the end adapter/ or model/")
     .option("--resume", "continue the run in --out, bit for bit; other flags need not be repeated")
     .option("--plan", "print the model, what is trained, and the memory, and stop")
-    .option("--preview [n]", "print what the first n lines of the data become, and stop (default: 3)", parseNumber);
+    .option("--preview [n]", "print the first n examples, and stop (default: 3)", number);
   addLoraFlags(command);
   command.optionsGroup("Data:");
   command
@@ -81,19 +88,15 @@ export function registerFinetune(program: Command): void {
       ).choices(Object.keys(FINETUNE_TASKS)),
     )
     .option("--val <path...>", "files to hold out")
-    .option("--val-fraction <x>", "share of documents or examples to hold out (default: 0.1)", parseNumber)
-    .option("--epochs <n>", "times to go through the data (default: 3, unless --steps is given)", parseNumber);
+    .option("--val-fraction <x>", "share of documents or examples to hold out (default: 0.1)", number)
+    .option("--epochs <n>", "passes through the data (default: 3, unless --steps is given)", number);
   command.optionsGroup("Training:");
   addSettingFlags(command, SHOWN_DEFAULTS);
   addSwitches(command, ["--recompute", "--across-documents", "--last"]);
-  command.option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)");
+  command.option("--sample-prompt <text>", "prompt of samples (default: none, for new texts)");
   command.optionsGroup("Machine:");
-  command
-    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
-    .option("--threads <n>", "threads that compute (default: all processors)", parseNumber)
-    .addOption(new Option("--backend <name>", "what computes").choices(["auto", "native", "wasm", "reference"]))
-    .option("--progress", "print progress also where there is no terminal")
-    .option("--json", "print events as JSON lines");
+  command.option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
+  addReportOptions(addMachineOptions(command), "print events as JSON lines");
   command.addHelpText("after", HELP).action(async (data: string[], flags: FinetuneFlags) => {
     if (flags.task && flags.preview !== undefined) {
       throw new UsageError({ op: "--preview", expected: "prompts or chats", got: `--task ${flags.task}` });
@@ -104,10 +107,10 @@ export function registerFinetune(program: Command): void {
   });
 }
 
-/** Where the defaults are not those of training from nothing; see {@link finetuneDefaults}. */
+/** Defaults that differ from those of training from scratch; see {@link finetuneDefaults}. */
 const SHOWN_DEFAULTS = {
-  batchSize: "what makes 4096 tokens",
-  steps: "what three epochs take",
+  batchSize: "as many as make 4096 tokens",
+  steps: "three epochs",
   warmupSteps: "a tenth of the steps, at most 100",
   lr: "0.001 for an adapter, else 0.0001",
   beta2: "0.999",
@@ -167,7 +170,7 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
     line.done();
   }
   let adapter: string | undefined;
-  await stoppable(reporter, async (signal) => {
+  await runUntilStopped(reporter, async (signal) => {
     for await (const event of trainer.run(signal)) {
       reporter.report(event);
       if (event.type === "end") adapter = event.adapter;
@@ -179,7 +182,7 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
 async function merge(adapter: string, to: string, flags: FinetuneFlags, reporter: TrainReporter): Promise<void> {
   const { model, offline, json } = flags;
   await convertModel(model, to, { merge: adapter, offline, overwrite: true });
-  if (!json) reporter.notice(`the model with the adapter in it is in ${to}`);
+  if (!json) reporter.notice(`the model with the adapter merged is in ${to}`);
 }
 
 async function plan(flags: FinetuneFlags): Promise<void> {
@@ -190,7 +193,7 @@ async function plan(flags: FinetuneFlags): Promise<void> {
   const given = givenLora(flags);
   const lora = given && loraSettings(given);
   const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, givenSettings(flags)));
-  // Without the data labels and lengths are not known: a head of one output, and the longest sequences there can be.
+  // Without the data, labels and lengths are unknown: a head of one output, and sequences of the longest length.
   const head = task && { kind: FINETUNE_TASKS[task], labels: [""] };
   const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types, head });
   const parameters = parameterCount(config);
@@ -198,10 +201,9 @@ async function plan(flags: FinetuneFlags): Promise<void> {
   const text = [
     describeModel(config, parameters),
     `trained: ${formatCount(trained)} parameters, ${((100 * trained) / parameters).toFixed(2)}%${lora ? `, ${describeLora(lora)}` : ""}`,
-    `passes of ${task ? "at most " : ""}${settings.batchSize} sequences of ${settings.seqLength}${settings.recompute ? ", activations computed again" : ""}`,
+    `passes of ${task ? "at most " : ""}${settings.batchSize} sequences of ${settings.seqLength}${settings.recompute ? ", activations recomputed" : ""}`,
     `memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
   ];
-  process.stdout.write(
-    json ? `${JSON.stringify({ config, parameters, trained, lora, settings, memory })}\n` : `${text.join("\n")}\n`,
-  );
+  if (json) printJson({ config, parameters, trained, lora, settings, memory });
+  else printLines(text);
 }

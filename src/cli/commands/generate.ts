@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import { UsageError } from "../../errors.js";
+import { TokenizerError, UsageError } from "../../errors.js";
 import {
   DEFAULT_LOOKUP,
   DEFAULT_NEW_TOKENS,
@@ -12,11 +12,12 @@ import {
 import type { TextOrIds } from "../../gpt2/options.js";
 import type { GPT2 } from "../../gpt2.js";
 import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
-import { readInput } from "../input.js";
-import { interruptible } from "../interrupt.js";
-import { addModelOptions, collect, fetchedPath, loadModel, type ModelFlags, number } from "../options.js";
+import { readPrompt } from "../input.js";
+import { fetchedPath, loadModel, type ModelFlags } from "../model.js";
+import { addModelOptions, collect, number } from "../options.js";
+import { noteOnTerminal } from "../output.js";
 import { type SampleWriter, sampleWriter } from "../sample-writer.js";
-import { styleFor } from "../style.js";
+import { interruptible } from "../signals.js";
 
 interface GenerateFlags extends ModelFlags {
   readonly maxTokens: number;
@@ -31,21 +32,25 @@ interface GenerateFlags extends ModelFlags {
   readonly promptLookup?: true;
   readonly samples: number;
   readonly file?: string;
+  readonly special?: true;
   readonly template?: true | string;
   readonly echo: boolean;
   readonly json?: true;
 }
 
 const HELP = `
-The prompt is the arguments, or the file, or what is piped in (without its last
-line break). Without one a new text is begun. A prompt may be as long as the
-model's context. The text may outgrow it: the model then sees the last half.
+The prompt is the arguments, the file, or standard input if it is piped (without
+its last line break). Without one a new text is generated. A prompt may be as long
+as the model's context. The text may outgrow it: the model then sees the last half.
 
---json prints a line for each sample, when it is complete:
+A single word that is nearly the name of a command and has arguments after it is
+taken for a mistyped command; quote the prompt, or write gpt2 generate.
+
+--json prints a line for each sample once it is complete:
   {"sample":0,"prompt":"…","text":"…","finishReason":"length",
    "tokens":[…],"logprobs":[…],"seed":1}
 finishReason is length (-n tokens), endoftext or stop. logprobs are natural
-logarithms, by the model itself, before temperature and filters.
+logarithms under the model, before temperature and filters.
 
 Examples:
   $ gpt2 "Once upon a time" -n 100 --seed 1
@@ -65,40 +70,38 @@ export function registerGenerate(program: Command): void {
     .summary('continue a text; gpt2 "text" for short')
     .description("Continue a text, or write a new one.")
     .argument("[prompt...]", "the text to continue")
-    .option("-n, --max-tokens <n>", "tokens to generate at most", number, DEFAULT_NEW_TOKENS)
+    .option("-n, --max-tokens <n>", "most tokens to generate", number, DEFAULT_NEW_TOKENS)
     .option(
       "--temperature <x>",
-      `0 always takes the likeliest token; 1 is the model's own (${own(temperature)})`,
+      `0 always takes the likeliest token; 1 samples as the model has it (${own(temperature)})`,
       number,
     )
-    .option("--top-k <n>", `choose among the n likeliest tokens; 0: all (${own(topK)})`, number)
-    .option("--top-p <p>", `choose among the likeliest that together reach p (${own(topP)})`, number)
-    .option("--min-p <p>", `choose among those at least p times as likely as the likeliest (${own(minP)})`, number)
+    .option("--top-k <n>", `sample from the n likeliest tokens; 0: all (${own(topK)})`, number)
+    .option("--top-p <p>", `sample from the likeliest tokens that together reach p (${own(topP)})`, number)
+    .option("--min-p <p>", `sample from tokens at least p times as likely as the likeliest (${own(minP)})`, number)
     .option(
       "--repetition-penalty <x>",
-      `above 1, tokens already used become less likely (${own(repetitionPenalty)})`,
+      `above 1, tokens of the text become less likely (${own(repetitionPenalty)})`,
       number,
     )
-    .option("--stop <text>", "end before this text; can be given several times; \\n and \\t are understood", collect)
-    .option("--ignore-eot", "go on after <|endoftext|>")
+    .option("--stop <text>", "stop before this text; may be given several times; \\n and \\t are understood", collect)
+    .option("--ignore-eot", "continue after <|endoftext|>")
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number)
-    .option("--prompt-lookup", "guess ahead from what the text repeats: the same text, sooner")
-    .option("--samples <n>", "texts to generate, side by side", number, 1)
+    .option("--prompt-lookup", "draft tokens from repetitions in the text, and verify them: the same text, sooner")
+    .option("--samples <n>", "number of texts, generated side by side", number, 1)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
-    .option(
-      "--template [t]",
-      "put the prompt into the template by which the model was fine-tuned (default: that beside it)",
-    )
-    .option("--no-echo", "print only what is generated, not the prompt")
-    .option("--json", "print JSON lines, one a sample");
+    .option("--special", "encode <|endoftext|> and other special tokens in the prompt as such, not as plain text")
+    .option("--template [t]", "put the prompt into the template of the fine-tuned model (default: the one beside it)")
+    .option("--no-echo", "print only the continuation, not the prompt")
+    .option("--json", "print JSON, a line for each sample");
   addModelOptions(command).addHelpText("after", HELP).action(generate);
 }
 
 async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   const options = { ...generateOptions(flags), seed: flags.seed ?? randomSeed() };
-  // Wrong values are told before a model is loaded.
+  // Reports wrong values before a model is loaded.
   generateSettings(options);
-  const text = promptText(await readInput(words, flags.file), words.length > 0);
+  const text = await readPrompt({ words, file: flags.file });
   await interruptible(async (signal) => {
     const { template } = flags;
     const templated = template === undefined ? undefined : await inTemplate(template, text, flags, signal);
@@ -109,11 +112,18 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
     }
     const { samples } = flags;
     const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed: options.seed });
-    await writeSamples(model, templated?.encode(model) ?? prompt, { ...options, signal }, writer);
+    const ids = templated?.encode(model) ?? (flags.special ? specialPrompt(model, prompt) : undefined);
+    await writeSamples(model, ids ?? prompt, { ...options, signal }, writer);
   });
 }
 
-/** The prompt as the template has it, whose `<|endoftext|>` is the token. */
+/** The ids of a prompt with its special tokens. @throws {TokenizerError} the model has no tokenizer. */
+function specialPrompt({ tokenizer }: GPT2, prompt: string): Uint32Array {
+  if (tokenizer) return tokenizer.encode(prompt, { allowedSpecial: "all" });
+  throw new TokenizerError({ op: "--special", expected: "a model with a tokenizer", got: "none" });
+}
+
+/** The prompt in the template, whose `<|endoftext|>` is the token. */
 async function inTemplate(template: true | string, text: string, flags: GenerateFlags, signal: AbortSignal) {
   const { templatedPrompt } = await import("../template.js");
   const { plainText } = await import("../../data/examples/template.js");
@@ -138,12 +148,6 @@ function generateOptions(flags: GenerateFlags): GenerateOptions {
   return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot, promptLookup };
 }
 
-/** Editors and `echo` end a text with a line break that its writer didn't mean. */
-function promptText(input: Uint8Array | undefined, typed: boolean): string {
-  const text = new TextDecoder().decode(input ?? new Uint8Array(0));
-  return typed ? text : text.replace(/\r?\n$/, "");
-}
-
 async function writeSamples(
   model: GPT2,
   prompt: TextOrIds,
@@ -152,23 +156,21 @@ async function writeSamples(
 ): Promise<void> {
   const started = performance.now();
   let count = 0;
+  let complete = false;
   try {
     writer.start();
     for await (const token of model.generate(prompt, options)) {
       count++;
       writer.write(token);
     }
+    complete = true;
   } finally {
-    writer.end();
+    writer.end(complete);
     report(model, count, (performance.now() - started) / 1000, options.seed!);
   }
 }
 
-/** For people only: a log or a pipe gets nothing. */
 function report(model: GPT2, tokens: number, seconds: number, seed: number): void {
-  if (!process.stderr.isTTY) return;
   const rate = `${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(1)} tokens/s`;
-  process.stderr.write(
-    `${styleFor(process.stderr).dim(`[${rate}; seed ${seed}; ${model.backend.description}, ${model.dtype}]`)}\n`,
-  );
+  noteOnTerminal(`${rate}; seed ${seed}; ${model.backend.description}, ${model.dtype}`);
 }

@@ -4,9 +4,11 @@ import type { GPT2Config } from "../../architectures/gpt2/config.js";
 import type { TaskHead } from "../../architectures/task-head.js";
 import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../pretrained/index.js";
 import { type AdapterDescription, describeAdapter, isAdapter } from "../../pretrained/node.js";
+import { printable, printableLine } from "../../util/printable.js";
 import { formatBytes } from "../../util/progress.js";
-import { interruptible } from "../interrupt.js";
-import { fetchedPath, openNamedModel } from "../options.js";
+import { fetchedPath, openNamedModel } from "../model.js";
+import { formatInteger, formatRows, print } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface InfoFlags {
   readonly offline?: true;
@@ -32,20 +34,20 @@ async function info(name: string | undefined, flags: InfoFlags): Promise<void> {
     const fetch = { offline: flags.offline, signal };
     const path = name && (await fetchedPath(name, fetch));
     const text = path && isAdapter(path) ? adapterInfo(path, flags) : await modelInfo(path, flags, signal);
-    process.stdout.write(text);
+    print(text);
   });
 }
 
 function adapterInfo(path: string, flags: InfoFlags): string {
   const description = describeAdapter(path);
-  return flags.json ? `${JSON.stringify(description, undefined, 2)}\n` : adapterSummary(description, flags);
+  return flags.json ? printable(`${JSON.stringify(description, undefined, 2)}\n`) : adapterSummary(description, flags);
 }
 
 async function modelInfo(path: string | undefined, flags: InfoFlags, signal: AbortSignal): Promise<string> {
   const checkpoint = await openNamedModel(path, { offline: flags.offline, signal });
   try {
     const description = describeCheckpoint(checkpoint);
-    if (flags.json) return `${JSON.stringify(description, undefined, 2)}\n`;
+    if (flags.json) return printable(`${JSON.stringify(description, undefined, 2)}\n`);
     return summary(description) + (flags.tensors ? `\n${tensorList(description)}` : "");
   } finally {
     checkpoint.close();
@@ -54,12 +56,12 @@ async function modelInfo(path: string | undefined, flags: InfoFlags, signal: Abo
 
 function adapterSummary(description: AdapterDescription, { tensors: listed }: InfoFlags): string {
   const { path, rank, alpha, rankStabilized, baseModel, parameters, targets, tensors } = description;
-  const rows = [
+  const rows: [string, string][] = [
     ["adapter", path],
     ["format", "LoRA, PEFT's"],
-    ["for", oneLine(baseModel ?? "the package's own model")],
+    ["for", baseModel ?? "the package's own model"],
     ["rank", `${rank}, times ${alpha} / ${rankStabilized ? "√" : ""}${rank}`],
-    ["parameters", count(parameters)],
+    ["parameters", formatInteger(parameters)],
     [
       "layers",
       Object.entries(targets)
@@ -67,15 +69,10 @@ function adapterSummary(description: AdapterDescription, { tensors: listed }: In
         .join(", "),
     ],
   ];
-  const table = rows.map(([name, value]) => `${name!.padEnd(10)}  ${value}\n`).join("");
-  const lines = tensors.map(({ name, shape, dtype }) => `${oneLine(name)}  ${dtype}  [${shape.join(", ")}]\n`);
+  const table = formatRows(rows);
+  const lines = tensors.map(({ name, shape, dtype }) => `${printableLine(name)}  ${dtype}  [${shape.join(", ")}]\n`);
   return listed ? `${table}\n${lines.join("")}` : table;
 }
-
-/** Text of a file without what would break the line or steer a terminal. */
-const oneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ");
-
-const count = (n: number): string => n.toLocaleString("en");
 
 /** For people. */
 function summary(description: CheckpointDescription): string {
@@ -86,24 +83,23 @@ function summary(description: CheckpointDescription): string {
   const rows: [string, string][] = [
     ["model", path],
     ["format", `${FORMAT_NAMES[format]}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`],
-    ["parameters", count(parameters)],
-    ["layers", count(config.nLayer)],
-    ["width", `${count(config.nEmbd)}, feed-forward ${count(config.nInner)}`],
-    ["heads", `${count(config.nHead)} of ${count(config.nEmbd / config.nHead)}`],
-    ["context", `${count(config.nCtx)} tokens`],
-    ["vocabulary", `${count(config.vocabSize)} tokens`],
+    ["parameters", formatInteger(parameters)],
+    ["layers", formatInteger(config.nLayer)],
+    ["width", `${formatInteger(config.nEmbd)}, feed-forward ${formatInteger(config.nInner)}`],
+    ["heads", `${formatInteger(config.nHead)} of ${formatInteger(config.nEmbd / config.nHead)}`],
+    ["context", `${formatInteger(config.nCtx)} tokens`],
+    ["vocabulary", `${formatInteger(config.vocabSize)} tokens`],
     ...(head ? [taskRow(head)] : []),
     ...variant(config).map((difference): [string, string] => ["unlike GPT-2", difference]),
     ["tokenizer", tokenizerInFile ? "in the file" : tokenizer.join(", ") || "none beside the model"],
-    ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${oneLine(key)}`, oneLine(value)]),
+    ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${key}`, value]),
   ];
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+  return formatRows(rows);
 }
 
 function taskRow({ kind, labels }: TaskHead): [string, string] {
-  const named = labels.slice(0, 20).map(oneLine).join(", ");
-  const more = labels.length > 20 ? `, … (${count(labels.length)})` : "";
+  const named = labels.slice(0, 20).join(", ");
+  const more = labels.length > 20 ? `, … (${formatInteger(labels.length)})` : "";
   return ["task", kind === "regression" ? kind : `${kind}: ${named}${more}`];
 }
 
@@ -122,7 +118,7 @@ function tensorList({ tensors }: CheckpointDescription): string {
   const width = Math.max(...tensors.map(({ name }) => name.length));
   const lines = tensors.map(({ name, shape, dtype, bytes, storedAs }) => {
     const layout = storedAs === "in_out" ? "  stored [in, out]" : "";
-    return `${name.padEnd(width)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]  ${formatBytes(bytes)}${layout}`;
+    return `${printableLine(name).padEnd(width)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]  ${formatBytes(bytes)}${layout}`;
   });
   return `${lines.join("\n")}\n`;
 }

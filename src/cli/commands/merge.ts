@@ -2,8 +2,9 @@ import { type Command, Option } from "commander";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { CONVERT_FORMATS, type ConvertFormat, convertModel } from "../../pretrained/convert.js";
 import { progress } from "../../util/progress.js";
-import { downloadLine } from "../download-line.js";
-import { interruptible } from "../interrupt.js";
+import { downloadLine } from "../model.js";
+import { printJson, printLines } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface MergeFlags {
   readonly model?: string;
@@ -53,8 +54,7 @@ async function merge(adapter: string, out: string, { model, json, ...flags }: Me
       downloads.end();
       line.done();
     });
-    process.stdout.write(
-      json ? `${JSON.stringify(result)}\n` : `${result.from.path}\n${result.path}, ${result.dtype}\n`,
-    );
+    if (json) printJson(result);
+    else printLines([result.from.path, `${result.path}, ${result.dtype}`]);
   });
 }

@@ -3,9 +3,10 @@ import { UsageError } from "../../errors.js";
 import type { FetchedModel } from "../../hub/node.js";
 import { fetchGpt2 } from "../../pretrained/load.js";
 import { formatBytes } from "../../util/progress.js";
-import { downloadLine } from "../download-line.js";
-import { interruptible } from "../interrupt.js";
+import { downloadLine } from "../model.js";
 import { MODEL_NAMES } from "../options.js";
+import { noteOnTerminal, printJson, printLines } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface PullFlags {
   readonly revision?: string;
@@ -61,8 +62,9 @@ async function pull(name: string, { revision, offline, progress, json }: PullFla
       const hint = "It is a file or folder of this machine, and needs no fetching";
       throw new UsageError({ op: `pulling ${name}`, expected: "a model that is elsewhere", got: model.path, hint });
     }
-    process.stdout.write(json ? `${JSON.stringify(model)}\n` : `${model.path}\n`);
-    if (process.stderr.isTTY) process.stderr.write(`[${summary(model)}]\n`);
+    if (json) printJson(model);
+    else printLines([model.path]);
+    noteOnTerminal(summary(model));
   });
 }
 

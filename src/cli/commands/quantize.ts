@@ -8,9 +8,10 @@ import { UsageError } from "../../errors.js";
 import { type Checkpoint, FORMAT_NAMES } from "../../pretrained/index.js";
 import { defaultModelFolder, tokenizerOf } from "../../pretrained/load.js";
 import { ggufTypes, saveGguf } from "../../pretrained/node.js";
-import { formatBytes, formatDuration, progress } from "../../util/progress.js";
-import { interruptible } from "../interrupt.js";
-import { openNamedModel } from "../options.js";
+import { formatBytes, progress } from "../../util/progress.js";
+import { openNamedModel } from "../model.js";
+import { formatSeconds, printLines } from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface QuantizeFlags {
   readonly to: WeightType;
@@ -93,7 +94,7 @@ async function write(
     line.done();
   }
   const seconds = (performance.now() - started) / 1000;
-  process.stdout.write(report(checkpoint, out, dtype, size, seconds));
+  printLines(report(checkpoint, out, dtype, size, seconds));
 }
 
 /** Names that say nothing about a model, after which its folder is called. */
@@ -112,21 +113,18 @@ function generalOf({ format, metadata }: Checkpoint): Readonly<Record<string, st
   return format === "gguf" ? metadata : {};
 }
 
-function report(checkpoint: Checkpoint, out: string, dtype: WeightType, size: number, seconds: number): string {
+function report(checkpoint: Checkpoint, out: string, dtype: WeightType, size: number, seconds: number): string[] {
   const { path, format, dtype: was, files, config } = checkpoint;
   const before = files.reduce((sum, file) => sum + file.size, 0);
-  const rows = [
+  return [
     `${path}  ${FORMAT_NAMES[format]}, ${was}, ${formatBytes(before)}`,
-    `${out}  GGUF, ${dtype}, ${formatBytes(size)}, ${factor(before, size)}, in ${duration(seconds)}`,
+    `${out}  GGUF, ${dtype}, ${formatBytes(size)}, ${factor(before, size)}, in ${formatSeconds(seconds)}`,
     ...otherTypes(config, dtype),
   ];
-  return rows.map((row) => `${row}\n`).join("");
 }
 
 const factor = (before: number, after: number): string =>
   after <= before ? `${(before / after).toFixed(2)} times smaller` : `${(after / before).toFixed(2)} times larger`;
-
-const duration = (seconds: number): string => (seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds));
 
 /** Matrices whose rows are no whole blocks, by the type they were written in instead. */
 function otherTypes(config: GPT2Config, dtype: WeightType): string[] {

@@ -1,23 +1,25 @@
 import type { Command } from "commander";
 import { DownloadError, MissingDataError, UsageError } from "../../errors.js";
-import { PAPER_SIZES, paperSize } from "../../evaluate/paper.js";
+import type { MetricScale } from "../../evaluate/metrics/metric.js";
+import { PAPER_SIZES, type PaperSize, paperSize } from "../../evaluate/paper.js";
 import { TASKS } from "../../evaluate/registry.js";
+import { formatValue } from "../../evaluate/report.js";
+import type { Candidate, FigureComparison } from "../../evaluate/reproduce.js";
 import { compareWithPaper, reproductionSpecs } from "../../evaluate/reproduce.js";
 import type { TaskResult } from "../../evaluate/run.js";
 import { parseTaskSpec } from "../../evaluate/task.js";
-import { reproductionReport } from "../evaluate/reproduction-report.js";
-import { type EvaluationFlags, type EvaluationSession, openSession } from "../evaluate/session.js";
-import { interruptible } from "../interrupt.js";
-import { addEvaluationOptions } from "./eval.js";
+import { addEvaluationOptions, type EvaluationFlags, type EvaluationSession, openSession } from "../evaluation.js";
+import { formatTable, print } from "../output.js";
+import { interruptible } from "../signals.js";
 
 const HELP = `
 Runs every evaluation of the paper, each in the variants that the paper leaves
-open, and prints its table beside ours. Where no variant gives the paper's figure,
-it says between which two of them the figure lies. Data sets that are neither in
-the folder of --data nor can be fetched are left out, and listed.
+open, and prints the paper's figures beside ours. Where no variant matches, it
+prints which two the paper's figure lies between. Data sets that are neither in the
+folder of --data nor downloadable are left out, and listed.
 
-Without --limit and with a model of GPT-2's size this takes hours: give --json, and
---resume goes on with what was stopped.
+Without --limit, a model of GPT-2's size takes hours: with --json FILE, --resume
+continues a run that was stopped.
 
 Examples:
   $ gpt2 reproduce --model gpt2 --data eval/ --json gpt2.json
@@ -27,7 +29,7 @@ Examples:
 export function registerReproduce(program: Command): void {
   const command = program
     .command("reproduce")
-    .summary("all evaluations of the paper, beside its table")
+    .summary("run the paper's evaluations, and compare with its figures")
     .description("Run the paper's evaluations in all their variants, and compare with the paper.")
     .argument("[tasks...]", "only these");
   addEvaluationOptions(command).addHelpText("after", HELP).action(reproduce);
@@ -53,15 +55,15 @@ async function reproduce(names: string[], flags: EvaluationFlags): Promise<void>
       for (const text of wanted) await runOrMiss(session, text, results, missing);
       await session.finish(results, { comparisons: compare(results), notRun: Object.fromEntries(missing) });
     } finally {
-      // Also when it was stopped or has failed: what is done may have taken hours.
+      // Also if it failed or was stopped: finished tasks may have taken hours.
       if (results.length > 0 || missing.size > 0) {
-        process.stdout.write(reproductionReport(compare(results), size, missing));
+        print(reproductionReport(compare(results), size, missing));
       }
     }
   });
 }
 
-/** Adds to the results, or to what is missing, with the reason. */
+/** Evaluates one task; if its data is missing, records why. */
 async function runOrMiss(
   session: EvaluationSession,
   text: string,
@@ -77,3 +79,54 @@ async function runOrMiss(
 }
 
 const taskOf = (spec: string): string => spec.split(":")[0]!;
+
+/**
+ * The paper's figures beside ours, their place among our variants, and the evaluations that were not run.
+ *
+ * @param size of the paper's model as large as this one; without, differences need no explanation
+ * @param missing evaluations that were not run, and why
+ */
+export function reproductionReport(
+  comparisons: readonly FigureComparison[],
+  size: PaperSize | undefined,
+  missing: ReadonlyMap<string, string>,
+): string {
+  const shown = size ?? PAPER_SIZES[0];
+  const rows = comparisons.map(({ figure, paper, nearest, size: reported }) => {
+    const scale = scaleOf(figure.name);
+    const value = (x: number) => formatValue(x, scale);
+    const theirs = `${reported === shown ? "" : `${reported}: `}${value(paper)}`;
+    const interval = `${value(nearest.low)} – ${value(nearest.high)}`;
+    return [figure.name, `${nearest.spec}, ${nearest.metric}`, theirs, value(nearest.value), interval];
+  });
+  const head = ["figure", "our nearest variant", `paper, ${shown}`, "ours", "95% interval"];
+  const note =
+    size === undefined
+      ? `The model is as large as none of the paper's; the paper's ${PAPER_SIZES[0]} is shown.\n\n`
+      : "";
+  const brackets = size === undefined ? "" : comparisons.map(bracket).join("");
+  const reasons = new Map<string, string[]>();
+  for (const [spec, reason] of missing) reasons.set(reason, [...(reasons.get(reason) ?? []), spec]);
+  const absent = [...reasons].map(([reason, specs]) => `  ${specs.join(" ")}\n    ${reason}\n`).join("");
+  return [
+    note,
+    formatTable(head, rows, 2),
+    brackets && `\nWhere the paper's figure lies among the variants:\n${brackets}`,
+    absent && `\nNot run, for want of data:\n${absent}`,
+  ].join("");
+}
+
+/** Accuracies, F1, BLEU and ROUGE are percentages. */
+const scaleOf = (figure: string): MetricScale => (/perplexity|bits/.test(figure) ? "number" : "percent");
+
+function bracket({ figure, paper, candidates, below, above, nearest }: FigureComparison): string {
+  const scale = scaleOf(figure.name);
+  const name = ({ spec, metric, value }: Candidate) => `${formatValue(value, scale)} (${spec}, ${metric})`;
+  const line = (text: string) => `  ${figure.name}, ${formatValue(paper, scale)}: ${text}\n`;
+  if (nearest.low <= paper && paper <= nearest.high) return line(`within the interval of ${name(nearest)}`);
+  if (below && above) return line(`between ${name(below)} and ${name(above)}`);
+  const end = (below ? candidates.at(-1) : candidates[0])!;
+  const side = below ? "above" : "below";
+  const count = candidates.length === 1 ? "the one variant" : `all ${candidates.length} variants`;
+  return line(`${side} ${count}, of which the nearest is ${name(end)}: none of them explains the difference`);
+}

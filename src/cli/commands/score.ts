@@ -5,9 +5,19 @@ import type { GPT2 } from "../../gpt2.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { progress } from "../../util/progress.js";
 import { readInput } from "../input.js";
-import { interruptible } from "../interrupt.js";
-import { addModelOptions, loadModel, type ModelFlags, number } from "../options.js";
-import { type Style, styleFor } from "../style.js";
+import { loadModel, type ModelFlags } from "../model.js";
+import { addModelOptions, number } from "../options.js";
+import {
+  formatInteger,
+  formatPercent,
+  formatRows,
+  print,
+  printJson,
+  rounded,
+  type Style,
+  styleFor,
+} from "../output.js";
+import { interruptible } from "../signals.js";
 
 interface ScoreFlags extends ModelFlags {
   readonly file?: string;
@@ -17,13 +27,18 @@ interface ScoreFlags extends ModelFlags {
 }
 
 const HELP = `
-The text is the arguments, or the file, or what is piped in, to the byte. Its
-first token is scored as the first of a new text, after <|endoftext|>. In a text
-longer than the model's context each token is predicted from at least half a
-context before it, or as --stride has it.
+The text is the arguments, the file, or standard input if it is piped, to the byte
+but for a byte-order mark. Its first token is scored as the first of a new text,
+after <|endoftext|>. In a text longer than the model's context each token is
+predicted from at least half a context before it; --stride changes that.
 
-perplexity is exp of the mean loss a token; bits/byte does not depend on the
+perplexity is exp of the mean loss per token; bits/byte does not depend on the
 vocabulary, and so compares models.
+
+--json prints the figures and, for each token, its id in tokens, its log-probability
+in logprobs, its bytes (in hexadecimal) in tokenBytes, and in offsets where it ends,
+in bytes of the text. A token may be part of a character: texts then holds U+FFFD,
+and only bytes can be joined.
 
 Examples:
   $ gpt2 score "The quick brown fox jumps over the lazy dog."
@@ -34,18 +49,18 @@ Examples:
 export function registerScore(program: Command): void {
   const command = program
     .command("score")
-    .summary("how likely the model finds a text")
-    .description("Show how likely the model finds a text: perplexity, bits per byte, and each token's probability.")
+    .summary("score a text: perplexity, bits per byte")
+    .description("Score a text: perplexity, bits per byte, and each token's log-probability.")
     .argument("[text...]", "the text")
     .option("-f, --file <path>", "read the text from a file; - for standard input")
     .option("--tokens", "list every token with its probability")
-    .option("--stride <n>", "tokens by which the window moves over a long text (default: half the context)", number)
-    .option("--json", "print JSON: the figures, tokens and logprobs");
+    .option("--stride <n>", "tokens by which the window moves in a long text (default: half the context)", number)
+    .option("--json", "print JSON: the figures, and tokens with bytes, offsets and logprobs");
   addModelOptions(command).addHelpText("after", HELP).action(score);
 }
 
 async function score(words: string[], flags: ScoreFlags): Promise<void> {
-  const input = await readInput(words, flags.file);
+  const input = await readInput({ words, file: flags.file });
   if (input === undefined || input.length === 0) {
     throw new UsageError({ op: "gpt2 score", expected: "a text as argument, with --file, or piped in", got: "none" });
   }
@@ -54,7 +69,8 @@ async function score(words: string[], flags: ScoreFlags): Promise<void> {
     const { tokenizer } = model;
     if (!tokenizer) throw new TokenizerError({ op: "gpt2 score", expected: "a model with a tokenizer", got: "none" });
     const result = await scoreBytes(model, tokenizer, input, flags.stride, signal);
-    process.stdout.write(flags.json ? json(result, tokenizer) : report(result, tokenizer, flags.tokens === true));
+    if (flags.json) printJson(jsonReport(result, tokenizer));
+    else print(report(result, tokenizer, flags.tokens === true));
   });
 }
 
@@ -74,10 +90,11 @@ async function scoreBytes(
   }
 }
 
-const rounded = (x: number): number => Number(x.toPrecision(6));
-
-function json({ tokens, logprobs, logprob, perplexity, bytes, bitsPerByte }: Score, tokenizer: Tokenizer): string {
-  return `${JSON.stringify({
+function jsonReport(result: Score, tokenizer: Tokenizer) {
+  const { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte } = result;
+  let end = 0;
+  const parts = tokens.map((id) => tokenizer.idToBytes(id));
+  return {
     tokenCount: tokens.length,
     bytes,
     logprob: rounded(logprob),
@@ -85,21 +102,21 @@ function json({ tokens, logprobs, logprob, perplexity, bytes, bitsPerByte }: Sco
     bitsPerByte: rounded(bitsPerByte!),
     tokens,
     texts: tokens.map((id) => tokenizer.decode([id])),
+    tokenBytes: parts.map((part) => Buffer.from(part).toString("hex")),
+    offsets: parts.map(({ length }) => (end += length)),
     logprobs: Array.from(logprobs, rounded),
-  })}\n`;
+  };
 }
 
-/** For people. */
 function report(result: Score, tokenizer: Tokenizer, eachToken: boolean): string {
   const { tokens, bytes, logprob, perplexity, bitsPerByte } = result;
-  const rows = [
-    ["tokens", tokens.length.toLocaleString("en")],
-    ["bytes", bytes!.toLocaleString("en")],
+  const summary = formatRows([
+    ["tokens", formatInteger(tokens.length)],
+    ["bytes", formatInteger(bytes!)],
     ["log-probability", `${logprob.toFixed(2)} nats`],
     ["perplexity", perplexity.toPrecision(4)],
     ["bits/byte", bitsPerByte!.toFixed(4)],
-  ];
-  const summary = rows.map(([name, value]) => `${name!.padEnd(16)} ${value}\n`).join("");
+  ]);
   return eachToken ? `${tokenTable(result, tokenizer)}\n${summary}` : summary;
 }
 
@@ -108,14 +125,13 @@ function tokenTable({ tokens, logprobs }: Score, tokenizer: Tokenizer): string {
   const lines = tokens.map((id, i) => {
     const logprob = logprobs[i]!;
     const text = shade(style, JSON.stringify(tokenizer.decode([id])), logprob);
-    return `${logprob.toFixed(3).padStart(9)} ${percent(Math.exp(logprob)).padStart(8)}  ${String(id).padStart(6)}  ${text}`;
+    const probability = formatPercent(Math.exp(logprob));
+    return `${logprob.toFixed(3).padStart(9)} ${probability.padStart(8)}  ${String(id).padStart(6)}  ${text}`;
   });
   return `${style.dim("  logprob     prob      id  token")}\n${lines.join("\n")}\n`;
 }
 
-const percent = (p: number): string => (p >= 0.0001 ? `${(100 * p).toFixed(2)}%` : `${(100 * p).toExponential(0)}%`);
-
-/** Green what the model expected, over yellow to red what surprised it: a colour of the terminal's for each few bits. */
+/** From green (expected) over yellow to red (surprising): a terminal colour for every two bits. */
 const SHADES = [34, 70, 106, 142, 178, 208, 202, 196];
 
 function shade(style: Style, text: string, logprob: number): string {

@@ -5,11 +5,13 @@ import { checkLabels } from "../../tasks/classify.js";
 import type { Pair } from "../../tasks/pairs.js";
 import { NORMALIZATIONS, type Normalization } from "../../tasks/scored-choice.js";
 import { translationPairs } from "../../tasks/translate.js";
-import { readInput } from "../input.js";
-import { interruptible } from "../interrupt.js";
-import { addModelOptions, collect, loadModel, type ModelFlags, number } from "../options.js";
-import { readExamples, readPair } from "../task/pairs.js";
-import { omissions, type ReportFlags, type Result, report } from "../task/report.js";
+import { readText } from "../input.js";
+import { readExamples, readPair } from "../labelled-input.js";
+import { loadModel, type ModelFlags } from "../model.js";
+import { addModelOptions, collect, number } from "../options.js";
+import { interruptible } from "../signals.js";
+import type { ReportFlags } from "../task-output.js";
+import { noteOmissions, printResult, type Result } from "../task-output.js";
 
 interface TaskFlags extends ModelFlags, ReportFlags {
   readonly file?: string;
@@ -56,9 +58,9 @@ interface ChooseFlags extends ChoiceFlags {
 }
 
 const HELP = `
-These are demonstrations. A language model does them as far as it has picked them
-up from its text: the larger, the better. The package's own model and gpt2 (124M)
-translate nothing; try gpt2-xl. docs/tasks.md has every prompt.
+These are demonstrations of what a model has learned from text alone: the larger,
+the better. The package's own model and gpt2 (124M) cannot translate; try gpt2-xl.
+docs/tasks.md has every prompt.
 
 Examples:
   $ gpt2 task translate --to fr "Where is the station?" --model gpt2-xl
@@ -75,7 +77,7 @@ export function registerTask(program: Command): void {
   const tasks = program
     .command("task")
     .summary("translate, summarise, answer, classify: tasks stated by a prompt")
-    .description("Tasks that the model was not trained for, stated by a prompt as in the paper.")
+    .description("Zero-shot and few-shot tasks, stated by a prompt as in the paper.")
     .addHelpText("after", HELP);
   registerWriting(tasks);
   registerChoosing(tasks);
@@ -84,126 +86,129 @@ export function registerTask(program: Command): void {
 function registerWriting(tasks: Command): void {
   const translate = tasks
     .command("translate")
-    .summary("a sentence in another language")
+    .summary("translate a sentence")
     .description(
       "Translate a sentence, after pairs `sentence = translation`; greedily, the first sentence (section 3.7).",
     )
     .argument("[sentence...]", "the sentence; else of --file or piped in")
-    .option("--to <language>", "fr or en, for which pairs come along; for others give examples")
+    .option("--to <language>", "fr or en, for which there are built-in pairs; others need examples")
     .option("--from <language>", "en or fr (default: the other one)");
   addTaskOptions(translate, "a sentence and its translation", "150").action(runTranslate);
 
   const summarize = tasks
     .command("summarize")
-    .summary("a summary of an article")
-    .description("Summarise an article: what follows `TL;DR:`, drawn with top-k 2, three sentences (section 3.6).")
+    .summary("summarise an article")
+    .description("Summarise an article: the text after `TL;DR:`, sampled with top-k 2, three sentences (section 3.6).")
     .argument("[file]", "the article; - or without one, standard input")
     .option("--seed <n>", "same seed, same summary (default: a new one each time)", number)
-    .option("--no-truncate", "refuse an article that does not fit, instead of reading its beginning");
+    .option("--no-truncate", "refuse an article that does not fit, instead of cutting it");
   addTaskOptions(summarize, "an article and its summary", "100", false).action(runSummarize);
 
   const answer = tasks
     .command("answer")
-    .summary("a short answer, from a document or without")
+    .summary("answer a question, from a document or without")
     .description(
       "Answer a question, greedily, to the end of the line: from a document, after the conversation and `A:` " +
         "(section 3.5); without one, after pairs of questions and answers (section 3.8).",
     )
     .argument("[question...]", "the question; else of --file or piped in")
-    .option("--document <file>", "what the question is about; - is standard input")
-    .option("--history <q=a>", "a question and its answer before this one; can be given several times", collect)
-    .option("--truncate", "of a document that does not fit read the beginning, instead of refusing it");
-  addTaskOptions(answer, "a question and its answer, in place of ours", "40; 32 without a document").action(runAnswer);
+    .option("--document <file>", "the document that the question is about; - for standard input")
+    .option("--history <q=a>", "a question and its answer before this one; may be given several times", collect)
+    .option("--truncate", "cut a document that does not fit, instead of refusing it");
+  addTaskOptions(
+    answer,
+    "a question and its answer, in place of the built-in ones",
+    "40; 32 without a document",
+  ).action(runAnswer);
 
   const complete = tasks
     .command("complete")
-    .summary("what comes next, or the other half of a pair")
+    .summary("continue a text, or complete a pair")
     .description(
-      "Continue a text, drawn with top-k 40; or with examples the other half of a pair, greedily, to the end of the line.",
+      "Continue a text, sampled with top-k 40; with examples, complete a pair, greedily, to the end of the line.",
     )
     .argument("[text...]", "the text; else of --file or piped in")
-    .option("--top-k <n>", "choose among the n likeliest tokens; 0: all (default: 40, with examples 1)", number)
+    .option("--top-k <n>", "sample from the n likeliest tokens; 0: all (default: 40, with examples 1)", number)
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number);
   addTaskOptions(complete, "a pair that shows the pattern", "100; 40 with examples").action(runComplete);
 }
 
 function registerChoosing(tasks: Command): void {
   const by = () =>
-    new Option("--by <score>", "compare log-probabilities in total, or by token, or by byte")
+    new Option("--by <score>", "compare log-probabilities in total, per token, or per byte")
       .choices(NORMALIZATIONS)
       .default("total");
 
   const classify = tasks
     .command("classify")
-    .summary("one of some labels for a text")
-    .description("Choose one of some labels for a text: the likeliest after `Text: …` and `Label:`. Not in the paper.")
+    .summary("choose a label for a text")
+    .description("Choose the likeliest label for a text after `Text: …` and `Label:`. Not in the paper.")
     .argument("[text...]", "the text; else of --file or piped in")
     .option("--labels <a,b,c>", "the labels, at least two")
-    .option("--label <text>", "a label; can be given several times", collect)
-    .option("--kind <word>", "what a label is called in the prompt: Topic, Mood (default: Label)")
-    .option("--no-truncate", "refuse a text that does not fit, instead of reading its beginning")
+    .option("--label <text>", "a label; may be given several times", collect)
+    .option("--kind <word>", "the word for label in the prompt: Topic, Mood (default: Label)")
+    .option("--no-truncate", "refuse a text that does not fit, instead of cutting it")
     .addOption(by());
   addTaskOptions(classify, "a text and its label", undefined).action(runClassify);
 
   const choose = tasks
     .command("choose")
-    .summary("the likeliest of some texts after a context")
-    .description("Choose the text that is the likeliest after a context, a space between them.")
+    .summary("choose the likeliest continuation of a context")
+    .description("Choose the candidate that is the likeliest after a context and a space.")
     .argument("[context...]", "the context; else of --file or piped in")
-    .option("--candidates <a,b,c>", "the texts to choose from")
-    .option("--candidate <text>", "a text to choose from; can be given several times", collect)
+    .option("--candidates <a,b,c>", "the candidates")
+    .option("--candidate <text>", "a candidate; may be given several times", collect)
     .option("--no-space", "put no space between the context and the candidates")
     .addOption(by());
-  addModelOptions(addReportOptions(addFileOption(choose))).action(runChoose);
+  addModelOptions(addOutputOptions(addFileOption(choose))).action(runChoose);
 }
 
-/** @param tokens that are written by default; undefined for tasks that write nothing. */
+/** @param tokens default of --max-tokens, for the help; undefined for tasks that generate nothing */
 function addTaskOptions(command: Command, example: string, tokens: string | undefined, file = true): Command {
   if (file) addFileOption(command);
   command
-    .option("--example <in=out>", `${example}; can be given several times`, collect)
+    .option("--example <in=out>", `${example}; may be given several times`, collect)
     .option(
       "--examples <file>",
-      'such pairs: JSONL of { "input", "output" }; can be given several times',
+      'such pairs: JSONL of { "input", "output" }; may be given several times',
       (file: string, before: readonly string[] = []) => [...before, file],
     );
   if (tokens !== undefined) {
-    command.option("-n, --max-tokens <n>", `tokens to write at most (default: ${tokens})`, number);
+    command.option("-n, --max-tokens <n>", `most tokens to generate (default: ${tokens})`, number);
   }
-  return addModelOptions(addReportOptions(command));
+  return addModelOptions(addOutputOptions(command));
 }
 
 const addFileOption = (command: Command): Command =>
-  command.option("-f, --file <path>", "read it from a file; - for standard input");
+  command.option("-f, --file <path>", "read the text from a file; - for standard input");
 
-const addReportOptions = (command: Command): Command =>
-  command
-    .option("--show-prompt", "print the prompt too, as the model read it")
-    .option("--json", "print JSON, prompt included");
+const addOutputOptions = (command: Command): Command =>
+  command.option("--show-prompt", "print the prompt too").option("--json", "print JSON, prompt included");
 
 async function runTranslate(words: string[], flags: TranslateFlags): Promise<void> {
   const options = { ...(await writingOptions(flags)), to: flags.to, from: flags.from };
-  // Told before a model is loaded.
+  // Reports missing examples before a model is loaded.
   translationPairs(options);
-  const sentence = await inputText("translate", "a sentence", words, flags.file);
+  const sentence = await readText({ words, file: flags.file }, "gpt2 task translate", "a sentence");
   await run("translate", flags, (model, signal) => model.task.translate(sentence, { ...options, signal }));
 }
 
 async function runSummarize(file: string | undefined, flags: SummarizeFlags): Promise<void> {
   const { seed, truncate } = flags;
   const options = { ...(await writingOptions(flags)), seed, truncate };
-  const article = await inputText("summarize", "an article in a file", [], file);
+  const article = await readText({ words: [], file }, "gpt2 task summarize", "an article in a file");
   await run("summarize", flags, (model, signal) => model.task.summarize(article, { ...options, signal }));
 }
 
 async function runAnswer(words: string[], flags: AnswerFlags): Promise<void> {
   const { document: path, truncate } = flags;
   if (path === "-" && words.length === 0 && (flags.file ?? "-") === "-") {
-    const got = "both from standard input";
+    const got = "both on standard input";
     throw new UsageError({ op: "gpt2 task answer", expected: "a question and a document", got });
   }
-  const question = await inputText("answer", "a question", words, flags.file);
-  const document = path === undefined ? undefined : await inputText("answer", "a document", [], path);
+  const question = await readText({ words, file: flags.file }, "gpt2 task answer", "a question");
+  const document =
+    path === undefined ? undefined : await readText({ words: [], file: path }, "gpt2 task answer", "a document");
   const history = flags.history?.map((text): Pair => readPair("--history", text));
   const options = { ...(await writingOptions(flags)), document, history, truncate };
   await run("answer", flags, (model, signal) => model.task.answer(question, { ...options, signal }));
@@ -212,7 +217,7 @@ async function runAnswer(words: string[], flags: AnswerFlags): Promise<void> {
 async function runComplete(words: string[], flags: CompleteFlags): Promise<void> {
   const { seed, topK } = flags;
   const options = { ...(await writingOptions(flags)), seed, topK };
-  const text = await inputText("complete", "a text", words, flags.file);
+  const text = await readText({ words, file: flags.file }, "gpt2 task complete", "a text");
   await run("complete", flags, (model, signal) => model.task.complete(text, { ...options, signal }));
 }
 
@@ -221,7 +226,7 @@ async function runClassify(words: string[], flags: ClassifyFlags): Promise<void>
   const examples = await readExamples(flags.example, flags.examples);
   const options = { labels: listed(flags.labels, flags.label), kind, examples, truncate, normalization: by };
   checkLabels(options);
-  const text = await inputText("classify", "a text", words, flags.file);
+  const text = await readText({ words, file: flags.file }, "gpt2 task classify", "a text");
   await run("classify", flags, (model, signal) => model.task.classify(text, { ...options, signal }));
 }
 
@@ -231,7 +236,7 @@ async function runChoose(words: string[], flags: ChooseFlags): Promise<void> {
     const expected = "candidates, with --candidates or --candidate";
     throw new UsageError({ op: "gpt2 task choose", expected, got: "none" });
   }
-  const context = await inputText("choose", "a context", words, flags.file);
+  const context = await readText({ words, file: flags.file }, "gpt2 task choose", "a context");
   const spaced = candidates.map((text) => (flags.space && !/\s$/.test(context) ? ` ${text}` : text));
   await run("choose", flags, async (model, signal) => {
     const choice = await model.choose(context, spaced, { normalization: flags.by, signal });
@@ -240,7 +245,7 @@ async function runChoose(words: string[], flags: ChooseFlags): Promise<void> {
   });
 }
 
-/** `a,b,c` and what was given one by one. */
+/** The parts of `a,b,c`, and those given one by one. */
 function listed(list: string | undefined, single: readonly string[] = []): string[] {
   const parts = (list ?? "").split(",").map((part) => part.trim());
   return [...parts.filter((part) => part !== ""), ...single];
@@ -248,19 +253,6 @@ function listed(list: string | undefined, single: readonly string[] = []): strin
 
 async function writingOptions({ example, examples, maxTokens }: TaskFlags) {
   return { examples: await readExamples(example, examples), maxNewTokens: maxTokens };
-}
-
-/** Editors and `echo` end a text with a line break that its writer didn't mean. */
-async function inputText(
-  task: string,
-  what: string,
-  words: readonly string[],
-  file: string | undefined,
-): Promise<string> {
-  const input = await readInput(words, file);
-  const text = new TextDecoder().decode(input ?? new Uint8Array(0));
-  if (text.trim() !== "") return words.length > 0 ? text : text.replace(/\r?\n$/, "");
-  throw new UsageError({ op: `gpt2 task ${task}`, expected: what, got: "none" });
 }
 
 async function run(
@@ -271,7 +263,7 @@ async function run(
   await interruptible(async (signal) => {
     const model = await loadModel(flags, signal);
     const output = await call(model, signal);
-    if (output.omitted) process.stderr.write(omissions(output.omitted));
-    process.stdout.write(report(task, output, flags));
+    if (output.omitted) noteOmissions(output.omitted);
+    printResult(task, output, flags);
   });
 }

@@ -10,10 +10,11 @@ import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { isFolder } from "../../train/run-data.js";
 import { settingsFor } from "../../train/settings.js";
 import { Trainer } from "../../train/trainer.js";
+import { addMachineOptions, addReportOptions } from "../options.js";
+import { printJson, printLines } from "../output.js";
 import { shardsOf } from "../train/data.js";
-import { addTrainFlags, type Flags, givenSettings, givenShape, parseNumber } from "../train/flags.js";
-import { describeModel, TrainReporter } from "../train/reporter.js";
-import { stoppable } from "../train/stop.js";
+import { addTrainFlags, type Flags, givenSettings, givenShape } from "../train/flags.js";
+import { describeModel, runUntilStopped, TrainReporter } from "../train/reporter.js";
 
 interface TrainFlags extends Flags {
   readonly out?: string;
@@ -33,22 +34,22 @@ interface TrainFlags extends Flags {
 export function registerTrain(program: Command): void {
   const command = program
     .command("train")
-    .summary("train a GPT-2")
+    .summary("train a GPT-2 from scratch")
     .description("Train a GPT-2 on token shards made by `gpt2 data`, or on text.")
     .argument(
       "[data]",
-      "folder or shards made by `gpt2 data`, or a text file or folder, first made into shards in --out",
+      "folder or shards made by `gpt2 data`, or a text file or folder, from which shards are made in --out first",
     )
     .option("-o, --out <dir>", "the run's folder: checkpoints, metrics, and the finished model in model/")
     .option("--resume", "continue the run in --out, bit for bit; other flags need not be repeated")
     .option("--from <model>", "start from this model's weights")
-    .option("--tokenizer <name>", "for text: gpt2, a folder or a tokenizer.json (default: that of --from, or gpt2)")
-    .option("--sample-prompt <text>", "what samples begin with (default: nothing, for a new text each)")
-    .option("--plan", "print the model, its memory and the schedule, and stop")
-    .option("--threads <n>", "threads that compute (default: all processors)", parseNumber)
-    .addOption(new Option("--backend <name>", "what computes").choices(["auto", "native", "wasm", "reference"]))
-    .option("--progress", "print progress also where there is no terminal")
-    .option("--json", "print events as JSON lines");
+    .option(
+      "--tokenizer <name>",
+      "for text: gpt2, or a folder, tokenizer.json or .gguf with one (default: that of --from, or gpt2)",
+    )
+    .option("--sample-prompt <text>", "prompt of samples (default: none, for new texts)")
+    .option("--plan", "print the model, its memory and the schedule, and stop");
+  addReportOptions(addMachineOptions(command), "print events as JSON lines");
   command.optionsGroup("Model:");
   command.addOption(new Option("--preset <name>", "shape (default: gpt2)").choices(Object.keys(GPT2_PRESETS)));
   addTrainFlags(command);
@@ -85,12 +86,12 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
       backend instanceof NativeBackend || backend instanceof WasmBackend ? await backend.peakFlops() : undefined,
     onPass: reporter.pass,
   });
-  await stoppable(reporter, async (signal) => {
+  await runUntilStopped(reporter, async (signal) => {
     for await (const event of trainer.run(signal)) reporter.report(event);
   });
 }
 
-/** The shape that the flags ask for; the vocabulary is the data's. */
+/** The shape in the flags; the vocabulary is the data's. */
 function shapeFor(data: string | undefined, flags: TrainFlags): GPT2Config {
   const shape = givenShape(flags);
   const vocabSize = data !== undefined && isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
@@ -112,6 +113,6 @@ async function plan(data: string | undefined, flags: TrainFlags): Promise<void> 
     `${settings.steps} steps of ${settings.batchTokens} tokens, ${settings.batchSize} sequences of ${settings.seqLength} in a pass`,
     `memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
   ];
-  const result = flags.json ? JSON.stringify({ config, parameters, settings, memory }) : text.join("\n");
-  process.stdout.write(`${result}\n`);
+  if (flags.json) printJson({ config, parameters, settings, memory });
+  else printLines(text);
 }

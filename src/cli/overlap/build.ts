@@ -3,16 +3,29 @@ import { UsageError } from "../../errors.js";
 import { buildNgramFilter } from "../../evaluate/overlap/build-filter.js";
 import { saveNgramFilter } from "../../evaluate/overlap/filter-file.js";
 import { countFalsePositives, describeFilter, type FilterFacts } from "../../evaluate/overlap/ngram-filter.js";
-import { formatBytes, formatCount, formatDuration, progress } from "../../util/progress.js";
-import { interruptible } from "../interrupt.js";
-import type { BuildFlags } from "./flags.js";
+import { formatBytes, formatCount, progress } from "../../util/progress.js";
+import { progressMode } from "../options.js";
+import { formatInteger, formatRows, formatSeconds, plural, print, printJson } from "../output.js";
+import { interruptible } from "../signals.js";
 
-/** As many as the paper tried. */
+/** As many as in the paper. */
 const RANDOM_STRINGS = 1_000_000;
+
+export interface BuildFlags {
+  readonly out: string;
+  readonly n: number;
+  readonly rate: number;
+  readonly workers?: number;
+  readonly field: string;
+  readonly splitOn?: string;
+  readonly overwrite?: true;
+  readonly progress?: true;
+  readonly json?: true;
+}
 
 interface Built extends FilterFacts {
   readonly out: string;
-  /** Of that many random strings, how many the filter claims to know. */
+  /** Random strings looked up, and those of them that the filter contains by mistake. */
   readonly randomStrings: number;
   readonly randomStringsFound: number;
   readonly seconds: number;
@@ -23,10 +36,14 @@ export async function buildFilter(inputs: readonly string[], flags: BuildFlags):
   const { out, n, rate, workers, field, splitOn } = flags;
   if (existsSync(out) && !flags.overwrite) {
     const hint = "Add --overwrite to replace it";
-    throw new UsageError({ op: `gpt2 overlap build: --out ${out}`, expected: "a new file", got: "one there", hint });
+    throw new UsageError({
+      op: `gpt2 overlap build: --out ${out}`,
+      expected: "a new file",
+      got: "one that exists",
+      hint,
+    });
   }
-  const mode = flags.progress && !process.stderr.isTTY ? "plain" : "auto";
-  const line = progress({ label: "overlap build", unit: "B", mode });
+  const line = progress({ label: "overlap build", unit: "B", mode: progressMode(flags) });
   const started = performance.now();
   await interruptible(async (signal) => {
     const filter = await buildNgramFilter(inputs, {
@@ -46,19 +63,22 @@ export async function buildFilter(inputs: readonly string[], flags: BuildFlags):
       randomStringsFound: countFalsePositives(filter, RANDOM_STRINGS),
       seconds: (performance.now() - started) / 1000,
     };
-    process.stdout.write(flags.json ? `${JSON.stringify(built)}\n` : summary(built));
+    if (flags.json) printJson(built);
+    else print(summary(built));
   }).finally(() => line.done());
 }
 
 function summary(built: Built): string {
   const { out, n, documents, words, ngrams, distinct, hashes, bits, bound, falsePositiveRate, seconds } = built;
-  const count = (value: number) => value.toLocaleString("en");
-  const time = seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds);
-  return [
-    `read   ${count(words)} words in ${count(documents)} ${documents === 1 ? "document" : "documents"}: ${count(ngrams)} ${n}-grams, about ${count(distinct)} different`,
-    `made   ${out}: ${formatBytes(bits / 8)}, ${hashes} hashes, in ${time}`,
-    `false  at most ${bound} of what is not there is found; by its bits ${falsePositiveRate.toPrecision(3)}; ` +
-      `${count(built.randomStringsFound)} of ${count(built.randomStrings)} random strings`,
-    "",
-  ].join("\n");
+  const { randomStrings, randomStringsFound } = built;
+  const read = `${plural(words, "word")} in ${plural(documents, "document")}: ${formatInteger(ngrams)} ${n}-grams`;
+  return formatRows([
+    ["read", `${read}, about ${formatInteger(distinct)} distinct`],
+    ["made", `${out}: ${formatBytes(bits / 8)}, ${hashes} hashes, in ${formatSeconds(seconds)}`],
+    [
+      "false",
+      `positives at most ${bound}; by the bits set ${falsePositiveRate.toPrecision(3)}; ` +
+        `${formatInteger(randomStringsFound)} of ${formatInteger(randomStrings)} random strings`,
+    ],
+  ]);
 }

@@ -18,24 +18,41 @@ import { type EvaluatedModel, prepareTask, type TaskResult } from "../../evaluat
 import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
 import type { GPT2 } from "../../gpt2.js";
 import { progress } from "../../util/progress.js";
-import { downloadLine } from "../download-line.js";
-import { dataSource, type EvaluationSession, openSession } from "../evaluate/session.js";
-import { openNamedModel } from "../options.js";
-import type { OverlapFlags } from "./flags.js";
+import { dataSource, type EvaluationSession, openSession } from "../evaluation.js";
+import { downloadLine, type ModelFlags, openNamedModel } from "../model.js";
+import { progressMode } from "../options.js";
 
-/** What of one set of texts is in the filter. */
+export interface OverlapFlags extends ModelFlags {
+  readonly data?: string;
+  readonly results?: string;
+  readonly evaluate?: true;
+  readonly threshold: number;
+  readonly samples?: number;
+  readonly maxTokens: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly seed: number;
+  readonly limit?: number;
+  readonly field: string;
+  readonly splitOn?: string;
+  readonly show: number;
+  readonly progress?: true;
+  readonly json?: true;
+}
+
+/** Overlap statistics of one set of texts. */
 export interface OverlapSet extends OverlapSummary {
   /** A task with its options, a file, or `samples`. */
   readonly name: string;
   readonly kind: "task" | "file" | "samples";
-  /** Of an evaluation with outcomes: its metrics, split by overlap. */
+  /** Metrics split by overlap, of an evaluation with outcomes. */
   readonly metrics?: readonly SplitMetric[];
   readonly perItem: readonly ItemOverlap[];
 }
 
 type Shape = Pick<EvaluatedModel, "tokenizer" | "endOfText" | "config">;
 
-/** Measures sets, one after another; a model is loaded, or its tokenizer, when the first set needs it. */
+/** Measures sets, one after another. A model, or its tokenizer, is loaded when the first set needs it. */
 export class Measuring {
   readonly #filter: NgramFilter;
   readonly #flags: OverlapFlags;
@@ -49,7 +66,7 @@ export class Measuring {
     this.#signal = signal;
   }
 
-  /** An evaluation; with outcomes its metrics too. */
+  /** Overlap of an evaluation, and of its metrics if there are outcomes. */
   async task(spec: TaskSpec, result?: TaskResult): Promise<OverlapSet> {
     const name = formatTaskSpec(spec);
     const done = this.#flags.evaluate ? await (await this.#openSession()).run(spec) : result;
@@ -69,7 +86,7 @@ export class Measuring {
     return { name, kind: "task", ...summarizeOverlap(overlaps), ...(metrics && { metrics }), perItem: overlaps };
   }
 
-  /** A file or folder, by documents. */
+  /** Overlap of the documents of a file or folder. */
   async file(path: string): Promise<OverlapSet> {
     const { field, splitOn } = this.#flags;
     const line = this.#line(path, "B");
@@ -82,7 +99,7 @@ export class Measuring {
     return { name: path, kind: "file", ...summarizeOverlap(perItem), perItem };
   }
 
-  /** What the model writes. */
+  /** Overlap of samples that the model generates. */
   async samples(count: number): Promise<OverlapSet> {
     const { model } = await this.#openSession();
     const { maxTokens, temperature, topK, seed } = this.#flags;
@@ -100,17 +117,17 @@ export class Measuring {
   }
 
   get #mode(): "plain" | "auto" {
-    return this.#flags.progress && !process.stderr.isTTY ? "plain" : "auto";
+    return progressMode(this.#flags);
   }
 
   #openSession(): Promise<EvaluationSession> {
-    // Here --json is none of an evaluation's.
+    // --json prints here, and names no report.
     const { json: _, results: _results, ...flags } = this.#flags;
     this.#session ??= openSession(flags, this.#signal);
     return this.#session;
   }
 
-  /** What decides how texts are cut into items; weights are only loaded if they are needed anyway. */
+  /** What items depend on. Weights are loaded only if outcomes are needed too. */
   async #modelShape(): Promise<Shape> {
     if (this.#session) return (await this.#session).model;
     this.#shape ??= this.#flags.evaluate ? this.#openSession().then(({ model }) => model) : this.#openShape();
@@ -129,7 +146,7 @@ export class Measuring {
     }
   }
 
-  /** A progress line; nothing is seen before the first news. */
+  /** A progress line. */
   #line(label: string, unit: string): { (done: number, total: number): void; readonly end: () => void } {
     const line = progress({ label, unit, mode: this.#mode });
     const update = (done: number, total: number) => {

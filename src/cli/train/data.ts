@@ -3,22 +3,21 @@ import { readDatasetInfo } from "../../data/dataset-info.js";
 import { findShards } from "../../data/open-dataset.js";
 import { prepareData } from "../../data/prepare.js";
 import { UsageError } from "../../errors.js";
-import { loadTokenizer } from "../../tokenizer/files.js";
-import { gpt2Tokenizer } from "../../tokenizer/gpt2.js";
 import { isFolder } from "../../train/run-data.js";
 import { formatCount, progress } from "../../util/progress.js";
+import { loadNamedTokenizer } from "../model.js";
 
 export interface TextOptions {
   /** The run's folder. */
   readonly out: string;
-  /** `gpt2`, or where a tokenizer is. */
+  /** `gpt2`, or the path of a tokenizer. */
   readonly tokenizer: string;
 }
 
 /**
- * The path of the token shards: `path` itself, or where it is text, a data set made of it in the run's folder.
+ * The path of the token shards: `path` itself; for text, a data set made from it in the run's folder.
  *
- * @throws {DataError} nothing there; {@link UsageError} the run's folder has data of another text.
+ * @throws {DataError} nothing is there; {@link UsageError} the run's folder holds data made from another text.
  */
 export async function shardsOf(path: string, { out, tokenizer }: TextOptions): Promise<string> {
   if (!isText(path)) return path;
@@ -38,7 +37,7 @@ export async function shardsOf(path: string, { out, tokenizer }: TextOptions): P
   try {
     await prepareData([path], {
       out: folder,
-      tokenizer: tokenizer === "gpt2" ? await gpt2Tokenizer() : await loadTokenizer(tokenizer),
+      tokenizer: await loadNamedTokenizer(tokenizer),
       tokenizerName: tokenizer,
       onProgress: ({ bytesRead, bytesTotal, tokens }) => {
         line.setTotal(bytesTotal);

@@ -1,8 +1,12 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, Option } from "commander";
 import type { GPT2Config, SizeField } from "../../architectures/gpt2/config.js";
+import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
+import { UsageError } from "../../errors.js";
+import { LORA_DEFAULTS, type LoraExtra, type LoraSettings, parseTargets } from "../../train/lora-settings.js";
 import { TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
+import { number } from "../options.js";
 
-/** Flags that are settings of the run, with what they mean, and the default where it is not the library's. */
+/** Flags of the run's settings, their help, and their default where it depends on others. */
 const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: string, fallback?: string][] = [
   ["--batch-size <B>", "batchSize", "sequences in one pass"],
   ["--seq-length <T>", "seqLength", "tokens in a sequence", "the model's context"],
@@ -24,14 +28,14 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--sample-tokens <n>", "sampleTokens", "tokens of a sample"],
   ["--save-every <n>", "saveEvery", "checkpoint every n steps and at the end"],
   ["--keep <n>", "keep", "newest checkpoints kept, besides the best"],
-  ["--patience <n>", "patience", "stop after so many validations that are not the best, 0 for never"],
+  ["--patience <n>", "patience", "stop after n validations without improvement, 0 for never"],
 ];
 
 /** Flags that switch a setting. */
 const SWITCHES: readonly [flag: string, setting: keyof TrainSettings, value: 0 | 1, help: string][] = [
-  ["--recompute", "recompute", 1, "compute activations twice instead of keeping them: less memory, a third more time"],
-  ["--isolate", "isolate", 1, "documents in a sequence do not see those before them"],
-  ["--across-documents", "isolate", 0, "documents in a sequence see those before them"],
+  ["--recompute", "recompute", 1, "recompute activations in the backward pass: less memory, a third more time"],
+  ["--isolate", "isolate", 1, "documents in a sequence do not attend to those before them"],
+  ["--across-documents", "isolate", 0, "documents in a sequence attend to those before them"],
   ["--best", "useBest", 1, "end with the best model, not the last"],
   ["--last", "useBest", 0, "end with the last model, not the best"],
 ];
@@ -44,36 +48,25 @@ const SHAPE: readonly [flag: string, field: SizeField, help: string, fallback: s
   ["--vocab-size <n>", "vocabSize", "tokens in the vocabulary", "the data's"],
 ];
 
-const SCALES: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9 };
-
-/** `1000`, `6e-4`, `0.5M`. */
-export function parseNumber(text: string): number {
-  const scale = SCALES[text.slice(-1).toLowerCase()];
-  const digits = (scale === undefined ? text : text.slice(0, -1)).trim();
-  const value = digits === "" ? Number.NaN : Number(digits.replaceAll("_", "")) * (scale ?? 1);
-  if (Number.isNaN(value)) throw new InvalidArgumentError("Not a number.");
-  return value;
-}
-
 /** Adds the flags of the model's shape and of the run's settings. */
 export function addTrainFlags(command: Command): void {
   command.optionsGroup("Model:");
-  for (const [flag, , help, fallback] of SHAPE) command.option(flag, `${help} (default: ${fallback})`, parseNumber);
+  for (const [flag, , help, fallback] of SHAPE) command.option(flag, `${help} (default: ${fallback})`, number);
   command.optionsGroup("Training:");
   addSettingFlags(command);
   addSwitches(command, ["--recompute", "--isolate", "--best"]);
 }
 
-/** Adds those of the switches; the others are the default. */
+/** Adds these of the switches. */
 export function addSwitches(command: Command, flags: readonly string[]): void {
   for (const [flag, , , help] of SWITCHES) if (flags.includes(flag)) command.option(flag, help);
 }
 
-/** Adds the flags of the run's settings, with defaults that are not training's in words. */
+/** Adds the flags of the run's settings; `defaults` replaces defaults in the help. */
 export function addSettingFlags(command: Command, defaults: Partial<Record<keyof TrainSettings, string>> = {}): void {
   for (const [flag, setting, help, fallback] of SETTINGS) {
     const shown = defaults[setting] ?? fallback ?? TRAIN_DEFAULTS[setting];
-    command.option(flag, `${help} (default: ${shown})`, parseNumber);
+    command.option(flag, `${help} (default: ${shown})`, number);
   }
 }
 
@@ -97,8 +90,65 @@ function collect<K extends string>(
   return found;
 }
 
-/** Commander's name of a flag: that of `--val-every <n>` is valEvery. */
+/** Commander's key of a flag: that of `--val-every <n>` is valEvery. */
 function keyOf(flag: string): string {
   const [name] = flag.slice(2).split(" ") as [string];
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
+
+export interface LoraFlags {
+  readonly lora?: true | number;
+  readonly loraAlpha?: number;
+  readonly loraDropout?: number;
+  readonly loraTargets?: string;
+  readonly loraExtras?: string;
+  readonly rslora?: true;
+  readonly dtype?: WeightType;
+  readonly merge?: true;
+}
+
+/** Adds the flags of an adapter. */
+export function addLoraFlags(command: Command): void {
+  command.optionsGroup("Adapter:");
+  command
+    .option("--lora [rank]", `train a LoRA adapter (default rank: ${LORA_DEFAULTS.rank})`, number)
+    .option(
+      "--lora-alpha <x>",
+      "LoRA scaling: the product is multiplied by alpha / rank (default: twice the rank)",
+      number,
+    )
+    .option("--lora-dropout <p>", "dropout of the adapter's input (default: 0)", number)
+    .option("--lora-targets <names>", "c_attn, attn.c_proj, c_fc, mlp.c_proj, all-linear (default: all-linear)")
+    .option("--lora-extras <names>", "train the model's norms or biases too (default: neither)")
+    .option("--rslora", "multiply by alpha / √rank instead (rank-stabilised LoRA)")
+    .addOption(
+      new Option("--dtype <type>", "storage dtype of the frozen weights (default: as in the file)").choices(
+        WEIGHT_TYPES,
+      ),
+    )
+    .option("--merge", "also write the model with the adapter merged into it, to model/");
+}
+
+/** The adapter in the flags; undefined to train all of the model. */
+export function givenLora(flags: LoraFlags): Partial<LoraSettings> | undefined {
+  const { lora, loraAlpha, loraDropout, loraTargets, loraExtras, rslora } = flags;
+  const given: Partial<LoraSettings> = {
+    ...(typeof lora === "number" && { rank: lora }),
+    ...(loraAlpha !== undefined && { alpha: loraAlpha }),
+    ...(loraDropout !== undefined && { dropout: loraDropout }),
+    ...(loraTargets !== undefined && { targets: parseTargets(names(loraTargets)) }),
+    ...(loraExtras !== undefined && { extras: names(loraExtras) as LoraExtra[] }),
+    ...(rslora && { rankStabilized: true }),
+  };
+  if (lora !== undefined) return given;
+  const [other] = Object.keys(given);
+  if (other === undefined && !flags.merge && flags.dtype === undefined) return undefined;
+  const got = other ?? (flags.merge ? "--merge" : "--dtype");
+  throw new UsageError({
+    op: "gpt2 finetune",
+    expected: "--lora with an adapter's options",
+    got: `${got} without it`,
+  });
+}
+
+const names = (list: string): string[] => list.split(",").map((name) => name.trim());

@@ -1,9 +1,12 @@
 import type { EndEvent, StartEvent, TrainEvent } from "../../train/events.js";
 import type { LoraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts } from "../../train/memory.js";
+import type { TaskReport } from "../../train/task-report.js";
 import type { PassProgress } from "../../train/trainer.js";
+import { printable, printableLine } from "../../util/printable.js";
 import { formatCount, formatDuration, type Progress, progress } from "../../util/progress.js";
-import { labelTable, summary } from "../task-report.js";
+import { formatInteger, formatPercent, formatTable, jsonLine, note, print } from "../output.js";
+import { interruptible } from "../signals.js";
 
 export interface ReporterOptions {
   /** Events as JSON lines on stdout instead of text. */
@@ -14,7 +17,7 @@ export interface ReporterOptions {
   readonly verb?: string;
 }
 
-/** Shows a run to whoever started it: its plan, validations, samples and result on stdout, a progress line on stderr. */
+/** Prints a run's plan, validations, samples and result on standard output, and a progress line on standard error. */
 export class TrainReporter {
   readonly #options: ReporterOptions;
   readonly #out: string;
@@ -35,11 +38,11 @@ export class TrainReporter {
       this.#line?.update(event.tokens, this.#latest);
     }
     if (event.type === "end") this.#line?.done();
-    if (this.#options.json) this.#print(JSON.stringify(event));
-    else for (const line of this.#describe(event)) this.#print(line);
+    if (this.#options.json) this.#print(jsonLine(event));
+    else for (const line of this.#describe(event)) this.#print(`${printable(line)}\n`);
   }
 
-  /** Steps of many passes take long. */
+  /** Updates the progress line within a step of many passes, which takes long. */
   readonly pass = ({ pass, passes, tokens }: PassProgress): void => {
     if (pass < passes) this.#line?.update(tokens, this.#latest);
   };
@@ -47,7 +50,7 @@ export class TrainReporter {
   /** A line for the person at the terminal, besides the results. */
   notice(text: string): void {
     this.#line?.clear();
-    process.stderr.write(`${text}\n`);
+    note(text);
   }
 
   close(): void {
@@ -68,25 +71,26 @@ export class TrainReporter {
 
   #mode(): "auto" | "plain" | "off" {
     const { json, plain } = this.#options;
-    // On one terminal, events would run through the line at every step.
+    // On the same terminal, events would break the line at every step.
     if (json && process.stdout.isTTY) return "off";
     return plain && !process.stderr.isTTY ? "plain" : "auto";
   }
 
-  #print(line: string): void {
+  #print(text: string): void {
     if (process.stdout.isTTY) this.#line?.clear();
-    process.stdout.write(`${line}\n`);
+    print(text);
   }
 
   #describeEnd({ best, step, seconds, early, saved, model, adapter }: EndEvent): string[] {
     const lines = best ? [`best validation loss ${best.loss.toFixed(4)}, after step ${best.step}`] : [];
-    if (best?.report && (model ?? adapter)) lines.push(`held out: ${summary(best.report)}`, ...labelTable(best.report));
-    if (early) lines.push(`stopped after step ${step}, as validations were not becoming better`);
+    if (best?.report && (model ?? adapter))
+      lines.push(`held out: ${describeReport(best.report)}`, ...labelTable(best.report));
+    if (early) lines.push(`stopped after step ${step}: validation loss no longer improved`);
     const result = model === undefined ? `the adapter is in ${adapter}` : `the model is in ${model}`;
     const which = saved === undefined || saved === step ? "" : `, that of step ${saved}`;
     if (model ?? adapter) return [...lines, `done in ${formatDuration(seconds)}: ${result}${which}`];
     const verb = this.#options.verb ?? "train";
-    return [...lines, `stopped after step ${step}; to go on: gpt2 ${verb} --resume --out ${this.#out}`];
+    return [...lines, `stopped after step ${step}; to continue: gpt2 ${verb} --resume --out ${this.#out}`];
   }
 
   #describe(event: TrainEvent): string[] {
@@ -96,11 +100,11 @@ export class TrainReporter {
       case "validation": {
         const { step, loss, report, best } = event;
         const bpb = event.bitsPerByte === undefined ? "" : `, ${event.bitsPerByte.toFixed(4)} bits per byte`;
-        const task = report ? `, ${summary(report)}` : "";
+        const task = report ? `, ${describeReport(report)}` : "";
         return [`step ${step}: validation loss ${loss.toFixed(4)}${bpb}${task}${best ? " (best so far)" : ""}`];
       }
       case "sample":
-        return [`step ${event.step}: sample`, ...printable(event.text).map((line) => `  | ${line}`)];
+        return [`step ${event.step}: sample`, ...event.text.split("\n").map((line) => `  | ${printableLine(line)}`)];
       case "end":
         return this.#describeEnd(event);
       default:
@@ -112,21 +116,16 @@ export class TrainReporter {
 function describeHead({ kind, labels }: NonNullable<StartEvent["head"]>): string {
   if (kind === "regression") return "a number for each text";
   const shown = labels.length > 12 ? [...labels.slice(0, 12), "…"] : labels;
-  return `one of ${labels.length} labels for each text: ${printable(shown.join(", ")).join(" ")}`;
+  return `one of ${labels.length} labels for each text: ${printableLine(shown.join(", "))}`;
 }
 
-/** What an adapter is. */
+/** An adapter in words. */
 export function describeLora({ rank, alpha, rankStabilized, targets, extras }: LoraSettings): string {
   const scale = `${alpha} / ${rankStabilized ? "√" : ""}${rank}`;
   return `LoRA of rank ${rank} on ${[...targets, ...extras].join(", ")}, times ${scale}`;
 }
 
-/** A text's lines, without what a terminal would obey: a model that has just begun writes anything. */
-function printable(text: string): string[] {
-  return text.split("\n").map((line) => line.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "\ufffd"));
-}
-
-/** What is about to be done, and what it takes. */
+/** A run's plan: model, memory, data and schedule. */
 export function describeStart(event: StartEvent): string[] {
   const { config: c, settings: s, memory } = event;
   const heldOut = event.valTokens === undefined ? "no validation" : `${formatCount(event.valTokens)} held out`;
@@ -140,7 +139,7 @@ export function describeStart(event: StartEvent): string[] {
     `data ${event.data}: ${formatCount(event.trainTokens)} tokens, ${heldOut}`,
     ...(event.head ? [`learned: ${describeHead(event.head)}`] : []),
     ...(examples ? [`${formatCount(examples.train)} examples, ${formatCount(examples.val)} held out${cut}`] : []),
-    `${s.steps} steps of ${formatCount(s.batchTokens)} tokens: ${event.epochs.toFixed(2)} times through the data`,
+    `${s.steps} steps of ${formatCount(s.batchTokens)} tokens: ${event.epochs.toFixed(2)} epochs`,
     ...(event.resumed ? [`resumed after step ${event.step}`] : []),
   ];
 }
@@ -148,4 +147,31 @@ export function describeStart(event: StartEvent): string[] {
 export function describeModel(c: StartEvent["config"], parameters: number): string {
   const shape = `${c.nLayer} layers of ${c.nEmbd}, ${c.nHead} heads, context ${c.nCtx}, vocabulary ${c.vocabSize}`;
   return `GPT-2, ${shape}: ${formatCount(parameters)} parameters`;
+}
+
+/** The metrics of a report, on one line. */
+export function describeReport(report: TaskReport): string {
+  if (!("accuracy" in report)) {
+    const { meanSquaredError, meanAbsoluteError } = report;
+    return `mean squared error ${meanSquaredError.toPrecision(4)}, mean absolute error ${meanAbsoluteError.toPrecision(4)}`;
+  }
+  return `accuracy ${formatPercent(report.accuracy, 1)}, macro F1 ${report.macroF1.toFixed(4)}`;
+}
+
+/** A table row for each label; none for regression. */
+export function labelTable(report: TaskReport): string[] {
+  if (!("accuracy" in report)) return [];
+  const rows = report.labels.map(({ label, precision, recall, f1, texts }) => {
+    return [label, formatPercent(precision, 1), formatPercent(recall, 1), f1.toFixed(4), formatInteger(texts)];
+  });
+  return formatTable(["label", "precision", "recall", "F1", "texts"], rows).trimEnd().split("\n");
+}
+
+/** Runs a training that a signal, or a closed standard output, stops after the current pass, with a checkpoint. */
+export async function runUntilStopped(
+  reporter: TrainReporter,
+  run: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const onStop = () => reporter.notice("stopping after this pass and saving a checkpoint (once more to quit at once)");
+  await interruptible(run, { onStop }).finally(() => reporter.close());
 }

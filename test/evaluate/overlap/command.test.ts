@@ -54,7 +54,7 @@ before(async () => {
   const args = ["overlap", "build", join(dir, "train.jsonl"), book, "--field", "body", "--out", filter];
   const { stdout, stderr, status } = await gpt2(args);
   assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
-  assert.match(stdout, /^read +[\d,]+ words in 5 documents: [\d,]+ 8-grams, about [\d,]+ different\nmade /);
+  assert.match(stdout, /^read +[\d,]+ words in 5 documents: [\d,]+ 8-grams, about [\d,]+ distinct\nmade /);
   assert.match(stdout, /; 0 of 1,000,000 random strings\n$/);
 });
 after(() => rmSync(dir, { recursive: true }));

@@ -1,23 +1,27 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import { parameterCount } from "../../architectures/gpt2/tensors.js";
-import { DataError, UsageError } from "../../errors.js";
-import { fetchedSource, folderSource } from "../../evaluate/data/node-sources.js";
-import { type DataSource, firstOf } from "../../evaluate/data/source.js";
-import { journalFile } from "../../evaluate/journal-file.js";
-import { type EvaluationReport, type HashedFile, hashFiles } from "../../evaluate/report-file.js";
-import { type RunIdentity, runTask, type TaskResult } from "../../evaluate/run.js";
-import { formatTaskSpec, type TaskSpec } from "../../evaluate/task.js";
-import type { GPT2 } from "../../gpt2.js";
-import { locateModel } from "../../hub/node.js";
-import { baseOfAdapter } from "../../pretrained/load-adapters.js";
-import { writeFileAtomically } from "../../util/atomic-write.js";
-import { isRegularOutput } from "../../util/output.js";
-import { packageVersion } from "../../util/package-version.js";
-import { progress } from "../../util/progress.js";
-import { downloadLine } from "../download-line.js";
-import { loadModel, type ModelFlags, openNamedModel } from "../options.js";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { parameterCount } from "../architectures/gpt2/tensors.js";
+import { DataError, UsageError } from "../errors.js";
+import { fetchedSource, folderSource } from "../evaluate/data/node-sources.js";
+import { type DataSource, firstOf } from "../evaluate/data/source.js";
+import { journalFile } from "../evaluate/journal-file.js";
+import { TASKS } from "../evaluate/registry.js";
+import { type EvaluationReport, type HashedFile, hashFiles } from "../evaluate/report-file.js";
+import { type RunIdentity, runTask, type TaskResult } from "../evaluate/run.js";
+import { formatTaskSpec, parseTaskSpec, type TaskSpec } from "../evaluate/task.js";
+import { userFileTask } from "../evaluate/tasks/user-file.js";
+import type { GPT2 } from "../gpt2.js";
+import { locateModel } from "../hub/node.js";
+import { baseOfAdapter } from "../pretrained/load-adapters.js";
+import { writeFileAtomically } from "../util/atomic-write.js";
+import { isRegularOutput } from "../util/output.js";
+import { packageVersion } from "../util/package-version.js";
+import { progress } from "../util/progress.js";
+import { downloadLine, loadModel, type ModelFlags, openNamedModel } from "./model.js";
+import { addModelOptions, number, progressMode } from "./options.js";
+import { note } from "./output.js";
 
 export interface EvaluationFlags extends ModelFlags {
   readonly data?: string;
@@ -27,18 +31,43 @@ export interface EvaluationFlags extends ModelFlags {
   readonly progress?: true;
 }
 
-/** What a reproduction adds. */
+/** Adds the options of commands that evaluate. */
+export function addEvaluationOptions(command: Command): Command {
+  return addModelOptions(
+    command
+      .option("--data <folder>", "folder of the data sets (default: this folder)")
+      .option("--limit <n>", "evaluate only the first n items of each task", number)
+      .option("--json <file>", "write a report: configuration, hashes, every item's outcome")
+      .option("--resume", "continue an evaluation that was stopped; needs --json")
+      .option("--progress", "print progress also where there is no terminal"),
+  );
+}
+
+/**
+ * A task by its name and options, or a file of the user's.
+ *
+ * @throws {UsageError} neither.
+ */
+export function specOf(text: string): TaskSpec {
+  const [name = ""] = text.split(":");
+  if (TASKS.some((task) => task.name === name)) return parseTaskSpec(text, TASKS);
+  if (existsSync(name)) return parseTaskSpec(text, [userFileTask(name, resolve(name))]);
+  const expected = `one of ${TASKS.map((task) => task.name).join(", ")}, or a file that exists`;
+  throw new UsageError({ op: "task", expected, got: name, hint: "gpt2 eval --list shows the tasks" });
+}
+
+/** The parts that a reproduction adds to the report. */
 export type ReproductionFacts = Required<Pick<EvaluationReport, "comparisons" | "notRun">>;
 
 /** A model that is evaluated on one task after another. */
 export interface EvaluationSession {
   readonly model: GPT2;
   run(spec: TaskSpec): Promise<TaskResult>;
-  /** Writes everything down, if that was asked for. */
-  finish(results: readonly TaskResult[], more?: ReproductionFacts): Promise<void>;
+  /** Writes the report, with `--json`. */
+  finish(results: readonly TaskResult[], facts?: ReproductionFacts): Promise<void>;
 }
 
-/** With `--json` the outcomes are kept as they come, so that `--resume` can go on with them. */
+/** Loads the model. With `--json`, a journal keeps outcomes as they come, for `--resume`. */
 export async function openSession(flags: EvaluationFlags, signal: AbortSignal): Promise<EvaluationSession> {
   checkFlags(flags);
   const journals = await journalsFor(flags);
@@ -47,9 +76,9 @@ export async function openSession(flags: EvaluationFlags, signal: AbortSignal): 
   return {
     model,
     run: (spec) => evaluateOne(flags, model, spec, signal, journals, identityOf(flags, files)),
-    finish: async (results, more) => {
+    finish: async (results, facts) => {
       if (flags.json === undefined) return;
-      const report = { ...makeReport(flags, model, files, results), ...more };
+      const report = { ...makeReport(flags, model, files, results), ...facts };
       await writeFileAtomically(flags.json, `${JSON.stringify(report)}\n`, DataError);
       if (journals !== undefined) await rm(journals, { recursive: true, force: true });
     },
@@ -73,7 +102,7 @@ function checkFlags({ resume, json, limit }: EvaluationFlags): void {
   }
 }
 
-/** Found again by name: by now all is on this machine. */
+/** Hashes of the files that the model was loaded from: all of them are on this machine by now. */
 async function modelFiles({ model, adapter, offline }: EvaluationFlags, signal: AbortSignal): Promise<HashedFile[]> {
   const options = { offline, signal };
   const base = model ?? (adapter === undefined ? undefined : await baseOfAdapter(adapter, options));
@@ -92,7 +121,7 @@ async function adapterFiles(
   return statSync(path).isDirectory() ? names.map((file) => join(path, file)) : [path];
 }
 
-/** What outcomes depend on, for the journal: the weights, and the type they are held in. */
+/** The model's part in a journal's identity: its weights, and their storage dtype. */
 function identityOf({ dtype }: EvaluationFlags, files: readonly HashedFile[]): string {
   return [...files.map(({ sha256 }) => sha256), dtype ?? "as stored"].join(" ");
 }
@@ -112,7 +141,7 @@ function makeReport(
   };
 }
 
-const STOPPED = "gpt2: stopped; the same command with --resume goes on from here";
+const STOPPED = "stopped; the same command with --resume continues from here";
 
 async function evaluateOne(
   flags: EvaluationFlags,
@@ -122,13 +151,14 @@ async function evaluateOne(
   journals: string | undefined,
   modelIdentity: string,
 ): Promise<TaskResult> {
-  const { limit, resume, progress: plain } = flags;
+  const { limit, resume } = flags;
   const name = formatTaskSpec(spec);
-  const downloads = downloadLine(plain ? "plain" : "auto");
+  const mode = progressMode(flags);
+  const downloads = downloadLine(mode);
   let line: ReturnType<typeof progress> | undefined;
   const onProgress = (done: number, items: number) => {
     downloads.end();
-    line ??= progress({ label: name, total: items, unit: "items", start: done, mode: plain ? "plain" : "auto" });
+    line ??= progress({ label: name, total: items, unit: "items", start: done, mode });
     line.update(done);
   };
   const journal = async (identity: RunIdentity) => {
@@ -140,7 +170,7 @@ async function evaluateOne(
     return await runTask(model, spec, { source, limit, signal, onProgress, ...(journals && { journal }) });
   } catch (error) {
     line?.done();
-    if (signal.aborted && journals) process.stderr.write(`${STOPPED}\n`);
+    if (signal.aborted && journals) note(STOPPED);
     throw error;
   } finally {
     downloads.end();
@@ -148,7 +178,7 @@ async function evaluateOne(
   }
 }
 
-/** The user's folder, then what can be fetched. */
+/** Data sets in the user's folder, then those that can be downloaded. */
 export function dataSource(
   { data = ".", offline }: Pick<EvaluationFlags, "data" | "offline">,
   signal: AbortSignal,

@@ -1,0 +1,130 @@
+import { existsSync } from "node:fs";
+import type { BackendChoice } from "../backend/choose.js";
+import type { WeightType } from "../dtype/dtype.js";
+import type { GPT2 } from "../gpt2.js";
+import type { DownloadEvent, LocateOptions } from "../hub/node.js";
+import type { Checkpoint } from "../pretrained/index.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { formatBytes, formatDuration, type Progress, progress } from "../util/progress.js";
+import { note } from "./output.js";
+
+/** Models, adapters and tokenizers by the names in flags. */
+
+export interface ModelFlags {
+  readonly model?: string;
+  readonly adapter?: string;
+  readonly offline?: true;
+  readonly dtype?: WeightType;
+  readonly backend?: BackendChoice;
+  readonly threads?: number;
+}
+
+/** Loads the model the flags name. Says so if it will be slow. */
+export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
+  const { GPT2 } = await import("../gpt2.js");
+  const { model, adapter, dtype, backend, threads, offline } = flags;
+  const loaded = await withDownloads(async (onDownload) => {
+    const options = { dtype, backend, threads, offline, signal, onDownload };
+    return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
+  });
+  const { fallback, backend: running } = loaded;
+  if (fallback) note(`running on ${running.description}, slower, because: ${fallback.message}`);
+  return loaded;
+}
+
+/** Imported here alone: most calls have no adapter. */
+async function adapterOption(adapter: string, options: LocateOptions) {
+  const { withAdapter } = await import("../pretrained/load-adapters.js");
+  return withAdapter(adapter, options);
+}
+
+export interface FetchFlags {
+  readonly offline?: true | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The path of the model or adapter of that name, fetched if need be. */
+export async function fetchedPath(name: string, options: FetchFlags): Promise<string> {
+  if (existsSync(name)) return name;
+  const { fetchGpt2 } = await import("../pretrained/load.js");
+  return (await withDownloads((onDownload) => fetchGpt2(name, { ...options, onDownload }))).path;
+}
+
+/** Opens the model of that name without loading it. */
+export async function openNamedModel(name: string | undefined, options: FetchFlags): Promise<Checkpoint> {
+  const { openModel } = await import("../pretrained/load.js");
+  return withDownloads((onDownload) => openModel(name, { ...options, onDownload }));
+}
+
+/**
+ * The tokenizer of that name: `gpt2`, a tokenizer's file or folder, or a model with one, such as a GGUF file.
+ *
+ * @throws {TokenizerError} there is none.
+ */
+export async function loadNamedTokenizer(name: string): Promise<Tokenizer> {
+  if (name === "gpt2") return (await import("../tokenizer/gpt2.js")).gpt2Tokenizer();
+  if (!name.endsWith(".gguf")) return (await import("../tokenizer/files.js")).loadTokenizer(name);
+  const checkpoint = await openNamedModel(name, {});
+  try {
+    const { tokenizerOf } = await import("../pretrained/load.js");
+    const tokenizer = await tokenizerOf(checkpoint);
+    if (tokenizer) return tokenizer;
+  } finally {
+    checkpoint.close();
+  }
+  const { TokenizerError } = await import("../errors.js");
+  throw new TokenizerError({
+    op: `reading a tokenizer from ${name}`,
+    expected: "a model with a tokenizer",
+    got: "none",
+  });
+}
+
+/** Runs `work` with a progress line for its downloads, which goes however `work` ends. */
+export async function withDownloads<T>(
+  work: (onDownload: DownloadLine["onDownload"]) => Promise<T>,
+  mode?: "auto" | "plain",
+): Promise<T> {
+  const line = downloadLine(mode);
+  try {
+    return await work(line.onDownload);
+  } finally {
+    line.end();
+  }
+}
+
+/** Shows downloads on standard error: on a terminal a progress line for each file; waits and notices everywhere. */
+export interface DownloadLine {
+  readonly onDownload: (event: DownloadEvent) => void;
+  /** Removes the line; call it however the work ends. */
+  end(): void;
+}
+
+/** @param mode of the progress line: `plain` also where there is no terminal */
+export function downloadLine(mode: "auto" | "plain" = "auto"): DownloadLine {
+  let line: Progress | undefined;
+  const end = (message?: string): void => {
+    line?.done(message);
+    line = undefined;
+  };
+  const onDownload = (event: DownloadEvent): void => {
+    if (event.type === "file") {
+      end();
+      line = progress({ label: event.file, total: event.size, unit: "B", start: event.resumedFrom, mode });
+    } else if (event.type === "bytes") line?.update(event.received);
+    // A log keeps a line for each file; a terminal has seen it.
+    else if (event.type === "done") end(mode === "plain" ? `${event.file}  ${formatBytes(event.size)}` : undefined);
+    else {
+      line?.clear();
+      note(noteOf(event));
+    }
+  };
+  return { onDownload, end: () => end() };
+}
+
+function noteOf(event: Extract<DownloadEvent, { type: "wait" | "notice" }>): string {
+  if (event.type === "notice") return event.message;
+  if (event.seconds === undefined) return `${event.file}: waiting, ${event.message}`;
+  const when = event.seconds < 1 ? "at once" : `in ${formatDuration(event.seconds)}`;
+  return `${event.file}: ${event.message}; trying again ${when}`;
+}

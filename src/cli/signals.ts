@@ -1,0 +1,86 @@
+import { note } from "./output.js";
+
+/** Signals that end a command: Ctrl-C, a polite kill, and a terminal that was closed. */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+type EndingSignal = keyof typeof SIGNALS;
+const BROKEN_PIPE = 141;
+
+export interface InterruptOptions {
+  /**
+   * For a run that saves its work before it ends: called once, when it should. Such a run also stops when standard output
+   * can't be written any more; other commands end at once then.
+   */
+  readonly onStop?: (() => void) | undefined;
+}
+
+/** Ends the running command as a signal would, if it saves its work. */
+let stopRun: ((status: number) => void) | undefined;
+
+/**
+ * Runs a command until it ends, or a signal aborts it. The exit status is then 128 + the signal's number, as shells have
+ * it. A second signal ends the process at once.
+ */
+export async function interruptible(
+  run: (signal: AbortSignal) => Promise<void>,
+  { onStop }: InterruptOptions = {},
+): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stop = (status: number): void => {
+    if (signal.aborted) return;
+    process.exitCode = status;
+    onStop?.();
+    controller.abort();
+  };
+  const onSignal = (name: EndingSignal): void => {
+    if (signal.aborted) process.exit(SIGNALS[name]);
+    stop(SIGNALS[name]);
+  };
+  const names = Object.keys(SIGNALS) as EndingSignal[];
+  for (const name of names) process.on(name, onSignal);
+  if (onStop) stopRun = stop;
+  try {
+    await run(signal);
+  } catch (error) {
+    if (!isAbort(error, signal)) throw error;
+  } finally {
+    for (const name of names) process.off(name, onSignal);
+    stopRun = undefined;
+  }
+}
+
+/** Whether an error is the abort itself, or came of it: Node and libraries wrap its reason. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  for (let e = error; e instanceof Error; e = e.cause) if (e === signal.reason || e.name === "AbortError") return true;
+  return error === signal.reason;
+}
+
+/** Why writing to a standard stream failed; anything else is Node's own message. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: "a full disk",
+  EDQUOT: "a used-up disk quota",
+  EFBIG: "a file larger than is allowed here",
+  EIO: "an input/output error",
+  EBADF: "a closed descriptor",
+};
+
+/**
+ * Makes errors of the standard streams end the command in order: a reader that has enough (`gpt2 … | head`) ends it
+ * quietly, anything else with a line and status 1. A run that saves its work stops and saves it.
+ */
+export function handleStreamErrors(): void {
+  let failed = false;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (failed) return;
+    failed = true;
+    const broken = error.code === "EPIPE";
+    if (!broken) {
+      note(`writing to standard output: expected to write there, got ${REASONS[error.code ?? ""] ?? error.message}`);
+    }
+    if (stopRun) stopRun(broken ? BROKEN_PIPE : 1);
+    else process.exit(broken ? 0 : 1);
+  });
+  // There is nowhere left to say so.
+  process.stderr.on("error", () => {});
+}
