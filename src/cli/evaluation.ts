@@ -16,6 +16,7 @@ import type { GPT2 } from "../gpt2.js";
 import { locateModel } from "../hub/node.js";
 import { baseOfAdapter } from "../pretrained/load-adapters.js";
 import { writeFileAtomically } from "../util/atomic-write.js";
+import { typedWrite } from "../util/file-errors.js";
 import { isRegularOutput } from "../util/output.js";
 import { packageVersion } from "../util/package-version.js";
 import { progress } from "../util/progress.js";
@@ -85,10 +86,11 @@ export async function openSession(flags: EvaluationFlags, signal: AbortSignal): 
   };
 }
 
-/** Folder of the outcomes; undefined without a file that they could stand beside: a pipe or device keeps nothing. */
+/** Folder of the journals, beside the report; undefined without a report in a regular file. */
 async function journalsFor({ json, resume }: EvaluationFlags): Promise<string | undefined> {
   if (json === undefined) return undefined;
-  if (await isRegularOutput(json, DataError)) return `${json}.partial`;
+  const regular = await typedWrite(`writing ${json}`, DataError, () => isRegularOutput(json, DataError));
+  if (regular) return `${json}.partial`;
   if (!resume) return undefined;
   throw new UsageError({ op: "--resume", expected: "--json with a regular file", got: json });
 }

@@ -1,6 +1,7 @@
 import { fstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { UsageError } from "../errors.js";
+import { readFailure } from "../util/file-errors.js";
 import { withoutByteOrderMark } from "../util/text.js";
 import { note } from "./output.js";
 
@@ -77,8 +78,6 @@ async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (cause) {
-    const { code = "", message } = cause as NodeJS.ErrnoException;
-    const got = { ENOENT: "no such file", EISDIR: "a folder", EACCES: "no permission to read it" }[code] ?? message;
-    throw new UsageError({ op: `reading ${file}`, expected: "a text file", got, cause });
+    throw new UsageError({ op: `reading ${file}`, expected: "a text file", got: readFailure(cause), cause });
   }
 }

@@ -1,3 +1,5 @@
+import { GPT2Error } from "../errors.js";
+import { writeError } from "../util/file-errors.js";
 import { note } from "./output.js";
 
 /** Signals that end a command: Ctrl-C, a polite kill, and a terminal that was closed. */
@@ -56,15 +58,6 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
   return error === signal.reason;
 }
 
-/** Why writing to a standard stream failed; anything else is Node's own message. */
-const REASONS: Readonly<Record<string, string>> = {
-  ENOSPC: "a full disk",
-  EDQUOT: "a used-up disk quota",
-  EFBIG: "a file larger than is allowed here",
-  EIO: "an input/output error",
-  EBADF: "a closed descriptor",
-};
-
 /**
  * Makes errors of the standard streams end the command in order: a reader that has enough (`gpt2 … | head`) ends it
  * quietly, anything else with a line and status 1. A run that saves its work stops and saves it.
@@ -75,9 +68,7 @@ export function handleStreamErrors(): void {
     if (failed) return;
     failed = true;
     const broken = error.code === "EPIPE";
-    if (!broken) {
-      note(`writing to standard output: expected to write there, got ${REASONS[error.code ?? ""] ?? error.message}`);
-    }
+    if (!broken) note((writeError(error, "writing to standard output", GPT2Error) as Error).message);
     if (stopRun) stopRun(broken ? BROKEN_PIPE : 1);
     else process.exit(broken ? 0 : 1);
   });

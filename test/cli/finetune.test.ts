@@ -122,7 +122,7 @@ describe("gpt2 finetune", PARALLEL, () => {
     ]);
     const plan = await gpt2(["finetune", "--model", model, "--lora", "4", "--recompute", "--plan"]);
     assert.match(plan.stdout, /^trained: [\d.]+k parameters, [\d.]+%, LoRA of rank 4/m);
-    assert.match(plan.stdout, /activations computed again\nmemory [\d.]+ MiB: frozen weights/);
+    assert.match(plan.stdout, /activations recomputed\nmemory [\d.]+ MiB: frozen weights/);
     const task = await gpt2(["finetune", "--model", model, "--task", "classify", "--plan"]);
     assert.match(task.stdout, /^passes of at most \d+ sequences of 32\nmemory [\d.]+ MiB: parameters/m);
   });

@@ -94,7 +94,7 @@ test("every option reaches the library", async () => {
 test("wrong numbers are refused", async () => {
   const { code, stderr } = await start([join(dir, "a.txt"), "--out", join(dir, "no"), "--workers", "two"]).done;
   assert.equal(code, 1);
-  assert.match(stderr, /--workers.*Not a number/);
+  assert.match(stderr, /--workers.*Not a whole number/);
 });
 
 test("Ctrl-C stops and leaves nothing", async () => {

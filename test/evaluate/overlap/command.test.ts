@@ -69,7 +69,7 @@ describe("gpt2 overlap build", PARALLEL, () => {
     assert.ok(made.falsePositiveRate <= 1e-4);
     const { stderr, status } = await gpt2(args);
     assert.equal(status, 2);
-    assert.match(stderr, /expected a new file, got one there\. Add --overwrite/);
+    assert.match(stderr, /expected a new file, got one that exists\. Add --overwrite/);
     assert.equal((await gpt2([...args, "--overwrite"])).status, 0);
   });
 });
@@ -193,7 +193,7 @@ describe("gpt2 overlap", PARALLEL, () => {
       [[filter, "lambada:x", "--data", DATA], /option of lambada/, 2],
       [[filter, "lambada", "--evaluate", "--results", other], /either --results or --evaluate/, 2],
       [[filter, "lambada", "--threshold", "3"], /Not a share from 0 to 1/, 2],
-      [[filter, "lambada", "--samples", "x"], /Not a number/, 2],
+      [[filter, "lambada", "--samples", "x"], /Not a whole number/, 2],
       [[filter, "lambada", "--data", "/nowhere"], /lambada_test\.jsonl in \/nowhere/, 1],
       [[text, book], /a filter of gpt2 overlap build, got another file/, 1],
       [[join(dir, "absent.bloom"), book], /absent\.bloom: expected a filter/, 1],
