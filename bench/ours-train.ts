@@ -19,7 +19,7 @@ export async function makeTrainer(setup: Setup, choice: BackendChoice): Promise<
       const { adamw, config } = setup;
       const shape = { batchSize: rows.length, seqLength: rows[0]!.length - 1 };
       const settings = trainSettings({ ...adamw, ...shape, minLr: adamw.lr, warmupSteps: 0, dropout: 0 });
-      trainer = new ModelTrainer(backend, config, settings);
+      trainer = await ModelTrainer.create(backend, config, settings);
       for (const [index, spec] of tensorTable(config).entries()) {
         fillSeeded(trainer.weights.get(spec.name)!.host as Float32Array, spec, index, setup.seed);
       }

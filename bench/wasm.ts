@@ -30,7 +30,7 @@ interface Case {
   run(): Promise<unknown>;
 }
 
-function matrixProduct(backend: Backend): Case {
+async function matrixProduct(backend: Backend): Promise<Case> {
   const [N, IC, OC] = [PROMPT, CONFIG.nEmbd, CONFIG.nInner];
   const k = new Recorder("matrix product");
   const [x, weight, out] = [k.external("x", [N, IC]), k.external("weight", [OC, IC]), k.external("out", [N, OC])];
@@ -41,7 +41,7 @@ function matrixProduct(backend: Backend): Case {
     out: backend.alloc("f32", N * OC),
   };
   for (const array of Object.values(arrays)) array.write(Float32Array.from({ length: array.length }, Math.random));
-  const executable = backend.prepare(k.build(), arrays);
+  const executable = await backend.prepare(k.build(), arrays);
   return {
     name: `matrix product ${N} x ${IC} x ${OC}`,
     limit: "fma",
@@ -128,7 +128,7 @@ async function main(): Promise<void> {
       const backend = await wasmBackend({ threads, relaxed });
       const limits = new WasmLimits(threads, relaxed);
       console.log(backend.description);
-      for (const c of [matrixProduct(backend), ...modelCases(backend)]) {
+      for (const c of [await matrixProduct(backend), ...modelCases(backend)]) {
         console.log(`  ${await measure(c, limits, Number(values.repeats))}`);
       }
       await limits.close();

@@ -14,7 +14,7 @@ typedef void *Address;
 typedef uint64_t Address;
 #endif
 
-/* One recorded operation, written by src/backend/native/encode.ts. */
+/* One recorded operation, written by src/backend/kernels/encode.ts. */
 typedef struct {
   Address tensor[MAX_TENSORS];      /* NULL where absent */
   int64_t dim[MAX_DIMS];            /* -1 - i: the i-th size of the run */
@@ -24,7 +24,7 @@ typedef struct {
   uint8_t dtype[MAX_TENSORS];
 } Op;
 
-_Static_assert(sizeof(Op) == OP_BYTES && offsetof(Op, dtype) == DTYPES_AT, "Op is as src/backend/op-layout.ts has it");
+_Static_assert(sizeof(Op) == OP_BYTES && offsetof(Op, dtype) == DTYPES_AT, "Op is as src/backend/kernels/op-layout.ts has it");
 
 /* An operation with the sizes and numbers of one run filled in; kernel-table.h gives its parts their names. */
 typedef struct {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Identifies this file's contents to TypeScript, src/backend/op-layout.ts. */
+/* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
 #define KERNELS_VERSION (1510910417)
 
 /* Of the widest operation. */

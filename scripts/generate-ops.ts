@@ -7,7 +7,14 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
-import { DTYPES_AT, KERNELS_VERSION, MAX_DIMS, MAX_SCALARS, MAX_TENSORS, OP_BYTES } from "../src/backend/op-layout.js";
+import {
+  DTYPES_AT,
+  KERNELS_VERSION,
+  MAX_DIMS,
+  MAX_SCALARS,
+  MAX_TENSORS,
+  OP_BYTES,
+} from "../src/backend/kernels/op-layout.js";
 import { DTYPE_NAMES } from "../src/dtype/dtype.js";
 import { ACTIVATIONS } from "../src/program/activations.js";
 import { isWritten, type NumberSpec, type OpTensor } from "../src/program/op-spec.js";
@@ -59,7 +66,7 @@ export function opsHeader(): string {
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Identifies this file's contents to TypeScript, src/backend/op-layout.ts. */
+/* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
 #define KERNELS_VERSION (${KERNELS_VERSION})
 
 /* Of the widest operation. */

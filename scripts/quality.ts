@@ -72,8 +72,8 @@ async function randomModel(seed: number): Promise<Model> {
 }
 
 async function engineOf({ config, tensors }: Model, type: WeightType): Promise<{ engine: Engine; bytes: number }> {
-  const { backend, convert } = await chooseBackend();
-  const weights = await loadWeights(backend, tensors, { dtype: type, convert });
+  const { backend } = await chooseBackend();
+  const weights = await loadWeights(backend, tensors, { dtype: type });
   const bytes = [...weights.values()].reduce((sum, { host }) => sum + (host?.byteLength ?? 0), 0);
   return { engine: new Engine(backend, config, weights), bytes };
 }

@@ -70,6 +70,16 @@ export class BackendError extends GPT2Error {
   override readonly code = "ERR_BACKEND";
 }
 
+/** A model, backend, array or executable used after its `dispose()`. */
+export class DisposedError extends GPT2Error {
+  override readonly code = "ERR_DISPOSED";
+
+  /** @param what `the model`, `an array` */
+  constructor(op: string, what: string) {
+    super({ op, expected: `${what} in use`, got: `${what} that was disposed of` });
+  }
+}
+
 /** A plan that needs more memory than there is. */
 export class OutOfMemoryError extends GPT2Error {
   override readonly code = "ERR_MEMORY";

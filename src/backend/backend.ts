@@ -1,13 +1,15 @@
-import type { DType } from "../dtype/dtype.js";
+import type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
+import type { DType, WeightType } from "../dtype/dtype.js";
 import type { Program, RunValues } from "../program/program.js";
+import type { ConversionFailure, WeightConversion } from "./weight-conversion.js";
 
-/** Packed types (src/dtype) are their bytes. */
+/** The elements of an array in host memory; packed dtypes (src/dtype) as their bytes. */
 export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 /**
  * Memory of a backend. Arrays made by `slice` share it. Reading is asynchronous because some memory is not the host's;
- * `host` is the memory itself where it is. Lengths and positions are in elements, also of packed types, whose contents
- * are bytes: there positions are multiples of the block, `write` takes bytes and `read` gives them.
+ * `host` is the memory itself where it is. Lengths and offsets are in elements, also of packed dtypes, whose contents
+ * are bytes: there offsets are multiples of the block, `write` takes bytes and `read` returns them.
  */
 export interface DeviceArray {
   readonly dtype: DType;
@@ -16,8 +18,20 @@ export interface DeviceArray {
   slice(start: number, length: number): DeviceArray;
   /** Copies `source` to the elements from `offset` on; takes effect before any run started later. */
   write(source: ArrayLike<number>, offset?: number): void;
-  /** A copy of the elements [start, start + length). */
+  /** A copy of the elements [start, start + length), after every run started earlier. */
   read(start?: number, length?: number): Promise<HostArray>;
+  /**
+   * Copies all of `source`, an array of the same backend and dtype that does not overlap, to the elements from `offset`
+   * on: on the device, after every run started earlier and before any started later.
+   */
+  copyFrom(source: DeviceArray, offset?: number): Promise<void>;
+  /**
+   * Releases the memory, that of every array which shares it, as soon as the runs started earlier are done. From now on
+   * these arrays, and Executables bound to them, throw {@link DisposedError}; a view taken from `host` before must not be
+   * used any more. Disposing twice is allowed.
+   */
+  dispose(): void;
+  [Symbol.dispose](): void;
 }
 
 /** Memory for each external buffer of a Program, by name. */
@@ -36,6 +50,8 @@ export interface Executable {
   /**
    * Runs the Program once. The event loop stays free meanwhile. Runs of one backend never overlap: a second waits for
    * the first.
+   *
+   * @throws {DisposedError} the Executable, its backend or an array it is bound to was disposed of.
    */
   run(values?: RunValues): Promise<void>;
   /**
@@ -46,16 +62,51 @@ export interface Executable {
   timeOps(on: boolean): void;
   /** The memory of a captured buffer, as of the last run. */
   captured(name: string): DeviceArray;
+  /** Releases the temporary memory once the runs started earlier are done; the arrays bound stay. */
+  dispose(): void;
+  [Symbol.dispose](): void;
 }
 
-/** What runs Programs: see the table in docs/architecture.md. */
+/** What a backend can do beyond running Programs, for whoever plans memory or chooses a way to load weights. */
+export interface Capabilities {
+  /** Threads that compute. */
+  readonly threads: number;
+  /** Bytes of the largest array it can allocate, memory permitting. */
+  readonly maxArrayBytes: number;
+  /** Whether memory takes up room only once it is written to, so that arrays may have room to spare. */
+  readonly lazyMemory: boolean;
+  /** Whether it maps files: {@link Backend.mapFile}. */
+  readonly mappedFiles: boolean;
+  /** Dtypes that it computes with in a mapped file: {@link Backend.inPlace}. */
+  readonly inPlaceTypes: readonly WeightType[];
+  /** Whether it measures its peak: {@link Backend.peakFlops}. */
+  readonly peak: boolean;
+}
+
+/** What runs Programs: see the table in docs/architecture.md. Each is created by an asynchronous function of its folder. */
 export interface Backend {
+  /** The backend's folder; for messages, never to decide by. */
   readonly name: string;
   /** For people: `native (AVX-512, 2 threads)`. */
   readonly description: string;
+  readonly capabilities: Capabilities;
   /** Zeroed memory. @throws {OutOfMemoryError} */
   alloc(dtype: DType, length: number): DeviceArray;
-  prepare(program: Program, bindings: Bindings, options?: PrepareOptions): Executable;
+  prepare(program: Program, bindings: Bindings, options?: PrepareOptions): Promise<Executable>;
+  /** Maps a whole file into memory that the backend can read, or returns undefined where that can't be done. */
+  mapFile?(path: string): MappedFile | undefined;
+  /** Part of a file mapped by this backend as an array without a copy; undefined if it can't be used where it is. */
+  inPlace?(dtype: WeightType, range: MappedRange): DeviceArray | undefined;
+  /** Converts weights to another dtype or layout, one after the other on another thread; calls may overlap. */
+  convertWeights?(conversions: readonly WeightConversion[]): Promise<ConversionFailure | undefined>;
+  /** Multiply-add peak of all threads, FLOP/s: what a kernel could reach at best. Takes a fraction of a second. */
+  peakFlops?(): Promise<number>;
+  /**
+   * Waits for the runs started earlier, then releases all that was made by it: memory, mapped files, Executables, threads.
+   * From now on they throw {@link DisposedError}.
+   */
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export function bindingOf(bindings: Bindings, name: string): DeviceArray | undefined {

@@ -1,22 +1,25 @@
-import { ShapeError } from "../errors.js";
+import { DisposedError, ShapeError } from "../errors.js";
 import type { BufferDecl, Program } from "../program/program.js";
 import { type Bindings, bindingOf, type DeviceArray } from "./backend.js";
 
-/** What backends check in the same way about the memory of a Program. */
-
-/** The array bound to an external buffer. @throws {ShapeError} it is not of class `kind`, or too short, or of another dtype. */
+/**
+ * The array bound to an external buffer.
+ *
+ * @param isOwn whether an array is one of the backend that prepares the Program
+ * @throws {ShapeError} it is none of this backend's, or too short, or of another dtype.
+ */
 export function boundArray<A extends DeviceArray>(
   program: Program,
   buffer: BufferDecl,
   bindings: Bindings,
   backend: string,
-  kind: abstract new (...args: never[]) => A,
+  isOwn: (array: DeviceArray) => array is A,
 ): A {
   const op = `program ${program.name}: buffer ${buffer.name}`;
   const array = bindingOf(bindings, buffer.name);
-  if (!(array instanceof kind)) {
-    const expected = `an array of the ${backend} backend`;
-    throw new ShapeError({ op, expected, got: array ? "another backend's" : "none" });
+  if (array === undefined || !isOwn(array)) {
+    const got = array ? "an array of another backend" : "no array";
+    throw new ShapeError({ op, expected: `an array of this ${backend} backend`, got });
   }
   if (array.length < buffer.size || array.dtype !== buffer.dtype) {
     throw new ShapeError({ op, expected: `${buffer.size} ${buffer.dtype}`, got: `${array.length} ${array.dtype}` });
@@ -24,7 +27,7 @@ export function boundArray<A extends DeviceArray>(
   return array;
 }
 
-/** A captured temporary buffer and its place. @throws {ShapeError} it was not captured. */
+/** A captured temporary buffer and its offset. @throws {ShapeError} it was not captured. */
 export function capturedBuffer(
   program: Program,
   offsets: ReadonlyMap<BufferDecl, number>,
@@ -34,5 +37,12 @@ export function capturedBuffer(
   const buffer = program.buffers.find((b) => b.name === name && !b.external);
   const offset = buffer && offsets.get(buffer);
   if (buffer && offset !== undefined && captures.has(name)) return { buffer, offset };
-  throw new ShapeError({ op: `captured buffer ${name}`, expected: [...captures].join(", ") || "none was asked for" });
+  const expected = captures.size === 0 ? "a name given to prepare as capture" : [...captures].join(" or ");
+  throw new ShapeError({ op: `program ${program.name}: captured buffer`, expected, got: name });
+}
+
+/** @throws {DisposedError} */
+export function checkUsable(op: string, disposed: boolean, arrays: Iterable<{ readonly disposed: boolean }>): void {
+  if (disposed) throw new DisposedError(op, "an executable");
+  for (const array of arrays) if (array.disposed) throw new DisposedError(op, "an array");
 }

@@ -1,9 +1,6 @@
-import type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
-import type { WeightType } from "../dtype/dtype.js";
 import { BackendError, UsageError } from "../errors.js";
 import { inNode } from "../util/runtime.js";
-import type { Backend, DeviceArray } from "./backend.js";
-import type { ConversionFailure, WeightConversion } from "./weight-conversion.js";
+import type { Backend } from "./backend.js";
 
 /** What runs the model. `auto`: the native kernels if they load, else those compiled to WebAssembly, else the reference. */
 export type BackendChoice = "auto" | "native" | "wasm" | "reference";
@@ -21,31 +18,25 @@ export interface ChosenBackend {
   readonly backend: Backend;
   /** With `auto`: why the native kernels (and, on the reference, WebAssembly) could not be used. */
   readonly fallback?: Error;
-  /** Maps a whole file into memory that the backend can read, or returns undefined where that can't be done. */
-  readonly mapFile?: (path: string) => MappedFile | undefined;
-  /** The array that a part of such a file is to the backend, so that it need not be copied; undefined if it can't. */
-  readonly inPlace?: (dtype: WeightType, range: MappedRange) => DeviceArray | undefined;
-  /** Brings weights into another type or layout, one after the other on another thread; several calls may be under way. */
-  readonly convert?: (conversions: readonly WeightConversion[]) => Promise<ConversionFailure | undefined>;
 }
 
 const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satisfies BackendChoice[];
 
 /**
- * @throws {BackendError} `native` or `wasm` was asked for and is not available, or the instruction set is not there.
- * @throws {UsageError} an unknown backend, or a number of threads that can't be.
+ * @throws {BackendError} `native` or `wasm` was requested and is not available, or the instruction set is not there.
+ * @throws {UsageError} an unknown backend, or an impossible number of threads.
  */
 export async function chooseBackend(options: BackendOptions = {}): Promise<ChosenBackend> {
   const choice = checkChoice(options.backend);
   if (choice === "reference") return { backend: await chooseReference() };
   if (choice === "wasm") return { backend: await chooseWasm(options) };
   const missing = await missingNative();
-  if (missing === undefined) return chooseNative(options);
+  if (missing === undefined) return { backend: await chooseNative(options) };
   if (choice === "native") throw missing;
   try {
     return { backend: await chooseWasm(options), fallback: missing };
   } catch (error) {
-    // A wrong number of threads, say, is nothing to fall back from.
+    // A wrong number of threads, say, is no reason to fall back.
     if (!(error instanceof BackendError)) throw error;
     return { backend: await chooseReference(), fallback: error };
   }
@@ -79,22 +70,9 @@ function checkChoice(option: string | undefined): BackendChoice {
   throw new UsageError({ op, expected: CHOICES.join(" or "), got: choice });
 }
 
-async function chooseNative({ threads, isa }: BackendOptions): Promise<ChosenBackend> {
-  const { NativeArray, NativeMapping, nativeBackend } = await import("#node/backend/native/index.js");
-  const backend = nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) });
-  return {
-    backend,
-    mapFile: (path) => {
-      try {
-        return new NativeMapping(path);
-      } catch {
-        // Reading it piece by piece still works, or says better what is wrong.
-        return undefined;
-      }
-    },
-    inPlace: (dtype, range) => NativeArray.inPlace(dtype, range),
-    convert: (conversions) => backend.convertWeights(conversions),
-  };
+async function chooseNative({ threads, isa }: BackendOptions): Promise<Backend> {
+  const { nativeBackend } = await import("#node/backend/native/index.js");
+  return nativeBackend({ ...(threads !== undefined && { threads }), ...(isa !== undefined && { isa }) });
 }
 
 function failure(run: () => unknown): Error | undefined {

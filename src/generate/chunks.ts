@@ -104,6 +104,10 @@ export class Inputs {
     this.targets.write(targets);
   }
 
+  dispose(): void {
+    for (const array of [...Object.values(this.bindings), this.targets, ...this.#adapterIndices]) array.dispose();
+  }
+
   /** Rows `from` on and `to` on, N of each, for the copy-rows Program. */
   writeCopy(from: number, to: number, N: number): void {
     this.bindings.first!.write(Int32Array.from({ length: N }, (_, n) => from + n));

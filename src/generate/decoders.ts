@@ -2,6 +2,7 @@ import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes }
 import { type DecodeShape, decodeProgram } from "../architectures/decode-program.js";
 import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
+import { ExecutableCache } from "../backend/executable-cache.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 
 /** What all decode Programs of an engine share. */
@@ -13,15 +14,14 @@ export interface DecodeContext {
   readonly bindings: Readonly<Record<string, DeviceArray>>;
 }
 
-/** Programs kept: each has temporary memory of its own. */
-const KEPT = 4;
+/** Executables kept: each has temporary memory of its own. */
+const CAPACITY = 4;
 
 /** Decode Programs, one for each set of adapters that the tokens of a run use together. */
 export class Decoders {
   readonly #backend: Backend;
   readonly #context: DecodeContext;
-  /** The one last used comes last. */
-  readonly #prepared = new Map<string, Executable>();
+  readonly #prepared = new ExecutableCache<string>(CAPACITY);
 
   constructor(backend: Backend, context: DecodeContext) {
     this.#backend = backend;
@@ -29,19 +29,16 @@ export class Decoders {
   }
 
   /** @param indices each adapter's rows of its gains, by token; in the order of `adapters` */
-  for(adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Executable {
+  for(adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
     const key = adapters.map(({ id }) => id).join();
-    const executable = this.#prepared.get(key) ?? this.#prepare(adapters, indices);
-    this.#prepared.delete(key);
-    this.#prepared.set(key, executable);
-    for (const oldest of this.#prepared.keys()) {
-      if (this.#prepared.size <= KEPT) break;
-      this.#prepared.delete(oldest);
-    }
-    return executable;
+    return this.#prepared.get(key, () => this.#prepare(adapters, indices));
   }
 
-  #prepare(adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Executable {
+  dispose(): void {
+    this.#prepared.clear();
+  }
+
+  #prepare(adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
     const { config, types, shape, bindings } = this.#context;
     const program = decodeProgram(config, shape, { types, adapters: adapters.map(({ ranks }) => ranks) });
     const bound: Record<string, DeviceArray> = { ...bindings };

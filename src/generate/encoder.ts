@@ -8,7 +8,8 @@ import {
 import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { hiddenProgram } from "../architectures/programs.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
-import { GPT2Error } from "../errors.js";
+import { ExecutableCache } from "../backend/executable-cache.js";
+import { RunQueue } from "../backend/run-queue.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { orAborted } from "../util/abort.js";
 
@@ -26,8 +27,8 @@ export interface EncodeOptions {
 
 /** Places of a run, unless the context is longer: short texts are read together. */
 const PLACES = 256;
-/** Programs kept, one for each adapter: each has temporary memory of its own. */
-const KEPT = 2;
+/** Executables kept, one for each adapter: each has temporary memory of its own. */
+const CAPACITY = 2;
 
 const INPUTS = ["tokens", "positions", "first", "last", "outputs"] as const;
 
@@ -45,10 +46,10 @@ export class Encoder {
   readonly #places: number;
   readonly #types: ParamTypes;
   readonly #adapterIndex: DeviceArray;
-  readonly #prepared = new Map<number, Executable>();
+  readonly #prepared = new ExecutableCache<number>(CAPACITY);
+  /** Texts share the inputs of a run. */
+  readonly #queue = new RunQueue("the model");
   #bindings: Record<string, DeviceArray>;
-  #last: Promise<unknown> = Promise.resolve();
-  #disposed = false;
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
   constructor(backend: Backend, config: GPT2Config, weights: ReadonlyMap<string, DeviceArray>) {
@@ -70,7 +71,7 @@ export class Encoder {
     const { signal, onProgress } = options;
     const vectors: Float32Array[] = [];
     for (const run of this.#runs(texts)) {
-      const job = this.#exclusive(async () => {
+      const job = this.#queue.add(async () => {
         signal?.throwIfAborted();
         vectors.push(...(await this.#run(run, options)));
       });
@@ -80,11 +81,12 @@ export class Encoder {
     return vectors;
   }
 
-  /** Waits for what runs, then lets go of the memory. */
+  /** Waits for the runs under way, then releases its memory; the weights are the model's. */
   async dispose(): Promise<void> {
-    this.#disposed = true;
-    await this.#last;
+    await this.#queue.close();
     this.#prepared.clear();
+    for (const name of [...INPUTS, "hidden"]) this.#bindings[name]?.dispose();
+    this.#adapterIndex.dispose();
     this.#bindings = {};
   }
 
@@ -117,7 +119,8 @@ export class Encoder {
     const outputs = pooling === "mean" ? all : run.map(({ tokens, start }) => start + tokens.length - 1);
     const inputs = { ...columns, last: all, outputs };
     for (const name of INPUTS) this.#bindings[name]!.write(inputs[name]);
-    await this.#executable(adapter).run({ dims: { N, M: outputs.length } });
+    const executable = await this.#executable(adapter);
+    await executable.run({ dims: { N, M: outputs.length } });
     const hidden = await this.#bindings.hidden!.read(0, outputs.length * C);
     return run.map(({ tokens, start }, i) => {
       if (pooling === "last") return Float32Array.from(hidden.subarray(i * C, (i + 1) * C));
@@ -125,19 +128,11 @@ export class Encoder {
     });
   }
 
-  #executable(adapter: LoadedAdapter | undefined): Executable {
-    const key = adapter?.id ?? -1;
-    const executable = this.#prepared.get(key) ?? this.#prepare(adapter);
-    this.#prepared.delete(key);
-    this.#prepared.set(key, executable);
-    for (const oldest of this.#prepared.keys()) {
-      if (this.#prepared.size <= KEPT) break;
-      this.#prepared.delete(oldest);
-    }
-    return executable;
+  #executable(adapter: LoadedAdapter | undefined): Promise<Executable> {
+    return this.#prepared.get(adapter?.id ?? -1, () => this.#prepare(adapter));
   }
 
-  #prepare(adapter: LoadedAdapter | undefined): Executable {
+  #prepare(adapter: LoadedAdapter | undefined): Promise<Executable> {
     const adapters = adapter ? [adapter.ranks] : [];
     const program = hiddenProgram(this.#config, this.#places, { types: this.#types, adapters });
     if (adapter === undefined) return this.#backend.prepare(program, this.#bindings);
@@ -146,14 +141,6 @@ export class Encoder {
     bound[adapterGainBuffer(0)] = adapter.gains;
     bound[adapterIndexBuffer(0)] = this.#adapterIndex;
     return this.#backend.prepare(program, bound);
-  }
-
-  /** Runs `job` when all earlier ones are done: they share their inputs. */
-  #exclusive<T>(job: () => Promise<T>): Promise<T> {
-    if (this.#disposed) throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
-    const result = this.#last.then(job);
-    this.#last = result.catch(() => {});
-    return result;
   }
 }
 

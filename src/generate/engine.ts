@@ -1,7 +1,8 @@
 import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
 import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
-import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
+import { RunQueue } from "../backend/run-queue.js";
+import { ContextLengthError, UsageError } from "../errors.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { Recorder } from "../program/program.js";
 import { orAborted } from "../util/abort.js";
@@ -45,7 +46,7 @@ export class Engine {
   readonly maxTokens: number;
   readonly #types: ParamTypes;
   #weights: Record<string, DeviceArray>;
-  #cache: KvCache;
+  readonly #cache: KvCache;
   readonly #inputs: Inputs;
   readonly #logits: DeviceArray;
   /** The part that the last run filled. */
@@ -56,8 +57,7 @@ export class Engine {
   #decoders: Decoders | undefined;
   #crossEntropy: Executable | undefined;
   #copyRows: Executable | undefined;
-  #last: Promise<unknown> = Promise.resolve();
-  #disposed = false;
+  readonly #queue = new RunQueue("the model");
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
   constructor(
@@ -100,7 +100,7 @@ export class Engine {
   async fork(source: Sequence, count: number): Promise<Sequence[]> {
     this.#checkOpen(source);
     const copies = Array.from({ length: count }, () => this.sequence(source.adapter));
-    await this.#exclusive(async () => {
+    await this.#queue.add(async () => {
       await this.#makeRoom();
       for (const copy of copies) await this.#copy(source, copy);
     });
@@ -108,7 +108,7 @@ export class Engine {
   }
 
   async #copy(source: Sequence, copy: Sequence): Promise<void> {
-    this.#copyRows ??= this.#prepareCopyRows();
+    this.#copyRows ??= await this.#prepareCopyRows();
     for (let start = 0; start < source.length; start += this.maxTokens) {
       const N = Math.min(this.maxTokens, source.length - start);
       this.#inputs.writeCopy(source.firstRow + start, copy.firstRow + start, N);
@@ -160,7 +160,7 @@ export class Engine {
       if (rows.length === 0) return;
       if (onLogits) await this.#passOn(rows, onLogits);
       this.#inputs.writeTargets(rows.map(({ extension: e, token }) => extensions[e]!.targets[token - skip[e]!]!));
-      this.#crossEntropy ??= this.#prepareCrossEntropy();
+      this.#crossEntropy ??= await this.#prepareCrossEntropy();
       await this.#crossEntropy.run({ dims: { M: rows.length } });
       const losses: HostArray = await this.#losses.read(0, rows.length);
       rows.forEach(({ extension: e, token }, m) => {
@@ -172,21 +172,31 @@ export class Engine {
     return results;
   }
 
-  /** Waits for what runs, then lets go of the memory. */
+  /** Waits for the runs under way, then releases its memory; the weights are the model's. */
   async dispose(): Promise<void> {
-    this.#disposed = true;
-    await this.#last;
+    await this.#queue.close();
+    this.#releasePrograms();
+    this.#crossEntropy?.dispose();
+    this.#cache.dispose();
+    this.#inputs.dispose();
+    this.#logits.dispose();
+    this.#losses.dispose();
     this.#weights = {};
-    this.#cache = new KvCache(this.backend, this.config);
+    this.#lastLogits = undefined;
+  }
+
+  /** Executables on the cache's memory. */
+  #releasePrograms(): void {
+    this.#decoders?.dispose();
+    this.#copyRows?.dispose();
     this.#decoders = undefined;
-    this.#crossEntropy = undefined;
     this.#copyRows = undefined;
   }
 
   /** @internal What Sequence.release does. */
   free(slot: number): void {
     // A run that was abandoned may still be writing to its rows.
-    void this.#last.then(() => this.#open.delete(slot));
+    this.#queue.whenIdle(() => this.#open.delete(slot));
   }
 
   /** The logits of the last run, row by row. */
@@ -208,12 +218,12 @@ export class Engine {
   ): Promise<void> {
     this.#checkExtensions(extensions);
     for (const chunk of chunks(extensions, this.maxTokens, this.#maxLogits)) {
-      const job = this.#exclusive(async () => {
+      const job = this.#queue.add(async () => {
         signal?.throwIfAborted();
         await this.#makeRoom();
         this.#decoders ??= this.#makeDecoders();
         this.#inputs.write(chunk);
-        const decode = this.#decoders.for(...this.#inputs.writeAdapters(chunk));
+        const decode = await this.#decoders.for(...this.#inputs.writeAdapters(chunk));
         await decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
         for (const { sequence } of chunk.tokens) sequence.length++;
         await onRows(chunk.rows);
@@ -222,22 +232,13 @@ export class Engine {
     }
   }
 
-  /** Runs `job` when all earlier ones are done. */
-  #exclusive<T>(job: () => Promise<T>): Promise<T> {
-    if (this.#disposed) throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
-    const result = this.#last.then(job);
-    this.#last = result.catch(() => {});
-    return result;
-  }
-
   /** Grows the cache for the sequences that are open, to twice its size at least. */
   async #makeRoom(): Promise<void> {
     const needed = Math.max(...this.#open.keys()) + 1;
     if (needed <= this.#cache.slots) return;
     const inUse = [...this.#open.values()].filter(({ length }) => length > 0);
     await this.#cache.grow(Math.max(needed, 2 * this.#cache.slots), inUse);
-    this.#decoders = undefined;
-    this.#copyRows = undefined;
+    this.#releasePrograms();
   }
 
   #makeDecoders(): Decoders {
@@ -249,14 +250,14 @@ export class Engine {
     });
   }
 
-  #prepareCopyRows(): Executable {
+  #prepareCopyRows(): Promise<Executable> {
     const { first: from, row: to } = this.#inputs.bindings;
     const program = copyRowsProgram(this.config, this.maxTokens, this.#cache.rows);
     return this.backend.prepare(program, { ...this.#cache.bindings, from: from!, to: to! });
   }
 
   /** losses[m] = -log softmax(logits[m])[targets[m]], on the logits of the last run. */
-  #prepareCrossEntropy(): Executable {
+  #prepareCrossEntropy(): Promise<Executable> {
     const k = new Recorder("cross-entropy");
     const M = k.sym("M", this.#maxLogits);
     const V = this.config.vocabSize;

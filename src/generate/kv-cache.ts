@@ -47,7 +47,7 @@ export class KvCache {
     return Object.fromEntries(this.#layers.map((array, layer) => [cacheBuffer(layer), array]));
   }
 
-  /** Makes room for `slots` sequences. The arrays are others afterwards; those in use keep what they hold. */
+  /** Grows to `slots` sequences. The arrays are others afterwards; those in use keep what they hold. */
   async grow(slots: number, inUse: Iterable<CachedSequence>): Promise<void> {
     const { nCtx, nEmbd, nLayer } = this.#config;
     const W = 2 * nEmbd;
@@ -55,10 +55,19 @@ export class KvCache {
     const layers = Array.from({ length: nLayer }, () => this.#backend.alloc("f32", slots * nCtx * W));
     for (const { slot, length } of inUse) {
       const start = slot * nCtx * W;
-      for (const [layer, array] of old.entries()) layers[layer]!.write(await array.read(start, length * W), start);
+      for (const [layer, array] of old.entries()) {
+        await layers[layer]!.copyFrom(array.slice(start, length * W), start);
+      }
     }
     this.#layers = layers;
     this.#slots = slots;
+    for (const array of old) array.dispose();
+  }
+
+  dispose(): void {
+    for (const array of this.#layers) array.dispose();
+    this.#layers = [];
+    this.#slots = 0;
   }
 }
 

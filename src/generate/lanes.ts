@@ -3,9 +3,9 @@ import type { Engine, Sequence } from "./engine.js";
 
 /** Most bytes of keys and values. */
 const CACHE_BYTES = 2 ** 31;
-/** WebAssembly has 4 GiB in all, and commits memory that the native backend only reserves. */
-const WASM_CACHE_BYTES = 2 ** 29;
-/** Native memory is committed in pages of this size: the least that a sequence takes in each layer. */
+/** The same where memory is committed as it is allocated; WebAssembly has 4 GiB in all. */
+const EAGER_CACHE_BYTES = 2 ** 29;
+/** Lazy memory is committed in pages of this size: the least that a sequence takes in each layer. */
 const PAGE_BYTES = 2 ** 21;
 const MAX_LANES = 32;
 
@@ -17,7 +17,8 @@ const MAX_LANES = 32;
  */
 export function laneCount({ config, backend, sequenceBytes }: Engine, wanted: number, length: number): number {
   const touched = Math.max((sequenceBytes * length) / config.nCtx, config.nLayer * PAGE_BYTES);
-  const [limit, bytes] = backend.name === "native" ? [CACHE_BYTES, touched] : [WASM_CACHE_BYTES, sequenceBytes];
+  const { lazyMemory } = backend.capabilities;
+  const [limit, bytes] = lazyMemory ? [CACHE_BYTES, touched] : [EAGER_CACHE_BYTES, sequenceBytes];
   return Math.max(1, Math.min(MAX_LANES, wanted, Math.floor(limit / bytes)));
 }
 

@@ -1,6 +1,5 @@
 import { numel } from "../architectures/gpt2/tensors.js";
-import type { DeviceArray } from "../backend/backend.js";
-import type { ChosenBackend } from "../backend/choose.js";
+import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { ConversionFailure, WeightConversion } from "../backend/weight-conversion.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { byteLength, encodeValues, isPacked, type WeightType } from "../dtype/dtype.js";
@@ -17,7 +16,10 @@ export interface Placed {
   readonly inPlace: boolean;
 }
 
-type Convert = NonNullable<ChosenBackend["convert"]>;
+/** How a backend takes weights other than by `write`. */
+export type WeightAccess = Pick<Backend, "inPlace" | "convertWeights">;
+
+type Convert = (conversions: readonly WeightConversion[]) => Promise<ConversionFailure | undefined>;
 
 /** Values of a piece that is converted at a time. */
 const PIECE = 2 ** 20;
@@ -33,11 +35,16 @@ const GO = 2 ** 26;
 const LOOK = 1 / 4;
 
 /**
- * Gives each array its tensor's values: with `convert` where it can, else here.
+ * Gives each array its tensor's values: on the backend's other threads where it converts, else here.
  *
  * @throws {CheckpointError} a value is NaN or infinite, or too large for the array's type.
  */
-export async function fillWeights(placed: readonly Placed[], convert?: Convert, signal?: AbortSignal): Promise<void> {
+export async function fillWeights(
+  placed: readonly Placed[],
+  access: WeightAccess,
+  signal?: AbortSignal,
+): Promise<void> {
+  const convert: Convert | undefined = access.convertWeights && ((jobs) => access.convertWeights!(jobs));
   const elsewhere = placed.filter(({ tensor }) => convert && tensor.inMemory && isWeightType(tensor.dtype));
   if (convert) await convertAll(elsewhere.flatMap(piecesOf), convert, signal);
   for (const { tensor, inPlace } of elsewhere) {

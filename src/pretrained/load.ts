@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Backend } from "../backend/backend.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { setFileMapper } from "../checkpoint/file-source.js";
 import { checkWeightType, type WeightType } from "../dtype/dtype.js";
@@ -72,8 +73,7 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   const { dtype } = options;
   if (dtype !== undefined) checkWeightType(dtype);
   const chosen = await chooseBackend(options);
-  // Checkpoints on disk are read through the mapping from now on.
-  if (chosen.mapFile) setFileMapper(chosen.mapFile);
+  mapFilesWith(chosen.backend);
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options);
   try {
@@ -86,6 +86,11 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
   } finally {
     checkpoint.close();
   }
+}
+
+/** Checkpoints on disk are read through the backend's mapping from now on, if it maps files. */
+export function mapFilesWith(backend: Backend): void {
+  if (backend.capabilities.mappedFiles) setFileMapper((path) => backend.mapFile?.(path));
 }
 
 /** {@link openModel}, with an adapter folded into it if there is one to be. */
@@ -105,10 +110,10 @@ async function adaptersOf({ config }: Checkpoint, { backend }: ChosenBackend, op
 
 async function weightsOf(
   checkpoint: Checkpoint,
-  { backend, fallback, inPlace, convert }: ChosenBackend,
+  { backend, fallback }: ChosenBackend,
   options: Pick<LoadOptions, "dtype" | "signal">,
 ) {
-  const weights = await loadWeights(backend, checkpoint.tensors.values(), { inPlace, convert, ...options });
+  const weights = await loadWeights(backend, checkpoint.tensors.values(), options);
   const { config, head } = checkpoint;
   const sampling = samplingOf(checkpoint);
   return { backend, fallback, config, weights, sampling, head: head && loadHead(head) };

@@ -1,15 +1,14 @@
 import { numel } from "../architectures/gpt2/tensors.js";
 import { heldAs } from "../architectures/weight-types.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
-import type { ChosenBackend } from "../backend/choose.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { byteLength, checkWeightType, DTYPES, type WeightType } from "../dtype/dtype.js";
 import { isWeightType } from "../dtype/stored.js";
-import { fillWeights, type Placed } from "./fill-weights.js";
+import { fillWeights, type Placed, type WeightAccess } from "./fill-weights.js";
 
 export interface LoadWeightsOptions {
-  readonly inPlace?: ChosenBackend["inPlace"] | undefined;
-  readonly convert?: ChosenBackend["convert"] | undefined;
+  /** The backend's ways to use weights in place and to convert them on another thread; default its own. */
+  readonly access?: WeightAccess | undefined;
   /** What the matrices are to be held in ({@link heldAs}); by default in what the file holds them in. */
   readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -25,7 +24,7 @@ export interface LoadWeightsOptions {
 export async function loadWeights(
   backend: Backend,
   tensors: Iterable<StoredTensor>,
-  { dtype, inPlace, convert, signal }: LoadWeightsOptions = {},
+  { dtype, access = backend, signal }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceArray>> {
   if (dtype !== undefined) checkWeightType(dtype);
   const placed: Placed[] = [];
@@ -33,12 +32,12 @@ export async function loadWeights(
   for (const tensor of tensors) {
     const type = loadedType(tensor, dtype);
     const mapped = tensor.dtype === type && tensor.storedAs === "out_in" ? tensor.mapped : undefined;
-    const array = mapped && inPlace?.(type, mapped);
+    const array = mapped && access.inPlace?.(type, mapped);
     if (array) placed.push({ tensor, array, inPlace: true });
     else others.push([tensor, type]);
   }
   placed.push(...allocate(backend, others));
-  await fillWeights(placed, convert, signal);
+  await fillWeights(placed, access, signal);
   return new Map(placed.map(({ tensor, array }) => [tensor.name, array]));
 }
 

@@ -3,11 +3,9 @@ import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { numel } from "../architectures/gpt2/tensors.js";
 import { SCORE } from "../architectures/task-head.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
-import type { ChosenBackend } from "../backend/choose.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { LocateOptions } from "../hub/node.js";
-import { openModel } from "../pretrained/load.js";
-import { setFileMapper } from "../pretrained/node.js";
+import { mapFilesWith, openModel } from "../pretrained/load.js";
 import { loadedType, loadWeights } from "../pretrained/weights.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
@@ -32,31 +30,19 @@ export async function describeModel(source: ModelSource): Promise<{ config: GPT2
   }
 }
 
-/** How weights come into a backend's memory: the parts of {@link ChosenBackend} that say so. */
-export type WeightAccess = Pick<ChosenBackend, "inPlace" | "convert" | "mapFile">;
-
 /** The frozen weights of a model, in place where they can be. */
-export async function loadFrozen(
-  backend: Backend,
-  source: ModelSource,
-  { inPlace, convert, mapFile }: WeightAccess,
-): Promise<Map<string, DeviceArray>> {
-  if (mapFile) setFileMapper(mapFile);
+export async function loadFrozen(backend: Backend, source: ModelSource): Promise<Map<string, DeviceArray>> {
+  mapFilesWith(backend);
   const checkpoint = await openModel(source.name, source);
   try {
-    return await loadWeights(backend, checkpoint.tensors.values(), { dtype: source.dtype, inPlace, convert });
+    return await loadWeights(backend, checkpoint.tensors.values(), { dtype: source.dtype });
   } finally {
     checkpoint.close();
   }
 }
 
-export async function adaptationOf(
-  backend: Backend,
-  source: ModelSource,
-  lora: LoraSettings,
-  access: WeightAccess,
-): Promise<Adaptation> {
-  return { lora, base: await loadFrozen(backend, source, access) };
+export async function adaptationOf(backend: Backend, source: ModelSource, lora: LoraSettings): Promise<Adaptation> {
+  return { lora, base: await loadFrozen(backend, source) };
 }
 
 /**

@@ -59,8 +59,8 @@ export function taskDefaults(
  * completions or of chats, of which what is learned is counted alone; with `task` on texts with labels. Data is prepared in `out/data`; settings that are not
  * given are those of {@link finetuneDefaults}, and three epochs.
  *
- *     const { backend, ...access } = await chooseBackend();
- *     const trainer = await finetune({ backend, ...access, from: "gpt2", data: "chats.jsonl", out: "runs/a", lora: { rank: 8 } });
+ *     const { backend } = await chooseBackend();
+ *     const trainer = await finetune({ backend, from: "gpt2", data: "chats.jsonl", out: "runs/a", lora: { rank: 8 } });
  *     for await (const event of trainer.run()) console.log(event);
  *
  * @throws as {@link Trainer.create}.

@@ -110,13 +110,23 @@ export class ModelTrainer {
   readonly #inputs: Record<(typeof INTEGERS)[number], DeviceArray>;
   readonly #task: TaskArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
-  readonly #train: Executable;
-  readonly #zero: Executable;
-  readonly #update: Executable;
+  #programs!: Programs;
   #loss: Executable | undefined;
 
   /** @param adaptation without it all of the model is trained; its values are to be written to `weights` */
-  constructor(
+  static async create(
+    backend: Backend,
+    config: GPT2Config,
+    settings: TrainSettings,
+    adaptation?: Adaptation,
+    head?: TaskHead | undefined,
+  ): Promise<ModelTrainer> {
+    const trainer = new ModelTrainer(backend, config, settings, adaptation, head);
+    trainer.#programs = await trainer.#prepare();
+    return trainer;
+  }
+
+  private constructor(
     backend: Backend,
     config: GPT2Config,
     settings: TrainSettings,
@@ -160,12 +170,19 @@ export class ModelTrainer {
     for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
     if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
 
-    const { params, grads, m, v } = this;
     const types = new Map([...this.weights].map(([name, { dtype }]) => [name, dtype]));
     this.#programOptions = trainOptions(settings, adaptation?.lora, this.lora, types, head);
-    this.#train = backend.prepare(trainProgram(config, N, this.#programOptions), this.#bindings);
-    this.#zero = backend.prepare(zeroGradProgram(size), { grads });
-    this.#update = backend.prepare(optimizerProgram(this.layout, settings), { params, grads, m, v, norm: this.#norm });
+  }
+
+  async #prepare(): Promise<Programs> {
+    const { backend, config, settings, params, grads, m, v } = this;
+    const N = settings.batchSize * settings.seqLength;
+    const flat = { params, grads, m, v, norm: this.#norm };
+    return {
+      train: await backend.prepare(trainProgram(config, N, this.#programOptions), this.#bindings),
+      zero: await backend.prepare(zeroGradProgram(this.layout.size), { grads }),
+      update: await backend.prepare(optimizerProgram(this.layout, settings), flat),
+    };
   }
 
   /** One optimizer step, number `step` from 0; undefined if it was aborted. */
@@ -192,7 +209,7 @@ export class ModelTrainer {
   }
 
   async zeroGradients(): Promise<void> {
-    await this.#zero.run();
+    await this.#programs.zero.run();
   }
 
   /**
@@ -206,7 +223,7 @@ export class ModelTrainer {
     const { dropout = 0, lora } = this.#programOptions;
     const scalars: Record<string, number> = this.head?.kind === "regression" ? {} : { lossScale: 1 / targets };
     if (dropout > 0 || (lora && lora.dropout > 0)) scalars.dropoutKey = deriveKey(seed, DROPOUT_LABEL, step, pass);
-    await this.#train.run({ scalars });
+    await this.#programs.train.run({ scalars });
     return sum(await this.#losses.read());
   }
 
@@ -215,7 +232,7 @@ export class ModelTrainer {
     const { beta1, beta2 } = this.settings;
     const lr = learningRate(this.settings, step);
     const corrections = { correction1: 1 - beta1 ** (step + 1), correction2: 1 - beta2 ** (step + 1) };
-    await this.#update.run({ scalars: { lr, ...corrections } });
+    await this.#programs.update.run({ scalars: { lr, ...corrections } });
     const [gradNorm] = await this.#norm.read();
     return { gradNorm: gradNorm!, lr };
   }
@@ -231,7 +248,7 @@ export class ModelTrainer {
   ): Promise<{ loss: number; tokens: number; outcomes?: Outcome[] } | undefined> {
     const N = this.settings.batchSize * this.settings.seqLength;
     const { types, lora } = this.#programOptions;
-    this.#loss ??= this.backend.prepare(
+    this.#loss ??= await this.backend.prepare(
       lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head }),
       this.#bindings,
     );
@@ -275,6 +292,12 @@ function hostBatch(N: number): HostBatch {
     first: integers(),
     values: new Float32Array(N),
   };
+}
+
+interface Programs {
+  readonly train: Executable;
+  readonly zero: Executable;
+  readonly update: Executable;
 }
 
 /** What of a model is trained: all of it, or an adapter; and the head for a task. */

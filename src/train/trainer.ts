@@ -10,7 +10,7 @@ import { GPT2Error, UsageError } from "../errors.js";
 import type { LocateOptions } from "../hub/node.js";
 import { typedWrite } from "../util/file-errors.js";
 import { recoverAll } from "../util/workspace.js";
-import { adaptationOf, type WeightAccess } from "./base-model.js";
+import { adaptationOf } from "./base-model.js";
 import { inEpochs } from "./epochs.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
 import { trainFlopsPerToken } from "./flops.js";
@@ -35,7 +35,7 @@ import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun 
 import { reportOf } from "./task-report.js";
 import { samplerFor, type TextSampler } from "./text-sampler.js";
 
-export interface TrainerOptions extends WeightAccess {
+export interface TrainerOptions {
   readonly backend: Backend;
   /**
    * A folder made by `gpt2 data`, a shard, or a pattern of shards; or a folder of `prepareExamples`. A resumed run may
@@ -220,8 +220,8 @@ export class Trainer {
     yield this.#startEvent();
     const { backend } = this.#options;
     const { adapter, head } = this.#start;
-    const adaptation = adapter && (await adaptationOf(backend, adapter.source, adapter.lora, this.#options));
-    this.#model = new ModelTrainer(backend, this.config, this.settings, adaptation, head);
+    const adaptation = adapter && (await adaptationOf(backend, adapter.source, adapter.lora));
+    this.#model = await ModelTrainer.create(backend, this.config, this.settings, adaptation, head);
     await this.#start.fill(this.#model);
     if (this.#unfinished) yield* this.#completeStep(signal);
     while (this.#step < steps && !this.#stopsEarly && !signal?.aborted) {

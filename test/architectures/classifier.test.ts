@@ -43,7 +43,7 @@ async function trainerOf(backend: Backend, fixture: ClassifierFixture): Promise<
     const lora = loraSettings({ rank: 2, alpha: 6, targets: ["attn.c_attn"] });
     const adaptation = adapter && { lora, base: await loadWeights(backend, base.tensors.values()) };
     const head = base.head!;
-    const model = new ModelTrainer(backend, base.config, SETTINGS, adaptation, head);
+    const model = await ModelTrainer.create(backend, base.config, SETTINGS, adaptation, head);
     const { score } = adapter?.head ?? head;
     for (const [name, tensor] of [...(adapter ?? base).tensors, [SCORE, score] as const]) {
       const values = new Float32Array(model.trained.get(name)!.length);
@@ -85,7 +85,7 @@ for (const fixture of ["model", "regressor", "adapter"] as const) {
 }
 
 it("texts that are packed together are read as if each were alone, and places between them count for nothing", async () => {
-  const model = await trainerOf(referenceBackend(), "model");
+  const model = await trainerOf(await referenceBackend(), "model");
   const packed = (await model.evaluate(1, fillTexts(false)))!.outcomes!;
   const apart = await model.evaluate(1, (pass, batch) => {
     const whole = {

@@ -13,11 +13,11 @@ const NORM = { relative: 5e-6, elementwise: true };
 const LOSS = { relative: 1e-6 };
 
 it("the norm of every gradient, of 64 tokens", async (t) => {
-  const reason = nativeOrReason();
+  const reason = await nativeOrReason();
   if (typeof reason === "string") return t.skip(reason);
   const { config, seed, short, gradientNormsOfShort: want } = gpt2_124mFixture();
   const T = short.ids.length - 1;
-  const model = new BoundModel(nativeBackend(), config, { B: 1, T });
+  const model = new BoundModel(await nativeBackend(), config, { B: 1, T });
   for (const [index, spec] of tensorTable(config).entries()) {
     fillSeeded(model.parameter(spec.name).host as Float32Array, spec, index, seed);
   }

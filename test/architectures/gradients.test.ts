@@ -88,7 +88,7 @@ describe("every parameter's gradient is the slope of the loss", () => {
   for (const test of CASES) {
     for (const dropout of [0, 0.25]) {
       it(`${test.name}${dropout > 0 ? ", with dropout" : ""}`, async () => {
-        const model = bound(referenceBackend({ precision: "f64" }), test, dropout);
+        const model = bound(await referenceBackend({ precision: "f64" }), test, dropout);
         const random = new RandomStream(SEED);
         const loss = async (): Promise<number> => mean(await model.train(KEY));
         await loss();
@@ -123,7 +123,7 @@ describe("every backend computes the same losses and gradients", () => {
       it(`${name}${dropout > 0 ? ", with dropout" : ""}`, async () => {
         for (const test of CASES) {
           const [want, got] = [
-            bound(referenceBackend({ precision: "f64" }), test, dropout),
+            bound(await referenceBackend({ precision: "f64" }), test, dropout),
             bound(await makeBackend(), test, dropout),
           ];
           assertClose(`${test.name}: losses`, await got.train(KEY), await want.train(KEY), SINGLE);

@@ -37,13 +37,12 @@ describe("the head's loss", () => {
     const results = async (step: number) => {
       const [losses, dx, dweight] = [N, N * C, V * C].map((length) => backend.alloc("f32", length));
       for (let at = 0; at < N; at += step) {
-        await backend
-          .prepare(lossOf(step), {
-            ...{ weight, dweight: dweight! },
-            ...{ x: x.slice(at * C, step * C), dx: dx!.slice(at * C, step * C) },
-            ...{ targets: targets.slice(at, step), losses: losses!.slice(at, step) },
-          })
-          .run();
+        const executable = await backend.prepare(lossOf(step), {
+          ...{ weight, dweight: dweight! },
+          ...{ x: x.slice(at * C, step * C), dx: dx!.slice(at * C, step * C) },
+          ...{ targets: targets.slice(at, step), losses: losses!.slice(at, step) },
+        });
+        await executable.run();
       }
       return Promise.all([losses!, dx!, dweight!].map((array) => array.read()));
     };

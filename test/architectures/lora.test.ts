@@ -84,7 +84,7 @@ describe("every gradient of an adapter is the slope of the loss", () => {
   };
   for (const [name, { config, ...shape }] of Object.entries(cases)) {
     it(name, async () => {
-      const model = bound(referenceBackend({ precision: "f64" }), shape, config);
+      const model = bound(await referenceBackend({ precision: "f64" }), shape, config);
       const loss = async (): Promise<number> => mean(await model.train(KEY));
       await loss();
       const random = new RandomStream(SEED);
@@ -152,8 +152,8 @@ describe("frozen weights", () => {
     for (const type of ["f16", "bf16"] as const) {
       const types = new Map(tensorTable(CONFIG).map((spec) => [spec.name, heldAs(spec, type)]));
       const lora = adapter(LORA_TARGETS, 2);
-      const packed = bound(referenceBackend({ precision: "f64" }), { lora, types });
-      const plain = bound(referenceBackend({ precision: "f64" }), { lora });
+      const packed = bound(await referenceBackend({ precision: "f64" }), { lora, types });
+      const plain = bound(await referenceBackend({ precision: "f64" }), { lora });
       for (const [{ name, shape }, values] of seededTensors(CONFIG, SEED)) {
         if (types.get(name) !== type) continue;
         const rounded = new Float32Array(numel(shape));

@@ -114,7 +114,7 @@ for (const [name, makeBackend] of allBackends()) {
         const { config, weights } = await load(file);
         const want = readExpected(config);
         const recipe = { lr: 1e-3, minLr: 1e-3, warmupSteps: 0, beta2: 0.999, weightDecay: 0, maxNorm: 0 };
-        const trainer = new ModelTrainer(
+        const trainer = await ModelTrainer.create(
           await makeBackend(),
           config,
           trainSettings({ batchSize: B, seqLength: T, ...recipe }),

@@ -14,12 +14,12 @@ function available(): boolean {
 it("runs that are brief, and so made on the calling thread, let the event loop have its turns", {
   skip: available() ? false : "no compiled kernels",
 }, async () => {
-  const backend = nativeBackend({ threads: 2 });
+  const backend = await nativeBackend({ threads: 2 });
   const k = new Recorder("ones");
   const N = k.sym("N", 64);
   k.op("fill", "x", { x: k.external("x", [64]) }, { size: N }, { value: 1 });
   const x = backend.alloc("f32", 64);
-  const executable = backend.prepare(k.build(), { x });
+  const executable = await backend.prepare(k.build(), { x });
   let turns = 0;
   let running = true;
   const turn = (): void => {

@@ -27,7 +27,7 @@ async function compute(
   integers: readonly string[],
   record: (k: Recorder, t: Readonly<Record<string, Tensor>>) => void,
 ): Promise<Record<string, ArrayLike<number>>> {
-  const backend = referenceBackend({ precision: "f64" });
+  const backend = await referenceBackend({ precision: "f64" });
   const k = new Recorder("ops");
   const arrays = Object.entries(contents).map(([name, values]) => {
     const dtype = integers.includes(name) ? "i32" : "f32";
@@ -36,7 +36,7 @@ async function compute(
     return { name, array, tensor: k.external(name, [values.length], dtype) };
   });
   record(k, Object.fromEntries(arrays.map(({ name, tensor }) => [name, tensor])));
-  await backend.prepare(k.build(), Object.fromEntries(arrays.map(({ name, array }) => [name, array]))).run();
+  await (await backend.prepare(k.build(), Object.fromEntries(arrays.map(({ name, array }) => [name, array])))).run();
   return Object.fromEntries(arrays.map(({ name, array }) => [name, array.host!]));
 }
 

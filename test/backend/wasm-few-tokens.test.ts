@@ -48,7 +48,7 @@ async function linear(backend: Backend, type: DType, bytes: Uint8Array, x: Float
   arrays.x.write(x);
   const { buffer, byteOffset, byteLength } = arrays.weight.host!;
   new Uint8Array(buffer, byteOffset, byteLength).set(bytes);
-  await backend.prepare(k.build(), arrays).run();
+  await (await backend.prepare(k.build(), arrays)).run();
   return Float32Array.from(await arrays.out.read());
 }
 
@@ -67,7 +67,7 @@ for (const relaxed of [true, false]) {
         const bytes = weightBytes(type, [0, 0, 9, 10, 11]);
         const x = activations(tokens);
         const one = await linear(backend, type, bytes, x.subarray(0, IC));
-        const want = await linear(referenceBackend(), type, bytes, x.subarray(0, IC));
+        const want = await linear(await referenceBackend(), type, bytes, x.subarray(0, IC));
         const largest = want.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
         for (const [i, v] of want.entries()) assert.ok(Math.abs(one[i]! - v) < 1e-5 * largest, `${i}: ${one[i]}, ${v}`);
         for (let n = 2; n <= tokens; n++) {

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { it } from "node:test";
 import { buildWasm, missingCompiler, WASM_MODULES } from "../../scripts/build-wasm.js";
-import { hasRelaxedSimd } from "../../src/backend/wasm/features.js";
-import { setMemoryShared } from "../../src/backend/wasm/module.js";
+import { hasRelaxedSimd, setMemoryShared } from "../../src/backend/wasm/module.js";
 import { platform } from "../../src/backend/wasm/platform-node.js";
 import { packageFile } from "../../src/util/package-root.js";
 

@@ -13,7 +13,8 @@ function once(options: WasmOptions) {
 }
 
 for (const place of ["workers", "worker", "here"] as const) {
-  backendContract(`wasm, ${place}`, once({ place, threads: 2 }));
+  const options = { place, threads: 2 };
+  backendContract(`wasm, ${place}`, once(options), () => wasmBackend(options));
 }
 
 for (const relaxed of [true, false]) {
@@ -51,7 +52,7 @@ describe("wasm: limits", () => {
         (error: Error) => error instanceof OutOfMemoryError && /4294967296/.test(error.message),
       );
       const x = arrays[2]!;
-      await backend.prepare(program, { x }).run();
+      await (await backend.prepare(program, { x })).run();
       assert.deepEqual([...(await x.read(2, 4))], [1, 1, 0, 0]);
       const small = backend.alloc("i32", 3);
       small.write([1, 2, 3]);
@@ -66,7 +67,7 @@ describe("wasm: limits", () => {
       const [x, index] = [k.external("x", [4, 1]), k.external("index", [1], "i32")];
       k.op("gatherRows", "rows", { out: k.external("out", [1, 1]), x, index }, { N: 1, W: 1 }, {});
       const arrays = { x: backend.alloc("f32", 4), index: backend.alloc("i32", 1), out: backend.alloc("f32", 1) };
-      const executable = backend.prepare(k.build(), arrays);
+      const executable = await backend.prepare(k.build(), arrays);
       arrays.index.write([2 ** 29]);
       await assert.rejects(executable.run(), BackendError);
       await assert.rejects(executable.run(), BackendError);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { NativeMapping } from "../../src/backend/native/memory.js";
+import { nativeBackend } from "../../src/backend/native/index.js";
 import { BackendError } from "../../src/errors.js";
 import { openCheckpoint, setFileMapper } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -9,25 +9,27 @@ import { readAll } from "./small-model.js";
 
 const TINY = packageFile("test/fixtures/tiny");
 
-/** Why files cannot be mapped here, or false. */
-function noMapping(): string | false {
+/** The native backend, or why there is none. */
+async function native() {
   try {
-    new NativeMapping(join(TINY, "config.json"));
-    return false;
+    return await nativeBackend({ threads: 1 });
   } catch (error) {
     if (error instanceof BackendError) return error.message;
     throw error;
   }
 }
 
-describe("files mapped by the native library", { skip: noMapping() }, () => {
+const backend = await native();
+
+describe("files mapped by the native backend", { skip: typeof backend === "string" ? backend : false }, () => {
+  if (typeof backend === "string") return;
   for (const path of [TINY, join(TINY, "model.bin")]) {
     it(`hold the same values as files that are read: ${path.slice(TINY.length) || "folder"}`, async () => {
       const read = await openCheckpoint(path);
       let mapped = 0;
       setFileMapper((file) => {
         mapped++;
-        return new NativeMapping(file);
+        return backend.mapFile(file);
       });
       try {
         const checkpoint = await openCheckpoint(path);

@@ -21,7 +21,7 @@ export const dataSource: DataSource = folderSource(DATA);
 
 export async function fastBackend(): Promise<Backend> {
   try {
-    return nativeBackend({ threads: 1 });
+    return await nativeBackend({ threads: 1 });
   } catch (error) {
     if (error instanceof BackendError) return wasmBackend({ threads: 1 });
     throw error;

@@ -57,7 +57,7 @@ beforeEach(() => {
   fault = () => undefined;
 });
 
-const backend = referenceBackend();
+const backend = await referenceBackend();
 const ids = [1, 2, 3];
 
 async function check(name: string, options: object = {}): Promise<GPT2> {

@@ -8,7 +8,7 @@ import { seededTensors } from "../helpers/seeded-weights.js";
 
 /** Logits [T, V] of a seeded model without any cache, in double precision: the oracle of everything that has one. */
 export async function fullForward(config: GPT2Config, seed: number, ids: readonly number[]): Promise<Float64Array> {
-  const backend = referenceBackend({ precision: "f64" });
+  const backend = await referenceBackend({ precision: "f64" });
   const T = ids.length;
   const k = new Recorder("full-forward");
   const shapes = new Map(tensorTable(config).map(({ name, shape }) => [name, shape]));
@@ -26,7 +26,7 @@ export async function fullForward(config: GPT2Config, seed: number, ids: readonl
   const positions = ids.map((_, t) => t);
   const inputs = { tokens: ids, positions, first: ids.map(() => 0), last: positions };
   for (const [name, values] of Object.entries(inputs)) arrays[name]!.write(values);
-  await backend.prepare(k.build(), arrays).run();
+  await (await backend.prepare(k.build(), arrays)).run();
   return (await arrays.logits!.read()) as Float64Array;
 }
 

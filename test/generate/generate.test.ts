@@ -68,7 +68,7 @@ async function slowGreedy(prompt: readonly number[], count: number) {
   return { tokens: tokens.slice(prompt.length), logprobs };
 }
 
-const reference: Backend = referenceBackend();
+const reference: Backend = await referenceBackend();
 
 describe("generated tokens", () => {
   it("come with text that joins to the whole, characters unbroken", async () => {

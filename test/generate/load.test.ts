@@ -130,7 +130,7 @@ describe("weights on a backend", () => {
   });
 
   it("are used in place where they can be, and read where not", async () => {
-    const backend = referenceBackend();
+    const backend = await referenceBackend();
     const taken: number[] = [];
     const inPlace = (dtype: WeightType, { file, offset, length }: MappedRange) => {
       if (length === 4 * CONFIG.nEmbd) return undefined;
@@ -139,7 +139,7 @@ describe("weights on a backend", () => {
       array.write(new Float32Array(file.bytes(offset, length).buffer));
       return array;
     };
-    const weights = await loadWeights(backend, tensors, { inPlace });
+    const weights = await loadWeights(backend, tensors, { access: { inPlace } });
     assert.equal(taken.length, tensors.filter(({ shape }) => numel(shape) !== CONFIG.nEmbd).length);
     for (const { name, shape } of tensors) {
       assert.equal(weights.get(name)!.length, numel(shape));
@@ -148,7 +148,7 @@ describe("weights on a backend", () => {
   });
 
   it("are converted to what the backend computes in", async () => {
-    const weights = await loadWeights(referenceBackend({ precision: "f64" }), tensors);
+    const weights = await loadWeights(await referenceBackend({ precision: "f64" }), tensors);
     assert.deepEqual([...(await weights.get("wpe.weight")!.read())], [...values.get("wpe.weight")!]);
   });
 });

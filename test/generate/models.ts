@@ -17,9 +17,9 @@ import { seededTensors } from "../helpers/seeded-weights.js";
 
 /** The backends of this machine, by name. */
 export async function backends(): Promise<Backend[]> {
-  const portable = [referenceBackend(), await wasmBackend({ threads: 2 })];
+  const portable = [await referenceBackend(), await wasmBackend({ threads: 2 })];
   try {
-    return [...portable, nativeBackend({ threads: 2 })];
+    return [...portable, await nativeBackend({ threads: 2 })];
   } catch (error) {
     if (error instanceof BackendError) return portable;
     throw error;

@@ -128,11 +128,11 @@ function nativeOptions(): NativeOptions[] {
 }
 
 for (const options of nativeOptions()) {
-  describe(`prompt lookup on native ${options.isa}`, () => {
+  describe(`prompt lookup on native ${options.isa}`, async () => {
     // Rows of nine blocks and of five, so that groups of eight have a rest; more keys than are gone over at a time.
     const config = gpt2Config({ vocabSize: BYTES, nCtx: 300, nEmbd: 288, nHead: 9, nLayer: 2, nInner: 160 });
     const prompt = "To be, or not to be, that is the question: ".repeat(5);
-    const backend = nativeBackend(options);
+    const backend = await nativeBackend(options);
 
     for (const dtype of WEIGHT_TYPES) {
       it(`up to seven guesses leave every bit as it is, weights in ${dtype}`, async () => {

@@ -52,8 +52,8 @@ for (const backend of await backends()) {
   });
 }
 
-describe("scores", () => {
-  const model = byteModel(referenceBackend());
+describe("scores", async () => {
+  const model = byteModel(await referenceBackend());
 
   it("sum up: log-probability, perplexity, bits a byte", async () => {
     const text = "naïve €";

@@ -43,14 +43,14 @@ const LOSS: Record<Exclude<WeightType, "f32">, readonly [least: number, most: nu
 
 for (const dtype of WEIGHT_TYPES) {
   describe(`weights in ${dtype}`, async () => {
-    const exact = await modelIn(dtype, referenceBackend({ precision: "f64" }));
+    const exact = await modelIn(dtype, await referenceBackend({ precision: "f64" }));
     const expected = await exact.logits(IDS);
     const V = CONFIG.vocabSize;
     const tolerance = toleranceOf(dtype);
 
     if (dtype !== "f32") {
       it("change what the model computes, as little as they should", async () => {
-        const f32 = await (await modelIn("f32", referenceBackend({ precision: "f64" }))).logits(IDS);
+        const f32 = await (await modelIn("f32", await referenceBackend({ precision: "f64" }))).logits(IDS);
         const scale = f32.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         const change = expected.reduce((most, x, i) => Math.max(most, Math.abs(x - f32[i]!)), 0) / scale;
         const [least, most] = LOSS[dtype];
@@ -103,21 +103,25 @@ describe("model files in other types", async () => {
 
   for (const dtype of WEIGHT_TYPES) {
     it(`are the same bits in ${dtype}, used in place, copied or converted`, async () => {
-      const copied = await bytesOf(path(`${dtype}.gguf`), {});
+      const copied = await bytesOf(path(`${dtype}.gguf`), { access: {} });
       assert.ok(copied.some(([, type]) => type === dtype));
-      assert.deepEqual(await bytesOf(path("hf"), { dtype }), copied, "converted from a transposed f32 file");
-      if (chosen.mapFile === undefined) return;
-      setFileMapper(chosen.mapFile);
+      assert.deepEqual(
+        await bytesOf(path("hf"), { dtype, access: {} }),
+        copied,
+        "converted from a transposed f32 file",
+      );
+      const { backend } = chosen;
+      if (!backend.capabilities.mappedFiles) return;
+      setFileMapper((path) => backend.mapFile!(path));
       try {
         let used = 0;
-        const { inPlace, convert } = chosen;
-        const counting: typeof inPlace = (...range) => {
+        const inPlace: typeof backend.inPlace = (...range) => {
           used++;
-          return inPlace!(...range);
+          return backend.inPlace!(...range);
         };
-        assert.deepEqual(await bytesOf(path(`${dtype}.gguf`), { inPlace: counting, convert }), copied, "in place");
+        assert.deepEqual(await bytesOf(path(`${dtype}.gguf`), { access: { inPlace } }), copied, "in place");
         assert.equal(used, copied.length, "every tensor");
-        assert.deepEqual(await bytesOf(path("hf"), { dtype, inPlace, convert }), copied, "converted by other threads");
+        assert.deepEqual(await bytesOf(path("hf"), { dtype }), copied, "converted by other threads");
       } finally {
         setFileMapper(undefined);
       }
@@ -136,14 +140,14 @@ describe("model files in other types", async () => {
     const dtype = "q5_0" as WeightType;
     const message = /dtype: expected f32 or f16 or bf16 or q8_0 or q4_0, got q5_0/;
     await assert.rejects(GPT2.load(path("hf"), { dtype }), { name: "UsageError", message });
-    await assert.rejects(loadWeights(referenceBackend(), storedTensors(CONFIG, SEED), { dtype }), {
+    await assert.rejects(loadWeights(await referenceBackend(), storedTensors(CONFIG, SEED), { dtype }), {
       name: "UsageError",
       message,
     });
   });
 
   it("are trained in f32 alone", async () => {
-    const run = { backend: referenceBackend(), data: path("data"), out: path("run"), from: path("hf") };
+    const run = { backend: await referenceBackend(), data: path("data"), out: path("run"), from: path("hf") };
     await assert.rejects(Trainer.create({ ...run, dtype: "q8_0" }), (error: Error) => {
       return error instanceof UsageError && /training: dtype: expected f32.*got q8_0.*LoRA/.test(error.message);
     });

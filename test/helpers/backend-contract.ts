@@ -6,13 +6,21 @@ import { type Program, Recorder } from "../../src/program/program.js";
 import { assertClose } from "./compare.js";
 import { RandomArrays } from "./random-arrays.js";
 
+type MakeBackend = () => Backend | Promise<Backend>;
+
 /** What src/backend/backend.ts promises of every backend beside its arithmetic: memory, runs, timing, capture. */
-export function backendContract(name: string, makeBackend: () => Backend | Promise<Backend>): void {
+export function backendContract(
+  name: string,
+  makeBackend: MakeBackend,
+  /** Where `makeBackend` returns one and the same: makes another. */
+  makeAnother = makeBackend,
+): void {
   describe(`${name}: memory`, () => memoryContract(makeBackend));
   describe(`${name}: runs`, () => runContract(makeBackend));
+  describe(`${name}: release`, () => releaseContract(makeBackend, makeAnother));
 }
 
-function memoryContract(makeBackend: () => Backend | Promise<Backend>): void {
+function memoryContract(makeBackend: MakeBackend): void {
   it("is zero at first, and is written and read in part", async () => {
     const array = (await makeBackend()).alloc("f32", 6);
     array.write([1.5, 2.5], 3);
@@ -42,6 +50,32 @@ function memoryContract(makeBackend: () => Backend | Promise<Backend>): void {
     const copy = await array.read();
     array.write([1]);
     assert.equal(copy[0], 0);
+  });
+
+  it("is copied from array to array, in order with runs", async () => {
+    const backend = await makeBackend();
+    const { arrays, chain } = await prepareChain(backend, 40, 64, 160);
+    const copy = backend.alloc("f32", 3 + arrays.y.length);
+    await Promise.all([
+      chain.run({ dims: { N: 64 } }),
+      copy.copyFrom(arrays.y, 3),
+      copy.copyFrom(arrays.x.slice(0, 2)),
+    ]);
+    const [x, y] = [await arrays.x.read(0, 2), await arrays.y.read()];
+    assert.ok(y.some((value) => value !== 0));
+    assert.deepEqual([...(await copy.read())], [...x, 0, ...y]);
+    await assert.rejects(copy.copyFrom(arrays.y, 4), GPT2Error);
+    await assert.rejects(copy.copyFrom(backend.alloc("i32", 1)), GPT2Error);
+    const other = await makeBackend();
+    if (other !== backend) await assert.rejects(copy.copyFrom(other.alloc("f32", 1)), GPT2Error);
+  });
+
+  it("of packed dtypes is copied in blocks", async () => {
+    const backend = await makeBackend();
+    const [from, to] = [backend.alloc("q8_0", 64), backend.alloc("q8_0", 96)];
+    from.write(Uint8Array.from({ length: 68 }, (_, i) => i));
+    await to.copyFrom(from, 32);
+    assert.deepEqual([...(await to.read())], [...new Array(34).fill(0), ...Array.from({ length: 68 }, (_, i) => i)]);
   });
 
   it("refuses what lies outside", async () => {
@@ -80,7 +114,7 @@ function chainProgram(layers: number, rows: number, width: number): Program {
   return k.build();
 }
 
-function prepareChain(backend: Backend, layers: number, rows: number, width: number, capture: string[] = []) {
+async function prepareChain(backend: Backend, layers: number, rows: number, width: number, capture: string[] = []) {
   const random = new RandomArrays(3);
   const arrays = {
     x: backend.alloc("f32", rows * width),
@@ -89,17 +123,17 @@ function prepareChain(backend: Backend, layers: number, rows: number, width: num
   };
   arrays.x.write(random.floats(rows * width));
   arrays.weight.write(random.floats(width * width, 1 / Math.sqrt(width)));
-  return { arrays, chain: backend.prepare(chainProgram(layers, rows, width), arrays, { capture }) };
+  return { arrays, chain: await backend.prepare(chainProgram(layers, rows, width), arrays, { capture }) };
 }
 
-function runContract(makeBackend: () => Backend | Promise<Backend>): void {
+function runContract(makeBackend: MakeBackend): void {
   const adder = async (): Promise<{
     run: (N: number, value: number) => Promise<void>;
     sum: () => Promise<number[]>;
   }> => {
     const backend = await makeBackend();
     const sum = backend.alloc("f32", 2);
-    const executable = backend.prepare(adderProgram(), { sum });
+    const executable = await backend.prepare(adderProgram(), { sum });
     return {
       run: (N, value) => executable.run({ dims: { N }, scalars: { value } }),
       sum: async () => [...(await sum.read())],
@@ -125,18 +159,21 @@ function runContract(makeBackend: () => Backend | Promise<Backend>): void {
     const add = new Recorder("add");
     const [dout, dbias] = [add.external("value", [1]), add.external("sum", [1])];
     add.op("linearBackwardWeight", "add", { dbias, dout, x: dout }, { N: 1, IC: 1, OC: 1 }, {});
-    const [setter, summer] = [backend.prepare(set.build(), { value }), backend.prepare(add.build(), { value, sum })];
+    const [setter, summer] = [
+      await backend.prepare(set.build(), { value }),
+      await backend.prepare(add.build(), { value, sum }),
+    ];
     await Promise.all([1, 10, 100].flatMap((to) => [setter.run({ scalars: { to } }), summer.run()]));
     assert.deepEqual([...(await sum.read())], [111]);
   });
 
   it("do not overlap with a long one, which gives way to the event loop", async () => {
     const backend = await makeBackend();
-    const { arrays, chain } = prepareChain(backend, 40, 64, 160);
+    const { arrays, chain } = await prepareChain(backend, 40, 64, 160);
     const k = new Recorder("set");
     const size = arrays.y.length;
     k.op("fill", "set", { x: k.external("y", [size]) }, { size }, { value: 5 });
-    const setter = backend.prepare(k.build(), { y: arrays.y });
+    const setter = await backend.prepare(k.build(), { y: arrays.y });
     await Promise.all([chain.run({ dims: { N: 64 } }), setter.run()]);
     assert.deepEqual(new Set(await arrays.y.read()), new Set([5]));
   });
@@ -153,7 +190,7 @@ function runContract(makeBackend: () => Backend | Promise<Backend>): void {
   it("leave captured temporaries readable", async () => {
     const backend = await makeBackend();
     const names = ["h.0", "h.3"];
-    const { arrays, chain } = prepareChain(backend, 6, 4, 3, names);
+    const { arrays, chain } = await prepareChain(backend, 6, 4, 3, names);
     await chain.run({ dims: { N: 4 } });
     const [x, weight] = [await arrays.x.read(), await arrays.weight.read()];
     let want = Float64Array.from(x);
@@ -171,13 +208,13 @@ function runContract(makeBackend: () => Backend | Promise<Backend>): void {
 
   it("use the memory of temporaries again", async () => {
     const backend = await makeBackend();
-    const bytes = (layers: number) => prepareChain(backend, layers, 64, 16).chain.tempBytes;
-    assert.ok(bytes(3) > 0);
-    assert.equal(bytes(30), bytes(4));
+    const bytes = async (layers: number) => (await prepareChain(backend, layers, 64, 16)).chain.tempBytes;
+    assert.ok((await bytes(3)) > 0);
+    assert.equal(await bytes(30), await bytes(4));
   });
 
   it("are timed, op by op, when asked", async () => {
-    const { chain } = prepareChain(await makeBackend(), 5, 32, 64);
+    const { chain } = await prepareChain(await makeBackend(), 5, 32, 64);
     const values = { dims: { N: 32 } };
     await chain.run(values);
     assert.equal(chain.opSeconds, undefined);
@@ -193,7 +230,7 @@ function runContract(makeBackend: () => Backend | Promise<Backend>): void {
   });
 
   it("leave the event loop free", async () => {
-    const { chain } = prepareChain(await makeBackend(), 40, 64, 160);
+    const { chain } = await prepareChain(await makeBackend(), 40, 64, 160);
     let turns = 0;
     let done = false;
     const turn = () => {
@@ -212,14 +249,106 @@ function runContract(makeBackend: () => Backend | Promise<Backend>): void {
   it("are refused memory that does not fit", async () => {
     const backend = await makeBackend();
     const program = adderProgram();
-    assert.throws(() => backend.prepare(program, {}), /sum/);
-    assert.throws(() => backend.prepare(program, { sum: backend.alloc("f32", 1) }), GPT2Error);
-    assert.throws(() => backend.prepare(program, { sum: backend.alloc("i32", 2) }), GPT2Error);
+    await assert.rejects(backend.prepare(program, {}), /sum/);
+    await assert.rejects(backend.prepare(program, { sum: backend.alloc("f32", 1) }), GPT2Error);
+    await assert.rejects(backend.prepare(program, { sum: backend.alloc("i32", 2) }), GPT2Error);
     // Larger is fine, and so are a Map and a slice.
     const large = backend.alloc("f32", 9);
-    const executable = backend.prepare(program, new Map([["sum", large.slice(3, 5)]]));
+    const executable = await backend.prepare(program, new Map([["sum", large.slice(3, 5)]]));
     await executable.run({ dims: { N: 3 }, scalars: { value: 1 } });
     assert.deepEqual([...(await large.read())], [0, 0, 0, 3, 3, 0, 0, 0, 0]);
+  });
+}
+
+const disposed = { name: "DisposedError", code: "ERR_DISPOSED" };
+
+function releaseContract(makeBackend: MakeBackend, makeAnother: MakeBackend): void {
+  it("of an array ends its slices and Executables, not its neighbours", async () => {
+    const backend = await makeBackend();
+    const [sum, other] = [backend.alloc("f32", 4), backend.alloc("f32", 2)];
+    const program = adderProgram();
+    const [executable, another] = [
+      await backend.prepare(program, { sum: sum.slice(1, 2) }),
+      await backend.prepare(program, { sum: other }),
+    ];
+    const values = { dims: { N: 1 }, scalars: { value: 1 } };
+    const slice = sum.slice(2, 2);
+    await executable.run(values);
+    const late = executable.run(values);
+    slice.dispose();
+    sum.dispose();
+    await late;
+    for (const array of [sum, slice]) {
+      assert.throws(() => array.host, disposed);
+      assert.throws(() => array.write([1]), disposed);
+      assert.throws(() => array.slice(0, 1), disposed);
+      await assert.rejects(array.read(), disposed);
+      await assert.rejects(array.copyFrom(other.slice(0, 1)), disposed);
+    }
+    await assert.rejects(other.copyFrom(slice), disposed);
+    await assert.rejects(executable.run(values), disposed);
+    await assert.rejects(backend.prepare(program, { sum: slice }), disposed);
+    await another.run(values);
+    assert.deepEqual([...(await other.read())], [1, 1]);
+  });
+
+  it("of an Executable waits for its runs, and leaves the arrays", async () => {
+    const backend = await makeBackend();
+    const { arrays, chain } = await prepareChain(backend, 40, 64, 160, ["h.3"]);
+    const captured = chain.captured("h.3");
+    const running = chain.run({ dims: { N: 64 } });
+    chain.dispose();
+    chain.dispose();
+    await running;
+    assert.ok((await arrays.y.read()).some((value) => value !== 0));
+    await assert.rejects(chain.run({ dims: { N: 64 } }), disposed);
+    assert.throws(() => chain.captured("h.3"), disposed);
+    await assert.rejects(captured.read(), disposed);
+  });
+
+  it("gives memory to later arrays, zeroed", async () => {
+    const backend = await makeBackend();
+    for (let i = 0; i < 20; i++) {
+      const array = backend.alloc("f32", 2 ** 20 + i);
+      assert.equal(
+        (await array.read()).find((value) => value !== 0),
+        undefined,
+      );
+      array.write(new Float32Array(array.length).fill(i + 1));
+      array.dispose();
+    }
+  });
+
+  it("leaves a view that was taken from host harmless", async () => {
+    const backend = await makeBackend();
+    const arrays = [100, 2 ** 21].map((length) => backend.alloc("f32", length));
+    const views = arrays.map(({ host }) => host);
+    for (const array of arrays) array.dispose();
+    for (const view of views) {
+      view?.fill(1);
+      assert.ok(view === undefined || view.every((value) => value === 1));
+    }
+  });
+
+  it("of a backend waits for its runs, then ends all that it made", async () => {
+    const [backend, fresh] = [await makeAnother(), await makeAnother()];
+    const { arrays, chain } = await prepareChain(backend, 40, 64, 160);
+    const running = chain.run({ dims: { N: 64 } });
+    const read = arrays.y.read(0, 1).catch(({ code }) => [code]);
+    await backend.dispose();
+    await backend.dispose();
+    await running;
+    assert.equal((await read).length, 1, "what was there, or an error, never what is there later");
+    await assert.rejects(chain.run({ dims: { N: 64 } }), disposed);
+    await assert.rejects(arrays.x.read(), disposed);
+    assert.throws(() => arrays.x.host, disposed);
+    assert.throws(() => backend.alloc("f32", 1), disposed);
+    await assert.rejects(backend.prepare(adderProgram(), {}), disposed);
+    if (backend.capabilities.peak) await assert.rejects(backend.peakFlops!(), disposed);
+    arrays.x.dispose();
+    chain.dispose();
+    assert.ok((await prepareChain(fresh, 2, 2, 2)).chain.tempBytes > 0, "another is not concerned");
+    await fresh[Symbol.asyncDispose]();
   });
 }
 

@@ -102,26 +102,28 @@ export class BoundModel {
     for (const { name } of this.trained) this.hostGradient(name).fill(0);
     const { dropout = 0, lora } = this.#options;
     const scalars = { lossScale, ...((dropout > 0 || (lora && lora.dropout > 0)) && { dropoutKey }) };
-    await this.#prepare("train", () => trainProgram(this.config, this.#N, this.#options)).run({ scalars });
+    const executable = await this.#prepare("train", () => trainProgram(this.config, this.#N, this.#options));
+    await executable.run({ scalars });
     return this.#arrays.losses!.read();
   }
 
   /** The losses [B · T], without dropout and gradients. */
   async losses(): Promise<HostArray> {
     const { types, lora } = this.#options;
-    await this.#prepare("loss", () => lossProgram(this.config, this.#N, { types, ranks: lora?.ranks })).run();
+    const program = () => lossProgram(this.config, this.#N, { types, ranks: lora?.ranks });
+    await (await this.#prepare("loss", program)).run();
     return this.#arrays.losses!.read();
   }
 
   /** Logits [B · T, V]. */
   async logits(): Promise<HostArray> {
-    const executable = this.#prepare("logits", () => logitsProgram(this.config, this.#N), ["logits"]);
+    const executable = await this.#prepare("logits", () => logitsProgram(this.config, this.#N), ["logits"]);
     await executable.run();
     return executable.captured("logits").read();
   }
 
-  #prepare(name: string, program: () => Program, capture: string[] = []): Executable {
-    const prepared = this.#prepared.get(name) ?? this.#backend.prepare(program(), this.#arrays, { capture });
+  async #prepare(name: string, program: () => Program, capture: string[] = []): Promise<Executable> {
+    const prepared = this.#prepared.get(name) ?? (await this.#backend.prepare(program(), this.#arrays, { capture }));
     this.#prepared.set(name, prepared);
     return prepared;
   }

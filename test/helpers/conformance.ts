@@ -16,7 +16,9 @@ const wanted = new Map<OpCase, Promise<Results>>();
 function expected(test: OpCase): Promise<Results> {
   let results = wanted.get(test);
   if (!results) {
-    results = new PreparedCase(referenceBackend({ precision: "f64" }), test, LAYOUTS[0]!).run();
+    results = referenceBackend({ precision: "f64" }).then((backend) =>
+      new PreparedCase(backend, test, LAYOUTS[0]!).run(),
+    );
     wanted.set(test, results);
   }
   return results;

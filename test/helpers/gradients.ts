@@ -30,7 +30,7 @@ const BEFORE = 0.25;
 /** Compares the gradients of a backward pass, in float64, with central differences of ⟨dout, out⟩. */
 export async function checkGradients(test: GradientCase, seed = 1): Promise<void> {
   const random = new RandomArrays(seed);
-  const backend = referenceBackend({ precision: "f64" });
+  const backend = await referenceBackend({ precision: "f64" });
   const gradients = Object.fromEntries(Object.entries(test.inputs).map(([name, shape]) => [`d${name}`, shape]));
   const shapes = { ...test.inputs, ...gradients, ...test.saved, out: test.out, dout: test.out };
   const size = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
@@ -49,8 +49,8 @@ export async function checkGradients(test: GradientCase, seed = 1): Promise<void
     pass(k, Object.fromEntries([...tensors, ...indices]));
     return k.build();
   };
-  const forward = backend.prepare(record("forward", test.forward), bindings);
-  const backward = backend.prepare(record("backward", test.backward), bindings);
+  const forward = await backend.prepare(record("forward", test.forward), bindings);
+  const backward = await backend.prepare(record("backward", test.backward), bindings);
 
   const host = (name: string) => bindings[name]!.host!;
   for (const [name, shape] of Object.entries(test.inputs)) {

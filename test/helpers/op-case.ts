@@ -116,7 +116,7 @@ export class PreparedCase {
     const bindings = Object.fromEntries([...this.#arrays].map(([name, { inner }]) => [name, inner]));
     const executable = backend.prepare(program, bindings);
     const values = perRun ? { dims: test.dims, scalars: numbersPerRun(test) } : {};
-    this.#run = () => executable.run(values);
+    this.#run = async () => (await executable).run(values);
   }
 
   /** Runs the op on the case's contents and returns those of every buffer afterwards. */

@@ -41,9 +41,9 @@ export async function tinyData(out: string): Promise<string> {
 }
 
 /** The native backend, or why it is not there. */
-export function nativeOrReason(options: { threads?: number } = {}): Backend | string {
+export async function nativeOrReason(options: { threads?: number } = {}): Promise<Backend | string> {
   try {
-    return nativeBackend({ threads: 1, ...options });
+    return await nativeBackend({ threads: 1, ...options });
   } catch (error) {
     if (error instanceof BackendError) return error.message;
     throw error;
@@ -51,8 +51,8 @@ export function nativeOrReason(options: { threads?: number } = {}): Backend | st
 }
 
 /** The fastest backend there is. */
-export function anyBackend(): Backend {
-  const native = nativeOrReason();
+export async function anyBackend(): Promise<Backend> {
+  const native = await nativeOrReason();
   return typeof native === "string" ? referenceBackend() : native;
 }
 
@@ -64,7 +64,7 @@ export async function trainTiny(
   onEvent: (event: TrainEvent) => void = () => {},
 ): Promise<TrainEvent[]> {
   const trainer = await Trainer.create({
-    backend: anyBackend(),
+    backend: await anyBackend(),
     ...(!options.resume && { config: TINY_SHAPE }),
     ...options,
     ...(!options.resume && { settings: { ...TINY_SETTINGS, ...options.settings } }),

@@ -117,16 +117,16 @@ describe("planMemory", () => {
     for (const seed of SEEDS.slice(0, 40)) {
       const shared = randomProgram(seed);
       const apart = randomProgram(seed, false);
-      const backend = referenceBackend();
+      const backend = await referenceBackend();
       const bind = (program: Program) =>
         Object.fromEntries(
           program.buffers.filter((b) => b.external).map((b) => [b.name, backend.alloc("f32", b.size)]),
         );
       const [few, all] = [bind(shared), bind(apart)];
       const capture = shared.buffers.filter((b) => !b.external && b.id % 3 === 0).map((b) => b.name);
-      const executable = backend.prepare(shared, few, { capture });
+      const executable = await backend.prepare(shared, few, { capture });
       await executable.run();
-      await backend.prepare(apart, all).run();
+      await (await backend.prepare(apart, all)).run();
       assert.deepEqual(await few.out!.read(), await all.out!.read(), `seed ${seed}`);
       for (const name of capture) {
         const own = await all[name]!.read();

@@ -53,7 +53,7 @@ async function run(
   onEvent: (event: TrainEvent) => void = () => {},
 ): Promise<{ events: TrainEvent[]; start: StartEvent; end: EndEvent }> {
   const common = options.resume ? {} : { from: base, task: "classify" as const };
-  const trainer = await finetune({ backend: anyBackend(), ...common, ...options });
+  const trainer = await finetune({ backend: await anyBackend(), ...common, ...options });
   const events: TrainEvent[] = [];
   for await (const event of trainer.run(stop)) {
     events.push(event);

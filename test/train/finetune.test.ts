@@ -44,7 +44,11 @@ async function run(
   { stop, ...options }: Options,
   onEvent: (event: TrainEvent) => void = () => {},
 ): Promise<TrainEvent[]> {
-  const trainer = await finetune({ backend: anyBackend(), ...(!options.resume && { from: base, data }), ...options });
+  const trainer = await finetune({
+    backend: await anyBackend(),
+    ...(!options.resume && { from: base, data }),
+    ...options,
+  });
   const events: TrainEvent[] = [];
   for await (const event of trainer.run(stop)) {
     events.push(event);

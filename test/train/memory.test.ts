@@ -106,8 +106,8 @@ describe("the memory plan", () => {
   });
 
   for (const [what, lora] of Object.entries({ "all of a model": false, "an adapter, recomputing": true })) {
-    it(`is what a process grows by that trains ${what}`, (t) => {
-      const native = nativeOrReason();
+    it(`is what a process grows by that trains ${what}`, async (t) => {
+      const native = await nativeOrReason();
       if (typeof native === "string") return t.skip(native);
       const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", measure(lora)], {
         encoding: "utf8",
@@ -135,7 +135,7 @@ const measure = (lora: boolean): string => `
   const config = gpt2Config({ vocabSize: 4000, nCtx: 128, nEmbd: 256, nHead: 4, nLayer: 6 });
   const settings = trainSettings({ batchSize: 8, seqLength: 128, sampleEvery: 0, recompute: ${lora ? 1 : 0} });
   const lora = ${lora} ? loraSettings() : undefined;
-  const backend = nativeBackend();
+  const backend = await nativeBackend();
   await backend.peakFlops();
   const before = process.memoryUsage().rss;
   const base = lora && new Map();
@@ -143,7 +143,7 @@ const measure = (lora: boolean): string => `
     base.set(name, backend.alloc("f32", values.length));
     base.get(name).write(values);
   }
-  const model = new ModelTrainer(backend, config, settings, lora && { lora, base });
+  const model = await ModelTrainer.create(backend, config, settings, lora && { lora, base });
   const fill = (pass, { tokens, targets }) => (tokens.fill(1), targets.fill(2), tokens.length);
   await model.step(0, fill);
   await model.evaluate(1, fill);

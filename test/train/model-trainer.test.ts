@@ -40,9 +40,9 @@ interface Run {
   readonly fill?: FillBatch;
 }
 
-async function train({ backend = anyBackend(), config = CONFIG, settings: given, steps, fill }: Run) {
+async function train({ backend, config = CONFIG, settings: given, steps, fill }: Run) {
   const settings = trainSettings({ seqLength: T, warmupSteps: 0, minLr: 0, ...given });
-  const model = new ModelTrainer(backend, config, settings);
+  const model = await ModelTrainer.create(backend ?? (await anyBackend()), config, settings);
   for (const [name, values] of initialTensors(config, settings)) model.weights.get(name)!.write(values);
   const results: StepResult[] = [];
   for (let i = 0; i < steps; i++) {
@@ -85,7 +85,7 @@ describe("gradient accumulation", () => {
 
   it("counts passes, and stops between them leaving the parameters alone", async () => {
     const settings = trainSettings({ seqLength: T, batchSize: 1, batchTokens: 3 * T, lr: 1 });
-    const model = new ModelTrainer(anyBackend(), CONFIG, settings);
+    const model = await ModelTrainer.create(await anyBackend(), CONFIG, settings);
     for (const [name, values] of initialTensors(CONFIG, settings)) model.weights.get(name)!.write(values);
     const before = await model.params.read();
     const stop = new AbortController();
@@ -116,7 +116,7 @@ describe("dropout", () => {
     const same: FillBatch = (_, batch) => inOrder(1)(0, batch);
     const { losses } = await train({ settings: still, steps: 3, fill: same });
     assert.equal(new Set(losses).size, 3);
-    const model = new ModelTrainer(anyBackend(), CONFIG, trainSettings({ ...still, seqLength: T }));
+    const model = await ModelTrainer.create(await anyBackend(), CONFIG, trainSettings({ ...still, seqLength: T }));
     for (const [name, values] of initialTensors(CONFIG, { seed: 1 })) model.weights.get(name)!.write(values);
     const { batches, targets } = model.fillStep(0, same);
     const sum = (pass: number) => model.accumulate(0, pass, batches[0]!, targets);
@@ -149,11 +149,11 @@ describe("an optimizer step", () => {
   });
 
   it("gives the same on the native and the reference backend", async (t) => {
-    const native = nativeOrReason({ threads: 2 });
+    const native = await nativeOrReason({ threads: 2 });
     if (typeof native === "string") return t.skip(native);
     const settings = { batchSize: 2, batchTokens: 4 * T, lr: 1e-3, dropout: 0.1, minLr: 1e-4, steps: 10 };
     const fast = await train({ backend: native, settings, steps: 10 });
-    const slow = await train({ backend: referenceBackend({ precision: "f64" }), settings, steps: 10 });
+    const slow = await train({ backend: await referenceBackend({ precision: "f64" }), settings, steps: 10 });
     assertClose("losses", fast.losses, slow.losses, { relative: 1e-5 });
     assertClose("parameters", fast.params, slow.params, TEN_STEPS);
   });
@@ -161,7 +161,7 @@ describe("an optimizer step", () => {
   it("decays matrices and nothing else", async () => {
     // Without gradients only decay moves a weight: by lr · weightDecay of itself, in every step.
     const settings = trainSettings({ seqLength: T, batchSize: 1, lr: 0.1, weightDecay: 0.5, warmupSteps: 0 });
-    const model = new ModelTrainer(anyBackend(), CONFIG, settings);
+    const model = await ModelTrainer.create(await anyBackend(), CONFIG, settings);
     model.params.write(new Float32Array(model.layout.size).fill(2));
     await model.zeroGradients();
     await model.update(0);

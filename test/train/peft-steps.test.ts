@@ -32,7 +32,7 @@ describe("five steps of AdamW", async () => {
         const { B: batchSize, T: seqLength } = PEFT_BATCH;
         const recipe = { lr: 1e-2, minLr: 1e-2, warmupSteps: 0, beta2: 0.999, weightDecay: 0, maxNorm: 0 };
         const settings = trainSettings({ batchSize, seqLength, ...recipe });
-        const model = new ModelTrainer(backend, checkpoint.config, settings, { lora, base });
+        const model = await ModelTrainer.create(backend, checkpoint.config, settings, { lora, base });
         const adapter = openAdapter(`${PEFT_FIXTURES}/${name}`, checkpoint.config);
         for (const [key, tensor] of [...adapter.tensors, ...adapter.replaced]) {
           const values = new Float32Array(tensor.shape.reduce((n, d) => n * d, 1));

@@ -168,12 +168,12 @@ describe("a run that is broken off", () => {
   });
 });
 
-describe("threads", () => {
-  const reason = nativeOrReason();
+describe("threads", async () => {
+  const reason = await nativeOrReason();
   for (const threads of [2, 3]) {
     it(`${threads} make the same bits as one`, { skip: typeof reason === "string" && reason }, async () => {
       const out = join(dir, `threads-${threads}`);
-      const backend = nativeOrReason({ threads });
+      const backend = await nativeOrReason({ threads });
       assert.ok(typeof backend !== "string");
       await trainTiny({ data, out, backend });
       assertSameRun(out);
@@ -184,7 +184,7 @@ describe("threads", () => {
 it("a checkpoint of one backend goes on with another", async () => {
   const out = join(dir, "other backend");
   await trainTiny({ data, out, settings: { steps: 6, valEvery: 0, sampleEvery: 0 } });
-  const events = await trainTiny({ out, resume: true, backend: referenceBackend(), settings: { steps: 8 } });
+  const events = await trainTiny({ out, resume: true, backend: await referenceBackend(), settings: { steps: 8 } });
   assert.equal(events.at(-1)!.step, 8);
   assert.ok(readFileSync(join(out, "metrics.jsonl"), "utf8").includes('"step":8'));
 });

@@ -240,7 +240,7 @@ describe("a run is refused", () => {
     );
     const { sampleEvery, ...silent } = settings;
     const trainer = await Trainer.create({
-      backend: anyBackend(),
+      backend: await anyBackend(),
       data: bare,
       out: newFolder(),
       config: TINY_SHAPE,
@@ -287,7 +287,7 @@ describe("a run is refused", () => {
     await trainTiny({ data, out, settings });
     const inUse = /a folder that no other run is using, got process \d+ on .* in it/;
     const resumed = { out, resume: true, settings: { steps: 5 } };
-    const held = await Trainer.create({ backend: anyBackend(), ...resumed });
+    const held = await Trainer.create({ backend: await anyBackend(), ...resumed });
     const run = held.run();
     await run.next();
     await refused(resumed, inUse);
@@ -301,7 +301,7 @@ describe("a run is refused", () => {
   it("when the run has gone on elsewhere in the meantime", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });
-    const late = await Trainer.create({ backend: anyBackend(), out, resume: true, settings: { steps: 6 } });
+    const late = await Trainer.create({ backend: await anyBackend(), out, resume: true, settings: { steps: 6 } });
     await trainTiny({ out, resume: true, settings: { steps: 4 } });
     await assert.rejects(late.run().next(), /expected step 2, got step 4/);
   });

@@ -1,8 +1,9 @@
 import type { MappedRange } from "../../checkpoint/byte-source.js";
 import { DTYPE_NAMES } from "../../dtype/dtype.js";
+import type { KernelArray } from "../kernels/array.js";
 import type { ConversionFailure, WeightConversion } from "../weight-conversion.js";
 import { nativeLibrary } from "./library.js";
-import { type NativeArray, NativeMapping } from "./memory.js";
+import { type NativeBlock, NativeFile } from "./memory.js";
 
 /** int64 fields of ConvertJob in native/op.h. */
 const FIELDS = 9;
@@ -11,7 +12,7 @@ const REASONS = [undefined, "not finite", "too large"] as const;
 /** The result has the reason in its lowest bits, above them the job that failed. */
 const REASON_BITS = 2;
 
-/** Does them one after the other on a thread of the event loop's pool. Each `dst` is a {@link NativeArray}. */
+/** Converts one after the other on a thread of the event loop's pool. Each `dst` is an array of the native backend. */
 export async function convertWeights(
   team: unknown,
   conversions: readonly WeightConversion[],
@@ -27,11 +28,15 @@ function writeJob(job: BigInt64Array, conversion: WeightConversion): void {
   const { src, srcType, transposed, rows, cols, from, to, dst } = conversion;
   const types = [srcType, dst?.dtype ?? srcType].map((dtype) => DTYPE_NAMES.indexOf(dtype));
   job[0] = src instanceof Uint8Array ? nativeLibrary().address(src) : addressOf(src);
-  job[1] = dst ? (dst as NativeArray).address : 0n;
+  job[1] = dst ? addressOfArray(dst as KernelArray) : 0n;
   job.set([rows, cols, from, to, ...types, transposed ? 1 : 0].map(BigInt), 2);
 }
 
+function addressOfArray({ block, byteOffset }: KernelArray): bigint {
+  return (block as NativeBlock).address + BigInt(byteOffset);
+}
+
 function addressOf({ file, offset, length }: MappedRange): bigint {
-  if (file instanceof NativeMapping) return file.address + BigInt(offset);
+  if (file instanceof NativeFile) return file.address + BigInt(offset);
   return nativeLibrary().address(file.bytes(offset, length));
 }

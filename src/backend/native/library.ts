@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
 import { packageFile } from "../../util/package-root.js";
-import { KERNELS_VERSION } from "../op-layout.js";
+import { KERNELS_VERSION } from "../kernels/op-layout.js";
 import { libraryPath } from "./library-path.js";
 
 /** What gpt2_run takes. */

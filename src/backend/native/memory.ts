@@ -1,172 +1,206 @@
 import { constants } from "node:buffer";
 import type { MappedFile, MappedRange } from "../../checkpoint/byte-source.js";
-import { byteLength, DTYPES, type DType, hostIndex, viewOf } from "../../dtype/dtype.js";
-import { BackendError, OutOfMemoryError } from "../../errors.js";
-import type { DeviceArray } from "../backend.js";
+import type { WeightType } from "../../dtype/dtype.js";
+import { BackendError, DisposedError, OutOfMemoryError } from "../../errors.js";
+import type { Block, BlockView, Place } from "../kernels/machine.js";
 import { nativeLibrary } from "./library.js";
 
-/** Memory is given back when nothing refers to it any more. */
-const blocks = new FinalizationRegistry<() => void>((free) => free());
+/** Bytes that an ArrayBuffer of this engine can have: more would abort the process. */
+export const MAX_ARRAY_BYTES = constants.MAX_LENGTH;
 
-/** What a view's memory belongs to lives as long as the view. */
-const owners = new WeakMap<ArrayBuffer, object>();
+/** Memory that nothing refers to any more is released, whether or not it was disposed of. */
+const collected = new FinalizationRegistry<Allocation>((allocation) => allocation.release());
+/** The block that a view's memory belongs to: it lives as long as the view. */
+const owners = new WeakMap<ArrayBuffer, NativeBlock>();
+/** Views that were handed out, and may be used after their block was disposed of. */
+const exposed = new FinalizationRegistry<Allocation>((allocation) => allocation.viewCollected());
 
-/** Memory of the C side. */
-interface NativeMemory {
-  readonly address: bigint;
-  /** A part of it inside an ArrayBuffer. */
-  window(offset: number, bytes: number): { readonly buffer: ArrayBuffer; readonly byteOffset: number };
-}
-
-/** Milliseconds after which the garbage collector is told of a block. */
-const TELL_AFTER = 1000;
-
-/** Zeroed memory outside the JavaScript heap, of any size, freed when nothing refers to it or to a view of it. */
-export class NativeArena implements NativeMemory {
+/** A piece of the C side's memory, or a mapped file. It refers to no block, so that blocks can be collected. */
+export class Allocation {
   readonly address: bigint;
   readonly bytes: number;
-  #buffer: ArrayBuffer | undefined;
+  readonly #live: Set<Allocation>;
+  readonly #free: () => void;
+  #views = 0;
+  #released = false;
+  #freed = false;
 
-  /** @throws {OutOfMemoryError} */
-  constructor(bytes: number) {
+  /** @param live every allocation of a machine that is not freed */
+  constructor(live: Set<Allocation>, pointer: unknown, bytes: number, free: () => void) {
+    this.address = nativeLibrary().address(pointer);
+    this.bytes = bytes;
+    this.#live = live;
+    this.#free = free;
+    live.add(this);
+  }
+
+  /** Zeroed. @throws {OutOfMemoryError} */
+  static ofMemory(live: Set<Allocation>, bytes: number): Allocation {
     const lib = nativeLibrary();
     const pointer = lib.alloc(bytes);
-    if (!pointer) throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes`, got: "a refusal" });
-    this.address = lib.address(pointer);
-    this.bytes = bytes;
-    blocks.register(this, () => lib.free(pointer, bytes));
-    tellCollector(this);
+    if (pointer) return new Allocation(live, pointer, bytes, () => lib.free(pointer, bytes));
+    throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes`, got: "none from the system" });
   }
 
-  window(offset: number, bytes: number): { buffer: ArrayBuffer; byteOffset: number } {
-    if (this.#buffer) return { buffer: this.#buffer, byteOffset: offset };
-    return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
-  }
-
-  /** From now on all views are of one ArrayBuffer, which shows the garbage collector how much there is. */
-  show(): void {
-    if (this.bytes <= constants.MAX_LENGTH) this.#buffer ??= makeView(this, 0, this.bytes);
-  }
-}
-
-function makeView(memory: NativeMemory, offset: number, bytes: number): ArrayBuffer {
-  checkArrayLength(bytes);
-  const buffer = nativeLibrary().view(memory.address + BigInt(offset), bytes);
-  owners.set(buffer, memory);
-  return buffer;
-}
-
-/** @throws {OutOfMemoryError} it is larger than this JavaScript engine's arrays may be: making one would abort. */
-function checkArrayLength(bytes: number): void {
-  if (bytes <= constants.MAX_LENGTH) return;
-  throw new OutOfMemoryError({
-    op: "allocating an array",
-    expected: `at most ${constants.MAX_LENGTH} bytes, the most that an array of this version of Node can have`,
-    got: `${bytes}`,
-    hint: "Node 22 and later allow more",
-  });
-}
-
-/**
- * The collector knows memory by the ArrayBuffers over it, and looks for garbage when there is much of it, so that models
- * that were dropped make room. Not at once, though: that would slow down every start.
- */
-function tellCollector(arena: NativeArena): void {
-  const reference = new WeakRef(arena);
-  setTimeout(() => reference.deref()?.show(), TELL_AFTER).unref();
-}
-
-/** A whole file mapped into memory, read-only: writing to it would crash. Unmapped when nothing refers to it. */
-export class NativeMapping implements MappedFile, NativeMemory {
-  readonly address: bigint;
-  readonly size: number;
-
-  /** @throws {BackendError} */
-  constructor(path: string) {
+  /** A whole file, read-only: writing to it would crash. @throws {BackendError} */
+  static ofFile(live: Set<Allocation>, path: string): Allocation {
     const lib = nativeLibrary();
     const size = new BigInt64Array(1);
     const pointer = lib.map(path, size);
     if (!pointer) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
     const bytes = Number(size[0]);
-    this.address = lib.address(pointer);
-    this.size = bytes;
-    blocks.register(this, () => lib.unmap(pointer, bytes));
+    return new Allocation(live, pointer, bytes, () => lib.unmap(pointer, bytes));
   }
 
-  window(offset: number, bytes: number): { buffer: ArrayBuffer; byteOffset: number } {
-    return { buffer: makeView(this, offset, bytes), byteOffset: 0 };
+  expose(buffer: ArrayBuffer): void {
+    this.#views++;
+    exposed.register(buffer, this);
   }
 
-  /** Lets go of the memory of a part, which stays readable. */
-  forget(offset: number, length: number): void {
-    nativeLibrary().forget(this.address + BigInt(offset), length);
+  /**
+   * Gives the memory back to the system at once. Its addresses are freed only when no view that was handed out is left:
+   * until then one that is used wrongly finds zeros (of a file, its contents) and harms nothing.
+   */
+  release(): void {
+    if (!this.#released && this.#views > 0) nativeLibrary().forget(this.address, this.bytes);
+    this.#released = true;
+    this.#freeUnused();
+  }
+
+  viewCollected(): void {
+    this.#views--;
+    this.#freeUnused();
+  }
+
+  #freeUnused(): void {
+    if (!this.#released || this.#freed || this.#views > 0) return;
+    this.#freed = true;
+    this.#free();
+    this.#live.delete(this);
+  }
+}
+
+/** What blocks need of the machine they belong to. */
+export interface BlockOwner {
+  readonly disposed: boolean;
+  /** Runs `job` as soon as no run or conversion can be using memory. */
+  whenUnused(job: () => void): void;
+}
+
+/** Milliseconds after which the garbage collector is shown a block. */
+const SHOW_AFTER = 1000;
+
+/** Memory outside the JavaScript heap. */
+export class NativeBlock implements Block {
+  readonly length: number;
+  readonly address: bigint;
+  readonly owner: BlockOwner;
+  readonly #allocation: Allocation;
+  #whole: ArrayBuffer | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #disposed = false;
+
+  constructor(owner: BlockOwner, allocation: Allocation) {
+    this.owner = owner;
+    this.#allocation = allocation;
+    this.length = allocation.bytes;
+    this.address = allocation.address;
+    collected.register(this, allocation, this);
+  }
+
+  get disposed(): boolean {
+    return this.#disposed || this.owner.disposed;
+  }
+
+  view(at: number, bytes: number): BlockView {
+    if (this.#whole) return { buffer: this.#whole, byteOffset: at };
+    return { buffer: this.#makeView(at, bytes), byteOffset: 0 };
+  }
+
+  expose({ buffer }: BlockView): void {
+    this.#allocation.expose(buffer as ArrayBuffer);
+  }
+
+  write(at: number, source: Uint8Array): void {
+    const { buffer, byteOffset } = this.view(at, source.length);
+    new Uint8Array(buffer, byteOffset, source.length).set(source);
+  }
+
+  async read(at: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { buffer, byteOffset } = this.view(at, bytes);
+    return new Uint8Array(new Uint8Array(buffer, byteOffset, bytes));
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    clearTimeout(this.#timer);
+    collected.unregister(this);
+    const allocation = this.#allocation;
+    this.owner.whenUnused(() => allocation.release());
+  }
+
+  /**
+   * The collector knows memory by the ArrayBuffers over it, and looks for garbage when there is much of it, so that models
+   * that were dropped make room. Not at once, though: that would slow down every start.
+   */
+  showCollector(): void {
+    if (this.length > MAX_ARRAY_BYTES) return;
+    const reference = new WeakRef(this);
+    this.#timer = setTimeout(() => reference.deref()?.show(), SHOW_AFTER).unref();
+  }
+
+  /** From now on all views are of one ArrayBuffer. */
+  protected show(): void {
+    if (!this.disposed) this.#whole ??= this.#makeView(0, this.length);
+  }
+
+  #makeView(at: number, bytes: number): ArrayBuffer {
+    checkArrayLength(bytes);
+    const buffer = nativeLibrary().view(this.address + BigInt(at), bytes);
+    owners.set(buffer, this);
+    return buffer;
+  }
+}
+
+/** @throws {OutOfMemoryError} it is larger than this JavaScript engine's arrays may be. */
+export function checkArrayLength(bytes: number): void {
+  if (bytes <= MAX_ARRAY_BYTES) return;
+  throw new OutOfMemoryError({
+    op: "allocating an array",
+    expected: `at most ${MAX_ARRAY_BYTES} bytes, the most that an array of this version of Node can have`,
+    got: `${bytes}`,
+    hint: "Node 22 and later allow more",
+  });
+}
+
+/** A whole file mapped into memory. */
+export class NativeFile extends NativeBlock implements MappedFile {
+  get size(): number {
+    return this.length;
   }
 
   bytes(offset: number, length: number): Uint8Array {
-    return length === 0 ? new Uint8Array(0) : new Uint8Array(makeView(this, offset, length));
+    if (length === 0) return new Uint8Array(0);
+    if (this.disposed) throw new DisposedError("reading a mapped file", "a backend");
+    const { buffer, byteOffset } = this.view(offset, length);
+    this.expose({ buffer, byteOffset });
+    return new Uint8Array(buffer, byteOffset, length);
+  }
+
+  /** Gives the memory of a part back to the system; it stays readable. */
+  forget(offset: number, length: number): void {
+    nativeLibrary().forget(this.address + BigInt(offset), length);
   }
 }
 
 /** What the kernels expect of an address: a scale of a block is read as its two bytes. */
-const ALIGNMENT: Readonly<Record<DType, number>> = { f32: 4, i32: 4, f16: 2, bf16: 2, q8_0: 2, q4_0: 2 };
+const ALIGNMENT: Readonly<Record<WeightType, number>> = { f32: 4, f16: 2, bf16: 2, q8_0: 2, q4_0: 2 };
 
-/** An array in native memory. */
-export class NativeArray implements DeviceArray {
-  readonly dtype: DType;
-  readonly length: number;
-  readonly #memory: NativeMemory;
-  readonly #byteOffset: number;
-  #host: Float32Array | Int32Array | Uint8Array | undefined;
+export const IN_PLACE_TYPES = Object.keys(ALIGNMENT) as WeightType[];
 
-  constructor(dtype: DType, memory: NativeMemory, byteOffset: number, length: number) {
-    this.dtype = dtype;
-    this.length = length;
-    this.#memory = memory;
-    this.#byteOffset = byteOffset;
-  }
-
-  /** @throws {OutOfMemoryError} */
-  static alloc(dtype: DType, length: number): NativeArray {
-    const bytes = byteLength(dtype, length);
-    checkArrayLength(bytes);
-    return new NativeArray(dtype, new NativeArena(bytes), 0, length);
-  }
-
-  /** The array that a part of a mapped file is; undefined when another backend mapped it or it is not aligned. */
-  static inPlace(dtype: DType, { file, offset, length }: MappedRange): NativeArray | undefined {
-    if (!(file instanceof NativeMapping) || offset % ALIGNMENT[dtype] !== 0) return undefined;
-    const { block, bytes } = DTYPES[dtype];
-    return new NativeArray(dtype, file, offset, (length / bytes) * block);
-  }
-
-  get address(): bigint {
-    return this.#memory.address + BigInt(this.#byteOffset);
-  }
-
-  /** Made when asked for: few arrays are looked at. */
-  get host(): Float32Array | Int32Array | Uint8Array {
-    if (this.#host) return this.#host;
-    const { buffer, byteOffset } = this.#memory.window(this.#byteOffset, byteLength(this.dtype, this.length));
-    this.#host = viewOf(this.dtype, buffer, byteOffset, this.length);
-    return this.#host;
-  }
-
-  slice(start: number, length: number): NativeArray {
-    if (start < 0 || length < 0 || start + length > this.length) {
-      throw new BackendError({
-        op: "slice",
-        expected: `within ${this.length} elements`,
-        got: `[${start}, ${start + length})`,
-      });
-    }
-    return new NativeArray(this.dtype, this.#memory, this.#byteOffset + byteLength(this.dtype, start), length);
-  }
-
-  write(source: ArrayLike<number>, offset = 0): void {
-    this.host.set(source, hostIndex(this.dtype, offset));
-  }
-
-  async read(start = 0, length = this.length - start): Promise<Float32Array | Int32Array | Uint8Array> {
-    return this.host.slice(hostIndex(this.dtype, start), hostIndex(this.dtype, start + length));
-  }
+/** Where a range lies in one of a machine's mapped files; undefined when it is of another or not aligned. */
+export function placeInFile(owner: BlockOwner, dtype: WeightType, { file, offset }: MappedRange): Place | undefined {
+  const usable = file instanceof NativeFile && file.owner === owner && offset % ALIGNMENT[dtype] === 0;
+  return usable ? { block: file, offset } : undefined;
 }

@@ -1,6 +1,7 @@
 import { byteLength, type DType, elementsIn, hostIndex, viewOf as plainView } from "../../dtype/dtype.js";
-import { OutOfMemoryError, ShapeError } from "../../errors.js";
+import { DisposedError, OutOfMemoryError, ShapeError } from "../../errors.js";
 import type { DeviceArray, HostArray } from "../backend.js";
+import type { RunQueue } from "../run-queue.js";
 
 /** Whether "f32" tensors are held in single or, to check gradients, in double precision. */
 export type Precision = "f32" | "f64";
@@ -17,28 +18,57 @@ export function viewOf(memory: ArrayBufferLike, start: number, length: number, d
   return plainView(dtype, memory, start, length);
 }
 
+/** Bytes that an ArrayBuffer can have in the engines of today; in many fewer. */
+export const MAX_BYTES = 2 ** 33;
+
 /** @throws {OutOfMemoryError} */
 export function allocate(what: string, bytes: number): ArrayBuffer {
   try {
     return new ArrayBuffer(bytes);
   } catch (cause) {
-    throw new OutOfMemoryError({ op: what, expected: `${bytes} bytes of memory`, got: "a refusal", cause });
+    throw new OutOfMemoryError({ op: what, expected: `${bytes} bytes of memory`, got: "none from the engine", cause });
   }
 }
 
-/** Memory of the reference backend: the host's own. Reading waits until the runs started before it are done. */
+/** Memory that arrays share. */
+export class ReferenceMemory {
+  #disposed = false;
+
+  /** @param queue of the backend it belongs to */
+  constructor(readonly queue: RunQueue) {}
+
+  get disposed(): boolean {
+    return this.#disposed || this.queue.closed;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+  }
+}
+
+/** An array in the host's own memory. */
 export class ReferenceArray implements DeviceArray {
-  constructor(
-    readonly dtype: DType,
-    readonly host: HostArray,
-    readonly length: number,
-    private readonly idle: () => Promise<void>,
-  ) {}
+  readonly dtype: DType;
+  readonly length: number;
+  readonly memory: ReferenceMemory;
+  #host: HostArray | undefined;
+
+  constructor(dtype: DType, memory: ReferenceMemory, host: HostArray, length: number) {
+    this.dtype = dtype;
+    this.memory = memory;
+    this.#host = host;
+    this.length = length;
+  }
+
+  get host(): HostArray {
+    if (this.memory.disposed) throw new DisposedError("host memory of an array", "an array");
+    return this.#host!;
+  }
 
   slice(start: number, length: number): ReferenceArray {
     this.#check("slice", start, length);
     const host = this.host.subarray(hostIndex(this.dtype, start), hostIndex(this.dtype, start + length));
-    return new ReferenceArray(this.dtype, host, length, this.idle);
+    return new ReferenceArray(this.dtype, this.memory, host, length);
   }
 
   write(source: ArrayLike<number>, offset = 0): void {
@@ -48,11 +78,31 @@ export class ReferenceArray implements DeviceArray {
 
   async read(start = 0, length = this.length - start): Promise<HostArray> {
     this.#check("read", start, length);
-    await this.idle();
+    await this.memory.queue.idle();
     return this.host.slice(hostIndex(this.dtype, start), hostIndex(this.dtype, start + length));
   }
 
+  async copyFrom(source: DeviceArray, offset = 0): Promise<void> {
+    this.#check("copy", offset, source.length);
+    const own = source instanceof ReferenceArray && source.memory.queue === this.memory.queue;
+    if (!own || source.dtype !== this.dtype) {
+      const expected = `a source in ${this.dtype} of the same backend`;
+      throw new ShapeError({ op: "copy between arrays", expected, got: `one in ${source.dtype}` });
+    }
+    await this.memory.queue.add(() => this.host.set(source.host, hostIndex(this.dtype, offset)));
+  }
+
+  dispose(): void {
+    this.memory.dispose();
+    this.#host = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   #check(action: string, start: number, length: number): void {
+    if (this.memory.disposed) throw new DisposedError(`${action} of device memory`, "an array");
     if (Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0) {
       if (start + length <= this.length) return;
     }

@@ -13,8 +13,10 @@ import {
   type Tensor,
 } from "../../program/program.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
-import { type Bindings, bindingOf, type DeviceArray, type Executable, type HostArray } from "../backend.js";
-import { allocate, bytesPerElement, type Precision, ReferenceArray, viewOf } from "./array.js";
+import type { Bindings, DeviceArray, Executable, HostArray } from "../backend.js";
+import { boundArray, checkUsable } from "../bound-buffers.js";
+import type { RunQueue } from "../run-queue.js";
+import { allocate, bytesPerElement, type Precision, ReferenceArray, ReferenceMemory, viewOf } from "./array.js";
 import { KERNELS } from "./kernels.js";
 
 /** A kernel as the executable calls it: the roles, dimensions and scalars by name, in the table's spelling. */
@@ -32,59 +34,53 @@ interface BoundOp {
 }
 
 /** The longest that the event loop waits between two ops, in milliseconds. */
-const TURN = 10;
-
-/** What the backend lends to its executables. */
-export interface ReferenceHost {
-  readonly precision: Precision;
-  /** Runs `job` after all jobs handed over before it. */
-  enqueue(job: () => Promise<void>): Promise<void>;
-  idle(): Promise<void>;
-}
+const TIME_SLICE = 10;
 
 export class ReferenceExecutable implements Executable {
   readonly program: Program;
   readonly tempBytes: number;
-  readonly #host: ReferenceHost;
-  readonly #memory = new Map<BufferDecl, HostArray>();
-  readonly #ops: readonly BoundOp[];
+  readonly #queue: RunQueue;
+  readonly #precision: Precision;
+  /** Of every buffer of the Program. */
+  readonly #hosts = new Map<BufferDecl, HostArray>();
+  /** Of the temporary buffers. */
+  readonly #arena: ReferenceMemory;
+  readonly #memories: ReadonlySet<ReferenceMemory>;
   readonly #capture: ReadonlySet<string>;
+  #ops: readonly BoundOp[];
+  #disposed = false;
   opSeconds: Float64Array | undefined;
 
-  constructor(host: ReferenceHost, program: Program, bindings: Bindings, capture: readonly string[]) {
-    this.#host = host;
+  constructor(queue: RunQueue, precision: Precision, program: Program, bindings: Bindings, capture: readonly string[]) {
+    this.#queue = queue;
+    this.#precision = precision;
     this.program = program;
     this.#capture = new Set(capture);
-    const plan = planMemory(program, bytesPerElement(host.precision), this.#capture);
+    this.#arena = new ReferenceMemory(queue);
+    const plan = planMemory(program, bytesPerElement(precision), this.#capture);
     this.tempBytes = plan.bytes;
-    this.#bindExternals(bindings);
+    this.#memories = new Set([this.#arena, ...this.#bindExternals(bindings)]);
     this.#placeTemporaries(plan);
     for (const name of capture) this.#captured(name);
     this.#ops = this.#bindOps();
   }
 
-  #bindExternals(bindings: Bindings): void {
-    const { precision } = this.#host;
-    for (const buffer of this.program.buffers) {
-      if (!buffer.external) continue;
-      const array = bindingOf(bindings, buffer.name);
-      const kind = viewOf(new ArrayBuffer(0), 0, 0, buffer.dtype, precision).constructor;
-      if (array?.host instanceof kind && array.length >= buffer.size && array.dtype === buffer.dtype) {
-        this.#memory.set(buffer, array.host);
-        continue;
-      }
-      throw new ShapeError({
-        op: `program ${this.program.name}: binding ${buffer.name}`,
-        expected: `${buffer.size} elements in a ${kind.name} of this backend`,
-        got: array ? `${array.length} elements in ${array.host?.constructor.name ?? "other memory"}` : "nothing",
+  #bindExternals(bindings: Bindings): ReferenceMemory[] {
+    const isOwn = (array: DeviceArray): array is ReferenceArray =>
+      array instanceof ReferenceArray && array.memory.queue === this.#queue;
+    return this.program.buffers
+      .filter(({ external }) => external)
+      .map((buffer) => {
+        const { host, memory } = boundArray(this.program, buffer, bindings, "reference", isOwn);
+        this.#hosts.set(buffer, host);
+        return memory;
       });
-    }
   }
 
   #placeTemporaries(plan: MemoryPlan): void {
     const arena = allocate(`program ${this.program.name}: temporary memory`, plan.bytes);
     for (const [buffer, offset] of plan.offsets) {
-      this.#memory.set(buffer, viewOf(arena, offset, buffer.size, buffer.dtype, this.#host.precision));
+      this.#hosts.set(buffer, viewOf(arena, offset, buffer.size, buffer.dtype, this.#precision));
     }
   }
 
@@ -96,7 +92,7 @@ export class ReferenceExecutable implements Executable {
       for (const t of op.tensors) {
         if (!t || t.buffer.external || seen.has(t.buffer)) continue;
         seen.add(t.buffer);
-        fresh.push(this.#memory.get(t.buffer)!);
+        fresh.push(this.#hosts.get(t.buffer)!);
       }
       return { op, fresh, views: record(roles, (i) => this.#view(op.tensors[i]!)) };
     });
@@ -106,18 +102,19 @@ export class ReferenceExecutable implements Executable {
     if (!t) return undefined;
     const { dtype } = t.buffer;
     const end = t.offset + maxSize(t.shape);
-    return this.#memory.get(t.buffer)!.subarray(hostIndex(dtype, t.offset), hostIndex(dtype, end));
+    return this.#hosts.get(t.buffer)!.subarray(hostIndex(dtype, t.offset), hostIndex(dtype, end));
   }
 
   async run(values: RunValues = {}): Promise<void> {
     const { dims, scalars } = resolveRun(this.program, values);
     const dimsByName = new Map(this.program.syms.map((sym, i) => [sym.name, dims[i]!]));
     const scalarsByName = new Map(this.program.scalars.map((name, i) => [name, scalars[i]!]));
-    await this.#host.enqueue(() => this.#execute(dimsByName, scalarsByName));
+    this.#checkAlive("running");
+    await this.#queue.add(() => this.#execute(dimsByName, scalarsByName));
   }
 
   async #execute(dims: ReadonlyMap<string, number>, scalars: ReadonlyMap<string, number>): Promise<void> {
-    let turn = performance.now();
+    let sliceStart = performance.now();
     for (const [i, { op, views, fresh }] of this.#ops.entries()) {
       // A temporary holds nothing at first; NaN shows at once where a Program relies on what another left there.
       for (const view of fresh) view.fill(view instanceof Int32Array ? -(2 ** 31) : Number.NaN);
@@ -138,9 +135,9 @@ export class ReferenceExecutable implements Executable {
       }
       const end = performance.now();
       if (this.opSeconds) this.opSeconds[i] += (end - start) / 1000;
-      if (end - turn > TURN) {
+      if (end - sliceStart > TIME_SLICE) {
         await yieldToEventLoop();
-        turn = performance.now();
+        sliceStart = performance.now();
       }
     }
   }
@@ -150,6 +147,7 @@ export class ReferenceExecutable implements Executable {
   }
 
   captured(name: string): DeviceArray {
+    this.#checkAlive("reading a captured buffer of");
     if (!this.#capture.has(name)) {
       throw new UsageError({
         op: `program ${this.program.name}: captured ${name}`,
@@ -160,13 +158,30 @@ export class ReferenceExecutable implements Executable {
   }
 
   #captured(name: string): DeviceArray {
-    for (const [buffer, host] of this.#memory) {
-      if (buffer.name === name) return new ReferenceArray(buffer.dtype, host, buffer.size, () => this.#host.idle());
+    for (const [buffer, host] of this.#hosts) {
+      if (buffer.name === name) return new ReferenceArray(buffer.dtype, this.#arena, host, buffer.size);
     }
     throw new UsageError({
       op: `program ${this.program.name}: capture ${name}`,
       expected: "a buffer that its ops use",
     });
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#arena.dispose();
+    this.#queue.whenIdle(() => {
+      this.#hosts.clear();
+      this.#ops = [];
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #checkAlive(doing: string): void {
+    checkUsable(`${doing} program ${this.program.name}`, this.#disposed, this.#memories);
   }
 }
 

@@ -1,49 +1,64 @@
 import type { DType } from "../../dtype/dtype.js";
-import { ShapeError } from "../../errors.js";
+import { DisposedError, ShapeError } from "../../errors.js";
 import type { Program } from "../../program/program.js";
-import type { Backend, Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
-import { allocate, bytesOf, type Precision, ReferenceArray, viewOf } from "./array.js";
-import { ReferenceExecutable, type ReferenceHost } from "./executable.js";
+import type { Backend, Bindings, Capabilities, DeviceArray, Executable, PrepareOptions } from "../backend.js";
+import { RunQueue } from "../run-queue.js";
+import { allocate, bytesOf, MAX_BYTES, type Precision, ReferenceArray, ReferenceMemory, viewOf } from "./array.js";
+import { ReferenceExecutable } from "./executable.js";
 
 export interface ReferenceOptions {
   /** "f64" holds every "f32" tensor in a Float64Array. Default "f32". */
   readonly precision?: Precision;
 }
 
-class ReferenceBackend implements Backend, ReferenceHost {
+class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly description: string;
-  #last: Promise<void> = Promise.resolve();
+  readonly capabilities: Capabilities = {
+    threads: 1,
+    maxArrayBytes: MAX_BYTES,
+    lazyMemory: false,
+    mappedFiles: false,
+    inPlaceTypes: [],
+    peak: false,
+  };
+  readonly #precision: Precision;
+  readonly #queue = new RunQueue("the reference backend");
 
-  constructor(readonly precision: Precision) {
+  constructor(precision: Precision) {
+    this.#precision = precision;
     this.description = `reference (TypeScript, ${precision})`;
   }
 
   alloc(dtype: DType, length: number): DeviceArray {
+    this.#checkAlive("allocating an array");
     if (!Number.isInteger(length) || length < 0) {
-      throw new ShapeError({ op: "device memory", expected: "a length in whole elements", got: String(length) });
+      throw new ShapeError({ op: "allocating an array", expected: "a length in whole elements", got: String(length) });
     }
-    const memory = allocate("device memory", bytesOf(dtype, length, this.precision));
-    return new ReferenceArray(dtype, viewOf(memory, 0, length, dtype, this.precision), length, () => this.idle());
+    const memory = allocate("allocating an array", bytesOf(dtype, length, this.#precision));
+    const host = viewOf(memory, 0, length, dtype, this.#precision);
+    return new ReferenceArray(dtype, new ReferenceMemory(this.#queue), host, length);
   }
 
-  prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {
-    return new ReferenceExecutable(this, program, bindings, options.capture ?? []);
+  async prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Promise<Executable> {
+    this.#checkAlive(`preparing program ${program.name}`);
+    return new ReferenceExecutable(this.#queue, this.#precision, program, bindings, options.capture ?? []);
   }
 
-  enqueue(job: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(job);
-    // A run that fails does not stop those behind it.
-    this.#last = done.catch(() => {});
-    return done;
+  async dispose(): Promise<void> {
+    await this.#queue.close();
   }
 
-  idle(): Promise<void> {
-    return this.#last;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #checkAlive(op: string): void {
+    if (this.#queue.closed) throw new DisposedError(op, "the reference backend");
   }
 }
 
 /** The oracle of all other backends: one plain loop nest per operation, never optimised, in any JavaScript runtime. */
-export function referenceBackend({ precision = "f32" }: ReferenceOptions = {}): Backend {
+export async function referenceBackend({ precision = "f32" }: ReferenceOptions = {}): Promise<Backend> {
   return new ReferenceBackend(precision);
 }

@@ -1,12 +1,12 @@
 import { OutOfMemoryError } from "../../errors.js";
 
 export const PAGE = 65536;
-/** Bytes asked of the memory at once, when less is needed. */
+/** The least that the memory grows by, in bytes. */
 const STEP = 1 << 20;
 const ALIGN = 64;
 
 /** Pages that 32-bit addresses reach: 4 GiB. */
-export const MOST_PAGES = 65536;
+export const MAX_PAGES = 65536;
 
 /**
  * A memory that can grow to 4 GiB, or to as much of it as the engine will reserve.
@@ -14,7 +14,7 @@ export const MOST_PAGES = 65536;
  * @throws {OutOfMemoryError}
  */
 export function createMemory(initialPages: number, shared: boolean): { memory: WebAssembly.Memory; pages: number } {
-  for (let pages = MOST_PAGES; ; pages /= 2) {
+  for (let pages = MAX_PAGES; ; pages /= 2) {
     try {
       return { memory: new WebAssembly.Memory({ initial: initialPages, maximum: pages, shared }), pages };
     } catch (cause) {
@@ -40,7 +40,7 @@ export class Heap {
 
   constructor(
     readonly memory: WebAssembly.Memory,
-    readonly maxPages = MOST_PAGES,
+    readonly maxPages = MAX_PAGES,
   ) {}
 
   /** Bytes handed out and not freed. */

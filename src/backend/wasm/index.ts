@@ -1,14 +1,11 @@
-import { byteLength, type DType } from "../../dtype/dtype.js";
-import { BackendError, ShapeError, UsageError } from "../../errors.js";
-import type { Program } from "../../program/program.js";
-import type { Backend, Bindings, Executable, PrepareOptions } from "../backend.js";
-import { WasmArray } from "./array.js";
-import { WasmExecutable } from "./executable.js";
-import { hasRelaxedSimd, hasSimd } from "./features.js";
-import { MAX_THREADS } from "./instance.js";
+import { BackendError, UsageError } from "../../errors.js";
+import type { Capabilities } from "../backend.js";
+import { KernelBackend } from "../kernels/backend.js";
+import type { Machine } from "../kernels/machine.js";
+import { MAX_PAGES, PAGE } from "./heap.js";
 import { LocalMachine } from "./local-machine.js";
-import type { Machine } from "./machine.js";
-import { compileKernels } from "./module.js";
+import type { WorkerLink } from "./messages.js";
+import { compileKernels, hasRelaxedSimd, hasSimd, MAX_THREADS } from "./module.js";
 import { currentPlatform, type Platform } from "./platform.js";
 import { RemoteMachine } from "./remote-machine.js";
 import { TeamMachine } from "./team-machine.js";
@@ -29,13 +26,18 @@ export interface WasmOptions {
 }
 
 /** The longest that the event loop waits between two ops that run `here`, in seconds. */
-const TURN = 0.01;
+const TIME_SLICE = 0.01;
+
+interface WasmMachine extends Machine {
+  /** For people: where the kernels run. */
+  readonly place: string;
+}
 
 /**
  * The kernels of the native backend compiled to WebAssembly, in browsers and in Node.
  *
- * @throws {BackendError} no WebAssembly SIMD, or what the options ask for is not to be had.
- * @throws {UsageError} a number of threads that can't be.
+ * @throws {BackendError} no WebAssembly SIMD, or what the options ask for is not available.
+ * @throws {UsageError} an impossible number of threads.
  */
 export async function wasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
   if (typeof WebAssembly === "undefined" || !hasSimd()) {
@@ -71,8 +73,8 @@ async function makeMachine(
   relaxed: boolean,
   threads: number,
   wanted: WasmPlace | undefined,
-): Promise<Machine> {
-  const makers: Record<WasmPlace, () => Promise<Machine>> = {
+): Promise<WasmMachine> {
+  const makers: Record<WasmPlace, () => Promise<WasmMachine>> = {
     workers: async () => {
       if (!platform.sharesMemory) throw noPlace("shared memory", "a page that is not cross-origin isolated");
       const module = await compileKernels(platform, relaxed, true);
@@ -82,7 +84,7 @@ async function makeMachine(
       const module = await compileKernels(platform, relaxed, false);
       return RemoteMachine.create(module, spawn(platform, 1)[0]!);
     },
-    here: async () => LocalMachine.create(await compileKernels(platform, relaxed, false), TURN),
+    here: async () => LocalMachine.create(await compileKernels(platform, relaxed, false), TIME_SLICE),
   };
   if (wanted) return makers[wanted]();
   return makers
@@ -91,7 +93,7 @@ async function makeMachine(
     .catch(() => makers.here());
 }
 
-function spawn(platform: Platform, count: number) {
+function spawn(platform: Platform, count: number): WorkerLink[] {
   return Array.from({ length: count }, () => {
     const worker = platform.spawn();
     if (!worker) throw noPlace("workers", "an engine without");
@@ -103,37 +105,24 @@ function noPlace(expected: string, got: string): BackendError {
   return new BackendError({ op: "wasm backend", expected, got });
 }
 
-export class WasmBackend implements Backend {
+export class WasmBackend extends KernelBackend {
   readonly name = "wasm";
-  readonly threads: number;
-  readonly #machine: Machine;
+  readonly description: string;
+  readonly capabilities: Capabilities;
+  /** Whether it multiplies and adds with one rounding. */
+  readonly relaxed: boolean;
 
-  constructor(
-    machine: Machine,
-    /** Whether it multiplies and adds with one rounding. */
-    readonly relaxed: boolean,
-  ) {
-    this.#machine = machine;
-    this.threads = machine.threads;
-  }
-
-  get description(): string {
-    return `wasm (${this.relaxed ? "relaxed SIMD" : "SIMD"}, ${this.#machine.place})`;
-  }
-
-  alloc(dtype: DType, length: number): WasmArray {
-    if (!Number.isInteger(length) || length < 0) {
-      throw new ShapeError({ op: "wasm memory", expected: "a length in whole elements", got: String(length) });
-    }
-    return new WasmArray(dtype, this.#machine.alloc(byteLength(dtype, length)), 0, length);
-  }
-
-  prepare(program: Program, bindings: Bindings, options: PrepareOptions = {}): Executable {
-    return new WasmExecutable(this.#machine, program, bindings, options);
-  }
-
-  /** Multiply-add peak of all threads, FLOP/s: what a kernel could reach at best. Takes a fraction of a second. */
-  peakFlops(): Promise<number> {
-    return this.#machine.peakFlops();
+  constructor(machine: WasmMachine, relaxed: boolean) {
+    super(machine);
+    this.relaxed = relaxed;
+    this.description = `wasm (${relaxed ? "relaxed SIMD" : "SIMD"}, ${machine.place})`;
+    this.capabilities = {
+      threads: machine.threads,
+      maxArrayBytes: MAX_PAGES * PAGE,
+      lazyMemory: false,
+      mappedFiles: false,
+      inPlaceTypes: [],
+      peak: true,
+    };
   }
 }

@@ -1,6 +1,23 @@
 import type { ErrorDetails } from "../../errors.js";
 
-/** What a worker is told. The first message says which of the two kinds of worker it is. */
+/** A worker as its owner sees it, whichever the platform. */
+export interface WorkerLink {
+  post(message: ToWorker | Request, transfer?: ArrayBuffer[]): void;
+  /** Called once, right after the worker was made. */
+  listen(onMessage: (message: FromWorker) => void, onError: (error: unknown) => void): void;
+  /** Whether the process should stay alive for this worker. */
+  keepAlive(on: boolean): void;
+  /** Stops it, whatever it is doing; resolves when its thread has ended, as far as the platform tells. */
+  terminate(): Promise<void>;
+}
+
+/** The other end: what a worker talks to its owner through. */
+export interface OwnerLink {
+  post(message: FromWorker, transfer?: ArrayBuffer[]): void;
+  listen(onMessage: (message: ToWorker | Request) => void): void;
+}
+
+/** The first message to a worker says which of two kinds of worker it is. */
 export type ToWorker =
   /** Be thread `tid` of the team on this memory. */
   | {
@@ -18,9 +35,15 @@ export type Request =
   | { readonly kind: "alloc"; readonly block: number; readonly bytes: number }
   | { readonly kind: "free"; readonly block: number }
   | { readonly kind: "write"; readonly block: number; readonly at: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "copy"; readonly to: RemotePlace; readonly from: RemotePlace; readonly bytes: number }
   | { readonly kind: "load"; readonly code: number; readonly ops: Uint8Array; readonly blocks: readonly number[] }
   | { readonly kind: "unload"; readonly code: number }
   | ({ readonly reply: number } & Question);
+
+export interface RemotePlace {
+  readonly block: number;
+  readonly at: number;
+}
 
 /** Requests that are answered. */
 export type Question =

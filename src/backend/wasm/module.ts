@@ -1,5 +1,30 @@
 import { BackendError } from "../../errors.js";
+import { KERNELS_VERSION } from "../kernels/op-layout.js";
 import type { Platform } from "./platform.js";
+
+/** The kernels as a WebAssembly module: what the engine must be able to do, compiling, making instances. */
+
+/** A module whose one function, from nothing to nothing, has this body: an engine validates it if it knows the opcodes. */
+function moduleOf(body: readonly number[]): Uint8Array<ArrayBuffer> {
+  const header = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]; // "\0asm", version 1
+  const type = [1, 4, 1, 0x60, 0, 0];
+  const functions = [3, 2, 1, 0];
+  const code = [0, ...body, 0x0b]; // no locals; end
+  return Uint8Array.from([...header, ...type, ...functions, 10, code.length + 2, 1, code.length, ...code]);
+}
+
+const ZEROS = [0x41, 0, 0xfd, 0x0f]; // i32.const 0, i8x16.splat
+const DROP = 0x1a;
+
+export function hasSimd(): boolean {
+  return WebAssembly.validate(moduleOf([...ZEROS, DROP]));
+}
+
+/** Relaxed SIMD: multiply-adds that round once where the processor has them. */
+export function hasRelaxedSimd(): boolean {
+  const relaxedMadd = [0xfd, 0x85, 0x02];
+  return WebAssembly.validate(moduleOf([...ZEROS, ...ZEROS, ...ZEROS, ...relaxedMadd, DROP]));
+}
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
@@ -63,4 +88,57 @@ export function setMemoryShared(module: Uint8Array, shared: boolean): void {
   skip(); // name
   if (module[at++] !== MEMORY) throw new BackendError({ op: "wasm module", expected: "the memory as first import" });
   module[at] = shared ? module[at]! | SHARED : module[at]! & ~SHARED;
+}
+
+/** The functions of native/wasm.c. Addresses are numbers; those from 2 GiB on may come back negative. */
+export interface Kernels {
+  readonly __stack_pointer: WebAssembly.Global<"i32">;
+  gpt2_version(): number;
+  gpt2_setup(threads: number): number;
+  gpt2_work(tid: number): void;
+  gpt2_set(ops: number, count: number, dims: number, scalars: number, seconds: number): void;
+  gpt2_start(): void;
+  gpt2_run(first: number, until: number): number;
+  gpt2_result(): number;
+  gpt2_peak(): number;
+  gpt2_partials(): number;
+}
+
+/** Pages that the module's own data and stack take. */
+export const INITIAL_PAGES = 16;
+
+export const MAX_THREADS = 64;
+
+/** Seconds, as the kernels see time. */
+export const now = (): number => performance.now() / 1000;
+
+/**
+ * The kernels on a memory. `done` is called by thread 0 of a team when a run is over. A thread with a `stack` gets it as
+ * its own; the first instance uses the module's.
+ */
+export async function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  done: (result: number) => void,
+  stack?: { readonly top: number },
+): Promise<Kernels> {
+  const instance = await WebAssembly.instantiate(module, { env: { memory, now, done } });
+  const kernels = instance.exports as unknown as Kernels;
+  const version = kernels.gpt2_version();
+  if (version !== KERNELS_VERSION) {
+    const expected = `kernels of version ${KERNELS_VERSION}`;
+    throw new BackendError({ op: "wasm backend: module", expected, got: `${version}` });
+  }
+  if (stack) kernels.__stack_pointer.value = stack.top | 0;
+  return kernels;
+}
+
+/** The failure of a worker that could not start, or of a kernel that trapped (on a token beyond the vocabulary, say). */
+export function kernelFailure(error: unknown): BackendError {
+  return new BackendError({
+    op: "wasm backend",
+    got: error instanceof Error ? error.message : String(error),
+    hint: "This backend can't be used any more; create another",
+    cause: error,
+  });
 }

@@ -29,7 +29,7 @@ export const platform: Platform = {
         worker.onmessageerror = () => onError("a message could not be read");
       },
       keepAlive: () => {},
-      terminate: () => worker.terminate(),
+      terminate: async () => worker.terminate(),
     };
   },
 };

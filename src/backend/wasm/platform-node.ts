@@ -21,7 +21,7 @@ export const platform: Platform = {
         worker.on("error", onError);
       },
       keepAlive: (on) => (on ? worker.ref() : worker.unref()),
-      terminate: () => void worker.terminate(),
+      terminate: async () => void (await worker.terminate()),
     };
   },
 };

@@ -1,5 +1,5 @@
 import { inNode } from "../../util/runtime.js";
-import type { WorkerLink } from "./worker-link.js";
+import type { WorkerLink } from "./messages.js";
 
 /** What differs between Node (Bun, Electron) and browsers. */
 export interface Platform {

@@ -1,12 +1,12 @@
-import { OutOfMemoryError } from "../../errors.js";
-import { OP_BYTES } from "../op-layout.js";
-import { MOST_PAGES, PAGE } from "./heap.js";
-import { kernelFailure } from "./kernel-failure.js";
-import type { Block, Code, CodeValues, Machine } from "./machine.js";
-import type { FromWorker, Question, Request, ToWorker } from "./messages.js";
-import type { WorkerLink } from "./worker-link.js";
+import { DisposedError, OutOfMemoryError } from "../../errors.js";
+import type { BufferDecl, Program } from "../../program/program.js";
+import { blockAddress, encodeProgram } from "../kernels/encode.js";
+import type { Block, Code, EncodedValues, Machine, Place } from "../kernels/machine.js";
+import { MAX_PAGES, PAGE } from "./heap.js";
+import type { FromWorker, Question, Request, ToWorker, WorkerLink } from "./messages.js";
+import { kernelFailure } from "./module.js";
 
-const conversations = new FinalizationRegistry<Conversation>((conversation) => conversation.end());
+const collectedMachines = new FinalizationRegistry<Conversation>((conversation) => void conversation.end());
 
 /** Runs on one worker that has the memory to itself; all goes there and back in messages, which keep their order. */
 export class RemoteMachine implements Machine {
@@ -15,16 +15,16 @@ export class RemoteMachine implements Machine {
   readonly #talk: Conversation;
   readonly #blocks: FinalizationRegistry<number>;
   readonly #codes: FinalizationRegistry<number>;
-  #number = 0;
+  #count = 0;
 
-  /** @throws {BackendError} the worker could not be had. */
+  /** @throws {BackendError} the worker did not start. */
   static async create(module: WebAssembly.Module, worker: WorkerLink): Promise<RemoteMachine> {
     const talk = new Conversation(worker);
     try {
       await talk.begin({ kind: "serve", module });
       return new RemoteMachine(talk);
     } catch (error) {
-      talk.end();
+      await talk.end();
       throw error;
     }
   }
@@ -33,46 +33,77 @@ export class RemoteMachine implements Machine {
     this.#talk = talk;
     this.#blocks = new FinalizationRegistry((block) => talk.tell({ kind: "free", block }));
     this.#codes = new FinalizationRegistry((code) => talk.tell({ kind: "unload", code }));
-    conversations.register(this, talk);
+    collectedMachines.register(this, talk, this);
   }
 
-  /** What the worker refuses after all comes out with the next answer from it. */
+  /** Memory that the worker does not have after all is an error of the next answer from it. */
   alloc(bytes: number): Block {
-    if (bytes > MOST_PAGES * PAGE) {
+    if (bytes > MAX_PAGES * PAGE) {
       throw new OutOfMemoryError({ op: "WebAssembly memory", expected: "at most 4 GiB", got: `${bytes} bytes` });
     }
-    const block = new RemoteBlock(this.#talk, this.#number++, bytes);
+    const block = new RemoteBlock(this.#talk, this.#count++, bytes, () => this.#blocks.unregister(block));
     this.#talk.tell({ kind: "alloc", block: block.number, bytes });
-    this.#blocks.register(block, block.number);
+    this.#blocks.register(block, block.number, block);
     return block;
   }
 
-  load(ops: Uint8Array, blocks: readonly Block[]): Code {
-    const mine = blocks as readonly RemoteBlock[];
-    const code = new RemoteCode(ops.length / OP_BYTES, this.#number++, mine);
-    this.#talk.tell({ kind: "load", code: code.number, ops, blocks: mine.map((block) => block.number) });
-    this.#codes.register(code, code.number);
+  load(program: Program, placeOf: (buffer: BufferDecl) => Place): Code {
+    const blocks = new Map<RemoteBlock, number>();
+    const ops = encodeProgram(program, (buffer) => {
+      const { block, offset } = placeOf(buffer);
+      if (!blocks.has(block as RemoteBlock)) blocks.set(block as RemoteBlock, blocks.size);
+      return blockAddress(blocks.get(block as RemoteBlock)!, offset);
+    });
+    const used = [...blocks.keys()];
+    const code = new RemoteCode(this.#talk, program.ops.length, this.#count++, used, () =>
+      this.#codes.unregister(code),
+    );
+    this.#talk.tell({ kind: "load", code: code.number, ops, blocks: used.map((block) => block.number) });
+    this.#codes.register(code, code.number, code);
     return code;
   }
 
-  async run(code: Code, { dims, scalars }: CodeValues, timed: boolean): Promise<Float64Array | undefined> {
+  async run(code: Code, { dims, scalars }: EncodedValues, seconds?: Float64Array): Promise<void> {
     const { number } = code as RemoteCode;
-    return (await this.#talk.ask({ kind: "run", code: number, dims, scalars, timed })) as Float64Array | undefined;
+    const answer = await this.#talk.ask({ kind: "run", code: number, dims, scalars, timed: seconds !== undefined });
+    for (const [i, s] of ((answer ?? []) as Float64Array).entries()) seconds![i]! += s;
   }
+
+  async copy(to: Place, from: Place, bytes: number): Promise<void> {
+    const remote = ({ block, offset }: Place) => ({ block: (block as RemoteBlock).number, at: offset });
+    this.#talk.tell({ kind: "copy", to: remote(to), from: remote(from), bytes });
+  }
+
+  /** Messages keep their order: a later request finds the earlier ones done. */
+  async idle(): Promise<void> {}
 
   async peakFlops(): Promise<number> {
     return (await this.#talk.ask({ kind: "peak" })) as number;
   }
+
+  async dispose(): Promise<void> {
+    collectedMachines.unregister(this);
+    await this.#talk.close();
+  }
 }
 
 class RemoteBlock implements Block {
-  readonly memory = undefined;
+  #disposed = false;
 
   constructor(
     private readonly talk: Conversation,
     readonly number: number,
-    readonly bytes: number,
+    readonly length: number,
+    private readonly onDispose: () => void,
   ) {}
+
+  get disposed(): boolean {
+    return this.#disposed || this.talk.closed;
+  }
+
+  view(): undefined {}
+
+  expose(): void {}
 
   write(at: number, source: Uint8Array<ArrayBuffer>): void {
     this.talk.tell({ kind: "write", block: this.number, at, bytes: source }, [source.buffer]);
@@ -81,15 +112,29 @@ class RemoteBlock implements Block {
   async read(at: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
     return (await this.talk.ask({ kind: "read", block: this.number, at, bytes })) as Uint8Array<ArrayBuffer>;
   }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.#disposed = true;
+    this.onDispose();
+    this.talk.tell({ kind: "free", block: this.number });
+  }
 }
 
 class RemoteCode implements Code {
   constructor(
+    private readonly talk: Conversation,
     readonly count: number,
     readonly number: number,
-    /** Keeps the memory that the operations use from being freed. */
+    /** Keeps the memory that the operations use from being collected. */
     readonly blocks: readonly RemoteBlock[],
+    private readonly onDispose: () => void,
   ) {}
+
+  dispose(): void {
+    this.onDispose();
+    this.talk.tell({ kind: "unload", code: this.number });
+  }
 }
 
 interface Waiting {
@@ -97,19 +142,25 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Requests and answers. It does not know its machine, so that one nobody refers to can be collected and this ended. */
+/** Requests and answers. It does not refer to its machine, so that one nobody refers to can be collected and this ended. */
 class Conversation {
   readonly #worker: WorkerLink;
   readonly #waiting = new Map<number, Waiting>();
   #count = 0;
   #failure: Error | undefined;
+  #closed = false;
+  #onSilence: (() => void) | undefined;
 
   constructor(worker: WorkerLink) {
     this.#worker = worker;
     worker.listen(
-      (message) => this.#hear(message as FromWorker),
+      (message) => this.#hear(message),
       (error) => this.#fail(kernelFailure(error)),
     );
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Resolves when the worker is ready. */
@@ -120,10 +171,11 @@ class Conversation {
   }
 
   tell(request: Request, transfer: ArrayBuffer[] = []): void {
-    if (!this.#failure) this.#worker.post(request, transfer);
+    if (!this.#failure && !this.#closed) this.#worker.post(request, transfer);
   }
 
   ask(question: Question): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new DisposedError("running a job", "the wasm backend"));
     if (this.#failure) return Promise.reject(this.#failure);
     const reply = ++this.#count;
     const answer = this.#wait(reply);
@@ -131,8 +183,19 @@ class Conversation {
     return answer;
   }
 
-  end(): void {
-    this.#worker.terminate();
+  /** Waits for the answers that are due, then ends the worker. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#waiting.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onSilence = resolve;
+      });
+    }
+    await this.end();
+  }
+
+  end(): Promise<void> {
+    return this.#worker.terminate();
   }
 
   #wait(reply: number): Promise<unknown> {
@@ -152,14 +215,17 @@ class Conversation {
   #take(reply: number): Waiting | undefined {
     const waiting = this.#waiting.get(reply);
     this.#waiting.delete(reply);
-    if (this.#waiting.size === 0) this.#worker.keepAlive(false);
+    if (this.#waiting.size === 0) {
+      this.#worker.keepAlive(false);
+      this.#onSilence?.();
+    }
     return waiting;
   }
 
   #fail(failure: Error): void {
     this.#failure ??= failure;
     for (const reply of [...this.#waiting.keys()]) this.#take(reply)?.reject(failure);
-    this.end();
+    void this.end();
   }
 }
 

@@ -1,88 +1,72 @@
-import { OP_BYTES } from "../op-layout.js";
-import { instantiate, type Kernels } from "./instance.js";
-import { kernelFailure } from "./kernel-failure.js";
-import { type LinearBlock, type LinearCode, LinearMemory } from "./linear-memory.js";
-import { checkResult } from "./local-machine.js";
-import type { Block, CodeValues, Machine } from "./machine.js";
-import type { FromWorker, ToWorker } from "./messages.js";
-import { RunQueue } from "./run-queue.js";
-import type { WorkerLink } from "./worker-link.js";
+import { checkResult, LinearMachine, LinearMemory } from "./linear-machine.js";
+import type { ToWorker, WorkerLink } from "./messages.js";
+import { instantiate, type Kernels, kernelFailure } from "./module.js";
 
 /** Room for the stack of a worker. No kernel recurses, and none keeps much on it. */
 const STACK_BYTES = 65536;
 
-const crews = new FinalizationRegistry<Crew>((crew) => crew.dismiss());
+const collectedTeams = new FinalizationRegistry<WorkerTeam>((team) => void team.terminate());
 
 /** Runs on workers that share memory with this thread, which never waits for them. */
-export class TeamMachine implements Machine {
+export class TeamMachine extends LinearMachine {
   readonly threads: number;
-  readonly #memory: LinearMemory;
-  readonly #kernels: Kernels;
-  readonly #crew: Crew;
-  readonly #queue = new RunQueue();
+  readonly #team: WorkerTeam;
 
-  /** @throws {BackendError} the workers could not be had. */
+  /** @throws {BackendError} the workers did not start. */
   static async create(module: WebAssembly.Module, workers: readonly WorkerLink[]): Promise<TeamMachine> {
-    const crew = new Crew(workers);
+    const team = new WorkerTeam(workers);
     try {
       const memory = new LinearMemory(true);
       const kernels = await instantiate(module, memory.memory, () => {});
       kernels.gpt2_setup(workers.length);
-      await crew.begin((tid) => {
-        const top = memory.heap.alloc(STACK_BYTES) + STACK_BYTES;
+      await team.start((tid) => {
+        const top = memory.reserve(STACK_BYTES) + STACK_BYTES;
         return { kind: "work", module, memory: memory.memory, tid, stack: { top } };
       });
-      return new TeamMachine(memory, kernels, crew);
+      return new TeamMachine(memory, kernels, team);
     } catch (error) {
-      crew.dismiss();
+      await team.terminate();
       throw error;
     }
   }
 
-  private constructor(memory: LinearMemory, kernels: Kernels, crew: Crew) {
-    this.#memory = memory;
-    this.#kernels = kernels;
-    this.#crew = crew;
-    this.threads = crew.size;
-    crews.register(this, crew);
+  private constructor(memory: LinearMemory, kernels: Kernels, team: WorkerTeam) {
+    super(memory, kernels);
+    this.#team = team;
+    this.threads = team.size;
+    collectedTeams.register(this, team, this);
   }
 
   get place(): string {
     return this.threads === 1 ? "1 thread" : `${this.threads} threads`;
   }
 
-  alloc(bytes: number): LinearBlock {
-    return this.#memory.alloc(bytes);
-  }
-
-  load(ops: Uint8Array, blocks: readonly Block[]): LinearCode {
-    return this.#memory.load(ops, blocks, ops.length / OP_BYTES);
-  }
-
-  run(code: LinearCode, values: CodeValues, timed: boolean): Promise<Float64Array | undefined> {
-    return this.#queue.add(async () => {
-      if (code.count === 0) return timed ? new Float64Array(0) : undefined;
-      const seconds = this.#memory.set(this.#kernels, code, values, timed);
-      checkResult(await this.#crew.work(() => this.#kernels.gpt2_start()));
-      return seconds && this.#memory.take(seconds);
-    });
+  protected async execute(): Promise<void> {
+    checkResult(await this.#team.run(() => this.kernels.gpt2_start()));
   }
 
   peakFlops(): Promise<number> {
-    return this.#queue.add(async () => {
-      this.#kernels.gpt2_set(0, 0, 0, 0, 0);
-      await this.#crew.work(() => this.#kernels.gpt2_start());
-      const at = this.#kernels.gpt2_partials() >>> 0;
-      return new Float64Array(this.#memory.memory.buffer, at, this.threads).reduce((sum, flops) => sum + flops, 0);
+    return this.queue.add(async () => {
+      this.kernels.gpt2_set(0, 0, 0, 0, 0);
+      await this.#team.run(() => this.kernels.gpt2_start());
+      const at = this.kernels.gpt2_partials() >>> 0;
+      return new Float64Array(this.memory.memory.buffer, at, this.threads).reduce((sum, flops) => sum + flops, 0);
     });
+  }
+
+  override async dispose(): Promise<void> {
+    await this.queue.close();
+    collectedTeams.unregister(this);
+    await this.#team.terminate();
+    await super.dispose();
   }
 }
 
 /**
- * The workers of a team. It does not know its machine, so that a machine nobody refers to can be collected and its
- * workers be dismissed.
+ * The workers of a team. It does not refer to its machine, so that a machine nobody refers to can be collected and its
+ * workers be terminated.
  */
-class Crew {
+class WorkerTeam {
   readonly #workers: readonly WorkerLink[];
   readonly #ready: Promise<unknown>;
   #finish: ((result: number) => void) | undefined;
@@ -91,24 +75,7 @@ class Crew {
 
   constructor(workers: readonly WorkerLink[]) {
     this.#workers = workers;
-    this.#ready = Promise.all(
-      workers.map(
-        (worker) =>
-          new Promise<void>((resolve, reject) => {
-            const failed = (error: unknown): void => {
-              const failure = kernelFailure(error);
-              reject(failure);
-              this.#failWith(failure);
-            };
-            worker.listen((message) => {
-              const from = message as FromWorker;
-              if (from.kind === "ready") resolve();
-              else if (from.kind === "done") this.#finish?.(from.result);
-              else if (from.kind === "failed") failed(from.error);
-            }, failed);
-          }),
-      ),
-    );
+    this.#ready = Promise.all(workers.map((worker) => this.#listen(worker)));
     this.#ready.catch(() => {});
   }
 
@@ -116,7 +83,23 @@ class Crew {
     return this.#workers.length;
   }
 
-  async begin(orders: (tid: number) => ToWorker): Promise<void> {
+  /** Resolves when the worker is ready. */
+  #listen(worker: WorkerLink): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown): void => {
+        const failure = kernelFailure(error);
+        reject(failure);
+        this.#failWith(failure);
+      };
+      worker.listen((message) => {
+        if (message.kind === "ready") resolve();
+        else if (message.kind === "done") this.#finish?.(message.result);
+        else if (message.kind === "failed") failed(message.error);
+      }, failed);
+    });
+  }
+
+  async start(orders: (tid: number) => ToWorker): Promise<void> {
     for (const [tid, worker] of this.#workers.entries()) {
       worker.post(orders(tid));
       worker.keepAlive(true);
@@ -126,7 +109,7 @@ class Crew {
   }
 
   /** Resolves with the run's result when the workers that `start` wakes are done. */
-  async work(start: () => void): Promise<number> {
+  async run(start: () => void): Promise<number> {
     if (this.#failure) throw this.#failure;
     const [leader] = this.#workers;
     try {
@@ -147,10 +130,10 @@ class Crew {
     if (this.#failure) return;
     this.#failure = failure;
     this.#fail?.(failure);
-    this.dismiss();
+    void this.terminate();
   }
 
-  dismiss(): void {
-    for (const worker of this.#workers) worker.terminate();
+  async terminate(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 }

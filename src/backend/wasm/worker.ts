@@ -1,9 +1,8 @@
 import { OutOfMemoryError } from "../../errors.js";
-import { instantiate } from "./instance.js";
-import type { LinearBlock, LinearCode } from "./linear-memory.js";
+import type { LinearBlock, LinearCode } from "./linear-machine.js";
 import { LocalMachine } from "./local-machine.js";
-import type { FromWorker, Question, Request, ToWorker } from "./messages.js";
-import type { OwnerLink } from "./worker-link.js";
+import type { FromWorker, OwnerLink, Question, Request, ToWorker } from "./messages.js";
+import { instantiate } from "./module.js";
 
 /** The life of a worker, on every platform. */
 export function serveOwner(owner: OwnerLink): void {
@@ -55,7 +54,7 @@ class Service {
         const transfer = ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [];
         this.tell({ kind: "reply", reply: request.reply, value }, transfer);
       } else {
-        this.#obey(request);
+        await this.#obey(request);
       }
     } catch (error) {
       if (!(error instanceof OutOfMemoryError)) throw error;
@@ -64,25 +63,33 @@ class Service {
     }
   }
 
-  #obey(request: Exclude<Request, Question>): void {
+  async #obey(request: Exclude<Request, Question>): Promise<void> {
     switch (request.kind) {
       case "alloc":
         this.#blocks.set(request.block, this.machine.alloc(request.bytes));
         break;
       case "free":
-        this.machine.free(this.#blocks.get(request.block));
+        this.#blocks.get(request.block)?.dispose();
         this.#blocks.delete(request.block);
         break;
       case "write":
         this.#blocks.get(request.block)?.write(request.at, request.bytes);
         break;
+      case "copy": {
+        const [to, from] = [request.to, request.from].map(({ block, at }) => ({
+          block: this.#had(this.#blocks, block),
+          offset: at,
+        }));
+        await this.machine.copy(to!, from!, request.bytes);
+        break;
+      }
       case "load": {
         const blocks = request.blocks.map((number) => this.#had(this.#blocks, number));
-        this.#codes.set(request.code, this.machine.load(request.ops, blocks));
+        this.#codes.set(request.code, this.machine.loadEncoded(request.ops, blocks));
         break;
       }
       case "unload":
-        this.machine.unload(this.#codes.get(request.code));
+        this.#codes.get(request.code)?.dispose();
         this.#codes.delete(request.code);
         break;
     }
@@ -93,10 +100,17 @@ class Service {
       case "read":
         return this.#had(this.#blocks, question.block).copy(question.at, question.bytes);
       case "run":
-        return this.machine.run(this.#had(this.#codes, question.code), question, question.timed);
+        return this.#run(question);
       case "peak":
         return this.machine.peakFlops();
     }
+  }
+
+  async #run({ code, dims, scalars, timed }: Question & { kind: "run" }): Promise<Float64Array | undefined> {
+    const loaded = this.#had(this.#codes, code);
+    const seconds = timed ? new Float64Array(loaded.count) : undefined;
+    await this.machine.run(loaded, { dims, scalars }, seconds);
+    return seconds;
   }
 
   #had<T>(things: ReadonlyMap<number, T>, number: number): T {

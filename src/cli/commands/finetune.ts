@@ -1,8 +1,6 @@
 import { type Command, Option } from "commander";
 import { parameterCount } from "../../architectures/gpt2/tensors.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
-import { NativeBackend } from "../../backend/native/index.js";
-import { WasmBackend } from "../../backend/wasm/index.js";
 import { TEMPLATES } from "../../data/examples/template.js";
 import { UsageError } from "../../errors.js";
 import { convertModel } from "../../pretrained/convert.js";
@@ -135,15 +133,13 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
     plain: flags.progress === true,
     verb: "finetune",
   });
-  const { fallback, ...chosen } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
-  const { backend } = chosen;
+  const { backend, fallback } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
   if (fallback) reporter.notice(`${fallback.message}. Training on ${backend.description} is slower.`);
-  const measured = backend instanceof NativeBackend || backend instanceof WasmBackend;
   const [downloads, line] = [downloadLine(), progress({ label: "data", unit: "B" })];
   let trainer: Trainer;
   try {
     trainer = await finetune({
-      ...chosen,
+      backend,
       ...(data.length > 0 && { data }),
       out,
       resume,
@@ -158,7 +154,7 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
       val: flags.val,
       valFraction: flags.valFraction,
       samplePrompt: flags.samplePrompt,
-      peakFlops: measured ? await backend.peakFlops() : undefined,
+      peakFlops: await backend.peakFlops?.(),
       onPass: reporter.pass,
       onPrepare: ({ bytesRead, bytesTotal }) => {
         line.setTotal(bytesTotal);

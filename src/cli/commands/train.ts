@@ -2,8 +2,6 @@ import { type Command, Option } from "commander";
 import { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "../../architectures/gpt2/config.js";
 import { parameterCount } from "../../architectures/gpt2/tensors.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
-import { NativeBackend } from "../../backend/native/index.js";
-import { WasmBackend } from "../../backend/wasm/index.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
 import { UsageError } from "../../errors.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
@@ -82,8 +80,7 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
     resume,
     from,
     config: resume || from !== undefined ? givenShape(flags) : shapeFor(data, flags),
-    peakFlops:
-      backend instanceof NativeBackend || backend instanceof WasmBackend ? await backend.peakFlops() : undefined,
+    peakFlops: await backend.peakFlops?.(),
     onPass: reporter.pass,
   });
   await runUntilStopped(reporter, async (signal) => {

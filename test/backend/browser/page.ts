@@ -56,7 +56,7 @@ async function run(others: readonly WasmOptions[]): Promise<BrowserResult> {
   const chosen = (await chooseBackend()).backend;
   const backends = [chosen];
   for (const options of others) backends.push(await wasmBackend(options));
-  const want = await outputs(referenceBackend());
+  const want = await outputs(await referenceBackend());
   const differences: number[] = [];
   const generated: (readonly number[])[] = [];
   for (const backend of backends) {

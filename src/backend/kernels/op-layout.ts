@@ -1,6 +1,6 @@
-import { DTYPE_NAMES } from "../dtype/dtype.js";
-import { ACTIVATIONS } from "../program/activations.js";
-import { OPS, type OpNumber } from "../program/ops.js";
+import { DTYPE_NAMES } from "../../dtype/dtype.js";
+import { ACTIVATIONS } from "../../program/activations.js";
+import { OPS, type OpNumber } from "../../program/ops.js";
 
 /**
  * The binary form of an operation, `Op` in native/op.h, which compiled kernels take: its place for each tensor, size and

@@ -6,14 +6,15 @@ import {
   DTYPES_AT,
   KIND_AT,
   MAX_SCALARS,
+  MAX_TENSORS,
   numberCode,
   OP_BYTES,
   REFS_AT,
   SCALARS_AT,
   TENSORS_AT,
-} from "../op-layout.js";
+} from "./op-layout.js";
 
-/** A Program as the array of `Op` that gpt2_run takes; `addressOf` gives each buffer's place in memory. */
+/** A Program as the array of `Op` that gpt2_run takes; `addressOf` gives each buffer's address in memory. */
 export function encodeProgram(program: Program, addressOf: (buffer: BufferDecl) => bigint): Uint8Array {
   const bytes = new Uint8Array(program.ops.length * OP_BYTES);
   const view = new DataView(bytes.buffer);
@@ -40,5 +41,29 @@ export function encodeProgram(program: Program, addressOf: (buffer: BufferDecl) 
       }
     });
   });
+  return bytes;
+}
+
+/**
+ * Stands for the address of a byte in block number `index`, where the encoder does not know the addresses of blocks: the
+ * number in the upper half of a pointer's 8 bytes, the offset in the lower.
+ */
+export function blockAddress(index: number, byteOffset: number): bigint {
+  return (BigInt(index + 1) << 32n) | BigInt(byteOffset);
+}
+
+/** A copy of encoded ops with each {@link blockAddress} made a 32-bit address, given those of the blocks. */
+export function addBlockAddresses(ops: Uint8Array, blocks: readonly number[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(ops);
+  const view = new DataView(bytes.buffer);
+  for (let op = 0; op < bytes.length; op += OP_BYTES) {
+    for (let t = 0; t < MAX_TENSORS; t++) {
+      const slot = op + TENSORS_AT + 8 * t;
+      const index = view.getUint32(slot + 4, true);
+      if (index === 0) continue; // absent
+      view.setUint32(slot, blocks[index - 1]! + view.getUint32(slot, true), true);
+      view.setUint32(slot + 4, 0, true);
+    }
+  }
   return bytes;
 }
