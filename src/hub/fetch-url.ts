@@ -12,7 +12,14 @@ import { shortHash } from "./partial-file.js";
 import { responseError } from "./response-error.js";
 import { urlCacheDir } from "./settings.js";
 
-const TOKENIZER_FILES = ["tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json"];
+const TOKENIZER_FILES = [
+  "tokenizer.json",
+  "vocab.json",
+  "merges.txt",
+  "added_tokens.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+];
 
 /**
  * A model at any address: one file, and what belongs to it from beside it (config.json and the tokenizer for

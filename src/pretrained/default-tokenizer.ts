@@ -12,15 +12,18 @@ export async function defaultTokenizer({ vocabSize }: { readonly vocabSize: numb
 }
 
 /**
- * The tokenizer, without special tokens that the model has no rows for.
+ * The tokenizer for a model: without added tokens that the model has no rows for, and decoding rows that no token has to
+ * nothing.
  *
  * @throws {TokenizerError} it has other tokens that the model does not have.
  */
 export async function fitTokenizer(model: string, vocabSize: number, tokenizer: Tokenizer): Promise<Tokenizer> {
-  if (tokenizer.vocabSize <= vocabSize) return tokenizer;
-  const { withoutSpecialFrom } = await import("../tokenizer/vocabulary.js");
-  const fitting = withoutSpecialFrom(tokenizer.vocabulary, vocabSize);
-  if (fitting !== undefined) return new (await import("../tokenizer/tokenizer.js")).Tokenizer(fitting);
+  const { hasHoles, withoutAddedFrom } = await import("../tokenizer/vocabulary.js");
+  const { vocabulary } = tokenizer;
+  if (vocabulary.size === vocabSize && !hasHoles(vocabulary)) return tokenizer;
+  const fitting = vocabulary.size <= vocabSize ? vocabulary : withoutAddedFrom(vocabulary, vocabSize);
+  const { Tokenizer } = await import("../tokenizer/tokenizer.js");
+  if (fitting !== undefined) return new Tokenizer(fitting, { modelVocabSize: vocabSize });
   throw new TokenizerError({
     op: `loading ${model}: tokenizer`,
     expected: `at most ${vocabSize} tokens, the model's vocabulary`,

@@ -6,9 +6,8 @@ import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import { fetchBytes } from "../hub/fetch-bytes.js";
 import { parseModelName } from "../hub/model-name.js";
-import { readGpt2Files } from "../tokenizer/gpt2-files.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
-import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
+import { readTokenizerFolder } from "../tokenizer/tokenizer-folder.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { defaultTokenizer, fitTokenizer } from "./default-tokenizer.js";
 import { loadGguf } from "./formats/gguf/load.js";
@@ -169,10 +168,9 @@ async function tokenizerOf(folder: RemoteFolder, checkpoint: Checkpoint): Promis
   const own = await checkpoint.loadTokenizer?.();
   if (own !== undefined || checkpoint.format === "gguf") return own ?? defaultTokenizer(checkpoint.config);
   const { file } = folder.place;
-  const name = beside(file, "tokenizer.json");
-  const json = await folder.text(name);
-  if (json !== undefined) return new Tokenizer(readTokenizerJson(json, name));
-  const vocab = await folder.text(beside(file, "vocab.json"));
-  const merges = vocab && (await folder.text(beside(file, "merges.txt")));
-  return vocab && merges ? new Tokenizer(readGpt2Files({ vocab, merges })) : defaultTokenizer(checkpoint.config);
+  const vocabulary = await readTokenizerFolder(async (name) => {
+    const text = await folder.text(beside(file, name));
+    return text === undefined ? undefined : { name: beside(file, name), text };
+  });
+  return vocabulary ? new Tokenizer(vocabulary) : defaultTokenizer(checkpoint.config);
 }

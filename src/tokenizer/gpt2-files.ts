@@ -1,7 +1,9 @@
 import { TokenizerError } from "../errors.js";
+import { findDuplicateKey } from "../util/duplicate-key.js";
 import { bytesToChars } from "./byte-alphabet.js";
-import { END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
-import { quote, vocabularyFromTexts } from "./vocabulary-from-texts.js";
+import { WordMerger } from "./merge-word.js";
+import { type AddedToken, END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
+import { quote, type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
 
 /** The files of OpenAI's release and of Hugging Face folders, by content; names are for errors. */
 export interface Gpt2Files {
@@ -11,41 +13,73 @@ export interface Gpt2Files {
   /** merges.txt, OpenAI's vocab.bpe. */
   readonly merges: string;
   readonly mergesName?: string;
-  /** added_tokens.json: special tokens besides `<|endoftext|>`, to id. */
+  /** added_tokens.json: tokens beside those of vocab.json, to id. */
   readonly added?: string;
   readonly addedName?: string;
 }
 
-/** @throws {TokenizerError} a file is malformed, or the two do not fit together. */
+/** @throws {TokenizerError} a file is malformed or cut short, or the two do not fit together. */
 export function readGpt2Files(files: Gpt2Files): Vocabulary {
+  const texts = parseGpt2Files(files);
+  return checkMerges(vocabularyFromTexts(texts), files.mergesName);
+}
+
+/** The parts of vocab.json and merges.txt, with `<|endoftext|>` and the tokens of added_tokens.json as added tokens. */
+export function parseGpt2Files(files: Gpt2Files): VocabularyTexts {
   const { vocabName = "vocab.json", mergesName = "merges.txt", addedName = "added_tokens.json" } = files;
   const tokens = parseObject(files.vocab, vocabName);
-  const special = new Map<string, number>();
-  if (Object.hasOwn(tokens, END_OF_TEXT)) special.set(END_OF_TEXT, tokens[END_OF_TEXT] as number);
-  if (files.added !== undefined) {
-    for (const [text, id] of Object.entries(parseObject(files.added, addedName))) special.set(text, id as number);
+  const added: AddedToken[] = [];
+  if (Object.hasOwn(tokens, END_OF_TEXT)) {
+    added.push({ id: tokens[END_OF_TEXT] as number, text: END_OF_TEXT, special: true });
+  }
+  for (const [text, id] of Object.entries(files.added === undefined ? {} : parseObject(files.added, addedName))) {
+    // As transformers reads them: special tokens are those that tokenizer_config.json names (tokenizer-config.ts).
+    if (text !== END_OF_TEXT) added.push({ id: id as number, text, special: false, normalized: true });
   }
   const { merges, lines } = parseMerges(files.merges, mergesName);
-  return vocabularyFromTexts({
-    tokens,
-    tokensName: vocabName,
-    merges,
-    mergeName: (rank) => `${mergesName}: line ${lines[rank]}`,
-    special,
+  const mergeName = (rank: number): string => `${mergesName}: line ${lines[rank]}`;
+  return { tokens, tokensName: vocabName, merges, mergeName, added };
+}
+
+/**
+ * Refuses a merges.txt that was cut short. Above the first merge's result every ordinary token is made by a merge; the
+ * first one that is not is two tokens, by the merges that are left.
+ *
+ * @throws {TokenizerError} it was cut.
+ */
+export function checkMerges(vocabulary: Vocabulary, name = "merges.txt"): Vocabulary {
+  const { size, results, bytes, offsets, added } = vocabulary;
+  const explained = new Set([...results, ...added.map(({ id }) => id)]);
+  let id = results.reduce((least, result) => Math.min(least, result), results.length > 0 ? size : 0);
+  while (id < size && (offsets[id + 1]! - offsets[id]! < 2 || explained.has(id))) id++;
+  if (id >= size) return vocabulary;
+  const token = bytes.subarray(offsets[id]!, offsets[id + 1]!);
+  const text = bytesToChars(token);
+  // Special tokens that no file calls so are no merges' results either.
+  if (/^[<[]/.test(text) || new WordMerger(vocabulary).merge(token, 0, token.length, new Uint32Array(256), 0) !== 2) {
+    return vocabulary;
+  }
+  throw new TokenizerError({
+    op: `reading ${name}`,
+    expected: "a merge for each token of the vocabulary",
+    got: `${results.length} merges, none that makes ${quote(text)} (id ${id})`,
+    hint: "The file seems to be cut short; or give the token as an added one, in added_tokens.json",
   });
 }
 
-/** @throws {TokenizerError} not JSON, or not an object. */
+/** @throws {TokenizerError} not JSON, not an object, or a repeated key. */
 export function parseObject(json: string, name: string): Record<string, unknown> {
+  const op = `reading ${name}`;
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    throw new TokenizerError({ op: `reading ${name}`, expected: "JSON", got: (cause as Error).message, cause });
+    throw new TokenizerError({ op, expected: "JSON", got: (cause as Error).message, cause });
   }
-  if (!isObject(value))
-    throw new TokenizerError({ op: `reading ${name}`, expected: "a JSON object", got: quote(value) });
-  return value;
+  if (!isObject(value)) throw new TokenizerError({ op, expected: "a JSON object", got: quote(value) });
+  const repeated = findDuplicateKey(json);
+  if (repeated === undefined) return value;
+  throw new TokenizerError({ op, expected: "each key once", got: `the key ${quote(repeated)} twice` });
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -74,20 +108,23 @@ export function splitMerge(line: string, name: string): [string, string] {
   throw new TokenizerError({ op: `reading ${name}`, expected: "two tokens and a space between", got: quote(line) });
 }
 
-/** Tokens by id as GPT-2's files write them; special tokens as their own text, undefined where no token has the id. */
-export function tokenTexts({ size, bytes, offsets, special }: Vocabulary): (string | undefined)[] {
-  const texts: (string | undefined)[] = [];
-  for (let id = 0; id < size; id++) {
-    const token = bytes.subarray(offsets[id]!, offsets[id + 1]!);
-    texts.push(token.length > 0 ? bytesToChars(token) : undefined);
-  }
-  for (const [text, id] of special) texts[id] = text;
-  return texts;
+/** Tokens by id as GPT-2's files write them; added tokens as their own text, undefined where no token has the id. */
+export function tokenTexts(vocabulary: Vocabulary): (string | undefined)[] {
+  const own = new Map(vocabulary.added.map(({ text, id }) => [id, text]));
+  return Array.from({ length: vocabulary.size }, (_, id) => own.get(id) ?? (charsOf(id, vocabulary) || undefined));
+}
+
+/** Text of one token as GPT-2's files write it. */
+export function tokenText(id: number, vocabulary: Vocabulary): string {
+  return vocabulary.added.find((token) => token.id === id)?.text ?? charsOf(id, vocabulary);
+}
+
+function charsOf(id: number, { bytes, offsets }: Vocabulary): string {
+  return bytesToChars(bytes.subarray(offsets[id]!, offsets[id + 1]!));
 }
 
 /**
- * vocab.json: token to id, in id order. Written by hand because JavaScript objects put keys that look like numbers
- * first.
+ * vocab.json: token to id, in id order. Joined from text because JavaScript objects put keys that look like numbers first.
  */
 export function writeVocabJson(vocabulary: Vocabulary): string {
   const entries = tokenTexts(vocabulary).flatMap((text, id) =>

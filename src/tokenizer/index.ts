@@ -4,7 +4,7 @@ export { gpt2Tokenizer } from "./gpt2.js";
 export { type Gpt2Files, readGpt2Files, writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
 export { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
 export { pretokenize } from "./pretokenize.js";
-export type { StreamDecoder } from "./stream-decoder.js";
+export type { StreamDecoder } from "./token-bytes.js";
 export { type EncodeOptions, Tokenizer } from "./tokenizer.js";
 export { readTokenizerJson, writeTokenizerJson } from "./tokenizer-json.js";
 export { type TrainTokenizerOptions, type TrainTokenizerProgress, trainTokenizer } from "./train.js";

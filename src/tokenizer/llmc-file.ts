@@ -1,21 +1,20 @@
 import { TokenizerError } from "../errors.js";
-import { MOST_IDS } from "./pair-table.js";
-import { END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
+import { type AddedToken, END_OF_TEXT, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
 /**
  * llm.c's tokenizer file (github.com/karpathy/llm.c, train_gpt2.py `write_tokenizer` and llmc/tokenizer.h): 256 int32 of
  * header (magic, version, tokens, id of `<|endoftext|>` from version 2 on), then for each id a byte of length and that
- * many bytes. It is made for decoding, and so has no merges; they follow from the tokens.
+ * many bytes. It is meant for decoding and has no merges; they follow from the tokens.
  */
 
 const MAGIC = 20240328;
 const VERSION = 2;
 const HEADER_INTS = 256;
 const HEADER_BYTES = 4 * HEADER_INTS;
-/** What version 1 takes for granted. */
+/** Not stored in version 1. */
 const VERSION_1_END_OF_TEXT = 50256;
 const LONGEST = 255;
-/** Squares of the tokens' lengths, added up: GPT-2's make 2.5 million. Above this the file is made to take for ever. */
+/** Sum of the squared lengths of the tokens: 2.5 million for GPT-2. More would take minutes, and no vocabulary has it. */
 const MOST_WORK = 2 ** 28;
 
 /**
@@ -71,8 +70,8 @@ function readTokens(file: Uint8Array, size: number, name: string): Pick<Vocabula
 type Tokens = Pick<Vocabulary, "size" | "bytes" | "offsets">;
 
 /**
- * A byte-level BPE gives its tokens ids in the order in which they were made, so that each one's own bytes, merged by the
- * merges before it, come out as the two tokens it was made of. What does not is a special token.
+ * Recovers the merges. A byte-level BPE numbers its tokens in the order of their merges, so the bytes of each token,
+ * merged by the merges before it, give the two tokens that it was made of. Tokens of which this is not true are special.
  */
 function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Vocabulary {
   const { size, bytes, offsets } = tokens;
@@ -80,7 +79,7 @@ function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Voc
   const ranks = new Map<number, number>();
   const merges: number[] = [];
   const results: number[] = [];
-  const special = new Map([[END_OF_TEXT, endOfText]]);
+  const added: AddedToken[] = [{ id: endOfText, text: END_OF_TEXT, special: true }];
   let work = 0;
   for (let id = 0; id < size; id++) {
     const token = bytes.subarray(offsets[id]!, offsets[id + 1]!);
@@ -97,18 +96,19 @@ function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Voc
       ranks.set(pairKey(parts[0]!, parts[1]!), results.length);
       merges.push(...parts);
       results.push(id);
-    } else special.set(specialText(token, id, special, name), id);
+    } else added.push({ id, text: specialText(token, id, added, name), special: true });
   }
-  const vocabulary = { size, byteIds, merges: Uint32Array.from(merges), results: Uint32Array.from(results), special };
+  added.sort((a, b) => a.id - b.id);
+  const vocabulary = { size, byteIds, merges: Uint32Array.from(merges), results: Uint32Array.from(results), added };
   return { ...vocabulary, ...withEndOfText(tokens, endOfText) };
 }
 
 function singleBytes({ size, bytes, offsets }: Tokens, endOfText: number, name: string): Uint32Array {
-  const byteIds = new Uint32Array(256).fill(MOST_IDS);
+  const byteIds = new Uint32Array(256).fill(NO_ID);
   for (let id = size - 1; id >= 0; id--) {
     if (id !== endOfText && offsets[id + 1]! - offsets[id]! === 1) byteIds[bytes[offsets[id]!]!] = id;
   }
-  const missing = byteIds.indexOf(MOST_IDS);
+  const missing = byteIds.indexOf(NO_ID);
   if (missing < 0) return byteIds;
   const got = `none for byte 0x${missing.toString(16).padStart(2, "0")}`;
   throw new TokenizerError({ op: `reading ${name}`, expected: "a token for each of the 256 bytes", got });
@@ -116,7 +116,7 @@ function singleBytes({ size, bytes, offsets }: Tokens, endOfText: number, name: 
 
 const pairKey = (left: number, right: number): number => left * 2 ** 21 + right;
 
-/** Merges the pair of lowest rank, the leftmost of equals, for as long as there is one. Tokens are short. */
+/** Naive byte-pair encoding: tokens are short. */
 function mergeAll(ids: number[], ranks: ReadonlyMap<number, number>, results: readonly number[]): number[] {
   for (;;) {
     let least = Number.POSITIVE_INFINITY;
@@ -130,7 +130,7 @@ function mergeAll(ids: number[], ranks: ReadonlyMap<number, number>, results: re
   }
 }
 
-function specialText(token: Uint8Array, id: number, special: ReadonlyMap<string, number>, name: string): string {
+function specialText(token: Uint8Array, id: number, added: readonly AddedToken[], name: string): string {
   const op = `reading ${name}: token ${id}`;
   let text: string;
   try {
@@ -143,12 +143,16 @@ function specialText(token: Uint8Array, id: number, special: ReadonlyMap<string,
       cause,
     });
   }
-  const other = special.get(text);
+  const other = added.find((token) => token.text === text);
   if (other === undefined) return text;
-  throw new TokenizerError({ op, expected: "a token of its own", got: `the same as ${other}` });
+  throw new TokenizerError({
+    op,
+    expected: "a token of its own",
+    got: `${JSON.stringify(text)}, as token ${other.id}`,
+  });
 }
 
-/** The file may hold the token with any bytes, tiktoken's with its text. */
+/** Gives the token its text: files hold it with other bytes too. */
 function withEndOfText({ size, bytes, offsets }: Tokens, endOfText: number): Pick<Vocabulary, "bytes" | "offsets"> {
   const text = new TextEncoder().encode(END_OF_TEXT);
   const [start, end] = [offsets[endOfText]!, offsets[endOfText + 1]!];
@@ -167,9 +171,9 @@ function withEndOfText({ size, bytes, offsets }: Tokens, endOfText: number): Pic
  *
  * @throws {TokenizerError} no `<|endoftext|>`, an id without a token, or a token longer than 255 bytes.
  */
-export function writeLlmcTokenizer({ size, bytes, offsets, special }: Vocabulary): Uint8Array {
+export function writeLlmcTokenizer({ size, bytes, offsets, added }: Vocabulary): Uint8Array {
   const op = "writing a llm.c tokenizer";
-  const endOfText = special.get(END_OF_TEXT);
+  const endOfText = added.find(({ text }) => text === END_OF_TEXT)?.id;
   if (endOfText === undefined) throw new TokenizerError({ op, expected: `a token ${END_OF_TEXT}`, got: "none" });
   const file = new Uint8Array(HEADER_BYTES + size + bytes.length);
   const view = new DataView(file.buffer);

@@ -1,25 +1,24 @@
 import type { WordMerger } from "./merge-word.js";
 import type { TokenBytes } from "./token-bytes.js";
-import type { Vocabulary } from "./vocabulary.js";
+import { NO_ID, type Vocabulary } from "./vocabulary.js";
 
 /** Bytes of a word that are merged at a time. */
 const PIECE = 4096;
 
 /**
- * Encodes a word of any length from left to right, in memory that does not grow with it, exactly as if all of it had
- * been merged at once.
+ * Encodes a word of any length from left to right in constant memory. Naively the whole word is merged at once
+ * ({@link WordMerger}); the ids here are exactly the same.
  *
- * Why that is possible: call two tokens a, b compatible if the bytes of both together encode to a, b again. Where a
- * vocabulary is {@link isOrdered}, merging goes on in rising ranks, and so far as nothing merges across the ends of
- * tokens each token's bytes merge as if they stood alone. A sequence of tokens is therefore the encoding of its bytes if
- * and only if all neighbours are compatible. So a piece is merged, its last quarter is thrown away (what follows could
- * still change it), and the next piece starts there; if the two tokens at the seam are not compatible, the seam is
- * tried further left.
+ * Why pieces suffice: call two tokens a, b compatible if the bytes of both together encode to a, b. Where a vocabulary
+ * {@link isOrdered}, ranks rise while merging, and as long as nothing merges across the ends of tokens, each token's
+ * bytes merge as if they stood alone. A sequence of tokens is therefore the encoding of its bytes if and only if all
+ * neighbours are compatible. So a piece is merged, its last quarter is discarded (what follows could change it), and the
+ * next piece starts there; if the two tokens at the seam are not compatible, the seam moves further left.
  */
 export class LongWordEncoder {
   readonly #shortestPiece: number;
   #piece: number | undefined;
-  /** Ids found by {@link step}: `ids[0, count)`, to stand in place of the last `dropped` ids of the word so far. */
+  /** Result of {@link step}: `ids[0, count)` replace the last `dropped` ids of the word so far. */
   ids = new Uint32Array(0);
   count = 0;
   dropped = 0;
@@ -28,7 +27,7 @@ export class LongWordEncoder {
   readonly #vocabulary: Vocabulary;
   readonly #pair = new Uint32Array(2);
 
-  /** @param piece smaller in tests, for more seams; at least eight times the longest token is used. */
+  /** @param piece smaller in tests, for more seams; at least eight times the longest token. */
   constructor(merger: WordMerger, tokens: TokenBytes, vocabulary: Vocabulary, piece = PIECE) {
     this.#merger = merger;
     this.#tokens = tokens;
@@ -36,9 +35,9 @@ export class LongWordEncoder {
     this.#shortestPiece = Math.max(piece, 8 * tokens.longest);
   }
 
-  /** Bytes encoded at a time; infinite for a vocabulary that is not ordered, whose words must be there in full. */
+  /** Bytes encoded at a time; infinite for a vocabulary that is not ordered, whose words are merged whole. */
   get piece(): number {
-    // Found when first needed: words so long are rare.
+    // Determined when first needed: words so long are rare.
     this.#piece ??= isOrdered(this.#vocabulary) ? this.#shortestPiece : Number.POSITIVE_INFINITY;
     return this.#piece;
   }
@@ -46,22 +45,22 @@ export class LongWordEncoder {
   /**
    * Encodes the next piece of a word: up to `piece` bytes from `bytes[start, end)`.
    *
-   * @param soFar the ids of the word before `start`.
-   * @param last whether the word ends at `end`; if not, at least `piece` bytes must be given.
-   * @returns how many bytes have been encoded.
+   * @param soFar ids of the word before `start`.
+   * @param last whether the word ends at `end`; if not, there must be at least `piece` bytes.
+   * @returns number of bytes encoded.
    */
   step(bytes: Uint8Array, start: number, end: number, last: boolean, soFar: Uint32Array): number {
     const length = Math.min(end - start, this.piece);
     const isEnd = last && length === end - start;
     this.#merge(bytes.subarray(start, start + length), soFar);
     if (isEnd) return length;
-    // Tokens are at most an eighth of a piece: what is kept goes well past what was dropped.
+    // Tokens are at most an eighth of a piece, so what is kept ends well past what was dropped.
     let rest = 0;
     while (rest < length >> 2) rest += this.#tokens.lengthOf(this.ids[--this.count]!);
     return length - rest;
   }
 
-  /** Merges a piece, with as many ids before it as must change for it to fit. */
+  /** Merges a piece together with as many ids before it as the seam requires. */
   #merge(piece: Uint8Array, soFar: Uint32Array): void {
     for (this.dropped = 0; ; this.dropped = Math.min(2 * this.dropped + 1, soFar.length)) {
       const before = this.#tokens.bytesOf(soFar.subarray(soFar.length - this.dropped));
@@ -85,10 +84,11 @@ export class LongWordEncoder {
 }
 
 /**
- * Whether every merge is of tokens that only earlier merges make, as in every vocabulary that was trained. Files can
- * hold others; their long words have to be merged at once.
+ * Whether every merge is of tokens that only earlier merges make, as in every trained vocabulary, and every byte has a
+ * token. Files can hold others.
  */
-export function isOrdered({ merges, results, size }: Vocabulary): boolean {
+export function isOrdered({ merges, results, size, byteIds }: Vocabulary): boolean {
+  if (byteIds.includes(NO_ID)) return false;
   const madeBy = new Int32Array(size).fill(-1);
   results.forEach((id, rank) => {
     madeBy[id] = rank;

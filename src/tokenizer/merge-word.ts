@@ -1,17 +1,24 @@
 import { MergeTable, NO_RANK } from "./pair-table.js";
-import type { Vocabulary } from "./vocabulary.js";
+import { NO_ID, type Vocabulary } from "./vocabulary.js";
 
-/** Up to this many bytes a word is merged by looking for the lowest rank again after every merge, above by a heap. */
+/** Up to this many bytes the lowest rank is searched for anew after every merge; longer words use a heap. */
 const POSITION_BITS = 6;
 const SHORT = 1 << POSITION_BITS;
 
-/** Byte-pair encoding of one pre-token: repeatedly merge the adjacent pair of lowest rank, the leftmost of equals. */
+/**
+ * Byte-pair encoding of one word. Naively (see {@link Tokenizer}): merge the adjacent pair of lowest rank, the leftmost of
+ * equals, until no pair merges. Short words are merged just so, in flat arrays that keep the ranks; long ones with a heap
+ * of ranks over a linked list of symbols.
+ */
 export class WordMerger {
   readonly #table: MergeTable;
   readonly #results: Uint32Array;
-  /** What rank 0 makes, if rank r makes r more: almost always, and arithmetic is faster than memory. Else -1. */
+  /** The result of rank 0 if that of rank r is r more, as almost always: arithmetic is faster than memory. Else -1. */
   readonly #firstResult: number;
   readonly #byteIds: Uint32Array;
+  /** Whether each byte has a token. */
+  readonly #isComplete: boolean;
+  readonly #unknown: Vocabulary["unknown"];
   /** [256 × 256] rank of each pair of bytes: half of all look-ups, and four times as fast as the table. */
   readonly #byteRanks: Int32Array;
   /** Symbols of a short word, and the rank of each with the next one. */
@@ -24,22 +31,39 @@ export class WordMerger {
     this.#results = vocabulary.results;
     this.#firstResult = isAscending(vocabulary.results) ? (vocabulary.results[0] ?? -1) : -1;
     this.#byteIds = vocabulary.byteIds;
+    this.#isComplete = !vocabulary.byteIds.includes(NO_ID);
+    this.#unknown = vocabulary.unknown;
     this.#byteRanks = rankBytePairs(vocabulary);
   }
 
   /**
-   * Writes the ids of `bytes[start, end)` to `out` from `at`, where room for one id a byte must be; returns how many.
+   * Writes the ids of `bytes[start, end)` to `out` from `at`, where there must be room for one id for each byte; returns
+   * their number.
    */
   merge(bytes: Uint8Array, start: number, end: number, out: Uint32Array, at: number): number {
     const n = end - start;
+    if (!this.#isComplete) return this.#mergeLong(out, at, this.#knownSymbols(bytes, start, end, out, at));
     if (n <= SHORT) return this.#mergeShort(bytes, start, n, out, at);
     for (let i = 0; i < n; i++) out[at + i] = this.#byteIds[bytes[start + i]!]!;
     return this.#mergeLong(out, at, n);
   }
 
+  /** Writes the symbols of a word some of whose bytes may have no token: those are dropped, or the unknown token. */
+  #knownSymbols(bytes: Uint8Array, start: number, end: number, out: Uint32Array, at: number): number {
+    let count = 0;
+    let wasUnknown = false;
+    for (let i = start; i < end; i++) {
+      const id = this.#byteIds[bytes[i]!]!;
+      if (id !== NO_ID) out[at + count++] = id;
+      else if (this.#unknown && !(wasUnknown && this.#unknown.fused)) out[at + count++] = this.#unknown.id;
+      wasUnknown = id === NO_ID;
+    }
+    return count;
+  }
+
   /**
-   * Quadratic in n with a small constant. The lowest rank is looked for without a branch that depends on what is found:
-   * which pair is lowest cannot be guessed, and every wrong guess of the processor costs as much as a look-up.
+   * Quadratic in n with a small constant. The search for the lowest rank has no branch that depends on the ranks: which
+   * pair is lowest cannot be predicted, and each misprediction costs as much as a look-up.
    */
   #mergeShort(bytes: Uint8Array, start: number, length: number, out: Uint32Array, at: number): number {
     const table = this.#table;
@@ -55,7 +79,7 @@ export class WordMerger {
     }
     let pairs = length - 1;
     for (;;) {
-      // Rank and position in one number, so that the least is the leftmost of the lowest.
+      // Rank and position in one number: the least is the leftmost of the lowest ranks.
       let least = NO_RANK << POSITION_BITS;
       for (let i = 0; i < pairs; i++) {
         const difference = ((ranks[i]! << POSITION_BITS) | i) - least;
@@ -82,7 +106,7 @@ export class WordMerger {
     return this.#firstResult < 0 ? this.#results[rank]! : this.#firstResult + rank;
   }
 
-  /** n log n: a heap of the pairs that merge, and the symbols as a linked list. Writes and returns as {@link merge}. */
+  /** Merges the symbols `out[at, at + n)` in place and returns how many are left. O(n log n). */
   #mergeLong(out: Uint32Array, at: number, n: number): number {
     const table = this.#table;
     const { next, prev, rankAt, heap } = this.#longScratch(n);
@@ -101,7 +125,7 @@ export class WordMerger {
       const top = heap.pop();
       const rank = Math.floor(top / 2 ** 32);
       const i = top - rank * 2 ** 32;
-      // Entries are not removed when a neighbour's merge changes the pair: they no longer agree with rankAt.
+      // An entry whose pair a neighbour's merge has changed stays in the heap, and no longer agrees with rankAt.
       if (rankAt[i] !== rank) continue;
       const j = next[i]!;
       out[at + i] = this.#resultOf(rank);
@@ -131,7 +155,7 @@ export class WordMerger {
   }
 }
 
-/** By position in a long word: the next and the previous symbol's, and the rank of the pair with the next. */
+/** By position in a long word: the positions of the next and the previous symbol, the rank of the pair with the next. */
 interface LongScratch {
   readonly next: Int32Array;
   readonly prev: Int32Array;
@@ -139,7 +163,7 @@ interface LongScratch {
   readonly heap: MinHeap;
 }
 
-/** Bytes of the longest word whose scratch memory is kept for the next. */
+/** Bytes of the longest word whose scratch memory is kept. */
 const MOST_KEPT = 1 << 13;
 
 /** Whether each value is one more than the one before. */
@@ -151,7 +175,7 @@ function isAscending(values: Uint32Array): boolean {
 function rankBytePairs({ merges, byteIds, size }: Vocabulary): Int32Array {
   const byteOfId = new Int16Array(size).fill(-1);
   byteIds.forEach((id, byte) => {
-    byteOfId[id] = byte;
+    if (id !== NO_ID) byteOfId[id] = byte;
   });
   const ranks = new Int32Array(1 << 16).fill(NO_RANK);
   for (let r = 0; r < merges.length / 2; r++) {

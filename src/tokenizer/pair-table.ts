@@ -1,18 +1,17 @@
+import { ID_BITS } from "./vocabulary.js";
+
 /** Hash of a pair of 32-bit ids. */
 export function hashPair(a: number, b: number): number {
   const h = Math.imul(Math.imul(a, 0x9e3779b1) ^ b, 0x85ebca6b);
   return h ^ (h >>> 15);
 }
 
-/** Rank of a pair that does not merge: above every rank, which have 24 bits at most. */
+/** Rank of a pair that does not merge: above every rank, as those have at most 24 bits. */
 export const NO_RANK = 2 ** 24 - 1;
 
-/** Ids have at most this many bits, so that an entry of the table is 64. */
-const ID_BITS = 20;
-export const MOST_IDS = 2 ** ID_BITS - 1;
 const EMPTY = -1;
 
-/** Which pairs of ids merge, and at what rank: open addressing, never more than half full. */
+/** Ranks of the pairs of ids that merge: a hash table with open addressing, at most half full. */
 export class MergeTable {
   readonly #mask: number;
   /** [slots × 2] left | low 12 bits of right << 20, then high 8 bits of right | rank << 8. */

@@ -1,39 +1,45 @@
 import { TokenizerError } from "../errors.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** Longer sequences of bytes are put together in pieces. */
+/** Longer sequences of bytes are joined in pieces. */
 const MOST_BYTES = 1 << 21;
-/** For text smaller ones, which V8 makes among its young objects: that is four times as fast as among the large. */
+/** For text the pieces are smaller, so that V8 makes them among its young objects: four times as fast as large ones. */
 const MOST_TEXT = 1 << 15;
 
-/** Tokens are copied eight bytes at once, past their ends where they are shorter. */
+/** Tokens are copied eight bytes at a time, past their ends where they are shorter. */
 const SLACK = 8;
 
-/** Fields of a token's record: its first eight bytes, how many it has, where all of them are. */
+/** Fields of a token's record: its first eight bytes, its length, its offset. */
 const FIRST = 0;
 const SECOND = 1;
 const LENGTH = 2;
 const START = 3;
 
-/** The bytes of tokens, by id and for whole sequences. */
+/**
+ * The bytes of tokens, by id and for whole sequences. Naively a sequence is `concatenate(ids.map(of))`; here the eight
+ * bytes and the length that most tokens need stand in one record, and are copied without a loop.
+ */
 export class TokenBytes {
   readonly #vocabulary: Vocabulary;
+  readonly #modelVocabSize: number;
   readonly #offsets: Uint32Array;
   readonly #bytes: Uint8Array;
   #recordsIfMade: TokenRecords | undefined;
-  /** Where sequences are put together; grows to about {@link MOST_BYTES} and is kept. */
+  /** The piece being joined; grows to about {@link MOST_BYTES} and is kept. */
   #piece = new Uint8Array(1 << 12);
   #view = new DataView(this.#piece.buffer);
   /** Bytes in #piece. */
   #length = 0;
 
-  constructor(vocabulary: Vocabulary) {
+  /** @param modelVocabSize ids below this that have no token decode to nothing. */
+  constructor(vocabulary: Vocabulary, modelVocabSize = 0) {
     this.#vocabulary = vocabulary;
+    this.#modelVocabSize = modelVocabSize;
     this.#offsets = vocabulary.offsets;
     this.#bytes = vocabulary.bytes;
   }
 
-  /** Made when first needed: for single tokens the vocabulary does. */
+  /** Made when first needed: single tokens do without. */
   get #records(): TokenRecords {
     this.#recordsIfMade ??= makeRecords(this.#vocabulary);
     return this.#recordsIfMade;
@@ -46,7 +52,7 @@ export class TokenBytes {
 
   of(id: number): Uint8Array {
     const length = this.lengthOf(id);
-    const start = this.#offsets[id]!;
+    const start = length === 0 ? 0 : this.#offsets[id]!;
     return this.#bytes.slice(start, start + length);
   }
 
@@ -55,12 +61,14 @@ export class TokenBytes {
     const inside = index === id && index < this.#vocabulary.size;
     // 0 where no token has the id.
     const length = inside ? this.#offsets[index + 1]! - this.#offsets[index]! : 0;
-    if (length === 0) this.#refuse(id);
+    if (length === 0) this.#checkWithoutToken(id);
     return length;
   }
 
-  #refuse(id: number): never {
+  /** @throws {TokenizerError} `id`, which has no token, is not one of the model's either. */
+  #checkWithoutToken(id: number): void {
     const { size } = this.#vocabulary;
+    if (Number.isInteger(id) && id >= 0 && id < this.#modelVocabSize) return;
     const inside = Number.isInteger(id) && id >= 0 && id < size;
     throw new TokenizerError({
       op: "decoding",
@@ -92,8 +100,8 @@ export class TokenBytes {
   }
 
   /**
-   * Puts the bytes of ids from index `from` on behind the first `held` bytes of #piece, until there are more than `most`;
-   * returns the first index left.
+   * Appends the bytes of ids from index `from` on to the first `held` bytes of #piece, up to about `most`; returns the
+   * index of the first id that is left.
    */
   #fill(ids: ArrayLike<number>, from: number, held: number, most: number): number {
     const { records, bytes } = this.#records;
@@ -106,10 +114,12 @@ export class TokenBytes {
       const id = ids[i]!;
       // Integers to the compiler from here on, whatever the array holds.
       const index = id >>> 0;
-      if (index !== id || index >= size) this.#refuse(id);
+      const length = index === id && index < size ? records[(index << 2) + LENGTH]! : 0;
+      if (length === 0) {
+        this.#checkWithoutToken(id);
+        continue;
+      }
       const record = index << 2;
-      const length = records[record + LENGTH]!;
-      if (length === 0) this.#refuse(id);
       if (at + length > room) {
         if (at >= most) break;
         target = this.#makeRoom(at + length);
@@ -149,9 +159,9 @@ function copyBytes(from: Uint8Array, start: number, count: number, to: Uint8Arra
   for (let i = 0; i < count; i++) to[at + i] = from[start + i]!;
 }
 
-/** What sequences are put together from. */
+/** The tables that sequences are joined from. */
 interface TokenRecords {
-  /** [ids × 4] one record a token, so that most tokens cost one access to memory. */
+  /** [ids × 4] one record for each token, so that most tokens cost one access to memory. */
   readonly records: Int32Array;
   /** The vocabulary's, with {@link SLACK}. */
   readonly bytes: Uint8Array;
@@ -181,7 +191,7 @@ function fillRecords(records: Int32Array, offsets: Uint32Array, bytes: DataView)
   return longest;
 }
 
-/** Bytes at the end of `bytes[0, length)` that begin a character and do not end it. */
+/** Number of bytes at the end of `bytes[0, length)` that begin a character without completing it. */
 function unfinishedBytes(bytes: Uint8Array, length: number): number {
   for (let n = 1; n <= 3 && n <= length; n++) {
     const byte = bytes[length - n]!;
@@ -193,3 +203,33 @@ function unfinishedBytes(bytes: Uint8Array, length: number): number {
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Decodes a stream of ids: characters come out whole, each with the token that has its last byte. */
+export class StreamDecoder {
+  readonly #tokens: TokenBytes;
+  #decoder = newDecoder();
+
+  constructor(tokens: TokenBytes) {
+    this.#tokens = tokens;
+  }
+
+  /**
+   * The text that `id` completes; empty while a character is unfinished.
+   *
+   * @throws {TokenizerError} no token has this id.
+   */
+  push(id: number): string {
+    return this.#decoder.decode(this.#tokens.of(id), { stream: true });
+  }
+
+  /** The rest of the text: U+FFFD if a character is unfinished, else nothing. The decoder can be reused after it. */
+  flush(): string {
+    const rest = this.#decoder.decode();
+    this.#decoder = newDecoder();
+    return rest;
+  }
+}
+
+function newDecoder(): TextDecoder {
+  return new TextDecoder("utf-8", { ignoreBOM: true });
+}

@@ -1,60 +1,96 @@
 import { TokenizerError } from "../errors.js";
-import { isObject, mergeLines, parseObject, splitMerge, writeVocabJson } from "./gpt2-files.js";
-import type { Vocabulary } from "./vocabulary.js";
-import { quote, vocabularyFromTexts } from "./vocabulary-from-texts.js";
+import { isObject, mergeLines, parseObject, splitMerge, tokenText, writeVocabJson } from "./gpt2-files.js";
+import type { AddedToken, Vocabulary } from "./vocabulary.js";
+import { quote, type VocabularyExtras, type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
+
+type Json = Record<string, unknown>;
 
 /**
  * Reads `tokenizer.json` of Hugging Face's `tokenizers`, if it describes a tokenizer of GPT-2's kind: BPE after the
- * ByteLevel pre-tokenizer, no normalizer, nothing added around the text. Added tokens become special tokens.
+ * ByteLevel pre-tokenizer, without a normalizer.
  *
- * @param name what errors call the file.
+ * @param name the file's name, for errors.
  * @throws {TokenizerError} malformed, or another kind of tokenizer; the message names the part that is not supported.
  */
 export function readTokenizerJson(json: string, name = "tokenizer.json"): Vocabulary {
-  const file = parseObject(json, name);
-  checkParts(file, name);
-  const model = file.model as Record<string, unknown>;
-  return vocabularyFromTexts({
-    tokens: model.vocab as Record<string, unknown>,
-    tokensName: `${name}: model.vocab`,
-    merges: (model.merges as unknown[]).map((merge, rank) => readMerge(merge, `${name}: model.merges[${rank}]`)),
-    mergeName: (rank) => `${name}: model.merges[${rank}]`,
-    special: readAddedTokens(file.added_tokens ?? [], model.vocab as Record<string, unknown>, name),
-  });
+  return vocabularyFromTexts(parseTokenizerJson(json, name));
 }
 
-/** Every part that changes what ids a text gets must be as GPT-2 has it. */
-function checkParts(file: Record<string, unknown>, name: string): void {
-  const check = (part: string, fits: boolean, expected: string, got: unknown): void => {
-    if (fits) return;
-    throw new TokenizerError({
-      op: `reading ${name}: ${part}`,
-      expected,
-      got: isObject(got) && got.type !== undefined ? `the kind ${quote(describeKind(got))}` : quote(got),
-      hint: "Only byte-level BPE as GPT-2's is supported.",
-    });
+/** The parts of a tokenizer.json, checked. */
+export function parseTokenizerJson(json: string, name: string): VocabularyTexts {
+  const file = parseObject(json, name);
+  const { vocab, merges, byteLevel, unknown } = checkParts(file, name);
+  const added = readAddedTokens(file.added_tokens ?? [], vocab, name);
+  const template = readTemplate(file.post_processor, name);
+  const extras: VocabularyExtras = {
+    ...(byteLevel.add_prefix_space === true && { addPrefixSpace: true }),
+    ...(unknown && { unknown }),
+    ...(template && { template }),
   };
-  const { model, normalizer, pre_tokenizer: pre, post_processor: post, decoder } = file;
+  return {
+    tokens: vocab,
+    tokensName: `${name}: model.vocab`,
+    merges: merges.map((merge, rank) => readMerge(merge, `${name}: model.merges[${rank}]`)),
+    mergeName: (rank) => `${name}: model.merges[${rank}]`,
+    added,
+    extras,
+  };
+}
+
+interface CheckedParts {
+  readonly vocab: Json;
+  readonly merges: readonly unknown[];
+  readonly byteLevel: Json;
+  readonly unknown: Vocabulary["unknown"];
+}
+
+/** Checks the parts that decide which ids a text gets. */
+function checkParts(file: Json, name: string): CheckedParts {
+  const check = (part: string, fits: boolean, expected: string, got: unknown): void => {
+    if (!fits) throw unsupported(`${name}: ${part}`, expected, got);
+  };
+  const { model, normalizer, pre_tokenizer: pre, decoder } = file;
   check("model", isObject(model), "an object", model);
-  const bpe = model as Record<string, unknown>;
-  // Old files leave the type out.
+  const bpe = model as Json;
+  // Old files omit the type.
   check("model", bpe.type === "BPE" || (bpe.type === undefined && bpe.merges !== undefined), '"BPE"', bpe);
-  check("model.vocab", isObject(bpe.vocab), "an object", bpe.vocab);
-  check("model.merges", Array.isArray(bpe.merges), "a list", bpe.merges);
-  check("model.dropout", !bpe.dropout, "none", bpe.dropout);
-  for (const option of ["continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"]) {
+  const { vocab, merges, unk_token: unk } = bpe;
+  check("model.vocab", isObject(vocab), "an object", vocab);
+  check("model.merges", Array.isArray(merges), "a list", merges);
+  for (const option of [
+    "dropout",
+    "continuing_subword_prefix",
+    "end_of_word_suffix",
+    "byte_fallback",
+    "ignore_merges",
+  ]) {
     check(`model.${option}`, !bpe[option], "none", bpe[option]);
   }
+  const unkId = typeof unk === "string" ? (vocab as Json)[unk] : undefined;
+  check("model.unk_token", unk == null || typeof unkId === "number", "a token of model.vocab, or none", unk);
   check("normalizer", !normalizer, "none", normalizer);
   const byteLevel = isObject(pre) && pre.type === "Sequence" ? onlyPart(pre.pretokenizers) : pre;
-  const isByteLevel = isObject(byteLevel) && byteLevel.type === "ByteLevel";
-  check("pre_tokenizer", isByteLevel, '"ByteLevel"', pre);
-  const { add_prefix_space: prefix, use_regex: regex } = byteLevel as Record<string, unknown>;
-  check("pre_tokenizer.add_prefix_space", prefix === false, "false", prefix);
+  check("pre_tokenizer", isObject(byteLevel) && byteLevel.type === "ByteLevel", '"ByteLevel"', pre);
+  const { use_regex: regex, add_prefix_space: prefix } = byteLevel as Json;
+  check("pre_tokenizer.add_prefix_space", typeof prefix === "boolean", "true or false", prefix);
   check("pre_tokenizer.use_regex", regex === undefined || regex === true, "true", regex);
-  const plain = (part: unknown): boolean => !part || (isObject(part) && part.type === "ByteLevel");
-  check("post_processor", plain(post), '"ByteLevel" or none', post);
-  check("decoder", plain(decoder), '"ByteLevel" or none', decoder);
+  const isByteLevel = !decoder || (isObject(decoder) && decoder.type === "ByteLevel");
+  check("decoder", isByteLevel, '"ByteLevel" or none', decoder);
+  return {
+    vocab: vocab as Json,
+    merges: merges as unknown[],
+    byteLevel: byteLevel as Json,
+    unknown: typeof unkId === "number" ? { id: unkId, fused: bpe.fuse_unk === true } : undefined,
+  };
+}
+
+function unsupported(part: string, expected: string, got: unknown): TokenizerError {
+  return new TokenizerError({
+    op: `reading ${part}`,
+    expected,
+    got: isObject(got) && got.type !== undefined ? `the kind ${quote(describeKind(got))}` : quote(got),
+    hint: "Only byte-level BPE as GPT-2's is supported.",
+  });
 }
 
 function onlyPart(parts: unknown): unknown {
@@ -62,7 +98,7 @@ function onlyPart(parts: unknown): unknown {
 }
 
 /** `WordPiece`, or for a sequence `Sequence of Split, ByteLevel`. */
-function describeKind(part: Record<string, unknown>): string {
+function describeKind(part: Json): string {
   const parts = part.pretokenizers ?? part.normalizers ?? part.processors;
   const kinds = Array.isArray(parts) ? ` of ${parts.map((p) => (isObject(p) ? p.type : p)).join(", ")}` : "";
   return `${part.type}${kinds}`;
@@ -77,63 +113,115 @@ function readMerge(merge: unknown, name: string): [string, string] {
   throw new TokenizerError({ op: `reading ${name}`, expected: 'a merge: "a b" or ["a", "b"]', got: quote(merge) });
 }
 
-function readAddedTokens(list: unknown, vocab: Record<string, unknown>, name: string): Map<string, number> {
-  const special = new Map<string, number>();
+function readAddedTokens(list: unknown, vocab: Json, name: string): AddedToken[] {
   if (!Array.isArray(list)) {
     throw new TokenizerError({ op: `reading ${name}: added_tokens`, expected: "a list", got: quote(list) });
   }
+  const added = new Map<string, AddedToken>();
   list.forEach((token: unknown, index) => {
     const op = `reading ${name}: added_tokens[${index}]`;
-    if (!isObject(token) || typeof token.content !== "string" || typeof token.id !== "number") {
-      throw new TokenizerError({ op, expected: "an object with content and id", got: quote(token) });
+    const read = readAddedToken(token, op, isObject(token) ? token.id : undefined);
+    if (Object.hasOwn(vocab, read.text) && vocab[read.text] !== read.id) {
+      const expected = `id ${quote(vocab[read.text])} as in model.vocab`;
+      throw new TokenizerError({ op, expected, got: String(read.id) });
     }
-    const { content, id } = token;
-    for (const option of ["single_word", "lstrip", "rstrip"]) {
-      if (!token[option]) continue;
-      throw new TokenizerError({
-        op: `${op} (${quote(content)}): ${option}`,
-        expected: "false",
-        got: quote(token[option]),
-        hint: "Only special tokens that stand exactly for their text are supported.",
-      });
-    }
-    if (Object.hasOwn(vocab, content) && vocab[content] !== id) {
-      throw new TokenizerError({ op, expected: `id ${quote(vocab[content])} as in model.vocab`, got: String(id) });
-    }
-    special.set(content, id);
+    added.set(read.text, read);
   });
-  return special;
+  return [...added.values()];
+}
+
+/**
+ * An added token as Hugging Face's files write it.
+ *
+ * @param op for errors.
+ * @param id of the token.
+ */
+export function readAddedToken(token: unknown, op: string, id: unknown): AddedToken {
+  if (!isObject(token) || typeof token.content !== "string" || typeof id !== "number") {
+    throw new TokenizerError({ op, expected: "an object with content and id", got: quote(token) });
+  }
+  const special = token.special === true;
+  return {
+    id,
+    text: token.content,
+    special,
+    ...(token.single_word === true && { singleWord: true }),
+    ...(token.lstrip === true && { lstrip: true }),
+    ...(token.rstrip === true && { rstrip: true }),
+    ...((token.normalized ?? !special) === true && { normalized: true }),
+  };
+}
+
+/** The tokens that a post-processor puts around a single text; undefined if none. */
+function readTemplate(processor: unknown, name: string): Vocabulary["template"] {
+  const part = `${name}: post_processor`;
+  if (!processor) return undefined;
+  if (!isObject(processor)) throw unsupported(part, "an object", processor);
+  switch (processor.type) {
+    case "ByteLevel":
+      return undefined;
+    case "Sequence": {
+      const parts = Array.isArray(processor.processors) ? processor.processors : [];
+      const templates = parts.map((p) => readTemplate(p, name)).filter((template) => template !== undefined);
+      if (templates.length > 1) throw unsupported(part, "one template at most", processor);
+      return templates[0];
+    }
+    case "RobertaProcessing":
+    case "BertProcessing": {
+      const [before, after] = [processor.cls, processor.sep].map((pair) => [Array.isArray(pair) ? pair[1] : undefined]);
+      return checkedTemplate(before!, after!, part);
+    }
+    case "TemplateProcessing":
+      return readTemplateProcessing(processor, part);
+    default:
+      throw unsupported(part, '"ByteLevel", "TemplateProcessing" or none', processor);
+  }
+}
+
+function readTemplateProcessing({ single, special_tokens: special }: Json, part: string): Vocabulary["template"] {
+  const pieces = Array.isArray(single) ? single : [];
+  const sequence = pieces.findIndex((piece) => isObject(piece) && "Sequence" in piece);
+  if (sequence < 0) throw unsupported(`${part}.single`, "a template with a sequence", single);
+  const ids = (some: readonly unknown[]): unknown[] =>
+    some.flatMap((piece) => {
+      const token = isObject(piece) && isObject(piece.SpecialToken) ? piece.SpecialToken.id : undefined;
+      const known = isObject(special) && typeof token === "string" ? special[token] : undefined;
+      return isObject(known) && Array.isArray(known.ids) ? known.ids : [undefined];
+    });
+  return checkedTemplate(ids(pieces.slice(0, sequence)), ids(pieces.slice(sequence + 1)), `${part}.single`);
+}
+
+function checkedTemplate(before: readonly unknown[], after: readonly unknown[], part: string): Vocabulary["template"] {
+  const isId = (id: unknown): id is number => Number.isInteger(id) && (id as number) >= 0;
+  const bad = [...before, ...after].find((id) => !isId(id));
+  if (bad !== undefined || ![...before, ...after].every(isId)) {
+    throw unsupported(part, "special tokens with ids around one sequence", bad);
+  }
+  if (before.length + after.length === 0) return undefined;
+  return { before: before.filter(isId), after: after.filter(isId) };
 }
 
 /** `tokenizer.json` as Hugging Face's `tokenizers` reads it, any version from 0.9. */
 export function writeTokenizerJson(vocabulary: Vocabulary): string {
-  const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-  const added = [...vocabulary.special].map(([content, id]) => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  }));
+  const { added, unknown, addPrefixSpace = false, template } = vocabulary;
+  const byteLevel = { type: "ByteLevel", add_prefix_space: addPrefixSpace, trim_offsets: true, use_regex: true };
   const head = {
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: added,
+    added_tokens: added.map((token) => ({ id: token.id, ...addedTokenJson(token) })),
     normalizer: null,
     pre_tokenizer: byteLevel,
-    post_processor: byteLevel,
+    post_processor: template ? templateJson(template, vocabulary) : byteLevel,
     decoder: byteLevel,
   };
   const model = {
     type: "BPE",
     dropout: null,
-    unk_token: null,
+    unk_token: unknown ? tokenText(unknown.id, vocabulary) : null,
     continuing_subword_prefix: "",
     end_of_word_suffix: "",
-    fuse_unk: false,
+    fuse_unk: unknown?.fused ?? false,
     byte_fallback: false,
     ignore_merges: false,
   };
@@ -142,4 +230,22 @@ export function writeTokenizerJson(vocabulary: Vocabulary): string {
     `"model":{${JSON.stringify(model).slice(1, -1)},"vocab":${writeVocabJson(vocabulary)},"merges":${JSON.stringify(mergeLines(vocabulary))}}`,
   ];
   return `{\n${parts.join(",\n")}\n}\n`;
+}
+
+/** An added token as Hugging Face's files write it, without its id. */
+export function addedTokenJson(token: AddedToken): Json {
+  const { text, special, singleWord = false, lstrip = false, rstrip = false, normalized = false } = token;
+  return { content: text, single_word: singleWord, lstrip, rstrip, normalized, special };
+}
+
+function templateJson({ before, after }: NonNullable<Vocabulary["template"]>, vocabulary: Vocabulary): Json {
+  const token = (id: number): Json => ({ SpecialToken: { id: tokenText(id, vocabulary), type_id: 0 } });
+  const single = [...before.map(token), { Sequence: { id: "A", type_id: 0 } }, ...after.map(token)];
+  const names = [...new Set([...before, ...after])].map((id) => [id, tokenText(id, vocabulary)] as const);
+  return {
+    type: "TemplateProcessing",
+    single,
+    pair: [...single, { Sequence: { id: "B", type_id: 1 } }, ...after.map(token)],
+    special_tokens: Object.fromEntries(names.map(([id, text]) => [text, { id: text, ids: [id], tokens: [text] }])),
+  };
 }

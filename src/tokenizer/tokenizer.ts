@@ -1,14 +1,12 @@
 import { TokenizerError } from "../errors.js";
+import { AddedTokenSplitter } from "./added-tokens.js";
 import { asciiWordEnd } from "./ascii-words.js";
 import { LongWordEncoder } from "./long-word.js";
 import { WordMerger } from "./merge-word.js";
-import { MOST_IDS } from "./pair-table.js";
 import { PretokenReader } from "./pretoken-reader.js";
 import { pretokenEnd, pretokenRest } from "./pretokenize.js";
-import { SpecialSplitter } from "./special-splitter.js";
-import { StreamDecoder } from "./stream-decoder.js";
-import { TokenBytes } from "./token-bytes.js";
-import { END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
+import { StreamDecoder, TokenBytes } from "./token-bytes.js";
+import { END_OF_TEXT, MOST_IDS, type Vocabulary } from "./vocabulary.js";
 import { WordCache } from "./word-cache.js";
 
 export interface EncodeOptions {
@@ -17,33 +15,68 @@ export interface EncodeOptions {
    * outside is then the thirteen characters that it is.
    */
   readonly allowedSpecial?: "all" | readonly string[];
+  /**
+   * Whether to put the tokens around the text that the tokenizer's files ask for (GPT-2's ask for none); true by default,
+   * as in transformers. False for a part of a text.
+   */
+  readonly addSpecialTokens?: boolean;
 }
 
-/** A byte-level BPE tokenizer: GPT-2's, or any other of its kind. */
+export interface TokenizerOptions {
+  /** The vocabulary of the model in use, if it is larger: its ids without a token decode to nothing. */
+  readonly modelVocabSize?: number;
+}
+
+/**
+ * A byte-level BPE tokenizer: GPT-2's, or any other of its kind. In its naive form (test/tokenizer/naive-bpe.ts, the
+ * oracle of this one):
+ *
+ *     for (const word of pretokenize(text)) {
+ *       const symbols = Array.from(utf8(word), (byte) => byteIds[byte]);
+ *       for (;;) {
+ *         const ranks = symbols.slice(1).map((right, i) => rank(symbols[i], right)); // Infinity if the pair does not merge
+ *         const least = Math.min(...ranks);
+ *         if (least === Infinity) break;
+ *         symbols.splice(ranks.indexOf(least), 2, results[least]);
+ *       }
+ *       ids.push(...symbols);
+ *     }
+ *
+ * Four things make this one fast. Text passes through a small window of UTF-8 in which words are found without a regular
+ * expression (pretoken-reader.ts, pretokenize.ts, ascii-words.ts). Most words have been met before, and a cache has their
+ * ids (word-cache.ts). The others are merged in flat arrays, long ones with a heap (merge-word.ts). Words above 2 KiB are
+ * merged in pieces, so that time stays linear (long-word.ts).
+ */
 export class Tokenizer {
   readonly vocabulary: Vocabulary;
+  readonly #modelVocabSize: number;
+  /** Whether some added token is found in every text. */
+  readonly #alwaysSplits: boolean;
   #mergerIfMade: WordMerger | undefined;
   #cacheIfMade: WordCache | undefined;
   #tokensIfMade: TokenBytes | undefined;
   #longWordsIfMade: LongWordEncoder | undefined;
   readonly #reader = new PretokenReader();
-  readonly #splitters = new Map<string, SpecialSplitter>();
+  /** By the special tokens allowed. */
+  readonly #splitters = new Map<string, AddedTokenSplitter>();
   /** Ids of the text being encoded. */
   #out = new Uint32Array(1 << 12);
   #count = 0;
-  /** Where in #out the ids of a very long word start that is not encoded in full; -1 otherwise. */
+  /** Index in #out of the first id of a very long word whose end has not been read; -1 otherwise. */
   #longStart = -1;
 
   /** @throws {TokenizerError} more tokens than the tables hold, about a million. */
-  constructor(vocabulary: Vocabulary) {
+  constructor(vocabulary: Vocabulary, { modelVocabSize = 0 }: TokenizerOptions = {}) {
     if (vocabulary.size > MOST_IDS) {
       const got = vocabulary.size.toLocaleString("en");
       throw new TokenizerError({ op: "making a tokenizer", expected: `at most ${MOST_IDS} tokens`, got });
     }
     this.vocabulary = vocabulary;
+    this.#modelVocabSize = modelVocabSize;
+    this.#alwaysSplits = vocabulary.added.some(({ special }) => !special);
   }
 
-  /** Made when first needed: whoever gives token ids never does. */
+  /** Made when first needed: decoding does without. */
   get #merger(): WordMerger {
     this.#mergerIfMade ??= new WordMerger(this.vocabulary);
     return this.#mergerIfMade;
@@ -54,9 +87,9 @@ export class Tokenizer {
     return this.#cacheIfMade;
   }
 
-  /** Made when first needed: whoever only encodes never does. */
+  /** Made when first needed: encoding does without. */
   get #tokens(): TokenBytes {
-    this.#tokensIfMade ??= new TokenBytes(this.vocabulary);
+    this.#tokensIfMade ??= new TokenBytes(this.vocabulary, this.#modelVocabSize);
     return this.#tokensIfMade;
   }
 
@@ -70,14 +103,20 @@ export class Tokenizer {
     return this.vocabulary.size;
   }
 
-  /** Id of `<|endoftext|>`, or undefined if this vocabulary has none. */
+  /** Id of the token that ends a text: the one that the files name, else `<|endoftext|>` or `</s>`, else undefined. */
   get endOfText(): number | undefined {
-    return this.vocabulary.special.get(END_OF_TEXT);
+    const { specialTokens } = this;
+    return this.vocabulary.endOfText ?? specialTokens.get(END_OF_TEXT) ?? specialTokens.get("</s>");
+  }
+
+  /** Id of the token that starts a text: the one that the files name, else {@link endOfText}, as in GPT-2. */
+  get startOfText(): number | undefined {
+    return this.vocabulary.startOfText ?? this.endOfText;
   }
 
   /** Special tokens and their ids. */
   get specialTokens(): ReadonlyMap<string, number> {
-    return this.vocabulary.special;
+    return new Map(this.vocabulary.added.filter(({ special }) => special).map(({ text, id }) => [text, id]));
   }
 
   /**
@@ -86,15 +125,29 @@ export class Tokenizer {
    * @throws {UsageError} `allowedSpecial` names a token that is not special here.
    */
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
+    const splitter = this.#splitterFor(options);
     this.#count = 0;
-    const { allowedSpecial } = options;
-    if (allowedSpecial === undefined || allowedSpecial.length === 0) this.#encodeText(text);
-    else this.#encodeSpecial(text, allowedSpecial);
+    if (options.addSpecialTokens !== false) this.#append(this.vocabulary.template?.before);
+    if (splitter === undefined) this.#encodeText(text);
+    else
+      splitter.split(
+        text,
+        (plain) => this.#encodeText(plain),
+        (id) => this.#append([id]),
+      );
+    if (options.addSpecialTokens !== false) this.#append(this.vocabulary.template?.after);
     return this.#result();
   }
 
-  /** Ids of a text given as UTF-8, special tokens not recognised. Bytes that are not UTF-8 keep their values. */
-  encodeBytes(utf8: Uint8Array): Uint32Array {
+  /**
+   * Ids of a text given as UTF-8. Bytes that are not UTF-8 keep their values where the text is nowhere cut: without added
+   * tokens to find, and without `addPrefixSpace`; otherwise they count as U+FFFD.
+   *
+   * @throws {UsageError} `allowedSpecial` names a token that is not special here.
+   */
+  encodeBytes(utf8: Uint8Array, options: EncodeOptions = {}): Uint32Array {
+    const { addPrefixSpace, template } = this.vocabulary;
+    if (addPrefixSpace || template || this.#splitterFor(options)) return this.encode(decoder.decode(utf8), options);
     this.#count = 0;
     this.#reader.openBytes(utf8);
     this.#encodeWords();
@@ -102,30 +155,31 @@ export class Tokenizer {
   }
 
   #encodeText(text: string): void {
-    this.#reader.openText(text);
+    const prefixed = this.vocabulary.addPrefixSpace && text !== "" && !text.startsWith(" ");
+    this.#reader.openText(prefixed ? ` ${text}` : text);
     this.#encodeWords();
   }
 
-  #encodeSpecial(text: string, allowed: "all" | readonly string[]): void {
-    const key = allowed === "all" ? "all" : JSON.stringify(allowed);
+  /** Finds the added tokens to look for; undefined if there are none, as in GPT-2 unless special ones are allowed. */
+  #splitterFor({ allowedSpecial }: EncodeOptions): AddedTokenSplitter | undefined {
+    const none = allowedSpecial === undefined || allowedSpecial.length === 0;
+    if (none && !this.#alwaysSplits) return undefined;
+    const key = none ? "" : allowedSpecial === "all" ? "all" : JSON.stringify(allowedSpecial);
     let splitter = this.#splitters.get(key);
     if (splitter === undefined) {
-      const { special } = this.vocabulary;
-      splitter = new SpecialSplitter(special, allowed === "all" ? [...special.keys()] : allowed);
+      splitter = new AddedTokenSplitter(this.vocabulary.added, allowedSpecial ?? []);
       if (this.#splitters.size >= 16) this.#splitters.clear();
       this.#splitters.set(key, splitter);
     }
-    splitter.split(
-      text,
-      (plain) => this.#encodeText(plain),
-      (id) => {
-        this.#reserve(1);
-        this.#out[this.#count++] = id;
-      },
-    );
+    return splitter;
   }
 
-  /** Encodes what the reader was opened on. */
+  #append(ids: readonly number[] = []): void {
+    this.#reserve(ids.length);
+    for (const id of ids) this.#out[this.#count++] = id;
+  }
+
+  /** Encodes the text that the reader was opened on. */
   #encodeWords(): void {
     this.#longStart = -1;
     while (this.#reader.fill()) {
@@ -136,7 +190,7 @@ export class Tokenizer {
     }
   }
 
-  /** Encodes words of the window until one is very long, or is not there in full. */
+  /** Encodes words of the window up to one that is very long, or whose end has not been read. */
   #encodeWindow(): void {
     const { bytes, view, limit, sure } = this.#reader;
     const cache = this.#cache;
@@ -160,7 +214,7 @@ export class Tokenizer {
     this.#reader.position = position;
   }
 
-  /** Encodes the next word, or what is there of it if it is very long; true if that was all of it. */
+  /** Encodes the next word, or the part of it in the window if it is very long; true if the word's end was reached. */
   #encodeLongWord(): boolean {
     const { bytes, limit, sure } = this.#reader;
     let { position } = this.#reader;
@@ -224,12 +278,12 @@ export class Tokenizer {
     return this.#tokens.textOf(ids);
   }
 
-  /** Forgets the words met so far, whose ids are kept to be found faster: for measuring. */
+  /** Empties the cache of words, for measuring. */
   clearCache(): void {
     this.#cacheIfMade?.clear();
   }
 
-  /** For ids that come one at a time. */
+  /** A decoder for ids that come one at a time. */
   decoder(): StreamDecoder {
     return new StreamDecoder(this.#tokens);
   }
@@ -238,8 +292,10 @@ export class Tokenizer {
 /** Words of more bytes are encoded in pieces. */
 const LONG_WORD = 2048;
 
-/** Bytes at the end of an unfinished run of white space that may turn out to belong to the next word: a character. */
+/** Bytes at the end of an unfinished run of white space that may belong to the next word: one character. */
 const HELD_BACK = 4;
 
-/** Ids of room kept from one text to the next. */
+/** Capacity in ids kept from one text to the next. */
 const MOST_KEPT = 1 << 18;
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -1,7 +1,6 @@
 import { TokenizerError } from "../errors.js";
 import { charsToBytes } from "./byte-alphabet.js";
-import { MOST_IDS } from "./pair-table.js";
-import type { Vocabulary } from "./vocabulary.js";
+import { type AddedToken, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
 /** A vocabulary as files write it, each part with the name that errors call it by. */
 export interface VocabularyTexts {
@@ -12,28 +11,37 @@ export interface VocabularyTexts {
   readonly merges: readonly (readonly [string, string])[];
   /** Name of a merge, by rank. */
   readonly mergeName: (rank: number) => string;
-  /** Special tokens, as plain text, to id; some or all may be among the tokens too. */
-  readonly special: ReadonlyMap<string, number>;
+  /** Added tokens, as plain text; those that are among `tokens` too have the same id there. */
+  readonly added: readonly AddedToken[];
+  /** The parts that GPT-2's tokenizer does without. */
+  readonly extras?: VocabularyExtras;
 }
 
+export type VocabularyExtras = Pick<
+  Vocabulary,
+  "unknown" | "addPrefixSpace" | "template" | "startOfText" | "endOfText"
+>;
+
 /**
- * @throws {TokenizerError} an id that is no id or has two tokens, a token outside the byte alphabet, a byte without a
- *   token, or a merge of or to a token that is not there.
+ * Joins the parts of a vocabulary.
+ *
+ * @throws {TokenizerError} an invalid id, or one that two tokens have; a token outside the byte alphabet; a merge of or to
+ *   a token that is not there, or one that stands there twice.
  */
 export function vocabularyFromTexts(texts: VocabularyTexts): Vocabulary {
   const bytesById = tokenBytesById(texts);
-  const { bytes, offsets } = concatenate(bytesById);
   return {
     size: bytesById.length,
-    bytes,
-    offsets,
-    byteIds: idsOfBytes(bytesById, texts),
+    ...concatenate(bytesById),
+    byteIds: idsOfBytes(texts),
     ...mergeIds(texts),
-    special: new Map(texts.special),
+    added: texts.added.toSorted((a, b) => a.id - b.id),
+    ...texts.extras,
   };
 }
 
-function tokenBytesById({ tokens, tokensName, special }: VocabularyTexts): (Uint8Array | undefined)[] {
+function tokenBytesById(texts: VocabularyTexts): (Uint8Array | undefined)[] {
+  const { tokens, tokensName, added } = texts;
   const bytesById: (Uint8Array | undefined)[] = [];
   const put = (text: string, id: unknown, bytes: Uint8Array | undefined): void => {
     const op = `reading ${tokensName}: token ${quote(text)}`;
@@ -44,11 +52,11 @@ function tokenBytesById({ tokens, tokensName, special }: VocabularyTexts): (Uint
       throw new TokenizerError({
         op,
         expected: "characters that stand for bytes as in GPT-2's vocab.json (Ġ for a space)",
-        got: "others",
+        got: quote(text),
         hint: "Only byte-level vocabularies can be read.",
       });
     }
-    if (bytes.length === 0) throw new TokenizerError({ op, expected: "at least one character", got: "none" });
+    if (bytes.length === 0) throw new TokenizerError({ op, expected: "at least one character", got: '""' });
     if (bytesById[id] !== undefined) {
       throw new TokenizerError({ op, expected: "an id of its own", got: `${id}, which another token has` });
     }
@@ -56,9 +64,23 @@ function tokenBytesById({ tokens, tokensName, special }: VocabularyTexts): (Uint
     while (bytesById.length < id) bytesById.push(undefined);
     bytesById[id] = bytes;
   };
-  for (const [text, id] of Object.entries(tokens)) if (!special.has(text)) put(text, id, charsToBytes(text));
-  for (const [text, id] of special) put(text, id, new TextEncoder().encode(text));
+  const own = textsOfTheirOwn(texts);
+  for (const [text, id] of Object.entries(tokens))
+    put(text, id, own.has(text) ? encoder.encode(text) : charsToBytes(text));
+  for (const { text, id } of added) if (!Object.hasOwn(tokens, text)) put(text, id, encoder.encode(text));
   return bytesById;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Added tokens whose bytes are those of their text. A file may add tokens that are ordinary ones as well, which merges
+ * make: their bytes are in the byte alphabet.
+ */
+function textsOfTheirOwn({ added, merges }: VocabularyTexts): Set<string> {
+  const own = new Set(added.map(({ text }) => text).filter((text) => text.length > 1 || !charsToBytes(text)));
+  if (own.size > 0) for (const [left, right] of merges) own.delete(left + right);
+  return own;
 }
 
 function concatenate(bytesById: readonly (Uint8Array | undefined)[]): Pick<Vocabulary, "bytes" | "offsets"> {
@@ -73,28 +95,21 @@ function concatenate(bytesById: readonly (Uint8Array | undefined)[]): Pick<Vocab
   return { bytes, offsets };
 }
 
-function idsOfBytes(bytesById: readonly (Uint8Array | undefined)[], texts: VocabularyTexts): Uint32Array {
-  const byteIds = new Uint32Array(256).fill(MOST_IDS);
-  const special = new Set(texts.special.values());
-  bytesById.forEach((token, id) => {
-    if (token?.length === 1 && !special.has(id)) byteIds[token[0]!] = id;
-  });
-  const missing = byteIds.indexOf(MOST_IDS);
-  if (missing >= 0) {
-    throw new TokenizerError({
-      op: `reading ${texts.tokensName}`,
-      expected: "a token for each of the 256 bytes",
-      got: `none for byte 0x${missing.toString(16).padStart(2, "0")}`,
-    });
+function idsOfBytes({ tokens }: VocabularyTexts): Uint32Array {
+  const byteIds = new Uint32Array(256).fill(NO_ID);
+  for (const [text, id] of Object.entries(tokens)) {
+    const byte = text.length === 1 ? charsToBytes(text)?.[0] : undefined;
+    if (byte !== undefined) byteIds[byte] = id as number;
   }
   return byteIds;
 }
 
-function mergeIds({ tokens, merges, mergeName, special }: VocabularyTexts): Pick<Vocabulary, "merges" | "results"> {
+function mergeIds({ tokens, merges, mergeName }: VocabularyTexts): Pick<Vocabulary, "merges" | "results"> {
   const pairs = new Uint32Array(2 * merges.length);
   const results = new Uint32Array(merges.length);
+  const seen = new Map<number, number>();
   const find = (text: string, rank: number): number => {
-    if (Object.hasOwn(tokens, text) && !special.has(text)) return tokens[text] as number;
+    if (Object.hasOwn(tokens, text)) return tokens[text] as number;
     throw new TokenizerError({
       op: `reading ${mergeName(rank)}`,
       expected: "tokens of the vocabulary, before and after merging",
@@ -102,8 +117,16 @@ function mergeIds({ tokens, merges, mergeName, special }: VocabularyTexts): Pick
     });
   };
   merges.forEach(([left, right], rank) => {
-    pairs[2 * rank] = find(left, rank);
-    pairs[2 * rank + 1] = find(right, rank);
+    const [a, b] = [find(left, rank), find(right, rank)];
+    const key = a * 2 ** 21 + b;
+    const earlier = seen.get(key);
+    if (earlier !== undefined) {
+      const got = `that of ${mergeName(earlier)} (${quote(`${left} ${right}`)})`;
+      throw new TokenizerError({ op: `reading ${mergeName(rank)}`, expected: "a merge of its own", got });
+    }
+    seen.set(key, rank);
+    pairs[2 * rank] = a;
+    pairs[2 * rank + 1] = b;
     results[rank] = find(left + right, rank);
   });
   return { merges: pairs, results };

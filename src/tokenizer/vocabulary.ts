@@ -1,7 +1,7 @@
 import { TokenizerError } from "../errors.js";
 import { BYTES_BY_ID } from "./byte-alphabet.js";
 
-/** A byte-level BPE vocabulary: what every id means and which pairs merge, in flat arrays. */
+/** A byte-level BPE vocabulary: the bytes of every id and the pairs that merge, in flat arrays. Plain data. */
 export interface Vocabulary {
   /** Ids are 0 to size - 1. */
   readonly size: number;
@@ -9,18 +9,56 @@ export interface Vocabulary {
   readonly bytes: Uint8Array;
   /** [size + 1] token `id` is `bytes[offsets[id], offsets[id + 1])`; empty if no token has this id. */
   readonly offsets: Uint32Array;
-  /** [256] id of each single byte. */
+  /** [256] id of each single byte, or {@link NO_ID}. */
   readonly byteIds: Uint32Array;
   /** [2 × merges] ids left, right of each merge; a merge's index is its rank, lowest first. */
   readonly merges: Uint32Array;
   /** [merges] id that each merge makes. */
   readonly results: Uint32Array;
-  /** Special tokens, text to id; their bytes are their text's. */
-  readonly special: ReadonlyMap<string, number>;
+  /** Tokens that are found in a text by their own text, before the rest is cut into words. */
+  readonly added: readonly AddedToken[];
+  /** The token that stands for bytes without one; without it they are dropped. `fused`: one for several in a row. */
+  readonly unknown?: { readonly id: number; readonly fused: boolean };
+  /** Whether each stretch of text between added tokens gets a space in front, unless it begins with one. */
+  readonly addPrefixSpace?: boolean;
+  /** Ids put before and after a text. */
+  readonly template?: { readonly before: readonly number[]; readonly after: readonly number[] };
+  /** Id of the token that starts a text, if it is not the one that ends it. */
+  readonly startOfText?: number;
+  /** Id of the token that ends a text, if it is not `<|endoftext|>`. */
+  readonly endOfText?: number;
 }
+
+/** A token beside those that merges make, as Hugging Face `tokenizers` defines them. */
+export interface AddedToken {
+  readonly id: number;
+  readonly text: string;
+  /** Special tokens are found only where the caller allows them, others in every text. */
+  readonly special: boolean;
+  /** Found only where no word character stands beside it. */
+  readonly singleWord?: boolean;
+  /** Takes the white space on its left with it. */
+  readonly lstrip?: boolean;
+  /** Takes the white space on its right with it. */
+  readonly rstrip?: boolean;
+  /** Looked for after those that are not: GPT-2 has no normalizer, so only the order differs. */
+  readonly normalized?: boolean;
+}
+
+/** Ids have at most this many bits, so that an entry of the merge table is 64. */
+export const ID_BITS = 20;
+/** Vocabularies hold fewer ids than this. */
+export const MOST_IDS = 2 ** ID_BITS - 1;
+/** In place of an id: none. */
+export const NO_ID = MOST_IDS;
 
 /** GPT-2's special token: the end of a document, and the start of one with no prompt. */
 export const END_OF_TEXT = "<|endoftext|>";
+
+/** Special tokens with consecutive ids from `first` on. */
+export function specialTokens(texts: readonly string[], first: number): AddedToken[] {
+  return texts.map((text, i) => ({ id: first + i, text, special: true }));
+}
 
 /**
  * A vocabulary in GPT-2's own order: ids 0 to 255 are the bytes, 256 + r is what merge r makes, special tokens follow.
@@ -38,10 +76,9 @@ export function vocabularyFromMerges(merges: Uint32Array, special: readonly stri
 }
 
 /**
- * The same of merges known to be in order. Each part is made when first asked for: a start has no time for what it may
- * never use.
+ * The same from merges that are known to be in order. Each part is made when first read, which keeps starting fast.
  *
- * @param count of merges
+ * @param count number of merges
  */
 export function vocabularyOfMerges(
   count: number,
@@ -60,12 +97,12 @@ export function vocabularyOfMerges(
     },
     merges,
     results: () => new Uint32Array(count).map((_, rank) => 256 + rank),
-    special: () => new Map(special.map((text, i) => [text, first + i])),
+    added: () => specialTokens(special, first),
   });
   return vocabulary;
 }
 
-/** An object whose properties are made when first read. They are its own, so that it can be copied and sent to a worker. */
+/** An object whose properties are made when first read. They are own properties: a worker can be sent a copy. */
 function lazily<T extends object>(parts: { readonly [K in keyof T]: () => T[K] }): T {
   const object = {};
   for (const [key, make] of Object.entries<() => unknown>(parts)) {
@@ -99,7 +136,7 @@ function tokenBytes({ size, merges, offsets }: Vocabulary, special: readonly str
   return bytes;
 }
 
-/** Where the bytes of merged tokens start. A function of its own, as the next, so that V8 optimises it while it runs. */
+/** Where the bytes of merged tokens start. A function of its own, like the next, so that V8 optimises it while it runs. */
 function fillOffsets(offsets: Uint32Array, merges: Uint32Array): void {
   for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
     const a = merges[2 * r]!;
@@ -118,21 +155,31 @@ function fillBytes(bytes: Uint8Array, offsets: Uint32Array, merges: Uint32Array)
   }
 }
 
+/** Whether an id has no token. */
+export function hasHoles({ size, offsets }: Vocabulary): boolean {
+  for (let id = 0; id < size; id++) if (offsets[id] === offsets[id + 1]) return true;
+  return false;
+}
+
 /**
- * The vocabulary with ids below `size` only; undefined if it has other tokens than special ones above. Whoever fine-tunes
- * often adds a token such as `[PAD]` to the tokenizer and none to the model, since no text has it.
+ * The vocabulary with ids below `size` only; undefined if tokens other than added ones have ids above. Fine-tuning often
+ * adds a token such as `[PAD]` to the tokenizer and no row to the model, since no text has it.
  */
-export function withoutSpecialFrom(vocabulary: Vocabulary, size: number): Vocabulary | undefined {
-  const { bytes, offsets, special } = vocabulary;
-  const ids = new Set(special.values());
+export function withoutAddedFrom(vocabulary: Vocabulary, size: number): Vocabulary | undefined {
+  const { bytes, offsets, added, startOfText, endOfText, template, ...rest } = vocabulary;
+  const ids = new Set(added.map(({ id }) => id));
   for (let id = size; id < vocabulary.size; id++) {
     if (offsets[id] !== offsets[id + 1] && !ids.has(id)) return undefined;
   }
+  const has = (id: number | undefined): id is number => id !== undefined && id < size;
   return {
-    ...vocabulary,
+    ...rest,
     size,
     bytes: bytes.slice(0, offsets[size]),
     offsets: offsets.slice(0, size + 1),
-    special: new Map([...special].filter(([, id]) => id < size)),
+    added: added.filter(({ id }) => id < size),
+    ...(template && { template: { before: template.before.filter(has), after: template.after.filter(has) } }),
+    ...(has(startOfText) && { startOfText }),
+    ...(has(endOfText) && { endOfText }),
   };
 }

@@ -187,14 +187,11 @@ describe("an unusual file", () => {
     assert.equal(checkpoint.eosTokenId, 259);
     assert.equal(checkpoint.bosTokenId, undefined);
     assert.equal(tokenizer.vocabSize, 261);
-    assert.deepEqual(
-      [...tokenizer.specialTokens],
-      [
-        ["<|endoftext|>", 259],
-        ["<|user|>", 260],
-      ],
-    );
-    assert.deepEqual([...tokenizer.encode("the<|user|>", { allowedSpecial: "all" })], [258, 260]);
+    assert.deepEqual([...tokenizer.specialTokens], [["<|endoftext|>", 259]]);
+    // The last one is user-defined: found in every text.
+    assert.deepEqual([...tokenizer.encode("the<|user|>the")], [258, 260, 258]);
+    const all = { allowedSpecial: "all" } as const;
+    assert.deepEqual([...tokenizer.encode("the<|user|><|endoftext|>", all)], [258, 260, 259]);
     assert.equal(tokenizer.idToBytes(256).length, 2);
   });
 });

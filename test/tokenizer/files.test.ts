@@ -84,6 +84,17 @@ describe("vocab.json and merges.txt", () => {
     assert.deepEqual(readTokenizerJson(writeTokenizerJson(odd.vocabulary)), odd.vocabulary);
   });
 
+  it("are refused when merges.txt is cut short", () => {
+    // Cut anywhere: in the middle of a line, or at its end, where every line left is right.
+    for (let length = 14; length < merges.length - 1; length++) {
+      refuses(() => readGpt2Files({ vocab, merges: merges.slice(0, length) }), /merges\.txt/);
+    }
+    refuses(
+      () => readGpt2Files({ vocab, merges: merges.slice(0, 14) }),
+      /got 0 merges, none that makes "Ġt" \(id 256\)/,
+    );
+  });
+
   it("are refused when malformed, by file and place", () => {
     const read = (files: Partial<{ vocab: string; merges: string; added: string }>) => () =>
       readGpt2Files({ vocab, merges, vocabName: "m/vocab.json", mergesName: "m/merges.txt", ...files });
@@ -101,7 +112,15 @@ describe("vocab.json and merges.txt", () => {
     refuses(withIds({ "▁the": 900 }), /byte-level/);
     refuses(withIds({ "": 900 }), /token "": expected at least one character/);
     const { "!": _, ...withoutByte } = ids;
-    refuses(read({ vocab: JSON.stringify(withoutByte) }), /each of the 256 bytes, got none for byte 0x21/);
+    refuses(read({ vocab: JSON.stringify(withoutByte) }), /m\/merges\.txt: line \d+: .*got "!", which is none/);
+    refuses(
+      read({ vocab: vocab.replace("{", '{"!":0,') }),
+      /m\/vocab\.json: expected each key once, got the key "!"/,
+    );
+    refuses(
+      read({ merges: `${merges}Ġ t\n` }),
+      /line 145: expected a merge of its own, got that of .*line 2 \("Ġ t"\)/,
+    );
     refuses(read({ merges: `${merges}a b c\n` }), /m\/merges\.txt: line 145: expected two tokens .*, got "a b c"/);
     refuses(read({ merges: `${merges}ab\n` }), /got "ab"/);
     refuses(read({ merges: `${merges}a \n` }), /got "a "/);
@@ -169,8 +188,8 @@ describe("tokenizer.json", () => {
         /"Sequence of Split, ByteLevel"/,
       ],
       [
-        (file) => Object.assign(file.pre_tokenizer as Json, { add_prefix_space: true }),
-        /add_prefix_space: expected false/,
+        (file) => Object.assign(file.pre_tokenizer as Json, { add_prefix_space: 1 }),
+        /add_prefix_space: expected true or false/,
       ],
       [
         (file) => Object.assign(file.pre_tokenizer as Json, { use_regex: false }),
@@ -178,18 +197,18 @@ describe("tokenizer.json", () => {
       ],
       [
         (file) => Object.assign(file, { post_processor: { type: "TemplateProcessing" } }),
-        /post_processor.*"TemplateProc/,
+        /post_processor\.single: expected a template with a sequence, got undefined/,
       ],
+      [
+        (file) => Object.assign(file, { post_processor: { type: "BertProcessing", cls: ["a", 1] } }),
+        /post_processor: expected special tokens with ids/,
+      ],
+      [(file) => Object.assign(file, { post_processor: { type: "Other" } }), /post_processor.*"Other"/],
+      [({ model }) => Object.assign(model, { unk_token: "nowhere" }), /model\.unk_token: .*got "nowhere"/],
       [(file) => Object.assign(file, { decoder: { type: "Metaspace" } }), /decoder.*"Metaspace"/],
-      [(file) => Object.assign((file.added_tokens as Json[])[0]!, { lstrip: true }), /added_tokens\[0\].*lstrip/],
     ];
     for (const [change, ...patterns] of kinds) {
-      refuses(
-        () => readTokenizerJson(changed(change), "m/tokenizer.json"),
-        /m\/tokenizer\.json/,
-        /GPT-2|exactly/,
-        ...patterns,
-      );
+      refuses(() => readTokenizerJson(changed(change), "m/tokenizer.json"), /m\/tokenizer\.json/, /GPT-2/, ...patterns);
     }
   });
 
@@ -229,10 +248,15 @@ describe("tokenizer.json", () => {
 describe("a tokenizer on disk", () => {
   const same = (a: Tokenizer, b: Vocabulary): void => assert.deepEqual(a.vocabulary, b);
 
-  it("is written in three files and read from each, and from the folder", async () => {
+  it("is written in four files and read from each, and from the folder", async () => {
     const saved = join(folder, "saved");
     await saveTokenizer(small, saved);
-    assert.deepEqual((await readdir(saved)).sort(), ["merges.txt", "tokenizer.json", "vocab.json"]);
+    assert.deepEqual((await readdir(saved)).sort(), [
+      "merges.txt",
+      "tokenizer.json",
+      "tokenizer_config.json",
+      "vocab.json",
+    ]);
     for (const name of ["", "tokenizer.json", "vocab.json", "merges.txt"]) {
       same(await loadTokenizer(join(saved, name)), vocabulary);
     }

@@ -1,4 +1,4 @@
-/** Damaged files of tokenizers give a tokenizer that gives every text back, or a typed error. */
+/** Damaged files of tokenizers give a tokenizer that gives every text back if it has all bytes, or a typed error. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
@@ -7,7 +7,7 @@ import { readGpt2Files, writeMergesTxt, writeVocabJson } from "../../src/tokeniz
 import { readLlmcTokenizer } from "../../src/tokenizer/llmc-file.js";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { readTokenizerJson, writeTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
-import { type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/vocabulary.js";
+import { NO_ID, type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/vocabulary.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { fuzz, guarded, type Mutator, timeout } from "../checkpoint/mutator.js";
 
@@ -29,8 +29,12 @@ function attempt(what: string, read: () => Vocabulary): void {
   guarded(
     what,
     () => {
-      const tokenizer = new Tokenizer(read());
-      assert.equal(tokenizer.decode(tokenizer.encode(TEXT)), TEXT);
+      const vocabulary = read();
+      const tokenizer = new Tokenizer(vocabulary);
+      const text = tokenizer.decode(tokenizer.encode(TEXT));
+      const { addPrefixSpace, template, byteIds, added } = vocabulary;
+      const changes = addPrefixSpace || template || added.some(({ lstrip, rstrip }) => lstrip || rstrip);
+      if (!changes && !byteIds.includes(NO_ID)) assert.equal(text, TEXT);
     },
     MOST_MORE,
   );

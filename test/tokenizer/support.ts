@@ -26,12 +26,35 @@ export function readChapters(): string[] {
 }
 
 export interface HuggingFaceFixture {
-  readonly tokenizer: { readonly model: { readonly merges: readonly (readonly [string, string])[] } };
+  readonly tokenizer: {
+    readonly model: {
+      readonly vocab: Readonly<Record<string, number>>;
+      readonly merges: readonly (readonly [string, string])[];
+    };
+  };
   readonly samples: readonly Encoded[];
 }
 
 export function readHuggingFace(): HuggingFaceFixture {
   return JSON.parse(readFixture("hf-trained.json")) as HuggingFaceFixture;
+}
+
+/** A folder of a tokenizer, and transformers' ids for each of the fixture's texts. */
+export interface Variant {
+  readonly name: string;
+  /** Changes of hf-trained.json's tokenizer; null for vocab.json and merges.txt. */
+  readonly changes: Readonly<Record<string, unknown>> | null;
+  /** The files beside the vocabulary. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly size: number;
+  /** Special tokens recognised, and put around the text. */
+  readonly special: readonly (readonly number[])[];
+  /** Neither. */
+  readonly plain: readonly (readonly number[])[];
+}
+
+export function readVariants(): { readonly texts: readonly string[]; readonly variants: readonly Variant[] } {
+  return JSON.parse(readFixture("variants.json.gz")) as { texts: string[]; variants: Variant[] };
 }
 
 /** A random text over the given pieces. */

@@ -95,7 +95,6 @@ function metadataOf(
   dtype: WeightType,
   { general = {} }: SaveGgufOptions,
 ): MetadataEntry[] {
-  const endOfText = tokenizer?.endOfText;
   if (tokenizer !== undefined && tokenizer.vocabSize > config.vocabSize) {
     const expected = `a tokenizer of at most ${config.vocabSize} tokens, the model's vocabulary`;
     throw new CheckpointError({ op: `writing ${path}`, expected, got: `${tokenizer.vocabSize}` });
@@ -110,8 +109,8 @@ function metadataOf(
     ...tokenizerToGguf({
       vocabulary: tokenizer?.vocabulary,
       vocabSize: config.vocabSize,
-      bosTokenId: bosTokenId ?? endOfText,
-      eosTokenId: eosTokenId ?? endOfText,
+      bosTokenId: bosTokenId ?? tokenizer?.startOfText,
+      eosTokenId: eosTokenId ?? tokenizer?.endOfText,
     }),
   ];
 }

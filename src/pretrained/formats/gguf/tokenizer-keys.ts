@@ -1,6 +1,6 @@
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 
-/** What a header tells of a tokenizer without making it: all that a start needs before the weights are under way. */
+/** The parts of a header about the tokenizer that are read before it is made, while the weights are being loaded. */
 
 export const MODEL = "tokenizer.ggml.model";
 export const BOS = "tokenizer.ggml.bos_token_id";

@@ -4,13 +4,15 @@ import { TokenizerError } from "../../../errors.js";
 import { gpt2Tokenizer } from "../../../tokenizer/gpt2.js";
 import { mergeLines, splitMerge, tokenTexts } from "../../../tokenizer/gpt2-files.js";
 import { Tokenizer } from "../../../tokenizer/tokenizer.js";
-import { END_OF_TEXT, type Vocabulary } from "../../../tokenizer/vocabulary.js";
-import { vocabularyFromTexts } from "../../../tokenizer/vocabulary-from-texts.js";
-import { BOS, EOS, hasTokenizer, MODEL, NO_TOKENIZER } from "./tokenizer-keys.js";
+import { type AddedToken, END_OF_TEXT, type Vocabulary } from "../../../tokenizer/vocabulary.js";
+import { type VocabularyExtras, vocabularyFromTexts } from "../../../tokenizer/vocabulary-from-texts.js";
+import { BOS, EOS, hasTokenizer, MODEL, NO_TOKENIZER, specialIdsFromGguf } from "./tokenizer-keys.js";
 
 /**
  * Byte-level BPE in a file's metadata (llama.cpp's src/llama-vocab.cpp, enum llama_token_type): tokens by id in the
- * alphabet of GPT-2's vocab.json, special ones as their own text, and merges as in merges.txt.
+ * alphabet of GPT-2's vocab.json, added ones as their own text, and merges as in merges.txt. Control tokens are special;
+ * user-defined ones are found in every text. Of several that begin at one place the longest is found, as in Hugging Face
+ * `tokenizers`; llama.cpp looks for longer tokens first, wherever they are.
  */
 
 const PRE_TOKENIZER = "tokenizer.ggml.pre";
@@ -18,8 +20,11 @@ const TOKENS = "tokenizer.ggml.tokens";
 const TYPES = "tokenizer.ggml.token_type";
 const MERGES = "tokenizer.ggml.merges";
 const ADD_BOS = "tokenizer.ggml.add_bos_token";
+const ADD_EOS = "tokenizer.ggml.add_eos_token";
+/** llama.cpp applies it to SentencePiece alone; written so that a file read here gives the same ids as its source. */
+const ADD_SPACE_PREFIX = "tokenizer.ggml.add_space_prefix";
 
-/** Names that llama.cpp splits texts for with GPT-2's expression; files that are older, or name no other, mean it too. */
+/** Names for which llama.cpp splits texts by GPT-2's expression; files without a name mean it too. */
 const PRE_TOKENIZERS = ["gpt-2", "default", "phi-2", "mpt", "olmo", "jais"];
 
 const NORMAL = 1;
@@ -31,7 +36,7 @@ const UNUSED = 5;
 /**
  * The tokenizer in the metadata; undefined if there is none.
  *
- * @param file for errors.
+ * @param file its name, for errors.
  * @throws {TokenizerError} another kind of tokenizer, or a malformed one.
  * @throws {CheckpointError} values of the wrong type.
  */
@@ -56,13 +61,29 @@ function refuseOthers(file: string, key: string, got: string, expected: readonly
 /** {@link fingerprint} of the tokens and merges of GPT-2, as every program writes them. */
 const GPT2_FINGERPRINT = "48928d88182c21f0d27dafd5242925bc";
 
-/** Whether the vocabulary is GPT-2's own, which is made ten times faster from this package than from texts. */
+/** Whether the tokenizer is GPT-2's own, which is made ten times faster from this package than from texts. */
 function isGpt2(metadata: GgufMetadata): boolean {
   const tokens = metadata.bytes(TOKENS);
   const merges = metadata.bytes(MERGES);
   if (tokens === undefined || merges === undefined) return false;
+  if ([ADD_BOS, ADD_EOS, ADD_SPACE_PREFIX].some((key) => metadata.boolean(key))) return false;
+  if (!hasGpt2Types(metadata.bytes(TYPES))) return false;
   return `${fingerprint(tokens)}${fingerprint(merges)}` === GPT2_FINGERPRINT;
 }
+
+/** Whether only the last token is special. @param types the array as it stands in the file */
+function hasGpt2Types(types: Uint8Array | undefined): boolean {
+  if (types === undefined) return true;
+  // Element type and count come first, in 12 bytes; the copy is aligned.
+  const kinds = new Int32Array(new Uint8Array(types).buffer, ARRAY_HEADER, (types.length - ARRAY_HEADER) >> 2);
+  return (
+    kinds.at(-1) === CONTROL &&
+    kinds.indexOf(CONTROL) === kinds.length - 1 &&
+    kinds.every((kind) => kind === NORMAL || kind === CONTROL)
+  );
+}
+
+const ARRAY_HEADER = 12;
 
 /** 64 bits by two hashes after FNV-1a, of four bytes at a time: those of a vocabulary are two million. */
 export function fingerprint(bytes: Uint8Array): string {
@@ -88,9 +109,15 @@ function hashWords([a, b]: [number, number], words: Int32Array): [number, number
 function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
   const texts = metadata.strings(TOKENS);
   if (texts === undefined) throw metadata.error(TOKENS, "an array of strings");
+  const merges = metadata.strings(MERGES);
+  if (merges === undefined) {
+    const hint =
+      "Without merges a text would become single bytes. Give the model's tokenizer.json as the tokenizer instead";
+    throw metadata.error(MERGES, "an array of strings", hint);
+  }
   const types = metadata.numbers(TYPES) ?? [];
   const tokens: Record<string, number> = Object.create(null);
-  const special = new Map<string, number>();
+  const added: AddedToken[] = [];
   texts.forEach((text, id) => {
     const type = types[id] ?? NORMAL;
     if (type === UNUSED) return;
@@ -99,23 +126,36 @@ function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
       throw new TokenizerError({ op, expected: "tokens that differ", got: `the text of token ${tokens[text]} again` });
     }
     tokens[text] = id;
-    const isSpecial = type === CONTROL || type === USER_DEFINED || type === UNKNOWN || text === END_OF_TEXT;
-    if (isSpecial) special.set(text, id);
+    const special = type === CONTROL || type === UNKNOWN || text === END_OF_TEXT;
+    if (special || type === USER_DEFINED) added.push({ id, text, special });
   });
-  const merges = metadata.strings(MERGES) ?? [];
   return vocabularyFromTexts({
     tokens,
     tokensName: `${file}: ${TOKENS}`,
     merges: merges.map((merge, rank) => splitMerge(merge, `${file}: ${MERGES}[${rank}]`)),
     mergeName: (rank) => `${file}: ${MERGES}[${rank}]`,
-    special,
+    added,
+    extras: extrasFromGguf(metadata, texts.length, tokens[END_OF_TEXT]),
   });
 }
 
+/** What the header says of the start and end of a text. */
+function extrasFromGguf(metadata: GgufMetadata, size: number, endOfText: number | undefined): VocabularyExtras {
+  const { bosTokenId: bos = endOfText, eosTokenId: eos = endOfText } = specialIdsFromGguf(metadata, size);
+  const before = metadata.boolean(ADD_BOS) && bos !== undefined ? [bos] : [];
+  const after = metadata.boolean(ADD_EOS) && eos !== undefined ? [eos] : [];
+  return {
+    ...(metadata.boolean(ADD_SPACE_PREFIX) && { addPrefixSpace: true }),
+    ...(before.length + after.length > 0 && { template: { before, after } }),
+    ...(bos !== eos && bos !== undefined && { startOfText: bos }),
+    ...(eos !== endOfText && eos !== undefined && { endOfText: eos }),
+  };
+}
+
 export interface TokenizerToWrite {
-  /** Without one the file has ids only. */
+  /** Undefined for a file with ids only. */
   readonly vocabulary?: Vocabulary | undefined;
-  /** The model's, in tokens: at least as many as the vocabulary has. */
+  /** The model's number of tokens, at least the vocabulary's. */
   readonly vocabSize: number;
   readonly bosTokenId?: number | undefined;
   readonly eosTokenId?: number | undefined;
@@ -125,14 +165,16 @@ export interface TokenizerToWrite {
  * The inverse of {@link tokenizerFromGguf}. llama.cpp takes the number of texts for the model's vocabulary, so ids without
  * a token get a text that no other has, marked as unused.
  *
- * @throws {TokenizerError} two tokens with the same text.
+ * @throws {TokenizerError} two tokens with the same text, or a part that GGUF has no place for.
  */
 export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenId }: TokenizerToWrite): MetadataEntry[] {
   const ids: MetadataEntry[] = [];
   if (bosTokenId !== undefined) ids.push([BOS, "u32", bosTokenId]);
   if (eosTokenId !== undefined) ids.push([EOS, "u32", eosTokenId]);
   if (vocabulary === undefined) return [[MODEL, "string", NO_TOKENIZER[0]!], ...ids];
+  checkWritable(vocabulary, { bosTokenId, eosTokenId });
   const { texts, types } = writeTokens(vocabulary, vocabSize);
+  const { template, addPrefixSpace } = vocabulary;
   return [
     [MODEL, "string", "gpt2"],
     [PRE_TOKENIZER, "string", PRE_TOKENIZERS[0]!],
@@ -140,13 +182,36 @@ export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenId 
     [TYPES, "i32[]", types],
     [MERGES, "string[]", mergeLines(vocabulary)],
     ...ids,
-    [ADD_BOS, "bool", false],
+    [ADD_BOS, "bool", (template?.before.length ?? 0) > 0],
+    ...(template?.after.length ? [[ADD_EOS, "bool", true] satisfies MetadataEntry] : []),
+    ...(addPrefixSpace ? [[ADD_SPACE_PREFIX, "bool", true] satisfies MetadataEntry] : []),
   ];
+}
+
+/** @throws {TokenizerError} the vocabulary has something that would change ids and that GGUF can't say. */
+function checkWritable(
+  { added, unknown, template }: Vocabulary,
+  { bosTokenId, eosTokenId }: Pick<TokenizerToWrite, "bosTokenId" | "eosTokenId">,
+): void {
+  const refuse = (part: string, expected: string, got: string): never => {
+    throw new TokenizerError({ op: `writing GGUF: the tokenizer's ${part}`, expected, got });
+  };
+  for (const token of added) {
+    const flag = (["singleWord", "lstrip", "rstrip"] as const).find((name) => token[name]);
+    if (flag) refuse(`token ${JSON.stringify(token.text)}`, `none with ${flag}, which GGUF has no place for`, "true");
+  }
+  if (unknown) refuse("unknown token", "none: llama.cpp drops bytes without a token", `id ${unknown.id}`);
+  const fits = (ids: readonly number[] = [], id: number | undefined): boolean =>
+    ids.length === 0 || (ids.length === 1 && ids[0] === id);
+  if (!fits(template?.before, bosTokenId) || !fits(template?.after, eosTokenId)) {
+    const got = `${template!.before.join(", ")} … ${template!.after.join(", ")}`;
+    refuse("template", "at most the model's start before a text and its end after it", got);
+  }
 }
 
 function writeTokens(vocabulary: Vocabulary, vocabSize: number): { texts: string[]; types: Int32Array } {
   const known = tokenTexts(vocabulary);
-  const specialIds = new Set(vocabulary.special.values());
+  const kinds = new Map(vocabulary.added.map(({ id, special }) => [id, special ? CONTROL : USER_DEFINED]));
   const seen = new Set<string>();
   for (const text of known) {
     if (text === undefined) continue;
@@ -159,7 +224,7 @@ function writeTokens(vocabulary: Vocabulary, vocabSize: number): { texts: string
   const types = new Int32Array(vocabSize);
   const texts = Array.from({ length: vocabSize }, (_, id) => {
     const text = known[id];
-    types[id] = text === undefined ? UNUSED : specialIds.has(id) ? CONTROL : NORMAL;
+    types[id] = text === undefined ? UNUSED : (kinds.get(id) ?? NORMAL);
     return text ?? unusedText(id, seen);
   });
   return { texts, types };
