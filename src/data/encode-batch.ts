@@ -1,13 +1,14 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { DataError } from "../errors.js";
+import type { EncodeOptions } from "../tokenizer/tokenizer.js";
 import type { Batch, EncodedBatch, Segment } from "./batch.js";
 
 /** What encoding needs of a tokenizer. */
 export interface Encoder {
   readonly vocabSize: number;
   /** Ids of UTF-8 text, special tokens not recognised. */
-  encodeBytes(utf8: Uint8Array): ArrayLike<number>;
+  encodeBytes(utf8: Uint8Array, options: EncodeOptions): ArrayLike<number>;
 }
 
 export interface BatchEncoderOptions {
@@ -88,7 +89,7 @@ export class BatchEncoder {
     }
     if (destination !== "hash") this.#split = destination;
     else if (begins) this.#split = this.#isHeldOut(utf8) ? "val" : "train";
-    const ids = this.#encoder.encodeBytes(utf8);
+    const ids = this.#encoder.encodeBytes(utf8, { addSpecialTokens: false, continues: !begins });
     this.#reserve(ids.length + 1);
     if (begins) this.#tokens[this.#count++] = this.#options.endOfText;
     this.#tokens.set(ids, this.#count);

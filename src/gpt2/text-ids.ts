@@ -14,9 +14,13 @@ export class TextIds {
     readonly nCtx: number,
   ) {}
 
-  /** Always an array of its own, which no caller changes during a run. */
-  encode(text: TextOrIds): number[] {
-    return Array.from(typeof text === "string" ? this.needTokenizer("text").encode(text) : text);
+  /**
+   * Always an array of its own, which no caller changes during a run.
+   *
+   * @param addSpecialTokens false for a text that is scored, or a part of one.
+   */
+  encode(text: TextOrIds, addSpecialTokens = true): number[] {
+    return Array.from(typeof text === "string" ? this.needTokenizer("text").encode(text, { addSpecialTokens }) : text);
   }
 
   /** A prompt for which an empty one would be nothing to read. */
@@ -31,19 +35,20 @@ export class TextIds {
     if (typeof context === "string" && typeof continuation === "string" && start !== undefined) {
       return encode(this.needTokenizer("text"), start, context, continuation);
     }
-    return { context: this.encodePrompt(context), continuation: this.encode(continuation) };
+    const ids = this.encode(context, false);
+    return { context: ids.length > 0 ? ids : this.start(), continuation: this.encode(continuation, false) };
   }
 
   /** @throws {UsageError} nothing to score. */
   encodeScored(text: TextOrIds): number[] {
-    const ids = this.encode(text);
+    const ids = this.encode(text, false);
     if (ids.length > 0) return ids;
     throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
   }
 
   /** @throws {UsageError} nothing for the first scored token to follow. */
   scoreContext(context: TextOrIds | undefined): number[] {
-    const ids = context === undefined ? this.start() : this.encode(context);
+    const ids = context === undefined ? this.start() : this.encode(context, false);
     if (ids.length > 0) return ids;
     throw new UsageError({
       op: "context of the text to score",

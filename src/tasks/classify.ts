@@ -46,7 +46,7 @@ export async function classify(model: PromptedModel, text: string, options: Labe
   const tokenizer = needTokenizer(model, "classification");
   const document = needText(text, "classification", "a text").trim();
   const after = `\n${oneLine(kind)}:`;
-  const continuations = labels.map((label) => [...tokenizer.encode(` ${label}`)]);
+  const continuations = labels.map((label) => [...tokenizer.encode(` ${label}`, { addSpecialTokens: false })]);
   const longest = Math.max(...continuations.map(({ length }) => length));
   const { nCtx } = model.config;
   const parts = {

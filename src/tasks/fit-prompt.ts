@@ -46,11 +46,11 @@ export function fitPrompt(tokenizer: Tokenizer, parts: PromptParts, limit: Promp
   let ids: readonly number[] = [];
   for (let skip = 0; skip <= examples.length; skip++) {
     const text = `${examples.slice(skip).join("")}${before}${document}${after}`;
-    ids = [...tokenizer.encode(text)];
+    ids = [...tokenizer.encode(text, { addSpecialTokens: false })];
     if (ids.length <= limit.room) return { ids, text, omitted: { examples: skip, tokens: 0 } };
   }
   if (limit.truncate && document !== "") {
-    const head = [...tokenizer.encode(before)];
+    const head = [...tokenizer.encode(before, { addSpecialTokens: false })];
     const cut = cutDocument(tokenizer, document, after, limit.room - head.length);
     const shorter = [...head, ...cut.ids];
     const omitted = { examples: examples.length, tokens: cut.omitted };
@@ -73,8 +73,8 @@ export function cutDocument(
   after: string,
   room: number,
 ): { readonly ids: number[]; readonly omitted: number } {
-  const end = tokenizer.encode(after);
-  const all = tokenizer.encode(document);
+  const end = tokenizer.encode(after, { addSpecialTokens: false });
+  const all = tokenizer.encode(document, { addSpecialTokens: false });
   const start = all.slice(0, Math.max(1, room - end.length));
   return { ids: [...start, ...end], omitted: all.length - start.length };
 }

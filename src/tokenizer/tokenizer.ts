@@ -20,6 +20,8 @@ export interface EncodeOptions {
    * as in transformers. False for a part of a text.
    */
   readonly addSpecialTokens?: boolean;
+  /** Whether this continues another text, and so gets no prefix space; false by default. */
+  readonly continues?: boolean;
 }
 
 export interface TokenizerOptions {
@@ -62,6 +64,8 @@ export class Tokenizer {
   /** Ids of the text being encoded. */
   #out = new Uint32Array(1 << 12);
   #count = 0;
+  /** Whether the next stretch of text continues another. */
+  #continues = false;
   /** Index in #out of the first id of a very long word whose end has not been read; -1 otherwise. */
   #longStart = -1;
 
@@ -127,13 +131,17 @@ export class Tokenizer {
   encode(text: string, options: EncodeOptions = {}): Uint32Array {
     const splitter = this.#splitterFor(options);
     this.#count = 0;
+    this.#continues = options.continues === true;
     if (options.addSpecialTokens !== false) this.#append(this.vocabulary.template?.before);
     if (splitter === undefined) this.#encodeText(text);
     else
       splitter.split(
         text,
         (plain) => this.#encodeText(plain),
-        (id) => this.#append([id]),
+        (id) => {
+          this.#continues = false;
+          this.#append([id]);
+        },
       );
     if (options.addSpecialTokens !== false) this.#append(this.vocabulary.template?.after);
     return this.#result();
@@ -155,7 +163,8 @@ export class Tokenizer {
   }
 
   #encodeText(text: string): void {
-    const prefixed = this.vocabulary.addPrefixSpace && text !== "" && !text.startsWith(" ");
+    const prefixed = this.vocabulary.addPrefixSpace && !this.#continues && text !== "" && !text.startsWith(" ");
+    this.#continues = false;
     this.#reader.openText(prefixed ? ` ${text}` : text);
     this.#encodeWords();
   }

@@ -15,7 +15,7 @@ import { loadGguf } from "../../src/pretrained/index.js";
 import { openCheckpoint } from "../../src/pretrained/node.js";
 import type { NamedTensor } from "../../src/pretrained/save.js";
 import { loadTokenizer } from "../../src/tokenizer/files.js";
-import { gpt2Tokenizer, Tokenizer, vocabularyFromMerges } from "../../src/tokenizer/index.js";
+import { gpt2Tokenizer, Tokenizer, type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer } from "../generate/models.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
@@ -185,6 +185,43 @@ describe("tokenizers written", () => {
     const again = await reread(new Tokenizer(vocabulary));
     assert.deepEqual(again.vocabulary, vocabulary);
     assert.deepEqual([...again.encode("日本", { allowedSpecial: "all" })], [259]);
+  });
+
+  it("added tokens of every kind, a template, another start and end", async () => {
+    const { vocabulary } = await loadTokenizer(packageFile("models/default"));
+    const bare = new Tokenizer(vocabulary);
+    const [the] = bare.encode("the");
+    const kinds: Vocabulary["added"] = [
+      { id: the!, text: "the", special: false },
+      { id: vocabulary.size - 1, text: "<|endoftext|>", special: true },
+    ];
+    const extras = { template: { before: [5], after: [6] }, startOfText: 5, endOfText: 6, addPrefixSpace: true };
+    const whole = { ...vocabulary, added: kinds, ...extras };
+    const again = await reread(new Tokenizer(whole));
+    assert.deepEqual(again.vocabulary, whole);
+    const text = "other <|endoftext|>";
+    assert.deepEqual(again.encode(text), new Tokenizer(whole).encode(text));
+    assert.ok(again.encode(text).includes(the!));
+  });
+
+  it("GPT-2's own with a token that is user-defined, or put before each text", async () => {
+    const { vocabulary } = await gpt2Tokenizer();
+    const userDefined = { ...vocabulary, added: [{ id: 1169, text: "the", special: false }, ...vocabulary.added] };
+    const again = await reread(new Tokenizer(userDefined));
+    assert.deepEqual([...again.encode("another")], [5733, 1169, 81]);
+    const started = { ...vocabulary, template: { before: [50256], after: [] } };
+    assert.deepEqual([...(await reread(new Tokenizer(started))).encode("the")], [50256, 1169]);
+  });
+
+  it("refused: what GGUF has no place for", () => {
+    const vocabulary = vocabularyFromMerges(new Uint32Array(0));
+    const refuse = (change: Partial<Vocabulary>, pattern: RegExp): void =>
+      assert.throws(() => tokenizerToGguf({ vocabulary: { ...vocabulary, ...change }, vocabSize: 257 }), pattern);
+    const end = vocabulary.added[0]!;
+    refuse({ added: [{ ...end, lstrip: true }] }, /"<\|endoftext\|>": expected none with lstrip/);
+    refuse({ added: [{ ...end, singleWord: true }] }, /none with singleWord/);
+    refuse({ unknown: { id: 3, fused: false } }, /unknown token: expected none.*got id 3/);
+    refuse({ template: { before: [3], after: [] } }, /template: expected at most the model's start.*got 3/);
   });
 
   it("none", async () => {

@@ -42,7 +42,9 @@ async function contents(path: string) {
   const { config, bosTokenId, eosTokenId, metadata, dtype } = checkpoint;
   const vocabulary = (await tokenizerOf(checkpoint))?.vocabulary;
   checkpoint.close();
-  return { config, bosTokenId, eosTokenId, metadata, dtype, vocabulary, values };
+  // A GGUF tokenizer knows which tokens start and end a text; elsewhere the model does.
+  const { startOfText: _start, endOfText: _end, ...tokens } = vocabulary ?? {};
+  return { config, bosTokenId, eosTokenId, metadata, dtype, vocabulary: vocabulary && tokens, values };
 }
 
 describe("converting", () => {

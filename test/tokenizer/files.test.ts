@@ -113,10 +113,7 @@ describe("vocab.json and merges.txt", () => {
     refuses(withIds({ "": 900 }), /token "": expected at least one character/);
     const { "!": _, ...withoutByte } = ids;
     refuses(read({ vocab: JSON.stringify(withoutByte) }), /m\/merges\.txt: line \d+: .*got "!", which is none/);
-    refuses(
-      read({ vocab: vocab.replace("{", '{"!":0,') }),
-      /m\/vocab\.json: expected each key once, got the key "!"/,
-    );
+    refuses(read({ vocab: vocab.replace("{", '{"!":0,') }), /m\/vocab\.json: expected each key once, got the key "!"/);
     refuses(
       read({ merges: `${merges}Ġ t\n` }),
       /line 145: expected a merge of its own, got that of .*line 2 \("Ġ t"\)/,

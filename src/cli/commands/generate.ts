@@ -135,7 +135,9 @@ async function inTemplate(template: true | string, text: string, flags: Generate
   const parts = templatedPrompt(template, text, places);
   const encode = ({ tokenizer, endOfText }: GPT2): number[] | undefined =>
     tokenizer &&
-    parts.flatMap((part) => (typeof part === "string" ? Array.from(tokenizer.encode(part)) : [endOfText!]));
+    parts.flatMap((part) =>
+      typeof part === "string" ? Array.from(tokenizer.encode(part, { addSpecialTokens: false })) : [endOfText!],
+    );
   return { text: plainText(parts), encode };
 }
 

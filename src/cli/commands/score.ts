@@ -81,7 +81,7 @@ async function scoreBytes(
   stride: number | undefined,
   signal: AbortSignal,
 ): Promise<Score> {
-  const ids = tokenizer.encodeBytes(input);
+  const ids = tokenizer.encodeBytes(input, { addSpecialTokens: false });
   const line = progress({ label: "score", total: ids.length, unit: "tokens" });
   try {
     return await model.score(ids, { stride, signal, onProgress: (done) => done < ids.length && line.update(done) });

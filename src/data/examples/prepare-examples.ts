@@ -156,7 +156,7 @@ interface ReadOptions extends PrepareExamplesOptions {
 
 async function readExamplesOf(files: readonly InputFile[], heldOutFrom: number, options: ReadOptions) {
   const { tokenizer, endOfText, settings, signal, onProgress } = options;
-  const encoder = { encode: (text: string) => tokenizer.encode(text), endOfText };
+  const encoder = { encode: (text: string) => tokenizer.encode(text, { addSpecialTokens: false }), endOfText };
   const bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
   let bytesRead = 0;
   const onRead = (file: number, bytes: number): void => {

@@ -85,7 +85,7 @@ function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
 
 function* answerQuestion(turn: Turn, { tokenizer }: TaskSetup): RequestGenerator<CoqaOutcome> {
   const { story, history, question } = turn;
-  const prompt = [...tokenizer.encode(`${story}${conversationAfter(history, question)}`)];
+  const prompt = [...tokenizer.encode(`${story}${conversationAfter(history, question)}`, { addSpecialTokens: false })];
   const [answer] = yield* generations([{ prompt, ...CONVERSATION_ANSWER }]);
   const text = answerIn(answer!.text);
   return {

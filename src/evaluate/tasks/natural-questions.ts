@@ -81,7 +81,7 @@ function* answerQuestion(
   examples: string,
   { tokenizer }: TaskSetup,
 ): RequestGenerator<AnswerOutcome> {
-  const prompt = [...tokenizer.encode(`${examples}${questionPrompt(question)}`)];
+  const prompt = [...tokenizer.encode(`${examples}${questionPrompt(question)}`, { addSpecialTokens: false })];
   const [generated] = yield* generations([{ prompt, ...OPEN_ANSWER }]);
   const answer = answerIn(generated!.text);
   return { question, answer, answers, right: openExactMatch(answer, answers), logprob: generated!.logprob };

@@ -123,8 +123,8 @@ function encode(document: ScoredDocument, { tokenizer, endOfText }: TaskSetup, j
   const [first] = document;
   const isBytes = typeof first?.text !== "string";
   const ids = isBytes
-    ? document.flatMap(({ text }) => Array.from(tokenizer.encodeBytes(text as Uint8Array)))
-    : Array.from(tokenizer.encode(document.map(({ text }) => text).join("")));
+    ? document.flatMap(({ text }) => Array.from(tokenizer.encodeBytes(text as Uint8Array, { addSpecialTokens: false })))
+    : Array.from(tokenizer.encode(document.map(({ text }) => text).join(""), { addSpecialTokens: false }));
   return joined ? [endOfText, ...ids] : ids;
 }
 

@@ -86,7 +86,7 @@ function* translate(
   examples: string,
   { tokenizer }: TaskSetup,
 ): RequestGenerator<TranslationOutcome> {
-  const prompt = [...tokenizer.encode(`${examples}${pairPrompt(source)}`)];
+  const prompt = [...tokenizer.encode(`${examples}${pairPrompt(source)}`, { addSpecialTokens: false })];
   const [answer] = yield* generations([{ prompt, ...TRANSLATION }]);
   return { translation: firstSentence(answer!.text), reference };
 }
