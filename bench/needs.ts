@@ -1,6 +1,7 @@
 /** What of the machine a task needs at least: floating-point operations, a multiply-add being two, and bytes to read. */
 import type { GPT2Config } from "../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../src/architectures/registry.js";
+import { numel } from "../src/architectures/tensor-spec.js";
 import { WEIGHT_BITS, type WeightType } from "./protocol.js";
 import { sum } from "./statistics.js";
 

@@ -1,6 +1,6 @@
 /** This package's training step as a contender of the benchmark; ours.ts starts it. */
 
-import { tensorTable } from "../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../src/architectures/registry.js";
 import { type BackendChoice, chooseBackend } from "../src/backend/choose.js";
 import { ModelTrainer } from "../src/train/model-trainer.js";
 import { trainSettings } from "../src/train/settings.js";

@@ -8,7 +8,8 @@
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { GPT2_PRESETS, gpt2Config } from "../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../src/architectures/registry.js";
+import { numel } from "../src/architectures/tensor-spec.js";
 import type { Backend, DeviceArray } from "../src/backend/backend.js";
 import { wasmBackend } from "../src/backend/wasm/index.js";
 import { Engine } from "../src/generate/engine.js";

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { importPeer, isInstalled, peerVersion } from "../bench/peers/import-peer.js";
 import { gpt2Config } from "../src/architectures/gpt2/config.js";
-import { tensorTable } from "../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../src/architectures/registry.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
 import { GPT2 } from "../src/gpt2.js";
 import { tokenizerOf } from "../src/pretrained/load.js";

@@ -1,10 +1,10 @@
-import type { GPT2Config } from "../src/architectures/gpt2/config.js";
+import type { ModelConfig } from "../src/architectures/config.js";
 import type { DatasetInfo } from "../src/data/dataset-info.js";
 import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import type { TrainEvent } from "../src/train/events.js";
 
 export interface ModelCardFacts {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly parameters: number;
   /** Size of the weights' file. */
   readonly bytes: number;

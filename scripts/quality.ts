@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
-import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../src/architectures/gpt2/config.js";
-import { tensorTable } from "../src/architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../src/architectures/config.js";
+import { GPT2_PRESETS, gpt2Config } from "../src/architectures/gpt2/config.js";
 import { initialTensors } from "../src/architectures/init.js";
+import { tensorTable } from "../src/architectures/registry.js";
 import { chooseBackend } from "../src/backend/choose.js";
 import { memorySource } from "../src/checkpoint/byte-source.js";
 import { type StoredTensor, storedTensor } from "../src/checkpoint/stored-tensor.js";
@@ -37,7 +38,7 @@ const { values: flags } = parseArgs({
 
 interface Model {
   readonly name: string;
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly tensors: Iterable<StoredTensor>;
 }
@@ -73,7 +74,7 @@ async function randomModel(seed: number): Promise<Model> {
 
 async function engineOf({ config, tensors }: Model, type: WeightType): Promise<{ engine: Engine; bytes: number }> {
   const { backend } = await chooseBackend();
-  const weights = await loadWeights(backend, tensors, { dtype: type });
+  const weights = await loadWeights(backend, config, tensors, { dtype: type });
   const bytes = [...weights.values()].reduce((sum, { host }) => sum + (host?.byteLength ?? 0), 0);
   return { engine: new Engine(backend, config, weights), bytes };
 }

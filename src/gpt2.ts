@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { GPT2Config } from "./architectures/gpt2/config.js";
+import type { ModelConfig } from "./architectures/config.js";
 import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend, DeviceArray } from "./backend/backend.js";
 import type { DType } from "./dtype/dtype.js";
@@ -46,7 +46,7 @@ import { needNode } from "./util/runtime.js";
  *     for await (const { text } of model.generate("Once upon a time")) process.stdout.write(text);
  */
 export class GPT2 {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
   /** Id of the token that ends a text and starts the next. */
   readonly endOfText: number | undefined;

@@ -2,11 +2,12 @@
  * gpt2-ts: load a GPT-2, generate, score and embed text with it. The rest stands behind subpaths, such as `gpt2-ts/train`:
  * see package.json, `exports`, and src/entries.
  */
+export type { Pooling } from "./architectures/architecture.js";
+export type { ModelConfig } from "./architectures/config.js";
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./architectures/gpt2/config.js";
 export type { BackendChoice } from "./backend/choose.js";
 export * from "./errors.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
-export type { Pooling } from "./generate/encoder.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { GenerateOptions } from "./generate/options.js";
 export type {

@@ -3,7 +3,7 @@
  * operations and gradients, as a trainer in JavaScript does it.
  */
 import { dirname } from "node:path";
-import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { fillSeeded } from "../../test/helpers/seeded-weights.js";
 import type { Setup, TrainResult, TrainTask } from "../protocol.js";
 import { serve } from "../worker.js";

@@ -1,7 +1,7 @@
 import type { Activation } from "../program/activations.js";
 import type { Recorder, Tensor } from "../program/program.js";
-import type { Linear, LowRank } from "./gpt2/params.js";
 import { type Dropout, dropout, type LinearOptions, linearBackward, linearForward } from "./layers.js";
+import type { Linear, LowRank } from "./params.js";
 
 /**
  * Linear layers with low-rank additions: y = x Wᵀ + b + Σ gain ⊙ (dropout(x) Aᵀ) Bᵀ, a term for each adapter. Forward and,

@@ -2,12 +2,12 @@ import type { DType } from "../dtype/dtype.js";
 import { at, type Dim, type Recorder, type Scalar, type Tensor } from "../program/program.js";
 import { deriveKey } from "../util/random.js";
 import type { Adapter } from "./adapted-linear.js";
-import type { GPT2Config } from "./gpt2/config.js";
-import { type Params, paramTree } from "./gpt2/params.js";
-import { tensorTable } from "./gpt2/tensors.js";
+import type { ModelConfig } from "./config.js";
 import { adaptableLayers, gainOffsets, type LoraRanks, loraA, loraB, loraTable } from "./lora.js";
+import type { Leaves, LowRank } from "./params.js";
+import { tensorTable } from "./registry.js";
 
-/** The external buffers of the model's Programs: what they are called, and the trees of tensors made of them. */
+/** The external buffers of the model's Programs: their names, and the tensors made of them. */
 
 /** Of a parameter and of its gradient; also of the matrices of an adapter that is trained. */
 export const paramBuffer = (name: string): string => `param.${name}`;
@@ -20,20 +20,22 @@ export const adapterBuffer = (adapter: number, name: string): string => `adapter
 export const adapterGainBuffer = (adapter: number): string => `adapter.${adapter}.gain`;
 export const adapterIndexBuffer = (adapter: number): string => `adapter.${adapter}.index`;
 
-/** What parameters are held in, by the table's names; f32 where there is none. Only frozen ones may be anything else. */
+/** Storage dtypes of parameters, by the table's names; f32 where there is none. Only frozen ones may be anything else. */
 export type ParamTypes = ReadonlyMap<string, DType>;
 
-/** What is added to each linear layer, by its name: `h.0.attn.c_attn`. */
+/** The adapters of each linear layer, by its name: `h.0.attn.c_attn`. */
 export type LayerAdapters = (layer: string) => readonly Adapter[];
 
 export function declareParams(
   k: Recorder,
-  config: GPT2Config,
+  config: ModelConfig,
   types?: ParamTypes,
   adapters?: LayerAdapters,
-): Params<Tensor, Adapter> {
-  const shapes = new Map(tensorTable(config).map((t) => [t.name, t.shape]));
-  return paramTree(config, (name) => k.external(paramBuffer(name), shapes.get(name)!, types?.get(name)), adapters);
+): Leaves<Tensor, Adapter> {
+  const tensors = new Map(
+    tensorTable(config).map(({ name, shape }) => [name, k.external(paramBuffer(name), shape, types?.get(name))]),
+  );
+  return { tensor: (name) => tensors.get(name)!, adapters: adapters ?? (() => []) };
 }
 
 interface AdapterBuffers {
@@ -45,7 +47,7 @@ interface AdapterBuffers {
 
 function declareAdapter(
   k: Recorder,
-  config: GPT2Config,
+  config: ModelConfig,
   ranks: LoraRanks,
   { matrix, gain, rows }: AdapterBuffers,
 ): Map<string, Adapter> {
@@ -73,7 +75,7 @@ const LORA_DROPOUT = 0x6c6f7261;
 /** @param key0 of the run's dropout */
 export function declareTrainedAdapter(
   k: Recorder,
-  config: GPT2Config,
+  config: ModelConfig,
   { ranks, dropout: p }: TrainedAdapter,
   key0: Scalar = 0,
 ): LayerAdapters {
@@ -92,7 +94,7 @@ export const DECODE_GAIN_ROWS = 2;
 /** Adapters of which each of N tokens uses what its row of their gains says. */
 export function declareDecodeAdapters(
   k: Recorder,
-  config: GPT2Config,
+  config: ModelConfig,
   adapters: readonly LoraRanks[],
   N: Dim,
 ): LayerAdapters {
@@ -110,22 +112,21 @@ export function declareDecodeAdapters(
 }
 
 /**
- * The tree of gradients, with holes for what is frozen.
+ * The gradients; a frozen parameter has none.
  *
  * @param trained names of the table; all of them, if not given
  * @param ranks of the adapter that is trained
  */
 export function declareGradients(
   k: Recorder,
-  config: GPT2Config,
+  config: ModelConfig,
   trained: ReadonlySet<string> | undefined,
   ranks: LoraRanks = new Map(),
-): Params<Tensor | undefined> {
+): Leaves<Tensor | undefined, LowRank<Tensor | undefined>> {
   const specs = [...tensorTable(config).filter(({ name }) => trained?.has(name) ?? true), ...loraTable(config, ranks)];
   const gradients = new Map(specs.map(({ name, shape }) => [name, k.external(gradBuffer(name), shape)]));
-  return paramTree(
-    config,
-    (name) => gradients.get(name),
-    (layer) => (ranks.has(layer) ? [{ a: gradients.get(loraA(layer)), b: gradients.get(loraB(layer)) }] : []),
-  );
+  return {
+    tensor: (name) => gradients.get(name),
+    adapters: (layer) => (ranks.has(layer) ? [{ a: gradients.get(loraA(layer)), b: gradients.get(loraB(layer)) }] : []),
+  };
 }

@@ -1,9 +1,9 @@
 import { type Program, Recorder } from "../program/program.js";
+import type { ModelConfig } from "./config.js";
 import { cacheBuffer, declareDecodeAdapters, declareParams, type ParamTypes } from "./declare.js";
-import type { GPT2Config } from "./gpt2/config.js";
-import { forward, tokenInputs } from "./gpt2/forward.js";
-import { headWeight } from "./gpt2/params.js";
 import type { LoraRanks } from "./lora.js";
+import { architectureOf } from "./registry.js";
+import { tokenInputs } from "./token-inputs.js";
 
 export interface DecodeShape {
   /** Tokens a run can take. */
@@ -25,26 +25,27 @@ export interface DecodeProgramOptions {
  * tokens outputs[m]. Sizes: N, M. For each adapter: its matrices, its gains, and an index i32 [N] with each token's row.
  */
 export function decodeProgram(
-  config: GPT2Config,
+  config: ModelConfig,
   { maxTokens, maxLogits, cacheRows }: DecodeShape,
   { types, adapters = [] }: DecodeProgramOptions = {},
 ): Program {
   const k = new Recorder("decode");
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
-  const { nEmbd: C, vocabSize: V } = config;
+  const { nEmbd: C, nLayer, vocabSize: V } = config;
+  const { forward, head } = architectureOf(config);
   const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
-  const io = tokenInputs(k, N);
+  const io = tokenInputs(k, config, N);
   const row = k.external("row", [N], "i32");
-  const cache = p.h.map((_, i) => ({ kv: k.external(cacheBuffer(i), [cacheRows, 2 * C]), row }));
-  const a = forward(k, config, p, io, { cache });
+  const cache = Array.from({ length: nLayer }, (_, i) => ({ kv: k.external(cacheBuffer(i), [cacheRows, 2 * C]), row }));
+  const { hidden: x } = forward(k, config, p, io, { cache });
   const index = k.external("outputs", [M], "i32");
   const hidden = k.temp("head.in", [M, C]);
-  k.op("gatherRows", "head.in", { out: hidden, x: a.lnF.out, index }, { N: M, W: C }, {});
+  k.op("gatherRows", "head.in", { out: hidden, x, index }, { N: M, W: C }, {});
   const logits = k.external("logits", [M, V]);
   k.op(
     "linearForward",
     "head",
-    { out: logits, x: hidden, weight: headWeight(p) },
+    { out: logits, x: hidden, weight: p.tensor(head(config)) },
     { N: M, IC: C, OC: V },
     { act: "none" },
   );

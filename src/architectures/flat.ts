@@ -1,4 +1,4 @@
-import { numel, type TensorSpec } from "./gpt2/tensors.js";
+import { numel, type TensorSpec } from "./tensor-spec.js";
 
 /** Every tensor's place in one flat array, each on a cache line of its own; the gaps stay zero. */
 export interface FlatLayout {

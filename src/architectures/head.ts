@@ -1,5 +1,4 @@
 import { type Recorder, rowsOf, type Scalar, type Tensor } from "../program/program.js";
-import type { GPT2Config } from "./gpt2/config.js";
 import { linearForward } from "./layers.js";
 
 /** Elements of logits held at once, 128 MiB: the head and its loss go over the rows in blocks of at most this size. */
@@ -11,7 +10,7 @@ export function headRows(N: number, vocabSize: number): number {
   return Math.max(1, Math.ceil(N / Math.ceil(N / most)));
 }
 
-/** Logits [N, V] of the hidden states x [N, C]; the output head's weight is `headWeight(params)`, wte if tied. */
+/** Logits [N, V] of the hidden states x [N, C]; of the output head's weight [V, C]. */
 export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor): Tensor {
   return linearForward(k, name, x, { weight });
 }
@@ -28,12 +27,11 @@ export interface HeadLoss {
  */
 export function headLoss(
   k: Recorder,
-  config: GPT2Config,
   weight: Tensor,
   { x, targets, losses }: HeadLoss,
   grad?: { readonly dx: Tensor; readonly dweight: Tensor | undefined; readonly scale: Scalar },
 ): void {
-  const { vocabSize: V, nEmbd: C } = config;
+  const [V, C] = weight.shape as [number, number];
   const total = x.shape[0] as number;
   const step = headRows(total, V);
   for (let start = 0; start < total; start += step) {

@@ -1,6 +1,7 @@
 import { RandomStream } from "../util/random.js";
-import type { GPT2Config } from "./gpt2/config.js";
-import { numel, type TensorSpec, tensorTable } from "./gpt2/tensors.js";
+import type { ModelConfig } from "./config.js";
+import { tensorTable } from "./registry.js";
+import { numel, type TensorSpec } from "./tensor-spec.js";
 
 export interface InitOptions {
   readonly seed: number;
@@ -9,11 +10,16 @@ export interface InitOptions {
 }
 
 /**
- * The paper's initialisation (section 2.3 and the released code): weights N(0, 0.02), those that write to the residual
- * stream scaled by 1/sqrt(2 nLayer), biases 0, layer norms 1. Each tensor has its own random stream, so its values do
- * not depend on the others.
+ * Initial values as the architecture's table says; GPT-2's are those of its paper (section 2.3 and the released code):
+ * weights N(0, 0.02), those that write to the residual stream scaled by 1/sqrt(2 nLayer), biases 0, layer norms 1. Each
+ * tensor has a random stream of its own, so its values do not depend on the others.
  */
-export function initialTensor(config: GPT2Config, spec: TensorSpec, index: number, options: InitOptions): Float32Array {
+export function initialTensor(
+  config: ModelConfig,
+  spec: TensorSpec,
+  index: number,
+  options: InitOptions,
+): Float32Array {
   const values = new Float32Array(numel(spec.shape));
   if (spec.init === "zero") return values;
   if (spec.init === "one") return values.fill(1);
@@ -31,7 +37,7 @@ export function initialTensor(config: GPT2Config, spec: TensorSpec, index: numbe
 }
 
 /** Name and initial values of every tensor, one at a time. */
-export function* initialTensors(config: GPT2Config, options: InitOptions): Generator<[string, Float32Array]> {
+export function* initialTensors(config: ModelConfig, options: InitOptions): Generator<[string, Float32Array]> {
   for (const [index, spec] of tensorTable(config).entries())
     yield [spec.name, initialTensor(config, spec, index, options)];
 }

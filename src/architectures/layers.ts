@@ -1,9 +1,8 @@
 import type { Activation } from "../program/activations.js";
 import { at, type Dim, maxOf, type Recorder, type Scalar, type Tensor } from "../program/program.js";
-import { attentionScale, type GPT2Config } from "./gpt2/config.js";
-import type { Affine } from "./gpt2/params.js";
+import type { Affine } from "./params.js";
 
-/** The layers of GPT-2 as recorded operations, with sizes read off the tensors; forward and, below each, backward. */
+/** Layers as recorded operations, with sizes read off the tensors; forward and, below each, backward. */
 
 export interface Layernorm {
   readonly out: Tensor; // [N, C]
@@ -148,69 +147,89 @@ export interface Attention {
   readonly lse: Tensor; // [N, NH]
 }
 
+/** Queries, keys and values of N tokens. Keys and values have one stride. */
+export interface QueryKeyValue {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** Elements from one token's queries to the next's, and from one token's keys to the next's. */
+  readonly ldq: number;
+  readonly ldkv: number;
+  /** Whether a token's values stand right after its keys. */
+  readonly adjacent: boolean;
+}
+
+/** The parts of one tensor [N, 3C]. */
+export function packedQkv(qkv: Tensor, C: number): QueryKeyValue {
+  return { q: qkv, k: at(qkv, C), v: at(qkv, 2 * C), ldq: 3 * C, ldkv: 3 * C, adjacent: true };
+}
+
+/** Three tensors [N, C]. */
+export function separateQkv(q: Tensor, k: Tensor, v: Tensor, C: number): QueryKeyValue {
+  return { q, k, v, ldq: C, ldkv: C, adjacent: false };
+}
+
+export interface AttentionOptions {
+  readonly nHead: number;
+  /** C, of all heads together. */
+  readonly width: number;
+  /** What scores are multiplied by. */
+  readonly scale: number;
+  readonly see: Visible;
+  readonly drop: Dropout;
+}
+
 /** Attention over the tokens of this run themselves or, with a cache, over the cache after adding them to it. */
 export function attentionForward(
   k: Recorder,
   name: string,
-  config: GPT2Config,
-  layer: number,
-  qkv: Tensor, // [N, 3C]
-  see: Visible,
-  drop: Dropout,
+  qkv: QueryKeyValue,
+  { nHead: NH, width: C, scale, see, drop }: AttentionOptions,
   cache?: KvCache,
 ): Attention {
-  const { nEmbd: C, nHead: NH } = config;
-  const [N, HS] = [rows(qkv), C / NH];
-  if (cache) {
-    const { kv, row } = cache;
-    const dims = { N, W: 2 * C, ldsrc: 3 * C, lddst: 2 * C };
-    k.op("scatterRows", `${name}.cache`, { dst: kv, src: at(qkv, C), index: row }, dims, {});
-  }
-  const [key, value, ldkv] = cache ? [cache.kv, at(cache.kv, C), 2 * C] : [at(qkv, C), at(qkv, 2 * C), 3 * C];
+  const N = rows(qkv.q);
+  if (cache) addToCache(k, `${name}.cache`, qkv, C, cache);
+  const [key, value, ldkv] = cache ? [cache.kv, at(cache.kv, C), 2 * C] : [qkv.k, qkv.v, qkv.ldkv];
   const out = k.temp(name, [N, C]);
   const lse = k.temp(`${name}.lse`, [N, NH]);
   k.op(
     "attentionForward",
     name,
-    { out, lse, q: qkv, k: key, v: value, ...see },
-    { N, NH, HS, ldq: 3 * C, ldkv },
-    { scale: attentionScale(config, layer), ...drop },
+    { out, lse, q: qkv.q, k: key, v: value, ...see },
+    { N, NH, HS: C / NH, ldq: qkv.ldq, ldkv },
+    { scale, ...drop },
   );
   return { out, lse };
 }
 
-/** The gradient at qkv, a new tensor [N, 3C]. */
+/** Writes the new tokens' keys and values to their rows. */
+function addToCache(k: Recorder, name: string, qkv: QueryKeyValue, C: number, { kv, row }: KvCache): void {
+  const parts = qkv.adjacent
+    ? [{ src: qkv.k, dst: kv, W: 2 * C }]
+    : [
+        { src: qkv.k, dst: kv, W: C },
+        { src: qkv.v, dst: at(kv, C), W: C },
+      ];
+  for (const { src, dst, W } of parts) {
+    k.op("scatterRows", name, { dst, src, index: row }, { N: rows(qkv.q), W, ldsrc: qkv.ldkv, lddst: 2 * C }, {});
+  }
+}
+
+/** Sets the gradients at queries, keys and values. */
 export function attentionBackward(
   k: Recorder,
   name: string,
-  config: GPT2Config,
-  layer: number,
-  qkv: Tensor,
+  qkv: QueryKeyValue,
+  d: QueryKeyValue,
   a: Attention,
   dout: Tensor,
-  see: Visible,
-  drop: Dropout,
-): Tensor {
-  const { nEmbd: C, nHead: NH } = config;
-  const [N, HS] = [rows(qkv), C / NH];
-  const dqkv = k.temp(`${name}.dqkv`, [N, 3 * C]);
+  { nHead: NH, width: C, scale, see, drop }: AttentionOptions,
+): void {
   k.op(
     "attentionBackward",
     name,
-    {
-      dq: dqkv,
-      dk: at(dqkv, C),
-      dv: at(dqkv, 2 * C),
-      dout,
-      out: a.out,
-      lse: a.lse,
-      q: qkv,
-      k: at(qkv, C),
-      v: at(qkv, 2 * C),
-      ...see,
-    },
-    { N, NH, HS, ldq: 3 * C, ldkv: 3 * C },
-    { scale: attentionScale(config, layer), ...drop },
+    { dq: d.q, dk: d.k, dv: d.v, dout, out: a.out, lse: a.lse, q: qkv.q, k: qkv.k, v: qkv.v, ...see },
+    { N: rows(qkv.q), NH, HS: C / NH, ldq: qkv.ldq, ldkv: qkv.ldkv },
+    { scale, ...drop },
   );
-  return dqkv;
 }

@@ -1,15 +1,19 @@
 import { UsageError } from "../errors.js";
-import type { GPT2Config } from "./gpt2/config.js";
-import { numel, type TensorSpec, tensorTable } from "./gpt2/tensors.js";
+import type { ModelConfig } from "./config.js";
+import { architectureOf, tensorTable } from "./registry.js";
+import { numel, type TensorSpec } from "./tensor-spec.js";
 
 /**
  * Low-rank adaptation (Hu et al. 2021, "LoRA"): a linear layer y = W x + b becomes y = W x + b + s B A x, with W frozen, A
  * [r, in], B [out, r] and s = alpha / r (or alpha / √r: Kalajdzievski 2023, "rsLoRA").
  */
 
+/** A linear layer of a block, by its name there (`attn.c_attn`): one of the architecture's. */
+export type LoraTarget = string;
+
 /** The linear layers of a block that can be adapted, in the order of the tensor table. */
-export const LORA_TARGETS = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"] as const;
-export type LoraTarget = (typeof LORA_TARGETS)[number];
+export const loraTargets = (config: Pick<ModelConfig, "architecture">): readonly LoraTarget[] =>
+  architectureOf(config).linear;
 
 /** The rank of each adapted layer, by its name in the model: `h.0.attn.c_attn`. */
 export type LoraRanks = ReadonlyMap<string, number>;
@@ -19,46 +23,55 @@ export const loraA = (layer: string): string => `${layer}.lora_A.weight`;
 export const loraB = (layer: string): string => `${layer}.lora_B.weight`;
 
 /** The same rank for each of the targets, in every layer. */
-export function loraRanks(config: GPT2Config, targets: readonly LoraTarget[], rank: number): Map<string, number> {
+export function loraRanks(config: ModelConfig, targets: readonly LoraTarget[], rank: number): Map<string, number> {
+  const { linear, block } = architectureOf(config);
   const ranks = new Map<string, number>();
   for (let layer = 0; layer < config.nLayer; layer++) {
-    for (const target of LORA_TARGETS) if (targets.includes(target)) ranks.set(`h.${layer}.${target}`, rank);
+    for (const target of linear) if (targets.includes(target)) ranks.set(`${block(layer)}.${target}`, rank);
   }
   return ranks;
 }
 
 /** [out, in] of every layer that can be adapted. */
-export function adaptableLayers(config: GPT2Config): Map<string, readonly [out: number, width: number]> {
+export function adaptableLayers(config: ModelConfig): Map<string, readonly [out: number, width: number]> {
   return new Map(
-    tensorTable(config).flatMap(({ name, shape, layer }) => {
-      const target = name.replace(/^h\.\d+\./, "").replace(/\.weight$/, "");
-      if (layer < 0 || !(LORA_TARGETS as readonly string[]).includes(target)) return [];
-      return [[name.replace(/\.weight$/, ""), shape as [number, number]]];
-    }),
+    [...adaptableSpecs(config)].map(([name, { shape }]) => [name, shape as readonly [number, number]] as const),
   );
+}
+
+/** The weight of each layer that can be adapted, by the layer's name. */
+function adaptableSpecs(config: ModelConfig): Map<string, TensorSpec> {
+  const { linear, block } = architectureOf(config);
+  const found = new Map<string, TensorSpec>();
+  for (const spec of tensorTable(config)) {
+    const name = spec.name.replace(/\.weight$/, "");
+    const target = spec.layer < 0 ? "" : name.slice(block(spec.layer).length + 1);
+    if (linear.includes(target) && name !== spec.name) found.set(name, spec);
+  }
+  return found;
 }
 
 /**
  * An adapter's tensors: A uniform within ±1/√in (as torch initialises a linear layer), B zero, so that training starts
  * from the model as it is. Both are decayed.
  */
-export function loraTable(config: GPT2Config, ranks: LoraRanks): TensorSpec[] {
-  const layers = adaptableLayers(config);
+export function loraTable(config: ModelConfig, ranks: LoraRanks): TensorSpec[] {
+  const layers = adaptableSpecs(config);
   return [...ranks].flatMap(([name, r]) => {
-    const layer = Number(/^h\.(\d+)\./.exec(name)?.[1]);
-    const shape = layers.get(name);
-    if (shape === undefined) {
+    const spec = layers.get(name);
+    if (spec === undefined) {
       throw new UsageError({ op: "adapter", expected: "a linear layer of the model", got: name });
     }
-    const matrix = { conv1d: false, decay: true, layer } as const;
+    const [out, width] = spec.shape as [number, number];
+    const matrix = { conv1d: false, decay: true, layer: spec.layer } as const;
     return [
-      { name: loraA(name), shape: [r, shape[1]], init: "uniform", ...matrix },
-      { name: loraB(name), shape: [shape[0], r], init: "zero", ...matrix },
+      { name: loraA(name), shape: [r, width], init: "uniform", ...matrix },
+      { name: loraB(name), shape: [out, r], init: "zero", ...matrix },
     ] satisfies TensorSpec[];
   });
 }
 
-export const loraParameterCount = (config: GPT2Config, ranks: LoraRanks): number =>
+export const loraParameterCount = (config: ModelConfig, ranks: LoraRanks): number =>
   loraTable(config, ranks).reduce((n, { shape }) => n + numel(shape), 0);
 
 /** s: what an adapter's product is multiplied by. */

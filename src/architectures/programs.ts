@@ -1,5 +1,6 @@
 import { type Program, Recorder, type Tensor } from "../program/program.js";
 import { prune } from "../program/prune.js";
+import type { ModelConfig } from "./config.js";
 import {
   declareDecodeAdapters,
   declareGradients,
@@ -10,13 +11,12 @@ import {
 } from "./declare.js";
 import type { DecodeProgramOptions } from "./decode-program.js";
 import type { FlatLayout } from "./flat.js";
-import { backward } from "./gpt2/backward.js";
-import type { GPT2Config } from "./gpt2/config.js";
-import { forward, tokenInputs } from "./gpt2/forward.js";
-import { headWeight } from "./gpt2/params.js";
 import { headLoss } from "./head.js";
 import type { LoraRanks } from "./lora.js";
+import { architectureOf } from "./registry.js";
 import { type TaskHead, taskLoss } from "./task-head.js";
+import { tokenInputs } from "./token-inputs.js";
+import { backwardOf } from "./training.js";
 
 export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
 export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
@@ -28,7 +28,7 @@ export interface TrainProgramOptions {
   /** The tensors of the table that are trained; all, if not given. The others have no gradient. */
   readonly trained?: ReadonlySet<string> | undefined;
   readonly lora?: TrainedAdapter | undefined;
-  /** Keep only the residual stream of the forward pass, and compute each block again in the backward pass. */
+  /** Keep only the residual stream of the forward pass, and recompute each block in the backward pass. */
   readonly recompute?: boolean;
   /** Instead of predicting the next token: see {@link taskLoss}. */
   readonly head?: TaskHead | undefined;
@@ -40,25 +40,26 @@ export interface TrainProgramOptions {
  * `gain`, a row for each layer. Numbers: `lossScale`, what each token's loss is multiplied by before differentiating;
  * with dropout, `dropoutKey`.
  */
-export function trainProgram(config: GPT2Config, N: number, options: TrainProgramOptions = {}): Program {
+export function trainProgram(config: ModelConfig, N: number, options: TrainProgramOptions = {}): Program {
   const { dropout = 0, types, trained, lora, recompute = false, head } = options;
   const k = new Recorder("train");
   const key = dropout > 0 || (lora && lora.dropout > 0) ? k.scalar("dropoutKey") : undefined;
   const p = declareParams(k, config, types, lora && declareTrainedAdapter(k, config, lora, key));
   const g = declareGradients(k, config, trained, lora?.ranks);
-  const io = tokenInputs(k, N);
+  const io = tokenInputs(k, config, N);
+  const { forward, head: headName } = architectureOf(config);
   const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: key! } } : {});
-  const dlnF = k.temp("ln_f.dout", [N, config.nEmbd]);
-  const x = a.lnF.out;
+  const dx = k.temp("hidden.dout", [N, config.nEmbd]);
+  const x = a.hidden;
   if (head) {
-    taskLoss(k, config, head, x, { dx: dlnF, scale: () => k.scalar("lossScale") });
+    taskLoss(k, config, head, x, { dx, scale: () => k.scalar("lossScale") });
   } else {
     const targets = k.external("targets", [N], "i32");
     const losses = k.external("losses", [N]);
-    const grad = { dx: dlnF, dweight: headWeight(g), scale: k.scalar("lossScale") };
-    headLoss(k, config, headWeight(p), { x, targets, losses }, grad);
+    const grad = { dx, dweight: g.tensor(headName(config)), scale: k.scalar("lossScale") };
+    headLoss(k, p.tensor(headName(config)), { x, targets, losses }, grad);
   }
-  backward(k, config, p, g, io, a, dlnF, { recompute });
+  backwardOf(config)(k, config, p, g, io, a, dx, { recompute });
   return prune(k.build());
 }
 
@@ -70,17 +71,18 @@ export interface LossProgramOptions {
 }
 
 /** The loss of each of N tokens, without gradients. Buffers as in {@link trainProgram}. */
-export function lossProgram(config: GPT2Config, N: number, { types, ranks, head }: LossProgramOptions = {}): Program {
+export function lossProgram(config: ModelConfig, N: number, { types, ranks, head }: LossProgramOptions = {}): Program {
   const k = new Recorder("loss");
   const p = declareParams(k, config, types, ranks && declareTrainedAdapter(k, config, { ranks, dropout: 0 }));
-  const io = tokenInputs(k, N);
-  const x = forward(k, config, p, io).lnF.out;
+  const io = tokenInputs(k, config, N);
+  const { forward, head: headName } = architectureOf(config);
+  const x = forward(k, config, p, io).hidden;
   if (head) {
     taskLoss(k, config, head, x);
     return prune(k.build());
   }
   const targets = k.external("targets", [N], "i32");
-  headLoss(k, config, headWeight(p), { x, targets, losses: k.external("losses", [N]) });
+  headLoss(k, p.tensor(headName(config)), { x, targets, losses: k.external("losses", [N]) });
   return prune(k.build());
 }
 
@@ -89,7 +91,7 @@ export function lossProgram(config: GPT2Config, N: number, { types, ranks, head 
  * one after another, without a cache. Sizes: N, M. Adapters as in {@link decodeProgram}.
  */
 export function hiddenProgram(
-  config: GPT2Config,
+  config: ModelConfig,
   maxTokens: number,
   { types, adapters = [] }: DecodeProgramOptions = {},
 ): Program {
@@ -97,7 +99,7 @@ export function hiddenProgram(
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxTokens)];
   const { nEmbd: C } = config;
   const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
-  const { out: x } = forward(k, config, p, tokenInputs(k, N)).lnF;
+  const { hidden: x } = architectureOf(config).forward(k, config, p, tokenInputs(k, config, N));
   const tensors = { out: k.external("hidden", [M, C]), x, index: k.external("outputs", [M], "i32") };
   k.op("gatherRows", "hidden", tensors, { N: M, W: C }, {});
   return prune(k.build());

@@ -1,8 +1,8 @@
 import type { Recorder, Scalar, Tensor } from "../program/program.js";
+import type { ModelConfig } from "./config.js";
 import { gradBuffer, paramBuffer } from "./declare.js";
-import type { GPT2Config } from "./gpt2/config.js";
-import type { TensorSpec } from "./gpt2/tensors.js";
 import { headLoss } from "./head.js";
+import type { TensorSpec } from "./tensor-spec.js";
 
 /**
  * A head for a task (Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2): a
@@ -19,7 +19,7 @@ export interface TaskHead {
 export const SCORE = "score.weight";
 
 /** [labels, C], initialised as transformers does; it comes after the tensors of the model's table. */
-export function scoreSpec({ nEmbd }: GPT2Config, { labels }: TaskHead): TensorSpec {
+export function scoreSpec({ nEmbd }: ModelConfig, { labels }: TaskHead): TensorSpec {
   return { name: SCORE, shape: [labels.length, nEmbd], conv1d: false, init: "normal", decay: true, layer: -1 };
 }
 
@@ -27,7 +27,7 @@ export function scoreSpec({ nEmbd }: GPT2Config, { labels }: TaskHead): TensorSp
  * The configuration of a model with such a head: it has no head for the vocabulary, so none of its own. Tied embeddings
  * stand for that in the table of tensors.
  */
-export const headlessConfig = (config: GPT2Config): GPT2Config => ({ ...config, tieWordEmbeddings: true });
+export const headlessConfig = <C extends ModelConfig>(config: C): C => ({ ...config, tieWordEmbeddings: true });
 
 /**
  * The task's loss over the hidden states x [N, C] after the final layer norm, and with `grad` its gradients: dx is set, the
@@ -38,7 +38,7 @@ export const headlessConfig = (config: GPT2Config): GPT2Config => ({ ...config, 
  */
 export function taskLoss(
   k: Recorder,
-  config: GPT2Config,
+  config: ModelConfig,
   head: TaskHead,
   x: Tensor,
   grad?: { readonly dx: Tensor; readonly scale: () => Scalar },
@@ -55,7 +55,7 @@ export function taskLoss(
   const targets = k.external("targets", [N], "i32");
   if (grad) {
     const gradients = { dx: grad.dx, dweight, scale: grad.scale() };
-    headLoss(k, { ...config, vocabSize: K }, weight, { x, targets, losses }, gradients);
+    headLoss(k, weight, { x, targets, losses }, gradients);
     return;
   }
   const scores = k.external("scores", [N, K]);

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { parameterCount } from "../architectures/gpt2/tensors.js";
+import { parameterCount } from "../architectures/registry.js";
 import { DataError, UsageError } from "../errors.js";
 import { fetchedSource, folderSource } from "../evaluate/data/node-sources.js";
 import { type DataSource, firstOf } from "../evaluate/data/source.js";

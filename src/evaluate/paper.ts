@@ -1,4 +1,5 @@
-import { GPT2_PRESETS, type GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { GPT2_PRESETS } from "../architectures/gpt2/config.js";
 
 /** The paper's four models, as it names them. */
 export const PAPER_SIZES = ["117M", "345M", "762M", "1542M"] as const;
@@ -97,7 +98,7 @@ const PRESETS: Readonly<Record<PaperSize, keyof typeof GPT2_PRESETS>> = {
 };
 
 /** Which of the paper's models this one is as large as, if any. */
-export function paperSize({ nLayer, nEmbd, nHead }: GPT2Config): PaperSize | undefined {
+export function paperSize({ nLayer, nEmbd, nHead }: ModelConfig): PaperSize | undefined {
   return PAPER_SIZES.find((size) => {
     const preset = GPT2_PRESETS[PRESETS[size]];
     return preset.nLayer === nLayer && preset.nEmbd === nEmbd && preset.nHead === nHead;

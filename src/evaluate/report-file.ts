@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { DataError } from "../errors.js";
 import { recordOf, stringField } from "./data/text-formats.js";
 import type { FigureComparison } from "./reproduce.js";
@@ -24,7 +24,7 @@ export interface EvaluationReport {
     readonly files: readonly HashedFile[];
     readonly adapter?: string;
     readonly parameters: number;
-    readonly config: GPT2Config;
+    readonly config: ModelConfig;
     /** Storage dtype of the weights, unless it is the file's. */
     readonly dtype?: string;
     readonly backend: string;

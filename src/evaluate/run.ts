@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { DataError, TokenizerError } from "../errors.js";
 import type {
   GenerateUntilRequest,
@@ -15,7 +15,7 @@ import { type Evaluation, formatTaskSpec, type Outcome, type TaskSpec } from "./
 
 /** What a model under evaluation does; {@link GPT2} is one. */
 export interface EvaluatedModel {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
   /** Id of the token that starts every text. */
   readonly endOfText: number | undefined;

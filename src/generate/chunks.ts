@@ -1,3 +1,5 @@
+import type { ModelConfig } from "../architectures/config.js";
+import { TokenArrays, type TokenColumns } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Sequence } from "./engine.js";
@@ -51,30 +53,29 @@ export function* chunks(extensions: readonly Extension[], maxTokens: number, max
   if (tokens.length > 0) yield { tokens, rows, outputs };
 }
 
-const TOKEN_INPUTS = ["tokens", "positions", "first", "last", "row"] as const;
-type TokenInput = (typeof TOKEN_INPUTS)[number];
-
-/** What a run is told about its tokens, i32: see {@link decodeProgram}. */
+/** The i32 inputs of a run: see {@link decodeProgram}. */
 export class Inputs {
   readonly bindings: Record<string, DeviceArray>;
   readonly targets: DeviceArray;
-  readonly #host: Record<TokenInput, Int32Array>;
+  readonly #arrays: TokenArrays;
+  readonly #columns: TokenColumns;
   readonly #backend: Backend;
   readonly #maxTokens: number;
   readonly #adapterIndices: DeviceArray[] = [];
 
-  constructor(backend: Backend, maxTokens: number, maxLogits: number) {
+  constructor(backend: Backend, config: ModelConfig, maxTokens: number, maxLogits: number) {
     this.#backend = backend;
     this.#maxTokens = maxTokens;
-    this.bindings = Object.fromEntries(TOKEN_INPUTS.map((name) => [name, backend.alloc("i32", maxTokens)]));
-    this.bindings.outputs = backend.alloc("i32", maxLogits);
+    this.#arrays = new TokenArrays(backend, config, maxTokens);
+    const column = (): Int32Array => new Int32Array(maxTokens);
+    this.#columns = { tokens: column(), positions: column(), first: column(), last: column() };
+    const [row, outputs] = [backend.alloc("i32", maxTokens), backend.alloc("i32", maxLogits)];
+    this.bindings = { ...this.#arrays.bindings, row, outputs };
     this.targets = backend.alloc("i32", maxLogits);
-    const entries = TOKEN_INPUTS.map((name) => [name, new Int32Array(maxTokens)]);
-    this.#host = Object.fromEntries(entries) as Record<TokenInput, Int32Array>;
   }
 
   write({ tokens, outputs }: Chunk): void {
-    const { tokens: ids, positions, first, last, row } = this.#host;
+    const { tokens: ids, positions, first, last } = this.#columns;
     const added = new Map<Sequence, number>();
     for (const [n, { id, sequence }] of tokens.entries()) {
       const position = sequence.length + (added.get(sequence) ?? 0);
@@ -82,9 +83,11 @@ export class Inputs {
       ids[n] = id;
       positions[n] = position;
       first[n] = sequence.firstRow;
-      last[n] = row[n] = sequence.firstRow + position;
+      // A token sees its own row last.
+      last[n] = sequence.firstRow + position;
     }
-    for (const name of TOKEN_INPUTS) this.bindings[name]!.write(this.#host[name].subarray(0, tokens.length));
+    this.#arrays.write(this.#columns, tokens.length);
+    this.bindings.row!.write(last.subarray(0, tokens.length));
     this.bindings.outputs!.write(outputs);
   }
 

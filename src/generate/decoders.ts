@@ -1,13 +1,13 @@
+import type { ModelConfig } from "../architectures/config.js";
 import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes } from "../architectures/declare.js";
 import { type DecodeShape, decodeProgram } from "../architectures/decode-program.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 
 /** What all decode Programs of an engine share. */
 export interface DecodeContext {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly types: ParamTypes;
   readonly shape: DecodeShape;
   /** Weights, cache, inputs and logits. */

@@ -1,3 +1,5 @@
+import type { Pooling } from "../architectures/architecture.js";
+import type { ModelConfig } from "../architectures/config.js";
 import {
   adapterBuffer,
   adapterGainBuffer,
@@ -5,23 +7,21 @@ import {
   type ParamTypes,
   paramBuffer,
 } from "../architectures/declare.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
 import { hiddenProgram } from "../architectures/programs.js";
+import { fillLast, TokenArrays } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import { RunQueue } from "../backend/run-queue.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { orAborted } from "../util/abort.js";
 
-/** How the hidden states of a text's tokens become one vector: their mean, or that of the last token, which has seen all. */
-export const POOLINGS = ["mean", "last"] as const;
-export type Pooling = (typeof POOLINGS)[number];
+export const POOLINGS: readonly Pooling[] = ["mean", "first", "last"];
 
 export interface EncodeOptions {
   readonly pooling: Pooling;
   readonly adapter?: LoadedAdapter | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told how many texts are done. */
+  /** Called with the number of texts done. */
   readonly onProgress?: ((texts: number) => void) | undefined;
 }
 
@@ -29,8 +29,6 @@ export interface EncodeOptions {
 const PLACES = 256;
 /** Executables kept, one for each adapter: each has temporary memory of its own. */
 const CAPACITY = 2;
-
-const INPUTS = ["tokens", "positions", "first", "last", "outputs"] as const;
 
 interface TextPlace {
   readonly text: number;
@@ -42,9 +40,10 @@ interface TextPlace {
 /** Reads whole texts, one after another in runs, each seeing itself alone, and gives a vector for each. Token ids only. */
 export class Encoder {
   readonly #backend: Backend;
-  readonly #config: GPT2Config;
+  readonly #config: ModelConfig;
   readonly #places: number;
   readonly #types: ParamTypes;
+  readonly #inputs: TokenArrays;
   readonly #adapterIndex: DeviceArray;
   readonly #prepared = new ExecutableCache<number>(CAPACITY);
   /** Texts share the inputs of a run. */
@@ -52,15 +51,16 @@ export class Encoder {
   #bindings: Record<string, DeviceArray>;
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
-  constructor(backend: Backend, config: GPT2Config, weights: ReadonlyMap<string, DeviceArray>) {
+  constructor(backend: Backend, config: ModelConfig, weights: ReadonlyMap<string, DeviceArray>) {
     this.#backend = backend;
     this.#config = config;
     this.#places = Math.max(PLACES, config.nCtx);
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
-    const inputs = INPUTS.map((name) => [name, backend.alloc("i32", this.#places)] as const);
+    this.#inputs = new TokenArrays(backend, config, this.#places);
+    const outputs = backend.alloc("i32", this.#places);
     const parameters = [...weights].map(([name, array]) => [paramBuffer(name), array] as const);
     const hidden = backend.alloc("f32", this.#places * config.nEmbd);
-    this.#bindings = Object.fromEntries([...parameters, ...inputs, ["hidden", hidden]]);
+    this.#bindings = { ...Object.fromEntries(parameters), ...this.#inputs.bindings, outputs, hidden };
     this.#adapterIndex = backend.alloc("i32", this.#places);
     // The row of an adapter's gains for tokens that use it.
     this.#adapterIndex.write(new Int32Array(this.#places).fill(1));
@@ -85,7 +85,8 @@ export class Encoder {
   async dispose(): Promise<void> {
     await this.#queue.close();
     this.#prepared.clear();
-    for (const name of [...INPUTS, "hidden"]) this.#bindings[name]?.dispose();
+    this.#inputs.dispose();
+    for (const name of ["outputs", "hidden"]) this.#bindings[name]?.dispose();
     this.#adapterIndex.dispose();
     this.#bindings = {};
   }
@@ -109,21 +110,22 @@ export class Encoder {
     const { nEmbd: C } = this.#config;
     const end = run.at(-1)!;
     const N = end.start + end.tokens.length;
-    const columns = { tokens: new Int32Array(N), positions: new Int32Array(N), first: new Int32Array(N) };
+    const column = (): Int32Array => new Int32Array(N);
+    const columns = { tokens: column(), positions: column(), first: column(), last: column() };
     for (const { tokens, start } of run) {
       columns.tokens.set(tokens, start);
       for (let n = 0; n < tokens.length; n++) columns.positions[start + n] = n;
       columns.first.fill(start, start, start + tokens.length);
     }
-    const all = Int32Array.from({ length: N }, (_, n) => n);
-    const outputs = pooling === "mean" ? all : run.map(({ tokens, start }) => start + tokens.length - 1);
-    const inputs = { ...columns, last: all, outputs };
-    for (const name of INPUTS) this.#bindings[name]!.write(inputs[name]);
+    fillLast(this.#config, columns.first, columns.last, N);
+    this.#inputs.write(columns, N);
+    const outputs = outputsOf(run, N, pooling);
+    this.#bindings.outputs!.write(outputs);
     const executable = await this.#executable(adapter);
     await executable.run({ dims: { N, M: outputs.length } });
     const hidden = await this.#bindings.hidden!.read(0, outputs.length * C);
     return run.map(({ tokens, start }, i) => {
-      if (pooling === "last") return Float32Array.from(hidden.subarray(i * C, (i + 1) * C));
+      if (pooling !== "mean") return Float32Array.from(hidden.subarray(i * C, (i + 1) * C));
       return meanOfRows(hidden.subarray(start * C, (start + tokens.length) * C), C);
     });
   }
@@ -142,6 +144,12 @@ export class Encoder {
     bound[adapterIndexBuffer(0)] = this.#adapterIndex;
     return this.#backend.prepare(program, bound);
   }
+}
+
+/** The places whose hidden states a pooling needs. */
+function outputsOf(run: readonly TextPlace[], N: number, pooling: Pooling): number[] {
+  if (pooling === "mean") return Array.from({ length: N }, (_, n) => n);
+  return run.map(({ tokens, start }) => (pooling === "first" ? start : start + tokens.length - 1));
 }
 
 /** Of rows of width C, in double precision. */

@@ -1,5 +1,6 @@
+import type { ModelConfig } from "../architectures/config.js";
 import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
 import { RunQueue } from "../backend/run-queue.js";
 import { ContextLengthError, UsageError } from "../errors.js";
@@ -37,12 +38,12 @@ export interface EngineOptions {
 const LOGITS_SIZE = 2 ** 23;
 
 /**
- * Runs a GPT-2 with cached keys and values. Knows token ids only. Any number of sequences can be open, and grow in the
+ * Runs a model with cached keys and values. Knows token ids only. Any number of sequences can be open, and grow in the
  * same run; runs never overlap, so that callers need not know of each other.
  */
 export class Engine {
   readonly backend: Backend;
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly maxTokens: number;
   readonly #types: ParamTypes;
   #weights: Record<string, DeviceArray>;
@@ -62,10 +63,11 @@ export class Engine {
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
   constructor(
     backend: Backend,
-    config: GPT2Config,
+    config: ModelConfig,
     weights: ReadonlyMap<string, DeviceArray>,
     { maxTokens = 512 }: EngineOptions = {},
   ) {
+    checkCausal(config);
     this.backend = backend;
     this.config = config;
     this.maxTokens = maxTokens;
@@ -73,7 +75,7 @@ export class Engine {
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
     this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
     this.#cache = new KvCache(backend, config);
-    this.#inputs = new Inputs(backend, maxTokens, this.#maxLogits);
+    this.#inputs = new Inputs(backend, config, maxTokens, this.#maxLogits);
     this.#logits = backend.alloc("f32", this.#maxLogits * config.vocabSize);
     this.#losses = backend.alloc("f32", this.#maxLogits);
   }
@@ -307,6 +309,13 @@ export class Engine {
     if (sequence.engine === this && sequence.isOpen) return;
     throw new UsageError({ op: "extending a sequence", expected: "an open sequence of this model" });
   }
+}
+
+/** @throws {UsageError} a model whose tokens see those after them. */
+function checkCausal(config: ModelConfig): void {
+  const { attention, label } = architectureOf(config);
+  if (attention === "causal") return;
+  throw new UsageError({ op: "generating or scoring", expected: "a model that reads from left to right", got: label });
 }
 
 /** A sequence of tokens whose keys and values are in an engine's cache. */

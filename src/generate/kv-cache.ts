@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../architectures/config.js";
 import { cacheBuffer } from "../architectures/declare.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { byteLength } from "../dtype/dtype.js";
 import { type Program, Recorder } from "../program/program.js";
@@ -17,11 +17,11 @@ export interface CachedSequence {
  */
 export class KvCache {
   readonly #backend: Backend;
-  readonly #config: GPT2Config;
+  readonly #config: ModelConfig;
   #slots = 0;
   #layers: DeviceArray[] = [];
 
-  constructor(backend: Backend, config: GPT2Config) {
+  constructor(backend: Backend, config: ModelConfig) {
     this.#backend = backend;
     this.#config = config;
   }
@@ -72,7 +72,7 @@ export class KvCache {
 }
 
 /** Copies rows of every layer's cache: row from[n] to row to[n]. Size: N. */
-export function copyRowsProgram({ nLayer, nEmbd }: GPT2Config, maxRows: number, cacheRows: number): Program {
+export function copyRowsProgram({ nLayer, nEmbd }: ModelConfig, maxRows: number, cacheRows: number): Program {
   const k = new Recorder("copy-rows");
   const N = k.sym("N", maxRows);
   const W = 2 * nEmbd;

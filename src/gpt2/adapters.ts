@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { Backend } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
 import { DEFAULT_ADAPTER, type LoadedAdapter } from "../pretrained/loaded-adapter.js";
@@ -33,14 +33,14 @@ export class Adapters {
     name: string,
     path: string,
     backend: Backend,
-    config: GPT2Config,
+    config: ModelConfig,
     options: { readonly signal?: AbortSignal | undefined },
   ): Promise<void> {
     needNode("loading an adapter", "An adapter that was merged into a model before can be fetched");
     const { findAdapter, loadAdapter } = await import("#node/pretrained/load-adapters.js");
     const adapter = await findAdapter(path, config, options);
     try {
-      this.#loaded.set(name, await loadAdapter(backend, adapter, options.signal));
+      this.#loaded.set(name, await loadAdapter(backend, config, adapter, options.signal));
     } finally {
       adapter.close();
     }

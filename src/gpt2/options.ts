@@ -1,4 +1,4 @@
-import type { Pooling } from "../generate/encoder.js";
+import type { Pooling } from "../architectures/architecture.js";
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
 
 /** Text, or token ids. */

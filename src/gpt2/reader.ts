@@ -1,8 +1,10 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { Architecture, Pooling } from "../architectures/architecture.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
 import { type Classification, classification, needHead, normalized } from "../generate/classify.js";
-import { Encoder, POOLINGS, type Pooling } from "../generate/encoder.js";
+import { Encoder, POOLINGS } from "../generate/encoder.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { type LoadedHead, scoresOf } from "../pretrained/loaded-head.js";
 import type { EmbedOptions, ReadOptions, TextOrIds } from "./options.js";
@@ -17,27 +19,29 @@ export interface Additions {
 /** Reads whole texts, many in a run, for a label, a number or a vector each. */
 export class Reader {
   readonly #ids: TextIds;
+  readonly #pooling: Architecture["pooling"];
   readonly #encoder: Encoder;
 
-  constructor(ids: TextIds, backend: Backend, config: GPT2Config, weights: ReadonlyMap<string, DeviceArray>) {
+  constructor(ids: TextIds, backend: Backend, config: ModelConfig, weights: ReadonlyMap<string, DeviceArray>) {
     this.#ids = ids;
+    this.#pooling = architectureOf(config).pooling;
     this.#encoder = new Encoder(backend, config, weights);
   }
 
   async classify(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<Classification[]> {
     const head = needHead("classification", added.head);
-    const hidden = await this.#read(texts, "last", added, { truncate: true, ...options });
+    const hidden = await this.#read(texts, this.#pooling.task, added, { truncate: true, ...options });
     return hidden.map((row) => classification(head, row));
   }
 
   async regress(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<number[]> {
     const head = needHead("regression", added.head);
-    const hidden = await this.#read(texts, "last", added, { truncate: true, ...options });
+    const hidden = await this.#read(texts, this.#pooling.task, added, { truncate: true, ...options });
     return hidden.map((row) => scoresOf(head, row)[0]!);
   }
 
   async embed(texts: readonly TextOrIds[], added: Additions, options: EmbedOptions): Promise<Float32Array[]> {
-    const { pooling = "mean", normalize = true, ...rest } = options;
+    const { pooling = this.#pooling.embedding, normalize = true, ...rest } = options;
     if (!POOLINGS.includes(pooling)) {
       throw new UsageError({ op: "embedding: pooling", expected: POOLINGS.join(" or "), got: String(pooling) });
     }

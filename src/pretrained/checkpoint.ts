@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import type { StoredLayout, StoredTensor } from "../checkpoint/stored-tensor.js";
 import type { StoredDtype } from "../dtype/stored.js";
@@ -32,7 +32,7 @@ export interface Checkpoint {
   /** What was opened: a folder or a file. */
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** The type most of the parameters are held in. */
   readonly dtype: StoredDtype;
   /** Exactly the tensors of `tensorTable(config)`, in its order. */
@@ -56,7 +56,7 @@ export interface CheckpointDescription {
   readonly format: CheckpointFormat;
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** Of a classifier or regressor. */
   readonly head?: TaskHead;
   readonly parameters: number;

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { copyFile, mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { numel } from "../architectures/gpt2/tensors.js";
+import { numel } from "../architectures/tensor-spec.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { StoredDtype } from "../dtype/stored.js";
 import { CheckpointError, TokenizerError, UsageError } from "../errors.js";

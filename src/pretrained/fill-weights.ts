@@ -1,4 +1,4 @@
-import { numel } from "../architectures/gpt2/tensors.js";
+import { numel } from "../architectures/tensor-spec.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { ConversionFailure, WeightConversion } from "../backend/weight-conversion.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";

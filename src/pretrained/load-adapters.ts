@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { Backend } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
 import { type LocateOptions, locateModel } from "../hub/node.js";
@@ -30,7 +30,7 @@ export async function foldIn(checkpoint: Checkpoint, adapter: string, options: L
 /** All of them in a backend's memory, by the names that requests choose them by. */
 export async function loadAdapters(
   backend: Backend,
-  config: GPT2Config,
+  config: ModelConfig,
   paths: AdapterPaths,
   options: LocateOptions,
 ): Promise<Map<string, LoadedAdapter>> {
@@ -38,7 +38,7 @@ export async function loadAdapters(
   for (const [name, path] of adapterEntries(paths)) {
     const adapter = await findAdapter(path, config, options);
     try {
-      loaded.set(name, await loadAdapter(backend, adapter, options.signal));
+      loaded.set(name, await loadAdapter(backend, config, adapter, options.signal));
     } finally {
       adapter.close();
     }
@@ -49,7 +49,7 @@ export async function loadAdapters(
 /** Opens an adapter, wherever it is: a folder, its .safetensors, or a name on the hub. */
 export async function findAdapter(
   name: string,
-  model: GPT2Config,
+  model: ModelConfig,
   options: LocateOptions = {},
 ): Promise<AdapterCheckpoint> {
   return openAdapter((await locateModel(name, options)).path, model);
@@ -75,6 +75,7 @@ export async function withAdapter(
  */
 export async function loadAdapter(
   backend: Backend,
+  config: ModelConfig,
   adapter: AdapterCheckpoint,
   signal?: AbortSignal,
 ): Promise<LoadedAdapter> {
@@ -87,7 +88,7 @@ export async function loadAdapter(
       hint: "Fold it into the weights: gpt2 merge, or the option merge of GPT2.load",
     });
   }
-  const tensors = await loadWeights(backend, adapter.tensors.values(), { dtype: "f32", signal });
+  const tensors = await loadWeights(backend, config, adapter.tensors.values(), { dtype: "f32", signal });
   const head = adapter.head && loadHead(adapter.head);
   return new LoadedAdapter(backend, adapter.ranks, tensors, (layer) => adapter.scales.get(layer)!, head);
 }

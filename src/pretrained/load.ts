@@ -113,7 +113,7 @@ async function weightsOf(
   { backend, fallback }: ChosenBackend,
   options: Pick<LoadOptions, "dtype" | "signal">,
 ) {
-  const weights = await loadWeights(backend, checkpoint.tensors.values(), options);
+  const weights = await loadWeights(backend, checkpoint.config, checkpoint.tensors.values(), options);
   const { config, head } = checkpoint;
   const sampling = samplingOf(checkpoint);
   return { backend, fallback, config, weights, sampling, head: head && loadHead(head) };

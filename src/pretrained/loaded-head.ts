@@ -1,5 +1,5 @@
-import { numel } from "../architectures/gpt2/tensors.js";
 import type { TaskHead } from "../architectures/task-head.js";
+import { numel } from "../architectures/tensor-spec.js";
 import type { StoredHead } from "./names/state-dict-classifier.js";
 
 /** A head for a task, its weight in memory. It is so small that it is applied where its results are used. */

@@ -1,5 +1,5 @@
-import { numel } from "../architectures/gpt2/tensors.js";
 import { loraA, loraB } from "../architectures/lora.js";
+import { numel } from "../architectures/tensor-spec.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { CheckpointError } from "../errors.js";
 import type { Checkpoint } from "./checkpoint.js";

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
@@ -8,7 +8,7 @@ import type { SamplingSettings } from "./sampling-options.js";
 /** What a {@link GPT2} is made of. */
 export interface ModelParts {
   readonly backend: Backend;
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** Arrays of `backend`, one for each name in the tensor table. They are only read, and may be shared. */
   readonly weights: ReadonlyMap<string, DeviceArray>;
   /** Without one the model takes and gives token ids only. */

@@ -1,8 +1,9 @@
 import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
-import { numel, type TensorSpec, tensorTable } from "../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { tensorTable } from "../architectures/registry.js";
 import { scoreSpec, type TaskHead } from "../architectures/task-head.js";
+import { numel, type TensorSpec } from "../architectures/tensor-spec.js";
 import { encodeTensor } from "../checkpoint/encode-tensor.js";
 import { llmcHeader, llmcLayout } from "../checkpoint/llmc.js";
 import { quote } from "../checkpoint/quote.js";
@@ -32,7 +33,7 @@ export interface NamedTensor {
 }
 
 export interface ModelToSave {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** Every tensor of `tensorTable(config)` once, in any order; each is written before the next is asked for. */
   readonly tensors: Iterable<NamedTensor> | AsyncIterable<NamedTensor>;
   /** Of a classifier or regressor, whose `score.weight` is then among the tensors. Hugging Face only. */

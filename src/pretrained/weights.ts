@@ -1,4 +1,6 @@
-import { numel } from "../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { tensorTable } from "../architectures/registry.js";
+import { numel } from "../architectures/tensor-spec.js";
 import { heldAs } from "../architectures/weight-types.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
@@ -15,7 +17,7 @@ export interface LoadWeightsOptions {
 }
 
 /**
- * The weights as arrays of a backend, by tensor name: used where they are if they have the right type and layout there,
+ * The weights of a model as arrays of a backend, by tensor name: used where they are if they have the right type and layout there,
  * the others converted a piece at a time.
  *
  * @throws {CheckpointError} a value is NaN or infinite, or too large for the type.
@@ -23,14 +25,16 @@ export interface LoadWeightsOptions {
  */
 export async function loadWeights(
   backend: Backend,
+  config: ModelConfig,
   tensors: Iterable<StoredTensor>,
   { dtype, access = backend, signal }: LoadWeightsOptions = {},
 ): Promise<Map<string, DeviceArray>> {
   if (dtype !== undefined) checkWeightType(dtype);
+  const typeOf = storageTypes(config, dtype);
   const placed: Placed[] = [];
   const others: (readonly [tensor: StoredTensor, type: WeightType])[] = [];
   for (const tensor of tensors) {
-    const type = loadedType(tensor, dtype);
+    const type = typeOf(tensor);
     const mapped = tensor.dtype === type && tensor.storedAs === "out_in" ? tensor.mapped : undefined;
     const array = mapped && access.inPlace?.(type, mapped);
     if (array) placed.push({ tensor, array, inPlace: true });
@@ -41,11 +45,13 @@ export async function loadWeights(
   return new Map(placed.map(({ tensor, array }) => [tensor.name, array]));
 }
 
-/** What a tensor is held in once loaded. */
-export const loadedType = (tensor: StoredTensor, dtype?: WeightType): WeightType =>
-  heldAs(tensor, dtype ?? usableType(tensor));
+/** The storage dtype of each tensor once loaded, for a model whose weights are to be `dtype`, or as in the file. */
+export function storageTypes(config: ModelConfig, dtype?: WeightType): (tensor: StoredTensor) => WeightType {
+  const alwaysF32 = new Set(tensorTable(config).flatMap(({ name, f32 }) => (f32 ? [name] : [])));
+  return (tensor) => (alwaysF32.has(tensor.name) ? "f32" : heldAs(tensor, dtype ?? usableType(tensor)));
+}
 
-/** What a tensor stays in unless told otherwise: its file's type, or for types that only files have the closest. */
+/** The dtype that a tensor stays in by default: its file's type, or for types that only files have the closest. */
 function usableType({ dtype }: StoredTensor): WeightType {
   if (isWeightType(dtype)) return dtype;
   return dtype === "f64" ? "f32" : "q8_0";

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { TokenizerError, UsageError } from "../errors.js";
 import { generateSettings } from "../generate/options.js";
 import type {
@@ -13,7 +13,7 @@ import { fitPrompt, type Omitted, type PromptParts } from "./fit-prompt.js";
 
 /** What tasks ask of a model; {@link GPT2} is one. */
 export interface PromptedModel {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
   /** Id of the token that starts every text. */
   readonly endOfText: number | undefined;

@@ -1,12 +1,12 @@
+import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
-import { numel } from "../architectures/gpt2/tensors.js";
 import { SCORE } from "../architectures/task-head.js";
+import { numel } from "../architectures/tensor-spec.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { LocateOptions } from "../hub/node.js";
 import { mapFilesWith, openModel } from "../pretrained/load.js";
-import { loadedType, loadWeights } from "../pretrained/weights.js";
+import { loadWeights, storageTypes } from "../pretrained/weights.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { Adaptation, ModelTrainer } from "./model-trainer.js";
@@ -20,11 +20,12 @@ export interface ModelSource extends LocateOptions {
 }
 
 /** Its shape, and what its weights will be held in. */
-export async function describeModel(source: ModelSource): Promise<{ config: GPT2Config; types: ParamTypes }> {
+export async function describeModel(source: ModelSource): Promise<{ config: ModelConfig; types: ParamTypes }> {
   const checkpoint = await openModel(source.name, source);
   try {
-    const types = [...checkpoint.tensors].map(([name, tensor]) => [name, loadedType(tensor, source.dtype)] as const);
-    return { config: checkpoint.config, types: new Map(types) };
+    const { config, tensors } = checkpoint;
+    const typeOf = storageTypes(config, source.dtype);
+    return { config, types: new Map([...tensors].map(([name, tensor]) => [name, typeOf(tensor)])) };
   } finally {
     checkpoint.close();
   }
@@ -35,7 +36,8 @@ export async function loadFrozen(backend: Backend, source: ModelSource): Promise
   mapFilesWith(backend);
   const checkpoint = await openModel(source.name, source);
   try {
-    return await loadWeights(backend, checkpoint.tensors.values(), { dtype: source.dtype });
+    const { config, tensors } = checkpoint;
+    return await loadWeights(backend, config, tensors.values(), { dtype: source.dtype });
   } finally {
     checkpoint.close();
   }

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { TrainMemory } from "./memory.js";
@@ -14,7 +14,7 @@ export interface StartEvent {
   readonly step: number;
   /** It continues a checkpoint, of `step` steps. */
   readonly resumed: boolean;
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly parameters: number;
   /** Of an adapter in training: how, and how many parameters it has (with what else of the model is trained). */
   readonly lora?: LoraSettings;

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { EXAMPLES_TOKENIZER_FILE, type ExamplesInfo, readExamples } from "../data/examples/example-folder.js";
 import { ExampleSet } from "../data/examples/example-set.js";
 import { Packing } from "../data/examples/packing.js";
@@ -37,7 +37,7 @@ export class ExampleData implements TrainingData {
   readonly #valOrder: Packing | undefined;
 
   /** @throws {DataError} damaged data, or a vocabulary that is not the model's. */
-  constructor(path: string, info: ExamplesInfo, { vocabSize }: GPT2Config, settings: TrainSettings) {
+  constructor(path: string, info: ExamplesInfo, { vocabSize }: ModelConfig, settings: TrainSettings) {
     checkVocabulary(path, info, vocabSize);
     const { seqLength: T, batchSize: B, seed, valEvery } = settings;
     const open = (split: "train" | "val"): ExampleSet =>

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { type LabelledInfo, readLabelledInfo } from "../data/labelled/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel, tokenizerOf } from "../pretrained/load.js";
@@ -23,7 +23,7 @@ const EPOCHS = 3;
  * when it does not become better, and the best model kept; documents that do not see each other.
  */
 export function finetuneDefaults(
-  config: GPT2Config,
+  config: ModelConfig,
   lora: boolean,
   given: Partial<TrainSettings>,
 ): Partial<TrainSettings> {
@@ -44,7 +44,7 @@ export function finetuneDefaults(
 
 /** For texts with labels: sequences as long as the longest of them, as many as hold some 32 texts. */
 export function taskDefaults(
-  { nCtx }: GPT2Config,
+  { nCtx }: ModelConfig,
   { splits: { train, val } }: LabelledInfo,
   given: Partial<TrainSettings>,
 ): Partial<TrainSettings> {

@@ -1,19 +1,33 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { adaptableLayers } from "../architectures/lora.js";
+import { architectureOf } from "../architectures/registry.js";
 
 /**
  * Floating-point operations of training on one token: 6 for each parameter that multiplies (the tied table counts once,
- * as the head; positions not at all), and 12 C for each key a token attends to in each layer, (T + 1) / 2 on average. For
- * frozen parameters 4, as they have no gradients; an adapter's own are too few to count. Computing the blocks again adds
- * their forward pass, a third of 6 and of 12.
+ * as the head; positions not at all), and 12 C for each key a token attends to in each layer. For frozen parameters 4, as
+ * they have no gradients; an adapter's own are too few to count. Recomputing the blocks adds their forward pass, a third
+ * of 6 and of 12.
  */
 export function trainFlopsPerToken(
-  config: GPT2Config,
+  config: ModelConfig,
   T: number,
   { frozen = false, recompute = false }: { readonly frozen?: boolean; readonly recompute?: boolean } = {},
 ): number {
-  const { nEmbd: C, nInner: F, nLayer: L, vocabSize: V } = config;
+  const { nEmbd: C, vocabSize: V } = config;
+  const matrices = [...adaptableLayers(config).values()].reduce((sum, [out, width]) => sum + out * width, 0);
   const parts = frozen ? 4 : 6;
-  const again = recompute ? 2 : 0;
-  const keys = (T + 1) / 2;
-  return (parts + again) * L * (4 * C * C + 2 * C * F) + parts * V * C + (12 + 2 * again) * L * C * keys;
+  const recomputed = recompute ? 2 : 0;
+  return (parts + recomputed) * matrices + parts * V * C + (12 + 2 * recomputed) * C * keysPerToken(config, T);
+}
+
+/** Keys that a token of a sequence attends to on average, of all layers together. */
+function keysPerToken(config: ModelConfig, T: number): number {
+  const { window } = architectureOf(config);
+  let keys = 0;
+  for (let layer = 0; layer < config.nLayer; layer++) {
+    const W = Math.min(T, window(config, layer) ?? T);
+    // Token t of a causal sequence, from 1, sees min(t, W).
+    keys += ((W * (W + 1)) / 2 + (T - W) * W) / T;
+  }
+  return keys;
 }

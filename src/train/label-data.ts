@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import { Packing } from "../data/examples/packing.js";
 import {
@@ -51,7 +51,7 @@ export class LabelData implements TrainingData {
   readonly #val: Split | undefined;
 
   /** @throws {DataError} damaged data, or a vocabulary that is not the model's. */
-  constructor(path: string, info: LabelledInfo, { vocabSize }: GPT2Config, settings: TrainSettings) {
+  constructor(path: string, info: LabelledInfo, { vocabSize }: ModelConfig, settings: TrainSettings) {
     checkVocabulary(path, info, vocabSize);
     this.path = path;
     this.vocabSize = info.tokenizer.vocabSize;

@@ -1,13 +1,14 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
-import { numel, type TensorSpec, tensorTable } from "../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../architectures/config.js";
 import {
-  LORA_TARGETS,
   type LoraRanks,
   type LoraTarget,
   loraRanks,
   loraScale,
   loraTable,
+  loraTargets,
 } from "../architectures/lora.js";
+import { tensorTable } from "../architectures/registry.js";
+import { numel, type TensorSpec } from "../architectures/tensor-spec.js";
 import { UsageError } from "../errors.js";
 
 /** Vectors of the model that can be trained beside an adapter. */
@@ -24,11 +25,14 @@ export interface LoraSettings {
   readonly rankStabilized: boolean;
   /** Probability of dropping each element of an adapter's input. */
   readonly dropout: number;
-  /** The linear layers of each block that are adapted. */
+  /** The linear layers of each block that are adapted, by name. */
   readonly targets: readonly LoraTarget[];
   /** What else is trained: layer norms, biases. */
   readonly extras: readonly LoraExtra[];
 }
+
+/** All linear layers of a model. */
+const ALL_LINEAR = "all-linear";
 
 /**
  * Every linear layer is adapted, where PEFT's default for GPT-2 is attn.c_attn alone: at the same number of parameters it
@@ -39,33 +43,43 @@ export const LORA_DEFAULTS: LoraSettings = {
   alpha: 16,
   rankStabilized: false,
   dropout: 0,
-  targets: LORA_TARGETS,
+  targets: [ALL_LINEAR],
   extras: [],
 };
 
-/** What targets may be called: our names, PEFT's (of which c_proj is both), and all of them. */
-const TARGET_NAMES: Readonly<Record<string, readonly LoraTarget[]>> = {
-  ...Object.fromEntries(LORA_TARGETS.map((target) => [target, [target]])),
-  c_attn: ["attn.c_attn"],
-  c_proj: ["attn.c_proj", "mlp.c_proj"],
-  c_fc: ["mlp.c_fc"],
-  "all-linear": LORA_TARGETS,
-};
+/** Which architecture's linear layers are meant. */
+type WithArchitecture = Pick<ModelConfig, "architecture">;
 
-/** Targets by name, in the model's order. @throws {UsageError} none, or an unknown name. */
-export function parseTargets(names: readonly string[]): LoraTarget[] {
-  const expected = Object.keys(TARGET_NAMES).join(", ");
-  const found = names.flatMap((name) => {
-    const targets = Object.hasOwn(TARGET_NAMES, name) ? TARGET_NAMES[name] : undefined;
-    if (targets === undefined) throw new UsageError({ op: "LoRA targets", expected, got: name });
-    return targets;
-  });
-  if (found.length === 0) throw new UsageError({ op: "LoRA targets", expected, got: "none" });
-  return LORA_TARGETS.filter((target) => found.includes(target));
+const A_GPT2: WithArchitecture = { architecture: "gpt2" };
+
+/** A linear layer's name as PEFT has it, without its parent's: of GPT-2 `c_proj` is both attention's and the MLP's. */
+const shortName = (target: LoraTarget): string => target.slice(target.lastIndexOf(".") + 1);
+
+/**
+ * Targets by name (this package's, PEFT's, or `all-linear`), in the model's order.
+ *
+ * @throws {UsageError} none, or an unknown name.
+ */
+export function parseTargets(names: readonly string[], config: WithArchitecture = A_GPT2): LoraTarget[] {
+  const targets = loraTargets(config);
+  const expected = [...new Set([...targets, ...targets.map(shortName), ALL_LINEAR])].join(", ");
+  const matches = (name: string, target: LoraTarget): boolean =>
+    name === ALL_LINEAR || name === target || name === shortName(target);
+  for (const name of names) {
+    if (targets.some((target) => matches(name, target))) continue;
+    throw new UsageError({ op: "LoRA targets", expected, got: name });
+  }
+  if (names.length === 0) throw new UsageError({ op: "LoRA targets", expected, got: "none" });
+  return targets.filter((target) => names.some((name) => matches(name, target)));
 }
 
-/** Settings with every gap filled. @throws {UsageError} a value out of range. */
-export function loraSettings(partial: Partial<LoraSettings> = {}): LoraSettings {
+/**
+ * Settings with every gap filled.
+ *
+ * @param config of the model that the adapter is for; a GPT-2's by default
+ * @throws {UsageError} a value out of range, or a target that the model does not have.
+ */
+export function loraSettings(partial: Partial<LoraSettings> = {}, config: WithArchitecture = A_GPT2): LoraSettings {
   const { rank = LORA_DEFAULTS.rank } = partial;
   const settings = { ...LORA_DEFAULTS, alpha: 2 * rank, ...partial, rank };
   const { alpha, dropout, extras } = settings;
@@ -74,7 +88,7 @@ export function loraSettings(partial: Partial<LoraSettings> = {}): LoraSettings 
   check("dropout", dropout >= 0 && dropout <= 0.99, "a number from 0 to 0.99", dropout);
   const unknown = extras.find((extra) => !LORA_EXTRAS.includes(extra));
   check("extras", unknown === undefined, LORA_EXTRAS.join(" or "), unknown);
-  return { ...settings, targets: parseTargets(settings.targets) };
+  return { ...settings, targets: parseTargets(settings.targets, config) };
 }
 
 function check(name: string, holds: boolean, expected: string, got: unknown): void {
@@ -93,10 +107,13 @@ export interface LoraPlan {
   readonly parameters: number;
 }
 
-export function loraPlan(config: GPT2Config, { rank, alpha, rankStabilized, targets, extras }: LoraSettings): LoraPlan {
-  const isExtra = ({ name, shape }: TensorSpec): boolean => {
+export function loraPlan(
+  config: ModelConfig,
+  { rank, alpha, rankStabilized, targets, extras }: LoraSettings,
+): LoraPlan {
+  const isExtra = ({ name, shape, norm }: TensorSpec): boolean => {
     if (shape.length > 1) return false;
-    return (/(^|\.)ln_/.test(name) && extras.includes("norms")) || (/\.bias$/.test(name) && extras.includes("biases"));
+    return (norm === true && extras.includes("norms")) || (/\.bias$/.test(name) && extras.includes("biases"));
   };
   const specs = tensorTable(config).filter(isExtra);
   const ranks = loraRanks(config, targets, rank);

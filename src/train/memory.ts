@@ -1,10 +1,11 @@
 import { totalmem } from "node:os";
+import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
 import { flatLayout } from "../architectures/flat.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
-import { numel, tensorTable } from "../architectures/gpt2/tensors.js";
 import { lossProgram, trainProgram } from "../architectures/programs.js";
+import { tensorTable } from "../architectures/registry.js";
 import type { TaskHead } from "../architectures/task-head.js";
+import { numel } from "../architectures/tensor-spec.js";
 import { byteLength, type DType } from "../dtype/dtype.js";
 import { OutOfMemoryError } from "../errors.js";
 import { planMemory } from "../program/plan.js";
@@ -43,7 +44,7 @@ export interface MemoryOptions {
 }
 
 /** @throws {OutOfMemoryError} the plan does not fit. */
-export function trainMemory(config: GPT2Config, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
+export function trainMemory(config: ModelConfig, settings: TrainSettings, options: MemoryOptions = {}): TrainMemory {
   const { limit = availableMemory(), lora, types, head } = options;
   const { batchSize: B, seqLength: T, valEvery, sampleEvery } = settings;
   const floor = smallestPlan(config, settings, lora);
@@ -72,7 +73,7 @@ export function trainMemory(config: GPT2Config, settings: TrainSettings, options
   return memory;
 }
 
-function frozenBytes(config: GPT2Config, { extras }: LoraPlan, types?: ParamTypes): number {
+function frozenBytes(config: ModelConfig, { extras }: LoraPlan, types?: ParamTypes): number {
   const dtypeOf = (name: string): DType => types?.get(name) ?? "f32";
   const frozen = tensorTable(config).filter(({ name }) => !extras.has(name));
   return frozen.reduce((sum, { name, shape }) => sum + byteLength(dtypeOf(name), numel(shape)), 0);
@@ -86,7 +87,7 @@ const ABSURD = 2 ** 38;
  * reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F). With an adapter,
  * one copy of half a byte each; with recomputation, one residual stream.
  */
-function smallestPlan(config: GPT2Config, settings: TrainSettings, lora: LoraSettings | undefined): number {
+function smallestPlan(config: ModelConfig, settings: TrainSettings, lora: LoraSettings | undefined): number {
   const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer: L } = config;
   const { batchSize, seqLength, recompute } = settings;
   const parameters = (V + nCtx) * C + L * (4 * C + 2 * F) * C;

@@ -1,7 +1,6 @@
+import type { ModelConfig } from "../architectures/config.js";
 import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer } from "../architectures/declare.js";
 import { type FlatLayout, flatLayout } from "../architectures/flat.js";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
-import { type TensorSpec, tensorTable } from "../architectures/gpt2/tensors.js";
 import { gainTable } from "../architectures/lora.js";
 import {
   lossProgram,
@@ -10,7 +9,10 @@ import {
   trainProgram,
   zeroGradProgram,
 } from "../architectures/programs.js";
+import { tensorTable } from "../architectures/registry.js";
 import { scoreSpec, type TaskHead } from "../architectures/task-head.js";
+import type { TensorSpec } from "../architectures/tensor-spec.js";
+import { fillLast, TokenArrays } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { GPT2Error } from "../errors.js";
 import { deriveKey } from "../util/random.js";
@@ -27,7 +29,7 @@ export interface HostBatch {
   readonly targets: Int32Array;
   /** Each token's place in its document. */
   readonly positions: Int32Array;
-  /** Index of the first token that each token sees; the last is itself. */
+  /** Index of the first token that each token sees: where its text begins. */
   readonly first: Int32Array;
   /** f32 [N], for regression: the number that a text's last token is to give. */
   readonly values: Float32Array;
@@ -70,9 +72,6 @@ export interface Outcome {
   readonly scores: readonly number[];
 }
 
-/** What is held for the tokens of a pass in integers. */
-const INTEGERS = ["tokens", "targets", "positions", "first"] as const;
-
 const DROPOUT_LABEL = 0x64726f70;
 
 /**
@@ -82,7 +81,7 @@ const DROPOUT_LABEL = 0x64726f70;
  * several machines.
  */
 export class ModelTrainer {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly settings: TrainSettings;
   readonly backend: Backend;
   /** What is trained, in the order of `layout`. */
@@ -107,7 +106,10 @@ export class ModelTrainer {
   readonly #losses: DeviceArray;
   /** One for each pass of a step. */
   readonly #batches: readonly HostBatch[];
-  readonly #inputs: Record<(typeof INTEGERS)[number], DeviceArray>;
+  readonly #inputs: TokenArrays;
+  readonly #targets: DeviceArray;
+  /** The last token that each token sees. */
+  readonly #last: Int32Array;
   readonly #task: TaskArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
   #programs!: Programs;
@@ -116,7 +118,7 @@ export class ModelTrainer {
   /** @param adaptation without it all of the model is trained; its values are to be written to `weights` */
   static async create(
     backend: Backend,
-    config: GPT2Config,
+    config: ModelConfig,
     settings: TrainSettings,
     adaptation?: Adaptation,
     head?: TaskHead | undefined,
@@ -128,7 +130,7 @@ export class ModelTrainer {
 
   private constructor(
     backend: Backend,
-    config: GPT2Config,
+    config: ModelConfig,
     settings: TrainSettings,
     adaptation?: Adaptation,
     head?: TaskHead | undefined,
@@ -159,13 +161,13 @@ export class ModelTrainer {
     const N = settings.batchSize * settings.seqLength;
     this.#norm = backend.alloc("f32", 1);
     this.#losses = backend.alloc("f32", N);
-    const i32 = () => backend.alloc("i32", N);
-    this.#inputs = { tokens: i32(), targets: i32(), positions: i32(), first: i32() };
+    this.#inputs = new TokenArrays(backend, config, N);
+    this.#targets = backend.alloc("i32", N);
     this.#batches = Array.from({ length: accumulation(settings) }, () => hostBatch(N));
     this.#task = head && new TaskArrays(backend, head, N);
-    const last = i32();
-    last.write(Int32Array.from({ length: N }, (_, n) => n));
-    this.#bindings = { ...this.#inputs, ...this.#task?.bindings, last, losses: this.#losses };
+    this.#last = new Int32Array(N);
+    const { bindings } = this.#inputs;
+    this.#bindings = { ...bindings, targets: this.#targets, ...this.#task?.bindings, losses: this.#losses };
     for (const [name, array] of [...this.weights, ...this.trained]) this.#bindings[paramBuffer(name)] = array;
     for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
     if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
@@ -279,7 +281,10 @@ export class ModelTrainer {
   }
 
   #load(batch: HostBatch): void {
-    for (const name of INTEGERS) this.#inputs[name].write(batch[name]);
+    const { tokens, positions, first } = batch;
+    fillLast(this.config, first, this.#last, first.length);
+    this.#inputs.write({ tokens, positions, first, last: this.#last }, first.length);
+    this.#targets.write(batch.targets);
   }
 }
 
@@ -301,7 +306,11 @@ interface Programs {
 }
 
 /** What of a model is trained: all of it, or an adapter; and the head for a task. */
-export function trainedTable(config: GPT2Config, plan: LoraPlan | undefined, head: TaskHead | undefined): TensorSpec[] {
+export function trainedTable(
+  config: ModelConfig,
+  plan: LoraPlan | undefined,
+  head: TaskHead | undefined,
+): TensorSpec[] {
   return [...(plan?.table ?? tensorTable(config)), ...(head ? [scoreSpec(config, head)] : [])];
 }
 

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
-import { tensorTable } from "../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { tensorTable } from "../architectures/registry.js";
 import { SCORE, scoreSpec } from "../architectures/task-head.js";
 import type { DeviceArray } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
@@ -211,7 +211,7 @@ export async function loadParameters(path: string, trainer: ModelTrainer): Promi
 }
 
 /** The configuration of any checkpoint. */
-export async function checkpointConfig(path: string): Promise<GPT2Config> {
+export async function checkpointConfig(path: string): Promise<ModelConfig> {
   const checkpoint = await openCheckpoint(path);
   checkpoint.close();
   return checkpoint.config;

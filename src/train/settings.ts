@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { UsageError } from "../errors.js";
 
 /** How a model is trained. The defaults are the accepted recipe for GPT-2 124M (docs/training.md); all are saved in checkpoints. */
@@ -122,7 +122,7 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
  *
  * @throws {UsageError} as {@link trainSettings}, and for sequences longer than the context.
  */
-export function settingsFor({ nCtx }: GPT2Config, partial: Partial<TrainSettings> = {}): TrainSettings {
+export function settingsFor({ nCtx }: ModelConfig, partial: Partial<TrainSettings> = {}): TrainSettings {
   const settings = trainSettings({ ...partial, seqLength: partial.seqLength ?? nCtx });
   if (settings.seqLength <= nCtx) return settings;
   const expected = `at most ${nCtx}, the model's context`;

@@ -1,7 +1,8 @@
 import { join } from "node:path";
+import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
-import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../architectures/gpt2/config.js";
 import { initialTensor } from "../architectures/init.js";
+import { modelConfig, presetOf } from "../architectures/registry.js";
 import { headlessConfig, type TaskHead } from "../architectures/task-head.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { DataError, UsageError } from "../errors.js";
@@ -25,7 +26,7 @@ import type { TrainerOptions } from "./trainer.js";
 
 /** What a run begins with. */
 export interface RunStart {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly settings: TrainSettings;
   /** Path of the data. */
   readonly data: string;
@@ -73,7 +74,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   const head = headFor(data);
   const config = configFor(head, newConfig(options, found?.config));
   const settings = settingsFor(config, options.settings);
-  const lora = options.lora && loraSettings(options.lora);
+  const lora = options.lora && loraSettings(options.lora, config);
   if (lora && !found) {
     throw new UsageError({ op: "training an adapter", expected: "a model that it is for", got: "none" });
   }
@@ -111,16 +112,16 @@ function sourceOf({ from, lora, dtype, locate }: TrainerOptions): ModelSource | 
 
 const modelName = ({ name = "the default model" }: ModelSource): string => name;
 
-function newConfig({ config, from }: TrainerOptions, found: GPT2Config | undefined): GPT2Config {
+function newConfig({ config, from }: TrainerOptions, found: ModelConfig | undefined): ModelConfig {
   if (found) {
     checkSameShape(`training from ${from ?? "the default model"}`, found, config);
     return found;
   }
-  if (config !== undefined) return gpt2Config(config);
+  if (config !== undefined) return modelConfig(config);
   throw new UsageError({ op: "training", expected: "a configuration, or a model to start from", got: "neither" });
 }
 
-const configFor = (head: TaskHead | undefined, config: GPT2Config): GPT2Config =>
+const configFor = (head: TaskHead | undefined, config: ModelConfig): ModelConfig =>
   head ? headlessConfig(config) : config;
 
 /** What has no values yet: all of a new model, an adapter, a head for a task. */
@@ -133,7 +134,7 @@ async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Pro
 }
 
 /** Ids of another tokenizer would be read without complaint, and mean nothing to the model. */
-function checkSameVocabulary(from: string, { vocabSize }: GPT2Config, { vocabSize: ids }: TrainingData): void {
+function checkSameVocabulary(from: string, { vocabSize }: ModelConfig, { vocabSize: ids }: TrainingData): void {
   if (ids === undefined || vocabSize === ids || vocabSize === Math.ceil(ids / 128) * 128) return;
   if (vocabSize === Math.ceil(ids / 64) * 64) return;
   throw new DataError({
@@ -206,9 +207,9 @@ function refuseOtherAdapter({ lora, dtype }: TrainerOptions, state: RunState): v
   }
 }
 
-function checkSameShape(op: string, config: GPT2Config, given: TrainerOptions["config"] = {}): void {
-  for (const [field, value] of Object.entries(typeof given === "string" ? GPT2_PRESETS[given] : given)) {
-    const there = config[field as keyof GPT2Config];
+function checkSameShape(op: string, config: ModelConfig, given: TrainerOptions["config"] = {}): void {
+  for (const [field, value] of Object.entries(typeof given === "string" ? presetOf(given) : given)) {
+    const there = config[field as keyof ModelConfig];
     if (value === undefined || value === there) continue;
     throw new UsageError({ op: `${op}: ${field}`, expected: `${there}, the model's`, got: `${value}` });
   }

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import { decodeProgram, type LossProgramOptions } from "../architectures/programs.js";
 import { UsageError } from "../errors.js";
 import { Engine } from "../generate/engine.js";
@@ -18,7 +18,7 @@ const MAX_TOKENS = 16;
 const SAMPLE_LABEL = 0x73616d70;
 
 /** Bytes that writing samples takes: keys and values of one sequence, a run's activations and logits. */
-export function samplerMemory(config: GPT2Config, { types, ranks }: LossProgramOptions = {}): number {
+export function samplerMemory(config: ModelConfig, { types, ranks }: LossProgramOptions = {}): number {
   const { nCtx, nEmbd: C, nLayer, vocabSize: V } = config;
   const shape = { maxTokens: MAX_TOKENS, maxLogits: MAX_TOKENS, cacheRows: nCtx };
   const program = decodeProgram(config, shape, { types, adapters: ranks ? [ranks] : [] });
@@ -77,7 +77,7 @@ const GPT2_VOCABULARY = 50257;
 const GPT2_VOCABULARY_PADDED = 50304;
 
 /** GPT-2's tokenizer, if the vocabulary can be its. */
-export async function gpt2TokenizerFor({ vocabSize }: GPT2Config): Promise<Tokenizer | undefined> {
+export async function gpt2TokenizerFor({ vocabSize }: ModelConfig): Promise<Tokenizer | undefined> {
   return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
 }
 
@@ -94,7 +94,7 @@ export interface SamplerOptions {
  * @throws {UsageError} somebody asked.
  */
 export async function samplerFor(
-  config: GPT2Config,
+  config: ModelConfig,
   { path, tokenizer: json, promptOf }: TrainingData,
   { prompt, wanted }: SamplerOptions,
 ): Promise<TextSampler | undefined> {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { GPT2Config } from "../architectures/gpt2/config.js";
+import type { ModelConfig } from "../architectures/config.js";
 import type { TokenDataset } from "../data/dataset.js";
 import { DATASET_TOKENIZER_FILE, readDatasetInfo } from "../data/dataset-info.js";
 import { EpochOrder } from "../data/epoch-order.js";
@@ -29,7 +29,7 @@ export class TokenData implements TrainingData {
   readonly #order: EpochOrder;
 
   /** @throws {DataError} missing or damaged shards, too few tokens, or a vocabulary that is not the model's. */
-  constructor(path: string, config: GPT2Config, settings: TrainSettings) {
+  constructor(path: string, config: ModelConfig, settings: TrainSettings) {
     const { vocabSize } = config;
     const { seed, seqLength: T, valEvery } = settings;
     const folder = isFolder(path);

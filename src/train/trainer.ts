@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { GPT2Config, GPT2Preset } from "../architectures/gpt2/config.js";
-import { numel, parameterCount } from "../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { type ConfigFields, parameterCount } from "../architectures/registry.js";
 import { scoreSpec } from "../architectures/task-head.js";
+import { numel } from "../architectures/tensor-spec.js";
 import type { Backend } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
@@ -44,8 +45,8 @@ export interface TrainerOptions {
   readonly data?: string | undefined;
   /** The run's folder: checkpoints, metrics, and the finished model in `model/`, or adapter in `adapter/`. */
   readonly out: string;
-  /** The model's shape, gaps filled as by `gpt2Config`. With `resume` or `from` it must be that model's, where given. */
-  readonly config?: GPT2Preset | Partial<GPT2Config> | undefined;
+  /** The model's shape: a published one by name, or some of its fields, gaps filled as by `modelConfig`. With `resume` or `from` it must be that model's, where given. */
+  readonly config?: string | ConfigFields | undefined;
   /** A model to start from, instead of random weights: anything `GPT2.load` takes. */
   readonly from?: string | undefined;
   /** How `from` is fetched if it is elsewhere. */
@@ -95,7 +96,7 @@ export interface PassProgress {
  * and resumed.
  */
 export class Trainer {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly settings: TrainSettings;
   readonly memory: TrainMemory;
   readonly #options: TrainerOptions;

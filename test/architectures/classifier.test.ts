@@ -41,7 +41,7 @@ async function trainerOf(backend: Backend, fixture: ClassifierFixture): Promise<
   const adapter = fixture === "adapter" ? openAdapter(`${CLASSIFIER_FIXTURES}/adapter`, base.config) : undefined;
   try {
     const lora = loraSettings({ rank: 2, alpha: 6, targets: ["attn.c_attn"] });
-    const adaptation = adapter && { lora, base: await loadWeights(backend, base.tensors.values()) };
+    const adaptation = adapter && { lora, base: await loadWeights(backend, base.config, base.tensors.values()) };
     const head = base.head!;
     const model = await ModelTrainer.create(backend, base.config, SETTINGS, adaptation, head);
     const { score } = adapter?.head ?? head;

@@ -1,6 +1,6 @@
 /** Gradients of a model of the 124M shape against transformers in float64 (test/fixtures/gpt2-124m/README.md). */
 import { it } from "node:test";
-import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { BoundModel, mean } from "../helpers/bound-model.js";
 import { assertClose } from "../helpers/compare.js";

@@ -1,7 +1,8 @@
 /** A GPT-2 of awkward sizes against Hugging Face transformers in float64 (test/fixtures/gpt2-odd/README.md). */
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { allBackends, BoundModel, mean } from "../helpers/bound-model.js";
 import { assertClose } from "../helpers/compare.js";
 import { gpt2OddFixture } from "../helpers/gpt2-fixtures.js";

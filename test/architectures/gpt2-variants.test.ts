@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import type { JsonObject } from "../../src/checkpoint/strict-json.js";
 import { configFromHuggingFace, configToHuggingFace } from "../../src/pretrained/names/state-dict.js";
 import { packageFile } from "../../src/util/package-root.js";

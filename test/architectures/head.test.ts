@@ -19,7 +19,7 @@ function lossOf(rows: number): Program {
   const [x, targets] = [k.external("x", [rows, C]), k.external("targets", [rows], "i32")];
   const losses = k.external("losses", [rows]);
   const grad = { dx: k.external("dx", [rows, C]), dweight: k.external("dweight", [V, C]), scale: 1 / N };
-  headLoss(k, config, k.external("weight", [V, C]), { x, targets, losses }, grad);
+  headLoss(k, k.external("weight", [V, C]), { x, targets, losses }, grad);
   return k.build();
 }
 

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
-import { LORA_TARGETS, type LoraTarget, loraA, loraB, loraRanks } from "../../src/architectures/lora.js";
+import { type LoraTarget, loraA, loraB, loraRanks, loraTargets } from "../../src/architectures/lora.js";
 import { trainProgram } from "../../src/architectures/programs.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { heldAs } from "../../src/architectures/weight-types.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
@@ -16,6 +17,8 @@ import { allBackends, type BatchShape, BoundModel, mean } from "../helpers/bound
 import { assertClose } from "../helpers/compare.js";
 import { PEFT_BASE, PEFT_BATCH, readTensors } from "../helpers/peft-fixtures.js";
 import { seededTensors, seededTokens } from "../helpers/seeded-weights.js";
+
+const LORA_TARGETS = loraTargets({ architecture: "gpt2" });
 
 const CONFIG = gpt2Config({ vocabSize: 19, nCtx: 7, nEmbd: 10, nLayer: 2, nHead: 2, nInner: 23 });
 const VARIANT = gpt2Config({ ...CONFIG, activation: "silu", tieWordEmbeddings: false });

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../src/architectures/config.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { openCheckpoint } from "../../src/pretrained/node.js";
 import { ModelTrainer } from "../../src/train/model-trainer.js";
 import { trainSettings } from "../../src/train/settings.js";
@@ -48,7 +49,7 @@ function readWords(file: string): ArrayBuffer {
   return new Uint8Array(readFileSync(`${FOLDER}/${file}`)).buffer;
 }
 
-function readExpected(config: GPT2Config): Expected {
+function readExpected(config: ModelConfig): Expected {
   const words = readWords("expected.bin");
   const [B, T, V, P, S] = new Int32Array(words, 0, 5) as unknown as [number, number, number, number, number];
   let offset = 20;
@@ -79,7 +80,7 @@ function readBatch(): { B: number; T: number; tokens: Int32Array; targets: Int32
   return { B, T, tokens: words.subarray(2, 2 + B * T), targets: words.subarray(2 + B * T) };
 }
 
-async function load(file: string): Promise<{ config: GPT2Config; weights: Map<string, Float32Array> }> {
+async function load(file: string): Promise<{ config: ModelConfig; weights: Map<string, Float32Array> }> {
   const checkpoint = await openCheckpoint(`${FOLDER}/${file}`);
   const weights = new Map<string, Float32Array>();
   for (const [name, tensor] of checkpoint.tensors) {

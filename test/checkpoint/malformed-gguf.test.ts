@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { layoutGguf, type MetadataEntry } from "../../src/checkpoint/gguf/encode.js";
 import { readGguf } from "../../src/checkpoint/gguf/read.js";

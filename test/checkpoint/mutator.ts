@@ -3,7 +3,7 @@
  * finite and of the right shape, and it may not ask for more bytes than a few times the file's.
  */
 import assert from "node:assert/strict";
-import { numel } from "../../src/architectures/gpt2/tensors.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { type ByteSource, memorySource } from "../../src/checkpoint/byte-source.js";
 import { GPT2Error } from "../../src/errors.js";
 import type { Checkpoint } from "../../src/pretrained/index.js";

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { numel } from "../../src/architectures/gpt2/tensors.js";
-import { LORA_TARGETS, loraA, loraB, loraRanks, loraTable } from "../../src/architectures/lora.js";
+import { loraA, loraB, loraRanks, loraTable, loraTargets } from "../../src/architectures/lora.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { encodeSafetensors, type SafetensorsInput } from "../../src/checkpoint/safetensors-writer.js";
 import { CheckpointError, type UsageError } from "../../src/errors.js";
@@ -17,6 +17,8 @@ import { RandomStream } from "../../src/util/random.js";
 import { assertClose } from "../helpers/compare.js";
 import { PEFT_BASE, PEFT_BATCH, PEFT_FIXTURES, readTensors } from "../helpers/peft-fixtures.js";
 import { attempt, bounded, fuzz, timeout } from "./mutator.js";
+
+const LORA_TARGETS = loraTargets({ architecture: "gpt2" });
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-peft-"));
 after(() => rmSync(dir, { recursive: true }));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { parameterCount, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { parameterCount, tensorTable } from "../../src/architectures/registry.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { CheckpointError, ConfigError, ShapeError, UsageError } from "../../src/errors.js";
 import {

@@ -1,7 +1,8 @@
 /** A GPT-2 of a few hundred parameters, and its files in memory, for tests that take them apart. */
 
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { LLMC_HEADER_BYTES, type LlmcDtype, llmcHeader, llmcLayout } from "../../src/checkpoint/llmc.js";
 import type { SafetensorsDtype } from "../../src/checkpoint/safetensors.js";

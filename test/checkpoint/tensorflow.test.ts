@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { snappyDecompress } from "../../src/checkpoint/tensorflow/snappy.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { nameFromTensorFlow, nameInTensorFlow } from "../../src/pretrained/names/state-dict-tensorflow.js";

@@ -1,14 +1,16 @@
 /** Requests with different adapters in the same runs: each gets what it gets alone, on every backend. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { numel } from "../../src/architectures/gpt2/tensors.js";
-import { LORA_TARGETS, type LoraRanks, loraRanks, loraTable } from "../../src/architectures/lora.js";
+import { type LoraRanks, loraRanks, loraTable, loraTargets } from "../../src/architectures/lora.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { Engine, type Sequence } from "../../src/generate/engine.js";
 import { LoadedAdapter } from "../../src/pretrained/loaded-adapter.js";
 import { RandomStream } from "../../src/util/random.js";
 import { assertClose } from "../helpers/compare.js";
 import { backends, ODD, seededWeights } from "./models.js";
+
+const LORA_TARGETS = loraTargets({ architecture: "gpt2" });
 
 function randomAdapter(backend: Backend, ranks: LoraRanks, seed: number): LoadedAdapter {
   const tensors = new Map(

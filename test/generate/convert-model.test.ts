@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { numel } from "../../src/architectures/gpt2/tensors.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { ConfigError, UsageError } from "../../src/errors.js";
 import { type ConvertOptions, convertModel, formatOfName } from "../../src/pretrained/convert.js";
 import { tokenizerOf } from "../../src/pretrained/load.js";

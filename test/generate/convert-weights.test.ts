@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
@@ -17,6 +18,8 @@ import {
 import { BackendError, CheckpointError } from "../../src/errors.js";
 import { loadWeights } from "../../src/pretrained/weights.js";
 import { RandomStream } from "../../src/util/random.js";
+
+const CONFIG = gpt2Config({ nLayer: 1, nEmbd: 64, nHead: 1 });
 
 /** Numbers that test rounding: all magnitudes that f16 has, halves and ties among them, and blocks of zeros. */
 function awkwardValues(count: number): Float32Array {
@@ -80,6 +83,7 @@ describe("weights converted while loading", async () => {
       it(`to ${dtype} on ${name} have the bits of src/dtype, from every type and layout`, async () => {
         const weights = await loadWeights(
           backend,
+          CONFIG,
           CASES.map(({ tensor }) => tensor),
           { dtype },
         );
@@ -104,7 +108,7 @@ describe("weights converted while loading", async () => {
           tensor.data.fill(0xff, 2 * block, 3 * block);
           for (const dtype of WEIGHT_TYPES) {
             await assert.rejects(
-              loadWeights(backend, [tensor], { dtype }),
+              loadWeights(backend, CONFIG, [tensor], { dtype }),
               (error: Error) => error instanceof CheckpointError && /index \[\d+, \d+\].*got NaN/.test(error.message),
               `${tensor.name} as ${dtype}`,
             );
@@ -115,9 +119,12 @@ describe("weights converted while loading", async () => {
       for (const layout of ["out_in", "in_out"] as const) {
         const tensor = stored("large", "f32", [3, 64], layout, large);
         for (const dtype of ["f16", "q8_0", "q4_0"] as const) {
-          await assert.rejects(loadWeights(backend, [tensor], { dtype }), /values that .* can hold.*f32 or bf16/);
+          await assert.rejects(
+            loadWeights(backend, CONFIG, [tensor], { dtype }),
+            /values that .* can hold.*f32 or bf16/,
+          );
         }
-        assert.equal((await loadWeights(backend, [tensor], { dtype: "bf16" })).size, 1);
+        assert.equal((await loadWeights(backend, CONFIG, [tensor], { dtype: "bf16" })).size, 1);
       }
     });
   }
@@ -132,7 +139,7 @@ describe("weights converted while loading", async () => {
     const tensors = Object.entries(shapes).map(([name, shape]) => {
       return stored(name, "f32", shape, "out_in", awkwardValues(shape.reduce((n, d) => n * d)));
     });
-    const weights = await loadWeights(await referenceBackend(), tensors, { dtype: "q8_0" });
+    const weights = await loadWeights(await referenceBackend(), CONFIG, tensors, { dtype: "q8_0" });
     const types = Array.from(weights, ([name, { dtype }]) => [name, dtype]);
     assert.deepEqual(Object.fromEntries(types), {
       "ln_f.bias": "f32",

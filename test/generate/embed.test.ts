@@ -102,6 +102,9 @@ describe("embeddings", () => {
       await assert.rejects(model.embed(bad), UsageError);
     }
     assert.deepEqual([await model.embed("one")], await model.embed(["one"]));
-    await assert.rejects(model.embed(["a"], { pooling: "max" as never }), /pooling: expected mean or last, got max/);
+    await assert.rejects(
+      model.embed(["a"], { pooling: "max" as never }),
+      /pooling: expected mean or first or last, got max/,
+    );
   });
 });

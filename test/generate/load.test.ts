@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import { type BackendChoice, chooseBackend } from "../../src/backend/choose.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { type MappedRange, mappedSource } from "../../src/checkpoint/byte-source.js";
@@ -139,7 +140,7 @@ describe("weights on a backend", () => {
       array.write(new Float32Array(file.bytes(offset, length).buffer));
       return array;
     };
-    const weights = await loadWeights(backend, tensors, { access: { inPlace } });
+    const weights = await loadWeights(backend, CONFIG, tensors, { access: { inPlace } });
     assert.equal(taken.length, tensors.filter(({ shape }) => numel(shape) !== CONFIG.nEmbd).length);
     for (const { name, shape } of tensors) {
       assert.equal(weights.get(name)!.length, numel(shape));
@@ -148,7 +149,7 @@ describe("weights on a backend", () => {
   });
 
   it("are converted to what the backend computes in", async () => {
-    const weights = await loadWeights(await referenceBackend({ precision: "f64" }), tensors);
+    const weights = await loadWeights(await referenceBackend({ precision: "f64" }), CONFIG, tensors);
     assert.deepEqual([...(await weights.get("wpe.weight")!.read())], [...values.get("wpe.weight")!]);
   });
 });

@@ -1,7 +1,8 @@
 /** Small models for the tests of generation, and the backends to run them on. */
 
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { numel, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel } from "../../src/architectures/tensor-spec.js";
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
@@ -67,7 +68,7 @@ export async function byteModelIn(
   config: GPT2Config,
   seed: number,
 ): Promise<GPT2> {
-  const weights = await loadWeights(backend, storedTensors(config, seed), { dtype });
+  const weights = await loadWeights(backend, config, storedTensors(config, seed), { dtype });
   return new GPT2({ backend, config, weights, tokenizer: byteTokenizer() });
 }
 

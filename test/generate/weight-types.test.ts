@@ -92,9 +92,9 @@ describe("model files in other types", async () => {
   for (const dtype of WEIGHT_TYPES) await saveGguf(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
 
   const chosen = await chooseBackend({ threads: 2 });
-  const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[2]) => {
+  const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[3]) => {
     const checkpoint = await openCheckpoint(path);
-    const weights = await loadWeights(chosen.backend, checkpoint.tensors.values(), options);
+    const weights = await loadWeights(chosen.backend, checkpoint.config, checkpoint.tensors.values(), options);
     const entries = [...weights].map(
       async ([name, array]) => [name, array.dtype, (await array.read()).slice()] as const,
     );
@@ -140,7 +140,7 @@ describe("model files in other types", async () => {
     const dtype = "q5_0" as WeightType;
     const message = /dtype: expected f32 or f16 or bf16 or q8_0 or q4_0, got q5_0/;
     await assert.rejects(GPT2.load(path("hf"), { dtype }), { name: "UsageError", message });
-    await assert.rejects(loadWeights(await referenceBackend(), storedTensors(CONFIG, SEED), { dtype }), {
+    await assert.rejects(loadWeights(await referenceBackend(), CONFIG, storedTensors(CONFIG, SEED), { dtype }), {
       name: "UsageError",
       message,
     });

@@ -1,17 +1,18 @@
+import type { ModelConfig } from "../../src/architectures/config.js";
 import {
+  declareParams,
   GAIN_BUFFER,
   gradBuffer,
   type ParamTypes,
   paramBuffer,
   type TrainedAdapter,
 } from "../../src/architectures/declare.js";
-import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
-import { forward, tokenInputs } from "../../src/architectures/gpt2/forward.js";
-import { headWeight, paramTree } from "../../src/architectures/gpt2/params.js";
-import { numel, type TensorSpec, tensorTable } from "../../src/architectures/gpt2/tensors.js";
 import { headForward } from "../../src/architectures/head.js";
 import { gainTable, loraTable } from "../../src/architectures/lora.js";
 import { lossProgram, type TrainProgramOptions, trainProgram } from "../../src/architectures/programs.js";
+import { architectureOf, tensorTable } from "../../src/architectures/registry.js";
+import { numel, type TensorSpec } from "../../src/architectures/tensor-spec.js";
+import { TokenArrays, type TokenColumns, tokenInputs } from "../../src/architectures/token-inputs.js";
 import type { Backend, DeviceArray, Executable, HostArray } from "../../src/backend/backend.js";
 import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
@@ -35,16 +36,18 @@ export interface BatchShape {
 
 /** Parameters and gradients of a model on a backend, and the model's Programs over one batch. */
 export class BoundModel {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** What is trained. */
   readonly trained: readonly TensorSpec[];
   readonly #backend: Backend;
   readonly #N: number;
   readonly #arrays: Record<string, DeviceArray> = {};
   readonly #options: TrainProgramOptions;
+  readonly #inputs: TokenArrays;
+  #columns: TokenColumns;
   readonly #prepared = new Map<string, Executable>();
 
-  constructor(backend: Backend, config: GPT2Config, shape: BatchShape) {
+  constructor(backend: Backend, config: ModelConfig, shape: BatchShape) {
     const { B, T, lora, types, dropout = 0, recompute = false } = shape;
     this.config = config;
     this.#backend = backend;
@@ -64,11 +67,12 @@ export class BoundModel {
       this.#arrays[GAIN_BUFFER].write(gains);
     }
     const n = Int32Array.from({ length: B * T }, (_, i) => i);
-    const inputs = { tokens: n, targets: n, positions: n.map((i) => i % T), first: n.map((i) => i - (i % T)), last: n };
-    for (const [name, values] of Object.entries(inputs)) {
-      this.#arrays[name] = backend.alloc("i32", B * T);
-      this.#arrays[name].write(values);
-    }
+    this.#columns = { tokens: n, positions: n.map((i) => i % T), first: n.map((i) => i - (i % T)), last: n };
+    this.#inputs = new TokenArrays(backend, config, B * T);
+    this.#inputs.write(this.#columns, B * T);
+    Object.assign(this.#arrays, this.#inputs.bindings);
+    this.#arrays.targets = backend.alloc("i32", B * T);
+    this.#arrays.targets.write(n);
     this.#arrays.losses = backend.alloc("f32", B * T);
   }
 
@@ -94,7 +98,11 @@ export class BoundModel {
   }
 
   setInputs(inputs: Readonly<Record<string, ArrayLike<number>>>): void {
-    for (const [name, values] of Object.entries(inputs)) this.#arrays[name]!.write(values);
+    const { targets, ...columns } = inputs;
+    if (targets) this.#arrays.targets!.write(targets);
+    const given = Object.entries(columns).map(([name, values]) => [name, Int32Array.from(values)] as const);
+    this.#columns = { ...this.#columns, ...Object.fromEntries(given) };
+    this.#inputs.write(this.#columns, this.#N);
   }
 
   /** Gradients of the sum of the losses times `lossScale` (by default their mean), from zero; returns the losses [B · T]. */
@@ -129,11 +137,11 @@ export class BoundModel {
   }
 }
 
-function logitsProgram(config: GPT2Config, N: number): Program {
+function logitsProgram(config: ModelConfig, N: number): Program {
   const k = new Recorder("logits");
-  const shapes = new Map(tensorTable(config).map(({ name, shape }) => [name, shape]));
-  const p = paramTree(config, (name) => k.external(paramBuffer(name), shapes.get(name)!));
-  headForward(k, "logits", forward(k, config, p, tokenInputs(k, N)).lnF.out, headWeight(p));
+  const { forward, head } = architectureOf(config);
+  const p = declareParams(k, config);
+  headForward(k, "logits", forward(k, config, p, tokenInputs(k, config, N)).hidden, p.tensor(head(config)));
   return k.build();
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { parameterCount } from "../../src/architectures/gpt2/tensors.js";
+import { parameterCount } from "../../src/architectures/registry.js";
 import { gpt2_124mFixture, gpt2OddFixture } from "./gpt2-fixtures.js";
 import { checksum, seededTensors, seededTokens } from "./seeded-weights.js";
 

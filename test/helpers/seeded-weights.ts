@@ -16,8 +16,9 @@
  * depends on what stands where (with smaller ones greedy decoding soon repeats one token, and tells little).
  */
 import { createHash } from "node:crypto";
-import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
-import { numel, type TensorSpec, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../src/architectures/config.js";
+import { tensorTable } from "../../src/architectures/registry.js";
+import { numel, type TensorSpec } from "../../src/architectures/tensor-spec.js";
 import { deriveKey, randomBits } from "../../src/util/random.js";
 
 function offsetAndScale({ name, shape }: TensorSpec): readonly [offset: number, scale: number] {
@@ -39,7 +40,7 @@ export function fillSeeded(out: Float32Array, spec: TensorSpec, index: number, s
 }
 
 /** Each tensor of the seeded model in turn; one at a time, so that nobody holds the model twice. */
-export function* seededTensors(config: GPT2Config, seed: number): Generator<[TensorSpec, Float32Array]> {
+export function* seededTensors(config: ModelConfig, seed: number): Generator<[TensorSpec, Float32Array]> {
   for (const [index, spec] of tensorTable(config).entries()) {
     const values = new Float32Array(numel(spec.shape));
     fillSeeded(values, spec, index, seed);
@@ -48,7 +49,7 @@ export function* seededTensors(config: GPT2Config, seed: number): Generator<[Ten
 }
 
 /** `count` token ids of the stream (seed, label). */
-export function seededTokens(config: GPT2Config, seed: number, label: number, count: number): Int32Array {
+export function seededTokens(config: ModelConfig, seed: number, label: number, count: number): Int32Array {
   const k0 = deriveKey(seed, label, 1);
   const k1 = deriveKey(seed, label, 2);
   return Int32Array.from({ length: count }, (_, i) => randomBits(k0, k1, i) % config.vocabSize);

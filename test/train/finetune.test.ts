@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { loraTargets } from "../../src/architectures/lora.js";
 import { prepareExamples } from "../../src/data/examples/prepare-examples.js";
 import { TEMPLATES } from "../../src/data/examples/template.js";
 import { GPT2 } from "../../src/gpt2.js";
@@ -343,11 +344,12 @@ describe("data", () => {
 
 describe("adapter settings", () => {
   it("have defaults, and names as PEFT's", () => {
-    assert.deepEqual(loraSettings(), LORA_DEFAULTS);
+    const targets = loraTargets({ architecture: "gpt2" });
+    assert.deepEqual(loraSettings(), { ...LORA_DEFAULTS, targets });
     assert.equal(loraSettings({ rank: 4 }).alpha, 8);
     assert.deepEqual(parseTargets(["c_proj"]), ["attn.c_proj", "mlp.c_proj"]);
     assert.deepEqual(parseTargets(["mlp.c_fc", "c_attn"]), ["attn.c_attn", "mlp.c_fc"]);
-    assert.deepEqual(parseTargets(["all-linear"]), LORA_DEFAULTS.targets);
+    assert.deepEqual(parseTargets(["all-linear"]), targets);
   });
 
   it("are refused out of range", () => {

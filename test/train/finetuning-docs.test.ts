@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Command } from "commander";
 import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { heldAs } from "../../src/architectures/weight-types.js";
 import { registerFinetune } from "../../src/cli/commands/finetune.js";
 import { TEMPLATES } from "../../src/data/examples/template.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { parameterCount, tensorTable } from "../../src/architectures/gpt2/tensors.js";
+import { parameterCount, tensorTable } from "../../src/architectures/registry.js";
 import { heldAs } from "../../src/architectures/weight-types.js";
 import type { WeightType } from "../../src/dtype/dtype.js";
 import { OutOfMemoryError } from "../../src/errors.js";

@@ -1,7 +1,7 @@
 /** Training an adapter step by step: what PEFT and torch's AdamW make of the same adapter on the same batch. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LORA_TARGETS } from "../../src/architectures/lora.js";
+import { loraTargets } from "../../src/architectures/lora.js";
 import type { DeviceArray } from "../../src/backend/backend.js";
 import { openAdapter, openCheckpoint } from "../../src/pretrained/node.js";
 import { loadWeights } from "../../src/pretrained/weights.js";
@@ -11,6 +11,8 @@ import { trainSettings } from "../../src/train/settings.js";
 import { backends } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { PEFT_BASE, PEFT_BATCH, PEFT_FIXTURES, readTensors } from "../helpers/peft-fixtures.js";
+
+const LORA_TARGETS = loraTargets({ architecture: "gpt2" });
 
 const CASES: Readonly<Record<string, LoraSettings>> = {
   "all-linear": loraSettings({ rank: 4, alpha: 8, targets: LORA_TARGETS }),
@@ -28,7 +30,7 @@ describe("five steps of AdamW", async () => {
     for (const [name, lora] of Object.entries(CASES)) {
       it(`${backend.name}: ${name}`, async () => {
         const checkpoint = await openCheckpoint(PEFT_BASE);
-        const base = await loadWeights(backend, checkpoint.tensors.values(), { dtype: "f32" });
+        const base = await loadWeights(backend, checkpoint.config, checkpoint.tensors.values(), { dtype: "f32" });
         const { B: batchSize, T: seqLength } = PEFT_BATCH;
         const recipe = { lr: 1e-2, minLr: 1e-2, warmupSteps: 0, beta2: 0.999, weightDecay: 0, maxNorm: 0 };
         const settings = trainSettings({ batchSize, seqLength, ...recipe });

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { POOLINGS, type Pooling } from "../../generate/encoder.js";
+import type { Pooling } from "../../architectures/architecture.js";
+import { POOLINGS } from "../../generate/encoder.js";
 import { progress } from "../../util/progress.js";
 import { readTexts } from "../labelled-input.js";
 import { loadModel, type ModelFlags } from "../model.js";

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { parameterCount } from "../../architectures/gpt2/tensors.js";
+import { parameterCount } from "../../architectures/registry.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { TEMPLATES } from "../../data/examples/template.js";
 import { UsageError } from "../../errors.js";

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { Command } from "commander";
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import { architectureOf } from "../../architectures/registry.js";
 import type { TaskHead } from "../../architectures/task-head.js";
 import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../pretrained/index.js";
 import { type AdapterDescription, describeAdapter, isAdapter } from "../../pretrained/node.js";
@@ -78,11 +78,13 @@ function adapterSummary(description: AdapterDescription, { tensors: listed }: In
 function summary(description: CheckpointDescription): string {
   const { path, format, dtype, files, config, head, parameters, metadata } = description;
   const { tokenizerFiles, tokenizerInFile } = description;
+  const { label, differences } = architectureOf(config);
   const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
   const tokenizer = Object.values(tokenizerFiles as Record<string, string>).map((file) => basename(file));
   const rows: [string, string][] = [
     ["model", path],
     ["format", `${FORMAT_NAMES[format]}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`],
+    ["architecture", label],
     ["parameters", formatInteger(parameters)],
     ["layers", formatInteger(config.nLayer)],
     ["width", `${formatInteger(config.nEmbd)}, feed-forward ${formatInteger(config.nInner)}`],
@@ -90,7 +92,7 @@ function summary(description: CheckpointDescription): string {
     ["context", `${formatInteger(config.nCtx)} tokens`],
     ["vocabulary", `${formatInteger(config.vocabSize)} tokens`],
     ...(head ? [taskRow(head)] : []),
-    ...variant(config).map((difference): [string, string] => ["unlike GPT-2", difference]),
+    ...differences(config).map((difference): [string, string] => [`unlike ${label}`, difference]),
     ["tokenizer", tokenizerInFile ? "in the file" : tokenizer.join(", ") || "none beside the model"],
     ...Object.entries(metadata).map(([key, value]): [string, string] => [`metadata ${key}`, value]),
   ];
@@ -101,17 +103,6 @@ function taskRow({ kind, labels }: TaskHead): [string, string] {
   const named = labels.slice(0, 20).join(", ");
   const more = labels.length > 20 ? `, … (${formatInteger(labels.length)})` : "";
   return ["task", kind === "regression" ? kind : `${kind}: ${named}${more}`];
-}
-
-/** What it computes otherwise than OpenAI's. */
-function variant(config: GPT2Config): string[] {
-  const { activation, tieWordEmbeddings, scaleAttnWeights, scaleAttnByInverseLayerIdx } = config;
-  return [
-    ...(activation === "gelu_new" ? [] : [`activation ${activation}`]),
-    ...(tieWordEmbeddings ? [] : ["an output head of its own"]),
-    ...(scaleAttnWeights ? [] : ["attention scores not divided by the root of the head size"]),
-    ...(scaleAttnByInverseLayerIdx ? ["attention scores divided by the layer's number"] : []),
-  ];
 }
 
 function tensorList({ tensors }: CheckpointDescription): string {

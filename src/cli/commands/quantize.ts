@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
-import { tensorTable } from "../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../architectures/config.js";
+import { tensorTable } from "../../architectures/registry.js";
 import { DTYPES, WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { UsageError } from "../../errors.js";
 import { type Checkpoint, FORMAT_NAMES } from "../../pretrained/index.js";
@@ -127,7 +127,7 @@ const factor = (before: number, after: number): string =>
   after <= before ? `${(before / after).toFixed(2)} times smaller` : `${(after / before).toFixed(2)} times larger`;
 
 /** Matrices whose rows are no whole blocks, by the type they were written in instead. */
-function otherTypes(config: GPT2Config, dtype: WeightType): string[] {
+function otherTypes(config: ModelConfig, dtype: WeightType): string[] {
   const types = ggufTypes(config, dtype);
   const kept = tensorTable(config).filter(({ name, init, shape }) => {
     return shape.length === 2 && init !== "position" && types.get(name) !== dtype;

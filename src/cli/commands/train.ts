@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
-import { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "../../architectures/gpt2/config.js";
-import { parameterCount } from "../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../architectures/config.js";
+import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../architectures/gpt2/config.js";
+import { parameterCount } from "../../architectures/registry.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
 import { UsageError } from "../../errors.js";
@@ -89,7 +90,7 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
 }
 
 /** The shape in the flags; the vocabulary is the data's. */
-function shapeFor(data: string | undefined, flags: TrainFlags): GPT2Config {
+function shapeFor(data: string | undefined, flags: TrainFlags): ModelConfig {
   const shape = givenShape(flags);
   const vocabSize = data !== undefined && isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
   const nHead = shape.nEmbd === undefined ? undefined : Math.max(1, Math.round(shape.nEmbd / 64));

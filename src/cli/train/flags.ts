@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { GPT2Config, SizeField } from "../../architectures/gpt2/config.js";
+import type { ModelConfig, SizeField } from "../../architectures/config.js";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { UsageError } from "../../errors.js";
 import { LORA_DEFAULTS, type LoraExtra, type LoraSettings, parseTargets } from "../../train/lora-settings.js";
@@ -72,7 +72,7 @@ export function addSettingFlags(command: Command, defaults: Partial<Record<keyof
 
 export type Flags = Readonly<Record<string, unknown>>;
 
-export const givenShape = (flags: Flags): Partial<GPT2Config> => collect(SHAPE, flags);
+export const givenShape = (flags: Flags): Partial<Pick<ModelConfig, SizeField>> => collect(SHAPE, flags);
 export function givenSettings(flags: Flags): Partial<TrainSettings> {
   const switched = SWITCHES.flatMap(([flag, setting, value]) => (flags[keyOf(flag)] ? [[setting, value]] : []));
   return { ...collect(SETTINGS, flags), ...Object.fromEntries(switched) };

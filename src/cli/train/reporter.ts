@@ -1,3 +1,4 @@
+import { architectureOf } from "../../architectures/registry.js";
 import type { EndEvent, StartEvent, TrainEvent } from "../../train/events.js";
 import type { LoraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts } from "../../train/memory.js";
@@ -146,7 +147,7 @@ export function describeStart(event: StartEvent): string[] {
 
 export function describeModel(c: StartEvent["config"], parameters: number): string {
   const shape = `${c.nLayer} layers of ${c.nEmbd}, ${c.nHead} heads, context ${c.nCtx}, vocabulary ${c.vocabSize}`;
-  return `GPT-2, ${shape}: ${formatCount(parameters)} parameters`;
+  return `${architectureOf(c).label}, ${shape}: ${formatCount(parameters)} parameters`;
 }
 
 /** The metrics of a report, on one line. */

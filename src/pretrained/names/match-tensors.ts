@@ -1,5 +1,6 @@
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
-import { type TensorSpec, tensorTable } from "../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../architectures/config.js";
+import { architectureOf, tensorTable } from "../../architectures/registry.js";
+import type { TensorSpec } from "../../architectures/tensor-spec.js";
 import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import type { SafetensorsDtype } from "../../checkpoint/safetensors.js";
@@ -21,7 +22,7 @@ const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
 export const HEAD = "lm_head.weight";
 
 export interface MatchOptions {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** The file to name when a tensor is missing. */
   readonly weights: string;
   /** How the file holds the matrices that the table marks as Conv1D. */
@@ -70,10 +71,10 @@ function tensorError(tensor: RawTensor, details: Omit<ErrorDetails, "op">): Chec
 /** Heads of GPT2ForTokenClassification and GPT2ForQuestionAnswering, in place of the language model's. */
 const OTHER_TASKS = /^(classifier|qa_outputs)\./;
 
-function unknownTensor(tensor: RawTensor, config: GPT2Config): CheckpointError {
+function unknownTensor(tensor: RawTensor, config: ModelConfig): CheckpointError {
   const hint = "It is the head of another task, in place of the language model's";
   return tensorError(tensor, {
-    expected: `only the tensors of a GPT-2 of ${config.nLayer} layers`,
+    expected: `only the tensors of a ${architectureOf(config).label} of ${config.nLayer} layers`,
     got: `an unknown one, ${tensor.dtype} ${quote(tensor.shape)}`,
     ...(OTHER_TASKS.test(tensor.name) && { hint }),
   });

@@ -1,4 +1,6 @@
-import { LORA_TARGETS, type LoraTarget } from "../../architectures/lora.js";
+import type { ModelConfig } from "../../architectures/config.js";
+import { type LoraTarget, loraTargets } from "../../architectures/lora.js";
+import { tensorTable } from "../../architectures/registry.js";
 import { SCORE } from "../../architectures/task-head.js";
 
 /** What PEFT calls the tensors of a LoRA adapter for GPT-2, and the parts of its configuration that name them. */
@@ -28,19 +30,26 @@ export function toPeftName(name: string, isAdapted: (layer: string) => boolean):
   return `${WRITE_PREFIX}${layer}.base_layer.${name.slice(layer.length + 1)}`;
 }
 
-/** The shortest names that mean just these layers: `c_proj` is both attention's and the feed-forward layer's. */
-export function peftTargets(targets: readonly LoraTarget[]): string[] {
-  const short = (target: string): string => target.slice(target.indexOf(".") + 1);
-  const meant = (name: string): LoraTarget[] => LORA_TARGETS.filter((target) => short(target) === name);
+/** The shortest names that mean just these layers: of GPT-2, `c_proj` is both attention's and the feed-forward layer's. */
+export function peftTargets(config: ModelConfig, targets: readonly LoraTarget[]): string[] {
+  const meant = (name: string): LoraTarget[] => loraTargets(config).filter((target) => lastPart(target) === name);
   return [
     ...new Set(
-      targets.map((target) => (meant(short(target)).every((t) => targets.includes(t)) ? short(target) : target)),
+      targets.map((target) => {
+        const short = lastPart(target);
+        return meant(short).every((t) => targets.includes(t)) ? short : target;
+      }),
     ),
   ];
 }
 
-/** Modules of which every tensor is a layer norm's. */
-export const PEFT_NORMS = ["ln_1", "ln_2", "ln_f"];
+/** Modules of which every tensor is a layer norm's, by their last names. */
+export function peftNorms(config: ModelConfig): string[] {
+  const norms = tensorTable({ ...config, nLayer: 1 }).filter(({ norm }) => norm);
+  return [...new Set(norms.map(({ name }) => lastPart(name.slice(0, name.lastIndexOf(".")))))];
+}
+
+const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
 /** Modules that PEFT trains whole in adapters for the classification of sequences. */
 export const PEFT_HEADS = ["classifier", "score"];

@@ -1,4 +1,4 @@
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import type { ModelConfig } from "../../architectures/config.js";
 import { headlessConfig, SCORE, scoreSpec, type TaskHead } from "../../architectures/task-head.js";
 import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
@@ -44,7 +44,7 @@ export function headToHuggingFace({ kind, labels }: TaskHead): JsonObject {
 export function takeHead(
   found: Map<string, RawTensor>,
   fields: JsonObject,
-  config: GPT2Config,
+  config: ModelConfig,
   file: string,
 ): StoredHead | undefined {
   const tensor = found.get(SCORE);
@@ -75,6 +75,6 @@ function labelsOf({ id2label }: JsonObject, outputs: number): string[] | undefin
 }
 
 /** The configuration of what is left without the head, where the file has no head for the vocabulary either. */
-export function configBeside(head: StoredHead | undefined, found: ReadonlyMap<string, unknown>, config: GPT2Config) {
+export function configBeside(head: StoredHead | undefined, found: ReadonlyMap<string, unknown>, config: ModelConfig) {
   return head && !found.has("lm_head.weight") ? headlessConfig(config) : config;
 }

@@ -1,4 +1,5 @@
-import { type GPT2Config, gpt2Config, type SizeField } from "../../architectures/gpt2/config.js";
+import type { ModelConfig, SizeField } from "../../architectures/config.js";
+import { type GPT2Config, gpt2Config, requireGpt2 } from "../../architectures/gpt2/config.js";
 import type { MetadataEntry } from "../../checkpoint/gguf/encode.js";
 import type { GgufMetadata } from "../../checkpoint/gguf/metadata.js";
 import type { GgufFile } from "../../checkpoint/gguf/read.js";
@@ -122,7 +123,7 @@ function shortest(value: number): number {
  *
  * @throws {CheckpointError} a tensor is missing, unknown, or of another shape than the configuration says.
  */
-export function tensorsFromGguf({ source, tensors }: GgufFile, config: GPT2Config): Map<string, StoredTensor> {
+export function tensorsFromGguf({ source, tensors }: GgufFile, config: ModelConfig): Map<string, StoredTensor> {
   const byName = new Map<string, RawTensor>();
   // Under a name that the table doesn't have, an unknown one is refused.
   for (const tensor of tensors.values()) byName.set(nameFromGguf(tensor.name) ?? `gguf ${tensor.name}`, tensor);
@@ -132,9 +133,10 @@ export function tensorsFromGguf({ source, tensors }: GgufFile, config: GPT2Confi
 /**
  * The inverse of {@link configFromGguf}.
  *
- * @throws {ConfigError} a variant that llama.cpp's GPT-2 does not compute.
+ * @throws {ConfigError} another architecture, or a variant that llama.cpp's GPT-2 does not compute.
  */
-export function configToGguf(config: GPT2Config, file: string): MetadataEntry[] {
+export function configToGguf(model: ModelConfig, file: string): MetadataEntry[] {
+  const config = requireGpt2(model, `writing ${file}: GGUF format`);
   for (const [field, usual] of [
     ["activation", "gelu_new"],
     ["scaleAttnWeights", true],

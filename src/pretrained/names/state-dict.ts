@@ -1,6 +1,8 @@
-import { type GPT2Config, gpt2Config } from "../../architectures/gpt2/config.js";
-import { numel, type TensorSpec, tensorTable } from "../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../architectures/config.js";
+import { type GPT2Config, gpt2Config, requireGpt2 } from "../../architectures/gpt2/config.js";
+import { tensorTable } from "../../architectures/registry.js";
 import { SCORE } from "../../architectures/task-head.js";
+import { numel, type TensorSpec } from "../../architectures/tensor-spec.js";
 import {
   LLMC_HEADER_BYTES,
   type LlmcDims,
@@ -52,7 +54,7 @@ const SIZE_FIELDS = [
 ] as const;
 
 export interface HuggingFaceConfig {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly bosTokenId?: number;
   readonly eosTokenId?: number;
 }
@@ -93,13 +95,13 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
 }
 
 /** Smaller models often keep GPT-2's 50256 in their files, a token they don't have: that is no token. */
-function tokenId<K extends string>(key: K, id: unknown, { vocabSize }: GPT2Config): { [P in K]?: number } {
+function tokenId<K extends string>(key: K, id: unknown, { vocabSize }: ModelConfig): { [P in K]?: number } {
   const valid = Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabSize;
   return valid ? ({ [key]: id } as { [P in K]: number }) : {};
 }
 
 /** Runs `make` and lets a ConfigError say which file the numbers came from. */
-export function namingFile(file: string, make: () => GPT2Config): GPT2Config {
+export function namingFile<C extends ModelConfig>(file: string, make: () => C): C {
   try {
     return make();
   } catch (error) {
@@ -126,7 +128,8 @@ export interface SpecialTokens {
 }
 
 /** The inverse of {@link configFromHuggingFace}: a config.json that transformers reads as GPT2LMHeadModel. */
-export function configToHuggingFace(config: GPT2Config, dtype: FloatDtype, tokens: SpecialTokens): JsonObject {
+export function configToHuggingFace(model: ModelConfig, dtype: FloatDtype, tokens: SpecialTokens): JsonObject {
+  const config = requireGpt2(model, "writing config.json");
   return {
     architectures: ["GPT2LMHeadModel"],
     model_type: "gpt2",
@@ -174,7 +177,7 @@ export function huggingFaceShape(spec: TensorSpec): readonly number[] {
  */
 export function tensorsFromHuggingFace(
   found: ReadonlyMap<string, RawTensor>,
-  config: GPT2Config,
+  config: ModelConfig,
   weights: string,
 ): Map<string, StoredTensor> {
   return matchTensors(found, { config, weights, matrices: "in_out" });
@@ -257,8 +260,9 @@ function checkPlain(config: GPT2Config, op: string): void {
 }
 
 /** The inverse of {@link configFromLlmc}. @throws {ConfigError} a model that llm.c's format cannot describe. */
-export function configToLlmc(config: GPT2Config, file: string): LlmcDims {
+export function configToLlmc(model: ModelConfig, file: string): LlmcDims {
   const op = `writing ${file}: llm.c format`;
+  const config = requireGpt2(model, op);
   if (config.nInner !== 4 * config.nEmbd) {
     throw new ConfigError({ op, expected: `nInner = 4 nEmbd = ${4 * config.nEmbd}`, got: `${config.nInner}` });
   }
@@ -272,7 +276,7 @@ export function configToLlmc(config: GPT2Config, file: string): LlmcDims {
 }
 
 /** The model's tensors, in the order of the tensor table; the vocabulary's padding rows are left out. */
-export function tensorsFromLlmc(model: LlmcModel, config: GPT2Config): Map<string, StoredTensor> {
+export function tensorsFromLlmc(model: LlmcModel, config: ModelConfig): Map<string, StoredTensor> {
   const { source, dtype } = model;
   return new Map(
     tensorTable(config).map((spec) => {

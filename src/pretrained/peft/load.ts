@@ -1,6 +1,6 @@
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
-import { tensorTable } from "../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../architectures/config.js";
 import { adaptableLayers, type LoraRanks, loraA, loraB, loraScale } from "../../architectures/lora.js";
+import { architectureOf, tensorTable } from "../../architectures/registry.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { quote } from "../../checkpoint/quote.js";
 import { readSafetensors, type SafetensorsDtype, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
@@ -47,7 +47,7 @@ export interface AdapterSources {
  * @param model the shape of the model it is for.
  * @throws {CheckpointError} malformed, for another shape, or more than LoRA on linear layers, which is refused by name.
  */
-export function loadAdapter(sources: AdapterSources, model: GPT2Config): AdapterCheckpoint {
+export function loadAdapter(sources: AdapterSources, model: ModelConfig): AdapterCheckpoint {
   const { path, config, weights } = sources;
   const close = (): void => {
     config.close();
@@ -72,7 +72,7 @@ function sortTensors(
   found: Iterable<SafetensorsTensor>,
   { weights, labels }: AdapterSources,
   settings: PeftConfig,
-  model: GPT2Config,
+  model: ModelConfig,
 ) {
   const byName = new Map<string, SafetensorsTensor>();
   for (const tensor of found) {
@@ -144,9 +144,9 @@ const KINDS: readonly (readonly [name: RegExp, what: string])[] = [
   [/^(classifier|qa_outputs)\./, "the head of another task"],
 ];
 
-function unknown(name: string, tensor: SafetensorsTensor, { nLayer }: GPT2Config): CheckpointError {
+function unknown(name: string, tensor: SafetensorsTensor, model: ModelConfig): CheckpointError {
   const kind = KINDS.find(([pattern]) => pattern.test(name))?.[1];
-  const expected = `LoRA on linear layers of a GPT-2 of ${nLayer} layers, with layer norms or biases`;
+  const expected = `LoRA on linear layers of a ${architectureOf(model).label} of ${model.nLayer} layers, with layer norms or biases`;
   return fault(tensor, { expected, got: kind ?? `an unknown tensor, ${tensor.dtype} ${quote(tensor.shape)}` });
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
+import type { ModelConfig } from "../../architectures/config.js";
 import { SCORE } from "../../architectures/task-head.js";
 import { fileOperation, openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors } from "../../checkpoint/safetensors.js";
@@ -21,7 +21,7 @@ export const ADAPTER_HEAD_FILE = "classifier.json";
  * @param model the shape of the model it is for.
  * @throws {CheckpointError} there is none, or it can't be used: see {@link loadAdapter}.
  */
-export function openAdapter(path: string, model: GPT2Config): AdapterCheckpoint {
+export function openAdapter(path: string, model: ModelConfig): AdapterCheckpoint {
   const { config, weights } = adapterFiles(path);
   const source = openFileSource(config);
   try {
@@ -114,7 +114,7 @@ export function describeAdapter(path: string): AdapterDescription {
     const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1), 0);
     const targets: Record<string, number> = {};
     for (const { name } of tensors) {
-      const [, target] = /^h\.\d+\.(.+)\.lora_A\.weight$/.exec(fromPeftName(name) ?? "") ?? [];
+      const [, target] = /\.\d+\.(.+)\.lora_A\.weight$/.exec(fromPeftName(name) ?? "") ?? [];
       if (target !== undefined) targets[target] = (targets[target] ?? 0) + 1;
     }
     return { format: "peft", path, rank, alpha, rankStabilized, baseModel, parameters, targets, tensors };

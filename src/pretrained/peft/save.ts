@@ -1,18 +1,19 @@
 import { join } from "node:path";
-import type { GPT2Config } from "../../architectures/gpt2/config.js";
-import { numel, tensorTable } from "../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../architectures/config.js";
 import { adaptableLayers, type LoraRanks, type LoraTarget, loraTable } from "../../architectures/lora.js";
+import { tensorTable } from "../../architectures/registry.js";
 import { scoreSpec, type TaskHead } from "../../architectures/task-head.js";
+import { numel } from "../../architectures/tensor-spec.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
 import { CheckpointError } from "../../errors.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
-import { PEFT_HEADS, PEFT_NORMS, peftTargets, toPeftName } from "../names/peft-names.js";
+import { PEFT_HEADS, peftNorms, peftTargets, toPeftName } from "../names/peft-names.js";
 import { headToHuggingFace } from "../names/state-dict-classifier.js";
 import { ADAPTER_CONFIG_FILE, ADAPTER_HEAD_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
 
 /** A LoRA adapter to be saved: the same rank and alpha everywhere. */
 export interface AdapterToSave {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   readonly rank: number;
   readonly alpha: number;
   readonly rankStabilized: boolean;
@@ -64,15 +65,15 @@ function wrong(folder: string, name: string, expected: string, got: string): Che
 function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
   const { config, rank, alpha, rankStabilized, dropout, targets, tensors, baseModel = null } = adapter;
   const trained = [...tensors.keys()].filter((name) => !name.includes(".lora_"));
-  const norms = trained.some((name) => /(^|\.)ln_\w+\.weight$/.test(name));
-  const whole = [...(norms ? PEFT_NORMS : []), ...(adapter.head ? PEFT_HEADS : [])];
+  const norms = tensorTable(config).some(({ name, norm }) => norm && /\.weight$/.test(name) && trained.includes(name));
+  const whole = [...(norms ? peftNorms(config) : []), ...(adapter.head ? PEFT_HEADS : [])];
   const biases = [...adaptableLayers(config).keys()].some((layer) => trained.includes(`${layer}.bias`));
   return {
     alpha_pattern: {},
     auto_mapping: null,
     base_model_name_or_path: baseModel,
     bias: biases ? "all" : "none",
-    fan_in_fan_out: true,
+    fan_in_fan_out: tensorTable(config).some(({ conv1d }) => conv1d),
     inference_mode: true,
     init_lora_weights: true,
     layers_pattern: null,
@@ -84,7 +85,7 @@ function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
     r: rank,
     rank_pattern: {},
     revision: null,
-    target_modules: peftTargets(targets),
+    target_modules: peftTargets(config, targets),
     task_type: adapter.head ? "SEQ_CLS" : "CAUSAL_LM",
     use_dora: false,
     use_rslora: rankStabilized,

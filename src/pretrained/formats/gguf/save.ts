@@ -1,5 +1,5 @@
-import type { GPT2Config } from "../../../architectures/gpt2/config.js";
-import { tensorTable } from "../../../architectures/gpt2/tensors.js";
+import type { ModelConfig } from "../../../architectures/config.js";
+import { tensorTable } from "../../../architectures/registry.js";
 import { heldAs } from "../../../architectures/weight-types.js";
 import { layoutGguf, type MetadataEntry } from "../../../checkpoint/gguf/encode.js";
 import { FILE_TYPES, QUANTIZATION_VERSION } from "../../../checkpoint/gguf/types.js";
@@ -16,7 +16,7 @@ import type { NamedTensor } from "../../save.js";
 import { tokenizerToGguf } from "./tokenizer.js";
 
 export interface ModelForGguf {
-  readonly config: GPT2Config;
+  readonly config: ModelConfig;
   /** Every tensor of `tensorTable(config)` once, in any order, in memory or still in another file. */
   readonly tensors: Iterable<NamedTensor | StoredTensor> | AsyncIterable<NamedTensor | StoredTensor>;
   /** Goes into the file; without one it has ids only. */
@@ -37,7 +37,7 @@ export interface SaveGgufOptions {
 }
 
 /** By tensor name, what a file in `dtype` holds each in: see {@link heldAs}. */
-export function ggufTypes(config: GPT2Config, dtype: WeightType): Map<string, WeightType> {
+export function ggufTypes(config: ModelConfig, dtype: WeightType): Map<string, WeightType> {
   return new Map(tensorTable(config).map((spec) => [spec.name, heldAs(spec, dtype)]));
 }
 

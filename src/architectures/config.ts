@@ -1,0 +1,65 @@
+import { ConfigError } from "../errors.js";
+import type { Activation } from "../program/activations.js";
+
+/** The numbers that every model has, whatever its architecture; each architecture adds its own. Immutable. */
+export interface ModelConfig {
+  /** The architecture's name in src/architectures/registry.ts. */
+  readonly architecture: string;
+  /** Tokens in the vocabulary, V. */
+  readonly vocabSize: number;
+  /** Longest sequence, in tokens: the number of learned positions. */
+  readonly nCtx: number;
+  /** Width of the residual stream, C. */
+  readonly nEmbd: number;
+  readonly nLayer: number;
+  /** Attention heads, NH; must divide nEmbd. */
+  readonly nHead: number;
+  /** Width of the feed-forward layer, usually 4C. */
+  readonly nInner: number;
+  readonly layerNormEpsilon: number;
+  /** Of the feed-forward layer. */
+  readonly activation: Activation;
+  /** Whether the output head is the token embedding; if not there is a tensor `lm_head.weight`. */
+  readonly tieWordEmbeddings: boolean;
+}
+
+/** The fields that are numbers. */
+export type SizeField = { [K in keyof ModelConfig]: ModelConfig[K] extends number ? K : never }[keyof ModelConfig];
+
+const SIZES = ["vocabSize", "nCtx", "nEmbd", "nLayer", "nHead", "nInner"] as const;
+
+/**
+ * The configuration itself.
+ *
+ * @param label the architecture's, for errors
+ * @throws {ConfigError} a size is not a positive integer, nHead does not divide nEmbd, or epsilon is out of range.
+ */
+export function checkedConfig<C extends ModelConfig>(config: C, label: string): C {
+  for (const field of SIZES) checkSize(label, field, config[field]);
+  const { nEmbd, nHead, layerNormEpsilon } = config;
+  if (nEmbd % nHead !== 0) {
+    throw new ConfigError({
+      op: `${label} configuration: nHead`,
+      expected: `a divisor of nEmbd = ${nEmbd}`,
+      got: String(nHead),
+    });
+  }
+  if (!(layerNormEpsilon > 0 && layerNormEpsilon < 1)) {
+    throw new ConfigError({
+      op: `${label} configuration: layerNormEpsilon`,
+      expected: "a small positive number",
+      got: String(layerNormEpsilon),
+    });
+  }
+  return config;
+}
+
+/** @throws {ConfigError} not a positive integer that the kernels can count to. */
+export function checkSize(label: string, field: string, value: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= 2 ** 31 - 1) return;
+  throw new ConfigError({
+    op: `${label} configuration: ${field}`,
+    expected: "a positive integer",
+    got: String(value),
+  });
+}

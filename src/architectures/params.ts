@@ -1,0 +1,38 @@
+/** A weight [out, in] with its bias [out], where it has one; also a layer norm's gain and bias, both [C]. */
+export interface Affine<T> {
+  readonly weight: T;
+  readonly bias: T;
+}
+
+/** Two thin matrices whose product is added to a weight (LoRA: src/architectures/lora.ts). */
+export interface LowRank<T> {
+  readonly a: T; // [r, in]
+  readonly b: T; // [out, r]
+}
+
+/** A linear layer's weight and bias, and what adapters add to it, in their order. */
+export interface Linear<T, L = LowRank<T>> {
+  readonly weight: T;
+  readonly bias?: T | undefined;
+  readonly lowRank?: readonly L[];
+}
+
+/** One thing for each tensor of a model's table (a tensor of a Program, a gradient, an array), and its adapters. */
+export interface Leaves<T, L = LowRank<T>> {
+  /** By the name in the table. */
+  tensor(name: string): T;
+  /** What adapters add to a linear layer: `h.0.attn.c_attn`. */
+  adapters(layer: string): readonly L[];
+}
+
+export const affine = <T, L>(leaves: Leaves<T, L>, name: string): Affine<T> => {
+  return { weight: leaves.tensor(`${name}.weight`), bias: leaves.tensor(`${name}.bias`) };
+};
+
+export const linear = <T, L>(leaves: Leaves<T, L>, name: string): Linear<T, L> => {
+  return { ...affine(leaves, name), lowRank: leaves.adapters(name) };
+};
+
+export const linearWithoutBias = <T, L>(leaves: Leaves<T, L>, name: string): Linear<T, L> => {
+  return { weight: leaves.tensor(`${name}.weight`), lowRank: leaves.adapters(name) };
+};

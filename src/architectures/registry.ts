@@ -1,0 +1,48 @@
+import { ConfigError } from "../errors.js";
+import type { Architecture } from "./architecture.js";
+import type { ModelConfig } from "./config.js";
+import { GPT2 } from "./gpt2/architecture.js";
+import type { GPT2Config } from "./gpt2/config.js";
+import { numel, type TensorSpec } from "./tensor-spec.js";
+
+/** The architectures there are, by name. */
+export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
+  [GPT2 as unknown as Architecture].map((architecture) => [architecture.name, architecture]),
+);
+
+/** Some fields of a model's configuration; a GPT-2's unless `architecture` says otherwise. */
+export type ConfigFields = Partial<GPT2Config>;
+
+/** @throws {ConfigError} there is no such architecture. */
+export function architectureOf({ architecture }: Pick<ModelConfig, "architecture">): Architecture {
+  const found = ARCHITECTURES.get(architecture);
+  if (found) return found;
+  const expected = [...ARCHITECTURES.keys()].join(" or ");
+  throw new ConfigError({ op: "architecture", expected, got: String(architecture) });
+}
+
+/** The fields of a published shape. @throws {ConfigError} there is none of this name. */
+export function presetOf(name: string): ConfigFields {
+  for (const { name: architecture, presets } of ARCHITECTURES.values()) {
+    if (Object.hasOwn(presets, name)) return { architecture, ...presets[name] } as ConfigFields;
+  }
+  const expected = [...ARCHITECTURES.values()].flatMap(({ presets }) => Object.keys(presets)).join(", ");
+  throw new ConfigError({ op: "shape of a model", expected, got: name });
+}
+
+/**
+ * A complete, checked configuration from a published shape's name, or the fields that differ from the smallest one.
+ *
+ * @throws {ConfigError} an unknown name, or sizes that no model can have.
+ */
+export function modelConfig(given: string | ConfigFields): ModelConfig {
+  const fields = typeof given === "string" ? presetOf(given) : given;
+  return architectureOf({ architecture: fields.architecture ?? "gpt2" }).complete(fields);
+}
+
+/** Every tensor of a model, in checkpoint order. */
+export const tensorTable = (config: ModelConfig): TensorSpec[] => architectureOf(config).tensors(config);
+
+/** Parameters of a model with this configuration; a head tied to the embedding is counted once. */
+export const parameterCount = (config: ModelConfig): number =>
+  tensorTable(config).reduce((n, { shape }) => n + numel(shape), 0);

@@ -1,0 +1,93 @@
+import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { Dim, Recorder, Tensor } from "../program/program.js";
+import type { ModelConfig } from "./config.js";
+import type { Visible } from "./layers.js";
+import { architectureOf } from "./registry.js";
+
+/**
+ * What a run is told of its tokens, i32 [N] each: the id, the position, and the key rows that it sees, `first` to `last`. A
+ * layer whose attention is local has a `first` of its own, a column for each width of window that the model has, and an
+ * architecture may declare more columns (token types).
+ */
+export interface TokenInputs {
+  readonly tokens: Tensor;
+  readonly positions: Tensor;
+  readonly last: Tensor;
+  /** The key rows that a token sees in a layer. */
+  visible(layer: number): Visible;
+  /** A column that the architecture declares. */
+  extra(name: string): Tensor;
+}
+
+/** Columns that every model has. */
+export const TOKEN_COLUMNS = ["tokens", "positions", "first", "last"] as const;
+
+/** The columns of a run by name: those of every model, and what the caller knows of the architecture's own. */
+export type TokenColumns = Readonly<Record<(typeof TOKEN_COLUMNS)[number], Int32Array>> &
+  Readonly<Record<string, Int32Array>>;
+
+const windowColumn = (window: number): string => `first.${window}`;
+
+/** The windows of local layers, each once. One that holds the whole context is none. */
+function windowsOf(config: ModelConfig): number[] {
+  const { window } = architectureOf(config);
+  const windows = Array.from({ length: config.nLayer }, (_, layer) => window(config, layer));
+  return [...new Set(windows)].filter((size) => size !== undefined).filter((size) => size < config.nCtx);
+}
+
+/** Declares the inputs of a run of N tokens. */
+export function tokenInputs(k: Recorder, config: ModelConfig, N: Dim): TokenInputs {
+  const { window, extraInputs } = architectureOf(config);
+  const input = (name: string): Tensor => k.external(name, [N], "i32");
+  const [tokens, positions, first, last] = TOKEN_COLUMNS.map(input) as [Tensor, Tensor, Tensor, Tensor];
+  const local = new Map(windowsOf(config).map((size) => [size, input(windowColumn(size))]));
+  const extra = new Map(extraInputs.map((name) => [name, input(name)]));
+  return {
+    tokens,
+    positions,
+    last,
+    visible: (layer) => ({ first: local.get(window(config, layer) ?? 0) ?? first, last }),
+    extra: (name) => extra.get(name)!,
+  };
+}
+
+/** The arrays of those inputs on a backend. */
+export class TokenArrays {
+  readonly bindings: Readonly<Record<string, DeviceArray>>;
+  readonly #windows: readonly { readonly size: number; readonly first: Int32Array; readonly array: DeviceArray }[];
+  readonly #extra: readonly string[];
+
+  /** @param N tokens that a run takes at most */
+  constructor(backend: Backend, config: ModelConfig, N: number) {
+    const array = (): DeviceArray => backend.alloc("i32", N);
+    this.#extra = architectureOf(config).extraInputs;
+    const named = [...TOKEN_COLUMNS, ...this.#extra].map((name) => [name, array()] as const);
+    this.#windows = windowsOf(config).map((size) => ({ size, first: new Int32Array(N), array: array() }));
+    const windows = this.#windows.map(({ size, array }) => [windowColumn(size), array] as const);
+    this.bindings = Object.fromEntries([...named, ...windows]);
+  }
+
+  dispose(): void {
+    for (const array of Object.values(this.bindings)) array.dispose();
+  }
+
+  /** Writes the columns of the first N tokens; a column of the architecture's own that is not given is zero. */
+  write(columns: TokenColumns, N: number): void {
+    const { first, last } = columns;
+    for (const name of TOKEN_COLUMNS) this.bindings[name]!.write(columns[name].subarray(0, N));
+    for (const name of this.#extra) this.bindings[name]!.write((columns[name] ?? new Int32Array(N)).subarray(0, N));
+    for (const window of this.#windows) {
+      for (let n = 0; n < N; n++) window.first[n] = Math.max(first[n]!, last[n]! - window.size + 1);
+      window.array.write(window.first.subarray(0, N));
+    }
+  }
+}
+
+/**
+ * Fills `last` from `first`, for texts that stand one after another: a token sees itself last or, where attention is
+ * bidirectional, the end of its text.
+ */
+export function fillLast(config: ModelConfig, first: Int32Array, last: Int32Array, N: number): void {
+  const causal = architectureOf(config).attention === "causal";
+  for (let n = N - 1; n >= 0; n--) last[n] = !causal && n + 1 < N && first[n + 1] === first[n] ? last[n + 1]! : n;
+}
