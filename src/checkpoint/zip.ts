@@ -4,14 +4,25 @@ import type { ByteSource } from "./byte-source.js";
 import { quote } from "./quote.js";
 
 /**
- * Zip archives whose entries are stored as they are (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, with zip64), as
- * torch.save and numpy.savez write. Only the directory at the end is read; an entry is a range of the file.
+ * Zip archives (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, with zip64). Only the directory at the end is read. An
+ * entry that is stored as it is, as torch.save and numpy.savez write, is a range of the file; one that is compressed is for
+ * the caller to decompress.
  */
 
 export interface ZipEntry {
   readonly name: string;
-  /** Bytes. */
+  /** Bytes, uncompressed. */
   readonly size: number;
+  /** `stored`, or how it is compressed. */
+  readonly method: string;
+  /** CRC-32 of its uncompressed bytes. */
+  readonly crc32: number;
+  /**
+   * Its bytes as they are in the file.
+   *
+   * @throws {CheckpointError} it is encrypted, compressed otherwise than by deflate, or its header does not fit the directory.
+   */
+  packed(): Uint8Array;
   /**
    * Where its bytes are in the file.
    *
@@ -32,14 +43,24 @@ const LONGEST_COMMENT = 0xffff;
 const LONGEST_NAME = 1000;
 const ENCRYPTED = 1;
 const STORED = 0;
+const DEFLATED = 8;
 const ZIP64_EXTRA = 1;
 /** Far more than the tensors of any model. */
 const MAX_ENTRIES = 100_000;
 
-const METHODS: Readonly<Record<number, string>> = { 8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd" };
+const METHODS: Readonly<Record<number, string>> = {
+  [STORED]: "stored",
+  [DEFLATED]: "deflate",
+  9: "deflate64",
+  12: "bzip2",
+  14: "LZMA",
+  93: "zstd",
+};
+
+const methodName = (method: number): string => METHODS[method] ?? `method ${method}`;
 
 /**
- * The entries of an archive by name. Checksums are not verified: PyTorch can be told to leave them out.
+ * The entries of an archive by name. Checksums are left to the caller: PyTorch can be set to leave them out.
  *
  * @throws {CheckpointError} not a whole zip archive, or one in several parts.
  */
@@ -49,9 +70,14 @@ export function readZip(source: ByteSource): Map<string, ZipEntry> {
   const cursor = new ByteCursor(source, end.offset, end.offset + end.size, "zip directory");
   for (let i = 0; i < end.entries; i++) {
     const listed = readListed(source, cursor);
-    const { name, size } = listed;
+    const { name, size, crc32 } = listed;
     if (entries.has(name)) throw zipError(source, "each entry once", `${quote(name)} twice`);
-    entries.set(name, { name, size, locate: () => locate(source, listed, end.offset) });
+    const packed = () => {
+      const start = locatePacked(source, listed, end.offset, [STORED, DEFLATED]);
+      return source.bytes(start, listed.packed);
+    };
+    const method = methodName(listed.method);
+    entries.set(name, { name, size, method, crc32, packed, locate: () => locateStored(source, listed, end.offset) });
   }
   return entries;
 }
@@ -124,6 +150,7 @@ interface Listed {
   readonly nameLength: number;
   readonly flags: number;
   readonly method: number;
+  readonly crc32: number;
   readonly packed: number;
   readonly size: number;
   /** Position of the entry's own header. */
@@ -134,26 +161,40 @@ function readListed(source: ByteSource, cursor: ByteCursor): Listed {
   if (cursor.u32() !== DIRECTORY_ENTRY) throw zipError(source, "an entry in the directory", "other bytes");
   cursor.take(2 + 2);
   const [flags, method] = [cursor.u16(), cursor.u16()];
-  cursor.take(2 + 2 + 4);
+  cursor.take(2 + 2);
+  const crc32 = cursor.u32();
   const [packed, size] = [cursor.u32(), cursor.u32()];
   const [nameLength, extraLength, commentLength] = [cursor.u16(), cursor.u16(), cursor.u16()];
   cursor.take(2 + 2 + 4);
   const header = cursor.u32();
   if (nameLength > LONGEST_NAME) throw zipError(source, `names of at most ${LONGEST_NAME} bytes`, `${nameLength}`);
-  const name = String.fromCharCode(...cursor.take(nameLength));
+  const name = latin1(cursor.take(nameLength));
   const extra = cursor.take(extraLength).slice();
   cursor.take(commentLength);
-  return { name, nameLength, flags, method, ...withZip64(extra, { size, packed, header }) };
+  return { name, nameLength, flags, method, crc32, ...withZip64(extra, { size, packed, header }) };
 }
 
-/** @param limit where the directory starts, which no entry's data passes. */
-function locate(source: ByteSource, { name, nameLength, flags, method, packed, size, header }: Listed, limit: number) {
+/** @param limit where the directory starts, which no entry's data passes */
+function locateStored(source: ByteSource, listed: Listed, limit: number): number {
+  const start = locatePacked(source, listed, limit, [STORED]);
+  const { name, packed, size } = listed;
+  if (packed === size) return start;
+  throw zipError(source, `${size} bytes, stored`, `${packed}`, `entry ${quote(name)}`);
+}
+
+/** The position of an entry's bytes. @param methods that the caller reads */
+function locatePacked(
+  source: ByteSource,
+  { name, nameLength, flags, method, packed, header }: Listed,
+  limit: number,
+  methods: readonly number[],
+): number {
   const error = (expected: string, got: string) => zipError(source, expected, got, `entry ${quote(name)}`);
   if ((flags & ENCRYPTED) !== 0) throw error("an entry that is not encrypted", "one that is");
-  if (method !== STORED) {
-    throw error("an entry that is stored as it is, as torch.save does", METHODS[method] ?? `method ${method}`);
+  if (!methods.includes(method)) {
+    const stored = "an entry that is stored as it is, as torch.save does";
+    throw error(methods.length === 1 ? stored : "an entry that is stored or deflated", methodName(method));
   }
-  if (packed !== size) throw error(`${size} bytes, stored`, `${packed}`);
   if (header + LOCAL_HEADER_BYTES > limit) throw error(`a header before byte ${limit}`, `byte ${header}`);
   const cursor = new ByteCursor(source, header, header + LOCAL_HEADER_BYTES, "zip entry");
   if (cursor.u32() !== LOCAL_HEADER) throw error(`a header at ${header}`, "other bytes");
@@ -161,10 +202,14 @@ function locate(source: ByteSource, { name, nameLength, flags, method, packed, s
   // The header repeats the name; its extra field may be longer than the directory's, since PyTorch aligns data with it.
   const [localName, extra] = [cursor.u16(), cursor.u16()];
   if (localName !== nameLength) throw error(`a name of ${nameLength} bytes in its header`, `${localName}`);
+  const repeated = latin1(source.bytes(header + LOCAL_HEADER_BYTES, localName));
+  if (repeated !== name) throw error("the same name in its header", quote(repeated));
   const start = header + LOCAL_HEADER_BYTES + localName + extra;
-  if (start + size > limit) throw error(`data before byte ${limit}, where the directory is`, `${size} at ${start}`);
+  if (start + packed > limit) throw error(`data before byte ${limit}, where the directory is`, `${packed} at ${start}`);
   return start;
 }
+
+const latin1 = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
 /** Numbers of 32 bits that are all ones stand in the extra field in 64 bits, in this order. */
 function withZip64<T extends Record<string, number>>(extra: Uint8Array, numbers: T): T {

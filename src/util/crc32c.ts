@@ -1,14 +1,10 @@
-/** CRC-32C (Castagnoli; RFC 3720, appendix B.4), eight bytes at a time by tables ("slicing by 8"). */
+/** Reflected CRCs of 32 bits, eight bytes at a time by tables ("slicing by 8"). */
 
-const REVERSED_POLYNOMIAL = 0x82f63b78;
-
-/** TABLES[k][byte]: what a byte contributes that k bytes follow. */
-const TABLES: readonly Uint32Array[] = makeTables();
-
-function makeTables(): Uint32Array[] {
+/** tables[k][byte]: the contribution of a byte that k bytes follow. @param polynomial with its bits reversed */
+function makeTables(polynomial: number): Uint32Array[] {
   const first = Uint32Array.from({ length: 256 }, (_, byte) => {
     let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ REVERSED_POLYNOMIAL : crc >>> 1;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1;
     return crc;
   });
   const tables = [first];
@@ -16,9 +12,23 @@ function makeTables(): Uint32Array[] {
   return tables;
 }
 
-/** @param before the checksum of what comes before the bytes, to go on from; 0 for nothing. */
+let castagnoli: readonly Uint32Array[] | undefined;
+let ieee: readonly Uint32Array[] | undefined;
+
+/** CRC-32C (Castagnoli; RFC 3720, appendix B.4). @param before checksum of the bytes before, to continue from */
 export function crc32c(bytes: Uint8Array, before = 0): number {
-  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as readonly [
+  castagnoli ??= makeTables(0x82f63b78);
+  return crc(bytes, before, castagnoli);
+}
+
+/** CRC-32 of zip and gzip (IEEE 802.3). @param before checksum of the bytes before, to continue from */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  ieee ??= makeTables(0xedb88320);
+  return crc(bytes, before, ieee);
+}
+
+function crc(bytes: Uint8Array, before: number, tables: readonly Uint32Array[]): number {
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as readonly [
     Uint32Array,
     Uint32Array,
     Uint32Array,

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { DataError } from "../../src/errors.js";
-import { openZip } from "../../src/evaluate/data/archives.js";
 import { bunzip2 } from "../../src/evaluate/data/bzip2.js";
 import { folderSource } from "../../src/evaluate/data/node-sources.js";
 import { readFirst } from "../../src/evaluate/data/source.js";
 import { jsonLines, sgmlSegments } from "../../src/evaluate/data/text-formats.js";
+import { openZip } from "../../src/evaluate/data/zip.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { DATA, memorySource } from "./support.js";
 
@@ -63,6 +63,41 @@ describe("zip archives", () => {
     await assert.rejects(openZip(changed, "x").read("data/deflated.txt"), DataError);
   });
 });
+
+describe("zip entries", () => {
+  it("whose bytes changed are refused by their checksum, never returned", async () => {
+    const bytes = packed("two.zip");
+    const right = await readAll(bytes);
+    let refused = 0;
+    for (let i = 0; i < bytes.length; i += 5) {
+      const changed = Uint8Array.from(bytes);
+      changed[i]! ^= 1 << (i % 8);
+      try {
+        // Times, versions and comments are not of the files' content; a changed name is another file.
+        const got = await readAll(changed);
+        for (const [name, content] of Object.entries(got)) if (name in right) assert.deepEqual(content, right[name]);
+      } catch (error) {
+        assert.ok(error instanceof DataError, `byte ${i}: ${error}`);
+        refused++;
+      }
+    }
+    assert.ok(refused > bytes.length / 5 / 2, `${refused} refused`);
+  });
+
+  it("stored ones too: a flipped bit of the text", async () => {
+    const bytes = Uint8Array.from(packed("two.zip"));
+    const at = Buffer.from(bytes).indexOf("stored as it is");
+    bytes[at]! ^= 1;
+    await assert.rejects(openZip(bytes, "x").read("data/stored.txt"), /x: data\/stored\.txt.*checksum/);
+  });
+});
+
+async function readAll(bytes: Uint8Array): Promise<Record<string, Uint8Array>> {
+  const archive = openZip(bytes, "two.zip");
+  const files: Record<string, Uint8Array> = {};
+  for (const name of archive.names) files[name] = await archive.read(name);
+  return files;
+}
 
 describe("data sources", () => {
   it("look in the data set's folder, then beside it, and decompress by name", async () => {

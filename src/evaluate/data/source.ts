@@ -1,6 +1,6 @@
 import { MissingDataError } from "../../errors.js";
-import { inflate, openZip } from "./archives.js";
 import { bunzip2 } from "./bzip2.js";
+import { inflate, openZip } from "./zip.js";
 
 /**
  * Where the files of data sets come from: a folder that the user gives, a cache that they are fetched into, or whatever a

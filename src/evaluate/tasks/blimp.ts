@@ -1,7 +1,7 @@
 import { DataError } from "../../errors.js";
-import { openZip } from "../data/archives.js";
 import { type DataFile, type DataSource, readFirst, sha256, type UsedFile } from "../data/source.js";
 import { jsonLines, stringField } from "../data/text-formats.js";
+import { openZip } from "../data/zip.js";
 import { meanMetric } from "../metrics/metric.js";
 import type { RequestGenerator } from "../requests.js";
 import { scoreChoices } from "../requests.js";
