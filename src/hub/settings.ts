@@ -68,7 +68,22 @@ function hubHome(env: Environment): string {
 }
 
 function expandUser(path: string): string {
-  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
+  return path === "~" || path.startsWith("~/") ? join(homeFolder(), path.slice(1)) : path;
+}
+
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch (cause) {
+    const hint = "Set HOME; or HF_HOME, and XDG_CACHE_HOME for other downloads";
+    throw new UsageError({
+      op: "finding the cache",
+      expected: "a home folder",
+      got: "no HOME, no user entry",
+      hint,
+      cause,
+    });
+  }
 }
 
 /** As huggingface_hub has it. */

@@ -14,6 +14,8 @@ before(() => tinyData(data));
 after(() => rmSync(dir, { recursive: true }));
 
 const SMALL = "--layers 1 --embd 16 --heads 2 --context 16 --batch-size 2 --sample-every 0 --threads 1".split(" ");
+/** Runs that something else ends. */
+const ENDLESS = ["--steps", "100000", "--val-every", "0"];
 const train = (...args: string[]): Promise<TrainResult> => startTrain(args).done;
 
 describe("gpt2 train", () => {
@@ -29,7 +31,7 @@ describe("gpt2 train", () => {
       /^native .*; memory [\d.]+ MiB: parameters, gradients and optimizer [\d.]+ MiB, activations/,
     );
     assert.match(lines[2]!, /^data .*: [\d.]+k tokens, [\d.]+k held out$/);
-    assert.match(lines[3]!, /^4 steps of 32 tokens: 0.0\d times through the data$/);
+    assert.match(lines[3]!, /^4 steps of 32 tokens: 0.0\d epochs$/);
     assert.match(lines[4]!, /^step 2: validation loss 5\.\d{4}, \d\.\d{4} bits per byte \(best so far\)$/);
     assert.match(lines.at(-1)!, /^done in 0:0\d: the model is in .*shown\/model$/);
     assert.equal(lines.length, 8);
@@ -69,7 +71,7 @@ describe("gpt2 train", () => {
       "A\x1b[2J",
     );
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /\nstep 2: sample\n {2}\| A\ufffd\[2J/);
+    assert.match(stdout, /\nstep 2: sample\n {2}\| A\\u001b\[2J/);
     assert.ok(!stdout.includes("\x1b"));
   });
 
@@ -110,25 +112,42 @@ describe("gpt2 train", () => {
     assert.equal(a, b);
   });
 
-  it("stops on SIGTERM as on Ctrl-C, with code 143", async () => {
-    const out = join(dir, "terminated");
-    const { child, done } = startTrain([
-      data,
-      "--out",
-      out,
-      ...SMALL,
-      "--steps",
-      "100000",
-      "--json",
-      "--val-every",
-      "0",
-    ]);
-    child.stdout.once("data", () => setTimeout(() => child.kill("SIGTERM"), 300));
-    const { code, stdout } = await done;
-    assert.equal(code, 143);
-    const end = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as Extract<TrainEvent, { type: "end" }>;
-    assert.equal(end.finished, false);
-    assert.equal(checkpointsOf(out).at(-1), `step-${String(end.step).padStart(8, "0")}`);
+  for (const [signal, status] of [
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const) {
+    it(`stops on ${signal} as on Ctrl-C, with code ${status}`, async () => {
+      const out = join(dir, signal);
+      const { child, done } = startTrain([data, "--out", out, ...SMALL, ...ENDLESS, "--json"]);
+      child.stdout.once("data", () => setTimeout(() => child.kill(signal), 300));
+      const { code, stdout } = await done;
+      assert.equal(code, status);
+      const end = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as Extract<TrainEvent, { type: "end" }>;
+      assert.equal(end.finished, false);
+      assert.equal(checkpointsOf(out).at(-1), `step-${String(end.step).padStart(8, "0")}`);
+    });
+  }
+
+  it("whose output nobody reads any more saves a checkpoint, says so, and ends with 141", async () => {
+    const out = join(dir, "unread");
+    const { child, done } = startTrain([data, "--out", out, ...SMALL, ...ENDLESS, "--json"]);
+    child.stdout.once("data", () => child.stdout.destroy());
+    const { code, stderr } = await done;
+    assert.equal(code, 141);
+    assert.match(stderr, /^gpt2: stopping after this pass and saving a checkpoint/);
+    assert.equal(checkpointsOf(out).length, 1);
+  });
+
+  it("whose output is full saves a checkpoint too, and ends with 1", { skip: !existsSync("/dev/full") }, async () => {
+    const out = join(dir, "no-room");
+    const { done } = startTrain([data, "--out", out, ...SMALL, ...ENDLESS], "exec > /dev/full;");
+    const { code, stderr } = await done;
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^gpt2: writing to standard output: .*got a full disk.*\ngpt2: stopping after this pass and saving/,
+    );
+    assert.equal(checkpointsOf(out).length, 1);
   });
 
   it("leaves the last checkpoint whole when the next does not fit", async () => {

@@ -22,6 +22,7 @@ import { interruptible } from "../signals.js";
 interface ScoreFlags extends ModelFlags {
   readonly file?: string;
   readonly stride?: number;
+  readonly special?: true;
   readonly tokens?: true;
   readonly json?: true;
 }
@@ -53,6 +54,7 @@ export function registerScore(program: Command): void {
     .description("Score a text: perplexity, bits per byte, and each token's log-probability.")
     .argument("[text...]", "the text")
     .option("-f, --file <path>", "read the text from a file; - for standard input")
+    .option("--special", "encode <|endoftext|> and other special tokens as such, not as plain text")
     .option("--tokens", "list every token with its probability")
     .option("--stride <n>", "tokens by which the window moves in a long text (default: half the context)", number)
     .option("--json", "print JSON: the figures, and tokens with bytes, offsets and logprobs");
@@ -68,7 +70,7 @@ async function score(words: string[], flags: ScoreFlags): Promise<void> {
     const model = await loadModel(flags, signal);
     const { tokenizer } = model;
     if (!tokenizer) throw new TokenizerError({ op: "gpt2 score", expected: "a model with a tokenizer", got: "none" });
-    const result = await scoreBytes(model, tokenizer, input, flags.stride, signal);
+    const result = await scoreBytes(model, tokenizer, input, flags, signal);
     if (flags.json) printJson(jsonReport(result, tokenizer));
     else print(report(result, tokenizer, flags.tokens === true));
   });
@@ -78,10 +80,12 @@ async function scoreBytes(
   model: GPT2,
   tokenizer: Tokenizer,
   input: Uint8Array,
-  stride: number | undefined,
+  { stride, special }: ScoreFlags,
   signal: AbortSignal,
 ): Promise<Score> {
-  const ids = tokenizer.encodeBytes(input, { addSpecialTokens: false });
+  const ids = special
+    ? tokenizer.encode(new TextDecoder().decode(input), { allowedSpecial: "all", addSpecialTokens: false })
+    : tokenizer.encodeBytes(input, { addSpecialTokens: false });
   const line = progress({ label: "score", total: ids.length, unit: "tokens" });
   try {
     return await model.score(ids, { stride, signal, onProgress: (done) => done < ids.length && line.update(done) });

@@ -1,12 +1,14 @@
 import { DataError } from "../../errors.js";
+import { withoutByteOrderMark } from "../../util/text.js";
 import type { DataFile } from "./source.js";
 
-/** The text of a file in UTF-8. @throws {DataError} it is not UTF-8. */
+/** The text of a file, without a byte-order mark. @throws {DataError} it is not UTF-8. */
 export function textOf({ bytes, path }: Pick<DataFile, "bytes" | "path">): string {
+  const text = withoutByteOrderMark(bytes, path, DataError);
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(text);
   } catch (cause) {
-    throw new DataError({ op: `reading ${path}`, expected: "text in UTF-8", got: "other bytes", cause });
+    throw new DataError({ op: `reading ${path}`, expected: "text in UTF-8", got: "bytes that are not", cause });
   }
 }
 

@@ -1,5 +1,6 @@
 import { DataError } from "../../errors.js";
 import { indexOfLargest, type Normalization, normalizedScore } from "../../tasks/scored-choice.js";
+import { withoutByteOrderMark } from "../../util/text.js";
 import { readFirst } from "../data/source.js";
 import { type JsonRecord, jsonLines, listField, recordOf, stringField, stringsField } from "../data/text-formats.js";
 import { meanMetric } from "../metrics/metric.js";
@@ -22,7 +23,8 @@ export function userFileTask(name: string, path = name): Task {
     options: { stride: STRIDE_OPTION, windows: WINDOW_OPTION },
     prepare: async (setup) => {
       const file = await readFirst(setup.source, { name: ".", origin: path }, [path]);
-      if (!/\.jsonl(\.gz|\.bz2)?$/.test(path)) return texts([file.bytes], setup, [file]);
+      if (!/\.jsonl(\.gz|\.bz2)?$/.test(path))
+        return texts([withoutByteOrderMark(file.bytes, file.path, DataError)], setup, [file]);
       const records = jsonLines(file);
       if (records.length === 0) throw new DataError({ op: path, expected: "at least one line", got: "none" });
       if (records[0]!.choices !== undefined) return multipleChoice(records, path, setup, [file]);
