@@ -8,8 +8,8 @@ import { gpt2Config } from "../src/architectures/gpt2/config.js";
 import { tensorTable } from "../src/architectures/registry.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
 import { GPT2 } from "../src/gpt2.js";
-import { tokenizerOf } from "../src/pretrained/load.js";
-import { openCheckpoint, saveGguf } from "../src/pretrained/node.js";
+import { openCheckpoint, saveCheckpoint } from "../src/pretrained/node.js";
+import { tokenizerOf } from "../src/pretrained/tokenizer.js";
 import { gpt2Tokenizer } from "../src/tokenizer/gpt2.js";
 import { packageFile } from "../src/util/package-root.js";
 import { fillSeeded } from "../test/helpers/seeded-weights.js";
@@ -103,7 +103,7 @@ async function seededFile(path: string): Promise<string> {
       yield { name: spec.name, shape: spec.shape, data };
     }
   }
-  if (!existsSync(path)) await saveGguf(path, { config, tensors: tensors(), tokenizer: await gpt2Tokenizer() });
+  if (!existsSync(path)) await saveCheckpoint(path, { config, tensors: tensors(), tokenizer: await gpt2Tokenizer() });
   return path;
 }
 
@@ -118,7 +118,7 @@ async function checkType(source: string, dtype: WeightType): Promise<Outcome> {
   const checkpoint = await openCheckpoint(source);
   const { config, tensors } = checkpoint;
   const tokenizer = await tokenizerOf(checkpoint);
-  await saveGguf(path, { config, tensors: tensors.values(), tokenizer }, { dtype });
+  await saveCheckpoint(path, { config, tensors: tensors.values(), tokenizer }, { dtype });
   checkpoint.close();
   const outcome = await checkFile(path, dtype, MOST_DIVERGENCE[dtype]);
   rmSync(path);
@@ -209,7 +209,7 @@ async function checkTokens(
   const path = join(work, "check-tokens.gguf");
   const checkpoint = await openCheckpoint(source);
   const tokenizer = (await tokenizerOf(checkpoint))!;
-  await saveGguf(
+  await saveCheckpoint(
     path,
     { config: checkpoint.config, tensors: checkpoint.tensors.values(), tokenizer },
     { dtype: "q4_0" },

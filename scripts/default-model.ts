@@ -115,7 +115,7 @@ async function publish(): Promise<void> {
     const second = other.tensors[i]!.data;
     for (let j = 0; j < data.length; j++) data[j] = (data[j]! + second[j]!) / 2;
   }
-  await saveCheckpoint(out, { config, tensors }, { dtype: "f16", sampling: SAMPLING });
+  await saveCheckpoint(out, { config, tensors, sampling: SAMPLING }, { dtype: "f16" });
   await cp(join(tokenizer, "tokenizer.json"), join(out, "tokenizer.json"));
   await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
 

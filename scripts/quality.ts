@@ -11,8 +11,9 @@ import { type StoredTensor, storedTensor } from "../src/checkpoint/stored-tensor
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
 import { Engine, type LogitsRow } from "../src/generate/engine.js";
 import { logSumExp } from "../src/generate/log-sum-exp.js";
-import { defaultModelFolder, tokenizerOf } from "../src/pretrained/load.js";
+import { defaultModelFolder } from "../src/pretrained/load.js";
 import { openCheckpoint } from "../src/pretrained/node.js";
+import { tokenizerOf } from "../src/pretrained/tokenizer.js";
 import { loadWeights } from "../src/pretrained/weights.js";
 import { gpt2Tokenizer, type Tokenizer } from "../src/tokenizer/index.js";
 import { packageFile } from "../src/util/package-root.js";

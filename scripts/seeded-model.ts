@@ -1,7 +1,8 @@
+import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { GPT2_PRESETS, gpt2Config, isPreset } from "../src/architectures/gpt2/config.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
-import { saveGguf } from "../src/pretrained/node.js";
+import { saveCheckpoint } from "../src/pretrained/node.js";
 import { gpt2Tokenizer } from "../src/tokenizer/gpt2.js";
 import { seededTensors } from "../test/helpers/seeded-weights.js";
 
@@ -28,5 +29,5 @@ function* tensors() {
   for (const [{ name, shape }, data] of seededTensors(config, 1)) yield { name, shape, data };
 }
 
-const bytes = await saveGguf(out, { config, tensors: tensors(), tokenizer: await gpt2Tokenizer() }, { dtype });
-console.log(`${out}: ${bytes.toLocaleString("en")} bytes`);
+await saveCheckpoint(out, { config, tensors: tensors(), tokenizer: await gpt2Tokenizer() }, { format: "gguf", dtype });
+console.log(`${out}: ${statSync(out).size.toLocaleString("en")} bytes`);

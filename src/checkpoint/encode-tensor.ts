@@ -1,14 +1,26 @@
-import { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
+import { encodeValues, type WeightType } from "../dtype/dtype.js";
+import { firstNonFinite } from "../dtype/floats.js";
+import { firstNonFiniteStored, STORED_DTYPES, storedBytes } from "../dtype/stored.js";
 import { CheckpointError } from "../errors.js";
-import type { StoredLayout } from "./stored-tensor.js";
+import type { StoredLayout, StoredTensor } from "./stored-tensor.js";
 import { transpose } from "./transpose.js";
 
-export interface EncodeJob {
+/** A tensor with its values in memory, matrices [out, in]. */
+export interface NamedTensor {
   readonly name: string;
-  /** Matrices [out, in]. */
   readonly shape: readonly number[];
   readonly data: Float32Array;
-  readonly dtype: FloatDtype;
+}
+
+/** A tensor to be written: in memory, or still in another file, from which it is read in pieces. */
+export type TensorSource = NamedTensor | StoredTensor;
+
+const isStored = (tensor: TensorSource): tensor is StoredTensor => "readRows" in tensor;
+
+export interface EncodeJob {
+  readonly tensor: TensorSource;
+  /** What the file holds it in; packed types hold matrices as `out_in`. */
+  readonly dtype: WeightType;
   readonly storedAs: StoredLayout;
   /** What is being written, for errors. */
   readonly file: string;
@@ -18,29 +30,60 @@ export interface EncodeJob {
 const CHUNK = 2 ** 18;
 
 /**
- * A tensor's bytes as a file holds them, in order, a piece at a time; a piece is valid until the next is asked for.
+ * A tensor's bytes as a file holds them, in order, a piece at a time; a piece is valid until the next is taken. Blocks
+ * that are in the wanted type already are copied, because encoding them anew need not give the same.
  *
  * @throws {CheckpointError} a value is NaN or infinite, or becomes so in `dtype`: such a file could not be read back.
  */
-export function* encodeTensor(job: EncodeJob): Generator<Uint8Array, void, void> {
-  const pieces = job.storedAs === "in_out" ? transposedPieces(job) : straightPieces(job);
-  const longest = Math.min(job.data.length, Math.max(CHUNK, job.shape[0]!));
-  const bytes = new Uint8Array(longest * FLOAT_BYTES[job.dtype]);
-  for (const values of pieces) {
-    const piece = bytes.subarray(0, values.length * FLOAT_BYTES[job.dtype]);
-    encodeFloats(job.dtype, values, piece);
+export function encodeTensor(job: EncodeJob): Iterable<Uint8Array> {
+  const { tensor, dtype, storedAs } = job;
+  if (isStored(tensor) && tensor.dtype === dtype && STORED_DTYPES[dtype].block > 1 && tensor.storedAs === storedAs) {
+    return copiedPieces(tensor);
+  }
+  return encodedPieces(job);
+}
+
+function* copiedPieces(tensor: StoredTensor): Generator<Uint8Array, void, void> {
+  tensor.checkFinite();
+  const { data } = tensor;
+  for (let start = 0; start < data.length; start += 4 * CHUNK) yield data.subarray(start, start + 4 * CHUNK);
+}
+
+function* encodedPieces(job: EncodeJob): Generator<Uint8Array, void, void> {
+  let bytes = new Uint8Array(0);
+  for (const values of job.storedAs === "in_out" ? transposedValues(job.tensor) : valuesOf(job.tensor)) {
+    const length = storedBytes(job.dtype, values.length);
+    if (bytes.length < length) bytes = new Uint8Array(length);
+    const piece = bytes.subarray(0, length);
+    encodeValues(job.dtype, values, piece);
     checkRepresentable(job, values, piece);
     yield piece;
   }
 }
 
-function* straightPieces({ data }: EncodeJob): Generator<Float32Array, void, void> {
-  for (let start = 0; start < data.length; start += CHUNK) yield data.subarray(start, start + CHUNK);
+/** The values row after row, whole rows at a time. */
+function* valuesOf(tensor: TensorSource): Generator<Float32Array, void, void> {
+  const width = tensor.shape.at(-1)!;
+  const count = tensor.shape.reduce((n, d) => n * d, 1);
+  const step = Math.max(1, Math.floor(CHUNK / width)) * width;
+  // A matrix that its file holds transposed has parts of every row all over the file: it is read as a whole.
+  const whole = isStored(tensor) && tensor.storedAs === "out_in" ? undefined : wholeOf(tensor);
+  const part = whole ?? new Float32Array(Math.min(step, count));
+  for (let start = 0; start < count; start += step) {
+    const n = Math.min(step, count - start);
+    if (whole !== undefined) yield whole.subarray(start, start + n);
+    else {
+      const values = part.subarray(0, n);
+      (tensor as StoredTensor).readRows(start / width, values);
+      yield values;
+    }
+  }
 }
 
-/** Rows of the file's [in, out] are columns of `data`. */
-function* transposedPieces({ data, shape }: EncodeJob): Generator<Float32Array, void, void> {
-  const [out = 0, width = 0] = shape;
+/** Rows of the file's [in, out] are columns of the matrix. */
+function* transposedValues(tensor: TensorSource): Generator<Float32Array, void, void> {
+  const data = wholeOf(tensor);
+  const [out = 0, width = 0] = tensor.shape;
   const rows = Math.min(width, Math.max(1, Math.floor(CHUNK / out)));
   const panel = new Float32Array(rows * out);
   for (let row = 0; row < width; row += rows) {
@@ -50,21 +93,23 @@ function* transposedPieces({ data, shape }: EncodeJob): Generator<Float32Array, 
   }
 }
 
-const decoded = new Float32Array(CHUNK);
+function wholeOf(tensor: TensorSource): Float32Array {
+  if (!isStored(tensor)) return tensor.data;
+  const values = new Float32Array(tensor.shape.reduce((n, d) => n * d, 1));
+  tensor.readInto(values);
+  return values;
+}
 
-function checkRepresentable({ name, dtype, file }: EncodeJob, values: Float32Array, piece: Uint8Array): void {
-  const op = `writing ${file}: tensor ${name}`;
+function checkRepresentable({ tensor, dtype, file }: EncodeJob, values: Float32Array, piece: Uint8Array): void {
+  const op = `writing ${file}: tensor ${tensor.name}`;
   const bad = firstNonFinite(values);
   if (bad !== -1) {
     const hint = "The training run may have diverged; the file is left as it was";
     throw new CheckpointError({ op, expected: "finite values", got: String(values[bad]), hint });
   }
-  if (dtype === "f32" || dtype === "f64") return;
-  const back = values.length <= CHUNK ? decoded.subarray(0, values.length) : new Float32Array(values.length);
-  decodeFloats(dtype, piece, back);
-  const tooLarge = firstNonFinite(back);
-  if (tooLarge !== -1) {
-    const hint = "Save as f32 or bf16";
-    throw new CheckpointError({ op, expected: `values that ${dtype} can hold`, got: String(values[tooLarge]), hint });
-  }
+  if (dtype === "f32") return;
+  const tooLarge = firstNonFiniteStored(dtype, piece);
+  if (tooLarge === -1) return;
+  const expected = `values that ${dtype} can hold`;
+  throw new CheckpointError({ op, expected, got: String(values[tooLarge]), hint: "Save as f32 or bf16" });
 }

@@ -8,23 +8,16 @@ import { type ByteSource, checkRange, closedError, type MappedFile, mappedSource
  */
 export type FileMapper = (path: string) => MappedFile | undefined;
 
-let fileMapper: FileMapper | undefined;
-
-/** Registers what maps files from now on; undefined goes back to positioned reads. */
-export function setFileMapper(mapper: FileMapper | undefined): void {
-  fileMapper = mapper;
-}
-
 /** One read system call moves at most 2^31 - 1 bytes. */
 const MAX_READ = 2 ** 30;
 
 /**
- * A model file on disk: mapped where a mapper is registered and willing, else read range by range on demand, so that a
- * file of any size opens at once.
+ * A model file on disk: mapped where there is a mapper that can, else read range by range on demand, so that a file of any
+ * size opens at once.
  *
  * @throws {CheckpointError} there is no such file, it is not a regular file, or it may not be read.
  */
-export function openFileSource(path: string): ByteSource {
+export function openFileSource(path: string, mapFile?: FileMapper | undefined): ByteSource {
   // Asked before opening: opening a named pipe would wait for a writer.
   const stats = fileOperation(`opening ${path}`, () => statSync(path));
   if (!stats.isFile()) {
@@ -34,7 +27,7 @@ export function openFileSource(path: string): ByteSource {
   const fd = fileOperation(`opening ${path}`, () => openSync(path, "r"));
   try {
     const size = fstatSync(fd).size;
-    const mapped = size > 0 ? fileMapper?.(path) : undefined;
+    const mapped = size > 0 ? mapFile?.(path) : undefined;
     if (mapped === undefined) return positionedSource(path, fd, size);
     closeSync(fd);
     return mappedSource(path, mapped);

@@ -18,3 +18,25 @@ export interface RawTensor {
   /** Compares the data with its checksum, where the format has one. @throws {CheckpointError} it is damaged. */
   readonly check?: () => void;
 }
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** Whether two tensors of files are the same, bit for bit. */
+export function isCopy(a: RawTensor, b: RawTensor): boolean {
+  const alike = a.dtype === b.dtype && sameShape(a.shape, b.shape);
+  return alike && (a.transposed === true) === (b.transposed === true) && sameBytes(a, b);
+}
+
+function sameBytes(a: RawTensor, b: RawTensor): boolean {
+  if (a.source === b.source && a.offset === b.offset) return true;
+  const chunk = 2 ** 20;
+  for (let start = 0; start < a.byteLength; start += chunk) {
+    const length = Math.min(chunk, a.byteLength - start);
+    const x = a.source.bytes(a.offset + start, length);
+    const y = b.source.bytes(b.offset + start, length);
+    for (let i = 0; i < length; i++) if (x[i] !== y[i]) return false;
+  }
+  return true;
+}

@@ -1,9 +1,9 @@
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 import { quote } from "./quote.js";
-import { byteLengthOf, MAX_HEADER_BYTES } from "./safetensors.js";
+import { byteLengthOf } from "./safetensors.js";
 import type { SafetensorsSpec } from "./safetensors-writer.js";
-import { isJsonObject, type JsonObject, parseJsonObject } from "./strict-json.js";
+import { isJsonObject, type JsonObject, readJsonSource } from "./strict-json.js";
 
 /**
  * `model.safetensors.index.json`, `pytorch_model.bin.index.json`: which of several files holds each tensor (Hugging Face's
@@ -14,15 +14,8 @@ import { isJsonObject, type JsonObject, parseJsonObject } from "./strict-json.js
 /** Letters, digits, dots, dashes and the like: no separator, drive or control character, no leading dot. */
 const SHARD_NAME = /^[\w-][\w.+ -]*$/;
 
-/** A JSON file of a checkpoint, as an object; held to the same size limit as a safetensors header. */
-export function readJsonSource(source: ByteSource): JsonObject {
-  const op = `reading ${source.name}`;
-  if (source.size > MAX_HEADER_BYTES) {
-    throw new CheckpointError({ op, expected: `at most ${MAX_HEADER_BYTES} bytes of JSON`, got: `${source.size}` });
-  }
-  if (source.size === 0) throw new CheckpointError({ op, expected: "JSON", got: "an empty file" });
-  return parseJsonObject(source.bytes(0, source.size), op);
-}
+/** Whether a file is such an index, by its name. */
+export const isShardIndex = (name: string): boolean => name.endsWith(".index.json");
 
 /**
  * Tensor name → shard file name.

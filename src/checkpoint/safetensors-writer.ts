@@ -1,12 +1,7 @@
 import { CheckpointError } from "../errors.js";
 import { quote } from "./quote.js";
-import {
-  byteLengthOf,
-  MAX_HEADER_BYTES,
-  METADATA_KEY,
-  SAFETENSORS_BITS,
-  type SafetensorsDtype,
-} from "./safetensors.js";
+import { byteLengthOf, METADATA_KEY, SAFETENSORS_BITS, type SafetensorsDtype } from "./safetensors.js";
+import { MAX_JSON_BYTES } from "./strict-json.js";
 
 export interface SafetensorsSpec {
   readonly name: string;
@@ -69,8 +64,8 @@ function byWidthThenName(a: SafetensorsSpec, b: SafetensorsSpec): number {
 function encodeHeader(json: Record<string, unknown>): Uint8Array {
   const text = new TextEncoder().encode(JSON.stringify(json));
   const length = Math.ceil((8 + text.length) / DATA_ALIGNMENT) * DATA_ALIGNMENT;
-  if (length - 8 > MAX_HEADER_BYTES) {
-    const expected = `a header of at most ${MAX_HEADER_BYTES} bytes`;
+  if (length - 8 > MAX_JSON_BYTES) {
+    const expected = `a header of at most ${MAX_JSON_BYTES} bytes`;
     throw new CheckpointError({ op: "writing safetensors", expected, got: `${length - 8}` });
   }
   const header = new Uint8Array(length).fill(0x20);

@@ -1,7 +1,7 @@
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 import { quote } from "./quote.js";
-import { isJsonObject, type JsonObject, parseJsonObject } from "./strict-json.js";
+import { isJsonObject, type JsonObject, MAX_JSON_BYTES, parseJsonObject } from "./strict-json.js";
 
 /**
  * The safetensors format (github.com/huggingface/safetensors, README "Format"): a u64 header length N, N bytes of JSON
@@ -37,8 +37,6 @@ export const SAFETENSORS_BITS = {
 
 export type SafetensorsDtype = keyof typeof SAFETENSORS_BITS;
 
-/** The header's limit in the reference implementation. */
-export const MAX_HEADER_BYTES = 100_000_000;
 export const METADATA_KEY = "__metadata__";
 
 export interface SafetensorsTensor {
@@ -87,8 +85,8 @@ function readHeader(source: ByteSource): { length: number; json: JsonObject } {
   const prefix = source.bytes(0, 8);
   const view = new DataView(prefix.buffer, prefix.byteOffset, 8);
   const length = view.getUint32(4, true) * 2 ** 32 + view.getUint32(0, true);
-  if (length > MAX_HEADER_BYTES) {
-    throw new CheckpointError({ op, expected: `a header of at most ${MAX_HEADER_BYTES} bytes`, got: `${length}` });
+  if (length > MAX_JSON_BYTES) {
+    throw new CheckpointError({ op, expected: `a header of at most ${MAX_JSON_BYTES} bytes`, got: `${length}` });
   }
   if (8 + length > source.size) {
     throw new CheckpointError({

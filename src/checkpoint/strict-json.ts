@@ -1,5 +1,6 @@
 import { CheckpointError } from "../errors.js";
 import { findDuplicateKey } from "../util/duplicate-key.js";
+import type { ByteSource } from "./byte-source.js";
 import { quote } from "./quote.js";
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -30,6 +31,19 @@ export function parseJsonObject(bytes: Uint8Array, op: string): JsonObject {
     throw new CheckpointError({ op, expected: "each key once", got: `the key ${quote(repeated)} twice` });
   }
   return value;
+}
+
+/** The longest JSON that is read: a safetensors header's limit in the reference implementation. */
+export const MAX_JSON_BYTES = 100_000_000;
+
+/** A JSON file, as an object. @throws {CheckpointError} see {@link parseJsonObject}. */
+export function readJsonSource(source: ByteSource): JsonObject {
+  const op = `reading ${source.name}`;
+  if (source.size > MAX_JSON_BYTES) {
+    throw new CheckpointError({ op, expected: `at most ${MAX_JSON_BYTES} bytes of JSON`, got: `${source.size}` });
+  }
+  if (source.size === 0) throw new CheckpointError({ op, expected: "JSON", got: "an empty file" });
+  return parseJsonObject(source.bytes(0, source.size), op);
 }
 
 function decodeUtf8(bytes: Uint8Array, op: string): string {

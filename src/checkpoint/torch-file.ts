@@ -4,7 +4,14 @@ import { pickleCursor, readPickle } from "./pickle.js";
 import { quote } from "./quote.js";
 import type { RawTensor } from "./raw-tensor.js";
 import { SAFETENSORS_BITS } from "./safetensors.js";
-import { type TorchStorage, type TorchTensor, torchError, torchNames, torchStorage } from "./torch-names.js";
+import {
+  type TorchNames,
+  type TorchStorage,
+  type TorchTensor,
+  torchError,
+  torchNames,
+  torchStorage,
+} from "./torch-names.js";
 import { readZip, type ZipEntry } from "./zip.js";
 
 /**
@@ -33,14 +40,14 @@ const LEGACY_VERSION = 1001;
  *
  * @throws {CheckpointError} anything that is not a file of torch.save, or that holds more than tensors and plain values.
  */
-export function readTorchFile(source: ByteSource): TorchFile {
+export function readTorchFile(source: ByteSource, options: TorchNames = {}): TorchFile {
   const zip = source.size >= 4 && source.bytes(0, 2).every((byte, i) => byte === "PK".charCodeAt(i));
-  return zip ? readArchive(source) : readLegacy(source);
+  return zip ? readArchive(source, options) : readLegacy(source, options);
 }
 
 // ---------------------------------------------------------------- since PyTorch 1.6
 
-function readArchive(source: ByteSource): TorchFile {
+function readArchive(source: ByteSource, options: TorchNames): TorchFile {
   const entries = readZip(source);
   const [pickle, folder] = findPickle(source, entries);
   if (entries.has(`${folder}constants.pkl`)) {
@@ -50,7 +57,7 @@ function readArchive(source: ByteSource): TorchFile {
   checkByteOrder(source, entries.get(`${folder}byteorder`));
   const start = pickle.locate();
   const value = readPickle(pickleCursor(source, start, start + pickle.size), {
-    findGlobal: torchNames(source.name),
+    findGlobal: torchNames(source.name, options),
     findPersistent: (id) => torchStorage(source.name, id),
   });
   const storageOf = (storage: TorchStorage): Range => {
@@ -80,7 +87,7 @@ function checkByteOrder(source: ByteSource, entry: ZipEntry | undefined): void {
 
 // ---------------------------------------------------------------- before
 
-function readLegacy(source: ByteSource): TorchFile {
+function readLegacy(source: ByteSource, options: TorchNames): TorchFile {
   const storages = new Map<string, TorchStorage>();
   const findPersistent = (id: unknown): TorchStorage => {
     const storage = torchStorage(source.name, id);
@@ -88,7 +95,7 @@ function readLegacy(source: ByteSource): TorchFile {
     if (known === undefined) storages.set(storage.key, storage);
     return known ?? storage;
   };
-  const findGlobal = torchNames(source.name);
+  const findGlobal = torchNames(source.name, options);
   const cursor = pickleCursor(source, 0, source.size);
   if (readPickle(cursor, { findGlobal }) !== LEGACY_MAGIC) {
     const hint = "Only pickles that torch.save wrote are read";

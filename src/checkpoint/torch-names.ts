@@ -76,11 +76,14 @@ const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
   "torch.float8_e5m2": "F8_E5M2",
 };
 
-/** Settings of a model or a run, as objects with nothing but fields: nanoGPT's and minGPT's, whatever module they are in. */
-const RECORDS = /^(argparse\.Namespace|(\w+\.)*(GPTConfig|CfgNode))$/;
+/** Names that a program may have in its files beside those of tensors. */
+export interface TorchNames {
+  /** Classes whose objects have nothing but fields: settings. They become a {@link PickleRecord}. */
+  readonly records?: RegExp;
+}
 
 /** @param file for errors. */
-export function torchNames(file: string): (name: string) => PickleGlobal | undefined {
+export function torchNames(file: string, { records }: TorchNames = {}): (name: string) => PickleGlobal | undefined {
   const calls: Readonly<Record<string, (args: readonly unknown[]) => unknown>> = {
     "collections.OrderedDict": (args) => orderedDict(args),
     "torch._utils._rebuild_tensor_v2": (args) => rebuildTensor(file, args),
@@ -95,7 +98,7 @@ export function torchNames(file: string): (name: string) => PickleGlobal | undef
   return (name) => {
     if (Object.hasOwn(calls, name)) return new PickleGlobal(name, calls[name]);
     if (Object.hasOwn(STORAGES, name) || Object.hasOwn(DTYPES, name)) return new PickleGlobal(name);
-    return RECORDS.test(name) ? new PickleGlobal(name, () => new PickleRecord()) : undefined;
+    return records?.test(name) ? new PickleGlobal(name, () => new PickleRecord()) : undefined;
   };
 }
 

@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import type { BackendChoice } from "../backend/choose.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
-import type { DownloadEvent, LocateOptions } from "../hub/node.js";
+import type { DownloadEvent } from "../hub/node.js";
 import type { Checkpoint } from "../pretrained/index.js";
+import type { LocateOptions } from "../pretrained/locate.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { formatBytes, formatDuration, type Progress, progress } from "../util/progress.js";
 import { note } from "./output.js";
@@ -66,7 +67,7 @@ export async function loadNamedTokenizer(name: string): Promise<Tokenizer> {
   if (!name.endsWith(".gguf")) return (await import("../tokenizer/files.js")).loadTokenizer(name);
   const checkpoint = await openNamedModel(name, {});
   try {
-    const { tokenizerOf } = await import("../pretrained/load.js");
+    const { tokenizerOf } = await import("../pretrained/tokenizer.js");
     const tokenizer = await tokenizerOf(checkpoint);
     if (tokenizer) return tokenizer;
   } finally {

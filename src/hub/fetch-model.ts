@@ -15,8 +15,8 @@ import {
   writeRef,
 } from "./cache.js";
 import { type DownloadContext, downloadFile, fileSystem } from "./download-file.js";
+import type { FileSelection, ModelLayout } from "./model-layout.js";
 import type { HubName } from "./model-name.js";
-import { type NeededFiles, neededFiles, shardsOf } from "./needed-files.js";
 import { type RepositoryState, repositoryFile, repositoryState } from "./repository.js";
 
 /** A model that is on this machine now. */
@@ -37,6 +37,8 @@ export interface FetchedFile {
 }
 
 export interface FetchContext extends DownloadContext {
+  /** Says which files make up a model. */
+  readonly layout: ModelLayout;
   /** Given config.json's path before weights are fetched; throws if the model is of no use. */
   readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
 }
@@ -50,7 +52,7 @@ export const CACHE_WILL_DO: readonly DownloadError["reason"][] = ["unreachable",
  * @throws {DownloadError} see its reasons.
  */
 export async function fetchModel(name: HubName, context: FetchContext): Promise<FetchedModel> {
-  const cached = await cachedModel(name, context.settings.cacheDir);
+  const cached = await cachedModel(name, context);
   if (context.settings.offline) {
     if (cached) return cached;
     throw notCached(name, context.settings.cacheDir);
@@ -81,11 +83,12 @@ async function askOrUse(
 
 async function fetchState(name: HubName, state: RepositoryState, context: FetchContext): Promise<FetchedModel> {
   const { commit } = state;
-  const needed = neededFiles(state.files, name.file);
+  const { layout } = context;
+  const needed = layout.select(state.files, name.file);
   if (typeof needed === "string") throw noModel(name, needed);
   const { cacheDir } = context.settings;
   for (const id of name.aliases) {
-    const there = await modelInSnapshot(cachedRepository(cacheDir, id), commit, name.file);
+    const there = await modelInSnapshot(layout, cachedRepository(cacheDir, id), commit, name.file);
     if (there && needed.small.every((file) => there.files.some(({ name }) => name === file))) return there;
   }
   const repository = cachedRepository(cacheDir, name.id);
@@ -99,7 +102,7 @@ async function fetchState(name: HubName, state: RepositoryState, context: FetchC
     files.push(config);
   }
   for (const file of needed.small) files.push(await fetch(file));
-  for (const file of await weightFiles(name, needed, path)) files.push(await fetch(file));
+  for (const file of await weightFiles(layout, name, needed, path)) files.push(await fetch(file));
   // Last, so that the revision never stands for half a model.
   await fileSystem(path, () => writeRef(repository, name.revision, commit));
   return { path: join(path, needed.open), commit, files };
@@ -111,12 +114,13 @@ async function makeFolders({ folder }: CachedRepository, snapshot: string): Prom
 }
 
 async function weightFiles(
+  layout: ModelLayout,
   name: HubName,
-  { weights, index }: NeededFiles,
+  { weights, index }: FileSelection,
   snapshot: string,
 ): Promise<readonly string[]> {
   if (index === undefined) return weights;
-  const shards = shardsOf(index, await readFile(join(snapshot, index), "utf8"));
+  const shards = layout.shardsOf(index, await readFile(join(snapshot, index), "utf8"));
   if (shards === undefined) throw noModel(name, `${index}, which names no shards`);
   return shards;
 }
@@ -146,11 +150,11 @@ async function fetchFile(
 }
 
 /** What the cache has for a name, if it is a whole model. */
-export async function cachedModel(name: HubName, cacheDir: string): Promise<FetchedModel | undefined> {
+async function cachedModel(name: HubName, { layout, settings }: FetchContext): Promise<FetchedModel | undefined> {
   for (const id of [name.id, ...name.aliases]) {
-    const repository = cachedRepository(cacheDir, id);
+    const repository = cachedRepository(settings.cacheDir, id);
     const commit = await readRef(repository, name.revision);
-    const found = commit === undefined ? undefined : await modelInSnapshot(repository, commit, name.file);
+    const found = commit === undefined ? undefined : await modelInSnapshot(layout, repository, commit, name.file);
     if (found) return found;
   }
   return undefined;
@@ -158,17 +162,18 @@ export async function cachedModel(name: HubName, cacheDir: string): Promise<Fetc
 
 /** A snapshot, if it has all that a model needs. */
 async function modelInSnapshot(
+  layout: ModelLayout,
   repository: CachedRepository,
   commit: string,
   wanted: string | undefined,
 ): Promise<FetchedModel | undefined> {
   const folder = snapshotFolder(repository, commit);
   const names = await snapshotFiles(folder);
-  const needed = neededFiles(names, wanted);
+  const needed = layout.select(names, wanted);
   if (typeof needed === "string") return undefined;
   const { config, small, index } = needed;
   const json = index && (await readFile(join(folder, index), "utf8").catch(() => ""));
-  const weights = index && json !== undefined ? shardsOf(index, json) : needed.weights;
+  const weights = index && json !== undefined ? layout.shardsOf(index, json) : needed.weights;
   if (!weights?.every((name) => names.includes(name))) return undefined;
   const wholeList = [...(config === undefined ? [] : [config]), ...small, ...weights];
   const files = wholeList.map(async (name) => {

@@ -7,19 +7,9 @@ import { fileSize } from "./cache.js";
 import { downloadFile, fileSystem, type RemoteFile } from "./download-file.js";
 import { CACHE_WILL_DO, type FetchContext, type FetchedFile, type FetchedModel } from "./fetch-model.js";
 import { sendFollowing } from "./http.js";
-import { ADAPTER, LEFT_BESIDE, shardsOf } from "./needed-files.js";
 import { shortHash } from "./partial-file.js";
 import { responseError } from "./response-error.js";
 import { urlCacheDir } from "./settings.js";
-
-const TOKENIZER_FILES = [
-  "tokenizer.json",
-  "vocab.json",
-  "merges.txt",
-  "added_tokens.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-];
 
 /**
  * A model at any address: one file, and what belongs to it from beside it (config.json and the tokenizer for
@@ -40,16 +30,14 @@ export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCa
     if (found) files.push(found);
     return found;
   };
-  const isIndex = name.endsWith(".index.json");
-  const isAdapter = name === ADAPTER.weights;
-  if (isIndex || /\.safetensors$|^pytorch_model.*\.bin$/.test(name)) {
-    const config = await take(isAdapter ? ADAPTER.config : "config.json", true);
-    await context.checkConfig?.(config!.path);
+  const { config, small, isIndex } = context.layout.beside(name);
+  if (config !== undefined) {
+    const described = await take(config.file, config.required);
+    if (described) await context.checkConfig?.(described.path);
   }
-  const beside = isAdapter ? LEFT_BESIDE : name.endsWith(".gguf") ? [] : TOKENIZER_FILES;
-  for (const file of beside) await take(file, false);
+  for (const file of small) await take(file, false);
   const main = await take(name, true);
-  if (isIndex) for (const shard of await shardNames(main!, url)) await take(shard, true);
+  if (isIndex) for (const shard of await shardNames(main!, url, context)) await take(shard, true);
   return { path: main!.path, files };
 }
 
@@ -67,8 +55,8 @@ async function offlineIfMust(url: URL, path: string, context: FetchContext): Pro
   }
 }
 
-async function shardNames(index: FetchedFile, url: URL): Promise<readonly string[]> {
-  const shards = shardsOf(index.name, await readFile(index.path, "utf8"));
+async function shardNames(index: FetchedFile, url: URL, { layout }: FetchContext): Promise<readonly string[]> {
+  const shards = layout.shardsOf(index.name, await readFile(index.path, "utf8"));
   if (shards) return shards;
   throw failure(url, "an index of shards", "another JSON file");
 }

@@ -3,19 +3,9 @@ import type { TaskHead } from "../architectures/task-head.js";
 import type { StoredLayout, StoredTensor } from "../checkpoint/stored-tensor.js";
 import type { StoredDtype } from "../dtype/stored.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { StoredHead } from "./formats/task-head.js";
+import type { FormatName } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";
-import type { StoredHead } from "./names/state-dict-classifier.js";
-
-/** What people call each format that can be read. */
-export const FORMAT_NAMES = {
-  huggingface: "Hugging Face",
-  pytorch: "PyTorch",
-  tensorflow: "TensorFlow",
-  "llm.c": "llm.c",
-  gguf: "GGUF",
-} as const;
-
-export type CheckpointFormat = keyof typeof FORMAT_NAMES;
 
 /** Tokenizer files that lie beside the weights. */
 export interface TokenizerFiles {
@@ -28,7 +18,7 @@ export interface TokenizerFiles {
 
 /** An opened model: its configuration, and every tensor of the tensor table, still in its file. */
 export interface Checkpoint {
-  readonly format: CheckpointFormat;
+  readonly format: FormatName;
   /** What was opened: a folder or a file. */
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
@@ -53,7 +43,7 @@ export interface Checkpoint {
 }
 
 export interface CheckpointDescription {
-  readonly format: CheckpointFormat;
+  readonly format: FormatName;
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: ModelConfig;

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.js";
 import { chooseBackend } from "../backend/choose.js";
-import { type ByteSource, memorySource } from "../checkpoint/byte-source.js";
-import { readJsonSource, readShardIndex } from "../checkpoint/safetensors-index.js";
+import { memorySource } from "../checkpoint/byte-source.js";
+import { readJsonSource } from "../checkpoint/strict-json.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import { fetchBytes } from "../hub/fetch-bytes.js";
@@ -9,17 +9,13 @@ import { parseModelName } from "../hub/model-name.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerFolder } from "../tokenizer/tokenizer-folder.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { defaultTokenizer, fitTokenizer } from "./default-tokenizer.js";
-import { loadGguf } from "./formats/gguf/load.js";
-import { loadHuggingFace, loadLlmc } from "./formats/huggingface.js";
-import { loadTorch } from "./formats/torch.js";
-import { readSampling } from "./generation-config.js";
-import { IDENTIFY_BYTES, identifyFile } from "./identify.js";
-import { loadHead } from "./loaded-head.js";
-import type { ModelParts } from "./model-parts.js";
-import { configFromHuggingFace } from "./names/state-dict.js";
-import { samplingOf } from "./sampling-of.js";
-import { loadWeights } from "./weights.js";
+import { configFromHuggingFace } from "./formats/huggingface.js";
+import { FORMATS } from "./formats.js";
+import { openFile, openFolder } from "./identify.js";
+import { type ModelFiles, memoryFiles } from "./model-files.js";
+import { loadParts, type ModelParts } from "./model-parts.js";
+import { MODEL_LAYOUT } from "./needed-files.js";
+import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 
 export interface FetchModelOptions {
   /** What the model runs on; by default what {@link chooseBackend} chooses: in a page WebAssembly. */
@@ -37,27 +33,72 @@ export interface FetchModelOptions {
   readonly onProgress?: ((file: string, received: number, total: number | undefined) => void) | undefined;
 }
 
-/** In the order of preference. */
-const WEIGHTS = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
-
 /** What {@link GPT2.fetch} does, for its name and options. */
 export async function fetchModelParts(name: string, options: FetchModelOptions = {}): Promise<ModelParts> {
   const { dtype, signal } = options;
-  const { backend, fallback } = options.backend ? { backend: options.backend } : await chooseBackend();
-  const folder = new RemoteFolder(placeOf(name, options), options);
-  const checkpoint = await openRemote(folder, name);
+  const chosen = options.backend ? { backend: options.backend } : await chooseBackend();
+  const remote = new RemoteFolder(placeOf(name, options), options);
+  const files = await fetchFiles(remote, name);
+  const checkpoint = await (remote.file === undefined ? openFolder(files) : openFile(remote.file, files));
   try {
-    const generation = await folder.find(beside(folder.place.file, "generation_config.json"));
-    const found = options.tokenizer ?? (await tokenizerOf(folder, checkpoint));
-    const tokenizer = found && (await fitTokenizer(name, checkpoint.config.vocabSize, found));
-    const weights = await loadWeights(backend, checkpoint.config, checkpoint.tensors.values(), { dtype, signal });
-    const endOfText = tokenizer ? tokenizer.endOfText : checkpoint.eosTokenId;
-    const { config, head } = checkpoint;
-    const sampling = samplingOf({ ...checkpoint, ...(generation && readSampling(generation)) });
-    return { backend, fallback, config, weights, tokenizer, endOfText, sampling, head: head && loadHead(head) };
+    const given = options.tokenizer;
+    const tokenizer = () => (given ? fitTokenizer(checkpoint, given) : tokenizerIn(files, checkpoint));
+    return await loadParts(checkpoint, chosen, tokenizer, { dtype, signal });
   } finally {
     checkpoint.close();
   }
+}
+
+/** All files that a model is made of, in memory; the configuration first, which says whether the others are wanted. */
+async function fetchFiles(remote: RemoteFolder, path: string): Promise<ModelFiles> {
+  const { file } = remote;
+  const found: Record<string, Uint8Array> = {};
+  const take = async (name: string): Promise<Uint8Array | undefined> => {
+    const bytes = await remote.find(name);
+    if (bytes !== undefined) found[name] = bytes;
+    return bytes;
+  };
+  const need = async (name: string): Promise<Uint8Array> => (await take(name)) ?? missing(remote, `a file ${name}`);
+  const { config, small } = MODEL_LAYOUT.beside(file ?? WEIGHTS[0]!);
+  if (config !== undefined) {
+    const bytes = await (config.required ? need : take)(config.file);
+    if (bytes) configFromHuggingFace(readJsonSource(memorySource(config.file, bytes)), config.file);
+  }
+  const main = file === undefined ? await firstOf(WEIGHTS, take) : file;
+  if (main === undefined) return missing(remote, WEIGHTS.join(" or "));
+  const weights = found[main] ?? (await need(main));
+  if (MODEL_LAYOUT.beside(main).isIndex) {
+    const shards = MODEL_LAYOUT.shardsOf(main, new TextDecoder().decode(weights));
+    for (const shard of shards ?? []) await need(shard);
+  }
+  for (const name of small) if (IN_A_PAGE.has(name)) await take(name);
+  return memoryFiles(path, found);
+}
+
+/** Names of weights that are looked for in a folder, in the order of preference. */
+const WEIGHTS = FORMATS.filter(({ neededFiles }) => neededFiles?.config).flatMap(({ detect }) =>
+  detect.inFolder.filter((name) => typeof name === "string"),
+);
+
+/** Files beside the weights that a page has a use for. */
+const IN_A_PAGE = new Set([
+  "tokenizer.json",
+  "vocab.json",
+  "merges.txt",
+  "added_tokens.json",
+  "generation_config.json",
+]);
+
+async function firstOf(
+  names: readonly string[],
+  take: (name: string) => Promise<unknown>,
+): Promise<string | undefined> {
+  for (const name of names) if ((await take(name)) !== undefined) return name;
+  return undefined;
+}
+
+function missing({ base }: RemoteFolder, expected: string): never {
+  throw new CheckpointError({ op: `fetching ${base.href}`, expected, got: "none (404)" });
 }
 
 /** Where a model's files are: a folder's address, and one file of it if the name is a file's. */
@@ -85,92 +126,56 @@ function placeOf(name: string, { endpoint = "https://huggingface.co", token }: F
   return { base: url, file: file === "" ? undefined : file, headers: {} };
 }
 
-/** Files of one folder of a server, in memory once asked for. */
+/** Files of one folder of a server. */
 class RemoteFolder {
-  readonly place: Place;
+  readonly base: URL;
+  /** The file that the name is, if it is one's. */
+  readonly file: string | undefined;
+  readonly #place: Place;
   readonly #options: FetchModelOptions;
 
   constructor(place: Place, options: FetchModelOptions) {
-    this.place = place;
+    this.base = new URL(folderOf(place), place.base);
+    this.file = place.file?.slice(place.file.lastIndexOf("/") + 1);
+    this.#place = place;
     this.#options = options;
   }
 
   /** Undefined if it is not there. */
-  async find(name: string): Promise<ByteSource | undefined> {
-    const { base, file, headers } = this.place;
+  async find(name: string): Promise<Uint8Array | undefined> {
+    const { base, headers } = this.#place;
     const { signal, onProgress } = this.#options;
     // An address may have a query, which belongs to its file alone.
-    const url = name === file && base.pathname.endsWith(`/${file}`) ? base : new URL(encodePath(name), base);
-    const bytes = await fetchBytes(url, {
-      headers,
-      signal,
-      onProgress: onProgress && ((...n) => onProgress(name, ...n)),
-    });
-    return bytes && memorySource(name, bytes);
-  }
-
-  /** @throws {CheckpointError} it is not there. */
-  async get(name: string): Promise<ByteSource> {
-    const source = await this.find(name);
-    if (source !== undefined) return source;
-    throw new CheckpointError({
-      op: `fetching ${this.place.base.href}`,
-      expected: `a file ${name}`,
-      got: "none (404)",
-    });
-  }
-
-  async text(name: string): Promise<string | undefined> {
-    const source = await this.find(name);
-    return source && new TextDecoder().decode(source.bytes(0, source.size));
+    const isOwn = name === this.file && base.pathname.endsWith(`/${encodeURIComponent(name)}`);
+    const url = isOwn ? base : new URL(encodeURIComponent(name), this.base);
+    return fetchBytes(url, { headers, signal, onProgress: onProgress && ((...n) => onProgress(name, ...n)) });
   }
 }
 
-const encodePath = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
-
-async function openRemote(folder: RemoteFolder, path: string): Promise<Checkpoint> {
-  const { file } = folder.place;
-  if (file !== undefined && !/\.(safetensors|index\.json)$|^pytorch_model.*\.bin$/.test(file)) {
-    return openByContent(await folder.get(file), path, undefined);
-  }
-  const config = await folder.get(beside(file, "config.json"));
-  // Told before the weights come.
-  configFromHuggingFace(readJsonSource(config), config.name);
-  for (const name of file === undefined ? WEIGHTS : [file]) {
-    const weights = await folder.find(name);
-    if (weights === undefined) continue;
-    if (!name.endsWith(".index.json")) return openByContent(weights, path, config);
-    const shards = new Map<string, ByteSource>();
-    for (const shard of new Set(readShardIndex(weights, "safetensors").values())) {
-      shards.set(shard, await folder.get(beside(name, shard)));
-    }
-    return loadHuggingFace({ path, config, weights, openShard: (shard) => shards.get(shard)! });
-  }
-  throw new CheckpointError({ op: `fetching ${path}`, expected: (file ? [file] : WEIGHTS).join(" or "), got: "none" });
-}
-
-function beside(file: string | undefined, name: string): string {
-  return (file ?? "").slice(0, (file ?? "").lastIndexOf("/") + 1) + name;
-}
-
-function openByContent(weights: ByteSource, path: string, config: ByteSource | undefined): Checkpoint {
-  const { kind, description } = identifyFile(weights.bytes(0, Math.min(IDENTIFY_BYTES, weights.size)), weights.name);
-  if (kind === "gguf") return loadGguf(weights);
-  if (kind === "llm.c") return loadLlmc(weights);
-  if (kind === "pytorch") return loadTorch({ path, weights, config });
-  if (kind === "safetensors" && config) return loadHuggingFace({ path, config, weights });
-  const expected = "a .safetensors, .gguf, llm.c .bin or PyTorch file";
-  throw new CheckpointError({ op: `fetching ${path}: ${weights.name}`, expected, got: description });
-}
+/** Of a file in a folder of a repository, relative to the repository. */
+const folderOf = ({ file = "" }: Place): string =>
+  file
+    .slice(0, file.lastIndexOf("/") + 1)
+    .split("/")
+    .map(encodeURIComponent)
+    .join("/");
 
 /** In the file, beside it, or GPT-2's if it has as many tokens as the model. */
-async function tokenizerOf(folder: RemoteFolder, checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
-  const own = await checkpoint.loadTokenizer?.();
-  if (own !== undefined || checkpoint.format === "gguf") return own ?? defaultTokenizer(checkpoint.config);
-  const { file } = folder.place;
+async function tokenizerIn(files: ModelFiles, checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
+  const found = (await checkpoint.loadTokenizer?.()) ?? (await tokenizerBeside(files, checkpoint));
+  return found && fitTokenizer(checkpoint, found);
+}
+
+async function tokenizerBeside(files: ModelFiles, { config }: Checkpoint): Promise<Tokenizer | undefined> {
   const vocabulary = await readTokenizerFolder(async (name) => {
-    const text = await folder.text(beside(file, name));
-    return text === undefined ? undefined : { name: beside(file, name), text };
+    const text = textOf(files, name);
+    return text === undefined ? undefined : { name, text };
   });
-  return vocabulary ? new Tokenizer(vocabulary) : defaultTokenizer(checkpoint.config);
+  return vocabulary ? new Tokenizer(vocabulary) : defaultTokenizer(config);
+}
+
+function textOf(files: ModelFiles, name: string): string | undefined {
+  if (!files.has(name)) return undefined;
+  const source = files.open(name);
+  return new TextDecoder().decode(source.bytes(0, source.size));
 }

@@ -1,10 +1,9 @@
 /** Hugging Face's generation_config.json: how a model's author would have it write. */
 
-import type { ByteSource } from "../checkpoint/byte-source.js";
 import { quote } from "../checkpoint/quote.js";
-import { readJsonSource } from "../checkpoint/safetensors-index.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { CheckpointError } from "../errors.js";
+import { jsonIn, type ModelFiles } from "./model-files.js";
 
 /** What of it is read, by the names of `SamplingOptions`. */
 const NAMES = {
@@ -19,17 +18,13 @@ export type StoredSampling = { readonly [K in keyof typeof NAMES]?: number };
 
 /**
  * How tokens are to be drawn, as a {@link Checkpoint} has it; nothing if the file doesn't ask for drawing (`do_sample`).
- * The source is closed.
  *
  * @throws {CheckpointError} it is no JSON object, or a value is not a number.
  */
-export function readSampling(source: ByteSource): { readonly sampling?: StoredSampling } {
-  try {
-    const sampling = samplingFromHuggingFace(readJsonSource(source), source.name);
-    return sampling ? { sampling } : {};
-  } finally {
-    source.close();
-  }
+export function samplingBeside(files: ModelFiles): { readonly sampling?: StoredSampling } {
+  const found = jsonIn(files, "generation_config.json");
+  const sampling = found && samplingFromHuggingFace(found.json, found.path);
+  return sampling ? { sampling } : {};
 }
 
 function samplingFromHuggingFace(json: JsonObject, path: string): StoredSampling | undefined {

@@ -1,58 +1,100 @@
-/**
- * What a model file is, by its first bytes, so that an error can name a format this package cannot read. Sources: each
- * format's own definition (PKZIP and pickle protocol headers, HDF5, GGUF, llm.c's magic numbers).
- */
+import { CheckpointError } from "../errors.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { FORMATS, type Format, findFile } from "./formats.js";
+import type { ModelFiles } from "./model-files.js";
 
-export interface FileKind {
-  /** The readers there are, or `other` with a description of what the file is instead. */
-  readonly kind: "safetensors" | "pytorch" | "llm.c" | "gguf" | "tensorflow" | "other";
-  readonly description: string;
-}
+/** Finds out what a file or folder is, also where it is nothing that can be read, so that an error can name it. */
 
-/** Bytes that {@link identifyFile} looks at. */
-export const IDENTIFY_BYTES = 16;
+/** Bytes that tell what a file is. */
+const HEAD_BYTES = 16;
 
-const other = (description: string): FileKind => ({ kind: "other", description });
-
-const LLMC_MAGICS: Readonly<Record<number, FileKind>> = {
-  20240326: { kind: "llm.c", description: "a llm.c model" },
-  20240327: other("a llm.c debugging state"),
-  20240328: other("a llm.c tokenizer"),
-  20240520: other("a llm.c token shard"),
-};
-
-const SIGNATURES: readonly (readonly [bytes: readonly number[], kind: FileKind])[] = [
-  [[0x47, 0x47, 0x55, 0x46], { kind: "gguf", description: "a GGUF file" }],
-  [[0x50, 0x4b, 0x03, 0x04], { kind: "pytorch", description: "a zip archive, as torch.save writes" }],
-  [[0x80, 0x02], { kind: "pytorch", description: "a Python pickle, as old versions of torch.save write" }],
-  [[0x89, 0x48, 0x44, 0x46], other("an HDF5 file, as Keras writes (tf_model.h5)")],
-  [[0x1f, 0x8b], other("a gzip-compressed file")],
-  [[0x28, 0xb5, 0x2f, 0xfd], other("a zstd-compressed file")],
+/** Files of other kinds by their first bytes (HDF5, RFC 1952, RFC 8878, llm.c's 20240327, 20240328, 20240520). */
+const OTHER_CONTENTS: readonly (readonly [bytes: readonly number[], description: string])[] = [
+  [[0x89, 0x48, 0x44, 0x46], "an HDF5 file, as Keras writes (tf_model.h5)"],
+  [[0x1f, 0x8b], "a gzip-compressed file"],
+  [[0x28, 0xb5, 0x2f, 0xfd], "a zstd-compressed file"],
+  [[0xc7, 0xd7, 0x34, 0x01], "a llm.c debugging state"],
+  [[0xc8, 0xd7, 0x34, 0x01], "a llm.c tokenizer"],
+  [[0x88, 0xd8, 0x34, 0x01], "a llm.c token shard"],
 ];
 
-const SAFETENSORS: FileKind = { kind: "safetensors", description: "a safetensors file" };
-
-const EXTENSIONS: readonly (readonly [pattern: RegExp, kind: FileKind])[] = [
-  [/\.safetensors$/, SAFETENSORS],
-  [/\.index$/, { kind: "tensorflow", description: "the index of a TensorFlow checkpoint" }],
-  [/\.(meta|data-\d+-of-\d+)$/, other("part of a TensorFlow checkpoint; give its folder, or its .index file")],
-  [/\.msgpack$/, other("a Flax checkpoint")],
-  [/\.onnx$/, other("an ONNX model")],
-  [/\.json$/, other("a JSON file; give the folder it is in")],
-  [/\.bin$/, { kind: "llm.c", description: "a .bin file" }],
+const OTHER_NAMES: readonly (readonly [pattern: RegExp, description: string])[] = [
+  [/\.(meta|data-\d+-of-\d+)$/, "part of a TensorFlow checkpoint; give its folder, or its .index file"],
+  [/\.msgpack$/, "a Flax checkpoint"],
+  [/\.onnx$/, "an ONNX model"],
+  [/\.json$/, "a JSON file; give the folder it is in"],
 ];
 
 /**
- * @param head the first {@link IDENTIFY_BYTES} bytes, or the whole file if it is shorter.
+ * The format of a file, or what it is instead, in words.
+ *
+ * @param head its first 16 bytes, or the whole file if it is shorter.
  * @param name decides where the bytes don't.
  */
-export function identifyFile(head: Uint8Array, name: string): FileKind {
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-  const magic = head.length >= 4 ? LLMC_MAGICS[view.getInt32(0, true)] : undefined;
-  if (magic !== undefined) return magic;
-  for (const [bytes, kind] of SIGNATURES) if (bytes.every((byte, i) => head[i] === byte)) return kind;
-  for (const [pattern, kind] of EXTENSIONS) if (pattern.test(name)) return kind;
-  // A header length of less than 2^32 and the brace of its JSON, under a name that says nothing (a cache's blob).
-  if (head.length > 8 && view.getUint32(4, true) === 0 && head[8] === 0x7b) return SAFETENSORS;
-  return other("a file of a kind not known here");
+export function identifyFile(head: Uint8Array, name: string): Format | string {
+  const isOther = ([bytes]: (typeof OTHER_CONTENTS)[number]) => bytes.every((byte, i) => head[i] === byte);
+  return (
+    FORMATS.find(({ detect }) => detect.content(head)) ??
+    OTHER_CONTENTS.find(isOther)?.[1] ??
+    FORMATS.find(({ detect }) => detect.name.test(name)) ??
+    OTHER_NAMES.find(([pattern]) => pattern.test(name))?.[1] ??
+    "a file of a kind not known here"
+  );
+}
+
+/**
+ * Opens one file of a folder as a model.
+ *
+ * @throws {CheckpointError} it is of no format that can be read, or malformed.
+ */
+export async function openFile(name: string, files: ModelFiles): Promise<Checkpoint> {
+  const format = identifyFile(headOf(name, files), name);
+  if (typeof format === "string") throw unreadable(files.path, format);
+  return format.read(name, files);
+}
+
+function headOf(name: string, files: ModelFiles): Uint8Array {
+  const source = files.open(name);
+  try {
+    // A copy: a view of memory that is about to be unmapped would not do.
+    return source.bytes(0, Math.min(HEAD_BYTES, source.size)).slice();
+  } finally {
+    source.close();
+  }
+}
+
+/**
+ * Opens the model of a folder: the first format that finds its file there.
+ *
+ * @throws {CheckpointError} none does, or the model is malformed.
+ */
+export async function openFolder(files: ModelFiles): Promise<Checkpoint> {
+  const names = files.names();
+  for (const format of FORMATS) {
+    const file = findFile(format, names);
+    if (file !== undefined) return format.read(file, files);
+  }
+  throw unreadable(files.path, describeFolder(names));
+}
+
+function unreadable(path: string, got: string): CheckpointError {
+  const all = FORMATS.map(({ reads }) => reads);
+  const expected = `${all.slice(0, -1).join(", ")}, or ${all.at(-1)}`;
+  return new CheckpointError({ op: `opening ${path}`, expected, got });
+}
+
+const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
+  [/^adapter_(config\.json|model\.safetensors)$/, "a LoRA adapter, which is not a whole model: use it with --adapter"],
+  [/^tf_model\.h5$/, "a Hugging Face folder with TensorFlow weights (tf_model.h5)"],
+  [/^flax_model\.msgpack$/, "a Hugging Face folder with Flax weights (flax_model.msgpack)"],
+  [/\.ckpt.*\.index$/, "a TensorFlow checkpoint without hparams.json, which gives the model's sizes"],
+  [/\.gguf$/, "a folder with several GGUF files; give the path of one of them"],
+  [/\.(safetensors|bin|pth?)$/, "a folder of model files; give the path of one of them"],
+  [/^config\.json$/, "a folder with config.json and no weights"],
+];
+
+/** What a folder that no format finds a model in holds, by its file names. */
+function describeFolder(names: readonly string[]): string {
+  for (const [pattern, description] of FOLDERS) if (names.some((name) => pattern.test(name))) return description;
+  return names.length === 0 ? "an empty folder" : "a folder without model files";
 }

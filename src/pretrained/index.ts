@@ -13,15 +13,7 @@ export {
 export { encodeSafetensors, type SafetensorsInput } from "../checkpoint/safetensors-writer.js";
 export type { StoredLayout, StoredTensor } from "../checkpoint/stored-tensor.js";
 export { decodeFloats, encodeFloats, FLOAT_BYTES, type FloatDtype, firstNonFinite } from "../dtype/floats.js";
-export {
-  type Checkpoint,
-  type CheckpointDescription,
-  type CheckpointFormat,
-  describeCheckpoint,
-  FORMAT_NAMES,
-  type TokenizerFiles,
-} from "./checkpoint.js";
-export { loadGguf } from "./formats/gguf/load.js";
-export { type HuggingFaceSources, loadHuggingFace, loadLlmc } from "./formats/huggingface.js";
-export { loadTensorFlow, type TensorFlowSources } from "./formats/tensorflow/load.js";
-export { loadTorch, type TorchSources } from "./formats/torch.js";
+export { type Checkpoint, type CheckpointDescription, describeCheckpoint, type TokenizerFiles } from "./checkpoint.js";
+export { FORMATS, type Format, type FormatName, formatNamed } from "./formats.js";
+export { openFile, openFolder } from "./identify.js";
+export { type ModelFiles, memoryFiles } from "./model-files.js";

@@ -1,10 +1,10 @@
 import type { ModelConfig } from "../architectures/config.js";
 import type { Backend } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
-import { type LocateOptions, locateModel } from "../hub/node.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
 import { loadHead } from "./loaded-head.js";
+import { type LocateOptions, locateModel } from "./locate.js";
 import { type AdapterCheckpoint, mergeAdapter, openAdapter, readAdapterSettings, replacesVectors } from "./node.js";
 import { loadWeights } from "./weights.js";
 

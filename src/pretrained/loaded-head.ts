@@ -1,6 +1,6 @@
 import type { TaskHead } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
-import type { StoredHead } from "./names/state-dict-classifier.js";
+import type { StoredHead } from "./formats/task-head.js";
 
 /** A head for a task, its weight in memory. It is so small that it is applied where its results are used. */
 export interface LoadedHead extends TaskHead {

@@ -1,9 +1,14 @@
 import type { ModelConfig } from "../architectures/config.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
+import type { ChosenBackend } from "../backend/choose.js";
+import type { WeightType } from "../dtype/dtype.js";
+import { CheckpointError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { Checkpoint } from "./checkpoint.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
-import type { LoadedHead } from "./loaded-head.js";
-import type { SamplingSettings } from "./sampling-options.js";
+import { type LoadedHead, loadHead } from "./loaded-head.js";
+import { type SamplingSettings, samplingSettings } from "./sampling-options.js";
+import { loadWeights } from "./weights.js";
 
 /** What a {@link GPT2} is made of. */
 export interface ModelParts {
@@ -15,7 +20,7 @@ export interface ModelParts {
   readonly tokenizer?: Tokenizer | undefined;
   /** Id of `<|endoftext|>`; the tokenizer's if not given. */
   readonly endOfText?: number | undefined;
-  /** How it draws tokens unless told otherwise. */
+  /** How tokens are drawn by default. */
   readonly sampling?: SamplingSettings | undefined;
   /** LoRA adapters that requests can choose, by name. */
   readonly adapters?: ReadonlyMap<string, LoadedAdapter> | undefined;
@@ -23,4 +28,39 @@ export interface ModelParts {
   readonly head?: LoadedHead | undefined;
   /** Why the backend is not the one that was tried first. */
   readonly fallback?: Error | undefined;
+}
+
+export interface PartsOptions {
+  /** What the weight matrices are held in; by default in what the file holds them in. */
+  readonly dtype?: WeightType | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Brings an opened model into a backend's memory.
+ *
+ * @param tokenizer made by this thread while others read and convert the weights.
+ */
+export async function loadParts(
+  checkpoint: Checkpoint,
+  { backend, fallback }: ChosenBackend,
+  tokenizer: () => Promise<Tokenizer | undefined>,
+  options: PartsOptions,
+): Promise<ModelParts> {
+  const { config, tensors, head } = checkpoint;
+  const [weights, used] = await Promise.all([loadWeights(backend, config, tensors.values(), options), tokenizer()]);
+  const endOfText = used ? used.endOfText : checkpoint.eosTokenId;
+  const sampling = samplingOf(checkpoint);
+  return { backend, fallback, config, weights, tokenizer: used, endOfText, sampling, head: head && loadHead(head) };
+}
+
+/** How a model is to draw tokens, if its files say so. @throws {CheckpointError} a value is out of range. */
+function samplingOf({ sampling, path }: Checkpoint): SamplingSettings | undefined {
+  if (sampling === undefined) return undefined;
+  try {
+    return samplingSettings(sampling);
+  } catch (cause) {
+    if (!(cause instanceof UsageError)) throw cause;
+    throw new CheckpointError({ op: `reading ${path}: generation_config.json`, got: cause.message, cause });
+  }
 }

@@ -4,8 +4,8 @@ import { SCORE } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
-import type { LocateOptions } from "../hub/node.js";
-import { mapFilesWith, openModel } from "../pretrained/load.js";
+import { openModel } from "../pretrained/load.js";
+import type { LocateOptions } from "../pretrained/locate.js";
 import { loadWeights, storageTypes } from "../pretrained/weights.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
@@ -33,8 +33,7 @@ export async function describeModel(source: ModelSource): Promise<{ config: Mode
 
 /** The frozen weights of a model, in place where they can be. */
 export async function loadFrozen(backend: Backend, source: ModelSource): Promise<Map<string, DeviceArray>> {
-  mapFilesWith(backend);
-  const checkpoint = await openModel(source.name, source);
+  const checkpoint = await openModel(source.name, source, backend);
   try {
     const { config, tensors } = checkpoint;
     return await loadWeights(backend, config, tensors.values(), { dtype: source.dtype });

@@ -1,7 +1,8 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { type LabelledInfo, readLabelledInfo } from "../data/labelled/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
-import { defaultModelFolder, openModel, tokenizerOf } from "../pretrained/load.js";
+import { defaultModelFolder, openModel } from "../pretrained/load.js";
+import { tokenizerOf } from "../pretrained/tokenizer.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
 import { loraSettings } from "./lora-settings.js";

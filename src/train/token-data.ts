@@ -5,7 +5,7 @@ import type { TokenDataset } from "../data/dataset.js";
 import { DATASET_TOKENIZER_FILE, readDatasetInfo } from "../data/dataset-info.js";
 import { EpochOrder } from "../data/epoch-order.js";
 import { findShards, openDataset } from "../data/open-dataset.js";
-import { defaultEosTokenId } from "../pretrained/names/state-dict.js";
+import { defaultEosTokenId } from "../pretrained/formats/huggingface-write.js";
 import { deriveKey } from "../util/random.js";
 import type { FillBatch, HostBatch } from "./model-trainer.js";
 import { checkVocabulary, isFolder, type TrainingData } from "./run-data.js";

@@ -8,7 +8,7 @@ import { numel } from "../architectures/tensor-spec.js";
 import type { Backend } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
-import type { LocateOptions } from "../hub/node.js";
+import type { LocateOptions } from "../pretrained/locate.js";
 import { typedWrite } from "../util/file-errors.js";
 import { recoverAll } from "../util/workspace.js";
 import { adaptationOf } from "./base-model.js";

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import { basename } from "node:path";
 import { describe, it } from "node:test";
 import { VarintReader } from "../../src/checkpoint/tensorflow/protobuf.js";
-import { loadTensorFlow, loadTorch } from "../../src/pretrained/index.js";
+import { openTensorFlow } from "../../src/pretrained/formats/tensorflow.js";
+import { openTorch } from "../../src/pretrained/formats/torch.js";
 import { crc32c, maskCrc32c } from "../../src/util/crc32c.js";
 import { packageFile } from "../../src/util/package-root.js";
-import { attempt, bounded, fuzz, joined, type Mutator, timeout } from "./mutator.js";
+import { attempt, boundedFiles, fuzz, joined, type Mutator, timeout } from "./mutator.js";
 import { archiveEntries, zipArchive } from "./torch-archive.js";
 
 /** Damage to files that PyTorch and TensorFlow wrote. */
@@ -14,13 +14,7 @@ const fixture = (path: string): Uint8Array => new Uint8Array(readFileSync(packag
 const CONFIG_JSON = fixture("torch/hf/config.json");
 
 function attemptTorch(what: string, weights: Uint8Array, config?: Uint8Array): void {
-  attempt(what, () =>
-    loadTorch({
-      path: "fuzz",
-      weights: bounded("weights", weights),
-      config: config && bounded("config.json", config),
-    }),
-  );
+  attempt(what, () => openTorch("weights", boundedFiles({ weights, ...(config && { "config.json": config }) })));
 }
 
 /** What is between two places, changed, with what surrounds it. */
@@ -88,12 +82,14 @@ describe("damaged TensorFlow checkpoints give typed errors or finite values", ()
     files: { hparams?: Uint8Array; index?: Uint8Array; data?: Uint8Array },
   ): void {
     attempt(what, () =>
-      loadTensorFlow({
-        path: "fuzz",
-        hparams: bounded("hparams.json", files.hparams ?? hparams),
-        index: bounded("model.ckpt.index", files.index ?? index),
-        openData: (suffix) => bounded(basename(suffix), files.data ?? data),
-      }),
+      openTensorFlow(
+        "m.index",
+        boundedFiles({
+          "hparams.json": files.hparams ?? hparams,
+          "m.index": files.index ?? index,
+          "m.data-00000-of-00001": files.data ?? data,
+        }),
+      ),
     );
   }
 

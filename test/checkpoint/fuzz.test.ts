@@ -1,8 +1,9 @@
 import { describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { encodeSafetensors } from "../../src/checkpoint/safetensors-writer.js";
-import { loadHuggingFace, loadLlmc } from "../../src/pretrained/index.js";
-import { attempt, bounded, fuzz, timeout } from "./mutator.js";
+import { openHuggingFace } from "../../src/pretrained/formats/huggingface.js";
+import { openLlmc } from "../../src/pretrained/formats/llmc.js";
+import { attempt, boundedFiles, fuzz, timeout } from "./mutator.js";
 import { configJson, huggingFaceTensors, jsonBytes, llmcFile, randomTensors, rawSafetensors } from "./small-model.js";
 
 const CONFIG = gpt2Config({ vocabSize: 3, nCtx: 2, nEmbd: 2, nHead: 1, nLayer: 1 });
@@ -12,9 +13,7 @@ const CONFIG_JSON = jsonBytes(configJson(CONFIG));
 const LLMC = llmcFile(CONFIG, TENSORS);
 
 function attemptHuggingFace(what: string, config: Uint8Array, weights: Uint8Array): void {
-  attempt(what, () =>
-    loadHuggingFace({ path: "fuzz", config: bounded("config.json", config), weights: bounded("weights", weights) }),
-  );
+  attempt(what, () => openHuggingFace("weights", boundedFiles({ "config.json": config, weights })));
 }
 
 describe("damaged files give typed errors or finite values", () => {
@@ -57,20 +56,22 @@ describe("damaged files give typed errors or finite values", () => {
     const text = JSON.stringify({ metadata: { total_size: 1 }, weight_map: Object.fromEntries(map) });
     fuzz(3000, (mutator, what) =>
       attempt(what, () =>
-        loadHuggingFace({
-          path: "fuzz",
-          config: bounded("config.json", CONFIG_JSON),
-          weights: bounded(
-            "index",
-            mutator.below(4) > 0 ? jsonBytes(mutator.json(text)) : mutator.bytes(jsonBytes(text), 1e9),
-          ),
-          openShard: (file) => bounded(file, shards[file === "a.safetensors" ? 0 : 1]!),
-        }),
+        openHuggingFace(
+          "m.index.json",
+          boundedFiles({
+            "config.json": CONFIG_JSON,
+            "m.index.json": mutator.below(4) > 0 ? jsonBytes(mutator.json(text)) : mutator.bytes(jsonBytes(text), 1e9),
+            "a.safetensors": shards[0]!,
+            "b.safetensors": shards[1]!,
+          }),
+        ),
       ),
     );
   });
 
   it("llm.c", { timeout }, () => {
-    fuzz(3000, (mutator, what) => attempt(what, () => loadLlmc(bounded("fuzz.bin", mutator.bytes(LLMC, 32)))));
+    fuzz(3000, (mutator, what) =>
+      attempt(what, () => openLlmc("m.bin", boundedFiles({ "m.bin": mutator.bytes(LLMC, 32) }))),
+    );
   });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { WeightType } from "../../src/dtype/dtype.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { openCheckpoint, saveGguf } from "../../src/pretrained/node.js";
+import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 /** What llama.cpp made of the same files: scripts/check-gguf.ts, which also runs larger models. */
@@ -29,7 +29,7 @@ describe("files written here, as llama.cpp runs them", () => {
         tensors: source.tensors.values(),
         tokenizer: await source.loadTokenizer!(),
       };
-      await saveGguf(path, model, { dtype });
+      await saveCheckpoint(path, model, { dtype });
       source.close();
       const loaded = await GPT2.load(path, { threads: 1 });
       const options = { temperature: 0, maxNewTokens: greedy.length, stopAtEndOfText: false };

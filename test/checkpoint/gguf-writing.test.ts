@@ -9,11 +9,11 @@ import { layoutGguf } from "../../src/checkpoint/gguf/encode.js";
 import { readGguf } from "../../src/checkpoint/gguf/read.js";
 import { WEIGHT_TYPES } from "../../src/dtype/dtype.js";
 import { CheckpointError, ConfigError, TokenizerError } from "../../src/errors.js";
-import { type ModelForGguf, type SaveGgufOptions, saveGguf } from "../../src/pretrained/formats/gguf/save.js";
+import { openGguf } from "../../src/pretrained/formats/gguf/read.js";
 import { tokenizerToGguf } from "../../src/pretrained/formats/gguf/tokenizer.js";
-import { loadGguf } from "../../src/pretrained/index.js";
-import { openCheckpoint } from "../../src/pretrained/node.js";
-import type { NamedTensor } from "../../src/pretrained/save.js";
+import { memoryFiles } from "../../src/pretrained/model-files.js";
+import { type NamedTensor, openCheckpoint } from "../../src/pretrained/node.js";
+import { type ModelToSave, type SaveOptions, saveCheckpoint } from "../../src/pretrained/save.js";
 import { loadTokenizer } from "../../src/tokenizer/files.js";
 import { gpt2Tokenizer, Tokenizer, type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -35,16 +35,14 @@ function seeded(config: GPT2Config): NamedTensor[] {
   return Array.from(seededTensors(config, SEED), ([{ name, shape }, data]) => ({ name, shape, data }));
 }
 
-async function write(name: string, model: ModelForGguf, options: SaveGgufOptions = {}): Promise<Uint8Array> {
+async function write(name: string, model: ModelToSave, options: SaveOptions = {}): Promise<Uint8Array> {
   const path = join(folder, name);
-  const size = await saveGguf(path, model, options);
-  const bytes = new Uint8Array(readFileSync(path));
-  assert.equal(bytes.length, size);
-  return bytes;
+  assert.deepEqual(await saveCheckpoint(path, model, options), [path]);
+  return new Uint8Array(readFileSync(path));
 }
 
 const read = (bytes: Uint8Array) => readGguf(memorySource("written.gguf", bytes));
-const load = (bytes: Uint8Array) => loadGguf(memorySource("written.gguf", bytes));
+const load = (bytes: Uint8Array) => openGguf("written.gguf", memoryFiles("written.gguf", { "written.gguf": bytes }));
 
 /** Names, types and bytes of all tensors. */
 function contents(bytes: Uint8Array): Map<string, unknown> {
@@ -63,7 +61,7 @@ describe("files written", async () => {
 
   for (const dtype of ["f32", "f16", "bf16", "q8_0"] as const) {
     it(`${dtype}: every tensor and all of the tokenizer as llama.cpp's converter writes them`, async () => {
-      const ours = await write(`${dtype}.gguf`, model, { dtype, general: { name: "seeded" } });
+      const ours = await write(`${dtype}.gguf`, { ...model, metadata: { name: "seeded" } }, { dtype });
       const theirs = new Uint8Array(readFileSync(fixture(`converted-${dtype}.gguf`)));
       const sorted = (file: Uint8Array) => new Map([...contents(file)].sort(([a], [b]) => (a < b ? -1 : 1)));
       assert.deepEqual(sorted(ours), sorted(theirs));
@@ -146,7 +144,7 @@ describe("files written", async () => {
   it("are not there after an interruption", async () => {
     const controller = new AbortController();
     const options = { signal: controller.signal, onProgress: () => controller.abort() };
-    await assert.rejects(saveGguf(join(folder, "aborted.gguf"), model, options), { name: "AbortError" });
+    await assert.rejects(saveCheckpoint(join(folder, "aborted.gguf"), model, options), { name: "AbortError" });
     assert.ok(!readdirSync(folder).some((name) => name.includes("aborted")));
   });
 });
@@ -233,7 +231,7 @@ describe("tokenizers written", () => {
 
   it("refused: more tokens than the model has, tokens that are alike", async () => {
     const path = join(folder, "refused.gguf");
-    const larger = saveGguf(path, { ...tensorsOf(256), tokenizer: byteTokenizer() });
+    const larger = saveCheckpoint(path, { ...tensorsOf(256), tokenizer: byteTokenizer() });
     await assert.rejects(larger, /refused\.gguf: expected a tokenizer of at most 256 tokens.*got 257/);
     const twice = vocabularyFromMerges(new Uint32Array(0), ["A"]);
     assert.throws(() => tokenizerToGguf({ vocabulary: twice, vocabSize: 257 }), TokenizerError);
@@ -250,13 +248,13 @@ describe("refused, with what was there before left as it was", () => {
     data[77 % data.length] = value;
     return changed(name, { data });
   };
-  const cases: [what: string, model: Partial<ModelForGguf>, options: SaveGgufOptions, message: RegExp][] = [
+  const cases: [what: string, model: Partial<ModelToSave>, options: SaveOptions, message: RegExp][] = [
     ["NaN", { tensors: withValue("ln_f.bias", Number.NaN) }, {}, /tensor ln_f\.bias: expected finite values, got NaN/],
     [
       "a value beyond f16",
       { tensors: withValue("h.0.attn.c_proj.weight", 70000) },
       { dtype: "f16" },
-      /h\.0\.attn\.c_proj\.weight: expected values that f16 can hold, got 70000\. Write it as f32/,
+      /h\.0\.attn\.c_proj\.weight: expected values that f16 can hold, got 70000\. Save as f32/,
     ],
     [
       "a scale beyond f16",
@@ -282,7 +280,7 @@ describe("refused, with what was there before left as it was", () => {
   for (const [what, model, options, message] of cases) {
     it(what, async () => {
       writeFileSync(path, "before");
-      const error = await saveGguf(path, { config: CONFIG, tensors, ...model }, options).then(
+      const error = await saveCheckpoint(path, { config: CONFIG, tensors, ...model }, options).then(
         () => assert.fail("written"),
         (reason: unknown) => reason,
       );
@@ -295,9 +293,9 @@ describe("refused, with what was there before left as it was", () => {
 
   it("attention that llama.cpp's GPT-2 does not compute", async () => {
     const config = gpt2Config({ ...CONFIG, scaleAttnByInverseLayerIdx: true });
-    await assert.rejects(saveGguf(path, { config, tensors }), ConfigError);
+    await assert.rejects(saveCheckpoint(path, { config, tensors }), ConfigError);
     await assert.rejects(
-      saveGguf(path, { config: gpt2Config({ ...CONFIG, scaleAttnWeights: false }), tensors }),
+      saveCheckpoint(path, { config: gpt2Config({ ...CONFIG, scaleAttnWeights: false }), tensors }),
       ConfigError,
     );
   });

@@ -10,7 +10,8 @@ import { encodeValues, type WeightType } from "../../src/dtype/dtype.js";
 import { decodeStored, type StoredDtype, storedBytes } from "../../src/dtype/stored.js";
 import { CheckpointError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { describeCheckpoint, loadGguf } from "../../src/pretrained/index.js";
+import { openGguf } from "../../src/pretrained/formats/gguf/read.js";
+import { describeCheckpoint, memoryFiles } from "../../src/pretrained/index.js";
 import { openCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededWeights } from "../generate/models.js";
@@ -33,7 +34,7 @@ const UNUSUAL = gpt2Config({
 
 const path = (name: string): string => packageFile(`test/fixtures/gguf/${name}`);
 const fixture = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(path(name)));
-const load = (bytes: Uint8Array) => loadGguf(memorySource("model.gguf", bytes));
+const load = (bytes: Uint8Array) => openGguf("model.gguf", memoryFiles("model.gguf", { "model.gguf": bytes }));
 const json = (name: string): unknown => JSON.parse(readFileSync(path(name), "utf8"));
 
 /** The seeded weights as a file in these types holds them. */

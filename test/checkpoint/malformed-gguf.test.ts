@@ -7,8 +7,9 @@ import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { layoutGguf, type MetadataEntry } from "../../src/checkpoint/gguf/encode.js";
 import { readGguf } from "../../src/checkpoint/gguf/read.js";
 import { CheckpointError, ConfigError, GPT2Error } from "../../src/errors.js";
-import { loadGguf } from "../../src/pretrained/index.js";
-import { configToGguf, ggufName } from "../../src/pretrained/names/state-dict-gguf.js";
+import { openGguf } from "../../src/pretrained/formats/gguf/read.js";
+import { memoryFiles } from "../../src/pretrained/model-files.js";
+import { GPT2_GGUF, ggufName } from "../../src/pretrained/names/gpt2/gguf.js";
 import { NO_ID } from "../../src/tokenizer/vocabulary.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { allocatedBytes } from "../helpers/allocations.js";
@@ -27,7 +28,7 @@ import {
   u32,
   u64,
 } from "./gguf-file.js";
-import { attempt, bounded, fuzz, Mutator, timeout } from "./mutator.js";
+import { attempt, boundedFiles, fuzz, Mutator, timeout } from "./mutator.js";
 
 function assertRefused(
   run: () => unknown,
@@ -273,7 +274,7 @@ const CONFIG = gpt2Config({ vocabSize: 3, nCtx: 2, nEmbd: 4, nHead: 2, nLayer: 1
 
 const ENTRIES: readonly MetadataEntry[] = [
   ["general.architecture", "string", "gpt2"],
-  ...configToGguf(CONFIG, "small"),
+  ...GPT2_GGUF.writeConfig(CONFIG, "small"),
 ];
 const SPECS = tensorTable(CONFIG).map(({ name, shape }) => ({ name: ggufName(name), dtype: "f32" as const, shape }));
 
@@ -289,7 +290,7 @@ function smallGguf({ entries = {}, specs = SPECS }: Changes = {}): Uint8Array {
   return join(header, zeros(size - header.length));
 }
 
-const load = (bytes: Uint8Array) => loadGguf(memorySource("small.gguf", bytes));
+const load = (bytes: Uint8Array) => openGguf("small.gguf", memoryFiles("small.gguf", { "small.gguf": bytes }));
 const text = (key: string, value: string) => ({ [key]: [key, "string", value] as const });
 const number = (key: string, value: number) => ({ [key]: [key, "u32", value] as const });
 
@@ -544,7 +545,7 @@ describe("damaged GGUF files give typed errors or finite values", () => {
       const header = headerOf(file);
       fuzz(rounds, (mutator, seed) => {
         const bytes = mutator.bytes(file, header);
-        attempt(seed, () => loadGguf(bounded("fuzz.gguf", bytes)));
+        attempt(seed, () => openGguf("fuzz.gguf", boundedFiles({ "fuzz.gguf": bytes })));
       });
     });
   }
@@ -558,7 +559,7 @@ describe("damaged GGUF files give typed errors or finite values", () => {
         mutator.below(2) === 0 ? u64(mutator.pick(NUMBERS)) : u32(Number(mutator.pick(NUMBERS) & 0xffffffffn)),
         at,
       );
-      attempt(seed, () => loadGguf(bounded("fuzz.gguf", bytes)));
+      attempt(seed, () => openGguf("fuzz.gguf", boundedFiles({ "fuzz.gguf": bytes })));
     });
   });
 
@@ -569,7 +570,7 @@ describe("damaged GGUF files give typed errors or finite values", () => {
       const bytes = new Mutator(seed).bytes(small, header);
       const before = allocatedBytes();
       try {
-        const tokenizer = await loadGguf(bounded("fuzz.gguf", bytes)).loadTokenizer?.();
+        const tokenizer = await openGguf("fuzz.gguf", boundedFiles({ "fuzz.gguf": bytes })).loadTokenizer?.();
         if (tokenizer) {
           const text = tokenizer.decode(tokenizer.encode("abc ABC", { addSpecialTokens: false }));
           const { byteIds, addPrefixSpace } = tokenizer.vocabulary;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { GPT2Error } from "../../src/errors.js";
-import { encodeSafetensors, loadHuggingFace, type SafetensorsInput } from "../../src/pretrained/index.js";
+import { openHuggingFace } from "../../src/pretrained/formats/huggingface.js";
+import { encodeSafetensors, memoryFiles, type SafetensorsInput } from "../../src/pretrained/index.js";
 import {
   configJson,
   huggingFaceTensors,
@@ -188,12 +188,14 @@ describe("shards", () => {
   const names = ["a.safetensors", "b.safetensors"];
   const map = Object.fromEntries(halves.flatMap((half, i) => half.map(({ name }) => [name, names[i]])));
   const load = (weightMap: Record<string, unknown>, shards: SafetensorsInput[][]) =>
-    loadHuggingFace({
-      path: "sharded",
-      config: memorySource("config.json", jsonBytes(configJson(SMALL))),
-      weights: memorySource("model.safetensors.index.json", jsonBytes({ weight_map: weightMap })),
-      openShard: (file) => memorySource(file, encodeSafetensors(shards[names.indexOf(file)]!)),
-    });
+    openHuggingFace(
+      "model.safetensors.index.json",
+      memoryFiles("sharded", {
+        "config.json": jsonBytes(configJson(SMALL)),
+        "model.safetensors.index.json": jsonBytes({ weight_map: weightMap }),
+        ...Object.fromEntries(names.map((name, i) => [name, encodeSafetensors(shards[i]!)])),
+      }),
+    );
 
   it("are read together", () => {
     assert.deepEqual(readAll(load(map, halves)), new Map(values.map(({ name, data }) => [name, data])));

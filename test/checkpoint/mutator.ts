@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import { type ByteSource, memorySource } from "../../src/checkpoint/byte-source.js";
 import { GPT2Error } from "../../src/errors.js";
-import type { Checkpoint } from "../../src/pretrained/index.js";
+import { type Checkpoint, type ModelFiles, memoryFiles } from "../../src/pretrained/index.js";
 import { RandomStream } from "../../src/util/random.js";
 import { allocatedBytes } from "../helpers/allocations.js";
 import { watched } from "../helpers/watchdog.js";
@@ -131,6 +131,11 @@ export function bounded(name: string, bytes: Uint8Array): ByteSource {
       return source.bytes(offset, length);
     },
   };
+}
+
+/** A model's files, each such a source. */
+export function boundedFiles(files: Readonly<Record<string, Uint8Array>>): ModelFiles {
+  return { ...memoryFiles("fuzz", files), open: (name) => bounded(name, files[name] ?? new Uint8Array(0)) };
 }
 
 const outcomes = { refused: 0, read: 0 };

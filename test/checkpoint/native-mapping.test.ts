@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { nativeBackend } from "../../src/backend/native/index.js";
 import { BackendError } from "../../src/errors.js";
-import { openCheckpoint, setFileMapper } from "../../src/pretrained/node.js";
+import { openCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { readAll } from "./small-model.js";
 
@@ -27,12 +27,12 @@ describe("files mapped by the native backend", { skip: typeof backend === "strin
     it(`hold the same values as files that are read: ${path.slice(TINY.length) || "folder"}`, async () => {
       const read = await openCheckpoint(path);
       let mapped = 0;
-      setFileMapper((file) => {
+      const mapFile = (file: string) => {
         mapped++;
         return backend.mapFile(file);
-      });
+      };
       try {
-        const checkpoint = await openCheckpoint(path);
+        const checkpoint = await openCheckpoint(path, { mapFile });
         assert.ok(mapped > 0);
         assert.deepEqual(readAll(checkpoint), readAll(read));
         const wte = checkpoint.tensors.get("wte.weight")!;
@@ -42,7 +42,6 @@ describe("files mapped by the native backend", { skip: typeof backend === "strin
         assert.deepEqual(data, Uint8Array.from(read.tensors.get("wte.weight")!.data));
         assert.deepEqual(file.bytes(offset, length), data);
       } finally {
-        setFileMapper(undefined);
         read.close();
       }
     });

@@ -6,7 +6,8 @@ import { pickleCursor, readPickle } from "../../src/checkpoint/pickle.js";
 import { PickleGlobal, PickleRecord } from "../../src/checkpoint/pickle-machine.js";
 import { readTorchFile } from "../../src/checkpoint/torch-file.js";
 import { TorchTensor, torchNames } from "../../src/checkpoint/torch-names.js";
-import { loadTorch } from "../../src/pretrained/formats/torch.js";
+import { openTorch } from "../../src/pretrained/formats/torch.js";
+import { memoryFiles } from "../../src/pretrained/model-files.js";
 import { torchArchive } from "./torch-archive.js";
 
 /** Text as Latin-1 bytes, numbers as bytes. */
@@ -20,7 +21,10 @@ const u32 = (n: number): number[] => [...new Uint8Array(Uint32Array.of(n).buffer
 const str = (text: string): number[] => [...bytesOf("X", u32(text.length), text)];
 
 function unpickle(bytes: Uint8Array): unknown {
-  const names = { findGlobal: torchNames("x.pt"), findPersistent: (id: unknown) => ({ id }) };
+  const names = {
+    findGlobal: torchNames("x.pt", { records: /GPTConfig$/ }),
+    findPersistent: (id: unknown) => ({ id }),
+  };
   return readPickle(pickleCursor(memorySource("x.pt", bytes), 0, bytes.length), names);
 }
 
@@ -150,8 +154,8 @@ describe("hostile pickles", () => {
   it("keeps a tuple of twice the tuple before, thirty times over, as what it is", () => {
     // 2^30 leaves, were it walked or written out.
     const bomb = bytesOf("\x80\x02", "K", 1, "q\x00h\x00\x86".repeat(30), ".");
-    const weights = memorySource("x.pt", torchArchive(bomb, {}));
-    assert.throws(() => loadTorch({ path: "x.pt", weights }), { message: /a dict of tensors, got \[a list, a list\]/ });
+    const files = memoryFiles("x.pt", { "x.pt": torchArchive(bomb, {}) });
+    assert.throws(() => openTorch("x.pt", files), { message: /a dict of tensors, got \[a list, a list\]/ });
   });
 
   it("bounds the objects that a file can make", () => {

@@ -5,23 +5,18 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { parameterCount, tensorTable } from "../../src/architectures/registry.js";
-import { memorySource } from "../../src/checkpoint/byte-source.js";
+import type { FileMapper } from "../../src/checkpoint/file-source.js";
 import { CheckpointError, ConfigError, ShapeError, UsageError } from "../../src/errors.js";
+import { openHuggingFace } from "../../src/pretrained/formats/huggingface.js";
 import {
   type Checkpoint,
   decodeFloats,
   describeCheckpoint,
   encodeSafetensors,
   type FloatDtype,
-  loadHuggingFace,
+  memoryFiles,
 } from "../../src/pretrained/index.js";
-import {
-  type NamedTensor,
-  openCheckpoint,
-  type SaveOptions,
-  saveCheckpoint,
-  setFileMapper,
-} from "../../src/pretrained/node.js";
+import { type NamedTensor, openCheckpoint, type SaveOptions, saveCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import {
@@ -118,7 +113,7 @@ describe("the tiny fixture", () => {
 describe("saving and opening", () => {
   const tensors = randomTensors(SMALL, 3);
   const values = new Map(tensors.map(({ name, data }) => [name, data]));
-  const cases: [name: string, options: SaveOptions, files: number][] = [
+  const cases: [name: string, options: SaveOptions & { dtype?: FloatDtype }, files: number][] = [
     ["one safetensors file", { format: "huggingface" }, 3],
     ["one safetensors file, f16", { dtype: "f16" }, 3],
     ["one safetensors file, bf16", { dtype: "bf16" }, 3],
@@ -160,8 +155,8 @@ describe("saving and opening", () => {
   it("keeps metadata, end-of-text id, an unusual epsilon and width of the feed-forward layer", async () => {
     const config = gpt2Config({ ...SMALL, nInner: 7, layerNormEpsilon: 1e-6 });
     const path = freshPath();
-    const options = { metadata: { recipe: "none" }, eosTokenId: 3 };
-    await saveCheckpoint(path, { config, tensors: randomTensors(config, 1) }, options);
+    const model = { config, tensors: randomTensors(config, 1), metadata: { recipe: "none" }, eosTokenId: 3 };
+    await saveCheckpoint(path, model);
     const checkpoint = await openCheckpoint(path);
     assert.deepEqual(checkpoint.config, config);
     assert.equal(checkpoint.metadata.recipe, "none");
@@ -372,12 +367,13 @@ describe("names and variants of Hugging Face files", () => {
   it("from sources that are not files", () => {
     const shards = [encodeSafetensors(plain.slice(0, 5)), encodeSafetensors(plain.slice(5))];
     const map = plain.map(({ name }, i) => [name, `part-${i < 5 ? 0 : 1}.safetensors`]);
-    const checkpoint = loadHuggingFace({
-      path: "memory",
-      config: memorySource("config.json", jsonBytes(configJson(SMALL))),
-      weights: memorySource("index.json", jsonBytes({ weight_map: Object.fromEntries(map) })),
-      openShard: (file) => memorySource(file, shards[Number(file.charAt(5))]!),
+    const files = memoryFiles("memory", {
+      "config.json": jsonBytes(configJson(SMALL)),
+      "m.index.json": jsonBytes({ weight_map: Object.fromEntries(map) }),
+      "part-0.safetensors": shards[0]!,
+      "part-1.safetensors": shards[1]!,
     });
+    const checkpoint = openHuggingFace("m.index.json", files);
     assert.deepEqual(readAll(checkpoint), want);
     const wte = checkpoint.tensors.get("wte.weight")!;
     checkpoint.close();
@@ -390,27 +386,24 @@ describe("mapped files", () => {
     const path = join(TINY, "model.bin");
     const whole = new Uint8Array(readFileSync(path));
     const mapped: string[] = [];
-    setFileMapper((file) => {
+    const mapFile: FileMapper = (file) => {
       mapped.push(file);
       return { size: whole.length, bytes: (offset, length) => whole.subarray(offset, offset + length) };
-    });
-    try {
-      const checkpoint = await openCheckpoint(path);
-      assert.ok(mapped.includes(path));
-      for (const tensor of checkpoint.tensors.values()) {
-        const { offset, length } = tensor.mapped!;
-        assert.deepEqual(whole.subarray(offset, offset + length), tensor.data);
-      }
-      setFileMapper(() => undefined);
-      const read = await openCheckpoint(path);
+    };
+    const checkpoint = await openCheckpoint(path, { mapFile });
+    assert.ok(mapped.includes(path));
+    for (const tensor of checkpoint.tensors.values()) {
+      const { offset, length } = tensor.mapped!;
+      assert.deepEqual(whole.subarray(offset, offset + length), tensor.data);
+    }
+    for (const access of [{ mapFile: () => undefined }, {}]) {
+      const read = await openCheckpoint(path, access);
       assert.equal(read.tensors.get("wte.weight")!.mapped, undefined);
       assert.deepEqual(readAll(read), readAll(checkpoint));
       const wpe = read.tensors.get("wpe.weight")!;
       assert.deepEqual(wpe.data, checkpoint.tensors.get("wpe.weight")!.data);
       read.close();
       assert.throws(() => wpe.data, { name: "CheckpointError", message: /closed/ });
-    } finally {
-      setFileMapper(undefined);
     }
   });
 });

@@ -3,19 +3,16 @@
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { tensorTable } from "../../src/architectures/registry.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
-import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { LLMC_HEADER_BYTES, type LlmcDtype, llmcHeader, llmcLayout } from "../../src/checkpoint/llmc.js";
 import type { SafetensorsDtype } from "../../src/checkpoint/safetensors.js";
 import { encodeFloats, FLOAT_BYTES, type FloatDtype } from "../../src/dtype/floats.js";
-import { loadHuggingFace, loadLlmc } from "../../src/pretrained/formats/huggingface.js";
-import { type Checkpoint, encodeSafetensors, type SafetensorsInput } from "../../src/pretrained/index.js";
-import {
-  configToHuggingFace,
-  configToLlmc,
-  huggingFaceShape,
-  llmcOffset,
-} from "../../src/pretrained/names/state-dict.js";
-import type { NamedTensor } from "../../src/pretrained/save.js";
+import { openHuggingFace } from "../../src/pretrained/formats/huggingface.js";
+import { configJson as huggingFaceConfig, huggingFaceShape } from "../../src/pretrained/formats/huggingface-write.js";
+import { openLlmc } from "../../src/pretrained/formats/llmc.js";
+import { type Checkpoint, encodeSafetensors, memoryFiles, type SafetensorsInput } from "../../src/pretrained/index.js";
+import { GPT2_HUGGING_FACE } from "../../src/pretrained/names/gpt2/huggingface.js";
+import { GPT2_LLMC } from "../../src/pretrained/names/gpt2/llmc.js";
+import type { NamedTensor } from "../../src/pretrained/node.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 
 /** Odd sizes, so that a swapped dimension shows. */
@@ -65,7 +62,7 @@ export function huggingFaceTensors(
 
 export function configJson(config: GPT2Config, changes: Record<string, unknown> = {}): Record<string, unknown> {
   const tokens = { bosTokenId: 10, eosTokenId: 10 };
-  return { ...configToHuggingFace(config, "f32", tokens), ...changes };
+  return { ...huggingFaceConfig({ config, tensors: [], ...tokens }, GPT2_HUGGING_FACE, "f32"), ...changes };
 }
 
 export function jsonBytes(value: unknown): Uint8Array {
@@ -74,11 +71,11 @@ export function jsonBytes(value: unknown): Uint8Array {
 
 /** Loads from memory; files are named config.json and model.safetensors. */
 export function loadSmall(config: unknown, weights: Uint8Array): Checkpoint {
-  return loadHuggingFace({
-    path: "small",
-    config: memorySource("config.json", config instanceof Uint8Array ? config : jsonBytes(config)),
-    weights: memorySource("model.safetensors", weights),
-  });
+  const json = config instanceof Uint8Array ? config : jsonBytes(config);
+  return openHuggingFace(
+    "model.safetensors",
+    memoryFiles("small", { "config.json": json, "model.safetensors": weights }),
+  );
 }
 
 /** A safetensors file with any header, right or wrong. */
@@ -92,18 +89,18 @@ export function rawSafetensors(header: unknown, data: Uint8Array, claimedLength?
 }
 
 export function llmcFile(config: GPT2Config, tensors: readonly NamedTensor[], dtype: LlmcDtype = "f32"): Uint8Array {
-  const dims = configToLlmc(config, "model.bin");
+  const dims = GPT2_LLMC.writeConfig(config, "model.bin");
   const layout = llmcLayout(dims);
   const file = new Uint8Array(LLMC_HEADER_BYTES + layout.count * FLOAT_BYTES[dtype]);
   file.set(llmcHeader(dims, dtype));
   for (const [i, spec] of tensorTable(config).entries()) {
-    file.set(encoded(dtype, tensors[i]!.data), llmcOffset(spec, { ...layout, dtype }));
+    file.set(encoded(dtype, tensors[i]!.data), GPT2_LLMC.offset(spec, { ...layout, dtype }));
   }
   return file;
 }
 
 export function loadSmallLlmc(bytes: Uint8Array): Checkpoint {
-  return loadLlmc(memorySource("model.bin", bytes));
+  return openLlmc("model.bin", memoryFiles("model.bin", { "model.bin": bytes }));
 }
 
 export function smallSafetensors(seed = 1, dtype: FloatDtype = "f32"): Uint8Array {

@@ -8,7 +8,7 @@ import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { tensorTable } from "../../src/architectures/registry.js";
 import { snappyDecompress } from "../../src/checkpoint/tensorflow/snappy.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { nameFromTensorFlow, nameInTensorFlow } from "../../src/pretrained/names/state-dict-tensorflow.js";
+import { nameFromTensorFlow, nameInTensorFlow } from "../../src/pretrained/names/gpt2/tensorflow.js";
 import { openCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
-import { saveCheckpoint, saveGguf } from "../../src/pretrained/node.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";
 import { exitOf, gpt2, MAIN, start } from "./run.js";
@@ -30,7 +30,7 @@ async function saveReciting(path: string, line: string): Promise<void> {
 before(async () => {
   await saveReciting(model, LINE);
   await saveReciting(hostile, HOSTILE);
-  await saveGguf(gguf, { ...recitingTensors([END_OF_TEXT_ID], 96), tokenizer: byteTokenizer() });
+  await saveCheckpoint(gguf, { ...recitingTensors([END_OF_TEXT_ID], 96), tokenizer: byteTokenizer() });
 });
 after(() => rmSync(folder, { recursive: true }));
 

@@ -6,9 +6,10 @@ import { after, describe, it } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import { ConfigError, UsageError } from "../../src/errors.js";
-import { type ConvertOptions, convertModel, formatOfName } from "../../src/pretrained/convert.js";
-import { tokenizerOf } from "../../src/pretrained/load.js";
+import { type ConvertOptions, convertModel } from "../../src/pretrained/convert.js";
 import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
+import { formatOfName } from "../../src/pretrained/save.js";
+import { tokenizerOf } from "../../src/pretrained/tokenizer.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
@@ -25,7 +26,7 @@ const CONFIG = gpt2Config({ vocabSize: 257, nCtx: 8, nEmbd: 32, nHead: 2, nLayer
 async function source(config: GPT2Config = CONFIG, tokenizer = true): Promise<string> {
   const path = fresh("source");
   const tensors = Array.from(seededTensors(config, 3), ([{ name, shape }, data]) => ({ name, shape, data }));
-  await saveCheckpoint(path, { config, tensors }, { metadata: { license: "MIT" }, bosTokenId: 1, eosTokenId: 2 });
+  await saveCheckpoint(path, { config, tensors, metadata: { license: "MIT" }, bosTokenId: 1, eosTokenId: 2 });
   if (tokenizer) await saveTokenizer(byteTokenizer(), path);
   return path;
 }
@@ -55,7 +56,7 @@ describe("converting", () => {
     for (const name of ["a.gguf", "b.bin", "c", "d.bin", "e.gguf", "f"]) {
       const to = fresh(name);
       const { format, dtype, tokenizer, files } = await convertModel(path, to);
-      assert.deepEqual([format, dtype, tokenizer], [formatOfName(to), "f32", 257]);
+      assert.deepEqual([format, dtype, tokenizer], [formatOfName(to).name, "f32", 257]);
       assert.ok(files.every(({ path, size }) => readFileSync(path).length === size));
       const now = await contents(to);
       assert.deepEqual(now.values, before.values, name);
@@ -182,7 +183,7 @@ describe("converting", () => {
     );
     await assert.rejects(
       convertModel(from, fresh("x"), { dtype: "q8_0" }),
-      /huggingface: dtype: expected f32 or f16 or bf16/,
+      /Hugging Face: dtype: expected f32 or f16 or bf16/,
     );
     await assert.rejects(convertModel(from, fresh("x.safetensors")), /A Hugging Face model is a folder/);
     for (const name of ["x", "x.gguf", "x.bin"]) {

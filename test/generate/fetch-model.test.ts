@@ -9,7 +9,7 @@ import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { CheckpointError, ConfigError, DownloadError, type DownloadFailure } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { saveCheckpoint, saveGguf } from "../../src/pretrained/node.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { assertClose } from "../helpers/compare.js";
 import { deliver, type Fault } from "../helpers/faulty-http.js";
@@ -30,7 +30,7 @@ await saveCheckpoint(join(folder, "whole"), model());
 await saveTokenizer(byteTokenizer(), join(folder, "whole"));
 await saveCheckpoint(join(folder, "sharded"), model(), { maxShardBytes: 6000 });
 await saveCheckpoint(join(folder, "model.bin"), model(), { format: "llm.c" });
-await saveGguf(join(folder, "model.gguf"), { ...model(), tokenizer: byteTokenizer() });
+await saveCheckpoint(join(folder, "model.gguf"), { ...model(), tokenizer: byteTokenizer() });
 
 /** Serves the folder. */
 let fault: (path: string) => Fault | undefined = () => undefined;

@@ -10,7 +10,7 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import { isIntegerType, WEIGHT_TYPES, type WeightType } from "../../src/dtype/dtype.js";
 import { UsageError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { openCheckpoint, saveCheckpoint, saveGguf, setFileMapper } from "../../src/pretrained/node.js";
+import { type FileAccess, openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import { loadWeights } from "../../src/pretrained/weights.js";
 import { Trainer } from "../../src/train/trainer.js";
 import { assertClose } from "../helpers/compare.js";
@@ -89,11 +89,11 @@ describe("model files in other types", async () => {
   after(() => rmSync(folder, { recursive: true }));
   const path = (name: string): string => join(folder, name);
   await saveCheckpoint(path("hf"), { config: CONFIG, tensors });
-  for (const dtype of WEIGHT_TYPES) await saveGguf(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
+  for (const dtype of WEIGHT_TYPES) await saveCheckpoint(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
 
   const chosen = await chooseBackend({ threads: 2 });
-  const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[3]) => {
-    const checkpoint = await openCheckpoint(path);
+  const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[3], access: FileAccess = {}) => {
+    const checkpoint = await openCheckpoint(path, access);
     const weights = await loadWeights(chosen.backend, checkpoint.config, checkpoint.tensors.values(), options);
     const entries = [...weights].map(
       async ([name, array]) => [name, array.dtype, (await array.read()).slice()] as const,
@@ -112,19 +112,14 @@ describe("model files in other types", async () => {
       );
       const { backend } = chosen;
       if (!backend.capabilities.mappedFiles) return;
-      setFileMapper((path) => backend.mapFile!(path));
-      try {
-        let used = 0;
-        const inPlace: typeof backend.inPlace = (...range) => {
-          used++;
-          return backend.inPlace!(...range);
-        };
-        assert.deepEqual(await bytesOf(path(`${dtype}.gguf`), { access: { inPlace } }), copied, "in place");
-        assert.equal(used, copied.length, "every tensor");
-        assert.deepEqual(await bytesOf(path("hf"), { dtype }), copied, "converted by other threads");
-      } finally {
-        setFileMapper(undefined);
-      }
+      let used = 0;
+      const inPlace: typeof backend.inPlace = (...range) => {
+        used++;
+        return backend.inPlace!(...range);
+      };
+      assert.deepEqual(await bytesOf(path(`${dtype}.gguf`), { access: { inPlace } }, backend), copied, "in place");
+      assert.equal(used, copied.length, "every tensor");
+      assert.deepEqual(await bytesOf(path("hf"), { dtype }, backend), copied, "converted by other threads");
     });
   }
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
 import { fetchUrl } from "../../src/hub/fetch-url.js";
+import { MODEL_LAYOUT } from "../../src/pretrained/needed-files.js";
 import { deliver, type Fault, type Reply } from "../helpers/faulty-http.js";
 import { content, type Fetching, failsWith, fetching, listing, temporaryFolder, text } from "./support.js";
 
@@ -43,7 +44,11 @@ beforeEach(() => {
 
 function fetchingUrls(cacheDir = temporaryFolder(), changes: Partial<Fetching["settings"]> = {}) {
   const { settings, events } = fetching({ endpoint: "https://hub.invalid" }, { ...changes });
-  const context = { settings, onEvent: (event: (typeof events)[number]) => void events.push(event) };
+  const context = {
+    settings,
+    layout: MODEL_LAYOUT,
+    onEvent: (event: (typeof events)[number]) => void events.push(event),
+  };
   return { cacheDir, events, fetch: (path: string) => fetchUrl(new URL(origin + path), context, cacheDir) };
 }
 

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, it } from "node:test";
 import { GPT2Error } from "../../src/errors.js";
-import { shardsOf } from "../../src/hub/needed-files.js";
+import { MODEL_LAYOUT } from "../../src/pretrained/needed-files.js";
 import { Mutator } from "../checkpoint/mutator.js";
 import type { Fault, Reply } from "../helpers/faulty-http.js";
 import { gitBlobSha1, type HubRepository, HubServer, type SeenRequest, sha256 } from "../helpers/hub-server.js";
@@ -150,7 +150,7 @@ it("an index of shards, damaged, names plain files or none", () => {
     const bytes = text(good);
     const damaged =
       mutator.below(2) > 0 ? mutator.json(good) : new TextDecoder().decode(mutator.bytes(bytes, bytes.length));
-    const shards = shardsOf("model.safetensors.index.json", damaged);
+    const shards = MODEL_LAYOUT.shardsOf("model.safetensors.index.json", damaged);
     if (shards === undefined) outcomes.refused++;
     else outcomes.read++;
     for (const name of shards ?? []) assert.match(name, /^[\w-][\w.+ -]*\.(safetensors|bin)$/);

@@ -4,9 +4,9 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CheckpointError, UsageError } from "../../src/errors.js";
-import { locateModel } from "../../src/hub/locate.js";
 import { isFilePath, isRevision, parseModelName } from "../../src/hub/model-name.js";
 import { hubSettings, urlCacheDir } from "../../src/hub/settings.js";
+import { locateModel } from "../../src/pretrained/locate.js";
 import { HubServer } from "../helpers/hub-server.js";
 import { failsWith, REPOSITORY, temporaryFolder } from "./support.js";
 

@@ -8,6 +8,7 @@ import type { DownloadEvent } from "../../src/hub/events.js";
 import { type FetchContext, type FetchedModel, fetchModel } from "../../src/hub/fetch-model.js";
 import { type HubName, parseModelName } from "../../src/hub/model-name.js";
 import { type HubSettings, hubSettings } from "../../src/hub/settings.js";
+import { MODEL_LAYOUT } from "../../src/pretrained/needed-files.js";
 import type { HubRepository, HubServer } from "../helpers/hub-server.js";
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
@@ -84,7 +85,12 @@ export function fetching(server: Pick<HubServer, "endpoint">, changes: Partial<H
   const fetch = (name = "owner/model", more: Partial<FetchContext> = {}): Promise<FetchedModel> => {
     const parsed = parseModelName(name, settings.endpoint);
     if (parsed?.kind !== "hub") throw new Error(`${name} is no name of a model`);
-    return fetchModel(parsed as HubName, { settings, onEvent: (event) => events.push(event), ...more });
+    return fetchModel(parsed as HubName, {
+      layout: MODEL_LAYOUT,
+      settings,
+      onEvent: (event) => events.push(event),
+      ...more,
+    });
   };
   return { cacheDir, settings, events, fetch };
 }

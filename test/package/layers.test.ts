@@ -6,6 +6,7 @@ import { packageFile } from "../../src/util/package-root.js";
 
 const STATIC = /^(?:import|export)\s+(?!type\b)[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm;
 const DYNAMIC = /(?<!typeof )import\("([^"]+)"\)/g;
+const TYPES = /^(?:import|export)\s+type\b[^;]*?from\s+"([^"]+)"|typeof import\("([^"]+)"\)/gm;
 
 /** Imports of a module that remain at run time (`import type` does not), as paths from src/ or bare names. */
 function importsOf(file: string, ...kinds: readonly RegExp[]): string[] {
@@ -64,7 +65,7 @@ test("modules of #node/… are imported when they are called for, and exist", ()
 /** What `gpt2 "text"` loads whatever the model is: starting takes a third of a millisecond for each module. */
 const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "pretrained/load.ts", "backend/native/index.ts"];
 const LATER =
-  /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats|peft|open-folder|save))|^architectures[/\\]gpt2[/\\]backward/;
+  /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats[/\\]|names|peft|save|locate|convert))|^architectures[/\\]gpt2[/\\]backward/;
 
 test("a start loads what it needs, and no more", () => {
   const modules = new Set(START.flatMap((entry) => [...reachable(entry, STATIC).keys()]));
@@ -88,17 +89,30 @@ const LAYERS = [
   ["dtype"],
   ["util", "errors"],
 ];
+const FIRST_LEAF = LAYERS.findIndex((names) => names.includes("checkpoint"));
+
+function layerOf(file: string): number {
+  const top = file.split(/[/\\]/)[0]!.replace(/\.ts$/, "");
+  const layer = LAYERS.findIndex((names) => names.includes(top));
+  assert.ok(layer >= 0, `${file} belongs to no layer`);
+  return layer;
+}
+
 test("imports point down only", () => {
-  const layerOf = (file: string): number => {
-    const top = file.split(/[/\\]/)[0]!.replace(/\.ts$/, "");
-    const layer = LAYERS.findIndex((names) => names.includes(top));
-    assert.ok(layer >= 0, `${file} belongs to no layer`);
-    return layer;
-  };
   const upward = sources.flatMap((file) =>
     importsOf(file, STATIC)
       .filter((name) => name.endsWith(".ts") && layerOf(name) < layerOf(file))
       .map((name) => `${file} → ${name}`),
   );
   assert.deepEqual(upward, []);
+});
+
+test("leaves know no model: they import nothing from above, types included", () => {
+  const leaves = sources.filter((file) => layerOf(file) >= FIRST_LEAF);
+  const above = leaves.flatMap((file) =>
+    importsOf(file, STATIC, DYNAMIC, TYPES)
+      .filter((name) => name.endsWith(".ts") && layerOf(name) < FIRST_LEAF)
+      .map((name) => `${file} → ${name}`),
+  );
+  assert.deepEqual(above, []);
 });

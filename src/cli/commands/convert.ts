@@ -1,7 +1,13 @@
 import { type Command, Option } from "commander";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import { CONVERT_FORMATS, type ConvertedModel, type ConvertFormat, convertModel } from "../../pretrained/convert.js";
-import { FORMAT_NAMES } from "../../pretrained/index.js";
+import {
+  CONVERT_FORMATS,
+  type ConvertedModel,
+  type ConvertFormat,
+  type ConvertOptions,
+  convertModel,
+} from "../../pretrained/convert.js";
+import { formatNamed } from "../../pretrained/formats.js";
 import { formatBytes, progress } from "../../util/progress.js";
 import { downloadLine } from "../model.js";
 import { MODEL_NAMES } from "../options.js";
@@ -50,29 +56,43 @@ export function registerConvert(program: Command): void {
 
 async function convert(from: string, to: string, { json, ...flags }: ConvertFlags): Promise<void> {
   await interruptible(async (signal) => {
-    const downloads = downloadLine();
-    const line = progress({ label: "convert", unit: "B" });
-    const onProgress = (done: number, total: number): void => {
-      line.setTotal(total);
-      line.update(done);
-    };
-    let result: ConvertedModel;
-    try {
-      result = await convertModel(from, to, { ...flags, signal, onProgress, onDownload: downloads.onDownload });
-    } finally {
-      downloads.end();
-      line.done();
-    }
+    const result = await convertWithProgress("convert", from, to, { ...flags, signal });
     if (json) printJson(result);
     else printLines(report(result));
   });
 }
 
+/** Runs {@link convertModel} with a progress line, for every command that writes a model. */
+export async function convertWithProgress(
+  label: string,
+  from: string | undefined,
+  to: string,
+  options: ConvertOptions,
+): Promise<ConvertedModel> {
+  const downloads = downloadLine();
+  const line = progress({ label, unit: "B" });
+  const onProgress = (done: number, total: number): void => {
+    line.setTotal(total);
+    line.update(done);
+  };
+  try {
+    return await convertModel(from, to, { ...options, onProgress, onDownload: downloads.onDownload });
+  } finally {
+    downloads.end();
+    line.done();
+  }
+}
+
+/** Of files, in bytes. */
+export const totalSize = (files: readonly { readonly size: number }[]): number =>
+  files.reduce((sum, { size }) => sum + size, 0);
+
 function report({ from, path, format, dtype, files, tokenizer }: ConvertedModel): string[] {
-  const size = formatBytes(files.reduce((sum, file) => sum + file.size, 0));
+  const size = formatBytes(totalSize(files));
+  const count = files.length === 1 ? "one file" : `${files.length} files`;
   const tokens = tokenizer === undefined ? "no tokenizer" : `a tokenizer of ${formatInteger(tokenizer)} tokens`;
   return [
-    `${from.path}  ${FORMAT_NAMES[from.format]}, ${from.dtype}`,
-    `${path}  ${FORMAT_NAMES[format]}, ${dtype}, ${tokens}, ${size} in ${files.length === 1 ? "one file" : `${files.length} files`}`,
+    `${from.path}  ${formatNamed(from.format).title}, ${from.dtype}`,
+    `${path}  ${formatNamed(format).title}, ${dtype}, ${tokens}, ${size} in ${count}`,
   ];
 }

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { Command } from "commander";
 import { architectureOf } from "../../architectures/registry.js";
 import type { TaskHead } from "../../architectures/task-head.js";
-import { type CheckpointDescription, describeCheckpoint, FORMAT_NAMES } from "../../pretrained/index.js";
+import { type CheckpointDescription, describeCheckpoint, formatNamed } from "../../pretrained/index.js";
 import { type AdapterDescription, describeAdapter, isAdapter } from "../../pretrained/node.js";
 import { printable, printableLine } from "../../util/printable.js";
 import { formatBytes } from "../../util/progress.js";
@@ -83,7 +83,10 @@ function summary(description: CheckpointDescription): string {
   const tokenizer = Object.values(tokenizerFiles as Record<string, string>).map((file) => basename(file));
   const rows: [string, string][] = [
     ["model", path],
-    ["format", `${FORMAT_NAMES[format]}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`],
+    [
+      "format",
+      `${formatNamed(format).title}, ${dtype}, ${size} in ${files.map((file) => basename(file.path)).join(", ")}`,
+    ],
     ["architecture", label],
     ["parameters", formatInteger(parameters)],
     ["layers", formatInteger(config.nLayer)],

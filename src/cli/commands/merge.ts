@@ -1,10 +1,9 @@
 import { type Command, Option } from "commander";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import { CONVERT_FORMATS, type ConvertFormat, convertModel } from "../../pretrained/convert.js";
-import { progress } from "../../util/progress.js";
-import { downloadLine } from "../model.js";
+import { CONVERT_FORMATS, type ConvertFormat } from "../../pretrained/convert.js";
 import { printJson, printLines } from "../output.js";
 import { interruptible } from "../signals.js";
+import { convertWithProgress } from "./convert.js";
 
 interface MergeFlags {
   readonly model?: string;
@@ -44,16 +43,7 @@ export function registerMerge(program: Command): void {
 
 async function merge(adapter: string, out: string, { model, json, ...flags }: MergeFlags): Promise<void> {
   await interruptible(async (signal) => {
-    const [downloads, line] = [downloadLine(), progress({ label: "merge", unit: "B" })];
-    const onProgress = (done: number, total: number): void => {
-      line.setTotal(total);
-      line.update(done);
-    };
-    const options = { ...flags, merge: adapter, signal, onProgress, onDownload: downloads.onDownload };
-    const result = await convertModel(model, out, options).finally(() => {
-      downloads.end();
-      line.done();
-    });
+    const result = await convertWithProgress("merge", model, out, { ...flags, merge: adapter, signal });
     if (json) printJson(result);
     else printLines([result.from.path, `${result.path}, ${result.dtype}`]);
   });

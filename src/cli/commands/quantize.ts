@@ -1,17 +1,13 @@
-import { existsSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename } from "node:path";
 import { type Command, Option } from "commander";
-import type { ModelConfig } from "../../architectures/config.js";
-import { tensorTable } from "../../architectures/registry.js";
 import { DTYPES, WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import { UsageError } from "../../errors.js";
-import { type Checkpoint, FORMAT_NAMES } from "../../pretrained/index.js";
-import { defaultModelFolder, tokenizerOf } from "../../pretrained/load.js";
-import { ggufTypes, saveGguf } from "../../pretrained/node.js";
-import { formatBytes, progress } from "../../util/progress.js";
-import { openNamedModel } from "../model.js";
+import { type ConvertedModel, stemOf } from "../../pretrained/convert.js";
+import { formatNamed } from "../../pretrained/formats.js";
+import { defaultModelFolder } from "../../pretrained/load.js";
+import { formatBytes } from "../../util/progress.js";
 import { formatSeconds, printLines } from "../output.js";
 import { interruptible } from "../signals.js";
+import { convertWithProgress, totalSize } from "./convert.js";
 
 interface QuantizeFlags {
   readonly to: WeightType;
@@ -45,81 +41,22 @@ export function registerQuantize(program: Command): void {
     .action(quantize);
 }
 
-async function quantize(model: string | undefined, flags: QuantizeFlags): Promise<void> {
-  const stem = stemOf(model ?? defaultModelFolder());
-  const out = flags.out ?? `${stem}-${flags.to}.gguf`;
-  if (!flags.overwrite && existsSync(out)) {
-    const hint = "Choose another name with --out, or --overwrite";
-    throw new UsageError({ op: "gpt2 quantize", expected: `nothing at ${out}`, got: "a file or folder", hint });
-  }
+async function quantize(model: string | undefined, { to: dtype, out, ...flags }: QuantizeFlags): Promise<void> {
+  const target = out ?? `${stemOf(model ?? defaultModelFolder())}-${dtype}.gguf`;
   await interruptible(async (signal) => {
-    const checkpoint = await openNamedModel(model, { offline: flags.offline, signal });
-    try {
-      await write(checkpoint, stem, out, flags.to, signal);
-    } finally {
-      checkpoint.close();
-    }
+    const started = performance.now();
+    const options = { ...flags, to: "gguf", dtype, signal } as const;
+    const result = await convertWithProgress(`writing ${basename(target)}`, model, target, options);
+    printLines(report(result, (performance.now() - started) / 1000));
   });
 }
 
-async function write(
-  checkpoint: Checkpoint,
-  stem: string,
-  out: string,
-  dtype: WeightType,
-  signal: AbortSignal,
-): Promise<void> {
-  const { config, tensors, bosTokenId, eosTokenId } = checkpoint;
-  const started = performance.now();
-  const line = progress({ label: `writing ${basename(out)}`, unit: "B" });
-  let size: number;
-  try {
-    const source = {
-      config,
-      tensors: tensors.values(),
-      tokenizer: await tokenizerOf(checkpoint),
-      bosTokenId,
-      eosTokenId,
-    };
-    size = await saveGguf(out, source, {
-      dtype,
-      general: { name: stem, ...generalOf(checkpoint) },
-      signal,
-      onProgress: (bytes, total) => {
-        line.setTotal(total);
-        line.update(bytes);
-      },
-    });
-  } finally {
-    line.done();
-  }
-  const seconds = (performance.now() - started) / 1000;
-  printLines(report(checkpoint, out, dtype, size, seconds));
-}
-
-/** Names that say nothing about a model, after which its folder is called. */
-const COMMON_STEMS = ["model", "pytorch_model", "ckpt", "weights"];
-
-/** What to call the new file after: a folder or a file without its extension, a hub id without its owner. */
-export function stemOf(model: string): string {
-  const path = resolve(model);
-  const name = basename(path).replace(/\.(safetensors|gguf|bin|pt|ckpt|json)$/, "");
-  const stem = COMMON_STEMS.includes(name) ? basename(dirname(path)) : name;
-  return stem.replace(new RegExp(`[-.](${WEIGHT_TYPES.join("|")})$`, "i"), "");
-}
-
-/** What a GGUF file says about its model goes on to the new one. */
-function generalOf({ format, metadata }: Checkpoint): Readonly<Record<string, string>> {
-  return format === "gguf" ? metadata : {};
-}
-
-function report(checkpoint: Checkpoint, out: string, dtype: WeightType, size: number, seconds: number): string[] {
-  const { path, format, dtype: was, files, config } = checkpoint;
-  const before = files.reduce((sum, file) => sum + file.size, 0);
+function report({ from, path, dtype, others, files }: ConvertedModel, seconds: number): string[] {
+  const [before, after] = [totalSize(from.files), totalSize(files)];
   return [
-    `${path}  ${FORMAT_NAMES[format]}, ${was}, ${formatBytes(before)}`,
-    `${out}  GGUF, ${dtype}, ${formatBytes(size)}, ${factor(before, size)}, in ${formatSeconds(seconds)}`,
-    ...otherTypes(config, dtype),
+    `${from.path}  ${formatNamed(from.format).title}, ${from.dtype}, ${formatBytes(before)}`,
+    `${path}  GGUF, ${dtype}, ${formatBytes(after)}, ${factor(before, after)}, in ${formatSeconds(seconds)}`,
+    ...otherTypes(others, dtype),
   ];
 }
 
@@ -127,15 +64,11 @@ const factor = (before: number, after: number): string =>
   after <= before ? `${(before / after).toFixed(2)} times smaller` : `${(after / before).toFixed(2)} times larger`;
 
 /** Matrices whose rows are no whole blocks, by the type they were written in instead. */
-function otherTypes(config: ModelConfig, dtype: WeightType): string[] {
-  const types = ggufTypes(config, dtype);
-  const kept = tensorTable(config).filter(({ name, init, shape }) => {
-    return shape.length === 2 && init !== "position" && types.get(name) !== dtype;
-  });
-  if (kept.length === 0) return [];
-  const widths = [...new Set(kept.map(({ shape }) => shape.at(-1)))].join(", ");
-  const names = kept.map(({ name }) => name);
+function otherTypes(others: ConvertedModel["others"], dtype: WeightType): string[] {
+  if (others.length === 0) return [];
+  const widths = [...new Set(others.map(({ shape }) => shape.at(-1)))].join(", ");
+  const names = others.map(({ name }) => name);
   const listed = names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
-  const type = types.get(names[0]!);
-  return [`in ${type}, because rows of ${widths} values are no whole blocks of ${DTYPES[dtype].block}: ${listed}`];
+  const reason = `because rows of ${widths} values are no whole blocks of ${DTYPES[dtype].block}`;
+  return [`in ${others[0]!.dtype}, ${reason}: ${listed}`];
 }

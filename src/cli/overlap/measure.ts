@@ -138,7 +138,7 @@ export class Measuring {
     const { model, offline } = this.#flags;
     const checkpoint = await openNamedModel(model, { offline, signal: this.#signal });
     try {
-      const { tokenizerOf } = await import("../../pretrained/load.js");
+      const { tokenizerOf } = await import("../../pretrained/tokenizer.js");
       const tokenizer = await tokenizerOf(checkpoint);
       return { config: checkpoint.config, tokenizer, endOfText: tokenizer?.endOfText ?? checkpoint.eosTokenId };
     } finally {

@@ -1,112 +1,137 @@
+import type { ModelConfig } from "../../architectures/config.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
-import { readLlmcModel } from "../../checkpoint/llmc.js";
+import { quote } from "../../checkpoint/quote.js";
 import { readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
-import { joinShards, readJsonSource, readShardIndex } from "../../checkpoint/safetensors-index.js";
-import { type Checkpoint, mainDtype, type TokenizerFiles } from "../checkpoint.js";
+import { isShardIndex, joinShards, readShardIndex } from "../../checkpoint/safetensors-index.js";
+import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
+import { CheckpointError, ConfigError } from "../../errors.js";
+import { type Checkpoint, mainDtype } from "../checkpoint.js";
+import { samplingBeside } from "../generation-config.js";
+import { matchTensors } from "../match-tensors.js";
 import {
-  canonicalNames,
-  configFromHuggingFace,
-  configFromLlmc,
-  tensorsFromHuggingFace,
-  tensorsFromLlmc,
-} from "../names/state-dict.js";
-import { configBeside, takeHead } from "../names/state-dict-classifier.js";
+  CONFIG_FILE,
+  CONFIG_HINT,
+  type ModelFiles,
+  type OpenFiles,
+  readingFiles,
+  tokenizerFilesIn,
+} from "../model-files.js";
+import { GPT2_HUGGING_FACE } from "../names/gpt2/huggingface.js";
+import type { HuggingFaceMapping } from "../names/mapping.js";
+import { configBeside, takeHead } from "./task-head.js";
 
-/** The files of a Hugging Face model, however they are reached: a folder, a cache, the network. */
-export interface HuggingFaceSources {
-  /** What to call the whole in messages. */
-  readonly path: string;
-  /** config.json */
-  readonly config: ByteSource;
-  /** model.safetensors, or with `openShard` model.safetensors.index.json. */
-  readonly weights: ByteSource;
-  /** Opens a file that the index names, by its plain file name. */
-  readonly openShard?: (file: string) => ByteSource;
-  readonly tokenizerFiles?: TokenizerFiles;
+/** Architectures by their `model_type` in config.json. */
+export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [GPT2_HUGGING_FACE];
+
+/** @throws {ConfigError} a model of another architecture. */
+export function huggingFaceMapping(json: JsonObject, file: string): HuggingFaceMapping {
+  const mapping = HUGGING_FACE_MAPPINGS.find(({ modelType }) => modelType === json.model_type);
+  if (mapping !== undefined) return mapping;
+  const expected = HUGGING_FACE_MAPPINGS.map(({ modelType }) => quote(modelType)).join(" or ");
+  const hint = "Only GPT-2 models can be read";
+  throw new ConfigError({ op: `reading ${file}: model_type`, expected, got: quote(json.model_type), hint });
+}
+
+export interface HuggingFaceConfig {
+  readonly mapping: HuggingFaceMapping;
+  readonly config: ModelConfig;
+  readonly bosTokenId?: number;
+  readonly eosTokenId?: number;
 }
 
 /**
- * Reads configuration and headers; tensor data stays where it is until asked for. On failure the sources are closed.
+ * The model that a config.json describes.
  *
- * @throws {CheckpointError} a file is malformed, or the tensors are not those of the configuration.
- * @throws {ConfigError} config.json describes no GPT-2, or a variant that is not supported.
+ * @param file the file's path, for errors.
+ * @throws {ConfigError} another architecture, sizes that it can't have, or a variant that computes something else.
  */
-export function loadHuggingFace(sources: HuggingFaceSources): Checkpoint {
-  const opened = [sources.config, sources.weights];
-  return closingOnError(opened, () => {
-    const json = readJsonSource(sources.config);
-    const model = configFromHuggingFace(json, sources.config.name);
-    const { files, found } = readWeights(sources, opened);
-    const byName = canonicalNames(found.values(), sources.weights.name);
-    const head = takeHead(byName, json, model.config, sources.config.name);
-    const config = configBeside(head, byName, model.config);
-    const tensors = tensorsFromHuggingFace(byName, config, sources.weights.name);
+export function configFromHuggingFace(json: JsonObject, file: string): HuggingFaceConfig {
+  const mapping = huggingFaceMapping(json, file);
+  const config = mapping.readConfig(json, file);
+  return {
+    mapping,
+    config,
+    ...tokenId("bosTokenId", json.bos_token_id, config),
+    ...tokenId("eosTokenId", json.eos_token_id, config),
+  };
+}
+
+/** Smaller models often keep GPT-2's 50256 in their files, a token they don't have: that is no token. */
+function tokenId<K extends string>(key: K, id: unknown, { vocabSize }: ModelConfig): { [P in K]?: number } {
+  const valid = Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabSize;
+  return valid ? ({ [key]: id } as { [P in K]: number }) : {};
+}
+
+/**
+ * Reads config.json and the headers of safetensors files; tensor data stays where it is until it is used.
+ *
+ * @param file the weights, or the index of their shards.
+ * @throws {CheckpointError} a file is missing or malformed, or the tensors are not those of the configuration.
+ * @throws {ConfigError} config.json describes another architecture, or a variant that is not supported.
+ */
+export function openHuggingFace(file: string, files: ModelFiles): Checkpoint {
+  return readingFiles(files, (opened) => {
+    const configFile = opened.need(CONFIG_FILE, CONFIG_HINT);
+    const weights = opened.open(file);
+    const json = readJsonSource(configFile);
+    const { mapping, config: described, ...tokens } = configFromHuggingFace(json, configFile.name);
+    const { metadata, found } = readWeights(file, weights, opened);
+    const byName = tableNames(found.values(), mapping, weights.name);
+    const head = takeHead(byName, json, described, configFile.name);
+    const config = configBeside(head, byName, described);
+    const tensors = matchTensors(byName, { config, weights: weights.name, matrices: "in_out" });
     return {
       format: "huggingface",
-      path: sources.path,
-      files: opened.map(({ name, size }) => ({ path: name, size })),
-      ...model,
+      ...opened.describe(),
       config,
       dtype: mainDtype(tensors.values()),
       tensors,
       ...(head && { head }),
-      metadata: files[0]!.metadata,
-      ...(sources.tokenizerFiles && { tokenizerFiles: sources.tokenizerFiles }),
-      close: () => closeAll(opened),
+      metadata,
+      ...tokens,
+      ...samplingBeside(files),
+      ...tokenizerFilesIn(files),
     };
   });
 }
 
 function readWeights(
-  { weights, openShard }: HuggingFaceSources,
-  opened: ByteSource[],
-): { files: SafetensorsFile[]; found: ReadonlyMap<string, SafetensorsTensor> } {
-  if (openShard === undefined) {
-    const file = readSafetensors(weights);
-    return { files: [file], found: file.tensors };
+  file: string,
+  weights: ByteSource,
+  opened: OpenFiles,
+): { metadata: Readonly<Record<string, string>>; found: ReadonlyMap<string, SafetensorsTensor> } {
+  if (!isShardIndex(file)) {
+    const { metadata, tensors } = readSafetensors(weights);
+    return { metadata, found: tensors };
   }
   const index = readShardIndex(weights, "safetensors");
   const shards = new Map<string, SafetensorsFile>();
-  for (const name of new Set(index.values())) {
-    const source = openShard(name);
-    opened.push(source);
-    shards.set(name, readSafetensors(source));
-  }
-  return { files: [...shards.values()], found: joinShards(weights.name, index, shards) };
+  for (const name of new Set(index.values())) shards.set(name, readSafetensors(opened.open(name)));
+  const [first] = shards.values();
+  return { metadata: first!.metadata, found: joinShards(weights.name, index, shards) };
 }
 
 /**
- * Reads the header of a llm.c model file. On failure the source is closed.
+ * A file's tensors by their names in the table of tensors; those that are no part of the model are left out.
  *
- * @throws {CheckpointError} the file is malformed.
+ * @throws {CheckpointError} two of the same name, as with a prefix and without.
  */
-export function loadLlmc(source: ByteSource): Checkpoint {
-  return closingOnError([source], () => {
-    const model = readLlmcModel(source);
-    const config = configFromLlmc(model);
-    return {
-      format: "llm.c",
-      path: source.name,
-      files: [{ path: source.name, size: source.size }],
-      config,
-      dtype: model.dtype,
-      tensors: tensorsFromLlmc(model, config),
-      metadata: {},
-      close: () => source.close(),
-    };
-  });
-}
-
-export function closeAll(sources: readonly ByteSource[]): void {
-  for (const source of sources) source.close();
-}
-
-/** Runs `run` and closes the sources, those that it added too, if it throws. */
-export function closingOnError<T>(sources: readonly ByteSource[], run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    closeAll(sources);
-    throw error;
+export function tableNames<T extends { readonly name: string }>(
+  found: Iterable<T>,
+  mapping: HuggingFaceMapping,
+  file: string,
+): Map<string, T> {
+  const byName = new Map<string, T>();
+  for (const tensor of found) {
+    const name = mapping.tableName(tensor.name);
+    if (name === undefined) continue;
+    const other = byName.get(name);
+    if (other !== undefined) {
+      const op = `reading ${file}: tensor ${quote(tensor.name)}`;
+      const got = `both ${quote(other.name)} and ${quote(tensor.name)}`;
+      throw new CheckpointError({ op, expected: "one tensor of this name", got });
+    }
+    byName.set(name, tensor);
   }
+  return byName;
 }

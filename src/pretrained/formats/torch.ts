@@ -2,66 +2,57 @@ import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { PickleRecord } from "../../checkpoint/pickle-machine.js";
 import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
-import { joinShards, readJsonSource, readShardIndex } from "../../checkpoint/safetensors-index.js";
+import { isShardIndex, joinShards, readShardIndex } from "../../checkpoint/safetensors-index.js";
+import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
 import { readTorchFile, type TorchFile } from "../../checkpoint/torch-file.js";
 import { TorchTensor, torchError } from "../../checkpoint/torch-names.js";
-import { type Checkpoint, mainDtype, type TokenizerFiles } from "../checkpoint.js";
-import { matchTensors } from "../names/match-tensors.js";
-import { canonicalNames, configFromHuggingFace } from "../names/state-dict.js";
-import { configBeside, takeHead } from "../names/state-dict-classifier.js";
-import {
-  configFromTorch,
-  matrixOrder,
-  settingsFromMinGPT,
-  type TorchSettings,
-  withoutWrappers,
-} from "../names/state-dict-torch.js";
-import { closeAll, closingOnError } from "./huggingface.js";
+import { type Checkpoint, mainDtype } from "../checkpoint.js";
+import { samplingBeside } from "../generation-config.js";
+import { matchTensors } from "../match-tensors.js";
+import { CONFIG_FILE, type ModelFiles, type OpenFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
+import { GPT2_HUGGING_FACE } from "../names/gpt2/huggingface.js";
+import { GPT2_TORCH } from "../names/gpt2/torch.js";
+import type { HuggingFaceMapping, TorchConfig, TorchMapping, TorchSettings } from "../names/mapping.js";
+import { configFromHuggingFace, type HuggingFaceConfig, tableNames } from "./huggingface.js";
+import { configBeside, takeHead } from "./task-head.js";
 
-/** The files of a model that PyTorch saved, however they are reached. */
-export interface TorchSources {
-  /** What to call the whole in messages. */
-  readonly path: string;
-  /** pytorch_model.bin, a .pt, or with `openShard` pytorch_model.bin.index.json. */
-  readonly weights: ByteSource;
-  /** Opens a file that the index names, by its plain file name. */
-  readonly openShard?: (file: string) => ByteSource;
-  /** config.json; not needed for a checkpoint that has its settings with it. */
-  readonly config?: ByteSource | undefined;
-  readonly tokenizerFiles?: TokenizerFiles | undefined;
-}
+/** PyTorch programs with settings of their own, and what they call tensors. */
+const PROGRAMS: readonly { readonly settings: TorchMapping; readonly names: HuggingFaceMapping }[] = [
+  { settings: GPT2_TORCH, names: GPT2_HUGGING_FACE },
+];
+
+/** Settings of a model or a run, as objects with nothing but fields: nanoGPT's and minGPT's, whatever module they are in. */
+const RECORDS = /^(argparse\.Namespace|(\w+\.)*(GPTConfig|CfgNode))$/;
 
 /**
- * Reads the pickles, which runs nothing, and the configuration; tensor data stays where it is until asked for. On failure
- * the sources are closed.
+ * Reads what torch.save wrote, which runs nothing, and the configuration in it or beside it; tensor data stays where it is
+ * until it is used.
  *
+ * @param file the weights, or the index of their shards.
  * @throws {CheckpointError} a file is malformed, names what is not on the list, or the tensors are not the configuration's.
- * @throws {ConfigError} the configuration describes no GPT-2, or a variant that is not supported.
+ * @throws {ConfigError} the configuration describes another architecture, or a variant that is not supported.
  */
-export function loadTorch(sources: TorchSources): Checkpoint {
-  const { path, weights, config: configFile, tokenizerFiles } = sources;
-  const opened = configFile ? [configFile, weights] : [weights];
-  return closingOnError(opened, () => {
-    const { found, settings, metadata } = sources.openShard ? readShards(sources, opened) : readOne(weights);
-    const tensors = locateAll(canonicalNames(found, weights.name));
-    const { zeroBiases, ...model } = configOf(tensors, settings, sources);
-    const labels = settings === undefined && configFile ? readJsonSource(configFile) : {};
-    const head = takeHead(tensors, labels, model.config, configFile?.name ?? weights.name);
-    const config = configBeside(head, tensors, model.config);
-    const options = { config, weights: weights.name, matrices: matrixOrder(tensors), zeroBiases };
-    const stored = matchTensors(tensors, options);
+export function openTorch(file: string, files: ModelFiles): Checkpoint {
+  return readingFiles(files, (opened) => {
+    const configFile = opened.find(CONFIG_FILE);
+    const weights = opened.open(file);
+    const { found, settings, metadata } = isShardIndex(file) ? readShards(weights, opened) : readOne(weights);
+    const model = describeModel(found, settings, weights.name, configFile);
+    const { tensors, json, order, zeroBiases, described, tokens } = model;
+    const head = takeHead(tensors, json, described, configFile?.name ?? weights.name);
+    const config = configBeside(head, tensors, described);
+    const stored = matchTensors(tensors, { config, weights: weights.name, matrices: order, zeroBiases });
     return {
       format: "pytorch",
-      path,
-      files: opened.map(({ name, size }) => ({ path: name, size })),
-      ...model,
+      ...opened.describe(),
       config,
       dtype: mainDtype(stored.values()),
       tensors: stored,
       ...(head && { head }),
       metadata,
-      ...(tokenizerFiles && { tokenizerFiles }),
-      close: () => closeAll(opened),
+      ...tokens,
+      ...samplingBeside(files),
+      ...tokenizerFilesIn(files),
     };
   });
 }
@@ -79,18 +70,17 @@ interface Contents {
 }
 
 function readOne(weights: ByteSource): Contents {
-  const file = readTorchFile(weights);
+  const file = readTorchFile(weights, { records: RECORDS });
   const { value } = file;
   if (!(value instanceof Map)) throw torchError(weights.name, "a dict of tensors", quote(value));
   return { found: namedTensors(file, stateDict(value)), settings: settingsOf(value), metadata: progressOf(value) };
 }
 
-function readShards({ weights, openShard }: TorchSources, opened: ByteSource[]): Contents {
+function readShards(weights: ByteSource, opened: OpenFiles): Contents {
   const index = readShardIndex(weights, "bin");
   const shards = new Map<string, { source: ByteSource; tensors: Map<string, NamedTensor> }>();
   for (const name of new Set(index.values())) {
-    const source = openShard!(name);
-    opened.push(source);
+    const source = opened.open(name);
     const tensors = readOne(source).found.map((tensor) => [tensor.name, tensor] as const);
     shards.set(name, { source, tensors: new Map(tensors) });
   }
@@ -128,20 +118,54 @@ function progressOf(value: ReadonlyMap<unknown, unknown>): Record<string, string
   return Object.fromEntries(entries.filter(([, n]) => typeof n === "number").map(([key, n]) => [key, String(n)]));
 }
 
-function locateAll(found: ReadonlyMap<string, NamedTensor>): Map<string, RawTensor> {
-  return new Map([...found].map(([name, tensor]) => [name, tensor.locate()]));
+interface DescribedModel {
+  /** By their names in the table. */
+  readonly tensors: Map<string, RawTensor>;
+  readonly described: HuggingFaceConfig["config"];
+  readonly order: "in_out" | "out_in";
+  readonly zeroBiases: boolean;
+  readonly tokens: Pick<Checkpoint, "bosTokenId" | "eosTokenId">;
+  /** Fields of config.json that are the model's own. */
+  readonly json: JsonObject;
 }
 
-function configOf(
-  tensors: ReadonlyMap<string, RawTensor>,
+/** By settings in the file; else by a config.json, transformers' or another program's; else by the tensors alone. */
+function describeModel(
+  found: readonly NamedTensor[],
   settings: TorchSettings | undefined,
-  { config, weights }: TorchSources,
-) {
-  if (settings === undefined && config !== undefined) {
-    const json = readJsonSource(config);
-    const minGPT = settingsFromMinGPT(json);
-    if (minGPT) return configFromTorch(tensors, minGPT, config.name);
-    return { ...configFromHuggingFace(json, config.name), zeroBiases: false };
+  weights: string,
+  configFile: ByteSource | undefined,
+): DescribedModel {
+  const json = settings === undefined && configFile ? readJsonSource(configFile) : undefined;
+  const others = json && PROGRAMS.find((program) => program.settings.settingsFromJson(json) !== undefined);
+  const program = json === undefined ? PROGRAMS[0] : others;
+  if (program !== undefined) {
+    const tensors = locateAll(found, program.names, weights);
+    const given = settings ?? (json && program.settings.settingsFromJson(json));
+    const file = settings === undefined && configFile ? configFile.name : weights;
+    const { config, zeroBiases }: TorchConfig = program.settings.readConfig(tensors, given, file);
+    return {
+      tensors,
+      described: config,
+      order: orderOf(program.names, tensors),
+      zeroBiases,
+      tokens: {},
+      json: json ?? {},
+    };
   }
-  return configFromTorch(tensors, settings, weights.name);
+  const { mapping, config, ...tokens } = configFromHuggingFace(json!, configFile!.name);
+  const tensors = locateAll(found, mapping, weights);
+  return { tensors, described: config, order: orderOf(mapping, tensors), zeroBiases: false, tokens, json: json! };
 }
+
+const orderOf = (mapping: HuggingFaceMapping, tensors: ReadonlyMap<string, RawTensor>) =>
+  mapping.matrixOrder?.(tensors) ?? "in_out";
+
+function locateAll(found: readonly NamedTensor[], mapping: HuggingFaceMapping, file: string): Map<string, RawTensor> {
+  return new Map([...tableNames(found, mapping, file)].map(([name, tensor]) => [name, tensor.locate()]));
+}
+
+/** torch.compile and DistributedDataParallel wrap a model, and its names, in these. */
+const WRAPPERS = /^(_orig_mod\.|module\.)+/;
+
+const withoutWrappers = (name: string): string => name.replace(WRAPPERS, "");

@@ -3,15 +3,15 @@ import { adaptableLayers, type LoraRanks, loraA, loraB, loraScale } from "../../
 import { architectureOf, tensorTable } from "../../architectures/registry.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { quote } from "../../checkpoint/quote.js";
+import { isCopy } from "../../checkpoint/raw-tensor.js";
 import { readSafetensors, type SafetensorsDtype, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
 import { type StoredTensor, storedTensor } from "../../checkpoint/stored-tensor.js";
 import { type JsonObject, parseJsonObject } from "../../checkpoint/strict-json.js";
 import type { FloatDtype } from "../../dtype/floats.js";
 import { CheckpointError, type ErrorDetails } from "../../errors.js";
-import { isCopy } from "../names/match-tensors.js";
-import { fromPeftName, peftLayer } from "../names/peft-names.js";
-import { type StoredHead, takeHead } from "../names/state-dict-classifier.js";
+import { type StoredHead, takeHead } from "../formats/task-head.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
+import { fromPeftName, peftLayer } from "./names.js";
 
 /** An opened LoRA adapter of a model of a given shape, its tensors still in their file. */
 export interface AdapterCheckpoint {

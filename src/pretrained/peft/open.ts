@@ -6,9 +6,9 @@ import { fileOperation, openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors } from "../../checkpoint/safetensors.js";
 import { type JsonObject, parseJsonObject } from "../../checkpoint/strict-json.js";
 import { CheckpointError } from "../../errors.js";
-import { fromPeftName } from "../names/peft-names.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 import { type AdapterCheckpoint, loadAdapter } from "./load.js";
+import { fromPeftName } from "./names.js";
 
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
 export const ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors";

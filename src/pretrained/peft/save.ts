@@ -7,8 +7,8 @@ import { numel } from "../../architectures/tensor-spec.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
 import { CheckpointError } from "../../errors.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
-import { PEFT_HEADS, peftNorms, peftTargets, toPeftName } from "../names/peft-names.js";
-import { headToHuggingFace } from "../names/state-dict-classifier.js";
+import { headToHuggingFace } from "../formats/task-head.js";
+import { PEFT_HEADS, peftNorms, peftTargets, toPeftName } from "./names.js";
 import { ADAPTER_CONFIG_FILE, ADAPTER_HEAD_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
 
 /** A LoRA adapter to be saved: the same rank and alpha everywhere. */

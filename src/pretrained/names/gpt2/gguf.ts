@@ -1,17 +1,13 @@
-import type { ModelConfig, SizeField } from "../../architectures/config.js";
-import { type GPT2Config, gpt2Config, requireGpt2 } from "../../architectures/gpt2/config.js";
-import type { MetadataEntry } from "../../checkpoint/gguf/encode.js";
-import type { GgufMetadata } from "../../checkpoint/gguf/metadata.js";
-import type { GgufFile } from "../../checkpoint/gguf/read.js";
-import { quote } from "../../checkpoint/quote.js";
-import type { RawTensor } from "../../checkpoint/raw-tensor.js";
-import type { StoredTensor } from "../../checkpoint/stored-tensor.js";
-import { ConfigError } from "../../errors.js";
-import { HEAD, isCopy, matchTensors } from "./match-tensors.js";
+import type { SizeField } from "../../../architectures/config.js";
+import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
+import type { MetadataEntry } from "../../../checkpoint/gguf/encode.js";
+import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
+import type { GgufFile } from "../../../checkpoint/gguf/read.js";
+import { isCopy } from "../../../checkpoint/raw-tensor.js";
+import { ConfigError } from "../../../errors.js";
+import { type GgufMapping, HEAD, namingFile } from "../mapping.js";
 
 /** What GGUF files of the architecture `gpt2` call things (llama.cpp's src/models/gpt2.cpp and llama-arch.cpp). */
-
-export const GGUF_ARCHITECTURE = "gpt2";
 
 const SIZE_KEYS = {
   nCtx: "gpt2.context_length",
@@ -48,10 +44,8 @@ export function ggufName(name: string): string {
   return rename(name, /^h\.(\d+)\./, "blk.", 0) ?? name;
 }
 
-/** The inverse of {@link ggufName}; undefined for a name that no tensor of a GPT-2 has. */
-function nameFromGguf(name: string): string | undefined {
-  return rename(name, /^blk\.(\d+)\./, "h.", 1);
-}
+/** The inverse of {@link ggufName}. A tensor that no GPT-2 has gets a name that the table does not have: it is refused. */
+const tableName = (name: string): string => rename(name, /^blk\.(\d+)\./, "h.", 1) ?? `gguf ${name}`;
 
 function rename(name: string, layer: RegExp, prefix: string, from: 0 | 1): string | undefined {
   const match = layer.exec(name);
@@ -65,11 +59,9 @@ function rename(name: string, layer: RegExp, prefix: string, from: 0 | 1): strin
  * The configuration in a file's metadata; the vocabulary is as large as the token embedding, and the head tied if there is
  * none or it is a copy of it.
  *
- * @throws {CheckpointError} another architecture, or an adapter.
  * @throws {ConfigError} a key is missing, or sizes no GPT-2 can have.
  */
-export function configFromGguf({ source, metadata, tensors }: GgufFile): GPT2Config {
-  checkKind(metadata);
+function readConfig({ source, metadata, tensors }: GgufFile): GPT2Config {
   const config: Partial<Record<SizeField, number>> & { tieWordEmbeddings?: boolean } = {};
   for (const [field, key] of Object.entries(SIZE_KEYS)) {
     config[field as SizeField] = metadata.number(key) ?? missingKey(metadata, key, "a size");
@@ -82,24 +74,7 @@ export function configFromGguf({ source, metadata, tensors }: GgufFile): GPT2Con
   config.tieWordEmbeddings = head === undefined || (wte !== undefined && isCopy(head, wte));
   checkSame(metadata, KEY_VALUE_HEADS_KEY, config.nHead as number);
   checkSame(metadata, VOCABULARY_KEY, config.vocabSize as number);
-  try {
-    return gpt2Config(config);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError({ ...error.details, op: `reading ${source.name}: ${error.details.op}` });
-  }
-}
-
-function checkKind(metadata: GgufMetadata): void {
-  const architecture = metadata.string("general.architecture");
-  if (architecture !== GGUF_ARCHITECTURE) {
-    throw metadata.error("general.architecture", quote(GGUF_ARCHITECTURE), "Only GPT-2 models can be read");
-  }
-  const type = metadata.string("general.type") ?? "model";
-  if (type !== "model") throw metadata.error("general.type", '"model"', "This file is not a whole model");
-  if ((metadata.number("split.count") ?? 1) > 1) {
-    throw metadata.error("split.count", "one file", "Join the parts with llama.cpp's gguf-split --merge");
-  }
+  return namingFile(source.name, () => gpt2Config(config));
 }
 
 function missingKey(metadata: GgufMetadata, key: string, expected: string): never {
@@ -119,24 +94,11 @@ function shortest(value: number): number {
 }
 
 /**
- * The model's tensors, in the order of the tensor table.
- *
- * @throws {CheckpointError} a tensor is missing, unknown, or of another shape than the configuration says.
- */
-export function tensorsFromGguf({ source, tensors }: GgufFile, config: ModelConfig): Map<string, StoredTensor> {
-  const byName = new Map<string, RawTensor>();
-  // Under a name that the table doesn't have, an unknown one is refused.
-  for (const tensor of tensors.values()) byName.set(nameFromGguf(tensor.name) ?? `gguf ${tensor.name}`, tensor);
-  return matchTensors(byName, { config, weights: source.name, matrices: "out_in", nameInFile: ggufName });
-}
-
-/**
- * The inverse of {@link configFromGguf}.
+ * The inverse of {@link readConfig}.
  *
  * @throws {ConfigError} another architecture, or a variant that llama.cpp's GPT-2 does not compute.
  */
-export function configToGguf(model: ModelConfig, file: string): MetadataEntry[] {
-  const config = requireGpt2(model, `writing ${file}: GGUF format`);
+function writeConfig(config: GPT2Config, file: string): MetadataEntry[] {
   for (const [field, usual] of [
     ["activation", "gelu_new"],
     ["scaleAttnWeights", true],
@@ -151,3 +113,12 @@ export function configToGguf(model: ModelConfig, file: string): MetadataEntry[] 
   );
   return [...sizes, [EPSILON_KEY, "f32", config.layerNormEpsilon], [VOCABULARY_KEY, "u32", config.vocabSize]];
 }
+
+export const GPT2_GGUF: GgufMapping = {
+  architecture: "gpt2",
+  ggufArchitecture: "gpt2",
+  readConfig,
+  writeConfig,
+  tableName,
+  fileName: ggufName,
+};

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { CheckpointError, DownloadError, UsageError } from "../errors.js";
-import type { DownloadEvent } from "./events.js";
-import type { FetchContext, FetchedModel } from "./fetch-model.js";
-import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "./model-name.js";
-import { type HubOptions, hubSettings } from "./settings.js";
+import type { DownloadEvent } from "../hub/events.js";
+import type { FetchContext, FetchedModel } from "../hub/fetch-model.js";
+import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "../hub/model-name.js";
+import { type HubOptions, hubSettings } from "../hub/settings.js";
 
 export interface LocateOptions extends HubOptions {
   /** A branch, tag or commit of a model of the hub; as `@revision` in its name. */
@@ -34,11 +34,12 @@ export async function locateModel(text: string, options: LocateOptions = {}): Pr
     throw new CheckpointError({ op: `opening ${text}`, expected: EXPECTED, got: "no such file or folder" });
   }
   const { signal, checkConfig, onDownload = () => {} } = options;
-  const context: FetchContext = { settings, signal, checkConfig, onEvent: onDownload };
+  const { MODEL_LAYOUT: layout } = await import("./needed-files.js");
+  const context: FetchContext = { settings, signal, checkConfig, layout, onEvent: onDownload };
   try {
     // Most models are on the machine: what fetches is loaded when needed, so that starting stays quick.
-    if (revised.kind === "hub") return await (await import("./fetch-model.js")).fetchModel(revised, context);
-    return await (await import("./fetch-url.js")).fetchUrl(revised.url, context);
+    if (revised.kind === "hub") return await (await import("../hub/fetch-model.js")).fetchModel(revised, context);
+    return await (await import("../hub/fetch-url.js")).fetchUrl(revised.url, context);
   } catch (error) {
     throw error instanceof DownloadError ? namingTried(error, text, revised) : error;
   }

@@ -5,7 +5,7 @@ import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import type { StoredTensor } from "../../checkpoint/stored-tensor.js";
 import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
 import { ConfigError } from "../../errors.js";
-import { matchOne } from "./match-tensors.js";
+import { matchOne } from "../match-tensors.js";
 
 /**
  * transformers' GPT2ForSequenceClassification: what a config.json says of its labels, and the weight of its head. A folder

@@ -1,9 +1,8 @@
-import { type GPT2Config, gpt2Config } from "../../architectures/gpt2/config.js";
-import { quote } from "../../checkpoint/quote.js";
-import type { RawTensor } from "../../checkpoint/raw-tensor.js";
-import type { JsonObject } from "../../checkpoint/strict-json.js";
-import { ConfigError } from "../../errors.js";
-import { namingFile } from "./state-dict.js";
+import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
+import { quote } from "../../../checkpoint/quote.js";
+import type { JsonObject } from "../../../checkpoint/strict-json.js";
+import { ConfigError } from "../../../errors.js";
+import { namingFile, type TensorFlowMapping } from "../mapping.js";
 
 /**
  * What OpenAI's release of GPT-2 calls things (github.com/openai/gpt-2, src/model.py), and with it the programs that train
@@ -37,12 +36,6 @@ export function nameInTensorFlow(name: string): string {
   return SCOPE + (path[0] === "wte" || path[0] === "wpe" ? path[0] : [...path, part].join("/"));
 }
 
-/** Matrices are kept as convolutions of width 1, [1, in, out]. */
-export function withoutWidth(tensor: RawTensor): RawTensor {
-  const [width, ...shape] = tensor.shape;
-  return shape.length === 2 && width === 1 ? { ...tensor, shape } : tensor;
-}
-
 const FIELDS = [
   ["vocabSize", "n_vocab"],
   ["nCtx", "n_ctx"],
@@ -56,7 +49,7 @@ const FIELDS = [
  *
  * @throws {ConfigError} a size is missing, or none that a GPT-2 can have.
  */
-export function configFromHparams(json: JsonObject, file: string): GPT2Config {
+function readConfig(json: JsonObject, file: string): GPT2Config {
   const sizes = FIELDS.map(([key, field]) => {
     const size = json[field];
     if (typeof size === "number") return [key, size] as const;
@@ -64,3 +57,9 @@ export function configFromHparams(json: JsonObject, file: string): GPT2Config {
   });
   return namingFile(file, () => gpt2Config(Object.fromEntries(sizes)));
 }
+
+export const GPT2_TENSORFLOW: TensorFlowMapping = {
+  readConfig,
+  tableName: nameFromTensorFlow,
+  fileName: nameInTensorFlow,
+};

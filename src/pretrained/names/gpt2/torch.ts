@@ -1,27 +1,16 @@
-import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "../../architectures/gpt2/config.js";
-import { quote } from "../../checkpoint/quote.js";
-import type { RawTensor } from "../../checkpoint/raw-tensor.js";
-import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
-import { ConfigError } from "../../errors.js";
-import { HEAD, isCopy } from "./match-tensors.js";
-import { namingFile } from "./state-dict.js";
+import { GPT2_PRESETS, gpt2Config } from "../../../architectures/gpt2/config.js";
+import { quote } from "../../../checkpoint/quote.js";
+import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
+import { isCopy } from "../../../checkpoint/raw-tensor.js";
+import { isJsonObject, type JsonObject } from "../../../checkpoint/strict-json.js";
+import { ConfigError } from "../../../errors.js";
+import { HEAD, namingFile, type TorchConfig, type TorchMapping, type TorchSettings } from "../mapping.js";
+import { matrixOrder } from "./huggingface.js";
 
 /**
  * What PyTorch programs other than transformers call things: nanoGPT (github.com/karpathy/nanoGPT, model.py and train.py),
  * build-nanogpt and minGPT. Their tensors have Hugging Face's names, their matrices are nn.Linear's, [out, in].
  */
-
-/** torch.compile and DistributedDataParallel wrap a model, and its names, in these. */
-const WRAPPERS = /^(_orig_mod\.|module\.)+/;
-
-export const withoutWrappers = (name: string): string => name.replace(WRAPPERS, "");
-
-/** The settings of a model, by the names of their own program. */
-export interface TorchSettings {
-  readonly fields: ReadonlyMap<unknown, unknown>;
-  /** Where they stand, for errors: `model_args`. */
-  readonly where: string;
-}
 
 /** Fields that are read, or that don't change what a trained model computes. A program may have others, unless unset. */
 const FIELDS = new Set([
@@ -42,12 +31,6 @@ const MINGPT_HEADS: Readonly<Record<string, number>> = {
   "gpt-nano": 3,
 };
 
-export interface TorchConfig {
-  readonly config: GPT2Config;
-  /** A nanoGPT with bias = False: neither its matrices nor its layer norms have one. */
-  readonly zeroBiases: boolean;
-}
-
 /**
  * The configuration of a nanoGPT or minGPT: sizes are those of its tensors, the settings say what tensors cannot.
  *
@@ -56,7 +39,7 @@ export interface TorchConfig {
  * @param file for errors.
  * @throws {ConfigError} sizes that are no model's, that contradict each other, or settings of a model that is none of these.
  */
-export function configFromTorch(
+function readConfig(
   tensors: ReadonlyMap<string, RawTensor>,
   settings: TorchSettings | undefined,
   file: string,
@@ -97,12 +80,6 @@ function sizesOf(tensors: ReadonlyMap<string, RawTensor>): Sizes {
   return Object.fromEntries(Object.entries(sizes).filter(([, size]) => size !== undefined));
 }
 
-/** Whether matrices are nn.Linear's [out, in] or Conv1D's [in, out], by the one that tells: c_attn is three times as wide. */
-export function matrixOrder(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in" {
-  const [a = 0, b = 0] = tensors.get("h.0.attn.c_attn.weight")?.shape ?? [];
-  return a > b ? "out_in" : "in_out";
-}
-
 const SIZE_FIELDS = [
   ["n_layer", "nLayer"],
   ["n_embd", "nEmbd"],
@@ -136,7 +113,12 @@ function headsOf(fields: ReadonlyMap<unknown, unknown>, { nLayer, nEmbd }: Sizes
 }
 
 /** The model's part of a config.json that minGPT's `setup_logging` wrote, if it is one. */
-export function settingsFromMinGPT(json: JsonObject): TorchSettings | undefined {
+function settingsFromJson(json: JsonObject): TorchSettings | undefined {
   if (!isJsonObject(json.model) || !("model_type" in json.model)) return undefined;
   return { fields: new Map(Object.entries(json.model)), where: "model" };
 }
+
+export const GPT2_TORCH: TorchMapping = {
+  settingsFromJson,
+  readConfig,
+};

@@ -1,15 +1,16 @@
-import type { ModelConfig } from "../../architectures/config.js";
-import { architectureOf, tensorTable } from "../../architectures/registry.js";
-import type { TensorSpec } from "../../architectures/tensor-spec.js";
-import { quote } from "../../checkpoint/quote.js";
-import type { RawTensor } from "../../checkpoint/raw-tensor.js";
-import type { SafetensorsDtype } from "../../checkpoint/safetensors.js";
-import { type StoredTensor, storedTensor, zeroTensor } from "../../checkpoint/stored-tensor.js";
-import type { FloatDtype } from "../../dtype/floats.js";
-import { isStoredDtype } from "../../dtype/stored.js";
-import { CheckpointError, type ErrorDetails } from "../../errors.js";
+import type { ModelConfig } from "../architectures/config.js";
+import { architectureOf, tensorTable } from "../architectures/registry.js";
+import type { TensorSpec } from "../architectures/tensor-spec.js";
+import { quote } from "../checkpoint/quote.js";
+import { isCopy, type RawTensor, sameShape } from "../checkpoint/raw-tensor.js";
+import type { SafetensorsDtype } from "../checkpoint/safetensors.js";
+import { type StoredTensor, storedTensor, zeroTensor } from "../checkpoint/stored-tensor.js";
+import type { FloatDtype } from "../dtype/floats.js";
+import { isStoredDtype } from "../dtype/stored.js";
+import { CheckpointError, type ErrorDetails } from "../errors.js";
+import { HEAD } from "./names/mapping.js";
 
-/** Finds the tensors of the model's table among those of a file. What a format calls them is in state-dict.ts. */
+/** Finds the tensors of the model's table among those of a file. What a format calls them is in names/. */
 
 const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
   F32: "f32",
@@ -17,9 +18,6 @@ const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
   BF16: "bf16",
   F64: "f64",
 };
-
-/** The output head's name in the table. */
-export const HEAD = "lm_head.weight";
 
 export interface MatchOptions {
   readonly config: ModelConfig;
@@ -108,16 +106,6 @@ function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_i
 /** A tensor of a file that must be as `spec` says, a matrix [out, in]. @throws {CheckpointError} its shape or type is not. */
 export const matchOne = (tensor: RawTensor, spec: TensorSpec): StoredTensor => stored(tensor, spec, "out_in");
 
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((d, i) => d === b[i]);
-}
-
-/** Whether two tensors of files are the same, bit for bit. */
-export function isCopy(a: RawTensor, b: RawTensor): boolean {
-  const alike = a.dtype === b.dtype && sameShape(a.shape, b.shape);
-  return alike && (a.transposed === true) === (b.transposed === true) && sameBytes(a, b);
-}
-
 /** @throws {CheckpointError} the head is not bit for bit the token embedding. */
 function checkTied(head: RawTensor, wte: RawTensor): void {
   if (isCopy(head, wte)) return;
@@ -126,16 +114,4 @@ function checkTied(head: RawTensor, wte: RawTensor): void {
     got: `another matrix (${head.dtype} ${quote(head.shape)})`,
     hint: 'If the head is a matrix of its own, "tie_word_embeddings": false in config.json says so',
   });
-}
-
-function sameBytes(a: RawTensor, b: RawTensor): boolean {
-  if (a.source === b.source && a.offset === b.offset) return true;
-  const chunk = 2 ** 20;
-  for (let start = 0; start < a.byteLength; start += chunk) {
-    const length = Math.min(chunk, a.byteLength - start);
-    const x = a.source.bytes(a.offset + start, length);
-    const y = b.source.bytes(b.offset + start, length);
-    for (let i = 0; i < length; i++) if (x[i] !== y[i]) return false;
-  }
-  return true;
 }

@@ -1,0 +1,82 @@
+import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
+import { readGguf } from "../../../checkpoint/gguf/read.js";
+import { quote } from "../../../checkpoint/quote.js";
+import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
+import { type Checkpoint, mainDtype } from "../../checkpoint.js";
+import { matchTensors } from "../../match-tensors.js";
+import { type ModelFiles, readingFiles } from "../../model-files.js";
+import { GPT2_GGUF } from "../../names/gpt2/gguf.js";
+import type { GgufMapping } from "../../names/mapping.js";
+import { hasTokenizer, specialIdsFromGguf } from "./tokenizer-keys.js";
+
+/** Architectures by their names in `general.architecture`. */
+export const GGUF_MAPPINGS: readonly GgufMapping[] = [GPT2_GGUF];
+
+/**
+ * Reads the header of a GGUF file; tensor data stays where it is until it is used.
+ *
+ * @throws {CheckpointError} the file is malformed, or holds something else than a model of a known architecture.
+ * @throws {ConfigError} sizes that no such model can have.
+ */
+export function openGguf(name: string, files: ModelFiles): Checkpoint {
+  return readingFiles(files, (opened) => {
+    const file = readGguf(opened.open(name));
+    const { source, metadata } = file;
+    const { readConfig, tableName, fileName } = mappingOf(metadata);
+    const config = readConfig(file);
+    const byName = new Map<string, RawTensor>();
+    for (const tensor of file.tensors.values()) {
+      const known = tableName(tensor.name);
+      if (known !== undefined) byName.set(known, tensor);
+    }
+    const tensors = matchTensors(byName, { config, weights: source.name, matrices: "out_in", nameInFile: fileName });
+    return {
+      format: "gguf",
+      ...opened.describe(),
+      path: source.name,
+      config,
+      dtype: mainDtype(tensors.values()),
+      tensors,
+      metadata: describe(metadata),
+      ...specialIdsFromGguf(metadata, config.vocabSize),
+      // Made on demand, as other threads can read the weights meanwhile.
+      ...(hasTokenizer(metadata) && {
+        loadTokenizer: async () => (await import("./tokenizer.js")).tokenizerFromGguf(metadata, source.name),
+      }),
+    };
+  });
+}
+
+function mappingOf(metadata: GgufMetadata): GgufMapping {
+  const name = metadata.string("general.architecture");
+  const mapping = GGUF_MAPPINGS.find(({ ggufArchitecture }) => ggufArchitecture === name);
+  if (mapping === undefined) {
+    const expected = GGUF_MAPPINGS.map(({ ggufArchitecture }) => quote(ggufArchitecture)).join(" or ");
+    throw metadata.error("general.architecture", expected, "Only GPT-2 models can be read");
+  }
+  if ((metadata.string("general.type") ?? "model") !== "model") {
+    throw metadata.error("general.type", '"model"', "This file is not a whole model");
+  }
+  if ((metadata.number("split.count") ?? 1) > 1) {
+    throw metadata.error("split.count", "one file", "Join the parts with llama.cpp's gguf-split --merge");
+  }
+  return mapping;
+}
+
+/** Longest text to show. */
+const LONGEST = 1000;
+
+const GENERAL = "general.";
+/** Known already: it is a model, of this architecture. */
+const KNOWN = ["architecture", "type"];
+
+/** What the file says about its model: name, author, license, … */
+function describe(metadata: GgufMetadata): Record<string, string> {
+  const texts = new Map<string, string>();
+  for (const key of metadata.keys()) {
+    if (!key.startsWith(GENERAL) || metadata.typeOf(key) !== "string") continue;
+    const name = key.slice(GENERAL.length);
+    if (!KNOWN.includes(name)) texts.set(name, metadata.string(key)!.slice(0, LONGEST));
+  }
+  return Object.fromEntries(texts);
+}

@@ -1,0 +1,71 @@
+import { tensorTable } from "../../../architectures/registry.js";
+import { heldAs } from "../../../architectures/weight-types.js";
+import { layoutGguf, type MetadataEntry } from "../../../checkpoint/gguf/encode.js";
+import { FILE_TYPES, QUANTIZATION_VERSION } from "../../../checkpoint/gguf/types.js";
+import type { WeightType } from "../../../dtype/dtype.js";
+import { CheckpointError } from "../../../errors.js";
+import type { PositionedFile } from "../../../util/atomic-write.js";
+import { type GgufMapping, mappingFor } from "../../names/mapping.js";
+import type { ModelToSave, SaveOptions } from "../../save.js";
+import { type Place, writeTensors } from "../../write-tensors.js";
+import { GGUF_MAPPINGS } from "./read.js";
+import { tokenizerToGguf } from "./tokenizer.js";
+
+/**
+ * Writes a model as a GGUF file that llama.cpp runs; the same model gives the same bytes. Tensors are read, converted and
+ * written in pieces of about 1 MiB; those that a Hugging Face file holds transposed, one at a time. What each is held in
+ * is {@link heldAs}'s to say.
+ *
+ * @throws {ConfigError} an architecture or a variant that llama.cpp does not compute.
+ */
+export async function writeGguf(
+  model: ModelToSave,
+  file: PositionedFile,
+  path: string,
+  { dtype = "f32", signal, onProgress }: SaveOptions,
+): Promise<void> {
+  const mapping = mappingFor(GGUF_MAPPINGS, model.config, `writing ${path}: GGUF format`);
+  const { fileName } = mapping;
+  const specs = tensorTable(model.config).map((spec) => ({ spec, dtype: heldAs(spec, dtype) }));
+  const inFile = specs.map(({ spec, dtype }) => ({ name: fileName(spec.name), dtype, shape: spec.shape }));
+  const { header, size, ranges } = layoutGguf(metadataOf(path, model, mapping, dtype), inFile);
+  const places = specs.map(({ spec, dtype }): Place => {
+    return { spec, file: path, offset: ranges.get(fileName(spec.name))!.offset, dtype, storedAs: "out_in" };
+  });
+  await file.write(header, 0);
+  let written = header.length;
+  let end = 0;
+  const write = async (_: string, bytes: Uint8Array, position: number): Promise<void> => {
+    await file.write(bytes, position);
+    end = Math.max(end, position + bytes.length);
+  };
+  const onBytes = (bytes: number): void => onProgress?.((written += bytes), size);
+  await writeTensors({ path, places, tensors: model.tensors, write, signal, onBytes });
+  if (end < size) await file.write(new Uint8Array(size - end), end);
+}
+
+function metadataOf(
+  path: string,
+  { config, tokenizer, bosTokenId, eosTokenId, metadata = {} }: ModelToSave,
+  mapping: GgufMapping,
+  dtype: WeightType,
+): MetadataEntry[] {
+  if (tokenizer !== undefined && tokenizer.vocabSize > config.vocabSize) {
+    const expected = `a tokenizer of at most ${config.vocabSize} tokens, the model's vocabulary`;
+    throw new CheckpointError({ op: `writing ${path}`, expected, got: `${tokenizer.vocabSize}` });
+  }
+  return [
+    ["general.architecture", "string", mapping.ggufArchitecture],
+    ["general.type", "string", "model"],
+    ...Object.entries(metadata).map(([key, text]): MetadataEntry => [`general.${key}`, "string", text]),
+    ["general.file_type", "u32", FILE_TYPES[dtype]],
+    ["general.quantization_version", "u32", QUANTIZATION_VERSION],
+    ...mapping.writeConfig(config, path),
+    ...tokenizerToGguf({
+      vocabulary: tokenizer?.vocabulary,
+      vocabSize: config.vocabSize,
+      bosTokenId: bosTokenId ?? tokenizer?.startOfText,
+      eosTokenId: eosTokenId ?? tokenizer?.endOfText,
+    }),
+  ];
+}

@@ -1,0 +1,143 @@
+import { copyFile, type FileHandle, open } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { tensorTable } from "../../architectures/registry.js";
+import { scoreSpec } from "../../architectures/task-head.js";
+import type { TensorSpec } from "../../architectures/tensor-spec.js";
+import type { SafetensorsDtype } from "../../checkpoint/safetensors.js";
+import { planShards, safetensorsIndex } from "../../checkpoint/safetensors-index.js";
+import { layoutSafetensors } from "../../checkpoint/safetensors-writer.js";
+import type { JsonObject } from "../../checkpoint/strict-json.js";
+import { saveTokenizer } from "../../tokenizer/files.js";
+import { writeAt, writeNewFile } from "../../util/atomic-write.js";
+import type { WriteTarget } from "../formats.js";
+import { samplingToHuggingFace } from "../generation-config.js";
+import { type HuggingFaceMapping, mappingFor } from "../names/mapping.js";
+import type { ModelToSave, SaveOptions } from "../save.js";
+import { type Place, writeTensors } from "../write-tensors.js";
+import { HUGGING_FACE_MAPPINGS } from "./huggingface.js";
+import { headToHuggingFace } from "./task-head.js";
+
+type SaveDtype = "f32" | "f16" | "bf16";
+
+const SAFETENSORS_OF_FLOAT: Readonly<Record<SaveDtype, SafetensorsDtype>> = { f32: "F32", f16: "F16", bf16: "BF16" };
+const TORCH_DTYPES: Readonly<Record<SaveDtype, string>> = { f32: "float32", f16: "float16", bf16: "bfloat16" };
+
+/** Writes the files of a Hugging Face model: weights, configuration, tokenizer. */
+export async function writeHuggingFace(model: ModelToSave, target: WriteTarget, options: SaveOptions): Promise<void> {
+  const dtype = (options.dtype ?? "f32") as SaveDtype;
+  const mapping = mappingFor(HUGGING_FACE_MAPPINGS, model.config, `writing ${target.path}`);
+  const plan = planWeights(model, mapping, dtype, options.maxShardBytes);
+  await writeWeights(plan, model, target, options);
+  const json: Record<string, JsonObject> = {
+    "config.json": configJson(model, mapping, dtype),
+    "generation_config.json": generationJson(model),
+    ...(plan.shards.length > 1 && { "model.safetensors.index.json": safetensorsIndex(plan.shards) }),
+  };
+  for (const [name, value] of Object.entries(json)) {
+    await writeNewFile(join(target.folder, name), `${JSON.stringify(value, undefined, 2)}\n`);
+  }
+  await writeTokenizer(model, target.folder);
+}
+
+/** `<|endoftext|>` is the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
+export function defaultEosTokenId(vocabSize: number): number {
+  return Math.min(vocabSize - 1, 50256);
+}
+
+function specialTokens({ config, bosTokenId, eosTokenId }: ModelToSave): {
+  bos_token_id: number;
+  eos_token_id: number;
+} {
+  const eos = eosTokenId ?? defaultEosTokenId(config.vocabSize);
+  return { bos_token_id: bosTokenId ?? eos, eos_token_id: eos };
+}
+
+export function configJson(model: ModelToSave, mapping: HuggingFaceMapping, dtype: SaveDtype): JsonObject {
+  const { config, head } = model;
+  const tokens = specialTokens(model);
+  return {
+    architectures: [head ? mapping.classes.classifier : mapping.classes.languageModel],
+    model_type: mapping.modelType,
+    ...mapping.writeConfig(config),
+    ...tokens,
+    torch_dtype: TORCH_DTYPES[dtype],
+    // Padding is on the right of texts, where nothing sees it; any token will do that no text has.
+    ...(head && { pad_token_id: tokens.eos_token_id, ...headToHuggingFace(head) }),
+  };
+}
+
+function generationJson(model: ModelToSave): JsonObject {
+  return { ...specialTokens(model), ...(model.sampling && samplingToHuggingFace(model.sampling)) };
+}
+
+interface Plan {
+  readonly shards: ReturnType<typeof planShards>;
+  readonly headers: ReadonlyMap<string, Uint8Array>;
+  readonly places: readonly Place[];
+  /** Bytes of data. */
+  readonly total: number;
+}
+
+function planWeights(
+  { config, head, metadata: said }: ModelToSave,
+  mapping: HuggingFaceMapping,
+  dtype: SaveDtype,
+  maxShardBytes: number | undefined,
+): Plan {
+  // transformers refuses files that do not say they are PyTorch's.
+  const metadata = { ...said, format: "pt" };
+  const specs = [...tensorTable(config), ...(head ? [scoreSpec(config, head)] : [])];
+  const table = new Map(specs.map((spec) => [mapping.fileName(spec.name), spec]));
+  const inFile = [...table].map(([name, spec]) => {
+    return { name, dtype: SAFETENSORS_OF_FLOAT[dtype], shape: huggingFaceShape(spec) };
+  });
+  const shards = planShards(inFile, maxShardBytes);
+  const headers = new Map<string, Uint8Array>();
+  const places: Place[] = [];
+  let total = 0;
+  for (const { file, specs } of shards) {
+    const { header, size, ranges } = layoutSafetensors(specs, metadata);
+    headers.set(file, header);
+    total += size - header.length;
+    for (const [name, { offset }] of ranges) {
+      const spec = table.get(name)!;
+      places.push({ spec, file, offset, dtype, storedAs: spec.conv1d ? "in_out" : "out_in" });
+    }
+  }
+  return { shards, headers, places, total };
+}
+
+/** Conv1D holds its matrix as [in, out]. */
+export function huggingFaceShape({ shape, conv1d }: Pick<TensorSpec, "shape" | "conv1d">): readonly number[] {
+  return conv1d ? [...shape].reverse() : shape;
+}
+
+/** All shards are open together, because tensors may come in any order. */
+async function writeWeights(
+  { headers, places, total }: Plan,
+  { tensors }: ModelToSave,
+  { folder, path }: WriteTarget,
+  { signal, onProgress }: SaveOptions,
+): Promise<void> {
+  const handles = new Map<string, FileHandle>();
+  try {
+    for (const [name, header] of headers) {
+      const handle = await open(join(folder, name), "wx");
+      handles.set(name, handle);
+      await writeAt(handle, header, 0);
+    }
+    let written = 0;
+    const onBytes = (bytes: number) => onProgress?.((written += bytes), total);
+    const write = (file: string, bytes: Uint8Array, at: number) => writeAt(handles.get(file)!, bytes, at);
+    await writeTensors({ path, places, tensors, write, signal, onBytes });
+  } finally {
+    for (const handle of handles.values()) await handle.close();
+  }
+}
+
+/** In our writing, so that all three files are there; over it the model's own, where it has some. */
+async function writeTokenizer({ tokenizer, tokenizerFiles = [] }: ModelToSave, folder: string): Promise<void> {
+  if (tokenizer === undefined) return;
+  await saveTokenizer(tokenizer, folder);
+  for (const path of tokenizerFiles) await copyFile(path, join(folder, basename(path)));
+}

@@ -1,0 +1,84 @@
+import { quote } from "../../checkpoint/quote.js";
+import type { RawTensor } from "../../checkpoint/raw-tensor.js";
+import { readJsonSource } from "../../checkpoint/strict-json.js";
+import { readTensorBundle } from "../../checkpoint/tensorflow/tensor-bundle.js";
+import { CheckpointError } from "../../errors.js";
+import { type Checkpoint, mainDtype } from "../checkpoint.js";
+import { matchTensors } from "../match-tensors.js";
+import { CONFIG_HINT, type ModelFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
+import { GPT2_TENSORFLOW } from "../names/gpt2/tensorflow.js";
+
+const HPARAMS = "hparams.json";
+
+/**
+ * Reads the configuration and the index of a checkpoint of OpenAI's; tensor data stays where it is until it is used, and
+ * is then compared with its checksum.
+ *
+ * @param file one of the folder's .index files, or hparams.json: then the checkpoint is the one that the file `checkpoint`
+ *   names, or the only one there.
+ * @throws {CheckpointError} a file is missing or malformed, or the tensors are not those of the configuration.
+ * @throws {ConfigError} hparams.json describes no GPT-2.
+ */
+export function openTensorFlow(file: string, files: ModelFiles): Checkpoint {
+  return readingFiles(files, (opened) => {
+    const hparams = opened.need(HPARAMS, CONFIG_HINT);
+    const indexName = file.endsWith(".index") ? file : findIndex(files);
+    const index = opened.open(indexName);
+    const config = GPT2_TENSORFLOW.readConfig(readJsonSource(hparams), hparams.name);
+    const stem = indexName.replace(/\.index$/, "");
+    const found = new Map<string, RawTensor>();
+    for (const { name, locate } of readTensorBundle(index, (suffix) => opened.open(stem + suffix))) {
+      const ours = GPT2_TENSORFLOW.tableName(name);
+      if (ours !== undefined) found.set(ours, withoutWidth(locate()));
+    }
+    const nameInFile = GPT2_TENSORFLOW.fileName;
+    const tensors = matchTensors(found, { config, weights: index.name, matrices: "in_out", nameInFile });
+    return {
+      format: "tensorflow",
+      ...opened.describe(),
+      config,
+      dtype: mainDtype(tensors.values()),
+      tensors,
+      metadata: {},
+      ...openAiTokenizer(files),
+    };
+  });
+}
+
+/** Matrices are kept as convolutions of width 1, [1, in, out]. */
+function withoutWidth(tensor: RawTensor): RawTensor {
+  const [width, ...shape] = tensor.shape;
+  return shape.length === 2 && width === 1 ? { ...tensor, shape } : tensor;
+}
+
+/** TensorFlow's CheckpointState, a protocol buffer as text, names the last checkpoint by the path it was written to. */
+const LATEST = /^model_checkpoint_path: "([^"\n]*)"/m;
+const MAX_STATE_BYTES = 2 ** 20;
+
+function findIndex(files: ModelFiles): string {
+  if (files.has("checkpoint")) {
+    const source = files.open("checkpoint");
+    const text = new TextDecoder("latin1").decode(source.bytes(0, Math.min(source.size, MAX_STATE_BYTES)).slice());
+    source.close();
+    const [, latest] = LATEST.exec(text) ?? [];
+    // The path may be another machine's.
+    if (latest !== undefined) return `${latest.replace(/^.*[/\\]/, "")}.index`;
+    const op = `reading ${files.pathOf("checkpoint")}`;
+    throw new CheckpointError({ op, expected: "model_checkpoint_path", got: quote(text) });
+  }
+  const names = files.names().filter((name) => name.endsWith(".index"));
+  if (names.length === 1) return names[0]!;
+  const hint = names.length > 1 ? "Give the path of one of them" : undefined;
+  throw new CheckpointError({
+    op: `opening ${files.path}`,
+    expected: "a TensorFlow checkpoint (model.ckpt.index)",
+    got: names.length === 0 ? "hparams.json without one" : `${names.length} and no file checkpoint`,
+    ...(hint && { hint }),
+  });
+}
+
+/** Only both files together make one. */
+const openAiTokenizer = (files: ModelFiles) =>
+  files.has("encoder.json") && files.has("vocab.bpe")
+    ? tokenizerFilesIn(files, { vocabJson: "encoder.json", mergesTxt: "vocab.bpe" })
+    : {};

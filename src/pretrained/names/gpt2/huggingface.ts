@@ -1,0 +1,116 @@
+import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
+import { SCORE } from "../../../architectures/task-head.js";
+import { quote } from "../../../checkpoint/quote.js";
+import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
+import type { JsonObject } from "../../../checkpoint/strict-json.js";
+import { ConfigError } from "../../../errors.js";
+import type { Activation } from "../../../program/activations.js";
+import { HEAD, type HuggingFaceMapping, namingFile } from "../mapping.js";
+
+/** GPT-2 in transformers' files: fields of config.json, names of GPT2LMHeadModel's tensors. */
+
+// ---------------------------------------------------------------- config.json
+
+/** Activations by all of transformers' names for them (transformers/activations.py); the first is what is written. */
+const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
+  gelu_new: ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"],
+  gelu: ["gelu", "gelu_python"],
+  relu: ["relu"],
+  silu: ["silu", "swish"],
+  tanh: ["tanh"],
+  quick_gelu: ["quick_gelu"],
+};
+
+/** Switches, with their values in a file that does not mention them. */
+const SWITCHES = [
+  ["tieWordEmbeddings", "tie_word_embeddings", true],
+  ["scaleAttnWeights", "scale_attn_weights", true],
+  ["scaleAttnByInverseLayerIdx", "scale_attn_by_inverse_layer_idx", false],
+] as const;
+
+/** Sizes by their names in config.json: GPT-2's own first, then the common ones that transformers accepts for them. */
+const SIZE_FIELDS = [
+  ["vocabSize", "vocab_size"],
+  ["nCtx", "n_positions", "n_ctx", "max_position_embeddings"],
+  ["nEmbd", "n_embd", "hidden_size"],
+  ["nLayer", "n_layer", "num_hidden_layers"],
+  ["nHead", "n_head", "num_attention_heads"],
+  ["nInner", "n_inner"],
+] as const;
+
+/**
+ * The configuration in a config.json. A size that is missing, or null, is GPT-2's, as in transformers.
+ *
+ * @param file the file's path, for errors.
+ * @throws {ConfigError} sizes no GPT-2 can have, or a variant that computes something else.
+ */
+function readConfig(json: JsonObject, file: string): GPT2Config {
+  const refuse = (field: string, expected: string, hint?: string): never => {
+    const details = { op: `reading ${file}: ${field}`, expected, got: quote(json[field]) };
+    throw new ConfigError(hint === undefined ? details : { ...details, hint });
+  };
+  const activation = json.activation_function ?? "gelu_new";
+  const known = Object.entries(ACTIVATIONS).find(([, names]) => names.includes(activation as string));
+  if (!known) refuse("activation_function", Object.values(ACTIVATIONS).flat().join(", "));
+  if (json.add_cross_attention) refuse("add_cross_attention", "false", "Only decoders by themselves can be read");
+  const sizes: Record<string, number | boolean | string> = { activation: known![0] };
+  for (const [key, ...names] of [...SIZE_FIELDS, ["layerNormEpsilon", "layer_norm_epsilon"] as const]) {
+    const field = names.find((name) => json[name] !== undefined && json[name] !== null);
+    if (field === undefined) continue;
+    if (typeof json[field] !== "number") refuse(field, "a number");
+    sizes[key] = json[field] as number;
+  }
+  for (const [key, field, usual] of SWITCHES) {
+    if (typeof (json[field] ?? usual) !== "boolean") refuse(field, "true or false");
+    sizes[key] = (json[field] as boolean | null | undefined) ?? usual;
+  }
+  return namingFile(file, () => gpt2Config(sizes));
+}
+
+/** The inverse of {@link readConfig}: transformers reads the same model from it. */
+function writeConfig(config: GPT2Config): JsonObject {
+  return {
+    activation_function: config.activation,
+    vocab_size: config.vocabSize,
+    n_positions: config.nCtx,
+    n_ctx: config.nCtx,
+    n_embd: config.nEmbd,
+    n_layer: config.nLayer,
+    n_head: config.nHead,
+    n_inner: config.nInner === 4 * config.nEmbd ? null : config.nInner,
+    layer_norm_epsilon: config.layerNormEpsilon,
+    ...Object.fromEntries(SWITCHES.map(([key, field]) => [field, config[key]])),
+  };
+}
+
+// ---------------------------------------------------------------- tensors
+
+const PREFIX = "transformer.";
+/** Buffers of older files that hold the causal mask, not parameters. */
+const MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
+/** Heads that stand beside the language model's: of GPT2DoubleHeadsModel, and of TRL's models with a value head. */
+const HEADS_BESIDE = /^(multiple_choice_head|v_head)\./;
+
+function tableName(name: string): string | undefined {
+  const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+  return MASK.test(bare) || HEADS_BESIDE.test(bare) ? undefined : bare;
+}
+
+const fileName = (name: string): string => (name === HEAD || name === SCORE ? name : PREFIX + name);
+
+/** By the one matrix that tells: c_attn is three times as wide as it is high. */
+export function matrixOrder(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in" {
+  const [a = 0, b = 0] = tensors.get("h.0.attn.c_attn.weight")?.shape ?? [];
+  return a > b ? "out_in" : "in_out";
+}
+
+export const GPT2_HUGGING_FACE: HuggingFaceMapping = {
+  architecture: "gpt2",
+  modelType: "gpt2",
+  classes: { languageModel: "GPT2LMHeadModel", classifier: "GPT2ForSequenceClassification" },
+  readConfig,
+  writeConfig,
+  tableName,
+  fileName,
+  matrixOrder,
+};

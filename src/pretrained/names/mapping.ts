@@ -1,0 +1,123 @@
+import type { ModelConfig } from "../../architectures/config.js";
+import type { TensorSpec } from "../../architectures/tensor-spec.js";
+import type { MetadataEntry } from "../../checkpoint/gguf/encode.js";
+import type { GgufFile } from "../../checkpoint/gguf/read.js";
+import type { LlmcDims, LlmcModel } from "../../checkpoint/llmc.js";
+import type { RawTensor } from "../../checkpoint/raw-tensor.js";
+import type { JsonObject } from "../../checkpoint/strict-json.js";
+import { ConfigError } from "../../errors.js";
+
+/**
+ * How each format holds one architecture: its configuration, each direction beside its inverse, and the names of its
+ * tensors. Everything a reader or writer of a format knows about a model comes from one of these.
+ */
+
+/** The names of tensors in a format. */
+export interface TensorNames {
+  /** A file's name in the table of tensors; undefined for what is no part of the model: mask buffers, other tasks' heads. */
+  tableName(name: string): string | undefined;
+  /** The inverse. */
+  fileName(name: string): string;
+}
+
+/** What every mapping says: the architecture it is of, by its name in src/architectures/registry.ts. */
+export interface ArchitectureMapping {
+  readonly architecture: string;
+}
+
+/**
+ * A format's mapping for a model that is to be written.
+ *
+ * @param op for the error: `writing model.gguf: GGUF format`
+ * @throws {ConfigError} the format does not hold its architecture.
+ */
+export function mappingFor<M extends ArchitectureMapping>(
+  mappings: readonly M[],
+  { architecture }: ModelConfig,
+  op: string,
+): M {
+  const mapping = mappings.find((m) => m.architecture === architecture);
+  if (mapping !== undefined) return mapping;
+  const expected = mappings.map((m) => m.architecture).join(" or ");
+  const hint = "A Hugging Face folder holds every architecture";
+  throw new ConfigError({ op, expected, got: architecture, hint });
+}
+
+/** transformers' config.json and state dict. Pickled files of the same names use it too. */
+export interface HuggingFaceMapping extends ArchitectureMapping, TensorNames {
+  /** `model_type` in config.json. */
+  readonly modelType: string;
+  /** In `architectures` of config.json, by the head that the model has. */
+  readonly classes: { readonly languageModel: string; readonly classifier: string };
+  /**
+   * @param file the file's path, for errors.
+   * @throws {ConfigError} sizes that no such model has, or a variant that computes something else.
+   */
+  readConfig(json: JsonObject, file: string): ModelConfig;
+  /** Fields of config.json, without `architectures`, `model_type`, special tokens and dtype. */
+  writeConfig(config: ModelConfig): JsonObject;
+  /** How a pickled file holds the matrices that the table marks as Conv1D, where programs differ. */
+  matrixOrder?(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in";
+}
+
+/** The settings of a model that another PyTorch program saved, by their own names. */
+export interface TorchSettings {
+  readonly fields: ReadonlyMap<unknown, unknown>;
+  /** Where they stand, for errors: `model_args`. */
+  readonly where: string;
+}
+
+/** PyTorch programs other than transformers, with the tensor names of a {@link HuggingFaceMapping}. */
+export interface TorchMapping {
+  /** The settings in a config.json that is not transformers', if it is this program's. */
+  settingsFromJson(json: JsonObject): TorchSettings | undefined;
+  /**
+   * Sizes from the tensors, the rest from the settings.
+   *
+   * @param tensors by their names in the table.
+   * @throws {ConfigError} sizes that contradict each other, or settings of another model.
+   */
+  readConfig(tensors: ReadonlyMap<string, RawTensor>, settings: TorchSettings | undefined, file: string): TorchConfig;
+}
+
+export interface TorchConfig {
+  readonly config: ModelConfig;
+  /** Whether the model was made without biases, which are zero then. */
+  readonly zeroBiases: boolean;
+}
+
+export interface GgufMapping extends ArchitectureMapping, TensorNames {
+  /** `general.architecture`. */
+  readonly ggufArchitecture: string;
+  /** @throws {CheckpointError | ConfigError} a key is missing, of another type, or a size that no such model has. */
+  readConfig(file: GgufFile): ModelConfig;
+  /** @throws {ConfigError} a variant that llama.cpp does not compute. */
+  writeConfig(config: ModelConfig, file: string): MetadataEntry[];
+}
+
+export interface LlmcMapping extends ArchitectureMapping {
+  readConfig(model: LlmcModel): ModelConfig;
+  /** @throws {ConfigError} a model that llm.c's format cannot describe. */
+  writeConfig(config: ModelConfig, file: string): LlmcDims;
+  /** Position in the file, in bytes, of a tensor of the table. */
+  offset(spec: TensorSpec, layout: Pick<LlmcModel, "tensors" | "dtype">): number;
+}
+
+/** OpenAI's hparams.json and variables. */
+export interface TensorFlowMapping extends TensorNames {
+  /** @throws {ConfigError} a size is missing, or none that such a model has. */
+  readConfig(json: JsonObject, file: string): ModelConfig;
+}
+
+/** The output head's name in the table of tensors, where it is not the token embedding. */
+export const HEAD = "lm_head.weight";
+
+/** Runs `make` and lets a ConfigError say which file the numbers came from. */
+export function namingFile<T>(file: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError({ ...error.details, op: `reading ${file}: ${error.details.op}` });
+  }
+}
