@@ -1,6 +1,6 @@
 /*
- * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row; a
- * segment and a head are one unit of work, and within it queries are taken in blocks, of NR forward and BQ backward: their
+ * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row, or a
+ * sliding window, whose first row moves on within what the token before sees; a segment and a head are one unit of work, and within it queries are taken in blocks, of NR forward and BQ backward: their
  * scores against all the keys they can see fill a strip of block x keys that stays in the cache, and the T x T matrix is
  * never whole. The products run on packed panels (gemm.h). A few queries (decoding) are plain dot products over the
  * cache, of many heads at a time.
@@ -27,14 +27,22 @@ typedef struct {
 
 /* The end of the segment that starts at token n, and the last key row any of its tokens sees. */
 static long segment_end(const Attention *at, long n, long *last) {
-  int32_t first = at->first[n];
   *last = at->last[n];
-  for (n++; n < at->N && at->first[n] == first; n++)
+  for (n++; n < at->N && (at->first[n] == at->first[n - 1] || (at->first[n] > at->first[n - 1] && at->first[n] <= at->last[n - 1])); n++)
     if (at->last[n] > *last) *last = at->last[n];
   return n;
 }
 
-/* Rows of the strip (probabilities of one query) times their dropout mask. */
+/*
+ * Key rows of `count` queries from token n, counted from row k0: those before *begin, a multiple of `step`, none of them
+ * sees; those from *common on are not before any query's first. The first rows of a segment's tokens never go back.
+ */
+static void block_start(const Attention *at, long n, long count, long k0, long step, long *begin, long *common) {
+  *begin = (at->first[n] - k0) / step * step;
+  *common = at->first[n + count - 1] - k0;
+}
+
+/* A row of the strip (probabilities of one query, from the first key it sees) times its dropout mask. */
 static void drop_row(const Attention *at, float *p, long n, long head, long keys) {
   uint32_t row_key = mix32(at->key1 + (uint32_t)(n * at->NH + head));
   float keep = 1.0f / (1.0f - at->p);
@@ -148,12 +156,15 @@ static void attend_one(const Attention *at, const float *q, const float *k, cons
 
 /* Too few queries for packed panels to pay. */
 static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, long n0, long n1, long last, long h0, long h1) {
-  long C = at->NH * at->HS, k0 = at->first[n0], kp = ROUND_UP(last + 1 - k0, VW);
-  const float *q = a->q, *k = a->k + k0 * at->ldkv, *v = a->v + k0 * at->ldkv;
+  long C = at->NH * at->HS, kp = ROUND_UP(last + 1 - at->first[n0], VW);
+  const float *q = a->q;
   float *out = a->out, *lse = a->lse, *strips = scratch_bytes(ctx, (size_t)((h1 - h0) * kp) * sizeof(float));
   if (!strips) return;
-  for (long n = n0; n < n1; n++)
+  for (long n = n0; n < n1; n++) {
+    long k0 = at->first[n];
+    const float *k = a->k + k0 * at->ldkv, *v = a->v + k0 * at->ldkv;
     attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * at->NH : NULL, strips, kp, n, h0, h1, at->last[n] + 1 - k0);
+  }
 }
 
 /* ---- Many queries ---- */
@@ -161,25 +172,28 @@ static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs
 /* Scores [keys][NR] of NR queries, a column each: queries lie side by side in a vector, so softmax needs no sums across one. */
 typedef struct {
   vf max[NV], sum[NV];
-  vi last[NV]; /* each query's last key */
+  vi first[NV], last[NV]; /* each query's keys */
 } Columns;
 
 INLINE vi key_index(long j) { return (vi){0} + (int32_t)j; }
 
-/* scores = e^(scale (score - column's maximum)), zero where the key comes after the query's last; keys up to `all` are for all. */
-static void softmax_columns(float *scores, long keys, long all, float scale, Columns *c) {
+/*
+ * scores = e^(scale (score - column's maximum)) for keys from `begin`, zero where the key is none of the query's; keys from
+ * `common` up to `all` are for all.
+ */
+static void softmax_columns(float *scores, long begin, long keys, long common, long all, float scale, Columns *c) {
   UNROLL for (int v = 0; v < NV; v++) c->max[v] = vset(-1e30f), c->sum[v] = (vf){0};
-  for (long j = 0; j < keys; j++) {
+  for (long j = begin; j < keys; j++) {
     UNROLL for (int v = 0; v < NV; v++) {
       vf s = vload(scores + j * NR + v * VW);
-      if (j >= all) {
-        s = vselect((vi)(key_index(j) > c->last[v]), vset(-1e30f), s);
+      if (j >= all || j < common) {
+        s = vselect((vi)((key_index(j) > c->last[v]) | (key_index(j) < c->first[v])), vset(-1e30f), s);
         vstore(scores + j * NR + v * VW, s);
       }
       c->max[v] = vmax(s, c->max[v]);
     }
   }
-  for (long j = 0; j < keys; j++) {
+  for (long j = begin; j < keys; j++) {
     UNROLL for (int v = 0; v < NV; v++) {
       vf e = vexp((vload(scores + j * NR + v * VW) - c->max[v]) * scale);
       vstore(scores + j * NR + v * VW, e);
@@ -188,14 +202,17 @@ static void softmax_columns(float *scores, long keys, long all, float scale, Col
   }
 }
 
-/* drop_row of the columns' queries, n being the first. */
-static void drop_columns(const Attention *at, float *scores, long n, long count, long head, long keys) {
+/* drop_row of the columns' queries, n being the first; their keys are counted from row k0. */
+static void drop_columns(const Attention *at, float *scores, long n, long count, long k0, long head, long begin, long keys) {
   uint32_t row_key[NR];
   float keep = 1.0f / (1.0f - at->p);
   for (long i = 0; i < count; i++) row_key[i] = mix32(at->key1 + (uint32_t)((n + i) * at->NH + head));
-  for (long j = 0; j < keys; j++) {
+  for (long j = begin; j < keys; j++) {
     float *p = scores + j * NR;
-    for (long i = 0; i < count; i++) p[i] = random_bits(at->key0, row_key[i], (uint32_t)j) >= at->threshold ? p[i] * keep : 0.0f;
+    for (long i = 0; i < count; i++) {
+      uint32_t key = (uint32_t)(j - (at->first[n + i] - k0));
+      p[i] = random_bits(at->key0, row_key[i], key) >= at->threshold ? p[i] * keep : 0.0f;
+    }
   }
 }
 
@@ -237,28 +254,31 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
   pack_a(kp, k, at->ldkv, 1, keys, HS); /* K */
   pack_a(vp, v, 1, at->ldkv, HS, keys); /* Vᵀ */
   for (long n = n0; n < n1; n += NR) {
-    long bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys;
-    int32_t ends[NR] = {0};
+    long bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys, begin, common;
+    int32_t starts[NR] = {0}, ends[NR] = {0};
+    block_start(at, n, bq, k0, MR, &begin, &common);
     for (long i = 0; i < bq; i++) {
       long mine = at->last[n + i] + 1 - k0;
+      starts[i] = (int32_t)(at->first[n + i] - k0);
       ends[i] = (int32_t)mine - 1;
       if (mine > seen) seen = mine;
       if (mine < all) all = mine;
     }
     Columns c;
+    memcpy(c.first, starts, sizeof c.first);
     memcpy(c.last, ends, sizeof c.last);
     pack_b(qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
-    for (long j = 0; j < seen; j += MR) micro_tile(HS, kp + j * HS, qp, scores + j * NR, NR, 0);
-    softmax_columns(scores, seen, all, at->scale, &c);
+    for (long j = begin; j < seen; j += MR) micro_tile(HS, kp + j * HS, qp, scores + j * NR, NR, 0);
+    softmax_columns(scores, begin, seen, common, all, at->scale, &c);
     if (lse) {
       float max[NR], sum[NR];
       memcpy(max, c.max, sizeof max), memcpy(sum, c.sum, sizeof sum);
       for (long i = 0; i < bq; i++) lse[(n + i) * NH + head] = max[i] * at->scale + __builtin_logf(sum[i]);
     }
-    if (at->p > 0) drop_columns(at, scores, n, bq, head, seen);
-    for (long j = 0; j < seen; j += KC) { /* so many keys' weights stay in the first-level cache */
+    if (at->p > 0) drop_columns(at, scores, n, bq, k0, head, begin, seen);
+    for (long j = begin; j < seen; j += KC) { /* so many keys' weights stay in the first-level cache */
       long kc = seen - j < KC ? seen - j : KC;
-      for (long d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > 0);
+      for (long d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > begin);
     }
     store_columns(sums, HS, &c, bq, out + n * C, C);
   }
@@ -302,28 +322,31 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
   memset(dkt, 0, (size_t)keys * hp * 2 * sizeof(float));
   float keep = 1.0f / (1.0f - at->p);
   for (long n = n0; n < n1; n += BQ) {
-    long bq = n1 - n < BQ ? n1 - n : BQ, seen = 0;
+    long bq = n1 - n < BQ ? n1 - n : BQ, end = 0, begin, common;
+    block_start(at, n, bq, k0, NR, &begin, &common);
     for (long i = 0; i < bq; i++)
-      if (at->last[n + i] + 1 - k0 > seen) seen = at->last[n + i] + 1 - k0;
+      if (at->last[n + i] + 1 - k0 > end) end = at->last[n + i] + 1 - k0;
+    long seen = end - begin; /* keys of the block, from `begin` on */
     pack_a(qa, q + n * ldq, ldq, 1, bq, HS);
     pack_a(da, dout + n * C, C, 1, bq, HS);
     pack_b(qb, q + n * ldq, ldq, 1, bq, HS);
     pack_b(db, dout + n * C, C, 1, bq, HS);
-    gemm_packed(bq, seen, HS, qa, kt, s, kp, 0, 0, NULL, 0, 0, NULL);
-    gemm_packed(bq, seen, HS, da, vt, ds, kp, 0, 0, NULL, 0, 0, NULL);
+    gemm_packed(bq, seen, HS, qa, kt + begin * HS, s, kp, 0, 0, NULL, 0, 0, NULL);
+    gemm_packed(bq, seen, HS, da, vt + begin * HS, ds, kp, 0, 0, NULL, 0, 0, NULL);
     for (long i = 0; i < bq; i++) {
-      long mine = at->last[n + i] + 1 - k0, j;
+      long before = at->first[n + i] - k0 - begin, mine = at->last[n + i] + 1 - k0 - begin, j;
       float *si = s + i * kp, *di = ds + i * kp;
       const float *oi = out + (n + i) * C, *gi = dout + (n + i) * C;
       float delta = 0, l = lse[(n + i) * NH + head];
       for (long d = 0; d < HS; d++) delta += oi[d] * gi[d];
+      for (j = 0; j < before; j++) si[j] = -1e30f, di[j] = 0;
       for (j = mine; j < ROUND_UP(seen, VW); j++) si[j] = -1e30f, di[j] = 0;
       if (at->p > 0) {
         uint32_t row_key = mix32(at->key1 + (uint32_t)((n + i) * NH + head));
         for (j = 0; j < seen; j += VW) {
           vf p = vexp(vload(si + j) * at->scale - l);
           for (long u = 0; u < VW; u++) {
-            float mask = random_bits(at->key0, row_key, (uint32_t)(j + u)) >= at->threshold ? keep : 0.0f;
+            float mask = random_bits(at->key0, row_key, (uint32_t)(j + u - before)) >= at->threshold ? keep : 0.0f;
             di[j + u] = p[u] * (di[j + u] * mask - delta) * at->scale;
             si[j + u] = p[u] * mask;
           }
@@ -338,11 +361,11 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
     }
     pack_a(pa, ds, kp, 1, bq, seen);
     for (long j = 0; j < HS; j += NR)
-      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
+      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys + begin * NR, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
     pack_a(ta, ds, 1, kp, seen, bq);
-    gemm_packed(seen, HS, bq, ta, qb, dkt, hp, 1, 0, NULL, 0, 0, NULL);
+    gemm_packed(seen, HS, bq, ta, qb, dkt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
     pack_a(ta, s, 1, kp, seen, bq);
-    gemm_packed(seen, HS, bq, ta, db, dvt, hp, 1, 0, NULL, 0, 0, NULL);
+    gemm_packed(seen, HS, bq, ta, db, dvt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
   }
   for (long j = 0; j < keys; j++) {
     memcpy(dk + j * ld, dkt + j * hp, (size_t)HS * sizeof(float));

@@ -133,9 +133,9 @@ export const OPS = {
     scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32" },
   },
   /**
-   * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another:
-   * tokens with the same first key row are neighbours, and see no row that tokens before or after them see. A key row that
-   * no token sees gets 0.
+   * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another: a
+   * token begins at the first key row of the token before it or, as in a sliding window, at a later one that this token
+   * sees; or after all rows that tokens before it see. A key row that no token sees gets 0.
    */
   attentionBackward: {
     dims: ["N", "NH", "HS", "ldq", "ldkv"],

@@ -38,13 +38,16 @@ export function packed(lengths: readonly number[], kind: "causal" | "bidirection
   );
 }
 
-/** Causal over the last `width` tokens only. */
-export const sliding = (N: number, width: number): Ranges =>
+/** The same ranges, but for the last `width` rows of each only. */
+export const windowed = ({ first, last }: Ranges, width: number): Ranges =>
   ranges(
-    N,
-    (n) => Math.max(0, n - width + 1),
-    (n) => n,
+    first.length,
+    (n) => Math.max(first[n]!, last[n]! - width + 1),
+    (n) => last[n]!,
   );
+
+/** Causal over the last `width` tokens only. */
+export const sliding = (N: number, width: number): Ranges => windowed(causal(N), width);
 
 /** One token of each of several cached sequences: sequence i holds `lengths[i]` rows of its `capacity`. */
 export const cached = (lengths: readonly number[], capacity: number): Ranges =>

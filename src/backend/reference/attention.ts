@@ -49,7 +49,9 @@ function checkPacked(first: HostArray, last: HostArray, N: number): void {
   let start = 0;
   for (let n = 0; n < N; n++) {
     checkRange(first, last, n, N);
-    if (n > 0 && first[n] !== first[n - 1]) start = seen + 1;
+    const before = n > 0 ? first[n - 1] : -1;
+    const slides = n > 0 && first[n] > before && first[n] <= last[n - 1];
+    if (n > 0 && first[n] !== before && !slides) start = seen + 1;
     if (first[n] < start) {
       throw new ShapeError({
         op: `first[${n}]`,

@@ -39,6 +39,12 @@ const SELF_ATTENTION: readonly SelfAttention[] = [
     first: Int32Array.of(1, 1, 1, 5, 5, 5, 5),
     last: Int32Array.of(1, 2, 2, 5, 5, 6, 6),
   }),
+  // Windows of one key, narrower and wider than blocks of queries and keys, in one sequence and in several.
+  self("a sliding window of 1", 2, 9, attend.sliding(12, 1)),
+  self("a sliding window of 7", 3, 12, attend.sliding(60, 7)),
+  self("a sliding window of 100", 2, 33, attend.sliding(531, 100)),
+  self("packed sliding windows", 3, 16, attend.windowed(attend.packed([1, 48, 5, 149, 2], "causal"), 40)),
+  self("packed sliding windows", 2, 20, attend.windowed(attend.packed([90, 33], "causal"), 17), 0.3),
   self("causal", 3, 21, attend.causal(70), 0.25),
   self("packed causal", 2, 16, attend.packed([2, 33], "causal"), 0.9),
   self("packed bidirectional", 1, 5, attend.packed([6, 19], "bidirectional"), 0.1),
@@ -110,6 +116,20 @@ const CONTINUED = [
   [5, 40],
   [2, 3],
 ] as const;
+/** New tokens of four sequences in a sliding window. */
+const WINDOWED = attend.windowed(
+  attend.continued(
+    [
+      [50, 140],
+      [2, 3],
+      [9, 80],
+      [1, 199],
+    ],
+    200,
+  ),
+  33,
+);
+
 const FEW_AND_MANY = [
   [8, 0],
   [9, 120],
@@ -125,6 +145,7 @@ export const attentionForward = opTest(24, [
   cached("one token each of five sequences", 3, 19, attend.cached([1, 64, 33, 2, 70], 71), 5 * 71),
   cached("prompts continued", 2, 16, attend.continued(CONTINUED, 60), 70),
   cached("a sliding window", 2, 12, attend.sliding(60, 7), 60),
+  cached("prompts continued in a sliding window", 2, 16, WINDOWED, 800),
   cached("a long cache", 1, 64, attend.cached([1000, 523], 1024), 2048),
   // On both sides of what counts as few tokens, of a block of keys, and of whole vectors of a head.
   ...[1, 2, 8, 9].map((tokens) => cached("tokens of one sequence", 5, 67, attend.continued([[tokens, 250]], 300), 300)),
