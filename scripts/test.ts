@@ -12,7 +12,7 @@ import { embedWasm } from "./embed-wasm.js";
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === "fixtures" ? [] : testFiles(path);
+    if (entry.isDirectory()) return entry.name === "fixtures" || entry.name === "node_modules" ? [] : testFiles(path);
     return entry.name.endsWith(".test.ts") ? [path] : [];
   });
 }

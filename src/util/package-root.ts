@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+// As a namespace: webpack warns of a createRequire that it can't follow.
+import * as nodeModule from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { GPT2Error } from "../errors.js";
@@ -15,7 +16,7 @@ let root: string | undefined;
  * @throws {GPT2Error} this is a bundle, and the package is not installed where it runs.
  */
 export function packageRoot(): string {
-  root ??= rootAbove(thisFile()) ?? rootBeside(thisFile());
+  root ??= findRoot();
   return root;
 }
 
@@ -29,10 +30,36 @@ export function packageModule(path: string): URL {
   return pathToFileURL(packageFile(join("dist", "src", path)));
 }
 
-/** This file or the bundle that contains it; in a CommonJS bundle there is no import.meta.url. */
-function thisFile(): string {
-  if (import.meta.url?.startsWith("file:")) return fileURLToPath(import.meta.url);
-  return typeof __filename === "string" ? __filename : join(process.cwd(), "bundle.js");
+/** koffi, which calls native code, as this package would import it. @throws it is not installed, or not for this platform. */
+export function requireKoffi(): typeof import("koffi") {
+  return nodeModule.createRequire(packageFile("package.json"))("koffi");
+}
+
+function findRoot(): string {
+  const files = [thisFile(), process.argv[1], join(process.cwd(), "bundle.js")].filter((file) => file !== undefined);
+  const above = rootAbove(files[0]!);
+  if (above !== undefined) return above;
+  for (const file of files) {
+    const installed = rootBeside(file);
+    if (installed !== undefined) return installed;
+  }
+  throw new GPT2Error({
+    op: `looking for the files of ${NAME} (model, kernels, workers)`,
+    expected: `the package ${NAME} where ${files[0]} could import it`,
+    got: "none",
+    hint: `npm install ${NAME} there, or copy node_modules/${NAME} and node_modules/koffi to a node_modules beside the bundle`,
+  });
+}
+
+/**
+ * This file, or the bundle that contains it. In a CommonJS bundle there may be no import.meta.url, and in one by webpack it
+ * is where this file was when the bundle was made.
+ */
+function thisFile(): string | undefined {
+  const url: string | undefined = import.meta.url;
+  const file = url?.startsWith("file:") ? fileURLToPath(url) : undefined;
+  if (file !== undefined && existsSync(file)) return file;
+  return typeof __filename === "string" ? __filename : undefined;
 }
 
 function rootAbove(file: string): string | undefined {
@@ -43,16 +70,11 @@ function rootAbove(file: string): string | undefined {
   }
 }
 
-function rootBeside(bundle: string): string {
+/** The package as a file imports it. */
+function rootBeside(file: string): string | undefined {
   try {
-    return dirname(createRequire(bundle).resolve(`${NAME}/package.json`));
-  } catch (cause) {
-    throw new GPT2Error({
-      op: "looking for the files of gpt2-ts (model, kernels, workers)",
-      expected: `the package ${NAME} where ${bundle} could import it`,
-      got: "none",
-      hint: `npm install ${NAME} there, or copy node_modules/${NAME} and node_modules/koffi to a node_modules beside the bundle`,
-      cause,
-    });
+    return dirname(nodeModule.createRequire(file).resolve(`${NAME}/package.json`));
+  } catch {
+    return undefined;
   }
 }

@@ -1,6 +1,5 @@
 /** Calls of the C library that Node has no function for, through koffi. Undefined where koffi or the call is missing. */
-import { createRequire } from "node:module";
-import { packageFile } from "./package-root.js";
+import { requireKoffi } from "./package-root.js";
 
 export interface SystemCalls {
   /** flock(2) on an open file. */
@@ -24,7 +23,7 @@ function load(): SystemCalls {
   let koffi: typeof import("koffi");
   let library: ReturnType<typeof koffi.load>;
   try {
-    koffi = createRequire(packageFile("package.json"))("koffi");
+    koffi = requireKoffi();
     // The C library that this process itself is linked to.
     library = koffi.load(null);
   } catch {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageFile } from "../../src/util/package-root.js";
 
@@ -37,4 +37,40 @@ export function run(command: string, args: readonly string[], cwd: string, env: 
     child.on("error", reject);
     child.on("close", (status) => resolve({ status, stdout, stderr }));
   });
+}
+
+/** Where `npm run test:all` installs bundlers, other versions of TypeScript and other runtimes. */
+const TOOLS = packageFile("test/package/tools");
+
+/** A file of the tools, or undefined if they, or this one, are not installed. */
+export function tool(path: string): string | undefined {
+  const file = join(TOOLS, "node_modules", path);
+  return existsSync(file) ? file : undefined;
+}
+
+export const BUNDLE = join(TOOLS, "bundle.mjs");
+export const skipWithout = (path: string): string | false =>
+  tool(path) === undefined && `no ${path} here: npm ci --prefix test/package/tools --ignore-scripts`;
+
+/**
+ * The package as npm would install it, from a packed archive, in a new project; without compiled kernels unless `native`.
+ */
+export async function installPackage(dir: string, { native = false } = {}): Promise<void> {
+  const packed = join(dir, "packed");
+  mkdirSync(packed, { recursive: true });
+  const { stdout, stderr, status } = await run(
+    "npm",
+    ["pack", "--ignore-scripts", "--silent", "--pack-destination", packed, packageFile(".")],
+    dir,
+  );
+  if (status !== 0) throw new Error(stderr);
+  const installed = join(dir, "node_modules/gpt2-ts");
+  mkdirSync(installed, { recursive: true });
+  const tar = ["-xzf", join(packed, stdout.trim()), "--strip-components=1", "-C", installed];
+  const untarred = await run("tar", tar, dir);
+  if (untarred.status !== 0) throw new Error(untarred.stderr);
+  if (native) cpSync(packageFile("native/build"), join(installed, "native/build"), { recursive: true });
+  for (const name of ["koffi", "@koromix", "fzstd", "commander"]) {
+    symlinkSync(packageFile(`node_modules/${name}`), join(dir, "node_modules", name));
+  }
 }

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import { BackendError } from "../../errors.js";
-import { packageFile } from "../../util/package-root.js";
+import { requireKoffi } from "../../util/package-root.js";
 import { KERNELS_VERSION } from "../kernels/op-layout.js";
 import { libraryPath } from "./library-path.js";
 
@@ -54,7 +53,7 @@ function load(): NativeLibrary {
   let koffi: typeof import("koffi");
   let lib: ReturnType<typeof koffi.load>;
   try {
-    koffi = createRequire(packageFile("package.json"))("koffi");
+    koffi = requireKoffi();
     lib = koffi.load(path);
   } catch (cause) {
     throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });
