@@ -59,7 +59,12 @@ function thisFile(): string | undefined {
   const url: string | undefined = import.meta.url;
   const file = url?.startsWith("file:") ? fileURLToPath(url) : undefined;
   if (file !== undefined && existsSync(file)) return file;
-  return typeof __filename === "string" ? __filename : undefined;
+  try {
+    return __filename;
+  } catch {
+    // A module. (webpack takes `typeof __filename` for a string in modules too.)
+    return undefined;
+  }
 }
 
 function rootAbove(file: string): string | undefined {

@@ -26,7 +26,7 @@ import { findBrowser } from "../helpers/find-browser.js";
 import { visitPage } from "../helpers/visit-page.js";
 import { BUNDLE, installPackage, run, skipWithout } from "./project.js";
 
-const BUNDLERS = (process.env.BUNDLERS ?? "esbuild,rollup,webpack,vite").split(",");
+const BUNDLERS = ["esbuild", "rollup", "webpack", "vite"];
 const PROMPT = "It was a dark night, and";
 
 const PAGE = `
@@ -234,8 +234,9 @@ async function deployed(file: string, folder: string): Promise<void> {
   renameSync(project, away);
   try {
     const lost = await run(process.execPath, [basename(file)], folder);
-    assert.equal(lost.status, 1);
-    assert.match(lost.stderr, /looking for the files of gpt2-ts .*copy node_modules\/gpt2-ts/);
+    assert.equal(lost.status, 1, lost.stderr.slice(-2000));
+    // Node shows the line first, which in a bundle is long.
+    assert.match(lost.stderr.slice(-4000), /looking for the files of gpt2-ts .*copy node_modules\/gpt2-ts/);
     symlinkSync(join(away, "node_modules"), join(folder, "node_modules"));
     const found = await run(process.execPath, [basename(file)], folder);
     assert.equal(found.status, 0, found.stderr);
