@@ -86,6 +86,7 @@ VARIANTS: dict[str, tuple[dict | None, dict]] = {
     "single words": ({"added_tokens": [EOT, added("foo", 1200, single_word=True), added("日本", 1201, single_word=True)]}, {}),
     "lstrip": ({"added_tokens": [EOT, added("[MASK]", 1200, lstrip=True), added("foo", 1201, lstrip=True)]}, {}),
     "rstrip": ({"added_tokens": [EOT, added("[MASK]", 1200, rstrip=True), added("foo", 1201, rstrip=True), added("\n", 1202)]}, {}),
+    "white space that takes white space": ({"added_tokens": [EOT, added("\n", 1200, lstrip=True, rstrip=True), added(" ", 1201, True, rstrip=True)]}, {}),
     "special with flags": (
         {"added_tokens": [added(END, 1199, True, lstrip=True, rstrip=True), added("<mask>", 1200, True, lstrip=True, normalized=True)]},
         {},

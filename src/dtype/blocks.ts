@@ -1,9 +1,14 @@
 import { f16ToF32, f32ToF16 } from "./floats.js";
 
 /**
- * The block formats of GGUF (ggml's quantize_row_q8_0_ref and quantize_row_q4_0_ref define them): 32 neighbouring values
- * of a row share a scale, so a row's length is a multiple of 32. Encoding gives ggml's bytes, and decoding its values, bit
- * for bit (test/fixtures/gguf), for all values whose scale f16 can hold.
+ * The block formats of GGUF that are read and written (ggml's quantize_row_q8_0_ref and quantize_row_q4_0_ref define
+ * them): 32 neighbouring values of a row share a scale, so a row's length is a multiple of 32. Naively, for each block:
+ *
+ *     q8_0: scale = max(|x|) / 127;                     byte = round(x / scale)
+ *     q4_0: scale = (x furthest from zero) / -8;        level = min(15, floor(x / scale + 8.5))
+ *
+ * Encoding gives ggml's bytes and decoding its values, bit for bit (test/fixtures/gguf), for all values whose scale f16
+ * can hold. Scales are converted to f16 many at a time, which is what makes it fast.
  */
 
 /** Values that share a scale. */
@@ -20,7 +25,7 @@ const halves = new Uint16Array(GROUP);
 const scales = new Float32Array(GROUP);
 const inverses = new Float32Array(GROUP);
 
-/** The scales of up to GROUP blocks of `size` bytes from `at` on, to `scales`; returns how many there were. */
+/** Reads the scales of up to GROUP blocks of `size` bytes from `at` on into `scales`; returns their number. */
 function readScales(bytes: Uint8Array, at: number, size: number): number {
   const n = Math.min(GROUP, (bytes.length - at) / size);
   for (let b = 0, i = at; b < n; b++, i += size) halves[b] = bytes[i]! | (bytes[i + 1]! << 8);
@@ -28,13 +33,13 @@ function readScales(bytes: Uint8Array, at: number, size: number): number {
   return n;
 }
 
-/** The first `n` of `scales` into their blocks, and the numbers to multiply values by to `inverses`. */
+/** Writes the first `n` of `scales` into their blocks, and their reciprocals into `inverses`. */
 function writeScales(bytes: Uint8Array, at: number, size: number, n: number): void {
   f32ToF16(scales.subarray(0, n), halves);
   for (let b = 0, i = at; b < n; b++, i += size) {
     bytes[i] = halves[b]! & 255;
     bytes[i + 1] = halves[b]! >> 8;
-    // As in ggml, of the scale before it was rounded to f16.
+    // As in ggml, the reciprocal of the scale before rounding to f16.
     inverses[b] = scales[b] === 0 ? 0 : 1 / scales[b]!;
   }
 }
@@ -60,7 +65,7 @@ export function encodeQ8_0(src: Float32Array, dst: Uint8Array): void {
       at += 2;
       for (const end = i + BLOCK; i < end; i++) {
         const x = Math.fround(src[i]! * inverse);
-        // C's roundf, halves away from zero, without a branch on the sign: | 0 cuts off.
+        // C's roundf (halves away from zero) without a branch on the sign: | 0 truncates.
         dst[at++] = ((2 * x) | 0) - (x | 0);
       }
     }
@@ -91,7 +96,7 @@ export function decodeQ4_0(bytes: Uint8Array, dst: Float32Array): void {
 export function encodeQ4_0(src: Float32Array, dst: Uint8Array): void {
   for (let i = 0, at = 0; i < src.length; ) {
     const n = Math.min(GROUP, (src.length - i) / BLOCK);
-    // The value furthest from zero becomes -8, the end of the range that has no opposite.
+    // The value furthest from zero becomes -8, the end of the range that has no counterpart.
     for (let b = 0, from = i; b < n; b++, from += BLOCK) scales[b] = furthestFromZero(src, from) / -8;
     writeScales(dst, at, Q4_0_BYTES, n);
     for (let b = 0; b < n; b++, i += BLOCK / 2) {
@@ -116,8 +121,8 @@ function level4(x: number): number {
 }
 
 /**
- * What an integer dot product makes of activations, in place: each block of 32 rounded to whole multiples of a 127th of
- * its largest magnitude, ties to even. In single precision whatever `x` is, so that all backends round alike.
+ * Rounds activations in place as integer dot products do: each block of 32 to multiples of a 127th of its largest
+ * magnitude, ties to even. In single precision whatever `x` is, so that all backends round alike.
  */
 export function roundActivations(x: Float32Array | Float64Array): void {
   for (let i = 0; i < x.length; i += BLOCK) {

@@ -2,17 +2,17 @@ import { ShapeError, UsageError } from "../errors.js";
 import { BLOCK, decodeQ4_0, decodeQ8_0, encodeQ4_0, encodeQ8_0, Q4_0_BYTES, Q8_0_BYTES } from "./blocks.js";
 import { decodeFloats, encodeFloats } from "./floats.js";
 
-/** How the numbers of an array are held: one by one, or in blocks of neighbours that share a scale. */
+/** Layout of a storage dtype: single values, or blocks of neighbours that share a scale. */
 interface DTypeInfo {
   /** Values in a block; a row's length is a multiple. */
   readonly block: number;
   /** Bytes of a block. */
   readonly bytes: number;
-  /** Whether linear layers multiply integers: activations are then rounded too, {@link roundActivations}. */
+  /** Whether linear layers multiply integers; activations are then rounded as well ({@link roundActivations}). */
   readonly integer?: true;
 }
 
-/** Everything that memory of a backend can hold. Kernels know a dtype by its place here. */
+/** Storage dtypes of a backend's memory. Kernels know a dtype by its position here. */
 export const DTYPES = {
   f32: { block: 1, bytes: 4 },
   i32: { block: 1, bytes: 4 },
@@ -24,15 +24,15 @@ export const DTYPES = {
 
 export type DType = keyof typeof DTYPES;
 
-/** What weights may be held in for inference. */
+/** Storage dtypes of weights at inference. */
 export type WeightType = Exclude<DType, "i32">;
-/** Those whose memory is bytes to JavaScript. */
+/** Dtypes whose memory JavaScript sees as bytes. */
 export type PackedType = Exclude<WeightType, "f32">;
 
 export const DTYPE_NAMES = Object.keys(DTYPES) as DType[];
 export const WEIGHT_TYPES = DTYPE_NAMES.filter((name): name is WeightType => name !== "i32");
 
-/** @throws {UsageError} weights can't be held in that. */
+/** @throws {UsageError} not a storage dtype of weights. */
 export function checkWeightType(name: string): WeightType {
   const found = WEIGHT_TYPES.find((type) => type === name);
   if (found !== undefined) return found;
@@ -49,21 +49,21 @@ export function byteLength(dtype: DType, length: number): number {
   throw new ShapeError({ op: `an array of ${dtype}`, expected: `a multiple of ${block} values`, got: String(length) });
 }
 
-/** float32 values of `bytes`; `dst` has as many as they hold. */
+/** Decodes `bytes` to float32; `dst` has room for their values and no more. */
 export function decodeValues(dtype: WeightType, bytes: Uint8Array, dst: Float32Array): void {
   if (dtype === "q8_0") decodeQ8_0(bytes, dst);
   else if (dtype === "q4_0") decodeQ4_0(bytes, dst);
   else decodeFloats(dtype, bytes, dst);
 }
 
-/** The bytes of `src`, whole blocks, to `dst`, which is aligned to 4 bytes. */
+/** Encodes `src`, whole blocks, into `dst`, which is aligned to 4 bytes. */
 export function encodeValues(dtype: WeightType, src: Float32Array, dst: Uint8Array): void {
   if (dtype === "q8_0") encodeQ8_0(src, dst);
   else if (dtype === "q4_0") encodeQ4_0(src, dst);
   else encodeFloats(dtype, src, dst);
 }
 
-/** Host memory of a dtype, as {@link DeviceArray.host} shows it; `byteOffset` is aligned to 4 unless it is packed. */
+/** View of host memory as {@link DeviceArray.host} gives it; `byteOffset` is aligned to 4 unless the dtype is packed. */
 export function viewOf(
   dtype: DType,
   memory: ArrayBufferLike,
@@ -75,10 +75,10 @@ export function viewOf(
   return new Uint8Array(memory, byteOffset, byteLength(dtype, length));
 }
 
-/** Where element `index` stands in {@link viewOf}'s array: packed types count in bytes. */
+/** Index of element `index` in {@link viewOf}'s array, which counts bytes if the dtype is packed. */
 export const hostIndex = (dtype: DType, index: number): number => (isPacked(dtype) ? byteLength(dtype, index) : index);
 
-/** Elements that so many items of {@link viewOf}'s array are. */
+/** Number of elements in `items` items of {@link viewOf}'s array. */
 export function elementsIn(dtype: DType, items: number): number {
   const { block, bytes } = DTYPES[dtype];
   return isPacked(dtype) ? (items / bytes) * block : items;

@@ -1,16 +1,16 @@
 /**
  * Floating-point formats of model files, converted to and from float32 a whole array at a time, rounding to nearest,
- * ties to even. Everything works on the bits, so NaN payloads and signed zeros survive. Files are little-endian, and so
+ * ties to even. Conversions work on the bits, so NaN payloads and signed zeros survive. Files are little-endian, and so
  * is every machine that JavaScript engines run on.
  */
 
-/** How a model file holds a tensor's numbers. */
+/** Storage dtypes of single values. */
 export type FloatDtype = "f32" | "f16" | "bf16" | "f64";
 
 export const FLOAT_BYTES: Readonly<Record<FloatDtype, number>> = { f32: 4, f16: 2, bf16: 2, f64: 8 };
 
 /**
- * float32 values of `bytes`, which may start at any address.
+ * Decodes `bytes`, which may start at any address, to float32.
  *
  * @param dst receives bytes.length / FLOAT_BYTES[dtype] values.
  */
@@ -25,7 +25,7 @@ export function decodeFloats(dtype: FloatDtype, bytes: Uint8Array, dst: Float32A
 }
 
 /**
- * The bytes of `src` in another format.
+ * Encodes `src` in another format.
  *
  * @param dst aligned to the format's width; receives src.length · FLOAT_BYTES[dtype] bytes.
  */
@@ -59,7 +59,7 @@ export function f32ToBf16(src: Float32Array, dst: Uint16Array): void {
 
 let f16Table: Uint32Array | undefined;
 
-/** By table: all 65,536 values in 256 KiB, built on first use. */
+/** Looks values up in a table of all 65,536 (256 KiB), built on first use. */
 export function f16ToF32(src: Uint16Array, dst: Float32Array): void {
   f16Table ??= Uint32Array.from({ length: 65536 }, (_, h) => f16BitsToF32Bits(h));
   const table = f16Table;
@@ -80,7 +80,7 @@ function f16BitsToF32Bits(half: number): number {
   return (sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13)) >>> 0;
 }
 
-/** Bits of 2^-14, the smallest normal half; of 65536, from where on everything is infinite; of infinity; of 1/2. */
+/** Bits of 2^-14, the smallest normal half; of 65536, the least value that is infinite as a half; of infinity; of 1/2. */
 const F16_MIN_NORMAL = 0x38800000;
 const F16_TOO_LARGE = 0x47800000;
 const F32_INFINITY = 0x7f800000;
@@ -97,10 +97,10 @@ export function f32ToF16(src: Float32Array, dst: Uint16Array): void {
     if (magnitude > F32_INFINITY) half = 0x7e00 | ((magnitude >>> 13) & 0x1ff);
     else if (magnitude >= F16_TOO_LARGE) half = 0x7c00;
     else if (magnitude >= F16_MIN_NORMAL) {
-      // Re-bias the exponent by 127 - 15 and round away 13 fraction bits; a carry runs into the exponent as it should.
+      // Re-bias the exponent by 127 - 15 and round off 13 fraction bits; a carry goes into the exponent, as it should.
       half = (magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
     } else {
-      // The last place of a float32 just above 1/2 is 2^-24, that of a subnormal half: one addition rounds.
+      // The last place of a float32 just above 1/2 is 2^-24, as in a subnormal half: one addition rounds.
       sum[0] = Math.abs(src[i]!) + 0.5;
       half = sumBits[0]! - F32_HALF;
     }

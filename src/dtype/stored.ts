@@ -1,13 +1,19 @@
 import { DTYPES, decodeValues, type WeightType } from "./dtype.js";
 import { decodeFloats, firstNonFinite } from "./floats.js";
-import { decodeKQuant, K_QUANTS, type KQuant } from "./k-quants.js";
-import { decodeOffsetBlocks, OFFSET_BLOCKS, type OffsetBlock } from "./offset-blocks.js";
+import {
+  decodeKQuant,
+  decodeOffsetBlocks,
+  K_QUANTS,
+  type KQuant,
+  OFFSET_BLOCKS,
+  type OffsetBlock,
+} from "./read-only-blocks.js";
 
-/** How model files hold a tensor's numbers: as memory may, in double precision, or in blocks that are only ever read. */
+/** Storage dtypes of model files: those of memory, double precision, and blocks that are read and never written. */
 export type StoredDtype = WeightType | "f64" | OffsetBlock | KQuant;
 
 interface StoredInfo {
-  /** Neighbouring values of a row that are held together; a row is a multiple of them. */
+  /** Values in a block; a row's length is a multiple. */
   readonly block: number;
   /** Bytes of a block. */
   readonly bytes: number;
@@ -24,7 +30,7 @@ export const STORED_DTYPES: Readonly<Record<StoredDtype, StoredInfo>> = {
 
 export const isStoredDtype = (name: string): name is StoredDtype => Object.hasOwn(STORED_DTYPES, name);
 
-/** Types that a backend can use as they are. */
+/** Whether a backend can use the dtype as it is. */
 export const isWeightType = (dtype: StoredDtype): dtype is WeightType => Object.hasOwn(WEIGHTS, dtype);
 
 const isOffsetBlock = (dtype: StoredDtype): dtype is OffsetBlock => Object.hasOwn(OFFSET_BLOCKS, dtype);
@@ -35,7 +41,7 @@ export function storedBytes(dtype: StoredDtype, count: number): number {
   return (count / block) * bytes;
 }
 
-/** float32 values of `bytes`, whole blocks at any address; `dst` has as many as they hold. */
+/** Decodes whole blocks at any address; `dst` has room for their values and no more. */
 export function decodeStored(dtype: StoredDtype, bytes: Uint8Array, dst: Float32Array): void {
   if (dtype === "f64") decodeFloats(dtype, bytes, dst);
   else if (isWeightType(dtype)) decodeValues(dtype, bytes, dst);
@@ -43,17 +49,20 @@ export function decodeStored(dtype: StoredDtype, bytes: Uint8Array, dst: Float32
   else decodeKQuant(dtype, bytes, dst);
 }
 
-/** Byte of a block that has the exponent of its only scale, and the bits of the exponent there that infinity has. */
+/** Position in a block of the byte with the exponent of its only scale, and the bits that are all set in infinity's. */
 const EXPONENTS: Partial<Record<StoredDtype, readonly [at: number, mask: number]>> = {
   f16: [1, 0x7c],
   q8_0: [1, 0x7c],
   q4_0: [1, 0x7c],
 };
 
-/** Values decoded at a time to look for one that is not finite. */
+/** Values decoded at a time in search of one that is not finite. */
 const CHUNK = 2 ** 14;
 
-/** Index of the first value that is NaN or infinite, or -1; without decoding where one number tells it of a block. */
+/**
+ * Index of the first value that is NaN or infinite, or -1. Naively all values are decoded and checked; in formats whose
+ * blocks have one scale, the scale is checked alone.
+ */
 export function firstNonFiniteStored(dtype: StoredDtype, bytes: Uint8Array): number {
   const { block, bytes: width } = STORED_DTYPES[dtype];
   const exponent = EXPONENTS[dtype];

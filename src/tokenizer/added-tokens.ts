@@ -56,6 +56,8 @@ class Round {
       // Not before the end of the last token, which may have taken the same white space.
       if (token.lstrip) start = Math.max(spacesStart(text, start), from);
       if (token.rstrip) end = spacesEnd(text, end);
+      // A token of white space that the last one has taken.
+      if (start >= end) continue;
       if (from < start) onText(text.slice(from, start));
       onToken(token.id);
       from = end;

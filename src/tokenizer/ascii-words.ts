@@ -1,23 +1,28 @@
-/** Bytes past a word's start that are looked at, and so must be readable past the end of a text. */
+/** Bytes that are read from a word's start on: as many must be readable past the end of a text. */
 export const ASCII_WORD_SLACK = 16;
 
 /**
- * End of the pre-token at `pos` if it is ` ?[A-Za-z]+` and an ASCII character follows before `limit`; -1 if not, which
- * says nothing. Four of five pre-tokens of English text are of this kind. They are measured twelve letters at a time
- * and without a branch on their length, which the processor would guess wrong for every other word.
+ * End of the pre-token at `pos` if it is ` ?[A-Za-z]+` and an ASCII character follows before `limit`; otherwise -1, and
+ * {@link pretokenEnd} decides. Naively:
  *
- * @param view the same bytes as `bytes`.
+ *     let end = bytes[pos] === SPACE ? pos + 1 : pos;
+ *     while (isAsciiLetter(bytes[end])) end++;
+ *
+ * Four of five pre-tokens of English text are of this kind. Here eight letters are tested at once, without a branch on the
+ * word's length, which the processor would mispredict for every other word.
+ *
+ * @param view of the same memory as `bytes`.
  */
 export function asciiWordEnd(bytes: Uint8Array, view: DataView, pos: number, limit: number): number {
   const start = pos + (bytes[pos] === 0x20 ? 1 : 0);
   const a = nonLetters(view.getInt32(start, true));
   if ((a & 0x80) !== 0) return -1;
   const b = nonLetters(view.getInt32(start + 4, true));
-  // The place in b counts if there is none in a; a long word has none in either.
-  const placeInA = lowestByte(a);
-  const placeInB = 4 + lowestByte(b);
-  const onlyLetters = placeInA >> 31;
-  let end = start + ((placeInA & ~onlyLetters) | (placeInB & onlyLetters));
+  // The position in b counts if there is none in a; a long word has none in either.
+  const indexInA = lowestByte(a);
+  const indexInB = 4 + lowestByte(b);
+  const onlyLetters = indexInA >> 31;
+  let end = start + ((indexInA & ~onlyLetters) | (indexInB & onlyLetters));
   if ((a | b) === 0) end = longWordEnd(view, start + 8, limit);
   return end < limit && bytes[end]! < 0x80 ? end : -1;
 }
@@ -33,8 +38,8 @@ function longWordEnd(view: DataView, pos: number, limit: number): number {
 }
 
 /**
- * Of four bytes at once, the high bits of those that are no ASCII letter. In lower case, with the high bit clear, a byte
- * reaches 0x80 when 0x1f is added from `a` on, and when 0x05 is added from `{` on; no sum carries into the next byte.
+ * The high bits of those of four bytes that are not ASCII letters. In lower case and with the high bit clear, a byte from
+ * `a` on reaches 0x80 when 0x1f is added, and one from `{` on when 0x05 is added; no sum carries into the next byte.
  */
 function nonLetters(four: number): number {
   const lower = (four | 0x20202020) & 0x7f7f7f7f;

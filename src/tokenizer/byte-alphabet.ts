@@ -1,6 +1,6 @@
 /**
- * GPT-2's files write every byte as one printable character: the printable bytes of Latin-1 as themselves, the 68
- * others as U+0100 onwards. Ids 0 to 255 are the bytes in the order of those characters.
+ * The alphabet of GPT-2's files, which write every byte as one printable character: the printable bytes of Latin-1 as
+ * themselves, the 68 others as U+0100 and following. Ids 0 to 255 are the bytes in the order of those characters.
  */
 
 function isPrintable(byte: number): boolean {
@@ -30,7 +30,7 @@ export function bytesToChars(bytes: Uint8Array): string {
   return chars;
 }
 
-/** Back from the files' characters to bytes; undefined if a character is not of the alphabet. */
+/** The inverse of {@link bytesToChars}; undefined if a character is not in the alphabet. */
 export function charsToBytes(chars: string): Uint8Array | undefined {
   const bytes = new Uint8Array(chars.length);
   for (let i = 0; i < chars.length; i++) {

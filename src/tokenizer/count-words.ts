@@ -3,7 +3,13 @@ import { PretokenReader } from "./pretoken-reader.js";
 import { pretokenEnd } from "./pretokenize.js";
 import { SpanTable } from "./span-table.js";
 
-/** Distinct pre-tokens of a corpus and how often each occurs; memory grows with the distinct ones only. */
+/**
+ * Distinct pre-tokens of a corpus and their counts. Naively:
+ *
+ *     for (const word of pretokenize(text)) counts.set(word, (counts.get(word) ?? 0) + 1);
+ *
+ * Here no string is made: words are looked up by their bytes in a {@link SpanTable}.
+ */
 export class WordCounts {
   readonly words = new SpanTable();
   /** UTF-8 bytes counted. */

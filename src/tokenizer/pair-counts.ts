@@ -1,8 +1,9 @@
 import { hashPair } from "./pair-table.js";
 
 /**
- * Adjacent pairs of symbols in a training corpus: how often each occurs and at which positions. Pairs are numbered in
- * the order they first occur; positions of a pair are kept in the order they were added and never removed.
+ * Adjacent pairs of symbols in a training corpus, with their counts and positions: a map from pair to `{ count,
+ * positions[] }` in flat arrays. Pairs are numbered in the order in which they first occur. Positions of a pair are kept
+ * in the order in which they were added, and stay when the pair there disappears.
  */
 export class PairCounts {
   size = 0;
@@ -27,7 +28,7 @@ export class PairCounts {
     return -1;
   }
 
-  /** Counts the pair `weight` times more, at `position`; returns its number. */
+  /** Adds `weight` to the count of a pair that occurs at `position`; returns the pair's number. */
   add(a: number, b: number, weight: number, position: number): number {
     let pair = this.find(a, b);
     if (pair < 0) pair = this.#insert(a, b);
@@ -39,12 +40,12 @@ export class PairCounts {
     return pair;
   }
 
-  /** Counts a pair that occurs `weight` times less. Its positions stay: whoever takes them must look what stands there. */
+  /** Subtracts `weight` from a pair's count. Its positions stay: their user must check which symbols are there. */
   subtract(a: number, b: number, weight: number): void {
     this.counts[this.find(a, b)]! -= weight;
   }
 
-  /** The positions ever added to the pair, ascending; forgets them. */
+  /** Removes and returns the positions that were ever added to the pair, ascending. */
   takePositions(pair: number): Int32Array {
     let n = 0;
     for (let node = this.#head[pair]!; node !== -1; node = this.#nodeNext[node]!) n++;

@@ -1,8 +1,9 @@
 import type { PairCounts } from "./pair-counts.js";
 
 /**
- * A binary heap of pairs: the most frequent first, then the smaller left id, then the smaller right id. Counts may fall
- * while pairs wait: each waits under the count it was pushed with, and is put back if that no longer holds.
+ * A priority queue of pairs: the most frequent first, then the smaller left id, then the smaller right id. A binary heap
+ * whose entries keep the count they were pushed with; since counts may fall meanwhile, an outdated entry is pushed anew
+ * when it comes up.
  */
 export class PairQueue {
   readonly #pairs: PairCounts;
@@ -29,7 +30,7 @@ export class PairQueue {
     this.#keys[i] = key;
   }
 
-  /** Takes out the first pair, or -1 if none that still occurs is left. */
+  /** Removes and returns the first pair; -1 if none is left that still occurs. */
   pop(): number {
     while (this.#size > 0) {
       const pair = this.#items[0]!;

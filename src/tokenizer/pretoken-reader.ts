@@ -1,15 +1,15 @@
 import { ASCII_WORD_SLACK } from "./ascii-words.js";
 import { PRETOKEN_LOOKAHEAD } from "./pretokenize.js";
 
-/** Bytes of UTF-8 held at a time; more only for a pre-token that is longer. */
+/** Bytes of UTF-8 in the window; more only for a pre-token that is longer. */
 const WINDOW = 1 << 16;
 
 /** Bytes that can be read past the end of the window. */
 const SLACK = ASCII_WORD_SLACK;
 
 /**
- * Brings a text of any length as UTF-8 through a small window. Whoever walks its pre-tokens moves `position`, stops at
- * a pre-token that ends after `sure` and asks for more:
+ * Passes a text of any length through a small window of UTF-8 (naively: encode all of it, which takes as much memory
+ * again). The caller advances `position` over pre-tokens, stops at one that ends after `sure`, and refills the window:
  *
  *     reader.openText(text);
  *     while (reader.fill()) {
@@ -48,7 +48,7 @@ export class PretokenReader {
     this.position = this.limit = this.sure = this.#taken = 0;
   }
 
-  /** Appends more of the text to what stands at `position`; false, and the text is let go, if all has been read. */
+  /** Moves the bytes from `position` on to the window's start and appends more of the text; false at the text's end. */
   fill(): boolean {
     const text = this.#text;
     if (this.#taken === text.length) {
@@ -57,7 +57,7 @@ export class PretokenReader {
       return false;
     }
     const kept = this.limit - this.position;
-    // Twice the room for a long word, so that it is not looked at more than a few times.
+    // Four times the size of a long word, so that it is scanned only a few times.
     if (2 * kept > this.bytes.length) this.#setWindow(new Uint8Array(4 * kept + SLACK));
     else this.bytes.copyWithin(0, this.position, this.limit);
     const room = this.bytes.subarray(kept, this.bytes.length - SLACK);

@@ -1,28 +1,29 @@
 import { classOf, OTHER, SPACE } from "./unicode-classes.js";
 
 /**
- * GPT-2's pre-tokenizer, by hand over UTF-8 bytes. As a regular expression (`\s` being Unicode White_Space):
+ * GPT-2's pre-tokenizer. Naively (`\s` being Unicode White_Space):
  *
- *     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+ *     text.match(/'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu)
  *
- * Every byte belongs to exactly one pre-token, so their ends say all.
+ * Here by hand over UTF-8 bytes, without a string for each word. Every byte belongs to exactly one pre-token, so the end
+ * of each is all there is to find.
  */
 
 const SPACE_BYTE = 0x20;
 const APOSTROPHE = 0x27;
 
-/** Class of an ASCII byte; the upper half is a mark that equals no class. */
+/** Class of an ASCII byte; for others a value that equals no class. */
 const NOT_ASCII = 255;
 const BYTE_CLASS = new Uint8Array(256).fill(NOT_ASCII);
 for (let c = 0; c < 128; c++) BYTE_CLASS[c] = classOf(c);
 
-/** How many bytes past its end decide whether a pre-token ends there: `'` waits for the two letters of `'re`. */
+/** Bytes after a pre-token's end that decide whether it ends there: after `'` the two letters of `'re` may follow. */
 export const PRETOKEN_LOOKAHEAD = 2;
 
 /**
- * End of the pre-token that starts at `pos`, for `pos < limit`. The text is `bytes[0, limit)`, valid UTF-8; bytes that
- * are not are taken one by one as neither letters, numbers nor white space. If the text goes on after `limit`, the
- * answer stands only when it is at most `limit - PRETOKEN_LOOKAHEAD`.
+ * End of the pre-token that starts at `pos`, for `pos < limit`. The text is `bytes[0, limit)` in UTF-8; invalid bytes are
+ * single characters that are neither letters, numbers nor white space. If the text continues after `limit`, an end beyond
+ * `limit - PRETOKEN_LOOKAHEAD` is not final.
  */
 export function pretokenEnd(bytes: Uint8Array, pos: number, limit: number): number {
   let first = pos;
@@ -39,8 +40,8 @@ export function pretokenEnd(bytes: Uint8Array, pos: number, limit: number): numb
 }
 
 /**
- * Where the pre-token ends whose later part starts at `pos`: there a `'` begins no contraction. At least two characters
- * of it must be left.
+ * End of a pre-token that began before `pos`, where a `'` begins no contraction. At least two characters of it must be
+ * left.
  */
 export function pretokenRest(bytes: Uint8Array, pos: number, limit: number): number {
   const kind = classAt(bytes, pos, limit);
@@ -78,7 +79,7 @@ function spaceEnd(bytes: Uint8Array, pos: number, limit: number): number {
   return last === pos ? i : last;
 }
 
-/** End of the character at `i`; a byte that starts none is a character of its own. */
+/** End of the character at `i`; an invalid byte is a character of its own. */
 function charEnd(bytes: Uint8Array, i: number, limit: number): number {
   const c = bytes[i]!;
   if (c < 0xc2) return i + 1;
@@ -106,7 +107,7 @@ function classAt(bytes: Uint8Array, i: number, limit: number): number {
   }
 }
 
-/** The pre-tokens of a text, for tests and for the curious; the encoder walks the bytes itself. */
+/** The pre-tokens of a text. The encoder does without these strings. */
 export function pretokenize(text: string): string[] {
   const bytes = new TextEncoder().encode(text);
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

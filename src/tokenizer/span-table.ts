@@ -12,9 +12,9 @@ export function hashSpan(bytes: Uint8Array, start: number, end: number): number 
   return h ^ (h >>> 16);
 }
 
-/** Distinct byte strings numbered from 0 in the order they first came, held in flat arrays that grow. */
+/** Interned byte strings: each distinct one gets a number, from 0 in the order of first occurrence. A hash table in flat arrays. */
 export class SpanTable {
-  /** Strings held. */
+  /** Number of strings. */
   size = 0;
   /** Bytes of all strings, one after another. */
   bytes = new Uint8Array(1 << 16);
@@ -24,7 +24,7 @@ export class SpanTable {
   /** Number of a string plus 1, or 0; open addressing, at most half full. */
   #slots = new Int32Array(1 << 13);
 
-  /** The number of `source[start, end)`, a new one if it has none yet. */
+  /** Number of the string `source[start, end)`, a new one at its first occurrence. */
   intern(source: Uint8Array, start: number, end: number): number {
     const hash = hashSpan(source, start, end);
     const mask = this.#slots.length - 1;

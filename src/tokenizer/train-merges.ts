@@ -4,20 +4,27 @@ import { PairCounts } from "./pair-counts.js";
 import { PairQueue } from "./pair-queue.js";
 
 /**
- * Byte-pair encoding learnt from counted words: again and again the most frequent adjacent pair becomes a token. Of
- * equally frequent pairs the one with the smaller left id wins, then the smaller right id, so the same corpus always
- * gives the same merges, whatever its order. A pair whose bytes already are a token is passed over, so that a token is
- * made by one merge only.
+ * Learns merges from counted words. Naively:
  *
- * Only the places where the chosen pair stands are touched, and the pairs wait in a heap: the time is near linear in
- * the bytes of the distinct words.
+ *     for (let id = 256; id < vocabSize; id++) {
+ *       const counts = count of each adjacent pair over all words, weighted by the words' counts;
+ *       const pair = the most frequent one, of equals that with the smaller left id, then the smaller right id;
+ *       replace the pair by `id` in every word;
+ *     }
+ *
+ * (test/tokenizer/naive-bpe.ts.) The same corpus gives the same merges, whatever its order. A pair whose bytes already are
+ * a token is skipped, so that a token is made by one merge only.
+ *
+ * Here the words are one linked list of symbols, and each pair knows its positions: a merge updates only the counts
+ * around those ({@link PairCounts}), and the next pair comes from a heap ({@link PairQueue}). Time is nearly linear in the
+ * bytes of the distinct words.
  */
 export class MergeTrainer {
-  /** Ids left, right of each merge so far; merge r makes token 256 + r. */
+  /** Ids left, right of each merge learnt; merge r makes token 256 + r. */
   readonly merges: number[] = [];
-  /** Tokens that the corpus takes with the merges so far. */
+  /** Length of the corpus in tokens, with the merges learnt. */
   tokens: number;
-  /** Symbol at each position, -1 where it was merged into the one on its left. */
+  /** Symbol at each position; -1 if merged into the one on its left. */
   readonly #symbols: Int32Array;
   /** Position of the next and the previous symbol of the same word, or -1. */
   readonly #next: Int32Array;
@@ -80,7 +87,7 @@ export class MergeTrainer {
     }
   }
 
-  /** Replaces `a b` at position `i` by `id`, unless an earlier merge changed what stands there. */
+  /** Replaces `a b` at position `i` by `id`, unless an earlier merge changed the symbols there. */
   #mergeAt(i: number, a: number, b: number, id: number): void {
     const symbols = this.#symbols;
     const j = this.#next[i]!;

@@ -6,11 +6,11 @@ import { MergeTrainer } from "./train-merges.js";
 import { END_OF_TEXT, vocabularyFromMerges } from "./vocabulary.js";
 
 export interface TrainTokenizerOptions {
-  /** Tokens in all: 256 bytes, the merges, the special tokens. */
+  /** Size of the vocabulary: 256 bytes, the merges, the special tokens. */
   readonly vocabSize: number;
-  /** Special tokens, which get the last ids; `<|endoftext|>` alone by default. */
+  /** Special tokens, which get the last ids; by default `<|endoftext|>` alone. */
   readonly specialTokens?: readonly string[];
-  /** Pairs that occur less often are not merged, even if the vocabulary stays smaller; 2 by default. */
+  /** Least count of a pair to be merged, even if the vocabulary stays smaller; 2 by default. */
   readonly minFrequency?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainTokenizerProgress) => void;
@@ -20,24 +20,24 @@ export interface TrainTokenizerProgress {
   readonly phase: "count" | "merge";
   /** Documents counted, or merges learnt. */
   readonly done: number;
-  /** Merges to learn at most; 0 while counting, when nobody knows. */
+  /** Most merges to learn; 0 while counting, when their number is unknown. */
   readonly total: number;
-  /** UTF-8 bytes of text so far. */
+  /** UTF-8 bytes counted. */
   readonly bytes: number;
-  /** Distinct pre-tokens so far. */
+  /** Distinct pre-tokens counted. */
   readonly words: number;
-  /** Tokens that the text takes with the merges so far. */
+  /** Length of the text in tokens, with the merges learnt. */
   readonly tokens: number;
 }
 
-/** Documents between two progress reports, and merges. */
+/** Documents, or merges, between two progress reports. */
 const REPORT_EVERY = 64;
 
 /**
  * Learns a byte-level BPE vocabulary with GPT-2's pre-tokenizer. The same documents, in any order, give the same
- * vocabulary: ids 0 to 255 are the bytes in GPT-2's order, then come the merges in the order learnt, then the special
- * tokens. Special tokens inside documents are learnt from as plain text, so leave them out. Documents given as bytes
- * must be UTF-8. Memory grows with the number of distinct pre-tokens, not with the corpus.
+ * vocabulary: ids 0 to 255 are the bytes in GPT-2's order, followed by the merges in the order learnt and the special
+ * tokens. Documents should not contain special tokens, which would count as plain text; as bytes they must be UTF-8.
+ * Memory grows with the number of distinct pre-tokens, not with the corpus.
  *
  * @throws {UsageError} the vocabulary has no room for the bytes and the special tokens.
  */

@@ -1,19 +1,19 @@
 import { UNICODE_RUNS } from "./unicode-runs.js";
 
-/** Classes of code points that GPT-2's pre-tokenizer tells apart. */
+/** Classes of code points that GPT-2's pre-tokenizer distinguishes. */
 export const OTHER = 0;
 /** `\p{L}` */
 export const LETTER = 1;
 /** `\p{N}` */
 export const NUMBER = 2;
-/** Unicode White_Space, which is not JavaScript's `\s`: that contains U+FEFF and lacks U+0085. */
+/** Unicode White_Space. JavaScript's `\s` differs: it contains U+FEFF and lacks U+0085. */
 export const SPACE = 3;
 
 /**
- * The table is our own and not the regular expressions' of the JavaScript engine, whose version of Unicode changes from
- * release to release, and the ids with it. Ours is 16.0: tiktoken (npm 1.0.22, PyPI 0.14) and Hugging Face tokenizers
- * 0.23 agree with it on every code point. GPT-2 itself was trained under Unicode 11 or 12; what has been assigned since
- * was hardly in its text.
+ * A table of our own rather than regular expressions, since the Unicode version of a JavaScript engine changes from
+ * release to release, and ids would change with it. Unicode 16.0: tiktoken (npm 1.0.22, PyPI 0.14) and Hugging Face
+ * tokenizers 0.23 agree with it on every code point. GPT-2 was trained under Unicode 11 or 12; characters assigned since
+ * are hardly in its text.
  */
 const CLASSES = readRuns(UNICODE_RUNS);
 

@@ -1,8 +1,8 @@
-/** Words of more bytes are not kept. */
+/** Longer words, in bytes, are not cached. */
 const LONGEST = 64;
 const SLOTS = 1 << 16;
 const MOST_WORDS = SLOTS >> 1;
-/** Slots looked at before a word counts as absent, so that no choice of words makes a look-up slow. */
+/** Slots probed before a word counts as absent, so that no set of words makes a look-up slow. */
 const PROBES = 16;
 
 /** Bytes of a word that a slot itself holds. */
@@ -12,19 +12,19 @@ const FIRST_MASK = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1, -1);
 const SECOND_MASK = Int32Array.of(0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, -1);
 
 /**
- * Fields of a slot. A word of up to 8 bytes stands in KEY_A and KEY_B itself, zeros after it; of a longer one KEY_A is
- * a hash and KEY_B where its bytes are.
+ * Fields of a slot. KEY_A and KEY_B hold a word of up to 8 bytes itself, padded with zeros; for a longer one KEY_A is a
+ * hash and KEY_B the offset of its bytes.
  */
 const KEY_A = 0;
 const KEY_B = 1;
-/** Bytes of the word << 16 | number of its ids; 0 in an empty slot. */
+/** Length of the word in bytes << 16 | number of ids; 0 in an empty slot. */
 const SIZES = 2;
-/** Where its ids start, or the id itself if there is only one. */
+/** Offset of the ids, or the id itself if there is only one. */
 const IDS = 3;
 
 /**
- * Ids of words met before, in flat arrays of fixed size: 3 MiB whatever is encoded. When it is full it starts again
- * from empty, which costs less than remembering what was used when.
+ * Cache of the ids of words. Naively a `Map<string, number[]>`; here open addressing in flat arrays of fixed size (3 MiB),
+ * without strings or objects. When it is full it is emptied, which costs less than tracking use.
  *
  * Words are read through a DataView eight bytes at a time, so eight bytes must be readable from the start of each.
  */
@@ -35,12 +35,12 @@ export class WordCache {
   #words = 0;
   #bytesUsed = 0;
   #idsUsed = 0;
-  /** After a miss: the slot that {@link add} fills, or -1 if the word is not to be kept, and its keys. */
+  /** After a miss: the slot for {@link add}, or -1 if the word can't be cached, and its keys. */
   #free = -1;
   #keyA = 0;
   #keyB = 0;
 
-  /** Writes the ids of the word `view[start, end)` to `out` from `at` and returns how many; -1 if it is not here. */
+  /** Writes the ids of the word `view[start, end)` to `out` from `at` on and returns their number; -1 after a miss. */
   copy(view: DataView, start: number, end: number, out: Uint32Array, at: number): number {
     const length = end - start;
     if (length > INLINE) return this.#copyLong(view, start, end, out, at);
@@ -84,7 +84,7 @@ export class WordCache {
     return -1;
   }
 
-  /** Compares a long word, the last four bytes once more if its length is no multiple of four. */
+  /** Compares a long word four bytes at a time; the last four may overlap those before. */
   #equals(from: number, view: DataView, start: number, end: number): boolean {
     const kept = this.#bytes;
     for (let i = start; i < end - 4; i += 4) {
@@ -101,14 +101,14 @@ export class WordCache {
     return count;
   }
 
-  /** Keeps the word that {@link copy} just missed, with its ids `ids[at, at + count)`. */
+  /** Adds the word that {@link copy} just missed, with its ids `ids[at, at + count)`. */
   add(view: DataView, start: number, end: number, ids: Uint32Array, at: number, count: number): void {
     if (this.#free < 0) return;
     const length = end - start;
     const bytesFit = this.#bytesUsed + length <= this.#bytes.byteLength;
     if (this.#words === MOST_WORDS || !bytesFit || this.#idsUsed + count > this.#ids.length) {
       this.clear();
-      // Every slot is free now, so the word's first is.
+      // All slots are free now, and so is the word's first.
       this.#free = length > INLINE ? slotOf(this.#keyA) : shortSlot(this.#keyA, this.#keyB, length);
     }
     if (length > INLINE) {
@@ -132,7 +132,7 @@ export class WordCache {
   }
 }
 
-/** First slot to look at for a word of this hash. */
+/** First slot to probe for a hash. */
 function slotOf(hash: number): number {
   const mixed = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35);
   return ((mixed ^ (mixed >>> 16)) & (SLOTS - 1)) << 2;
@@ -142,7 +142,7 @@ function shortSlot(a: number, b: number, length: number): number {
   return slotOf(Math.imul(a, 0x9e3779b1) ^ Math.imul(b + length, 0x85ebca6b));
 }
 
-/** Hash of more than 8 bytes, four at a time, the last four at their own place. */
+/** Hash of more than 8 bytes, four at a time; the last four may overlap those before. */
 function hashLong(view: DataView, start: number, end: number): number {
   let h = end - start;
   for (let i = start; i < end - 4; i += 4) {
