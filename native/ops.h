@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
-#define KERNELS_VERSION (1510910417)
+#define KERNELS_VERSION (1158100041)
 
 /* Of the widest operation. */
 #define MAX_TENSORS 11

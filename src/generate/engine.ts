@@ -295,7 +295,7 @@ export class Engine {
     }
   }
 
-  /** The kernels look ids up without asking. */
+  /** Checked before anything runs; what reaches the kernels is checked there (src/program/index-checks.ts). */
   #checkIds(what: string, ids: ArrayLike<number>): void {
     const { vocabSize } = this.config;
     for (let i = 0; i < ids.length; i++) {

@@ -59,7 +59,7 @@ export class TextIds {
   }
 
   /**
-   * Ids of a text that fits one run. The kernels index by them unchecked.
+   * Ids of a text that fits one run.
    *
    * @throws {UsageError} an empty text, or an id outside the vocabulary.
    * @throws {ContextLengthError} it is longer than the context, and not to be truncated.

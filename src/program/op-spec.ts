@@ -20,10 +20,10 @@ export interface OpTensor {
 }
 
 /**
- * The values of an index tensor: row numbers of other tensors, those of an absent one being unlimited, or class numbers
- * below a size, where a negative one stands for none.
+ * The values of an index tensor: row numbers of other tensors (those of an absent one are unlimited), which may have to
+ * reach no further than another index does; or class numbers below a size, where a negative one stands for none.
  */
-export type IndexRange = { readonly rowsOf: readonly string[] } | { readonly classes: string };
+export type IndexRange = { readonly rowsOf: readonly string[]; readonly upTo?: string } | { readonly classes: string };
 
 /** What a number of an operation is, a list being the activations it may name. Only `real` and `uint32` may be set at each run. */
 export type NumberSpec = "real" | "uint32" | "boolean" | readonly ActivationOrNone[];
@@ -47,6 +47,9 @@ export const weight = (...shape: string[]) => ({ ...plain("read", shape), dtype:
 /** i32: row numbers of `tensors`. */
 export const rowsOf = (tensors: readonly string[], ...shape: string[]) =>
   ({ ...plain("read", shape), dtype: "i32", range: { rowsOf: tensors } }) as const;
+/** i32: row numbers of `tensors`, none above that of `last` in the same place. */
+export const rowsUpTo = (last: string, tensors: readonly string[], ...shape: string[]) =>
+  ({ ...plain("read", shape), dtype: "i32", range: { rowsOf: tensors, upTo: last } }) as const;
 /** i32: class numbers below the size `classes`; negative ones stand for none. */
 export const classesBelow = (classes: string, ...shape: string[]) =>
   ({ ...plain("read", shape), dtype: "i32", range: { classes } }) as const;

@@ -62,7 +62,7 @@ export class LabelData implements TrainingData {
     this.#settings = settings;
     const { seqLength: T, batchSize: B, seed, valEvery } = settings;
     const open = (split: "train" | "val", seed?: number): Split => {
-      const texts = readLabelled(path, split, info.kind === "regression" ? 1 : info.labels.length);
+      const texts = readLabelled(path, split, info);
       checkIds(texts, vocabSize, join(path, `${split}.safetensors`));
       const whole = Array.from(texts.targets, (_, i) => texts.starts[i + 1]! - texts.starts[i]!);
       const lengths = whole.map((length) => Math.min(length, T));

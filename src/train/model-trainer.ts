@@ -17,7 +17,7 @@ import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { GPT2Error } from "../errors.js";
 import { deriveKey } from "../util/random.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
-import { accumulation, learningRate, type TrainSettings } from "./settings.js";
+import { accumulation, checkSeqLength, learningRate, type TrainSettings } from "./settings.js";
 
 /** The tokens of a pass, i32 [N] each, N = B · T. */
 export interface HostBatch {
@@ -115,7 +115,10 @@ export class ModelTrainer {
   #programs!: Programs;
   #loss: Executable | undefined;
 
-  /** @param adaptation without it all of the model is trained; its values are to be written to `weights` */
+  /**
+   * @param adaptation without it all of the model is trained; its values are to be written to `weights`
+   * @throws {UsageError} sequences are longer than the model's context.
+   */
   static async create(
     backend: Backend,
     config: ModelConfig,
@@ -123,6 +126,7 @@ export class ModelTrainer {
     adaptation?: Adaptation,
     head?: TaskHead | undefined,
   ): Promise<ModelTrainer> {
+    checkSeqLength(settings, config.nCtx);
     const trainer = new ModelTrainer(backend, config, settings, adaptation, head);
     trainer.#programs = await trainer.#prepare();
     return trainer;

@@ -124,9 +124,18 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
  */
 export function settingsFor({ nCtx }: ModelConfig, partial: Partial<TrainSettings> = {}): TrainSettings {
   const settings = trainSettings({ ...partial, seqLength: partial.seqLength ?? nCtx });
-  if (settings.seqLength <= nCtx) return settings;
-  const expected = `at most ${nCtx}, the model's context`;
-  throw new UsageError({ op: "training: seqLength", expected, got: `${settings.seqLength}` });
+  checkSeqLength(settings, nCtx);
+  return settings;
+}
+
+/** @throws {UsageError} sequences are longer than the context. */
+export function checkSeqLength({ seqLength }: TrainSettings, nCtx: number): void {
+  if (seqLength <= nCtx) return;
+  throw new UsageError({
+    op: "training: seqLength",
+    expected: `at most ${nCtx}, the model's context`,
+    got: `${seqLength}`,
+  });
 }
 
 function checkRange(name: string, value: unknown, { min, max, whole }: Range): void {

@@ -4,6 +4,7 @@ import type { Backend, Executable } from "../../src/backend/backend.js";
 import { GPT2Error } from "../../src/errors.js";
 import { type Program, Recorder } from "../../src/program/program.js";
 import { assertClose } from "./compare.js";
+import { indexContract } from "./index-contract.js";
 import { RandomArrays } from "./random-arrays.js";
 
 type MakeBackend = () => Backend | Promise<Backend>;
@@ -17,6 +18,7 @@ export function backendContract(
 ): void {
   describe(`${name}: memory`, () => memoryContract(makeBackend));
   describe(`${name}: runs`, () => runContract(makeBackend));
+  describe(`${name}: indices`, () => indexContract(makeBackend));
   describe(`${name}: release`, () => releaseContract(makeBackend, makeAnother));
 }
 

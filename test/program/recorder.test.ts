@@ -173,7 +173,9 @@ describe("the table of operations", () => {
         assert.equal(dtype === "i32", range !== undefined, `${role}: an index has a range`);
         if (!range) continue;
         if ("classes" in range) assert.ok(dims.includes(range.classes), role);
-        else for (const table of range.rowsOf) assert.ok(tensors[table] && table !== role, `${role}: ${table}`);
+        else if (range.upTo !== undefined) assert.equal(tensors[range.upTo]?.dtype, "i32", role);
+        if ("rowsOf" in range)
+          for (const table of range.rowsOf) assert.ok(tensors[table] && table !== role, `${role}: ${table}`);
       }
     });
   }

@@ -83,6 +83,14 @@ describe("gradient accumulation", () => {
     assert.equal(results[0]!.targets, 3 * T);
   });
 
+  it("refuses sequences longer than the model's context", async () => {
+    const settings = { ...trainSettings({ seqLength: T }), seqLength: T + 1, batchTokens: T + 1 };
+    await assert.rejects(ModelTrainer.create(await anyBackend(), CONFIG, settings), {
+      name: "UsageError",
+      message: /seqLength: expected at most 11, the model's context, got 12/,
+    });
+  });
+
   it("counts passes, and stops between them leaving the parameters alone", async () => {
     const settings = trainSettings({ seqLength: T, batchSize: 1, batchTokens: 3 * T, lr: 1 });
     const model = await ModelTrainer.create(await anyBackend(), CONFIG, settings);

@@ -298,6 +298,18 @@ describe("a run is refused", () => {
     assert.ok(!existsSync(join(out, ".lock")));
   });
 
+  it("where its checkpoint says that sequences are longer than the model's context", async () => {
+    const out = newFolder();
+    await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });
+    const path = join(out, "checkpoints", readdirSync(join(out, "checkpoints"))[0]!, "trainer.json");
+    const saved = JSON.parse(readFileSync(path, "utf8"));
+    for (const seqLength of [25, 4096]) {
+      const settings = { ...saved.settings, seqLength, batchSize: 1, batchTokens: seqLength };
+      writeFileSync(path, JSON.stringify({ ...saved, settings }));
+      await refused({ out, resume: true, settings: { steps: 4 } }, /seqLength: expected at most 24, .* got (25|4096)/);
+    }
+  });
+
   it("when the run has gone on elsewhere in the meantime", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });

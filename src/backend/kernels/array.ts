@@ -12,15 +12,23 @@ export class KernelArray implements DeviceArray {
   readonly machine: Machine;
   readonly block: Block;
   readonly byteOffset: number;
+  /** Of an i32 array where this thread does not see the memory: what was written to it. */
+  readonly #mirror: Int32Array | undefined;
   #view: { readonly memory: BlockView; readonly elements: PlainArray } | undefined;
   #exposed = false;
 
-  constructor(machine: Machine, dtype: DType, block: Block, byteOffset: number, length: number) {
+  constructor(machine: Machine, dtype: DType, block: Block, byteOffset: number, length: number, mirror?: Int32Array) {
     this.machine = machine;
     this.dtype = dtype;
     this.block = block;
     this.byteOffset = byteOffset;
     this.length = length;
+    this.#mirror = mirror ?? (dtype === "i32" && !this.#look() ? new Int32Array(length) : undefined);
+  }
+
+  /** The contents of an i32 array; operations only read those. */
+  get indices(): Int32Array {
+    return this.#mirror ?? (this.#look()!.elements as Int32Array);
   }
 
   get host(): PlainArray | undefined {
@@ -36,7 +44,8 @@ export class KernelArray implements DeviceArray {
   slice(start: number, length: number): KernelArray {
     this.#checkRange("slice", start, length);
     const offset = this.byteOffset + byteLength(this.dtype, start);
-    return new KernelArray(this.machine, this.dtype, this.block, offset, length);
+    const mirror = this.#mirror?.subarray(start, start + length);
+    return new KernelArray(this.machine, this.dtype, this.block, offset, length, mirror);
   }
 
   write(source: ArrayLike<number>, offset = 0): void {
@@ -49,6 +58,7 @@ export class KernelArray implements DeviceArray {
     }
     const copy = viewOf(this.dtype, new ArrayBuffer(byteLength(this.dtype, length)), 0, length);
     copy.set(source);
+    this.#mirror?.set(copy, offset);
     this.block.write(this.byteOffset + byteLength(this.dtype, offset), new Uint8Array(copy.buffer as ArrayBuffer));
   }
 
@@ -72,6 +82,7 @@ export class KernelArray implements DeviceArray {
     source.#checkRange("copy", 0, source.length);
     const to = { block: this.block, offset: this.byteOffset + byteLength(this.dtype, offset) };
     const from = { block: source.block, offset: source.byteOffset };
+    if (source.#mirror) this.#mirror!.set(source.#mirror, offset);
     await this.machine.copy(to, from, byteLength(this.dtype, source.length));
   }
 

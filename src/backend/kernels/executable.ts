@@ -1,5 +1,6 @@
+import { checkIndices, type IndexCheck, indexChecks } from "../../program/index-checks.js";
 import { planMemory } from "../../program/plan.js";
-import { type BufferDecl, type Program, type RunValues, resolveRun } from "../../program/program.js";
+import { type BufferDecl, type Dim, type Program, type RunValues, resolveRun } from "../../program/program.js";
 import type { Bindings, DeviceArray, Executable, PrepareOptions } from "../backend.js";
 import { boundArray, capturedBuffer, checkUsable } from "../bound-buffers.js";
 import { KernelArray } from "./array.js";
@@ -15,6 +16,9 @@ export class KernelExecutable implements Executable {
   readonly #arena: Block;
   readonly #offsets: ReadonlyMap<BufferDecl, number>;
   readonly #captures: ReadonlySet<string>;
+  readonly #checks: readonly IndexCheck[];
+  /** The bound arrays that the checks look at. */
+  readonly #indices: ReadonlyMap<BufferDecl, KernelArray>;
   /** All memory that the ops use; the reference keeps it from being collected. */
   readonly #blocks: ReadonlySet<Block>;
   #disposed = false;
@@ -30,6 +34,8 @@ export class KernelExecutable implements Executable {
     for (const buffer of program.buffers) {
       if (buffer.external) arrays.set(buffer, boundArray(program, buffer, bindings, backend, isOwn));
     }
+    this.#checks = indexChecks(program);
+    this.#indices = new Map([...arrays].filter(([{ dtype }]) => dtype === "i32"));
     const plan = planMemory(program, Float32Array.BYTES_PER_ELEMENT, this.#captures);
     this.#arena = machine.alloc(plan.bytes);
     this.#offsets = plan.offsets;
@@ -46,6 +52,8 @@ export class KernelExecutable implements Executable {
   async run(values: RunValues = {}): Promise<void> {
     const { dims, scalars } = resolveRun(this.program, values);
     this.#checkAlive("running");
+    const sizeOf = (dim: Dim): number => (typeof dim === "number" ? dim : dims[this.program.syms.indexOf(dim)]!);
+    checkIndices(this.program, this.#checks, sizeOf, (buffer) => this.#indices.get(buffer)!.indices);
     const encoded = { dims: BigInt64Array.from(dims, BigInt), scalars: Float64Array.from(scalars) };
     await this.#machine.run(this.#code, encoded, this.opSeconds);
   }

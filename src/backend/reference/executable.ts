@@ -1,10 +1,12 @@
 import { roundActivations } from "../../dtype/blocks.js";
 import { decodeValues, hostIndex, isIntegerType, isPacked } from "../../dtype/dtype.js";
 import { GPT2Error, ShapeError, UsageError } from "../../errors.js";
+import { checkIndices, type IndexCheck, indexChecks } from "../../program/index-checks.js";
 import { type OpNumber, specOf } from "../../program/ops.js";
 import { type MemoryPlan, planMemory } from "../../program/plan.js";
 import {
   type BufferDecl,
+  type Dim,
   maxSize,
   type Op,
   type Program,
@@ -41,6 +43,7 @@ export class ReferenceExecutable implements Executable {
   readonly tempBytes: number;
   readonly #queue: RunQueue;
   readonly #precision: Precision;
+  readonly #checks: readonly IndexCheck[];
   /** Of every buffer of the Program. */
   readonly #hosts = new Map<BufferDecl, HostArray>();
   /** Of the temporary buffers. */
@@ -63,6 +66,7 @@ export class ReferenceExecutable implements Executable {
     this.#placeTemporaries(plan);
     for (const name of capture) this.#captured(name);
     this.#ops = this.#bindOps();
+    this.#checks = indexChecks(program);
   }
 
   #bindExternals(bindings: Bindings): ReferenceMemory[] {
@@ -114,15 +118,14 @@ export class ReferenceExecutable implements Executable {
   }
 
   async #execute(dims: ReadonlyMap<string, number>, scalars: ReadonlyMap<string, number>): Promise<void> {
+    const sizeOf = (dim: Dim): number => (typeof dim === "number" ? dim : dims.get(dim.name)!);
+    checkIndices(this.program, this.#checks, sizeOf, (buffer) => this.#hosts.get(buffer) as Int32Array);
     let sliceStart = performance.now();
     for (const [i, { op, views, fresh }] of this.#ops.entries()) {
       // A temporary holds nothing at first; NaN shows at once where a Program relies on what another left there.
       for (const view of fresh) view.fill(view instanceof Int32Array ? -(2 ** 31) : Number.NaN);
       const spec = specOf(op.kind);
-      const opDims = record(spec.dims, (i) => {
-        const dim = op.dims[i]!;
-        return typeof dim === "number" ? dim : dims.get(dim.name)!;
-      });
+      const opDims = record(spec.dims, (i) => sizeOf(op.dims[i]!));
       const opScalars = record(Object.keys(spec.scalars), (i) => {
         const number = op.scalars[i]!;
         return typeof number === "object" ? scalars.get(number.scalar)! : number;

@@ -48,7 +48,8 @@ export function readLabelledInfo(folder: string): LabelledInfo | undefined {
   try {
     const info = JSON.parse(readFileSync(path, "utf8")) as Partial<LabelledInfo> | null;
     const known = info?.format === "gpt2-ts labelled texts" && info.version === 1;
-    const labels = Array.isArray(info?.labels) && info.labels.length > 0;
+    const labels =
+      Array.isArray(info?.labels) && info.labels.length > 0 && info.labels.every((x) => typeof x === "string");
     const kind = info?.kind === "classification" || (info?.kind === "regression" && info.labels?.length === 1);
     const sizes = typeof info?.tokenizer?.vocabSize === "number" && typeof info.splits?.train?.longest === "number";
     if (known && labels && kind && sizes) return info as LabelledInfo;
@@ -73,7 +74,11 @@ export async function writeLabelled(folder: string, split: "train" | "val", text
 }
 
 /** @throws {DataError} the file is missing or damaged. */
-export function readLabelled(folder: string, split: "train" | "val", labels: number): LabelledTexts {
+export function readLabelled(
+  folder: string,
+  split: "train" | "val",
+  { kind, labels }: Pick<LabelledInfo, "kind" | "labels">,
+): LabelledTexts {
   const path = splitFile(folder, split);
   try {
     const source = openFileSource(path);
@@ -89,7 +94,7 @@ export function readLabelled(folder: string, split: "train" | "val", labels: num
         starts: new Uint32Array(bytes("starts")),
         targets: new Float32Array(bytes("targets")),
       };
-      check(texts, labels, path);
+      check(texts, kind === "classification" ? labels.length : undefined, path);
       return texts;
     } finally {
       source.close();
@@ -100,12 +105,19 @@ export function readLabelled(folder: string, split: "train" | "val", labels: num
   }
 }
 
-/** @param labels how many there are; 1 for regression, whose targets are any numbers */
-function check({ tokens, starts, targets }: LabelledTexts, labels: number, path: string): void {
+/** @param classes undefined for regression, whose targets are any finite numbers */
+function check({ tokens, starts, targets }: LabelledTexts, classes: number | undefined, path: string): void {
   const ends = starts[0] === 0 && starts.at(-1) === tokens.length && starts.length === targets.length + 1;
-  const isTarget = (x: number): boolean => (labels === 1 ? Number.isFinite(x) : Number.isInteger(x) && x < labels);
+  const isTarget = (x: number): boolean =>
+    classes === undefined ? Number.isFinite(x) : Number.isInteger(x) && x >= 0 && x < classes;
   const rising = starts.every((start, i) => i === 0 || start > starts[i - 1]!);
-  if (ends && rising && targets.every((x) => isTarget(x) && (labels === 1 || x >= 0))) return;
   const hint = "Make the data again";
-  throw new DataError({ op: `reading ${path}`, expected: "texts that each have a label", got: "others", hint });
+  if (!ends || !rising) {
+    const got = `${starts.length} starts, ${targets.length} targets and ${tokens.length} tokens`;
+    throw new DataError({ op: `reading ${path}`, expected: "texts that follow one another", got, hint });
+  }
+  const bad = targets.findIndex((x) => !isTarget(x));
+  if (bad === -1) return;
+  const expected = classes === undefined ? "a finite number" : `a class from 0 to ${classes - 1}`;
+  throw new DataError({ op: `reading ${path}: target ${bad}`, expected, got: String(targets[bad]), hint });
 }
