@@ -30,6 +30,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   eval: async () => (await import("./commands/eval.js")).registerEval,
   reproduce: async () => (await import("./commands/reproduce.js")).registerReproduce,
   overlap: async () => (await import("./commands/overlap.js")).registerOverlap,
+  index: async () => (await import("./commands/index.js")).registerIndex,
+  trace: async () => (await import("./commands/trace.js")).registerTrace,
+  extract: async () => (await import("./commands/extract.js")).registerExtract,
 };
 
 const EXAMPLES = `

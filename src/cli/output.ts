@@ -51,11 +51,12 @@ export interface Style {
   readonly shows: boolean;
   bold(text: string): string;
   dim(text: string): string;
+  underline(text: string): string;
   /** In one of the terminal's 256 colours. */
   color(text: string, code: number): string;
 }
 
-const plain: Style = { shows: false, bold: printable, dim: printable, color: printable };
+const plain: Style = { shows: false, bold: printable, dim: printable, underline: printable, color: printable };
 
 const wrap = (text: string, on: string, off: string) =>
   text === "" ? "" : `\x1b[${on}m${printable(text)}\x1b[${off}m`;
@@ -64,6 +65,7 @@ const ansi: Style = {
   shows: true,
   bold: (text) => wrap(text, "1", "22"),
   dim: (text) => wrap(text, "2", "22"),
+  underline: (text) => wrap(text, "4", "24"),
   color: (text, code) => wrap(text, `38;5;${code}`, "39"),
 };
 

@@ -10,10 +10,13 @@ export interface SampleWriterOptions {
   readonly seed: number;
 }
 
+/** A token to print; one in a span of a traced corpus is underlined. */
+export type SampleToken = GeneratedToken & { readonly inSpan?: boolean };
+
 /** Prints samples in order while they are generated side by side. Call {@link end} however generation ends. */
 export interface SampleWriter {
   start(): void;
-  write(token: GeneratedToken): void;
+  write(token: SampleToken): void;
   /** @param complete false after an interruption */
   end(complete: boolean): void;
 }
@@ -26,8 +29,8 @@ export function sampleWriter(options: SampleWriterOptions): SampleWriter {
 class TextWriter implements SampleWriter {
   readonly #options: SampleWriterOptions;
   readonly #style = styleFor(process.stdout);
-  /** Buffered text of each sample. */
-  readonly #waiting: string[];
+  /** Buffered tokens of each sample. */
+  readonly #waiting: SampleToken[][];
   readonly #finished: boolean[];
   #current = 0;
   /** The last character that was printed. */
@@ -35,7 +38,7 @@ class TextWriter implements SampleWriter {
 
   constructor(options: SampleWriterOptions) {
     this.#options = options;
-    this.#waiting = new Array<string>(options.samples).fill("");
+    this.#waiting = Array.from({ length: options.samples }, () => []);
     this.#finished = new Array<boolean>(options.samples).fill(false);
   }
 
@@ -43,8 +46,9 @@ class TextWriter implements SampleWriter {
     this.#begin();
   }
 
-  write({ sample, text, finishReason }: GeneratedToken): void {
-    this.#waiting[sample] += text;
+  write(token: SampleToken): void {
+    const { sample, finishReason } = token;
+    this.#waiting[sample]!.push(token);
     if (finishReason) this.#finished[sample] = true;
     if (sample !== this.#current) return;
     this.#flush();
@@ -72,13 +76,13 @@ class TextWriter implements SampleWriter {
   }
 
   #flush(): void {
-    this.#print(this.#waiting[this.#current]!);
-    this.#waiting[this.#current] = "";
+    for (const { text, inSpan } of this.#waiting[this.#current]!.splice(0)) this.#print(text, inSpan);
   }
 
-  #print(text: string): void {
+  #print(text: string, underlined = false): void {
     if (text === "") return;
-    printText(text);
+    if (underlined && this.#style.shows) print(this.#style.underline(text));
+    else printText(text);
     this.#last = text.at(-1)!;
   }
 
@@ -92,6 +96,9 @@ interface JsonSample {
   finishReason?: FinishReason;
   readonly tokens: number[];
   readonly logprobs: number[];
+  /** Runs of tokens [start, end) from the traced corpus. */
+  readonly spans: [start: number, end: number][];
+  traced: boolean;
 }
 
 /** Prints a line of JSON for each sample, once it and those before it are complete. */
@@ -102,14 +109,22 @@ class JsonWriter implements SampleWriter {
 
   constructor(options: SampleWriterOptions) {
     this.#options = options;
-    this.#samples = Array.from({ length: options.samples }, () => ({ text: "", tokens: [], logprobs: [] }));
+    this.#samples = Array.from({ length: options.samples }, () => ({
+      text: "",
+      tokens: [],
+      logprobs: [],
+      spans: [],
+      traced: false,
+    }));
   }
 
   start(): void {}
 
-  write({ sample, token, text, logprob, finishReason }: GeneratedToken): void {
+  write({ sample, token, text, logprob, finishReason, inSpan }: SampleToken): void {
     const record = this.#samples[sample]!;
     record.text += text;
+    record.traced ||= inSpan !== undefined;
+    if (inSpan) extendSpans(record.spans, record.tokens.length);
     record.tokens.push(token);
     record.logprobs.push(rounded(logprob));
     if (finishReason) record.finishReason = finishReason;
@@ -127,7 +142,13 @@ class JsonWriter implements SampleWriter {
 
   #print(sample: number): void {
     const { prompt, seed } = this.#options;
-    const { text, finishReason, tokens, logprobs } = this.#samples[sample]!;
-    printJson({ sample, prompt, text, finishReason, tokens, logprobs, seed });
+    const { text, finishReason, tokens, logprobs, spans, traced } = this.#samples[sample]!;
+    printJson({ sample, prompt, text, finishReason, tokens, logprobs, ...(traced && { spans }), seed });
   }
+}
+
+function extendSpans(spans: [start: number, end: number][], token: number): void {
+  const last = spans.at(-1);
+  if (last?.[1] === token) last[1]++;
+  else spans.push([token, token + 1]);
 }

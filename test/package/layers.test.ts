@@ -80,7 +80,7 @@ const LAYERS = [
   ["cli"],
   ["index", "entries"],
   ["gpt2"],
-  ["generate", "train", "evaluate", "tasks"],
+  ["generate", "train", "evaluate", "tasks", "misuse"],
   ["pretrained"],
   ["architectures"],
   ["backend"],

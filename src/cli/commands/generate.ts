@@ -9,14 +9,15 @@ import {
   generateSettings,
   randomSeed,
 } from "../../generate/options.js";
-import type { TextOrIds } from "../../gpt2/options.js";
 import type { GPT2 } from "../../gpt2.js";
+import type { traceGeneration } from "../../misuse/trace/live-trace.js";
+import type { TokenIndex } from "../../misuse/trace/token-index.js";
 import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
 import { readPrompt } from "../input.js";
 import { fetchedPath, loadModel, type ModelFlags } from "../model.js";
 import { addModelOptions, collect, number } from "../options.js";
 import { noteOnTerminal } from "../output.js";
-import { type SampleWriter, sampleWriter } from "../sample-writer.js";
+import { type SampleToken, type SampleWriter, sampleWriter } from "../sample-writer.js";
 import { interruptible } from "../signals.js";
 
 interface GenerateFlags extends ModelFlags {
@@ -34,6 +35,7 @@ interface GenerateFlags extends ModelFlags {
   readonly file?: string;
   readonly special?: true;
   readonly template?: true | string;
+  readonly trace?: string;
   readonly echo: boolean;
   readonly json?: true;
 }
@@ -92,6 +94,7 @@ export function registerGenerate(program: Command): void {
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
     .option("--special", "encode <|endoftext|> and other special tokens in the prompt as such, not as plain text")
     .option("--template [t]", "put the prompt into the template of the fine-tuned model (default: the one beside it)")
+    .option("--trace <index>", "underline what stands in a corpus word for word, of an index by gpt2 index")
     .option("--no-echo", "print only the continuation, not the prompt")
     .option("--json", "print JSON, a line for each sample");
   addModelOptions(command).addHelpText("after", HELP).action(generate);
@@ -113,7 +116,13 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
     const { samples } = flags;
     const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed: options.seed });
     const ids = templated?.encode(model) ?? (flags.special ? specialPrompt(model, prompt) : undefined);
-    await writeSamples(model, ids ?? prompt, { ...options, signal }, writer);
+    const tokens = (): AsyncIterable<SampleToken> => model.generate(ids ?? prompt, { ...options, signal });
+    const { trace } = flags;
+    if (trace === undefined) await writeSamples(model, tokens(), options.seed, writer);
+    else
+      await withIndex(model, trace, (index, follow) =>
+        writeSamples(model, follow(index, tokens()), options.seed, writer),
+      );
   });
 }
 
@@ -150,10 +159,26 @@ function generateOptions(flags: GenerateFlags): GenerateOptions {
   return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot, promptLookup };
 }
 
+/** Opens an index of the model's vocabulary while `run` traces generated tokens in it. */
+async function withIndex(
+  { tokenizer }: GPT2,
+  folder: string,
+  run: (index: TokenIndex, follow: typeof traceGeneration) => Promise<void>,
+): Promise<void> {
+  const { openIndexFor } = await import("../../misuse/trace/token-index.js");
+  const { traceGeneration } = await import("../../misuse/trace/live-trace.js");
+  const index = await openIndexFor(tokenizer, folder);
+  try {
+    await run(index, traceGeneration);
+  } finally {
+    index.close();
+  }
+}
+
 async function writeSamples(
   model: GPT2,
-  prompt: TextOrIds,
-  options: GenerateOptions,
+  tokens: AsyncIterable<SampleToken>,
+  seed: number,
   writer: SampleWriter,
 ): Promise<void> {
   const started = performance.now();
@@ -161,14 +186,14 @@ async function writeSamples(
   let complete = false;
   try {
     writer.start();
-    for await (const token of model.generate(prompt, options)) {
+    for await (const token of tokens) {
       count++;
       writer.write(token);
     }
     complete = true;
   } finally {
     writer.end(complete);
-    report(model, count, (performance.now() - started) / 1000, options.seed!);
+    report(model, count, (performance.now() - started) / 1000, seed);
   }
 }
 

@@ -1,0 +1,13 @@
+/**
+ * The 95% confidence interval of a share of which k of n were counted (Wilson 1927): unlike the normal one it stays within
+ * [0, 1] and is right for few and for none.
+ */
+export function wilsonInterval(k: number, n: number): readonly [low: number, high: number] {
+  if (n === 0) return [0, 1];
+  const z = 1.959964;
+  const [p, z2] = [k / n, z * z];
+  const centre = p + z2 / (2 * n);
+  const half = z * Math.sqrt((p * (1 - p)) / n + z2 / (4 * n * n));
+  const scale = 1 + z2 / n;
+  return [Math.max(0, (centre - half) / scale), Math.min(1, (centre + half) / scale)];
+}

@@ -1,0 +1,23 @@
+export {
+  type ExtractableOptions,
+  type ExtractableRate,
+  type ExtractedModel,
+  type ExtractionReport,
+  measureExtractable,
+} from "./extract/extractable.js";
+export {
+  RANKINGS,
+  type RankedSample,
+  type Ranking,
+  type RankingModel,
+  type RankSamplesOptions,
+  rankSamples,
+  type SampleRankings,
+} from "./extract/rank-samples.js";
+export { type BuildIndexOptions, type BuildIndexProgress, buildIndex } from "./trace/build-index.js";
+export type { IndexedFile, IndexInfo } from "./trace/index-info.js";
+export { LiveTrace, type TracedGeneration, type TracedToken, traceGeneration } from "./trace/live-trace.js";
+export { type Match, type SuffixIndex, SuffixSearch } from "./trace/search.js";
+export { suffixArray } from "./trace/suffix-array.js";
+export { type IndexedDocument, openIndexFor, TokenIndex } from "./trace/token-index.js";
+export { type Place, type Trace, type TracedSpan, type TraceOptions, traceText } from "./trace/trace.js";

@@ -1,0 +1,67 @@
+import type { Match, SuffixSearch } from "./search.js";
+
+/** A run of tokens of a text, [start, end), that stands in the corpus word for word. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly match: Match;
+  /** Log-probability of its tokens drawn one by one with the frequencies of the corpus: the lower, the rarer. */
+  readonly logUnigram: number;
+}
+
+export interface SpanRules {
+  /** Shortest span, in tokens. */
+  readonly minTokens: number;
+  /** Spans kept, the rarest first: as many as this share of the text's tokens, rounded up. Infinity keeps all. */
+  readonly share: number;
+  /** Whether a span may begin before this token, and so end behind the one before it: at the edge of a word. */
+  readonly isEdge: (position: number) => boolean;
+  /** Whether a token may only be a span's last: it has a full stop or the end of a line. */
+  readonly isStop: (token: number) => boolean;
+  /** Log of a token's frequency in the corpus. */
+  readonly logFrequency: (token: number) => number;
+}
+
+/**
+ * The maximal spans of a text that stand in the corpus, rarest first (Liu et al. 2025, "OLMoTrace", section 3): spans of
+ * whole words without an inner full stop or line end, none part of another, of which the rarest are kept. One search for
+ * each token at which a span may begin.
+ */
+export function findSpans(search: SuffixSearch, tokens: ArrayLike<number>, rules: SpanRules): Span[] {
+  const spans = maximal(candidates(search, tokens, rules));
+  const kept = rules.share === Number.POSITIVE_INFINITY ? spans.length : Math.ceil(rules.share * tokens.length);
+  return spans.sort((a, b) => a.logUnigram - b.logUnigram || a.start - b.start).slice(0, kept);
+}
+
+/** The longest span from each token on; by start. */
+function* candidates(search: SuffixSearch, tokens: ArrayLike<number>, rules: SpanRules): Generator<Span> {
+  for (let start = 0; start < tokens.length; start++) {
+    if (!rules.isEdge(start)) continue;
+    const match = search.longest(tokens, start, sentenceEnd(tokens, start, rules) - start);
+    let end = start + match.length;
+    while (end > start && !rules.isEdge(end)) end--;
+    if (end - start < Math.max(1, rules.minTokens)) continue;
+    const exact = end - start === match.length ? match : search.find(tokens, start, end);
+    let logUnigram = 0;
+    for (let i = start; i < end; i++) logUnigram += rules.logFrequency(tokens[i]!);
+    yield { start, end, match: exact, logUnigram };
+  }
+}
+
+/** Behind the first token from `start` on that ends a sentence or a line. */
+function sentenceEnd(tokens: ArrayLike<number>, start: number, rules: SpanRules): number {
+  for (let i = start; i < tokens.length; i++) if (rules.isStop(tokens[i]!)) return i + 1;
+  return tokens.length;
+}
+
+/** Those that are part of no other. They come by start, so one is part of another when it ends no later than one before. */
+function maximal(spans: Iterable<Span>): Span[] {
+  const kept: Span[] = [];
+  let end = 0;
+  for (const span of spans) {
+    if (span.end <= end) continue;
+    kept.push(span);
+    end = span.end;
+  }
+  return kept;
+}

@@ -1,0 +1,167 @@
+/**
+ * The suffix array of a token sequence: the start of every suffix, in the lexicographic order of the suffixes. Naively
+ *
+ *     Array.from(text.keys()).sort((a, b) => compareSuffixes(text, a, b))
+ *
+ * which takes n log n comparisons of up to n tokens. This is SA-IS (Nong, Zhang & Chan 2009, "Linear Suffix Array
+ * Construction by Almost Pure Induced-Sorting"), which takes time linear in n:
+ *
+ * - A suffix is of type S when it is smaller than the one that starts a token later, else of type L. Of the S suffixes,
+ *   those whose left neighbour is L are the LMS suffixes; at most every second suffix is one.
+ * - When the LMS suffixes are in order, two scans over the array put all others in place: an L suffix follows from the
+ *   suffix right of it, from left to right, then an S suffix from right to left.
+ * - The same scans sort the LMS *substrings* (from one LMS position to the next). Their ranks, read in text order, are a
+ *   text of at most half the length, whose suffix array is the order of the LMS suffixes: one recursion.
+ *
+ * The recursion works inside the result's own memory. Beside the result it takes a byte for each token.
+ *
+ * @param text n tokens, each less than `alphabet`; the end of the text is smaller than any token.
+ * @returns n positions.
+ */
+export function suffixArray(text: Uint16Array | Int32Array, alphabet: number): Int32Array {
+  const result = new Int32Array(text.length);
+  sortSuffixes(text, alphabet, result);
+  return result;
+}
+
+type Text = Uint16Array | Int32Array;
+
+/** Fills `sa`, whose length is the text's. */
+function sortSuffixes(text: Text, alphabet: number, sa: Int32Array): void {
+  const n = text.length;
+  if (n < 2) return;
+  const types = classify(text);
+  const counts = countTokens(text, alphabet);
+  const lmsCount = placeLms(text, types, counts, sa);
+  induce(text, types, counts, sa);
+  if (lmsCount > 1) {
+    const ranks = rankLmsSubstrings(text, types, sa, lmsCount);
+    orderLmsSuffixes(types, sa, lmsCount, ranks);
+    spreadLms(text, counts, sa, lmsCount);
+    induce(text, types, counts, sa);
+  }
+}
+
+const L = 0;
+const S = 1;
+/** An S suffix whose left neighbour is L. */
+const LMS = 2;
+
+function classify(text: Text): Uint8Array {
+  const types = new Uint8Array(text.length);
+  for (let i = text.length - 2; i >= 0; i--) {
+    const [a, b] = [text[i]!, text[i + 1]!];
+    types[i] = a < b || (a === b && types[i + 1] !== L) ? S : L;
+    if (types[i] === L && types[i + 1] === S) types[i + 1] = LMS;
+  }
+  return types;
+}
+
+function countTokens(text: Text, alphabet: number): Int32Array {
+  const counts = new Int32Array(alphabet);
+  for (let i = 0; i < text.length; i++) counts[text[i]!]!++;
+  return counts;
+}
+
+/** Where the bucket of each token begins. */
+function bucketStarts(counts: Int32Array): Int32Array {
+  const starts = new Int32Array(counts.length);
+  for (let c = 1; c < counts.length; c++) starts[c] = starts[c - 1]! + counts[c - 1]!;
+  return starts;
+}
+
+/** Where the bucket of each token ends. */
+function bucketEnds(counts: Int32Array): Int32Array {
+  const ends = new Int32Array(counts.length);
+  for (let c = 0, sum = 0; c < counts.length; c++) ends[c] = sum += counts[c]!;
+  return ends;
+}
+
+const EMPTY = -1;
+
+/** Puts the LMS positions, in text order, at the ends of their buckets; everything else is empty. */
+function placeLms(text: Text, types: Uint8Array, counts: Int32Array, sa: Int32Array): number {
+  const ends = bucketEnds(counts);
+  let count = 0;
+  sa.fill(EMPTY);
+  for (let i = text.length - 1; i > 0; i--) {
+    if (types[i] !== LMS) continue;
+    sa[--ends[text[i]!]!] = i;
+    count++;
+  }
+  return count;
+}
+
+/** From LMS positions at the ends of their buckets to all positions. */
+function induce(text: Text, types: Uint8Array, counts: Int32Array, sa: Int32Array): void {
+  const n = text.length;
+  const starts = bucketStarts(counts);
+  // The last token is followed by the end of the text, the smallest of all: it comes first among the L suffixes.
+  sa[starts[text[n - 1]!]!++] = n - 1;
+  for (let i = 0; i < n; i++) {
+    const left = sa[i]! - 1;
+    if (left >= 0 && types[left] === L) sa[starts[text[left]!]!++] = left;
+  }
+  const ends = bucketEnds(counts);
+  for (let i = n - 1; i >= 0; i--) {
+    const left = sa[i]! - 1;
+    if (left >= 0 && types[left] !== L) sa[--ends[text[left]!]!] = left;
+  }
+}
+
+/**
+ * Moves the LMS positions, which `sa` now has in the order of their substrings, to its front, and leaves the rank of each
+ * substring at `count + position / 2` (two LMS positions are never neighbours).
+ *
+ * @returns how many different substrings there are.
+ */
+function rankLmsSubstrings(text: Text, types: Uint8Array, sa: Int32Array, count: number): number {
+  let m = 0;
+  for (let i = 0; i < sa.length; i++) if (types[sa[i]!] === LMS) sa[m++] = sa[i]!;
+  sa.fill(EMPTY, count);
+  let ranks = 0;
+  let previous = -1;
+  for (let i = 0; i < count; i++) {
+    const position = sa[i]!;
+    if (previous < 0 || !sameLmsSubstring(text, types, previous, position)) ranks++;
+    sa[count + (position >> 1)] = ranks - 1;
+    previous = position;
+  }
+  return ranks;
+}
+
+function sameLmsSubstring(text: Text, types: Uint8Array, a: number, b: number): boolean {
+  const n = text.length;
+  for (let i = 0; ; i++) {
+    if (a + i === n || b + i === n) return false;
+    if (text[a + i] !== text[b + i]) return false;
+    if (i === 0) continue;
+    const [endA, endB] = [types[a + i] === LMS, types[b + i] === LMS];
+    if (endA && endB) return true;
+    if (endA !== endB) return false;
+  }
+}
+
+/** From the ranks of the LMS substrings to the LMS positions in the order of their suffixes, at the front of `sa`. */
+function orderLmsSuffixes(types: Uint8Array, sa: Int32Array, count: number, ranks: number): void {
+  const n = sa.length;
+  const reduced = sa.subarray(n - count);
+  for (let i = n - 1, m = count; i >= count; i--) if (sa[i] !== EMPTY) reduced[--m] = sa[i]!;
+  const order = sa.subarray(0, count);
+  if (ranks < count) sortSuffixes(reduced, ranks, order);
+  else for (let i = 0; i < count; i++) order[reduced[i]!] = i;
+  // The reduced text is done with: its place holds the LMS positions in text order.
+  for (let i = n - 1, m = count; i > 0; i--) if (types[i] === LMS) reduced[--m] = i;
+  for (let i = 0; i < count; i++) order[i] = reduced[order[i]!]!;
+}
+
+/** Spreads the sorted LMS positions from the front of `sa` to the ends of their buckets. */
+function spreadLms(text: Text, counts: Int32Array, sa: Int32Array, count: number): void {
+  const ends = bucketEnds(counts);
+  sa.fill(EMPTY, count);
+  for (let i = count - 1; i >= 0; i--) {
+    const position = sa[i]!;
+    sa[i] = EMPTY;
+    sa[--ends[text[position]!]!] = position;
+  }
+}
