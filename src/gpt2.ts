@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+
 import type { ModelConfig } from "./architectures/config.js";
 import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend, DeviceArray } from "./backend/backend.js";
@@ -37,6 +38,7 @@ import { SAMPLING_DEFAULTS, type SamplingSettings } from "./pretrained/sampling-
 import type { Choice, ChooseOptions } from "./tasks/choose.js";
 import { Tasks } from "./tasks/tasks.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
+import { checkOptionNames } from "./util/nearest.js";
 import { needNode } from "./util/runtime.js";
 
 /**
@@ -181,6 +183,13 @@ export class GPT2 {
   score(texts: readonly TextOrIds[], options?: ScoreOptions): Promise<Score[]>;
   score(text: TextOrIds, options?: ScoreOptions): Promise<Score>;
   async score(input: OneOrMany, options: ScoreOptions = {}): Promise<Score | Score[]> {
+    checkOptionNames("scoring", options, {
+      context: true,
+      stride: true,
+      adapter: true,
+      signal: true,
+      onProgress: true,
+    });
     const { scoreTexts } = await import("./gpt2/score.js");
     const adapter = this.#adapters.get(options.adapter);
     return oneOrMany(input, (texts) => scoreTexts(this.#engine, this.#ids, texts, options, adapter));
@@ -198,6 +207,7 @@ export class GPT2 {
     requests: readonly LogLikelihoodRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<LogLikelihood[]> {
+    checkOptionNames("log-likelihoods", options, { signal: true, onProgress: true, adapter: true });
     const { vocabLimit, adapter } = this.#generationModel(options);
     const { runLogLikelihoods } = await import("./generate/log-likelihood.js");
     const { encodePair } = await import("./tokenizer/encode-pair.js");
@@ -215,6 +225,7 @@ export class GPT2 {
     requests: readonly GenerateUntilRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<Generation[]> {
+    checkOptionNames("generating until a stop", options, { signal: true, onProgress: true, adapter: true });
     const tokenizer = this.#ids.needTokenizer("generating until a stop");
     const { vocabLimit, endOfText, adapter } = this.#generationModel(options);
     const encoded = requests.map((request) => ({ ...request, prompt: this.#ids.encodePrompt(request.prompt) }));
@@ -248,6 +259,7 @@ export class GPT2 {
    * @throws {ContextLengthError} more ids than the context has room for.
    */
   async logits(ids: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array> {
+    checkOptionNames("logits", options, { adapter: true, signal: true });
     const tokens = this.#ids.checkFits(this.#ids.encode(ids), "logits");
     const { vocabSize: V } = this.config;
     const logits = new Float32Array(tokens.length * V);
@@ -281,6 +293,7 @@ export class GPT2 {
   classify(texts: readonly TextOrIds[], options?: ReadOptions): Promise<Classification[]>;
   classify(text: TextOrIds, options?: ReadOptions): Promise<Classification>;
   async classify(input: OneOrMany, options: ReadOptions = {}): Promise<Classification | Classification[]> {
+    checkOptionNames("classifying", options, { truncate: true, adapter: true, signal: true, onProgress: true });
     const reader = await this.#openReader();
     return oneOrMany(input, (texts) => reader.classify(texts, this.#additions(options), options));
   }
@@ -293,6 +306,7 @@ export class GPT2 {
   regress(texts: readonly TextOrIds[], options?: ReadOptions): Promise<number[]>;
   regress(text: TextOrIds, options?: ReadOptions): Promise<number>;
   async regress(input: OneOrMany, options: ReadOptions = {}): Promise<number | number[]> {
+    checkOptionNames("regressing", options, { truncate: true, adapter: true, signal: true, onProgress: true });
     const reader = await this.#openReader();
     return oneOrMany(input, (texts) => reader.regress(texts, this.#additions(options), options));
   }
@@ -310,6 +324,14 @@ export class GPT2 {
   embed(texts: readonly TextOrIds[], options?: EmbedOptions): Promise<Float32Array[]>;
   embed(text: TextOrIds, options?: EmbedOptions): Promise<Float32Array>;
   async embed(input: OneOrMany, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
+    checkOptionNames("embedding", options, {
+      pooling: true,
+      normalize: true,
+      truncate: true,
+      adapter: true,
+      signal: true,
+      onProgress: true,
+    });
     const reader = await this.#openReader();
     return oneOrMany(input, (texts) => reader.embed(texts, this.#additions(options), options));
   }

@@ -6,6 +6,7 @@ import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
+import { checkOptionNames } from "../util/nearest.js";
 import type { Destination } from "./batch.js";
 import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
 import { DatasetWriter } from "./dataset-writer.js";
@@ -61,6 +62,21 @@ type Settings = DatasetInfo["settings"];
  * @throws {UsageError} a wrong option, or a folder that is there already
  */
 export async function prepareData(inputs: readonly string[], options: PrepareOptions): Promise<DatasetInfo> {
+  checkOptionNames("preparing data", options, {
+    out: true,
+    tokenizer: true,
+    tokenizerName: true,
+    valFraction: true,
+    valInputs: true,
+    shardTokens: true,
+    workers: true,
+    textField: true,
+    separator: true,
+    seed: true,
+    overwrite: true,
+    onProgress: true,
+    signal: true,
+  });
   const settings = checkSettings(options);
   const { tokenizer } = options;
   checkShardVocab(tokenizer.vocabSize);

@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
+import { checkOptionNames } from "../util/nearest.js";
 
 export interface GenerateOptions extends SamplingOptions {
   /** Tokens to generate at most. Default 200. */
@@ -49,6 +50,23 @@ export const DEFAULT_LOOKUP = 7;
 
 /** The options with their defaults. @throws {UsageError} a value out of range. */
 export function generateSettings(options: GenerateOptions, defaults?: SamplingSettings): GenerateSettings {
+  checkOptionNames("generating", options, {
+    temperature: true,
+    topK: true,
+    topP: true,
+    minP: true,
+    repetitionPenalty: true,
+    maxNewTokens: true,
+    samples: true,
+    stop: true,
+    stopAtEndOfText: true,
+    overflow: true,
+    truncatePrompt: true,
+    promptLookup: true,
+    seed: true,
+    adapter: true,
+    signal: true,
+  });
   const { maxNewTokens = DEFAULT_NEW_TOKENS, samples = 1, stop = [], stopAtEndOfText = true } = options;
   const { overflow = "slide", truncatePrompt = false, promptLookup = 0, seed = randomSeed(), signal } = options;
   const stops = typeof stop === "string" ? [stop] : stop;

@@ -1,3 +1,4 @@
+import { checkOptionNames } from "../util/nearest.js";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -70,6 +71,7 @@ export async function convertModel(
   to: string,
   options: ConvertOptions = {},
 ): Promise<ConvertedModel> {
+  checkOptionNames("converting a model", options, { endpoint: true, cacheDir: true, token: true, offline: true, revision: true, signal: true, onDownload: true, merge: true, to: true, dtype: true, maxShardBytes: true, overwrite: true, onProgress: true });
   const format = options.to ? formatNamed(options.to) : formatOfName(to);
   checkType(format, options.dtype);
   if (!options.overwrite) refuseToReplace(to, format);

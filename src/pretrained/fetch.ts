@@ -8,6 +8,7 @@ import { fetchBytes } from "../hub/fetch-bytes.js";
 import { parseModelName } from "../hub/model-name.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerFolder } from "../tokenizer/tokenizer-folder.js";
+import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { configFromHuggingFace } from "./formats/huggingface.js";
 import { FORMATS } from "./formats.js";
@@ -35,6 +36,15 @@ export interface FetchModelOptions {
 
 /** What {@link GPT2.fetch} does, for its name and options. */
 export async function fetchModelParts(name: string, options: FetchModelOptions = {}): Promise<ModelParts> {
+  checkOptionNames("fetching a model", options, {
+    backend: true,
+    dtype: true,
+    tokenizer: true,
+    endpoint: true,
+    token: true,
+    signal: true,
+    onProgress: true,
+  });
   const { dtype, signal } = options;
   const chosen = options.backend ? { backend: options.backend } : await chooseBackend();
   const remote = new RemoteFolder(placeOf(name, options), options);

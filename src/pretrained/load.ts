@@ -1,3 +1,4 @@
+import { checkOptionNames } from "../util/nearest.js";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -38,6 +39,7 @@ export interface LoadOptions extends BackendOptions, OpenOptions, PartsOptions {
 
 /** What {@link GPT2.load} does, for its name and options. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
+  checkOptionNames("loading a model", options, { endpoint: true, cacheDir: true, token: true, offline: true, revision: true, signal: true, onDownload: true, adapters: true, merge: true, backend: true, threads: true, isa: true, tokenizer: true, dtype: true });
   const { signal, dtype } = options;
   if (dtype !== undefined) checkWeightType(dtype);
   const chosen = await chooseBackend(options);

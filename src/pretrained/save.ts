@@ -1,3 +1,4 @@
+import { checkOptionNames } from "../util/nearest.js";
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
@@ -60,6 +61,7 @@ export interface SaveOptions {
  * @throws {ConfigError | UsageError} the format cannot hold this model, or this type.
  */
 export async function saveCheckpoint(path: string, model: ModelToSave, options: SaveOptions = {}): Promise<string[]> {
+  checkOptionNames("saving a model", options, { format: true, dtype: true, maxShardBytes: true, signal: true, onProgress: true });
   const format = options.format ? formatNamed(options.format) : formatOfName(path);
   checkType(format, options.dtype);
   if (model.head && format.name !== "huggingface") throw noHead(path, format, model.head);

@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { QUESTIONS } from "./examples.js";
 import { oneLine, type Pair } from "./pairs.js";
 import {
@@ -43,6 +44,15 @@ export const questionPrompt = (question: string): string => `Q: ${question}?\nA:
 
 /** See {@link Tasks.answer}. */
 export async function answer(model: PromptedModel, question: string, options: AnswerOptions): Promise<TaskOutput> {
+  checkOptionNames("answering", options, {
+    adapter: true,
+    signal: true,
+    maxNewTokens: true,
+    document: true,
+    history: true,
+    examples: true,
+    truncate: true,
+  });
   const asked = oneLine(needText(question, "answer", "a question"));
   const history = (options.history ?? []).map(([before, said]): Pair => [oneLine(before), oneLine(said)]);
   return options.document === undefined

@@ -1,5 +1,6 @@
 import { ContextLengthError, UsageError } from "../errors.js";
 import type { TokenPair } from "../tokenizer/encode-pair.js";
+import { checkOptionNames } from "../util/nearest.js";
 import {
   choicePairs,
   indexOfLargest,
@@ -50,6 +51,7 @@ export async function choose(
   candidates: readonly string[],
   options: ChooseOptions,
 ): Promise<Choice> {
+  checkOptionNames("choosing", options, { adapter: true, signal: true, normalization: true });
   const tokenizer = needTokenizer(model, "choice");
   const { endOfText } = model;
   if (endOfText === undefined && context.trim() === "") {

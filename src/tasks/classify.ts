@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { type Choice, type ChooseOptions, choiceOf } from "./choose.js";
 import { fitPrompt, type Omitted } from "./fit-prompt.js";
 import { oneLine, type Pair } from "./pairs.js";
@@ -41,6 +42,15 @@ export function checkLabels({ labels, examples = [] }: Pick<LabelOptions, "label
 
 /** See {@link Tasks.classify}. */
 export async function classify(model: PromptedModel, text: string, options: LabelOptions): Promise<LabelChoice> {
+  checkOptionNames("classifying by prompt", options, {
+    adapter: true,
+    signal: true,
+    normalization: true,
+    labels: true,
+    kind: true,
+    examples: true,
+    truncate: true,
+  });
   const { kind = DEFAULT_KIND, examples = [], truncate = true } = options;
   const labels = checkLabels(options);
   const tokenizer = needTokenizer(model, "classification");

@@ -1,3 +1,4 @@
+import { checkOptionNames } from "../util/nearest.js";
 import { oneLine, type Pair, pairLines, pairPrompt } from "./pairs.js";
 import {
   needText,
@@ -24,6 +25,14 @@ export const PATTERN = { maxNewTokens: 40, until: ["\n"], topK: 1 } as const sat
 
 /** See {@link Tasks.complete}. */
 export async function complete(model: PromptedModel, text: string, options: CompleteOptions): Promise<TaskOutput> {
+  checkOptionNames("completing", options, {
+    adapter: true,
+    signal: true,
+    maxNewTokens: true,
+    examples: true,
+    topK: true,
+    seed: true,
+  });
   needText(text, "completion", "a text");
   const { examples = [] } = options;
   if (examples.length === 0) {

@@ -1,3 +1,4 @@
+import { checkOptionNames } from "../util/nearest.js";
 import type { Pair } from "./pairs.js";
 import { firstSentences } from "./sentences.js";
 import {
@@ -29,11 +30,16 @@ export const summaryIn = (written: string): string => firstSentences(written, SU
 const example = ([article, summary]: Pair): string => `${article.trim()}${SUMMARY_HINT} ${summary.trim()}\n\n`;
 
 /** See {@link Tasks.summarize}. */
-export async function summarize(
-  model: PromptedModel,
-  article: string,
-  { truncate = true, ...options }: SummarizeOptions,
-): Promise<TaskOutput> {
+export async function summarize(model: PromptedModel, article: string, options: SummarizeOptions): Promise<TaskOutput> {
+  checkOptionNames("summarizing", options, {
+    adapter: true,
+    signal: true,
+    maxNewTokens: true,
+    examples: true,
+    seed: true,
+    truncate: true,
+  });
+  const { truncate = true } = options;
   const document = needText(article, "summary", "an article").trim();
   const parts = { examples: options.examples?.map(example) ?? [], document, after: SUMMARY_HINT };
   return writeAfter(model, "summary", parts, SUMMARY, { ...options, truncate }, summaryIn);

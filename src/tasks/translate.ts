@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { TRANSLATIONS } from "./examples.js";
 import { oneLine, type Pair, pairLines, pairPrompt } from "./pairs.js";
 import { sentences } from "./sentences.js";
@@ -54,6 +55,14 @@ export async function translate(
   sentence: string,
   options: TranslateOptions,
 ): Promise<TaskOutput> {
+  checkOptionNames("translating", options, {
+    adapter: true,
+    signal: true,
+    maxNewTokens: true,
+    to: true,
+    from: true,
+    examples: true,
+  });
   const examples = pairLines(translationPairs(options));
   const after = pairPrompt(oneLine(needText(sentence, "translation", "a sentence")));
   return writeAfter(model, "translation", { examples, after }, TRANSLATION, options, firstSentence);

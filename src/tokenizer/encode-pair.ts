@@ -7,9 +7,10 @@ export interface TokenPair {
 
 /**
  * Tokens of a context and of its continuation, cut as in the LM evaluation harness: spaces at the end of the context
- * belong to the continuation, as GPT-2's tokens have them; both are encoded together, and the tokens beyond the number
- * that the context alone has are the continuation. Where none is left (`unlik`, `ely` make fewer together), each is
- * encoded alone. An empty context is `<|endoftext|>`.
+ * belong to the continuation, as GPT-2's tokens have them; the context is encoded alone, and the continuation is the
+ * tokens of both together beyond the number of the context's. Between words the two make up the tokens of the whole text;
+ * where a word is cut in the middle they may not spell it. Where no token is left (`unlik`, `ely` make fewer together),
+ * which the harness refuses, each is encoded alone. An empty context is `<|endoftext|>`.
  */
 export function encodePair(tokenizer: Tokenizer, endOfText: number, context: string, continuation: string): TokenPair {
   const encode = (text: string, continues = false): number[] =>
@@ -17,9 +18,9 @@ export function encodePair(tokenizer: Tokenizer, endOfText: number, context: str
   if (context === "") return { context: [endOfText], continuation: encode(continuation) };
   const head = context.trimEnd();
   const ids = encode(context + continuation);
-  // A context of nothing but spaces would leave none.
-  const cut = head === "" ? 0 : encode(head).length;
-  if (cut === 0) return { context: [endOfText], continuation: ids };
-  if (cut < ids.length) return { context: ids.slice(0, cut), continuation: ids.slice(cut) };
-  return { context: encode(head), continuation: encode(context.slice(head.length) + continuation, true) };
+  // A context of nothing but spaces leaves none.
+  if (head === "") return { context: [endOfText], continuation: ids };
+  const before = encode(head);
+  if (before.length < ids.length) return { context: before, continuation: ids.slice(before.length) };
+  return { context: before, continuation: encode(context.slice(head.length) + continuation, true) };
 }

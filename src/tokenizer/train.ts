@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { WordCounts } from "./count-words.js";
 import { Tokenizer } from "./tokenizer.js";
 import { MergeTrainer } from "./train-merges.js";
@@ -45,6 +46,13 @@ export async function trainTokenizer(
   documents: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
   options: TrainTokenizerOptions,
 ): Promise<Tokenizer> {
+  checkOptionNames("training a tokenizer", options, {
+    vocabSize: true,
+    specialTokens: true,
+    minFrequency: true,
+    signal: true,
+    onProgress: true,
+  });
   const special = options.specialTokens ?? [END_OF_TEXT];
   const merges = options.vocabSize - 256 - special.length;
   if (!Number.isInteger(merges) || merges < 0) {

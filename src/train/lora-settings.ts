@@ -10,6 +10,7 @@ import {
 import { tensorTable } from "../architectures/registry.js";
 import { numel, type TensorSpec } from "../architectures/tensor-spec.js";
 import { UsageError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 
 /** Vectors of the model that can be trained beside an adapter. */
 export const LORA_EXTRAS = ["norms", "biases"] as const;
@@ -80,6 +81,7 @@ export function parseTargets(names: readonly string[], config: WithArchitecture 
  * @throws {UsageError} a value out of range, or a target that the model does not have.
  */
 export function loraSettings(partial: Partial<LoraSettings> = {}, config: WithArchitecture = A_GPT2): LoraSettings {
+  checkOptionNames("LoRA settings", partial, LORA_DEFAULTS);
   const { rank = LORA_DEFAULTS.rank } = partial;
   const settings = { ...LORA_DEFAULTS, alpha: 2 * rank, ...partial, rank };
   const { alpha, dropout, extras } = settings;

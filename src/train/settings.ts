@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { UsageError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 
 /** How a model is trained. The defaults are the accepted recipe for GPT-2 124M (docs/training.md); all are saved in checkpoints. */
 export interface TrainSettings {
@@ -98,6 +99,7 @@ export const TRAIN_DEFAULTS = Object.fromEntries(
  * @throws {UsageError} a value is out of range, batchTokens is no multiple of B · T, or minLr is above lr.
  */
 export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettings {
+  checkOptionNames("training settings", partial, TRAIN_DEFAULTS);
   const given = { ...TRAIN_DEFAULTS, minLr: (partial.lr ?? TRAIN_DEFAULTS.lr) / 10, ...partial };
   const pass = given.batchSize * given.seqLength;
   const settings = { ...given, batchTokens: given.batchTokens || pass };

@@ -10,6 +10,7 @@ import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import type { LocateOptions } from "../pretrained/locate.js";
 import { typedWrite } from "../util/file-errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { recoverAll } from "../util/workspace.js";
 import { adaptationOf } from "./base-model.js";
 import { inEpochs } from "./epochs.js";
@@ -143,6 +144,23 @@ export class Trainer {
    * @throws {OutOfMemoryError} the plan does not fit; {@link DataError}, {@link CheckpointError}, {@link UsageError}.
    */
   static async create(options: TrainerOptions): Promise<Trainer> {
+    checkOptionNames("training", options, {
+      backend: true,
+      data: true,
+      out: true,
+      config: true,
+      from: true,
+      locate: true,
+      lora: true,
+      dtype: true,
+      epochs: true,
+      settings: true,
+      memoryLimit: true,
+      peakFlops: true,
+      resume: true,
+      samplePrompt: true,
+      onPass: true,
+    });
     const found = await (options.resume ? resumedRun(options) : newRun(options));
     const { config } = found;
     const data = openTrainingData(found.data, config, found.settings);

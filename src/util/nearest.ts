@@ -28,8 +28,14 @@ export function nearest(
   return least <= most ? candidates[distances.indexOf(least)] : undefined;
 }
 
+/** Whether a name begins with nearly all of a word: `document` for `doc`, `normalization` for `normalize`. */
+function sharesStem(word: string, name: string): boolean {
+  const stem = word.slice(0, Math.max(3, Math.ceil(0.75 * word.length))).toLowerCase();
+  return word.length >= 3 && name.toLowerCase().startsWith(stem);
+}
+
 /** Every option of `T`, so that the compiler finds one that is missing. */
-export type OptionNames<T> = Readonly<Record<keyof Required<T>, true>>;
+export type OptionNames<T> = Readonly<Record<keyof Required<T>, unknown>>;
 
 /**
  * Refuses options that do not exist, which would otherwise be ignored in silence: `maxTokens` for `maxNewTokens`.
@@ -40,7 +46,7 @@ export function checkOptionNames<T extends object>(op: string, options: T, names
   for (const key of Object.keys(options)) {
     if (Object.hasOwn(names, key)) continue;
     const known = Object.keys(names);
-    const near = nearest(key, known, Math.max(2, key.length / 2));
+    const near = known.find((name) => sharesStem(key, name)) ?? nearest(key, known, Math.max(2, key.length / 2));
     const hint = near === undefined ? `Options: ${known.join(", ")}` : `Did you mean ${near}?`;
     throw new UsageError({ op, expected: "options that exist", got: key, hint });
   }

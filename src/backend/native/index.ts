@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { MappedFile, MappedRange } from "../../checkpoint/byte-source.js";
 import { DTYPES, type WeightType } from "../../dtype/dtype.js";
 import { BackendError, UsageError } from "../../errors.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import type { Capabilities, DeviceArray } from "../backend.js";
 import { KernelArray } from "../kernels/array.js";
 import { KernelBackend } from "../kernels/backend.js";
@@ -34,6 +35,7 @@ export function nativeIsas(): string[] {
  * @throws {UsageError} a number of threads that can't be.
  */
 export async function nativeBackend(options: NativeOptions = {}): Promise<NativeBackend> {
+  checkOptionNames("native backend", options, { threads: true, isa: true });
   const lib = nativeLibrary();
   const threads = threadCount(options.threads);
   const isa = options.isa ?? (process.env.GPT2_ISA || lib.bestIsa());

@@ -1,4 +1,5 @@
 import { BackendError, UsageError } from "../../errors.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import type { Capabilities } from "../backend.js";
 import { KernelBackend } from "../kernels/backend.js";
 import type { Machine } from "../kernels/machine.js";
@@ -40,6 +41,7 @@ interface WasmMachine extends Machine {
  * @throws {UsageError} an impossible number of threads.
  */
 export async function wasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
+  checkOptionNames("wasm backend", options, { threads: true, relaxed: true, place: true });
   if (typeof WebAssembly === "undefined" || !hasSimd()) {
     throw new BackendError({ op: "wasm backend", expected: "WebAssembly with SIMD", got: "an engine without" });
   }

@@ -6,6 +6,7 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { type InputFile, listInputs } from "../inputs.js";
 import { checkShardVocab } from "../shard.js";
 import { type EncodedExample, encodeExample } from "./encode-example.js";
@@ -50,6 +51,17 @@ export async function prepareExamples(
   inputs: readonly string[],
   options: PrepareExamplesOptions,
 ): Promise<ExamplesInfo> {
+  checkOptionNames("preparing examples", options, {
+    out: true,
+    tokenizer: true,
+    tokenizerName: true,
+    template: true,
+    valFraction: true,
+    valInputs: true,
+    seed: true,
+    onProgress: true,
+    signal: true,
+  });
   const { out, tokenizer, signal, valInputs = [] } = options;
   const { endOfText } = tokenizer;
   const settings = checkSettings(options);

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { INPUT_KINDS, type InputFile, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError, UsageError } from "../../errors.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import type { TextCounts } from "./batch-scanner.js";
 import { ledBatches } from "./batch-scanner.js";
 import { BloomFilter, bloomShape } from "./bloom-filter.js";
@@ -49,6 +50,15 @@ export async function buildNgramFilter(
   inputs: readonly string[],
   options: BuildFilterOptions = {},
 ): Promise<NgramFilter> {
+  checkOptionNames("building a filter", options, {
+    n: true,
+    rate: true,
+    workers: true,
+    textField: true,
+    separator: true,
+    onProgress: true,
+    signal: true,
+  });
   const { n = DEFAULT_N, rate = DEFAULT_RATE, textField = "text" } = options;
   checkOptions(n, rate, options.workers);
   const { files } = listInputs(inputs);
