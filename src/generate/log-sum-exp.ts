@@ -18,7 +18,7 @@ export function logSumExp(logits: Float32Array | Float64Array): number {
   let sum = 0;
   for (let i = 0; i < logits.length; i++) sum += expOfNegative(logits[i]! - max);
   if (sum > 0) return max + Math.log(sum);
-  throw notFinite("sampling the next token", Number.isFinite(max) ? Number.NaN : max);
+  throw notFinite("sampling the next token", logits.some(Number.isNaN) ? Number.NaN : max);
 }
 
 /** The error for logits that define no distribution. */

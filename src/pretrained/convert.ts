@@ -1,4 +1,3 @@
-import { checkOptionNames } from "../util/nearest.js";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -8,6 +7,7 @@ import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { StoredDtype } from "../dtype/stored.js";
 import { CheckpointError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { llmcTokenizerFiles } from "./formats/llmc-write.js";
 import { type Format, type FormatName, formatNamed } from "./formats.js";
@@ -71,7 +71,21 @@ export async function convertModel(
   to: string,
   options: ConvertOptions = {},
 ): Promise<ConvertedModel> {
-  checkOptionNames("converting a model", options, { endpoint: true, cacheDir: true, token: true, offline: true, revision: true, signal: true, onDownload: true, merge: true, to: true, dtype: true, maxShardBytes: true, overwrite: true, onProgress: true });
+  checkOptionNames("converting a model", options, {
+    endpoint: true,
+    cacheDir: true,
+    token: true,
+    offline: true,
+    revision: true,
+    signal: true,
+    onDownload: true,
+    merge: true,
+    to: true,
+    dtype: true,
+    maxShardBytes: true,
+    overwrite: true,
+    onProgress: true,
+  });
   const format = options.to ? formatNamed(options.to) : formatOfName(to);
   checkType(format, options.dtype);
   if (!options.overwrite) refuseToReplace(to, format);

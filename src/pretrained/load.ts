@@ -1,4 +1,3 @@
-import { checkOptionNames } from "../util/nearest.js";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -7,6 +6,7 @@ import { checkWeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { FetchedModel } from "../hub/fetch-model.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { packageFile } from "../util/package-root.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { AdapterPaths } from "./load-adapters.js";
@@ -39,7 +39,22 @@ export interface LoadOptions extends BackendOptions, OpenOptions, PartsOptions {
 
 /** What {@link GPT2.load} does, for its name and options. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
-  checkOptionNames("loading a model", options, { endpoint: true, cacheDir: true, token: true, offline: true, revision: true, signal: true, onDownload: true, adapters: true, merge: true, backend: true, threads: true, isa: true, tokenizer: true, dtype: true });
+  checkOptionNames("loading a model", options, {
+    endpoint: true,
+    cacheDir: true,
+    token: true,
+    offline: true,
+    revision: true,
+    signal: true,
+    onDownload: true,
+    adapters: true,
+    merge: true,
+    backend: true,
+    threads: true,
+    isa: true,
+    tokenizer: true,
+    dtype: true,
+  });
   const { signal, dtype } = options;
   if (dtype !== undefined) checkWeightType(dtype);
   const chosen = await chooseBackend(options);

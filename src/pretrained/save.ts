@@ -1,4 +1,3 @@
-import { checkOptionNames } from "../util/nearest.js";
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
@@ -8,6 +7,7 @@ import type { WeightType } from "../dtype/dtype.js";
 import { UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeFileAtomically, writeFilesAtomically, writeFolderAtomically } from "../util/atomic-write.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { FORMATS, type Format, type FormatName, formatNamed } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";
 
@@ -61,7 +61,13 @@ export interface SaveOptions {
  * @throws {ConfigError | UsageError} the format cannot hold this model, or this type.
  */
 export async function saveCheckpoint(path: string, model: ModelToSave, options: SaveOptions = {}): Promise<string[]> {
-  checkOptionNames("saving a model", options, { format: true, dtype: true, maxShardBytes: true, signal: true, onProgress: true });
+  checkOptionNames("saving a model", options, {
+    format: true,
+    dtype: true,
+    maxShardBytes: true,
+    signal: true,
+    onProgress: true,
+  });
   const format = options.format ? formatNamed(options.format) : formatOfName(path);
   checkType(format, options.dtype);
   if (model.head && format.name !== "huggingface") throw noHead(path, format, model.head);

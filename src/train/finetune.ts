@@ -1,9 +1,9 @@
-import { checkOptionNames } from "../util/nearest.js";
 import type { ModelConfig } from "../architectures/config.js";
 import { type LabelledInfo, readLabelledInfo } from "../data/labelled/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel } from "../pretrained/load.js";
 import { tokenizerOf } from "../pretrained/tokenizer.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
 import { loraSettings } from "./lora-settings.js";
@@ -68,7 +68,28 @@ export function taskDefaults(
  * @throws as {@link Trainer.create}.
  */
 export async function finetune(options: FinetuneOptions): Promise<Trainer> {
-  checkOptionNames("fine-tuning", options, { backend: true, data: true, out: true, from: true, locate: true, lora: true, dtype: true, epochs: true, settings: true, memoryLimit: true, peakFlops: true, resume: true, samplePrompt: true, onPass: true, val: true, valFraction: true, template: true, task: true, onPrepare: true, signal: true });
+  checkOptionNames("fine-tuning", options, {
+    backend: true,
+    data: true,
+    out: true,
+    from: true,
+    locate: true,
+    lora: true,
+    dtype: true,
+    epochs: true,
+    settings: true,
+    memoryLimit: true,
+    peakFlops: true,
+    resume: true,
+    samplePrompt: true,
+    onPass: true,
+    val: true,
+    valFraction: true,
+    template: true,
+    task: true,
+    onPrepare: true,
+    signal: true,
+  });
   const { data, val, valFraction, template, task, onPrepare, signal, ...rest } = options;
   // Told before data is prepared, which may take long.
   if (rest.lora) loraSettings(rest.lora);

@@ -11,6 +11,7 @@ import { evaluate } from "../../src/evaluate/index.js";
 import { buildNgramFilter } from "../../src/evaluate/overlap/build-filter.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { convertModel } from "../../src/pretrained/convert.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { trainTokenizer } from "../../src/tokenizer/index.js";
 import { finetune } from "../../src/train/finetune.js";
 import { loraSettings } from "../../src/train/lora-settings.js";
