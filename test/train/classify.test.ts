@@ -127,7 +127,7 @@ describe("a classifier", () => {
     const logits = async (of: GPT2) => (await of.classify("aei")).scores.map(({ logit }) => logit);
     // Half precision: 11 bits, in sums of terms of about 1.
     assertClose("logits", await logits(after), await logits(before), { relative: 5e-3, floor: 1 });
-    await assert.rejects(convertModel(model, join(dir, "x.gguf")), /gguf format: expected a language model/);
+    await assert.rejects(convertModel(model, join(dir, "x.gguf")), /GGUF format: expected a language model/);
     await assert.rejects(convertModel(model, join(dir, "x.bin")), /llm.c format: expected a language model/);
   });
 
