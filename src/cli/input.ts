@@ -1,8 +1,7 @@
 import { fstatSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { UsageError } from "../errors.js";
-import { readFailure } from "../util/file-errors.js";
-import { withoutByteOrderMark } from "../util/text.js";
+import { readTextFile } from "../data/read-input.js";
+import { textBytes } from "../data/text.js";
+import { DataError, UsageError } from "../errors.js";
 import { note } from "./output.js";
 
 /** Where a text is taken from: arguments, else a file (`-`: standard input), else what is piped in. */
@@ -13,9 +12,9 @@ export interface TextSource {
 
 /**
  * A command's text in UTF-8: its arguments, joined by spaces; else the file of `--file`, where `-` is standard input; else
- * what is piped in; else undefined. A byte-order mark is removed.
+ * what is piped in; else undefined. A file may be compressed by gzip or zstd.
  *
- * @throws {UsageError} both arguments and a file, or a file that can't be read or is no UTF-8.
+ * @throws {UsageError} both arguments and a file, or a file that can't be read or is no text.
  */
 export async function readInput({ words, file }: TextSource): Promise<Uint8Array | undefined> {
   if (words.length > 0 && file !== undefined) {
@@ -23,9 +22,7 @@ export async function readInput({ words, file }: TextSource): Promise<Uint8Array
   }
   if (words.length > 0) return new TextEncoder().encode(words.join(" "));
   if (file === undefined && !isPiped()) return undefined;
-  const [bytes, name] =
-    file === undefined || file === "-" ? [await readStandardInput(), "standard input"] : [await readBytes(file), file];
-  return withoutByteOrderMark(bytes, name, UsageError);
+  return asArgument(() => (file === undefined || file === "-" ? readStandardInput() : readTextFile(file)));
 }
 
 /**
@@ -71,13 +68,15 @@ async function readStandardInput(): Promise<Uint8Array> {
   } finally {
     clearTimeout(timer);
   }
-  return Buffer.concat(chunks);
+  return textBytes(Buffer.concat(chunks), "standard input");
 }
 
-async function readBytes(file: string): Promise<Uint8Array> {
+/** What can't be read, or is no text, is a wrong argument. */
+async function asArgument<T>(read: () => Promise<T>): Promise<T> {
   try {
-    return await readFile(file);
-  } catch (cause) {
-    throw new UsageError({ op: `reading ${file}`, expected: "a text file", got: readFailure(cause), cause });
+    return await read();
+  } catch (error) {
+    if (error instanceof DataError) throw new UsageError(error.details);
+    throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { jsonlFiles } from "../data/examples/prepare-examples.js";
-import { readLines } from "../data/examples/read-lines.js";
 import type { LabelKind } from "../data/labelled/labelled-folder.js";
 import { type LabelledLine, labelledLine } from "../data/labelled/read-labelled.js";
+import { readLines } from "../data/read-lines.js";
 import { DataError, UsageError } from "../errors.js";
 import type { Pair } from "../tasks/pairs.js";
 import { readInput, type TextSource } from "./input.js";

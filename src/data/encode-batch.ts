@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { DataError } from "../errors.js";
 import type { EncodeOptions } from "../tokenizer/tokenizer.js";
 import type { Batch, EncodedBatch, Segment } from "./batch.js";
+import { isBlank, linesOf, parseRecord, textField } from "./json-lines.js";
 
 /** What encoding needs of a tokenizer. */
 export interface Encoder {
@@ -63,18 +63,9 @@ export class BatchEncoder {
   }
 
   #encodeLines(batch: Batch & { format: "jsonl" }): void {
-    const { bytes } = batch;
-    let line = batch.line;
-    for (let start = 0; start < bytes.length; line++) {
-      const found = bytes.indexOf(LINE_FEED, start);
-      const end = found < 0 ? bytes.length : found;
-      let from = start;
-      // A byte order mark is no part of the JSON.
-      if (line === 1 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) from = 3;
-      const text = Buffer.from(this.#valid(bytes.subarray(from, end))).toString();
-      start = end + 1;
-      if (text.trim() === "") continue;
-      const document = textField(text, this.#options.textField, `reading ${batch.path}, line ${line}`);
+    for (const { bytes, where } of linesOf(batch.bytes, batch.path, batch.line)) {
+      const record = parseRecord(Buffer.from(this.#valid(bytes)).toString(), where);
+      const document = textField({ record, where }, this.#options.textField, FIELD_HINT);
       const utf8 = Buffer.from(document);
       // Escapes can write half a character: "\ud800".
       if (utf8.includes(REPLACEMENT)) this.#replaced += document.match(/\p{Surrogate}/gu)?.length ?? 0;
@@ -131,7 +122,7 @@ export class BatchEncoder {
   }
 }
 
-const LINE_FEED = 0x0a;
+const FIELD_HINT = "Name the field that holds the text with --field";
 
 /** U+FFFD. */
 const REPLACEMENT = Buffer.from([0xef, 0xbf, 0xbd]);
@@ -141,24 +132,4 @@ function countReplacements(bytes: Uint8Array): number {
   let count = 0;
   for (let at = buffer.indexOf(REPLACEMENT); at >= 0; at = buffer.indexOf(REPLACEMENT, at + 3)) count++;
   return count;
-}
-
-function isBlank(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
-}
-
-function textField(line: string, field: string, op: string): string {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (cause) {
-    const hint = "JSONL holds one JSON object a line.";
-    throw new DataError({ op, expected: "a JSON object", got: (cause as Error).message, hint, cause });
-  }
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  const text = isObject ? (value as Record<string, unknown>)[field] : undefined;
-  if (typeof text === "string") return text;
-  const got = !isObject ? "another JSON value" : text === undefined ? "no such field" : typeof text;
-  const hint = "Name the field that holds the text with --field.";
-  throw new DataError({ op, expected: `an object with a text in "${field}"`, got, hint });
 }

@@ -1,7 +1,8 @@
-/** Which files `gpt2 data` reads: names to files, formats and compressions. */
-import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+/** The files that commands read text from: names to files, formats and compressions. */
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
+import { readFailure } from "../util/file-errors.js";
 
 export type TextFormat = "text" | "jsonl";
 export type Compression = "none" | "gzip" | "zstd";
@@ -13,12 +14,13 @@ export interface InputFile {
   /** Bytes on disk. */
   readonly size: number;
   readonly format: TextFormat;
-  readonly compression: Compression;
+  /** By its name; undefined where the first bytes are to tell. */
+  readonly compression: Compression | undefined;
 }
 
 export interface InputList {
   readonly files: readonly InputFile[];
-  /** Files in folders whose names are of no kind that is read. */
+  /** Files in folders that were left out, as their names are of no kind that is read. */
   readonly skipped: number;
 }
 
@@ -33,7 +35,7 @@ const FORMATS: Readonly<Record<string, TextFormat>> = {
 
 const COMPRESSIONS: Readonly<Record<string, Compression>> = { gz: "gzip", gzip: "gzip", zst: "zstd", zstd: "zstd" };
 
-/** What folders are searched for, for messages. */
+/** The names of files that are read from folders, for messages. */
 export const INPUT_KINDS = ".txt, .md, .jsonl, each also .gz or .zst";
 
 /**
@@ -62,7 +64,7 @@ export function listInputs(inputs: readonly string[]): InputList {
       else files.push(describe(path, input));
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
-      throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
+      throw new DataError({ op: `reading ${path}`, got: readFailure(cause), cause });
     }
   });
   return { files, skipped };
@@ -90,19 +92,11 @@ function describe(path: string, input: number): InputFile {
     input,
     size: statSync(path).size,
     format: format ?? "text",
-    compression: compression ?? sniffCompression(path),
+    compression,
   };
 }
 
-/** Compression told by the first bytes (RFC 1952; RFC 8878), for files whose names do not tell. */
-function sniffCompression(path: string): Compression {
-  const magic = Buffer.alloc(4);
-  const fd = openSync(path, "r");
-  try {
-    readSync(fd, magic, 0, 4, 0);
-  } finally {
-    closeSync(fd);
-  }
-  if (magic[0] === 0x1f && magic[1] === 0x8b) return "gzip";
-  return magic.readUInt32LE(0) === 0xfd2fb528 ? "zstd" : "none";
+/** By the name of a file; undefined if it says nothing. */
+export function compressionOf(path: string): Compression | undefined {
+  return kindOf(path).compression;
 }

@@ -53,10 +53,7 @@ async function* textBatches(
     batch.add(bytes, begins, index);
     if (batch.size >= BATCH_BYTES) full.push(...batch.take());
   }, separator);
-  let first = true;
   for await (const chunk of readInput(file, onRead)) {
-    if (first) refuseUtf16(chunk, file);
-    first = false;
     splitter.push(chunk);
     yield* full.splice(0);
   }
@@ -105,13 +102,6 @@ class TextBatch {
     this.size = 0;
     return [batch];
   }
-}
-
-/** By its byte order mark. Read as UTF-8 it would be noise that nobody notices. */
-function refuseUtf16(start: Uint8Array, file: InputFile): void {
-  if (!((start[0] === 0xff && start[1] === 0xfe) || (start[0] === 0xfe && start[1] === 0xff))) return;
-  const hint = "Convert it first, for example with `iconv -f UTF-16 -t UTF-8`.";
-  throw new DataError({ op: `reading ${file.path}`, expected: "UTF-8 text", got: "UTF-16", hint });
 }
 
 async function* lineBatches(

@@ -1,72 +1,110 @@
-/** The bytes of an input file, decompressed, in chunks. */
-import { createReadStream, type ReadStream } from "node:fs";
-import { pipeline, type Readable, Transform } from "node:stream";
+/** The text of an input file, decompressed, in chunks of UTF-8. */
+import { createReadStream } from "node:fs";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { Decompress } from "fzstd";
 import { DataError } from "../errors.js";
-import type { InputFile } from "./inputs.js";
+import { readFailure } from "../util/file-errors.js";
+import { type Compression, compressionOf, type InputFile } from "./inputs.js";
+import { textChunks } from "./text.js";
+import { ZstdDecoder } from "./zstd.js";
 
 const CHUNK_BYTES = 1 << 18;
 
 /**
- * @param onRead told how many bytes of the file itself have been read, for progress
- * @throws {DataError} unreadable, or damaged compressed data
+ * @param onRead called with how many bytes of the file itself have been read, for progress
+ * @throws {DataError} unreadable, damaged compressed data, or no text
  */
 export async function* readInput(
-  file: InputFile,
+  file: Pick<InputFile, "path" | "compression">,
   onRead?: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const source = createReadStream(file.path, { highWaterMark: CHUNK_BYTES });
-  const stream = decompressed(source, file);
+  yield* textChunks(readBytes(file, onRead), file.path);
+}
+
+/** All of a text file, plain, gzip or zstd. @throws as {@link readInput}. */
+export async function readTextFile(path: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readInput({ path, compression: compressionOf(path) })) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** @throws {DataError} */
+async function* readBytes(
+  { path, compression: named }: Pick<InputFile, "path" | "compression">,
+  onRead?: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const source = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  let compression = named;
   try {
-    for await (const chunk of stream) {
+    const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    const start = await takeStart(chunks);
+    compression ??= sniffCompression(start);
+    for await (const chunk of DECODERS[compression](rest(start, chunks))) {
       onRead?.(source.bytesRead);
-      yield chunk as Uint8Array;
+      yield chunk;
     }
     onRead?.(source.bytesRead);
   } catch (cause) {
+    const isCompressed = compression !== undefined && compression !== "none";
     throw new DataError({
-      op: `reading ${file.path}`,
-      ...(file.compression === "none" ? {} : { expected: `whole ${file.compression} data` }),
-      got: (cause as Error).message,
-      ...(file.compression === "none" ? {} : { hint: "The file is damaged or cut short; fetch or make it again." }),
+      op: `reading ${path}`,
+      expected: isCompressed ? `whole ${compression} data` : "a text file",
+      got: readFailure(cause),
+      ...(isCompressed && { hint: "The file is damaged or cut short; fetch or make it again" }),
       cause,
     });
   } finally {
     source.destroy();
+  }
+}
+
+type Decoder = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+
+const DECODERS: Readonly<Record<Compression, Decoder>> = { none: (chunks) => chunks, gzip: gunzip, zstd: unzstd };
+
+/** By the first bytes (RFC 1952; RFC 8878), for files whose names say nothing. */
+function sniffCompression(start: Uint8Array): Compression {
+  if (start[0] === 0x1f && start[1] === 0x8b) return "gzip";
+  const isZstd = start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd;
+  return isZstd ? "zstd" : "none";
+}
+
+/** At least the four bytes that compressions are known by, if there are as many. */
+async function takeStart(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+  let start: Uint8Array = new Uint8Array(0);
+  while (start.length < 4) {
+    const { value, done } = await chunks.next();
+    if (done) break;
+    start = start.length === 0 ? value : Buffer.concat([start, value]);
+  }
+  return start;
+}
+
+async function* rest(
+  start: Uint8Array,
+  chunks: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (start.length > 0) yield start;
+  for (;;) {
+    const { value, done } = await chunks.next();
+    if (done) return;
+    yield value;
+  }
+}
+
+async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const transform = createGunzip({ chunkSize: CHUNK_BYTES });
+  // The iteration throws whatever goes wrong; the callback only keeps it from being thrown twice.
+  const stream = pipeline(Readable.from(chunks), transform, () => {});
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } finally {
     stream.destroy();
   }
 }
 
-function decompressed(source: ReadStream, file: InputFile): Readable {
-  if (file.compression === "none") return source;
-  const transform = file.compression === "gzip" ? createGunzip({ chunkSize: CHUNK_BYTES }) : zstdDecompressor();
-  // The iteration over the last stream throws whatever goes wrong; the callback only keeps it from being thrown twice.
-  return pipeline(source, transform, () => {});
-}
-
-/**
- * Not Node's own zstd (22.15 and later): it ends without a word after the first frame of a file that has several, as
- * `pzstd` and `cat a.zst b.zst` make them. Seen in Node 24.21.
- */
-function zstdDecompressor(): Transform {
-  const decoder = new Decompress();
-  const push = (chunk: Uint8Array, final: boolean, done: (error?: Error) => void) => {
-    try {
-      decoder.push(chunk, final);
-    } catch (error) {
-      done(error as Error);
-      return;
-    }
-    done();
-  };
-  const stream = new Transform({
-    // The decoder keeps parts of its input.
-    transform: (chunk: Uint8Array, _encoding, done) => push(Uint8Array.from(chunk), false, done),
-    // A frame of a few bytes only comes out at the end.
-    flush: (done) => push(new Uint8Array(0), true, done),
-  });
-  // The decoder writes over its output.
-  decoder.ondata = (data) => stream.push(Buffer.from(data));
-  return stream;
+async function* unzstd(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const decoder = await ZstdDecoder.create();
+  for await (const chunk of chunks) yield* decoder.push(chunk);
+  decoder.end();
 }

@@ -26,7 +26,6 @@ export class DocumentSplitter {
   #lineStart = true;
   /** No separator begins before this place. */
   #searched = 0;
-  #first = true;
 
   constructor(onPiece: PieceHandler, separator?: string) {
     this.#separator = Buffer.from(separator ?? DEFAULT_SEPARATOR);
@@ -46,12 +45,6 @@ export class DocumentSplitter {
   }
 
   #drain(atEnd: boolean): void {
-    if (this.#first) {
-      if (this.#pending.length < 3 && !atEnd) return;
-      this.#first = false;
-      // A byte order mark is no part of the text.
-      if (this.#pending.subarray(0, 3).equals(BYTE_ORDER_MARK)) this.#pending = this.#pending.subarray(3);
-    }
     for (;;) {
       const found = this.#find(atEnd);
       // A separator is looked for first, and all that begin before the cut are complete: cuts depend on nothing else.
@@ -114,7 +107,6 @@ export class DocumentSplitter {
   }
 }
 
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 

@@ -293,7 +293,7 @@ describe("preparing examples", () => {
       [jsonl([{ prompt: "a", completion: "b" }, "{"], "broken.jsonl")],
       /broken.jsonl, line 2: expected a JSON object/,
     );
-    await refused([jsonl(["[1]"])], /line 1: expected a JSON object, got another JSON value/);
+    await refused([jsonl(["[1]"])], /line 1: expected a JSON object, got a list/);
     await refused(
       [jsonl([{ question: "a", answer: "b" }])],
       /prompt and completion, or messages, got the fields question, answer.*--template/,

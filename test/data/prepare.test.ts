@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -77,6 +77,8 @@ function someDocuments(count: number, seed = 1): string[] {
     return `Document ${i}: ${Array.from({ length: n }, () => words[random.below(words.length)]).join(" ")}.`;
   });
 }
+
+const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 12345\n`;
 
 const SEPARATOR = "\n<|endoftext|>\n";
 
@@ -278,10 +280,18 @@ test("damaged and empty inputs are DataErrors that name the file", async () => {
     ["empty.txt", "", /nothing but white space/],
     ["blank.txt", " \n\n<|endoftext|>\n", /nothing but white space/],
     ["utf16.txt", Buffer.from("\ufefftext", "utf16le"), /UTF-16/],
+    ["lfs.txt", LFS_POINTER, /got a Git LFS pointer\. Fetch the file itself with `git lfs pull`/],
+    ["lfs.jsonl", LFS_POINTER, /got a Git LFS pointer/],
+    ["lfs.txt.gz", gzipSync(LFS_POINTER), /got a Git LFS pointer/],
+    ["page.txt", "\n<!DOCTYPE html>\n<html>", /got a web page \(HTML\)/],
+    ["page.jsonl", '<html lang="en">', /got a web page \(HTML\)/],
+    ["annex.txt", "/annex/objects/SHA256E-s12--0123\n", /got a git-annex pointer/],
+    ["model.gguf", Buffer.from("GGUF\x03\0\0\0"), /got a GGUF model/],
+    ["model.safetensors", Buffer.from('\x10\0\0\0\0\0\0\0{"a":1}'), /got binary data/],
     ["bad.jsonl", '{"text":"a"}\n{"text":', /line 2/],
-    ["other.jsonl", '\n{"body":"a"}', /line 2: expected an object with a text in "text", got no such field/],
-    ["number.jsonl", '{"text":3}', /got number/],
-    ["list.jsonl", '["a"]', /another JSON value/],
+    ["other.jsonl", '\n{"body":"a"}', /line 2: expected an object with a text in "text", got the fields body\./],
+    ["number.jsonl", '{"text":3}', /got a number/],
+    ["list.jsonl", '["a"]', /line 1: expected a JSON object, got a list/],
   ];
   for (const workers of [0, 1]) {
     for (const [name, content, message] of cases) {
@@ -302,6 +312,21 @@ test("damaged and empty inputs are DataErrors that name the file", async () => {
   await assert.rejects(prepare([join(dir, "nowhere.txt")]), DataError);
   await assert.rejects(prepare([write("only/x.jpg", "") && join(dir, "only")]), /in folders: \.txt/);
   await assert.rejects(prepare([write("x.json", "[]")]), UsageError);
+});
+
+test("a pipe is read as a file is, compressed or not", { skip: process.platform === "win32" }, async (t) => {
+  const docs = someDocuments(20);
+  const text = docs.join(SEPARATOR);
+  for (const [name, content] of Object.entries({ plain: text, gzip: gzipSync(text) })) {
+    const [fifo, path] = [join(dir, `fifo-${name}`), write(`fifo-${name}.content`, content)];
+    if (spawnSync("mkfifo", [fifo]).status !== 0) return t.skip("no mkfifo");
+    // In two pieces, the first of a single byte.
+    const writer = spawn("sh", ["-c", '{ head -c 1 "$0"; sleep 0.1; tail -c +2 "$0"; } > "$1"', path, fifo]);
+    const closed = once(writer, "close");
+    const { train } = await prepare([fifo]);
+    assert.deepEqual(documents(train), docs);
+    await closed;
+  }
 });
 
 test("wrong options are UsageErrors; a folder in use is left alone", async () => {

@@ -8,6 +8,7 @@ import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js"
 import { yieldToEventLoop } from "../../util/event-loop.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { type InputFile, listInputs } from "../inputs.js";
+import { type FileLine, readLines } from "../read-lines.js";
 import { checkShardVocab } from "../shard.js";
 import { type EncodedExample, encodeExample } from "./encode-example.js";
 import {
@@ -19,7 +20,6 @@ import {
 } from "./example-folder.js";
 import { joinExamples } from "./example-set.js";
 import { holdOut, isHeldOut } from "./held-out.js";
-import { type ExampleLine, readLines } from "./read-lines.js";
 import { checkTemplate, plainText, renderExample, type Segment, type Template, templateFor } from "./template.js";
 
 export interface PrepareExamplesOptions {
@@ -195,7 +195,7 @@ async function readExamplesOf(files: readonly InputFile[], heldOutFrom: number, 
   throw new DataError({ op: `reading ${files[0]!.path}`, expected: "lines of JSON", got: "none" });
 }
 
-function chosenTemplate({ record, where }: ExampleLine): Template {
+function chosenTemplate({ record, where }: FileLine): Template {
   const template = templateFor(record);
   if (template) return template;
   throw new DataError({

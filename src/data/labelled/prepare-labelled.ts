@@ -8,8 +8,8 @@ import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js"
 import { yieldToEventLoop } from "../../util/event-loop.js";
 import { holdOut, isHeldOut } from "../examples/held-out.js";
 import { checkSettings, jsonlFiles } from "../examples/prepare-examples.js";
-import { readLines } from "../examples/read-lines.js";
 import type { InputFile } from "../inputs.js";
+import { readLines } from "../read-lines.js";
 import { checkShardVocab } from "../shard.js";
 import {
   LABELLED_FILE,

@@ -1,5 +1,5 @@
 import { DataError } from "../../errors.js";
-import type { ExampleLine } from "../examples/read-lines.js";
+import type { FileLine } from "../read-lines.js";
 import type { LabelKind } from "./labelled-folder.js";
 
 /** A line of JSONL: its text, and its label if it has one. */
@@ -15,7 +15,7 @@ export interface LabelledLine {
  *
  * @throws {DataError} no text, or a label of another kind.
  */
-export function labelledLine({ record, where }: ExampleLine, kind: LabelKind | undefined): LabelledLine {
+export function labelledLine({ record, where }: FileLine, kind: LabelKind | undefined): LabelledLine {
   const { text, label } = record as { text?: unknown; label?: unknown };
   const op = `reading ${where}`;
   if (typeof text !== "string") {

@@ -1,35 +1,28 @@
+import { type JsonLine, type JsonRecord, jsonLines as linesOf } from "../../data/json-lines.js";
+import { textBytes } from "../../data/text.js";
 import { DataError } from "../../errors.js";
-import { withoutByteOrderMark } from "../../util/text.js";
 import type { DataFile } from "./source.js";
 
-/** The text of a file, without a byte-order mark. @throws {DataError} it is not UTF-8. */
+/** The text of a file in UTF-8. @throws {DataError} it is not UTF-8, or no text. */
 export function textOf({ bytes, path }: Pick<DataFile, "bytes" | "path">): string {
-  const text = withoutByteOrderMark(bytes, path, DataError);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(text);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(textBytes(bytes, path));
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError({ op: `reading ${path}`, expected: "text in UTF-8", got: "bytes that are not", cause });
   }
 }
 
-export type JsonRecord = Readonly<Record<string, unknown>>;
-
-/** One object a line; blank lines do not count. @throws {DataError} with the number of a line that is none. */
+/** The objects of JSON lines. @throws {DataError} with the number of a line that is none. */
 export function jsonLines(file: Pick<DataFile, "bytes" | "path">): JsonRecord[] {
-  return textOf(file)
-    .split("\n")
-    .flatMap((line, i) => (line.trim() === "" ? [] : [parseRecord(line, `${file.path}, line ${i + 1}`)]));
+  return numberedLines(file).map(({ record }) => record);
 }
 
-/** @param place for the message. */
-export function parseRecord(json: string, place: string): JsonRecord {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (cause) {
-    throw new DataError({ op: place, expected: "a JSON object", got: (cause as Error).message, cause });
-  }
-  return recordOf(value, place);
+/** {@link jsonLines} with their places, for messages about their fields. */
+export function numberedLines(file: Pick<DataFile, "bytes" | "path">): JsonLine[] {
+  // Refuses what is not UTF-8.
+  textOf(file);
+  return [...linesOf(textBytes(file.bytes, file.path), file.path)];
 }
 
 export function recordOf(value: unknown, place: string): JsonRecord {

@@ -1,7 +1,8 @@
+import { type JsonRecord, parseRecord } from "../../data/json-lines.js";
 import { DataError } from "../../errors.js";
 import { answerIn, CONVERSATION_ANSWER, conversationAfter } from "../../tasks/answer.js";
 import { type DataFile, readFirst } from "../data/source.js";
-import { type JsonRecord, listField, parseRecord, recordOf, stringField, textOf } from "../data/text-formats.js";
+import { listField, recordOf, stringField, textOf } from "../data/text-formats.js";
 import { answerF1, exactMatch, leaveOneOut } from "../metrics/answers.js";
 import { meanMetric } from "../metrics/metric.js";
 import { generations, type RequestGenerator } from "../requests.js";

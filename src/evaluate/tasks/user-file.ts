@@ -1,8 +1,9 @@
+import type { JsonLine } from "../../data/json-lines.js";
+import { textBytes } from "../../data/text.js";
 import { DataError } from "../../errors.js";
 import { indexOfLargest, type Normalization, normalizedScore } from "../../tasks/scored-choice.js";
-import { withoutByteOrderMark } from "../../util/text.js";
 import { readFirst } from "../data/source.js";
-import { type JsonRecord, jsonLines, listField, recordOf, stringField, stringsField } from "../data/text-formats.js";
+import { listField, numberedLines, stringField, stringsField } from "../data/text-formats.js";
 import { meanMetric } from "../metrics/metric.js";
 import { splitWords } from "../metrics/white-space.js";
 import type { RequestGenerator } from "../requests.js";
@@ -23,13 +24,12 @@ export function userFileTask(name: string, path = name): Task {
     options: { stride: STRIDE_OPTION, windows: WINDOW_OPTION },
     prepare: async (setup) => {
       const file = await readFirst(setup.source, { name: ".", origin: path }, [path]);
-      if (!/\.jsonl(\.gz|\.bz2)?$/.test(path))
-        return texts([withoutByteOrderMark(file.bytes, file.path, DataError)], setup, [file]);
-      const records = jsonLines(file);
-      if (records.length === 0) throw new DataError({ op: path, expected: "at least one line", got: "none" });
-      if (records[0]!.choices !== undefined) return multipleChoice(records, path, setup, [file]);
+      if (!/\.jsonl(\.gz|\.bz2)?$/.test(path)) return texts([textBytes(file.bytes, path)], setup, [file]);
+      const lines = numberedLines(file);
+      if (lines.length === 0) throw new DataError({ op: path, expected: "at least one line", got: "none" });
+      if (lines[0]!.record.choices !== undefined) return multipleChoice(lines, setup, [file]);
       const bytes = new TextEncoder();
-      const fields = records.map((record, i) => stringField(record, "text", `${path}, line ${i + 1}`));
+      const fields = lines.map(({ record, where }) => stringField(record, "text", where));
       return texts(
         fields.filter((text) => text !== "").map((text) => bytes.encode(text)),
         setup,
@@ -64,14 +64,9 @@ interface ChoiceOutcome extends Outcome {
   readonly byByte: number;
 }
 
-function multipleChoice(
-  records: readonly JsonRecord[],
-  path: string,
-  setup: TaskSetup,
-  files: Evaluation["files"],
-): Evaluation {
+function multipleChoice(lines: readonly JsonLine[], setup: TaskSetup, files: Evaluation["files"]): Evaluation {
   return evaluation<Question, ChoiceOutcome>({
-    items: records.map((record, i) => readQuestion(record, `${path}, line ${i + 1}`)),
+    items: lines.map(readQuestion),
     run: (question) => choose(question, setup),
     texts: ({ context, choices, answer }) => [context + choices[answer]],
     metrics: [
@@ -83,8 +78,7 @@ function multipleChoice(
   });
 }
 
-function readQuestion(value: unknown, place: string): Question {
-  const record = recordOf(value, place);
+function readQuestion({ record, where: place }: JsonLine): Question {
   const choices = stringsField(record, "choices", place);
   const { answer } = record;
   if (listField(record, "choices", place).length < 2 || choices.includes("")) {

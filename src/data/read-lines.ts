@@ -1,0 +1,23 @@
+import type { InputFile } from "./inputs.js";
+import { type JsonLine, jsonLines } from "./json-lines.js";
+import { makeBatches } from "./make-batches.js";
+
+export interface FileLine extends JsonLine {
+  /** Index of its file. */
+  readonly file: number;
+}
+
+/**
+ * The objects of JSONL files, plain or compressed, in order.
+ *
+ * @throws {DataError} an unreadable file, or a line that is no JSON object, by file and line.
+ */
+export async function* readLines(
+  files: readonly InputFile[],
+  onRead?: (file: number, bytes: number) => void,
+): AsyncGenerator<FileLine, void, undefined> {
+  for await (const batch of makeBatches(files, { destination: "train", ...(onRead && { onRead }) })) {
+    if (batch.format !== "jsonl") continue;
+    for (const line of jsonLines(batch.bytes, batch.path, batch.line)) yield { ...line, file: batch.file };
+  }
+}
