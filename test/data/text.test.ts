@@ -37,6 +37,8 @@ describe("a text", () => {
     const cases: [content: Uint8Array, kind: RegExp][] = [
       [bytes(`${MARK}text`, "utf16le"), /UTF-16/],
       [new Uint8Array(Buffer.from(`${MARK}text`, "utf16le").swap16()), /UTF-16/],
+      [Uint8Array.of(0xff, 0xfe, 0, 0, 0x61, 0, 0, 0), /UTF-32/],
+      [Uint8Array.of(0, 0, 0xfe, 0xff, 0, 0, 0, 0x61), /UTF-32/],
       [bytes(`version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n`), /a Git LFS pointer/],
       [bytes("/annex/objects/MD5E-s1--0.txt\n"), /a git-annex pointer/],
       [bytes(`${MARK}<!doctype HTML><title>Sign in</title>`), /a web page/],
