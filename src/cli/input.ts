@@ -1,6 +1,4 @@
 import { fstatSync } from "node:fs";
-import { readTextFile } from "../data/read-input.js";
-import { textBytes } from "../data/text.js";
 import { DataError, UsageError } from "../errors.js";
 import { note } from "./output.js";
 
@@ -22,7 +20,12 @@ export async function readInput({ words, file }: TextSource): Promise<Uint8Array
   }
   if (words.length > 0) return new TextEncoder().encode(words.join(" "));
   if (file === undefined && !isPiped()) return undefined;
-  return asArgument(() => (file === undefined || file === "-" ? readStandardInput() : readTextFile(file)));
+  return asArgument(async () => {
+    // Not at the start: most commands read no file.
+    if (file !== undefined && file !== "-") return (await import("../data/read-input.js")).readTextFile(file);
+    const [bytes, { textBytes }] = [await readStandardInput(), await import("../data/text.js")];
+    return textBytes(bytes, "standard input");
+  });
 }
 
 /**
@@ -68,7 +71,7 @@ async function readStandardInput(): Promise<Uint8Array> {
   } finally {
     clearTimeout(timer);
   }
-  return textBytes(Buffer.concat(chunks), "standard input");
+  return Buffer.concat(chunks);
 }
 
 /** What can't be read, or is no text, is a wrong argument. */
