@@ -1,10 +1,34 @@
 /** gpt2-ts/checkpoint in a bundle for browsers: models in memory or behind any ByteSource. */
 
 export type { ModelConfig } from "../architectures/config.js";
+export type { FlatLayout } from "../architectures/flat.js";
 export { type InitOptions, initialTensors } from "../architectures/init.js";
+export type { LoraRanks, LoraTarget } from "../architectures/lora.js";
+export type { ConfigFields } from "../architectures/registry.js";
 export { parameterCount, tensorTable } from "../architectures/registry.js";
 export type { TensorSpec } from "../architectures/tensor-spec.js";
+export type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
+export type { Entry as GgufEntry, GgufScalar } from "../checkpoint/gguf/metadata.js";
+export type { ValueType } from "../checkpoint/gguf/types.js";
+export type { LlmcDims, LlmcDtype, LlmcName, LlmcTensor } from "../checkpoint/llmc.js";
+export type { SafetensorsSpec } from "../checkpoint/safetensors-writer.js";
+export type { KQuant } from "../dtype/k-quants.js";
+export type { OffsetBlock } from "../dtype/offset-blocks.js";
+export type { StoredDtype } from "../dtype/stored.js";
+export type { FileSize } from "../pretrained/convert.js";
+export type { WeightAccess } from "../pretrained/fill-weights.js";
+export type { StoredHead } from "../pretrained/formats/task-head.js";
+export type { FormatWriter, NeededFiles, WriteTarget } from "../pretrained/formats.js";
+export type { StoredSampling } from "../pretrained/generation-config.js";
 export * from "../pretrained/index.js";
-export type { ModelParts } from "../pretrained/model-parts.js";
+export type { OpenOptions } from "../pretrained/load.js";
+export type { AdapterPaths } from "../pretrained/load-adapters.js";
+export type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+export type { LoadedHead } from "../pretrained/loaded-head.js";
+export type { ModelParts, PartsOptions } from "../pretrained/model-parts.js";
+export type { PeftConfig } from "../pretrained/peft/config.js";
 export type { SamplingOptions, SamplingSettings } from "../pretrained/sampling-options.js";
+export type { LoadWeightsOptions } from "../pretrained/weights.js";
 export { loadWeights } from "../pretrained/weights.js";
+export type { PositionedFile } from "../util/atomic-write.js";
+export type { ErrorClass } from "../util/file-errors.js";

@@ -1,8 +1,24 @@
 /** gpt2-ts/train: training from scratch and fine-tuning. Node only. */
 
-export type { TrainEvent } from "../train/events.js";
+export type { ClassificationReport, LabelReport, RegressionReport } from "../train/classification-metrics.js";
+export type {
+  CheckpointEvent,
+  EndEvent,
+  SampleEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+  ValidationEvent,
+} from "../train/events.js";
 export { type FinetuneOptions, finetune } from "../train/finetune.js";
+export type { FinetuneDataOptions, FinetuneTask, PrepareStatus } from "../train/finetune-data.js";
+export type { LoraExtra, LoraPlan } from "../train/lora-settings.js";
 export { LORA_DEFAULTS, type LoraSettings } from "../train/lora-settings.js";
+export type { TrainMemory } from "../train/memory.js";
+export type { Adaptation, FillBatch, HostBatch, Outcome, StepOptions, StepResult } from "../train/model-trainer.js";
 export { ModelTrainer } from "../train/model-trainer.js";
+export type { BestStep } from "../train/run-checkpoint.js";
 export { TRAIN_DEFAULTS, type TrainSettings } from "../train/settings.js";
+export type { TaskReport } from "../train/task-report.js";
+export type { PassProgress } from "../train/trainer.js";
 export { Trainer, type TrainerOptions } from "../train/trainer.js";

@@ -32,7 +32,7 @@ export interface ConvertOptions extends Omit<OpenOptions, "adapters"> {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-interface FileSize {
+export interface FileSize {
   readonly path: string;
   readonly size: number;
 }

@@ -281,8 +281,8 @@ export const OP_KINDS = Object.keys(OPS) as OpKind[];
 /** An operation's entry without its particular type. */
 export const specOf = (kind: OpKind): OpSpec => OPS[kind];
 
-type Tensors<K extends OpKind> = (typeof OPS)[K]["tensors"];
-type OptionalNames<T> = { [N in keyof T]: T[N] extends { readonly optional: true } ? N : never }[keyof T];
+export type Tensors<K extends OpKind> = (typeof OPS)[K]["tensors"];
+export type OptionalNames<T> = { [N in keyof T]: T[N] extends { readonly optional: true } ? N : never }[keyof T];
 
 /** The tensor arguments of an operation, each a T. */
 export type TensorArgs<K extends OpKind, T> = {
@@ -292,8 +292,8 @@ export type TensorArgs<K extends OpKind, T> = {
 export type DimArgs<K extends OpKind, D> = { [N in (typeof OPS)[K]["dims"][number]]: D };
 
 /** A number of an operation, those that may change from run to run an S. */
-type NumberArg<T, S> = T extends "boolean" ? boolean : T extends readonly (infer A)[] ? A : S;
-type Scalars<K extends OpKind> = (typeof OPS)[K]["scalars"];
+export type NumberArg<T, S> = T extends "boolean" ? boolean : T extends readonly (infer A)[] ? A : S;
+export type Scalars<K extends OpKind> = (typeof OPS)[K]["scalars"];
 export type ScalarArgs<K extends OpKind, S> = {
   [N in keyof Scalars<K>]: NumberArg<Scalars<K>[N], S>;
 };

@@ -7,6 +7,10 @@ import { packageFile } from "../../src/util/package-root.js";
 export function makeProject(dir: string, files: Readonly<Record<string, string>>): void {
   mkdirSync(join(dir, "node_modules"), { recursive: true });
   symlinkSync(packageFile("."), join(dir, "node_modules", "gpt2-ts"));
+  writeFiles(dir, files);
+}
+
+export function writeFiles(dir: string, files: Readonly<Record<string, string>>): void {
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), text);
@@ -40,7 +44,7 @@ export function run(command: string, args: readonly string[], cwd: string, env: 
 }
 
 /** Where `npm run test:all` installs bundlers, other versions of TypeScript and other runtimes. */
-const TOOLS = packageFile("test/package/tools");
+export const TOOLS = packageFile("test/package/tools");
 
 /** A file of the tools, or undefined if they, or this one, are not installed. */
 export function tool(path: string): string | undefined {
@@ -53,9 +57,9 @@ export const skipWithout = (path: string): string | false =>
   tool(path) === undefined && `no ${path} here: npm ci --prefix test/package/tools --ignore-scripts`;
 
 /**
- * The package as npm would install it, from a packed archive, in a new project; without compiled kernels unless `native`.
+ * The package as npm would install it, from a packed archive, in a new project; without compiled kernels unless `native`. Returns the archive.
  */
-export async function installPackage(dir: string, { native = false } = {}): Promise<void> {
+export async function installPackage(dir: string, { native = false } = {}): Promise<string> {
   const packed = join(dir, "packed");
   mkdirSync(packed, { recursive: true });
   const { stdout, stderr, status } = await run(
@@ -66,11 +70,13 @@ export async function installPackage(dir: string, { native = false } = {}): Prom
   if (status !== 0) throw new Error(stderr);
   const installed = join(dir, "node_modules/gpt2-ts");
   mkdirSync(installed, { recursive: true });
-  const tar = ["-xzf", join(packed, stdout.trim()), "--strip-components=1", "-C", installed];
+  const archive = join(packed, stdout.trim());
+  const tar = ["-xzf", archive, "--strip-components=1", "-C", installed];
   const untarred = await run("tar", tar, dir);
   if (untarred.status !== 0) throw new Error(untarred.stderr);
   if (native) cpSync(packageFile("native/build"), join(installed, "native/build"), { recursive: true });
   for (const name of ["koffi", "@koromix", "fzstd", "commander"]) {
     symlinkSync(packageFile(`node_modules/${name}`), join(dir, "node_modules", name));
   }
+  return archive;
 }

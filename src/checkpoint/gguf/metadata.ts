@@ -9,7 +9,7 @@ export type GgufScalar = number | bigint | boolean | string;
 export type GgufValue = GgufScalar | readonly GgufValue[];
 
 /** Where a value is in its file. Values are read when asked for: a vocabulary is most of a header. */
-interface Entry {
+export interface Entry {
   readonly type: ValueType;
   readonly start: number;
   readonly end: number;

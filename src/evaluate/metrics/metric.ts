@@ -3,7 +3,7 @@ import { RandomStream } from "../../util/random.js";
 /** How a metric's values are written: `percent` as 45.99 for 0.4599, `number` as it is. */
 export type MetricScale = "percent" | "number";
 
-interface MetricBase {
+export interface MetricBase {
   /** `accuracy`, `perplexity per word`: unique within an evaluation. */
   readonly name: string;
   readonly scale: MetricScale;

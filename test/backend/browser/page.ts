@@ -2,8 +2,8 @@
  * What the test in a browser runs there: a small GPT-2 on the backend that is chosen by itself, and on the reference.
  * Posts what came of it to the server, and goes on to the page that the server names.
  */
-import type { Backend, DeviceArray, WasmOptions } from "../../../src/entries/backend.browser.js";
-import { chooseBackend, referenceBackend, wasmBackend } from "../../../src/entries/backend.browser.js";
+import type { Backend, DeviceArray, WasmOptions } from "../../../src/entries/backend.js";
+import { chooseBackend, referenceBackend, wasmBackend } from "../../../src/entries/backend.js";
 import { initialTensors } from "../../../src/entries/checkpoint.browser.js";
 import { GPT2, type GPT2Config, gpt2Config } from "../../../src/index.js";
 
