@@ -12,8 +12,7 @@ export type { Entry as GgufEntry, GgufScalar } from "../checkpoint/gguf/metadata
 export type { ValueType } from "../checkpoint/gguf/types.js";
 export type { LlmcDims, LlmcDtype, LlmcName, LlmcTensor } from "../checkpoint/llmc.js";
 export type { SafetensorsSpec } from "../checkpoint/safetensors-writer.js";
-export type { KQuant } from "../dtype/k-quants.js";
-export type { OffsetBlock } from "../dtype/offset-blocks.js";
+export type { KQuant, OffsetBlock } from "../dtype/read-only-blocks.js";
 export type { StoredDtype } from "../dtype/stored.js";
 export type { FileSize } from "../pretrained/convert.js";
 export type { WeightAccess } from "../pretrained/fill-weights.js";

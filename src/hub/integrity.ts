@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 
 /**
  * What a file's ETag says about its content. The hub's is the SHA-256 of a file in LFS, else the name git gives the
@@ -20,7 +20,13 @@ export function checksumOfEtag(etag: string): Checksum | undefined {
   return undefined;
 }
 
+/** A hash being computed. (Not Node's type, which those who use this package in a page lack.) */
+export interface RunningHash {
+  update(bytes: Uint8Array): unknown;
+  digest(encoding: "hex"): string;
+}
+
 /** @param size of the whole file, in bytes: git's name depends on it. */
-export function startHash({ kind }: Checksum, size: number): Hash {
+export function startHash({ kind }: Checksum, size: number): RunningHash {
   return kind === "sha256" ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
 }

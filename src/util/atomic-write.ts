@@ -140,8 +140,13 @@ function bytesOf(content: Uint8Array | string): Uint8Array {
 /** One write system call moves at most 2^31 - 1 bytes. */
 const MAX_WRITE = 2 ** 30;
 
+/** A file handle, as far as it is used here. */
+interface WritableFile {
+  write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }>;
+}
+
 /** Writes all of `bytes`, however many calls it takes. */
-export async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+export async function writeAt(handle: WritableFile, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const length = Math.min(bytes.length - done, MAX_WRITE);
     const { bytesWritten } = await handle.write(bytes, done, length, position + done);

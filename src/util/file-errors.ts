@@ -35,7 +35,7 @@ const READING: Readonly<Record<string, string>> = {
 };
 
 /** Whether an error is one of the file system, as opposed to a mistake in a program. */
-export function isFileError(error: unknown): error is NodeJS.ErrnoException {
+export function isFileError(error: unknown): error is Error & { readonly code?: string } {
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
   return error instanceof Error && typeof code === "string" && typeof syscall === "string";
 }

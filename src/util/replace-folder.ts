@@ -1,4 +1,3 @@
-import type { Stats } from "node:fs";
 import { chmod, chown, link, mkdir, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { statIfThere } from "./output.js";
@@ -88,7 +87,10 @@ async function linkRest(from: string, to: string): Promise<boolean> {
 }
 
 /** Owner, group and mode. False if the system doesn't allow it. */
-export async function takeAttributes(path: string, wanted: Stats): Promise<boolean> {
+export async function takeAttributes(
+  path: string,
+  wanted: { uid: number; gid: number; mode: number },
+): Promise<boolean> {
   if (process.platform === "win32") return true;
   const own = await stat(path);
   // A change of owner clears the set-id bits, so it comes first.
