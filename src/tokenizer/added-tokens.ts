@@ -24,15 +24,23 @@ export class AddedTokenSplitter {
   }
 
   /** Calls back with each stretch of plain text that is not empty, and each added token, in order. */
-  split(text: string, onText: (text: string) => void, onToken: (id: number) => void): void {
-    this.#splitFrom(0, text, onText, onToken);
+  split(text: string, onText: OnText, onToken: OnToken): void {
+    this.#splitFrom(0, text, 0, onText, onToken);
   }
 
-  #splitFrom(round: number, text: string, onText: (text: string) => void, onToken: (id: number) => void): void {
-    if (round === this.#rounds.length) onText(text);
-    else this.#rounds[round]!.split(text, (rest) => this.#splitFrom(round + 1, rest, onText, onToken), onToken);
+  #splitFrom(round: number, text: string, start: number, onText: OnText, onToken: OnToken): void {
+    if (round === this.#rounds.length) onText(text, start);
+    else {
+      const onRest: OnText = (rest, at) => this.#splitFrom(round + 1, rest, start + at, onText, onToken);
+      this.#rounds[round]!.split(text, onRest, (id, from, to) => onToken(id, start + from, start + to));
+    }
   }
 }
+
+/** @param start of the stretch in the text. */
+type OnText = (text: string, start: number) => void;
+/** @param start of the token in the text, white space that it takes included. */
+type OnToken = (id: number, start: number, end: number) => void;
 
 /** Tokens that are matched together. */
 class Round {
@@ -46,7 +54,7 @@ class Round {
     this.#finds = finds;
   }
 
-  split(text: string, onText: (text: string) => void, onToken: (id: number) => void): void {
+  split(text: string, onText: OnText, onToken: OnToken): void {
     let from = 0;
     for (const match of text.matchAll(this.#pattern)) {
       const token = this.#byText.get(match[0])!;
@@ -58,11 +66,11 @@ class Round {
       if (token.rstrip) end = spacesEnd(text, end);
       // A token of white space that the last one has taken.
       if (start >= end) continue;
-      if (from < start) onText(text.slice(from, start));
-      onToken(token.id);
+      if (from < start) onText(text.slice(from, start), from);
+      onToken(token.id, start, end);
       from = end;
     }
-    if (from < text.length) onText(from === 0 ? text : text.slice(from));
+    if (from < text.length) onText(from === 0 ? text : text.slice(from), from);
   }
 }
 
@@ -100,7 +108,8 @@ function spacesEnd(text: string, start: number): number {
   return end;
 }
 
-function checkAllowed(added: readonly AddedToken[], allowed: readonly string[]): void {
+/** @throws {UsageError} one of `allowed` is not a special token of this vocabulary. */
+export function checkAllowed(added: readonly AddedToken[], allowed: readonly string[]): void {
   const special = added.filter((token) => token.special).map(({ text }) => text);
   const unknown = allowed.find((text) => !special.includes(text));
   if (unknown === undefined) return;

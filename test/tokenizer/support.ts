@@ -3,7 +3,7 @@ import { gunzipSync } from "node:zlib";
 import { packageFile } from "../../src/util/package-root.js";
 import { RandomStream } from "../../src/util/random.js";
 
-function readFixture(name: string): string {
+export function readFixture(name: string): string {
   const bytes = readFileSync(packageFile(`test/fixtures/tokenizer/${name}`));
   return (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString();
 }
