@@ -63,7 +63,7 @@ def random_bits(seed: int, label: int, start: int, count: int) -> np.ndarray:
 
 
 def tensor_table(c: Config) -> list[tuple[str, tuple[int, ...], float, float]]:
-    """(name, shape, offset, scale) in the order of src/model/tensors.ts; matrices are [out, in]."""
+    """(name, shape, offset, scale) in the order of src/architectures/gpt2/tensors.ts; matrices are [out, in]."""
     norm, bias = (1.0, 0.5), (0.0, 0.25)
 
     def matrix(fan_in: int, gain: float) -> tuple[float, float]:
@@ -91,10 +91,36 @@ def tensor_table(c: Config) -> list[tuple[str, tuple[int, ...], float, float]]:
     return table if c.tieWordEmbeddings else [*table, ("lm_head.weight", (c.vocabSize, e), *matrix(e, 1))]
 
 
-def seeded_weights(c: Config, seed: int) -> dict[str, np.ndarray]:
+def gpt_neo_table(c: Config) -> list[tuple[str, tuple[int, ...], float, float]]:
+    """The same for src/architectures/gpt-neo/tensors.ts."""
+    norm, bias = (1.0, 0.5), (0.0, 0.25)
+
+    def matrix(fan_in: int, gain: float = 1) -> tuple[float, float]:
+        return 0.0, gain * float(np.sqrt(np.float64(12) / np.float64(fan_in)))
+
+    e, f = c.nEmbd, c.nInner
+    table = [("wte.weight", (c.vocabSize, e), *matrix(e, 2)), ("wpe.weight", (c.nCtx, e), *matrix(e, 4))]
+    for i in range(c.nLayer):
+        h = f"h.{i}."
+        table += [(h + "ln_1.weight", (e,), *norm), (h + "ln_1.bias", (e,), *bias)]
+        table += [(f"{h}attn.attention.{n}_proj.weight", (e, e), *matrix(e)) for n in ("q", "k", "v", "out")]
+        table += [
+            (h + "attn.attention.out_proj.bias", (e,), *bias),
+            (h + "ln_2.weight", (e,), *norm),
+            (h + "ln_2.bias", (e,), *bias),
+            (h + "mlp.c_fc.weight", (f, e), *matrix(e)),
+            (h + "mlp.c_fc.bias", (f,), *bias),
+            (h + "mlp.c_proj.weight", (e, f), *matrix(f)),
+            (h + "mlp.c_proj.bias", (e,), *bias),
+        ]
+    table += [("ln_f.weight", (e,), *norm), ("ln_f.bias", (e,), *bias)]
+    return table if c.tieWordEmbeddings else [*table, ("lm_head.weight", (c.vocabSize, e), *matrix(e))]
+
+
+def seeded_weights(c: Config, seed: int, table=tensor_table) -> dict[str, np.ndarray]:
     """name -> float32 array, [out, in]."""
     weights = {}
-    for t, (name, shape, offset, scale) in enumerate(tensor_table(c)):
+    for t, (name, shape, offset, scale) in enumerate(table(c)):
         count = int(np.prod(shape))
         values = np.empty(count, dtype=np.float32)
         for start in range(0, count, 1 << 20):
@@ -153,3 +179,33 @@ def hugging_face_model(c: Config, weights: dict[str, np.ndarray], **options):
 def is_conv1d(name: str) -> bool:
     """Whether Hugging Face holds it as [in, out]."""
     return name.startswith("h.") and name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
+
+
+def gpt_neo_model(c: Config, weights: dict[str, np.ndarray], **options):
+    """transformers' GPTNeoForCausalLM (float32, eval, no dropout) holding these weights."""
+    import torch
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+    from transformers.initialization import no_init_weights
+
+    config = GPTNeoConfig(
+        vocab_size=c.vocabSize,
+        max_position_embeddings=c.nCtx,
+        hidden_size=c.nEmbd,
+        num_layers=c.nLayer,
+        num_heads=c.nHead,
+        intermediate_size=c.nInner,
+        layer_norm_epsilon=c.layerNormEpsilon,
+        tie_word_embeddings=c.tieWordEmbeddings,
+        **{"bos_token_id": 0, "eos_token_id": 0, **options},
+    )
+    with no_init_weights():
+        model = GPTNeoForCausalLM(config)
+    parameters = dict(model.transformer.named_parameters())
+    if not c.tieWordEmbeddings:
+        parameters["lm_head.weight"] = model.lm_head.weight
+    assert sorted(parameters) == sorted(weights)
+    with torch.no_grad():
+        for name, values in weights.items():
+            parameters[name].copy_(torch.from_numpy(values))
+    model.tie_weights()
+    return model.eval()

@@ -1,6 +1,13 @@
 import type { Activation } from "../program/activations.js";
 import type { Recorder, Tensor } from "../program/program.js";
-import { type Dropout, dropout, type LinearOptions, linearBackward, linearForward } from "./layers.js";
+import {
+  type Dropout,
+  dropout,
+  type LinearBackwardOptions,
+  type LinearOptions,
+  linearBackward,
+  linearForward,
+} from "./layers.js";
 import type { Linear, LowRank } from "./params.js";
 
 /**
@@ -75,7 +82,10 @@ function scaled(k: Recorder, name: string, x: Tensor, gain: Tensor, index: Tenso
   return out;
 }
 
-/** Accumulates the gradients there are places for and returns the gradient at the input, a new tensor [N, in]. */
+/**
+ * Accumulates the gradients there are places for and returns the gradient at the input [N, in]: a new tensor, or `addTo`
+ * with it added.
+ */
 export function adaptedBackward(
   k: Recorder,
   name: string,
@@ -83,9 +93,9 @@ export function adaptedBackward(
   dout: Tensor,
   p: Linear<Tensor, Adapter>,
   g: Linear<Tensor | undefined>,
-  geluOf?: Tensor,
+  { geluOf, addTo }: LinearBackwardOptions = {},
 ): Tensor {
-  const dx = linearBackward(k, name, act.x, dout, p, g, { geluOf });
+  const dx = linearBackward(k, name, act.x, dout, p, g, { geluOf, addTo });
   p.lowRank?.forEach(({ a, b, gain, index, drop }, i) => {
     const { x, hidden } = act.adapters[i]!;
     const grad = g.lowRank?.[i];

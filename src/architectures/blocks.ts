@@ -88,7 +88,7 @@ export function projectBackward(
   drop: Dropout,
   geluOf?: Tensor,
 ): Tensor {
-  return adaptedBackward(k, name, a.linear, dropoutBackward(k, name, dout, drop), p, g, geluOf);
+  return adaptedBackward(k, name, a.linear, dropoutBackward(k, name, dout, drop), p, g, { geluOf });
 }
 
 const dropoutBackward = (k: Recorder, name: string, dout: Tensor, drop: Dropout): Tensor =>

@@ -1,17 +1,19 @@
 import { ConfigError } from "../errors.js";
 import type { Architecture } from "./architecture.js";
 import type { ModelConfig } from "./config.js";
+import { GPTNeo } from "./gpt-neo/architecture.js";
+import type { GPTNeoConfig } from "./gpt-neo/config.js";
 import { GPT2 } from "./gpt2/architecture.js";
 import type { GPT2Config } from "./gpt2/config.js";
 import { numel, type TensorSpec } from "./tensor-spec.js";
 
 /** The architectures there are, by name. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
-  [GPT2 as unknown as Architecture].map((architecture) => [architecture.name, architecture]),
+  ([GPT2, GPTNeo] as unknown as Architecture[]).map((architecture) => [architecture.name, architecture]),
 );
 
 /** Some fields of a model's configuration; a GPT-2's unless `architecture` says otherwise. */
-export type ConfigFields = Partial<GPT2Config>;
+export type ConfigFields = Partial<GPT2Config> | Partial<GPTNeoConfig>;
 
 /** @throws {ConfigError} there is no such architecture. */
 export function architectureOf({ architecture }: Pick<ModelConfig, "architecture">): Architecture {

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../architectures/config.js";
+import { HEAD } from "../architectures/mapping.js";
 import { architectureOf, tensorTable } from "../architectures/registry.js";
 import type { TensorSpec } from "../architectures/tensor-spec.js";
 import { quote } from "../checkpoint/quote.js";
@@ -8,7 +9,6 @@ import { type StoredTensor, storedTensor, zeroTensor } from "../checkpoint/store
 import type { FloatDtype } from "../dtype/floats.js";
 import { isStoredDtype } from "../dtype/stored.js";
 import { CheckpointError, type ErrorDetails } from "../errors.js";
-import { HEAD } from "./names/mapping.js";
 
 /** Finds the tensors of the model's table among those of a file. What a format calls them is in names/. */
 

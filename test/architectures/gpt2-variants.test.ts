@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { GPT2_HUGGING_FACE } from "../../src/architectures/gpt2/formats/huggingface.js";
 import { tensorTable } from "../../src/architectures/registry.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import type { JsonObject } from "../../src/checkpoint/strict-json.js";
-import { GPT2_HUGGING_FACE } from "../../src/pretrained/names/gpt2/huggingface.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { allBackends, BoundModel, mean } from "../helpers/bound-model.js";
 import { assertClose } from "../helpers/compare.js";

@@ -1,8 +1,7 @@
 /** The whole model's gradients: against central differences in float64, and between backends, at awkward sizes. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { tensorTable } from "../../src/architectures/registry.js";
+import { type ConfigFields, modelConfig, tensorTable } from "../../src/architectures/registry.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
@@ -13,7 +12,7 @@ import { seededTensors, seededTokens } from "../helpers/seeded-weights.js";
 
 interface Case {
   readonly name: string;
-  readonly config: Partial<GPT2Config>;
+  readonly config: ConfigFields;
   readonly shape: BatchShape;
 }
 
@@ -62,13 +61,29 @@ const CASES: readonly Case[] = [
     },
     shape: { B: 2, T: 5 },
   },
+  {
+    name: "GPT-Neo, sequences longer than the local window",
+    config: {
+      ...{ architecture: "gpt-neo", vocabSize: 19, nCtx: 12, nEmbd: 10, nLayer: 3, nHead: 2, nInner: 23 },
+      ...{ windowSize: 3 },
+    },
+    shape: { B: 2, T: 11 },
+  },
+  {
+    name: "GPT-Neo, local layers first, exact GELU, a head of its own",
+    config: {
+      ...{ architecture: "gpt-neo", vocabSize: 15, nCtx: 18, nEmbd: 17, nLayer: 2, nHead: 1, windowSize: 5 },
+      ...{ activation: "gelu", tieWordEmbeddings: false, attentionLayers: ["local", "global"] },
+    },
+    shape: { B: 1, T: 17 },
+  },
 ];
 
 const SEED = 11;
 const KEY = 12345;
 
 function bound(backend: Backend, test: Case, dropout: number): BoundModel {
-  const config = gpt2Config(test.config);
+  const config = modelConfig(test.config);
   const { B, T } = test.shape;
   const model = new BoundModel(backend, config, { B, T, dropout });
   for (const [{ name }, values] of seededTensors(config, SEED)) model.setWeights([[name, values]]);

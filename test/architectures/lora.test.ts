@@ -1,7 +1,9 @@
 /** LoRA in the model: gradients, against central differences and against PEFT; recomputation; frozen weights. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import type { ModelConfig } from "../../src/architectures/config.js";
+import { gptNeoConfig } from "../../src/architectures/gpt-neo/config.js";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { type LoraTarget, loraA, loraB, loraRanks, loraTargets } from "../../src/architectures/lora.js";
 import { trainProgram } from "../../src/architectures/programs.js";
 import { tensorTable } from "../../src/architectures/registry.js";
@@ -21,18 +23,24 @@ import { seededTensors, seededTokens } from "../helpers/seeded-weights.js";
 const LORA_TARGETS = loraTargets({ architecture: "gpt2" });
 
 const CONFIG = gpt2Config({ vocabSize: 19, nCtx: 7, nEmbd: 10, nLayer: 2, nHead: 2, nInner: 23 });
+const NEO = gptNeoConfig({ ...CONFIG, architecture: "gpt-neo", windowSize: 3 });
 const VARIANT = gpt2Config({ ...CONFIG, activation: "silu", tieWordEmbeddings: false });
 const BATCH = { B: 2, T: 5 };
 const SEED = 11;
 const KEY = 12345;
 const SCALE = 0.75;
 
-function adapter(targets: readonly LoraTarget[], rank: number, dropout = 0): NonNullable<BatchShape["lora"]> {
-  return { ranks: loraRanks(CONFIG, targets, rank), dropout, scaleOf: () => SCALE };
+function adapter(
+  targets: readonly LoraTarget[],
+  rank: number,
+  dropout = 0,
+  config: ModelConfig = CONFIG,
+): NonNullable<BatchShape["lora"]> {
+  return { ranks: loraRanks(config, targets, rank), dropout, scaleOf: () => SCALE };
 }
 
 /** With random values everywhere: of a B that is zero, A has no gradient. */
-function bound(backend: Backend, shape: Partial<BatchShape>, config = CONFIG): BoundModel {
+function bound(backend: Backend, shape: Partial<BatchShape>, config: ModelConfig = CONFIG): BoundModel {
   const model = new BoundModel(backend, config, { ...BATCH, ...shape });
   const tensors = [...seededTensors(config, SEED)];
   for (const [{ name }, values] of tensors)
@@ -61,7 +69,7 @@ const DIFFERENCE = { relative: 5e-8, floor: 1e-2 };
 const PROBES = 8;
 
 describe("every gradient of an adapter is the slope of the loss", () => {
-  const cases: Record<string, Partial<BatchShape> & { config?: GPT2Config }> = {
+  const cases: Record<string, Partial<BatchShape> & { config?: ModelConfig }> = {
     "c_attn alone": { lora: adapter(["attn.c_attn"], 3) },
     "every linear layer": { lora: adapter(LORA_TARGETS, 2) },
     "every linear layer, with dropout of both kinds": { lora: adapter(LORA_TARGETS, 3, 0.3), dropout: 0.2 },
@@ -82,6 +90,16 @@ describe("every gradient of an adapter is the slope of the loss", () => {
       config: gpt2Config({ ...CONFIG, activation: "gelu" }),
       lora: adapter(["mlp.c_fc"], 2),
       recompute: true,
+    },
+    "of a GPT-Neo, every linear layer": { config: NEO, lora: adapter(loraTargets(NEO), 2, 0, NEO) },
+    "of a GPT-Neo, with dropout of both kinds, recomputed": {
+      ...{ config: NEO, dropout: 0.2, recompute: true },
+      lora: adapter(loraTargets(NEO), 3, 0.3, NEO),
+    },
+    "of a GPT-Neo, with layer norms and biases": {
+      config: NEO,
+      lora: adapter(["attn.attention.k_proj"], 1, 0, NEO),
+      extras: new Set(["h.0.ln_1.weight", "h.1.attn.attention.out_proj.bias", "ln_f.bias"]),
     },
     "with dropout, recomputed": { lora: adapter(LORA_TARGETS, 2, 0.1), dropout: 0.25, recompute: true },
   };

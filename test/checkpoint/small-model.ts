@@ -1,6 +1,8 @@
 /** A GPT-2 of a few hundred parameters, and its files in memory, for tests that take them apart. */
 
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { GPT2_HUGGING_FACE } from "../../src/architectures/gpt2/formats/huggingface.js";
+import { GPT2_LLMC } from "../../src/architectures/gpt2/formats/llmc.js";
 import { tensorTable } from "../../src/architectures/registry.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import { LLMC_HEADER_BYTES, type LlmcDtype, llmcHeader, llmcLayout } from "../../src/checkpoint/llmc.js";
@@ -10,8 +12,6 @@ import { openHuggingFace } from "../../src/pretrained/formats/huggingface.js";
 import { configJson as huggingFaceConfig, huggingFaceShape } from "../../src/pretrained/formats/huggingface-write.js";
 import { openLlmc } from "../../src/pretrained/formats/llmc.js";
 import { type Checkpoint, encodeSafetensors, memoryFiles, type SafetensorsInput } from "../../src/pretrained/index.js";
-import { GPT2_HUGGING_FACE } from "../../src/pretrained/names/gpt2/huggingface.js";
-import { GPT2_LLMC } from "../../src/pretrained/names/gpt2/llmc.js";
 import type { NamedTensor } from "../../src/pretrained/node.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 

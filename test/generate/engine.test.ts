@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import type { GPT2Config } from "../../src/architectures/gpt2/config.js";
+import type { ModelConfig } from "../../src/architectures/config.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../../src/errors.js";
 import { Engine, type EngineOptions, type Sequence } from "../../src/generate/engine.js";
@@ -8,13 +8,13 @@ import { assertClose } from "../helpers/compare.js";
 import { gpt2OddFixture } from "../helpers/gpt2-fixtures.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
-import { backends, ODD, ONE_HEAD, seededWeights } from "./models.js";
+import { backends, NEO, ODD, ONE_HEAD, seededWeights } from "./models.js";
 
 /** Logits in single precision against double: a few layers' roundings, relative to the largest logit. */
 const TOLERANCE = { relative: 2e-6 };
 const SEED = 1;
 
-const randomIds = (config: GPT2Config, length: number, seed = 1): number[] => [
+const randomIds = (config: ModelConfig, length: number, seed = 1): number[] => [
   ...new RandomArrays(seed).integers(length, config.vocabSize),
 ];
 
@@ -26,13 +26,13 @@ async function extend(sequence: Sequence, tokens: readonly number[], logits = 1)
 }
 
 for (const backend of await backends()) {
-  for (const [name, config] of Object.entries({ "3 heads of 5": ODD, "1 head of 17": ONE_HEAD })) {
+  for (const [name, config] of Object.entries({ "3 heads of 5": ODD, "1 head of 17": ONE_HEAD, "a GPT-Neo": NEO })) {
     describe(`cached decoding on ${backend.name}, ${name}`, () => decodingTests(backend, config));
   }
   describe(`engine on ${backend.name}`, () => engineTests(backend));
 }
 
-function decodingTests(backend: Backend, config: GPT2Config): void {
+function decodingTests(backend: Backend, config: ModelConfig): void {
   const { nCtx, vocabSize: V } = config;
   const ids = randomIds(config, nCtx);
   let expected: Float64Array;

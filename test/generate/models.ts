@@ -1,5 +1,7 @@
 /** Small models for the tests of generation, and the backends to run them on. */
 
+import type { ModelConfig } from "../../src/architectures/config.js";
+import { gptNeoConfig } from "../../src/architectures/gpt-neo/config.js";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { tensorTable } from "../../src/architectures/registry.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
@@ -35,10 +37,12 @@ export const END_OF_TEXT_ID = 256;
 
 /** Awkward sizes: nothing is a multiple of a vector's width. */
 export const ODD: GPT2Config = gpt2Config({ vocabSize: BYTES, nCtx: 21, nEmbd: 15, nHead: 3, nLayer: 2, nInner: 37 });
+/** The same as a GPT-Neo whose local layers see fewer tokens than a sequence has. */
+export const NEO = gptNeoConfig({ ...ODD, architecture: "gpt-neo", nLayer: 3, windowSize: 4 });
 /** One head, one layer, a width of one vector and one more. */
 export const ONE_HEAD: GPT2Config = gpt2Config({ vocabSize: 7, nCtx: 9, nEmbd: 17, nHead: 1, nLayer: 1 });
 
-export function seededWeights(backend: Backend, config: GPT2Config, seed = 1): Map<string, DeviceArray> {
+export function seededWeights(backend: Backend, config: ModelConfig, seed = 1): Map<string, DeviceArray> {
   const weights = new Map<string, DeviceArray>();
   for (const [{ name }, values] of seededTensors(config, seed)) {
     const array = backend.alloc("f32", values.length);
@@ -49,12 +53,12 @@ export function seededWeights(backend: Backend, config: GPT2Config, seed = 1): M
 }
 
 /** A model of random weights over bytes. */
-export function byteModel(backend: Backend, config: GPT2Config = ODD, seed = 1): GPT2 {
+export function byteModel(backend: Backend, config: ModelConfig = ODD, seed = 1): GPT2 {
   return new GPT2({ backend, config, weights: seededWeights(backend, config, seed), tokenizer: byteTokenizer() });
 }
 
 /** Its weights as a file in f32 would hold them. */
-export function storedTensors(config: GPT2Config, seed: number): StoredTensor[] {
+export function storedTensors(config: ModelConfig, seed: number): StoredTensor[] {
   return Array.from(seededTensors(config, seed), ([{ name, shape }, data]) => {
     const source = memorySource(name, new Uint8Array(data.buffer));
     return storedTensor({ name, dtype: "f32", shape, storedAs: "out_in", source, offset: 0 });
@@ -65,7 +69,7 @@ export function storedTensors(config: GPT2Config, seed: number): StoredTensor[] 
 export async function byteModelIn(
   dtype: WeightType,
   backend: Backend,
-  config: GPT2Config,
+  config: ModelConfig,
   seed: number,
 ): Promise<GPT2> {
   const weights = await loadWeights(backend, config, storedTensors(config, seed), { dtype });

@@ -1,5 +1,6 @@
 import { copyFile, type FileHandle, open } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { type HuggingFaceMapping, mappingFor } from "../../architectures/mapping.js";
 import { tensorTable } from "../../architectures/registry.js";
 import { scoreSpec } from "../../architectures/task-head.js";
 import type { TensorSpec } from "../../architectures/tensor-spec.js";
@@ -11,7 +12,6 @@ import { saveTokenizer } from "../../tokenizer/files.js";
 import { writeAt, writeNewFile } from "../../util/atomic-write.js";
 import type { WriteTarget } from "../formats.js";
 import { samplingToHuggingFace } from "../generation-config.js";
-import { type HuggingFaceMapping, mappingFor } from "../names/mapping.js";
 import type { ModelToSave, SaveOptions } from "../save.js";
 import { type Place, writeTensors } from "../write-tensors.js";
 import { HUGGING_FACE_MAPPINGS } from "./huggingface.js";

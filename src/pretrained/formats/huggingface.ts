@@ -1,4 +1,7 @@
 import type { ModelConfig } from "../../architectures/config.js";
+import { GPT_NEO_HUGGING_FACE } from "../../architectures/gpt-neo/formats/huggingface.js";
+import { GPT2_HUGGING_FACE } from "../../architectures/gpt2/formats/huggingface.js";
+import type { HuggingFaceMapping } from "../../architectures/mapping.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { quote } from "../../checkpoint/quote.js";
 import { readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
@@ -16,19 +19,17 @@ import {
   readingFiles,
   tokenizerFilesIn,
 } from "../model-files.js";
-import { GPT2_HUGGING_FACE } from "../names/gpt2/huggingface.js";
-import type { HuggingFaceMapping } from "../names/mapping.js";
 import { configBeside, takeHead } from "./task-head.js";
 
 /** Architectures by their `model_type` in config.json. */
-export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [GPT2_HUGGING_FACE];
+export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [GPT2_HUGGING_FACE, GPT_NEO_HUGGING_FACE];
 
 /** @throws {ConfigError} a model of another architecture. */
 export function huggingFaceMapping(json: JsonObject, file: string): HuggingFaceMapping {
   const mapping = HUGGING_FACE_MAPPINGS.find(({ modelType }) => modelType === json.model_type);
   if (mapping !== undefined) return mapping;
   const expected = HUGGING_FACE_MAPPINGS.map(({ modelType }) => quote(modelType)).join(" or ");
-  const hint = "Only GPT-2 models can be read";
+  const hint = "Only GPT-2 and GPT-Neo models can be read";
   throw new ConfigError({ op: `reading ${file}: model_type`, expected, got: quote(json.model_type), hint });
 }
 

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { GPT2_LLMC } from "../../architectures/gpt2/formats/llmc.js";
+import { mappingFor } from "../../architectures/mapping.js";
 import { parameterCount, tensorTable } from "../../architectures/registry.js";
 import { type LlmcDtype, llmcHeader, llmcLayout } from "../../checkpoint/llmc.js";
 import { FLOAT_BYTES } from "../../dtype/floats.js";
@@ -7,8 +9,6 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeNewFile } from "../../util/atomic-write.js";
 import type { WriteTarget } from "../formats.js";
-import { GPT2_LLMC } from "../names/gpt2/llmc.js";
-import { mappingFor } from "../names/mapping.js";
 import type { ModelToSave, SaveOptions } from "../save.js";
 import { type Place, writeTensors } from "../write-tensors.js";
 

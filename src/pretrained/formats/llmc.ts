@@ -1,9 +1,9 @@
+import { GPT2_LLMC } from "../../architectures/gpt2/formats/llmc.js";
 import { tensorTable } from "../../architectures/registry.js";
 import { readLlmcModel } from "../../checkpoint/llmc.js";
 import { storedTensor } from "../../checkpoint/stored-tensor.js";
 import type { Checkpoint } from "../checkpoint.js";
 import { type ModelFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
-import { GPT2_LLMC } from "../names/gpt2/llmc.js";
 
 /**
  * Reads the header of a llm.c model; the vocabulary's padding rows are left out.

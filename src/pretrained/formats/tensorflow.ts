@@ -1,3 +1,4 @@
+import { GPT2_TENSORFLOW } from "../../architectures/gpt2/formats/tensorflow.js";
 import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import { readJsonSource } from "../../checkpoint/strict-json.js";
@@ -6,7 +7,6 @@ import { CheckpointError } from "../../errors.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import { matchTensors } from "../match-tensors.js";
 import { CONFIG_HINT, type ModelFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
-import { GPT2_TENSORFLOW } from "../names/gpt2/tensorflow.js";
 
 const HPARAMS = "hparams.json";
 

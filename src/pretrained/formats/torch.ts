@@ -1,3 +1,6 @@
+import { GPT2_HUGGING_FACE } from "../../architectures/gpt2/formats/huggingface.js";
+import { GPT2_TORCH } from "../../architectures/gpt2/formats/torch.js";
+import type { HuggingFaceMapping, TorchConfig, TorchMapping, TorchSettings } from "../../architectures/mapping.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { PickleRecord } from "../../checkpoint/pickle-machine.js";
 import { quote } from "../../checkpoint/quote.js";
@@ -10,9 +13,6 @@ import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import { samplingBeside } from "../generation-config.js";
 import { matchTensors } from "../match-tensors.js";
 import { CONFIG_FILE, type ModelFiles, type OpenFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
-import { GPT2_HUGGING_FACE } from "../names/gpt2/huggingface.js";
-import { GPT2_TORCH } from "../names/gpt2/torch.js";
-import type { HuggingFaceMapping, TorchConfig, TorchMapping, TorchSettings } from "../names/mapping.js";
 import { configFromHuggingFace, type HuggingFaceConfig, tableNames } from "./huggingface.js";
 import { configBeside, takeHead } from "./task-head.js";
 

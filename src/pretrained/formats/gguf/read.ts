@@ -1,3 +1,5 @@
+import { GPT2_GGUF } from "../../../architectures/gpt2/formats/gguf.js";
+import type { GgufMapping } from "../../../architectures/mapping.js";
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 import { readGguf } from "../../../checkpoint/gguf/read.js";
 import { quote } from "../../../checkpoint/quote.js";
@@ -5,8 +7,6 @@ import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import { type Checkpoint, mainDtype } from "../../checkpoint.js";
 import { matchTensors } from "../../match-tensors.js";
 import { type ModelFiles, readingFiles } from "../../model-files.js";
-import { GPT2_GGUF } from "../../names/gpt2/gguf.js";
-import type { GgufMapping } from "../../names/mapping.js";
 import { hasTokenizer, specialIdsFromGguf } from "./tokenizer-keys.js";
 
 /** Architectures by their names in `general.architecture`. */

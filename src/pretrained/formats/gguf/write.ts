@@ -1,3 +1,4 @@
+import { type GgufMapping, mappingFor } from "../../../architectures/mapping.js";
 import { tensorTable } from "../../../architectures/registry.js";
 import { heldAs } from "../../../architectures/weight-types.js";
 import { layoutGguf, type MetadataEntry } from "../../../checkpoint/gguf/encode.js";
@@ -5,7 +6,6 @@ import { FILE_TYPES, QUANTIZATION_VERSION } from "../../../checkpoint/gguf/types
 import type { WeightType } from "../../../dtype/dtype.js";
 import { CheckpointError } from "../../../errors.js";
 import type { PositionedFile } from "../../../util/atomic-write.js";
-import { type GgufMapping, mappingFor } from "../../names/mapping.js";
 import type { ModelToSave, SaveOptions } from "../../save.js";
 import { type Place, writeTensors } from "../../write-tensors.js";
 import { GGUF_MAPPINGS } from "./read.js";

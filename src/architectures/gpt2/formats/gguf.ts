@@ -1,11 +1,11 @@
-import type { SizeField } from "../../../architectures/config.js";
-import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
 import type { MetadataEntry } from "../../../checkpoint/gguf/encode.js";
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 import type { GgufFile } from "../../../checkpoint/gguf/read.js";
 import { isCopy } from "../../../checkpoint/raw-tensor.js";
 import { ConfigError } from "../../../errors.js";
-import { type GgufMapping, HEAD, namingFile } from "../mapping.js";
+import type { SizeField } from "../../config.js";
+import { type GgufMapping, HEAD, namingFile } from "../../mapping.js";
+import { type GPT2Config, gpt2Config } from "../config.js";
 
 /** What GGUF files of the architecture `gpt2` call things (llama.cpp's src/models/gpt2.cpp and llama-arch.cpp). */
 

@@ -1,8 +1,8 @@
-import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
 import { quote } from "../../../checkpoint/quote.js";
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigError } from "../../../errors.js";
-import { namingFile, type TensorFlowMapping } from "../mapping.js";
+import { namingFile, type TensorFlowMapping } from "../../mapping.js";
+import { type GPT2Config, gpt2Config } from "../config.js";
 
 /**
  * What OpenAI's release of GPT-2 calls things (github.com/openai/gpt-2, src/model.py), and with it the programs that train

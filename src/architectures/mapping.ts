@@ -1,11 +1,11 @@
-import type { ModelConfig } from "../../architectures/config.js";
-import type { TensorSpec } from "../../architectures/tensor-spec.js";
-import type { MetadataEntry } from "../../checkpoint/gguf/encode.js";
-import type { GgufFile } from "../../checkpoint/gguf/read.js";
-import type { LlmcDims, LlmcModel } from "../../checkpoint/llmc.js";
-import type { RawTensor } from "../../checkpoint/raw-tensor.js";
-import type { JsonObject } from "../../checkpoint/strict-json.js";
-import { ConfigError } from "../../errors.js";
+import type { MetadataEntry } from "../checkpoint/gguf/encode.js";
+import type { GgufFile } from "../checkpoint/gguf/read.js";
+import type { LlmcDims, LlmcModel } from "../checkpoint/llmc.js";
+import type { RawTensor } from "../checkpoint/raw-tensor.js";
+import type { JsonObject } from "../checkpoint/strict-json.js";
+import { ConfigError } from "../errors.js";
+import type { ModelConfig } from "./config.js";
+import type { TensorSpec } from "./tensor-spec.js";
 
 /**
  * How each format holds one architecture: its configuration, each direction beside its inverse, and the names of its

@@ -1,5 +1,3 @@
-import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
-import { numel, type TensorSpec } from "../../../architectures/tensor-spec.js";
 import {
   LLMC_HEADER_BYTES,
   type LlmcDims,
@@ -9,7 +7,9 @@ import {
 } from "../../../checkpoint/llmc.js";
 import { FLOAT_BYTES } from "../../../dtype/floats.js";
 import { ConfigError } from "../../../errors.js";
-import { type LlmcMapping, namingFile } from "../mapping.js";
+import { type LlmcMapping, namingFile } from "../../mapping.js";
+import { numel, type TensorSpec } from "../../tensor-spec.js";
+import { type GPT2Config, gpt2Config } from "../config.js";
 
 /** GPT-2 in llm.c's model files. */
 

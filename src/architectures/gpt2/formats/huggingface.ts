@@ -1,25 +1,13 @@
-import { type GPT2Config, gpt2Config } from "../../../architectures/gpt2/config.js";
-import { SCORE } from "../../../architectures/task-head.js";
-import { quote } from "../../../checkpoint/quote.js";
 import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
-import { ConfigError } from "../../../errors.js";
-import type { Activation } from "../../../program/activations.js";
-import { HEAD, type HuggingFaceMapping, namingFile } from "../mapping.js";
+import { ConfigJson } from "../../config-json.js";
+import { HEAD, type HuggingFaceMapping, namingFile } from "../../mapping.js";
+import { SCORE } from "../../task-head.js";
+import { type GPT2Config, gpt2Config } from "../config.js";
 
 /** GPT-2 in transformers' files: fields of config.json, names of GPT2LMHeadModel's tensors. */
 
 // ---------------------------------------------------------------- config.json
-
-/** Activations by all of transformers' names for them (transformers/activations.py); the first is what is written. */
-const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
-  gelu_new: ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"],
-  gelu: ["gelu", "gelu_python"],
-  relu: ["relu"],
-  silu: ["silu", "swish"],
-  tanh: ["tanh"],
-  quick_gelu: ["quick_gelu"],
-};
 
 /** Switches, with their values in a file that does not mention them. */
 const SWITCHES = [
@@ -28,14 +16,15 @@ const SWITCHES = [
   ["scaleAttnByInverseLayerIdx", "scale_attn_by_inverse_layer_idx", false],
 ] as const;
 
-/** Sizes by their names in config.json: GPT-2's own first, then the common ones that transformers accepts for them. */
-const SIZE_FIELDS = [
+/** Numbers by their names in config.json: GPT-2's own first, then the common ones that transformers accepts for them. */
+const NUMBERS = [
   ["vocabSize", "vocab_size"],
   ["nCtx", "n_positions", "n_ctx", "max_position_embeddings"],
   ["nEmbd", "n_embd", "hidden_size"],
   ["nLayer", "n_layer", "num_hidden_layers"],
   ["nHead", "n_head", "num_attention_heads"],
   ["nInner", "n_inner"],
+  ["layerNormEpsilon", "layer_norm_epsilon"],
 ] as const;
 
 /**
@@ -45,26 +34,14 @@ const SIZE_FIELDS = [
  * @throws {ConfigError} sizes no GPT-2 can have, or a variant that computes something else.
  */
 function readConfig(json: JsonObject, file: string): GPT2Config {
-  const refuse = (field: string, expected: string, hint?: string): never => {
-    const details = { op: `reading ${file}: ${field}`, expected, got: quote(json[field]) };
-    throw new ConfigError(hint === undefined ? details : { ...details, hint });
-  };
-  const activation = json.activation_function ?? "gelu_new";
-  const known = Object.entries(ACTIVATIONS).find(([, names]) => names.includes(activation as string));
-  if (!known) refuse("activation_function", Object.values(ACTIVATIONS).flat().join(", "));
-  if (json.add_cross_attention) refuse("add_cross_attention", "false", "Only decoders by themselves can be read");
-  const sizes: Record<string, number | boolean | string> = { activation: known![0] };
-  for (const [key, ...names] of [...SIZE_FIELDS, ["layerNormEpsilon", "layer_norm_epsilon"] as const]) {
-    const field = names.find((name) => json[name] !== undefined && json[name] !== null);
-    if (field === undefined) continue;
-    if (typeof json[field] !== "number") refuse(field, "a number");
-    sizes[key] = json[field] as number;
+  const reader = new ConfigJson(json, file);
+  const activation = reader.activation("activation_function", "gelu_new");
+  if (json.add_cross_attention) {
+    reader.refuse("add_cross_attention", "false", "Only decoders by themselves can be read");
   }
-  for (const [key, field, usual] of SWITCHES) {
-    if (typeof (json[field] ?? usual) !== "boolean") refuse(field, "true or false");
-    sizes[key] = (json[field] as boolean | null | undefined) ?? usual;
-  }
-  return namingFile(file, () => gpt2Config(sizes));
+  const sizes = reader.numbers(NUMBERS);
+  const switches = SWITCHES.map(([key, field, usual]) => [key, reader.boolean(field, usual)] as const);
+  return namingFile(file, () => gpt2Config({ activation, ...sizes, ...Object.fromEntries(switches) }));
 }
 
 /** The inverse of {@link readConfig}: transformers reads the same model from it. */

@@ -1,0 +1,32 @@
+import type { Architecture } from "../architecture.js";
+import { GPT_NEO_PRESETS, type GPTNeoConfig, gptNeoConfig } from "./config.js";
+import { forward, type GPTNeoActivations } from "./forward.js";
+import { gptNeoTensors } from "./tensors.js";
+
+/** GPT-Neo (Black et al. 2021, "GPT-Neo: Large Scale Autoregressive Language Modeling with Mesh-Tensorflow"). */
+export const GPTNeo: Architecture<GPTNeoConfig, GPTNeoActivations> = {
+  name: "gpt-neo",
+  label: "GPT-Neo",
+  attention: "causal",
+  pooling: { embedding: "mean", task: "last" },
+  extraInputs: [],
+  presets: GPT_NEO_PRESETS,
+  linear: [
+    ...["q_proj", "k_proj", "v_proj", "out_proj"].map((name) => `attn.attention.${name}`),
+    ...["mlp.c_fc", "mlp.c_proj"],
+  ],
+  complete: gptNeoConfig,
+  tensors: gptNeoTensors,
+  block: (layer) => `h.${layer}`,
+  head: ({ tieWordEmbeddings }) => (tieWordEmbeddings ? "wte.weight" : "lm_head.weight"),
+  window: ({ attentionLayers, windowSize }, layer) => (attentionLayers[layer] === "local" ? windowSize : undefined),
+  differences: ({ activation, tieWordEmbeddings, attentionLayers, windowSize }) => [
+    ...(activation === "gelu_new" ? [] : [`activation ${activation}`]),
+    ...(tieWordEmbeddings ? [] : ["an output head of its own"]),
+    ...(attentionLayers.every((type, i) => type === (i % 2 === 0 ? "global" : "local"))
+      ? []
+      : [`attention ${attentionLayers.join(", ")}`]),
+    ...(windowSize === 256 ? [] : [`a local window of ${windowSize}`]),
+  ],
+  forward,
+};
