@@ -38,8 +38,8 @@ describe("config.json", () => {
     ["a list", [], "CheckpointError", /config\.json: expected a JSON object/],
     ["NaN", '{"model_type":"gpt2","n_embd":NaN}', "CheckpointError", /config\.json: expected JSON/],
     ["a size twice", '{"n_embd":6,"n_embd":7}', "CheckpointError", /"n_embd" twice/],
-    ["no model_type", {}, "ConfigError", /config\.json: model_type: expected "gpt2", got undefined/],
-    ["another model", { model_type: "llama" }, "ConfigError", /model_type: expected "gpt2", got "llama"/],
+    ["no model_type", {}, "ConfigError", /config\.json: model_type: expected "gpt2" or "gpt_neo", got undefined/],
+    ["another model", { model_type: "llama" }, "ConfigError", /model_type: expected "gpt2" or "gpt_neo", got "llama"/],
     [
       "a size of text",
       configJson(SMALL, { n_embd: "6" }),
