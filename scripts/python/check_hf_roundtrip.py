@@ -48,7 +48,7 @@ checkpoint.close();
 
 
 def convert(dist: Path, source: Path, target: Path, **options) -> None:
-    module = (dist / "src/checkpoint/node.js").resolve().as_uri()
+    module = (dist / "src/pretrained/node.js").resolve().as_uri()
     command = ["node", "--input-type=module", "-e", CONVERT, module, source, target, json.dumps(options)]
     subprocess.run(command, check=True)
 

@@ -13,7 +13,7 @@ export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
 );
 
 /** Some fields of a model's configuration; a GPT-2's unless `architecture` says otherwise. */
-export type ConfigFields = Partial<GPT2Config> | Partial<GPTNeoConfig>;
+export type ConfigFields = Partial<GPT2Config> | Partial<GPTNeoConfig> | ModelConfig;
 
 /** @throws {ConfigError} there is no such architecture. */
 export function architectureOf({ architecture }: Pick<ModelConfig, "architecture">): Architecture {

@@ -1,7 +1,6 @@
 /** `dataset.json`: what `gpt2 data` writes beside the shards. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DataError } from "../errors.js";
+import { type InfoFile, readInfo } from "./read-info.js";
 
 export const DATASET_INFO_FILE = "dataset.json";
 export const DATASET_TOKENIZER_FILE = "tokenizer.json";
@@ -58,39 +57,25 @@ export interface SourceInfo {
   readonly bytes: number;
 }
 
+const SPLIT = { fields: { shards: { list: "string" }, documents: "count", tokens: "count", bytes: "count" } } as const;
+
+const INFO: InfoFile = {
+  format: "gpt2-ts dataset",
+  shape: {
+    fields: {
+      tokenizer: { fields: { name: "string", sha256: "string", vocabSize: "count", endOfText: "count" } },
+      splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
+      sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
+    },
+  },
+  hint: "Make the data set again with `gpt2 data`",
+};
+
 /**
  * Reads a data set's dataset.json.
  *
  * @returns undefined if the folder has none (shards from elsewhere)
  * @throws {DataError} it is not one of ours
  */
-export function readDatasetInfo(folder: string): DatasetInfo | undefined {
-  const path = join(folder, DATASET_INFO_FILE);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
-  }
-  try {
-    const info = JSON.parse(text) as Partial<DatasetInfo> | null;
-    if (info?.format === "gpt2-ts dataset" && info.version === 1 && isSplit(info.splits?.train))
-      return info as DatasetInfo;
-  } catch {
-    // Reported below, like any other content.
-  }
-  const hint = "Make the data set again with `gpt2 data`.";
-  throw new DataError({
-    op: `reading ${path}`,
-    expected: "a gpt2-ts data set, version 1",
-    got: "something else",
-    hint,
-  });
-}
-
-function isSplit(value: unknown): value is SplitInfo {
-  const split = value as Partial<SplitInfo> | undefined;
-  return Array.isArray(split?.shards) && typeof split.tokens === "number" && typeof split.bytes === "number";
-}
+export const readDatasetInfo = (folder: string): DatasetInfo | undefined =>
+  readInfo<DatasetInfo>(join(folder, DATASET_INFO_FILE), INFO);

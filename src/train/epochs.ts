@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.js";
 import type { TrainingData } from "./run-data.js";
-import type { TrainSettings } from "./settings.js";
+import { defaultWarmup, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer.js";
 
 /**
@@ -21,7 +21,7 @@ export function inEpochs(
   // A resumed run keeps its intervals.
   if (resume) return { ...settings, steps };
   const each = (times: number): number => Math.max(1, Math.round(steps / (times * Math.max(1, epochs))));
-  const { warmupSteps = Math.min(100, Math.ceil(steps / 10)), valEvery = each(4), sampleEvery = each(1) } = given;
+  const { warmupSteps = defaultWarmup(steps), valEvery = each(4), sampleEvery = each(1) } = given;
   return {
     ...settings,
     steps,

@@ -91,15 +91,18 @@ export async function finetune(options: FinetuneOptions): Promise<Trainer> {
     signal: true,
   });
   const { data, val, valFraction, template, task, onPrepare, signal, ...rest } = options;
-  // Told before data is prepared, which may take long.
-  if (rest.lora) loraSettings(rest.lora);
-  const asked = { val, valFraction, template, task, onPrepare, signal };
-  const folder = data && (await finetuneData(rest.out, { data, ...asked }, () => tokenizerFor(rest)));
-  if (rest.resume) return Trainer.create({ ...rest, data: folder });
+  const given = rest.settings ?? {};
+  // Without validations nothing is held out that would then be neither learned nor scored.
+  const fraction = valFraction ?? (given.valEvery === 0 ? 0 : undefined);
+  const requested = { val, valFraction: fraction, template, task, onPrepare, signal };
+  const prepare = async () => data && (await finetuneData(rest.out, { data, ...requested }, () => tokenizerFor(rest)));
+  if (rest.resume) return Trainer.create({ ...rest, data: await prepare() });
   const { config } = await describeModel({ ...rest.locate, name: rest.from });
   const lora = rest.lora !== undefined;
+  // Checked before data is prepared, which may take long.
+  if (rest.lora) loraSettings(rest.lora, config);
+  const folder = await prepare();
   const labelled = folder !== undefined && isFolder(folder) ? readLabelledInfo(folder) : undefined;
-  const given = rest.settings ?? {};
   const settings = finetuneDefaults(config, lora, labelled ? taskDefaults(config, labelled, given) : given);
   const epochs = rest.epochs ?? (rest.settings?.steps === undefined ? EPOCHS : undefined);
   const from = rest.from ?? (lora ? undefined : defaultModelFolder());

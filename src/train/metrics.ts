@@ -17,11 +17,13 @@ export interface ResumePoint {
  * checkpoint and will be done again, so that the file stays one unbroken curve.
  */
 export class MetricsFile {
+  /** Step of the last checkpoint that the kept part tells of. */
+  readonly lastCheckpoint: number | undefined;
   readonly #file: AppendFile;
 
   /** @param resume undefined for a new run, which starts the file anew. */
   constructor(path: string, resume: ResumePoint | undefined) {
-    if (existsSync(path)) cut(path, resume);
+    this.lastCheckpoint = existsSync(path) ? cut(path, resume) : undefined;
     this.#file = new AppendFile(path);
   }
 
@@ -38,31 +40,50 @@ export class MetricsFile {
   }
 }
 
-function cut(path: string, resume: ResumePoint | undefined): void {
-  typedWriteSync(`writing ${path}`, GPT2Error, () => {
-    truncateSync(path, resume ? lengthKept(readFileSync(path), resume) : 0);
+/** Cuts off what will be done again; returns the step of the last checkpoint before. */
+function cut(path: string, resume: ResumePoint | undefined): number | undefined {
+  return typedWriteSync(`writing ${path}`, GPT2Error, () => {
+    const { length, lastCheckpoint } = resume ? keptPart(readFileSync(path), resume) : NOTHING;
+    truncateSync(path, length);
+    return lastCheckpoint;
   });
 }
 
-const NEWLINE = 10;
-
-/** Bytes before the first line that will be written again, or that a kill cut short. */
-function lengthKept(bytes: Uint8Array, resume: ResumePoint): number {
-  const decoder = new TextDecoder();
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(NEWLINE, start);
-    if (end < 0 || !isKept(decoder.decode(bytes.subarray(start, end)), resume)) return start;
-    start = end + 1;
-  }
-  return bytes.length;
+interface Kept {
+  /** Bytes. */
+  readonly length: number;
+  readonly lastCheckpoint: number | undefined;
 }
 
-function isKept(line: string, { step, unfinished }: ResumePoint): boolean {
-  try {
-    const event = JSON.parse(line) as Partial<TrainEvent>;
-    if (typeof event.step !== "number" || event.step > step) return false;
-    return !(unfinished && event.step === step && (event.type === "validation" || event.type === "sample"));
-  } catch {
-    return false;
+const NOTHING: Kept = { length: 0, lastCheckpoint: undefined };
+const NEWLINE = 10;
+
+/** The lines before the first that will be written again, or that a kill cut short. */
+function keptPart(bytes: Uint8Array, resume: ResumePoint): Kept {
+  const decoder = new TextDecoder();
+  let lastCheckpoint: number | undefined;
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(NEWLINE, start);
+    const event = end < 0 ? undefined : parseEvent(decoder.decode(bytes.subarray(start, end)));
+    if (event === undefined || !isKept(event, resume)) return { length: start, lastCheckpoint };
+    if (event.type === "checkpoint") lastCheckpoint = event.step;
+    start = end + 1;
   }
+  return { length: bytes.length, lastCheckpoint };
+}
+
+type LoggedEvent = Pick<TrainEvent, "type" | "step">;
+
+function parseEvent(line: string): LoggedEvent | undefined {
+  try {
+    const event = JSON.parse(line) as Partial<LoggedEvent> | null;
+    return typeof event?.step === "number" ? (event as LoggedEvent) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isKept(event: LoggedEvent, { step, unfinished }: ResumePoint): boolean {
+  if (event.step > step) return false;
+  return !(unfinished && event.step === step && (event.type === "validation" || event.type === "sample"));
 }

@@ -7,7 +7,7 @@ import type { DeviceArray } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
 import { TEMPLATE_FILE, type Template } from "../data/examples/template.js";
-import type { WeightType } from "../dtype/dtype.js";
+import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import {
   fillAdapterFolder,
@@ -19,10 +19,11 @@ import {
 import { removeFolderAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { readFailure } from "../util/file-errors.js";
+import { mismatch, type Shape } from "../util/json-shape.js";
 import { recoverAll } from "../util/workspace.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
-import type { TrainSettings } from "./settings.js";
+import { TRAIN_DEFAULTS, type TrainSettings } from "./settings.js";
 import type { TaskReport } from "./task-report.js";
 
 /**
@@ -136,26 +137,61 @@ async function floatsOf(array: DeviceArray): Promise<Float32Array> {
   return array.host instanceof Float32Array ? array.host : Float32Array.from(await array.read());
 }
 
-/** The state in a training checkpoint. @throws {CheckpointError} it is none, or damaged. */
+/** Older checkpoints may lack some. */
+const SETTINGS = Object.fromEntries(Object.keys(TRAIN_DEFAULTS).map((name) => [name, { optional: "number" }] as const));
+
+const BEST: Shape = { fields: { step: "count", loss: "number" } };
+
+const STATE: Shape = {
+  fields: {
+    format: { oneOf: ["gpt2-ts training run"] },
+    version: { oneOf: [1] },
+    step: "count",
+    unfinished: { optional: "boolean" },
+    settings: { fields: SETTINGS },
+    data: "string",
+    dataTokens: "count",
+    dataHash: { optional: "string" },
+    lora: {
+      optional: {
+        fields: {
+          ...{ rank: "number", alpha: "number", rankStabilized: "boolean", dropout: "number" },
+          ...{ targets: { list: "string" }, extras: { list: "string" } },
+        },
+      },
+    },
+    base: { optional: { fields: { dtype: { optional: { oneOf: WEIGHT_TYPES } } } } },
+    stale: { optional: "count" },
+    best: { optional: BEST },
+    samplePrompt: { optional: "string" },
+    seconds: "number",
+  },
+};
+
+/** The state in a training checkpoint, every field checked. @throws {CheckpointError} it is none, or damaged. */
 export async function readRunState(path: string): Promise<RunState> {
   const file = join(path, STATE_FILE);
   const op = `reading ${file}`;
-  let json: Partial<RunState> | null;
+  let json: unknown;
   try {
-    json = JSON.parse(await readFile(file, "utf8")) as Partial<RunState> | null;
+    json = JSON.parse(await readFile(file, "utf8"));
   } catch (cause) {
     throw new CheckpointError({ op, expected: "the state of a training run", got: (cause as Error).message, cause });
   }
-  if (json?.format !== "gpt2-ts training run" || json.version !== 1) {
-    const got = `${json?.format} ${json?.version}`;
-    throw new CheckpointError({ op, expected: "a gpt2-ts training run of version 1", got });
+  const wrong = mismatch(json, STATE);
+  if (wrong) {
+    const field = wrong.path === "" ? "" : `: ${wrong.path}`;
+    throw new CheckpointError({ op: `${op}${field}`, expected: wrong.expected, got: wrong.got });
   }
-  const { step, settings, data, dataTokens } = json;
-  const whole = Number.isInteger(step) && step! >= 0 && typeof dataTokens === "number" && typeof data === "string";
-  if (!whole || typeof settings !== "object") {
-    throw new CheckpointError({ op, expected: "step, settings, data and dataTokens", got: "one of them missing" });
+  const state = json as RunState;
+  const model: unknown = state.base?.model;
+  if (state.base && model !== null && typeof model !== "string") {
+    throw new CheckpointError({ op: `${op}: base.model`, expected: "a name, or null", got: typeof model });
   }
-  return json as RunState;
+  if ((state.lora === undefined) !== (state.base === undefined)) {
+    throw new CheckpointError({ op, expected: "an adapter's settings with its model", got: "one of the two" });
+  }
+  return state;
 }
 
 /** The text of a checkpoint's tokenizer.json, if it has one. */

@@ -12,7 +12,7 @@ export interface TrainSettings {
   readonly batchTokens: number;
   /** Optimizer steps in all. */
   readonly steps: number;
-  /** Steps of linear warm-up. */
+  /** Steps of linear warm-up; by default a tenth of all, at most 100. */
   readonly warmupSteps: number;
   /** Peak learning rate. */
   readonly lr: number;
@@ -60,13 +60,13 @@ interface Range {
 
 const COUNT = { min: 0, max: 2 ** 31, whole: true } as const;
 
-/** Default and range of each setting; 0 for batchTokens and minLr stands for what depends on the others. */
+/** Default and range of each setting; the defaults of batchTokens, warmupSteps and minLr, here 0, depend on others. */
 const TABLE: Readonly<Record<keyof TrainSettings, Range>> = {
   batchSize: { default: 4, min: 1, max: 65536, whole: true },
   seqLength: { default: 1024, min: 1, max: 2 ** 20, whole: true },
   batchTokens: { ...COUNT, default: 0, min: 1 },
   steps: { ...COUNT, default: 1000 },
-  warmupSteps: { ...COUNT, default: 100 },
+  warmupSteps: { ...COUNT, default: 0 },
   lr: { default: 6e-4, min: 0, max: 1 },
   minLr: { default: 0, min: 0, max: 1 },
   beta1: { default: 0.9, min: 0, max: 0.99999 },
@@ -94,13 +94,15 @@ export const TRAIN_DEFAULTS = Object.fromEntries(
 ) as unknown as TrainSettings;
 
 /**
- * Settings with every gap filled: minLr defaults to a tenth of lr, batchTokens to one pass (B · T).
+ * Settings with every gap filled: warmupSteps defaults to {@link defaultWarmup}, minLr to a tenth of lr, batchTokens to one
+ * pass (B · T).
  *
  * @throws {UsageError} a value is out of range, batchTokens is no multiple of B · T, or minLr is above lr.
  */
 export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettings {
   checkOptionNames("training settings", partial, TRAIN_DEFAULTS);
-  const given = { ...TRAIN_DEFAULTS, minLr: (partial.lr ?? TRAIN_DEFAULTS.lr) / 10, ...partial };
+  const { lr: peak = TRAIN_DEFAULTS.lr, steps = TRAIN_DEFAULTS.steps } = partial;
+  const given = { ...TRAIN_DEFAULTS, minLr: peak / 10, warmupSteps: defaultWarmup(steps), ...partial };
   const pass = given.batchSize * given.seqLength;
   const settings = { ...given, batchTokens: given.batchTokens || pass };
   for (const [name, range] of Object.entries(TABLE)) checkRange(name, settings[name as keyof TrainSettings], range);
@@ -118,6 +120,9 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
   }
   return settings;
 }
+
+/** The warm-up of a run of so many steps: long enough to settle, short enough that the peak is reached. */
+export const defaultWarmup = (steps: number): number => Math.min(100, Math.ceil(steps / 10));
 
 /**
  * Settings for a model: sequences as long as its context, if nothing else is said.

@@ -5,11 +5,11 @@ import { initialTensor } from "../architectures/init.js";
 import { modelConfig, presetOf } from "../architectures/registry.js";
 import { headlessConfig, type TaskHead } from "../architectures/task-head.js";
 import { checkWeightType } from "../dtype/dtype.js";
-import { DataError, UsageError } from "../errors.js";
+import { CheckpointError, DataError, UsageError } from "../errors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { copyTrained, describeModel, type ModelSource } from "./base-model.js";
 import { headFor } from "./label-data.js";
-import { type LoraSettings, loraSettings } from "./lora-settings.js";
+import { type LoraSettings, loraSettings, parseTargets } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import {
   checkpointConfig,
@@ -145,8 +145,11 @@ function checkSameVocabulary(from: string, { vocabSize }: ModelConfig, { vocabSi
   });
 }
 
+/** What of a Trainer's options says which run goes on, and how. */
+export type ResumeOptions = Omit<TrainerOptions, "backend">;
+
 /** @throws {UsageError} nothing to resume, or a setting that can't be changed; {@link CheckpointError} damage. */
-export async function resumedRun(options: TrainerOptions): Promise<RunStart> {
+export async function resumedRun(options: ResumeOptions): Promise<RunStart> {
   const { out } = options;
   const newest = await newestCheckpoint(out);
   if (newest === undefined) {
@@ -154,41 +157,98 @@ export async function resumedRun(options: TrainerOptions): Promise<RunStart> {
     throw new UsageError({ op: `resuming ${out}`, expected: "a checkpoint there", got: "none", hint });
   }
   const path = join(checkpointsFolder(out), checkpointName(newest));
-  const state = await readRunState(path);
-  refuseOtherAdapter(options, state);
+  const whole = <T>(read: () => Promise<T>): Promise<T> => namingOlder(out, newest, read);
+  const state = await whole(() => readRunState(path));
   const source = state.base && { ...options.locate, name: state.base.model ?? undefined, dtype: state.base.dtype };
   const found = source && (await describeModel(source));
   const data = options.data ?? state.data;
   const head = headFor(data);
-  const config = configFor(head, found?.config ?? (await checkpointConfig(path)));
+  const config = configFor(head, found?.config ?? (await whole(() => checkpointConfig(path))));
   checkSameShape(`resuming ${out}`, config, options.config);
+  refuseOtherAdapter(options, state, config);
+  const saved = await whole(async () => checkSaved(path, state, config));
+  const settings = resumedSettings(saved.settings, options.settings ?? {}, state.step);
   return {
     config,
     head,
-    settings: resumedSettings(state.settings, options.settings ?? {}, state.step),
-    ...(state.lora && { adapter: { lora: state.lora, source: source!, types: found!.types } }),
+    settings,
+    ...(saved.lora && { adapter: { lora: saved.lora, source: source!, types: found!.types } }),
     data,
     state,
-    checkData: async ({ path: given, tokens, tokenizer, examples }) => {
-      const op = `resuming with ${given}`;
-      const hint = "A run goes on only with the data that it was started with";
-      if (tokens !== state.dataTokens) {
-        throw new DataError({ op, expected: `${state.dataTokens} training tokens`, got: `${tokens}`, hint });
-      }
-      if (examples?.hash !== state.dataHash) {
-        throw new DataError({ op, expected: "the same examples", got: "others of as many tokens", hint });
-      }
-      const before = await readTokenizerText(path);
-      if (before !== undefined && tokenizer !== undefined && before !== tokenizer) {
-        throw new DataError({ op, expected: "the tokenizer of before", got: "another", hint });
-      }
-    },
-    fill: (model) => restoreRun(path, model),
+    checkData: (given) => checkSameData(given, path, state, settings),
+    fill: (model) => whole(() => restoreRun(path, model)),
   };
 }
 
+/** Lets the error about a damaged checkpoint name the one before it. */
+async function namingOlder<T>(out: string, newest: number, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const folder = checkpointsFolder(out);
+    const older = (await listCheckpoints(folder)).filter((step) => step < newest).at(-1);
+    const path = join(folder, checkpointName(newest));
+    const hint =
+      older === undefined
+        ? "There is no older checkpoint: start the run anew, in another folder"
+        : `Remove ${path} to go on from the checkpoint of step ${older}`;
+    throw new CheckpointError({ ...error.details, hint, cause: error });
+  }
+}
+
+/**
+ * The settings in a checkpoint, as a run could have been started with them.
+ *
+ * @throws {CheckpointError} a value out of range, or sequences longer than the model's context.
+ */
+function checkSaved(
+  path: string,
+  { settings, lora }: RunState,
+  config: ModelConfig,
+): Pick<RunState, "settings" | "lora"> {
+  try {
+    return { settings: settingsFor(config, settings), ...(lora && { lora: loraSettings(lora, config) }) };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new CheckpointError({ ...error.details, op: `reading ${path}: ${error.details.op}`, cause: error });
+  }
+}
+
+/** @throws {DataError | UsageError} this is not the data of the run, or it would be packed in another way. */
+async function checkSameData(
+  { path: given, tokens, tokenizer, examples }: TrainingData,
+  path: string,
+  state: RunState,
+  { batchSize }: TrainSettings,
+): Promise<void> {
+  const op = `resuming with ${given}`;
+  const hint = "A run goes on only with the data that it was started with";
+  if (tokens !== state.dataTokens) {
+    throw new DataError({ op, expected: `${state.dataTokens} training tokens`, got: `${tokens}`, hint });
+  }
+  if (examples?.hash !== state.dataHash) {
+    throw new DataError({ op, expected: "the same examples", got: "others of as many tokens", hint });
+  }
+  const before = await readTokenizerText(path);
+  if (before !== undefined && tokenizer !== undefined && before !== tokenizer) {
+    throw new DataError({ op, expected: "the tokenizer of before", got: "another", hint });
+  }
+  if (examples === undefined || batchSize === state.settings.batchSize) return;
+  throw new UsageError({
+    op: "resuming: batchSize",
+    expected: `${state.settings.batchSize}, as the run was started with`,
+    got: String(batchSize),
+    hint: "Examples are packed into passes of this size: with another the rest of the run would learn others",
+  });
+}
+
 /** A run goes on with the adapter that it trains. */
-function refuseOtherAdapter({ lora, dtype }: TrainerOptions, state: RunState): void {
+function refuseOtherAdapter(
+  { lora, dtype }: Pick<TrainerOptions, "lora" | "dtype">,
+  state: RunState,
+  config: ModelConfig,
+): void {
   const hint = "Leave it out, or start another run";
   if (lora && !state.lora) {
     throw new UsageError({
@@ -199,7 +259,8 @@ function refuseOtherAdapter({ lora, dtype }: TrainerOptions, state: RunState): v
     });
   }
   const before = { ...state.lora, dtype: state.base?.dtype };
-  for (const [name, value] of Object.entries({ ...lora, dtype })) {
+  const targets = lora?.targets && parseTargets(lora.targets, config);
+  for (const [name, value] of Object.entries({ ...lora, targets, dtype })) {
     const there = before[name as keyof typeof before];
     if (value === undefined || JSON.stringify(value) === JSON.stringify(there)) continue;
     const got = JSON.stringify(value);

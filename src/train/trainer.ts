@@ -60,8 +60,8 @@ export interface TrainerOptions {
   /** With an adapter: what the model's weights are held in; by default as in the file. */
   readonly dtype?: WeightType | undefined;
   /**
-   * How often to go through the training data, instead of `steps`. Settings that are not given then depend on the steps
-   * that this takes: warm-up is a tenth of them, at most 100; four validations and one sample an epoch.
+   * Passes through the training data, instead of `steps`. Settings that are not given then follow from the steps that these
+   * take: four validations and one sample an epoch.
    */
   readonly epochs?: number | undefined;
   readonly settings?: Partial<TrainSettings>;
@@ -210,6 +210,8 @@ export class Trainer {
       await this.#takeOver();
       const { state } = this.#start;
       this.#log = new RunLog(out, state && { step: state.step, unfinished: this.#unfinished });
+      // A kill between a checkpoint and its event leaves a checkpoint that no line tells of.
+      if (state && this.#log.lastCheckpoint !== state.step) this.#log.write(this.#checkpointEvent(state.step));
       for await (const event of this.#events(signal)) {
         this.#log.write(event);
         yield event;
@@ -383,6 +385,11 @@ export class Trainer {
     await saveRun(path, this.model, state, this.#data.tokenizer);
     this.#saved = step;
     await pruneCheckpoints(folder, this.settings.keep, this.#best?.step);
+    return this.#checkpointEvent(step);
+  }
+
+  #checkpointEvent(step: number): TrainEvent {
+    const path = join(checkpointsFolder(this.#options.out), checkpointName(step));
     return { type: "checkpoint", step, path, best: this.#best?.step === step };
   }
 

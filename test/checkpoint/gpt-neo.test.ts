@@ -4,15 +4,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { gptNeoConfig } from "../../src/architectures/gpt-neo/config.js";
 import { GPT_NEO_HUGGING_FACE } from "../../src/architectures/gpt-neo/formats/huggingface.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { convertModel } from "../../src/pretrained/convert.js";
 import { openCheckpoint } from "../../src/pretrained/node.js";
+import { byteModelIn } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { GPT_NEO_CASES, GPT_NEO_FIXTURES, GPT_NEO_SEED } from "../helpers/gpt-neo-fixtures.js";
 import { readTensorsAt } from "../helpers/peft-fixtures.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { anyBackend } from "../helpers/tiny-run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-neo-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -137,6 +140,26 @@ describe("a config.json of a GPT-Neo", () => {
     }
     assert.throws(() => read({ num_layers: 1e9, attention_types: [[["global"], 1e9]] }), { name: "ConfigError" });
     assert.throws(() => read({ window_size: 0 }), /reading config.json: .*windowSize/);
+  });
+});
+
+describe("a GPT-Neo in fewer bits", () => {
+  /** Whole blocks of every type. */
+  const wide = gptNeoConfig({ vocabSize: 257, nCtx: 24, nEmbd: 64, nHead: 4, nLayer: 2, windowSize: 5 });
+  /** Rounding of the weights, relative to the largest logit: three times the largest. */
+  const ROUNDING = { bf16: 0.03, f16: 5e-3, q8_0: 0.11, q4_0: 1.7 } as const;
+
+  it("computes nearly the same", async () => {
+    const backend = await anyBackend();
+    const ids = inputs.slice(0, T);
+    const exact = await (await byteModelIn("f32", backend, wide, 1)).logits(ids);
+    for (const [dtype, relative] of Object.entries(ROUNDING) as [keyof typeof ROUNDING, number][]) {
+      const model = await byteModelIn(dtype, backend, wide, 1);
+      assert.equal(model.dtype, dtype);
+      const logits = await model.logits(ids);
+      assert.notDeepEqual(logits, exact);
+      assertClose(dtype, logits, exact, { relative });
+    }
   });
 });
 

@@ -18,7 +18,7 @@ export async function writeDatasetOf(folder: string, lengths: { train: number; v
   const tokenizer = new Tokenizer(vocabularyFromMerges(new Uint32Array(0)));
   writeFileSync(join(folder, "tokenizer.json"), writeTokenizerJson(tokenizer.vocabulary));
   const info = { name: "bytes", sha256: "", vocabSize: tokenizer.vocabSize, endOfText: tokenizer.endOfText };
-  const dataset = { format: "gpt2-ts dataset", version: 1, tokenizer: info, splits };
+  const dataset = { format: "gpt2-ts dataset", version: 1, tokenizer: info, splits, sources: [] };
   writeFileSync(join(folder, "dataset.json"), JSON.stringify(dataset));
   return folder;
 }

@@ -29,6 +29,29 @@ describe("settings", () => {
   });
 });
 
+describe("the default warm-up", () => {
+  it("is a tenth of the steps, at most 100, so that short runs reach the peak and the end of the cosine", () => {
+    for (const [steps, warmupSteps] of [
+      [1000, 100],
+      [5000, 100],
+      [50, 5],
+      [20, 2],
+      [1, 1],
+      [0, 0],
+    ] as const) {
+      assert.equal(trainSettings({ steps }).warmupSteps, warmupSteps, `${steps} steps`);
+    }
+    assert.equal(trainSettings().warmupSteps, 100);
+    assert.equal(trainSettings({ steps: 50, warmupSteps: 30 }).warmupSteps, 30);
+    for (const steps of [10, 20, 50, 300]) {
+      const settings = trainSettings({ steps, lr: 1 });
+      const rates = Array.from({ length: steps }, (_, step) => learningRate(settings, step));
+      assert.equal(Math.max(...rates), 1, `the peak of ${steps} steps`);
+      assert.ok(rates.at(-1)! < 0.2, `the end of ${steps} steps: ${rates.at(-1)}`);
+    }
+  });
+});
+
 describe("the learning rate", () => {
   const settings = trainSettings({ lr: 1e-3, minLr: 1e-4, warmupSteps: 10, steps: 110 });
   const close = (step: number, want: number) => {

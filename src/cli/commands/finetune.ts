@@ -10,6 +10,7 @@ import { FINETUNE_TASKS, type FinetuneTask } from "../../train/finetune-data.js"
 import { loraPlan, loraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { settingsFor } from "../../train/settings.js";
+import { type AdapterStart, type RunStart, resumedRun } from "../../train/start.js";
 import type { Trainer } from "../../train/trainer.js";
 import { formatCount, progress } from "../../util/progress.js";
 import { downloadLine } from "../model.js";
@@ -109,7 +110,6 @@ export function registerFinetune(program: Command): void {
 const SHOWN_DEFAULTS = {
   batchSize: "as many as make 4096 tokens",
   steps: "three epochs",
-  warmupSteps: "a tenth of the steps, at most 100",
   lr: "0.001 for an adapter, else 0.0001",
   beta2: "0.999",
   weightDecay: "0",
@@ -181,16 +181,34 @@ async function merge(adapter: string, to: string, flags: FinetuneFlags, reporter
   if (!json) reporter.notice(`the model with the adapter merged is in ${to}`);
 }
 
-async function plan(flags: FinetuneFlags): Promise<void> {
-  const { model, dtype, offline, json, task } = flags;
-  const downloads = downloadLine();
-  const source = { name: model, dtype, offline, onDownload: downloads.onDownload };
-  const { config, types } = await readModel(source).finally(() => downloads.end());
+type PlannedRun = Pick<RunStart, "config" | "settings" | "head"> & { adapter?: Pick<AdapterStart, "lora" | "types"> };
+
+/** The model and settings of the run that the flags describe, a new one or one to be resumed. */
+async function plannedRun(flags: FinetuneFlags): Promise<PlannedRun> {
+  const { model, dtype, offline, task, out, resume } = flags;
   const given = givenLora(flags);
-  const lora = given && loraSettings(given);
-  const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, givenSettings(flags)));
-  // Without the data, labels and lengths are unknown: a head of one output, and sequences of the longest length.
-  const head = task && { kind: FINETUNE_TASKS[task], labels: [""] };
+  const downloads = downloadLine();
+  const locate = { offline, onDownload: downloads.onDownload };
+  try {
+    if (resume) {
+      if (out === undefined) throw new UsageError({ op: "--resume", expected: "--out, the run's folder", got: "none" });
+      return await resumedRun({ out, lora: given, dtype, locate, settings: givenSettings(flags) });
+    }
+    const { config, types } = await readModel({ name: model, dtype, ...locate });
+    const lora = given && loraSettings(given, config);
+    const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, givenSettings(flags)));
+    // Without the data, labels and lengths are unknown: a head of one output, and sequences of the longest length.
+    const head = task && { kind: FINETUNE_TASKS[task], labels: [""] };
+    return { config, settings, head, ...(lora && { adapter: { lora, types } }) };
+  } finally {
+    downloads.end();
+  }
+}
+
+async function plan(flags: FinetuneFlags): Promise<void> {
+  const { json, task } = flags;
+  const { config, settings, head, adapter } = await plannedRun(flags);
+  const { lora, types } = adapter ?? {};
   const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types, head });
   const parameters = parameterCount(config);
   const trained = lora ? loraPlan(config, lora).parameters : parameters;

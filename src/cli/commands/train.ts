@@ -1,13 +1,20 @@
 import { type Command, Option } from "commander";
 import type { ModelConfig } from "../../architectures/config.js";
-import { GPT2_PRESETS, type GPT2Preset, gpt2Config } from "../../architectures/gpt2/config.js";
-import { parameterCount } from "../../architectures/registry.js";
+import {
+  ARCHITECTURES,
+  type ConfigFields,
+  modelConfig,
+  parameterCount,
+  presetOf,
+} from "../../architectures/registry.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
 import { UsageError } from "../../errors.js";
+import { describeModel as readModel } from "../../train/base-model.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { isFolder } from "../../train/run-data.js";
 import { settingsFor } from "../../train/settings.js";
+import { type RunStart, resumedRun } from "../../train/start.js";
 import { Trainer } from "../../train/trainer.js";
 import { addMachineOptions, addReportOptions } from "../options.js";
 import { printJson, printLines } from "../output.js";
@@ -17,7 +24,8 @@ import { describeModel, runUntilStopped, TrainReporter } from "../train/reporter
 
 interface TrainFlags extends Flags {
   readonly out?: string;
-  readonly preset?: GPT2Preset;
+  readonly arch?: string;
+  readonly preset?: string;
   readonly from?: string;
   readonly tokenizer?: string;
   readonly samplePrompt?: string;
@@ -29,12 +37,14 @@ interface TrainFlags extends Flags {
   readonly json?: true;
 }
 
+type PlannedRun = Pick<RunStart, "config" | "settings" | "adapter" | "head">;
+
 /** Adds `gpt2 train`. */
 export function registerTrain(program: Command): void {
   const command = program
     .command("train")
-    .summary("train a GPT-2 from scratch")
-    .description("Train a GPT-2 on token shards made by `gpt2 data`, or on text.")
+    .summary("train a model from scratch")
+    .description("Train a GPT-2, or another architecture, on token shards made by `gpt2 data`, or on text.")
     .argument(
       "[data]",
       "folder or shards made by `gpt2 data`, or a text file or folder, from which shards are made in --out first",
@@ -50,7 +60,13 @@ export function registerTrain(program: Command): void {
     .option("--plan", "print the model, its memory and the schedule, and stop");
   addReportOptions(addMachineOptions(command), "print events as JSON lines");
   command.optionsGroup("Model:");
-  command.addOption(new Option("--preset <name>", "shape (default: gpt2)").choices(Object.keys(GPT2_PRESETS)));
+  const architectures = [...ARCHITECTURES.values()];
+  const presets = architectures.flatMap(({ presets }) => Object.keys(presets));
+  command
+    .addOption(
+      new Option("--arch <name>", "architecture (default: that of --preset)").choices(architectures.map((a) => a.name)),
+    )
+    .addOption(new Option("--preset <name>", "shape (default: the smallest of --arch)").choices(presets));
   addTrainFlags(command);
   command.action((data: string | undefined, flags: TrainFlags) =>
     flags.plan ? plan(data, flags) : train(data, flags),
@@ -71,16 +87,23 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
   const reporter = new TrainReporter(out, { json: flags.json === true, plain: flags.progress === true });
   const { backend, fallback } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
   if (fallback) reporter.notice(`${fallback.message}. Training on ${backend.description} is slower.`);
-  const data = given && (await shardsOf(given, { out, tokenizer: flags.tokenizer ?? from ?? "gpt2" }));
+  const settings = givenSettings(flags);
+  const data =
+    given &&
+    (await shardsOf(given, {
+      out,
+      tokenizer: flags.tokenizer ?? from ?? "gpt2",
+      noValidation: settings.valEvery === 0,
+    }));
   const trainer = await Trainer.create({
     backend,
     data,
     out,
-    settings: givenSettings(flags),
+    settings,
     samplePrompt: flags.samplePrompt,
     resume,
     from,
-    config: resume || from !== undefined ? givenShape(flags) : shapeFor(data, flags),
+    config: resume || from !== undefined ? givenFields(flags) : shapeFor(data, flags),
     peakFlops: await backend.peakFlops?.(),
     onPass: reporter.pass,
   });
@@ -89,23 +112,51 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
   });
 }
 
+/** What the flags say of the model: its architecture, and sizes. */
+function givenFields(flags: TrainFlags): ConfigFields {
+  return { ...(flags.arch !== undefined && { architecture: flags.arch }), ...givenShape(flags) } as ConfigFields;
+}
+
 /** The shape in the flags; the vocabulary is the data's. */
 function shapeFor(data: string | undefined, flags: TrainFlags): ModelConfig {
   const shape = givenShape(flags);
+  const preset = flags.preset === undefined ? {} : presetOf(flags.preset);
+  const architecture = flags.arch ?? preset.architecture ?? "gpt2";
+  if (preset.architecture !== undefined && preset.architecture !== architecture) {
+    throw new UsageError({
+      op: `--preset ${flags.preset}`,
+      expected: `a shape of ${architecture}`,
+      got: preset.architecture,
+    });
+  }
   const vocabSize = data !== undefined && isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
   const nHead = shape.nEmbd === undefined ? undefined : Math.max(1, Math.round(shape.nEmbd / 64));
-  return gpt2Config(flags.preset ?? "gpt2", {
+  return modelConfig({
+    ...preset,
+    architecture,
     ...(vocabSize !== undefined && { vocabSize }),
     ...(nHead !== undefined && { nHead }),
     ...shape,
-  });
+  } as ConfigFields);
+}
+
+/** The model and settings of the run that the flags describe: one to be resumed, from a model, or from scratch. */
+async function plannedRun(data: string | undefined, flags: TrainFlags): Promise<PlannedRun> {
+  const { out, from, resume } = flags;
+  const settings = givenSettings(flags);
+  if (resume) {
+    if (out === undefined) throw new UsageError({ op: "--resume", expected: "--out, the run's folder", got: "none" });
+    return resumedRun({ out, data, settings, config: givenFields(flags) });
+  }
+  const config = from === undefined ? shapeFor(data, flags) : (await readModel({ name: from })).config;
+  return { config, settings: settingsFor(config, settings) };
 }
 
 async function plan(data: string | undefined, flags: TrainFlags): Promise<void> {
-  const config = shapeFor(data, flags);
-  const settings = settingsFor(config, givenSettings(flags));
+  const { config, settings, adapter, head } = await plannedRun(data, flags);
   const parameters = parameterCount(config);
-  const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY });
+  const { lora, types } = adapter ?? {};
+  const memory = trainMemory(config, settings, { limit: Number.POSITIVE_INFINITY, lora, types, head });
   const text = [
     describeModel(config, parameters),
     `${settings.steps} steps of ${settings.batchTokens} tokens, ${settings.batchSize} sequences of ${settings.seqLength} in a pass`,

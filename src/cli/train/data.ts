@@ -12,6 +12,8 @@ export interface TextOptions {
   readonly out: string;
   /** `gpt2`, or the path of a tokenizer. */
   readonly tokenizer: string;
+  /** Whether nothing is validated, so that nothing needs to be held out. */
+  readonly noValidation: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface TextOptions {
  *
  * @throws {DataError} nothing is there; {@link UsageError} the run's folder holds data made from another text.
  */
-export async function shardsOf(path: string, { out, tokenizer }: TextOptions): Promise<string> {
+export async function shardsOf(path: string, { out, tokenizer, noValidation }: TextOptions): Promise<string> {
   if (!isText(path)) return path;
   const folder = join(out, "data");
   const made = isFolder(folder) ? readDatasetInfo(folder) : undefined;
@@ -37,6 +39,7 @@ export async function shardsOf(path: string, { out, tokenizer }: TextOptions): P
   try {
     await prepareData([path], {
       out: folder,
+      ...(noValidation && { valFraction: 0 }),
       tokenizer: await loadNamedTokenizer(tokenizer),
       tokenizerName: tokenizer,
       onProgress: ({ bytesRead, bytesTotal, tokens }) => {

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { ModelConfig, SizeField } from "../../architectures/config.js";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { UsageError } from "../../errors.js";
-import { LORA_DEFAULTS, type LoraExtra, type LoraSettings, parseTargets } from "../../train/lora-settings.js";
+import { LORA_DEFAULTS, type LoraExtra, type LoraSettings } from "../../train/lora-settings.js";
 import { TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
 import { number } from "../options.js";
 
@@ -12,7 +12,7 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--seq-length <T>", "seqLength", "tokens in a sequence", "the model's context"],
   ["--batch-tokens <n>", "batchTokens", "tokens in one optimizer step, accumulated over passes", "one pass"],
   ["--steps <n>", "steps", "optimizer steps in all"],
-  ["--warmup <n>", "warmupSteps", "steps of linear warm-up"],
+  ["--warmup <n>", "warmupSteps", "steps of linear warm-up", "a tenth of the steps, at most 100"],
   ["--lr <x>", "lr", "peak learning rate"],
   ["--min-lr <x>", "minLr", "learning rate at the end of the cosine", "a tenth of the peak"],
   ["--beta1 <x>", "beta1", "AdamW's decay of the mean gradient"],
@@ -44,7 +44,7 @@ const SHAPE: readonly [flag: string, field: SizeField, help: string, fallback: s
   ["--layers <n>", "nLayer", "layers", "the preset's"],
   ["--embd <n>", "nEmbd", "width of the model", "the preset's"],
   ["--heads <n>", "nHead", "attention heads", "width / 64"],
-  ["--context <n>", "nCtx", "longest sequence", "1024"],
+  ["--context <n>", "nCtx", "longest sequence", "the preset's"],
   ["--vocab-size <n>", "vocabSize", "tokens in the vocabulary", "the data's"],
 ];
 
@@ -118,7 +118,7 @@ export function addLoraFlags(command: Command): void {
       number,
     )
     .option("--lora-dropout <p>", "dropout of the adapter's input (default: 0)", number)
-    .option("--lora-targets <names>", "c_attn, attn.c_proj, c_fc, mlp.c_proj, all-linear (default: all-linear)")
+    .option("--lora-targets <names>", "linear layers by PEFT's names, such as c_attn,c_fc (default: all-linear)")
     .option("--lora-extras <names>", "train the model's norms or biases too (default: neither)")
     .option("--rslora", "multiply by alpha / √rank instead (rank-stabilised LoRA)")
     .addOption(
@@ -136,7 +136,7 @@ export function givenLora(flags: LoraFlags): Partial<LoraSettings> | undefined {
     ...(typeof lora === "number" && { rank: lora }),
     ...(loraAlpha !== undefined && { alpha: loraAlpha }),
     ...(loraDropout !== undefined && { dropout: loraDropout }),
-    ...(loraTargets !== undefined && { targets: parseTargets(names(loraTargets)) }),
+    ...(loraTargets !== undefined && { targets: names(loraTargets) }),
     ...(loraExtras !== undefined && { extras: names(loraExtras) as LoraExtra[] }),
     ...(rslora && { rankStabilized: true }),
   };

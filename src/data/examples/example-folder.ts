@@ -1,10 +1,10 @@
 /** A folder of encoded examples: examples.json, train.safetensors, val.safetensors, tokenizer.json. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors, type SafetensorsDtype } from "../../checkpoint/safetensors.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
 import { DataError, GPT2Error } from "../../errors.js";
+import { type InfoFile, readInfo } from "../read-info.js";
 import type { ExampleTokens } from "./example-set.js";
 import { checkTemplate, type Template } from "./template.js";
 
@@ -41,23 +41,32 @@ export interface ExamplesInfo {
   readonly empty: number;
 }
 
+const SPLIT = { fields: { examples: "count", tokens: "count", counted: "count" } } as const;
+
+const INFO: InfoFile = {
+  format: "gpt2-ts examples",
+  shape: {
+    fields: {
+      tokenizer: { fields: { name: "string", sha256: "string", vocabSize: "count", endOfText: "count" } },
+      splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
+      sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
+    },
+  },
+  hint: "Make the data again",
+};
+
 /** @returns undefined if the folder holds something else. @throws {DataError} it is damaged. */
 export function readExamplesInfo(folder: string): ExamplesInfo | undefined {
   const path = join(folder, EXAMPLES_FILE);
-  if (!existsSync(path)) return undefined;
-  const op = `reading ${path}`;
+  const info = readInfo<ExamplesInfo>(path, INFO);
+  if (info === undefined) return undefined;
   try {
-    const info = JSON.parse(readFileSync(path, "utf8")) as Partial<ExamplesInfo> | null;
-    const { tokenizer, splits } = info ?? {};
-    const known = info?.format === "gpt2-ts examples" && info.version === 1;
-    if (known && typeof tokenizer?.endOfText === "number" && typeof splits?.train?.tokens === "number") {
-      checkTemplate(info.template, op);
-      return info as ExamplesInfo;
-    }
-  } catch {
-    // Reported below, like any other content.
+    checkTemplate(info.template, `reading ${path}`);
+  } catch (cause) {
+    const got = (cause as Error).message;
+    throw new DataError({ op: `reading ${path}: template`, expected: "a template", got, hint: INFO.hint, cause });
   }
-  throw new DataError({ op, expected: "gpt2-ts examples, version 1", got: "something else", hint: "Make them again" });
+  return info;
 }
 
 const splitFile = (folder: string, split: "train" | "val"): string => join(folder, `${split}.safetensors`);

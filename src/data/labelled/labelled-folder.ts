@@ -1,11 +1,11 @@
 /** A folder of encoded texts with labels: labelled.json, train.safetensors, val.safetensors, tokenizer.json. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors, type SafetensorsDtype } from "../../checkpoint/safetensors.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
 import { DataError, GPT2Error } from "../../errors.js";
 import type { HeldOutBy } from "../examples/held-out.js";
+import { type InfoFile, readInfo } from "../read-info.js";
 
 export const LABELLED_FILE = "labelled.json";
 export const LABELLED_TOKENIZER_FILE = "tokenizer.json";
@@ -41,23 +41,31 @@ export interface LabelledTexts {
   readonly targets: Float32Array;
 }
 
+const SPLIT = { fields: { texts: "count", tokens: "count", longest: "count" } } as const;
+
+const INFO: InfoFile = {
+  format: "gpt2-ts labelled texts",
+  shape: {
+    fields: {
+      tokenizer: { fields: { name: "string", sha256: "string", vocabSize: "count" } },
+      kind: { oneOf: ["classification", "regression"] },
+      labels: { list: "string" },
+      splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
+      sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
+    },
+  },
+  hint: "Make the data again",
+};
+
 /** @returns undefined if the folder holds something else. @throws {DataError} it is damaged. */
 export function readLabelledInfo(folder: string): LabelledInfo | undefined {
   const path = join(folder, LABELLED_FILE);
-  if (!existsSync(path)) return undefined;
-  try {
-    const info = JSON.parse(readFileSync(path, "utf8")) as Partial<LabelledInfo> | null;
-    const known = info?.format === "gpt2-ts labelled texts" && info.version === 1;
-    const labels =
-      Array.isArray(info?.labels) && info.labels.length > 0 && info.labels.every((x) => typeof x === "string");
-    const kind = info?.kind === "classification" || (info?.kind === "regression" && info.labels?.length === 1);
-    const sizes = typeof info?.tokenizer?.vocabSize === "number" && typeof info.splits?.train?.longest === "number";
-    if (known && labels && kind && sizes) return info as LabelledInfo;
-  } catch {
-    // Reported below, like any other content.
-  }
-  const expected = "gpt2-ts labelled texts, version 1";
-  throw new DataError({ op: `reading ${path}`, expected, got: "something else", hint: "Make them again" });
+  const info = readInfo<LabelledInfo>(path, INFO);
+  if (info === undefined) return undefined;
+  const { kind, labels } = info;
+  if (kind === "regression" ? labels.length === 1 : labels.length > 0) return info;
+  const expected = kind === "regression" ? "one label" : "labels";
+  throw new DataError({ op: `reading ${path}: labels`, expected, got: `${labels.length}`, hint: INFO.hint });
 }
 
 const splitFile = (folder: string, split: "train" | "val"): string => join(folder, `${split}.safetensors`);

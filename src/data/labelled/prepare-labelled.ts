@@ -66,7 +66,9 @@ export async function prepareLabelled(
     seed: settings.seed,
     valFraction: settings.valFraction,
   });
-  const [train, val, heldOut] = holdOut(texts, settings.valFraction, valInputs.length > 0);
+  const drawn = holdOut(texts, settings.valFraction, valInputs.length > 0);
+  const heldOut = drawn[2];
+  const [train, val] = heldOut === "files" || kind === "regression" ? drawn : withEveryLabel(texts, drawn[1]);
   const labels = kind === "regression" ? REGRESSION_LABELS : labelsOf(train, val, inputs.join(", "));
   const tokenizerJson = writeTokenizerJson(tokenizer.vocabulary);
   const info: LabelledInfo = {
@@ -129,8 +131,20 @@ async function readTexts(
     await yieldToEventLoop();
     signal?.throwIfAborted();
   }
-  if (texts.some(({ heldOut }) => !heldOut)) return texts;
+  if (texts.some(({ file }) => files[file]!.input < heldOutFrom)) return texts;
   throw new DataError({ op: `reading ${files[0]!.path}`, expected: "texts to train on", got: "none" });
+}
+
+/**
+ * The texts to train on and those held out, where a draw decided: those whose label no other text has are trained on after
+ * all, since nobody chose them to be held out.
+ */
+function withEveryLabel(texts: readonly ReadText[], drawn: readonly ReadText[]): [train: ReadText[], val: ReadText[]] {
+  const candidates = new Set(drawn);
+  const learned = new Set(texts.filter((text) => !candidates.has(text)).map(({ label }) => label));
+  const val = drawn.filter(({ label }) => learned.has(label));
+  const heldOut = new Set(val);
+  return [texts.filter((text) => !heldOut.has(text)), val];
 }
 
 function labelsOf(train: readonly ReadText[], val: readonly ReadText[], inputs: string): string[] {

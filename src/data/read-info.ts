@@ -1,0 +1,35 @@
+import { readFileSync } from "node:fs";
+import { DataError } from "../errors.js";
+import { mismatch, type Shape } from "../util/json-shape.js";
+
+/** What a folder of data keeps about itself in a JSON file. */
+export interface InfoFile {
+  /** `gpt2-ts dataset`, the value of its field `format`; its version is 1. */
+  readonly format: string;
+  readonly shape: { readonly fields: Readonly<Record<string, Shape>> };
+  /** How to get a whole one. */
+  readonly hint: string;
+}
+
+/**
+ * Reads such a file, every field checked.
+ *
+ * @returns undefined if there is none
+ * @throws {DataError} it can't be read, or it is not one of ours
+ */
+export function readInfo<T>(path: string, { format, shape, hint }: InfoFile): T | undefined {
+  const op = `reading ${path}`;
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new DataError({ op, expected: `${format}, version 1`, got: message, hint, cause });
+  }
+  const head = { format: { oneOf: [format] }, version: { oneOf: [1] } } as const;
+  const wrong = mismatch(value, { fields: head }) ?? mismatch(value, shape);
+  if (wrong === undefined) return value as T;
+  const field = wrong.path === "" ? "" : `: ${wrong.path}`;
+  throw new DataError({ op: `${op}${field}`, expected: wrong.expected, got: wrong.got, hint });
+}
