@@ -35,7 +35,7 @@ export interface Case {
   /** Every run in a process of its own, which starts for it. */
   readonly fresh?: true;
   readonly unit: Unit;
-  /** In {@link unit}; undefined where it can't be told. */
+  /** In {@link unit}; undefined where it can't be known. */
   figure(outcome: Outcome): number | undefined;
   /**
    * The limit that it comes up against, and what one token takes of it: operations, or bytes. Without the latter it only

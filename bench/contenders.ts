@@ -20,7 +20,7 @@ export interface Contender {
   readonly name: string;
   /** Of this package, not a peer. */
   readonly ours?: true;
-  /** Takes part only when asked for by name. */
+  /** Takes part only when named. */
   readonly optional?: true;
   readonly kinds: readonly Task["kind"][];
   readonly types: readonly WeightType[];

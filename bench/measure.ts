@@ -1,6 +1,6 @@
 /**
  * Interleaved measuring: a round has one run of every contender, and between the runs the machine's own limit is taken.
- * A run during which the machine was not what it can be is done again, a bounded number of times.
+ * A run during which the machine fell short of its limits is retried, a bounded number of times.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Case } from "./cases.js";
@@ -11,13 +11,13 @@ import { median, type Spread, spread } from "./statistics.js";
 /** A limit below this share of the best one seen means that something else was running. */
 export const QUIET = 0.85;
 
-/** Seconds to wait after a disturbed run, until the limit is looked at again. */
+/** Seconds to wait after a disturbed run, until the limit is measured anew. */
 const PAUSE = 2;
 
 /** Waits in one case for a machine that is not what it can be. */
 const PATIENCE = 20;
 
-/** Times that a run is done again before others have their turn. */
+/** Retries of a run before others have their turn. */
 const INSISTENCE = 2;
 
 export interface Runner {
@@ -47,7 +47,7 @@ export interface CaseResult {
   readonly rounds: readonly Round[];
   /** Rounds that count: the quiet ones or, if there were none, all. */
   readonly counted: readonly Round[];
-  /** Fewer quiet rounds than asked for. */
+  /** Fewer quiet rounds than requested. */
   readonly disturbed: boolean;
   /** Operations, or bytes, per second over the rounds that count; undefined without a gauge. */
   readonly limit: Spread | undefined;
@@ -57,14 +57,14 @@ export interface CaseResult {
 export interface MeasureOptions {
   /** Quiet rounds wanted. */
   readonly repeats: number;
-  /** Runs of each contender to do again at most, on average. */
+  /** Retries of each contender at most, on average. */
   readonly retries: number;
   /** Whether everyone runs once before; true by default. */
   readonly warmUp?: boolean;
   readonly gauge?: LimitGauge | undefined;
   readonly log?: (line: string) => void;
   readonly pauseSeconds?: number;
-  /** Told of a runner that failed, which then takes no further part; without this the failure is the case's. */
+  /** Called with a runner that failed, which then takes no further part; without it the failure is the case's. */
   readonly onFailure?: (name: string, error: Error) => void;
 }
 
@@ -95,7 +95,7 @@ class Measuring {
   readonly #runners: readonly Runner[];
   readonly #options: MeasureOptions;
   readonly #failed = new Set<string>();
-  /** Runs that may be done again. */
+  /** Retries left. */
   #budget: number;
   #patience = PATIENCE;
 
@@ -126,12 +126,12 @@ class Measuring {
     const round: Record<string, Run> = {};
     let before = await this.#sample();
     for (const runner of reversed ? this.#runners.toReversed() : this.#runners) {
-      for (let again = 0; ; again++) {
+      for (let retries = 0; ; retries++) {
         const figure = await this.#attempt(runner);
         const limits = [...before, ...(before = await this.#sample())];
         if (figure === undefined) break;
         round[runner.name] = { figure, limits };
-        if (this.#isQuiet(limits) || this.#budget === 0 || again === INSISTENCE) break;
+        if (this.#isQuiet(limits) || this.#budget === 0 || retries === INSISTENCE) break;
         this.#budget--;
         this.#options.log?.(`${this.#case.name}: ${runner.name} was disturbed; once more`);
         before = await this.#quietLimit();

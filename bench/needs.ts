@@ -1,4 +1,4 @@
-/** What of the machine a task needs at least: floating-point operations, a multiply-add being two, and bytes to read. */
+/** The least a task needs of the machine: floating-point operations, a multiply-add counting as two, and bytes to read. */
 import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 import { tensorTable } from "../src/architectures/registry.js";
 import { numel } from "../src/architectures/tensor-spec.js";

@@ -1,4 +1,4 @@
-/** What `npm run bench` is asked for. */
+/** Options of `npm run bench`. */
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,11 +17,11 @@ export const HELP = `npm run bench -- [limits] [${GROUPS.join("] [")}] [CASE ...
 
   --peers NAMES   default, none, all, or names separated by commas
   --repeats N     quiet rounds of every case (5)
-  --retries N     disturbed runs to do again at most, per contender and case (as many as --repeats)
+  --retries N     disturbed runs retried at most, per contender and case (as many as --repeats)
   --threads N     of every contender (all processors)
   --model NAME    gpt2, gpt2-medium, ... or tiny (gpt2)
   --json FILE     write everything measured
-  --with FILE     an earlier run's --json: its cases stand in the summary, too, unless they are measured again
+  --with FILE     an earlier run's --json: its cases stay in the summary unless they are measured anew
   --write-docs    replace the tables of docs/performance.md, those of gpt2 only
   --doc FILE      of this document instead
   --cache DIR     for programs and model files of peers, several GB (GPT2_BENCH_CACHE, else in the system's temporary folder)
@@ -33,7 +33,7 @@ Cases: ${allCases(gpt2Config("gpt2"), SEED)
 Peers: ${[...new Set(CONTENDERS.filter(({ ours }) => !ours).map(({ name }) => name))].join(", ")}`;
 
 export interface Options {
-  /** What to type to have the same again. */
+  /** The command that repeats the run. */
   readonly command: string;
   readonly limits: boolean;
   readonly cases: readonly Case[];
@@ -51,7 +51,7 @@ export interface Options {
 
 const DEFAULTS = { peers: "default", repeats: "5", threads: String(availableParallelism()), model: "gpt2" } as const;
 
-/** undefined when asked for help. @throws {Error} an option that can't be. */
+/** The options, or undefined if the call was for help. @throws {Error} an invalid option. */
 export function readOptions(): Options | undefined {
   const { values, positionals } = parseArgs({
     allowPositionals: true,

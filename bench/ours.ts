@@ -18,12 +18,12 @@ await serve(async (setup) => {
   return makeTrainer(setup, backend);
 });
 
-/** @throws {Error} this version does not hold weights in the type asked for. */
+/** @throws {Error} this version does not hold weights in the requested dtype. */
 async function load({ file, type, threads }: Setup, backend: BackendChoice): Promise<Contestant> {
   const options: LoadOptions & { readonly dtype: string } = { backend, threads, dtype: type };
   const parts = await loadModel(file, options);
   const held = parts.weights.get("h.0.mlp.c_fc.weight")!.dtype;
-  if (held !== type) throw new Error(`Error: asked for ${type}, it loads the weights as ${held}`);
+  if (held !== type) throw new Error(`Error: requested ${type}, it loads the weights as ${held}`);
   const engine = new Engine(parts.backend, parts.config, parts.weights);
   return {
     description: `${parts.backend.description}, node ${process.versions.node}`,

@@ -1,7 +1,7 @@
 /**
- * What guessing ahead (prompt lookup decoding) gains on texts that repeat themselves and on texts that don't: the time
- * that a model takes which would write exactly the text given, with and without guesses. So the weights don't matter, only
- * their shape and type, and the texts are real ones. Both ways take turns; figures are medians.
+ * The gain of prompt lookup decoding on texts that repeat themselves and on texts that don't: the time of a model that
+ * would write exactly the given text, with and without drafts. So the weights don't matter, only their shape and dtype, and
+ * the texts are real ones. Both ways take turns; figures are medians.
  *
  *     node dist/bench/prompt-lookup.js --model FILE [--draft 7] [--repeats 5]
  *
@@ -44,7 +44,7 @@ if (!values.model) throw new Error("usage: node dist/bench/prompt-lookup.js --mo
 const { backend, config, weights } = await loadModel(values.model);
 const engine = new Engine(backend, config, weights);
 const dtype = weights.get("h.0.mlp.c_fc.weight")!.dtype;
-console.log(`${backend.description}, ${config.nLayer} x ${config.nEmbd}, ${dtype}, guesses of up to ${values.draft}\n`);
+console.log(`${backend.description}, ${config.nLayer} x ${config.nEmbd}, ${dtype}, drafts of up to ${values.draft}\n`);
 console.log("| text | tokens a run | tokens/s without | with | gain |\n|---|---|---|---|---|");
 for (const text of await texts()) {
   const times: [Outcome[], Outcome[]] = [[], []];

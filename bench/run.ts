@@ -56,7 +56,7 @@ function publish(name: string, body: string, { doc }: Options): void {
   log(`${name}: written to ${relative(process.cwd(), doc)}`);
 }
 
-/** Measures the groups one after another and publishes each when it is done; `onGroup` is told all that is done so far. */
+/** Measures the groups one after another and publishes each when it is done; `onGroup` is called with all results so far. */
 async function measureAll(
   gauge: MachineLimits | undefined,
   options: Options,

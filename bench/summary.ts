@@ -47,7 +47,7 @@ export function summaryRow(result: CaseResult, entrants: readonly Entrant[], dat
   };
 }
 
-/** Of the later rows, and of the earlier those that were not measured again. */
+/** Later rows, and those earlier ones that were not measured anew. */
 export function mergeRows(earlier: readonly SummaryRow[], later: readonly SummaryRow[]): SummaryRow[] {
   return [...earlier.filter((old) => !later.some((row) => row.case === old.case)), ...later];
 }

@@ -43,7 +43,7 @@ function compileModule(relaxed: boolean): Uint8Array {
   }
 }
 
-/** Threads that measure together when asked. */
+/** Threads that measure together on request. */
 export class WasmLimits {
   readonly #workers: readonly Worker[];
 

@@ -49,7 +49,7 @@ export class WorkerProcess {
     return worker;
   }
 
-  /** A process that does one task, which it is told as soon as it starts, and ends. */
+  /** A process that does one task, given to it at its start, and ends. */
   static async once(command: Command, task: Task): Promise<Outcome & Ready> {
     const worker = new WorkerProcess(command);
     try {

@@ -1,7 +1,7 @@
 /**
  * Compiles the kernels to WebAssembly: assets/gpt2.wasm and, with relaxed SIMD, assets/gpt2-relaxed.wasm, which are kept
- * in the repository. Needs exactly the clang and lld below (Debian: apt-get install clang-19 lld-19), so that whoever
- * builds them gets the same bytes.
+ * in the repository. Needs exactly the clang and lld below (Debian: apt-get install clang-19 lld-19), so that every
+ * build gives the same bytes.
  *
  *     node dist/scripts/build-wasm.js            writes them
  *     node dist/scripts/build-wasm.js --check    says whether those in the repository are what the sources give

@@ -107,7 +107,7 @@ const checks: [name: string, check: () => Promise<void>][] = [
       assert.deepEqual(repos, [{ id: ID, revisions: [{ commit: COMMIT, refs: ["main"], files }] }]);
       server.reset();
       await python(home, ["download", ID]);
-      assert.equal(server.count("cdn"), 0, "nothing is fetched again");
+      assert.equal(server.count("cdn"), 0, "nothing is fetched twice");
     },
   ],
   [

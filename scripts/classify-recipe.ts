@@ -104,14 +104,14 @@ async function nearestMean(): Promise<Row> {
   const start = performance.now();
   await using model = await GPT2.load(undefined, { threads });
   const embed = (passages: readonly Passage[]) => model.embed(passages.map(({ text }) => text));
-  const [known, asked] = [await embed(train), await embed(test)];
+  const [known, tested] = [await embed(train), await embed(test)];
   const all = meanOf(known);
   const means = labels.map((label) => meanOf(known.filter((_, i) => train[i]!.label === label)));
   // What all texts have in common says nothing.
   const centred = (vector: Float32Array) => vector.map((x, c) => x - all[c]!);
   const cosine = (a: Float32Array, b: Float32Array) =>
     a.reduce((sum, x, c) => sum + x * b[c]!, 0) / (Math.hypot(...a) * Math.hypot(...b));
-  const given = asked.map((vector) => largestIndex(means.map((mean) => cosine(centred(vector), centred(mean)))));
+  const given = tested.map((vector) => largestIndex(means.map((mean) => cosine(centred(vector), centred(mean)))));
   const minutes = (performance.now() - start) / 60_000;
   return {
     name: "embeddings of the default model as it is, nearest mean",

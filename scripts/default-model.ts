@@ -36,7 +36,7 @@ const PLAIN_RECIPE = [...BATCH, "--warmup", "50", "--lr", "1e-3", "--min-lr", "3
 const PLAIN_STEPS = ["1600"] as const;
 const VOCAB_SIZE = "8192";
 /**
- * How it writes unless told otherwise. Leaving out what is unlikely keeps a small model from making up words, and has it
+ * Its default sampling. Leaving out unlikely tokens keeps a small model from making up words, and has it
  * repeat itself, which the penalty is against.
  */
 const SAMPLING = { temperature: 0.8, minP: 0.15, repetitionPenalty: 1.15 };

@@ -5,7 +5,7 @@ import { packageFile } from "../src/util/package-root.js";
 import { publishOverlap } from "./measure-overlap.js";
 
 /**
- * Measures what of evaluations, of the held-out books and of the default model's writing is in its training text:
+ * Measures how much of evaluations, of the held-out books and of the default model's writing is in its training text:
  * models/default/overlap.json, and the section of its card.
  *
  *     node dist/scripts/default-overlap.js --corpus CORPUS --work WORK --eval EVAL

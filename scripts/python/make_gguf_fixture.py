@@ -114,7 +114,7 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-# The converter knows pre-tokenizers by a hash of what they make of one text with one vocabulary: GPT-2's is told here.
+# The converter knows pre-tokenizers by a hash of what they make of one text with one vocabulary: GPT-2's is given here.
 CONVERT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -128,7 +128,7 @@ convert_hf_to_gguf.main()
 
 def make_converted(llama_cpp: Path) -> None:
     tokenizer = make_tokenizer()
-    # As llama.cpp, which splits special tokens off only when asked to.
+    # As llama.cpp, which splits special tokens off only on request.
     tokenizer.encode_special_tokens = True
     ids = [tokenizer.encode(text).ids for text in TEXTS]
     tokenizer.encode_special_tokens = False
