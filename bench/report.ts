@@ -93,8 +93,8 @@ function cellOf({ figures }: CaseResult, name: string): string {
 
 function aboutRounds({ case: c, rounds, counted, limit, disturbed }: CaseResult): string {
   const others = rounds.length - counted.length;
-  const disturbed = others > 0 ? `, ${others} disturbed one${others === 1 ? "" : "s"} left out` : "";
-  const count = `${c.title}: medians of ${counted.length} round${counted.length === 1 ? "" : "s"}${disturbed}`;
+  const omitted = others > 0 ? `, ${others} disturbed one${others === 1 ? "" : "s"} left out` : "";
+  const count = `${c.title}: medians of ${counted.length} round${counted.length === 1 ? "" : "s"}${omitted}`;
   if (!limit) return `${count}; no limit was measured`;
   const { kind, perToken } = c.limit;
   const scaled = { median: limit.median / 1e9, min: limit.min / 1e9, max: limit.max / 1e9 };
