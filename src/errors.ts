@@ -74,9 +74,9 @@ export class BackendError extends GPT2Error {
 export class DisposedError extends GPT2Error {
   override readonly code = "ERR_DISPOSED";
 
-  /** @param what `the model`, `an array` */
+  /** @param what `model`, `array` */
   constructor(op: string, what: string) {
-    super({ op, expected: `${what} in use`, got: `${what} that was disposed of` });
+    super({ op, expected: `the ${what} before its disposal`, got: "a disposed one" });
   }
 }
 

@@ -4,7 +4,7 @@ import type { ModelConfig } from "./architectures/config.js";
 import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend, DeviceArray } from "./backend/backend.js";
 import type { DType } from "./dtype/dtype.js";
-import { GPT2Error } from "./errors.js";
+import { DisposedError } from "./errors.js";
 import type { Classification } from "./generate/classify.js";
 import { Engine } from "./generate/engine.js";
 import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
@@ -63,7 +63,9 @@ export class GPT2 {
   readonly #adapters: Adapters;
   readonly #head: LoadedHead | undefined;
   #weights: ModelParts["weights"] | undefined;
+  #owned: readonly { dispose(): void | Promise<void> }[];
   #reader: Promise<Reader> | undefined;
+  #disposed: Promise<void> | undefined;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
   constructor(parts: ModelParts) {
@@ -79,6 +81,7 @@ export class GPT2 {
     this.#adapters = new Adapters(parts.adapters);
     this.#head = parts.head;
     this.#weights = weights;
+    this.#owned = [...(parts.owned ?? [])];
   }
 
   /**
@@ -336,11 +339,22 @@ export class GPT2 {
     return oneOrMany(input, (texts) => reader.embed(texts, this.#additions(options), options));
   }
 
-  /** Waits for running requests and releases the memory. The model can't be used afterwards. */
-  async dispose(): Promise<void> {
+  /**
+   * Waits for the runs under way, then releases memory, files and threads; a backend or weights that were given to it stay.
+   * Requests from now on, and those that need another run, throw {@link DisposedError}.
+   */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#release();
+    return this.#disposed;
+  }
+
+  async #release(): Promise<void> {
     this.#weights = undefined;
-    await (await this.#reader)?.dispose();
     await this.#engine.dispose();
+    await (await this.#reader)?.dispose();
+    this.#adapters.dispose();
+    for (const owned of this.#owned) await owned.dispose();
+    this.#owned = [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -355,7 +369,7 @@ export class GPT2 {
   async #newReader(): Promise<Reader> {
     const { Reader } = await import("./gpt2/reader.js");
     if (this.#weights) return new Reader(this.#ids, this.backend, this.config, this.#weights);
-    throw new GPT2Error({ op: "running the model", got: "a model that was disposed of" });
+    throw new DisposedError("running the model", "model");
   }
 
   #additions(options: AdapterOption): Additions {

@@ -43,6 +43,6 @@ export function capturedBuffer(
 
 /** @throws {DisposedError} */
 export function checkUsable(op: string, disposed: boolean, arrays: Iterable<{ readonly disposed: boolean }>): void {
-  if (disposed) throw new DisposedError(op, "an executable");
-  for (const array of arrays) if (array.disposed) throw new DisposedError(op, "an array");
+  if (disposed) throw new DisposedError(op, "executable");
+  for (const array of arrays) if (array.disposed) throw new DisposedError(op, "array");
 }

@@ -7,7 +7,7 @@ export class RunQueue {
   #pending = 0;
   #closed = false;
 
-  /** @param owner what a job added after {@link close} finds disposed of: `the model` */
+  /** @param owner named by the error of a job added after {@link close}: `model` */
   constructor(owner: string) {
     this.#owner = owner;
   }
@@ -18,7 +18,7 @@ export class RunQueue {
 
   /** @throws {DisposedError} the queue was closed. */
   add<T>(job: () => T | Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new DisposedError("running a job", this.#owner));
+    if (this.#closed) return Promise.reject(new DisposedError(`running the ${this.#owner}`, this.#owner));
     this.#pending++;
     const result = this.#last.then(job);
     const settle = (): void => {

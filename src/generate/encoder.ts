@@ -47,7 +47,7 @@ export class Encoder {
   readonly #adapterIndex: DeviceArray;
   readonly #prepared = new ExecutableCache<number>(CAPACITY);
   /** Texts share the inputs of a run. */
-  readonly #queue = new RunQueue("the model");
+  readonly #queue = new RunQueue("model");
   #bindings: Record<string, DeviceArray>;
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */

@@ -58,7 +58,7 @@ export class Engine {
   #decoders: Decoders | undefined;
   #crossEntropy: Executable | undefined;
   #copyRows: Executable | undefined;
-  readonly #queue = new RunQueue("the model");
+  readonly #queue = new RunQueue("model");
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
   constructor(

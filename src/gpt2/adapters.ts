@@ -7,6 +7,7 @@ import { needNode } from "../util/runtime.js";
 /** The LoRA adapters of a model, by name. */
 export class Adapters {
   readonly #loaded: Map<string, LoadedAdapter>;
+  readonly #own = new Set<LoadedAdapter>();
 
   constructor(loaded: Iterable<readonly [string, LoadedAdapter]> = []) {
     this.#loaded = new Map(loaded);
@@ -40,10 +41,19 @@ export class Adapters {
     const { findAdapter, loadAdapter } = await import("#node/pretrained/load-adapters.js");
     const adapter = await findAdapter(path, config, options);
     try {
-      this.#loaded.set(name, await loadAdapter(backend, config, adapter, options.signal));
+      const loaded = await loadAdapter(backend, config, adapter, options.signal);
+      this.#own.add(loaded);
+      this.#loaded.set(name, loaded);
     } finally {
       adapter.close();
     }
+  }
+
+  /** Releases the memory of those that were loaded here. */
+  dispose(): void {
+    for (const { tensors, gains } of this.#own) for (const array of [...tensors.values(), gains]) array.dispose();
+    this.#own.clear();
+    this.#loaded.clear();
   }
 
   /** Whether there was one; requests that use it already go on with it. */

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/backend.js";
-import { chooseBackend } from "../backend/choose.js";
+import { type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { memorySource } from "../checkpoint/byte-source.js";
 import { readJsonSource } from "../checkpoint/strict-json.js";
 import type { WeightType } from "../dtype/dtype.js";
@@ -14,7 +14,7 @@ import { configFromHuggingFace } from "./formats/huggingface.js";
 import { FORMATS } from "./formats.js";
 import { openFile, openFolder } from "./identify.js";
 import { type ModelFiles, memoryFiles } from "./model-files.js";
-import { loadParts, type ModelParts } from "./model-parts.js";
+import { loadParts, type ModelParts, withOwnBackend } from "./model-parts.js";
 import { MODEL_LAYOUT } from "./needed-files.js";
 import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 
@@ -45,8 +45,16 @@ export async function fetchModelParts(name: string, options: FetchModelOptions =
     signal: true,
     onProgress: true,
   });
+  const { backend } = options;
+  if (backend === undefined) {
+    return withOwnBackend(await chooseBackend(), (chosen) => fetchOn(chosen, name, options));
+  }
+  const parts = await fetchOn({ backend }, name, options);
+  return { ...parts, owned: parts.weights.values() };
+}
+
+async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelOptions): Promise<ModelParts> {
   const { dtype, signal } = options;
-  const chosen = options.backend ? { backend: options.backend } : await chooseBackend();
   const remote = new RemoteFolder(placeOf(name, options), options);
   const files = await fetchFiles(remote, name);
   const checkpoint = await (remote.file === undefined ? openFolder(files) : openFile(remote.file, files));

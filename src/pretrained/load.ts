@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type BackendOptions, chooseBackend } from "../backend/choose.js";
+import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { FetchedModel } from "../hub/fetch-model.js";
@@ -11,7 +11,7 @@ import { packageFile } from "../util/package-root.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { AdapterPaths } from "./load-adapters.js";
 import type { LocateOptions } from "./locate.js";
-import { loadParts, type ModelParts, type PartsOptions } from "./model-parts.js";
+import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
 import { type FileAccess, openCheckpoint } from "./open.js";
 import { fitTokenizer, tokenizerOf } from "./tokenizer.js";
 
@@ -55,9 +55,12 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
     tokenizer: true,
     dtype: true,
   });
+  if (options.dtype !== undefined) checkWeightType(options.dtype);
+  return withOwnBackend(await chooseBackend(options), (chosen) => loadOn(chosen, name, options));
+}
+
+async function loadOn(chosen: ChosenBackend, name: string | undefined, options: LoadOptions): Promise<ModelParts> {
   const { signal, dtype } = options;
-  if (dtype !== undefined) checkWeightType(dtype);
-  const chosen = await chooseBackend(options);
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options, chosen.backend);
   try {

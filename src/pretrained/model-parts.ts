@@ -14,7 +14,7 @@ import { loadWeights } from "./weights.js";
 export interface ModelParts {
   readonly backend: Backend;
   readonly config: ModelConfig;
-  /** Arrays of `backend`, one for each name in the tensor table. They are only read, and may be shared. */
+  /** Arrays of `backend`, one for each name in the tensor table. They are only read, and may be shared by several models. */
   readonly weights: ReadonlyMap<string, DeviceArray>;
   /** Without one the model takes and gives token ids only. */
   readonly tokenizer?: Tokenizer | undefined;
@@ -28,6 +28,11 @@ export interface ModelParts {
   readonly head?: LoadedHead | undefined;
   /** Why the backend is not the one that was tried first. */
   readonly fallback?: Error | undefined;
+  /**
+   * What disposing of the model releases besides its own memory: the backend, where it is the model's alone, or the
+   * weights and adapters. Default nothing.
+   */
+  readonly owned?: Iterable<{ dispose(): void | Promise<void> }> | undefined;
 }
 
 export interface PartsOptions {
@@ -52,6 +57,19 @@ export async function loadParts(
   const endOfText = used ? used.endOfText : checkpoint.eosTokenId;
   const sampling = samplingOf(checkpoint);
   return { backend, fallback, config, weights, tokenizer: used, endOfText, sampling, head: head && loadHead(head) };
+}
+
+/** The parts that `load` makes on a backend of the model's own, which is disposed of with it, or at once if that fails. */
+export async function withOwnBackend(
+  chosen: ChosenBackend,
+  load: (chosen: ChosenBackend) => Promise<ModelParts>,
+): Promise<ModelParts> {
+  try {
+    return { ...(await load(chosen)), owned: [chosen.backend] };
+  } catch (error) {
+    await chosen.backend.dispose();
+    throw error;
+  }
 }
 
 /** How a model is to draw tokens, if its files say so. @throws {CheckpointError} a value is out of range. */

@@ -104,7 +104,7 @@ export class KernelArray implements DeviceArray {
   }
 
   #checkAlive(op: string): void {
-    if (this.block.disposed) throw new DisposedError(op, "an array");
+    if (this.block.disposed) throw new DisposedError(op, "array");
   }
 
   #checkRange(action: string, start: number, length: number): void {

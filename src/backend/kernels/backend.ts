@@ -46,6 +46,6 @@ export abstract class KernelBackend implements Backend {
   }
 
   protected checkAlive(op: string): void {
-    if (this.#disposed) throw new DisposedError(op, `the ${this.name} backend`);
+    if (this.#disposed) throw new DisposedError(op, `${this.name} backend`);
   }
 }

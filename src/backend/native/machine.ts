@@ -20,7 +20,7 @@ export class NativeMachine implements Machine, BlockOwner {
   readonly threads: number;
   readonly #lib: NativeLibrary = nativeLibrary();
   readonly #team: unknown;
-  readonly #queue = new RunQueue("the native backend");
+  readonly #queue = new RunQueue("native backend");
   /** Weight conversions under way: they run beside everything else. */
   readonly #conversions = new Set<Promise<unknown>>();
   readonly #live = new Set<Allocation>();

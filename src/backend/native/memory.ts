@@ -182,7 +182,7 @@ export class NativeFile extends NativeBlock implements MappedFile {
 
   bytes(offset: number, length: number): Uint8Array {
     if (length === 0) return new Uint8Array(0);
-    if (this.disposed) throw new DisposedError("reading a mapped file", "a backend");
+    if (this.disposed) throw new DisposedError("reading a mapped file", "backend");
     const { buffer, byteOffset } = this.view(offset, length);
     this.expose({ buffer, byteOffset });
     return new Uint8Array(buffer, byteOffset, length);

@@ -61,7 +61,7 @@ export class ReferenceArray implements DeviceArray {
   }
 
   get host(): HostArray {
-    if (this.memory.disposed) throw new DisposedError("host memory of an array", "an array");
+    if (this.memory.disposed) throw new DisposedError("host memory of an array", "array");
     return this.#host!;
   }
 
@@ -102,7 +102,7 @@ export class ReferenceArray implements DeviceArray {
   }
 
   #check(action: string, start: number, length: number): void {
-    if (this.memory.disposed) throw new DisposedError(`${action} of device memory`, "an array");
+    if (this.memory.disposed) throw new DisposedError(`${action} of device memory`, "array");
     if (Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0) {
       if (start + length <= this.length) return;
     }

@@ -23,7 +23,7 @@ class ReferenceBackend implements Backend {
     peak: false,
   };
   readonly #precision: Precision;
-  readonly #queue = new RunQueue("the reference backend");
+  readonly #queue = new RunQueue("reference backend");
 
   constructor(precision: Precision) {
     this.#precision = precision;
@@ -54,7 +54,7 @@ class ReferenceBackend implements Backend {
   }
 
   #checkAlive(op: string): void {
-    if (this.#queue.closed) throw new DisposedError(op, "the reference backend");
+    if (this.#queue.closed) throw new DisposedError(op, "reference backend");
   }
 }
 

@@ -12,7 +12,7 @@ export abstract class LinearMachine implements Machine {
   abstract readonly threads: number;
   /** For people: where the kernels run. */
   abstract readonly place: string;
-  protected readonly queue = new RunQueue("the wasm backend");
+  protected readonly queue = new RunQueue("wasm backend");
   /** Undefined once disposed: what still refers to this machine keeps no memory. */
   #memory: LinearMemory | undefined;
   #kernels: Kernels | undefined;

@@ -175,7 +175,7 @@ class Conversation {
   }
 
   ask(question: Question): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new DisposedError("running a job", "the wasm backend"));
+    if (this.#closed) return Promise.reject(new DisposedError("running the wasm backend", "wasm backend"));
     if (this.#failure) return Promise.reject(this.#failure);
     const reply = ++this.#count;
     const answer = this.#wait(reply);
