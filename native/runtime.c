@@ -1,36 +1,22 @@
 /*
  * The thread team that runs Programs, memory, mapped files, and the choice of instruction set: everything the TypeScript
- * side calls (src/backend/native/library.ts).
+ * side calls (src/backend/native/library.ts). What the system has to do with it is in platform.h.
  */
 #define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "op.h"
+#include "platform.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
-#include "op.h"
-
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-
+/* Raised with every change of the functions exported here. */
+#define FUNCTIONS_VERSION 1
 /* library.ts refuses any other version. */
-EXPORT int32_t gpt2_version(void) { return KERNELS_VERSION; }
+EXPORT int32_t gpt2_version(void) { return (int32_t)((uint32_t)KERNELS_VERSION + FUNCTIONS_VERSION); }
 
 /* ---- Instruction sets ---- */
 
@@ -74,6 +60,8 @@ static int can_run(const char *name) {
   if (!strcmp(name, "neon-dotprod")) return getauxval(AT_HWCAP) >> 20 & 1; /* HWCAP_ASIMDDP */
 #elif defined(__aarch64__) && defined(__APPLE__)
   if (!strcmp(name, "neon-dotprod")) return 1;
+#elif defined(__aarch64__) && defined(_WIN32)
+  if (!strcmp(name, "neon-dotprod")) return IsProcessorFeaturePresent(43); /* PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE */
 #endif
   return !strcmp(name, kernels_baseline.name);
 }
@@ -93,6 +81,8 @@ EXPORT const char *gpt2_best_isa(void) { return find_kernels("")->name; }
 /* ---- Memory ---- */
 
 #define HUGE_PAGE ((size_t)2 << 20)
+/* Smaller blocks are the C library's, which keeps for itself what is freed; larger ones go back to the system at once. */
+#define SMALL_BYTES ((size_t)64 << 10)
 /*
  * Blocks up to here get ordinary pages. They are often touched in small part only (a cache, logits, activations, each with
  * room for far more tokens than there are), and the first touch of a huge page has to clear all of it: a tenth of a
@@ -100,59 +90,130 @@ EXPORT const char *gpt2_best_isa(void) { return find_kernels("")->name; }
  */
 #define ORDINARY_BYTES ((size_t)32 << 20)
 
+static size_t block_size(size_t bytes) {
+  if (bytes < SMALL_BYTES) return bytes ? bytes : 1;
+  size_t unit = bytes < HUGE_PAGE ? SMALL_BYTES : HUGE_PAGE;
+  return (bytes + unit - 1) / unit * unit;
+}
+
 /* Zeroed memory, aligned to 64 bytes at least; very large blocks in huge pages where the system gives them. */
-EXPORT void *gpt2_alloc(int64_t bytes) {
-  size_t size = bytes > 0 ? (size_t)bytes : 1;
-  if (size < HUGE_PAGE) {
-    void *p = NULL;
-    if (posix_memalign(&p, 64, size)) return NULL;
-    return memset(p, 0, size);
+static void *block_alloc(size_t bytes) {
+  size_t size = block_size(bytes);
+  if (size >= SMALL_BYTES) return pages_alloc(size, size < HUGE_PAGE ? 0 : HUGE_PAGE, size > ORDINARY_BYTES);
+  void *p = aligned_memory(64, size);
+  return p ? memset(p, 0, size) : NULL;
+}
+
+static void block_free(void *p, size_t bytes) {
+  size_t size = block_size(bytes);
+  if (size < SMALL_BYTES) aligned_free(p);
+  else pages_free(p, size);
+}
+
+/* ---- What JavaScript holds ---- */
+
+/*
+ * A block of memory, a mapped file or a team, in a list of its thread's. JavaScript releases each; a thread that ends
+ * without, as a worker does that was terminated, leaves that to the end of its list.
+ */
+typedef struct Resource {
+  struct Resource *next, **link;
+  enum { MEMORY, MAPPED_FILE, TEAM } kind;
+  void *memory;
+  size_t bytes;
+} Resource;
+
+static void team_free(Resource *team);
+
+EXPORT void gpt2_release(Resource *r) {
+  if (r->next) r->next->link = r->link;
+  *r->link = r->next;
+  if (r->kind == TEAM) {
+    team_free(r);
+    return;
   }
-  size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-  char *p = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == MAP_FAILED) return NULL;
-  size_t head = (HUGE_PAGE - (size_t)p % HUGE_PAGE) % HUGE_PAGE;
-  if (head) munmap(p, head);
-  if (HUGE_PAGE - head) munmap(p + head + size, HUGE_PAGE - head);
-#ifdef MADV_HUGEPAGE
-  if (size > ORDINARY_BYTES) madvise(p + head, size, MADV_HUGEPAGE);
-#endif
-  return p + head;
+  if (r->kind == MEMORY) block_free(r->memory, r->bytes);
+  else file_unmap(r->memory, r->bytes);
+  free(r);
 }
 
-EXPORT void gpt2_free(void *p, int64_t bytes) {
-  size_t size = bytes > 0 ? (size_t)bytes : 1;
-  if (size < HUGE_PAGE) free(p);
-  else munmap(p, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+/*
+ * Gives the memory to the system before the resource is released. Its addresses stay valid: whoever still uses them finds
+ * zeros (of blocks under 64 KiB, and on Windows, the old contents).
+ */
+EXPORT void gpt2_discard(Resource *r) {
+  if (r->kind == MAPPED_FILE) file_discard(r->memory, r->bytes);
+  else if (r->kind == MEMORY && r->bytes >= SMALL_BYTES) pages_discard(r->memory, block_size(r->bytes));
 }
 
-/* A file mapped read-only, or NULL with -errno in *size. */
-EXPORT void *gpt2_map(const char *path, int64_t *size) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return *size = -errno, NULL;
-  struct stat st;
-  void *p = MAP_FAILED;
-  if (fstat(fd, &st) == 0 && st.st_size > 0) p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-  *size = p == MAP_FAILED ? -errno : (int64_t)st.st_size;
-  close(fd);
-  return p == MAP_FAILED ? NULL : p;
+static ThreadKey owner_key;
+
+static void THREAD_END_CALL release_all(void *owner) {
+  Resource **list = owner;
+  while (*list) gpt2_release(*list);
+  free(list);
 }
 
-/* Part of a mapped file that is not needed soon: its memory is the system's to use, and is read again if it is needed. */
-EXPORT void gpt2_forget(void *p, int64_t bytes) {
-  size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  size_t from = ((size_t)p + page - 1) / page * page, to = ((size_t)p + (size_t)bytes) / page * page;
-  if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
+/* Called once for the process. */
+static void prepare_owners(void) {
+  stay_loaded(); /* the threads of teams, and release_all, may outlive what loaded this library */
+  thread_key_make(&owner_key, release_all);
 }
 
-EXPORT void gpt2_unmap(void *p, int64_t size) { munmap(p, (size_t)size); }
+/* Adds a resource to this thread's list. Returns 0 when there is no memory for the list. */
+static int own(Resource *r) {
+  static Once once = ONCE_INIT;
+  run_once(&once, prepare_owners);
+  Resource **list = thread_value(owner_key);
+  if (!list) {
+    list = calloc(1, sizeof *list);
+    if (!list) return 0;
+    thread_set_value(owner_key, list);
+  }
+  r->next = *list;
+  r->link = list;
+  if (r->next) r->next->link = &r->next;
+  *list = r;
+  return 1;
+}
+
+/* Takes over the memory, NULL included; it is freed if it can't be owned. */
+static Resource *resource(int kind, void *memory, size_t bytes) {
+  Resource *r = memory ? calloc(1, sizeof *r) : NULL;
+  if (r) {
+    *r = (Resource){.kind = kind, .memory = memory, .bytes = bytes};
+    if (own(r)) return r;
+    free(r);
+  }
+  if (memory && kind == MEMORY) block_free(memory, bytes);
+  else if (memory) file_unmap(memory, bytes);
+  return NULL;
+}
+
+/* Zeroed memory; NULL when there is none. */
+EXPORT Resource *gpt2_alloc(int64_t bytes) {
+  size_t size = bytes > 0 ? (size_t)bytes : 0;
+  return resource(MEMORY, block_alloc(size), size);
+}
+
+/* A file mapped read-only, or NULL with minus the system's error number in *size. */
+EXPORT Resource *gpt2_map(const char *path, int64_t *size) {
+  void *p = file_map(path, size);
+  return resource(MAPPED_FILE, p, p ? (size_t)*size : 0);
+}
+
+EXPORT void *gpt2_memory(const Resource *r) { return r->memory; }
+
+/* Part of a mapped file that is not needed soon; it stays readable. */
+EXPORT void gpt2_forget(void *p, int64_t bytes) { file_forget(p, (size_t)bytes); }
 
 /* ---- The team ---- */
 
 typedef struct Team {
+  Resource resource; /* first: JavaScript's handle of the team */
   const KernelSet *kernels;
   int threads;
-  pthread_t *handles;
+  Thread *handles;
   Ctx *ctx;
   double *partials;
   /* The run at hand. */
@@ -163,18 +224,12 @@ typedef struct Team {
   double *seconds;
   /* A run starts when `generation` changes; workers sleep on it between runs. */
   atomic_int generation, quit;
-  pthread_mutex_t lock;
-  pthread_cond_t wake;
+  Mutex lock;
+  Condition wake;
   /* Barrier: the last to arrive starts the next phase. Each counter on a cache line of its own. */
   _Alignas(128) atomic_int arrived;
   _Alignas(128) atomic_int phase;
 } Team;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + 1e-9 * t.tv_nsec;
-}
 
 static inline void pause_cpu(void) {
 #if defined(__x86_64__)
@@ -200,7 +255,7 @@ void team_barrier(Ctx *ctx) {
   }
   for (int i = 0; atomic_load_explicit(&t->phase, memory_order_acquire) == phase; i++) {
     if (i < SPINS) pause_cpu();
-    else sched_yield();
+    else thread_yield();
   }
 }
 
@@ -208,8 +263,8 @@ double *team_partials(Ctx *ctx) { return ctx->team->partials; }
 
 void *scratch_bytes(Ctx *ctx, size_t bytes) {
   if (bytes > ctx->scratch_size) {
-    if (ctx->scratch) gpt2_free(ctx->scratch, (int64_t)ctx->scratch_size);
-    ctx->scratch = gpt2_alloc((int64_t)bytes);
+    if (ctx->scratch) block_free(ctx->scratch, ctx->scratch_size);
+    ctx->scratch = block_alloc(bytes);
     ctx->scratch_size = ctx->scratch ? bytes : 0;
     if (!ctx->scratch) ctx->failed = 1;
   }
@@ -235,79 +290,73 @@ static void run_ops(Ctx *ctx) {
   }
 }
 
-static void *worker(void *arg) {
+static ThreadResult THREAD_CALL worker(void *arg) {
   Ctx *ctx = arg;
   Team *t = ctx->team;
   int seen = 0;
   for (;;) {
     for (int i = 0; i < SPINS_BETWEEN_RUNS && atomic_load_explicit(&t->generation, memory_order_acquire) == seen; i++) {
       pause_cpu();
-      if (i % 64 == 63) sched_yield();
+      if (i % 64 == 63) thread_yield();
     }
     if (atomic_load_explicit(&t->generation, memory_order_acquire) == seen) {
-      pthread_mutex_lock(&t->lock);
-      while (atomic_load(&t->generation) == seen) pthread_cond_wait(&t->wake, &t->lock);
-      pthread_mutex_unlock(&t->lock);
+      mutex_lock(&t->lock);
+      while (atomic_load(&t->generation) == seen) condition_wait(&t->wake, &t->lock);
+      mutex_unlock(&t->lock);
     }
     seen = atomic_load(&t->generation);
-    if (atomic_load(&t->quit)) return NULL;
+    if (atomic_load(&t->quit)) return 0;
     run_ops(ctx);
     team_barrier(ctx); /* nobody is still inside the run when the leader returns */
   }
 }
 
 static void start_generation(Team *t) {
-  pthread_mutex_lock(&t->lock);
+  mutex_lock(&t->lock);
   atomic_fetch_add(&t->generation, 1);
-  pthread_cond_broadcast(&t->wake);
-  pthread_mutex_unlock(&t->lock);
+  condition_broadcast(&t->wake);
+  mutex_unlock(&t->lock);
 }
 
-/* The team's threads may still be inside this library when the process ends and unloads it: never unload it. */
-static void stay_loaded(void) {
-  Dl_info info;
-  if (dladdr((void *)stay_loaded, &info) && info.dli_fname) dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
+/* Ends the threads, those that were started; they finish the run they are in. */
+static void team_free(Resource *r) {
+  Team *t = (Team *)r;
+  atomic_store(&t->quit, 1);
+  start_generation(t);
+  for (int i = 1; i < t->threads; i++) thread_join(t->handles[i]);
+  for (int i = 0; i < t->threads; i++)
+    if (t->ctx && t->ctx[i].scratch) block_free(t->ctx[i].scratch, t->ctx[i].scratch_size);
+  free(t->handles);
+  free(t->ctx);
+  if (t->partials) block_free(t->partials, TEAM_PARTIALS * sizeof(double));
+  aligned_free(t);
 }
-
-EXPORT void gpt2_team_free(Team *t);
 
 /* A team of `threads` threads, the caller of gpt2_run being one; NULL when it cannot be had. */
-EXPORT Team *gpt2_team(int32_t threads, const char *isa) {
+EXPORT Resource *gpt2_team(int32_t threads, const char *isa) {
   const KernelSet *kernels = find_kernels(isa);
   if (!kernels || threads < 1) return NULL;
-  stay_loaded();
-  Team *t = NULL;
-  if (posix_memalign((void **)&t, 128, sizeof *t)) return NULL;
+  Team *t = aligned_memory(128, sizeof *t);
+  if (!t) return NULL;
   memset(t, 0, sizeof *t);
+  t->resource.kind = TEAM;
   t->kernels = kernels;
   t->threads = 1;
   t->handles = calloc((size_t)threads, sizeof *t->handles);
   t->ctx = calloc((size_t)threads, sizeof *t->ctx);
-  t->partials = calloc(TEAM_PARTIALS, sizeof(double));
-  pthread_mutex_init(&t->lock, NULL);
-  pthread_cond_init(&t->wake, NULL);
-  for (int i = 0; i < threads; i++) {
+  t->partials = block_alloc(TEAM_PARTIALS * sizeof(double));
+  mutex_init(&t->lock);
+  condition_init(&t->wake);
+  int ok = t->handles && t->ctx && t->partials;
+  for (int i = 0; ok && i < threads; i++) {
     t->ctx[i] = (Ctx){.team = t, .tid = i, .threads = threads};
     if (i == 0) continue;
-    if (pthread_create(&t->handles[i], NULL, worker, &t->ctx[i])) {
-      gpt2_team_free(t);
-      return NULL;
-    }
-    t->threads = i + 1;
+    ok = !thread_start(&t->handles[i], worker, &t->ctx[i]);
+    t->threads += ok;
   }
-  return t;
-}
-
-EXPORT void gpt2_team_free(Team *t) {
-  atomic_store(&t->quit, 1);
-  start_generation(t);
-  for (int i = 1; i < t->threads; i++) pthread_join(t->handles[i], NULL);
-  for (int i = 0; i < t->threads; i++)
-    if (t->ctx[i].scratch) gpt2_free(t->ctx[i].scratch, (int64_t)t->ctx[i].scratch_size);
-  free(t->handles);
-  free(t->ctx);
-  free(t->partials);
-  free(t);
+  if (ok && own(&t->resource)) return &t->resource;
+  team_free(&t->resource);
+  return NULL;
 }
 
 /* Runs the operations with these sizes and numbers. 0, or -1 when memory ran out. Adds to seconds[i] unless NULL. */
@@ -337,7 +386,7 @@ typedef struct {
   double flops, seconds;
 } Peak;
 
-static void *measure_peak(void *arg) {
+static ThreadResult THREAD_CALL measure_peak(void *arg) {
   Peak *p = arg;
   p->kernels->peak(1000000);
   double best = 0;
@@ -346,21 +395,21 @@ static void *measure_peak(void *arg) {
     if (rate > best) best = rate;
   }
   p->flops = best;
-  return NULL;
+  return 0;
 }
 
 /* Multiply-add floating-point operations per second of all the team's threads at once. */
 EXPORT double gpt2_peak_flops(Team *t) {
   Peak *p = calloc((size_t)t->threads, sizeof *p);
-  pthread_t *h = calloc((size_t)t->threads, sizeof *h);
+  Thread *h = calloc((size_t)t->threads, sizeof *h);
   double total = 0;
   for (int i = 0; i < t->threads; i++) {
     p[i].kernels = t->kernels;
-    if (pthread_create(&h[i], NULL, measure_peak, &p[i])) p[i].kernels = NULL;
+    if (thread_start(&h[i], measure_peak, &p[i])) p[i].kernels = NULL;
   }
   for (int i = 0; i < t->threads; i++) {
     if (!p[i].kernels) continue;
-    pthread_join(h[i], NULL);
+    thread_join(h[i]);
     total += p[i].flops;
   }
   free(p);

@@ -2,7 +2,7 @@ import type { MappedRange } from "../../checkpoint/byte-source.js";
 import { DTYPE_NAMES } from "../../dtype/dtype.js";
 import type { KernelArray } from "../kernels/array.js";
 import type { ConversionFailure, WeightConversion } from "../weight-conversion.js";
-import { nativeLibrary } from "./library.js";
+import { nativeLibrary, type Resource } from "./library.js";
 import { type NativeBlock, NativeFile } from "./memory.js";
 
 /** int64 fields of ConvertJob in native/op.h. */
@@ -14,7 +14,7 @@ const REASON_BITS = 2;
 
 /** Converts one after the other on a thread of the event loop's pool. Each `dst` is an array of the native backend. */
 export async function convertWeights(
-  team: unknown,
+  team: Resource,
   conversions: readonly WeightConversion[],
 ): Promise<ConversionFailure | undefined> {
   const jobs = new BigInt64Array(FIELDS * conversions.length);

@@ -4,9 +4,12 @@ import { requireKoffi } from "../../util/package-root.js";
 import { KERNELS_VERSION } from "../kernels/op-layout.js";
 import { libraryPath } from "./library-path.js";
 
-/** What gpt2_run takes. */
+/** A block of memory, a mapped file or a team: opaque to JavaScript. */
+export type Resource = object;
+
+/** The arguments of gpt2_run. */
 export type NativeRun = [
-  team: unknown,
+  team: Resource,
   ops: Uint8Array,
   count: number,
   dims: BigInt64Array,
@@ -14,29 +17,39 @@ export type NativeRun = [
   seconds: Float64Array | null,
 ];
 
-/** The functions of native/runtime.c. Pointers are opaque to JavaScript. */
+/** The functions of native/runtime.c. A resource that is not released is when its thread ends. */
 export interface NativeLibrary {
   hasIsa(isa: string): number;
   bestIsa(): string;
-  alloc(bytes: number): unknown;
-  free(pointer: unknown, bytes: number): void;
-  map(path: string, size: BigInt64Array): unknown;
-  unmap(pointer: unknown, size: number): void;
-  /** Lets go of the memory of a part of a mapping, which stays readable. */
+  /** Null if there is no memory. */
+  alloc(bytes: number): Resource | null;
+  /** Null, and minus the system's error number in `size`, if the file can't be mapped. */
+  map(path: string, size: BigInt64Array): Resource | null;
+  /** Null if the threads can't be started. */
+  team(threads: number, isa: string): Resource | null;
+  /** Ends a team's threads, or gives back memory and addresses. */
+  release(resource: Resource): void;
+  /** Gives back the memory alone: addresses stay valid. */
+  discard(resource: Resource): void;
+  /** Where the memory or file of a resource begins. */
+  memory(resource: Resource): bigint;
+  /** Gives back the memory of a part of a mapping, which stays readable. */
   forget(address: bigint, bytes: number): void;
-  team(threads: number, isa: string): unknown;
-  teamFree(team: unknown): void;
-  /** gpt2_run on a thread of its own; resolves with its result. */
+  /** gpt2_run on a thread of the event loop's pool; resolves with its result. */
   run(...run: NativeRun): Promise<number>;
   /** gpt2_run on this thread. */
   runHere(...run: NativeRun): number;
-  peakFlops(team: unknown): Promise<number>;
-  /** Each ConvertJob of native/op.h as nine int64; on a thread of its own. */
-  convert(team: unknown, jobs: BigInt64Array, count: number): Promise<number>;
-  /** Of a pointer, or of an array's contents. */
-  address(pointer: unknown): bigint;
-  view(pointer: unknown, bytes: number): ArrayBuffer;
+  peakFlops(team: Resource): Promise<number>;
+  /** Each ConvertJob of native/op.h as nine int64; on a thread of the event loop's pool. */
+  convert(team: Resource, jobs: BigInt64Array, count: number): Promise<number>;
+  /** The address of an array's contents. */
+  address(array: Uint8Array): bigint;
+  view(address: bigint, bytes: number): ArrayBuffer;
 }
+
+/** FUNCTIONS_VERSION of native/runtime.c. */
+const FUNCTIONS_VERSION = 1;
+const VERSION = (KERNELS_VERSION + FUNCTIONS_VERSION) | 0;
 
 let loaded: NativeLibrary | undefined;
 
@@ -48,7 +61,7 @@ export function nativeLibrary(): NativeLibrary {
 
 function load(): NativeLibrary {
   const path = libraryPath();
-  const hint = "Run `npm run build` in the package's folder, with a C compiler installed, to build it";
+  const hint = "`npm rebuild gpt2-ts` builds them, with a C compiler installed (in a clone: `npm run build`)";
   if (!existsSync(path)) throw new BackendError({ op: "native backend", got: "no compiled kernels", hint });
   let koffi: typeof import("koffi");
   let lib: ReturnType<typeof koffi.load>;
@@ -59,8 +72,8 @@ function load(): NativeLibrary {
     throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });
   }
   const version = lib.func("int32_t gpt2_version()")() as number;
-  if (version !== KERNELS_VERSION) {
-    const expected = `kernels of version ${KERNELS_VERSION}`;
+  if (version !== VERSION) {
+    const expected = `kernels of version ${VERSION}`;
     throw new BackendError({ op: `native backend: ${path}`, expected, got: `${version}`, hint });
   }
   const run = lib.func(
@@ -68,25 +81,47 @@ function load(): NativeLibrary {
   );
   const peakFlops = lib.func("double gpt2_peak_flops(void *team)");
   const convert = lib.func("int32_t gpt2_convert(void *team, void *jobs, int64_t count)");
-  const later = <T>(fn: typeof run, ...args: unknown[]): Promise<T> =>
-    new Promise((resolve, reject) => {
-      fn.async(...args, (error: unknown, result: T) => (error ? reject(error) : resolve(result)));
-    });
+  const memory = lib.func("void *gpt2_memory(void *resource)");
   return {
     hasIsa: lib.func("int32_t gpt2_has_isa(const char *isa)"),
     bestIsa: lib.func("const char *gpt2_best_isa()"),
     alloc: lib.func("void *gpt2_alloc(int64_t bytes)"),
-    free: lib.func("void gpt2_free(void *p, int64_t bytes)"),
     map: lib.func("void *gpt2_map(const char *path, void *size)"),
-    unmap: lib.func("void gpt2_unmap(void *p, int64_t size)"),
-    forget: lib.func("void gpt2_forget(intptr_t p, int64_t bytes)"),
     team: lib.func("void *gpt2_team(int32_t threads, const char *isa)"),
-    teamFree: lib.func("void gpt2_team_free(void *team)"),
-    run: (...args) => later(run, ...args),
+    release: lib.func("void gpt2_release(void *resource)"),
+    discard: lib.func("void gpt2_discard(void *resource)"),
+    memory: (resource) => koffi.address(memory(resource)),
+    forget: lib.func("void gpt2_forget(intptr_t p, int64_t bytes)"),
+    run: (...args) => inPool(run, ...args),
     runHere: run as unknown as NativeLibrary["runHere"],
-    peakFlops: (team) => later(peakFlops, team),
-    convert: (team, jobs, count) => later(convert, team, jobs, count),
-    address: (pointer) => koffi.address(pointer),
-    view: (pointer, bytes) => koffi.view(pointer, bytes),
+    peakFlops: (team) => inPool(peakFlops, team),
+    convert: (team, jobs, count) => inPool(convert, team, jobs, count),
+    address: (array) => koffi.address(array),
+    view: (address, bytes) => koffi.view(address, bytes),
   };
+}
+
+/** Calls under way at once at most: more than the event loop's pool has threads, fewer than the 256 that koffi takes. */
+const MAX_CALLS = 128;
+let calls = 0;
+const waiting: (() => void)[] = [];
+
+interface AsyncFunction {
+  async(...args: unknown[]): unknown;
+}
+
+/** Calls a function on a thread of the event loop's pool, when fewer than MAX_CALLS are under way. */
+async function inPool<T>(fn: AsyncFunction, ...args: unknown[]): Promise<T> {
+  if (calls >= MAX_CALLS) await new Promise<void>((resolve) => waiting.push(resolve));
+  else calls++;
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      fn.async(...args, (error: unknown, result: T) => (error ? reject(error) : resolve(result)));
+    });
+  } finally {
+    const next = waiting.shift();
+    // The place of a call passes to the next that waits.
+    if (next) next();
+    else calls--;
+  }
 }

@@ -5,7 +5,7 @@ import type { Code, EncodedValues, Machine, Place } from "../kernels/machine.js"
 import { RunQueue } from "../run-queue.js";
 import type { ConversionFailure, WeightConversion } from "../weight-conversion.js";
 import { convertWeights } from "./convert.js";
-import { type NativeLibrary, nativeLibrary } from "./library.js";
+import { type NativeLibrary, type NativeRun, nativeLibrary, type Resource } from "./library.js";
 import { Allocation, type BlockOwner, checkArrayLength, NativeBlock, NativeFile } from "./memory.js";
 
 const collectedTeams = new FinalizationRegistry<() => void>((free) => free());
@@ -19,18 +19,18 @@ const eventLoopTurn = (): Promise<void> => new Promise((resolve) => setImmediate
 export class NativeMachine implements Machine, BlockOwner {
   readonly threads: number;
   readonly #lib: NativeLibrary = nativeLibrary();
-  readonly #team: unknown;
+  readonly #team: Resource;
   readonly #queue = new RunQueue("native backend");
   /** Weight conversions under way: they run beside everything else. */
   readonly #conversions = new Set<Promise<unknown>>();
   readonly #live = new Set<Allocation>();
 
   /** @param team of gpt2_team */
-  constructor(team: unknown, threads: number) {
+  constructor(team: Resource, threads: number) {
     this.#team = team;
     this.threads = threads;
     const lib = this.#lib;
-    collectedTeams.register(this, () => lib.teamFree(team), this);
+    collectedTeams.register(this, () => lib.release(team), this);
   }
 
   get disposed(): boolean {
@@ -69,7 +69,7 @@ export class NativeMachine implements Machine, BlockOwner {
     const sizes = dims.join();
     const start = performance.now();
     const result = await this.#queue.add(async () => {
-      const args = [this.#team, ops, count, dims, scalars, seconds ?? null] as const;
+      const args: NativeRun = [this.#team, ops, count, dims, scalars, seconds ?? null];
       if (!inline.expected(sizes)) return this.#lib.run(...args);
       await eventLoopTurn();
       return this.#lib.runHere(...args);
@@ -114,7 +114,7 @@ export class NativeMachine implements Machine, BlockOwner {
     await Promise.allSettled(this.#conversions);
     for (const allocation of [...this.#live]) allocation.release();
     collectedTeams.unregister(this);
-    this.#lib.teamFree(this.#team);
+    this.#lib.release(this.#team);
   }
 }
 

@@ -3,7 +3,7 @@ import type { MappedFile, MappedRange } from "../../checkpoint/byte-source.js";
 import type { WeightType } from "../../dtype/dtype.js";
 import { BackendError, DisposedError, OutOfMemoryError } from "../../errors.js";
 import type { Block, BlockView, Place } from "../kernels/machine.js";
-import { nativeLibrary } from "./library.js";
+import { nativeLibrary, type Resource } from "./library.js";
 
 /** Bytes that an ArrayBuffer of this engine can have: more would abort the process. */
 export const MAX_ARRAY_BYTES = constants.MAX_LENGTH;
@@ -20,36 +20,33 @@ export class Allocation {
   readonly address: bigint;
   readonly bytes: number;
   readonly #live: Set<Allocation>;
-  readonly #free: () => void;
+  readonly #resource: Resource;
   #views = 0;
   #released = false;
   #freed = false;
 
   /** @param live every allocation of a machine that is not freed */
-  constructor(live: Set<Allocation>, pointer: unknown, bytes: number, free: () => void) {
-    this.address = nativeLibrary().address(pointer);
+  constructor(live: Set<Allocation>, resource: Resource, bytes: number) {
+    this.address = nativeLibrary().memory(resource);
     this.bytes = bytes;
     this.#live = live;
-    this.#free = free;
+    this.#resource = resource;
     live.add(this);
   }
 
   /** Zeroed. @throws {OutOfMemoryError} */
   static ofMemory(live: Set<Allocation>, bytes: number): Allocation {
-    const lib = nativeLibrary();
-    const pointer = lib.alloc(bytes);
-    if (pointer) return new Allocation(live, pointer, bytes, () => lib.free(pointer, bytes));
+    const resource = nativeLibrary().alloc(bytes);
+    if (resource) return new Allocation(live, resource, bytes);
     throw new OutOfMemoryError({ op: "allocating memory", expected: `${bytes} bytes`, got: "none from the system" });
   }
 
   /** A whole file, read-only: writing to it would crash. @throws {BackendError} */
   static ofFile(live: Set<Allocation>, path: string): Allocation {
-    const lib = nativeLibrary();
     const size = new BigInt64Array(1);
-    const pointer = lib.map(path, size);
-    if (!pointer) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
-    const bytes = Number(size[0]);
-    return new Allocation(live, pointer, bytes, () => lib.unmap(pointer, bytes));
+    const resource = nativeLibrary().map(path, size);
+    if (!resource) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
+    return new Allocation(live, resource, Number(size[0]));
   }
 
   expose(buffer: ArrayBuffer): void {
@@ -59,10 +56,10 @@ export class Allocation {
 
   /**
    * Gives the memory back to the system at once. Its addresses are freed only when no view that was handed out is left:
-   * until then one that is used wrongly finds zeros (of a file, its contents) and harms nothing.
+   * until then one that is used wrongly finds zeros, or the old contents, and harms nothing.
    */
   release(): void {
-    if (!this.#released && this.#views > 0) nativeLibrary().forget(this.address, this.bytes);
+    if (!this.#released && this.#views > 0) nativeLibrary().discard(this.#resource);
     this.#released = true;
     this.#freeUnused();
   }
@@ -75,7 +72,7 @@ export class Allocation {
   #freeUnused(): void {
     if (!this.#released || this.#freed || this.#views > 0) return;
     this.#freed = true;
-    this.#free();
+    nativeLibrary().release(this.#resource);
     this.#live.delete(this);
   }
 }

@@ -1,0 +1,43 @@
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { chooseBackend } from "../../src/backend/choose.js";
+import { GPT2 } from "../../src/gpt2.js";
+import { packageFile } from "../../src/util/package-root.js";
+import { seededWeights } from "../generate/models.js";
+
+/**
+ * A process that makes small models, uses each and disposes of it, and says in MB how much memory it holds after the first
+ * ten and at the end: `leak-process.js BACKEND MODELS own|shared`, each model with a backend of its own or all on one.
+ */
+const [backend, models, sharing] = process.argv.slice(2) as ["native" | "wasm", string, "own" | "shared"];
+
+const TINY = packageFile("test/fixtures/tiny");
+const config = gpt2Config({ vocabSize: 100, nCtx: 64, nEmbd: 64, nHead: 2, nLayer: 2 });
+const shared = sharing === "shared" ? (await chooseBackend({ backend, threads: 2 })).backend : undefined;
+
+async function makeModel(): Promise<GPT2> {
+  if (shared === undefined) return GPT2.load(TINY, { backend, threads: backend === "native" ? 2 : 1 });
+  const weights = seededWeights(shared, config);
+  return new GPT2({ backend: shared, config, weights, owned: weights.values() });
+}
+
+async function useModel(): Promise<void> {
+  const model = await makeModel();
+  await model.completions([1, 2, 3], { maxNewTokens: 3, seed: 1, samples: 2 });
+  await model.embed([[1, 2, 3]]);
+  await model.dispose();
+}
+
+async function residentMegabytes(): Promise<number> {
+  for (let i = 0; i < 5; i++) {
+    globalThis.gc!();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return process.memoryUsage.rss() / 1e6;
+}
+
+const measured: number[] = [];
+for (let i = 1; i <= Number(models); i++) {
+  await useModel();
+  if (i === 10 || i === Number(models)) measured.push(await residentMegabytes());
+}
+console.log(JSON.stringify(measured));
