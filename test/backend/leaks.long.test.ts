@@ -1,5 +1,18 @@
 import { it } from "node:test";
 import { assertNoLeak } from "../helpers/leaks.js";
+import { nativeOrReason } from "../helpers/tiny-run.js";
+
+const native = await nativeOrReason();
 
 it("1,000 models that were disposed of leave no memory, each with a WebAssembly worker of its own", () =>
   assertNoLeak("wasm", 1000, "own"));
+
+for (const backend of ["native", "wasm"] as const) {
+  it(
+    `1,000 models that were disposed of leave no memory, all on one ${backend} backend`,
+    {
+      skip: backend === "native" && typeof native === "string" && native,
+    },
+    () => assertNoLeak(backend, 1000, "shared"),
+  );
+}

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
+import { GPT2 } from "../../src/gpt2.js";
 import { Recorder } from "../../src/program/program.js";
+import { packageFile } from "../../src/util/package-root.js";
 
 function available(): boolean {
   try {
@@ -11,7 +13,7 @@ function available(): boolean {
   }
 }
 
-it("runs that are brief, and so made on the calling thread, let the event loop have its turns", {
+it("short runs, which are made on the calling thread, let the event loop have its turns", {
   skip: available() ? false : "no compiled kernels",
 }, async () => {
   const backend = await nativeBackend({ threads: 2 });
@@ -31,4 +33,14 @@ it("runs that are brief, and so made on the calling thread, let the event loop h
   running = false;
   assert.ok(turns >= 49, `${turns} turns in 50 runs`);
   assert.deepEqual([...x.host!], new Array(64).fill(1));
+});
+
+it("300 models are loaded and used at once: more calls than koffi takes wait", {
+  skip: available() ? false : "no compiled kernels",
+}, async () => {
+  const load = () => GPT2.load(packageFile("test/fixtures/tiny"), { backend: "native", threads: 1 });
+  const models = await Promise.all(Array.from({ length: 300 }, load));
+  const results = await Promise.all(models.map((model) => model.logits(Array.from({ length: 64 }, (_, i) => i))));
+  for (const logits of results) assert.deepEqual(logits, results[0]);
+  await Promise.all(models.map((model) => model.dispose()));
 });
