@@ -26,17 +26,29 @@ export function largestDifference(
   { elementwise = false, floor = 0 }: Partial<Tolerance> = {},
 ): Difference {
   assert.equal(got.length, want.length, "lengths");
-  let scale = floor;
-  if (!elementwise) for (let i = 0; i < want.length; i++) scale = Math.max(scale, Math.abs(finite(want[i]!)));
   let worst: Difference = { relative: 0, index: 0, got: got[0] ?? 0, want: want[0] ?? 0 };
-  for (let i = 0; i < want.length; i++) {
-    const [g, w] = [got[i]!, want[i]!];
+  const [gots, wants] = [doubles(got), doubles(want)];
+  let scale = elementwise ? floor : undefined;
+  for (let i = 0; i < wants.length; i++) {
+    const g = gots[i]!;
+    const w = wants[i]!;
     if (g === w) continue;
+    scale ??= largest(wants, floor);
     const unit = Math.max(scale, Math.abs(finite(w)), Number.MIN_VALUE);
     const relative = Number.isFinite(g) && Number.isFinite(w) ? Math.abs(g - w) / unit : Number.POSITIVE_INFINITY;
     if (relative > worst.relative) worst = { relative, index: i, got: g, want: w };
   }
   return worst;
+}
+
+/** As one kind of array, for which the engine compiles the loop over millions of elements. */
+const doubles = (values: ArrayLike<number>): Float64Array =>
+  values instanceof Float64Array ? values : new Float64Array(values);
+
+function largest(values: Float64Array, floor: number): number {
+  let scale = floor;
+  for (let i = 0; i < values.length; i++) scale = Math.max(scale, Math.abs(finite(values[i]!)));
+  return scale;
 }
 
 const finite = (x: number): number => (Number.isFinite(x) ? x : 0);

@@ -10,16 +10,22 @@ export class RandomArrays {
 
   /** Normal with this mean and deviation, rounded to single precision so that every backend can hold it exactly. */
   floats(length: number, deviation = 1, mean = 0): Float32Array {
-    return Float32Array.from({ length }, () => mean + deviation * this.#stream.normal());
+    const values = new Float32Array(length);
+    for (let i = 0; i < length; i++) values[i] = mean + deviation * this.#stream.normal();
+    return values;
   }
 
   doubles(length: number, deviation = 1, mean = 0): Float64Array {
-    return Float64Array.from({ length }, () => mean + deviation * this.#stream.normal());
+    const values = new Float64Array(length);
+    for (let i = 0; i < length; i++) values[i] = mean + deviation * this.#stream.normal();
+    return values;
   }
 
   /** Uniform integers in [0, below). */
   integers(length: number, below: number): Int32Array {
-    return Int32Array.from({ length }, () => this.#stream.below(below));
+    const values = new Int32Array(length);
+    for (let i = 0; i < length; i++) values[i] = this.#stream.below(below);
+    return values;
   }
 
   /** `length` different integers in [0, below), in random order. */
