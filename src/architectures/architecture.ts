@@ -6,41 +6,41 @@ import type { Leaves, LowRank } from "./params.js";
 import type { TensorSpec } from "./tensor-spec.js";
 import type { TokenInputs } from "./token-inputs.js";
 
-/** How the hidden states of a text's tokens become one vector: their mean, or the first or last token's. */
+/** How the hidden states of a text become one vector: their mean, or that of the first or last token. */
 export type Pooling = "mean" | "first" | "last";
 
 /**
- * A family of models: how its configurations are completed, its table of tensors, and its forward pass; its backward pass is
- * in src/architectures/training.ts, its names in files in the descriptors of formats. Engine, trainer, encoder and files
- * know models by this alone.
+ * A family of models: how configurations are completed, the table of tensors, the forward pass. Backward passes are in
+ * src/architectures/training.ts, names in files in each architecture's `formats` folder. Engine, trainer, encoder and files
+ * know models through this interface alone.
  */
 export interface Architecture<C extends ModelConfig = ModelConfig, A extends Activations = Activations> {
-  /** What configurations call it: `gpt2`. */
+  /** Name in configurations: `gpt2`. */
   readonly name: string;
-  /** What people call it: `GPT-2`. */
+  /** Name for people: `GPT-2`. */
   readonly label: string;
-  /** Whether a token sees what stands before it, as a model that generates needs, or all of its text. */
+  /** `causal`: a token sees itself and the tokens before it, as generation needs. `bidirectional`: all of its text. */
   readonly attention: "causal" | "bidirectional";
-  /** How a text becomes one vector: of embeddings by default, and the token from which a task's head reads. */
+  /** Default pooling of embeddings, and the token whose hidden state a task head reads. */
   readonly pooling: { readonly embedding: Pooling; readonly task: "first" | "last" };
-  /** Columns that a run takes besides those of every model: see {@link TokenInputs}. */
+  /** Input columns besides those of every model: see {@link TokenInputs}. */
   readonly extraInputs: readonly string[];
   /** Published shapes, by name. */
   readonly presets: Readonly<Record<string, Partial<C>>>;
-  /** The linear layers of a block, in the order of the table: those that adapters can be added to. */
+  /** Linear layers of a block that adapters can be added to, in the order of the table. */
   readonly linear: readonly string[];
 
-  /** A complete configuration, with what is not given as in the smallest published model. @throws {ConfigError} */
+  /** A complete configuration; gaps are filled from the smallest published model. @throws {ConfigError} */
   complete(partial: Partial<C>): C;
   /** Every tensor, in checkpoint order. */
   tensors(config: C): TensorSpec[];
-  /** What the names of a block's tensors begin with: `h.0`. */
+  /** Prefix of the names of a block's tensors: `h.0`. */
   block(layer: number): string;
-  /** The tensor that is the output head [V, C]: the token embedding, if they are tied. */
+  /** Name of the output head [V, C]: the token embedding, if they are tied. */
   head(config: C): string;
-  /** What the model computes otherwise than the published ones, in words. */
+  /** Differences from the published models, in words. */
   differences(config: C): string[];
-  /** How many keys, the newest, a token sees in a layer; undefined for all. */
+  /** Width of the local window of a layer, in keys; undefined where attention is global. */
   window(config: C, layer: number): number | undefined;
   forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, io: TokenInputs, options?: ForwardOptions): A;
 }
@@ -52,9 +52,9 @@ export interface ForwardOptions {
   readonly dropout?: { readonly p: number; readonly key: Scalar } | undefined;
 }
 
-/** What a forward pass leaves: its result, and what the backward pass of the same architecture needs. */
+/** Result of a forward pass, with whatever the backward pass of the same architecture needs. */
 export interface Activations {
-  /** [N, C], what heads read. */
+  /** [N, C], the input of heads. */
   readonly hidden: Tensor;
 }
 

@@ -3,7 +3,7 @@ import type { JsonObject } from "../checkpoint/strict-json.js";
 import { ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
 
-/** Activations by all of transformers' names for them (transformers/activations.py); the first is what is written. */
+/** Activations by all of transformers' names for them (transformers/activations.py); the first is written. */
 const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
   gelu_new: ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"],
   gelu: ["gelu", "gelu_python"],
@@ -13,7 +13,7 @@ const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
   quick_gelu: ["quick_gelu"],
 };
 
-/** Reads the fields of a config.json; what is missing, or null, is undefined. */
+/** Reader of the fields of a config.json. A field that is null counts as missing. */
 export class ConfigJson {
   readonly json: JsonObject;
   readonly #file: string;
@@ -38,7 +38,7 @@ export class ConfigJson {
     return typeof value === "number" ? value : this.refuse(field, "a number");
   }
 
-  /** Numbers by the names of a configuration's fields; those that the file does not have are left out. */
+  /** The numbers of a table that the file has, by the configuration's own names. */
   numbers<K extends string>(table: readonly (readonly [key: K, ...names: string[]])[]): Partial<Record<K, number>> {
     const found: Partial<Record<K, number>> = {};
     for (const [key, ...names] of table) {

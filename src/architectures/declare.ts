@@ -9,18 +9,18 @@ import { tensorTable } from "./registry.js";
 
 /** The external buffers of the model's Programs: their names, and the tensors made of them. */
 
-/** Of a parameter and of its gradient; also of the matrices of an adapter that is trained. */
+/** Buffers of a parameter and its gradient; also of the matrices of an adapter in training. */
 export const paramBuffer = (name: string): string => `param.${name}`;
 export const gradBuffer = (name: string): string => `grad.${name}`;
 export const cacheBuffer = (layer: number): string => `cache.${layer}`;
-/** The gains of the adapter that is trained. */
+/** Gains of the adapter in training. */
 export const GAIN_BUFFER = "gain";
-/** Of the adapters that tokens of a run may use: their matrices, their gains, and each token's row of those. */
+/** Buffers of the adapters of a decoding run: matrices, gains, and the row of gains for each token. */
 export const adapterBuffer = (adapter: number, name: string): string => `adapter.${adapter}.${name}`;
 export const adapterGainBuffer = (adapter: number): string => `adapter.${adapter}.gain`;
 export const adapterIndexBuffer = (adapter: number): string => `adapter.${adapter}.index`;
 
-/** Storage dtypes of parameters, by the table's names; f32 where there is none. Only frozen ones may be anything else. */
+/** Storage dtypes of parameters, by the table's names; f32 by default. Only frozen parameters may have another. */
 export type ParamTypes = ReadonlyMap<string, DType>;
 
 /** The adapters of each linear layer, by its name: `h.0.attn.c_attn`. */
@@ -69,7 +69,7 @@ export interface TrainedAdapter {
   readonly dropout: number;
 }
 
-/** An adapter's input is dropped by random numbers of its own in each layer. */
+/** Label of the random numbers that drop an adapter's input, different in each layer. */
 const LORA_DROPOUT = 0x6c6f7261;
 
 /** @param key0 of the run's dropout */
@@ -88,10 +88,10 @@ export function declareTrainedAdapter(
   };
 }
 
-/** Rows of an adapter's gains when decoding: for tokens that do not use it, and for those that do. */
+/** Rows of an adapter's gains when decoding: one for tokens without the adapter, one for tokens with it. */
 export const DECODE_GAIN_ROWS = 2;
 
-/** Adapters of which each of N tokens uses what its row of their gains says. */
+/** Adapters of a decoding run; a row of gains for each of N tokens says whether it uses them. */
 export function declareDecodeAdapters(
   k: Recorder,
   config: ModelConfig,
@@ -112,10 +112,10 @@ export function declareDecodeAdapters(
 }
 
 /**
- * The gradients; a frozen parameter has none.
+ * Gradients of the parameters; frozen ones have none.
  *
- * @param trained names of the table; all of them, if not given
- * @param ranks of the adapter that is trained
+ * @param trained names of trained tensors; all of the table by default
+ * @param ranks of the adapter in training
  */
 export function declareGradients(
   k: Recorder,

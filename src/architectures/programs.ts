@@ -22,10 +22,10 @@ export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
 export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
 
 export interface TrainProgramOptions {
-  /** Probability of dropping embeddings, attention weights and what blocks add. */
+  /** Dropout probability of embeddings, attention weights and block outputs. */
   readonly dropout?: number;
   readonly types?: ParamTypes | undefined;
-  /** The tensors of the table that are trained; all, if not given. The others have no gradient. */
+  /** Tensors of the table that are trained; all by default. The others have no gradient. */
   readonly trained?: ReadonlySet<string> | undefined;
   readonly lora?: TrainedAdapter | undefined;
   /** Keep only the residual stream of the forward pass, and recompute each block in the backward pass. */
@@ -37,7 +37,7 @@ export interface TrainProgramOptions {
 /**
  * Forward, loss and backward over N tokens. Buffers: tokens, positions, first, last, targets i32 [N]; losses [N]; every
  * parameter, and the gradient (accumulated) of each that is trained; with an adapter, its matrices and gradients, and
- * `gain`, a row for each layer. Numbers: `lossScale`, what each token's loss is multiplied by before differentiating;
+ * `gain`, a row for each layer. Numbers: `lossScale`, a factor on each token's loss before differentiation;
  * with dropout, `dropoutKey`.
  */
 export function trainProgram(config: ModelConfig, N: number, options: TrainProgramOptions = {}): Program {

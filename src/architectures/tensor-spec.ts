@@ -20,7 +20,7 @@ export interface TensorSpec {
   readonly layer: number;
   /** Gain or bias of a layer norm. */
   readonly norm?: true;
-  /** A matrix that stays in f32 whatever the weights are held in: no operation reads it in another type. */
+  /** A matrix whose storage dtype is always f32: no operation reads it in another type. */
   readonly f32?: true;
 }
 

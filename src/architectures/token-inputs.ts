@@ -5,9 +5,9 @@ import type { Visible } from "./layers.js";
 import { architectureOf } from "./registry.js";
 
 /**
- * What a run is told of its tokens, i32 [N] each: the id, the position, and the key rows that it sees, `first` to `last`. A
- * layer whose attention is local has a `first` of its own, a column for each width of window that the model has, and an
- * architecture may declare more columns (token types).
+ * The inputs of a run for its tokens, i32 [N] each: id, position, and the first and last key row that the token sees. A layer
+ * with local attention has a `first` of its own, one column for each width of window in the model, and an architecture may
+ * declare more columns (token types).
  */
 export interface TokenInputs {
   readonly tokens: Tensor;
@@ -19,16 +19,16 @@ export interface TokenInputs {
   extra(name: string): Tensor;
 }
 
-/** Columns that every model has. */
+/** Columns of every model. */
 export const TOKEN_COLUMNS = ["tokens", "positions", "first", "last"] as const;
 
-/** The columns of a run by name: those of every model, and what the caller knows of the architecture's own. */
+/** The columns of a run by name: those of every model, and any of the architecture's own. */
 export type TokenColumns = Readonly<Record<(typeof TOKEN_COLUMNS)[number], Int32Array>> &
   Readonly<Record<string, Int32Array>>;
 
 const windowColumn = (window: number): string => `first.${window}`;
 
-/** The windows of local layers, each once. One that holds the whole context is none. */
+/** The distinct widths of windows of local layers. A window as wide as the context hides nothing and does not count. */
 function windowsOf(config: ModelConfig): number[] {
   const { window } = architectureOf(config);
   const windows = Array.from({ length: config.nLayer }, (_, layer) => window(config, layer));
@@ -51,7 +51,7 @@ export function tokenInputs(k: Recorder, config: ModelConfig, N: Dim): TokenInpu
   };
 }
 
-/** The arrays of those inputs on a backend. */
+/** The arrays of these inputs on a backend. */
 export class TokenArrays {
   readonly bindings: Readonly<Record<string, DeviceArray>>;
   readonly #windows: readonly { readonly size: number; readonly first: Int32Array; readonly array: DeviceArray }[];

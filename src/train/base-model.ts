@@ -15,11 +15,11 @@ import type { Adaptation, ModelTrainer } from "./model-trainer.js";
 export interface ModelSource extends LocateOptions {
   /** Undefined: the model that comes with the package. */
   readonly name: string | undefined;
-  /** What frozen weights are held in; by default as in the file. */
+  /** Storage dtype of frozen weights; by default as in the file. */
   readonly dtype?: WeightType | undefined;
 }
 
-/** Its shape, and what its weights will be held in. */
+/** The shape of a model, and the storage dtypes of its weights once loaded. */
 export async function describeModel(source: ModelSource): Promise<{ config: ModelConfig; types: ParamTypes }> {
   const checkpoint = await openModel(source.name, source);
   try {
@@ -47,8 +47,8 @@ export async function adaptationOf(backend: Backend, source: ModelSource, lora: 
 }
 
 /**
- * Gives what is trained of the model the values that the model has, and returns their names; a head for a task among them
- * if the model has one for the same labels.
+ * Copies the values of a model into the trained tensors, and returns their names. A task head is copied if it is for the same
+ * labels.
  */
 export async function copyTrained(source: ModelSource, model: ModelTrainer): Promise<Set<string>> {
   const copied = new Set<string>();

@@ -4,7 +4,7 @@ import { defaultWarmup, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer.js";
 
 /**
- * Settings whose steps are as many as the epochs asked for take; what of the schedule is not given follows from them.
+ * Settings for a number of epochs: as many steps as they take, with the gaps in the schedule filled from these.
  *
  * @throws {UsageError} no number of epochs that can be.
  */

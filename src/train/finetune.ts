@@ -13,9 +13,9 @@ import { Trainer, type TrainerOptions } from "./trainer.js";
 
 export interface FinetuneOptions extends Omit<TrainerOptions, "data" | "config">, Partial<FinetuneDataOptions> {}
 
-/** Places of a pass, unless said otherwise: sequences are as many as these hold. */
+/** Default number of tokens in a pass, which gives the batch size. */
 const PASS = 4096;
-/** Texts that a step learns the labels of, about. */
+/** Approximate number of labelled texts in a step. */
 const TEXTS = 32;
 const EPOCHS = 3;
 
@@ -57,9 +57,9 @@ export function taskDefaults(
 }
 
 /**
- * A Trainer that goes on with a model: all of it, or with `lora` an adapter to it; on text, or on JSONL of prompts and
- * completions or of chats, of which what is learned is counted alone; with `task` on texts with labels. Data is prepared in `out/data`; settings that are not
- * given are those of {@link finetuneDefaults}, and three epochs.
+ * A Trainer for fine-tuning a model, or with `lora` for training an adapter to it: on text; on JSONL of prompts and completions
+ * or of chats, with a loss mask; with `task` on texts with labels. Data is prepared in `out/data`. Settings default to
+ * {@link finetuneDefaults} and three epochs.
  *
  *     const { backend } = await chooseBackend();
  *     const trainer = await finetune({ backend, from: "gpt2", data: "chats.jsonl", out: "runs/a", lora: { rank: 8 } });

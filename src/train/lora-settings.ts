@@ -20,15 +20,15 @@ export type LoraExtra = (typeof LORA_EXTRAS)[number];
 export interface LoraSettings {
   /** Inner width of the added matrices, r. */
   readonly rank: number;
-  /** The product is multiplied by alpha / rank. */
+  /** Numerator of the LoRA scaling alpha / rank. */
   readonly alpha: number;
-  /** By alpha / √rank instead (rsLoRA). */
+  /** Scaling alpha / √rank instead (rsLoRA). */
   readonly rankStabilized: boolean;
-  /** Probability of dropping each element of an adapter's input. */
+  /** Dropout probability of the adapter's input. */
   readonly dropout: number;
   /** The linear layers of each block that are adapted, by name. */
   readonly targets: readonly LoraTarget[];
-  /** What else is trained: layer norms, biases. */
+  /** Vectors trained as well: layer norms, biases. */
   readonly extras: readonly LoraExtra[];
 }
 
@@ -97,15 +97,15 @@ function check(name: string, holds: boolean, expected: string, got: unknown): vo
   if (!holds) throw new UsageError({ op: `LoRA: ${name}`, expected, got: String(got) });
 }
 
-/** What a run with an adapter trains. */
+/** Trained tensors of a run with an adapter. */
 export interface LoraPlan {
   readonly ranks: LoraRanks;
   readonly scale: number;
   /** Tensors of the model's table that are trained too. */
   readonly extras: ReadonlySet<string>;
-  /** All that is trained: the extras, then the adapter. */
+  /** All trained tensors: the extras, then the adapter. */
   readonly table: readonly TensorSpec[];
-  /** How many numbers that is. */
+  /** Number of trained parameters. */
   readonly parameters: number;
 }
 

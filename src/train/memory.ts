@@ -14,11 +14,11 @@ import { trainedTable, trainOptions } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
 import { samplerMemory } from "./text-sampler.js";
 
-/** Bytes a training run needs, known before anything is allocated. */
+/** Memory of a training run in bytes, known before anything is allocated. */
 export interface TrainMemory {
-  /** Weights that are only read: those of a model to which an adapter is trained. */
+  /** Frozen weights: those of the base model of an adapter. */
   readonly frozen: number;
-  /** What is trained. */
+  /** Trained parameters. */
   readonly parameters: number;
   readonly gradients: number;
   /** AdamW's two moments. */
@@ -27,19 +27,19 @@ export interface TrainMemory {
   readonly activations: number;
   /** Activations of a validation pass. */
   readonly validation: number;
-  /** What writing samples takes. */
+  /** Engine for samples. */
   readonly samples: number;
   readonly total: number;
 }
 
 export interface MemoryOptions {
-  /** Bytes it may take; by default what the machine has free. */
+  /** Memory limit in bytes; by default the free memory of the machine. */
   readonly limit?: number | undefined;
-  /** Of an adapter to be trained; otherwise all of the model is. */
+  /** The adapter to be trained; without it the whole model is. */
   readonly lora?: LoraSettings | undefined;
-  /** With an adapter: what the model's weights are held in, f32 where there is none. */
+  /** With an adapter: storage dtypes of the model's weights, f32 by default. */
   readonly types?: ParamTypes | undefined;
-  /** For a task, in place of the vocabulary's. */
+  /** Task head in place of the output head. */
   readonly head?: TaskHead | undefined;
 }
 
@@ -79,7 +79,7 @@ function frozenBytes(config: ModelConfig, { extras }: LoraPlan, types?: ParamTyp
   return frozen.reduce((sum, { name, shape }) => sum + byteLength(dtypeOf(name), numel(shape)), 0);
 }
 
-/** 256 GiB: Programs of such sizes would take for ever to record. */
+/** 256 GiB: recording Programs of such sizes would not end. */
 const ABSURD = 2 ** 38;
 
 /**
@@ -110,7 +110,7 @@ function tooLittle(limit: number, got: string, settings?: TrainSettings, lora?: 
   });
 }
 
-/** Memory this process may use: what the machine has free, within the limit its container sets. */
+/** Memory available to this process: free memory, within the limit of its container. */
 export function availableMemory(): number {
   const { availableMemory } = process as { availableMemory?: () => number };
   const available = availableMemory?.() ?? totalmem();
@@ -122,7 +122,7 @@ export function formatMemory(bytes: number): string {
   return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
 
-/** The plan's parts, for people. */
+/** Parts of the plan, in words. */
 export function memoryParts({ frozen, parameters, activations, validation, samples }: TrainMemory): string {
   const parts = [
     ["frozen weights", frozen],

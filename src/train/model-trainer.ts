@@ -58,14 +58,14 @@ export interface StepOptions {
   readonly onPass?: ((passes: number) => void) | undefined;
 }
 
-/** What a run that trains an adapter has besides settings. */
+/** The adapter of a run and its base model. */
 export interface Adaptation {
   readonly lora: LoraSettings;
-  /** The model's weights, of any type; only those that are trained beside the adapter are copied, the others used. */
+  /** The model's weights, in any storage dtype. Those trained beside the adapter are copied, the others used in place. */
   readonly base: ReadonlyMap<string, DeviceArray>;
 }
 
-/** What a head for a task said of a text, and what would have been right: a label's number, or for regression a number. */
+/** Output of a task head for a text, and the expected one: the number of a label, or for regression a number. */
 export interface Outcome {
   readonly expected: number;
   /** One for each label. */
@@ -75,8 +75,8 @@ export interface Outcome {
 const DROPOUT_LABEL = 0x64726f70;
 
 /**
- * A model with gradients and optimizer state on a backend for what of it is trained, all of it or an adapter, and the
- * Programs of one training step. It knows batches and steps; data, files and clocks are the Trainer's. A step is
+ * A model on a backend, with gradients and optimizer state for all of it or for an adapter, and the Programs of one training
+ * step. It knows batches and steps; data, files and clocks are the Trainer's. A step is
  * `zeroGradients`, `accumulate` for each pass, `update`: gradients may be changed in between, as by adding up those of
  * several machines.
  */
@@ -84,9 +84,9 @@ export class ModelTrainer {
   readonly config: ModelConfig;
   readonly settings: TrainSettings;
   readonly backend: Backend;
-  /** What is trained, in the order of `layout`. */
+  /** Trained tensors, in the order of `layout`. */
   readonly table: readonly TensorSpec[];
-  /** Of params, grads, m and v. */
+  /** Layout of params, grads, m and v. */
   readonly layout: FlatLayout;
   readonly params: DeviceArray;
   readonly grads: DeviceArray;
@@ -97,9 +97,9 @@ export class ModelTrainer {
   readonly trained: ReadonlyMap<string, DeviceArray>;
   /** The model's tensors, trained or not, in the order of its table. */
   readonly weights: ReadonlyMap<string, DeviceArray>;
-  /** Of the adapter, if one is trained. */
+  /** The adapter, if one is trained. */
   readonly lora: LoraPlan | undefined;
-  /** For a task, in place of the vocabulary's; its weight is the last of `trained`. */
+  /** Task head in place of the output head; its weight is the last of `trained`. */
   readonly head: TaskHead | undefined;
   readonly #programOptions: TrainProgramOptions;
   readonly #norm: DeviceArray;
@@ -233,7 +233,7 @@ export class ModelTrainer {
     return sum(await this.#losses.read());
   }
 
-  /** Clips the gradients and moves the parameters against them. */
+  /** Clips the gradients and updates the parameters. */
   async update(step: number): Promise<Pick<StepResult, "gradNorm" | "lr">> {
     const { beta1, beta2 } = this.settings;
     const lr = learningRate(this.settings, step);
@@ -309,7 +309,7 @@ interface Programs {
   readonly update: Executable;
 }
 
-/** What of a model is trained: all of it, or an adapter; and the head for a task. */
+/** Trained tensors of a run: the whole model or an adapter, and the task head. */
 export function trainedTable(
   config: ModelConfig,
   plan: LoraPlan | undefined,
@@ -318,7 +318,7 @@ export function trainedTable(
   return [...(plan?.table ?? tensorTable(config)), ...(head ? [scoreSpec(config, head)] : [])];
 }
 
-/** What a head for a task reads and writes besides what every model does. */
+/** Buffers of a task head. */
 class TaskArrays {
   readonly bindings: Record<string, DeviceArray>;
   readonly #head: TaskHead;
@@ -352,7 +352,7 @@ class TaskArrays {
   }
 }
 
-/** What the Programs of training need to know besides sizes; also for planning their memory. */
+/** Options of the training Programs, also for planning their memory. */
 export function trainOptions(
   { dropout, recompute }: TrainSettings,
   settings: LoraSettings | undefined,

@@ -29,25 +29,25 @@ export interface TrainSettings {
   readonly dropout: number;
   /** Of initialisation, data order and dropout. */
   readonly seed: number;
-  /** Validate every so many steps, and at the end; 0 for never. */
+  /** Steps between validations; also at the end. 0 for never. */
   readonly valEvery: number;
   /** Batches of a validation; 0 for the whole validation set. */
   readonly valBatches: number;
-  /** Write a sample every so many steps, and at the end; 0 for never. */
+  /** Steps between samples; also at the end. 0 for never. */
   readonly sampleEvery: number;
   /** Tokens of a sample. */
   readonly sampleTokens: number;
-  /** Save a checkpoint every so many steps, and at the end. */
+  /** Steps between checkpoints; also at the end. */
   readonly saveEvery: number;
-  /** Checkpoints kept: the newest so many, and the best. */
+  /** Newest checkpoints kept, besides the best. */
   readonly keep: number;
-  /** 1: a token sees its own document only, whose positions start from 0; examples of prompts and chats always do. */
+  /** 1: a token sees its own document only, with positions from 0; for examples of prompts and chats always. */
   readonly isolate: number;
-  /** 1: compute activations again in the backward pass instead of keeping them. The same bits, less memory, more time. */
+  /** 1: recompute activations in the backward pass instead of keeping them. The same bits, less memory, more time. */
   readonly recompute: number;
-  /** Stop after so many validations in a row without a new lowest loss; 0 for never. */
+  /** Validations in a row without a new lowest loss before the run stops; 0 for never. */
   readonly patience: number;
-  /** 1: the finished model is that of the lowest validation loss, not the last. */
+  /** 1: finish with the model of the lowest validation loss instead of the last. */
   readonly useBest: number;
 }
 
@@ -125,7 +125,7 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
 export const defaultWarmup = (steps: number): number => Math.min(100, Math.ceil(steps / 10));
 
 /**
- * Settings for a model: sequences as long as its context, if nothing else is said.
+ * Settings for a model; sequences are as long as its context by default.
  *
  * @throws {UsageError} as {@link trainSettings}, and for sequences longer than the context.
  */
@@ -152,7 +152,7 @@ function checkRange(name: string, value: unknown, { min, max, whole }: Range): v
   throw new UsageError({ op: `training: ${name}`, expected, got: String(value) });
 }
 
-/** What a resumed run may change. None of it touches the steps done; the rest would make another run of it. */
+/** Settings that a resumed run may change: none of them affects the steps done. */
 const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
   "steps",
   "batchSize",
@@ -168,7 +168,7 @@ const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
 ]);
 
 /**
- * The settings of a run that goes on after `step`: as saved, with what is given anew.
+ * The settings of a run resumed after `step`: those saved, with the changes given.
  *
  * @throws {UsageError} a setting is given that a run can't change, or fewer steps than are done.
  */

@@ -24,21 +24,21 @@ import { isFolder, type TrainingData } from "./run-data.js";
 import { resumedSettings, settingsFor, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer.js";
 
-/** What a run begins with. */
+/** Starting point of a run. */
 export interface RunStart {
   readonly config: ModelConfig;
   readonly settings: TrainSettings;
   /** Path of the data. */
   readonly data: string;
-  /** Of the checkpoint that it continues. */
+  /** State of the checkpoint that it continues. */
   readonly state?: RunState;
-  /** Of an adapter, where one is trained. */
+  /** The adapter, where one is trained. */
   readonly adapter?: AdapterStart;
   /** For a task, where the data has labels. */
   readonly head?: TaskHead | undefined;
   /** @throws {DataError | UsageError} this data can't be that of the run. */
   checkData(data: TrainingData): Promise<void>;
-  /** Gives what is trained its first values. */
+  /** Fills the trained tensors with their first values. */
   fill(model: ModelTrainer): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export interface RunStart {
 export interface AdapterStart {
   readonly lora: LoraSettings;
   readonly source: ModelSource;
-  /** What the model's weights are held in. */
+  /** Storage dtypes of the model's weights. */
   readonly types: ParamTypes;
 }
 
@@ -102,7 +102,7 @@ function checkFrozenType({ dtype, lora }: TrainerOptions): void {
   throw new UsageError({ op: "training: dtype", expected: "f32 for weights that are trained", got: dtype!, hint });
 }
 
-/** Folders of what a run ends in. */
+/** Folders of finished results. */
 export const FINISHED = ["model", "adapter"] as const;
 
 /** The model that a run starts from: the one named, or for an adapter the package's own. */
@@ -124,7 +124,7 @@ function newConfig({ config, from }: TrainerOptions, found: ModelConfig | undefi
 const configFor = (head: TaskHead | undefined, config: ModelConfig): ModelConfig =>
   head ? headlessConfig(config) : config;
 
-/** What has no values yet: all of a new model, an adapter, a head for a task. */
+/** Initializes what was not copied: all of a new model, an adapter, a task head. */
 async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Promise<void> {
   for (const [index, spec] of model.table.entries()) {
     if (copied.has(spec.name)) continue;
@@ -145,7 +145,7 @@ function checkSameVocabulary(from: string, { vocabSize }: ModelConfig, { vocabSi
   });
 }
 
-/** What of a Trainer's options says which run goes on, and how. */
+/** Options of a Trainer that resumes a run, without its backend. */
 export type ResumeOptions = Omit<TrainerOptions, "backend">;
 
 /** @throws {UsageError} nothing to resume, or a setting that can't be changed; {@link CheckpointError} damage. */

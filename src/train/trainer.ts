@@ -50,14 +50,14 @@ export interface TrainerOptions {
   readonly config?: string | ConfigFields | undefined;
   /** A model to start from, instead of random weights: anything `GPT2.load` takes. */
   readonly from?: string | undefined;
-  /** How `from` is fetched if it is elsewhere. */
+  /** Options for fetching `from`. */
   readonly locate?: LocateOptions | undefined;
   /**
-   * Train a LoRA adapter to `from` (by default the package's own model), and leave the model itself as it is. With the
+   * Train a LoRA adapter for `from` (by default the package's own model), whose weights stay frozen. With the
    * fields of `chooseBackend`'s result its weights are used in place where they can be.
    */
   readonly lora?: Partial<LoraSettings> | undefined;
-  /** With an adapter: what the model's weights are held in; by default as in the file. */
+  /** With an adapter: storage dtype of the model's weights; by default as in the file. */
   readonly dtype?: WeightType | undefined;
   /**
    * Passes through the training data, instead of `steps`. Settings that are not given then follow from the steps that these
@@ -65,13 +65,13 @@ export interface TrainerOptions {
    */
   readonly epochs?: number | undefined;
   readonly settings?: Partial<TrainSettings>;
-  /** Largest memory the run may plan, in bytes; by default what the machine has free. */
+  /** Memory limit of the run, in bytes; by default the free memory of the machine. */
   readonly memoryLimit?: number | undefined;
   /** The backend's peak, FLOP/s, for the utilisation; not reported without it. */
   readonly peakFlops?: number | undefined;
   /** Continues the run in `out` from its newest checkpoint. What its settings may change: {@link resumedSettings}. */
   readonly resume?: boolean;
-  /** What samples begin with; by default nothing, and for examples what comes before what is learned of one of them. */
+  /** Prompt of samples; by default none, and for examples the prompt of one of them. */
   readonly samplePrompt?: string | undefined;
   /** Called after each pass; a step has several when gradients are accumulated. */
   readonly onPass?: ((progress: PassProgress) => void) | undefined;
@@ -93,7 +93,7 @@ export interface PassProgress {
  *     const trainer = await Trainer.create({ backend, data: "data/", out: "runs/a", config });
  *     for await (const event of trainer.run()) if (event.type === "step") console.log(event.step, event.loss);
  *
- * The same seed and settings give the same bits, whatever the number of threads and however often the run was broken off
+ * The same seed and settings give the same bits, whatever the number of threads and however often the run was interrupted
  * and resumed.
  */
 export class Trainer {
@@ -109,7 +109,7 @@ export class Trainer {
   #step: number;
   /** The newest checkpoint. */
   #saved: number | undefined;
-  /** The validation or sample of the last step is still to be done. */
+  /** Whether the validation or sample of the last step is still to be done. */
   #unfinished: boolean;
   #seconds: number;
   #best: BestStep | undefined;
@@ -165,7 +165,7 @@ export class Trainer {
     const { config } = found;
     const data = openTrainingData(found.data, config, found.settings);
     try {
-      // A model for a task writes no texts.
+      // A model with a task head writes no texts.
       const settings = { ...inEpochs(found.settings, data, options), ...(found.head && { sampleEvery: 0 }) };
       const start = { ...found, settings };
       const { lora, types } = found.adapter ?? {};
@@ -223,13 +223,13 @@ export class Trainer {
     }
   }
 
-  /** Makes sure that the run is as `create` found it, and clears away what a killed process left. */
+  /** Checks that the run is as `create` found it, and removes what a killed process left. */
   async #takeOver(): Promise<void> {
     const { out } = this.#options;
     const newest = await newestCheckpoint(out);
     if (newest !== this.#saved) {
       const got = `step ${newest ?? "none"}`;
-      const hint = "Another process has trained on in the meantime; resume again";
+      const hint = "Another process has continued the run in the meantime: resume it once more";
       throw new UsageError({ op: `training into ${out}`, expected: `step ${this.#saved ?? "none"}`, got, hint });
     }
     await recoverAll(out);
@@ -255,7 +255,7 @@ export class Trainer {
     yield await this.#end();
   }
 
-  /** Whether validations have long not become better. */
+  /** Whether the validation loss has not improved for `patience` validations. */
   get #stopsEarly(): boolean {
     const { patience } = this.settings;
     return patience > 0 && this.#stale >= patience && !this.#unfinished;
@@ -317,7 +317,7 @@ export class Trainer {
     const { valEvery, sampleEvery, saveEvery, steps } = this.settings;
     const step = this.#step;
     const due = (every: number): boolean => every > 0 && (step % every === 0 || step === steps);
-    const again = this.#unfinished;
+    const wasUnfinished = this.#unfinished;
     this.#unfinished = true;
     let best = false;
     if (this.#data.validationPasses > 0 && due(valEvery)) {
@@ -332,7 +332,7 @@ export class Trainer {
       yield { type: "sample", step, text };
     }
     this.#unfinished = false;
-    if (best || again || due(saveEvery)) yield await this.#save();
+    if (best || wasUnfinished || due(saveEvery)) yield await this.#save();
   }
 
   /** Undefined if it was aborted. */
@@ -343,7 +343,7 @@ export class Trainer {
     const { loss, tokens, outcomes } = result;
     const step = this.#step;
     this.#refuseDivergence(`validation after step ${step}`, { loss });
-    // A validation that is done again after it was broken off is the best again.
+    // A repeated validation of the same step, after an interruption, remains the best.
     const best = this.#best === undefined || this.#best.step === step || loss < this.#best.loss;
     const head = this.#start.head;
     const report = head && outcomes && reportOf(head, outcomes);
@@ -393,7 +393,7 @@ export class Trainer {
     return { type: "checkpoint", step, path, best: this.#best?.step === step };
   }
 
-  /** What a checkpoint says of the adapter. */
+  /** State of the adapter in a checkpoint. */
   #adapterState(): Pick<RunState, "lora" | "base"> {
     const { adapter } = this.#start;
     if (!adapter) return {};
@@ -414,7 +414,7 @@ export class Trainer {
     return { ...common, finished: true, ...(early && { early }), saved, [result]: path };
   }
 
-  /** Goes back to the step with the lowest validation loss, if that is wanted; returns the step that the model is of. */
+  /** Restores the step with the lowest validation loss, with `useBest`; returns the step of the model. */
   async #takeBest(): Promise<number> {
     const best = this.#best?.step;
     if (this.settings.useBest === 0 || best === undefined || best === this.#step) return this.#step;
