@@ -1,7 +1,7 @@
 """Writes test/fixtures/tokenizer/wordpiece.json.gz: what transformers makes of small vocabularies of BERT's kind.
 
     python3 scripts/python/make_wordpiece_fixture.py          # the fixture
-    python3 scripts/python/make_wordpiece_fixture.py FOLDER   # compares a whole vocabulary instead: npx tsc -p . first
+    python3 scripts/python/make_wordpiece_fixture.py FOLDER [TEXTS] [SEED]   # compares a folder's tokenizer: npx tsc -p . first
 
 A WordPiece vocabulary is trained on The Wind in the Willows (chapters are documents), and encodes several hundred texts in
 several variants: tokens, token types, offsets in UTF-16 units; pairs; truncation with its windows; decoded text.
@@ -68,7 +68,7 @@ def texts(rng: random.Random, count: int) -> list[str]:
 
 
 def random_text(rng: random.Random) -> str:
-    ranges = [(0, 0x7F), (0x80, 0x24F), (0x300, 0x36F), (0x370, 0x1FFF), (0x2000, 0x2FFF), (0x3000, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x1FFFF), (0x20000, 0x2FFFF)]
+    ranges = [(0, 0x7F), (0x80, 0x24F), (0x300, 0x36F), (0x370, 0x1FFF), (0x2000, 0x2FFF), (0x3000, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x1FFFF), (0x20000, 0x2FFFF), (0x300, 0x36F), (0x8D0, 0x8FF)]
     pieces = [lambda: chr(rng.randint(*rng.choice(ranges))), lambda: rng.choice(PIECES), lambda: " "]
     return "".join(rng.choice(pieces)() for _ in range(rng.randint(0, 20)))
 
@@ -185,8 +185,8 @@ console.log(JSON.stringify(texts.map((text) => [one(tokenizer.encode(text, all))
 """
 
 
-def compare(folder: str, count: int = 20000) -> None:
-    rng = random.Random(3)
+def compare(folder: str, count: int, seed: int) -> None:
+    rng = random.Random(seed)
     samples = [*texts(rng, 2000), *documents(), *(random_text(rng) for _ in range(count))]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     # Some files ask for both; transformers takes them off unless a call asks for them.
@@ -208,6 +208,6 @@ def compare(folder: str, count: int = 20000) -> None:
 
 
 if len(sys.argv) > 1:
-    compare(sys.argv[1])
+    compare(sys.argv[1], *(int(arg) for arg in (sys.argv[2:] + ["20000", "3"][len(sys.argv) - 2 :])))
 else:
     make()

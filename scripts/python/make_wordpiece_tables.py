@@ -74,6 +74,9 @@ def main() -> None:
     all_chars = chars()
     classes = runs([class_of(char) for char in all_chars])
     decomposed = runs(["N" if NFD.normalize_str(char) != char else "-" for char in all_chars])
+    # After U+0345, which comes last in canonical order, every mark with an order moves forward.
+    last = "\u0345"
+    ordered = runs(["N" if char == last or NFD.normalize_str(last + char)[0] != last else "-" for char in all_chars])
     lower = []
     for c, char in enumerate(all_chars):
         to = LOWER.normalize_str(char)
@@ -91,6 +94,8 @@ def main() -> None:
         )
         + "\n"
         + constant("DECOMPOSED_RUNS", "Code points that NFD decomposes (N), in the same form.", decomposed)
+        + "\n"
+        + constant("ORDERED_RUNS", "Marks that canonical order moves (N), in the same form.", ordered)
         + "\n"
         + constant(
             "YOUNG_LOWER_CASE",

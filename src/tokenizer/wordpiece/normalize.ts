@@ -1,4 +1,4 @@
-import { CLASS_RUNS, DECOMPOSED_RUNS, YOUNG_LOWER_CASE } from "./unicode-tables.js";
+import { CLASS_RUNS, DECOMPOSED_RUNS, ORDERED_RUNS, YOUNG_LOWER_CASE } from "./unicode-tables.js";
 
 /** BERT's normalizer (tokenizers' BertNormalizer, the first half of Google's BasicTokenizer). */
 export interface NormalizerOptions {
@@ -29,6 +29,7 @@ const MARK = 5;
 
 const CLASSES = readRuns(CLASS_RUNS, "-DSCPM");
 const DECOMPOSED = readRuns(DECOMPOSED_RUNS, "-N");
+const ORDERED = readRuns(ORDERED_RUNS, "-N");
 const YOUNG = new Map(
   YOUNG_LOWER_CASE.split(",").map((pair) => {
     const [upper, lower] = pair.split(":").map((code) => Number.parseInt(code, 36));
@@ -69,22 +70,16 @@ export function isWhiteSpace(codePoint: number): boolean {
  * those of the tokenizers library, not of the JavaScript engine, whose version of Unicode varies.
  */
 export function normalize(text: string, options: NormalizerOptions): Normalized {
-  const { cleanText, chineseChars, stripAccents, lowercase } = options;
+  const chars = split(text, options);
+  if (options.stripAccents) reorderMarks(chars);
   const starts: number[] = [];
   const ends: number[] = [];
   let normalized = "";
-  for (let start = 0, end = 0; start < text.length; start = end) {
-    let codePoint = text.codePointAt(start)!;
-    end = start + (codePoint > 0xffff ? 2 : 1);
-    if (codePoint >= 0xd800 && codePoint < 0xe000) codePoint = 0xfffd;
-    const kind = classOf(codePoint);
-    if (cleanText && kind === DROPPED) continue;
-    let chars = cleanText && kind === SPACE ? " " : String.fromCodePoint(codePoint);
-    if (stripAccents) chars = withoutMarks(chars, codePoint);
-    if (lowercase) chars = lowerCase(chars);
-    if (chineseChars && kind === CHINESE) chars = ` ${chars} `;
-    normalized += chars;
-    for (let i = 0; i < chars.length; i++) {
+  for (const { char, start, end } of chars) {
+    if (options.stripAccents && classOf(char.codePointAt(0)!) === MARK) continue;
+    const kept = options.lowercase ? lowerCase(char) : char;
+    normalized += kept;
+    for (let i = 0; i < kept.length; i++) {
       starts.push(start);
       ends.push(end);
     }
@@ -92,14 +87,50 @@ export function normalize(text: string, options: NormalizerOptions): Normalized 
   return { text: normalized, starts, ends };
 }
 
-function withoutMarks(char: string, codePoint: number): string {
-  if (DECOMPOSED[codePoint] !== 1) return classOf(codePoint) === MARK ? "" : char;
-  return Array.from(char.normalize("NFD"), (part) => (classOf(part.codePointAt(0)!) === MARK ? "" : part)).join("");
+/** A character on its way, and the place in the original of the one that it comes from. */
+interface Char {
+  char: string;
+  readonly start: number;
+  readonly end: number;
 }
 
-/** Each character alone: a final sigma has no form of its own. */
-function lowerCase(chars: string): string {
-  const first = chars.charCodeAt(0);
-  if (chars.length === 1 && first < 0x80) return chars.toLowerCase();
-  return Array.from(chars, (char) => YOUNG.get(char.codePointAt(0)!) ?? char.toLowerCase()).join("");
+/** The characters after cleaning, with spaces around Chinese ones, decomposed if accents are to be dropped. */
+function split(text: string, { cleanText, chineseChars, stripAccents }: NormalizerOptions): Char[] {
+  const chars: Char[] = [];
+  for (let start = 0, end = 0; start < text.length; start = end) {
+    let codePoint = text.codePointAt(start)!;
+    end = start + (codePoint > 0xffff ? 2 : 1);
+    if (codePoint >= 0xd800 && codePoint < 0xe000) codePoint = 0xfffd;
+    const kind = classOf(codePoint);
+    if (cleanText && kind === DROPPED) continue;
+    const isApart = chineseChars && kind === CHINESE;
+    if (isApart) chars.push({ char: " ", start, end });
+    const char = cleanText && kind === SPACE ? " " : String.fromCodePoint(codePoint);
+    if (stripAccents && DECOMPOSED[codePoint] === 1) {
+      for (const part of char.normalize("NFD")) chars.push({ char: part, start, end });
+    } else chars.push({ char, start, end });
+    if (isApart) chars.push({ char: " ", start, end });
+  }
+  return chars;
 }
+
+/**
+ * Brings successive marks into their canonical order. Some are not dropped: those that are younger than the table of
+ * marks. As in tokenizers the places do not move with them.
+ */
+function reorderMarks(chars: Char[]): void {
+  for (let from = 0; from < chars.length; from++) {
+    let to = from;
+    while (to < chars.length && isOrdered(chars[to]!.char)) to++;
+    if (to - from < 2) continue;
+    const run = chars.slice(from, to).map(({ char }) => char);
+    const ordered = Array.from(run.join("").normalize("NFD"));
+    if (ordered.length === run.length) for (const [i, char] of ordered.entries()) chars[from + i]!.char = char;
+    from = to;
+  }
+}
+
+const isOrdered = (char: string): boolean => ORDERED[char.codePointAt(0)!] === 1;
+
+/** A character alone: a final sigma has no form of its own. */
+const lowerCase = (char: string): string => YOUNG.get(char.codePointAt(0)!) ?? char.toLowerCase();
