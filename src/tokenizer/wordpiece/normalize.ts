@@ -9,6 +9,8 @@ export interface NormalizerOptions {
   /** Drop accents: decompose characters, then drop nonspacing marks. */
   readonly stripAccents: boolean;
   readonly lowercase: boolean;
+  /** Whether to normalize as Google's own BasicTokenizer does (normalize-legacy.ts), not as the tokenizers library. */
+  readonly legacy?: boolean;
 }
 
 /** A normalized text, and the place of each of its UTF-16 units in the original. */
@@ -71,7 +73,7 @@ export function isWhiteSpace(codePoint: number): boolean {
  */
 export function normalize(text: string, options: NormalizerOptions): Normalized {
   const chars = split(text, options);
-  if (options.stripAccents) reorderMarks(chars);
+  if (options.stripAccents) reorder(chars, isOrdered);
   const starts: number[] = [];
   const ends: number[] = [];
   let normalized = "";
@@ -88,7 +90,7 @@ export function normalize(text: string, options: NormalizerOptions): Normalized 
 }
 
 /** A character on its way, and the place in the original of the one that it comes from. */
-interface Char {
+export interface Char {
   char: string;
   readonly start: number;
   readonly end: number;
@@ -118,10 +120,10 @@ function split(text: string, { cleanText, chineseChars, stripAccents }: Normaliz
  * Brings successive marks into their canonical order. Some are not dropped: those that are younger than the table of
  * marks. As in tokenizers the places do not move with them.
  */
-function reorderMarks(chars: Char[]): void {
+export function reorder(chars: Char[], isMark: (char: string) => boolean): void {
   for (let from = 0; from < chars.length; from++) {
     let to = from;
-    while (to < chars.length && isOrdered(chars[to]!.char)) to++;
+    while (to < chars.length && isMark(chars[to]!.char)) to++;
     if (to - from < 2) continue;
     const run = chars.slice(from, to).map(({ char }) => char);
     const ordered = Array.from(run.join("").normalize("NFD"));

@@ -237,9 +237,16 @@ export function writeVocabTxt({ tokens }: WordPieceVocabulary): string {
   throw new TokenizerError({ op: "writing vocab.txt", expected: "a token for each id", got: `none for ${hole}` });
 }
 
-/** `tokenizer.json` as Hugging Face's `tokenizers` reads it. */
+/** `tokenizer.json` as Hugging Face's `tokenizers` reads it. @throws {TokenizerError} a legacy normalizer. */
 export function writeWordPieceJson(vocabulary: WordPieceVocabulary): string {
   const { tokens, unknown, prefix, maxWordChars, normalizer, added, template } = vocabulary;
+  if (normalizer.legacy) {
+    throw new TokenizerError({
+      op: "writing tokenizer.json",
+      expected: "tokenizers' normalizer",
+      got: "the legacy one",
+    });
+  }
   const pieces = (list: readonly TemplatePiece[]): Json[] =>
     list.map((piece) =>
       "id" in piece

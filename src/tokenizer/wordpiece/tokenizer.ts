@@ -1,6 +1,7 @@
 import { TokenizerError, UsageError } from "../../errors.js";
 import { AddedTokenSplitter, checkAllowed } from "../added-tokens.js";
 import { isPunctuation, isWhiteSpace, type Normalized, normalize } from "./normalize.js";
+import { isPunctuationLegacy, normalizeLegacy } from "./normalize-legacy.js";
 import { type TruncationOptions, truncate, type Window } from "./truncate.js";
 import type { TemplatePiece, WordPieceVocabulary } from "./vocabulary.js";
 
@@ -126,7 +127,7 @@ export class WordPieceTokenizer {
     splitters.raw.split(
       text,
       (plain, start) => {
-        const normalized = normalize(plain, this.vocabulary.normalizer);
+        const normalized = this.#normalize(plain);
         splitters.normalized.split(
           normalized.text,
           (part, from) => this.#addWords(normalized, from, from + part.length, start, pieces),
@@ -138,16 +139,21 @@ export class WordPieceTokenizer {
     return pieces;
   }
 
+  #normalize(text: string): Normalized {
+    const { normalizer } = this.vocabulary;
+    return normalizer.legacy ? normalizeLegacy(text, normalizer) : normalize(text, normalizer);
+  }
+
   #splittersFor(allowed: "all" | readonly string[]): Splitters {
     const key = JSON.stringify(allowed);
     const known = this.#splitters.get(key);
     if (known !== undefined) return known;
-    const { added, normalizer } = this.vocabulary;
+    const { added } = this.vocabulary;
     if (allowed !== "all") checkAllowed(added, allowed);
     const split = (isNormalized: boolean): AddedTokenSplitter => {
       const tokens = added.filter(({ normalized = false }) => normalized === isNormalized);
       const some = tokens.filter(({ special, text }) => special && allowed.includes(text));
-      const textOf = (text: string): string => (isNormalized ? normalize(text, normalizer).text : text);
+      const textOf = (text: string): string => (isNormalized ? this.#normalize(text).text.trimEnd() : text);
       return new AddedTokenSplitter(
         tokens.map((token) => ({ ...token, text: textOf(token.text) })),
         allowed === "all" ? "all" : some.map(({ text }) => textOf(text)),
@@ -162,12 +168,13 @@ export class WordPieceTokenizer {
   /** Splits normalized text [from, to) at white space, which is dropped, and punctuation, of which each is a word. */
   #addWords(normalized: Normalized, from: number, to: number, base: number, pieces: Pieces): void {
     const { text } = normalized;
+    const splits = this.vocabulary.normalizer.legacy ? isPunctuationLegacy : isPunctuation;
     let start = from;
     for (let at = from, next = at; at < to; at = next) {
       const codePoint = text.codePointAt(at)!;
       next = at + (codePoint > 0xffff ? 2 : 1);
       const space = isWhiteSpace(codePoint);
-      if (!space && !isPunctuation(codePoint)) continue;
+      if (!space && !splits(codePoint)) continue;
       if (start < at) this.#addWord(normalized, start, at, base, pieces);
       if (!space) this.#addWord(normalized, at, next, base, pieces);
       start = next;
@@ -202,13 +209,13 @@ export class WordPieceTokenizer {
    * @throws {TokenizerError} no token has one of the ids.
    */
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { readonly skipSpecialTokens?: boolean } = {}): string {
-    const { tokens, prefix, normalizer } = this.vocabulary;
+    const { tokens, prefix } = this.vocabulary;
     const special = new Set(skipSpecialTokens ? this.specialTokens.values() : []);
     // As tokenizers has it, an added token that is looked for in normalized text decodes to its normalized text.
     const own = new Map(
       this.vocabulary.added.map(({ id, text, normalized }) => [
         id,
-        normalized ? normalize(text, normalizer).text : text,
+        normalized ? this.#normalize(text).text.trimEnd() : text,
       ]),
     );
     const kept = Array.from(ids).filter((id) => !special.has(id));

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { UsageError } from "../../../src/errors.js";
 import { loadWordPiece, saveWordPiece } from "../../../src/tokenizer/wordpiece/files.js";
-import type { WordPieceEncoding, WordPieceTokenizer } from "../../../src/tokenizer/wordpiece/tokenizer.js";
+import { type WordPieceEncoding, WordPieceTokenizer } from "../../../src/tokenizer/wordpiece/tokenizer.js";
 import { trainWordPiece } from "../../../src/tokenizer/wordpiece/train.js";
 import type { TruncationOptions } from "../../../src/tokenizer/wordpiece/truncate.js";
 import { readChapters, readFixture } from "../support.js";
@@ -27,6 +27,8 @@ interface Fixture {
     readonly skipped: readonly string[];
     readonly truncated: readonly (readonly [TruncationOptions, string, string | null, readonly Encoded[] | null])[];
   }[];
+  /** Ids of Google's tokenizer for each of the texts: uncased, cased. */
+  readonly legacy: readonly (readonly (readonly number[])[])[];
   readonly trained: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -82,6 +84,22 @@ for (const [i, variant] of fixture.variants.entries()) {
     });
   });
 }
+
+describe("WordPiece as Google's own tokenizer has it", () => {
+  for (const [i, name] of ["uncased", "cased"].entries()) {
+    it(name, async () => {
+      const { vocabulary } = await load(i);
+      const tokenizer = new WordPieceTokenizer({
+        ...vocabulary,
+        normalizer: { ...vocabulary.normalizer, legacy: true },
+      });
+      for (const [n, text] of fixture.texts.entries()) {
+        const { ids } = tokenizer.encode(text, { addSpecialTokens: false });
+        assert.deepEqual([...ids], fixture.legacy[i]![n], JSON.stringify(text));
+      }
+    });
+  }
+});
 
 describe("truncation as tokenizers has it", async () => {
   const tokenizer = await load(0);
