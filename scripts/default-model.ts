@@ -9,6 +9,7 @@ import { TokenDataset } from "../src/data/dataset.js";
 import { readDatasetInfo } from "../src/data/dataset-info.js";
 import { GPT2 } from "../src/gpt2.js";
 import { openCheckpoint, saveCheckpoint } from "../src/pretrained/node.js";
+import { loadTokenizer } from "../src/tokenizer/files.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 import { curveSvg } from "./curve-svg.js";
@@ -115,7 +116,9 @@ async function publish(): Promise<void> {
     const second = other.tensors[i]!.data;
     for (let j = 0; j < data.length; j++) data[j] = (data[j]! + second[j]!) / 2;
   }
-  await saveCheckpoint(out, { config, tensors, sampling: SAMPLING }, { dtype: "f16" });
+  const { startOfText, endOfText } = await loadTokenizer(tokenizer);
+  const tokens = { bosTokenId: startOfText, eosTokenIds: [endOfText!] };
+  await saveCheckpoint(out, { config, tensors, sampling: SAMPLING, ...tokens }, { dtype: "f16" });
   await cp(join(tokenizer, "tokenizer.json"), join(out, "tokenizer.json"));
   await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
 

@@ -58,6 +58,8 @@ export class GPT2 {
   readonly sampling: SamplingSettings;
   /** Why the native kernels could not be used, if they were to be tried. */
   readonly fallback: Error | undefined;
+  /** Tokens at which generation stops, as the model's files say; usually {@link endOfText} alone. */
+  readonly eosTokenIds: readonly number[];
   readonly #engine: Engine;
   readonly #ids: TextIds;
   readonly #adapters: Adapters;
@@ -74,6 +76,7 @@ export class GPT2 {
     this.sampling = parts.sampling ?? SAMPLING_DEFAULTS;
     this.tokenizer = tokenizer;
     this.endOfText = parts.endOfText ?? tokenizer?.endOfText;
+    this.eosTokenIds = parts.eosTokenIds ?? (this.endOfText === undefined ? [] : [this.endOfText]);
     this.dtype = mainType(weights.values());
     this.fallback = parts.fallback;
     this.#engine = new Engine(backend, config, weights);
@@ -230,11 +233,11 @@ export class GPT2 {
   ): Promise<Generation[]> {
     checkOptionNames("generating until a stop", options, { signal: true, onProgress: true, adapter: true });
     const tokenizer = this.#ids.needTokenizer("generating until a stop");
-    const { vocabLimit, endOfText, adapter } = this.#generationModel(options);
+    const { vocabLimit, eosTokenIds, adapter } = this.#generationModel(options);
     const encoded = requests.map((request) => ({ ...request, prompt: this.#ids.encodePrompt(request.prompt) }));
     const { runGenerations } = await import("./generate/generate-until.js");
     const decoder = () => tokenizer.decoder();
-    return runGenerations(this.#engine, encoded, { ...options, vocabLimit, endOfText, adapter, decoder });
+    return runGenerations(this.#engine, encoded, { ...options, vocabLimit, eosTokenIds, adapter, decoder });
   }
 
   /**
@@ -378,11 +381,12 @@ export class GPT2 {
   }
 
   #generationModel(options: AdapterOption): GenerationModel {
-    const { tokenizer, endOfText, config } = this;
+    const { tokenizer, endOfText, eosTokenIds, config } = this;
     return {
       engine: this.#engine,
       vocabLimit: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
       endOfText,
+      eosTokenIds,
       adapter: this.#adapters.get(options.adapter),
       decoder: tokenizer && (() => tokenizer.decoder()),
     };

@@ -47,8 +47,8 @@ export function mappingFor<M extends ArchitectureMapping>(
 export interface HuggingFaceMapping extends ArchitectureMapping, TensorNames {
   /** `model_type` in config.json. */
   readonly modelType: string;
-  /** In `architectures` of config.json, by the head that the model has. */
-  readonly classes: { readonly languageModel: string; readonly classifier: string };
+  /** In `architectures` of config.json, by the head that the model has; `prefix` is that of all. */
+  readonly classes: { readonly languageModel: string; readonly classifier: string; readonly prefix: RegExp };
   /**
    * @param file the file's path, for errors.
    * @throws {ConfigError} sizes that no such model has, or a variant that computes something else.

@@ -42,33 +42,22 @@ export function readShardIndex(source: ByteSource, extension: "safetensors" | "b
 }
 
 /**
- * The tensors of all shards together.
+ * The tensors of all shards together. Which of them holds each is for the shards to say: what an index lists and no shard
+ * has, as a tied head, or the other way round, as a mask buffer, is no fault of the model (transformers reads it so too).
  *
- * @throws {CheckpointError} a tensor that its shard lacks, or that a shard holds and the index places elsewhere.
+ * @throws {CheckpointError} two shards that have a tensor of one name.
  */
-export function joinShards<T>(
-  indexName: string,
-  index: ReadonlyMap<string, string>,
-  shards: ReadonlyMap<string, { readonly source: ByteSource; readonly tensors: ReadonlyMap<string, T> }>,
+export function joinShards<T extends { readonly name: string }>(
+  shards: Iterable<{ readonly source: ByteSource; readonly tensors: ReadonlyMap<string, T> }>,
 ): Map<string, T> {
   const joined = new Map<string, T>();
-  for (const [name, file] of index) {
-    const shard = shards.get(file)!;
-    const tensor = shard.tensors.get(name);
-    if (tensor === undefined) {
-      const op = `reading ${shard.source.name}: tensor ${quote(name)}`;
-      throw new CheckpointError({ op, expected: `a tensor that ${indexName} places in this file`, got: "none" });
-    }
-    joined.set(name, tensor);
-  }
-  for (const [file, shard] of shards) {
-    for (const name of shard.tensors.keys()) {
-      if (index.get(name) === file) continue;
-      throw new CheckpointError({
-        op: `reading ${shard.source.name}: tensor ${quote(name)}`,
-        expected: `only tensors that ${indexName} places in this file`,
-        got: index.has(name) ? `one it places in ${index.get(name)}` : "one it does not name",
-      });
+  for (const { source, tensors } of shards) {
+    for (const [name, tensor] of tensors) {
+      if (joined.has(name)) {
+        const op = `reading ${source.name}: tensor ${quote(name)}`;
+        throw new CheckpointError({ op, expected: "each tensor in one shard", got: "one that another shard has too" });
+      }
+      joined.set(name, tensor);
     }
   }
   return joined;

@@ -17,7 +17,10 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * @throws {CheckpointError} not UTF-8, not JSON, not an object, or a repeated key.
  */
 export function parseJsonObject(bytes: Uint8Array, op: string): JsonObject {
-  const text = decodeUtf8(bytes, op);
+  return parseObject(decodeUtf8(bytes, op), op);
+}
+
+function parseObject(text: string, op: string): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -36,14 +39,29 @@ export function parseJsonObject(bytes: Uint8Array, op: string): JsonObject {
 /** The longest JSON that is read: a safetensors header's limit in the reference implementation. */
 export const MAX_JSON_BYTES = 100_000_000;
 
-/** A JSON file, as an object. @throws {CheckpointError} see {@link parseJsonObject}. */
+/** Strings, which are left alone, and the numbers that Python's json module writes and JSON does not have. */
+const STRING_OR_NOT_FINITE = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/gs;
+
+/**
+ * The same for a file that a Python program wrote: NaN and infinities are read as text, so that a field with one of them
+ * is refused where a number is used, and does no harm elsewhere.
+ */
+export function parsePythonJson(bytes: Uint8Array, op: string): JsonObject {
+  const text = decodeUtf8(bytes, op);
+  return parseObject(
+    text.replace(STRING_OR_NOT_FINITE, (match) => (match.startsWith('"') ? match : `"${match}"`)),
+    op,
+  );
+}
+
+/** A JSON file that a Python program may have written. @throws {CheckpointError} see {@link parseJsonObject}. */
 export function readJsonSource(source: ByteSource): JsonObject {
   const op = `reading ${source.name}`;
   if (source.size > MAX_JSON_BYTES) {
     throw new CheckpointError({ op, expected: `at most ${MAX_JSON_BYTES} bytes of JSON`, got: `${source.size}` });
   }
   if (source.size === 0) throw new CheckpointError({ op, expected: "JSON", got: "an empty file" });
-  return parseJsonObject(source.bytes(0, source.size), op);
+  return parsePythonJson(source.bytes(0, source.size), op);
 }
 
 function decodeUtf8(bytes: Uint8Array, op: string): string {

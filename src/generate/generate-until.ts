@@ -11,8 +11,8 @@ import { type PieceDecoder, TextStream } from "./text-stream.js";
 export interface GenerateUntilOptions extends EngineRunOptions {
   /** Returns a new decoder; called once for each text. */
   readonly decoder: () => PieceDecoder;
-  /** The token that ends a text. */
-  readonly endOfText: number | undefined;
+  /** Tokens that end a text. */
+  readonly eosTokenIds: readonly number[];
 }
 
 /**
@@ -88,7 +88,7 @@ class Text {
   readonly #makeSampler: () => Sampler;
   #sampler: Sampler | undefined;
   readonly #stream: TextStream;
-  readonly #endOfText: number | undefined;
+  readonly #eosTokenIds: readonly number[];
   #text = "";
   #logprob = 0;
   #count = 0;
@@ -98,7 +98,7 @@ class Text {
     index: number,
     nCtx: number,
     vocabSize: number,
-    { vocabLimit = vocabSize, decoder, endOfText }: GenerateUntilOptions,
+    { vocabLimit = vocabSize, decoder, eosTokenIds }: GenerateUntilOptions,
   ) {
     if (prompt.length === 0) {
       throw new UsageError({ op: `generation request ${index}`, expected: "a prompt", got: "none" });
@@ -113,7 +113,7 @@ class Text {
     // A sampler is as large as the vocabulary: it is made when the text starts.
     this.#makeSampler = () => new Sampler(settings, vocabLimit, new RandomStream(seed));
     this.#stream = new TextStream(decoder(), until);
-    this.#endOfText = endOfText;
+    this.#eosTokenIds = eosTokenIds;
   }
 
   next(logits: LogitsRow): number {
@@ -122,7 +122,7 @@ class Text {
     this.#logprob += logprob;
     this.#count++;
     this.left--;
-    const atEnd = token === this.#endOfText;
+    const atEnd = this.#eosTokenIds.includes(token);
     if (!atEnd) this.#text += this.#stream.push(token);
     this.ended = atEnd || this.left === 0 || this.#stream.stopped;
     if (this.ended) this.#finish();

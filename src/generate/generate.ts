@@ -35,8 +35,10 @@ export interface GenerationModel {
   readonly engine: Engine;
   /** Ids that have a meaning: those below. */
   readonly vocabLimit: number;
-  /** Id of `<|endoftext|>`. */
+  /** What a text starts from without a prompt. */
   readonly endOfText: number | undefined;
+  /** Tokens that end a text. */
+  readonly eosTokenIds: readonly number[];
   /** What is added to the weights. */
   readonly adapter?: LoadedAdapter | undefined;
   /** For the text of a sample; without it there is none. */
@@ -159,7 +161,7 @@ class Sample {
     this.#lookup?.push(token);
     this.#length++;
     this.#left--;
-    const ended = this.#settings.stopAtEndOfText && token === this.#model.endOfText;
+    const ended = this.#settings.stopAtEndOfText && this.#model.eosTokenIds.includes(token);
     let text = ended ? "" : (this.#text?.push(token) ?? "");
     const finishReason = this.#finishReason(ended);
     const result = { token, logprob, sample: this.#index };

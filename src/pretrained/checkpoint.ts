@@ -31,8 +31,9 @@ export interface Checkpoint {
   readonly head?: StoredHead | undefined;
   /** Text the writer left in the weights' file (safetensors `__metadata__`). */
   readonly metadata: Readonly<Record<string, string>>;
-  readonly bosTokenId?: number;
-  readonly eosTokenId?: number;
+  readonly bosTokenId?: number | undefined;
+  /** Tokens that end a text, none if empty; undefined if the format does not say, so that the tokenizer does. */
+  readonly eosTokenIds?: readonly number[] | undefined;
   /** How its author would have it write (generation_config.json). */
   readonly sampling?: StoredSampling;
   readonly tokenizerFiles?: TokenizerFiles;

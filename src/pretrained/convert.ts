@@ -12,7 +12,8 @@ import type { Checkpoint } from "./checkpoint.js";
 import { llmcTokenizerFiles } from "./formats/llmc-write.js";
 import { type Format, type FormatName, formatNamed } from "./formats.js";
 import { type OpenOptions, openWithAdapter } from "./load.js";
-import { checkType, formatOfName, SAVE_FORMATS, type SaveFormat, saveCheckpoint } from "./save.js";
+import type { SaveFormat } from "./model-to-save.js";
+import { checkType, formatOfName, SAVE_FORMATS, saveCheckpoint } from "./save.js";
 import { tokenizerOf } from "./tokenizer.js";
 
 /** What can be written. */
@@ -119,7 +120,7 @@ export async function convertModel(
 }
 
 function modelToSave(checkpoint: Checkpoint, { name: format }: Format, tokenizer: Tokenizer | undefined) {
-  const { config, tensors, head, bosTokenId, eosTokenId, sampling, metadata } = checkpoint;
+  const { config, tensors, head, bosTokenId, eosTokenIds, sampling, metadata } = checkpoint;
   return {
     config,
     tensors: [...tensors.values(), ...(head ? [head.score] : [])],
@@ -127,7 +128,7 @@ function modelToSave(checkpoint: Checkpoint, { name: format }: Format, tokenizer
     tokenizer,
     tokenizerFiles: tokenizerFilesOf(checkpoint),
     bosTokenId,
-    eosTokenId,
+    eosTokenIds,
     sampling,
     // What a file says of its model is worded for its format.
     metadata: {

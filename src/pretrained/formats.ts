@@ -2,7 +2,7 @@ import type { WeightType } from "../dtype/dtype.js";
 import type { PositionedFile } from "../util/atomic-write.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { ModelFiles } from "./model-files.js";
-import type { ModelToSave, SaveOptions } from "./save.js";
+import type { ModelToSave, SaveOptions } from "./model-to-save.js";
 
 export type FormatName = "huggingface" | "pytorch" | "tensorflow" | "llm.c" | "gguf";
 

@@ -1,11 +1,10 @@
-/** Hugging Face's generation_config.json: how a model's author would have it write. */
-
 import { quote } from "../checkpoint/quote.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { CheckpointError } from "../errors.js";
+import type { Checkpoint } from "./checkpoint.js";
 import { jsonIn, type ModelFiles } from "./model-files.js";
 
-/** What of it is read, by the names of `SamplingOptions`. */
+/** The fields of generation_config.json that are read, by the names of `SamplingOptions`. */
 const NAMES = {
   repetitionPenalty: "repetition_penalty",
   temperature: "temperature",
@@ -16,15 +15,39 @@ const NAMES = {
 
 export type StoredSampling = { readonly [K in keyof typeof NAMES]?: number };
 
+/** What a folder's configuration files say about generation, as a {@link Checkpoint} has it. */
+export type GenerationSettings = Pick<Checkpoint, "bosTokenId" | "eosTokenIds" | "sampling">;
+
+const FILE = "generation_config.json";
+
 /**
- * How tokens are to be drawn, as a {@link Checkpoint} has it; nothing if the file doesn't ask for drawing (`do_sample`).
+ * Where texts start and end, and how tokens are to be drawn, by transformers' rule: generation_config.json says it where it
+ * is there, also by leaving a field out; else config.json does. (The tokenizer's special tokens play no part in it.)
  *
- * @throws {CheckpointError} it is no JSON object, or a value is not a number.
+ * @param config config.json. @param configPath its path, for errors
+ * @throws {CheckpointError} generation_config.json is no JSON object, or a value has another type than it must.
  */
-export function samplingBeside(files: ModelFiles): { readonly sampling?: StoredSampling } {
-  const found = jsonIn(files, "generation_config.json");
-  const sampling = found && samplingFromHuggingFace(found.json, found.path);
-  return sampling ? { sampling } : {};
+export function generationSettings(
+  files: ModelFiles,
+  config: { readonly json: JsonObject; readonly path: string },
+  vocabSize: number,
+): GenerationSettings {
+  const generation = jsonIn(files, FILE);
+  const { json, path } = generation ?? config;
+  const bosTokenId = tokenIds(json.bos_token_id, `${path}: bos_token_id`, vocabSize)[0];
+  const eosTokenIds = tokenIds(json.eos_token_id, `${path}: eos_token_id`, vocabSize);
+  const sampling = generation && samplingFromHuggingFace(generation.json, generation.path);
+  return { bosTokenId, eosTokenIds, ...(sampling && { sampling }) };
+}
+
+/** An id, a list of them, or nothing. Small models often keep GPT-2's 50256, which they do not have: that is no token. */
+function tokenIds(value: unknown, what: string, vocabSize: number): number[] {
+  const ids = value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
+  const bad = ids.find((id) => !Number.isSafeInteger(id));
+  if (bad !== undefined) {
+    throw new CheckpointError({ op: `reading ${what}`, expected: "a token id, or a list of them", got: quote(value) });
+  }
+  return ids.filter((id) => id >= 0 && id < vocabSize);
 }
 
 function samplingFromHuggingFace(json: JsonObject, path: string): StoredSampling | undefined {

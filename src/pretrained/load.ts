@@ -121,9 +121,9 @@ async function pathOf(name: string, options: LocateOptions): Promise<string> {
 export async function fetchGpt2(name: string, options: LocateOptions = {}): Promise<FetchedModel> {
   const checkConfig = async (path: string): Promise<void> => {
     if (basename(path) !== "config.json") return;
-    const { parseJsonObject } = await import("../checkpoint/strict-json.js");
+    const { parsePythonJson } = await import("../checkpoint/strict-json.js");
     const { configFromHuggingFace } = await import("./formats/huggingface.js");
-    configFromHuggingFace(parseJsonObject(await readFile(path), `reading ${path}`), path);
+    configFromHuggingFace(parsePythonJson(await readFile(path), `reading ${path}`), path);
   };
   const { locateModel } = await import("./locate.js");
   return locateModel(name, { checkConfig, ...options });

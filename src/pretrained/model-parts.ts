@@ -18,8 +18,10 @@ export interface ModelParts {
   readonly weights: ReadonlyMap<string, DeviceArray>;
   /** Without one the model takes and gives token ids only. */
   readonly tokenizer?: Tokenizer | undefined;
-  /** Id of `<|endoftext|>`; the tokenizer's if not given. */
+  /** Id of `<|endoftext|>`, which separates texts; the tokenizer's if not given. */
   readonly endOfText?: number | undefined;
+  /** Tokens at which generation stops; `<|endoftext|>` if not given. */
+  readonly eosTokenIds?: readonly number[] | undefined;
   /** How tokens are drawn by default. */
   readonly sampling?: SamplingSettings | undefined;
   /** LoRA adapters that requests can choose, by name. */
@@ -54,9 +56,20 @@ export async function loadParts(
 ): Promise<ModelParts> {
   const { config, tensors, head } = checkpoint;
   const [weights, used] = await Promise.all([loadWeights(backend, config, tensors.values(), options), tokenizer()]);
-  const endOfText = used ? used.endOfText : checkpoint.eosTokenId;
+  const { eosTokenIds, bosTokenId } = checkpoint;
+  const endOfText = used?.endOfText ?? eosTokenIds?.[0] ?? bosTokenId;
   const sampling = samplingOf(checkpoint);
-  return { backend, fallback, config, weights, tokenizer: used, endOfText, sampling, head: head && loadHead(head) };
+  return {
+    backend,
+    fallback,
+    config,
+    weights,
+    tokenizer: used,
+    endOfText,
+    eosTokenIds,
+    sampling,
+    head: head && loadHead(head),
+  };
 }
 
 /** The parts that `load` makes on a backend of the model's own, which is disposed of with it, or at once if that fails. */

@@ -3,6 +3,7 @@ export type { NamedTensor, TensorSource } from "../checkpoint/encode-tensor.js";
 export { type FileMapper, openFileSource } from "../checkpoint/file-source.js";
 export { writeSafetensorsFile } from "../checkpoint/safetensors-file.js";
 export { mergeAdapter } from "./merge-adapter.js";
+export type { ModelToSave, SaveFormat, SaveOptions } from "./model-to-save.js";
 export { type FileAccess, openCheckpoint } from "./open.js";
 export type { AdapterCheckpoint } from "./peft/load.js";
 export {
@@ -14,9 +15,4 @@ export {
   replacesVectors,
 } from "./peft/open.js";
 export { type AdapterToSave, fillAdapterFolder, saveAdapter } from "./peft/save.js";
-export {
-  type ModelToSave,
-  type SaveFormat,
-  type SaveOptions,
-  saveCheckpoint,
-} from "./save.js";
+export { saveCheckpoint } from "./save.js";

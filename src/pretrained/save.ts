@@ -1,54 +1,15 @@
 import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { ModelConfig } from "../architectures/config.js";
 import type { TaskHead } from "../architectures/task-head.js";
-import type { TensorSource } from "../checkpoint/encode-tensor.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { UsageError } from "../errors.js";
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeFileAtomically, writeFilesAtomically, writeFolderAtomically } from "../util/atomic-write.js";
 import { checkOptionNames } from "../util/nearest.js";
-import { FORMATS, type Format, type FormatName, formatNamed } from "./formats.js";
-import type { StoredSampling } from "./generation-config.js";
+import { FORMATS, type Format, formatNamed } from "./formats.js";
+import type { ModelToSave, SaveFormat, SaveOptions } from "./model-to-save.js";
 
-export interface ModelToSave {
-  readonly config: ModelConfig;
-  /**
-   * Every tensor of `tensorTable(config)` once, in any order, in memory or still in another file; each is written before
-   * the next is taken.
-   */
-  readonly tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>;
-  /** Of a classifier or regressor, whose `score.weight` is then among the tensors. Hugging Face only. */
-  readonly head?: TaskHead | undefined;
-  /** Written into the file (GGUF) or beside the weights. */
-  readonly tokenizer?: Tokenizer | undefined;
-  /** Hugging Face: files of the tokenizer's own, copied instead of those that would be written for it. */
-  readonly tokenizerFiles?: readonly string[] | undefined;
-  /** Where a text starts and ends, if it isn't the tokenizer's `<|endoftext|>`. */
-  readonly bosTokenId?: number | undefined;
-  readonly eosTokenId?: number | undefined;
-  /** Hugging Face: how the model should write, for generation_config.json. */
-  readonly sampling?: StoredSampling | undefined;
-  /** What is said of the model: strings in the weights' file (Hugging Face), or `general.` name, author, … (GGUF). */
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-}
-
-/** The formats that can be written. */
-export type SaveFormat = Extract<FormatName, "huggingface" | "llm.c" | "gguf">;
-
+/** The names of the formats that can be written. */
 export const SAVE_FORMATS = FORMATS.filter(({ write }) => write).map(({ name }) => name as SaveFormat);
-
-export interface SaveOptions {
-  /** By the target's name if not given: `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
-  readonly format?: SaveFormat | undefined;
-  /** f32 by default. Vectors stay in f32 in GGUF; other formats hold everything in one type. */
-  readonly dtype?: WeightType | undefined;
-  /** Hugging Face: start another file where one would hold more than this. One file by default. */
-  readonly maxShardBytes?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Called with how many of how many bytes of the weights are written. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
-}
 
 /**
  * Writes a model, all its files at once or none, never holding more of it in memory than the tensor at hand. In a folder

@@ -16,6 +16,8 @@ import {
   saveCheckpoint,
   writeSafetensorsFile,
 } from "../pretrained/node.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
+import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { removeFolderAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { readFailure } from "../util/file-errors.js";
@@ -25,6 +27,7 @@ import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import { TRAIN_DEFAULTS, type TrainSettings } from "./settings.js";
 import type { TaskReport } from "./task-report.js";
+import { defaultEndOfText } from "./token-data.js";
 
 /**
  * A training checkpoint is a folder that is also a model, a Hugging Face folder in f32 (config.json, model.safetensors,
@@ -70,13 +73,16 @@ const STATE_FILE = "trainer.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const TOKENIZER_FILE = "tokenizer.json";
 
+const endOfTextOf = (tokenizerJson: string): number | undefined =>
+  new Tokenizer(readTokenizerJson(tokenizerJson, TOKENIZER_FILE)).endOfText;
+
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
 /** Writes the folder whole or not at all. @param tokenizer the text of tokenizer.json */
 export async function saveRun(path: string, trainer: ModelTrainer, state: RunState, tokenizer?: string): Promise<void> {
   await writeFolderAtomically(path, async (folder) => {
     if (trainer.lora) await fillAdapter(folder, trainer, state);
-    else await fillModel(folder, trainer);
+    else await fillModel(folder, trainer, tokenizer);
     if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
     const shape = [trainer.layout.size];
     const moments = [
@@ -103,13 +109,14 @@ export async function saveResult(
 ): Promise<void> {
   await writeFolderAtomically(path, async (folder) => {
     if (trainer.lora) await fillAdapter(folder, trainer, state);
-    else await fillModel(folder, trainer);
+    else await fillModel(folder, trainer, tokenizer);
     if (tokenizer !== undefined && !trainer.lora) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
     if (template) await writeNewFile(join(folder, TEMPLATE_FILE), `${JSON.stringify(template, null, 2)}\n`);
   });
 }
 
-async function fillModel(folder: string, trainer: ModelTrainer): Promise<void> {
+/** @param tokenizer the text of its tokenizer.json */
+async function fillModel(folder: string, trainer: ModelTrainer, tokenizer: string | undefined): Promise<void> {
   async function* tensors() {
     const { config, head } = trainer;
     const score = head ? [scoreSpec(config, head)] : [];
@@ -117,7 +124,11 @@ async function fillModel(folder: string, trainer: ModelTrainer): Promise<void> {
       yield { name, shape, data: await floatsOf((trainer.weights.get(name) ?? trainer.trained.get(name))!) };
     }
   }
-  await saveCheckpoint(folder, { config: trainer.config, tensors: tensors(), head: trainer.head });
+  const { config, head } = trainer;
+  const own = tokenizer === undefined ? undefined : endOfTextOf(tokenizer);
+  const endOfText = own ?? defaultEndOfText(config.vocabSize);
+  const tokens = { bosTokenId: endOfText, eosTokenIds: [endOfText] };
+  await saveCheckpoint(folder, { config, tensors: tensors(), head, ...tokens });
 }
 
 async function fillAdapter(

@@ -57,6 +57,7 @@ export class TextSampler {
       adapter: this.#adapter,
       vocabLimit: Math.min(tokenizer.vocabSize, config.vocabSize),
       endOfText: tokenizer.endOfText,
+      eosTokenIds: tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText],
       decoder: () => tokenizer.decoder(),
     };
     const options = generateSettings({

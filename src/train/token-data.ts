@@ -5,7 +5,6 @@ import type { TokenDataset } from "../data/dataset.js";
 import { DATASET_TOKENIZER_FILE, readDatasetInfo } from "../data/dataset-info.js";
 import { EpochOrder } from "../data/epoch-order.js";
 import { findShards, openDataset } from "../data/open-dataset.js";
-import { defaultEosTokenId } from "../pretrained/formats/huggingface-write.js";
 import { deriveKey } from "../util/random.js";
 import type { FillBatch, HostBatch } from "./model-trainer.js";
 import { checkVocabulary, isFolder, type TrainingData } from "./run-data.js";
@@ -13,6 +12,9 @@ import type { TrainSettings } from "./settings.js";
 
 /** The epoch order's random stream. */
 const ORDER_LABEL = 0x64617461;
+
+/** `<|endoftext|>` where nothing says it: the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
+export const defaultEndOfText = (vocabSize: number): number => Math.min(vocabSize - 1, 50256);
 
 /** Token shards, as `gpt2 data` and llm.c make them. */
 export class TokenData implements TrainingData {
@@ -35,7 +37,7 @@ export class TokenData implements TrainingData {
     const folder = isFolder(path);
     const info = folder ? readDatasetInfo(path) : undefined;
     if (info) checkVocabulary(path, info, vocabSize);
-    this.#endOfText = info?.tokenizer.endOfText ?? defaultEosTokenId(vocabSize);
+    this.#endOfText = info?.tokenizer.endOfText ?? defaultEndOfText(vocabSize);
     this.path = path;
     this.vocabSize = info?.tokenizer.vocabSize;
     this.#settings = settings;

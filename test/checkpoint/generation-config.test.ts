@@ -17,7 +17,11 @@ const file = join(folder, "generation_config.json");
 const SAMPLING = { temperature: 0.5, minP: 0.1, repetitionPenalty: 1.2 };
 const write = (json: unknown): void => writeFileSync(file, JSON.stringify(json));
 
-before(() => saveCheckpoint(folder, { config: SMALL, tensors: randomTensors(SMALL, 1), sampling: SAMPLING }));
+const TOKENS = { bosTokenId: 10, eosTokenIds: [10] };
+
+before(() =>
+  saveCheckpoint(folder, { config: SMALL, tensors: randomTensors(SMALL, 1), sampling: SAMPLING, ...TOKENS }),
+);
 
 describe("generation_config.json", () => {
   it("is written by the names of transformers, and read again", async () => {

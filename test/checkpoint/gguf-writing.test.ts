@@ -12,8 +12,9 @@ import { CheckpointError, ConfigError, TokenizerError } from "../../src/errors.j
 import { openGguf } from "../../src/pretrained/formats/gguf/read.js";
 import { tokenizerToGguf } from "../../src/pretrained/formats/gguf/tokenizer.js";
 import { memoryFiles } from "../../src/pretrained/model-files.js";
+import type { ModelToSave, SaveOptions } from "../../src/pretrained/model-to-save.js";
 import { type NamedTensor, openCheckpoint } from "../../src/pretrained/node.js";
-import { type ModelToSave, type SaveOptions, saveCheckpoint } from "../../src/pretrained/save.js";
+import { saveCheckpoint } from "../../src/pretrained/save.js";
 import { loadTokenizer } from "../../src/tokenizer/files.js";
 import { gpt2Tokenizer, Tokenizer, type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -156,7 +157,7 @@ describe("tokenizers written", () => {
   };
   async function reread(tokenizer: Tokenizer, vocabSize = tokenizer.vocabSize): Promise<Tokenizer> {
     const file = load(await write("tokenizer.gguf", { ...tensorsOf(vocabSize), tokenizer }, { dtype: "f16" }));
-    assert.equal(file.eosTokenId, tokenizer.endOfText);
+    assert.deepEqual(file.eosTokenIds, [tokenizer.endOfText]);
     return (await file.loadTokenizer!())!;
   }
 
@@ -214,7 +215,10 @@ describe("tokenizers written", () => {
   it("refused: what GGUF has no place for", () => {
     const vocabulary = vocabularyFromMerges(new Uint32Array(0));
     const refuse = (change: Partial<Vocabulary>, pattern: RegExp): void =>
-      assert.throws(() => tokenizerToGguf({ vocabulary: { ...vocabulary, ...change }, vocabSize: 257 }), pattern);
+      assert.throws(
+        () => tokenizerToGguf({ vocabulary: { ...vocabulary, ...change }, vocabSize: 257, eosTokenIds: [] }),
+        pattern,
+      );
     const end = vocabulary.added[0]!;
     refuse({ added: [{ ...end, lstrip: true }] }, /"<\|endoftext\|>": expected none with lstrip/);
     refuse({ added: [{ ...end, singleWord: true }] }, /none with singleWord/);
@@ -223,9 +227,9 @@ describe("tokenizers written", () => {
   });
 
   it("none", async () => {
-    const file = load(await write("none.gguf", { ...tensorsOf(9), eosTokenId: 3, bosTokenId: 2 }));
+    const file = load(await write("none.gguf", { ...tensorsOf(9), eosTokenIds: [3, 5], bosTokenId: 2 }));
     assert.equal(file.loadTokenizer, undefined);
-    assert.equal(file.eosTokenId, 3);
+    assert.deepEqual(file.eosTokenIds, [3, 5]);
     assert.equal(file.bosTokenId, 2);
   });
 
@@ -234,7 +238,7 @@ describe("tokenizers written", () => {
     const larger = saveCheckpoint(path, { ...tensorsOf(256), tokenizer: byteTokenizer() });
     await assert.rejects(larger, /refused\.gguf: expected a tokenizer of at most 256 tokens.*got 257/);
     const twice = vocabularyFromMerges(new Uint32Array(0), ["A"]);
-    assert.throws(() => tokenizerToGguf({ vocabulary: twice, vocabSize: 257 }), TokenizerError);
+    assert.throws(() => tokenizerToGguf({ vocabulary: twice, vocabSize: 257, eosTokenIds: [] }), TokenizerError);
   });
 });
 

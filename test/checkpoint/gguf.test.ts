@@ -57,7 +57,7 @@ describe("files of llama.cpp's converter", () => {
       assert.deepEqual(checkpoint.config, CONVERTED);
       assert.equal(checkpoint.dtype, dtype);
       assert.equal(checkpoint.bosTokenId, 319);
-      assert.equal(checkpoint.eosTokenId, 319);
+      assert.deepEqual(checkpoint.eosTokenIds, [319]);
       assert.equal(checkpoint.metadata.name, "seeded");
       const types = new Map(Array.from(seededTensors(CONVERTED, SEED), ([spec]) => [spec.name, heldAs(spec, dtype)]));
       for (const [name, tensor] of checkpoint.tensors) assert.equal(tensor.dtype, types.get(name), name);
@@ -185,7 +185,7 @@ describe("an unusual file", () => {
   it("tokens that are unused, special and added", async () => {
     const checkpoint = load(fixture("unusual.gguf"));
     const tokenizer = (await checkpoint.loadTokenizer!())!;
-    assert.equal(checkpoint.eosTokenId, 259);
+    assert.deepEqual(checkpoint.eosTokenIds, [259]);
     assert.equal(checkpoint.bosTokenId, undefined);
     assert.equal(tokenizer.vocabSize, 261);
     assert.deepEqual([...tokenizer.specialTokens], [["<|endoftext|>", 259]]);

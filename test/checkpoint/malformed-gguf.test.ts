@@ -510,12 +510,12 @@ describe("tokenizers in GGUF files that can't be used are refused", () => {
   }
 
   it("ids outside the vocabulary are none", () => {
-    const { bosTokenId, eosTokenId } = load(
+    const { bosTokenId, eosTokenIds } = load(
       smallGguf({
         entries: { ...number("tokenizer.ggml.bos_token_id", 3), ...number("tokenizer.ggml.eos_token_id", 2) },
       }),
     );
-    assert.deepEqual([bosTokenId, eosTokenId], [undefined, 2]);
+    assert.deepEqual([bosTokenId, eosTokenIds], [undefined, [2]]);
   });
 });
 

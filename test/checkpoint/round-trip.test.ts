@@ -67,7 +67,7 @@ describe("the tiny fixture", () => {
       tensorTable(hf.config).map((t) => t.name),
     );
     assert.deepEqual(readAll(llmc), readAll(hf));
-    assert.equal(hf.eosTokenId, 511);
+    assert.deepEqual(hf.eosTokenIds, [511]);
     hf.close();
     llmc.close();
   });
@@ -155,12 +155,12 @@ describe("saving and opening", () => {
   it("keeps metadata, end-of-text id, an unusual epsilon and width of the feed-forward layer", async () => {
     const config = gpt2Config({ ...SMALL, nInner: 7, layerNormEpsilon: 1e-6 });
     const path = freshPath();
-    const model = { config, tensors: randomTensors(config, 1), metadata: { recipe: "none" }, eosTokenId: 3 };
+    const model = { config, tensors: randomTensors(config, 1), metadata: { recipe: "none" }, eosTokenIds: [3, 4] };
     await saveCheckpoint(path, model);
     const checkpoint = await openCheckpoint(path);
     assert.deepEqual(checkpoint.config, config);
     assert.equal(checkpoint.metadata.recipe, "none");
-    assert.deepEqual([checkpoint.bosTokenId, checkpoint.eosTokenId], [3, 3]);
+    assert.deepEqual([checkpoint.bosTokenId, checkpoint.eosTokenIds], [undefined, [3, 4]]);
     assert.deepEqual(readAll(checkpoint), new Map(randomTensors(config, 1).map(({ name, data }) => [name, data])));
     checkpoint.close();
   });

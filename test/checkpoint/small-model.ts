@@ -61,7 +61,7 @@ export function huggingFaceTensors(
 }
 
 export function configJson(config: GPT2Config, changes: Record<string, unknown> = {}): Record<string, unknown> {
-  const tokens = { bosTokenId: 10, eosTokenId: 10 };
+  const tokens = { bosTokenId: 10, eosTokenIds: [10] };
   return { ...huggingFaceConfig({ config, tensors: [], ...tokens }, GPT2_HUGGING_FACE, "f32"), ...changes };
 }
 

@@ -26,7 +26,7 @@ const CONFIG = gpt2Config({ vocabSize: 257, nCtx: 8, nEmbd: 32, nHead: 2, nLayer
 async function source(config: GPT2Config = CONFIG, tokenizer = true): Promise<string> {
   const path = fresh("source");
   const tensors = Array.from(seededTensors(config, 3), ([{ name, shape }, data]) => ({ name, shape, data }));
-  await saveCheckpoint(path, { config, tensors, metadata: { license: "MIT" }, bosTokenId: 1, eosTokenId: 2 });
+  await saveCheckpoint(path, { config, tensors, metadata: { license: "MIT" }, bosTokenId: 1, eosTokenIds: [2] });
   if (tokenizer) await saveTokenizer(byteTokenizer(), path);
   return path;
 }
@@ -40,12 +40,12 @@ async function contents(path: string) {
     tensor.readInto(data);
     values.set(name, data);
   }
-  const { config, bosTokenId, eosTokenId, metadata, dtype } = checkpoint;
+  const { config, bosTokenId, eosTokenIds, metadata, dtype } = checkpoint;
   const vocabulary = (await tokenizerOf(checkpoint))?.vocabulary;
   checkpoint.close();
   // A GGUF tokenizer knows which tokens start and end a text; elsewhere the model does.
   const { startOfText: _start, endOfText: _end, ...tokens } = vocabulary ?? {};
-  return { config, bosTokenId, eosTokenId, metadata, dtype, vocabulary: vocabulary && tokens, values };
+  return { config, bosTokenId, eosTokenIds, metadata, dtype, vocabulary: vocabulary && tokens, values };
 }
 
 describe("converting", () => {
@@ -92,8 +92,8 @@ describe("converting", () => {
     const names = files.map(({ path }) => path.slice(to.length + 1));
     assert.ok(names.includes("model.safetensors.index.json") && names.includes("tokenizer_config.json"));
     assert.deepEqual(names, readdirSync(to).sort());
-    const { metadata, bosTokenId, eosTokenId } = await contents(to);
-    assert.deepEqual([metadata.license, bosTokenId, eosTokenId], ["MIT", 1, 2]);
+    const { metadata, bosTokenId, eosTokenIds } = await contents(to);
+    assert.deepEqual([metadata.license, bosTokenId, eosTokenIds], ["MIT", 1, [2]]);
     for (const name of ["tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"]) {
       assert.deepEqual(readFileSync(join(to, name)), readFileSync(join(from, name)));
     }

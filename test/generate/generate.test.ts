@@ -231,7 +231,13 @@ describe("stopping", () => {
 
   it("by leaving the loop gives the sequences' places back", async () => {
     const engine = new Engine(reference, ODD, seededWeights(reference, ODD));
-    const model = { engine, vocabLimit: 257, endOfText: END_OF_TEXT_ID, decoder: undefined };
+    const model = {
+      engine,
+      vocabLimit: 257,
+      endOfText: END_OF_TEXT_ID,
+      eosTokenIds: [END_OF_TEXT_ID],
+      decoder: undefined,
+    };
     const settings = generateSettings({ samples: 3, stopAtEndOfText: false });
     let seen = 0;
     for await (const _ of generateTokens(model, [1, 2], settings)) if (++seen === 5) break;

@@ -90,10 +90,12 @@ export function recitingTensors(script: readonly number[], nCtx = script.length)
     if (name === "wpe.weight") for (const [p, id] of script.entries()) data[p * BYTES + id] = 20;
     return { name, shape, data };
   });
-  return { config, tensors };
+  return { config, tensors, bosTokenId: END_OF_TEXT_ID, eosTokenIds: [END_OF_TEXT_ID] };
 }
 
 export interface RecitingModel {
+  readonly bosTokenId: number;
+  readonly eosTokenIds: readonly number[];
   readonly config: GPT2Config;
   readonly tensors: readonly {
     readonly name: string;

@@ -100,7 +100,13 @@ for (const backend of await backends()) {
       const { config, tensors } = recitingTensors([...script]);
       const weights = seededWeights(backend, config);
       for (const { name, data } of tensors) weights.get(name)!.write(data);
-      const model = (engine: Engine) => ({ engine, vocabLimit: BYTES, endOfText: undefined, decoder: undefined });
+      const model = (engine: Engine) => ({
+        engine,
+        vocabLimit: BYTES,
+        endOfText: undefined,
+        eosTokenIds: [],
+        decoder: undefined,
+      });
       const runs: number[] = [];
       for (const promptLookup of [0, 7]) {
         const engine = new CountingEngine(backend, gpt2Config(config), weights);

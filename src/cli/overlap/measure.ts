@@ -140,7 +140,7 @@ export class Measuring {
     try {
       const { tokenizerOf } = await import("../../pretrained/tokenizer.js");
       const tokenizer = await tokenizerOf(checkpoint);
-      return { config: checkpoint.config, tokenizer, endOfText: tokenizer?.endOfText ?? checkpoint.eosTokenId };
+      return { config: checkpoint.config, tokenizer, endOfText: tokenizer?.endOfText ?? checkpoint.eosTokenIds?.[0] };
     } finally {
       checkpoint.close();
     }

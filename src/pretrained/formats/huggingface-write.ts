@@ -12,7 +12,7 @@ import { saveTokenizer } from "../../tokenizer/files.js";
 import { writeAt, writeNewFile } from "../../util/atomic-write.js";
 import type { WriteTarget } from "../formats.js";
 import { samplingToHuggingFace } from "../generation-config.js";
-import type { ModelToSave, SaveOptions } from "../save.js";
+import { type ModelToSave, type SaveOptions, specialTokensOf } from "../model-to-save.js";
 import { type Place, writeTensors } from "../write-tensors.js";
 import { HUGGING_FACE_MAPPINGS } from "./huggingface.js";
 import { headToHuggingFace } from "./task-head.js";
@@ -39,17 +39,11 @@ export async function writeHuggingFace(model: ModelToSave, target: WriteTarget, 
   await writeTokenizer(model, target.folder);
 }
 
-/** `<|endoftext|>` is the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
-export function defaultEosTokenId(vocabSize: number): number {
-  return Math.min(vocabSize - 1, 50256);
-}
-
-function specialTokens({ config, bosTokenId, eosTokenId }: ModelToSave): {
-  bos_token_id: number;
-  eos_token_id: number;
-} {
-  const eos = eosTokenId ?? defaultEosTokenId(config.vocabSize);
-  return { bos_token_id: bosTokenId ?? eos, eos_token_id: eos };
+/** Fields of config.json and generation_config.json; a token that ends texts alone is no list there. */
+function specialTokens(model: ModelToSave): { bos_token_id: number | null; eos_token_id: number | number[] | null } {
+  const { bosTokenId = null, eosTokenIds } = specialTokensOf(model);
+  const [first = null, ...more] = eosTokenIds;
+  return { bos_token_id: bosTokenId, eos_token_id: more.length > 0 ? [...eosTokenIds] : first };
 }
 
 export function configJson(model: ModelToSave, mapping: HuggingFaceMapping, dtype: SaveDtype): JsonObject {
@@ -62,12 +56,16 @@ export function configJson(model: ModelToSave, mapping: HuggingFaceMapping, dtyp
     ...tokens,
     torch_dtype: TORCH_DTYPES[dtype],
     // Padding is on the right of texts, where nothing sees it; any token will do that no text has.
-    ...(head && { pad_token_id: tokens.eos_token_id, ...headToHuggingFace(head) }),
+    ...(head && {
+      pad_token_id: specialTokensOf(model).eosTokenIds[0] ?? config.vocabSize - 1,
+      ...headToHuggingFace(head),
+    }),
   };
 }
 
 function generationJson(model: ModelToSave): JsonObject {
-  return { ...specialTokens(model), ...(model.sampling && samplingToHuggingFace(model.sampling)) };
+  const tokens = Object.entries(specialTokens(model)).filter(([, id]) => id !== null);
+  return { ...Object.fromEntries(tokens), ...(model.sampling && samplingToHuggingFace(model.sampling)) };
 }
 
 interface Plan {

@@ -4,12 +4,12 @@ import { GPT2_HUGGING_FACE } from "../../architectures/gpt2/formats/huggingface.
 import type { HuggingFaceMapping } from "../../architectures/mapping.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { quote } from "../../checkpoint/quote.js";
-import { readSafetensors, type SafetensorsFile, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
+import { readSafetensors, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
 import { isShardIndex, joinShards, readShardIndex } from "../../checkpoint/safetensors-index.js";
 import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
-import { samplingBeside } from "../generation-config.js";
+import { generationSettings } from "../generation-config.js";
 import { matchTensors } from "../match-tensors.js";
 import {
   CONFIG_FILE,
@@ -24,20 +24,30 @@ import { configBeside, takeHead } from "./task-head.js";
 /** Architectures by their `model_type` in config.json. */
 export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [GPT2_HUGGING_FACE, GPT_NEO_HUGGING_FACE];
 
-/** @throws {ConfigError} a model of another architecture. */
+/**
+ * The mapping for a config.json: by its `model_type`, else by the class in `architectures`, else GPT-2's, as classes of
+ * transformers read a file that says nothing.
+ *
+ * @throws {ConfigError} a model of another architecture.
+ */
 export function huggingFaceMapping(json: JsonObject, file: string): HuggingFaceMapping {
-  const mapping = HUGGING_FACE_MAPPINGS.find(({ modelType }) => modelType === json.model_type);
+  const type = json.model_type ?? modelTypeOf(json.architectures);
+  const mapping = HUGGING_FACE_MAPPINGS.find(({ modelType }) => modelType === type);
   if (mapping !== undefined) return mapping;
   const expected = HUGGING_FACE_MAPPINGS.map(({ modelType }) => quote(modelType)).join(" or ");
   const hint = "Only GPT-2 and GPT-Neo models can be read";
-  throw new ConfigError({ op: `reading ${file}: model_type`, expected, got: quote(json.model_type), hint });
+  throw new ConfigError({ op: `reading ${file}: model_type`, expected, got: quote(type), hint });
+}
+
+function modelTypeOf(architectures: unknown): unknown {
+  const [name] = Array.isArray(architectures) ? architectures : [];
+  if (name === undefined) return HUGGING_FACE_MAPPINGS[0]!.modelType;
+  return HUGGING_FACE_MAPPINGS.find((m) => typeof name === "string" && m.classes.prefix.test(name))?.modelType ?? name;
 }
 
 export interface HuggingFaceConfig {
   readonly mapping: HuggingFaceMapping;
   readonly config: ModelConfig;
-  readonly bosTokenId?: number;
-  readonly eosTokenId?: number;
 }
 
 /**
@@ -48,19 +58,7 @@ export interface HuggingFaceConfig {
  */
 export function configFromHuggingFace(json: JsonObject, file: string): HuggingFaceConfig {
   const mapping = huggingFaceMapping(json, file);
-  const config = mapping.readConfig(json, file);
-  return {
-    mapping,
-    config,
-    ...tokenId("bosTokenId", json.bos_token_id, config),
-    ...tokenId("eosTokenId", json.eos_token_id, config),
-  };
-}
-
-/** Smaller models often keep GPT-2's 50256 in their files, a token they don't have: that is no token. */
-function tokenId<K extends string>(key: K, id: unknown, { vocabSize }: ModelConfig): { [P in K]?: number } {
-  const valid = Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabSize;
-  return valid ? ({ [key]: id } as { [P in K]: number }) : {};
+  return { mapping, config: mapping.readConfig(json, file) };
 }
 
 /**
@@ -75,7 +73,7 @@ export function openHuggingFace(file: string, files: ModelFiles): Checkpoint {
     const configFile = opened.need(CONFIG_FILE, CONFIG_HINT);
     const weights = opened.open(file);
     const json = readJsonSource(configFile);
-    const { mapping, config: described, ...tokens } = configFromHuggingFace(json, configFile.name);
+    const { mapping, config: described } = configFromHuggingFace(json, configFile.name);
     const { metadata, found } = readWeights(file, weights, opened);
     const byName = tableNames(found.values(), mapping, weights.name);
     const head = takeHead(byName, json, described, configFile.name);
@@ -89,8 +87,7 @@ export function openHuggingFace(file: string, files: ModelFiles): Checkpoint {
       tensors,
       ...(head && { head }),
       metadata,
-      ...tokens,
-      ...samplingBeside(files),
+      ...generationSettings(files, { json, path: configFile.name }, config.vocabSize),
       ...tokenizerFilesIn(files),
     };
   });
@@ -106,11 +103,12 @@ function readWeights(
     return { metadata, found: tensors };
   }
   const index = readShardIndex(weights, "safetensors");
-  const shards = new Map<string, SafetensorsFile>();
-  for (const name of new Set(index.values())) shards.set(name, readSafetensors(opened.open(name)));
-  const [first] = shards.values();
-  return { metadata: first!.metadata, found: joinShards(weights.name, index, shards) };
+  const shards = [...new Set(index.values())].map((name) => readSafetensors(opened.open(name)));
+  return { metadata: shards[0]!.metadata, found: joinShards(shards) };
 }
+
+/** torch.compile and DistributedDataParallel wrap a model, and its names, in these. */
+const WRAPPERS = /^(_orig_mod\.|module\.)+/;
 
 /**
  * A file's tensors by their names in the table of tensors; those that are no part of the model are left out.
@@ -124,7 +122,7 @@ export function tableNames<T extends { readonly name: string }>(
 ): Map<string, T> {
   const byName = new Map<string, T>();
   for (const tensor of found) {
-    const name = mapping.tableName(tensor.name);
+    const name = mapping.tableName(tensor.name.replace(WRAPPERS, ""));
     if (name === undefined) continue;
     const other = byName.get(name);
     if (other !== undefined) {

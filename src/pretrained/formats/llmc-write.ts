@@ -9,7 +9,7 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeNewFile } from "../../util/atomic-write.js";
 import type { WriteTarget } from "../formats.js";
-import type { ModelToSave, SaveOptions } from "../save.js";
+import type { ModelToSave, SaveOptions } from "../model-to-save.js";
 import { type Place, writeTensors } from "../write-tensors.js";
 
 /**

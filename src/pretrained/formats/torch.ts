@@ -10,7 +10,7 @@ import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js
 import { readTorchFile, type TorchFile } from "../../checkpoint/torch-file.js";
 import { TorchTensor, torchError } from "../../checkpoint/torch-names.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
-import { samplingBeside } from "../generation-config.js";
+import { generationSettings } from "../generation-config.js";
 import { matchTensors } from "../match-tensors.js";
 import { CONFIG_FILE, type ModelFiles, type OpenFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
 import { configFromHuggingFace, type HuggingFaceConfig, tableNames } from "./huggingface.js";
@@ -38,8 +38,8 @@ export function openTorch(file: string, files: ModelFiles): Checkpoint {
     const weights = opened.open(file);
     const { found, settings, metadata } = isShardIndex(file) ? readShards(weights, opened) : readOne(weights);
     const model = describeModel(found, settings, weights.name, configFile);
-    const { tensors, json, order, zeroBiases, described, tokens } = model;
-    const head = takeHead(tensors, json, described, configFile?.name ?? weights.name);
+    const { tensors, fromConfig, order, zeroBiases, described } = model;
+    const head = takeHead(tensors, fromConfig?.json ?? {}, described, configFile?.name ?? weights.name);
     const config = configBeside(head, tensors, described);
     const stored = matchTensors(tensors, { config, weights: weights.name, matrices: order, zeroBiases });
     return {
@@ -50,8 +50,7 @@ export function openTorch(file: string, files: ModelFiles): Checkpoint {
       tensors: stored,
       ...(head && { head }),
       metadata,
-      ...tokens,
-      ...samplingBeside(files),
+      ...(fromConfig && generationSettings(files, fromConfig, config.vocabSize)),
       ...tokenizerFilesIn(files),
     };
   });
@@ -78,13 +77,11 @@ function readOne(weights: ByteSource): Contents {
 
 function readShards(weights: ByteSource, opened: OpenFiles): Contents {
   const index = readShardIndex(weights, "bin");
-  const shards = new Map<string, { source: ByteSource; tensors: Map<string, NamedTensor> }>();
-  for (const name of new Set(index.values())) {
+  const shards = [...new Set(index.values())].map((name) => {
     const source = opened.open(name);
-    const tensors = readOne(source).found.map((tensor) => [tensor.name, tensor] as const);
-    shards.set(name, { source, tensors: new Map(tensors) });
-  }
-  return { found: [...joinShards(weights.name, index, shards).values()], metadata: {} };
+    return { source, tensors: new Map(readOne(source).found.map((tensor) => [tensor.name, tensor])) };
+  });
+  return { found: [...joinShards(shards).values()], metadata: {} };
 }
 
 /** Where programs keep the tensors: in the dict itself, or under one of these names. */
@@ -102,7 +99,7 @@ function namedTensors(file: TorchFile, dict: ReadonlyMap<unknown, unknown>): Nam
       const hint = "A model is a state dict, by itself or under the name model, as nanoGPT saves it";
       throw torchError(file.source.name, "a dict from names to tensors", got, hint);
     }
-    return { name: withoutWrappers(key), locate: () => file.locate(key, tensor) };
+    return { name: key, locate: () => file.locate(key, tensor) };
   });
 }
 
@@ -124,9 +121,8 @@ interface DescribedModel {
   readonly described: HuggingFaceConfig["config"];
   readonly order: "in_out" | "out_in";
   readonly zeroBiases: boolean;
-  readonly tokens: Pick<Checkpoint, "bosTokenId" | "eosTokenId">;
-  /** Fields of config.json that are the model's own. */
-  readonly json: JsonObject;
+  /** transformers' config.json, if that describes the model. */
+  readonly fromConfig: { readonly json: JsonObject; readonly path: string } | undefined;
 }
 
 /** By settings in the file; else by a config.json, transformers' or another program's; else by the tensors alone. */
@@ -149,13 +145,13 @@ function describeModel(
       described: config,
       order: orderOf(program.names, tensors),
       zeroBiases,
-      tokens: {},
-      json: json ?? {},
+      fromConfig: undefined,
     };
   }
-  const { mapping, config, ...tokens } = configFromHuggingFace(json!, configFile!.name);
+  const fromConfig = { json: json!, path: configFile!.name };
+  const { mapping, config } = configFromHuggingFace(json!, configFile!.name);
   const tensors = locateAll(found, mapping, weights);
-  return { tensors, described: config, order: orderOf(mapping, tensors), zeroBiases: false, tokens, json: json! };
+  return { tensors, described: config, order: orderOf(mapping, tensors), zeroBiases: false, fromConfig };
 }
 
 const orderOf = (mapping: HuggingFaceMapping, tensors: ReadonlyMap<string, RawTensor>) =>
@@ -164,8 +160,3 @@ const orderOf = (mapping: HuggingFaceMapping, tensors: ReadonlyMap<string, RawTe
 function locateAll(found: readonly NamedTensor[], mapping: HuggingFaceMapping, file: string): Map<string, RawTensor> {
   return new Map([...tableNames(found, mapping, file)].map(([name, tensor]) => [name, tensor.locate()]));
 }
-
-/** torch.compile and DistributedDataParallel wrap a model, and its names, in these. */
-const WRAPPERS = /^(_orig_mod\.|module\.)+/;
-
-const withoutWrappers = (name: string): string => name.replace(WRAPPERS, "");

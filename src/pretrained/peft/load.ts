@@ -6,7 +6,7 @@ import { quote } from "../../checkpoint/quote.js";
 import { isCopy } from "../../checkpoint/raw-tensor.js";
 import { readSafetensors, type SafetensorsDtype, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
 import { type StoredTensor, storedTensor } from "../../checkpoint/stored-tensor.js";
-import { type JsonObject, parseJsonObject } from "../../checkpoint/strict-json.js";
+import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
 import type { FloatDtype } from "../../dtype/floats.js";
 import { CheckpointError, type ErrorDetails } from "../../errors.js";
 import { type StoredHead, takeHead } from "../formats/task-head.js";
@@ -54,8 +54,7 @@ export function loadAdapter(sources: AdapterSources, model: ModelConfig): Adapte
     weights.close();
   };
   try {
-    const op = `reading ${config.name}`;
-    const settings = parsePeftConfig(parseJsonObject(config.bytes(0, config.size), op), op);
+    const settings = parsePeftConfig(readJsonSource(config), `reading ${config.name}`);
     return {
       path,
       settings,

@@ -4,7 +4,7 @@ import type { ModelConfig } from "../../architectures/config.js";
 import { SCORE } from "../../architectures/task-head.js";
 import { fileOperation, openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors } from "../../checkpoint/safetensors.js";
-import { type JsonObject, parseJsonObject } from "../../checkpoint/strict-json.js";
+import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
 import { CheckpointError } from "../../errors.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 import { type AdapterCheckpoint, loadAdapter } from "./load.js";
@@ -37,7 +37,7 @@ function readLabels(weights: string): { file: string; fields: JsonObject } | und
   if (!existsSync(file)) return undefined;
   const source = openFileSource(file);
   try {
-    return { file, fields: parseJsonObject(source.bytes(0, source.size), `reading ${file}`) };
+    return { file, fields: readJsonSource(source) };
   } finally {
     source.close();
   }
@@ -48,8 +48,7 @@ export function readAdapterSettings(path: string): PeftConfig {
   const { config } = adapterFiles(path);
   const source = openFileSource(config);
   try {
-    const op = `reading ${config}`;
-    return parsePeftConfig(parseJsonObject(source.bytes(0, source.size), op), op);
+    return parsePeftConfig(readJsonSource(source), `reading ${config}`);
   } finally {
     source.close();
   }

@@ -101,7 +101,12 @@ const fileName = (name: string): string => (name === HEAD || name === SCORE ? na
 export const GPT_NEO_HUGGING_FACE: HuggingFaceMapping = {
   architecture: "gpt-neo",
   modelType: "gpt_neo",
-  classes: { languageModel: "GPTNeoForCausalLM", classifier: "GPTNeoForSequenceClassification" },
+  classes: {
+    languageModel: "GPTNeoForCausalLM",
+    classifier: "GPTNeoForSequenceClassification",
+    // GPT-NeoX is another architecture.
+    prefix: /^GPTNeo(?!X)[A-Z]/,
+  },
   readConfig,
   writeConfig,
   tableName,

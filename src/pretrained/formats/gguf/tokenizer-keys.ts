@@ -5,6 +5,8 @@ import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 export const MODEL = "tokenizer.ggml.model";
 export const BOS = "tokenizer.ggml.bos_token_id";
 export const EOS = "tokenizer.ggml.eos_token_id";
+/** Ends of a turn and of a message, at which llama.cpp ends a text too. */
+export const MORE_EOS = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 
 /** Names of models that come without a tokenizer. */
 export const NO_TOKENIZER = ["none", "no_vocab"];
@@ -17,10 +19,11 @@ export function hasTokenizer(metadata: GgufMetadata): boolean {
 export function specialIdsFromGguf(
   metadata: GgufMetadata,
   vocabSize: number,
-): { bosTokenId?: number; eosTokenId?: number } {
-  const [bosTokenId, eosTokenId] = [BOS, EOS].map((key) => {
+): { readonly eosTokenIds: readonly number[]; readonly bosTokenId?: number } {
+  const idOf = (key: string): number[] => {
     const id = metadata.number(key);
-    return id !== undefined && Number.isInteger(id) && id >= 0 && id < vocabSize ? id : undefined;
-  });
-  return { ...(bosTokenId !== undefined && { bosTokenId }), ...(eosTokenId !== undefined && { eosTokenId }) };
+    return id !== undefined && Number.isInteger(id) && id >= 0 && id < vocabSize ? [id] : [];
+  };
+  const [bosTokenId] = idOf(BOS);
+  return { eosTokenIds: [EOS, ...MORE_EOS].flatMap(idOf), ...(bosTokenId !== undefined && { bosTokenId }) };
 }

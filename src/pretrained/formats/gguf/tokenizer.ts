@@ -6,7 +6,7 @@ import { mergeLines, splitMerge, tokenTexts } from "../../../tokenizer/gpt2-file
 import { Tokenizer } from "../../../tokenizer/tokenizer.js";
 import { type AddedToken, END_OF_TEXT, type Vocabulary } from "../../../tokenizer/vocabulary.js";
 import { type VocabularyExtras, vocabularyFromTexts } from "../../../tokenizer/vocabulary-from-texts.js";
-import { BOS, EOS, hasTokenizer, MODEL, NO_TOKENIZER, specialIdsFromGguf } from "./tokenizer-keys.js";
+import { BOS, EOS, hasTokenizer, MODEL, MORE_EOS, NO_TOKENIZER, specialIdsFromGguf } from "./tokenizer-keys.js";
 
 /**
  * Byte-level BPE in a file's metadata (llama.cpp's src/llama-vocab.cpp, enum llama_token_type): tokens by id in the
@@ -141,7 +141,8 @@ function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
 
 /** What the header says of the start and end of a text. */
 function extrasFromGguf(metadata: GgufMetadata, size: number, endOfText: number | undefined): VocabularyExtras {
-  const { bosTokenId: bos = endOfText, eosTokenId: eos = endOfText } = specialIdsFromGguf(metadata, size);
+  const { bosTokenId: bos = endOfText, eosTokenIds } = specialIdsFromGguf(metadata, size);
+  const [eos = endOfText] = eosTokenIds;
   const before = metadata.boolean(ADD_BOS) && bos !== undefined ? [bos] : [];
   const after = metadata.boolean(ADD_EOS) && eos !== undefined ? [eos] : [];
   return {
@@ -158,7 +159,7 @@ export interface TokenizerToWrite {
   /** The model's number of tokens, at least the vocabulary's. */
   readonly vocabSize: number;
   readonly bosTokenId?: number | undefined;
-  readonly eosTokenId?: number | undefined;
+  readonly eosTokenIds: readonly number[];
 }
 
 /**
@@ -167,12 +168,12 @@ export interface TokenizerToWrite {
  *
  * @throws {TokenizerError} two tokens with the same text, or a part that GGUF has no place for.
  */
-export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenId }: TokenizerToWrite): MetadataEntry[] {
+export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenIds }: TokenizerToWrite): MetadataEntry[] {
   const ids: MetadataEntry[] = [];
   if (bosTokenId !== undefined) ids.push([BOS, "u32", bosTokenId]);
-  if (eosTokenId !== undefined) ids.push([EOS, "u32", eosTokenId]);
+  for (const [i, id] of eosTokenIds.entries()) ids.push([eosKey(i), "u32", id]);
   if (vocabulary === undefined) return [[MODEL, "string", NO_TOKENIZER[0]!], ...ids];
-  checkWritable(vocabulary, { bosTokenId, eosTokenId });
+  checkWritable(vocabulary, { bosTokenId, eosTokenIds });
   const { texts, types } = writeTokens(vocabulary, vocabSize);
   const { template, addPrefixSpace } = vocabulary;
   return [
@@ -188,10 +189,22 @@ export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenId 
   ];
 }
 
+/** @throws {TokenizerError} more tokens end a text than GGUF has keys for. */
+function eosKey(i: number): string {
+  const keys = [EOS, ...MORE_EOS];
+  const key = keys[i];
+  if (key !== undefined) return key;
+  throw new TokenizerError({
+    op: "writing GGUF",
+    expected: `at most ${keys.length} tokens that end a text`,
+    got: "more",
+  });
+}
+
 /** @throws {TokenizerError} the vocabulary has something that would change ids and that GGUF can't say. */
 function checkWritable(
   { added, unknown, template }: Vocabulary,
-  { bosTokenId, eosTokenId }: Pick<TokenizerToWrite, "bosTokenId" | "eosTokenId">,
+  { bosTokenId, eosTokenIds }: Pick<TokenizerToWrite, "bosTokenId" | "eosTokenIds">,
 ): void {
   const refuse = (part: string, expected: string, got: string): never => {
     throw new TokenizerError({ op: `writing GGUF: the tokenizer's ${part}`, expected, got });
@@ -203,7 +216,7 @@ function checkWritable(
   if (unknown) refuse("unknown token", "none: llama.cpp drops bytes without a token", `id ${unknown.id}`);
   const fits = (ids: readonly number[] = [], id: number | undefined): boolean =>
     ids.length === 0 || (ids.length === 1 && ids[0] === id);
-  if (!fits(template?.before, bosTokenId) || !fits(template?.after, eosTokenId)) {
+  if (!fits(template?.before, bosTokenId) || !fits(template?.after, eosTokenIds[0])) {
     const got = `${template!.before.join(", ")} … ${template!.after.join(", ")}`;
     refuse("template", "at most the model's start before a text and its end after it", got);
   }

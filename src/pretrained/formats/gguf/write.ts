@@ -6,7 +6,7 @@ import { FILE_TYPES, QUANTIZATION_VERSION } from "../../../checkpoint/gguf/types
 import type { WeightType } from "../../../dtype/dtype.js";
 import { CheckpointError } from "../../../errors.js";
 import type { PositionedFile } from "../../../util/atomic-write.js";
-import type { ModelToSave, SaveOptions } from "../../save.js";
+import { type ModelToSave, type SaveOptions, specialTokensOf } from "../../model-to-save.js";
 import { type Place, writeTensors } from "../../write-tensors.js";
 import { GGUF_MAPPINGS } from "./read.js";
 import { tokenizerToGguf } from "./tokenizer.js";
@@ -44,12 +44,8 @@ export async function writeGguf(
   if (end < size) await file.write(new Uint8Array(size - end), end);
 }
 
-function metadataOf(
-  path: string,
-  { config, tokenizer, bosTokenId, eosTokenId, metadata = {} }: ModelToSave,
-  mapping: GgufMapping,
-  dtype: WeightType,
-): MetadataEntry[] {
+function metadataOf(path: string, model: ModelToSave, mapping: GgufMapping, dtype: WeightType): MetadataEntry[] {
+  const { config, tokenizer, metadata = {} } = model;
   if (tokenizer !== undefined && tokenizer.vocabSize > config.vocabSize) {
     const expected = `a tokenizer of at most ${config.vocabSize} tokens, the model's vocabulary`;
     throw new CheckpointError({ op: `writing ${path}`, expected, got: `${tokenizer.vocabSize}` });
@@ -64,8 +60,7 @@ function metadataOf(
     ...tokenizerToGguf({
       vocabulary: tokenizer?.vocabulary,
       vocabSize: config.vocabSize,
-      bosTokenId: bosTokenId ?? tokenizer?.startOfText,
-      eosTokenId: eosTokenId ?? tokenizer?.endOfText,
+      ...specialTokensOf(model),
     }),
   ];
 }

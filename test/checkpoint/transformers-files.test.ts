@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Checkpoint, encodeSafetensors, memoryFiles, openFolder } from "../../src/pretrained/index.js";
+import { configJson, huggingFaceTensors, jsonBytes, randomTensors, readAll, SMALL } from "./small-model.js";
+
+/** Files that transformers loads although they are not as its own `save_pretrained` writes them. */
+
+const tensors = randomTensors(SMALL, 1);
+const values = new Map(tensors.map(({ name, data }) => [name, data]));
+const inFile = huggingFaceTensors(SMALL, tensors);
+const WEIGHTS = encodeSafetensors(inFile);
+const config = (changes: Record<string, unknown> = {}): Uint8Array => jsonBytes(configJson(SMALL, changes));
+
+const open = (files: Record<string, Uint8Array>): Promise<Checkpoint> => openFolder(memoryFiles("model", files));
+
+async function assertSame(files: Record<string, Uint8Array>): Promise<void> {
+  const checkpoint = await open({ "config.json": config(), ...files });
+  assert.deepEqual(checkpoint.config, SMALL);
+  assert.deepEqual(readAll(checkpoint), values);
+  checkpoint.close();
+}
+
+describe("config.json", () => {
+  const without = (...fields: string[]): Uint8Array => {
+    const entries = Object.entries(configJson(SMALL)).filter(([field]) => !fields.includes(field));
+    return jsonBytes(Object.fromEntries(entries));
+  };
+
+  it("without model_type: by the class in architectures, else a GPT-2", async () => {
+    await assertSame({ "config.json": without("model_type"), "model.safetensors": WEIGHTS });
+    await assertSame({ "config.json": without("model_type", "architectures"), "model.safetensors": WEIGHTS });
+    const model = config({ model_type: undefined, architectures: ["GPT2Model"] });
+    await assertSame({ "config.json": model, "model.safetensors": WEIGHTS });
+  });
+
+  it("with NaN and infinities, as Python writes them, in fields that nobody uses", async () => {
+    const text = new TextDecoder().decode(config({ note: 'a "NaN" in text, and -Infinity' }));
+    const json = text.replace("{", '{"summary_first_dropout": NaN, "list": [Infinity, -Infinity], ');
+    await assertSame({ "config.json": jsonBytes(json), "model.safetensors": WEIGHTS });
+    const used = jsonBytes(text.replace(/"layer_norm_epsilon":[^,]+/, '"layer_norm_epsilon": NaN'));
+    const message = /layer_norm_epsilon: expected a number, got "NaN"/;
+    await assert.rejects(open({ "config.json": used, "model.safetensors": WEIGHTS }), message);
+  });
+});
+
+describe("names of tensors", () => {
+  for (const prefix of ["_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.transformer."]) {
+    it(`with ${prefix} before them, as torch.compile and DistributedDataParallel leave it`, async () => {
+      const wrapped = inFile.map((tensor) => ({ ...tensor, name: prefix + tensor.name }));
+      await assertSame({ "model.safetensors": encodeSafetensors(wrapped) });
+    });
+  }
+});
+
+describe("the index of shards", () => {
+  const halves = [inFile.slice(0, 9), inFile.slice(9)];
+  const names = ["a.safetensors", "b.safetensors"];
+  const map = Object.fromEntries(halves.flatMap((half, i) => half.map(({ name }) => [name, names[i]])));
+  const sharded = (weightMap: object, shards = halves) => ({
+    "model.safetensors.index.json": jsonBytes({ metadata: {}, weight_map: weightMap }),
+    ...Object.fromEntries(names.map((name, i) => [name, encodeSafetensors(shards[i]!)])),
+  });
+
+  it("that lists a tied head that is in no shard", () => assertSame(sharded({ ...map, "lm_head.weight": names[0] })));
+
+  it("that does not list a mask buffer", () => {
+    const mask = { ...inFile[2]!, name: "h.0.attn.bias" };
+    return assertSame(sharded(map, [halves[0]!, [...halves[1]!, mask]]));
+  });
+
+  it("that places a tensor in another shard", () => assertSame(sharded({ ...map, "wte.weight": names[1] })));
+
+  it("but a tensor that is nowhere is missed by its name", async () => {
+    const files = sharded(map, [halves[0]!.slice(1), halves[1]!]);
+    await assert.rejects(open({ "config.json": config(), ...files }), /tensor wte\.weight: .*no such tensor/);
+  });
+});
