@@ -1,5 +1,16 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { CheckpointError } from "../errors.js";
+import { isAnnexLink, STAND_IN_BYTES, standIn } from "../util/stand-in.js";
 import { type ByteSource, checkRange, closedError, type MappedFile, mappedSource } from "./byte-source.js";
 
 /**
@@ -19,7 +30,7 @@ const MAX_READ = 2 ** 30;
  */
 export function openFileSource(path: string, mapFile?: FileMapper | undefined): ByteSource {
   // Asked before opening: opening a named pipe would wait for a writer.
-  const stats = fileOperation(`opening ${path}`, () => statSync(path));
+  const stats = statOf(path);
   if (!stats.isFile()) {
     const got = stats.isDirectory() ? "a folder" : "a device, pipe or socket";
     throw new CheckpointError({ op: `opening ${path}`, expected: "a file", got });
@@ -27,6 +38,7 @@ export function openFileSource(path: string, mapFile?: FileMapper | undefined): 
   const fd = fileOperation(`opening ${path}`, () => openSync(path, "r"));
   try {
     const size = fstatSync(fd).size;
+    refuseStandIn(path, readFully(path, fd, 0, Math.min(size, STAND_IN_BYTES)));
     const mapped = size > 0 ? mapFile?.(path) : undefined;
     if (mapped === undefined) return positionedSource(path, fd, size);
     closeSync(fd);
@@ -35,6 +47,24 @@ export function openFileSource(path: string, mapFile?: FileMapper | undefined): 
     closeSync(fd);
     throw error;
   }
+}
+
+/** @throws {CheckpointError} nothing is there, or it may not be looked at. */
+export function statOf(path: string): Stats {
+  const details = { op: `opening ${path}`, expected: "a readable file" };
+  const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : undefined;
+  if (link !== undefined && isAnnexLink(link) && !existsSync(path)) {
+    const hint = "Fetch the file itself with `git annex get`";
+    throw new CheckpointError({ ...details, got: "a git-annex link without its content", hint });
+  }
+  return fileOperation(details.op, () => statSync(path));
+}
+
+/** @throws {CheckpointError} the file is a pointer to another, or a web page. */
+function refuseStandIn(path: string, start: Uint8Array): void {
+  const found = standIn(start);
+  if (found === undefined) return;
+  throw new CheckpointError({ op: `opening ${path}`, expected: "the file itself", got: found.kind, hint: found.hint });
 }
 
 function positionedSource(name: string, fd: number, size: number): ByteSource {

@@ -21,7 +21,7 @@ export interface StoredTensor {
   readonly data: Uint8Array;
   /** Whether `data` is such a view. Where `storedAs` is `out_in` too, a backend that has `dtype` can use it in place. */
   readonly inMemory: boolean;
-  /** Where `data` is in a mapped file, if it is; asking makes no view. */
+  /** Where `data` is in a mapped file, if it is; no view is made. */
   readonly mapped?: MappedRange | undefined;
   /**
    * For whoever uses `data` itself; the other ways check as they read.
@@ -136,6 +136,7 @@ class FileTensor implements StoredTensor {
     const { mapping } = this.#source;
     if (mapping === undefined) return undefined;
     checkRange(this.#source, this.#offset, this.byteLength);
+    this.#verify();
     return { file: mapping, offset: this.#offset, length: this.byteLength };
   }
 
@@ -191,9 +192,13 @@ class FileTensor implements StoredTensor {
   }
 
   #read(offset: number, length: number): Uint8Array {
+    this.#verify();
+    return this.#source.bytes(offset, length);
+  }
+
+  #verify(): void {
     this.#check?.();
     this.#check = undefined;
-    return this.#source.bytes(offset, length);
   }
 
   #checkFinite(values: Float32Array, start: number): void {

@@ -1,3 +1,4 @@
+import { crc32 } from "../util/crc32c.js";
 import { ByteCursor } from "./byte-cursor.js";
 import type { ByteSource } from "./byte-source.js";
 import { pickleCursor, readPickle } from "./pickle.js";
@@ -55,14 +56,21 @@ function readArchive(source: ByteSource, options: TorchNames): TorchFile {
     throw torchError(source.name, "a file of torch.save", "a TorchScript program", hint);
   }
   checkByteOrder(source, entries.get(`${folder}byteorder`));
+  checkBytes(source, pickle);
   const start = pickle.locate();
   const value = readPickle(pickleCursor(source, start, start + pickle.size), {
     findGlobal: torchNames(source.name, options),
     findPersistent: (id) => torchStorage(source.name, id),
   });
+  const verified = new Set<string>();
   const storageOf = (storage: TorchStorage): Range => {
     const entry = entries.get(`${folder}data/${storage.key}`);
-    if (entry) return { start: entry.locate(), size: entry.size };
+    const check = () => {
+      // Several tensors may share a storage.
+      if (!verified.has(storage.key)) checkBytes(source, entry!);
+      verified.add(storage.key);
+    };
+    if (entry) return { start: entry.locate(), size: entry.size, check };
     throw torchError(source.name, `an entry ${quote(`${folder}data/${storage.key}`)}`, "none");
   };
   return { source, value, locate: (name, tensor) => locate(source, name, tensor, storageOf) };
@@ -76,6 +84,20 @@ function findPickle(source: ByteSource, entries: ReadonlyMap<string, ZipEntry>):
   }
   const [first = "nothing"] = entries.keys();
   throw torchError(source.name, "a zip archive of torch.save, with data.pkl", `one with ${quote(first)}`);
+}
+
+/** Bytes whose checksum is computed at a time. */
+const CHUNK = 2 ** 20;
+
+/** @throws {CheckpointError} an entry has another checksum than the archive's directory says. */
+function checkBytes(source: ByteSource, { name, size, crc32: expected, locate }: ZipEntry): void {
+  // PyTorch can be set to leave checksums out.
+  if (expected === 0) return;
+  const start = locate();
+  let sum = 0;
+  for (let at = 0; at < size; at += CHUNK) sum = crc32(source.bytes(start + at, Math.min(CHUNK, size - at)), sum);
+  if (sum === expected) return;
+  throw torchError(source.name, `${quote(name)} with the checksum ${expected}`, `${sum}`, "The file is damaged");
 }
 
 /** Written since PyTorch 2.1. */
@@ -155,6 +177,8 @@ function legacyRanges(
 interface Range {
   readonly start: number;
   readonly size: number;
+  /** Compares it with its checksum, where there is one. */
+  readonly check?: () => void;
 }
 
 /** All of PyTorch's types fill whole bytes. */
@@ -188,7 +212,17 @@ function locate(
     throw torchError(file, `${range.size} bytes at ${range.start}`, `a file of ${source.size}`, "It is truncated");
   }
   const transposed = order === "columns" && { transposed: true };
-  return { name, dtype, shape, source, offset: range.start + start, byteLength, ...transposed };
+  const { check } = range;
+  return {
+    name,
+    dtype,
+    shape,
+    source,
+    offset: range.start + start,
+    byteLength,
+    ...transposed,
+    ...(check && { check }),
+  };
 }
 
 /** How the values follow each other, or undefined if they don't. Strides of dimensions of one element mean nothing. */

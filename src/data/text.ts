@@ -3,15 +3,13 @@
  * files, web pages, and the pointers that Git LFS and git-annex leave in place of a file are refused by name.
  */
 import { DataError } from "../errors.js";
+import { standIn } from "../util/stand-in.js";
 
 /** Bytes that tell a text from something else; as in Git, one of them that is zero makes a file binary. */
 const SNIFFED = 8000;
 
 const HINTS = {
   utf16: "Convert it first, for example with `iconv -t UTF-8`",
-  lfs: "Fetch the file itself with `git lfs pull`",
-  annex: "Fetch the file itself with `git annex get`",
-  page: "Fetch the file itself; text of web pages has to be extracted first",
   binary: "Extract its text first",
   compressed: "Decompress it first",
 } as const;
@@ -22,8 +20,6 @@ const MAGIC: readonly (readonly [start: string, kind: string, hint?: string])[] 
   ["\0\0\xfe\xff", "UTF-32 text", HINTS.utf16],
   ["\xff\xfe", "UTF-16 text", HINTS.utf16],
   ["\xfe\xff", "UTF-16 text", HINTS.utf16],
-  ["version https://git-lfs.github.com/spec/", "a Git LFS pointer", HINTS.lfs],
-  ["/annex/objects/", "a git-annex pointer", HINTS.annex],
   ["GGUF", "a GGUF model", HINTS.binary],
   ["%PDF-", "a PDF", HINTS.binary],
   ["PAR1", "a Parquet file", HINTS.binary],
@@ -35,16 +31,16 @@ const MAGIC: readonly (readonly [start: string, kind: string, hint?: string])[] 
 
 /** bzip2's magic is letters; the digits of pi begin its first block (those of the root of pi an empty file's end). */
 const BZIP2 = /^BZh[1-9](?:1AY&SY|.rE8P)/s;
-const WEB_PAGE = /^\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?<(?:!doctype\s+html|html)[\s>]/i;
 
 /** What a file is, by its first bytes, if it is no text; undefined for text. */
 export function notText(start: Uint8Array): { readonly kind: string; readonly hint: string } | undefined {
   const bytes = withoutMark(start).subarray(0, SNIFFED);
   const latin1 = Array.from(bytes.subarray(0, 512), (byte) => String.fromCharCode(byte)).join("");
+  const pointer = standIn(bytes);
+  if (pointer) return pointer;
   const [, kind, hint = HINTS.binary] = MAGIC.find(([magic]) => latin1.startsWith(magic)) ?? [];
   if (kind !== undefined) return { kind, hint };
   if (BZIP2.test(latin1)) return { kind: "bzip2 data", hint: HINTS.compressed };
-  if (WEB_PAGE.test(latin1)) return { kind: "a web page (HTML)", hint: HINTS.page };
   return bytes.includes(0) ? { kind: "binary data", hint: HINTS.binary } : undefined;
 }
 

@@ -1,12 +1,10 @@
 import { CheckpointError } from "../errors.js";
+import { STAND_IN_BYTES, standIn } from "../util/stand-in.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { FORMATS, type Format, findFile } from "./formats.js";
 import type { ModelFiles } from "./model-files.js";
 
 /** Finds out what a file or folder is, also where it is nothing that can be read, so that an error can name it. */
-
-/** Bytes that tell what a file is. */
-const HEAD_BYTES = 16;
 
 /** Files of other kinds by their first bytes (HDF5, RFC 1952, RFC 8878, llm.c's 20240327, 20240328, 20240520). */
 const OTHER_CONTENTS: readonly (readonly [bytes: readonly number[], description: string])[] = [
@@ -48,7 +46,10 @@ export function identifyFile(head: Uint8Array, name: string): Format | string {
  * @throws {CheckpointError} it is of no format that can be read, or malformed.
  */
 export async function openFile(name: string, files: ModelFiles): Promise<Checkpoint> {
-  const format = identifyFile(headOf(name, files), name);
+  const head = headOf(name, files);
+  const found = standIn(head);
+  if (found) throw unreadable(files.path, found.kind, found.hint);
+  const format = identifyFile(head, name);
   if (typeof format === "string") throw unreadable(files.path, format);
   return format.read(name, files);
 }
@@ -57,7 +58,7 @@ function headOf(name: string, files: ModelFiles): Uint8Array {
   const source = files.open(name);
   try {
     // A copy: a view of memory that is about to be unmapped would not do.
-    return source.bytes(0, Math.min(HEAD_BYTES, source.size)).slice();
+    return source.bytes(0, Math.min(STAND_IN_BYTES, source.size)).slice();
   } finally {
     source.close();
   }
@@ -77,10 +78,10 @@ export async function openFolder(files: ModelFiles): Promise<Checkpoint> {
   throw unreadable(files.path, describeFolder(names));
 }
 
-function unreadable(path: string, got: string): CheckpointError {
+function unreadable(path: string, got: string, hint?: string): CheckpointError {
   const all = FORMATS.map(({ reads }) => reads);
   const expected = `${all.slice(0, -1).join(", ")}, or ${all.at(-1)}`;
-  return new CheckpointError({ op: `opening ${path}`, expected, got });
+  return new CheckpointError({ op: `opening ${path}`, expected, got, ...(hint !== undefined && { hint }) });
 }
 
 const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [

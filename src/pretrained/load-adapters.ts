@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../architectures/config.js";
 import type { Backend } from "../backend/backend.js";
-import { UsageError } from "../errors.js";
+import { quote } from "../checkpoint/quote.js";
+import { CheckpointError, UsageError } from "../errors.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
 import { loadHead } from "./loaded-head.js";
@@ -55,9 +56,21 @@ export async function findAdapter(
   return openAdapter((await locateModel(name, options)).path, model);
 }
 
-/** The model that an adapter says it is for; undefined if it is the one that comes with the package. */
+/**
+ * The model that an adapter says it is for; undefined if it is the one that comes with the package.
+ *
+ * @throws {CheckpointError} it is an address: where its maker would have files fetched from, only the user decides.
+ */
 export async function baseOfAdapter(name: string, options: LocateOptions = {}): Promise<string | undefined> {
-  return readAdapterSettings((await locateModel(name, options)).path).baseModel;
+  const { path } = await locateModel(name, options);
+  const { baseModel } = readAdapterSettings(path);
+  if (baseModel === undefined || !/^[a-z][a-z0-9+.-]*:\/\/|^[/\\]{2}/i.test(baseModel)) return baseModel;
+  throw new CheckpointError({
+    op: `loading the adapter ${path}: base_model_name_or_path`,
+    expected: "a name or a path",
+    got: quote(baseModel),
+    hint: "An address is not fetched because an adapter names it: if you trust it, give it as the model",
+  });
 }
 
 /** How to load a model with one adapter: beside the weights, or folded into them where it changes layer norms or biases. */

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
@@ -104,17 +104,32 @@ export async function openModel(
   options: LocateOptions = {},
   access: FileAccess = {},
 ): Promise<Checkpoint> {
-  if (name !== undefined) return openCheckpoint(await pathOf(name, options), access);
+  if (name !== undefined) return openNamed(name, options, access);
   const folder = defaultModelFolder();
   if (existsSync(join(folder, "config.json"))) return openCheckpoint(folder, access);
   const hint = "Give the path of a model instead";
   throw new CheckpointError({ op: "loading the default model", expected: `a model in ${folder}`, got: "none", hint });
 }
 
-async function pathOf(name: string, options: LocateOptions): Promise<string> {
+async function openNamed(name: string, options: LocateOptions, access: FileAccess): Promise<Checkpoint> {
   // What is here needs nothing of the hub's, which takes as long to load as the rest.
-  if (options.revision === undefined && existsSync(name)) return name;
-  return (await fetchGpt2(name, options)).path;
+  const here = options.revision === undefined && lstatSync(name, { throwIfNoEntry: false }) !== undefined;
+  if (!here) return openCheckpoint((await fetchGpt2(name, options)).path, access);
+  try {
+    return await openCheckpoint(name, access);
+  } catch (error) {
+    throw await namingHidden(name, error);
+  }
+}
+
+/** A folder that holds no model may have the name of one of the hub, which it hides: the error then says so. */
+async function namingHidden(name: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof CheckpointError) || error.details.hint !== undefined) return error;
+  const { parseModelName } = await import("../hub/model-name.js");
+  const hidden = parseModelName(name, "https://huggingface.co");
+  if (hidden?.kind !== "hub" || !statSync(name, { throwIfNoEntry: false })?.isDirectory()) return error;
+  const hint = `This folder hides the model ${hidden.id} of the hub: rename it, or give ${hidden.id}@main`;
+  return new CheckpointError({ ...error.details, hint, cause: error });
 }
 
 /** Makes a model's name a path; of one that has to be fetched and can't be read, the weights are not. */

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { CheckpointError, DownloadError, UsageError } from "../errors.js";
 import type { DownloadEvent } from "../hub/events.js";
 import type { FetchContext, FetchedModel } from "../hub/fetch-model.js";
@@ -27,10 +27,10 @@ const EXPECTED = `a file or folder, ${Object.keys(HUB_PRESETS).join(", ")}, a mo
  */
 export async function locateModel(text: string, options: LocateOptions = {}): Promise<FetchedModel> {
   const settings = hubSettings(options);
-  const name = existsSync(text) ? undefined : parseModelName(text, settings.endpoint);
+  const name = isHere(text) ? undefined : parseModelName(text, settings.endpoint);
   const revised = withRevision(name, options.revision);
   if (revised === undefined) {
-    if (existsSync(text)) return { path: text, files: [] };
+    if (isHere(text)) return { path: text, files: [] };
     throw new CheckpointError({ op: `opening ${text}`, expected: EXPECTED, got: "no such file or folder" });
   }
   const { signal, checkConfig, onDownload = () => {} } = options;
@@ -62,3 +62,6 @@ function namingTried(error: DownloadError, text: string, name: ModelName): Downl
   const got = `no file or folder ${text} here, and from the hub ${details.got}`;
   return new DownloadError({ ...details, got, reason, status, retryAfter, cause: error });
 }
+
+/** A link that leads nowhere counts: opening it says what is wrong. */
+const isHere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { MappedFile } from "../checkpoint/byte-source.js";
-import { fileOperation, openFileSource } from "../checkpoint/file-source.js";
+import { fileOperation, openFileSource, statOf } from "../checkpoint/file-source.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openFile, openFolder } from "./identify.js";
 import type { ModelFiles } from "./model-files.js";
@@ -19,8 +19,7 @@ export interface FileAccess {
  * @throws {ConfigError} the configuration describes another architecture, or a variant that is not supported.
  */
 export async function openCheckpoint(path: string, access: FileAccess = {}): Promise<Checkpoint> {
-  const stats = fileOperation(`opening ${path}`, () => statSync(path));
-  if (stats.isDirectory()) return openFolder(diskFiles(path, path, access));
+  if (statOf(path).isDirectory()) return openFolder(diskFiles(path, path, access));
   return openFile(basename(path), diskFiles(dirname(path), path, access));
 }
 

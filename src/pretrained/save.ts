@@ -1,4 +1,4 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { TaskHead } from "../architectures/task-head.js";
 import type { WeightType } from "../dtype/dtype.js";
@@ -47,18 +47,12 @@ export async function saveCheckpoint(path: string, model: ModelToSave, options: 
     await writeFilesAtomically(dirname(path), fill);
     return [path, ...written.filter((file) => file !== name).map((file) => join(dirname(path), file))];
   }
-  await writeFolderAtomically(path, fill, { existing: "merge" });
-  await removeOldWeights(path, new Set(written));
+  await writeFolderAtomically(path, fill, { existing: (file) => !WEIGHTS.test(file) });
   return written.map((file) => join(path, file));
 }
 
-/** Weights of an earlier save in as many files as there no longer are. */
-async function removeOldWeights(folder: string, written: ReadonlySet<string>): Promise<void> {
-  const weights = /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
-  for (const name of await readdir(folder)) {
-    if (weights.test(name) && !written.has(name)) await rm(join(folder, name));
-  }
-}
+/** Weights of an earlier save, which may have been in another number of files. */
+const WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
 
 /** The format that a target's name means. @throws {UsageError} a name that is a format's which can't be written. */
 export function formatOfName(path: string): Format {

@@ -21,8 +21,14 @@ export function crc32c(bytes: Uint8Array, before = 0): number {
   return crc(bytes, before, castagnoli);
 }
 
+/** Node's own, many times as fast; versions before 20.16 and 22.3 don't have it. */
+const { process } = globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } };
+const zlib = process?.getBuiltinModule?.("node:zlib") as { crc32?: typeof crc32 } | undefined;
+const nativeCrc32 = zlib?.crc32;
+
 /** CRC-32 of zip and gzip (IEEE 802.3). @param before checksum of the bytes before, to continue from */
 export function crc32(bytes: Uint8Array, before = 0): number {
+  if (nativeCrc32) return nativeCrc32(bytes, before);
   ieee ??= makeTables(0xedb88320);
   return crc(bytes, before, ieee);
 }

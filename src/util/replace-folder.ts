@@ -4,8 +4,11 @@ import { statIfThere } from "./output.js";
 import { systemCalls } from "./system-calls.js";
 import { isTemporaryName, type Workspace } from "./workspace.js";
 
-/** What becomes of the files that are in a folder already: all go, or those stay that no new file replaces. */
-export type Existing = "replace" | "merge";
+/**
+ * What becomes of the files that are in a folder already: all go, or those stay that no new file replaces, or only those of
+ * them whose names a function says yes to.
+ */
+export type Existing = "replace" | "merge" | ((name: string) => boolean);
 
 /**
  * Exchanges a folder for the new one of a workspace beside it, which takes over its mode and owner. Where the system can't
@@ -17,7 +20,7 @@ export type Existing = "replace" | "merge";
 export async function exchangeFolder(target: string, workspace: Workspace, existing: Existing): Promise<boolean> {
   const attributes = await stat(target);
   const complete =
-    (existing === "replace" || (await linkRest(target, workspace.new))) &&
+    (existing === "replace" || (await linkRest(target, workspace.new, existing))) &&
     (await takeAttributes(workspace.new, attributes));
   if (!complete) return false;
   if (systemCalls().exchange?.(workspace.new, target)) return true;
@@ -44,15 +47,18 @@ export async function moveInto(
 ): Promise<void> {
   const names = [...(entries ?? (await readdir(folder)))].sort().reverse();
   const inner: string[] = [];
-  if (existing === "merge") {
+  if (existing !== "replace") {
     for (const name of names) if (await bothFolders(join(target, name), join(folder, name))) inner.push(name);
   }
-  for (const name of existing === "replace" ? await readdir(target) : names) {
+  const old = existing === "merge" ? [] : await readdir(target);
+  const superseded = typeof existing === "function" ? old.filter((name) => !existing(name)) : old;
+  for (const name of new Set([...(existing === "replace" ? [] : names), ...superseded])) {
     if (isTemporaryName(name) || inner.includes(name)) continue;
     await rm(join(target, name), { force: true, recursive: existing === "replace" });
   }
   for (const name of names) {
-    if (inner.includes(name)) await moveInto(join(target, name), join(folder, name), existing);
+    if (inner.includes(name))
+      await moveInto(join(target, name), join(folder, name), existing === "replace" ? existing : "merge");
     else await rename(join(folder, name), join(target, name));
   }
 }
@@ -68,9 +74,10 @@ async function bothFolders(target: string, path: string): Promise<boolean> {
 }
 
 /** Gives `to` what is in `from` and not in it, files by links. False if something is there that this can't be done for. */
-async function linkRest(from: string, to: string): Promise<boolean> {
+async function linkRest(from: string, to: string, existing: Existing = "merge"): Promise<boolean> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     if (isTemporaryName(entry.name)) continue;
+    if (typeof existing === "function" && !existing(entry.name)) continue;
     const [source, copy] = [join(from, entry.name), join(to, entry.name)];
     const there = await statIfThere(copy);
     if (entry.isDirectory()) {

@@ -6,7 +6,7 @@ import { openTorch } from "../../src/pretrained/formats/torch.js";
 import { crc32c, maskCrc32c } from "../../src/util/crc32c.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { attempt, boundedFiles, fuzz, joined, type Mutator, timeout } from "./mutator.js";
-import { archiveEntries, zipArchive } from "./torch-archive.js";
+import { archiveEntries, withoutChecksums, zipArchive } from "./torch-archive.js";
 
 /** Damage to files that PyTorch and TensorFlow wrote. */
 
@@ -24,7 +24,7 @@ function changeWithin(mutator: Mutator, file: Uint8Array, start: number, end: nu
 }
 
 describe("damaged files of torch.save give typed errors or finite values", () => {
-  const archive = fixture("torch/hf/pytorch_model.bin");
+  const archive = withoutChecksums(fixture("torch/hf/pytorch_model.bin"));
   const directory = Buffer.from(archive).indexOf("PK\x01\x02");
 
   it("the archive, as bytes", { timeout }, () => {

@@ -45,6 +45,14 @@ export function archiveEntries(archive: Uint8Array): Entry[] {
   return entries;
 }
 
+/** The same archive without checksums, as PyTorch writes it when set to: what is changed in it is then read. */
+export function withoutChecksums(archive: Uint8Array): Uint8Array {
+  const copy = Buffer.from(archive);
+  for (let at = copy.indexOf("PK\x01\x02"); at !== -1; at = copy.indexOf("PK\x01\x02", at + 1))
+    copy.fill(0, at + 16, at + 20);
+  return new Uint8Array(copy);
+}
+
 /** Entries stored as they are (PKWARE's APPNOTE.TXT, 4.3.7 to 4.3.16, 4.5.3), in 64 bits where 32 don't do. */
 function layout(entries: readonly (Entry & { size: number })[]) {
   const pieces: [offset: number, bytes: Uint8Array][] = [];

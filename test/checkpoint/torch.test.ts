@@ -13,7 +13,7 @@ import { packageFile } from "../../src/util/package-root.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { encoded, readAll } from "./small-model.js";
-import { archiveEntries, writeSparseArchive } from "./torch-archive.js";
+import { archiveEntries, withoutChecksums, writeSparseArchive } from "./torch-archive.js";
 
 const FIXTURES = packageFile("test/fixtures/torch");
 const root = mkdtempSync(join(tmpdir(), "gpt2-torch-"));
@@ -135,10 +135,50 @@ function changed(folder: string, file: string, change: (bytes: Buffer) => Buffer
 /** The same file with one text put in place of another of its length. */
 const replaced = (from: string, to: string) => (bytes: Buffer) => {
   assert.equal(from.length, to.length);
-  const text = bytes.toString("latin1");
+  const text = Buffer.from(withoutChecksums(bytes)).toString("latin1");
   assert.ok(text.includes(from), from);
   return Buffer.from(text.replaceAll(from, to), "latin1");
 };
+
+describe("checksums of an archive", () => {
+  /** One bit of an entry's data, at a position. */
+  const flipped = (name: string, at: number) => (bytes: Buffer) => {
+    archiveEntries(bytes).find((entry) => entry.name.endsWith(name))!.data[at]! ^= 1;
+    return bytes;
+  };
+
+  it("are compared when the pickle is read, and a storage when it is first used", async () => {
+    const pickle = changed("hf", "pytorch_model.bin", flipped("data.pkl", 50));
+    await assert.rejects(openCheckpoint(pickle), /data\.pkl" with the checksum \d+, got \d+\. The file is damaged/);
+    const storage = changed("nanogpt", "ckpt.pt", flipped("data/0", 5));
+    const access = { mapFile: (path: string) => mappedCopy(path) };
+    for (const options of [{}, access]) {
+      const checkpoint = await openCheckpoint(join(storage, "ckpt.pt"), options);
+      const damaged = [...checkpoint.tensors.values()].filter((tensor) => {
+        try {
+          return tensor.mapped === undefined && tensor.data === undefined;
+        } catch (error) {
+          assert.match(String(error), /data\/0" with the checksum/);
+          return true;
+        }
+      });
+      assert.equal(damaged.length, 1);
+      checkpoint.close();
+    }
+  });
+
+  it("are left alone where PyTorch was set to leave them out", async () => {
+    const path = changed("hf", "pytorch_model.bin", (bytes) =>
+      Buffer.from(withoutChecksums(flipped("data/0", 5)(bytes))),
+    );
+    await openCheckpoint(path).then((checkpoint) => readAll(checkpoint));
+  });
+});
+
+function mappedCopy(path: string) {
+  const bytes = new Uint8Array(readFileSync(path));
+  return { size: bytes.length, bytes: (offset: number, length: number) => bytes.subarray(offset, offset + length) };
+}
 
 describe("files of torch.save that are refused", () => {
   const cases: [name: string, path: () => string, message: RegExp][] = [
