@@ -1,7 +1,7 @@
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 
-/** Bytes asked of the source at a time: what is read in small steps costs few system calls. */
+/** Bytes read from the source at a time, so that many small reads cost few system calls. */
 const WINDOW = 2 ** 16;
 
 /** Reads a source from front to back, in little-endian, never past `end`. */
@@ -25,12 +25,12 @@ export class ByteCursor {
     this.#op = `reading ${source.name}: ${what}`;
   }
 
-  /** In the source, of the byte that comes next. */
+  /** Position in the source of the next byte. */
   get position(): number {
     return this.#position;
   }
 
-  /** Bytes up to the end. */
+  /** Bytes left up to the end. */
   get left(): number {
     return this.#end - this.#position;
   }
@@ -55,7 +55,7 @@ export class ByteCursor {
     this.#position += length;
   }
 
-  /** Passes over `count` texts, each after its length in 8 bytes: a vocabulary has a hundred thousand. */
+  /** Skips `count` texts, each preceded by its length in 8 bytes: a vocabulary has a hundred thousand. */
   skipTexts(count: number): void {
     for (let i = 0; i < count; ) {
       const first = this.#take(8);
@@ -94,7 +94,7 @@ export class ByteCursor {
     return viewOf(this.take(length));
   }
 
-  /** Passes over the next `length` bytes, at most a window, and returns where in the window they start. */
+  /** Skips the next `length` bytes, at most a window, and returns their position in the window. */
   #take(length: number): number {
     const start = this.#position;
     this.skip(length);
@@ -121,7 +121,8 @@ export class ByteCursor {
 }
 
 /**
- * Passes over texts from `at` on, up to `count`, while their lengths are in the view; where it got, and over how many.
+ * Skips texts from `at` on, up to `count`, while their lengths are in the view; returns the next position and how many were
+ * skipped.
  * A function of its own, so that V8 optimises it while it runs; by a view, as code that is not optimised yet takes twice
  * as long for eight single bytes.
  */

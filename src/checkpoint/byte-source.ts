@@ -1,15 +1,15 @@
 import { CheckpointError } from "../errors.js";
 
-/** A file mapped into memory, by what also computes with it. It stays mapped as long as anything refers to it. */
+/** A file mapped into a backend's memory. It stays mapped as long as anything refers to it. */
 export interface MappedFile {
   readonly size: number;
   /** A view; the range is within the file. */
   bytes(offset: number, length: number): Uint8Array;
-  /** Tells that a part is not needed soon: its memory can be used for something else. */
+  /** Marks a part as not needed soon, so that its memory can be reused. */
   forget?(offset: number, length: number): void;
 }
 
-/** A part of one, in bytes. */
+/** Part of a mapped file, in bytes. */
 export interface MappedRange {
   readonly file: MappedFile;
   readonly offset: number;
@@ -24,7 +24,7 @@ export interface ByteSource {
   readonly size: number;
   /** Whether `bytes` gives views of memory (a mapping, or a loaded file) rather than fresh copies. */
   readonly inMemory: boolean;
-  /** What it reads from, if that is a mapping. */
+  /** The mapping that it reads from, if there is one. */
   readonly mapping?: MappedFile | undefined;
   /**
    * `length` bytes from `offset`: a view where `inMemory`, else a fresh copy. Never written to.
@@ -32,7 +32,7 @@ export interface ByteSource {
    * @throws {CheckpointError} the range leaves the file, or the file cannot be read.
    */
   bytes(offset: number, length: number): Uint8Array;
-  /** Gives the file back; `bytes` throws from then on, views handed out before stay valid. */
+  /** Releases the file: `bytes` throws from then on; views returned earlier stay valid. */
   close(): void;
 }
 

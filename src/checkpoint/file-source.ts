@@ -29,7 +29,7 @@ const MAX_READ = 2 ** 30;
  * @throws {CheckpointError} there is no such file, it is not a regular file, or it may not be read.
  */
 export function openFileSource(path: string, mapFile?: FileMapper | undefined): ByteSource {
-  // Asked before opening: opening a named pipe would wait for a writer.
+  // Checked before opening: opening a named pipe would wait for a writer.
   const stats = statOf(path);
   if (!stats.isFile()) {
     const got = stats.isDirectory() ? "a folder" : "a device, pipe or socket";

@@ -24,7 +24,7 @@ export interface StoredTensor {
   /** Where `data` is in a mapped file, if it is; no view is made. */
   readonly mapped?: MappedRange | undefined;
   /**
-   * For whoever uses `data` itself; the other ways check as they read.
+   * For callers that use `data` itself; the other methods check as they read.
    *
    * @throws {CheckpointError} a value is NaN or infinite.
    */

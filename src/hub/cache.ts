@@ -7,7 +7,7 @@ import { dirname, join, relative, sep } from "node:path";
  *
  *     models--owner--name/
  *       blobs/<etag>                   contents
- *       refs/<revision>                the commit it stood for when last asked
+ *       refs/<revision>                the commit it resolved to last
  *       snapshots/<commit>/<file>      a relative symbolic link to a blob
  *     .locks/models--owner--name/<etag>.lock
  */
@@ -25,7 +25,7 @@ export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
-/** The commit a revision stood for when it was last asked for. */
+/** The commit that a revision resolved to last. */
 export async function readRef({ folder }: CachedRepository, revision: string): Promise<string | undefined> {
   if (isCommit(revision)) return revision;
   const text = await readFile(join(folder, "refs", revision), "utf8").catch(() => "");
@@ -46,14 +46,14 @@ export function snapshotFolder({ folder }: CachedRepository, commit: string): st
   return join(folder, "snapshots", commit);
 }
 
-/** Files of a snapshot whose contents are there, by path in the repository. */
+/** Files of a snapshot whose contents are in the cache, by path in the repository. */
 export async function snapshotFiles(snapshot: string): Promise<string[]> {
   const names = await readdir(snapshot, { recursive: true }).catch(() => []);
   const there = await Promise.all(names.map(async (name) => ((await isFile(join(snapshot, name))) ? name : undefined)));
   return there.flatMap((name) => (name === undefined ? [] : [name.split(sep).join("/")]));
 }
 
-/** Symbolic links are followed: one that leads nowhere is no file. */
+/** Symbolic links are followed: a broken one is no file. */
 export async function isFile(path: string): Promise<boolean> {
   return (await fileSize(path)) !== undefined;
 }
@@ -65,7 +65,7 @@ export async function fileSize(path: string): Promise<number | undefined> {
 }
 
 /**
- * Makes a file of a snapshot lead to its blob. Where there are no symbolic links (Windows without the right to make
+ * Links a file of a snapshot to its blob. Where there are no symbolic links (Windows without the right to make
  * them), the file itself stands there, as huggingface_hub does it.
  */
 export async function linkToBlob(pointer: string, blob: string): Promise<void> {

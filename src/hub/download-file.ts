@@ -31,16 +31,15 @@ export interface DownloadContext {
   readonly onEvent: (event: DownloadEvent) => void;
 }
 
-/** Tries before giving up, counted anew after each that gained as many bytes as are worth another. */
+/** Attempts before giving up; the count restarts after an attempt that received at least PROGRESS bytes. */
 const TRIES = 5;
 const PROGRESS = 2 ** 16;
 
 /**
- * Fetches a file to `target`, which is there whole and checked or not at all. What an earlier attempt left is gone on
- * with.
+ * Downloads a file to `target`, which is there whole and verified or not at all. An earlier attempt is resumed.
  *
  * @param target.stem names what arrives until it is whole, and must be another for another content.
- * @param target.exclusive whether nobody else can be fetching the same.
+ * @param target.exclusive whether no other process can be fetching the same file.
  * @throws {DownloadError} all reasons but `offline`. What arrived is kept for the next attempt, except after `checksum`,
  *   `unexpected` and `disk-full`.
  */
@@ -58,7 +57,7 @@ export async function downloadFile(
     context.onEvent({ type: "file", file: remote.name, size: remote.size, resumedFrom: partial.size });
     await fetchAll(remote, partial, context);
     if (!(await isRight(remote, partial))) {
-      // What an earlier process left may have been wrong, or another program's that writes in another order.
+      // The resumed part may have been wrong, or written in another order by another program.
       if (!resumed) throw wrongChecksum(remote);
       await partial.restart();
       await fetchAll(remote, partial, context);
@@ -80,7 +79,7 @@ async function fetchAll(remote: RemoteFile, partial: PartialFile, context: Downl
     try {
       await fetchRest(remote, partial, context);
     } catch (error) {
-      // Bytes that had arrived once before are no progress: a server without ranges could go on like that for ever.
+      // Bytes that had arrived before are no progress: a server without ranges could repeat them forever.
       if (partial.size >= most + PROGRESS) progressed();
       most = Math.max(most, partial.size);
       throw error;
@@ -124,7 +123,7 @@ async function fetchRest(remote: RemoteFile, partial: PartialFile, context: Down
   }
 }
 
-/** Whether two answers can be told to be parts of one content. */
+/** Whether two responses are known to be parts of the same content. */
 function canResume({ checksum, validator }: RemoteFile): boolean {
   return checksum !== undefined || validator !== undefined;
 }

@@ -1,6 +1,6 @@
-/** What happens while a model is fetched. */
+/** Events while a model is fetched. */
 export type DownloadEvent =
-  /** A file is begun, or gone on with after `resumedFrom` bytes. */
+  /** The download of a file starts, or resumes after `resumedFrom` bytes. */
   | {
       readonly type: "file";
       readonly file: string;
@@ -8,11 +8,11 @@ export type DownloadEvent =
       readonly size: number | undefined;
       readonly resumedFrom: number;
     }
-  /** So many bytes of it are there. May become less, where a server makes us begin again. */
+  /** Bytes received so far. May decrease, where a server forces a restart. */
   | { readonly type: "bytes"; readonly file: string; readonly received: number }
-  /** It is whole and checked. */
+  /** The file is complete and verified. */
   | { readonly type: "done"; readonly file: string; readonly size: number }
-  /** Something failed and is tried again in so many seconds, or another program must finish first (no seconds). */
+  /** A failure is retried in so many seconds, or another program has to finish first (no seconds). */
   | { readonly type: "wait"; readonly file: string; readonly seconds?: number; readonly message: string }
-  /** Worth telling: the hub cannot be reached, and what was fetched earlier is used. */
+  /** A notice for the user: the hub cannot be reached, and an earlier copy is used. */
   | { readonly type: "notice"; readonly message: string };

@@ -3,12 +3,12 @@ import { DownloadError, type DownloadFailure, OutOfMemoryError } from "../errors
 export interface FetchBytesOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Told how many bytes of how many (if the server says) have arrived. */
+  /** Called with the bytes that have arrived, and the total if the server says it. */
   readonly onProgress?: ((received: number, total: number | undefined) => void) | undefined;
 }
 
 /**
- * A file into memory, by `fetch`: for browsers, whose cache may keep it. What the network breaks is not resumed.
+ * Fetches a file into memory, for browsers, whose cache may keep it. Interrupted transfers are not resumed.
  *
  * @returns undefined if there is none (404).
  * @throws {DownloadError} the server refuses, cannot be reached, breaks off, or answers with a page.

@@ -39,11 +39,11 @@ export interface FetchedFile {
 export interface FetchContext extends DownloadContext {
   /** Says which files make up a model. */
   readonly layout: ModelLayout;
-  /** Given config.json's path before weights are fetched; throws if the model is of no use. */
+  /** Called with config.json's path before weights are fetched; throws to refuse the model. */
   readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
 }
 
-/** Failures in which what was fetched earlier will do. */
+/** Failures after which an earlier copy is used. */
 export const CACHE_WILL_DO: readonly DownloadError["reason"][] = ["unreachable", "server", "rate-limited"];
 
 /**
@@ -64,7 +64,7 @@ export async function fetchModel(name: HubName, context: FetchContext): Promise<
   return state === undefined ? cached! : fetchState(name, state, context);
 }
 
-/** What the hub says; undefined if it says nothing and what is cached must do. */
+/** The hub's answer; undefined if there is none and the cached copy is used. */
 async function askOrUse(
   name: HubName,
   cached: FetchedModel | undefined,
@@ -103,7 +103,7 @@ async function fetchState(name: HubName, state: RepositoryState, context: FetchC
   }
   for (const file of needed.small) files.push(await fetch(file));
   for (const file of await weightFiles(layout, name, needed, path)) files.push(await fetch(file));
-  // Last, so that the revision never stands for half a model.
+  // Last, so that the revision never refers to half a model.
   await fileSystem(path, () => writeRef(repository, name.revision, commit));
   return { path: join(path, needed.open), commit, files };
 }
@@ -125,7 +125,7 @@ async function weightFiles(
   return shards;
 }
 
-/** One file into the cache. Of several programs that want it, one fetches it and the others wait. */
+/** Fetches one file into the cache. Of several programs that need it, one fetches it and the others wait. */
 async function fetchFile(
   name: HubName,
   repository: CachedRepository,
@@ -149,7 +149,7 @@ async function fetchFile(
   });
 }
 
-/** What the cache has for a name, if it is a whole model. */
+/** The cached files of a name, if they are a whole model. */
 async function cachedModel(name: HubName, { layout, settings }: FetchContext): Promise<FetchedModel | undefined> {
   for (const id of [name.id, ...name.aliases]) {
     const repository = cachedRepository(settings.cacheDir, id);

@@ -41,7 +41,7 @@ export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCa
   return { path: main!.path, files };
 }
 
-/** If the server gives no answer and the file is there from before, that must do, for all that belongs to it too. */
+/** Without an answer from the server, an earlier copy is used, of the files that belong to it too. */
 async function offlineIfMust(url: URL, path: string, context: FetchContext): Promise<FetchContext> {
   if (context.settings.offline || (await fileSize(path)) === undefined) return context;
   try {
@@ -82,12 +82,12 @@ function failure(url: URL, expected: string, got: string): DownloadError {
   return new DownloadError({ op: `fetching ${withoutQuery(url)}`, expected, got, reason: "unexpected" });
 }
 
-/** A query may hold a signature, which is nobody's business. */
+/** A query may hold a signature, which must not get into messages. */
 function withoutQuery(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
 
-/** What a server says about a version of a file, kept beside it. */
+/** A server's description of a version of a file, kept beside it. */
 interface Version {
   readonly etag?: string | undefined;
   readonly modified?: string | undefined;
@@ -101,7 +101,7 @@ interface Wanted {
   readonly folder: string;
 }
 
-/** A missing file is told as 404, by object stores as 403, and by some servers as a page. */
+/** A missing file is a 404, a 403 from object stores, and a page from some servers. */
 const MISSING: readonly DownloadError["reason"][] = ["not-found", "forbidden", "unexpected"];
 
 /** @returns undefined if it is not there and not needed. */
@@ -148,7 +148,7 @@ function offline(url: URL, folder: string): DownloadError {
   });
 }
 
-/** By HEAD; a server that refuses it says what it is asked for with GET, and nothing is known before. */
+/** By HEAD. Of a server that refuses HEAD nothing is known before the GET. */
 async function askVersion(url: URL, context: FetchContext): Promise<Version> {
   const { settings, signal } = context;
   const headers = authorization(url, context);

@@ -1,4 +1,4 @@
-/** What a person may call a model that is not a file here: a preset, a model of the hub, an address. */
+/** A name of a model that is not a local file: a preset, a model of the hub, an address. */
 export type ModelName =
   | {
       readonly kind: "hub";
@@ -15,7 +15,7 @@ export type ModelName =
 
 export type HubName = Extract<ModelName, { kind: "hub" }>;
 
-/** Short names, to the hub's. Python caches what is asked for by its short name under that name. */
+/** Short names and the hub's names for them. Python caches a model under the name that it was requested by. */
 export const HUB_PRESETS: Readonly<Record<string, string>> = {
   gpt2: "openai-community/gpt2",
   "gpt2-medium": "openai-community/gpt2-medium",
@@ -48,7 +48,7 @@ function hubName(owner: string, name: string, revision: string, path: readonly s
   const id = `${owner}/${name}`;
   const file = path.join("/");
   if (!isRepositoryId(id) || !isRevision(revision) || (path.length > 0 && !isFilePath(file))) return undefined;
-  // A path that leads to a file nobody has here, mistyped: not worth asking the hub for.
+  // A mistyped path to a file: not worth a request to the hub.
   if (path.length === 0 && /\.(bin|gguf|safetensors|pt|json)$/.test(name)) return undefined;
   const aliases = Object.keys(HUB_PRESETS).filter((short) => HUB_PRESETS[short] === id);
   return { kind: "hub", id, revision, ...(path.length > 0 && { file }), aliases };

@@ -6,7 +6,7 @@ import { writeAt } from "../util/atomic-write.js";
 import { type Checksum, startHash } from "./integrity.js";
 
 /**
- * What has arrived of a file, beside where the whole will be: `<stem>.<8 hexadecimal digits>.incomplete`, the name that
+ * The received part of a file, beside its final place: `<stem>.<8 hexadecimal digits>.incomplete`, the name that
  * huggingface_hub uses. Each process writes to a name of its own and renames it when it is whole, so that two at work on
  * one file can waste effort and do no harm.
  */
@@ -22,11 +22,11 @@ export class PartialFile {
   }
 
   /**
-   * Goes on with what an earlier attempt left, or begins.
+   * Resumes what an earlier attempt left, or starts.
    *
    * @param stem of the names in `folder`; what has the same stem is part of the same content.
-   * @param exclusive whether nobody else is fetching it. If that isn't known, only what nobody has written to for a
-   *   while is taken.
+   * @param exclusive whether no other process is fetching it. If that isn't known, only files that have not been written to
+   *   for a while are taken over.
    */
   static async open(folder: string, stem: string, exclusive: boolean): Promise<PartialFile> {
     const path = newName(folder, stem);
@@ -38,7 +38,7 @@ export class PartialFile {
     return new PartialFile(path, handle, taken ? (await handle.stat()).size : 0);
   }
 
-  /** Bytes that are there. */
+  /** Bytes received. */
   get size(): number {
     return this.#size;
   }
@@ -48,7 +48,7 @@ export class PartialFile {
     this.#size += bytes.length;
   }
 
-  /** Begins again, with a new file: the old one might be somebody's who took it for abandoned. */
+  /** Restarts with a new file: another process may have taken over the old one as abandoned. */
   async restart(): Promise<void> {
     const folder = dirname(this.#path);
     const stem = basename(this.#path).replace(SUFFIX, "");
@@ -65,14 +65,14 @@ export class PartialFile {
     return hash.digest("hex");
   }
 
-  /** Gives it its final name, replacing what is there. */
+  /** Renames it to its final name, replacing an existing file. */
   async finish(target: string): Promise<void> {
     await this.#handle.sync();
     await this.#handle.close();
     await rename(this.#path, target);
   }
 
-  /** Leaves it for the next attempt; one with nothing in it goes. */
+  /** Keeps it for the next attempt; an empty one is removed. */
   async keep(): Promise<void> {
     await this.#handle.close();
     if (this.#size === 0) await rm(this.#path, { force: true });

@@ -19,7 +19,7 @@ export interface RepositoryFile extends RemoteFile {
 }
 
 /**
- * Asks the hub what a revision is: `GET /api/models/<id>/revision/<revision>`.
+ * Resolves a revision: `GET /api/models/<id>/revision/<revision>`.
  *
  * @param tries after failures that may pass.
  * @throws {DownloadError} the hub cannot be reached, has no such model or revision, or does not show it to us.
@@ -55,7 +55,7 @@ function parseState(json: string, url: URL, what: string): RepositoryState {
       return { commit: sha, files };
     }
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw notTheHub(url, what, "another answer than a hub's");
 }
@@ -64,7 +64,7 @@ function parseState(json: string, url: URL, what: string): RepositoryState {
 const ETAG = /^\w[\w.+-]{0,127}$/;
 
 /**
- * Asks for what a file is, as huggingface_hub does: HEAD of `/<id>/resolve/<commit>/<file>`. The hub's own redirects are
+ * Describes a file, by the same request as huggingface_hub: HEAD of `/<id>/resolve/<commit>/<file>`. The hub's own redirects are
  * followed; one to another host is the storage, and stands for the file with headers of its own.
  *
  * @throws {DownloadError}
@@ -95,7 +95,7 @@ export async function repositoryFile(
       header(response.headers, "x-linked-size") ?? (redirected ? undefined : response.headers["content-length"]);
     if (length !== undefined && !/^\d{1,20}$/.test(length)) throw notTheHub(url, what, "a size that is no number");
     const size = length === undefined ? undefined : Number(length);
-    // The file is asked for by this address, not the storage's, whose signature soon ends.
+    // The file is requested from this address, not the storage's, whose signature soon expires.
     return { what, name: file, url, headers, etag, checksum: checksumOfEtag(etag), size };
   };
   return withRetries(attempt, {

@@ -2,7 +2,7 @@ import { DownloadError, type DownloadFailure } from "../errors.js";
 import { type HttpResponse, readText } from "./http.js";
 import { retryAfterOf } from "./retry.js";
 
-/** What was asked for, in the words of the person who did. */
+/** A request, in the user's words. */
 export interface Asked {
   /** `openai-community/gpt2, revision main`, `model.safetensors of openai-community/gpt2`. */
   readonly what: string;

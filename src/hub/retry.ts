@@ -7,20 +7,20 @@ export interface RetryOptions {
   /** Milliseconds before the second try; doubled before each further one. */
   readonly delay: number;
   readonly signal?: AbortSignal | undefined;
-  /** Failures to try again after. */
+  /** Failures that are retried. */
   readonly after: readonly DownloadFailure[];
-  /** Told before each wait. */
+  /** Called before each wait. */
   readonly onRetry?: ((error: DownloadError, seconds: number) => void) | undefined;
 }
 
-/** A server that asks for more patience than this gets an error that says so. */
+/** A server that asks for a longer wait is an error that says so. */
 const LONGEST_WAIT = 300;
 const LONGEST_DELAY = 8000;
 
 /**
- * Tries again after failures that may pass, waiting as long as the server asks, else ever longer.
+ * Retries after transient failures, waiting as long as the server asks, else with exponential backoff.
  *
- * @param attempt told how to start counting anew, because something was achieved.
+ * @param attempt called with a function that restarts the count, for progress that was made
  */
 export async function withRetries<T>(
   attempt: (progressed: () => void) => Promise<T>,
@@ -45,7 +45,7 @@ export async function withRetries<T>(
 }
 
 /**
- * Seconds after which to ask again: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the hub's
+ * Seconds until the next request: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the hub's
  * `RateLimit: "api";r=0;t=55` (draft-ietf-httpapi-ratelimit-headers).
  */
 export function retryAfterOf(headers: Readonly<Record<string, string | string[] | undefined>>): number | undefined {

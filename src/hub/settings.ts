@@ -22,7 +22,7 @@ export interface HubSettings {
   readonly retryDelay: number;
 }
 
-/** What a program may say instead of the environment. */
+/** Options that override the environment. */
 export interface HubOptions {
   /** Default HF_ENDPOINT, else https://huggingface.co. */
   readonly endpoint?: string | undefined;

@@ -34,12 +34,12 @@ export interface Checkpoint {
   readonly bosTokenId?: number | undefined;
   /** Tokens that end a text, none if empty; undefined if the format does not say, so that the tokenizer does. */
   readonly eosTokenIds?: readonly number[] | undefined;
-  /** How its author would have it write (generation_config.json). */
+  /** Sampling settings by the model's author (generation_config.json). */
   readonly sampling?: StoredSampling;
   readonly tokenizerFiles?: TokenizerFiles;
-  /** Makes the tokenizer that is in the weights' file; undefined, or gives undefined, if there is none. */
+  /** Makes the tokenizer in the weights' file; undefined, or resolves to undefined, if there is none. */
   readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
-  /** Gives the files back. Tensors cannot be read afterwards; arrays from `inPlace` stay valid. */
+  /** Closes the files. Tensors cannot be read afterwards; arrays that use them in place stay valid. */
   close(): void;
 }
 

@@ -30,7 +30,7 @@ export interface FetchModelOptions {
   /** For models of the hub that are not public. Sent to the endpoint only. */
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told how many bytes of a file have arrived, of how many if the server says. */
+  /** Called with the bytes of a file that have arrived, and the total if the server says it. */
   readonly onProgress?: ((file: string, received: number, total: number | undefined) => void) | undefined;
 }
 
@@ -159,7 +159,7 @@ class RemoteFolder {
     this.#options = options;
   }
 
-  /** Undefined if it is not there. */
+  /** Undefined if there is no such file. */
   async find(name: string): Promise<Uint8Array | undefined> {
     const { base, headers } = this.#place;
     const { signal, onProgress } = this.#options;

@@ -25,13 +25,13 @@ type Convert = (conversions: readonly WeightConversion[]) => Promise<ConversionF
 const PIECE = 2 ** 20;
 /** Rows of a piece are a multiple: those of a transposed matrix then take whole cache lines of the file. */
 const ROWS = 32;
-/** Threads that convert; the event loop's pool has one more, which reads what else is loaded meanwhile. */
+/** Threads that convert; the event loop's pool has one more, for other reads during the load. */
 const AT_ONCE = 3;
 /** Bytes to convert that are worth another thread. */
 const SHARE = 2 ** 26;
-/** Bytes converted by one thread at one go, at most: then an abort is noticed. */
+/** Bytes that one call converts at most: aborts are checked between calls. */
 const GO = 2 ** 26;
-/** What looking at a byte is of the work of converting it. */
+/** Cost of checking a byte, relative to converting it. */
 const LOOK = 1 / 4;
 
 /**
@@ -85,10 +85,10 @@ function piecesOf(entry: Placed): Piece[] {
   });
 }
 
-/** A few long goes rather than many short ones: each has to wait for this thread, which may have other work. */
+/** A few long calls rather than many short ones: each has to wait for this thread, which may have other work. */
 async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
   const total = pieces.reduce((sum, { work }) => sum + work, 0);
-  // No more than pay: this thread has work of its own meanwhile.
+  // No more than are worth their start: this thread makes the tokenizer at the same time.
   const threads = Math.min(AT_ONCE, Math.ceil(total / SHARE));
   const most = Math.min(GO, total / threads);
   const left = pieces.reverse();
@@ -105,7 +105,7 @@ async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal
 
 function conversionError({ tensor, array }: Placed, reason: ConversionFailure["reason"]): CheckpointError {
   if (reason === "too large") return tooLarge(tensor, array.dtype);
-  // Looking at the values one by one finds which it was, for the message.
+  // Checking the values one by one finds the one to name.
   tensor.checkFinite();
   return new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
 }

@@ -57,7 +57,7 @@ export type FormatWriter = {
 );
 
 export interface WriteTarget {
-  /** A new folder, which nobody reads yet; what is written there gets to its place all at once. */
+  /** A temporary folder, whose files get to their place all at once. */
   readonly folder: string;
   /** Of the file with the weights. */
   readonly name: string;

@@ -9,17 +9,17 @@ export interface LocateOptions extends HubOptions {
   /** A branch, tag or commit of a model of the hub; as `@revision` in its name. */
   readonly revision?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told what is being downloaded. */
+  /** Called with each event of a download. */
   readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
-  /** Given config.json's path before weights are fetched; throws if the model is of no use. */
+  /** Called with config.json's path before weights are fetched; throws to refuse the model. */
   readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
 }
 
 const EXPECTED = `a file or folder, ${Object.keys(HUB_PRESETS).join(", ")}, a model of the hub (owner/name), or an address (https://…)`;
 
 /**
- * Finds out what a name stands for and makes it a path: a file or folder that is there (it comes before a model of the hub
- * of the same name), a preset, a model of the hub with or without `@revision` or one of its files, or an address. What is
+ * Resolves a name to a path: a file or folder that exists (it takes precedence over a model of the hub of the same name), a
+ * preset, a model of the hub with or without `@revision` or one of its files, or an address. What is
  * not on this machine is fetched.
  *
  * @throws {CheckpointError} it is none of these.
@@ -54,7 +54,7 @@ function withRevision(name: ModelName | undefined, revision: string | undefined)
   throw new UsageError({ op: "revision", expected, got: revision });
 }
 
-/** Whoever mistypes a path is told about the path, not the hub alone. */
+/** The error for a mistyped path names the path, not the hub alone. */
 function namingTried(error: DownloadError, text: string, name: ModelName): DownloadError {
   const ambiguous = name.kind === "hub" && name.aliases.length === 0 && !/^https?:/i.test(text);
   if (!ambiguous || !["not-found", "unauthorized", "unreachable", "offline"].includes(error.reason)) return error;

@@ -59,7 +59,7 @@ function usableType({ dtype }: StoredTensor): WeightType {
 
 /** Tensors start on a cache line. */
 const LINE = 64;
-/** Bytes of memory that is asked for at a time, unless one tensor takes more: arrays of Node 20 end at 4 GiB. */
+/** Bytes allocated at a time, unless one tensor takes more: arrays of Node 20 end at 4 GiB. */
 const BLOCK_BYTES = 2 ** 30;
 
 /** Memory for the tensors: few large blocks, as large ones are given huge pages. */

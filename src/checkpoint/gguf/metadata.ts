@@ -8,7 +8,7 @@ import { VALUE_BYTES, VALUE_TYPES, type ValueType } from "./types.js";
 export type GgufScalar = number | bigint | boolean | string;
 export type GgufValue = GgufScalar | readonly GgufValue[];
 
-/** Where a value is in its file. Values are read when asked for: a vocabulary is most of a header. */
+/** Where a value is in its file. Values are read on demand: a vocabulary is most of a header. */
 export interface Entry {
   readonly type: ValueType;
   readonly start: number;
@@ -83,7 +83,7 @@ export class GgufMetadata {
     return entry && this.#source.bytes(entry.start, entry.end - entry.start);
   }
 
-  /** An error about a value, for whoever finds it wrong. */
+  /** An error about a value, for the caller that finds it wrong. */
   error(key: string, expected: string, hint?: string): CheckpointError {
     const type = this.typeOf(key);
     const got = type === undefined ? "no such key" : type === "array" ? "an array" : quote(asText(this.get(key)!));

@@ -56,7 +56,7 @@ export function openTorch(file: string, files: ModelFiles): Checkpoint {
   });
 }
 
-/** A tensor that has a name, and has not been looked for yet: those that are not needed may be of any layout. */
+/** A named tensor that has not been located yet: tensors that are not needed may have any layout. */
 interface NamedTensor {
   readonly name: string;
   locate(): RawTensor;
@@ -84,7 +84,7 @@ function readShards(weights: ByteSource, opened: OpenFiles): Contents {
   return { found: [...joinShards(shards).values()], metadata: {} };
 }
 
-/** Where programs keep the tensors: in the dict itself, or under one of these names. */
+/** Keys under which programs keep the tensors, if not in the dict itself. */
 const STATE_DICTS = ["model", "state_dict", "model_state_dict"];
 
 function stateDict(value: ReadonlyMap<unknown, unknown>): ReadonlyMap<unknown, unknown> {

@@ -27,7 +27,7 @@ export interface AdapterCheckpoint {
   readonly replaced: ReadonlyMap<string, StoredTensor>;
   /** Of an adapter for classification or regression. */
   readonly head: StoredHead | undefined;
-  /** Gives the files back. Tensors cannot be read afterwards. */
+  /** Closes the files. Tensors cannot be read afterwards. */
   close(): void;
 }
 

@@ -86,7 +86,7 @@ function adapterFiles(path: string): { config: string; weights: string } {
   return { config, weights };
 }
 
-/** What a folder or file of an adapter holds, told without the model that it is for. */
+/** The contents of an adapter's folder or file, as far as they are known without its model. */
 export interface AdapterDescription {
   readonly format: "peft";
   readonly path: string;

@@ -39,7 +39,7 @@ export function openGguf(name: string, files: ModelFiles): Checkpoint {
       tensors,
       metadata: describe(metadata),
       ...specialIdsFromGguf(metadata, config.vocabSize),
-      // Made on demand, as other threads can read the weights meanwhile.
+      // Made on demand, so that other threads can load the weights at the same time.
       ...(hasTokenizer(metadata) && {
         loadTokenizer: async () => (await import("./tokenizer.js")).tokenizerFromGguf(metadata, source.name),
       }),

@@ -123,7 +123,7 @@ function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
     if (type === UNUSED) return;
     if (text in tokens) {
       const op = `reading ${file}: ${TOKENS}[${id}]`;
-      throw new TokenizerError({ op, expected: "tokens that differ", got: `the text of token ${tokens[text]} again` });
+      throw new TokenizerError({ op, expected: "tokens that differ", got: `the text of token ${tokens[text]}` });
     }
     tokens[text] = id;
     const special = type === CONTROL || type === UNKNOWN || text === END_OF_TEXT;
