@@ -52,12 +52,23 @@ export function openFileSource(path: string, mapFile?: FileMapper | undefined): 
 /** @throws {CheckpointError} nothing is there, or it may not be looked at. */
 export function statOf(path: string): Stats {
   const details = { op: `opening ${path}`, expected: "a readable file" };
-  const link = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : undefined;
-  if (link !== undefined && isAnnexLink(link) && !existsSync(path)) {
-    const hint = "Fetch the file itself with `git annex get`";
-    throw new CheckpointError({ ...details, got: "a git-annex link without its content", hint });
+  return fileOperation(details.op, () => {
+    if (!existsSync(path) && lstatSync(path).isSymbolicLink() && isAnnexLink(readlinkSync(path))) {
+      const hint = "Fetch the file itself with `git annex get`";
+      throw new CheckpointError({ ...details, got: "a git-annex link without its content", hint });
+    }
+    return statSync(path);
+  });
+}
+
+/** Whether there is a file or folder of that path, or a link, also a broken one: opening it says what is wrong. */
+export function isHere(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
-  return fileOperation(details.op, () => statSync(path));
 }
 
 /** @throws {CheckpointError} the file is a pointer to another, or a web page. */

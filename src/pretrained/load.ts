@@ -1,7 +1,8 @@
-import { existsSync, lstatSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
+import { isHere } from "../checkpoint/file-source.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { FetchedModel } from "../hub/fetch-model.js";
@@ -113,7 +114,7 @@ export async function openModel(
 
 async function openNamed(name: string, options: LocateOptions, access: FileAccess): Promise<Checkpoint> {
   // What is here needs nothing of the hub's, which takes as long to load as the rest.
-  const here = options.revision === undefined && lstatSync(name, { throwIfNoEntry: false }) !== undefined;
+  const here = options.revision === undefined && isHere(name);
   if (!here) return openCheckpoint((await fetchGpt2(name, options)).path, access);
   try {
     return await openCheckpoint(name, access);

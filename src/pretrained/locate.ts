@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { isHere } from "../checkpoint/file-source.js";
 import { CheckpointError, DownloadError, UsageError } from "../errors.js";
 import type { DownloadEvent } from "../hub/events.js";
 import type { FetchContext, FetchedModel } from "../hub/fetch-model.js";
@@ -62,6 +62,3 @@ function namingTried(error: DownloadError, text: string, name: ModelName): Downl
   const got = `no file or folder ${text} here, and from the hub ${details.got}`;
   return new DownloadError({ ...details, got, reason, status, retryAfter, cause: error });
 }
-
-/** A link that leads nowhere counts: opening it says what is wrong. */
-const isHere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
