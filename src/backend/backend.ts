@@ -67,7 +67,7 @@ export interface Executable {
   [Symbol.dispose](): void;
 }
 
-/** What a backend can do beyond running Programs, for whoever plans memory or chooses a way to load weights. */
+/** What a backend can do beyond running Programs: for planning memory and for loading weights. */
 export interface Capabilities {
   /** Threads that compute. */
   readonly threads: number;

@@ -37,7 +37,7 @@ interface TextPlace {
   readonly start: number;
 }
 
-/** Reads whole texts, one after another in runs, each seeing itself alone, and gives a vector for each. Token ids only. */
+/** Encodes whole texts to a vector each, several packed into a run, each attending to itself alone. Token ids only. */
 export class Encoder {
   readonly #backend: Backend;
   readonly #config: ModelConfig;

@@ -10,7 +10,7 @@ import { Sampler } from "./sampler.js";
 import { type PieceDecoder, TextStream } from "./text-stream.js";
 
 /**
- * Why a sample ended: as many tokens as asked for, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
+ * Why a sample ended: its token limit, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
  * context.
  */
 export type FinishReason = "length" | "stop" | "endoftext" | "context";
@@ -132,11 +132,11 @@ class Sample {
   /** Tokens in the cache, and one. */
   #length: number;
   #left: number;
-  /** What the next tokens may be, and how many of them came true so far. */
+  /** Draft of the next tokens, and how many of it were accepted so far. */
   #draft: readonly number[] = [];
   #accepted = 0;
-  /** Whether what has been chosen in this run leaves the draft. */
-  #strayed = false;
+  /** Whether a token of this run's draft was rejected. */
+  #rejected = false;
 
   constructor(model: GenerationModel, prompt: readonly number[], settings: GenerateSettings, index: number) {
     this.#model = model;
@@ -185,31 +185,31 @@ class Sample {
     const room = Math.min(this.#left - 1, this.#model.engine.config.nCtx - this.#length);
     this.#draft = this.#lookup?.draft(room) ?? [];
     this.#accepted = 0;
-    this.#strayed = false;
+    this.#rejected = false;
     return { sequence: this.sequence!, tokens: [...tokens, ...this.#draft], logits: 1 + this.#draft.length };
   }
 
   /**
-   * Takes the logits after the last token, then after each of the draft as long as it comes true. Every token is chosen
-   * from the model's own distribution, as without a draft, so the sample is the same.
+   * Verifies the draft: takes the logits after the last token, then after each draft token until one is rejected. Every
+   * token is drawn from the model's own distribution, as without a draft, so the sample is the same.
    */
   follow(logits: LogitsRow): GeneratedToken[] {
-    if (this.finished || this.#strayed) return [];
+    if (this.finished || this.#rejected) return [];
     const next = this.next(logits);
     if (next.token === this.#draft[this.#accepted]) this.#accepted++;
-    else this.#strayed = true;
+    else this.#rejected = true;
     return [next];
   }
 
-  /** After a run: takes what was guessed wrong out of the cache. */
+  /** After a run: rolls the cache back to the accepted part of the draft. */
   settle(): void {
     if (this.#draft.length === 0) return;
     this.#lookup!.learn(this.#accepted);
-    const wrong = this.#draft.length - this.#accepted;
-    this.sequence!.truncate(this.sequence!.length - wrong);
+    const rejected = this.#draft.length - this.#accepted;
+    this.sequence!.truncate(this.sequence!.length - rejected);
   }
 
-  /** The tokens to add to the sequence: the newest, or when that would be too many, the last half context again. */
+  /** The tokens to add to the sequence: the newest, or if that would outgrow the context, its last half, recomputed. */
   #unseen(): number[] {
     const { nCtx } = this.#model.engine.config;
     if (this.#length <= nCtx) return this.#tokens.slice(-1);

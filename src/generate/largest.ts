@@ -1,7 +1,7 @@
 /**
  * Puts the indices of the `count` largest values into ids[0 … count), largest first, the lower index first among equals.
- * One pass with a heap of the best so far, the worst of them on top: for a small count hardly dearer than finding the
- * maximum.
+ * One pass with a heap of the best so far, the worst of them on top: for a small count it costs little more than
+ * finding the maximum.
  */
 export function largest(values: ArrayLike<number>, count: number, ids: Int32Array): void {
   for (let i = 0; i < count; i++) ids[i] = i;
@@ -21,7 +21,7 @@ export function largest(values: ArrayLike<number>, count: number, ids: Int32Arra
   }
 }
 
-/** The first index from `i` on whose value is not at most `bar`, or the length. Eight at a time: hardly any is above it. */
+/** The first index from `i` on whose value is not at most `bar`, or the length. Eight at a time, as few are above it. */
 function above(values: ArrayLike<number>, bar: number, i: number): number {
   const end = values.length;
   while (

@@ -18,9 +18,9 @@ export interface GenerateOptions extends SamplingOptions {
   /** Of a prompt longer than the context, take the last half context; otherwise, the default, it is an error. */
   readonly truncatePrompt?: boolean | undefined;
   /**
-   * Exact speculation from the text itself: guess at most so many tokens at once from what the text repeats, and let the
-   * model check them in one run. The result is the same; text that repeats itself or its prompt comes faster. 0, the
-   * default, guesses nothing.
+   * Prompt lookup decoding: the most tokens to draft at once from what the text repeats, for the model to verify in one
+   * run. The result is the same; text that repeats itself or its prompt comes faster. 0, the
+   * default, drafts nothing.
    */
   readonly promptLookup?: number | undefined;
   /** Same seed, same tokens. By default a new one each time. */
@@ -45,7 +45,7 @@ export interface GenerateSettings {
 }
 
 export const DEFAULT_NEW_TOKENS = 200;
-/** Tokens to guess at once where promptLookup is only switched on: with the one before them still one pass over weights. */
+/** Draft length where promptLookup is switched on without one: with the token before it, still one pass over the weights. */
 export const DEFAULT_LOOKUP = 7;
 
 /** The options with their defaults. @throws {UsageError} a value out of range. */
@@ -105,7 +105,7 @@ function check(op: string, got: unknown, expected: string, holds: boolean): void
   if (!holds) throw new UsageError({ op, expected, got: String(got) });
 }
 
-/** 32 bits: short enough to be typed again. */
+/** 32 bits: short enough to type. */
 export function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]!;
 }

@@ -1,9 +1,9 @@
-/** Longest run of tokens that is looked for, and the shortest that is worth a guess. */
+/** Lengths of the n-grams that are looked up: the longest first, the shortest that is worth a draft last. */
 const LONGEST = 3;
 const SHORTEST = 2;
 
 /**
- * Guesses how a text goes on from what it repeats: where its last few tokens stood before, what followed them there
+ * Drafts the continuation of a text from what it repeats: what followed the last occurrence of its last few tokens
  * (prompt lookup decoding, Saxena 2023; the drafts of Yang et al. 2023, "Inference with Reference").
  */
 export class PromptLookup {
@@ -14,7 +14,7 @@ export class PromptLookup {
   readonly #longestDraft: number;
   #reach: number;
 
-  /** @param longestDraft tokens of a guess at most. */
+  /** @param longestDraft most tokens of a draft */
   constructor(vocabSize: number, longestDraft: number) {
     this.#vocabSize = vocabSize;
     this.#longestDraft = this.#reach = longestDraft;
@@ -37,14 +37,14 @@ export class PromptLookup {
     for (const [length, after] of this.#after) {
       const start = this.#tokens.length >= length ? after.get(this.#key(length)) : undefined;
       if (start === undefined) continue;
-      // What follows reaches the end of the text where the text has a short period; there it starts again.
+      // Where the text has a short period, what follows reaches its end, and the period repeats.
       const period = this.#tokens.length - start;
       return Array.from({ length: count }, (_, i) => this.#tokens[start + (i % period)]!);
     }
     return [];
   }
 
-  /** Tells how many tokens of a guess came true: the next reaches twice as far as this one got, and a token further. */
+  /** Adapts to how many tokens of a draft were accepted: the next is twice as long, and a token longer. */
   learn(accepted: number): void {
     this.#reach = Math.min(this.#longestDraft, 2 * accepted + 1);
   }

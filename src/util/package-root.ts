@@ -35,6 +35,11 @@ export function requireKoffi(): typeof import("koffi") {
   return nodeModule.createRequire(packageFile("package.json"))("koffi");
 }
 
+/** The path of a file in a package that this one depends on, `name/file`. @throws it is not installed. */
+export function resolveDependency(path: string): string {
+  return nodeModule.createRequire(packageFile("package.json")).resolve(path);
+}
+
 function findRoot(): string {
   const files = [thisFile(), process.argv[1], join(process.cwd(), "bundle.js")].filter((file) => file !== undefined);
   const above = rootAbove(files[0]!);

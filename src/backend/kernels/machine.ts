@@ -31,9 +31,9 @@ export interface Block {
   readonly disposed: boolean;
   /** The memory itself where this thread can see it and it never moves; the view is not handed out. */
   view(at: number, bytes: number): BlockView | undefined;
-  /** Called before a view is handed out: whoever has it may use it after the block was disposed of. */
+  /** Called before a view is handed out: it may be used after the block was disposed of. */
   expose(view: BlockView): void;
-  /** Takes effect before any run started later. The source may be transferred: it is not to be used again. */
+  /** Takes effect before any run started later. The source may be transferred to another thread: the caller gives it up. */
   write(at: number, source: Uint8Array<ArrayBuffer>): void;
   /** A copy. */
   read(at: number, bytes: number): Promise<Uint8Array<ArrayBuffer>>;

@@ -1,9 +1,38 @@
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { packageFile } from "../../util/package-root.js";
+import { packageFile, resolveDependency } from "../../util/package-root.js";
 
-export const LIBRARY_NAME = { darwin: "libgpt2.dylib", win32: "gpt2.dll" }[process.platform as string] ?? "libgpt2.so";
+const LIBRARY_NAMES: Readonly<Record<string, string>> = { darwin: "libgpt2.dylib", win32: "gpt2.dll" };
 
-/** Where build.ts puts the kernels. */
-export function libraryPath(): string {
+/** What the library of a platform is called, as in `process.platform`. */
+export const libraryName = (platform: string): string => LIBRARY_NAMES[platform] ?? "libgpt2.so";
+
+export const LIBRARY_NAME = libraryName(process.platform);
+
+/** Where build.ts puts the kernels that it compiles. */
+export function localLibrary(): string {
   return packageFile(join("native", "build", LIBRARY_NAME));
+}
+
+/** The packages with kernels for this platform (scripts/prebuild.ts); on Linux one for each C library. */
+const PACKAGE = `@gpt2-ts/kernels-${process.platform}-${process.arch}`;
+const PACKAGES = process.platform === "linux" ? [PACKAGE, `${PACKAGE}-musl`] : [PACKAGE];
+
+/** Libraries in platform packages that are installed. */
+export function packagedLibraries(): string[] {
+  return PACKAGES.flatMap((name) => {
+    try {
+      return [resolveDependency(`${name}/${LIBRARY_NAME}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** All libraries there are, in the order to try them: the newest first, so that one compiled here wins unless it is old. */
+export function libraryPaths(): string[] {
+  const local = localLibrary();
+  const paths = [...(existsSync(local) ? [local] : []), ...packagedLibraries()];
+  const ages = new Map(paths.map((path) => [path, statSync(path).mtimeMs]));
+  return paths.sort((a, b) => ages.get(b)! - ages.get(a)!);
 }

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { BackendError } from "../../errors.js";
-import { requireKoffi } from "../../util/package-root.js";
+import { packageRoot, requireKoffi } from "../../util/package-root.js";
 import { KERNELS_VERSION } from "../kernels/op-layout.js";
-import { libraryPath } from "./library-path.js";
+import { libraryPaths } from "./library-path.js";
 
 /** A block of memory, a mapped file or a team: opaque to JavaScript. */
 export type Resource = object;
@@ -59,23 +58,37 @@ export function nativeLibrary(): NativeLibrary {
   return loaded;
 }
 
+type Koffi = typeof import("koffi");
+
 function load(): NativeLibrary {
-  const path = libraryPath();
-  const hint = "`npm rebuild gpt2-ts` builds them, with a C compiler installed (in a clone: `npm run build`)";
-  if (!existsSync(path)) throw new BackendError({ op: "native backend", got: "no compiled kernels", hint });
-  let koffi: typeof import("koffi");
-  let lib: ReturnType<typeof koffi.load>;
+  const failures: string[] = [];
   try {
-    koffi = requireKoffi();
-    lib = koffi.load(path);
-  } catch (cause) {
-    throw new BackendError({ op: `native backend: loading ${path}`, got: String(cause), hint, cause });
+    const koffi: Koffi = requireKoffi();
+    for (const path of libraryPaths()) {
+      try {
+        return open(koffi, path);
+      } catch (error) {
+        failures.push(`${path} (${(error as Error).message})`);
+      }
+    }
+  } catch (error) {
+    failures.push((error as Error).message);
   }
+  const got = failures.length > 0 ? failures.join(", ") : "none";
+  throw new BackendError({ op: "native backend", expected: "compiled kernels", got, hint: buildHint() });
+}
+
+/** How to get kernels: for a package that was installed, or in a clone. */
+export function buildHint(): string {
+  const command = packageRoot().includes("node_modules") ? "npm rebuild gpt2-ts" : "npm run build";
+  return `\`${command}\` compiles them, with a C compiler installed`;
+}
+
+/** @throws the library can't be loaded, or is of another version. */
+function open(koffi: Koffi, path: string): NativeLibrary {
+  const lib = koffi.load(path);
   const version = lib.func("int32_t gpt2_version()")() as number;
-  if (version !== VERSION) {
-    const expected = `kernels of version ${VERSION}`;
-    throw new BackendError({ op: `native backend: ${path}`, expected, got: `${version}`, hint });
-  }
+  if (version !== VERSION) throw new Error(`version ${version} instead of ${VERSION}`);
   const run = lib.func(
     "int32_t gpt2_run(void *team, void *ops, int64_t n_ops, void *dims, void *scalars, void *seconds)",
   );

@@ -77,7 +77,7 @@ export abstract class LinearMachine implements Machine {
     });
   }
 
-  /** Tells the kernels what the next run is. */
+  /** Sets the kernels' next run. */
   #set(code: LinearCode, { dims, scalars }: EncodedValues, times: LinearBlock | undefined): void {
     code.values ??= this.memory.alloc(dims.byteLength + scalars.byteLength);
     code.values.write(0, new Uint8Array(dims.buffer));

@@ -7,7 +7,7 @@ export interface WorkerLink {
   listen(onMessage: (message: FromWorker) => void, onError: (error: unknown) => void): void;
   /** Whether the process should stay alive for this worker. */
   keepAlive(on: boolean): void;
-  /** Stops it, whatever it is doing; resolves when its thread has ended, as far as the platform tells. */
+  /** Stops it at once; resolves when its thread has ended, where the platform reports that. */
   terminate(): Promise<void>;
 }
 

@@ -6,34 +6,34 @@ import { MAX_PAGES, PAGE } from "./heap.js";
 import type { FromWorker, Question, Request, ToWorker, WorkerLink } from "./messages.js";
 import { kernelFailure } from "./module.js";
 
-const collectedMachines = new FinalizationRegistry<Conversation>((conversation) => void conversation.end());
+const collectedMachines = new FinalizationRegistry<WorkerClient>((client) => void client.end());
 
 /** Runs on one worker that has the memory to itself; all goes there and back in messages, which keep their order. */
 export class RemoteMachine implements Machine {
   readonly threads = 1;
   readonly place = "on a worker with its own memory";
-  readonly #talk: Conversation;
+  readonly #client: WorkerClient;
   readonly #blocks: FinalizationRegistry<number>;
   readonly #codes: FinalizationRegistry<number>;
   #count = 0;
 
   /** @throws {BackendError} the worker did not start. */
   static async create(module: WebAssembly.Module, worker: WorkerLink): Promise<RemoteMachine> {
-    const talk = new Conversation(worker);
+    const client = new WorkerClient(worker);
     try {
-      await talk.begin({ kind: "serve", module });
-      return new RemoteMachine(talk);
+      await client.begin({ kind: "serve", module });
+      return new RemoteMachine(client);
     } catch (error) {
-      await talk.end();
+      await client.end();
       throw error;
     }
   }
 
-  private constructor(talk: Conversation) {
-    this.#talk = talk;
-    this.#blocks = new FinalizationRegistry((block) => talk.tell({ kind: "free", block }));
-    this.#codes = new FinalizationRegistry((code) => talk.tell({ kind: "unload", code }));
-    collectedMachines.register(this, talk, this);
+  private constructor(client: WorkerClient) {
+    this.#client = client;
+    this.#blocks = new FinalizationRegistry((block) => client.send({ kind: "free", block }));
+    this.#codes = new FinalizationRegistry((code) => client.send({ kind: "unload", code }));
+    collectedMachines.register(this, client, this);
   }
 
   /** Memory that the worker does not have after all is an error of the next answer from it. */
@@ -41,8 +41,8 @@ export class RemoteMachine implements Machine {
     if (bytes > MAX_PAGES * PAGE) {
       throw new OutOfMemoryError({ op: "WebAssembly memory", expected: "at most 4 GiB", got: `${bytes} bytes` });
     }
-    const block = new RemoteBlock(this.#talk, this.#count++, bytes, () => this.#blocks.unregister(block));
-    this.#talk.tell({ kind: "alloc", block: block.number, bytes });
+    const block = new RemoteBlock(this.#client, this.#count++, bytes, () => this.#blocks.unregister(block));
+    this.#client.send({ kind: "alloc", block: block.number, bytes });
     this.#blocks.register(block, block.number, block);
     return block;
   }
@@ -55,35 +55,41 @@ export class RemoteMachine implements Machine {
       return blockAddress(blocks.get(block as RemoteBlock)!, offset);
     });
     const used = [...blocks.keys()];
-    const code = new RemoteCode(this.#talk, program.ops.length, this.#count++, used, () =>
+    const code = new RemoteCode(this.#client, program.ops.length, this.#count++, used, () =>
       this.#codes.unregister(code),
     );
-    this.#talk.tell({ kind: "load", code: code.number, ops, blocks: used.map((block) => block.number) });
+    this.#client.send({ kind: "load", code: code.number, ops, blocks: used.map((block) => block.number) });
     this.#codes.register(code, code.number, code);
     return code;
   }
 
   async run(code: Code, { dims, scalars }: EncodedValues, seconds?: Float64Array): Promise<void> {
     const { number } = code as RemoteCode;
-    const answer = await this.#talk.ask({ kind: "run", code: number, dims, scalars, timed: seconds !== undefined });
+    const answer = await this.#client.request({
+      kind: "run",
+      code: number,
+      dims,
+      scalars,
+      timed: seconds !== undefined,
+    });
     for (const [i, s] of ((answer ?? []) as Float64Array).entries()) seconds![i]! += s;
   }
 
   async copy(to: Place, from: Place, bytes: number): Promise<void> {
     const remote = ({ block, offset }: Place) => ({ block: (block as RemoteBlock).number, at: offset });
-    this.#talk.tell({ kind: "copy", to: remote(to), from: remote(from), bytes });
+    this.#client.send({ kind: "copy", to: remote(to), from: remote(from), bytes });
   }
 
   /** Messages keep their order: a later request finds the earlier ones done. */
   async idle(): Promise<void> {}
 
   async peakFlops(): Promise<number> {
-    return (await this.#talk.ask({ kind: "peak" })) as number;
+    return (await this.#client.request({ kind: "peak" })) as number;
   }
 
   async dispose(): Promise<void> {
     collectedMachines.unregister(this);
-    await this.#talk.close();
+    await this.#client.close();
   }
 }
 
@@ -91,14 +97,14 @@ class RemoteBlock implements Block {
   #disposed = false;
 
   constructor(
-    private readonly talk: Conversation,
+    private readonly client: WorkerClient,
     readonly number: number,
     readonly length: number,
     private readonly onDispose: () => void,
   ) {}
 
   get disposed(): boolean {
-    return this.#disposed || this.talk.closed;
+    return this.#disposed || this.client.closed;
   }
 
   view(): undefined {}
@@ -106,24 +112,24 @@ class RemoteBlock implements Block {
   expose(): void {}
 
   write(at: number, source: Uint8Array<ArrayBuffer>): void {
-    this.talk.tell({ kind: "write", block: this.number, at, bytes: source }, [source.buffer]);
+    this.client.send({ kind: "write", block: this.number, at, bytes: source }, [source.buffer]);
   }
 
   async read(at: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-    return (await this.talk.ask({ kind: "read", block: this.number, at, bytes })) as Uint8Array<ArrayBuffer>;
+    return (await this.client.request({ kind: "read", block: this.number, at, bytes })) as Uint8Array<ArrayBuffer>;
   }
 
   dispose(): void {
     if (this.disposed) return;
     this.#disposed = true;
     this.onDispose();
-    this.talk.tell({ kind: "free", block: this.number });
+    this.client.send({ kind: "free", block: this.number });
   }
 }
 
 class RemoteCode implements Code {
   constructor(
-    private readonly talk: Conversation,
+    private readonly client: WorkerClient,
     readonly count: number,
     readonly number: number,
     /** Keeps the memory that the operations use from being collected. */
@@ -133,7 +139,7 @@ class RemoteCode implements Code {
 
   dispose(): void {
     this.onDispose();
-    this.talk.tell({ kind: "unload", code: this.number });
+    this.client.send({ kind: "unload", code: this.number });
   }
 }
 
@@ -142,19 +148,19 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Requests and answers. It does not refer to its machine, so that one nobody refers to can be collected and this ended. */
-class Conversation {
+/** The worker's requests and replies. It does not refer to its machine, which can thus be collected, and the worker ended. */
+class WorkerClient {
   readonly #worker: WorkerLink;
   readonly #waiting = new Map<number, Waiting>();
   #count = 0;
   #failure: Error | undefined;
   #closed = false;
-  #onSilence: (() => void) | undefined;
+  #onAllAnswered: (() => void) | undefined;
 
   constructor(worker: WorkerLink) {
     this.#worker = worker;
     worker.listen(
-      (message) => this.#hear(message),
+      (message) => this.#receive(message),
       (error) => this.#fail(kernelFailure(error)),
     );
   }
@@ -170,11 +176,11 @@ class Conversation {
     return ready;
   }
 
-  tell(request: Request, transfer: ArrayBuffer[] = []): void {
+  send(request: Request, transfer: ArrayBuffer[] = []): void {
     if (!this.#failure && !this.#closed) this.#worker.post(request, transfer);
   }
 
-  ask(question: Question): Promise<unknown> {
+  request(question: Question): Promise<unknown> {
     if (this.#closed) return Promise.reject(new DisposedError("running the wasm backend", "wasm backend"));
     if (this.#failure) return Promise.reject(this.#failure);
     const reply = ++this.#count;
@@ -188,7 +194,7 @@ class Conversation {
     this.#closed = true;
     if (this.#waiting.size > 0) {
       await new Promise<void>((resolve) => {
-        this.#onSilence = resolve;
+        this.#onAllAnswered = resolve;
       });
     }
     await this.end();
@@ -205,7 +211,7 @@ class Conversation {
     });
   }
 
-  #hear(message: FromWorker): void {
+  #receive(message: FromWorker): void {
     if (message.kind === "ready") this.#take(READY)?.resolve(undefined);
     else if (message.kind === "reply") this.#take(message.reply)?.resolve(message.value);
     else if (message.kind === "refused") this.#take(message.reply)?.reject(new OutOfMemoryError(message.details));
@@ -217,7 +223,7 @@ class Conversation {
     this.#waiting.delete(reply);
     if (this.#waiting.size === 0) {
       this.#worker.keepAlive(false);
-      this.#onSilence?.();
+      this.#onAllAnswered?.();
     }
     return waiting;
   }

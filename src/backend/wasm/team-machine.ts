@@ -63,8 +63,7 @@ export class TeamMachine extends LinearMachine {
 }
 
 /**
- * The workers of a team. It does not refer to its machine, so that a machine nobody refers to can be collected and its
- * workers be terminated.
+ * The workers of a team. It does not refer to its machine, which can thus be collected and the workers terminated.
  */
 class WorkerTeam {
   readonly #workers: readonly WorkerLink[];

@@ -6,8 +6,8 @@ import { instantiate } from "./module.js";
 
 /** The life of a worker, on every platform. */
 export function serveOwner(owner: OwnerLink): void {
-  const tell = (message: FromWorker, transfer?: ArrayBuffer[]): void => owner.post(message, transfer);
-  const failed = (error: unknown): void => tell({ kind: "failed", error: String(error) });
+  const send = (message: FromWorker, transfer?: ArrayBuffer[]): void => owner.post(message, transfer);
+  const failed = (error: unknown): void => send({ kind: "failed", error: String(error) });
   let service: Promise<Service> | undefined;
   owner.listen((message) => {
     if (service) {
@@ -18,33 +18,33 @@ export function serveOwner(owner: OwnerLink): void {
     }
     const first = message as ToWorker;
     if (first.kind === "work") {
-      work(first, tell).catch(failed);
+      work(first, send).catch(failed);
     } else {
-      service = LocalMachine.create(first.module, 0).then((machine) => new Service(machine, tell));
-      service.then(() => tell({ kind: "ready" }), failed);
+      service = LocalMachine.create(first.module, 0).then((machine) => new Service(machine, send));
+      service.then(() => send({ kind: "ready" }), failed);
     }
   });
 }
 
-/** Never returns: from here on the worker is a thread of the team and hears no more messages. */
-async function work({ module, memory, tid, stack }: ToWorker & { kind: "work" }, tell: Tell): Promise<void> {
-  const kernels = await instantiate(module, memory, (result) => tell({ kind: "done", result }), stack);
-  tell({ kind: "ready" });
+/** Never returns: from here on the worker is a thread of the team and handles no more messages. */
+async function work({ module, memory, tid, stack }: ToWorker & { kind: "work" }, send: Send): Promise<void> {
+  const kernels = await instantiate(module, memory, (result) => send({ kind: "done", result }), stack);
+  send({ kind: "ready" });
   kernels.gpt2_work(tid);
 }
 
-type Tell = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
+type Send = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
 
 /** A machine of this worker's own, at the service of its owner. */
 class Service {
   readonly #blocks = new Map<number, LinearBlock>();
   readonly #codes = new Map<number, LinearCode>();
-  /** Memory ran out where there was nobody to tell; who asks for what could not be had hears of it. */
+  /** Memory that ran out in a request without a reply: reported by the next request for what is missing. */
   #refusal: OutOfMemoryError | undefined;
 
   constructor(
     readonly machine: LocalMachine,
-    readonly tell: Tell,
+    readonly send: Send,
   ) {}
 
   async handle(request: Request): Promise<void> {
@@ -52,18 +52,18 @@ class Service {
       if ("reply" in request) {
         const value = await this.#answer(request);
         const transfer = ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : [];
-        this.tell({ kind: "reply", reply: request.reply, value }, transfer);
+        this.send({ kind: "reply", reply: request.reply, value }, transfer);
       } else {
-        await this.#obey(request);
+        await this.#perform(request);
       }
     } catch (error) {
       if (!(error instanceof OutOfMemoryError)) throw error;
-      if ("reply" in request) this.tell({ kind: "refused", reply: request.reply, details: plain(error) });
+      if ("reply" in request) this.send({ kind: "refused", reply: request.reply, details: plain(error) });
       else this.#refusal = error;
     }
   }
 
-  async #obey(request: Exclude<Request, Question>): Promise<void> {
+  async #perform(request: Exclude<Request, Question>): Promise<void> {
     switch (request.kind) {
       case "alloc":
         this.#blocks.set(request.block, this.machine.alloc(request.bytes));
@@ -77,14 +77,14 @@ class Service {
         break;
       case "copy": {
         const [to, from] = [request.to, request.from].map(({ block, at }) => ({
-          block: this.#had(this.#blocks, block),
+          block: this.#existing(this.#blocks, block),
           offset: at,
         }));
         await this.machine.copy(to!, from!, request.bytes);
         break;
       }
       case "load": {
-        const blocks = request.blocks.map((number) => this.#had(this.#blocks, number));
+        const blocks = request.blocks.map((number) => this.#existing(this.#blocks, number));
         this.#codes.set(request.code, this.machine.loadEncoded(request.ops, blocks));
         break;
       }
@@ -98,7 +98,7 @@ class Service {
   async #answer(question: Question): Promise<Uint8Array | Float64Array | number | undefined> {
     switch (question.kind) {
       case "read":
-        return this.#had(this.#blocks, question.block).copy(question.at, question.bytes);
+        return this.#existing(this.#blocks, question.block).copy(question.at, question.bytes);
       case "run":
         return this.#run(question);
       case "peak":
@@ -107,13 +107,13 @@ class Service {
   }
 
   async #run({ code, dims, scalars, timed }: Question & { kind: "run" }): Promise<Float64Array | undefined> {
-    const loaded = this.#had(this.#codes, code);
+    const loaded = this.#existing(this.#codes, code);
     const seconds = timed ? new Float64Array(loaded.count) : undefined;
     await this.machine.run(loaded, { dims, scalars }, seconds);
     return seconds;
   }
 
-  #had<T>(things: ReadonlyMap<number, T>, number: number): T {
+  #existing<T>(things: ReadonlyMap<number, T>, number: number): T {
     const thing = things.get(number);
     if (thing === undefined) throw this.#refusal ?? new Error(`no block or code ${number}`);
     return thing;

@@ -1,0 +1,147 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Compiler, compileKernels, type Target } from "../src/backend/native/compile.js";
+import { libraryName } from "../src/backend/native/library-path.js";
+import { packageFile } from "../src/util/package-root.js";
+import { describeLibrary, type LibraryFacts } from "./library-facts.js";
+
+/**
+ * Compiles the kernels for every platform, as packages in npm/ that gpt2-ts may depend on optionally, so that those
+ * without a compiler have them. Cross-compiles with zig: `pip install ziglang`, or the command in ZIG.
+ *
+ *     npm run prebuild                         all platforms
+ *     npm run prebuild -- linux-x64 win32-x64  some of them
+ *     npm run prebuild -- --declare            names the packages in package.json, before `npm publish`
+ */
+
+export interface PrebuildTarget extends Target {
+  /** Of the package: `@gpt2-ts/kernels-NAME`. */
+  readonly name: string;
+  /** Zig's name of it, with the oldest C library that will do. */
+  readonly zig: string;
+  readonly libc?: "glibc" | "musl";
+  /** The file format and processor that the library must have. */
+  readonly format: LibraryFacts["format"];
+  readonly machine: LibraryFacts["machine"];
+}
+
+const ARCHES = { x64: "x86_64", arm64: "aarch64" } as const;
+
+const forArch = (arch: "x64" | "arm64"): PrebuildTarget[] => [
+  { ...elf(arch), name: `linux-${arch}`, zig: `${ARCHES[arch]}-linux-gnu.2.17`, libc: "glibc" },
+  { ...elf(arch), name: `linux-${arch}-musl`, zig: `${ARCHES[arch]}-linux-musl`, libc: "musl" },
+  { platform: "darwin", arch, name: `darwin-${arch}`, zig: `${ARCHES[arch]}-macos`, format: "Mach-O", machine: arch },
+  { platform: "win32", arch, name: `win32-${arch}`, zig: `${ARCHES[arch]}-windows-gnu`, format: "PE", machine: arch },
+];
+
+const elf = (arch: "x64" | "arm64") => ({ platform: "linux", arch, format: "ELF", machine: arch }) as const;
+
+export const TARGETS: readonly PrebuildTarget[] = [...forArch("x64"), ...forArch("arm64")];
+
+/** The functions that src/backend/native/library.ts calls. */
+const FUNCTIONS = ["version", "has_isa", "best_isa", "alloc", "map", "team", "release", "discard", "memory", "forget"]
+  .concat("run", "peak_flops", "convert")
+  .map((name) => `gpt2_${name}`);
+
+/** Zig as a C compiler for a target. @throws there is no zig. */
+export function zigCompiler({ zig }: Pick<PrebuildTarget, "zig">): Compiler {
+  const candidates = [process.env.ZIG?.split(/\s+/), ["zig"], ["python3", "-m", "ziglang"]];
+  for (const candidate of candidates) {
+    const [command, ...args] = candidate ?? [];
+    if (command === undefined || command === "") continue;
+    try {
+      execFileSync(command, [...args, "version"], { stdio: "ignore" });
+    } catch {
+      continue;
+    }
+    // Without debugging information or UBSan, which zig's compiler adds to C by default.
+    const more = ["cc", "-target", zig, "-g0", "-fno-sanitize=undefined", "-Wno-tautological-constant-compare"];
+    return { command, args: [...args, ...more], processorFlag: zigFlag };
+  }
+  throw new Error("no zig: pip install ziglang, or name the command in ZIG");
+}
+
+/** Zig writes processors' names with underscores, and features of the architecture as of a processor. */
+function zigFlag(flag: string): string {
+  if (flag === "-march=armv8.2-a+dotprod") return "-mcpu=generic+v8_2a+dotprod";
+  return flag.startsWith("-march=") ? flag.replace(/(?<=\w)-/g, "_") : flag;
+}
+
+interface Manifest {
+  readonly version: string;
+  readonly license: string;
+}
+
+/** Makes the package of a target and returns its folder. @throws the compiler fails, or the library is not as it must be. */
+export async function makePackage(target: PrebuildTarget, compiler: Compiler, root: string): Promise<string> {
+  const { version, license } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as Manifest;
+  const library = libraryName(target.platform);
+  const folder = join(root, `kernels-${target.name}`);
+  mkdirSync(folder, { recursive: true });
+  const work = mkdtempSync(join(tmpdir(), "gpt2-prebuild-"));
+  try {
+    await compileKernels(compiler, target, work, join(folder, library));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  checkLibrary(join(folder, library), target);
+  const { platform, arch, libc } = target;
+  const manifest = {
+    name: `@gpt2-ts/kernels-${target.name}`,
+    version,
+    description: `gpt2-ts's kernels compiled for ${target.name}`,
+    license,
+    os: [platform],
+    cpu: [arch],
+    ...(libc && { libc: [libc] }),
+    files: [library],
+  };
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  writeFileSync(join(folder, "README.md"), `The kernels of gpt2-ts ${version}, compiled for ${target.name}.\n`);
+  return folder;
+}
+
+/** @throws the file is for another platform, lacks a function, or needs a newer C library than it should. */
+export function checkLibrary(path: string, target: PrebuildTarget): LibraryFacts {
+  const facts = describeLibrary(readFileSync(path));
+  const missing = FUNCTIONS.filter((name) => !facts.exports.includes(name));
+  const extra = facts.exports.filter((name) => name.startsWith("gpt2_") && !FUNCTIONS.includes(name));
+  const wrong = [
+    ...(facts.format === target.format ? [] : [`a ${facts.format} file, not ${target.format}`]),
+    ...(facts.machine === target.machine ? [] : [`for ${facts.machine}, not ${target.machine}`]),
+    ...missing.map((name) => `without ${name}`),
+    ...extra.map((name) => `with ${name}, which nothing calls`),
+    ...(newest(facts.glibc) > 17 ? [`needs glibc ${facts.glibc.join(", ")}`] : []),
+  ];
+  if (wrong.length > 0) throw new Error(`${path} is ${wrong.join("; ")}`);
+  return facts;
+}
+
+/** The newest minor version of glibc 2 among symbol versions. */
+const newest = (versions: readonly string[]): number => Math.max(0, ...versions.map((v) => Number(v.split(".")[1])));
+
+function declare(): void {
+  const path = packageFile("package.json");
+  const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest & Record<string, unknown>;
+  const packages = TARGETS.map(({ name }) => [`@gpt2-ts/kernels-${name}`, manifest.version]);
+  const declared = { ...manifest, optionalDependencies: Object.fromEntries(packages) };
+  writeFileSync(path, `${JSON.stringify(declared, null, 2)}\n`);
+  console.log(`package.json names ${packages.length} packages of kernels ${manifest.version}`);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes("--declare")) return declare();
+  const unknown = args.find((arg) => !TARGETS.some(({ name }) => name === arg));
+  if (unknown !== undefined) throw new Error(`${unknown} is none of ${TARGETS.map(({ name }) => name).join(", ")}`);
+  for (const target of TARGETS) {
+    if (args.length > 0 && !args.includes(target.name)) continue;
+    const folder = await makePackage(target, zigCompiler(target), packageFile("npm"));
+    const { format, machine, needed, glibc } = checkLibrary(join(folder, libraryName(target.platform)), target);
+    const version = glibc.length > 0 ? `, glibc 2.${newest(glibc)}` : "";
+    console.log(`${folder}: ${format} for ${machine}${version}, needs ${needed.join(", ") || "nothing"}`);
+  }
+}
+
+if (process.argv[1]?.endsWith("prebuild.js")) await main(process.argv.slice(2));
