@@ -14,7 +14,7 @@ export function localLibrary(): string {
   return packageFile(join("native", "build", LIBRARY_NAME));
 }
 
-/** The packages with kernels for this platform (scripts/prebuild.ts); on Linux one for each C library. */
+/** The packages with kernels for this platform (scripts/prebuilt.ts); on Linux one for each C library. */
 const PACKAGE = `@gpt2-ts/kernels-${process.platform}-${process.arch}`;
 const PACKAGES = process.platform === "linux" ? [PACKAGE, `${PACKAGE}-musl`] : [PACKAGE];
 

@@ -11,9 +11,9 @@ import { describeLibrary, type LibraryFacts } from "./library-facts.js";
  * Compiles the kernels for every platform, as packages in npm/ that gpt2-ts may depend on optionally, so that those
  * without a compiler have them. Cross-compiles with zig: `pip install ziglang`, or the command in ZIG.
  *
- *     npm run prebuild                         all platforms
- *     npm run prebuild -- linux-x64 win32-x64  some of them
- *     npm run prebuild -- --declare            names the packages in package.json, before `npm publish`
+ *     npm run prebuilt                         all platforms
+ *     npm run prebuilt -- linux-x64 win32-x64  some of them
+ *     npm run prebuilt -- --declare            names the packages in package.json, before `npm publish`
  */
 
 export interface PrebuildTarget extends Target {
@@ -25,18 +25,25 @@ export interface PrebuildTarget extends Target {
   /** The file format and processor that the library must have. */
   readonly format: LibraryFacts["format"];
   readonly machine: LibraryFacts["machine"];
+  /** The newest minor version of glibc 2 that it may need. */
+  readonly maxGlibc: number;
 }
 
 const ARCHES = { x64: "x86_64", arm64: "aarch64" } as const;
 
-const forArch = (arch: "x64" | "arm64"): PrebuildTarget[] => [
-  { ...elf(arch), name: `linux-${arch}`, zig: `${ARCHES[arch]}-linux-gnu.2.17`, libc: "glibc" },
-  { ...elf(arch), name: `linux-${arch}-musl`, zig: `${ARCHES[arch]}-linux-musl`, libc: "musl" },
-  { platform: "darwin", arch, name: `darwin-${arch}`, zig: `${ARCHES[arch]}-macos`, format: "Mach-O", machine: arch },
-  { platform: "win32", arch, name: `win32-${arch}`, zig: `${ARCHES[arch]}-windows-gnu`, format: "PE", machine: arch },
-];
+/** glibc 2.17 is of 2012; Node 20 itself needs 2.28. */
+const GLIBC = 17;
 
-const elf = (arch: "x64" | "arm64") => ({ platform: "linux", arch, format: "ELF", machine: arch }) as const;
+const forArch = (arch: "x64" | "arm64"): PrebuildTarget[] => {
+  const [cpu, common] = [ARCHES[arch], { arch, machine: arch, maxGlibc: GLIBC }];
+  const linux = { ...common, platform: "linux", format: "ELF" } as const;
+  return [
+    { ...linux, name: `linux-${arch}`, zig: `${cpu}-linux-gnu.2.${GLIBC}`, libc: "glibc" },
+    { ...linux, name: `linux-${arch}-musl`, zig: `${cpu}-linux-musl`, libc: "musl" },
+    { ...common, platform: "darwin", format: "Mach-O", name: `darwin-${arch}`, zig: `${cpu}-macos` },
+    { ...common, platform: "win32", format: "PE", name: `win32-${arch}`, zig: `${cpu}-windows-gnu` },
+  ];
+};
 
 export const TARGETS: readonly PrebuildTarget[] = [...forArch("x64"), ...forArch("arm64")];
 
@@ -80,7 +87,7 @@ export async function makePackage(target: PrebuildTarget, compiler: Compiler, ro
   const library = libraryName(target.platform);
   const folder = join(root, `kernels-${target.name}`);
   mkdirSync(folder, { recursive: true });
-  const work = mkdtempSync(join(tmpdir(), "gpt2-prebuild-"));
+  const work = mkdtempSync(join(tmpdir(), "gpt2-prebuilt-"));
   try {
     await compileKernels(compiler, target, work, join(folder, library));
   } finally {
@@ -113,7 +120,7 @@ export function checkLibrary(path: string, target: PrebuildTarget): LibraryFacts
     ...(facts.machine === target.machine ? [] : [`for ${facts.machine}, not ${target.machine}`]),
     ...missing.map((name) => `without ${name}`),
     ...extra.map((name) => `with ${name}, which nothing calls`),
-    ...(newest(facts.glibc) > 17 ? [`needs glibc ${facts.glibc.join(", ")}`] : []),
+    ...(newest(facts.glibc) > target.maxGlibc ? [`needs glibc ${facts.glibc.join(", ")}`] : []),
   ];
   if (wrong.length > 0) throw new Error(`${path} is ${wrong.join("; ")}`);
   return facts;
@@ -144,4 +151,4 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-if (process.argv[1]?.endsWith("prebuild.js")) await main(process.argv.slice(2));
+if (process.argv[1]?.endsWith("prebuilt.js")) await main(process.argv.slice(2));
