@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { gptNeoConfig } from "../../src/architectures/gpt-neo/config.js";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { TASKS } from "../../src/evaluate/registry.js";
 import type { EvaluationReport } from "../../src/evaluate/report-file.js";
@@ -53,6 +54,24 @@ describe("gpt2 eval", PARALLEL, () => {
       ],
     );
     assert.equal(existsSync(`${json}.partial`), false, "what is kept for resuming is gone when all is done");
+  });
+
+  it("evaluates a GPT-Neo with likelihoods and generated answers, beyond its local window", async () => {
+    const config = gptNeoConfig({ vocabSize: 500, nCtx: 64, nEmbd: 16, nLayer: 2, nHead: 2, windowSize: 8 });
+    const neo = join(dir, "neo");
+    const tensors = [...seededTensors(config, 4)].map(([{ name, shape }, data]) => ({ name, shape, data }));
+    await saveCheckpoint(neo, { config, tensors });
+    await saveTokenizer(await smallTokenizer(config.vocabSize), neo);
+    const json = join(dir, "neo.json");
+    const tasks = ["lambada", "wikitext-2:plain"];
+    const { status, stderr } = await gpt2(["eval", ...tasks, "--model", neo, "--data", DATA, "--json", json]);
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+    const { model, results } = JSON.parse(readFileSync(json, "utf8")) as EvaluationReport;
+    assert.equal(model.config.architecture, "gpt-neo");
+    assert.deepEqual(
+      results.map(({ spec, items, outcomes }) => [spec, items > 0 && outcomes.length === items]),
+      tasks.map((spec) => [spec, true]),
+    );
   });
 
   it("goes on with --resume from what was kept", async () => {
