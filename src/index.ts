@@ -4,6 +4,12 @@
  */
 export type { Pooling } from "./architectures/architecture.js";
 export type { ModelConfig } from "./architectures/config.js";
+export {
+  type AttentionType,
+  GPT_NEO_PRESETS,
+  type GPTNeoConfig,
+  gptNeoConfig,
+} from "./architectures/gpt-neo/config.js";
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./architectures/gpt2/config.js";
 export type { TaskHead } from "./architectures/task-head.js";
 export type { BackendChoice } from "./backend/choose.js";

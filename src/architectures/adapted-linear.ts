@@ -11,17 +11,17 @@ import {
 import type { Linear, LowRank } from "./params.js";
 
 /**
- * Linear layers with low-rank additions: y = x Wᵀ + b + Σ gain ⊙ (dropout(x) Aᵀ) Bᵀ, a term for each adapter. Forward and,
- * below, backward; without adapters they are the plain layer.
+ * Linear layers with low-rank additions: y = x Wᵀ + b + Σ gain ⊙ (dropout(x) Aᵀ) Bᵀ, a term for each adapter. Without
+ * adapters they are plain linear layers.
  */
 
 /** An adapter of one layer. */
 export interface Adapter extends LowRank<Tensor> {
-  /** [rows, r]: what the hidden values are multiplied by. */
+  /** [rows, r], factors of the hidden values. */
   readonly gain: Tensor;
-  /** i32 [N], each token's row of `gain`; the first for all if there is none. */
+  /** i32 [N], the row of `gain` of each token; the first row for all by default. */
   readonly index?: Tensor;
-  /** Of the adapter's input. */
+  /** Dropout of the adapter's input. */
   readonly drop?: Dropout | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface AdaptedOptions extends LinearOptions {
   readonly act?: Activation;
 }
 
-/** The layer's output, with a residual and GELU as `linearForward` has them; `out` bears the layer's own name. */
+/** The layer's output, with a residual and GELU as in `linearForward`; `out` has the layer's own name. */
 export function adaptedForward(
   k: Recorder,
   name: string,
@@ -49,7 +49,7 @@ export function adaptedForward(
   p: Linear<Tensor, Adapter>,
   { residual, geluOf, act = "gelu_new" }: AdaptedOptions = {},
 ): AdaptedLinear {
-  // Each addition is the residual of the next, the last one that of the layer itself.
+  // Each addition is the residual of the next, and the last one the residual of the layer itself.
   let sum = residual;
   const adapters = (p.lowRank ?? []).map((adapter, i): AdapterActivations => {
     const [part, hidden] = lowRankHidden(k, `${name}.lora${i}`, x, adapter);
@@ -59,7 +59,7 @@ export function adaptedForward(
   if (geluOf === undefined || (adapters.length === 0 && act === "gelu_new")) {
     return { x, out: linearForward(k, name, x, p, { residual: sum, geluOf }), adapters };
   }
-  // It is taken of the whole sum, which the linear operation would add to too late; and that knows GELU only.
+  // The activation applies to the whole sum; the linear operation would add the residual after it, and has only GELU.
   const [N, OC] = geluOf.shape;
   const dims = { N: N!, IC: p.weight.shape[1]!, OC: OC! };
   k.op("linearForward", name, { out: geluOf, x, weight: p.weight, bias: p.bias, residual: sum }, dims, { act: "none" });
@@ -83,8 +83,8 @@ function scaled(k: Recorder, name: string, x: Tensor, gain: Tensor, index: Tenso
 }
 
 /**
- * Accumulates the gradients there are places for and returns the gradient at the input [N, in]: a new tensor, or `addTo`
- * with it added.
+ * Accumulates the gradients of parameters that are not frozen and returns the gradient at the input [N, in]: a new tensor, or
+ * `addTo` with it added.
  */
 export function adaptedBackward(
   k: Recorder,

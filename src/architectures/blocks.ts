@@ -7,7 +7,7 @@ import { activationBackward, type Dropout, dropout } from "./layers.js";
 import type { Linear } from "./params.js";
 import type { TokenInputs } from "./token-inputs.js";
 
-/** Parts of transformers that several architectures have: embeddings, projections back to the residual stream, MLPs. */
+/** Parts that several architectures share: embeddings, projections to the residual stream, MLPs. */
 
 /** Places where activations are dropped: the embedding, then three in each layer. */
 export const dropSite = {
@@ -60,7 +60,7 @@ export interface Projection {
   readonly out: Tensor; // [N, C]
 }
 
-/** residual + linear(x), with dropout between the two when there is any. */
+/** residual + dropout(linear(x)). */
 export function projectForward(
   k: Recorder,
   name: string,
@@ -77,7 +77,7 @@ export function projectForward(
   return { linear, out: dropout(k, `${name}.drop`, linear.out, residual, drop) };
 }
 
-/** The gradient at the projection's input, a new tensor; that at the residual stream passes by unchanged. */
+/** The gradient at the input of the projection, a new tensor. The gradient at the residual stream is dout itself. */
 export function projectBackward(
   k: Recorder,
   name: string,

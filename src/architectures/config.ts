@@ -1,7 +1,7 @@
 import { ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
 
-/** The numbers that every model has, whatever its architecture; each architecture adds its own. Immutable. */
+/** Configuration common to all architectures; each adds its own fields. Immutable. */
 export interface ModelConfig {
   /** The architecture's name in src/architectures/registry.ts. */
   readonly architecture: string;
@@ -17,7 +17,7 @@ export interface ModelConfig {
   /** Width of the feed-forward layer, usually 4C. */
   readonly nInner: number;
   readonly layerNormEpsilon: number;
-  /** Of the feed-forward layer. */
+  /** Activation of the feed-forward layer. */
   readonly activation: Activation;
   /** Whether the output head is the token embedding; if not there is a tensor `lm_head.weight`. */
   readonly tieWordEmbeddings: boolean;
@@ -29,7 +29,7 @@ export type SizeField = { [K in keyof ModelConfig]: ModelConfig[K] extends numbe
 const SIZES = ["vocabSize", "nCtx", "nEmbd", "nLayer", "nHead", "nInner"] as const;
 
 /**
- * The configuration itself.
+ * Checks a configuration and returns it.
  *
  * @param label the architecture's, for errors
  * @throws {ConfigError} a size is not a positive integer, nHead does not divide nEmbd, or epsilon is out of range.
@@ -54,7 +54,7 @@ export function checkedConfig<C extends ModelConfig>(config: C, label: string): 
   return config;
 }
 
-/** @throws {ConfigError} not a positive integer that the kernels can count to. */
+/** @throws {ConfigError} not a positive 32-bit integer. */
 export function checkSize(label: string, field: string, value: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= 2 ** 31 - 1) return;
   throw new ConfigError({

@@ -41,7 +41,7 @@ export function declareParams(
 interface AdapterBuffers {
   readonly matrix: (name: string) => string;
   readonly gain: string;
-  /** Rows of each layer's table of gains. */
+  /** Number of rows in each layer's table of gains. */
   readonly rows: number;
 }
 
@@ -65,14 +65,14 @@ function declareAdapter(
 /** An adapter in training. */
 export interface TrainedAdapter {
   readonly ranks: LoraRanks;
-  /** Probability of dropping each element of its input. */
+  /** Dropout probability of its input. */
   readonly dropout: number;
 }
 
 /** Label of the random numbers that drop an adapter's input, different in each layer. */
 const LORA_DROPOUT = 0x6c6f7261;
 
-/** @param key0 of the run's dropout */
+/** Declares an adapter in training. @param key0 dropout key of the run */
 export function declareTrainedAdapter(
   k: Recorder,
   config: ModelConfig,

@@ -6,9 +6,9 @@ import { architectureOf } from "./registry.js";
 import { tokenInputs } from "./token-inputs.js";
 
 export interface DecodeShape {
-  /** Tokens a run can take. */
+  /** Largest number of tokens in a run. */
   readonly maxTokens: number;
-  /** Rows of logits a run can give. */
+  /** Largest number of rows of logits in a run. */
   readonly maxLogits: number;
   /** Key rows of the cache, for all sequences together. */
   readonly cacheRows: number;
@@ -16,7 +16,7 @@ export interface DecodeShape {
 
 export interface DecodeProgramOptions {
   readonly types?: ParamTypes | undefined;
-  /** Of each adapter that tokens of a run may use. */
+  /** Ranks of each adapter that tokens of a run may use. */
   readonly adapters?: readonly LoraRanks[];
 }
 

@@ -1,17 +1,17 @@
 import { numel, type TensorSpec } from "./tensor-spec.js";
 
-/** Every tensor's place in one flat array, each on a cache line of its own; the gaps stay zero. */
+/** Layout of tensors in one flat array. Each starts on a cache line; the gaps stay zero. */
 export interface FlatLayout {
   readonly offsets: ReadonlyMap<string, { readonly offset: number; readonly size: number }>;
   /** Elements, gaps included. */
   readonly size: number;
-  /** Neighbouring tensors that the optimizer treats alike. */
+  /** Runs of tensors with or without weight decay. */
   readonly groups: readonly { readonly start: number; readonly end: number; readonly decay: boolean }[];
 }
 
 const LINE = 16;
 
-/** Where the tensors of a table stand: the model's, or those of it and of an adapter that are trained. */
+/** Layout of the tensors of a table, in its order. */
 export function flatLayout(table: readonly TensorSpec[]): FlatLayout {
   const offsets = new Map<string, { offset: number; size: number }>();
   const groups: { start: number; end: number; decay: boolean }[] = [];

@@ -1,16 +1,16 @@
 import { type Recorder, rowsOf, type Scalar, type Tensor } from "../program/program.js";
 import { linearForward } from "./layers.js";
 
-/** Elements of logits held at once, 128 MiB: the head and its loss go over the rows in blocks of at most this size. */
+/** Largest block of logits, in elements (128 MiB): the head and its loss process the rows in blocks. */
 const LOGITS_BLOCK = 2 ** 25;
 
-/** Rows of x [N, C] whose logits are computed together: blocks are alike, since each reads the head's whole weight. */
+/** Rows of x [N, C] in a block of logits. Blocks are of equal size, since each reads the whole weight of the head. */
 export function headRows(N: number, vocabSize: number): number {
   const most = Math.max(64, Math.floor(LOGITS_BLOCK / vocabSize));
   return Math.max(1, Math.ceil(N / Math.ceil(N / most)));
 }
 
-/** Logits [N, V] of the hidden states x [N, C]; of the output head's weight [V, C]. */
+/** Logits [N, V] of hidden states x [N, C], with the weight [V, C] of the output head. */
 export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor): Tensor {
   return linearForward(k, name, x, { weight });
 }
@@ -22,8 +22,8 @@ export interface HeadLoss {
 }
 
 /**
- * Cross-entropy of the head's predictions, and with `grad` its gradients: dx [N, C] is set, dweight accumulates. The
- * rows are taken in blocks, so logits for all of them never exist. N must be a number.
+ * Cross-entropy of the head's predictions, and with `grad` its gradients: dx [N, C] is set, dweight accumulates. Rows are
+ * processed in blocks, so the logits of all rows never exist at once. N must be a number.
  */
 export function headLoss(
   k: Recorder,

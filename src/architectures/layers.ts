@@ -46,7 +46,7 @@ export function layernormBackward(
 
 export interface LinearOptions {
   readonly residual?: Tensor | undefined;
-  /** Apply GELU; its argument is kept in the tensor given. */
+  /** Apply GELU, and keep the preactivation in this tensor. */
   readonly geluOf?: Tensor | undefined;
 }
 
@@ -71,7 +71,7 @@ export function linearForward(
 }
 
 export interface LinearBackwardOptions {
-  /** The input was GELU of this: the gradient is passed on through it. */
+  /** Preactivation of the input, if that is a GELU: the gradient is propagated through it. */
   readonly geluOf?: Tensor | undefined;
   /** Add the gradient at the input to this one, instead of making a new tensor. */
   readonly addTo?: Tensor | undefined;
@@ -102,13 +102,13 @@ export function linearBackward(
   return dx;
 }
 
-/** Turns the gradient after an activation into that before it, at x [N, C], in place. */
+/** Backward pass of an activation of x [N, C], in place. */
 export function activationBackward(k: Recorder, name: string, act: Activation, dx: Tensor, x: Tensor): void {
   const dims = { N: rows(dx), C: width(dx) };
   k.op("activationBackward", name, { dx, dout: dx, x }, dims, { act });
 }
 
-/** The probability of dropping, and the keys of the random numbers: one for the run, one for the place. */
+/** Dropout probability, and the keys of its random numbers: one for the run, one for the place. */
 export interface Dropout {
   readonly p: number;
   readonly key0: Scalar;
@@ -116,7 +116,7 @@ export interface Dropout {
 }
 export const NO_DROPOUT: Dropout = { p: 0, key0: 0, key1: 0 };
 
-/** residual + dropout(x), or without a residual dropout(x); its own backward pass on dout. */
+/** residual + dropout(x), or dropout(x) without a residual. Applied to dout, it is its own backward pass. */
 export function dropout(
   k: Recorder,
   name: string,
@@ -130,13 +130,13 @@ export function dropout(
   return out;
 }
 
-/** Which key rows each token sees: first[n] to last[n]. */
+/** Key rows visible to each token: first[n] to last[n]. */
 export interface Visible {
   readonly first: Tensor; // i32 [N]
   readonly last: Tensor; // i32 [N]
 }
 
-/** Keys and values of one layer for every token so far, [rows, 2C] (keys, then values), and each new token's row. */
+/** Cached keys and values of one layer, [rows, 2C] (keys, then values), and the row of each new token. */
 export interface KvCache {
   readonly kv: Tensor;
   readonly row: Tensor; // i32 [N]
@@ -152,10 +152,10 @@ export interface QueryKeyValue {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
-  /** Elements from one token's queries to the next's, and from one token's keys to the next's. */
+  /** Strides between tokens, in elements: of queries, and of keys and values. */
   readonly ldq: number;
   readonly ldkv: number;
-  /** Whether a token's values stand right after its keys. */
+  /** Whether the values of a token follow its keys in memory. */
   readonly adjacent: boolean;
 }
 
@@ -171,15 +171,15 @@ export function separateQkv(q: Tensor, k: Tensor, v: Tensor, C: number): QueryKe
 
 export interface AttentionOptions {
   readonly nHead: number;
-  /** C, of all heads together. */
+  /** C, the width of all heads together. */
   readonly width: number;
-  /** What scores are multiplied by. */
+  /** Factor of attention scores. */
   readonly scale: number;
   readonly see: Visible;
   readonly drop: Dropout;
 }
 
-/** Attention over the tokens of this run themselves or, with a cache, over the cache after adding them to it. */
+/** Attention over the tokens of this run or, with a cache, over the cache after appending them. */
 export function attentionForward(
   k: Recorder,
   name: string,

@@ -8,7 +8,7 @@ import { numel, type TensorSpec } from "./tensor-spec.js";
  * [r, in], B [out, r] and s = alpha / r (or alpha / √r: Kalajdzievski 2023, "rsLoRA").
  */
 
-/** A linear layer of a block, by its name there (`attn.c_attn`): one of the architecture's. */
+/** A linear layer of the architecture's blocks, by its name in the block: `attn.c_attn`. */
 export type LoraTarget = string;
 
 /** The linear layers of a block that can be adapted, in the order of the tensor table. */
@@ -18,7 +18,7 @@ export const loraTargets = (config: Pick<ModelConfig, "architecture">): readonly
 /** The rank of each adapted layer, by its name in the model: `h.0.attn.c_attn`. */
 export type LoraRanks = ReadonlyMap<string, number>;
 
-/** The names of an adapted layer's two matrices; in files they are these after a prefix. */
+/** Names of the two matrices of an adapted layer; in files with a prefix. */
 export const loraA = (layer: string): string => `${layer}.lora_A.weight`;
 export const loraB = (layer: string): string => `${layer}.lora_B.weight`;
 
@@ -74,13 +74,13 @@ export function loraTable(config: ModelConfig, ranks: LoraRanks): TensorSpec[] {
 export const loraParameterCount = (config: ModelConfig, ranks: LoraRanks): number =>
   loraTable(config, ranks).reduce((n, { shape }) => n + numel(shape), 0);
 
-/** s: what an adapter's product is multiplied by. */
+/** LoRA scaling s, the factor of B A. */
 export function loraScale(alpha: number, rank: number, rankStabilized: boolean): number {
   return alpha / (rankStabilized ? Math.sqrt(rank) : rank);
 }
 
 /**
- * Where each adapted layer's gains stand in an adapter's one array of them: a table [rows, r] for each layer, a row for
+ * Offsets of the gains of each adapted layer in the one array of an adapter: a table [rows, r] for each layer, with a row for
  * each way in which a token may use the adapter.
  */
 export function gainOffsets(ranks: LoraRanks, rows: number): { offsets: ReadonlyMap<string, number>; size: number } {
@@ -93,7 +93,7 @@ export function gainOffsets(ranks: LoraRanks, rows: number): { offsets: Readonly
   return { offsets, size };
 }
 
-/** An adapter's gains: the last row has each layer's scale, those before it are zero. */
+/** Gains of an adapter: the scaling of each layer in the last row, zero in the rows before. */
 export function gainTable(ranks: LoraRanks, scaleOf: (layer: string) => number, rows: number): Float32Array {
   const { offsets, size } = gainOffsets(ranks, rows);
   const gains = new Float32Array(size);

@@ -8,25 +8,25 @@ import type { ModelConfig } from "./config.js";
 import type { TensorSpec } from "./tensor-spec.js";
 
 /**
- * How each format holds one architecture: its configuration, each direction beside its inverse, and the names of its
- * tensors. Everything a reader or writer of a format knows about a model comes from one of these.
+ * Mappings between an architecture and a file format: the configuration, in both directions, and the names of tensors.
+ * Readers and writers of a format know models only through these.
  */
 
 /** The names of tensors in a format. */
 export interface TensorNames {
-  /** A file's name in the table of tensors; undefined for what is no part of the model: mask buffers, other tasks' heads. */
+  /** The name in the table of tensors; undefined for tensors that are not part of the model: mask buffers, other heads. */
   tableName(name: string): string | undefined;
   /** The inverse. */
   fileName(name: string): string;
 }
 
-/** What every mapping says: the architecture it is of, by its name in src/architectures/registry.ts. */
+/** A mapping of one architecture, by its name in src/architectures/registry.ts. */
 export interface ArchitectureMapping {
   readonly architecture: string;
 }
 
 /**
- * A format's mapping for a model that is to be written.
+ * The mapping of a format for a model to be written.
  *
  * @param op for the error: `writing model.gguf: GGUF format`
  * @throws {ConfigError} the format does not hold its architecture.
@@ -60,10 +60,10 @@ export interface HuggingFaceMapping extends ArchitectureMapping, TensorNames {
   matrixOrder?(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in";
 }
 
-/** The settings of a model that another PyTorch program saved, by their own names. */
+/** Settings of a model saved by another PyTorch program, by their own names. */
 export interface TorchSettings {
   readonly fields: ReadonlyMap<unknown, unknown>;
-  /** Where they stand, for errors: `model_args`. */
+  /** Their place in the file, for errors: `model_args`. */
   readonly where: string;
 }
 
@@ -109,10 +109,10 @@ export interface TensorFlowMapping extends TensorNames {
   readConfig(json: JsonObject, file: string): ModelConfig;
 }
 
-/** The output head's name in the table of tensors, where it is not the token embedding. */
+/** Name of the output head in the table of tensors, where it is not tied. */
 export const HEAD = "lm_head.weight";
 
-/** Runs `make` and lets a ConfigError say which file the numbers came from. */
+/** Runs `make`, adding the name of the file to a ConfigError. */
 export function namingFile<T>(file: string, make: () => T): T {
   try {
     return make();

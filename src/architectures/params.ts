@@ -10,18 +10,18 @@ export interface LowRank<T> {
   readonly b: T; // [out, r]
 }
 
-/** A linear layer's weight and bias, and what adapters add to it, in their order. */
+/** Weight and bias of a linear layer, and its adapters in their order. */
 export interface Linear<T, L = LowRank<T>> {
   readonly weight: T;
   readonly bias?: T | undefined;
   readonly lowRank?: readonly L[];
 }
 
-/** One thing for each tensor of a model's table (a tensor of a Program, a gradient, an array), and its adapters. */
+/** Values by tensor name: tensors of a Program, gradients or arrays, with the adapters of linear layers. */
 export interface Leaves<T, L = LowRank<T>> {
   /** By the name in the table. */
   tensor(name: string): T;
-  /** What adapters add to a linear layer: `h.0.attn.c_attn`. */
+  /** Adapters of a linear layer: `h.0.attn.c_attn`. */
   adapters(layer: string): readonly L[];
 }
 

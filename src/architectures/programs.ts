@@ -30,7 +30,7 @@ export interface TrainProgramOptions {
   readonly lora?: TrainedAdapter | undefined;
   /** Keep only the residual stream of the forward pass, and recompute each block in the backward pass. */
   readonly recompute?: boolean;
-  /** Instead of predicting the next token: see {@link taskLoss}. */
+  /** Task head instead of next-token prediction: see {@link taskLoss}. */
   readonly head?: TaskHead | undefined;
 }
 
@@ -65,7 +65,7 @@ export function trainProgram(config: ModelConfig, N: number, options: TrainProgr
 
 export interface LossProgramOptions {
   readonly types?: ParamTypes | undefined;
-  /** Of an adapter. */
+  /** Ranks of an adapter. */
   readonly ranks?: LoraRanks | undefined;
   readonly head?: TaskHead | undefined;
 }
@@ -87,8 +87,8 @@ export function lossProgram(config: ModelConfig, N: number, { types, ranks, head
 }
 
 /**
- * Final hidden states [M, C] of the tokens outputs[m] among N, which see each other by `first` and `last` alone: whole texts,
- * one after another, without a cache. Sizes: N, M. Adapters as in {@link decodeProgram}.
+ * Final hidden states [M, C] of the tokens outputs[m] among N, for whole texts one after another, without a cache. `first` and
+ * `last` say what tokens see. Sizes: N, M. Adapters as in {@link decodeProgram}.
  */
 export function hiddenProgram(
   config: ModelConfig,
@@ -109,7 +109,7 @@ export interface AdamWSettings {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Applied to matrices only. */
+  /** Decoupled; matrices only. */
   readonly weightDecay: number;
   /** Clip gradients to this global norm; 0 for no clipping. */
   readonly maxNorm: number;

@@ -6,7 +6,7 @@ import type { TensorSpec } from "./tensor-spec.js";
 
 /**
  * A head for a task (Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2): a
- * linear layer without bias on the final hidden state of a text's last token, in place of the vocabulary's head.
+ * linear layer without bias on the final hidden state of a text's last token, in place of the output head.
  */
 export interface TaskHead {
   /** `regression`: one number, learned by mean squared error. */
@@ -15,7 +15,7 @@ export interface TaskHead {
   readonly labels: readonly string[];
 }
 
-/** Its weight's name, which is transformers' too. */
+/** Name of its weight, as in transformers. */
 export const SCORE = "score.weight";
 
 /** [labels, C], initialised as transformers does; it comes after the tensors of the model's table. */
@@ -24,8 +24,8 @@ export function scoreSpec({ nEmbd }: ModelConfig, { labels }: TaskHead): TensorS
 }
 
 /**
- * The configuration of a model with such a head: it has no head for the vocabulary, so none of its own. Tied embeddings
- * stand for that in the table of tensors.
+ * The configuration of a model with such a head, which has no output head: tied embeddings keep one out of the table of
+ * tensors.
  */
 export const headlessConfig = <C extends ModelConfig>(config: C): C => ({ ...config, tieWordEmbeddings: true });
 

@@ -5,7 +5,7 @@ export type { FlatLayout } from "../architectures/flat.js";
 export { type InitOptions, initialTensors } from "../architectures/init.js";
 export type { LoraRanks, LoraTarget } from "../architectures/lora.js";
 export type { ConfigFields } from "../architectures/registry.js";
-export { parameterCount, tensorTable } from "../architectures/registry.js";
+export { modelConfig, parameterCount, tensorTable } from "../architectures/registry.js";
 export type { TensorSpec } from "../architectures/tensor-spec.js";
 export type { MappedFile, MappedRange } from "../checkpoint/byte-source.js";
 export type { Entry as GgufEntry, GgufScalar } from "../checkpoint/gguf/metadata.js";

@@ -1,4 +1,3 @@
-import { ConfigError } from "../../errors.js";
 import { checkedConfig, type ModelConfig } from "../config.js";
 
 /** The numbers that define a GPT-2 (paper, Table 2). Immutable; make one with {@link gpt2Config}. */
@@ -51,16 +50,4 @@ export function gpt2Config(base: GPT2Preset | Partial<GPT2Config>, overrides: Pa
 
 export function isPreset(name: string): name is GPT2Preset {
   return Object.hasOwn(GPT2_PRESETS, name);
-}
-
-/**
- * The configuration, of a model that has to be a GPT-2.
- *
- * @param op what needs one, for the error: `writing model.bin: llm.c format`
- * @throws {ConfigError} it is another architecture.
- */
-export function requireGpt2(config: ModelConfig, op: string): GPT2Config {
-  if (config.architecture === "gpt2") return config as GPT2Config;
-  const hint = "A Hugging Face folder holds every architecture";
-  throw new ConfigError({ op, expected: "a GPT-2", got: config.architecture, hint });
 }
