@@ -12,6 +12,8 @@ export interface BackendOptions {
   readonly threads?: number | undefined;
   /** Native: instruction set; by default `GPT2_ISA`, else the best there is. */
   readonly isa?: string | undefined;
+  /** With `auto`: called if a slower backend has to serve, and why. By default a warning, once for each reason. */
+  readonly onFallback?: ((reason: Error, backend: Backend) => void) | undefined;
 }
 
 export interface ChosenBackend {
@@ -33,13 +35,30 @@ export async function chooseBackend(options: BackendOptions = {}): Promise<Chose
   const missing = await missingNative();
   if (missing === undefined) return { backend: await chooseNative(options) };
   if (choice === "native") throw missing;
+  const { onFallback = warnOnce } = options;
   try {
-    return { backend: await chooseWasm(options), fallback: missing };
+    const backend = await chooseWasm(options);
+    // In a browser there is nothing better.
+    if (!inNode()) return { backend };
+    onFallback(missing, backend);
+    return { backend, fallback: missing };
   } catch (error) {
     // A wrong number of threads, say, is no reason to fall back.
     if (!(error instanceof BackendError)) throw error;
-    return { backend: await chooseReference(), fallback: error };
+    const backend = await chooseReference();
+    onFallback(error, backend);
+    return { backend, fallback: error };
   }
+}
+
+const warned = new Set<string>();
+
+function warnOnce({ message: reason }: Error, { description }: Backend): void {
+  if (warned.has(reason)) return;
+  warned.add(reason);
+  const message = `gpt2-ts runs on ${description}, slower, because: ${reason}`;
+  if (inNode()) process.emitWarning(message, "BackendWarning");
+  else console.warn(message);
 }
 
 /** Why the native kernels can't be used; undefined if they can. */

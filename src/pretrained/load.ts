@@ -53,6 +53,7 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
     backend: true,
     threads: true,
     isa: true,
+    onFallback: true,
     tokenizer: true,
     dtype: true,
   });

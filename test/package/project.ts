@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageFile } from "../../src/util/package-root.js";
 
@@ -75,7 +75,11 @@ export async function installPackage(dir: string, { native = false } = {}): Prom
   const untarred = await run("tar", tar, dir);
   if (untarred.status !== 0) throw new Error(untarred.stderr);
   if (native) cpSync(packageFile("native/build"), join(installed, "native/build"), { recursive: true });
-  for (const name of ["koffi", "@koromix", "fzstd", "commander"]) {
+  const { dependencies } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as {
+    dependencies: Readonly<Record<string, string>>;
+  };
+  // koffi's native code is in packages of a scope of its own.
+  for (const name of [...Object.keys(dependencies), "@koromix"]) {
     symlinkSync(packageFile(`node_modules/${name}`), join(dir, "node_modules", name));
   }
   return archive;

@@ -60,3 +60,28 @@ describe("the installed package", () => {
     });
   }
 });
+
+describe("installed without a compiler", () => {
+  const bare = join(dir, "bare");
+  const program = `import { GPT2 } from "gpt2-ts"; await GPT2.load(); const model = await GPT2.load(); console.log(model.backend.name);`;
+  before(async () => {
+    writeFiles(bare, { "a.mjs": program });
+    await installPackage(bare);
+  });
+
+  it("a program is warned, once, that another backend serves", async () => {
+    const { status, stdout, stderr } = await run(process.execPath, ["a.mjs"], bare, { GPT2_BACKEND: "" });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, "wasm\n");
+    assert.equal(stderr.match(/BackendWarning: gpt2-ts runs on wasm .*, slower, because: /g)?.length, 1, stderr);
+    assert.match(stderr, /npm rebuild gpt2-ts/);
+  });
+
+  it("the command says so in a line", async () => {
+    const gpt2 = join(bare, "node_modules/gpt2-ts/dist/src/cli/main.js");
+    const ran = await run(process.execPath, [gpt2, "Once", "-n", "3"], bare, { GPT2_BACKEND: "" });
+    assert.equal(ran.status, 0, ran.stderr);
+    assert.match(ran.stderr, /^gpt2: running on wasm .*, slower, because: /m);
+    assert.doesNotMatch(ran.stderr, /BackendWarning/);
+  });
+});

@@ -133,8 +133,12 @@ async function run(data: readonly string[], flags: FinetuneFlags): Promise<void>
     plain: flags.progress === true,
     verb: "finetune",
   });
-  const { backend, fallback } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
-  if (fallback) reporter.notice(`${fallback.message}. Training on ${backend.description} is slower.`);
+  const { backend } = await chooseBackend({
+    backend: flags.backend,
+    threads: flags.threads,
+    onFallback: (reason, { description }) =>
+      reporter.notice(`${reason.message}. Training on ${description} is slower.`),
+  });
   const [downloads, line] = [downloadLine(), progress({ label: "data", unit: "B" })];
   let trainer: Trainer;
   try {

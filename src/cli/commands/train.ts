@@ -85,8 +85,12 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
     });
   }
   const reporter = new TrainReporter(out, { json: flags.json === true, plain: flags.progress === true });
-  const { backend, fallback } = await chooseBackend({ backend: flags.backend, threads: flags.threads });
-  if (fallback) reporter.notice(`${fallback.message}. Training on ${backend.description} is slower.`);
+  const { backend } = await chooseBackend({
+    backend: flags.backend,
+    threads: flags.threads,
+    onFallback: (reason, { description }) =>
+      reporter.notice(`${reason.message}. Training on ${description} is slower.`),
+  });
   const settings = givenSettings(flags);
   const data =
     given &&
