@@ -19,10 +19,10 @@ const isStored = (tensor: TensorSource): tensor is StoredTensor => "readRows" in
 
 export interface EncodeJob {
   readonly tensor: TensorSource;
-  /** What the file holds it in; packed types hold matrices as `out_in`. */
+  /** Storage dtype in the file; matrices in blocks are `out_in`. */
   readonly dtype: WeightType;
   readonly storedAs: StoredLayout;
-  /** What is being written, for errors. */
+  /** The target, for errors. */
   readonly file: string;
 }
 
@@ -66,7 +66,7 @@ function* valuesOf(tensor: TensorSource): Generator<Float32Array, void, void> {
   const width = tensor.shape.at(-1)!;
   const count = tensor.shape.reduce((n, d) => n * d, 1);
   const step = Math.max(1, Math.floor(CHUNK / width)) * width;
-  // A matrix that its file holds transposed has parts of every row all over the file: it is read as a whole.
+  // The rows of a transposed matrix are scattered over its file, so it is read as a whole.
   const whole = isStored(tensor) && tensor.storedAs === "out_in" ? undefined : wholeOf(tensor);
   const part = whole ?? new Float32Array(Math.min(step, count));
   for (let start = 0; start < count; start += step) {

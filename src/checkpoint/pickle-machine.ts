@@ -2,11 +2,11 @@ import { CheckpointError } from "../errors.js";
 import type { ByteCursor } from "./byte-cursor.js";
 import { quote } from "./quote.js";
 
-/** What a name in a pickle stands for. */
+/** The value of a name in a pickle. */
 export class PickleGlobal {
   /** `collections.OrderedDict` */
   readonly name: string;
-  /** What a pickle gets that calls it, or makes an object of it. Absent: a name that is only passed on. */
+  /** Stands in for a call, or for making an object of the class. Absent for a name that is only passed on. */
   readonly call: ((args: readonly unknown[]) => unknown) | undefined;
 
   constructor(name: string, call?: (args: readonly unknown[]) => unknown) {
@@ -20,7 +20,7 @@ export class PickleRecord {
   readonly fields = new Map<unknown, unknown>();
 }
 
-/** What names and references in a pickle stand for. */
+/** The values of names and references in a pickle. */
 export interface PickleNames {
   /** Resolves a name; undefined refuses it. */
   readonly findGlobal: (name: string) => PickleGlobal | undefined;
@@ -73,7 +73,7 @@ export class PickleMachine {
     this.#marks.push(this.#stack.length);
   }
 
-  /** What was pushed since the last mark, removed with it. */
+  /** Removes the values pushed since the last mark, and the mark. */
   popMark(): unknown[] {
     const mark = this.#marks.pop();
     if (mark === undefined) throw this.error("a mark on the stack", "none");

@@ -177,7 +177,7 @@ function call(m: PickleMachine): void {
   m.push(callee.call(args));
 }
 
-/** State of an object: fields of a record; attributes of a dict (a state dict's versions) say nothing of the values. */
+/** The state of an object: fields of a record. Attributes of a dict (a state dict's versions) are ignored. */
 function build(m: PickleMachine): void {
   const state = m.pop();
   const target = m.top();

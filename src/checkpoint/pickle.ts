@@ -5,14 +5,14 @@ import { OPERATIONS, REFUSED_OPERATIONS } from "./pickle-operations.js";
 
 /**
  * Python's pickle format (docs.python.org, "pickletools"; protocols 2 to 5), as data. A pickle is a program for a stack
- * machine, and Python's own runs whatever functions the file names. This one runs nothing: a name stands for what
- * `findGlobal` makes of it, which is one of a short list of data types, or an error. Values: None is null, an int a
+ * machine, and Python's own runs whatever functions the file names. This one runs nothing: `findGlobal` resolves a name to
+ * one of a short list of data types, or it is an error. Values: None is null, an int a
  * number (a bigint beyond 2^53), bytes a Uint8Array, a list an array, a tuple a frozen array, a dict a Map, a set a Set.
  */
 
 /**
- * More than any model's: a checkpoint of gpt2-xl with its optimizer takes 3 MB and 100,000 operations. They bound the
- * memory a hostile file can take, since every operation adds at most one object.
+ * Above any model's: a checkpoint of gpt2-xl with its optimizer takes 3 MB and 100,000 operations. The limits bound the
+ * memory that a hostile file can take, since every operation adds at most one object.
  */
 const MAX_BYTES = 2 ** 25;
 const MAX_OPERATIONS = 2 ** 20;

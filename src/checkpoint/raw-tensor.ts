@@ -9,7 +9,7 @@ export interface RawTensor {
   /** By safetensors' names, or as {@link StoredTensor} has it. */
   readonly dtype: SafetensorsDtype | StoredDtype;
   readonly shape: readonly number[];
-  /** A matrix whose columns lie one after the other, so that the file holds its transpose row by row. */
+  /** Whether a matrix is stored column by column, so that the file holds its transpose. */
   readonly transposed?: boolean;
   readonly source: ByteSource;
   /** Position in the file of the first byte; the values follow each other without gaps. */

@@ -42,8 +42,8 @@ export function readShardIndex(source: ByteSource, extension: "safetensors" | "b
 }
 
 /**
- * The tensors of all shards together. Which of them holds each is for the shards to say: what an index lists and no shard
- * has, as a tied head, or the other way round, as a mask buffer, is no fault of the model (transformers reads it so too).
+ * The tensors of all shards together. The shards decide which tensors there are, as in transformers: an index may list one
+ * that no shard has (a tied head), or leave one out (a mask buffer).
  *
  * @throws {CheckpointError} two shards that have a tensor of one name.
  */
@@ -92,7 +92,7 @@ export function planShards(specs: readonly SafetensorsSpec[], maxShardBytes = Nu
   }));
 }
 
-/** The index of those shards, in the form Hugging Face writes it. */
+/** The index of the shards, in Hugging Face's form. */
 export function safetensorsIndex(shards: readonly Shard[]): JsonObject {
   let totalSize = 0;
   const weightMap: [name: string, file: string][] = [];

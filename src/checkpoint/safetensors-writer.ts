@@ -9,7 +9,7 @@ export interface SafetensorsSpec {
   readonly shape: readonly number[];
 }
 
-/** Where everything of a file goes, known before any data is: tensors can then be written in any order. */
+/** The layout of a file, known before any data is, so that tensors can be written in any order. */
 export interface SafetensorsLayout {
   /** The length prefix and the JSON: the file's first bytes. */
   readonly header: Uint8Array;

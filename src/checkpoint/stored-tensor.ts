@@ -37,8 +37,8 @@ export interface StoredTensor {
    */
   readInto(dst: Float32Array): void;
   /**
-   * The same for as many rows as `dst` has room for. Those of a transposed matrix lie all over the file: better read it
-   * whole.
+   * The same for as many rows as `dst` has room for. The rows of a transposed matrix are scattered over the file, which is
+   * better read as a whole.
    *
    * @param first number of the first row.
    */
@@ -144,7 +144,7 @@ class FileTensor implements StoredTensor {
     for (let start = 0; start < this.#count; start += CHUNK) {
       const i = firstNonFiniteStored(this.dtype, this.#bytes(start, Math.min(CHUNK, this.#count - start)));
       if (i === -1) continue;
-      // Decoding what holds it finds the value itself, for the message.
+      // Decoding its block finds the value itself, for the message.
       const { block } = STORED_DTYPES[this.dtype];
       this.#decode(start + i - (i % block), new Float32Array(block));
     }

@@ -22,7 +22,7 @@ import { readZip, type ZipEntry } from "./zip.js";
 
 export interface TorchFile {
   readonly source: ByteSource;
-  /** What was saved; tensors are {@link TorchTensor}. */
+  /** The saved object; tensors are {@link TorchTensor}. */
   readonly value: unknown;
   /**
    * Where a tensor's values are.
@@ -225,7 +225,7 @@ function locate(
   };
 }
 
-/** How the values follow each other, or undefined if they don't. Strides of dimensions of one element mean nothing. */
+/** The order of the values, or undefined if they are not contiguous. Strides of dimensions of one element mean nothing. */
 function orderOf(shape: readonly number[], strides: readonly number[]): "rows" | "columns" | undefined {
   if (shape.includes(0) || isRowMajor(shape, strides)) return "rows";
   return shape.length === 2 && isRowMajor([...shape].reverse(), [...strides].reverse()) ? "columns" : undefined;

@@ -4,11 +4,11 @@ import { quote } from "./quote.js";
 import type { SafetensorsDtype } from "./safetensors.js";
 
 /**
- * The names that a pickle of torch.save may contain, and what each stands for: tensors and the plain values around them
- * (torch/_utils.py, torch/serialization.py). No other is read.
+ * The names that a pickle of torch.save may contain, and their values: tensors and the plain values around them
+ * (torch/_utils.py, torch/serialization.py). Other names are refused.
  */
 
-/** Where the values of tensors are: a file of the archive, or a range of an old file. */
+/** The values of tensors: an entry of the archive, or a range of an old file. */
 export class TorchStorage {
   readonly key: string;
   readonly dtype: SafetensorsDtype;

@@ -144,7 +144,7 @@ function readZip64End(source: ByteSource, at: number): Directory {
   return { entries, size: cursor.u64(), offset: cursor.u64() };
 }
 
-/** What the directory says of an entry. */
+/** An entry as the directory describes it. */
 interface Listed {
   readonly name: string;
   readonly nameLength: number;

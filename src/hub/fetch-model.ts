@@ -21,9 +21,9 @@ import { type RepositoryState, repositoryFile, repositoryState } from "./reposit
 
 /** A model that is on this machine now. */
 export interface FetchedModel {
-  /** What to open: a folder or a file. */
+  /** The folder or file to open. */
   readonly path: string;
-  /** Of the hub's models: the commit. */
+  /** The commit, of the hub's models. */
   readonly commit?: string | undefined;
   readonly files: readonly FetchedFile[];
 }

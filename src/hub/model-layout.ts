@@ -1,14 +1,14 @@
-/** Which files make up a model. What is known of that stands above this folder, which fetches files and knows no format. */
+/** Which files make up a model: a parameter, since this folder fetches files and knows no format. */
 export interface ModelLayout {
   /**
    * The files of a repository that a model is made of; the rest of it is left where it is.
    *
    * @param files paths of all files there are.
    * @param wanted one of them, with what belongs to it, instead of the model at the top.
-   * @returns what is lacking, in words, if no model is there.
+   * @returns the reason, in words, if no model is there
    */
   select(files: readonly string[], wanted?: string): FileSelection | string;
-  /** What belongs to a file at an address, where nothing lists what there is. */
+  /** The files that belong to one at an address, where nothing lists the files there are. */
   beside(file: string): FilesBeside;
   /**
    * The shards that an index names, as paths beside it; undefined if it is no index.
@@ -19,7 +19,7 @@ export interface ModelLayout {
 }
 
 export interface FileSelection {
-  /** What to open, relative to the repository: "" for all of it, or one file. */
+  /** The path to open, relative to the repository: "" for all of it, or one file. */
   readonly open: string;
   /** To fetch before all others, because it says whether they are wanted. */
   readonly config: string | undefined;

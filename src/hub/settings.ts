@@ -54,7 +54,7 @@ export function hubSettings(options: HubOptions = {}, env: Environment = process
   };
 }
 
-/** Where files fetched by URL are kept; the hub's cache has no place for them. */
+/** The cache of files fetched by URL, for which the hub's cache has no place. */
 export function urlCacheDir(env: Environment = process.env): string {
   return join(expandUser(env.XDG_CACHE_HOME || "~/.cache"), "gpt2-ts", "urls");
 }

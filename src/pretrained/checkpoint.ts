@@ -19,7 +19,7 @@ export interface TokenizerFiles {
 /** An opened model: its configuration, and every tensor of the tensor table, still in its file. */
 export interface Checkpoint {
   readonly format: FormatName;
-  /** What was opened: a folder or a file. */
+  /** The folder or file that was opened. */
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: ModelConfig;
@@ -27,9 +27,9 @@ export interface Checkpoint {
   readonly dtype: StoredDtype;
   /** Exactly the tensors of `tensorTable(config)`, in its order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** Of a classifier or regressor: what it has in place of a head for the vocabulary. */
+  /** The head of a classifier or regressor, in place of one for the vocabulary. */
   readonly head?: StoredHead | undefined;
-  /** Text the writer left in the weights' file (safetensors `__metadata__`). */
+  /** Texts in the weights' file (safetensors `__metadata__`, GGUF `general.`). */
   readonly metadata: Readonly<Record<string, string>>;
   readonly bosTokenId?: number | undefined;
   /** Tokens that end a text, none if empty; undefined if the format does not say, so that the tokenizer does. */
@@ -48,7 +48,7 @@ export interface CheckpointDescription {
   readonly path: string;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: ModelConfig;
-  /** Of a classifier or regressor. */
+  /** The head of a classifier or regressor. */
   readonly head?: TaskHead;
   readonly parameters: number;
   readonly dtype: StoredDtype;
@@ -66,7 +66,7 @@ export interface CheckpointDescription {
   }[];
 }
 
-/** What `gpt2 info MODEL` prints, as plain data that can go through JSON. */
+/** The contents of a model as plain data for JSON, as `gpt2 info` prints them. */
 export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
   const { format, path, files, config, head, dtype, metadata, tokenizerFiles = {} } = checkpoint;
   const stored = [...checkpoint.tensors.values(), ...(head ? [head.score] : [])];

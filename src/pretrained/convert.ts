@@ -16,14 +16,14 @@ import type { SaveFormat } from "./model-to-save.js";
 import { checkType, formatOfName, SAVE_FORMATS, saveCheckpoint } from "./save.js";
 import { tokenizerOf } from "./tokenizer.js";
 
-/** What can be written. */
+/** The formats that can be written. */
 export type ConvertFormat = SaveFormat;
 export const CONVERT_FORMATS = SAVE_FORMATS;
 
 export interface ConvertOptions extends Omit<OpenOptions, "adapters"> {
   /** By the target's name if not given: `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
   readonly to?: ConvertFormat | undefined;
-  /** What the weights are held in; by default as in the source where the format can, else f32. q8_0, q4_0: GGUF only. */
+  /** Storage dtype of the weights; by default the source's where the format has it, else f32. q8_0, q4_0: GGUF only. */
   readonly dtype?: WeightType | undefined;
   /** Hugging Face: start another file where one would hold more than this. */
   readonly maxShardBytes?: number | undefined;
@@ -150,10 +150,10 @@ function tokenizerFilesOf({ tokenizerFiles = {} }: Checkpoint): string[] {
   return [...own, ...extras.filter((path) => existsSync(path))];
 }
 
-/** Names that say nothing about a model, after which its folder is called. */
+/** Common names of files, for which a model is named after its folder. */
 const COMMON_STEMS = ["model", "pytorch_model", "ckpt", "weights"];
 
-/** What to call a model after its path: a folder, or a file without extension and type. */
+/** The name of a model by its path: the folder's, or the file's without extension and type. */
 export function stemOf(model: string): string {
   const path = resolve(model);
   const name = basename(path).replace(/\.(safetensors|gguf|bin|pt|ckpt|json)$/, "");

@@ -19,9 +19,9 @@ import { MODEL_LAYOUT } from "./needed-files.js";
 import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 
 export interface FetchModelOptions {
-  /** What the model runs on; by default what {@link chooseBackend} chooses: in a page WebAssembly. */
+  /** Default: the choice of {@link chooseBackend}, in a page WebAssembly. */
   readonly backend?: Backend | undefined;
-  /** What the weight matrices are held in; by default in what the file holds them in. */
+  /** Storage dtype of the weight matrices; by default the file's. */
   readonly dtype?: WeightType | undefined;
   /** Instead of the one that lies beside the model. */
   readonly tokenizer?: Tokenizer | undefined;
@@ -34,7 +34,7 @@ export interface FetchModelOptions {
   readonly onProgress?: ((file: string, received: number, total: number | undefined) => void) | undefined;
 }
 
-/** What {@link GPT2.fetch} does, for its name and options. */
+/** The parts of the model that {@link GPT2.fetch} loads. */
 export async function fetchModelParts(name: string, options: FetchModelOptions = {}): Promise<ModelParts> {
   checkOptionNames("fetching a model", options, {
     backend: true,
@@ -119,7 +119,7 @@ function missing({ base }: RemoteFolder, expected: string): never {
   throw new CheckpointError({ op: `fetching ${base.href}`, expected, got: "none (404)" });
 }
 
-/** Where a model's files are: a folder's address, and one file of it if the name is a file's. */
+/** The place of a model's files: the address of a folder, and one file of it if the name is a file's. */
 interface Place {
   readonly base: URL;
   readonly file: string | undefined;
@@ -170,7 +170,7 @@ class RemoteFolder {
   }
 }
 
-/** Of a file in a folder of a repository, relative to the repository. */
+/** The folder of a file in a repository, relative to the repository. */
 const folderOf = ({ file = "" }: Place): string =>
   file
     .slice(0, file.lastIndexOf("/") + 1)

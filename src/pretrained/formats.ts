@@ -9,9 +9,9 @@ export type FormatName = "huggingface" | "pytorch" | "tensorflow" | "llm.c" | "g
 /** One format of model files: how it is recognised, read and written. */
 export interface Format {
   readonly name: FormatName;
-  /** What people call it. */
+  /** Its usual name. */
   readonly title: string;
-  /** What can be opened, for the message that lists all there is. */
+  /** The files that can be opened, for the message that lists them for all formats. */
   readonly reads: string;
   readonly detect: {
     /** Whether a file is of this format, by its first 16 bytes, or all there are. */
@@ -21,7 +21,7 @@ export interface Format {
     /** The file to open of a folder: names, the first that is there counts, or a pattern that just one file matches. */
     readonly inFolder: readonly (string | RegExp)[];
   };
-  /** What a model's file needs beside it, when it is fetched from elsewhere. Undefined: models there are not looked for. */
+  /** Files beside the weights, for fetching. Undefined: models of the format are not looked for on the hub. */
   readonly neededFiles?: NeededFiles;
   /**
    * Reads the headers of a model; tensors stay in their files.
@@ -41,7 +41,7 @@ export interface NeededFiles {
 
 /** Writes a model as one file, or as several. */
 export type FormatWriter = {
-  /** What the weights may be held in. */
+  /** Storage dtypes of the weights. */
   readonly dtypes: readonly WeightType[];
 } & (
   | {
@@ -59,9 +59,9 @@ export type FormatWriter = {
 export interface WriteTarget {
   /** A temporary folder, whose files get to their place all at once. */
   readonly folder: string;
-  /** Of the file with the weights. */
+  /** Name of the file with the weights. */
   readonly name: string;
-  /** What messages call the whole. */
+  /** The target's name in messages. */
   readonly path: string;
 }
 

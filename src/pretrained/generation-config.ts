@@ -15,13 +15,13 @@ const NAMES = {
 
 export type StoredSampling = { readonly [K in keyof typeof NAMES]?: number };
 
-/** What a folder's configuration files say about generation, as a {@link Checkpoint} has it. */
+/** The settings for generation in a folder's configuration files. */
 export type GenerationSettings = Pick<Checkpoint, "bosTokenId" | "eosTokenIds" | "sampling">;
 
 const FILE = "generation_config.json";
 
 /**
- * Where texts start and end, and how tokens are to be drawn, by transformers' rule: generation_config.json says it where it
+ * The tokens that start and end a text, and the sampling settings, by transformers' rule: generation_config.json says it where it
  * is there, also by leaving a field out; else config.json does. (The tokenizer's special tokens play no part in it.)
  *
  * @param config config.json. @param configPath its path, for errors
@@ -40,7 +40,7 @@ export function generationSettings(
   return { bosTokenId, eosTokenIds, ...(sampling && { sampling }) };
 }
 
-/** An id, a list of them, or nothing. Small models often keep GPT-2's 50256, which they do not have: that is no token. */
+/** An id, a list of them, or nothing. Small models often keep GPT-2's 50256, which they do not have: it is ignored. */
 function tokenIds(value: unknown, what: string, vocabSize: number): number[] {
   const ids = value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
   const bad = ids.find((id) => !Number.isSafeInteger(id));

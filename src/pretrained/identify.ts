@@ -4,7 +4,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { FORMATS, type Format, findFile } from "./formats.js";
 import type { ModelFiles } from "./model-files.js";
 
-/** Finds out what a file or folder is, also where it is nothing that can be read, so that an error can name it. */
+/** Identifies files and folders, also of kinds that can't be read, so that an error can name them. */
 
 /** Files of other kinds by their first bytes (HDF5, RFC 1952, RFC 8878, llm.c's 20240327, 20240328, 20240520). */
 const OTHER_CONTENTS: readonly (readonly [bytes: readonly number[], description: string])[] = [
@@ -94,7 +94,7 @@ const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^config\.json$/, "a folder with config.json and no weights"],
 ];
 
-/** What a folder that no format finds a model in holds, by its file names. */
+/** A folder without a model of any format, in words, by its file names. */
 function describeFolder(names: readonly string[]): string {
   for (const [pattern, description] of FOLDERS) if (names.some((name) => pattern.test(name))) return description;
   return names.length === 0 ? "an empty folder" : "a folder without model files";

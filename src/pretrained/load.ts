@@ -38,7 +38,7 @@ export interface LoadOptions extends BackendOptions, OpenOptions, PartsOptions {
   readonly tokenizer?: Tokenizer | undefined;
 }
 
-/** What {@link GPT2.load} does, for its name and options. */
+/** The parts of the model that {@link GPT2.load} loads. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
   checkOptionNames("loading a model", options, {
     endpoint: true,
@@ -77,7 +77,7 @@ async function loadOn(chosen: ChosenBackend, name: string | undefined, options: 
   }
 }
 
-/** {@link openModel}, with an adapter folded into it if there is one to be. */
+/** {@link openModel}, with the adapter of the option `merge` folded into it. */
 export async function openWithAdapter(
   name: string | undefined,
   options: OpenOptions,

@@ -10,7 +10,7 @@ import type { FloatDtype } from "../dtype/floats.js";
 import { isStoredDtype } from "../dtype/stored.js";
 import { CheckpointError, type ErrorDetails } from "../errors.js";
 
-/** Finds the tensors of the model's table among those of a file. What a format calls them is in names/. */
+/** Finds the tensors of the model's table among those of a file. Their names in each format are in the architectures' mappings. */
 
 const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
   F32: "f32",
@@ -27,7 +27,7 @@ export interface MatchOptions {
   readonly matrices: "in_out" | "out_in";
   /** Whether the model was made without biases: they are zero then. */
   readonly zeroBiases?: boolean;
-  /** What the format calls a tensor of the table, for messages; its name there by default. */
+  /** A tensor's name in the format, for messages; by default its name in the table. */
   readonly nameInFile?: (name: string) => string;
 }
 

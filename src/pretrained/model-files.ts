@@ -5,11 +5,11 @@ import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
 
 /** The files of one folder that a model is made of, wherever they are: on disk, in memory. */
 export interface ModelFiles {
-  /** What messages call the model: the path or name that the user gave. */
+  /** The model's name in messages: the path or name that the user gave. */
   readonly path: string;
   has(name: string): boolean;
   names(): readonly string[];
-  /** What messages call a file: its path. */
+  /** A file's name in messages: its path. */
   pathOf(name: string): string;
   /** @throws {CheckpointError} there is no such file, or it can't be read. */
   open(name: string): ByteSource;
@@ -30,7 +30,7 @@ export function memoryFiles(path: string, files: Readonly<Record<string, Uint8Ar
   };
 }
 
-/** The files that were opened of a model, so that they can be listed, and closed together. */
+/** The opened files of a model, to be listed and closed together. */
 export class OpenFiles {
   readonly folder: ModelFiles;
   readonly #sources: ByteSource[] = [];
@@ -57,7 +57,7 @@ export class OpenFiles {
     throw new CheckpointError({ ...details, hint });
   }
 
-  /** What a {@link Checkpoint} says of its files. */
+  /** The part of a {@link Checkpoint} about its files. */
   describe(): Pick<Checkpoint, "path" | "files" | "close"> {
     const files = this.#sources.map(({ name, size }) => ({ path: name, size }));
     return { path: this.folder.path, files, close: () => this.close() };
@@ -68,7 +68,7 @@ export class OpenFiles {
   }
 }
 
-/** Runs `read` with a model's files, and closes those it opened if it throws. */
+/** Runs `read` with a model's files, and closes the opened ones if it throws. */
 export function readingFiles<T>(files: ModelFiles, read: (opened: OpenFiles) => T): T {
   const opened = new OpenFiles(files);
   try {

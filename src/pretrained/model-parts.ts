@@ -10,7 +10,7 @@ import { type LoadedHead, loadHead } from "./loaded-head.js";
 import { type SamplingSettings, samplingSettings } from "./sampling-options.js";
 import { loadWeights } from "./weights.js";
 
-/** What a {@link GPT2} is made of. */
+/** The parts of a {@link GPT2}. */
 export interface ModelParts {
   readonly backend: Backend;
   readonly config: ModelConfig;
@@ -38,7 +38,7 @@ export interface ModelParts {
 }
 
 export interface PartsOptions {
-  /** What the weight matrices are held in; by default in what the file holds them in. */
+  /** Storage dtype of the weight matrices; by default the file's. */
   readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -85,7 +85,7 @@ export async function withOwnBackend(
   }
 }
 
-/** How a model is to draw tokens, if its files say so. @throws {CheckpointError} a value is out of range. */
+/** Sampling settings of a model, if its files have some. @throws {CheckpointError} a value is out of range. */
 function samplingOf({ sampling, path }: Checkpoint): SamplingSettings | undefined {
   if (sampling === undefined) return undefined;
   try {

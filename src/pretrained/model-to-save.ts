@@ -13,19 +13,19 @@ export interface ModelToSave {
    * the next is taken.
    */
   readonly tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>;
-  /** Of a classifier or regressor, whose `score.weight` is then among the tensors. Hugging Face only. */
+  /** The head of a classifier or regressor, with `score.weight` among the tensors. Hugging Face only. */
   readonly head?: TaskHead | undefined;
   /** Written into the file (GGUF) or beside the weights. */
   readonly tokenizer?: Tokenizer | undefined;
-  /** Hugging Face: files of the tokenizer's own, copied instead of those that would be written for it. */
+  /** Hugging Face: the tokenizer's original files, copied in place of generated ones. */
   readonly tokenizerFiles?: readonly string[] | undefined;
   /** Tokens that end a text, none if empty; the tokenizer's if not given. */
   readonly eosTokenIds?: readonly number[] | undefined;
   /** The token that starts a text; without `eosTokenIds` too the tokenizer's, else none. */
   readonly bosTokenId?: number | undefined;
-  /** Hugging Face: how the model should write, for generation_config.json. */
+  /** Hugging Face: sampling settings for generation_config.json. */
   readonly sampling?: StoredSampling | undefined;
-  /** What is said of the model: strings in the weights' file (Hugging Face), or `general.` name, author, … (GGUF). */
+  /** Texts about the model: in the weights' file (Hugging Face), or `general.` name, author, … (GGUF). */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface SaveOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Where texts of a model start and end: as it says, else as its tokenizer does. */
+/** The tokens that start and end a model's texts: its own, else its tokenizer's. */
 export function specialTokensOf({
   bosTokenId,
   eosTokenIds,

@@ -7,7 +7,7 @@ import { FORMATS, type Format, type NeededFiles } from "./formats.js";
 /** A LoRA adapter in PEFT's layout. */
 const ADAPTER = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
 
-/** What `gpt2 finetune` leaves beside an adapter: the names of its labels, its template. */
+/** Files that `gpt2 finetune` leaves beside an adapter: the names of its labels, its template. */
 const BESIDE_ADAPTER = ["classifier.json", "template.json"];
 
 /** The files that models of all formats, and adapters, are made of. */
@@ -46,7 +46,7 @@ export const MODEL_LAYOUT: ModelLayout = {
 /** Weights by their usual names. A pattern would take other things too: `optimizer.pt`. */
 const namesOf = ({ detect }: Format): string[] => detect.inFolder.filter((name) => typeof name === "string");
 
-/** What a file of weights needs beside it: by its format, where that is known by name. */
+/** The files beside a file of weights, by its format, where that is known by name. */
 function neededBy(file: string): NeededFiles {
   const name = file.slice(folderOf(file).length);
   if (name === ADAPTER.weights) return { config: { file: ADAPTER.config, required: true }, beside: BESIDE_ADAPTER };

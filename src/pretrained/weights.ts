@@ -11,7 +11,7 @@ import { fillWeights, type Placed, type WeightAccess } from "./fill-weights.js";
 export interface LoadWeightsOptions {
   /** The backend's ways to use weights in place and to convert them on another thread; default its own. */
   readonly access?: WeightAccess | undefined;
-  /** What the matrices are to be held in ({@link heldAs}); by default in what the file holds them in. */
+  /** Storage dtype of the matrices ({@link heldAs}); by default the file's. */
   readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -5,7 +5,7 @@ import type { StoredLayout } from "../checkpoint/stored-tensor.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 
-/** Where a tensor goes, and how. */
+/** The place and layout of a tensor in a file. */
 export interface Place {
   readonly spec: Pick<TensorSpec, "name" | "shape">;
   readonly file: string;
@@ -16,7 +16,7 @@ export interface Place {
 }
 
 export interface WriteTensorsJob {
-  /** What messages call the whole. */
+  /** The target's name in messages. */
   readonly path: string;
   /** Of every tensor of the model. */
   readonly places: readonly Place[];

@@ -28,7 +28,7 @@ export interface GgufTensorSpec {
   readonly shape: readonly number[];
 }
 
-/** Where everything of a file goes, known before any data is: tensors can then be written in any order. */
+/** The layout of a file, known before any data is, so that tensors can be written in any order. */
 export interface GgufLayout {
   /** The file's first bytes, up to the first tensor. */
   readonly header: Uint8Array;

@@ -14,7 +14,7 @@ import type { StoredDtype } from "../../dtype/stored.js";
 export const GGUF_MAGIC = 0x46554747;
 export const GGUF_VERSION = 3;
 
-/** Where a file doesn't say otherwise. */
+/** The default of {@link ALIGNMENT_KEY}. */
 export const DEFAULT_ALIGNMENT = 32;
 export const ALIGNMENT_KEY = "general.alignment";
 /** Longest name of a tensor in bytes (GGML_MAX_NAME - 1), and the most dimensions (GGML_MAX_DIMS). */
@@ -57,7 +57,7 @@ export const VALUE_BYTES: Readonly<Record<ValueType, number>> = {
   f64: 8,
 };
 
-/** Types of tensors by their numbers in enum ggml_type; those that were removed are left out. */
+/** Types of tensors by their numbers in enum ggml_type; removed types are left out. */
 const TENSOR_TYPES: Readonly<Record<number, string>> = {
   0: "f32",
   1: "f16",

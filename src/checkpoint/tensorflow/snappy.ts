@@ -3,9 +3,9 @@ import { VarintReader } from "./protobuf.js";
 
 /**
  * Decompresses Snappy's raw format (github.com/google/snappy, format_description.txt): the length, then literals and
- * copies of what was already put out.
+ * copies of earlier output.
  *
- * @param longest what the result may have at most.
+ * @param longest limit of the result, in bytes
  * @param op what is being read, for errors.
  * @throws {CheckpointError} malformed, or longer.
  */
@@ -23,7 +23,7 @@ export function snappyDecompress(bytes: Uint8Array, longest: number, op: string)
     if (length > size - at) throw damaged(`${size} bytes`, "more");
     if (copy) {
       if (copy.offset === 0 || copy.offset > at) throw damaged(`a copy from the ${at} bytes before`, `${copy.offset}`);
-      // Byte by byte: a copy may overlap what it writes, and so repeat it.
+      // Byte by byte: a copy may overlap its own output, and so repeat it.
       for (let i = 0; i < length; i++) out[at + i] = out[at + i - copy.offset]!;
     } else out.set(reader.take(length), at);
     at += length;

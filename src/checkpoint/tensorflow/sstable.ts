@@ -6,7 +6,7 @@ import { snappyDecompress } from "./snappy.js";
 
 /**
  * LevelDB's sorted table (github.com/google/leveldb, doc/table_format.md), as TensorFlow keeps its index in: blocks of
- * keys and values with common beginnings left out, a block that lists them, and a footer that says where that is.
+ * keys and values with common prefixes left out, a block that lists them, and a footer with its place.
  */
 
 const FOOTER_BYTES = 48;
@@ -46,7 +46,7 @@ export function readTable(source: ByteSource): Map<string, Uint8Array> {
   let end = 0;
   for (const { value } of blockEntries(readBlock(source, readHandle(handles), op), op)) {
     const handle = readHandle(new VarintReader(value, op));
-    // Blocks that follow each other cannot make more of a file than it is.
+    // Blocks in order cannot expand a file without limit.
     if (handle.offset < end)
       throw new CheckpointError({ op, expected: `a block from byte ${end} on`, got: `${handle.offset}` });
     end = handle.offset + handle.size;

@@ -36,7 +36,7 @@ const HEADER = "";
 export interface BundleTensor {
   readonly name: string;
   /**
-   * Where it is.
+   * Its place in a data file.
    *
    * @throws {CheckpointError} it is of no number type, in slices, or outside its file.
    */
@@ -44,7 +44,7 @@ export interface BundleTensor {
 }
 
 /**
- * Reads the index; of the data files only the sizes are looked at.
+ * Reads the index; of the data files only the sizes are checked.
  *
  * @param openData opens a data file by the end of its name, `.data-00000-of-00001`. Called once for each.
  * @throws {CheckpointError} the index is malformed.

@@ -133,7 +133,7 @@ async function writeWeights(
   }
 }
 
-/** In our writing, so that all three files are there; over it the model's own, where it has some. */
+/** Generated, so that all three files are there; over them the model's original files, where there are some. */
 async function writeTokenizer({ tokenizer, tokenizerFiles = [] }: ModelToSave, folder: string): Promise<void> {
   if (tokenizer === undefined) return;
   await saveTokenizer(tokenizer, folder);

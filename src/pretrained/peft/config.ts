@@ -7,21 +7,21 @@ import { CheckpointError } from "../../errors.js";
  * LoRA is refused by name; so is any field that this reader does not know, unless it is switched off.
  */
 export interface PeftConfig {
-  /** r of the layers for which `rankOf` knows nothing else. */
+  /** r of layers without a rank of their own in {@link rankOf}. */
   readonly rank: number;
   readonly alpha: number;
   /** Whether the scale is alpha / √r instead of alpha / r. */
   readonly rankStabilized: boolean;
   /** Used in training only. */
   readonly dropout: number;
-  /** What the adapter was made for: a name or path, as its maker had it. */
+  /** The model that the adapter was made for: a name or path, as its maker had it. */
   readonly baseModel: string | undefined;
   /** Rank and alpha of a layer: `transformer.h.0.attn.c_attn`. */
   rankOf(layer: string): number;
   alphaOf(layer: string): number;
 }
 
-/** Fields that say how an adapter was trained or is found, and change nothing of what it computes. */
+/** Fields about the training or the place of an adapter, which do not change its results. */
 const INERT = new Set([
   "alpha_pattern",
   "auto_mapping",

@@ -15,7 +15,7 @@ import { fromPeftName, peftLayer } from "./names.js";
 
 /** An opened LoRA adapter of a model of a given shape, its tensors still in their file. */
 export interface AdapterCheckpoint {
-  /** What was opened: a folder or a file. */
+  /** The folder or file that was opened. */
   readonly path: string;
   readonly settings: PeftConfig;
   /** Rank and scale of each adapted layer, in the order of the model's. */
@@ -25,7 +25,7 @@ export interface AdapterCheckpoint {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Vectors of the model that were trained as well, and take the place of its own: layer norms, biases. */
   readonly replaced: ReadonlyMap<string, StoredTensor>;
-  /** Of an adapter for classification or regression. */
+  /** The head of an adapter for classification or regression. */
   readonly head: StoredHead | undefined;
   /** Closes the files. Tensors cannot be read afterwards. */
   close(): void;
@@ -132,7 +132,7 @@ function stored(tensor: SafetensorsTensor, name: string, shape: readonly number[
   return storedTensor({ name, dtype, shape, storedAs: "out_in", source, offset });
 }
 
-/** What else adapters may hold, by parts of its tensors' names. */
+/** Other contents of adapters, by parts of their tensors' names. */
 const KINDS: readonly (readonly [name: RegExp, what: string])[] = [
   [/lora_magnitude_vector/, "DoRA"],
   [/lora_embedding_/, "an adapter of the embeddings"],

@@ -3,7 +3,7 @@ import { type LoraTarget, loraTargets } from "../../architectures/lora.js";
 import { tensorTable } from "../../architectures/registry.js";
 import { SCORE } from "../../architectures/task-head.js";
 
-/** What PEFT calls the tensors of a LoRA adapter for GPT-2, and the parts of its configuration that name them. */
+/** PEFT's names of the tensors of a LoRA adapter, and of the modules in its configuration. */
 
 /** Of what it wraps: the model with an output head; without one `transformer.` is missing. */
 const PREFIX = /^base_model\.model\.(transformer\.)?/;
@@ -13,7 +13,7 @@ const WRAPPER = /\.(base_layer|modules_to_save)\.(?=[^.]+$)/;
 /** A module's values from before it was trained, which PEFT sometimes saves too. */
 const ORIGINAL = ".original_module.";
 
-/** The name in the model of a tensor in an adapter's file; undefined for one that says nothing. */
+/** The name in the model of a tensor in an adapter's file; undefined for one without a meaning there. */
 export function fromPeftName(name: string): string | undefined {
   if (name.includes(ORIGINAL)) return undefined;
   return name.replace(PREFIX, "").replace(WRAPPER, ".");

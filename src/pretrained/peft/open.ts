@@ -54,7 +54,7 @@ export function readAdapterSettings(path: string): PeftConfig {
   }
 }
 
-/** Whether an adapter has other tensors than those of LoRA: layer norms or biases that take the place of the model's. */
+/** Whether an adapter has tensors besides LoRA's: layer norms or biases that replace the model's. */
 export function replacesVectors(path: string): boolean {
   const source = openFileSource(adapterFiles(path).weights);
   try {

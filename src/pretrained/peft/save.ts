@@ -22,9 +22,9 @@ export interface AdapterToSave {
   readonly ranks: LoraRanks;
   /** Those of `loraTable(config, ranks)`, and any vectors of the model that were trained as well, by name. */
   readonly tensors: ReadonlyMap<string, Float32Array>;
-  /** Of a classifier or regressor, whose `score.weight` is then among the tensors. */
+  /** The head of a classifier or regressor, with `score.weight` among the tensors. */
   readonly head?: TaskHead | undefined;
-  /** What it is for: a name on the hub, or a path; PEFT can load it by that. */
+  /** The model it is for: a name on the hub, or a path, by which PEFT can load it. */
   readonly baseModel: string | undefined;
 }
 

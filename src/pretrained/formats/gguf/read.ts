@@ -70,7 +70,7 @@ const GENERAL = "general.";
 /** Known already: it is a model, of this architecture. */
 const KNOWN = ["architecture", "type"];
 
-/** What the file says about its model: name, author, license, … */
+/** Texts about the model: name, author, license, … */
 function describe(metadata: GgufMetadata): Record<string, string> {
   const texts = new Map<string, string>();
   for (const key of metadata.keys()) {

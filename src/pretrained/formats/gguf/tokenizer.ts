@@ -96,7 +96,7 @@ export function fingerprint(bytes: Uint8Array): string {
   return hashes.map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** The loop and nothing else: V8 optimises it while it runs, and would drop that when code follows that has not run yet. */
+/** The loop alone: V8 optimises it while it runs, and would deoptimise it for following code that has not run yet. */
 function hashWords([a, b]: [number, number], words: Int32Array): [number, number] {
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -139,7 +139,7 @@ function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
   });
 }
 
-/** What the header says of the start and end of a text. */
+/** The start and end of a text in the header. */
 function extrasFromGguf(metadata: GgufMetadata, size: number, endOfText: number | undefined): VocabularyExtras {
   const { bosTokenId: bos = endOfText, eosTokenIds } = specialIdsFromGguf(metadata, size);
   const [eos = endOfText] = eosTokenIds;
