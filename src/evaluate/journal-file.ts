@@ -6,12 +6,12 @@ import type { Journal, RunIdentity } from "./run.js";
 import type { Outcome } from "./task.js";
 
 /**
- * Outcomes in a file of JSON lines, flushed after each block: first what they are of, then a line for each block. A line
- * that a crash cut short does not count.
+ * A journal in a file of JSON lines, flushed after each block: a header that identifies the run, then a line for each
+ * block. A truncated last line is ignored.
  *
- * @param model what else the outcomes depend on: the model's hash.
- * @param resume go on from what the file has; otherwise it is begun anew.
- * @throws {UsageError} the file is of another run.
+ * @param model identity of the model, such as its hash
+ * @param resume continue the file; otherwise it is replaced
+ * @throws {UsageError} the file belongs to another run.
  */
 export async function journalFile(
   path: string,
@@ -27,7 +27,7 @@ export async function journalFile(
     throw new DataError({ op: `making the folder ${dirname(path)}`, got: (cause as Error).message, cause });
   }
   const lines = [header, ...(outcomes && outcomes.length > 0 ? [JSON.stringify(outcomes)] : [])];
-  // Rewritten, so that what is appended does not follow half a line.
+  // Rewritten, so that no line is appended to a truncated one.
   await writeFileAtomically(path, `${lines.join("\n")}\n`, DataError);
   return {
     outcomes: outcomes ?? [],
@@ -54,7 +54,7 @@ async function readJournal(path: string, header: string): Promise<Outcome[]> {
   const [first = "", ...lines] = text.split("\n");
   if (first !== header) throw otherRun(path, header, first);
   const outcomes: Outcome[] = [];
-  // What stands after the last line end was cut short.
+  // The part after the last line feed is truncated, or empty.
   for (const line of lines.slice(0, -1)) {
     try {
       outcomes.push(...(JSON.parse(line) as Outcome[]));
@@ -65,7 +65,7 @@ async function readJournal(path: string, header: string): Promise<Outcome[]> {
   return outcomes;
 }
 
-/** Names what differs: the headers are mostly checksums. */
+/** Names the fields that differ: the headers are mostly checksums. */
 function otherRun(path: string, header: string, found: string): UsageError {
   const wanted = JSON.parse(header) as Record<string, unknown>;
   let got: Record<string, unknown>;
@@ -77,6 +77,6 @@ function otherRun(path: string, header: string, found: string): UsageError {
   const differing = Object.keys(wanted).filter((key) => JSON.stringify(wanted[key]) !== JSON.stringify(got[key]));
   const list = (values: Record<string, unknown>) =>
     differing.map((key) => `${key} ${(JSON.stringify(values[key]) ?? "unknown").slice(0, 200)}`).join(", ");
-  const hint = "Without --resume it is begun anew";
+  const hint = "Without resuming, the journal is replaced";
   return new UsageError({ op: `resuming from ${path}`, expected: list(wanted), got: list(got), hint });
 }

@@ -5,15 +5,15 @@ import { GPT2_PRESETS } from "../architectures/gpt2/config.js";
 export const PAPER_SIZES = ["117M", "345M", "762M", "1542M"] as const;
 export type PaperSize = (typeof PAPER_SIZES)[number];
 
-/** A column of the paper's tables, and our metrics that may be what it is. */
+/** A figure of the paper's, and our metrics that may correspond to it. */
 export interface PaperFigure {
   readonly name: string;
-  /** Task, and the metrics' names within it; options do not matter. */
+  /** The task, and names of its metrics. */
   readonly task: string;
   readonly metrics: readonly string[];
-  /** Only evaluations with these options. */
+  /** Options that an evaluation has to have. */
   readonly options?: Readonly<Record<string, string>>;
-  /** In the metric's own scale: 0.4599 for 45.99%. For all sizes, or for the largest alone. */
+  /** In the metric's own scale: 0.4599 for 45.99%. For all sizes, or the largest alone. */
   readonly values: Readonly<Partial<Record<PaperSize, number>>>;
 }
 
@@ -22,7 +22,7 @@ const PER_WORD = ["perplexity per word", "perplexity per word, line ends not cou
 const sizes = (...values: readonly number[]): Partial<Record<PaperSize, number>> =>
   Object.fromEntries(PAPER_SIZES.map((size, i) => [size, values[i]!]));
 const percent = (...values: readonly number[]) => sizes(...values.map((x) => x / 100));
-/** A figure that the paper gives for its largest model only. */
+/** A figure of the largest model only. */
 const largest = (value: number): Partial<Record<PaperSize, number>> => ({ "1542M": value });
 
 /** Radford et al. 2019: table 3, table 4, and the text of sections 3.4 to 3.8. */
@@ -97,7 +97,7 @@ const PRESETS: Readonly<Record<PaperSize, keyof typeof GPT2_PRESETS>> = {
   "1542M": "gpt2-xl",
 };
 
-/** Which of the paper's models this one is as large as, if any. */
+/** The paper's model of the same shape, if there is one. */
 export function paperSize({ nLayer, nEmbd, nHead }: ModelConfig): PaperSize | undefined {
   return PAPER_SIZES.find((size) => {
     const preset = GPT2_PRESETS[PRESETS[size]];
@@ -105,7 +105,7 @@ export function paperSize({ nLayer, nEmbd, nHead }: ModelConfig): PaperSize | un
   });
 }
 
-/** What the paper has for a metric of an evaluation. */
+/** The paper's figure for a metric of an evaluation. */
 export function paperFigure(
   task: string,
   options: Readonly<Record<string, string>>,

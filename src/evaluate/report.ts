@@ -2,7 +2,7 @@ import type { MetricResult, MetricScale } from "./metrics/metric.js";
 import { type PaperSize, paperFigure } from "./paper.js";
 import type { TaskResult } from "./run.js";
 
-/** A value as the paper writes it: 45.99 for 0.4599. */
+/** A value as the paper prints it: 45.99 for 0.4599. */
 export function formatValue(value: number, scale: MetricScale): string {
   if (Number.isNaN(value)) return "–";
   if (scale === "percent") return (100 * value).toFixed(2);
@@ -13,7 +13,7 @@ export function formatInterval({ interval: { low, high }, scale }: MetricResult)
   return `${formatValue(low, scale)} – ${formatValue(high, scale)}`;
 }
 
-/** Head and rows of the table of results; `size` is the paper's model that they stand beside. */
+/** Head and rows of the table of results beside the figures of the paper's model of `size`. */
 export function resultTable(
   results: readonly TaskResult[],
   size: PaperSize,

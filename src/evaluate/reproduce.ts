@@ -4,7 +4,7 @@ import type { TaskResult } from "./run.js";
 /**
  * The evaluations behind the paper's figures, each in the variants that the paper leaves open, as task names.
  *
- * @param nCtx of the model: strides are a whole and half of it.
+ * @param nCtx of the model; strides are all and half of it
  */
 export function reproductionSpecs(nCtx: number): string[] {
   const half = `stride=${Math.max(1, nCtx >> 1)}`;
@@ -31,7 +31,7 @@ export function reproductionSpecs(nCtx: number): string[] {
 
 const LARGEST: PaperSize = "1542M";
 
-/** One of our values for a figure of the paper's. */
+/** One of our values that may correspond to a figure of the paper's. */
 export interface Candidate {
   readonly spec: string;
   readonly metric: string;
@@ -40,25 +40,25 @@ export interface Candidate {
   readonly high: number;
 }
 
-/** A figure of the paper's beside what ours could be it. */
+/** A figure of the paper's beside our candidates. */
 export interface FigureComparison {
   readonly figure: PaperFigure;
   readonly paper: number;
-  /** The paper's model that it is of: the one asked for, or where the paper tells of no other the largest. */
+  /** The paper's model of the figure: the requested one, or the largest where the paper reports no other. */
   readonly size: PaperSize;
-  /** All of ours, from the smallest. */
+  /** All candidates, smallest first. */
   readonly candidates: readonly Candidate[];
   readonly nearest: Candidate;
-  /** The largest of ours that is not above the paper's, and the smallest that is not below. */
+  /** The largest candidate not above the paper's figure, and the smallest not below. */
   readonly below: Candidate | undefined;
   readonly above: Candidate | undefined;
 }
 
-/** Each of the paper's figures that there is a result for, with our variants around it. */
+/** Each of the paper's figures for which there is a result, with the variants around it. */
 export function compareWithPaper(results: readonly TaskResult[], size: PaperSize): FigureComparison[] {
   return PAPER_FIGURES.flatMap((figure) => {
-    const told = figure.values[size] === undefined ? LARGEST : size;
-    const paper = figure.values[told];
+    const reported = figure.values[size] === undefined ? LARGEST : size;
+    const paper = figure.values[reported];
     const candidates = results
       .flatMap((result) => candidatesFor(figure, result))
       .filter(({ value }) => Number.isFinite(value))
@@ -68,7 +68,7 @@ export function compareWithPaper(results: readonly TaskResult[], size: PaperSize
     const nearest = candidates.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best));
     const below = candidates.findLast(({ value }) => value <= paper);
     const above = candidates.find(({ value }) => value >= paper);
-    return [{ figure, paper, size: told, candidates, nearest, below, above }];
+    return [{ figure, paper, size: reported, candidates, nearest, below, above }];
   });
 }
 

@@ -13,25 +13,25 @@ import { type MetricResult, measure } from "./metrics/metric.js";
 import type { Answer, Request, RequestGenerator } from "./requests.js";
 import { type Evaluation, formatTaskSpec, type Outcome, type TaskSpec } from "./task.js";
 
-/** What a model under evaluation does; {@link GPT2} is one. */
+/** The methods of a model that evaluations need; {@link GPT2} has them. */
 export interface EvaluatedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
-  /** Id of the token that starts every text. */
+  /** Id of the token before each text. */
   readonly endOfText: number | undefined;
   logLikelihoods(requests: readonly LogLikelihoodRequest[], options?: RunOptions): Promise<LogLikelihood[]>;
   generateUntil(requests: readonly GenerateUntilRequest[], options?: RunOptions): Promise<Generation[]>;
 }
 
-/** Keeps outcomes, so that a run that was stopped goes on where it was. */
+/** Stores outcomes, so that a stopped run can be resumed. */
 export interface Journal {
-  /** Outcomes of the first items, from earlier. */
+  /** Outcomes of the first items, from an earlier run. */
   readonly outcomes: readonly Outcome[];
-  /** Keeps those that come next. */
+  /** Stores the next outcomes. */
   add(outcomes: readonly Outcome[]): Promise<void>;
 }
 
-/** What a journal is of: it does not fit anything else. */
+/** Identity of a run: its journal fits no other. */
 export interface RunIdentity {
   readonly spec: string;
   readonly version: number;
@@ -41,10 +41,10 @@ export interface RunIdentity {
 
 export interface TaskRunOptions {
   readonly source: DataSource;
-  /** Only the first so many items. */
+  /** Only the first items. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told how many items are done, of how many. */
+  /** Called with the number of items done, and in all. */
   readonly onProgress?: ((done: number, items: number) => void) | undefined;
   readonly journal?: ((identity: RunIdentity) => Promise<Journal>) | undefined;
 }
@@ -53,28 +53,28 @@ export interface TaskResult {
   readonly task: string;
   readonly version: number;
   readonly options: Readonly<Record<string, string>>;
-  /** Task and options as they are typed. */
+  /** Task and options, as {@link parseTaskSpec} reads them. */
   readonly spec: string;
-  /** Items that were done, and those that there are. */
+  /** Number of evaluated items, and of all. */
   readonly items: number;
   readonly ofItems: number;
   readonly files: readonly UsedFile[];
   readonly facts: Readonly<Record<string, string | number>>;
   readonly metrics: readonly MetricResult[];
   readonly outcomes: readonly Outcome[];
-  /** Time that this run took. */
+  /** Duration of this run. */
   readonly seconds: number;
-  /** How much of it went into reading the data and cutting it into tokens. */
+  /** The part of it spent on reading and tokenizing the data. */
   readonly secondsPreparing: number;
 }
 
-/** Of every metric's bootstrap. */
+/** Seed of every metric's bootstrap. */
 export const BOOTSTRAP_SEED = 1;
 
 /**
  * Evaluates a model on a task.
  *
- * @throws {DataError} the data are not there or malformed.
+ * @throws {DataError} the data is missing or malformed.
  * @throws {TokenizerError} the model has no tokenizer, or none with `<|endoftext|>`.
  */
 export async function runTask(
@@ -116,9 +116,9 @@ export async function runTask(
 }
 
 /**
- * An evaluation's items and metrics, as they are for a model: where texts are cut depends on its tokenizer and context.
+ * Prepares an evaluation's items and metrics for a model: items depend on its tokenizer and context.
  *
- * @throws {DataError} the data are not there or malformed.
+ * @throws {DataError} the data is missing or malformed.
  * @throws {TokenizerError} the model has no tokenizer, or none with `<|endoftext|>`.
  */
 export async function prepareTask(
@@ -138,14 +138,14 @@ export async function prepareTask(
   throw new DataError({ op: `evaluating on ${formatTaskSpec(spec)}`, expected: `items in ${paths}`, got: "none" });
 }
 
-/** An item that is under way, and what it waits for. */
+/** An item in progress, and the requests it waits for. */
 interface Waiting {
   readonly item: number;
-  readonly asking: RequestGenerator<Outcome>;
+  readonly generator: RequestGenerator<Outcome>;
   readonly requests: readonly Request[];
 }
 
-/** Items side by side: what they ask in a round is answered together. */
+/** Advances items in lockstep: the requests of a round are answered together. */
 async function runBlock(
   model: EvaluatedModel,
   evaluation: Evaluation,
@@ -155,10 +155,10 @@ async function runBlock(
 ): Promise<Outcome[]> {
   const outcomes = new Array<Outcome>(end - from);
   let waiting: Waiting[] = [];
-  const proceed = (item: number, asking: RequestGenerator<Outcome>, answers: readonly Answer[]) => {
-    const { done, value } = asking.next(answers);
+  const proceed = (item: number, generator: RequestGenerator<Outcome>, answers: readonly Answer[]) => {
+    const { done, value } = generator.next(answers);
     if (done) outcomes[item - from] = value;
-    else waiting.push({ item, asking, requests: value });
+    else waiting.push({ item, generator, requests: value });
   };
   for (let item = from; item < end; item++) proceed(item, evaluation.run(item), []);
   while (waiting.length > 0) {
@@ -169,7 +169,7 @@ async function runBlock(
       round.flatMap(({ requests }) => requests),
       signal,
     );
-    for (const { item, asking, requests } of round) proceed(item, asking, answers.splice(0, requests.length));
+    for (const { item, generator, requests } of round) proceed(item, generator, answers.splice(0, requests.length));
   }
   return outcomes;
 }

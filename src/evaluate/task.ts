@@ -5,54 +5,54 @@ import type { Metric } from "./metrics/metric.js";
 import type { ItemText } from "./overlap/words.js";
 import type { RequestGenerator } from "./requests.js";
 
-/** A protocol that leaves something open has options; a task with all of them set is one evaluation. */
+/** An option of a protocol; a task with all options set is one evaluation. */
 export interface TaskOption {
   readonly about: string;
-  /** The first is the default. With `integer` there may be others. */
+  /** The first is the default. */
   readonly values: readonly [string, ...string[]];
-  /** Whether any positive integer will do too. */
+  /** Whether positive integers are values too. */
   readonly integer?: boolean;
 }
 
-/** What an evaluation is made from. */
+/** Inputs of an evaluation. */
 export interface TaskSetup {
   readonly source: DataSource;
   readonly tokenizer: Tokenizer;
-  /** Starts every text. */
+  /** Id of the token before each text. */
   readonly endOfText: number;
-  /** Tokens that the model reads at most. */
+  /** The model's context. */
   readonly nCtx: number;
-  /** The options' values. */
+  /** Values of the options. */
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** An evaluation as it is declared: a name, a version that goes up when results change, and what is done. */
+/** Declaration of an evaluation. Its version is incremented when results change. */
 export interface Task {
   readonly name: string;
   readonly version: number;
   /** One line, with the protocol. */
   readonly about: string;
   readonly options: Readonly<Record<string, TaskOption>>;
-  /** Reads the data. @throws {DataError} it is not there or malformed. */
+  /** Reads the data. @throws {DataError} it is missing or malformed. */
   readonly prepare: (setup: TaskSetup) => Promise<Evaluation>;
 }
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** What came of one item; kept as JSON. */
+/** Result of one item; stored as JSON. */
 export type Outcome = { readonly [key: string]: Json };
 
-/** Items to be done, and what their outcomes add up to. */
+/** Items to run, and metrics over their outcomes. */
 export interface Evaluation {
   readonly items: number;
-  /** Items that are done together, and share runs of the model. */
+  /** Items that run in lockstep and share runs of the model. */
   readonly blockSize: number;
   readonly run: (item: number) => RequestGenerator<Outcome>;
-  /** What of an item may stand in training text: looked up by `gpt2 overlap`. */
+  /** The texts of an item whose overlap with training text is measured. */
   readonly texts: (item: number) => readonly ItemText[];
   readonly metrics: readonly Metric<Outcome>[];
   readonly files: readonly UsedFile[];
-  /** What else belongs to the result: counts, signatures. */
+  /** Further facts of the result: counts, signatures. */
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
@@ -74,7 +74,7 @@ export function evaluation<Item, O extends Outcome>(parts: EvaluationParts<Item,
     blockSize,
     run: (index) => run(items[index]!, index),
     texts: (index) => texts(items[index]!),
-    // Only ever given what `run` returned, perhaps after a way through JSON.
+    // Metrics receive only outcomes of `run`, perhaps after a round trip through JSON.
     metrics: parts.metrics as readonly Metric<Outcome>[],
     files,
     facts,
@@ -87,7 +87,11 @@ export interface TaskSpec {
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** `wikitext-2:plain,stride=512`: a task, and options by name or, where it is clear, by value alone. */
+/**
+ * Parses `wikitext-2:plain,stride=512`: a task, and options by name or, where it is unambiguous, by value alone.
+ *
+ * @throws {UsageError} there is no such task, option or value.
+ */
 export function parseTaskSpec(text: string, tasks: readonly Task[]): TaskSpec {
   const [name = "", ...rest] = text.split(":");
   const task = tasks.find((candidate) => candidate.name === name);
@@ -128,7 +132,7 @@ function unknownOption({ name, options }: Task, part: string): UsageError {
   return new UsageError({ op: `option of ${name}`, expected: known.join(", ") || "none", got: part });
 }
 
-/** The spec as short as it can be written: only what differs from the defaults. */
+/** The shortest spec: only options that differ from their defaults. */
 export function formatTaskSpec({ task, options }: TaskSpec): string {
   const parts = Object.entries(task.options).flatMap(([key, { values }]) => {
     const value = options[key] ?? values[0];

@@ -12,17 +12,17 @@ import {
 } from "./write.js";
 
 export interface AnswerOptions extends WritingOptions {
-  /** The text that the question is about. */
+  /** The document that the question is about. */
   readonly document?: string | undefined;
-  /** Questions and answers before, of the same conversation. */
+  /** Earlier questions and answers of the conversation. */
   readonly history?: readonly Pair[] | undefined;
-  /** Questions and answers that show how; only without a document. By default eight of ours. */
+  /** Example questions and answers, only without a document. Default: eight built-in ones. */
   readonly examples?: readonly Pair[] | undefined;
-  /** Of a document that does not fit, read the beginning. Default false: the answer might be what is left out. */
+  /** Cut a document that does not fit, instead of refusing it. Default false: the answer may be in the part cut off. */
   readonly truncate?: boolean | undefined;
 }
 
-/** Section 3.5 of the paper: greedily. The longest answers of CoQA's development set are shorter. */
+/** Section 3.5 of the paper: greedy decoding. The longest answers of CoQA's development set are shorter. */
 export const CONVERSATION_ANSWER = { maxNewTokens: 40, until: ["\n"] } as const satisfies Writing;
 /** Section 3.8: short answers. */
 export const OPEN_ANSWER = { maxNewTokens: 32, until: ["\n"] } as const satisfies Writing;
@@ -31,15 +31,15 @@ export const answerIn = (written: string): string => written.trim();
 
 const turn = ([question, answer]: Pair): string => `Q: ${question}\nA: ${answer}\n`;
 
-/** What follows the document: the conversation, and a final `A:`, as section 3.5 of the paper. */
+/** The prompt after the document: the conversation, and a final `A:` (section 3.5 of the paper). */
 export function conversationAfter(history: readonly Pair[], question: string): string {
   return `\n\n${history.map(turn).join("")}Q: ${question}\nA:`;
 }
 
-/** A question, without its mark, and its answer, as prompts of section 3.8 begin. */
+/** An example of section 3.8's prompt: a question without its question mark, and its answer. */
 export const questionExample = ([question, answer]: Pair): string => turn([`${question}?`, answer]);
 
-/** What is to be completed after such pairs. */
+/** The question after such examples. */
 export const questionPrompt = (question: string): string => `Q: ${question}?\nA:`;
 
 /** See {@link Tasks.answer}. */
@@ -53,11 +53,11 @@ export async function answer(model: PromptedModel, question: string, options: An
     examples: true,
     truncate: true,
   });
-  const asked = oneLine(needText(question, "answer", "a question"));
-  const history = (options.history ?? []).map(([before, said]): Pair => [oneLine(before), oneLine(said)]);
+  const line = oneLine(needText(question, "answer", "a question"));
+  const history = (options.history ?? []).map(([before, reply]): Pair => [oneLine(before), oneLine(reply)]);
   return options.document === undefined
-    ? answerOpen(model, asked, history, options)
-    : answerAbout(model, options.document, asked, history, options);
+    ? answerOpen(model, line, history, options)
+    : answerAbout(model, options.document, line, history, options);
 }
 
 async function answerAbout(
@@ -68,7 +68,7 @@ async function answerAbout(
   { examples, ...options }: AnswerOptions,
 ): Promise<TaskOutput> {
   if (examples !== undefined) {
-    const expected = "examples or a document; questions about the document before this one are its history";
+    const expected = "examples or a document; earlier questions about the document are its history";
     throw new UsageError({ op: "answer", expected, got: "both" });
   }
   const document = needText(text, "answer", "a document that is not empty").trim();
@@ -82,10 +82,10 @@ async function answerOpen(
   history: readonly Pair[],
   { examples = QUESTIONS, ...options }: AnswerOptions,
 ): Promise<TaskOutput> {
-  const pairs = [...examples, ...history].map(([asked, said]) => questionExample([unmarked(asked), oneLine(said)]));
+  const pairs = [...examples, ...history].map(([before, reply]) => questionExample([unmarked(before), oneLine(reply)]));
   const parts = { examples: pairs, after: questionPrompt(unmarked(question)) };
   return writeAfter(model, "answer", parts, OPEN_ANSWER, options, answerIn);
 }
 
-/** Without the question mark: the prompt has one for all. */
+/** A question without its question mark, which the prompt adds. */
 const unmarked = (question: string): string => oneLine(question).replace(/[\s?]+$/, "");

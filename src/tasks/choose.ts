@@ -12,7 +12,7 @@ import {
 import { needTokenizer, type PromptedModel, type TaskOptions } from "./write.js";
 
 export interface ChooseOptions extends TaskOptions {
-  /** By which score the best is chosen: all of its log-probability, or that per token or per byte. Default total. */
+  /** The score to choose by: log-probability in total, per token, or per byte. Default total. */
   readonly normalization?: Normalization | undefined;
 }
 
@@ -26,9 +26,9 @@ export interface CandidateScore {
   /** logprob / bytes. */
   readonly perByte: number;
   readonly tokens: number;
-  /** In UTF-8, a space at its beginning included. */
+  /** Length in UTF-8, a leading space included. */
   readonly bytes: number;
-  /** Its probability divided by that of all candidates. */
+  /** Its probability divided by the sum over all candidates. */
   readonly share: number;
 }
 
@@ -36,11 +36,11 @@ export interface Choice {
   /** The best candidate; of equal ones the first. */
   readonly text: string;
   readonly index: number;
-  /** The score it was chosen by. */
+  /** The score that decided. */
   readonly normalization: Normalization;
-  /** What the candidates were read after. */
+  /** The text before the candidates. */
   readonly prompt: string;
-  /** All, in the order given. */
+  /** All candidates, in the order given. */
   readonly candidates: readonly CandidateScore[];
 }
 
@@ -59,15 +59,15 @@ export async function choose(
     throw new UsageError({ op: "choice", expected: "a context", got: "none", hint });
   }
   checkCandidates(candidates);
-  // Without <|endoftext|> there is a context, and the id is not used.
+  // A model without <|endoftext|> has a context here, and the id is not used.
   const pairs = choicePairs({ tokenizer, endOfText: endOfText ?? 0 }, context, candidates);
   return choiceOf(model, context, candidates, pairs, options);
 }
 
 /**
- * Scores candidates that are tokens already.
+ * Scores tokenized candidates.
  *
- * @throws {ContextLengthError} one does not fit together with the context: cut for each, contexts would differ.
+ * @throws {ContextLengthError} one does not fit with the context: cutting would give candidates different contexts.
  */
 export async function choiceOf(
   model: PromptedModel,
@@ -78,7 +78,7 @@ export async function choiceOf(
 ): Promise<Choice> {
   checkNormalization(normalization);
   const longest = Math.max(...pairs.map(({ context, continuation }) => context.length + continuation.length));
-  // The last token is predicted, and not read.
+  // The last token is predicted, not read.
   const room = model.config.nCtx + 1;
   if (longest > room) {
     const expected = `at most ${room} tokens of context and candidate`;
@@ -104,7 +104,7 @@ function withShares(scores: readonly Omit<CandidateScore, "share">[]): Candidate
 function checkCandidates(candidates: readonly string[]): void {
   if (candidates.length > 0 && !candidates.includes("")) return;
   const got = candidates.length === 0 ? "none" : "an empty one";
-  throw new UsageError({ op: "choice", expected: "candidates, texts that are not empty", got });
+  throw new UsageError({ op: "choice", expected: "candidates, none of them empty", got });
 }
 
 /** @throws {UsageError} there is no such score. */

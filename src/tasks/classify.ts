@@ -6,28 +6,28 @@ import { oneLine, type Pair } from "./pairs.js";
 import { needText, needTokenizer, type PromptedModel } from "./write.js";
 
 export interface LabelOptions extends ChooseOptions {
-  /** What the text may be: at least two. */
+  /** The labels to choose from, at least two. */
   readonly labels: readonly string[];
-  /** What a label is called in the prompt: `Topic`, `Mood`. Default `Label`. */
+  /** The word for label in the prompt: `Topic`, `Mood`. Default `Label`. */
   readonly kind?: string | undefined;
-  /** Texts and their labels; none by default. */
+  /** Example texts and their labels; none by default. */
   readonly examples?: readonly Pair[] | undefined;
-  /** Of a text that does not fit, read the beginning. Default true. */
+  /** Cut a text that does not fit, instead of refusing it. Default true. */
   readonly truncate?: boolean | undefined;
 }
 
-/** The label chosen, without the space before it; and as many candidates as there are labels. */
+/** The chosen label, and a candidate for each label; labels have no leading space here. */
 export interface LabelChoice extends Choice {
-  /** What had no room in the prompt. */
+  /** Parts of the prompt that did not fit. */
   readonly omitted: Omitted;
 }
 
 const DEFAULT_KIND = "Label";
 
-/** @throws {UsageError} fewer than two labels, an empty one, or the same twice; or an example with another label. */
+/** @throws {UsageError} fewer than two labels, an empty one, or one twice; or an example with another label. */
 export function checkLabels({ labels, examples = [] }: Pick<LabelOptions, "labels" | "examples">): string[] {
   const names = labels.map(oneLine);
-  const expected = "at least two labels, each another";
+  const expected = "at least two distinct labels";
   const got = names.length === 0 ? "none" : names.map((name) => JSON.stringify(name)).join(", ");
   if (names.length < 2 || names.includes("") || new Set(names).size < names.length) {
     throw new UsageError({ op: "classification", expected, got });

@@ -10,17 +10,17 @@ import {
 } from "./write.js";
 
 export interface CompleteOptions extends WritingOptions {
-  /** Pairs that show a pattern: the text's other half is then wanted, and not what comes next. */
+  /** Example pairs: with them, the output of the pair that begins with the text is generated, not a continuation. */
   readonly examples?: readonly Pair[] | undefined;
-  /** Draw from so many of the likeliest tokens at temperature 1; 1 takes the likeliest. Default 40, with examples 1. */
+  /** Sample from so many of the likeliest tokens at temperature 1; 1 is greedy. Default 40, with examples 1. */
   readonly topK?: number | undefined;
-  /** Same seed, same text. By default a new one each time. */
+  /** Same seed, same text. Default: random. */
   readonly seed?: number | undefined;
 }
 
-/** Figure 5 of the paper: its texts continue others with top-k 40. How long is not said there. */
+/** Figure 5 of the paper: continuations with top-k 40; it gives no length. */
 export const CONTINUATION = { maxNewTokens: 100, topK: 40 } as const satisfies Writing;
-/** The prompt of section 3.7, for whatever the examples show. */
+/** Section 3.7's prompt, for any pattern. */
 export const PATTERN = { maxNewTokens: 40, until: ["\n"], topK: 1 } as const satisfies Writing;
 
 /** See {@link Tasks.complete}. */

@@ -1,10 +1,10 @@
 /**
- * Examples that prompts begin with. The paper shows the form but not its examples; these were written for this project
- * (CC0), and count as part of an evaluation's version.
+ * Built-in examples of prompts. The paper shows their form but not the examples; these were written for this project (CC0),
+ * and are covered by an evaluation's version.
  */
 import type { Pair } from "./pairs.js";
 
-/** English and French sentences that mean the same, in the manner of news. */
+/** English sentences in the style of news, and their French translations. */
 export const TRANSLATIONS: readonly (readonly [english: string, french: string])[] = [
   ["The talks will start again on Monday.", "Les discussions reprendront lundi."],
   [
@@ -26,7 +26,7 @@ export const TRANSLATIONS: readonly (readonly [english: string, french: string])
   ],
 ];
 
-/** Questions as people type them, without a mark, and short answers. */
+/** Questions as typed into a search engine, without a question mark, and short answers. */
 export const QUESTIONS: readonly Pair[] = [
   ["who wrote the play romeo and juliet", "William Shakespeare"],
   ["what is the capital of australia", "Canberra"],

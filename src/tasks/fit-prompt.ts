@@ -1,24 +1,24 @@
 import { ContextLengthError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 
-/** A prompt in parts, in their order. */
+/** The parts of a prompt, in order. */
 export interface PromptParts {
   readonly examples?: readonly string[];
   readonly before?: string;
-  /** A text that may be long. */
+  /** A text that may be cut. */
   readonly document?: string;
   readonly after: string;
 }
 
-/** What is left out of a prompt that does not fit. */
+/** The parts left out of a prompt that does not fit. */
 export interface Omitted {
-  /** Examples, the first ones. */
+  /** Number of examples, from the first on. */
   readonly examples: number;
-  /** Tokens at the end of the text or document. */
+  /** Number of tokens at the end of the document. */
   readonly tokens: number;
 }
 
-/** A prompt as the model reads it. */
+/** A prompt that fits. */
 export interface Prompt {
   readonly ids: readonly number[];
   readonly text: string;
@@ -28,18 +28,18 @@ export interface Prompt {
 export interface PromptLimit {
   /** For messages: `summary: prompt`. */
   readonly op: string;
-  /** Tokens that the prompt may have. */
+  /** Most tokens of the prompt. */
   readonly room: number;
-  /** Why no more: `the model's context of 1024 less 100 to be written`. */
+  /** The reason for the limit: `the model's context of 1024 less 100 to generate`. */
   readonly reason: string;
-  /** Whether of a document the beginning will do. */
+  /** Whether the document may be cut to its beginning. */
   readonly truncate: boolean;
 }
 
 /**
- * Makes a prompt fit: examples are left out first, from the first on; then, if that is allowed, the document's end.
+ * Makes a prompt fit by leaving out examples, from the first on, and then, if allowed, the document's end.
  *
- * @throws {ContextLengthError} it does not fit all the same.
+ * @throws {ContextLengthError} it still does not fit.
  */
 export function fitPrompt(tokenizer: Tokenizer, parts: PromptParts, limit: PromptLimit): Prompt {
   const { examples = [], before = "", document = "", after } = parts;
@@ -58,14 +58,14 @@ export function fitPrompt(tokenizer: Tokenizer, parts: PromptParts, limit: Promp
   }
   const expected = `at most ${Math.max(0, limit.room)} tokens, ${limit.reason}`;
   const got = `${ids.length}${examples.length > 0 ? ", without any of the examples" : ""}`;
-  const hint = document === "" || limit.truncate ? "" : "With truncate the beginning of the text is read";
+  const hint = document === "" || limit.truncate ? "" : "With truncate, the text is cut to its beginning";
   throw new ContextLengthError({ op: limit.op, expected, got, ...(hint && { hint }) });
 }
 
 /**
- * The beginning of a document, as much as there is room for (news has there what matters), and what comes after it.
+ * Cuts a document to its beginning, where news has what matters, and appends the text after it.
  *
- * @param room tokens, those after the document included.
+ * @param room most tokens, those after the document included
  */
 export function cutDocument(
   tokenizer: Tokenizer,

@@ -1,15 +1,15 @@
-/** Something a task is given, and what should come of it. */
+/** An input of a task, and its output. */
 export type Pair = readonly [input: string, output: string];
 
-/** White space as single spaces: a line of a prompt is one line. */
+/** A text on one line, white space collapsed to single spaces. */
 export const oneLine = (text: string): string => text.trim().replace(/\s+/g, " ");
 
-/** `english sentence = french sentence`, as section 3.7 of the paper has its examples, one a line. */
+/** An example of section 3.7 of the paper: `english sentence = french sentence`, on a line. */
 export const pairLine = ([input, output]: Pair): string => `${input} = ${output}\n`;
 
-/** What is to be completed after such lines. */
+/** The beginning of the line to complete after such examples. */
 export const pairPrompt = (input: string): string => `${input} =`;
 
-/** Pairs on lines of their own. */
+/** A line for each pair. */
 export const pairLines = (pairs: readonly Pair[]): string[] =>
   pairs.map(([input, output]) => pairLine([oneLine(input), oneLine(output)]));

@@ -1,12 +1,12 @@
 /** Words with a full stop that does not end a sentence. */
 const ABBREVIATIONS =
   /(?:^|[\s("'“‘])(?:\p{Lu}|Mr|Mrs|Ms|Dr|Prof|Rev|Gen|Col|Lt|Sgt|Capt|Sen|Rep|Gov|St|Mt|No|vs|Jr|Sr|etc|al|[a-z]\.[a-z]|M|MM|Mme)\.$/u;
-/** The end of a sentence: marks, what closes after them, and white space. A line end always is one. */
+/** The end of a sentence: marks, closing quotes and brackets, white space. A line feed always ends one. */
 const END = /[.!?…]+["'”’)\]»]*(?=\s)|\n/gu;
 
 /**
- * A text's sentences, without the white space around them. By rule: after `.`, `!`, `?` or `…` and closing marks, unless
- * the full stop belongs to an initial or a common abbreviation, or the next word is in lower case; and at line ends.
+ * The sentences of a text, trimmed. They end at line feeds, and after `.`, `!`, `?` or `…` with closing marks, unless the
+ * full stop belongs to an initial or a common abbreviation, or the next word is in lower case.
  */
 export function sentences(text: string): string[] {
   const found: string[] = [];
@@ -23,7 +23,7 @@ export function sentences(text: string): string[] {
   return found.filter((sentence) => sentence !== "");
 }
 
-/** The first sentences, one a line. */
+/** The first sentences, one on each line. */
 export function firstSentences(text: string, count: number): string {
   return sentences(text).slice(0, count).join("\n");
 }

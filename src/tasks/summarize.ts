@@ -11,17 +11,17 @@ import {
 } from "./write.js";
 
 export interface SummarizeOptions extends WritingOptions {
-  /** Articles and their summaries; none by default, as in the paper. */
+  /** Example articles and summaries; none by default, as in the paper. */
   readonly examples?: readonly Pair[] | undefined;
-  /** Same seed, same summary. By default a new one each time. */
+  /** Same seed, same summary. Default: random. */
   readonly seed?: number | undefined;
-  /** Of an article that does not fit, read the beginning. Default true. */
+  /** Cut an article that does not fit, instead of refusing it. Default true. */
   readonly truncate?: boolean | undefined;
 }
 
-/** Section 3.6 of the paper: what follows the article. */
+/** Section 3.6 of the paper: the hint after the article. */
 export const SUMMARY_HINT = "\nTL;DR:";
-/** Section 3.6: 100 tokens with top-k 2, of which the first three sentences are the summary. */
+/** Section 3.6: 100 tokens with top-k 2; the first three sentences are the summary. */
 export const SUMMARY = { maxNewTokens: 100, topK: 2 } as const satisfies Writing;
 export const SUMMARY_SENTENCES = 3;
 

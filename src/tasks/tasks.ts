@@ -6,12 +6,12 @@ import type { TranslateOptions } from "./translate.js";
 import type { PromptedModel, TaskOutput } from "./write.js";
 
 /**
- * Tasks that a language model was not trained for, stated by a prompt: what the paper calls zero-shot. They show what a
- * model has picked up, and get better with its size: 124M parameters translate nothing, and for work there are other
- * programs. The prompts are those of the paper and of `gpt2 eval`; each result has the one that was sent.
+ * Tasks that a language model was not trained for, stated by a prompt: the paper's zero-shot tasks. They demonstrate what a
+ * model has learned from text, and improve with its size: 124M parameters cannot translate. The prompts are those of the
+ * paper and of its evaluations; each result includes its prompt.
  *
- * What does not fit into the context is left out of the prompt as {@link TaskOutput.omitted} tells: examples first. All
- * throw a ContextLengthError if it does not fit then, a UsageError for what is missing, and a TokenizerError for a model
+ * A prompt that does not fit the context is shortened, examples first, as {@link TaskOutput.omitted} says. All methods throw
+ * a ContextLengthError if that is not enough, a UsageError for missing or unknown options, and a TokenizerError for a model
  * without a tokenizer.
  */
 export class Tasks {
@@ -23,8 +23,8 @@ export class Tasks {
   }
 
   /**
-   * A sentence in another language, greedily, after pairs `english sentence = french sentence`; the first sentence of what
-   * comes (section 3.7). We have pairs for English and French; for other languages give `examples`.
+   * Translates a sentence, greedily, after pairs `english sentence = french sentence`; the result is the first sentence
+   * (section 3.7). Pairs for English and French are built in; other languages need `examples`.
    *
    *     const { text, prompt } = await model.task.translate("Where is the station?", { to: "fr" });
    */
@@ -34,8 +34,8 @@ export class Tasks {
   }
 
   /**
-   * A summary: what follows the article and `TL;DR:`, 100 tokens drawn with top-k 2, of these the first three sentences,
-   * one a line (section 3.6). Of an article that is too long the beginning is read, as long as `truncate` is not false.
+   * Summarises an article: 100 tokens after the article and `TL;DR:`, sampled with top-k 2, of which the first three
+   * sentences count, one on each line (section 3.6). An article that is too long is cut, unless `truncate` is false.
    */
   async summarize(article: string, options: SummarizeOptions = {}): Promise<TaskOutput> {
     const { summarize } = await import("./summarize.js");
@@ -43,8 +43,8 @@ export class Tasks {
   }
 
   /**
-   * A short answer, greedily, to the end of the line. With a `document` it follows that, the conversation so far and
-   * `A:` (section 3.5); without one, pairs of questions and answers (section 3.8).
+   * Answers a question, greedily, to the end of the line: after a `document`, the conversation so far and `A:` (section
+   * 3.5); without a document, after pairs of questions and answers (section 3.8).
    */
   async answer(question: string, options: AnswerOptions = {}): Promise<TaskOutput> {
     const { answer } = await import("./answer.js");
@@ -52,8 +52,8 @@ export class Tasks {
   }
 
   /**
-   * What comes next, drawn with top-k 40 as for figure 5. With `examples`, pairs `input = output`, it is the text's other
-   * half, greedily to the end of the line: the prompt of section 3.7 for any pattern.
+   * Continues a text, sampled with top-k 40 as in figure 5. With `examples`, pairs `input = output`, generates the output
+   * for the text, greedily to the end of the line: section 3.7's prompt for any pattern.
    */
   async complete(text: string, options: CompleteOptions = {}): Promise<TaskOutput> {
     const { complete } = await import("./complete.js");
@@ -61,8 +61,8 @@ export class Tasks {
   }
 
   /**
-   * The likeliest of some labels after `Text: …` and `Label:`; with `examples` after some of these. Not in the paper.
-   * {@link GPT2.classify} is for models that were fine-tuned.
+   * Chooses the likeliest label after `Text: …` and `Label:`, and `examples` of these. Not in the paper.
+   * {@link GPT2.classify} is for fine-tuned models.
    */
   async classify(text: string, options: LabelOptions): Promise<LabelChoice> {
     const { classify } = await import("./classify.js");

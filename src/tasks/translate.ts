@@ -13,27 +13,27 @@ import {
 } from "./write.js";
 
 export interface TranslateOptions extends WritingOptions {
-  /** `fr` or `en`, for which there are examples of ours. With others it is they that tell the languages. */
+  /** `fr` or `en`, which select built-in examples. Other examples determine the languages themselves. */
   readonly to?: string | undefined;
-  /** By default `en`, or `fr` for a translation to English. */
+  /** Default `en`, or `fr` for a translation to English. */
   readonly from?: string | undefined;
-  /** Sentences and their translations, in place of ours. */
+  /** Example sentences and translations, in place of the built-in ones. */
   readonly examples?: readonly Pair[] | undefined;
 }
 
-/** Section 3.7 of the paper: greedily, of which the first sentence counts. A line holds one pair, so there it ends. */
+/** Section 3.7 of the paper: greedy decoding; the first sentence counts. A line holds one pair, so a line feed ends it. */
 export const TRANSLATION = { maxNewTokens: 150, until: ["\n"] } as const satisfies Writing;
 
 export const firstSentence = (written: string): string => sentences(written)[0] ?? "";
 
-/** Our English and French pairs, source first. */
+/** The built-in English and French pairs, source first. */
 export function frenchPairs(from: "en" | "fr", count = TRANSLATIONS.length): Pair[] {
   return TRANSLATIONS.slice(0, count).map(([english, french]) =>
     from === "en" ? [english, french] : [french, english],
   );
 }
 
-/** @throws {UsageError} no examples, for languages of which we have none. */
+/** @throws {UsageError} no examples, for languages without built-in ones. */
 export function translationPairs({
   to,
   from = to === "en" ? "fr" : "en",
@@ -43,7 +43,7 @@ export function translationPairs({
   if ((from === "en" && to === "fr") || (from === "fr" && to === "en")) return frenchPairs(from);
   throw new UsageError({
     op: "translation",
-    expected: "examples, pairs of sentences that mean the same",
+    expected: "examples, sentences and their translations",
     got: to === undefined ? "neither examples nor a language" : `none from ${from} to ${to}`,
     hint: "Without examples there is English to French (fr) and French to English (en)",
   });

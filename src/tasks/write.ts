@@ -11,11 +11,11 @@ import type {
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { fitPrompt, type Omitted, type PromptParts } from "./fit-prompt.js";
 
-/** What tasks ask of a model; {@link GPT2} is one. */
+/** The methods of a model that tasks need; {@link GPT2} has them. */
 export interface PromptedModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
-  /** Id of the token that starts every text. */
+  /** Id of the token before each text. */
   readonly endOfText: number | undefined;
   logLikelihoods(
     requests: readonly LogLikelihoodRequest[],
@@ -30,50 +30,50 @@ export interface TaskOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Of tasks whose result the model writes. */
+/** Options of tasks whose result is generated. */
 export interface WritingOptions extends TaskOptions {
-  /** Tokens that it writes at most; the prompt has the rest of the context. By default as the task has it. */
+  /** Most tokens to generate; the prompt has the rest of the context. Default: the task's. */
   readonly maxNewTokens?: number | undefined;
 }
 
-/** What came of a task. */
+/** Result of a task. */
 export interface TaskOutput {
-  /** The result: of what the model wrote the part that counts. */
+  /** The result: the part of the generated text that counts. */
   readonly text: string;
-  /** All that the model read. */
+  /** The prompt. */
   readonly prompt: string;
-  /** All that the model wrote, without the stop string. */
+  /** All generated text, without the stop string. */
   readonly written: string;
-  /** Natural logarithm of the probability of what it wrote, its end included. */
+  /** Natural logarithm of the probability of all generated tokens. */
   readonly logprob: number;
-  /** How many tokens that were. */
+  /** Number of generated tokens. */
   readonly tokens: number;
-  /** What had no room in the prompt. */
+  /** Parts of the prompt that did not fit. */
   readonly omitted: Omitted;
-  /** Of what was drawn; undefined where the likeliest token was taken each time. */
+  /** Seed of the sampling; undefined for greedy decoding. */
   readonly seed: number | undefined;
 }
 
-/** How a task's result is written. */
+/** How a task's result is generated. */
 export interface Writing {
   readonly maxNewTokens: number;
-  /** Where it ends. */
+  /** Stop strings. */
   readonly until?: readonly string[];
-  /** Drawn from so many of the likeliest tokens; without, the likeliest is taken. */
+  /** Sample from so many of the likeliest tokens; without, greedy decoding. */
   readonly topK?: number;
 }
 
 export interface WriteOptions extends WritingOptions {
   readonly seed?: number | undefined;
-  /** Of a document that does not fit, read the beginning. */
+  /** Cut a document that does not fit, instead of refusing it. */
   readonly truncate?: boolean | undefined;
 }
 
 /**
- * Writes after a prompt.
+ * Generates text after a prompt.
  *
- * @param task for messages.
- * @param read the part that counts of what was written.
+ * @param task for messages
+ * @param read extracts the part of the generated text that counts
  * @throws {ContextLengthError} the prompt does not fit.
  * @throws {TokenizerError} the model has no tokenizer.
  */
@@ -91,7 +91,7 @@ export async function writeAfter(
   const prompt = fitPrompt(needTokenizer(model, task), parts, {
     op: `${task}: prompt`,
     room: nCtx - maxNewTokens,
-    reason: `the model's context of ${nCtx} less ${maxNewTokens} to be written`,
+    reason: `the model's context of ${nCtx} less ${maxNewTokens} to generate`,
     truncate,
   });
   const request = { prompt: prompt.ids, maxNewTokens, topK, seed, ...(until && { until }) };
@@ -107,7 +107,7 @@ export function needTokenizer({ tokenizer }: PromptedModel, task: string): Token
   throw new TokenizerError({ op: task, expected: "a model with a tokenizer", got: "none" });
 }
 
-/** @throws {UsageError} there is nothing in it. */
+/** @throws {UsageError} the text is empty. */
 export function needText(text: string, task: string, what: string): string {
   if (text.trim() !== "") return text;
   throw new UsageError({ op: task, expected: what, got: "none" });

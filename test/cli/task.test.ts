@@ -74,7 +74,7 @@ describe("gpt2 task", PARALLEL, () => {
     const { stderr, stdout } = await gpt2(["task", "summarize", long, "-n", "2"]);
     assert.match(stderr, /^gpt2: the text exceeds the context: its last \d{3} tokens left out\n$/);
     assert.ok(stdout.endsWith("\n"));
-    await refused(["summarize", long, "--no-truncate"], /With truncate the beginning of the text is read/, 1);
+    await refused(["summarize", long, "--no-truncate"], /With truncate, the text is cut to its beginning/, 1);
   });
 
   it("answers from a document, after a conversation, or from nothing", async () => {
@@ -143,7 +143,7 @@ describe("gpt2 task", PARALLEL, () => {
       /--example: expected "input=output", got "none"/,
     );
     await refused(["summarize", join(folder, "missing.txt"), ...nowhere], /expected a text file, got no such file/);
-    await refused(["classify", "x", "--labels", "one", ...nowhere], /at least two labels/);
+    await refused(["classify", "x", "--labels", "one", ...nowhere], /at least two distinct labels/);
     await refused(["choose", "x", ...nowhere], /--candidates or --candidate, got none/);
     await refused(
       ["choose", "x", "--candidates", "a,b", "--by", "word", ...nowhere],

@@ -1,8 +1,10 @@
 /** gpt2 eval and gpt2 reproduce, run as users run them. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { gptNeoConfig } from "../../src/architectures/gpt-neo/config.js";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
@@ -72,6 +74,22 @@ describe("gpt2 eval", PARALLEL, () => {
       results.map(({ spec, items, outcomes }) => [spec, items > 0 && outcomes.length === items]),
       tasks.map((spec) => [spec, true]),
     );
+  });
+
+  it("writes the report into a pipe or an open file, which stay what they are", async () => {
+    const fifo = join(dir, "fifo");
+    if (spawnSync("mkfifo", [fifo]).status !== 0) return;
+    const reader = spawn("cat", [fifo], { stdio: ["ignore", "pipe", "inherit"] });
+    const [{ status }, report] = await Promise.all([
+      gpt2(["eval", "lambada", ...flags, "--limit", "2", "--json", fifo]),
+      text(reader.stdout),
+    ]);
+    assert.equal(status, 0);
+    assert.equal((JSON.parse(report) as EvaluationReport).results[0]!.items, 2);
+    assert.ok(lstatSync(fifo).isFIFO());
+    const { stdout } = await gpt2(["eval", "lambada", ...flags, "--limit", "2", "--json", "/dev/stdout"]);
+    assert.match(stdout, /"program":"gpt2-ts/);
+    assert.match(stdout, /^task +metric/m);
   });
 
   it("goes on with --resume from what was kept", async () => {

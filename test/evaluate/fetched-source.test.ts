@@ -81,7 +81,7 @@ describe("data sets that are fetched", () => {
     const own = memorySource({ "lambada/lambada_test.jsonl": "own" });
     const both = firstOf(own, fetchedSource({ published, cacheDir }));
     assert.equal(new TextDecoder().decode((await readFirst(both, info, ["lambada_test.jsonl"])).bytes), "own");
-    await assert.rejects(readFirst(both, info, ["other.txt"]), /in memory, or what can be fetched, got none of them/);
+    await assert.rejects(readFirst(both, info, ["other.txt"]), /in memory, or downloads, got none of them/);
     assert.equal(requests, 0);
   });
 

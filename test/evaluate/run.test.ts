@@ -68,7 +68,7 @@ describe("a run that is stopped and resumed", () => {
     await assert.rejects(evaluateOn(model, spec, { limit: 2, journal: journal(path, true, "another") }), UsageError);
     await assert.rejects(evaluateOn(model, spec, { limit: 3, journal: journal(path, true) }), (error: Error) => {
       assert.ok(error instanceof UsageError);
-      assert.match(error.message, /expected items 3, got items 2\. Without --resume/, "only what differs is named");
+      assert.match(error.message, /expected items 3, got items 2\. Without resuming/, "only what differs is named");
       return true;
     });
     await assert.rejects(evaluateOn(model, "ptb", { limit: 2, journal: journal(path, true) }), UsageError);

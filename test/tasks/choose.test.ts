@@ -69,7 +69,7 @@ describe("model.choose", () => {
   });
 
   it("refuses what can't be compared", async () => {
-    await assert.rejects(model.choose(CONTEXT, []), /expected candidates, texts that are not empty, got none/);
+    await assert.rejects(model.choose(CONTEXT, []), /expected candidates, none of them empty, got none/);
     await assert.rejects(model.choose(CONTEXT, ["a", ""]), UsageError);
     const normalization = "word" as "token";
     await assert.rejects(model.choose(CONTEXT, ["a"], { normalization }), /total, token, byte, got word/);

@@ -66,7 +66,7 @@ describe("labels", () => {
   it("are at least two, each another, and those of the examples", () => {
     assert.deepEqual(checkLabels({ labels: [" sport", "the\nweather"] }), ["sport", "the weather"]);
     for (const labels of [[], ["a"], ["a", " a "], ["a", ""]]) {
-      assert.throws(() => checkLabels({ labels }), /expected at least two labels, each another/);
+      assert.throws(() => checkLabels({ labels }), /expected at least two distinct labels/);
     }
     const wrong = { labels: ["a", "b"], examples: [["x", "a"] as const, ["y", "c"] as const] };
     assert.throws(() => checkLabels(wrong), /label of an example: expected a, b, got "c"/);
@@ -100,7 +100,7 @@ describe("a prompt that does not fit", () => {
     const refused = (run: () => unknown, message: RegExp) =>
       assert.throws(run, (error) => error instanceof ContextLengthError && message.test(error.message));
     refused(() => fit(2), /^test: expected at most 2 tokens, as the test has it, got 12, without any of the examples$/);
-    refused(() => fit(11, false), /got 12, without any of the examples\. With truncate the beginning/);
+    refused(() => fit(11, false), /got 12, without any of the examples\. With truncate, the text is cut/);
     refused(() => fit(-3), /at most 0 tokens/);
     refused(() => fit(2, true, { after: "abc" }), /got 3$/);
     assert.equal(fit(11, false, { after: "0123456789>" }).text, "0123456789>");

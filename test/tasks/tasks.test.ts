@@ -223,7 +223,7 @@ describe("tasks and evaluations", () => {
       [task.complete("x", { topK: 1.5 }), /topK/],
       [task.complete("x", { seed: -1 }), /seed/],
       [task.complete("x", { adapter: "none" }), /adapter/],
-      [task.classify("x", { labels: ["a"] }), /at least two labels/],
+      [task.classify("x", { labels: ["a"] }), /at least two distinct labels/],
       [task.classify(" ", { labels: ["a", "b"] }), /^classification: expected a text/],
     ];
     for (const [call, message] of wrong) {

@@ -1,11 +1,11 @@
 import { DataError } from "../../errors.js";
 
 /**
- * Decompresses bzip2 (format as of bzip2 1.0.8: "BZh", then blocks that are run-length coded, sorted by the
- * Burrows-Wheeler transform, moved to the front, and Huffman coded in groups of 50 symbols). Several files written one
- * after another are one, as bunzip2 has it.
+ * Decompresses bzip2 (the format of bzip2 1.0.8: "BZh", then blocks, each run-length coded, sorted by the Burrows-Wheeler
+ * transform, move-to-front coded, and Huffman coded in groups of 50 symbols). Concatenated files decompress to one, as with
+ * bunzip2.
  *
- * @throws {DataError} not bzip2, cut short or damaged: each block's checksum is verified.
+ * @throws {DataError} not bzip2, truncated or damaged: each block's checksum is verified.
  */
 export function bunzip2(bytes: Uint8Array, name = "bzip2 data"): Uint8Array {
   const bits = new BitReader(bytes, name);
@@ -20,7 +20,7 @@ export function bunzip2(bytes: Uint8Array, name = "bzip2 data"): Uint8Array {
       if (mark !== BLOCK) throw damaged(name, "a block", "other bytes");
       output.push(readBlock(bits, level * 100_000, name));
     }
-    bits.read(32); // The checksums of the blocks again.
+    bits.read(32); // Combines the blocks' checksums, which are verified above.
     bits.align();
   } while (bits.left > 0);
   return concatenate(output);
@@ -45,12 +45,12 @@ class BitReader {
     readonly name: string,
   ) {}
 
-  /** Whole bytes that have not been looked at. */
+  /** Bytes not yet read. */
   get left(): number {
     return this.bytes.length - this.#at;
   }
 
-  /** The next `count` bits, at most 32, the first the most significant. */
+  /** The next `count` bits, at most 32, most significant first. */
   read(count: number): number {
     if (count > 16) return this.read(count - 16) * 2 ** 16 + this.read(16);
     while (this.#count < count) {
@@ -69,7 +69,7 @@ class BitReader {
   }
 }
 
-/** One block's bytes. */
+/** Decodes one block. */
 function readBlock(bits: BitReader, maxLength: number, name: string): Uint8Array {
   const checksum = bits.read(32);
   if (bits.read(1) === 1) throw damaged(name, "a block that is not randomised", "one (bzip2 before 0.9.5)");
@@ -82,13 +82,13 @@ function readBlock(bits: BitReader, maxLength: number, name: string): Uint8Array
   const selectors = readSelectors(bits, tableCount, selectorCount);
   const tables = Array.from({ length: tableCount }, () => readTable(bits, symbols.length + 2));
   const sorted = readSorted(bits, symbols, tables, selectors, maxLength);
-  if (origin >= sorted.length) throw damaged(name, `a place below ${sorted.length}`, `${origin}`);
+  if (origin >= sorted.length) throw damaged(name, `an origin below ${sorted.length}`, `${origin}`);
   const block = expandRuns(unsort(sorted, origin));
   if (crc32(block) !== checksum) throw damaged(name, "a block with the right checksum", "another");
   return block;
 }
 
-/** Which byte values occur: 16 bits for 16 ranges, then 16 for each range that is not empty. */
+/** The byte values that occur: 16 bits for 16 ranges, then 16 for each range that is not empty. */
 function readSymbolMap(bits: BitReader): number[] {
   const ranges = bits.read(16);
   const symbols: number[] = [];
@@ -100,25 +100,25 @@ function readSymbolMap(bits: BitReader): number[] {
   return symbols;
 }
 
-/** Which table each group of symbols is coded with, moved to the front. */
+/** The table of each group of symbols, move-to-front coded. */
 function readSelectors(bits: BitReader, tableCount: number, count: number): number[] {
   const order = Array.from({ length: tableCount }, (_, i) => i);
   return Array.from({ length: count }, () => {
     let place = 0;
     while (bits.read(1) === 1) place++;
     const table = order.splice(place, 1)[0];
-    if (table === undefined) throw damaged(bits.name, "a table that is there", `number ${place}`);
+    if (table === undefined) throw damaged(bits.name, "a table that exists", `number ${place}`);
     order.unshift(table);
     return table;
   });
 }
 
-/** A canonical Huffman code: for each length the largest code, and what to add to a code to find its symbol. */
+/** A canonical Huffman code: for each length the largest code, and the offset from a code to its symbol. */
 interface Table {
   readonly limits: Int32Array;
   readonly offsets: Int32Array;
   readonly symbols: readonly number[];
-  /** Bits of the shortest code. */
+  /** Length of the shortest code. */
   readonly shortest: number;
 }
 
@@ -155,7 +155,7 @@ function readSymbol(bits: BitReader, { limits, offsets, symbols, shortest }: Tab
   throw damaged(bits.name, "a code of the table", "another");
 }
 
-/** The block as it was sorted: Huffman codes, runs of the front symbol, and move-to-front undone. */
+/** The sorted block: decodes Huffman codes, runs of the front symbol, and move-to-front. */
 function readSorted(
   bits: BitReader,
   symbols: readonly number[],
@@ -171,7 +171,7 @@ function readSorted(
     const selector = selectors[Math.floor(n / GROUP)];
     if (selector === undefined) throw damaged(bits.name, "a table for each group of symbols", "too few");
     const symbol = readSymbol(bits, tables[selector]!);
-    // 0 and 1 are the digits of a run's length, in bijective base 2.
+    // 0 and 1 are digits of a run length in bijective base 2.
     if (symbol <= 1) {
       run += weight << symbol;
       weight <<= 1;
@@ -207,7 +207,7 @@ function unsort(sorted: Uint8Array, origin: number): Uint8Array {
   return output;
 }
 
-/** After four equal bytes stands how many more there are. */
+/** Expands runs: four equal bytes are followed by the number of further ones. */
 function expandRuns(bytes: Uint8Array): Uint8Array {
   let output = new Uint8Array(2 * bytes.length + 256);
   let [length, same, last] = [0, 0, -1];

@@ -9,7 +9,7 @@ import { PUBLISHED, type PublishedFile } from "./published.js";
 import { type DataSource, sha256 } from "./source.js";
 
 export interface FetchedSourceOptions extends Pick<HubOptions, "offline"> {
-  /** Default: data-sets in the cache folder of this package. */
+  /** Default: `data-sets` in the package's cache folder. */
   readonly cacheDir?: string | undefined;
   /** Default: {@link PUBLISHED}. */
   readonly published?: Readonly<Record<string, PublishedFile>> | undefined;
@@ -18,17 +18,17 @@ export interface FetchedSourceOptions extends Pick<HubOptions, "offline"> {
 }
 
 /**
- * Data sets that are fetched when they are first needed, and kept, each file under its checksum: what does not have it is
- * never used.
+ * Data sets that are downloaded when first needed and cached, each file under its checksum; a file with another checksum
+ * is never used.
  *
- * @throws {DownloadError} from `read`: a file cannot be fetched, or is another than it was.
+ * @throws {DownloadError} from `read`: a file cannot be downloaded, or has changed.
  */
 export function fetchedSource(options: FetchedSourceOptions = {}): DataSource {
   const { published = PUBLISHED, cacheDir = join(dirname(urlCacheDir()), "data-sets"), offline, signal } = options;
   const settings = hubSettings({ offline });
   const context = { settings, signal, onEvent: options.onDownload ?? (() => {}) };
   return {
-    description: settings.offline ? "the cache" : "what can be fetched",
+    description: settings.offline ? "the cache" : "downloads",
     list: async () => [],
     read: async (path) => {
       const known = Object.hasOwn(published, path) ? published[path]! : undefined;
@@ -41,7 +41,7 @@ export function fetchedSource(options: FetchedSourceOptions = {}): DataSource {
       await mkdir(folder, { recursive: true });
       const remote = { what: path, name, url: new URL(known.url), headers: {}, checksum: checksumOf(known) };
       return withFileLock(join(folder, ".lock"), { signal }, async (exclusive) => {
-        // Another program may have fetched it while we waited.
+        // Another process may have fetched it while this one waited for the lock.
         const now = await checked(target, known.sha256);
         if (now) return now;
         await downloadFile(remote, { path: target, stem: `.${name}`, exclusive }, context);
@@ -53,7 +53,7 @@ export function fetchedSource(options: FetchedSourceOptions = {}): DataSource {
 
 const checksumOf = ({ sha256: hex }: PublishedFile) => ({ kind: "sha256", hex }) as const;
 
-/** A file of the cache, if it is there and as it should be. */
+/** A cached file, if it exists and has its checksum. */
 async function checked(path: string, want: string): Promise<Uint8Array | undefined> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return undefined;
@@ -62,10 +62,10 @@ async function checked(path: string, want: string): Promise<Uint8Array | undefin
   return bytes && (await sha256(bytes)) === want ? bytes : undefined;
 }
 
-/** Nothing is there, or a folder is where a file was looked for. */
+/** Nothing exists at the path, or a folder instead of a file. */
 const ABSENT = new Set(["ENOENT", "ENOTDIR", "EISDIR"]);
 
-/** Data sets in a folder, each in one of its own, in the layout they are published in: docs/evaluation.md lists them. */
+/** Data sets in a folder, each in a subfolder with the layout of its publisher: docs/evaluation.md lists them. */
 export function folderSource(folder: string): DataSource {
   const absentAs =
     <T>(absent: T, path: string) =>

@@ -1,4 +1,4 @@
-/** A file of a data set that its publisher, or a public copy, offers under an address that does not change. */
+/** A file of a data set that its publisher, or a public copy, serves at a permanent address. */
 export interface PublishedFile {
   readonly url: string;
   /** Hexadecimal. */
@@ -14,8 +14,8 @@ const NATURAL_QUESTIONS = [
 ] as const;
 
 /**
- * What can be fetched, by the path that tasks look for. Left out are sets whose terms want to be read first (Penn Treebank),
- * that come as large archives, or whose checksum we could not establish.
+ * Downloadable files by the path that tasks read. Not listed: sets with terms to accept first (Penn Treebank), large
+ * archives, and files whose checksum we could not establish.
  */
 export const PUBLISHED: Readonly<Record<string, PublishedFile>> = {
   "lambada/lambada_test.jsonl": {

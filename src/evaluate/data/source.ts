@@ -3,19 +3,18 @@ import { bunzip2 } from "./bzip2.js";
 import { inflate, openZip } from "./zip.js";
 
 /**
- * Where the files of data sets come from: a folder that the user gives, a cache that they are fetched into, or whatever a
- * program keeps them in.
+ * A place with the files of data sets: a folder, a cache of downloads, or any storage of the calling program.
  */
 export interface DataSource {
   /** For messages: `the folder eval`. */
   readonly description: string;
-  /** A file's bytes as they are stored, or undefined if it is not there. Paths have `/`. */
+  /** A file's bytes as stored; undefined if it does not exist. Paths use `/`. */
   read(path: string): Promise<Uint8Array | undefined>;
-  /** Names of the files in a folder, sorted; none if it is not there. */
+  /** Names of the files in a folder, sorted; empty if it does not exist. */
   list(folder: string): Promise<readonly string[]>;
 }
 
-/** Several sources as one: what the first does not have is looked for in the next. */
+/** Several sources as one: a file is read from the first source that has it. */
 export function firstOf(...sources: readonly DataSource[]): DataSource {
   return {
     description: sources.map(({ description }) => description).join(", or "),
@@ -36,10 +35,10 @@ export function firstOf(...sources: readonly DataSource[]): DataSource {
   };
 }
 
-/** A file that an evaluation used. */
+/** A file that an evaluation read. */
 export interface UsedFile {
   readonly path: string;
-  /** Hexadecimal, of the file as it is stored. */
+  /** Hexadecimal, of the file as stored. */
   readonly sha256: string;
 }
 
@@ -48,19 +47,19 @@ export interface DataFile extends UsedFile {
   readonly bytes: Uint8Array;
 }
 
-/** A data set that an evaluation needs. */
+/** A data set that an evaluation reads. */
 export interface DataSetInfo {
   /** Its folder. */
   readonly name: string;
-  /** Where it can be had. */
+  /** Where it is published. */
   readonly origin: string;
 }
 
 /**
- * The first of these files that is there, in the data set's folder or beside it. `set.zip!folder/file` is a file within an
+ * The first of these files that exists, in the data set's folder or beside it. `set.zip!folder/file` is a file within an
  * archive.
  *
- * @throws {MissingDataError} none is there; the message says what to get, and where.
+ * @throws {MissingDataError} none exists; the message says which file to get, and where.
  */
 export async function readFirst(
   source: DataSource,

@@ -13,14 +13,14 @@ export function textOf({ bytes, path }: Pick<DataFile, "bytes" | "path">): strin
   }
 }
 
-/** The objects of JSON lines. @throws {DataError} with the number of a line that is none. */
+/** The objects of JSON lines; blank lines are skipped. @throws {DataError} a line that is no object, with its number. */
 export function jsonLines(file: Pick<DataFile, "bytes" | "path">): JsonRecord[] {
   return numberedLines(file).map(({ record }) => record);
 }
 
 /** {@link jsonLines} with their places, for messages about their fields. */
 export function numberedLines(file: Pick<DataFile, "bytes" | "path">): JsonLine[] {
-  // Refuses what is not UTF-8.
+  // Refuses bytes that are not UTF-8.
   textOf(file);
   return [...linesOf(textBytes(file.bytes, file.path), file.path)];
 }
@@ -30,14 +30,14 @@ export function recordOf(value: unknown, place: string): JsonRecord {
   throw new DataError({ op: place, expected: "a JSON object", got: kind(value) });
 }
 
-/** A field that must be text. */
+/** A field that has to be a string. */
 export function stringField(record: JsonRecord, field: string, place: string): string {
   const value = record[field];
   if (typeof value === "string") return value;
   throw new DataError({ op: `${place}: ${field}`, expected: "a string", got: kind(value) });
 }
 
-/** A field that must be a list of texts. */
+/** A field that has to be a list of strings. */
 export function stringsField(record: JsonRecord, field: string, place: string): string[] {
   return listField(record, field, place).map((value) => {
     if (typeof value === "string") return value;
@@ -60,7 +60,7 @@ export function kind(value: unknown): string {
       : "an object";
 }
 
-/** A segment of WMT's SGML: its document, its number in it, and its text. */
+/** A segment of WMT's SGML: `document/number`, and its text. */
 export interface SgmlSegment {
   readonly id: string;
   readonly text: string;

@@ -1,30 +1,30 @@
 import { splitWords } from "./white-space.js";
 
 /**
- * Comparing short answers: the normalisation, exact match and F1 of SQuAD's evaluation script (Rajpurkar et al. 2016),
- * which CoQA's and that of Natural Questions (open) share.
+ * Metrics of short answers: the normalisation, exact match and F1 of SQuAD's evaluation script (Rajpurkar et al. 2016),
+ * shared by those of CoQA and Natural Questions (open).
  */
 
 /** Python's string.punctuation. */
 const PUNCTUATION = /[!-/:-@[-`{-~]/g;
 /**
- * Articles as whole words. Python's \b knows all letters, digits and the underscore of Unicode; JavaScript's only ASCII.
+ * Articles as whole words: Python's \b treats every Unicode letter and digit as part of a word, JavaScript's only ASCII.
  */
 const ARTICLES = /(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu;
-/** Words of an answer: lower case, without ASCII punctuation and articles. */
+/** Words of an answer: lower-cased, without ASCII punctuation and articles. */
 export function answerWords(answer: string): string[] {
   return splitWords(answer.toLowerCase().replace(PUNCTUATION, "").replace(ARTICLES, " "));
 }
 
-/** 1 if the two are the same words, else 0. */
+/** 1 if both have the same words, else 0. */
 export function exactMatch(answer: string, wanted: string): number {
   return answerWords(answer).join(" ") === answerWords(wanted).join(" ") ? 1 : 0;
 }
 
-/** Harmonic mean of precision and recall over the words, each as often as it occurs. */
+/** Harmonic mean of precision and recall over words, counted with multiplicity. */
 export function answerF1(answer: string, wanted: string): number {
   const [words, others] = [answerWords(answer), answerWords(wanted)];
-  // Nothing is right where nothing is wanted.
+  // An empty answer is right only where the reference is empty.
   if (words.length === 0 || others.length === 0) return words.length === others.length ? 1 : 0;
   const left = new Map<string, number>();
   for (const word of others) left.set(word, (left.get(word) ?? 0) + 1);
@@ -41,7 +41,7 @@ export function answerF1(answer: string, wanted: string): number {
   return (2 * precision * recall) / (precision + recall);
 }
 
-/** The best over all accepted answers. */
+/** The best score over all references. */
 export function bestOf(
   metric: (answer: string, wanted: string) => number,
   answer: string,
@@ -51,9 +51,8 @@ export function bestOf(
 }
 
 /**
- * CoQA's score for a question that several people answered (Reddy et al. 2019, section 5.1): people are compared with the
- * others' answers, and so, for fairness, the model is compared with all but one answer, each left out in turn, and the
- * mean taken.
+ * CoQA's score for a question with several human answers (Reddy et al. 2019, section 5.1). A person's answer is compared
+ * with the others'; for a fair comparison the model's score is the mean over leaving out each human answer in turn.
  */
 export function leaveOneOut(
   metric: (answer: string, wanted: string) => number,
@@ -66,8 +65,7 @@ export function leaveOneOut(
 }
 
 /**
- * Exact match of Natural Questions (open): as {@link exactMatch}, accents written apart from their letters first
- * (Unicode NFD), so that both ways of writing them are the same.
+ * Exact match of Natural Questions (open): {@link exactMatch} after Unicode's canonical decomposition (NFD).
  */
 export function openExactMatch(answer: string, accepted: readonly string[]): number {
   const decomposed = answer.normalize("NFD");

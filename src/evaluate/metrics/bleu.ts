@@ -8,12 +8,12 @@ import { splitWords, trimEnd } from "./white-space.js";
 const MAX_ORDER = 4;
 
 /**
- * What one translation adds to the corpus: its words, the words of the closest reference, matches for n = 1 … 4, and
- * n-grams there are for n = 1 … 4. All are summed over the corpus.
+ * One translation's counts: its words, the words of the closest reference, matching n-grams for n = 1 … 4, and all n-grams
+ * for n = 1 … 4. A corpus's counts are their sums.
  */
 export type BleuCounts = readonly number[];
 
-/** @param references of one sentence, at least one. */
+/** @param references translations of the same sentence, at least one */
 export function bleuCounts(
   translation: string,
   references: readonly string[],
@@ -51,7 +51,7 @@ export function bleuScore(counts: BleuCounts): number {
   return brevity * Math.exp(logSum / MAX_ORDER);
 }
 
-/** What sacreBLEU calls this way of computing BLEU; `version` says who computed it. */
+/** SacreBLEU's signature of this variant; `version` names the implementation. */
 export function bleuSignature(tokenization: BleuTokenization, references: number, version: string): string {
   return `nrefs:${references}|case:mixed|eff:no|tok:${tokenization}|smooth:exp|version:${version}`;
 }
@@ -73,7 +73,7 @@ function mostOfEach(all: readonly Map<string, number>[]): Map<string, number> {
   return most;
 }
 
-/** The length nearest to the translation's, the shorter of two equally near. */
+/** The reference length nearest to the translation's, the shorter of two equally near. */
 function closestLength(length: number, references: readonly (readonly string[])[]): number {
   const lengths = references.map((words) => words.length).sort((a, b) => a - b);
   let closest = lengths[0]!;
@@ -82,12 +82,12 @@ function closestLength(length: number, references: readonly (readonly string[])[
 }
 
 /**
- * How a sentence is cut into words before BLEU counts them. `13a` is that of mteval-v13a.pl, which WMT used; `intl` that of
- * mteval-v14.pl --international-tokenization; `none` cuts at white space.
+ * BLEU's tokenization: `13a` is that of mteval-v13a.pl, which WMT used; `intl` that of mteval-v14.pl
+ * --international-tokenization; `none` splits at white space.
  */
 export type BleuTokenization = "13a" | "intl" | "none";
 
-/** mteval-v13a.pl: ASCII punctuation stands alone, but full stops, commas and hyphens only next to or away from digits. */
+/** mteval-v13a.pl: ASCII punctuation is split off; full stops and commas not within numbers, hyphens only after digits. */
 const PUNCTUATION = /[{-~[-` -&(-+:-@/]/g;
 const MARK_AFTER_NON_DIGIT = /([^0-9])([.,])/g;
 const MARK_BEFORE_NON_DIGIT = /([.,])([^0-9])/g;
@@ -109,7 +109,7 @@ function tokenize13a(line: string): string {
     .replace(HYPHEN_AFTER_DIGIT, "$1 $2 ");
 }
 
-/** mteval-v14.pl: every punctuation mark that is not between digits stands alone, and every symbol. */
+/** mteval-v14.pl: every punctuation mark that is not between digits is split off, and every symbol. */
 function tokenizeInternational(line: string): string {
   return line
     .replace(/(\P{N})(\p{P})/gu, "$1 $2 ")

@@ -1,6 +1,6 @@
 import { RandomStream } from "../../util/random.js";
 
-/** How a metric's values are written: `percent` as 45.99 for 0.4599, `number` as it is. */
+/** How values are printed: `percent` prints 0.4599 as 45.99, `number` as is. */
 export type MetricScale = "percent" | "number";
 
 export interface MetricBase {
@@ -10,14 +10,14 @@ export interface MetricBase {
   readonly better: "higher" | "lower";
 }
 
-/** A function of numbers that are summed over the items: an accuracy, a perplexity, BLEU. */
+/** A function of sums over items: an accuracy, a perplexity, BLEU. */
 export interface SumMetric<Outcome> extends MetricBase {
-  /** What an item adds; undefined if it does not count. */
+  /** An item's summands; undefined if it does not count. */
   readonly parts: (outcome: Outcome) => readonly number[] | undefined;
   readonly value: (sums: readonly number[]) => number;
 }
 
-/** Any other function of the items' outcomes, such as the accuracy of the most confident hundredth of them. */
+/** Any other function of the outcomes, such as accuracy on the 1% most confident. */
 export interface WholeMetric<Outcome> extends MetricBase {
   readonly of: (outcomes: readonly Outcome[]) => number;
 }
@@ -30,13 +30,13 @@ export interface MetricResult {
   readonly better: "higher" | "lower";
   /** NaN without items. */
   readonly value: number;
-  /** 95% by bootstrap over the items. */
+  /** 95% confidence interval, by bootstrap over the items. */
   readonly interval: Interval;
   /** Items that count. */
   readonly items: number;
 }
 
-/** The metric's value and how certain it is. */
+/** The metric's value and its confidence interval. */
 export function measure<Outcome>(
   metric: Metric<Outcome>,
   outcomes: readonly Outcome[],
@@ -71,7 +71,7 @@ function sumStatistic<Outcome>({ parts, value }: SumMetric<Outcome>, outcomes: r
   return [rows.length, statistic];
 }
 
-/** The mean of a number that each item has; of a truth value, how often it is true. */
+/** The mean over items; of a boolean, the share of true. */
 export function meanMetric<Outcome>(
   name: string,
   get: (outcome: Outcome) => number | boolean | undefined,
@@ -84,7 +84,7 @@ export function meanMetric<Outcome>(
   return { name, scale, better: "higher", parts, value: ([sum = 0, count = 0]) => sum / count };
 }
 
-/** exp of the mean loss for each of `units`: words, tokens, bytes. */
+/** exp of the mean loss per unit: word, token, byte. */
 export function perplexityMetric<Outcome>(
   name: string,
   logprob: (outcome: Outcome) => number,
@@ -94,7 +94,7 @@ export function perplexityMetric<Outcome>(
   return { name, scale: "number", better: "lower", parts, value: ([sum = 0, count = 0]) => Math.exp(-sum / count) };
 }
 
-/** Mean loss in bits for each of `units`. */
+/** Mean loss in bits per unit. */
 export function bitsMetric<Outcome>(
   name: string,
   logprob: (outcome: Outcome) => number,
@@ -104,7 +104,7 @@ export function bitsMetric<Outcome>(
   return { name, scale: "number", better: "lower", parts, value: ([sum = 0, count = 0]) => -sum / count / Math.LN2 };
 }
 
-/** What lies between these has the given probability under resampling. */
+/** A confidence interval. */
 export interface Interval {
   readonly low: number;
   readonly high: number;
@@ -120,10 +120,10 @@ export interface BootstrapOptions {
 }
 
 /**
- * The percentile bootstrap (Efron 1979): the statistic of samples of the same size, drawn from the items with
- * replacement. Same seed, same interval.
+ * The percentile bootstrap (Efron 1979): quantiles of the statistic over samples of the items, drawn with replacement and
+ * of the same size. Same seed, same interval.
  *
- * @param statistic of the items with these indices.
+ * @param statistic of the items at these indices
  */
 export function bootstrap(
   items: number,
@@ -142,7 +142,7 @@ export function bootstrap(
   return { low: quantile(values, tail), high: quantile(values, 1 - tail) };
 }
 
-/** @param sorted ascending, at least one. Between two values it takes their weighted mean. */
+/** Linear interpolation between order statistics. @param sorted ascending, at least one */
 export function quantile(sorted: Float64Array, q: number): number {
   const place = q * (sorted.length - 1);
   const below = Math.floor(place);

@@ -1,8 +1,8 @@
 import { porterStem } from "./porter-stemmer.js";
 
 /**
- * ROUGE (Lin 2004) as Google's rouge-score computes it: lower-cased runs of a-z and 0-9 are the words, stemmed by Porter's
- * algorithm if longer than 3 letters.
+ * ROUGE (Lin 2004) as Google's rouge-score computes it: words are lower-cased runs of a-z and 0-9, those longer than 3
+ * letters stemmed by Porter's algorithm.
  */
 
 export interface RougeScore {
@@ -13,13 +13,13 @@ export interface RougeScore {
 
 const NOTHING: RougeScore = { precision: 0, recall: 0, f: 0 };
 
-/** The words that ROUGE compares. */
+/** ROUGE's words of a text. */
 export function rougeWords(text: string, stem: boolean): string[] {
   const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
   return stem ? words.map((word) => (word.length > 3 ? porterStem(word) : word)) : words;
 }
 
-/** ROUGE-N: n-grams in common. */
+/** ROUGE-N: common n-grams. */
 export function rougeN(words: readonly string[], reference: readonly string[], n: number): RougeScore {
   const wanted = ngramCounts(reference, n);
   let matches = 0;
@@ -27,14 +27,14 @@ export function rougeN(words: readonly string[], reference: readonly string[], n
   return score(matches, Math.max(0, words.length - n + 1), Math.max(0, reference.length - n + 1));
 }
 
-/** ROUGE-L of whole texts: their longest common subsequence. */
+/** ROUGE-L of whole texts: longest common subsequence. */
 export function rougeL(words: readonly string[], reference: readonly string[]): RougeScore {
   return score(lcsTable(reference, words).at(-1)!, words.length, reference.length);
 }
 
 /**
- * ROUGE-L of summaries (Lin 2004, section 3.2), called ROUGE-Lsum: of each reference sentence, the words that are in its
- * longest common subsequence with any sentence of the summary; no word counts more often than either text has it.
+ * ROUGE-L of summaries (Lin 2004, section 3.2), called ROUGE-Lsum: the union, for each reference sentence, of its longest
+ * common subsequences with the summary's sentences; no word counts more often than it occurs in either text.
  */
 export function rougeLsum(
   sentences: readonly (readonly string[])[],
@@ -85,7 +85,7 @@ function lcsTable(a: readonly string[], b: readonly string[]): Int32Array {
   return table;
 }
 
-/** Which words of `a` one of the longest common subsequences consists of; the choice is rouge-score's. */
+/** Positions in `a` of one longest common subsequence, the one that rouge-score takes. */
 function lcsPlaces(a: readonly string[], b: readonly string[]): number[] {
   const table = lcsTable(a, b);
   const width = b.length + 1;

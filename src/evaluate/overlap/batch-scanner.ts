@@ -4,18 +4,18 @@ import type { BloomWriter } from "./bloom-filter.js";
 import { NgramScanner } from "./ngram-scanner.js";
 import { lastWords } from "./words.js";
 
-/** What a text has. */
+/** Counts of a text. */
 export interface TextCounts {
   readonly documents: number;
   readonly words: number;
   readonly ngrams: number;
 }
 
-/** Counts the n-grams of batches, and adds them to a filter once there is one: the whole work of a worker. */
+/** Counts the n-grams of batches, and adds them to a filter once there is one: a worker's job. */
 export class BatchScanner {
   readonly #reader: PieceReader;
   readonly #scanner: NgramScanner;
-  /** Where n-grams are added, once there is a filter. */
+  /** Adds n-grams to the filter, once there is one. */
   writer: BloomWriter | undefined;
 
   constructor(n: number, textField: string) {
@@ -24,7 +24,7 @@ export class BatchScanner {
   }
 
   /**
-   * @param before words that stand before the batch in the document that it goes on with
+   * @param before last words before the batch, if it continues a document
    * @throws {DataError} a JSONL line that is no JSON object with the field, naming file and line
    */
   scan(batch: Batch, before: string): TextCounts {
@@ -48,17 +48,17 @@ export class BatchScanner {
   }
 }
 
-/** A document, or a part of one: its text, and whether it begins there. */
+/** Called with a document or a part of one, and whether it begins there. */
 export type VisitPiece = (text: string, begins: boolean) => void;
 
-/** Goes through the texts of batches from `makeBatches`, which hold text files' documents in pieces, and JSONL's lines. */
+/** Reads the texts of batches from `makeBatches`: pieces of text files' documents, and lines of JSONL. */
 export class PieceReader {
   readonly #lines: BatchEncoder;
   #visit: VisitPiece = () => {};
 
   /** @param textField field of JSONL objects that holds the text */
   constructor(textField: string) {
-    // What finds the texts in lines, and says what is wrong with one, is the same as for tokens.
+    // The encoder of token shards finds the texts of lines and reports malformed ones; it is given no tokens.
     const encodeBytes = (utf8: Uint8Array): number[] => {
       this.#visit(textOf(utf8), true);
       return [];
@@ -83,13 +83,13 @@ function textOf(utf8: Uint8Array): string {
   return Buffer.from(utf8.buffer, utf8.byteOffset, utf8.length).toString();
 }
 
-/** A batch, and the last words before it of the document that it goes on with. */
+/** A batch, and the last words before it if it continues a document. */
 export interface LedBatch {
   readonly batch: Batch;
   readonly before: string;
 }
 
-/** Batches with at most `count` words before each, so that any thread finds the n-grams that cross into it. */
+/** Batches, each with the last `count` words before it, so that any thread finds the n-grams that cross into it. */
 export async function* ledBatches(
   batches: AsyncIterable<Batch>,
   count: number,
@@ -104,9 +104,9 @@ export async function* ledBatches(
     const before = batch.begins[0] === 1 ? "" : words.join(" ");
     const last = batch.begins.lastIndexOf(1);
     const document = batch.bytes.subarray(last <= 0 ? 0 : batch.ends[last - 1]!);
-    // Where none begins the document goes on through the whole batch, which may hold fewer words than are wanted.
+    // A batch in which no document begins may hold fewer than `count` words of the one it continues.
     words = [...(last < 0 ? words : []), ...lastWords(document, count)].slice(-count);
-    // From here on the bytes may be another thread's.
+    // After this the bytes may belong to another thread.
     yield { batch, before: count === 0 ? "" : before };
   }
 }

@@ -1,20 +1,20 @@
 import { mix32 } from "../../util/random.js";
 
-/** How a Bloom filter is laid out. */
+/** Layout of a Bloom filter. */
 export interface BloomShape {
-  /** Bits that an element sets. */
+  /** Number of bits that an element sets. */
   readonly hashes: number;
   /** Bits of each part, a multiple of 32, at most 2^32. */
   readonly bits: number;
-  /** One, unless the filter has more bits than a part can have: then an element's hash says to which part it belongs. */
+  /** One, unless the filter has more bits than fit a part; an element's hash then selects its part. */
   readonly parts: number;
 }
 
-/** 512 MiB: what 32 bits can address. */
+/** 512 MiB: the bits that 32-bit indices address. */
 const MAX_PART_BITS = 2 ** 32;
-/** So small a filter has more than enough bits, and chance in how many get set plays no part. */
+/** A filter of at least this size keeps random variation of the fill below {@link MARGIN}. */
 const MIN_BITS = 2 ** 16;
-/** A hundredth more than the formula has, for that chance. */
+/** Bits beyond the formula's, for random variation of the fill. */
 const MARGIN = 1.01;
 
 /**
@@ -34,21 +34,21 @@ export function bloomShape(elements: number, rate: number, maxPartBits = MAX_PAR
   return { hashes, bits: 32 * Math.ceil(bits / parts / 32), parts };
 }
 
-/** A set that forgets what is in it but for whether it is: never denies an element, rarely claims another. */
+/** A probabilistic set: no false negatives, few false positives. */
 export class BloomFilter {
   readonly shape: BloomShape;
   /** Bit b of a part is bit b mod 32 of its word b / 32. */
   readonly parts: readonly Int32Array[];
   readonly #scale: number;
 
-  /** @param parts of `shape.bits / 32` words each; by default empty ones. */
+  /** @param parts of `shape.bits / 32` words each; empty by default */
   constructor(shape: BloomShape, parts?: readonly Int32Array[]) {
     this.shape = shape;
     this.parts = parts ?? Array.from({ length: shape.parts }, () => new Int32Array(shape.bits / 32));
     this.#scale = shape.bits / 2 ** 32;
   }
 
-  /** An empty filter in memory that threads share, who add to it by a {@link BloomWriter}. */
+  /** An empty filter in shared memory, for threads that add to it by a {@link BloomWriter}. */
   static shared(shape: BloomShape): BloomFilter {
     const part = () => new Int32Array(new SharedArrayBuffer(shape.bits / 8));
     return new BloomFilter(shape, Array.from({ length: shape.parts }, part));
@@ -56,8 +56,8 @@ export class BloomFilter {
 
   /**
    * Adds the element with this hash of two halves, the second odd. Its i-th bit is mix(first + i·second), scaled to the
-   * number of bits: double hashing (Kirsch & Mitzenmacher 2006) in 2³² places, whose regular steps the mixing destroys,
-   * so that small filters have no more false positives than the formula says.
+   * number of bits: double hashing (Kirsch & Mitzenmacher 2006) modulo 2³². Mixing breaks up its regular steps, which would
+   * give small filters more false positives than the formula's.
    */
   add(first: number, second: number): void {
     const words = this.parts[this.partOf(first, second)]!;
@@ -76,33 +76,33 @@ export class BloomFilter {
     return true;
   }
 
-  /** Share of the bits that are set. To the power of `hashes` it is the rate of false positives. */
+  /** Share of bits that are set; to the power of `hashes`, the rate of false positives. */
   fill(): number {
     let set = 0;
     for (const words of this.parts) for (const word of words) set += ones(word);
     return set / (this.shape.bits * this.shape.parts);
   }
 
-  /** Index of the part that an element belongs to. */
+  /** Index of an element's part. */
   partOf(first: number, second: number): number {
     const { parts } = this.shape;
     return parts === 1 ? 0 : (mix32(first ^ Math.imul(second, 0x9e3779b1)) * (parts / 2 ** 32)) >>> 0;
   }
 }
 
-/** Bits of a word that are set. */
+/** Population count of a word. */
 function ones(word: number): number {
   let x = word - ((word >>> 1) & 0x55555555);
   x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
   return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** Bits of a filter that are set together: 512 KiB, which stay in a core's cache. */
+/** Bits of a region, 512 KiB: it stays in a core's cache while its bits are set. */
 const REGION_SHIFT = 22;
-/** Elements that are gathered before their bits are set. */
+/** Elements buffered before their bits are set. */
 const ELEMENTS = 2 ** 17;
 
-/** How many regions a filter has, over all its parts. */
+/** Number of regions over all parts of a filter. */
 export function regionCount({ shape }: BloomFilter): number {
   return shape.parts * regionsOfPart(shape.bits);
 }
@@ -110,10 +110,11 @@ export function regionCount({ shape }: BloomFilter): number {
 const regionsOfPart = (bits: number): number => Math.ceil(bits / 2 ** REGION_SHIFT);
 
 /**
- * Adds many elements to a filter. Their bits lie all over it, and setting one after the other waits for memory each time;
- * so they are gathered, sorted by regions that fit a cache, and set region by region: two to three times as fast.
+ * Adds many elements to a filter. The naive way, {@link BloomFilter.add} for each, waits for memory at every bit, since an
+ * element's bits lie all over the filter. Here elements are buffered, their bits sorted by regions that fit a cache, and set
+ * region by region: two to three times as fast.
  *
- * Several threads may write to a filter of shared memory if they share locks too: a region is written by one at a time.
+ * Threads may write to a filter in shared memory if they share locks: a region has one writer at a time.
  */
 export class BloomWriter {
   readonly #filter: BloomFilter;
@@ -121,13 +122,13 @@ export class BloomWriter {
   readonly #first = new Int32Array(ELEMENTS);
   readonly #second = new Int32Array(ELEMENTS);
   #count = 0;
-  /** [elements × hashes] as they come, and by region. */
+  /** [elements × hashes] bits, unsorted and sorted by region. */
   readonly #bits: Uint32Array;
   readonly #sorted: Uint32Array;
-  /** Where each region's bits end; while counting one place further on. */
+  /** End of each region's bits; shifted by one while counting. */
   readonly #ends: Int32Array;
 
-  /** @param locks of shared memory, zeros, one for each of {@link regionCount} regions. */
+  /** @param locks in shared memory, zeros, one for each of {@link regionCount} regions */
   constructor(filter: BloomFilter, locks?: Int32Array) {
     const { hashes, bits } = filter.shape;
     this.#filter = filter;
@@ -137,7 +138,7 @@ export class BloomWriter {
     this.#ends = new Int32Array(regionsOfPart(bits) + 1);
   }
 
-  /** Adds the first `count` elements. They are in the filter after the next {@link BloomWriter.flush}. */
+  /** Adds the first `count` elements; the filter has them after the next {@link BloomWriter.flush}. */
   add(first: Int32Array, second: Int32Array, count: number): void {
     for (let done = 0; done < count; ) {
       const taken = Math.min(count - done, ELEMENTS - this.#count);
@@ -158,7 +159,7 @@ export class BloomWriter {
     this.#count = 0;
   }
 
-  /** The bits of the elements that belong to a part; see {@link BloomFilter.add}. */
+  /** Computes the bits of a part's elements, as {@link BloomFilter.add}. Returns how many. */
   #gather(part: number): number {
     const filter = this.#filter;
     const { hashes, parts } = filter.shape;

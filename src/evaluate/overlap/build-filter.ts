@@ -10,10 +10,10 @@ import { MAX_N } from "./filter-file.js";
 import type { NgramFilter } from "./ngram-filter.js";
 import { addTo, type ScanPool, scanPool } from "./scan-pool.js";
 
-/** The paper's. */
+/** As in the paper. */
 export const DEFAULT_N = 8;
 export const DEFAULT_RATE = 1e-8;
-/** An n-gram is known by 63 bits of hash: of a billion of them, 10^-10 of all others have the hash of one. */
+/** N-grams are hashed to 63 bits: with a billion in the filter, a collision has a probability of 10^-10. */
 const MIN_RATE = 1e-10;
 
 export interface BuildFilterOptions {
@@ -21,27 +21,27 @@ export interface BuildFilterOptions {
   readonly n?: number | undefined;
   /** Upper bound of the rate of false positives. Default 10^-8. */
   readonly rate?: number | undefined;
-  /** Worker threads; 0 works on this thread. Default: by cores and size. The filter does not depend on it. */
+  /** Worker threads; 0 runs inline. Default: by cores and size. The filter does not depend on it. */
   readonly workers?: number | undefined;
-  /** Field of JSONL objects that holds the text, default "text". */
+  /** Field of JSONL objects with the text. Default "text". */
   readonly textField?: string | undefined;
-  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: lines `<|endoftext|>`. */
   readonly separator?: string | undefined;
   readonly onProgress?: ((progress: BuildFilterProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface BuildFilterProgress extends TextCounts {
-  /** The text is read twice: to count its n-grams, which the filter's size depends on, and to add them. */
+  /** The text is read twice: n-grams are counted, for the filter's size, then added. */
   readonly phase: "count" | "add";
-  /** Bytes of the files read in this phase, as they are on disk, and in all. */
+  /** Bytes on disk, read in this phase and in all. */
   readonly bytesRead: number;
   readonly bytesTotal: number;
 }
 
 /**
- * The filter of all n-grams of words in text, JSONL and folders of them, plain, gzip or zstd. Time and the filter's size
- * are linear in the text; n-grams do not reach from one document into the next.
+ * Builds the filter of all n-grams of words in text, JSONL and folders of them, plain, gzip or zstd. Time and size are
+ * linear in the text; n-grams do not cross documents.
  *
  * @throws {DataError} missing or damaged input, or text without n-grams.
  * @throws {UsageError} an option out of range.
@@ -82,7 +82,7 @@ export async function buildNgramFilter(
     const added = await scanAll("add", files, n, pool, options);
     if (added.ngrams !== counts.ngrams) {
       const [expected, got] = [`${counts.ngrams} n-grams, as before`, `${added.ngrams}`];
-      throw new DataError({ op: "reading the text again", expected, got, hint: "It was changed meanwhile" });
+      throw new DataError({ op: "reading the text a second time", expected, got, hint: "It changed meanwhile" });
     }
     return { n, rate, ...counts, bloom };
   } finally {
@@ -90,7 +90,7 @@ export async function buildNgramFilter(
   }
 }
 
-/** Reader → workers: batches are scanned in any order, and none is waited for before it is needed. */
+/** Reader → worker pool: batches are scanned in any order, with a bounded number in flight. */
 async function scanAll(
   phase: "count" | "add",
   files: readonly InputFile[],
@@ -126,7 +126,7 @@ function checkOptions(n: number, rate: number, workers: number | undefined): voi
   }
 }
 
-/** One worker a core; none if starting them takes longer than the work. */
+/** One worker per core; none if starting them takes longer than the work. */
 function defaultWorkers(files: readonly InputFile[]): number {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   return bytes < 1 << 19 ? 0 : Math.min(availableParallelism(), Math.ceil(bytes / (1 << 19)));

@@ -6,17 +6,17 @@ import type { NgramFilter } from "./ngram-filter.js";
 import { type ItemOverlap, OverlapMeter } from "./overlap.js";
 
 export interface FileOverlapOptions {
-  /** Field of JSONL objects that holds the text, default "text". */
+  /** Field of JSONL objects with the text. Default "text". */
   readonly textField?: string | undefined;
-  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: lines `<|endoftext|>`. */
   readonly separator?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told the bytes read, as they are on disk, and in all. */
+  /** Called with the bytes on disk read so far, and in all. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
 
 /**
- * What of each document of text, JSONL and folders of them, plain, gzip or zstd, is in the filter.
+ * Overlap of each document of text, JSONL and folders of them, plain, gzip or zstd.
  *
  * @throws {DataError} missing or damaged input.
  */

@@ -7,11 +7,11 @@ import { BloomFilter } from "./bloom-filter.js";
 import type { NgramFilter } from "./ngram-filter.js";
 import { NORMALIZATION_VERSION } from "./words.js";
 
-/** One call reads at most 2^31 - 1 bytes; this much also leaves room to stop in between. */
+/** Bytes per read call, below the limit of 2^31 - 1. */
 const CHUNK_BYTES = 2 ** 26;
 
 /**
- * Writes a filter to a file, whole or not at all.
+ * Writes a filter to a file, atomically.
  *
  * @throws {DataError} the file can't be written.
  */
@@ -34,9 +34,9 @@ export async function saveNgramFilter(path: string, { bloom, ...rest }: NgramFil
 }
 
 /**
- * Reads a filter that {@link saveNgramFilter} wrote.
+ * Reads a filter written by {@link saveNgramFilter}.
  *
- * @throws {DataError} it can't be read, is no filter, of another version, or damaged.
+ * @throws {DataError} it can't be read, is no filter, has another version, or is damaged.
  */
 export async function loadNgramFilter(path: string): Promise<NgramFilter> {
   const op = `reading ${path}`;
@@ -60,7 +60,12 @@ export async function loadNgramFilter(path: string): Promise<NgramFilter> {
       at += bytes.length;
     }
     if (sum === checksum) return { ...rest, bloom };
-    throw new DataError({ op, expected: "bits that fit their checksum", got: "others", hint: "The file is damaged" });
+    throw new DataError({
+      op,
+      expected: "bits with the header's checksum",
+      got: "others",
+      hint: "The file is damaged",
+    });
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     throw new DataError({ op, got: (cause as Error).message, cause });
@@ -82,7 +87,7 @@ async function readAll(file: FileHandle, bytes: Uint8Array, position: number): P
 }
 
 /**
- * A filter's file: a header of 96 bytes, then the parts one after the other. Little-endian.
+ * A filter's file: a header of 96 bytes, then the parts. Little-endian.
  *
  * | at | |
  * |---|---|
@@ -92,7 +97,7 @@ async function readAll(file: FileHandle, bytes: Uint8Array, position: number): P
  * | 16 | u32 n |
  * | 20 | u32 hashes |
  * | 24 | u32 parts |
- * | 28 | u32 CRC-32C of what follows the header |
+ * | 28 | u32 CRC-32C of the parts |
  * | 32 | u64 bits of each part |
  * | 40 | f64 bound of the rate of false positives |
  * | 48 | u64 documents |
@@ -105,7 +110,7 @@ export const FILTER_HEADER_BYTES = 96;
 const MAGIC = "GPT2NGBF";
 const FORMAT_VERSION = 1;
 
-/** What a header says. */
+/** The contents of a header. */
 export interface FilterHeader extends Omit<NgramFilter, "bloom"> {
   readonly shape: BloomShape;
   /** CRC-32C of the parts. */
@@ -127,15 +132,15 @@ export function writeFilterHeader({ n, rate, documents, words, ngrams, shape, ch
 }
 
 /**
- * @param fileBytes length of the whole file.
- * @throws {DataError} it is no filter, of another version, damaged or cut short.
+ * @param fileBytes length of the whole file
+ * @throws {DataError} it is no filter, has another version, or is damaged or truncated.
  */
 export function readFilterHeader(bytes: Uint8Array, fileBytes: number, path: string): FilterHeader {
   const refuse = (expected: string, got: string, hint?: string) =>
     new DataError({ op: `reading ${path}`, expected, got, ...(hint && { hint }) });
-  const rebuild = "Make it again with gpt2 overlap build";
+  const rebuild = "Build it again with this version";
   const magic = new TextDecoder("latin1").decode(bytes.subarray(0, 8));
-  if (magic !== MAGIC) throw refuse("a filter of gpt2 overlap build", "another file");
+  if (magic !== MAGIC) throw refuse("a filter of n-grams", "another file");
   if (bytes.length < FILTER_HEADER_BYTES) throw refuse(`a header of ${FILTER_HEADER_BYTES} bytes`, `${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, FILTER_HEADER_BYTES);
   const u32 = (at: number) => view.getUint32(at, true);
@@ -156,11 +161,12 @@ export function readFilterHeader(bytes: Uint8Array, fileBytes: number, path: str
   };
   if (!isSound(header)) throw refuse("a filter's sizes", JSON.stringify({ n: header.n, ...header.shape }), rebuild);
   const wanted = FILTER_HEADER_BYTES + (header.shape.parts * header.shape.bits) / 8;
-  if (fileBytes !== wanted) throw refuse(`${wanted} bytes`, `${fileBytes}`, "The file was cut short, or added to");
+  if (fileBytes !== wanted)
+    throw refuse(`${wanted} bytes`, `${fileBytes}`, "The file is truncated, or has bytes too many");
   return header;
 }
 
-/** A header may fit its checksum and still have been written by no one who can count. */
+/** Whether sizes are consistent: a valid checksum does not guarantee that. */
 function isSound({ n, rate, documents, words, ngrams, shape: { hashes, parts, bits } }: FilterHeader): boolean {
   const within = (value: number, low: number, high: number) => value >= low && value <= high;
   return (
@@ -176,5 +182,5 @@ function isSound({ n, rate, documents, words, ngrams, shape: { hashes, parts, bi
   );
 }
 
-/** The longest n-grams there can be filters of. */
+/** Largest n of a filter. */
 export const MAX_N = 1024;

@@ -2,13 +2,13 @@ import { RandomStream } from "../../util/random.js";
 import type { BloomFilter } from "./bloom-filter.js";
 import { NgramScanner } from "./ngram-scanner.js";
 
-/** The n-grams of a text, as far as a Bloom filter keeps them. */
+/** A Bloom filter of the n-grams of a text. */
 export interface NgramFilter {
   /** Words in an n-gram. */
   readonly n: number;
   /** Upper bound of the rate of false positives that the filter was sized for. */
   readonly rate: number;
-  /** Of the text: documents, words, and n-grams, those that occur again counted again. */
+  /** Documents, words and n-grams of the text, repeated n-grams included. */
   readonly documents: number;
   readonly words: number;
   readonly ngrams: number;
@@ -20,17 +20,17 @@ export interface FilterFacts {
   readonly documents: number;
   readonly words: number;
   readonly ngrams: number;
-  /** Different ones, as the number of bits set tells: -m/k · ln(1 - fill) (Swamidass & Baldi 2007). */
+  /** Distinct n-grams, estimated from the fill: -m/k · ln(1 - fill) (Swamidass & Baldi 2007). */
   readonly distinct: number;
   readonly hashes: number;
   readonly bits: number;
-  /** What was asked for at most. */
+  /** The requested upper bound of the rate of false positives. */
   readonly bound: number;
-  /** What the bits that are set give: fill^k. */
+  /** The rate that follows from the bits set: fill^k. */
   readonly falsePositiveRate: number;
 }
 
-/** What there is to say about a filter; goes through all of it. */
+/** Statistics of a filter; reads all of it. */
 export function describeFilter({ n, rate, documents, words, ngrams, bloom }: NgramFilter): FilterFacts {
   const { hashes, parts } = bloom.shape;
   const bits = bloom.shape.bits * parts;
@@ -40,13 +40,13 @@ export function describeFilter({ n, rate, documents, words, ngrams, bloom }: Ngr
 }
 
 /**
- * The paper's check of the rate: of so many random strings, how many the filter claims to know. With a bound of 10^-8
+ * The paper's check of the rate: the number of random strings that the filter contains by mistake. With a bound of 10^-8
  * and a million strings: none.
  */
 export function countFalsePositives({ n, bloom }: NgramFilter, strings: number, seed = 1): number {
   const random = new RandomStream(seed);
   const scanner = new NgramScanner(n);
-  // Words of a dozen random letters and digits: that eight of them stand in a text is out of the question.
+  // Words of a dozen random letters and digits, eight of which occur together in no text.
   const word = () => random.bits().toString(36) + random.bits().toString(36);
   let found = 0;
   for (let left = strings; left > 0; ) {

@@ -2,20 +2,21 @@ import { mix32 } from "../../util/random.js";
 import { characterKind, DELIMITER, foldText, MARK, SURROGATE, unitKinds, WORD_CHARACTER } from "./words.js";
 
 /**
- * Hashes of the n-grams of words of a document, 64 bits each as two halves, without making the words.
+ * Hashes of the n-grams of a document's words, 64 bits each in two halves. The naive way joins each n words of
+ * {@link normalizedWords} and hashes the string; here no string is made, and each word updates the last n-gram's hash.
  *
  * A word's two halves are FNV-1a (32 bits) and a second product-and-rotate hash over its UTF-16 code units, each mixed.
- * An n-gram's are the polynomials w₀·Bⁿ⁻¹ + … + wₙ₋₁ mod 2³² of its words' halves, with a base for each, kept up to date
- * from word to word (Rabin & Karp), and mixed into each other by a bijection, so that they stay 64 bits.
+ * An n-gram's are the polynomials w₀·Bⁿ⁻¹ + … + wₙ₋₁ mod 2³² of its words' halves, with a base for each, as rolling hashes
+ * (Rabin & Karp), and mixed into each other by a bijection, which keeps 64 bits.
  */
 export class NgramScanner {
   readonly n: number;
-  /** Of the n-grams that end in the text last pushed, in order: one half, and the other, which is odd. */
+  /** Hashes of the n-grams that end in the text last pushed, in order; the second halves are odd. */
   first = new Int32Array(0);
   second = new Int32Array(0);
-  /** Of the document so far. */
+  /** Number of words of the document so far. */
   words = 0;
-  /** Halves of the last n words; the next is written to `#slot`. */
+  /** Ring buffers of the last n words' halves; the next goes to `#slot`. */
   readonly #ring1: Int32Array;
   readonly #ring2: Int32Array;
   readonly #power1: number;
@@ -32,7 +33,7 @@ export class NgramScanner {
     this.#power2 = power(BASE2, n);
   }
 
-  /** A new document: no n-gram reaches across. */
+  /** Starts a new document; n-grams do not cross documents. */
   begin(): void {
     this.words = 0;
     this.#slot = 0;
@@ -42,10 +43,10 @@ export class NgramScanner {
     this.#ring2.fill(0);
   }
 
-  /** Goes on with the document; words do not reach across two texts. Returns how many n-grams end in this one. */
+  /** Continues the document; words do not cross texts. Returns the number of n-grams that end in this text. */
   push(text: string): number {
     const folded = foldText(text);
-    // A word and the space after it are two units at least.
+    // A word and the space after it take at least two units.
     this.#reserve((folded.length >> 1) + 1);
     const kinds = unitKinds();
     let count = 0;
@@ -102,15 +103,15 @@ export class NgramScanner {
   }
 }
 
-/** FNV-1a's offset and prime (Fowler, Noll & Vo). */
+/** FNV-1a's offset basis and prime (Fowler, Noll & Vo). */
 const START1 = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
-/** Of the second hash: digits of π, and MurmurHash2's multiplier. */
+/** The second hash: digits of π, and MurmurHash2's multiplier. */
 const START2 = 0x243f6a88;
 const MULTIPLIER = 0x5bd1e995;
-/** 2³² by the golden ratio: keeps an all-zero state from staying one. */
+/** 2³² divided by the golden ratio: an all-zero state must not stay all-zero. */
 const GOLDEN = 0x9e3779b9 | 0;
-/** Odd, and 5 mod 8: their powers have the longest period there is modulo 2³². */
+/** 5 mod 8: their powers have the maximal period modulo 2³². */
 const BASE1 = 0x2c9277b5;
 const BASE2 = 0x5851f42d;
 

@@ -4,38 +4,38 @@ import { NgramScanner } from "./ngram-scanner.js";
 import type { ItemText } from "./words.js";
 import { lastWords, normalizedWords } from "./words.js";
 
-/** What of a text is in the filter. */
+/** Overlap statistics of one text. */
 export interface ItemOverlap {
   readonly ngrams: number;
-  /** Those that the filter knows. */
+  /** N-grams that the filter contains. */
   readonly found: number;
-  /** The longest passage of which it knows every n-gram. */
+  /** The longest passage whose n-grams are all found. */
   readonly longest?: Passage;
 }
 
 export interface Passage {
   readonly words: number;
-  /** Normalised, at most the first {@link PASSAGE_WORDS} words of it. */
+  /** Normalised, cut to {@link PASSAGE_WORDS} words. */
   readonly text: string;
 }
 
 const PASSAGE_WORDS = 40;
 
-/** Share of the n-grams that are found; of a text without n-grams 0. */
+/** Share of n-grams found; 0 for a text without n-grams. */
 export const overlapShare = ({ ngrams, found }: ItemOverlap): number => (ngrams === 0 ? 0 : found / ngrams);
 
-/** What of a text, or of several that belong together, is in the filter. */
+/** Overlap statistics of a text, or of several that belong together. */
 export function measureOverlap(filter: NgramFilter, texts: readonly ItemText[]): ItemOverlap {
   return new OverlapMeter(filter).measure(texts);
 }
 
-/** Looks texts up, one after another. */
+/** Looks up texts in a filter, one after another. */
 export class OverlapMeter {
   readonly #filter: NgramFilter;
   readonly #scanner: NgramScanner;
   #ngrams = 0;
   #found = 0;
-  /** N-grams in a row that were found, up to the last one. */
+  /** Length of the current run of found n-grams. */
   #run = 0;
   #longestRun = 0;
   #passage = "";
@@ -45,7 +45,7 @@ export class OverlapMeter {
     this.#scanner = new NgramScanner(filter.n);
   }
 
-  /** All the texts of an item; n-grams do not reach from one into the next. */
+  /** Measures the texts of an item; n-grams do not cross texts. */
   measure(texts: readonly ItemText[]): ItemOverlap {
     for (const text of texts) {
       this.begin();
@@ -58,13 +58,13 @@ export class OverlapMeter {
     return this.take();
   }
 
-  /** A new text. */
+  /** Starts a new text. */
   begin(): void {
     this.#scanner.begin();
     this.#run = 0;
   }
 
-  /** Goes on with the text. */
+  /** Continues the text. */
   add(text: string): void {
     const { n, bloom } = this.#filter;
     const wordsBefore = this.#scanner.words;
@@ -84,7 +84,7 @@ export class OverlapMeter {
     }
     this.#ngrams += count;
     if (longestEnd < 0) return;
-    // The n-gram number i of the text ends with the word that has count - 1 - i words after it.
+    // N-gram i of this text ends with the word that has count - 1 - i words after it.
     const end = words - (count - 1 - longestEnd) - wordsBefore;
     const start = Math.max(0, end - (this.#longestRun + n - 1));
     this.#passage = normalizedWords(text)
@@ -92,7 +92,7 @@ export class OverlapMeter {
       .join(" ");
   }
 
-  /** What was found since the last time. */
+  /** Returns the statistics since the last call, and starts over. */
   take(): ItemOverlap {
     const words = this.#longestRun + this.#filter.n - 1;
     const result: ItemOverlap = {
@@ -109,16 +109,16 @@ export class OverlapMeter {
   }
 }
 
-/** What of a set of texts is in the training text. */
+/** Overlap statistics of a set of texts. */
 export interface OverlapSummary {
   readonly items: number;
   readonly ngrams: number;
   readonly found: number;
-  /** found / ngrams: the paper's figure for a set. */
+  /** found / ngrams: the paper's figure of a set. */
   readonly overlap: number;
-  /** Items with at least one n-gram that was found. */
+  /** Items with at least one n-gram found. */
   readonly overlapping: number;
-  /** Of each item's own share: mean, quantiles, largest. Items too short for an n-gram have none. NaN without any. */
+  /** Mean, quantiles and largest of items' shares, without items too short for an n-gram. NaN if none is left. */
   readonly mean: number;
   readonly quantiles: Quantiles;
   readonly largest: number;
@@ -132,7 +132,7 @@ export interface Quantiles {
   readonly p90: number;
 }
 
-/** What the items' overlaps come to. */
+/** Summarises the overlap of items. */
 export function summarizeOverlap(items: readonly ItemOverlap[]): OverlapSummary {
   const sum = (value: (item: ItemOverlap) => number) => items.reduce((total, item) => total + value(item), 0);
   const [ngrams, found] = [sum((item) => item.ngrams), sum((item) => item.found)];

@@ -1,4 +1,4 @@
-/** Worker thread of `gpt2 overlap build`: batches of text in, counts out; n-grams go into a filter that all share. */
+/** Worker thread of building a filter: batches of text in, counts out; n-grams go into a filter in shared memory. */
 import { serveWork } from "../../util/worker-pool.js";
 import { scanHandler } from "./scan-pool.js";
 

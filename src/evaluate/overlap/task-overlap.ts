@@ -9,17 +9,17 @@ import type { NgramFilter } from "./ngram-filter.js";
 import { type ItemOverlap, OverlapMeter, overlapShare } from "./overlap.js";
 
 export interface TaskOverlapOptions {
-  /** Only the first so many items. */
+  /** Only the first items. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told how many items are done, of how many. */
+  /** Called with the number of items done, and in all. */
   readonly onProgress?: ((done: number, items: number) => void) | undefined;
 }
 
-/** Items between two looks at the event loop. */
+/** Items between two turns of the event loop. */
 const STEP = 64;
 
-/** What of each item of an evaluation is in the filter. */
+/** Overlap statistics of each item of an evaluation. */
 export async function evaluationOverlap(
   evaluation: Evaluation,
   filter: NgramFilter,
@@ -38,7 +38,7 @@ export async function evaluationOverlap(
   return overlaps;
 }
 
-/** A metric over all items, over those that overlap no more than a threshold, and over those that overlap more. */
+/** A metric over all items, over items with overlap up to a threshold, and over items above it. */
 export interface SplitMetric {
   readonly name: string;
   readonly all: MetricResult;
@@ -47,9 +47,9 @@ export interface SplitMetric {
 }
 
 /**
- * The evaluation's metrics without the items of which more than the share `threshold` was found, and of those alone.
+ * An evaluation's metrics without items whose overlap is above `threshold`, and on those items alone.
  *
- * @param outcomes of the first items.
+ * @param outcomes of the first items
  */
 export function splitMetrics(
   { metrics }: Pick<Evaluation, "metrics">,
@@ -66,7 +66,7 @@ export function splitMetrics(
 }
 
 /**
- * Makes sure that a result from elsewhere is of these items: its outcomes are told apart by their place alone.
+ * Checks that a result has the same items, which outcomes refer to by position.
  *
  * @throws {DataError} it is of other data, another version of the task, or items cut otherwise.
  */
@@ -78,15 +78,15 @@ export function checkSameItems(result: TaskResult, evaluation: Evaluation, versi
   }
   for (const [i, { path, sha256 }] of evaluation.files.entries()) {
     const theirs = result.files[i]?.sha256 ?? "none";
-    if (theirs !== sha256) throw refuse(`SHA-256 of ${path}`, theirs, sha256, "The evaluation was of another file");
+    if (theirs !== sha256) throw refuse(`SHA-256 of ${path}`, theirs, sha256, "The evaluation read another file");
   }
   if (result.ofItems !== evaluation.items) {
-    const hint = "Items may depend on the model's tokenizer and context: name it with --model";
+    const hint = "Items may depend on the model's tokenizer and context: take the same model";
     throw refuse("items", result.ofItems, evaluation.items, hint);
   }
 }
 
-/** What writes samples; {@link GPT2} does. */
+/** A model that generates samples, such as {@link GPT2}. */
 export interface SamplingModel {
   generate(prompt: string, options: GenerateOptions): AsyncIterable<GeneratedToken>;
 }
@@ -95,16 +95,16 @@ export interface SampleTextsOptions extends Omit<GenerateOptions, "samples"> {
   readonly samples: number;
   readonly maxNewTokens: number;
   readonly seed: number;
-  /** Told how many tokens there are, of at most how many. */
+  /** Called with the number of tokens so far, and at most. */
   readonly onProgress?: ((tokens: number, total: number) => void) | undefined;
 }
 
-/** Texts that are written side by side. */
+/** Samples generated side by side. */
 const GROUP = 32;
 
 /**
- * Texts that a model writes without a prompt. The group of samples number g is what `samples: 32, seed: seed + g` gives,
- * so that any of them can be had again.
+ * Samples that a model generates without a prompt. Group g is what `samples: 32, seed: seed + g` gives, so that any sample
+ * can be generated again.
  */
 export async function sampleTexts(
   model: SamplingModel,

@@ -1,15 +1,15 @@
 /**
- * Text as the paper's overlap study has it ("Generalization vs Memorization"): lower-cased alphanumeric words with a
- * single space between any two.
+ * Normalised text of the paper's overlap study ("Generalization vs Memorization"): lower-cased alphanumeric words separated
+ * by single spaces.
  */
 
-/** Goes up when the same text would give other words: a filter of another version is refused. */
+/** Incremented when the same text would give other words; filters of other versions are refused. */
 export const NORMALIZATION_VERSION = 1;
 
-/** Letters and digits of any script, and the marks that belong to them. Apostrophes and hyphens divide words. */
+/** Letters and digits of any script, and their combining marks. Apostrophes and hyphens separate words. */
 const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu;
 
-/** Text with what is only a matter of writing taken away: compatibility forms (ﬁ, full-width letters), then case. */
+/** Text without compatibility forms (ﬁ, full-width letters) and case. */
 export function foldText(text: string): string {
   return text.normalize("NFKC").toLowerCase();
 }
@@ -19,20 +19,20 @@ export function normalizedWords(text: string): string[] {
   return foldText(text).match(WORD) ?? [];
 }
 
-/** The words of a text, with a single space between any two. */
+/** The words of a text, separated by single spaces. */
 export function normalizeText(text: string): string {
   return normalizedWords(text).join(" ");
 }
 
-/** How a UTF-16 code unit counts. */
+/** Classes of UTF-16 code units. */
 export const DELIMITER = 0;
 export const WORD_CHARACTER = 1;
-/** Belongs to a word that has begun, and begins none. */
+/** Continues a word, and starts none. */
 export const MARK = 2;
-/** Half of a character: ask {@link characterKind}. */
+/** Half of a surrogate pair: {@link characterKind} of the whole decides. */
 export const SURROGATE = 3;
 
-/** How a whole character counts. */
+/** Class of a whole character. */
 export function characterKind(character: string): number {
   if (/[\p{L}\p{N}]/u.test(character)) return WORD_CHARACTER;
   return /\p{M}/u.test(character) ? MARK : DELIMITER;
@@ -40,7 +40,7 @@ export function characterKind(character: string): number {
 
 let kinds: Uint8Array | undefined;
 
-/** [65536] how each code unit counts. Made when first needed: that takes some milliseconds. */
+/** [65536] class of each code unit. Computed on first use, which takes some milliseconds. */
 export function unitKinds(): Uint8Array {
   kinds ??= Uint8Array.from({ length: 0x10000 }, (_, unit) => {
     return unit >= 0xd800 && unit <= 0xdfff ? SURROGATE : characterKind(String.fromCharCode(unit));
@@ -48,12 +48,12 @@ export function unitKinds(): Uint8Array {
   return kinds;
 }
 
-/** How many bytes are looked at first for the last words of a text. */
+/** Bytes searched first for the last words of a text. */
 const WINDOW = 512;
 
 /**
- * The last words of UTF-8 text, at most `count`: with them before it, text that goes on has the same n-grams as within
- * the whole.
+ * The last words of UTF-8 text, at most `count`: with these before it, a continuation has the same n-grams as in the whole
+ * text.
  */
 export function lastWords(utf8: Uint8Array, count: number): string[] {
   const decoder = new TextDecoder();
@@ -64,7 +64,7 @@ export function lastWords(utf8: Uint8Array, count: number): string[] {
   }
 }
 
-/** The first place from `from` on where white space of ASCII stands, which no word contains; else the end. */
+/** Position of the first ASCII white space from `from` on, which no word contains; else the end. */
 export function nextSpace(utf8: Uint8Array, from: number): number {
   let at = from;
   while (at < utf8.length && utf8[at] !== 0x20 && !(utf8[at]! >= 0x09 && utf8[at]! <= 0x0d)) at++;
@@ -72,19 +72,19 @@ export function nextSpace(utf8: Uint8Array, from: number): number {
 }
 
 /**
- * What is looked up of an item of an evaluation, as the model reads it, with the right answer in its place: a text, or a
- * stretch of a longer one.
+ * The text of an evaluation's item that is looked up, with the right answer filled in: whole, or a stretch of a longer
+ * text.
  */
 export type ItemText = string | Stretch;
 
-/** A stretch of a document; an n-gram belongs to the stretch it ends in. */
+/** A stretch of a document. An n-gram belongs to the stretch that it ends in. */
 export interface Stretch {
-  /** The document's UTF-8 up to the stretch. */
+  /** UTF-8 of the document before the stretch. */
   readonly before: Uint8Array;
   readonly text: string;
 }
 
-/** The stretch of a document between two places, each moved on to white space, so that stretches cut no word. */
+/** The stretch of a document between two byte positions, each moved to the next white space so that no word is cut. */
 export function stretchOf(utf8: Uint8Array, from: number, to: number): Stretch {
   const start = from === 0 ? 0 : nextSpace(utf8, from);
   const end = nextSpace(utf8, to);

@@ -12,7 +12,7 @@ const INFO = { name: "blimp", origin: "https://github.com/alexwarstadt/blimp (BL
 interface Pair {
   readonly good: string;
   readonly bad: string;
-  /** The set of a thousand pairs it is from, and what that is about. */
+  /** Its set of a thousand pairs, and the phenomenon that the set tests. */
   readonly paradigm: string;
   readonly phenomenon: string;
 }
@@ -25,14 +25,15 @@ interface BlimpOutcome extends Outcome {
   readonly right: boolean;
 }
 
-/** BLiMP (Warstadt et al. 2020): which of two sentences that differ in little is English. Not in the paper. */
+/** BLiMP (Warstadt et al. 2020): which sentence of a minimal pair is grammatical. Not in the paper. */
 export const blimp: Task = {
   name: "blimp",
   version: 1,
-  about: "which of two sentences is grammatical, by total log-probability: accuracy in all, by phenomenon and paradigm",
+  about:
+    "which sentence of a pair is grammatical, by total log-probability: accuracy in all, by phenomenon and paradigm",
   options: {
     prompt: {
-      about: "harness: a space before each sentence, as the LM evaluation harness; plain: none, as a text begins",
+      about: "harness: a space before each sentence, as in the LM evaluation harness; plain: none",
       values: ["harness", "plain"],
     },
     paradigms: { about: "show each of the 67 paradigms too", values: ["together", "each"] },
@@ -58,7 +59,7 @@ export const blimp: Task = {
   },
 };
 
-/** From the archive as it is published, or from its folder of 67 files. */
+/** Reads the published archive, or its folder of 67 files. */
 async function readPairs(source: DataSource): Promise<{ pairs: Pair[]; files: UsedFile[] }> {
   for (const folder of ["blimp/data", "data"]) {
     const names = (await source.list(folder)).filter((name) => name.endsWith(".jsonl"));
@@ -91,7 +92,7 @@ function readParadigm(file: Pick<DataFile, "path" | "bytes">): Pair[] {
   });
 }
 
-/** The first pair of each paradigm, then the second of each, …: so a limited run has some of all. */
+/** Interleaves paradigms, so that a limited run has some pairs of each. */
 function inTurn(paradigms: readonly (readonly Pair[])[]): Pair[] {
   const longest = Math.max(0, ...paradigms.map(({ length }) => length));
   const pairs = Array.from({ length: longest }, (_, i) => paradigms.flatMap((pairs) => pairs.slice(i, i + 1))).flat();

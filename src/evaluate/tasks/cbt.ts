@@ -15,7 +15,7 @@ const BLANK = "XXXXX";
 interface Question {
   /** Twenty sentences of a story. */
   readonly story: readonly string[];
-  /** The sentence after them, with a blank. */
+  /** The next sentence, with a blank. */
   readonly sentence: string;
   readonly candidates: readonly string[];
   readonly right: number;
@@ -24,13 +24,13 @@ interface Question {
 interface CbtOutcome extends Outcome {
   readonly right: number;
   readonly chosen: number;
-  /** Of each candidate: log-probability of it and the rest of its sentence. */
+  /** Log-probability of each candidate and the rest of the sentence. */
   readonly logprobs: readonly number[];
 }
 
 /**
- * Children's Book Test (Hill et al. 2016): which of ten words was left out. As in the paper, the probability of a candidate
- * and of the rest of the sentence after it decides.
+ * Children's Book Test (Hill et al. 2016): which of ten words was left out. As in the paper, by the probability of the
+ * candidate and the rest of the sentence.
  */
 function childrensBookTest(kind: "CN" | "NE", what: string): Task {
   const name = `cbt-${kind.toLowerCase()}`;
@@ -41,7 +41,7 @@ function childrensBookTest(kind: "CN" | "NE", what: string): Task {
     options: {
       split: { about: "which part; the paper reports the first", values: ["valid", "test"] },
       text: {
-        about: "detokenized: written as ordinary text, as in the paper; plain: as the file has it",
+        about: "detokenized: ordinary text, as in the paper; plain: as in the file",
         values: ["detokenized", "plain"],
       },
     },
@@ -69,7 +69,7 @@ function childrensBookTest(kind: "CN" | "NE", what: string): Task {
 export const cbtCommonNouns = childrensBookTest("CN", "common nouns");
 export const cbtNamedEntities = childrensBookTest("NE", "named entities");
 
-/** 21 numbered lines a question, the last with answer and candidates after tabs; then a blank line. */
+/** Questions of 21 numbered lines, the last with answer and candidates after tabs, separated by blank lines. */
 function readQuestions(file: DataFile): Question[] {
   const blocks = textOf(file)
     .split(/\n\s*\n/)
@@ -83,7 +83,7 @@ function readQuestions(file: DataFile): Question[] {
     const candidates = (rest.at(-1) ?? "").split("|").filter((candidate) => candidate !== "");
     const right = candidates.indexOf(answer);
     if (right < 0 || !sentence.includes(BLANK)) {
-      const expected = `a sentence with ${BLANK}, its answer, and candidates among which that is`;
+      const expected = `a sentence with ${BLANK}, its answer, and candidates that include it`;
       throw new DataError({ op: `${file.path}, question ${i + 1}`, expected, got: lines.at(-1)!.slice(0, 200) });
     }
     return { story: lines.slice(0, -1), sentence, candidates, right };
@@ -102,7 +102,7 @@ function* fillBlank(
 ): RequestGenerator<CbtOutcome> {
   const { story, candidates, right } = question;
   const before = story.map(write).join(" ");
-  // What stands before the blank is the same for all: only what follows it is scored.
+  // The text before the blank is the same for all candidates, and is not scored.
   const filled = candidates.map((_, i) => write(filledSentence(question, i)));
   const shared = sharedStart(filled, candidates);
   const context = `${before} ${shared}`;
@@ -115,7 +115,7 @@ function* fillBlank(
   return { right, chosen: indexOfLargest(logprobs), logprobs };
 }
 
-/** What all filled sentences begin with, up to a space at most where the first candidate begins. */
+/** The common beginning of the filled sentences, up to the last space before the blank. */
 function sharedStart(filled: readonly string[], candidates: readonly string[]): string {
   const first = filled[0]!;
   const at = first.indexOf(candidates[0]!);

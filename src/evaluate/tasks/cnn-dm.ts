@@ -14,7 +14,7 @@ const INFO = { name: "cnn-dm", origin: "https://huggingface.co/datasets/abisee/c
 
 interface Article {
   readonly text: string;
-  /** One sentence a line. */
+  /** A sentence on each line. */
   readonly highlights: string;
 }
 
@@ -30,14 +30,15 @@ interface SummaryOutcome extends Outcome {
 export const cnnDailyMail: Task = {
   name: "cnn-dm",
   version: 1,
-  about: "summaries of news articles, drawn with top-k 2, first three sentences: F1 of ROUGE-1, 2, L and Lsum, stemmed",
+  about:
+    "summaries of news articles, sampled with top-k 2, first three sentences: F1 of ROUGE-1, 2, L and Lsum, stemmed",
   options: {
     summary: {
       about:
         "tldr: after `TL;DR:`; no-hint: after the article alone; lead-3, random-3: three of the article's sentences",
       values: ["tldr", "no-hint", "lead-3", "random-3"],
     },
-    seed: { about: "of what is drawn", values: ["1"], integer: true },
+    seed: { about: "seed of the sampling", values: ["1"], integer: true },
   },
   prepare: async (setup) => {
     const { articles, files } = await readArticles(setup.source);
@@ -71,8 +72,8 @@ async function readArticles(source: DataSource): Promise<{ articles: Article[]; 
 }
 
 /**
- * Hermann et al.'s files, one a story: paragraphs, then `@highlight` before each sentence of the summary. Which belong to
- * the test set says See et al.'s list of addresses, whose SHA-1 are the files' names.
+ * Hermann et al.'s stories, a file each: paragraphs, then `@highlight` before each sentence of the summary. The test set is
+ * See et al.'s list of URLs, whose SHA-1 hashes name the files.
  */
 async function readStories(source: DataSource): Promise<{ articles: Article[]; files: UsedFile[] } | undefined> {
   const bytes = await source.read("cnn-dm/all_test.txt");
@@ -132,7 +133,7 @@ function* generateSummary(
   return summaryIn(answer!.text);
 }
 
-/** In the order of the article. */
+/** Random sentences, in the article's order. */
 function randomSentences(text: string, seed: number, index: number): string {
   const all = sentences(text);
   const random = new RandomStream(seed, index);

@@ -3,10 +3,10 @@ import { readFirst } from "../data/source.js";
 import type { Task } from "../task.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION } from "./rolling.js";
 
-/** Mahoney's sets have 10^8 bytes; models are compared on the last 5 million, the 5 million before are for validation. */
+/** Mahoney's sets have 10^8 bytes. The last 5 million are the usual test set, the 5 million before them for validation. */
 const WHOLE = 100_000_000;
 const PART = 5_000_000;
-/** Of enwik8 an opening is handed about for quick checks. */
+/** Length of enwik5, an opening of enwik8 that is used for quick checks. */
 const OPENING = 100_001;
 
 function compressionTask(name: string, about: string): Task {
@@ -32,7 +32,7 @@ function compressionTask(name: string, about: string): Task {
       ];
       const file = await readFirst(setup.source, { name, origin }, files);
       const bytes = partOf(file.bytes, part, file.path);
-      // One line in all: bytes count alike wherever they are.
+      // A single line: bytes count alike everywhere.
       const document = [{ text: bytes, words: 0, lineEnds: 0, bytes: bytes.length }];
       const metrics = [BYTE_METRIC, TOKEN_METRIC];
       return rollingEvaluation(setup, { documents: [document], metrics, files: [file] });
@@ -40,7 +40,7 @@ function compressionTask(name: string, about: string): Task {
   };
 }
 
-/** @throws {DataError} not the whole set, of which a part was asked for. */
+/** A part of the set. @throws {DataError} the set is incomplete. */
 export function partOf(bytes: Uint8Array, part: string, path: string): Uint8Array {
   if (part === "opening") return bytes.subarray(0, OPENING);
   if (bytes.length !== WHOLE) {

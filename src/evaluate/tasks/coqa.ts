@@ -13,7 +13,7 @@ const INFO = { name: "coqa", origin: "https://nlp.stanford.edu/data/coqa/coqa-de
 interface Turn {
   readonly story: string;
   readonly source: string;
-  /** Questions and answers before, and the question. */
+  /** Earlier questions and answers. */
   readonly history: readonly (readonly [question: string, answer: string])[];
   readonly question: string;
   readonly answers: readonly string[];
@@ -27,14 +27,14 @@ interface CoqaOutcome extends Outcome {
   readonly exactMatch: number;
 }
 
-/** CoQA (Reddy et al. 2019): questions in a conversation about a text. The answers before are the people's. */
+/** CoQA (Reddy et al. 2019): questions in a conversation about a text. Earlier answers are the human ones. */
 export const coqa: Task = {
   name: "coqa",
   version: 1,
-  about: "answers in a conversation about a text, greedily after `A:`: F1 and exact match as CoQA's script",
+  about: "answers in a conversation about a text, greedily after `A:`: F1 and exact match of CoQA's script",
   options: {
     turns: {
-      about: "all questions, or as the LM evaluation harness each conversation's last",
+      about: "all questions, or each conversation's last, as in the LM evaluation harness",
       values: ["all", "last"],
     },
   },
@@ -71,7 +71,7 @@ function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
     const more = record.additional_answers === undefined ? {} : recordOf(record.additional_answers, place);
     const others = Object.keys(more).map((key) => texts(listField(more as JsonRecord, key, place)));
     if ([answers, ...others].some(({ length }) => length !== questions.length)) {
-      throw new DataError({ op: place, expected: "as many answers as questions", got: "another number" });
+      throw new DataError({ op: place, expected: "as many answers as questions", got: "another number of them" });
     }
     const turns = questions.map((question, t) => ({
       story: stringField(record, "story", place),

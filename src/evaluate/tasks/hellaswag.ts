@@ -17,7 +17,7 @@ interface Item {
 
 interface HellaSwagOutcome extends Outcome {
   readonly right: number;
-  /** Log-probability of each ending. */
+  /** Log-probabilities of the endings. */
   readonly logprobs: readonly number[];
   readonly byTotal: number;
   readonly byCharacter: number;
@@ -30,12 +30,12 @@ export const hellaswag: Task = {
   name: "hellaswag",
   version: 1,
   about:
-    "which of four endings goes on: accuracy by log-probability in total, per character (acc_norm), byte and token",
+    "which of four endings comes next: accuracy by log-probability in total, per character (acc_norm), byte and token",
   options: {
     prompt: {
       about:
-        "harness: activity label and context, WikiHow's marks removed, as the LM evaluation harness; completion: the " +
-        "context alone as it is, as llm.c",
+        "harness: activity label and context, WikiHow's marks removed, as in the LM evaluation harness; completion: the " +
+        "unchanged context alone, as in llm.c",
       values: ["harness", "completion"],
     },
     split: { about: "which part", values: ["valid"] },
@@ -76,10 +76,10 @@ function readItems(file: DataFile, harness: boolean): Item[] {
   });
 }
 
-/** Python's str.capitalize: all but the first letter become small. */
+/** Python's str.capitalize: lower-cases all but the first letter. */
 const capitalized = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1).toLowerCase();
 
-/** The harness's cleaning of WikiHow's `[header]`, `[title]`, … */
+/** The harness's removal of WikiHow's `[header]`, `[title]`, … */
 function withoutMarks(text: string): string {
   return text
     .trim()
@@ -88,21 +88,21 @@ function withoutMarks(text: string): string {
     .replaceAll("  ", " ");
 }
 
-/** The beginning of a sentence that the endings complete, in small letters; the harness gives it a capital. */
+/** The lower-case beginning of the sentence that the endings complete; the harness capitalises it. */
 const FRAGMENT = /([.!?]["')\]]*) (\p{Ll})(?=[^.!?]*$)/u;
 
 /**
- * github.com/klosax/hellaswag_text_data: six lines an item: label and context without marks, the right ending's index, and
+ * github.com/klosax/hellaswag_text_data: items of six lines: label and context without marks, the right ending's index, and
  * the four endings.
  */
 function readExtract(file: DataFile, harness: boolean): Item[] {
   if (!harness) {
     const hint = "Take hellaswag_val.jsonl";
-    throw new DataError({ op: "hellaswag:completion", expected: "contexts as they are", got: file.path, hint });
+    throw new DataError({ op: "hellaswag:completion", expected: "unchanged contexts", got: file.path, hint });
   }
   const lines = textOf(file).trimEnd().split("\n");
   if (lines.length % 6 !== 0) {
-    throw new DataError({ op: `reading ${file.path}`, expected: "six lines an item", got: `${lines.length} lines` });
+    throw new DataError({ op: `reading ${file.path}`, expected: "six lines per item", got: `${lines.length} lines` });
   }
   return Array.from({ length: lines.length / 6 }, (_, i) => {
     const [context = "", right = "", ...endings] = lines.slice(6 * i, 6 * i + 6);
@@ -126,7 +126,7 @@ function* chooseEnding({ context, endings, right }: Item, setup: TaskSetup): Req
     right,
     logprobs: choices.map(({ logprob }) => logprob),
     byTotal: best(() => 1),
-    // The space before an ending is none of its characters: the harness counts without it.
+    // The harness does not count the space before an ending.
     byCharacter: best((i) => choices[i]!.characters - 1),
     byByte: best((i) => choices[i]!.bytes - 1),
     byToken: best((i) => choices[i]!.tokens),

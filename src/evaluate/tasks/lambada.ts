@@ -14,10 +14,10 @@ const OPENAI = {
 };
 const ORIGINAL = { name: "lambada", origin: "https://zenodo.org/record/2630551 (lambada-dataset.tar.gz)" };
 
-/** How many of the likeliest tokens are looked through for one that is not a stop word. */
+/** Number of likeliest tokens searched for one that is not a stop word. */
 const GUESSES = 512;
 
-/** LAMBADA (Paperno et al. 2016): the last word of a passage that cannot be guessed from its last sentence alone. */
+/** LAMBADA (Paperno et al. 2016): the last word of a passage, which its last sentence alone does not determine. */
 export const lambada: Task = {
   name: "lambada",
   version: 1,
@@ -25,8 +25,8 @@ export const lambada: Task = {
   options: {
     text: {
       about:
-        "openai: the un-preprocessed text; normalized: the same with straight quotes and a line end before, as the " +
-        "released file is said to have been used; original: Paperno et al.'s file; detokenized: that, de-tokenized",
+        "openai: the un-preprocessed text; normalized: the same with straight quotes after a line feed, as OpenAI is " +
+        "reported to have used it; original: Paperno et al.'s file; detokenized: that file de-tokenized",
       values: ["openai", "normalized", "original", "detokenized"],
     },
   },
@@ -57,7 +57,7 @@ async function readTexts({ source, options }: TaskSetup) {
   return { files: [file], texts };
 }
 
-/** As reported for the released file (openai/gpt-2, issue 131); many re-implementations do the same. */
+/** The preprocessing reported in openai/gpt-2, issue 131; many re-implementations use it. */
 function normalize(text: string): string {
   return `\n${text.replaceAll(/[“”]|''|``/g, '"').trim()}`;
 }
@@ -67,17 +67,17 @@ interface LambadaOutcome extends Outcome {
   /** Natural logarithm of the word's probability. */
   readonly logprob: number;
   readonly tokens: number;
-  /** Of its last token. */
+  /** Log-probability of its last token. */
   readonly lastLogprob: number;
-  /** All tokens of the word are the likeliest. */
+  /** Whether every token of the word is the likeliest. */
   readonly greedy: boolean;
-  /** The last token is, given those before it. */
+  /** Whether the last token is, given those before it. */
   readonly lastGreedy: boolean;
-  /** The same as `greedy`, after the first token's likelier rivals that are stop words are set aside. */
+  /** `greedy`, with stop words excluded from the first token's rivals. */
   readonly filtered: boolean;
-  /** Also those that hold no letter or digit. */
+  /** `filtered`, with tokens without letters and digits excluded too. */
   readonly filteredWords: boolean;
-  /** `lastGreedy`, or of a word of one token `filtered`. */
+  /** `lastGreedy`; `filtered` for a word of one token. */
   readonly lastFiltered: boolean;
 }
 
@@ -131,8 +131,8 @@ function* lastWord(text: string, { tokenizer, endOfText }: TaskSetup): RequestGe
 }
 
 /**
- * Function words of English: words that sentences cannot well end with, for LAMBADA's stop-word filter. The paper's list
- * was not published; this one is by class, and counts as part of the task's version.
+ * English function words, for the stop-word filter. The paper's list was not published; this one is grouped by class, and is
+ * covered by the task's version.
  */
 const CLASSES = [
   "a an the this that these those each every either neither some any no such both all other another few more most own same",

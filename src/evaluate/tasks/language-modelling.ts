@@ -8,17 +8,17 @@ import { TOKEN_STYLES } from "../text/token-styles.js";
 import { harnessPages, harnessWikitext } from "../text/wikitext-harness.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION, WORD_METRICS } from "./rolling.js";
 
-/** A set of text cut into words, for word-level language models. */
+/** A data set tokenized into words, for word-level language models. */
 interface WordLevelSet {
   readonly name: string;
   readonly about: string;
   readonly origin: string;
   readonly style: TokenStyle;
-  /** Where a new document begins: at this line. Undefined: each line is one. */
+  /** The first line of a document; without, each line is one. */
   readonly heading?: RegExp;
-  /** Whether a text is the whole set or one document, unless told. */
+  /** Default unit: the whole set is one text, or each document. */
   readonly unit: "stream" | "document";
-  /** Further ways of writing the text. */
+  /** Further variants of the text. */
   readonly texts?: readonly string[];
   readonly files: Readonly<Record<string, readonly string[]>>;
   readonly options?: Readonly<Record<string, TaskOption>>;
@@ -49,7 +49,7 @@ function wikitext(name: string): Task {
     },
     options: {
       vocabulary: {
-        about: "tokens: rare words are <unk>, as word-level models need it; raw: all words",
+        about: "tokens: rare words are <unk>, as for word-level models; raw: all words",
         values: ["tokens", "raw"],
       },
     },
@@ -91,16 +91,16 @@ function wordLevelTask(set: WordLevelSet): Task {
     options: {
       text: {
         about:
-          "detokenized: written as ordinary text, invertibly; plain: as the file has it" +
+          "detokenized: ordinary text, invertibly; plain: as in the file" +
           (texts.length === 0
             ? ""
-            : "; harness: as the LM evaluation harness, always page by page; transformers: as its guide to perplexity"),
+            : "; harness: as in the LM evaluation harness, always page by page; transformers: as in its guide to perplexity"),
         values: ["detokenized", "plain", ...texts],
       },
       split: { about: "which part", values: ["test", "valid"] },
       ...options,
       unit: {
-        about: "stream: the whole set is one text; document: each article or sentence starts afresh",
+        about: "stream: the whole set is one text; document: each article or sentence is one",
         values: unit === "stream" ? ["stream", "document"] : ["document", "stream"],
       },
       stride: STRIDE_OPTION,
@@ -132,13 +132,13 @@ function wordLevelDocuments(text: string, set: WordLevelSet, { options }: TaskSe
   return originals.map((original) => inStep(original, write(original)));
 }
 
-/** Lines of the original beside what is written for them. */
+/** Aligns lines of the original with those of the text to score. */
 function inStep(original: string, written: string): ScoredDocument {
   const [lines, texts] = [linesOf(original), linesOf(written)];
   return lines.map((line, i) => ({ text: texts[i]!, ...unitsOf(line) })).filter(({ text }) => text !== "");
 }
 
-/** With their line ends. */
+/** Lines with their line feeds. */
 const linesOf = (text: string): string[] => text.split(/(?<=\n)/);
 
 function unitsOf(line: string): Omit<ScoredLine, "text"> {
@@ -146,12 +146,12 @@ function unitsOf(line: string): Omit<ScoredLine, "text"> {
   return { words: splitWords(line).length, lineEnds, bytes: utf8.encode(line).length };
 }
 
-/** The harness counts words by cutting at white space, and so one for each end of a page that has some. */
+/** The harness counts words by splitting at white space, which adds one at each end of a page with white space. */
 function harnessPage(page: string): ScoredLine {
   return { text: harnessWikitext(page), words: pieceCount(page), lineEnds: 0, bytes: utf8.encode(page).length };
 }
 
-/** transformers' guide joins the lines, which keep their line ends, by an empty line; blank ones are empty there. */
+/** transformers' guide joins lines, which keep their line feeds, by an empty line; there blank lines are empty. */
 function transformersText(text: string): ScoredDocument {
   const lines = linesOf(text);
   return lines.map((line, i) => {
@@ -160,13 +160,13 @@ function transformersText(text: string): ScoredDocument {
   });
 }
 
-/** Documents by their headings; without any, lines. */
+/** Splits at headings; without a heading pattern, into lines. */
 function splitDocuments(text: string, heading: RegExp | undefined): string[] {
   const lines = linesOf(text).filter((line) => line !== "");
   if (!heading) return lines;
   const documents: string[][] = [[]];
   for (const line of lines) {
-    // What stands before the first heading belongs to it: a blank line.
+    // A blank line before the first heading belongs to its document.
     if (heading.test(line.replace(/\n$/, "")) && documents.at(-1)!.some((before) => before.trim() !== ""))
       documents.push([]);
     documents.at(-1)!.push(line);

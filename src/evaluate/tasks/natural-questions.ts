@@ -26,11 +26,11 @@ interface AnswerOutcome extends Outcome {
   readonly answer: string;
   readonly answers: readonly string[];
   readonly right: number;
-  /** Log-probability of the answer, its end included: the model's confidence. */
+  /** Log-probability of the answer including its end: the model's confidence. */
   readonly logprob: number;
 }
 
-/** Accuracy on the part of the questions that the model was surest of. */
+/** Accuracy on the share of questions with the highest confidence. */
 const mostConfident = (part: number): WholeMetric<AnswerOutcome> => ({
   name: `exact match, most confident ${100 * part}%`,
   scale: "percent",
@@ -46,7 +46,7 @@ const mostConfident = (part: number): WholeMetric<AnswerOutcome> => ({
 export const naturalQuestions: Task = {
   name: "nq",
   version: 1,
-  about: "short answers to questions after example pairs, greedily: exact match, and by the model's confidence",
+  about: "short answers to questions after example pairs, greedily: exact match, in all and by confidence",
   options: {
     split: { about: "which questions", values: ["dev", "efficientqa-dev", "efficientqa-test"] },
     examples: { about: `pairs in the prompt, at most ${QUESTIONS.length}`, values: ["8"], integer: true },

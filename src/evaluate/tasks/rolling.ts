@@ -7,26 +7,26 @@ import { logLikelihoods, type RequestGenerator } from "../requests.js";
 import { type Evaluation, evaluation, type Outcome, type TaskOption, type TaskSetup } from "../task.js";
 import { type ScoredDocument, UnitMap, type Units } from "../text/scored-text.js";
 
-/** Options that all language-modelling sets have. */
+/** Options of all language-modelling tasks. */
 export const STRIDE_OPTION: TaskOption = {
-  about: "tokens by which the window moves; context: the model's whole context, so that windows do not overlap",
+  about: "tokens by which the window moves; context: the model's context, so that windows do not overlap",
   values: ["context"],
   integer: true,
 };
 
 export const WINDOW_OPTION: TaskOption = {
   about:
-    "joined: every token is scored once, the first after <|endoftext|>, and windows that do not overlap still share a " +
-    "token; apart: as in transformers' perplexity guide, without <|endoftext|>, the first token of a text unscored and " +
-    "with a whole context's stride also the first of each window",
+    "joined: every token is scored once, the first after <|endoftext|>, and windows that do not overlap share a token; " +
+    "apart: as in transformers' perplexity guide, without <|endoftext|>; the first token of a text, and of each window " +
+    "that does not overlap the one before, is not scored",
   values: ["joined", "apart"],
 };
 
-/** Some of a document's windows: as many tokens as the context has are scored in one item. */
+/** Consecutive windows of a document, one item: they score at most nCtx tokens. */
 interface Segment {
   readonly document: number;
   readonly windows: readonly ScoringWindow[];
-  /** Where it stands, in bytes of the text that is read. */
+  /** Its position in bytes of the input. */
   readonly start: number;
   readonly end: number;
   readonly units: Units;
@@ -34,7 +34,7 @@ interface Segment {
 
 export interface RollingOutcome extends Outcome {
   readonly document: number;
-  /** The tokens that were scored, in the document: from, to (excluded). */
+  /** Scored tokens of the document: from, to (exclusive). */
   readonly from: number;
   readonly to: number;
   readonly tokens: number;
@@ -46,7 +46,7 @@ export interface RollingOutcome extends Outcome {
 
 const logprob = (o: RollingOutcome): number => o.logprob;
 
-/** The paper's units: original words, with the line ends that word-level models also predict. */
+/** The paper's units: original words, and the line ends that word-level models predict too. */
 export const WORD_METRICS: readonly Metric<RollingOutcome>[] = [
   perplexityMetric("perplexity per word", logprob, (o) => o.words + o.lineEnds),
   perplexityMetric("perplexity per word, line ends not counted", logprob, (o) => o.words),
@@ -61,7 +61,7 @@ export interface RollingParts {
   readonly facts?: Readonly<Record<string, string | number>>;
 }
 
-/** The rolling log-likelihood of documents, each from its beginning. */
+/** Rolling log-likelihood of documents, each from its beginning. */
 export function rollingEvaluation(setup: TaskSetup, { documents, metrics, files, facts }: RollingParts): Evaluation {
   const joined = setup.options.windows !== "apart";
   const tokens = documents.map((document) => encode(document, setup, joined));
@@ -86,7 +86,7 @@ export function rollingEvaluation(setup: TaskSetup, { documents, metrics, files,
   });
 }
 
-/** Tokens that a block of items reads: enough for long runs, few enough to be done in seconds on a small machine. */
+/** Input tokens of a block: enough for long runs, and a matter of seconds on a small machine. */
 const BLOCK_TOKENS = 8192;
 const MAX_BLOCK = 256;
 
@@ -95,7 +95,7 @@ function blockSize(segments: readonly Segment[]): number {
   return Math.max(1, Math.min(MAX_BLOCK, Math.round((BLOCK_TOKENS * segments.length) / Math.max(1, read))));
 }
 
-/** What a document reads like, as UTF-8. */
+/** The input of a document, as UTF-8. */
 function documentBytes(document: ScoredDocument): Uint8Array {
   const encoder = new TextEncoder();
   const lines = document.map(({ text }) => (typeof text === "string" ? encoder.encode(text) : text));
@@ -108,7 +108,7 @@ function documentBytes(document: ScoredDocument): Uint8Array {
   return bytes;
 }
 
-/** Makes something of an element when it is first asked for, and keeps that of the last. */
+/** Computes a value for an element on demand, and caches the last one. */
 function lazily<T, R>(elements: readonly T[], make: (element: T) => R): (index: number) => R {
   let last: { readonly index: number; readonly made: R } | undefined;
   return (index) => {
@@ -157,18 +157,18 @@ function documentSegments(
   let [token, place] = [joined ? 1 : 0, 0];
   return groups.map((group) => {
     const start = place;
-    // Tokens that go unscored count with those after them.
+    // Tokens that are not scored count with those after them.
     for (; token < group.at(-1)!.end; token++) place += lengthOf(tokens[token]!);
     return { document: index, windows: group, start, end: place, units: map.between(start, place) };
   });
 }
 
-/** Windows as in transformers' guide to perplexity: of nCtx tokens, `stride` apart, each scoring what is new in it. */
+/** Windows of transformers' guide to perplexity: nCtx tokens each, `stride` apart, scoring the tokens new in each. */
 export function* windowsApart(length: number, nCtx: number, stride: number): Generator<ScoringWindow, void, undefined> {
   let done = 0;
   for (let start = 0; done < length; start += stride) {
     const end = Math.min(start + nCtx, length);
-    // The first token of a window follows nothing.
+    // The first token of a window has no context.
     const from = Math.max(done, start + 1);
     if (from < end) yield { start, from, end };
     done = end;

@@ -13,8 +13,11 @@ import type { ScoredDocument } from "../text/scored-text.js";
 import { BYTE_METRIC, rollingEvaluation, STRIDE_OPTION, TOKEN_METRIC, WINDOW_OPTION, WORD_METRICS } from "./rolling.js";
 
 /**
- * A file of the user's, as it was named, at a path that the data source knows. A .jsonl with `{"text": …}` on each line is so many texts, with
- * `{"context": …, "choices": […], "answer": index}` questions with answers to choose from; anything else is one text.
+ * A task over a file of the user's. A .jsonl holds texts (`{"text": …}` on each line) or multiple-choice questions
+ * (`{"context": …, "choices": […], "answer": index}`); any other file is one text.
+ *
+ * @param name of the task
+ * @param path of the file in the data source
  */
 export function userFileTask(name: string, path = name): Task {
   return {
@@ -45,7 +48,7 @@ function texts(contents: readonly Uint8Array[], setup: TaskSetup, files: Evaluat
     const words = splitWords(decoder.decode(text)).length;
     return [{ text, words, lineEnds: 0, bytes: text.length }];
   });
-  // A word here is what white space surrounds; line ends are none.
+  // Words are separated by white space; line ends are not counted.
   const metrics = [{ ...WORD_METRICS[1]!, name: "perplexity per word" }, TOKEN_METRIC, BYTE_METRIC];
   return rollingEvaluation(setup, { documents, metrics, files });
 }

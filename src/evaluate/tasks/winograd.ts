@@ -12,13 +12,13 @@ const INFO = {
     "https://github.com/vid-koci/bert-commonsense (data/wsc273.txt) or " +
     "https://cs.nyu.edu/~davise/papers/WinogradSchemas/WSCollection.xml",
 };
-/** The collection has grown since; everyone reports on the first 273. */
+/** The collection has grown since; results are reported on the first 273. */
 const PROBLEMS = 273;
 
-/** Candidates take the genitive in place of these; the masked file has lost which three pronouns were such. */
+/** Pronouns that candidates replace in the genitive; the masked file does not say which three these are. */
 const POSSESSIVE = /^(?:his|their|its|my|our|your)$/i;
 
-/** A sentence whose pronoun stands for one of two candidates. */
+/** A sentence whose pronoun refers to one of two candidates. */
 export interface WinogradProblem {
   readonly before: string;
   readonly after: string;
@@ -27,9 +27,9 @@ export interface WinogradProblem {
 }
 
 interface WinogradOutcome extends Outcome {
-  /** Log-probability of the sentence with the right candidate, from the candidate on; and with the other. */
+  /** Log-probability from the candidate on, with the right candidate and with the other. */
   readonly full: readonly [right: number, wrong: number];
-  /** Of what stands after the candidate. */
+  /** Log-probability of the text after the candidate. */
   readonly partial: readonly [right: number, wrong: number];
 }
 
@@ -37,13 +37,14 @@ interface WinogradOutcome extends Outcome {
 export const winograd: Task = {
   name: "winograd",
   version: 1,
-  about: "which of two a pronoun stands for: accuracy by the whole sentence, and by what follows the pronoun",
+  about:
+    "which of two candidates a pronoun refers to: accuracy by the whole sentence, and by the text after the pronoun",
   options: {},
   prepare: async (setup) => {
     const file = await readFirst(setup.source, INFO, ["wsc273.txt", "WSCollection.xml"]);
     const problems = file.path.endsWith(".xml") ? readCollection(file) : readMasked(file);
     const accuracy = (name: string, scores: (o: WinogradOutcome) => readonly [number, number]) =>
-      // The right one has to be the likelier: two alike are no answer.
+      // The right candidate has to be likelier; a tie counts as wrong.
       meanMetric<WinogradOutcome>(name, (o) => scores(o)[0] > scores(o)[1]);
     return evaluation<WinogradProblem, WinogradOutcome>({
       items: problems,
@@ -58,7 +59,7 @@ export const winograd: Task = {
   },
 };
 
-/** Five lines a problem: sentence with [MASK], the mask, candidates, the right one, and a blank line. */
+/** Problems of five lines: sentence with [MASK], the mask, candidates, the right one, and a blank line. */
 function readMasked(file: DataFile): WinogradProblem[] {
   const blocks = textOf(file)
     .trim()
@@ -69,7 +70,7 @@ function readMasked(file: DataFile): WinogradProblem[] {
     const candidates = list.split(",").map((candidate) => candidate.trim());
     const right = candidates.indexOf(answer.trim());
     if (before === undefined || after === undefined || right < 0 || candidates.length !== 2) {
-      const expected = "a sentence with [MASK], two candidates, and the right one of them";
+      const expected = "a sentence with [MASK], two candidates, and the right one";
       throw new DataError({ op: `${file.path}, problem ${i + 1}`, expected, got: block.slice(0, 200) });
     }
     return { before, after, candidates, right };
@@ -96,7 +97,7 @@ function readCollection(file: DataFile): WinogradProblem[] {
   });
 }
 
-/** A candidate as it stands in the sentence: capital at its beginning, articles and pronouns small elsewhere. */
+/** A candidate in the sentence's case: capitalised at its beginning, articles and pronouns in lower case elsewhere. */
 export function fitCandidate(before: string, candidate: string): string {
   const atStart = before.trim() === "" || /[.!?]["'”’]?\s*$/.test(before);
   if (atStart) return candidate.slice(0, 1).toUpperCase() + candidate.slice(1);
@@ -104,11 +105,11 @@ export function fitCandidate(before: string, candidate: string): string {
   return isName ? candidate : candidate.slice(0, 1).toLowerCase() + candidate.slice(1);
 }
 
-/** A problem's sentence with a candidate in place of the pronoun, in three parts. */
+/** The sentence with a candidate in place of the pronoun, in three parts. */
 function sentenceWith({ before, after }: WinogradProblem, candidate: string) {
   const start = before.trim();
   const rest = after.trim();
-  const space = /^[,.;:!?']/.test(rest) ? "" : " "; // Punctuation and a genitive stand against the candidate.
+  const space = /^[,.;:!?']/.test(rest) ? "" : " "; // Punctuation and a genitive follow the candidate directly.
   const filled = fitCandidate(before, candidate);
   return { start, filled: start === "" ? filled : ` ${filled}`, rest: `${space}${rest}` };
 }

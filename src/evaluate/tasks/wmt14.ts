@@ -31,7 +31,7 @@ const bleu = (tokenization: BleuTokenization): SumMetric<TranslationOutcome> => 
   value: (counts) => bleuScore(counts) / 100,
 });
 
-/** WMT-14's French and English test set, as section 3.7: after example pairs, greedily, the first sentence. */
+/** WMT-14's French and English test set, as in section 3.7: greedily after example pairs, the first sentence. */
 function translation(from: "en" | "fr", to: "en" | "fr"): Task {
   return {
     name: `wmt14-${from}-${to}`,

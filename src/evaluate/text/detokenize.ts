@@ -1,29 +1,30 @@
 /**
- * Invertible de-tokenizers. Language-modelling sets come cut into words with a space between any two: `it did n't , he
- * said`. GPT-2 has seen ordinary text, so the paper scores `it didn't, he said` (section 3.1), and since the original can
- * be had back from it, that is a probability of the original text. These are ours; the paper's were not published.
+ * Invertible de-tokenizers. Language-modelling sets are split into words with a space between any two: `it did n't , he
+ * said`. GPT-2 was trained on ordinary text, so the paper scores `it didn't, he said` (section 3.1); since the original can
+ * be recovered from it, that is a probability of the original text. The paper's de-tokenizers were not published; these are
+ * our own.
  *
- * How it stays invertible: the text is a row of chunks with spaces between. A chunk is written only if cutting it up again
- * ({@link TokenStyle.split}, which sees nothing but the chunk) gives exactly the words it is made of; words that would not
- * come back are written apart, and a word that would not come back even alone is marked by an additional space before it.
+ * Why they are invertible: the text is a sequence of chunks separated by spaces. Words are joined to a chunk only if
+ * splitting the chunk ({@link TokenStyle.split}, which sees nothing else) gives back exactly these words; otherwise they
+ * stay apart, and a word that does not come back even alone is marked by an additional space before it.
  */
 
-/** How one data set's words are written together, and cut apart again. */
+/** How a data set's words are joined, and split again. */
 export interface TokenStyle {
-  /** For each word but the first of a line, whether it is to be written against the one before. */
+  /** For each word of a line but the first, whether to join it to the one before. */
   readonly joins: (words: readonly string[]) => readonly boolean[];
-  /** A word as it is written: `@-@` as `-`. */
+  /** A word in ordinary text: `-` for `@-@`. */
   readonly write: (word: string) => string;
-  /** The words that a written chunk was made of; a guess that is checked. */
+  /** The words of a chunk, as a guess that is verified. */
   readonly split: (chunk: string) => readonly string[];
 }
 
-/** Starts a line that is kept as it is. */
+/** Marks a line that is kept unchanged. */
 const RAW = "\r";
 
 /**
- * Whether lines have a space before their first word and after their last, as WikiText's and Penn Treebank's do; told by
- * the first that is not blank.
+ * Whether lines have a space before their first word and after their last, as in WikiText and Penn Treebank; decided by the
+ * first line that is not blank.
  */
 export function isFramed(text: string): boolean {
   const line = text.split("\n").find((candidate) => candidate.trim() !== "") ?? "";
@@ -31,13 +32,13 @@ export function isFramed(text: string): boolean {
 }
 
 /**
- * A text of lines of words, as the data set has it, as ordinary text.
+ * Ordinary text for lines of words of a data set.
  *
- * @param framed {@link isFramed}; inverting needs the same.
+ * @param framed {@link isFramed}; the inverse needs the same
  */
 export function detokenizeText(text: string, style: TokenStyle, framed: boolean): string {
   return mapLines(text, (line, isLast) => {
-    // An empty last line means that the text ends with a line end; a blank one must not look like it.
+    // An empty last line means that the text ends with a line feed; a blank last line must not look the same.
     if (line === "" && (isLast || !framed)) return "";
     if (line === " " && framed && !isLast) return "";
     const hasFrame = line.length >= 2 && line.startsWith(" ") && line.endsWith(" ");
@@ -47,7 +48,7 @@ export function detokenizeText(text: string, style: TokenStyle, framed: boolean)
   });
 }
 
-/** What {@link detokenizeText} was given. */
+/** Inverse of {@link detokenizeText}. */
 export function retokenizeText(text: string, style: TokenStyle, framed: boolean): string {
   return mapLines(text, (line, isLast) => {
     if (line === "") return isLast || !framed ? "" : " ";
@@ -62,7 +63,7 @@ function mapLines(text: string, f: (line: string, isLast: boolean) => string): s
   return lines.map((line, i) => f(line, i === lines.length - 1)).join("\n");
 }
 
-/** Words with a space between any two, as ordinary text. */
+/** Ordinary text for words separated by spaces. */
 export function detokenizeLine(line: string, style: TokenStyle): string {
   const words = line.split(" ");
   const joins = style.joins(words);
@@ -71,7 +72,7 @@ export function detokenizeLine(line: string, style: TokenStyle): string {
     let end = start + 1;
     while (end < words.length && joins[end - 1]) end++;
     while (end > start && !comesBack(words.slice(start, end), style)) end--;
-    // Not even the word alone: after an empty chunk stands a word as it is.
+    // Not even the word alone comes back: an empty chunk precedes it, and it is kept unchanged.
     if (end === start) chunks.push("", words[start]!);
     else chunks.push(words.slice(start, end).map(style.write).join(""));
     start = Math.max(end, start + 1);
@@ -79,7 +80,7 @@ export function detokenizeLine(line: string, style: TokenStyle): string {
   return chunks.join(" ");
 }
 
-/** What {@link detokenizeLine} was given. */
+/** Inverse of {@link detokenizeLine}. */
 export function retokenizeLine(line: string, style: TokenStyle): string {
   const words: string[] = [];
   const chunks = line.split(" ");

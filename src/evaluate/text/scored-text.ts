@@ -1,11 +1,11 @@
 /**
- * A text to be scored, and what it stands for: the original's words, line ends and bytes, by which the total
- * log-probability is divided. The two run in step by lines, so that any stretch of the one is a share of the other.
+ * A line of text to score, and the units of the original it stands for, which divide the total log-probability. Text and
+ * original are aligned by lines, so that any stretch of the one corresponds to a share of the other.
  */
 export interface ScoredLine {
-  /** As the model reads it, line end included. */
+  /** Model input, line feed included. */
   readonly text: string | Uint8Array;
-  /** Of the original: words, line ends (which count as words in word-level language modelling), and bytes of UTF-8. */
+  /** Units of the original: words, line ends (tokens of word-level language models), and bytes of UTF-8. */
   readonly words: number;
   readonly lineEnds: number;
   readonly bytes: number;
@@ -13,7 +13,7 @@ export interface ScoredLine {
 
 export type ScoredDocument = readonly ScoredLine[];
 
-/** Amounts of the original, fractional where a stretch ends within a line. */
+/** Units of a stretch of the original, fractional where it ends within a line. */
 export interface Units {
   readonly words: number;
   readonly lineEnds: number;
@@ -22,9 +22,9 @@ export interface Units {
 
 const KEYS = ["words", "lineEnds", "bytes"] as const;
 
-/** How much of the original lies before each byte of the text that the model reads. */
+/** Maps positions in the model input to units of the original before them. */
 export class UnitMap {
-  /** Bytes read before each line, and units before it; one more than there are lines. */
+  /** Input bytes and units before each line, and before the end. */
   readonly #starts: number[] = [0];
   readonly #units: Units[] = [{ words: 0, lineEnds: 0, bytes: 0 }];
 
@@ -38,7 +38,7 @@ export class UnitMap {
     }
   }
 
-  /** Units between two places, in bytes of the text that is read. */
+  /** Units between two byte positions of the input. */
   between(from: number, to: number): Units {
     const [a, b] = [this.#before(from), this.#before(to)];
     return combine((key) => b[key] - a[key]);

@@ -1,14 +1,14 @@
 import type { TokenStyle } from "./detokenize.js";
 
-/** What differs between data sets that were cut up in the manner of Penn Treebank or of Moses. */
+/** The differences between data sets tokenized in the manner of Penn Treebank or Moses. */
 interface Conventions {
-  /** Ends of contracted words that stand alone: `'s`, `n't`. */
+  /** Endings of contractions that are words of their own: `'s`, `n't`. */
   readonly contractions: RegExp;
-  /** How words are written that are not written as they are. */
+  /** Words whose ordinary form differs. */
   readonly written?: Readonly<Record<string, string>>;
-  /** Double quotation marks as they are cut: opening and closing. Default: `"` for both. */
+  /** Double quotation marks of the data set: opening and closing. Default: `"` for both. */
   readonly quotes?: readonly [opening: string, closing: string];
-  /** Marks between two parts of a word, cut out as words of their own: `@-@`, written `-`. */
+  /** Marks within words that are words of their own: `@-@` for `-`. */
   readonly infixes?: readonly { readonly word: string; readonly mark: string; readonly between: RegExp }[];
   /** Whether there is punctuation at all. */
   readonly punctuation: boolean;
@@ -18,14 +18,14 @@ const CLOSING = new Set([",", ".", ";", ":", "!", "?", ")", "]", "%", "...", "�
 const OPENING = new Set(["(", "[", "$", "£", "¥", "₱", "#", "“", "‘"]);
 const CLOSING_END = /^(.+?)(\.\.\.|[,.;:!?)\]%”’"'])$/su;
 const OPENING_START = /^([([$£¥₱#“‘"'])(.+)$/su;
-/** Words that end in a full stop of their own. */
+/** Abbreviations that keep their full stop. */
 const ABBREVIATION =
   /^(?:(?:\p{L}\.){2,}|[\p{Lu}pv]\.|(?:Nos?|Col|St|vs|Gen|Drs?|Mrs?|Ms|Sr|Jr|Inc|Co|Corp|Ltd|Bros|Capt|Maj|Lt|Sgt|Sen|Rep|Gov|Prof|Rev|Mt|Ft|Jan|Feb|Aug|Sept?|Oct|Nov|Dec|etc|al)\.|\.+)$/u;
 
-/** What an apostrophe alone makes a genitive of; after other words in s it opens a quotation. */
+/** Words that a single apostrophe makes a genitive; after other words in s it opens a quotation. */
 const PLURAL = /(?<!^(?:a|i|wa|ha|hi|thi|it|u))s$/;
 
-/** The paper's data sets, by how they were cut into words. */
+/** Styles of the paper's data sets. */
 export const TOKEN_STYLES = {
   /** WikiText: Moses, with `@-@`, `@,@` and `@.@` inside words. */
   wikitext: tokenStyle({
@@ -74,7 +74,7 @@ function tokenStyle(conventions: Conventions): TokenStyle {
   return { write, joins: (words) => joins(words, conventions), split: (chunk) => split(chunk, conventions) };
 }
 
-/** joins[i]: word i + 1 is written against word i. */
+/** joins[i]: word i + 1 is joined to word i. */
 function joins(words: readonly string[], conventions: Conventions): boolean[] {
   const { contractions, quotes = ['"', '"'], infixes = [], punctuation, written = {} } = conventions;
   const result = words.slice(1).map(() => false);
@@ -108,7 +108,7 @@ function joins(words: readonly string[], conventions: Conventions): boolean[] {
   return result;
 }
 
-/** Undoes joining, as far as a chunk tells. */
+/** Splits a chunk, as far as it determines its words. */
 function split(chunk: string, conventions: Conventions): string[] {
   const { contractions, quotes = ['"', '"'], punctuation, written = {}, infixes = [] } = conventions;
   const unwritten = new Map(Object.entries(written).map(([word, mark]) => [mark, word]));

@@ -1,9 +1,9 @@
 /**
- * How the LM evaluation harness (task wikitext, version 2) writes a page of WikiText before scoring it. It is not
- * invertible: what it merges cannot be told apart again. Here only to reproduce the harness's figures.
+ * The LM evaluation harness's de-tokenization of WikiText (task wikitext, version 2). It is not invertible, and serves only
+ * to reproduce the harness's figures.
  */
 
-/** Replaced everywhere, in this order. */
+/** Replacements, in this order. */
 const BEFORE_BRACKETS: readonly (readonly [string | RegExp, string])[] = [
   ["s '", "s'"],
   [/\/' [0-9]\//g, "/'[0-9]/"],
@@ -18,7 +18,7 @@ const BEFORE_BRACKETS: readonly (readonly [string | RegExp, string])[] = [
   [" , ", ", "],
 ];
 
-/** White space inside a pair goes. */
+/** White space inside pairs is removed. */
 const PAIRS: readonly (readonly [RegExp, string])[] = [
   [/\(\s*([^)]*?)\s*\)/g, "($1)"],
   [/\[\s*([^\]]*?)\s*\]/g, "[$1]"],
@@ -38,7 +38,7 @@ const AFTER_BRACKETS: readonly (readonly [string, string])[] = [
   [" 's", "'s"],
 ];
 
-/** A page as the harness scores it. */
+/** De-tokenizes a page as the harness does. */
 export function harnessWikitext(page: string): string {
   return [...BEFORE_BRACKETS, ...PAIRS, ...AFTER_BRACKETS].reduce(
     (text, [from, to]) => (typeof from === "string" ? text.replaceAll(from, () => to) : text.replace(from, to)),
@@ -47,8 +47,8 @@ export function harnessWikitext(page: string): string {
 }
 
 /**
- * The pages that the harness scores (EleutherAI/wikitext_document_level): cut before level-one headings, without the line
- * end between two pages.
+ * The pages that the harness scores (EleutherAI/wikitext_document_level): split before level-one headings, without the line
+ * feed between two pages.
  */
 export function harnessPages(text: string): string[] {
   const pages: string[] = [];

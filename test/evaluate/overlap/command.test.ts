@@ -195,7 +195,7 @@ describe("gpt2 overlap", PARALLEL, () => {
       [[filter, "lambada", "--threshold", "3"], /Not a share from 0 to 1/, 2],
       [[filter, "lambada", "--samples", "x"], /Not a whole number/, 2],
       [[filter, "lambada", "--data", "/nowhere"], /lambada_test\.jsonl in \/nowhere/, 1],
-      [[text, book], /a filter of gpt2 overlap build, got another file/, 1],
+      [[text, book], /a filter of n-grams, got another file/, 1],
       [[join(dir, "absent.bloom"), book], /absent\.bloom: expected a filter/, 1],
       [[filter, "--results", text], /a report of gpt2 eval --json/, 1],
       [[filter, "--results", report], /every item's outcome/, 1],

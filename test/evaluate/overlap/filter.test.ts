@@ -228,7 +228,7 @@ describe("a filter's file", () => {
       return bytes;
     };
     const cases: readonly (readonly [name: string, bytes: Uint8Array, message: RegExp])[] = [
-      ["empty", new Uint8Array(0), /a filter of gpt2 overlap build, got another file/],
+      ["empty", new Uint8Array(0), /a filter of n-grams, got another file/],
       [
         "text",
         Buffer.from(
@@ -241,7 +241,7 @@ describe("a filter's file", () => {
       ["bytes too many", Buffer.concat([good, Buffer.alloc(1)]), /expected \d+ bytes, got/],
       ["a flipped bit in the header", changed(49), /fits its checksum/],
       ["a flipped bit in the zeros", changed(80), /fits its checksum/],
-      ["a flipped bit", changed(FILTER_HEADER_BYTES + 1000), /bits that fit their checksum/],
+      ["a flipped bit", changed(FILTER_HEADER_BYTES + 1000), /bits with the header's checksum/],
       ["a later format", changed(8), /version 1 of the format, got 5/],
       ["another normalisation", forged((view) => view.setUint32(12, 7, true)), /version 1 of the normalisation, got 7/],
       ["n of 0", forged((view) => view.setUint32(16, 0, true)), /a filter's sizes/],
