@@ -148,7 +148,7 @@ describe("a byte-order mark", PARALLEL, () => {
       ["eval", path, "--model", model],
     ]) {
       const { stderr, status } = await gpt2(args);
-      assert.match(stderr, /expected text in UTF-8, got UTF-16\. Convert it first/);
+      assert.match(stderr, /expected UTF-8 text, got UTF-16 text\. Convert it first/);
       assert.notEqual(status, 0);
     }
   });
