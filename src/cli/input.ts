@@ -2,7 +2,7 @@ import { fstatSync } from "node:fs";
 import { DataError, UsageError } from "../errors.js";
 import { note } from "./output.js";
 
-/** Where a text is taken from: arguments, else a file (`-`: standard input), else what is piped in. */
+/** The source of a text: arguments, else a file (`-`: standard input), else standard input if it is piped. */
 export interface TextSource {
   readonly words: readonly string[];
   readonly file?: string | undefined;
@@ -10,7 +10,7 @@ export interface TextSource {
 
 /**
  * A command's text in UTF-8: its arguments, joined by spaces; else the file of `--file`, where `-` is standard input; else
- * what is piped in; else undefined. A file may be compressed by gzip or zstd.
+ * standard input if it is piped; else undefined. A file may be compressed by gzip or zstd.
  *
  * @throws {UsageError} both arguments and a file, or a file that can't be read or is no text.
  */
@@ -29,7 +29,7 @@ export async function readInput({ words, file }: TextSource): Promise<Uint8Array
 }
 
 /**
- * {@link readInput} as a string. Of a file or pipe one line break at the end is left out: editors and `echo` add it.
+ * {@link readInput} as a string, without the line break that editors and `echo` add at the end of a file or pipe.
  *
  * @throws {UsageError} as readInput, or nothing but white space: `expected` says what is missing.
  */
@@ -39,7 +39,7 @@ export async function readText(source: TextSource, op: string, expected: string)
   throw new UsageError({ op, expected, got: "none" });
 }
 
-/** {@link readText}, where no text will do as well. */
+/** {@link readText}, which may be empty. */
 export async function readPrompt(source: TextSource): Promise<string> {
   const text = new TextDecoder().decode((await readInput(source)) ?? new Uint8Array(0));
   return source.words.length > 0 ? text : text.replace(/\r?\n$/, "");
@@ -55,7 +55,7 @@ function isPiped(): boolean {
   }
 }
 
-/** Silence after which a person at the terminal is told what the command waits for. */
+/** Silence after which the command says on a terminal what it waits for. */
 const SILENCE_MS = 2000;
 
 async function readStandardInput(): Promise<Uint8Array> {

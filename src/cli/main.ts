@@ -8,8 +8,8 @@ import { note } from "./output.js";
 import { handleStreamErrors } from "./signals.js";
 
 /**
- * The commands and where each is, in the order of the help: a new one is a file, and a line here. Only what is needed is
- * loaded: starting stays quick.
+ * The commands, in the order of the help: a new one is a file, and a line here. A module is loaded only if its command
+ * runs, which keeps the start quick.
  */
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   generate: async () => (await import("./commands/generate.js")).registerGenerate,
@@ -61,7 +61,7 @@ function makeProgram(): Command {
     .exitOverride();
 }
 
-/** The command in the arguments; all of them to list them; or the one for a prompt. */
+/** The commands to register: the one in the arguments, all of them for the help, else the one for a prompt. */
 function neededCommands(args: readonly string[]): string[] {
   const [first = ""] = args;
   if (Object.hasOwn(COMMANDS, first)) return [first];
@@ -70,8 +70,8 @@ function neededCommands(args: readonly string[]): string[] {
 }
 
 /**
- * Refuses what is more likely a mistyped command than a prompt: one word in small letters, near the name of a command, and
- * further arguments. Prompts are quoted, or one word alone.
+ * Refuses a likely mistyped command: a lower-case word near the name of a command, with arguments after it. Prompts are
+ * usually quoted, or a single word.
  */
 function refuseMistypedCommand([first = "", ...rest]: readonly string[]): void {
   if (rest.length === 0 || !/^[a-z]+$/.test(first) || first === "help" || Object.hasOwn(COMMANDS, first)) return;
@@ -93,7 +93,7 @@ async function main(args: readonly string[]): Promise<void> {
 
 /** Prints an error for people and returns the exit status: 2 for a wrong call, 1 for any other failure. */
 function report(error: unknown): number {
-  // Commander has printed it, or the help.
+  // Commander has already printed it, or the help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof GPT2Error) {
     note(error.message);

@@ -21,7 +21,7 @@ export interface ModelFlags {
   readonly threads?: number;
 }
 
-/** Loads the model the flags name. Says so if it will be slow. */
+/** Loads the model of the flags, and says if it runs on a slower backend. */
 export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
   const { GPT2 } = await import("../gpt2.js");
   const { model, adapter, dtype, backend, threads, offline } = flags;
@@ -33,7 +33,7 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
   });
 }
 
-/** Imported here alone: most calls have no adapter. */
+/** Imported on demand: most calls have no adapter. */
 async function adapterOption(adapter: string, options: LocateOptions) {
   const { withAdapter } = await import("../pretrained/load-adapters.js");
   return withAdapter(adapter, options);

@@ -11,7 +11,7 @@ export function print(text: string): void {
   process.stdout.write(text);
 }
 
-/** Writes generated or decoded text: as it is to a pipe or file, {@link printable} to a terminal. */
+/** Writes generated or decoded text: unchanged to a pipe or file, {@link printable} to a terminal. */
 export function printText(text: string | Uint8Array): void {
   if (!process.stdout.isTTY) process.stdout.write(text);
   else print(printable(typeof text === "string" ? text : new TextDecoder().decode(text)));
@@ -22,7 +22,7 @@ export function printLines(lines: readonly string[]): void {
   print(lines.map((line) => `${printable(line)}\n`).join(""));
 }
 
-/** Writes JSON on one line; `--json` of every command. */
+/** Writes a line of JSON, for `--json`. */
 export function printJson(value: unknown): void {
   print(jsonLine(value));
 }
@@ -82,7 +82,7 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
   return lines.map((cells) => `${cells.map(align).join("  ").trimEnd()}\n`).join("");
 }
 
-/** Names and values, a row each, the values aligned. */
+/** Names and values on lines of their own, the values aligned. */
 export function formatRows(rows: readonly (readonly [name: string, value: string])[]): string {
   return formatTable(["", ""], rows, 2).slice(1);
 }
@@ -93,7 +93,7 @@ export const formatInteger = (n: number): string => n.toLocaleString("en");
 /** `1 token`, `1,234 tokens`. */
 export const plural = (n: number, what: string): string => `${formatInteger(n)} ${what}${n === 1 ? "" : "s"}`;
 
-/** A share of 1 with so many digits; without, two after the point, or where these would be zeros two that are not. */
+/** A share as a percentage with `digits` decimals; by default two, or two significant digits if it is below 1%. */
 export function formatPercent(share: number, digits?: number): string {
   if (Number.isNaN(share)) return "–";
   const value = 100 * share;

@@ -2,20 +2,20 @@ import { GPT2Error } from "../errors.js";
 import { writeError } from "../util/file-errors.js";
 import { note } from "./output.js";
 
-/** Signals that end a command: Ctrl-C, a polite kill, and a terminal that was closed. */
+/** Signals that end a command, and its exit status: of a closed terminal, Ctrl-C, and `kill`. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 type EndingSignal = keyof typeof SIGNALS;
 const BROKEN_PIPE = 141;
 
 export interface InterruptOptions {
   /**
-   * For a run that saves its work before it ends: called once, when it should. Such a run also stops when standard output
-   * can't be written any more; other commands end at once then.
+   * For a run that saves its work before it ends: called once, when it has to. Such a run also stops when standard output
+   * fails or is closed; other commands then end at once.
    */
   readonly onStop?: (() => void) | undefined;
 }
 
-/** Ends the running command as a signal would, if it saves its work. */
+/** Stops the running command as a signal does, if it saves its work. */
 let stopRun: ((status: number) => void) | undefined;
 
 /**
@@ -51,7 +51,7 @@ export async function interruptible(
   }
 }
 
-/** Whether an error is the abort itself, or came of it: Node and libraries wrap its reason. */
+/** Whether an error is the abort's reason, or wraps it, as Node and libraries do. */
 function isAbort(error: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false;
   for (let e = error; e instanceof Error; e = e.cause) if (e === signal.reason || e.name === "AbortError") return true;
@@ -59,8 +59,8 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
 }
 
 /**
- * Makes errors of the standard streams end the command in order: a reader that has enough (`gpt2 … | head`) ends it
- * quietly, anything else with a line and status 1. A run that saves its work stops and saves it.
+ * Handles errors of the standard streams: a reader that ends first (`gpt2 … | head`) ends the command quietly, any other
+ * error ends it with a line and status 1. A run that saves its work stops and saves it.
  */
 export function handleStreamErrors(): void {
   let failed = false;
@@ -72,6 +72,6 @@ export function handleStreamErrors(): void {
     if (stopRun) stopRun(broken ? BROKEN_PIPE : 1);
     else process.exit(broken ? 0 : 1);
   });
-  // There is nowhere left to say so.
+  // There is nowhere to report it.
   process.stderr.on("error", () => {});
 }

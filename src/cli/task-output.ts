@@ -48,7 +48,7 @@ function candidateTable({ candidates, normalization }: Choice): string {
   return formatTable(["candidate", "total", "per token", "per byte", "share"], rows);
 }
 
-/** Says what was left out of the prompt; most often nothing. */
+/** Reports the parts left out of the prompt, if any. */
 export function noteOmissions({ examples, tokens }: Omitted): void {
   if (examples > 0) note(`the prompt exceeds the context: the first ${plural(examples, "example")} left out`);
   if (tokens > 0) note(`the text exceeds the context: its last ${plural(tokens, "token")} left out`);

@@ -32,7 +32,7 @@ const learn = (...args: string[]) =>
   gpt2(["finetune", ...args, "--model", base, "--lr", "0.01", "--epochs", "20", "--patience", "0", "--threads", "1"]);
 
 describe("gpt2 classify", { concurrency: 2 }, () => {
-  it("gives the label of a text, of many, and how often a classifier is right", async () => {
+  it("labels one text or many, and measures accuracy", async () => {
     const lines = Array.from({ length: 40 }, (_, i) => ({
       text: `${i}${"xy"[i % 2]}`,
       label: ["left", "right"][i % 2],
@@ -67,7 +67,7 @@ describe("gpt2 classify", { concurrency: 2 }, () => {
     assert.match(other.stderr, /label of text 1: expected left, right, got "up"/);
   });
 
-  it("gives the number of a text, by a regressor", async () => {
+  it("predicts a number for a text", async () => {
     const lines = Array.from({ length: 40 }, (_, i) => ({ text: `${i}${"xy"[i % 2]}`, label: i % 2 }));
     const data = jsonl("numbers.jsonl", lines);
     const out = join(folder, "numbers");
@@ -78,7 +78,7 @@ describe("gpt2 classify", { concurrency: 2 }, () => {
     assert.ok(Math.abs(Number(one.stdout) - 1) < 0.4, one.stdout);
   });
 
-  it("refuses models that write texts, calls without a text, and both kinds of text", async () => {
+  it("refuses language models, calls without a text, and both sources of text", async () => {
     const plain = await gpt2(["classify", "x", "--model", base]);
     assert.match(
       plain.stderr,

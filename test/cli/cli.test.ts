@@ -43,7 +43,7 @@ describe("gpt2 PROMPT", PARALLEL, () => {
     assert.equal(stdout, `a b${LINE.slice(2, 5)}\n`);
   });
 
-  it("starts a new text without a prompt, and goes on after its end if told to", async () => {
+  it("generates a new text without a prompt, and continues after its end with --ignore-eot", async () => {
     assert.equal((await gpt2(["-n", "8", ...withModel])).stdout, "It was a\n");
     const on = await gpt2(["--ignore-eot", "-n", String(SCRIPT.length), "--temperature", "0", ...withModel]);
     assert.equal(on.stdout, `${byteTokenizer().decode(SCRIPT)}\n`);
@@ -88,14 +88,14 @@ describe("gpt2 PROMPT", PARALLEL, () => {
     assert.notEqual((await gpt2([...args, "--json"])).stdout, stdout);
   });
 
-  it("runs on the backend asked for", async () => {
+  it("runs on the requested backend", async () => {
     for (const args of [["--backend", "reference"], []]) {
       const env = { GPT2_BACKEND: "reference" };
       assert.equal((await gpt2(["X", ...withModel, ...args], "", env)).stdout, `X${LINE}\n`);
     }
   });
 
-  it("ends quietly when nobody reads on", async () => {
+  it("ends quietly when its reader ends", async () => {
     const child = start(["X", ...withModel, "-n", "100000", "--ignore-eot"]);
     child.stdin!.end();
     child.stdout!.once("data", () => child.stdout!.destroy());
@@ -157,7 +157,7 @@ describe("gpt2 info", PARALLEL, () => {
     assert.equal(json.config.nEmbd, 257);
   });
 
-  it("says what a model computes otherwise than OpenAI's, and names its format", async () => {
+  it("lists differences from OpenAI's model, and the format", async () => {
     const fixture = (path: string): string => packageFile(`test/fixtures/${path}`);
     const { stdout } = await gpt2(["info", fixture("torch/nanogpt")]);
     assert.match(stdout, /^format +PyTorch, f32, .* in ckpt\.pt$/m);
@@ -185,7 +185,7 @@ describe("a wrong call", PARALLEL, () => {
     [["score"], /^gpt2: gpt2 score: expected a text/],
   ];
   for (const [args, message] of wrong) {
-    it(`is told in one line, with status 2: gpt2 ${args.join(" ")}`, async () => {
+    it(`is reported in one line, with status 2: gpt2 ${args.join(" ")}`, async () => {
       const { stdout, stderr, status } = await gpt2([...args, ...withModel]);
       assert.match(stderr, message);
       assert.deepEqual([stdout, status], ["", 2]);

@@ -84,7 +84,7 @@ describe("JSON lines", PARALLEL, () => {
     ]);
   });
 
-  it("of score has each token's bytes and where it ends, so that parts of characters join", async () => {
+  it("of score has each token's bytes and end, so that parts of characters can be joined", async () => {
     const input = "né 👩‍👧";
     const { stdout } = await gpt2(["score", input, "--model", model, "--json"]);
     const { tokenBytes, offsets, texts, bytes, tokens } = JSON.parse(stdout);
@@ -175,7 +175,7 @@ function onTerminal(args: readonly string[], input: "terminal" | "silent pipe" =
 const noTerminal = spawnSync("script", ["--version"]).status === 0 ? false : "no util-linux script here";
 
 describe("on a terminal", { skip: noTerminal }, () => {
-  it("generated text can't steer it; in a pipe it is as it came", async () => {
+  it("generated text cannot steer it; in a pipe it is unchanged", async () => {
     const args = ["x", "--model", hostile, "--temperature", "0"];
     const shown = (await text(onTerminal(args).stdout)).replaceAll("\r\n", "\n");
     assert.match(shown, /x\\u001b\]0;title\\u0007\\u001b\[31m\\u009b31m\\u202eabc\n/);
@@ -211,7 +211,7 @@ describe("standard output", () => {
     ["tokenize", "x", "--tokenizer", model],
     ["eval", "--list"],
   ]) {
-    it(`that is full is one line, and status 1: gpt2 ${args[0]}`, { skip: full }, () => {
+    it(`that is full ends with one line and status 1: gpt2 ${args[0]}`, { skip: full }, () => {
       const quoted = [process.execPath, MAIN, ...args].map((arg) => `'${arg}'`).join(" ");
       const { stderr, status } = spawnSync("sh", ["-c", `${quoted} > /dev/full`], { encoding: "utf8" });
       assert.equal(
@@ -222,7 +222,7 @@ describe("standard output", () => {
     });
   }
 
-  it("that nobody reads ends every command quietly", async () => {
+  it("whose reader has ended ends every command quietly", async () => {
     for (const args of [
       ["info", model, "--tensors"],
       ["eval", "--list"],

@@ -110,7 +110,7 @@ describe("gpt2 finetune", PARALLEL, () => {
     assert.equal(readFileSync(join(out, "metrics.jsonl"), "utf8").match(/"type":"step"/g)!.length, 4);
   });
 
-  it("shows what examples become, and the plan, and does nothing", async () => {
+  it("shows examples and the plan without training", async () => {
     const shown = await gpt2(["finetune", pairs, "--template", TEMPLATE, "--preview", "1"]);
     assert.match(shown.stdout, /^--- example 1, learned in \[\[ \]\]\nQ0\?\[\[a<\|endoftext\|>\]\]$/m);
     const json = JSON.parse(
@@ -127,7 +127,7 @@ describe("gpt2 finetune", PARALLEL, () => {
     assert.match(task.stdout, /^passes of at most \d+ sequences of 32\nmemory [\d.]+ MiB: parameters/m);
   });
 
-  it("says what is wrong with a call", async () => {
+  it("reports wrong calls", async () => {
     const out = join(folder, "wrong");
     const refused = async (message: RegExp, ...args: string[]) => {
       const { stderr, status, stdout } = await gpt2(["finetune", ...args]);

@@ -45,7 +45,7 @@ function environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv & { HF_HOM
 const snapshot = ({ HF_HOME }: { HF_HOME: string }) => join(HF_HOME, "hub/models--owner--model/snapshots", COMMIT);
 
 describe("gpt2 pull", () => {
-  it("prints where the model is, and nothing else without a terminal", async () => {
+  it("prints the model's path, and nothing else without a terminal", async () => {
     const env = environment();
     for (const name of ["owner/model", "owner/model@v1", `owner/model@${COMMIT}`, `${server.endpoint}/owner/model`]) {
       const { stdout, stderr, status } = await gpt2(["pull", name], "", env);
@@ -57,13 +57,14 @@ describe("gpt2 pull", () => {
     assert.deepEqual([path, commit], [snapshot(env), COMMIT]);
     assert.deepEqual(
       files.map(({ name, fetched }: { name: string; fetched: boolean }) => [name, fetched]),
-      ["config.json", "tokenizer.json", "vocab.json", "merges.txt", "generation_config.json", "model.safetensors"].map(
-        (name) => [name, false],
-      ),
+      [
+        ...["config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json"],
+        ...["generation_config.json", "model.safetensors"],
+      ].map((name) => [name, false]),
     );
   });
 
-  it("shows progress on demand, and tells of what it waits for", async () => {
+  it("shows progress on demand, and waits", async () => {
     let refused = false;
     server.fault = ({ where }) => {
       if (where !== "cdn" || refused) return undefined;
@@ -76,7 +77,7 @@ describe("gpt2 pull", () => {
     assert.match(stderr, /^gpt2: model\.safetensors: a server error \(503\); trying again at once$/m);
   });
 
-  it("says what is wrong in one line", async () => {
+  it("reports errors in one line", async () => {
     const env = environment();
     for (const [args, status, pattern] of [
       [
@@ -97,7 +98,7 @@ describe("gpt2 pull", () => {
     }
   });
 
-  it("stops at Ctrl-C with status 130, and goes on later", async () => {
+  it("stops at Ctrl-C with status 130, and resumes later", async () => {
     const env = environment();
     server.fault = ({ where }) => (where === "cdn" ? { stallAfter: 30_000 } : undefined);
     const child = start(["pull", "owner/model"], env);
@@ -115,7 +116,7 @@ describe("gpt2 pull", () => {
     assert.equal(server.requests.find(({ where }) => where === "cdn")!.headers.range, "bytes=30000-");
   });
 
-  it("on a disk that takes no more says so and leaves nothing half", {
+  it("reports a full disk and leaves no partial file", {
     skip: process.platform === "win32" && "no ulimit",
   }, async () => {
     const env = environment();
@@ -132,7 +133,7 @@ describe("gpt2 pull", () => {
 });
 
 describe("a model's name on the command line", () => {
-  it("is fetched when first used, and used without a network after that", async () => {
+  it("is fetched on first use, and then used without a network", async () => {
     const env = environment();
     const generate = ["O", "--temperature", "0", "-n", String(SCRIPT.length - 1), "--model", "owner/model"];
     assert.deepEqual(await gpt2(generate, "", env), { stdout: `${SCRIPT}\n`, stderr: "", status: 0 });
@@ -156,7 +157,7 @@ describe("a model's name on the command line", () => {
     );
   });
 
-  it("of something else than a GPT-2 is refused before its weights come", async () => {
+  it("of another architecture is refused before its weights are fetched", async () => {
     const config = new TextEncoder().encode('{"model_type":"bert"}');
     server.publish({ ...repository, id: "owner/bert", files: { ...repository.files, "config.json": config } });
     const { stderr, status } = await gpt2(["x", "--model", "owner/bert"], "", environment());
@@ -187,7 +188,7 @@ describe("a model's name on the command line", () => {
 });
 
 describe("gpt2 convert", () => {
-  it("fetches, converts, and says what it wrote", async () => {
+  it("fetches, converts, and reports the files", async () => {
     const env = environment();
     const to = join(folder, "out/model.gguf");
     const { stdout, stderr, status } = await gpt2(["convert", "owner/model", to, "--dtype", "q8_0"], "", env);

@@ -27,7 +27,7 @@ before(async () => {
 after(() => rmSync(folder, { recursive: true }));
 
 describe("gpt2 quantize", () => {
-  it("writes a file and says how large it is", async () => {
+  it("writes a file and reports its size", async () => {
     const { stdout, stderr, status } = await gpt2(["quantize", converted, "--to", "q8_0", "--out", out]);
     assert.equal(status, 0, stderr);
     const lines = stdout.trimEnd().split("\n");
@@ -38,7 +38,7 @@ describe("gpt2 quantize", () => {
     assert.match(info.stdout, /format +GGUF, q8_0, .*tokenizer +in the file\nmetadata name +seeded/s);
   });
 
-  it("leaves what is there alone, unless told to replace it", async () => {
+  it("replaces a file only with --overwrite", async () => {
     const path = join(folder, "there.gguf");
     writeFileSync(path, "mine");
     const refused = await gpt2(["quantize", converted, "--out", path]);
@@ -50,7 +50,7 @@ describe("gpt2 quantize", () => {
     assert.ok(statSync(path).size > 10_000);
   });
 
-  it("names tensors whose rows are no whole blocks; the file runs, with its tokenizer", async () => {
+  it("names tensors whose rows are not whole blocks; the file runs, with its tokenizer", async () => {
     const path = join(folder, "reciting.gguf");
     const { stdout } = await gpt2(["quantize", reciting, "--to", "q4_0", "--out", path]);
     assert.match(stdout, /^.*reciting {2}Hugging Face, f32/);
@@ -63,7 +63,7 @@ describe("gpt2 quantize", () => {
     assert.deepEqual([said.stdout, said.stderr, said.status], [`X${LINE}\n`, "", 0]);
   });
 
-  it("refuses unknown types and places that can't be", PARALLEL, async () => {
+  it("refuses unknown types and impossible paths", PARALLEL, async () => {
     const type = await gpt2(["quantize", converted, "--to", "q3_K", "--out", join(folder, "x.gguf")]);
     assert.equal(type.status, 2);
     assert.match(type.stderr, /'q3_K' is invalid\. Allowed choices are f32, f16, bf16, q8_0, q4_0/);
@@ -72,7 +72,7 @@ describe("gpt2 quantize", () => {
     assert.match(place.stderr, /expected a folder .*converted-f32\.gguf/);
   });
 
-  it("what a folder with one GGUF file in it holds, and with two", async () => {
+  it("takes a folder with one GGUF file, and refuses one with two", async () => {
     const models = join(folder, "models");
     mkdirSync(models);
     cpSync(converted, join(models, "one.gguf"));
@@ -81,7 +81,7 @@ describe("gpt2 quantize", () => {
     assert.match((await gpt2(["info", models])).stderr, /a folder with several GGUF files/);
   });
 
-  it("shows what a file says of itself on one line each", async () => {
+  it("shows a file's metadata on one line each", async () => {
     const path = join(folder, "named.gguf");
     const checkpoint = await openCheckpoint(converted);
     const { config, tensors } = checkpoint;
@@ -101,7 +101,7 @@ describe("gpt2 quantize", () => {
   });
 });
 
-describe("what the new file is called after", () => {
+describe("the name of the new file", () => {
   const stems: Readonly<Record<string, string>> = {
     "models/default": "default",
     "openai-community/gpt2": "gpt2",

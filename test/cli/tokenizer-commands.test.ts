@@ -15,7 +15,7 @@ const path = (name: string): string => join(folder, name);
 const chapters = readChapters().slice(0, 3);
 
 describe("gpt2 tokenizer train", () => {
-  it("learns from text, gzip and JSONL what the library learns from the documents", async () => {
+  it("trains the library's tokenizer on text, gzip and JSONL", async () => {
     writeFileSync(path("a.txt"), `${chapters[0]}\n<|endoftext|>\n`);
     writeFileSync(path("b.txt.gz"), gzipSync(chapters[1]!));
     writeFileSync(path("c.jsonl"), `${JSON.stringify({ body: chapters[2] })}\n`);
@@ -34,7 +34,7 @@ describe("gpt2 tokenizer train", () => {
     assert.equal(made.bytesPerToken, made.bytes / tokens);
   });
 
-  it("does not replace a tokenizer unless told to", async () => {
+  it("replaces a tokenizer only with --overwrite", async () => {
     const args = ["tokenizer", "train", path("a.txt"), "-v", "300", "-o", path("made")];
     const refused = await gpt2(args);
     assert.equal(refused.status, 2);
@@ -44,7 +44,7 @@ describe("gpt2 tokenizer train", () => {
     assert.deepEqual([...(await loadTokenizer(path("made"))).specialTokens.keys()], ["<|a|>", "<|b|>"]);
   });
 
-  it("says when the text is too short for the vocabulary, and shows progress when asked", async () => {
+  it("reports a text too short for the vocabulary, and shows progress on demand", async () => {
     writeFileSync(path("short.txt"), "abab abab");
     const { stdout, stderr } = await gpt2([
       "tokenizer",
@@ -60,7 +60,7 @@ describe("gpt2 tokenizer train", () => {
     assert.match(stderr, /merging/);
   });
 
-  it("names what is wrong", async () => {
+  it("reports wrong calls", async () => {
     const run = async (...args: string[]): Promise<string> => (await gpt2(["tokenizer", "train", ...args])).stderr;
     assert.match(await run(path("none.txt"), "-v", "300", "-o", path("x")), /none\.txt/);
     assert.match(
@@ -80,7 +80,7 @@ describe("gpt2 tokenize", () => {
     assert.equal(stdout, `${lines.join("\n")}\n4 tokens, 10 bytes, 2.50 bytes per token\n`);
   });
 
-  it("prints ids, counts and JSON; special tokens only when told", async () => {
+  it("prints ids, counts and JSON; special tokens only with --special", async () => {
     const text = "a<|endoftext|>";
     assert.equal((await gpt2(["tokenize", "--ids", text])).stdout, "64 27 91 437 1659 5239 91 29\n");
     assert.equal((await gpt2(["tokenize", "--ids", "--special"], text)).stdout, "64 50256\n");
@@ -89,7 +89,7 @@ describe("gpt2 tokenize", () => {
     assert.deepEqual(JSON.parse(stdout), [{ id: 2634, text: "é", bytes: [0xc3, 0xa9] }]);
   });
 
-  it("gives back the exact text of ids", async () => {
+  it("decodes ids to the exact text", async () => {
     const text = `${chapters[0]}\n\n  `;
     writeFileSync(path("text.txt"), text);
     const { stdout: ids } = await gpt2(["tokenize", "--ids", "--file", path("text.txt"), "-t", path("short")]);
@@ -98,7 +98,7 @@ describe("gpt2 tokenize", () => {
     assert.equal((await gpt2(["tokenize", "-d", "15496", "11", "995"])).stdout, "Hello, world");
   });
 
-  it("names what is wrong", async () => {
+  it("reports wrong calls", async () => {
     assert.match((await gpt2(["tokenize", "-d", "99999"])).stderr, /expected an id from 0 to 50256, got 99999/);
     assert.match((await gpt2(["tokenize", "-t", path("nothing"), "x"])).stderr, /nothing: expected tokenizer\.json/);
     assert.match((await gpt2(["tokenize", "-f", path("nothing")])).stderr, /nothing: expected a text file/);

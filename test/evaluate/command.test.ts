@@ -35,7 +35,7 @@ before(async () => {
 after(() => rmSync(dir, { recursive: true }));
 
 describe("gpt2 eval", PARALLEL, () => {
-  it("prints a table, and with --json writes everything down", async () => {
+  it("prints a table, and with --json writes a report", async () => {
     const json = join(dir, "out.json");
     const { stdout, stderr, status } = await gpt2(["eval", "lambada", "wikitext-2:plain", ...flags, "--json", json]);
     assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
@@ -76,7 +76,7 @@ describe("gpt2 eval", PARALLEL, () => {
     );
   });
 
-  it("writes the report into a pipe or an open file, which stay what they are", async () => {
+  it("writes the report to a pipe or an open file, without replacing it", async () => {
     const fifo = join(dir, "fifo");
     if (spawnSync("mkfifo", [fifo]).status !== 0) return;
     const reader = spawn("cat", [fifo], { stdio: ["ignore", "pipe", "inherit"] });
@@ -92,7 +92,7 @@ describe("gpt2 eval", PARALLEL, () => {
     assert.match(stdout, /^task +metric/m);
   });
 
-  it("goes on with --resume from what was kept", async () => {
+  it("continues with --resume from the journal", async () => {
     const json = join(dir, "resumed.json");
     const args = ["eval", "lambada:normalized", ...flags, "--json", json];
     assert.equal((await gpt2(args)).status, 0);
@@ -111,14 +111,14 @@ describe("gpt2 eval", PARALLEL, () => {
     assert.match(stderr, /--resume: expected --json FILE/);
   });
 
-  it("shows what is done when a later task fails", async () => {
+  it("prints finished tasks when a later one fails", async () => {
     const { stdout, stderr, status } = await gpt2(["eval", "winograd", "enwik8", ...flags]);
     assert.equal(status, 1);
     assert.match(stdout, /\nwinograd +accuracy, partial scoring +\d+\.\d\d /);
     assert.match(stderr, /data set enwik8/);
   });
 
-  it("takes files of one's own", async () => {
+  it("takes files of the user's", async () => {
     const file = packageFile("test/fixtures/text/looking-glass.txt");
     const { stdout } = await gpt2(["eval", `${file}:stride=32`, ...flags, "--limit", "3"]);
     assert.match(stdout, /bits per byte +\d\.\d{3}/);
@@ -130,7 +130,7 @@ describe("gpt2 eval", PARALLEL, () => {
     for (const { name } of TASKS) assert.ok(stdout.includes(`${name}: `), name);
   });
 
-  it("says what is wrong with a call, and what data are missing", async () => {
+  it("reports wrong calls and missing data", async () => {
     const calls: readonly (readonly [args: readonly string[], message: RegExp, code: number])[] = [
       [[], /expected tasks, got none/, 2],
       [["nothing"], /task: expected one of lambada/, 2],
@@ -161,7 +161,7 @@ describe("gpt2 eval", PARALLEL, () => {
 });
 
 describe("gpt2 reproduce", PARALLEL, () => {
-  it("prints the paper's table beside ours, and what was not run", async () => {
+  it("prints the paper's figures beside ours, and evaluations not run", async () => {
     const { stdout, stderr, status } = await gpt2([
       "reproduce",
       "ptb",
@@ -182,7 +182,7 @@ describe("gpt2 reproduce", PARALLEL, () => {
     assert.doesNotMatch(stdout, /WikiText/);
   });
 
-  it("writes the comparisons, and what was not run, with --json", async () => {
+  it("writes comparisons, and evaluations not run, with --json", async () => {
     const json = join(dir, "reproduce.json");
     const { status } = await gpt2(["reproduce", "winograd", "enwik8", ...flags, "--limit", "3", "--json", json]);
     assert.equal(status, 0);

@@ -23,7 +23,7 @@ describe("bzip2", () => {
     assert.ok(want.equals(bunzip2(packed("runs.bz2"))));
   });
 
-  it("that is cut short or changed is refused, never returned", () => {
+  it("that is truncated or damaged is refused", () => {
     const bytes = packed("looking-glass.txt.bz2");
     for (let length = 0; length < bytes.length; length += 97) {
       assert.throws(() => bunzip2(bytes.subarray(0, length)), DataError, `${length} bytes`);
@@ -65,7 +65,7 @@ describe("zip archives", () => {
 });
 
 describe("zip entries", () => {
-  it("whose bytes changed are refused by their checksum, never returned", async () => {
+  it("that are damaged are refused by their checksum", async () => {
     const bytes = packed("two.zip");
     const right = await readAll(bytes);
     let refused = 0;
@@ -126,7 +126,7 @@ describe("data sources", () => {
     assert.equal(file.path, "set/two.zip!data/stored.txt");
   });
 
-  it("say what is missing and where to get it", async () => {
+  it("name missing files and where to get them", async () => {
     const info = { name: "set", origin: "https://example.org/set" };
     await assert.rejects(readFirst(folderSource("/nowhere"), info, ["a.txt", "b.txt"]), (error: Error) => {
       assert.ok(error instanceof DataError);
@@ -139,14 +139,14 @@ describe("data sources", () => {
 describe("text formats", () => {
   const file = (content: string) => ({ path: "x", bytes: new TextEncoder().encode(content) });
 
-  it("JSON lines: objects, with the line of what is none", () => {
+  it("JSON lines: objects, and the line number of anything else", () => {
     assert.deepEqual(jsonLines(file('{"a":1}\n\n{"b":2}\n')), [{ a: 1 }, { b: 2 }]);
     assert.throws(() => jsonLines(file('{"a":1}\n[2]\n')), /x, line 2.*a list/);
     assert.throws(() => jsonLines(file('{"a":\n')), /x, line 1/);
     assert.throws(() => jsonLines({ path: "x", bytes: Uint8Array.of(0xff, 0xfe) }), /UTF-8/);
   });
 
-  it("SGML: segments with their documents, entities undone", () => {
+  it("SGML: segments with their documents, entities decoded", () => {
     const sgml =
       '<refset>\n<doc sysid="r" docid="d1">\n<seg id="1"> A &amp; B </seg>\n</doc><doc docid="d2"><seg id="1">C</seg></doc>';
     assert.deepEqual(sgmlSegments(file(sgml)), [

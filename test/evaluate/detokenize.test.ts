@@ -64,7 +64,7 @@ describe("de-tokenizers", () => {
     });
   }
 
-  it("are inverted on anything", () => {
+  it("are inverted on random text", () => {
     const pieces = [
       ..." \n\r\t\"'`.,;:!?()[]{}$£%#=-–…@<>abcN019é€”“’‘",
       ...[
@@ -111,7 +111,7 @@ describe("units of a scored text", () => {
   ];
   const map = new UnitMap(document);
 
-  it("are shared out by bytes within a line, and whole over all of it", () => {
+  it("are shared by bytes within a line, and whole over all of it", () => {
     assert.deepEqual(map.between(0, 8), { words: 7, lineEnds: 1, bytes: 19 });
     assert.deepEqual(map.between(0, 0), { words: 0, lineEnds: 0, bytes: 0 });
     const { words } = map.between(5, 8);

@@ -44,7 +44,7 @@ const read = (options = {}) =>
   readFirst(fetchedSource({ published, cacheDir, ...options }), info, ["lambada_test.jsonl"]);
 
 describe("data sets that are fetched", () => {
-  it("are not, offline, nor where what comes has another checksum", async () => {
+  it("are refused offline, and with another checksum", async () => {
     await assert.rejects(read({ offline: true }), MissingDataError);
     assert.equal(requests, 0);
     sent = Buffer.from("another file altogether\n");
@@ -71,13 +71,13 @@ describe("data sets that are fetched", () => {
     );
   });
 
-  it("are fetched again when the copy is damaged", async () => {
+  it("are fetched again if the copy is damaged", async () => {
     writeFileSync(join(cacheDir, sha256, "lambada_test.jsonl"), "damaged");
     assert.deepEqual(Buffer.from((await read()).bytes), CONTENT);
     assert.equal(requests, 1);
   });
 
-  it("come after the user's own", async () => {
+  it("come after the user's own files", async () => {
     const own = memorySource({ "lambada/lambada_test.jsonl": "own" });
     const both = firstOf(own, fetchedSource({ published, cacheDir }));
     assert.equal(new TextDecoder().decode((await readFirst(both, info, ["lambada_test.jsonl"])).bytes), "own");

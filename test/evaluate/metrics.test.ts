@@ -72,7 +72,7 @@ describe("BLEU", () => {
     }
   });
 
-  it("differs between the tokenizations: the corpora can tell them apart", () => {
+  it("differs between tokenizations on the corpora", () => {
     const scores = fixture.bleu.map(({ scores }) => [scores["13a"].score, scores.intl.score, scores.none.score]);
     for (const [a, b] of [
       [0, 1],

@@ -70,7 +70,7 @@ for (const backend of await backends()) {
       }
     });
 
-    it("say nothing of the likeliest unless asked, and never take an id without a meaning for it", async () => {
+    it("give likeliest tokens on request only, within the vocabulary limit", async () => {
       const engine = oddEngine(backend);
       const [plain] = await runLogLikelihoods(engine, requests.slice(0, 1));
       assert.deepEqual([plain!.best.length, plain!.top.length], [0, 0]);
@@ -104,7 +104,7 @@ for (const backend of await backends()) {
     const options = { decoder: () => tokenizer.decoder(), eosTokenIds: [END_OF_TEXT_ID] };
     const base = { maxNewTokens: 10, until: [] as string[], topK: 1, seed: 0 };
 
-    it("writes for each prompt what it writes for it alone", async () => {
+    it("generates for each prompt what it generates for it alone", async () => {
       const engine = oddEngine(backend);
       const stem = randomIds(6, 1);
       const prompts = [0, 1, 2, 3, 4].map((i) => [...(i < 4 ? stem : []), ...randomIds(i + 1, i + 20)]);
@@ -119,7 +119,7 @@ for (const backend of await backends()) {
       }
     });
 
-    it("takes the likeliest tokens, and tells their log-probability", async () => {
+    it("decodes greedily, with log-probabilities", async () => {
       const engine = oddEngine(backend);
       const prompt = randomIds(5, 3);
       const [result] = await runGenerations(engine, [{ ...base, prompt, maxNewTokens: 8 }], options);
@@ -159,7 +159,7 @@ for (const backend of await backends()) {
       assert.equal((await ask([], 0)).text, "");
     });
 
-    it("reads the end of a prompt that leaves no room", async () => {
+    it("keeps the end of a prompt that leaves no room", async () => {
       const engine = oddEngine(backend);
       const prompt = randomIds(50, 4);
       const [long] = await runGenerations(engine, [{ ...base, prompt }], options);
@@ -172,24 +172,24 @@ for (const backend of await backends()) {
   });
 }
 
-describe("sharing beginnings", () => {
+describe("common prefixes", () => {
   const reader = (...tokens: number[]) => ({ tokens });
 
-  it("puts families together, each reader once", () => {
+  it("group families, each reader once", () => {
     const family = [reader(1, 2, 3, 4, 9), reader(1, 2, 3, 4, 8), reader(1, 2, 3, 4)];
     const other = reader(5, 6, 7);
     const lists = sharePrefixes([family[0]!, other, family[1]!, family[2]!]);
     assert.deepEqual(lists, [[family[2], family[1], family[0]], [other]]);
   });
 
-  it("cuts a family that is long beside what it shares", () => {
+  it("are not worth a family that is long beside them", () => {
     const many = Array.from({ length: 100 }, (_, i) => reader(1, 2, 3, ...Array.from({ length: 7 }, () => i + 10)));
     const lists = sharePrefixes(many);
     assert.ok(lists.length > 3, `${lists.length} lists`);
     assert.deepEqual(new Set(lists.flat()), new Set(many));
   });
 
-  it("finds what all have in common", () => {
+  it("of all readers are found", () => {
     assert.deepEqual(sharedByAll([reader(1, 2, 3), reader(1, 2), reader(1, 2, 4)]), [1, 2]);
     assert.deepEqual(sharedByAll([]), []);
   });

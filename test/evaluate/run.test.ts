@@ -34,7 +34,7 @@ describe("a run that is stopped and resumed", () => {
       journalFile(path, identity, key, resume);
   const comparable = ({ seconds: _, secondsPreparing: __, ...result }: TaskResult) => result;
 
-  it("gives what an uninterrupted one gives, to the bit, wherever it was stopped", async () => {
+  it("equals an uninterrupted one bit for bit, wherever it was stopped", async () => {
     const whole = await evaluateOn(model, spec);
     for (const blocks of [1, 2]) {
       const path = join(dir, `${blocks}.jsonl`);
@@ -62,7 +62,7 @@ describe("a run that is stopped and resumed", () => {
     }
   });
 
-  it("goes on only with the same model, task, limit and data", async () => {
+  it("continues only with the same model, task, limit and data", async () => {
     const path = join(dir, "other.jsonl");
     await evaluateOn(model, spec, { limit: 2, journal: journal(path, false) });
     await assert.rejects(evaluateOn(model, spec, { limit: 2, journal: journal(path, true, "another") }), UsageError);
@@ -90,7 +90,7 @@ describe("a result", () => {
     assert.deepEqual(JSON.parse(JSON.stringify(result)).outcomes, result.outcomes);
   });
 
-  it("does not depend on how many items are done together", async () => {
+  it("does not depend on the block size", async () => {
     const many = await evaluateOn(model, "blimp:plain");
     const few = await evaluateOn(model, "blimp:plain", { limit: 3 });
     for (const [i, outcome] of few.outcomes.entries()) {
@@ -98,7 +98,7 @@ describe("a result", () => {
     }
   });
 
-  it("is not made of nothing", async () => {
+  it("needs items", async () => {
     const source = memorySource({ "wikitext-2/test.txt": "", "lambada/lambada_test.jsonl": "\n" });
     for (const spec of ["wikitext-2", "lambada"]) {
       await assert.rejects(evaluateOn(model, spec, { source }), /expected items in .*, got none/);
@@ -126,7 +126,7 @@ describe("the model's methods", () => {
     await assert.rejects(model.logLikelihoods([{ context: "x", continuation: "" }]), GPT2Error);
   });
 
-  it("write until a stop, from nothing too, as greedy decoding does", async () => {
+  it("generate until a stop, from an empty prompt too, as greedy decoding does", async () => {
     const [a, b] = await model.generateUntil([
       { prompt: "Alice", maxNewTokens: 12 },
       { prompt: "", maxNewTokens: 5 },
@@ -160,7 +160,7 @@ describe("the paper's figures", () => {
     assert.equal(written(paperFigure("cnn-dm", { summary: "no-hint" }, "ROUGE-2"), "1542M"), "4.03");
   });
 
-  it("are reproduced by tasks that there are", () => {
+  it("are reproduced by existing tasks", () => {
     for (const nCtx of [1024, 128, 1]) {
       for (const spec of reproductionSpecs(nCtx)) assert.ok(parseTaskSpec(spec, TASKS));
     }

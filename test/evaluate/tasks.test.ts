@@ -63,7 +63,7 @@ async function listen(spec: string, limit?: number) {
 }
 
 describe("LAMBADA", () => {
-  it("is right by word, by last token and with filters as the logits have it", async () => {
+  it("is right by word, by last token and with filters, as the logits say", async () => {
     const result = await evaluateOn(model, "lambada", { limit: 8 });
     const passages = await listen("lambada", 8);
     for (const [i, outcome] of result.outcomes.entries()) {
@@ -88,14 +88,14 @@ describe("LAMBADA", () => {
     assertNear("perplexity", Math.log(metricOf(result, "perplexity")), -mean);
   });
 
-  it("normalised begins with a line end, and has straight quotes", async () => {
+  it("normalised begins with a line feed, and has straight quotes", async () => {
     const { prompts } = await listen("lambada:normalized", 24);
     assert.ok(prompts.every((prompt) => prompt.startsWith("\n") && !/[“”]/.test(prompt)));
     const plain = await listen("lambada", 24);
     assert.ok(plain.prompts.some((prompt) => /[“”]/.test(prompt)));
   });
 
-  it("reads the original's file, de-tokenized if told", async () => {
+  it("reads the original file, de-tokenized on request", async () => {
     const source = memorySource({ "lambada/lambada_test_plain_text.txt": "`` do n't go , '' said the cat\n" });
     for (const [spec, want] of [
       ["lambada:original", "`` do n't go , '' said the| cat"],
@@ -144,7 +144,7 @@ describe("language modelling", () => {
     await assert.rejects(evaluateOn(model, `${path}257`), UsageError);
   });
 
-  it("starts every article and sentence afresh if told", async () => {
+  it("scores every article and sentence separately on request", async () => {
     const { prompts, result } = await listen("1bw");
     const lines = prompts.map((prompt) => prompt.replace("<|endoftext|>|", ""));
     assert.equal(result.facts.documents, 6);
@@ -158,7 +158,7 @@ describe("language modelling", () => {
     assert.ok(articles.prompts.some((prompt) => prompt.startsWith("<|endoftext|>|= New York State Route 31B =")));
   });
 
-  it("has transformers' windows: apart, what follows nothing unscored", async () => {
+  it("has transformers' windows: apart, tokens without context unscored", async () => {
     assert.deepEqual(
       [...windowsApart(10, 4, 4)],
       [
@@ -322,14 +322,14 @@ describe("generated answers", () => {
     await assert.rejects(evaluateOn(model, "wmt14-en-fr:examples=7"), UsageError);
   });
 
-  it("of Natural Questions follow example pairs, and tell how sure the model was", async () => {
+  it("of Natural Questions follow example pairs, with the model's confidence", async () => {
     const { result, prompts } = await listen("nq", 3);
     assert.ok(prompts[0]!.startsWith("Q: who wrote the play romeo and juliet?\nA: William Shakespeare\nQ: "));
     assert.ok(prompts[0]!.endsWith("\nQ: when was the last time anyone was on the moon?\nA:"));
     assert.ok(result.outcomes.every(({ logprob }) => (logprob as number) < 0));
   });
 
-  it("of the most confident are the surest hundredth", async () => {
+  it("of the most confident are the first hundredth by confidence", async () => {
     const task = TASKS.find(({ name }) => name === "nq")!;
     const setup = { source: dataSource, tokenizer: model.tokenizer!, endOfText: 0, nCtx: 256 };
     const options = parseTaskSpec("nq", TASKS).options;
@@ -376,13 +376,13 @@ describe("generated answers", () => {
   });
 });
 
-describe("files of one's own", () => {
+describe("files of the user's", () => {
   const run = (name: string, content: string | Uint8Array, limit?: number) => {
     const spec = parseTaskSpec(name, [userFileTask(name)]);
     return runTask(model, spec, { source: memorySource({ [name]: content }), limit });
   };
 
-  it("are texts, as they are to the byte", async () => {
+  it("are texts, to the byte", async () => {
     const bytes = Uint8Array.of(0x61, 0x20, 0xff, 0x62, 0x0a);
     const result = await run("my.txt", bytes);
     const { logprob } = await model.score(model.tokenizer!.encodeBytes(bytes));
@@ -417,7 +417,7 @@ describe("files of one's own", () => {
 });
 
 describe("task names", () => {
-  it("have options by name, or by value where it is clear, and are written as short as can be", () => {
+  it("have options by name, or by value where it is unambiguous, and are formatted as short as possible", () => {
     const spec = parseTaskSpec("wikitext-2:plain,stride=512,split=test,raw", TASKS);
     assert.deepEqual(spec.options, {
       text: "plain",
@@ -432,7 +432,7 @@ describe("task names", () => {
     for (const { name } of TASKS) assert.equal(formatTaskSpec(parseTaskSpec(name, TASKS)), name);
   });
 
-  it("that are wrong are told what there is", () => {
+  it("that are wrong are refused with the list of names", () => {
     assert.throws(() => parseTaskSpec("lambda", TASKS), /one of lambada, cbt-cn/);
     assert.throws(() => parseTaskSpec("lambada:nonsense", TASKS), /text=openai\|normalized/);
     assert.throws(() => parseTaskSpec("ptb:stride=0", TASKS), /context, a positive integer/);

@@ -44,7 +44,7 @@ describe("model.choose", () => {
     }
   });
 
-  it("takes the best by the score asked for", async () => {
+  it("takes the best by the requested score", async () => {
     const winners = new Set<number>();
     for (const [normalization, score] of [
       ["total", "logprob"],
@@ -106,7 +106,7 @@ describe("model.task.classify", () => {
     assert.equal(plain.index, largestOf(plain, "perByte"));
   });
 
-  it("reads the beginning of a text that is too long, unless that is refused", async () => {
+  it("cuts a text that is too long, unless truncate is false", async () => {
     const text = "It snowed all day. ".repeat(50);
     const choice = await model.task.classify(text, { labels, examples: [["x", "sport"]] });
     assert.equal(choice.omitted.examples, 1);

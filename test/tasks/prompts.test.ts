@@ -26,7 +26,7 @@ describe("prompts", () => {
     assert.deepEqual(pairLines([[" two\nlines ", "deux\t lignes"]]), ["two lines = deux lignes\n"]);
   });
 
-  it("have our examples for French and English, in the order asked for", () => {
+  it("have built-in examples for French and English, in the requested direction", () => {
     assert.deepEqual(frenchPairs("en", 1), [TRANSLATIONS[0]]);
     assert.deepEqual(frenchPairs("fr", 1), [[TRANSLATIONS[0]![1], TRANSLATIONS[0]![0]]]);
     assert.deepEqual(translationPairs({ to: "fr" }), frenchPairs("en"));
@@ -52,7 +52,7 @@ describe("prompts", () => {
   });
 });
 
-describe("what counts of what was written", () => {
+describe("the result in generated text", () => {
   it("is the first sentence, three sentences, or the line", () => {
     assert.equal(firstSentence(" M. Dupont est parti. Il pleut."), "M. Dupont est parti.");
     assert.equal(firstSentence(" "), "");
@@ -63,7 +63,7 @@ describe("what counts of what was written", () => {
 });
 
 describe("labels", () => {
-  it("are at least two, each another, and those of the examples", () => {
+  it("are at least two, distinct, and those of the examples", () => {
     assert.deepEqual(checkLabels({ labels: [" sport", "the\nweather"] }), ["sport", "the weather"]);
     for (const labels of [[], ["a"], ["a", " a "], ["a", ""]]) {
       assert.throws(() => checkLabels({ labels }), /expected at least two distinct labels/);
@@ -96,7 +96,7 @@ describe("a prompt that does not fit", () => {
     }
   });
 
-  it("is refused where that may not be, or is not enough", () => {
+  it("is refused if cutting is off, or not enough", () => {
     const refused = (run: () => unknown, message: RegExp) =>
       assert.throws(run, (error) => error instanceof ContextLengthError && message.test(error.message));
     refused(() => fit(2), /^test: expected at most 2 tokens, as the test has it, got 12, without any of the examples$/);

@@ -144,7 +144,7 @@ describe("tasks and evaluations", () => {
     return { sent, prompts: sent.map(({ prompt }) => model.tokenizer!.decode(prompt)), outcomes };
   }
 
-  it("send the same prompts, and read the same from what is written", async () => {
+  it("send the same prompts, and extract the same results", async () => {
     const wmt = await evaluated("wmt14-en-fr", 1);
     const source = /\n([^\n]*) =$/.exec(wmt.prompts[0]!)![1]!;
     const translated = await model.task.translate(source, { to: "fr" });
@@ -185,7 +185,7 @@ describe("tasks and evaluations", () => {
     await assert.rejects(model.task.summarize(article, { truncate: false }), ContextLengthError);
   });
 
-  it("leave examples out that have no room, and refuse documents unless told", async () => {
+  it("leave out examples that do not fit, and refuse documents without truncate", async () => {
     const examples = Array.from({ length: 200 }, (_, i) => [`number ${i}`, `numéro ${i}`] as const);
     const { prompt, omitted } = await model.task.translate("number 200", { examples });
     assert.ok(omitted.examples > 0 && omitted.examples < 200);
@@ -200,7 +200,7 @@ describe("tasks and evaluations", () => {
     assert.ok(cut.omitted.tokens > 1000);
   });
 
-  it("draw the same with the same seed, and tell a new one", async () => {
+  it("sample the same with the same seed, and report a random one", async () => {
     const one = await model.task.complete("Alice", { seed: 3 });
     assert.equal(one.tokens, 100);
     assert.deepEqual(await model.task.complete("Alice", { seed: 3 }), one);
@@ -209,7 +209,7 @@ describe("tasks and evaluations", () => {
     assert.deepEqual(await model.task.complete("Alice", { seed: other.seed }), other);
   });
 
-  it("refuse what is missing or wrong, and stop when told", async () => {
+  it("refuse missing and wrong options, and stop on their signal", async () => {
     const { task } = model;
     const wrong: readonly [Promise<unknown>, RegExp][] = [
       [task.translate(" ", { to: "fr" }), /^translation: expected a sentence, got none/],

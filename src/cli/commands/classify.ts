@@ -99,11 +99,11 @@ function pairs(model: GPT2, lines: readonly LabelledLine[], found: readonly Clas
 const json = ({ label: predicted, probability, scores }: Classification, line: LabelledLine): string =>
   jsonLine({ ...line, predicted, probability, scores });
 
-/** Of texts in a list: the label of each, and its beginning. */
+/** One of several texts: its label and its beginning. */
 const short = (result: Classification, { text }: LabelledLine): string =>
   printable(`${labelRow(result)}  ${JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)}\n`);
 
-/** Of one text: all labels, the most probable first. */
+/** A single text: all labels, the most probable first. */
 
 function full({ scores }: Classification): string {
   const sorted = [...scores].sort((a, b) => b.probability - a.probability);

@@ -245,7 +245,7 @@ async function runChoose(words: string[], flags: ChooseFlags): Promise<void> {
   });
 }
 
-/** The parts of `a,b,c`, and those given one by one. */
+/** The items of `a,b,c`, and those given one by one. */
 function listed(list: string | undefined, single: readonly string[] = []): string[] {
   const parts = (list ?? "").split(",").map((part) => part.trim());
   return [...parts.filter((part) => part !== ""), ...single];

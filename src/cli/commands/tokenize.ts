@@ -73,7 +73,7 @@ function describe(tokenizer: Tokenizer, ids: Uint32Array): { id: number; text: s
   });
 }
 
-/** One token a line, then the counts. */
+/** A line for each token, then the counts. */
 function table(tokenizer: Tokenizer, ids: Uint32Array, bytes: number): string {
   const width = String(tokenizer.vocabSize - 1).length;
   const lines = Array.from(ids, (id) => `${String(id).padStart(width)}  ${show(tokenizer.idToBytes(id))}`);

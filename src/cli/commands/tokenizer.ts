@@ -75,7 +75,7 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
   }).finally(() => reporter.done());
 }
 
-/** A model's ids mean nothing under another vocabulary. */
+/** Refuses to replace a tokenizer, whose ids a model may depend on. */
 function refuseToReplace({ out, overwrite }: TrainFlags): void {
   const there = ["tokenizer.json", "vocab.json", "merges.txt"].find((name) => existsSync(join(out, name)));
   if (there === undefined || overwrite) return;

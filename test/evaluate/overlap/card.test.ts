@@ -18,12 +18,12 @@ describe("overlap in the default model's card", () => {
     assert.equal(facts.model!.weights, sha256("model.safetensors"), hint);
   });
 
-  it("stands there as it was measured", () => {
+  it("is the measured one", () => {
     assert.equal(withOverlap(card, facts), card);
     for (const { found, ngrams, overlap } of facts.sets) assert.equal(overlap, found / ngrams);
   });
 
-  it("replaces the section that is there, and comes before the limits where there is none", () => {
+  it("replaces its section, or is inserted before the limits", () => {
     const [start, end] = ["## Overlap with", "## Use and limits"].map((heading) => card.indexOf(heading));
     const without = card.slice(0, start) + card.slice(end);
     assert.ok(start! > 0 && end! > start! && !without.includes("Overlap with"));

@@ -60,7 +60,7 @@ before(async () => {
 after(() => rmSync(dir, { recursive: true }));
 
 describe("gpt2 overlap build", PARALLEL, () => {
-  it("says with --json what it made, and replaces nothing unasked", async () => {
+  it("reports as JSON, and replaces files only with --overwrite", async () => {
     const out = join(dir, "other.bloom");
     const args = ["overlap", "build", book, "--out", out, "--n", "13", "--rate", "1e-4", "--workers", "2", "--json"];
     const made = JSON.parse((await gpt2(args)).stdout);
@@ -75,7 +75,7 @@ describe("gpt2 overlap build", PARALLEL, () => {
 });
 
 describe("gpt2 overlap", PARALLEL, () => {
-  it("prints what of each set was found", async () => {
+  it("prints the overlap of each set", async () => {
     const args = ["overlap", filter, "lambada", book, "--data", DATA, "--show", "2"];
     const { stdout, stderr, status } = await gpt2(args);
     assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
@@ -89,7 +89,7 @@ describe("gpt2 overlap", PARALLEL, () => {
     assert.match(stdout, /\nlambada:\n {2}item 3, 100\.00%, \d+ words: .+ …\n {2}item 4, 100\.00%/);
   });
 
-  it("with --json item by item, as one finds with a Set of strings", async () => {
+  it("prints items as JSON, equal to a Set of strings", async () => {
     const report = await json([filter, "lambada", "--data", DATA]);
     const [set] = report.sets;
     assert.deepEqual([report.filter.n, report.model, set!.name, set!.kind], [8, "default", "lambada", "task"]);
@@ -101,7 +101,7 @@ describe("gpt2 overlap", PARALLEL, () => {
     assert.deepEqual(limited.sets[0]!.perItem, set!.perItem.slice(0, 3));
   });
 
-  it("computes metrics again from the outcomes of gpt2 eval", async () => {
+  it("recomputes metrics from a report of gpt2 eval", async () => {
     const out = join(dir, "eval.json");
     const data = ["--data", DATA];
     assert.equal((await gpt2(["eval", "lambada", "wikitext-2", ...data, "--model", model, "--json", out])).status, 0);
@@ -136,13 +136,13 @@ describe("gpt2 overlap", PARALLEL, () => {
     assert.match(stdout, /\nset +metric +all items +items +up to 50\.00% +items +over 50\.00% +items\n/);
   });
 
-  it("evaluates the model itself where it is asked to", async () => {
+  it("evaluates the model with --evaluate", async () => {
     const { sets } = await json([filter, "lambada", "--evaluate", "--data", DATA, "--model", model, "--limit", "6"]);
     const [accuracy] = sets[0]!.metrics!;
     assert.deepEqual([accuracy!.all.items, accuracy!.without.items, accuracy!.overlapping.items], [6, 3, 3]);
   });
 
-  it("looks up what a model writes, the same each time", async () => {
+  it("looks up samples of a model, reproducibly", async () => {
     const args = [
       filter,
       "--samples",
@@ -175,7 +175,7 @@ describe("gpt2 overlap", PARALLEL, () => {
     assert.deepEqual(fromFile.sets[0]!.perItem, first.sets[0]!.perItem.slice(32));
   });
 
-  it("says what is wrong with a call", async () => {
+  it("reports wrong calls", async () => {
     const text = join(dir, "no-filter.bloom");
     writeFileSync(text, "no filter");
     const report = join(dir, "no-report.json");

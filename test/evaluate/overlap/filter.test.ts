@@ -39,7 +39,7 @@ describe("the size of a filter", () => {
     }
   });
 
-  it("is spread over parts where one can't hold it", () => {
+  it("is split into parts beyond one part's size", () => {
     const large = bloomShape(1e9, 1e-8);
     assert.ok(large.parts === 10 && large.bits <= 2 ** 32);
     assert.deepEqual(bloomShape(10_000, 0.01, 2 ** 15).parts, 3);
@@ -57,7 +57,7 @@ describe("a filter", () => {
     ["in one part", 2 ** 32],
     ["in several", 2 ** 15],
   ] as const) {
-    it(`${name}: never denies an element, and claims others as often as the formula says`, () => {
+    it(`${name}: no false negatives, and as many false positives as the formula says`, () => {
       for (const rate of [0.1, 0.01, 0.001]) {
         const count = 20_000;
         const filter = new BloomFilter(bloomShape(count, rate, maxPartBits));
@@ -75,7 +75,7 @@ describe("a filter", () => {
     });
   }
 
-  it("has no more false positives where it is small, or elements are alike", () => {
+  it("has no more false positives if it is small, or elements are similar", () => {
     const filter = new BloomFilter({ hashes: 4, bits: 1024, parts: 1 });
     // Hashes in arithmetic progression, where plain double hashing is at its worst.
     for (let i = 0; i < 150; i++) filter.add(i * 977, 5);
@@ -86,7 +86,7 @@ describe("a filter", () => {
     assert.ok(Math.abs(found - expected) < 5 * Math.sqrt(expected), `${found}, expected ${expected}`);
   });
 
-  it("is the same however elements are written", () => {
+  it("is the same for every way of adding elements", () => {
     for (const shape of [bloomShape(300_000, 1e-6), { hashes: 5, bits: 4096, parts: 3 }]) {
       const [alone, shared] = [new BloomFilter(shape), BloomFilter.shared(shape)];
       const all = elements(shape.parts === 1 ? 300_000 : 400, 4);
@@ -135,7 +135,7 @@ describe("building a filter", () => {
     assert.equal(measureOverlap(none!, [all.slice(0, 2).join(" ")]).found, ngramsOf(all[1]!, 8).length);
   });
 
-  it("claims none of a million random strings", async () => {
+  it("contains none of a million random strings", async () => {
     const filter = await buildNgramFilter(inputs.slice(1), { workers: 0 });
     assert.equal(countFalsePositives(filter, 1_000_000), 0);
     const coarse = await buildNgramFilter(inputs, { workers: 0, rate: 0.05, n: 3 });
@@ -144,7 +144,7 @@ describe("building a filter", () => {
     assert.ok(Math.abs(found - expected) < 5 * Math.sqrt(expected), `${found}, expected ${expected}`);
   });
 
-  it("tells what is wrong with its input", async () => {
+  it("reports wrong input", async () => {
     const bad = write("bad.jsonl", '{"text": "a"}\n{"body": "b"}\n');
     const short = write("short.txt", "five words are too few");
     const cases: readonly (readonly [
@@ -170,7 +170,7 @@ describe("building a filter", () => {
     }
   });
 
-  it("stops when it is told to", async () => {
+  it("stops on its signal", async () => {
     const controller = new AbortController();
     const options = { signal: controller.signal, workers: 1, onProgress: () => controller.abort() };
     await assert.rejects(buildNgramFilter(inputs, options), { name: "AbortError" });
@@ -191,7 +191,7 @@ describe("a filter's file", () => {
     assert.deepEqual(loaded.bloom.shape, filter.bloom.shape);
   };
 
-  it("holds all of it, whole or not at all", async () => {
+  it("is written atomically, with everything", async () => {
     await make();
     assert.deepEqual(
       readdirSync(dir).filter((name) => name.includes("saved")),

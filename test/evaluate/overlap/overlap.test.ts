@@ -48,7 +48,7 @@ describe("overlap", () => {
     TRAINING.join(" "),
   ];
 
-  it("is what one finds with a Set of strings", () => {
+  it("equals that of a Set of strings", () => {
     const measured = texts.map((text) => measureOverlap(filter, [text]));
     assert.deepEqual(
       measured.map(({ ngrams, found }) => ({ ngrams, found })),
@@ -67,7 +67,7 @@ describe("overlap", () => {
     );
   });
 
-  it("tells the longest passage", () => {
+  it("includes the longest passage", () => {
     const passages = texts.map((text) => measureOverlap(filter, [text]).longest);
     assert.deepEqual(passages.slice(0, 3), [
       { words: 9, text: "the quick brown fox jumps over the lazy dog" },
@@ -76,13 +76,13 @@ describe("overlap", () => {
     ]);
   });
 
-  it("adds the texts of an item up, without n-grams from one into the next", () => {
+  it("sums the texts of an item, without n-grams across texts", () => {
     const halves = ["the quick brown fox jumps", "over the lazy dog and then the dog sleeps"];
     assert.deepEqual(measureOverlap(filter, halves).found, 2);
     assert.deepEqual(measureOverlap(filter, [halves.join(" ")]).found, 7);
   });
 
-  it("is summed up by set and by item", () => {
+  it("is summarised by set and by item", () => {
     const summary = summarizeOverlap(texts.map((text) => measureOverlap(filter, [text])));
     const shares = [0, 22 / 29, 2 / 11, 1].sort((a, b) => a - b);
     assert.deepEqual(
@@ -98,7 +98,7 @@ describe("overlap", () => {
 });
 
 describe("overlap of files", () => {
-  it("is told document by document, however long and however packed", async () => {
+  it("is measured by document, of any length and packing", async () => {
     const long = `${babble(200_000, 5000, 1)} ${TRAINING[0]} ${babble(30_000, 5000, 2)}`;
     const documents = [TRAINING[1]!, "nothing of it", long, `so: ${TRAINING[0]}`];
     const text = join(dir, "documents.txt");
@@ -136,7 +136,7 @@ describe("overlap of evaluations", () => {
       .map((text) => (typeof text === "string" ? text : text.text))
       .join(" | ");
 
-  it("looks up what the model reads, with the right answer in its place", async () => {
+  it("looks up items with the right answer filled in", async () => {
     const cases = [
       ["hellaswag", /^.+: .+ .+/],
       ["blimp", /^[A-Z].* .*\.$/],
@@ -206,7 +206,7 @@ describe("overlap of evaluations", () => {
     assert.equal(totals.size, 1);
   });
 
-  it("stops when it is told to, and tells how far it is", async () => {
+  it("stops on its signal, and reports progress", async () => {
     const evaluation = await prepare("lambada");
     const seen: number[] = [];
     await evaluationOverlap(evaluation, filter, { limit: 5, onProgress: (done, items) => seen.push(done, items) });
@@ -217,7 +217,7 @@ describe("overlap of evaluations", () => {
 });
 
 describe("metrics", () => {
-  it("are computed again without the items that overlap, and of those alone", () => {
+  it("are recomputed without overlapping items, and on those alone", () => {
     const right = [1, 0, 1, 1, 0, 1];
     const shares = [0, 0, 0.1, 0.5, 0, 0.2];
     const overlaps = shares.map((share) => ({ ngrams: 10, found: 10 * share }));

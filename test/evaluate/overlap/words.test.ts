@@ -14,7 +14,7 @@ import { babble, ngramsOf } from "./naive.js";
 const utf8 = new TextEncoder();
 
 describe("normalisation", () => {
-  it("leaves lower-cased alphanumeric words with a single space between", () => {
+  it("gives lower-cased alphanumeric words separated by single spaces", () => {
     const cases = [
       ["The  Cat\tsat,\n\non the MAT.", "the cat sat on the mat"],
       ["It didn't — it did n’t", "it didn t it did n t"],
@@ -47,7 +47,7 @@ describe("the scanner", () => {
   const hashes = (scanner: NgramScanner, count: number) =>
     Array.from({ length: count }, (_, i) => `${scanner.first[i]} ${scanner.second[i]}`);
 
-  it("finds the words that normalisation does, whatever the characters", () => {
+  it("finds the words of the normalisation, for all characters", () => {
     const random = new RandomStream(5);
     const points = () => {
       const ranges = [0x80, 0x250, 0x3000, 0xffff, 0x10ffff] as const;
@@ -64,7 +64,7 @@ describe("the scanner", () => {
     }
   });
 
-  it("gives equal n-grams equal hashes and different ones different, wherever they stand", () => {
+  it("gives equal n-grams equal hashes and different ones different hashes, at any position", () => {
     for (const n of [1, 2, 8, 13]) {
       const text = babble(30_000, n < 3 ? 400 : 4, n);
       const scanner = new NgramScanner(n);
@@ -84,7 +84,7 @@ describe("the scanner", () => {
     }
   });
 
-  it("tells n-grams apart whose words are the same in another order or number", () => {
+  it("distinguishes n-grams of the same words in another order or number", () => {
     const texts = ["a a a a a a a a", "b b b b b b b b", "a b a b a b a b", "b a b a b a b a", "a a b b a a b b"];
     const rotations = Array.from({ length: 8 }, (_, i) =>
       [..."abcdefgh"].map((_, k) => "abcdefgh"[(i + k) % 8]).join(" "),
@@ -97,7 +97,7 @@ describe("the scanner", () => {
     assert.equal(new Set(seen).size, all.length);
   });
 
-  it("goes on over several texts of a document", () => {
+  it("continues over several texts of a document", () => {
     const words = normalizedWords(babble(200, 50, 9));
     const whole = new NgramScanner(8);
     const expected = hashes(whole, whole.push(words.join(" ")));
@@ -113,7 +113,7 @@ describe("the scanner", () => {
 });
 
 describe("cuts", () => {
-  it("finds the last words of a text, however far back they stand", () => {
+  it("finds the last words of a text, however far back", () => {
     const words = normalizedWords(babble(300, 1000, 2));
     for (const between of [" ", " … ", `\n${"—".repeat(400)} `]) {
       const text = utf8.encode(words.join(between) + between);
