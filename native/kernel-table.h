@@ -1,5 +1,5 @@
 /*
- * Generated from src/program/ops.ts by scripts/generate-ops.ts (npm run generate): do not edit. Included by kernels.c after
+ * Generated from src/program/ops.ts by scripts/generate-c.ts (npm run generate): do not edit. Included by kernels.c after
  * the kernels.
  */
 static void run_embedding_forward(Ctx *ctx, const Args *a) {

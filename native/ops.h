@@ -1,4 +1,4 @@
-/* Generated from src/program/ops.ts by scripts/generate-ops.ts (npm run generate): do not edit. */
+/* Generated from src/program/ops.ts by scripts/generate-c.ts (npm run generate): do not edit. */
 #ifndef GPT2_OPS_H
 #define GPT2_OPS_H
 

@@ -7,11 +7,7 @@
 
 #include "op.h"
 #include "platform.h"
-#if defined(__x86_64__)
-#include <cpuid.h>
-#elif defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#endif
+#include "processor.h"
 
 /* Raised with every change of the functions exported here. */
 #define FUNCTIONS_VERSION 1
@@ -20,61 +16,7 @@ EXPORT int32_t gpt2_version(void) { return (int32_t)((uint32_t)KERNELS_VERSION +
 
 /* ---- Instruction sets ---- */
 
-extern const KernelSet kernels_baseline, kernels_avx2, kernels_avx_vnni, kernels_avx512, kernels_avx512_vnni, kernels_neon_dotprod;
-
-/* build.ts says by HAVE_... which of them the compiler could make. */
-static const KernelSet *const best_first[] = {
-#if defined(HAVE_kernels_avx512_vnni)
-    &kernels_avx512_vnni,
-#endif
-#if defined(HAVE_kernels_avx512)
-    &kernels_avx512,
-#endif
-#if defined(HAVE_kernels_avx_vnni)
-    &kernels_avx_vnni,
-#endif
-#if defined(HAVE_kernels_avx2)
-    &kernels_avx2,
-#endif
-#if defined(HAVE_kernels_neon_dotprod)
-    &kernels_neon_dotprod,
-#endif
-    &kernels_baseline,
-};
-
-/* Whether the processor, and the system for its registers, can run what is compiled for the named set. */
-static int can_run(const char *name) {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (!strcmp(name, "avx2")) return avx2;
-  if (!strcmp(name, "avx512")) return avx512;
-  if (!strcmp(name, "avx512-vnni")) return avx512 && __builtin_cpu_supports("avx512vnni");
-  if (!strcmp(name, "avx-vnni")) { /* compilers' names for it differ: leaf 7, second part, EAX bit 4 */
-    unsigned eax, ebx, ecx, edx;
-    return avx2 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1);
-  }
-#elif defined(__aarch64__) && defined(__linux__)
-  if (!strcmp(name, "neon-dotprod")) return getauxval(AT_HWCAP) >> 20 & 1; /* HWCAP_ASIMDDP */
-#elif defined(__aarch64__) && defined(__APPLE__)
-  if (!strcmp(name, "neon-dotprod")) return 1;
-#elif defined(__aarch64__) && defined(_WIN32)
-  if (!strcmp(name, "neon-dotprod")) return IsProcessorFeaturePresent(43); /* PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE */
-#endif
-  return !strcmp(name, kernels_baseline.name);
-}
-
-static const KernelSet *find_kernels(const char *isa) {
-  for (size_t i = 0; i < sizeof best_first / sizeof *best_first; i++) {
-    const KernelSet *k = best_first[i];
-    if ((!*isa || !strcmp(isa, k->name)) && can_run(k->name)) return k;
-  }
-  return NULL;
-}
-
-/* Whether this machine can run the named set; the empty name stands for the best. */
+/* Whether this machine can run the named instruction set; the empty name stands for the best. */
 EXPORT int32_t gpt2_has_isa(const char *isa) { return find_kernels(isa) != NULL; }
 EXPORT const char *gpt2_best_isa(void) { return find_kernels("")->name; }
 

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { packageFile } from "../../util/package-root.js";
+import { compilerFlags, INSTRUCTION_SETS, kernelsSymbol } from "./instruction-sets.js";
 
 /** Compiles native/*.c into a library, with any C compiler and for any platform. */
 const run = promisify(execFile);
@@ -9,6 +10,8 @@ const run = promisify(execFile);
 export interface Compiler {
   readonly command: string;
   readonly args: readonly string[];
+  /** Options after all others, for compiling and linking: those of a sanitizer. */
+  readonly flags?: readonly string[];
   /** The compiler's spelling of a processor flag; by default that of gcc and clang. */
   readonly processorFlag?: (flag: string) => string;
 }
@@ -25,21 +28,6 @@ export function localCompiler(): Compiler {
   const [command = "cc", ...args] = (process.env.CC ?? "").split(/\s+/).filter((word) => word !== "");
   return { command, args };
 }
-
-/**
- * The kernels are compiled once for each of these; the first is the one that any such processor has. Those that a
- * compiler does not know yet are left out.
- */
-const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  x64: {
-    baseline: ["-march=x86-64"],
-    avx2: ["-march=haswell"],
-    "avx-vnni": ["-march=haswell", "-mavxvnni"],
-    avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
-    "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
-  },
-  arm64: { neon: [], "neon-dotprod": ["-march=armv8.2-a+dotprod"] },
-};
 
 const COMMON_FLAGS = [
   "-std=gnu11",
@@ -68,11 +56,11 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
  * @throws the compiler is not there, or fails.
  */
 export async function compileKernels(compiler: Compiler, target: Target, work: string, output: string): Promise<void> {
-  const sets = INSTRUCTION_SETS[target.arch];
-  if (!sets) throw new Error(`no kernels for ${target.arch}`);
-  const { command, args, processorFlag = (flag: string) => flag } = compiler;
+  const [first, ...others] = INSTRUCTION_SETS[target.arch] ?? [];
+  if (!first) throw new Error(`no kernels for ${target.arch}`);
+  const { command, args, flags: last = [], processorFlag = (flag: string) => flag } = compiler;
   const cc = async (...more: readonly string[]): Promise<void> => {
-    const { stderr } = await run(command, [...args, ...more]);
+    const { stderr } = await run(command, [...args, ...more, ...last]);
     if (stderr) process.stderr.write(stderr);
   };
   const source = packageFile("native");
@@ -87,18 +75,18 @@ export async function compileKernels(compiler: Compiler, target: Target, work: s
       () => true,
       () => false,
     );
-  const [first, ...others] = Object.entries(sets) as [string, readonly string[]][];
-  const known = await Promise.all(others.map(([, flags]) => knows(flags)));
-  const compiled = [first!, ...others.filter((_, i) => known[i])];
-  const symbolOf = (name: string) => (name === first![0] ? "kernels_baseline" : `kernels_${name.replace("-", "_")}`);
+  // Sets that the compiler does not know yet are left out.
+  const known = await Promise.all(others.map((set) => knows(compilerFlags(set))));
+  const compiled = [first, ...others.filter((_, i) => known[i])];
   const objects = await Promise.all([
-    ...compiled.map(([name, flags]) =>
-      compile("kernels.c", `${name}.o`, [...flags, `-DKERNELS=${symbolOf(name)}`, `-DKERNELS_NAME="${name}"`]),
-    ),
+    ...compiled.map((set) => {
+      const names = [`-DKERNELS=${kernelsSymbol(set)}`, `-DKERNELS_NAME="${set.name}"`];
+      return compile("kernels.c", `${set.name}.o`, [...compilerFlags(set), ...names]);
+    }),
     compile(
       "runtime.c",
       "runtime.o",
-      compiled.map(([name]) => `-DHAVE_${symbolOf(name)}`),
+      compiled.map((set) => `-DHAVE_${kernelsSymbol(set)}`),
     ),
   ]);
   await cc("-shared", "-o", output, ...objects, ...(LIBRARIES[target.platform] ?? ["-lpthread", "-lm"]));

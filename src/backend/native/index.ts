@@ -7,6 +7,7 @@ import type { Capabilities, DeviceArray } from "../backend.js";
 import { KernelArray } from "../kernels/array.js";
 import { KernelBackend } from "../kernels/backend.js";
 import type { ConversionFailure, WeightConversion } from "../weight-conversion.js";
+import { INSTRUCTION_SETS } from "./instruction-sets.js";
 import { nativeLibrary } from "./library.js";
 import { NativeMachine } from "./machine.js";
 import { IN_PLACE_TYPES, MAX_ARRAY_BYTES, placeInFile } from "./memory.js";
@@ -23,9 +24,8 @@ export interface NativeOptions {
 /** Instruction sets this machine can run, best first. */
 export function nativeIsas(): string[] {
   const lib = nativeLibrary();
-  return ["avx512-vnni", "avx512", "avx-vnni", "avx2", "neon-dotprod", "neon", "baseline"].filter((isa) =>
-    lib.hasIsa(isa),
-  );
+  const names = (INSTRUCTION_SETS[process.arch] ?? []).map(({ name }) => name);
+  return names.reverse().filter((isa) => lib.hasIsa(isa));
 }
 
 /**

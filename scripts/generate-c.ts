@@ -1,7 +1,8 @@
 /**
- * Writes what the C kernels share with src/program/ops.ts: native/ops.h (the enumerations, the size of an encoded operation,
- * and a struct of named arguments for each) and native/kernel-table.h (the table that fills those structs and calls the
- * kernels). Both are kept in the repository; a test compares them with the table of operations.
+ * Writes what C shares with TypeScript: of src/program/ops.ts native/ops.h (the enumerations, the size of an encoded
+ * operation, and a struct of named arguments for each) and native/kernel-table.h (the table that fills those structs and
+ * calls the kernels); of src/backend/native/instruction-sets.ts native/instruction-sets.h. All are kept in the repository; a
+ * test compares them with their sources.
  *
  *     npm run generate
  */
@@ -15,6 +16,7 @@ import {
   MAX_TENSORS,
   OP_BYTES,
 } from "../src/backend/kernels/op-layout.js";
+import { INSTRUCTION_SETS, type InstructionSet, kernelsSymbol } from "../src/backend/native/instruction-sets.js";
 import { DTYPE_NAMES } from "../src/dtype/dtype.js";
 import { ACTIVATIONS } from "../src/program/activations.js";
 import { isWritten, type NumberSpec, type OpTensor } from "../src/program/op-spec.js";
@@ -59,7 +61,7 @@ function struct(kind: OpKind): string {
 
 /** native/ops.h. */
 export function opsHeader(): string {
-  return `/* Generated from src/program/ops.ts by scripts/generate-ops.ts (npm run generate): do not edit. */
+  return `/* Generated from src/program/ops.ts by scripts/generate-c.ts (npm run generate): do not edit. */
 #ifndef GPT2_OPS_H
 #define GPT2_OPS_H
 
@@ -128,7 +130,7 @@ ${fields.map((line) => `      ${line},\n`).join("")}  });
 /** native/kernel-table.h. */
 export function kernelTable(): string {
   return `/*
- * Generated from src/program/ops.ts by scripts/generate-ops.ts (npm run generate): do not edit. Included by kernels.c after
+ * Generated from src/program/ops.ts by scripts/generate-c.ts (npm run generate): do not edit. Included by kernels.c after
  * the kernels.
  */
 ${OP_KINDS.map(caller).join("\n\n")}
@@ -138,8 +140,43 @@ ${OP_KINDS.map(caller).join("\n\n")}
 `;
 }
 
+/** An architecture's sets, best first; all but the baseline, which every compiler knows, only if they were compiled. */
+function choices(sets: readonly InstructionSet[]): string {
+  const [baseline, ...others] = sets;
+  const tables = others.map((set) => {
+    const bits = set.features.map(({ bit }) => bit).join(", ");
+    return `static const Feature features_of_${kernelsSymbol(set)}[] = {${bits}};\n`;
+  });
+  const rows = others.toReversed().map((set) => {
+    const symbol = kernelsSymbol(set);
+    const choice = `{&${symbol}, features_of_${symbol}, ${set.features.length}, ${set.vectorBits}}`;
+    return `#if defined(HAVE_${symbol})\n    ${choice},\n#endif\n`;
+  });
+  return `extern const KernelSet ${sets.map(kernelsSymbol).join(", ")};
+${tables.join("")}
+static const Choice best_first[] = {
+${rows.join("")}    {&${kernelsSymbol(baseline!)}, NULL, 0, ${baseline!.vectorBits}},
+};
+`;
+}
+
+/** native/instruction-sets.h. */
+export function instructionSetsHeader(): string {
+  return `/*
+ * Generated from src/backend/native/instruction-sets.ts by scripts/generate-c.ts (npm run generate): do not edit. Included
+ * by processor.h.
+ */
+#if defined(__x86_64__)
+${choices(INSTRUCTION_SETS.x64!)}
+#else
+${choices(INSTRUCTION_SETS.arm64!)}
+#endif
+`;
+}
+
 /** What each generated file is to contain, by its path in the package. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
+  "native/instruction-sets.h": instructionSetsHeader,
   "native/ops.h": opsHeader,
   "native/kernel-table.h": kernelTable,
 };

@@ -1,0 +1,82 @@
+/* Which of the kernels the processor can run: each instruction set by the features it was compiled for. */
+#ifndef GPT2_PROCESSOR_H
+#define GPT2_PROCESSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "op.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+enum { EAX, EBX, ECX, EDX };
+
+/* A feature: a bit of what CPUID returns. */
+typedef struct {
+  uint32_t leaf, subleaf;
+  uint8_t reg, bit;
+} Feature;
+
+static bool has_feature(Feature f) {
+  unsigned r[4];
+  return __get_cpuid_count(f.leaf, f.subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) && (r[f.reg] >> f.bit & 1);
+}
+
+/* Whether the system saves vector registers of this many bits. */
+static bool saves_vectors(int bits) {
+  if (bits <= 128) return true;
+  unsigned eax, ebx, ecx, edx, low, high;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx >> 27 & 1)) return false; /* OSXSAVE: XGETBV is there */
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+#if defined(__APPLE__) /* it enables the state of AVX-512 on first use */
+  unsigned wanted = 0x06;
+#else
+  unsigned wanted = bits > 256 ? 0xe6 : 0x06; /* SSE and AVX; opmask, the upper halves, and the upper 16 registers */
+#endif
+  return (low & wanted) == wanted;
+}
+
+#else
+
+/* A feature: a bit of what the system says of the processor. */
+typedef uint32_t Feature;
+
+#if defined(__linux__)
+#include <sys/auxv.h>
+static bool has_feature(Feature hwcap) { return getauxval(AT_HWCAP) >> hwcap & 1; }
+#elif defined(_WIN32)
+static bool has_feature(Feature hwcap) { return hwcap == 20 && IsProcessorFeaturePresent(43); } /* PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE */
+#else
+static bool has_feature(Feature hwcap) { return hwcap == 20; } /* every Mac with arm64 has dot products */
+#endif
+static bool saves_vectors(int bits) { return bits <= 128; }
+
+#endif
+
+/* Kernels that this library contains. */
+typedef struct {
+  const KernelSet *kernels;
+  const Feature *features;
+  int count, vector_bits;
+} Choice;
+
+#include "instruction-sets.h"
+
+static bool can_run(const Choice *c) {
+  for (int i = 0; i < c->count; i++)
+    if (!has_feature(c->features[i])) return false;
+  return saves_vectors(c->vector_bits);
+}
+
+/* The named kernels, or with an empty name the best; NULL when the processor can't run them. */
+static const KernelSet *find_kernels(const char *isa) {
+  for (size_t i = 0; i < sizeof best_first / sizeof *best_first; i++) {
+    const Choice *c = &best_first[i];
+    if ((!*isa || !strcmp(isa, c->kernels->name)) && can_run(c)) return c->kernels;
+  }
+  return NULL;
+}
+
+#endif

@@ -1,0 +1,100 @@
+/**
+ * The instruction sets that the kernels are compiled for, each by the features it may use: build.ts allows the compiler
+ * exactly these, and the library offers a set only where the processor has all of them. native/instruction-sets.h is
+ * generated from this list (`npm run generate`).
+ */
+
+export interface Feature {
+  /** The compiler's option that allows its instructions. */
+  readonly flag: string;
+  /** The macro that the compiler defines then. */
+  readonly macro: string;
+  /** As an initialiser of Feature in native/processor.h. */
+  readonly bit: string;
+}
+
+export interface InstructionSet {
+  /** As GPT2_ISA takes it. */
+  readonly name: string;
+  /** What it needs beyond the architecture's baseline. */
+  readonly features: readonly Feature[];
+  /** Of the vector registers, which the system has to save. */
+  readonly vectorBits: number;
+  /** Compiler options that allow no further instruction. */
+  readonly tuning: readonly string[];
+}
+
+/** A bit of what x86's CPUID instruction returns. */
+function cpuid(name: string, leaf: number, register: "EAX" | "EBX" | "ECX", bit: number, subleaf = 0): Feature {
+  const macro = `__${name.toUpperCase().replace(".", "_")}__`;
+  return { flag: `-m${name}`, macro, bit: `{0x${leaf.toString(16)}, ${subleaf}, ${register}, ${bit}}` };
+}
+
+const SSE: readonly Feature[] = [
+  cpuid("sse3", 1, "ECX", 0),
+  cpuid("ssse3", 1, "ECX", 9),
+  cpuid("sse4.1", 1, "ECX", 19),
+  cpuid("sse4.2", 1, "ECX", 20),
+  cpuid("popcnt", 1, "ECX", 23),
+];
+const AVX2: readonly Feature[] = [
+  ...SSE,
+  cpuid("xsave", 1, "ECX", 26),
+  cpuid("avx", 1, "ECX", 28),
+  cpuid("f16c", 1, "ECX", 29),
+  cpuid("fma", 1, "ECX", 12),
+  cpuid("avx2", 7, "EBX", 5),
+  cpuid("bmi", 7, "EBX", 3),
+  cpuid("bmi2", 7, "EBX", 8),
+  cpuid("lzcnt", 0x80000001, "ECX", 5),
+];
+const AVX512: readonly Feature[] = [
+  ...AVX2,
+  cpuid("avx512f", 7, "EBX", 16),
+  cpuid("avx512dq", 7, "EBX", 17),
+  cpuid("avx512bw", 7, "EBX", 30),
+  cpuid("avx512vl", 7, "EBX", 31),
+];
+const WIDE = "-mprefer-vector-width=512";
+
+/** Bit 20 of Linux's HWCAP, ASIMDDP. */
+const DOTPROD: Feature = { flag: "-march=armv8-a+dotprod", macro: "__ARM_FEATURE_DOTPROD", bit: "20" };
+
+/** By Node's names of architectures; the first of each has every such processor, and the best comes last. */
+export const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]>> = {
+  x64: [
+    { name: "baseline", features: [], vectorBits: 128, tuning: ["-march=x86-64"] },
+    { name: "avx2", features: AVX2, vectorBits: 256, tuning: ["-march=x86-64", "-mtune=haswell"] },
+    {
+      name: "avx-vnni",
+      features: [...AVX2, cpuid("avxvnni", 7, "EAX", 4, 1)],
+      vectorBits: 256,
+      tuning: ["-march=x86-64", "-mtune=haswell"],
+    },
+    {
+      name: "avx512",
+      features: AVX512,
+      vectorBits: 512,
+      tuning: ["-march=x86-64", "-mtune=skylake-avx512", WIDE],
+    },
+    {
+      name: "avx512-vnni",
+      features: [...AVX512, cpuid("avx512vnni", 7, "ECX", 11)],
+      vectorBits: 512,
+      tuning: ["-march=x86-64", "-mtune=cascadelake", WIDE],
+    },
+  ],
+  arm64: [
+    { name: "neon", features: [], vectorBits: 128, tuning: [] },
+    { name: "neon-dotprod", features: [DOTPROD], vectorBits: 128, tuning: [] },
+  ],
+};
+
+/** The compiler's options for a set. */
+export const compilerFlags = ({ features, tuning }: InstructionSet): string[] => [
+  ...tuning,
+  ...features.map(({ flag }) => flag),
+];
+
+/** What a set's kernels are called in C, and after HAVE_ the macro that says that they were compiled. */
+export const kernelsSymbol = ({ name }: InstructionSet): string => `kernels_${name.replaceAll("-", "_")}`;
