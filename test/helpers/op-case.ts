@@ -1,6 +1,6 @@
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { DTYPES, type DType, elementsIn, hostIndex, type PackedType } from "../../src/dtype/dtype.js";
-import { isWritten } from "../../src/program/op-spec.js";
+import { extentOf, isWritten } from "../../src/program/op-spec.js";
 import {
   type DimArgs,
   type OpKind,
@@ -75,18 +75,21 @@ export interface Layout {
   readonly shift: number;
   /** Whether sizes and numbers are given at each run, sizes below their maximum. */
   readonly perRun: boolean;
+  /** Elements, or blocks of them, around each buffer, shift included; an op that changes one has written too far. */
+  readonly guard: number;
 }
 
+/** Nothing around the buffers: for sanitizers, which find what is read or written outside an allocation. */
+export const BARE_LAYOUT: Layout = { name: "no guard", shift: 0, perRun: false, guard: 0 };
+
 export const LAYOUTS: readonly Layout[] = [
-  { name: "fixed sizes", shift: 0, perRun: false },
-  { name: "sizes per run, unaligned", shift: 3, perRun: true },
+  { name: "fixed sizes", shift: 0, perRun: false, guard: 19 },
+  { name: "sizes per run, unaligned", shift: 3, perRun: true, guard: 22 },
 ];
 
-/** Written around every buffer; an op that changes it has written where it must not. */
+/** What stands around the buffers. */
 const GUARD = 12345;
 const PACKED_GUARD = 0x5a;
-/** In elements, or blocks of them. */
-const GUARD_LENGTH = 19;
 
 interface CaseArray {
   readonly memory: DeviceArray;
@@ -104,12 +107,12 @@ export class PreparedCase {
     readonly test: OpCase,
     readonly layout: Layout,
   ) {
-    const { shift, perRun } = layout;
+    const { shift, perRun, guard } = layout;
     for (const [name, contents] of Object.entries(test.buffers)) {
       const dtype = dtypeOf(contents);
       const { block } = DTYPES[dtype];
       const length = elementsOf(contents);
-      const memory = backend.alloc(dtype, (shift + GUARD_LENGTH) * block + length);
+      const memory = backend.alloc(dtype, guard * block + length);
       this.#arrays.set(name, { memory, inner: memory.slice(shift * block, length), contents });
     }
     const program = record(test, perRun);
@@ -180,6 +183,18 @@ const numbersPerRun = ({ scalars }: OpCase): Record<string, number> =>
 
 /** The sizes that Programs set at each run: rows. */
 const CHANGING = new Set(["N", "size"]);
+
+/** A case without the spare rows of the buffers that are one tensor's alone: they end where the op's reach does. */
+export function exactCase(test: OpCase): OpCase {
+  const dims = test.dims;
+  const trimmed = Object.entries(test.buffers).map(([name, contents]): [string, Contents] => {
+    const [role, ...others] = Object.keys(test.parts).filter((part) => test.parts[part]!.buffer === name);
+    const extent = extentOf(specOf(test.kind).tensors[role!]!, dims);
+    const whole = others.length > 0 || test.parts[role!]!.at > 0 || extent === 0 || contents instanceof Packed;
+    return [name, whole ? contents : contents.slice(0, extent)];
+  });
+  return { ...test, buffers: Object.fromEntries(trimmed) };
+}
 
 /** Roles whose contents an op must leave alone. */
 export function readOnlyBuffers(test: OpCase): Set<string> {

@@ -29,8 +29,12 @@ export function packagedLibraries(): string[] {
   });
 }
 
-/** All libraries there are, in the order to try them: the newest first, so that one compiled here wins unless it is old. */
+/**
+ * All libraries there are, in the order to try them: the newest first, so that one compiled here wins unless it is old. Or
+ * that alone which `GPT2_LIBRARY` names, such as one with a sanitizer.
+ */
 export function libraryPaths(): string[] {
+  if (process.env.GPT2_LIBRARY) return [process.env.GPT2_LIBRARY];
   const local = localLibrary();
   const paths = [...(existsSync(local) ? [local] : []), ...packagedLibraries()];
   const ages = new Map(paths.map((path) => [path, statSync(path).mtimeMs]));
