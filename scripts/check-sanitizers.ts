@@ -17,7 +17,7 @@ import { tensorTable } from "../src/architectures/registry.js";
 import { buildNative, compilerCommand } from "../src/backend/native/build.js";
 import { nativeBackend, nativeIsas } from "../src/backend/native/index.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
-import { GPT2 } from "../src/node.js";
+import { GPT2 } from "../src/index.js";
 import { saveCheckpoint } from "../src/pretrained/node.js";
 import { ACTIVATIONS } from "../src/program/activations.js";
 import { ModelTrainer } from "../src/train/model-trainer.js";
