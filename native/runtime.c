@@ -10,7 +10,7 @@
 #include "processor.h"
 
 /* Raised with every change of the functions exported here. */
-#define FUNCTIONS_VERSION 1
+#define FUNCTIONS_VERSION 2
 /* library.ts refuses any other version. */
 EXPORT int32_t gpt2_version(void) { return (int32_t)((uint32_t)KERNELS_VERSION + FUNCTIONS_VERSION); }
 
@@ -168,9 +168,13 @@ typedef struct Team {
   atomic_int generation, quit;
   Mutex lock;
   Condition wake;
+  /* Whether each thread has a processor: then they wait awake. Else one that waits would keep another from running. */
+  bool spins;
+  Condition met; /* tells sleepers at the barrier that the next phase has begun */
   /* Barrier: the last to arrive starts the next phase. Each counter on a cache line of its own. */
   _Alignas(128) atomic_int arrived;
   _Alignas(128) atomic_int phase;
+  _Alignas(128) atomic_int sleepers;
 } Team;
 
 static inline void pause_cpu(void) {
@@ -181,24 +185,53 @@ static inline void pause_cpu(void) {
 #endif
 }
 
-/* Spins for some 50 us, then gives the processor away between looks: right both alone and on a busy machine. */
+/*
+ * At a barrier a thread spins for some 50 us, then gives the processor away between looks, then sleeps: on a busy machine
+ * the thread that it waits for may need its processor, and yielding alone hands it over for an instant.
+ */
 #define SPINS 2000
+#define YIELD_SECONDS 2e-4
 /* Some 200 us: from token to token a thread does not sleep, as waking it takes longer than the caller's work between. */
 #define SPINS_BETWEEN_RUNS 10000
+
+/* Whether the phase changes within some 0.2 ms, looked at awake. */
+static bool phase_changes(Team *t, int phase) {
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load_explicit(&t->phase, memory_order_acquire) != phase) return true;
+    pause_cpu();
+  }
+  for (double until = now() + YIELD_SECONDS; now() < until;) {
+    if (atomic_load_explicit(&t->phase, memory_order_acquire) != phase) return true;
+    thread_yield();
+  }
+  return false;
+}
+
+static void wait_for_phase(Team *t, int phase) {
+  if (t->spins && phase_changes(t, phase)) return;
+  atomic_fetch_add(&t->sleepers, 1);
+  mutex_lock(&t->lock);
+  while (atomic_load(&t->phase) == phase) condition_wait(&t->met, &t->lock);
+  mutex_unlock(&t->lock);
+  atomic_fetch_sub(&t->sleepers, 1);
+}
+
+static void start_phase(Team *t, int phase) {
+  atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
+  atomic_store(&t->phase, phase);
+  /* In one order with a sleeper's two steps: either it is seen here, or it sees the new phase before it sleeps. */
+  if (!atomic_load(&t->sleepers)) return;
+  mutex_lock(&t->lock);
+  condition_broadcast(&t->met);
+  mutex_unlock(&t->lock);
+}
 
 void team_barrier(Ctx *ctx) {
   Team *t = ctx->team;
   if (t->threads == 1) return;
   int phase = atomic_load_explicit(&t->phase, memory_order_relaxed);
-  if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) == t->threads - 1) {
-    atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
-    atomic_store_explicit(&t->phase, phase + 1, memory_order_release);
-    return;
-  }
-  for (int i = 0; atomic_load_explicit(&t->phase, memory_order_acquire) == phase; i++) {
-    if (i < SPINS) pause_cpu();
-    else thread_yield();
-  }
+  if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) == t->threads - 1) start_phase(t, phase + 1);
+  else wait_for_phase(t, phase);
 }
 
 double *team_partials(Ctx *ctx) { return ctx->team->partials; }
@@ -237,7 +270,7 @@ static ThreadResult THREAD_CALL worker(void *arg) {
   Team *t = ctx->team;
   int seen = 0;
   for (;;) {
-    for (int i = 0; i < SPINS_BETWEEN_RUNS && atomic_load_explicit(&t->generation, memory_order_acquire) == seen; i++) {
+    for (int i = 0; t->spins && i < SPINS_BETWEEN_RUNS && atomic_load_explicit(&t->generation, memory_order_acquire) == seen; i++) {
       pause_cpu();
       if (i % 64 == 63) thread_yield();
     }
@@ -275,7 +308,7 @@ static void team_free(Resource *r) {
 }
 
 /* A team of `threads` threads, the caller of gpt2_run being one; NULL when it cannot be had. */
-EXPORT Resource *gpt2_team(int32_t threads, const char *isa) {
+EXPORT Resource *gpt2_team(int32_t threads, const char *isa, bool spins) {
   const KernelSet *kernels = find_kernels(isa);
   if (!kernels || threads < 1) return NULL;
   Team *t = aligned_memory(128, sizeof *t);
@@ -287,8 +320,10 @@ EXPORT Resource *gpt2_team(int32_t threads, const char *isa) {
   t->handles = calloc((size_t)threads, sizeof *t->handles);
   t->ctx = calloc((size_t)threads, sizeof *t->ctx);
   t->partials = block_alloc(TEAM_PARTIALS * sizeof(double));
+  t->spins = spins;
   mutex_init(&t->lock);
   condition_init(&t->wake);
+  condition_init(&t->met);
   int ok = t->handles && t->ctx && t->partials;
   for (int i = 0; ok && i < threads; i++) {
     t->ctx[i] = (Ctx){.team = t, .tid = i, .threads = threads};

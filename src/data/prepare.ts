@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { checkOptionNames } from "../util/nearest.js";
+import { defaultThreads } from "../util/usable-cpus.js";
 import type { Destination } from "./batch.js";
 import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
 import { DatasetWriter } from "./dataset-writer.js";
@@ -218,7 +218,7 @@ function checkSettings(options: PrepareOptions): Omit<Settings, "heldOut"> {
 
 /** One worker a core; none if starting them takes longer than the work. */
 function defaultWorkers(bytes: number): number {
-  return bytes < 1 << 19 ? 0 : Math.min(availableParallelism(), Math.ceil(bytes / (1 << 19)));
+  return bytes < 1 << 19 ? 0 : Math.min(defaultThreads(), Math.ceil(bytes / (1 << 19)));
 }
 
 function refuseNoFiles(files: readonly InputFile[], inputs: readonly string[], heldOutFrom: number): void {

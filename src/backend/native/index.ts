@@ -1,8 +1,8 @@
-import { availableParallelism } from "node:os";
 import type { MappedFile, MappedRange } from "../../checkpoint/byte-source.js";
 import { DTYPES, type WeightType } from "../../dtype/dtype.js";
 import { BackendError, UsageError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
+import { defaultThreads, usableCpus } from "../../util/usable-cpus.js";
 import type { Capabilities, DeviceArray } from "../backend.js";
 import { KernelArray } from "../kernels/array.js";
 import { KernelBackend } from "../kernels/backend.js";
@@ -15,7 +15,7 @@ import { IN_PLACE_TYPES, MAX_ARRAY_BYTES, placeInFile } from "./memory.js";
 export { nativeLibrary } from "./library.js";
 
 export interface NativeOptions {
-  /** Threads that compute; by default `GPT2_THREADS`, else all processors. */
+  /** Threads that compute; by default `GPT2_THREADS`, else as many as it may use processors. */
   readonly threads?: number;
   /** Instruction set: `avx512-vnni`, `avx512`, `avx-vnni`, `avx2`, `baseline` (SSE2), `neon-dotprod` or `neon`; by default `GPT2_ISA`, else the best this machine has. */
   readonly isa?: string;
@@ -42,14 +42,14 @@ export async function nativeBackend(options: NativeOptions = {}): Promise<Native
   if (!lib.hasIsa(isa)) {
     throw new BackendError({ op: "native backend: instruction set", expected: nativeIsas().join(" or "), got: isa });
   }
-  const team = lib.team(threads, isa);
+  const team = lib.team(threads, isa, threads <= usableCpus());
   if (!team) throw new BackendError({ op: "native backend", expected: `${threads} threads`, got: "fewer" });
   return new NativeBackend(new NativeMachine(team, threads), isa);
 }
 
 function threadCount(option: number | undefined): number {
   const env = process.env.GPT2_THREADS;
-  const threads = option ?? (env ? Number(env) : availableParallelism());
+  const threads = option ?? (env ? Number(env) : defaultThreads());
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw new UsageError({
       op: option === undefined ? "GPT2_THREADS" : "threads",

@@ -25,7 +25,8 @@ export interface NativeLibrary {
   /** Null, and minus the system's error number in `size`, if the file can't be mapped. */
   map(path: string, size: BigInt64Array): Resource | null;
   /** Null if the threads can't be started. */
-  team(threads: number, isa: string): Resource | null;
+  /** @param spins whether there is a processor for each thread, so that they may wait for each other awake */
+  team(threads: number, isa: string, spins: boolean): Resource | null;
   /** Ends a team's threads, or gives back memory and addresses. */
   release(resource: Resource): void;
   /** Gives back the memory alone: addresses stay valid. */
@@ -47,7 +48,7 @@ export interface NativeLibrary {
 }
 
 /** FUNCTIONS_VERSION of native/runtime.c. */
-const FUNCTIONS_VERSION = 1;
+const FUNCTIONS_VERSION = 2;
 const VERSION = (KERNELS_VERSION + FUNCTIONS_VERSION) | 0;
 
 let loaded: NativeLibrary | undefined;
@@ -100,7 +101,7 @@ function open(koffi: Koffi, path: string): NativeLibrary {
     bestIsa: lib.func("const char *gpt2_best_isa()"),
     alloc: lib.func("void *gpt2_alloc(int64_t bytes)"),
     map: lib.func("void *gpt2_map(const char *path, void *size)"),
-    team: lib.func("void *gpt2_team(int32_t threads, const char *isa)"),
+    team: lib.func("void *gpt2_team(int32_t threads, const char *isa, bool spins)"),
     release: lib.func("void gpt2_release(void *resource)"),
     discard: lib.func("void gpt2_discard(void *resource)"),
     memory: (resource) => koffi.address(memory(resource)),

@@ -1,13 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { packageFile, packageModule } from "../../util/package-root.js";
+import { defaultThreads } from "../../util/usable-cpus.js";
 import type { Platform } from "./platform.js";
 
 export const platform: Platform = {
   sharesMemory: true,
-  threads: () => availableParallelism(),
+  threads: () => defaultThreads(),
   // Node 20's V8 has it behind a flag, which has to be set before the module is compiled.
   enableRelaxedSimd: () => setFlagsFromString("--experimental-wasm-relaxed-simd"),
   readAsset: async (name) => new Uint8Array(await readFile(packageFile(`assets/${name}`))),

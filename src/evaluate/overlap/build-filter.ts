@@ -1,8 +1,8 @@
-import { availableParallelism } from "node:os";
 import { INPUT_KINDS, type InputFile, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError, UsageError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
+import { defaultThreads } from "../../util/usable-cpus.js";
 import type { TextCounts } from "./batch-scanner.js";
 import { ledBatches } from "./batch-scanner.js";
 import { BloomFilter, bloomShape } from "./bloom-filter.js";
@@ -129,5 +129,5 @@ function checkOptions(n: number, rate: number, workers: number | undefined): voi
 /** One worker per core; none if starting them takes longer than the work. */
 function defaultWorkers(files: readonly InputFile[]): number {
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  return bytes < 1 << 19 ? 0 : Math.min(availableParallelism(), Math.ceil(bytes / (1 << 19)));
+  return bytes < 1 << 19 ? 0 : Math.min(defaultThreads(), Math.ceil(bytes / (1 << 19)));
 }
