@@ -26,7 +26,13 @@ import { RandomStream } from "../src/util/random.js";
 import { BARE_LAYOUT, exactCase, PreparedCase } from "../test/helpers/op-case.js";
 import { ALL_CASES } from "../test/helpers/ops/index.js";
 
-const FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g", "-fno-omit-frame-pointer"];
+const FLAGS = [
+  "-O1",
+  "-fsanitize=address,undefined",
+  "-fno-sanitize-recover=undefined",
+  "-g",
+  "-fno-omit-frame-pointer",
+];
 
 /** Random integers and choices. */
 class Draw {
