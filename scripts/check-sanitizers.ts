@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { type GPT2Config, gpt2Config } from "../src/architectures/gpt2/config.js";
 import { initialTensors } from "../src/architectures/init.js";
 import { tensorTable } from "../src/architectures/registry.js";
-import { buildNative, compilerCommand } from "../src/backend/native/build.js";
+import { compileKernels, localCompiler } from "../src/backend/native/compile.js";
 import { nativeBackend, nativeIsas } from "../src/backend/native/index.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
 import { GPT2 } from "../src/index.js";
@@ -128,9 +128,10 @@ async function runCases(): Promise<void> {
 async function main(args: readonly string[]): Promise<number> {
   const work = mkdtempSync(join(tmpdir(), "gpt2-sanitizers-"));
   try {
-    const library = await buildNative({ out: join(work, "libgpt2.so"), flags: FLAGS });
-    const [command, ...more] = compilerCommand();
-    const runtime = execFileSync(command, [...more, "-print-file-name=libasan.so"], { encoding: "utf8" }).trim();
+    const [library, compiler] = [join(work, "libgpt2.so"), localCompiler()];
+    await compileKernels({ ...compiler, flags: FLAGS }, process, work, library);
+    const printRuntime = [...compiler.args, "-print-file-name=libasan.so"];
+    const runtime = execFileSync(compiler.command, printRuntime, { encoding: "utf8" }).trim();
     const env = {
       ...process.env,
       GPT2_LIBRARY: library,

@@ -72,8 +72,8 @@ export function zigCompiler({ zig }: Pick<PrebuildTarget, "zig">): Compiler {
 
 /** Zig writes processors' names with underscores, and features of the architecture as of a processor. */
 function zigFlag(flag: string): string {
-  if (flag === "-march=armv8.2-a+dotprod") return "-mcpu=generic+v8_2a+dotprod";
-  return flag.startsWith("-march=") ? flag.replace(/(?<=\w)-/g, "_") : flag;
+  if (flag === "-march=armv8-a+dotprod") return "-mcpu=generic+dotprod";
+  return /^-m(arch|tune)=/.test(flag) ? flag.replace(/(?<=\w)-/g, "_") : flag;
 }
 
 interface Manifest {
