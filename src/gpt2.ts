@@ -7,7 +7,7 @@ import type { DType } from "./dtype/dtype.js";
 import { DisposedError } from "./errors.js";
 import type { Classification } from "./generate/classify.js";
 import { Engine } from "./generate/engine.js";
-import { type FinishReason, type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
+import { type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type {
   GenerateUntilRequest,
@@ -17,6 +17,7 @@ import type {
   RunOptions,
 } from "./generate/requests.js";
 import { Adapters } from "./gpt2/adapters.js";
+import { collectCompletions } from "./gpt2/completions.js";
 import { type OneOrMany, oneOrMany } from "./gpt2/one-or-many.js";
 import type {
   AdapterOption,
@@ -38,7 +39,6 @@ import { SAMPLING_DEFAULTS, type SamplingSettings } from "./pretrained/sampling-
 import type { Choice, ChooseOptions } from "./tasks/choose.js";
 import { Tasks } from "./tasks/tasks.js";
 import type { Tokenizer } from "./tokenizer/tokenizer.js";
-import { checkOptionNames } from "./util/nearest.js";
 import { needNode } from "./util/runtime.js";
 
 /**
@@ -168,17 +168,7 @@ export class GPT2 {
 
   /** `samples` continuations of the prompt, computed together. */
   async completions(prompt: TextOrIds = "", options: GenerateOptions = {}): Promise<Completion[]> {
-    const results = Array.from({ length: options.samples ?? 1 }, () => {
-      return { text: "", tokens: [] as number[], logprobs: [] as number[], finishReason: "length" as FinishReason };
-    });
-    for await (const { token, text, logprob, sample, finishReason } of this.generate(prompt, options)) {
-      const result = results[sample]!;
-      result.text += text;
-      result.tokens.push(token);
-      result.logprobs.push(logprob);
-      if (finishReason) result.finishReason = finishReason;
-    }
-    return results;
+    return collectCompletions(this.generate(prompt, options), options.samples ?? 1);
   }
 
   /**
@@ -189,13 +179,6 @@ export class GPT2 {
   score(texts: readonly TextOrIds[], options?: ScoreOptions): Promise<Score[]>;
   score(text: TextOrIds, options?: ScoreOptions): Promise<Score>;
   async score(input: OneOrMany, options: ScoreOptions = {}): Promise<Score | Score[]> {
-    checkOptionNames("scoring", options, {
-      context: true,
-      stride: true,
-      adapter: true,
-      signal: true,
-      onProgress: true,
-    });
     const { scoreTexts } = await import("./gpt2/score.js");
     const adapter = this.#adapters.get(options.adapter);
     return oneOrMany(input, (texts) => scoreTexts(this.#engine, this.#ids, texts, options, adapter));
@@ -213,12 +196,8 @@ export class GPT2 {
     requests: readonly LogLikelihoodRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<LogLikelihood[]> {
-    checkOptionNames("log-likelihoods", options, { signal: true, onProgress: true, adapter: true });
-    const { vocabLimit, adapter } = this.#generationModel(options);
-    const { runLogLikelihoods } = await import("./generate/log-likelihood.js");
-    const { encodePair } = await import("./tokenizer/encode-pair.js");
-    const encoded = requests.map((request) => ({ ...request, ...this.#ids.encodePair(request, encodePair) }));
-    return runLogLikelihoods(this.#engine, encoded, { ...options, vocabLimit, adapter });
+    const { logLikelihoods } = await import("./gpt2/requests.js");
+    return logLikelihoods(this.#generationModel(options), this.#ids, requests, options);
   }
 
   /**
@@ -231,13 +210,8 @@ export class GPT2 {
     requests: readonly GenerateUntilRequest<TextOrIds>[],
     options: RunOptions & AdapterOption = {},
   ): Promise<Generation[]> {
-    checkOptionNames("generating until a stop", options, { signal: true, onProgress: true, adapter: true });
-    const tokenizer = this.#ids.needTokenizer("generating until a stop");
-    const { vocabLimit, eosTokenIds, adapter } = this.#generationModel(options);
-    const encoded = requests.map((request) => ({ ...request, prompt: this.#ids.encodePrompt(request.prompt) }));
-    const { runGenerations } = await import("./generate/generate-until.js");
-    const decoder = () => tokenizer.decoder();
-    return runGenerations(this.#engine, encoded, { ...options, vocabLimit, eosTokenIds, adapter, decoder });
+    const { generateUntil } = await import("./gpt2/requests.js");
+    return generateUntil(this.#generationModel(options), this.#ids, requests, options);
   }
 
   /**
@@ -265,18 +239,8 @@ export class GPT2 {
    * @throws {ContextLengthError} more ids than the context has room for.
    */
   async logits(ids: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array> {
-    checkOptionNames("logits", options, { adapter: true, signal: true });
-    const tokens = this.#ids.checkFits(this.#ids.encode(ids), "logits");
-    const { vocabSize: V } = this.config;
-    const logits = new Float32Array(tokens.length * V);
-    const sequence = this.#engine.sequence(this.#adapters.get(options.adapter));
-    try {
-      const extension = { sequence, tokens, logits: tokens.length };
-      await this.#engine.extend([extension], (row, _, token) => logits.set(row, token * V), options.signal);
-    } finally {
-      sequence.release();
-    }
-    return logits;
+    const { allLogits } = await import("./gpt2/logits.js");
+    return allLogits(this.#engine, this.#ids, ids, options, this.#adapters.get(options.adapter));
   }
 
   /** What the model, or adapter, was fine-tuned for besides writing, if anything. */
@@ -299,7 +263,6 @@ export class GPT2 {
   classify(texts: readonly TextOrIds[], options?: ReadOptions): Promise<Classification[]>;
   classify(text: TextOrIds, options?: ReadOptions): Promise<Classification>;
   async classify(input: OneOrMany, options: ReadOptions = {}): Promise<Classification | Classification[]> {
-    checkOptionNames("classifying", options, { truncate: true, adapter: true, signal: true, onProgress: true });
     const reader = await this.#openReader();
     return oneOrMany(input, (texts) => reader.classify(texts, this.#additions(options), options));
   }
@@ -312,7 +275,6 @@ export class GPT2 {
   regress(texts: readonly TextOrIds[], options?: ReadOptions): Promise<number[]>;
   regress(text: TextOrIds, options?: ReadOptions): Promise<number>;
   async regress(input: OneOrMany, options: ReadOptions = {}): Promise<number | number[]> {
-    checkOptionNames("regressing", options, { truncate: true, adapter: true, signal: true, onProgress: true });
     const reader = await this.#openReader();
     return oneOrMany(input, (texts) => reader.regress(texts, this.#additions(options), options));
   }
@@ -330,14 +292,6 @@ export class GPT2 {
   embed(texts: readonly TextOrIds[], options?: EmbedOptions): Promise<Float32Array[]>;
   embed(text: TextOrIds, options?: EmbedOptions): Promise<Float32Array>;
   async embed(input: OneOrMany, options: EmbedOptions = {}): Promise<Float32Array | Float32Array[]> {
-    checkOptionNames("embedding", options, {
-      pooling: true,
-      normalize: true,
-      truncate: true,
-      adapter: true,
-      signal: true,
-      onProgress: true,
-    });
     const reader = await this.#openReader();
     return oneOrMany(input, (texts) => reader.embed(texts, this.#additions(options), options));
   }

@@ -7,6 +7,7 @@ import { type Classification, classification, needHead, normalized } from "../ge
 import { Encoder, POOLINGS } from "../generate/encoder.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { type LoadedHead, scoresOf } from "../pretrained/loaded-head.js";
+import { checkOptionNames } from "../util/nearest.js";
 import type { EmbedOptions, ReadOptions, TextOrIds } from "./options.js";
 import type { TextIds } from "./text-ids.js";
 
@@ -15,6 +16,8 @@ export interface Additions {
   readonly adapter: LoadedAdapter | undefined;
   readonly head: LoadedHead | undefined;
 }
+
+const READING = { truncate: true, adapter: true, signal: true, onProgress: true } as const;
 
 /** Reads whole texts, many in a run, for a label, a number or a vector each. */
 export class Reader {
@@ -29,18 +32,21 @@ export class Reader {
   }
 
   async classify(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<Classification[]> {
+    checkOptionNames("classifying", options, READING);
     const head = needHead("classification", added.head);
     const hidden = await this.#read(texts, this.#pooling.task, added, { truncate: true, ...options });
     return hidden.map((row) => classification(head, row));
   }
 
   async regress(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<number[]> {
+    checkOptionNames("regressing", options, READING);
     const head = needHead("regression", added.head);
     const hidden = await this.#read(texts, this.#pooling.task, added, { truncate: true, ...options });
     return hidden.map((row) => scoresOf(head, row)[0]!);
   }
 
   async embed(texts: readonly TextOrIds[], added: Additions, options: EmbedOptions): Promise<Float32Array[]> {
+    checkOptionNames("embedding", options, { ...READING, pooling: true, normalize: true });
     const { pooling = this.#pooling.embedding, normalize = true, ...rest } = options;
     if (!POOLINGS.includes(pooling)) {
       throw new UsageError({ op: "embedding: pooling", expected: POOLINGS.join(" or "), got: String(pooling) });

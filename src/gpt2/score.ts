@@ -2,6 +2,7 @@ import { UsageError } from "../errors.js";
 import type { Engine } from "../generate/engine.js";
 import { scoreTokens } from "../generate/score.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import { checkOptionNames } from "../util/nearest.js";
 import type { Score, ScoreOptions, TextOrIds } from "./options.js";
 import type { TextIds } from "./text-ids.js";
 
@@ -13,6 +14,13 @@ export async function scoreTexts(
   options: ScoreOptions,
   adapter: LoadedAdapter | undefined,
 ): Promise<Score[]> {
+  checkOptionNames("scoring", options, {
+    context: true,
+    stride: true,
+    adapter: true,
+    signal: true,
+    onProgress: true,
+  });
   const stride = checkedStride(options.stride, ids.nCtx);
   const { signal, onProgress } = options;
   const context = ids.scoreContext(options.context);
