@@ -12,13 +12,15 @@ export type {
 } from "../train/events.js";
 export { type FinetuneOptions, finetune } from "../train/finetune.js";
 export type { FinetuneDataOptions, FinetuneTask, PrepareStatus } from "../train/finetune-data.js";
+export type { FillBatch, HostBatch } from "../train/host-batch.js";
 export type { LoraExtra, LoraPlan } from "../train/lora-settings.js";
 export { LORA_DEFAULTS, type LoraSettings } from "../train/lora-settings.js";
 export type { TrainMemory } from "../train/memory.js";
-export type { Adaptation, FillBatch, HostBatch, Outcome, StepOptions, StepResult } from "../train/model-trainer.js";
+export type { Adaptation, StepOptions, StepResult } from "../train/model-trainer.js";
 export { ModelTrainer } from "../train/model-trainer.js";
 export type { BestStep } from "../train/run-checkpoint.js";
 export { TRAIN_DEFAULTS, type TrainSettings } from "../train/settings.js";
+export type { Outcome } from "../train/task-arrays.js";
 export type { TaskReport } from "../train/task-report.js";
-export type { PassProgress } from "../train/trainer.js";
-export { Trainer, type TrainerOptions } from "../train/trainer.js";
+export { Trainer } from "../train/trainer.js";
+export type { PassProgress, TrainerOptions } from "../train/trainer-options.js";

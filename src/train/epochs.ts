@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.js";
 import type { TrainingData } from "./run-data.js";
 import { defaultWarmup, type TrainSettings } from "./settings.js";
-import type { TrainerOptions } from "./trainer.js";
+import type { TrainerOptions } from "./trainer-options.js";
 
 /**
  * Settings for a number of epochs: as many steps as they take, with the gaps in the schedule filled from these.

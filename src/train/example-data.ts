@@ -8,7 +8,7 @@ import type { Template } from "../data/examples/template.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { deriveKey } from "../util/random.js";
-import type { FillBatch, HostBatch } from "./model-trainer.js";
+import type { FillBatch, HostBatch } from "./host-batch.js";
 import { checkVocabulary, type ExampleCounts, type TrainingData } from "./run-data.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 

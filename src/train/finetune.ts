@@ -9,7 +9,8 @@ import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./f
 import { loraSettings } from "./lora-settings.js";
 import { isFolder } from "./run-data.js";
 import type { TrainSettings } from "./settings.js";
-import { Trainer, type TrainerOptions } from "./trainer.js";
+import { Trainer } from "./trainer.js";
+import type { TrainerOptions } from "./trainer-options.js";
 
 export interface FinetuneOptions extends Omit<TrainerOptions, "data" | "config">, Partial<FinetuneDataOptions> {}
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
+import { architectureOf } from "../architectures/registry.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import { Packing } from "../data/examples/packing.js";
 import {
@@ -13,7 +14,7 @@ import {
 } from "../data/labelled/labelled-folder.js";
 import { DataError } from "../errors.js";
 import { deriveKey } from "../util/random.js";
-import type { FillBatch } from "./model-trainer.js";
+import type { FillBatch } from "./host-batch.js";
 import { checkVocabulary, type ExampleCounts, isFolder, type TrainingData } from "./run-data.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 
@@ -46,13 +47,17 @@ export class LabelData implements TrainingData {
   readonly tokenizer: string | undefined;
   readonly examples: ExampleCounts;
   readonly #kind: LabelledInfo["kind"];
+  /** The token of a text that the head reads. */
+  readonly #reads: "first" | "last";
   readonly #settings: TrainSettings;
   readonly #train: Split;
   readonly #val: Split | undefined;
 
   /** @throws {DataError} damaged data, or a vocabulary that is not the model's. */
-  constructor(path: string, info: LabelledInfo, { vocabSize }: ModelConfig, settings: TrainSettings) {
+  constructor(path: string, info: LabelledInfo, config: ModelConfig, settings: TrainSettings) {
+    const { vocabSize } = config;
     checkVocabulary(path, info, vocabSize);
+    this.#reads = architectureOf(config).pooling.task;
     this.path = path;
     this.vocabSize = info.tokenizer.vocabSize;
     this.tokens = info.splits.train.tokens;
@@ -97,8 +102,9 @@ export class LabelData implements TrainingData {
         batch.first[at + n] = at;
       }
       end = at + length;
-      batch.targets[end - 1] = this.#kind === "regression" ? 0 : targets[example]!;
-      batch.values[end - 1] = targets[example]!;
+      const read = this.#reads === "first" ? at : end - 1;
+      batch.targets[read] = this.#kind === "regression" ? 0 : targets[example]!;
+      batch.values[read] = targets[example]!;
     }
     // Places that stay empty: tokens alone, which nobody sees and of which nothing counts.
     for (let n = end; n < batch.tokens.length; n++) {

@@ -10,9 +10,9 @@ import { byteLength, type DType } from "../dtype/dtype.js";
 import { OutOfMemoryError } from "../errors.js";
 import { planMemory } from "../program/plan.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
-import { trainedTable, trainOptions } from "./model-trainer.js";
 import type { TrainSettings } from "./settings.js";
 import { samplerMemory } from "./text-sampler.js";
+import { trainedTable, trainOptions } from "./trained-table.js";
 
 /** Memory of a training run in bytes, known before anything is allocated. */
 export interface TrainMemory {

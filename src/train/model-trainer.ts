@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../architectures/config.js";
-import { GAIN_BUFFER, gradBuffer, type ParamTypes, paramBuffer } from "../architectures/declare.js";
+import { GAIN_BUFFER, gradBuffer, paramBuffer } from "../architectures/declare.js";
 import { type FlatLayout, flatLayout } from "../architectures/flat.js";
 import { gainTable } from "../architectures/lora.js";
 import {
@@ -10,36 +10,17 @@ import {
   zeroGradProgram,
 } from "../architectures/programs.js";
 import { tensorTable } from "../architectures/registry.js";
-import { scoreSpec, type TaskHead } from "../architectures/task-head.js";
+import type { TaskHead } from "../architectures/task-head.js";
 import type { TensorSpec } from "../architectures/tensor-spec.js";
 import { fillLast, TokenArrays } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { GPT2Error } from "../errors.js";
 import { deriveKey } from "../util/random.js";
+import { type FillBatch, type HostBatch, hostBatch } from "./host-batch.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
 import { accumulation, checkSeqLength, learningRate, type TrainSettings } from "./settings.js";
-
-/** The tokens of a pass, i32 [N] each, N = B · T. */
-export interface HostBatch {
-  readonly tokens: Int32Array;
-  /**
-   * What follows each token; negative where that does not count. With a head for a task, of the last token of each text its
-   * label's number (0 for regression), and for the others something negative.
-   */
-  readonly targets: Int32Array;
-  /** Each token's place in its document. */
-  readonly positions: Int32Array;
-  /** Index of the first token that each token sees: where its text begins. */
-  readonly first: Int32Array;
-  /** f32 [N], for regression: the number that a text's last token is to give. */
-  readonly values: Float32Array;
-}
-
-/**
- * Fills a batch with pass number `pass`, and returns how many of its targets count. It finds B sequences of T tokens, one
- * after another, with nothing in them that counts.
- */
-export type FillBatch = (pass: number, batch: HostBatch) => number;
+import { type Outcome, TaskArrays } from "./task-arrays.js";
+import { trainedTable, trainOptions } from "./trained-table.js";
 
 export interface StepResult {
   /** Mean loss over the step's targets, in nats. */
@@ -63,13 +44,6 @@ export interface Adaptation {
   readonly lora: LoraSettings;
   /** The model's weights, in any storage dtype. Those trained beside the adapter are copied, the others used in place. */
   readonly base: ReadonlyMap<string, DeviceArray>;
-}
-
-/** Output of a task head for a text, and the expected one: the number of a label, or for regression a number. */
-export interface Outcome {
-  readonly expected: number;
-  /** One for each label. */
-  readonly scores: readonly number[];
 }
 
 const DROPOUT_LABEL = 0x64726f70;
@@ -292,77 +266,10 @@ export class ModelTrainer {
   }
 }
 
-function hostBatch(N: number): HostBatch {
-  const integers = () => new Int32Array(N);
-  return {
-    tokens: integers(),
-    targets: integers(),
-    positions: integers(),
-    first: integers(),
-    values: new Float32Array(N),
-  };
-}
-
 interface Programs {
   readonly train: Executable;
   readonly zero: Executable;
   readonly update: Executable;
-}
-
-/** Trained tensors of a run: the whole model or an adapter, and the task head. */
-export function trainedTable(
-  config: ModelConfig,
-  plan: LoraPlan | undefined,
-  head: TaskHead | undefined,
-): TensorSpec[] {
-  return [...(plan?.table ?? tensorTable(config)), ...(head ? [scoreSpec(config, head)] : [])];
-}
-
-/** Buffers of a task head. */
-class TaskArrays {
-  readonly bindings: Record<string, DeviceArray>;
-  readonly #head: TaskHead;
-
-  constructor(backend: Backend, head: TaskHead, N: number) {
-    const column = (): DeviceArray => backend.alloc("f32", N);
-    const columns = { negatives: column(), counted: column(), slope: column() };
-    const scores = backend.alloc("f32", N * head.labels.length);
-    this.#head = head;
-    this.bindings = { scores, ...(head.kind === "regression" && columns) };
-  }
-
-  /** @param scale what each text's loss is multiplied by before differentiating */
-  write({ targets, values }: HostBatch, scale: number): void {
-    if (this.#head.kind === "classification") return;
-    const { negatives, counted, slope } = this.bindings;
-    const count = Float32Array.from(targets, (target) => (target < 0 ? 0 : 1));
-    negatives!.write(values.map((value, n) => -value * count[n]!));
-    counted!.write(count);
-    slope!.write(count.map((one) => 2 * scale * one));
-  }
-
-  async outcomes({ targets, values }: HostBatch): Promise<Outcome[]> {
-    const K = this.#head.labels.length;
-    const scores = await this.bindings.scores!.read();
-    return [...targets].flatMap((target, n) => {
-      if (target < 0) return [];
-      const expected = this.#head.kind === "regression" ? values[n]! : target;
-      return [{ expected, scores: Array.from(scores.subarray(n * K, (n + 1) * K)) }];
-    });
-  }
-}
-
-/** Options of the training Programs, also for planning their memory. */
-export function trainOptions(
-  { dropout, recompute }: TrainSettings,
-  settings: LoraSettings | undefined,
-  plan: LoraPlan | undefined,
-  types?: ParamTypes,
-  head?: TaskHead | undefined,
-): TrainProgramOptions {
-  const common = { dropout, recompute: recompute === 1, head };
-  if (settings === undefined || plan === undefined) return common;
-  return { ...common, types, trained: plan.extras, lora: { ranks: plan.ranks, dropout: settings.dropout } };
 }
 
 function baseWeight(adaptation: Adaptation | undefined, name: string): DeviceArray {

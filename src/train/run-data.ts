@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { DatasetInfo } from "../data/dataset-info.js";
 import type { Template } from "../data/examples/template.js";
 import { DataError } from "../errors.js";
-import type { FillBatch } from "./model-trainer.js";
+import type { FillBatch } from "./host-batch.js";
 
 export interface ExampleCounts {
   readonly train: number;

@@ -22,7 +22,7 @@ import {
 } from "./run-checkpoint.js";
 import { isFolder, type TrainingData } from "./run-data.js";
 import { resumedSettings, settingsFor, type TrainSettings } from "./settings.js";
-import type { TrainerOptions } from "./trainer.js";
+import type { TrainerOptions } from "./trainer-options.js";
 
 /** Starting point of a run. */
 export interface RunStart {

@@ -6,7 +6,7 @@ import {
   type RegressionReport,
   regressionReport,
 } from "./classification-metrics.js";
-import type { Outcome } from "./model-trainer.js";
+import type { Outcome } from "./task-arrays.js";
 
 /** How good a head for a task is on held-out texts. */
 export type TaskReport = ClassificationReport | RegressionReport;

@@ -6,7 +6,7 @@ import { DATASET_TOKENIZER_FILE, readDatasetInfo } from "../data/dataset-info.js
 import { EpochOrder } from "../data/epoch-order.js";
 import { findShards, openDataset } from "../data/open-dataset.js";
 import { deriveKey } from "../util/random.js";
-import type { FillBatch, HostBatch } from "./model-trainer.js";
+import type { FillBatch, HostBatch } from "./host-batch.js";
 import { checkVocabulary, isFolder, type TrainingData } from "./run-data.js";
 import type { TrainSettings } from "./settings.js";
 

@@ -2,13 +2,10 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
-import { type ConfigFields, parameterCount } from "../architectures/registry.js";
+import { parameterCount } from "../architectures/registry.js";
 import { scoreSpec } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
-import type { Backend } from "../backend/backend.js";
-import type { WeightType } from "../dtype/dtype.js";
 import { GPT2Error, UsageError } from "../errors.js";
-import type { LocateOptions } from "../pretrained/locate.js";
 import { typedWrite } from "../util/file-errors.js";
 import { checkOptionNames } from "../util/nearest.js";
 import { recoverAll } from "../util/workspace.js";
@@ -16,7 +13,7 @@ import { adaptationOf } from "./base-model.js";
 import { inEpochs } from "./epochs.js";
 import type { EndEvent, StartEvent, StepEvent, TrainEvent, ValidationEvent } from "./events.js";
 import { trainFlopsPerToken } from "./flops.js";
-import { type LoraSettings, loraPlan } from "./lora-settings.js";
+import { loraPlan } from "./lora-settings.js";
 import { type TrainMemory, trainMemory } from "./memory.js";
 import { ModelTrainer } from "./model-trainer.js";
 import { openTrainingData } from "./open-data.js";
@@ -36,59 +33,10 @@ import { accumulation, type TrainSettings } from "./settings.js";
 import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
 import { reportOf } from "./task-report.js";
 import { samplerFor, type TextSampler } from "./text-sampler.js";
-
-export interface TrainerOptions {
-  readonly backend: Backend;
-  /**
-   * A folder made by `gpt2 data`, a shard, or a pattern of shards; or a folder of `prepareExamples`. A resumed run may
-   * leave it out.
-   */
-  readonly data?: string | undefined;
-  /** The run's folder: checkpoints, metrics, and the finished model in `model/`, or adapter in `adapter/`. */
-  readonly out: string;
-  /** The model's shape: a published one by name, or some of its fields, gaps filled as by `modelConfig`. With `resume` or `from` it must be that model's, where given. */
-  readonly config?: string | ConfigFields | undefined;
-  /** A model to start from, instead of random weights: anything `GPT2.load` takes. */
-  readonly from?: string | undefined;
-  /** Options for fetching `from`. */
-  readonly locate?: LocateOptions | undefined;
-  /**
-   * Train a LoRA adapter for `from` (by default the package's own model), whose weights stay frozen. With the
-   * fields of `chooseBackend`'s result its weights are used in place where they can be.
-   */
-  readonly lora?: Partial<LoraSettings> | undefined;
-  /** With an adapter: storage dtype of the model's weights; by default as in the file. */
-  readonly dtype?: WeightType | undefined;
-  /**
-   * Passes through the training data, instead of `steps`. Settings that are not given then follow from the steps that these
-   * take: four validations and one sample an epoch.
-   */
-  readonly epochs?: number | undefined;
-  readonly settings?: Partial<TrainSettings>;
-  /** Memory limit of the run, in bytes; by default the free memory of the machine. */
-  readonly memoryLimit?: number | undefined;
-  /** The backend's peak, FLOP/s, for the utilisation; not reported without it. */
-  readonly peakFlops?: number | undefined;
-  /** Continues the run in `out` from its newest checkpoint. What its settings may change: {@link resumedSettings}. */
-  readonly resume?: boolean;
-  /** Prompt of samples; by default none, and for examples the prompt of one of them. */
-  readonly samplePrompt?: string | undefined;
-  /** Called after each pass; a step has several when gradients are accumulated. */
-  readonly onPass?: ((progress: PassProgress) => void) | undefined;
-}
-
-export interface PassProgress {
-  /** Optimizer steps done. */
-  readonly step: number;
-  /** Of the step at hand. */
-  readonly pass: number;
-  readonly passes: number;
-  /** Tokens seen in all. */
-  readonly tokens: number;
-}
+import type { TrainerOptions } from "./trainer-options.js";
 
 /**
- * Trains a GPT-2. Iterate `run()`, once, for its events:
+ * Trains a model. Iterate `run()`, once, for its events:
  *
  *     const trainer = await Trainer.create({ backend, data: "data/", out: "runs/a", config });
  *     for await (const event of trainer.run()) if (event.type === "step") console.log(event.step, event.loss);

@@ -1,17 +1,23 @@
 /** An architecture unlike GPT-2 (test/helpers/toy-encoder.ts) in the encoder, the trainer and the engine, none of which know it. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { initialTensors } from "../../src/architectures/init.js";
 import { tensorTable } from "../../src/architectures/registry.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import type { Backend, DeviceArray } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
+import { prepareLabelled } from "../../src/data/labelled/prepare-labelled.js";
 import { Encoder } from "../../src/generate/encoder.js";
 import { Engine } from "../../src/generate/engine.js";
-import { type FillBatch, ModelTrainer } from "../../src/train/model-trainer.js";
+import { type FillBatch, hostBatch } from "../../src/train/host-batch.js";
+import { ModelTrainer } from "../../src/train/model-trainer.js";
+import { openTrainingData } from "../../src/train/open-data.js";
 import { trainSettings } from "../../src/train/settings.js";
 import { RandomStream } from "../../src/util/random.js";
-import { backends } from "../generate/models.js";
+import { backends, byteTokenizer } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { registerToyEncoder } from "../helpers/toy-encoder.js";
@@ -100,6 +106,24 @@ describe("a bidirectional encoder", () => {
       }
       assertClose(`gradient of ${name}`, got, want, { relative: 2e-7, floor: 1e-1 });
     }
+  });
+
+  it("learns the labels of texts from their first tokens", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gpt2-toy-"));
+    const lines = ["aa", "b", "abc"].map((text, i) => JSON.stringify({ text, label: i === 1 ? "x" : "y" }));
+    writeFileSync(join(folder, "texts.jsonl"), lines.join("\n"));
+    const out = join(folder, "data");
+    const wide = { ...config, vocabSize: 257 };
+    const tokenizer = byteTokenizer();
+    await prepareLabelled([join(folder, "texts.jsonl")], { out, kind: "classification", tokenizer, valFraction: 0 });
+    const data = openTrainingData(out, wide, trainSettings({ batchSize: 2, seqLength: 4, valEvery: 0 }));
+    const batch = hostBatch(8);
+    batch.targets.fill(-1);
+    assert.equal(data.fillTraining(0, batch), 3);
+    for (const [n, target] of batch.targets.entries()) {
+      if (target >= 0) assert.equal(batch.first[n], n, "the token read is the first of its text");
+    }
+    rmSync(folder, { recursive: true });
   });
 
   it("learns", async () => {

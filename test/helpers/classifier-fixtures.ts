@@ -1,4 +1,4 @@
-import type { FillBatch } from "../../src/train/model-trainer.js";
+import type { FillBatch } from "../../src/train/host-batch.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { readTensorsAt } from "./peft-fixtures.js";
 

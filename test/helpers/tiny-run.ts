@@ -9,7 +9,8 @@ import { BackendError } from "../../src/errors.js";
 import { trainTokenizer } from "../../src/tokenizer/train.js";
 import type { TrainEvent } from "../../src/train/events.js";
 import type { TrainSettings } from "../../src/train/settings.js";
-import { Trainer, type TrainerOptions } from "../../src/train/trainer.js";
+import { Trainer } from "../../src/train/trainer.js";
+import type { TrainerOptions } from "../../src/train/trainer-options.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 export const TINY_TEXT = packageFile("test/fixtures/text/looking-glass.txt");

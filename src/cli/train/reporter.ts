@@ -3,7 +3,7 @@ import type { EndEvent, StartEvent, TrainEvent } from "../../train/events.js";
 import type { LoraSettings } from "../../train/lora-settings.js";
 import { formatMemory, memoryParts } from "../../train/memory.js";
 import type { TaskReport } from "../../train/task-report.js";
-import type { PassProgress } from "../../train/trainer.js";
+import type { PassProgress } from "../../train/trainer-options.js";
 import { printable, printableLine } from "../../util/printable.js";
 import { formatCount, formatDuration, type Progress, progress } from "../../util/progress.js";
 import { formatInteger, formatPercent, formatTable, jsonLine, note, print } from "../output.js";

@@ -1,0 +1,32 @@
+/** The tokens of a pass, i32 [N] each, N = B · T. */
+export interface HostBatch {
+  readonly tokens: Int32Array;
+  /**
+   * The token that follows each token; negative where the loss is masked. With a task head: the number of the label (0 for
+   * regression) at the token that the head reads, negative elsewhere.
+   */
+  readonly targets: Int32Array;
+  /** Position of each token in its document. */
+  readonly positions: Int32Array;
+  /** Index of the first token that each token sees: where its text begins. */
+  readonly first: Int32Array;
+  /** f32 [N], for regression: the target at the token that the head reads. */
+  readonly values: Float32Array;
+}
+
+/**
+ * Fills a batch with pass number `pass`, and returns the number of targets that are not masked. The batch comes as B sequences
+ * of T tokens, one after another, with all targets masked.
+ */
+export type FillBatch = (pass: number, batch: HostBatch) => number;
+
+export function hostBatch(N: number): HostBatch {
+  const integers = () => new Int32Array(N);
+  return {
+    tokens: integers(),
+    targets: integers(),
+    positions: integers(),
+    first: integers(),
+    values: new Float32Array(N),
+  };
+}
