@@ -25,6 +25,8 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   readonly pooling: { readonly embedding: Pooling; readonly task: "first" | "last" };
   /** Input columns besides those of every model: see {@link TokenInputs}. */
   readonly extraInputs: readonly string[];
+  /** Prefix of tensor names in transformers' classes with a head: `transformer.`. */
+  readonly prefix: string;
   /** Published shapes, by name. */
   readonly presets: Readonly<Record<string, Partial<C>>>;
   /** Linear layers of a block that adapters can be added to, in the order of the table. */

@@ -52,7 +52,7 @@ export function matchTensors(byName: ReadonlyMap<string, RawTensor>, options: Ma
       throw missingTensor(weights, nameInFile(spec.name), `shape [${shapeInFile(spec, options.matrices).join(", ")}]`);
   }
   const head = left.get(HEAD);
-  if (head !== undefined) checkTied(head, byName.get("wte.weight")!);
+  if (head !== undefined) checkTied(head, byName.get(architectureOf(config).head(config))!);
   left.delete(HEAD);
   for (const tensor of left.values()) throw unknownTensor(tensor, config);
   return tensors;

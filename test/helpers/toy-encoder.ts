@@ -73,6 +73,7 @@ const TOY: Architecture<ToyConfig, ToyActivations> = {
   attention: "bidirectional",
   pooling: { embedding: "first", task: "first" },
   extraInputs: ["tokenTypes"],
+  prefix: "toy.",
   presets: {},
   linear: ["qkv", "proj", "up", "down"],
   complete: (fields) => {

@@ -10,6 +10,7 @@ export const GPTNeo: Architecture<GPTNeoConfig, GPTNeoActivations> = {
   attention: "causal",
   pooling: { embedding: "mean", task: "last" },
   extraInputs: [],
+  prefix: "transformer.",
   presets: GPT_NEO_PRESETS,
   linear: [
     ...["q_proj", "k_proj", "v_proj", "out_proj"].map((name) => `attn.attention.${name}`),

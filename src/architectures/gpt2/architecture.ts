@@ -10,6 +10,7 @@ export const GPT2: Architecture<GPT2Config, GPT2Activations> = {
   attention: "causal",
   pooling: { embedding: "mean", task: "last" },
   extraInputs: [],
+  prefix: "transformer.",
   presets: GPT2_PRESETS,
   linear: ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
   complete: gpt2Config,

@@ -92,9 +92,9 @@ function sortTensors(
     const [a, b] = [take(byName, loraA(layer)), take(byName, loraB(layer))];
     if (!a && !b) continue;
     if (!a || !b) throw fault((a ?? b)!, { expected: "both lora_A and lora_B of the layer", got: "one" });
-    const rank = settings.rankOf(peftLayer(layer));
+    const rank = settings.rankOf(peftLayer(model, layer));
     ranks.set(layer, rank);
-    scales.set(layer, loraScale(settings.alphaOf(peftLayer(layer)), rank, settings.rankStabilized));
+    scales.set(layer, loraScale(settings.alphaOf(peftLayer(model, layer)), rank, settings.rankStabilized));
     tensors.set(loraA(layer), stored(a, loraA(layer), [rank, width]));
     tensors.set(loraB(layer), stored(b, loraB(layer), [out, rank]));
   }

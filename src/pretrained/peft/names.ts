@@ -1,13 +1,12 @@
 import type { ModelConfig } from "../../architectures/config.js";
 import { type LoraTarget, loraTargets } from "../../architectures/lora.js";
-import { tensorTable } from "../../architectures/registry.js";
+import { ARCHITECTURES, architectureOf, tensorTable } from "../../architectures/registry.js";
 import { SCORE } from "../../architectures/task-head.js";
 
 /** PEFT's names of the tensors of a LoRA adapter, and of the modules in its configuration. */
 
-/** Of what it wraps: the model with an output head; without one `transformer.` is missing. */
-const PREFIX = /^base_model\.model\.(transformer\.)?/;
-const WRITE_PREFIX = "base_model.model.transformer.";
+/** Prefix of the wrapped model, a class with a head; adapters of classes without one lack the architecture's own prefix. */
+const WRAPPED = "base_model.model.";
 /** The layer that an adapted one wraps, and a whole copy of a module that was trained. */
 const WRAPPER = /\.(base_layer|modules_to_save)\.(?=[^.]+$)/;
 /** A module's values from before it was trained, which PEFT sometimes saves too. */
@@ -16,18 +15,21 @@ const ORIGINAL = ".original_module.";
 /** The name in the model of a tensor in an adapter's file; undefined for one without a meaning there. */
 export function fromPeftName(name: string): string | undefined {
   if (name.includes(ORIGINAL)) return undefined;
-  return name.replace(PREFIX, "").replace(WRAPPER, ".");
+  if (!name.startsWith(WRAPPED)) return name.replace(WRAPPER, ".");
+  const inner = name.slice(WRAPPED.length);
+  const prefix = [...ARCHITECTURES.values()].find(({ prefix }) => inner.startsWith(prefix))?.prefix ?? "";
+  return inner.slice(prefix.length).replace(WRAPPER, ".");
 }
 
-/** The layer that PEFT's patterns see. */
-export const peftLayer = (layer: string): string => `transformer.${layer}`;
+/** The name of a layer that PEFT's patterns match. */
+export const peftLayer = (config: ModelConfig, layer: string): string => architectureOf(config).prefix + layer;
 
 /** The inverse of {@link fromPeftName}, where `isAdapted` says of a layer whether PEFT wraps it. */
-export function toPeftName(name: string, isAdapted: (layer: string) => boolean): string {
-  if (name === SCORE) return `base_model.model.${name}`;
+export function toPeftName(config: ModelConfig, name: string, isAdapted: (layer: string) => boolean): string {
+  if (name === SCORE) return WRAPPED + name;
   const layer = name.slice(0, name.lastIndexOf("."));
-  if (!isAdapted(layer)) return WRITE_PREFIX + name;
-  return `${WRITE_PREFIX}${layer}.base_layer.${name.slice(layer.length + 1)}`;
+  const inner = isAdapted(layer) ? `${layer}.base_layer.${name.slice(layer.length + 1)}` : name;
+  return WRAPPED + peftLayer(config, inner);
 }
 
 /** The shortest names that mean just these layers: of GPT-2, `c_proj` is both attention's and the feed-forward layer's. */

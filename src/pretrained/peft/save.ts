@@ -48,7 +48,7 @@ export async function fillAdapterFolder(folder: string, adapter: AdapterToSave):
     const shape = shapes.get(name);
     if (shape === undefined) throw wrong(folder, name, "a tensor of the adapter", "an unknown one");
     if (data.length !== numel(shape)) throw wrong(folder, name, `shape [${shape.join(", ")}]`, `${data.length} values`);
-    return { name: toPeftName(name, (layer) => ranks.has(layer)), dtype: "F32" as const, shape, data };
+    return { name: toPeftName(config, name, (layer) => ranks.has(layer)), dtype: "F32" as const, shape, data };
   });
   await writeSafetensorsFile(join(folder, ADAPTER_WEIGHTS_FILE), inputs, { format: "pt" });
   const json = `${JSON.stringify(peftConfigJson(adapter), undefined, 2)}\n`;
