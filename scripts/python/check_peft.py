@@ -68,7 +68,7 @@ class Ours:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def logits(self, base, **options) -> torch.Tensor:
-        module = (self.dist / "src/node.js").as_uri()
+        module = (self.dist / "src/gpt2.js").as_uri()
         command = ["node", "--input-type=module", "-e", LOGITS, module, str(base), json.dumps(options), json.dumps(IDS[0].tolist())]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         return torch.tensor(json.loads(out)).reshape(1, -1, CONFIG.vocabSize)

@@ -33,8 +33,9 @@ before(async () => {
   await trainTiny({ data, out: join(dir, "base"), settings });
   const config = gpt2Config({ ...TINY_SHAPE, nEmbd: 32, nHead: 2 });
   const tensors = Array.from(seededTensors(config, 1), ([{ name, shape }, values]) => ({ name, shape, data: values }));
-  await saveCheckpoint(seeded, { config, tensors });
-  await saveTokenizer(await loadTokenizer(base), seeded);
+  const tokenizer = await loadTokenizer(base);
+  await saveCheckpoint(seeded, { config, tensors, eosTokenIds: [tokenizer.endOfText!] });
+  await saveTokenizer(tokenizer, seeded);
 });
 after(() => rmSync(dir, { recursive: true }));
 
