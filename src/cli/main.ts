@@ -78,7 +78,7 @@ function refuseMistypedCommand([first = "", ...rest]: readonly string[]): void {
   const near = nearest(first, Object.keys(COMMANDS));
   if (near === undefined) return;
   const hint = `Did you mean gpt2 ${near}? A text to continue is quoted, or follows gpt2 generate`;
-  throw new UsageError({ op: "gpt2", expected: "a command or a prompt", got: first, hint });
+  throw new UsageError({ op: "the first argument", expected: "a command or a prompt", got: first, hint });
 }
 
 async function main(args: readonly string[]): Promise<void> {

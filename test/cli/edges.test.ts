@@ -51,7 +51,9 @@ describe("a mistyped command", PARALLEL, () => {
       assert.deepEqual([stdout, status], ["", 2]);
       assert.match(
         stderr,
-        new RegExp(`^gpt2: gpt2: expected a command or a prompt, got ${args[0]}\\. Did you mean gpt2 ${near}\\?.*\\n$`),
+        new RegExp(
+          `^gpt2: the first argument: expected a command or a prompt, got ${args[0]}\\. Did you mean gpt2 ${near}\\?.*\\n$`,
+        ),
       );
     });
   }

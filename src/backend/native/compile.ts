@@ -71,7 +71,12 @@ export async function compileKernels(compiler: Compiler, target: Target, work: s
     return out;
   };
   const knows = (flags: readonly string[]): Promise<boolean> =>
-    run(command, [...args, ...flags.map(processorFlag), "-fsyntax-only", "-x", "c", join(source, "op.h")]).then(
+    // With a place for output: ccache makes one, though there is nothing to put out.
+    run(command, [
+      ...args,
+      ...flags.map(processorFlag),
+      ...["-fsyntax-only", "-x", "c", join(source, "op.h"), "-o", join(work, "probe")],
+    ]).then(
       () => true,
       () => false,
     );

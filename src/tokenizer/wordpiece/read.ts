@@ -232,6 +232,7 @@ export async function readWordPieceFolder(read: ReadText): Promise<WordPieceVoca
 
 /** vocab.txt: a token on each line. @throws {TokenizerError} an id without a token. */
 export function writeVocabTxt({ tokens }: WordPieceVocabulary): string {
+  // biome-ignore lint/complexity/useIndexOf: indexOf skips holes.
   const hole = tokens.findIndex((token) => token === undefined);
   if (hole < 0) return tokens.map((token) => `${token}\n`).join("");
   throw new TokenizerError({ op: "writing vocab.txt", expected: "a token for each id", got: `none for ${hole}` });
