@@ -104,6 +104,8 @@ const IN_A_PAGE = new Set([
   "vocab.json",
   "merges.txt",
   "added_tokens.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
   "generation_config.json",
 ]);
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -75,6 +75,20 @@ describe("fetching into memory, as in a browser", () => {
     assert.equal((await check(`${origin}/model.gguf`)).endOfText, 256);
     await check(`${origin}/model.bin?version=2`);
     assert.ok(asked.includes("/model.bin?version=2") && asked.includes("/tokenizer.json"));
+  });
+
+  it("takes the settings of the tokenizer and of generation along", async () => {
+    const path = join(folder, "settings");
+    const ends = { bosTokenId: 3, eosTokenIds: [4, 5] };
+    await saveCheckpoint(path, { ...model(), ...ends, sampling: { temperature: 0.5 } });
+    await saveTokenizer(byteTokenizer(), path);
+    writeFileSync(join(path, "tokenizer_config.json"), '{"add_prefix_space":true}');
+    const fetched = await check(`${origin}/settings/`);
+    const loaded = await GPT2.load(path, { backend: "reference" });
+    assert.deepEqual(fetched.eosTokenIds, ends.eosTokenIds);
+    assert.equal(fetched.sampling.temperature, 0.5);
+    assert.deepEqual([...fetched.tokenizer!.encode("a b")], [...loaded.tokenizer!.encode("a b")]);
+    assert.notDeepEqual([...fetched.tokenizer!.encode("a b")], [...byteTokenizer().encode("a b")]);
   });
 
   it("takes an address relative to the page", async () => {

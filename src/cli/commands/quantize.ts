@@ -17,9 +17,10 @@ interface QuantizeFlags {
 }
 
 const HELP = `
-The file holds the tokenizer too, and llama.cpp runs it. Types by size: f32 (4
-bytes a weight), f16 and bf16 (2), q8_0 (1.06), q4_0 (0.56). Biases, norms and
-position embeddings stay in f32, as in every GGUF file of a GPT-2.
+The same as gpt2 convert MODEL MODEL-TYPE.gguf --dtype TYPE. The file holds the
+tokenizer too, and llama.cpp runs it. Types by size: f32 (4 bytes a weight), f16
+and bf16 (2), q8_0 (1.06), q4_0 (0.56). Biases, norms and position embeddings
+stay in f32, as in every GGUF file of a GPT-2.
 
 Examples:
   $ gpt2 quantize gpt2 --to q8_0                      makes gpt2-q8_0.gguf
