@@ -3,6 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TokenizerError } from "../errors.js";
 import { writeFileAtomically, writeFolderAtomically } from "../util/atomic-write.js";
+import { standIn } from "../util/stand-in.js";
 import { writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
 import { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
 import { Tokenizer } from "./tokenizer.js";
@@ -55,11 +56,16 @@ async function readText(path: string): Promise<NamedText> {
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
+  const op = `reading ${path}`;
+  let bytes: Uint8Array;
   try {
-    return await readFile(path);
+    bytes = await readFile(path);
   } catch (cause) {
-    throw new TokenizerError({ op: `reading ${path}`, expected: "a file", got: (cause as Error).message, cause });
+    throw new TokenizerError({ op, expected: "a file", got: (cause as Error).message, cause });
   }
+  const pointer = standIn(bytes);
+  if (pointer === undefined) return bytes;
+  throw new TokenizerError({ op, expected: "the file itself", got: pointer.kind, hint: pointer.hint });
 }
 
 /**

@@ -9,6 +9,7 @@ import { CheckpointError } from "../../src/errors.js";
 import { memoryFiles, openFile } from "../../src/pretrained/index.js";
 import { openModel, openWithAdapter } from "../../src/pretrained/load.js";
 import { openCheckpoint } from "../../src/pretrained/node.js";
+import { tokenizerOf } from "../../src/pretrained/tokenizer.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-stand-ins-"));
@@ -42,6 +43,12 @@ describe("what stands in place of a file is called by its name", () => {
         await assert.rejects(openCheckpoint(path), { name: "CheckpointError", message });
       });
     }
+    it(`${what} as tokenizer.json`, async () => {
+      const path = modelWith("tokenizer.json", text);
+      const checkpoint = await openCheckpoint(path);
+      await assert.rejects(tokenizerOf(checkpoint), { name: "TokenizerError", message });
+      checkpoint.close();
+    });
     for (const name of ["m.safetensors", "m.gguf", "m.bin", "m.pt", "m"]) {
       it(`${what} as ${name}, on disk and in memory`, async () => {
         const path = join(folder, name);
