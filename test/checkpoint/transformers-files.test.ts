@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { GPT2 } from "../../src/gpt2.js";
 import { type Checkpoint, encodeSafetensors, memoryFiles, openFolder } from "../../src/pretrained/index.js";
+import { saveCheckpoint } from "../../src/pretrained/node.js";
+import { saveTokenizer } from "../../src/tokenizer/files.js";
+import { byteTokenizer } from "../generate/models.js";
 import { configJson, huggingFaceTensors, jsonBytes, randomTensors, readAll, SMALL } from "./small-model.js";
 
 /** Files that transformers loads although they are not as its own `save_pretrained` writes them. */
@@ -50,6 +58,30 @@ describe("names of tensors", () => {
       await assertSame({ "model.safetensors": encodeSafetensors(wrapped) });
     });
   }
+});
+
+describe("a resized model", () => {
+  it("scores ids that its tokenizer does not have, and never writes them", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gpt2-resized-"));
+    try {
+      const wide = gpt2Config({ vocabSize: 300, nCtx: 16, nEmbd: 8, nHead: 2, nLayer: 1 });
+      const eosTokenIds = [byteTokenizer().endOfText!];
+      await saveCheckpoint(
+        folder,
+        { config: wide, tensors: randomTensors(wide, 1), eosTokenIds },
+        { format: "huggingface" },
+      );
+      await saveTokenizer(byteTokenizer(), folder);
+      const model = await GPT2.load(folder, { backend: "reference" });
+      const { logprobs, bytes } = await model.score([65, 280, 66]);
+      assert.ok(logprobs.length === 3 && logprobs.every(Number.isFinite));
+      assert.equal(bytes, 2);
+      const { tokens } = await model.complete([280], { maxNewTokens: 12, temperature: 5, topK: 0, seed: 1 });
+      assert.ok(tokens.every((id) => id < 257));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 describe("the index of shards", () => {
