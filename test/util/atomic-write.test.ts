@@ -309,6 +309,21 @@ describe("writeFolderAtomically", () => {
     assert.deepEqual(contents(parent), { "runs/step-1/a": "1", "runs/step-1/sub/b": "2" });
   });
 
+  it("keeps those of a folder's files that it is to keep, exchanged or moved into", async () => {
+    const parent = emptyFolder();
+    const path = join(parent, "model");
+    await writeFolderAtomically(path, write({ a: "1", "old-1": "1", "old-2": "1" }));
+    await writeFolderAtomically(path, write({ b: "2" }), { existing: (name) => !name.startsWith("old") });
+    assert.deepEqual(contents(parent), { "model/a": "1", "model/b": "2" });
+    writeFileSync(join(path, "old-3"), "1");
+    // The folder that a process works in is not exchanged.
+    const source = `import { writeFolderAtomically } from ${JSON.stringify(MODULE)}; import * as fs from "node:fs";
+      const fill = async (folder) => fs.writeFileSync(folder + "/b", "3");
+      await writeFolderAtomically(".", fill, { existing: (name) => !name.startsWith("old") });`;
+    spawnSync(process.execPath, ["--input-type=module", "-e", source], { cwd: path });
+    assert.deepEqual(contents(parent), { "model/a": "1", "model/b": "3" });
+  });
+
   it("replaces a folder, or merges into it", async () => {
     const parent = emptyFolder();
     const path = join(parent, "model");
