@@ -170,6 +170,7 @@ def encode(files: dict[str, str], samples: list[str]) -> dict:
         plain = AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
         return {
             "size": len(tokenizer),
+            "ends": [tokenizer.bos_token_id, tokenizer.eos_token_id],
             "special": [tokenizer(text)["input_ids"] for text in samples],
             "plain": [plain(text, add_special_tokens=False)["input_ids"] for text in samples],
         }

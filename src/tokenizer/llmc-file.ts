@@ -1,5 +1,5 @@
 import { TokenizerError } from "../errors.js";
-import { type AddedToken, END_OF_TEXT, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
+import { type AddedToken, END_OF_TEXT, endOfTextOf, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
 /**
  * llm.c's tokenizer file (github.com/karpathy/llm.c, train_gpt2.py `write_tokenizer` and llmc/tokenizer.h): 256 int32 of
@@ -79,7 +79,8 @@ function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Voc
   const ranks = new Map<number, number>();
   const merges: number[] = [];
   const results: number[] = [];
-  const added: AddedToken[] = [{ id: endOfText, text: END_OF_TEXT, special: true }];
+  const end = endText(bytes.subarray(offsets[endOfText]!, offsets[endOfText + 1]!));
+  const added: AddedToken[] = [{ id: endOfText, text: end, special: true }];
   let work = 0;
   for (let id = 0; id < size; id++) {
     const token = bytes.subarray(offsets[id]!, offsets[id + 1]!);
@@ -100,7 +101,20 @@ function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Voc
   }
   added.sort((a, b) => a.id - b.id);
   const vocabulary = { size, byteIds, merges: Uint32Array.from(merges), results: Uint32Array.from(results), added };
-  return { ...vocabulary, ...withEndOfText(tokens, endOfText) };
+  return {
+    ...vocabulary,
+    ...withText(tokens, endOfText, end),
+    ...(end !== END_OF_TEXT && { endOfText }),
+  };
+}
+
+/** Text of the token that ends a text; `<|endoftext|>` where the file has none, or no text. */
+function endText(token: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(token) || END_OF_TEXT;
+  } catch {
+    return END_OF_TEXT;
+  }
 }
 
 function singleBytes({ size, bytes, offsets }: Tokens, endOfText: number, name: string): Uint32Array {
@@ -152,28 +166,29 @@ function specialText(token: Uint8Array, id: number, added: readonly AddedToken[]
   });
 }
 
-/** Gives the token its text: files hold it with other bytes too. */
-function withEndOfText({ size, bytes, offsets }: Tokens, endOfText: number): Pick<Vocabulary, "bytes" | "offsets"> {
-  const text = new TextEncoder().encode(END_OF_TEXT);
-  const [start, end] = [offsets[endOfText]!, offsets[endOfText + 1]!];
+/** The tokens with that of `id` replaced by a text. */
+function withText({ size, bytes, offsets }: Tokens, id: number, token: string): Pick<Vocabulary, "bytes" | "offsets"> {
+  const text = new TextEncoder().encode(token);
+  const [start, end] = [offsets[id]!, offsets[id + 1]!];
   const shift = text.length - (end - start);
   const moved = new Uint8Array(bytes.length + shift);
   moved.set(bytes.subarray(0, start));
   moved.set(text, start);
   moved.set(bytes.subarray(end), start + text.length);
   const places = offsets.slice();
-  for (let id = endOfText + 1; id <= size; id++) places[id] = offsets[id]! + shift;
+  for (let next = id + 1; next <= size; next++) places[next] = offsets[next]! + shift;
   return { bytes: moved, offsets: places };
 }
 
 /**
  * The file that llm.c decodes with (it calls it gpt2_tokenizer.bin).
  *
- * @throws {TokenizerError} no `<|endoftext|>`, an id without a token, or a token longer than 255 bytes.
+ * @throws {TokenizerError} no token ends a text, an id without a token, or a token longer than 255 bytes.
  */
-export function writeLlmcTokenizer({ size, bytes, offsets, added }: Vocabulary): Uint8Array {
+export function writeLlmcTokenizer(vocabulary: Vocabulary): Uint8Array {
   const op = "writing a llm.c tokenizer";
-  const endOfText = added.find(({ text }) => text === END_OF_TEXT)?.id;
+  const { size, bytes, offsets } = vocabulary;
+  const endOfText = endOfTextOf(vocabulary);
   if (endOfText === undefined) throw new TokenizerError({ op, expected: `a token ${END_OF_TEXT}`, got: "none" });
   const file = new Uint8Array(HEADER_BYTES + size + bytes.length);
   const view = new DataView(file.buffer);

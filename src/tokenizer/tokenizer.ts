@@ -6,7 +6,7 @@ import { WordMerger } from "./merge-word.js";
 import { PretokenReader } from "./pretoken-reader.js";
 import { pretokenEnd, pretokenRest } from "./pretokenize.js";
 import { StreamDecoder, TokenBytes } from "./token-bytes.js";
-import { END_OF_TEXT, MOST_IDS, type Vocabulary } from "./vocabulary.js";
+import { endOfTextOf, MOST_IDS, type Vocabulary } from "./vocabulary.js";
 import { WordCache } from "./word-cache.js";
 
 export interface EncodeOptions {
@@ -109,8 +109,7 @@ export class Tokenizer {
 
   /** Id of the token that ends a text: the one that the files name, else `<|endoftext|>` or `</s>`, else undefined. */
   get endOfText(): number | undefined {
-    const { specialTokens } = this;
-    return this.vocabulary.endOfText ?? specialTokens.get(END_OF_TEXT) ?? specialTokens.get("</s>");
+    return endOfTextOf(this.vocabulary);
   }
 
   /** Id of the token that starts a text: the one that the files name, else {@link endOfText}, as in GPT-2. */

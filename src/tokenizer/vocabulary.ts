@@ -55,6 +55,12 @@ export const NO_ID = MOST_IDS;
 /** GPT-2's special token: the end of a document, and the start of one with no prompt. */
 export const END_OF_TEXT = "<|endoftext|>";
 
+/** Id of the token that ends a text: the one that the files name, else `<|endoftext|>` or `</s>`, if they are special. */
+export function endOfTextOf({ added, endOfText }: Vocabulary): number | undefined {
+  const idOf = (end: string): number | undefined => added.find(({ text, special }) => special && text === end)?.id;
+  return endOfText ?? idOf(END_OF_TEXT) ?? idOf("</s>");
+}
+
 /** Special tokens with consecutive ids from `first` on. */
 export function specialTokens(texts: readonly string[], first: number): AddedToken[] {
   return texts.map((text, i) => ({ id: first + i, text, special: true }));

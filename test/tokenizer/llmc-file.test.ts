@@ -63,6 +63,18 @@ describe("llm.c's tokenizer file", () => {
     assert.deepEqual(readLlmcTokenizer(writeLlmcTokenizer(vocabulary), "x"), vocabulary);
   });
 
+  it("keeps another token that ends a text, and one without bytes is <|endoftext|>", async () => {
+    const { vocabulary } = await trainTokenizer(readChapters().slice(0, 1), {
+      vocabSize: 300,
+      specialTokens: ["</s>"],
+    });
+    const file = writeLlmcTokenizer(vocabulary);
+    assert.deepEqual(readLlmcTokenizer(file, "x"), { ...vocabulary, endOfText: 299 });
+    const nameless = file.slice(0, -4);
+    nameless[nameless.length - 1] = 0;
+    assert.deepEqual(readLlmcTokenizer(nameless, "x").added, [{ id: 299, text: "<|endoftext|>", special: true }]);
+  });
+
   it("of version 1 has <|endoftext|> where GPT-2 has it", async () => {
     const { vocabulary } = await gpt2Tokenizer();
     const file = writeLlmcTokenizer(vocabulary);

@@ -47,6 +47,8 @@ export interface Variant {
   /** The files beside the vocabulary. */
   readonly files: Readonly<Record<string, string>>;
   readonly size: number;
+  /** Ids of the tokens that start and end a text, null if none is named. */
+  readonly ends: readonly [start: number | null, end: number | null];
   /** Special tokens recognised, and put around the text. */
   readonly special: readonly (readonly number[])[];
   /** Neither. */

@@ -44,6 +44,10 @@ describe("a folder's tokenizer gives transformers' ids, and so does what is save
       const tokenizer = await loadTokenizer(await write(`${i}`, filesOf(variant)));
       assert.equal(tokenizer.vocabSize, variant.size);
       givesTheIds(tokenizer, variant);
+      const [start, end] = variant.ends;
+      // Where no file names them, ours end with `<|endoftext|>` if it is special.
+      if (start !== null) assert.equal(tokenizer.startOfText, start);
+      if (end !== null) assert.equal(tokenizer.endOfText, end);
       await saveTokenizer(tokenizer, join(parent, `${i}-saved`));
       const saved = await loadTokenizer(join(parent, `${i}-saved`));
       assert.deepEqual(saved.vocabulary, tokenizer.vocabulary);
