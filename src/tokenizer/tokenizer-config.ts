@@ -1,6 +1,6 @@
 import { isObject, parseObject, tokenText } from "./gpt2-files.js";
 import { addedTokenJson, readAddedToken } from "./tokenizer-json.js";
-import { type AddedToken, END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
+import { type AddedToken, END_OF_TEXT, endOfTextOf, type Vocabulary } from "./vocabulary.js";
 import type { VocabularyExtras, VocabularyTexts } from "./vocabulary-from-texts.js";
 
 /**
@@ -149,9 +149,9 @@ function templateOf(settings: Json, bos: number | undefined, eos: number | undef
 
 /** tokenizer_config.json for a vocabulary: with it transformers gives the ids that are given here. */
 export function writeTokenizerConfig(vocabulary: Vocabulary): string {
-  const { added, unknown, addPrefixSpace = false, startOfText, endOfText } = vocabulary;
-  const special = added.filter((token) => token.special).map(({ text }) => text);
-  const end = endOfText === undefined ? special.find((text) => text === END_OF_TEXT) : tokenText(endOfText, vocabulary);
+  const { added, unknown, addPrefixSpace = false, startOfText } = vocabulary;
+  const endOfText = endOfTextOf(vocabulary);
+  const end = endOfText === undefined ? undefined : tokenText(endOfText, vocabulary);
   const start = startOfText === undefined ? end : tokenText(startOfText, vocabulary);
   const unk = unknown ? tokenText(unknown.id, vocabulary) : end;
   const config = {

@@ -16,8 +16,9 @@ import {
   saveCheckpoint,
   writeSafetensorsFile,
 } from "../pretrained/node.js";
-import { Tokenizer } from "../tokenizer/tokenizer.js";
+import { writeTokenizerConfig } from "../tokenizer/tokenizer-config.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
+import { endOfTextOf } from "../tokenizer/vocabulary.js";
 import { removeFolderAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { readFailure } from "../util/file-errors.js";
@@ -73,8 +74,8 @@ const STATE_FILE = "trainer.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const TOKENIZER_FILE = "tokenizer.json";
 
-const endOfTextOf = (tokenizerJson: string): number | undefined =>
-  new Tokenizer(readTokenizerJson(tokenizerJson, TOKENIZER_FILE)).endOfText;
+/** So that transformers, and this program, read tokenizer.json as it is: without it a GPT-2 has no prefix space. */
+const TOKENIZER_CONFIG_FILE = "tokenizer_config.json";
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
@@ -125,8 +126,9 @@ async function fillModel(folder: string, trainer: ModelTrainer, tokenizer: strin
     }
   }
   const { config, head } = trainer;
-  const own = tokenizer === undefined ? undefined : endOfTextOf(tokenizer);
-  const endOfText = own ?? defaultEndOfText(config.vocabSize);
+  const vocabulary = tokenizer === undefined ? undefined : readTokenizerJson(tokenizer, TOKENIZER_FILE);
+  if (vocabulary) await writeNewFile(join(folder, TOKENIZER_CONFIG_FILE), writeTokenizerConfig(vocabulary));
+  const endOfText = (vocabulary && endOfTextOf(vocabulary)) ?? defaultEndOfText(config.vocabSize);
   const tokens = { bosTokenId: endOfText, eosTokenIds: [endOfText] };
   await saveCheckpoint(folder, { config, tensors: tensors(), head, ...tokens });
 }
