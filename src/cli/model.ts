@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import type { Backend } from "../backend/backend.js";
 import type { BackendChoice } from "../backend/choose.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
@@ -25,12 +24,15 @@ export interface ModelFlags {
 export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
   const { GPT2 } = await import("../gpt2.js");
   const { model, adapter, dtype, backend, threads, offline } = flags;
-  return withDownloads(async (onDownload) => {
-    const onFallback = (reason: Error, running: Backend): void =>
-      note(`running on ${running.description}, slower, because: ${reason.message}`);
+  const loaded = await withDownloads(async (onDownload) => {
+    // Noted below, once there is a model: an error stands alone.
+    const onFallback = (): void => {};
     const options = { dtype, backend, threads, offline, signal, onDownload, onFallback };
     return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
   });
+  const { fallback, backend: running } = loaded;
+  if (fallback) note(`running on ${running.description}, slower, because: ${fallback.message}`);
+  return loaded;
 }
 
 /** Imported on demand: most calls have no adapter. */
