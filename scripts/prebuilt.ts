@@ -64,8 +64,8 @@ export function zigCompiler({ zig }: Pick<PrebuildTarget, "zig">): Compiler {
       continue;
     }
     // Without debugging information or UBSan, which zig's compiler adds to C by default.
-    const more = ["cc", "-target", zig, "-g0", "-fno-sanitize=undefined", "-Wno-tautological-constant-compare"];
-    return { command, args: [...args, ...more], processorFlag: zigFlag };
+    const more = ["cc", "-target", zig, "-g0", "-fno-sanitize=undefined"];
+    return { command, args: [...args, ...more], processorFlag: zigFlag, knowsAll: true };
   }
   throw new Error("no zig: pip install ziglang, or name the command in ZIG");
 }

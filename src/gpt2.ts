@@ -342,7 +342,7 @@ export class GPT2 {
       endOfText,
       eosTokenIds,
       adapter: this.#adapters.get(options.adapter),
-      decoder: tokenizer && (() => tokenizer.decoder()),
+      text: tokenizer && ((stop) => tokenizer.textStream(stop)),
     };
   }
 }

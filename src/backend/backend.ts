@@ -109,6 +109,11 @@ export interface Backend {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The array's own memory, if it is the host's and in single precision. */
+export function hostFloats({ host }: DeviceArray): Float32Array | undefined {
+  return host instanceof Float32Array ? host : undefined;
+}
+
 export function bindingOf(bindings: Bindings, name: string): DeviceArray | undefined {
   return bindings instanceof Map
     ? bindings.get(name)

@@ -2,15 +2,15 @@ import { UsageError } from "../errors.js";
 import { samplingSettings } from "../pretrained/sampling-options.js";
 import { RandomStream } from "../util/random.js";
 import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import type { TokenText } from "./generate.js";
 import { laneCount, openLanes, sharedByAll } from "./lanes.js";
 import type { EngineRunOptions } from "./log-likelihood.js";
 import type { GenerateUntilRequest, Generation } from "./requests.js";
 import { Sampler } from "./sampler.js";
-import { type PieceDecoder, TextStream } from "./text-stream.js";
 
 export interface GenerateUntilOptions extends EngineRunOptions {
-  /** Returns a new decoder; called once for each text. */
-  readonly decoder: () => PieceDecoder;
+  /** Called once for each text. */
+  readonly text: (stop: readonly string[]) => TokenText;
   /** Tokens that end a text. */
   readonly eosTokenIds: readonly number[];
 }
@@ -87,7 +87,7 @@ class Text {
   ended = false;
   readonly #makeSampler: () => Sampler;
   #sampler: Sampler | undefined;
-  readonly #stream: TextStream;
+  readonly #stream: TokenText;
   readonly #eosTokenIds: readonly number[];
   #text = "";
   #logprob = 0;
@@ -98,7 +98,7 @@ class Text {
     index: number,
     nCtx: number,
     vocabSize: number,
-    { vocabLimit = vocabSize, decoder, eosTokenIds }: GenerateUntilOptions,
+    { vocabLimit = vocabSize, text, eosTokenIds }: GenerateUntilOptions,
   ) {
     if (prompt.length === 0) {
       throw new UsageError({ op: `generation request ${index}`, expected: "a prompt", got: "none" });
@@ -112,7 +112,7 @@ class Text {
     const settings = samplingSettings({ temperature: topK === 1 ? 0 : 1, topK });
     // A sampler is as large as the vocabulary: it is made when the text starts.
     this.#makeSampler = () => new Sampler(settings, vocabLimit, new RandomStream(seed));
-    this.#stream = new TextStream(decoder(), until);
+    this.#stream = text(until);
     this.#eosTokenIds = eosTokenIds;
   }
 

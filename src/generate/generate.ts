@@ -7,7 +7,6 @@ import type { Engine, LogitsRow, Sequence } from "./engine.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
-import { type PieceDecoder, TextStream } from "./text-stream.js";
 
 /**
  * Why a sample ended: its token limit, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
@@ -41,8 +40,18 @@ export interface GenerationModel {
   readonly eosTokenIds: readonly number[];
   /** What is added to the weights. */
   readonly adapter?: LoadedAdapter | undefined;
-  /** For the text of a sample; without it there is none. */
-  readonly decoder: (() => PieceDecoder) | undefined;
+  /** Called once for each sample; without it there is no text. */
+  readonly text: ((stop: readonly string[]) => TokenText) | undefined;
+}
+
+/** Turns a sample's tokens into text, and may end the sample: a tokenizer's text stream. */
+export interface TokenText {
+  /** The text that is certain now that this token is known. */
+  push(token: number): string;
+  /** The rest, at the end. */
+  end(): string;
+  /** Whether a stop string has come. */
+  readonly stopped: boolean;
 }
 
 /** The tokens that follow a prompt, of all samples in turn, one by one as they are made. */
@@ -69,7 +78,7 @@ export async function* generateTokens(
       (row) => (tokens = samples().map((s) => s.next(row))),
       signal,
     );
-    // A decoder's tables take milliseconds to make: better while the prompt is read than after it.
+    // A tokenizer's tables take milliseconds to make: better while the prompt is read than after it.
     await Promise.race([reading, yieldToEventLoop()]);
     samples();
     await reading;
@@ -126,7 +135,7 @@ class Sample {
   readonly #settings: GenerateSettings;
   readonly #index: number;
   readonly #sampler: Sampler;
-  readonly #text: TextStream | undefined;
+  readonly #text: TokenText | undefined;
   readonly #lookup: PromptLookup | undefined;
   readonly #tokens: number[];
   /** Tokens in the cache, and one. */
@@ -144,7 +153,7 @@ class Sample {
     this.#index = index;
     this.#sampler = new Sampler(settings.sampling, model.vocabLimit, new RandomStream(settings.seed, index));
     this.#sampler.see(prompt);
-    this.#text = model.decoder && new TextStream(model.decoder(), settings.stop);
+    this.#text = model.text?.(settings.stop);
     if (settings.promptLookup > 0) {
       this.#lookup = new PromptLookup(model.engine.config.vocabSize, settings.promptLookup);
       for (const token of prompt) this.#lookup.push(token);

@@ -44,6 +44,6 @@ export async function generateUntil(
     vocabLimit,
     eosTokenIds,
     adapter,
-    decoder: () => tokenizer.decoder(),
+    text: (stop) => tokenizer.textStream(stop),
   });
 }

@@ -1,5 +1,5 @@
 import { numel } from "../architectures/tensor-spec.js";
-import type { Backend, DeviceArray } from "../backend/backend.js";
+import { type Backend, type DeviceArray, hostFloats } from "../backend/backend.js";
 import type { ConversionFailure, WeightConversion } from "../backend/weight-conversion.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { byteLength, encodeValues, isPacked, type WeightType } from "../dtype/dtype.js";
@@ -121,7 +121,8 @@ function tooLarge({ file, name }: StoredTensor, dtype: string): CheckpointError 
 
 /** In JavaScript, by way of float32 unless the file has the array's type and layout. */
 async function fillHere({ tensor, array }: Placed, signal: AbortSignal | undefined): Promise<void> {
-  if (array.dtype === "f32" && array.host instanceof Float32Array) tensor.readInto(array.host);
+  const floats = array.dtype === "f32" ? hostFloats(array) : undefined;
+  if (floats) tensor.readInto(floats);
   else if (array.dtype === tensor.dtype && isPacked(array.dtype) && tensor.storedAs === "out_in") {
     tensor.checkFinite();
     array.write(tensor.data);

@@ -5,6 +5,7 @@ import { LongWordEncoder } from "./long-word.js";
 import { WordMerger } from "./merge-word.js";
 import { PretokenReader } from "./pretoken-reader.js";
 import { pretokenEnd, pretokenRest } from "./pretokenize.js";
+import { TextStream } from "./text-stream.js";
 import { StreamDecoder, TokenBytes } from "./token-bytes.js";
 import { endOfTextOf, MOST_IDS, type Vocabulary } from "./vocabulary.js";
 import { WordCache } from "./word-cache.js";
@@ -294,6 +295,11 @@ export class Tokenizer {
   /** A decoder for ids that come one at a time. */
   decoder(): StreamDecoder {
     return new StreamDecoder(this.#tokens);
+  }
+
+  /** The text of ids that come one at a time, up to the first of some stop strings. */
+  textStream(stop: readonly string[] = []): TextStream {
+    return new TextStream(this.decoder(), stop);
   }
 }
 

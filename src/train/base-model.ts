@@ -2,7 +2,7 @@ import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
 import { SCORE } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
-import type { Backend, DeviceArray } from "../backend/backend.js";
+import { type Backend, type DeviceArray, hostFloats } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { openModel } from "../pretrained/load.js";
 import type { LocateOptions } from "../pretrained/locate.js";
@@ -60,7 +60,7 @@ export async function copyTrained(source: ModelSource, model: ModelTrainer): Pro
       const array = model.trained.get(name);
       if (array === undefined) continue;
       copied.add(name);
-      const values = array.host instanceof Float32Array ? array.host : new Float32Array(numel(tensor.shape));
+      const values = hostFloats(array) ?? new Float32Array(numel(tensor.shape));
       tensor.readInto(values);
       if (values !== array.host) array.write(values);
       await yieldToEventLoop();

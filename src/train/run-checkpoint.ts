@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
 import { tensorTable } from "../architectures/registry.js";
 import { SCORE, scoreSpec } from "../architectures/task-head.js";
-import type { DeviceArray } from "../backend/backend.js";
+import { type DeviceArray, hostFloats } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
 import { TEMPLATE_FILE, type Template } from "../data/examples/template.js";
@@ -147,7 +147,7 @@ async function fillAdapter(
 
 /** The array itself where it is the host's (nothing runs while a checkpoint is written), else a copy. */
 async function floatsOf(array: DeviceArray): Promise<Float32Array> {
-  return array.host instanceof Float32Array ? array.host : Float32Array.from(await array.read());
+  return hostFloats(array) ?? Float32Array.from(await array.read());
 }
 
 /** Older checkpoints may lack some. */
@@ -249,7 +249,7 @@ export async function loadParameters(path: string, trainer: ModelTrainer): Promi
     const score = checkpoint.head ? [[SCORE, checkpoint.head.score] as const] : [];
     for (const [name, tensor] of [...checkpoint.tensors, ...extras, ...score]) {
       const array = trainer.trained.get(name)!;
-      const values = array.host instanceof Float32Array ? array.host : new Float32Array(array.length);
+      const values = hostFloats(array) ?? new Float32Array(array.length);
       tensor.readInto(values);
       if (values !== array.host) array.write(values);
       await yieldToEventLoop();

@@ -58,7 +58,7 @@ export class TextSampler {
       vocabLimit: Math.min(tokenizer.vocabSize, config.vocabSize),
       endOfText: tokenizer.endOfText,
       eosTokenIds: tokenizer.endOfText === undefined ? [] : [tokenizer.endOfText],
-      decoder: () => tokenizer.decoder(),
+      text: () => tokenizer.textStream(),
     };
     const options = generateSettings({
       maxNewTokens: settings.sampleTokens,

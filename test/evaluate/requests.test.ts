@@ -101,7 +101,7 @@ for (const backend of await backends()) {
 
   describe(`generation until a stop on ${backend.name}`, () => {
     const tokenizer = byteTokenizer();
-    const options = { decoder: () => tokenizer.decoder(), eosTokenIds: [END_OF_TEXT_ID] };
+    const options = { text: (stop: readonly string[]) => tokenizer.textStream(stop), eosTokenIds: [END_OF_TEXT_ID] };
     const base = { maxNewTokens: 10, until: [] as string[], topK: 1, seed: 0 };
 
     it("generates for each prompt what it generates for it alone", async () => {

@@ -236,7 +236,7 @@ describe("stopping", () => {
       vocabLimit: 257,
       endOfText: END_OF_TEXT_ID,
       eosTokenIds: [END_OF_TEXT_ID],
-      decoder: undefined,
+      text: undefined,
     };
     const settings = generateSettings({ samples: 3, stopAtEndOfText: false });
     let seen = 0;

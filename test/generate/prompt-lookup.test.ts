@@ -105,7 +105,7 @@ for (const backend of await backends()) {
         vocabLimit: BYTES,
         endOfText: undefined,
         eosTokenIds: [],
-        decoder: undefined,
+        text: undefined,
       });
       const runs: number[] = [];
       for (const promptLookup of [0, 7]) {

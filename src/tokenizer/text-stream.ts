@@ -1,22 +1,16 @@
-/** Turns token ids into text piece by piece; the tokenizer's StreamDecoder is one. */
-export interface PieceDecoder {
-  /** Text that the token completes. */
-  push(id: number): string;
-  /** What is left at the end. */
-  flush(): string;
-}
+import type { StreamDecoder } from "./token-bytes.js";
 
 /**
  * The text of one sample as it grows. Text that may turn out to be the start of a stop string is held back until it is
  * known not to be; a stop string and what follows it never come out.
  */
 export class TextStream {
-  readonly #decoder: PieceDecoder;
+  readonly #decoder: StreamDecoder;
   readonly #stop: readonly string[];
   #held = "";
   #stopped = false;
 
-  constructor(decoder: PieceDecoder, stop: readonly string[] = []) {
+  constructor(decoder: StreamDecoder, stop: readonly string[] = []) {
     this.#decoder = decoder;
     this.#stop = stop;
   }
@@ -26,7 +20,7 @@ export class TextStream {
     return this.#stopped;
   }
 
-  /** The text that can be let out now that this token is known. */
+  /** The text that is certain now that this token is known. */
   push(id: number): string {
     return this.#add(this.#decoder.push(id));
   }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TextStream } from "../../src/generate/text-stream.js";
+import { TextStream } from "../../src/tokenizer/text-stream.js";
 import { RandomStream } from "../../src/util/random.js";
-import { byteTokenizer } from "./models.js";
+import { byteTokenizer } from "../generate/models.js";
 
 const tokenizer = byteTokenizer();
 
