@@ -8,17 +8,17 @@ import type { Sequence } from "./engine.js";
 export interface Extension {
   readonly sequence: Sequence;
   readonly tokens: ArrayLike<number>;
-  /** How many of the tokens, the last ones, to give logits for. Default 1. */
+  /** The number of last tokens to compute logits for. Default 1. */
   readonly logits?: number;
 }
 
-/** A token of a run: its place among the run's tokens is its index. */
+/** A token of a run, at its index among the run's tokens. */
 interface ChunkToken {
   readonly id: number;
   readonly sequence: Sequence;
 }
 
-/** Which token a row of logits follows. */
+/** The token that a row of logits follows. */
 export interface Row {
   readonly extension: number;
   readonly token: number;
@@ -31,7 +31,7 @@ export interface Chunk {
   readonly outputs: readonly number[];
 }
 
-/** The tokens of all extensions in order, cut into runs. */
+/** Cuts the tokens of all extensions, in order, into runs. */
 export function* chunks(extensions: readonly Extension[], maxTokens: number, maxLogits: number): Generator<Chunk> {
   let tokens: ChunkToken[] = [];
   let rows: Row[] = [];
@@ -91,7 +91,7 @@ export class Inputs {
     this.bindings.outputs!.write(outputs);
   }
 
-  /** Says which tokens use which adapter; returns the adapters, and for each the array with the tokens' rows of its gains. */
+  /** Writes which tokens use which adapter; returns the adapters, and for each the array of its tokens' gain rows. */
   writeAdapters({ tokens }: Chunk): [adapters: LoadedAdapter[], indices: DeviceArray[]] {
     const used = new Set(tokens.flatMap(({ sequence: { adapter } }) => (adapter ? [adapter] : [])));
     const adapters = [...used].sort((a, b) => a.id - b.id);

@@ -2,13 +2,13 @@ import type { TaskHead } from "../architectures/task-head.js";
 import { UsageError } from "../errors.js";
 import { type LoadedHead, scoresOf } from "../pretrained/loaded-head.js";
 
-/** What a classifier finds of a text. */
+/** A classifier's result for one text. */
 export interface Classification {
   /** The most probable label. */
   readonly label: string;
   /** Its probability. */
   readonly probability: number;
-  /** Of all labels, in the model's order. */
+  /** One for each label, in the model's order. */
   readonly scores: readonly LabelScore[];
 }
 
@@ -30,7 +30,7 @@ export function classification(head: LoadedHead, hidden: ArrayLike<number>): Cla
   return { label, probability, scores };
 }
 
-/** The vector divided by its length, so that products of two are the cosines between them; zero stays zero. */
+/** The unit vector of the same direction, so that dot products are cosines; zero stays zero. */
 export function normalized(vector: Float32Array): Float32Array {
   const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
   return length === 0 ? vector : vector.map((x) => x / length);
@@ -41,9 +41,9 @@ export function needHead(kind: TaskHead["kind"], head: LoadedHead | undefined): 
   if (head?.kind === kind) return head;
   const task = kind === "classification" ? "classify" : "regress";
   throw new UsageError({
-    op: task === "classify" ? "classifying a text" : "a number for a text",
-    expected: `a model or adapter that was fine-tuned for ${kind}`,
-    got: head ? `one for ${head.kind}` : "one that writes texts",
+    op: task === "classify" ? "classifying a text" : "regression on a text",
+    expected: `a model or adapter fine-tuned for ${kind}`,
+    got: head ? `one for ${head.kind}` : "one that generates text",
     hint: `gpt2 finetune --task ${task} makes one`,
   });
 }

@@ -5,7 +5,7 @@ import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 
-/** What all decode Programs of an engine share. */
+/** The common part of an engine's decode Programs. */
 export interface DecodeContext {
   readonly config: ModelConfig;
   readonly types: ParamTypes;

@@ -25,7 +25,7 @@ export interface EncodeOptions {
   readonly onProgress?: ((texts: number) => void) | undefined;
 }
 
-/** Places of a run, unless the context is longer: short texts are read together. */
+/** Least token capacity of a run, which short texts share. */
 const PLACES = 256;
 /** Executables kept, one for each adapter: each has temporary memory of its own. */
 const CAPACITY = 2;

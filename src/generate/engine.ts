@@ -21,7 +21,7 @@ export type LogitsRow = Float32Array | Float64Array;
  */
 export type OnLogits = (row: LogitsRow, extension: number, token: number) => void;
 
-/** Tokens to add to a sequence, and what follows the last of them. */
+/** Tokens to add to a sequence, and targets to score after the last of them. */
 export interface ScoredExtension {
   readonly sequence: Sequence;
   readonly tokens: ArrayLike<number>;
@@ -30,16 +30,16 @@ export interface ScoredExtension {
 }
 
 export interface EngineOptions {
-  /** Tokens that one run takes; longer prompts take several. Default 512. */
+  /** Most tokens of one run; longer prompts take several. Default 512. */
   readonly maxTokens?: number;
 }
 
-/** Floats of logits that one run gives at most: 32 MiB. */
+/** Most logits of one run: 32 MiB of floats. */
 const LOGITS_SIZE = 2 ** 23;
 
 /**
  * Runs a model with cached keys and values. Knows token ids only. Any number of sequences can be open, and grow in the
- * same run; runs never overlap, so that callers need not know of each other.
+ * same run. Runs never overlap, so callers may be concurrent.
  */
 export class Engine {
   readonly backend: Backend;
@@ -50,7 +50,7 @@ export class Engine {
   readonly #cache: KvCache;
   readonly #inputs: Inputs;
   readonly #logits: DeviceArray;
-  /** The part that the last run filled. */
+  /** The slice that the last run filled. */
   #lastLogits: DeviceArray | undefined;
   readonly #losses: DeviceArray;
   readonly #maxLogits: number;
@@ -86,9 +86,9 @@ export class Engine {
   }
 
   /**
-   * A new, empty sequence. Release it when done: it holds a place in the cache.
+   * A new, empty sequence. Release it when done: it holds a slot of the cache.
    *
-   * @param adapter of the same backend and shape of model: what it adds to the weights for this sequence's tokens
+   * @param adapter of the same backend and shape of model, applied to this sequence's tokens
    */
   sequence(adapter?: LoadedAdapter): Sequence {
     let slot = 0;
@@ -98,7 +98,7 @@ export class Engine {
     return sequence;
   }
 
-  /** New sequences that have the tokens of `source` already. */
+  /** New sequences that start with the tokens of `source`, copied in the cache. */
   async fork(source: Sequence, count: number): Promise<Sequence[]> {
     this.#checkOpen(source);
     const copies = Array.from({ length: count }, () => this.sequence(source.adapter));
@@ -120,8 +120,8 @@ export class Engine {
   }
 
   /**
-   * Adds tokens to sequences, in as few runs as they fit into. When aborted it throws the signal's reason at once; the
-   * sequences then have an undefined part of their new tokens.
+   * Adds tokens to sequences, in as few runs as possible. When aborted it throws the signal's reason at once; how many of
+   * their new tokens the sequences then have is undefined.
    *
    * @throws {GPT2Error} an id is not in the vocabulary; {@link ContextLengthError} a sequence would outgrow the context.
    */
@@ -146,8 +146,8 @@ export class Engine {
   }
 
   /**
-   * {@link logprobs} of any number of sequences, in as few runs as they fit into; one array for each. The logits that the
-   * probabilities come from can be looked at in `onLogits`: their row is followed by the extension's target number
+   * {@link logprobs} of any number of sequences, in as few runs as possible; one array for each. `onLogits` receives the
+   * logits that the probabilities come from: a row is followed by the extension's target number
    * `token - (tokens.length - targets.length)`.
    */
   async score(
@@ -195,9 +195,9 @@ export class Engine {
     this.#copyRows = undefined;
   }
 
-  /** @internal What Sequence.release does. */
+  /** @internal Frees a slot: {@link Sequence.release}. */
   free(slot: number): void {
-    // A run that was abandoned may still be writing to its rows.
+    // A run that its caller gave up on may still be writing to the slot's rows.
     this.#queue.whenIdle(() => this.#open.delete(slot));
   }
 
@@ -205,7 +205,7 @@ export class Engine {
   async #passOn(rows: readonly Row[], onLogits: OnLogits): Promise<void> {
     const { vocabSize: V } = this.config;
     const size = rows.length * V;
-    // Of so many rows alone: a view of all that there is room for makes the garbage collector run.
+    // A slice of these rows alone: a view of the whole capacity would make the garbage collector run.
     if (this.#lastLogits?.length !== size) this.#lastLogits = this.#logits.slice(0, size);
     const logits = this.#lastLogits.host ?? (await this.#lastLogits.read());
     rows.forEach(({ extension, token }, m) => {
@@ -335,7 +335,7 @@ export class Sequence {
     return this.slot * this.engine.config.nCtx;
   }
 
-  /** Forgets all but the first `length` tokens. */
+  /** Keeps the first `length` tokens. */
   truncate(length: number): void {
     if (!(Number.isInteger(length) && length >= 0 && length <= this.length)) {
       throw new UsageError({ op: "truncating a sequence", expected: `0 to ${this.length} tokens`, got: `${length}` });
@@ -348,7 +348,7 @@ export class Sequence {
     return this.#open;
   }
 
-  /** Gives its place in the cache to others. */
+  /** Frees its slot of the cache. */
   release(): void {
     if (this.#open) this.engine.free(this.slot);
     this.#open = false;

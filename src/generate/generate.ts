@@ -23,7 +23,7 @@ export interface GeneratedToken {
   readonly text: string;
   /** Natural logarithm of the token's probability in the model's own distribution, before temperature and filters. */
   readonly logprob: number;
-  /** Which of the samples it belongs to, from 0 on. */
+  /** Index of its sample. */
   readonly sample: number;
   /** On the last token of a sample. */
   readonly finishReason?: FinishReason;
@@ -38,7 +38,7 @@ export interface GenerationModel {
   readonly endOfText: number | undefined;
   /** Tokens that end a text. */
   readonly eosTokenIds: readonly number[];
-  /** What is added to the weights. */
+  /** LoRA adapter on the weights. */
   readonly adapter?: LoadedAdapter | undefined;
   /** Called once for each sample; without it there is no text. */
   readonly text: ((stop: readonly string[]) => TokenText) | undefined;
@@ -54,7 +54,7 @@ export interface TokenText {
   readonly stopped: boolean;
 }
 
-/** The tokens that follow a prompt, of all samples in turn, one by one as they are made. */
+/** Generates the tokens that follow a prompt, one by one, those of all samples in turn. */
 export async function* generateTokens(
   model: GenerationModel,
   prompt: ArrayLike<number>,
@@ -101,7 +101,7 @@ export async function* generateTokens(
   }
 }
 
-/** What the model reads first. */
+/** The tokens that the model reads first. */
 function promptTokens(
   { engine, endOfText }: GenerationModel,
   prompt: ArrayLike<number>,
@@ -128,7 +128,7 @@ const halfContext = (nCtx: number): number => Math.max(1, nCtx >> 1);
 
 /** One continuation of the prompt. */
 class Sample {
-  /** In the cache: all of `#tokens` but the last. */
+  /** Holds all of `#tokens` but the last. */
   sequence: Sequence | undefined;
   finished = false;
   readonly #model: GenerationModel;
@@ -138,7 +138,7 @@ class Sample {
   readonly #text: TokenText | undefined;
   readonly #lookup: PromptLookup | undefined;
   readonly #tokens: number[];
-  /** Tokens in the cache, and one. */
+  /** One more than the tokens in the cache. */
   #length: number;
   #left: number;
   /** Draft of the next tokens, and how many of it were accepted so far. */
@@ -163,7 +163,7 @@ class Sample {
     this.#left = settings.maxNewTokens;
   }
 
-  /** Chooses the token that follows the last one. */
+  /** Samples the next token. */
   next(logits: LogitsRow): GeneratedToken {
     const { token, logprob } = this.#sampler.sample(logits);
     this.#tokens.push(token);

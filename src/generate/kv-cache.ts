@@ -4,7 +4,7 @@ import type { Backend, DeviceArray } from "../backend/backend.js";
 import { byteLength } from "../dtype/dtype.js";
 import { type Program, Recorder } from "../program/program.js";
 
-/** The rows of a cache that hold something. */
+/** A slot of the cache that is in use. */
 export interface CachedSequence {
   readonly slot: number;
   /** Tokens. */
@@ -26,12 +26,12 @@ export class KvCache {
     this.#config = config;
   }
 
-  /** Sequences there is room for. */
+  /** Capacity in sequences. */
   get slots(): number {
     return this.#slots;
   }
 
-  /** Rows there is room for. */
+  /** Capacity in rows. */
   get rows(): number {
     return this.#slots * this.#config.nCtx;
   }
@@ -42,7 +42,7 @@ export class KvCache {
     return byteLength("f32", 2 * nEmbd * nCtx * nLayer);
   }
 
-  /** By the names that Programs know them under. */
+  /** By buffer name. */
   get bindings(): Record<string, DeviceArray> {
     return Object.fromEntries(this.#layers.map((array, layer) => [cacheBuffer(layer), array]));
   }

@@ -1,7 +1,7 @@
 import { largest } from "./largest.js";
 import { largestOf } from "./log-sum-exp.js";
 
-/** Scores are sorted into buckets this many units of log-probability apart, the last for all that lies further off. */
+/** Width of the buckets that scores are sorted into, in units of log-probability; the last one is open-ended. */
 const WIDTH = 1 / 16;
 const BUCKETS = 1024;
 
@@ -15,7 +15,7 @@ export class Nucleus {
   readonly #edgeScores: Float64Array;
   readonly #order: Int32Array;
 
-  /** @param vocabulary tokens of a distribution at most. */
+  /** @param vocabulary most tokens of a distribution */
   constructor(vocabulary: number) {
     this.#edgeIds = new Int32Array(vocabulary);
     this.#edgeScores = new Float64Array(vocabulary);

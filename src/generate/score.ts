@@ -1,11 +1,11 @@
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Engine } from "./engine.js";
 
-/** A stretch of a text that is scored in one go, as indices into the text. */
+/** A window of a text that is scored in one forward pass, as token indices. */
 export interface ScoringWindow {
   /** The model reads tokens [start, end - 1). */
   readonly start: number;
-  /** Tokens [from, end) get their probability. */
+  /** Tokens [from, end) are scored. */
   readonly from: number;
   readonly end: number;
 }
