@@ -1,4 +1,5 @@
 import { BackendError, UsageError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { inNode } from "../util/runtime.js";
 import type { Backend } from "./backend.js";
 
@@ -29,6 +30,7 @@ const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satis
  * @throws {UsageError} an unknown backend, or an impossible number of threads.
  */
 export async function chooseBackend(options: BackendOptions = {}): Promise<ChosenBackend> {
+  checkOptionNames("choosing a backend", options, { backend: true, threads: true, isa: true, onFallback: true });
   const choice = checkChoice(options.backend);
   if (choice === "reference") return { backend: await chooseReference() };
   if (choice === "wasm") return { backend: await chooseWasm(options) };

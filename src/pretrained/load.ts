@@ -58,7 +58,9 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
     dtype: true,
   });
   if (options.dtype !== undefined) checkWeightType(options.dtype);
-  return withOwnBackend(await chooseBackend(options), (chosen) => loadOn(chosen, name, options));
+  const { backend, threads, isa, onFallback } = options;
+  const chosen = await chooseBackend({ backend, threads, isa, onFallback });
+  return withOwnBackend(chosen, (ready) => loadOn(ready, name, options));
 }
 
 async function loadOn(chosen: ChosenBackend, name: string | undefined, options: LoadOptions): Promise<ModelParts> {

@@ -1,4 +1,5 @@
 import { TokenizerError } from "../errors.js";
+import { checkOptionNames, type OptionNames } from "../util/nearest.js";
 import { AddedTokenSplitter } from "./added-tokens.js";
 import { asciiWordEnd } from "./ascii-words.js";
 import { LongWordEncoder } from "./long-word.js";
@@ -24,6 +25,9 @@ export interface EncodeOptions {
   /** Whether this continues another text, and so gets no prefix space; false by default. */
   readonly continues?: boolean;
 }
+
+const NO_OPTIONS: EncodeOptions = {};
+const ENCODE_OPTIONS: OptionNames<EncodeOptions> = { allowedSpecial: true, addSpecialTokens: true, continues: true };
 
 export interface TokenizerOptions {
   /** The vocabulary of the model in use, if it is larger: its ids without a token decode to nothing. */
@@ -128,7 +132,8 @@ export class Tokenizer {
    *
    * @throws {UsageError} `allowedSpecial` names a token that is not special here.
    */
-  encode(text: string, options: EncodeOptions = {}): Uint32Array {
+  encode(text: string, options: EncodeOptions = NO_OPTIONS): Uint32Array {
+    if (options !== NO_OPTIONS) checkOptionNames("encoding", options, ENCODE_OPTIONS);
     const splitter = this.#splitterFor(options);
     this.#count = 0;
     this.#continues = options.continues === true;

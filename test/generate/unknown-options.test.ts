@@ -2,13 +2,17 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { chooseBackend } from "../../src/backend/choose.js";
 import { nativeBackend } from "../../src/backend/native/index.js";
+import { referenceBackend } from "../../src/backend/reference/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { prepareExamples } from "../../src/data/examples/prepare-examples.js";
 import { prepareData } from "../../src/data/prepare.js";
 import { UsageError } from "../../src/errors.js";
+import { fetchedSource } from "../../src/evaluate/data/node-sources.js";
 import { evaluate } from "../../src/evaluate/index.js";
 import { buildNgramFilter } from "../../src/evaluate/overlap/build-filter.js";
+import { fileOverlap } from "../../src/evaluate/overlap/file-overlap.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { convertModel } from "../../src/pretrained/convert.js";
 import { saveCheckpoint } from "../../src/pretrained/node.js";
@@ -60,6 +64,12 @@ const CALLS: readonly (readonly [wrong: string, right: string, call: (options: a
   ["templates", "template", (o) => prepareExamples([], o)],
   ["minFreqency", "minFrequency", (o) => trainTokenizer([], o)],
   ["thread", "threads", (o) => nativeBackend(o)],
+  ["threds", "threads", (o) => chooseBackend(o)],
+  ["precison", "precision", (o) => referenceBackend(o)],
+  ["nLayers", "nLayer", (o) => gpt2Config("gpt2", o)],
+  ["allowSpecial", "allowedSpecial", (o) => model.tokenizer!.encode("x", o)],
+  ["textFeild", "textField", (o) => fileOverlap([], {} as never, o)],
+  ["cache", "cacheDir", (o) => fetchedSource(o)],
   ["thread", "threads", (o) => wasmBackend(o)],
   ["limits", "limit", (o) => evaluate(model, "lambada", o)],
   ["N", "n", (o) => buildNgramFilter([], o)],

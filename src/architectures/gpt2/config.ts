@@ -1,3 +1,4 @@
+import { checkOptionNames, type OptionNames } from "../../util/nearest.js";
 import { checkedConfig, type ModelConfig } from "../config.js";
 
 /** The numbers that define a GPT-2 (paper, Table 2). Immutable; make one with {@link gpt2Config}. */
@@ -37,12 +38,25 @@ export function attentionScale(config: GPT2Config, layer: number): number {
   return (scaleAttnWeights ? 1 / Math.sqrt(nEmbd / nHead) : 1) / (scaleAttnByInverseLayerIdx ? layer + 1 : 1);
 }
 
+const FIELDS: OptionNames<GPT2Config> = {
+  ...GPT2_COMMON,
+  architecture: "gpt2",
+  vocabSize: true,
+  nCtx: true,
+  nEmbd: true,
+  nLayer: true,
+  nHead: true,
+  nInner: true,
+};
+
 /**
  * A complete, checked configuration from a preset name and/or the fields that differ from GPT-2's.
  *
  * @throws {ConfigError} a field is not a positive integer, or nHead does not divide nEmbd.
  */
 export function gpt2Config(base: GPT2Preset | Partial<GPT2Config>, overrides: Partial<GPT2Config> = {}): GPT2Config {
+  if (typeof base !== "string") checkOptionNames<Partial<GPT2Config>>("configuration", base, FIELDS);
+  checkOptionNames<Partial<GPT2Config>>("configuration", overrides, FIELDS);
   const preset = typeof base === "string" ? GPT2_PRESETS[base] : { ...GPT2_PRESETS.gpt2, ...base };
   const merged = { ...GPT2_COMMON, ...preset, ...overrides };
   return checkedConfig({ ...merged, nInner: (merged as Partial<GPT2Config>).nInner ?? 4 * merged.nEmbd }, "GPT-2");

@@ -1,6 +1,7 @@
 import type { DType } from "../../dtype/dtype.js";
 import { DisposedError, ShapeError } from "../../errors.js";
 import type { Program } from "../../program/program.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import type { Backend, Bindings, Capabilities, DeviceArray, Executable, PrepareOptions } from "../backend.js";
 import { RunQueue } from "../run-queue.js";
 import { allocate, bytesOf, MAX_BYTES, type Precision, ReferenceArray, ReferenceMemory, viewOf } from "./array.js";
@@ -59,6 +60,8 @@ class ReferenceBackend implements Backend {
 }
 
 /** The oracle of all other backends: one plain loop nest per operation, never optimised, in any JavaScript runtime. */
-export async function referenceBackend({ precision = "f32" }: ReferenceOptions = {}): Promise<Backend> {
+export async function referenceBackend(options: ReferenceOptions = {}): Promise<Backend> {
+  checkOptionNames("reference backend", options, { precision: true });
+  const { precision = "f32" } = options;
   return new ReferenceBackend(precision);
 }

@@ -5,6 +5,7 @@ import { downloadFile } from "../../hub/download-file.js";
 import type { DownloadEvent } from "../../hub/events.js";
 import { type HubOptions, hubSettings, urlCacheDir } from "../../hub/settings.js";
 import { withFileLock } from "../../util/file-lock.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { PUBLISHED, type PublishedFile } from "./published.js";
 import { type DataSource, sha256 } from "./source.js";
 
@@ -24,6 +25,13 @@ export interface FetchedSourceOptions extends Pick<HubOptions, "offline"> {
  * @throws {DownloadError} from `read`: a file cannot be downloaded, or has changed.
  */
 export function fetchedSource(options: FetchedSourceOptions = {}): DataSource {
+  checkOptionNames("data sets", options, {
+    offline: true,
+    cacheDir: true,
+    published: true,
+    signal: true,
+    onDownload: true,
+  });
   const { published = PUBLISHED, cacheDir = join(dirname(urlCacheDir()), "data-sets"), offline, signal } = options;
   const settings = hubSettings({ offline });
   const context = { settings, signal, onEvent: options.onDownload ?? (() => {}) };

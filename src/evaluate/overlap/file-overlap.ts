@@ -1,6 +1,7 @@
 import { INPUT_KINDS, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError } from "../../errors.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { PieceReader } from "./batch-scanner.js";
 import type { NgramFilter } from "./ngram-filter.js";
 import { type ItemOverlap, OverlapMeter } from "./overlap.js";
@@ -23,8 +24,10 @@ export interface FileOverlapOptions {
 export async function fileOverlap(
   inputs: readonly string[],
   filter: NgramFilter,
-  { textField = "text", separator, signal, onProgress }: FileOverlapOptions = {},
+  options: FileOverlapOptions = {},
 ): Promise<ItemOverlap[]> {
+  checkOptionNames("overlap of files", options, { textField: true, separator: true, signal: true, onProgress: true });
+  const { textField = "text", separator, signal, onProgress } = options;
   const { files } = listInputs(inputs);
   if (files.length === 0) {
     throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: `text files (${INPUT_KINDS})`, got: "none" });

@@ -2,6 +2,7 @@ import { DataError } from "../../errors.js";
 import type { GeneratedToken } from "../../generate/generate.js";
 import type { GenerateOptions } from "../../generate/options.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { type MetricResult, measure } from "../metrics/metric.js";
 import { BOOTSTRAP_SEED, type TaskResult } from "../run.js";
 import type { Evaluation, Outcome } from "../task.js";
@@ -23,8 +24,10 @@ const STEP = 64;
 export async function evaluationOverlap(
   evaluation: Evaluation,
   filter: NgramFilter,
-  { limit, signal, onProgress }: TaskOverlapOptions = {},
+  options: TaskOverlapOptions = {},
 ): Promise<ItemOverlap[]> {
+  checkOptionNames("overlap of an evaluation", options, { limit: true, signal: true, onProgress: true });
+  const { limit, signal, onProgress } = options;
   const items = Math.min(limit ?? evaluation.items, evaluation.items);
   const meter = new OverlapMeter(filter);
   const overlaps: ItemOverlap[] = [];
