@@ -1,6 +1,6 @@
-import { jsonlFiles } from "../data/examples/prepare-examples.js";
-import type { LabelKind } from "../data/labelled/labelled-folder.js";
-import { type LabelledLine, labelledLine } from "../data/labelled/read-labelled.js";
+import type { LabelKind } from "../data/examples/labelled-folder.js";
+import { type LabelledLine, labelledLine } from "../data/examples/labelled-line.js";
+import { jsonlFiles } from "../data/examples/prepare-lines.js";
 import { readLines } from "../data/read-lines.js";
 import { DataError, UsageError } from "../errors.js";
 import type { Pair } from "../tasks/pairs.js";

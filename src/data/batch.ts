@@ -1,6 +1,6 @@
-/** What travels between the reader and the workers that encode. */
+/** Messages between the reader and the workers that encode. */
 
-/** Where a document goes: by the hash of its text, or to the split its file was named for. */
+/** The split of a document: by a hash of its text, or the one that its file was given for. */
 export type Destination = "hash" | "train" | "val";
 
 /** Documents, or parts of one, on their way to a worker. About 1 MiB, more only for one long JSONL line. */
@@ -11,7 +11,7 @@ export type Batch =
       readonly bytes: Uint8Array<ArrayBuffer>;
       /** [pieces] end of each piece in `bytes`. */
       readonly ends: Uint32Array<ArrayBuffer>;
-      /** [pieces] 1: begins a document; 0: goes on with the one before. */
+      /** [pieces] 1: begins a document; 0: continues the one before. */
       readonly begins: Uint8Array<ArrayBuffer>;
       /** [pieces] index of the file. */
       readonly files: Uint32Array<ArrayBuffer>;
@@ -30,7 +30,7 @@ export type Batch =
 /** Neighbouring pieces of one file that go to the same split. */
 export interface Segment {
   readonly file: number;
-  /** `undefined`: the split of the document that the batch before ended in. */
+  /** Undefined: the split of the document that the previous batch ended in. */
   readonly split: "train" | "val" | undefined;
   tokens: number;
   /** Documents that begin here. */

@@ -68,7 +68,7 @@ const INFO: InfoFile = {
       sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
     },
   },
-  hint: "Make the data set again with `gpt2 data`",
+  hint: "Recreate the data set with `gpt2 data`",
 };
 
 /**

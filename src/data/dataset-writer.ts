@@ -13,13 +13,13 @@ interface SplitState {
   bytes: number;
 }
 
-/** What cutting a tail off needs to know of the tokenizer. */
+/** The parts of a tokenizer that holding out a tail needs. */
 export interface TailTokenizer {
   readonly endOfText: number;
   decodeBytes(ids: ArrayLike<number>): Uint8Array;
 }
 
-/** Collects encoded batches, in order, into the two splits' shards and counts what went where. */
+/** Writes encoded batches, in order, into the shards of the two splits, and counts documents, tokens and bytes. */
 export class DatasetWriter {
   readonly #dir: string;
   readonly #shardTokens: number;
@@ -77,8 +77,8 @@ export class DatasetWriter {
   }
 
   /**
-   * Holds out the last `fraction` of the tokens. For text of few documents, all of which fell to one side: a book, say.
-   * What is held out begins with an end-of-text token of its own.
+   * Holds out the last `fraction` of the tokens, for text of few documents that all fell into one split, such as a book. The
+   * held-out part begins with an end-of-text token of its own.
    */
   async holdOutTail(fraction: number, tokenizer: TailTokenizer): Promise<void> {
     const from = this.splits.train.tokens > 0 ? this.splits.train : this.splits.val;

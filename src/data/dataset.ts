@@ -5,11 +5,11 @@ import { checkedUint16 } from "./shard.js";
 
 /** A run of tokens somewhere: a shard file, or an array. */
 export interface TokenSource {
-  /** Where the tokens come from, for messages. */
+  /** Where the tokens come from, for error messages. */
   readonly path: string;
   /** Tokens it holds. */
   readonly length: number;
-  /** Fills `out` with the tokens from position `start` on; never asked beyond `length`. */
+  /** Fills `out` with the tokens from position `start` on; never called with a range beyond `length`. */
   read(start: number, out: Uint16Array): void;
   close?(): void;
 }

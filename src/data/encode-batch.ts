@@ -4,7 +4,7 @@ import type { EncodeOptions } from "../tokenizer/tokenizer.js";
 import type { Batch, EncodedBatch, Segment } from "./batch.js";
 import { isBlank, linesOf, parseRecord, textField } from "./json-lines.js";
 
-/** What encoding needs of a tokenizer. */
+/** The parts of a tokenizer that encoding needs. */
 export interface Encoder {
   readonly vocabSize: number;
   /** Ids of UTF-8 text, special tokens not recognised. */
@@ -21,10 +21,10 @@ export interface BatchEncoderOptions {
   readonly textField: string;
 }
 
-/** A document is known by this many of its first bytes, since long ones arrive in pieces. */
+/** A document is identified by this many of its first bytes, since long ones arrive in pieces. */
 const HASHED_BYTES = 1 << 16;
 
-/** Turns batches of text into tokens: the whole work of a worker. */
+/** Turns batches of text into tokens: all that a worker does. */
 export class BatchEncoder {
   readonly #encoder: Encoder;
   readonly #options: BatchEncoderOptions;
@@ -96,7 +96,7 @@ export class BatchEncoder {
     segment.bytes += utf8.length;
   }
 
-  /** The same document has the same fate wherever it stands, so copies of it never end up on both sides. */
+  /** Depends on the text alone, so that copies of a document never end up in both splits. */
   #isHeldOut(utf8: Uint8Array): boolean {
     const { valFraction } = this.#options;
     if (valFraction <= 0) return false;

@@ -1,7 +1,7 @@
 import { DataError } from "../errors.js";
 import { deriveKey, mix32 } from "../util/random.js";
 
-/** Rounds of the Feistel network: four already pass for random; more cost nothing beside a training step. */
+/** Rounds of the Feistel network: four already pass statistical tests; more cost nothing beside a training step. */
 const ROUNDS = 8;
 
 /** Labels that keep the keys of the two uses apart. */
@@ -11,7 +11,7 @@ const PERMUTATION = 2;
 /**
  * The order in which a training run sees its data. Sequence i = 0, 1, 2, … of the run belongs to epoch ⌊i / W⌋, where
  * W = ⌊N / T⌋ windows of T tokens are visited in a permutation of their own; the grid of windows starts at a token
- * 0 … T-1 drawn for each epoch, so that a document is cut at other places each time. The tokens are taken as a ring:
+ * 0 … T-1 drawn for each epoch, so that a document is cut in other places each time. The tokens form a ring:
  * the last window's targets may come from the start.
  *
  * Everything is a function of (seed, i). The position of a run in its data is one integer, and resuming is exact.
@@ -59,7 +59,7 @@ export class EpochOrder {
 
 /**
  * A pseudo-random permutation of 0 … n-1 in constant memory: a balanced Feistel network on the smallest even number of
- * bits that holds n, applied again while the result is n or more (cycle walking: Black and Rogaway, "Ciphers with
+ * bits that holds n, repeated while the result is n or more (cycle walking: Black and Rogaway, "Ciphers with
  * arbitrary finite domains", 2002). The domain is at most 4n or 64, so a few applications suffice.
  */
 export class Permutation {
@@ -96,7 +96,7 @@ export class Permutation {
   }
 }
 
-/** Refuses a window that the data can't fill even once. */
+/** @throws {DataError} the data doesn't fill one window. */
 export function checkWindow(totalTokens: number, T: number): void {
   if (!Number.isInteger(T) || T < 1) {
     throw new DataError({ op: "reading a data set", expected: "a sequence length of 1 or more", got: String(T) });

@@ -4,7 +4,7 @@ import type { InputFile } from "./inputs.js";
 import { readInput } from "./read-input.js";
 import { DocumentSplitter } from "./split-documents.js";
 
-/** A batch is handed on when it holds this much; small enough that a few per worker are in flight in little memory. */
+/** Size of a batch; small enough that a few per worker are in flight in little memory. */
 const BATCH_BYTES = 1 << 20;
 
 /** JSON must be parsed whole; JavaScript strings end not far above this. */
@@ -14,7 +14,7 @@ export interface MakeBatchesOptions {
   readonly destination: Destination;
   /** Text between documents in text files; default: a line that is `<|endoftext|>`. */
   readonly separator?: string | undefined;
-  /** Told the bytes read of each file so far, as they are on disk. */
+  /** Called with the bytes read of each file so far, as they are on disk. */
   readonly onRead?: (file: number, bytes: number) => void;
 }
 
@@ -31,7 +31,7 @@ export async function* makeBatches(
   for (const [index, file] of files.entries()) {
     const onRead = (bytes: number) => options.onRead?.(index, bytes);
     if (file.format === "text") {
-      // Small files share a batch, so it is handed on only when full.
+      // Small files share a batch, which is yielded only when full.
       yield* textBatches(text, index, file, options.separator, onRead);
     } else {
       yield* text.take();
@@ -61,14 +61,14 @@ async function* textBatches(
   yield* full;
 }
 
-/** Pieces of documents gathered into one batch. */
+/** Collects pieces of documents into one batch. */
 class TextBatch {
   readonly #destination: Destination;
   #parts: Uint8Array[] = [];
   #ends: number[] = [];
   #begins: number[] = [];
   #files: number[] = [];
-  /** Bytes gathered. */
+  /** Bytes collected. */
   size = 0;
 
   constructor(destination: Destination) {
@@ -83,7 +83,7 @@ class TextBatch {
     this.#files.push(file);
   }
 
-  /** What was gathered, if anything; the next batch is empty. */
+  /** The batch collected so far, if it holds anything; the next one starts empty. */
   take(): Batch[] {
     if (this.#parts.length === 0) return [];
     const bytes = concat(this.#parts, this.size);

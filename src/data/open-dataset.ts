@@ -33,7 +33,7 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
         op: `opening data set ${path}`,
         expected: `${expected.tokens} tokens in ${expected.shards.length} ${split} shards, as ${DATASET_INFO_FILE} has it`,
         got: `${data.totalTokens} in ${files.length}`,
-        hint: "Shards are missing, or of another data set; make it again with `gpt2 data`.",
+        hint: "Shards are missing, or belong to another data set; recreate it with `gpt2 data`",
       });
     }
     return data;
@@ -44,7 +44,7 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
 }
 
 /**
- * The shards that `path` means, in order of name. In a folder those of one split: `train-00000.bin`, or names as llm.c's
+ * The shards that `path` names, sorted by name. In a folder those of one split: `train-00000.bin`, or names as llm.c's
  * `tiny_shakespeare_train.bin`, `fineweb_val_000001.bin`.
  *
  * @throws {DataError} the path does not exist

@@ -7,13 +7,13 @@ export interface ReadDocumentsOptions {
   readonly textField: string;
   /** Text between documents in text files; default: a line that is `<|endoftext|>`. */
   readonly separator?: string | undefined;
-  /** Told the bytes read of each file so far, as they are on disk. */
+  /** Called with the bytes read of each file so far, as they are on disk. */
   readonly onRead?: (file: number, bytes: number) => void;
 }
 
 /**
  * The documents of the files as UTF-8, in order; long ones in pieces cut where a pre-token ends. Each is valid until
- * the next is asked for.
+ * the next is requested.
  *
  * @throws {DataError} an unreadable or damaged file, or a JSONL line without the text
  */

@@ -69,9 +69,9 @@ export function readShardHeader(header: Uint8Array, fileBytes: number, name: str
   if (count < 0 || SHARD_HEADER_BYTES + 2 * count !== fileBytes) {
     throw new DataError({
       op,
-      expected: `${SHARD_HEADER_BYTES + 2 * count} bytes for the ${count} tokens its header names`,
+      expected: `${SHARD_HEADER_BYTES + 2 * count} bytes for the ${count} tokens of its header`,
       got: `${fileBytes} bytes`,
-      hint: "The file is cut short or was written by an interrupted program; make it again.",
+      hint: "The file is cut short, or an interrupted program wrote it; recreate it",
     });
   }
   return count;

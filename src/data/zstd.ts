@@ -1,153 +1,137 @@
+import xxhash, { type XXHashAPI } from "xxhash-wasm";
+import { ZstdError } from "./zstd-entropy.js";
+import { FrameContent, little, MAX_BLOCK_BYTES } from "./zstd-frame.js";
+
 /**
- * Zstandard (RFC 8878) with its checksums. fzstd decompresses frames and ignores the checksum at the end of one, so the parts of
- * a frame are told apart here: each block says how long it is.
- *
- * Not Node's own zstd (22.15 and later), which ends silently after the first frame of a file that has several, as `pzstd` and
- * `cat a.zst b.zst` make them (Node 24.21).
+ * A decoder of Zstandard (RFC 8878) for streams of any length and number of frames, that checks all that can be checked,
+ * checksums included. Our own, because Node has one from 22.15 on only, which ends silently after the first of several frames
+ * (`pzstd`, `cat a.zst b.zst`; Node 24.21), and those of npm ignore checksums, or loop for ever on damaged data.
  */
-import { Decompress } from "fzstd";
-import xxhash, { type XXHash, type XXHashAPI } from "xxhash-wasm";
-
-const MAGIC = 0xfd2fb528;
-/** 0x184d2a50 to 0x184d2a5f: frames of other programs' data. */
-const SKIPPABLE = 0x184d2a50;
-/** Magic and descriptor. */
-const HEADER_BYTES = 5;
-
-/** What the next bytes are. */
-type Part =
-  | { readonly kind: "start" }
-  | { readonly kind: "frame header" }
-  | { readonly kind: "block header" }
-  | { readonly kind: "block"; left: number; readonly isLast: boolean }
-  | { readonly kind: "checksum" }
-  | { readonly kind: "skipped"; left: number };
-
 export class ZstdDecoder {
-  readonly #hashes: XXHashAPI;
-  #part: Part = { kind: "start" };
-  /** Bytes of a header that has not come whole. */
-  #header: Uint8Array = new Uint8Array(0);
-  #frame: Decompress | undefined;
-  /** Of the frame's content, if it has a checksum. */
-  #hash: XXHash<bigint> | undefined;
-  #output: Uint8Array[] = [];
+  readonly #parser: Generator<number, void, Uint8Array>;
+  readonly #output: Uint8Array[] = [];
+  #pending: Uint8Array = new Uint8Array(0);
+  /** Bytes that the parser waits for. */
+  #needed: number;
+  /** Whether they are the first of a frame. */
+  #isBetween = true;
 
   private constructor(hashes: XXHashAPI) {
-    this.#hashes = hashes;
+    this.#parser = this.#frames(hashes);
+    this.#needed = this.#parser.next().value as number;
   }
 
   static async create(): Promise<ZstdDecoder> {
     return new ZstdDecoder(await xxhash());
   }
 
-  /**
-   * The content that the next bytes complete.
-   *
-   * @throws an Error that says what is damaged
-   */
+  /** The content that the next bytes complete. @throws {ZstdError} they are damaged. */
   push(chunk: Uint8Array): Uint8Array[] {
-    let rest = chunk;
-    while (rest.length > 0) rest = this.#step(rest);
+    let bytes = this.#pending.length === 0 ? chunk : joined(this.#pending, chunk);
+    while (bytes.length >= this.#needed) {
+      const part = bytes.subarray(0, this.#needed);
+      bytes = bytes.subarray(this.#needed);
+      this.#needed = this.#parser.next(part).value as number;
+    }
+    this.#pending = bytes.slice();
     return this.#output.splice(0);
   }
 
-  /** To be called after the last bytes. @throws an Error: they are not the last of a frame. */
+  /** To be called after the last bytes. @throws {ZstdError} they are not the last of a frame. */
   end(): void {
-    if (this.#part.kind !== "start" || this.#header.length > 0) throw new Error("unexpected end of data");
+    if (!this.#isBetween || this.#pending.length > 0) throw new ZstdError("unexpected end of data");
   }
 
-  /** Takes one part, or the beginning of it; returns what is left. */
-  #step(bytes: Uint8Array): Uint8Array {
-    const part = this.#part;
-    if (part.kind === "block" || part.kind === "skipped") {
-      const taken = bytes.subarray(0, Math.min(part.left, bytes.length));
-      // The decoder keeps parts of its input.
-      if (part.kind === "block") this.#frame!.push(Uint8Array.from(taken));
-      part.left -= taken.length;
-      if (part.left === 0) this.#part = part.kind === "skipped" ? { kind: "start" } : this.#afterBlock(part.isLast);
-      return bytes.subarray(taken.length);
+  /** Yields how many bytes it needs, and gets them. */
+  *#frames(hashes: XXHashAPI): Generator<number, void, Uint8Array> {
+    for (;;) {
+      this.#isBetween = true;
+      const magic = little(yield 4, 0, 4);
+      this.#isBetween = false;
+      if (magic === MAGIC) yield* this.#frame(hashes);
+      else if (magic >= SKIPPABLE && magic < SKIPPABLE + 16) yield* skip(little(yield 4, 0, 4));
+      else throw new ZstdError("data that is not zstd");
     }
-    const before = this.#header.length;
-    const header = new Uint8Array(before + Math.min(bytes.length, 18));
-    header.set(this.#header);
-    header.set(bytes.subarray(0, header.length - before), before);
-    const size = headerSize(part.kind, header);
-    if (size === undefined || header.length < size) {
-      this.#header = header.slice(0, size ?? header.length);
-      return bytes.subarray(this.#header.length - before);
-    }
-    this.#header = new Uint8Array(0);
-    this.#part = this.#take(part.kind, header.subarray(0, size));
-    return bytes.subarray(size - before);
   }
 
-  #take(kind: HeaderKind, header: Uint8Array): Part {
-    const view = new DataView(header.buffer, header.byteOffset, header.length);
-    if (kind === "start") {
-      const magic = view.getUint32(0, true);
-      if (magic === MAGIC) {
-        this.#header = header.slice();
-        return { kind: "frame header" };
-      }
-      const left = view.getUint32(4, true);
-      return left === 0 ? { kind: "start" } : { kind: "skipped", left };
+  *#frame(hashes: XXHashAPI): Generator<number, void, Uint8Array> {
+    const { window, size, hasChecksum } = yield* frameHeader();
+    const content = new FrameContent(window);
+    const hash = hasChecksum ? hashes.create64() : undefined;
+    let total = 0;
+    for (let isLast = false; !isLast; ) {
+      const header = little(yield 3, 0, 3);
+      isLast = (header & 1) === 1;
+      yield* block(content, (header >> 1) & 3, header >> 3);
+      const bytes = content.take().slice();
+      total += bytes.length;
+      hash?.update(bytes);
+      if (bytes.length > 0) this.#output.push(bytes);
     }
-    if (kind === "frame header") {
-      this.#hash = header[4]! & 4 ? this.#hashes.create64() : undefined;
-      this.#frame = new Decompress((data) => {
-        if (data.length === 0) return;
-        // The decoder writes over its output.
-        const content = Uint8Array.from(data);
-        this.#hash?.update(content);
-        this.#output.push(content);
-      });
-      this.#frame.push(Uint8Array.from(header));
-      return { kind: "block header" };
-    }
-    if (kind === "block header") {
-      const bits = header[0]! | (header[1]! << 8) | (header[2]! << 16);
-      this.#frame!.push(Uint8Array.from(header));
-      const [isLast, type, size] = [(bits & 1) === 1, (bits >> 1) & 3, bits >> 3];
-      // A run is one byte, repeated.
-      const left = type === 1 ? 1 : size;
-      return left === 0 ? this.#afterBlock(isLast) : { kind: "block", left, isLast };
-    }
-    this.#frame!.push(Uint8Array.from(header));
-    return this.#endFrame(view.getUint32(0, true));
-  }
-
-  #afterBlock(isLast: boolean): Part {
-    if (!isLast) return { kind: "block header" };
-    return this.#hash ? { kind: "checksum" } : this.#endFrame();
-  }
-
-  /** @param checksum the low half of the content's XXH64 */
-  #endFrame(checksum?: number): Part {
-    // A frame of a few bytes only comes out at its end.
-    this.#frame!.push(new Uint8Array(0), true);
-    const isRight = checksum === undefined || Number(this.#hash!.digest() & 0xffffffffn) === checksum;
-    if (!isRight) throw new Error("content with another checksum");
-    return { kind: "start" };
+    if (size !== undefined && size !== total) throw new ZstdError("content of another length");
+    if (!hash) return;
+    const checksum = little(yield 4, 0, 4);
+    if (Number(hash.digest() & 0xffffffffn) !== checksum) throw new ZstdError("content with another checksum");
   }
 }
 
-type HeaderKind = Exclude<Part["kind"], "block" | "skipped">;
+const MAGIC = 0xfd2fb528;
+/** To 0x184d2a5f: frames of other programs' data. */
+const SKIPPABLE = 0x184d2a50;
+/** Memory that a file may take; the zstd program refuses more than 128 MiB by default. */
+const MAX_WINDOW = 2 ** 30;
 
-/** Bytes of a header, as far as its first ones tell; undefined if they don't yet. */
-function headerSize(kind: HeaderKind, bytes: Uint8Array): number | undefined {
-  if (kind === "block header") return 3;
-  if (kind === "checksum") return 4;
-  if (bytes.length < 4) return undefined;
-  const magic = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  if (kind === "start") {
-    if (magic === MAGIC) return 4;
-    if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE) return 8;
-    throw new Error("not zstd data");
+interface FrameHeader {
+  readonly window: number;
+  /** Of the content, in bytes, if it is written. */
+  readonly size: number | undefined;
+  readonly hasChecksum: boolean;
+}
+
+/** 3.1.1.1. */
+function* frameHeader(): Generator<number, FrameHeader, Uint8Array> {
+  const [descriptor] = (yield 1) as unknown as [number];
+  const isSingle = (descriptor & 32) !== 0;
+  if (descriptor & 8) throw new ZstdError("a frame of a later version");
+  let window = 0;
+  if (!isSingle) {
+    const [byte] = (yield 1) as unknown as [number];
+    window = 2 ** (10 + (byte >> 3)) * (1 + (byte & 7) / 8);
   }
-  if (bytes.length < HEADER_BYTES) return undefined;
-  const descriptor = bytes[4]!;
-  const [sizeFlag, isSingle, dictionary] = [descriptor >> 6, (descriptor >> 5) & 1, [0, 1, 2, 4][descriptor & 3]!];
-  const sizeBytes = [isSingle, 2, 4, 8][sizeFlag]!;
-  return HEADER_BYTES + (isSingle ? 0 : 1) + dictionary + sizeBytes;
+  const dictionary = [0, 1, 2, 4][descriptor & 3]!;
+  if (dictionary > 0 && little(yield dictionary, 0, dictionary) !== 0) throw new ZstdError("a frame for a dictionary");
+  const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
+  const size = sizeBytes > 0 ? little(yield sizeBytes, 0, sizeBytes) + (sizeBytes === 2 ? 256 : 0) : undefined;
+  if (isSingle) window = size!;
+  // A window that is larger than the content costs nothing.
+  if (Math.min(window, size ?? window) > MAX_WINDOW) throw new ZstdError("a window of more than 1 GiB");
+  return { window, size, hasChecksum: (descriptor & 4) !== 0 };
+}
+
+/** 3.1.1.2. */
+function* block(content: FrameContent, type: number, size: number): Generator<number, void, Uint8Array> {
+  if (type === 1) {
+    const [byte] = (yield 1) as unknown as [number];
+    content.repeat(byte, size);
+    return;
+  }
+  if (type === 3 || size > MAX_BLOCK_BYTES) throw new ZstdError("a damaged block");
+  const bytes = size > 0 ? yield size : new Uint8Array(0);
+  if (type === 0) content.raw(bytes);
+  else content.compressed(bytes);
+}
+
+function* skip(size: number): Generator<number, void, Uint8Array> {
+  for (let left = size; left > 0; ) {
+    const part = Math.min(left, 2 ** 16);
+    yield part;
+    left -= part;
+  }
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(a.length + b.length);
+  bytes.set(a);
+  bytes.set(b, a.length);
+  return bytes;
 }

@@ -1,12 +1,12 @@
 import { UsageError } from "../errors.js";
-import type { TrainingData } from "./run-data.js";
 import { defaultWarmup, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer-options.js";
+import type { TrainingData } from "./training-data.js";
 
 /**
  * Settings for a number of epochs: as many steps as they take, with the gaps in the schedule filled from these.
  *
- * @throws {UsageError} no number of epochs that can be.
+ * @throws {UsageError} a number of epochs out of range.
  */
 export function inEpochs(
   settings: TrainSettings,

@@ -1,23 +1,23 @@
 import { join } from "node:path";
 import { readDatasetInfo } from "../data/dataset-info.js";
 import { readExamplesInfo } from "../data/examples/example-folder.js";
+import { readLabelledInfo } from "../data/examples/labelled-folder.js";
 import { type PrepareExamplesOptions, prepareExamples } from "../data/examples/prepare-examples.js";
+import { prepareLabelled } from "../data/examples/prepare-labelled.js";
 import { isChat, type Template, templateFor } from "../data/examples/template.js";
 import { listInputs } from "../data/inputs.js";
-import { readLabelledInfo } from "../data/labelled/labelled-folder.js";
-import { prepareLabelled } from "../data/labelled/prepare-labelled.js";
 import { findShards } from "../data/open-dataset.js";
 import { prepareData } from "../data/prepare.js";
 import { readLines } from "../data/read-lines.js";
 import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import { isFolder } from "./run-data.js";
+import { isFolder } from "../util/is-folder.js";
 
-/** What a model can learn besides writing: a label of each text, or a number. */
+/** Tasks besides generation: a label of each text, or a number. */
 export const FINETUNE_TASKS = { classify: "classification", regress: "regression" } as const;
 export type FinetuneTask = keyof typeof FINETUNE_TASKS;
 
-/** What a model is to be fine-tuned on. */
+/** The data of a fine-tuning run. */
 export interface FinetuneDataOptions {
   /** Text, JSONL, folders of them; or one folder that `prepareData` or `prepareExamples` made. */
   readonly data: string | readonly string[];
@@ -29,7 +29,7 @@ export interface FinetuneDataOptions {
   readonly template?: Template | undefined;
   /** For JSONL of `{ "text", "label" }`: learn the label, by a head in place of the vocabulary's. */
   readonly task?: FinetuneTask | undefined;
-  /** Told how far the data is prepared. */
+  /** Called with the progress of preparing the data. */
   readonly onPrepare?: ((progress: PrepareStatus) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -39,15 +39,15 @@ export interface PrepareStatus {
   readonly bytesTotal: number;
 }
 
-/** Tokenizer of the model, and what it is called. */
+/** The model's tokenizer, and its name. */
 export interface NamedTokenizer {
   readonly tokenizer: Tokenizer;
   readonly name: string;
 }
 
 /**
- * The folder of tokens or examples to train on: the one given, or `out/data`, made of what is given. Lines of JSONL with a
- * `text` and nothing that a template wants are documents.
+ * The folder of tokens or examples to train on: the one given, or `out/data`, prepared from the inputs. Lines of JSONL that
+ * have a `text` and no field of a template are documents.
  *
  * @throws {DataError} missing or malformed data; {@link UsageError} `out/data` was made of something else.
  */

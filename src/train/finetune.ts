@@ -1,13 +1,13 @@
 import type { ModelConfig } from "../architectures/config.js";
-import { type LabelledInfo, readLabelledInfo } from "../data/labelled/labelled-folder.js";
+import { type LabelledInfo, readLabelledInfo } from "../data/examples/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel } from "../pretrained/load.js";
 import { tokenizerOf } from "../pretrained/tokenizer.js";
+import { isFolder } from "../util/is-folder.js";
 import { checkOptionNames } from "../util/nearest.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
 import { loraSettings } from "./lora-settings.js";
-import { isFolder } from "./run-data.js";
 import type { TrainSettings } from "./settings.js";
 import { Trainer } from "./trainer.js";
 import type { TrainerOptions } from "./trainer-options.js";

@@ -4,7 +4,7 @@ import { typedWriteSync } from "../util/file-errors.js";
 import { AppendFile } from "./append-file.js";
 import type { TrainEvent } from "./events.js";
 
-/** Where a resumed run goes on. */
+/** The point at which a run is resumed. */
 export interface ResumePoint {
   /** Optimizer steps done. */
   readonly step: number;
@@ -13,11 +13,11 @@ export interface ResumePoint {
 }
 
 /**
- * metrics.jsonl: one JSON object a line for every event of a run. A resumed run first cuts off what was done after its
- * checkpoint and will be done again, so that the file stays one unbroken curve.
+ * metrics.jsonl: one JSON object a line for every event of a run. A resumed run first cuts off the events after its
+ * checkpoint, whose steps it repeats, so that the file stays one unbroken curve.
  */
 export class MetricsFile {
-  /** Step of the last checkpoint that the kept part tells of. */
+  /** Step of the last checkpoint event that is kept. */
   readonly lastCheckpoint: number | undefined;
   readonly #file: AppendFile;
 
@@ -40,7 +40,7 @@ export class MetricsFile {
   }
 }
 
-/** Cuts off what will be done again; returns the step of the last checkpoint before. */
+/** Cuts off the events of steps that will be repeated; returns the step of the last checkpoint before. */
 function cut(path: string, resume: ResumePoint | undefined): number | undefined {
   return typedWriteSync(`writing ${path}`, GPT2Error, () => {
     const { length, lastCheckpoint } = resume ? keptPart(readFileSync(path), resume) : NOTHING;
@@ -58,7 +58,7 @@ interface Kept {
 const NOTHING: Kept = { length: 0, lastCheckpoint: undefined };
 const NEWLINE = 10;
 
-/** The lines before the first that will be written again, or that a kill cut short. */
+/** The lines before the first that will be rewritten, or that a kill cut short. */
 function keptPart(bytes: Uint8Array, resume: ResumePoint): Kept {
   const decoder = new TextDecoder();
   let lastCheckpoint: number | undefined;

@@ -28,7 +28,7 @@ import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import { TRAIN_DEFAULTS, type TrainSettings } from "./settings.js";
 import type { TaskReport } from "./task-report.js";
-import { defaultEndOfText } from "./token-data.js";
+import { defaultEndOfText } from "./training-data.js";
 
 /**
  * A training checkpoint is a folder that is also a model, a Hugging Face folder in f32 (config.json, model.safetensors,

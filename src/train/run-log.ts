@@ -3,9 +3,9 @@ import type { TrainEvent } from "./events.js";
 import { MetricsFile, type ResumePoint } from "./metrics.js";
 import { TensorBoardFile } from "./tensorboard-file.js";
 
-/** What a run leaves in its folder besides models: metrics.jsonl, and event files for TensorBoard. */
+/** The logs of a run: metrics.jsonl, and event files for TensorBoard. */
 export class RunLog {
-  /** Step of the last checkpoint that is told of so far. */
+  /** Step of the last checkpoint event so far. */
   readonly lastCheckpoint: number | undefined;
   readonly #files: readonly (MetricsFile | TensorBoardFile)[];
 
@@ -20,7 +20,7 @@ export class RunLog {
     for (const file of this.#files) file.write(event);
   }
 
-  /** To be called before a checkpoint is written: it must not be ahead of the curve that leads to it. */
+  /** Flushes to disk. Called before a checkpoint is written, which must not be ahead of the curve that leads to it. */
   sync(): void {
     for (const file of this.#files) file.sync();
   }

@@ -7,8 +7,8 @@ import { headlessConfig, type TaskHead } from "../architectures/task-head.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { CheckpointError, DataError, UsageError } from "../errors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
+import { isFolder } from "../util/is-folder.js";
 import { copyTrained, describeModel, type ModelSource } from "./base-model.js";
-import { headFor } from "./label-data.js";
 import { type LoraSettings, loraSettings, parseTargets } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
 import {
@@ -20,9 +20,9 @@ import {
   readTokenizerText,
   restoreRun,
 } from "./run-checkpoint.js";
-import { isFolder, type TrainingData } from "./run-data.js";
 import { resumedSettings, settingsFor, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer-options.js";
+import { headFor, type TrainingData } from "./training-data.js";
 
 /** Starting point of a run. */
 export interface RunStart {

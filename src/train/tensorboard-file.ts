@@ -6,8 +6,8 @@ import type { TrainEvent } from "./events.js";
 import { restartRecord, scalarsRecord, textRecord, versionRecord } from "./tensorboard.js";
 
 /**
- * A run's curves and samples for TensorBoard. Every start of a run has a file of its own, which begins by telling readers
- * to forget what earlier files say of the steps that it does again.
+ * A run's curves and samples for TensorBoard. Every start of a run has a file of its own, which begins with a record that
+ * makes readers discard later steps of earlier files.
  */
 export class TensorBoardFile {
   readonly #file: AppendFile;
@@ -35,7 +35,7 @@ export class TensorBoardFile {
 
 const now = (): number => Date.now() / 1000;
 
-/** Readers take the files in the order of their names, and know them by `tfevents`. */
+/** Readers find files by `tfevents`, and read them in the order of their names. */
 function newName(folder: string): string {
   const time = String(Math.floor(now())).padStart(10, "0");
   const name = (n: number) => join(folder, `events.out.tfevents.${time}.${n}.${hostname()}`);

@@ -2,7 +2,7 @@ import { crc32c, maskCrc32c } from "../util/crc32c.js";
 
 /**
  * TensorBoard's event files: TFRecord framing (tensorflow/core/lib/io/record_writer.h) around Event messages
- * (tensorflow/core/util/event.proto, framework/summary.proto), of which only what training writes is encoded.
+ * (tensorflow/core/util/event.proto, framework/summary.proto), of which only the fields that training writes are encoded.
  */
 
 export const maskedCrc32c = (bytes: Uint8Array): number => maskCrc32c(crc32c(bytes));
@@ -50,12 +50,12 @@ function event(seconds: number, step: number, content: Bytes): Uint8Array {
   return tfRecord(Uint8Array.from([...double(1, seconds), ...number, ...content]));
 }
 
-/** What every file starts with. @param seconds since 1970 */
+/** The first record of every file. @param seconds since 1970 */
 export function versionRecord(seconds: number): Uint8Array {
   return event(seconds, 0, string(3, "brain.Event:2"));
 }
 
-/** A (re)start: readers forget what they read of step `step` and later ones. SessionLog { status = START }. */
+/** A restart: readers discard step `step` and later ones. SessionLog { status = START }. */
 export function restartRecord(seconds: number, step: number): Uint8Array {
   return event(seconds, step, message(7, int(1, 1)));
 }

@@ -11,13 +11,13 @@ import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { deriveKey } from "../util/random.js";
 import type { ModelTrainer } from "./model-trainer.js";
-import type { TrainingData } from "./run-data.js";
+import type { TrainingData } from "./training-data.js";
 
-/** Tokens that one run takes: a sample is written one by one, and prompts are short. */
+/** Capacity of a run: a sample is generated token by token, and prompts are short. */
 const MAX_TOKENS = 16;
 const SAMPLE_LABEL = 0x73616d70;
 
-/** Bytes that writing samples takes: keys and values of one sequence, a run's activations and logits. */
+/** Bytes that sampling takes: keys and values of one sequence, activations and logits of a run. */
 export function samplerMemory(config: ModelConfig, { types, ranks }: LossProgramOptions = {}): number {
   const { nCtx, nEmbd: C, nLayer, vocabSize: V } = config;
   const shape = { maxTokens: MAX_TOKENS, maxLogits: MAX_TOKENS, cacheRows: nCtx };
@@ -85,14 +85,14 @@ export async function gpt2TokenizerFor({ vocabSize }: ModelConfig): Promise<Toke
 export interface SamplerOptions {
   /** What samples begin with; by default what the data says, or nothing. */
   readonly prompt: string | undefined;
-  /** Whether samples were asked for, and are not just the default. */
+  /** Whether samples were requested, and are not just the default. */
   readonly wanted: boolean;
 }
 
 /**
- * What writes a run's samples: with the data's own tokenizer, or GPT-2's. Undefined if there is none, and nobody asked.
+ * The sampler of a run, with the data's own tokenizer or GPT-2's; undefined if there is none and no samples were requested.
  *
- * @throws {UsageError} somebody asked.
+ * @throws {UsageError} samples were requested, and there is no tokenizer.
  */
 export async function samplerFor(
   config: ModelConfig,

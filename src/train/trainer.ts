@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
 import { parameterCount } from "../architectures/registry.js";
@@ -8,6 +7,7 @@ import { numel } from "../architectures/tensor-spec.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import { typedWrite } from "../util/file-errors.js";
 import { checkOptionNames } from "../util/nearest.js";
+import { makeFolder } from "../util/output.js";
 import { recoverAll } from "../util/workspace.js";
 import { adaptationOf } from "./base-model.js";
 import { inEpochs } from "./epochs.js";
@@ -16,7 +16,6 @@ import { trainFlopsPerToken } from "./flops.js";
 import { loraPlan } from "./lora-settings.js";
 import { type TrainMemory, trainMemory } from "./memory.js";
 import { ModelTrainer } from "./model-trainer.js";
-import { openTrainingData } from "./open-data.js";
 import {
   type BestStep,
   checkpointName,
@@ -26,7 +25,6 @@ import {
   saveResult,
   saveRun,
 } from "./run-checkpoint.js";
-import type { TrainingData } from "./run-data.js";
 import { lockFolder } from "./run-lock.js";
 import { RunLog } from "./run-log.js";
 import { accumulation, type TrainSettings } from "./settings.js";
@@ -34,6 +32,7 @@ import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun 
 import { reportOf } from "./task-report.js";
 import { samplerFor, type TextSampler } from "./text-sampler.js";
 import type { TrainerOptions } from "./trainer-options.js";
+import { TrainingData } from "./training-data.js";
 
 /**
  * Trains a model. Iterate `run()`, once, for its events:
@@ -111,7 +110,7 @@ export class Trainer {
     });
     const found = await (options.resume ? resumedRun(options) : newRun(options));
     const { config } = found;
-    const data = openTrainingData(found.data, config, found.settings);
+    const data = TrainingData.open(found.data, config, found.settings);
     try {
       // A model with a task head writes no texts.
       const settings = { ...inEpochs(found.settings, data, options), ...(found.head && { sampleEvery: 0 }) };
@@ -152,7 +151,7 @@ export class Trainer {
     const { out } = this.#options;
     if (this.#log)
       throw new GPT2Error({ op: "running a Trainer", expected: "one call", got: "a second", hint: ONE_RUN });
-    await typedWrite(`making the folder ${out}`, GPT2Error, () => mkdir(out, { recursive: true }));
+    await typedWrite(`making the folder ${out}`, GPT2Error, () => makeFolder(resolve(out)));
     const unlock = lockFolder(out);
     try {
       await this.#takeOver();

@@ -5,7 +5,15 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CheckpointError, type ErrorDetails, GPT2Error } from "../errors.js";
 import { type ErrorClass, typedWrite } from "./file-errors.js";
-import { finalPath, holdsWorkingFolder, isMountPoint, type Output, outputAt, statIfThere } from "./output.js";
+import {
+  finalPath,
+  holdsWorkingFolder,
+  isMountPoint,
+  makeFolder,
+  type Output,
+  outputAt,
+  statIfThere,
+} from "./output.js";
 import { type Existing, exchangeFolder, moveInto, takeAttributes } from "./replace-folder.js";
 import { recover, Workspace } from "./workspace.js";
 
@@ -180,7 +188,7 @@ export async function writeFolderAtomically(
     const target = await finalPath(path);
     const parent = dirname(target);
     const there = await isFolderThere(target, path, errorClass);
-    if (!there) await mkdir(parent, { recursive: true });
+    if (!there) await makeFolder(parent);
     await recover(target);
     const name = basename(target);
     const isFixed = there && (holdsWorkingFolder(target) || (await isMountPoint(target)));
@@ -212,7 +220,7 @@ export async function writeFilesAtomically(
 ): Promise<void> {
   await typedWrite(`writing ${folder}`, errorClass, async () => {
     const target = await finalPath(folder);
-    if (!(await isFolderThere(target, folder, errorClass))) await mkdir(target, { recursive: true });
+    if (!(await isFolderThere(target, folder, errorClass))) await makeFolder(target);
     const name = "files";
     await recover(join(target, name));
     const workspace = await Workspace.create(target, name);

@@ -25,6 +25,7 @@ const CAUSES: Readonly<Record<string, readonly [got: string, hint?: string]>> = 
   ELOOP: ["a loop of symbolic links", "Choose another path"],
   EMFILE: ["too many open files", "Raise the limit (ulimit -n)"],
   ENFILE: ["too many open files on this machine"],
+  ENOTSUP: ["a device, pipe or socket there", "Choose another path"],
   EIO: ["an input/output error of the disk"],
 };
 

@@ -1,5 +1,5 @@
 import type { Stats } from "node:fs";
-import { readFile, realpath, stat } from "node:fs/promises";
+import { mkdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
 import { type ErrorClass, isFileError } from "./file-errors.js";
 
@@ -74,6 +74,18 @@ export async function isMountPoint(path: string): Promise<boolean> {
       field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8))) === path
     );
   });
+}
+
+/** Makes a folder and its parents. Node's own recursive mkdir reports a read-only file system as a folder that is missing. */
+export async function makeFolder(path: string): Promise<void> {
+  if ((await statIfThere(path))?.isDirectory()) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const isThere = isFileError(error) && error.code === "EEXIST" && (await statIfThere(path))?.isDirectory();
+    if (!isThere) throw error;
+  }
 }
 
 /** Whether this process works in the folder or below it. */

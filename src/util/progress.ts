@@ -36,7 +36,7 @@ export interface Progress {
   setTotal(total: number): void;
   /** Writes a whole line above the progress line (on a terminal or in plain mode). */
   log(text: string): void;
-  /** Takes the line off the terminal, so that something else can be written; the next update draws it again. */
+  /** Removes the line from the terminal, so that something else can be written; the next update redraws it. */
   clear(): void;
   /** Ends the line: replaced by `message` if given, otherwise removed. Further calls do nothing. */
   done(message?: string): void;
@@ -151,7 +151,7 @@ function resolveMode(mode: "auto" | "line" | "plain" | "off", stream: ProgressSt
   if (mode !== "auto") return mode;
   const env = typeof process === "undefined" ? {} : process.env;
   const ci = env.CI !== undefined && env.CI !== "" && env.CI !== "0" && env.CI !== "false";
-  // The line is plain text, so NO_COLOR asks nothing of it; a terminal that can't erase a line gets none.
+  // The line is plain text, so NO_COLOR doesn't concern it; a terminal that can't erase a line gets none.
   return stream.isTTY === true && !ci && env.TERM !== "dumb" ? "line" : "off";
 }
 

@@ -63,14 +63,18 @@ export async function moveInto(
   }
 }
 
-/** @throws EISDIR, EEXIST: one is a folder and the other is none. */
+/** @throws EISDIR, EEXIST: one is a folder and the other is none; ENOTSUP: what is there is a device, pipe or socket. */
 async function bothFolders(target: string, path: string): Promise<boolean> {
   const there = await statIfThere(target);
   if (there === undefined) return false;
   const [isFolder, isOne] = [there.isDirectory(), (await stat(path)).isDirectory()];
+  if (!isFolder && !there.isFile()) throw refusal("ENOTSUP", target);
   if (isFolder === isOne) return isFolder;
-  const code = isFolder ? "EISDIR" : "EEXIST";
-  throw Object.assign(new Error(`${code}: ${target}`), { code, syscall: "rename", path: target });
+  throw refusal(isFolder ? "EISDIR" : "EEXIST", target);
+}
+
+function refusal(code: string, target: string): Error {
+  return Object.assign(new Error(`${code}: ${target}`), { code, syscall: "rename", path: target });
 }
 
 /** Gives `to` what is in `from` and not in it, files by links. False if something is there that this can't be done for. */
@@ -84,8 +88,9 @@ async function linkRest(from: string, to: string, existing: Existing = "merge"):
       if (there === undefined) await mkdir(copy);
       else if (!there.isDirectory()) return false;
       if (!(await linkRest(source, copy)) || !(await takeAttributes(copy, await stat(source)))) return false;
+    } else if (!entry.isFile() && !entry.isSymbolicLink()) {
+      return false;
     } else if (there === undefined) {
-      if (!entry.isFile() && !entry.isSymbolicLink()) return false;
       const made = entry.isFile() ? link(source, copy) : symlink(await readlink(source), copy);
       if (!(await succeeds(made))) return false;
     }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { readLabelled, writeLabelled } from "../../src/data/labelled/labelled-folder.js";
+import { readLabelled, writeLabelled } from "../../src/data/examples/labelled-folder.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-labelled-"));
 after(() => rmSync(dir, { recursive: true }));

@@ -387,5 +387,5 @@ test("a data set that lost a shard is refused", async () => {
   rmSync(join(out, info.splits.train.shards[1]!));
   await assert.rejects(TokenDataset.open(out), /Shards are missing/);
   writeFileSync(join(out, "dataset.json"), "{}");
-  await assert.rejects(TokenDataset.open(out), /expected a gpt2-ts data set/);
+  await assert.rejects(TokenDataset.open(out), /dataset\.json: format: expected "gpt2-ts dataset"/);
 });

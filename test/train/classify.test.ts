@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { labelledLine } from "../../src/data/labelled/read-labelled.js";
+import { labelledLine } from "../../src/data/examples/labelled-line.js";
 import { ConfigError, DataError, UsageError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { convertModel } from "../../src/pretrained/convert.js";

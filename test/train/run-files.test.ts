@@ -6,14 +6,14 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { isHeldOut } from "../../src/data/examples/held-out.js";
+import { readLabelledInfo } from "../../src/data/examples/labelled-folder.js";
 import { prepareExamples } from "../../src/data/examples/prepare-examples.js";
-import { readLabelledInfo } from "../../src/data/labelled/labelled-folder.js";
-import { prepareLabelled } from "../../src/data/labelled/prepare-labelled.js";
+import { prepareLabelled } from "../../src/data/examples/prepare-labelled.js";
 import { CheckpointError, GPT2Error } from "../../src/errors.js";
 import { finetune } from "../../src/train/finetune.js";
-import { openTrainingData } from "../../src/train/open-data.js";
 import { settingsFor } from "../../src/train/settings.js";
 import { Trainer } from "../../src/train/trainer.js";
+import { TrainingData } from "../../src/train/training-data.js";
 import { byteTokenizer } from "../generate/models.js";
 import { anyBackend, checkpointsOf, curveOf, TINY_SETTINGS, tinyData, trainTiny } from "../helpers/tiny-run.js";
 
@@ -163,12 +163,12 @@ describe("files of a run that hold something else", () => {
         for (const value of values) {
           writeFileSync(file, replaced(json, path, value));
           await attempt(`${name}: ${path.join(".")} = ${JSON.stringify(value)}`, async () =>
-            openTrainingData(join(dir, folder), config, settings).close(),
+            TrainingData.open(join(dir, folder), config, settings).close(),
           );
         }
       }
       writeFileSync(file, json);
-      openTrainingData(join(dir, folder), config, settings).close();
+      TrainingData.open(join(dir, folder), config, settings).close();
     }
   });
 

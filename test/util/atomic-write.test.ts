@@ -189,6 +189,27 @@ describe("a full disk", () => {
     assert.match(stdout, want);
   });
 
+  it("is not confused with a read-only file system, which is called that", { skip: linux }, (t) => {
+    const folder = emptyFolder();
+    const source = `import { writeFileAtomically, writeFolderAtomically } from ${JSON.stringify(MODULE)};
+      const fill = async () => {};
+      const writes = [() => writeFileAtomically("x", "new"), () => writeFileAtomically("y", "new"),
+        () => writeFolderAtomically("d", fill), () => writeFolderAtomically("e/f", fill)];
+      for (const write of writes) await write().catch((error) => console.log(error.name, error.details?.got));`;
+    const mount = "mount -t tmpfs none . && cd . && cd $PWD && mkdir d && touch x && mount -o remount,ro $PWD";
+    const args = [
+      "-rm",
+      "sh",
+      "-c",
+      `${mount} || exit 3; exec "$0" --input-type=module -e "$1"`,
+      process.execPath,
+      source,
+    ];
+    const { stdout, stderr } = spawnSync("unshare", args, { cwd: folder, encoding: "utf8" });
+    if (stdout === "") return t.skip(`this machine lets nobody mount: ${stderr}`);
+    assert.equal(stdout, "CheckpointError a read-only file system\n".repeat(4));
+  });
+
   it("leaves the old file, a typed error and no temporary: size limit", { skip: linux }, () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, "x"), "old");
@@ -476,6 +497,24 @@ describe("writeFilesAtomically", () => {
     assert.deepEqual(contents(folder), { other: "other", weights: "old" });
     await writeFilesAtomically(folder, fill(false));
     assert.deepEqual(contents(folder), { other: "other", tokenizer: "new", weights: "new" });
+  });
+
+  it("refuses to put a file in the place of a pipe", { skip: posix }, async (t) => {
+    const folder = emptyFolder();
+    const fifo = join(folder, "b");
+    if (spawnSync("mkfifo", [fifo]).status !== 0) return t.skip("no mkfifo");
+    writeFileSync(join(folder, "a"), "old");
+    const fill = async (temporary: string) => {
+      for (const name of ["a", "b"]) await writeNewFile(join(temporary, name), "new");
+    };
+    for (const write of [
+      () => writeFilesAtomically(folder, fill),
+      () => writeFolderAtomically(folder, fill, { existing: "merge" }),
+    ]) {
+      assert.match((await rejection(write())).message, /got a device, pipe or socket there/);
+      assert.ok(lstatSync(fifo).isFIFO());
+      assert.deepEqual(contents(folder), { a: "old" });
+    }
   });
 
   it("refuses to put a file in a folder's place before anything has changed", async () => {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { LabelledLine } from "../../data/labelled/read-labelled.js";
+import type { LabelledLine } from "../../data/examples/labelled-line.js";
 import { DataError } from "../../errors.js";
 import type { Classification, LabelScore } from "../../generate/classify.js";
 import type { ReadOptions } from "../../gpt2/options.js";

@@ -3,7 +3,7 @@ import { readDatasetInfo } from "../../data/dataset-info.js";
 import { findShards } from "../../data/open-dataset.js";
 import { prepareData } from "../../data/prepare.js";
 import { UsageError } from "../../errors.js";
-import { isFolder } from "../../train/run-data.js";
+import { isFolder } from "../../util/is-folder.js";
 import { formatCount, progress } from "../../util/progress.js";
 import { loadNamedTokenizer } from "../model.js";
 

@@ -1,19 +1,19 @@
 import { END_OF_TEXT, type Segment } from "./template.js";
 
-/** What examples need of a tokenizer. */
+/** The parts of a tokenizer that encoding examples needs. */
 export interface ExampleEncoder {
   /** Ids of text, special tokens not recognised. */
   encode(text: string): ArrayLike<number>;
   readonly endOfText: number;
 }
 
-/** Tokens, and for each whether the model learns to write it: 1, or 0. */
+/** Tokens with their loss mask: 1 for tokens that the model learns to write. */
 export interface EncodedExample {
   readonly tokens: Uint16Array;
   readonly counted: Uint8Array;
 }
 
-/** Segments are cut into tokens one by one, so that a token belongs to what is read or to what is learned. */
+/** Encodes segments one by one, so that no token reaches from a part without loss into one with loss. */
 export function encodeExample(segments: readonly Segment[], { encode, endOfText }: ExampleEncoder): EncodedExample {
   const tokens: number[] = [];
   const counted: number[] = [];
@@ -26,7 +26,7 @@ export function encodeExample(segments: readonly Segment[], { encode, endOfText 
       }
     }
   }
-  // The first token follows nothing.
+  // The first token has no context.
   if (counted[0] === 1) {
     tokens.unshift(endOfText);
     counted.unshift(0);
@@ -35,15 +35,14 @@ export function encodeExample(segments: readonly Segment[], { encode, endOfText 
 }
 
 /**
- * The places of an example that is too long: what is read is cut at its beginning, so that what is learned stays; if that
- * alone is too long, its end is cut.
+ * The range of an example that is kept when it is too long: the start of the prompt is cut, so that the tokens with loss stay; if
+ * those alone are too long, their end is cut.
  *
- * @param firstCounted index of the first token that is learned
- * @returns the range that is kept
+ * @param firstCounted index of the first token in the loss mask
  */
 export function cutExample(length: number, firstCounted: number, longest: number): [start: number, end: number] {
   if (length <= longest) return [0, length];
-  // One token stays before the first that is learned.
+  // One token stays before the first in the loss mask.
   const start = Math.min(length - longest, firstCounted - 1);
   return [start, start + longest];
 }

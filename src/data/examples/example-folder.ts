@@ -1,20 +1,17 @@
 /** A folder of encoded examples: examples.json, train.safetensors, val.safetensors, tokenizer.json. */
 import { join } from "node:path";
-import { openFileSource } from "../../checkpoint/file-source.js";
-import { readSafetensors, type SafetensorsDtype } from "../../checkpoint/safetensors.js";
-import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
-import { DataError, GPT2Error } from "../../errors.js";
+import { DataError } from "../../errors.js";
 import { type InfoFile, readInfo } from "../read-info.js";
+import { type Layout, readArrays, writeArrays } from "./arrays-file.js";
 import type { ExampleTokens } from "./example-set.js";
 import { checkTemplate, type Template } from "./template.js";
 
 export const EXAMPLES_FILE = "examples.json";
-export const EXAMPLES_TOKENIZER_FILE = "tokenizer.json";
 
 export interface ExampleSplitInfo {
   readonly examples: number;
   readonly tokens: number;
-  /** Tokens that are learned. */
+  /** Tokens in the loss mask. */
   readonly counted: number;
 }
 
@@ -37,7 +34,7 @@ export interface ExamplesInfo {
     readonly heldOut: "none" | "files" | "examples" | "tail";
     readonly seed: number;
   };
-  /** Lines in which nothing was left to learn. */
+  /** Lines with an empty loss mask, left out. */
   readonly empty: number;
 }
 
@@ -52,7 +49,7 @@ const INFO: InfoFile = {
       sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
     },
   },
-  hint: "Make the data again",
+  hint: "Prepare the data again",
 };
 
 /** @returns undefined if the folder holds something else. @throws {DataError} it is damaged. */
@@ -71,39 +68,14 @@ export function readExamplesInfo(folder: string): ExamplesInfo | undefined {
 
 const splitFile = (folder: string, split: "train" | "val"): string => join(folder, `${split}.safetensors`);
 
-const LAYOUT = { tokens: "U16", counted: "U8", starts: "U32" } as const satisfies Record<string, SafetensorsDtype>;
+const LAYOUT = { tokens: "U16", counted: "U8", starts: "U32" } as const satisfies Layout;
 
-/** Into a folder that is being written. */
+/** Writes a split into a folder that is being written. */
 export async function writeExamples(folder: string, split: "train" | "val", examples: ExampleTokens): Promise<void> {
-  const tensors = Object.entries(LAYOUT).map(([name, dtype]) => {
-    const data = examples[name as keyof ExampleTokens];
-    return { name, dtype, shape: [data.length], data };
-  });
-  await writeSafetensorsFile(splitFile(folder, split), tensors, {}, DataError);
+  await writeArrays(splitFile(folder, split), LAYOUT, examples);
 }
 
 /** @throws {DataError} the file is missing or damaged. */
 export function readExamples(folder: string, split: "train" | "val"): ExampleTokens {
-  const path = splitFile(folder, split);
-  try {
-    const source = openFileSource(path);
-    try {
-      const { tensors } = readSafetensors(source);
-      const bytes = (name: keyof typeof LAYOUT): ArrayBuffer => {
-        const tensor = tensors.get(name);
-        if (tensor?.dtype === LAYOUT[name]) return tensor.data.slice().buffer as ArrayBuffer;
-        throw new DataError({ op: `reading ${path}: ${name}`, expected: LAYOUT[name], got: tensor?.dtype ?? "none" });
-      };
-      return {
-        tokens: new Uint16Array(bytes("tokens")),
-        counted: new Uint8Array(bytes("counted")),
-        starts: new Uint32Array(bytes("starts")),
-      };
-    } finally {
-      source.close();
-    }
-  } catch (cause) {
-    if (!(cause instanceof GPT2Error) || cause instanceof DataError) throw cause;
-    throw new DataError({ ...cause.details, hint: "Make the data again", cause });
-  }
+  return readArrays(splitFile(folder, split), LAYOUT);
 }

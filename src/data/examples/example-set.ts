@@ -1,33 +1,34 @@
 import { createHash } from "node:crypto";
 import { DataError } from "../../errors.js";
 import { cutExample, type EncodedExample } from "./encode-example.js";
+import type { BatchArrays, Examples } from "./examples.js";
 
 /** Examples in memory, one after another. */
 export interface ExampleTokens {
   readonly tokens: Uint16Array;
-  /** 1 for tokens that are learned. */
+  /** Loss mask: 1 for tokens that the model learns to write. */
   readonly counted: Uint8Array;
   /** [examples + 1] where each begins; the last is the end. */
   readonly starts: Uint32Array;
 }
 
-/** An example as a pass of training sees it: each token but the last, with what follows it. */
-export interface ExampleRange {
+/** An example as a pass of training sees it: each token but the last, with the token after it as its target. */
+interface ExampleRange {
   /** Index of its first token, and the one after its last. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Examples none of which takes more than T places. */
-export class ExampleSet {
-  readonly examples: readonly ExampleRange[];
-  /** Of examples that were too long. */
+/** Prompts and chats as examples of at most T slots; the loss mask says which targets count. */
+export class ExampleSet implements Examples {
+  readonly #ranges: readonly ExampleRange[];
+  /** Examples that were too long. */
   readonly cut: number;
-  /** Tokens that are learned. */
+  /** Targets that count. */
   readonly targets: number;
   readonly #tokens: ExampleTokens;
 
-  /** @throws {DataError} an id outside the vocabulary, or an example of which nothing is learned. */
+  /** @throws {DataError} an id outside the vocabulary, or an example with an empty loss mask. */
   constructor(tokens: ExampleTokens, T: number, vocabSize: number, path: string) {
     this.#tokens = tokens;
     checkStarts(tokens, path);
@@ -38,7 +39,7 @@ export class ExampleSet {
     }
     const { starts, counted } = tokens;
     let cut = 0;
-    this.examples = Array.from({ length: starts.length - 1 }, (_, i) => {
+    this.#ranges = Array.from({ length: starts.length - 1 }, (_, i) => {
       const [from, to] = [starts[i]!, starts[i + 1]!];
       const first = counted.indexOf(1, from);
       const [start, end] = cutExample(to - from, first - from, T + 1);
@@ -47,36 +48,38 @@ export class ExampleSet {
     });
     this.cut = cut;
     let targets = 0;
-    for (const { start, end } of this.examples) for (let i = start + 1; i < end; i++) targets += counted[i]!;
+    for (const { start, end } of this.#ranges) for (let i = start + 1; i < end; i++) targets += counted[i]!;
     this.targets = targets;
   }
 
-  /** Places that example `i` takes. */
+  get count(): number {
+    return this.#ranges.length;
+  }
+
   length(i: number): number {
-    const { start, end } = this.examples[i]!;
+    const { start, end } = this.#ranges[i]!;
     return end - start - 1;
   }
 
-  /** Writes example `i` into place `at` of a pass; returns how many of its tokens are learned. */
-  write(i: number, at: number, batch: Record<"tokens" | "targets" | "positions" | "first", Int32Array>): number {
+  write(i: number, at: number, batch: Omit<BatchArrays, "values">): number {
     const { tokens, counted } = this.#tokens;
-    const { start, end } = this.examples[i]!;
-    let learned = 0;
+    const { start, end } = this.#ranges[i]!;
+    let count = 0;
     for (let n = 0; n < end - start - 1; n++) {
       const next = start + n + 1;
       batch.tokens[at + n] = tokens[start + n]!;
       batch.targets[at + n] = counted[next] === 1 ? tokens[next]! : -1;
       batch.positions[at + n] = n;
       batch.first[at + n] = at;
-      learned += counted[next]!;
+      count += counted[next]!;
     }
-    return learned;
+    return count;
   }
 
-  /** The tokens of example `i` before the first that is learned. */
+  /** The tokens of example `i` before the first in the loss mask. */
   prompt(i: number): number[] {
     const { tokens, counted } = this.#tokens;
-    const { start } = this.examples[i]!;
+    const { start } = this.#ranges[i]!;
     return Array.from(tokens.subarray(start, counted.indexOf(1, start)));
   }
 
@@ -89,10 +92,10 @@ export class ExampleSet {
     return hash.digest("hex").slice(0, 16);
   }
 
-  /** The ids that are learned. */
+  /** The ids in the loss mask. */
   *learned(): Generator<number, void, void> {
     const { tokens, counted } = this.#tokens;
-    for (const { start, end } of this.examples) {
+    for (const { start, end } of this.#ranges) {
       for (let i = start + 1; i < end; i++) if (counted[i] === 1) yield tokens[i]!;
     }
   }
@@ -105,8 +108,8 @@ function checkStarts({ tokens, counted, starts }: ExampleTokens, path: string): 
     return first > starts[i]! && first < starts[i + 1]!;
   };
   if (whole && starts.every((_, i) => i === starts.length - 1 || learned(i))) return;
-  const expected = "examples of which something is learned, but not their first token";
-  throw new DataError({ op: `reading ${path}`, expected, got: "others", hint: "Make the data again" });
+  const expected = "examples with a loss mask that is not empty and leaves out their first token";
+  throw new DataError({ op: `reading ${path}`, expected, got: "others", hint: "Prepare the data again" });
 }
 
 /** Joins examples into arrays. */

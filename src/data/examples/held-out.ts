@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
-/** Which examples are held out, and how that was decided. */
+/** How the held-out examples were chosen. */
 export type HeldOutBy = "none" | "files" | "examples" | "tail";
 
-/** By a hash of its text: the same example has the same fate wherever it stands. */
+/** Whether an example is held out, by a hash of its text, so that copies of it never end up in both splits. */
 export function isHeldOut(
   texts: Iterable<string>,
   { valFraction, seed }: { readonly valFraction: number; readonly seed: number },
@@ -14,7 +14,7 @@ export function isHeldOut(
   return hash.digest().readUIntBE(0, 6) / 2 ** 48 < valFraction;
 }
 
-/** If by their hashes all or none are held out, the last ones are. */
+/** Splits examples; if their hashes hold out all or none, the last ones are held out. */
 export function holdOut<T extends { readonly heldOut: boolean }>(
   examples: readonly T[],
   valFraction: number,

@@ -1,34 +1,34 @@
 import { deriveKey } from "../../util/random.js";
 import { Permutation } from "../epoch-order.js";
+import type { Placement, TrainingOrder, ValidationOrder } from "./examples.js";
 
 /**
- * Which examples a pass of N places holds. Examples come in an endless row, each epoch in a permutation of its own; a pass
- * takes them in order as long as they fit whole, so places at its end may stay empty. Attention goes by example, so there
- * are no rows within a pass to be kept to.
+ * The examples that a pass of N slots holds. Examples come in an endless sequence, each epoch in a permutation of its own; a
+ * pass takes them in order as long as they fit whole, so slots at its end may stay empty. Attention goes by example, so
+ * examples need not keep to rows within a pass.
  *
  * All of it is a function of (seed, pass): the examples of a pass are found by walking there from the start, once.
  */
-export class Packing {
+export class Packing implements TrainingOrder, ValidationOrder {
   readonly #lengths: readonly number[];
-  readonly #places: number;
+  readonly #slots: number;
   readonly #seed: number | undefined;
-  /** Number in the row of the first example of each pass so far. */
+  /** Number in the sequence of the first example of each pass so far. */
   readonly #firsts: number[] = [0];
   #epoch = -1;
   #permutation: Permutation | undefined;
 
   /**
-   * @param lengths of the examples, none above `places`; at least one
-   * @param seed of the order; without one they come as they are, and end
+   * @param lengths of the examples, none above `slots`; at least one
+   * @param seed of the order; without one they come as they are, once
    */
-  constructor(lengths: readonly number[], places: number, seed?: number) {
+  constructor(lengths: readonly number[], slots: number, seed?: number) {
     this.#lengths = lengths;
-    this.#places = places;
+    this.#slots = slots;
     this.#seed = seed;
   }
 
-  /** The examples of pass number `pass`, and where each begins. */
-  pass(pass: number): { example: number; at: number }[] {
+  pass(pass: number): Placement[] {
     const first = this.#firstOf(pass);
     const end = this.#firstOf(pass + 1);
     let at = 0;
@@ -40,6 +40,14 @@ export class Packing {
     });
   }
 
+  get passes(): number {
+    return this.passesFor(1);
+  }
+
+  stepsFor(epochs: number, passesPerStep: number): number {
+    return Math.max(1, Math.ceil(this.passesFor(epochs) / passesPerStep));
+  }
+
   /** Passes until all examples have come `epochs` times. */
   passesFor(epochs: number): number {
     const examples = Math.ceil(epochs * this.#lengths.length);
@@ -48,7 +56,6 @@ export class Packing {
     return pass;
   }
 
-  /** How often all examples have come after so many passes. */
   epochsAfter(passes: number): number {
     return this.#firstOf(passes) / this.#lengths.length;
   }
@@ -56,7 +63,7 @@ export class Packing {
   #firstOf(pass: number): number {
     while (this.#firsts.length <= pass) {
       let next = this.#firsts.at(-1)!;
-      let room = this.#places;
+      let room = this.#slots;
       while (this.#has(next)) {
         room -= this.#lengths[this.#example(next)]!;
         if (room < 0) break;
@@ -71,7 +78,7 @@ export class Packing {
     return this.#seed !== undefined || i < this.#lengths.length;
   }
 
-  /** Number i of the row. */
+  /** Number i of the sequence. */
   #example(i: number): number {
     if (this.#seed === undefined) return i;
     const n = this.#lengths.length;

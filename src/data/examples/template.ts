@@ -1,8 +1,8 @@
 import { DataError, UsageError } from "../../errors.js";
 
 /**
- * How a line of JSONL becomes a text of which the model learns a part. What is shown here is all there is: nothing is
- * added before or after, except that a text which begins with what is learned gets an `<|endoftext|>` to follow.
+ * The way from a line of JSONL to a text with a loss mask. Nothing is added before or after the template's text, except that
+ * an `<|endoftext|>` precedes a text whose first token would be in the loss mask.
  *
  * `{field}` stands for the line's field, `{{` for a brace, `<|endoftext|>` for the token. In the data itself the latter is
  * plain text.
@@ -10,19 +10,19 @@ import { DataError, UsageError } from "../../errors.js";
 export type Template = FieldsTemplate | ChatTemplate;
 
 export interface FieldsTemplate {
-  /** What the model reads. */
+  /** Text without loss. */
   readonly prompt: string;
-  /** What it learns to write after it. */
+  /** Text after it, in the loss mask. */
   readonly completion: string;
 }
 
 /** For lines with `messages`, a list of `{ role, content }`; the field of a message is `{content}`. */
 export interface ChatTemplate {
-  /** By role: what the model reads, and for roles that it is to play what it learns to write. */
+  /** By role: text without loss, and for the roles that the model plays text in the loss mask. */
   readonly chat: Readonly<Record<string, { readonly prompt: string; readonly completion?: string }>>;
 }
 
-/** What the file is called that lies beside a model or adapter which learned by a template. */
+/** The file beside a model or adapter that was trained with a template. */
 export const TEMPLATE_FILE = "template.json";
 
 export const TEMPLATES: Readonly<Record<string, Template>> = {
@@ -39,7 +39,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
 /** A line's contents. */
 export type ExampleRecord = { readonly [field: string]: unknown };
 
-/** A part of an example: what the model reads, or what it learns. */
+/** A part of an example, in the loss mask or not. */
 export interface Segment {
   readonly parts: readonly TextPart[];
   readonly counted: boolean;
@@ -52,7 +52,7 @@ const END_OF_TEXT_TEXT = "<|endoftext|>";
 
 export const isChat = (template: Template): template is ChatTemplate => "chat" in template;
 
-/** The template that fits a line, if one of ours does. */
+/** The built-in template that fits a line, if one does. */
 export function templateFor(record: ExampleRecord): Template | undefined {
   if (Array.isArray(record.messages)) return TEMPLATES.chat;
   return "prompt" in record && "completion" in record ? TEMPLATES.plain : undefined;
@@ -61,7 +61,7 @@ export function templateFor(record: ExampleRecord): Template | undefined {
 /**
  * Checks a template given as JSON.
  *
- * @throws {UsageError} it is none, it names unknown fields of messages, or nothing in it is learned.
+ * @throws {UsageError} it is no template, it names unknown fields of messages, or its loss mask is empty.
  */
 export function checkTemplate(json: unknown, op = "template"): Template {
   const expected = 'an object with "prompt" and "completion", or with "chat": { role: { "prompt", "completion" } }';
@@ -90,7 +90,7 @@ export function checkTemplate(json: unknown, op = "template"): Template {
 }
 
 /**
- * What a line becomes.
+ * Fills a template with a line's fields.
  *
  * @param op for errors: `reading chats.jsonl, line 3`.
  * @throws {DataError} a field is missing or no text, or a role that the template does not have.
@@ -128,7 +128,7 @@ export function renderExample(template: Template, record: ExampleRecord, op: str
 }
 
 /**
- * What comes before what the model is to write: a prompt for a model that was trained with the template.
+ * The text up to the completion: a prompt for a model that was trained with the template.
  *
  * @param record the fields of the prompt, or for a chat its messages so far.
  */
@@ -144,13 +144,13 @@ export function promptParts(template: Template, record: ExampleRecord): TextPart
 export const renderPrompt = (template: Template, record: ExampleRecord): string =>
   plainText(promptParts(template, record));
 
-/** For people, and for prompts. */
+/** Segments as text, for previews and prompts. */
 export const plainText = (parts: readonly TextPart[]): string =>
   parts.map((part) => (typeof part === "string" ? part : END_OF_TEXT_TEXT)).join("");
 
 const PLACEHOLDER = /\{\{|\{([^{}]*)\}|<\|endoftext\|>/g;
 
-/** Neighbouring text, the template's and the data's, is one part: it is cut into tokens together. */
+/** Adjacent text of the template and of the data is one part, which is tokenised as a whole. */
 function fillIn(template: string, fields: ExampleRecord, op: string): TextPart[] {
   const parts: TextPart[] = [];
   let text = "";

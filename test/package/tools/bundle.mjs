@@ -68,7 +68,7 @@ const BUNDLERS = {
         ...(browser ? {} : { ssr: program }),
         rollupOptions: { input: program, output },
       },
-      ...(browser ? {} : { ssr: { noExternal: ["gpt2-ts", "fzstd"] } }),
+      ...(browser ? {} : { ssr: { noExternal: ["gpt2-ts", "xxhash-wasm"] } }),
     });
   },
 };

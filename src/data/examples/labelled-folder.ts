@@ -1,14 +1,11 @@
 /** A folder of encoded texts with labels: labelled.json, train.safetensors, val.safetensors, tokenizer.json. */
 import { join } from "node:path";
-import { openFileSource } from "../../checkpoint/file-source.js";
-import { readSafetensors, type SafetensorsDtype } from "../../checkpoint/safetensors.js";
-import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
-import { DataError, GPT2Error } from "../../errors.js";
-import type { HeldOutBy } from "../examples/held-out.js";
+import { DataError } from "../../errors.js";
 import { type InfoFile, readInfo } from "../read-info.js";
+import { type Layout, readArrays, writeArrays } from "./arrays-file.js";
+import type { HeldOutBy } from "./held-out.js";
 
 export const LABELLED_FILE = "labelled.json";
-export const LABELLED_TOKENIZER_FILE = "tokenizer.json";
 
 export type LabelKind = "classification" | "regression";
 
@@ -24,7 +21,7 @@ export interface LabelledInfo {
   readonly version: 1;
   readonly tokenizer: { readonly name: string; readonly sha256: string; readonly vocabSize: number };
   readonly kind: LabelKind;
-  /** In their order; one for regression. */
+  /** Label names by class; one for regression. */
   readonly labels: readonly string[];
   readonly splits: { readonly train: LabelledSplitInfo; readonly val?: LabelledSplitInfo };
   /** The files and folders as they were named. */
@@ -37,7 +34,7 @@ export interface LabelledTexts {
   readonly tokens: Uint16Array;
   /** [texts + 1] where each begins; the last is the end. */
   readonly starts: Uint32Array;
-  /** Of each text its label's number, or for regression the number it is to give. */
+  /** The class of each text, or for regression its number. */
   readonly targets: Float32Array;
 }
 
@@ -54,7 +51,7 @@ const INFO: InfoFile = {
       sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
     },
   },
-  hint: "Make the data again",
+  hint: "Prepare the data again",
 };
 
 /** @returns undefined if the folder holds something else. @throws {DataError} it is damaged. */
@@ -70,15 +67,11 @@ export function readLabelledInfo(folder: string): LabelledInfo | undefined {
 
 const splitFile = (folder: string, split: "train" | "val"): string => join(folder, `${split}.safetensors`);
 
-const LAYOUT = { tokens: "U16", starts: "U32", targets: "F32" } as const satisfies Record<string, SafetensorsDtype>;
+const LAYOUT = { tokens: "U16", starts: "U32", targets: "F32" } as const satisfies Layout;
 
-/** Into a folder that is being written. */
+/** Writes a split into a folder that is being written. */
 export async function writeLabelled(folder: string, split: "train" | "val", texts: LabelledTexts): Promise<void> {
-  const tensors = Object.entries(LAYOUT).map(([name, dtype]) => {
-    const data = texts[name as keyof LabelledTexts];
-    return { name, dtype, shape: [data.length], data };
-  });
-  await writeSafetensorsFile(splitFile(folder, split), tensors, {}, DataError);
+  await writeArrays(splitFile(folder, split), LAYOUT, texts);
 }
 
 /** @throws {DataError} the file is missing or damaged. */
@@ -88,29 +81,9 @@ export function readLabelled(
   { kind, labels }: Pick<LabelledInfo, "kind" | "labels">,
 ): LabelledTexts {
   const path = splitFile(folder, split);
-  try {
-    const source = openFileSource(path);
-    try {
-      const { tensors } = readSafetensors(source);
-      const bytes = (name: keyof typeof LAYOUT): ArrayBuffer => {
-        const tensor = tensors.get(name);
-        if (tensor?.dtype === LAYOUT[name]) return tensor.data.slice().buffer as ArrayBuffer;
-        throw new DataError({ op: `reading ${path}: ${name}`, expected: LAYOUT[name], got: tensor?.dtype ?? "none" });
-      };
-      const texts = {
-        tokens: new Uint16Array(bytes("tokens")),
-        starts: new Uint32Array(bytes("starts")),
-        targets: new Float32Array(bytes("targets")),
-      };
-      check(texts, kind === "classification" ? labels.length : undefined, path);
-      return texts;
-    } finally {
-      source.close();
-    }
-  } catch (cause) {
-    if (!(cause instanceof GPT2Error) || cause instanceof DataError) throw cause;
-    throw new DataError({ ...cause.details, hint: "Make the data again", cause });
-  }
+  const texts = readArrays(path, LAYOUT);
+  check(texts, kind === "classification" ? labels.length : undefined, path);
+  return texts;
 }
 
 /** @param classes undefined for regression, whose targets are any finite numbers */
@@ -119,7 +92,7 @@ function check({ tokens, starts, targets }: LabelledTexts, classes: number | und
   const isTarget = (x: number): boolean =>
     classes === undefined ? Number.isFinite(x) : Number.isInteger(x) && x >= 0 && x < classes;
   const rising = starts.every((start, i) => i === 0 || start > starts[i - 1]!);
-  const hint = "Make the data again";
+  const hint = "Prepare the data again";
   if (!ends || !rising) {
     const got = `${starts.length} starts, ${targets.length} targets and ${tokens.length} tokens`;
     throw new DataError({ op: `reading ${path}`, expected: "texts that follow one another", got, hint });

@@ -11,7 +11,7 @@ export interface LabelledLine {
 
 /**
  * The `text` and `label` of a line. Labels are names; whole numbers, true and false count as names too. For regression they
- * are numbers; without a kind they are left out.
+ * are numbers; without a kind labels are ignored.
  *
  * @throws {DataError} no text, or a label of another kind.
  */

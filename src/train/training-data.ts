@@ -1,0 +1,123 @@
+import type { ModelConfig } from "../architectures/config.js";
+import { architectureOf } from "../architectures/registry.js";
+import type { TaskHead } from "../architectures/task-head.js";
+import { fillPass } from "../data/examples/examples.js";
+import { readLabelledInfo } from "../data/examples/labelled-folder.js";
+import { type ExampleCounts, type ExampleSource, openExamples } from "../data/examples/open-examples.js";
+import type { Template } from "../data/examples/template.js";
+import { isFolder } from "../util/is-folder.js";
+import type { FillBatch } from "./host-batch.js";
+import { accumulation, type TrainSettings } from "./settings.js";
+
+/** `<|endoftext|>` where nothing says it: the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
+export const defaultEndOfText = (vocabSize: number): number => Math.min(vocabSize - 1, 50256);
+
+/** The data of a run: training batches in their order, and what is held out. */
+export class TrainingData {
+  readonly #source: ExampleSource;
+  readonly #settings: TrainSettings;
+
+  private constructor(source: ExampleSource, settings: TrainSettings) {
+    this.#source = source;
+    this.#settings = settings;
+  }
+
+  /** @throws {DataError} missing or damaged data, too little of it, or a vocabulary that is not the model's. */
+  static open(path: string, config: ModelConfig, settings: TrainSettings): TrainingData {
+    const { vocabSize } = config;
+    const { batchSize, seqLength, seed, valEvery, isolate } = settings;
+    const source = openExamples(path, {
+      B: batchSize,
+      T: seqLength,
+      seed,
+      vocabSize,
+      withVal: valEvery > 0,
+      isolate: isolate === 1,
+      endOfText: defaultEndOfText(vocabSize),
+      labelAt: architectureOf(config).pooling.task,
+    });
+    return new TrainingData(source, settings);
+  }
+
+  /** The folder or shards. */
+  get path(): string {
+    return this.#source.path;
+  }
+
+  /** Ids of its tokenizer, where the data set says. */
+  get vocabSize(): number | undefined {
+    return this.#source.vocabSize;
+  }
+
+  /** Training tokens. */
+  get tokens(): number {
+    return this.#source.train.tokens;
+  }
+
+  /** Tokens that a whole validation scores; undefined without held-out data or validations. */
+  get valTokens(): number | undefined {
+    return this.#source.val?.tokens;
+  }
+
+  /** Bits per byte for one nat per token, on the held-out text, where the data set knows its bytes. */
+  get bitsPerByte(): number | undefined {
+    return this.#source.val?.bitsPerByte;
+  }
+
+  /** Text of the tokenizer.json that goes with every model made from this data. */
+  get tokenizer(): string | undefined {
+    return this.#source.tokenizer;
+  }
+
+  /** The template that examples were made with; it goes with the finished model. */
+  get template(): Template | undefined {
+    return this.#source.template;
+  }
+
+  /** Of prompts, chats and labels: how many, and how many of them were cut to the length of a sequence. */
+  get examples(): ExampleCounts | undefined {
+    return this.#source.counts;
+  }
+
+  /** Of prompts and chats: the tokens that the sample of a step begins with. */
+  get promptOf(): ((step: number) => readonly number[]) | undefined {
+    return this.#source.promptOf;
+  }
+
+  readonly fillTraining: FillBatch = (pass, batch) => {
+    const { examples, order } = this.#source.train;
+    return fillPass(examples, order, pass, batch);
+  };
+
+  readonly fillValidation: FillBatch = (pass, batch) => {
+    const { examples, order } = this.#source.val!;
+    return fillPass(examples, order, pass, batch);
+  };
+
+  /** Passes of a validation; 0 without held-out data. */
+  get validationPasses(): number {
+    const { valBatches } = this.#settings;
+    const all = this.#source.val?.order.passes ?? 0;
+    return valBatches > 0 ? Math.min(valBatches, all) : all;
+  }
+
+  /** How often a run of so many steps goes through the training data. */
+  epochs(steps: number): number {
+    return this.#source.train.order.epochsAfter(steps * accumulation(this.#settings));
+  }
+
+  /** Steps in which a run goes through the training data so often. */
+  stepsFor(epochs: number): number {
+    return this.#source.train.order.stepsFor(epochs, accumulation(this.#settings));
+  }
+
+  close(): void {
+    this.#source.close();
+  }
+}
+
+/** The head that is trained on this data; undefined if it has no labels. */
+export function headFor(path: string): TaskHead | undefined {
+  const info = isFolder(path) ? readLabelledInfo(path) : undefined;
+  return info && { kind: info.kind, labels: info.labels };
+}
