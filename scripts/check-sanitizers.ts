@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import koffi from "koffi";
 import { type GPT2Config, gpt2Config } from "../src/architectures/gpt2/config.js";
 import { initialTensors } from "../src/architectures/init.js";
 import { tensorTable } from "../src/architectures/registry.js";
@@ -33,6 +34,8 @@ const FLAGS = [
   "-g",
   "-fno-omit-frame-pointer",
 ];
+
+const STACK_BYTES = 8 * 2 ** 20;
 
 /** Random integers and choices. */
 class Draw {
@@ -157,6 +160,8 @@ const { values } = parseArgs({
   },
 });
 if (values.run) {
+  // Sanitized frames are large, and koffi calls on small stacks of its own.
+  koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
   await runCases();
   await runShapes(Number(values.shapes), Number(values.seed));
 } else {
