@@ -9,7 +9,7 @@ export type BackendChoice = "auto" | "native" | "wasm" | "reference";
 export interface BackendOptions {
   /** By default the environment variable `GPT2_BACKEND`, else `auto`. */
   readonly backend?: BackendChoice | undefined;
-  /** Native and wasm: threads that compute; by default `GPT2_THREADS`, else all processors. */
+  /** Native and wasm: threads that compute; by default `GPT2_THREADS`, else the processors that the process may use. */
   readonly threads?: number | undefined;
   /** Native: instruction set; by default `GPT2_ISA`, else the best there is. */
   readonly isa?: string | undefined;
