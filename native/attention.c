@@ -1,9 +1,9 @@
 /*
- * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row, or a
- * sliding window, whose first row moves on within what the token before sees; a segment and a head are one unit of work, and within it queries are taken in blocks, of NR forward and BQ backward: their
- * scores against all the keys they can see fill a strip of block x keys that stays in the cache, and the T x T matrix is
- * never whole. The products run on packed panels (gemm.h). A few queries (decoding) are plain dot products over the
- * cache, of many heads at a time.
+ * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row, or whose
+ * first rows slide on within what the token before sees. A segment and a head are one unit of work; within it queries are
+ * taken in blocks, of NR forward and BQ backward: their scores against all the keys they can see fill a strip of block x
+ * keys that stays in the cache, so the T x T matrix never exists as a whole. The products run on packed panels (gemm.h). A
+ * few queries (decoding) are plain dot products over the cache, of many heads at a time.
  */
 #include "gemm.h"
 #include "random.h"
@@ -70,9 +70,9 @@ static float softmax_row(float *s, long keys, long width, float scale) {
   return max + __builtin_logf(sum);
 }
 
-/* Rows lie a token's keys of all heads apart, too far for the processor to see a stream: they are asked for this far ahead. */
+/* A head's rows lie the keys of all heads apart, too far for the hardware prefetcher: rows prefetched ahead. */
 #define ROWS_AHEAD 16
-#define KEYS 4 /* at a time, which hides the multiply-add's latency */
+#define KEYS 4 /* scored at a time, which hides the multiply-add's latency */
 
 INLINE void fetch_row(const float *row, long HS) {
   for (long d = 0; d < HS; d += 16) __builtin_prefetch(row + d);
@@ -129,7 +129,7 @@ static void weigh_values(const float *weights, const float *v, long ld, long HS,
   vstore_part(out + d, acc, HS - d);
 }
 
-/* Keys that all of a thread's heads go over before the next ones: their rows lie one after another in memory. */
+/* Keys that all of a thread's heads score before the next: their rows are neighbours in memory. */
 #define KEY_BLOCK 128
 
 /* One query against the cache, heads h0 to h1: scores by dot products, then the weighted sums of the values. */
@@ -154,7 +154,7 @@ static void attend_one(const Attention *at, const float *q, const float *k, cons
 
 #define FEW 8
 
-/* Too few queries for packed panels to pay. */
+/* Queries too few for packed panels to pay. */
 static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, long n0, long n1, long last, long h0, long h1) {
   long C = at->NH * at->HS, kp = ROUND_UP(last + 1 - at->first[n0], VW);
   const float *q = a->q;
@@ -276,7 +276,7 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
       for (long i = 0; i < bq; i++) lse[(n + i) * NH + head] = max[i] * at->scale + __builtin_logf(sum[i]);
     }
     if (at->p > 0) drop_columns(at, scores, n, bq, k0, head, begin, seen);
-    for (long j = begin; j < seen; j += KC) { /* so many keys' weights stay in the first-level cache */
+    for (long j = begin; j < seen; j += KC) { /* the weights of KC keys stay in the first-level cache */
       long kc = seen - j < KC ? seen - j : KC;
       for (long d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > begin);
     }

@@ -1,6 +1,6 @@
 /*
- * Weights from how a file holds them to how they are used: another type (src/dtype), or transposed (Hugging Face's
- * Conv1D). Each value goes through single precision. Encoding gives the bytes that src/dtype gives.
+ * Converts weights from a file's dtype and layout to those used in memory: another dtype (src/dtype), or transposed (Hugging
+ * Face's Conv1D). Each value passes through single precision. Encoding gives the same bytes as src/dtype.
  */
 #include "op.h"
 #include "vec.h"
@@ -13,10 +13,10 @@
 #define BAND 32
 #define STRIP 256
 
-/* Keeps the compiler from fusing the product before it with what follows: files must not depend on the processor. */
+/* Keeps the compiler from fusing the product before it with what follows: files have the same bits on every processor. */
 #define ROUND_HERE __asm__ volatile("" ::: "memory")
 
-/* A file's numbers may stand at any address. */
+/* Numbers in a file may be unaligned. */
 typedef float f32_memory __attribute__((aligned(1), may_alias));
 typedef uint16_t u16_memory __attribute__((aligned(1), may_alias));
 
@@ -44,7 +44,7 @@ INLINE uint32_t bits_of(float x) {
 #define F32_INFINITY 0x7f800000u
 #define F16_INFINITY 0x7c00u
 
-/* Values without NaN and infinity, which are found beforehand. */
+/* Of values other than NaN and infinity, which are found beforehand. */
 INLINE float f16_to_f32(uint16_t half) {
   uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
   /* The exponent's bias is 112 greater; a subnormal stands above 2^-14, which is then taken away. */
@@ -53,7 +53,7 @@ INLINE float f16_to_f32(uint16_t half) {
   return float_of(bits | (uint32_t)(half & 0x8000) << 16);
 }
 
-/* To the nearest, ties to even; what is too large becomes infinity. */
+/* Rounds to the nearest, ties to even; a value too large becomes infinity. */
 INLINE uint16_t f32_to_f16(float x) {
   uint32_t bits = bits_of(x), magnitude = bits & 0x7fffffffu;
   uint32_t normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
@@ -64,7 +64,7 @@ INLINE uint16_t f32_to_f16(float x) {
   return (uint16_t)((bits >> 16 & 0x8000) | half);
 }
 
-/* Whether all of n values are finite. Blocks tell it by their scales. */
+/* Whether all n values are finite; those of a block are if its scale is. */
 static int finite_f32(const f32_memory *x, long n) {
   uint32_t largest = 0;
   for (long i = 0; i < n; i++) {
@@ -183,7 +183,7 @@ static void encode_q4_0(const float *x, uint8_t *p) {
   for (int i = 0; i < BLOCK / 2; i++) p[2 + i] = (uint8_t)(level[i] | level[i + BLOCK / 2] << 4);
 }
 
-/* n values, whole blocks. Returns whether they fit the type. */
+/* Encodes n values, whole blocks. Returns whether they are in the dtype's range. */
 static int encode(int64_t type, const float *x, void *to, long n) {
   u16_memory *halves = to;
   uint8_t *p = to;

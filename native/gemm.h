@@ -27,7 +27,7 @@
 #endif
 #define LINE_FLOATS 16 /* floats in a cache line */
 
-/* What is done to a tile of C when its sum over k is complete. */
+/* Applied to a tile of C when its sum over k is complete. */
 typedef struct {
   const float *bias;      /* [N], added */
   float *preact;          /* like C, gets the value before the activation */
@@ -142,8 +142,8 @@ static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const 
 typedef struct {
   const void *data;
   long rs, cs;
-  int type;  /* what the elements are; only B may be other than F32 */
-  int round; /* A's rows as products of integers see them */
+  int type;  /* dtype; only B's may be other than F32 */
+  int round; /* whether A's rows are rounded as for integer products */
 } Operand;
 
 /* pack_a of rows from i, columns from k on; temp holds MR rows of kc floats. */
@@ -219,7 +219,7 @@ static __attribute__((noinline, unused)) void finish_tile(const float *tile, flo
   }
 }
 
-/* Memory that will be packed next, fetched while the present panels are multiplied: `left` lines from `line` of `row` on. */
+/* Memory to be packed next, prefetched while the present panels are multiplied: `left` lines from `line` of `row` on. */
 typedef struct {
   const float *row;
   long stride, lines, line, left;
@@ -238,7 +238,7 @@ INLINE void fetch_tile(int write, const float *p, long ld, long mr, long nr) {
   }
 }
 
-/* Fetches what finishing a tile takes, while its products are summed: its rows are too far apart for the processor to foresee. */
+/* Prefetches what finishing a tile reads and writes while its products are summed: its rows lie too far apart for the hardware. */
 INLINE void fetch_tiles(const float *c, long ldc, long mr, long nr, const Epilogue *e, long row, long col) {
   if (!FETCHES) return;
   fetch_tile(1, c, ldc, mr, nr);

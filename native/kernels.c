@@ -14,7 +14,7 @@
 #include "convert.c"
 #endif
 
-/* Independent sums: enough to hide latency, few enough for the registers. */
+/* Independent sums: enough to hide the latency, and few enough for the registers. */
 #if defined(__wasm__)
 #define PEAK_SUMS 12
 #else

@@ -3,9 +3,12 @@
 #include "quant-dot.h"
 #include "quant-gemm.h"
 
-/* Up to this many tokens, each weight is used too seldom for packing to pay: stream the weights once instead. */
+/* Up to this many tokens packing does not pay, as each weight is used too seldom: the weights are streamed once instead. */
 #define FEW_TOKENS 8
-/* FEW_OF is that of a type. DOT_TOKENS have their sums in registers together; for more, the row is taken again from the first-level cache. */
+/*
+ * FEW_OF(type): that number for a dtype of weights. DOT_TOKENS: tokens whose sums fit the registers together; for more, the
+ * row is read once more from the first-level cache.
+ */
 #if defined(__wasm__)
 #define FEW_OF(type) (is_integer_type(type) ? FEW_TOKENS : 4)
 #define DOT_TOKENS 1
@@ -13,7 +16,7 @@
 #define FEW_OF(type) FEW_TOKENS
 #define DOT_TOKENS 4
 #endif
-/* Weights fetched ahead of the row being read: reading memory, not arithmetic, is the limit here. */
+/* Weights prefetched ahead of the row being read: memory bandwidth, not arithmetic, is the limit here. */
 #define FETCH_AHEAD 1024
 
 INLINE vf load_weights(int type, const void *row, long k) {
@@ -65,7 +68,7 @@ INLINE void dot_row(int type, long IC, const void *w, long T, const float *restr
   vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   long k = 0;
-#if defined(__wasm__) /* a vector of 16 bytes takes more of them in flight to keep up with memory */
+#if defined(__wasm__) /* more loads in flight, as vectors of 16 bytes need to keep up with memory */
   if (T == 1) {
     vf sum[4] = {{0}};
     long whole = IC / (4 * VW) * (4 * VW);
@@ -97,7 +100,7 @@ INLINE void dot_row(int type, long IC, const void *w, long T, const float *restr
   for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
 }
 
-/* What few tokens are multiplied with: floats, or for weights of an integer type the same as integers. */
+/* The activations of a few tokens: floats, and for weights of an integer dtype rounded to integers too. */
 typedef struct {
   long N, IC, OC;
   const float *x;
@@ -116,7 +119,7 @@ INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, lo
   dot_row(type, f->IC, rows, T, f->x + t * f->IC, out);
 }
 
-/* The same for any number of tokens. */
+/* Dot products of R weight rows with all tokens. */
 INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float *out) {
   const int together = is_integer_type(type) ? INTEGER_TOKENS : DOT_TOKENS;
   long t = 0;
@@ -131,7 +134,7 @@ INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float
 #undef CASE
 }
 
-/* And of up to VW rows. */
+/* Dot products of up to VW rows with all tokens. */
 INLINE void dot_rows(int type, const FewTokens *f, const void *w, long rows, float y[VW][FEW_TOKENS]) {
 #if defined(__wasm__)
   if (type == Q8_0) {

@@ -1,14 +1,14 @@
 /*
  * Dot products of rows of q8_0 and q4_0 weights with activations that were rounded to bytes: for each block of 32 an
- * exact sum of integer products, scaled by both blocks' scales and added up in floats. Every instruction set multiplies
- * bytes in its own way; what differs stands in the first part.
+ * exact sum of integer products, scaled by both blocks' scales and added up in floats. Instruction sets differ in
+ * how they multiply bytes; the first part has each.
  */
 #ifndef GPT2_QUANT_DOT_H
 #define GPT2_QUANT_DOT_H
 
 #include "quant.h"
 
-/* Bytes fetched ahead of the row being read. */
+/* Bytes prefetched ahead of the row being read. */
 #define FETCH_BYTES 8192
 
 #if defined(__AVX512VNNI__)

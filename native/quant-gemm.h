@@ -13,7 +13,7 @@
 #if defined(__AVX512VNNI__) || (defined(__AVXVNNI__) && VW == 8) || defined(__ARM_FEATURE_DOTPROD)
 #define INTEGER_GEMM 1
 
-/* Tokens in a tile: with NV vectors each, as integers and as floats, they fill the registers. */
+/* Tokens in a tile: NV vectors of integers and of floats for each fill the registers. */
 #if defined(__AVX512VNNI__)
 #define TILE_TOKENS 6
 #elif defined(__AVXVNNI__)
@@ -44,7 +44,7 @@ INLINE vi splat_int(const void *p) {
   return x - (vi){0};
 }
 
-/* ---- Memory that will be packed next ---- */
+/* ---- Memory to be packed next ---- */
 
 /* The lines of `rows` rows of `bytes` bytes, `stride` apart; `left` of them still to be fetched. */
 typedef struct {

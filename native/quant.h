@@ -1,6 +1,6 @@
 /*
- * Weights in fewer bits (src/dtype says what their bytes mean): rows decoded to floats, and activations rounded as
- * products of integers see them.
+ * Packed weights (src/dtype defines their bytes): rows decoded to floats, and activations rounded as for integer
+ * products.
  */
 #ifndef GPT2_QUANT_H
 #define GPT2_QUANT_H
@@ -39,7 +39,7 @@ INLINE size_t packed_bytes(int type, long n) {
   }
 }
 
-/* From element n of a packed array on. */
+/* The address of element n, the first of a block, of a packed array. */
 INLINE const void *packed_at(int type, const void *p, long n) { return (const char *)p + packed_bytes(type, n); }
 
 /* ---- Half precision ---- */

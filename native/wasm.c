@@ -21,9 +21,8 @@ extern const KernelSet kernels;
 #define PAGE 65536
 #define MAX_THREADS 64
 /*
- * Looks at a counter before sleeping on it. At a barrier some 50 us: to wake a thread takes 20 or more, and who has slept
- * itself by the time the other is awake goes on with it so at every barrier. Between runs 5 us: the caller may need the
- * processor.
+ * Looks at a counter before sleeping on it. At a barrier some 50 us: waking a thread takes 20 us or more, in which the others
+ * would fall asleep at the next barrier, and so on. Between runs 5 us: the caller may need the processor.
  */
 #define BARRIER_SPINS 200000
 #define RUN_SPINS 20000
@@ -36,7 +35,7 @@ typedef struct {
 
 static struct Team {
   int threads;
-  /* The run at hand: operations, or, where there are none, measuring the peak. */
+  /* The current run: operations, or where there are none a measurement of the peak. */
   const Op *ops;
   int32_t n_ops;
   const int64_t *dims;
@@ -89,7 +88,7 @@ double *team_partials(Ctx *ctx) {
 
 /*
  * Scratch memory comes from growing the memory, which gives each caller pages of its own; the TypeScript side takes its
- * memory in the same way. What a thread outgrows is lost, so it grows to at least twice its size.
+ * memory in the same way. Memory that a thread outgrows is not reused, so it grows to at least twice its size.
  */
 void *scratch_bytes(Ctx *ctx, size_t bytes) {
   if (bytes <= ctx->scratch_size) return ctx->scratch;
@@ -121,7 +120,7 @@ static void run_op(Ctx *ctx, const Op *op) {
   team_barrier(ctx);
 }
 
-/* Runs operations from `first` on until all are done or it is `until` o'clock; returns the next to be run. */
+/* Runs operations from `first` on until all are done or the time `until` is reached (0: never); returns the next one. */
 static int32_t run_ops(Ctx *ctx, int32_t first, double until) {
   int timed = team.seconds && ctx->tid == 0;
   double start = timed ? host_now() : 0;
@@ -152,7 +151,7 @@ static void measure_peak(Ctx *ctx) {
 static void run_all(Ctx *ctx) {
   if (team.ops) run_ops(ctx, 0, 0);
   else measure_peak(ctx);
-  team_barrier(ctx); /* nobody is still inside the run when its end is told */
+  team_barrier(ctx); /* no thread is still in the run when its end is reported */
 }
 
 static int32_t take_result(void) {
@@ -187,7 +186,7 @@ EXPORT(gpt2_set) void gpt2_set(const Op *ops, int32_t n_ops, const int64_t *dims
 /* Starts the run that was set on the team's threads and returns at once. */
 EXPORT(gpt2_start) void gpt2_start(void) { event_change(&team.generation); }
 
-/* Runs what was set on the calling thread, from operation `first` to `until` (0: all); returns the next operation. */
+/* Runs what was set on the calling thread, from operation `first` until the time `until` (0: all); returns the next one. */
 EXPORT(gpt2_run) int32_t gpt2_run(int32_t first, double until) { return run_ops(&contexts[0], first, until); }
 
 /* After gpt2_run: 0, or -1 when memory ran out. */

@@ -3,9 +3,9 @@ import { specOf } from "./ops.js";
 import type { BufferDecl, Op, Program } from "./program.js";
 
 /**
- * The Program without what nobody reads: operations that write temporary buffers only, which no later operation that is
- * kept needs, and results of kept ones that may be absent. So a model can be written in full, and what is frozen, or
- * computed again later, costs nothing. Buffers count as a whole: a part that is read keeps every write to any part.
+ * Removes what nobody reads from a Program: operations that only write temporary buffers which no kept operation reads, and
+ * optional results of kept operations. So a model is written in full, and its frozen or recomputed parts cost nothing.
+ * Buffers count as a whole: a part that is read keeps every write to any part.
  */
 export function prune(program: Program): Program {
   const needed = new Set<BufferDecl>();

@@ -12,7 +12,7 @@ describe("gradients: embedding", () => {
   // Token 2 four times, token 3 never; positions as in two packed sequences.
   const integers = { tokens: Int32Array.of(2, 0, 2, 1, 2, 2, 0), positions: Int32Array.of(0, 1, 2, 3, 0, 1, 5) };
 
-  it("adds up what repeated tokens and positions get", () =>
+  it("adds up the gradients of repeated tokens and positions", () =>
     checkGradients({
       inputs: { wte: [V, C], wpe: [T, C] },
       integers,
@@ -228,7 +228,7 @@ describe("gradients: attention", () => {
   for (const [name, test] of cases) it(name, () => checkGradients(test));
 });
 
-describe("gradients: what adapters need", () => {
+describe("gradients: adapters", () => {
   const [N, C, R] = [5, 7, 3];
 
   it("columns scaled by a row of a table, which is their own backward pass", () =>

@@ -196,7 +196,7 @@ export function exactCase(test: OpCase): OpCase {
   return { ...test, buffers: Object.fromEntries(trimmed) };
 }
 
-/** Roles whose contents an op must leave alone. */
+/** Buffers that an op must not change. */
 export function readOnlyBuffers(test: OpCase): Set<string> {
   const written = new Set<string>();
   for (const [role, tensor] of Object.entries(specOf(test.kind).tensors)) {
