@@ -239,8 +239,9 @@ export class GPT2 {
    * @throws {ContextLengthError} more ids than the context has room for.
    */
   async logits(ids: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array> {
+    const given = Array.from(ids); // as they are now, whatever the caller does to them during the call
     const { allLogits } = await import("./gpt2/logits.js");
-    return allLogits(this.#engine, this.#ids, ids, options, this.#adapters.get(options.adapter));
+    return allLogits(this.#engine, this.#ids, given, options, this.#adapters.get(options.adapter));
   }
 
   /** What the model, or adapter, was fine-tuned for besides writing, if anything. */
