@@ -50,7 +50,7 @@ async function* readBytes(
       op: `reading ${path}`,
       expected: isCompressed ? `whole ${compression} data` : "a text file",
       got: readFailure(cause),
-      ...(isCompressed && { hint: "The file is damaged or cut short; fetch or make it again" }),
+      ...(isCompressed && { hint: "The file is damaged or cut short; fetch a new copy or rebuild it" }),
       cause,
     });
   } finally {

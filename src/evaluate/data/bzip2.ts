@@ -32,7 +32,7 @@ const GROUP = 50;
 const MAX_CODE_LENGTH = 20;
 
 function damaged(name: string, expected: string, got: string): DataError {
-  return new DataError({ op: `decompressing ${name}`, expected, got, hint: "The file is damaged: fetch it again" });
+  return new DataError({ op: `decompressing ${name}`, expected, got, hint: "The file is damaged: fetch a new copy" });
 }
 
 class BitReader {

@@ -77,7 +77,7 @@ export function checkSameItems(result: TaskResult, evaluation: Evaluation, versi
   const refuse = (what: string, expected: string | number, got: string | number, hint: string) =>
     new DataError({ op: `${result.spec}: ${what}`, expected: `${expected}`, got: `${got}`, hint });
   if (result.version !== version) {
-    throw refuse("version of the task", version, result.version, "Evaluate the model again");
+    throw refuse("version of the task", version, result.version, "Re-evaluate the model");
   }
   for (const [i, { path, sha256 }] of evaluation.files.entries()) {
     const theirs = result.files[i]?.sha256 ?? "none";

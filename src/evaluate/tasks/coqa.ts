@@ -76,7 +76,7 @@ function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
     const turns = questions.map((question, t) => ({
       story: stringField(record, "story", place),
       source: stringField(record, "source", place),
-      history: questions.slice(0, t).map((asked, k) => [asked, answers[k]!] as const),
+      history: questions.slice(0, t).map((question, k) => [question, answers[k]!] as const),
       question,
       answers: [answers[t]!, ...others.map((list) => list[t]!)],
     }));

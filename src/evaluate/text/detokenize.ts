@@ -94,6 +94,6 @@ export function retokenizeLine(line: string, style: TokenStyle): string {
 function comesBack(words: readonly string[], { write, split }: TokenStyle): boolean {
   const chunk = words.map(write).join("");
   if (chunk === "" || chunk.includes(" ")) return false;
-  const again = split(chunk);
-  return again.length === words.length && again.every((word, i) => word === words[i]);
+  const words2 = split(chunk);
+  return words2.length === words.length && words2.every((word, i) => word === words[i]);
 }
