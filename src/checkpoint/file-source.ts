@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, lstatSync, openSync, readlinkSync, readSync, statSync } from "node:fs";
 import { CheckpointError } from "../errors.js";
 import { isAnnexLink, STAND_IN_BYTES, standIn } from "../util/stand-in.js";
 import { type ByteSource, checkRange, closedError, type MappedFile, mappedSource } from "./byte-source.js";
@@ -49,8 +39,15 @@ export function openFileSource(path: string, mapFile?: FileMapper | undefined): 
   }
 }
 
+/** Node's `Stats`, as far as it is used: a project for browsers has no types of Node. */
+export interface FileStatus {
+  readonly size: number;
+  isFile(): boolean;
+  isDirectory(): boolean;
+}
+
 /** @throws {CheckpointError} nothing is there, or it may not be looked at. */
-export function statOf(path: string): Stats {
+export function statOf(path: string): FileStatus {
   const details = { op: `opening ${path}`, expected: "a readable file" };
   return fileOperation(details.op, () => {
     if (!existsSync(path) && lstatSync(path).isSymbolicLink() && isAnnexLink(readlinkSync(path))) {

@@ -116,3 +116,18 @@ test("leaves know no model: they import nothing from above, types included", () 
   );
   assert.deepEqual(above, []);
 });
+
+test("declarations of the package mention no type of Node, which a project for browsers lacks", () => {
+  const entries = [
+    "index.d.ts",
+    ...readdirSync(packageFile("src/entries")).map((f) => `entries/${f.replace(/\.ts$/, ".d.ts")}`),
+  ];
+  const seen = new Set(entries.map((entry) => packageFile(`dist/src/${entry}`)));
+  for (const file of seen) {
+    const text = readFileSync(file, "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+    assert.doesNotMatch(text, /from "node:|import\("node:|\bNodeJS\.|\bBuffer\b/, file);
+    for (const [, name] of text.matchAll(/(?:from |import\()"(\.[^"]+)\.js"/g))
+      seen.add(join(dirname(file), `${name}.d.ts`));
+  }
+  assert.ok(seen.size > 50, "the walk must find something");
+});
