@@ -33,8 +33,8 @@ export function registerTokenizer(program: Command): void {
     .summary("train a byte-level BPE tokenizer")
     .description(
       "Train a byte-level BPE tokenizer, as GPT-2's but on your own text: text files, JSONL and folders of them (.txt,\n" +
-        ".md, .jsonl, each also .gz or .zst). Writes tokenizer.json, vocab.json and merges.txt, which this program and\n" +
-        "Hugging Face's tokenizers read. The same text always gives the same vocabulary.",
+        ".md, .jsonl, each also .gz or .zst). Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json,\n" +
+        "which this program and Hugging Face's libraries read. The same text always gives the same vocabulary.",
     )
     .argument("<inputs...>", "files and folders")
     .requiredOption("-v, --vocab-size <n>", "tokens in all: 256 bytes, merges and special tokens", count)
