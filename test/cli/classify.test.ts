@@ -82,7 +82,7 @@ describe("gpt2 classify", { concurrency: 2 }, () => {
     const plain = await gpt2(["classify", "x", "--model", base]);
     assert.match(
       plain.stderr,
-      /expected a model or adapter that was fine-tuned for classification, got one that writes/,
+      /expected a model or adapter fine-tuned for classification, got one that generates text/,
     );
     assert.equal(plain.status, 2);
     const both = await gpt2(["classify", "x", "--data", "y.jsonl", "--model", base]);

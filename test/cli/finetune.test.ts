@@ -22,8 +22,9 @@ const PARALLEL = { concurrency: 3 };
 
 before(async () => {
   const tensors = Array.from(seededTensors(CONFIG, 1), ([{ name, shape }, data]) => ({ name, shape, data }));
-  await saveCheckpoint(model, { config: CONFIG, tensors });
-  await saveTokenizer(byteTokenizer(), model);
+  const tokenizer = byteTokenizer();
+  await saveCheckpoint(model, { config: CONFIG, tensors, eosTokenIds: [tokenizer.endOfText!] });
+  await saveTokenizer(tokenizer, model);
   const lines = Array.from({ length: 24 }, (_, i) => ({ question: `${i % 4}?`, answer: "abcd"[i % 4] }));
   writeFileSync(pairs, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
 });

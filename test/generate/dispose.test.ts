@@ -12,11 +12,12 @@ for (const backend of await backends()) {
     it("refuses every request with a typed error, and those under way that need another run", async () => {
       const model = byteModel(backend);
       await model.embed(["loads the encoder"]);
-      const long = model.complete("Once", { maxNewTokens: 10_000, stopAtEndOfText: false });
-      const ends = assert.rejects(long, DisposedError);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      const long = model.generate("Once", { maxNewTokens: 10_000, stopAtEndOfText: false });
+      await long.next();
       await Promise.all([model.dispose(), model.dispose()]);
-      await ends;
+      await assert.rejects(async () => {
+        for await (const _ of long);
+      }, DisposedError);
       await assert.rejects(model.complete("x"), DisposedError);
       await assert.rejects(model.score("x"), DisposedError);
       await assert.rejects(model.logits([1, 2]), DisposedError);
