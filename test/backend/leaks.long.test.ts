@@ -4,6 +4,14 @@ import { nativeOrReason } from "../helpers/tiny-run.js";
 
 const native = await nativeOrReason();
 
+it(
+  "1,000 models that were disposed of leave no memory, each with native threads of its own",
+  {
+    skip: typeof native === "string" && native,
+  },
+  () => assertNoLeak("native", 1000, "own"),
+);
+
 it("1,000 models that were disposed of leave no memory, each with a WebAssembly worker of its own", () =>
   assertNoLeak("wasm", 1000, "own"));
 
