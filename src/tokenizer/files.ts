@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TokenizerError } from "../errors.js";
-import { writeFileAtomically, writeFolderAtomically } from "../util/atomic-write.js";
 import { standIn } from "../util/stand-in.js";
 import { writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
 import { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
@@ -74,6 +73,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
  * @throws {TokenizerError} the vocabulary has no `<|endoftext|>`, or the file system refuses.
  */
 export async function saveLlmcTokenizer({ vocabulary }: Tokenizer, path: string): Promise<void> {
+  const { writeFileAtomically } = await import("../util/atomic-write.js");
   await writeFileAtomically(path, writeLlmcTokenizer(vocabulary), TokenizerError);
 }
 
@@ -91,5 +91,7 @@ export async function saveTokenizer(tokenizer: Tokenizer, folder: string): Promi
     await writeFile(join(temporary, "merges.txt"), writeMergesTxt(vocabulary));
     await writeFile(join(temporary, "tokenizer_config.json"), writeTokenizerConfig(vocabulary));
   };
+  // Loaded here alone: a start only reads.
+  const { writeFolderAtomically } = await import("../util/atomic-write.js");
   await writeFolderAtomically(folder, write, { errorClass: TokenizerError, existing: "merge" });
 }
