@@ -54,7 +54,7 @@ export function tool(path: string): string | undefined {
 
 export const BUNDLE = join(TOOLS, "bundle.mjs");
 export const skipWithout = (path: string): string | false =>
-  tool(path) === undefined && `no ${path} here: npm ci --prefix test/package/tools --ignore-scripts`;
+  tool(path) === undefined && `no ${path} here: npm install --no-save --ignore-scripts --prefix test/package/tools`;
 
 /**
  * The package as npm would install it, from a packed archive, in a new project; without compiled kernels unless `native`. Returns the archive.
