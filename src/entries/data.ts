@@ -1,6 +1,7 @@
 /** gpt2-ts/data: from text to token shards and examples, and back out as batches. */
 
 export { type PrepareExamplesOptions, prepareExamples } from "../data/examples/prepare-examples.js";
+export type { LinesProgress, PrepareLinesOptions } from "../data/examples/prepare-lines.js";
 export { openDataset } from "../data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "../data/prepare.js";
 export * from "./data.browser.js";

@@ -7,6 +7,7 @@ export { gpt2Tokenizer } from "./gpt2.js";
 export { type Gpt2Files, readGpt2Files, writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
 export { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
 export { pretokenize } from "./pretokenize.js";
+export type { TextStream } from "./text-stream.js";
 export type { StreamDecoder } from "./token-bytes.js";
 export { type EncodeOptions, Tokenizer, type TokenizerOptions } from "./tokenizer.js";
 export type { NamedText } from "./tokenizer-config.js";
