@@ -5,6 +5,7 @@ import type { RawTensor } from "../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { ConfigError } from "../errors.js";
 import type { ModelConfig } from "./config.js";
+import { SCORE } from "./task-head.js";
 import type { TensorSpec } from "./tensor-spec.js";
 
 /**
@@ -18,6 +19,22 @@ export interface TensorNames {
   tableName(name: string): string | undefined;
   /** The inverse. */
   fileName(name: string): string;
+}
+
+/**
+ * Names of transformers' files: the table's below a prefix, but for heads.
+ *
+ * @param prefix of the model's tensors in classes with a head: `transformer.`; files of the bare model lack it.
+ * @param ignored names, without the prefix, of tensors that are not part of the model.
+ */
+export function namesBelow(prefix: string, ignored: RegExp): TensorNames {
+  return {
+    tableName: (name) => {
+      const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+      return ignored.test(bare) ? undefined : bare;
+    },
+    fileName: (name) => (name === HEAD || name === SCORE ? name : prefix + name),
+  };
 }
 
 /** A mapping of one architecture, by its name in src/architectures/registry.ts. */

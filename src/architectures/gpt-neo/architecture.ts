@@ -1,10 +1,11 @@
 import type { Architecture } from "../architecture.js";
+import { type PreNormActivations, preNormForward } from "../pre-norm/forward.js";
+import { GPT_NEO_ATTENTION } from "./attention.js";
 import { GPT_NEO_PRESETS, type GPTNeoConfig, gptNeoConfig } from "./config.js";
-import { forward, type GPTNeoActivations } from "./forward.js";
 import { gptNeoTensors } from "./tensors.js";
 
 /** GPT-Neo (Black et al. 2021, "GPT-Neo: Large Scale Autoregressive Language Modeling with Mesh-Tensorflow"). */
-export const GPTNeo: Architecture<GPTNeoConfig, GPTNeoActivations> = {
+export const GPTNeo: Architecture<GPTNeoConfig, PreNormActivations> = {
   name: "gpt-neo",
   label: "GPT-Neo",
   attention: "causal",
@@ -29,5 +30,5 @@ export const GPTNeo: Architecture<GPTNeoConfig, GPTNeoActivations> = {
       : [`attention ${attentionLayers.join(", ")}`]),
     ...(windowSize === 256 ? [] : [`a local window of ${windowSize}`]),
   ],
-  forward,
+  forward: preNormForward(GPT_NEO_ATTENTION),
 };

@@ -1,10 +1,11 @@
 import type { Architecture } from "../architecture.js";
+import { type PreNormActivations, preNormForward } from "../pre-norm/forward.js";
+import { GPT2_ATTENTION } from "./attention.js";
 import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "./config.js";
-import { forward, type GPT2Activations } from "./forward.js";
 import { gpt2Tensors } from "./tensors.js";
 
 /** GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"). */
-export const GPT2: Architecture<GPT2Config, GPT2Activations> = {
+export const GPT2: Architecture<GPT2Config, PreNormActivations> = {
   name: "gpt2",
   label: "GPT-2",
   attention: "causal",
@@ -24,5 +25,5 @@ export const GPT2: Architecture<GPT2Config, GPT2Activations> = {
     ...(scaleAttnWeights ? [] : ["attention scores not divided by the root of the head size"]),
     ...(scaleAttnByInverseLayerIdx ? ["attention scores divided by the layer's number"] : []),
   ],
-  forward,
+  forward: preNormForward(GPT2_ATTENTION),
 };

@@ -1,7 +1,6 @@
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigJson } from "../../config-json.js";
-import { HEAD, type HuggingFaceMapping, namingFile } from "../../mapping.js";
-import { SCORE } from "../../task-head.js";
+import { type HuggingFaceMapping, namesBelow, namingFile } from "../../mapping.js";
 import { type AttentionType, type GPTNeoConfig, gptNeoConfig, MAX_LAYERS } from "../config.js";
 
 /** GPT-Neo in transformers' files: fields of config.json, names of GPTNeoForCausalLM's tensors. */
@@ -87,16 +86,8 @@ function attentionTypes(layers: readonly AttentionType[]): [AttentionType[], num
   return runs;
 }
 
-const PREFIX = "transformer.";
 /** Buffers of older files that hold the causal mask, not parameters. */
 const MASK = /^h\.\d+\.attn\.attention\.(bias|masked_bias)$/;
-
-function tableName(name: string): string | undefined {
-  const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
-  return MASK.test(bare) ? undefined : bare;
-}
-
-const fileName = (name: string): string => (name === HEAD || name === SCORE ? name : PREFIX + name);
 
 export const GPT_NEO_HUGGING_FACE: HuggingFaceMapping = {
   architecture: "gpt-neo",
@@ -109,6 +100,5 @@ export const GPT_NEO_HUGGING_FACE: HuggingFaceMapping = {
   },
   readConfig,
   writeConfig,
-  tableName,
-  fileName,
+  ...namesBelow("transformer.", MASK),
 };

@@ -1,8 +1,7 @@
 import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigJson } from "../../config-json.js";
-import { HEAD, type HuggingFaceMapping, namingFile } from "../../mapping.js";
-import { SCORE } from "../../task-head.js";
+import { type HuggingFaceMapping, namesBelow, namingFile } from "../../mapping.js";
 import { type GPT2Config, gpt2Config } from "../config.js";
 
 /** GPT-2 in transformers' files: fields of config.json, names of GPT2LMHeadModel's tensors. */
@@ -62,18 +61,11 @@ function writeConfig(config: GPT2Config): JsonObject {
 
 // ---------------------------------------------------------------- tensors
 
-const PREFIX = "transformer.";
-/** Buffers of older files that hold the causal mask, not parameters. */
-const MASK = /^h\.\d+\.attn\.(bias|masked_bias)$/;
-/** Heads that stand beside the language model's: of GPT2DoubleHeadsModel, and of TRL's models with a value head. */
-const HEADS_BESIDE = /^(multiple_choice_head|v_head)\./;
-
-function tableName(name: string): string | undefined {
-  const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
-  return MASK.test(bare) || HEADS_BESIDE.test(bare) ? undefined : bare;
-}
-
-const fileName = (name: string): string => (name === HEAD || name === SCORE ? name : PREFIX + name);
+/**
+ * Not parameters: buffers of older files that hold the causal mask, and heads beside the language model's (of
+ * GPT2DoubleHeadsModel, and of TRL's models with a value head).
+ */
+const IGNORED = /^(h\.\d+\.attn\.(bias|masked_bias)$|(multiple_choice_head|v_head)\.)/;
 
 /** By the one matrix that tells: c_attn is three times as wide as it is high. */
 export function matrixOrder(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in" {
@@ -87,7 +79,6 @@ export const GPT2_HUGGING_FACE: HuggingFaceMapping = {
   classes: { languageModel: "GPT2LMHeadModel", classifier: "GPT2ForSequenceClassification", prefix: /^GPT2[A-Z]/ },
   readConfig,
   writeConfig,
-  tableName,
-  fileName,
+  ...namesBelow("transformer.", IGNORED),
   matrixOrder,
 };

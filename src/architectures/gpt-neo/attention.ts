@@ -1,0 +1,11 @@
+import type { AttentionLayers } from "../pre-norm/params.js";
+import type { GPTNeoConfig } from "./config.js";
+
+/** GPT-Neo's attention: a layer each for queries, keys and values; scores are not divided by the root of the head size. */
+export const GPT_NEO_ATTENTION: AttentionLayers<GPTNeoConfig> = {
+  path: "attn.attention",
+  qkv: ["q_proj", "k_proj", "v_proj"],
+  qkvBias: false,
+  out: "out_proj",
+  scale: () => 1,
+};

@@ -1,0 +1,76 @@
+import type { Tensor } from "../../program/program.js";
+import type { Adapter } from "../adapted-linear.js";
+import type { Activations, Architecture } from "../architecture.js";
+import {
+  dropoutOf,
+  dropSite,
+  embeddingForward,
+  type Mlp,
+  mlpForward,
+  type Projection,
+  projectForward,
+} from "../blocks.js";
+import type { ModelConfig } from "../config.js";
+import { type AttentionOptions, type Dropout, type Layernorm, layernormForward } from "../layers.js";
+import { type SelfAttention, selfAttentionForward } from "../self-attention.js";
+import { type AttentionLayers, type BlockParams, paramTree } from "./params.js";
+
+/** What one block computed; N tokens, C channels. */
+export interface BlockActivations {
+  readonly ln1: Layernorm; // [N, C]; its x is the residual stream that came in
+  readonly attention: AttentionOptions;
+  readonly attn: SelfAttention; // [N, C]
+  readonly attnProj: Projection; // [N, C]
+  readonly ln2: Layernorm; // [N, C]
+  readonly mlp: Mlp; // [N, C]
+}
+
+export interface PreNormActivations extends Activations {
+  readonly h: readonly BlockActivations[];
+  readonly lnF: Layernorm; // [N, C]
+  /** The dropout used at each place, for the backward pass. */
+  readonly drop: (site: number) => Dropout;
+  /** Records block i once more, from the residual stream that came into it. */
+  readonly recompute: (layer: number) => BlockActivations;
+}
+
+/**
+ * A decoder from tokens to the final layer norm, with a layer norm before each block's attention and MLP and one after the
+ * last block (GPT-2's paper, section 2.3):
+ *
+ *     x = wte[token] + wpe[position]
+ *     x = x + project(attention(norm(x)));  x = x + mlp(norm(x))      for each block
+ *     hidden = norm(x)
+ */
+export function preNormForward<C extends ModelConfig>(
+  layers: AttentionLayers<C>,
+): Architecture<C, PreNormActivations>["forward"] {
+  const { qkv, out } = layers;
+  return (k, config, leaves, io, options = {}) => {
+    const { nEmbd: C, nHead, activation, layerNormEpsilon: eps } = config;
+    const p = paramTree(config, layers, leaves);
+    const drop = dropoutOf(options);
+
+    const block = (name: string, i: number, p: BlockParams<Tensor, Adapter>, x: Tensor): BlockActivations => {
+      const ln1 = layernormForward(k, `${name}.ln_1`, x, p.ln1, eps);
+      const scale = layers.scale(config, i);
+      const attention = { nHead, width: C, scale, see: io.visible(i), drop: drop(dropSite.attn(i)) };
+      const attn = selfAttentionForward(k, `${name}.attn`, qkv, ln1.out, p.qkv, attention, options.cache?.[i]);
+      const projDrop = drop(dropSite.attnProj(i));
+      const attnProj = projectForward(k, `${name}.attn.${out}`, attn.attn.out, p.attnProj, x, projDrop);
+      const ln2 = layernormForward(k, `${name}.ln_2`, attnProj.out, p.ln2, eps);
+      const mlp = mlpForward(k, `${name}.mlp`, ln2.out, p.mlp, activation, attnProj.out, drop(dropSite.mlpProj(i)));
+      return { ln1, attention, attn, attnProj, ln2, mlp };
+    };
+
+    let x = embeddingForward(k, io, p, drop(dropSite.embedding));
+    const h = p.h.map((params, i) => {
+      const act = block(`h.${i}`, i, params, x);
+      x = act.mlp.proj.out;
+      return act;
+    });
+    const lnF = layernormForward(k, "ln_f", x, p.lnF, eps);
+    const recompute = (i: number) => block(`h.${i}.recompute`, i, p.h[i]!, h[i]!.ln1.x);
+    return { hidden: lnF.out, h, lnF, drop, recompute };
+  };
+}
