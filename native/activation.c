@@ -64,9 +64,9 @@ INLINE vf activate_grad(int act, vf x) {
 }
 
 /* out = act(x), or with dout out = dout act'(x). */
-static void activation_range(int act, float *out, const float *dout, const float *x, long from, long to) {
-  for (long i = from; i < to; i += VW) {
-    long part = to - i < VW ? to - i : VW;
+static void activation_range(int act, float *out, const float *dout, const float *x, Index from, Index to) {
+  for (Index i = from; i < to; i += VW) {
+    Index part = to - i < VW ? to - i : VW;
     vf v = part == VW ? vload(x + i) : vload_part(x + i, part);
     if (dout) v = activate_grad(act, v) * (part == VW ? vload(dout + i) : vload_part(dout + i, part));
     else v = activate(act, v);

@@ -12,7 +12,7 @@
 #define BQ (4 * MR)
 
 typedef struct {
-  long N, NH, HS, ldq, ldkv;
+  Index N, NH, HS, ldq, ldkv;
   float scale;
   float p;
   uint32_t threshold, key0, key1;
@@ -26,7 +26,7 @@ typedef struct {
               .first = (a)->first, .last = (a)->last}
 
 /* The end of the segment that starts at token n, and the last key row any of its tokens sees. */
-static long segment_end(const Attention *at, long n, long *last) {
+static Index segment_end(const Attention *at, Index n, Index *last) {
   *last = at->last[n];
   for (n++; n < at->N && (at->first[n] == at->first[n - 1] || (at->first[n] > at->first[n - 1] && at->first[n] <= at->last[n - 1])); n++)
     if (at->last[n] > *last) *last = at->last[n];
@@ -37,21 +37,21 @@ static long segment_end(const Attention *at, long n, long *last) {
  * Key rows of `count` queries from token n, counted from row k0: those before *begin, a multiple of `step`, none of them
  * sees; those from *common on are not before any query's first. The first rows of a segment's tokens never go back.
  */
-static void block_start(const Attention *at, long n, long count, long k0, long step, long *begin, long *common) {
+static void block_start(const Attention *at, Index n, Index count, Index k0, Index step, Index *begin, Index *common) {
   *begin = (at->first[n] - k0) / step * step;
   *common = at->first[n + count - 1] - k0;
 }
 
 /* A row of the strip (probabilities of one query, from the first key it sees) times its dropout mask. */
-static void drop_row(const Attention *at, float *p, long n, long head, long keys) {
+static void drop_row(const Attention *at, float *p, Index n, Index head, Index keys) {
   uint32_t row_key = mix32(at->key1 + (uint32_t)(n * at->NH + head));
   float keep = 1.0f / (1.0f - at->p);
-  for (long j = 0; j < keys; j++) p[j] = random_bits(at->key0, row_key, (uint32_t)j) >= at->threshold ? p[j] * keep : 0.0f;
+  for (Index j = 0; j < keys; j++) p[j] = random_bits(at->key0, row_key, (uint32_t)j) >= at->threshold ? p[j] * keep : 0.0f;
 }
 
 /* s[0..keys) = exp(scale s - lse'), normalised; returns log-sum-exp of the scaled scores. Zeroes s[keys..width). */
-static float softmax_row(float *s, long keys, long width, float scale) {
-  long j = 0;
+static float softmax_row(float *s, Index keys, Index width, float scale) {
+  Index j = 0;
   vf mv = vset(s[0]);
   for (; j + VW <= keys; j += VW) mv = vmax(mv, vload(s + j));
   float max = vhmax(mv);
@@ -74,19 +74,19 @@ static float softmax_row(float *s, long keys, long width, float scale) {
 #define ROWS_AHEAD 16
 #define KEYS 4 /* scored at a time, which hides the multiply-add's latency */
 
-INLINE void fetch_row(const float *row, long HS) {
-  for (long d = 0; d < HS; d += 16) __builtin_prefetch(row + d);
+INLINE void fetch_row(const float *row, Index HS) {
+  for (Index d = 0; d < HS; d += 16) __builtin_prefetch(row + d);
 }
 
-static void score_keys(const float *q, const float *k, long ld, long HS, long keys, float *scores) {
-  for (long j = 0; j < keys; j += KEYS) {
+static void score_keys(const float *q, const float *k, Index ld, Index HS, Index keys, float *scores) {
+  for (Index j = 0; j < keys; j += KEYS) {
     vf acc[KEYS] = {{0}};
     const float *row[KEYS];
     UNROLL for (int u = 0; u < KEYS; u++) {
       row[u] = k + (j + u < keys ? j + u : j) * ld;
       fetch_row(row[u] + ROWS_AHEAD * ld, HS);
     }
-    long d = 0;
+    Index d = 0;
     for (; d + VW <= HS; d += VW) {
       vf qv = vload(q + d);
       UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, vload(row[u] + d), acc[u]);
@@ -100,10 +100,10 @@ static void score_keys(const float *q, const float *k, long ld, long HS, long ke
 }
 
 /* Adds `count` neighbouring vectors of the sum at once, two rows at a time. */
-INLINE void weigh_vectors(int count, const float *weights, const float *v, long ld, long keys, float *out) {
+INLINE void weigh_vectors(int count, const float *weights, const float *v, Index ld, Index keys, float *out) {
   vf acc[2][4] = {{{0}}};
   UNROLL for (int c = 0; c < count; c++) acc[0][c] = vload(out + c * VW);
-  long j = 0;
+  Index j = 0;
   for (; j + 2 <= keys; j += 2) {
     UNROLL for (int u = 0; u < 2; u++) {
       const float *row = v + (j + u) * ld;
@@ -119,13 +119,13 @@ INLINE void weigh_vectors(int count, const float *weights, const float *v, long 
   UNROLL for (int c = 0; c < count; c++) vstore(out + c * VW, acc[0][c] + acc[1][c]);
 }
 
-static void weigh_values(const float *weights, const float *v, long ld, long HS, long keys, float *out) {
-  long d = 0;
+static void weigh_values(const float *weights, const float *v, Index ld, Index HS, Index keys, float *out) {
+  Index d = 0;
   for (; d + 4 * VW <= HS; d += 4 * VW) weigh_vectors(4, weights, v + d, ld, keys, out + d);
   for (; d + VW <= HS; d += VW) weigh_vectors(1, weights, v + d, ld, keys, out + d);
   if (d == HS) return;
   vf acc = vload_part(out + d, HS - d);
-  for (long j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), vload_part(v + j * ld + d, HS - d), acc);
+  for (Index j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), vload_part(v + j * ld + d, HS - d), acc);
   vstore_part(out + d, acc, HS - d);
 }
 
@@ -134,34 +134,34 @@ static void weigh_values(const float *weights, const float *v, long ld, long HS,
 
 /* One query against the cache, heads h0 to h1: scores by dot products, then the weighted sums of the values. */
 static void attend_one(const Attention *at, const float *q, const float *k, const float *v, float *out, float *lse,
-                       float *strips, long kp, long n, long h0, long h1, long keys) {
-  long HS = at->HS, ld = at->ldkv, width = ROUND_UP(keys, VW);
-  for (long j = 0; j < keys; j += KEY_BLOCK) {
-    long count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
-    for (long h = h0; h < h1; h++) score_keys(q + h * HS, k + j * ld + h * HS, ld, HS, count, strips + (h - h0) * kp + j);
+                       float *strips, Index kp, Index n, Index h0, Index h1, Index keys) {
+  Index HS = at->HS, ld = at->ldkv, width = ROUND_UP(keys, VW);
+  for (Index j = 0; j < keys; j += KEY_BLOCK) {
+    Index count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
+    for (Index h = h0; h < h1; h++) score_keys(q + h * HS, k + j * ld + h * HS, ld, HS, count, strips + (h - h0) * kp + j);
   }
-  for (long h = h0; h < h1; h++) {
+  for (Index h = h0; h < h1; h++) {
     float *strip = strips + (h - h0) * kp, sum = softmax_row(strip, keys, width, at->scale);
     if (lse) lse[h] = sum;
     if (at->p > 0) drop_row(at, strip, n, h, keys);
   }
   memset(out + h0 * HS, 0, (size_t)((h1 - h0) * HS) * sizeof(float));
-  for (long j = 0; j < keys; j += KEY_BLOCK) {
-    long count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
-    for (long h = h0; h < h1; h++) weigh_values(strips + (h - h0) * kp + j, v + j * ld + h * HS, ld, HS, count, out + h * HS);
+  for (Index j = 0; j < keys; j += KEY_BLOCK) {
+    Index count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
+    for (Index h = h0; h < h1; h++) weigh_values(strips + (h - h0) * kp + j, v + j * ld + h * HS, ld, HS, count, out + h * HS);
   }
 }
 
 #define FEW 8
 
 /* Queries too few for packed panels to pay. */
-static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, long n0, long n1, long last, long h0, long h1) {
-  long C = at->NH * at->HS, kp = ROUND_UP(last + 1 - at->first[n0], VW);
+static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, Index n0, Index n1, Index last, Index h0, Index h1) {
+  Index C = at->NH * at->HS, kp = ROUND_UP(last + 1 - at->first[n0], VW);
   const float *q = a->q;
   float *out = a->out, *lse = a->lse, *strips = scratch_bytes(ctx, (size_t)((h1 - h0) * kp) * sizeof(float));
   if (!strips) return;
-  for (long n = n0; n < n1; n++) {
-    long k0 = at->first[n];
+  for (Index n = n0; n < n1; n++) {
+    Index k0 = at->first[n];
     const float *k = a->k + k0 * at->ldkv, *v = a->v + k0 * at->ldkv;
     attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * at->NH : NULL, strips, kp, n, h0, h1, at->last[n] + 1 - k0);
   }
@@ -175,15 +175,15 @@ typedef struct {
   vi first[NV], last[NV]; /* each query's keys */
 } Columns;
 
-INLINE vi key_index(long j) { return (vi){0} + (int32_t)j; }
+INLINE vi key_index(Index j) { return (vi){0} + (int32_t)j; }
 
 /*
  * scores = e^(scale (score - column's maximum)) for keys from `begin`, zero where the key is none of the query's; keys from
  * `common` up to `all` are for all.
  */
-static void softmax_columns(float *scores, long begin, long keys, long common, long all, float scale, Columns *c) {
+static void softmax_columns(float *scores, Index begin, Index keys, Index common, Index all, float scale, Columns *c) {
   UNROLL for (int v = 0; v < NV; v++) c->max[v] = vset(-1e30f), c->sum[v] = (vf){0};
-  for (long j = begin; j < keys; j++) {
+  for (Index j = begin; j < keys; j++) {
     UNROLL for (int v = 0; v < NV; v++) {
       vf s = vload(scores + j * NR + v * VW);
       if (j >= all || j < common) {
@@ -193,7 +193,7 @@ static void softmax_columns(float *scores, long begin, long keys, long common, l
       c->max[v] = vmax(s, c->max[v]);
     }
   }
-  for (long j = begin; j < keys; j++) {
+  for (Index j = begin; j < keys; j++) {
     UNROLL for (int v = 0; v < NV; v++) {
       vf e = vexp((vload(scores + j * NR + v * VW) - c->max[v]) * scale);
       vstore(scores + j * NR + v * VW, e);
@@ -203,13 +203,13 @@ static void softmax_columns(float *scores, long begin, long keys, long common, l
 }
 
 /* drop_row of the columns' queries, n being the first; their keys are counted from row k0. */
-static void drop_columns(const Attention *at, float *scores, long n, long count, long k0, long head, long begin, long keys) {
+static void drop_columns(const Attention *at, float *scores, Index n, Index count, Index k0, Index head, Index begin, Index keys) {
   uint32_t row_key[NR];
   float keep = 1.0f / (1.0f - at->p);
-  for (long i = 0; i < count; i++) row_key[i] = mix32(at->key1 + (uint32_t)((n + i) * at->NH + head));
-  for (long j = begin; j < keys; j++) {
+  for (Index i = 0; i < count; i++) row_key[i] = mix32(at->key1 + (uint32_t)((n + i) * at->NH + head));
+  for (Index j = begin; j < keys; j++) {
     float *p = scores + j * NR;
-    for (long i = 0; i < count; i++) {
+    for (Index i = 0; i < count; i++) {
       uint32_t key = (uint32_t)(j - (at->first[n + i] - k0));
       p[i] = random_bits(at->key0, row_key[i], key) >= at->threshold ? p[i] * keep : 0.0f;
     }
@@ -217,23 +217,23 @@ static void drop_columns(const Attention *at, float *scores, long n, long count,
 }
 
 /* Few rows left of a head take a smaller tile. */
-static __attribute__((noinline)) void tile_of_rows(long rows, long kc, const float *a, const float *b, float *c, int load_c) {
+static __attribute__((noinline)) void tile_of_rows(Index rows, Index kc, const float *a, const float *b, float *c, int load_c) {
   if (MR > 4 && rows <= 4) micro_rows(4, kc, a, b, c, NR, load_c);
   else if (MR > 8 && rows <= 8) micro_rows(8, kc, a, b, c, NR, load_c);
   else micro_rows(MR, kc, a, b, c, NR, load_c);
 }
 
 /* out's rows (queries, `count` of them) = the columns of sums [HS][NR], each over its column's sum. */
-static void store_columns(const float *sums, long HS, const Columns *c, long count, float *out, long ld) {
+static void store_columns(const float *sums, Index HS, const Columns *c, Index count, float *out, Index ld) {
   UNROLL for (int v = 0; v < NV; v++) {
     vf inverse = 1.0f / c->sum[v];
-    long queries = count - v * VW < VW ? count - v * VW : VW;
-    for (long d = 0; d < HS; d += VW) {
+    Index queries = count - v * VW < VW ? count - v * VW : VW;
+    for (Index d = 0; d < HS; d += VW) {
       vf r[VW];
-      long part = HS - d < VW ? HS - d : VW;
+      Index part = HS - d < VW ? HS - d : VW;
       UNROLL for (int i = 0; i < VW; i++) r[i] = i < part ? vload(sums + (d + i) * NR + v * VW) * inverse : (vf){0};
       vtranspose(r);
-      for (long i = 0; i < queries; i++) {
+      for (Index i = 0; i < queries; i++) {
         float *to = out + (v * VW + i) * ld + d;
         if (part == VW) vstore(to, r[i]);
         else vstore_part(to, r[i], part);
@@ -242,23 +242,23 @@ static void store_columns(const float *sums, long HS, const Columns *c, long cou
   }
 }
 
-static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, long n0, long n1, long last,
-                           long head) {
-  const long HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
+static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, Index n0, Index n1, Index last,
+                           Index head) {
+  const Index HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
   const float *q = a->q + head * HS, *k = a->k + k0 * at->ldkv + head * HS, *v = a->v + k0 * at->ldkv + head * HS;
   float *out = a->out + head * HS, *lse = a->lse;
-  const long km = ROUND_UP(keys, MR), hm = ROUND_UP(HS, MR);
+  const Index km = ROUND_UP(keys, MR), hm = ROUND_UP(HS, MR);
   float *kp = scratch_bytes(ctx, (size_t)(km * HS + hm * keys + (km + HS + hm) * NR + 4 * VW) * sizeof(float));
   if (!kp) return;
   float *vp = kp + km * HS + VW, *scores = vp + hm * keys + VW, *qp = scores + km * NR, *sums = qp + HS * NR;
   pack_a(kp, k, at->ldkv, 1, keys, HS); /* K */
   pack_a(vp, v, 1, at->ldkv, HS, keys); /* Vᵀ */
-  for (long n = n0; n < n1; n += NR) {
-    long bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys, begin, common;
+  for (Index n = n0; n < n1; n += NR) {
+    Index bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys, begin, common;
     int32_t starts[NR] = {0}, ends[NR] = {0};
     block_start(at, n, bq, k0, MR, &begin, &common);
-    for (long i = 0; i < bq; i++) {
-      long mine = at->last[n + i] + 1 - k0;
+    for (Index i = 0; i < bq; i++) {
+      Index mine = at->last[n + i] + 1 - k0;
       starts[i] = (int32_t)(at->first[n + i] - k0);
       ends[i] = (int32_t)mine - 1;
       if (mine > seen) seen = mine;
@@ -268,17 +268,17 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
     memcpy(c.first, starts, sizeof c.first);
     memcpy(c.last, ends, sizeof c.last);
     pack_b(qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
-    for (long j = begin; j < seen; j += MR) micro_tile(HS, kp + j * HS, qp, scores + j * NR, NR, 0);
+    for (Index j = begin; j < seen; j += MR) micro_tile(HS, kp + j * HS, qp, scores + j * NR, NR, 0);
     softmax_columns(scores, begin, seen, common, all, at->scale, &c);
     if (lse) {
       float max[NR], sum[NR];
       memcpy(max, c.max, sizeof max), memcpy(sum, c.sum, sizeof sum);
-      for (long i = 0; i < bq; i++) lse[(n + i) * NH + head] = max[i] * at->scale + __builtin_logf(sum[i]);
+      for (Index i = 0; i < bq; i++) lse[(n + i) * NH + head] = max[i] * at->scale + __builtin_logf(sum[i]);
     }
     if (at->p > 0) drop_columns(at, scores, n, bq, k0, head, begin, seen);
-    for (long j = begin; j < seen; j += KC) { /* the weights of KC keys stay in the first-level cache */
-      long kc = seen - j < KC ? seen - j : KC;
-      for (long d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > begin);
+    for (Index j = begin; j < seen; j += KC) { /* the weights of KC keys stay in the first-level cache */
+      Index kc = seen - j < KC ? seen - j : KC;
+      for (Index d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > begin);
     }
     store_columns(sums, HS, &c, bq, out + n * C, C);
   }
@@ -287,14 +287,14 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
 /* A segment's heads are divided among the threads, the odd ones in turn. */
 static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
   Attention at = ATTENTION(a);
-  long segment = ctx->tid;
-  for (long n0 = 0, n1; n0 < at.N; n0 = n1, segment++) {
-    long last, part = segment % ctx->threads, h0 = at.NH * part / ctx->threads, h1 = at.NH * (part + 1) / ctx->threads;
+  Index segment = ctx->tid;
+  for (Index n0 = 0, n1; n0 < at.N; n0 = n1, segment++) {
+    Index last, part = segment % ctx->threads, h0 = at.NH * part / ctx->threads, h1 = at.NH * (part + 1) / ctx->threads;
     n1 = segment_end(&at, n0, &last);
     if (h0 == h1) continue;
     if (n1 - n0 <= FEW) attend_few(ctx, &at, a, n0, n1, last, h0, h1);
     else
-      for (long head = h0; head < h1; head++) attend_segment(ctx, &at, a, n0, n1, last, head);
+      for (Index head = h0; head < h1; head++) attend_segment(ctx, &at, a, n0, n1, last, head);
   }
 }
 
@@ -302,13 +302,13 @@ static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
  * For a block of queries, with P the (dropped) attention weights, recomputed from lse:
  *   dV += Pᵀ dO;  dP = dO Vᵀ (masked like P);  dS = P ⊙ (dP - rowsum(dO ⊙ O)) scale;  dQ = dS K;  dK += dSᵀ Q.
  */
-static void attention_segment_backward(Ctx *ctx, const Attention *at, const AttentionBackwardArgs *a, long n0, long n1, long last,
-                                       long head) {
-  long HS = at->HS, NH = at->NH, C = NH * HS, ldq = at->ldq, ld = at->ldkv, k0 = at->first[n0], keys = last + 1 - k0, h = head * HS;
+static void attention_segment_backward(Ctx *ctx, const Attention *at, const AttentionBackwardArgs *a, Index n0, Index n1, Index last,
+                                       Index head) {
+  Index HS = at->HS, NH = at->NH, C = NH * HS, ldq = at->ldq, ld = at->ldkv, k0 = at->first[n0], keys = last + 1 - k0, h = head * HS;
   const float *dout = a->dout + h, *out = a->out + h, *lse = a->lse;
   const float *q = a->q + h, *k = a->k + k0 * ld + h, *v = a->v + k0 * ld + h;
   float *dq = a->dq + h, *dk = a->dk + k0 * ld + h, *dv = a->dv + k0 * ld + h;
-  long kp = ROUND_UP(keys, NR), hp = ROUND_UP(HS, NR), km = ROUND_UP(keys, MR);
+  Index kp = ROUND_UP(keys, NR), hp = ROUND_UP(HS, NR), km = ROUND_UP(keys, MR);
   size_t floats = 2 * kp * HS + 3 * keys * hp + 2 * BQ * kp + 2 * BQ * HS + BQ * keys + km * BQ + 2 * BQ * hp + 8 * VW;
   float *kt = scratch_bytes(ctx, floats * sizeof(float));
   if (!kt) return;
@@ -321,31 +321,31 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
   pack_b(kb, k, ld, 1, keys, HS);
   memset(dkt, 0, (size_t)keys * hp * 2 * sizeof(float));
   float keep = 1.0f / (1.0f - at->p);
-  for (long n = n0; n < n1; n += BQ) {
-    long bq = n1 - n < BQ ? n1 - n : BQ, end = 0, begin, common;
+  for (Index n = n0; n < n1; n += BQ) {
+    Index bq = n1 - n < BQ ? n1 - n : BQ, end = 0, begin, common;
     block_start(at, n, bq, k0, NR, &begin, &common);
-    for (long i = 0; i < bq; i++)
+    for (Index i = 0; i < bq; i++)
       if (at->last[n + i] + 1 - k0 > end) end = at->last[n + i] + 1 - k0;
-    long seen = end - begin; /* keys of the block, from `begin` on */
+    Index seen = end - begin; /* keys of the block, from `begin` on */
     pack_a(qa, q + n * ldq, ldq, 1, bq, HS);
     pack_a(da, dout + n * C, C, 1, bq, HS);
     pack_b(qb, q + n * ldq, ldq, 1, bq, HS);
     pack_b(db, dout + n * C, C, 1, bq, HS);
     gemm_packed(bq, seen, HS, qa, kt + begin * HS, s, kp, 0, 0, NULL, 0, 0, NULL);
     gemm_packed(bq, seen, HS, da, vt + begin * HS, ds, kp, 0, 0, NULL, 0, 0, NULL);
-    for (long i = 0; i < bq; i++) {
-      long before = at->first[n + i] - k0 - begin, mine = at->last[n + i] + 1 - k0 - begin, j;
+    for (Index i = 0; i < bq; i++) {
+      Index before = at->first[n + i] - k0 - begin, mine = at->last[n + i] + 1 - k0 - begin, j;
       float *si = s + i * kp, *di = ds + i * kp;
       const float *oi = out + (n + i) * C, *gi = dout + (n + i) * C;
       float delta = 0, l = lse[(n + i) * NH + head];
-      for (long d = 0; d < HS; d++) delta += oi[d] * gi[d];
+      for (Index d = 0; d < HS; d++) delta += oi[d] * gi[d];
       for (j = 0; j < before; j++) si[j] = -1e30f, di[j] = 0;
       for (j = mine; j < ROUND_UP(seen, VW); j++) si[j] = -1e30f, di[j] = 0;
       if (at->p > 0) {
         uint32_t row_key = mix32(at->key1 + (uint32_t)((n + i) * NH + head));
         for (j = 0; j < seen; j += VW) {
           vf p = vexp(vload(si + j) * at->scale - l);
-          for (long u = 0; u < VW; u++) {
+          for (Index u = 0; u < VW; u++) {
             float mask = random_bits(at->key0, row_key, (uint32_t)(j + u - before)) >= at->threshold ? keep : 0.0f;
             di[j + u] = p[u] * (di[j + u] * mask - delta) * at->scale;
             si[j + u] = p[u] * mask;
@@ -360,23 +360,23 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
       }
     }
     pack_a(pa, ds, kp, 1, bq, seen);
-    for (long j = 0; j < HS; j += NR)
+    for (Index j = 0; j < HS; j += NR)
       gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys + begin * NR, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
     pack_a(ta, ds, 1, kp, seen, bq);
     gemm_packed(seen, HS, bq, ta, qb, dkt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
     pack_a(ta, s, 1, kp, seen, bq);
     gemm_packed(seen, HS, bq, ta, db, dvt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
   }
-  for (long j = 0; j < keys; j++) {
+  for (Index j = 0; j < keys; j++) {
     memcpy(dk + j * ld, dkt + j * hp, (size_t)HS * sizeof(float));
     memcpy(dv + j * ld, dvt + j * hp, (size_t)HS * sizeof(float));
   }
 }
 
 /* Key rows that no token sees have no gradient. */
-static void zero_unseen(const Attention *at, const AttentionBackwardArgs *a, long from, long to, long head) {
+static void zero_unseen(const Attention *at, const AttentionBackwardArgs *a, Index from, Index to, Index head) {
   float *dk = a->dk + head * at->HS, *dv = a->dv + head * at->HS;
-  for (long j = from; j < to; j++) {
+  for (Index j = from; j < to; j++) {
     memset(dk + j * at->ldkv, 0, (size_t)at->HS * sizeof(float));
     memset(dv + j * at->ldkv, 0, (size_t)at->HS * sizeof(float));
   }
@@ -384,17 +384,17 @@ static void zero_unseen(const Attention *at, const AttentionBackwardArgs *a, lon
 
 static void attention_backward(Ctx *ctx, const AttentionBackwardArgs *a) {
   Attention at = ATTENTION(a);
-  long unit = 0, seen = 0;
-  for (long n0 = 0, n1; n0 < at.N; n0 = n1) {
-    long last;
+  Index unit = 0, seen = 0;
+  for (Index n0 = 0, n1; n0 < at.N; n0 = n1) {
+    Index last;
     n1 = segment_end(&at, n0, &last);
-    for (long head = 0; head < at.NH; head++, unit++) {
+    for (Index head = 0; head < at.NH; head++, unit++) {
       if (unit % ctx->threads != ctx->tid) continue;
       zero_unseen(&at, a, seen, at.first[n0], head);
       attention_segment_backward(ctx, &at, a, n0, n1, last, head);
     }
     seen = last + 1;
   }
-  for (long head = 0; head < at.NH; head++)
+  for (Index head = 0; head < at.NH; head++)
     if (head % ctx->threads == ctx->tid) zero_unseen(&at, a, seen, at.N, head);
 }

@@ -20,7 +20,7 @@
 typedef float f32_memory __attribute__((aligned(1), may_alias));
 typedef uint16_t u16_memory __attribute__((aligned(1), may_alias));
 
-static size_t bytes_of(int64_t type, long n) {
+static size_t bytes_of(int64_t type, Index n) {
   switch (type) {
   case Q8_0: return (size_t)(n / BLOCK * Q8_0_BYTES);
   case Q4_0: return (size_t)(n / BLOCK * Q4_0_BYTES);
@@ -65,31 +65,31 @@ INLINE uint16_t f32_to_f16(float x) {
 }
 
 /* Whether all n values are finite; those of a block are if its scale is. */
-static int finite_f32(const f32_memory *x, long n) {
+static int finite_f32(const f32_memory *x, Index n) {
   uint32_t largest = 0;
-  for (long i = 0; i < n; i++) {
+  for (Index i = 0; i < n; i++) {
     uint32_t magnitude = bits_of(x[i]) & 0x7fffffffu;
     largest = magnitude > largest ? magnitude : largest;
   }
   return largest < F32_INFINITY;
 }
 
-static int finite_16(const u16_memory *x, long n, uint16_t infinity) {
+static int finite_16(const u16_memory *x, Index n, uint16_t infinity) {
   uint16_t largest = 0;
-  for (long i = 0; i < n; i++) {
+  for (Index i = 0; i < n; i++) {
     uint16_t magnitude = x[i] & 0x7fff;
     largest = magnitude > largest ? magnitude : largest;
   }
   return largest < infinity;
 }
 
-static int finite_scales(const uint8_t *x, long blocks, long bytes) {
+static int finite_scales(const uint8_t *x, Index blocks, Index bytes) {
   int finite = 1;
-  for (long b = 0; b < blocks; b++) finite &= (x[b * bytes + 1] & 0x7c) != 0x7c;
+  for (Index b = 0; b < blocks; b++) finite &= (x[b * bytes + 1] & 0x7c) != 0x7c;
   return finite;
 }
 
-static int all_finite(int64_t type, const void *x, long n) {
+static int all_finite(int64_t type, const void *x, Index n) {
   switch (type) {
   case F32: return finite_f32(x, n);
   case F16: return finite_16(x, n, F16_INFINITY);
@@ -111,16 +111,16 @@ static void write_scale(uint8_t *p, float scale) {
 }
 
 /* n values, whole blocks. */
-static void decode(int64_t type, const void *from, float *x, long n) {
+static void decode(int64_t type, const void *from, float *x, Index n) {
   const u16_memory *halves = from;
   const uint8_t *p = from;
   switch (type) {
   case F32: memcpy(x, from, (size_t)n * sizeof *x); return;
   case F16:
-    for (long i = 0; i < n; i++) x[i] = f16_to_f32(halves[i]);
+    for (Index i = 0; i < n; i++) x[i] = f16_to_f32(halves[i]);
     return;
   case BF16:
-    for (long i = 0; i < n; i++) x[i] = float_of((uint32_t)halves[i] << 16);
+    for (Index i = 0; i < n; i++) x[i] = float_of((uint32_t)halves[i] << 16);
     return;
   case Q8_0:
     for (; n > 0; n -= BLOCK, x += BLOCK, p += Q8_0_BYTES) {
@@ -184,25 +184,25 @@ static void encode_q4_0(const float *x, uint8_t *p) {
 }
 
 /* Encodes n values, whole blocks. Returns whether they are in the dtype's range. */
-static int encode(int64_t type, const float *x, void *to, long n) {
+static int encode(int64_t type, const float *x, void *to, Index n) {
   u16_memory *halves = to;
   uint8_t *p = to;
   switch (type) {
   case F32: memcpy(to, x, (size_t)n * sizeof *x); return 1;
   case F16:
-    for (long i = 0; i < n; i++) halves[i] = f32_to_f16(x[i]);
+    for (Index i = 0; i < n; i++) halves[i] = f32_to_f16(x[i]);
     break;
   case BF16:
-    for (long i = 0; i < n; i++) {
+    for (Index i = 0; i < n; i++) {
       uint32_t bits = bits_of(x[i]);
       halves[i] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
     }
     break;
   case Q8_0:
-    for (long i = 0; i < n; i += BLOCK, p += Q8_0_BYTES) encode_q8_0(x + i, p);
+    for (Index i = 0; i < n; i += BLOCK, p += Q8_0_BYTES) encode_q8_0(x + i, p);
     break;
   default:
-    for (long i = 0; i < n; i += BLOCK, p += Q4_0_BYTES) encode_q4_0(x + i, p);
+    for (Index i = 0; i < n; i += BLOCK, p += Q4_0_BYTES) encode_q4_0(x + i, p);
   }
   return all_finite(type, to, n);
 }
@@ -211,18 +211,18 @@ static int encode(int64_t type, const float *x, void *to, long n) {
  * A band of a file's [cols, rows], transposed: rows row to row + height of the result, values col to col + width of each.
  * Returns whether all are finite.
  */
-static int gather_band(const ConvertJob *job, long row, long height, long col, long width, float (*band)[STRIP]) {
+static int gather_band(const ConvertJob *job, Index row, Index height, Index col, Index width, float (*band)[STRIP]) {
   float part[VW][BAND];
   int good = 1;
   memset(part, 0, sizeof part);
-  for (long k = 0; k < width; k += VW) {
-    long deep = width - k < VW ? width - k : VW;
-    for (long i = 0; i < deep; i++) {
+  for (Index k = 0; k < width; k += VW) {
+    Index deep = width - k < VW ? width - k : VW;
+    for (Index i = 0; i < deep; i++) {
       const uint8_t *from = (const uint8_t *)job->src + bytes_of(job->src_type, (col + k + i) * job->rows + row);
       good &= all_finite(job->src_type, from, height);
       decode(job->src_type, from, part[i], height);
     }
-    for (long r = 0; r < height; r += VW) {
+    for (Index r = 0; r < height; r += VW) {
       vf tile[VW];
       UNROLL for (int i = 0; i < VW; i++) tile[i] = vload(&part[i][r]);
       vtranspose(tile);
@@ -235,12 +235,12 @@ static int gather_band(const ConvertJob *job, long row, long height, long col, l
 static int convert_transposed(const ConvertJob *job) {
   float band[BAND][STRIP];
   int fits = 1;
-  for (long row = job->from; row < job->to; row += BAND) {
-    long height = job->to - row < BAND ? job->to - row : BAND;
-    for (long col = 0; col < job->cols; col += STRIP) {
-      long width = job->cols - col < STRIP ? job->cols - col : STRIP;
+  for (Index row = job->from; row < job->to; row += BAND) {
+    Index height = job->to - row < BAND ? job->to - row : BAND;
+    for (Index col = 0; col < job->cols; col += STRIP) {
+      Index width = job->cols - col < STRIP ? job->cols - col : STRIP;
       if (!gather_band(job, row, height, col, width, band)) return CONVERT_NOT_FINITE;
-      for (long r = 0; r < height; r++) {
+      for (Index r = 0; r < height; r++) {
         uint8_t *to = (uint8_t *)job->dst + bytes_of(job->dst_type, (row + r) * job->cols + col);
         fits &= encode(job->dst_type, band[r], to, width);
       }
@@ -252,9 +252,9 @@ static int convert_transposed(const ConvertJob *job) {
 static int convert_straight(const ConvertJob *job) {
   float x[STRIP];
   int fits = 1;
-  long end = job->to * job->cols;
-  for (long at = job->from * job->cols; at < end; at += STRIP) {
-    long n = end - at < STRIP ? end - at : STRIP;
+  Index end = job->to * job->cols;
+  for (Index at = job->from * job->cols; at < end; at += STRIP) {
+    Index n = end - at < STRIP ? end - at : STRIP;
     const uint8_t *from = (const uint8_t *)job->src + bytes_of(job->src_type, at);
     if (!all_finite(job->src_type, from, n)) return CONVERT_NOT_FINITE;
     if (!job->dst) continue;

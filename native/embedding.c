@@ -7,45 +7,45 @@
 #define ROW_PART 256
 
 static void embedding_forward(Ctx *ctx, const EmbeddingForwardArgs *a) {
-  long N = a->N, C = a->C;
+  Index N = a->N, C = a->C;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
-  for (long n = from; n < to; n++) {
+  for (Index n = from; n < to; n++) {
     float *out = a->out + n * C;
-    for (long c = 0; c < C; c += ROW_PART) {
-      long part = C - c < ROW_PART ? C - c : ROW_PART;
+    for (Index c = 0; c < C; c += ROW_PART) {
+      Index part = C - c < ROW_PART ? C - c : ROW_PART;
       float wpe[ROW_PART];
       decode_row(a->wte.type, a->wte.data, a->tokens[n] * C + c, part, out + c);
       decode_row(a->wpe.type, a->wpe.data, a->positions[n] * C + c, part, wpe);
-      for (long i = 0; i < part; i++) out[c + i] += wpe[i];
+      for (Index i = 0; i < part; i++) out[c + i] += wpe[i];
     }
   }
 }
 
 /* Tokens repeat, so threads own columns, not rows, and each row of a table is summed in the order of the tokens. */
 static void embedding_backward(Ctx *ctx, const EmbeddingBackwardArgs *a) {
-  long N = a->N, C = a->C;
+  Index N = a->N, C = a->C;
   float *dwte = a->dwte, *dwpe = a->dwpe;
   int64_t from, to;
   split(ctx, C, 16, &from, &to);
-  for (long n = 0; n < N; n++) {
+  for (Index n = 0; n < N; n++) {
     const float *dout = a->dout + n * C;
     if (dwte)
-      for (long c = from; c < to; c++) dwte[a->tokens[n] * C + c] += dout[c];
+      for (Index c = from; c < to; c++) dwte[a->tokens[n] * C + c] += dout[c];
     if (dwpe)
-      for (long c = from; c < to; c++) dwpe[a->positions[n] * C + c] += dout[c];
+      for (Index c = from; c < to; c++) dwpe[a->positions[n] * C + c] += dout[c];
   }
 }
 
 static void scatter_rows(Ctx *ctx, const ScatterRowsArgs *a) {
   int64_t from, to;
   split(ctx, a->N, 1, &from, &to);
-  for (long n = from; n < to; n++)
+  for (Index n = from; n < to; n++)
     memcpy(a->dst + a->index[n] * a->lddst, a->src + n * a->ldsrc, (size_t)a->W * sizeof(float));
 }
 
 static void gather_rows(Ctx *ctx, const GatherRowsArgs *a) {
   int64_t from, to;
   split(ctx, a->N, 1, &from, &to);
-  for (long n = from; n < to; n++) memcpy(a->out + n * a->W, a->x + a->index[n] * a->W, (size_t)a->W * sizeof(float));
+  for (Index n = from; n < to; n++) memcpy(a->out + n * a->W, a->x + a->index[n] * a->W, (size_t)a->W * sizeof(float));
 }

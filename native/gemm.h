@@ -33,18 +33,18 @@ typedef struct {
   float *preact;          /* like C, gets the value before the activation */
   const float *residual;  /* like C, added after the activation */
   const float *grad_of;   /* like C: multiply by gelu'(grad_of) */
-  long ld;                /* row length of preact, residual and grad_of */
+  Index ld;                /* row length of preact, residual and grad_of */
   int gelu;
 } Epilogue;
 
 /* acc = (C when load_c, else 0) + the first `rows` rows of A panel [kc][MR] * B panel [kc][NR], stored to c. */
-INLINE void micro_rows(int rows, long kc, const float *restrict a, const float *restrict b, float *restrict c, long ldc,
+INLINE void micro_rows(int rows, Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc,
                        int load_c) {
   vf acc[MR][NV];
   UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (vf){0};
   }
-  for (long k = 0; k < kc; k++) {
+  for (Index k = 0; k < kc; k++) {
     vf bv[NV];
     UNROLL for (int j = 0; j < NV; j++) bv[j] = vload(b + j * VW);
 #if defined(__aarch64__) /* multiply-adds by a lane of a vector: two registers for A instead of eight */
@@ -69,7 +69,7 @@ INLINE void micro_rows(int rows, long kc, const float *restrict a, const float *
   }
 }
 
-INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b, float *restrict c, long ldc, int load_c) {
+INLINE void micro_tile(Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc, int load_c) {
   micro_rows(MR, kc, a, b, c, ldc, load_c);
 }
 
@@ -77,11 +77,11 @@ INLINE void micro_tile(long kc, const float *restrict a, const float *restrict b
  * Packs rows [0, m) of A, element (i, k) at src[i * rs + k * cs], into panels [m / MR][kc][MR], short panels filled
  * with zeros. One of rs, cs is 1. dst needs VW floats of slack behind it.
  */
-static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const float *restrict src, long rs, long cs, long m, long kc) {
-  for (long i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
-    long mr = m - i0 < MR ? m - i0 : MR;
+static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const float *restrict src, Index rs, Index cs, Index m, Index kc) {
+  for (Index i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
+    Index mr = m - i0 < MR ? m - i0 : MR;
     const float *s = src + i0 * rs;
-    long k = 0;
+    Index k = 0;
     if (cs == 1) {
       for (; k + VW <= kc; k += VW) {
         vf r[VW];
@@ -107,17 +107,17 @@ static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const 
       }
     }
     for (; k < kc; k++) {
-      for (long i = 0; i < MR; i++) dst[k * MR + i] = i < mr ? s[i * rs + k * cs] : 0;
+      for (Index i = 0; i < MR; i++) dst[k * MR + i] = i < mr ? s[i * rs + k * cs] : 0;
     }
   }
 }
 
 /* Packs columns [0, n) of B, element (k, j) at src[k * rs + j * cs], into panels [n / NR][kc][NR], likewise. */
-static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const float *restrict src, long rs, long cs, long kc, long n) {
-  for (long j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
-    long nr = n - j0 < NR ? n - j0 : NR;
+static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const float *restrict src, Index rs, Index cs, Index kc, Index n) {
+  for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
+    Index nr = n - j0 < NR ? n - j0 : NR;
     const float *s = src + j0 * cs;
-    long k = 0;
+    Index k = 0;
     if (nr == NR && cs == 1) {
       for (; k < kc; k++) {
         UNROLL for (int j = 0; j < NV; j++) vstore(dst + k * NR + j * VW, vload(s + k * rs + j * VW));
@@ -133,7 +133,7 @@ static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const 
       }
     }
     for (; k < kc; k++) {
-      for (long j = 0; j < NR; j++) dst[k * NR + j] = j < nr ? s[k * rs + j * cs] : 0;
+      for (Index j = 0; j < NR; j++) dst[k * NR + j] = j < nr ? s[k * rs + j * cs] : 0;
     }
   }
 }
@@ -141,48 +141,48 @@ static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const 
 /* One factor of a product: its element (i, j) is data[i * rs + j * cs], one of rs, cs being 1. */
 typedef struct {
   const void *data;
-  long rs, cs;
+  Index rs, cs;
   int type;  /* dtype; only B's may be other than F32 */
   int round; /* whether A's rows are rounded as for integer products */
 } Operand;
 
 /* pack_a of rows from i, columns from k on; temp holds MR rows of kc floats. */
-static __attribute__((unused)) void pack_a_operand(float *dst, const Operand *a, long i, long k, long m, long kc, float *temp) {
+static __attribute__((unused)) void pack_a_operand(float *dst, const Operand *a, Index i, Index k, Index m, Index kc, float *temp) {
   const float *src = (const float *)a->data + i * a->rs + k * a->cs;
   if (!a->round) {
     pack_a(dst, src, a->rs, a->cs, m, kc);
     return;
   }
-  for (long i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
-    long mr = m - i0 < MR ? m - i0 : MR;
-    for (long r = 0; r < mr; r++) round_activations(src + (i0 + r) * a->rs, kc, temp + r * kc);
+  for (Index i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
+    Index mr = m - i0 < MR ? m - i0 : MR;
+    for (Index r = 0; r < mr; r++) round_activations(src + (i0 + r) * a->rs, kc, temp + r * kc);
     pack_a(dst, temp, kc, 1, mr, kc);
   }
 }
 
 /* pack_b of rows from k, columns from j on; temp holds NR rows of kc floats, or NC + 2 BLOCK floats. */
-static __attribute__((unused)) void pack_b_operand(float *dst, const Operand *b, long k, long j, long kc, long n, float *temp) {
+static __attribute__((unused)) void pack_b_operand(float *dst, const Operand *b, Index k, Index j, Index kc, Index n, float *temp) {
   if (b->type == F32) {
     pack_b(dst, (const float *)b->data + k * b->rs + j * b->cs, b->rs, b->cs, kc, n);
   } else if (b->rs == 1) {
-    for (long j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
-      long nr = n - j0 < NR ? n - j0 : NR;
-      for (long r = 0; r < nr; r++) decode_row(b->type, b->data, (j + j0 + r) * b->cs + k, kc, temp + r * kc);
+    for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
+      Index nr = n - j0 < NR ? n - j0 : NR;
+      for (Index r = 0; r < nr; r++) decode_row(b->type, b->data, (j + j0 + r) * b->cs + k, kc, temp + r * kc);
       pack_b(dst, temp, 1, kc, kc, nr);
     }
   } else {
-    long from = j / BLOCK * BLOCK, to = is_integer_type(b->type) ? ROUND_UP(j + n, BLOCK) : j + n;
-    for (long r = 0; r < kc; r++) {
+    Index from = j / BLOCK * BLOCK, to = is_integer_type(b->type) ? ROUND_UP(j + n, BLOCK) : j + n;
+    for (Index r = 0; r < kc; r++) {
       decode_row(b->type, b->data, (k + r) * b->rs + from, to - from, temp);
-      for (long c = j + n; c < j + n + NR; c++) temp[c - from] = 0;
-      for (long j0 = 0; j0 < n; j0 += NR)
+      for (Index c = j + n; c < j + n + NR; c++) temp[c - from] = 0;
+      for (Index j0 = 0; j0 < n; j0 += NR)
         UNROLL for (int v = 0; v < NV; v++) vstore(dst + j0 * kc + r * NR + v * VW, vload(temp + j - from + j0 + v * VW));
     }
   }
 }
 
 INLINE vf apply_epilogue(const Epilogue *e, vf v, const float *bias, float *preact, const float *residual,
-                         const float *grad_of, long part) {
+                         const float *grad_of, Index part) {
 #define LOAD(p) (part == VW ? vload(p) : vload_part(p, part))
   if (bias) v += LOAD(bias);
   if (preact) {
@@ -197,12 +197,12 @@ INLINE vf apply_epilogue(const Epilogue *e, vf v, const float *bias, float *prea
 }
 
 /* c (mr x nr) = epilogue(tile [+ c when load_c]) [+ c when add_after]; col and row say where c stands in C. */
-static __attribute__((noinline, unused)) void finish_tile(const float *tile, float *c, long ldc, long mr, long nr, int load_c, int add_after,
-                        const Epilogue *e, long row, long col) {
-  for (long i = 0; i < mr; i++) {
-    long at = e ? (row + i) * e->ld + col : 0;
-    for (long j = 0; j < nr; j += VW) {
-      long part = nr - j < VW ? nr - j : VW;
+static __attribute__((noinline, unused)) void finish_tile(const float *tile, float *c, Index ldc, Index mr, Index nr, int load_c, int add_after,
+                        const Epilogue *e, Index row, Index col) {
+  for (Index i = 0; i < mr; i++) {
+    Index at = e ? (row + i) * e->ld + col : 0;
+    for (Index j = 0; j < nr; j += VW) {
+      Index part = nr - j < VW ? nr - j : VW;
       float *p = c + i * ldc + j;
       vf old = {0};
       if (load_c || add_after) old = part == VW ? vload(p) : vload_part(p, part);
@@ -222,50 +222,50 @@ static __attribute__((noinline, unused)) void finish_tile(const float *tile, flo
 /* Memory to be packed next, prefetched while the present panels are multiplied: `left` lines from `line` of `row` on. */
 typedef struct {
   const float *row;
-  long stride, lines, line, left;
+  Index stride, lines, line, left;
 } Ahead;
 
-INLINE void fetch(Ahead *a, long count) {
+INLINE void fetch(Ahead *a, Index count) {
   for (; count > 0 && a->left > 0; count--, a->left--) {
     __builtin_prefetch(a->row + a->line * LINE_FLOATS, 0, 2);
     if (++a->line == a->lines) a->line = 0, a->row += a->stride;
   }
 }
 
-INLINE void fetch_tile(int write, const float *p, long ld, long mr, long nr) {
-  for (long i = 0; i < mr; i++) {
-    for (long j = 0; j < nr; j += LINE_FLOATS) write ? __builtin_prefetch(p + i * ld + j, 1) : __builtin_prefetch(p + i * ld + j);
+INLINE void fetch_tile(int write, const float *p, Index ld, Index mr, Index nr) {
+  for (Index i = 0; i < mr; i++) {
+    for (Index j = 0; j < nr; j += LINE_FLOATS) write ? __builtin_prefetch(p + i * ld + j, 1) : __builtin_prefetch(p + i * ld + j);
   }
 }
 
 /* Prefetches what finishing a tile reads and writes while its products are summed: its rows lie too far apart for the hardware. */
-INLINE void fetch_tiles(const float *c, long ldc, long mr, long nr, const Epilogue *e, long row, long col) {
+INLINE void fetch_tiles(const float *c, Index ldc, Index mr, Index nr, const Epilogue *e, Index row, Index col) {
   if (!FETCHES) return;
   fetch_tile(1, c, ldc, mr, nr);
   if (!e) return;
-  long at = row * e->ld + col;
+  Index at = row * e->ld + col;
   if (e->preact) fetch_tile(1, e->preact + at, e->ld, mr, nr);
   if (e->residual) fetch_tile(0, e->residual + at, e->ld, mr, nr);
   if (e->grad_of) fetch_tile(0, e->grad_of + at, e->ld, mr, nr);
 }
 
 /* B's elements [k, k + kc) x [j, j + n). */
-INLINE Ahead ahead_of(const Operand *b, long k, long kc, long j, long n) {
+INLINE Ahead ahead_of(const Operand *b, Index k, Index kc, Index j, Index n) {
   int columns = b->rs == 1; /* B's columns lie in order, else its rows */
-  long lines = ((columns ? kc : n) + LINE_FLOATS - 1) / LINE_FLOATS;
+  Index lines = ((columns ? kc : n) + LINE_FLOATS - 1) / LINE_FLOATS;
   return (Ahead){(const float *)b->data + k * b->rs + j * b->cs, columns ? b->cs : b->rs, lines, 0, lines * (columns ? n : kc)};
 }
 
 /* C [m x n] (+)= A * B from packed panels; e, if given, is applied, with (row, col) the place of c in C. */
-static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long kc, const float *ap, const float *bp, float *c, long ldc, int load_c,
-                        int add_after, const Epilogue *e, long row, long col, Ahead *ahead) {
+static __attribute__((noinline, unused)) void gemm_packed(Index m, Index n, Index kc, const float *ap, const float *bp, float *c, Index ldc, int load_c,
+                        int add_after, const Epilogue *e, Index row, Index col, Ahead *ahead) {
   float tile[MR * NR] __attribute__((aligned(64)));
-  long share = ahead ? ahead->left / (((n + NR - 1) / NR) * ((m + MR - 1) / MR)) + 1 : 0;
-  for (long j = 0; j < n; j += NR) {
-    long nr = n - j < NR ? n - j : NR;
+  Index share = ahead ? ahead->left / (((n + NR - 1) / NR) * ((m + MR - 1) / MR)) + 1 : 0;
+  for (Index j = 0; j < n; j += NR) {
+    Index nr = n - j < NR ? n - j : NR;
     const float *b = bp + j * kc;
-    for (long i = 0; i < m; i += MR) {
-      long mr = m - i < MR ? m - i : MR;
+    for (Index i = 0; i < m; i += MR) {
+      Index mr = m - i < MR ? m - i : MR;
       const float *a = ap + i * kc;
       float *ct = c + i * ldc + j;
       if (ahead) fetch(ahead, share);
@@ -284,18 +284,18 @@ static __attribute__((noinline, unused)) void gemm_packed(long m, long n, long k
  * The part of an M x N result that this thread computes: threads in a grid that gives the fullest part the least work.
  * Each thread packs what it needs: an element of A costs as much as a_cost multiply-adds, one of B as b_cost.
  */
-static void gemm_part(const Ctx *ctx, long M, long N, double a_cost, double b_cost, long *i0, long *i1, long *j0, long *j1) {
+static void gemm_part(const Ctx *ctx, Index M, Index N, double a_cost, double b_cost, Index *i0, Index *i1, Index *j0, Index *j1) {
   int rows = 1;
   double best = 1e300;
   for (int r = 1; r <= ctx->threads; r++) {
     if (ctx->threads % r) continue;
     int c = ctx->threads / r;
-    long mb = (ROUND_UP(M, MR) / MR + r - 1) / r * MR, nb = (ROUND_UP(N, NR) / NR + c - 1) / c * NR;
+    Index mb = (ROUND_UP(M, MR) / MR + r - 1) / r * MR, nb = (ROUND_UP(N, NR) / NR + c - 1) / c * NR;
     double cost = (double)mb * nb + a_cost * mb + b_cost * nb;
     if (cost < best) best = cost, rows = r;
   }
   int cols = ctx->threads / rows, r = ctx->tid / cols, c = ctx->tid % cols;
-  long mp = (M + MR - 1) / MR, np = (N + NR - 1) / NR;
+  Index mp = (M + MR - 1) / MR, np = (N + NR - 1) / NR;
   *i0 = mp * r / rows * MR, *i1 = mp * (r + 1) / rows * MR;
   *j0 = np * c / cols * NR, *j1 = np * (c + 1) / cols * NR;
   if (*i1 > M) *i1 = M;
@@ -306,39 +306,39 @@ static void gemm_part(const Ctx *ctx, long M, long N, double a_cost, double b_co
  * C [M x N] (+)= A * B. With accumulate the (finished) product is added to what C holds. K is whole blocks where a type
  * is in blocks.
  */
-static __attribute__((unused)) void gemm(Ctx *ctx, long M, long N, long K, const Operand *a, const Operand *b, float *c, long ldc,
+static __attribute__((unused)) void gemm(Ctx *ctx, Index M, Index N, Index K, const Operand *a, const Operand *b, float *c, Index ldc,
                                          int accumulate, const Epilogue *e) {
-  long i0, i1, j0, j1;
+  Index i0, i1, j0, j1;
   gemm_part(ctx, M, N, 8, 8, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
   /* An epilogue before adding to C needs the whole sum at once. */
   int whole = accumulate && e;
-  long kstep = whole ? K : KC, kgroup = whole ? K : KGROUP;
+  Index kstep = whole ? K : KC, kgroup = whole ? K : KGROUP;
   if (K <= 0) kstep = kgroup = 1; /* one empty pass still writes C */
-  long ktop = kgroup < K ? kgroup : K;
-  long mc = ROUND_UP(A_BUDGET / (ktop > 0 ? ktop : 1) + 1, MR);
-  long blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
+  Index ktop = kgroup < K ? kgroup : K;
+  Index mc = ROUND_UP(A_BUDGET / (ktop > 0 ? ktop : 1) + 1, MR);
+  Index blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
   mc = ROUND_UP((i1 - i0 + blocks - 1) / blocks, MR);
-  long kmax = kstep < ktop ? kstep : ktop;
+  Index kmax = kstep < ktop ? kstep : ktop;
   size_t a_floats = ROUND_UP((size_t)mc * ktop + VW * 2, 16), b_floats = (size_t)kmax * NC;
   size_t temp = a->round || b->type != F32 ? (size_t)kmax * (MR > NR ? MR : NR) + NC + NR + 2 * BLOCK : 0;
   float *ap = scratch_bytes(ctx, (a_floats + b_floats + temp) * sizeof(float));
   if (!ap) return;
   float *bp = ap + a_floats, *tp = bp + b_floats;
-  long kg = 0;
+  Index kg = 0;
   do {
-    long kend = kg + kgroup < K ? kg + kgroup : K;
-    for (long i = i0; i < i1; i += mc) {
-      long m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
-      for (long k = kg; k < kend; k += kstep)
+    Index kend = kg + kgroup < K ? kg + kgroup : K;
+    for (Index i = i0; i < i1; i += mc) {
+      Index m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
+      for (Index k = kg; k < kend; k += kstep)
         pack_a_operand(ap + mp * (k - kg), a, i, k, m, kend - k < kstep ? kend - k : kstep, tp);
-      for (long j = j0; j < j1; j += NC) {
-        long n = j1 - j < NC ? j1 - j : NC, k = kg;
+      for (Index j = j0; j < j1; j += NC) {
+        Index n = j1 - j < NC ? j1 - j : NC, k = kg;
         do {
-          long kc = kend - k < kstep ? kend - k : kstep;
+          Index kc = kend - k < kstep ? kend - k : kstep;
           pack_b_operand(bp, b, k, j, kc, n, tp);
           int load_c = !whole && (k > 0 || accumulate);
-          long kn = k + kc, jn = j;
+          Index kn = k + kc, jn = j;
           if (kn >= kend) kn = kg, jn = j + NC;
           int more = FETCHES && b->type == F32 && jn < j1;
           Ahead ahead = {0};

@@ -21,12 +21,12 @@
 #define PEAK_SUMS 20
 #endif
 
-static double peak(long rounds) {
+static double peak(Index rounds) {
   vf acc[PEAK_SUMS];
   volatile float one = 1.0f, tiny = 1e-9f;
   vf x = vset(one), y = vset(tiny);
   for (int i = 0; i < PEAK_SUMS; i++) acc[i] = vset((float)i);
-  for (long n = 0; n < rounds; n++) {
+  for (Index n = 0; n < rounds; n++) {
     UNROLL for (int i = 0; i < PEAK_SUMS; i++) acc[i] = vmadd(acc[i], x, y);
   }
   vf sum = {0};

@@ -2,26 +2,26 @@
 #include "op.h"
 #include "vec.h"
 
-INLINE float row_sum(const float *x, long C) {
+INLINE float row_sum(const float *x, Index C) {
   vf acc = {0};
-  long c = 0;
+  Index c = 0;
   for (; c + VW <= C; c += VW) acc += vload(x + c);
   if (c < C) acc += vload_part(x + c, C - c);
   return vsum(acc);
 }
 
 static void layernorm_forward(Ctx *ctx, const LayernormForwardArgs *a) {
-  long N = a->N, C = a->C;
+  Index N = a->N, C = a->C;
   float epsilon = (float)a->epsilon, *mean = a->mean, *rstd = a->rstd;
   const float *w = a->weight, *b = a->bias;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
-  for (long n = from; n < to; n++) {
+  for (Index n = from; n < to; n++) {
     const float *x = a->x + n * C;
     float *out = a->out + n * C;
     float mu = row_sum(x, C) / C;
     vf acc = {0};
-    long c = 0;
+    Index c = 0;
     for (; c + VW <= C; c += VW) {
       vf d = vload(x + c) - mu;
       acc += d * d;
@@ -37,18 +37,18 @@ static void layernorm_forward(Ctx *ctx, const LayernormForwardArgs *a) {
 }
 
 static void layernorm_backward(Ctx *ctx, const LayernormBackwardArgs *a) {
-  long N = a->N, C = a->C;
+  Index N = a->N, C = a->C;
   int overwrite = a->overwrite;
   float *dw = a->dweight, *db = a->dbias;
   const float *w = a->weight, *mean = a->mean, *rstd = a->rstd;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
-  for (long n = from; n < to; n++) {
+  for (Index n = from; n < to; n++) {
     float *dx = a->dx + n * C;
     const float *dout = a->dout + n * C, *x = a->x + n * C;
     float mu = mean[n], s = rstd[n];
     vf acc1 = {0}, acc2 = {0};
-    long c = 0;
+    Index c = 0;
     for (; c + VW <= C; c += VW) {
       vf g = vload(dout + c) * vload(w + c);
       acc1 += g;
@@ -74,12 +74,12 @@ static void layernorm_backward(Ctx *ctx, const LayernormBackwardArgs *a) {
   if (!dw && !db) return;
   /* The sums over rows: each thread owns some columns and takes the rows in order. */
   split(ctx, C, 64, &from, &to);
-  for (long n = 0; n < N; n++) {
+  for (Index n = 0; n < N; n++) {
     const float *dout = a->dout + n * C, *x = a->x + n * C;
     float mu = mean[n], s = rstd[n];
     if (dw)
-      for (long c = from; c < to; c++) dw[c] += dout[c] * ((x[c] - mu) * s);
+      for (Index c = from; c < to; c++) dw[c] += dout[c] * ((x[c] - mu) * s);
     if (db)
-      for (long c = from; c < to; c++) db[c] += dout[c];
+      for (Index c = from; c < to; c++) db[c] += dout[c];
   }
 }

@@ -19,16 +19,16 @@
 /* Weights prefetched ahead of the row being read: memory bandwidth, not arithmetic, is the limit here. */
 #define FETCH_AHEAD 1024
 
-INLINE vf load_weights(int type, const void *row, long k) {
+INLINE vf load_weights(int type, const void *row, Index k) {
   if (type == F16) return vload_f16((const uint16_t *)row + k);
   if (type == BF16) return vload_bf16((const uint16_t *)row + k);
   return vload((const float *)row + k);
 }
 
-INLINE vf load_weights_part(int type, const void *row, long k, long n) {
+INLINE vf load_weights_part(int type, const void *row, Index k, Index n) {
   if (type == F32) return vload_part((const float *)row + k, n);
   uint16_t halves[VW] = {0};
-  for (long i = 0; i < n; i++) halves[i] = ((const uint16_t *)row)[k + i];
+  for (Index i = 0; i < n; i++) halves[i] = ((const uint16_t *)row)[k + i];
   return load_weights(type, halves, 0);
 }
 
@@ -40,7 +40,7 @@ typedef half_bits half_memory __attribute__((aligned(1), may_alias));
 INLINE vf finite_halves(half_bits v) { return (vf)((vi)v >> 3 & (int32_t)0x8fffe000) * 0x1p112f; }
 
 /* Sums of a row's products with one token, n % 16 == 0; returns whether there are infinities or NaN, which it gets wrong. */
-static __attribute__((noinline)) int dot_halves(long n, const char *w, const float *x, vf sum[4]) {
+static __attribute__((noinline)) int dot_halves(Index n, const char *w, const float *x, vf sum[4]) {
   const half_bits zero = {0};
   half_bits special = {0};
   vf s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
@@ -64,14 +64,14 @@ static __attribute__((noinline)) int dot_halves(long n, const char *w, const flo
  * Dot products of one weight row with T tokens. Rows are taken one after the other, so that memory is read as one stream
  * (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
  */
-INLINE void dot_row(int type, long IC, const void *w, long T, const float *restrict x, float *out) {
+INLINE void dot_row(int type, Index IC, const void *w, Index T, const float *restrict x, float *out) {
   vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
-  long k = 0;
+  Index k = 0;
 #if defined(__wasm__) /* more loads in flight, as vectors of 16 bytes need to keep up with memory */
   if (T == 1) {
     vf sum[4] = {{0}};
-    long whole = IC / (4 * VW) * (4 * VW);
+    Index whole = IC / (4 * VW) * (4 * VW);
     if (type == F16) {
       if (dot_halves(whole, w, x, sum)) UNROLL for (int s = 0; s < 4; s++) sum[s] = (vf){0};
       else k = whole;
@@ -93,7 +93,7 @@ INLINE void dot_row(int type, long IC, const void *w, long T, const float *restr
     }
   }
   for (; k < IC; k += VW) {
-    long part = IC - k < VW ? IC - k : VW;
+    Index part = IC - k < VW ? IC - k : VW;
     vf wv = part == VW ? load_weights(type, w, k) : load_weights_part(type, w, k, part);
     for (int t = 0; t < T; t++) acc[t][0] += wv * (part == VW ? vload(x + t * IC + k) : vload_part(x + t * IC + k, part));
   }
@@ -102,13 +102,13 @@ INLINE void dot_row(int type, long IC, const void *w, long T, const float *restr
 
 /* The activations of a few tokens: floats, and for weights of an integer dtype rounded to integers too. */
 typedef struct {
-  long N, IC, OC;
+  Index N, IC, OC;
   const float *x;
   Activations q;
 } FewTokens;
 
 /* Dot products of R weight rows, one if floats, with T tokens from t on; out: FEW_TOKENS for each row. */
-INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, long t, long T, float *out) {
+INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, Index t, Index T, float *out) {
 #if !defined(__wasm__)
   if (is_integer_type(type)) {
     dot_blocks(type, R, rows, f->IC / BLOCK, &f->q, t, T, out, FEW_TOKENS);
@@ -122,7 +122,7 @@ INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, lo
 /* Dot products of R weight rows with all tokens. */
 INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float *out) {
   const int together = is_integer_type(type) ? INTEGER_TOKENS : DOT_TOKENS;
-  long t = 0;
+  Index t = 0;
   for (; t + together <= f->N; t += together) dot_tokens(type, f, R, rows, t, together, out + t);
 #define CASE(n) \
   case n: \
@@ -135,7 +135,7 @@ INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float
 }
 
 /* Dot products of up to VW rows with all tokens. */
-INLINE void dot_rows(int type, const FewTokens *f, const void *w, long rows, float y[VW][FEW_TOKENS]) {
+INLINE void dot_rows(int type, const FewTokens *f, const void *w, Index rows, float y[VW][FEW_TOKENS]) {
 #if defined(__wasm__)
   if (type == Q8_0) {
     dot_blocks_q8(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
@@ -146,7 +146,7 @@ INLINE void dot_rows(int type, const FewTokens *f, const void *w, long rows, flo
     return;
   }
 #endif
-  long r = 0;
+  Index r = 0;
   /* With one token or two reading memory is the limit, not the loads of activations that rows can share. */
   if (is_integer_type(type) && INTEGER_ROWS > 1 && f->N > 2) {
     for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, f, INTEGER_ROWS, packed_at(type, w, r * f->IC), y[r]);
@@ -154,13 +154,13 @@ INLINE void dot_rows(int type, const FewTokens *f, const void *w, long rows, flo
   for (; r < rows; r++) dot_all(type, f, 1, packed_at(type, w, r * f->IC), y[r]);
 }
 
-INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, long to, float *out, const Epilogue *e) {
-  for (long o = from; o < to; o += VW) {
-    long rows = to - o < VW ? to - o : VW;
+INLINE void few_rows(int type, const FewTokens *f, const void *w, Index from, Index to, float *out, const Epilogue *e) {
+  for (Index o = from; o < to; o += VW) {
+    Index rows = to - o < VW ? to - o : VW;
     float y[VW][FEW_TOKENS] = {{0}};
     dot_rows(type, f, packed_at(type, w, o * f->IC), rows, y);
-    for (long t = 0; t < f->N; t++) {
-      long at = t * f->OC + o;
+    for (Index t = 0; t < f->N; t++) {
+      Index at = t * f->OC + o;
       vf v;
       UNROLL for (int r = 0; r < VW; r++) v[r] = y[r][t];
       v = apply_epilogue(e, v, e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
@@ -171,7 +171,7 @@ INLINE void few_rows(int type, const FewTokens *f, const void *w, long from, lon
   }
 }
 
-static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
+static void linear_few(Ctx *ctx, Index N, Index IC, Index OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
   int64_t from, to;
   split(ctx, OC, 32, &from, &to);
   if (from >= to) return;
@@ -191,7 +191,7 @@ static void linear_few(Ctx *ctx, long N, long IC, long OC, const float *x, const
 }
 
 static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
-  long N = a->N, IC = a->IC, OC = a->OC;
+  Index N = a->N, IC = a->IC, OC = a->OC;
   float *out = a->out;
   int type = a->weight.type;
   const float *x = a->x;
@@ -213,7 +213,7 @@ static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
 }
 
 static void linear_backward_input(Ctx *ctx, const LinearBackwardInputArgs *a) {
-  long N = a->N, IC = a->IC, OC = a->OC;
+  Index N = a->N, IC = a->IC, OC = a->OC;
   Epilogue e = {.grad_of = a->preact, .ld = IC};
   int gelu = a->act == ACT_GELU_NEW;
   Operand dout = {.data = a->dout, .rs = OC, .cs = 1};
@@ -222,15 +222,15 @@ static void linear_backward_input(Ctx *ctx, const LinearBackwardInputArgs *a) {
 }
 
 static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) {
-  long N = a->N, IC = a->IC, OC = a->OC;
+  Index N = a->N, IC = a->IC, OC = a->OC;
   float *dw = a->dweight, *db = a->dbias;
   const float *dout = a->dout, *x = a->x;
   if (db) { /* column sums; columns, not rows, are split, so the order of summing is fixed */
     int64_t from, to;
     split(ctx, OC, 64, &from, &to);
-    for (long n = 0; n < N; n++) {
+    for (Index n = 0; n < N; n++) {
       const float *row = dout + n * OC;
-      for (long o = from; o < to; o++) db[o] += row[o];
+      for (Index o = from; o < to; o++) db[o] += row[o];
     }
   }
   Operand doutT = {.data = dout, .rs = 1, .cs = OC}, xs = {.data = x, .rs = IC, .cs = 1};

@@ -3,14 +3,14 @@
 #include "vec.h"
 
 static void cross_entropy(Ctx *ctx, const CrossEntropyArgs *a) {
-  long N = a->N, V = a->V;
+  Index N = a->N, V = a->V;
   float *losses = a->losses, *dlogits = a->dlogits, scale = (float)a->scale;
   int64_t from, to;
   split(ctx, N, 1, &from, &to);
-  for (long n = from; n < to; n++) {
+  for (Index n = from; n < to; n++) {
     const float *x = a->logits + n * V;
     float *dx = dlogits ? dlogits + n * V : NULL;
-    long target = a->targets[n], v = 0;
+    Index target = a->targets[n], v = 0;
     if (target < 0) {
       losses[n] = 0;
       if (dx) memset(dx, 0, (size_t)V * sizeof(float));
@@ -25,7 +25,7 @@ static void cross_entropy(Ctx *ctx, const CrossEntropyArgs *a) {
     float sum = vsum(sv);
     if (v < V) {
       vf tail = vexp(vload_part(x + v, V - v) - max);
-      for (long i = 0; v + i < V; i++) sum += tail[i];
+      for (Index i = 0; v + i < V; i++) sum += tail[i];
     }
     float lse = max + __builtin_logf(sum);
     losses[n] = lse - x[target];

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Sizes and offsets of what a kernel works on: as wide as addresses, which `long` is not on Windows. */
+typedef ptrdiff_t Index;
+
 #include "ops.h"
 
 /* A pointer in 8 bytes everywhere, so that one encoding serves memories of 32 bits too. */
@@ -71,7 +74,7 @@ typedef struct {
   const char *name;
   Kernel kernel[OP_COUNT];
   /* Times independent multiply-adds; returns the number of floating-point operations. */
-  double (*peak)(long rounds);
+  double (*peak)(Index rounds);
 #if !defined(__wasm__)
   /* Converts weights; one of CONVERT_... */
   int32_t (*convert)(const ConvertJob *job);

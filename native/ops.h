@@ -57,7 +57,7 @@ typedef struct {
   const int32_t *positions; /* [N], rows of wpe */
   Weights wte; /* [*, C] */
   Weights wpe; /* [*, C] */
-  long N, C;
+  Index N, C;
 } EmbeddingForwardArgs;
 
 typedef struct {
@@ -66,7 +66,7 @@ typedef struct {
   const float *dout; /* [N, C] */
   const int32_t *tokens; /* [N], rows of dwte */
   const int32_t *positions; /* [N], rows of dwpe */
-  long N, C;
+  Index N, C;
 } EmbeddingBackwardArgs;
 
 typedef struct {
@@ -76,7 +76,7 @@ typedef struct {
   const float *x; /* [N, C] */
   const float *weight; /* [C] */
   const float *bias; /* [C] */
-  long N, C;
+  Index N, C;
   double epsilon;
 } LayernormForwardArgs;
 
@@ -89,7 +89,7 @@ typedef struct {
   const float *weight; /* [C] */
   const float *mean; /* [N] */
   const float *rstd; /* [N] */
-  long N, C;
+  Index N, C;
   bool overwrite;
 } LayernormBackwardArgs;
 
@@ -100,7 +100,7 @@ typedef struct {
   Weights weight; /* [OC, IC] */
   const float *bias; /* [OC], or NULL */
   const float *residual; /* [N, OC], or NULL */
-  long N, IC, OC;
+  Index N, IC, OC;
   int act; /* ACT_... */
 } LinearForwardArgs;
 
@@ -109,7 +109,7 @@ typedef struct {
   const float *dout; /* [N, OC] */
   Weights weight; /* [OC, IC] */
   const float *preact; /* [N, IC], or NULL */
-  long N, IC, OC;
+  Index N, IC, OC;
   int act; /* ACT_... */
   bool accumulate;
 } LinearBackwardInputArgs;
@@ -119,7 +119,7 @@ typedef struct {
   float *dbias; /* [OC], or NULL */
   const float *dout; /* [N, OC] */
   const float *x; /* [N, IC] */
-  long N, IC, OC;
+  Index N, IC, OC;
 } LinearBackwardWeightArgs;
 
 typedef struct {
@@ -130,7 +130,7 @@ typedef struct {
   const float *v; /* [*, NH, HS], rows ldkv apart */
   const int32_t *first; /* [N], rows of k and v */
   const int32_t *last; /* [N], rows of k and v */
-  long N, NH, HS, ldq, ldkv;
+  Index N, NH, HS, ldq, ldkv;
   double scale;
   double p;
   uint32_t key0;
@@ -149,7 +149,7 @@ typedef struct {
   const float *v; /* [N, NH, HS], rows ldkv apart */
   const int32_t *first; /* [N], rows of k and v */
   const int32_t *last; /* [N], rows of k and v */
-  long N, NH, HS, ldq, ldkv;
+  Index N, NH, HS, ldq, ldkv;
   double scale;
   double p;
   uint32_t key0;
@@ -160,21 +160,21 @@ typedef struct {
   float *dst; /* [*, W], rows lddst apart */
   const float *src; /* [N, W], rows ldsrc apart */
   const int32_t *index; /* [N], rows of dst */
-  long N, W, ldsrc, lddst;
+  Index N, W, ldsrc, lddst;
 } ScatterRowsArgs;
 
 typedef struct {
   float *out; /* [N, W] */
   const float *x; /* [*, W] */
   const int32_t *index; /* [N], rows of x */
-  long N, W;
+  Index N, W;
 } GatherRowsArgs;
 
 typedef struct {
   float *out; /* [N, C] */
   const float *x; /* [N, C] */
   const float *residual; /* [N, C], or NULL */
-  long N, C;
+  Index N, C;
   double p;
   uint32_t key0;
   uint32_t key1;
@@ -185,20 +185,20 @@ typedef struct {
   float *dlogits; /* [N, V], or NULL */
   const float *logits; /* [N, V] */
   const int32_t *targets; /* [N], below V, or negative */
-  long N, V;
+  Index N, V;
   double scale;
 } CrossEntropyArgs;
 
 typedef struct {
   float *x; /* [size] */
-  long size;
+  Index size;
   double value;
 } FillArgs;
 
 typedef struct {
   float *norm; /* [] */
   const float *x; /* [size] */
-  long size;
+  Index size;
 } NormArgs;
 
 typedef struct {
@@ -207,7 +207,7 @@ typedef struct {
   float *m; /* [size] */
   float *v; /* [size] */
   const float *norm; /* [], or NULL */
-  long size;
+  Index size;
   double lr;
   double beta1;
   double beta2;
@@ -223,13 +223,13 @@ typedef struct {
   const float *x; /* [N, C] */
   const float *gain; /* [*, C] */
   const int32_t *index; /* [N], rows of gain, or NULL */
-  long N, C;
+  Index N, C;
 } ScaleColumnsArgs;
 
 typedef struct {
   float *out; /* [N, C] */
   const float *x; /* [N, C] */
-  long N, C;
+  Index N, C;
   int act; /* ACT_... */
 } ActivationArgs;
 
@@ -237,7 +237,7 @@ typedef struct {
   float *dx; /* [N, C] */
   const float *dout; /* [N, C] */
   const float *x; /* [N, C] */
-  long N, C;
+  Index N, C;
   int act; /* ACT_... */
 } ActivationBackwardArgs;
 
@@ -245,14 +245,14 @@ typedef struct {
   float *out; /* [N, C] */
   const float *a; /* [N, C] */
   const float *b; /* [N, C] */
-  long N, C;
+  Index N, C;
 } AddArgs;
 
 typedef struct {
   float *out; /* [N, C] */
   const float *a; /* [N, C] */
   const float *b; /* [N, C] */
-  long N, C;
+  Index N, C;
 } MultiplyArgs;
 
 #endif

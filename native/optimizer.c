@@ -7,15 +7,15 @@
 /* Each block is summed by one thread, the blocks in order by the first, so the result depends on no thread count. */
 static void norm(Ctx *ctx, const NormArgs *a) {
   const float *x = a->x;
-  long size = a->size, block = NORM_BLOCK;
+  Index size = a->size, block = NORM_BLOCK;
   while ((size + block - 1) / block > TEAM_PARTIALS) block *= 2;
-  long blocks = (size + block - 1) / block;
+  Index blocks = (size + block - 1) / block;
   double *partials = team_partials(ctx);
   int64_t from, to;
   split(ctx, blocks, 1, &from, &to);
-  for (long b = from; b < to; b++) {
+  for (Index b = from; b < to; b++) {
     double acc[16] = {0};
-    long i = b * block, end = i + block < size ? i + block : size;
+    Index i = b * block, end = i + block < size ? i + block : size;
     for (; i + 16 <= end; i += 16)
       for (int j = 0; j < 16; j++) acc[j] += (double)x[i + j] * x[i + j];
     for (; i < end; i++) acc[0] += (double)x[i] * x[i];
@@ -26,7 +26,7 @@ static void norm(Ctx *ctx, const NormArgs *a) {
   team_barrier(ctx);
   if (ctx->tid == 0) {
     double sum = 0;
-    for (long b = 0; b < blocks; b++) sum += partials[b];
+    for (Index b = 0; b < blocks; b++) sum += partials[b];
     *a->norm = (float)__builtin_sqrt(sum);
   }
 }
@@ -43,7 +43,7 @@ static void adamw(Ctx *ctx, const AdamwArgs *a) {
   float one_minus1 = (float)(1.0 - a->beta1), one_minus2 = (float)(1.0 - a->beta2);
   int64_t from, to;
   split(ctx, a->size, 4096, &from, &to);
-  for (long i = from; i < to; i++) {
+  for (Index i = from; i < to; i++) {
     float g = grad[i] * clip;
     m[i] = beta1 * m[i] + one_minus1 * g;
     v[i] = beta2 * v[i] + one_minus2 * (g * g);

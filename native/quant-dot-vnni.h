@@ -27,11 +27,11 @@ typedef struct {
 
 /* The same group of all tokens, then the next; the last is filled with zeros. */
 typedef struct {
-  long tokens;
+  Index tokens;
   TokenGroup *group;
 } Activations;
 
-INLINE size_t activations_bytes(long tokens, long blocks) {
+INLINE size_t activations_bytes(Index tokens, Index blocks) {
   return (size_t)tokens * ((blocks + GROUP - 1) / GROUP) * sizeof(TokenGroup);
 }
 
@@ -47,7 +47,7 @@ INLINE void group_vectors(const __m512i w[4], __m512i to[VECTORS]) {
 INLINE __m128i rounded_bytes(const float *x, float inverse) { return _mm512_cvtepi32_epi8((__m512i)vround(vload(x) * inverse)); }
 
 /* `count` blocks of x, with zeros up to a group; scale and inverse: activation_scales of all eight. */
-INLINE void quantise_group(int type, TokenGroup *to, const float *x, long count, const float *scale, const float *inverse) {
+INLINE void quantise_group(int type, TokenGroup *to, const float *x, Index count, const float *scale, const float *inverse) {
   __m512i w[4], q[VECTORS], sum = _mm512_setzero_si512();
   for (int i = 0; i < 4; i++) {
     w[i] = _mm512_setzero_si512();
@@ -75,14 +75,14 @@ INLINE void quantise_group(int type, TokenGroup *to, const float *x, long count,
 }
 
 /* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
-static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, long tokens, long blocks, void *memory) {
+static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, Index tokens, Index blocks, void *memory) {
   Activations a = {.tokens = tokens, .group = memory};
-  for (long t = 0; t < tokens; t++, x += blocks * BLOCK) {
-    for (long b = 0; b < blocks; b += SCALED) {
+  for (Index t = 0; t < tokens; t++, x += blocks * BLOCK) {
+    for (Index b = 0; b < blocks; b += SCALED) {
       float scale[SCALED], inverse[SCALED];
       activation_scales(x + b * BLOCK, blocks - b, scale, inverse);
-      for (long g = 0; g < SCALED && b + g < blocks; g += GROUP) {
-        long count = blocks - b - g < GROUP ? blocks - b - g : GROUP;
+      for (Index g = 0; g < SCALED && b + g < blocks; g += GROUP) {
+        Index count = blocks - b - g < GROUP ? blocks - b - g : GROUP;
         quantise_group(type, a.group + (b + g) / GROUP * tokens + t, x + (b + g) * BLOCK, count, scale + g, inverse + g);
       }
     }
@@ -110,7 +110,7 @@ typedef struct {
       WORD(12, stride, from), WORD(13, stride, from), WORD(14, stride, from), WORD(15, stride, from)))
 
 /* The first n of 64 bytes, which may be none; the rest zero. */
-INLINE __m512i load_bytes(const char *p, long n) {
+INLINE __m512i load_bytes(const char *p, Index n) {
   if (n >= 64) return _mm512_loadu_si512(p);
   return _mm512_maskz_loadu_epi8(n > 0 ? ((uint64_t)1 << n) - 1 : 0, p);
 }
@@ -119,7 +119,7 @@ INLINE __m512i load_bytes(const char *p, long n) {
  * Eight blocks are 272 bytes; scales of the first four lie in the first 128, those of the others in as many from there.
  * Of a last group only `blocks` are there, the rest is zero.
  */
-INLINE Products products_q8(const BlockQ8 *b, long blocks) {
+INLINE Products products_q8(const BlockQ8 *b, Index blocks) {
   Products p;
   const char *bytes = (const char *)b, *later = (const char *)(b + 4);
   __m512i w[4];
@@ -130,7 +130,7 @@ INLINE Products products_q8(const BlockQ8 *b, long blocks) {
   }
   group_vectors(w, p.w);
   const __m512i words = WORDS(17, 0), words4 = WORDS(17, 4);
-  const long n = blocks * (long)sizeof(BlockQ8), n4 = n - 4 * (long)sizeof(BlockQ8);
+  const Index n = blocks * (Index)sizeof(BlockQ8), n4 = n - 4 * (Index)sizeof(BlockQ8);
   __m512i s = _mm512_permutex2var_epi16(load_bytes(bytes, n), words, load_bytes(bytes + 64, n - 64));
   __m512i s4 = _mm512_permutex2var_epi16(load_bytes(later, n4), words4, load_bytes(later + 64, n4 - 64));
   p.scale = _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_mask_blend_epi16(0xcccc, s, s4)));
@@ -154,13 +154,13 @@ INLINE Products products_q8(const BlockQ8 *b, long blocks) {
  * Eight blocks are 144 bytes: three loads, as loads are what this takes most of. All scales lie in the first two. High
  * halves of bytes stay where they are, 16 times as large; the activations' scales make up for that.
  */
-INLINE Products products_q4(const BlockQ4 *b, long blocks) {
+INLINE Products products_q4(const BlockQ4 *b, Index blocks) {
   Products p;
   const char *bytes = (const char *)b;
   const __m512i halves = _mm512_set_epi32(0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f,
                                           0x0f0f0f0f, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0xf0f0f0f0, 0x0f0f0f0f, 0x0f0f0f0f,
                                           0x0f0f0f0f, 0x0f0f0f0f);
-  const long n = blocks * (long)sizeof(BlockQ4);
+  const Index n = blocks * (Index)sizeof(BlockQ4);
   __m512i v0 = load_bytes(bytes, n), v1 = load_bytes(bytes + 64, n - 64), v2 = load_bytes(bytes + 80, n - 80);
 #define VECTOR(v)                                                                                                      \
   {                                                                                                                    \
@@ -178,7 +178,7 @@ INLINE Products products_q4(const BlockQ4 *b, long blocks) {
 #define INTEGER_ROWS 2
 
 /* Adds the products of `blocks` blocks of R rows of weights and a group of T tokens' activations to acc. */
-INLINE void add_group(int type, int R, const char *w, long row_bytes, long blocks, const TokenGroup *x, long T,
+INLINE void add_group(int type, int R, const char *w, Index row_bytes, Index blocks, const TokenGroup *x, Index T,
                       __m512 acc[INTEGER_ROWS][INTEGER_TOKENS]) {
   Products p[INTEGER_ROWS];
   UNROLL for (int r = 0; r < R; r++)
@@ -221,18 +221,18 @@ INLINE float sum_one(__m512 v) {
 }
 
 /* Dot products of R weight rows of `blocks` blocks with T tokens' activations from token t on; out: `stride` from row to row. */
-INLINE void dot_blocks(int type, int R, const void *rows, long blocks, const Activations *a, long t, long T, float *out, long stride) {
+INLINE void dot_blocks(int type, int R, const void *rows, Index blocks, const Activations *a, Index t, Index T, float *out, Index stride) {
   __m512 acc[INTEGER_ROWS][INTEGER_TOKENS];
   UNROLL for (int r = 0; r < R; r++) {
     UNROLL for (int i = 0; i < T; i++) acc[r][i] = _mm512_setzero_ps();
   }
   const TokenGroup *x = a->group + t;
   const char *w = rows, *ahead = w + FETCH_BYTES;
-  const long row_bytes = (long)packed_bytes(type, blocks * BLOCK);
+  const Index row_bytes = (Index)packed_bytes(type, blocks * BLOCK);
   for (; blocks >= GROUP; blocks -= GROUP, w += packed_bytes(type, GROUP * BLOCK), x += a->tokens) {
     /* In the order of memory, whatever the rows: two streams at once are read at half the speed. */
-    const long step = R * (long)packed_bytes(type, GROUP * BLOCK);
-    for (long at = 0; at < step; at += 64) __builtin_prefetch(ahead + at);
+    const Index step = R * (Index)packed_bytes(type, GROUP * BLOCK);
+    for (Index at = 0; at < step; at += 64) __builtin_prefetch(ahead + at);
     ahead += step;
     add_group(type, R, w, row_bytes, GROUP, x, T, acc);
   }

@@ -113,20 +113,20 @@ INLINE void store_block(int type, const i16x8 a[4], TokenBlock *to) {
 
 /* Tokens of `blocks` blocks each. */
 typedef struct {
-  long blocks;
+  Index blocks;
   TokenBlock *block;
   float *scale;
 } Activations;
 
-INLINE size_t activations_bytes(long tokens, long blocks) {
+INLINE size_t activations_bytes(Index tokens, Index blocks) {
   return (size_t)tokens * blocks * (sizeof(TokenBlock) + sizeof(float)) + sizeof(vf); /* scales are read in fours */
 }
 
 /* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
-static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, long tokens, long blocks, void *memory) {
-  long n = tokens * blocks;
+static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, Index tokens, Index blocks, void *memory) {
+  Index n = tokens * blocks;
   Activations a = {.blocks = blocks, .block = memory, .scale = (float *)((TokenBlock *)memory + n)};
-  for (long b = 0; b < n; b++, x += BLOCK) {
+  for (Index b = 0; b < n; b++, x += BLOCK) {
     float inverse;
     i16x8 q[4];
     a.scale[b] = activation_scale(x, &inverse);
@@ -151,12 +151,12 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
  */
 #define SCALES 32
 
-INLINE int32_t scale_of(int type, const char *row, long b) {
+INLINE int32_t scale_of(int type, const char *row, Index b) {
   return type == Q8_0 ? ((const BlockQ8 *)row)[b].scale : ((const BlockQ4 *)row)[b].scale;
 }
 
 /* The scales of n blocks of a row times those of a token; up to three more are undefined. */
-INLINE void multiply_scales(int type, const char *row, long n, const float *token, float *to) {
+INLINE void multiply_scales(int type, const char *row, Index n, const float *token, float *to) {
   for (; n >= 4; n -= 4) {
     vi h = {scale_of(type, row, 0), scale_of(type, row, 1), scale_of(type, row, 2), scale_of(type, row, 3)};
     vstore(to, halves_to_floats(h) * vload(token));
@@ -172,7 +172,7 @@ INLINE void multiply_scales(int type, const char *row, long n, const float *toke
 }
 
 /* Adds to acc the products of n <= SCALES blocks of R rows, `stride` bytes apart, and a token. */
-INLINE void add_blocks(int type, int R, const char *w, long stride, long n, const TokenBlock *x, const float *token, vf *acc) {
+INLINE void add_blocks(int type, int R, const char *w, Index stride, Index n, const TokenBlock *x, const float *token, vf *acc) {
   float scales[ROWS][SCALES + VW];
   const char *row[ROWS];
   UNROLL for (int r = 0; r < R; r++) {
@@ -192,12 +192,12 @@ INLINE void add_blocks(int type, int R, const char *w, long stride, long n, cons
   }
 }
 
-INLINE void dot_row_blocks(int type, int R, const char *w, const Activations *a, long t, float *out, long ld) {
-  const long stride = packed_bytes(type, a->blocks * BLOCK);
+INLINE void dot_row_blocks(int type, int R, const char *w, const Activations *a, Index t, float *out, Index ld) {
+  const Index stride = packed_bytes(type, a->blocks * BLOCK);
   const TokenBlock *x = a->block + t * a->blocks;
   const float *token = a->scale + t * a->blocks;
   vf acc[ROWS] = {{0}};
-  for (long left = a->blocks; left > 0; left -= SCALES) {
+  for (Index left = a->blocks; left > 0; left -= SCALES) {
     add_blocks(type, R, w, stride, left < SCALES ? left : SCALES, x, token, acc);
     w += packed_bytes(type, SCALES * BLOCK), x += SCALES, token += SCALES;
   }
@@ -209,12 +209,12 @@ INLINE void dot_row_blocks(int type, int R, const char *w, const Activations *a,
  * tokens there are. In functions of their own, whose loops have all the registers.
  */
 #define DOT_BLOCKS(name, type)                                                                                         \
-  static __attribute__((noinline)) void name(const char *w, long rows, const Activations *a, long tokens, float *out, long ld) { \
-    const long stride = packed_bytes(type, a->blocks * BLOCK);                                                         \
+  static __attribute__((noinline)) void name(const char *w, Index rows, const Activations *a, Index tokens, float *out, Index ld) { \
+    const Index stride = packed_bytes(type, a->blocks * BLOCK);                                                         \
     for (; rows >= ROWS && a->blocks <= SCALES; rows -= ROWS, w += ROWS * stride, out += ROWS * ld)                    \
-      for (long t = 0; t < tokens; t++) dot_row_blocks(type, ROWS, w, a, t, out, ld);                                  \
+      for (Index t = 0; t < tokens; t++) dot_row_blocks(type, ROWS, w, a, t, out, ld);                                  \
     for (; rows > 0; rows--, w += stride, out += ld)                                                                   \
-      for (long t = 0; t < tokens; t++) dot_row_blocks(type, 1, w, a, t, out, ld);                                     \
+      for (Index t = 0; t < tokens; t++) dot_row_blocks(type, 1, w, a, t, out, ld);                                     \
   }
 DOT_BLOCKS(dot_blocks_q8, Q8_0)
 DOT_BLOCKS(dot_blocks_q4, Q4_0)

@@ -174,7 +174,7 @@ INLINE float sum_lanes(fv v) {
 
 /* Rows of `blocks` blocks each, as integers q with a scale for each block; see OFFSET for start. */
 typedef struct {
-  long blocks;
+  Index blocks;
   Rounded *q;
   float *scale;
   int32_t *start;
@@ -182,7 +182,7 @@ typedef struct {
 
 #define ALIGNED(bytes) ROUND_UP((size_t)(bytes), 64)
 
-INLINE size_t activations_bytes(long rows, long blocks) {
+INLINE size_t activations_bytes(Index rows, Index blocks) {
   size_t n = (size_t)rows * blocks;
   return ALIGNED(n * BLOCK * sizeof(Rounded)) + ALIGNED(n * sizeof(float)) + ALIGNED(n * OFFSETS * sizeof(int32_t));
 }
@@ -191,7 +191,7 @@ typedef Rounded rounded_vector __attribute__((vector_size(VW * sizeof(Rounded)))
 typedef Rounded rounded_memory __attribute__((vector_size(VW * sizeof(Rounded)), aligned(1), may_alias));
 
 /* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
-static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, long rows, long blocks, void *memory) {
+static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, Index rows, Index blocks, void *memory) {
   size_t n = (size_t)rows * blocks;
   Activations a = {.blocks = blocks, .q = memory};
   a.scale = (float *)((char *)memory + ALIGNED(n * BLOCK * sizeof(Rounded)));
@@ -217,10 +217,10 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 #define INTEGER_TOKENS 4
 
 /* Adds the products of weight block b and T tokens' activations to acc. */
-INLINE void add_block(int type, const void *row, long b, const Activations *a, long t0, long T, fv *acc) {
+INLINE void add_block(int type, const void *row, Index b, const Activations *a, Index t0, Index T, fv *acc) {
   Products p = type == Q8_0 ? products_q8((const BlockQ8 *)row + b) : products_q4((const BlockQ4 *)row + b);
   UNROLL for (int t = 0; t < T; t++) {
-    long at = (t0 + t) * a->blocks + b;
+    Index at = (t0 + t) * a->blocks + b;
     fv sum = to_floats(dot_block(type, p, a->q + at * BLOCK, a->start + at * OFFSETS));
     acc[t] = sum * (p.scale * splat(a->scale[at])) + acc[t];
   }
@@ -229,11 +229,11 @@ INLINE void add_block(int type, const void *row, long b, const Activations *a, l
 #define INTEGER_ROWS 1
 
 /* Dot products of one weight row of `blocks` blocks with T tokens' activations from token t on. */
-INLINE void dot_blocks(int type, int R, const void *row, long blocks, const Activations *a, long t, long T, float *out, long stride) {
+INLINE void dot_blocks(int type, int R, const void *row, Index blocks, const Activations *a, Index t, Index T, float *out, Index stride) {
   (void)R, (void)stride;
   fv acc[2][INTEGER_TOKENS];
   UNROLL for (int i = 0; i < T; i++) acc[0][i] = acc[1][i] = splat(0);
-  long b = 0;
+  Index b = 0;
   for (; b + 2 <= blocks; b += 2) {
     __builtin_prefetch((const char *)packed_at(type, row, b * BLOCK) + FETCH_BYTES);
     add_block(type, row, b, a, t, T, acc[0]);

@@ -49,13 +49,13 @@ INLINE vi splat_int(const void *p) {
 /* The lines of `rows` rows of `bytes` bytes, `stride` apart; `left` of them still to be fetched. */
 typedef struct {
   const char *row;
-  long stride, lines, line, left;
+  Index stride, lines, line, left;
 } Coming;
 
-INLINE void fetch_coming(Coming *c, long count) {
+INLINE void fetch_coming(Coming *c, Index count) {
   if (count > c->left) count = c->left;
   const char *row = c->row;
-  long line = c->line;
+  Index line = c->line;
   c->left -= count;
   for (; count > 0; count--) {
     __builtin_prefetch(row + line * 64);
@@ -79,18 +79,18 @@ INLINE void block_sums(vi v[SCALED], int32_t sums[SCALED]) {
 }
 
 /* Tokens [0, rows) of x: for each block the integers of all, their scales, and what their sums start from. */
-static __attribute__((noinline)) void pack_tokens(int type, const float *x, long rows, long IC, char *dst) {
+static __attribute__((noinline)) void pack_tokens(int type, const float *x, Index rows, Index IC, char *dst) {
   const int offset = OFFSET(type);
   (void)type;
-  for (long i = 0; i < rows; i++, x += IC) {
-    for (long b = 0; b < IC / BLOCK; b += SCALED) {
-      const long count = IC / BLOCK - b < SCALED ? IC / BLOCK - b : SCALED;
+  for (Index i = 0; i < rows; i++, x += IC) {
+    for (Index b = 0; b < IC / BLOCK; b += SCALED) {
+      const Index count = IC / BLOCK - b < SCALED ? IC / BLOCK - b : SCALED;
       float scale[SCALED], inverse[SCALED];
       int32_t sums[SCALED];
       vi sum[SCALED] = {{0}};
       char *to = dst + b * rows * TOKEN_BLOCK;
       activation_scales(x + b * BLOCK, count, scale, inverse);
-      for (long j = 0; j < count; j++) {
+      for (Index j = 0; j < count; j++) {
         UNROLL for (int k = 0; k < BLOCK; k += VW) {
           vi q = vround(vload(x + (b + j) * BLOCK + k) * inverse[j]);
           sum[j] += q;
@@ -98,7 +98,7 @@ static __attribute__((noinline)) void pack_tokens(int type, const float *x, long
         }
       }
       block_sums(sum, sums);
-      for (long j = 0; j < count; j++) {
+      for (Index j = 0; j < count; j++) {
         float *scales = (float *)(to + j * rows * TOKEN_BLOCK + rows * BLOCK);
         scales[i] = scale[j];
         ((int32_t *)scales)[rows + i] = -offset * sums[j];
@@ -108,7 +108,7 @@ static __attribute__((noinline)) void pack_tokens(int type, const float *x, long
 }
 
 /* 16 bytes each of rows 0, 4, 8, ... after p, `stride` bytes apart: one to each lane of 128 bits. */
-INLINE vi load_lanes(const char *p, long stride) {
+INLINE vi load_lanes(const char *p, Index stride) {
 #if VW == 16
   __m512i v = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
   v = _mm512_mask_broadcast_i32x4(v, 0x00f0, _mm_loadu_si128((const void *)(p + 4 * stride)));
@@ -136,7 +136,7 @@ INLINE vi load_lanes(const char *p, long stride) {
 #endif
 
 /* Vector i gets the i-th four bytes of VW rows' 16 from p on. */
-INLINE void load_quads(const char *p, long stride, vi quads[4]) {
+INLINE void load_quads(const char *p, Index stride, vi quads[4]) {
   vi v0 = load_lanes(p, stride), v1 = load_lanes(p + stride, stride), v2 = load_lanes(p + 2 * stride, stride),
      v3 = load_lanes(p + 3 * stride, stride);
   vi a = ZIP(lo, 32, v0, v1), b = ZIP(lo, 32, v2, v3), c = ZIP(hi, 32, v0, v1), d = ZIP(hi, 32, v2, v3);
@@ -144,7 +144,7 @@ INLINE void load_quads(const char *p, long stride, vi quads[4]) {
 }
 
 /* The integers of VW rows' block at p as QUADS vectors, `step` apart; as they are multiplied: see OFFSET. */
-INLINE void pack_block(int type, const char *p, long stride, char *dst, long step) {
+INLINE void pack_block(int type, const char *p, Index stride, char *dst, Index step) {
   vi quads[4];
   if (type == Q8_0) {
     const vi sign = (vi){0} + (OFFSET(Q8_0) ? (int32_t)0x80808080 : 0);
@@ -167,18 +167,18 @@ INLINE void pack_block(int type, const char *p, long stride, char *dst, long ste
 }
 
 /* NR rows of w, blocks [b0, b0 + blocks) of each, to a panel; what stands for rows from n on does not matter. */
-static __attribute__((noinline)) void pack_panel(int type, const char *w, long stride, long n, long b0, long blocks, char *dst, Coming *coming, long share) {
-  const long bytes = (long)packed_bytes(type, BLOCK);
+static __attribute__((noinline)) void pack_panel(int type, const char *w, Index stride, Index n, Index b0, Index blocks, char *dst, Coming *coming, Index share) {
+  const Index bytes = (Index)packed_bytes(type, BLOCK);
   uint16_t scales[PASS_BLOCKS][NR];
   char last[VW * sizeof(BlockQ8)];
   w += b0 * bytes;
-  for (long b = 0; b < blocks; b++) {
+  for (Index b = 0; b < blocks; b++) {
     fetch_coming(coming, share);
     UNROLL for (int v = 0; v < NV; v++) {
       const char *from = w + v * VW * stride + b * bytes;
-      long step = stride;
+      Index step = stride;
       if ((v + 1) * VW > n) {
-        for (long r = 0; r < VW && v * VW + r < n; r++) memcpy(last + r * bytes, from + r * stride, (size_t)bytes);
+        for (Index r = 0; r < VW && v * VW + r < n; r++) memcpy(last + r * bytes, from + r * stride, (size_t)bytes);
         from = last, step = bytes;
       }
       char *to = dst + b * PANEL_BLOCK + v * 4 * VW;
@@ -187,7 +187,7 @@ static __attribute__((noinline)) void pack_panel(int type, const char *w, long s
       UNROLL for (int i = 0; i < VW; i++, from += step) memcpy(&scales[b][v * VW + i], from, sizeof(uint16_t));
     }
   }
-  for (long b = 0; b < blocks; b++) {
+  for (Index b = 0; b < blocks; b++) {
     UNROLL for (int v = 0; v < NV; v++)
       vstore((float *)(dst + b * PANEL_BLOCK + NR * BLOCK) + v * VW, vload_f16(scales[b] + v * VW));
   }
@@ -196,12 +196,12 @@ static __attribute__((noinline)) void pack_panel(int type, const char *w, long s
 /* ---- Products ---- */
 
 /* tile [tokens][NR] = products of `tokens` packed tokens and a packed panel. */
-INLINE void integer_tile(long tokens, long blocks, const char *x, const char *w, float *tile, Coming *coming, long share) {
+INLINE void integer_tile(Index tokens, Index blocks, const char *x, const char *w, float *tile, Coming *coming, Index share) {
   vf acc[TILE_TOKENS][NV];
   UNROLL for (int i = 0; i < tokens; i++) {
     UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (vf){0};
   }
-  for (long b = 0; b < blocks; b++) {
+  for (Index b = 0; b < blocks; b++) {
     const char *scales = x + tokens * BLOCK, *starts = scales + tokens * sizeof(float);
     vi sum[TILE_TOKENS][NV];
     UNROLL for (int i = 0; i < tokens; i++) {
@@ -229,7 +229,7 @@ INLINE void integer_tile(long tokens, long blocks, const char *x, const char *w,
   }
 }
 
-static __attribute__((noinline)) void integer_tiles(long tokens, long blocks, const char *x, const char *w, float *tile, Coming *coming, long share) {
+static __attribute__((noinline)) void integer_tiles(Index tokens, Index blocks, const char *x, const char *w, float *tile, Coming *coming, Index share) {
 #define CASE(n) \
   case n: \
     if (n <= TILE_TOKENS) integer_tile(n, blocks, x, w, tile, coming, share); \
@@ -246,29 +246,29 @@ static __attribute__((noinline)) void integer_tiles(long tokens, long blocks, co
 #define TOKENS_BUDGET (1L << 20) /* bytes of activations packed at once, for the second-level cache */
 
 /* Rows [0, tokens) of out = epilogue(x Wᵀ), columns [j0, j1); `row` is the place of out's first row in the whole. */
-static void integer_product(Ctx *ctx, int type, long tokens, long IC, long OC, const float *x, const char *w, float *out, const Epilogue *e,
-                            long row, long j0, long j1) {
-  const long panels = (tokens + TILE_TOKENS - 1) / TILE_TOKENS; /* even ones */
-  const long blocks = IC / BLOCK, passes = (blocks + PASS_BLOCKS - 1) / PASS_BLOCKS;
-  const long row_bytes = (long)packed_bytes(type, IC);
+static void integer_product(Ctx *ctx, int type, Index tokens, Index IC, Index OC, const float *x, const char *w, float *out, const Epilogue *e,
+                            Index row, Index j0, Index j1) {
+  const Index panels = (tokens + TILE_TOKENS - 1) / TILE_TOKENS; /* even ones */
+  const Index blocks = IC / BLOCK, passes = (blocks + PASS_BLOCKS - 1) / PASS_BLOCKS;
+  const Index row_bytes = (Index)packed_bytes(type, IC);
   size_t token_bytes = ROUND_UP((size_t)tokens * blocks * TOKEN_BLOCK, 64);
   char *xp = scratch_bytes(ctx, token_bytes + PASS_BLOCKS * PANEL_BLOCK);
   if (!xp) return;
   char *wp = xp + token_bytes;
-  for (long p = 0; p < panels; p++) {
-    long from = tokens * p / panels, to = tokens * (p + 1) / panels;
+  for (Index p = 0; p < panels; p++) {
+    Index from = tokens * p / panels, to = tokens * (p + 1) / panels;
     pack_tokens(type, x + from * IC, to - from, IC, xp + from * blocks * TOKEN_BLOCK);
   }
-  for (long pass = 0; pass < passes; pass++) {
-    long b0 = blocks * pass / passes, b1 = blocks * (pass + 1) / passes;
-    for (long j = j0; j < j1; j += NR) {
-      long n = j1 - j < NR ? j1 - j : NR, next = j1 - j - n < NR ? j1 - j - n : NR;
-      long lines = (long)(packed_bytes(type, (b1 - b0) * BLOCK) + 63) / 64;
+  for (Index pass = 0; pass < passes; pass++) {
+    Index b0 = blocks * pass / passes, b1 = blocks * (pass + 1) / passes;
+    for (Index j = j0; j < j1; j += NR) {
+      Index n = j1 - j < NR ? j1 - j : NR, next = j1 - j - n < NR ? j1 - j - n : NR;
+      Index lines = (Index)(packed_bytes(type, (b1 - b0) * BLOCK) + 63) / 64;
       Coming coming = {packed_at(type, w + (j + n) * row_bytes, b0 * BLOCK), row_bytes, lines, 0, next * lines};
-      long share = coming.left / ((panels + 1) * (b1 - b0)) + 1;
+      Index share = coming.left / ((panels + 1) * (b1 - b0)) + 1;
       pack_panel(type, w + j * row_bytes, row_bytes, n, b0, b1 - b0, wp, &coming, share);
-      for (long p = 0; p < panels; p++) {
-        long from = tokens * p / panels, to = tokens * (p + 1) / panels;
+      for (Index p = 0; p < panels; p++) {
+        Index from = tokens * p / panels, to = tokens * (p + 1) / panels;
         float tile[TILE_TOKENS * NR] __attribute__((aligned(64)));
         const char *xs = xp + (from * blocks + b0 * (to - from)) * TOKEN_BLOCK;
         const Epilogue *last = pass + 1 == passes ? e : NULL;
@@ -281,13 +281,13 @@ static void integer_product(Ctx *ctx, int type, long tokens, long IC, long OC, c
 }
 
 /* out [N x OC] = epilogue(x [N x IC] Wᵀ), with the rounding of x that round_activations does. */
-static void integer_gemm(Ctx *ctx, int type, long N, long IC, long OC, const float *x, const char *w, float *out, const Epilogue *e) {
-  long i0, i1, j0, j1;
+static void integer_gemm(Ctx *ctx, int type, Index N, Index IC, Index OC, const float *x, const char *w, float *out, const Epilogue *e) {
+  Index i0, i1, j0, j1;
   gemm_part(ctx, N, OC, ROUNDING_COST, UNPACKING_COST, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
-  const long tokens = i1 - i0, parts = (tokens * (IC / BLOCK) * TOKEN_BLOCK + TOKENS_BUDGET - 1) / TOKENS_BUDGET;
-  for (long p = 0; p < parts; p++) {
-    long from = i0 + tokens * p / parts, to = i0 + tokens * (p + 1) / parts;
+  const Index tokens = i1 - i0, parts = (tokens * (IC / BLOCK) * TOKEN_BLOCK + TOKENS_BUDGET - 1) / TOKENS_BUDGET;
+  for (Index p = 0; p < parts; p++) {
+    Index from = i0 + tokens * p / parts, to = i0 + tokens * (p + 1) / parts;
     integer_product(ctx, type, to - from, IC, OC, x + from * IC, w, out + from * OC, e, from, j0, j1);
   }
 }

@@ -29,7 +29,7 @@ typedef struct {
 INLINE int is_integer_type(int type) { return type == Q8_0 || type == Q4_0; }
 
 /* Bytes of n values, whole blocks. */
-INLINE size_t packed_bytes(int type, long n) {
+INLINE size_t packed_bytes(int type, Index n) {
   switch (type) {
     case F16:
     case BF16: return (size_t)n * 2;
@@ -40,7 +40,7 @@ INLINE size_t packed_bytes(int type, long n) {
 }
 
 /* The address of element n, the first of a block, of a packed array. */
-INLINE const void *packed_at(int type, const void *p, long n) { return (const char *)p + packed_bytes(type, n); }
+INLINE const void *packed_at(int type, const void *p, Index n) { return (const char *)p + packed_bytes(type, n); }
 
 /* ---- Half precision ---- */
 
@@ -115,8 +115,8 @@ typedef int8_t vb_memory __attribute__((vector_size(VW), aligned(1), may_alias))
 
 INLINE vf vload_int8(const int8_t *p) { return __builtin_convertvector(__builtin_convertvector(*(const vb_memory *)p, vi), vf); }
 
-static void decode_halves(int type, const char *src, long n, float *dst) {
-  long i = 0;
+static void decode_halves(int type, const char *src, Index n, float *dst) {
+  Index i = 0;
   if (type == F16) {
     for (; i + VW <= n; i += VW) vstore(dst + i, vload_f16(src + 2 * i));
   } else {
@@ -131,15 +131,15 @@ static void decode_halves(int type, const char *src, long n, float *dst) {
   }
 }
 
-static void decode_q8(const BlockQ8 *src, long blocks, float *dst) {
-  for (long b = 0; b < blocks; b++, src++, dst += BLOCK) {
+static void decode_q8(const BlockQ8 *src, Index blocks, float *dst) {
+  for (Index b = 0; b < blocks; b++, src++, dst += BLOCK) {
     float scale = half_to_float(src->scale);
     UNROLL for (int i = 0; i < BLOCK; i += VW) vstore(dst + i, scale * vload_int8(src->q + i));
   }
 }
 
-static void decode_q4(const BlockQ4 *src, long blocks, float *dst) {
-  for (long b = 0; b < blocks; b++, src++, dst += BLOCK) {
+static void decode_q4(const BlockQ4 *src, Index blocks, float *dst) {
+  for (Index b = 0; b < blocks; b++, src++, dst += BLOCK) {
     float scale = half_to_float(src->scale);
     UNROLL for (int i = 0; i < BLOCK / 2; i += VW) {
       vi q = __builtin_convertvector(*(const vb_memory *)(src->q + i), vi);
@@ -150,7 +150,7 @@ static void decode_q4(const BlockQ4 *src, long blocks, float *dst) {
 }
 
 /* n values from element `from` of an array on; of block types both are whole blocks. */
-static __attribute__((noinline, unused)) void decode_row(int type, const void *array, long from, long n, float *dst) {
+static __attribute__((noinline, unused)) void decode_row(int type, const void *array, Index from, Index n, float *dst) {
   const void *src = packed_at(type, array, from);
   switch (type) {
     case F16:
@@ -210,7 +210,7 @@ INLINE float activation_scale(const float *x, float *inverse) {
 #define ADD_INTEGERS(a, b) _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
 
 /* activation_scale of `count` blocks, zeros for those that are missing: horizontal maxima and divisions 16 at a time. */
-INLINE void activation_scales(const float *x, long count, float scale[SCALED], float inverse[SCALED]) {
+INLINE void activation_scales(const float *x, Index count, float scale[SCALED], float inverse[SCALED]) {
   __m512 m[16];
   for (int i = 0; i < 16; i++) {
     vf largest = {0};
@@ -229,15 +229,15 @@ INLINE void activation_scales(const float *x, long count, float scale[SCALED], f
 }
 #else
 #define SCALED 1
-INLINE void activation_scales(const float *x, long count, float scale[SCALED], float inverse[SCALED]) {
+INLINE void activation_scales(const float *x, Index count, float scale[SCALED], float inverse[SCALED]) {
   (void)count;
   scale[0] = activation_scale(x, inverse);
 }
 #endif
 
 /* roundActivations of src/dtype/blocks.ts; n is whole blocks. */
-static __attribute__((noinline, unused)) void round_activations(const float *x, long n, float *dst) {
-  for (long b = 0; b < n; b += BLOCK) {
+static __attribute__((noinline, unused)) void round_activations(const float *x, Index n, float *dst) {
+  for (Index b = 0; b < n; b += BLOCK) {
     float inverse, scale = activation_scale(x + b, &inverse);
     UNROLL for (int i = 0; i < BLOCK; i += VW)
       vstore(dst + b + i, scale * __builtin_convertvector(vround(vload(x + b + i) * inverse), vf));

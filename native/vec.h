@@ -61,22 +61,22 @@ INLINE vf vmadd(vf a, vf b, vf c) { return a * b + c; }
 
 /* The first n < VW floats; the rest zero. */
 #if defined(__wasm__) /* a memcpy of a size unknown would be a call out of the module */
-INLINE vf vload_part(const float *p, long n) {
+INLINE vf vload_part(const float *p, Index n) {
   return (vf){n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
 }
-INLINE void vstore_part(float *p, vf v, long n) {
+INLINE void vstore_part(float *p, vf v, Index n) {
   if (n > 0) p[0] = v[0];
   if (n > 1) p[1] = v[1];
   if (n > 2) p[2] = v[2];
   if (n > 3) p[3] = v[3];
 }
 #else
-INLINE vf vload_part(const float *p, long n) {
+INLINE vf vload_part(const float *p, Index n) {
   vf v = {0};
   memcpy(&v, p, (size_t)n * sizeof(float));
   return v;
 }
-INLINE void vstore_part(float *p, vf v, long n) { memcpy(p, &v, (size_t)n * sizeof(float)); }
+INLINE void vstore_part(float *p, vf v, Index n) { memcpy(p, &v, (size_t)n * sizeof(float)); }
 #endif
 
 INLINE vf vselect(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }

@@ -52,7 +52,7 @@ const numberType = (spec: NumberSpec): string =>
 function struct(kind: OpKind): string {
   const { tensors, dims, scalars } = specOf(kind);
   const lines = Object.entries(tensors).map(([role, tensor]) => `${typeOf(tensor)}${role}; /* ${about(tensor)} */`);
-  lines.push(`long ${dims.join(", ")};`);
+  lines.push(`Index ${dims.join(", ")};`);
   for (const [name, spec] of Object.entries(scalars)) {
     lines.push(`${numberType(spec)} ${name};${Array.isArray(spec) ? " /* ACT_... */" : ""}`);
   }
