@@ -292,7 +292,7 @@ static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
     Index last, part = segment % ctx->threads, h0 = at.NH * part / ctx->threads, h1 = at.NH * (part + 1) / ctx->threads;
     n1 = segment_end(&at, n0, &last);
     if (h0 == h1) continue;
-    if (n1 - n0 <= FEW) attend_few(ctx, &at, a, n0, n1, last, h0, h1);
+    if (a->path == PATH_STREAMED || (a->path == PATH_AUTO && n1 - n0 <= FEW)) attend_few(ctx, &at, a, n0, n1, last, h0, h1);
     else
       for (Index head = h0; head < h1; head++) attend_segment(ctx, &at, a, n0, n1, last, head);
   }

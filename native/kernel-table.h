@@ -68,6 +68,7 @@ static void run_linear_forward(Ctx *ctx, const Args *a) {
       .IC = a->dim[1],
       .OC = a->dim[2],
       .act = (int)a->scalar[0],
+      .path = (int)a->scalar[1],
   });
 }
 
@@ -115,6 +116,7 @@ static void run_attention_forward(Ctx *ctx, const Args *a) {
       .p = a->scalar[1],
       .key0 = (uint32_t)(int64_t)a->scalar[2],
       .key1 = (uint32_t)(int64_t)a->scalar[3],
+      .path = (int)a->scalar[4],
   });
 }
 

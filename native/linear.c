@@ -100,9 +100,9 @@ INLINE void dot_row(int type, Index IC, const void *w, Index T, const float *res
   for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
 }
 
-/* The activations of a few tokens: floats, and for weights of an integer dtype rounded to integers too. */
+/* Tokens [from, from + N) of those streamed together: floats, and for weights of an integer dtype rounded to integers too. */
 typedef struct {
-  Index N, IC, OC;
+  Index from, N, IC, OC;
   const float *x;
   Activations q;
 } FewTokens;
@@ -123,10 +123,10 @@ INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, In
 INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float *out) {
   const int together = is_integer_type(type) ? INTEGER_TOKENS : DOT_TOKENS;
   Index t = 0;
-  for (; t + together <= f->N; t += together) dot_tokens(type, f, R, rows, t, together, out + t);
+  for (; t + together <= f->N; t += together) dot_tokens(type, f, R, rows, f->from + t, together, out + t);
 #define CASE(n) \
   case n: \
-    if (n < together) dot_tokens(type, f, R, rows, t, n, out + t); \
+    if (n < together) dot_tokens(type, f, R, rows, f->from + t, n, out + t); \
     break;
   switch (f->N - t) {
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7)
@@ -138,11 +138,11 @@ INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float
 INLINE void dot_rows(int type, const FewTokens *f, const void *w, Index rows, float y[VW][FEW_TOKENS]) {
 #if defined(__wasm__)
   if (type == Q8_0) {
-    dot_blocks_q8(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
+    dot_blocks_q8(w, rows, &f->q, f->from, f->N, y[0], FEW_TOKENS);
     return;
   }
   if (type == Q4_0) {
-    dot_blocks_q4(w, rows, &f->q, f->N, y[0], FEW_TOKENS);
+    dot_blocks_q4(w, rows, &f->q, f->from, f->N, y[0], FEW_TOKENS);
     return;
   }
 #endif
@@ -154,19 +154,29 @@ INLINE void dot_rows(int type, const FewTokens *f, const void *w, Index rows, fl
   for (; r < rows; r++) dot_all(type, f, 1, packed_at(type, w, r * f->IC), y[r]);
 }
 
-INLINE void few_rows(int type, const FewTokens *f, const void *w, Index from, Index to, float *out, const Epilogue *e) {
+/* Rows [o, o + rows) of the result for the tokens of f. */
+INLINE void few_outputs(int type, const FewTokens *f, const void *w, Index o, Index rows, float *out, const Epilogue *e) {
+  float y[VW][FEW_TOKENS] = {{0}};
+  dot_rows(type, f, packed_at(type, w, o * f->IC), rows, y);
+  for (Index t = 0; t < f->N; t++) {
+    Index at = (f->from + t) * f->OC + o;
+    vf v;
+    UNROLL for (int r = 0; r < VW; r++) v[r] = y[r][t];
+    v = apply_epilogue(e, v, e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
+                       e->residual ? e->residual + at : 0, 0, rows);
+    if (rows == VW) vstore(out + at, v);
+    else vstore_part(out + at, v, rows);
+  }
+}
+
+/* More tokens than a group take the rows, by then in the cache, once for each group. */
+INLINE void few_rows(int type, const FewTokens *all, const void *w, Index from, Index to, float *out, const Epilogue *e) {
+  FewTokens f = *all;
   for (Index o = from; o < to; o += VW) {
     Index rows = to - o < VW ? to - o : VW;
-    float y[VW][FEW_TOKENS] = {{0}};
-    dot_rows(type, f, packed_at(type, w, o * f->IC), rows, y);
-    for (Index t = 0; t < f->N; t++) {
-      Index at = t * f->OC + o;
-      vf v;
-      UNROLL for (int r = 0; r < VW; r++) v[r] = y[r][t];
-      v = apply_epilogue(e, v, e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
-                         e->residual ? e->residual + at : 0, 0, rows);
-      if (rows == VW) vstore(out + at, v);
-      else vstore_part(out + at, v, rows);
+    for (f.from = 0; f.from < all->N; f.from += FEW_TOKENS) {
+      f.N = all->N - f.from < FEW_TOKENS ? all->N - f.from : FEW_TOKENS;
+      few_outputs(type, &f, w, o, rows, out, e);
     }
   }
 }
@@ -198,7 +208,7 @@ static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
   Operand xs = {.data = x, .rs = IC, .cs = 1, .round = is_integer_type(type)};
   Operand w = {.data = a->weight.data, .rs = 1, .cs = IC, .type = type};
   Epilogue e = {.preact = a->preact, .bias = a->bias, .residual = a->residual, .ld = OC, .gelu = a->act == ACT_GELU_NEW};
-  if (N <= FEW_OF(type)) {
+  if (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type))) {
     if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
     return;
   }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
-#define KERNELS_VERSION (1158100041)
+#define KERNELS_VERSION (1181370095)
 
 /* Of the widest operation. */
 #define MAX_TENSORS 11
@@ -19,6 +19,7 @@
 
 enum { F32, I32, F16, BF16, Q8_0, Q4_0 };
 enum { ACT_NONE, ACT_GELU_NEW, ACT_GELU, ACT_RELU, ACT_SILU, ACT_TANH, ACT_QUICK_GELU };
+enum { PATH_AUTO, PATH_STREAMED, PATH_PACKED };
 
 enum {
   OP_EMBEDDING_FORWARD,
@@ -102,6 +103,7 @@ typedef struct {
   const float *residual; /* [N, OC], or NULL */
   Index N, IC, OC;
   int act; /* ACT_... */
+  int path; /* PATH_... */
 } LinearForwardArgs;
 
 typedef struct {
@@ -135,6 +137,7 @@ typedef struct {
   double p;
   uint32_t key0;
   uint32_t key1;
+  int path; /* PATH_... */
 } AttentionForwardArgs;
 
 typedef struct {

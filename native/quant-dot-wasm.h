@@ -201,20 +201,20 @@ INLINE void dot_row_blocks(int type, int R, const char *w, const Activations *a,
     add_blocks(type, R, w, stride, left < SCALES ? left : SCALES, x, token, acc);
     w += packed_bytes(type, SCALES * BLOCK), x += SCALES, token += SCALES;
   }
-  UNROLL for (int r = 0; r < R; r++) out[r * ld + t] = vsum(acc[r]);
+  UNROLL for (int r = 0; r < R; r++) out[r * ld] = vsum(acc[r]);
 }
 
 /*
- * Dot products of weight rows with tokens, to out[row * ld + token]. Sums are made in one order, however many rows and
+ * Dot products of weight rows with `tokens` tokens from `from` on, to out[row * ld + token]. Sums are made in one order, however many rows and
  * tokens there are. In functions of their own, whose loops have all the registers.
  */
 #define DOT_BLOCKS(name, type)                                                                                         \
-  static __attribute__((noinline)) void name(const char *w, Index rows, const Activations *a, Index tokens, float *out, Index ld) { \
+  static __attribute__((noinline)) void name(const char *w, Index rows, const Activations *a, Index from, Index tokens, float *out, Index ld) { \
     const Index stride = packed_bytes(type, a->blocks * BLOCK);                                                         \
     for (; rows >= ROWS && a->blocks <= SCALES; rows -= ROWS, w += ROWS * stride, out += ROWS * ld)                    \
-      for (Index t = 0; t < tokens; t++) dot_row_blocks(type, ROWS, w, a, t, out, ld);                                  \
+      for (Index t = 0; t < tokens; t++) dot_row_blocks(type, ROWS, w, a, from + t, out + t, ld);                       \
     for (; rows > 0; rows--, w += stride, out += ld)                                                                   \
-      for (Index t = 0; t < tokens; t++) dot_row_blocks(type, 1, w, a, t, out, ld);                                     \
+      for (Index t = 0; t < tokens; t++) dot_row_blocks(type, 1, w, a, from + t, out + t, ld);                          \
   }
 DOT_BLOCKS(dot_blocks_q8, Q8_0)
 DOT_BLOCKS(dot_blocks_q4, Q4_0)

@@ -19,6 +19,7 @@ import {
 import { INSTRUCTION_SETS, type InstructionSet, kernelsSymbol } from "../src/backend/native/instruction-sets.js";
 import { DTYPE_NAMES } from "../src/dtype/dtype.js";
 import { ACTIVATIONS } from "../src/program/activations.js";
+import { KERNEL_PATHS } from "../src/program/kernel-paths.js";
 import { isWritten, type NumberSpec, type OpTensor } from "../src/program/op-spec.js";
 import { OP_KINDS, type OpKind, specOf } from "../src/program/ops.js";
 import { packageFile } from "../src/util/package-root.js";
@@ -54,7 +55,9 @@ function struct(kind: OpKind): string {
   const lines = Object.entries(tensors).map(([role, tensor]) => `${typeOf(tensor)}${role}; /* ${about(tensor)} */`);
   lines.push(`Index ${dims.join(", ")};`);
   for (const [name, spec] of Object.entries(scalars)) {
-    lines.push(`${numberType(spec)} ${name};${Array.isArray(spec) ? " /* ACT_... */" : ""}`);
+    lines.push(
+      `${numberType(spec)} ${name};${Array.isArray(spec) ? " /* ACT_... */" : spec === "path" ? " /* PATH_... */" : ""}`,
+    );
   }
   return `typedef struct {\n${lines.map((line) => `  ${line}\n`).join("")}} ${structOf(kind)};`;
 }
@@ -82,6 +85,7 @@ export function opsHeader(): string {
 
 ${enumeration("", DTYPE_NAMES)}
 ${enumeration("ACT_", ACTIVATIONS)}
+${enumeration("PATH_", KERNEL_PATHS)}
 
 enum {
 ${OP_KINDS.map((kind) => `  OP_${snakeCase(kind).toUpperCase()},\n`).join("")}  OP_COUNT

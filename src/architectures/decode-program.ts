@@ -1,3 +1,4 @@
+import type { KernelPath } from "../program/kernel-paths.js";
 import { type Program, Recorder } from "../program/program.js";
 import type { ModelConfig } from "./config.js";
 import { cacheBuffer, declareDecodeAdapters, declareParams, type ParamTypes } from "./declare.js";
@@ -18,6 +19,8 @@ export interface DecodeProgramOptions {
   readonly types?: ParamTypes | undefined;
   /** Ranks of each adapter that tokens of a run may use. */
   readonly adapters?: readonly LoraRanks[];
+  /** With one fixed, a token's bits do not depend on those beside it. Default `auto`. */
+  readonly path?: KernelPath | undefined;
 }
 
 /**
@@ -27,9 +30,9 @@ export interface DecodeProgramOptions {
 export function decodeProgram(
   config: ModelConfig,
   { maxTokens, maxLogits, cacheRows }: DecodeShape,
-  { types, adapters = [] }: DecodeProgramOptions = {},
+  { types, adapters = [], path }: DecodeProgramOptions = {},
 ): Program {
-  const k = new Recorder("decode");
+  const k = new Recorder("decode", path);
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
   const { nEmbd: C, nLayer, vocabSize: V } = config;
   const { forward, head } = architectureOf(config);

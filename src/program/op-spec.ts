@@ -25,8 +25,11 @@ export interface OpTensor {
  */
 export type IndexRange = { readonly rowsOf: readonly string[]; readonly upTo?: string } | { readonly classes: string };
 
-/** What a number of an operation is, a list being the activations it may name. Only `real` and `uint32` may be set at each run. */
-export type NumberSpec = "real" | "uint32" | "boolean" | readonly ActivationOrNone[];
+/**
+ * What a number of an operation is, a list being the activations it may name, `path` one of KERNEL_PATHS, the Program's own
+ * by default. Only `real` and `uint32` may be set at each run.
+ */
+export type NumberSpec = "real" | "uint32" | "boolean" | "path" | readonly ActivationOrNone[];
 
 export interface OpSpec {
   readonly dims: readonly string[];

@@ -1,4 +1,5 @@
 import { ACTIVATIONS, type ActivationOrNone } from "./activations.js";
+import type { KernelPath } from "./kernel-paths.js";
 import {
   ANY_ROWS,
   classesBelow,
@@ -90,7 +91,7 @@ export const OPS = {
       bias: optional(read("OC")),
       residual: optional(read("N", "OC")),
     },
-    scalars: { act: ["none", "gelu_new"] },
+    scalars: { act: ["none", "gelu_new"], path: "path" },
   },
   /** dx = (dout · weight) ⊙ act'(preact), or with accumulate dx += that. preact is required unless act is none. */
   linearBackwardInput: {
@@ -131,7 +132,7 @@ export const OPS = {
       first: rowsUpTo("last", ["k", "v"], "N"),
       last: rowsOf(["k", "v"], "N"),
     },
-    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32" },
+    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32", path: "path" },
   },
   /**
    * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another: a
@@ -295,8 +296,8 @@ export type DimArgs<K extends OpKind, D> = { [N in (typeof OPS)[K]["dims"][numbe
 export type NumberArg<T, S> = T extends "boolean" ? boolean : T extends readonly (infer A)[] ? A : S;
 export type Scalars<K extends OpKind> = (typeof OPS)[K]["scalars"];
 export type ScalarArgs<K extends OpKind, S> = {
-  [N in keyof Scalars<K>]: NumberArg<Scalars<K>[N], S>;
-};
+  [N in keyof Scalars<K> as Scalars<K>[N] extends "path" ? never : N]: NumberArg<Scalars<K>[N], S>;
+} & { [N in keyof Scalars<K> as Scalars<K>[N] extends "path" ? N : never]?: KernelPath };
 
 /** Any of those. */
-export type OpNumber<S> = S | boolean | ActivationOrNone;
+export type OpNumber<S> = S | boolean | ActivationOrNone | KernelPath;

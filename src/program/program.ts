@@ -1,5 +1,6 @@
 import { DTYPES, type DType, isPacked, type PackedType } from "../dtype/dtype.js";
 import { GPT2Error, ShapeError } from "../errors.js";
+import type { KernelPath } from "./kernel-paths.js";
 import { extentOf, isWritten, type OpSpec, type OpTensor } from "./op-spec.js";
 import { type DimArgs, type OpKind, type OpNumber, type ScalarArgs, specOf, type TensorArgs } from "./ops.js";
 
@@ -75,6 +76,7 @@ export function at(t: Tensor, offset: number): Tensor {
 /** Records a Program, op by op. */
 export class Recorder {
   readonly #name: string;
+  readonly #path: KernelPath;
   readonly #ops: Op[] = [];
   readonly #buffers: BufferDecl[] = [];
   readonly #byName = new Map<string, BufferDecl>();
@@ -82,8 +84,10 @@ export class Recorder {
   readonly #scalars = new Set<string>();
   readonly #written = new Set<BufferDecl>();
 
-  constructor(name: string) {
+  /** @param path of the operations that have one and name none */
+  constructor(name: string, path: KernelPath = "auto") {
     this.#name = name;
+    this.#path = path;
   }
 
   /** A size that each run may choose, from 0 to `max`. */
@@ -140,7 +144,10 @@ export class Recorder {
       name,
       tensors: list.map(({ at }) => at),
       dims: spec.dims.map((d) => (dims as Record<string, Dim>)[d]!),
-      scalars: Object.keys(spec.scalars).map((s) => (scalars as Record<string, OpNumber<Scalar>>)[s]!),
+      scalars: Object.entries(spec.scalars).map(([s, kind]) => {
+        const given = (scalars as Record<string, OpNumber<Scalar> | undefined>)[s];
+        return given ?? (kind === "path" ? this.#path : given!);
+      }),
     });
   }
 

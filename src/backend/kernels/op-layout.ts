@@ -1,5 +1,6 @@
 import { DTYPE_NAMES } from "../../dtype/dtype.js";
 import { ACTIVATIONS } from "../../program/activations.js";
+import { KERNEL_PATHS } from "../../program/kernel-paths.js";
 import { OPS, type OpNumber } from "../../program/ops.js";
 
 /**
@@ -33,7 +34,7 @@ const FUNCTIONS_VERSION = 4;
 
 /** Identifies the table of operations, the binary form and the functions: kernels compiled for another are refused. */
 export const KERNELS_VERSION = fnv1a(
-  JSON.stringify([FUNCTIONS_VERSION, OPS, ACTIVATIONS, DTYPE_NAMES, OP_BYTES, DTYPES_AT]),
+  JSON.stringify([FUNCTIONS_VERSION, OPS, ACTIVATIONS, KERNEL_PATHS, DTYPE_NAMES, OP_BYTES, DTYPES_AT]),
 );
 
 /** A 32-bit hash, signed (Fowler, Noll & Vo). */
@@ -43,7 +44,9 @@ function fnv1a(text: string): number {
   return hash;
 }
 
-/** A number as float64: booleans 0 and 1, activations their places in the list. */
+const NAMES: readonly (readonly string[])[] = [ACTIVATIONS, KERNEL_PATHS];
+
+/** A number as float64: booleans 0 and 1, activations and paths their places in their lists, which share no name. */
 export function numberCode(value: OpNumber<number>): number {
-  return typeof value === "string" ? ACTIVATIONS.indexOf(value) : Number(value);
+  return typeof value === "string" ? NAMES.find((list) => list.includes(value))!.indexOf(value) : Number(value);
 }
