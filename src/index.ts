@@ -25,17 +25,10 @@ export type {
   LogLikelihoodRequest,
   RunOptions,
 } from "./generate/requests.js";
-export type {
-  AdapterOption,
-  Completion,
-  EmbedOptions,
-  LogitsOptions,
-  ReadOptions,
-  Score,
-  ScoreOptions,
-  TextOrIds,
-} from "./gpt2/options.js";
+export type { Completion, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
 export { GPT2 } from "./gpt2.js";
+export type { LoadedModel } from "./model/loaded-model.js";
+export type { AdapterOption, EmbedOptions, ReadOptions, TextOrIds } from "./model/options.js";
 export type { FetchModelOptions } from "./pretrained/fetch.js";
 export type { LoadOptions } from "./pretrained/load.js";
 export type { AnswerOptions } from "./tasks/answer.js";

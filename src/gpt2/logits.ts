@@ -1,16 +1,14 @@
-import type { Engine } from "../generate/engine.js";
-import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { GenerationModel } from "../generate/generate.js";
+import type { TextIds } from "../model/text-ids.js";
 import { checkOptionNames } from "../util/nearest.js";
 import type { LogitsOptions } from "./options.js";
-import type { TextIds } from "./text-ids.js";
 
 /** See `GPT2.logits`: [T, V]. */
 export async function allLogits(
-  engine: Engine,
+  { engine, adapter }: GenerationModel,
   ids: TextIds,
   given: ArrayLike<number>,
   options: LogitsOptions,
-  adapter: LoadedAdapter | undefined,
 ): Promise<Float32Array> {
   checkOptionNames("logits", options, { adapter: true, signal: true });
   const tokens = ids.checkFits(ids.encode(given), "logits");

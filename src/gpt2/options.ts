@@ -1,8 +1,6 @@
-import type { Pooling } from "../architectures/architecture.js";
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
-
-/** Text, or token ids. */
-export type TextOrIds = string | ArrayLike<number>;
+import type { RunOptions } from "../generate/requests.js";
+import type { AdapterOption, TextOrIds } from "../model/options.js";
 
 /** One continuation of a prompt. */
 export interface Completion {
@@ -14,10 +12,8 @@ export interface Completion {
   readonly finishReason: FinishReason;
 }
 
-export interface AdapterOption {
-  /** Name of a loaded LoRA adapter, or null for the model as it is; by default the adapter `default`, if there is one. */
-  readonly adapter?: string | null | undefined;
-}
+/** Options of many requests at once. */
+export type RequestOptions = RunOptions & AdapterOption;
 
 export interface LogitsOptions extends AdapterOption {
   readonly signal?: AbortSignal | undefined;
@@ -48,23 +44,4 @@ export interface Score {
   readonly bytes: number | undefined;
   /** -log2 of the text's probability, divided by its bytes: comparable between tokenizers. */
   readonly bitsPerByte: number | undefined;
-}
-
-/** How whole texts are read, for `GPT2.classify`, `regress` and `embed`. */
-export interface ReadOptions extends AdapterOption {
-  /**
-   * Read only the beginning of a text that is longer than the context, instead of refusing it. Default true for a model's
-   * task, which it was trained on in this way; false for embeddings.
-   */
-  readonly truncate?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Called with the number of texts done so far. */
-  readonly onProgress?: ((texts: number) => void) | undefined;
-}
-
-export interface EmbedOptions extends ReadOptions {
-  /** How a text's final hidden states become one vector: their mean (the default), or the last token's. */
-  readonly pooling?: Pooling | undefined;
-  /** Make vectors of length 1, whose products are cosines. Default true. */
-  readonly normalize?: boolean | undefined;
 }

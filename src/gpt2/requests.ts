@@ -1,42 +1,38 @@
 import type { GenerationModel } from "../generate/generate.js";
 import { runGenerations } from "../generate/generate-until.js";
 import { runLogLikelihoods } from "../generate/log-likelihood.js";
-import type {
-  GenerateUntilRequest,
-  Generation,
-  LogLikelihood,
-  LogLikelihoodRequest,
-  RunOptions,
-} from "../generate/requests.js";
+import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "../generate/requests.js";
+import type { TextOrIds } from "../model/options.js";
+import type { TextIds } from "../model/text-ids.js";
 import { encodePair } from "../tokenizer/encode-pair.js";
 import { checkOptionNames } from "../util/nearest.js";
-import type { AdapterOption, TextOrIds } from "./options.js";
-import type { TextIds } from "./text-ids.js";
-
-type Options = RunOptions & AdapterOption;
+import type { RequestOptions } from "./options.js";
 
 const OPTIONS = { signal: true, onProgress: true, adapter: true } as const;
 
-/** See `GPT2.logLikelihoods`. */
+/**
+ * See `GPT2.logLikelihoods`. A context and a continuation that are both text are cut into tokens together, as the LM
+ * evaluation harness does; an empty context is `<|endoftext|>`. Only the end of a context that is too long is read.
+ */
 export async function logLikelihoods(
   { engine, vocabLimit, adapter }: GenerationModel,
   ids: TextIds,
   requests: readonly LogLikelihoodRequest<TextOrIds>[],
-  options: Options,
+  options: RequestOptions,
 ): Promise<LogLikelihood[]> {
-  checkOptionNames<Options>("log-likelihoods", options, OPTIONS);
+  checkOptionNames<RequestOptions>("log-likelihoods", options, OPTIONS);
   const encoded = requests.map((request) => ({ ...request, ...ids.encodePair(request, encodePair) }));
   return runLogLikelihoods(engine, encoded, { ...options, vocabLimit, adapter });
 }
 
-/** See `GPT2.generateUntil`. */
+/** See `GPT2.generateUntil`. Only the end of a prompt that leaves no room is read. */
 export async function generateUntil(
   { engine, vocabLimit, eosTokenIds, adapter }: GenerationModel,
   ids: TextIds,
   requests: readonly GenerateUntilRequest<TextOrIds>[],
-  options: Options,
+  options: RequestOptions,
 ): Promise<Generation[]> {
-  checkOptionNames<Options>("generating until a stop", options, OPTIONS);
+  checkOptionNames<RequestOptions>("generating until a stop", options, OPTIONS);
   const tokenizer = ids.needTokenizer("generating until a stop");
   const encoded = requests.map((request) => ({ ...request, prompt: ids.encodePrompt(request.prompt) }));
   return runGenerations(engine, encoded, {

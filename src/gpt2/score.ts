@@ -1,18 +1,17 @@
 import { UsageError } from "../errors.js";
-import type { Engine } from "../generate/engine.js";
+import type { GenerationModel } from "../generate/generate.js";
 import { scoreTokens } from "../generate/score.js";
-import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { TextOrIds } from "../model/options.js";
+import type { TextIds } from "../model/text-ids.js";
 import { checkOptionNames } from "../util/nearest.js";
-import type { Score, ScoreOptions, TextOrIds } from "./options.js";
-import type { TextIds } from "./text-ids.js";
+import type { Score, ScoreOptions } from "./options.js";
 
 /** See `GPT2.score`: several texts one after another, each with the same context. */
 export async function scoreTexts(
-  engine: Engine,
+  { engine, adapter }: GenerationModel,
   ids: TextIds,
   texts: readonly TextOrIds[],
   options: ScoreOptions,
-  adapter: LoadedAdapter | undefined,
 ): Promise<Score[]> {
   checkOptionNames("scoring", options, {
     context: true,

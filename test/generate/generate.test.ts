@@ -7,8 +7,8 @@ import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "../..
 import { Engine } from "../../src/generate/engine.js";
 import { type GeneratedToken, generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
-import type { TextOrIds } from "../../src/gpt2/options.js";
 import { GPT2 } from "../../src/gpt2.js";
+import type { TextOrIds } from "../../src/model/options.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
 import { backends, byteModel, byteTokenizer, END_OF_TEXT_ID, ODD, recitingModel, seededWeights } from "./models.js";
 

@@ -80,6 +80,7 @@ const LAYERS = [
   ["cli"],
   ["index", "entries"],
   ["gpt2"],
+  ["model"],
   ["generate", "train", "evaluate", "tasks", "misuse"],
   ["pretrained"],
   ["architectures"],
