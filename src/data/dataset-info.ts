@@ -1,6 +1,6 @@
 /** `dataset.json`: what `gpt2 data` writes beside the shards. */
 import { join } from "node:path";
-import { type InfoFile, readInfo } from "./read-info.js";
+import { type InfoFile, readInfo, SOURCES_RECORD, TOKENIZER_RECORD, type TokenizerRecord } from "./read-info.js";
 
 export const DATASET_INFO_FILE = "dataset.json";
 export const DATASET_TOKENIZER_FILE = "tokenizer.json";
@@ -18,14 +18,7 @@ export interface SplitInfo {
 export interface DatasetInfo {
   readonly format: "gpt2-ts dataset";
   readonly version: 1;
-  readonly tokenizer: {
-    /** `gpt2`, or the file it was read from. */
-    readonly name: string;
-    /** Of tokenizer.json beside this file: the same tokenizer, the same sum. */
-    readonly sha256: string;
-    readonly vocabSize: number;
-    readonly endOfText: number;
-  };
+  readonly tokenizer: TokenizerRecord;
   readonly splits: { readonly train: SplitInfo; readonly val?: SplitInfo };
   /** One entry an input. */
   readonly sources: readonly SourceInfo[];
@@ -63,9 +56,9 @@ const INFO: InfoFile = {
   format: "gpt2-ts dataset",
   shape: {
     fields: {
-      tokenizer: { fields: { name: "string", sha256: "string", vocabSize: "count", endOfText: "count" } },
+      tokenizer: TOKENIZER_RECORD,
       splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
-      sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
+      sources: SOURCES_RECORD,
     },
   },
   hint: "Recreate the data set with `gpt2 data`",

@@ -3,6 +3,7 @@ import type { Batch, Destination } from "./batch.js";
 import type { InputFile } from "./inputs.js";
 import { readInput } from "./read-input.js";
 import { DocumentSplitter } from "./split-documents.js";
+import { concatBytes } from "./text.js";
 
 /** Size of a batch; small enough that a few per worker are in flight in little memory. */
 const BATCH_BYTES = 1 << 20;
@@ -86,7 +87,7 @@ class TextBatch {
   /** The batch collected so far, if it holds anything; the next one starts empty. */
   take(): Batch[] {
     if (this.#parts.length === 0) return [];
-    const bytes = concat(this.#parts, this.size);
+    const bytes = concatBytes(this.#parts, this.size);
     const batch: Batch = {
       format: "text",
       destination: this.#destination,
@@ -114,7 +115,7 @@ async function* lineBatches(
   let parts: Uint8Array[] = [];
   let size = 0;
   const take = (): Batch => {
-    const bytes = concat(parts, size);
+    const bytes = concatBytes(parts, size);
     const batch: Batch = { format: "jsonl", destination, bytes, file: index, path: file.path, line };
     line += countLineFeeds(bytes);
     parts = [];
@@ -138,17 +139,6 @@ async function* lineBatches(
     }
   }
   if (size > 0) yield take();
-}
-
-function concat(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  // Not a Buffer: small ones share memory, which can't be handed to a worker.
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 const LINE_FEED = 0x0a;

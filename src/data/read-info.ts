@@ -2,6 +2,23 @@ import { readFileSync } from "node:fs";
 import { DataError } from "../errors.js";
 import { mismatch, type Shape } from "../util/json-shape.js";
 
+/** The tokenizer that a folder of data was made with. */
+export interface TokenizerRecord {
+  /** `gpt2`, or the file it was read from. */
+  readonly name: string;
+  /** Of tokenizer.json beside this file: the same tokenizer, the same sum. */
+  readonly sha256: string;
+  readonly vocabSize: number;
+  readonly endOfText: number;
+}
+
+export const TOKENIZER_RECORD = {
+  fields: { name: "string", sha256: "string", vocabSize: "count", endOfText: "count" },
+} as const;
+
+/** Where the texts of a folder of data came from. */
+export const SOURCES_RECORD = { list: { fields: { input: "string", heldOut: "boolean" } } } as const;
+
 /** What a folder of data keeps about itself in a JSON file. */
 export interface InfoFile {
   /** `gpt2-ts dataset`, the value of its field `format`; its version is 1. */

@@ -70,10 +70,10 @@ export async function* textChunks(
     start.push(chunk);
     size += chunk.length;
     if (size < SNIFFED) continue;
-    yield textBytes(start.length === 1 ? chunk : join(start, size), name);
+    yield textBytes(start.length === 1 ? chunk : concatBytes(start, size), name);
     start = undefined;
   }
-  if (start !== undefined && size > 0) yield textBytes(join(start, size), name);
+  if (start !== undefined && size > 0) yield textBytes(concatBytes(start, size), name);
 }
 
 /** @throws {DataError} these are the first bytes of something else than text. */
@@ -87,7 +87,8 @@ function withoutMark(bytes: Uint8Array): Uint8Array {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-function join(parts: readonly Uint8Array[], size: number): Uint8Array {
+/** The bytes of several parts; not a Buffer, since small ones share memory, which can't be handed to a worker. */
+export function concatBytes(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {

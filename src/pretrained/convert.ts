@@ -11,7 +11,7 @@ import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { llmcTokenizerFiles } from "./formats/llmc-write.js";
 import { type Format, type FormatName, formatNamed } from "./formats.js";
-import { type OpenOptions, openWithAdapter } from "./load.js";
+import { LOCATE_OPTIONS, type OpenOptions, openWithAdapter } from "./load.js";
 import type { SaveFormat } from "./model-to-save.js";
 import { checkType, formatOfName, SAVE_FORMATS, saveCheckpoint } from "./save.js";
 import { tokenizerOf } from "./tokenizer.js";
@@ -73,13 +73,7 @@ export async function convertModel(
   options: ConvertOptions = {},
 ): Promise<ConvertedModel> {
   checkOptionNames("converting a model", options, {
-    endpoint: true,
-    cacheDir: true,
-    token: true,
-    offline: true,
-    revision: true,
-    signal: true,
-    onDownload: true,
+    ...LOCATE_OPTIONS,
     merge: true,
     to: true,
     dtype: true,

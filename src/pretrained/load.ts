@@ -38,16 +38,21 @@ export interface LoadOptions extends BackendOptions, OpenOptions, PartsOptions {
   readonly tokenizer?: Tokenizer | undefined;
 }
 
+/** The options by which models are found and fetched, for `checkOptionNames`. */
+export const LOCATE_OPTIONS = {
+  endpoint: true,
+  cacheDir: true,
+  token: true,
+  offline: true,
+  revision: true,
+  signal: true,
+  onDownload: true,
+} as const;
+
 /** The parts of the model that {@link GPT2.load} loads. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
   checkOptionNames("loading a model", options, {
-    endpoint: true,
-    cacheDir: true,
-    token: true,
-    offline: true,
-    revision: true,
-    signal: true,
-    onDownload: true,
+    ...LOCATE_OPTIONS,
     adapters: true,
     merge: true,
     backend: true,

@@ -4,15 +4,26 @@ import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel } from "../pretrained/load.js";
 import { tokenizerOf } from "../pretrained/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
-import { checkOptionNames } from "../util/nearest.js";
+import { checkOptionNames, type OptionNames } from "../util/nearest.js";
 import { describeModel } from "./base-model.js";
 import { type FinetuneDataOptions, finetuneData, type NamedTokenizer } from "./finetune-data.js";
 import { loraSettings } from "./lora-settings.js";
 import type { TrainSettings } from "./settings.js";
 import { Trainer } from "./trainer.js";
-import type { TrainerOptions } from "./trainer-options.js";
+import { TRAINER_OPTIONS, type TrainerOptions } from "./trainer-options.js";
 
 export interface FinetuneOptions extends Omit<TrainerOptions, "data" | "config">, Partial<FinetuneDataOptions> {}
+
+const { config: _, ...WITHOUT_SHAPE } = TRAINER_OPTIONS;
+const OPTIONS: OptionNames<FinetuneOptions> = {
+  ...WITHOUT_SHAPE,
+  val: true,
+  valFraction: true,
+  template: true,
+  task: true,
+  onPrepare: true,
+  signal: true,
+};
 
 /** Default number of tokens in a pass, which gives the batch size. */
 const PASS = 4096;
@@ -69,28 +80,7 @@ export function taskDefaults(
  * @throws as {@link Trainer.create}.
  */
 export async function finetune(options: FinetuneOptions): Promise<Trainer> {
-  checkOptionNames("fine-tuning", options, {
-    backend: true,
-    data: true,
-    out: true,
-    from: true,
-    locate: true,
-    lora: true,
-    dtype: true,
-    epochs: true,
-    settings: true,
-    memoryLimit: true,
-    peakFlops: true,
-    resume: true,
-    samplePrompt: true,
-    onPass: true,
-    val: true,
-    valFraction: true,
-    template: true,
-    task: true,
-    onPrepare: true,
-    signal: true,
-  });
+  checkOptionNames<Partial<FinetuneOptions>>("fine-tuning", options, OPTIONS);
   const { data, val, valFraction, template, task, onPrepare, signal, ...rest } = options;
   const given = rest.settings ?? {};
   // Without validations nothing is held out that would then be neither learned nor scored.

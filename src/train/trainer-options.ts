@@ -2,6 +2,7 @@ import type { ConfigFields } from "../architectures/registry.js";
 import type { Backend } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { LocateOptions } from "../pretrained/locate.js";
+import type { OptionNames } from "../util/nearest.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { TrainSettings } from "./settings.js";
 
@@ -44,6 +45,25 @@ export interface TrainerOptions {
   /** Called after each pass; a step has several when gradients are accumulated. */
   readonly onPass?: ((progress: PassProgress) => void) | undefined;
 }
+
+/** Their names, for `checkOptionNames`. */
+export const TRAINER_OPTIONS: OptionNames<TrainerOptions> = {
+  backend: true,
+  data: true,
+  out: true,
+  config: true,
+  from: true,
+  locate: true,
+  lora: true,
+  dtype: true,
+  epochs: true,
+  settings: true,
+  memoryLimit: true,
+  peakFlops: true,
+  resume: true,
+  samplePrompt: true,
+  onPass: true,
+};
 
 export interface PassProgress {
   /** Optimizer steps done. */

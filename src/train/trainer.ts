@@ -31,7 +31,7 @@ import { accumulation, type TrainSettings } from "./settings.js";
 import { checkpointsFolder, newestCheckpoint, newRun, type RunStart, resumedRun } from "./start.js";
 import { reportOf } from "./task-report.js";
 import { samplerFor, type TextSampler } from "./text-sampler.js";
-import type { TrainerOptions } from "./trainer-options.js";
+import { TRAINER_OPTIONS, type TrainerOptions } from "./trainer-options.js";
 import { TrainingData } from "./training-data.js";
 
 /**
@@ -91,23 +91,7 @@ export class Trainer {
    * @throws {OutOfMemoryError} the plan does not fit; {@link DataError}, {@link CheckpointError}, {@link UsageError}.
    */
   static async create(options: TrainerOptions): Promise<Trainer> {
-    checkOptionNames("training", options, {
-      backend: true,
-      data: true,
-      out: true,
-      config: true,
-      from: true,
-      locate: true,
-      lora: true,
-      dtype: true,
-      epochs: true,
-      settings: true,
-      memoryLimit: true,
-      peakFlops: true,
-      resume: true,
-      samplePrompt: true,
-      onPass: true,
-    });
+    checkOptionNames("training", options, TRAINER_OPTIONS);
     const found = await (options.resume ? resumedRun(options) : newRun(options));
     const { config } = found;
     const data = TrainingData.open(found.data, config, found.settings);

@@ -1,6 +1,7 @@
 import { byteLength, type DType, elementsIn, hostIndex, viewOf } from "../../dtype/dtype.js";
 import { DisposedError, ShapeError } from "../../errors.js";
 import type { DeviceArray } from "../backend.js";
+import { checkElements } from "../check-elements.js";
 import type { Block, BlockView, Machine } from "./machine.js";
 
 type PlainArray = Float32Array | Int32Array | Uint8Array;
@@ -109,13 +110,6 @@ export class KernelArray implements DeviceArray {
 
   #checkRange(action: string, start: number, length: number): void {
     this.#checkAlive(`${action} of device memory`);
-    if (Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0) {
-      if (start + length <= this.length) return;
-    }
-    throw new ShapeError({
-      op: `${action} of device memory`,
-      expected: `elements within 0 to ${this.length}`,
-      got: `${length} from ${start} on`,
-    });
+    checkElements(action, start, length, this.length);
   }
 }

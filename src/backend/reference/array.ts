@@ -1,6 +1,7 @@
 import { byteLength, type DType, elementsIn, hostIndex, viewOf as plainView } from "../../dtype/dtype.js";
 import { DisposedError, OutOfMemoryError, ShapeError } from "../../errors.js";
 import type { DeviceArray, HostArray } from "../backend.js";
+import { checkElements } from "../check-elements.js";
 import type { RunQueue } from "../run-queue.js";
 
 /** Whether "f32" tensors are held in single or, to check gradients, in double precision. */
@@ -103,13 +104,6 @@ export class ReferenceArray implements DeviceArray {
 
   #check(action: string, start: number, length: number): void {
     if (this.memory.disposed) throw new DisposedError(`${action} of device memory`, "array");
-    if (Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 0) {
-      if (start + length <= this.length) return;
-    }
-    throw new ShapeError({
-      op: `${action} of device memory`,
-      expected: `elements within 0 to ${this.length}`,
-      got: `${length} from ${start} on`,
-    });
+    checkElements(action, start, length, this.length);
   }
 }

@@ -3,8 +3,9 @@ import type { DatasetInfo, SplitInfo } from "../../data/dataset-info.js";
 import { prepareData } from "../../data/prepare.js";
 import { formatBytes, formatCount, progress } from "../../util/progress.js";
 import { loadNamedTokenizer } from "../model.js";
+import { noteNothingWritten } from "../new-output.js";
 import { addDocumentOptions, addReportOptions, count, number, progressMode } from "../options.js";
-import { formatInteger, formatRows, formatSeconds, note, plural, print, printJson } from "../output.js";
+import { formatInteger, formatRows, formatSeconds, plural, print, printJson } from "../output.js";
 import { interruptible } from "../signals.js";
 
 interface DataOptions {
@@ -48,10 +49,7 @@ async function run(inputs: string[], options: DataOptions): Promise<void> {
   const line = progress({ label: "data", unit: "B", mode: progressMode(options) });
   const started = performance.now();
   await interruptible(async (signal) => {
-    signal.addEventListener("abort", () => {
-      line.done();
-      note("stopped; nothing was written");
-    });
+    noteNothingWritten(signal, line);
     const info = await prepareData(inputs, {
       out: options.out,
       tokenizer,

@@ -1,12 +1,11 @@
-import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { UsageError } from "../../errors.js";
 import { buildIndex } from "../../misuse/trace/build-index.js";
 import { defaultModelFolder } from "../../pretrained/load.js";
 import { formatBytes, formatCount, progress } from "../../util/progress.js";
 import { loadNamedTokenizer } from "../model.js";
+import { noteNothingWritten, refuseToReplace } from "../new-output.js";
 import { addDocumentOptions, addReportOptions, count, progressMode } from "../options.js";
-import { formatInteger, formatRows, formatSeconds, note, plural, print, printJson } from "../output.js";
+import { formatInteger, formatRows, formatSeconds, plural, print, printJson } from "../output.js";
 import { interruptible } from "../signals.js";
 
 interface IndexFlags {
@@ -51,18 +50,12 @@ export function registerIndex(program: Command): void {
 
 async function run(inputs: string[], flags: IndexFlags): Promise<void> {
   const { out, overwrite } = flags;
-  if (existsSync(out) && !overwrite) {
-    const hint = "Add --overwrite to replace it";
-    throw new UsageError({ op: `gpt2 index: --out ${out}`, expected: "a new folder", got: "one there", hint });
-  }
+  refuseToReplace("index", out, "folder", overwrite);
   const tokenizer = await loadNamedTokenizer(flags.tokenizer ?? defaultModelFolder());
   const line = progress({ label: "index", unit: "B", mode: progressMode(flags) });
   const started = performance.now();
   await interruptible(async (signal) => {
-    signal.addEventListener("abort", () => {
-      line.done();
-      note("stopped; nothing was written");
-    });
+    noteNothingWritten(signal, line);
     const info = await buildIndex(inputs, {
       out,
       tokenizer,

@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
-import { UsageError } from "../../errors.js";
 import { buildNgramFilter } from "../../evaluate/overlap/build-filter.js";
 import { saveNgramFilter } from "../../evaluate/overlap/filter-file.js";
 import { countFalsePositives, describeFilter, type FilterFacts } from "../../evaluate/overlap/ngram-filter.js";
 import { formatBytes, formatCount, progress } from "../../util/progress.js";
+import { refuseToReplace } from "../new-output.js";
 import { progressMode } from "../options.js";
 import { formatInteger, formatRows, formatSeconds, plural, print, printJson } from "../output.js";
 import { interruptible } from "../signals.js";
@@ -34,15 +33,7 @@ interface Built extends FilterFacts {
 /** `gpt2 overlap build`. */
 export async function buildFilter(inputs: readonly string[], flags: BuildFlags): Promise<void> {
   const { out, n, rate, workers, field, splitOn } = flags;
-  if (existsSync(out) && !flags.overwrite) {
-    const hint = "Add --overwrite to replace it";
-    throw new UsageError({
-      op: `gpt2 overlap build: --out ${out}`,
-      expected: "a new file",
-      got: "one that exists",
-      hint,
-    });
-  }
+  refuseToReplace("overlap build", out, "file", flags.overwrite);
   const line = progress({ label: "overlap build", unit: "B", mode: progressMode(flags) });
   const started = performance.now();
   await interruptible(async (signal) => {

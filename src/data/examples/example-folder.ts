@@ -1,7 +1,7 @@
 /** A folder of encoded examples: examples.json, train.safetensors, val.safetensors, tokenizer.json. */
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
-import { type InfoFile, readInfo } from "../read-info.js";
+import { type InfoFile, readInfo, SOURCES_RECORD, TOKENIZER_RECORD, type TokenizerRecord } from "../read-info.js";
 import { type Layout, readArrays, writeArrays } from "./arrays-file.js";
 import type { ExampleTokens } from "./example-set.js";
 import { checkTemplate, type Template } from "./template.js";
@@ -18,12 +18,7 @@ export interface ExampleSplitInfo {
 export interface ExamplesInfo {
   readonly format: "gpt2-ts examples";
   readonly version: 1;
-  readonly tokenizer: {
-    readonly name: string;
-    readonly sha256: string;
-    readonly vocabSize: number;
-    readonly endOfText: number;
-  };
+  readonly tokenizer: TokenizerRecord;
   readonly template: Template;
   readonly splits: { readonly train: ExampleSplitInfo; readonly val?: ExampleSplitInfo };
   /** The files and folders as they were named. */
@@ -44,9 +39,9 @@ const INFO: InfoFile = {
   format: "gpt2-ts examples",
   shape: {
     fields: {
-      tokenizer: { fields: { name: "string", sha256: "string", vocabSize: "count", endOfText: "count" } },
+      tokenizer: TOKENIZER_RECORD,
       splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
-      sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
+      sources: SOURCES_RECORD,
     },
   },
   hint: "Prepare the data again",

@@ -1,7 +1,7 @@
 /** A folder of encoded texts with labels: labelled.json, train.safetensors, val.safetensors, tokenizer.json. */
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
-import { type InfoFile, readInfo } from "../read-info.js";
+import { type InfoFile, readInfo, SOURCES_RECORD } from "../read-info.js";
 import { type Layout, readArrays, writeArrays } from "./arrays-file.js";
 import type { HeldOutBy } from "./held-out.js";
 
@@ -48,7 +48,7 @@ const INFO: InfoFile = {
       kind: { oneOf: ["classification", "regression"] },
       labels: { list: "string" },
       splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
-      sources: { list: { fields: { input: "string", heldOut: "boolean" } } },
+      sources: SOURCES_RECORD,
     },
   },
   hint: "Prepare the data again",

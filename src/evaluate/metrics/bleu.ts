@@ -1,3 +1,4 @@
+import { ngramCounts } from "./ngram-counts.js";
 import { splitWords, trimEnd } from "./white-space.js";
 
 /**
@@ -54,15 +55,6 @@ export function bleuScore(counts: BleuCounts): number {
 /** SacreBLEU's signature of this variant; `version` names the implementation. */
 export function bleuSignature(tokenization: BleuTokenization, references: number, version: string): string {
   return `nrefs:${references}|case:mixed|eff:no|tok:${tokenization}|smooth:exp|version:${version}`;
-}
-
-function ngramCounts(words: readonly string[], n: number): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (let i = 0; i + n <= words.length; i++) {
-    const ngram = words.slice(i, i + n).join(" ");
-    counts.set(ngram, (counts.get(ngram) ?? 0) + 1);
-  }
-  return counts;
 }
 
 function mostOfEach(all: readonly Map<string, number>[]): Map<string, number> {

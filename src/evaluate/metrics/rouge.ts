@@ -1,3 +1,4 @@
+import { ngramCounts } from "./ngram-counts.js";
 import { porterStem } from "./porter-stemmer.js";
 
 /**
@@ -61,15 +62,6 @@ function score(matches: number, total: number, wanted: number): RougeScore {
   const precision = matches / total;
   const recall = matches / wanted;
   return { precision, recall, f: (2 * precision * recall) / (precision + recall) };
-}
-
-function ngramCounts(words: readonly string[], n: number): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (let i = 0; i + n <= words.length; i++) {
-    const ngram = words.slice(i, i + n).join(" ");
-    counts.set(ngram, (counts.get(ngram) ?? 0) + 1);
-  }
-  return counts;
 }
 
 /** Lengths of the longest common subsequences of a[0 … i) and b[0 … j), [a + 1, b + 1]. */

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { TokenizerRecord } from "../../data/read-info.js";
 import { DataError } from "../../errors.js";
 
 /**
@@ -33,12 +34,7 @@ export interface IndexedFile {
 export interface IndexInfo {
   readonly format: typeof FORMAT;
   readonly version: 1;
-  readonly tokenizer: {
-    readonly name: string;
-    readonly sha256: string;
-    readonly vocabSize: number;
-    readonly endOfText: number;
-  };
+  readonly tokenizer: TokenizerRecord;
   readonly tokens: number;
   readonly documents: number;
   /** UTF-8 bytes of text. */

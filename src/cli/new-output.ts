@@ -1,0 +1,26 @@
+import { existsSync } from "node:fs";
+import { UsageError } from "../errors.js";
+import type { Progress } from "../util/progress.js";
+import { note } from "./output.js";
+
+/** What commands that write a file or folder share. */
+
+/** @throws {UsageError} it exists, and --overwrite was not given. */
+export function refuseToReplace(command: string, out: string, kind: "file" | "folder", overwrite?: boolean): void {
+  if (overwrite || !existsSync(out)) return;
+  const hint = "Add --overwrite to replace it";
+  throw new UsageError({
+    op: `gpt2 ${command}: --out ${out}`,
+    expected: `a new ${kind}`,
+    got: "one that exists",
+    hint,
+  });
+}
+
+/** Ends the progress line of an interrupted command whose output appears at once or not at all. */
+export function noteNothingWritten(signal: AbortSignal, line: Progress): void {
+  signal.addEventListener("abort", () => {
+    line.done();
+    note("stopped; nothing was written");
+  });
+}
