@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Compiler, compileKernels, type Target } from "../src/backend/native/compile.js";
@@ -86,10 +86,13 @@ export async function makePackage(target: PrebuildTarget, compiler: Compiler, ro
   const { version, license } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as Manifest;
   const library = libraryName(target.platform);
   const folder = join(root, `kernels-${target.name}`);
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const work = mkdtempSync(join(tmpdir(), "gpt2-prebuilt-"));
   try {
-    await compileKernels(compiler, target, work, join(folder, library));
+    // The linker for Windows puts an import library and debugging information beside what it makes.
+    await compileKernels(compiler, target, work, join(work, library));
+    copyFileSync(join(work, library), join(folder, library));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
