@@ -1,9 +1,9 @@
 /**
- * Runs the native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, over the conformance cases and over
- * models of random odd shapes (logits, generation, scoring, embedding, training), on every instruction set of this machine.
- * Needs a compiler with both, gcc or clang, on Linux.
+ * Runs the native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, over the conformance cases, over
+ * models of random odd shapes (logits, generation, scoring, embedding, training), and over damaged models that the readers
+ * accept, on every instruction set of this machine. Needs a compiler with both, gcc or clang, on Linux.
  *
- *     node dist/scripts/check-sanitizers.js [--shapes 20] [--seed 1]
+ *     node dist/scripts/check-sanitizers.js [--shapes 20] [--damaged 200] [--seed 1]
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -18,12 +18,15 @@ import { tensorTable } from "../src/architectures/registry.js";
 import { compileKernels, localCompiler } from "../src/backend/native/compile.js";
 import { nativeBackend, nativeIsas } from "../src/backend/native/index.js";
 import { WEIGHT_TYPES, type WeightType } from "../src/dtype/dtype.js";
+import { GPT2Error } from "../src/errors.js";
 import { GPT2 } from "../src/index.js";
 import { saveCheckpoint } from "../src/pretrained/node.js";
 import { ACTIVATIONS } from "../src/program/activations.js";
 import { ModelTrainer } from "../src/train/model-trainer.js";
 import { trainSettings } from "../src/train/settings.js";
 import { RandomStream } from "../src/util/random.js";
+import { DAMAGED_MODELS, runDamaged } from "../test/checkpoint/fuzz-kernels.js";
+import { Mutator } from "../test/checkpoint/mutator.js";
 import { BARE_LAYOUT, exactCase, PreparedCase } from "../test/helpers/op-case.js";
 import { ALL_CASES } from "../test/helpers/ops/index.js";
 
@@ -127,6 +130,25 @@ async function runCases(): Promise<void> {
   }
 }
 
+/** Damaged models of each kind. */
+async function runDamagedModels(count: number, seed: number): Promise<void> {
+  for (const isa of nativeIsas()) {
+    await using backend = await nativeBackend({ isa, threads: 2 });
+    for (const models of DAMAGED_MODELS) {
+      let refused = 0;
+      for (let i = 0; i < count; i++) {
+        try {
+          await runDamaged(backend, models, new Mutator(1_000_000 * seed + i));
+        } catch (error) {
+          if (!(error instanceof GPT2Error)) throw error;
+          refused++;
+        }
+      }
+      console.log(`${models.name} on ${isa}: ${count} damaged models, ${refused} refused`);
+    }
+  }
+}
+
 /** Builds the kernels, and runs this file again with them and the sanitizer's runtime. */
 async function main(args: readonly string[]): Promise<number> {
   const work = mkdtempSync(join(tmpdir(), "gpt2-sanitizers-"));
@@ -156,6 +178,7 @@ const { values } = parseArgs({
   options: {
     run: { type: "boolean", default: false },
     shapes: { type: "string", default: "20" },
+    damaged: { type: "string", default: "200" },
     seed: { type: "string", default: "1" },
   },
 });
@@ -164,6 +187,7 @@ if (values.run) {
   koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
   await runCases();
   await runShapes(Number(values.shapes), Number(values.seed));
+  await runDamagedModels(Number(values.damaged), Number(values.seed));
 } else {
-  process.exitCode = await main(["--shapes", values.shapes, "--seed", values.seed]);
+  process.exitCode = await main(["--shapes", values.shapes, "--damaged", values.damaged, "--seed", values.seed]);
 }

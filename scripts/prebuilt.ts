@@ -6,6 +6,7 @@ import { type Compiler, compileKernels, type Target } from "../src/backend/nativ
 import { libraryName } from "../src/backend/native/library-path.js";
 import { packageFile } from "../src/util/package-root.js";
 import { describeLibrary, type LibraryFacts } from "./library-facts.js";
+import { makePublishedPackage } from "./published-package.js";
 
 /**
  * Compiles the kernels for every platform, as packages in npm/ that gpt2-ts may depend on optionally, so that those
@@ -13,7 +14,7 @@ import { describeLibrary, type LibraryFacts } from "./library-facts.js";
  *
  *     npm run prebuilt                         all platforms
  *     npm run prebuilt -- linux-x64 win32-x64  some of them
- *     npm run prebuilt -- --declare            names the packages in package.json, before `npm publish`
+ *     npm run prebuilt -- --publish            gpt2-ts itself as it is published, which depends on them: npm/gpt2-ts
  */
 
 export interface PrebuildTarget extends Target {
@@ -76,14 +77,11 @@ function zigFlag(flag: string): string {
   return /^-m(arch|tune)=/.test(flag) ? flag.replace(/(?<=\w)-/g, "_") : flag;
 }
 
-interface Manifest {
-  readonly version: string;
-  readonly license: string;
-}
+export const packageName = ({ name }: Pick<PrebuildTarget, "name">): string => `@gpt2-ts/kernels-${name}`;
 
 /** Makes the package of a target and returns its folder. @throws the compiler fails, or the library is not as it must be. */
 export async function makePackage(target: PrebuildTarget, compiler: Compiler, root: string): Promise<string> {
-  const { version, license } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as Manifest;
+  const { version, license } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as Record<string, string>;
   const library = libraryName(target.platform);
   const folder = join(root, `kernels-${target.name}`);
   rmSync(folder, { recursive: true, force: true });
@@ -99,7 +97,7 @@ export async function makePackage(target: PrebuildTarget, compiler: Compiler, ro
   checkLibrary(join(folder, library), target);
   const { platform, arch, libc } = target;
   const manifest = {
-    name: `@gpt2-ts/kernels-${target.name}`,
+    name: packageName(target),
     version,
     description: `gpt2-ts's kernels compiled for ${target.name}`,
     license,
@@ -132,17 +130,11 @@ export function checkLibrary(path: string, target: PrebuildTarget): LibraryFacts
 /** The newest minor version of glibc 2 among symbol versions. */
 const newest = (versions: readonly string[]): number => Math.max(0, ...versions.map((v) => Number(v.split(".")[1])));
 
-function declare(): void {
-  const path = packageFile("package.json");
-  const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest & Record<string, unknown>;
-  const packages = TARGETS.map(({ name }) => [`@gpt2-ts/kernels-${name}`, manifest.version]);
-  const declared = { ...manifest, optionalDependencies: Object.fromEntries(packages) };
-  writeFileSync(path, `${JSON.stringify(declared, null, 2)}\n`);
-  console.log(`package.json names ${packages.length} packages of kernels ${manifest.version}`);
-}
-
 async function main(args: readonly string[]): Promise<void> {
-  if (args.includes("--declare")) return declare();
+  if (args.includes("--publish")) {
+    console.log(makePublishedPackage(TARGETS.map(packageName), packageFile("npm")));
+    return;
+  }
   const unknown = args.find((arg) => !TARGETS.some(({ name }) => name === arg));
   if (unknown !== undefined) throw new Error(`${unknown} is none of ${TARGETS.map(({ name }) => name).join(", ")}`);
   for (const target of TARGETS) {

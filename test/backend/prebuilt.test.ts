@@ -28,7 +28,7 @@ describe("kernels in a package for the platform", { skip }, async () => {
     mkdirSync(root, { recursive: true });
     cpSync(packageFile(name), join(root, name), { recursive: true });
   }
-  for (const name of ["koffi", "@koromix", "commander", "fzstd", "xxhash-wasm"]) {
+  for (const name of ["koffi", "@koromix", "commander", "xxhash-wasm"]) {
     const from = packageFile(join("node_modules", name));
     if (existsSync(from)) symlinkSync(from, join(folder, "node_modules", name));
   }

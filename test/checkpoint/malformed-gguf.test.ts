@@ -28,7 +28,7 @@ import {
   u32,
   u64,
 } from "./gguf-file.js";
-import { attempt, boundedFiles, fuzz, Mutator, timeout } from "./mutator.js";
+import { attempt, boundedFiles, fuzz, fuzzSeeds, Mutator, timeout } from "./mutator.js";
 
 function assertRefused(
   run: () => unknown,
@@ -566,7 +566,7 @@ describe("damaged GGUF files give typed errors or finite values", () => {
   it("the tokenizer", { timeout }, async () => {
     const outcomes = { read: 0, refused: 0 };
     const header = headerOf(small);
-    for (let seed = 0; seed < 1500; seed++) {
+    for (const seed of fuzzSeeds(1500)) {
       const bytes = new Mutator(seed).bytes(small, header);
       const before = allocatedBytes();
       try {

@@ -1,6 +1,9 @@
 /**
  * Random damage to valid files. Whatever comes of it, only typed errors may leave the reader, what it does read must be
  * finite and of the right shape, and it may not ask for more bytes than a few times the file's.
+ *
+ * `FUZZ_SECONDS` is how long each fuzzer goes on beyond its usual rounds, `FUZZ_SEED` the seed that it begins with:
+ * `FUZZ_SECONDS=600 FUZZ_SEED=1000000 node dist/scripts/test.js --all fuzz`.
  */
 import assert from "node:assert/strict";
 import { numel } from "../../src/architectures/tensor-spec.js";
@@ -9,7 +12,7 @@ import { GPT2Error } from "../../src/errors.js";
 import { type Checkpoint, type ModelFiles, memoryFiles } from "../../src/pretrained/index.js";
 import { RandomStream } from "../../src/util/random.js";
 import { allocatedBytes } from "../helpers/allocations.js";
-import { watched } from "../helpers/watchdog.js";
+import { watched, watchedAsync } from "../helpers/watchdog.js";
 
 /** Sizes at which integers of all kinds go wrong. */
 const NUMBERS = [
@@ -147,17 +150,45 @@ const MOST_MORE = 2 ** 20;
 
 /** Runs it; anything but success or a typed error fails, as does too much memory, and an end that doesn't come. */
 export function guarded(what: string, run: () => void, mostMore = MOST_MORE): void {
-  const before = allocatedBytes();
-  fileBytes = 0;
+  const before = startCounting();
+  let failure: unknown;
   try {
     watched(run);
-    outcomes.read++;
   } catch (error) {
-    if (!(error instanceof GPT2Error)) throw new Error(`${what}: ${String(error)}`, { cause: error });
-    assert.ok(error.message.length < 2000, what);
+    failure = error;
+  }
+  judge(what, failure, allocatedBytes() - before, mostMore);
+}
+
+/** {@link guarded} for readers that wait. */
+export async function guardedAsync(what: string, run: () => Promise<void>, mostMore = MOST_MORE): Promise<void> {
+  const before = startCounting();
+  let failure: unknown;
+  try {
+    await watchedAsync(run);
+  } catch (error) {
+    failure = error;
+  }
+  judge(what, failure, allocatedBytes() - before, mostMore);
+}
+
+function startCounting(): number {
+  fileBytes = 0;
+  return allocatedBytes();
+}
+
+/** Files read other than through {@link bounded}, of which so many bytes may be held. */
+export function reading(bytes: Uint8Array): void {
+  fileBytes += bytes.length;
+}
+
+function judge(what: string, failure: unknown, allocated: number, mostMore: number): void {
+  if (failure === undefined) outcomes.read++;
+  else {
+    if (!(failure instanceof GPT2Error)) throw new Error(`${what}: ${String(failure)}`, { cause: failure });
+    assert.ok(failure.message.length < 2000, what);
     outcomes.refused++;
   }
-  const allocated = allocatedBytes() - before;
   assert.ok(allocated <= MOST_TIMES * fileBytes + mostMore, `${what}: ${allocated} bytes for files of ${fileBytes}`);
 }
 
@@ -179,14 +210,40 @@ const MOST_PEAK = 600;
 
 /** Both outcomes must occur, or the damage is too much or too little to mean anything. */
 export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => void): void {
+  const finish = startFuzzing(rounds);
+  for (const seed of fuzzSeeds(rounds)) one(new Mutator(seed), `seed ${seed}`);
+  finish();
+}
+
+/** {@link fuzz} for readers that wait. */
+export async function fuzzAsync(rounds: number, one: (mutator: Mutator, what: string) => Promise<void>): Promise<void> {
+  const finish = startFuzzing(rounds);
+  for (const seed of fuzzSeeds(rounds)) await one(new Mutator(seed), `seed ${seed}`);
+  finish();
+}
+
+const SECONDS = Number(process.env.FUZZ_SECONDS ?? 0);
+const FIRST_SEED = Number(process.env.FUZZ_SEED ?? 0);
+
+/** So many, and then as many as `FUZZ_SECONDS` leave time for. */
+export function* fuzzSeeds(rounds: number): Generator<number, void, undefined> {
+  const until = performance.now() + 1000 * SECONDS;
+  for (let i = 0; i < rounds || performance.now() < until; i++) yield FIRST_SEED + i;
+}
+
+/** Returns what checks the outcomes at the end. */
+function startFuzzing(rounds: number): () => void {
   outcomes.refused = 0;
   outcomes.read = 0;
-  for (let seed = 0; seed < rounds; seed++) one(new Mutator(seed), `seed ${seed}`);
-  assert.equal(outcomes.refused + outcomes.read, rounds);
-  assert.ok(outcomes.refused > rounds / 4 && outcomes.read > 0, JSON.stringify(outcomes));
-  const peak = process.resourceUsage().maxRSS / 1024;
-  assert.ok(peak < MOST_PEAK, `the process took up to ${peak.toFixed(0)} MiB`);
+  return () => {
+    const { refused, read } = outcomes;
+    if (SECONDS > 0) console.log(`${refused + read} cases, ${refused} refused`);
+    assert.ok(refused + read >= rounds);
+    assert.ok(refused > rounds / 4 && read > 0, JSON.stringify(outcomes));
+    const peak = process.resourceUsage().maxRSS / 1024;
+    assert.ok(peak < MOST_PEAK, `the process took up to ${peak.toFixed(0)} MiB`);
+  };
 }
 
 /** A guard against hanging, not a measurement: these take a second or so. */
-export const timeout = 120_000;
+export const timeout = 120_000 + 4000 * SECONDS;

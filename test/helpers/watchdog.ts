@@ -24,14 +24,30 @@ let state: Int32Array | undefined;
 
 /** Runs `work`, which must end within a minute. */
 export function watched<T>(work: () => T): T {
+  const progress = watch();
+  Atomics.add(progress, 0, 1);
+  try {
+    return work();
+  } finally {
+    Atomics.add(progress, 0, 1);
+  }
+}
+
+/** {@link watched} for work that waits; one at a time. */
+export async function watchedAsync<T>(work: () => Promise<T>): Promise<T> {
+  const progress = watch();
+  Atomics.add(progress, 0, 1);
+  try {
+    return await work();
+  } finally {
+    Atomics.add(progress, 0, 1);
+  }
+}
+
+function watch(): Int32Array {
   if (state === undefined) {
     state = new Int32Array(new SharedArrayBuffer(8));
     new Worker(WATCH, { eval: true, workerData: { state, patience: PATIENCE } }).unref();
   }
-  Atomics.add(state, 0, 1);
-  try {
-    return work();
-  } finally {
-    Atomics.add(state, 0, 1);
-  }
+  return state;
 }

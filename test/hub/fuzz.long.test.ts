@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, it } from "node:test";
 import { GPT2Error } from "../../src/errors.js";
 import { MODEL_LAYOUT } from "../../src/pretrained/needed-files.js";
-import { Mutator } from "../checkpoint/mutator.js";
+import { fuzzSeeds, Mutator, timeout } from "../checkpoint/mutator.js";
 import type { Fault, Reply } from "../helpers/faulty-http.js";
 import { gitBlobSha1, type HubRepository, HubServer, type SeenRequest, sha256 } from "../helpers/hub-server.js";
 import { COMMIT, content, fetching, temporaryFolder, text } from "./support.js";
@@ -101,9 +101,9 @@ function checkBlobs(folder: string, what: string): void {
   }
 }
 
-it("a hub's answers, damaged, give the model or a typed error", { timeout: 120_000 }, async () => {
+it("a hub's answers, damaged, give the model or a typed error", { timeout }, async () => {
   const outcomes = { read: 0, refused: 0 };
-  for (let seed = 0; seed < ROUNDS; seed++) {
+  for (const seed of fuzzSeeds(ROUNDS)) {
     const mutator = new Mutator(seed);
     const where = mutator.pick(["api", "resolve", "cdn"] as const);
     const from = where === "resolve" ? mutator.below(4) : 0;
@@ -145,7 +145,7 @@ it("an index of shards, damaged, names plain files or none", () => {
   const map = { "wte.weight": "model-00001-of-00002.safetensors", "wpe.weight": "model-00002-of-00002.safetensors" };
   const good = JSON.stringify({ metadata: { total_size: 5 }, weight_map: map });
   const outcomes = { read: 0, refused: 0 };
-  for (let seed = 0; seed < 3000; seed++) {
+  for (const seed of fuzzSeeds(3000)) {
     const mutator = new Mutator(seed);
     const bytes = text(good);
     const damaged =
