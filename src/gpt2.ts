@@ -4,8 +4,10 @@ import { Engine } from "./generate/engine.js";
 import { type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./generate/requests.js";
+import type { WatermarkOptions } from "./generate/watermark/options.js";
 import { collectCompletions } from "./gpt2/completions.js";
 import type { Completion, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
+import type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";
 import { LoadedModel } from "./model/loaded-model.js";
 import { type OneOrMany, oneOrMany } from "./model/one-or-many.js";
 import type { AdapterOption, TextOrIds } from "./model/options.js";
@@ -99,6 +101,22 @@ export class GPT2 extends LoadedModel {
   ): Promise<Generation[]> {
     const { generateUntil } = await import("./gpt2/requests.js");
     return generateUntil(this.#generation(options), this.ids, requests, options);
+  }
+
+  /**
+   * Whether a text has the watermark of a key, by the text alone: `generate` with the same options marks it.
+   *
+   *     const { verdict, pValue } = await model.verifyWatermark(text, { scheme: "gumbel", key: "secret" });
+   *
+   * @throws {UsageError} an option out of range.
+   */
+  async verifyWatermark(
+    text: TextOrIds,
+    watermark: WatermarkOptions,
+    options: Omit<VerifyWatermarkOptions, "tokenizer"> = {},
+  ): Promise<WatermarkReport> {
+    const { verifyWatermark } = await import("./misuse/watermark/verify.js");
+    return verifyWatermark(text, watermark, { ...options, tokenizer: this.tokenizer });
   }
 
   /** Tasks stated by a prompt: `model.task.translate("…", { to: "fr" })`, summarize, answer, complete, classify. */

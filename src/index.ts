@@ -25,8 +25,10 @@ export type {
   LogLikelihoodRequest,
   RunOptions,
 } from "./generate/requests.js";
+export type { WatermarkOptions, WatermarkScheme } from "./generate/watermark/options.js";
 export type { Completion, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
 export { GPT2 } from "./gpt2.js";
+export type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";
 export type { LoadedModel } from "./model/loaded-model.js";
 export type { AdapterOption, EmbedOptions, ReadOptions, TextOrIds } from "./model/options.js";
 export type { FetchModelOptions } from "./pretrained/fetch.js";

@@ -32,6 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   overlap: async () => (await import("./commands/overlap.js")).registerOverlap,
   index: async () => (await import("./commands/index.js")).registerIndex,
   trace: async () => (await import("./commands/trace.js")).registerTrace,
+  watermark: async () => (await import("./commands/watermark.js")).registerWatermark,
   extract: async () => (await import("./commands/extract.js")).registerExtract,
 };
 

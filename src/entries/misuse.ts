@@ -1,2 +1,4 @@
-/** gpt2-ts/misuse: what a text has word for word from a corpus, and how much of a corpus a model reproduces. Node only. */
+/**
+ * gpt2-ts/misuse: watermarks; what a text has word for word from a corpus, and how much of a corpus a model reproduces.
+ */
 export * from "../misuse/index.js";

@@ -7,6 +7,7 @@ import type { Engine, LogitsRow, Sequence } from "./engine.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
+import type { Watermark } from "./watermark/mark.js";
 
 /**
  * Why a sample ended: its token limit, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
@@ -65,11 +66,13 @@ export async function* generateTokens(
   const ids = promptTokens(model, prompt, settings);
   signal?.throwIfAborted();
   if (settings.maxNewTokens === 0) return;
+  const watermark =
+    settings.watermark && (await (await import("./watermark/open.js")).openWatermark(settings.watermark));
   const open: Sequence[] = [engine.sequence(model.adapter)];
   try {
     let made: Sample[] | undefined;
     const samples = () => {
-      made ??= Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i));
+      made ??= Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i, watermark));
       return made;
     };
     let tokens: GeneratedToken[] = [];
@@ -147,11 +150,18 @@ class Sample {
   /** Whether a token of this run's draft was rejected. */
   #rejected = false;
 
-  constructor(model: GenerationModel, prompt: readonly number[], settings: GenerateSettings, index: number) {
+  constructor(
+    model: GenerationModel,
+    prompt: readonly number[],
+    settings: GenerateSettings,
+    index: number,
+    watermark?: Watermark,
+  ) {
     this.#model = model;
     this.#settings = settings;
     this.#index = index;
-    this.#sampler = new Sampler(settings.sampling, model.vocabLimit, new RandomStream(settings.seed, index));
+    const mark = watermark?.mark(prompt, index);
+    this.#sampler = new Sampler(settings.sampling, model.vocabLimit, new RandomStream(settings.seed, index), mark);
     this.#sampler.see(prompt);
     this.#text = model.text?.(settings.stop);
     if (settings.promptLookup > 0) {

@@ -1,6 +1,7 @@
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 import { checkOptionNames } from "../util/nearest.js";
+import { type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
 
 export interface GenerateOptions extends SamplingOptions {
   /** Tokens to generate at most. Default 200. */
@@ -23,6 +24,11 @@ export interface GenerateOptions extends SamplingOptions {
    * default, drafts nothing.
    */
   readonly promptLookup?: number | undefined;
+  /**
+   * Marks the text by a secret key, for `verifyWatermark` to find: scheme and key. The mark decides among the tokens that
+   * penalty, temperature and filters leave.
+   */
+  readonly watermark?: WatermarkOptions | undefined;
   /** Same seed, same tokens. By default a new one each time. */
   readonly seed?: number | undefined;
   /** Name of a loaded adapter to use, or null for the model as it is; by default the adapter `default`, if there is one. */
@@ -40,6 +46,7 @@ export interface GenerateSettings {
   readonly overflow: "slide" | "stop";
   readonly truncatePrompt: boolean;
   readonly promptLookup: number;
+  readonly watermark: WatermarkSettings | undefined;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -63,6 +70,7 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     overflow: true,
     truncatePrompt: true,
     promptLookup: true,
+    watermark: true,
     seed: true,
     adapter: true,
     signal: true,
@@ -87,6 +95,11 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
   check("overflow", overflow, "slide or stop", overflow === "slide" || overflow === "stop");
   check("stop", '""', "strings that are not empty", !stops.includes(""));
   const sampling = samplingSettings(options, defaults);
+  const watermark = options.watermark && watermarkSettings(options.watermark);
+  if (watermark && sampling.temperature === 0) {
+    const hint = "At temperature 0 there is nothing to choose, and so no mark";
+    throw new UsageError({ op: "watermark", expected: "a temperature above 0", got: "0", hint });
+  }
   return {
     sampling,
     maxNewTokens,
@@ -96,6 +109,7 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     overflow,
     truncatePrompt,
     promptLookup,
+    watermark,
     seed,
     signal,
   };

@@ -3,6 +3,7 @@ import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
 import { largestOf, logSumExp } from "./log-sum-exp.js";
 import { Nucleus } from "./nucleus.js";
+import type { Mark } from "./watermark/mark.js";
 
 type Row = Float32Array | Float64Array;
 
@@ -24,6 +25,7 @@ export class Sampler {
   /** Vocabulary limit: only smaller ids are sampled. */
   readonly #vocabLimit: number;
   readonly #random: UniformSource;
+  readonly #mark: Mark | undefined;
   readonly #seen = new Set<number>();
   readonly #scores: Float32Array;
   /** Every id in order, and the ids that filters keep. */
@@ -33,11 +35,15 @@ export class Sampler {
   readonly #weights: Float64Array;
   #nucleus: Nucleus | undefined;
 
-  /** @param vocabLimit ids from here on are never sampled: a vocabulary padded for speed ends in ids without a token. */
-  constructor(settings: SamplingSettings, vocabLimit: number, random: UniformSource) {
+  /**
+   * @param vocabLimit ids from here on are never sampled: a vocabulary padded for speed ends in ids without a token.
+   * @param mark chooses among the tokens that the settings leave
+   */
+  constructor(settings: SamplingSettings, vocabLimit: number, random: UniformSource, mark?: Mark) {
     this.#settings = settings;
     this.#vocabLimit = vocabLimit;
     this.#random = random;
+    this.#mark = mark;
     this.#scores = new Float32Array(settings.repetitionPenalty === 1 ? 0 : vocabLimit);
     this.#all = Int32Array.from({ length: vocabLimit }, (_, id) => id);
     this.#ids = new Int32Array(vocabLimit);
@@ -60,6 +66,7 @@ export class Sampler {
     const scores = this.#penalised(logits.subarray(0, this.#vocabLimit));
     const token = this.#settings.temperature === 0 ? indexOfLargest(scores) : this.#draw(scores);
     this.#seen.add(token);
+    this.#mark?.push(token);
     return { token, logprob: logits[token]! - logSum };
   }
 
@@ -102,11 +109,24 @@ export class Sampler {
     return reach;
   }
 
-  /** One of the first `count` ids, drawn by weight; weights below minP (the largest is 1) are left out. */
+  /** One of the first `count` ids, by weight; weights below minP (the largest is 1) are left out. */
   #pick(ids: Int32Array, count: number): number {
-    const weights = this.#weights;
     // Weights of 0 are never picked, at either end of [0, 1).
     const least = Math.max(this.#settings.minP, Number.MIN_VALUE);
+    return this.#mark ? this.#pickMarked(this.#mark, ids, count, least) : this.#pickByWeight(ids, count, least);
+  }
+
+  #pickMarked(mark: Mark, ids: Int32Array, count: number, least: number): number {
+    const weights = this.#weights;
+    const left = this.#ids;
+    let n = 0;
+    for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) left[n++] = ids[i]!;
+    const draw = () => this.#pickByWeight(left, n, Number.MIN_VALUE);
+    return mark.choose({ ids: left, count: n, weights, draw, uniform: () => this.#random.uniform() });
+  }
+
+  #pickByWeight(ids: Int32Array, count: number, least: number): number {
+    const weights = this.#weights;
     let total = 0;
     for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) total += weights[ids[i]!]!;
     let left = this.#random.uniform() * total;

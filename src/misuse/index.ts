@@ -21,3 +21,4 @@ export { type Match, type SuffixIndex, SuffixSearch } from "./trace/search.js";
 export { suffixArray } from "./trace/suffix-array.js";
 export { type IndexedDocument, openIndexFor, TokenIndex } from "./trace/token-index.js";
 export { type Place, type Trace, type TracedSpan, type TraceOptions, traceText } from "./trace/trace.js";
+export * from "./watermark/index.js";

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { TokenizerError, UsageError } from "../../errors.js";
 import {
   DEFAULT_LOOKUP,
@@ -9,6 +9,7 @@ import {
   generateSettings,
   randomSeed,
 } from "../../generate/options.js";
+import { WATERMARK_SCHEMES, type WatermarkOptions, type WatermarkScheme } from "../../generate/watermark/options.js";
 import type { GPT2 } from "../../gpt2.js";
 import type { traceGeneration } from "../../misuse/trace/live-trace.js";
 import type { TokenIndex } from "../../misuse/trace/token-index.js";
@@ -36,6 +37,10 @@ interface GenerateFlags extends ModelFlags {
   readonly special?: true;
   readonly template?: true | string;
   readonly trace?: string;
+  readonly watermark?: WatermarkScheme;
+  readonly watermarkKey?: string;
+  readonly watermarkKeyFile?: string;
+  readonly watermarkConfig?: string;
   readonly echo: boolean;
   readonly json?: true;
 }
@@ -60,6 +65,7 @@ Examples:
   $ gpt2 --samples 5 --temperature 1 --top-k 0
   $ git log -5 | gpt2 --stop "\\n\\n" --no-echo
   $ gpt2 "Q: Why? A:" --json | jq .text
+  $ gpt2 "Once upon a time" --watermark gumbel --watermark-key-file key.txt
   $ gpt2 "What is new?" --adapter runs/chat/adapter --template`;
 
 const own = (value: number): string => `default: the model's, or ${value}`;
@@ -95,13 +101,22 @@ export function registerGenerate(program: Command): void {
     .option("--special", "encode <|endoftext|> and other special tokens in the prompt as such, not as plain text")
     .option("--template [t]", "put the prompt into the template of the fine-tuned model (default: the one beside it)")
     .option("--trace <index>", "underline what stands in a corpus word for word, of an index by gpt2 index")
+    .addOption(
+      new Option("--watermark <scheme>", "mark the text by a secret key, for gpt2 watermark to find").choices(
+        WATERMARK_SCHEMES,
+      ),
+    )
+    .option("--watermark-key-file <path>", "the file with the key; or set GPT2_WATERMARK_KEY")
+    .option("--watermark-key <key>", "the key, visible to other users in the list of processes")
+    .option("--watermark-config <path>", "a JSON file of scheme, key and the scheme's options")
     .option("--no-echo", "print only the continuation, not the prompt")
     .option("--json", "print JSON, a line for each sample");
   addModelOptions(command).addHelpText("after", HELP).action(generate);
 }
 
 async function generate(words: string[], flags: GenerateFlags): Promise<void> {
-  const options = { ...generateOptions(flags), seed: flags.seed ?? randomSeed() };
+  const watermark = await markOf(flags);
+  const options = { ...generateOptions(flags), watermark, seed: flags.seed ?? randomSeed() };
   // Reports wrong values before a model is loaded.
   generateSettings(options);
   const text = await readPrompt({ words, file: flags.file });
@@ -157,6 +172,14 @@ function generateOptions(flags: GenerateFlags): GenerateOptions {
   const sampling = { temperature, topK, topP, minP, repetitionPenalty };
   const promptLookup = flags.promptLookup ? DEFAULT_LOOKUP : 0;
   return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot, promptLookup };
+}
+
+/** The watermark, if any of its flags is given. */
+async function markOf(flags: GenerateFlags): Promise<WatermarkOptions | undefined> {
+  const { watermark: scheme, watermarkKey: key, watermarkKeyFile: keyFile, watermarkConfig: config } = flags;
+  if ((scheme ?? key ?? keyFile ?? config) === undefined) return undefined;
+  const { watermarkOf } = await import("../watermark.js");
+  return watermarkOf({ scheme, key, keyFile, config }, "watermark-");
 }
 
 /** Opens an index of the model's vocabulary while `run` traces generated tokens in it. */

@@ -1,0 +1,59 @@
+/**
+ * Where a repeated context is looked for, which is sampled without the mark: in the generated text, in prompt and text
+ * (the first tokens, whose context is not full, then go without the mark), or nowhere. As vLLM's `deduplicate_contexts`.
+ */
+export type ContextScope = "single-turn" | "all" | "none";
+
+export interface ContextOptions {
+  readonly width: number;
+  readonly scope: ContextScope;
+  /** Positions of the text that are looked through, the newest. */
+  readonly maxHistory: number;
+}
+
+/**
+ * The last tokens of a text that is being written, -1 where it had not begun, and whether the same were seen before. The
+ * key and the context decide a token; deciding twice by the same would make texts loop, and be no new evidence.
+ */
+export class Contexts {
+  readonly current: Int32Array;
+  readonly #options: ContextOptions;
+  readonly #unmarkedStart: boolean;
+  /** The last position at which each context stood. */
+  readonly #last = new Map<string, number>();
+  /** Tokens so far, of prompt and text. */
+  #length = 0;
+  #generated = 0;
+
+  /** @param unmarkedStart whether the first tokens, whose context is not full, go without the mark */
+  constructor(prompt: readonly number[], options: ContextOptions, unmarkedStart = false) {
+    this.#options = options;
+    this.#unmarkedStart = unmarkedStart || options.scope === "all";
+    this.current = new Int32Array(options.width).fill(-1);
+    if (options.scope !== "all") return;
+    for (const token of prompt) this.#add(token);
+    // The prompt's contexts count as seen, but the text's own begin anew.
+    this.current.fill(-1);
+  }
+
+  /** Whether the next token is to be sampled without the mark. */
+  get repeated(): boolean {
+    const { scope, width, maxHistory } = this.#options;
+    if (this.#unmarkedStart && this.#generated < width) return true;
+    if (scope === "none") return false;
+    const last = this.#last.get(this.current.join());
+    return last !== undefined && last >= this.#length - maxHistory;
+  }
+
+  push(token: number): void {
+    this.#generated++;
+    this.#add(token);
+  }
+
+  #add(token: number): void {
+    if (this.#options.scope !== "none") this.#last.set(this.current.join(), this.#length);
+    this.#length++;
+    this.current.copyWithin(0, 1);
+    this.current[this.#options.width - 1] = token;
+  }
+}

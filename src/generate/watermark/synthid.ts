@@ -1,0 +1,62 @@
+import { type ContextOptions, Contexts } from "./contexts.js";
+import type { Candidates, Mark, Watermark } from "./mark.js";
+import { ContextWords } from "./philox.js";
+
+/**
+ * SynthID-Text's watermark (Dathathri et al. 2024): a tournament of `depth` rounds, each won by a token whose bit g of that
+ * round is 1, if one of the two drawn has it. Bit l of a token's word is its g of round l. On average over keys each token
+ * is as likely as before. As vLLM's SynthID on its Philox generator.
+ */
+export class SynthIdWatermark implements Watermark {
+  readonly #words: ContextWords;
+  readonly #depth: number;
+  readonly #contexts: ContextOptions;
+  #bits = new Uint32Array(0);
+
+  constructor(key: bigint, depth: number, contexts: ContextOptions) {
+    this.#words = new ContextWords(key);
+    this.#depth = depth;
+    this.#contexts = contexts;
+  }
+
+  mark(prompt: readonly number[]): Mark {
+    const contexts = new Contexts(prompt, this.#contexts);
+    return {
+      choose: (candidates) => {
+        if (contexts.repeated) return candidates.draw();
+        this.#reweigh(candidates, this.#words.seek(contexts.current));
+        return candidates.draw();
+      },
+      push: (token) => contexts.push(token),
+    };
+  }
+
+  #reweigh(candidates: Candidates, words: ContextWords): void {
+    const { ids, count } = candidates;
+    if (this.#bits.length < count) this.#bits = new Uint32Array(count);
+    const bits = this.#bits;
+    for (let i = 0; i < count; i++) bits[i] = words.word(ids[i]!);
+    tournament(candidates, this.#depth, (i, round) => (bits[i]! >>> round) & 1);
+  }
+}
+
+/**
+ * Makes the weights the probabilities that the tournament's winner has. Two tokens drawn by p, the one with g = 1 wins, or
+ * either if both have the same: p' = p (1 + g - Σ g p).
+ *
+ * @param g of candidate i in a round: 0 or 1
+ */
+export function tournament(
+  { ids, count, weights }: Candidates,
+  rounds: number,
+  g: (i: number, round: number) => number,
+): void {
+  let total = 0;
+  for (let i = 0; i < count; i++) total += weights[ids[i]!]!;
+  for (let i = 0; i < count; i++) weights[ids[i]!]! /= total;
+  for (let round = 0; round < rounds; round++) {
+    let mass = 0;
+    for (let i = 0; i < count; i++) if (g(i, round) === 1) mass += weights[ids[i]!]!;
+    for (let i = 0; i < count; i++) weights[ids[i]!]! *= 1 + g(i, round) - mass;
+  }
+}

@@ -1,0 +1,113 @@
+import { TokenizerError, UsageError } from "../../errors.js";
+import { type WatermarkOptions, type WatermarkScheme, watermarkSettings } from "../../generate/watermark/options.js";
+import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import { checkOptionNames } from "../../util/nearest.js";
+import { type Evidence, evidenceTest } from "./evidence.js";
+import { powerAt, tokensFor } from "./power.js";
+
+export interface VerifyWatermarkOptions {
+  /** The tokenizer of the model that wrote the text; for a text, not for ids. */
+  readonly tokenizer?: Tokenizer | undefined;
+  /** The p-value up to which a mark counts as found: so many texts without it are taken for marked. Default 0.01. */
+  readonly falsePositiveRate?: number | undefined;
+  /**
+   * A text without a finding is `too-short` if a marked text of its length is found less often than this. Default 0.9, for
+   * texts of the default model's entropy: see `power`.
+   */
+  readonly power?: number | undefined;
+}
+
+export interface WatermarkReport {
+  readonly scheme: WatermarkScheme;
+  /**
+   * Whether the mark was found; `not-found` is said only of a text that is long enough. A text that is not found may be
+   * another model's, or a person's, or have been edited.
+   */
+  readonly verdict: "found" | "not-found" | "too-short";
+  /** Probability that a text which was not made with this key scores as high. */
+  readonly pValue: number;
+  /** Its natural logarithm, where it is too small for a number. */
+  readonly logPValue: number;
+  /**
+   * The scheme's statistic: the sum of -log(1 - u) over tokens for the two of Gumbel, the number of green tokens for
+   * red-green, the mean g for synthid.
+   */
+  readonly score: number;
+  /** Tokens of the text. */
+  readonly tokens: number;
+  /** Tokens scored: those whose context did not come before. */
+  readonly scored: number;
+  readonly repeated: number;
+  /**
+   * About how often a marked text with so many scored tokens is found, if it has the entropy of the default model's texts
+   * with its default sampling.
+   */
+  readonly power: number;
+  /** Scored tokens from which on `not-found` is said. */
+  readonly tokensNeeded: number;
+}
+
+/**
+ * Tests whether a text has the mark of a key, by the text alone: no model runs.
+ *
+ *     const { verdict, pValue } = await verifyWatermark(text, { key: "secret" }, { tokenizer: model.tokenizer });
+ *
+ * @param text as it was written, or token ids
+ * @param watermark the options that it was generated with
+ * @throws {UsageError} an option out of range. {@link TokenizerError} a text without a tokenizer.
+ */
+export async function verifyWatermark(
+  text: string | ArrayLike<number>,
+  watermark: WatermarkOptions,
+  options: VerifyWatermarkOptions = {},
+): Promise<WatermarkReport> {
+  checkOptionNames<VerifyWatermarkOptions>("verifying a watermark", options, {
+    tokenizer: true,
+    falsePositiveRate: true,
+    power: true,
+  });
+  const settings = watermarkSettings(watermark);
+  const { falsePositiveRate = 0.01, power = 0.9 } = options;
+  checkShare("falsePositiveRate", falsePositiveRate);
+  checkShare("power", power);
+  const ids = tokensOf(text, options.tokenizer);
+  const evidence = (await evidenceTest(settings))(ids);
+  const { scheme } = settings;
+  const tokensNeeded = tokensFor(scheme, power, falsePositiveRate);
+  return {
+    scheme,
+    verdict: verdictOf(evidence, falsePositiveRate, tokensNeeded),
+    pValue: Math.exp(evidence.logPValue),
+    tokens: ids.length,
+    ...evidence,
+    power: powerAt(scheme, evidence.scored, falsePositiveRate),
+    tokensNeeded,
+  };
+}
+
+function verdictOf({ scored, logPValue }: Evidence, rate: number, needed: number): WatermarkReport["verdict"] {
+  if (logPValue <= Math.log(rate)) return "found";
+  return scored < needed ? "too-short" : "not-found";
+}
+
+function tokensOf(text: string | ArrayLike<number>, tokenizer: Tokenizer | undefined): number[] {
+  if (typeof text !== "string") return checkedIds(Array.from(text));
+  if (tokenizer) return Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
+  throw new TokenizerError({
+    op: "verifying a watermark",
+    expected: "a tokenizer, that of the model which wrote the text",
+    got: "none",
+    hint: "Give token ids, or the option tokenizer",
+  });
+}
+
+function checkedIds(ids: number[]): number[] {
+  const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < 2 ** 31));
+  if (bad === undefined) return ids;
+  throw new UsageError({ op: "verifying a watermark", expected: "token ids", got: String(bad) });
+}
+
+function checkShare(op: string, x: number): void {
+  if (x > 0 && x < 1) return;
+  throw new UsageError({ op, expected: "a number between 0 and 1", got: String(x) });
+}
