@@ -227,6 +227,42 @@ static void run_adamw(Ctx *ctx, const Args *a) {
   });
 }
 
+static void run_momentum(Ctx *ctx, const Args *a) {
+  momentum(ctx, &(MomentumArgs){
+      .out = a->tensor[0],
+      .m = a->tensor[1],
+      .grad = a->tensor[2],
+      .norm = a->tensor[3],
+      .size = a->dim[0],
+      .momentum = a->scalar[0],
+      .maxNorm = a->scalar[1],
+  });
+}
+
+static void run_weighted_sum(Ctx *ctx, const Args *a) {
+  weighted_sum(ctx, &(WeightedSumArgs){
+      .out = a->tensor[0],
+      .a = a->tensor[1],
+      .b = a->tensor[2],
+      .norm = a->tensor[3],
+      .size = a->dim[0],
+      .alpha = a->scalar[0],
+      .beta = a->scalar[1],
+      .epsilon = a->scalar[2],
+  });
+}
+
+static void run_decayed_step(Ctx *ctx, const Args *a) {
+  decayed_step(ctx, &(DecayedStepArgs){
+      .param = a->tensor[0],
+      .step = a->tensor[1],
+      .size = a->dim[0],
+      .lr = a->scalar[0],
+      .scale = a->scalar[1],
+      .weightDecay = a->scalar[2],
+  });
+}
+
 static void run_scale_columns(Ctx *ctx, const Args *a) {
   scale_columns(ctx, &(ScaleColumnsArgs){
       .out = a->tensor[0],
@@ -280,4 +316,4 @@ static void run_multiply(Ctx *ctx, const Args *a) {
 }
 
 /* In the order of the enumeration. */
-#define KERNEL_TABLE {run_embedding_forward, run_embedding_backward, run_layernorm_forward, run_layernorm_backward, run_linear_forward, run_linear_backward_input, run_linear_backward_weight, run_attention_forward, run_attention_backward, run_scatter_rows, run_gather_rows, run_dropout, run_cross_entropy, run_fill, run_norm, run_adamw, run_scale_columns, run_activation, run_activation_backward, run_add, run_multiply}
+#define KERNEL_TABLE {run_embedding_forward, run_embedding_backward, run_layernorm_forward, run_layernorm_backward, run_linear_forward, run_linear_backward_input, run_linear_backward_weight, run_attention_forward, run_attention_backward, run_scatter_rows, run_gather_rows, run_dropout, run_cross_entropy, run_fill, run_norm, run_adamw, run_momentum, run_weighted_sum, run_decayed_step, run_scale_columns, run_activation, run_activation_backward, run_add, run_multiply}

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
-#define KERNELS_VERSION (1181370095)
+#define KERNELS_VERSION (-285508330)
 
 /* Of the widest operation. */
 #define MAX_TENSORS 11
@@ -38,6 +38,9 @@ enum {
   OP_FILL,
   OP_NORM,
   OP_ADAMW,
+  OP_MOMENTUM,
+  OP_WEIGHTED_SUM,
+  OP_DECAYED_STEP,
   OP_SCALE_COLUMNS,
   OP_ACTIVATION,
   OP_ACTIVATION_BACKWARD,
@@ -220,6 +223,36 @@ typedef struct {
   double correction2;
   double maxNorm;
 } AdamwArgs;
+
+typedef struct {
+  float *out; /* [size] */
+  float *m; /* [size] */
+  const float *grad; /* [size] */
+  const float *norm; /* [], or NULL */
+  Index size;
+  double momentum;
+  double maxNorm;
+} MomentumArgs;
+
+typedef struct {
+  float *out; /* [size] */
+  const float *a; /* [size] */
+  const float *b; /* [size], or NULL */
+  const float *norm; /* [], or NULL */
+  Index size;
+  double alpha;
+  double beta;
+  double epsilon;
+} WeightedSumArgs;
+
+typedef struct {
+  float *param; /* [size] */
+  const float *step; /* [size] */
+  Index size;
+  double lr;
+  double scale;
+  double weightDecay;
+} DecayedStepArgs;
 
 typedef struct {
   float *out; /* [N, C] */

@@ -1,4 +1,4 @@
-/* Gradient norm and AdamW. */
+/* Gradient norm, AdamW, and the elementwise parts of Muon. */
 #include "op.h"
 #include "vec.h"
 
@@ -31,15 +31,19 @@ static void norm(Ctx *ctx, const NormArgs *a) {
   }
 }
 
+/* The factor that brings gradients of this global norm down to max_norm, 0 meaning no limit. */
+static float clip_factor(const float *norm, double max_norm) {
+  if (!norm || max_norm <= 0 || max_norm / (*norm + 1e-6) >= 1) return 1.0f;
+  return (float)(max_norm / (*norm + 1e-6));
+}
+
 static void adamw(Ctx *ctx, const AdamwArgs *a) {
   float *restrict param = a->param, *restrict m = a->m, *restrict v = a->v;
-  const float *restrict grad = a->grad, *norm = a->norm;
+  const float *restrict grad = a->grad;
   float lr = (float)a->lr, beta1 = (float)a->beta1, beta2 = (float)a->beta2, epsilon = (float)a->epsilon;
   float decay = (float)(1.0 - a->lr * a->weightDecay);
   float rc1 = (float)(1.0 / a->correction1), rc2 = (float)(1.0 / a->correction2);
-  double max_norm = a->maxNorm;
-  float clip = 1.0f;
-  if (norm && max_norm > 0 && max_norm / (*norm + 1e-6) < 1) clip = (float)(max_norm / (*norm + 1e-6));
+  float clip = clip_factor(a->norm, a->maxNorm);
   float one_minus1 = (float)(1.0 - a->beta1), one_minus2 = (float)(1.0 - a->beta2);
   int64_t from, to;
   split(ctx, a->size, 4096, &from, &to);
@@ -49,4 +53,38 @@ static void adamw(Ctx *ctx, const AdamwArgs *a) {
     v[i] = beta2 * v[i] + one_minus2 * (g * g);
     param[i] = param[i] * decay - lr * (m[i] * rc1) / (__builtin_sqrtf(v[i] * rc2) + epsilon);
   }
+}
+
+static void momentum(Ctx *ctx, const MomentumArgs *a) {
+  float *restrict out = a->out, *restrict m = a->m;
+  const float *restrict grad = a->grad;
+  float momentum = (float)a->momentum, rest = (float)(1.0 - a->momentum), clip = clip_factor(a->norm, a->maxNorm);
+  int64_t from, to;
+  split(ctx, a->size, 4096, &from, &to);
+  for (Index i = from; i < to; i++) {
+    float g = grad[i] * clip;
+    m[i] += rest * (g - m[i]);
+    out[i] = g + momentum * (m[i] - g);
+  }
+}
+
+static void weighted_sum(Ctx *ctx, const WeightedSumArgs *args) {
+  float *out = args->out;
+  const float *a = args->a, *b = args->b;
+  double divisor = 1;
+  if (args->norm) divisor = *args->norm > args->epsilon ? *args->norm : args->epsilon;
+  float alpha = (float)(args->alpha / divisor), beta = (float)(args->beta / divisor);
+  int64_t from, to;
+  split(ctx, args->size, 4096, &from, &to);
+  if (b) for (Index i = from; i < to; i++) out[i] = alpha * a[i] + beta * b[i];
+  else for (Index i = from; i < to; i++) out[i] = alpha * a[i];
+}
+
+static void decayed_step(Ctx *ctx, const DecayedStepArgs *a) {
+  float *restrict param = a->param;
+  const float *restrict step = a->step;
+  float decay = (float)(1.0 - a->lr * a->weightDecay), rate = (float)(a->lr * a->scale);
+  int64_t from, to;
+  split(ctx, a->size, 4096, &from, &to);
+  for (Index i = from; i < to; i++) param[i] = param[i] * decay - rate * step[i];
 }

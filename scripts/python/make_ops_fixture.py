@@ -2,12 +2,13 @@
 
     python3 scripts/python/make_ops_fixture.py
 
-Forward passes are torch.nn.functional's, gradients autograd's, the optimizer torch.optim.AdamW after
-torch.nn.utils.clip_grad_norm_. Tensors are flattened, row-major; weights are [out, in].
+Forward passes are torch.nn.functional's, gradients autograd's, the optimizers torch.optim.AdamW and torch.optim.Muon
+after torch.nn.utils.clip_grad_norm_. Tensors are flattened, row-major; weights are [out, in].
 """
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -84,9 +85,32 @@ def adamw() -> dict:
     return {"initial": initial, "steps": steps}
 
 
+def muon() -> dict:
+    """
+    Four steps on a wide matrix, a tall one, a square one, and one of three square ones that are stacked. Muon's products are
+    bfloat16 in torch; here they stay in float64, so that what is compared is the formula.
+    """
+    shapes = {"wide": (3, 5), "tall": (6, 2), "square": (4, 4), "stacked": (9, 3)}
+    params = {name: leaf(*shape) for name, shape in shapes.items()}
+    split = {name: p.detach().chunk(3) if name == "stacked" else [p.detach()] for name, p in params.items()}
+    parts = [part.clone().requires_grad_() for list_ in split.values() for part in list_]
+    optimizer = torch.optim.Muon(parts, lr=3e-2, weight_decay=0.1, momentum=0.9, adjust_lr_fn="match_rms_adamw")
+    flat_all = lambda tensors: torch.cat([t.detach().flatten() for t in tensors]).tolist()  # noqa: E731
+    initial, steps = flat_all(parts), []
+    for step in range(4):
+        for part in parts:
+            part.grad = torch.randn_like(part) * (0.05 if step == 1 else 1.0)
+        grad = flat_all([part.grad for part in parts])
+        norm = torch.nn.utils.clip_grad_norm_(parts, 1.0).item()
+        with mock.patch.object(torch.Tensor, "bfloat16", lambda tensor: tensor.clone()):
+            optimizer.step()
+        steps.append({"grad": grad, "norm": norm, "param": flat_all(parts)})
+    return {"shapes": shapes, "initial": initial, "steps": steps}
+
+
 def main() -> None:
     torch.manual_seed(1557611200)
-    ops = (embedding, layernorm, linear, attention, cross_entropy, adamw)
+    ops = (embedding, layernorm, linear, attention, cross_entropy, adamw, muon)
     fixture = {"madeBy": f"scripts/python/{Path(__file__).name}, torch {torch.__version__}"}
     fixture |= {op.__name__: op() for op in ops}
     FILE.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-import { type Program, Recorder, type Tensor } from "../program/program.js";
+import { type Program, Recorder } from "../program/program.js";
 import { prune } from "../program/prune.js";
 import type { ModelConfig } from "./config.js";
 import {
@@ -10,7 +10,6 @@ import {
   type TrainedAdapter,
 } from "./declare.js";
 import type { DecodeProgramOptions } from "./decode-program.js";
-import type { FlatLayout } from "./flat.js";
 import { headLoss } from "./head.js";
 import type { LoraRanks } from "./lora.js";
 import { architectureOf } from "./registry.js";
@@ -103,41 +102,6 @@ export function hiddenProgram(
   const tensors = { out: k.external("hidden", [M, C]), x, index: k.external("outputs", [M], "i32") };
   k.op("gatherRows", "hidden", tensors, { N: M, W: C }, {});
   return prune(k.build());
-}
-
-export interface AdamWSettings {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  /** Decoupled; matrices only. */
-  readonly weightDecay: number;
-  /** Clip gradients to this global norm; 0 for no clipping. */
-  readonly maxNorm: number;
-}
-
-/**
- * One optimizer step over flat buffers params, grads, m, v [P] laid out by `flatLayout`; norm [1] gets the gradients'
- * global norm before clipping. Numbers: lr, correction1, correction2 (1 - beta^t).
- */
-export function optimizerProgram(layout: FlatLayout, settings: AdamWSettings): Program {
-  const k = new Recorder("optimizer");
-  const [lr, correction1, correction2] = [k.scalar("lr"), k.scalar("correction1"), k.scalar("correction2")];
-  const flat = (name: string) => k.external(name, [layout.size]);
-  const [params, grads, m, v] = [flat("params"), flat("grads"), flat("m"), flat("v")];
-  const norm = k.external("norm", [1]);
-  k.op("norm", "norm", { norm, x: grads }, { size: layout.size }, {});
-  const { beta1, beta2, epsilon, maxNorm, weightDecay } = settings;
-  for (const { start, end, decay } of layout.groups) {
-    const part = (t: Tensor): Tensor => ({ ...t, offset: start, shape: [end - start] });
-    k.op(
-      "adamw",
-      `adamw.${start}`,
-      { param: part(params), grad: part(grads), m: part(m), v: part(v), norm },
-      { size: end - start },
-      { lr, beta1, beta2, epsilon, weightDecay: decay ? weightDecay : 0, correction1, correction2, maxNorm },
-    );
-  }
-  return k.build();
 }
 
 /** Sets the flat gradients to zero. */

@@ -16,6 +16,8 @@ export interface TensorSpec {
   readonly init: "normal" | "position" | "residual" | "zero" | "one" | "uniform";
   /** Whether AdamW decays it: matrices only. */
   readonly decay: boolean;
+  /** Matrices of one size that are stacked in it by rows, for an optimizer that treats matrices as such; by default 1. */
+  readonly stacked?: number;
   /** The layer it belongs to, or -1. */
   readonly layer: number;
   /** Gain or bias of a layer norm. */

@@ -226,6 +226,31 @@ export const OPS = {
     },
   },
   /**
+   * Nesterov momentum as an average, m += (1 - momentum) · (g - m), out = g + momentum · (m - g), of the gradient g, clipped
+   * as adamw clips it.
+   */
+  momentum: {
+    dims: ["size"],
+    tensors: { out: write("size"), m: update("size"), grad: read("size"), norm: optional(read()) },
+    scalars: { momentum: "real", maxNorm: "real" },
+  },
+  /** out = (alpha · a + beta · b) / max(norm, epsilon), without the term or the division whose tensor is absent. */
+  weightedSum: {
+    dims: ["size"],
+    tensors: { out: write("size"), a: read("size"), b: optional(read("size")), norm: optional(read()) },
+    scalars: { alpha: "real", beta: "real", epsilon: "real" },
+    inPlace: [
+      ["out", "a"],
+      ["out", "b"],
+    ],
+  },
+  /** param = (1 - lr · weightDecay) · param - lr · scale · step. */
+  decayedStep: {
+    dims: ["size"],
+    tensors: { param: update("size"), step: read("size") },
+    scalars: { lr: "real", scale: "real", weightDecay: "real" },
+  },
+  /**
    * out[n] = x[n] ⊙ gain[index[n]]; without an index, gain's first row for all. How much of an adapter each token gets
    * (LoRA's scaling, or nothing); its own backward pass, with x = dout.
    */

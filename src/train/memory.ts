@@ -1,7 +1,7 @@
 import { totalmem } from "node:os";
 import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
-import { flatLayout } from "../architectures/flat.js";
+import { optimizerLayout, optimizerProgram } from "../architectures/optimizer.js";
 import { lossProgram, trainProgram } from "../architectures/programs.js";
 import { tensorTable } from "../architectures/registry.js";
 import type { TaskHead } from "../architectures/task-head.js";
@@ -21,7 +21,7 @@ export interface TrainMemory {
   /** Trained parameters. */
   readonly parameters: number;
   readonly gradients: number;
-  /** AdamW's two moments. */
+  /** The optimizer's state, and what its step computes with. */
   readonly optimizer: number;
   /** Activations of one pass, with the scratch of its backward. */
   readonly activations: number;
@@ -51,18 +51,20 @@ export function trainMemory(config: ModelConfig, settings: TrainSettings, option
   if (floor > Math.max(limit, ABSURD)) throw tooLittle(limit, `a plan of more than ${formatMemory(floor)}`);
   const plan = lora && loraPlan(config, lora);
   const program = trainOptions(settings, lora, plan, types, head);
-  const parameters = 4 * flatLayout(trainedTable(config, plan, head)).size;
+  const layout = optimizerLayout(trainedTable(config, plan, head), settings.optimizer);
+  const parameters = 4 * layout.size;
+  const optimizer = parameters + 4 * layout.secondSize + planMemory(optimizerProgram(layout, settings)).bytes;
   const frozen = plan ? frozenBytes(config, plan, types) : 0;
   const activations = planMemory(trainProgram(config, B * T, program)).bytes;
   const loss = { types: program.types, ranks: plan?.ranks, head };
   const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T, loss)).bytes : 0;
   const samples = sampleEvery > 0 ? samplerMemory(config, loss) : 0;
-  const total = frozen + 4 * parameters + activations + validation + samples;
+  const total = frozen + 2 * parameters + optimizer + activations + validation + samples;
   const memory = {
     frozen,
     parameters,
     gradients: parameters,
-    optimizer: 2 * parameters,
+    optimizer,
     activations,
     validation,
     samples,
@@ -83,7 +85,7 @@ function frozenBytes(config: ModelConfig, { extras }: LoraPlan, types?: ParamTyp
 const ABSURD = 2 ** 38;
 
 /**
- * A lower bound that needs no Program: four copies of the parameters, and of each layer and token what its backward pass
+ * A lower bound that needs no Program: three copies of the parameters (AdamW has four), and of each layer and token what its backward pass
  * reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F). With an adapter,
  * one copy of half a byte each; with recomputation, one residual stream.
  */
@@ -92,7 +94,7 @@ function smallestPlan(config: ModelConfig, settings: TrainSettings, lora: LoraSe
   const { batchSize, seqLength, recompute } = settings;
   const parameters = (V + nCtx) * C + L * (4 * C + 2 * F) * C;
   const kept = recompute === 1 ? C : 8 * C + 2 * F;
-  return (lora ? 0.5 : 16) * parameters + 4 * batchSize * seqLength * L * kept;
+  return (lora ? 0.5 : 12) * parameters + 4 * batchSize * seqLength * L * kept;
 }
 
 function tooLittle(limit: number, got: string, settings?: TrainSettings, lora?: LoraSettings): OutOfMemoryError {
@@ -123,10 +125,14 @@ export function formatMemory(bytes: number): string {
 }
 
 /** Parts of the plan, in words. */
-export function memoryParts({ frozen, parameters, activations, validation, samples }: TrainMemory): string {
+export function memoryParts(memory: TrainMemory): string {
+  const { frozen, parameters, gradients, optimizer, activations, validation, samples } = memory;
   const parts = [
     ["frozen weights", frozen],
-    [frozen > 0 ? "adapter, its gradients and optimizer" : "parameters, gradients and optimizer", 4 * parameters],
+    [
+      frozen > 0 ? "adapter, its gradients and optimizer" : "parameters, gradients and optimizer",
+      parameters + gradients + optimizer,
+    ],
     ["activations", activations],
     ["validation", validation],
     ["samples", samples],

@@ -1,14 +1,8 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { GAIN_BUFFER, gradBuffer, paramBuffer } from "../architectures/declare.js";
-import { type FlatLayout, flatLayout } from "../architectures/flat.js";
 import { gainTable } from "../architectures/lora.js";
-import {
-  lossProgram,
-  optimizerProgram,
-  type TrainProgramOptions,
-  trainProgram,
-  zeroGradProgram,
-} from "../architectures/programs.js";
+import { type OptimizerLayout, optimizerLayout, optimizerProgram } from "../architectures/optimizer.js";
+import { lossProgram, type TrainProgramOptions, trainProgram, zeroGradProgram } from "../architectures/programs.js";
 import { tensorTable } from "../architectures/registry.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import type { TensorSpec } from "../architectures/tensor-spec.js";
@@ -61,11 +55,12 @@ export class ModelTrainer {
   /** Trained tensors, in the order of `layout`. */
   readonly table: readonly TensorSpec[];
   /** Layout of params, grads, m and v. */
-  readonly layout: FlatLayout;
+  readonly layout: OptimizerLayout;
   readonly params: DeviceArray;
   readonly grads: DeviceArray;
-  /** AdamW's moments. */
+  /** The optimizer's mean gradient. */
   readonly m: DeviceArray;
+  /** Mean squared gradient of what AdamW updates. */
   readonly v: DeviceArray;
   /** Each trained tensor's part of `params`, by name, in the table's order; [out, in] for matrices. */
   readonly trained: ReadonlyMap<string, DeviceArray>;
@@ -119,13 +114,13 @@ export class ModelTrainer {
     this.backend = backend;
     this.lora = adaptation && loraPlan(config, adaptation.lora);
     this.table = trainedTable(config, this.lora, head);
-    this.layout = flatLayout(this.table);
-    const { size, offsets } = this.layout;
+    this.layout = optimizerLayout(this.table, settings.optimizer);
+    const { size, offsets, secondSize } = this.layout;
     const flat = () => backend.alloc("f32", size);
     this.params = flat();
     this.grads = flat();
     this.m = flat();
-    this.v = flat();
+    this.v = backend.alloc("f32", secondSize);
     const parts = (array: DeviceArray) =>
       this.table.map(({ name }) => {
         const { offset, size } = offsets.get(name)!;

@@ -26,7 +26,7 @@ import { mismatch, type Shape } from "../util/json-shape.js";
 import { recoverAll } from "../util/workspace.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { ModelTrainer } from "./model-trainer.js";
-import { TRAIN_DEFAULTS, type TrainSettings } from "./settings.js";
+import { SETTING_NAMES, TRAIN_DEFAULTS, type TrainSettings } from "./settings.js";
 import type { TaskReport } from "./task-report.js";
 import { defaultEndOfText } from "./training-data.js";
 
@@ -85,11 +85,10 @@ export async function saveRun(path: string, trainer: ModelTrainer, state: RunSta
     if (trainer.lora) await fillAdapter(folder, trainer, state);
     else await fillModel(folder, trainer, tokenizer);
     if (tokenizer !== undefined) await writeNewFile(join(folder, TOKENIZER_FILE), tokenizer);
-    const shape = [trainer.layout.size];
-    const moments = [
-      { name: "m", dtype: "F32" as const, shape, data: await floatsOf(trainer.m) },
-      { name: "v", dtype: "F32" as const, shape, data: await floatsOf(trainer.v) },
-    ];
+    const moment = async (name: string, array: DeviceArray) => {
+      return { name, dtype: "F32" as const, shape: [array.length], data: await floatsOf(array) };
+    };
+    const moments = [await moment("m", trainer.m), await moment("v", trainer.v)];
     await writeSafetensorsFile(join(folder, OPTIMIZER_FILE), moments);
     await writeNewFile(join(folder, STATE_FILE), `${JSON.stringify(state, null, 2)}\n`);
   });
@@ -151,7 +150,12 @@ async function floatsOf(array: DeviceArray): Promise<Float32Array> {
 }
 
 /** Older checkpoints may lack some. */
-const SETTINGS = Object.fromEntries(Object.keys(TRAIN_DEFAULTS).map((name) => [name, { optional: "number" }] as const));
+const SETTINGS = Object.fromEntries(
+  Object.keys(TRAIN_DEFAULTS).map((name): [string, Shape] => {
+    const oneOf = SETTING_NAMES.get(name);
+    return [name, { optional: oneOf ? { oneOf } : "number" }];
+  }),
+);
 
 const BEST: Shape = { fields: { step: "count", loss: "number" } };
 

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../architectures/config.js";
+import { OPTIMIZERS, type OptimizerName } from "../architectures/optimizer.js";
 import { UsageError } from "../errors.js";
 import { checkOptionNames } from "../util/nearest.js";
 
@@ -16,8 +17,15 @@ export interface TrainSettings {
   readonly warmupSteps: number;
   /** Peak learning rate. */
   readonly lr: number;
-  /** Learning rate at the end of the cosine. */
+  /** How the learning rate falls after the warm-up: see {@link learningRate}. */
+  readonly schedule: ScheduleName;
+  /** Learning rate at the end; by default a tenth of the peak for a cosine, else 0. */
   readonly minLr: number;
+  /** Of the trapezoid: steps of linear warm-down at the end; by default a fifth of all. */
+  readonly warmdownSteps: number;
+  readonly optimizer: OptimizerName;
+  /** Muon's decay of the mean gradient. */
+  readonly momentum: number;
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
@@ -51,6 +59,9 @@ export interface TrainSettings {
   readonly useBest: number;
 }
 
+export const SCHEDULES = ["cosine", "linear", "trapezoid"] as const;
+export type ScheduleName = (typeof SCHEDULES)[number];
+
 interface Range {
   readonly default: number;
   readonly min: number;
@@ -58,17 +69,30 @@ interface Range {
   readonly whole?: true;
 }
 
+/** A name. */
+interface Choice {
+  readonly default: string;
+  readonly oneOf: readonly string[];
+}
+
 const COUNT = { min: 0, max: 2 ** 31, whole: true } as const;
 
-/** Default and range of each setting; the defaults of batchTokens, warmupSteps and minLr, here 0, depend on others. */
-const TABLE: Readonly<Record<keyof TrainSettings, Range>> = {
+/**
+ * Default and range of each setting; the defaults of batchTokens, warmupSteps, warmdownSteps and minLr, here 0, depend on
+ * others.
+ */
+const TABLE: Readonly<Record<keyof TrainSettings, Range | Choice>> = {
   batchSize: { default: 4, min: 1, max: 65536, whole: true },
   seqLength: { default: 1024, min: 1, max: 2 ** 20, whole: true },
   batchTokens: { ...COUNT, default: 0, min: 1 },
   steps: { ...COUNT, default: 1000 },
   warmupSteps: { ...COUNT, default: 0 },
   lr: { default: 6e-4, min: 0, max: 1 },
+  schedule: { default: "cosine", oneOf: SCHEDULES },
   minLr: { default: 0, min: 0, max: 1 },
+  warmdownSteps: { ...COUNT, default: 0 },
+  optimizer: { default: "adamw", oneOf: OPTIMIZERS },
+  momentum: { default: 0.95, min: 0, max: 0.99999 },
   beta1: { default: 0.9, min: 0, max: 0.99999 },
   beta2: { default: 0.95, min: 0, max: 0.9999999 },
   epsilon: { default: 1e-8, min: 0, max: 1 },
@@ -93,16 +117,26 @@ export const TRAIN_DEFAULTS = Object.fromEntries(
   Object.entries(TABLE).map(([name, range]) => [name, range.default]),
 ) as unknown as TrainSettings;
 
+/** The values of each setting that is a name. */
+export const SETTING_NAMES: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries(TABLE).flatMap(([name, range]) => ("oneOf" in range ? [[name, range.oneOf] as const] : [])),
+);
+
 /**
- * Settings with every gap filled: warmupSteps defaults to {@link defaultWarmup}, minLr to a tenth of lr, batchTokens to one
- * pass (B · T).
+ * Settings with every gap filled: warmupSteps defaults to {@link defaultWarmup}, warmdownSteps to a fifth of the steps, minLr
+ * to a tenth of lr for a cosine and else to 0, batchTokens to one pass (B · T).
  *
  * @throws {UsageError} a value is out of range, batchTokens is no multiple of B · T, or minLr is above lr.
  */
 export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettings {
   checkOptionNames("training settings", partial, TRAIN_DEFAULTS);
-  const { lr: peak = TRAIN_DEFAULTS.lr, steps = TRAIN_DEFAULTS.steps } = partial;
-  const given = { ...TRAIN_DEFAULTS, minLr: peak / 10, warmupSteps: defaultWarmup(steps), ...partial };
+  const { lr: peak = TRAIN_DEFAULTS.lr, steps = TRAIN_DEFAULTS.steps, schedule = TRAIN_DEFAULTS.schedule } = partial;
+  const dependent = {
+    minLr: schedule === "cosine" ? peak / 10 : 0,
+    warmupSteps: defaultWarmup(steps),
+    warmdownSteps: Math.ceil(steps / 5),
+  };
+  const given = { ...TRAIN_DEFAULTS, ...dependent, ...partial };
   const pass = given.batchSize * given.seqLength;
   const settings = { ...given, batchTokens: given.batchTokens || pass };
   for (const [name, range] of Object.entries(TABLE)) checkRange(name, settings[name as keyof TrainSettings], range);
@@ -145,7 +179,12 @@ export function checkSeqLength({ seqLength }: TrainSettings, nCtx: number): void
   });
 }
 
-function checkRange(name: string, value: unknown, { min, max, whole }: Range): void {
+function checkRange(name: string, value: unknown, range: Range | Choice): void {
+  if ("oneOf" in range) {
+    if (range.oneOf.includes(value as string)) return;
+    throw new UsageError({ op: `training: ${name}`, expected: range.oneOf.join(" or "), got: String(value) });
+  }
+  const { min, max, whole } = range;
   const right = typeof value === "number" && value >= min && value <= max && (!whole || Number.isInteger(value));
   if (right) return;
   const expected = `${whole ? "an integer" : "a number"} from ${min} to ${max}`;
@@ -155,6 +194,7 @@ function checkRange(name: string, value: unknown, { min, max, whole }: Range): v
 /** Settings that a resumed run may change: none of them affects the steps done. */
 const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
   "steps",
+  "warmdownSteps",
   "batchSize",
   "valEvery",
   "valBatches",
@@ -199,10 +239,18 @@ export function accumulation({ batchTokens, batchSize, seqLength }: TrainSetting
   return batchTokens / (batchSize * seqLength);
 }
 
-/** Learning rate of step 0, 1, …: linear warm-up, then a cosine from lr to minLr. */
-export function learningRate({ lr, minLr, warmupSteps, steps }: TrainSettings, step: number): number {
+/**
+ * Learning rate of step 0, 1, …: linear warm-up to lr, then down to minLr along half a cosine or a line; or, as a trapezoid,
+ * lr until the warm-down, which is linear. A trapezoid's steps before the warm-down don't depend on where it ends, so a run
+ * can be extended, or branched, from any checkpoint there (Zhai et al. 2022, "Scaling vision transformers"; Hägele et al.
+ * 2024, "Scaling laws and compute-optimal training beyond fixed training durations").
+ */
+export function learningRate(settings: TrainSettings, step: number): number {
+  const { lr, minLr, warmupSteps, warmdownSteps, steps, schedule } = settings;
   if (step < warmupSteps) return (lr * (step + 1)) / warmupSteps;
   if (step >= steps) return minLr;
-  const progress = (step - warmupSteps) / Math.max(1, steps - warmupSteps);
-  return minLr + (lr - minLr) * 0.5 * (1 + Math.cos(Math.PI * progress));
+  const start = schedule === "trapezoid" ? Math.max(warmupSteps, steps - warmdownSteps) : warmupSteps;
+  const progress = Math.max(0, step - start) / Math.max(1, steps - start);
+  const left = schedule === "cosine" ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;
+  return minLr + (lr - minLr) * left;
 }

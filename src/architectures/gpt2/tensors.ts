@@ -16,7 +16,7 @@ export function gpt2Tensors(config: GPT2Config): TensorSpec[] {
     const h = `h.${layer}`;
     table.push(
       ...normSpecs(`${h}.ln_1`, C, layer),
-      { name: `${h}.attn.c_attn.weight`, shape: [3 * C, C], ...matrix, layer },
+      { name: `${h}.attn.c_attn.weight`, shape: [3 * C, C], ...matrix, stacked: 3, layer },
       vectorSpec(`${h}.attn.c_attn.bias`, 3 * C, layer),
       { name: `${h}.attn.c_proj.weight`, shape: [C, C], ...matrix, init: "residual", layer },
       vectorSpec(`${h}.attn.c_proj.bias`, C, layer),

@@ -1,4 +1,5 @@
 import { ShapeError } from "../../errors.js";
+import type { HostArray } from "../backend.js";
 import type { Kernel } from "./kernel.js";
 
 export const fill: Kernel<"fill"> = ({ x }, { size }, { value }) => {
@@ -16,8 +17,7 @@ export const adamw: Kernel<"adamw"> = (
   { size },
   { lr, beta1, beta2, epsilon, weightDecay, correction1, correction2, maxNorm },
 ) => {
-  if (maxNorm > 0 && !norm) throw new ShapeError({ op: "norm", expected: "a tensor, because maxNorm is set" });
-  const clip = maxNorm > 0 ? Math.min(1, maxNorm / (norm![0] + 1e-6)) : 1;
+  const clip = clipFactor(norm, maxNorm);
   for (let i = 0; i < size; i++) {
     const g = grad[i] * clip;
     const first = beta1 * m[i] + (1 - beta1) * g;
@@ -28,3 +28,29 @@ export const adamw: Kernel<"adamw"> = (
     param[i] -= lr * (step + weightDecay * param[i]);
   }
 };
+
+export const momentum: Kernel<"momentum"> = ({ out, m, grad, norm }, { size }, { momentum, maxNorm }) => {
+  const clip = clipFactor(norm, maxNorm);
+  for (let i = 0; i < size; i++) {
+    const g = grad[i] * clip;
+    const mean = m[i] + (1 - momentum) * (g - m[i]);
+    m[i] = mean;
+    out[i] = g + momentum * (mean - g);
+  }
+};
+
+export const weightedSum: Kernel<"weightedSum"> = ({ out, a, b, norm }, { size }, { alpha, beta, epsilon }) => {
+  const divisor = norm ? Math.max(norm[0], epsilon) : 1;
+  for (let i = 0; i < size; i++) out[i] = (alpha * a[i] + (b ? beta * b[i] : 0)) / divisor;
+};
+
+export const decayedStep: Kernel<"decayedStep"> = ({ param, step }, { size }, { lr, scale, weightDecay }) => {
+  for (let i = 0; i < size; i++) param[i] -= lr * (scale * step[i] + weightDecay * param[i]);
+};
+
+/** The factor that brings gradients of the global norm `norm` down to maxNorm, 0 meaning no limit. */
+function clipFactor(norm: HostArray | undefined, maxNorm: number): number {
+  if (maxNorm === 0) return 1;
+  if (!norm) throw new ShapeError({ op: "norm", expected: "a tensor, because maxNorm is set" });
+  return Math.min(1, maxNorm / (norm[0]! + 1e-6));
+}

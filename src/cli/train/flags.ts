@@ -3,7 +3,7 @@ import type { ModelConfig, SizeField } from "../../architectures/config.js";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { UsageError } from "../../errors.js";
 import { LORA_DEFAULTS, type LoraExtra, type LoraSettings } from "../../train/lora-settings.js";
-import { TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
+import { SETTING_NAMES, TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
 import { number } from "../options.js";
 
 /** Flags of the run's settings, their help, and their default where it depends on others. */
@@ -14,7 +14,11 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--steps <n>", "steps", "optimizer steps in all"],
   ["--warmup <n>", "warmupSteps", "steps of linear warm-up", "a tenth of the steps, at most 100"],
   ["--lr <x>", "lr", "peak learning rate"],
-  ["--min-lr <x>", "minLr", "learning rate at the end of the cosine", "a tenth of the peak"],
+  ["--schedule <name>", "schedule", "how the learning rate falls"],
+  ["--min-lr <x>", "minLr", "learning rate at the end", "a tenth of the peak for a cosine, else 0"],
+  ["--warmdown <n>", "warmdownSteps", "steps of linear warm-down of a trapezoid", "a fifth of the steps"],
+  ["--optimizer <name>", "optimizer", "AdamW, or Muon for the matrices of layers"],
+  ["--momentum <x>", "momentum", "Muon's decay of the mean gradient"],
   ["--beta1 <x>", "beta1", "AdamW's decay of the mean gradient"],
   ["--beta2 <x>", "beta2", "AdamW's decay of the mean square"],
   ["--epsilon <x>", "epsilon", "AdamW's smallest divisor"],
@@ -66,7 +70,9 @@ export function addSwitches(command: Command, flags: readonly string[]): void {
 export function addSettingFlags(command: Command, defaults: Partial<Record<keyof TrainSettings, string>> = {}): void {
   for (const [flag, setting, help, fallback] of SETTINGS) {
     const shown = defaults[setting] ?? fallback ?? TRAIN_DEFAULTS[setting];
-    command.option(flag, `${help} (default: ${shown})`, number);
+    const option = new Option(flag, `${help} (default: ${shown})`);
+    const names = SETTING_NAMES.get(setting);
+    command.addOption(names ? option.choices(names) : option.argParser(number));
   }
 }
 

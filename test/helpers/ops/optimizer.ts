@@ -1,4 +1,4 @@
-import { type OpCase, opCase } from "../op-case.js";
+import { type OpCase, opCase, type Part } from "../op-case.js";
 import { CaseContents, SPARE_ROWS } from "./contents.js";
 import { opTest } from "./op-test.js";
 
@@ -51,4 +51,54 @@ export const adamw = opTest(
       norm: Float32Array.of(0.5),
     }),
   ]),
+);
+
+const startOf = (buffer: string): Part => ({ buffer, at: 0 });
+
+/** Two averages (0.8 ulp). */
+export const momentum = opTest(
+  2,
+  SIZES.flatMap((size) =>
+    [
+      { label: "no clipping", maxNorm: 0, norm: undefined },
+      { label: "clipped", maxNorm: 1, norm: Float32Array.of(2.5) },
+      { label: "below the clipping norm", maxNorm: 1, norm: Float32Array.of(0.5) },
+    ].map(({ label, maxNorm, norm }) => {
+      const rows = (deviation: number) => contents.floats(size + SPARE_ROWS, deviation);
+      const tensors = { out: rows(1), m: rows(0.1), grad: rows(0.1), norm };
+      return opCase("momentum", `${label} size=${size}`, tensors, { size }, { momentum: 0.95, maxNorm });
+    }),
+  ),
+);
+
+/** Factors and products rounded (1 ulp). */
+export const weightedSum = opTest(
+  3,
+  SIZES.flatMap((size) => {
+    const rows = () => contents.floats(size + SPARE_ROWS);
+    const [a, b, dims, label] = [rows(), rows(), { size }, `size=${size}`];
+    const factors = { alpha: -4.775, beta: 2.0315, epsilon: 1e-7 };
+    const both = startOf("both");
+    const [norm, small] = [Float32Array.of(3.7), Float32Array.of(1e-9)];
+    return [
+      opCase("weightedSum", `of two ${label}`, { out: rows(), a, b }, dims, factors),
+      opCase("weightedSum", `of one ${label}`, { out: rows(), a }, dims, factors),
+      opCase("weightedSum", `divided ${label}`, { out: rows(), a, b, norm }, dims, factors),
+      opCase("weightedSum", `divided by epsilon ${label}`, { out: rows(), a, norm: small }, dims, factors),
+      opCase("weightedSum", `onto the first ${label}`, { out: both, a: both, b }, dims, factors, { both: a }),
+      opCase("weightedSum", `onto the second ${label}`, { out: both, a, b: both }, dims, factors, { both: b }),
+    ];
+  }),
+);
+
+/** Two products and a difference (1 ulp). */
+export const decayedStep = opTest(
+  3,
+  SIZES.flatMap((size) =>
+    [0, 0.1].map((weightDecay) => {
+      const tensors = { param: contents.floats(size + SPARE_ROWS), step: contents.floats(size + SPARE_ROWS) };
+      const rates = { lr: 2e-2, scale: 3.2, weightDecay };
+      return opCase("decayedStep", `size=${size} decay=${weightDecay}`, tensors, { size }, rates);
+    }),
+  ),
 );
