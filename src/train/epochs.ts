@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.js";
-import { defaultWarmup, type TrainSettings } from "./settings.js";
+import { defaultWarmdown, defaultWarmup, type TrainSettings } from "./settings.js";
 import type { TrainerOptions } from "./trainer-options.js";
 import type { TrainingData } from "./training-data.js";
 
@@ -21,11 +21,13 @@ export function inEpochs(
   // A resumed run keeps its intervals.
   if (resume) return { ...settings, steps };
   const each = (times: number): number => Math.max(1, Math.round(steps / (times * Math.max(1, epochs))));
-  const { warmupSteps = defaultWarmup(steps), valEvery = each(4), sampleEvery = each(1) } = given;
+  const { warmupSteps = defaultWarmup(steps), warmdownSteps = defaultWarmdown(steps) } = given;
+  const { valEvery = each(4), sampleEvery = each(1) } = given;
   return {
     ...settings,
     steps,
     warmupSteps,
+    warmdownSteps,
     valEvery,
     saveEvery: given.saveEvery ?? (valEvery || each(4)),
     sampleEvery,

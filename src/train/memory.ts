@@ -85,9 +85,9 @@ function frozenBytes(config: ModelConfig, { extras }: LoraPlan, types?: ParamTyp
 const ABSURD = 2 ** 38;
 
 /**
- * A lower bound that needs no Program: three copies of the parameters (AdamW has four), and of each layer and token what its backward pass
- * reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F). With an adapter,
- * one copy of half a byte each; with recomputation, one residual stream.
+ * A lower bound that needs no Program: three copies of the parameters (AdamW has four), and of each layer and token what its
+ * backward pass reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F). With an
+ * adapter, one copy of half a byte each; with recomputation, one residual stream.
  */
 function smallestPlan(config: ModelConfig, settings: TrainSettings, lora: LoraSettings | undefined): number {
   const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer: L } = config;

@@ -134,7 +134,7 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
   const dependent = {
     minLr: schedule === "cosine" ? peak / 10 : 0,
     warmupSteps: defaultWarmup(steps),
-    warmdownSteps: Math.ceil(steps / 5),
+    warmdownSteps: defaultWarmdown(steps),
   };
   const given = { ...TRAIN_DEFAULTS, ...dependent, ...partial };
   const pass = given.batchSize * given.seqLength;
@@ -157,6 +157,9 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
 
 /** The warm-up of a run of so many steps: long enough to settle, short enough that the peak is reached. */
 export const defaultWarmup = (steps: number): number => Math.min(100, Math.ceil(steps / 10));
+
+/** The warm-down of a trapezoid of so many steps: a fifth (Hägele et al. 2024 find no more to be gained by a longer one). */
+export const defaultWarmdown = (steps: number): number => Math.ceil(steps / 5);
 
 /**
  * Settings for a model; sequences are as long as its context by default.

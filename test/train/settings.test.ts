@@ -74,6 +74,45 @@ describe("the learning rate", () => {
     close(1000, 1e-4);
   });
 
+  it("falls along a line to nothing", () => {
+    const line = trainSettings({ schedule: "linear", lr: 1, warmupSteps: 10, steps: 110 });
+    assert.equal(line.minLr, 0);
+    for (const [step, want] of [
+      [9, 1],
+      [10, 1],
+      [35, 0.75],
+      [60, 0.5],
+      [109, 0.01],
+      [110, 0],
+    ] as const) {
+      assert.ok(Math.abs(learningRate(line, step) - want) < 1e-15, `step ${step}: ${learningRate(line, step)}`);
+    }
+  });
+
+  it("stays at the peak until the warm-down of a trapezoid, wherever that ends", () => {
+    const given = { schedule: "trapezoid", lr: 1, warmupSteps: 10, steps: 100, warmdownSteps: 40 } as const;
+    const rates = (steps: number) => {
+      const settings = trainSettings({ ...given, steps });
+      return Array.from({ length: 100 }, (_, step) => learningRate(settings, step));
+    };
+    const [short, long] = [rates(100), rates(100_000)];
+    assert.deepEqual(short.slice(0, 61), long.slice(0, 61));
+    assert.deepEqual([long[60], long[99], short[60], short[80]], [1, 1, 1, 0.5]);
+    assert.ok(Math.abs(short[99]! - 1 / 40) < 1e-15);
+    assert.equal(trainSettings({ schedule: "trapezoid", steps: 501 }).warmdownSteps, 101);
+    // A warm-down longer than what is left after the warm-up begins there.
+    const steep = trainSettings({ ...given, warmdownSteps: 1000 });
+    assert.deepEqual([learningRate(steep, 9), learningRate(steep, 10), learningRate(steep, 55)], [1, 1, 0.5]);
+  });
+
+  it("has names for what is a name", () => {
+    assert.throws(
+      () => trainSettings({ schedule: "step" as "linear" }),
+      /schedule: expected cosine or linear or trapezoid, got step/,
+    );
+    assert.throws(() => trainSettings({ optimizer: "sgd" as "muon" }), /optimizer: expected adamw or muon, got sgd/);
+  });
+
   it("is the peak at once without a warm-up, and constant where the end is the peak", () => {
     assert.equal(learningRate(trainSettings({ warmupSteps: 0, lr: 1e-3 }), 0), 1e-3);
     const constant = trainSettings({ warmupSteps: 0, lr: 1e-3, minLr: 1e-3, steps: 7 });
