@@ -152,6 +152,8 @@ async function publish(): Promise<void> {
     }),
   );
   await publishOverlap({ out, trainFiles, validFile, work: work!, evalFolder: values.eval });
+  const set = "held-out books (passages of documents that were not in the training text)";
+  gpt2("detect", "--calibrate", validFile, "--set", set, "--model", out, "--out", join(out, "detection.json"));
   console.log(`${out}: ${validation.bitsPerByte.toFixed(4)} bits per byte on the held-out books`);
 }
 

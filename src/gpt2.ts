@@ -6,7 +6,8 @@ import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./generate/requests.js";
 import type { WatermarkOptions } from "./generate/watermark/options.js";
 import { collectCompletions } from "./gpt2/completions.js";
-import type { Completion, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
+import type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
+import type { Detection } from "./misuse/detect/detect.js";
 import type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";
 import { LoadedModel } from "./model/loaded-model.js";
 import { type OneOrMany, oneOrMany } from "./model/one-or-many.js";
@@ -135,6 +136,20 @@ export class GPT2 extends LoadedModel {
     const { scoreTexts } = await import("./gpt2/score.js");
     const model = this.#generation(options);
     return oneOrMany(input, (texts) => scoreTexts(model, this.ids, texts, options));
+  }
+
+  /**
+   * How much a text, or each of several, looks like a model's: ranks, log-rank, Fast-DetectGPT's curvature, Binoculars'
+   * ratio with an observer; and the shares of human texts that score as high, where the model has a calibration.
+   *
+   * @throws {UsageError} a text or its context is empty, an id outside the vocabulary, an observer with another one.
+   */
+  detect(texts: readonly TextOrIds[], options?: DetectOptions): Promise<Detection[]>;
+  detect(text: TextOrIds, options?: DetectOptions): Promise<Detection>;
+  async detect(input: OneOrMany, options: DetectOptions = {}): Promise<Detection | Detection[]> {
+    const { detectTexts } = await import("./gpt2/detect.js");
+    const engines = { own: this.#generation(options), observer: options.observer?.#generation({}) };
+    return oneOrMany(input, (texts) => detectTexts(this, engines, this.ids, texts, options));
   }
 
   /**

@@ -1,5 +1,7 @@
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
 import type { RunOptions } from "../generate/requests.js";
+import type { GPT2 } from "../gpt2.js";
+import type { Calibration } from "../misuse/detect/calibration.js";
 import type { AdapterOption, TextOrIds } from "../model/options.js";
 
 /** One continuation of a prompt. */
@@ -30,6 +32,13 @@ export interface ScoreOptions extends AdapterOption {
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of tokens scored so far. */
   readonly onProgress?: ((tokens: number) => void) | undefined;
+}
+
+export interface DetectOptions extends ScoreOptions {
+  /** A second model with the same tokenizer, for Binoculars' ratio. */
+  readonly observer?: GPT2 | undefined;
+  /** Scores of human texts; null for none. By default the `detection.json` in the model's folder, if there is one. */
+  readonly calibration?: Calibration | null | undefined;
 }
 
 export interface Score {

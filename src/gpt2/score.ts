@@ -43,7 +43,7 @@ function scoreOf(tokens: readonly number[], logprobs: Float64Array, bytes: numbe
   return { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte };
 }
 
-function checkedStride(stride: number | undefined, nCtx: number): number {
+export function checkedStride(stride: number | undefined, nCtx: number): number {
   if (stride === undefined) return Math.max(1, nCtx >> 1);
   if (Number.isInteger(stride) && stride >= 1 && stride <= nCtx) return stride;
   throw new UsageError({ op: "stride", expected: `an integer from 1 to ${nCtx}`, got: String(stride) });

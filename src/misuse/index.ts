@@ -1,3 +1,12 @@
+export { type CalibrateOptions, calibrateDetection, type DetectingModel } from "./detect/calibrate.js";
+export type { CalibratedLength, Calibration, FalsePositives, Fingerprint } from "./detect/calibration.js";
+export { CALIBRATION_FILE, loadCalibration, saveCalibration } from "./detect/calibration-file.js";
+export type { Detection, Uncalibrated } from "./detect/detect.js";
+export { type ReadDocumentsOptions, readDocuments } from "./detect/documents.js";
+export { detectionHtml } from "./detect/picture/html.js";
+export { detectionSvg } from "./detect/picture/svg.js";
+export { SCORES, type ScoreName, type Scores } from "./detect/scores.js";
+export type { TokenStatistics } from "./detect/token-statistics.js";
 export {
   type ExtractableOptions,
   type ExtractableRate,

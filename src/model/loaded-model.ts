@@ -18,6 +18,8 @@ type Releasable = { dispose(): void | Promise<void> };
 
 /** A model in memory, whatever its architecture: its facts, its adapters, and reading whole texts. */
 export class LoadedModel {
+  /** The file or folder that it was loaded from. */
+  readonly path: string | undefined;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
   /** Id of the token that ends a text and starts the next. */
@@ -38,6 +40,7 @@ export class LoadedModel {
   /** For weights that are in memory already. */
   constructor(parts: ModelParts) {
     const { backend, config, weights, tokenizer } = parts;
+    this.path = parts.path;
     this.config = config;
     this.tokenizer = tokenizer;
     this.endOfText = parts.endOfText ?? tokenizer?.endOfText;

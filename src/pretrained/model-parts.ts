@@ -12,6 +12,8 @@ import { loadWeights } from "./weights.js";
 
 /** The parts of a {@link GPT2}. */
 export interface ModelParts {
+  /** The file or folder that it was loaded from. */
+  readonly path?: string | undefined;
   readonly backend: Backend;
   readonly config: ModelConfig;
   /** Arrays of `backend`, one for each name in the tensor table. They are only read, and may be shared by several models. */
@@ -60,6 +62,7 @@ export async function loadParts(
   const endOfText = used?.endOfText ?? eosTokenIds?.[0] ?? bosTokenId;
   const sampling = samplingOf(checkpoint);
   return {
+    path: checkpoint.path,
     backend,
     fallback,
     config,

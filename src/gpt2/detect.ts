@@ -1,0 +1,81 @@
+import type { GenerationModel } from "../generate/generate.js";
+import type { GPT2 } from "../gpt2.js";
+import { fingerprintOf } from "../misuse/detect/calibrate.js";
+import { type Calibration, sameModel } from "../misuse/detect/calibration.js";
+import { type Detection, detectionOf, type Uncalibrated } from "../misuse/detect/detect.js";
+import { tokenStatistics } from "../misuse/detect/token-statistics.js";
+import type { TextOrIds } from "../model/options.js";
+import type { TextIds } from "../model/text-ids.js";
+import { checkOptionNames } from "../util/nearest.js";
+import { inNode } from "../util/runtime.js";
+import type { DetectOptions } from "./options.js";
+import { checkedStride } from "./score.js";
+
+/** Engines of the model and of an observer, and the adapters that they apply. */
+interface Engines {
+  readonly own: GenerationModel;
+  readonly observer: GenerationModel | undefined;
+}
+
+/** See `GPT2.detect`: several texts one after another. */
+export async function detectTexts(
+  model: GPT2,
+  { own: { engine, adapter }, observer }: Engines,
+  ids: TextIds,
+  texts: readonly TextOrIds[],
+  options: DetectOptions,
+): Promise<Detection[]> {
+  checkOptionNames("detecting", options, {
+    context: true,
+    stride: true,
+    observer: true,
+    calibration: true,
+    adapter: true,
+    signal: true,
+    onProgress: true,
+  });
+  const stride = checkedStride(options.stride, ids.nCtx);
+  const { signal, onProgress } = options;
+  const context = ids.scoreContext(options.context);
+  const encoded = texts.map((text) => ids.encodeScored(text));
+  const calibration = await usableCalibration(model, options);
+  const detections: Detection[] = [];
+  let done = 0;
+  for (const tokens of encoded) {
+    const progress = (count: number): void => onProgress?.(done + count);
+    const settings = { stride, adapter, observer, signal, onProgress: progress };
+    const statistics = await tokenStatistics(engine, [...context, ...tokens], context.length, settings);
+    detections.push(detectionOf(tokens, statistics, calibration));
+    done += tokens.length;
+  }
+  return detections;
+}
+
+/** The calibration of the options or of the model's folder, if it was made with these models. */
+async function usableCalibration(
+  model: GPT2,
+  { calibration: given, observer, adapter, signal }: DetectOptions,
+): Promise<Calibration | Exclude<Uncalibrated, "too short">> {
+  const calibration = given === undefined ? await calibrationOfFolder(model.path) : given;
+  if (!calibration) return "no calibration";
+  const matches = async (of: GPT2, expected: Calibration["model"], options: DetectOptions) =>
+    sameModel(await fingerprintOf(of, options), expected);
+  if (!(await matches(model, calibration.model, { adapter, signal }))) return "calibration of another model";
+  if (!observer || !calibration.observer) return calibration;
+  // The other scores do not depend on the observer.
+  return (await matches(observer, calibration.observer, { signal })) ? calibration : withoutBinoculars(calibration);
+}
+
+function withoutBinoculars(calibration: Calibration): Calibration {
+  const lengths = calibration.lengths.map(({ scores: { binoculars: _, ...scores }, ...length }) => ({
+    ...length,
+    scores,
+  }));
+  return { ...calibration, lengths };
+}
+
+async function calibrationOfFolder(path: string | undefined): Promise<Calibration | undefined> {
+  if (path === undefined || !inNode()) return undefined;
+  const { calibrationIn } = await import("#node/misuse/detect/calibration-file.js");
+  return calibrationIn(path);
+}

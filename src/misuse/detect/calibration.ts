@@ -1,0 +1,173 @@
+import { DataError } from "../../errors.js";
+import { mismatch } from "../../util/json-shape.js";
+import { wilsonInterval } from "../extract/wilson.js";
+import { SCORE_NAMES, SCORES, type ScoreName, scoresOf } from "./scores.js";
+import type { TokenStatistics } from "./token-statistics.js";
+
+/**
+ * Scores of human texts under one model, by length: what false-positive rates are read from. A score alone says nothing, as
+ * it depends on the model, the length and the kind of text.
+ */
+export interface Calibration {
+  readonly format: typeof FORMAT;
+  readonly version: 1;
+  /** The human texts. */
+  readonly set: { readonly name: string; readonly texts: number };
+  readonly model: Fingerprint;
+  readonly observer?: Fingerprint | undefined;
+  readonly lengths: readonly CalibratedLength[];
+}
+
+/** Tells models apart by what they compute, in whatever file they came. */
+export interface Fingerprint {
+  readonly nLayer: number;
+  readonly nEmbd: number;
+  readonly vocabSize: number;
+  /** Mean ln p of {@link PROBE}. */
+  readonly probe: number;
+}
+
+export interface CalibratedLength {
+  readonly tokens: number;
+  readonly texts: number;
+  /** Of the texts' sign · score, largest first, those at {@link keptRanks}. */
+  readonly scores: Readonly<Partial<Record<ScoreName, readonly number[]>>>;
+}
+
+/** How often human texts of the calibration set score at least as high as a text. */
+export interface FalsePositives {
+  /** (k + 1) / (n + 1): an upper bound in expectation for texts like those of the set, even where k is 0. */
+  readonly rate: number;
+  /** 95% interval of k / n (Wilson). */
+  readonly interval: readonly [low: number, high: number];
+  /** n. */
+  readonly texts: number;
+}
+
+const FORMAT = "gpt2-ts detection calibration";
+export const PROBE = "The quick brown fox jumps over the lazy dog, and nobody in the village was surprised.";
+/** Quantising weights to 8 bits moves the probe by a few thousandths of a nat; other models are farther away. */
+const PROBE_TOLERANCE = 0.02;
+
+/** Lengths in tokens. Shorter texts say nothing. */
+export const CALIBRATED_LENGTHS = [32, 64, 128, 256, 512, 1024] as const;
+export const SHORTEST = CALIBRATED_LENGTHS[0];
+/** Below this many texts of a length its tail is not known. */
+export const FEWEST_TEXTS = 100;
+
+/** Which of n ranks are kept: the first 100, then each 5% farther than the last, so that small rates are exact. */
+export function keptRanks(n: number): number[] {
+  const ranks: number[] = [];
+  for (let rank = 1; rank < n; rank = Math.max(rank + 1, rank <= 100 ? 0 : Math.floor(1.05 * rank))) ranks.push(rank);
+  ranks.push(n);
+  return ranks;
+}
+
+/**
+ * The table of a set of human passages.
+ *
+ * @param passages their statistics; each counts at all lengths that it reaches
+ * @throws {DataError} too few passages of the shortest length.
+ */
+export function calibrationOf(
+  passages: readonly TokenStatistics[],
+  about: Pick<Calibration, "model" | "observer"> & { readonly name: string },
+): Calibration {
+  const lengths = CALIBRATED_LENGTHS.flatMap((tokens) => {
+    const reached = passages.filter(({ logprobs }) => logprobs.length >= tokens);
+    return reached.length < FEWEST_TEXTS ? [] : [lengthOf(reached, tokens)];
+  });
+  if (lengths.length === 0) {
+    const long = passages.filter(({ logprobs }) => logprobs.length >= SHORTEST).length;
+    const expected = `at least ${FEWEST_TEXTS} passages of ${SHORTEST} tokens or more`;
+    throw new DataError({ op: "calibrating detection", expected, got: String(long) });
+  }
+  const { name, model, observer } = about;
+  const set = { name, texts: passages.length };
+  return { format: FORMAT, version: 1, set, model, ...(observer && { observer }), lengths };
+}
+
+function lengthOf(passages: readonly TokenStatistics[], tokens: number): CalibratedLength {
+  const all = passages.map((statistics) => scoresOf(statistics, tokens));
+  const kept = keptRanks(all.length);
+  const scores = SCORE_NAMES.filter((name) => all[0]![name] !== undefined).map((name) => {
+    const sorted = all.map((of) => SCORES[name].sign * of[name]!).sort((a, b) => b - a);
+    return [name, kept.map((rank) => Number(sorted[rank - 1]!.toPrecision(5)))] as const;
+  });
+  return { tokens, texts: all.length, scores: Object.fromEntries(scores) };
+}
+
+/**
+ * The false-positive rate at a text's score: the larger of those at the two calibrated lengths around its own. Of a text
+ * longer than the longest its first tokens count, as many as that. Undefined where the text is too short, or the
+ * calibration has no such score.
+ */
+export function falsePositives(
+  calibration: Calibration,
+  name: ScoreName,
+  statistics: TokenStatistics,
+): FalsePositives | undefined {
+  const { lengths } = calibration;
+  const longest = lengths.at(-1)!;
+  const count = Math.min(statistics.logprobs.length, longest.tokens);
+  const value = scoresOf(statistics, count)[name];
+  const above = lengths.findIndex(({ tokens }) => tokens >= count);
+  if (value === undefined || count < lengths[0]!.tokens) return undefined;
+  const near = lengths[above]!.tokens === count ? [lengths[above]!] : [lengths[above - 1]!, lengths[above]!];
+  const rates = near.map(({ texts, scores }) => scores[name] && rateAt(scores[name], texts, SCORES[name].sign * value));
+  return rates.reduce((a, b) => (a && b && b.rate > a.rate ? b : a));
+}
+
+/** Between two kept ranks the larger count is assumed. */
+function rateAt(kept: readonly number[], texts: number, value: number): FalsePositives {
+  const ranks = keptRanks(texts);
+  const below = kept.findIndex((x) => x < value);
+  const k = below < 0 ? texts : ranks[below]! - 1;
+  return { rate: (k + 1) / (texts + 1), interval: wilsonInterval(k, texts), texts };
+}
+
+export function sameModel(a: Fingerprint, b: Fingerprint): boolean {
+  const shape = a.nLayer === b.nLayer && a.nEmbd === b.nEmbd && a.vocabSize === b.vocabSize;
+  return shape && Math.abs(a.probe - b.probe) <= PROBE_TOLERANCE;
+}
+
+const FINGERPRINT = { fields: { nLayer: "count", nEmbd: "count", vocabSize: "count", probe: "number" } } as const;
+const NUMBERS = { optional: { list: "number" } } as const;
+
+/** @throws {DataError} JSON that is no calibration. */
+export function checkCalibration(value: unknown, path: string): Calibration {
+  const found = mismatch(value, {
+    fields: {
+      format: { oneOf: [FORMAT] },
+      version: { oneOf: [1] },
+      set: { fields: { name: "string", texts: "count" } },
+      model: FINGERPRINT,
+      observer: { optional: FINGERPRINT },
+      lengths: {
+        list: {
+          fields: {
+            tokens: "count",
+            texts: "count",
+            scores: { fields: { logLikelihood: NUMBERS, logRank: NUMBERS, curvature: NUMBERS, binoculars: NUMBERS } },
+          },
+        },
+      },
+    },
+  });
+  const op = `reading ${path}`;
+  if (found) {
+    const { path: at, expected, got } = found;
+    throw new DataError({ op: at === "" ? op : `${op}: ${at}`, expected, got });
+  }
+  const calibration = value as Calibration;
+  if (calibration.lengths.length > 0 && calibration.lengths.every(isSound)) return calibration;
+  throw new DataError({ op, expected: "as many scores as the number of texts calls for", got: "others" });
+}
+
+/** Ascending lengths are what {@link calibrationOf} writes; a file may say anything. */
+function isSound({ texts, scores }: CalibratedLength, i: number, all: readonly CalibratedLength[]): boolean {
+  if (texts < 1 || texts > 2 ** 31) return false;
+  if (i > 0 && all[i - 1]!.tokens >= all[i]!.tokens) return false;
+  const kept = keptRanks(texts).length;
+  return Object.values(scores).every((values) => values.length === kept);
+}
