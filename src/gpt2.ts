@@ -148,7 +148,8 @@ export class GPT2 extends LoadedModel {
   detect(text: TextOrIds, options?: DetectOptions): Promise<Detection>;
   async detect(input: OneOrMany, options: DetectOptions = {}): Promise<Detection | Detection[]> {
     const { detectTexts } = await import("./gpt2/detect.js");
-    const engines = { own: this.#generation(options), observer: options.observer?.#generation({}) };
+    const { observer } = options;
+    const engines = { own: this.#generation(options), observer: observer ? observer.#generation({}) : undefined };
     return oneOrMany(input, (texts) => detectTexts(this, engines, this.ids, texts, options));
   }
 
