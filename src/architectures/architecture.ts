@@ -3,6 +3,7 @@ import type { Adapter } from "./adapted-linear.js";
 import type { ModelConfig } from "./config.js";
 import type { KvCache } from "./layers.js";
 import type { Leaves, LowRank } from "./params.js";
+import type { TaskHead } from "./task-head.js";
 import type { TensorSpec } from "./tensor-spec.js";
 import type { TokenInputs } from "./token-inputs.js";
 
@@ -22,7 +23,12 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   /** `causal`: a token sees itself and the tokens before it, as generation needs. `bidirectional`: all of its text. */
   readonly attention: "causal" | "bidirectional";
   /** Default pooling of embeddings, and the token whose hidden state a task head reads. */
-  readonly pooling: { readonly embedding: Pooling; readonly task: "first" | "last" };
+  readonly pooling: {
+    readonly embedding: Pooling;
+    readonly task: "first" | "last";
+    /** The {@link Output} of that token that the head reads instead, where there is one. */
+    readonly output?: string;
+  };
   /** Input columns besides those of every model: see {@link TokenInputs}. */
   readonly extraInputs: readonly string[];
   /** Prefix of tensor names in transformers' classes with a head: `transformer.`. */
@@ -44,7 +50,21 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   differences(config: C): string[];
   /** Width of the local window of a layer, in keys; undefined where attention is global. */
   window(config: C, layer: number): number | undefined;
+  /** Tensors of a head for a task, in place of one linear layer without bias: see src/architectures/task-head.ts. */
+  readonly task?: (config: C, head: TaskHead) => TensorSpec[];
+  /** What the model computes from hidden states besides the vocabulary's logits of generation, by name. */
+  readonly outputs?: Readonly<Record<string, Output<C>>>;
   forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, io: TokenInputs, options?: ForwardOptions): A;
+}
+
+/** A part on top of hidden states whose tensors are in the table: a pooler, a head for masked tokens. */
+export interface Output<C extends ModelConfig = ModelConfig> {
+  /** Values for each hidden state. */
+  width(config: C): number;
+  /** Whether a model has it. */
+  present(config: C): boolean;
+  /** [M, width] from hidden states [M, C]. */
+  forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, x: Tensor): Tensor;
 }
 
 export interface ForwardOptions {

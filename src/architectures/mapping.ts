@@ -5,7 +5,7 @@ import type { RawTensor } from "../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { ConfigError } from "../errors.js";
 import type { ModelConfig } from "./config.js";
-import { SCORE } from "./task-head.js";
+import { SCORE, type TaskHead } from "./task-head.js";
 import type { TensorSpec } from "./tensor-spec.js";
 
 /**
@@ -64,8 +64,10 @@ export function mappingFor<M extends ArchitectureMapping>(
 export interface HuggingFaceMapping extends ArchitectureMapping, TensorNames {
   /** `model_type` in config.json. */
   readonly modelType: string;
-  /** In `architectures` of config.json, by the head that the model has; `prefix` is that of all. */
-  readonly classes: { readonly languageModel: string; readonly classifier: string; readonly prefix: RegExp };
+  /** The class in `architectures` of config.json, by the parts that a model has and its head for a task. */
+  classOf(config: ModelConfig, head: TaskHead | undefined): string;
+  /** How the names of the model's classes begin. */
+  readonly classPrefix: RegExp;
   /**
    * @param file the file's path, for errors.
    * @throws {ConfigError} sizes that no such model has, or a variant that computes something else.
@@ -73,6 +75,10 @@ export interface HuggingFaceMapping extends ArchitectureMapping, TensorNames {
   readConfig(json: JsonObject, file: string): ModelConfig;
   /** Fields of config.json, without `architectures`, `model_type`, special tokens and dtype. */
   writeConfig(config: ModelConfig): JsonObject;
+  /** The configuration without the parts of which a file has no tensors, where models may lack some. */
+  withPartsOf?(config: ModelConfig, found: ReadonlyMap<string, unknown>): ModelConfig;
+  /** Names in files of tensors that are the same as others, by the name of the other. */
+  readonly copies?: ReadonlyMap<string, string>;
   /** How a pickled file holds the matrices that the table marks as Conv1D, where programs differ. */
   matrixOrder?(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in";
 }

@@ -1,5 +1,7 @@
 import { ConfigError } from "../errors.js";
 import type { Architecture } from "./architecture.js";
+import { BERT } from "./bert/architecture.js";
+import type { BertConfig } from "./bert/config.js";
 import type { ModelConfig } from "./config.js";
 import { GPTNeo } from "./gpt-neo/architecture.js";
 import type { GPTNeoConfig } from "./gpt-neo/config.js";
@@ -9,11 +11,11 @@ import { numel, type TensorSpec } from "./tensor-spec.js";
 
 /** The architectures there are, by name. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
-  ([GPT2, GPTNeo] as unknown as Architecture[]).map((architecture) => [architecture.name, architecture]),
+  ([GPT2, GPTNeo, BERT] as unknown as Architecture[]).map((architecture) => [architecture.name, architecture]),
 );
 
 /** Some fields of a model's configuration; a GPT-2's unless `architecture` says otherwise. */
-export type ConfigFields = Partial<GPT2Config> | Partial<GPTNeoConfig> | ModelConfig;
+export type ConfigFields = Partial<GPT2Config> | Partial<GPTNeoConfig> | Partial<BertConfig> | ModelConfig;
 
 /** @throws {ConfigError} there is no such architecture. */
 export function architectureOf({ architecture }: Pick<ModelConfig, "architecture">): Architecture {

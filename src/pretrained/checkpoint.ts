@@ -69,7 +69,7 @@ export interface CheckpointDescription {
 /** The contents of a model as plain data for JSON, as `gpt2 info` prints them. */
 export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
   const { format, path, files, config, head, dtype, metadata, tokenizerFiles = {} } = checkpoint;
-  const stored = [...checkpoint.tensors.values(), ...(head ? [head.score] : [])];
+  const stored = [...checkpoint.tensors.values(), ...(head ? head.tensors.values() : [])];
   const tensors = stored.map(({ name, shape, dtype, storedAs, byteLength, file }) => {
     return { name, shape, dtype, storedAs, bytes: byteLength, file };
   });

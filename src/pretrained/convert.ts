@@ -117,7 +117,7 @@ function modelToSave(checkpoint: Checkpoint, { name: format }: Format, tokenizer
   const { config, tensors, head, bosTokenId, eosTokenIds, sampling, metadata } = checkpoint;
   return {
     config,
-    tensors: [...tensors.values(), ...(head ? [head.score] : [])],
+    tensors: [...tensors.values(), ...(head?.tensors.values() ?? [])],
     head,
     tokenizer,
     tokenizerFiles: tokenizerFilesOf(checkpoint),

@@ -1,6 +1,5 @@
 import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
-import { SCORE } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
 import { type Backend, type DeviceArray, hostFloats } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
@@ -56,7 +55,7 @@ export async function copyTrained(source: ModelSource, model: ModelTrainer): Pro
   try {
     const { head } = checkpoint;
     const same = head?.kind === model.head?.kind && head?.labels.join("\n") === model.head?.labels.join("\n");
-    for (const [name, tensor] of [...checkpoint.tensors, ...(head && same ? [[SCORE, head.score] as const] : [])]) {
+    for (const [name, tensor] of [...checkpoint.tensors, ...(head && same ? head.tensors : [])]) {
       const array = model.trained.get(name);
       if (array === undefined) continue;
       copied.add(name);

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
 import { tensorTable } from "../architectures/registry.js";
-import { SCORE, scoreSpec } from "../architectures/task-head.js";
+import { taskTensors } from "../architectures/task-head.js";
 import { type DeviceArray, hostFloats } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
@@ -119,8 +119,7 @@ export async function saveResult(
 async function fillModel(folder: string, trainer: ModelTrainer, tokenizer: string | undefined): Promise<void> {
   async function* tensors() {
     const { config, head } = trainer;
-    const score = head ? [scoreSpec(config, head)] : [];
-    for (const { name, shape } of [...tensorTable(config), ...score]) {
+    for (const { name, shape } of [...tensorTable(config), ...(head ? taskTensors(config, head) : [])]) {
       yield { name, shape, data: await floatsOf((trainer.weights.get(name) ?? trainer.trained.get(name))!) };
     }
   }
@@ -250,8 +249,7 @@ export async function loadParameters(path: string, trainer: ModelTrainer): Promi
   const checkpoint = trainer.lora ? openAdapter(path, trainer.config) : await openCheckpoint(path);
   const extras = "replaced" in checkpoint ? checkpoint.replaced : [];
   try {
-    const score = checkpoint.head ? [[SCORE, checkpoint.head.score] as const] : [];
-    for (const [name, tensor] of [...checkpoint.tensors, ...extras, ...score]) {
+    for (const [name, tensor] of [...checkpoint.tensors, ...extras, ...(checkpoint.head?.tensors ?? [])]) {
       const array = trainer.trained.get(name)!;
       const values = hostFloats(array) ?? new Float32Array(array.length);
       tensor.readInto(values);

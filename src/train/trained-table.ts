@@ -2,7 +2,7 @@ import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
 import type { TrainProgramOptions } from "../architectures/programs.js";
 import { tensorTable } from "../architectures/registry.js";
-import { scoreSpec, type TaskHead } from "../architectures/task-head.js";
+import { type TaskHead, taskTensors } from "../architectures/task-head.js";
 import type { TensorSpec } from "../architectures/tensor-spec.js";
 import type { LoraPlan, LoraSettings } from "./lora-settings.js";
 import type { TrainSettings } from "./settings.js";
@@ -13,7 +13,7 @@ export function trainedTable(
   plan: LoraPlan | undefined,
   head: TaskHead | undefined,
 ): TensorSpec[] {
-  return [...(plan?.table ?? tensorTable(config)), ...(head ? [scoreSpec(config, head)] : [])];
+  return [...(plan?.table ?? tensorTable(config)), ...(head ? taskTensors(config, head) : [])];
 }
 
 /** Options of the training Programs, also for planning their memory. */

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
 import { parameterCount } from "../architectures/registry.js";
-import { scoreSpec } from "../architectures/task-head.js";
+import { taskTensors } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import { typedWrite } from "../util/file-errors.js";
@@ -197,7 +197,7 @@ export class Trainer {
     const { tokens, valTokens, examples } = this.#data;
     const { head, adapter } = this.#start;
     const lora = adapter?.lora;
-    const score = head ? numel(scoreSpec(config, head).shape) : 0;
+    const score = head ? taskTensors(config, head).reduce((n, { shape }) => n + numel(shape), 0) : 0;
     return {
       type: "start",
       step: this.#step,

@@ -1,7 +1,6 @@
 /** Heads for classification and regression: what transformers and PEFT compute, in loss, gradients and steps. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SCORE } from "../../src/architectures/task-head.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { openAdapter, openCheckpoint } from "../../src/pretrained/node.js";
@@ -44,8 +43,8 @@ async function trainerOf(backend: Backend, fixture: ClassifierFixture): Promise<
     const adaptation = adapter && { lora, base: await loadWeights(backend, base.config, base.tensors.values()) };
     const head = base.head!;
     const model = await ModelTrainer.create(backend, base.config, SETTINGS, adaptation, head);
-    const { score } = adapter?.head ?? head;
-    for (const [name, tensor] of [...(adapter ?? base).tensors, [SCORE, score] as const]) {
+    const { tensors } = adapter?.head ?? head;
+    for (const [name, tensor] of [...(adapter ?? base).tensors, ...tensors]) {
       const values = new Float32Array(model.trained.get(name)!.length);
       tensor.readInto(values);
       model.trained.get(name)!.write(values);

@@ -196,8 +196,8 @@ function judge(what: string, failure: unknown, allocated: number, mostMore: numb
 export function attempt(what: string, load: () => Checkpoint): void {
   guarded(what, () => {
     const { config, tensors, head } = load();
-    assert.ok(head === undefined || head.labels.length === head.score.shape[0]);
-    for (const [name, tensor] of [...tensors, ...(head ? ([["score", head.score]] as const) : [])]) {
+    assert.ok(head === undefined || [...head.tensors.values()].every(({ shape }) => shape[0] === head.labels.length));
+    for (const [name, tensor] of [...tensors, ...(head?.tensors ?? [])]) {
       const values = new Float32Array(numel(tensor.shape));
       tensor.readInto(values);
       assert.ok(values.every(Number.isFinite), `${name} of ${config.nLayer} layers`);

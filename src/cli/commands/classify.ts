@@ -51,7 +51,7 @@ async function classify(words: string[], flags: ClassifyFlags): Promise<void> {
   const { file, data } = flags;
   await interruptible(async (signal) => {
     const model = await loadModel(flags, signal);
-    const kind = model.fineTunedFor() ?? "classification";
+    const kind = model.fineTunedFor() === "regression" ? "regression" : "classification";
     const lines = await readTexts("classify", { words, file, data }, kind);
     const line = progress({ label: "classify", total: lines.length, unit: "texts" });
     const onProgress = (done: number) => done < lines.length && line.update(done);

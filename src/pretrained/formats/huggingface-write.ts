@@ -2,7 +2,7 @@ import { copyFile, type FileHandle, open } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type HuggingFaceMapping, mappingFor } from "../../architectures/mapping.js";
 import { tensorTable } from "../../architectures/registry.js";
-import { scoreSpec } from "../../architectures/task-head.js";
+import { taskTensors } from "../../architectures/task-head.js";
 import type { TensorSpec } from "../../architectures/tensor-spec.js";
 import type { SafetensorsDtype } from "../../checkpoint/safetensors.js";
 import { planShards, safetensorsIndex } from "../../checkpoint/safetensors-index.js";
@@ -50,7 +50,7 @@ export function configJson(model: ModelToSave, mapping: HuggingFaceMapping, dtyp
   const { config, head } = model;
   const tokens = specialTokens(model);
   return {
-    architectures: [head ? mapping.classes.classifier : mapping.classes.languageModel],
+    architectures: [mapping.classOf(config, head)],
     model_type: mapping.modelType,
     ...mapping.writeConfig(config),
     ...tokens,
@@ -84,7 +84,7 @@ function planWeights(
 ): Plan {
   // transformers refuses files that do not say they are PyTorch's.
   const metadata = { ...said, format: "pt" };
-  const specs = [...tensorTable(config), ...(head ? [scoreSpec(config, head)] : [])];
+  const specs = [...tensorTable(config), ...(head ? taskTensors(config, head) : [])];
   const table = new Map(specs.map((spec) => [mapping.fileName(spec.name), spec]));
   const inFile = [...table].map(([name, spec]) => {
     return { name, dtype: SAFETENSORS_OF_FLOAT[dtype], shape: huggingFaceShape(spec) };

@@ -1,3 +1,4 @@
+import { BERT_HUGGING_FACE } from "../../architectures/bert/formats/huggingface.js";
 import type { ModelConfig } from "../../architectures/config.js";
 import { GPT_NEO_HUGGING_FACE } from "../../architectures/gpt-neo/formats/huggingface.js";
 import { GPT2_HUGGING_FACE } from "../../architectures/gpt2/formats/huggingface.js";
@@ -22,7 +23,11 @@ import {
 import { configBeside, takeHead } from "./task-head.js";
 
 /** Architectures by their `model_type` in config.json. */
-export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [GPT2_HUGGING_FACE, GPT_NEO_HUGGING_FACE];
+export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [
+  GPT2_HUGGING_FACE,
+  GPT_NEO_HUGGING_FACE,
+  BERT_HUGGING_FACE,
+];
 
 /**
  * The mapping for a config.json: by its `model_type`, else by the class in `architectures`, else GPT-2's, as classes of
@@ -35,14 +40,14 @@ export function huggingFaceMapping(json: JsonObject, file: string): HuggingFaceM
   const mapping = HUGGING_FACE_MAPPINGS.find(({ modelType }) => modelType === type);
   if (mapping !== undefined) return mapping;
   const expected = HUGGING_FACE_MAPPINGS.map(({ modelType }) => quote(modelType)).join(" or ");
-  const hint = "Only GPT-2 and GPT-Neo models can be read";
+  const hint = "Only GPT-2, GPT-Neo and BERT models can be read";
   throw new ConfigError({ op: `reading ${file}: model_type`, expected, got: quote(type), hint });
 }
 
 function modelTypeOf(architectures: unknown): unknown {
   const [name] = Array.isArray(architectures) ? architectures : [];
   if (name === undefined) return HUGGING_FACE_MAPPINGS[0]!.modelType;
-  return HUGGING_FACE_MAPPINGS.find((m) => typeof name === "string" && m.classes.prefix.test(name))?.modelType ?? name;
+  return HUGGING_FACE_MAPPINGS.find((m) => typeof name === "string" && m.classPrefix.test(name))?.modelType ?? name;
 }
 
 export interface HuggingFaceConfig {
@@ -77,7 +82,7 @@ export function openHuggingFace(file: string, files: ModelFiles): Checkpoint {
     const { metadata, found } = readWeights(file, weights, opened);
     const byName = tableNames(found.values(), mapping, weights.name);
     const head = takeHead(byName, json, described, configFile.name);
-    const config = configBeside(head, byName, described);
+    const config = configBeside(head, byName, described, mapping);
     const tensors = matchTensors(byName, { config, weights: weights.name, matrices: "in_out" });
     return {
       format: "huggingface",
@@ -121,9 +126,11 @@ export function tableNames<T extends { readonly name: string }>(
   file: string,
 ): Map<string, T> {
   const byName = new Map<string, T>();
-  for (const tensor of found) {
-    const name = mapping.tableName(tensor.name.replace(WRAPPERS, ""));
-    if (name === undefined) continue;
+  const all = [...found].map((tensor) => ({ tensor, bare: tensor.name.replace(WRAPPERS, "") }));
+  const names = new Set(all.map(({ bare }) => bare));
+  for (const { tensor, bare } of all) {
+    const name = mapping.tableName(bare);
+    if (name === undefined || names.has(mapping.copies?.get(bare) ?? "")) continue;
     const other = byName.get(name);
     if (other !== undefined) {
       const op = `reading ${file}: tensor ${quote(tensor.name)}`;

@@ -1,32 +1,32 @@
 import type { ModelConfig } from "../../architectures/config.js";
-import { headlessConfig, SCORE, scoreSpec, type TaskHead } from "../../architectures/task-head.js";
+import type { HuggingFaceMapping } from "../../architectures/mapping.js";
+import { architectureOf } from "../../architectures/registry.js";
+import { headlessConfig, type TaskHead, taskTensors } from "../../architectures/task-head.js";
 import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import type { StoredTensor } from "../../checkpoint/stored-tensor.js";
 import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
-import { ConfigError } from "../../errors.js";
+import { CheckpointError, ConfigError } from "../../errors.js";
 import { matchOne } from "../match-tensors.js";
 
 /**
- * transformers' GPT2ForSequenceClassification: what a config.json says of its labels, and the weight of its head. A folder
- * of an adapter has the same fields in classifier.json, as PEFT keeps none.
+ * Heads for tasks in transformers' files: what a config.json says of the labels, and the tensors. A folder of an adapter has
+ * the same fields in classifier.json, as PEFT keeps none.
  */
 
 /** A head for a task in a file. */
 export interface StoredHead extends TaskHead {
-  /** [labels, C]. */
-  readonly score: StoredTensor;
+  /** By their names: the weight [labels, C] and, where the architecture has one, the bias [labels]. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
-const KINDS: Readonly<Record<TaskHead["kind"], string>> = {
-  classification: "single_label_classification",
-  regression: "regression",
-};
+const PROBLEM_TYPES = { classification: "single_label_classification", regression: "regression" } as const;
 
 /** The fields of a config.json that describe the head. */
 export function headToHuggingFace({ kind, labels }: TaskHead): JsonObject {
+  if (kind === "spans") return {};
   return {
-    problem_type: KINDS[kind],
+    ...(kind !== "tokens" && { problem_type: PROBLEM_TYPES[kind] }),
     num_labels: labels.length,
     id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
     label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
@@ -37,7 +37,7 @@ export function headToHuggingFace({ kind, labels }: TaskHead): JsonObject {
  * The head that a file has, if any: its labels `LABEL_0`, … where nothing names them; one output is regression and more are
  * classes, unless `problem_type` says otherwise, as in transformers.
  *
- * @param found the file's tensors by their names in the table; the head's is taken out
+ * @param found the file's tensors by their names in the table; the head's are taken out
  * @param fields of config.json, or classifier.json; @param file its name, for errors
  * @throws {ConfigError} several labels for one text, several numbers, or labels that are not one for each output.
  */
@@ -47,22 +47,46 @@ export function takeHead(
   config: ModelConfig,
   file: string,
 ): StoredHead | undefined {
-  const tensor = found.get(SCORE);
-  if (tensor === undefined) return undefined;
-  found.delete(SCORE);
-  const outputs = tensor.shape[0] ?? 0;
+  const kinds = ["classification", "spans"] as const;
+  const first = (kind: TaskHead["kind"]): string => taskTensors(config, { kind, labels: [""] })[0]!.name;
+  const kind = kinds.find((kind) => found.has(first(kind)));
+  if (kind === undefined) return undefined;
+  const outputs = found.get(first(kind))!.shape[0] ?? 0;
+  const head = kind === "spans" ? spansHead(outputs, file) : labelledHead(fields, outputs, config, file);
+  const tensors = taskTensors(config, head).flatMap((spec) => {
+    const tensor = found.get(spec.name);
+    found.delete(spec.name);
+    if (tensor) return [[spec.name, matchOne(tensor, spec)] as const];
+    const expected = `shape [${spec.shape.join(", ")}]`;
+    throw new CheckpointError({ op: `reading ${file}: tensor ${spec.name}`, expected, got: "no such tensor" });
+  });
+  return { ...head, tensors: new Map(tensors) };
+}
+
+function spansHead(outputs: number, file: string): TaskHead {
+  if (outputs === 2) return { kind: "spans", labels: ["start", "end"] };
+  const op = `reading ${file}: question answering`;
+  throw new ConfigError({ op, expected: "2 outputs, for the start and the end", got: String(outputs) });
+}
+
+function labelledHead(fields: JsonObject, outputs: number, config: ModelConfig, file: string): TaskHead {
   const refuse = (field: string, expected: string): never => {
     throw new ConfigError({ op: `reading ${file}: ${field}`, expected, got: quote(fields[field]) });
   };
-  const type = fields.problem_type ?? (outputs === 1 ? KINDS.regression : KINDS.classification);
-  if (type !== KINDS.regression && type !== KINDS.classification) {
-    refuse("problem_type", Object.values(KINDS).join(" or "));
-  }
-  const kind = type === KINDS.regression ? "regression" : "classification";
+  const labels = labelsOf(fields, outputs) ?? refuse("id2label", `a name for each of ${outputs} outputs`);
+  if (isForTokens(fields, config)) return { kind: "tokens", labels };
+  const { classification, regression } = PROBLEM_TYPES;
+  const type = fields.problem_type ?? (outputs === 1 ? regression : classification);
+  if (type !== regression && type !== classification) refuse("problem_type", `${classification} or ${regression}`);
+  const kind = type === regression ? "regression" : "classification";
   if (kind === "regression" && outputs !== 1) refuse("problem_type", `regression with 1 output, not ${outputs}`);
-  const labels = labelsOf(fields, outputs);
-  if (labels === undefined) return refuse("id2label", `a name for each of ${outputs} outputs`);
-  return { kind, labels, score: matchOne(tensor, scoreSpec(config, { kind, labels })) };
+  return { kind, labels };
+}
+
+/** transformers has one name for the heads of texts and of tokens: the class tells. GPT-2's for tokens is not read. */
+function isForTokens({ architectures }: JsonObject, config: ModelConfig): boolean {
+  const [name] = Array.isArray(architectures) ? architectures : [];
+  return architectureOf(config).task !== undefined && /ForTokenClassification$/.test(String(name));
 }
 
 /** Undefined if they are not one for each output. */
@@ -75,6 +99,12 @@ function labelsOf({ id2label }: JsonObject, outputs: number): string[] | undefin
 }
 
 /** The configuration of what is left without the head, where the file has no head for the vocabulary either. */
-export function configBeside(head: StoredHead | undefined, found: ReadonlyMap<string, unknown>, config: ModelConfig) {
-  return head && !found.has("lm_head.weight") ? headlessConfig(config) : config;
+export function configBeside(
+  head: StoredHead | undefined,
+  found: ReadonlyMap<string, unknown>,
+  config: ModelConfig,
+  mapping: HuggingFaceMapping,
+): ModelConfig {
+  const parts = mapping.withPartsOf?.(config, found) ?? config;
+  return head && !found.has("lm_head.weight") ? headlessConfig(parts) : parts;
 }

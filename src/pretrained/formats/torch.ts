@@ -38,9 +38,9 @@ export function openTorch(file: string, files: ModelFiles): Checkpoint {
     const weights = opened.open(file);
     const { found, settings, metadata } = isShardIndex(file) ? readShards(weights, opened) : readOne(weights);
     const model = describeModel(found, settings, weights.name, configFile);
-    const { tensors, fromConfig, order, zeroBiases, described } = model;
+    const { tensors, fromConfig, order, zeroBiases, described, mapping } = model;
     const head = takeHead(tensors, fromConfig?.json ?? {}, described, configFile?.name ?? weights.name);
-    const config = configBeside(head, tensors, described);
+    const config = configBeside(head, tensors, described, mapping);
     const stored = matchTensors(tensors, { config, weights: weights.name, matrices: order, zeroBiases });
     return {
       format: "pytorch",
@@ -119,6 +119,7 @@ interface DescribedModel {
   /** By their names in the table. */
   readonly tensors: Map<string, RawTensor>;
   readonly described: HuggingFaceConfig["config"];
+  readonly mapping: HuggingFaceMapping;
   readonly order: "in_out" | "out_in";
   readonly zeroBiases: boolean;
   /** transformers' config.json, if that describes the model. */
@@ -143,6 +144,7 @@ function describeModel(
     return {
       tensors,
       described: config,
+      mapping: program.names,
       order: orderOf(program.names, tensors),
       zeroBiases,
       fromConfig: undefined,
@@ -151,7 +153,7 @@ function describeModel(
   const fromConfig = { json: json!, path: configFile!.name };
   const { mapping, config } = configFromHuggingFace(json!, configFile!.name);
   const tensors = locateAll(found, mapping, weights);
-  return { tensors, described: config, order: orderOf(mapping, tensors), zeroBiases: false, fromConfig };
+  return { tensors, described: config, mapping, order: orderOf(mapping, tensors), zeroBiases: false, fromConfig };
 }
 
 const orderOf = (mapping: HuggingFaceMapping, tensors: ReadonlyMap<string, RawTensor>) =>

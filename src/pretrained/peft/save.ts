@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ModelConfig } from "../../architectures/config.js";
 import { adaptableLayers, type LoraRanks, type LoraTarget, loraTable } from "../../architectures/lora.js";
 import { tensorTable } from "../../architectures/registry.js";
-import { scoreSpec, type TaskHead } from "../../architectures/task-head.js";
+import { type TaskHead, taskTensors } from "../../architectures/task-head.js";
 import { numel } from "../../architectures/tensor-spec.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
 import { CheckpointError } from "../../errors.js";
@@ -40,7 +40,7 @@ export async function saveAdapter(path: string, adapter: AdapterToSave): Promise
 /** The same into a folder that is being written. */
 export async function fillAdapterFolder(folder: string, adapter: AdapterToSave): Promise<void> {
   const { config, ranks, tensors, head } = adapter;
-  const trained = [...loraTable(config, ranks), ...(head ? [scoreSpec(config, head)] : [])];
+  const trained = [...loraTable(config, ranks), ...(head ? taskTensors(config, head) : [])];
   const specs = [...tensorTable(config).filter(({ shape }) => shape.length === 1), ...trained];
   const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
   for (const { name } of trained) if (!tensors.has(name)) throw wrong(folder, name, "its values", "none");

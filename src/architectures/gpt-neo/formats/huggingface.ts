@@ -92,12 +92,9 @@ const MASK = /^h\.\d+\.attn\.attention\.(bias|masked_bias)$/;
 export const GPT_NEO_HUGGING_FACE: HuggingFaceMapping = {
   architecture: "gpt-neo",
   modelType: "gpt_neo",
-  classes: {
-    languageModel: "GPTNeoForCausalLM",
-    classifier: "GPTNeoForSequenceClassification",
-    // GPT-NeoX is another architecture.
-    prefix: /^GPTNeo(?!X)[A-Z]/,
-  },
+  classOf: (_, head) => (head ? "GPTNeoForSequenceClassification" : "GPTNeoForCausalLM"),
+  // GPT-NeoX is another architecture.
+  classPrefix: /^GPTNeo(?!X)[A-Z]/,
   readConfig,
   writeConfig,
   ...namesBelow("transformer.", MASK),

@@ -76,7 +76,8 @@ export function matrixOrder(tensors: ReadonlyMap<string, RawTensor>): "in_out" |
 export const GPT2_HUGGING_FACE: HuggingFaceMapping = {
   architecture: "gpt2",
   modelType: "gpt2",
-  classes: { languageModel: "GPT2LMHeadModel", classifier: "GPT2ForSequenceClassification", prefix: /^GPT2[A-Z]/ },
+  classOf: (_, head) => (head ? "GPT2ForSequenceClassification" : "GPT2LMHeadModel"),
+  classPrefix: /^GPT2[A-Z]/,
   readConfig,
   writeConfig,
   ...namesBelow("transformer.", IGNORED),
