@@ -1,8 +1,9 @@
 /**
- * gpt2-ts: load a GPT-2, generate, score and embed text with it. The rest stands behind subpaths, such as `gpt2-ts/train`:
+ * gpt2-ts: load a GPT-2, generate, score and embed text with it; or a BERT, which reads whole texts. The rest stands behind subpaths, such as `gpt2-ts/train`:
  * see package.json, `exports`, and src/entries.
  */
 export type { Pooling } from "./architectures/architecture.js";
+export { BERT_PRESETS, type BertConfig, bertConfig } from "./architectures/bert/config.js";
 export type { ModelConfig } from "./architectures/config.js";
 export {
   type AttentionType,
@@ -13,6 +14,24 @@ export {
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./architectures/gpt2/config.js";
 export type { TaskHead } from "./architectures/task-head.js";
 export type { BackendChoice } from "./backend/choose.js";
+export type {
+  Aggregation,
+  AnswerSpan,
+  AnswerSpanOptions,
+  BertEmbedOptions,
+  BertReadOptions,
+  BertRunOptions,
+  ClassifyTextOptions,
+  FilledMask,
+  FillMaskOptions,
+  QuestionInput,
+  TextInput,
+  TextLabel,
+  TextPair,
+  TokenLabel,
+  TokensOptions,
+} from "./bert/options.js";
+export { BERT } from "./bert.js";
 export type { DType, WeightType } from "./dtype/dtype.js";
 export * from "./errors.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
@@ -37,6 +56,7 @@ export type { LoadedModel } from "./model/loaded-model.js";
 export type { AdapterOption, EmbedOptions, ReadOptions, TextOrIds } from "./model/options.js";
 export type { FetchModelOptions } from "./pretrained/fetch.js";
 export type { LoadOptions } from "./pretrained/load.js";
+export type { LoadBertOptions } from "./pretrained/load-bert.js";
 export type { AnswerOptions } from "./tasks/answer.js";
 export type { CandidateScore, Choice, ChooseOptions } from "./tasks/choose.js";
 export type { LabelChoice, LabelOptions } from "./tasks/classify.js";

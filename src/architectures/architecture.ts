@@ -63,8 +63,8 @@ export interface Output<C extends ModelConfig = ModelConfig> {
   width(config: C): number;
   /** Whether a model has it. */
   present(config: C): boolean;
-  /** [M, width] from hidden states [M, C]. */
-  forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, x: Tensor): Tensor;
+  /** Sets `out` [M, width] from hidden states x [M, C]. */
+  forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, x: Tensor, out: Tensor): void;
 }
 
 export interface ForwardOptions {

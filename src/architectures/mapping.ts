@@ -6,7 +6,7 @@ import type { JsonObject } from "../checkpoint/strict-json.js";
 import { ConfigError } from "../errors.js";
 import type { ModelConfig } from "./config.js";
 import { SCORE, type TaskHead } from "./task-head.js";
-import type { TensorSpec } from "./tensor-spec.js";
+import { HEAD, type TensorSpec } from "./tensor-spec.js";
 
 /**
  * Mappings between an architecture and a file format: the configuration, in both directions, and the names of tensors.
@@ -131,9 +131,6 @@ export interface TensorFlowMapping extends TensorNames {
   /** @throws {ConfigError} a size is missing, or none that such a model has. */
   readConfig(json: JsonObject, file: string): ModelConfig;
 }
-
-/** Name of the output head in the table of tensors, where it is not tied. */
-export const HEAD = "lm_head.weight";
 
 /** Runs `make`, adding the name of the file to a ConfigError. */
 export function namingFile<T>(file: string, make: () => T): T {

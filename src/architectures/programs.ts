@@ -85,22 +85,35 @@ export function lossProgram(config: ModelConfig, N: number, { types, ranks, head
   return prune(k.build());
 }
 
+export interface HiddenProgramOptions extends DecodeProgramOptions {
+  /** An output of the architecture in place of the hidden states: see {@link Output}. */
+  readonly output?: string | undefined;
+  /** Most rows of a run; as many as tokens by default. */
+  readonly maxRows?: number;
+}
+
 /**
- * Final hidden states [M, C] of the tokens outputs[m] among N, for whole texts one after another, without a cache. `first` and
- * `last` say what tokens see. Sizes: N, M. Adapters as in {@link decodeProgram}.
+ * Final hidden states [M, C] of the tokens outputs[m] among N, or an output [M, width] of them, for whole texts one after
+ * another, without a cache. `first` and `last` say what tokens see. Sizes: N, M. Adapters as in {@link decodeProgram}.
  */
 export function hiddenProgram(
   config: ModelConfig,
   maxTokens: number,
-  { types, adapters = [] }: DecodeProgramOptions = {},
+  { types, adapters = [], output, maxRows = maxTokens }: HiddenProgramOptions = {},
 ): Program {
   const k = new Recorder("hidden");
-  const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxTokens)];
+  const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxRows)];
   const { nEmbd: C } = config;
+  const { forward, outputs } = architectureOf(config);
   const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
-  const { hidden: x } = architectureOf(config).forward(k, config, p, tokenInputs(k, config, N));
-  const tensors = { out: k.external("hidden", [M, C]), x, index: k.external("outputs", [M], "i32") };
-  k.op("gatherRows", "hidden", tensors, { N: M, W: C }, {});
+  const { hidden: x } = forward(k, config, p, tokenInputs(k, config, N));
+  const index = k.external("outputs", [M], "i32");
+  const rows = output === undefined ? k.external("hidden", [M, C]) : k.temp("rows", [M, C]);
+  k.op("gatherRows", "rows", { out: rows, x, index }, { N: M, W: C }, {});
+  if (output !== undefined) {
+    const { width, forward: apply } = outputs![output]!;
+    apply(k, config, p, rows, k.external("hidden", [M, width(config)]));
+  }
   return prune(k.build());
 }
 

@@ -26,6 +26,9 @@ export interface TensorSpec {
   readonly f32?: true;
 }
 
+/** Name of the output head in the table of tensors, where it is not tied. */
+export const HEAD = "lm_head.weight";
+
 /** A vector with weight decay off, zero at first. */
 export const vectorSpec = (name: string, size: number, layer: number): TensorSpec => {
   return { name, shape: [size], conv1d: false, init: "zero", decay: false, layer };

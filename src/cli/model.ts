@@ -1,5 +1,7 @@
 import { existsSync } from "node:fs";
+import { architectureOf } from "../architectures/registry.js";
 import type { BackendChoice } from "../backend/choose.js";
+import type { BERT } from "../bert.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
 import type { DownloadEvent } from "../hub/node.js";
@@ -30,9 +32,36 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
     const options = { dtype, backend, threads, offline, signal, onDownload, onFallback };
     return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
   });
-  const { fallback, backend: running } = loaded;
-  if (fallback) note(`running on ${running.description}, slower, because: ${fallback.message}`);
+  noteFallback(loaded);
   return loaded;
+}
+
+export type EncoderFlags = Omit<ModelFlags, "model" | "adapter"> & { readonly model: string };
+
+/** Loads the BERT of the flags. */
+export async function loadEncoder(flags: EncoderFlags, signal: AbortSignal): Promise<BERT> {
+  const { BERT } = await import("../bert.js");
+  const { model, dtype, backend, threads, offline } = flags;
+  const loaded = await withDownloads((onDownload) =>
+    BERT.load(model, { dtype, backend, threads, offline, signal, onDownload, onFallback: () => {} }),
+  );
+  noteFallback(loaded);
+  return loaded;
+}
+
+/** Whether the model of the flags reads whole texts, as a BERT; only headers are read. */
+export async function isEncoder({ model, offline }: ModelFlags, signal: AbortSignal): Promise<boolean> {
+  if (model === undefined) return false;
+  const checkpoint = await openNamedModel(model, { offline, signal });
+  try {
+    return architectureOf(checkpoint.config).attention === "bidirectional";
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function noteFallback({ fallback, backend }: Pick<GPT2, "fallback" | "backend">): void {
+  if (fallback) note(`running on ${backend.description}, slower, because: ${fallback.message}`);
 }
 
 /** Imported on demand: most calls have no adapter. */

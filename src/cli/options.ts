@@ -76,6 +76,17 @@ export function addModelOptions(command: Command): Command {
   return addMachineOptions(command);
 }
 
+/** Adds the options that say which BERT runs, and on what. */
+export function addEncoderOptions(command: Command): Command {
+  command
+    .requiredOption("-m, --model <name>", "a BERT: owner/name of the hub, a folder or file")
+    .addOption(
+      new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
+    )
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
+  return addMachineOptions(command);
+}
+
 /** Adds the options of commands that read the texts of files and folders. */
 export function addDocumentOptions(command: Command): Command {
   return command

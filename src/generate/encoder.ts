@@ -8,6 +8,7 @@ import {
   paramBuffer,
 } from "../architectures/declare.js";
 import { hiddenProgram } from "../architectures/programs.js";
+import { architectureOf } from "../architectures/registry.js";
 import { fillLast, TokenArrays } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
@@ -17,12 +18,23 @@ import { orAborted } from "../util/abort.js";
 
 export const POOLINGS: readonly Pooling[] = ["mean", "first", "last"];
 
-export interface EncodeOptions {
-  readonly pooling: Pooling;
+/** A text as token ids, with columns of the architecture's own by their names: see {@link TokenColumns}. */
+export interface EncoderText {
+  readonly tokens: ArrayLike<number>;
+  readonly extra?: Readonly<Record<string, ArrayLike<number>>> | undefined;
+}
+
+export interface RowsOptions {
+  /** An output of the architecture in place of hidden states. */
+  readonly output?: string | undefined;
   readonly adapter?: LoadedAdapter | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of texts done. */
   readonly onProgress?: ((texts: number) => void) | undefined;
+}
+
+export interface EncodeOptions extends RowsOptions {
+  readonly pooling: Pooling;
 }
 
 /** Least token capacity of a run, which short texts share. */
@@ -30,14 +42,24 @@ const PLACES = 256;
 /** Executables kept, one for each adapter: each has temporary memory of its own. */
 const CAPACITY = 2;
 
-interface TextPlace {
-  readonly text: number;
-  readonly tokens: ArrayLike<number>;
+/** Least rows of an output in a run, and most values of them together: a vocabulary is wide. */
+const ROWS = 64;
+const VALUES = 2 ** 22;
+
+/** A text, and which of its tokens' hidden states or outputs are wanted. */
+export interface WantedRows extends EncoderText {
+  readonly rows: ArrayLike<number>;
+}
+
+interface TextPlace extends WantedRows {
   /** Its first place in the run. */
   readonly start: number;
 }
 
-/** Encodes whole texts to a vector each, several packed into a run, each attending to itself alone. Token ids only. */
+/**
+ * Encodes whole texts, several packed into a run, each attending to itself alone: no place is padded. To a vector each, or to
+ * rows of hidden states or of an output of the architecture. Token ids only.
+ */
 export class Encoder {
   readonly #backend: Backend;
   readonly #config: ModelConfig;
@@ -45,7 +67,9 @@ export class Encoder {
   readonly #types: ParamTypes;
   readonly #inputs: TokenArrays;
   readonly #adapterIndex: DeviceArray;
-  readonly #prepared = new ExecutableCache<number>(CAPACITY);
+  readonly #prepared = new ExecutableCache<string>(CAPACITY);
+  /** The memory of each output. */
+  readonly #results = new Map<string | undefined, DeviceArray>();
   /** Texts share the inputs of a run. */
   readonly #queue = new RunQueue("model");
   #bindings: Record<string, DeviceArray>;
@@ -59,26 +83,37 @@ export class Encoder {
     this.#inputs = new TokenArrays(backend, config, this.#places);
     const outputs = backend.alloc("i32", this.#places);
     const parameters = [...weights].map(([name, array]) => [paramBuffer(name), array] as const);
-    const hidden = backend.alloc("f32", this.#places * config.nEmbd);
-    this.#bindings = { ...Object.fromEntries(parameters), ...this.#inputs.bindings, outputs, hidden };
+    this.#bindings = { ...Object.fromEntries(parameters), ...this.#inputs.bindings, outputs };
     this.#adapterIndex = backend.alloc("i32", this.#places);
     // The row of an adapter's gains for tokens that use it.
     this.#adapterIndex.write(new Int32Array(this.#places).fill(1));
   }
 
   /** A vector [C] for each text. @param texts from 1 to nCtx ids of the vocabulary each */
-  async encode(texts: readonly ArrayLike<number>[], options: EncodeOptions): Promise<Float32Array[]> {
-    const { signal, onProgress } = options;
-    const vectors: Float32Array[] = [];
-    for (const run of this.#runs(texts)) {
+  async encode(texts: readonly (ArrayLike<number> | EncoderText)[], options: EncodeOptions): Promise<Float32Array[]> {
+    const { pooling, ...rest } = options;
+    const wanted = texts.map((text): WantedRows => {
+      const given = "tokens" in text ? text : { tokens: text };
+      return { ...given, rows: pooledRows(given.tokens.length, pooling) };
+    });
+    const rows = await this.rows(wanted, rest);
+    if (pooling !== "mean") return rows;
+    return rows.map((values, i) => meanOfRows(values, values.length / wanted[i]!.rows.length));
+  }
+
+  /** The wanted rows of each text, [rows, C] or [rows, width] of an output. */
+  async rows(texts: readonly WantedRows[], options: RowsOptions): Promise<Float32Array[]> {
+    const { signal, onProgress, output } = options;
+    const found: Float32Array[] = [];
+    for (const run of this.#runs(texts, this.#maxRows(output))) {
       const job = this.#queue.add(async () => {
         signal?.throwIfAborted();
-        vectors.push(...(await this.#run(run, options)));
+        found.push(...(await this.#run(run, options)));
       });
       await orAborted(job, signal);
-      onProgress?.(vectors.length);
+      onProgress?.(found.length);
     }
-    return vectors;
+    return found;
   }
 
   /** Waits for the runs under way, then releases its memory; the weights are the model's. */
@@ -86,59 +121,86 @@ export class Encoder {
     await this.#queue.close();
     this.#prepared.clear();
     this.#inputs.dispose();
-    for (const name of ["outputs", "hidden"]) this.#bindings[name]?.dispose();
+    this.#bindings.outputs?.dispose();
+    for (const array of this.#results.values()) array.dispose();
     this.#adapterIndex.dispose();
     this.#bindings = {};
   }
 
+  #width(output: string | undefined): number {
+    return output === undefined
+      ? this.#config.nEmbd
+      : architectureOf(this.#config).outputs![output]!.width(this.#config);
+  }
+
+  #maxRows(output: string | undefined): number {
+    if (output === undefined) return this.#places;
+    return Math.min(this.#places, Math.max(ROWS, Math.floor(VALUES / this.#width(output))));
+  }
+
   /** As many texts as fit, in their order. */
-  *#runs(texts: readonly ArrayLike<number>[]): Generator<TextPlace[], void, undefined> {
+  *#runs(texts: readonly WantedRows[], maxRows: number): Generator<TextPlace[], void, undefined> {
     let run: TextPlace[] = [];
-    let start = 0;
-    for (const [text, tokens] of texts.entries()) {
-      if (start + tokens.length > this.#places) {
+    let [start, count] = [0, 0];
+    for (const text of texts) {
+      const { tokens, rows } = text;
+      if (start + tokens.length > this.#places || (count > 0 && count + rows.length > maxRows)) {
         yield run;
-        [run, start] = [[], 0];
+        [run, start, count] = [[], 0, 0];
       }
-      run.push({ text, tokens, start });
+      run.push({ ...text, start });
       start += tokens.length;
+      count += rows.length;
     }
     if (run.length > 0) yield run;
   }
 
-  async #run(run: readonly TextPlace[], { pooling, adapter }: EncodeOptions): Promise<Float32Array[]> {
-    const { nEmbd: C } = this.#config;
+  async #run(run: readonly TextPlace[], { output, adapter }: RowsOptions): Promise<Float32Array[]> {
     const end = run.at(-1)!;
     const N = end.start + end.tokens.length;
+    this.#writeInputs(run, N);
+    const wanted = run.flatMap(({ rows, start }) => Array.from(rows, (row) => start + row));
+    const [width, maxRows] = [this.#width(output), this.#maxRows(output)];
+    const values = new Float32Array(wanted.length * width);
+    const executable = await this.#executable(output, adapter);
+    // More than one run only for a single text with more rows than fit: it is then encoded for each part of them.
+    for (let from = 0; from < wanted.length; from += maxRows) {
+      const part = wanted.slice(from, from + maxRows);
+      this.#bindings.outputs!.write(part);
+      await executable.run({ dims: { N, M: part.length } });
+      values.set(await this.#results.get(output)!.read(0, part.length * width), from * width);
+    }
+    let at = 0;
+    return run.map(({ rows }) => values.slice(at, (at += rows.length * width)));
+  }
+
+  #writeInputs(run: readonly TextPlace[], N: number): void {
     const column = (): Int32Array => new Int32Array(N);
-    const columns = { tokens: column(), positions: column(), first: column(), last: column() };
-    for (const { tokens, start } of run) {
+    const { extraInputs } = architectureOf(this.#config);
+    const own = Object.fromEntries(extraInputs.map((name) => [name, column()]));
+    const columns = { tokens: column(), positions: column(), first: column(), last: column(), ...own };
+    for (const { tokens, extra = {}, start } of run) {
       columns.tokens.set(tokens, start);
       for (let n = 0; n < tokens.length; n++) columns.positions[start + n] = n;
       columns.first.fill(start, start, start + tokens.length);
+      for (const [name, values] of Object.entries(extra)) own[name]!.set(values, start);
     }
     fillLast(this.#config, columns.first, columns.last, N);
     this.#inputs.write(columns, N);
-    const outputs = outputsOf(run, N, pooling);
-    this.#bindings.outputs!.write(outputs);
-    const executable = await this.#executable(adapter);
-    await executable.run({ dims: { N, M: outputs.length } });
-    const hidden = await this.#bindings.hidden!.read(0, outputs.length * C);
-    return run.map(({ tokens, start }, i) => {
-      if (pooling !== "mean") return Float32Array.from(hidden.subarray(i * C, (i + 1) * C));
-      return meanOfRows(hidden.subarray(start * C, (start + tokens.length) * C), C);
-    });
   }
 
-  #executable(adapter: LoadedAdapter | undefined): Promise<Executable> {
-    return this.#prepared.get(adapter?.id ?? -1, () => this.#prepare(adapter));
+  #executable(output: string | undefined, adapter: LoadedAdapter | undefined): Promise<Executable> {
+    return this.#prepared.get(`${output} ${adapter?.id}`, () => this.#prepare(output, adapter));
   }
 
-  #prepare(adapter: LoadedAdapter | undefined): Promise<Executable> {
+  #prepare(output: string | undefined, adapter: LoadedAdapter | undefined): Promise<Executable> {
     const adapters = adapter ? [adapter.ranks] : [];
-    const program = hiddenProgram(this.#config, this.#places, { types: this.#types, adapters });
-    if (adapter === undefined) return this.#backend.prepare(program, this.#bindings);
-    const bound = { ...this.#bindings };
+    const maxRows = this.#maxRows(output);
+    const hidden = this.#results.get(output) ?? this.#backend.alloc("f32", maxRows * this.#width(output));
+    this.#results.set(output, hidden);
+    const program = hiddenProgram(this.#config, this.#places, { types: this.#types, adapters, output, maxRows });
+    const bound: Record<string, DeviceArray> = { ...this.#bindings, hidden };
+    if (adapter === undefined) return this.#backend.prepare(program, bound);
     for (const [name, array] of adapter.tensors) bound[adapterBuffer(0, name)] = array;
     bound[adapterGainBuffer(0)] = adapter.gains;
     bound[adapterIndexBuffer(0)] = this.#adapterIndex;
@@ -146,10 +208,10 @@ export class Encoder {
   }
 }
 
-/** The places whose hidden states a pooling needs. */
-function outputsOf(run: readonly TextPlace[], N: number, pooling: Pooling): number[] {
-  if (pooling === "mean") return Array.from({ length: N }, (_, n) => n);
-  return run.map(({ tokens, start }) => (pooling === "first" ? start : start + tokens.length - 1));
+/** The places whose hidden states a pooling of a text of `length` tokens needs. */
+function pooledRows(length: number, pooling: Pooling): number[] {
+  if (pooling === "mean") return Array.from({ length }, (_, n) => n);
+  return [pooling === "first" ? 0 : length - 1];
 }
 
 /** Of rows of width C, in double precision. */

@@ -166,7 +166,7 @@ export class LoadedModel {
 }
 
 /** The type that holds the most values. */
-function mainType(arrays: Iterable<DeviceArray>): DType {
+export function mainType(arrays: Iterable<DeviceArray>): DType {
   const counts = new Map<DType, number>();
   for (const { dtype, length } of arrays) counts.set(dtype, (counts.get(dtype) ?? 0) + length);
   return [...counts].reduce((most, entry) => (entry[1] > most[1] ? entry : most), ["f32", 0] as const)[0];

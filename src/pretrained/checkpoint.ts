@@ -3,6 +3,7 @@ import type { TaskHead } from "../architectures/task-head.js";
 import type { StoredLayout, StoredTensor } from "../checkpoint/stored-tensor.js";
 import type { StoredDtype } from "../dtype/stored.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import type { StoredHead } from "./formats/task-head.js";
 import type { FormatName } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";
@@ -12,6 +13,8 @@ export interface TokenizerFiles {
   readonly vocabJson?: string;
   readonly mergesTxt?: string;
   readonly tokenizerJson?: string;
+  /** WordPiece's vocabulary, of BERT. */
+  readonly vocabTxt?: string;
   /** llm.c's gpt2_tokenizer.bin. */
   readonly llmcBin?: string;
 }
@@ -39,6 +42,8 @@ export interface Checkpoint {
   readonly tokenizerFiles?: TokenizerFiles;
   /** Makes the tokenizer in the weights' file; undefined, or resolves to undefined, if there is none. */
   readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
+  /** The same for a tokenizer of BERT's kind. */
+  readonly loadWordPiece?: () => Promise<WordPieceTokenizer | undefined>;
   /** Closes the files. Tensors cannot be read afterwards; arrays that use them in place stay valid. */
   close(): void;
 }

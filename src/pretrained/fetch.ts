@@ -14,7 +14,7 @@ import { configFromHuggingFace } from "./formats/huggingface.js";
 import { FORMATS } from "./formats.js";
 import { openFile, openFolder } from "./identify.js";
 import { type ModelFiles, memoryFiles } from "./model-files.js";
-import { loadParts, type ModelParts, withOwnBackend } from "./model-parts.js";
+import { loadParts, type ModelParts, needGenerator, withOwnBackend } from "./model-parts.js";
 import { MODEL_LAYOUT } from "./needed-files.js";
 import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 
@@ -59,6 +59,7 @@ async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelO
   const files = await fetchFiles(remote, name);
   const checkpoint = await (remote.file === undefined ? openFolder(files) : openFile(remote.file, files));
   try {
+    needGenerator(checkpoint);
     const given = options.tokenizer;
     const tokenizer = () => (given ? fitTokenizer(checkpoint, given) : tokenizerIn(files, checkpoint));
     return await loadParts(checkpoint, chosen, tokenizer, { dtype, signal });

@@ -12,7 +12,7 @@ import { packageFile } from "../util/package-root.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { AdapterPaths } from "./load-adapters.js";
 import type { LocateOptions } from "./locate.js";
-import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
+import { loadParts, type ModelParts, needGenerator, type PartsOptions, withOwnBackend } from "./model-parts.js";
 import { type FileAccess, openCheckpoint } from "./open.js";
 import { fitTokenizer, tokenizerOf } from "./tokenizer.js";
 
@@ -73,6 +73,7 @@ async function loadOn(chosen: ChosenBackend, name: string | undefined, options: 
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options, chosen.backend);
   try {
+    needGenerator(checkpoint);
     const { tokenizer: given } = options;
     const tokenizer = () => (given ? fitTokenizer(checkpoint, given) : tokenizerOf(checkpoint));
     const parts = await loadParts(checkpoint, chosen, tokenizer, { dtype, signal });

@@ -1,7 +1,6 @@
 import type { ModelConfig } from "../architectures/config.js";
-import { HEAD } from "../architectures/mapping.js";
 import { architectureOf, tensorTable } from "../architectures/registry.js";
-import type { TensorSpec } from "../architectures/tensor-spec.js";
+import { HEAD, type TensorSpec } from "../architectures/tensor-spec.js";
 import { quote } from "../checkpoint/quote.js";
 import { isCopy, type RawTensor, sameShape } from "../checkpoint/raw-tensor.js";
 import type { SafetensorsDtype } from "../checkpoint/safetensors.js";

@@ -98,6 +98,7 @@ const HUGGING_FACE_TOKENIZER = {
   vocabJson: "vocab.json",
   mergesTxt: "merges.txt",
   tokenizerJson: "tokenizer.json",
+  vocabTxt: "vocab.txt",
 } as const;
 
 /** Tokenizer files beside the weights, by the names that a format has for them. */

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../architectures/config.js";
+import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { ChosenBackend } from "../backend/choose.js";
 import type { WeightType } from "../dtype/dtype.js";
@@ -45,6 +46,14 @@ export interface PartsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** @throws {UsageError} a model that reads whole texts, and so generates none. */
+export function needGenerator({ config, path }: Pick<Checkpoint, "config" | "path">): void {
+  const { label, attention } = architectureOf(config);
+  if (attention === "causal") return;
+  const hint = "BERT.load loads it; gpt2 fill-mask, embed and classify use it";
+  throw new UsageError({ op: `loading ${path}`, expected: "a model that reads from left to right", got: label, hint });
+}
+
 /**
  * Brings an opened model into a backend's memory.
  *
@@ -76,10 +85,10 @@ export async function loadParts(
 }
 
 /** The parts that `load` makes on a backend of the model's own, which is disposed of with it, or at once if that fails. */
-export async function withOwnBackend(
+export async function withOwnBackend<Parts extends object>(
   chosen: ChosenBackend,
-  load: (chosen: ChosenBackend) => Promise<ModelParts>,
-): Promise<ModelParts> {
+  load: (chosen: ChosenBackend) => Promise<Parts>,
+): Promise<Parts & Pick<ModelParts, "owned">> {
   try {
     return { ...(await load(chosen)), owned: [chosen.backend] };
   } catch (error) {

@@ -79,7 +79,7 @@ test("a start loads what it needs, and no more", () => {
 const LAYERS = [
   ["cli"],
   ["index", "entries"],
-  ["gpt2"],
+  ["gpt2", "bert"],
   ["model"],
   ["generate", "train", "evaluate", "tasks", "misuse"],
   ["pretrained"],

@@ -1,66 +1,70 @@
-import type { Dim, Recorder, Tensor } from "../../program/program.js";
+import type { Recorder, Tensor } from "../../program/program.js";
 import type { Adapter } from "../adapted-linear.js";
 import type { Output } from "../architecture.js";
 import { type Layernorm, layernormForward, linearForward } from "../layers.js";
-import type { Leaves } from "../params.js";
+import type { Affine, Leaves } from "../params.js";
 import type { BertConfig } from "./config.js";
 import { headParams } from "./params.js";
 
-/** BERT's heads, applied to M hidden states; the pooled state and what reads it are meant for first tokens. */
+/** BERT's heads, applied to M hidden states x [M, C]; the pooled state and what reads it are meant for first tokens. */
 
 type Params = Leaves<Tensor, Adapter>;
-const size = (x: Tensor): { M: Dim; C: number } => ({ M: x.shape[0]!, C: x.shape[1] as number });
 
-export interface Pooled {
-  readonly preactivation: Tensor; // [M, C]
-  readonly out: Tensor; // [M, C]
-}
-
-/** act(x W + b). */
-export function pooledForward(k: Recorder, config: BertConfig, p: Params, x: Tensor): Pooled {
-  const { M, C } = size(x);
+/** act(x W + b) into `out` [M, C]. @returns the activation's argument */
+export function pooledForward(k: Recorder, config: BertConfig, p: Params, x: Tensor, out: Tensor): Tensor {
   const preactivation = linearForward(k, "pooler.preact", x, headParams(config, p).pooler);
-  const out = k.temp("pooler", [M, C]);
-  k.op("activation", "pooler", { out, x: preactivation }, { N: M, C }, { act: config.poolerActivation });
-  return { preactivation, out };
+  const dims = { N: x.shape[0]!, C: config.nEmbd };
+  k.op("activation", "pooler", { out, x: preactivation }, dims, { act: config.poolerActivation });
+  return preactivation;
 }
 
 export interface Transformed {
   readonly preactivation: Tensor; // [M, C]
-  readonly activated: Tensor; // [M, C]
   readonly norm: Layernorm; // [M, C]
 }
 
 /** The states that the decoder reads: norm(gelu(x W + b)). */
 export function transformForward(k: Recorder, config: BertConfig, p: Params, x: Tensor): Transformed {
-  const { M, C } = size(x);
+  const [M, C] = [x.shape[0]!, config.nEmbd];
   const { transform, transformNorm } = headParams(config, p);
   const preactivation = linearForward(k, "predictions.preact", x, transform);
   const activated = k.temp("predictions.gelu", [M, C]);
   k.op("activation", "predictions.gelu", { out: activated, x: preactivation }, { N: M, C }, { act: config.activation });
-  const norm = layernormForward(k, "predictions.norm", activated, transformNorm, config.layerNormEpsilon);
-  return { preactivation, activated, norm };
+  return {
+    preactivation,
+    norm: layernormForward(k, "predictions.norm", activated, transformNorm, config.layerNormEpsilon),
+  };
 }
 
-export const bertOutputs: Readonly<Record<string, Output<BertConfig>>> = {
+/** out = x W + b. */
+function linearInto(k: Recorder, name: string, x: Tensor, { weight, bias }: Affine<Tensor>, out: Tensor): void {
+  const [OC, IC] = weight.shape as [number, number];
+  k.op("linearForward", name, { out, x, weight, bias }, { N: x.shape[0]!, IC, OC }, { act: "none" });
+}
+
+export const bertOutputs: Readonly<Record<"pooled" | "maskedTokens" | "nextSentence", Output<BertConfig>>> = {
   pooled: {
     width: ({ nEmbd }) => nEmbd,
     present: ({ pooler }) => pooler,
-    forward: (k, config, p, x) => pooledForward(k, config, p, x).out,
+    forward: (k, config, p, x, out) => {
+      pooledForward(k, config, p, x, out);
+    },
   },
   maskedTokens: {
     width: ({ vocabSize }) => vocabSize,
     present: ({ maskedTokens }) => maskedTokens,
-    forward: (k, config, p, x) => {
+    forward: (k, config, p, x, out) => {
       const { norm } = transformForward(k, config, p, x);
-      return linearForward(k, "predictions", norm.out, headParams(config, p).decoder);
+      linearInto(k, "predictions", norm.out, headParams(config, p).decoder, out);
     },
   },
   nextSentence: {
     width: () => 2,
     present: ({ nextSentence }) => nextSentence,
-    forward: (k, config, p, x) => {
-      return linearForward(k, "next_sentence", pooledForward(k, config, p, x).out, headParams(config, p).nextSentence);
+    forward: (k, config, p, x, out) => {
+      const pooled = k.temp("pooler", x.shape);
+      pooledForward(k, config, p, x, pooled);
+      linearInto(k, "next_sentence", pooled, headParams(config, p).nextSentence, out);
     },
   },
 };

@@ -1,5 +1,5 @@
-import { HEAD } from "../mapping.js";
 import { type Affine, affine, type Leaves, type Linear, type LowRank, linear } from "../params.js";
+import { HEAD } from "../tensor-spec.js";
 import type { BertConfig } from "./config.js";
 import { blockName } from "./tensors.js";
 

@@ -1,5 +1,4 @@
-import { HEAD } from "../mapping.js";
-import { normSpecs, type TensorSpec, vectorSpec } from "../tensor-spec.js";
+import { HEAD, normSpecs, type TensorSpec, vectorSpec } from "../tensor-spec.js";
 import type { BertConfig } from "./config.js";
 
 /**

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { LabelledLine } from "../../data/examples/labelled-line.js";
-import { DataError } from "../../errors.js";
+import { DataError, UsageError } from "../../errors.js";
 import type { Classification, LabelScore } from "../../generate/classify.js";
 import type { GPT2 } from "../../gpt2.js";
 import type { ReadOptions } from "../../model/options.js";
@@ -9,7 +9,7 @@ import type { TaskReport } from "../../train/task-report.js";
 import { printable } from "../../util/printable.js";
 import { progress } from "../../util/progress.js";
 import { readTexts } from "../labelled-input.js";
-import { loadModel, type ModelFlags } from "../model.js";
+import { isEncoder, loadEncoder, loadModel, type ModelFlags } from "../model.js";
 import { addModelOptions } from "../options.js";
 import { formatPercent, jsonLine, plural, print } from "../output.js";
 import { interruptible } from "../signals.js";
@@ -23,7 +23,7 @@ interface ClassifyFlags extends ModelFlags {
 
 const HELP = `
 The model, or the adapter, comes from gpt2 finetune --task classify or --task
-regress, or is a GPT2ForSequenceClassification of transformers. A text longer than
+regress, or is a GPT2- or BertForSequenceClassification of transformers. A text longer than
 the model's context is cut to its beginning.
 
 With --data, JSONL of { "text" }, a line is printed for each text; if all have a
@@ -50,6 +50,7 @@ export function registerClassify(program: Command): void {
 async function classify(words: string[], flags: ClassifyFlags): Promise<void> {
   const { file, data } = flags;
   await interruptible(async (signal) => {
+    if (await isEncoder(flags, signal)) return classifyByEncoder(flags, words, signal);
     const model = await loadModel(flags, signal);
     const kind = model.fineTunedFor() === "regression" ? "regression" : "classification";
     const lines = await readTexts("classify", { words, file, data }, kind);
@@ -60,6 +61,42 @@ async function classify(words: string[], flags: ClassifyFlags): Promise<void> {
   });
 }
 
+/** The same with a BERT. */
+async function classifyByEncoder(flags: ClassifyFlags, words: string[], signal: AbortSignal): Promise<void> {
+  if (flags.adapter !== undefined) {
+    throw new UsageError({ op: "gpt2 classify", expected: "a BERT by itself", got: `the adapter ${flags.adapter}` });
+  }
+  const { file, data } = flags;
+  await using model = await loadEncoder({ ...flags, model: flags.model! }, signal);
+  const kind = model.fineTunedFor === "regression" ? "regression" : "classification";
+  const lines = await readTexts("classify", { words, file, data }, kind);
+  const found = await model.classify(
+    lines.map(({ text }) => text),
+    { signal },
+  );
+  const results = found.map((scores) => scores.map(({ label, score }) => ({ label, probability: score })));
+  const best = results.map((scores) => scores[0]!);
+  const named = kind === "classification" ? model.labels! : [];
+  if (kind === "regression")
+    return print(
+      regressedText(
+        best.map(({ probability }) => probability),
+        lines,
+        flags,
+      ),
+    );
+  if (isTest(lines, flags)) return print(report(classificationReport(named, pairs(named, lines, best))));
+  const row = (scores: (typeof results)[number], i: number): string => {
+    const line = lines[i]!;
+    if (flags.json) return jsonLine({ ...line, predicted: best[i]!.label, probability: best[i]!.probability, scores });
+    return data ? short(best[i]!, line) : full({ scores });
+  };
+  print(results.map(row).join(""));
+}
+
+/** A label and its probability. */
+type Labelled = Pick<LabelScore, "label" | "probability">;
+
 type Run = (model: GPT2, lines: readonly LabelledLine[], flags: ClassifyFlags, options: ReadOptions) => Promise<string>;
 
 /** Whether to print metrics over all texts rather than each text's label. */
@@ -69,25 +106,33 @@ const isTest = (lines: readonly LabelledLine[], { data, json }: ClassifyFlags): 
 const classified: Run = async (model, lines, flags, options) => {
   const texts = lines.map(({ text }) => text);
   const found = await model.classify(texts, options);
-  if (isTest(lines, flags)) return report(classificationReport(model.labels()!, pairs(model, lines, found)));
+  const labels = model.labels()!;
+  if (isTest(lines, flags)) return report(classificationReport(labels, pairs(labels, lines, found)));
   const print = flags.json ? json : flags.data ? short : full;
   return found.map((result, i) => print(result, lines[i]!)).join("");
 };
 
 const regressed: Run = async (model, lines, flags, options) => {
   const texts = lines.map(({ text }) => text);
-  const values = await model.regress(texts, options);
+  return regressedText(await model.regress(texts, options), lines, flags);
+};
+
+function regressedText(values: readonly number[], lines: readonly LabelledLine[], flags: ClassifyFlags): string {
   if (isTest(lines, flags)) return report(regressionReport(lines.map(({ label }, i) => [label as number, values[i]!])));
   return values.map((value, i) => (flags.json ? jsonLine({ ...lines[i], value }) : `${value}\n`)).join("");
-};
+}
 
 const report = (result: TaskReport): string =>
   [`${plural(result.texts, "text")}: ${describeReport(result)}`, ...labelTable(result)]
     .map((line) => `${line}\n`)
     .join("");
 
-function pairs(model: GPT2, lines: readonly LabelledLine[], found: readonly Classification[]): [number, number][] {
-  const labels = model.labels()!;
+/** The numbers of the expected and the predicted label of each text. */
+function pairs(
+  labels: readonly string[],
+  lines: readonly LabelledLine[],
+  found: readonly Labelled[],
+): [number, number][] {
   return found.map(({ label: given }, i) => {
     const expected = labels.indexOf(lines[i]!.label as string);
     if (expected >= 0) return [expected, labels.indexOf(given)];
@@ -100,15 +145,13 @@ const json = ({ label: predicted, probability, scores }: Classification, line: L
   jsonLine({ ...line, predicted, probability, scores });
 
 /** One of several texts: its label and its beginning. */
-const short = (result: Classification, { text }: LabelledLine): string =>
+const short = (result: Labelled, { text }: LabelledLine): string =>
   printable(`${labelRow(result)}  ${JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)}\n`);
 
 /** A single text: all labels, the most probable first. */
-
-function full({ scores }: Classification): string {
+function full({ scores }: { readonly scores: readonly Labelled[] }): string {
   const sorted = [...scores].sort((a, b) => b.probability - a.probability);
   return sorted.map((score) => printable(`${labelRow(score)}\n`)).join("");
 }
 
-const labelRow = ({ label, probability }: LabelScore | Classification): string =>
-  `${formatPercent(probability, 1).padStart(6)}  ${label}`;
+const labelRow = ({ label, probability }: Labelled): string => `${formatPercent(probability, 1).padStart(6)}  ${label}`;

@@ -219,21 +219,23 @@ export class WordPieceTokenizer {
       ]),
     );
     const kept = Array.from(ids).filter((id) => !special.has(id));
-    return kept
-      .map((id, i) => {
-        const token = own.get(id) ?? tokens[id];
-        if (token === undefined) {
-          throw new TokenizerError({
-            op: "decoding",
-            expected: `an id from 0 to ${tokens.length - 1}`,
-            got: String(id),
-          });
-        }
-        const joined = i === 0 ? token : token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
-        return cleanUp(joined);
-      })
-      .join("");
+    const pieces = kept.map((id) => {
+      const token = own.get(id) ?? tokens[id];
+      if (token !== undefined) return token;
+      throw new TokenizerError({ op: "decoding", expected: `an id from 0 to ${tokens.length - 1}`, got: String(id) });
+    });
+    return joinPieces(pieces, prefix);
   }
+}
+
+/** Text of tokens: pieces joined, words with spaces between, and none before punctuation, as tokenizers' decoder has it. */
+export function joinPieces(pieces: readonly string[], prefix: string): string {
+  return pieces
+    .map((piece, i) => {
+      const joined = i === 0 ? piece : piece.startsWith(prefix) ? piece.slice(prefix.length) : ` ${piece}`;
+      return cleanUp(joined);
+    })
+    .join("");
 }
 
 function push({ ids, offsets }: Pieces, id: number, start: number, end: number): void {

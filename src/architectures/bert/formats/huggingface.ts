@@ -1,8 +1,9 @@
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import type { ModelConfig } from "../../config.js";
 import { ConfigJson } from "../../config-json.js";
-import { HEAD, type HuggingFaceMapping, namingFile } from "../../mapping.js";
+import { type HuggingFaceMapping, namingFile } from "../../mapping.js";
 import type { TaskHead } from "../../task-head.js";
+import { HEAD } from "../../tensor-spec.js";
 import { type BertConfig, bertConfig } from "../config.js";
 import { isTaskTensor } from "../task.js";
 

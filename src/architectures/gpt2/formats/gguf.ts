@@ -4,7 +4,8 @@ import type { GgufFile } from "../../../checkpoint/gguf/read.js";
 import { isCopy } from "../../../checkpoint/raw-tensor.js";
 import { ConfigError } from "../../../errors.js";
 import type { SizeField } from "../../config.js";
-import { type GgufMapping, HEAD, namingFile } from "../../mapping.js";
+import { type GgufMapping, namingFile } from "../../mapping.js";
+import { HEAD } from "../../tensor-spec.js";
 import { type GPT2Config, gpt2Config } from "../config.js";
 
 /** What GGUF files of the architecture `gpt2` call things (llama.cpp's src/models/gpt2.cpp and llama-arch.cpp). */

@@ -3,7 +3,8 @@ import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import { isCopy } from "../../../checkpoint/raw-tensor.js";
 import { isJsonObject, type JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigError } from "../../../errors.js";
-import { HEAD, namingFile, type TorchConfig, type TorchMapping, type TorchSettings } from "../../mapping.js";
+import { namingFile, type TorchConfig, type TorchMapping, type TorchSettings } from "../../mapping.js";
+import { HEAD } from "../../tensor-spec.js";
 import { GPT2_PRESETS, gpt2Config } from "../config.js";
 import { matrixOrder } from "./huggingface.js";
 

@@ -1,0 +1,43 @@
+import { UsageError } from "../errors.js";
+import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import type { FilledMask } from "./options.js";
+import { largestIndices, softmax } from "./probabilities.js";
+
+/** Ids of targets. @throws {UsageError} one is no single token of the vocabulary. */
+export function targetIds(tokenizer: WordPieceTokenizer, targets: readonly string[]): number[] {
+  return [...new Set(targets.map((target) => targetId(tokenizer, target)))];
+}
+
+function targetId(tokenizer: WordPieceTokenizer, target: string): number {
+  const id = tokenizer.idOf(target);
+  if (id !== undefined) return id;
+  const { ids } = tokenizer.encode(target, { addSpecialTokens: false });
+  if (ids.length === 1 && ids[0] !== tokenizer.vocabulary.unknown) return ids[0]!;
+  const pieces = Array.from(ids, (id) => tokenizer.vocabulary.tokens[id]);
+  const got = `${JSON.stringify(target)}, which is ${pieces.join(" ") || "nothing"}`;
+  throw new UsageError({ op: "filling a mask: target", expected: "one token of the vocabulary", got });
+}
+
+/**
+ * The most probable tokens at one mask.
+ *
+ * @param ids of the whole text; @param at the mask's place; @param skipSpecial leave special tokens out of `sequence`
+ */
+export function filledMasks(
+  tokenizer: WordPieceTokenizer,
+  ids: ArrayLike<number>,
+  at: number,
+  logits: Float32Array,
+  { topK, targets, skipSpecial }: { topK: number; targets: readonly number[] | undefined; skipSpecial: boolean },
+): FilledMask[] {
+  const probabilities = softmax(logits);
+  const candidates = targets ?? Array.from(probabilities.keys());
+  const scores = targets ? targets.map((id) => probabilities[id]!) : probabilities;
+  return largestIndices(scores, Math.min(topK, candidates.length)).map((i) => {
+    const token = candidates[i]!;
+    const filled = Array.from(ids);
+    filled[at] = token;
+    const sequence = tokenizer.decode(filled, { skipSpecialTokens: skipSpecial });
+    return { score: scores[i]!, token, token_str: tokenizer.decode([token]), sequence };
+  });
+}

@@ -1,0 +1,64 @@
+import type { BertConfig } from "../architectures/bert/config.js";
+import { TOKEN_TYPES } from "../architectures/bert/forward.js";
+import { ContextLengthError, TokenizerError, UsageError } from "../errors.js";
+import type { EncoderText } from "../generate/encoder.js";
+import type { WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import type { TextInput } from "./options.js";
+
+/** Between texts and what the encoder takes: ids and token types, of at most the model's context. */
+export class Texts {
+  readonly #tokenizer: WordPieceTokenizer | undefined;
+  readonly #config: BertConfig;
+
+  constructor(tokenizer: WordPieceTokenizer | undefined, config: BertConfig) {
+    this.#tokenizer = tokenizer;
+    this.#config = config;
+  }
+
+  /** @throws {TokenizerError} the model has none. */
+  get tokenizer(): WordPieceTokenizer {
+    if (this.#tokenizer) return this.#tokenizer;
+    const hint = "Put its tokenizer.json or vocab.txt beside the weights";
+    throw new TokenizerError({ op: "encoding a text", expected: "a model with a tokenizer", got: "none", hint });
+  }
+
+  /**
+   * @param op what the text is for, for errors
+   * @param truncate read only the beginning of a text that is longer; of two texts that of the longer one
+   * @param most tokens, where a model is to read fewer than its context has room for
+   * @throws {ContextLengthError} it is longer, and not to be truncated.
+   */
+  encode(input: TextInput, op: string, truncate: boolean, most: number = this.#config.nCtx): WordPieceEncoding {
+    const texts = typeof input === "string" ? input : ([input.text, input.pair] as const);
+    const allowedSpecial = "all" as const;
+    const whole = this.tokenizer.encode(texts, { allowedSpecial });
+    const { nCtx, tokenTypes } = this.#config;
+    if (typeof texts !== "string" && tokenTypes === 1) {
+      throw new UsageError({ op, expected: "one text: the model has one token type", got: "two" });
+    }
+    const maxLength = Math.min(nCtx, most);
+    if (whole.ids.length <= maxLength) return whole;
+    if (truncate) return this.tokenizer.encode(texts, { allowedSpecial, truncation: { maxLength } });
+    throw new ContextLengthError({
+      op,
+      expected: `at most ${maxLength} tokens, the model's context`,
+      got: String(whole.ids.length),
+      hint: "With truncate its beginning is read",
+    });
+  }
+
+  /** Columns of an encoded text. */
+  columns({ ids, typeIds }: Pick<WordPieceEncoding, "ids" | "typeIds">): EncoderText {
+    return {
+      tokens: ids,
+      extra: { [TOKEN_TYPES]: this.#config.tokenTypes > 1 ? typeIds : new Uint8Array(ids.length) },
+    };
+  }
+
+  /** Id of a special token of the vocabulary. @throws {UsageError} there is none. */
+  special(token: "[MASK]" | "[CLS]" | "[SEP]" | "[PAD]"): number {
+    const id = this.tokenizer.idOf(token);
+    if (id !== undefined) return id;
+    throw new UsageError({ op: `the token ${token}`, expected: "one in the vocabulary", got: "none" });
+  }
+}

@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { BertConfig } from "../architectures/bert/config.js";
+import { architectureOf } from "../architectures/registry.js";
+import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
+import { checkWeightType } from "../dtype/dtype.js";
+import { TokenizerError, UsageError } from "../errors.js";
+import { loadWordPiece } from "../tokenizer/wordpiece/files.js";
+import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import { isFolder } from "../util/is-folder.js";
+import { checkOptionNames } from "../util/nearest.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { openModel } from "./load.js";
+import type { LocateOptions } from "./locate.js";
+import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
+import { readSentenceModules, type SentenceModules } from "./sentence-modules.js";
+
+export interface LoadBertOptions extends BackendOptions, Omit<LocateOptions, "checkConfig">, PartsOptions {
+  /** Instead of the one that lies beside the model. */
+  readonly tokenizer?: WordPieceTokenizer | undefined;
+}
+
+/** The parts of a {@link BERT}. */
+export interface BertParts extends Omit<ModelParts, "config" | "tokenizer"> {
+  readonly config: BertConfig;
+  /** Without one the model only takes token ids. */
+  readonly wordPiece?: WordPieceTokenizer | undefined;
+  /** How vectors of texts are made, where the model's files say. */
+  readonly sentence?: SentenceModules | undefined;
+}
+
+/** The parts of the model that {@link BERT.load} loads. */
+export async function loadBertModel(name: string, options: LoadBertOptions = {}): Promise<BertParts> {
+  checkOptionNames("loading a model", options, {
+    endpoint: true,
+    cacheDir: true,
+    token: true,
+    offline: true,
+    revision: true,
+    signal: true,
+    onDownload: true,
+    backend: true,
+    threads: true,
+    isa: true,
+    onFallback: true,
+    tokenizer: true,
+    dtype: true,
+  });
+  if (options.dtype !== undefined) checkWeightType(options.dtype);
+  const { backend, threads, isa, onFallback } = options;
+  const chosen = await chooseBackend({ backend, threads, isa, onFallback });
+  return withOwnBackend(chosen, (ready) => loadOn(ready, name, options));
+}
+
+async function loadOn(chosen: ChosenBackend, name: string, options: LoadBertOptions): Promise<BertParts> {
+  const { signal, dtype, tokenizer } = options;
+  signal?.throwIfAborted();
+  const checkpoint = await openModel(name, options, chosen.backend);
+  try {
+    const config = encoderConfig(checkpoint);
+    const [parts, wordPiece] = await Promise.all([
+      loadParts(checkpoint, chosen, async () => undefined, { dtype, signal }),
+      wordPieceFor(checkpoint, tokenizer),
+    ]);
+    return { ...parts, config, wordPiece, sentence: sentenceModules(checkpoint) };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** @throws {UsageError} the model reads from left to right. */
+function encoderConfig({ config, path }: Checkpoint): BertConfig {
+  const { label, attention } = architectureOf(config);
+  if (attention === "bidirectional") return config as BertConfig;
+  const hint = "GPT2.load loads it";
+  throw new UsageError({ op: `loading ${path}`, expected: "a BERT, which reads whole texts", got: `a ${label}`, hint });
+}
+
+const folderOf = ({ path }: Checkpoint): string => (isFolder(path) ? path : dirname(path));
+
+async function wordPieceFor(
+  checkpoint: Checkpoint,
+  given: WordPieceTokenizer | undefined,
+): Promise<WordPieceTokenizer | undefined> {
+  const tokenizer = given ?? (await checkpoint.loadWordPiece?.()) ?? (await wordPieceBeside(folderOf(checkpoint)));
+  const { vocabSize } = checkpoint.config;
+  if (tokenizer === undefined || tokenizer.vocabSize <= vocabSize) return tokenizer;
+  throw new TokenizerError({
+    op: `loading ${checkpoint.path}: tokenizer`,
+    expected: `at most ${vocabSize} tokens, the model's vocabulary`,
+    got: String(tokenizer.vocabSize),
+    hint: "The tokenizer belongs to another model",
+  });
+}
+
+async function wordPieceBeside(folder: string): Promise<WordPieceTokenizer | undefined> {
+  const there = ["tokenizer.json", "vocab.txt"].some((file) => existsSync(join(folder, file)));
+  return there ? loadWordPiece(folder) : undefined;
+}
+
+function sentenceModules(checkpoint: Checkpoint): SentenceModules | undefined {
+  const folder = folderOf(checkpoint);
+  return readSentenceModules((path) => (existsSync(join(folder, path)) ? readFileSync(join(folder, path)) : undefined));
+}

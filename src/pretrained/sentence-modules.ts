@@ -1,0 +1,71 @@
+import type { Pooling } from "../architectures/architecture.js";
+import { quote } from "../checkpoint/quote.js";
+import { isJsonObject, type JsonObject, parsePythonJson } from "../checkpoint/strict-json.js";
+import { ConfigError } from "../errors.js";
+
+/** How a model of sentence-transformers makes one vector of a text, as the files beside its weights say. */
+export interface SentenceModules {
+  readonly pooling: Pooling;
+  /** Whether vectors are scaled to length 1. */
+  readonly normalize: boolean;
+  /** Texts are cut to so many tokens; undefined for the model's context. */
+  readonly maxLength: number | undefined;
+}
+
+/** A small file of the model's folder by its path in it; undefined if it is not there. */
+export type ReadSmallFile = (path: string) => Uint8Array | undefined;
+
+const POOLINGS: Readonly<Record<string, Pooling>> = {
+  pooling_mode_mean_tokens: "mean",
+  pooling_mode_cls_token: "first",
+  pooling_mode_lasttoken: "last",
+};
+/** `pooling_mode` of newer files. */
+const MODES: Readonly<Record<string, Pooling>> = { mean: "mean", cls: "first", lasttoken: "last" };
+
+/**
+ * Reads modules.json and the files of the modules that it lists; undefined if there is none.
+ *
+ * @throws {ConfigError} a module that is not known, or a way of pooling that is not the mean, the first or the last token.
+ */
+export function readSentenceModules(read: ReadSmallFile): SentenceModules | undefined {
+  const file = parseModules(read);
+  if (file === undefined) return undefined;
+  const { modules: list } = file;
+  if (!Array.isArray(list)) throw refuse("modules.json", "a list of modules", list);
+  let [pooling, normalize]: [Pooling | undefined, boolean] = [undefined, false];
+  for (const module of list) {
+    const { type, path = "" } = isJsonObject(module) ? module : {};
+    const name = String(type).split(".").at(-1);
+    if (name === "Pooling") pooling = readPooling(read, `${path}/config.json`);
+    else if (name === "Normalize") normalize = true;
+    else if (name !== "Transformer") throw refuse("modules.json", "Transformer, Pooling and Normalize", type);
+  }
+  const { max_seq_length: most } = parse(read, "sentence_bert_config.json") ?? {};
+  return { pooling: pooling ?? "mean", normalize, maxLength: typeof most === "number" ? most : undefined };
+}
+
+function readPooling(read: ReadSmallFile, file: string): Pooling {
+  const config = parse(read, file) ?? {};
+  const { pooling_mode: mode } = config;
+  const set = Object.keys(config).filter((key) => key.startsWith("pooling_mode_") && config[key] === true);
+  const found = typeof mode === "string" ? MODES[mode] : POOLINGS[set[0] ?? "pooling_mode_mean_tokens"];
+  if (found !== undefined && set.length <= 1) return found;
+  throw refuse(file, "one of mean, cls and lasttoken", mode ?? set);
+}
+
+function parse(read: ReadSmallFile, file: string): JsonObject | undefined {
+  const bytes = read(file);
+  return bytes && parsePythonJson(bytes, `reading ${file}`);
+}
+
+/** The modules, as a JSON object: the file is a list. */
+function parseModules(read: ReadSmallFile): JsonObject | undefined {
+  const bytes = read("modules.json");
+  if (bytes === undefined) return undefined;
+  const [open, close] = ['{"modules":', "}"].map((text) => new TextEncoder().encode(text));
+  return parsePythonJson(new Uint8Array([...open!, ...bytes, ...close!]), "reading modules.json");
+}
+
+const refuse = (file: string, expected: string, got: unknown): ConfigError =>
+  new ConfigError({ op: `reading ${file}`, expected, got: quote(got) });
