@@ -6,6 +6,7 @@ import type { Aggregation } from "../../src/bert/options.js";
 import { BERT } from "../../src/bert.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
+import { backends } from "../generate/models.js";
 import { BERT_EXPECTED, BERT_VALUES, bertFolder } from "../helpers/bert-fixtures.js";
 import { assertClose } from "../helpers/compare.js";
 
@@ -23,7 +24,8 @@ function assertResults(got: readonly object[], want: readonly object[]): void {
   assertClose("scores", scores(got), scores(want), CLOSE);
 }
 
-for (const backend of ["reference", "wasm", "native"] as const) {
+for (const { name } of await backends()) {
+  const backend = name as BackendChoice;
   describe(`BERT on ${backend}`, () => {
     it("fills masks", async () => {
       await using model = await load("masked", backend);
