@@ -114,10 +114,14 @@ export class GPT2 extends LoadedModel {
   async verifyWatermark(
     text: TextOrIds,
     watermark: WatermarkOptions,
-    options: Omit<VerifyWatermarkOptions, "tokenizer"> = {},
+    options: Omit<VerifyWatermarkOptions, "tokenizer" | "vocabSize"> = {},
   ): Promise<WatermarkReport> {
     const { verifyWatermark } = await import("./misuse/watermark/verify.js");
-    return verifyWatermark(text, watermark, { ...options, tokenizer: this.tokenizer });
+    return verifyWatermark(text, watermark, {
+      ...options,
+      tokenizer: this.tokenizer,
+      vocabSize: this.config.vocabSize,
+    });
   }
 
   /** Tasks stated by a prompt: `model.task.translate("…", { to: "fr" })`, summarize, answer, complete, classify. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { UsageError } from "../errors.js";
 import { type WatermarkOptions, type WatermarkScheme, watermarkSettings } from "../generate/watermark/options.js";
-import { readConfig } from "../generate/watermark/read-config.js";
+import { readWatermarkConfig } from "../generate/watermark/read-config.js";
 
 /** What the command line says of a watermark. */
 export interface WatermarkFlags {
@@ -41,7 +41,7 @@ export function watermarkOf(flags: WatermarkFlags, prefix: string): WatermarkOpt
 
 function configIn(path: string, prefix: string): Partial<WatermarkOptions> {
   const op = `--${prefix}config ${path}`;
-  return readConfig(textIn(path, op), op);
+  return readWatermarkConfig(textIn(path, op), op);
 }
 
 function textIn(path: string, op: string): string {

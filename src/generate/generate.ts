@@ -8,6 +8,7 @@ import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
 import type { Watermark } from "./watermark/mark.js";
+import type { WatermarkSettings } from "./watermark/options.js";
 
 /**
  * Why a sample ended: its token limit, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
@@ -66,8 +67,7 @@ export async function* generateTokens(
   const ids = promptTokens(model, prompt, settings);
   signal?.throwIfAborted();
   if (settings.maxNewTokens === 0) return;
-  const watermark =
-    settings.watermark && (await (await import("./watermark/open.js")).openWatermark(settings.watermark));
+  const watermark = settings.watermark && (await openedWatermark(settings.watermark, engine.config.vocabSize));
   const open: Sequence[] = [engine.sequence(model.adapter)];
   try {
     let made: Sample[] | undefined;
@@ -102,6 +102,12 @@ export async function* generateTokens(
   } finally {
     for (const sequence of open) sequence.release();
   }
+}
+
+/** Imported on demand: most texts have none. */
+async function openedWatermark(settings: WatermarkSettings, vocabSize: number): Promise<Watermark> {
+  const { openWatermark } = await import("./watermark/open.js");
+  return openWatermark(settings, vocabSize);
 }
 
 /** The tokens that the model reads first. */

@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 import { checkOptionNames } from "../util/nearest.js";
-import { type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
+import { marksGreedy, type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
 
 export interface GenerateOptions extends SamplingOptions {
   /** Tokens to generate at most. Default 200. */
@@ -96,7 +96,7 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
   check("stop", '""', "strings that are not empty", !stops.includes(""));
   const sampling = samplingSettings(options, defaults);
   const watermark = options.watermark && watermarkSettings(options.watermark);
-  if (watermark && sampling.temperature === 0) {
+  if (watermark && sampling.temperature === 0 && !marksGreedy(watermark.scheme)) {
     const hint = "At temperature 0 there is nothing to choose, and so no mark";
     throw new UsageError({ op: "watermark", expected: "a temperature above 0", got: "0", hint });
   }

@@ -64,7 +64,7 @@ export class Sampler {
   sample(logits: Row): Choice {
     const logSum = logSumExp(logits);
     const scores = this.#penalised(logits.subarray(0, this.#vocabLimit));
-    const token = this.#settings.temperature === 0 ? indexOfLargest(scores) : this.#draw(scores);
+    const token = this.#settings.temperature === 0 ? this.#likeliest(scores) : this.#draw(scores);
     this.#seen.add(token);
     this.#mark?.push(token);
     return { token, logprob: logits[token]! - logSum };
@@ -80,6 +80,15 @@ export class Sampler {
       if (score !== undefined) scores[token] = score < 0 ? score * penalty : score / penalty;
     }
     return scores;
+  }
+
+  #likeliest(scores: Row): number {
+    if (this.#mark === undefined) return indexOfLargest(scores);
+    const weights = this.#weights;
+    const max = largestOf(scores);
+    for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative(scores[id]! - max);
+    const draw = () => indexOfLargest(weights);
+    return this.#mark.choose({ ids: this.#all, count: scores.length, weights, draw, uniform: () => 0 });
   }
 
   #draw(scores: Row): number {

@@ -20,7 +20,7 @@ export async function chiSquareOverKeys(
   const settings = samplingSettings({ temperature: 1, topK: 0 });
   const counts = new Float64Array(49);
   for (let key = 0; key < keys; key++) {
-    const watermark = await openWatermark(watermarkSettings({ scheme, key } as WatermarkOptions));
+    const watermark = await openWatermark(watermarkSettings({ scheme, key } as WatermarkOptions), 7);
     const sampler = new Sampler(settings, 7, new RandomStream(key), watermark.mark([], 0));
     const draw = (p: number[]) => sampler.sample(Float32Array.from(p, Math.log)).token;
     const first = draw(PROBABILITIES);

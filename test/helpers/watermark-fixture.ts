@@ -45,10 +45,40 @@ export interface WatermarkFixture {
     readonly binomial: readonly (readonly [k: number, n: number, p: number, log: number])[];
     readonly two: readonly (readonly [n: number, alpha: number, x: number, log: number])[];
   };
+  readonly permutations: readonly {
+    readonly seed: string;
+    readonly size: number;
+    readonly first: readonly number[];
+    readonly checksum: number;
+  }[];
+  readonly kgw: readonly {
+    readonly config: Readonly<Record<string, unknown>>;
+    readonly green: readonly { readonly prompt: readonly number[]; readonly green: readonly number[] }[];
+    readonly text: readonly number[];
+    readonly all: readonly [scored: number, green: number, zScore: number];
+    readonly once: readonly [scored: number, green: number, zScore: number];
+  }[];
+  readonly synthid: readonly {
+    readonly config: Readonly<Record<string, unknown>>;
+    readonly prompt: readonly number[];
+    readonly text: readonly number[];
+    /** Probabilities of {@link STEP_TOKENS} before each of the first tokens of the text. */
+    readonly steps: readonly (readonly number[])[];
+    readonly g: readonly string[];
+    readonly mask: readonly number[];
+    readonly mean: number;
+    readonly weightedMean: number;
+    readonly tableMean: number;
+  }[];
 }
 
-export const watermarkFixture = (): WatermarkFixture =>
-  JSON.parse(readFileSync(packageFile("test/fixtures/watermark/expected.json"), "utf8")) as WatermarkFixture;
+export const STEP_TOKENS = [0, 1, 2, 50, 299];
+
+/** Integers of more digits than a number has, keys of the configurations, are texts. */
+export function watermarkFixture(): WatermarkFixture {
+  const text = readFileSync(packageFile("test/fixtures/watermark/expected.json"), "utf8");
+  return JSON.parse(text.replace(/(?<=[[:,])-?\d{17,}(?=[,\]}])/g, '"$&"')) as WatermarkFixture;
+}
 
 /** A whole vocabulary as candidates. */
 export function candidatesOf(

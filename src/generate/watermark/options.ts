@@ -45,19 +45,59 @@ export interface SynthIdOptions extends KeyedOptions {
   readonly depth?: number | undefined;
 }
 
+/** Red-green as Hugging Face transformers has it, WatermarkingConfig. */
+export interface HfKgwOptions {
+  readonly scheme: "hf-kgw";
+  /** Its `hashing_key`: an integer below 2^63. */
+  readonly key: WatermarkKey;
+  /** Its `greenlist_ratio`. Default 0.25. */
+  readonly gamma?: number | undefined;
+  /** Its `bias`. Default 2. */
+  readonly delta?: number | undefined;
+  /** Its `seeding_scheme`: by the token before (`lefthash`, the default), or also by the token itself. */
+  readonly seeding?: "lefthash" | "selfhash" | undefined;
+  /** Its `context_width`. Default 1. */
+  readonly contextWidth?: number | undefined;
+}
+
+/** SynthID-Text as Hugging Face transformers has it, SynthIDTextWatermarkingConfig. */
+export interface HfSynthIdOptions {
+  readonly scheme: "hf-synthid";
+  /** A key for each round: integers of 64 bits with a sign. */
+  readonly keys: readonly (number | bigint | string)[];
+  /** Its `ngram_len`. Default 5. */
+  readonly ngramLength?: number | undefined;
+  /** Its `context_history_size`. Default 1024. */
+  readonly contextHistorySize?: number | undefined;
+  /** Default 0. */
+  readonly samplingTableSeed?: number | undefined;
+  /** Default 65536. */
+  readonly samplingTableSize?: number | undefined;
+  /** Its `skip_first_ngram_calls`: whether the first tokens, whose context is not full, go without the mark. Default false. */
+  readonly skipFirstNgrams?: boolean | undefined;
+}
+
 /** How a text is marked, and what it has to be verified with. */
-export type WatermarkOptions = GumbelOptions | DualKeyGumbelOptions | RedGreenOptions | SynthIdOptions;
+export type WatermarkOptions =
+  | GumbelOptions
+  | DualKeyGumbelOptions
+  | RedGreenOptions
+  | SynthIdOptions
+  | HfKgwOptions
+  | HfSynthIdOptions;
 
 export type WatermarkScheme = NonNullable<WatermarkOptions["scheme"]>;
 
-type Complete<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> };
+export type Complete<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> };
 
 /** The options with their defaults. */
 export type WatermarkSettings =
   | Complete<GumbelOptions>
   | Complete<DualKeyGumbelOptions>
   | Complete<RedGreenOptions>
-  | Complete<SynthIdOptions>;
+  | Complete<SynthIdOptions>
+  | Complete<HfKgwOptions>
+  | Complete<HfSynthIdOptions>;
 
 interface Rule {
   readonly value: unknown;
@@ -103,23 +143,73 @@ const SCHEMES: Readonly<Record<WatermarkScheme, Readonly<Record<string, Rule>>>>
   "dual-key-gumbel": { ...SHARED, alpha: between(0.1, 0, 1) },
   "red-green": { ...SHARED, gamma, delta },
   synthid: { ...SHARED, depth: integer(32, 1, 32) },
+  "hf-kgw": { gamma, delta, seeding: oneOf("lefthash", ["selfhash"]), contextWidth: integer(1, 1, 64) },
+  "hf-synthid": {
+    ngramLength: integer(5, 2, 64),
+    contextHistorySize: integer(1024, 1, 2 ** 24),
+    samplingTableSeed: integer(0, 0, Number.MAX_SAFE_INTEGER),
+    samplingTableSize: integer(2 ** 16, 1, 2 ** 24),
+    skipFirstNgrams: { value: false, expected: "true or false", holds: (x) => typeof x === "boolean" },
+  },
 };
 
 export const WATERMARK_SCHEMES = Object.keys(SCHEMES) as readonly WatermarkScheme[];
 
+/** Schemes that change the most likely token too: the others have nothing to choose at temperature 0. */
+export const marksGreedy = (scheme: WatermarkScheme): boolean => scheme === "hf-kgw" || scheme === "hf-synthid";
+
 /** @throws {UsageError} an option that does not exist or is out of range. */
 export function watermarkSettings(options: WatermarkOptions): WatermarkSettings {
-  const { scheme = "gumbel", key, ...given } = options;
+  const { scheme = "gumbel", ...given } = options;
   if (!Object.hasOwn(SCHEMES, scheme)) {
     throw new UsageError({ op: "watermark: scheme", expected: WATERMARK_SCHEMES.join(", "), got: String(scheme) });
   }
   const rules = SCHEMES[scheme];
-  checkOptionNames<Record<string, unknown>>(`watermark ${scheme}`, given, rules);
-  checkKey(key);
+  const secret = scheme === "hf-synthid" ? "keys" : "key";
+  checkOptionNames<Record<string, unknown>>(`watermark ${scheme}`, given, { ...rules, [secret]: true });
+  const secrets = { [secret]: checkedSecret(scheme, (given as Record<string, unknown>)[secret]) };
   const values = Object.entries(rules).map(([name, { value, expected, holds }]) => {
     const x = (given as Record<string, unknown>)[name] ?? value;
     if (!holds(x)) throw new UsageError({ op: `watermark: ${name}`, expected, got: String(x) });
     return [name, x] as const;
   });
-  return { scheme, key, ...Object.fromEntries(values) } as WatermarkSettings;
+  return { scheme, ...secrets, ...Object.fromEntries(values) } as WatermarkSettings;
 }
+
+/** The key or keys as they are used. What is wrong is said without them. */
+function checkedSecret(scheme: WatermarkScheme, secret: unknown): WatermarkKey | readonly bigint[] {
+  if (scheme === "hf-synthid") {
+    if (Array.isArray(secret) && secret.length > 0) return secret.map(checkedSignedKey);
+    throw new UsageError({ op: "watermark: keys", expected: "integers, one for each round", got: kindOf(secret) });
+  }
+  checkKey(secret);
+  if (scheme === "hf-kgw" && integerKey(secret) === undefined) {
+    throw new UsageError({
+      op: "watermark: key",
+      expected: "transformers' hashing_key, below 2^63",
+      got: kindOf(secret),
+    });
+  }
+  return secret;
+}
+
+function checkedSignedKey(key: unknown): bigint {
+  const value = integerKey(key);
+  if (value !== undefined) return value;
+  throw new UsageError({ op: "watermark: keys", expected: "integers from -2^63 to 2^63 - 1", got: kindOf(key) });
+}
+
+/** An integer of 64 bits with a sign, if it is one. */
+function integerKey(key: unknown): bigint | undefined {
+  const isInteger =
+    typeof key === "bigint" || Number.isSafeInteger(key) || (typeof key === "string" && /^\s*-?\d+\s*$/.test(key));
+  if (!isInteger) return undefined;
+  const value = BigInt(key as string | number | bigint);
+  return BigInt.asIntN(64, value) === value ? value : undefined;
+}
+
+const kindOf = (x: unknown): string => {
+  if (x === undefined) return "none";
+  if (typeof x === "string") return "a text";
+  return Array.isArray(x) ? "an empty list" : `a ${typeof x} out of range`;
+};

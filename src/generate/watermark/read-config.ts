@@ -1,25 +1,134 @@
 import { UsageError } from "../../errors.js";
-import type { WatermarkOptions } from "./options.js";
+import type { ContextScope } from "./contexts.js";
+import { type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./options.js";
+
+type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads watermark options from JSON: an object of {@link WatermarkOptions}, where the key may be left out.
+ * Reads watermark options from JSON, where the key may be left out: {@link WatermarkOptions}; a WatermarkingConfig or
+ * SynthIDTextWatermarkingConfig of Hugging Face transformers, also as the `watermarking_config` of a
+ * generation_config.json; or a WatermarkConfig of vLLM.
  *
  * @param op for errors
- * @throws {UsageError} no such object. The values are checked by {@link watermarkSettings}.
+ * @throws {UsageError} no such object. The values are checked when the options are used.
  */
-export function readConfig(text: string, op: string): Partial<WatermarkOptions> {
-  const json = parsed(text, op);
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new UsageError({ op, expected: "a JSON object", got: Array.isArray(json) ? "an array" : String(json) });
-  }
+export function readWatermarkConfig(
+  text: string,
+  op = "reading a watermark's configuration",
+): Partial<WatermarkOptions> {
+  const json = objectIn(text, op);
+  const inner = json.watermarking_config ?? json.watermark_config;
+  if (inner !== undefined && inner !== null) return optionsOf(asObject(inner, op), op);
+  return optionsOf(json, op);
+}
+
+function optionsOf(json: Json, op: string): Partial<WatermarkOptions> {
+  const isTheirs = "greenlist_ratio" in json || "hashing_key" in json || "seeding_scheme" in json;
+  if (isTheirs) return renamed(json, KGW, "hf-kgw", op);
+  if ("ngram_len" in json) return renamed(json, SYNTHID, "hf-synthid", op);
+  if ("algorithm" in json || "context_width" in json) return fromVllm(json, op);
   return json as Partial<WatermarkOptions>;
 }
 
-function parsed(text: string, op: string): unknown {
+/** transformers' names, with ours. */
+const KGW: Readonly<Record<string, string>> = {
+  greenlist_ratio: "gamma",
+  bias: "delta",
+  hashing_key: "key",
+  seeding_scheme: "seeding",
+  context_width: "contextWidth",
+};
+const SYNTHID: Readonly<Record<string, string>> = {
+  ngram_len: "ngramLength",
+  keys: "keys",
+  context_history_size: "contextHistorySize",
+  sampling_table_seed: "samplingTableSeed",
+  sampling_table_size: "samplingTableSize",
+  skip_first_ngram_calls: "skipFirstNgrams",
+};
+/** vLLM's, but for its algorithm. */
+const VLLM: Readonly<Record<string, string>> = {
+  key: "key",
+  alpha: "alpha",
+  gamma: "gamma",
+  delta: "delta",
+  depth: "depth",
+  context_width: "contextWidth",
+  deduplicate_contexts_max_history: "maxHistory",
+};
+/** Fields that say nothing about the text: how vLLM and transformers compute. */
+const IGNORED = new Set(["prf", "allow_target_only_watermarking", "debug_mode"]);
+
+function renamed(json: Json, names: Readonly<Record<string, string>>, scheme: string, op: string) {
+  const options: Record<string, unknown> = { scheme };
+  for (const [name, value] of Object.entries(json)) {
+    const ours = names[name];
+    if (ours !== undefined) options[ours] = value;
+    else if (!IGNORED.has(name)) throw new UsageError({ op, expected: `fields of ${scheme}`, got: name });
+  }
+  return options as Partial<WatermarkOptions>;
+}
+
+/** Options of vLLM that its scheme has no use for are left out, as its configuration has them all. */
+function fromVllm(
+  { algorithm = "gumbel", deduplicate_contexts, ...json }: Json,
+  op: string,
+): Partial<WatermarkOptions> {
+  const scheme = String(algorithm).replaceAll("_", "-");
+  const unused = scheme === "dual-key-gumbel" ? [] : ["alpha"];
+  const kept = Object.fromEntries(Object.entries(json).filter(([name]) => !unused.includes(name)));
+  const { maxHistory, ...options } = renamed(kept, VLLM, scheme, op) as Record<string, unknown>;
+  return {
+    ...options,
+    ...(deduplicate_contexts !== undefined && {
+      deduplicateContexts: String(deduplicate_contexts).replaceAll("_", "-") as ContextScope,
+    }),
+    // null: all of them.
+    ...(maxHistory !== undefined && { maxHistory: maxHistory ?? Number.MAX_SAFE_INTEGER }),
+  } as Partial<WatermarkOptions>;
+}
+
+/**
+ * The JSON of transformers' WatermarkingConfig or SynthIDTextWatermarkingConfig, for `hf-kgw` and `hf-synthid`.
+ *
+ * @throws {UsageError} another scheme, or an option out of range.
+ */
+export function transformersConfig(options: WatermarkOptions): string {
+  const settings: WatermarkSettings = watermarkSettings(options);
+  if (settings.scheme !== "hf-kgw" && settings.scheme !== "hf-synthid") {
+    throw new UsageError({
+      op: "writing transformers' configuration",
+      expected: "hf-kgw or hf-synthid",
+      got: settings.scheme,
+    });
+  }
+  const names = Object.entries(settings.scheme === "hf-kgw" ? KGW : SYNTHID);
+  const values = names.map(([theirs, ours]) => {
+    const value = (settings as unknown as Json)[ours];
+    return `  ${JSON.stringify(theirs)}: ${Array.isArray(value) ? `[${value.join(", ")}]` : jsonOf(ours, value)}`;
+  });
+  return `{\n${values.join(",\n")}\n}\n`;
+}
+
+/** A key is an integer there, also one of more digits than a number has here. */
+const jsonOf = (name: string, value: unknown): string =>
+  name === "key" ? String(value).trim() : JSON.stringify(value);
+
+function objectIn(text: string, op: string): Json {
+  // Integers of more digits than a number has, as keys do, become texts.
+  const exact = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (piece) =>
+    /^-?\d{16,}$/.test(piece) ? `"${piece}"` : piece,
+  );
   try {
-    return JSON.parse(text);
-  } catch {
+    return asObject(JSON.parse(exact), op);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
     // The parser's message quotes the file, which may hold the key.
     throw new UsageError({ op, expected: "JSON", got: "a text that is none" });
   }
+}
+
+function asObject(json: unknown, op: string): Json {
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
+  throw new UsageError({ op, expected: "a JSON object", got: Array.isArray(json) ? "an array" : `a ${typeof json}` });
 }

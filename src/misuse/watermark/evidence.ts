@@ -1,25 +1,38 @@
 import { dualKeys } from "../../generate/watermark/gumbel.js";
+import { HfKgwWatermark } from "../../generate/watermark/hf-kgw.js";
+import { HfSynthIdWatermark } from "../../generate/watermark/hf-synthid.js";
 import { keyBits } from "../../generate/watermark/key.js";
 import type { WatermarkSettings } from "../../generate/watermark/options.js";
 import { ContextWords } from "../../generate/watermark/philox.js";
 import { isGreen } from "../../generate/watermark/red-green.js";
+import { kgwTest, synthIdTest } from "./hf-evidence.js";
 import { logBinomialTail, logGammaTail, logTwoGammaTail } from "./tails.js";
 
 /** What the tokens of a text say about a mark. */
 export interface Evidence {
   /** Tokens that were scored. */
   readonly scored: number;
-  /** Tokens left out because their context came before. */
+  /** Tokens left out because their context came before; for hf-kgw, because their n-gram did. */
   readonly repeated: number;
   /** The scheme's statistic: see {@link WatermarkReport.score}. */
   readonly score: number;
   /** ln of the probability that a text without the mark has such a score or a higher one. */
   readonly logPValue: number;
+  /** For hf-kgw: transformers' z-score, of n-grams counted once. */
+  readonly zScore?: number;
+  /** For hf-synthid: the mean with the first round's g weighed ten times the last's. */
+  readonly weightedMean?: number;
 }
 
-/** The test for a mark, of its settings. */
-export async function evidenceTest(settings: WatermarkSettings): Promise<(tokens: readonly number[]) => Evidence> {
+/** @param vocabSize the model's */
+export async function evidenceTest(
+  settings: WatermarkSettings,
+  vocabSize: number,
+): Promise<(tokens: readonly number[]) => Evidence> {
+  if (settings.scheme === "hf-synthid") return synthIdTest(new HfSynthIdWatermark(settings));
   const key = await keyBits(settings.key);
+  if (settings.scheme === "hf-kgw")
+    return kgwTest(new HfKgwWatermark(key, settings, vocabSize), vocabSize, settings.gamma);
   const width = settings.contextWidth;
   switch (settings.scheme) {
     case "gumbel": {

@@ -12,6 +12,8 @@ const EFFECTS: Readonly<Record<WatermarkScheme, Effect>> = {
   "dual-key-gumbel": { mean: 1.1, deviation: 1.5 },
   "red-green": { mean: 0.53, deviation: 1.15 },
   synthid: { mean: 0.83, deviation: 1.2 },
+  "hf-kgw": { mean: 0.53, deviation: 1.15 },
+  "hf-synthid": { mean: 0.83, deviation: 1.2 },
 };
 
 /** The probability that so many scored tokens of a marked text are found to be marked. */

@@ -8,6 +8,8 @@ import { powerAt, tokensFor } from "./power.js";
 export interface VerifyWatermarkOptions {
   /** The tokenizer of the model that wrote the text; for a text, not for ids. */
   readonly tokenizer?: Tokenizer | undefined;
+  /** The vocabulary of the model that wrote the text, for hf-kgw. Default: the tokenizer's. */
+  readonly vocabSize?: number | undefined;
   /** The p-value up to which a mark counts as found: so many texts without it are taken for marked. Default 0.01. */
   readonly falsePositiveRate?: number | undefined;
   /**
@@ -30,7 +32,7 @@ export interface WatermarkReport {
   readonly logPValue: number;
   /**
    * The scheme's statistic: the sum of -log(1 - u) over tokens for the two of Gumbel, the number of green tokens for
-   * red-green, the mean g for synthid.
+   * the two red-green ones, the mean g for the two of SynthID.
    */
   readonly score: number;
   /** Tokens of the text. */
@@ -38,6 +40,10 @@ export interface WatermarkReport {
   /** Tokens scored: those whose context did not come before. */
   readonly scored: number;
   readonly repeated: number;
+  /** For hf-kgw: transformers' z-score, of n-grams counted once. */
+  readonly zScore?: number;
+  /** For hf-synthid: the weighted mean of g. */
+  readonly weightedMean?: number;
   /**
    * About how often a marked text with so many scored tokens is found, if it has the entropy of the default model's texts
    * with its default sampling.
@@ -63,6 +69,7 @@ export async function verifyWatermark(
 ): Promise<WatermarkReport> {
   checkOptionNames<VerifyWatermarkOptions>("verifying a watermark", options, {
     tokenizer: true,
+    vocabSize: true,
     falsePositiveRate: true,
     power: true,
   });
@@ -71,7 +78,7 @@ export async function verifyWatermark(
   checkShare("falsePositiveRate", falsePositiveRate);
   checkShare("power", power);
   const ids = tokensOf(text, options.tokenizer);
-  const evidence = (await evidenceTest(settings))(ids);
+  const evidence = (await evidenceTest(settings, vocabularyOf(settings.scheme, options)))(ids);
   const { scheme } = settings;
   const tokensNeeded = tokensFor(scheme, power, falsePositiveRate);
   return {
@@ -88,6 +95,19 @@ export async function verifyWatermark(
 function verdictOf({ scored, logPValue }: Evidence, rate: number, needed: number): WatermarkReport["verdict"] {
   if (logPValue <= Math.log(rate)) return "found";
   return scored < needed ? "too-short" : "not-found";
+}
+
+function vocabularyOf(scheme: WatermarkScheme, { vocabSize, tokenizer }: VerifyWatermarkOptions): number {
+  const size = vocabSize ?? tokenizer?.vocabSize;
+  if (size === undefined && scheme === "hf-kgw") {
+    throw new UsageError({
+      op: "verifying a watermark",
+      expected: "vocabSize or a tokenizer, for hf-kgw",
+      got: "none",
+    });
+  }
+  if (size === undefined || (Number.isSafeInteger(size) && size > 0 && size < 2 ** 27)) return size ?? 0;
+  throw new UsageError({ op: "verifying a watermark: vocabSize", expected: "a positive integer", got: String(size) });
 }
 
 function tokensOf(text: string | ArrayLike<number>, tokenizer: Tokenizer | undefined): number[] {

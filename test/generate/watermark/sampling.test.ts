@@ -22,12 +22,18 @@ before(async () => {
 });
 after(() => model.dispose());
 
+/** A watermark of each scheme, by an integer as key. */
+const watermarkOf = (scheme: WatermarkScheme, key: number): WatermarkOptions =>
+  scheme === "hf-synthid"
+    ? { scheme, keys: Array.from({ length: 20 }, (_, i) => key * 1000 + i * i) }
+    : ({ scheme, key } as WatermarkOptions);
+
 const PLAIN = { temperature: 1, topK: 0 };
 const marked = (scheme: WatermarkScheme, options: GenerateOptions = {}): GenerateOptions => ({
   ...PLAIN,
   maxNewTokens: 120,
   seed: 4,
-  watermark: { scheme, key: 42 } as WatermarkOptions,
+  watermark: watermarkOf(scheme, 42),
   ...options,
 });
 const tokensOf = async (options: GenerateOptions, prompt = "ab") => (await model.complete(prompt, options)).tokens;
@@ -38,7 +44,7 @@ for (const scheme of WATERMARK_SCHEMES) {
       const tokens = await tokensOf(marked(scheme));
       const watermark = marked(scheme).watermark!;
       const right = await model.verifyWatermark(tokens, watermark);
-      const wrong = await model.verifyWatermark(tokens, { ...watermark, key: 43 } as WatermarkOptions);
+      const wrong = await model.verifyWatermark(tokens, watermarkOf(scheme, 43));
       assert.equal(right.verdict, "found", `p ${right.pValue}`);
       assert.ok(right.pValue < 1e-6);
       assert.ok(wrong.pValue > 1e-3, `p ${wrong.pValue}`);
@@ -60,7 +66,7 @@ for (const scheme of WATERMARK_SCHEMES) {
     test("takes only tokens that the filters leave", async () => {
       const logits = Float32Array.of(1, 5, 4, 2, 3);
       for (const filter of [{ topK: 2 }, { minP: 0.3 }, { topP: 0.8 }]) {
-        const mark = (await openWatermark(watermarkSettings({ scheme, key: 1 } as WatermarkOptions))).mark([], 0);
+        const mark = (await openWatermark(watermarkSettings(watermarkOf(scheme, 1)), 300)).mark([], 0);
         const sampler = new Sampler(samplingSettings({ ...PLAIN, ...filter }), 5, new RandomStream(1), mark);
         const taken = new Set(Array.from({ length: 100 }, () => sampler.sample(logits).token));
         assert.deepEqual([...taken].sort(), [1, 2]);
@@ -103,5 +109,12 @@ test("wrong options are errors that do not show the key", async () => {
   await refused({ key: "hush", gamma: 0.5 }, /watermark gumbel: .*got gamma/);
   await refused({ key: "hush", scheme: "red-green", gamma: 1 }, /gamma: expected a number between 0 and 1, got 1/);
   await refused({ key: "hush", scheme: "synthid", depth: 33 }, /depth: expected an integer from 1 to 32, got 33/);
+  await refused({ key: "hush", scheme: "hf-kgw" }, /key: expected transformers' hashing_key, below 2\^63, got a text/);
+  await refused({ key: "hush", scheme: "hf-synthid" }, /watermark hf-synthid: .*got key/);
+  await refused({ scheme: "hf-synthid", keys: [] }, /keys: expected integers, one for each round, got an empty list/);
+  await refused(
+    { scheme: "hf-synthid", keys: ["hush"] },
+    /keys: expected integers from -2\^63 to 2\^63 - 1, got a text/,
+  );
   await refused({ key: "hush" }, /expected a temperature above 0, got 0/, { temperature: 0 });
 });

@@ -36,7 +36,7 @@ test("derived keys are vLLM's", async () => {
 test("gumbel chooses vLLM's tokens", async () => {
   for (const { key, temperature, tokens } of fixture.gumbel) {
     const settings = watermarkSettings({ key, deduplicateContexts: "none" });
-    const mark = (await openWatermark(settings)).mark([5, 6], 0);
+    const mark = (await openWatermark(settings, 300)).mark([5, 6], 0);
     for (const [i, token] of tokens.entries()) {
       assert.equal(mark.choose(candidatesOf(fixture.logits, { temperature })), token, `token ${i} of key ${key}`);
       mark.push(token);
@@ -61,7 +61,7 @@ test("contexts are repeated where vLLM finds them to be", () => {
 /** The probabilities from which a mark of that scheme draws after the fixture's context. */
 async function reweighed(scheme: "red-green" | "synthid"): Promise<number[]> {
   const { context, key } = fixture.reweighed;
-  const mark = (await openWatermark(watermarkSettings({ scheme, key }))).mark([], 0);
+  const mark = (await openWatermark(watermarkSettings({ scheme, key }), 300)).mark([], 0);
   for (const token of context) mark.push(token);
   const candidates = candidatesOf(fixture.logits);
   mark.choose(candidates);

@@ -1,0 +1,95 @@
+import { largest } from "../largest.js";
+import type { Candidates, Mark, Watermark } from "./mark.js";
+import { isAmongFirst, Mt19937, permutation } from "./mt19937.js";
+import type { Complete, HfKgwOptions } from "./options.js";
+
+/** Size of the table of `selfhash`. */
+const TABLE_SIZE = 1_000_003;
+/** `selfhash` looks at so many of the likeliest tokens. */
+const TRIED = 40;
+
+/**
+ * The red-green watermark of Hugging Face transformers (WatermarkingConfig; Kirchenbauer et al. 2023, 2024): the first
+ * gamma of a permutation of the vocabulary are green, and delta is added to their logits. The permutation's seed is made of
+ * the token before (`lefthash`), or of the token itself and those before it (`selfhash`). Equal to transformers on a CPU,
+ * whose torch.randperm is a Mersenne Twister; on a GPU torch has another.
+ */
+export class HfKgwWatermark implements Watermark {
+  readonly #key: bigint;
+  readonly #vocabSize: number;
+  /** Number of green tokens. */
+  readonly greenCount: number;
+  readonly #factor: number;
+  readonly #width: number;
+  readonly #self: boolean;
+  #table: Int32Array | undefined;
+
+  constructor(key: bigint, options: Complete<HfKgwOptions>, vocabSize: number) {
+    this.#key = key;
+    this.#vocabSize = vocabSize;
+    this.greenCount = Math.floor(vocabSize * options.gamma);
+    this.#factor = Math.exp(options.delta);
+    this.#width = options.contextWidth;
+    this.#self = options.seeding === "selfhash";
+  }
+
+  /** Tokens of an n-gram that the test counts; its last is green or not. */
+  get ngramLength(): number {
+    return this.#self ? this.#width : this.#width + 1;
+  }
+
+  mark(prompt: readonly number[]): Mark {
+    const before = [...prompt];
+    return {
+      choose: (candidates) => {
+        if (before.length >= this.#width) {
+          if (this.#self) this.#favourOwn(before, candidates);
+          else this.#favour(before, candidates);
+        }
+        return candidates.draw();
+      },
+      push: (token) => void before.push(token),
+    };
+  }
+
+  /** Whether the last of an n-gram's tokens is green after those before it. */
+  isGreen(ngram: readonly number[]): boolean {
+    const token = ngram.at(-1)!;
+    const seed = this.#self ? this.#selfSeed(ngram) : this.#leftSeed(ngram.at(-2)!);
+    return isAmongFirst(new Mt19937(seed), this.#vocabSize, this.greenCount, token);
+  }
+
+  #favour(before: readonly number[], { ids, count, weights }: Candidates): void {
+    const green = new Uint8Array(this.#vocabSize);
+    const seed = this.#leftSeed(before.at(-1)!);
+    for (const id of permutation(new Mt19937(seed), this.#vocabSize, this.greenCount)) green[id] = 1;
+    for (let i = 0; i < count; i++) if (green[ids[i]!]) weights[ids[i]!]! *= this.#factor;
+  }
+
+  /** Whether a token is green depends on itself: only the likeliest are tried. */
+  #favourOwn(before: readonly number[], { ids, count, weights }: Candidates): void {
+    const candidates = Float64Array.from(ids.subarray(0, count), (id) => weights[id]!);
+    const likeliest = new Int32Array(Math.min(TRIED, count));
+    largest(candidates, likeliest.length, likeliest);
+    const context = this.#width === 1 ? [] : before.slice(1 - this.#width);
+    for (const i of likeliest) if (this.isGreen([...context, ids[i]!])) weights[ids[i]!]! *= this.#factor;
+  }
+
+  #leftSeed(token: number): bigint {
+    return (this.#key * BigInt(token)) % (2n ** 64n - 1n);
+  }
+
+  /** The least of key · a · b over the tokens, in 64 bits with a sign; b is the last one's. */
+  #selfSeed(ngram: readonly number[]): bigint {
+    this.#table ??= permutation(new Mt19937(this.#key), TABLE_SIZE);
+    const hash = (token: number) => BigInt(this.#table![token % TABLE_SIZE]! + 1);
+    const last = hash(ngram.at(-1)!);
+    let least = 2n ** 63n;
+    for (const token of ngram) {
+      const product = BigInt.asIntN(64, this.#key * hash(token) * last);
+      if (product < least) least = product;
+    }
+    const modulus = 2n ** 64n - 1n;
+    return ((least % modulus) + modulus) % modulus;
+  }
+}

@@ -1,0 +1,129 @@
+import type { Candidates, Mark, Watermark } from "./mark.js";
+import { Mt19937 } from "./mt19937.js";
+import type { Complete, HfSynthIdOptions } from "./options.js";
+import { multiplyHigh } from "./philox.js";
+import { tournament } from "./synthid.js";
+
+/** The linear congruential generator's multiplier, 6364136223846793005. */
+const HIGH = 0x5851f42d;
+const LOW = 0x4c957f2d;
+const TWO32 = 2 ** 32;
+
+/** 64 bits as two numbers. */
+interface Word {
+  readonly high: number;
+  readonly low: number;
+}
+
+const ONE: Word = { high: 0, low: 1 };
+
+/**
+ * SynthID-Text as in Hugging Face transformers (SynthIDTextWatermarkingConfig; Dathathri et al. 2024): a tournament with a
+ * round for each key. The n-gram and the key are hashed to a place in a table of random bits.
+ */
+export class HfSynthIdWatermark implements Watermark {
+  readonly ngramLength: number;
+  /** Rounds: keys. */
+  readonly depth: number;
+  /** Share of ones in the table. */
+  readonly mean: number;
+  readonly #options: Complete<HfSynthIdOptions>;
+  readonly #keys: readonly Word[];
+  readonly #table: Uint8Array;
+
+  constructor(options: Complete<HfSynthIdOptions>) {
+    this.#options = options;
+    this.ngramLength = options.ngramLength;
+    this.depth = options.keys.length;
+    this.#keys = options.keys.map((key) => wordOf(BigInt(key)));
+    const random = new Mt19937(BigInt(options.samplingTableSeed));
+    this.#table = Uint8Array.from({ length: options.samplingTableSize }, () => random.bits() % 2);
+    this.mean = this.#table.reduce((sum, bit) => sum + bit, 0) / this.#table.length;
+  }
+
+  /** Contexts are of the generated text alone, 0 where it had not begun. */
+  mark(): Mark {
+    const { contextHistorySize, skipFirstNgrams } = this.#options;
+    const context = new Int32Array(this.ngramLength - 1);
+    const history = new ContextHistory(contextHistorySize);
+    let calls = 0;
+    return {
+      choose: (candidates) => {
+        calls++;
+        if (skipFirstNgrams && calls < this.ngramLength) return candidates.draw();
+        const hash = this.hashOf(context);
+        if (!history.add(hash)) this.#reweigh(candidates, hash);
+        return candidates.draw();
+      },
+      push: (token) => {
+        context.copyWithin(0, 1);
+        context[context.length - 1] = token;
+      },
+    };
+  }
+
+  hashOf(tokens: ArrayLike<number>): Word {
+    let hash = ONE;
+    for (let i = 0; i < tokens.length; i++) hash = step(hash, { high: 0, low: tokens[i]! });
+    return hash;
+  }
+
+  /** The g of each round for a token after a context, into `g`. */
+  bits(context: Word, token: number, g: Uint8Array, offset = 0): void {
+    const hash = step(context, { high: 0, low: token });
+    for (const [round, key] of this.#keys.entries()) {
+      g[offset + round] = this.#table[remainder(step(hash, key), this.#table.length)]!;
+    }
+  }
+
+  #reweigh(candidates: Candidates, context: Word): void {
+    const { ids, count } = candidates;
+    const { depth } = this;
+    const g = new Uint8Array(count * depth);
+    for (let i = 0; i < count; i++) this.bits(context, ids[i]!, g, i * depth);
+    tournament(candidates, depth, (i, round) => g[i * depth + round]!);
+  }
+}
+
+/** The newest contexts, of a fixed number, at first all 0. */
+export class ContextHistory {
+  readonly #size: number;
+  /** When each came last. */
+  readonly #last = new Map([["0,0", -1]]);
+  #added = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Adds a context, and returns whether it is there already. */
+  add({ high, low }: Word): boolean {
+    const name = `${high},${low}`;
+    const last = this.#last.get(name);
+    const repeated = last !== undefined && last >= this.#added - this.#size;
+    this.#last.set(name, this.#added++);
+    return repeated;
+  }
+}
+
+const wordOf = (value: bigint): Word => ({
+  high: Number(BigInt.asUintN(32, value >> 32n)),
+  low: Number(BigInt.asUintN(32, value)),
+});
+
+/** (hash + data) · multiplier + 1, in 64 bits. */
+function step(hash: Word, data: Word): Word {
+  const sum = hash.low + data.low;
+  const low = sum >>> 0;
+  const high = (hash.high + data.high + (sum >= TWO32 ? 1 : 0)) >>> 0;
+  const product = Math.imul(low, LOW) >>> 0;
+  const upper = multiplyHigh(low, LOW) + Math.imul(low, HIGH) + Math.imul(high, LOW) + (product === 0xffffffff ? 1 : 0);
+  return { high: upper >>> 0, low: (product + 1) >>> 0 };
+}
+
+/** The word with its sign modulo n, from 0 on. */
+function remainder({ high, low }: Word, n: number): number {
+  const unit = TWO32 % n;
+  const unsigned = ((high % n) * unit + (low % n)) % n;
+  return high < 2 ** 31 ? unsigned : (unsigned - ((unit * unit) % n) + n) % n;
+}
