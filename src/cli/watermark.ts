@@ -27,21 +27,21 @@ export function watermarkOf(flags: WatermarkFlags, prefix: string): WatermarkOpt
   if (key !== undefined && keyFile !== undefined) {
     throw new UsageError({ op: `--${prefix}key`, expected: "a key or the file of one", got: "both" });
   }
-  const stored = config === undefined ? {} : configIn(config, prefix);
+  const stored: Partial<Record<string, unknown>> = config === undefined ? {} : configIn(config, prefix);
   const given = key ?? (keyFile === undefined ? undefined : textIn(keyFile, `--${prefix}key-file`).trim());
-  const chosen = given ?? ("key" in stored ? stored.key : process.env[KEY_VARIABLE]);
+  const chosen = given ?? stored.key ?? process.env[KEY_VARIABLE];
   const options = { ...stored, ...(scheme && { scheme }), ...(chosen !== undefined && { key: chosen }) };
   if (chosen === undefined && !("keys" in stored)) {
     const hint = `Give --${prefix}key-file FILE, --${prefix}key KEY (other users see it in the list of processes), or set ${KEY_VARIABLE}`;
     throw new UsageError({ op: "watermark", expected: "a key", got: "none", hint });
   }
-  watermarkSettings(options as WatermarkOptions);
-  return options as WatermarkOptions;
+  watermarkSettings(options as unknown as WatermarkOptions);
+  return options as unknown as WatermarkOptions;
 }
 
-function configIn(path: string, prefix: string): Partial<WatermarkOptions> {
+function configIn(path: string, prefix: string): Partial<Record<string, unknown>> {
   const op = `--${prefix}config ${path}`;
-  return readWatermarkConfig(textIn(path, op), op);
+  return { ...readWatermarkConfig(textIn(path, op), op) };
 }
 
 function textIn(path: string, op: string): string {

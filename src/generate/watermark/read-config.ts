@@ -5,29 +5,26 @@ import { type WatermarkOptions, type WatermarkSettings, watermarkSettings } from
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads watermark options from JSON, where the key may be left out: {@link WatermarkOptions}; a WatermarkingConfig or
+ * Reads watermark options from JSON, where the key may be left out, to be added: {@link WatermarkOptions}; a WatermarkingConfig or
  * SynthIDTextWatermarkingConfig of Hugging Face transformers, also as the `watermarking_config` of a
  * generation_config.json; or a WatermarkConfig of vLLM.
  *
  * @param op for errors
  * @throws {UsageError} no such object. The values are checked when the options are used.
  */
-export function readWatermarkConfig(
-  text: string,
-  op = "reading a watermark's configuration",
-): Partial<WatermarkOptions> {
+export function readWatermarkConfig(text: string, op = "reading a watermark's configuration"): WatermarkOptions {
   const json = objectIn(text, op);
   const inner = json.watermarking_config ?? json.watermark_config;
   if (inner !== undefined && inner !== null) return optionsOf(asObject(inner, op), op);
   return optionsOf(json, op);
 }
 
-function optionsOf(json: Json, op: string): Partial<WatermarkOptions> {
+function optionsOf(json: Json, op: string): WatermarkOptions {
   const isTheirs = "greenlist_ratio" in json || "hashing_key" in json || "seeding_scheme" in json;
   if (isTheirs) return renamed(json, KGW, "hf-kgw", op);
   if ("ngram_len" in json) return renamed(json, SYNTHID, "hf-synthid", op);
   if ("algorithm" in json || "context_width" in json) return fromVllm(json, op);
-  return json as Partial<WatermarkOptions>;
+  return json as unknown as WatermarkOptions;
 }
 
 /** transformers' names, with ours. */
@@ -66,18 +63,15 @@ function renamed(json: Json, names: Readonly<Record<string, string>>, scheme: st
     if (ours !== undefined) options[ours] = value;
     else if (!IGNORED.has(name)) throw new UsageError({ op, expected: `fields of ${scheme}`, got: name });
   }
-  return options as Partial<WatermarkOptions>;
+  return options as unknown as WatermarkOptions;
 }
 
 /** Options of vLLM that its scheme has no use for are left out, as its configuration has them all. */
-function fromVllm(
-  { algorithm = "gumbel", deduplicate_contexts, ...json }: Json,
-  op: string,
-): Partial<WatermarkOptions> {
+function fromVllm({ algorithm = "gumbel", deduplicate_contexts, ...json }: Json, op: string): WatermarkOptions {
   const scheme = String(algorithm).replaceAll("_", "-");
   const unused = scheme === "dual-key-gumbel" ? [] : ["alpha"];
   const kept = Object.fromEntries(Object.entries(json).filter(([name]) => !unused.includes(name)));
-  const { maxHistory, ...options } = renamed(kept, VLLM, scheme, op) as Record<string, unknown>;
+  const { maxHistory, ...options } = renamed(kept, VLLM, scheme, op) as unknown as Record<string, unknown>;
   return {
     ...options,
     ...(deduplicate_contexts !== undefined && {
@@ -85,7 +79,7 @@ function fromVllm(
     }),
     // null: all of them.
     ...(maxHistory !== undefined && { maxHistory: maxHistory ?? Number.MAX_SAFE_INTEGER }),
-  } as Partial<WatermarkOptions>;
+  } as unknown as WatermarkOptions;
 }
 
 /**

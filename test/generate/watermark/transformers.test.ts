@@ -6,7 +6,7 @@ import { HfKgwWatermark } from "../../../src/generate/watermark/hf-kgw.js";
 import { HfSynthIdWatermark } from "../../../src/generate/watermark/hf-synthid.js";
 import { keyBits } from "../../../src/generate/watermark/key.js";
 import { isAmongFirst, Mt19937, permutation } from "../../../src/generate/watermark/mt19937.js";
-import { type WatermarkOptions, watermarkSettings } from "../../../src/generate/watermark/options.js";
+import { watermarkSettings } from "../../../src/generate/watermark/options.js";
 import { readWatermarkConfig, transformersConfig } from "../../../src/generate/watermark/read-config.js";
 import { countGreen, gValues, zScoreOf } from "../../../src/misuse/watermark/hf-evidence.js";
 import { verifyWatermark } from "../../../src/misuse/watermark/verify.js";
@@ -40,7 +40,7 @@ test("one value's place in a permutation, without the permutation", () => {
 });
 
 const kgwOf = async (config: object) => {
-  const settings = watermarkSettings(readWatermarkConfig(JSON.stringify(config)) as WatermarkOptions);
+  const settings = watermarkSettings(readWatermarkConfig(JSON.stringify(config)));
   assert.ok(settings.scheme === "hf-kgw");
   return { settings, watermark: new HfKgwWatermark(await keyBits(settings.key), settings, V) };
 };
@@ -74,7 +74,7 @@ for (const { config, green, text, all, once } of fixture.kgw) {
 }
 
 const synthIdOf = (config: object) => {
-  const settings = watermarkSettings(readWatermarkConfig(JSON.stringify(config)) as WatermarkOptions);
+  const settings = watermarkSettings(readWatermarkConfig(JSON.stringify(config)));
   assert.ok(settings.scheme === "hf-synthid");
   return { settings, watermark: new HfSynthIdWatermark(settings) };
 };
@@ -128,7 +128,7 @@ test("greedy texts are marked as transformers marks them: the likeliest after th
 test("configurations of transformers and vLLM are read, and transformers' written", () => {
   const kgw =
     '{"greenlist_ratio": 0.5, "bias": 1.5, "hashing_key": 9223372036854775807, "seeding_scheme": "selfhash", "context_width": 4}';
-  const options = readWatermarkConfig(kgw) as WatermarkOptions;
+  const options = readWatermarkConfig(kgw);
   assert.deepEqual(options, {
     scheme: "hf-kgw",
     gamma: 0.5,
@@ -140,7 +140,7 @@ test("configurations of transformers and vLLM are read, and transformers' writte
   assert.deepEqual(readWatermarkConfig(transformersConfig(options)), options);
   assert.deepEqual(readWatermarkConfig(`{"do_sample": true, "watermarking_config": ${kgw}}`), options);
   const synthid = { scheme: "hf-synthid", keys: [1, -(2n ** 63n)] } as const;
-  const read = readWatermarkConfig(transformersConfig(synthid)) as WatermarkOptions;
+  const read = readWatermarkConfig(transformersConfig(synthid));
   assert.deepEqual(watermarkSettings(read), watermarkSettings(synthid));
   const vllm = {
     key: 42,
