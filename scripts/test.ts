@@ -1,6 +1,6 @@
-import { readdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { join, relative } from "node:path";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { packageFile } from "../src/util/package-root.js";
@@ -9,7 +9,7 @@ import { embedWasm } from "./embed-wasm.js";
 /**
  * Runs compiled tests with Node's own runner, which in Node 20 takes no patterns: those of every test/**\/*.test.ts there
  * is, not what an old build left in dist. Arguments choose files whose path contains one of them. Files named
- * *.long.test.ts run with `--all` only.
+ * *.long.test.ts run with `--all` only. `--cpu` ends with the files that took the most CPU time (on Linux).
  */
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -19,9 +19,13 @@ function testFiles(folder: string): string[] {
   });
 }
 
+/** Files of a `--cpu` report. */
+const SHOWN = 60;
+
 const root = packageFile(".");
 const all = process.argv.includes("--all");
-const parts = process.argv.slice(2).filter((argument) => argument !== "--all");
+const cpu = process.argv.includes("--cpu");
+const parts = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const files = testFiles(join(root, "test"))
   .map((file) => relative(root, file))
   .filter((file) => all || !file.endsWith(".long.test.ts"))
@@ -33,7 +37,33 @@ if (files.length === 0) {
   process.exit(1);
 }
 await embedWasm();
+const report = cpu ? join(mkdtempSync(join(tmpdir(), "gpt2-test-cpu-")), "report.jsonl") : undefined;
+if (report !== undefined) {
+  process.env.NODE_OPTIONS = `--import=${new URL("report-cpu.js", import.meta.url)}`;
+  process.env.GPT2_TEST_CPU = report;
+  process.on("exit", () => printCpu(report));
+}
 // Node's own default leaves one processor idle, and so runs one file at a time on two.
 const results = run({ files, concurrency: Math.max(2, availableParallelism()) });
 results.on("test:fail", () => (process.exitCode = 1));
 results.compose(new spec()).pipe(process.stdout);
+
+interface CpuTimes {
+  readonly file: string;
+  /** Seconds of the file's own process, and of those that it started. */
+  readonly own: number;
+  readonly children: number;
+}
+
+function printCpu(report: string): void {
+  const lines = readFileSync(report, "utf8").trim().split("\n");
+  rmSync(dirname(report), { recursive: true });
+  const times = lines.map((line) => JSON.parse(line) as CpuTimes);
+  const sum = ({ own, children }: CpuTimes): number => own + children;
+  const total = times.reduce((seconds, time) => seconds + sum(time), 0);
+  console.log(`${total.toFixed(1)} s of CPU time in ${times.length} files; s own, s of child processes:`);
+  for (const time of times.sort((a, b) => sum(b) - sum(a)).slice(0, SHOWN)) {
+    const name = relative(join(root, "dist"), time.file).replace(/\.js$/, ".ts");
+    console.log(`${time.own.toFixed(2).padStart(7)} ${time.children.toFixed(2).padStart(7)}  ${name}`);
+  }
+}

@@ -8,7 +8,7 @@ import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";
-import { exitOf, gpt2, start } from "./run.js";
+import { exitOf, gpt2, gpt2Process, start } from "./run.js";
 
 /** After a prompt of one byte the model recites this; a longer one it joins later. */
 const LINE = "It was a café; the rain fell.";
@@ -28,8 +28,10 @@ after(() => rmSync(folder, { recursive: true }));
 
 describe("gpt2 PROMPT", PARALLEL, () => {
   it("prints the prompt and its continuation, to the end of the text", async () => {
-    const { stdout, stderr, status } = await gpt2(["X", ...withModel]);
-    assert.deepEqual({ stdout, stderr, status }, { stdout: `X${LINE}\n`, stderr: "", status: 0 });
+    for (const run of [gpt2, gpt2Process]) {
+      const { stdout, stderr, status } = await run(["X", ...withModel]);
+      assert.deepEqual({ stdout, stderr, status }, { stdout: `X${LINE}\n`, stderr: "", status: 0 });
+    }
   });
 
   it("is short for gpt2 generate, which takes a prompt that is a command's name", async () => {
@@ -184,9 +186,10 @@ describe("a wrong call", PARALLEL, () => {
     [["--file", "/no/such/file"], /^gpt2: reading \/no\/such\/file: expected a text file, got no such file\n$/],
     [["score"], /^gpt2: gpt2 score: expected a text/],
   ];
-  for (const [args, message] of wrong) {
+  for (const [i, [args, message]] of wrong.entries()) {
     it(`is reported in one line, with status 2: gpt2 ${args.join(" ")}`, async () => {
-      const { stdout, stderr, status } = await gpt2([...args, ...withModel]);
+      const run = i === 0 ? gpt2Process : gpt2;
+      const { stdout, stderr, status } = await run([...args, ...withModel]);
       assert.match(stderr, message);
       assert.deepEqual([stdout, status], ["", 2]);
     });
@@ -205,7 +208,7 @@ describe("an error", PARALLEL, () => {
       assert.equal(stderr.split("\n").length, 2);
       assert.deepEqual([stdout, status], ["", 1]);
     }
-    const long = await gpt2(withModel, "x".repeat(97));
+    const long = await gpt2Process(withModel, "x".repeat(97));
     assert.match(long.stderr, /^gpt2: prompt: expected at most 96 tokens, the model's context, got 97\. .*\n$/);
     assert.equal(long.status, 1);
   });

@@ -14,7 +14,7 @@ import type { FigureComparison } from "../../src/evaluate/reproduce.js";
 import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
-import { gpt2 as runCommand } from "../cli/run.js";
+import { gpt2Process, gpt2 as runCommand } from "../cli/run.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { DATA, smallTokenizer } from "./support.js";
 
@@ -25,7 +25,8 @@ const flags = ["--model", model, "--data", DATA];
 const PARALLEL = { concurrency: 3 };
 
 /** Nothing is fetched, and nothing found that was. */
-const gpt2 = (args: readonly string[]) => runCommand(args, "", { HF_HUB_OFFLINE: "1", XDG_CACHE_HOME: dir });
+const ENV = { HF_HUB_OFFLINE: "1", XDG_CACHE_HOME: dir };
+const gpt2 = (args: readonly string[]) => runCommand(args, "", ENV);
 
 before(async () => {
   const tensors = [...seededTensors(CONFIG, 4)].map(([{ name, shape }, data]) => ({ name, shape, data }));
@@ -87,7 +88,11 @@ describe("gpt2 eval", PARALLEL, () => {
     assert.equal(status, 0);
     assert.equal((JSON.parse(report) as EvaluationReport).results[0]!.items, 2);
     assert.ok(lstatSync(fifo).isFIFO());
-    const { stdout } = await gpt2(["eval", "lambada", ...flags, "--limit", "2", "--json", "/dev/stdout"]);
+    const { stdout } = await gpt2Process(
+      ["eval", "lambada", ...flags, "--limit", "2", "--json", "/dev/stdout"],
+      "",
+      ENV,
+    );
     assert.match(stdout, /"program":"gpt2-ts/);
     assert.match(stdout, /^task +metric/m);
   });

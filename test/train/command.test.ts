@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { TrainEvent } from "../../src/train/events.js";
+import { gpt2 } from "../cli/run.js";
 import { checkpointsOf, TINY_TEXT, tinyData } from "../helpers/tiny-run.js";
 import { startTrain, type TrainResult } from "../helpers/train-process.js";
 
@@ -16,7 +17,10 @@ after(() => rmSync(dir, { recursive: true }));
 const SMALL = "--layers 1 --embd 16 --heads 2 --context 16 --batch-size 2 --sample-every 0 --threads 1".split(" ");
 /** Runs that something else ends. */
 const ENDLESS = ["--steps", "100000", "--val-every", "0"];
-const train = (...args: string[]): Promise<TrainResult> => startTrain(args).done;
+const train = async (...args: string[]): Promise<Omit<TrainResult, "signal">> => {
+  const { status: code, ...output } = await gpt2(["train", ...args]);
+  return { code, ...output };
+};
 
 describe("gpt2 train", () => {
   it("shows its plan, validations and result, and nothing else where there is no terminal", async () => {
