@@ -34,7 +34,6 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   index: async () => (await import("./commands/index.js")).registerIndex,
   trace: async () => (await import("./commands/trace.js")).registerTrace,
   watermark: async () => (await import("./commands/watermark.js")).registerWatermark,
-  watermark: async () => (await import("./commands/watermark.js")).registerWatermark,
   detect: async () => (await import("./commands/detect.js")).registerDetect,
   extract: async () => (await import("./commands/extract.js")).registerExtract,
 };
