@@ -218,9 +218,9 @@ static void drop_columns(const Attention *at, float *scores, Index n, Index coun
 
 /* Few rows left of a head take a smaller tile. */
 static __attribute__((noinline)) void tile_of_rows(Index rows, Index kc, const float *a, const float *b, float *c, int load_c) {
-  if (MR > 4 && rows <= 4) micro_rows(4, kc, a, b, c, NR, load_c);
-  else if (MR > 8 && rows <= 8) micro_rows(8, kc, a, b, c, NR, load_c);
-  else micro_rows(MR, kc, a, b, c, NR, load_c);
+  if (MR > 4 && rows <= 4) micro_rows(0, 4, kc, a, b, c, NR, load_c);
+  else if (MR > 8 && rows <= 8) micro_rows(0, 8, kc, a, b, c, NR, load_c);
+  else micro_rows(0, MR, kc, a, b, c, NR, load_c);
 }
 
 /* out's rows (queries, `count` of them) = the columns of sums [HS][NR], each over its column's sum. */
@@ -251,8 +251,8 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
   float *kp = scratch_bytes(ctx, (size_t)(km * HS + hm * keys + (km + HS + hm) * NR + 4 * VW) * sizeof(float));
   if (!kp) return;
   float *vp = kp + km * HS + VW, *scores = vp + hm * keys + VW, *qp = scores + km * NR, *sums = qp + HS * NR;
-  pack_a(kp, k, at->ldkv, 1, keys, HS); /* K */
-  pack_a(vp, v, 1, at->ldkv, HS, keys); /* Vᵀ */
+  pack_a(0, kp, k, at->ldkv, 1, keys, HS); /* K */
+  pack_a(0, vp, v, 1, at->ldkv, HS, keys); /* Vᵀ */
   for (Index n = n0; n < n1; n += NR) {
     Index bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys, begin, common;
     int32_t starts[NR] = {0}, ends[NR] = {0};
@@ -267,8 +267,8 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
     Columns c;
     memcpy(c.first, starts, sizeof c.first);
     memcpy(c.last, ends, sizeof c.last);
-    pack_b(qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
-    for (Index j = begin; j < seen; j += MR) micro_tile(HS, kp + j * HS, qp, scores + j * NR, NR, 0);
+    pack_b(0, qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
+    for (Index j = begin; j < seen; j += MR) micro_tile(0, HS, kp + j * HS, qp, scores + j * NR, NR, 0);
     softmax_columns(scores, begin, seen, common, all, at->scale, &c);
     if (lse) {
       float max[NR], sum[NR];
@@ -316,9 +316,9 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
   float *s = dvt + keys * hp, *ds = s + BQ * kp;
   float *qa = ds + BQ * kp, *da = qa + BQ * HS + VW, *pa = da + BQ * HS + VW; /* A panels: Q, dO, dS */
   float *ta = pa + BQ * keys + VW, *qb = ta + km * BQ + VW, *db = qb + BQ * hp; /* A panels of a transpose; B panels: Q, dO */
-  pack_b(kt, k, 1, ld, HS, keys);
-  pack_b(vt, v, 1, ld, HS, keys);
-  pack_b(kb, k, ld, 1, keys, HS);
+  pack_b(0, kt, k, 1, ld, HS, keys);
+  pack_b(0, vt, v, 1, ld, HS, keys);
+  pack_b(0, kb, k, ld, 1, keys, HS);
   memset(dkt, 0, (size_t)keys * hp * 2 * sizeof(float));
   float keep = 1.0f / (1.0f - at->p);
   for (Index n = n0; n < n1; n += BQ) {
@@ -327,12 +327,12 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
     for (Index i = 0; i < bq; i++)
       if (at->last[n + i] + 1 - k0 > end) end = at->last[n + i] + 1 - k0;
     Index seen = end - begin; /* keys of the block, from `begin` on */
-    pack_a(qa, q + n * ldq, ldq, 1, bq, HS);
-    pack_a(da, dout + n * C, C, 1, bq, HS);
-    pack_b(qb, q + n * ldq, ldq, 1, bq, HS);
-    pack_b(db, dout + n * C, C, 1, bq, HS);
-    gemm_packed(bq, seen, HS, qa, kt + begin * HS, s, kp, 0, 0, NULL, 0, 0, NULL);
-    gemm_packed(bq, seen, HS, da, vt + begin * HS, ds, kp, 0, 0, NULL, 0, 0, NULL);
+    pack_a(0, qa, q + n * ldq, ldq, 1, bq, HS);
+    pack_a(0, da, dout + n * C, C, 1, bq, HS);
+    pack_b(0, qb, q + n * ldq, ldq, 1, bq, HS);
+    pack_b(0, db, dout + n * C, C, 1, bq, HS);
+    gemm_packed(0, bq, seen, HS, qa, kt + begin * HS, s, kp, 0, 0, NULL, 0, 0, NULL);
+    gemm_packed(0, bq, seen, HS, da, vt + begin * HS, ds, kp, 0, 0, NULL, 0, 0, NULL);
     for (Index i = 0; i < bq; i++) {
       Index before = at->first[n + i] - k0 - begin, mine = at->last[n + i] + 1 - k0 - begin, j;
       float *si = s + i * kp, *di = ds + i * kp;
@@ -359,13 +359,13 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
         }
       }
     }
-    pack_a(pa, ds, kp, 1, bq, seen);
+    pack_a(0, pa, ds, kp, 1, bq, seen);
     for (Index j = 0; j < HS; j += NR)
-      gemm_packed(bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys + begin * NR, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
-    pack_a(ta, ds, 1, kp, seen, bq);
-    gemm_packed(seen, HS, bq, ta, qb, dkt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
-    pack_a(ta, s, 1, kp, seen, bq);
-    gemm_packed(seen, HS, bq, ta, db, dvt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
+      gemm_packed(0, bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys + begin * NR, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
+    pack_a(0, ta, ds, 1, kp, seen, bq);
+    gemm_packed(0, seen, HS, bq, ta, qb, dkt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
+    pack_a(0, ta, s, 1, kp, seen, bq);
+    gemm_packed(0, seen, HS, bq, ta, db, dvt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
   }
   for (Index j = 0; j < keys; j++) {
     memcpy(dk + j * ld, dkt + j * hp, (size_t)HS * sizeof(float));

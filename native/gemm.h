@@ -6,6 +6,7 @@
 #ifndef GPT2_GEMM_H
 #define GPT2_GEMM_H
 
+#include "bf16.h"
 #include "op.h"
 #include "quant.h"
 #include "vec.h"
@@ -37,8 +38,8 @@ typedef struct {
   int gelu;
 } Epilogue;
 
-/* acc = (C when load_c, else 0) + the first `rows` rows of A panel [kc][MR] * B panel [kc][NR], stored to c. */
-INLINE void micro_rows(int rows, Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc,
+/* acc = (C when load_c, else 0) + the first `rows` rows of A panel [kc][MR] * B panel [kc][NR], stored to c; of pairs, both products. */
+INLINE void micro_rows(int pairs, int rows, Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc,
                        int load_c) {
   vf acc[MR][NV];
   UNROLL for (int i = 0; i < rows; i++) {
@@ -55,7 +56,10 @@ INLINE void micro_rows(int rows, Index kc, const float *restrict a, const float 
     }
 #else
     UNROLL for (int i = 0; i < rows; i++) {
-      UNROLL for (int j = 0; j < NV; j++) acc[i][j] = vmadd(vset(a[i]), bv[j], acc[i][j]);
+#if PAIRS
+      UNROLL for (int j = 0; pairs && j < NV; j++) acc[i][j] = vmadd_pairs(vset(a[i]), bv[j], acc[i][j]);
+#endif
+      UNROLL for (int j = 0; !pairs && j < NV; j++) acc[i][j] = vmadd(vset(a[i]), bv[j], acc[i][j]);
     }
 #endif
     a += MR;
@@ -69,30 +73,46 @@ INLINE void micro_rows(int rows, Index kc, const float *restrict a, const float 
   }
 }
 
-INLINE void micro_tile(Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc, int load_c) {
-  micro_rows(MR, kc, a, b, c, ldc, load_c);
+INLINE void micro_tile(int bf16, Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc, int load_c) {
+  if (PAIRS && bf16) micro_rows(1, MR, kc, a, b, c, ldc, load_c);
+  else micro_rows(0, MR, kc, a, b, c, ldc, load_c);
+}
+
+/* VW elements of a panel, neighbours along k. */
+INLINE vf load_steps(int pairs, const float *p) {
+#if PAIRS
+  if (pairs) return vload_pairs(p);
+#endif
+  (void)pairs;
+  return vload(p);
+}
+
+/* Element k of a panel from a row whose values along k lie `stride` apart, `left` of them from k on. */
+INLINE float load_step(int pairs, const float *p, Index stride, Index left) {
+  return pairs ? pair_bf16(p[0], left > 1 ? p[stride] : 0) : p[0];
 }
 
 /*
- * Packs rows [0, m) of A, element (i, k) at src[i * rs + k * cs], into panels [m / MR][kc][MR], short panels filled
- * with zeros. One of rs, cs is 1. dst needs VW floats of slack behind it.
+ * Packs rows [0, m) of A, element (i, k) at src[i * rs + k * cs], into panels [m / MR][steps][MR], short panels filled
+ * with zeros; a step is one k, or a pair of them. One of rs, cs is 1. dst needs VW floats of slack behind it.
  */
-static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const float *restrict src, Index rs, Index cs, Index m, Index kc) {
-  for (Index i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
+INLINE void pack_a_steps(int pairs, float *restrict dst, const float *restrict src, Index rs, Index cs, Index m, Index kc) {
+  const Index step = pairs ? 2 : 1, steps = (kc + step - 1) / step, whole = kc / step;
+  for (Index i0 = 0; i0 < m; i0 += MR, dst += MR * steps) {
     Index mr = m - i0 < MR ? m - i0 : MR;
     const float *s = src + i0 * rs;
     Index k = 0;
     if (cs == 1) {
-      for (; k + VW <= kc; k += VW) {
+      for (; k + VW <= whole; k += VW) {
         vf r[VW];
-        UNROLL for (int i = 0; i < VW; i++) r[i] = i < mr ? vload(s + i * rs + k) : (vf){0};
+        UNROLL for (int i = 0; i < VW; i++) r[i] = i < mr ? load_steps(pairs, s + i * rs + k * step) : (vf){0};
         vtranspose(r);
         /* Each store may spill over the next k's place, which is written next. */
         if (MR <= VW) {
           UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * MR, r[i]);
         } else {
           vf r2[VW];
-          UNROLL for (int i = 0; i < VW; i++) r2[i] = VW + i < mr ? vload(s + (VW + i) * rs + k) : (vf){0};
+          UNROLL for (int i = 0; i < VW; i++) r2[i] = VW + i < mr ? load_steps(pairs, s + (VW + i) * rs + k * step) : (vf){0};
           vtranspose(r2);
           UNROLL for (int i = 0; i < VW; i++) {
             vstore(dst + (k + i) * MR, r[i]);
@@ -101,41 +121,77 @@ static __attribute__((noinline, unused)) void pack_a(float *restrict dst, const 
         }
       }
     } else if (mr == MR) {
-      for (; k < kc; k++) {
-        if (FETCHES) __builtin_prefetch(s + k * cs + 4 * MR); /* for a later panel: each k is far from the last */
-        memcpy(dst + k * MR, s + k * cs, MR * sizeof(float));
+      for (; k < whole; k++) {
+        const float *row = s + k * step * cs;
+        /* For a later panel: each k is far from the last. */
+        for (Index u = 0; FETCHES && u < step; u++) __builtin_prefetch(row + u * cs + 4 * MR);
+#if PAIRS
+        if (pairs) { /* the store may spill as above */
+          const __mmask16 rows = (1 << MR) - 1;
+          vstore(dst + k * MR, vpair((vf)_mm512_maskz_loadu_ps(rows, row), (vf)_mm512_maskz_loadu_ps(rows, row + cs)));
+          continue;
+        }
+#endif
+        memcpy(dst + k * MR, row, MR * sizeof(float));
       }
     }
-    for (; k < kc; k++) {
-      for (Index i = 0; i < MR; i++) dst[k * MR + i] = i < mr ? s[i * rs + k * cs] : 0;
+    for (; k < steps; k++) {
+      for (Index i = 0; i < MR; i++) dst[k * MR + i] = i < mr ? load_step(pairs, s + i * rs + k * step * cs, cs, kc - k * step) : 0;
     }
   }
 }
 
-/* Packs columns [0, n) of B, element (k, j) at src[k * rs + j * cs], into panels [n / NR][kc][NR], likewise. */
-static __attribute__((noinline, unused)) void pack_b(float *restrict dst, const float *restrict src, Index rs, Index cs, Index kc, Index n) {
-  for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
+/* Packs columns [0, n) of B, element (k, j) at src[k * rs + j * cs], into panels [n / NR][steps][NR], likewise. */
+INLINE void pack_b_steps(int pairs, float *restrict dst, const float *restrict src, Index rs, Index cs, Index kc, Index n) {
+  const Index step = pairs ? 2 : 1, steps = (kc + step - 1) / step, whole = kc / step;
+  for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * steps) {
     Index nr = n - j0 < NR ? n - j0 : NR;
     const float *s = src + j0 * cs;
     Index k = 0;
     if (nr == NR && cs == 1) {
-      for (; k < kc; k++) {
-        UNROLL for (int j = 0; j < NV; j++) vstore(dst + k * NR + j * VW, vload(s + k * rs + j * VW));
+      for (; k < whole; k++) {
+        const float *row = s + k * step * rs;
+        UNROLL for (int j = 0; j < NV; j++) {
+#if PAIRS
+          vf v = pairs ? vpair(vload(row + j * VW), vload(row + rs + j * VW)) : vload(row + j * VW);
+#else
+          vf v = vload(row + j * VW);
+#endif
+          vstore(dst + k * NR + j * VW, v);
+        }
       }
     } else if (nr == NR && rs == 1) {
-      for (; k + VW <= kc; k += VW) {
+      for (; k + VW <= whole; k += VW) {
         for (int j = 0; j < NV; j++) {
           vf r[VW];
-          UNROLL for (int i = 0; i < VW; i++) r[i] = vload(s + (j * VW + i) * cs + k);
+          UNROLL for (int i = 0; i < VW; i++) r[i] = load_steps(pairs, s + (j * VW + i) * cs + k * step);
           vtranspose(r);
           UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * NR + j * VW, r[i]);
         }
       }
     }
-    for (; k < kc; k++) {
-      for (Index j = 0; j < NR; j++) dst[k * NR + j] = j < nr ? s[k * rs + j * cs] : 0;
+    for (; k < steps; k++) {
+      for (Index j = 0; j < NR; j++) dst[k * NR + j] = j < nr ? load_step(pairs, s + k * step * rs + j * cs, rs, kc - k * step) : 0;
     }
   }
+}
+
+static __attribute__((noinline, unused)) void pack_a(int bf16, float *restrict dst, const float *restrict src, Index rs, Index cs, Index m, Index kc) {
+  if (PAIRS && bf16) {
+    pack_a_steps(1, dst, src, rs, cs, m, kc);
+    return;
+  }
+  pack_a_steps(0, dst, src, rs, cs, m, kc);
+  if (bf16) round_to_bf16(dst, (size_t)(ROUND_UP(m, MR) * kc));
+}
+
+static __attribute__((noinline, unused)) void pack_b(int bf16, float *restrict dst, const float *restrict src, Index rs, Index cs, Index kc, Index n) {
+  if (PAIRS && bf16) {
+    pack_b_steps(1, dst, src, rs, cs, kc, n);
+    return;
+  }
+  pack_b_steps(0, dst, src, rs, cs, kc, n);
+  if (bf16) round_to_bf16(dst, (size_t)(ROUND_UP(n, NR) * kc));
 }
 
 /* One factor of a product: its element (i, j) is data[i * rs + j * cs], one of rs, cs being 1. */
@@ -147,37 +203,43 @@ typedef struct {
 } Operand;
 
 /* pack_a of rows from i, columns from k on; temp holds MR rows of kc floats. */
-static __attribute__((unused)) void pack_a_operand(float *dst, const Operand *a, Index i, Index k, Index m, Index kc, float *temp) {
+static __attribute__((unused)) void pack_a_operand(int bf16, float *dst, const Operand *a, Index i, Index k, Index m, Index kc, float *temp) {
   const float *src = (const float *)a->data + i * a->rs + k * a->cs;
   if (!a->round) {
-    pack_a(dst, src, a->rs, a->cs, m, kc);
+    pack_a(bf16, dst, src, a->rs, a->cs, m, kc);
     return;
   }
   for (Index i0 = 0; i0 < m; i0 += MR, dst += MR * kc) {
     Index mr = m - i0 < MR ? m - i0 : MR;
     for (Index r = 0; r < mr; r++) round_activations(src + (i0 + r) * a->rs, kc, temp + r * kc);
-    pack_a(dst, temp, kc, 1, mr, kc);
+    pack_a(bf16, dst, temp, kc, 1, mr, kc);
   }
 }
 
-/* pack_b of rows from k, columns from j on; temp holds NR rows of kc floats, or NC + 2 BLOCK floats. */
-static __attribute__((unused)) void pack_b_operand(float *dst, const Operand *b, Index k, Index j, Index kc, Index n, float *temp) {
+/* pack_b of rows from k, columns from j on; temp holds NR rows of kc floats, or twice NC + NR + 2 BLOCK floats. */
+static __attribute__((unused)) void pack_b_operand(int bf16, float *dst, const Operand *b, Index k, Index j, Index kc, Index n, float *temp) {
   if (b->type == F32) {
-    pack_b(dst, (const float *)b->data + k * b->rs + j * b->cs, b->rs, b->cs, kc, n);
+    pack_b(bf16, dst, (const float *)b->data + k * b->rs + j * b->cs, b->rs, b->cs, kc, n);
   } else if (b->rs == 1) {
-    for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * kc) {
+    const Index steps = (kc + STEP(bf16) - 1) / STEP(bf16);
+    for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * steps) {
       Index nr = n - j0 < NR ? n - j0 : NR;
       for (Index r = 0; r < nr; r++) decode_row(b->type, b->data, (j + j0 + r) * b->cs + k, kc, temp + r * kc);
-      pack_b(dst, temp, 1, kc, kc, nr);
+      pack_b(bf16, dst, temp, 1, kc, kc, nr);
     }
   } else {
-    Index from = j / BLOCK * BLOCK, to = is_integer_type(b->type) ? ROUND_UP(j + n, BLOCK) : j + n;
-    for (Index r = 0; r < kc; r++) {
-      decode_row(b->type, b->data, (k + r) * b->rs + from, to - from, temp);
-      for (Index c = j + n; c < j + n + NR; c++) temp[c - from] = 0;
-      for (Index j0 = 0; j0 < n; j0 += NR)
-        UNROLL for (int v = 0; v < NV; v++) vstore(dst + j0 * kc + r * NR + v * VW, vload(temp + j - from + j0 + v * VW));
+    const Index step = STEP(bf16), steps = (kc + step - 1) / step;
+    Index from = j / BLOCK * BLOCK, to = is_integer_type(b->type) ? ROUND_UP(j + n, BLOCK) : j + n, width = to - from + NR;
+    for (Index r = 0; r < steps; r++) {
+      for (Index u = 0; u < step; u++) {
+        float *row = temp + u * width;
+        if (r * step + u < kc) decode_row(b->type, b->data, (k + r * step + u) * b->rs + from, to - from, row);
+        else memset(row, 0, (size_t)(to - from) * sizeof(float));
+        for (Index c = j + n; c < j + n + NR; c++) row[c - from] = 0;
+      }
+      for (Index j0 = 0; j0 < n; j0 += NR) pack_b_steps(step > 1, dst + j0 * steps + r * NR, temp + j - from + j0, width, 1, step, NR);
     }
+    if (bf16 && !PAIRS) round_to_bf16(dst, (size_t)(ROUND_UP(n, NR) * kc));
   }
 }
 
@@ -256,8 +318,8 @@ INLINE Ahead ahead_of(const Operand *b, Index k, Index kc, Index j, Index n) {
   return (Ahead){(const float *)b->data + k * b->rs + j * b->cs, columns ? b->cs : b->rs, lines, 0, lines * (columns ? n : kc)};
 }
 
-/* C [m x n] (+)= A * B from packed panels; e, if given, is applied, with (row, col) the place of c in C. */
-static __attribute__((noinline, unused)) void gemm_packed(Index m, Index n, Index kc, const float *ap, const float *bp, float *c, Index ldc, int load_c,
+/* C [m x n] (+)= A * B from panels of kc steps; e, if given, is applied, with (row, col) the place of c in C. */
+static __attribute__((noinline, unused)) void gemm_packed(int bf16, Index m, Index n, Index kc, const float *ap, const float *bp, float *c, Index ldc, int load_c,
                         int add_after, const Epilogue *e, Index row, Index col, Ahead *ahead) {
   float tile[MR * NR] __attribute__((aligned(64)));
   Index share = ahead ? ahead->left / (((n + NR - 1) / NR) * ((m + MR - 1) / MR)) + 1 : 0;
@@ -271,9 +333,9 @@ static __attribute__((noinline, unused)) void gemm_packed(Index m, Index n, Inde
       if (ahead) fetch(ahead, share);
       fetch_tiles(ct, ldc, mr, nr, e, row + i, col + j);
       if (mr == MR && nr == NR && !e && !add_after) {
-        micro_tile(kc, a, b, ct, ldc, load_c);
+        micro_tile(bf16, kc, a, b, ct, ldc, load_c);
       } else {
-        micro_tile(kc, a, b, tile, NR, 0);
+        micro_tile(bf16, kc, a, b, tile, NR, 0);
         finish_tile(tile, ct, ldc, mr, nr, load_c, add_after, e, row + i, col + j);
       }
     }
@@ -303,25 +365,26 @@ static void gemm_part(const Ctx *ctx, Index M, Index N, double a_cost, double b_
 }
 
 /*
- * C [M x N] (+)= A * B. With accumulate the (finished) product is added to what C holds. K is whole blocks where a type
- * is in blocks.
+ * C [M x N] (+)= A * B, with bf16 of both rounded to it. With accumulate the (finished) product is added to what C holds. K
+ * is whole blocks where a type is in blocks.
  */
-static __attribute__((unused)) void gemm(Ctx *ctx, Index M, Index N, Index K, const Operand *a, const Operand *b, float *c, Index ldc,
+static __attribute__((unused)) void gemm(Ctx *ctx, int bf16, Index M, Index N, Index K, const Operand *a, const Operand *b, float *c, Index ldc,
                                          int accumulate, const Epilogue *e) {
   Index i0, i1, j0, j1;
   gemm_part(ctx, M, N, 8, 8, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
   /* An epilogue before adding to C needs the whole sum at once. */
   int whole = accumulate && e;
-  Index kstep = whole ? K : KC, kgroup = whole ? K : KGROUP;
+  const Index step = STEP(bf16);
+  Index kstep = whole ? K : KC * step, kgroup = whole ? K : KGROUP * step;
   if (K <= 0) kstep = kgroup = 1; /* one empty pass still writes C */
-  Index ktop = kgroup < K ? kgroup : K;
+  Index ktop = ROUND_UP(kgroup < K ? kgroup : K, step) / step; /* steps for which A is packed at once */
   Index mc = ROUND_UP(A_BUDGET / (ktop > 0 ? ktop : 1) + 1, MR);
   Index blocks = (i1 - i0 + mc - 1) / mc; /* even blocks rather than a short last one */
   mc = ROUND_UP((i1 - i0 + blocks - 1) / blocks, MR);
-  Index kmax = kstep < ktop ? kstep : ktop;
+  Index kmax = kstep / step < ktop ? ROUND_UP(kstep, step) / step : ktop;
   size_t a_floats = ROUND_UP((size_t)mc * ktop + VW * 2, 16), b_floats = (size_t)kmax * NC;
-  size_t temp = a->round || b->type != F32 ? (size_t)kmax * (MR > NR ? MR : NR) + NC + NR + 2 * BLOCK : 0;
+  size_t temp = a->round || b->type != F32 ? (size_t)(kmax * step) * (MR > NR ? MR : NR) + 2 * (NC + 2 * NR + 2 * BLOCK) : 0;
   float *ap = scratch_bytes(ctx, (a_floats + b_floats + temp) * sizeof(float));
   if (!ap) return;
   float *bp = ap + a_floats, *tp = bp + b_floats;
@@ -331,12 +394,12 @@ static __attribute__((unused)) void gemm(Ctx *ctx, Index M, Index N, Index K, co
     for (Index i = i0; i < i1; i += mc) {
       Index m = i1 - i < mc ? i1 - i : mc, mp = ROUND_UP(m, MR);
       for (Index k = kg; k < kend; k += kstep)
-        pack_a_operand(ap + mp * (k - kg), a, i, k, m, kend - k < kstep ? kend - k : kstep, tp);
+        pack_a_operand(bf16, ap + mp * ((k - kg) / step), a, i, k, m, kend - k < kstep ? kend - k : kstep, tp);
       for (Index j = j0; j < j1; j += NC) {
         Index n = j1 - j < NC ? j1 - j : NC, k = kg;
         do {
           Index kc = kend - k < kstep ? kend - k : kstep;
-          pack_b_operand(bp, b, k, j, kc, n, tp);
+          pack_b_operand(bf16, bp, b, k, j, kc, n, tp);
           int load_c = !whole && (k > 0 || accumulate);
           Index kn = k + kc, jn = j;
           if (kn >= kend) kn = kg, jn = j + NC;
@@ -344,8 +407,8 @@ static __attribute__((unused)) void gemm(Ctx *ctx, Index M, Index N, Index K, co
           Ahead ahead = {0};
           if (more)
             ahead = ahead_of(b, kn, kend - kn < kstep ? kend - kn : kstep, jn, j1 - jn < NC ? j1 - jn : NC);
-          gemm_packed(m, n, kc, ap + mp * (k - kg), bp, c + i * ldc + j, ldc, load_c, whole, k + kc >= K ? e : NULL, i, j,
-                      more ? &ahead : NULL);
+          gemm_packed(bf16, m, n, (kc + step - 1) / step, ap + mp * ((k - kg) / step), bp, c + i * ldc + j, ldc, load_c, whole,
+                      k + kc >= K ? e : NULL, i, j, more ? &ahead : NULL);
           k += kc;
         } while (k < kend);
       }

@@ -3,13 +3,17 @@
  * by processor.h.
  */
 #if defined(__x86_64__)
-extern const KernelSet kernels_baseline, kernels_avx2, kernels_avx_vnni, kernels_avx512, kernels_avx512_vnni;
+extern const KernelSet kernels_baseline, kernels_avx2, kernels_avx_vnni, kernels_avx512, kernels_avx512_vnni, kernels_avx512_bf16;
 static const Feature features_of_kernels_avx2[] = {{0x1, 0, ECX, 0}, {0x1, 0, ECX, 9}, {0x1, 0, ECX, 19}, {0x1, 0, ECX, 20}, {0x1, 0, ECX, 23}, {0x1, 0, ECX, 26}, {0x1, 0, ECX, 28}, {0x1, 0, ECX, 29}, {0x1, 0, ECX, 12}, {0x7, 0, EBX, 5}, {0x7, 0, EBX, 3}, {0x7, 0, EBX, 8}, {0x80000001, 0, ECX, 5}};
 static const Feature features_of_kernels_avx_vnni[] = {{0x1, 0, ECX, 0}, {0x1, 0, ECX, 9}, {0x1, 0, ECX, 19}, {0x1, 0, ECX, 20}, {0x1, 0, ECX, 23}, {0x1, 0, ECX, 26}, {0x1, 0, ECX, 28}, {0x1, 0, ECX, 29}, {0x1, 0, ECX, 12}, {0x7, 0, EBX, 5}, {0x7, 0, EBX, 3}, {0x7, 0, EBX, 8}, {0x80000001, 0, ECX, 5}, {0x7, 1, EAX, 4}};
 static const Feature features_of_kernels_avx512[] = {{0x1, 0, ECX, 0}, {0x1, 0, ECX, 9}, {0x1, 0, ECX, 19}, {0x1, 0, ECX, 20}, {0x1, 0, ECX, 23}, {0x1, 0, ECX, 26}, {0x1, 0, ECX, 28}, {0x1, 0, ECX, 29}, {0x1, 0, ECX, 12}, {0x7, 0, EBX, 5}, {0x7, 0, EBX, 3}, {0x7, 0, EBX, 8}, {0x80000001, 0, ECX, 5}, {0x7, 0, EBX, 16}, {0x7, 0, EBX, 17}, {0x7, 0, EBX, 30}, {0x7, 0, EBX, 31}};
 static const Feature features_of_kernels_avx512_vnni[] = {{0x1, 0, ECX, 0}, {0x1, 0, ECX, 9}, {0x1, 0, ECX, 19}, {0x1, 0, ECX, 20}, {0x1, 0, ECX, 23}, {0x1, 0, ECX, 26}, {0x1, 0, ECX, 28}, {0x1, 0, ECX, 29}, {0x1, 0, ECX, 12}, {0x7, 0, EBX, 5}, {0x7, 0, EBX, 3}, {0x7, 0, EBX, 8}, {0x80000001, 0, ECX, 5}, {0x7, 0, EBX, 16}, {0x7, 0, EBX, 17}, {0x7, 0, EBX, 30}, {0x7, 0, EBX, 31}, {0x7, 0, ECX, 11}};
+static const Feature features_of_kernels_avx512_bf16[] = {{0x1, 0, ECX, 0}, {0x1, 0, ECX, 9}, {0x1, 0, ECX, 19}, {0x1, 0, ECX, 20}, {0x1, 0, ECX, 23}, {0x1, 0, ECX, 26}, {0x1, 0, ECX, 28}, {0x1, 0, ECX, 29}, {0x1, 0, ECX, 12}, {0x7, 0, EBX, 5}, {0x7, 0, EBX, 3}, {0x7, 0, EBX, 8}, {0x80000001, 0, ECX, 5}, {0x7, 0, EBX, 16}, {0x7, 0, EBX, 17}, {0x7, 0, EBX, 30}, {0x7, 0, EBX, 31}, {0x7, 0, ECX, 11}, {0x7, 1, EAX, 5}};
 
 static const Choice best_first[] = {
+#if defined(HAVE_kernels_avx512_bf16)
+    {&kernels_avx512_bf16, features_of_kernels_avx512_bf16, 19, 512},
+#endif
 #if defined(HAVE_kernels_avx512_vnni)
     {&kernels_avx512_vnni, features_of_kernels_avx512_vnni, 18, 512},
 #endif

@@ -69,6 +69,7 @@ static void run_linear_forward(Ctx *ctx, const Args *a) {
       .OC = a->dim[2],
       .act = (int)a->scalar[0],
       .path = (int)a->scalar[1],
+      .bf16 = a->scalar[2] != 0,
   });
 }
 
@@ -83,6 +84,7 @@ static void run_linear_backward_input(Ctx *ctx, const Args *a) {
       .OC = a->dim[2],
       .act = (int)a->scalar[0],
       .accumulate = a->scalar[1] != 0,
+      .bf16 = a->scalar[2] != 0,
   });
 }
 
@@ -95,6 +97,7 @@ static void run_linear_backward_weight(Ctx *ctx, const Args *a) {
       .N = a->dim[0],
       .IC = a->dim[1],
       .OC = a->dim[2],
+      .bf16 = a->scalar[0] != 0,
   });
 }
 

@@ -208,7 +208,8 @@ static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
   Operand xs = {.data = x, .rs = IC, .cs = 1, .round = is_integer_type(type)};
   Operand w = {.data = a->weight.data, .rs = 1, .cs = IC, .type = type};
   Epilogue e = {.preact = a->preact, .bias = a->bias, .residual = a->residual, .ld = OC, .gelu = a->act == ACT_GELU_NEW};
-  if (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type))) {
+  int bf16 = a->bf16 && !is_integer_type(type);
+  if (!bf16 && (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type)))) {
     if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
     return;
   }
@@ -219,7 +220,7 @@ static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
   }
 #endif
   int plain = !e.preact && !e.bias && !e.residual && !e.gelu;
-  gemm(ctx, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
+  gemm(ctx, bf16, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
 }
 
 static void linear_backward_input(Ctx *ctx, const LinearBackwardInputArgs *a) {
@@ -228,7 +229,7 @@ static void linear_backward_input(Ctx *ctx, const LinearBackwardInputArgs *a) {
   int gelu = a->act == ACT_GELU_NEW;
   Operand dout = {.data = a->dout, .rs = OC, .cs = 1};
   Operand w = {.data = a->weight.data, .rs = IC, .cs = 1, .type = a->weight.type};
-  gemm(ctx, N, IC, OC, &dout, &w, a->dx, IC, a->accumulate, gelu ? &e : NULL);
+  gemm(ctx, a->bf16, N, IC, OC, &dout, &w, a->dx, IC, a->accumulate, gelu ? &e : NULL);
 }
 
 static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) {
@@ -244,5 +245,5 @@ static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) 
     }
   }
   Operand doutT = {.data = dout, .rs = 1, .cs = OC}, xs = {.data = x, .rs = IC, .cs = 1};
-  if (dw && N > 0) gemm(ctx, OC, IC, N, &doutT, &xs, dw, IC, 1, NULL);
+  if (dw && N > 0) gemm(ctx, a->bf16, OC, IC, N, &doutT, &xs, dw, IC, 1, NULL);
 }

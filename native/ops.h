@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
-#define KERNELS_VERSION (-285508330)
+#define KERNELS_VERSION (-470869021)
 
 /* Of the widest operation. */
 #define MAX_TENSORS 11
@@ -107,6 +107,7 @@ typedef struct {
   Index N, IC, OC;
   int act; /* ACT_... */
   int path; /* PATH_... */
+  bool bf16;
 } LinearForwardArgs;
 
 typedef struct {
@@ -117,6 +118,7 @@ typedef struct {
   Index N, IC, OC;
   int act; /* ACT_... */
   bool accumulate;
+  bool bf16;
 } LinearBackwardInputArgs;
 
 typedef struct {
@@ -125,6 +127,7 @@ typedef struct {
   const float *dout; /* [N, OC] */
   const float *x; /* [N, IC] */
   Index N, IC, OC;
+  bool bf16;
 } LinearBackwardWeightArgs;
 
 typedef struct {

@@ -1,3 +1,4 @@
+import { type Precision, withPrecision } from "../program/precision.js";
 import { type Program, Recorder } from "../program/program.js";
 import { prune } from "../program/prune.js";
 import type { ModelConfig } from "./config.js";
@@ -29,6 +30,8 @@ export interface TrainProgramOptions {
   readonly lora?: TrainedAdapter | undefined;
   /** Keep only the residual stream of the forward pass, and recompute each block in the backward pass. */
   readonly recompute?: boolean;
+  /** Of matrix products. */
+  readonly precision?: Precision;
   /** Task head instead of next-token prediction: see {@link taskLoss}. */
   readonly head?: TaskHead | undefined;
 }
@@ -40,7 +43,7 @@ export interface TrainProgramOptions {
  * with dropout, `dropoutKey`.
  */
 export function trainProgram(config: ModelConfig, N: number, options: TrainProgramOptions = {}): Program {
-  const { dropout = 0, types, trained, lora, recompute = false, head } = options;
+  const { dropout = 0, types, trained, lora, recompute = false, precision = "f32", head } = options;
   const k = new Recorder("train");
   const key = dropout > 0 || (lora && lora.dropout > 0) ? k.scalar("dropoutKey") : undefined;
   const p = declareParams(k, config, types, lora && declareTrainedAdapter(k, config, lora, key));
@@ -59,7 +62,7 @@ export function trainProgram(config: ModelConfig, N: number, options: TrainProgr
     headLoss(k, p.tensor(headName(config)), { x, targets, losses }, grad);
   }
   backwardOf(config)(k, config, p, g, io, a, dx, { recompute });
-  return prune(k.build());
+  return withPrecision(prune(k.build()), precision);
 }
 
 export interface LossProgramOptions {

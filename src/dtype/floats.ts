@@ -57,6 +57,19 @@ export function f32ToBf16(src: Float32Array, dst: Uint16Array): void {
   }
 }
 
+/**
+ * The first `length` numbers rounded as factors of a product in bf16 are: to bf16, and to zero below f32's smallest normal
+ * number, as processors' instructions for such products do.
+ */
+export function roundToBf16(x: ArrayLike<number>, length = x.length): Float32Array {
+  const single = new Float32Array(length);
+  for (let i = 0; i < length; i++) if (Math.abs(x[i]!) >= 2 ** -126 || Number.isNaN(x[i]!)) single[i] = x[i]!;
+  const halves = new Uint16Array(length);
+  f32ToBf16(single, halves);
+  bf16ToF32(halves, single);
+  return single;
+}
+
 let f16Table: Uint32Array | undefined;
 
 /** Looks values up in a table of all 65,536 (256 KiB), built on first use. */

@@ -79,7 +79,8 @@ export const OPS = {
   /**
    * out = residual + act(x · weightᵀ + bias); preact keeps the argument of act for the backward pass. With a weight of an
    * integer type (src/dtype) x is first rounded in blocks of 32 along its rows, `roundActivations`, so that integers can be
-   * multiplied, whatever N is.
+   * multiplied, whatever N is. With bf16, x and a weight of any other type are rounded to bf16 (`roundToBf16`) before they
+   * are multiplied; sums and all else are f32.
    */
   linearForward: {
     dims: ["N", "IC", "OC"],
@@ -91,9 +92,12 @@ export const OPS = {
       bias: optional(read("OC")),
       residual: optional(read("N", "OC")),
     },
-    scalars: { act: ["none", "gelu_new"], path: "path" },
+    scalars: { act: ["none", "gelu_new"], path: "path", bf16: "boolean" },
   },
-  /** dx = (dout · weight) ⊙ act'(preact), or with accumulate dx += that. preact is required unless act is none. */
+  /**
+   * dx = (dout · weight) ⊙ act'(preact), or with accumulate dx += that. preact is required unless act is none. With bf16,
+   * dout and weight are rounded to bf16 before they are multiplied.
+   */
   linearBackwardInput: {
     dims: ["N", "IC", "OC"],
     tensors: {
@@ -102,9 +106,9 @@ export const OPS = {
       weight: weight("OC", "IC"),
       preact: optional(read("N", "IC")),
     },
-    scalars: { act: ["none", "gelu_new"], accumulate: "boolean" },
+    scalars: { act: ["none", "gelu_new"], accumulate: "boolean", bf16: "boolean" },
   },
-  /** dweight += doutᵀ · x; dbias += column sums of dout. */
+  /** dweight += doutᵀ · x; dbias += column sums of dout. With bf16, dout and x are rounded to bf16 before they are multiplied. */
   linearBackwardWeight: {
     dims: ["N", "IC", "OC"],
     tensors: {
@@ -113,7 +117,7 @@ export const OPS = {
       dout: read("N", "OC"),
       x: read("N", "IC"),
     },
-    scalars: {},
+    scalars: { bf16: "boolean" },
   },
   /**
    * Scaled dot-product attention (Attention Is All You Need, section 3.2.1). Token n attends to the rows first[n] to last[n],
@@ -320,9 +324,13 @@ export type DimArgs<K extends OpKind, D> = { [N in (typeof OPS)[K]["dims"][numbe
 /** A number of an operation, those that may change from run to run an S. */
 export type NumberArg<T, S> = T extends "boolean" ? boolean : T extends readonly (infer A)[] ? A : S;
 export type Scalars<K extends OpKind> = (typeof OPS)[K]["scalars"];
+/** Names of numbers with a default: false, and the Program's path. */
+export type DefaultedNames<T> = { [N in keyof T]: T[N] extends "boolean" | "path" ? N : never }[keyof T];
+
+/** The numbers of an operation. */
 export type ScalarArgs<K extends OpKind, S> = {
-  [N in keyof Scalars<K> as Scalars<K>[N] extends "path" ? never : N]: NumberArg<Scalars<K>[N], S>;
-} & { [N in keyof Scalars<K> as Scalars<K>[N] extends "path" ? N : never]?: KernelPath };
+  [N in Exclude<keyof Scalars<K>, DefaultedNames<Scalars<K>>>]: NumberArg<Scalars<K>[N], S>;
+} & { [N in DefaultedNames<Scalars<K>>]?: Scalars<K>[N] extends "path" ? KernelPath : boolean };
 
 /** Any of those. */
 export type OpNumber<S> = S | boolean | ActivationOrNone | KernelPath;

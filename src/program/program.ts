@@ -146,7 +146,7 @@ export class Recorder {
       dims: spec.dims.map((d) => (dims as Record<string, Dim>)[d]!),
       scalars: Object.entries(spec.scalars).map(([s, kind]) => {
         const given = (scalars as Record<string, OpNumber<Scalar> | undefined>)[s];
-        return given ?? (kind === "path" ? this.#path : given!);
+        return given ?? (kind === "path" ? this.#path : false);
       }),
     });
   }

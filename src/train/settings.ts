@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { OPTIMIZERS, type OptimizerName } from "../architectures/optimizer.js";
 import { UsageError } from "../errors.js";
+import { PRECISIONS, type Precision } from "../program/precision.js";
 import { checkOptionNames } from "../util/nearest.js";
 
 /** How a model is trained. The defaults are the accepted recipe for GPT-2 124M (docs/training.md); all are saved in checkpoints. */
@@ -33,6 +34,8 @@ export interface TrainSettings {
   readonly weightDecay: number;
   /** Largest global gradient norm; 0 for no clipping. */
   readonly maxNorm: number;
+  /** In what matrix products are computed; weights, gradients and the optimizer's moments are f32. */
+  readonly precision: Precision;
   /** Probability of dropping embeddings, attention weights and block outputs. */
   readonly dropout: number;
   /** Of initialisation, data order and dropout. */
@@ -98,6 +101,7 @@ const TABLE: Readonly<Record<keyof TrainSettings, Range | Choice>> = {
   epsilon: { default: 1e-8, min: 0, max: 1 },
   weightDecay: { default: 0.1, min: 0, max: 10 },
   maxNorm: { default: 1, min: 0, max: Number.MAX_VALUE },
+  precision: { default: "f32", oneOf: PRECISIONS },
   dropout: { default: 0, min: 0, max: 0.99 },
   seed: { default: 1, min: 0, max: Number.MAX_SAFE_INTEGER, whole: true },
   valEvery: { ...COUNT, default: 250 },
@@ -217,7 +221,8 @@ const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
  */
 export function resumedSettings(saved: TrainSettings, given: Partial<TrainSettings>, step: number): TrainSettings {
   for (const [name, value] of Object.entries(given)) {
-    const before = saved[name as keyof TrainSettings];
+    // Older checkpoints lack some.
+    const before = saved[name as keyof TrainSettings] ?? TRAIN_DEFAULTS[name as keyof TrainSettings];
     if (value === undefined || value === before || CHANGEABLE.has(name)) continue;
     throw new UsageError({
       op: `resuming: ${name}`,

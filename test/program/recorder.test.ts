@@ -31,7 +31,7 @@ describe("Recorder", () => {
     assert.deepEqual([op!.kind, op!.name], ["linearForward", "h.0.fc"]);
     assert.deepEqual(op!.tensors, [out, null, x, weight, null, null]);
     assert.deepEqual(op!.dims, [N, 3, 2]);
-    assert.deepEqual(op!.scalars, ["gelu_new", "auto"]);
+    assert.deepEqual(op!.scalars, ["gelu_new", "auto", false]);
     assert.deepEqual(fill!.scalars, [{ scalar: "zero" }]);
   });
 

@@ -83,6 +83,12 @@ export const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]
       vectorBits: 512,
       tuning: ["-march=x86-64", "-mtune=cascadelake", WIDE],
     },
+    {
+      name: "avx512-bf16",
+      features: [...AVX512, cpuid("avx512vnni", 7, "ECX", 11), cpuid("avx512bf16", 7, "EAX", 5, 1)],
+      vectorBits: 512,
+      tuning: ["-march=x86-64", "-mtune=cascadelake", WIDE],
+    },
   ],
   arm64: [
     { name: "neon", features: [], vectorBits: 128, tuning: [] },

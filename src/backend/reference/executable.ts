@@ -130,6 +130,7 @@ export class ReferenceExecutable implements Executable {
         const number = op.scalars[i]!;
         return typeof number === "object" ? scalars.get(number.scalar)! : number;
       });
+      if (multipliesIntegers(op)) opScalars.bf16 = false;
       const start = performance.now();
       try {
         (KERNELS[op.kind] as unknown as AnyKernel)(unpacked(op, views), opDims, opScalars);
@@ -198,13 +199,17 @@ function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
     const values = new Float32Array(maxSize(t.shape));
     decodeValues(t.buffer.dtype, views[role] as Uint8Array, values);
     result[role] = values;
-    if (op.kind !== "linearForward" || !isIntegerType(t.buffer.dtype)) return;
+    if (!multipliesIntegers(op)) return;
     const x = views.x!.slice() as Float32Array | Float64Array;
     roundActivations(x);
     result.x = x;
   });
   return result;
 }
+
+/** Whether the products are of integers, whatever the precision of others. */
+const multipliesIntegers = ({ kind, tensors }: Op): boolean =>
+  kind === "linearForward" && tensors.some((t) => t !== null && isIntegerType(t.buffer.dtype));
 
 function record<T>(names: readonly string[], value: (index: number) => T): Record<string, T> {
   return Object.fromEntries(names.map((name, i) => [name, value(i)]));

@@ -1,12 +1,19 @@
+import { roundToBf16 } from "../../dtype/floats.js";
 import { ShapeError } from "../../errors.js";
+import type { HostArray } from "../backend.js";
 import { ACTIVATION_FUNCTIONS } from "./activation-functions.js";
 import type { Kernel } from "./kernel.js";
 
+/** A factor of a product, rounded if the product is in bf16. */
+const factor = (values: HostArray, length: number, bf16: boolean | undefined): HostArray =>
+  bf16 ? roundToBf16(values, length) : values;
+
 export const linearForward: Kernel<"linearForward"> = (
-  { out, preact, x, weight, bias, residual },
+  { out, preact, x: input, weight: matrix, bias, residual },
   { N, IC, OC },
-  { act },
+  { act, bf16 },
 ) => {
+  const [x, weight] = [factor(input, N * IC, bf16), factor(matrix, OC * IC, bf16)];
   const { f } = ACTIVATION_FUNCTIONS[act];
   for (let n = 0; n < N; n++) {
     for (let o = 0; o < OC; o++) {
@@ -20,13 +27,14 @@ export const linearForward: Kernel<"linearForward"> = (
 };
 
 export const linearBackwardInput: Kernel<"linearBackwardInput"> = (
-  { dx, dout, weight, preact },
+  { dx, dout: gradient, weight: matrix, preact },
   { N, IC, OC },
-  { act, accumulate },
+  { act, accumulate, bf16 },
 ) => {
   if (act !== "none" && !preact) {
     throw new ShapeError({ op: "preact", expected: `a tensor, because act is ${act}`, got: "none" });
   }
+  const [dout, weight] = [factor(gradient, N * OC, bf16), factor(matrix, OC * IC, bf16)];
   const { derivative } = ACTIVATION_FUNCTIONS[act];
   const row = new Float64Array(IC);
   for (let n = 0; n < N; n++) {
@@ -35,21 +43,25 @@ export const linearBackwardInput: Kernel<"linearBackwardInput"> = (
       for (let i = 0; i < IC; i++) row[i] += dout[n * OC + o] * weight[o * IC + i];
     }
     for (let i = 0; i < IC; i++) {
-      const gradient = preact ? row[i] * derivative(preact[n * IC + i]) : row[i];
-      dx[n * IC + i] = accumulate ? dx[n * IC + i] + gradient : gradient;
+      const value = preact ? row[i] * derivative(preact[n * IC + i]) : row[i];
+      dx[n * IC + i] = accumulate ? dx[n * IC + i] + value : value;
     }
   }
 };
 
-export const linearBackwardWeight: Kernel<"linearBackwardWeight"> = ({ dweight, dbias, dout, x }, { N, IC, OC }) => {
+export const linearBackwardWeight: Kernel<"linearBackwardWeight"> = (
+  { dweight, dbias, dout, x: input },
+  { N, IC, OC },
+  { bf16 },
+) => {
+  const [d, x] = [factor(dout, N * OC, bf16), factor(input, N * IC, bf16)];
   const row = new Float64Array(IC);
   for (let o = 0; o < OC; o++) {
     row.fill(0);
     let sum = 0;
     for (let n = 0; n < N; n++) {
-      const d = dout[n * OC + o];
-      sum += d;
-      if (dweight) for (let i = 0; i < IC; i++) row[i] += d * x[n * IC + i];
+      sum += dout[n * OC + o];
+      if (dweight) for (let i = 0; i < IC; i++) row[i] += d[n * OC + o] * x[n * IC + i];
     }
     if (dweight) for (let i = 0; i < IC; i++) dweight[o * IC + i] += row[i];
     if (dbias) dbias[o] += sum;

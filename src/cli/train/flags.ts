@@ -24,6 +24,7 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--epsilon <x>", "epsilon", "AdamW's smallest divisor"],
   ["--weight-decay <x>", "weightDecay", "decoupled, on matrices only"],
   ["--clip <x>", "maxNorm", "largest gradient norm, 0 for no clipping"],
+  ["--precision <type>", "precision", "of matrix products; weights and optimizer are f32"],
   ["--dropout <p>", "dropout", "probability of dropping activations"],
   ["--seed <n>", "seed", "of initialisation, data order, dropout and samples"],
   ["--val-every <n>", "valEvery", "validate every n steps and at the end, 0 for never"],

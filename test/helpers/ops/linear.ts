@@ -84,11 +84,11 @@ function unevenRows(N: number, IC: number): Float32Array {
 type Forward = OpCase<"linearForward">;
 type MoreTensors = Partial<Record<"preact" | "bias" | "residual", Float32Array>>;
 
-function forward(layer: Layer, x: Float32Array) {
+function forward(layer: Layer, x: Float32Array, bf16 = false) {
   const { dims, label, weight, shared } = layer;
   return (name: string, act: "none" | "gelu_new", more: MoreTensors): Forward => {
     const tensors = { out: contents.rows(dims.N, dims.OC), x, weight, ...more };
-    return opCase("linearForward", `${name} ${label}`, tensors, dims, { act }, shared);
+    return opCase("linearForward", `${name} ${label}${bf16 ? " in bf16" : ""}`, tensors, dims, { act, bf16 }, shared);
   };
 }
 
@@ -104,14 +104,26 @@ function forwardCases(layer: Layer): Forward[] {
     linear("GELU keeping preact", "gelu_new", { bias, preact: rows() }),
     linear("everything", "gelu_new", { bias, preact: rows(), residual: rows() }),
     linear("preact without GELU or bias", "none", { preact: rows() }),
+    forward(layer, halfwayRows(N, IC), true)("bare", "none", {}),
+    forward(layer, contents.rows(N, IC), true)("everything", "gelu_new", { bias, preact: rows(), residual: rows() }),
   ];
+}
+
+/** Numbers that lie halfway between two of bf16, some of them too small to count in a product. */
+function halfwayRows(N: number, IC: number): Float32Array {
+  return contents.rows(N, IC).map((value, i) => {
+    const halfway = Math.sign(value) * (1 + (2 * (Math.floor(Math.abs(value) * 64) % 128) + 1) / 256);
+    return i % 7 === 0 ? halfway * 2 ** -127 : halfway;
+  });
 }
 
 function packedForwardCases(layer: Layer): Forward[] {
   const { N, IC, OC } = layer.dims;
   const [bias, rows] = [contents.floats(OC), () => contents.rows(N, OC)];
-  const linear = forward(layer, unevenRows(N, IC));
-  return [linear("bare", "none", {}), linear("everything", "gelu_new", { bias, preact: rows(), residual: rows() })];
+  return [false, true].flatMap((bf16) => {
+    const linear = forward(layer, unevenRows(N, IC), bf16);
+    return [linear("bare", "none", {}), linear("everything", "gelu_new", { bias, preact: rows(), residual: rows() })];
+  });
 }
 
 /** Sums of up to 1,301 products, and GELU (10 ulp); of integers, also activations rounded to them. */
@@ -123,10 +135,11 @@ export const linearForward = opTest(
 
 function backward({ dims, label, weight, shared }: Layer) {
   const [dout, preact] = [contents.rows(dims.N, dims.OC), contents.rows(dims.N, dims.IC)];
-  return (name: string, act: "none" | "gelu_new", accumulate: boolean): OpCase<"linearBackwardInput"> => {
+  return (name: string, act: "none" | "gelu_new", accumulate: boolean, bf16 = false): OpCase<"linearBackwardInput"> => {
     const dx = contents.rows(dims.N, dims.IC);
     const tensors = { dx, dout, weight, preact: act === "none" ? undefined : preact };
-    return opCase("linearBackwardInput", `${name} ${label}`, tensors, dims, { act, accumulate }, shared);
+    const full = `${name} ${label}${bf16 ? " in bf16" : ""}`;
+    return opCase("linearBackwardInput", full, tensors, dims, { act, accumulate, bf16 }, shared);
   };
 }
 
@@ -139,12 +152,15 @@ export const linearBackwardInput = opTest(24, [
       linear("accumulating", "none", true),
       linear("through GELU", "gelu_new", false),
       linear("through GELU, accumulating", "gelu_new", true),
+      linear("overwriting", "none", false, true),
+      linear("through GELU, accumulating", "gelu_new", true, true),
     ]),
   ...PACKED_TYPES.flatMap(packedLayers)
     .map(backward)
     .flatMap((linear) => [
       linear("overwriting", "none", false),
       linear("through GELU, accumulating", "gelu_new", true),
+      linear("accumulating", "none", true, true),
     ]),
 ]);
 
@@ -158,8 +174,16 @@ export const linearBackwardWeight = opTest(
       contents.floats(OC * IC),
       contents.floats(OC),
     ];
-    const linear = (name: string, gradients: { dweight?: Float32Array; dbias?: Float32Array }) =>
-      opCase("linearBackwardWeight", `${name} N=${N} IC=${IC} OC=${OC}`, { ...gradients, dout, x }, { N, IC, OC }, {});
-    return [linear("both", { dweight, dbias }), linear("no dbias", { dweight }), linear("dbias only", { dbias })];
+    type Gradients = { dweight?: Float32Array; dbias?: Float32Array };
+    const linear = (name: string, gradients: Gradients, bf16 = false) => {
+      const tensors = { ...gradients, dout, x };
+      return opCase("linearBackwardWeight", `${name} N=${N} IC=${IC} OC=${OC}`, tensors, { N, IC, OC }, { bf16 });
+    };
+    return [
+      linear("both", { dweight, dbias }),
+      linear("no dbias", { dweight }),
+      linear("dbias only", { dbias }),
+      linear("both, in bf16", { dweight, dbias }, true),
+    ];
   }),
 );
