@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { withCopies } from "../data/copy-inputs.js";
 import { previewExamples } from "../data/examples/prepare-examples.js";
 import {
   checkTemplate,
@@ -11,6 +12,7 @@ import {
   type Template,
   type TextPart,
 } from "../data/examples/template.js";
+import type { Input } from "../data/inputs.js";
 import { UsageError } from "../errors.js";
 import { areExamples } from "../train/finetune-data.js";
 import { printable } from "../util/printable.js";
@@ -86,8 +88,15 @@ export interface PreviewFlags {
 
 /** Prints the first examples; the tokens that the loss counts are bold, or in brackets where styles don't show. */
 export async function preview(data: readonly string[], flags: PreviewFlags): Promise<void> {
-  const { preview } = flags;
   const given = readTemplate(flags.template);
+  await withCopies(data, (inputs) => previewInputs(inputs, flags, given));
+}
+
+async function previewInputs(
+  data: readonly Input[],
+  { preview, json }: PreviewFlags,
+  given: Template | undefined,
+): Promise<void> {
   if (!(await areExamples(data, given))) {
     throw new UsageError({
       op: "--preview",
@@ -96,7 +105,7 @@ export async function preview(data: readonly string[], flags: PreviewFlags): Pro
     });
   }
   const { template, examples } = await previewExamples(data, typeof preview === "number" ? preview : 3, given);
-  if (flags.json) {
+  if (json) {
     const plain = examples.map((parts) =>
       parts.map(({ parts, counted }) => ({ text: plainText(parts), learned: counted })),
     );

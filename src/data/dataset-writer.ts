@@ -1,9 +1,10 @@
-import { rename, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { rename } from "../util/rename.js";
 import type { EncodedBatch } from "./batch.js";
 import type { Split } from "./dataset.js";
 import type { SourceInfo, SplitInfo } from "./dataset-info.js";
-import type { InputFile } from "./inputs.js";
+import { type Input, type InputFile, nameOf } from "./inputs.js";
 import { ShardFile, type ShardInfo, ShardSeriesWriter } from "./shard-file.js";
 
 interface SplitState {
@@ -119,9 +120,9 @@ export class DatasetWriter {
     return { shards: series.shards.map(({ path }) => basename(path)), documents, tokens, bytes };
   }
 
-  sources(inputs: readonly string[], files: readonly InputFile[], heldOutFrom: number): SourceInfo[] {
+  sources(inputs: readonly Input[], files: readonly InputFile[], heldOutFrom: number): SourceInfo[] {
     return inputs.map((input, i) => ({
-      input,
+      input: nameOf(input),
       heldOut: i >= heldOutFrom,
       files: files.filter((file) => file.input === i).length,
       documents: this.#perInput.get(i)?.documents ?? 0,

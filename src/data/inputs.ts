@@ -7,8 +7,25 @@ import { readFailure } from "../util/file-errors.js";
 export type TextFormat = "text" | "jsonl";
 export type Compression = "none" | "gzip" | "zstd";
 
+/** An input and the copy of it that is read in its place: see {@link withCopies}. */
+export interface CopiedInput {
+  readonly path: string;
+  readonly copy: string;
+}
+
+/** A file or folder to read. */
+export type Input = string | CopiedInput;
+
+/** What messages and descriptions call an input. */
+export const nameOf = (input: Input): string => (typeof input === "string" ? input : input.path);
+
+/** The names of inputs, for messages. */
+export const namesOf = (inputs: readonly Input[]): string => inputs.map(nameOf).join(", ");
+
 export interface InputFile {
   readonly path: string;
+  /** What is read in its place. */
+  readonly copy?: string | undefined;
   /** Index of the argument it came from. */
   readonly input: number;
   /** Bytes on disk. */
@@ -44,7 +61,7 @@ export const INPUT_KINDS = ".txt, .md, .jsonl, each also .gz or .zst";
  *
  * @throws {DataError} an argument that does not exist
  */
-export function listInputs(inputs: readonly string[]): InputList {
+export function listInputs(inputs: readonly Input[]): InputList {
   const files: InputFile[] = [];
   let skipped = 0;
   const visit = (path: string, input: number) => {
@@ -58,9 +75,11 @@ export function listInputs(inputs: readonly string[]): InputList {
       else skipped++;
     }
   };
-  inputs.forEach((path, input) => {
+  inputs.forEach((given, input) => {
+    const path = nameOf(given);
     try {
-      if (statSync(path).isDirectory()) visit(path, input);
+      if (typeof given !== "string") files.push(describe(path, input, given.copy));
+      else if (statSync(path).isDirectory()) visit(path, input);
       else files.push(describe(path, input));
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
@@ -77,7 +96,7 @@ function kindOf(name: string): { format: TextFormat | undefined; compression: Co
   return { format: FORMATS[extension], compression, json: extension === "json" };
 }
 
-function describe(path: string, input: number): InputFile {
+function describe(path: string, input: number, copy?: string): InputFile {
   const { format, compression, json } = kindOf(path);
   if (json) {
     throw new UsageError({
@@ -90,7 +109,8 @@ function describe(path: string, input: number): InputFile {
   return {
     path,
     input,
-    size: statSync(path).size,
+    ...(copy !== undefined && { copy }),
+    size: statSync(copy ?? path).size,
     format: format ?? "text",
     compression,
   };

@@ -1,7 +1,7 @@
 import { DataError } from "../errors.js";
 import type { Batch, Destination } from "./batch.js";
 import type { InputFile } from "./inputs.js";
-import { readInput } from "./read-input.js";
+import { type ReadInputOptions, readInput } from "./read-input.js";
 import { DocumentSplitter } from "./split-documents.js";
 import { concatBytes } from "./text.js";
 
@@ -16,7 +16,8 @@ export interface MakeBatchesOptions {
   /** Text between documents in text files; default: a line that is `<|endoftext|>`. */
   readonly separator?: string | undefined;
   /** Called with the bytes read of each file so far, as they are on disk. */
-  readonly onRead?: (file: number, bytes: number) => void;
+  readonly onRead?: ((file: number, bytes: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -30,13 +31,13 @@ export async function* makeBatches(
 ): AsyncGenerator<Batch, void, undefined> {
   const text = new TextBatch(options.destination);
   for (const [index, file] of files.entries()) {
-    const onRead = (bytes: number) => options.onRead?.(index, bytes);
+    const reading = { onRead: (bytes: number) => options.onRead?.(index, bytes), signal: options.signal };
     if (file.format === "text") {
       // Small files share a batch, which is yielded only when full.
-      yield* textBatches(text, index, file, options.separator, onRead);
+      yield* textBatches(text, index, file, options.separator, reading);
     } else {
       yield* text.take();
-      yield* lineBatches(index, file, options.destination, onRead);
+      yield* lineBatches(index, file, options.destination, reading);
     }
   }
   yield* text.take();
@@ -47,14 +48,14 @@ async function* textBatches(
   index: number,
   file: InputFile,
   separator: string | undefined,
-  onRead: (bytes: number) => void,
+  reading: ReadInputOptions,
 ): AsyncGenerator<Batch, void, undefined> {
   const full: Batch[] = [];
   const splitter = new DocumentSplitter((bytes, begins) => {
     batch.add(bytes, begins, index);
     if (batch.size >= BATCH_BYTES) full.push(...batch.take());
   }, separator);
-  for await (const chunk of readInput(file, onRead)) {
+  for await (const chunk of readInput(file, reading)) {
     splitter.push(chunk);
     yield* full.splice(0);
   }
@@ -109,7 +110,7 @@ async function* lineBatches(
   index: number,
   file: InputFile,
   destination: Destination,
-  onRead: (bytes: number) => void,
+  reading: ReadInputOptions,
 ): AsyncGenerator<Batch, void, undefined> {
   let line = 1;
   let parts: Uint8Array[] = [];
@@ -122,7 +123,7 @@ async function* lineBatches(
     size = 0;
     return batch;
   };
-  for await (const chunk of readInput(file, onRead)) {
+  for await (const chunk of readInput(file, reading)) {
     const lastBreak = chunk.lastIndexOf(LINE_FEED);
     parts.push(chunk.subarray(0, lastBreak + 1));
     size += lastBreak + 1;

@@ -11,7 +11,7 @@ import type { Destination } from "./batch.js";
 import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
 import { DatasetWriter } from "./dataset-writer.js";
 import { encodePool } from "./encode-pool.js";
-import { INPUT_KINDS, type InputFile, listInputs } from "./inputs.js";
+import { INPUT_KINDS, type Input, type InputFile, listInputs, namesOf } from "./inputs.js";
 import { makeBatches } from "./make-batches.js";
 import { checkShardVocab, SHARD_MAX_TOKENS } from "./shard.js";
 
@@ -61,7 +61,7 @@ type Settings = DatasetInfo["settings"];
  * @throws {DataError} missing, damaged or empty input, or a vocabulary too large for 16 bits
  * @throws {UsageError} a wrong option, or a folder that is there already
  */
-export async function prepareData(inputs: readonly string[], options: PrepareOptions): Promise<DatasetInfo> {
+export async function prepareData(inputs: readonly Input[], options: PrepareOptions): Promise<DatasetInfo> {
   checkOptionNames("preparing data", options, {
     out: true,
     tokenizer: true,
@@ -158,7 +158,7 @@ async function encodeAll(
       for (let i = 0; i < file; i++) bytesRead += part[i]!.size;
     };
     signal?.throwIfAborted();
-    const batches = makeBatches(part, { destination, separator: settings.separator ?? undefined, onRead });
+    const batches = makeBatches(part, { destination, separator: settings.separator ?? undefined, onRead, signal });
     for await (const encoded of pool.map(batches, ({ bytes }) => [bytes.buffer])) {
       await writer.write(encoded, part);
       signal?.throwIfAborted();
@@ -221,11 +221,11 @@ function defaultWorkers(bytes: number): number {
   return bytes < 1 << 19 ? 0 : Math.min(defaultThreads(), Math.ceil(bytes / (1 << 19)));
 }
 
-function refuseNoFiles(files: readonly InputFile[], inputs: readonly string[], heldOutFrom: number): void {
+function refuseNoFiles(files: readonly InputFile[], inputs: readonly Input[], heldOutFrom: number): void {
   const lacking = (held: boolean) => !files.some((file) => file.input >= heldOutFrom === held);
   if (!lacking(false) && (heldOutFrom === inputs.length || !lacking(true))) return;
   throw new DataError({
-    op: `reading ${(lacking(false) ? inputs.slice(0, heldOutFrom) : inputs.slice(heldOutFrom)).join(", ") || "(no input)"}`,
+    op: `reading ${namesOf(lacking(false) ? inputs.slice(0, heldOutFrom) : inputs.slice(heldOutFrom)) || "(no input)"}`,
     expected: `text files (in folders: ${INPUT_KINDS})`,
     got: "none",
   });

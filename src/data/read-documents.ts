@@ -9,6 +9,7 @@ export interface ReadDocumentsOptions {
   readonly separator?: string | undefined;
   /** Called with the bytes read of each file so far, as they are on disk. */
   readonly onRead?: (file: number, bytes: number) => void;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

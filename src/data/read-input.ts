@@ -1,24 +1,30 @@
 /** The text of an input file, decompressed, in chunks of UTF-8. */
-import { createReadStream } from "node:fs";
-import { pipeline, Readable } from "node:stream";
+import { addAbortSignal, pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../errors.js";
 import { readFailure } from "../util/file-errors.js";
+import { byteStream } from "./byte-stream.js";
 import { type Compression, compressionOf, type InputFile } from "./inputs.js";
 import { textChunks } from "./text.js";
 import { ZstdDecoder } from "./zstd.js";
 
 const CHUNK_BYTES = 1 << 18;
 
-/**
- * @param onRead called with how many bytes of the file itself have been read, for progress
- * @throws {DataError} unreadable, damaged compressed data, or no text
- */
+type ReadableFile = Pick<InputFile, "path" | "copy" | "compression">;
+
+export interface ReadInputOptions {
+  /** Called with how many bytes of the file itself have been read, for progress. */
+  readonly onRead?: ((bytes: number) => void) | undefined;
+  /** Ends the wait for bytes, which a pipe may never send. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws {DataError} unreadable, damaged compressed data, or no text; the signal's reason. */
 export async function* readInput(
-  file: Pick<InputFile, "path" | "compression">,
-  onRead?: (bytes: number) => void,
+  file: ReadableFile,
+  options: ReadInputOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* textChunks(readBytes(file, onRead), file.path);
+  yield* textChunks(readBytes(file, options), file.path);
 }
 
 /** All of a text file, plain, gzip or zstd. @throws as {@link readInput}. */
@@ -30,12 +36,13 @@ export async function readTextFile(path: string): Promise<Uint8Array> {
 
 /** @throws {DataError} */
 async function* readBytes(
-  { path, compression: named }: Pick<InputFile, "path" | "compression">,
-  onRead?: (bytes: number) => void,
+  { path, copy, compression: named }: ReadableFile,
+  { onRead, signal }: ReadInputOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const source = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  let compression = named;
+  let [source, compression]: [ReturnType<typeof byteStream> | undefined, typeof named] = [undefined, named];
   try {
+    source = byteStream(copy ?? path);
+    if (signal) addAbortSignal(signal, source);
     const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     const start = await takeStart(chunks);
     compression ??= sniffCompression(start);
@@ -45,6 +52,7 @@ async function* readBytes(
     }
     onRead?.(source.bytesRead);
   } catch (cause) {
+    signal?.throwIfAborted();
     const isCompressed = compression !== undefined && compression !== "none";
     throw new DataError({
       op: `reading ${path}`,
@@ -54,7 +62,7 @@ async function* readBytes(
       cause,
     });
   } finally {
-    source.destroy();
+    source?.destroy();
   }
 }
 

@@ -1,6 +1,6 @@
 import type { InputFile } from "./inputs.js";
 import { type JsonLine, jsonLines } from "./json-lines.js";
-import { makeBatches } from "./make-batches.js";
+import { type MakeBatchesOptions, makeBatches } from "./make-batches.js";
 
 export interface FileLine extends JsonLine {
   /** Index of its file. */
@@ -14,9 +14,9 @@ export interface FileLine extends JsonLine {
  */
 export async function* readLines(
   files: readonly InputFile[],
-  onRead?: (file: number, bytes: number) => void,
+  options: Pick<MakeBatchesOptions, "onRead" | "signal"> = {},
 ): AsyncGenerator<FileLine, void, undefined> {
-  for await (const batch of makeBatches(files, { destination: "train", ...(onRead && { onRead }) })) {
+  for await (const batch of makeBatches(files, { destination: "train", ...options })) {
     if (batch.format !== "jsonl") continue;
     for (const line of jsonLines(batch.bytes, batch.path, batch.line)) yield { ...line, file: batch.file };
   }

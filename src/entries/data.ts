@@ -2,6 +2,7 @@
 
 export { type PrepareExamplesOptions, prepareExamples } from "../data/examples/prepare-examples.js";
 export type { LinesProgress, PrepareLinesOptions } from "../data/examples/prepare-lines.js";
+export type { CopiedInput, Input } from "../data/inputs.js";
 export { openDataset } from "../data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "../data/prepare.js";
 export * from "./data.browser.js";

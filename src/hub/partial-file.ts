@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { writeAt } from "../util/atomic-write.js";
+import { rename } from "../util/rename.js";
 import { type Checksum, startHash } from "./integrity.js";
 
 /**

@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { withCopies } from "../data/copy-inputs.js";
 import { readDatasetInfo } from "../data/dataset-info.js";
 import { readExamplesInfo } from "../data/examples/example-folder.js";
 import { readLabelledInfo } from "../data/examples/labelled-folder.js";
 import { type PrepareExamplesOptions, prepareExamples } from "../data/examples/prepare-examples.js";
 import { prepareLabelled } from "../data/examples/prepare-labelled.js";
 import { isChat, type Template, templateFor } from "../data/examples/template.js";
-import { listInputs } from "../data/inputs.js";
+import { type Input, listInputs, namesOf } from "../data/inputs.js";
 import { findShards } from "../data/open-dataset.js";
 import { prepareData } from "../data/prepare.js";
 import { readLines } from "../data/read-lines.js";
@@ -61,21 +62,30 @@ export async function finetuneData(
   if (inputs.length === 1 && isPrepared(only!)) return only!;
   const folder = join(out, "data");
   if (isFolder(folder)) return checkSame(folder, inputs, options);
-  const { val, valFraction = val?.length ? 0 : 0.1, template, onPrepare, signal } = options;
-  const { task } = options;
+  const prepare = (readable: readonly Input[]) => prepareInto(folder, readable, options, tokenizer);
+  await withCopies(inputs, prepare, options.signal);
+  return folder;
+}
+
+async function prepareInto(
+  folder: string,
+  inputs: readonly Input[],
+  options: FinetuneDataOptions,
+  tokenizer: () => Promise<NamedTokenizer>,
+): Promise<void> {
+  const { val, valFraction = val?.length ? 0 : 0.1, template, task, onPrepare, signal } = options;
   const common = { out: folder, valInputs: val, valFraction, onProgress: onPrepare, signal };
   const { tokenizer: model, name } = await tokenizer();
   if (task) {
     if (template) throw new UsageError({ op: `task ${task}`, expected: "text and label", got: "a template" });
     const kind = FINETUNE_TASKS[task];
     await prepareLabelled(inputs, { ...common, kind, tokenizer: model, tokenizerName: name });
-    return folder;
+    return;
   }
   const prepare = (await areExamples(inputs, template)) ? { ...common, template } : common;
   const named = { tokenizer: model, tokenizerName: name };
   if ("template" in prepare) await prepareExamples(inputs, { ...prepare, ...named } satisfies PrepareExamplesOptions);
   else await prepareData(inputs, { ...prepare, ...named });
-  return folder;
 }
 
 function isPrepared(path: string): boolean {
@@ -104,7 +114,7 @@ function checkSame(folder: string, inputs: readonly string[], { template, task }
 }
 
 /** By the first line of the first JSONL file. @throws {DataError} examples and text together. */
-export async function areExamples(inputs: readonly string[], template: Template | undefined): Promise<boolean> {
+export async function areExamples(inputs: readonly Input[], template: Template | undefined): Promise<boolean> {
   const { files } = listInputs(inputs);
   const [text] = files.filter(({ format }) => format === "text");
   const [lines] = files.filter(({ format }) => format === "jsonl");
@@ -112,7 +122,7 @@ export async function areExamples(inputs: readonly string[], template: Template 
   if (!wanted || text === undefined) return wanted;
   const hint = "Give them one after the other, or without a template";
   throw new DataError({
-    op: `reading ${inputs.join(", ")}`,
+    op: `reading ${namesOf(inputs)}`,
     expected: "JSONL alone",
     got: `${text.path}, which is text`,
     hint,

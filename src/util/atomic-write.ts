@@ -1,5 +1,5 @@
-import { write } from "node:fs";
-import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm } from "node:fs/promises";
+import { constants, write } from "node:fs";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,6 +14,7 @@ import {
   outputAt,
   statIfThere,
 } from "./output.js";
+import { rename } from "./rename.js";
 import { type Existing, exchangeFolder, moveInto, takeAttributes } from "./replace-folder.js";
 import { recover, Workspace } from "./workspace.js";
 
@@ -87,13 +88,29 @@ async function writeStream(output: Output & { kind: "stream" | "descriptor" }, c
   let handle: FileHandle | undefined;
   try {
     if (folder !== undefined) await writeNewFile(join(folder, "new"), content);
-    if (output.kind === "stream") handle = await open(output.path, "w");
+    if (output.kind === "stream") handle = await openStream(output);
     const fd = handle?.fd ?? (output as { fd: number }).fd;
     if (folder === undefined) await writeToDescriptor(fd, bytesOf(content as Uint8Array | string));
     else await copyToDescriptor(join(folder, "new"), fd);
   } finally {
     await handle?.close();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Waits for a FIFO's reader by trying, as an open that waits holds a thread of the event loop's pool, which keeps even
+ * `process.exit` from ending the process.
+ */
+async function openStream({ path, isPipe }: Output & { kind: "stream" }): Promise<FileHandle> {
+  if (!isPipe) return open(path, "w");
+  for (;;) {
+    try {
+      return await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENXIO") throw error;
+    }
+    await sleep(50);
   }
 }
 

@@ -12,7 +12,7 @@ export type Output =
   /** A regular file that can't be replaced, as it is a mount point. */
   | { readonly kind: "in place"; readonly path: string }
   /** A character device or FIFO. */
-  | { readonly kind: "stream"; readonly path: string }
+  | { readonly kind: "stream"; readonly path: string; readonly isPipe: boolean }
   /** An open file of this process: /dev/stdout, /dev/fd/63 of a shell's `>(…)`. */
   | { readonly kind: "descriptor"; readonly fd: number };
 
@@ -26,7 +26,7 @@ export async function outputAt(path: string, errorClass: ErrorClass): Promise<Ou
   if (there.isFile()) {
     return (await isMountPoint(target)) ? { kind: "in place", path: target } : { kind: "file", path: target, there };
   }
-  if (there.isFIFO() || there.isCharacterDevice()) return { kind: "stream", path: target };
+  if (there.isFIFO() || there.isCharacterDevice()) return { kind: "stream", path: target, isPipe: there.isFIFO() };
   const got = there.isDirectory() ? "a folder" : there.isSocket() ? "a socket" : "a block device";
   throw new errorClass({ op: `writing ${path}`, expected: "a file, or nothing, there", got });
 }

@@ -1,6 +1,7 @@
-import { chmod, chown, link, mkdir, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
+import { chmod, chown, link, mkdir, readdir, readlink, rm, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { statIfThere } from "./output.js";
+import { rename } from "./rename.js";
 import { systemCalls } from "./system-calls.js";
 import { isTemporaryName, type Workspace } from "./workspace.js";
 

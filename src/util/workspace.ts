@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { isFileError } from "./file-errors.js";
 import { type FileLock, tryLock } from "./file-lock.js";
 import { statIfThere } from "./output.js";
+import { rename } from "./rename.js";
 
 /**
  * A temporary folder `.NAME.tmp-RANDOM` in which something is made before it takes its place, with a lock that tells it from

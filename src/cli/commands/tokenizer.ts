@@ -56,6 +56,7 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
       textField: flags.field,
       separator: flags.splitOn,
       onRead: (file, bytes) => reporter.read(file, bytes),
+      signal,
     });
     const tokenizer = await trainTokenizer(documents, {
       vocabSize: flags.vocabSize,

@@ -1,5 +1,6 @@
 import { DataError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
+import { type Input, namesOf } from "../inputs.js";
 import { fieldsOf } from "../json-lines.js";
 import { type FileLine, readLines } from "../read-lines.js";
 import { type EncodedExample, encodeExample } from "./encode-example.js";
@@ -28,7 +29,7 @@ export interface PrepareExamplesOptions extends PrepareLinesOptions {
  * @throws {UsageError} a wrong option, or a folder that is there already.
  */
 export async function prepareExamples(
-  inputs: readonly string[],
+  inputs: readonly Input[],
   options: PrepareExamplesOptions,
 ): Promise<ExamplesInfo> {
   checkOptionNames("preparing examples", options, { ...LINE_OPTIONS, template: true });
@@ -64,7 +65,7 @@ export async function prepareExamples(
 
 /** The first examples as the model would see them, and the template that made them. */
 export async function previewExamples(
-  inputs: readonly string[],
+  inputs: readonly Input[],
   count: number,
   given?: Template,
 ): Promise<{ template: Template; examples: Segment[][] }> {
@@ -76,7 +77,7 @@ export async function previewExamples(
     if (examples.length >= count) break;
   }
   if (template) return { template, examples };
-  throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: "lines of JSON", got: "none" });
+  throw new DataError({ op: `reading ${namesOf(inputs)}`, expected: "lines of JSON", got: "none" });
 }
 
 function chosenTemplate({ record, where }: FileLine): Template {

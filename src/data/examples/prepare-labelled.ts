@@ -1,5 +1,6 @@
 import { DataError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
+import { type Input, namesOf } from "../inputs.js";
 import {
   LABELLED_FILE,
   type LabelKind,
@@ -39,7 +40,7 @@ interface LabelledText {
  * @throws {UsageError} a wrong option, or a folder that is there already.
  */
 export async function prepareLabelled(
-  inputs: readonly string[],
+  inputs: readonly Input[],
   options: PrepareLabelledOptions,
 ): Promise<LabelledInfo> {
   checkOptionNames("preparing labelled texts", options, { ...LINE_OPTIONS, kind: true });
@@ -55,7 +56,7 @@ export async function prepareLabelled(
     return { item: { tokens, label }, texts: [text] };
   });
   const [train, val] = kind === "regression" ? [prepared.train, prepared.val] : keepLabels(prepared);
-  const labels = kind === "regression" ? REGRESSION_LABELS : labelsOf(train, val, inputs.join(", "));
+  const labels = kind === "regression" ? REGRESSION_LABELS : labelsOf(train, val, namesOf(inputs));
   const info: LabelledInfo = {
     format: "gpt2-ts labelled texts",
     version: 1,

@@ -8,7 +8,7 @@ import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
 import { DATASET_TOKENIZER_FILE } from "../dataset-info.js";
-import { type InputFile, listInputs } from "../inputs.js";
+import { type Input, type InputFile, listInputs, nameOf, namesOf } from "../inputs.js";
 import { type FileLine, readLines } from "../read-lines.js";
 import { checkShardVocab } from "../shard.js";
 import { type HeldOutBy, holdOut, isHeldOut } from "./held-out.js";
@@ -78,7 +78,7 @@ export interface PreparedLines<Item> {
  * @throws {UsageError} a wrong option, or a folder that is there already
  */
 export async function prepareLines<Item extends object>(
-  inputs: readonly string[],
+  inputs: readonly Input[],
   options: PrepareLinesOptions,
   encode: (line: FileLine) => LineExample<Item> | undefined,
 ): Promise<PreparedLines<Item>> {
@@ -97,7 +97,7 @@ export async function prepareLines<Item extends object>(
   };
   const examples: Held<Item>[] = [];
   let lines = 0;
-  for await (const line of readLines(files, onRead)) {
+  for await (const line of readLines(files, { onRead, signal })) {
     const example = encode(line);
     if (example) {
       const heldOut = files[line.file]!.input >= inputs.length || isHeldOut(example.texts, { valFraction, seed });
@@ -112,7 +112,7 @@ export async function prepareLines<Item extends object>(
   const [train, val, heldOut] = holdOut(examples, valFraction, valInputs.length > 0);
   if (train.length === 0) {
     throw new DataError({
-      op: `preparing examples from ${inputs.join(", ")}`,
+      op: `preparing examples from ${namesOf(inputs)}`,
       expected: "some to train on",
       got: "none",
     });
@@ -120,7 +120,7 @@ export async function prepareLines<Item extends object>(
   signal?.throwIfAborted();
   const sources = all.map((input, i) => {
     const count = examples.filter(({ file }) => files[file]!.input === i).length;
-    return { input, heldOut: i >= inputs.length, count };
+    return { input: nameOf(input), heldOut: i >= inputs.length, count };
   });
   return {
     all: examples,
@@ -179,10 +179,10 @@ function checkSettings({
 }
 
 /** @throws {DataError} a file that is not JSONL, or no files. */
-export function jsonlFiles(inputs: readonly string[]): readonly InputFile[] {
+export function jsonlFiles(inputs: readonly Input[]): readonly InputFile[] {
   const { files } = listInputs(inputs);
   const [text] = files.filter(({ format }) => format !== "jsonl");
   if (files.length > 0 && text === undefined) return files;
   const got = text === undefined ? "none" : `${text.path}, which is text`;
-  throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: "JSONL files (.jsonl, .ndjson)", got });
+  throw new DataError({ op: `reading ${namesOf(inputs)}`, expected: "JSONL files (.jsonl, .ndjson)", got });
 }

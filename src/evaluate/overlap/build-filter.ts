@@ -1,4 +1,5 @@
-import { INPUT_KINDS, type InputFile, listInputs } from "../../data/inputs.js";
+import { withCopies } from "../../data/copy-inputs.js";
+import { INPUT_KINDS, type Input, type InputFile, listInputs, namesOf } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError, UsageError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
@@ -61,9 +62,19 @@ export async function buildNgramFilter(
   });
   const { n = DEFAULT_N, rate = DEFAULT_RATE, textField = "text" } = options;
   checkOptions(n, rate, options.workers);
+  return withCopies(inputs, (readable) => buildFrom(readable, n, rate, textField, options), options.signal);
+}
+
+async function buildFrom(
+  inputs: readonly Input[],
+  n: number,
+  rate: number,
+  textField: string,
+  options: BuildFilterOptions,
+): Promise<NgramFilter> {
   const { files } = listInputs(inputs);
   if (files.length === 0) {
-    throw new DataError({ op: `reading ${inputs.join(", ")}`, expected: `text files (${INPUT_KINDS})`, got: "none" });
+    throw new DataError({ op: `reading ${namesOf(inputs)}`, expected: `text files (${INPUT_KINDS})`, got: "none" });
   }
   const workers = options.workers ?? defaultWorkers(files);
   const pool = scanPool({ n, textField }, workers);
@@ -105,7 +116,7 @@ async function scanAll(
     bytesRead = bytes + files.slice(0, file).reduce((sum, { size }) => sum + size, 0);
   };
   signal?.throwIfAborted();
-  const batches = ledBatches(makeBatches(files, { destination: "train", separator, onRead }), n - 1);
+  const batches = ledBatches(makeBatches(files, { destination: "train", separator, onRead, signal }), n - 1);
   for await (const { documents, words, ngrams } of pool.map(batches, ({ batch }) => [batch.bytes.buffer])) {
     total.documents += documents;
     total.words += words;

@@ -40,7 +40,7 @@ export async function fileOverlap(
   const meter = new OverlapMeter(filter);
   const overlaps: ItemOverlap[] = [];
   let open = false;
-  for await (const batch of makeBatches(files, { destination: "train", separator, onRead })) {
+  for await (const batch of makeBatches(files, { destination: "train", separator, onRead, signal })) {
     signal?.throwIfAborted();
     reader.read(batch, (text, begins) => {
       if (begins && open) overlaps.push(meter.take());

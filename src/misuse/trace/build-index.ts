@@ -115,7 +115,7 @@ async function encodeCorpus(files: readonly InputFile[], options: EncodeCorpusOp
     bytesRead = bytes + files.slice(0, file).reduce((sum, { size }) => sum + size, 0);
   };
   try {
-    const batches = makeBatches(files, { destination: "train", separator, onRead });
+    const batches = makeBatches(files, { destination: "train", separator, onRead, signal });
     for await (const encoded of pool.map(batches, ({ bytes }) => [bytes.buffer])) {
       signal?.throwIfAborted();
       corpus.add(encoded);
