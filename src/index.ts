@@ -47,8 +47,9 @@ export type {
 export type { WatermarkOptions, WatermarkScheme } from "./generate/watermark/options.js";
 export type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
 export { GPT2 } from "./gpt2.js";
-export type { CalibratedLength, Calibration, FalsePositives, Fingerprint } from "./misuse/detect/calibration.js";
+export type { CalibratedLength, Calibration, Fingerprint } from "./misuse/detect/calibration.js";
 export type { Detection, Uncalibrated } from "./misuse/detect/detect.js";
+export type { FalsePositives } from "./misuse/detect/rate-table.js";
 export type { ScoreName, Scores } from "./misuse/detect/scores.js";
 export type { TokenStatistics } from "./misuse/detect/token-statistics.js";
 export type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";

@@ -1,10 +1,35 @@
+export {
+  type ClassifierDetection,
+  calibrateDetector,
+  classifyText,
+  type DetectorCalibration,
+  type TextScorer,
+} from "./classifier/detector.js";
+export {
+  type ClassifyingModel,
+  HeadDetector,
+  loadHeadCalibration,
+  saveHeadCalibration,
+  type TrainHeadOptions,
+  trainHeadDetector,
+} from "./classifier/head-detector.js";
+export { type LabelledText, type SplitTexts, splitTexts } from "./classifier/split-texts.js";
+export {
+  loadTfidfDetector,
+  saveTfidfDetector,
+  TfidfDetector,
+  type TrainDetectorOptions,
+  type TrainedDetector,
+  trainTfidfDetector,
+} from "./classifier/tfidf-detector.js";
 export { type CalibrateOptions, calibrateDetection, type DetectingModel } from "./detect/calibrate.js";
-export type { CalibratedLength, Calibration, FalsePositives, Fingerprint } from "./detect/calibration.js";
+export type { CalibratedLength, Calibration, Fingerprint } from "./detect/calibration.js";
 export { CALIBRATION_FILE, loadCalibration, saveCalibration } from "./detect/calibration-file.js";
 export type { Detection, Uncalibrated } from "./detect/detect.js";
 export { type ReadDocumentsOptions, readDocuments } from "./detect/documents.js";
 export { detectionHtml } from "./detect/picture/html.js";
 export { detectionSvg } from "./detect/picture/svg.js";
+export type { FalsePositives, SizedScores } from "./detect/rate-table.js";
 export { SCORES, type ScoreName, type Scores } from "./detect/scores.js";
 export type { TokenStatistics } from "./detect/token-statistics.js";
 export {

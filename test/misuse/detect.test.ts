@@ -13,12 +13,12 @@ import {
   calibrationOf,
   checkCalibration,
   falsePositives,
-  keptRanks,
 } from "../../src/misuse/detect/calibration.js";
 import { loadCalibration, saveCalibration } from "../../src/misuse/detect/calibration-file.js";
 import { passagesOf } from "../../src/misuse/detect/passages.js";
 import { detectionHtml } from "../../src/misuse/detect/picture/html.js";
 import { detectionSvg } from "../../src/misuse/detect/picture/svg.js";
+import { keptRanks } from "../../src/misuse/detect/rate-table.js";
 import { type ScoreName, scoresOf } from "../../src/misuse/detect/scores.js";
 import type { TokenStatistics } from "../../src/misuse/detect/token-statistics.js";
 import { packageFile } from "../../src/util/package-root.js";

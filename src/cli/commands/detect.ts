@@ -4,10 +4,11 @@ import type { GPT2 } from "../../gpt2.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { progress } from "../../util/progress.js";
 import { calibrateCommand } from "../detect/calibrate.js";
+import { classifierCommand, trainCommand } from "../detect/classifier.js";
 import { detectionJson, detectionNotes, detectionReport } from "../detect/report.js";
 import { readText } from "../input.js";
 import { loadModel, type ModelFlags } from "../model.js";
-import { addDocumentOptions, addModelOptions, addReportOptions, count } from "../options.js";
+import { addDocumentOptions, addModelOptions, addReportOptions, count, number } from "../options.js";
 import { noteOnTerminal, print, printJson } from "../output.js";
 import { interruptible } from "../signals.js";
 
@@ -17,6 +18,10 @@ export interface DetectFlags extends ModelFlags {
   readonly svg?: string;
   readonly html?: string;
   readonly calibrate?: string[];
+  readonly classifier?: string;
+  readonly train?: string[];
+  readonly head?: true;
+  readonly epochs?: number;
   readonly set?: string;
   readonly passages: number;
   readonly out?: string;
@@ -39,12 +44,18 @@ like those of the set, and no detector proves who wrote a text: docs/misuse.md.
 
 --calibrate makes a calibration from human texts that the model was not trained on.
 
+--train makes a classifier of human and machine texts (two files or folders): TF-IDF of
+words and pairs with logistic regression, or with --head the model fine-tuned. It keeps
+to what it was trained on: other generators, samplers and kinds of text it may not tell.
+
 Examples:
   $ gpt2 detect page.txt
   $ gpt2 "Once upon a time" -n 200 | gpt2 detect
   $ gpt2 detect page.txt --model gpt2 --observer distilgpt2 --html page.html
   $ gpt2 detect --calibrate human.jsonl --set "my letters" --model gpt2 --out gpt2.json
-  $ gpt2 detect page.txt --model gpt2 --calibration gpt2.json`;
+  $ gpt2 detect page.txt --model gpt2 --calibration gpt2.json
+  $ gpt2 detect --train human.jsonl machine.jsonl --out detector.json
+  $ gpt2 detect page.txt --classifier detector.json`;
 
 /** Adds `gpt2 detect`. */
 export function registerDetect(program: Command): void {
@@ -57,12 +68,16 @@ export function registerDetect(program: Command): void {
     .option("--calibration <file>", "calibration of the model (default: detection.json in its folder)")
     .option("--svg <file>", "write the colored text as SVG")
     .option("--html <file>", "write the colored text, histograms and scores as a page");
-  command.optionsGroup("Calibrating:");
+  command.option("--classifier <path>", "score by a classifier of --train instead: its file, or a fine-tuned model");
+  command.optionsGroup("Making calibrations and classifiers:");
   command
+    .option("--train <inputs...>", "make a classifier from human and machine texts: two files or folders")
+    .option("--head", "fine-tune the model instead of TF-IDF; --out is then the run's folder")
+    .option("--epochs <n>", "with --head: passes through the texts (default: 3)", number)
     .option("--calibrate <inputs...>", "make a calibration from human texts: files and folders")
     .option("--set <name>", "what the set of texts is called (default: the names of the files)")
     .option("--passages <n>", "passages of the texts, at most", count, 1000)
-    .option("-o, --out <file>", "the calibration to write");
+    .option("-o, --out <file>", "the calibration or classifier to write");
   addDocumentOptions(command);
   command.optionsGroup("Model:");
   addReportOptions(addModelOptions(command), "print JSON: scores, false-positive rates, and all about each token");
@@ -70,12 +85,13 @@ export function registerDetect(program: Command): void {
 }
 
 async function detect(file: string | undefined, flags: DetectFlags): Promise<void> {
-  if (flags.calibrate) {
-    if (file !== undefined) throw new UsageError({ op: "--calibrate", expected: "no text to detect", got: file });
-    await calibrateCommand(flags.calibrate, flags);
-    return;
+  if ((flags.calibrate || flags.train) && file !== undefined) {
+    throw new UsageError({ op: "gpt2 detect", expected: "either a text or --calibrate or --train", got: "both" });
   }
+  if (flags.calibrate) return calibrateCommand(flags.calibrate, flags);
+  if (flags.train) return trainCommand(flags.train, flags);
   const text = await readText({ words: [], file }, "gpt2 detect", "a file, or a text on standard input");
+  if (flags.classifier !== undefined) return classifierCommand(flags.classifier, text, flags);
   await interruptible(async (signal) => {
     const model = await loadModel(flags, signal);
     const tokenizer = tokenizerOf(model);

@@ -1,6 +1,6 @@
 import { DataError } from "../../errors.js";
 import { mismatch } from "../../util/json-shape.js";
-import { wilsonInterval } from "../extract/wilson.js";
+import { type FalsePositives, falsePositivesAt, isSoundTable, keptScores } from "./rate-table.js";
 import { SCORE_NAMES, SCORES, type ScoreName, scoresOf } from "./scores.js";
 import type { TokenStatistics } from "./token-statistics.js";
 
@@ -30,18 +30,8 @@ export interface Fingerprint {
 export interface CalibratedLength {
   readonly tokens: number;
   readonly texts: number;
-  /** Of the texts' sign · score, largest first, those at {@link keptRanks}. */
+  /** Of the texts' sign · score, see {@link keptScores}. */
   readonly scores: Readonly<Partial<Record<ScoreName, readonly number[]>>>;
-}
-
-/** How often human texts of the calibration set score at least as high as a text. */
-export interface FalsePositives {
-  /** (k + 1) / (n + 1): an upper bound in expectation for texts like those of the set, even where k is 0. */
-  readonly rate: number;
-  /** 95% interval of k / n (Wilson). */
-  readonly interval: readonly [low: number, high: number];
-  /** n. */
-  readonly texts: number;
 }
 
 const FORMAT = "gpt2-ts detection calibration";
@@ -54,14 +44,6 @@ export const CALIBRATED_LENGTHS = [32, 64, 128, 256, 512, 1024] as const;
 export const SHORTEST = CALIBRATED_LENGTHS[0];
 /** Below this many texts of a length its tail is not known. */
 export const FEWEST_TEXTS = 100;
-
-/** Which of n ranks are kept: the first 100, then each 5% farther than the last, so that small rates are exact. */
-export function keptRanks(n: number): number[] {
-  const ranks: number[] = [];
-  for (let rank = 1; rank < n; rank = Math.max(rank + 1, rank <= 100 ? 0 : Math.floor(1.05 * rank))) ranks.push(rank);
-  ranks.push(n);
-  return ranks;
-}
 
 /**
  * The table of a set of human passages.
@@ -89,41 +71,25 @@ export function calibrationOf(
 
 function lengthOf(passages: readonly TokenStatistics[], tokens: number): CalibratedLength {
   const all = passages.map((statistics) => scoresOf(statistics, tokens));
-  const kept = keptRanks(all.length);
   const scores = SCORE_NAMES.filter((name) => all[0]![name] !== undefined).map((name) => {
-    const sorted = all.map((of) => SCORES[name].sign * of[name]!).sort((a, b) => b - a);
-    return [name, kept.map((rank) => Number(sorted[rank - 1]!.toPrecision(5)))] as const;
+    return [name, keptScores(all.map((of) => SCORES[name].sign * of[name]!))] as const;
   });
   return { tokens, texts: all.length, scores: Object.fromEntries(scores) };
 }
 
-/**
- * The false-positive rate at a text's score: the larger of those at the two calibrated lengths around its own. Of a text
- * longer than the longest its first tokens count, as many as that. Undefined where the text is too short, or the
- * calibration has no such score.
- */
+/** The false-positive rate at a text's score; undefined where it is too short, or the calibration has no such score. */
 export function falsePositives(
-  calibration: Calibration,
+  { lengths }: Calibration,
   name: ScoreName,
   statistics: TokenStatistics,
 ): FalsePositives | undefined {
-  const { lengths } = calibration;
-  const longest = lengths.at(-1)!;
-  const count = Math.min(statistics.logprobs.length, longest.tokens);
-  const value = scoresOf(statistics, count)[name];
-  const above = lengths.findIndex(({ tokens }) => tokens >= count);
-  if (value === undefined || count < lengths[0]!.tokens) return undefined;
-  const near = lengths[above]!.tokens === count ? [lengths[above]!] : [lengths[above - 1]!, lengths[above]!];
-  const rates = near.map(({ texts, scores }) => scores[name] && rateAt(scores[name], texts, SCORES[name].sign * value));
-  return rates.reduce((a, b) => (a && b && b.rate > a.rate ? b : a));
-}
-
-/** Between two kept ranks the larger count is assumed. */
-function rateAt(kept: readonly number[], texts: number, value: number): FalsePositives {
-  const ranks = keptRanks(texts);
-  const below = kept.findIndex((x) => x < value);
-  const k = below < 0 ? texts : ranks[below]! - 1;
-  return { rate: (k + 1) / (texts + 1), interval: wilsonInterval(k, texts), texts };
+  const tables = lengths.flatMap(({ tokens, texts, scores }) => {
+    const kept = scores[name];
+    return kept ? [{ size: tokens, texts, kept }] : [];
+  });
+  if (name === "binoculars" && statistics.crossEntropies.length === 0) return undefined;
+  const scoreOf = (count: number): number => SCORES[name].sign * scoresOf(statistics, count)[name]!;
+  return falsePositivesAt(tables, statistics.logprobs.length, scoreOf);
 }
 
 export function sameModel(a: Fingerprint, b: Fingerprint): boolean {
@@ -166,8 +132,6 @@ export function checkCalibration(value: unknown, path: string): Calibration {
 
 /** Ascending lengths are what {@link calibrationOf} writes; a file may say anything. */
 function isSound({ texts, scores }: CalibratedLength, i: number, all: readonly CalibratedLength[]): boolean {
-  if (texts < 1 || texts > 2 ** 31) return false;
   if (i > 0 && all[i - 1]!.tokens >= all[i]!.tokens) return false;
-  const kept = keptRanks(texts).length;
-  return Object.values(scores).every((values) => values.length === kept);
+  return Object.values(scores).every((kept) => isSoundTable(texts, kept));
 }

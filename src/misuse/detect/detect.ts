@@ -1,4 +1,5 @@
-import { type Calibration, type FalsePositives, falsePositives, SHORTEST } from "./calibration.js";
+import { type Calibration, falsePositives, SHORTEST } from "./calibration.js";
+import type { FalsePositives } from "./rate-table.js";
 import { countBuckets, SCORE_NAMES, type ScoreName, type Scores, scoresOf } from "./scores.js";
 import type { TokenStatistics } from "./token-statistics.js";
 

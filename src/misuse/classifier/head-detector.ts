@@ -1,0 +1,112 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend } from "../../backend/backend.js";
+import { DataError, UsageError } from "../../errors.js";
+import type { Classification } from "../../generate/classify.js";
+import type { LocateOptions } from "../../pretrained/locate.js";
+import type { TrainEvent } from "../../train/events.js";
+import { finetune } from "../../train/finetune.js";
+import type { TrainSettings } from "../../train/settings.js";
+import { writeFileAtomically } from "../../util/atomic-write.js";
+import { mismatch } from "../../util/json-shape.js";
+import { CALIBRATION_SHAPE, checkDetectorCalibration, type DetectorCalibration, type TextScorer } from "./detector.js";
+import type { LabelledText, SplitTexts } from "./split-texts.js";
+
+const [HUMAN, MACHINE] = ["human", "machine"] as const;
+
+/** A classifier as a detector sees it; `GPT2` is one. */
+export interface ClassifyingModel {
+  labels(): readonly string[] | undefined;
+  classify(
+    texts: readonly string[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<Classification[]>;
+}
+
+/** The detector released with GPT-2's outputs later: a language model fine-tuned to tell two classes apart. */
+export class HeadDetector implements TextScorer {
+  readonly about = "a fine-tuned language model";
+  readonly #model: ClassifyingModel;
+  readonly #signal: AbortSignal | undefined;
+
+  /** @throws {UsageError} a model that was fine-tuned for something else, or for nothing. */
+  constructor(model: ClassifyingModel, signal?: AbortSignal) {
+    const labels = model.labels();
+    if (labels?.length !== 2 || !labels.includes(HUMAN) || !labels.includes(MACHINE)) {
+      const expected = `a classifier with the labels ${HUMAN} and ${MACHINE}`;
+      throw new UsageError({ op: "detecting with a classifier", expected, got: labels?.join(", ") ?? "none" });
+    }
+    this.#model = model;
+    this.#signal = signal;
+  }
+
+  async score(texts: readonly string[]): Promise<number[]> {
+    const found = await this.#model.classify(texts, { signal: this.#signal });
+    return found.map(({ scores }) => {
+      const logit = (label: string): number => scores.find((score) => score.label === label)!.logit;
+      return logit(MACHINE) - logit(HUMAN);
+    });
+  }
+}
+
+export interface TrainHeadOptions {
+  readonly backend: Backend;
+  /** The run's folder; the finished model is in `model/`. */
+  readonly out: string;
+  /** The model to fine-tune. Default the package's own. */
+  readonly from?: string | undefined;
+  readonly locate?: LocateOptions | undefined;
+  readonly epochs?: number | undefined;
+  readonly settings?: Partial<TrainSettings> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: TrainEvent) => void) | undefined;
+}
+
+/** Fine-tunes a model on the texts to train on, keeping what is best on the validation texts. */
+export async function trainHeadDetector(parts: SplitTexts, options: TrainHeadOptions): Promise<void> {
+  const { backend, out, from, locate, epochs, settings, signal, onEvent } = options;
+  const folder = await mkdtemp(join(tmpdir(), "gpt2-detector-"));
+  try {
+    const [data, val] = [join(folder, "train.jsonl"), join(folder, "validation.jsonl")];
+    await writeFile(data, labelledJsonl(parts.train));
+    await writeFile(val, labelledJsonl(parts.validation));
+    const trainer = await finetune({
+      ...{ backend, out, from, locate, epochs, signal },
+      ...{ data: [data], val: [val], task: "classify", settings: settings ?? {} },
+    });
+    for await (const event of trainer.run(signal)) onEvent?.(event);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const labelledJsonl = (texts: readonly LabelledText[]): string =>
+  texts.map(({ text, machine }) => `${JSON.stringify({ text, label: machine ? MACHINE : HUMAN })}\n`).join("");
+
+/** The file beside a fine-tuned detector's weights that holds its calibration. */
+const DETECTOR_FILE = "detector.json";
+const FORMAT = "gpt2-ts detector calibration";
+
+/** @throws {DataError} the file can't be written. */
+export function saveHeadCalibration(folder: string, calibration: DetectorCalibration): Promise<void> {
+  const json = { format: FORMAT, version: 1, calibration };
+  return writeFileAtomically(join(folder, DETECTOR_FILE), `${JSON.stringify(json)}\n`, DataError);
+}
+
+/** @throws {DataError} the model's folder has none. */
+export async function loadHeadCalibration(folder: string): Promise<DetectorCalibration> {
+  const path = join(folder, DETECTOR_FILE);
+  const op = `reading ${path}`;
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new DataError({ op, expected: "a detector's calibration", got: (cause as Error).message, cause });
+  }
+  const found = mismatch(value, {
+    fields: { format: { oneOf: [FORMAT] }, version: { oneOf: [1] }, calibration: CALIBRATION_SHAPE },
+  });
+  if (found) throw new DataError({ op: found.path === "" ? op : `${op}: ${found.path}`, ...found });
+  return checkDetectorCalibration((value as { calibration: DetectorCalibration }).calibration, path);
+}

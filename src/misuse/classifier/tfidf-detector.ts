@@ -1,0 +1,161 @@
+import { readFile } from "node:fs/promises";
+import { DataError } from "../../errors.js";
+import { writeFileAtomically } from "../../util/atomic-write.js";
+import { mismatch } from "../../util/json-shape.js";
+import {
+  CALIBRATION_SHAPE,
+  calibrateDetector,
+  checkDetectorCalibration,
+  type DetectorCalibration,
+  type TextScorer,
+} from "./detector.js";
+import { fitLogistic, type LogisticWeights, logOdds } from "./logistic.js";
+import { type LabelledText, splitTexts } from "./split-texts.js";
+import { Tfidf, type TfidfOptions } from "./tfidf.js";
+
+/**
+ * The detector that was released with GPT-2's outputs (Solaiman et al. 2019): TF-IDF of words and pairs of words, logistic
+ * regression, its penalty chosen on validation texts.
+ */
+export class TfidfDetector implements TextScorer {
+  readonly about = "TF-IDF of words and pairs, logistic regression";
+
+  constructor(
+    readonly features: Tfidf,
+    readonly weights: LogisticWeights,
+  ) {}
+
+  async score(texts: readonly string[]): Promise<number[]> {
+    return texts.map((text) => logOdds(this.weights, this.features.transform(text)));
+  }
+}
+
+export interface TrainedDetector {
+  readonly detector: TfidfDetector;
+  readonly calibration: DetectorCalibration;
+  /** Weight of the data against the penalty, as chosen. */
+  readonly C: number;
+  /** Share of validation texts on the right side of even odds. */
+  readonly accuracy: number;
+  readonly texts: { readonly train: number; readonly validation: number; readonly calibration: number };
+}
+
+export interface TrainDetectorOptions extends TfidfOptions {
+  /** What the human texts are called. */
+  readonly name: string;
+  /** Values of C that are tried. Default 2^-6 to 2^6. */
+  readonly penalties?: readonly number[] | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** As in the released baseline. */
+export const PENALTIES = Array.from({ length: 13 }, (_, i) => 2 ** (i - 6));
+
+/**
+ * Trains a detector on eight of ten texts; one is for the choice of C, and human ones of the last for false-positive rates.
+ * The same texts give the same bits.
+ *
+ * @throws {DataError} too few texts.
+ */
+export async function trainTfidfDetector(
+  human: readonly string[],
+  machine: readonly string[],
+  { name, penalties = PENALTIES, onProgress, ...options }: TrainDetectorOptions,
+): Promise<TrainedDetector> {
+  const parts = splitTexts(human, machine);
+  const { detector, C, accuracy } = fitDetector(parts.train, parts.validation, penalties, options, onProgress);
+  return {
+    detector,
+    C,
+    accuracy,
+    calibration: await calibrateDetector(detector, parts.calibration, name),
+    texts: {
+      train: parts.train.length,
+      validation: parts.validation.length,
+      calibration: parts.calibration.length,
+    },
+  };
+}
+
+/** Fits all penalties, the next from the last's weights, and keeps the first of the best on the validation texts. */
+export function fitDetector(
+  train: readonly LabelledText[],
+  validation: readonly LabelledText[],
+  penalties: readonly number[],
+  options: TfidfOptions = {},
+  onProgress?: (done: number, total: number) => void,
+): Pick<TrainedDetector, "detector" | "C" | "accuracy"> {
+  const features = Tfidf.fit(
+    train.map(({ text }) => text),
+    options,
+  );
+  if (features.terms.length === 0) {
+    const expected = `terms that are in at least ${options.minDf ?? 5} texts`;
+    throw new DataError({ op: "training a detector", expected, got: "none", hint: "Give more texts" });
+  }
+  const [rows, held] = [train, validation].map((texts) => texts.map(({ text }) => features.transform(text)));
+  const labels = train.map(({ machine }) => machine);
+  let best: Pick<TrainedDetector, "detector" | "C" | "accuracy"> | undefined;
+  let weights: LogisticWeights | undefined;
+  for (const [i, C] of penalties.entries()) {
+    weights = fitLogistic(rows!, labels, features.terms.length, C, weights);
+    const right = validation.filter(({ machine }, k) => logOdds(weights!, held![k]!) > 0 === machine).length;
+    const accuracy = right / validation.length;
+    if (!best || accuracy > best.accuracy) best = { detector: new TfidfDetector(features, weights), C, accuracy };
+    onProgress?.(i + 1, penalties.length);
+  }
+  return best!;
+}
+
+const FORMAT = "gpt2-ts TF-IDF detector";
+
+/** @throws {DataError} the file can't be written. */
+export function saveTfidfDetector(path: string, trained: TrainedDetector): Promise<void> {
+  const { detector, ...about } = trained;
+  const { terms, idf } = detector.features;
+  const weights = Array.from(detector.weights);
+  const json = { format: FORMAT, version: 1, ...about, terms, idf, weights };
+  return writeFileAtomically(path, `${JSON.stringify(json)}\n`, DataError);
+}
+
+const COUNT_FIELDS = { fields: { train: "count", validation: "count", calibration: "count" } } as const;
+const SHAPE = {
+  fields: {
+    format: { oneOf: [FORMAT] },
+    version: { oneOf: [1] },
+    C: "number",
+    accuracy: "number",
+    texts: COUNT_FIELDS,
+    calibration: CALIBRATION_SHAPE,
+    terms: { list: "string" },
+    idf: { list: "number" },
+    weights: { list: "number" },
+  },
+} as const;
+
+/** @throws {DataError} the file can't be read, or is no such detector. */
+export async function loadTfidfDetector(path: string): Promise<TrainedDetector> {
+  const op = `reading ${path}`;
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    const got = (cause as Error).message;
+    throw new DataError({ op, expected: "a detector of gpt2 detect --train", got, cause });
+  }
+  const found = mismatch(value, SHAPE);
+  if (found) throw new DataError({ op: found.path === "" ? op : `${op}: ${found.path}`, ...found });
+  const { terms, idf, weights, calibration, C, accuracy, texts } = value as SavedDetector;
+  if (idf.length !== terms.length || weights.length !== terms.length + 1) {
+    const got = `${idf.length} and ${weights.length}`;
+    throw new DataError({ op, expected: `${terms.length} idf and one weight more`, got });
+  }
+  const detector = new TfidfDetector(new Tfidf(terms, idf), Float64Array.from(weights));
+  return { detector, C, accuracy, texts, calibration: checkDetectorCalibration(calibration, path) };
+}
+
+interface SavedDetector extends Omit<TrainedDetector, "detector"> {
+  readonly terms: string[];
+  readonly idf: number[];
+  readonly weights: number[];
+}
