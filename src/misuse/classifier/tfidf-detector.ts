@@ -25,8 +25,12 @@ export class TfidfDetector implements TextScorer {
     readonly weights: LogisticWeights,
   ) {}
 
+  logOdds(text: string): number {
+    return logOdds(this.weights, this.features.transform(text));
+  }
+
   async score(texts: readonly string[]): Promise<number[]> {
-    return texts.map((text) => logOdds(this.weights, this.features.transform(text)));
+    return texts.map((text) => this.logOdds(text));
   }
 }
 

@@ -1,0 +1,74 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { SCORES, type ScoreName } from "../../src/misuse/detect/scores.js";
+import { packageFile } from "../../src/util/package-root.js";
+import type { Figures, Row } from "../evaluate-detectors.js";
+import type { Measured, Separation } from "./curves.js";
+
+const START = "<!-- figures: written by scripts/evaluate-detectors.ts -->";
+const END = "<!-- end of figures -->";
+
+/** Puts the figures between the marks of docs/misuse.md. */
+export function writeDetectionTables(figures: Figures): void {
+  const path = packageFile("docs/misuse.md");
+  const text = readFileSync(path, "utf8");
+  const [before, after] = [text.indexOf(START) + START.length, text.indexOf(END)];
+  if (before < START.length || after < before) throw new Error(`${path} lacks the marks of the figures`);
+  writeFileSync(path, `${text.slice(0, before)}\n${tables(figures)}\n${text.slice(after)}`);
+}
+
+function tables({ program, model, texts, rows, calibrated, classifier }: Figures): string {
+  const whole = rows.filter(({ tokens, edit }) => tokens === undefined && edit === undefined);
+  const lengths = rows.filter(({ tokens }) => tokens !== undefined);
+  const edits = rows.filter(({ edit }) => edit !== undefined);
+  return [
+    `${program}; ${model} scores; up to ${texts} human and ${texts} machine texts a row; 95% intervals by bootstrap.`,
+    "Whole texts:",
+    scoreTable(whole, ["logLikelihood", "logRank", "curvature"]),
+    "Curvature by length, the texts' first tokens:",
+    table(
+      ["domain", "generator", "tokens", ...MEASURES],
+      lengths.flatMap((row) => measures(row, "curvature", [String(row.tokens)])),
+    ),
+    "Curvature after edits:",
+    table(
+      ["domain", "generator", "edit", ...MEASURES],
+      edits.flatMap((row) => measures(row, "curvature", [row.edit!])),
+    ),
+    "Human texts that the default calibration (held-out books) gives a rate of 5% or less by curvature; in its own domain 5% are to be expected:",
+    table(
+      ["domain", "texts", "share"],
+      calibrated.map(({ domain, texts: n, share }) => [domain, String(n), `${(100 * share).toFixed(1)}%`]),
+    ),
+    "TF-IDF trained on the texts of one generator (60% of them), tested on others of another:",
+    table(
+      ["trained on", "tested on", ...MEASURES],
+      classifier.map(({ trained, tested, separation }) => [trained, tested, ...cells(separation)]),
+    ),
+  ].join("\n\n");
+}
+
+const MEASURES = ["AUROC", "TPR at 1% FPR", "TPR at 5% FPR"];
+
+function scoreTable(rows: readonly Row[], names: readonly ScoreName[]): string {
+  return table(
+    ["domain", "generator", "score", ...MEASURES],
+    rows.flatMap((row) => names.flatMap((name) => measures(row, name, [SCORES[name].name]))),
+  );
+}
+
+function measures({ domain, generator, separations }: Row, name: ScoreName, more: readonly string[]): string[][] {
+  const found = separations[name];
+  return found && found.machine > 20 && found.human > 20 ? [[domain, generator, ...more, ...cells(found)]] : [];
+}
+
+const cells = ({ auroc, truePositives1, truePositives5 }: Separation): string[] => [
+  cell(auroc, (x) => x.toFixed(3)),
+  cell(truePositives1, (x) => `${(100 * x).toFixed(1)}%`),
+  cell(truePositives5, (x) => `${(100 * x).toFixed(1)}%`),
+];
+
+const cell = ({ value, interval: { low, high } }: Measured, format: (x: number) => string): string =>
+  `${format(value)} (${format(low)}–${format(high)})`;
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
