@@ -2,7 +2,11 @@ import type { ModelConfig } from "../architectures/config.js";
 import { TokenArrays, type TokenColumns } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { KernelPath } from "../program/kernel-paths.js";
 import type { Sequence } from "./engine.js";
+
+/** How a run computes; it decides the bits of a token, and its neighbours don't. */
+export type RunPath = Exclude<KernelPath, "auto">;
 
 /** Tokens to add to a sequence. */
 export interface Extension {
@@ -10,12 +14,24 @@ export interface Extension {
   readonly tokens: ArrayLike<number>;
   /** The number of last tokens to compute logits for. Default 1. */
   readonly logits?: number;
+  /** Default: `streamed` for up to {@link FEW_TOKENS}, else `packed`. */
+  readonly path?: RunPath | undefined;
 }
+
+/** Tokens of a sequence for which streaming the weights is faster than packing them. */
+export const FEW_TOKENS = 8;
+
+export const pathOf = (count: number): RunPath => (count <= FEW_TOKENS ? "streamed" : "packed");
 
 /** A token of a run, at its index among the run's tokens. */
 interface ChunkToken {
   readonly id: number;
   readonly sequence: Sequence;
+}
+
+/** The adapters that a run's tokens use. */
+export function adaptersOf({ tokens }: Chunk): Set<LoadedAdapter> {
+  return new Set(tokens.flatMap(({ sequence: { adapter } }) => (adapter ? [adapter] : [])));
 }
 
 /** The token that a row of logits follows. */
@@ -31,13 +47,60 @@ export interface Chunk {
   readonly outputs: readonly number[];
 }
 
-/** Cuts the tokens of all extensions, in order, into runs. */
-export function* chunks(extensions: readonly Extension[], maxTokens: number, maxLogits: number): Generator<Chunk> {
+/** What a run may hold. */
+export interface RunLimits {
+  readonly maxTokens: number;
+  readonly maxLogits: number;
+  /**
+   * Where runs of a sequence begin: at multiples of this, each reaching to the next at most. Attention to a sliding window
+   * goes over its keys in blocks from the run's first, so that bits depend on where that is; undefined without windows.
+   */
+  readonly grain: number | undefined;
+}
+
+/** Tokens [from, to) of an extension. */
+interface Piece {
+  readonly extension: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Cuts the tokens of all extensions, in order, into runs of one path. */
+export function* chunks(extensions: readonly Extension[], path: RunPath, limits: RunLimits): Generator<Chunk> {
+  for (const round of rounds(extensions, path, limits.grain)) yield* cut(extensions, round, limits);
+}
+
+/** Pieces of extensions, no two of a sequence in one round if runs have to begin at the grain. */
+function* rounds(extensions: readonly Extension[], path: RunPath, grain: number | undefined): Generator<Piece[]> {
+  const whole = [...extensions.entries()]
+    .filter(([, { tokens, path: own = pathOf(tokens.length) }]) => own === path)
+    .map(([extension, { tokens }]) => ({ extension, from: 0, to: tokens.length }));
+  if (grain === undefined || path === "streamed") {
+    yield whole;
+    return;
+  }
+  const starts = new Map(whole.map(({ extension }) => [extension, extensions[extension]!.sequence.length]));
+  for (let left: readonly Piece[] = whole; left.length > 0; left = left.filter(({ from, to }) => from < to)) {
+    const round = left.map(({ extension, from, to }) => {
+      const next = grain - ((starts.get(extension)! + from) % grain);
+      return { extension, from, to: Math.min(to, from + next) };
+    });
+    yield round;
+    left = left.map((piece, i) => ({ ...piece, from: round[i]!.to }));
+  }
+}
+
+function* cut(
+  extensions: readonly Extension[],
+  pieces: readonly Piece[],
+  { maxTokens, maxLogits }: RunLimits,
+): Generator<Chunk> {
   let tokens: ChunkToken[] = [];
   let rows: Row[] = [];
   let outputs: number[] = [];
-  for (const [extension, { sequence, tokens: ids, logits = 1 }] of extensions.entries()) {
-    for (let token = 0; token < ids.length; token++) {
+  for (const { extension, from, to } of pieces) {
+    const { sequence, tokens: ids, logits = 1 } = extensions[extension]!;
+    for (let token = from; token < to; token++) {
       const wanted = token >= ids.length - logits;
       if (tokens.length === maxTokens || (wanted && rows.length === maxLogits)) {
         yield { tokens, rows, outputs };
@@ -91,16 +154,13 @@ export class Inputs {
     this.bindings.outputs!.write(outputs);
   }
 
-  /** Writes which tokens use which adapter; returns the adapters, and for each the array of its tokens' gain rows. */
-  writeAdapters({ tokens }: Chunk): [adapters: LoadedAdapter[], indices: DeviceArray[]] {
-    const used = new Set(tokens.flatMap(({ sequence: { adapter } }) => (adapter ? [adapter] : [])));
-    const adapters = [...used].sort((a, b) => a.id - b.id);
-    const indices = adapters.map((adapter, i) => {
+  /** Writes which tokens use which of the adapters; returns for each the array of its tokens' gain rows. */
+  writeAdapters({ tokens }: Chunk, adapters: readonly LoadedAdapter[]): DeviceArray[] {
+    return adapters.map((adapter, i) => {
       this.#adapterIndices[i] ??= this.#backend.alloc("i32", this.#maxTokens);
       this.#adapterIndices[i].write(tokens.map(({ sequence }) => (sequence.adapter === adapter ? 1 : 0)));
       return this.#adapterIndices[i];
     });
-    return [adapters, indices];
   }
 
   writeTargets(targets: readonly number[]): void {
@@ -109,11 +169,5 @@ export class Inputs {
 
   dispose(): void {
     for (const array of [...Object.values(this.bindings), this.targets, ...this.#adapterIndices]) array.dispose();
-  }
-
-  /** Rows `from` on and `to` on, N of each, for the copy-rows Program. */
-  writeCopy(from: number, to: number, N: number): void {
-    this.bindings.first!.write(Int32Array.from({ length: N }, (_, n) => from + n));
-    this.bindings.row!.write(Int32Array.from({ length: N }, (_, n) => to + n));
   }
 }

@@ -4,6 +4,7 @@ import { type DecodeShape, decodeProgram } from "../architectures/decode-program
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { RunPath } from "./chunks.js";
 
 /** The common part of an engine's decode Programs. */
 export interface DecodeContext {
@@ -15,32 +16,48 @@ export interface DecodeContext {
 }
 
 /** Executables kept: each has temporary memory of its own. */
-const CAPACITY = 4;
+const CAPACITY = 6;
+/** Most adapters of a Program. Each costs every token of a run a few hundredths of its time. */
+const MAX_ADAPTERS = 8;
 
-/** Decode Programs, one for each set of adapters that the tokens of a run use together. */
+/**
+ * Decode Programs: for each path one without adapters, and one for all adapters that were in use lately. A token that
+ * does not use one of them takes a row of gains that are zero, so that requests mix freely without a Program for each set.
+ */
 export class Decoders {
   readonly #backend: Backend;
   readonly #context: DecodeContext;
   readonly #prepared = new ExecutableCache<string>(CAPACITY);
+  /** In the order of their last use. */
+  #recent: readonly LoadedAdapter[] = [];
 
   constructor(backend: Backend, context: DecodeContext) {
     this.#backend = backend;
     this.#context = context;
   }
 
+  /** The adapters of the Program to run for tokens that use these. */
+  adaptersFor(used: ReadonlySet<LoadedAdapter>): readonly LoadedAdapter[] {
+    if (used.size === 0) return [];
+    const others = this.#recent.filter((adapter) => !used.has(adapter));
+    const room = Math.max(used.size, MAX_ADAPTERS) - used.size;
+    this.#recent = [...others.slice(others.length - Math.min(room, others.length)), ...used];
+    return [...this.#recent].sort((a, b) => a.id - b.id);
+  }
+
   /** @param indices each adapter's rows of its gains, by token; in the order of `adapters` */
-  for(adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
-    const key = adapters.map(({ id }) => id).join();
-    return this.#prepared.get(key, () => this.#prepare(adapters, indices));
+  for(path: RunPath, adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
+    const key = [path, ...adapters.map(({ id }) => id)].join();
+    return this.#prepared.get(key, () => this.#prepare(path, adapters, indices));
   }
 
   dispose(): void {
     this.#prepared.clear();
   }
 
-  #prepare(adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
+  #prepare(path: RunPath, adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
     const { config, types, shape, bindings } = this.#context;
-    const program = decodeProgram(config, shape, { types, adapters: adapters.map(({ ranks }) => ranks) });
+    const program = decodeProgram(config, shape, { types, adapters: adapters.map(({ ranks }) => ranks), path });
     const bound: Record<string, DeviceArray> = { ...bindings };
     for (const [i, { tensors, gains }] of adapters.entries()) {
       for (const [name, array] of tensors) bound[adapterBuffer(i, name)] = array;

@@ -1,15 +1,24 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
 import { architectureOf } from "../architectures/registry.js";
-import type { Backend, DeviceArray, Executable, HostArray } from "../backend/backend.js";
+import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { RunQueue } from "../backend/run-queue.js";
 import { ContextLengthError, UsageError } from "../errors.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { Recorder } from "../program/program.js";
 import { orAborted } from "../util/abort.js";
-import { chunks, type Extension, Inputs, type Row } from "./chunks.js";
+import {
+  adaptersOf,
+  type Chunk,
+  chunks,
+  type Extension,
+  Inputs,
+  type Row,
+  type RunLimits,
+  type RunPath,
+} from "./chunks.js";
 import { Decoders } from "./decoders.js";
-import { copyRowsProgram, KvCache } from "./kv-cache.js";
+import { KvCache } from "./kv-cache.js";
 import { notFinite } from "./log-sum-exp.js";
 
 /** Logits of one token, [V]. */
@@ -20,6 +29,18 @@ export type LogitsRow = Float32Array | Float64Array;
  * memory, good only until this returns.
  */
 export type OnLogits = (row: LogitsRow, extension: number, token: number) => void;
+
+/** Reads the rows of logits of {@link Engine.run}, in order. */
+export interface RowReader {
+  /** Whether `read` looks at logits. Without, they stay where they are: memory of some backends has to be copied. */
+  readonly needsLogits: boolean;
+  /**
+   * Takes the logits that follow token number `token` of extension number `extension`, if needed. Returns up to two ids,
+   * whose log-probabilities `logprobs` then receives.
+   */
+  read(row: LogitsRow | undefined, extension: number, token: number): readonly number[];
+  logprobs(values: readonly number[], extension: number, token: number): void;
+}
 
 /** Tokens to add to a sequence, and targets to score after the last of them. */
 export interface ScoredExtension {
@@ -36,6 +57,8 @@ export interface EngineOptions {
 
 /** Most logits of one run: 32 MiB of floats. */
 const LOGITS_SIZE = 2 ** 23;
+/** Where runs begin in sequences of models with sliding windows: {@link RunLimits.grain}. */
+const GRAIN = 128;
 
 /**
  * Runs a model with cached keys and values. Knows token ids only. Any number of sequences can be open, and grow in the
@@ -45,6 +68,8 @@ export class Engine {
   readonly backend: Backend;
   readonly config: ModelConfig;
   readonly maxTokens: number;
+  /** What one run holds. */
+  readonly limits: RunLimits;
   readonly #types: ParamTypes;
   #weights: Record<string, DeviceArray>;
   readonly #cache: KvCache;
@@ -53,11 +78,9 @@ export class Engine {
   /** The slice that the last run filled. */
   #lastLogits: DeviceArray | undefined;
   readonly #losses: DeviceArray;
-  readonly #maxLogits: number;
   readonly #open = new Map<number, Sequence>();
   #decoders: Decoders | undefined;
   #crossEntropy: Executable | undefined;
-  #copyRows: Executable | undefined;
   readonly #queue = new RunQueue("model");
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
@@ -71,13 +94,14 @@ export class Engine {
     this.backend = backend;
     this.config = config;
     this.maxTokens = maxTokens;
-    this.#maxLogits = Math.max(1, Math.min(maxTokens, Math.floor(LOGITS_SIZE / config.vocabSize)));
+    const maxLogits = Math.max(1, Math.min(maxTokens, Math.floor(LOGITS_SIZE / config.vocabSize)));
+    this.limits = { maxTokens, maxLogits, grain: hasWindows(config) ? Math.min(GRAIN, maxTokens) : undefined };
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
     this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
     this.#cache = new KvCache(backend, config);
-    this.#inputs = new Inputs(backend, config, maxTokens, this.#maxLogits);
-    this.#logits = backend.alloc("f32", this.#maxLogits * config.vocabSize);
-    this.#losses = backend.alloc("f32", this.#maxLogits);
+    this.#inputs = new Inputs(backend, config, maxTokens, maxLogits);
+    this.#logits = backend.alloc("f32", maxLogits * config.vocabSize);
+    this.#losses = backend.alloc("f32", maxLogits);
   }
 
   /** Bytes of keys and values of one sequence as long as the context. */
@@ -98,25 +122,29 @@ export class Engine {
     return sequence;
   }
 
+  /** Makes room for this many sequences at once, so that the cache need not grow later. */
+  reserve(slots: number): Promise<void> {
+    return this.#queue.add(() => this.#makeRoom(slots));
+  }
+
   /** New sequences that start with the tokens of `source`, copied in the cache. */
   async fork(source: Sequence, count: number): Promise<Sequence[]> {
     this.#checkOpen(source);
     const copies = Array.from({ length: count }, () => this.sequence(source.adapter));
-    await this.#queue.add(async () => {
-      await this.#makeRoom();
-      for (const copy of copies) await this.#copy(source, copy);
-    });
+    for (const copy of copies) await this.copy(source, copy, source.length);
     return copies;
   }
 
-  async #copy(source: Sequence, copy: Sequence): Promise<void> {
-    this.#copyRows ??= await this.#prepareCopyRows();
-    for (let start = 0; start < source.length; start += this.maxTokens) {
-      const N = Math.min(this.maxTokens, source.length - start);
-      this.#inputs.writeCopy(source.firstRow + start, copy.firstRow + start, N);
-      await this.#copyRows.run({ dims: { N } });
-    }
-    copy.length = source.length;
+  /** Makes the first `length` tokens of `source` all that `target` holds, copied in the cache. */
+  copy(source: Sequence, target: Sequence, length: number): Promise<void> {
+    this.#checkOpen(source);
+    this.#checkOpen(target);
+    return this.#queue.add(async () => {
+      await this.#makeRoom();
+      await this.#cache.copy(source.slot, target.slot, length);
+      target.length = length;
+      target.adapter = source.adapter;
+    });
   }
 
   /**
@@ -129,6 +157,11 @@ export class Engine {
     await this.#runAll(extensions, signal, async (rows) => {
       if (onLogits) await this.#passOn(rows, onLogits);
     });
+  }
+
+  /** {@link extend} for a reader that also wants log-probabilities. */
+  run(extensions: readonly Extension[], reader: RowReader, signal?: AbortSignal): Promise<void> {
+    return this.#runAll(extensions, signal, (rows) => this.#read(rows, reader));
   }
 
   /**
@@ -158,19 +191,18 @@ export class Engine {
     const results = extensions.map(({ targets }) => new Float64Array(targets.length));
     const skip = extensions.map(({ tokens, targets }) => tokens.length - targets.length);
     const parts = extensions.map(({ sequence, tokens, targets }) => ({ sequence, tokens, logits: targets.length }));
-    await this.#runAll(parts, signal, async (rows) => {
-      if (rows.length === 0) return;
-      if (onLogits) await this.#passOn(rows, onLogits);
-      this.#inputs.writeTargets(rows.map(({ extension: e, token }) => extensions[e]!.targets[token - skip[e]!]!));
-      this.#crossEntropy ??= await this.#prepareCrossEntropy();
-      await this.#crossEntropy.run({ dims: { M: rows.length } });
-      const losses: HostArray = await this.#losses.read(0, rows.length);
-      rows.forEach(({ extension: e, token }, m) => {
-        const loss = losses[m]!;
-        if (Number.isNaN(loss)) throw notFinite("scoring a token", loss);
-        results[e]![token - skip[e]!] = -loss;
-      });
-    });
+    const reader: RowReader = {
+      needsLogits: onLogits !== undefined,
+      read: (row, e, token) => {
+        if (row) onLogits?.(row, e, token);
+        return [extensions[e]!.targets[token - skip[e]!]!];
+      },
+      logprobs: ([logprob], e, token) => {
+        if (Number.isNaN(logprob)) throw notFinite("scoring a token", logprob!);
+        results[e]![token - skip[e]!] = logprob!;
+      },
+    };
+    await this.run(parts, reader, signal);
     return results;
   }
 
@@ -190,9 +222,7 @@ export class Engine {
   /** Executables on the cache's memory. */
   #releasePrograms(): void {
     this.#decoders?.dispose();
-    this.#copyRows?.dispose();
     this.#decoders = undefined;
-    this.#copyRows = undefined;
   }
 
   /** @internal Frees a slot: {@link Sequence.release}. */
@@ -213,30 +243,65 @@ export class Engine {
     });
   }
 
+  /** Passes on the rows of the last run, then the log-probabilities that the reader asks for. */
+  async #read(rows: readonly Row[], reader: RowReader): Promise<void> {
+    if (rows.length === 0) return;
+    const asked: (readonly number[])[] = [];
+    const read = (row: LogitsRow | undefined, extension: number, token: number): void => {
+      asked.push(reader.read(row, extension, token));
+    };
+    if (reader.needsLogits) await this.#passOn(rows, read);
+    else for (const { extension, token } of rows) read(undefined, extension, token);
+    if (asked.every(({ length }) => length === 0)) return;
+    const first = await this.#logprobsOf(asked.map(([id]) => id));
+    const second = asked.some(([a, b]) => b !== undefined && b !== a)
+      ? await this.#logprobsOf(asked.map(([a, b]) => b ?? a))
+      : first;
+    rows.forEach(({ extension, token }, m) => {
+      const { length } = asked[m]!;
+      if (length > 0) reader.logprobs([first[m]!, second[m]!].slice(0, length), extension, token);
+    });
+  }
+
+  /** Of an id for each row of the last run; of undefined 0. */
+  async #logprobsOf(ids: readonly (number | undefined)[]): Promise<Float64Array> {
+    this.#inputs.writeTargets(ids.map((id) => id ?? -1));
+    this.#crossEntropy ??= await this.#prepareCrossEntropy();
+    await this.#crossEntropy.run({ dims: { M: ids.length } });
+    return Float64Array.from(await this.#losses.read(0, ids.length), (loss) => -loss);
+  }
+
   async #runAll(
     extensions: readonly Extension[],
     signal: AbortSignal | undefined,
     onRows: (rows: readonly Row[]) => Promise<void>,
   ): Promise<void> {
     this.#checkExtensions(extensions);
-    for (const chunk of chunks(extensions, this.maxTokens, this.#maxLogits)) {
-      const job = this.#queue.add(async () => {
-        signal?.throwIfAborted();
-        await this.#makeRoom();
-        this.#decoders ??= this.#makeDecoders();
-        this.#inputs.write(chunk);
-        const decode = await this.#decoders.for(...this.#inputs.writeAdapters(chunk));
-        await decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
-        for (const { sequence } of chunk.tokens) sequence.length++;
-        await onRows(chunk.rows);
-      });
-      await orAborted(job, signal);
+    for (const path of ["packed", "streamed"] as const) {
+      for (const chunk of chunks(extensions, path, this.limits)) {
+        const job = this.#queue.add(async () => {
+          signal?.throwIfAborted();
+          await this.#makeRoom();
+          await this.#decode(path, chunk);
+          for (const { sequence } of chunk.tokens) sequence.length++;
+          await onRows(chunk.rows);
+        });
+        await orAborted(job, signal);
+      }
     }
   }
 
-  /** Grows the cache for the sequences that are open, to twice its size at least. */
-  async #makeRoom(): Promise<void> {
-    const needed = Math.max(...this.#open.keys()) + 1;
+  async #decode(path: RunPath, chunk: Chunk): Promise<void> {
+    this.#decoders ??= this.#makeDecoders();
+    this.#inputs.write(chunk);
+    const adapters = this.#decoders.adaptersFor(adaptersOf(chunk));
+    const decode = await this.#decoders.for(path, adapters, this.#inputs.writeAdapters(chunk, adapters));
+    await decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
+  }
+
+  /** Grows the cache for the sequences that are open, or `wanted` at once, to twice its size at least. */
+  async #makeRoom(wanted = 0): Promise<void> {
+    const needed = Math.max(wanted, ...[...this.#open.keys()].map((slot) => slot + 1));
     if (needed <= this.#cache.slots) return;
     const inUse = [...this.#open.values()].filter(({ length }) => length > 0);
     await this.#cache.grow(Math.max(needed, 2 * this.#cache.slots), inUse);
@@ -247,21 +312,15 @@ export class Engine {
     return new Decoders(this.backend, {
       config: this.config,
       types: this.#types,
-      shape: { maxTokens: this.maxTokens, maxLogits: this.#maxLogits, cacheRows: this.#cache.rows },
+      shape: { ...this.limits, cacheRows: this.#cache.rows },
       bindings: { ...this.#weights, ...this.#cache.bindings, ...this.#inputs.bindings, logits: this.#logits },
     });
-  }
-
-  #prepareCopyRows(): Promise<Executable> {
-    const { first: from, row: to } = this.#inputs.bindings;
-    const program = copyRowsProgram(this.config, this.maxTokens, this.#cache.rows);
-    return this.backend.prepare(program, { ...this.#cache.bindings, from: from!, to: to! });
   }
 
   /** losses[m] = -log softmax(logits[m])[targets[m]], on the logits of the last run. */
   #prepareCrossEntropy(): Promise<Executable> {
     const k = new Recorder("cross-entropy");
-    const M = k.sym("M", this.#maxLogits);
+    const M = k.sym("M", this.limits.maxLogits);
     const V = this.config.vocabSize;
     const tensors = {
       losses: k.external("losses", [M]),
@@ -311,6 +370,14 @@ export class Engine {
   }
 }
 
+/** Whether layers see fewer keys than a sequence has. */
+function hasWindows(config: ModelConfig): boolean {
+  const { window } = architectureOf(config);
+  return Array.from({ length: config.nLayer }, (_, layer) => window(config, layer) ?? config.nCtx).some(
+    (size) => size < config.nCtx,
+  );
+}
+
 /** @throws {UsageError} a model whose tokens see those after them. */
 function checkCausal(config: ModelConfig): void {
   const { attention, label } = architectureOf(config);
@@ -327,7 +394,8 @@ export class Sequence {
   constructor(
     readonly engine: Engine,
     readonly slot: number,
-    readonly adapter?: LoadedAdapter,
+    /** LoRA adapter on its tokens; changed only while it is empty. */
+    public adapter?: LoadedAdapter,
   ) {}
 
   /** Its first row in the cache. */

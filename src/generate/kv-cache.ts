@@ -2,7 +2,6 @@ import type { ModelConfig } from "../architectures/config.js";
 import { cacheBuffer } from "../architectures/declare.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { byteLength } from "../dtype/dtype.js";
-import { type Program, Recorder } from "../program/program.js";
 
 /** A slot of the cache that is in use. */
 export interface CachedSequence {
@@ -64,25 +63,17 @@ export class KvCache {
     for (const array of old) array.dispose();
   }
 
+  /** Copies the first `length` rows of one slot to another, on the device. */
+  async copy(from: number, to: number, length: number): Promise<void> {
+    if (from === to || length === 0) return;
+    const { nCtx, nEmbd } = this.#config;
+    const W = 2 * nEmbd;
+    for (const array of this.#layers) await array.copyFrom(array.slice(from * nCtx * W, length * W), to * nCtx * W);
+  }
+
   dispose(): void {
     for (const array of this.#layers) array.dispose();
     this.#layers = [];
     this.#slots = 0;
   }
-}
-
-/** Copies rows of every layer's cache: row from[n] to row to[n]. Size: N. */
-export function copyRowsProgram({ nLayer, nEmbd }: ModelConfig, maxRows: number, cacheRows: number): Program {
-  const k = new Recorder("copy-rows");
-  const N = k.sym("N", maxRows);
-  const W = 2 * nEmbd;
-  const [from, to] = [k.external("from", [N], "i32"), k.external("to", [N], "i32")];
-  for (let layer = 0; layer < nLayer; layer++) {
-    const name = cacheBuffer(layer);
-    const cache = k.external(name, [cacheRows, W]);
-    const rows = k.temp(`${name}.rows`, [N, W]);
-    k.op("gatherRows", name, { out: rows, x: cache, index: from }, { N, W }, {});
-    k.op("scatterRows", name, { dst: cache, src: rows, index: to }, { N, W, ldsrc: W, lddst: W }, {});
-  }
-  return k.build();
 }
