@@ -187,7 +187,7 @@ export class Engine {
     extensions: readonly ScoredExtension[],
     { onLogits, signal }: { readonly onLogits?: OnLogits | undefined; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Float64Array[]> {
-    for (const { targets } of extensions) this.#checkIds("targets", targets);
+    for (const { targets } of extensions) this.checkIds("targets", targets);
     const results = extensions.map(({ targets }) => new Float64Array(targets.length));
     const skip = extensions.map(({ tokens, targets }) => tokens.length - targets.length);
     const parts = extensions.map(({ sequence, tokens, targets }) => ({ sequence, tokens, logits: targets.length }));
@@ -337,7 +337,7 @@ export class Engine {
     const seen = new Set<Sequence>();
     for (const { sequence, tokens, logits = 1 } of extensions) {
       this.#checkOpen(sequence);
-      this.#checkIds("tokens", tokens);
+      this.checkIds("tokens", tokens);
       if (seen.has(sequence)) throw new UsageError({ op: "extending sequences", expected: "each sequence once" });
       seen.add(sequence);
       if (!(Number.isInteger(logits) && logits >= 0 && logits <= tokens.length)) {
@@ -354,8 +354,8 @@ export class Engine {
     }
   }
 
-  /** Checked before anything runs; what reaches the kernels is checked there (src/program/index-checks.ts). */
-  #checkIds(what: string, ids: ArrayLike<number>): void {
+  /** @internal Checked before anything runs; what reaches the kernels is checked there (src/program/index-checks.ts). */
+  checkIds(what: string, ids: ArrayLike<number>): void {
     const { vocabSize } = this.config;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;

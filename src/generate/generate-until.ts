@@ -1,12 +1,14 @@
 import { UsageError } from "../errors.js";
 import { samplingSettings } from "../pretrained/sampling-options.js";
 import { RandomStream } from "../util/random.js";
-import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import type { LogitsRow } from "./engine.js";
 import type { TokenText } from "./generate.js";
-import { laneCount, openLanes, sharedByAll } from "./lanes.js";
+import type { Continuation, Job, Step } from "./job.js";
 import type { EngineRunOptions } from "./log-likelihood.js";
 import type { GenerateUntilRequest, Generation } from "./requests.js";
+import { runJobs } from "./run-jobs.js";
 import { Sampler } from "./sampler.js";
+import type { Scheduler } from "./scheduler.js";
 
 export interface GenerateUntilOptions extends EngineRunOptions {
   /** Called once for each text. */
@@ -17,74 +19,32 @@ export interface GenerateUntilOptions extends EngineRunOptions {
 
 /**
  * Answers generation requests, in order. Texts grow side by side in shared runs, a new one starting when another ends,
- * and the model reads the common prefix of all prompts once.
+ * and the model reads a common prefix of prompts once.
  *
  * @throws {UsageError} an empty prompt, or an id outside the vocabulary.
  */
 export async function runGenerations(
-  engine: Engine,
+  scheduler: Scheduler,
   requests: readonly GenerateUntilRequest[],
   options: GenerateUntilOptions,
 ): Promise<Generation[]> {
-  const { nCtx } = engine.config;
-  const texts = requests.map((request, index) => new Text(request, index, nCtx, engine.config.vocabSize, options));
-  if (texts.length === 0) return [];
-  const longest = Math.max(...texts.map(({ tokens, left }) => tokens.length + left));
-  const shared = sharedByAll(texts).slice(0, -1);
-  const count = laneCount(engine, texts.length, longest);
-  const lanes = (await openLanes(engine, count, shared, options)).map((sequence) => new Lane(sequence));
-  const waiting = texts.filter(({ left }) => left > 0);
+  const { nCtx, vocabSize } = scheduler.engine.config;
+  const texts = requests.map((request, index) => new Text(request, index, nCtx, vocabSize, options));
+  const jobs = texts
+    .filter(({ left }) => left > 0)
+    .map((text): Job => ({ tokens: text.tokens, adapter: options.adapter, continuation: text }));
   let done = 0;
-  try {
-    for (;;) {
-      for (const lane of lanes) {
-        const next = lane.text === undefined ? waiting.shift() : undefined;
-        if (next) lane.take(next, shared.length);
-      }
-      const active = lanes.filter(({ text }) => text !== undefined);
-      if (active.length === 0) return texts.map((text) => text.result());
-      const extensions = active.map(({ sequence, pending }) => ({ sequence, tokens: pending }));
-      await engine.extend(extensions, (row, i) => active[i]!.next(row), options.signal);
-      for (const lane of active) if (lane.finish()) options.onProgress?.(++done);
-    }
-  } finally {
-    for (const { sequence } of lanes) sequence.release();
-  }
-}
-
-/** A sequence of the engine, and the text that grows in it. */
-class Lane {
-  text: Text | undefined;
-  /** Tokens not yet in the cache. */
-  pending: readonly number[] = [];
-
-  constructor(readonly sequence: Sequence) {}
-
-  /** @param shared number of prompt tokens in the cache */
-  take(text: Text, shared: number): void {
-    this.sequence.truncate(shared);
-    this.text = text;
-    this.pending = text.tokens.slice(shared);
-  }
-
-  next(logits: LogitsRow): void {
-    this.pending = [this.text!.next(logits)];
-  }
-
-  /** Frees the lane if its text is complete. Returns whether it was. */
-  finish(): boolean {
-    if (!this.text?.ended) return false;
-    this.text = undefined;
-    return true;
-  }
+  await runJobs(scheduler, jobs, { signal: options.signal, onDone: () => options.onProgress?.(++done) });
+  return texts.map((text) => text.result());
 }
 
 /** The generated text of one request. */
-class Text {
+class Text implements Continuation {
   /** The prompt, cut to the context. */
   readonly tokens: readonly number[];
   left: number;
-  ended = false;
+  #ended = false;
+  #token = 0;
   readonly #makeSampler: () => Sampler;
   #sampler: Sampler | undefined;
   readonly #stream: TokenText;
@@ -116,17 +76,26 @@ class Text {
     this.#eosTokenIds = eosTokenIds;
   }
 
-  next(logits: LogitsRow): number {
+  sample(logits: LogitsRow): number {
     this.#sampler ??= this.#makeSampler();
-    const { token, logprob } = this.#sampler.sample(logits);
-    this.#logprob += logprob;
+    const token = this.#sampler.pick(logits);
+    this.#token = token;
     this.#count++;
     this.left--;
     const atEnd = this.#eosTokenIds.includes(token);
     if (!atEnd) this.#text += this.#stream.push(token);
-    this.ended = atEnd || this.left === 0 || this.#stream.stopped;
-    if (this.ended) this.#finish();
+    this.#ended = atEnd || this.left === 0 || this.#stream.stopped;
+    if (this.#ended) this.#finish();
     return token;
+  }
+
+  accept(logprob: number): void {
+    this.#logprob += logprob;
+  }
+
+  next(): Step | undefined {
+    if (this.#ended) return undefined;
+    return { tokens: [this.#token], keep: this.tokens.length + this.#count - 1 };
   }
 
   #finish(): void {

@@ -1,5 +1,6 @@
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
-import type { Engine } from "./engine.js";
+import type { Scheduler } from "./scheduler.js";
+import type { CachedScore } from "./slots.js";
 
 /** A window of a text that is scored in one forward pass, as token indices. */
 export interface ScoringWindow {
@@ -43,23 +44,22 @@ export interface ScoreSettings {
  * @param from at least 1: the first token follows nothing, and has no probability.
  */
 export async function scoreTokens(
-  engine: Engine,
+  scheduler: Scheduler,
   tokens: readonly number[],
   from: number,
   { stride, adapter, signal, onProgress }: ScoreSettings,
 ): Promise<Float64Array> {
+  const { nCtx, vocabSize: vocabLimit } = scheduler.engine.config;
   const logprobs = new Float64Array(tokens.length - from);
-  const sequence = engine.sequence(adapter);
-  try {
-    for (const window of scoringWindows(tokens.length, from, engine.config.nCtx, stride)) {
-      sequence.truncate(0);
-      const inputs = tokens.slice(window.start, window.end - 1);
-      const targets = tokens.slice(window.from, window.end);
-      logprobs.set(await engine.logprobs(sequence, inputs, targets, signal), window.from - from);
-      onProgress?.(window.end - from);
-    }
-  } finally {
-    sequence.release();
+  for (const window of scoringWindows(tokens.length, from, nCtx, stride)) {
+    const inputs = tokens.slice(window.start, window.end - 1);
+    const targets = tokens.slice(window.from, window.end);
+    const score = (i: number, { logprob }: CachedScore): void => {
+      logprobs[window.from - from + i] = logprob;
+    };
+    const scoring = { from: inputs.length - targets.length, targets, best: false, vocabLimit, score };
+    await scheduler.submit({ tokens: inputs, scoring, adapter, signal });
+    onProgress?.(window.end - from);
   }
   return logprobs;
 }

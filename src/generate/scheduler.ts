@@ -1,0 +1,299 @@
+import { DisposedError, UsageError } from "../errors.js";
+import { CostModel } from "./cost-model.js";
+import type { Engine, RowReader } from "./engine.js";
+import type { Job } from "./job.js";
+import { slotCapacity } from "./slot-capacity.js";
+import { commonPrefix } from "./prefix-index.js";
+import { type Reuse, Slots } from "./slots.js";
+import { type Part, Task } from "./task.js";
+
+export interface SchedulerOptions {
+  /** Sequences computed side by side at most. Default: 32, or what 2 GiB of keys and values hold. */
+  readonly slots?: number | undefined;
+  /** Milliseconds that prompts may add to a step in which others go on token by token. Default 40. */
+  readonly promptBudget?: number | undefined;
+  /** Keep prompts in the cache for later jobs with the same beginning. Default true; not for weights that change. */
+  readonly prefixCache?: boolean | undefined;
+  /** Take memory for all slots at the start, and use all of it for prefixes. Default false: as much as is needed. */
+  readonly reserve?: boolean | undefined;
+}
+
+/** Counters since the start, and the present state. */
+export interface SchedulerStatus {
+  readonly slots: number;
+  readonly running: number;
+  readonly waiting: number;
+  readonly waitingTokens: number;
+  readonly steps: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly generatedTokens: number;
+}
+
+/** Prompt tokens of a step, beside others, that always go on, so that prompts get ahead. */
+const LEAST_PROMPT = 16;
+/** Tokens of a common prefix under way that are worth waiting for. */
+const WORTH_WAITING = 32;
+
+/**
+ * Runs any number of jobs on one engine, together. Each step takes a token (and drafts) of every sequence that goes on,
+ * then tokens of prompts, as many as the time budget allows: so a long prompt holds nobody up. Jobs start in the order of
+ * priority and arrival, of those that came during one step the one with the longest cached prefix first; one whose prefix
+ * is being computed waits for it. A job's results do not depend on the others, not by a bit.
+ */
+export class Scheduler {
+  readonly engine: Engine;
+  readonly #slots: Slots;
+  readonly #capacity: number;
+  readonly #options: Required<Pick<SchedulerOptions, "promptBudget" | "prefixCache" | "reserve">>;
+  readonly #costs = new CostModel();
+  #waiting: Task[] = [];
+  #running: Task[] = [];
+  #loop: Promise<void> | undefined;
+  #disposed = false;
+  #steps = 0;
+  #promptTokens = 0;
+  #cachedTokens = 0;
+  #generatedTokens = 0;
+
+  constructor(engine: Engine, options: SchedulerOptions = {}) {
+    const { slots = slotCapacity(engine), promptBudget = 40, prefixCache = true, reserve = false } = options;
+    this.engine = engine;
+    this.#capacity = slots;
+    this.#options = { promptBudget, prefixCache, reserve };
+    this.#slots = new Slots(engine, { capacity: slots, prefixCache, eager: reserve });
+  }
+
+  get status(): SchedulerStatus {
+    return {
+      slots: this.#capacity,
+      running: this.#running.length,
+      waiting: this.#waiting.length,
+      waitingTokens: this.#waiting.reduce((sum, { job }) => sum + job.tokens.length, 0),
+      steps: this.#steps,
+      promptTokens: this.#promptTokens,
+      cachedTokens: this.#cachedTokens,
+      generatedTokens: this.#generatedTokens,
+    };
+  }
+
+  /**
+   * Resolves when the job is done.
+   *
+   * @throws {UsageError} no tokens, more than the context, or ids outside the vocabulary; the signal's reason when aborted.
+   */
+  async submit(job: Job): Promise<void> {
+    if (this.#disposed) throw new DisposedError("running the model", "model");
+    this.#check(job);
+    job.signal?.throwIfAborted();
+    const task = new Task(job, this.#steps, this.#options.prefixCache);
+    this.#waiting.push(task);
+    const abort = () => {
+      task.fail(job.signal!.reason);
+      this.#waiting = this.#waiting.filter((other) => other !== task);
+    };
+    job.signal?.addEventListener("abort", abort, { once: true });
+    this.wake();
+    await task.done.finally(() => job.signal?.removeEventListener("abort", abort));
+  }
+
+  /** Goes on with jobs that were not ready. */
+  wake(): void {
+    this.#loop ??= this.#run().finally(() => {
+      this.#loop = undefined;
+    });
+  }
+
+  /** Resolves when no job can go on for now. */
+  async idle(): Promise<void> {
+    await this.#loop;
+  }
+
+  /** Drops cached prefixes. */
+  forget(): void {
+    this.#slots.forget();
+  }
+
+  /** Fails all jobs, waits for the run under way, and releases the engine's memory. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    const error = new DisposedError("running the model", "model");
+    for (const task of [...this.#waiting, ...this.#running]) task.fail(error);
+    this.#waiting = [];
+    await this.engine.dispose();
+    await this.idle();
+  }
+
+  #check({ tokens, scoring, continuation }: Job): void {
+    const { nCtx } = this.engine.config;
+    if (tokens.length === 0 || tokens.length > nCtx) {
+      throw new UsageError({ op: "prompt", expected: `1 to ${nCtx} tokens`, got: String(tokens.length) });
+    }
+    this.engine.checkIds("tokens", tokens);
+    if (!scoring) return;
+    this.engine.checkIds("targets", scoring.targets);
+    const end = continuation ? tokens.length - 1 : tokens.length;
+    if (scoring.from < 0 || scoring.from + scoring.targets.length > end) {
+      const expected = `targets of tokens 0 to ${end - 1}`;
+      throw new UsageError({ op: "scoring", expected, got: `${scoring.from} to ${scoring.from + scoring.targets.length}` });
+    }
+  }
+
+  async #run(): Promise<void> {
+    await undefined; // jobs that are submitted together start together
+    if (this.#options.reserve) await this.engine.reserve(this.#capacity).catch(() => {});
+    for (;;) {
+      this.#reap();
+      await this.#admit();
+      if (!this.#running.some(({ ready }) => ready)) return;
+      await this.#step();
+      this.#steps++;
+    }
+  }
+
+  /** Gives the slots of ended tasks back. */
+  #reap(): void {
+    for (const task of this.#running) if (task.ended && task.slot) this.#slots.release(task.slot);
+    this.#running = this.#running.filter(({ ended }) => !ended);
+  }
+
+  async #admit(): Promise<void> {
+    while (this.#waiting.length > 0 && this.#slots.available) {
+      const next = this.#choose();
+      if (!next) return;
+      this.#waiting = this.#waiting.filter((task) => task !== next.task);
+      try {
+        await this.#start(next.task, next.reuse);
+      } catch (error) {
+        next.task.fail(error);
+      }
+    }
+  }
+
+  /** The waiting task to start. */
+  #choose(): { readonly task: Task; readonly reuse: Reuse | undefined } | undefined {
+    this.#waiting.sort((a, b) => (b.job.priority ?? 0) - (a.job.priority ?? 0) || a.arrival - b.arrival);
+    let best: { readonly task: Task; readonly reuse: Reuse | undefined } | undefined;
+    for (const task of this.#waiting) {
+      const first = best?.task;
+      if (first && ((first.job.priority ?? 0) !== (task.job.priority ?? 0) || first.arrival !== task.arrival)) break;
+      const reuse = this.#reusable(task);
+      const length = reuse?.length ?? 0;
+      if (this.#prefixUnderWay(task) >= length + WORTH_WAITING) continue;
+      if (!best || length > (best.reuse?.length ?? 0)) best = { task, reuse };
+    }
+    return best;
+  }
+
+  #reusable(task: Task): Reuse | undefined {
+    if (!task.shares) return undefined;
+    const { grain } = this.engine.limits;
+    return this.#slots.find(task.key, task.job.tokens, (slot, length) => task.usable(slot, length, grain));
+  }
+
+  /** The longest prefix of a task's prompt that others are about to compute. */
+  #prefixUnderWay(task: Task): number {
+    if (!task.shares) return 0;
+    const most = task.job.continuation ? task.job.tokens.length - 1 : task.firstRow;
+    const lengths = this.#running
+      .filter(({ phase, shares, key }) => phase === "reading" && shares && key === task.key)
+      .map(({ prompt }) => Math.min(commonPrefix(prompt, task.job.tokens), most));
+    return Math.max(0, ...lengths);
+  }
+
+  async #start(task: Task, reuse: Reuse | undefined): Promise<void> {
+    const { job } = task;
+    const cached = reuse?.length ?? 0;
+    this.#cachedTokens += cached;
+    this.#promptTokens += job.tokens.length;
+    job.started?.(cached);
+    if (cached === job.tokens.length) {
+      task.passCached(reuse!.slot, cached);
+      task.end();
+      return;
+    }
+    if (reuse) task.passCached(reuse.slot, cached);
+    task.slot = await this.#slots.take(task.key, job.adapter, reuse);
+    if (task.ended) this.#slots.release(task.slot);
+    else {
+      task.phase = "reading";
+      this.#running.push(task);
+    }
+  }
+
+  async #step(): Promise<void> {
+    const start = performance.now();
+    const ready = this.#running.filter((task) => task.ready);
+    const streamed = ready.filter(({ phase, path }) => phase === "stepping" || path === "streamed");
+    await this.#runParts(streamed.map((task) => task.part(Number.POSITIVE_INFINITY)));
+    const alone = streamed.length === 0;
+    const budget = alone ? Number.POSITIVE_INFINITY : this.#options.promptBudget - (performance.now() - start);
+    const prompts = ready.filter((task) => !task.ended && !streamed.includes(task));
+    await this.#readPrompts(prompts, budget);
+  }
+
+  async #readPrompts(tasks: readonly Task[], budget: number): Promise<void> {
+    const { parts, tokens, keys } = this.#promptParts(tasks, budget);
+    const start = performance.now();
+    await this.#runParts(parts);
+    if (tokens > 0) this.#costs.observe(tokens, keys, performance.now() - start);
+  }
+
+  /** What to read of prompts, the first come first, in one run. */
+  #promptParts(tasks: readonly Task[], budget: number): { parts: Part[]; tokens: number; keys: number } {
+    const { maxTokens, maxLogits, grain } = this.engine.limits;
+    const parts: Part[] = [];
+    let [tokens, keys, rows] = [0, 0, 0];
+    for (const task of tasks) {
+      const at = task.slot!.tokens.length;
+      const keysOf = (n: number): number => n * (at + n / 2);
+      let most = Math.min(maxTokens - tokens, grain === undefined ? maxTokens : grain - (at % grain));
+      // Rows of logits cut a run too.
+      most = Math.min(most, Math.max(0, task.firstRow - at) + maxLogits - rows);
+      const length = Math.min(most, task.prompt.length - at);
+      let n = length;
+      while (n > 0 && this.#costs.estimate(tokens + n, keys + keysOf(n)) > budget) n -= Math.ceil(n / 8);
+      if (tokens === 0) n = Math.max(n, Math.min(length, LEAST_PROMPT));
+      if (grain !== undefined && n < length) n = tokens === 0 ? length : 0;
+      if (n <= 0) break;
+      const part = task.part(n);
+      parts.push(part);
+      tokens += n;
+      keys += keysOf(n);
+      rows += part.logits;
+      if (n < task.prompt.length - at && grain === undefined) break;
+    }
+    return { parts, tokens, keys };
+  }
+
+  /** Runs parts of one path. An error of the run itself fails them all. */
+  async #runParts(parts: readonly Part[]): Promise<void> {
+    if (parts.length === 0) return;
+    const reader: RowReader = {
+      needsLogits: parts.some((part) => part.task.needsLogits(part)),
+      read: (row, i, token) => parts[i]!.task.read(row, parts[i]!, token),
+      logprobs: (values, i, token) => parts[i]!.task.logprobs(values, parts[i]!, token),
+    };
+    const extensions = parts.map(({ slot, tokens, from, to, logits, path }) => {
+      return { sequence: slot.sequence, tokens: tokens.slice(from, to), logits, path };
+    });
+    try {
+      await this.engine.run(extensions, reader);
+    } catch (error) {
+      for (const { task, slot } of parts) {
+        task.fail(error);
+        slot.tokens.length = slot.sequence.length;
+      }
+      return;
+    }
+    for (const part of parts) this.#advance(part);
+  }
+
+  #advance(part: Part): void {
+    const { task, slot } = part;
+    const stepping = task.phase === "stepping";
+    task.advance(part);
+    if (stepping) this.#generatedTokens += part.to - part.from;
+    else if (task.shares && part.path === "packed") this.#slots.share(slot, slot.tokens.length);
+  }
+}

@@ -1,0 +1,205 @@
+import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { Engine, Sequence } from "./engine.js";
+import { PrefixIndex } from "./prefix-index.js";
+
+/** What is known of the token that follows a cached one: a target's log-probability, and the likeliest token. */
+export interface CachedScore {
+  readonly logprob: number;
+  readonly best: number;
+  readonly bestLogprob: number;
+}
+
+/** `best` of a score that was computed without it. */
+export const UNKNOWN = -1;
+
+/** A slot of the cache, in use or at rest. */
+export class Slot {
+  readonly sequence: Sequence;
+  /** The tokens in the cache. */
+  tokens: number[] = [];
+  /** Number of leading tokens that other requests may copy: those of a prompt, whose bits depend on it alone. */
+  shareable = 0;
+  key = "";
+  inUse = false;
+  lastUsed = 0;
+  readonly #targets: Int32Array;
+  readonly #best: Int32Array;
+  readonly #logprobs: Float64Array;
+  readonly #bestLogprobs: Float64Array;
+
+  constructor(
+    readonly id: number,
+    engine: Engine,
+  ) {
+    const { nCtx } = engine.config;
+    this.sequence = engine.sequence();
+    this.#targets = new Int32Array(nCtx);
+    this.#best = new Int32Array(nCtx);
+    this.#logprobs = new Float64Array(nCtx);
+    this.#bestLogprobs = new Float64Array(nCtx);
+  }
+
+  /** Keeps the first `length` tokens. */
+  truncate(length: number): void {
+    if (length >= this.tokens.length) return;
+    this.sequence.truncate(length);
+    this.tokens.length = length;
+    this.shareable = Math.min(this.shareable, length);
+  }
+
+  /** Notes tokens that a run has added. */
+  append(tokens: readonly number[], from: number, to: number): void {
+    this.#targets.fill(UNKNOWN, this.tokens.length, this.tokens.length + to - from);
+    for (let i = from; i < to; i++) this.tokens.push(tokens[i]!);
+  }
+
+  /** What is known of `target` after token number `at`. */
+  score(at: number, target: number): CachedScore | undefined {
+    if (this.#targets[at] !== target) return undefined;
+    return { logprob: this.#logprobs[at]!, best: this.#best[at]!, bestLogprob: this.#bestLogprobs[at]! };
+  }
+
+  setScore(at: number, target: number, { logprob, best, bestLogprob }: CachedScore): void {
+    this.#targets[at] = target;
+    this.#logprobs[at] = logprob;
+    this.#best[at] = best;
+    this.#bestLogprobs[at] = bestLogprob;
+  }
+
+  /** Takes over what is known of another slot's first `length` tokens. */
+  copyScores(other: Slot, length: number): void {
+    this.#targets.set(other.#targets.subarray(0, length));
+    this.#best.set(other.#best.subarray(0, length));
+    this.#logprobs.set(other.#logprobs.subarray(0, length));
+    this.#bestLogprobs.set(other.#bestLogprobs.subarray(0, length));
+  }
+}
+
+/** Tokens that a request may take from a slot instead of computing them. */
+export interface Reuse {
+  readonly slot: Slot;
+  readonly length: number;
+}
+
+export interface SlotsOptions {
+  readonly capacity: number;
+  /** Whether prefixes are kept for later requests, and shared between those at once. */
+  readonly prefixCache: boolean;
+  /** Take slots that were never used before one at rest whose content may still be of use. */
+  readonly eager: boolean;
+}
+
+/** The slots of an engine's cache, and the index of what they hold. */
+export class Slots {
+  readonly #engine: Engine;
+  readonly #options: SlotsOptions;
+  readonly #slots: Slot[] = [];
+  readonly #index = new PrefixIndex();
+  #clock = 0;
+
+  constructor(engine: Engine, options: SlotsOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  get all(): readonly Slot[] {
+    return this.#slots;
+  }
+
+  /** Whether another request can start. */
+  get available(): boolean {
+    return this.#slots.length < this.#options.capacity || this.#slots.some(({ inUse }) => !inUse);
+  }
+
+  /** What slots hold under a key shares nothing with other keys. */
+  static key(adapter: LoadedAdapter | undefined, scope: string): string {
+    return `${adapter?.id ?? ""} ${scope}`;
+  }
+
+  /** The longest cached prefix of a prompt. @param usable cuts it to what a request can use of a slot */
+  find(key: string, tokens: readonly number[], usable: (slot: Slot, length: number) => number): Reuse | undefined {
+    const { slots, length } = this.#index.find(key, tokens);
+    let found: Reuse | undefined;
+    for (const id of slots) {
+      const slot = this.#slots[id]!;
+      const reuse = { slot, length: usable(slot, length) };
+      if (reuse.length === 0) continue;
+      const better = !found || reuse.length > found.length || (reuse.length === found.length && !slot.inUse);
+      if (better) found = reuse;
+    }
+    return found;
+  }
+
+  /** Takes a slot for a request and brings the cached prefix into it. */
+  async take(key: string, adapter: LoadedAdapter | undefined, reuse: Reuse | undefined): Promise<Slot> {
+    const slot = this.#choose(reuse);
+    slot.inUse = true;
+    slot.lastUsed = ++this.#clock;
+    if (reuse && reuse.slot !== slot) {
+      const { slot: source, length } = reuse;
+      this.#index.remove(slot.id);
+      await this.#engine.copy(source.sequence, slot.sequence, length);
+      slot.tokens = source.tokens.slice(0, length);
+      slot.copyScores(source, length);
+    } else {
+      slot.truncate(reuse?.length ?? 0);
+    }
+    slot.shareable = reuse?.length ?? 0;
+    slot.key = key;
+    slot.sequence.adapter = adapter;
+    this.#reindex(slot);
+    return slot;
+  }
+
+  /** Other requests may use the first `length` tokens from now on. */
+  share(slot: Slot, length: number): void {
+    slot.shareable = length;
+    this.#reindex(slot);
+  }
+
+  /** Gives a slot back; its shareable tokens stay. */
+  release(slot: Slot): void {
+    slot.truncate(this.#options.prefixCache ? slot.shareable : 0);
+    slot.inUse = false;
+    slot.lastUsed = ++this.#clock;
+    this.#reindex(slot);
+  }
+
+  /** Drops what slots at rest hold. */
+  forget(): void {
+    for (const slot of this.#slots) {
+      if (slot.inUse) continue;
+      slot.truncate(0);
+      this.#reindex(slot);
+    }
+  }
+
+  #reindex(slot: Slot): void {
+    if (!this.#options.prefixCache) return;
+    this.#index.set(slot.id, slot.key, slot.tokens.slice(0, slot.shareable));
+  }
+
+  /** The slot to write to: that of the prefix itself if it is at rest and keeps most of its content so; else the one used longest ago. */
+  #choose(reuse: Reuse | undefined): Slot {
+    const atRest = this.#slots.filter(({ inUse }) => !inUse);
+    if (reuse && !reuse.slot.inUse) {
+      const { slot, length } = reuse;
+      if (2 * length >= slot.tokens.length || (atRest.length === 1 && !this.#mayOpen)) return slot;
+    }
+    const others = atRest.filter((slot) => slot !== reuse?.slot);
+    const empty = others.find(({ tokens }) => tokens.length === 0);
+    if (empty) return empty;
+    if (this.#mayOpen && (this.#options.eager || others.length === 0)) return this.#open();
+    return others.reduce((oldest, slot) => (slot.lastUsed < oldest.lastUsed ? slot : oldest));
+  }
+
+  get #mayOpen(): boolean {
+    return this.#slots.length < this.#options.capacity;
+  }
+
+  #open(): Slot {
+    const slot = new Slot(this.#slots.length, this.#engine);
+    this.#slots.push(slot);
+    return slot;
+  }
+}

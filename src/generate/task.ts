@@ -1,0 +1,220 @@
+import { FEW_TOKENS, type RunPath } from "./chunks.js";
+import type { LogitsRow } from "./engine.js";
+import type { Job } from "./job.js";
+import { largest } from "./largest.js";
+import { notFinite } from "./log-sum-exp.js";
+import { type CachedScore, type Slot, Slots, UNKNOWN } from "./slots.js";
+
+/** Where a task is: in the queue, reading a prompt, or going on token by token. */
+export type Phase = "waiting" | "reading" | "stepping" | "ended";
+
+/** Tokens for the next run. */
+export interface Part {
+  readonly task: Task;
+  readonly slot: Slot;
+  /** Tokens [from, to) of `tokens`. */
+  readonly tokens: readonly number[];
+  readonly from: number;
+  readonly to: number;
+  /** Number of last tokens whose logits are wanted. */
+  readonly logits: number;
+  readonly path: RunPath;
+}
+
+/** A job on its way through the scheduler. */
+export class Task {
+  readonly job: Job;
+  readonly key: string;
+  readonly done: Promise<void>;
+  /** The scheduler's step during which it came. */
+  readonly arrival: number;
+  phase: Phase = "waiting";
+  slot: Slot | undefined;
+  /** The prompt: the job's, or what a step began anew with. */
+  prompt: readonly number[];
+  /** Whether others may use the prompt's cached tokens, and it theirs. */
+  shares: boolean;
+  #step: readonly number[] = [];
+  #settle: { resolve(): void; reject(error: unknown): void };
+  /** Of the part that is being run, by token: the likeliest after it, and scores, for the slot to keep. */
+  readonly #bests = new Map<number, number>();
+  readonly #scores = new Map<number, { readonly target: number; readonly score: CachedScore }>();
+
+  constructor(job: Job, arrival: number, prefixCache: boolean) {
+    this.job = job;
+    this.arrival = arrival;
+    this.prompt = job.tokens;
+    this.key = Slots.key(job.adapter, job.scope ?? "");
+    this.shares = prefixCache && (job.cache ?? true) && job.tokens.length > FEW_TOKENS;
+    let settle!: { resolve(): void; reject(error: unknown): void };
+    this.done = new Promise((resolve, reject) => (settle = { resolve, reject }));
+    this.#settle = settle;
+  }
+
+  get ended(): boolean {
+    return this.phase === "ended";
+  }
+
+  end(): void {
+    this.phase = "ended";
+    this.#settle.resolve();
+  }
+
+  fail(error: unknown): void {
+    this.phase = "ended";
+    this.#settle.reject(error);
+  }
+
+  /** Whether it can take part in the next run. */
+  get ready(): boolean {
+    return this.phase === "reading" || (this.phase === "stepping" && (this.job.continuation?.ready?.() ?? true));
+  }
+
+  /** Short prompts are streamed, whatever runs beside them: a prompt's path depends on its length alone. */
+  get path(): RunPath {
+    return this.prompt.length <= FEW_TOKENS ? "streamed" : "packed";
+  }
+
+  /** How much of `length` common tokens it can take from a slot: what it needs logits of is computed. */
+  usable(slot: Slot, length: number, grain: number | undefined): number {
+    const { scoring, continuation, logits, tokens } = this.job;
+    let n = Math.min(length, continuation ? tokens.length - 1 : tokens.length, logits?.from ?? tokens.length);
+    for (let i = 0; scoring && i < scoring.targets.length && scoring.from + i < n; i++) {
+      if (!this.#isKnown(i, slot.score(scoring.from + i, scoring.targets[i]!))) n = scoring.from + i;
+    }
+    return grain === undefined || n === tokens.length ? n : n - (n % grain);
+  }
+
+  #isKnown(i: number, score: CachedScore | undefined): boolean {
+    const { best, rows } = this.job.scoring!;
+    if (!score || (best && score.best === UNKNOWN)) return false;
+    return !(rows && i >= rows[0] && i < rows[1]);
+  }
+
+  /** Passes on the scores of the first `length` tokens, which the slot knows. */
+  passCached(slot: Slot, length: number): void {
+    const { scoring } = this.job;
+    if (!scoring) return;
+    const end = Math.min(scoring.targets.length, length - scoring.from);
+    for (let i = 0; i < end; i++) scoring.score(i, slot.score(scoring.from + i, scoring.targets[i]!)!);
+  }
+
+  /** The first prompt token after which logits are wanted. */
+  get firstRow(): number {
+    const { scoring, continuation, logits, tokens } = this.job;
+    const last = continuation ? this.prompt.length - 1 : this.prompt.length;
+    if (this.prompt !== tokens) return last;
+    const scored = scoring && scoring.targets.length > 0 ? scoring.from : last;
+    return Math.min(last, scored, logits?.from ?? last);
+  }
+
+  /** What to run next, of a prompt at most `most` tokens. */
+  part(most: number): Part {
+    const slot = this.slot!;
+    const path = this.phase === "stepping" ? "streamed" : this.path;
+    if (this.phase === "stepping") {
+      const { length } = this.#step;
+      return { task: this, slot, tokens: this.#step, from: 0, to: length, logits: length, path };
+    }
+    const from = slot.tokens.length;
+    const to = Math.min(this.prompt.length, from + most);
+    return { task: this, slot, tokens: this.prompt, from, to, logits: Math.max(0, to - Math.max(from, this.firstRow)), path };
+  }
+
+  /** Whether a row after the tokens of a part has to be looked at. */
+  needsLogits({ from, to }: Part): boolean {
+    const { scoring, continuation, logits } = this.job;
+    if (this.phase === "stepping") return true;
+    if (continuation && to === this.prompt.length) return true;
+    if (this.prompt !== this.job.tokens) return false;
+    if (logits && to > logits.from) return true;
+    if (!scoring || to <= scoring.from) return false;
+    return scoring.best || (scoring.rows !== undefined && from <= scoring.from + scoring.rows[1]);
+  }
+
+  /** Takes the row after a part's token; returns the ids whose log-probabilities are wanted. */
+  read(row: LogitsRow | undefined, { from }: Part, token: number): readonly number[] {
+    if (this.ended) return [];
+    try {
+      return this.phase === "stepping" ? this.#sample(row!) : this.#readPrompt(row, from + token);
+    } catch (error) {
+      this.fail(error);
+      return [];
+    }
+  }
+
+  #sample(row: LogitsRow): readonly number[] {
+    const token = this.job.continuation!.sample(row);
+    return token === undefined ? [] : [token];
+  }
+
+  #readPrompt(row: LogitsRow | undefined, at: number): readonly number[] {
+    const { scoring, continuation, logits, tokens } = this.job;
+    if (continuation && at === this.prompt.length - 1) return this.#sample(row!);
+    if (this.prompt !== tokens) return [];
+    if (logits && at >= logits.from) logits.row(row!, at);
+    const i = at - (scoring?.from ?? 0);
+    const target = i >= 0 ? scoring?.targets[i] : undefined;
+    if (!scoring || target === undefined) return [];
+    if (scoring.rows && i >= scoring.rows[0] && i < scoring.rows[1]) scoring.row?.(row!, i);
+    if (!scoring.best) return [target];
+    const best = new Int32Array(1);
+    largest(row!.subarray(0, scoring.vocabLimit), 1, best);
+    this.#bests.set(at, best[0]!);
+    return [target, best[0]!];
+  }
+
+  logprobs(values: readonly number[], { from }: Part, token: number): void {
+    if (this.ended) return;
+    try {
+      const bad = values.find(Number.isNaN);
+      const sampled = this.phase === "stepping" || (this.job.continuation && from + token === this.prompt.length - 1);
+      if (bad !== undefined) throw notFinite(sampled ? "sampling the next token" : "scoring a token", bad);
+      if (sampled) this.job.continuation!.accept(values[0]!);
+      else this.#score(values, from + token);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #score([logprob, bestLogprob]: readonly number[], at: number): void {
+    const scoring = this.job.scoring!;
+    const i = at - scoring.from;
+    const target = scoring.targets[i]!;
+    const best = this.#bests.get(at) ?? UNKNOWN;
+    const score = { logprob: logprob!, best, bestLogprob: bestLogprob ?? Number.NaN };
+    this.#scores.set(at, { target, score });
+    scoring.score(i, score);
+  }
+
+  /** After a run: notes its tokens in the slot, and what to do next. */
+  advance({ slot, tokens, from, to }: Part): void {
+    slot.append(tokens, from, to);
+    for (const [at, { target, score }] of this.#scores) slot.setScore(at, target, score);
+    this.#scores.clear();
+    this.#bests.clear();
+    if (this.ended) return;
+    if (this.phase === "reading" && slot.tokens.length < this.prompt.length) return;
+    try {
+      this.#next(slot);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #next(slot: Slot): void {
+    const step = this.job.continuation?.next();
+    if (!step) {
+      this.end();
+      return;
+    }
+    slot.truncate(step.keep);
+    this.phase = step.keep === 0 ? "reading" : "stepping";
+    if (step.keep > 0) {
+      this.#step = step.tokens;
+      return;
+    }
+    this.prompt = step.tokens;
+    this.shares = false;
+  }
+}
