@@ -4,6 +4,7 @@ import { Engine } from "./generate/engine.js";
 import { type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./generate/requests.js";
+import { Scheduler } from "./generate/scheduler.js";
 import type { WatermarkOptions } from "./generate/watermark/options.js";
 import { collectCompletions } from "./gpt2/completions.js";
 import type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
@@ -32,14 +33,14 @@ export class GPT2 extends LoadedModel {
   readonly eosTokenIds: readonly number[];
   /** Default sampling: what the model's generation_config.json says, then {@link GenerateOptions}' defaults. */
   readonly sampling: SamplingSettings;
-  readonly #engine: Engine;
+  readonly #scheduler: Scheduler;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
   constructor(parts: ModelParts) {
     super(parts);
     this.eosTokenIds = parts.eosTokenIds ?? (this.endOfText === undefined ? [] : [this.endOfText]);
     this.sampling = parts.sampling ?? SAMPLING_DEFAULTS;
-    this.#engine = new Engine(parts.backend, parts.config, parts.weights);
+    this.#scheduler = new Scheduler(new Engine(parts.backend, parts.config, parts.weights));
   }
 
   /**
@@ -190,13 +191,13 @@ export class GPT2 extends LoadedModel {
   }
 
   protected override releaseRuns(): Promise<void> {
-    return this.#engine.dispose();
+    return this.#scheduler.dispose();
   }
 
   #generation(options: AdapterOption): GenerationModel {
     const { tokenizer, endOfText, eosTokenIds, config } = this;
     return {
-      engine: this.#engine,
+      scheduler: this.#scheduler,
       vocabLimit: Math.min(config.vocabSize, tokenizer?.vocabSize ?? config.vocabSize),
       endOfText,
       eosTokenIds,

@@ -78,7 +78,7 @@ class Text implements Continuation {
 
   sample(logits: LogitsRow): number {
     this.#sampler ??= this.#makeSampler();
-    const token = this.#sampler.pick(logits);
+    const token = this.#sampler.sample(logits);
     this.#token = token;
     this.#count++;
     this.left--;

@@ -2,11 +2,13 @@ import { ContextLengthError, UsageError } from "../errors.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { RandomStream } from "../util/random.js";
-import type { Extension } from "./chunks.js";
-import type { Engine, LogitsRow, Sequence } from "./engine.js";
+import type { LogitsRow } from "./engine.js";
+import type { Continuation, Step } from "./job.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
+import type { Scheduler } from "./scheduler.js";
+import { TokenQueues } from "./token-queues.js";
 import type { Watermark } from "./watermark/mark.js";
 import type { WatermarkSettings } from "./watermark/options.js";
 
@@ -33,7 +35,7 @@ export interface GeneratedToken {
 
 /** A model as generation sees it. */
 export interface GenerationModel {
-  readonly engine: Engine;
+  readonly scheduler: Scheduler;
   /** Ids that have a meaning: those below. */
   readonly vocabLimit: number;
   /** What a text starts from without a prompt. */
@@ -56,51 +58,47 @@ export interface TokenText {
   readonly stopped: boolean;
 }
 
-/** Generates the tokens that follow a prompt, one by one, those of all samples in turn. */
+/**
+ * Generates the tokens that follow a prompt, one by one, those of all samples in turn. Generation goes on while the caller
+ * handles a token, but stays only a few ahead.
+ */
 export async function* generateTokens(
   model: GenerationModel,
   prompt: ArrayLike<number>,
   settings: GenerateSettings,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
-  const { engine } = model;
-  const { signal } = settings;
+  const { scheduler, adapter } = model;
+  const { signal, samples: count, priority, scope } = settings;
   const ids = promptTokens(model, prompt, settings);
   signal?.throwIfAborted();
   if (settings.maxNewTokens === 0) return;
-  const watermark = settings.watermark && (await openedWatermark(settings.watermark, engine.config.vocabSize));
-  const open: Sequence[] = [engine.sequence(model.adapter)];
+  const watermark =
+    settings.watermark && (await openedWatermark(settings.watermark, scheduler.engine.config.vocabSize));
+  const queues = new TokenQueues<GeneratedToken>(count, () => scheduler.wake());
+  const left = new AbortController();
+  const stop = () => left.abort(signal!.reason);
+  signal?.addEventListener("abort", stop, { once: true });
   try {
-    let made: Sample[] | undefined;
-    const samples = () => {
-      made ??= Array.from({ length: settings.samples }, (_, i) => new Sample(model, ids, settings, i, watermark));
-      return made;
-    };
-    let tokens: GeneratedToken[] = [];
-    const reading = engine.extend(
-      [{ sequence: open[0]!, tokens: ids }],
-      (row) => (tokens = samples().map((s) => s.next(row))),
-      signal,
-    );
+    const samples = Array.from({ length: count }, (_, i) => new Sample(model, ids, settings, i, queues, watermark));
+    for (const continuation of samples) {
+      const job = { tokens: ids, adapter, continuation, priority, scope, signal: left.signal };
+      scheduler.submit(job).then(
+        () => queues.end(continuation.index),
+        (error) => queues.fail(error),
+      );
+    }
     // A tokenizer's tables take milliseconds to make: better while the prompt is read than after it.
-    await Promise.race([reading, yieldToEventLoop()]);
-    samples();
-    await reading;
-    yield* tokens;
-    let live = samples().filter((s) => !s.finished);
-    if (live.length > 1) open.push(...(await engine.fork(open[0]!, live.length - 1)));
-    for (const [i, sample] of live.entries()) sample.sequence = open[i]!;
-    while (live.length > 0) {
+    await yieldToEventLoop();
+    for (const sample of samples) sample.prepare();
+    for (;;) {
+      const token = await queues.next();
       signal?.throwIfAborted();
-      tokens = [];
-      const extensions = live.map((s) => s.extension());
-      await engine.extend(extensions, (row, i) => tokens.push(...live[i]!.follow(row)), signal);
-      for (const sample of live) sample.settle();
-      yield* tokens;
-      for (const { finished, sequence } of live) if (finished) sequence!.release();
-      live = live.filter((s) => !s.finished);
+      if (token === undefined) return;
+      yield token;
     }
   } finally {
-    for (const sequence of open) sequence.release();
+    signal?.removeEventListener("abort", stop);
+    left.abort();
   }
 }
 
@@ -112,11 +110,11 @@ async function openedWatermark(settings: WatermarkSettings, vocabSize: number): 
 
 /** The tokens that the model reads first. */
 function promptTokens(
-  { engine, endOfText }: GenerationModel,
+  { scheduler, endOfText }: GenerationModel,
   prompt: ArrayLike<number>,
   { truncatePrompt }: GenerateSettings,
 ): number[] {
-  const { nCtx } = engine.config;
+  const { nCtx } = scheduler.engine.config;
   if (prompt.length === 0 && endOfText === undefined) {
     const hint = "This model has no <|endoftext|> to start from";
     throw new UsageError({ op: "prompt", expected: "at least one token", got: "none", hint });
@@ -136,18 +134,17 @@ function promptTokens(
 const halfContext = (nCtx: number): number => Math.max(1, nCtx >> 1);
 
 /** One continuation of the prompt. */
-class Sample {
-  /** Holds all of `#tokens` but the last. */
-  sequence: Sequence | undefined;
-  finished = false;
+class Sample implements Continuation {
+  readonly index: number;
   readonly #model: GenerationModel;
   readonly #settings: GenerateSettings;
-  readonly #index: number;
-  readonly #sampler: Sampler;
-  readonly #text: TokenText | undefined;
-  readonly #lookup: PromptLookup | undefined;
+  readonly #queues: TokenQueues<GeneratedToken>;
+  readonly #watermark: Watermark | undefined;
   readonly #tokens: number[];
-  /** One more than the tokens in the cache. */
+  readonly #nCtx: number;
+  #tools: Tools | undefined;
+  #finished = false;
+  /** Tokens of the text that the model sees: one more than are in the cache. */
   #length: number;
   #left: number;
   /** Draft of the next tokens, and how many of it were accepted so far. */
@@ -155,91 +152,114 @@ class Sample {
   #accepted = 0;
   /** Whether a token of this run's draft was rejected. */
   #rejected = false;
+  /** Sampled tokens whose log-probability is not known yet. */
+  readonly #pending: Omit<GeneratedToken, "logprob">[] = [];
 
   constructor(
     model: GenerationModel,
     prompt: readonly number[],
     settings: GenerateSettings,
     index: number,
-    watermark?: Watermark,
+    queues: TokenQueues<GeneratedToken>,
+    watermark: Watermark | undefined,
   ) {
+    this.index = index;
     this.#model = model;
     this.#settings = settings;
-    this.#index = index;
-    const mark = watermark?.mark(prompt, index);
-    this.#sampler = new Sampler(settings.sampling, model.vocabLimit, new RandomStream(settings.seed, index), mark);
-    this.#sampler.see(prompt);
-    this.#text = model.text?.(settings.stop);
-    if (settings.promptLookup > 0) {
-      this.#lookup = new PromptLookup(model.engine.config.vocabSize, settings.promptLookup);
-      for (const token of prompt) this.#lookup.push(token);
-    }
+    this.#queues = queues;
+    this.#watermark = watermark;
     this.#tokens = [...prompt];
+    this.#nCtx = model.scheduler.engine.config.nCtx;
     this.#length = prompt.length;
     this.#left = settings.maxNewTokens;
   }
 
-  /** Samples the next token. */
-  next(logits: LogitsRow): GeneratedToken {
-    const { token, logprob } = this.#sampler.sample(logits);
-    this.#tokens.push(token);
-    this.#lookup?.push(token);
-    this.#length++;
-    this.#left--;
-    const ended = this.#settings.stopAtEndOfText && this.#model.eosTokenIds.includes(token);
-    let text = ended ? "" : (this.#text?.push(token) ?? "");
-    const finishReason = this.#finishReason(ended);
-    const result = { token, logprob, sample: this.#index };
-    if (finishReason === undefined) return { ...result, text };
-    this.finished = true;
-    text += this.#text?.end() ?? "";
-    return { ...result, text, finishReason: this.#text?.stopped ? "stop" : finishReason };
+  /** Makes what the first token needs. */
+  prepare(): Tools {
+    this.#tools ??= this.#makeTools();
+    return this.#tools;
   }
 
-  #finishReason(ended: boolean): FinishReason | undefined {
-    if (this.#text?.stopped) return "stop";
-    if (ended) return "endoftext";
-    if (this.#left === 0) return "length";
-    const full = this.#length > this.#model.engine.config.nCtx;
-    return full && this.#settings.overflow === "stop" ? "context" : undefined;
+  #makeTools(): Tools {
+    const [settings, prompt, { config }] = [this.#settings, this.#tokens, this.#model.scheduler.engine];
+    const random = new RandomStream(settings.seed, this.index);
+    const mark = this.#watermark?.mark(prompt, this.index);
+    const sampler = new Sampler(settings.sampling, this.#model.vocabLimit, random, mark);
+    sampler.see(prompt);
+    const text = this.#model.text?.(settings.stop);
+    if (settings.promptLookup === 0) return { sampler, text, lookup: undefined };
+    const lookup = new PromptLookup(config.vocabSize, settings.promptLookup);
+    for (const token of prompt) lookup.push(token);
+    return { sampler, text, lookup };
   }
 
-  /** What to run next: the tokens that the model has not seen yet, and a draft of those to come. */
-  extension(): Extension {
-    const tokens = this.#unseen();
-    const room = Math.min(this.#left - 1, this.#model.engine.config.nCtx - this.#length);
-    this.#draft = this.#lookup?.draft(room) ?? [];
-    this.#accepted = 0;
-    this.#rejected = false;
-    return { sequence: this.sequence!, tokens: [...tokens, ...this.#draft], logits: 1 + this.#draft.length };
+  ready(): boolean {
+    return this.#queues.hasRoom(this.index);
   }
 
   /**
-   * Verifies the draft: takes the logits after the last token, then after each draft token until one is rejected. Every
-   * token is drawn from the model's own distribution, as without a draft, so the sample is the same.
+   * Samples the next token, and so verifies a draft: takes the logits after the last token, then after each draft token
+   * until one is rejected. Every token is drawn from the model's own distribution, as without a draft, so the sample is
+   * the same.
    */
-  follow(logits: LogitsRow): GeneratedToken[] {
-    if (this.finished || this.#rejected) return [];
-    const next = this.next(logits);
-    if (next.token === this.#draft[this.#accepted]) this.#accepted++;
+  sample(logits: LogitsRow): number | undefined {
+    if (this.#finished || this.#rejected) return undefined;
+    const { sampler, text, lookup } = this.prepare();
+    const token = sampler.sample(logits);
+    if (token === this.#draft[this.#accepted]) this.#accepted++;
     else this.#rejected = true;
-    return [next];
+    this.#tokens.push(token);
+    lookup?.push(token);
+    this.#length++;
+    this.#left--;
+    const ended = this.#settings.stopAtEndOfText && this.#model.eosTokenIds.includes(token);
+    const piece = ended ? "" : (text?.push(token) ?? "");
+    const finishReason = this.#finishReason(ended);
+    const result = { token, sample: this.index };
+    if (finishReason === undefined) {
+      this.#pending.push({ ...result, text: piece });
+      return token;
+    }
+    this.#finished = true;
+    const all = piece + (text?.end() ?? "");
+    this.#pending.push({ ...result, text: all, finishReason: text?.stopped ? "stop" : finishReason });
+    return token;
   }
 
-  /** After a run: rolls the cache back to the accepted part of the draft. */
-  settle(): void {
-    if (this.#draft.length === 0) return;
-    this.#lookup!.learn(this.#accepted);
-    const rejected = this.#draft.length - this.#accepted;
-    this.sequence!.truncate(this.sequence!.length - rejected);
+  accept(logprob: number): void {
+    const { token, text, ...rest } = this.#pending.shift()!;
+    this.#queues.push(this.index, { token, text, logprob, ...rest });
   }
 
-  /** The tokens to add to the sequence: the newest, or if that would outgrow the context, its last half, recomputed. */
-  #unseen(): number[] {
-    const { nCtx } = this.#model.engine.config;
-    if (this.#length <= nCtx) return this.#tokens.slice(-1);
-    this.sequence!.truncate(0);
-    this.#length = halfContext(nCtx);
-    return this.#tokens.slice(-this.#length);
+  #finishReason(ended: boolean): FinishReason | undefined {
+    if (this.prepare().text?.stopped) return "stop";
+    if (ended) return "endoftext";
+    if (this.#left === 0) return "length";
+    return this.#length > this.#nCtx && this.#settings.overflow === "stop" ? "context" : undefined;
   }
+
+  /** The tokens that the model has not seen yet, and a draft of those to come. */
+  next(): Step | undefined {
+    if (this.#finished) return undefined;
+    const { lookup } = this.prepare();
+    if (this.#draft.length > 0) lookup!.learn(this.#accepted);
+    this.#accepted = 0;
+    this.#rejected = false;
+    if (this.#length > this.#nCtx) {
+      // The text outgrows the context: its last half is computed anew.
+      this.#draft = [];
+      this.#length = halfContext(this.#nCtx);
+      return { tokens: this.#tokens.slice(-this.#length), keep: 0 };
+    }
+    const room = Math.min(this.#left - 1, this.#nCtx - this.#length);
+    this.#draft = lookup?.draft(room) ?? [];
+    return { tokens: [this.#tokens.at(-1)!, ...this.#draft], keep: this.#length - 1 };
+  }
+}
+
+/** What a sample needs for its tokens. */
+interface Tools {
+  readonly sampler: Sampler;
+  readonly text: TokenText | undefined;
+  readonly lookup: PromptLookup | undefined;
 }

@@ -49,6 +49,8 @@ export interface GenerateSettings {
   readonly watermark: WatermarkSettings | undefined;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
+  readonly priority?: number | undefined;
+  readonly scope?: string | undefined;
 }
 
 export const DEFAULT_NEW_TOKENS = 200;

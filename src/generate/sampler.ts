@@ -1,22 +1,49 @@
 import type { SamplingSettings } from "../pretrained/sampling-options.js";
 import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
-import { largestOf, logSumExp } from "./log-sum-exp.js";
+import { notFinite } from "./log-sum-exp.js";
 import { Nucleus } from "./nucleus.js";
 import type { Mark } from "./watermark/mark.js";
 
 type Row = Float32Array | Float64Array;
 
-/** A sampled token, and its log-probability (nats) under the model: before penalty, temperature and filters. */
-export interface Choice {
-  readonly token: number;
-  readonly logprob: number;
-}
-
 /** A source of uniform random numbers, such as a {@link RandomStream}. */
 export interface UniformSource {
   /** Uniform in [0, 1). */
   uniform(): number;
+}
+
+/**
+ * Memory for sampling one token, as large as the vocabulary. All samplers of a thread share it, as none keeps anything
+ * there from one token to the next.
+ */
+class Scratch {
+  readonly scores: Float32Array;
+  /** Every id in order, and the ids that filters keep. */
+  readonly all: Int32Array;
+  readonly ids: Int32Array;
+  /** Probability over that of the likeliest token, by id. */
+  readonly weights: Float64Array;
+  #nucleus: Nucleus | undefined;
+
+  constructor(readonly size: number) {
+    this.scores = new Float32Array(size);
+    this.all = Int32Array.from({ length: size }, (_, id) => id);
+    this.ids = new Int32Array(size);
+    this.weights = new Float64Array(size);
+  }
+
+  get nucleus(): Nucleus {
+    this.#nucleus ??= new Nucleus(this.size);
+    return this.#nucleus;
+  }
+}
+
+let scratch = new Scratch(0);
+
+function scratchOf(size: number): Scratch {
+  if (scratch.size !== size) scratch = new Scratch(size);
+  return scratch;
 }
 
 /** Samples the tokens of one sequence by {@link SamplingSettings}. Allocates nothing for a token. */
@@ -27,13 +54,6 @@ export class Sampler {
   readonly #random: UniformSource;
   readonly #mark: Mark | undefined;
   readonly #seen = new Set<number>();
-  readonly #scores: Float32Array;
-  /** Every id in order, and the ids that filters keep. */
-  readonly #all: Int32Array;
-  readonly #ids: Int32Array;
-  /** Probability over that of the likeliest token, by id. */
-  readonly #weights: Float64Array;
-  #nucleus: Nucleus | undefined;
 
   /**
    * @param vocabLimit ids from here on are never sampled: a vocabulary padded for speed ends in ids without a token.
@@ -44,10 +64,6 @@ export class Sampler {
     this.#vocabLimit = vocabLimit;
     this.#random = random;
     this.#mark = mark;
-    this.#scores = new Float32Array(settings.repetitionPenalty === 1 ? 0 : vocabLimit);
-    this.#all = Int32Array.from({ length: vocabLimit }, (_, id) => id);
-    this.#ids = new Int32Array(vocabLimit);
-    this.#weights = new Float64Array(vocabLimit);
   }
 
   /** Adds tokens of the text to those that the repetition penalty applies to. */
@@ -59,21 +75,20 @@ export class Sampler {
    * Samples the next token.
    *
    * @param logits [V], unchanged.
-   * @throws {GPT2Error} the logits are not finite.
+   * @throws {GPT2Error} the logits define no distribution.
    */
-  sample(logits: Row): Choice {
-    const logSum = logSumExp(logits);
+  sample(logits: Row): number {
     const scores = this.#penalised(logits.subarray(0, this.#vocabLimit));
     const token = this.#settings.temperature === 0 ? this.#likeliest(scores) : this.#draw(scores);
     this.#seen.add(token);
     this.#mark?.push(token);
-    return { token, logprob: logits[token]! - logSum };
+    return token;
   }
 
   #penalised(logits: Row): Row {
     const { repetitionPenalty: penalty } = this.#settings;
     if (penalty === 1) return logits;
-    const scores = this.#scores;
+    const { scores } = scratchOf(this.#vocabLimit);
     scores.set(logits);
     for (const token of this.#seen) {
       const score = scores[token];
@@ -84,36 +99,36 @@ export class Sampler {
 
   #likeliest(scores: Row): number {
     if (this.#mark === undefined) return indexOfLargest(scores);
-    const weights = this.#weights;
-    const max = largestOf(scores);
+    const { weights, all } = scratchOf(this.#vocabLimit);
+    const max = scores[indexOfLargest(scores)]!;
     for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative(scores[id]! - max);
     const draw = () => indexOfLargest(weights);
-    return this.#mark.choose({ ids: this.#all, count: scores.length, weights, draw, uniform: () => 0 });
+    return this.#mark.choose({ ids: all, count: scores.length, weights, draw, uniform: () => 0 });
   }
 
   #draw(scores: Row): number {
     const { topK, topP, temperature } = this.#settings;
-    const max = largestOf(scores);
-    const weights = this.#weights;
+    const memory = scratchOf(this.#vocabLimit);
+    const { weights, ids, all } = memory;
+    const max = scores[indexOfLargest(scores)]!;
     if (topK > 0 && topK < scores.length) {
-      largest(scores, topK, this.#ids);
-      for (let i = 0; i < topK; i++)
-        weights[this.#ids[i]!] = expOfNegative((scores[this.#ids[i]!]! - max) / temperature);
-      return this.#pick(this.#ids, topP < 1 ? this.#reach(topK) : topK);
+      largest(scores, topK, ids);
+      for (let i = 0; i < topK; i++) weights[ids[i]!] = expOfNegative((scores[ids[i]!]! - max) / temperature);
+      return this.#pick(ids, topP < 1 ? this.#reach(topK) : topK);
     }
     for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative((scores[id]! - max) / temperature);
-    if (topP === 1) return this.#pick(this.#all, scores.length);
-    this.#nucleus ??= new Nucleus(this.#vocabLimit);
-    return this.#pick(this.#ids, this.#nucleus.select(scores, weights, temperature, topP, this.#ids));
+    if (topP === 1) return this.#pick(all, scores.length);
+    return this.#pick(ids, memory.nucleus.select(scores, weights, temperature, topP, ids));
   }
 
   /** The least number of the first `count` ids, likeliest first, whose weights reach topP of the sum of all `count`. */
   #reach(count: number): number {
+    const { weights, ids } = scratchOf(this.#vocabLimit);
     let missing = 0;
-    for (let i = 0; i < count; i++) missing += this.#weights[this.#ids[i]!]!;
+    for (let i = 0; i < count; i++) missing += weights[ids[i]!]!;
     missing *= this.#settings.topP;
     let reach = 0;
-    do missing -= this.#weights[this.#ids[reach++]!]!;
+    do missing -= weights[ids[reach++]!]!;
     while (missing > 0 && reach < count);
     return reach;
   }
@@ -126,8 +141,7 @@ export class Sampler {
   }
 
   #pickMarked(mark: Mark, ids: Int32Array, count: number, least: number): number {
-    const weights = this.#weights;
-    const left = this.#ids;
+    const { weights, ids: left } = scratchOf(this.#vocabLimit);
     let n = 0;
     for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) left[n++] = ids[i]!;
     const draw = () => this.#pickByWeight(left, n, Number.MIN_VALUE);
@@ -135,7 +149,7 @@ export class Sampler {
   }
 
   #pickByWeight(ids: Int32Array, count: number, least: number): number {
-    const weights = this.#weights;
+    const { weights } = scratchOf(this.#vocabLimit);
     let total = 0;
     for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) total += weights[ids[i]!]!;
     let left = this.#random.uniform() * total;
@@ -153,6 +167,11 @@ export class Sampler {
 
 function indexOfLargest(values: Row): number {
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value > values[best]!) best = i;
+    else if (Number.isNaN(value)) throw notFinite("sampling the next token", value);
+  }
+  if (Number.isFinite(values[best])) return best;
+  throw notFinite("sampling the next token", values[best]!);
 }

@@ -2,8 +2,8 @@ import { DisposedError, UsageError } from "../errors.js";
 import { CostModel } from "./cost-model.js";
 import type { Engine, RowReader } from "./engine.js";
 import type { Job } from "./job.js";
-import { slotCapacity } from "./slot-capacity.js";
 import { commonPrefix } from "./prefix-index.js";
+import { slotCapacity } from "./slot-capacity.js";
 import { type Reuse, Slots } from "./slots.js";
 import { type Part, Task } from "./task.js";
 
@@ -45,11 +45,12 @@ export class Scheduler {
   readonly engine: Engine;
   readonly #slots: Slots;
   readonly #capacity: number;
-  readonly #options: Required<Pick<SchedulerOptions, "promptBudget" | "prefixCache" | "reserve">>;
+  readonly #options: { readonly promptBudget: number; readonly prefixCache: boolean; readonly reserve: boolean };
   readonly #costs = new CostModel();
   #waiting: Task[] = [];
   #running: Task[] = [];
   #loop: Promise<void> | undefined;
+  #active = false;
   #disposed = false;
   #steps = 0;
   #promptTokens = 0;
@@ -99,9 +100,9 @@ export class Scheduler {
 
   /** Goes on with jobs that were not ready. */
   wake(): void {
-    this.#loop ??= this.#run().finally(() => {
-      this.#loop = undefined;
-    });
+    if (this.#active) return;
+    this.#active = true;
+    this.#loop = this.#run();
   }
 
   /** Resolves when no job can go on for now. */
@@ -135,7 +136,11 @@ export class Scheduler {
     const end = continuation ? tokens.length - 1 : tokens.length;
     if (scoring.from < 0 || scoring.from + scoring.targets.length > end) {
       const expected = `targets of tokens 0 to ${end - 1}`;
-      throw new UsageError({ op: "scoring", expected, got: `${scoring.from} to ${scoring.from + scoring.targets.length}` });
+      throw new UsageError({
+        op: "scoring",
+        expected,
+        got: `${scoring.from} to ${scoring.from + scoring.targets.length}`,
+      });
     }
   }
 
@@ -145,9 +150,13 @@ export class Scheduler {
     for (;;) {
       this.#reap();
       await this.#admit();
-      if (!this.#running.some(({ ready }) => ready)) return;
-      await this.#step();
-      this.#steps++;
+      if (this.#running.some(({ ready }) => ready)) {
+        await this.#step();
+        this.#steps++;
+      } else if (this.#waiting.length === 0 || !this.#slots.available) {
+        this.#active = false;
+        return;
+      }
     }
   }
 
@@ -282,7 +291,7 @@ export class Scheduler {
     } catch (error) {
       for (const { task, slot } of parts) {
         task.fail(error);
-        slot.tokens.length = slot.sequence.length;
+        slot.sequence.truncate(slot.tokens.length);
       }
       return;
     }

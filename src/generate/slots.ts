@@ -179,12 +179,16 @@ export class Slots {
     this.#index.set(slot.id, slot.key, slot.tokens.slice(0, slot.shareable));
   }
 
-  /** The slot to write to: that of the prefix itself if it is at rest and keeps most of its content so; else the one used longest ago. */
+  /**
+   * The slot to write to: that of the prefix itself if it is at rest and loses nothing, or little where memory is to be
+   * saved; else an empty one, or the one used longest ago.
+   */
   #choose(reuse: Reuse | undefined): Slot {
     const atRest = this.#slots.filter(({ inUse }) => !inUse);
     if (reuse && !reuse.slot.inUse) {
       const { slot, length } = reuse;
-      if (2 * length >= slot.tokens.length || (atRest.length === 1 && !this.#mayOpen)) return slot;
+      const keeps = this.#options.eager ? length === slot.tokens.length : 2 * length >= slot.tokens.length;
+      if (keeps || (atRest.length === 1 && !this.#mayOpen)) return slot;
     }
     const others = atRest.filter((slot) => slot !== reuse?.slot);
     const empty = others.find(({ tokens }) => tokens.length === 0);

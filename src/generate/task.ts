@@ -118,7 +118,15 @@ export class Task {
     }
     const from = slot.tokens.length;
     const to = Math.min(this.prompt.length, from + most);
-    return { task: this, slot, tokens: this.prompt, from, to, logits: Math.max(0, to - Math.max(from, this.firstRow)), path };
+    return {
+      task: this,
+      slot,
+      tokens: this.prompt,
+      from,
+      to,
+      logits: Math.max(0, to - Math.max(from, this.firstRow)),
+      path,
+    };
   }
 
   /** Whether a row after the tokens of a part has to be looked at. */

@@ -20,7 +20,7 @@ interface Engines {
 /** See `GPT2.detect`: several texts one after another. */
 export async function detectTexts(
   model: GPT2,
-  { own: { engine, adapter }, observer }: Engines,
+  { own: { scheduler, adapter }, observer: other }: Engines,
   ids: TextIds,
   texts: readonly TextOrIds[],
   options: DetectOptions,
@@ -38,13 +38,14 @@ export async function detectTexts(
   const { signal, onProgress } = options;
   const context = ids.scoreContext(options.context);
   const encoded = texts.map((text) => ids.encodeScored(text));
+  const observer = other && { engine: other.scheduler.engine, adapter: other.adapter };
   const calibration = await usableCalibration(model, options);
   const detections: Detection[] = [];
   let done = 0;
   for (const tokens of encoded) {
     const progress = (count: number): void => onProgress?.(done + count);
     const settings = { stride, adapter, observer, signal, onProgress: progress };
-    const statistics = await tokenStatistics(engine, [...context, ...tokens], context.length, settings);
+    const statistics = await tokenStatistics(scheduler.engine, [...context, ...tokens], context.length, settings);
     detections.push(detectionOf(tokens, statistics, calibration));
     done += tokens.length;
   }

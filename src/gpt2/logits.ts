@@ -1,3 +1,4 @@
+import type { LogitsRow } from "../generate/engine.js";
 import type { GenerationModel } from "../generate/generate.js";
 import type { TextIds } from "../model/text-ids.js";
 import { checkOptionNames } from "../util/nearest.js";
@@ -5,7 +6,7 @@ import type { LogitsOptions } from "./options.js";
 
 /** See `GPT2.logits`: [T, V]. */
 export async function allLogits(
-  { engine, adapter }: GenerationModel,
+  { scheduler, adapter }: GenerationModel,
   ids: TextIds,
   given: ArrayLike<number>,
   options: LogitsOptions,
@@ -14,12 +15,8 @@ export async function allLogits(
   const tokens = ids.checkFits(ids.encode(given), "logits");
   const V = ids.vocabSize;
   const logits = new Float32Array(tokens.length * V);
-  const sequence = engine.sequence(adapter);
-  try {
-    const extension = { sequence, tokens, logits: tokens.length };
-    await engine.extend([extension], (row, _, token) => logits.set(row, token * V), options.signal);
-  } finally {
-    sequence.release();
-  }
+  if (tokens.length === 0) return logits;
+  const read = { from: 0, row: (row: LogitsRow, token: number) => logits.set(row, token * V) };
+  await scheduler.submit({ tokens, adapter, logits: read, signal: options.signal });
   return logits;
 }

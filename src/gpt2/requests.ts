@@ -15,19 +15,19 @@ const OPTIONS = { signal: true, onProgress: true, adapter: true } as const;
  * evaluation harness does; an empty context is `<|endoftext|>`. Only the end of a context that is too long is read.
  */
 export async function logLikelihoods(
-  { engine, vocabLimit, adapter }: GenerationModel,
+  { scheduler, vocabLimit, adapter }: GenerationModel,
   ids: TextIds,
   requests: readonly LogLikelihoodRequest<TextOrIds>[],
   options: RequestOptions,
 ): Promise<LogLikelihood[]> {
   checkOptionNames<RequestOptions>("log-likelihoods", options, OPTIONS);
   const encoded = requests.map((request) => ({ ...request, ...ids.encodePair(request, encodePair) }));
-  return runLogLikelihoods(engine, encoded, { ...options, vocabLimit, adapter });
+  return runLogLikelihoods(scheduler, encoded, { ...options, vocabLimit, adapter });
 }
 
 /** See `GPT2.generateUntil`. Only the end of a prompt that leaves no room is read. */
 export async function generateUntil(
-  { engine, vocabLimit, eosTokenIds, adapter }: GenerationModel,
+  { scheduler, vocabLimit, eosTokenIds, adapter }: GenerationModel,
   ids: TextIds,
   requests: readonly GenerateUntilRequest<TextOrIds>[],
   options: RequestOptions,
@@ -35,7 +35,7 @@ export async function generateUntil(
   checkOptionNames<RequestOptions>("generating until a stop", options, OPTIONS);
   const tokenizer = ids.needTokenizer("generating until a stop");
   const encoded = requests.map((request) => ({ ...request, prompt: ids.encodePrompt(request.prompt) }));
-  return runGenerations(engine, encoded, {
+  return runGenerations(scheduler, encoded, {
     ...options,
     vocabLimit,
     eosTokenIds,

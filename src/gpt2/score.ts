@@ -8,7 +8,7 @@ import type { Score, ScoreOptions } from "./options.js";
 
 /** See `GPT2.score`: several texts one after another, each with the same context. */
 export async function scoreTexts(
-  { engine, adapter }: GenerationModel,
+  { scheduler, adapter }: GenerationModel,
   ids: TextIds,
   texts: readonly TextOrIds[],
   options: ScoreOptions,
@@ -29,7 +29,7 @@ export async function scoreTexts(
   for (const tokens of encoded) {
     const progress = (count: number): void => onProgress?.(done + count);
     const settings = { stride, signal, onProgress: progress, adapter };
-    const logprobs = await scoreTokens(engine, [...context, ...tokens], context.length, settings);
+    const logprobs = await scoreTokens(scheduler, [...context, ...tokens], context.length, settings);
     scores.push(scoreOf(tokens, logprobs, ids.tokenizer?.decodeBytes(tokens).length));
     done += tokens.length;
   }

@@ -4,6 +4,7 @@ import { UsageError } from "../errors.js";
 import { Engine } from "../generate/engine.js";
 import { generateTokens } from "../generate/generate.js";
 import { generateSettings } from "../generate/options.js";
+import { Scheduler } from "../generate/scheduler.js";
 import { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { planMemory } from "../program/plan.js";
 import { gpt2Tokenizer } from "../tokenizer/gpt2.js";
@@ -32,7 +33,7 @@ export function samplerMemory(config: ModelConfig, { types, ranks }: LossProgram
 export class TextSampler {
   readonly #tokenizer: Tokenizer;
   readonly #prompt: (step: number) => readonly number[];
-  #engine: Engine | undefined;
+  #scheduler: Scheduler | undefined;
   #adapter: LoadedAdapter | undefined;
 
   /** @param prompt the tokens that the sample of a step begins with; none make a new text */
@@ -49,11 +50,13 @@ export class TextSampler {
    */
   async sample(model: ModelTrainer, step: number, signal?: AbortSignal): Promise<string> {
     const { backend, config, settings, weights, lora, trained } = model;
-    this.#engine ??= new Engine(backend, config, weights, { maxTokens: MAX_TOKENS });
+    this.#scheduler ??= new Scheduler(new Engine(backend, config, weights, { maxTokens: MAX_TOKENS }), {
+      prefixCache: false, // the weights change
+    });
     this.#adapter ??= lora && new LoadedAdapter(backend, lora.ranks, trained, () => lora.scale);
     const tokenizer = this.#tokenizer;
     const from = {
-      engine: this.#engine,
+      scheduler: this.#scheduler,
       adapter: this.#adapter,
       vocabLimit: Math.min(tokenizer.vocabSize, config.vocabSize),
       endOfText: tokenizer.endOfText,

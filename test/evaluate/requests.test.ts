@@ -4,8 +4,8 @@ import type { Backend } from "../../src/backend/backend.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
 import { Engine } from "../../src/generate/engine.js";
 import { runGenerations } from "../../src/generate/generate-until.js";
-import { sharedByAll, sharePrefixes } from "../../src/generate/lanes.js";
 import { runLogLikelihoods } from "../../src/generate/log-likelihood.js";
+import { Scheduler } from "../../src/generate/scheduler.js";
 import { fullForward, logSoftmax } from "../generate/full-forward.js";
 import { backends, byteTokenizer, END_OF_TEXT_ID, ODD, recitingTensors, seededWeights } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
@@ -17,8 +17,8 @@ const { nCtx, vocabSize: V } = ODD;
 
 const randomIds = (length: number, seed: number): number[] => [...new RandomArrays(seed).integers(length, V)];
 
-function oddEngine(backend: Backend, maxTokens = 64): Engine {
-  return new Engine(backend, ODD, seededWeights(backend, ODD, SEED), { maxTokens });
+function oddScheduler(backend: Backend, maxTokens = 64): Scheduler {
+  return new Scheduler(new Engine(backend, ODD, seededWeights(backend, ODD, SEED), { maxTokens }));
 }
 
 /** Log-probabilities [T, V] of what follows each token. */
@@ -47,9 +47,9 @@ for (const backend of await backends()) {
           assert.ok(done > progress);
           progress = done;
         };
-        const engine = oddEngine(backend, maxTokens);
+        const scheduler = oddScheduler(backend, maxTokens);
         const asked = requests.map((request) => ({ ...request, best: true, top: 5 }));
-        const answers = await runLogLikelihoods(engine, asked, { onProgress });
+        const answers = await runLogLikelihoods(scheduler, asked, { onProgress });
         assert.equal(progress, requests.length);
         for (const [i, { context, continuation }] of requests.entries()) {
           const { logprobs, logprob, best, top } = answers[i]!;
@@ -66,36 +66,36 @@ for (const backend of await backends()) {
           );
           assert.deepEqual([...top], order(rows[0]!).slice(0, 5), `top of ${i}`);
         }
-        await engine.dispose();
+        await scheduler.dispose();
       }
     });
 
     it("give likeliest tokens on request only, within the vocabulary limit", async () => {
-      const engine = oddEngine(backend);
-      const [plain] = await runLogLikelihoods(engine, requests.slice(0, 1));
+      const scheduler = oddScheduler(backend);
+      const [plain] = await runLogLikelihoods(scheduler, requests.slice(0, 1));
       assert.deepEqual([plain!.best.length, plain!.top.length], [0, 0]);
       const asked = requests.map((request) => ({ ...request, best: true, top: 3 }));
-      for (const { best, top } of await runLogLikelihoods(engine, asked, { vocabLimit: 10 })) {
+      for (const { best, top } of await runLogLikelihoods(scheduler, asked, { vocabLimit: 10 })) {
         assert.ok([...best, ...top].every((id) => id < 10));
       }
     });
 
     it("refuse what has no probability", async () => {
-      const engine = oddEngine(backend);
+      const scheduler = oddScheduler(backend);
       for (const bad of [
         { context: [], continuation: [1] },
         { context: [1], continuation: [] },
       ]) {
-        await assert.rejects(runLogLikelihoods(engine, [bad]), UsageError);
+        await assert.rejects(runLogLikelihoods(scheduler, [bad]), UsageError);
       }
       const long = { context: [1], continuation: randomIds(nCtx + 1, 1) };
-      await assert.rejects(runLogLikelihoods(engine, [long]), ContextLengthError);
-      await assert.rejects(runLogLikelihoods(engine, [{ context: [1], continuation: [V] }]), UsageError);
-      await assert.rejects(runLogLikelihoods(engine, [{ context: [V], continuation: [1, 2] }]), UsageError);
+      await assert.rejects(runLogLikelihoods(scheduler, [long]), ContextLengthError);
+      await assert.rejects(runLogLikelihoods(scheduler, [{ context: [1], continuation: [V] }]), UsageError);
+      await assert.rejects(runLogLikelihoods(scheduler, [{ context: [V], continuation: [1, 2] }]), UsageError);
       for (const top of [-1, 1.5, Number.NaN]) {
-        await assert.rejects(runLogLikelihoods(engine, [{ context: [1], continuation: [1], top }]), UsageError);
+        await assert.rejects(runLogLikelihoods(scheduler, [{ context: [1], continuation: [1], top }]), UsageError);
       }
-      assert.deepEqual(await runLogLikelihoods(engine, []), []);
+      assert.deepEqual(await runLogLikelihoods(scheduler, []), []);
     });
   });
 
@@ -105,13 +105,13 @@ for (const backend of await backends()) {
     const base = { maxNewTokens: 10, until: [] as string[], topK: 1, seed: 0 };
 
     it("generates for each prompt what it generates for it alone", async () => {
-      const engine = oddEngine(backend);
+      const scheduler = oddScheduler(backend);
       const stem = randomIds(6, 1);
       const prompts = [0, 1, 2, 3, 4].map((i) => [...(i < 4 ? stem : []), ...randomIds(i + 1, i + 20)]);
       for (const topK of [1, 3]) {
         const requests = prompts.map((prompt, seed) => ({ ...base, prompt, topK, seed }));
-        const together = await runGenerations(engine, requests, options);
-        const alone = await Promise.all(requests.map((r) => runGenerations(engine, [r], options)));
+        const together = await runGenerations(scheduler, requests, options);
+        const alone = await Promise.all(requests.map((r) => runGenerations(scheduler, [r], options)));
         assert.deepEqual(
           together.map(({ text, tokens }) => [text, tokens]),
           alone.map(([result]) => [result!.text, result!.tokens]),
@@ -120,9 +120,9 @@ for (const backend of await backends()) {
     });
 
     it("decodes greedily, with log-probabilities", async () => {
-      const engine = oddEngine(backend);
+      const scheduler = oddScheduler(backend);
       const prompt = randomIds(5, 3);
-      const [result] = await runGenerations(engine, [{ ...base, prompt, maxNewTokens: 8 }], options);
+      const [result] = await runGenerations(scheduler, [{ ...base, prompt, maxNewTokens: 8 }], options);
       const ids = [...prompt];
       let logprob = 0;
       for (let n = 0; n < 8; n++) {
@@ -146,10 +146,10 @@ for (const backend of await backends()) {
           return [name, array];
         }),
       );
-      const engine = new Engine(backend, config, weights);
+      const scheduler = new Scheduler(new Engine(backend, config, weights));
       const ask = async (until: string[], maxNewTokens: number) => {
         const request = { ...base, prompt: [33], until, maxNewTokens };
-        return (await runGenerations(engine, [request], options))[0]!;
+        return (await runGenerations(scheduler, [request], options))[0]!;
       };
       assert.deepEqual((await ask(["\n"], 20)).text, "one two. three");
       assert.deepEqual((await ask([". ", "zzz"], 20)).text, "one two");
@@ -160,37 +160,14 @@ for (const backend of await backends()) {
     });
 
     it("keeps the end of a prompt that leaves no room", async () => {
-      const engine = oddEngine(backend);
+      const scheduler = oddScheduler(backend);
       const prompt = randomIds(50, 4);
-      const [long] = await runGenerations(engine, [{ ...base, prompt }], options);
-      const [short] = await runGenerations(engine, [{ ...base, prompt: prompt.slice(-(nCtx - 10)) }], options);
+      const [long] = await runGenerations(scheduler, [{ ...base, prompt }], options);
+      const [short] = await runGenerations(scheduler, [{ ...base, prompt: prompt.slice(-(nCtx - 10)) }], options);
       assert.deepEqual(long, short);
       for (const bad of [{ prompt: [] }, { maxNewTokens: -1 }, { maxNewTokens: 0.5 }, { topK: -1 }, { prompt: [V] }]) {
-        await assert.rejects(runGenerations(engine, [{ ...base, prompt, ...bad }], options), UsageError);
+        await assert.rejects(runGenerations(scheduler, [{ ...base, prompt, ...bad }], options), UsageError);
       }
     });
   });
 }
-
-describe("common prefixes", () => {
-  const reader = (...tokens: number[]) => ({ tokens });
-
-  it("group families, each reader once", () => {
-    const family = [reader(1, 2, 3, 4, 9), reader(1, 2, 3, 4, 8), reader(1, 2, 3, 4)];
-    const other = reader(5, 6, 7);
-    const lists = sharePrefixes([family[0]!, other, family[1]!, family[2]!]);
-    assert.deepEqual(lists, [[family[2], family[1], family[0]], [other]]);
-  });
-
-  it("are not worth a family that is long beside them", () => {
-    const many = Array.from({ length: 100 }, (_, i) => reader(1, 2, 3, ...Array.from({ length: 7 }, () => i + 10)));
-    const lists = sharePrefixes(many);
-    assert.ok(lists.length > 3, `${lists.length} lists`);
-    assert.deepEqual(new Set(lists.flat()), new Set(many));
-  });
-
-  it("of all readers are found", () => {
-    assert.deepEqual(sharedByAll([reader(1, 2, 3), reader(1, 2), reader(1, 2, 4)]), [1, 2]);
-    assert.deepEqual(sharedByAll([]), []);
-  });
-});

@@ -7,6 +7,7 @@ import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "../..
 import { Engine } from "../../src/generate/engine.js";
 import { type GeneratedToken, generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
+import { Scheduler } from "../../src/generate/scheduler.js";
 import { GPT2 } from "../../src/gpt2.js";
 import type { TextOrIds } from "../../src/model/options.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
@@ -30,6 +31,18 @@ for (const backend of await backends()) {
       const { tokens, logprobs } = await slowGreedy([5, 6], maxNewTokens);
       assert.deepEqual(got.tokens, tokens);
       for (const [i, logprob] of logprobs.entries()) assert.ok(Math.abs(got.logprobs[i]! - logprob) < 1e-4);
+    });
+
+    it("gives log-probabilities of the model's own distribution, before penalty, temperature and filters", async () => {
+      const model = byteModel(backend);
+      for (const options of [{ temperature: 3 }, { topK: 2 }, { repetitionPenalty: 2 }, { topP: 0.1 }]) {
+        const { tokens, logprobs } = await model.complete([5, 6], { ...options, seed: 1, maxNewTokens: 3 });
+        const logits = await fullForward(ODD, 1, [5, 6, ...tokens]);
+        for (const [i, token] of tokens.entries()) {
+          const row = logSoftmax(logits.subarray((i + 1) * ODD.vocabSize, (i + 2) * ODD.vocabSize));
+          assert.ok(Math.abs(logprobs[i]! - row[token]!) < 1e-4);
+        }
+      }
     });
 
     it("gives each of several samples what it would get alone", async () => {
@@ -230,9 +243,9 @@ describe("stopping", () => {
   });
 
   it("by leaving the loop gives the sequences' places back", async () => {
-    const engine = new Engine(reference, ODD, seededWeights(reference, ODD));
+    const scheduler = new Scheduler(new Engine(reference, ODD, seededWeights(reference, ODD)));
     const model = {
-      engine,
+      scheduler,
       vocabLimit: 257,
       endOfText: END_OF_TEXT_ID,
       eosTokenIds: [END_OF_TEXT_ID],
@@ -241,8 +254,8 @@ describe("stopping", () => {
     const settings = generateSettings({ samples: 3, stopAtEndOfText: false });
     let seen = 0;
     for await (const _ of generateTokens(model, [1, 2], settings)) if (++seen === 5) break;
-    assert.equal(engine.sequence().slot, 0);
-    assert.equal(engine.sequence().slot, 1);
+    await scheduler.idle();
+    assert.deepEqual([scheduler.status.running, scheduler.status.waiting], [0, 0]);
   });
 
   it("for good: a model that was disposed of does nothing more", async () => {

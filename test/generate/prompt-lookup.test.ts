@@ -5,10 +5,11 @@ import { type NativeOptions, nativeBackend, nativeIsas } from "../../src/backend
 import { WEIGHT_TYPES } from "../../src/dtype/dtype.js";
 import { BackendError } from "../../src/errors.js";
 import type { Extension } from "../../src/generate/chunks.js";
-import { Engine, type OnLogits } from "../../src/generate/engine.js";
+import { Engine, type RowReader } from "../../src/generate/engine.js";
 import { generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { PromptLookup } from "../../src/generate/prompt-lookup.js";
+import { Scheduler } from "../../src/generate/scheduler.js";
 import {
   BYTES,
   backends,
@@ -59,9 +60,9 @@ describe("PromptLookup", () => {
 /** Counts the runs that generation takes. */
 class CountingEngine extends Engine {
   runs = 0;
-  override extend(extensions: readonly Extension[], onLogits?: OnLogits, signal?: AbortSignal): Promise<void> {
+  override run(extensions: readonly Extension[], reader: RowReader, signal?: AbortSignal): Promise<void> {
     this.runs++;
-    return super.extend(extensions, onLogits, signal);
+    return super.run(extensions, reader, signal);
   }
 }
 
@@ -101,7 +102,7 @@ for (const backend of await backends()) {
       const weights = seededWeights(backend, config);
       for (const { name, data } of tensors) weights.get(name)!.write(data);
       const model = (engine: Engine) => ({
-        engine,
+        scheduler: new Scheduler(engine),
         vocabLimit: BYTES,
         endOfText: undefined,
         eosTokenIds: [],

@@ -22,7 +22,7 @@ export async function chiSquareOverKeys(
   for (let key = 0; key < keys; key++) {
     const watermark = await openWatermark(watermarkSettings({ scheme, key } as WatermarkOptions), 7);
     const sampler = new Sampler(settings, 7, new RandomStream(key), watermark.mark([], 0));
-    const draw = (p: number[]) => sampler.sample(Float32Array.from(p, Math.log)).token;
+    const draw = (p: number[]) => sampler.sample(Float32Array.from(p, Math.log));
     const first = draw(PROBABILITIES);
     counts[7 * first + draw(after(first))]!++;
   }

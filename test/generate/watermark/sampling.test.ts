@@ -68,7 +68,7 @@ for (const scheme of WATERMARK_SCHEMES) {
       for (const filter of [{ topK: 2 }, { minP: 0.3 }, { topP: 0.8 }]) {
         const mark = (await openWatermark(watermarkSettings(watermarkOf(scheme, 1)), 300)).mark([], 0);
         const sampler = new Sampler(samplingSettings({ ...PLAIN, ...filter }), 5, new RandomStream(1), mark);
-        const taken = new Set(Array.from({ length: 100 }, () => sampler.sample(logits).token));
+        const taken = new Set(Array.from({ length: 100 }, () => sampler.sample(logits)));
         assert.deepEqual([...taken].sort(), [1, 2]);
       }
     });
