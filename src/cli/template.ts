@@ -74,7 +74,7 @@ function templateBeside(folders: readonly (string | undefined)[]): Template {
   const places = folders.flatMap((folder) => (folder === undefined ? [] : [join(folder, TEMPLATE_FILE)]));
   const file = places.find((place) => existsSync(place));
   if (file !== undefined) return readTemplate(file)!;
-  const hint = "Name one: plain, chat, a file, or JSON";
+  const hint = `Name one: ${Object.keys(TEMPLATES).join(", ")}, a file, or JSON`;
   const got = places.length > 0 ? `no ${places.join(", no ")}` : "neither";
   throw new UsageError({ op: "--template", expected: "an adapter or a model with a template", got, hint });
 }

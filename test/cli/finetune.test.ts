@@ -149,7 +149,7 @@ describe("gpt2 finetune", PARALLEL, () => {
       "head",
     );
     await refused(
-      /--template: expected plain, chat, a file, or JSON, got nowhere.json/,
+      /--template: expected plain, story, chat, a file, or JSON, got nowhere.json/,
       pairs,
       "--out",
       out,

@@ -27,6 +27,7 @@ export const TEMPLATE_FILE = "template.json";
 
 export const TEMPLATES: Readonly<Record<string, Template>> = {
   plain: { prompt: "{prompt}", completion: "{completion}<|endoftext|>" },
+  story: { prompt: "Summary: {prompt}\n\nStory:\n\n", completion: "{completion}<|endoftext|>" },
   chat: {
     chat: {
       system: { prompt: "{content}\n\n" },
