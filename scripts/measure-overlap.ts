@@ -65,10 +65,9 @@ export async function publishOverlap(options: PublishOverlapOptions): Promise<Ov
   const model = await GPT2.load(out, { threads: options.workers });
   const fits = before && sameFiles(before.training.files, files) && before.tokenizer === tokenizer!.sha256;
   if (!fits && evalFolder === undefined) console.log("overlap: no evaluation sets given, and none kept of this text");
-  const sets =
-    evalFolder === undefined && fits
-      ? before.sets
-      : [await heldOut(options.validFile, filter), ...(await measureSets(evalFolder, model, filter))];
+  const sets = fits
+    ? before.sets
+    : [await heldOut(options.validFile, filter), ...(await measureSets(evalFolder, model, filter))];
   const facts: OverlapFacts = {
     program: `gpt2-ts ${packageVersion()}`,
     training: { files, ...describeFilter(filter) },

@@ -13,6 +13,9 @@ const SIMPLE = { files: ["simple.txt.gz"], bytes: 8000 };
 const PLAIN = { list: "plain-modern.tsv", bytes: 8000 };
 const HELD_OUT = ["valid-stories.txt.gz", "valid-simple.txt.gz"];
 
+/** The files of the corpus of stories that are read. */
+export const STORY_FILES = [...STORIES.files, ...SIMPLE.files];
+
 const SEPARATOR = "\n<|endoftext|>\n";
 
 /**
