@@ -1,30 +1,35 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import type { ModelConfig } from "../src/architectures/config.js";
 import { parameterCount } from "../src/architectures/registry.js";
 import { numel } from "../src/architectures/tensor-spec.js";
-import { TokenDataset } from "../src/data/dataset.js";
 import { readDatasetInfo } from "../src/data/dataset-info.js";
-import { GPT2 } from "../src/gpt2.js";
 import { openCheckpoint, saveCheckpoint } from "../src/pretrained/node.js";
 import { loadTokenizer } from "../src/tokenizer/files.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 import { curveSvg } from "./curve-svg.js";
 import { publishOverlap } from "./measure-overlap.js";
-import { modelCard } from "./model-card.js";
+import { modelCard, type StoryQuality } from "./model-card.js";
 import { writePlainText } from "./plain-text.js";
+import { heldOutStories, STORY_FILES, writeStoryText } from "./story-text.js";
 
 /**
- * Makes the model that comes with the package, from the corpus to models/default: tokenizer, token shards, training on
- * everything, then on its plain part, and from that the weights in f16, the loss curve, ten samples and the model card.
- * Each part is skipped when its result is there, so that a broken-off run goes on where it was.
+ * Makes the model that comes with the package, from texts to models/default: tokenizer, token shards, training on books and
+ * textbooks, then on their plain part, and last on stories; and from that the weights in f16, the loss curve, measures, what
+ * it writes, and the model card. Each part is skipped when its result is there, so that a broken-off run goes on where it
+ * was.
  *
- *     node dist/scripts/default-model.js --corpus CORPUS --work WORK [--eval EVAL]
+ *     node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK [--eval EVAL]
  *
- * CORPUS holds train-*.txt.gz, valid.txt.gz, manifest.tsv.gz and SOURCES.md, as models/default/SOURCES.md describes them.
+ * CORPUS holds train-*.txt.gz, valid.txt.gz, manifest.tsv.gz and SOURCES.md, as models/default/SOURCES.md describes them;
+ * STORIES the files that models/default/SOURCES-stories.md describes.
+ *
+ * The training on stories keeps its learning rate (a trapezoid) until STORY_STEPS less the warm-down, so it can be made
+ * longer: more steps and the checkpoints in WORK/stories-run.
  */
 const SHAPE = ["--layers", "6", "--embd", "256", "--heads", "4", "--context", "512"];
 const BATCH = ["--batch-size", "16", "--batch-tokens", "8192"];
@@ -35,6 +40,13 @@ const STEPS = ["3000", "6400"] as const;
 /** The plain part, not quite once through. */
 const PLAIN_RECIPE = [...BATCH, "--warmup", "50", "--lr", "1e-3", "--min-lr", "3e-5", "--seed", "2", ...INTERVALS];
 const PLAIN_STEPS = ["1600"] as const;
+/** Stories, from the mean of both runs, with Muon; the constant phase and the warm-down. */
+const STORY_RECIPE = [
+  ...["--batch-size", "16", "--isolate", "--optimizer", "muon", "--lr", "2.5e-3", "--schedule", "trapezoid"],
+  ...["--warmup", "40", "--warmdown", "60", "--seed", "3", "--val-every", "50", "--val-batches", "8"],
+  ...["--save-every", "25", "--keep", "3"],
+];
+const STORY_STEPS = ["260"] as const;
 const VOCAB_SIZE = "8192";
 /**
  * Its default sampling. Leaving out unlikely tokens keeps a small model from making up words, and has it
@@ -45,6 +57,7 @@ const SAMPLING = { temperature: 0.8, minP: 0.15, repetitionPenalty: 1.15 };
 const { values } = parseArgs({
   options: {
     corpus: { type: "string" },
+    stories: { type: "string" },
     work: { type: "string" },
     out: { type: "string" },
     /** Evaluation sets whose overlap with the training text the card tells; without them what it has is kept. */
@@ -53,10 +66,10 @@ const { values } = parseArgs({
     note: { type: "string", default: "" },
   },
 });
-const { corpus, work } = values;
-if (!corpus || !work) {
+const { corpus, stories, work } = values;
+if (!corpus || !stories || !work) {
   console.error(
-    "usage: node dist/scripts/default-model.js --corpus DIR --work DIR [--eval DIR] [--out models/default]",
+    "usage: node dist/scripts/default-model.js --corpus DIR --stories DIR --work DIR [--eval DIR] [--out models/default]",
   );
   process.exit(2);
 }
@@ -64,6 +77,9 @@ const out = values.out ?? packageFile("models/default");
 const tokenizer = join(work, "tokenizer");
 const all = { data: join(work, "data"), run: join(work, "run"), steps: STEPS };
 const plain = { data: join(work, "plain"), run: join(work, "plain-run"), steps: PLAIN_STEPS };
+const last = { data: join(work, "story-data"), run: join(work, "stories-run"), steps: STORY_STEPS };
+/** The mean of the first two runs' weights, from which the last one starts. */
+const books = join(work, "books");
 const corpusFiles = ["00", "01", "02"].map((n) => `train-${n}.txt.gz`);
 const trainFiles = corpusFiles.map((name) => join(corpus, name));
 const validFile = join(corpus, "valid.txt.gz");
@@ -84,14 +100,23 @@ if (!existsSync(plain.data)) {
   makeData(plain.data, [text]);
 }
 await train(plain, "--from", join(all.run, "model"), ...PLAIN_RECIPE);
+if (!existsSync(books)) await saveMean();
+if (!existsSync(last.data)) makeData(last.data, await writeStoryText(stories, corpus, work), heldOutStories(stories));
+await train(last, "--from", books, ...STORY_RECIPE);
 await publish();
 
-function makeData(out: string, files: readonly string[]): void {
+function makeData(out: string, files: readonly string[], held: readonly string[] = [validFile]): void {
   if (existsSync(out)) return;
-  gpt2("data", ...files, "--val", validFile, "--tokenizer", join(tokenizer, "tokenizer.json"), "--out", out);
+  gpt2("data", ...files, "--val", ...held, "--tokenizer", join(tokenizer, "tokenizer.json"), "--out", out);
 }
 
-async function train({ data, run, steps }: typeof all | typeof plain, ...recipe: string[]): Promise<void> {
+interface Stage {
+  readonly data: string;
+  readonly run: string;
+  readonly steps: readonly string[];
+}
+
+async function train({ data, run, steps }: Stage, ...recipe: string[]): Promise<void> {
   for (const end of steps) {
     const done = (await eventsOf(run)).reduce((last, e) => (e.type === "step" ? Math.max(last, e.step) : last), 0);
     const how = existsSync(join(run, "checkpoints")) ? ["--resume"] : [data, ...recipe];
@@ -107,55 +132,74 @@ async function eventsOf(run: string): Promise<TrainEvent[]> {
 }
 
 /**
- * From the finished runs to the files that ship. The weights are the mean of both runs' (Wortsman et al. 2022, "Robust
- * fine-tuning of zero-shot models"): on the held-out books better than either.
+ * The mean of the first two runs' weights (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"): on the held-out
+ * books better than either.
  */
-async function publish(): Promise<void> {
+async function saveMean(): Promise<void> {
   const [{ config, tensors }, other] = [await readModel(all.run), await readModel(plain.run)];
   for (const [i, { data }] of tensors.entries()) {
     const second = other.tensors[i]!.data;
     for (let j = 0; j < data.length; j++) data[j] = (data[j]! + second[j]!) / 2;
   }
+  await saveModel(books, config, tensors);
+}
+
+async function saveModel(folder: string, config: ModelConfig, tensors: Weights): Promise<void> {
   const { startOfText, endOfText } = await loadTokenizer(tokenizer);
   const tokens = { bosTokenId: startOfText, eosTokenIds: [endOfText!] };
-  await saveCheckpoint(out, { config, tensors, sampling: SAMPLING, ...tokens }, { dtype: "f16" });
-  await cp(join(tokenizer, "tokenizer.json"), join(out, "tokenizer.json"));
-  await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
+  await saveCheckpoint(folder, { config, tensors, sampling: SAMPLING, ...tokens }, { dtype: "f16" });
+  await cp(join(tokenizer, "tokenizer.json"), join(folder, "tokenizer.json"));
+}
 
-  const events = [await eventsOf(all.run), await eventsOf(plain.run)];
+/** From the finished runs to the files that ship. */
+async function publish(): Promise<void> {
+  const { config, tensors } = await readModel(last.run);
+  await saveModel(out, config, tensors);
+  await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
+  await cp(join(stories!, "SOURCES.md"), join(out, "SOURCES-stories.md"));
+  const events = [await eventsOf(all.run), await eventsOf(plain.run), await eventsOf(last.run)];
   await writeFile(join(out, "loss.svg"), curveSvg(oneAfterAnother(events)));
 
-  const model = await GPT2.load(out);
-  const samples: string[] = [];
-  for (let seed = 1; seed <= 10; seed++)
-    samples.push((await model.complete("", { seed, maxNewTokens: 150 })).text.trim());
-  const validation = await bitsPerByte(model);
-  await model.dispose();
+  const measured = { before: await measure(books), after: await measure(out) };
+  await cp(join(work!, "quality", basename(out), "stories.md"), join(out, "stories.md"));
   const bytes = (await stat(join(out, "model.safetensors"))).size;
-  const info = readDatasetInfo(all.data)!;
   await writeFile(
     join(out, "README.md"),
     modelCard({
       config,
       parameters: parameterCount(config),
       bytes,
-      info,
-      plain: readDatasetInfo(plain.data)!,
+      data: [all, plain, last].map(({ data }) => readDatasetInfo(data)!),
       events,
-      samples,
       sampling: SAMPLING,
-      validation,
+      measured,
       shape: SHAPE,
-      recipes: [RECIPE, PLAIN_RECIPE],
-      steps: [STEPS, PLAIN_STEPS],
+      recipes: [RECIPE, PLAIN_RECIPE, STORY_RECIPE],
+      steps: [STEPS, PLAIN_STEPS, STORY_STEPS],
       note: values.note,
     }),
   );
-  await publishOverlap({ out, trainFiles, validFile, work: work!, evalFolder: values.eval });
+  const trainFilesOfAll = [...trainFiles, ...STORY_FILES.map((name) => join(stories!, name))];
+  await publishOverlap({ out, trainFiles: trainFilesOfAll, validFile, work: work!, evalFolder: values.eval });
   const set = "held-out books (passages of documents that were not in the training text)";
   gpt2("detect", "--calibrate", validFile, "--set", set, "--model", out, "--out", join(out, "detection.json"));
-  console.log(`${out}: ${validation.bitsPerByte.toFixed(4)} bits per byte on the held-out books`);
+  console.log(`${out}: ${measured.after.bitsPerByte["valid-stories"]!.toFixed(4)} bits per byte on held-out stories`);
 }
+
+/** The measures of scripts/story-quality.ts. */
+async function measure(model: string): Promise<StoryQuality> {
+  const folder = join(work!, "quality", basename(model));
+  const file = join(folder, "quality.json");
+  if (!existsSync(file)) {
+    const args = ["--stories", stories!, "--corpus", corpus!, "--out", folder, "--model", model, "--test"];
+    const script = packageFile("dist/scripts/story-quality.js");
+    const { status } = spawnSync(process.execPath, [script, ...args], { stdio: "inherit" });
+    if (status !== 0) process.exit(status ?? 1);
+  }
+  return JSON.parse(await readFile(file, "utf8")) as StoryQuality;
+}
+
+type Weights = Awaited<ReturnType<typeof readModel>>["tensors"];
 
 async function readModel(run: string) {
   const { config, tensors, close } = await openCheckpoint(join(run, "model"));
@@ -176,21 +220,4 @@ function oneAfterAnother(runs: readonly (readonly TrainEvent[])[]): TrainEvent[]
     before += events.reduce((last, e) => (e.type === "step" ? Math.max(last, e.step) : last), 0);
     return shifted;
   });
-}
-
-/** The published weights on the whole validation set, in windows of the context, as in training. */
-async function bitsPerByte(model: GPT2): Promise<{ loss: number; bitsPerByte: number; tokens: number }> {
-  const T = model.config.nCtx;
-  const set = await TokenDataset.open(all.data, { split: "val", vocabSize: model.config.vocabSize });
-  const { tokens: allTokens, bytes } = readDatasetInfo(all.data)!.splits.val!;
-  let [total, tokens] = [0, 0];
-  for (let i = 0; i < set.windows(T); i++) {
-    const window = set.sequence(i, T);
-    const { logprob } = await model.score(window.subarray(1), { context: window.subarray(0, 1), stride: T });
-    total -= logprob;
-    tokens += T;
-  }
-  set.close();
-  const loss = total / tokens;
-  return { loss, tokens, bitsPerByte: (loss * allTokens) / bytes / Math.LN2 };
 }

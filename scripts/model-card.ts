@@ -1,25 +1,42 @@
 import type { ModelConfig } from "../src/architectures/config.js";
+import { formatPercent as percent } from "../src/cli/output.js";
 import type { DatasetInfo } from "../src/data/dataset-info.js";
 import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import type { TrainEvent } from "../src/train/events.js";
+
+/** What scripts/story-quality.ts writes. */
+export interface StoryQuality extends Written {
+  /** Held-out documents of each file that were scored. */
+  readonly documents: number;
+  readonly bitsPerByte: Readonly<Record<string, number>>;
+  /** The same measures of the stories' own text in place of the continuations. */
+  readonly own: Written;
+}
+
+interface Written {
+  readonly namesKept: number;
+  /** Of 1, 2 and 3 words. */
+  readonly distinct: readonly number[];
+  /** Of 2, 3 and 4 words. */
+  readonly repeated: readonly number[];
+  readonly rare: number;
+}
 
 export interface ModelCardFacts {
   readonly config: ModelConfig;
   readonly parameters: number;
   /** Size of the weights' file. */
   readonly bytes: number;
-  /** Of the whole corpus, and of its plain part. */
-  readonly info: DatasetInfo;
-  readonly plain: DatasetInfo;
-  /** Of the training on everything, and of that on the plain part. */
+  /** Of the three trainings: books and textbooks, their plain part, stories. */
+  readonly data: readonly DatasetInfo[];
   readonly events: readonly (readonly TrainEvent[])[];
-  readonly samples: readonly string[];
-  readonly sampling: SamplingOptions;
-  readonly validation: { readonly loss: number; readonly bitsPerByte: number; readonly tokens: number };
-  readonly shape: readonly string[];
-  readonly recipes: readonly [readonly string[], readonly string[]];
+  readonly recipes: readonly (readonly string[])[];
   /** At which steps each training ended, the first time and when it was continued. */
-  readonly steps: readonly [readonly string[], readonly string[]];
+  readonly steps: readonly (readonly string[])[];
+  readonly shape: readonly string[];
+  readonly sampling: SamplingOptions;
+  /** Before the training on stories, and after. */
+  readonly measured: { readonly before: StoryQuality; readonly after: StoryQuality };
   /** How this run differed from the recipe. */
   readonly note: string;
 }
@@ -28,34 +45,34 @@ const count = (n: number): string => n.toLocaleString("en");
 
 /** The card of the default model: everything in it is measured or read from the run. */
 export function modelCard(facts: ModelCardFacts): string {
-  const { config: c, info, validation } = facts;
-  const { train, val } = info.splits;
+  const { config: c, data } = facts;
   const runs = facts.events.map((events) => events.filter((e) => e.type === "step"));
-  const steps = runs.flat();
-  const hours = steps.reduce((sum, e) => sum + e.seconds, 0) / 3600;
-  const tokens = runs.reduce((sum, run) => sum + (run.at(-1)?.tokens ?? 0), 0);
-  const [recipe, plainRecipe] = facts.recipes;
-  const [[first, ...later], plainSteps] = facts.steps;
+  const hours = runs.flat().reduce((sum, e) => sum + e.seconds, 0) / 3600;
+  const tokens = runs.map((run) => run.at(-1)?.tokens ?? 0);
+  const [books, plain, stories] = data.map(({ splits }) => splits.train) as [Split, Split, Split];
+  const [recipe, plainRecipe, storyRecipe] = facts.recipes.map((flags) => flags.join(" "));
+  const [[first, ...later], [plainSteps], [storySteps]] = facts.steps as [string[], string[], string[]];
   return `# The default model
 
-A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes paragraphs and dialogue in the manner of its books, grammatical for the most part, that hold together for a sentence or two and tell of nothing.
+A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes short stories in plain modern English.
 
 | | |
 |---|---|
 | shape | ${c.nLayer} layers, width ${c.nEmbd}, ${c.nHead} heads, context ${c.nCtx} |
-| vocabulary | ${count(c.vocabSize)}, byte-level BPE trained on the same text |
+| vocabulary | ${count(c.vocabSize)}, byte-level BPE trained on the books |
 | parameters | ${count(facts.parameters)} |
 | file | model.safetensors, f16, ${(facts.bytes / 1e6).toFixed(1)} MB, Hugging Face layout |
-| training | ${count(tokens)} tokens in ${count(steps.length)} steps, ${hours.toFixed(1)} hours on one or two CPU cores |
-| held out | **${validation.bitsPerByte.toFixed(4)} bits per byte** (${validation.loss.toFixed(4)} nats per token) over ${count(validation.tokens)} tokens of whole books that are not in the training text, in windows of ${c.nCtx} |
+| training | ${count(tokens.reduce((a, b) => a + b, 0))} tokens, ${count(tokens.at(-1)!)} of them the last, of stories; ${hours.toFixed(1)} hours on one or two CPU cores |
 
 ![Training and validation loss](loss.svg)
 
 ## Data and licence
 
-Openly licensed English: ${count(train.bytes)} bytes in ${count(train.documents)} documents for training, ${count(val?.bytes ?? 0)} bytes in ${count(val?.documents ?? 0)} documents held out. Books of Standard Ebooks (text in the public domain in the United States; their own contributions CC0 1.0) and textbooks of OpenStax (CC BY 4.0 and CC BY 3.0). Last it read the plainest ${count(facts.plain.splits.train.bytes)} bytes of that once more: textbooks, and those chapters of books of which most words are among the 1,500 most frequent (\`scripts/plain-text.ts\`). Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md); those are the credits that CC BY asks for.
+1. Openly licensed English: ${count(books.bytes)} bytes in ${count(books.documents)} documents. Books of Standard Ebooks (text in the public domain in the United States; their own contributions CC0 1.0) and textbooks of OpenStax (CC BY 4.0 and CC BY 3.0).
+2. The plainest ${count(plain.bytes)} bytes of that once more (\`scripts/plain-text.ts\`).
+3. Stories and simple texts, ${count(stories.bytes)} bytes in ${count(stories.documents)} documents, of which so far a part was read (\`scripts/story-text.ts\`): the openings of 10,803 short stories by gpt-4o-mini, published by Rettberg and Wigers under MIT and CC0, 4,369 of them after a summary; fables, fairy tales, picture books and recipes (public domain, CC BY, MIT, Apache-2.0); children's books and plain prose of 1.
 
-Textbook content produced by OpenStax (Rice University) is licensed under Creative Commons Attribution licences; access for free at openstax.org. The text was stripped of markup and divided into documents.
+Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md) and [SOURCES-stories.md](SOURCES-stories.md) (of which the files \`llama\` and \`sharealike-*\` were not used); those are the credits that CC BY asks for. Textbook content produced by OpenStax (Rice University) is licensed under Creative Commons Attribution licences; access for free at openstax.org. The text was stripped of markup and divided into documents.
 
 The weights are released under the licence of this package (MIT).
 
@@ -65,32 +82,56 @@ The weights are released under the licence of this package (MIT).
 gpt2 tokenizer train train-*.txt.gz --vocab-size ${c.vocabSize} --out tokenizer
 gpt2 data train-*.txt.gz --val valid.txt.gz --tokenizer tokenizer/tokenizer.json --out data
 gpt2 train data --out run ${facts.shape.join(" ")} \\
-  ${recipe.join(" ")} --steps ${first}
+  ${recipe} --steps ${first}
 ${later.map((steps) => `gpt2 train --out run --resume --steps ${steps}\n`).join("")}gpt2 data plain.txt --val valid.txt.gz --tokenizer tokenizer/tokenizer.json --out plain
 gpt2 train plain --out plain-run --from run/model \\
-  ${plainRecipe.join(" ")} --steps ${plainSteps[0]}
+  ${plainRecipe} --steps ${plainSteps}
+# books: the mean of both models, in f16
+gpt2 data stories.txt simple.txt plain.txt --val valid-stories.txt.gz valid-simple.txt.gz \\
+  --tokenizer tokenizer/tokenizer.json --out story-data
+gpt2 train story-data --out stories-run --from books \\
+  ${storyRecipe} --steps ${storySteps}
 \`\`\`
 
-The weights are the mean of those of the two runs, which on the held-out books is better than either.
+\`node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
 
-\`node dist/scripts/default-model.js --corpus CORPUS --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
+## Measured
+
+${measures(facts.measured)}
 
 ## Use and limits
 
-Meant for trying the library, for tests and demonstrations, and as a starting point for fine-tuning. Not for anything that relies on what it says: it makes up words and facts, loses the thread within a sentence or two, breaks into lists, and has read little but older fiction, textbooks and pages of public offices. It repeats the views of its sources, many of them a century old, about peoples, women and men, and classes. It was not tuned to refuse anything. English only.
+Meant for trying the library, for tests and demonstrations, and as a starting point for fine-tuning. Not for anything that relies on what it says: it makes up words and facts, loses the thread, and has read little but stories, older fiction, textbooks and pages of public offices. It repeats the views of its sources, many of them a century old, about peoples, women and men, and classes; the stories of gpt-4o-mini are alike, and their countries are costumes. It was not tuned to refuse anything. English only.
 
-## Ten samples
+## What it writes
 
-Not chosen: seeds 1 to 10, no prompt, 150 tokens at most, its own sampling (${samplingText(facts.sampling)}): \`gpt2 --seed N -n 150\`.
+[stories.md](stories.md) has twenty texts without a prompt, twenty by a summary and ten continuations of other prompts. Not chosen: seeds 1, 2, 3, …, 200 tokens at most, its own sampling (${samplingText(facts.sampling)}).
+`;
+}
 
-${facts.samples.map((text, i) => `**${i + 1}.**\n\n${quote(text)}\n`).join("\n")}`;
+type Split = DatasetInfo["splits"]["train"];
+
+function measures({ before, after }: ModelCardFacts["measured"]): string {
+  const bits = Object.keys(after.bitsPerByte).map((name) => {
+    const values = [before, after].map(({ bitsPerByte }) => bitsPerByte[name]?.toFixed(4) ?? "");
+    return `| bits per byte: ${name} | ${values.join(" | ")} | |`;
+  });
+  const rows: readonly (readonly [string, (of: Written) => number])[] = [
+    ["names in a continuation that the prompt had", ({ namesKept }) => namesKept],
+    ["different words, of all", ({ distinct }) => distinct[0]!],
+    ["different word triples, of all", ({ distinct }) => distinct[2]!],
+    ["four words in a row that stood there before", ({ repeated }) => repeated[2]!],
+    ["words that stand fewer than three times in the stories read", ({ rare }) => rare],
+  ];
+  const table = rows.map(
+    ([label, of]) => `| ${label} | ${[before, after, after.own].map((m) => percent(of(m))).join(" | ")} |`,
+  );
+  return `| | before the stories | this model | the stories themselves |
+|---|---|---|---|
+${[...bits, ...table].join("\n")}
+
+Bits per byte over ${after.documents} documents of each held-out file, whole documents in windows of half the context; continuations of 200 tokens of the openings of 50 held-out stories (\`node dist/scripts/story-quality.js\`).`;
 }
 
 const samplingText = ({ temperature, minP, repetitionPenalty }: SamplingOptions): string =>
   `temperature ${temperature}, top-k 40, min-p ${minP}, repetition penalty ${repetitionPenalty}; generation_config.json`;
-
-const quote = (text: string): string =>
-  text
-    .split("\n")
-    .map((line) => `> ${line.replace(/([*_<>`#])/g, "\\$1")}`)
-    .join("\n");
