@@ -1,3 +1,4 @@
+import { type Precision, withPrecision } from "../program/precision.js";
 import { type Program, Recorder, type Tensor } from "../program/program.js";
 import { type FlatLayout, flatLayout } from "./flat.js";
 import type { TensorSpec } from "./tensor-spec.js";
@@ -70,6 +71,8 @@ export interface OptimizerSettings {
   readonly weightDecay: number;
   /** Clip gradients to this global norm; 0 for no clipping. */
   readonly maxNorm: number;
+  /** Of the products in Muon. */
+  readonly precision: Precision;
 }
 
 /**
@@ -106,7 +109,7 @@ export function optimizerProgram(layout: OptimizerLayout, settings: OptimizerSet
     const scale = MUON_RMS * Math.sqrt(Math.max(rows, columns));
     k.op("decayedStep", `${name}.step`, { param: part(params), step }, { size }, { lr, scale, weightDecay });
   }
-  return k.build();
+  return withPrecision(k.build(), settings.precision);
 }
 
 /**

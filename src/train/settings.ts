@@ -202,6 +202,7 @@ function checkRange(name: string, value: unknown, range: Range | Choice): void {
 const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
   "steps",
   "warmdownSteps",
+  "precision",
   "batchSize",
   "valEvery",
   "valBatches",

@@ -37,7 +37,13 @@ describe("Muon", () => {
     const backend = await referenceBackend({ precision: "f64" });
     const layout = optimizerLayout(table, "muon");
     const adamw = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 };
-    const program = optimizerProgram(layout, { ...adamw, momentum: 0.9, weightDecay: 0.1, maxNorm: 1 });
+    const program = optimizerProgram(layout, {
+      ...adamw,
+      momentum: 0.9,
+      weightDecay: 0.1,
+      maxNorm: 1,
+      precision: "f32",
+    });
     const flat = () => backend.alloc("f32", layout.size);
     const arrays = { params: flat(), grads: flat(), m: flat(), v: backend.alloc("f32", layout.secondSize) };
     const norm = backend.alloc("f32", 1);

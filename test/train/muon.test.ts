@@ -70,6 +70,13 @@ for (const [name, config] of ARCHITECTURES) {
       assert.ok(weightsOf(out).model.equals(weightsOf(whole).model));
     });
 
+    it("learns as much with products in bf16, Newton–Schulz's too", async () => {
+      const out = join(dir, `${name}-bf16`);
+      const rounded = await trainTiny({ data, out, config, settings: { ...MUON, precision: "bf16" } });
+      const [a, b] = [heldOut(events).at(-1)!, heldOut(rounded).at(-1)!];
+      assert.ok(a !== b && Math.abs(a - b) < 0.03, `${b}, in f32 ${a}`);
+    });
+
     it("learns on the reference as on the fastest backend", async () => {
       const settings = { ...MUON, steps: 7, dropout: 0 };
       const [fast, slow] = [join(dir, `${name}-fast`), join(dir, `${name}-slow`)];
