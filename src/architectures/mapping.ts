@@ -116,6 +116,8 @@ export interface GgufMapping extends ArchitectureMapping, TensorNames {
   readConfig(file: GgufFile): ModelConfig;
   /** @throws {ConfigError} a variant that llama.cpp does not compute. */
   writeConfig(config: ModelConfig, file: string): MetadataEntry[];
+  /** The configuration of the parts that files hold, where that is not all of a model. */
+  held?(config: ModelConfig): ModelConfig;
 }
 
 export interface LlmcMapping extends ArchitectureMapping {
@@ -126,8 +128,14 @@ export interface LlmcMapping extends ArchitectureMapping {
   offset(spec: TensorSpec, layout: Pick<LlmcModel, "tensors" | "dtype">): number;
 }
 
-/** OpenAI's hparams.json and variables. */
+/** A configuration in JSON, and TensorFlow's variables. */
 export interface TensorFlowMapping extends TensorNames {
+  /** The file with the configuration: `hparams.json`. */
+  readonly configFile: string;
+  /** As in {@link HuggingFaceMapping}. */
+  withPartsOf?(config: ModelConfig, found: ReadonlyMap<string, unknown>): ModelConfig;
+  /** A variable as the table of tensors has it, where files hold it in another layout. */
+  logical(variable: string, tensor: RawTensor): RawTensor;
   /** @throws {ConfigError} a size is missing, or none that such a model has. */
   readConfig(json: JsonObject, file: string): ModelConfig;
 }

@@ -7,6 +7,7 @@ import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import type { StoredHead } from "./formats/task-head.js";
 import type { FormatName } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";
+import type { SentenceModules } from "./sentence-modules.js";
 
 /** Tokenizer files that lie beside the weights. */
 export interface TokenizerFiles {
@@ -44,6 +45,8 @@ export interface Checkpoint {
   readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
   /** The same for a tokenizer of BERT's kind. */
   readonly loadWordPiece?: () => Promise<WordPieceTokenizer | undefined>;
+  /** How vectors of texts are made, where the weights' file says. */
+  readonly sentence?: SentenceModules | undefined;
   /** Closes the files. Tensors cannot be read afterwards; arrays that use them in place stay valid. */
   close(): void;
 }

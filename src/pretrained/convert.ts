@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { tensorTable } from "../architectures/registry.js";
+import { architectureOf, tensorTable } from "../architectures/registry.js";
 import { heldAs } from "../architectures/weight-types.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import type { StoredDtype } from "../dtype/stored.js";
@@ -12,6 +12,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { llmcTokenizerFiles } from "./formats/llmc-write.js";
 import { type Format, type FormatName, formatNamed } from "./formats.js";
 import { LOCATE_OPTIONS, type OpenOptions, openWithAdapter } from "./load.js";
+import { sentenceModulesOf, wordPieceOf } from "./load-bert.js";
 import type { SaveFormat } from "./model-to-save.js";
 import { checkType, formatOfName, SAVE_FORMATS, saveCheckpoint } from "./save.js";
 import { tokenizerOf } from "./tokenizer.js";
@@ -87,17 +88,24 @@ export async function convertModel(
   const checkpoint = await openWithAdapter(from, options);
   try {
     const dtype = options.dtype ?? defaultType(format, checkpoint.dtype);
-    const tokenizer = await tokenizerOf(checkpoint);
+    const reads = architectureOf(checkpoint.config).attention === "bidirectional";
+    const tokenizer = reads ? undefined : await tokenizerOf(checkpoint);
+    const wordPiece = reads ? await wordPieceOf(checkpoint) : undefined;
+    const sentence = reads ? sentenceModulesOf(checkpoint) : undefined;
     if (!options.overwrite && format.name === "llm.c") refuseOtherTokenizer(dirname(to), tokenizer);
     await makeFolder(dirname(resolve(to)), to);
     const { maxShardBytes, signal, onProgress } = options;
-    const written = await saveCheckpoint(to, modelToSave(checkpoint, format, tokenizer), {
-      format: format.name as SaveFormat,
-      dtype,
-      maxShardBytes,
-      signal,
-      onProgress,
-    });
+    const written = await saveCheckpoint(
+      to,
+      { ...modelToSave(checkpoint, format, tokenizer), wordPiece, sentence },
+      {
+        format: format.name as SaveFormat,
+        dtype,
+        maxShardBytes,
+        signal,
+        onProgress,
+      },
+    );
     const { path, files, dtype: was } = checkpoint;
     return {
       from: { path, format: checkpoint.format, dtype: was, files },
@@ -106,7 +114,7 @@ export async function convertModel(
       dtype,
       others: format.name === "gguf" ? otherTypes(checkpoint, dtype) : [],
       files: written.map((file) => ({ path: file, size: statSync(file).size })),
-      tokenizer: tokenizer?.vocabSize,
+      tokenizer: (tokenizer ?? wordPiece)?.vocabSize,
     };
   } finally {
     checkpoint.close();
@@ -137,8 +145,8 @@ const TOKENIZER_EXTRAS = ["tokenizer_config.json", "special_tokens_map.json", "a
 
 /** All files of a Hugging Face tokenizer that lie beside a model. */
 function tokenizerFilesOf({ tokenizerFiles = {} }: Checkpoint): string[] {
-  const { tokenizerJson, vocabJson, mergesTxt } = tokenizerFiles;
-  const own = [tokenizerJson, vocabJson, mergesTxt].filter((path) => path !== undefined);
+  const { tokenizerJson, vocabJson, mergesTxt, vocabTxt } = tokenizerFiles;
+  const own = [tokenizerJson, vocabJson, mergesTxt, vocabTxt].filter((path) => path !== undefined);
   const folder = own[0] && dirname(own[0]);
   const extras = folder === undefined ? [] : TOKENIZER_EXTRAS.map((name) => join(folder, name));
   return [...own, ...extras.filter((path) => existsSync(path))];
@@ -179,7 +187,7 @@ function defaultType({ write }: Format, source: StoredDtype): WeightType {
 const MODEL_FILES = [
   /^(generation_)?config\.json$/,
   /^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/,
-  /^(tokenizer|vocab|tokenizer_config|special_tokens_map|added_tokens)\.json$|^merges\.txt$/,
+  /^(tokenizer|vocab|tokenizer_config|special_tokens_map|added_tokens)\.json$|^(merges|vocab)\.txt$/,
 ];
 
 /** A folder may be there as long as no model is in it. */

@@ -130,8 +130,8 @@ export const FORMATS: readonly Format[] = [
   {
     name: "tensorflow",
     title: "TensorFlow",
-    reads: "a folder of OpenAI's release (hparams.json with model.ckpt.index)",
-    detect: { content: () => false, name: /\.index$/, inFolder: ["hparams.json"] },
+    reads: "a folder of OpenAI's GPT-2 or Google's BERT (hparams.json or bert_config.json with a .ckpt.index)",
+    detect: { content: () => false, name: /\.index$/, inFolder: ["hparams.json", "bert_config.json"] },
     read: async (file, files) => (await import("./formats/tensorflow.js")).openTensorFlow(file, files),
   },
   {

@@ -60,9 +60,9 @@ async function loadOn(chosen: ChosenBackend, name: string, options: LoadBertOpti
     const config = encoderConfig(checkpoint);
     const [parts, wordPiece] = await Promise.all([
       loadParts(checkpoint, chosen, async () => undefined, { dtype, signal }),
-      wordPieceFor(checkpoint, tokenizer),
+      wordPieceOf(checkpoint, tokenizer),
     ]);
-    return { ...parts, config, wordPiece, sentence: sentenceModules(checkpoint) };
+    return { ...parts, config, wordPiece, sentence: sentenceModulesOf(checkpoint) };
   } finally {
     checkpoint.close();
   }
@@ -78,9 +78,15 @@ function encoderConfig({ config, path }: Checkpoint): BertConfig {
 
 const folderOf = ({ path }: Checkpoint): string => (isFolder(path) ? path : dirname(path));
 
-async function wordPieceFor(
+/**
+ * The tokenizer of a BERT, in its file or beside it.
+ *
+ * @param given in place of it
+ * @throws {TokenizerError} it is malformed, or has more tokens than the model.
+ */
+export async function wordPieceOf(
   checkpoint: Checkpoint,
-  given: WordPieceTokenizer | undefined,
+  given?: WordPieceTokenizer,
 ): Promise<WordPieceTokenizer | undefined> {
   const tokenizer = given ?? (await checkpoint.loadWordPiece?.()) ?? (await wordPieceBeside(folderOf(checkpoint)));
   const { vocabSize } = checkpoint.config;
@@ -98,7 +104,9 @@ async function wordPieceBeside(folder: string): Promise<WordPieceTokenizer | und
   return there ? loadWordPiece(folder) : undefined;
 }
 
-function sentenceModules(checkpoint: Checkpoint): SentenceModules | undefined {
+/** How vectors of texts are made, as the model's file or those beside it say. @throws {ConfigError} in an unknown way. */
+export function sentenceModulesOf(checkpoint: Checkpoint): SentenceModules | undefined {
+  if (checkpoint.sentence) return checkpoint.sentence;
   const folder = folderOf(checkpoint);
   return readSentenceModules((path) => (existsSync(join(folder, path)) ? readFileSync(join(folder, path)) : undefined));
 }

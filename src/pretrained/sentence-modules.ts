@@ -45,6 +45,28 @@ export function readSentenceModules(read: ReadSmallFile): SentenceModules | unde
   return { pooling: pooling ?? "mean", normalize, maxLength: typeof most === "number" ? most : undefined };
 }
 
+/** The files of these modules by their paths in a folder, as sentence-transformers reads them. */
+export function sentenceModuleFiles(
+  { pooling, normalize, maxLength }: SentenceModules,
+  width: number,
+): Record<string, JsonObject | readonly JsonObject[]> {
+  const module = (name: string, idx: number, path: string): JsonObject => {
+    return { idx, name: String(idx), path, type: `sentence_transformers.models.${name}` };
+  };
+  const flags = Object.entries(POOLINGS).map(([flag, name]) => [flag, name === pooling]);
+  return {
+    "modules.json": [
+      module("Transformer", 0, ""),
+      module("Pooling", 1, "1_Pooling"),
+      ...(normalize ? [module("Normalize", 2, "2_Normalize")] : []),
+    ],
+    "1_Pooling/config.json": { word_embedding_dimension: width, ...Object.fromEntries(flags) },
+    ...(maxLength !== undefined && {
+      "sentence_bert_config.json": { max_seq_length: maxLength, do_lower_case: false },
+    }),
+  };
+}
+
 function readPooling(read: ReadSmallFile, file: string): Pooling {
   const config = parse(read, file) ?? {};
   const { pooling_mode: mode } = config;

@@ -1,5 +1,5 @@
-import { copyFile, type FileHandle, open } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { copyFile, type FileHandle, mkdir, open } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { type HuggingFaceMapping, mappingFor } from "../../architectures/mapping.js";
 import { tensorTable } from "../../architectures/registry.js";
 import { taskTensors } from "../../architectures/task-head.js";
@@ -9,10 +9,12 @@ import { planShards, safetensorsIndex } from "../../checkpoint/safetensors-index
 import { layoutSafetensors } from "../../checkpoint/safetensors-writer.js";
 import type { JsonObject } from "../../checkpoint/strict-json.js";
 import { saveTokenizer } from "../../tokenizer/files.js";
+import { saveWordPiece } from "../../tokenizer/wordpiece/files.js";
 import { writeAt, writeNewFile } from "../../util/atomic-write.js";
 import type { WriteTarget } from "../formats.js";
 import { samplingToHuggingFace } from "../generation-config.js";
 import { type ModelToSave, type SaveOptions, specialTokensOf } from "../model-to-save.js";
+import { type SentenceModules, sentenceModuleFiles } from "../sentence-modules.js";
 import { type Place, writeTensors } from "../write-tensors.js";
 import { HUGGING_FACE_MAPPINGS } from "./huggingface.js";
 import { headToHuggingFace } from "./task-head.js";
@@ -37,6 +39,14 @@ export async function writeHuggingFace(model: ModelToSave, target: WriteTarget, 
     await writeNewFile(join(target.folder, name), `${JSON.stringify(value, undefined, 2)}\n`);
   }
   await writeTokenizer(model, target.folder);
+  if (model.sentence) await writeSentenceModules(model.sentence, model.config.nEmbd, target.folder);
+}
+
+async function writeSentenceModules(modules: SentenceModules, width: number, folder: string): Promise<void> {
+  for (const [path, json] of Object.entries(sentenceModuleFiles(modules, width))) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeNewFile(join(folder, path), `${JSON.stringify(json, undefined, 2)}\n`);
+  }
 }
 
 /** Fields of config.json and generation_config.json; a token that ends texts alone is no list there. */
@@ -134,8 +144,10 @@ async function writeWeights(
 }
 
 /** Generated, so that all three files are there; over them the model's original files, where there are some. */
-async function writeTokenizer({ tokenizer, tokenizerFiles = [] }: ModelToSave, folder: string): Promise<void> {
-  if (tokenizer === undefined) return;
-  await saveTokenizer(tokenizer, folder);
+async function writeTokenizer(model: ModelToSave, folder: string): Promise<void> {
+  const { tokenizer, wordPiece, tokenizerFiles = [] } = model;
+  if (tokenizer) await saveTokenizer(tokenizer, folder);
+  else if (wordPiece) await saveWordPiece(wordPiece, folder);
+  else return;
   for (const path of tokenizerFiles) await copyFile(path, join(folder, basename(path)));
 }

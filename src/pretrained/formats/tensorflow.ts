@@ -1,4 +1,6 @@
+import { BERT_TENSORFLOW } from "../../architectures/bert/formats/tensorflow.js";
 import { GPT2_TENSORFLOW } from "../../architectures/gpt2/formats/tensorflow.js";
+import type { TensorFlowMapping } from "../../architectures/mapping.js";
 import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import { readJsonSource } from "../../checkpoint/strict-json.js";
@@ -8,30 +10,33 @@ import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import { matchTensors } from "../match-tensors.js";
 import { CONFIG_HINT, type ModelFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
 
-const HPARAMS = "hparams.json";
+/** Programs by the names of their configurations. */
+const MAPPINGS: readonly TensorFlowMapping[] = [GPT2_TENSORFLOW, BERT_TENSORFLOW];
 
 /**
- * Reads the configuration and the index of a checkpoint of OpenAI's; tensor data stays where it is until it is used, and
- * is then compared with its checksum.
+ * Reads the configuration and the index of a checkpoint of OpenAI's GPT-2 or Google's BERT; tensor data stays where it is until
+ * it is used, and is then compared with its checksum.
  *
- * @param file one of the folder's .index files, or hparams.json: then the checkpoint is the one that the file `checkpoint`
- *   names, or the only one there.
+ * @param file one of the folder's .index files, or the configuration: then the checkpoint is the one that the file
+ *   `checkpoint` names, or the only one there.
  * @throws {CheckpointError} a file is missing or malformed, or the tensors are not those of the configuration.
- * @throws {ConfigError} hparams.json describes no GPT-2.
+ * @throws {ConfigError} the configuration describes no such model.
  */
 export function openTensorFlow(file: string, files: ModelFiles): Checkpoint {
   return readingFiles(files, (opened) => {
-    const hparams = opened.need(HPARAMS, CONFIG_HINT);
-    const indexName = file.endsWith(".index") ? file : findIndex(files);
+    const mapping = MAPPINGS.find(({ configFile }) => files.has(configFile)) ?? GPT2_TENSORFLOW;
+    const { configFile, readConfig, logical, withPartsOf, tableName, fileName: nameInFile } = mapping;
+    const settings = opened.need(configFile, CONFIG_HINT);
+    const indexName = file.endsWith(".index") ? file : findIndex(files, configFile);
     const index = opened.open(indexName);
-    const config = GPT2_TENSORFLOW.readConfig(readJsonSource(hparams), hparams.name);
+    const described = readConfig(readJsonSource(settings), settings.name);
     const stem = indexName.replace(/\.index$/, "");
     const found = new Map<string, RawTensor>();
     for (const { name, locate } of readTensorBundle(index, (suffix) => opened.open(stem + suffix))) {
-      const ours = GPT2_TENSORFLOW.tableName(name);
-      if (ours !== undefined) found.set(ours, withoutWidth(locate()));
+      const ours = tableName(name);
+      if (ours !== undefined) found.set(ours, logical(name, locate()));
     }
-    const nameInFile = GPT2_TENSORFLOW.fileName;
+    const config = withPartsOf?.(described, found) ?? described;
     const tensors = matchTensors(found, { config, weights: index.name, matrices: "in_out", nameInFile });
     return {
       format: "tensorflow",
@@ -40,22 +45,16 @@ export function openTensorFlow(file: string, files: ModelFiles): Checkpoint {
       dtype: mainDtype(tensors.values()),
       tensors,
       metadata: {},
-      ...openAiTokenizer(files),
+      ...(mapping === BERT_TENSORFLOW ? tokenizerFilesIn(files, { vocabTxt: "vocab.txt" }) : openAiTokenizer(files)),
     };
   });
-}
-
-/** Matrices are kept as convolutions of width 1, [1, in, out]. */
-function withoutWidth(tensor: RawTensor): RawTensor {
-  const [width, ...shape] = tensor.shape;
-  return shape.length === 2 && width === 1 ? { ...tensor, shape } : tensor;
 }
 
 /** TensorFlow's CheckpointState, a protocol buffer as text, names the last checkpoint by the path it was written to. */
 const LATEST = /^model_checkpoint_path: "([^"\n]*)"/m;
 const MAX_STATE_BYTES = 2 ** 20;
 
-function findIndex(files: ModelFiles): string {
+function findIndex(files: ModelFiles, configFile: string): string {
   if (files.has("checkpoint")) {
     const source = files.open("checkpoint");
     const text = new TextDecoder("latin1").decode(source.bytes(0, Math.min(source.size, MAX_STATE_BYTES)).slice());
@@ -72,7 +71,7 @@ function findIndex(files: ModelFiles): string {
   throw new CheckpointError({
     op: `opening ${files.path}`,
     expected: "a TensorFlow checkpoint (model.ckpt.index)",
-    got: names.length === 0 ? "hparams.json without one" : `${names.length} and no file checkpoint`,
+    got: names.length === 0 ? `${configFile} without one` : `${names.length} and no file checkpoint`,
     ...(hint && { hint }),
   });
 }

@@ -1,4 +1,5 @@
 import { quote } from "../../../checkpoint/quote.js";
+import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigError } from "../../../errors.js";
 import { namingFile, type TensorFlowMapping } from "../../mapping.js";
@@ -58,7 +59,15 @@ function readConfig(json: JsonObject, file: string): GPT2Config {
   return namingFile(file, () => gpt2Config(Object.fromEntries(sizes)));
 }
 
+/** Matrices are kept as convolutions of width 1, [1, in, out]. */
+function withoutWidth(_: string, tensor: RawTensor): RawTensor {
+  const [width, ...shape] = tensor.shape;
+  return shape.length === 2 && width === 1 ? { ...tensor, shape } : tensor;
+}
+
 export const GPT2_TENSORFLOW: TensorFlowMapping = {
+  configFile: "hparams.json",
+  logical: withoutWidth,
   readConfig,
   tableName: nameFromTensorFlow,
   fileName: nameInTensorFlow,

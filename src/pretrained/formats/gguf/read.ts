@@ -1,5 +1,8 @@
+import type { Pooling } from "../../../architectures/architecture.js";
+import { BERT_GGUF } from "../../../architectures/bert/formats/gguf.js";
 import { GPT2_GGUF } from "../../../architectures/gpt2/formats/gguf.js";
 import type { GgufMapping } from "../../../architectures/mapping.js";
+import type { MetadataEntry } from "../../../checkpoint/gguf/encode.js";
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 import { readGguf } from "../../../checkpoint/gguf/read.js";
 import { quote } from "../../../checkpoint/quote.js";
@@ -7,10 +10,10 @@ import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import { type Checkpoint, mainDtype } from "../../checkpoint.js";
 import { matchTensors } from "../../match-tensors.js";
 import { type ModelFiles, readingFiles } from "../../model-files.js";
-import { hasTokenizer, specialIdsFromGguf } from "./tokenizer-keys.js";
+import { hasTokenizer, MODEL, specialIdsFromGguf } from "./tokenizer-keys.js";
 
 /** Architectures by their names in `general.architecture`. */
-export const GGUF_MAPPINGS: readonly GgufMapping[] = [GPT2_GGUF];
+export const GGUF_MAPPINGS: readonly GgufMapping[] = [GPT2_GGUF, BERT_GGUF];
 
 /**
  * Reads the header of a GGUF file; tensor data stays where it is until it is used.
@@ -40,6 +43,10 @@ export function openGguf(name: string, files: ModelFiles): Checkpoint {
       metadata: describe(metadata),
       ...specialIdsFromGguf(metadata, config.vocabSize),
       // Made on demand, so that other threads can load the weights at the same time.
+      ...sentenceOf(metadata),
+      ...(metadata.string(MODEL) === "bert" && {
+        loadWordPiece: async () => (await import("./word-piece.js")).wordPieceFromGguf(metadata, source.name),
+      }),
       ...(hasTokenizer(metadata) && {
         loadTokenizer: async () => (await import("./tokenizer.js")).tokenizerFromGguf(metadata, source.name),
       }),
@@ -52,7 +59,7 @@ function mappingOf(metadata: GgufMetadata): GgufMapping {
   const mapping = GGUF_MAPPINGS.find(({ ggufArchitecture }) => ggufArchitecture === name);
   if (mapping === undefined) {
     const expected = GGUF_MAPPINGS.map(({ ggufArchitecture }) => quote(ggufArchitecture)).join(" or ");
-    throw metadata.error("general.architecture", expected, "Only GPT-2 models can be read");
+    throw metadata.error("general.architecture", expected, "Only GPT-2 and BERT models can be read");
   }
   if ((metadata.string("general.type") ?? "model") !== "model") {
     throw metadata.error("general.type", '"model"', "This file is not a whole model");
@@ -61,6 +68,21 @@ function mappingOf(metadata: GgufMetadata): GgufMapping {
     throw metadata.error("split.count", "one file", "Join the parts with llama.cpp's gguf-split --merge");
   }
   return mapping;
+}
+
+/** Pooling by llama.cpp's numbers; 0 is none. It scales vectors to length 1. */
+const POOLINGS: Readonly<Record<number, Pooling>> = { 1: "mean", 2: "first", 3: "last" };
+const POOLING_KEY = "bert.pooling_type";
+
+function sentenceOf(metadata: GgufMetadata): Pick<Checkpoint, "sentence"> {
+  const pooling = POOLINGS[metadata.number(POOLING_KEY) ?? 0];
+  return pooling ? { sentence: { pooling, normalize: true, maxLength: undefined } } : {};
+}
+
+/** The inverse. */
+export function poolingToGguf(pooling: Pooling | undefined): MetadataEntry[] {
+  const number = Object.keys(POOLINGS).find((key) => POOLINGS[Number(key)] === pooling);
+  return number === undefined ? [] : [[POOLING_KEY, "u32", Number(number)]];
 }
 
 /** Longest text to show. */

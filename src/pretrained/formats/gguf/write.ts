@@ -1,6 +1,7 @@
 import { type GgufMapping, mappingFor } from "../../../architectures/mapping.js";
 import { tensorTable } from "../../../architectures/registry.js";
 import { heldAs } from "../../../architectures/weight-types.js";
+import type { TensorSource } from "../../../checkpoint/encode-tensor.js";
 import { layoutGguf, type MetadataEntry } from "../../../checkpoint/gguf/encode.js";
 import { FILE_TYPES, QUANTIZATION_VERSION } from "../../../checkpoint/gguf/types.js";
 import type { WeightType } from "../../../dtype/dtype.js";
@@ -8,8 +9,9 @@ import { CheckpointError } from "../../../errors.js";
 import type { PositionedFile } from "../../../util/atomic-write.js";
 import { type ModelToSave, type SaveOptions, specialTokensOf } from "../../model-to-save.js";
 import { type Place, writeTensors } from "../../write-tensors.js";
-import { GGUF_MAPPINGS } from "./read.js";
+import { GGUF_MAPPINGS, poolingToGguf } from "./read.js";
 import { tokenizerToGguf } from "./tokenizer.js";
+import { wordPieceToGguf } from "./word-piece.js";
 
 /**
  * Writes a model as a GGUF file that llama.cpp runs; the same model gives the same bytes. Tensors are read, converted and
@@ -26,9 +28,11 @@ export async function writeGguf(
 ): Promise<void> {
   const mapping = mappingFor(GGUF_MAPPINGS, model.config, `writing ${path}: GGUF format`);
   const { fileName } = mapping;
-  const specs = tensorTable(model.config).map((spec) => ({ spec, dtype: heldAs(spec, dtype) }));
+  const config = mapping.held?.(model.config) ?? model.config;
+  const table = tensorTable(config);
+  const specs = table.map((spec) => ({ spec, dtype: heldAs(spec, dtype) }));
   const inFile = specs.map(({ spec, dtype }) => ({ name: fileName(spec.name), dtype, shape: spec.shape }));
-  const { header, size, ranges } = layoutGguf(metadataOf(path, model, mapping, dtype), inFile);
+  const { header, size, ranges } = layoutGguf(metadataOf(path, { ...model, config }, mapping, dtype), inFile);
   const places = specs.map(({ spec, dtype }): Place => {
     return { spec, file: path, offset: ranges.get(fileName(spec.name))!.offset, dtype, storedAs: "out_in" };
   });
@@ -40,12 +44,18 @@ export async function writeGguf(
     end = Math.max(end, position + bytes.length);
   };
   const onBytes = (bytes: number): void => onProgress?.((written += bytes), size);
-  await writeTensors({ path, places, tensors: model.tensors, write, signal, onBytes });
+  const tensors = config === model.config ? model.tensors : only(model.tensors, new Set(table.map(({ name }) => name)));
+  await writeTensors({ path, places, tensors, write, signal, onBytes });
   if (end < size) await file.write(new Uint8Array(size - end), end);
 }
 
+/** The tensors of a model that the format holds. */
+async function* only(tensors: ModelToSave["tensors"], names: ReadonlySet<string>): AsyncGenerator<TensorSource> {
+  for await (const tensor of tensors) if (names.has(tensor.name)) yield tensor;
+}
+
 function metadataOf(path: string, model: ModelToSave, mapping: GgufMapping, dtype: WeightType): MetadataEntry[] {
-  const { config, tokenizer, metadata = {} } = model;
+  const { config, tokenizer, wordPiece, metadata = {} } = model;
   if (tokenizer !== undefined && tokenizer.vocabSize > config.vocabSize) {
     const expected = `a tokenizer of at most ${config.vocabSize} tokens, the model's vocabulary`;
     throw new CheckpointError({ op: `writing ${path}`, expected, got: `${tokenizer.vocabSize}` });
@@ -57,10 +67,13 @@ function metadataOf(path: string, model: ModelToSave, mapping: GgufMapping, dtyp
     ["general.file_type", "u32", FILE_TYPES[dtype]],
     ["general.quantization_version", "u32", QUANTIZATION_VERSION],
     ...mapping.writeConfig(config, path),
-    ...tokenizerToGguf({
-      vocabulary: tokenizer?.vocabulary,
-      vocabSize: config.vocabSize,
-      ...specialTokensOf(model),
-    }),
+    ...poolingToGguf(model.sentence?.pooling),
+    ...(wordPiece
+      ? wordPieceToGguf(wordPiece, config.vocabSize)
+      : tokenizerToGguf({
+          vocabulary: tokenizer?.vocabulary,
+          vocabSize: config.vocabSize,
+          ...specialTokensOf(model),
+        })),
   ];
 }

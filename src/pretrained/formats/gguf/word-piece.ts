@@ -1,0 +1,85 @@
+import type { MetadataEntry } from "../../../checkpoint/gguf/encode.js";
+import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
+import { TokenizerError } from "../../../errors.js";
+import { WordPieceTokenizer } from "../../../tokenizer/wordpiece/tokenizer.js";
+import { BERT_TOKENS, bertNormalizer, bertVocabulary } from "../../../tokenizer/wordpiece/vocabulary.js";
+import { BOS, EOS, MODEL } from "./tokenizer-keys.js";
+
+/**
+ * WordPiece in a file's metadata (llama.cpp's src/llama-vocab.cpp, LLAMA_VOCAB_TYPE_WPM): tokens that begin a word after a
+ * U+2581, those that continue one without `##`. How texts are normalized is not said: llama.cpp lower-cases all of them and
+ * removes accents.
+ */
+
+export const WORD_PIECE = "bert";
+const TOKENS = "tokenizer.ggml.tokens";
+const TYPES = "tokenizer.ggml.token_type";
+const PRE = "tokenizer.ggml.pre";
+const BEGIN = "\u2581";
+const PREFIX = "##";
+const NORMAL = 1;
+const CONTROL = 3;
+const UNUSED = 5;
+
+/** Keys of the special tokens. llama.cpp has a spelling of its own for one of them. */
+const IDS = {
+  unknown: "tokenizer.ggml.unknown_token_id",
+  sep: "tokenizer.ggml.seperator_token_id",
+  pad: "tokenizer.ggml.padding_token_id",
+  cls: "tokenizer.ggml.cls_token_id",
+  mask: "tokenizer.ggml.mask_token_id",
+} as const;
+
+/** @throws {CheckpointError | TokenizerError} no tokens, or none of the special ones. */
+export function wordPieceFromGguf(metadata: GgufMetadata, file: string): WordPieceTokenizer {
+  const texts = metadata.strings(TOKENS);
+  if (texts === undefined) throw metadata.error(TOKENS, "an array of strings");
+  const types = metadata.numbers(TYPES) ?? [];
+  const tokens = texts.map((text, id) => {
+    if (types[id] === UNUSED) return undefined;
+    if (types[id] === CONTROL || isBracketed(text)) return text;
+    return text.startsWith(BEGIN) ? text.slice(BEGIN.length) : PREFIX + text;
+  });
+  const named = Object.entries(IDS).map(([use, key]) => {
+    const id = metadata.number(key) ?? tokens.indexOf(BERT_TOKENS[use as keyof typeof IDS]);
+    return [use, tokens[id] ?? BERT_TOKENS[use as keyof typeof IDS]];
+  });
+  const names = Object.fromEntries(named) as Record<keyof typeof BERT_TOKENS, string>;
+  return new WordPieceTokenizer(bertVocabulary(tokens, bertNormalizer(true, true, true), names, `reading ${file}`));
+}
+
+/** Older files have special tokens as they are, without saying that they are special. */
+const isBracketed = (text: string): boolean => /^\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]$/.test(text);
+
+/** @throws {TokenizerError} a tokenizer that keeps upper case or accents, which llama.cpp does not. */
+export function wordPieceToGguf({ vocabulary }: WordPieceTokenizer, vocabSize: number): MetadataEntry[] {
+  const { tokens, added, normalizer, unknown } = vocabulary;
+  if (!normalizer.lowercase || !normalizer.stripAccents) {
+    const got = normalizer.lowercase ? "one that keeps accents" : "one that keeps upper case";
+    const op = "writing GGUF: the tokenizer";
+    throw new TokenizerError({ op, expected: "an uncased one: llama.cpp lower-cases texts", got });
+  }
+  const special = new Set(added.filter((token) => token.special).map(({ id }) => id));
+  const types = new Int32Array(vocabSize);
+  const texts = Array.from({ length: vocabSize }, (_, id) => {
+    const token = tokens[id];
+    types[id] = token === undefined ? UNUSED : special.has(id) ? CONTROL : NORMAL;
+    if (token === undefined) return `[PAD${id}]`;
+    if (special.has(id)) return token;
+    return token.startsWith(PREFIX) ? token.slice(PREFIX.length) : BEGIN + token;
+  });
+  const idOf = (text: string): number => tokens.indexOf(text);
+  const ids = Object.entries(IDS).flatMap(([use, key]): MetadataEntry[] => {
+    const id = use === "unknown" ? unknown : idOf(BERT_TOKENS[use as keyof typeof IDS]);
+    return id < 0 ? [] : [[key, "u32", id]];
+  });
+  return [
+    [MODEL, "string", WORD_PIECE],
+    [PRE, "string", "default"],
+    [TOKENS, "string[]", texts],
+    [TYPES, "i32[]", types],
+    [BOS, "u32", idOf(BERT_TOKENS.cls)],
+    [EOS, "u32", idOf(BERT_TOKENS.sep)],
+    ...ids,
+  ];
+}
