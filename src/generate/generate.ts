@@ -4,6 +4,7 @@ import { yieldToEventLoop } from "../util/event-loop.js";
 import { RandomStream } from "../util/random.js";
 import type { LogitsRow } from "./engine.js";
 import type { Continuation, Step } from "./job.js";
+import { largest } from "./largest.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
@@ -27,10 +28,18 @@ export interface GeneratedToken {
   readonly text: string;
   /** Natural logarithm of the token's probability in the model's own distribution, before temperature and filters. */
   readonly logprob: number;
+  /** The likeliest tokens in its place, likeliest first, if requested. */
+  readonly alternatives?: readonly Alternative[];
   /** Index of its sample. */
   readonly sample: number;
   /** On the last token of a sample. */
   readonly finishReason?: FinishReason;
+}
+
+/** A token that the model might have taken, and its log-probability in the model's own distribution. */
+export interface Alternative {
+  readonly token: number;
+  readonly logprob: number;
 }
 
 /** A model as generation sees it. */
@@ -153,7 +162,7 @@ class Sample implements Continuation {
   /** Whether a token of this run's draft was rejected. */
   #rejected = false;
   /** Sampled tokens whose log-probability is not known yet. */
-  readonly #pending: Omit<GeneratedToken, "logprob">[] = [];
+  readonly #pending: Pending[] = [];
 
   constructor(
     model: GenerationModel,
@@ -184,7 +193,8 @@ class Sample implements Continuation {
     const [settings, prompt, { config }] = [this.#settings, this.#tokens, this.#model.scheduler.engine];
     const random = new RandomStream(settings.seed, this.index);
     const mark = this.#watermark?.mark(prompt, this.index);
-    const sampler = new Sampler(settings.sampling, this.#model.vocabLimit, random, mark);
+    const { vocabLimit, eosTokenIds } = this.#model;
+    const sampler = new Sampler(settings.sampling, vocabLimit, random, mark, settings.more, eosTokenIds);
     sampler.see(prompt);
     const text = this.#model.text?.(settings.stop);
     if (settings.promptLookup === 0) return { sampler, text, lookup: undefined };
@@ -212,23 +222,30 @@ class Sample implements Continuation {
     lookup?.push(token);
     this.#length++;
     this.#left--;
-    const ended = this.#settings.stopAtEndOfText && this.#model.eosTokenIds.includes(token);
+    const { stopAtEndOfText, stopTokens, alternatives } = this.#settings;
+    const ended = (stopAtEndOfText && this.#model.eosTokenIds.includes(token)) || stopTokens.includes(token);
+    const likeliest = alternatives > 0 ? likeliestOf(logits.subarray(0, this.#model.vocabLimit), alternatives) : [];
+    const own = logits[token]!;
     const piece = ended ? "" : (text?.push(token) ?? "");
     const finishReason = this.#finishReason(ended);
     const result = { token, sample: this.index };
     if (finishReason === undefined) {
-      this.#pending.push({ ...result, text: piece });
+      this.#pending.push({ result: { ...result, text: piece }, likeliest, own });
       return token;
     }
     this.#finished = true;
     const all = piece + (text?.end() ?? "");
-    this.#pending.push({ ...result, text: all, finishReason: text?.stopped ? "stop" : finishReason });
+    const reason = text?.stopped ? "stop" : finishReason;
+    this.#pending.push({ result: { ...result, text: all, finishReason: reason }, likeliest, own });
     return token;
   }
 
   accept(logprob: number): void {
-    const { token, text, ...rest } = this.#pending.shift()!;
-    this.#queues.push(this.index, { token, text, logprob, ...rest });
+    const { result, likeliest, own } = this.#pending.shift()!;
+    const { token, text, ...rest } = result;
+    // A logit less another is the difference of their log-probabilities.
+    const alternatives = likeliest.map(({ token: id, logit }) => ({ token: id, logprob: logprob + (logit - own) }));
+    this.#queues.push(this.index, { token, text, logprob, ...(alternatives.length > 0 && { alternatives }), ...rest });
   }
 
   #finishReason(ended: boolean): FinishReason | undefined {
@@ -255,6 +272,21 @@ class Sample implements Continuation {
     this.#draft = lookup?.draft(room) ?? [];
     return { tokens: [this.#tokens.at(-1)!, ...this.#draft], keep: this.#length - 1 };
   }
+}
+
+/** A sampled token whose log-probability is on its way. */
+interface Pending {
+  readonly result: Omit<GeneratedToken, "logprob">;
+  /** The likeliest tokens in its place, and its own logit. */
+  readonly likeliest: readonly { readonly token: number; readonly logit: number }[];
+  readonly own: number;
+}
+
+/** The likeliest tokens of a row, with their logits. */
+export function likeliestOf(logits: LogitsRow, count: number): { token: number; logit: number }[] {
+  const ids = new Int32Array(Math.min(count, logits.length));
+  largest(logits, ids.length, ids);
+  return Array.from(ids, (token) => ({ token, logit: logits[token]! }));
 }
 
 /** What a sample needs for its tokens. */

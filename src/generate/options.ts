@@ -1,13 +1,22 @@
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 import { checkOptionNames } from "../util/nearest.js";
+import { MORE_SAMPLING_NAMES, type MoreSampling, type MoreSamplingOptions, moreSampling } from "./sampling/options.js";
 import { marksGreedy, type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, MoreSamplingOptions {
   /** Tokens to generate at most. Default 200. */
   readonly maxNewTokens?: number | undefined;
   /** Independent continuations, generated side by side. Default 1. */
   readonly samples?: number | undefined;
+  /** Number of the likeliest tokens to report beside each generated one, with their log-probabilities. Default 0. */
+  readonly alternatives?: number | undefined;
+  /** Ids that end generation besides `<|endoftext|>`. */
+  readonly stopTokens?: readonly number[] | undefined;
+  /** Of requests that wait, those of higher priority start first. Default 0. */
+  readonly priority?: number | undefined;
+  /** Prompts are shared in the cache only among requests of the same scope. Default "". */
+  readonly scope?: string | undefined;
   /** Generation ends before any of these strings. */
   readonly stop?: string | readonly string[] | undefined;
   /** Whether `<|endoftext|>` ends generation, as default, or is a token like any other. */
@@ -49,17 +58,28 @@ export interface GenerateSettings {
   readonly watermark: WatermarkSettings | undefined;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
-  readonly priority?: number | undefined;
-  readonly scope?: string | undefined;
+  readonly more: MoreSampling;
+  readonly alternatives: number;
+  readonly stopTokens: readonly number[];
+  readonly priority: number;
+  readonly scope: string;
 }
 
 export const DEFAULT_NEW_TOKENS = 200;
 /** Draft length where promptLookup is switched on without one: with the token before it, still one pass over the weights. */
 export const DEFAULT_LOOKUP = 7;
 
+/** Most alternatives that are reported of a token. */
+export const MOST_ALTERNATIVES = 50;
+
 /** The options with their defaults. @throws {UsageError} a value out of range. */
 export function generateSettings(options: GenerateOptions, defaults?: SamplingSettings): GenerateSettings {
   checkOptionNames("generating", options, {
+    ...MORE_SAMPLING_NAMES,
+    alternatives: true,
+    stopTokens: true,
+    priority: true,
+    scope: true,
     temperature: true,
     topK: true,
     topP: true,
@@ -93,6 +113,10 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     "0 or a positive integer",
     Number.isSafeInteger(promptLookup) && promptLookup >= 0,
   );
+  const { alternatives = 0, stopTokens = [], priority = 0, scope = "" } = options;
+  const fewEnough = Number.isSafeInteger(alternatives) && alternatives >= 0 && alternatives <= MOST_ALTERNATIVES;
+  check("alternatives", alternatives, `an integer from 0 to ${MOST_ALTERNATIVES}`, fewEnough);
+  check("priority", priority, "a number", Number.isFinite(priority));
   check("seed", seed, "an integer from 0 to 2^53 - 1", Number.isSafeInteger(seed) && seed >= 0);
   check("overflow", overflow, "slide or stop", overflow === "slide" || overflow === "stop");
   check("stop", '""', "strings that are not empty", !stops.includes(""));
@@ -114,6 +138,11 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     watermark,
     seed,
     signal,
+    more: moreSampling(options),
+    alternatives,
+    stopTokens,
+    priority,
+    scope,
   };
 }
 

@@ -3,6 +3,9 @@ import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
 import { notFinite } from "./log-sum-exp.js";
 import { Nucleus } from "./nucleus.js";
+import { SamplerChain } from "./sampling/chain.js";
+import { History } from "./sampling/history.js";
+import type { MoreSampling } from "./sampling/options.js";
 import type { Mark } from "./watermark/mark.js";
 
 type Row = Float32Array | Float64Array;
@@ -54,12 +57,23 @@ export class Sampler {
   readonly #random: UniformSource;
   readonly #mark: Mark | undefined;
   readonly #seen = new Set<number>();
+  readonly #history: History | undefined;
+  readonly #chain: SamplerChain | undefined;
 
   /**
    * @param vocabLimit ids from here on are never sampled: a vocabulary padded for speed ends in ids without a token.
    * @param mark chooses among the tokens that the settings leave
    */
-  constructor(settings: SamplingSettings, vocabLimit: number, random: UniformSource, mark?: Mark) {
+  constructor(
+    settings: SamplingSettings,
+    vocabLimit: number,
+    random: UniformSource,
+    mark?: Mark,
+    more?: MoreSampling,
+    eosTokenIds: readonly number[] = [],
+  ) {
+    if (more?.changesLogits) this.#history = new History(more, eosTokenIds);
+    if (more?.needsChain && settings.temperature > 0) this.#chain = new SamplerChain(settings, more);
     this.#settings = settings;
     this.#vocabLimit = vocabLimit;
     this.#random = random;
@@ -68,7 +82,9 @@ export class Sampler {
 
   /** Adds tokens of the text to those that the repetition penalty applies to. */
   see(tokens: Iterable<number>): void {
-    for (const token of tokens) this.#seen.add(token);
+    const list = [...tokens];
+    for (const token of list) this.#seen.add(token);
+    this.#history?.see(list);
   }
 
   /**
@@ -78,23 +94,30 @@ export class Sampler {
    * @throws {GPT2Error} the logits define no distribution.
    */
   sample(logits: Row): number {
-    const scores = this.#penalised(logits.subarray(0, this.#vocabLimit));
+    const scores = this.#changed(logits.subarray(0, this.#vocabLimit));
     const token = this.#settings.temperature === 0 ? this.#likeliest(scores) : this.#draw(scores);
     this.#seen.add(token);
+    this.#history?.push(token);
     this.#mark?.push(token);
     return token;
   }
 
-  #penalised(logits: Row): Row {
+  /** The logits after penalties, biases and limits. */
+  #changed(logits: Row): Row {
     const { repetitionPenalty: penalty } = this.#settings;
-    if (penalty === 1) return logits;
+    if (penalty === 1 && !this.#history) return logits;
     const { scores } = scratchOf(this.#vocabLimit);
     scores.set(logits);
+    if (penalty !== 1) this.#penalise(scores, penalty);
+    this.#history?.apply(scores);
+    return scores;
+  }
+
+  #penalise(scores: Float32Array, penalty: number): void {
     for (const token of this.#seen) {
       const score = scores[token];
       if (score !== undefined) scores[token] = score < 0 ? score * penalty : score / penalty;
     }
-    return scores;
   }
 
   #likeliest(scores: Row): number {
@@ -111,6 +134,7 @@ export class Sampler {
     const memory = scratchOf(this.#vocabLimit);
     const { weights, ids, all } = memory;
     const max = scores[indexOfLargest(scores)]!;
+    if (this.#chain) return this.#drawInSteps(this.#chain, scores);
     if (topK > 0 && topK < scores.length) {
       largest(scores, topK, ids);
       for (let i = 0; i < topK; i++) weights[ids[i]!] = expOfNegative((scores[ids[i]!]! - max) / temperature);
@@ -119,6 +143,18 @@ export class Sampler {
     for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative((scores[id]! - max) / temperature);
     if (topP === 1) return this.#pick(all, scores.length);
     return this.#pick(ids, memory.nucleus.select(scores, weights, temperature, topP, ids));
+  }
+
+  #drawInSteps(chain: SamplerChain, scores: Row): number {
+    const { weights, ids } = scratchOf(this.#vocabLimit);
+    const { ids: left, probabilities } = chain.candidates(scores, this.#random);
+    for (const [i, id] of left.entries()) {
+      ids[i] = id;
+      weights[id] = probabilities[i]! / probabilities[0]!;
+    }
+    const token = this.#pick(ids, left.length, Number.MIN_VALUE);
+    chain.drawn(probabilities[left.indexOf(token)]!);
+    return token;
   }
 
   /** The least number of the first `count` ids, likeliest first, whose weights reach topP of the sum of all `count`. */
@@ -134,9 +170,9 @@ export class Sampler {
   }
 
   /** One of the first `count` ids, by weight; weights below minP (the largest is 1) are left out. */
-  #pick(ids: Int32Array, count: number): number {
+  #pick(ids: Int32Array, count: number, minP = this.#settings.minP): number {
     // Weights of 0 are never picked, at either end of [0, 1).
-    const least = Math.max(this.#settings.minP, Number.MIN_VALUE);
+    const least = Math.max(minP, Number.MIN_VALUE);
     return this.#mark ? this.#pickMarked(this.#mark, ids, count, least) : this.#pickByWeight(ids, count, least);
   }
 

@@ -9,11 +9,13 @@ import {
   generateSettings,
   randomSeed,
 } from "../../generate/options.js";
+import { MORE_SAMPLING_NAMES, type MoreSamplingOptions } from "../../generate/sampling/options.js";
 import { WATERMARK_SCHEMES, type WatermarkOptions, type WatermarkScheme } from "../../generate/watermark/options.js";
 import type { GPT2 } from "../../gpt2.js";
 import type { traceGeneration } from "../../misuse/trace/live-trace.js";
 import type { TokenIndex } from "../../misuse/trace/token-index.js";
 import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { readPrompt } from "../input.js";
 import { fetchedPath, loadModel, type ModelFlags } from "../model.js";
 import { addModelOptions, collect, number } from "../options.js";
@@ -28,6 +30,7 @@ interface GenerateFlags extends ModelFlags {
   readonly topP?: number;
   readonly minP?: number;
   readonly repetitionPenalty?: number;
+  readonly sampling?: string;
   readonly stop?: string[];
   readonly ignoreEot?: true;
   readonly seed?: number;
@@ -91,6 +94,10 @@ export function registerGenerate(program: Command): void {
       "--repetition-penalty <x>",
       `above 1, tokens of the text become less likely (${own(repetitionPenalty)})`,
       number,
+    )
+    .option(
+      "--sampling <json>",
+      'more sampling options, as in docs/generation.md: {"dryMultiplier":0.8,"typicalP":0.9,"logitBias":{"198":-100}}',
     )
     .option("--stop <text>", "stop before this text; may be given several times; \\n and \\t are understood", collect)
     .option("--ignore-eot", "continue after <|endoftext|>")
@@ -169,9 +176,25 @@ const folderOf = (path: string): string => (statSync(path).isDirectory() ? path 
 
 function generateOptions(flags: GenerateFlags): GenerateOptions {
   const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, stop, samples, ignoreEot } = flags;
-  const sampling = { temperature, topK, topP, minP, repetitionPenalty };
+  const sampling = { ...moreOf(flags.sampling), temperature, topK, topP, minP, repetitionPenalty };
   const promptLookup = flags.promptLookup ? DEFAULT_LOOKUP : 0;
   return { ...sampling, maxNewTokens: maxTokens, stop, samples, stopAtEndOfText: !ignoreEot, promptLookup };
+}
+
+/** The options of `--sampling`. */
+function moreOf(json: string | undefined): MoreSamplingOptions {
+  if (json === undefined) return {};
+  let options: unknown;
+  try {
+    options = JSON.parse(json);
+  } catch (cause) {
+    throw new UsageError({ op: "--sampling", expected: "JSON", got: (cause as Error).message, cause });
+  }
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new UsageError({ op: "--sampling", expected: "a JSON object", got: json });
+  }
+  checkOptionNames<MoreSamplingOptions>("--sampling", options, MORE_SAMPLING_NAMES);
+  return options;
 }
 
 /** The watermark, if any of its flags is given. */

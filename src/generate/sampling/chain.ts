@@ -1,0 +1,180 @@
+import type { SamplingSettings } from "../../pretrained/sampling-options.js";
+import { largest } from "../largest.js";
+import type { MoreSampling, SamplerStep } from "./options.js";
+
+/** Tokens that are left, likeliest first, and their logits as far as they were changed. */
+interface Left {
+  ids: number[];
+  logits: number[];
+}
+
+/** A source of uniform random numbers in [0, 1). */
+interface Uniform {
+  uniform(): number;
+}
+
+/**
+ * Sampling in steps, each of which takes what the one before left: the filters and the temperature in the order of the
+ * settings, or mirostat. Slower than the sampler's own path for temperature, top-k, top-p and min-p in their usual order.
+ */
+export class SamplerChain {
+  readonly #settings: SamplingSettings;
+  readonly #more: MoreSampling;
+  /** Mirostat's bound on the surprise of a token, in bits. */
+  #mu: number;
+
+  constructor(settings: SamplingSettings, more: MoreSampling) {
+    this.#settings = settings;
+    this.#more = more;
+    this.#mu = 2 * more.mirostatTau;
+  }
+
+  /**
+   * The tokens that are left, likeliest first, and their probabilities.
+   *
+   * @param scores [V], none of them NaN, one of them finite
+   */
+  candidates(scores: Float32Array | Float64Array, random: Uniform): { ids: number[]; probabilities: number[] } {
+    const left = this.#sorted(scores);
+    const steps = this.#more.mirostatTau > 0 ? (["temperature"] as const) : this.#more.samplerOrder;
+    for (const step of steps) this.#take(step, left, random);
+    if (this.#more.mirostatTau > 0) this.#limitSurprise(left);
+    return { ids: left.ids, probabilities: softmax(left.logits) };
+  }
+
+  /** Learns which candidate was drawn. */
+  drawn(probability: number): void {
+    if (this.#more.mirostatTau > 0) {
+      this.#mu -= this.#more.mirostatEta * (-Math.log2(probability) - this.#more.mirostatTau);
+    }
+  }
+
+  /** Likeliest first, the lower id first among equals; with top-k in front of all else, no more than it keeps. */
+  #sorted(scores: Float32Array | Float64Array): Left {
+    const { topK } = this.#settings;
+    if (this.#topKIsFirst && topK < scores.length) {
+      const best = new Int32Array(topK);
+      largest(scores, topK, best);
+      const ids = Array.from(best).filter((id) => scores[id]! > -Infinity);
+      return { ids, logits: ids.map((id) => scores[id]!) };
+    }
+    const ids: number[] = [];
+    for (let id = 0; id < scores.length; id++) if (scores[id]! > -Infinity) ids.push(id);
+    ids.sort((a, b) => scores[b]! - scores[a]! || a - b);
+    return { ids, logits: ids.map((id) => scores[id]!) };
+  }
+
+  /** Whether top-k comes before all that looks at the whole vocabulary. */
+  get #topKIsFirst(): boolean {
+    const { samplerOrder, topNSigma, typicalP, temperatureRange, xtcProbability, mirostatTau } = this.#more;
+    const { topK, topP, minP } = this.#settings;
+    if (topK === 0 || mirostatTau > 0) return false;
+    const on: Partial<Record<SamplerStep, boolean>> = {
+      temperature: temperatureRange > 0,
+      topNSigma: topNSigma > 0,
+      typicalP: typicalP < 1,
+      topP: topP < 1,
+      minP: minP > 0,
+      xtc: xtcProbability > 0,
+    };
+    return !samplerOrder.slice(0, samplerOrder.indexOf("topK")).some((step) => on[step]);
+  }
+
+  #take(step: SamplerStep, left: Left, random: Uniform): void {
+    const { topK, topP, minP } = this.#settings;
+    const { topNSigma, typicalP, xtcProbability } = this.#more;
+    if (step === "temperature") this.#heat(left);
+    else if (step === "topK" && topK > 0) keep(left, topK);
+    else if (step === "topP" && topP < 1) keep(left, reach(softmax(left.logits), topP));
+    else if (step === "minP" && minP > 0) keep(left, countFrom(left.logits, left.logits[0]! + Math.log(minP)));
+    else if (step === "topNSigma" && topNSigma > 0) {
+      keep(left, countFrom(left.logits, left.logits[0]! - topNSigma * deviation(left.logits)));
+    } else if (step === "typicalP" && typicalP < 1) keepTypical(left, typicalP);
+    else if (step === "xtc" && xtcProbability > 0) this.#excludeTop(left, random);
+  }
+
+  /** Divides logits by the temperature: with a range by one between its ends, by the normalised entropy. */
+  #heat(left: Left): void {
+    const { temperature } = this.#settings;
+    const { temperatureRange: range, temperatureExponent } = this.#more;
+    let t = temperature;
+    if (range > 0 && left.ids.length > 1) {
+      const normalised = entropy(softmax(left.logits)) / Math.log(left.ids.length);
+      const least = Math.max(0, temperature - range);
+      t = least + (temperature + range - least) * normalised ** temperatureExponent;
+    }
+    if (t === 0) keep(left, 1);
+    else left.logits = left.logits.map((x) => x / t);
+  }
+
+  /** XTC (p-e-w 2024): with some probability the tokens above the threshold go, but for the least likely of them. */
+  #excludeTop(left: Left, random: Uniform): void {
+    const { xtcProbability, xtcThreshold } = this.#more;
+    const above = softmax(left.logits).filter((p) => p >= xtcThreshold).length;
+    if (above < 2 || random.uniform() >= xtcProbability) return;
+    left.ids = left.ids.slice(above - 1);
+    left.logits = left.logits.slice(above - 1);
+  }
+
+  #limitSurprise(left: Left): void {
+    const surprising = softmax(left.logits).findIndex((p) => -Math.log2(p) > this.#mu);
+    if (surprising >= 0) keep(left, Math.max(1, surprising));
+  }
+}
+
+function keep(left: Left, count: number): void {
+  if (count >= left.ids.length) return;
+  left.ids.length = count;
+  left.logits.length = count;
+}
+
+/** Of logits in falling order. */
+function softmax(logits: readonly number[]): number[] {
+  const weights = logits.map((x) => Math.exp(x - logits[0]!));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((w) => w / sum);
+}
+
+/** In nats. */
+const entropy = (probabilities: readonly number[]): number =>
+  probabilities.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
+
+/** How many probabilities from the first on reach a share. */
+function reach(probabilities: readonly number[], share: number): number {
+  let sum = 0;
+  for (const [i, p] of probabilities.entries()) {
+    sum += p;
+    if (sum >= share) return i + 1;
+  }
+  return probabilities.length;
+}
+
+/** How many of the falling values are at least `least`: one at least. */
+function countFrom(values: readonly number[], least: number): number {
+  const end = values.findIndex((x) => x < least);
+  return end < 0 ? values.length : Math.max(1, end);
+}
+
+function deviation(values: readonly number[]): number {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
+}
+
+/** Keeps the tokens whose surprise is nearest to the entropy, up to a share of the probability. */
+function keepTypical(left: Left, share: number): void {
+  const probabilities = softmax(left.logits);
+  const h = entropy(probabilities);
+  const distance = probabilities.map((p) => Math.abs(-Math.log(p) - h));
+  const order = [...distance.keys()].sort((a, b) => distance[a]! - distance[b]!);
+  const kept = order
+    .slice(
+      0,
+      reach(
+        order.map((i) => probabilities[i]!),
+        share,
+      ),
+    )
+    .sort((a, b) => a - b);
+  left.ids = kept.map((i) => left.ids[i]!);
+  left.logits = kept.map((i) => left.logits[i]!);
+}
