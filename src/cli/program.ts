@@ -35,6 +35,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   trace: async () => (await import("./commands/trace.js")).registerTrace,
   watermark: async () => (await import("./commands/watermark.js")).registerWatermark,
   detect: async () => (await import("./commands/detect.js")).registerDetect,
+  bias: async () => (await import("./commands/bias.js")).registerBias,
+  card: async () => (await import("./commands/card.js")).registerCard,
   extract: async () => (await import("./commands/extract.js")).registerExtract,
 };
 

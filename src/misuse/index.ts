@@ -1,4 +1,15 @@
 export {
+  type BiasOptions,
+  type BiasProbe,
+  type BiasReport,
+  type Difference,
+  type ProbedModel,
+  probeBias,
+} from "./bias/probe.js";
+export type { AboutModel } from "./card/about.js";
+export { type ModelFacts, modelCard } from "./card/card.js";
+export { type CardResults, gatherResults, type ResultFile } from "./card/results.js";
+export {
   type ClassifierDetection,
   calibrateDetector,
   classifyText,

@@ -1,0 +1,52 @@
+import type { AboutModel } from "./about.js";
+import type { CardResults } from "./results.js";
+
+/** The card's front matter in YAML, as the Hugging Face hub reads it. What is not known is left out. */
+export function cardMetadata(name: string, about: AboutModel, { evaluations }: CardResults): string {
+  const { license, languages, baseModel, datasets } = about;
+  const lines = [
+    ...list("language", languages),
+    ...one("license", license),
+    ...one("base_model", baseModel),
+    ...list("datasets", datasets),
+    ...one("pipeline_tag", "text-generation"),
+    ...list("tags", ["gpt2", "text-generation"]),
+    ...modelIndex(name, evaluations),
+  ];
+  return `---\n${lines.map((line) => `${line}\n`).join("")}---\n`;
+}
+
+/** A JSON string is a YAML string too. */
+const text = (value: string): string =>
+  /^[a-z][a-z0-9.-]*$/.test(value) && !RESERVED.test(value) ? value : JSON.stringify(value);
+/** Words that YAML 1.1 reads as booleans or nothing. */
+const RESERVED = /^(y|n|yes|no|on|off|true|false|null)$/;
+
+const one = (key: string, value: string | undefined): string[] =>
+  value === undefined ? [] : [`${key}: ${text(value)}`];
+
+const list = (key: string, values: readonly string[] | undefined): string[] =>
+  values?.length ? [`${key}:`, ...values.map((value) => `- ${text(value)}`)] : [];
+
+function modelIndex(name: string, evaluations: CardResults["evaluations"]): string[] {
+  if (evaluations.length === 0) return [];
+  const results = evaluations.flatMap(({ spec, metrics }) => {
+    const known = metrics.filter(({ value }) => Number.isFinite(value));
+    return known.length === 0
+      ? []
+      : [
+          "  - task:",
+          "      type: text-generation",
+          "    dataset:",
+          `      name: ${text(spec)}`,
+          `      type: ${text(spec)}`,
+          "    metrics:",
+          ...known.flatMap((metric) => [
+            `    - type: ${text(metric.name)}`,
+            `      name: ${text(metric.name)}`,
+            `      value: ${Number(metric.value.toPrecision(5))}`,
+          ]),
+        ];
+  });
+  return results.length === 0 ? [] : ["model-index:", `- name: ${text(name)}`, "  results:", ...results];
+}

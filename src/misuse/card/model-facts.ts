@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { architectureOf } from "../../architectures/registry.js";
+import { DataError } from "../../errors.js";
+import { type Checkpoint, describeCheckpoint } from "../../pretrained/checkpoint.js";
+import { formatNamed } from "../../pretrained/formats.js";
+import type { TrainEvent } from "../../train/events.js";
+import type { ModelFacts } from "./card.js";
+import type { ResultFile } from "./results.js";
+
+/** What a model's files say, and those of the training run that left it there. */
+export async function modelFacts(checkpoint: Checkpoint, name?: string): Promise<ModelFacts> {
+  const { path, config, parameters, dtype, files, format } = describeCheckpoint(checkpoint);
+  return {
+    name: name ?? basename(resolve(path)),
+    architecture: architectureOf(config).label,
+    config,
+    parameters,
+    dtype,
+    bytes: files.reduce((sum, { size }) => sum + size, 0),
+    format: formatNamed(format).title,
+    events: await eventsOf(path),
+  };
+}
+
+/** The events of a run whose folder has the model in `model/`. */
+async function eventsOf(path: string): Promise<TrainEvent[]> {
+  const metrics = join(dirname(resolve(path)), "metrics.jsonl");
+  if (basename(resolve(path)) !== "model" || !existsSync(metrics)) return [];
+  const lines = (await readFile(metrics, "utf8")).split("\n").filter((line) => line !== "");
+  try {
+    return lines.map((line) => JSON.parse(line) as TrainEvent);
+  } catch (cause) {
+    throw new DataError({ op: `reading ${metrics}`, expected: "lines of JSON", got: (cause as Error).message, cause });
+  }
+}
+
+/** Results that lie in a model's folder. */
+const BESIDE = ["detection.json", "overlap.json"];
+
+/** Files of results: those given, and those beside the model. @throws {DataError} one is missing, or no JSON. */
+export async function readResults(given: readonly string[], folder: string): Promise<ResultFile[]> {
+  const beside = BESIDE.map((file) => join(folder, file)).filter((path) => existsSync(path));
+  return Promise.all([...given, ...beside].map(async (path) => ({ path, value: await readJson(path) })));
+}
+
+/** JSON has null for the mean of nothing. @throws {DataError} the file is missing, or no JSON. */
+export async function readJson(path: string): Promise<unknown> {
+  const number = (key: string, value: unknown) =>
+    value === null && ["value", "low", "high"].includes(key) ? Number.NaN : value;
+  try {
+    return JSON.parse(await readFile(path, "utf8"), number);
+  } catch (cause) {
+    throw new DataError({ op: `reading ${path}`, expected: "a file of JSON", got: (cause as Error).message, cause });
+  }
+}

@@ -1,0 +1,156 @@
+import { DataError } from "../../errors.js";
+import type { TaskResult } from "../../evaluate/run.js";
+import { mismatch, type Shape } from "../../util/json-shape.js";
+import type { BiasReport } from "../bias/probe.js";
+import type { Calibration } from "../detect/calibration.js";
+import type { Detection } from "../detect/detect.js";
+import type { ExtractionReport } from "../extract/extractable.js";
+import type { SampleRankings } from "../extract/rank-samples.js";
+
+/** Results of other commands, as their `--json` writes them, that a card shows. */
+export interface CardResults {
+  /** gpt2 eval, gpt2 reproduce. */
+  readonly evaluations: readonly Pick<TaskResult, "spec" | "items" | "metrics">[];
+  /** gpt2 extract. */
+  readonly extraction: readonly Pick<ExtractionReport, "targetTokens" | "passages" | "rates">[];
+  /** gpt2 extract --rank. */
+  readonly rankings: readonly Pick<SampleRankings, "matchTokens" | "memorized" | "samples" | "rankings">[];
+  /** gpt2 bias. */
+  readonly bias: readonly BiasReport[];
+  /** gpt2 detect. */
+  readonly detections: readonly (Pick<Detection, "scores" | "falsePositives"> & {
+    readonly tokenCount: number;
+    readonly calibration: { readonly name: string } | null;
+  })[];
+  /** scripts/evaluate-detectors.ts. */
+  readonly separations: readonly SeparationRow[];
+  /** detection.json of a model's folder. */
+  readonly calibrations: readonly Calibration[];
+  /** overlap.json of a model's folder. */
+  readonly overlaps: readonly Overlaps[];
+}
+
+export interface SeparationRow {
+  readonly domain: string;
+  readonly generator: string;
+  readonly tokens?: number;
+  readonly edit?: string;
+  readonly separations: Readonly<Record<string, Readonly<Record<"auroc" | "truePositives5", MeasuredShare>>>>;
+}
+
+interface MeasuredShare {
+  readonly value: number;
+  readonly interval: { readonly low: number; readonly high: number };
+}
+
+export interface Overlaps {
+  readonly sets: readonly { readonly title: string; readonly ngrams: number; readonly overlap: number }[];
+}
+
+const INTERVAL = { fields: { low: "number", high: "number" } } as const;
+const PAIR = { list: "number" } as const;
+const MEASURED = { fields: { value: "number", interval: INTERVAL } } as const;
+const RATE = {
+  fields: { promptTokens: "count", passages: "count", extractable: "count", rate: "number", interval: PAIR },
+} as const;
+
+/** Each kind of file, by what tells it from the others, and where its content goes. */
+const KINDS: readonly {
+  readonly shape: Shape;
+  readonly add: (results: Writable<CardResults>, value: never) => void;
+}[] = [
+  {
+    shape: {
+      fields: {
+        results: {
+          list: { fields: { spec: "string", items: "count", metrics: { list: { fields: { name: "string" } } } } },
+        },
+      },
+    },
+    add: ({ evaluations }, { results }: { results: TaskResult[] }) => evaluations.push(...results),
+  },
+  {
+    shape: { fields: { targetTokens: "count", passages: "count", rates: { list: RATE } } },
+    add: ({ extraction }, value: ExtractionReport) => extraction.push(value),
+  },
+  {
+    shape: {
+      fields: {
+        matchTokens: "count",
+        memorized: "count",
+        samples: { list: { fields: { longestRun: "count" } } },
+        rankings: { fields: {} },
+      },
+    },
+    add: ({ rankings }, value: SampleRankings) => rankings.push(value),
+  },
+  {
+    shape: {
+      fields: {
+        requests: "count",
+        probes: { list: { fields: { positive: "string", difference: MEASURED, positiveShare: "number" } } },
+      },
+    },
+    add: ({ bias }, value: BiasReport) => bias.push(value),
+  },
+  {
+    shape: { fields: { tokenCount: "count", scores: { fields: {} }, falsePositives: { fields: {} } } },
+    add: ({ detections }, value: CardResults["detections"][number]) => detections.push(value),
+  },
+  {
+    shape: {
+      fields: { rows: { list: { fields: { domain: "string", generator: "string", separations: { fields: {} } } } } },
+    },
+    add: ({ separations }, { rows }: { rows: SeparationRow[] }) => separations.push(...rows),
+  },
+  {
+    shape: {
+      fields: {
+        format: { oneOf: ["gpt2-ts detection calibration"] },
+        set: { fields: { name: "string", texts: "count" } },
+        lengths: { list: { fields: { tokens: "count" } } },
+      },
+    },
+    add: ({ calibrations }, value: Calibration) => calibrations.push(value),
+  },
+  {
+    shape: {
+      fields: {
+        training: { fields: {} },
+        sets: { list: { fields: { title: "string", ngrams: "count", overlap: "number" } } },
+      },
+    },
+    add: ({ overlaps }, value: Overlaps) => overlaps.push(value),
+  },
+];
+
+type Writable<T> = { [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+export interface ResultFile {
+  readonly path: string;
+  /** Parsed JSON. */
+  readonly value: unknown;
+}
+
+/** Sorts results by their kind. @throws {DataError} a file of no kind that a card shows. */
+export function gatherResults(files: readonly ResultFile[]): CardResults {
+  const results: Writable<CardResults> = {
+    evaluations: [],
+    extraction: [],
+    rankings: [],
+    bias: [],
+    detections: [],
+    separations: [],
+    calibrations: [],
+    overlaps: [],
+  };
+  for (const { path, value } of files) {
+    const kind = KINDS.find(({ shape }) => mismatch(value, shape) === undefined);
+    if (!kind) {
+      const expected = "JSON of gpt2 eval, reproduce, extract, detect or bias";
+      throw new DataError({ op: `reading ${path}`, expected, got: "another file" });
+    }
+    kind.add(results, value as never);
+  }
+  return results;
+}

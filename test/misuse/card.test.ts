@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { DataError } from "../../src/errors.js";
+import { type AboutModel, checkAbout } from "../../src/misuse/card/about.js";
+import { type ModelFacts, modelCard } from "../../src/misuse/card/card.js";
+import { gatherResults } from "../../src/misuse/card/results.js";
+import { gpt2 } from "../cli/run.js";
+
+const folder = await mkdtemp(join(tmpdir(), "gpt2-card-"));
+after(() => rm(folder, { recursive: true, force: true }));
+
+const FACTS: ModelFacts = {
+  name: "small",
+  architecture: "GPT-2",
+  config: { nLayer: 2, nEmbd: 64, nHead: 2, nCtx: 128, vocabSize: 1000 },
+  parameters: 170_000,
+  dtype: "f32",
+  bytes: 680_000,
+  format: "Hugging Face",
+  events: [],
+};
+const INTERVAL = { low: 0.25, high: 0.75 };
+const EVALUATION = {
+  results: [
+    {
+      spec: "lambada:raw",
+      items: 100,
+      metrics: [{ name: "accuracy", scale: "percent", better: "higher", value: 0.5, interval: INTERVAL, items: 100 }],
+    },
+  ],
+};
+const EXTRACTION = {
+  targetTokens: 50,
+  passages: 1000,
+  rates: [{ promptTokens: 10, passages: 1000, extractable: 2, rate: 0.002, interval: [0.0005, 0.0073] }],
+};
+const BIAS = {
+  requests: 2,
+  probes: [{ positive: "he | she", difference: { value: 1, interval: INTERVAL }, positiveShare: 1 }],
+};
+const FIGURES = {
+  rows: [
+    {
+      domain: "books",
+      generator: "top-k 40",
+      separations: {
+        curvature: { auroc: { value: 0.9, interval: INTERVAL }, truePositives5: { value: 0.5, interval: INTERVAL } },
+      },
+    },
+  ],
+};
+const file = (value: unknown) => ({ path: "x.json", value: JSON.parse(JSON.stringify(value)) });
+
+/** The section under a heading, up to the next of its level or above. */
+function section(card: string, title: string): string {
+  const start = card.indexOf(`# ${title}\n`);
+  assert.ok(start >= 0, title);
+  return card
+    .slice(start + title.length + 3)
+    .split(/\n#+ /)[0]!
+    .trim();
+}
+
+test("what nobody said is not known, and nothing is invented", () => {
+  const card = modelCard(FACTS, {}, gatherResults([]));
+  for (const title of ["Factors", "Metrics", "Evaluation data", "Training", "Ethical considerations"]) {
+    assert.equal(section(card, title), "Not known.", title);
+  }
+  assert.match(section(card, "Intended use"), /^Not known\.\n\nOut of scope: Not known\.$/);
+  for (const title of ["Evaluations", "Training text that it reproduces", "Differences between groups of people"]) {
+    assert.equal(section(card, title), "Not known.", title);
+  }
+  assert.match(card, /\| parameters \| 170,000 \|/);
+  assert.doesNotMatch(card.split("# small")[0]!, /license|language|model-index/);
+});
+
+test("results of other commands are shown with their intervals", () => {
+  const results = gatherResults([EVALUATION, EXTRACTION, BIAS, FIGURES].map(file));
+  const card = modelCard(FACTS, { license: "mit", languages: ["en", "no"] }, results);
+  assert.match(section(card, "Evaluations"), /\| `lambada:raw` \| accuracy \| 50\.00 \| 25\.00 [^|]*75\.00 \| 100 \|/);
+  assert.match(
+    section(card, "Training text that it reproduces"),
+    /\| 10 \| 50 \| 2 of 1,000 \| 0\.20% \| 0\.050% to 0\.73% \|/,
+  );
+  assert.match(
+    section(card, "Differences between groups of people"),
+    /\| he \\\| she \| \+1\.000 \| \+0\.250 to \+0\.750 \|/,
+  );
+  assert.match(
+    section(card, "Telling what it writes from human text"),
+    /\| books \| top-k 40 \| curvature \| 0\.900 \|/,
+  );
+  const metadata = card.split("---\n")[1]!;
+  // "no" is a boolean of YAML, and a colon begins a mapping, unless quoted.
+  assert.match(metadata, /^language:\n- en\n- "no"\nlicense: mit\n/);
+  assert.match(metadata, /\nmodel-index:\n- name: small\n {2}results:\n {2}- task:\n/);
+  assert.match(metadata, /name: "lambada:raw"\n/);
+});
+
+test("files of no known kind, and fields that a card has not, are refused", () => {
+  for (const wrong of [null, [], {}, { results: [1] }, { rows: "all" }]) {
+    assert.throws(() => gatherResults([file(wrong)]), DataError);
+  }
+  for (const wrong of [null, { licence: "mit" }, { languages: "en" }, { authors: 1 }]) {
+    assert.throws(() => checkAbout(wrong, "about.json"), DataError);
+  }
+  assert.deepEqual(checkAbout({ license: "mit" } satisfies AboutModel, "about.json"), { license: "mit" });
+});
+
+test("a run's events fill in the recipe", () => {
+  const start = {
+    type: "start",
+    step: 0,
+    trainTokens: 5000,
+    epochs: 2.5,
+    valTokens: 500,
+    backend: "native (AVX2)",
+    settings: {
+      ...{ optimizer: "adamw", batchTokens: 512, seqLength: 64, lr: 1e-3, minLr: 1e-4, schedule: "cosine" },
+      ...{ warmupSteps: 5, weightDecay: 0.1, dropout: 0, seed: 7 },
+    },
+  };
+  const step = { type: "step", step: 20, tokens: 10240, seconds: 3600 };
+  const validation = { type: "validation", step: 20, loss: 3.5, tokens: 448, bitsPerByte: 1.25 };
+  const events = [start, step, validation] as unknown as ModelFacts["events"];
+  const card = modelCard({ ...FACTS, events }, {}, gatherResults([]));
+  assert.match(section(card, "Training data"), /5,000 tokens, seen 2\.50 times; 500 are held out\./);
+  assert.match(section(card, "Training"), /\| tokens in all \| 10,240 \|/);
+  assert.match(section(card, "Training"), /1\.0 hours on native \(AVX2\)/);
+  assert.match(section(card, "Training"), /3\.5000 nats per token, 1\.2500 bits per byte/);
+});
+
+test("gpt2 card", async () => {
+  const about = join(folder, "about.json");
+  await writeFile(about, JSON.stringify({ authors: "Ann | Bob", intendedUse: "Tests." }));
+  const bias = join(folder, "bias.json");
+  await writeFile(bias, JSON.stringify(BIAS));
+  await mkdir(join(folder, "cards"));
+  const out = join(folder, "cards", "README.md");
+  const run = await gpt2(["card", "--results", bias, "--about", about, "--name", "ours", "--out", out]);
+  assert.equal(run.status, 0, run.stderr);
+  const card = await readFile(out, "utf8");
+  assert.match(card, /\n# ours\n/);
+  assert.match(card, /\| developed by \| Ann \\\| Bob \|/);
+  // detection.json and overlap.json of the model's folder are found.
+  assert.match(section(card, "Telling what it writes from human text"), /^False-positive rates are known at 32, /);
+  assert.match(section(card, "Overlap of evaluations with the training text"), /LAMBADA/);
+  const printed = await gpt2(["card"]);
+  assert.match(printed.stdout, /^---\npipeline_tag: text-generation\n/);
+  const wrong = await gpt2(["card", "--results", about]);
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, /about\.json/);
+});
