@@ -10,15 +10,22 @@ export function headRows(N: number, vocabSize: number): number {
   return Math.max(1, Math.ceil(N / Math.ceil(N / most)));
 }
 
-/** Logits [N, V] of hidden states x [N, C], with the weight [V, C] of the output head. */
-export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor): Tensor {
-  return linearForward(k, name, x, { weight });
+/** Logits [N, V] of hidden states x [N, C], with the weight [V, C] of the output head, and a bias [V] where it has one. */
+export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  return linearForward(k, name, x, { weight, bias });
 }
 
 export interface HeadLoss {
   readonly x: Tensor; // [N, C], hidden states after the final layer norm
   readonly targets: Tensor; // i32 [N], negative to ignore
   readonly losses: Tensor; // [N]
+}
+
+export interface HeadGradient {
+  readonly dx: Tensor; // [N, C]
+  readonly dweight: Tensor | undefined;
+  readonly dbias?: Tensor | undefined;
+  readonly scale: Scalar;
 }
 
 /**
@@ -29,22 +36,24 @@ export function headLoss(
   k: Recorder,
   weight: Tensor,
   { x, targets, losses }: HeadLoss,
-  grad?: { readonly dx: Tensor; readonly dweight: Tensor | undefined; readonly scale: Scalar },
+  grad?: HeadGradient,
+  bias?: Tensor,
+  label = "head",
 ): void {
   const [V, C] = weight.shape as [number, number];
   const total = x.shape[0] as number;
   const step = headRows(total, V);
   for (let start = 0; start < total; start += step) {
     const N = Math.min(step, total - start);
-    const name = `head.${start}`;
+    const name = `${label}.${start}`;
     const rows = (t: Tensor) => rowsOf(t, start, N);
-    const logits = headForward(k, name, rows(x), weight);
+    const logits = headForward(k, name, rows(x), weight, bias);
     const tensors = { losses: rows(losses), dlogits: grad && logits, logits, targets: rows(targets) };
     k.op("crossEntropy", name, tensors, { N, V }, { scale: grad?.scale ?? 0 });
     if (!grad) continue;
     const dims = { N, IC: C, OC: V };
-    const { dweight } = grad;
-    if (dweight) k.op("linearBackwardWeight", name, { dweight, dout: logits, x: rows(x) }, dims, {});
+    const { dweight, dbias } = grad;
+    if (dweight || dbias) k.op("linearBackwardWeight", name, { dweight, dbias, dout: logits, x: rows(x) }, dims, {});
     const tensorsIn = { dx: rows(grad.dx), dout: logits, weight };
     k.op("linearBackwardInput", name, tensorsIn, dims, { act: "none", accumulate: false });
   }

@@ -75,6 +75,8 @@ export interface LinearBackwardOptions {
   readonly geluOf?: Tensor | undefined;
   /** Add the gradient at the input to this one, instead of making a new tensor. */
   readonly addTo?: Tensor | undefined;
+  /** Set this one to it. */
+  readonly into?: Tensor | undefined;
 }
 
 /** Accumulates the gradients of weight and bias and returns the gradient at the input [N, IC]. */
@@ -85,13 +87,13 @@ export function linearBackward(
   dout: Tensor,
   p: { readonly weight: Tensor },
   g: Partial<Affine<Tensor | undefined>>,
-  { geluOf, addTo }: LinearBackwardOptions = {},
+  { geluOf, addTo, into }: LinearBackwardOptions = {},
 ): Tensor {
   const [N, OC, IC] = [rows(x), rows(p.weight) as number, width(p.weight)];
   if (g.weight || g.bias) {
     k.op("linearBackwardWeight", name, { dweight: g.weight, dbias: g.bias, dout, x }, { N, IC, OC }, {});
   }
-  const dx = addTo ?? k.temp(`${name}.dx`, [N, IC]);
+  const dx = addTo ?? into ?? k.temp(`${name}.dx`, [N, IC]);
   k.op(
     "linearBackwardInput",
     name,

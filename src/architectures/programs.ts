@@ -1,5 +1,5 @@
 import { type Precision, withPrecision } from "../program/precision.js";
-import { type Program, Recorder } from "../program/program.js";
+import { type Program, Recorder, type Tensor } from "../program/program.js";
 import { prune } from "../program/prune.js";
 import type { ModelConfig } from "./config.js";
 import {
@@ -16,7 +16,7 @@ import type { LoraRanks } from "./lora.js";
 import { architectureOf } from "./registry.js";
 import { type TaskHead, taskLoss } from "./task-head.js";
 import { tokenInputs } from "./token-inputs.js";
-import { backwardOf } from "./training.js";
+import { backwardOf, type Objective, type ObjectiveTensors, objectiveOf } from "./training.js";
 
 export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
 export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
@@ -40,7 +40,8 @@ export interface TrainProgramOptions {
  * Forward, loss and backward over N tokens. Buffers: tokens, positions, first, last, targets i32 [N]; losses [N]; every
  * parameter, and the gradient (accumulated) of each that is trained; with an adapter, its matrices and gradients, and
  * `gain`, a row for each layer. Numbers: `lossScale`, a factor on each token's loss before differentiation;
- * with dropout, `dropoutKey`.
+ * with dropout, `dropoutKey`. An {@link Objective} has rows in place of the tokens: their indices `predicted`, targets and
+ * losses [R]; and `nextScale`, the factor on the loss of each pair of sentences.
  */
 export function trainProgram(config: ModelConfig, N: number, options: TrainProgramOptions = {}): Program {
   const { dropout = 0, types, trained, lora, recompute = false, precision = "f32", head } = options;
@@ -53,8 +54,12 @@ export function trainProgram(config: ModelConfig, N: number, options: TrainProgr
   const a = forward(k, config, p, io, dropout > 0 ? { dropout: { p: dropout, key: key! } } : {});
   const dx = k.temp("hidden.dout", [N, config.nEmbd]);
   const x = a.hidden;
+  const objective = objectiveOf(config);
   if (head) {
     taskLoss(k, config, head, x, { dx, scale: () => k.scalar("lossScale") });
+  } else if (objective) {
+    const grad = { dx, scale: k.scalar("lossScale"), nextScale: k.scalar("nextScale") };
+    objective.record(k, config, p, g, objectiveTensors(k, config, objective, x), grad);
   } else {
     const targets = k.external("targets", [N], "i32");
     const losses = k.external("losses", [N]);
@@ -83,9 +88,22 @@ export function lossProgram(config: ModelConfig, N: number, { types, ranks, head
     taskLoss(k, config, head, x);
     return prune(k.build());
   }
+  const objective = objectiveOf(config);
+  if (objective) {
+    const frozen = { tensor: () => undefined, adapters: () => [] };
+    objective.record(k, config, p, frozen, objectiveTensors(k, config, objective, x));
+    return prune(k.build());
+  }
   const targets = k.external("targets", [N], "i32");
   headLoss(k, p.tensor(headName(config)), { x, targets, losses: k.external("losses", [N]) });
   return prune(k.build());
+}
+
+function objectiveTensors(k: Recorder, config: ModelConfig, objective: Objective, x: Tensor): ObjectiveTensors {
+  const { predicted, next } = objective.rows(config, x.shape[0] as number);
+  const R = predicted + next;
+  const index = k.external("predicted", [R], "i32");
+  return { x, index, targets: k.external("targets", [R], "i32"), losses: k.external("losses", [R]) };
 }
 
 export interface HiddenProgramOptions extends DecodeProgramOptions {

@@ -1,8 +1,12 @@
+import type { Recorder, Scalar, Tensor } from "../program/program.js";
+import type { Adapter } from "./adapted-linear.js";
 import type { Backward } from "./architecture.js";
 import { backward as bert } from "./bert/backward.js";
+import { bertObjective } from "./bert/objective.js";
 import type { ModelConfig } from "./config.js";
 import { GPT_NEO_ATTENTION } from "./gpt-neo/attention.js";
 import { GPT2_ATTENTION } from "./gpt2/attention.js";
+import type { Leaves } from "./params.js";
 import { preNormBackward } from "./pre-norm/backward.js";
 
 /** Backward passes, apart from the forward ones because only training loads them. */
@@ -13,5 +17,36 @@ export const BACKWARDS: ReadonlyMap<string, Backward> = new Map(
     bert,
   } as unknown as Record<string, Backward>),
 );
+
+/** A model's own pre-training, where it is not to predict the next token. */
+export interface Objective<C extends ModelConfig = ModelConfig> {
+  /** Hidden states that a pass of N tokens predicts from at most: tokens, and next sentences. */
+  rows(config: C, N: number): { readonly predicted: number; readonly next: number };
+  /** Records the loss, and with `grad` its gradients: dx [N, C] is set, those of parameters accumulate. */
+  record(
+    k: Recorder,
+    config: C,
+    p: Leaves<Tensor, Adapter>,
+    g: Leaves<Tensor | undefined, unknown>,
+    io: ObjectiveTensors,
+    grad?: { readonly dx: Tensor; readonly scale: Scalar; readonly nextScale: Scalar },
+  ): void;
+}
+
+/** R rows: those of `predicted`, then those of `next`. */
+export interface ObjectiveTensors {
+  readonly x: Tensor; // [N, C]
+  /** Which hidden states are read; each once. */
+  readonly index: Tensor; // i32 [R]
+  readonly targets: Tensor; // i32 [R], negative to ignore
+  readonly losses: Tensor; // [R]
+}
+
+const OBJECTIVES: ReadonlyMap<string, Objective> = new Map(
+  Object.entries({ bert: bertObjective } as unknown as Record<string, Objective>),
+);
+
+/** Undefined for models that predict the next token. */
+export const objectiveOf = ({ architecture }: ModelConfig): Objective | undefined => OBJECTIVES.get(architecture);
 
 export const backwardOf = ({ architecture }: ModelConfig): Backward => BACKWARDS.get(architecture)!;

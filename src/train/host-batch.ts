@@ -10,6 +10,10 @@ export interface HostBatch {
   readonly positions: Int32Array;
   /** Index of the first token that each token sees: where its text begins. */
   readonly first: Int32Array;
+  /** For a BERT: the token's type, 0 in a first text and 1 in a second. */
+  readonly tokenTypes: Int32Array;
+  /** For a BERT, at the first token of a pair: 0 where the second text follows the first, 1 where not; negative elsewhere. */
+  readonly next: Int32Array;
   /** f32 [N], for regression: the target at the token that the head reads. */
   readonly values: Float32Array;
 }
@@ -27,6 +31,8 @@ export function hostBatch(N: number): HostBatch {
     targets: integers(),
     positions: integers(),
     first: integers(),
+    tokenTypes: integers(),
+    next: integers(),
     values: new Float32Array(N),
   };
 }

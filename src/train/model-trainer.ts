@@ -7,11 +7,13 @@ import { tensorTable } from "../architectures/registry.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import type { TensorSpec } from "../architectures/tensor-spec.js";
 import { fillLast, TokenArrays } from "../architectures/token-inputs.js";
+import { objectiveOf } from "../architectures/training.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { GPT2Error } from "../errors.js";
 import { deriveKey } from "../util/random.js";
 import { type FillBatch, type HostBatch, hostBatch } from "./host-batch.js";
 import { type LoraPlan, type LoraSettings, loraPlan } from "./lora-settings.js";
+import { PredictionArrays, pairsIn } from "./prediction-arrays.js";
 import { accumulation, checkSeqLength, learningRate, type TrainSettings } from "./settings.js";
 import { type Outcome, TaskArrays } from "./task-arrays.js";
 import { trainedTable, trainOptions } from "./trained-table.js";
@@ -80,6 +82,7 @@ export class ModelTrainer {
   /** The last token that each token sees. */
   readonly #last: Int32Array;
   readonly #task: TaskArrays | undefined;
+  readonly #predictions: PredictionArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
   #programs!: Programs;
   #loss: Executable | undefined;
@@ -138,9 +141,17 @@ export class ModelTrainer {
     this.#targets = backend.alloc("i32", N);
     this.#batches = Array.from({ length: accumulation(settings) }, () => hostBatch(N));
     this.#task = head && new TaskArrays(backend, head, N);
+    const objective = head ? undefined : objectiveOf(config);
+    this.#predictions = objective && new PredictionArrays(backend, config, objective, N);
     this.#last = new Int32Array(N);
     const { bindings } = this.#inputs;
-    this.#bindings = { ...bindings, targets: this.#targets, ...this.#task?.bindings, losses: this.#losses };
+    this.#bindings = {
+      ...bindings,
+      targets: this.#targets,
+      ...this.#task?.bindings,
+      losses: this.#losses,
+      ...this.#predictions?.bindings,
+    };
     for (const [name, array] of [...this.weights, ...this.trained]) this.#bindings[paramBuffer(name)] = array;
     for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
     if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
@@ -198,8 +209,17 @@ export class ModelTrainer {
     const { dropout = 0, lora } = this.#programOptions;
     const scalars: Record<string, number> = this.head?.kind === "regression" ? {} : { lossScale: 1 / targets };
     if (dropout > 0 || (lora && lora.dropout > 0)) scalars.dropoutKey = deriveKey(seed, DROPOUT_LABEL, step, pass);
+    const pairs = this.#predictions ? pairsIn(this.#batches) : 1;
+    if (this.#predictions) scalars.nextScale = 1 / pairs;
     await this.#programs.train.run({ scalars });
-    return sum(await this.#losses.read());
+    return this.#lossOf(targets, pairs);
+  }
+
+  /** The sum of the targets' losses in the last run; each pair of texts counts as its share of the targets. */
+  async #lossOf(targets: number, pairs: number): Promise<number> {
+    if (this.#predictions === undefined) return sum(await this.#losses.read());
+    const { predicted, next } = await this.#predictions.losses();
+    return predicted + next * (targets / pairs);
   }
 
   /** Clips the gradients and updates the parameters. */
@@ -232,11 +252,12 @@ export class ModelTrainer {
     let [total, tokens] = [0, 0];
     for (let pass = 0; pass < passes; pass++) {
       if (signal?.aborted) return undefined;
-      tokens += this.#fill(pass, fill, batch);
+      const counted = this.#fill(pass, fill, batch);
+      tokens += counted;
       this.#load(batch);
       this.#task?.write(batch, 0);
       await this.#loss.run();
-      total += sum(await this.#losses.read());
+      total += await this.#lossOf(counted, pairsIn([batch]));
       if (this.#task) outcomes.push(...(await this.#task.outcomes(batch)));
     }
     return { loss: total / Math.max(1, tokens), tokens, ...(this.#task && { outcomes }) };
@@ -246,6 +267,8 @@ export class ModelTrainer {
     const { seqLength: T } = this.settings;
     batch.tokens.fill(0);
     batch.targets.fill(-1);
+    batch.tokenTypes.fill(0);
+    batch.next.fill(-1);
     for (let n = 0; n < batch.first.length; n++) {
       batch.positions[n] = n % T;
       batch.first[n] = n - (n % T);
@@ -254,10 +277,11 @@ export class ModelTrainer {
   }
 
   #load(batch: HostBatch): void {
-    const { tokens, positions, first } = batch;
+    const { tokens, positions, first, tokenTypes } = batch;
     fillLast(this.config, first, this.#last, first.length);
-    this.#inputs.write({ tokens, positions, first, last: this.#last }, first.length);
-    this.#targets.write(batch.targets);
+    this.#inputs.write({ tokens, positions, first, last: this.#last, tokenTypes }, first.length);
+    if (this.#predictions) this.#predictions.write(batch);
+    else this.#targets.write(batch.targets);
   }
 }
 
