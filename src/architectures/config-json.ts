@@ -1,7 +1,7 @@
-import { quote } from "../checkpoint/quote.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
+import { quote } from "../util/quote.js";
 
 /** Activations by all of transformers' names for them (transformers/activations.py); the first is written. */
 const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {

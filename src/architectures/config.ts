@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
+import { quote } from "../util/quote.js";
 
 /** Configuration common to all architectures; each adds its own fields. Immutable. */
 export interface ModelConfig {
@@ -48,7 +49,7 @@ export function checkedConfig<C extends ModelConfig>(config: C, label: string): 
     throw new ConfigError({
       op: `${label} configuration: layerNormEpsilon`,
       expected: "a small positive number",
-      got: String(layerNormEpsilon),
+      got: quote(layerNormEpsilon),
     });
   }
   return config;
@@ -60,6 +61,6 @@ export function checkSize(label: string, field: string, value: number): void {
   throw new ConfigError({
     op: `${label} configuration: ${field}`,
     expected: "a positive integer",
-    got: String(value),
+    got: quote(value),
   });
 }

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import type { ByteCursor } from "./byte-cursor.js";
-import { quote } from "./quote.js";
 
 /** The value of a name in a pickle. */
 export class PickleGlobal {

@@ -1,5 +1,5 @@
+import { quote } from "../util/quote.js";
 import { PickleGlobal, type PickleMachine, PickleRecord } from "./pickle-machine.js";
-import { quote } from "./quote.js";
 
 /** The operations of pickle protocols 2 to 5, by their codes; names as in Python's pickletools. */
 

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import type { ByteSource } from "./byte-source.js";
-import { quote } from "./quote.js";
 import { byteLengthOf } from "./safetensors.js";
 import type { SafetensorsSpec } from "./safetensors-writer.js";
 import { isJsonObject, type JsonObject, readJsonSource } from "./strict-json.js";

@@ -1,5 +1,5 @@
 import { CheckpointError } from "../errors.js";
-import { quote } from "./quote.js";
+import { quote } from "../util/quote.js";
 import { byteLengthOf, METADATA_KEY, SAFETENSORS_BITS, type SafetensorsDtype } from "./safetensors.js";
 import { MAX_JSON_BYTES } from "./strict-json.js";
 

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import type { ByteSource } from "./byte-source.js";
-import { quote } from "./quote.js";
 import { isJsonObject, type JsonObject, MAX_JSON_BYTES, parseJsonObject } from "./strict-json.js";
 
 /**

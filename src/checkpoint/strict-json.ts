@@ -1,7 +1,7 @@
 import { CheckpointError } from "../errors.js";
 import { findDuplicateKey } from "../util/duplicate-key.js";
+import { quote } from "../util/quote.js";
 import type { ByteSource } from "./byte-source.js";
-import { quote } from "./quote.js";
 
 export type JsonObject = { readonly [key: string]: unknown };
 

@@ -1,8 +1,8 @@
 import { crc32 } from "../util/crc32c.js";
+import { quote } from "../util/quote.js";
 import { ByteCursor } from "./byte-cursor.js";
 import type { ByteSource } from "./byte-source.js";
 import { pickleCursor, readPickle } from "./pickle.js";
-import { quote } from "./quote.js";
 import type { RawTensor } from "./raw-tensor.js";
 import { SAFETENSORS_BITS } from "./safetensors.js";
 import {

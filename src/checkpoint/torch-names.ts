@@ -1,6 +1,6 @@
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import { PickleGlobal, PickleRecord } from "./pickle-machine.js";
-import { quote } from "./quote.js";
 import type { SafetensorsDtype } from "./safetensors.js";
 
 /**

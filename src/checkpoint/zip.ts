@@ -1,7 +1,7 @@
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import { ByteCursor } from "./byte-cursor.js";
 import type { ByteSource } from "./byte-source.js";
-import { quote } from "./quote.js";
 
 /**
  * Zip archives (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, with zip64). Only the directory at the end is read. An

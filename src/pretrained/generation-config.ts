@@ -1,6 +1,6 @@
-import { quote } from "../checkpoint/quote.js";
 import type { JsonObject } from "../checkpoint/strict-json.js";
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { jsonIn, type ModelFiles } from "./model-files.js";
 

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../architectures/config.js";
 import type { Backend } from "../backend/backend.js";
-import { quote } from "../checkpoint/quote.js";
 import { CheckpointError, UsageError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
 import { loadHead } from "./loaded-head.js";

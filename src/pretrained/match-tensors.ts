@@ -1,13 +1,13 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { architectureOf, tensorTable } from "../architectures/registry.js";
 import { HEAD, type TensorSpec } from "../architectures/tensor-spec.js";
-import { quote } from "../checkpoint/quote.js";
 import { isCopy, type RawTensor, sameShape } from "../checkpoint/raw-tensor.js";
 import type { SafetensorsDtype } from "../checkpoint/safetensors.js";
 import { type StoredTensor, storedTensor, zeroTensor } from "../checkpoint/stored-tensor.js";
 import type { FloatDtype } from "../dtype/floats.js";
 import { isStoredDtype } from "../dtype/stored.js";
 import { CheckpointError, type ErrorDetails } from "../errors.js";
+import { quote } from "../util/quote.js";
 
 /** Finds the tensors of the model's table among those of a file. Their names in each format are in the architectures' mappings. */
 

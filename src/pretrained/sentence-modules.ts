@@ -1,7 +1,7 @@
 import type { Pooling } from "../architectures/architecture.js";
-import { quote } from "../checkpoint/quote.js";
 import { isJsonObject, type JsonObject, parsePythonJson } from "../checkpoint/strict-json.js";
 import { ConfigError } from "../errors.js";
+import { quote } from "../util/quote.js";
 
 /** How a model of sentence-transformers makes one vector of a text, as the files beside its weights say. */
 export interface SentenceModules {
@@ -36,7 +36,8 @@ export function readSentenceModules(read: ReadSmallFile): SentenceModules | unde
   let [pooling, normalize]: [Pooling | undefined, boolean] = [undefined, false];
   for (const module of list) {
     const { type, path = "" } = isJsonObject(module) ? module : {};
-    const name = String(type).split(".").at(-1);
+    const name = typeof type === "string" ? type.split(".").at(-1) : undefined;
+    if (typeof path !== "string" || !/^[\w-]*$/.test(path)) throw refuse("modules.json", "paths that are names", path);
     if (name === "Pooling") pooling = readPooling(read, `${path}/config.json`);
     else if (name === "Normalize") normalize = true;
     else if (name !== "Transformer") throw refuse("modules.json", "Transformer, Pooling and Normalize", type);

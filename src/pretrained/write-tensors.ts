@@ -1,9 +1,9 @@
 import { numel, type TensorSpec } from "../architectures/tensor-spec.js";
 import { encodeTensor, type TensorSource } from "../checkpoint/encode-tensor.js";
-import { quote } from "../checkpoint/quote.js";
 import type { StoredLayout } from "../checkpoint/stored-tensor.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
+import { quote } from "../util/quote.js";
 
 /** The place and layout of a tensor in a file. */
 export interface Place {

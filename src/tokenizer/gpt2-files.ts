@@ -33,8 +33,12 @@ export function parseGpt2Files(files: Gpt2Files): VocabularyTexts {
     added.push({ id: tokens[END_OF_TEXT] as number, text: END_OF_TEXT, special: true });
   }
   for (const [text, id] of Object.entries(files.added === undefined ? {} : parseObject(files.added, addedName))) {
+    if (typeof id !== "number") {
+      const op = `reading ${addedName}: token ${quote(text)}`;
+      throw new TokenizerError({ op, expected: "an id", got: quote(id) });
+    }
     // As transformers reads them: special tokens are those that tokenizer_config.json names (tokenizer-config.ts).
-    if (text !== END_OF_TEXT) added.push({ id: id as number, text, special: false, normalized: true });
+    if (text !== END_OF_TEXT) added.push({ id, text, special: false, normalized: true });
   }
   const { merges, lines } = parseMerges(files.merges, mergesName);
   const mergeName = (rank: number): string => `${mergesName}: line ${lines[rank]}`;

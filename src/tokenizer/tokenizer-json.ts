@@ -100,9 +100,11 @@ function onlyPart(parts: unknown): unknown {
 /** `WordPiece`, or for a sequence `Sequence of Split, ByteLevel`. */
 function describeKind(part: Json): string {
   const parts = part.pretokenizers ?? part.normalizers ?? part.processors;
-  const kinds = Array.isArray(parts) ? ` of ${parts.map((p) => (isObject(p) ? p.type : p)).join(", ")}` : "";
-  return `${part.type}${kinds}`;
+  const kinds = Array.isArray(parts) ? ` of ${parts.map((p) => kindName(isObject(p) ? p.type : p)).join(", ")}` : "";
+  return `${kindName(part.type)}${kinds}`;
 }
+
+const kindName = (type: unknown): string => (typeof type === "string" ? type : quote(type));
 
 /** `"a b"`, or since tokenizers 0.20 `["a", "b"]`. */
 function readMerge(merge: unknown, name: string): [string, string] {
@@ -123,7 +125,7 @@ function readAddedTokens(list: unknown, vocab: Json, name: string): AddedToken[]
     const read = readAddedToken(token, op, isObject(token) ? token.id : undefined);
     if (Object.hasOwn(vocab, read.text) && vocab[read.text] !== read.id) {
       const expected = `id ${quote(vocab[read.text])} as in model.vocab`;
-      throw new TokenizerError({ op, expected, got: String(read.id) });
+      throw new TokenizerError({ op, expected, got: quote(read.id) });
     }
     added.set(read.text, read);
   });

@@ -42,6 +42,9 @@ const NUMBERS = [
   "{}",
 ];
 
+/** Deeper than the stack: what walks through it, such as String() of a list, ends in a RangeError. */
+const DEEP = ["[".repeat(20_000) + "]".repeat(20_000), `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`];
+
 export class Mutator {
   readonly #random: RandomStream;
 
@@ -89,14 +92,16 @@ export class Mutator {
     return copy;
   }
 
-  /** Changes JSON as text, so that most results still parse: numbers, strings, entries swapped, repeated or left out. */
+  /** Changes JSON as text, so that most results still parse: numbers, strings, entries swapped, repeated, left out, deep. */
   json(text: string): string {
     let out = text;
     for (let n = 1 + this.below(3); n > 0; n--) {
-      const kind = this.below(4);
-      if (kind === 0) out = this.#replaceOne(out, /-?\d+(\.\d+)?/g, () => this.pick(NUMBERS));
-      else if (kind === 1) out = this.#replaceOne(out, /"[^"]*"/g, () => this.pick(out.match(/"[^"]*"/g) ?? ['""']));
-      else if (kind === 2)
+      const kind = this.below(24);
+      if (kind === 23) out = this.#replaceOne(out, /(?<=:)("[^"]*"|-?\d+)/g, () => this.pick(DEEP));
+      else if (kind % 4 === 0) out = this.#replaceOne(out, /-?\d+(\.\d+)?/g, () => this.pick(NUMBERS));
+      else if (kind % 4 === 1)
+        out = this.#replaceOne(out, /"[^"]*"/g, () => this.pick(out.match(/"[^"]*"/g) ?? ['""']));
+      else if (kind % 4 === 2)
         out = this.#replaceOne(out, /,"[^"]*":(\{[^{}]*\}|[^,{}]+)/g, (entry) => this.pick(["", entry + entry]));
       else
         out = this.#replaceOne(out, /\[[^[\]]*\]/g, (list) =>

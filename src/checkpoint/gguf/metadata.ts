@@ -1,7 +1,7 @@
 import { CheckpointError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import { ByteCursor } from "../byte-cursor.js";
 import type { ByteSource } from "../byte-source.js";
-import { quote } from "../quote.js";
 import { VALUE_BYTES, VALUE_TYPES, type ValueType } from "./types.js";
 
 /** Integers that a double can't hold exactly are bigints. */

@@ -1,8 +1,8 @@
 import { isStoredDtype, STORED_DTYPES, type StoredDtype, storedBytes } from "../../dtype/stored.js";
 import { CheckpointError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import { ByteCursor } from "../byte-cursor.js";
 import type { ByteSource } from "../byte-source.js";
-import { quote } from "../quote.js";
 import { GgufMetadata, readString, scanMetadata } from "./metadata.js";
 import {
   ALIGNMENT_KEY,

@@ -1,7 +1,7 @@
 import { CheckpointError } from "../../errors.js";
 import { crc32c, maskCrc32c } from "../../util/crc32c.js";
+import { quote } from "../../util/quote.js";
 import type { ByteSource } from "../byte-source.js";
-import { quote } from "../quote.js";
 import type { RawTensor } from "../raw-tensor.js";
 import { SAFETENSORS_BITS, type SafetensorsDtype } from "../safetensors.js";
 import { protoFields } from "./protobuf.js";

@@ -1,4 +1,6 @@
 import { DataError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
+import { fieldsOf } from "../json-lines.js";
 import type { FileLine } from "../read-lines.js";
 import type { LabelKind } from "./labelled-folder.js";
 
@@ -22,11 +24,11 @@ export function labelledLine({ record, where }: FileLine, kind: LabelKind | unde
     throw new DataError({
       op,
       expected: 'a "text"',
-      got: `the fields ${Object.keys(record).join(", ") || "of nothing"}`,
+      got: fieldsOf(record),
     });
   }
   if (kind === undefined || label === undefined || label === null) return { text, label: undefined };
-  const got = JSON.stringify(label);
+  const got = quote(label);
   if (kind === "regression") {
     if (typeof label === "number" && Number.isFinite(label)) return { text, label };
     throw new DataError({ op, expected: 'a number as "label", as this is regression', got });

@@ -1,4 +1,5 @@
 import { DataError, UsageError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 
 /**
  * The way from a line of JSONL to a text with a loss mask. Nothing is added before or after the template's text, except that
@@ -120,7 +121,7 @@ export function renderExample(template: Template, record: ExampleRecord, op: str
       throw new DataError({
         op: `${at}: role`,
         expected: `${roles.join(", ")}, those of the template`,
-        got: String(role),
+        got: quote(role),
       });
     }
     const { prompt, completion } = template.chat[role]!;

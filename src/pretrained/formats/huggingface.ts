@@ -4,11 +4,11 @@ import { GPT_NEO_HUGGING_FACE } from "../../architectures/gpt-neo/formats/huggin
 import { GPT2_HUGGING_FACE } from "../../architectures/gpt2/formats/huggingface.js";
 import type { HuggingFaceMapping } from "../../architectures/mapping.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
-import { quote } from "../../checkpoint/quote.js";
 import { readSafetensors, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
 import { isShardIndex, joinShards, readShardIndex } from "../../checkpoint/safetensors-index.js";
 import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import { generationSettings } from "../generation-config.js";
 import { matchTensors } from "../match-tensors.js";

@@ -2,11 +2,11 @@ import type { ModelConfig } from "../../architectures/config.js";
 import type { HuggingFaceMapping } from "../../architectures/mapping.js";
 import { architectureOf } from "../../architectures/registry.js";
 import { headlessConfig, type TaskHead, taskTensors } from "../../architectures/task-head.js";
-import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import type { StoredTensor } from "../../checkpoint/stored-tensor.js";
 import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import { matchOne } from "../match-tensors.js";
 
 /**

@@ -1,11 +1,11 @@
 import { BERT_TENSORFLOW } from "../../architectures/bert/formats/tensorflow.js";
 import { GPT2_TENSORFLOW } from "../../architectures/gpt2/formats/tensorflow.js";
 import type { TensorFlowMapping } from "../../architectures/mapping.js";
-import { quote } from "../../checkpoint/quote.js";
 import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import { readJsonSource } from "../../checkpoint/strict-json.js";
 import { readTensorBundle } from "../../checkpoint/tensorflow/tensor-bundle.js";
 import { CheckpointError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import { matchTensors } from "../match-tensors.js";
 import { CONFIG_HINT, type ModelFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";

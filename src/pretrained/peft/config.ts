@@ -1,6 +1,6 @@
-import { quote } from "../../checkpoint/quote.js";
 import { isJsonObject, type JsonObject } from "../../checkpoint/strict-json.js";
 import { CheckpointError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 
 /**
  * adapter_config.json of PEFT (https://github.com/huggingface/peft, LoraConfig). What would compute something else than

@@ -192,11 +192,15 @@ function readTemplate(post: unknown, refuse: (expected: string, got: unknown) =>
   const pieces = (list: unknown): TemplatePiece[] =>
     (Array.isArray(list) ? list : []).flatMap((piece: unknown): TemplatePiece[] => {
       const { SpecialToken: token, Sequence: sequence } = isObject(piece) ? piece : {};
-      if (isObject(sequence)) return [{ text: sequence.id === "B" ? 1 : 0, type: Number(sequence.type_id) }];
-      const known = isObject(token) && isObject(special) ? special[String(token.id)] : undefined;
+      const given: unknown = isObject(sequence) ? sequence.type_id : isObject(token) ? token.type_id : undefined;
+      if (!isId(given)) refuse("pieces with a type_id", piece);
+      const type = given as number;
+      if (isObject(sequence)) return [{ text: sequence.id === "B" ? 1 : 0, type }];
+      const id = isObject(token) ? token.id : undefined;
+      const known = typeof id === "string" && isObject(special) ? special[id] : undefined;
       const ids = isObject(known) && Array.isArray(known.ids) ? known.ids : [undefined];
       if (!ids.every(isId)) refuse("special tokens with ids", piece);
-      return ids.map((id) => ({ id, type: Number((token as Json).type_id) }));
+      return ids.map((id) => ({ id, type }));
     });
   const template = { single: pieces(single), pair: pieces(pair) };
   const texts = [template.single, template.pair].map((list) =>

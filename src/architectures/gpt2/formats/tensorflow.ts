@@ -1,7 +1,7 @@
-import { quote } from "../../../checkpoint/quote.js";
 import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigError } from "../../../errors.js";
+import { quote } from "../../../util/quote.js";
 import { namingFile, type TensorFlowMapping } from "../../mapping.js";
 import { type GPT2Config, gpt2Config } from "../config.js";
 

@@ -1,8 +1,8 @@
-import { quote } from "../../../checkpoint/quote.js";
 import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import { isCopy } from "../../../checkpoint/raw-tensor.js";
 import { isJsonObject, type JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigError } from "../../../errors.js";
+import { quote } from "../../../util/quote.js";
 import { namingFile, type TorchConfig, type TorchMapping, type TorchSettings } from "../../mapping.js";
 import { HEAD } from "../../tensor-spec.js";
 import { GPT2_PRESETS, gpt2Config } from "../config.js";

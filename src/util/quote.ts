@@ -1,4 +1,4 @@
-import { printable } from "../util/printable.js";
+import { printable } from "./printable.js";
 
 const LONGEST = 100;
 
