@@ -1,0 +1,140 @@
+/**
+ * A long-lived process: generations that run to their end, are aborted or left at random, alone and several at once; models
+ * that are loaded and disposed of; Workers with models of their own. Memory must stay flat, and what is generated the same.
+ *
+ *     node dist/scripts/soak.js [--generations 5000] [--loads 500] [--workers 100] [--backend native] [--seed 1]
+ *
+ * Prints the resident memory after each of twenty parts, and fails if the second half needs more than the first.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { isMainThread, Worker, workerData } from "node:worker_threads";
+import koffi from "koffi";
+import type { BackendChoice } from "../src/backend/choose.js";
+import { type GenerateOptions, GPT2 } from "../src/index.js";
+import { RandomStream } from "../src/util/random.js";
+
+const PARTS = 20;
+const PROMPT = "It was a dark and stormy night; the rain fell in torrents, except at occasional intervals. ";
+const REFERENCE: GenerateOptions = { maxNewTokens: 12, temperature: 0 };
+/** Growth of the second half over the first: the allocators' noise. */
+const MOST_GROWTH = 1.05;
+
+interface Load {
+  readonly backend: BackendChoice;
+  readonly threads: number;
+}
+
+/** Runs one generation, which may end in any way that a caller's can. */
+async function generateOnce(model: GPT2, random: RandomStream, seed: number): Promise<void> {
+  const [how, most] = [random.below(6), 1 + random.below(24)];
+  const abort = new AbortController();
+  const prompt = PROMPT.repeat(1 + random.below(3)).slice(random.below(60));
+  const samples = random.below(8) === 0 ? 3 : 1;
+  const options = { maxNewTokens: most, seed, signal: abort.signal, samples, promptLookup: random.below(10) === 0 };
+  if (how === 0) abort.abort();
+  if (how === 1) setTimeout(() => abort.abort(), random.below(12));
+  const stopAt = how === 2 ? random.below(most) : undefined;
+  const abortAt = how === 3 ? random.below(most) : undefined;
+  try {
+    let count = 0;
+    for await (const _ of model.generate(prompt, { ...options, promptLookup: options.promptLookup ? 7 : undefined })) {
+      if (count === stopAt) break;
+      if (count === abortAt) abort.abort();
+      count++;
+    }
+  } catch (error) {
+    if ((error as Error).name !== "AbortError") throw error;
+  }
+}
+
+async function generateMany(model: GPT2, count: number, random: RandomStream, seed: number): Promise<void> {
+  const running: Promise<void>[] = [];
+  for (let i = 0; i < count; i++) {
+    running.push(generateOnce(model, random, seed + i));
+    if (random.below(4) > 0) await running.at(-1);
+    if (running.length >= 16) await Promise.all(running.splice(0));
+  }
+  await Promise.all(running);
+}
+
+async function loadMany(count: number, load: Load, random: RandomStream): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const model = await GPT2.load(undefined, load);
+    const how = random.below(3);
+    if (how === 0) await model.complete("The", { maxNewTokens: 2, seed: i });
+    // Disposed of under way: it is refused or comes to its end.
+    const generating = how === 1 ? model.complete("The", { maxNewTokens: 50 }).catch(() => undefined) : undefined;
+    await model.dispose();
+    await generating;
+  }
+}
+
+/** Workers that end with a model disposed of or not. */
+async function workMany(count: number, load: Load): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { load, dispose: i % 2 === 0 } });
+    await new Promise<void>((resolve, reject) => worker.once("exit", () => resolve()).once("error", reject));
+  }
+}
+
+async function work({ load, dispose }: { load: Load; dispose: boolean }): Promise<void> {
+  const model = await GPT2.load(undefined, load);
+  await model.complete("The", { maxNewTokens: 3, seed: 1 });
+  if (dispose) await model.dispose();
+}
+
+function memoryMeter(): () => Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  let trim: (() => void) | undefined;
+  try {
+    // The C library of Linux keeps what was freed.
+    const mallocTrim = koffi.load("libc.so.6").func("int malloc_trim(size_t)");
+    trim = () => mallocTrim(0);
+  } catch {
+    // Other systems have none.
+  }
+  return async () => {
+    for (let i = 0; i < 5; i++) {
+      collect();
+      await sleep(20);
+    }
+    trim?.();
+    return process.memoryUsage.rss() / 1e6;
+  };
+}
+
+async function main(): Promise<void> {
+  const text = (value: string) => ({ type: "string", default: value }) as const;
+  const { values } = parseArgs({
+    options: {
+      ...{ generations: text("5000"), loads: text("500"), workers: text("100") },
+      ...{ backend: text("native"), seed: text("1") },
+    },
+  });
+  const load: Load = { backend: values.backend as BackendChoice, threads: 1 };
+  const [seed, perPart] = [Number(values.seed), (count: string) => Math.ceil(Number(count) / PARTS)];
+  const [random, measure] = [new RandomStream(seed), memoryMeter()];
+  const model = await GPT2.load(undefined, load);
+  const before = (await model.complete(PROMPT, REFERENCE)).text;
+  const series: number[] = [];
+  for (let part = 0; part < PARTS; part++) {
+    await generateMany(model, perPart(values.generations), random, 1e6 * part);
+    await loadMany(perPart(values.loads), load, random);
+    await workMany(perPart(values.workers), load);
+    series.push(await measure());
+    console.log(`part ${part + 1} of ${PARTS}: ${series.at(-1)!.toFixed(1)} MB`);
+  }
+  if ((await model.complete(PROMPT, REFERENCE)).text !== before) throw new Error("other text than at the start");
+  await model.dispose();
+  const [first, second] = [Math.max(...series.slice(0, PARTS / 2)), Math.max(...series.slice(PARTS / 2))];
+  console.log(`at most ${first.toFixed(1)} MB in the first half, ${second.toFixed(1)} MB in the second`);
+  if (second > MOST_GROWTH * first) process.exitCode = 1;
+}
+
+if (isMainThread) await main();
+else await work(workerData);
