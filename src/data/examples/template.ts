@@ -121,7 +121,7 @@ export function renderExample(template: Template, record: ExampleRecord, op: str
       throw new DataError({
         op: `${at}: role`,
         expected: `${roles.join(", ")}, those of the template`,
-        got: quote(role),
+        got: typeof role === "string" ? role : quote(role),
       });
     }
     const { prompt, completion } = template.chat[role]!;
