@@ -7,20 +7,17 @@ import { tensorTable } from "../src/architectures/registry.js";
 import { chooseBackend } from "../src/backend/choose.js";
 import { memorySource } from "../src/checkpoint/byte-source.js";
 import { storedTensor } from "../src/checkpoint/stored-tensor.js";
-import { Engine } from "../src/generate/engine.js";
 import {
   WATERMARK_SCHEMES,
   type WatermarkOptions,
   type WatermarkScheme,
   watermarkSettings,
 } from "../src/generate/watermark/options.js";
+import { GPT2 } from "../src/gpt2.js";
 import { type Evidence, evidenceTest } from "../src/misuse/watermark/evidence.js";
-import { defaultModelFolder } from "../src/pretrained/load.js";
-import { openCheckpoint } from "../src/pretrained/node.js";
 import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
-import { tokenizerOf } from "../src/pretrained/tokenizer.js";
 import { loadWeights } from "../src/pretrained/weights.js";
-import { gpt2Tokenizer, type Tokenizer } from "../src/tokenizer/index.js";
+import { gpt2Tokenizer } from "../src/tokenizer/index.js";
 import { RandomStream } from "../src/util/random.js";
 import { EDITS, edited, readWordNet, type Synonyms } from "./watermark-figures/edits.js";
 import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures/texts.js";
@@ -30,7 +27,7 @@ import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures
  * and how often human ones are taken for marked.
  *
  *     node dist/scripts/watermark-figures.js --human valid.txt.gz --human train.txt.gz --wordnet DIR [--out FILE]
- *         [--texts 200] [--random 124M] [--temperature X --top-k N] [--passages 10000]
+ *         [--texts 60] [--random 124M] [--temperature X --top-k N] [--passages 10000]
  *
  * Human texts are documents with a line <|endoftext|> between them; prompts are from the first file. WordNet's folder has
  * data.noun and so on (Debian: wordnet-base). With --random the model is a GPT-2 124M of random weights, for its entropy.
@@ -39,7 +36,7 @@ const { values: flags } = parseArgs({
   options: {
     human: { type: "string", multiple: true },
     wordnet: { type: "string" },
-    texts: { type: "string", default: "200" },
+    texts: { type: "string", default: "60" },
     length: { type: "string", default: "400" },
     batch: { type: "string", default: "20" },
     passages: { type: "string", default: "10000" },
@@ -61,19 +58,7 @@ const PROMPT = 24;
 /** Keys under which human texts are tested. */
 const KEYS = 10;
 
-interface Model {
-  readonly engine: Engine;
-  readonly tokenizer: Tokenizer;
-}
-
-async function defaultModel(): Promise<Model> {
-  const checkpoint = await openCheckpoint(defaultModelFolder());
-  const { backend } = await chooseBackend();
-  const weights = await loadWeights(backend, checkpoint.config, [...checkpoint.tensors.values()], {});
-  return { engine: new Engine(backend, checkpoint.config, weights), tokenizer: (await tokenizerOf(checkpoint))! };
-}
-
-async function randomModel(): Promise<Model> {
+async function randomModel(): Promise<GPT2> {
   const config = gpt2Config(GPT2_PRESETS.gpt2);
   const shapes = new Map(tensorTable(config).map(({ name, shape }) => [name, shape]));
   const { backend } = await chooseBackend();
@@ -81,10 +66,8 @@ async function randomModel(): Promise<Model> {
     const source = memorySource(name, new Uint8Array(values.buffer));
     return storedTensor({ name, dtype: "f32", shape: shapes.get(name)!, storedAs: "out_in", source, offset: 0 });
   });
-  return {
-    engine: new Engine(backend, config, await loadWeights(backend, config, tensors, {})),
-    tokenizer: await gpt2Tokenizer(),
-  };
+  const weights = await loadWeights(backend, config, tensors, {});
+  return new GPT2({ backend, config, weights, tokenizer: await gpt2Tokenizer() });
 }
 
 /** A watermark of each scheme with its defaults, under one of several keys. */
@@ -136,13 +119,13 @@ function effect(
 
 async function measure(
   scheme: WatermarkScheme,
-  { engine, tokenizer }: Model,
+  { config, tokenizer }: GPT2,
   texts: readonly Text[],
   synonyms: Synonyms | undefined,
 ) {
-  const test = await evidenceTest(watermarkSettings(watermarkOf(scheme)), engine.config.vocabSize);
-  const encode = (text: string) => Array.from(tokenizer.encode(text));
-  const textOf = (tokens: readonly number[], length: number) => tokenizer.decode(tokens.slice(0, length));
+  const test = await evidenceTest(watermarkSettings(watermarkOf(scheme)), config.vocabSize);
+  const encode = (text: string) => Array.from(tokenizer!.encode(text));
+  const textOf = (tokens: readonly number[], length: number) => tokenizer!.decode(tokens.slice(0, length));
   const byLength = LENGTHS.map((length) => {
     const evidence = texts.map(({ tokens }) => test(encode(textOf(tokens, length))));
     const ofIds = texts.map(({ tokens }) => test(tokens.slice(0, length)));
@@ -165,46 +148,44 @@ async function measure(
   return { byLength, afterEdits };
 }
 
-/** Over a number of keys, each for its part of the passages: the words that all texts have in common suit some keys. */
-async function falsePositives(scheme: WatermarkScheme, { engine, tokenizer }: Model, count: number) {
-  const ids = human(count).map((text) => Array.from(tokenizer.encode(text)));
+/**
+ * Each passage is cut to one of the lengths, and tested under one of a number of keys: the words that all texts have in
+ * common suit some keys.
+ */
+async function falsePositives(scheme: WatermarkScheme, { config, tokenizer }: GPT2, count: number) {
+  const ids = human(count).map((text) => Array.from(tokenizer!.encode(text)));
   const evidence = LENGTHS.map((): Evidence[][] => Array.from({ length: KEYS }, () => []));
   for (let key = 0; key < KEYS; key++) {
-    const test = await evidenceTest(watermarkSettings(watermarkOf(scheme, key)), engine.config.vocabSize);
+    const test = await evidenceTest(watermarkSettings(watermarkOf(scheme, key)), config.vocabSize);
     for (const [i, tokens] of ids.entries()) {
-      if (i % KEYS !== key) continue;
-      for (const [j, length] of LENGTHS.entries())
-        if (tokens.length >= length) evidence[j]![key]!.push(test(tokens.slice(0, length)));
+      const j = Math.floor(i / KEYS) % LENGTHS.length;
+      if (i % KEYS === key && tokens.length >= LENGTHS[j]!) evidence[j]![key]!.push(test(tokens.slice(0, LENGTHS[j])));
     }
   }
-  return LENGTHS.map((length, j) => {
-    const ofKeys = evidence[j]!.map((part) => foundAt(part)[RATES[0]!]!);
+  const byLength = LENGTHS.map((length, j) => {
     const all = evidence[j]!.flat();
-    return { length, passages: all.length, found: foundAt(all), ofKeys: [Math.min(...ofKeys), Math.max(...ofKeys)] };
+    return { length, passages: all.length, found: foundAt(all) };
   });
+  const all = evidence.flat(2);
+  const ofKeys = Array.from({ length: KEYS }, (_, key) => foundAt(evidence.flatMap((part) => part[key]!))[RATES[0]!]!);
+  return { passages: all.length, found: foundAt(all), ofKeys: [Math.min(...ofKeys), Math.max(...ofKeys)], byLength };
 }
 
 const human = (count: number) => passages(documents.flat(), count, 2500);
 
-const model = flags.random ? await randomModel() : await defaultModel();
+const model = flags.random ? await randomModel() : await GPT2.load();
 const synonyms = flags.wordnet === undefined || flags.random ? undefined : readWordNet(flags.wordnet);
 const sampling: SamplingOptions = { temperature: Number(flags.temperature), topK: Number(flags["top-k"]) };
 const prompts = passages(documents[0]!, Number(flags.texts), 600).map((text) =>
-  Array.from(model.tokenizer.encode(text)).slice(0, PROMPT),
+  Array.from(model.tokenizer!.encode(text)).slice(0, PROMPT),
 );
 const results: unknown[] = [];
 const schemes = flags.schemes?.split(",") ?? ["none", ...WATERMARK_SCHEMES];
 for (const scheme of schemes as ("none" | WatermarkScheme)[]) {
   const watermark = scheme === "none" ? undefined : watermarkOf(scheme);
   const started = performance.now();
-  const texts = await writeTexts(model.engine, {
-    prompts,
-    length: Number(flags.length),
-    sampling,
-    vocabLimit: model.tokenizer.vocabSize,
-    watermark,
-    batch: Number(flags.batch),
-  });
+  const options = { ...sampling, maxNewTokens: Number(flags.length), watermark };
+  const texts = await writeTexts(model, prompts, options, Number(flags.batch));
   const quality = { perplexity: perplexity(texts), distinct: [1, 2, 3, 4].map((n) => distinct(texts, n)) };
   const tests = scheme === "none" ? {} : await measure(scheme, model, texts, synonyms);
   const unmarked =
@@ -216,3 +197,4 @@ for (const scheme of schemes as ("none" | WatermarkScheme)[]) {
   console.error(`${scheme}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
   if (flags.out) writeFileSync(flags.out, `${JSON.stringify(results, null, 1)}\n`);
 }
+await model.dispose();

@@ -1,54 +1,27 @@
-import type { Engine } from "../../src/generate/engine.js";
-import { Sampler } from "../../src/generate/sampler.js";
-import { openWatermark } from "../../src/generate/watermark/open.js";
-import { type WatermarkOptions, watermarkSettings } from "../../src/generate/watermark/options.js";
-import { type SamplingOptions, samplingSettings } from "../../src/pretrained/sampling-options.js";
-import { RandomStream } from "../../src/util/random.js";
+import type { GenerateOptions } from "../../src/generate/options.js";
+import type { GPT2 } from "../../src/gpt2.js";
 
 export interface Text {
-  readonly tokens: number[];
+  readonly tokens: readonly number[];
   /** Under the model's own distribution. */
-  readonly logprobs: number[];
+  readonly logprobs: readonly number[];
 }
 
-export interface TextsOptions {
-  readonly prompts: readonly (readonly number[])[];
-  readonly length: number;
-  readonly sampling: SamplingOptions;
-  readonly vocabLimit: number;
-  readonly watermark: WatermarkOptions | undefined;
-  /** Texts that grow in the same runs. */
-  readonly batch: number;
-}
-
-/** Continues each prompt by `length` tokens, whatever they are. */
-export async function writeTexts(engine: Engine, options: TextsOptions): Promise<Text[]> {
-  const { prompts, length, batch, watermark } = options;
-  const settings = samplingSettings(options.sampling);
-  const opened = watermark && (await openWatermark(watermarkSettings(watermark), engine.config.vocabSize));
+/** Continues each prompt, `batch` of them side by side. */
+export async function writeTexts(
+  model: GPT2,
+  prompts: readonly (readonly number[])[],
+  options: GenerateOptions,
+  batch: number,
+): Promise<Text[]> {
   const texts: Text[] = [];
   for (let start = 0; start < prompts.length; start += batch) {
-    const part = prompts.slice(start, start + batch).map((prompt, i) => ({
-      prompt,
-      sequence: engine.sequence(),
-      sampler: new Sampler(settings, options.vocabLimit, new RandomStream(start + i), opened?.mark(prompt, 0)),
-      text: { tokens: [], logprobs: [] } as Text,
-    }));
-    for (let step = 0; step < length; step++) {
-      const extensions = part.map(({ sequence, prompt, text }) => ({
-        sequence,
-        tokens: step === 0 ? prompt : text.tokens.slice(-1),
-      }));
-      await engine.extend(extensions, (row, i) => {
-        const { token, logprob } = part[i]!.sampler.sample(row);
-        part[i]!.text.tokens.push(token);
-        part[i]!.text.logprobs.push(logprob);
-      });
-    }
-    for (const { sequence, text } of part) {
-      sequence.release();
-      texts.push(text);
-    }
+    const part = prompts.slice(start, start + batch);
+    texts.push(
+      ...(await Promise.all(
+        part.map((prompt, i) => model.complete(prompt, { ...options, stopAtEndOfText: false, seed: start + i })),
+      )),
+    );
   }
   return texts;
 }
