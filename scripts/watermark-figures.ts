@@ -17,7 +17,7 @@ import { GPT2 } from "../src/gpt2.js";
 import { type Evidence, evidenceTest } from "../src/misuse/watermark/evidence.js";
 import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import { loadWeights } from "../src/pretrained/weights.js";
-import { gpt2Tokenizer } from "../src/tokenizer/index.js";
+import { gpt2Tokenizer, type Tokenizer } from "../src/tokenizer/index.js";
 import { RandomStream } from "../src/util/random.js";
 import { EDITS, edited, readWordNet, type Synonyms } from "./watermark-figures/edits.js";
 import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures/texts.js";
@@ -27,10 +27,10 @@ import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures
  * and how often human ones are taken for marked.
  *
  *     node dist/scripts/watermark-figures.js --human valid.txt.gz --human train.txt.gz --wordnet DIR [--out FILE]
- *         [--texts 60] [--random 124M] [--temperature X --top-k N] [--passages 10000]
+ *         [--texts 60] [--random] [--temperature X --top-k N] [--passages 10000]
  *
  * Human texts are documents with a line <|endoftext|> between them; prompts are from the first file. WordNet's folder has
- * data.noun and so on (Debian: wordnet-base). With --random the model is a GPT-2 124M of random weights, for its entropy.
+ * data.noun and so on (Debian: wordnet-base). With --random the model is a GPT-2 124M of random weights in q8_0, for its entropy.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -66,7 +66,7 @@ async function randomModel(): Promise<GPT2> {
     const source = memorySource(name, new Uint8Array(values.buffer));
     return storedTensor({ name, dtype: "f32", shape: shapes.get(name)!, storedAs: "out_in", source, offset: 0 });
   });
-  const weights = await loadWeights(backend, config, tensors, {});
+  const weights = await loadWeights(backend, config, tensors, { dtype: "q8_0" });
   return new GPT2({ backend, config, weights, tokenizer: await gpt2Tokenizer() });
 }
 
@@ -153,7 +153,7 @@ async function measure(
  * common suit some keys.
  */
 async function falsePositives(scheme: WatermarkScheme, { config, tokenizer }: GPT2, count: number) {
-  const ids = human(count).map((text) => Array.from(tokenizer!.encode(text)));
+  const ids = human(tokenizer!, count);
   const evidence = LENGTHS.map((): Evidence[][] => Array.from({ length: KEYS }, () => []));
   for (let key = 0; key < KEYS; key++) {
     const test = await evidenceTest(watermarkSettings(watermarkOf(scheme, key)), config.vocabSize);
@@ -171,7 +171,13 @@ async function falsePositives(scheme: WatermarkScheme, { config, tokenizer }: GP
   return { passages: all.length, found: foundAt(all), ofKeys: [Math.min(...ofKeys), Math.max(...ofKeys)], byLength };
 }
 
-const human = (count: number) => passages(documents.flat(), count, 2500);
+let humanIds: number[][] | undefined;
+
+/** Passages of people, as tokens. */
+function human(tokenizer: Tokenizer, count: number): number[][] {
+  humanIds ??= passages(documents.flat(), count, 2500).map((text) => Array.from(tokenizer.encode(text)));
+  return humanIds;
+}
 
 const model = flags.random ? await randomModel() : await GPT2.load();
 const synonyms = flags.wordnet === undefined || flags.random ? undefined : readWordNet(flags.wordnet);
