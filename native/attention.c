@@ -74,58 +74,71 @@ static float softmax_row(float *s, Index keys, Index width, float scale) {
 #define ROWS_AHEAD 16
 #define KEYS 4 /* scored at a time, which hides the multiply-add's latency */
 
-INLINE void fetch_row(const float *row, Index HS) {
-  for (Index d = 0; d < HS; d += 16) __builtin_prefetch(row + d);
+INLINE void fetch_row(int type, const char *row, Index HS) {
+  for (Index d = 0; d < (Index)packed_bytes(type, HS); d += 64) __builtin_prefetch(row + d);
 }
 
-static void score_keys(const float *q, const float *k, Index ld, Index HS, Index keys, float *scores) {
+/* VW keys or values, or the first n of them. */
+INLINE vf load_cached(int type, const char *row, Index d) {
+  return type == F16 ? vload_f16(row + 2 * d) : vload((const float *)row + d);
+}
+INLINE vf load_cached_part(int type, const char *row, Index d, Index n) {
+  if (type == F32) return vload_part((const float *)row + d, n);
+  uint16_t halves[VW] = {0};
+  for (Index i = 0; i < n; i++) memcpy(halves + i, row + 2 * (d + i), sizeof *halves);
+  return vload_f16(halves);
+}
+
+/* ld in bytes, here and below. */
+INLINE void score_keys(int type, const float *q, const char *k, Index ld, Index HS, Index keys, float *scores) {
   for (Index j = 0; j < keys; j += KEYS) {
     vf acc[KEYS] = {{0}};
-    const float *row[KEYS];
+    const char *row[KEYS];
     UNROLL for (int u = 0; u < KEYS; u++) {
       row[u] = k + (j + u < keys ? j + u : j) * ld;
-      fetch_row(row[u] + ROWS_AHEAD * ld, HS);
+      fetch_row(type, row[u] + ROWS_AHEAD * ld, HS);
     }
     Index d = 0;
     for (; d + VW <= HS; d += VW) {
       vf qv = vload(q + d);
-      UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, vload(row[u] + d), acc[u]);
+      UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, load_cached(type, row[u], d), acc[u]);
     }
     if (d < HS) {
       vf qv = vload_part(q + d, HS - d);
-      UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, vload_part(row[u] + d, HS - d), acc[u]);
+      UNROLL for (int u = 0; u < KEYS; u++) acc[u] = vmadd(qv, load_cached_part(type, row[u], d, HS - d), acc[u]);
     }
     for (int u = 0; u < KEYS && j + u < keys; u++) scores[j + u] = vsum(acc[u]);
   }
 }
 
 /* Adds `count` neighbouring vectors of the sum at once, two rows at a time. */
-INLINE void weigh_vectors(int count, const float *weights, const float *v, Index ld, Index keys, float *out) {
+INLINE void weigh_vectors(int type, int count, const float *weights, const char *v, Index ld, Index keys, float *out) {
   vf acc[2][4] = {{{0}}};
   UNROLL for (int c = 0; c < count; c++) acc[0][c] = vload(out + c * VW);
   Index j = 0;
   for (; j + 2 <= keys; j += 2) {
     UNROLL for (int u = 0; u < 2; u++) {
-      const float *row = v + (j + u) * ld;
-      fetch_row(row + ROWS_AHEAD * ld, count * VW);
+      const char *row = v + (j + u) * ld;
+      fetch_row(type, row + ROWS_AHEAD * ld, count * VW);
       vf w = vset(weights[j + u]);
-      UNROLL for (int c = 0; c < count; c++) acc[u][c] = vmadd(w, vload(row + c * VW), acc[u][c]);
+      UNROLL for (int c = 0; c < count; c++) acc[u][c] = vmadd(w, load_cached(type, row, c * VW), acc[u][c]);
     }
   }
   if (j < keys) {
     vf w = vset(weights[j]);
-    UNROLL for (int c = 0; c < count; c++) acc[0][c] = vmadd(w, vload(v + j * ld + c * VW), acc[0][c]);
+    UNROLL for (int c = 0; c < count; c++) acc[0][c] = vmadd(w, load_cached(type, v + j * ld, c * VW), acc[0][c]);
   }
   UNROLL for (int c = 0; c < count; c++) vstore(out + c * VW, acc[0][c] + acc[1][c]);
 }
 
-static void weigh_values(const float *weights, const float *v, Index ld, Index HS, Index keys, float *out) {
+INLINE void weigh_values(int type, const float *weights, const char *v, Index ld, Index HS, Index keys, float *out) {
+  const Index bytes = type == F16 ? 2 : 4;
   Index d = 0;
-  for (; d + 4 * VW <= HS; d += 4 * VW) weigh_vectors(4, weights, v + d, ld, keys, out + d);
-  for (; d + VW <= HS; d += VW) weigh_vectors(1, weights, v + d, ld, keys, out + d);
+  for (; d + 4 * VW <= HS; d += 4 * VW) weigh_vectors(type, 4, weights, v + d * bytes, ld, keys, out + d);
+  for (; d + VW <= HS; d += VW) weigh_vectors(type, 1, weights, v + d * bytes, ld, keys, out + d);
   if (d == HS) return;
   vf acc = vload_part(out + d, HS - d);
-  for (Index j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), vload_part(v + j * ld + d, HS - d), acc);
+  for (Index j = 0; j < keys; j++) acc = vmadd(vset(weights[j]), load_cached_part(type, v + j * ld, d, HS - d), acc);
   vstore_part(out + d, acc, HS - d);
 }
 
@@ -133,12 +146,12 @@ static void weigh_values(const float *weights, const float *v, Index ld, Index H
 #define KEY_BLOCK 128
 
 /* One query against the cache, heads h0 to h1: scores by dot products, then the weighted sums of the values. */
-static void attend_one(const Attention *at, const float *q, const float *k, const float *v, float *out, float *lse,
+INLINE void attend_one(int type, const Attention *at, const float *q, const char *k, const char *v, float *out, float *lse,
                        float *strips, Index kp, Index n, Index h0, Index h1, Index keys) {
-  Index HS = at->HS, ld = at->ldkv, width = ROUND_UP(keys, VW);
+  Index HS = at->HS, row = (Index)packed_bytes(type, HS), ld = (Index)packed_bytes(type, at->ldkv), width = ROUND_UP(keys, VW);
   for (Index j = 0; j < keys; j += KEY_BLOCK) {
     Index count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
-    for (Index h = h0; h < h1; h++) score_keys(q + h * HS, k + j * ld + h * HS, ld, HS, count, strips + (h - h0) * kp + j);
+    for (Index h = h0; h < h1; h++) score_keys(type, q + h * HS, k + j * ld + h * row, ld, HS, count, strips + (h - h0) * kp + j);
   }
   for (Index h = h0; h < h1; h++) {
     float *strip = strips + (h - h0) * kp, sum = softmax_row(strip, keys, width, at->scale);
@@ -148,7 +161,7 @@ static void attend_one(const Attention *at, const float *q, const float *k, cons
   memset(out + h0 * HS, 0, (size_t)((h1 - h0) * HS) * sizeof(float));
   for (Index j = 0; j < keys; j += KEY_BLOCK) {
     Index count = keys - j < KEY_BLOCK ? keys - j : KEY_BLOCK;
-    for (Index h = h0; h < h1; h++) weigh_values(strips + (h - h0) * kp + j, v + j * ld + h * HS, ld, HS, count, out + h * HS);
+    for (Index h = h0; h < h1; h++) weigh_values(type, strips + (h - h0) * kp + j, v + j * ld + h * row, ld, HS, count, out + h * HS);
   }
 }
 
@@ -161,9 +174,12 @@ static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs
   float *out = a->out, *lse = a->lse, *strips = scratch_bytes(ctx, (size_t)((h1 - h0) * kp) * sizeof(float));
   if (!strips) return;
   for (Index n = n0; n < n1; n++) {
-    Index k0 = at->first[n];
-    const float *k = a->k + k0 * at->ldkv, *v = a->v + k0 * at->ldkv;
-    attend_one(at, q + n * at->ldq, k, v, out + n * C, lse ? lse + n * at->NH : NULL, strips, kp, n, h0, h1, at->last[n] + 1 - k0);
+    Index k0 = at->first[n], keys = at->last[n] + 1 - k0;
+    const char *k = packed_at(a->k.type, a->k.data, k0 * at->ldkv), *v = packed_at(a->v.type, a->v.data, k0 * at->ldkv);
+    const float *query = q + n * at->ldq;
+    float *sums = lse ? lse + n * at->NH : NULL;
+    if (a->k.type == F16) attend_one(F16, at, query, k, v, out + n * C, sums, strips, kp, n, h0, h1, keys);
+    else attend_one(F32, at, query, k, v, out + n * C, sums, strips, kp, n, h0, h1, keys);
   }
 }
 
@@ -217,10 +233,40 @@ static void drop_columns(const Attention *at, float *scores, Index n, Index coun
 }
 
 /* Few rows left of a head take a smaller tile. */
-static __attribute__((noinline)) void tile_of_rows(Index rows, Index kc, const float *a, const float *b, float *c, int load_c) {
-  if (MR > 4 && rows <= 4) micro_rows(0, 4, kc, a, b, c, NR, load_c);
-  else if (MR > 8 && rows <= 8) micro_rows(0, 8, kc, a, b, c, NR, load_c);
-  else micro_rows(0, MR, kc, a, b, c, NR, load_c);
+INLINE void tile_of(int pairs, Index rows, Index kc, const float *a, const float *b, float *c, int load_c) {
+  if (MR > 4 && rows <= 4) micro_rows(pairs, 4, kc, a, b, c, NR, load_c);
+  else if (MR > 8 && rows <= 8) micro_rows(pairs, 8, kc, a, b, c, NR, load_c);
+  else micro_rows(pairs, MR, kc, a, b, c, NR, load_c);
+}
+
+static __attribute__((noinline)) void tile_of_rows(int bf16, Index rows, Index kc, const float *a, const float *b, float *c, int load_c) {
+  if (PAIRS && bf16) tile_of(1, rows, kc, a, b, c, load_c);
+  else tile_of(0, rows, kc, a, b, c, load_c);
+}
+
+/* Weights [keys][NR] from key `begin` on become factors in bf16, in place: rows rounded, or pairs of rows. */
+static void round_weights(float *weights, Index begin, Index keys) {
+#if PAIRS
+  for (Index j = begin; j < keys; j += 2) {
+    UNROLL for (int v = 0; v < NV; v++) {
+      const float *from = weights + j * NR + v * VW;
+      vf second = j + 1 < keys ? vload(from + NR) : (vf){0};
+      vstore(weights + (begin + (j - begin) / 2) * NR + v * VW, vpair(vload(from), second));
+    }
+  }
+#else
+  round_to_bf16(weights + begin * NR, (size_t)((keys - begin) * NR));
+#endif
+}
+
+/* The head's keys, or values, as floats `*ld` apart: where they are, or decoded into temp. */
+static const float *head_rows(Cached cached, Index k0, Index keys, Index head, const Attention *at, float *temp, Index *ld) {
+  const Index from = k0 * at->ldkv + head * at->HS;
+  *ld = at->ldkv;
+  if (cached.type == F32) return (const float *)cached.data + from;
+  for (Index j = 0; j < keys; j++) decode_row(cached.type, cached.data, from + j * at->ldkv, at->HS, temp + j * at->HS);
+  *ld = at->HS;
+  return temp;
 }
 
 /* out's rows (queries, `count` of them) = the columns of sums [HS][NR], each over its column's sum. */
@@ -245,14 +291,19 @@ static void store_columns(const float *sums, Index HS, const Columns *c, Index c
 static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, Index n0, Index n1, Index last,
                            Index head) {
   const Index HS = at->HS, NH = at->NH, C = NH * HS, k0 = at->first[n0], keys = last + 1 - k0;
-  const float *q = a->q + head * HS, *k = a->k + k0 * at->ldkv + head * HS, *v = a->v + k0 * at->ldkv + head * HS;
+  const int bf16 = a->bf16, step = STEP(bf16);
+  const Index hs = (HS + step - 1) / step, ks = (keys + step - 1) / step; /* steps of the two products */
+  const float *q = a->q + head * HS;
   float *out = a->out + head * HS, *lse = a->lse;
-  const Index km = ROUND_UP(keys, MR), hm = ROUND_UP(HS, MR);
-  float *kp = scratch_bytes(ctx, (size_t)(km * HS + hm * keys + (km + HS + hm) * NR + 4 * VW) * sizeof(float));
+  const Index km = ROUND_UP(keys, MR), hm = ROUND_UP(HS, MR), decoded = a->k.type == F32 ? 0 : keys * HS;
+  float *kp = scratch_bytes(ctx, (size_t)(km * hs + hm * ks + (km + hs + hm) * NR + decoded + 4 * VW) * sizeof(float));
   if (!kp) return;
-  float *vp = kp + km * HS + VW, *scores = vp + hm * keys + VW, *qp = scores + km * NR, *sums = qp + HS * NR;
-  pack_a(0, kp, k, at->ldkv, 1, keys, HS); /* K */
-  pack_a(0, vp, v, 1, at->ldkv, HS, keys); /* Vᵀ */
+  float *vp = kp + km * hs + VW, *scores = vp + hm * ks + VW, *qp = scores + km * NR, *sums = qp + hs * NR, *temp = sums + hm * NR;
+  Index ld;
+  const float *k = head_rows(a->k, k0, keys, head, at, temp, &ld);
+  pack_a(bf16, kp, k, ld, 1, keys, HS); /* K */
+  const float *v = head_rows(a->v, k0, keys, head, at, temp, &ld);
+  pack_a(bf16, vp, v, 1, ld, HS, keys); /* Vᵀ */
   for (Index n = n0; n < n1; n += NR) {
     Index bq = n1 - n < NR ? n1 - n : NR, seen = 0, all = keys, begin, common;
     int32_t starts[NR] = {0}, ends[NR] = {0};
@@ -267,8 +318,8 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
     Columns c;
     memcpy(c.first, starts, sizeof c.first);
     memcpy(c.last, ends, sizeof c.last);
-    pack_b(0, qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
-    for (Index j = begin; j < seen; j += MR) micro_tile(0, HS, kp + j * HS, qp, scores + j * NR, NR, 0);
+    pack_b(bf16, qp, q + n * at->ldq, 1, at->ldq, HS, bq); /* Qᵀ */
+    for (Index j = begin; j < seen; j += MR) micro_tile(bf16, hs, kp + j * hs, qp, scores + j * NR, NR, 0);
     softmax_columns(scores, begin, seen, common, all, at->scale, &c);
     if (lse) {
       float max[NR], sum[NR];
@@ -276,9 +327,12 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
       for (Index i = 0; i < bq; i++) lse[(n + i) * NH + head] = max[i] * at->scale + __builtin_logf(sum[i]);
     }
     if (at->p > 0) drop_columns(at, scores, n, bq, k0, head, begin, seen);
-    for (Index j = begin; j < seen; j += KC) { /* the weights of KC keys stay in the first-level cache */
-      Index kc = seen - j < KC ? seen - j : KC;
-      for (Index d = 0; d < HS; d += MR) tile_of_rows(HS - d, kc, vp + d * keys + j * MR, scores + j * NR, sums + d * NR, j > begin);
+    if (bf16) round_weights(scores, begin, seen);
+    const Index steps = (seen - begin + step - 1) / step;
+    for (Index j = 0; j < steps; j += KC) { /* the weights of KC keys stay in the first-level cache */
+      Index kc = steps - j < KC ? steps - j : KC;
+      const float *weights = scores + (begin + j) * NR, *values = vp + (begin / step + j) * MR;
+      for (Index d = 0; d < HS; d += MR) tile_of_rows(bf16, HS - d, kc, values + d * ks, weights, sums + d * NR, j > 0);
     }
     store_columns(sums, HS, &c, bq, out + n * C, C);
   }
@@ -308,6 +362,8 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
   const float *dout = a->dout + h, *out = a->out + h, *lse = a->lse;
   const float *q = a->q + h, *k = a->k + k0 * ld + h, *v = a->v + k0 * ld + h;
   float *dq = a->dq + h, *dk = a->dk + k0 * ld + h, *dv = a->dv + k0 * ld + h;
+  const int bf16 = a->bf16, step = STEP(bf16);
+  const Index hs = (HS + step - 1) / step, ks = (keys + step - 1) / step; /* steps of products over a head, and over keys */
   Index kp = ROUND_UP(keys, NR), hp = ROUND_UP(HS, NR), km = ROUND_UP(keys, MR);
   size_t floats = 2 * kp * HS + 3 * keys * hp + 2 * BQ * kp + 2 * BQ * HS + BQ * keys + km * BQ + 2 * BQ * hp + 8 * VW;
   float *kt = scratch_bytes(ctx, floats * sizeof(float));
@@ -316,9 +372,9 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
   float *s = dvt + keys * hp, *ds = s + BQ * kp;
   float *qa = ds + BQ * kp, *da = qa + BQ * HS + VW, *pa = da + BQ * HS + VW; /* A panels: Q, dO, dS */
   float *ta = pa + BQ * keys + VW, *qb = ta + km * BQ + VW, *db = qb + BQ * hp; /* A panels of a transpose; B panels: Q, dO */
-  pack_b(0, kt, k, 1, ld, HS, keys);
-  pack_b(0, vt, v, 1, ld, HS, keys);
-  pack_b(0, kb, k, ld, 1, keys, HS);
+  pack_b(bf16, kt, k, 1, ld, HS, keys);
+  pack_b(bf16, vt, v, 1, ld, HS, keys);
+  pack_b(bf16, kb, k, ld, 1, keys, HS);
   memset(dkt, 0, (size_t)keys * hp * 2 * sizeof(float));
   float keep = 1.0f / (1.0f - at->p);
   for (Index n = n0; n < n1; n += BQ) {
@@ -326,13 +382,14 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
     block_start(at, n, bq, k0, NR, &begin, &common);
     for (Index i = 0; i < bq; i++)
       if (at->last[n + i] + 1 - k0 > end) end = at->last[n + i] + 1 - k0;
+    const Index bs = (bq + step - 1) / step; /* steps of products over the block's queries */
     Index seen = end - begin; /* keys of the block, from `begin` on */
-    pack_a(0, qa, q + n * ldq, ldq, 1, bq, HS);
-    pack_a(0, da, dout + n * C, C, 1, bq, HS);
-    pack_b(0, qb, q + n * ldq, ldq, 1, bq, HS);
-    pack_b(0, db, dout + n * C, C, 1, bq, HS);
-    gemm_packed(0, bq, seen, HS, qa, kt + begin * HS, s, kp, 0, 0, NULL, 0, 0, NULL);
-    gemm_packed(0, bq, seen, HS, da, vt + begin * HS, ds, kp, 0, 0, NULL, 0, 0, NULL);
+    pack_a(bf16, qa, q + n * ldq, ldq, 1, bq, HS);
+    pack_a(bf16, da, dout + n * C, C, 1, bq, HS);
+    pack_b(bf16, qb, q + n * ldq, ldq, 1, bq, HS);
+    pack_b(bf16, db, dout + n * C, C, 1, bq, HS);
+    gemm_packed(bf16, bq, seen, hs, qa, kt + begin * hs, s, kp, 0, 0, NULL, 0, 0, NULL);
+    gemm_packed(bf16, bq, seen, hs, da, vt + begin * hs, ds, kp, 0, 0, NULL, 0, 0, NULL);
     for (Index i = 0; i < bq; i++) {
       Index before = at->first[n + i] - k0 - begin, mine = at->last[n + i] + 1 - k0 - begin, j;
       float *si = s + i * kp, *di = ds + i * kp;
@@ -359,13 +416,13 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
         }
       }
     }
-    pack_a(0, pa, ds, kp, 1, bq, seen);
+    pack_a(bf16, pa, ds, kp, 1, bq, seen);
     for (Index j = 0; j < HS; j += NR)
-      gemm_packed(0, bq, HS - j < NR ? HS - j : NR, seen, pa, kb + j * keys + begin * NR, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
-    pack_a(0, ta, ds, 1, kp, seen, bq);
-    gemm_packed(0, seen, HS, bq, ta, qb, dkt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
-    pack_a(0, ta, s, 1, kp, seen, bq);
-    gemm_packed(0, seen, HS, bq, ta, db, dvt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
+      gemm_packed(bf16, bq, HS - j < NR ? HS - j : NR, (seen + step - 1) / step, pa, kb + j * ks + begin / step * NR, dq + n * ldq + j, ldq, 0, 0, NULL, 0, 0, NULL);
+    pack_a(bf16, ta, ds, 1, kp, seen, bq);
+    gemm_packed(bf16, seen, HS, bs, ta, qb, dkt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
+    pack_a(bf16, ta, s, 1, kp, seen, bq);
+    gemm_packed(bf16, seen, HS, bs, ta, db, dvt + begin * hp, hp, 1, 0, NULL, 0, 0, NULL);
   }
   for (Index j = 0; j < keys; j++) {
     memcpy(dk + j * ld, dkt + j * hp, (size_t)HS * sizeof(float));

@@ -2,6 +2,7 @@
  * Converts weights from a file's dtype and layout to those used in memory: another dtype (src/dtype), or transposed (Hugging
  * Face's Conv1D). Each value passes through single precision. Encoding gives the same bytes as src/dtype.
  */
+#include "half.h"
 #include "op.h"
 #include "vec.h"
 
@@ -30,20 +31,6 @@ static size_t bytes_of(int64_t type, Index n) {
   }
 }
 
-INLINE float float_of(uint32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-INLINE uint32_t bits_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-#define F32_INFINITY 0x7f800000u
-#define F16_INFINITY 0x7c00u
-
 /* Of values other than NaN and infinity, which are found beforehand. */
 INLINE float f16_to_f32(uint16_t half) {
   uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
@@ -51,17 +38,6 @@ INLINE float f16_to_f32(uint16_t half) {
   float normal = float_of(magnitude + (112u << 23)), subnormal = float_of(magnitude + (113u << 23)) - 0x1p-14f;
   uint32_t bits = magnitude < (1u << 23) ? bits_of(subnormal) : bits_of(normal);
   return float_of(bits | (uint32_t)(half & 0x8000) << 16);
-}
-
-/* Rounds to the nearest, ties to even; a value too large becomes infinity. */
-INLINE uint16_t f32_to_f16(float x) {
-  uint32_t bits = bits_of(x), magnitude = bits & 0x7fffffffu;
-  uint32_t normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
-  /* The last place of a float just above 1/2 is 2^-24, that of a subnormal half: one addition rounds. */
-  uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u;
-  uint32_t half = magnitude < 0x38800000u ? subnormal : normal;
-  half = magnitude >= 0x47800000u ? F16_INFINITY : half;
-  return (uint16_t)((bits >> 16 & 0x8000) | half);
 }
 
 /* Whether all n values are finite; those of a block are if its scale is. */

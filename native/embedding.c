@@ -1,4 +1,5 @@
 /* Token and position embeddings; gathering and scattering rows. */
+#include "half.h"
 #include "op.h"
 #include "quant.h"
 #include "vec.h"
@@ -40,12 +41,20 @@ static void embedding_backward(Ctx *ctx, const EmbeddingBackwardArgs *a) {
 static void scatter_rows(Ctx *ctx, const ScatterRowsArgs *a) {
   int64_t from, to;
   split(ctx, a->N, 1, &from, &to);
-  for (Index n = from; n < to; n++)
-    memcpy(a->dst + a->index[n] * a->lddst, a->src + n * a->ldsrc, (size_t)a->W * sizeof(float));
+  for (Index n = from; n < to; n++) {
+    const Index at = a->index[n] * a->lddst;
+    const float *src = a->src + n * a->ldsrc;
+    if (a->dst.type == F32) {
+      memcpy((float *)a->dst.data + at, src, (size_t)a->W * sizeof(float));
+      continue;
+    }
+    uint16_t *halves = (uint16_t *)a->dst.data + at;
+    for (Index i = 0; i < a->W; i++) halves[i] = saturating_half(src[i]);
+  }
 }
 
 static void gather_rows(Ctx *ctx, const GatherRowsArgs *a) {
   int64_t from, to;
   split(ctx, a->N, 1, &from, &to);
-  for (Index n = from; n < to; n++) memcpy(a->out + n * a->W, a->x + a->index[n] * a->W, (size_t)a->W * sizeof(float));
+  for (Index n = from; n < to; n++) decode_row(a->x.type, a->x.data, a->index[n] * a->W, a->W, a->out + n * a->W);
 }

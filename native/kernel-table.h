@@ -106,8 +106,8 @@ static void run_attention_forward(Ctx *ctx, const Args *a) {
       .out = a->tensor[0],
       .lse = a->tensor[1],
       .q = a->tensor[2],
-      .k = a->tensor[3],
-      .v = a->tensor[4],
+      .k = {a->tensor[3], a->dtype[3]},
+      .v = {a->tensor[4], a->dtype[4]},
       .first = a->tensor[5],
       .last = a->tensor[6],
       .N = a->dim[0],
@@ -120,6 +120,7 @@ static void run_attention_forward(Ctx *ctx, const Args *a) {
       .key0 = (uint32_t)(int64_t)a->scalar[2],
       .key1 = (uint32_t)(int64_t)a->scalar[3],
       .path = (int)a->scalar[4],
+      .bf16 = a->scalar[5] != 0,
   });
 }
 
@@ -145,12 +146,13 @@ static void run_attention_backward(Ctx *ctx, const Args *a) {
       .p = a->scalar[1],
       .key0 = (uint32_t)(int64_t)a->scalar[2],
       .key1 = (uint32_t)(int64_t)a->scalar[3],
+      .bf16 = a->scalar[4] != 0,
   });
 }
 
 static void run_scatter_rows(Ctx *ctx, const Args *a) {
   scatter_rows(ctx, &(ScatterRowsArgs){
-      .dst = a->tensor[0],
+      .dst = {a->tensor[0], a->dtype[0]},
       .src = a->tensor[1],
       .index = a->tensor[2],
       .N = a->dim[0],
@@ -163,7 +165,7 @@ static void run_scatter_rows(Ctx *ctx, const Args *a) {
 static void run_gather_rows(Ctx *ctx, const Args *a) {
   gather_rows(ctx, &(GatherRowsArgs){
       .out = a->tensor[0],
-      .x = a->tensor[1],
+      .x = {a->tensor[1], a->dtype[1]},
       .index = a->tensor[2],
       .N = a->dim[0],
       .W = a->dim[1],

@@ -1,5 +1,6 @@
 /* Linear layers: y = x Wᵀ + b, forward and backward. */
 #include "gemm.h"
+#include "half.h"
 #include "quant-dot.h"
 #include "quant-gemm.h"
 
@@ -60,16 +61,66 @@ static __attribute__((noinline)) int dot_halves(Index n, const char *w, const fl
 }
 #endif
 
+/* Weights as factors: in bf16 rounded to it. */
+INLINE vf load_factors(int type, int bf16, const void *row, Index k) {
+  vf w = load_weights(type, row, k);
+  return bf16 && type != BF16 ? vround_bf16(w) : w;
+}
+
+INLINE void prefetch_weights(int type, const void *row, Index k) {
+  const char *here = (const char *)row + (type == F32 ? 4 : 2) * (k + FETCH_AHEAD);
+  __builtin_prefetch(here);
+  if (type == F32 && VW == 16) __builtin_prefetch(here + 64);
+}
+
+#if PAIRS
+/* Pairs of weights from k on, `n` of them, zeros beyond. */
+INLINE vf load_weight_pairs(int type, const void *row, Index k, Index n) {
+  if (type == BF16 && n >= 2 * VW) return vload((const float *)((const uint16_t *)row + k));
+  vf low = n >= VW ? load_weights(type, row, k) : load_weights_part(type, row, k, n), high = {0};
+  if (n >= 2 * VW) high = load_weights(type, row, k + VW);
+  else if (n > VW) high = load_weights_part(type, row, k + VW, n - VW);
+  return (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+}
+
+/* dot_row of pairs; x is rows of pairs, with zeros beyond IC. */
+INLINE void dot_row_pairs(int type, Index IC, const void *w, Index T, const float *restrict x, Index ldx, float *out) {
+  vf acc[FEW_TOKENS][2];
+  UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
+  Index k = 0;
+  for (; k + 4 * VW <= IC; k += 4 * VW) {
+    prefetch_weights(type, w, k);
+    prefetch_weights(type, w, k + 2 * VW);
+    vf w0 = load_weight_pairs(type, w, k, 2 * VW), w1 = load_weight_pairs(type, w, k + 2 * VW, 2 * VW);
+    UNROLL for (int t = 0; t < T; t++) {
+      acc[t][0] = vmadd_pairs(w0, vload(x + t * ldx + k / 2), acc[t][0]);
+      acc[t][1] = vmadd_pairs(w1, vload(x + t * ldx + k / 2 + VW), acc[t][1]);
+    }
+  }
+  for (; k < IC; k += 2 * VW) {
+    vf w0 = load_weight_pairs(type, w, k, IC - k);
+    for (int t = 0; t < T; t++) acc[t][0] = vmadd_pairs(w0, vload(x + t * ldx + k / 2), acc[t][0]);
+  }
+  for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
+}
+#endif
+
 /*
- * Dot products of one weight row with T tokens. Rows are taken one after the other, so that memory is read as one stream
- * (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
+ * Dot products of one weight row with T tokens, ldx apart. Rows are taken one after the other, so that memory is read as one
+ * stream (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
  */
-INLINE void dot_row(int type, Index IC, const void *w, Index T, const float *restrict x, float *out) {
+INLINE void dot_row(int type, int bf16, Index IC, const void *w, Index T, const float *restrict x, Index ldx, float *out) {
+#if PAIRS
+  if (bf16) {
+    dot_row_pairs(type, IC, w, T, x, ldx, out);
+    return;
+  }
+#endif
   vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   Index k = 0;
 #if defined(__wasm__) /* more loads in flight, as vectors of 16 bytes need to keep up with memory */
-  if (T == 1) {
+  if (T == 1 && !bf16) {
     vf sum[4] = {{0}};
     Index whole = IC / (4 * VW) * (4 * VW);
     if (type == F16) {
@@ -83,19 +134,18 @@ INLINE void dot_row(int type, Index IC, const void *w, Index T, const float *res
   }
 #endif
   for (; k + 2 * VW <= IC; k += 2 * VW) {
-    const char *here = (const char *)w + (type == F32 ? 4 : 2) * (k + FETCH_AHEAD);
-    __builtin_prefetch(here);
-    if (type == F32 && VW == 16) __builtin_prefetch(here + 64);
-    vf w0 = load_weights(type, w, k), w1 = load_weights(type, w, k + VW);
+    prefetch_weights(type, w, k);
+    vf w0 = load_factors(type, bf16, w, k), w1 = load_factors(type, bf16, w, k + VW);
     UNROLL for (int t = 0; t < T; t++) {
-      acc[t][0] = vmadd(w0, vload(x + t * IC + k), acc[t][0]);
-      acc[t][1] = vmadd(w1, vload(x + t * IC + k + VW), acc[t][1]);
+      acc[t][0] = vmadd(w0, vload(x + t * ldx + k), acc[t][0]);
+      acc[t][1] = vmadd(w1, vload(x + t * ldx + k + VW), acc[t][1]);
     }
   }
   for (; k < IC; k += VW) {
     Index part = IC - k < VW ? IC - k : VW;
     vf wv = part == VW ? load_weights(type, w, k) : load_weights_part(type, w, k, part);
-    for (int t = 0; t < T; t++) acc[t][0] += wv * (part == VW ? vload(x + t * IC + k) : vload_part(x + t * IC + k, part));
+    if (bf16 && type != BF16) wv = vround_bf16(wv);
+    for (int t = 0; t < T; t++) acc[t][0] += wv * (part == VW ? vload(x + t * ldx + k) : vload_part(x + t * ldx + k, part));
   }
   for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
 }
@@ -103,12 +153,13 @@ INLINE void dot_row(int type, Index IC, const void *w, Index T, const float *res
 /* Tokens [from, from + N) of those streamed together: floats, and for weights of an integer dtype rounded to integers too. */
 typedef struct {
   Index from, N, IC, OC;
-  const float *x;
+  const float *x; /* rows ldx apart, with bf16 rounded to it, and in pairs where there are any */
+  Index ldx;
   Activations q;
 } FewTokens;
 
 /* Dot products of R weight rows, one if floats, with T tokens from t on; out: FEW_TOKENS for each row. */
-INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, Index t, Index T, float *out) {
+INLINE void dot_tokens(int type, int bf16, const FewTokens *f, int R, const void *rows, Index t, Index T, float *out) {
 #if !defined(__wasm__)
   if (is_integer_type(type)) {
     dot_blocks(type, R, rows, f->IC / BLOCK, &f->q, t, T, out, FEW_TOKENS);
@@ -116,17 +167,17 @@ INLINE void dot_tokens(int type, const FewTokens *f, int R, const void *rows, In
   }
 #endif
   (void)R;
-  dot_row(type, f->IC, rows, T, f->x + t * f->IC, out);
+  dot_row(type, bf16, f->IC, rows, T, f->x + t * f->ldx, f->ldx, out);
 }
 
 /* Dot products of R weight rows with all tokens. */
-INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float *out) {
+INLINE void dot_all(int type, int bf16, const FewTokens *f, int R, const void *rows, float *out) {
   const int together = is_integer_type(type) ? INTEGER_TOKENS : DOT_TOKENS;
   Index t = 0;
-  for (; t + together <= f->N; t += together) dot_tokens(type, f, R, rows, f->from + t, together, out + t);
+  for (; t + together <= f->N; t += together) dot_tokens(type, bf16, f, R, rows, f->from + t, together, out + t);
 #define CASE(n) \
   case n: \
-    if (n < together) dot_tokens(type, f, R, rows, f->from + t, n, out + t); \
+    if (n < together) dot_tokens(type, bf16, f, R, rows, f->from + t, n, out + t); \
     break;
   switch (f->N - t) {
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7)
@@ -135,7 +186,7 @@ INLINE void dot_all(int type, const FewTokens *f, int R, const void *rows, float
 }
 
 /* Dot products of up to VW rows with all tokens. */
-INLINE void dot_rows(int type, const FewTokens *f, const void *w, Index rows, float y[VW][FEW_TOKENS]) {
+INLINE void dot_rows(int type, int bf16, const FewTokens *f, const void *w, Index rows, float y[VW][FEW_TOKENS]) {
 #if defined(__wasm__)
   if (type == Q8_0) {
     dot_blocks_q8(w, rows, &f->q, f->from, f->N, y[0], FEW_TOKENS);
@@ -149,15 +200,15 @@ INLINE void dot_rows(int type, const FewTokens *f, const void *w, Index rows, fl
   Index r = 0;
   /* With one token or two reading memory is the limit, not the loads of activations that rows can share. */
   if (is_integer_type(type) && INTEGER_ROWS > 1 && f->N > 2) {
-    for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, f, INTEGER_ROWS, packed_at(type, w, r * f->IC), y[r]);
+    for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, bf16, f, INTEGER_ROWS, packed_at(type, w, r * f->IC), y[r]);
   }
-  for (; r < rows; r++) dot_all(type, f, 1, packed_at(type, w, r * f->IC), y[r]);
+  for (; r < rows; r++) dot_all(type, bf16, f, 1, packed_at(type, w, r * f->IC), y[r]);
 }
 
 /* Rows [o, o + rows) of the result for the tokens of f. */
-INLINE void few_outputs(int type, const FewTokens *f, const void *w, Index o, Index rows, float *out, const Epilogue *e) {
+INLINE void few_outputs(int type, int bf16, const FewTokens *f, const void *w, Index o, Index rows, float *out, const Epilogue *e) {
   float y[VW][FEW_TOKENS] = {{0}};
-  dot_rows(type, f, packed_at(type, w, o * f->IC), rows, y);
+  dot_rows(type, bf16, f, packed_at(type, w, o * f->IC), rows, y);
   for (Index t = 0; t < f->N; t++) {
     Index at = (f->from + t) * f->OC + o;
     vf v;
@@ -170,33 +221,61 @@ INLINE void few_outputs(int type, const FewTokens *f, const void *w, Index o, In
 }
 
 /* More tokens than a group take the rows, by then in the cache, once for each group. */
-INLINE void few_rows(int type, const FewTokens *all, const void *w, Index from, Index to, float *out, const Epilogue *e) {
+INLINE void few_rows(int type, int bf16, const FewTokens *all, const void *w, Index from, Index to, float *out, const Epilogue *e) {
   FewTokens f = *all;
   for (Index o = from; o < to; o += VW) {
     Index rows = to - o < VW ? to - o : VW;
     for (f.from = 0; f.from < all->N; f.from += FEW_TOKENS) {
       f.N = all->N - f.from < FEW_TOKENS ? all->N - f.from : FEW_TOKENS;
-      few_outputs(type, &f, w, o, rows, out, e);
+      few_outputs(type, bf16, &f, w, o, rows, out, e);
     }
   }
 }
 
-static void linear_few(Ctx *ctx, Index N, Index IC, Index OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
+/* Activations rounded to bf16 in the thread's own memory. */
+static int round_few(Ctx *ctx, FewTokens *f) {
+  const float *x = f->x;
+  const Index ldx = PAIRS ? ROUND_UP(f->IC, 4 * VW) / 2 : ROUND_UP(f->IC, VW), step = STEP(1);
+  float *rounded = scratch_bytes(ctx, (size_t)(f->N * ldx) * sizeof(float));
+  if (!rounded) return 0;
+  memset(rounded, 0, (size_t)(f->N * ldx) * sizeof(float));
+  for (Index n = 0; n < f->N; n++) {
+    const float *from = x + n * f->IC;
+    float *to = rounded + n * ldx;
+    Index k = 0;
+    for (; k + VW * step <= f->IC; k += VW * step) vstore(to + k / step, PAIRS ? load_steps(PAIRS, from + k) : vround_bf16(vload(from + k)));
+    for (; k < f->IC; k += step) to[k / step] = PAIRS ? load_step(1, from + k, 1, f->IC - k) : float_of(round_bf16(from[k]));
+  }
+  f->x = rounded;
+  f->ldx = ldx;
+  return 1;
+}
+
+static void linear_few(Ctx *ctx, int bf16, Index N, Index IC, Index OC, const float *x, const Operand *w, float *out, const Epilogue *e) {
   int64_t from, to;
   split(ctx, OC, 32, &from, &to);
   if (from >= to) return;
-  FewTokens f = {.N = N, .IC = IC, .OC = OC, .x = x};
+  FewTokens f = {.N = N, .IC = IC, .OC = OC, .x = x, .ldx = IC};
   if (is_integer_type(w->type)) {
     void *memory = scratch_bytes(ctx, activations_bytes(N, IC / BLOCK));
     if (!memory) return;
     f.q = quantise_activations(w->type, x, N, IC / BLOCK, memory);
   }
+  if (bf16) {
+    if (!round_few(ctx, &f)) return;
+    switch (w->type) {
+      case F16: few_rows(F16, 1, &f, w->data, from, to, out, e); break;
+      case BF16: few_rows(BF16, 1, &f, w->data, from, to, out, e); break;
+      default: few_rows(F32, 1, &f, w->data, from, to, out, e);
+    }
+    return;
+  }
   switch (w->type) {
-    case F16: few_rows(F16, &f, w->data, from, to, out, e); break;
-    case BF16: few_rows(BF16, &f, w->data, from, to, out, e); break;
-    case Q8_0: few_rows(Q8_0, &f, w->data, from, to, out, e); break;
-    case Q4_0: few_rows(Q4_0, &f, w->data, from, to, out, e); break;
-    default: few_rows(F32, &f, w->data, from, to, out, e);
+    case F16: few_rows(F16, 0, &f, w->data, from, to, out, e); break;
+    case BF16: few_rows(BF16, 0, &f, w->data, from, to, out, e); break;
+    case Q8_0: few_rows(Q8_0, 0, &f, w->data, from, to, out, e); break;
+    case Q4_0: few_rows(Q4_0, 0, &f, w->data, from, to, out, e); break;
+    default: few_rows(F32, 0, &f, w->data, from, to, out, e);
   }
 }
 
@@ -209,8 +288,8 @@ static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
   Operand w = {.data = a->weight.data, .rs = 1, .cs = IC, .type = type};
   Epilogue e = {.preact = a->preact, .bias = a->bias, .residual = a->residual, .ld = OC, .gelu = a->act == ACT_GELU_NEW};
   int bf16 = a->bf16 && !is_integer_type(type);
-  if (!bf16 && (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type)))) {
-    if (N > 0) linear_few(ctx, N, IC, OC, x, &w, out, &e);
+  if (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type))) {
+    if (N > 0) linear_few(ctx, bf16, N, IC, OC, x, &w, out, &e);
     return;
   }
 #if defined(INTEGER_GEMM)

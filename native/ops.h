@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
-#define KERNELS_VERSION (-470869021)
+#define KERNELS_VERSION (515805169)
 
 /* Of the widest operation. */
 #define MAX_TENSORS 11
@@ -54,6 +54,12 @@ typedef struct {
   const void *data;
   int type;
 } Weights;
+
+/* Keys or values, F32 or F16. */
+typedef struct {
+  void *data;
+  int type;
+} Cached;
 
 typedef struct {
   float *out; /* [N, C] */
@@ -134,8 +140,8 @@ typedef struct {
   float *out; /* [N, NH, HS] */
   float *lse; /* [N, NH], or NULL */
   const float *q; /* [N, NH, HS], rows ldq apart */
-  const float *k; /* [*, NH, HS], rows ldkv apart */
-  const float *v; /* [*, NH, HS], rows ldkv apart */
+  Cached k; /* [*, NH, HS], rows ldkv apart */
+  Cached v; /* [*, NH, HS], rows ldkv apart */
   const int32_t *first; /* [N], rows of k and v */
   const int32_t *last; /* [N], rows of k and v */
   Index N, NH, HS, ldq, ldkv;
@@ -144,6 +150,7 @@ typedef struct {
   uint32_t key0;
   uint32_t key1;
   int path; /* PATH_... */
+  bool bf16;
 } AttentionForwardArgs;
 
 typedef struct {
@@ -163,10 +170,11 @@ typedef struct {
   double p;
   uint32_t key0;
   uint32_t key1;
+  bool bf16;
 } AttentionBackwardArgs;
 
 typedef struct {
-  float *dst; /* [*, W], rows lddst apart */
+  Cached dst; /* [*, W], rows lddst apart */
   const float *src; /* [N, W], rows ldsrc apart */
   const int32_t *index; /* [N], rows of dst */
   Index N, W, ldsrc, lddst;
@@ -174,7 +182,7 @@ typedef struct {
 
 typedef struct {
   float *out; /* [N, W] */
-  const float *x; /* [*, W] */
+  Cached x; /* [*, W] */
   const int32_t *index; /* [N], rows of x */
   Index N, W;
 } GatherRowsArgs;

@@ -33,6 +33,7 @@ const enumeration = (prefix: string, names: readonly string[]): string =>
 
 function typeOf(tensor: OpTensor): string {
   if (tensor.dtype === "weight") return "Weights ";
+  if (tensor.dtype === "cached") return "Cached ";
   const element = tensor.dtype === "i32" ? "int32_t" : "float";
   return `${isWritten(tensor) ? "" : "const "}${element} *`;
 }
@@ -97,6 +98,12 @@ typedef struct {
   int type;
 } Weights;
 
+/* Keys or values, F32 or F16. */
+typedef struct {
+  void *data;
+  int type;
+} Cached;
+
 ${OP_KINDS.map(struct).join("\n\n")}
 
 #endif
@@ -108,7 +115,7 @@ function field(name: string, value: string): string {
 }
 
 function tensorValue({ dtype }: OpTensor, i: number): string {
-  return dtype === "weight" ? `{a->tensor[${i}], a->dtype[${i}]}` : `a->tensor[${i}]`;
+  return dtype === "weight" || dtype === "cached" ? `{a->tensor[${i}], a->dtype[${i}]}` : `a->tensor[${i}]`;
 }
 
 /** A run's numbers are float64 all; a key may come as a negative one and stands for its two's complement. */

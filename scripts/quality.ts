@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
 import type { ModelConfig } from "../src/architectures/config.js";
+import type { ComputeOptions } from "../src/architectures/decode-program.js";
 import { GPT2_PRESETS, gpt2Config } from "../src/architectures/gpt2/config.js";
 import { initialTensors } from "../src/architectures/init.js";
 import { tensorTable } from "../src/architectures/registry.js";
@@ -44,9 +45,24 @@ interface Model {
   readonly tensors: Iterable<StoredTensor>;
 }
 
-/** What was found of one type. Sums over the tokens. */
-interface Tally {
+/** Weights and what is computed with them. */
+interface Variant extends ComputeOptions {
+  readonly name: string;
   readonly type: WeightType;
+}
+
+/** Each storage dtype by itself; then keys and values in f16, and products in bf16. */
+const VARIANTS: readonly Variant[] = [
+  ...WEIGHT_TYPES.map((type) => ({ name: type, type, kv: "f32" as const })),
+  ...WEIGHT_TYPES.map((type) => ({ name: `${type}, kv f16`, type, kv: "f16" as const })),
+  ...(["f32", "f16", "bf16"] as const).map((type) => {
+    return { name: `${type}, compute bf16`, type, kv: "f32" as const, compute: "bf16" as const };
+  }),
+];
+
+/** What was found of one variant. Sums over the tokens. */
+interface Tally {
+  readonly variant: Variant;
   readonly bytes: number;
   readonly divergences: number[];
   nats: number;
@@ -73,11 +89,11 @@ async function randomModel(seed: number): Promise<Model> {
   return { name: `124M, random weights, seed ${seed}`, config, tokenizer: await gpt2Tokenizer(), tensors };
 }
 
-async function engineOf({ config, tensors }: Model, type: WeightType): Promise<{ engine: Engine; bytes: number }> {
+async function engineOf({ config, tensors }: Model, variant: Variant): Promise<{ engine: Engine; bytes: number }> {
   const { backend } = await chooseBackend();
-  const weights = await loadWeights(backend, config, tensors, { dtype: type });
+  const weights = await loadWeights(backend, config, tensors, { dtype: variant.type });
   const bytes = [...weights.values()].reduce((sum, { host }) => sum + (host?.byteLength ?? 0), 0);
-  return { engine: new Engine(backend, config, weights), bytes };
+  return { engine: new Engine(backend, config, weights, variant), bytes };
 }
 
 /** The logits that follow each of the ids, [ids, V]. */
@@ -107,10 +123,10 @@ async function measure(model: Model, ids: Uint32Array): Promise<Tally[]> {
   const { nCtx, vocabSize: V } = model.config;
   const engines: Engine[] = [];
   const tallies: Tally[] = [];
-  for (const type of WEIGHT_TYPES) {
-    const { engine, bytes } = await engineOf(model, type);
+  for (const variant of VARIANTS) {
+    const { engine, bytes } = await engineOf(model, variant);
     engines.push(engine);
-    tallies.push({ type, bytes, divergences: [], nats: 0, sameChoice: 0 });
+    tallies.push({ variant, bytes, divergences: [], nats: 0, sameChoice: 0 });
   }
   for (let start = 0; start + 1 < ids.length; start += nCtx) {
     const sequences = engines.map((engine) => engine.sequence());
@@ -140,7 +156,7 @@ function table(tallies: readonly Tally[], bytes: number): string {
   const [exact] = tallies;
   const bits = (tally: Tally): number => tally.nats / Math.LN2 / bytes;
   const rows = tallies.map((tally) => {
-    const { type, divergences, sameChoice } = tally;
+    const { variant, divergences, sameChoice } = tally;
     const sorted = Float64Array.from(divergences).sort();
     const mean = sorted.reduce((sum, x) => sum + x, 0) / sorted.length;
     const high = sorted[Math.floor(0.99 * (sorted.length - 1))]!;
@@ -148,7 +164,7 @@ function table(tallies: readonly Tally[], bytes: number): string {
     // Without the sign of a zero.
     const percent = `${change > 0 ? "+" : ""}${change.toFixed(3)}`.replace(/^[+-](?=0\.000$)/, "");
     const cells = [
-      type,
+      variant.name,
       `${(tally.bytes / 1e6).toFixed(1)} MB`,
       tally === exact ? "" : mean === 0 ? "0" : mean.toExponential(1),
       tally === exact ? "" : high === 0 ? "0" : high.toExponential(1),
@@ -158,7 +174,7 @@ function table(tallies: readonly Tally[], bytes: number): string {
     ];
     return `| ${cells.join(" | ")} |`;
   });
-  const head = ["type", "weights", "KL, mean", "KL, 99th percentile", "same likeliest token", "bits/byte", "change"];
+  const head = ["variant", "weights", "KL, mean", "KL, 99th percentile", "same likeliest token", "bits/byte", "change"];
   return [`| ${head.join(" | ")} |`, `|${head.map((_, i) => (i === 0 ? "---" : "---:")).join("|")}|`, ...rows].join(
     "\n",
   );

@@ -40,7 +40,7 @@ export class GPT2 extends LoadedModel {
     super(parts);
     this.eosTokenIds = parts.eosTokenIds ?? (this.endOfText === undefined ? [] : [this.endOfText]);
     this.sampling = parts.sampling ?? SAMPLING_DEFAULTS;
-    this.#scheduler = new Scheduler(new Engine(parts.backend, parts.config, parts.weights));
+    this.#scheduler = new Scheduler(new Engine(parts.backend, parts.config, parts.weights, parts));
   }
 
   /**

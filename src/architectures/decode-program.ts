@@ -1,4 +1,6 @@
+import type { CacheType } from "../dtype/dtype.js";
 import type { KernelPath } from "../program/kernel-paths.js";
+import { type Precision, withPrecision } from "../program/precision.js";
 import { type Program, Recorder } from "../program/program.js";
 import type { ModelConfig } from "./config.js";
 import { cacheBuffer, declareDecodeAdapters, declareParams, type ParamTypes } from "./declare.js";
@@ -15,7 +17,15 @@ export interface DecodeShape {
   readonly cacheRows: number;
 }
 
-export interface DecodeProgramOptions {
+/** In what a model computes (docs/quantization.md). */
+export interface ComputeOptions {
+  /** Precision of matrix products. Default f32. */
+  readonly compute?: Precision | undefined;
+  /** Storage dtype of cached keys and values. Default f32. */
+  readonly kv?: CacheType | undefined;
+}
+
+export interface DecodeProgramOptions extends ComputeOptions {
   readonly types?: ParamTypes | undefined;
   /** Ranks of each adapter that tokens of a run may use. */
   readonly adapters?: readonly LoraRanks[];
@@ -30,7 +40,7 @@ export interface DecodeProgramOptions {
 export function decodeProgram(
   config: ModelConfig,
   { maxTokens, maxLogits, cacheRows }: DecodeShape,
-  { types, adapters = [], path }: DecodeProgramOptions = {},
+  { types, adapters = [], path, compute = "f32", kv = "f32" }: DecodeProgramOptions = {},
 ): Program {
   const k = new Recorder("decode", path);
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
@@ -39,7 +49,10 @@ export function decodeProgram(
   const p = declareParams(k, config, types, declareDecodeAdapters(k, config, adapters, N));
   const io = tokenInputs(k, config, N);
   const row = k.external("row", [N], "i32");
-  const cache = Array.from({ length: nLayer }, (_, i) => ({ kv: k.external(cacheBuffer(i), [cacheRows, 2 * C]), row }));
+  const cache = Array.from({ length: nLayer }, (_, i) => ({
+    kv: k.external(cacheBuffer(i), [cacheRows, 2 * C], kv),
+    row,
+  }));
   const { hidden: x } = forward(k, config, p, io, { cache });
   const index = k.external("outputs", [M], "i32");
   const hidden = k.temp("head.in", [M, C]);
@@ -52,5 +65,5 @@ export function decodeProgram(
     { N: M, IC: C, OC: V },
     { act: "none" },
   );
-  return k.build();
+  return withPrecision(k.build(), compute);
 }

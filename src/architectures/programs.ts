@@ -19,7 +19,12 @@ import { tokenInputs } from "./token-inputs.js";
 import { backwardOf, type Objective, type ObjectiveTensors, objectiveOf } from "./training.js";
 
 export { cacheBuffer, gradBuffer, paramBuffer } from "./declare.js";
-export { type DecodeProgramOptions, type DecodeShape, decodeProgram } from "./decode-program.js";
+export {
+  type ComputeOptions,
+  type DecodeProgramOptions,
+  type DecodeShape,
+  decodeProgram,
+} from "./decode-program.js";
 
 export interface TrainProgramOptions {
   /** Dropout probability of embeddings, attention weights and block outputs. */

@@ -2,11 +2,12 @@ import { existsSync } from "node:fs";
 import { architectureOf } from "../architectures/registry.js";
 import type { BackendChoice } from "../backend/choose.js";
 import type { BERT } from "../bert.js";
-import type { WeightType } from "../dtype/dtype.js";
+import type { CacheType, WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
 import type { DownloadEvent } from "../hub/node.js";
 import type { Checkpoint } from "../pretrained/index.js";
 import type { LocateOptions } from "../pretrained/locate.js";
+import type { Precision } from "../program/precision.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { formatBytes, formatDuration, type Progress, progress } from "../util/progress.js";
 import { note } from "./output.js";
@@ -18,6 +19,8 @@ export interface ModelFlags {
   readonly adapter?: string;
   readonly offline?: true;
   readonly dtype?: WeightType;
+  readonly compute?: Precision;
+  readonly kv?: CacheType;
   readonly backend?: BackendChoice;
   readonly threads?: number;
 }
@@ -25,11 +28,11 @@ export interface ModelFlags {
 /** Loads the model of the flags, and says if it runs on a slower backend. */
 export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
   const { GPT2 } = await import("../gpt2.js");
-  const { model, adapter, dtype, backend, threads, offline } = flags;
+  const { model, adapter, dtype, compute, kv, backend, threads, offline } = flags;
   const loaded = await withDownloads(async (onDownload) => {
     // Noted below, once there is a model: an error stands alone.
     const onFallback = (): void => {};
-    const options = { dtype, backend, threads, offline, signal, onDownload, onFallback };
+    const options = { dtype, compute, kv, backend, threads, offline, signal, onDownload, onFallback };
     return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
   });
   noteFallback(loaded);

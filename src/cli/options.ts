@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { WEIGHT_TYPES } from "../dtype/dtype.js";
+import { CACHE_TYPES, WEIGHT_TYPES } from "../dtype/dtype.js";
+import { PRECISIONS } from "../program/precision.js";
 
 const SCALES: Readonly<Record<string, number>> = { k: 1e3, m: 1e6, b: 1e9 };
 
@@ -72,6 +73,12 @@ export function addModelOptions(command: Command): Command {
     .addOption(
       new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )
+    .addOption(
+      new Option("--compute <type>", "precision of matrix products in generating and scoring (default: f32)").choices(
+        PRECISIONS,
+      ),
+    )
+    .addOption(new Option("--kv <type>", "storage dtype of cached keys and values (default: f32)").choices(CACHE_TYPES))
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
   return addMachineOptions(command);
 }

@@ -26,6 +26,10 @@ export type DType = keyof typeof DTYPES;
 
 /** Storage dtypes of weights at inference. */
 export type WeightType = Exclude<DType, "i32">;
+/** Storage dtypes of cached keys and values. */
+export const CACHE_TYPES = ["f32", "f16"] as const;
+export type CacheType = (typeof CACHE_TYPES)[number];
+
 /** Dtypes whose memory JavaScript sees as bytes. */
 export type PackedType = Exclude<WeightType, "f32">;
 

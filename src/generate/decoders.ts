@@ -1,13 +1,13 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes } from "../architectures/declare.js";
-import { type DecodeShape, decodeProgram } from "../architectures/decode-program.js";
+import { type ComputeOptions, type DecodeShape, decodeProgram } from "../architectures/decode-program.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { RunPath } from "./chunks.js";
 
 /** The common part of an engine's decode Programs. */
-export interface DecodeContext {
+export interface DecodeContext extends ComputeOptions {
   readonly config: ModelConfig;
   readonly types: ParamTypes;
   readonly shape: DecodeShape;
@@ -56,8 +56,9 @@ export class Decoders {
   }
 
   #prepare(path: RunPath, adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
-    const { config, types, shape, bindings } = this.#context;
-    const program = decodeProgram(config, shape, { types, adapters: adapters.map(({ ranks }) => ranks), path });
+    const { config, types, compute, kv, shape, bindings } = this.#context;
+    const ranks = adapters.map(({ ranks }) => ranks);
+    const program = decodeProgram(config, shape, { types, compute, kv, adapters: ranks, path });
     const bound: Record<string, DeviceArray> = { ...bindings };
     for (const [i, { tensors, gains }] of adapters.entries()) {
       for (const [name, array] of tensors) bound[adapterBuffer(i, name)] = array;

@@ -1,10 +1,13 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
+import type { ComputeOptions } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { RunQueue } from "../backend/run-queue.js";
+import type { CacheType } from "../dtype/dtype.js";
 import { ContextLengthError, UsageError } from "../errors.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { Precision } from "../program/precision.js";
 import { Recorder } from "../program/program.js";
 import { orAborted } from "../util/abort.js";
 import {
@@ -50,7 +53,7 @@ export interface ScoredExtension {
   readonly targets: ArrayLike<number>;
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends ComputeOptions {
   /** Most tokens of one run; longer prompts take several. Default 512. */
   readonly maxTokens?: number;
 }
@@ -68,6 +71,10 @@ export class Engine {
   readonly backend: Backend;
   readonly config: ModelConfig;
   readonly maxTokens: number;
+  /** Precision of matrix products. */
+  readonly compute: Precision;
+  /** Storage dtype of cached keys and values. */
+  readonly kv: CacheType;
   /** What one run holds. */
   readonly limits: RunLimits;
   readonly #types: ParamTypes;
@@ -88,7 +95,7 @@ export class Engine {
     backend: Backend,
     config: ModelConfig,
     weights: ReadonlyMap<string, DeviceArray>,
-    { maxTokens = 512 }: EngineOptions = {},
+    { maxTokens = 512, compute, kv }: EngineOptions = {},
   ) {
     checkCausal(config);
     this.backend = backend;
@@ -98,7 +105,9 @@ export class Engine {
     this.limits = { maxTokens, maxLogits, grain: hasWindows(config) ? Math.min(GRAIN, maxTokens) : undefined };
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
     this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
-    this.#cache = new KvCache(backend, config);
+    this.compute = compute ?? "f32";
+    this.kv = kv ?? "f32";
+    this.#cache = new KvCache(backend, config, this.kv);
     this.#inputs = new Inputs(backend, config, maxTokens, maxLogits);
     this.#logits = backend.alloc("f32", maxLogits * config.vocabSize);
     this.#losses = backend.alloc("f32", maxLogits);
@@ -312,6 +321,8 @@ export class Engine {
     return new Decoders(this.backend, {
       config: this.config,
       types: this.#types,
+      compute: this.compute,
+      kv: this.kv,
       shape: { ...this.limits, cacheRows: this.#cache.rows },
       bindings: { ...this.#weights, ...this.#cache.bindings, ...this.#inputs.bindings, logits: this.#logits },
     });

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { cacheBuffer } from "../architectures/declare.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
-import { byteLength } from "../dtype/dtype.js";
+import { byteLength, type CacheType } from "../dtype/dtype.js";
 
 /** A slot of the cache that is in use. */
 export interface CachedSequence {
@@ -17,10 +17,12 @@ export interface CachedSequence {
 export class KvCache {
   readonly #backend: Backend;
   readonly #config: ModelConfig;
+  readonly #type: CacheType;
   #slots = 0;
   #layers: DeviceArray[] = [];
 
-  constructor(backend: Backend, config: ModelConfig) {
+  constructor(backend: Backend, config: ModelConfig, type: CacheType) {
+    this.#type = type;
     this.#backend = backend;
     this.#config = config;
   }
@@ -38,7 +40,7 @@ export class KvCache {
   /** Bytes of one sequence as long as the context. */
   get slotBytes(): number {
     const { nCtx, nEmbd, nLayer } = this.#config;
-    return byteLength("f32", 2 * nEmbd * nCtx * nLayer);
+    return byteLength(this.#type, 2 * nEmbd * nCtx * nLayer);
   }
 
   /** By buffer name. */
@@ -51,7 +53,7 @@ export class KvCache {
     const { nCtx, nEmbd, nLayer } = this.#config;
     const W = 2 * nEmbd;
     const old = this.#layers;
-    const layers = Array.from({ length: nLayer }, () => this.#backend.alloc("f32", slots * nCtx * W));
+    const layers = Array.from({ length: nLayer }, () => this.#backend.alloc(this.#type, slots * nCtx * W));
     for (const { slot, length } of inUse) {
       const start = slot * nCtx * W;
       for (const [layer, array] of old.entries()) {

@@ -1,3 +1,4 @@
+import type { ComputeOptions } from "../architectures/decode-program.js";
 import type { Backend } from "../backend/backend.js";
 import { type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { memorySource } from "../checkpoint/byte-source.js";
@@ -14,11 +15,11 @@ import { configFromHuggingFace } from "./formats/huggingface.js";
 import { FORMATS } from "./formats.js";
 import { openFile, openFolder } from "./identify.js";
 import { type ModelFiles, memoryFiles } from "./model-files.js";
-import { loadParts, type ModelParts, needGenerator, withOwnBackend } from "./model-parts.js";
+import { checkCompute, loadParts, type ModelParts, needGenerator, withOwnBackend } from "./model-parts.js";
 import { MODEL_LAYOUT } from "./needed-files.js";
 import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 
-export interface FetchModelOptions {
+export interface FetchModelOptions extends ComputeOptions {
   /** Default: the choice of {@link chooseBackend}, in a page WebAssembly. */
   readonly backend?: Backend | undefined;
   /** Storage dtype of the weight matrices; by default the file's. */
@@ -39,6 +40,8 @@ export async function fetchModelParts(name: string, options: FetchModelOptions =
   checkOptionNames("fetching a model", options, {
     backend: true,
     dtype: true,
+    compute: true,
+    kv: true,
     tokenizer: true,
     endpoint: true,
     token: true,
@@ -54,7 +57,8 @@ export async function fetchModelParts(name: string, options: FetchModelOptions =
 }
 
 async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelOptions): Promise<ModelParts> {
-  const { dtype, signal } = options;
+  checkCompute(options);
+  const { dtype, compute, kv, signal } = options;
   const remote = new RemoteFolder(placeOf(name, options), options);
   const files = await fetchFiles(remote, name);
   const checkpoint = await (remote.file === undefined ? openFolder(files) : openFile(remote.file, files));
@@ -62,7 +66,7 @@ async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelO
     needGenerator(checkpoint);
     const given = options.tokenizer;
     const tokenizer = () => (given ? fitTokenizer(checkpoint, given) : tokenizerIn(files, checkpoint));
-    return await loadParts(checkpoint, chosen, tokenizer, { dtype, signal });
+    return await loadParts(checkpoint, chosen, tokenizer, { dtype, compute, kv, signal });
   } finally {
     checkpoint.close();
   }

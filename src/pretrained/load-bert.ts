@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { BertConfig } from "../architectures/bert/config.js";
+import type { ComputeOptions } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { checkWeightType } from "../dtype/dtype.js";
@@ -15,7 +16,10 @@ import type { LocateOptions } from "./locate.js";
 import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
 import { readSentenceModules, type SentenceModules } from "./sentence-modules.js";
 
-export interface LoadBertOptions extends BackendOptions, Omit<LocateOptions, "checkConfig">, PartsOptions {
+export interface LoadBertOptions
+  extends BackendOptions,
+    Omit<LocateOptions, "checkConfig">,
+    Omit<PartsOptions, keyof ComputeOptions> {
   /** Instead of the one that lies beside the model. */
   readonly tokenizer?: WordPieceTokenizer | undefined;
 }

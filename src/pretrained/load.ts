@@ -12,7 +12,14 @@ import { packageFile } from "../util/package-root.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { AdapterPaths } from "./load-adapters.js";
 import type { LocateOptions } from "./locate.js";
-import { loadParts, type ModelParts, needGenerator, type PartsOptions, withOwnBackend } from "./model-parts.js";
+import {
+  checkCompute,
+  loadParts,
+  type ModelParts,
+  needGenerator,
+  type PartsOptions,
+  withOwnBackend,
+} from "./model-parts.js";
 import { type FileAccess, openCheckpoint } from "./open.js";
 import { fitTokenizer, tokenizerOf } from "./tokenizer.js";
 
@@ -61,7 +68,10 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
     onFallback: true,
     tokenizer: true,
     dtype: true,
+    compute: true,
+    kv: true,
   });
+  checkCompute(options);
   if (options.dtype !== undefined) checkWeightType(options.dtype);
   const { backend, threads, isa, onFallback } = options;
   const chosen = await chooseBackend({ backend, threads, isa, onFallback });
@@ -69,14 +79,14 @@ export async function loadModel(name: string | undefined, options: LoadOptions =
 }
 
 async function loadOn(chosen: ChosenBackend, name: string | undefined, options: LoadOptions): Promise<ModelParts> {
-  const { signal, dtype } = options;
+  const { signal, dtype, compute, kv } = options;
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options, chosen.backend);
   try {
     needGenerator(checkpoint);
     const { tokenizer: given } = options;
     const tokenizer = () => (given ? fitTokenizer(checkpoint, given) : tokenizerOf(checkpoint));
-    const parts = await loadParts(checkpoint, chosen, tokenizer, { dtype, signal });
+    const parts = await loadParts(checkpoint, chosen, tokenizer, { dtype, compute, kv, signal });
     if (options.adapters === undefined) return parts;
     const { loadAdapters } = await import("./load-adapters.js");
     return { ...parts, adapters: await loadAdapters(chosen.backend, parts.config, options.adapters, options) };

@@ -1,9 +1,11 @@
 import type { ModelConfig } from "../architectures/config.js";
+import type { ComputeOptions } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { ChosenBackend } from "../backend/choose.js";
-import type { WeightType } from "../dtype/dtype.js";
+import { CACHE_TYPES, type WeightType } from "../dtype/dtype.js";
 import { CheckpointError, UsageError } from "../errors.js";
+import { PRECISIONS } from "../program/precision.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { LoadedAdapter } from "./loaded-adapter.js";
@@ -12,7 +14,7 @@ import { type SamplingSettings, samplingSettings } from "./sampling-options.js";
 import { loadWeights } from "./weights.js";
 
 /** The parts of a {@link GPT2}. */
-export interface ModelParts {
+export interface ModelParts extends ComputeOptions {
   /** The file or folder that it was loaded from. */
   readonly path?: string | undefined;
   readonly backend: Backend;
@@ -40,10 +42,20 @@ export interface ModelParts {
   readonly owned?: Iterable<{ dispose(): void | Promise<void> }> | undefined;
 }
 
-export interface PartsOptions {
+export interface PartsOptions extends ComputeOptions {
   /** Storage dtype of the weight matrices; by default the file's. */
   readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws {UsageError} no precision, or no storage dtype of keys and values. */
+export function checkCompute({ compute, kv }: ComputeOptions): void {
+  const check = (op: string, value: string | undefined, names: readonly string[]): void => {
+    if (value === undefined || names.includes(value)) return;
+    throw new UsageError({ op, expected: names.join(" or "), got: value });
+  };
+  check("compute", compute, PRECISIONS);
+  check("kv", kv, CACHE_TYPES);
 }
 
 /** @throws {UsageError} a model that reads whole texts, and so generates none. */
@@ -76,6 +88,8 @@ export async function loadParts(
     fallback,
     config,
     weights,
+    compute: options.compute,
+    kv: options.kv,
     tokenizer: used,
     endOfText,
     eosTokenIds,

@@ -9,8 +9,8 @@ export interface OpTensor {
   /** Read, overwritten, or updated in place. */
   readonly access: "read" | "write" | "update";
   readonly optional: boolean;
-  /** `weight`: f32 or any packed type (src/dtype). */
-  readonly dtype: "f32" | "i32" | "weight";
+  /** `weight`: f32 or any packed type (src/dtype). `cached`: f32 or f16. */
+  readonly dtype: "f32" | "i32" | "weight" | "cached";
   /** Names of sizes, the outermost first; none for a single number. */
   readonly shape: readonly string[];
   /** The size that says how many elements lie from the start of a row to the next; without it rows are contiguous. */
@@ -46,6 +46,10 @@ export const read = (...shape: string[]) => plain("read", shape);
 export const write = (...shape: string[]) => plain("write", shape);
 export const update = (...shape: string[]) => plain("update", shape);
 export const weight = (...shape: string[]) => ({ ...plain("read", shape), dtype: "weight" }) as const;
+
+/** Keys and values, which may be held in f16. */
+export const cached = <A extends OpTensor["access"]>(access: A, ...shape: string[]) =>
+  ({ ...plain(access, shape), dtype: "cached" }) as const;
 
 /** i32: row numbers of `tensors`. */
 export const rowsOf = (tensors: readonly string[], ...shape: string[]) =>

@@ -2,6 +2,7 @@ import { ACTIVATIONS, type ActivationOrNone } from "./activations.js";
 import type { KernelPath } from "./kernel-paths.js";
 import {
   ANY_ROWS,
+  cached,
   classesBelow,
   type OpSpec,
   optional,
@@ -122,7 +123,8 @@ export const OPS = {
   /**
    * Scaled dot-product attention (Attention Is All You Need, section 3.2.1). Token n attends to the rows first[n] to last[n],
    * both included, of k and v, so causal, bidirectional, cached and packed attention differ only in first and last. lse keeps
-   * log Σ exp(score). Dropout with probability p on the attention weights, by counter (util/random.ts) under the keys key0,
+   * log Σ exp(score). With bf16, factors of products may be rounded to bf16: queries, keys, values, and the weights before or
+   * after their division by their sum. Dropout with probability p on the attention weights, by counter (util/random.ts) under the keys key0,
    * key1.
    */
   attentionForward: {
@@ -131,17 +133,18 @@ export const OPS = {
       out: write("N", "NH", "HS"),
       lse: optional(write("N", "NH")),
       q: strided("ldq", read("N", "NH", "HS")),
-      k: strided("ldkv", read(ANY_ROWS, "NH", "HS")),
-      v: strided("ldkv", read(ANY_ROWS, "NH", "HS")),
+      k: strided("ldkv", cached("read", ANY_ROWS, "NH", "HS")),
+      v: strided("ldkv", cached("read", ANY_ROWS, "NH", "HS")),
       first: rowsUpTo("last", ["k", "v"], "N"),
       last: rowsOf(["k", "v"], "N"),
     },
-    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32", path: "path" },
+    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32", path: "path", bf16: "boolean" },
   },
   /**
    * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another: a
    * token begins at the first key row of the token before it or, as in a sliding window, at a later one that this token
-   * sees; or after all rows that tokens before it see. A key row that no token sees gets 0.
+   * sees; or after all rows that tokens before it see. A key row that no token sees gets 0. With bf16, factors of products
+   * may be rounded to bf16.
    */
   attentionBackward: {
     dims: ["N", "NH", "HS", "ldq", "ldkv"],
@@ -158,13 +161,13 @@ export const OPS = {
       first: rowsUpTo("last", ["k", "v"], "N"),
       last: rowsOf(["k", "v"], "N"),
     },
-    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32" },
+    scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32", bf16: "boolean" },
   },
-  /** dst[index[n]] = src[n], rows of width W: how keys and values enter the cache. */
+  /** dst[index[n]] = src[n], rows of width W: how keys and values enter the cache. In f16 they are at most 65,504 in magnitude. */
   scatterRows: {
     dims: ["N", "W", "ldsrc", "lddst"],
     tensors: {
-      dst: strided("lddst", update(ANY_ROWS, "W")),
+      dst: strided("lddst", cached("update", ANY_ROWS, "W")),
       src: strided("ldsrc", read("N", "W")),
       index: rowsOf(["dst"], "N"),
     },
@@ -173,7 +176,7 @@ export const OPS = {
   /** out[n] = x[index[n]], rows of width W. */
   gatherRows: {
     dims: ["N", "W"],
-    tensors: { out: write("N", "W"), x: read(ANY_ROWS, "W"), index: rowsOf(["x"], "N") },
+    tensors: { out: write("N", "W"), x: cached("read", ANY_ROWS, "W"), index: rowsOf(["x"], "N") },
     scalars: {},
   },
   /**

@@ -191,7 +191,7 @@ function bindTensors(op: string, spec: OpSpec, given: Readonly<Record<string, Te
 function checkTensor(op: string, { dtype }: OpTensor, t: Tensor, extent: number): void {
   if (dtype === "weight" && isPacked(t.buffer.dtype)) {
     checkBlocks(op, t.buffer.dtype, t);
-  } else {
+  } else if (dtype !== "cached" || t.buffer.dtype !== "f16") {
     const expected = dtype === "i32" ? "i32" : "f32";
     if (t.buffer.dtype !== expected) throw new ShapeError({ op, expected, got: t.buffer.dtype });
   }

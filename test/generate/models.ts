@@ -1,6 +1,7 @@
 /** Small models for the tests of generation, and the backends to run them on. */
 
 import type { ModelConfig } from "../../src/architectures/config.js";
+import type { ComputeOptions } from "../../src/architectures/decode-program.js";
 import { gptNeoConfig } from "../../src/architectures/gpt-neo/config.js";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { tensorTable } from "../../src/architectures/registry.js";
@@ -71,9 +72,10 @@ export async function byteModelIn(
   backend: Backend,
   config: ModelConfig,
   seed: number,
+  options: ComputeOptions = {},
 ): Promise<GPT2> {
   const weights = await loadWeights(backend, config, storedTensors(config, seed), { dtype });
-  return new GPT2({ backend, config, weights, tokenizer: byteTokenizer() });
+  return new GPT2({ backend, config, weights, tokenizer: byteTokenizer(), ...options });
 }
 
 /**

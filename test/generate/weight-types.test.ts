@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import type { ComputeOptions } from "../../src/architectures/decode-program.js";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { chooseBackend } from "../../src/backend/choose.js";
@@ -41,6 +42,13 @@ const LOSS: Record<Exclude<WeightType, "f32">, readonly [least: number, most: nu
   q4_0: [0.05, 0.6],
 };
 
+/** And those in which a model may compute. */
+const COMPUTED = [
+  [{ kv: "f16" }, 1e-6, 0.002],
+  [{ compute: "bf16" }, 1e-4, 0.05],
+  [{ kv: "f16", compute: "bf16" }, 1e-4, 0.05],
+] as const satisfies readonly (readonly [options: ComputeOptions, least: number, most: number])[];
+
 for (const dtype of WEIGHT_TYPES) {
   describe(`weights in ${dtype}`, async () => {
     const exact = await modelIn(dtype, await referenceBackend({ precision: "f64" }));
@@ -57,6 +65,20 @@ for (const dtype of WEIGHT_TYPES) {
         assert.ok(change > least && change < most, `${change} of the largest logit`);
       });
     }
+
+    it("in f16 and bf16 may be multiplied in bf16, and keys and values held in f16, on every backend", async () => {
+      const scale = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      for (const backend of await backends()) {
+        for (const [options, least, most] of COMPUTED) {
+          const model = await byteModelIn(dtype, backend, CONFIG, SEED, options);
+          const logits = await model.logits(IDS);
+          const change = logits.reduce((sum, x, i) => Math.max(sum, Math.abs(x - expected[i]!)), 0) / scale;
+          const name = `${backend.name} ${JSON.stringify(options)}: ${change} of the largest logit`;
+          const rounds = !isIntegerType(dtype); // which rounds more by itself
+          assert.ok(change < (rounds ? most : 0.06) && (change > least || !rounds), name);
+        }
+      }
+    });
 
     for (const backend of await backends()) {
       const model = await modelIn(dtype, backend);

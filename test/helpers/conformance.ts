@@ -40,7 +40,7 @@ export function conformance(
       it(`${kind} (${test.cases.length} cases)`, async () => {
         assert.ok(test.cases.length > 0);
         backend ??= Promise.resolve(makeBackend());
-        for (const one of test.cases) await checkCase(await backend, one, test[tolerance]);
+        for (const one of test.cases) await checkCase(await backend, one, one.tolerance ?? test[tolerance]);
       });
     }
   });

@@ -10,6 +10,7 @@ import {
   type TensorArgs,
 } from "../../src/program/ops.js";
 import { type Dim, Recorder, type Scalar, type Tensor } from "../../src/program/program.js";
+import type { Tolerance } from "./compare.js";
 import { SPARE_ROWS } from "./ops/contents.js";
 
 /** The bytes of a packed type. */
@@ -47,6 +48,8 @@ export interface OpCase<K extends OpKind = OpKind> {
   readonly parts: Readonly<Record<string, Part>>;
   readonly dims: Readonly<Record<string, number>>;
   readonly scalars: Readonly<Record<string, OpNumber<number>>>;
+  /** Instead of the operation's. */
+  readonly tolerance?: Tolerance;
 }
 
 /** An op case, type-checked against the op's table entry. `shared` holds buffers that several tensors are parts of. */

@@ -57,7 +57,7 @@ describe("a step in bf16", () => {
         scalars,
         plain!.ops[i]!.scalars.map((value, j) => (names[j] === "bf16" ? true : value)),
       );
-      assert.equal(names.includes("bf16"), kind.startsWith("linear"), kind);
+      assert.equal(names.includes("bf16"), /^(linear|attention)/.test(kind), kind);
     }
   });
 
@@ -72,8 +72,8 @@ describe("a step in bf16", () => {
     for (const backend of [await wasmBackend({ threads: 1 }), ...(typeof native === "string" ? [] : [native])]) {
       const got = await firstStep(backend, "bf16");
       assertClose(`${backend.description}: loss`, [got.loss], [want.loss], { relative: 1e-5 });
-      // An activation that rounds to the other neighbour moves its products by a 256th.
-      assertClose(`${backend.description}: gradients`, got.grads, want.grads, { relative: 2e-3 });
+      // The reference does not round within attention; and what rounds to the other neighbour moves its products by a 256th.
+      assertClose(`${backend.description}: gradients`, got.grads, want.grads, { relative: 5e-3 });
     }
   });
 });

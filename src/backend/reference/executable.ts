@@ -1,7 +1,8 @@
 import { roundActivations } from "../../dtype/blocks.js";
-import { decodeValues, hostIndex, isIntegerType, isPacked } from "../../dtype/dtype.js";
+import { decodeValues, encodeValues, hostIndex, isIntegerType, isPacked } from "../../dtype/dtype.js";
 import { GPT2Error, ShapeError, UsageError } from "../../errors.js";
 import { checkIndices, type IndexCheck, indexChecks } from "../../program/index-checks.js";
+import { isWritten } from "../../program/op-spec.js";
 import { type OpNumber, specOf } from "../../program/ops.js";
 import { type MemoryPlan, planMemory } from "../../program/plan.js";
 import {
@@ -133,7 +134,9 @@ export class ReferenceExecutable implements Executable {
       if (multipliesIntegers(op)) opScalars.bf16 = false;
       const start = performance.now();
       try {
-        (KERNELS[op.kind] as unknown as AnyKernel)(unpacked(op, views), opDims, opScalars);
+        const numbers = unpacked(op, views);
+        (KERNELS[op.kind] as unknown as AnyKernel)(numbers, opDims, opScalars);
+        pack(op, numbers, views);
       } catch (error) {
         throw inContext(error, `program ${this.program.name}: ${op.name} (${op.kind})`);
       }
@@ -206,6 +209,18 @@ function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
   });
   return result;
 }
+
+/** Writes what a kernel left in decoded views back; in f16, the largest number in place of greater ones. */
+function pack(op: Op, numbers: BoundOp["views"], views: BoundOp["views"]): void {
+  Object.entries(specOf(op.kind).tensors).forEach(([role, tensor], i) => {
+    const t = op.tensors[i];
+    if (!t || !isWritten(tensor) || !isPacked(t.buffer.dtype)) return;
+    const values = (numbers[role] as Float32Array).map((x) => Math.max(-LARGEST_F16, Math.min(LARGEST_F16, x)));
+    encodeValues(t.buffer.dtype, values, views[role] as Uint8Array);
+  });
+}
+
+const LARGEST_F16 = 65504;
 
 /** Whether the products are of integers, whatever the precision of others. */
 const multipliesIntegers = ({ kind, tensors }: Op): boolean =>

@@ -1,8 +1,10 @@
 import { attentionForward as reference } from "../../../src/backend/reference/attention.js";
+import type { OpKind } from "../../../src/program/ops.js";
 import * as attend from "../attention-ranges.js";
 import { type OpCase, opCase, type Part } from "../op-case.js";
 import { CaseContents, withSpareIndices } from "./contents.js";
 import { opTest } from "./op-test.js";
+import { packedWeights } from "./packed-weights.js";
 
 const contents = new CaseContents(20190217);
 
@@ -79,36 +81,48 @@ function forwardCases(attention: SelfAttention): OpCase<"attentionForward">[] {
   return [
     opCase("attentionForward", label, { out, lse, ...tensors }, dims, scalars, { qkv }),
     opCase("attentionForward", `without lse ${label}`, { out, ...tensors }, dims, scalars, { qkv }),
+    rounded(opCase("attentionForward", label, { out, lse, ...tensors }, dims, { ...scalars, bf16: true }, { qkv })),
   ];
 }
 
-function backwardCase(attention: SelfAttention): OpCase<"attentionBackward"> {
+/**
+ * In bf16 a factor may be off by a 512th; scores up to about 10, sums of some products of such factors, by several times that,
+ * and weights by as much.
+ */
+function rounded<K extends OpKind>(test: OpCase<K>): OpCase<K> {
+  return { ...test, name: `${test.name} in bf16`, tolerance: { relative: 2 ** -5 } };
+}
+
+function backwardCases(attention: SelfAttention): OpCase<"attentionBackward">[] {
   const { N, C, dims, scalars, qkv, saved, tensors, label } = inputs(attention);
   const [dq, dk, dv] = parts("dqkv", C);
   const all = { dq, dk, dv, dout: contents.rows(N, C), ...saved, ...tensors };
-  return opCase("attentionBackward", label, all, dims, scalars, { qkv, dqkv: contents.rows(N, 3 * C) });
+  const memory = { qkv, dqkv: contents.rows(N, 3 * C) };
+  return [
+    opCase("attentionBackward", label, all, dims, scalars, memory),
+    rounded(opCase("attentionBackward", label, all, dims, { ...scalars, bf16: true }, memory)),
+  ];
 }
 
-/** Queries against a cache of more rows than there are queries. */
+/** Queries against a cache of more rows than there are queries, in f32 and in f16. */
 function cached(
   name: string,
   NH: number,
   HS: number,
   ranges: attend.Ranges,
   cacheRows: number,
-): OpCase<"attentionForward"> {
+): OpCase<"attentionForward">[] {
   const [N, C] = [ranges.first.length, NH * HS];
   const [ldq, ldkv] = [C + 3, 2 * C];
   const [k, v] = parts("cache", C);
   const see = { first: withSpareIndices(ranges.first), last: withSpareIndices(ranges.last) };
-  return opCase(
-    "attentionForward",
-    `${name} N=${N} NH=${NH} HS=${HS}`,
-    { out: contents.rows(N, C), q: contents.rows(N, ldq), k, v, ...see },
-    { N, NH, HS, ldq, ldkv },
-    { scale: 1 / Math.sqrt(HS), p: 0, key0: 0, key1: 0 },
-    { cache: contents.floats(cacheRows * ldkv) },
-  );
+  const tensors = { out: contents.rows(N, C), q: contents.rows(N, ldq), k, v, ...see };
+  const scalars = { scale: 1 / Math.sqrt(HS), p: 0, key0: 0, key1: 0 };
+  const length = cacheRows * ldkv;
+  return [contents.floats(length), packedWeights(contents, "f16", length, 1)].map((cache, i) => {
+    const label = `${name} N=${N} NH=${NH} HS=${HS}${i > 0 ? " f16" : ""}`;
+    return opCase("attentionForward", label, tensors, { N, NH, HS, ldq, ldkv }, scalars, { cache });
+  });
 }
 
 /** [new tokens, tokens before them] of each sequence. */
@@ -141,17 +155,19 @@ const FEW_AND_MANY = [
 /** Two products, and between them exponentials of scores up to about 10, whose absolute error is their relative one (7.5 ulp). */
 export const attentionForward = opTest(24, [
   ...SELF_ATTENTION.flatMap(forwardCases),
-  cached("one token of one sequence", 2, 24, attend.cached([37], 40), 40),
-  cached("one token each of five sequences", 3, 19, attend.cached([1, 64, 33, 2, 70], 71), 5 * 71),
-  cached("prompts continued", 2, 16, attend.continued(CONTINUED, 60), 70),
-  cached("a sliding window", 2, 12, attend.sliding(60, 7), 60),
-  cached("prompts continued in a sliding window", 2, 16, WINDOWED, 800),
-  cached("a long cache", 1, 64, attend.cached([1000, 523], 1024), 2048),
+  ...cached("one token of one sequence", 2, 24, attend.cached([37], 40), 40),
+  ...cached("one token each of five sequences", 3, 19, attend.cached([1, 64, 33, 2, 70], 71), 5 * 71),
+  ...cached("prompts continued", 2, 16, attend.continued(CONTINUED, 60), 70),
+  ...cached("a sliding window", 2, 12, attend.sliding(60, 7), 60),
+  ...cached("prompts continued in a sliding window", 2, 16, WINDOWED, 800),
+  ...cached("a long cache", 1, 64, attend.cached([1000, 523], 1024), 2048),
   // On both sides of what counts as few tokens, of a block of keys, and of whole vectors of a head.
-  ...[1, 2, 8, 9].map((tokens) => cached("tokens of one sequence", 5, 67, attend.continued([[tokens, 250]], 300), 300)),
-  ...[1, 3, 80, 100].map((HS) => cached("a draft of one sequence", 3, HS, attend.continued([[8, 121]], 140), 140)),
-  cached("few and many", 3, 21, attend.continued(FEW_AND_MANY, 130), 5 * 130),
+  ...[1, 2, 8, 9].flatMap((tokens) =>
+    cached("tokens of one sequence", 5, 67, attend.continued([[tokens, 250]], 300), 300),
+  ),
+  ...[1, 3, 80, 100].flatMap((HS) => cached("a draft of one sequence", 3, HS, attend.continued([[8, 121]], 140), 140)),
+  ...cached("few and many", 3, 21, attend.continued(FEW_AND_MANY, 130), 5 * 130),
 ]);
 
 /** Differences of such (12 ulp). */
-export const attentionBackward = opTest(48, SELF_ATTENTION.map(backwardCase));
+export const attentionBackward = opTest(48, SELF_ATTENTION.flatMap(backwardCases));
