@@ -1,19 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { SCORES, type ScoreName } from "../../src/misuse/detect/scores.js";
-import { packageFile } from "../../src/util/package-root.js";
 import type { Figures, Row } from "../evaluate-detectors.js";
+import { markdownTable, replaceBlock } from "../markdown-block.js";
 import type { Measured, Separation } from "./curves.js";
-
-const START = "<!-- figures: written by scripts/evaluate-detectors.ts -->";
-const END = "<!-- end of figures -->";
 
 /** Puts the figures between the marks of docs/misuse.md. */
 export function writeDetectionTables(figures: Figures): void {
-  const path = packageFile("docs/misuse.md");
-  const text = readFileSync(path, "utf8");
-  const [before, after] = [text.indexOf(START) + START.length, text.indexOf(END)];
-  if (before < START.length || after < before) throw new Error(`${path} lacks the marks of the figures`);
-  writeFileSync(path, `${text.slice(0, before)}\n${tables(figures)}\n${text.slice(after)}`);
+  replaceBlock("docs/misuse.md", "figures", tables(figures));
 }
 
 function tables({ program, model, texts, rows, calibrated, classifier }: Figures): string {
@@ -25,22 +17,22 @@ function tables({ program, model, texts, rows, calibrated, classifier }: Figures
     "Whole texts:",
     scoreTable(whole, ["logLikelihood", "logRank", "curvature"]),
     "Curvature by length, the texts' first tokens:",
-    table(
+    markdownTable(
       ["domain", "generator", "tokens", ...MEASURES],
       lengths.flatMap((row) => measures(row, "curvature", [String(row.tokens)])),
     ),
     "Curvature after edits:",
-    table(
+    markdownTable(
       ["domain", "generator", "edit", ...MEASURES],
       edits.flatMap((row) => measures(row, "curvature", [row.edit!])),
     ),
     "Human texts that the default calibration (held-out books) gives a rate of 5% or less by curvature; in its own domain 5% are to be expected:",
-    table(
+    markdownTable(
       ["domain", "texts", "share"],
       calibrated.map(({ domain, texts: n, share }) => [domain, String(n), `${(100 * share).toFixed(1)}%`]),
     ),
     "TF-IDF trained on the texts of one generator (60% of them), tested on others of another:",
-    table(
+    markdownTable(
       ["trained on", "tested on", ...MEASURES],
       classifier.map(({ trained, tested, separation }) => [trained, tested, ...cells(separation)]),
     ),
@@ -50,7 +42,7 @@ function tables({ program, model, texts, rows, calibrated, classifier }: Figures
 const MEASURES = ["AUROC", "TPR at 1% FPR", "TPR at 5% FPR"];
 
 function scoreTable(rows: readonly Row[], names: readonly ScoreName[]): string {
-  return table(
+  return markdownTable(
     ["domain", "generator", "score", ...MEASURES],
     rows.flatMap((row) => names.flatMap((name) => measures(row, name, [SCORES[name].name]))),
   );
@@ -69,6 +61,3 @@ const cells = ({ auroc, truePositives1, truePositives5 }: Separation): string[] 
 
 const cell = ({ value, interval: { low, high } }: Measured, format: (x: number) => string): string =>
   `${format(value)} (${format(low)}–${format(high)})`;
-
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");

@@ -1,0 +1,17 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { packageFile } from "../src/util/package-root.js";
+
+/** Puts text between the marks `<!-- NAME: … -->` and `<!-- end of NAME -->` of a document of the package. */
+export function replaceBlock(document: string, name: string, text: string): void {
+  const path = packageFile(document);
+  const before = readFileSync(path, "utf8");
+  const block = new RegExp(`(<!-- ${name}: [^\\n]*-->\\n)[\\s\\S]*?(<!-- end of ${name} -->)`);
+  if (!block.test(before)) throw new Error(`${document} lacks the marks of ${name}`);
+  writeFileSync(
+    path,
+    before.replace(block, (_, start: string, end: string) => `${start}\n${text}\n\n${end}`),
+  );
+}
+
+export const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
