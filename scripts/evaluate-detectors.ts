@@ -16,6 +16,8 @@ import { listInputs } from "../src/data/inputs.js";
 import { readLines } from "../src/data/read-lines.js";
 import { GPT2 } from "../src/gpt2.js";
 import { fitDetector, PENALTIES } from "../src/misuse/classifier/tfidf-detector.js";
+import { falsePositives } from "../src/misuse/detect/calibration.js";
+import { calibrationIn } from "../src/misuse/detect/calibration-file.js";
 import { readDocuments } from "../src/misuse/detect/documents.js";
 import { passagesOf, spread } from "../src/misuse/detect/passages.js";
 import { SCORE_NAMES, SCORES, type ScoreName, type Scores, scoresOf } from "../src/misuse/detect/scores.js";
@@ -51,6 +53,7 @@ const SAMPLERS = {
 } as const;
 const PLAIN = { minP: 0, repetitionPenalty: 1 };
 const EDIT_SHARES = [0.1, 0.3];
+const EDITED = ["squad, gpt2-xl", "books, top-k 40"];
 const BATCH = 16;
 
 export interface Figures {
@@ -97,7 +100,7 @@ for (const set of sets) {
   console.error(`${set.domain}, ${set.generator}`);
   for (const tokens of [undefined, ...LENGTHS]) rows.push(await rowOf(set, set.machine, tokens, undefined));
 }
-for (const set of sets.filter(({ generator }) => ["top-k 40", "gpt2-xl"].includes(generator))) {
+for (const set of sets.filter(({ domain, generator }) => EDITED.includes(`${domain}, ${generator}`))) {
   for (const edit of Object.keys(EDITS) as Edit[]) {
     for (const share of EDIT_SHARES) {
       const random = new RandomStream(1);
@@ -190,11 +193,13 @@ async function writeOwn(chosen: readonly (readonly number[])[], sampling: Sampli
 }
 
 async function calibratedRates(): Promise<Figures["calibrated"]> {
+  const calibration = model.path === undefined ? undefined : await calibrationIn(model.path);
+  if (!calibration) return [];
   const byDomain = new Map(sets.map(({ domain, human }) => [domain, human]));
   const rates: { domain: string; texts: number; share: number }[] = [];
   for (const [domain, human] of byDomain) {
-    const found = await Promise.all(human.map((text) => model.detect(text)));
-    const known = found.flatMap(({ falsePositives }) => falsePositives.curvature?.rate ?? []);
+    const found = await Promise.all(human.map(statisticsOf));
+    const known = found.flatMap((of) => falsePositives(calibration, "curvature", of)?.rate ?? []);
     if (known.length === 0) continue;
     rates.push({ domain, texts: known.length, share: known.filter((rate) => rate <= 0.05).length / known.length });
   }

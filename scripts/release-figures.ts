@@ -45,6 +45,9 @@ const index = join(work, `corpus-${tokenizer!.sha256.slice(0, 12)}.index`);
 const PASSAGES = "1000";
 const SAMPLES = "300";
 const MATCH = "20";
+/** Runs of tokens that are counted, and how many texts of each ranking. */
+const RUNS = [6, 8, 10, 12];
+const TOP = 50;
 
 const parts: Readonly<Record<string, () => void>> = {
   index: () => {
@@ -113,15 +116,18 @@ function extraction({ rates, byCount, targetTokens }: ExtractionReport, ranked: 
         : `${minCount} to ${maxCount}`;
   const rows = [...rates.map((rate) => row(rate, "any number of")), ...byCount.map((rate) => row(rate, counts(rate)))];
   const longest = ranked.samples.reduce((most, { longestRun }) => Math.max(most, longestRun), 0);
-  const first = Object.entries(ranked.rankings).map(([name, { top, memorized }]) => [
-    RANKINGS[name as Ranking],
-    `${memorized} of ${top}`,
-  ]);
+  const withRun = (texts: typeof ranked.samples, tokens: number) =>
+    texts.filter((text) => text.longestRun >= tokens).length;
+  const first = (Object.keys(ranked.rankings) as Ranking[]).map((name) => {
+    const sorted = [...ranked.samples].sort((a, b) => b.scores[name]! - a.scores[name]!).slice(0, TOP);
+    return [RANKINGS[name], ...RUNS.map((tokens) => String(withRun(sorted, tokens)))];
+  });
+  const all = ["all texts", ...RUNS.map((tokens) => `${withRun(ranked.samples, tokens)} of ${ranked.samples.length}`)];
   return [
     `Weights ${weights!.sha256.slice(0, 12)}…; passages of ${targetTokens} tokens of its training text (\`gpt2 extract --passages ${PASSAGES}\`):`,
     markdownTable(["in the corpus, times", "prompt, tokens", "extractable", "rate", "95% interval"], rows),
-    `${ranked.samples.length} texts of up to 256 tokens without a prompt (\`gpt2 extract --rank --samples ${SAMPLES} --match ${MATCH}\`): ${ranked.memorized} have ${MATCH} tokens in a row from the training text; the longest run has ${longest}.`,
-    markdownTable([`first by`, `with ${MATCH} tokens from the training text`], first),
+    `${ranked.samples.length} texts of up to 256 tokens without a prompt (\`gpt2 extract --rank --samples ${SAMPLES} --match ${MATCH}\`): ${ranked.memorized} have ${MATCH} tokens in a row from the training text; the longest run has ${longest}. Texts with shorter runs, among all and among the first ${TOP} of each ranking:`,
+    markdownTable(["", ...RUNS.map((tokens) => `${tokens} tokens in a row`)], [all, ...first]),
   ].join("\n\n");
 }
 
