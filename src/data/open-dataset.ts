@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { type DatasetOptions, type Split, TokenDataset } from "./dataset.js";
 import { DATASET_INFO_FILE, readDatasetInfo } from "./dataset-info.js";
 import { ShardFile } from "./shard-file.js";
@@ -13,6 +14,7 @@ import { ShardFile } from "./shard-file.js";
  * @throws {DataError} nothing there, or a damaged shard
  */
 export function openDataset(path: string, options: DatasetOptions & { readonly split?: Split } = {}): TokenDataset {
+  checkOptionNames("opening a data set", options, { split: true, vocabSize: true });
   const split = options.split ?? "train";
   const paths = findShards(path, split);
   if (paths.length === 0) {

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../architectures/config.js";
 import type { Backend } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
 import { DEFAULT_ADAPTER, type LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { needNode } from "../util/runtime.js";
 
 /** The LoRA adapters of a model, by name. */
@@ -37,6 +38,7 @@ export class Adapters {
     config: ModelConfig,
     options: { readonly signal?: AbortSignal | undefined },
   ): Promise<void> {
+    checkOptionNames("loading an adapter", options, { signal: true });
     needNode("loading an adapter", "An adapter that was merged into a model before can be fetched");
     const { findAdapter, loadAdapter } = await import("#node/pretrained/load-adapters.js");
     const adapter = await findAdapter(path, config, options);

@@ -5,7 +5,7 @@ import { quote } from "../util/quote.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
 import { loadHead } from "./loaded-head.js";
-import { type LocateOptions, locateModel } from "./locate.js";
+import { findModel, type LocateOptions } from "./locate.js";
 import { type AdapterCheckpoint, mergeAdapter, openAdapter, readAdapterSettings, replacesVectors } from "./node.js";
 import { loadWeights } from "./weights.js";
 
@@ -53,7 +53,7 @@ export async function findAdapter(
   model: ModelConfig,
   options: LocateOptions = {},
 ): Promise<AdapterCheckpoint> {
-  return openAdapter((await locateModel(name, options)).path, model);
+  return openAdapter((await findModel(name, options)).path, model);
 }
 
 /**
@@ -62,7 +62,7 @@ export async function findAdapter(
  * @throws {CheckpointError} it is an address: where its maker would have files fetched from, only the user decides.
  */
 export async function baseOfAdapter(name: string, options: LocateOptions = {}): Promise<string | undefined> {
-  const { path } = await locateModel(name, options);
+  const { path } = await findModel(name, options);
   const { baseModel } = readAdapterSettings(path);
   if (baseModel === undefined || !/^[a-z][a-z0-9+.-]*:\/\/|^[/\\]{2}/i.test(baseModel)) return baseModel;
   throw new CheckpointError({
@@ -78,7 +78,7 @@ export async function withAdapter(
   name: string,
   options: LocateOptions = {},
 ): Promise<{ readonly adapters: string } | { readonly merge: string }> {
-  return replacesVectors((await locateModel(name, options)).path) ? { merge: name } : { adapters: name };
+  return replacesVectors((await findModel(name, options)).path) ? { merge: name } : { adapters: name };
 }
 
 /**

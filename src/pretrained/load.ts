@@ -160,6 +160,6 @@ export async function fetchGpt2(name: string, options: LocateOptions = {}): Prom
     const { configFromHuggingFace } = await import("./formats/huggingface.js");
     configFromHuggingFace(parsePythonJson(await readFile(path), `reading ${path}`), path);
   };
-  const { locateModel } = await import("./locate.js");
-  return locateModel(name, { checkConfig, ...options });
+  const { findModel } = await import("./locate.js");
+  return findModel(name, { checkConfig, ...options });
 }

@@ -4,6 +4,7 @@ import type { DownloadEvent } from "../hub/events.js";
 import type { FetchContext, FetchedModel } from "../hub/fetch-model.js";
 import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "../hub/model-name.js";
 import { type HubOptions, hubSettings } from "../hub/settings.js";
+import { checkOptionNames } from "../util/nearest.js";
 
 export interface LocateOptions extends HubOptions {
   /** A branch, tag or commit of a model of the hub; as `@revision` in its name. */
@@ -26,6 +27,21 @@ const EXPECTED = `a file or folder, ${Object.keys(HUB_PRESETS).join(", ")}, a mo
  * @throws {DownloadError} it cannot be fetched; the message names all that was tried.
  */
 export async function locateModel(text: string, options: LocateOptions = {}): Promise<FetchedModel> {
+  checkOptionNames("locating a model", options, {
+    endpoint: true,
+    cacheDir: true,
+    token: true,
+    offline: true,
+    revision: true,
+    signal: true,
+    onDownload: true,
+    checkConfig: true,
+  });
+  return findModel(text, options);
+}
+
+/** {@link locateModel} with options among which there are those of other callers. */
+export async function findModel(text: string, options: LocateOptions): Promise<FetchedModel> {
   const settings = hubSettings(options);
   const name = isHere(text) ? undefined : parseModelName(text, settings.endpoint);
   const revised = withRevision(name, options.revision);

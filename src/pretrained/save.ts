@@ -44,7 +44,7 @@ export async function saveCheckpoint(path: string, model: ModelToSave, options: 
     written = (await readdir(folder)).sort();
   };
   if (writer.extension !== undefined) {
-    await writeFilesAtomically(dirname(path), fill);
+    await writeFilesAtomically(dirname(path), fill, { last: name });
     return [path, ...written.filter((file) => file !== name).map((file) => join(dirname(path), file))];
   }
   await writeFolderAtomically(path, fill, { existing: (file) => !WEIGHTS.test(file) });

@@ -224,6 +224,12 @@ export async function writeFolderAtomically(
   });
 }
 
+export interface FilesOptions {
+  readonly errorClass?: ErrorClass;
+  /** The file without which the others are nothing: it goes first, and comes last. */
+  readonly last?: string | undefined;
+}
+
 /**
  * Writes several files into a folder that may hold anything else: all of them, or when something fails none. They are moved
  * into it when all are on the disk, as {@link moveInto} says.
@@ -233,7 +239,7 @@ export async function writeFolderAtomically(
 export async function writeFilesAtomically(
   folder: string,
   write: (temporary: string) => Promise<void>,
-  errorClass: ErrorClass = CheckpointError,
+  { errorClass = CheckpointError, last }: FilesOptions = {},
 ): Promise<void> {
   await typedWrite(`writing ${folder}`, errorClass, async () => {
     const target = await finalPath(folder);
@@ -241,7 +247,10 @@ export async function writeFilesAtomically(
     const name = "files";
     await recover(join(target, name));
     const workspace = await Workspace.create(target, name);
-    await inWorkspace(workspace, folder, write, () => moveInto(target, workspace.new, "merge"));
+    await inWorkspace(workspace, folder, write, async () => {
+      const names = (await readdir(workspace.new)).filter((file) => file !== last);
+      await moveInto(target, workspace.new, "merge", last === undefined ? names : [...names, last], last);
+    });
     await syncFolder(target);
   });
 }

@@ -38,22 +38,28 @@ export async function exchangeFolder(target: string, workspace: Workspace, exist
 /**
  * Moves entries of a folder into another one by one. What they replace goes first, so that a kill in between may leave a
  * set without some of its files, but never old ones beside new ones; and they come in descending order of their names, so
- * that config.json, dataset.json and the like, without which nothing is loaded, come last.
+ * that config.json, dataset.json and the like, without which nothing is loaded, come last; or `last`.
  */
 export async function moveInto(
   target: string,
   folder: string,
   existing: Existing,
   entries?: readonly string[],
+  last?: string,
 ): Promise<void> {
   const names = [...(entries ?? (await readdir(folder)))].sort().reverse();
+  if (last !== undefined) names.push(...names.splice(names.indexOf(last), 1));
   const inner: string[] = [];
   if (existing !== "replace") {
     for (const name of names) if (await bothFolders(join(target, name), join(folder, name))) inner.push(name);
   }
   const old = existing === "merge" ? [] : await readdir(target);
   const superseded = typeof existing === "function" ? old.filter((name) => !existing(name)) : old;
-  for (const name of new Set([...(existing === "replace" ? [] : names), ...superseded])) {
+  for (const name of new Set([
+    ...(last === undefined ? [] : [last]),
+    ...(existing === "replace" ? [] : names),
+    ...superseded,
+  ])) {
     if (isTemporaryName(name) || inner.includes(name)) continue;
     await rm(join(target, name), { force: true, recursive: existing === "replace" });
   }

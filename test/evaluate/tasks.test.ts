@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { DataError, UsageError } from "../../src/errors.js";
 import { TASKS } from "../../src/evaluate/registry.js";
@@ -387,6 +388,22 @@ describe("files of the user's", () => {
     const result = await run("my.txt", bytes);
     const { logprob } = await model.score(model.tokenizer!.encodeBytes(bytes));
     assertNear("bits per byte", metricOf(result, "bits per byte"), -logprob / Math.LN2 / 5);
+  });
+
+  it("may be compressed", async () => {
+    const text = '{"text":"One text."}\n';
+    const plain = await run("my.jsonl", text);
+    // A frame of one block, stored as it is (RFC 8878).
+    const [size, block] = [text.length, 1 | (text.length << 3)];
+    const header = [0x28, 0xb5, 0x2f, 0xfd, 0x20, size, block & 0xff, block >> 8, 0];
+    const zstd = Uint8Array.from([...header, ...new TextEncoder().encode(text)]);
+    for (const [name, bytes] of [
+      ["my.jsonl.zst", zstd],
+      ["my.jsonl.gz", gzipSync(text)],
+    ] as const) {
+      assert.deepEqual((await run(name, bytes)).metrics, plain.metrics);
+    }
+    await assert.rejects(run("my.jsonl.zst", zstd.subarray(0, 20)), /decompressing my.jsonl.zst.*whole zstd data/);
   });
 
   it("are several texts, or questions, as JSON lines", async () => {

@@ -7,16 +7,24 @@ import { nativeBackend } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { prepareExamples } from "../../src/data/examples/prepare-examples.js";
+import { openDataset } from "../../src/data/open-dataset.js";
 import { prepareData } from "../../src/data/prepare.js";
 import { UsageError } from "../../src/errors.js";
 import { fetchedSource } from "../../src/evaluate/data/node-sources.js";
 import { evaluate } from "../../src/evaluate/index.js";
 import { buildNgramFilter } from "../../src/evaluate/overlap/build-filter.js";
 import { fileOverlap } from "../../src/evaluate/overlap/file-overlap.js";
+import { sampleTexts } from "../../src/evaluate/overlap/task-overlap.js";
 import { GPT2 } from "../../src/gpt2.js";
+import { measureExtractable } from "../../src/misuse/extract/extractable.js";
+import { rankSamples } from "../../src/misuse/extract/rank-samples.js";
+import { buildIndex } from "../../src/misuse/trace/build-index.js";
+import { traceText } from "../../src/misuse/trace/trace.js";
 import { convertModel } from "../../src/pretrained/convert.js";
+import { locateModel } from "../../src/pretrained/locate.js";
 import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { trainTokenizer } from "../../src/tokenizer/index.js";
+import { trainWordPiece } from "../../src/tokenizer/wordpiece/train.js";
 import { finetune } from "../../src/train/finetune.js";
 import { loraSettings } from "../../src/train/lora-settings.js";
 import { trainSettings } from "../../src/train/settings.js";
@@ -58,6 +66,15 @@ const CALLS: readonly (readonly [wrong: string, right: string, call: (options: a
   ["samplePrompts", "samplePrompt", (o) => Trainer.create(o)],
   ["epoch", "epochs", (o) => finetune(o)],
   ["learningRate", "", (o) => trainSettings(o)],
+  ["revison", "revision", (o) => locateModel("x", o)],
+  ["splits", "split", (o) => openDataset("x", o)],
+  ["sginal", "signal", (o) => model.loadAdapter("x", "y", o)],
+  ["temprature", "temperature", (o) => sampleTexts(model, { samples: 1, maxNewTokens: 1, seed: 1, ...o })],
+  ["minToken", "minTokens", (o) => traceText({} as never, "x", o)],
+  ["worker", "workers", (o) => buildIndex(["x"], o)],
+  ["passage", "passages", (o) => measureExtractable(model, {} as never, o)],
+  ["sample", "samples", (o) => rankSamples(model as never, {} as never, o)],
+  ["vocabularySize", "vocabSize", (o) => trainWordPiece([], o)],
   ["warmup", "warmupSteps", (o) => trainSettings(o)],
   ["ranks", "rank", (o) => loraSettings(o)],
   ["shardTokns", "shardTokens", (o) => prepareData([], o)],

@@ -510,6 +510,19 @@ describe("writeFilesAtomically", () => {
     assert.deepEqual(contents(folder), { other: "other", tokenizer: "new", weights: "new" });
   });
 
+  it("moves the file last without which the others are nothing", { skip: posix }, async () => {
+    const folder = emptyFolder();
+    const fill = async (temporary: string) => {
+      for (const name of ["a", "m", "z"]) await writeNewFile(join(temporary, name), "new");
+    };
+    for (const last of ["a", "m", "z"]) {
+      await writeFilesAtomically(folder, fill, { last });
+      // A rename changes a file's ctime.
+      const moved = (name: string) => statSync(join(folder, name), { bigint: true }).ctimeNs;
+      for (const name of ["a", "m", "z"]) assert.ok(moved(name) <= moved(last), `${name} after ${last}`);
+    }
+  });
+
   it("refuses to put a file in the place of a pipe", { skip: posix }, async (t) => {
     const folder = emptyFolder();
     const fifo = join(folder, "b");

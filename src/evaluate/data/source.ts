@@ -1,4 +1,5 @@
-import { MissingDataError } from "../../errors.js";
+import { concatBytes } from "../../data/text.js";
+import { DataError, MissingDataError } from "../../errors.js";
 import { bunzip2 } from "./bzip2.js";
 import { inflate, openZip } from "./zip.js";
 
@@ -43,7 +44,7 @@ export interface UsedFile {
 }
 
 export interface DataFile extends UsedFile {
-  /** Decompressed if its name ends in .gz or .bz2. */
+  /** Decompressed if its name ends in .gz, .bz2 or .zst. */
   readonly bytes: Uint8Array;
 }
 
@@ -83,7 +84,25 @@ export async function readFirst(
 
 async function decompress(bytes: Uint8Array, path: string): Promise<Uint8Array> {
   if (path.endsWith(".gz")) return inflate(bytes, "gzip", path);
-  return path.endsWith(".bz2") ? bunzip2(bytes, path) : bytes;
+  if (path.endsWith(".bz2")) return bunzip2(bytes, path);
+  return path.endsWith(".zst") ? unzstd(bytes, path) : bytes;
+}
+
+/** @throws {DataError} damaged data. */
+async function unzstd(bytes: Uint8Array, path: string): Promise<Uint8Array> {
+  const { ZstdDecoder } = await import("../../data/zstd.js");
+  const decoder = await ZstdDecoder.create();
+  try {
+    const parts = decoder.push(bytes);
+    decoder.end();
+    return concatBytes(
+      parts,
+      parts.reduce((sum, { length }) => sum + length, 0),
+    );
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError({ op: `decompressing ${path}`, expected: "whole zstd data", got, cause });
+  }
 }
 
 /** Hexadecimal. */

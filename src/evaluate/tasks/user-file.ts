@@ -27,7 +27,7 @@ export function userFileTask(name: string, path = name): Task {
     options: { stride: STRIDE_OPTION, windows: WINDOW_OPTION },
     prepare: async (setup) => {
       const file = await readFirst(setup.source, { name: ".", origin: path }, [path]);
-      if (!/\.jsonl(\.gz|\.bz2)?$/.test(path)) return texts([textBytes(file.bytes, path)], setup, [file]);
+      if (!/\.jsonl(\.gz|\.bz2|\.zst)?$/.test(path)) return texts([textBytes(file.bytes, path)], setup, [file]);
       const lines = numberedLines(file);
       if (lines.length === 0) throw new DataError({ op: path, expected: "at least one line", got: "none" });
       if (lines[0]!.record.choices !== undefined) return multipleChoice(lines, setup, [file]);

@@ -1,5 +1,6 @@
 import { UsageError } from "../../errors.js";
 import type { LogLikelihood, LogLikelihoodRequest } from "../../generate/requests.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { RandomStream } from "../../util/random.js";
 import { SuffixSearch } from "../trace/search.js";
 import type { TokenIndex } from "../trace/token-index.js";
@@ -76,6 +77,14 @@ export async function measureExtractable(
   index: TokenIndex,
   options: ExtractableOptions = {},
 ): Promise<ExtractionReport> {
+  checkOptionNames("measuring extraction", options, {
+    promptTokens: true,
+    targetTokens: true,
+    passages: true,
+    seed: true,
+    signal: true,
+    onProgress: true,
+  });
   const { promptTokens = [10, 50, 100, 200], targetTokens = 50, passages = 1000, seed = 1, signal } = options;
   const longest = checkSizes(promptTokens, targetTokens, passages, model.config.nCtx);
   const positions = drawPositions(index, longest, targetTokens, passages, seed);

@@ -1,5 +1,6 @@
 import { deflateSync } from "node:zlib";
 import { UsageError } from "../../errors.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { SuffixSearch } from "../trace/search.js";
 import type { TokenIndex } from "../trace/token-index.js";
 
@@ -88,6 +89,17 @@ export async function rankSamples(
   index: TokenIndex,
   options: RankSamplesOptions = {},
 ): Promise<SampleRankings> {
+  checkOptionNames("ranking samples", options, {
+    samples: true,
+    maxNewTokens: true,
+    topK: true,
+    seed: true,
+    matchTokens: true,
+    top: true,
+    references: true,
+    signal: true,
+    onProgress: true,
+  });
   const { samples = 1000, topK = 40, seed = 1, matchTokens = 50, references = {}, signal } = options;
   const maxNewTokens = options.maxNewTokens ?? Math.min(256, model.config.nCtx - 1);
   for (const [name, value] of Object.entries({ samples, maxNewTokens, matchTokens })) {

@@ -10,6 +10,7 @@ import { DataError } from "../../errors.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { INDEX_FILES, type IndexInfo, newIndexInfo } from "./index-info.js";
 import { suffixArray } from "./suffix-array.js";
 
@@ -47,6 +48,16 @@ const MAX_TOKENS = 2 ** 31 - 1;
  * @throws {DataError} missing, damaged or empty input, a vocabulary beyond 16 bits, a disk that is full.
  */
 export async function buildIndex(inputs: readonly string[], options: BuildIndexOptions): Promise<IndexInfo> {
+  checkOptionNames("indexing", options, {
+    out: true,
+    tokenizer: true,
+    tokenizerName: true,
+    textField: true,
+    separator: true,
+    workers: true,
+    onProgress: true,
+    signal: true,
+  });
   const { tokenizer } = options;
   checkShardVocab(tokenizer.vocabSize);
   const { endOfText } = tokenizer;

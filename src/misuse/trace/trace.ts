@@ -1,4 +1,5 @@
 import { UsageError } from "../../errors.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { SuffixSearch } from "./search.js";
 import { findSpans, type Span } from "./spans.js";
 import type { IndexedDocument, TokenIndex } from "./token-index.js";
@@ -62,6 +63,7 @@ const MAX_SORTED = 10_000;
  * @throws {UsageError} an option out of range.
  */
 export function traceText(index: TokenIndex, text: string, options: TraceOptions = {}): Trace {
+  checkOptionNames("tracing", options, { minTokens: true, share: true, places: true });
   const { minTokens = 5, share = 0.05, places = 10 } = options;
   if (!(Number.isInteger(minTokens) && minTokens >= 1)) throw wrong("minTokens", "a positive integer", minTokens);
   if (!(share > 0 && share <= 1)) throw wrong("share", "a number above 0, at most 1", share);

@@ -1,5 +1,6 @@
 import { UsageError } from "../../errors.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { PairCounts } from "../pair-counts.js";
 import { PairQueue } from "../pair-queue.js";
 import { isPunctuation, isWhiteSpace, type NormalizerOptions, normalize } from "./normalize.js";
@@ -39,6 +40,13 @@ export async function trainWordPiece(
   documents: Iterable<string> | AsyncIterable<string>,
   options: TrainWordPieceOptions,
 ): Promise<WordPieceTokenizer> {
+  checkOptionNames("training WordPiece", options, {
+    vocabSize: true,
+    minFrequency: true,
+    alphabet: true,
+    normalizer: true,
+    signal: true,
+  });
   const { vocabSize, minFrequency = 0, alphabet = "", normalizer = bertNormalizer(), signal } = options;
   const counts = new Map<string, number>();
   for await (const document of documents) {
