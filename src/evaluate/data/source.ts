@@ -1,5 +1,6 @@
 import { concatBytes } from "../../data/text.js";
 import { DataError, MissingDataError } from "../../errors.js";
+import { needNode } from "../../util/runtime.js";
 import { bunzip2 } from "./bzip2.js";
 import { inflate, openZip } from "./zip.js";
 
@@ -90,7 +91,8 @@ async function decompress(bytes: Uint8Array, path: string): Promise<Uint8Array> 
 
 /** @throws {DataError} damaged data. */
 async function unzstd(bytes: Uint8Array, path: string): Promise<Uint8Array> {
-  const { ZstdDecoder } = await import("../../data/zstd.js");
+  needNode(`reading ${path}`, "Decompress it first");
+  const { ZstdDecoder } = await import("#node/data/zstd.js");
   const decoder = await ZstdDecoder.create();
   try {
     const parts = decoder.push(bytes);
