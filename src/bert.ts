@@ -7,6 +7,7 @@ import type { Backend } from "./backend/backend.js";
 import { answerSpans, questionWindows } from "./bert/answer.js";
 import { filledMasks, targetIds } from "./bert/fill-mask.js";
 import { needTaskHead, positive, topLabels } from "./bert/heads.js";
+import { logProbability, maskedCopies } from "./bert/likelihood.js";
 import {
   AGGREGATIONS,
   type AnswerSpan,
@@ -14,6 +15,8 @@ import {
   type BertEmbedOptions,
   type BertReadOptions,
   type BertRunOptions,
+  type BertScore,
+  type BertScoreOptions,
   type ClassifyTextOptions,
   type FilledMask,
   type FillMaskOptions,
@@ -34,7 +37,8 @@ import { mainType } from "./model/loaded-model.js";
 import type { BertParts, LoadBertOptions } from "./pretrained/load-bert.js";
 import { type LoadedHead, scoresOf } from "./pretrained/loaded-head.js";
 import type { SentenceModules } from "./pretrained/sentence-modules.js";
-import type { WordPieceEncoding, WordPieceTokenizer } from "./tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "./tokenizer/byte-level-encoder.js";
+import type { WordPieceEncoding } from "./tokenizer/wordpiece/tokenizer.js";
 import { checkOptionNames } from "./util/nearest.js";
 import { needNode } from "./util/runtime.js";
 
@@ -49,7 +53,7 @@ const READ = { ...RUN, truncate: true } as const;
  */
 export class BERT {
   readonly config: BertConfig;
-  readonly tokenizer: WordPieceTokenizer | undefined;
+  readonly tokenizer: EncoderTokenizer | undefined;
   /** Storage dtype of most weights. */
   readonly dtype: DType;
   /** Why the native kernels could not be used, if they were to be tried. */
@@ -200,6 +204,32 @@ export class BERT {
   }
 
   /**
+   * Pseudo-log-likelihoods of a text, or of each of several: see {@link LikelihoodMetric}.
+   *
+   * @throws {UsageError} the model has no head for masked tokens, or a text is empty.
+   */
+  score(texts: readonly string[], options?: BertScoreOptions): Promise<BertScore[]>;
+  score(text: string, options?: BertScoreOptions): Promise<BertScore>;
+  async score(input: string | readonly string[], options: BertScoreOptions = {}): Promise<BertScore | BertScore[]> {
+    checkOptionNames("scoring", options, { ...RUN, metric: true });
+    const { metric = "word-l2r", signal } = options;
+    const { tokenizer } = this.#texts;
+    const mask = this.#texts.special("[MASK]");
+    const scores: BertScore[] = [];
+    for (const text of typeof input === "string" ? [input] : input) {
+      const encoding = this.#texts.encode(text, "scoring", false);
+      const copies = maskedCopies(tokenizer, encoding, mask, metric);
+      if (copies.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
+      const logits = await this.maskedLogits(copies, { signal });
+      const tokens = copies.map(({ rows: [place] }) => encoding.ids[place]!);
+      const logprobs = Float64Array.from(tokens, (id, i) => logProbability(logits[i]!, id));
+      scores.push({ tokens, logprobs, pseudoLogLikelihood: logprobs.reduce((sum, x) => sum + x, 0) });
+      options.onProgress?.(scores.length);
+    }
+    return typeof input === "string" ? scores[0]! : scores;
+  }
+
+  /**
    * Probability that the second text follows the first, as the head for next sentences has it.
    *
    * @throws {UsageError} the model has no such head.
@@ -245,10 +275,11 @@ export class BERT {
       throw new UsageError({ op: "labelling tokens: aggregation", expected, got: String(aggregation) });
     }
     const head = needTaskHead(["tokens"], this.#head, "tokens");
+    const tokenizer = this.#texts.wordPiece("labelling tokens");
     const encoding = this.#texts.encode(text, "labelling tokens", truncate);
     const [scores] = await this.#headScores(head, [encoding], options);
     const given = { text, encoding, labels: head.labels, probabilities: scores!.map(softmax) };
-    return labelTokens(this.#texts.tokenizer, given, aggregation, ignoreLabels);
+    return labelTokens(tokenizer, given, aggregation, ignoreLabels);
   }
 
   /**
@@ -263,7 +294,7 @@ export class BERT {
     const maxLength = Math.min(this.config.nCtx, options.maxLength ?? 384);
     const stride = options.stride ?? Math.min(128, maxLength >> 1);
     const head = needTaskHead(["spans"], this.#head, "answer");
-    const { tokenizer } = this.#texts;
+    const tokenizer = this.#texts.wordPiece("answering");
     const windows = questionWindows(tokenizer, input, { maxLength, stride });
     const scores = await this.#headScores(head, windows, options);
     const scored = windows.map((encoding, i) => {

@@ -14,6 +14,7 @@ export {
 export { GPT2_PRESETS, type GPT2Config, type GPT2Preset, gpt2Config } from "./architectures/gpt2/config.js";
 export type { TaskHead } from "./architectures/task-head.js";
 export type { BackendChoice } from "./backend/choose.js";
+export type { LikelihoodMetric } from "./bert/likelihood.js";
 export type {
   Aggregation,
   AnswerSpan,
@@ -21,6 +22,8 @@ export type {
   BertEmbedOptions,
   BertReadOptions,
   BertRunOptions,
+  BertScore,
+  BertScoreOptions,
   ClassifyTextOptions,
   FilledMask,
   FillMaskOptions,

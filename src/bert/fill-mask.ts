@@ -1,19 +1,19 @@
 import { UsageError } from "../errors.js";
-import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
 import type { FilledMask } from "./options.js";
 import { largestIndices, softmax } from "./probabilities.js";
 
 /** Ids of targets. @throws {UsageError} one is no single token of the vocabulary. */
-export function targetIds(tokenizer: WordPieceTokenizer, targets: readonly string[]): number[] {
+export function targetIds(tokenizer: EncoderTokenizer, targets: readonly string[]): number[] {
   return [...new Set(targets.map((target) => targetId(tokenizer, target)))];
 }
 
-function targetId(tokenizer: WordPieceTokenizer, target: string): number {
+function targetId(tokenizer: EncoderTokenizer, target: string): number {
   const id = tokenizer.idOf(target);
   if (id !== undefined) return id;
   const { ids } = tokenizer.encode(target, { addSpecialTokens: false });
-  if (ids.length === 1 && ids[0] !== tokenizer.vocabulary.unknown) return ids[0]!;
-  const pieces = Array.from(ids, (id) => tokenizer.vocabulary.tokens[id]);
+  if (ids.length === 1 && ids[0] !== tokenizer.idOf("[UNK]")) return ids[0]!;
+  const pieces = Array.from(ids, (id) => tokenizer.decode([id]));
   const got = `${JSON.stringify(target)}, which is ${pieces.join(" ") || "nothing"}`;
   throw new UsageError({ op: "filling a mask: target", expected: "one token of the vocabulary", got });
 }
@@ -24,7 +24,7 @@ function targetId(tokenizer: WordPieceTokenizer, target: string): number {
  * @param ids of the whole text; @param at the mask's place; @param skipSpecial leave special tokens out of `sequence`
  */
 export function filledMasks(
-  tokenizer: WordPieceTokenizer,
+  tokenizer: EncoderTokenizer,
   ids: ArrayLike<number>,
   at: number,
   logits: Float32Array,

@@ -1,5 +1,7 @@
 import type { Pooling } from "../architectures/architecture.js";
 
+import type { LikelihoodMetric } from "./likelihood.js";
+
 /** A text, or two that belong together, such as a question and a passage. */
 export type TextInput = string | TextPair;
 
@@ -24,6 +26,19 @@ export interface BertEmbedOptions extends BertReadOptions {
   readonly pooling?: Pooling | undefined;
   /** Make vectors of length 1, whose products are cosines. By default as the model's files say, else true. */
   readonly normalize?: boolean | undefined;
+}
+
+export interface BertScoreOptions extends BertRunOptions {
+  /** Default `word-l2r`. */
+  readonly metric?: LikelihoodMetric | undefined;
+}
+
+export interface BertScore {
+  readonly tokens: readonly number[];
+  /** Natural logarithm of each token's probability with it masked, given all others that are not. */
+  readonly logprobs: Float64Array;
+  /** Their sum. Not a log-probability of the text: compare it with those of other texts by the same model alone. */
+  readonly pseudoLogLikelihood: number;
 }
 
 export interface FillMaskOptions extends BertRunOptions {

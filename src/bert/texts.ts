@@ -2,24 +2,32 @@ import type { BertConfig } from "../architectures/bert/config.js";
 import { TOKEN_TYPES } from "../architectures/bert/forward.js";
 import { ContextLengthError, TokenizerError, UsageError } from "../errors.js";
 import type { EncoderText } from "../generate/encoder.js";
-import type { WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import { type WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import type { TextInput } from "./options.js";
 
 /** Between texts and what the encoder takes: ids and token types, of at most the model's context. */
 export class Texts {
-  readonly #tokenizer: WordPieceTokenizer | undefined;
+  readonly #tokenizer: EncoderTokenizer | undefined;
   readonly #config: BertConfig;
 
-  constructor(tokenizer: WordPieceTokenizer | undefined, config: BertConfig) {
+  constructor(tokenizer: EncoderTokenizer | undefined, config: BertConfig) {
     this.#tokenizer = tokenizer;
     this.#config = config;
   }
 
   /** @throws {TokenizerError} the model has none. */
-  get tokenizer(): WordPieceTokenizer {
+  get tokenizer(): EncoderTokenizer {
     if (this.#tokenizer) return this.#tokenizer;
     const hint = "Put its tokenizer.json or vocab.txt beside the weights";
     throw new TokenizerError({ op: "encoding a text", expected: "a model with a tokenizer", got: "none", hint });
+  }
+
+  /** The tokenizer, for what needs to know where in the text its tokens are. @throws {TokenizerError} it is no WordPiece. */
+  wordPiece(op: string): WordPieceTokenizer {
+    const { tokenizer } = this;
+    if (tokenizer instanceof WordPieceTokenizer) return tokenizer;
+    throw new TokenizerError({ op, expected: "a model with WordPiece", got: "one with byte-level BPE" });
   }
 
   /**

@@ -5,9 +5,10 @@ import type { ComputeOptions } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { checkWeightType } from "../dtype/dtype.js";
+import { isJsonObject, parsePythonJson } from "../checkpoint/strict-json.js";
 import { TokenizerError, UsageError } from "../errors.js";
+import { ByteLevelEncoder, type EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
 import { loadWordPiece } from "../tokenizer/wordpiece/files.js";
-import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
 import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -21,14 +22,14 @@ export interface LoadBertOptions
     Omit<LocateOptions, "checkConfig">,
     Omit<PartsOptions, keyof ComputeOptions> {
   /** Instead of the one that lies beside the model. */
-  readonly tokenizer?: WordPieceTokenizer | undefined;
+  readonly tokenizer?: EncoderTokenizer | undefined;
 }
 
 /** The parts of a {@link BERT}. */
 export interface BertParts extends Omit<ModelParts, "config" | "tokenizer"> {
   readonly config: BertConfig;
   /** Without one the model only takes token ids. */
-  readonly wordPiece?: WordPieceTokenizer | undefined;
+  readonly wordPiece?: EncoderTokenizer | undefined;
   /** How vectors of texts are made, where the model's files say. */
   readonly sentence?: SentenceModules | undefined;
 }
@@ -90,9 +91,9 @@ const folderOf = ({ path }: Checkpoint): string => (isFolder(path) ? path : dirn
  */
 export async function wordPieceOf(
   checkpoint: Checkpoint,
-  given?: WordPieceTokenizer,
-): Promise<WordPieceTokenizer | undefined> {
-  const tokenizer = given ?? (await checkpoint.loadWordPiece?.()) ?? (await wordPieceBeside(folderOf(checkpoint)));
+  given?: EncoderTokenizer,
+): Promise<EncoderTokenizer | undefined> {
+  const tokenizer = given ?? (await checkpoint.loadWordPiece?.()) ?? (await tokenizerBeside(folderOf(checkpoint)));
   const { vocabSize } = checkpoint.config;
   if (tokenizer === undefined || tokenizer.vocabSize <= vocabSize) return tokenizer;
   throw new TokenizerError({
@@ -103,9 +104,18 @@ export async function wordPieceOf(
   });
 }
 
-async function wordPieceBeside(folder: string): Promise<WordPieceTokenizer | undefined> {
-  const there = ["tokenizer.json", "vocab.txt"].some((file) => existsSync(join(folder, file)));
-  return there ? loadWordPiece(folder) : undefined;
+async function tokenizerBeside(folder: string): Promise<EncoderTokenizer | undefined> {
+  const json = join(folder, "tokenizer.json");
+  if (existsSync(json) && isByteLevel(json)) {
+    const { loadTokenizer } = await import("../tokenizer/files.js");
+    return new ByteLevelEncoder(await loadTokenizer(json));
+  }
+  return existsSync(json) || existsSync(join(folder, "vocab.txt")) ? loadWordPiece(folder) : undefined;
+}
+
+function isByteLevel(path: string): boolean {
+  const { model } = parsePythonJson(readFileSync(path), `reading ${path}`);
+  return isJsonObject(model) && model.type === "BPE";
 }
 
 /** How vectors of texts are made, as the model's file or those beside it say. @throws {ConfigError} in an unknown way. */

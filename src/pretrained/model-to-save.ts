@@ -3,7 +3,7 @@ import type { TaskHead } from "../architectures/task-head.js";
 import type { TensorSource } from "../checkpoint/encode-tensor.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
 import type { FormatName } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";
 import type { SentenceModules } from "./sentence-modules.js";
@@ -20,7 +20,7 @@ export interface ModelToSave {
   /** Written into the file (GGUF) or beside the weights. */
   readonly tokenizer?: Tokenizer | undefined;
   /** The same for a BERT. */
-  readonly wordPiece?: WordPieceTokenizer | undefined;
+  readonly wordPiece?: EncoderTokenizer | undefined;
   /** How vectors of texts are made: files of sentence-transformers beside the weights, or a key of GGUF. */
   readonly sentence?: SentenceModules | undefined;
   /** Hugging Face: the tokenizer's original files, copied in place of generated ones. */

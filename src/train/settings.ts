@@ -60,6 +60,12 @@ export interface TrainSettings {
   readonly patience: number;
   /** 1: finish with the model of the lowest validation loss instead of the last. */
   readonly useBest: number;
+  /** BERT: share of the tokens that are masked and predicted. */
+  readonly maskShare: number;
+  /** BERT, 1: mask whole words, of all their tokens. */
+  readonly wholeWords: number;
+  /** BERT: ways in which each text is masked; 0: another way each time (RoBERTa's dynamic masking). */
+  readonly staticMasks: number;
 }
 
 export const SCHEDULES = ["cosine", "linear", "trapezoid"] as const;
@@ -114,6 +120,9 @@ const TABLE: Readonly<Record<keyof TrainSettings, Range | Choice>> = {
   recompute: { default: 0, min: 0, max: 1, whole: true },
   patience: { ...COUNT, default: 0 },
   useBest: { default: 0, min: 0, max: 1, whole: true },
+  maskShare: { default: 0.15, min: 0.01, max: 0.19 },
+  wholeWords: { default: 0, min: 0, max: 1, whole: true },
+  staticMasks: { ...COUNT, default: 0 },
 };
 
 /** The default of each setting that does not depend on others. */

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
-import { parameterCount } from "../architectures/registry.js";
+import { architectureOf, parameterCount } from "../architectures/registry.js";
 import { taskTensors } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
 import { GPT2Error, UsageError } from "../errors.js";
@@ -96,8 +96,11 @@ export class Trainer {
     const { config } = found;
     const data = TrainingData.open(found.data, config, found.settings);
     try {
-      // A model with a task head writes no texts.
-      const settings = { ...inEpochs(found.settings, data, options), ...(found.head && { sampleEvery: 0 }) };
+      // A model with a task head writes no texts, nor does one that reads them whole.
+      const settings = {
+        ...inEpochs(found.settings, data, options),
+        ...((found.head || readsWhole(config)) && { sampleEvery: 0 }),
+      };
       const start = { ...found, settings };
       const { lora, types } = found.adapter ?? {};
       const memory = trainMemory(config, settings, { limit: options.memoryLimit, lora, types, head: found.head });
@@ -353,6 +356,8 @@ export class Trainer {
     return best;
   }
 }
+
+const readsWhole = (config: ModelConfig): boolean => architectureOf(config).attention === "bidirectional";
 
 const ONE_RUN = "Make another Trainer with resume: true to go on";
 

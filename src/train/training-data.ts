@@ -1,12 +1,15 @@
+import type { BertConfig } from "../architectures/bert/config.js";
 import type { ModelConfig } from "../architectures/config.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { TaskHead } from "../architectures/task-head.js";
+import { objectiveOf } from "../architectures/training.js";
 import { fillPass } from "../data/examples/examples.js";
 import { readLabelledInfo } from "../data/examples/labelled-folder.js";
 import { type ExampleCounts, type ExampleSource, openExamples } from "../data/examples/open-examples.js";
 import type { Template } from "../data/examples/template.js";
 import { isFolder } from "../util/is-folder.js";
 import type { FillBatch } from "./host-batch.js";
+import { encoderTokenizer, exampleMarks, MaskedData } from "./masked-data.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 
 /** `<|endoftext|>` where nothing says it: the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
@@ -16,19 +19,24 @@ export const defaultEndOfText = (vocabSize: number): number => Math.min(vocabSiz
 export class TrainingData {
   readonly #source: ExampleSource;
   readonly #settings: TrainSettings;
+  /** For models that learn masked tokens. */
+  readonly #masked: MaskedData | undefined;
 
-  private constructor(source: ExampleSource, settings: TrainSettings) {
+  private constructor(source: ExampleSource, settings: TrainSettings, masked: MaskedData | undefined) {
     this.#source = source;
     this.#settings = settings;
+    this.#masked = masked;
   }
 
   /** @throws {DataError} missing or damaged data, too little of it, or a vocabulary that is not the model's. */
   static open(path: string, config: ModelConfig, settings: TrainSettings): TrainingData {
     const { vocabSize } = config;
     const { batchSize, seqLength, seed, valEvery, isolate } = settings;
+    const labelled = isFolder(path) && readLabelledInfo(path) !== undefined;
+    const masks = objectiveOf(config) !== undefined && !labelled;
     const source = openExamples(path, {
       B: batchSize,
-      T: seqLength,
+      T: masks ? seqLength - exampleMarks(config as BertConfig) : seqLength,
       seed,
       vocabSize,
       withVal: valEvery > 0,
@@ -36,7 +44,15 @@ export class TrainingData {
       endOfText: defaultEndOfText(vocabSize),
       labelAt: architectureOf(config).pooling.task,
     });
-    return new TrainingData(source, settings);
+    try {
+      if (!masks) return new TrainingData(source, settings, undefined);
+      const { tokenizer } = source;
+      const masked = new MaskedData({ config: config as BertConfig, settings, tokenizer, path });
+      return new TrainingData(source, settings, masked);
+    } catch (error) {
+      source.close();
+      throw error;
+    }
   }
 
   /** The folder or shards. */
@@ -61,12 +77,14 @@ export class TrainingData {
 
   /** Bits per byte for one nat per token, on the held-out text, where the data set knows its bytes. */
   get bitsPerByte(): number | undefined {
-    return this.#source.val?.bitsPerByte;
+    // What is masked is no whole text.
+    return this.#masked ? undefined : this.#source.val?.bitsPerByte;
   }
 
   /** Text of the tokenizer.json that goes with every model made from this data. */
   get tokenizer(): string | undefined {
-    return this.#source.tokenizer;
+    const { tokenizer, path } = this.#source;
+    return this.#masked && tokenizer !== undefined ? encoderTokenizer(tokenizer, path) : tokenizer;
   }
 
   /** The template that examples were made with; it goes with the finished model. */
@@ -84,15 +102,18 @@ export class TrainingData {
     return this.#source.promptOf;
   }
 
-  readonly fillTraining: FillBatch = (pass, batch) => {
+  get fillTraining(): FillBatch {
     const { examples, order } = this.#source.train;
-    return fillPass(examples, order, pass, batch);
-  };
+    const fill: FillBatch = (pass, batch) => fillPass(examples, order, pass, batch);
+    return this.#masked?.filler(fill, this.#settings.staticMasks) ?? fill;
+  }
 
-  readonly fillValidation: FillBatch = (pass, batch) => {
+  /** Masks are the same in every validation. */
+  get fillValidation(): FillBatch {
     const { examples, order } = this.#source.val!;
-    return fillPass(examples, order, pass, batch);
-  };
+    const fill: FillBatch = (pass, batch) => fillPass(examples, order, pass, batch);
+    return this.#masked?.filler(fill, 1) ?? fill;
+  }
 
   /** Passes of a validation; 0 without held-out data. */
   get validationPasses(): number {

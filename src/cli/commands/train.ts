@@ -1,7 +1,10 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { ModelConfig } from "../../architectures/config.js";
 import {
   ARCHITECTURES,
+  architectureOf,
   type ConfigFields,
   modelConfig,
   parameterCount,
@@ -10,6 +13,8 @@ import {
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
 import { UsageError } from "../../errors.js";
+import { withEncoderTokens } from "../../tokenizer/encoder-tokens.js";
+import { readTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { describeModel as readModel } from "../../train/base-model.js";
 import { formatMemory, memoryParts, trainMemory } from "../../train/memory.js";
 import { settingsFor } from "../../train/settings.js";
@@ -30,6 +35,8 @@ interface TrainFlags extends Flags {
   readonly tokenizer?: string;
   readonly samplePrompt?: string;
   readonly resume?: true;
+  /** False with --no-next-sentence. */
+  readonly nextSentence?: boolean;
   readonly plan?: true;
   readonly threads?: number;
   readonly backend?: BackendChoice;
@@ -57,6 +64,7 @@ export function registerTrain(program: Command): void {
       "for text: gpt2, or a folder, tokenizer.json or .gguf with one (default: that of --from, or gpt2)",
     )
     .option("--sample-prompt <text>", "prompt of samples (default: none, for new texts)")
+    .option("--no-next-sentence", "BERT: learn masked tokens alone, without pairs of texts")
     .option("--plan", "print the model, its memory and the schedule, and stop");
   addReportOptions(addMachineOptions(command), "print events as JSON lines");
   command.optionsGroup("Model:");
@@ -133,7 +141,7 @@ function shapeFor(data: string | undefined, flags: TrainFlags): ModelConfig {
       got: preset.architecture,
     });
   }
-  const vocabSize = data !== undefined && isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
+  const vocabSize = data === undefined ? undefined : vocabularyOf(data, architecture);
   const nHead = shape.nEmbd === undefined ? undefined : Math.max(1, Math.round(shape.nEmbd / 64));
   return modelConfig({
     ...preset,
@@ -141,7 +149,16 @@ function shapeFor(data: string | undefined, flags: TrainFlags): ModelConfig {
     ...(vocabSize !== undefined && { vocabSize }),
     ...(nHead !== undefined && { nHead }),
     ...shape,
+    ...(flags.nextSentence === false && { nextSentence: false, pooler: false }),
   } as ConfigFields);
+}
+
+/** Tokens of the data's vocabulary, with those that a BERT adds. */
+function vocabularyOf(data: string, architecture: string): number | undefined {
+  const size = isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
+  const file = join(data, "tokenizer.json");
+  if (size === undefined || architectureOf({ architecture }).attention === "causal" || !existsSync(file)) return size;
+  return Math.max(size, withEncoderTokens(readTokenizerJson(readFileSync(file, "utf8"), file)).size);
 }
 
 /** The model and settings of the run that the flags describe: one to be resumed, from a model, or from scratch. */

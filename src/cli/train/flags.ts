@@ -34,6 +34,8 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--save-every <n>", "saveEvery", "checkpoint every n steps and at the end"],
   ["--keep <n>", "keep", "newest checkpoints kept, besides the best"],
   ["--patience <n>", "patience", "stop after n validations without improvement, 0 for never"],
+  ["--mask-share <x>", "maskShare", "BERT: share of the tokens that are masked and predicted"],
+  ["--static-masks <n>", "staticMasks", "BERT: ways to mask each text, 0 for another each time"],
 ];
 
 /** Flags that switch a setting. */
@@ -41,6 +43,7 @@ const SWITCHES: readonly [flag: string, setting: keyof TrainSettings, value: 0 |
   ["--recompute", "recompute", 1, "recompute activations in the backward pass: less memory, a third more time"],
   ["--isolate", "isolate", 1, "documents in a sequence do not attend to those before them"],
   ["--across-documents", "isolate", 0, "documents in a sequence attend to those before them"],
+  ["--whole-words", "wholeWords", 1, "BERT: mask whole words"],
   ["--best", "useBest", 1, "end with the best model, not the last"],
   ["--last", "useBest", 0, "end with the last model, not the best"],
 ];
@@ -59,7 +62,7 @@ export function addTrainFlags(command: Command): void {
   for (const [flag, , help, fallback] of SHAPE) command.option(flag, `${help} (default: ${fallback})`, number);
   command.optionsGroup("Training:");
   addSettingFlags(command);
-  addSwitches(command, ["--recompute", "--isolate", "--best"]);
+  addSwitches(command, ["--recompute", "--isolate", "--whole-words", "--best"]);
 }
 
 /** Adds these of the switches. */

@@ -9,6 +9,8 @@ import { planShards, safetensorsIndex } from "../../checkpoint/safetensors-index
 import { layoutSafetensors } from "../../checkpoint/safetensors-writer.js";
 import type { JsonObject } from "../../checkpoint/strict-json.js";
 import { saveTokenizer } from "../../tokenizer/files.js";
+import { ByteLevelEncoder } from "../../tokenizer/byte-level-encoder.js";
+import { WordPieceTokenizer } from "../../tokenizer/wordpiece/tokenizer.js";
 import { saveWordPiece } from "../../tokenizer/wordpiece/files.js";
 import { writeAt, writeNewFile } from "../../util/atomic-write.js";
 import type { WriteTarget } from "../formats.js";
@@ -147,7 +149,8 @@ async function writeWeights(
 async function writeTokenizer(model: ModelToSave, folder: string): Promise<void> {
   const { tokenizer, wordPiece, tokenizerFiles = [] } = model;
   if (tokenizer) await saveTokenizer(tokenizer, folder);
-  else if (wordPiece) await saveWordPiece(wordPiece, folder);
+  else if (wordPiece instanceof WordPieceTokenizer) await saveWordPiece(wordPiece, folder);
+  else if (wordPiece instanceof ByteLevelEncoder) await saveTokenizer(wordPiece.tokenizer, folder);
   else return;
   for (const path of tokenizerFiles) await copyFile(path, join(folder, basename(path)));
 }

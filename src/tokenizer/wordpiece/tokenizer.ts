@@ -88,6 +88,11 @@ export class WordPieceTokenizer {
     return this.#first.get(token) ?? this.vocabulary.added.find(({ text }) => text === token)?.id;
   }
 
+  /** Whether an id continues the word of the token before it. */
+  continuesWord(id: number): boolean {
+    return this.vocabulary.tokens[id]?.startsWith(this.vocabulary.prefix) === true;
+  }
+
   /**
    * Tokens of a text, or of two that belong together, such as a question and a passage.
    *

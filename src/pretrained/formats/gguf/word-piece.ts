@@ -1,6 +1,7 @@
 import type { MetadataEntry } from "../../../checkpoint/gguf/encode.js";
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 import { TokenizerError } from "../../../errors.js";
+import type { EncoderTokenizer } from "../../../tokenizer/byte-level-encoder.js";
 import { WordPieceTokenizer } from "../../../tokenizer/wordpiece/tokenizer.js";
 import { BERT_TOKENS, bertNormalizer, bertVocabulary } from "../../../tokenizer/wordpiece/vocabulary.js";
 import { BOS, EOS, MODEL } from "./tokenizer-keys.js";
@@ -52,7 +53,12 @@ export function wordPieceFromGguf(metadata: GgufMetadata, file: string): WordPie
 const isBracketed = (text: string): boolean => /^\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]$/.test(text);
 
 /** @throws {TokenizerError} a tokenizer that keeps upper case or accents, which llama.cpp does not. */
-export function wordPieceToGguf({ vocabulary }: WordPieceTokenizer, vocabSize: number): MetadataEntry[] {
+export function wordPieceToGguf(tokenizer: EncoderTokenizer, vocabSize: number): MetadataEntry[] {
+  if (!(tokenizer instanceof WordPieceTokenizer)) {
+    const op = "writing GGUF: the tokenizer";
+    throw new TokenizerError({ op, expected: "WordPiece, as llama.cpp's BERT has", got: "byte-level BPE" });
+  }
+  const { vocabulary } = tokenizer;
   const { tokens, added, normalizer, unknown } = vocabulary;
   if (!normalizer.lowercase || !normalizer.stripAccents) {
     const got = normalizer.lowercase ? "one that keeps accents" : "one that keeps upper case";
