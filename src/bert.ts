@@ -219,7 +219,8 @@ export class BERT {
     for (const text of typeof input === "string" ? [input] : input) {
       const encoding = this.#texts.encode(text, "scoring", false);
       const copies = maskedCopies(tokenizer, encoding, mask, metric);
-      if (copies.length === 0) throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
+      if (copies.length === 0)
+        throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
       const logits = await this.maskedLogits(copies, { signal });
       const tokens = copies.map(({ rows: [place] }) => encoding.ids[place]!);
       const logprobs = Float64Array.from(tokens, (id, i) => logProbability(logits[i]!, id));

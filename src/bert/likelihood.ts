@@ -27,7 +27,8 @@ export function maskedCopies(
     const copy = ids.slice();
     copy[place] = mask;
     if (metric === "word-l2r") {
-      for (let n = place + 1; texts[n] === texts[place] && tokenizer.continuesWord(ids[n]!, ids[n - 1]!); n++) copy[n] = mask;
+      for (let n = place + 1; texts[n] === texts[place] && tokenizer.continuesWord(ids[n]!, ids[n - 1]!); n++)
+        copy[n] = mask;
     }
     return { ids: copy, typeIds, rows: [place] };
   });
