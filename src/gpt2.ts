@@ -4,7 +4,7 @@ import { Engine } from "./generate/engine.js";
 import { type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./generate/requests.js";
-import { Scheduler } from "./generate/scheduler.js";
+import { Scheduler, type SchedulerOptions } from "./generate/scheduler.js";
 import type { WatermarkOptions } from "./generate/watermark/options.js";
 import { collectCompletions } from "./gpt2/completions.js";
 import type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
@@ -21,6 +21,11 @@ import type { Choice, ChooseOptions } from "./tasks/choose.js";
 import { Tasks } from "./tasks/tasks.js";
 import { needNode } from "./util/runtime.js";
 
+export interface ScheduleOption {
+  /** How many requests are computed side by side, and what is kept for later ones. */
+  readonly scheduling?: SchedulerOptions | undefined;
+}
+
 /**
  * A language model, ready to generate and score text: a GPT-2 or a GPT-Neo. Calls may overlap; each has sequences of its own.
  * docs/generation.md describes them, docs/tasks.md tasks, docs/finetuning.md adapters, labels and numbers.
@@ -36,11 +41,12 @@ export class GPT2 extends LoadedModel {
   readonly #scheduler: Scheduler;
 
   /** For weights that are in memory already; from files: {@link GPT2.load}. */
-  constructor(parts: ModelParts) {
+  constructor(parts: ModelParts, scheduling?: SchedulerOptions) {
     super(parts);
     this.eosTokenIds = parts.eosTokenIds ?? (this.endOfText === undefined ? [] : [this.endOfText]);
     this.sampling = parts.sampling ?? SAMPLING_DEFAULTS;
-    this.#scheduler = new Scheduler(new Engine(parts.backend, parts.config, parts.weights, parts));
+    const engine = new Engine(parts.backend, parts.config, parts.weights, parts);
+    this.#scheduler = new Scheduler(engine, scheduling);
   }
 
   /**
@@ -52,10 +58,10 @@ export class GPT2 extends LoadedModel {
    * @throws {BackendError} the requested backend is not available.
    * @throws {UsageError} there are no files here, as in a browser, where {@link GPT2.fetch} loads models.
    */
-  static async load(name?: string, options: LoadOptions = {}): Promise<GPT2> {
+  static async load(name?: string, { scheduling, ...options }: LoadOptions & ScheduleOption = {}): Promise<GPT2> {
     needNode("GPT2.load", 'In a page: await GPT2.fetch("models/mine/"), from your server or the hub');
     const { loadModel } = await import("#node/pretrained/load.js");
-    return new GPT2(await loadModel(name, options));
+    return new GPT2(await loadModel(name, options), scheduling);
   }
 
   /**
@@ -192,6 +198,11 @@ export class GPT2 extends LoadedModel {
 
   protected override releaseRuns(): Promise<void> {
     return this.#scheduler.dispose();
+  }
+
+  /** @internal What requests that know token ids run on: those of a server. */
+  generation(options: AdapterOption = {}): GenerationModel {
+    return this.#generation(options);
   }
 
   #generation(options: AdapterOption): GenerationModel {

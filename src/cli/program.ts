@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   label: async () => (await import("./commands/label.js")).registerLabel,
   answer: async () => (await import("./commands/answer.js")).registerAnswer,
   task: async () => (await import("./commands/task.js")).registerTask,
+  serve: async () => (await import("./commands/serve.js")).registerServe,
   quantize: async () => (await import("./commands/quantize.js")).registerQuantize,
   pull: async () => (await import("./commands/pull.js")).registerPull,
   convert: async () => (await import("./commands/convert.js")).registerConvert,

@@ -77,7 +77,7 @@ export async function* generateTokens(
   settings: GenerateSettings,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
   const { scheduler, adapter } = model;
-  const { signal, samples: count, priority, scope } = settings;
+  const { signal, samples: count, priority, scope, scoring, started } = settings;
   const ids = promptTokens(model, prompt, settings);
   signal?.throwIfAborted();
   if (settings.maxNewTokens === 0) return;
@@ -90,8 +90,8 @@ export async function* generateTokens(
   try {
     const samples = Array.from({ length: count }, (_, i) => new Sample(model, ids, settings, i, queues, watermark));
     for (const continuation of samples) {
-      const job = { tokens: ids, adapter, continuation, priority, scope, signal: left.signal };
-      scheduler.submit(job).then(
+      const job = { tokens: ids, adapter, continuation, priority, scope, started, signal: left.signal };
+      scheduler.submit(continuation.index === 0 ? { ...job, scoring } : job).then(
         () => queues.end(continuation.index),
         (error) => queues.fail(error),
       );

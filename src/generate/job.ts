@@ -58,5 +58,5 @@ export interface Job {
   readonly cache?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called when it gets a slot. @param cached prompt tokens that need not be computed */
-  started?(cached: number): void;
+  readonly started?: ((cached: number) => void) | undefined;
 }

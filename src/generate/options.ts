@@ -1,6 +1,7 @@
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 import { checkOptionNames } from "../util/nearest.js";
+import type { Scoring } from "./job.js";
 import { MORE_SAMPLING_NAMES, type MoreSampling, type MoreSamplingOptions, moreSampling } from "./sampling/options.js";
 import { marksGreedy, type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
 
@@ -63,6 +64,10 @@ export interface GenerateSettings {
   readonly stopTokens: readonly number[];
   readonly priority: number;
   readonly scope: string;
+  /** Scoring of the prompt, with the first sample. */
+  readonly scoring?: Scoring | undefined;
+  /** Called when a sample begins to be computed. @param cached prompt tokens found in the cache */
+  readonly started?: ((cached: number) => void) | undefined;
 }
 
 export const DEFAULT_NEW_TOKENS = 200;

@@ -1,4 +1,6 @@
 import { DisposedError, UsageError } from "../errors.js";
+import { yieldToEventLoop } from "../util/event-loop.js";
+import { AbortWatch } from "./abort-watch.js";
 import { CostModel } from "./cost-model.js";
 import type { Engine, RowReader } from "./engine.js";
 import type { Job } from "./job.js";
@@ -32,6 +34,8 @@ export interface SchedulerStatus {
 
 /** Prompt tokens of a step, beside others, that always go on, so that prompts get ahead. */
 const LEAST_PROMPT = 16;
+/** Milliseconds that steps may hold up the event loop. */
+const BREATH = 3;
 /** Tokens of a common prefix under way that are worth waiting for. */
 const WORTH_WAITING = 32;
 
@@ -47,11 +51,13 @@ export class Scheduler {
   readonly #capacity: number;
   readonly #options: { readonly promptBudget: number; readonly prefixCache: boolean; readonly reserve: boolean };
   readonly #costs = new CostModel();
+  readonly #aborts = new AbortWatch();
   #waiting: Task[] = [];
   #running: Task[] = [];
   #loop: Promise<void> | undefined;
   #active = false;
   #disposed = false;
+  #breathed = 0;
   #steps = 0;
   #promptTokens = 0;
   #cachedTokens = 0;
@@ -68,7 +74,7 @@ export class Scheduler {
   get status(): SchedulerStatus {
     return {
       slots: this.#capacity,
-      running: this.#running.length,
+      running: this.#running.filter(({ ended }) => !ended).length,
       waiting: this.#waiting.length,
       waitingTokens: this.#waiting.reduce((sum, { job }) => sum + job.tokens.length, 0),
       steps: this.#steps,
@@ -76,6 +82,13 @@ export class Scheduler {
       cachedTokens: this.#cachedTokens,
       generatedTokens: this.#generatedTokens,
     };
+  }
+
+  /** What each slot of the cache is doing, by its sizes alone. */
+  get slots(): { readonly id: number; readonly busy: boolean; readonly tokens: number; readonly shared: number }[] {
+    return this.#slots.all.map(({ id, inUse, tokens, shareable }) => {
+      return { id, busy: inUse, tokens: tokens.length, shared: shareable };
+    });
   }
 
   /**
@@ -89,13 +102,15 @@ export class Scheduler {
     job.signal?.throwIfAborted();
     const task = new Task(job, this.#steps, this.#options.prefixCache);
     this.#waiting.push(task);
-    const abort = () => {
+    const abort = (): void => {
       task.fail(job.signal!.reason);
       this.#waiting = this.#waiting.filter((other) => other !== task);
+      // Its slot is free for another.
+      this.wake();
     };
-    job.signal?.addEventListener("abort", abort, { once: true });
+    const unwatch = job.signal && this.#aborts.add(job.signal, abort);
     this.wake();
-    await task.done.finally(() => job.signal?.removeEventListener("abort", abort));
+    await task.done.finally(unwatch);
   }
 
   /** Goes on with jobs that were not ready. */
@@ -153,11 +168,19 @@ export class Scheduler {
       if (this.#running.some(({ ready }) => ready)) {
         await this.#step();
         this.#steps++;
+        await this.#breathe();
       } else if (this.#waiting.length === 0 || !this.#slots.available) {
         this.#active = false;
         return;
       }
     }
+  }
+
+  /** Lets callers, timers and connections have their turn, where runs take too little time to do so by themselves. */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathed < BREATH) return;
+    await yieldToEventLoop();
+    this.#breathed = performance.now();
   }
 
   /** Gives the slots of ended tasks back. */

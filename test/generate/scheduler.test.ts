@@ -136,7 +136,7 @@ for (const backend of await backends()) {
         const engine = (maxTokens: number) => new Engine(backend, config, weights, { maxTokens });
         const requests = requestsFor(config, 65, [undefined]);
         const together = new Scheduler(engine(100), { slots: 40, promptBudget: 1 });
-        await sameBits(together, () => new Scheduler(engine(512)), requests, [0, 1, 7, 20, 31, 32, 33, 46, 59, 64]);
+        await sameBits(together, () => new Scheduler(engine(512)), requests, [0, 7, 32, 33, 64]);
         assert.ok(together.status.cachedTokens > 0, "prefixes were shared");
         await together.dispose();
       });

@@ -79,6 +79,7 @@ test("a start loads what it needs, and no more", () => {
 const LAYERS = [
   ["cli"],
   ["index", "entries"],
+  ["serve"],
   ["gpt2", "bert"],
   ["model"],
   ["generate", "train", "evaluate", "tasks", "misuse"],

@@ -1,0 +1,160 @@
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { UsageError } from "../../errors.js";
+import type { RequestLine, RunningServer } from "../../serve/server.js";
+import { type ModelFlags, withDownloads } from "../model.js";
+import { addMachineOptions, collect, count, MODEL_FLAG, number } from "../options.js";
+import { note } from "../output.js";
+import { interruptible } from "../signals.js";
+
+interface ServeFlags extends Omit<ModelFlags, "adapter"> {
+  readonly adapter?: Readonly<Record<string, string>>;
+  readonly host: string;
+  readonly port: number;
+  readonly name?: string;
+  readonly slots?: number;
+  readonly queue?: number;
+  readonly queueTokens?: number;
+  readonly timeout?: number;
+  readonly promptBudget?: number;
+  readonly drain: number;
+  readonly apiKeyFile?: string;
+  readonly open?: true;
+  readonly allowHost?: string[];
+  readonly allowOrigin?: string[];
+  readonly log?: true;
+}
+
+const HELP = `
+Serves OpenAI's API: /v1/completions, /v1/chat/completions, /v1/responses,
+/v1/embeddings, /v1/models, and /tokenize, /v1/score, /v1/classify, /metrics,
+/openapi.json; and a page at /. docs/serving.md describes it.
+
+Keys: GPT2_API_KEY, or one a line in --api-key-file. Without a key only this
+machine may call. SIGTERM lets requests under way finish.
+
+Examples:
+  $ gpt2 serve --model gpt2 --dtype q8_0
+  $ gpt2 serve --adapter poems=runs/poems/adapter --adapter code=runs/code/adapter
+  $ GPT2_API_KEY=… gpt2 serve --host 0.0.0.0 --allow-host gpt2.example.org`;
+
+function adapters(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, name, path] = /^([^=/\\]+)=(.+)$/.exec(text) ?? [];
+  if (name !== undefined && path !== undefined) return { ...before, [name]: path };
+  throw new InvalidArgumentError("Not name=path.");
+}
+
+/** Adds `gpt2 serve`. */
+export function registerServe(program: Command): void {
+  const command = program
+    .command("serve")
+    .summary("serve a model over HTTP, as OpenAI's API and a page")
+    .description("Serve a model to other programs and browsers, many requests at once.")
+    .option("-m, --model <name>", MODEL_FLAG)
+    .option(
+      "--adapter <name=path>",
+      "a LoRA adapter, a model of that name in the API; may be given several times",
+      adapters,
+    )
+    .option("--name <name>", "the model's name in the API (default: that of its folder or file)")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("-p, --port <n>", "port to listen on; 0 takes a free one", count, 8080)
+    .option("--slots <n>", "texts computed side by side (default: 32, or what 2 GiB hold)", count)
+    .option("--queue <n>", "texts that may wait; more are refused (default: 512)", count)
+    .option("--queue-tokens <n>", "prompt tokens that may wait (default: 262144)", count)
+    .option("--timeout <seconds>", "most time for a request (default: 600)", number)
+    .option("--prompt-budget <ms>", "time that prompts may add to a step beside other texts (default: 40)", number)
+    .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
+    .option("--api-key-file <path>", "file with the keys that callers need, one a line")
+    .option("--open", "listen on another address than this machine's without a key")
+    .option("--allow-host <name>", "a name by which the server is called; may be given several times", collect)
+    .option("--allow-origin <origin>", "an origin whose pages may call, or *; may be given several times", collect)
+    .option("--log", "print a line for each request")
+    .option("--dtype <type>", "storage dtype of the weights (default: as in the file)")
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
+  addMachineOptions(command).addHelpText("after", HELP).action(serveModel);
+}
+
+async function serveModel(flags: ServeFlags): Promise<void> {
+  const keys = keysOf(flags.apiKeyFile);
+  await interruptible(async (signal) => {
+    const { GPT2 } = await import("../../gpt2.js");
+    const { serve } = await import("../../serve/server.js");
+    const { model: path, adapter, dtype, backend, threads, offline, slots, promptBudget } = flags;
+    const model = await withDownloads((onDownload) =>
+      GPT2.load(path, {
+        ...{ dtype, backend, threads, offline, signal, onDownload },
+        ...(adapter && { adapters: adapter }),
+        scheduling: { slots, promptBudget, reserve: true },
+      }),
+    );
+    await using _ = model;
+    const { host, port, queue, queueTokens, timeout, open, allowHost, allowOrigin } = flags;
+    const name = flags.name ?? nameOf(path);
+    const view = new View(flags.log === true);
+    const server = await serve(model, {
+      ...{ name, host, port, keys, open, allowHosts: allowHost, allowOrigins: allowOrigin },
+      ...(queue !== undefined && { queue }),
+      ...(queueTokens !== undefined && { queueTokens }),
+      ...(timeout !== undefined && { timeout }),
+      onRequest: (line) => view.request(line),
+    });
+    note(`serving ${name} (${model.dtype}, ${model.backend.description}) at ${server.url}`);
+    view.start(server);
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    view.end();
+    if (server.active > 0) note(`waiting for ${server.active} requests; once more ends them`);
+    await server.close(1000 * flags.drain);
+    process.exitCode = 0;
+  });
+}
+
+/** The keys of the environment and of a file. */
+function keysOf(file: string | undefined): string[] {
+  const own = process.env.GPT2_API_KEY;
+  const lines = file === undefined ? [] : readFileSync(file, "utf8").split("\n");
+  const keys = [...(own === undefined ? [] : [own]), ...lines].map((key) => key.trim()).filter((key) => key !== "");
+  if (file !== undefined && keys.length === 0) {
+    throw new UsageError({ op: "--api-key-file", expected: "a key on a line", got: "an empty file" });
+  }
+  return keys;
+}
+
+function nameOf(path: string | undefined): string {
+  if (path === undefined) return "gpt2-ts-default";
+  return basename(path).replace(/\.(gguf|bin|safetensors|pt|pth)$/, "") || "gpt2";
+}
+
+/** On a terminal a line that says what the server is doing; with --log a line for each request. */
+class View {
+  readonly #log: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  #tokens = 0;
+
+  constructor(log: boolean) {
+    this.#log = log;
+  }
+
+  start({ service }: RunningServer): void {
+    if (this.#log || !process.stderr.isTTY) return;
+    this.#timer = setInterval(() => {
+      const { running, waiting, generatedTokens, promptTokens, cachedTokens } =
+        service.model.generation().scheduler.status;
+      const speed = generatedTokens - this.#tokens;
+      this.#tokens = generatedTokens;
+      const cached = promptTokens > 0 ? Math.round((100 * cachedTokens) / promptTokens) : 0;
+      const line = `${running} running, ${waiting} waiting, ${speed} tokens/s, ${cached}% of prompts cached`;
+      process.stderr.write(`\r\u001b[K${line}`);
+    }, 1000);
+  }
+
+  request({ method, path, status, milliseconds }: RequestLine): void {
+    if (this.#log) note(`${method} ${path} ${status} ${milliseconds.toFixed(1)} ms`);
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    if (this.#timer) process.stderr.write("\r\u001b[K");
+  }
+}

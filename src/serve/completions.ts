@@ -1,0 +1,219 @@
+import type { ServerResponse } from "node:http";
+import type { FinishReason, GeneratedToken } from "../generate/generate.js";
+import { invalid } from "./api-error.js";
+import type { completionFields } from "./fields.js";
+import { MOST_CHOICES } from "./fields.js";
+import { EventStream, sendJson } from "./http.js";
+import { CompletionLogprobs, type ScoredToken } from "./logprobs.js";
+import { finishReason, generateTexts, type RunReport, samplingOptions, stopList, type Usage, usageOf } from "./run.js";
+import type { Parsed } from "./schema.js";
+import type { Caller, Service } from "./service.js";
+
+type Body = Parsed<typeof completionFields>;
+
+/** A prompt, and the text that its echo gives. */
+interface Prompt {
+  readonly ids: number[];
+  readonly text: string;
+}
+
+/** One text of the answer, as it grows. */
+interface Choice {
+  readonly index: number;
+  text: string;
+  readonly tokens: ScoredToken[];
+  ids: number[];
+  finish: FinishReason | undefined;
+}
+
+/** POST /v1/completions. */
+export async function completions(
+  service: Service,
+  body: Body,
+  caller: Caller,
+  response: ServerResponse,
+): Promise<void> {
+  const { n, best_of: bestOf = n, max_tokens: maxTokens, stream, echo } = body;
+  if (bestOf < n) throw invalid("best_of", `expected at least n, ${n}, got ${bestOf}`);
+  if (stream && bestOf > n) throw invalid("best_of", "texts can only be chosen from when they are complete: no stream");
+  const prompts = promptsOf(service, body);
+  if (prompts.length * bestOf > MOST_CHOICES)
+    throw invalid("n", `at most ${MOST_CHOICES} texts for all prompts together`);
+  if (maxTokens === 0 && !echo) throw invalid("max_tokens", "0 only with echo");
+  service.adapterOf(body.model);
+  const tokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0);
+  service.admit(prompts.length * bestOf, tokens);
+  const answer = new Answer(service, body, stream ? response : undefined);
+  const usage: Usage = { prompt: tokens, completion: 0, cached: 0 };
+  const runs = prompts.map((prompt, i) => runPrompt({ service, body, caller, answer, usage }, prompt, i, bestOf));
+  const choices = (await Promise.all(runs)).flat();
+  if (stream) await answer.end(usage);
+  else
+    sendJson(response, 200, {
+      ...answer.head,
+      choices: choices.map((choice) => answer.whole(choice)),
+      usage: usageOf(usage),
+    });
+}
+
+function promptsOf(service: Service, { prompt, truncate_prompt: truncate }: Body): Prompt[] {
+  const many = Array.isArray(prompt) && typeof prompt[0] !== "number";
+  const list = (many ? prompt : [prompt]) as (string | number[])[];
+  return list.map((each, i) => {
+    const ids = service.promptIds(each, many ? `prompt[${i}]` : "prompt", truncate);
+    const { tokenizer } = service.model;
+    const text =
+      typeof each === "string" ? each : (tokenizer?.decode(ids.filter((id) => id < tokenizer.vocabSize)) ?? "");
+    return { ids, text };
+  });
+}
+
+interface Request {
+  readonly service: Service;
+  readonly body: Body;
+  readonly caller: Caller;
+  readonly answer: Answer;
+  readonly usage: Usage;
+}
+
+/** The texts after one prompt; of `best_of` the n with the highest log-probability a token. */
+async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf: number): Promise<Choice[]> {
+  const { service, body, caller, answer, usage } = request;
+  const { n, echo, logprobs } = body;
+  const choices = Array.from({ length: bestOf }, (_, sample): Choice => {
+    return { index: index * n + sample, text: "", tokens: [], ids: [], finish: undefined };
+  });
+  let report: RunReport | undefined;
+  const echoed = (): void => {
+    if (!echo) return;
+    const tokens = logprobs === undefined ? [] : echoTokens(prompt.ids, report!, logprobs);
+    for (const choice of choices) {
+      choice.text = prompt.text;
+      choice.ids.push(...prompt.ids);
+      choice.tokens.push(...tokens);
+    }
+  };
+  const run = {
+    prompt: prompt.ids,
+    model: body.model,
+    options: samplingOptions(service, body),
+    maxTokens: body.max_tokens,
+    samples: bestOf,
+    stop: stopList(body.stop),
+    alternatives: logprobs ?? 0,
+    salt: body.cache_salt,
+    promptAlternatives: echo && logprobs !== undefined ? logprobs : undefined,
+  };
+  let first = true;
+  for await (const token of generateTexts(service, caller, run, (r) => (report = r))) {
+    if (first) {
+      echoed();
+      if (echo) for (const choice of choices) await answer.sendEcho(choice);
+    }
+    first = false;
+    usage.completion++;
+    const choice = choices[token.sample]!;
+    add(choice, token);
+    await answer.send(choice, token);
+  }
+  if (first) echoed();
+  if (first && echo) for (const choice of choices) await answer.sendEcho(choice);
+  usage.cached += report?.cached ?? 0;
+  if (bestOf === n) return choices;
+  const best = [...choices].sort((a, b) => meanLogprob(b, prompt, echo) - meanLogprob(a, prompt, echo)).slice(0, n);
+  return best.map((choice, i) => ({ ...choice, index: index * n + i }));
+}
+
+function add(choice: Choice, { token, text, logprob, alternatives = [], finishReason: finish }: GeneratedToken): void {
+  choice.text += text;
+  choice.ids.push(token);
+  choice.tokens.push({ token, logprob, alternatives });
+  choice.finish = finish;
+}
+
+function meanLogprob({ tokens }: Choice, prompt: Prompt, echo: boolean): number {
+  const own = tokens.slice(echo && tokens.length > prompt.ids.length ? prompt.ids.length : 0);
+  return own.reduce((sum, { logprob }) => sum + (logprob ?? 0), 0) / Math.max(1, own.length);
+}
+
+function echoTokens(ids: readonly number[], { promptScores }: RunReport, count: number): ScoredToken[] {
+  return ids.map((token, i) => {
+    if (i === 0) return { token, logprob: null, alternatives: [] };
+    const { logprob, alternatives } = promptScores[i - 1]!;
+    return { token, logprob, alternatives: alternatives.slice(0, count) };
+  });
+}
+
+/** The answer's form: a whole, or chunks. */
+class Answer {
+  readonly head;
+  readonly #service: Service;
+  readonly #body: Body;
+  readonly #stream: EventStream | undefined;
+  /** Characters of each text so far, for text_offset. */
+  readonly #offsets = new Map<number, number>();
+
+  constructor(service: Service, body: Body, response: ServerResponse | undefined) {
+    this.#service = service;
+    this.#body = body;
+    const created = Math.floor(Date.now() / 1000);
+    this.head = { id: service.newId("cmpl"), object: "text_completion", created, model: body.model ?? service.name };
+    this.#stream = response && new EventStream(response);
+  }
+
+  whole({ index, text, tokens, ids, finish }: Choice) {
+    const { logprobs, return_token_ids: withIds } = this.#body;
+    return {
+      index,
+      text,
+      logprobs:
+        logprobs === undefined
+          ? null
+          : CompletionLogprobs.of(this.#service.model.tokenizer, tokens, 0, withIds).logprobs,
+      finish_reason: finish ? finishReason(finish) : "length",
+      stop_reason: finish ?? "length",
+      ...(withIds && { token_ids: ids }),
+    };
+  }
+
+  async sendEcho({ index, text, tokens, ids }: Choice): Promise<void> {
+    await this.#sendChunk(index, text, tokens, ids, undefined);
+  }
+
+  async send({ index }: Choice, { token, text, logprob, alternatives = [], finishReason: finish }: GeneratedToken) {
+    const { logprobs, return_token_ids: withIds } = this.#body;
+    if (text === "" && finish === undefined && logprobs === undefined && !withIds) return;
+    await this.#sendChunk(index, text, [{ token, logprob, alternatives }], [token], finish);
+  }
+
+  async #sendChunk(
+    index: number,
+    text: string,
+    tokens: readonly ScoredToken[],
+    ids: readonly number[],
+    finish: FinishReason | undefined,
+  ): Promise<void> {
+    if (!this.#stream) return;
+    const { logprobs, return_token_ids: withIds } = this.#body;
+    const scored =
+      logprobs === undefined
+        ? undefined
+        : CompletionLogprobs.of(this.#service.model.tokenizer, tokens, this.#offsets.get(index) ?? 0, withIds);
+    if (scored) this.#offsets.set(index, scored.offset);
+    const choice = {
+      index,
+      text,
+      logprobs: scored?.logprobs ?? null,
+      finish_reason: finish ? finishReason(finish) : null,
+      ...(finish && { stop_reason: finish }),
+      ...(withIds && { token_ids: ids }),
+    };
+    await this.#stream.send({ ...this.head, choices: [choice] });
+  }
+
+  async end(usage: Usage): Promise<void> {
+    const { stream_options: options } = this.#body;
+    if (options?.include_usage) await this.#stream!.send({ ...this.head, choices: [], usage: usageOf(usage) });
+    await this.#stream!.end();
+  }
+}

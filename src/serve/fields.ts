@@ -1,0 +1,151 @@
+import { SAMPLER_STEPS } from "../generate/sampling/options.js";
+import {
+  anyOf,
+  boolean,
+  integer,
+  list,
+  number,
+  object,
+  oneOf,
+  optional,
+  record,
+  refused,
+  string,
+  withDefault,
+} from "./schema.js";
+
+/** What requests may hold, and the bounds of every number, text and list: the one table for validation and documents. */
+
+const MOST_TEXT = 2 ** 20;
+const MOST_IDS = 2 ** 16;
+export const MOST_CHOICES = 128;
+export const MOST_TOP_LOGPROBS = 20;
+const tokenId = integer(0, 2 ** 31 - 1);
+const text = string(MOST_TEXT);
+const ids = list(tokenId, MOST_IDS, 1);
+const stopText = string(256, { least: 1 });
+
+const stop = optional(anyOf(stopText, list(stopText, 64)));
+const model = optional(string(256, { about: "a model of /v1/models; the base model by default" }));
+const user = optional(string(1024, { about: "ignored" }));
+
+export const samplingFields = {
+  temperature: withDefault(number(0, 100), 1),
+  top_p: withDefault(number(0, 1), 1),
+  top_k: withDefault(integer(-1, 2 ** 31 - 1, "0 or -1: all"), 0),
+  min_p: withDefault(number(0, 1), 0),
+  typical_p: withDefault(number(0, 1), 1),
+  top_n_sigma: withDefault(number(-1, 1000), 0),
+  presence_penalty: withDefault(number(-2, 2), 0),
+  frequency_penalty: withDefault(number(-2, 2), 0),
+  repetition_penalty: withDefault(number(0.01, 100), 1),
+  logit_bias: optional(record(/^\d{1,7}$/, number(-100, 100), 1024)),
+  bad_words_ids: optional(list(list(tokenId, 64, 1), 256)),
+  allowed_token_ids: optional(list(tokenId, MOST_IDS, 1)),
+  min_tokens: withDefault(integer(0, MOST_IDS), 0),
+  stop_token_ids: optional(list(tokenId, 256)),
+  ignore_eos: withDefault(boolean(), false),
+  dry_multiplier: withDefault(number(0, 100), 0),
+  dry_base: withDefault(number(1, 100), 1.75),
+  dry_allowed_length: withDefault(integer(1, 1024), 2),
+  xtc_probability: withDefault(number(0, 1), 0),
+  xtc_threshold: withDefault(number(0, 1), 0.1),
+  dynatemp_range: withDefault(number(0, 100), 0),
+  dynatemp_exponent: withDefault(number(0.01, 100), 1),
+  mirostat_tau: withDefault(number(0, 100, "mirostat 2; 0: off"), 0),
+  mirostat_eta: withDefault(number(0, 1), 0.1),
+  sampler_order: optional(list(oneOf(SAMPLER_STEPS), SAMPLER_STEPS.length)),
+  prompt_lookup: withDefault(integer(0, 64, "tokens to draft from what the text repeats"), 0),
+  seed: optional(integer(-(2 ** 53 - 1), 2 ** 53 - 1)),
+  stop,
+  n: withDefault(integer(1, MOST_CHOICES), 1),
+  stream: withDefault(boolean(), false),
+  stream_options: optional(object({ include_usage: withDefault(boolean(), false) })),
+  priority: withDefault(integer(-1000, 1000, "higher starts first"), 0),
+  cache_salt: withDefault(
+    string(256, { about: "prompts are shared in the cache only among requests of one salt" }),
+    "",
+  ),
+  truncate_prompt: withDefault(boolean("use the end of a prompt that is too long"), false),
+  return_token_ids: withDefault(boolean(), false),
+};
+
+export const completionFields = {
+  model,
+  prompt: withDefault(anyOf(text, anyOf(ids, list(text, 256, 1)), list(ids, 256, 1)), ""),
+  suffix: refused("GPT-2 cannot fill in the middle", ""),
+  max_tokens: withDefault(integer(0, MOST_IDS), 16),
+  best_of: optional(integer(1, MOST_CHOICES)),
+  echo: withDefault(boolean(), false),
+  logprobs: optional(integer(0, MOST_TOP_LOGPROBS)),
+  user,
+  ...samplingFields,
+};
+
+const content = anyOf(text, list(object({ type: oneOf(["text", "input_text", "output_text"]), text }), 64));
+const message = object({ role: oneOf(["system", "developer", "user", "assistant"]), content });
+
+export const chatFields = {
+  model,
+  messages: list(message, 1024, 1),
+  max_tokens: optional(integer(1, MOST_IDS)),
+  max_completion_tokens: optional(integer(1, MOST_IDS)),
+  logprobs: withDefault(boolean(), false),
+  top_logprobs: withDefault(integer(0, MOST_TOP_LOGPROBS), 0),
+  response_format: refused("constrained output", { type: "text" }),
+  tools: refused("tools", []),
+  tool_choice: refused("tools", "none", "auto"),
+  functions: refused("functions", []),
+  user,
+  ...samplingFields,
+};
+
+export const responseFields = {
+  model,
+  input: anyOf(text, list(message, 1024, 1)),
+  instructions: optional(text),
+  max_output_tokens: optional(integer(1, MOST_IDS)),
+  temperature: samplingFields.temperature,
+  top_p: samplingFields.top_p,
+  stream: samplingFields.stream,
+  seed: samplingFields.seed,
+  store: withDefault(boolean("nothing is stored"), false),
+  previous_response_id: refused("responses are not stored"),
+  tools: refused("tools", []),
+  text: refused("constrained output", { format: { type: "text" } }),
+  user,
+};
+
+const inputs = anyOf(text, anyOf(ids, list(text, 2048, 1)), list(ids, 2048, 1));
+
+export const embeddingFields = {
+  model,
+  input: inputs,
+  encoding_format: withDefault(oneOf(["float", "base64"]), "float"),
+  dimensions: refused("GPT-2's vectors have one length"),
+  truncate_prompt: withDefault(boolean(), false),
+  user,
+};
+
+export const classifyFields = { model, input: inputs, user };
+
+export const scoreFields = {
+  model,
+  text_1: anyOf(text, list(text, 256, 1)),
+  text_2: anyOf(text, list(text, 256, 1)),
+  kind: withDefault(
+    oneOf(["similarity", "logprob"], "cosine of the texts' embeddings, or log-probability of text_2 after text_1"),
+    "similarity",
+  ),
+};
+
+export const tokenizeFields = {
+  model,
+  prompt: optional(text),
+  content: optional(text),
+  messages: optional(list(message, 1024, 1)),
+  add_special_tokens: withDefault(boolean(), false),
+  return_token_strs: withDefault(boolean(), false),
+};
+
+export const detokenizeFields = { model, tokens: list(tokenId, MOST_IDS) };

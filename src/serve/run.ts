@@ -1,0 +1,149 @@
+import { type FinishReason, type GeneratedToken, generateTokens } from "../generate/generate.js";
+import { type GenerateOptions, type GenerateSettings, generateSettings } from "../generate/options.js";
+import { type PromptScore, promptScoring } from "../generate/prompt-scores.js";
+import { invalid } from "./api-error.js";
+import type { samplingFields } from "./fields.js";
+import type { Parsed } from "./schema.js";
+import type { Caller, Service } from "./service.js";
+
+/** The sampling part of a request, alike in all endpoints that generate. */
+export type SamplingBody = Parsed<typeof samplingFields>;
+
+/** Text that ends sequences of DRY: lines, and what stands between fields. */
+const DRY_BREAKERS = ["\n", ":", '"', "*"];
+
+/** A request's sampling as the library has it. @throws {UsageError} */
+export function samplingOptions(service: Service, body: SamplingBody): GenerateOptions {
+  const { tokenizer } = service.model;
+  const breakers = body.dry_multiplier > 0 ? DRY_BREAKERS.flatMap((text) => [...(tokenizer?.encode(text) ?? [])]) : [];
+  return {
+    temperature: body.temperature,
+    topK: Math.max(0, body.top_k),
+    topP: body.top_p,
+    minP: body.min_p,
+    typicalP: body.typical_p,
+    topNSigma: Math.max(0, body.top_n_sigma),
+    repetitionPenalty: body.repetition_penalty,
+    presencePenalty: body.presence_penalty,
+    frequencyPenalty: body.frequency_penalty,
+    logitBias: body.logit_bias,
+    badWords: body.bad_words_ids,
+    allowedIds: body.allowed_token_ids,
+    minNewTokens: body.min_tokens,
+    stopTokens: body.stop_token_ids,
+    stopAtEndOfText: !body.ignore_eos,
+    dryMultiplier: body.dry_multiplier,
+    dryBase: body.dry_base,
+    dryAllowedLength: body.dry_allowed_length,
+    dryBreakers: breakers,
+    xtcProbability: body.xtc_probability,
+    xtcThreshold: body.xtc_threshold,
+    temperatureRange: body.dynatemp_range,
+    temperatureExponent: body.dynatemp_exponent,
+    mirostatTau: body.mirostat_tau,
+    mirostatEta: body.mirostat_eta,
+    samplerOrder: body.sampler_order,
+    promptLookup: body.prompt_lookup,
+    priority: body.priority,
+    overflow: "stop",
+    ...(body.seed !== undefined && { seed: Math.abs(body.seed) }),
+  };
+}
+
+export interface TextRun {
+  readonly prompt: readonly number[];
+  readonly model: string | undefined;
+  readonly options: GenerateOptions;
+  readonly maxTokens: number;
+  readonly samples: number;
+  readonly stop: readonly string[];
+  readonly alternatives: number;
+  /** Prompts share the cache within this. */
+  readonly salt: string;
+  /** Number of alternatives of the prompt's tokens; undefined if they are not scored. */
+  readonly promptAlternatives?: number | undefined;
+}
+
+/** What a run tells besides its tokens. */
+export interface RunReport {
+  cached: number;
+  /** Of the prompt's tokens from the second on. */
+  readonly promptScores: readonly PromptScore[];
+}
+
+/** Generates the texts that follow one prompt; the report is complete with the first token. */
+export async function* generateTexts(
+  service: Service,
+  caller: Caller,
+  run: TextRun,
+  report: (report: RunReport) => void,
+): AsyncGenerator<GeneratedToken, void, undefined> {
+  const { metrics } = service;
+  const { prompt, options, samples, maxTokens, stop, alternatives } = run;
+  const model = service.generation(run.model);
+  if (stop.length > 0 && !model.text) throw invalid("stop", "the model has no tokenizer for stop strings");
+  const scope = `${caller.key} ${run.salt}`;
+  const limits = { maxNewTokens: maxTokens, samples, stop, alternatives, scope, signal: caller.signal };
+  const scored =
+    run.promptAlternatives === undefined ? undefined : promptScoring(prompt, run.promptAlternatives, model.vocabLimit);
+  const result: RunReport = { cached: 0, promptScores: scored?.scores ?? [] };
+  let begun = false;
+  const started = (cached: number): void => {
+    if (begun) return;
+    begun = true;
+    result.cached = cached;
+    metrics.queue.observe((performance.now() - caller.start) / 1000);
+    metrics.promptTokens.add(prompt.length);
+    metrics.cachedTokens.add(cached);
+  };
+  const settings: GenerateSettings = {
+    ...generateSettings({ ...options, ...limits }),
+    scoring: scored?.scoring,
+    started,
+  };
+  report(result);
+  if (maxTokens === 0) {
+    const job = {
+      tokens: prompt,
+      scoring: scored?.scoring,
+      started,
+      scope,
+      adapter: model.adapter,
+      signal: caller.signal,
+    };
+    if (scored) await model.scheduler.submit(job);
+    return;
+  }
+  const last = new Map<number, number>();
+  for await (const token of generateTokens(model, prompt, settings)) {
+    const now = performance.now();
+    const before = last.get(token.sample);
+    if (before !== undefined) metrics.between.observe((now - before) / 1000);
+    else metrics.firstToken.observe((now - caller.start) / 1000);
+    last.set(token.sample, now);
+    metrics.generatedTokens.add();
+    yield token;
+  }
+}
+
+/** Why a text ended, in OpenAI's words. */
+export const finishReason = (reason: FinishReason): "stop" | "length" =>
+  reason === "stop" || reason === "endoftext" ? "stop" : "length";
+
+export const stopList = (stop: string | readonly string[] | undefined): readonly string[] =>
+  stop === undefined ? [] : typeof stop === "string" ? [stop] : stop;
+
+export interface Usage {
+  prompt: number;
+  completion: number;
+  cached: number;
+}
+
+export function usageOf({ prompt, completion, cached }: Usage) {
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: cached },
+  };
+}

@@ -1,0 +1,244 @@
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { UsageError } from "../errors.js";
+import type { GPT2 } from "../gpt2.js";
+import { packageFile } from "../util/package-root.js";
+import { ApiError } from "./api-error.js";
+import { allowedHosts, Gate, isLoopback } from "./gate.js";
+import { readJson, send, sendError, sendJson } from "./http.js";
+import { metricsText, modelNamed, openApi, ROUTES } from "./routes.js";
+import { apiErrorOf, type Caller, Service, type ServiceLimits } from "./service.js";
+
+export interface ServeOptions extends Partial<ServiceLimits> {
+  /** The model's name in the API. */
+  readonly name: string;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly keys?: readonly string[] | undefined;
+  /** Listen on other addresses than the machine's own without a key. */
+  readonly open?: boolean | undefined;
+  readonly allowHosts?: readonly string[] | undefined;
+  readonly allowOrigins?: readonly string[] | undefined;
+  /** Called with each request that was answered. */
+  readonly onRequest?: ((line: RequestLine) => void) | undefined;
+}
+
+export interface RequestLine {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly milliseconds: number;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly service: Service;
+  /** Requests being answered. */
+  readonly active: number;
+  /** Takes no more requests, waits for those under way, at most so many milliseconds, then ends them. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const DEFAULTS: ServiceLimits = { queue: 512, queueTokens: 2 ** 18, timeout: 600 };
+const SECURITY_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+};
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** Serves a model over HTTP: OpenAI's API, and a page at `/`. The model stays the caller's. */
+export async function serve(model: GPT2, options: ServeOptions): Promise<RunningServer> {
+  const {
+    name,
+    host = "127.0.0.1",
+    port = 8080,
+    keys = [],
+    open = false,
+    allowHosts = [],
+    allowOrigins = [],
+  } = options;
+  if (!isLoopback(host) && keys.length === 0 && !open) {
+    const hint = "Set a key (GPT2_API_KEY or --api-key-file), or say --open";
+    throw new UsageError({ op: `listening on ${host}`, expected: "a key, as others can call", got: "none", hint });
+  }
+  if (keys.some((key) => key.length < 8)) {
+    throw new UsageError({ op: "API key", expected: "at least 8 characters", got: "a shorter one" });
+  }
+  const { queue = DEFAULTS.queue, queueTokens = DEFAULTS.queueTokens, timeout = DEFAULTS.timeout } = options;
+  const service = new Service(model, name, { queue, queueTokens, timeout });
+  const hosts = isLoopback(host) || allowHosts.length > 0 ? allowedHosts(host, allowHosts) : undefined;
+  const gate = new Gate({ keys, hosts, origins: allowOrigins });
+  const app = new App(service, gate, options.onRequest);
+  const server = createServer(
+    { maxHeaderSize: 16_384, requestTimeout: 60_000, headersTimeout: 20_000, keepAliveTimeout: 20_000 },
+    (request, response) => void app.answer(request, response),
+  );
+  server.maxConnections = 4096;
+  await listen(server, host, port);
+  const address = server.address();
+  const bound = typeof address === "object" && address ? address.port : port;
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}`,
+    service,
+    get active() {
+      return app.active;
+    },
+    close: (graceMs = 30_000) => app.close(server, graceMs),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const taken = error.code === "EADDRINUSE";
+      const got = taken ? "one that is in use" : error.message;
+      reject(new UsageError({ op: `listening on ${host}:${port}`, expected: "a free address", got, cause: error }));
+    });
+    server.listen(port, host, () => resolve());
+  });
+}
+
+/** Answers requests. */
+class App {
+  readonly #service: Service;
+  readonly #gate: Gate;
+  readonly #onRequest: ((line: RequestLine) => void) | undefined;
+  readonly #controllers = new Set<AbortController>();
+  readonly #version: string;
+  readonly #page: Buffer;
+
+  constructor(service: Service, gate: Gate, onRequest: ((line: RequestLine) => void) | undefined) {
+    this.#service = service;
+    this.#gate = gate;
+    this.#onRequest = onRequest;
+    this.#page = readFileSync(packageFile("assets/serve.html"));
+    this.#version = (JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string }).version;
+  }
+
+  get active(): number {
+    return this.#controllers.size;
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const start = performance.now();
+    const path = (request.url ?? "/").split("?")[0]!;
+    const id = request.headers["x-request-id"];
+    response.setHeader("x-request-id", isPlainId(id) ? id : this.#service.newId("req"));
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
+    const controller = new AbortController();
+    // An error of the connection is the client's leaving.
+    request.on("error", () => controller.abort());
+    response.on("error", () => controller.abort());
+    response.on("close", () => {
+      if (!response.writableFinished) controller.abort();
+      this.#note(request, response, path, start);
+    });
+    this.#controllers.add(controller);
+    const timer = setTimeout(() => {
+      controller.abort(new ApiError(504, "The request took too long", { code: "timeout" }));
+    }, this.#service.limits.timeout * 1000);
+    try {
+      await this.#dispatch(request, response, path, { signal: controller.signal, start });
+    } catch (error) {
+      this.#fail(response, error, controller.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#controllers.delete(controller);
+      request.resume();
+    }
+  }
+
+  async #dispatch(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    context: Omit<Caller, "key">,
+  ): Promise<void> {
+    const { method = "GET" } = request;
+    if (path === "/health") return sendJson(response, 200, { status: "ok" });
+    this.#gate.checkSource(request);
+    for (const [name, value] of Object.entries(this.#gate.corsHeaders(request))) response.setHeader(name, value);
+    if (method === "OPTIONS") return void response.writeHead(204).end();
+    // The page asks for the key itself.
+    if (path === "/" && method === "GET") return this.#sendPage(response);
+    const caller = { ...context, key: this.#gate.keyOf(request) };
+    if (method === "GET" && this.#information(path, response)) return;
+    const route = ROUTES.find((each) => each.path === path);
+    if (!route) throw new ApiError(404, "There is no such endpoint", { code: "not_found" });
+    if (route.method !== method) {
+      response.setHeader("allow", route.method);
+      throw new ApiError(405, `This endpoint takes ${route.method}`, { code: "method_not_allowed" });
+    }
+    if (route.body && !/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
+      throw new ApiError(415, "The body has to be application/json", { code: "unsupported_media_type" });
+    }
+    const body = route.body ? await readJson(request) : undefined;
+    await route.handle(this.#service, body, caller, response);
+  }
+
+  /** The endpoints that say something about the server. Returns whether the path is one. */
+  #information(path: string, response: ServerResponse): boolean {
+    const service = this.#service;
+    if (path === "/ready") {
+      const ready = !service.draining;
+      sendJson(response, ready ? 200 : 503, { status: ready ? "ready" : "shutting down" });
+    } else if (path === "/metrics")
+      send(response, 200, "text/plain; version=0.0.4; charset=utf-8", metricsText(service));
+    else if (path === "/openapi.json") sendJson(response, 200, openApi(service, this.#version));
+    else if (path === "/version") sendJson(response, 200, { version: this.#version });
+    else if (path.startsWith("/v1/models/")) sendJson(response, 200, modelNamed(service, decoded(path.slice(11))));
+    else return false;
+    return true;
+  }
+
+  #sendPage(response: ServerResponse): void {
+    response.setHeader("content-security-policy", PAGE_POLICY);
+    send(response, 200, "text/html; charset=utf-8", this.#page);
+  }
+
+  #fail(response: ServerResponse, error: unknown, signal: AbortSignal): void {
+    if (response.destroyed || (signal.aborted && !(signal.reason instanceof ApiError))) {
+      response.destroy();
+      return;
+    }
+    const known = apiErrorOf(signal.aborted ? signal.reason : error);
+    if (known.status === 500) console.error(error);
+    // In a stream the status is out: the error is an event.
+    if (response.headersSent) response.end(`data: ${JSON.stringify(known.body)}\n\n`);
+    else sendError(response, known);
+  }
+
+  #note({ method = "" }: IncomingMessage, { statusCode }: ServerResponse, path: string, start: number): void {
+    const milliseconds = performance.now() - start;
+    const known = ROUTES.some((route) => route.path === path) ? path : "other";
+    this.#service.metrics.requests.add(1, { path: known, status: String(statusCode) });
+    if (known !== "other") this.#service.metrics.whole.observe(milliseconds / 1000);
+    this.#onRequest?.({ method, path, status: statusCode, milliseconds });
+  }
+
+  async close(server: Server, graceMs: number): Promise<void> {
+    this.#service.draining = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    const timer = setTimeout(() => {
+      for (const controller of this.#controllers) controller.abort(new ApiError(503, "The server is shutting down"));
+      setTimeout(() => server.closeAllConnections(), 1000).unref();
+    }, graceMs);
+    while (this.#controllers.size > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    server.closeIdleConnections();
+    await closed;
+    clearTimeout(timer);
+  }
+}
+
+const isPlainId = (id: unknown): id is string => typeof id === "string" && /^[\w.-]{1,128}$/.test(id);
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,135 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { checkTemplate, TEMPLATE_FILE, TEMPLATES, type Template, type TextPart } from "../data/examples/template.js";
+import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
+import type { GenerationModel } from "../generate/generate.js";
+import type { GPT2 } from "../gpt2.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import { ApiError, invalid } from "./api-error.js";
+import { Metrics } from "./metrics.js";
+
+export interface ServiceLimits {
+  /** Sequences that may wait to be computed. */
+  readonly queue: number;
+  /** Prompt tokens that may wait. */
+  readonly queueTokens: number;
+  /** Seconds after which a request is given up. */
+  readonly timeout: number;
+}
+
+/** What a request brings besides its body. */
+export interface Caller {
+  /** Which key it has, so that the cache's timing tells nothing about other keys' prompts. */
+  readonly key: string;
+  /** Aborted when the client leaves or the time is up. */
+  readonly signal: AbortSignal;
+  /** When it came, by `performance.now()`. */
+  readonly start: number;
+}
+
+/** The model that is served, its names, and the bounds on what waits for it. */
+export class Service {
+  readonly model: GPT2;
+  readonly name: string;
+  readonly limits: ServiceLimits;
+  readonly metrics = new Metrics();
+  readonly created = Math.floor(Date.now() / 1000);
+  readonly template: Template;
+  /** Whether the model brought a template of its own. */
+  readonly ownTemplate: boolean;
+  draining = false;
+
+  constructor(model: GPT2, name: string, limits: ServiceLimits) {
+    this.model = model;
+    this.name = name;
+    this.limits = limits;
+    const own = templateOf(model);
+    this.template = own ?? TEMPLATES.chat!;
+    this.ownTemplate = own !== undefined;
+  }
+
+  get tokenizer(): Tokenizer {
+    if (this.model.tokenizer) return this.model.tokenizer;
+    throw new ApiError(400, "the model has no tokenizer: send token ids", { code: "no_tokenizer" });
+  }
+
+  /** The adapter that a model's name stands for; null for the base model. @throws {ApiError} there is no such model. */
+  adapterOf(name: string | undefined): string | null {
+    if (name === undefined || name === this.name) return null;
+    if (this.model.adapters.includes(name)) return name;
+    throw new ApiError(404, `The model ${JSON.stringify(name.slice(0, 100))} does not exist`, {
+      param: "model",
+      code: "model_not_found",
+    });
+  }
+
+  generation(name: string | undefined): GenerationModel {
+    return this.model.generation({ adapter: this.adapterOf(name) });
+  }
+
+  /** Ids of a prompt, checked. @throws {ApiError} it is too long, or an id is none. */
+  promptIds(prompt: string | readonly number[], param: string, truncate: boolean): number[] {
+    const { nCtx, vocabSize } = this.model.config;
+    let ids = typeof prompt === "string" ? Array.from(this.tokenizer.encode(prompt)) : [...prompt];
+    const bad = ids.findIndex((id) => id >= vocabSize);
+    if (bad >= 0) throw invalid(`${param}[${bad}]`, `expected a token id below ${vocabSize}, got ${ids[bad]}`);
+    if (ids.length === 0) ids = this.start();
+    if (truncate && ids.length > nCtx) ids = ids.slice(-Math.max(1, nCtx >> 1));
+    return this.checkFits(ids, param);
+  }
+
+  checkFits(ids: number[], param: string): number[] {
+    const { nCtx } = this.model.config;
+    if (ids.length <= nCtx) return ids;
+    const message = `This model's maximum context length is ${nCtx} tokens; the prompt has ${ids.length}`;
+    throw new ApiError(400, message, { param, code: "context_length_exceeded" });
+  }
+
+  /** Ids of a template's parts. */
+  partIds(parts: readonly TextPart[]): number[] {
+    return parts.flatMap((part, i) => {
+      if (typeof part !== "string") return this.start();
+      return [...this.tokenizer.encode(part, { addSpecialTokens: i === 0, continues: i > 0 })];
+    });
+  }
+
+  start(): number[] {
+    const { endOfText } = this.model;
+    if (endOfText !== undefined) return [endOfText];
+    throw invalid("prompt", "expected at least one token, as the model has none that starts a text");
+  }
+
+  /** @throws {ApiError} as many as may wait are waiting. */
+  admit(sequences: number, tokens: number): void {
+    if (this.draining) throw new ApiError(503, "The server is shutting down", { code: "shutting_down", retryAfter: 5 });
+    const { waiting, waitingTokens, running } = this.model.generation().scheduler.status;
+    const { queue, queueTokens } = this.limits;
+    if (waiting + sequences <= queue && waitingTokens + tokens <= Math.max(queueTokens, tokens * Number(waiting === 0)))
+      return;
+    this.metrics.refused.add();
+    const retryAfter = Math.min(30, 0.5 + (waiting + running) / 16);
+    throw new ApiError(429, "The queue is full; try again later", { code: "queue_full", retryAfter });
+  }
+
+  /** An id such as `cmpl-…`. */
+  newId(prefix: string): string {
+    return `${prefix}-${randomBytes(12).toString("hex")}`;
+  }
+}
+
+/** The template beside the model, if it was trained with one. */
+function templateOf({ path }: GPT2): Template | undefined {
+  if (path === undefined) return undefined;
+  const file = join(statSync(path).isDirectory() ? path : dirname(path), TEMPLATE_FILE);
+  return existsSync(file) ? checkTemplate(JSON.parse(readFileSync(file, "utf8")), file) : undefined;
+}
+
+/** An error of the library as the API states it: wrong values of a request are the client's, the rest is not told. */
+export function apiErrorOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof ContextLengthError) return new ApiError(400, error.message, { code: "context_length_exceeded" });
+  if (error instanceof UsageError) return new ApiError(400, error.message);
+  if (error instanceof GPT2Error) return new ApiError(500, "The model failed", { code: "model_error" });
+  return new ApiError(500, "Internal error", { code: "internal_error" });
+}

@@ -1,0 +1,252 @@
+/** Each class of hole that servers of language models have had. */
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { afterEach, describe, it } from "node:test";
+import { UsageError } from "../../src/errors.js";
+import type { SchedulerOptions } from "../../src/generate/scheduler.js";
+import { allowedHosts, hostName } from "../../src/serve/gate.js";
+import type { ServeOptions } from "../../src/serve/server.js";
+import { rawRequest, type Served, served } from "./client.js";
+
+let api: Served;
+const start = async (options?: Partial<ServeOptions>, scheduling?: SchedulerOptions) => {
+  api = await served(options, scheduling);
+  return api;
+};
+afterEach(() => api?.close());
+
+/** The status of a request with these headers, which fetch would not send. */
+function statusOf(url: string, headers: Record<string, string>, body = "{}"): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const sent = rawRequest(url, headers, body);
+    sent.on("response", (response) => {
+      response.resume();
+      resolve(response.statusCode!);
+    });
+    sent.on("error", reject);
+  });
+}
+
+/** What a server answers to bytes. */
+function exchange(url: string, text: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    let answer = "";
+    const socket = connect(Number(port), hostname, () => socket.write(text));
+    socket.on("data", (data) => {
+      answer += data;
+    });
+    socket.on("error", () => resolve(answer));
+    socket.on("close", () => resolve(answer));
+  });
+}
+
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+describe("sizes and depths", () => {
+  it("bodies, headers and nesting are bounded", async () => {
+    const { post, server } = await start();
+    const large = await post("/v1/completions", `{"prompt":"${"x".repeat(4 * 2 ** 20)}"}`);
+    assert.deepEqual([large.status, large.json.error.code], [413, "body_too_large"]);
+    const deep = await post("/v1/completions", `{"prompt":${"[".repeat(100_000)}`);
+    assert.deepEqual([deep.status, deep.json.error.code], [400, "invalid_json"]);
+    const text = JSON.stringify({ prompt: "[".repeat(50), max_tokens: 1 });
+    assert.equal((await post("/v1/completions", text)).status, 200, "brackets in a text are text");
+    assert.match(
+      await exchange(server.url, `GET /health HTTP/1.1\r\nHost: x\r\nX: ${"y".repeat(20_000)}\r\n\r\n`),
+      / 431 /,
+    );
+    assert.match(await exchange(server.url, "no HTTP at all\r\n\r\n"), / 400 /);
+  });
+
+  it("what is no JSON, no UTF-8, or no object is refused", async () => {
+    const { post, server } = await start();
+    for (const body of ["", "{", "nul", "[]", "7", '"x"', '{"prompt":"\\ud800"', "{'a':1}"]) {
+      assert.equal((await post("/v1/completions", body)).status, 400, body);
+    }
+    const headers = { "content-type": "application/json" };
+    const bytes = await fetch(`${server.url}/v1/completions`, {
+      method: "POST",
+      headers,
+      body: new Uint8Array([0x7b, 0xff]),
+    });
+    assert.equal(bytes.status, 400);
+    assert.equal((await post("/v1/completions", "{}", { "content-type": "text/plain" })).status, 415);
+    assert.equal(
+      (await post("/v1/completions", '{"__proto__":{"n":5},"prompt":"a","max_tokens":1}')).json.choices.length,
+      1,
+    );
+    assert.equal((await api.get("/v1/completions")).status, 405);
+    assert.equal((await api.get("/../../etc/passwd")).status, 404);
+    assert.equal((await api.get("/v1/models/%2e%2e%2f%00")).status, 404);
+    assert.equal((await api.get("/v1/models/%zz")).status, 404);
+  });
+});
+
+describe("who may call", () => {
+  it("other addresses need a key, or the word of whoever starts the server", async () => {
+    await assert.rejects(
+      served({ host: "0.0.0.0" }),
+      (error: Error) => error instanceof UsageError && /a key/.test(error.message),
+    );
+    await assert.rejects(served({ keys: ["short"] }), UsageError);
+    const { server } = await start({ host: "0.0.0.0", open: true });
+    assert.equal(
+      await statusOf(`${server.url.replace("0.0.0.0", "127.0.0.1")}/v1/completions`, { host: "any.example" }),
+      200,
+    );
+  });
+
+  it("with keys every endpoint but /health and the page wants one, the right one whole", async () => {
+    const { get, post } = await start({ keys: ["first-key-123", "other-key-456"] });
+    const auth = (key: string) => ({ authorization: `Bearer ${key}` });
+    for (const path of ["/v1/models", "/metrics", "/slots", "/ready", "/openapi.json", "/tokenizer_info", "/nothing"]) {
+      assert.equal((await get(path)).status, 401, path);
+      for (const key of ["", "first-key-12", "first-key-1234", "FIRST-KEY-123", "first-key-123,other-key-456"]) {
+        assert.equal((await get(path, auth(key))).status, 401, `${path} ${key}`);
+      }
+    }
+    for (const path of ["/v1/completions", "/v1/embeddings", "/tokenize", "/v1/score", "/v1/classify", "/detokenize"]) {
+      const { status, json } = await post(path, {});
+      assert.deepEqual([status, json.error.code], [401, "invalid_api_key"], path);
+    }
+    assert.equal((await get("/health")).status, 200);
+    assert.equal((await get("/")).status, 200);
+    for (const key of ["first-key-123", "other-key-456"])
+      assert.equal((await get("/v1/models", auth(key))).status, 200);
+  });
+
+  it("an empty key is fine where none is set", async () => {
+    const { get } = await start();
+    assert.equal((await get("/v1/models", { authorization: "Bearer " })).status, 200);
+  });
+
+  it("the Host has to be the server's name, against rebinding of names", async () => {
+    const { server } = await start({ allowHosts: ["gpt2.example"] });
+    const port = new URL(server.url).port;
+    const status = (host: string) => statusOf(`${server.url}/v1/completions`, { host });
+    for (const host of [`localhost:${port}`, "127.0.0.1", "[::1]:80", "gpt2.example", "GPT2.example:8080"]) {
+      assert.equal(await status(host), 200, host);
+    }
+    for (const host of [
+      "evil.example",
+      "localhost.evil.example",
+      "gpt2.example.evil",
+      "127.0.0.1.nip.io",
+      "a:b:c",
+      "@localhost",
+    ]) {
+      assert.equal(await status(host), 403, host);
+    }
+    assert.equal(hostName("[::1]:99"), "[::1]");
+    assert.ok(allowedHosts("192.168.0.7", []).has("192.168.0.7"));
+  });
+
+  it("pages of other origins may not call, unless they are allowed", async () => {
+    const { post, server } = await start({ allowOrigins: ["https://good.example"] });
+    const body = { prompt: "a", max_tokens: 1 };
+    for (const origin of ["https://evil.example", "null", "https://good.example.evil", "http://localhost:1"]) {
+      const answer = await post("/v1/completions", body, { origin });
+      assert.deepEqual([answer.status, answer.headers.get("access-control-allow-origin")], [403, null], origin);
+    }
+    assert.equal((await post("/v1/completions", body, { origin: server.url })).status, 200, "the page's own");
+    const allowed = await post("/v1/completions", body, { origin: "https://good.example" });
+    assert.equal(allowed.headers.get("access-control-allow-origin"), "https://good.example");
+    const preflight = await fetch(`${server.url}/v1/completions`, {
+      method: "OPTIONS",
+      headers: { origin: "https://good.example" },
+    });
+    assert.deepEqual([preflight.status, preflight.headers.get("access-control-allow-credentials")], [204, null]);
+  });
+
+  it("the cache's timing tells nothing about prompts of other keys, or of other salts", async () => {
+    const { post } = await start({ keys: ["first-key-123", "other-key-456"] }, { reserve: true });
+    const cached = async (key: string, salt?: string) => {
+      const body = { prompt: "a secret prompt of many letters", max_tokens: 1, cache_salt: salt };
+      const { json } = await post("/v1/completions", body, { authorization: `Bearer ${key}` });
+      return json.usage.prompt_tokens_details.cached_tokens;
+    };
+    assert.equal(await cached("first-key-123"), 0);
+    assert.equal(await cached("first-key-123"), 30);
+    assert.equal(await cached("other-key-456"), 0);
+    assert.equal(await cached("first-key-123", "mine"), 0);
+    assert.equal(await cached("first-key-123", "mine"), 30);
+  });
+});
+
+describe("load", () => {
+  const long = { prompt: "go on", max_tokens: 90, ignore_eos: true };
+
+  it("a full queue refuses at once, with when to try again", async () => {
+    const { post, server } = await start({ queue: 2 }, { slots: 1 });
+    const all = Array.from({ length: 8 }, () => post("/v1/completions", long));
+    const answers = await Promise.all(all);
+    const refused = answers.filter(({ status }) => status === 429);
+    assert.ok(refused.length >= 4 && refused.length <= 6, `${refused.length}`);
+    for (const { headers, json } of refused) {
+      assert.equal(json.error.code, "queue_full");
+      assert.ok(Number(headers.get("retry-after")) >= 1 && Number(headers.get("retry-after-ms")) >= 1);
+    }
+    assert.equal((await post("/v1/completions", { prompt: Array(20).fill("a") })).status, 429);
+    assert.deepEqual(server.service.model.generation().scheduler.status.running, 0);
+  });
+
+  it("prompt tokens that wait are bounded too, but one request alone always may", async () => {
+    const { post } = await start({ queueTokens: 10 }, { slots: 1 });
+    assert.equal((await post("/v1/completions", { prompt: "x".repeat(50), max_tokens: 1 })).status, 200);
+  });
+
+  it("a client that leaves frees its slot: in the answer, in the prompt, in the queue, streamed or not", async () => {
+    const { server } = await start({}, { slots: 1 });
+    const { scheduler } = server.service.model.generation();
+    for (const stream of [true, false]) {
+      const first = rawRequest(`${server.url}/v1/completions`, {}, JSON.stringify({ ...long, n: 3, stream }));
+      await until(() => scheduler.status.running === 1 && scheduler.status.waiting === 2);
+      first.destroy();
+      await until(() => scheduler.status.running === 0 && scheduler.status.waiting === 0 && server.active === 0);
+    }
+  });
+
+  it("a reader that takes nothing holds up nobody, and memory does not grow with what it leaves", async () => {
+    const { post, server } = await start({}, { slots: 4 });
+    const { scheduler } = server.service.model.generation();
+    const { hostname, port } = new URL(server.url);
+    const body = JSON.stringify({
+      prompt: "a".repeat(20),
+      n: 64,
+      max_tokens: 60,
+      ignore_eos: true,
+      stream: true,
+      logprobs: 20,
+    });
+    const socket = connect(Number(port), hostname);
+    socket.pause();
+    socket.write(
+      `POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    await until(() => scheduler.status.running > 0);
+    const other = await post("/v1/completions", { prompt: "hi", max_tokens: 2, priority: 5 });
+    assert.equal(other.status, 200);
+    socket.destroy();
+    await until(() => scheduler.status.running === 0 && scheduler.status.waiting === 0);
+  });
+
+  it("a deadline ends a request that takes too long", async () => {
+    const { post } = await start({ timeout: 0.05 }, { slots: 1 });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => post("/v1/completions", { ...long, n: 8 })));
+    assert.ok(answers.some(({ status, json }) => status === 504 && json.error.code === "timeout"));
+  });
+
+  it("closing lets requests under way finish, and takes no others", async () => {
+    const { post, server } = await start({}, { slots: 2 });
+    const { scheduler } = server.service.model.generation();
+    const running = post("/v1/completions", long);
+    await until(() => scheduler.status.running === 1);
+    const closing = server.close(5000);
+    await assert.rejects(post("/v1/completions", long));
+    assert.equal((await running).status, 200);
+    await closing;
+  });
+});
