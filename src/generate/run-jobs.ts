@@ -17,24 +17,20 @@ export async function runJobs(
   { signal, onDone }: RunJobsOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
-  // A controller for each worker: Node warns of a leak where one signal has many listeners.
-  const controllers = Array.from({ length: Math.min(IN_FLIGHT, jobs.length) }, () => new AbortController());
-  const stop = (reason: unknown): void => {
-    for (const controller of controllers) controller.abort(reason);
-  };
-  const abort = () => stop(signal!.reason);
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal!.reason);
   signal?.addEventListener("abort", abort, { once: true });
   let next = 0;
-  const worker = async (own: AbortSignal): Promise<void> => {
+  const worker = async (): Promise<void> => {
     while (next < jobs.length) {
       const index = next++;
-      await scheduler.submit({ ...jobs[index]!, signal: own });
+      await scheduler.submit({ ...jobs[index]!, signal: stop.signal });
       onDone?.(index);
     }
   };
   try {
-    const workers = controllers.map((controller) => worker(controller.signal));
-    for (const running of workers) running.catch(stop);
+    const workers = Array.from({ length: Math.min(IN_FLIGHT, jobs.length) }, worker);
+    for (const running of workers) running.catch((error) => stop.abort(error));
     await Promise.all(workers);
   } finally {
     signal?.removeEventListener("abort", abort);
