@@ -33,10 +33,15 @@ export function bytesToChars(bytes: Uint8Array): string {
 /** The inverse of {@link bytesToChars}; undefined if a character is not in the alphabet. */
 export function charsToBytes(chars: string): Uint8Array | undefined {
   const bytes = new Uint8Array(chars.length);
+  return putChars(chars, bytes, 0) ? bytes : undefined;
+}
+
+/** Writes the bytes of `chars` from `offset` on. Returns whether all characters are in the alphabet. */
+export function putChars(chars: string, bytes: Uint8Array, offset: number): boolean {
   for (let i = 0; i < chars.length; i++) {
     const byte = byteOfCodeUnit[chars.charCodeAt(i)] ?? -1;
-    if (byte < 0) return undefined;
-    bytes[i] = byte;
+    if (byte < 0) return false;
+    bytes[offset + i] = byte;
   }
-  return bytes;
+  return true;
 }

@@ -97,19 +97,19 @@ function parseMerges(text: string, name: string): { merges: [string, string][]; 
     const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
     // Only a version line is a comment: `# #` is a merge of GPT-2's.
     if (line === "" || line.startsWith("#version")) return;
-    merges.push(splitMerge(line, `${name}: line ${index + 1}`));
+    merges.push(splitMerge(line, () => `${name}: line ${index + 1}`));
     lines.push(index + 1);
   });
   return { merges, lines };
 }
 
 /** @throws {TokenizerError} not two tokens with one space between them. */
-export function splitMerge(line: string, name: string): [string, string] {
-  const [left, right, ...more] = line.split(" ");
-  if (left !== undefined && right !== undefined && more.length === 0 && left !== "" && right !== "") {
-    return [left, right];
+export function splitMerge(line: string, name: () => string): [string, string] {
+  const space = line.indexOf(" ");
+  if (space > 0 && space < line.length - 1 && line.indexOf(" ", space + 1) < 0) {
+    return [line.slice(0, space), line.slice(space + 1)];
   }
-  throw new TokenizerError({ op: `reading ${name}`, expected: "two tokens and a space between", got: quote(line) });
+  throw new TokenizerError({ op: `reading ${name()}`, expected: "two tokens and a space between", got: quote(line) });
 }
 
 /** Tokens by id as GPT-2's files write them; added tokens as their own text, undefined where no token has the id. */

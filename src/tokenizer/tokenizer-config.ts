@@ -103,13 +103,12 @@ function contentOf(token: unknown): string | undefined {
 class AddedTokens {
   readonly #tokens: Json;
   readonly #byText: Map<string, AddedToken>;
-  #nextId: number;
+  /** Known once a token is new. */
+  #nextId: number | undefined;
 
   constructor(tokens: Json, added: readonly AddedToken[]) {
     this.#tokens = tokens;
     this.#byText = new Map(added.map((token) => [token.text, token]));
-    this.#nextId = Object.values(tokens).reduce<number>((next, id) => Math.max(next, Number(id) + 1), 0);
-    for (const { id } of added) this.#nextId = Math.max(this.#nextId, id + 1);
   }
 
   get list(): readonly AddedToken[] {
@@ -127,7 +126,15 @@ class AddedTokens {
   put(token: AddedToken): void {
     const id = this.idOf(token.text) ?? token.id;
     this.#byText.set(token.text, { ...token, id });
-    this.#nextId = Math.max(this.#nextId, id + 1);
+    if (this.#nextId !== undefined) this.#nextId = Math.max(this.#nextId, id + 1);
+  }
+
+  #newId(): number {
+    this.#nextId ??= [...Object.values(this.#tokens), ...this.list.map(({ id }) => id)].reduce<number>(
+      (next, id) => Math.max(next, Number(id) + 1),
+      0,
+    );
+    return this.#nextId;
   }
 
   /** Makes a token special; a new one gets the next id. */
@@ -136,7 +143,7 @@ class AddedTokens {
     const known = this.#byText.get(text);
     const flags =
       known ?? (isObject(named) ? readAddedToken({ ...named, special: true }, "", 0) : { text, special: true });
-    this.put({ ...flags, special: true, id: this.idOf(text) ?? this.#nextId });
+    this.put({ ...flags, special: true, id: this.idOf(text) ?? this.#newId() });
   }
 }
 

@@ -20,6 +20,7 @@ export function readTokenizerJson(json: string, name = "tokenizer.json"): Vocabu
 export function parseTokenizerJson(json: string, name: string): VocabularyTexts {
   const file = parseObject(json, name);
   const { vocab, merges, byteLevel, unknown } = checkParts(file, name);
+  const mergeName = (rank: number): string => `${name}: model.merges[${rank}]`;
   const added = readAddedTokens(file.added_tokens ?? [], vocab, name);
   const template = readTemplate(file.post_processor, name);
   const extras: VocabularyExtras = {
@@ -30,8 +31,8 @@ export function parseTokenizerJson(json: string, name: string): VocabularyTexts 
   return {
     tokens: vocab,
     tokensName: `${name}: model.vocab`,
-    merges: merges.map((merge, rank) => readMerge(merge, `${name}: model.merges[${rank}]`)),
-    mergeName: (rank) => `${name}: model.merges[${rank}]`,
+    merges: merges.map((merge, rank) => readMerge(merge, rank, mergeName)),
+    mergeName,
     added,
     extras,
   };
@@ -107,12 +108,16 @@ function describeKind(part: Json): string {
 const kindName = (type: unknown): string => (typeof type === "string" ? type : quote(type));
 
 /** `"a b"`, or since tokenizers 0.20 `["a", "b"]`. */
-function readMerge(merge: unknown, name: string): [string, string] {
-  if (typeof merge === "string") return splitMerge(merge, name);
+function readMerge(merge: unknown, rank: number, nameOf: (rank: number) => string): [string, string] {
+  if (typeof merge === "string") return splitMerge(merge, () => nameOf(rank));
   if (Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === "string" && part !== "")) {
     return merge as [string, string];
   }
-  throw new TokenizerError({ op: `reading ${name}`, expected: 'a merge: "a b" or ["a", "b"]', got: quote(merge) });
+  throw new TokenizerError({
+    op: `reading ${nameOf(rank)}`,
+    expected: 'a merge: "a b" or ["a", "b"]',
+    got: quote(merge),
+  });
 }
 
 function readAddedTokens(list: unknown, vocab: Json, name: string): AddedToken[] {

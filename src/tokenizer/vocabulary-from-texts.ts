@@ -1,5 +1,5 @@
 import { TokenizerError } from "../errors.js";
-import { charsToBytes } from "./byte-alphabet.js";
+import { charsToBytes, putChars } from "./byte-alphabet.js";
 import { type AddedToken, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
 /** A vocabulary as files write it, each part with the name that errors call it by. */
@@ -25,50 +25,53 @@ export type VocabularyExtras = Pick<
 /**
  * Joins the parts of a vocabulary.
  *
+ * Runs once in each process, before its loops are compiled: they do without destructuring, which is slow until then.
+ *
  * @throws {TokenizerError} an invalid id, or one that two tokens have; a token outside the byte alphabet; a merge of or to
  *   a token that is not there, or one that stands there twice.
  */
 export function vocabularyFromTexts(texts: VocabularyTexts): Vocabulary {
-  const bytesById = tokenBytesById(texts);
+  const ids = new Map<string, unknown>();
+  for (const text of Object.keys(texts.tokens)) ids.set(text, texts.tokens[text]);
+  const byId = tokensById(texts, ids);
   return {
-    size: bytesById.length,
-    ...concatenate(bytesById),
-    byteIds: idsOfBytes(texts),
-    ...mergeIds(texts),
+    size: byId.length,
+    ...concatenate(byId, texts.tokensName),
+    byteIds: idsOfBytes(byId),
+    ...mergeIds(texts, ids as ReadonlyMap<string, number>, byId),
     added: texts.added.toSorted((a, b) => a.id - b.id),
     ...texts.extras,
   };
 }
 
-function tokenBytesById(texts: VocabularyTexts): (Uint8Array | undefined)[] {
-  const { tokens, tokensName, added } = texts;
-  const bytesById: (Uint8Array | undefined)[] = [];
-  const put = (text: string, id: unknown, bytes: Uint8Array | undefined): void => {
-    const op = `reading ${tokensName}: token ${quote(text)}`;
+/** A token by its text in the byte alphabet, or by its bytes. */
+type TokenText = string | Uint8Array;
+
+function tokensById(texts: VocabularyTexts, ids: ReadonlyMap<string, unknown>): (TokenText | undefined)[] {
+  const { tokensName, added } = texts;
+  const byId: (TokenText | undefined)[] = [];
+  const put = (text: string, id: unknown, token: TokenText): void => {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= MOST_IDS) {
-      throw new TokenizerError({ op, expected: `an id from 0 to ${MOST_IDS - 1}`, got: quote(id) });
+      throw tokenError(tokensName, text, `an id from 0 to ${MOST_IDS - 1}`, quote(id));
     }
-    if (bytes === undefined) {
-      throw new TokenizerError({
-        op,
-        expected: "characters that stand for bytes as in GPT-2's vocab.json (Ġ for a space)",
-        got: quote(text),
-        hint: "Only byte-level vocabularies can be read.",
-      });
-    }
-    if (bytes.length === 0) throw new TokenizerError({ op, expected: "at least one character", got: '""' });
-    if (bytesById[id] !== undefined) {
-      throw new TokenizerError({ op, expected: "an id of its own", got: `${id}, which another token has` });
-    }
+    if (token.length === 0) throw tokenError(tokensName, text, "at least one character", '""');
+    if (byId[id] !== undefined)
+      throw tokenError(tokensName, text, "an id of its own", `${id}, which another token has`);
     // Keeps the list dense: holes in the middle of a vocabulary are rare and small.
-    while (bytesById.length < id) bytesById.push(undefined);
-    bytesById[id] = bytes;
+    while (byId.length < id) byId.push(undefined);
+    byId[id] = token;
   };
   const own = textsOfTheirOwn(texts);
-  for (const [text, id] of Object.entries(tokens))
-    put(text, id, own.has(text) ? encoder.encode(text) : charsToBytes(text));
-  for (const { text, id } of added) if (!Object.hasOwn(tokens, text)) put(text, id, encoder.encode(text));
-  return bytesById;
+  ids.forEach((id, text) => {
+    put(text, id, own.has(text) ? encoder.encode(text) : text);
+  });
+  for (const { text, id } of added) if (!ids.has(text)) put(text, id, encoder.encode(text));
+  return byId;
+}
+
+function tokenError(file: string, token: string, expected: string, got: string, hint?: string): TokenizerError {
+  const op = `reading ${file}: token ${quote(token)}`;
+  return new TokenizerError({ op, expected, got, ...(hint !== undefined && { hint }) });
 }
 
 const encoder = new TextEncoder();
@@ -79,57 +82,88 @@ const encoder = new TextEncoder();
  */
 function textsOfTheirOwn({ added, merges }: VocabularyTexts): Set<string> {
   const own = new Set(added.map(({ text }) => text).filter((text) => text.length > 1 || !charsToBytes(text)));
-  if (own.size > 0) for (const [left, right] of merges) own.delete(left + right);
+  const lengths = new Set([...own].map((text) => text.length));
+  for (const merge of merges) if (lengths.has(merge[0].length + merge[1].length)) own.delete(merge[0] + merge[1]);
   return own;
 }
 
-function concatenate(bytesById: readonly (Uint8Array | undefined)[]): Pick<Vocabulary, "bytes" | "offsets"> {
-  const offsets = new Uint32Array(bytesById.length + 1);
-  bytesById.forEach((token, id) => {
-    offsets[id + 1] = offsets[id]! + (token?.length ?? 0);
-  });
-  const bytes = new Uint8Array(offsets[bytesById.length]!);
-  bytesById.forEach((token, id) => {
-    if (token !== undefined) bytes.set(token, offsets[id]!);
-  });
+/** The bytes of all tokens, one after another, and where each begins. */
+function concatenate(byId: readonly (TokenText | undefined)[], file: string): Pick<Vocabulary, "bytes" | "offsets"> {
+  const offsets = new Uint32Array(byId.length + 1);
+  for (let id = 0; id < byId.length; id++) offsets[id + 1] = offsets[id]! + (byId[id]?.length ?? 0);
+  const bytes = new Uint8Array(offsets[byId.length]!);
+  for (let id = 0; id < byId.length; id++) {
+    const token = byId[id];
+    if (typeof token !== "string") {
+      if (token !== undefined) bytes.set(token, offsets[id]!);
+    } else if (!putChars(token, bytes, offsets[id]!)) {
+      const expected = "characters that stand for bytes as in GPT-2's vocab.json (Ġ for a space)";
+      throw tokenError(file, token, expected, quote(token), "Only byte-level vocabularies can be read.");
+    }
+  }
   return { bytes, offsets };
 }
 
-function idsOfBytes({ tokens }: VocabularyTexts): Uint32Array {
+function idsOfBytes(byId: readonly (TokenText | undefined)[]): Uint32Array {
   const byteIds = new Uint32Array(256).fill(NO_ID);
-  for (const [text, id] of Object.entries(tokens)) {
-    const byte = text.length === 1 ? charsToBytes(text)?.[0] : undefined;
-    if (byte !== undefined) byteIds[byte] = id as number;
-  }
+  byId.forEach((token, id) => {
+    const byte = typeof token === "string" && token.length === 1 ? charsToBytes(token)![0] : undefined;
+    if (byte !== undefined) byteIds[byte] = id;
+  });
   return byteIds;
 }
 
-function mergeIds({ tokens, merges, mergeName }: VocabularyTexts): Pick<Vocabulary, "merges" | "results"> {
+function mergeIds(
+  { merges, mergeName }: VocabularyTexts,
+  ids: ReadonlyMap<string, number>,
+  byId: readonly (TokenText | undefined)[],
+): Pick<Vocabulary, "merges" | "results"> {
   const pairs = new Uint32Array(2 * merges.length);
   const results = new Uint32Array(merges.length);
-  const seen = new Map<number, number>();
   const find = (text: string, rank: number): number => {
-    if (Object.hasOwn(tokens, text)) return tokens[text] as number;
+    const id = ids.get(text);
+    if (id !== undefined) return id;
     throw new TokenizerError({
       op: `reading ${mergeName(rank)}`,
       expected: "tokens of the vocabulary, before and after merging",
       got: `${quote(text)}, which is none`,
     });
   };
-  merges.forEach(([left, right], rank) => {
-    const [a, b] = [find(left, rank), find(right, rank)];
-    const key = a * 2 ** 21 + b;
-    const earlier = seen.get(key);
-    if (earlier !== undefined) {
-      const got = `that of ${mergeName(earlier)} (${quote(`${left} ${right}`)})`;
+  // The newest merge, plus one, to each token, and before each merge: equal ones are found among those to one token.
+  const newest = new Int32Array(byId.length);
+  const before = new Int32Array(merges.length);
+  // Trained tokenizers number tokens in the order of their merges: most results need no look-up.
+  let next = 0;
+  for (let rank = 0; rank < merges.length; rank++) {
+    const merge = merges[rank]!;
+    const left = merge[0];
+    const right = merge[1];
+    const a = find(left, rank);
+    const b = find(right, rank);
+    const result = isJoined(byId[next], left, right) ? next : find(left + right, rank);
+    for (let earlier = newest[result]!; earlier > 0; earlier = before[earlier - 1]!) {
+      if (pairs[2 * earlier - 2] !== a || pairs[2 * earlier - 1] !== b) continue;
+      const got = `that of ${mergeName(earlier - 1)} (${quote(`${left} ${right}`)})`;
       throw new TokenizerError({ op: `reading ${mergeName(rank)}`, expected: "a merge of its own", got });
     }
-    seen.set(key, rank);
+    before[rank] = newest[result]!;
+    newest[result] = rank + 1;
     pairs[2 * rank] = a;
     pairs[2 * rank + 1] = b;
-    results[rank] = find(left + right, rank);
-  });
+    results[rank] = result;
+    next = result + 1;
+  }
   return { merges: pairs, results };
+}
+
+/** Whether a token is `left + right`, which is not made. */
+function isJoined(token: TokenText | undefined, left: string, right: string): boolean {
+  return (
+    typeof token === "string" &&
+    token.length === left.length + right.length &&
+    token.startsWith(left) &&
+    token.endsWith(right)
+  );
 }
 
 /** A value from a file, short and on one line. */

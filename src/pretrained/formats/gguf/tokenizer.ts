@@ -132,7 +132,7 @@ function vocabularyFromGguf(metadata: GgufMetadata, file: string): Vocabulary {
   return vocabularyFromTexts({
     tokens,
     tokensName: `${file}: ${TOKENS}`,
-    merges: merges.map((merge, rank) => splitMerge(merge, `${file}: ${MERGES}[${rank}]`)),
+    merges: merges.map((merge, rank) => splitMerge(merge, () => `${file}: ${MERGES}[${rank}]`)),
     mergeName: (rank) => `${file}: ${MERGES}[${rank}]`,
     added,
     extras: extrasFromGguf(metadata, texts.length, tokens[END_OF_TEXT]),
