@@ -9,7 +9,7 @@ import { embedWasm } from "./embed-wasm.js";
 /**
  * Runs compiled tests with Node's own runner, which in Node 20 takes no patterns: those of every test/**\/*.test.ts there
  * is, not what an old build left in dist. Arguments choose files whose path contains one of them. Files named
- * *.long.test.ts run with `--all` only. `--cpu` ends with the files that took the most CPU time (on Linux).
+ * *.long.test.ts run with `--all` only, and others then go through all backends (test/helpers/tested-isas.ts). `--cpu` ends with the files that took the most CPU time (on Linux).
  */
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -37,14 +37,15 @@ if (files.length === 0) {
   process.exit(1);
 }
 await embedWasm();
+if (all) process.env.GPT2_TEST_ALL = "1";
 const report = cpu ? join(mkdtempSync(join(tmpdir(), "gpt2-test-cpu-")), "report.jsonl") : undefined;
 if (report !== undefined) {
   process.env.NODE_OPTIONS = `--import=${new URL("report-cpu.js", import.meta.url)}`;
   process.env.GPT2_TEST_CPU = report;
   process.on("exit", () => printCpu(report));
 }
-// Node's own default leaves one processor idle, and so runs one file at a time on two.
-const results = run({ files, concurrency: Math.max(2, availableParallelism()) });
+// One more than there are processors: some files wait for servers and timers of theirs most of the time.
+const results = run({ files, concurrency: availableParallelism() + 1 });
 results.on("test:fail", () => (process.exitCode = 1));
 results.compose(new spec()).pipe(process.stdout);
 

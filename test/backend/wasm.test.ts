@@ -4,7 +4,6 @@ import { type WasmOptions, wasmBackend } from "../../src/backend/wasm/index.js";
 import { BackendError, OutOfMemoryError, UsageError } from "../../src/errors.js";
 import { Recorder } from "../../src/program/program.js";
 import { backendContract } from "../helpers/backend-contract.js";
-import { conformance, sameBits } from "../helpers/conformance.js";
 
 /** One of each for all tests of a suite, as a program would have it. */
 function once(options: WasmOptions) {
@@ -16,12 +15,6 @@ for (const place of ["workers", "worker", "here"] as const) {
   const options = { place, threads: 2 };
   backendContract(`wasm, ${place}`, once(options), () => wasmBackend(options));
 }
-
-// conformance.long.test.ts has plain SIMD, and more places and numbers of threads.
-conformance("wasm, relaxed SIMD, 2 threads", once({ relaxed: true, threads: 2 }));
-sameBits("wasm, relaxed SIMD, on 2 threads and a worker", () =>
-  Promise.all([wasmBackend({ relaxed: true, place: "worker" }), wasmBackend({ relaxed: true, threads: 2 })]),
-);
 
 /** A linear layer whose weight is a whole gibibyte. */
 function gibibyteProgram() {

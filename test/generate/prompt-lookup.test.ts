@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import { type NativeOptions, nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
+import { nativeBackend } from "../../src/backend/native/index.js";
 import { WEIGHT_TYPES } from "../../src/dtype/dtype.js";
-import { BackendError } from "../../src/errors.js";
 import type { Extension } from "../../src/generate/chunks.js";
 import { Engine, type RowReader } from "../../src/generate/engine.js";
 import { generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { PromptLookup } from "../../src/generate/prompt-lookup.js";
 import { Scheduler } from "../../src/generate/scheduler.js";
+import { testedIsas } from "../helpers/tested-isas.js";
 import {
   BYTES,
   backends,
@@ -124,22 +124,12 @@ for (const backend of await backends()) {
   });
 }
 
-/** Every instruction set that this machine runs. */
-function nativeOptions(): NativeOptions[] {
-  try {
-    return nativeIsas().map((isa) => ({ isa, threads: 2 }));
-  } catch (error) {
-    if (error instanceof BackendError) return [];
-    throw error;
-  }
-}
-
-for (const options of nativeOptions()) {
-  describe(`prompt lookup on native ${options.isa}`, async () => {
+for (const isa of testedIsas()) {
+  describe(`prompt lookup on native ${isa}`, async () => {
     // Rows of nine blocks and of five, so that groups of eight have a rest; more keys than are gone over at a time.
     const config = gpt2Config({ vocabSize: BYTES, nCtx: 300, nEmbd: 288, nHead: 9, nLayer: 2, nInner: 160 });
     const prompt = "To be, or not to be, that is the question: ".repeat(5);
-    const backend = await nativeBackend(options);
+    const backend = await nativeBackend({ isa, threads: 2 });
 
     for (const dtype of WEIGHT_TYPES) {
       it(`up to seven guesses leave every bit as it is, weights in ${dtype}`, async () => {

@@ -1,5 +1,20 @@
 import { RandomStream } from "../../src/util/random.js";
 
+/** Normal numbers that long arrays are cut from, at random places: drawing each anew would take longer than the tests. */
+const POOL_SIZE = 2 ** 18;
+let pool: Float64Array | undefined;
+
+function normals(): Float64Array {
+  if (pool === undefined) {
+    const stream = new RandomStream(20261130);
+    pool = Float64Array.from({ length: POOL_SIZE }, () => stream.normal());
+  }
+  return pool;
+}
+
+/** Shorter arrays are drawn number by number. */
+const LONG = 2 ** 15;
+
 /** Random test data, reproducible from a seed. */
 export class RandomArrays {
   readonly #stream: RandomStream;
@@ -10,14 +25,21 @@ export class RandomArrays {
 
   /** Normal with this mean and deviation, rounded to single precision so that every backend can hold it exactly. */
   floats(length: number, deviation = 1, mean = 0): Float32Array {
-    const values = new Float32Array(length);
-    for (let i = 0; i < length; i++) values[i] = mean + deviation * this.#stream.normal();
-    return values;
+    return this.#fill(new Float32Array(length), deviation, mean);
   }
 
   doubles(length: number, deviation = 1, mean = 0): Float64Array {
-    const values = new Float64Array(length);
-    for (let i = 0; i < length; i++) values[i] = mean + deviation * this.#stream.normal();
+    return this.#fill(new Float64Array(length), deviation, mean);
+  }
+
+  #fill<A extends Float32Array | Float64Array>(values: A, deviation: number, mean: number): A {
+    if (values.length < LONG) {
+      for (let i = 0; i < values.length; i++) values[i] = mean + deviation * this.#stream.normal();
+      return values;
+    }
+    const numbers = normals();
+    const start = this.#stream.below(POOL_SIZE);
+    for (let i = 0; i < values.length; i++) values[i] = mean + deviation * numbers[(start + i) % POOL_SIZE]!;
     return values;
   }
 

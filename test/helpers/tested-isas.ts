@@ -1,0 +1,18 @@
+import { nativeIsas } from "../../src/backend/native/index.js";
+import { BackendError } from "../../src/errors.js";
+
+/** Whether this is `npm run test:all`, which goes through every instruction set and variant of WebAssembly. */
+export const TESTING_ALL = process.env.GPT2_TEST_ALL === "1";
+
+/**
+ * The instruction sets that whole models are tested on: the best there is and, in `npm run test:all`, all others. There are
+ * none where the kernels don't load; the conformance suite says why.
+ */
+export function testedIsas(): string[] {
+  try {
+    return TESTING_ALL ? nativeIsas() : nativeIsas().slice(0, 1);
+  } catch (error) {
+    if (error instanceof BackendError) return [];
+    throw error;
+  }
+}
