@@ -298,12 +298,12 @@ const MODELS: [what: string, changes: Changes, message: RegExp, kind?: new (...a
   [
     "no architecture",
     { entries: { "general.architecture": undefined } },
-    /"general\.architecture": expected "gpt2", got no such key/,
+    /"general\.architecture": expected "gpt2" or "bert", got no such key/,
   ],
   [
     "another architecture",
     { entries: text("general.architecture", "llama") },
-    /expected "gpt2", got "llama"\. Only GPT-2/,
+    /expected "gpt2" or "bert", got "llama"\. Only GPT-2/,
   ],
   ["an adapter", { entries: text("general.type", "adapter") }, /"general\.type": expected "model", got "adapter"/],
   [

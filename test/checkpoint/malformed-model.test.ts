@@ -47,9 +47,14 @@ describe("config.json", () => {
       "the class of another model",
       { architectures: ["LlamaForCausalLM"] },
       "ConfigError",
-      /model_type: expected "gpt2" or "gpt_neo", got "LlamaForCausalLM"/,
+      /model_type: expected "gpt2" or "gpt_neo" or "bert", got "LlamaForCausalLM"/,
     ],
-    ["another model", { model_type: "llama" }, "ConfigError", /model_type: expected "gpt2" or "gpt_neo", got "llama"/],
+    [
+      "another model",
+      { model_type: "llama" },
+      "ConfigError",
+      /model_type: expected "gpt2" or "gpt_neo" or "bert", got "llama"/,
+    ],
     [
       "a size of text",
       configJson(SMALL, { n_embd: "6" }),

@@ -154,7 +154,7 @@ describe("fetching into memory, as in a browser", () => {
     await assert.rejects(GPT2.fetch(`${origin}/none/`, { backend }), /expected a file config\.json, got none \(404\)/);
     await assert.rejects(GPT2.fetch(`${origin}/none.gguf`, { backend }), CheckpointError);
     await assert.rejects(GPT2.fetch("no name", { backend }), /owner\/name of the hub, got "no name"/);
-    fault = (path) => (path.endsWith("config.json") ? { instead: { body: '{"model_type":"bert"}' } } : undefined);
+    fault = (path) => (path.endsWith("config.json") ? { instead: { body: '{"model_type":"t5"}' } } : undefined);
     asked.length = 0;
     await assert.rejects(GPT2.fetch(`${origin}/whole/`, { backend }), ConfigError);
     assert.deepEqual(asked, ["/whole/config.json"], "the weights are not fetched");

@@ -51,6 +51,9 @@ for (const [name, config] of ARCHITECTURES) {
       assert.ok(weightsOf(whole).optimizer.length < 0.8 * weightsOf(out).optimizer.length);
     });
 
+    // Which tensors Muon takes is the architecture's; what follows is not.
+    if (name !== "GPT-2") return;
+
     it("goes on after a stop bit for bit", async () => {
       const out = join(dir, `${name}-broken`);
       const stop = new AbortController();

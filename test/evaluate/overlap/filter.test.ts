@@ -64,7 +64,7 @@ describe("a filter", () => {
         const added = elements(count, 1);
         for (const [a, b] of added) filter.add(a, b);
         assert.ok(added.every(([a, b]) => filter.has(a, b)));
-        const tries = 400_000;
+        const tries = 100_000;
         const found = elements(tries, 2).filter(([a, b]) => filter.has(a, b)).length;
         const expected = filter.fill() ** filter.shape.hashes;
         assert.ok(expected <= rate, `${expected}`);
@@ -79,7 +79,7 @@ describe("a filter", () => {
     const filter = new BloomFilter({ hashes: 4, bits: 1024, parts: 1 });
     // Hashes in arithmetic progression, where plain double hashing is at its worst.
     for (let i = 0; i < 150; i++) filter.add(i * 977, 5);
-    const tries = 200_000;
+    const tries = 100_000;
     let found = 0;
     for (const [a] of elements(tries, 3)) if (filter.has(a, 5)) found++;
     const expected = tries * filter.fill() ** 4;
@@ -87,9 +87,9 @@ describe("a filter", () => {
   });
 
   it("is the same for every way of adding elements", () => {
-    for (const shape of [bloomShape(300_000, 1e-6), { hashes: 5, bits: 4096, parts: 3 }]) {
+    for (const shape of [bloomShape(60_000, 1e-6), { hashes: 5, bits: 4096, parts: 3 }]) {
       const [alone, shared] = [new BloomFilter(shape), BloomFilter.shared(shape)];
-      const all = elements(shape.parts === 1 ? 300_000 : 400, 4);
+      const all = elements(shape.parts === 1 ? 60_000 : 400, 4);
       const [first, second] = [0, 1].map((half) => Int32Array.from(all, (element) => element[half]!));
       for (const [a, b] of all) alone.add(a, b);
       const writer = new BloomWriter(shared, new Int32Array(new SharedArrayBuffer(4 * regionCount(shared))));
@@ -116,14 +116,13 @@ describe("building a filter", () => {
   const all = [...documents, ...lines.split("\n").map((line) => JSON.parse(line).text as string), babble(50, 50, 6)];
 
   it("adds every n-gram of every document and none across, whatever the number of workers", async () => {
-    const [none, one, three] = await Promise.all([0, 1, 3].map((workers) => buildNgramFilter(inputs, { workers })));
-    assert.deepEqual(bits(one!), bits(none!));
+    const [none, three] = await Promise.all([0, 3].map((workers) => buildNgramFilter(inputs, { workers })));
     assert.deepEqual(bits(three!), bits(none!));
     const { bloom: _, ...facts } = none!;
     const ngrams = all.reduce((sum, document) => sum + ngramsOf(document, 8).length, 0);
     const words = all.reduce((sum, document) => sum + ngramsOf(document, 1).length, 0);
     assert.deepEqual({ ...facts, documents: 0 }, { n: 8, rate: 1e-8, documents: 0, ngrams, words });
-    for (const filter of [one!, three!]) assert.deepEqual({ ...filter, bloom: 0 }, { ...none!, bloom: 0 });
+    assert.deepEqual({ ...three!, bloom: 0 }, { ...none!, bloom: 0 });
     const distinct = new Set(all.flatMap((document) => ngramsOf(document, 8))).size;
     const described = describeFilter(none!);
     assert.ok(Math.abs(described.distinct / distinct - 1) < 0.01, `${described.distinct} of ${distinct}`);
@@ -135,9 +134,9 @@ describe("building a filter", () => {
     assert.equal(measureOverlap(none!, [all.slice(0, 2).join(" ")]).found, ngramsOf(all[1]!, 8).length);
   });
 
-  it("contains none of a million random strings", async () => {
+  it("contains none of many random strings", async () => {
     const filter = await buildNgramFilter(inputs.slice(1), { workers: 0 });
-    assert.equal(countFalsePositives(filter, 1_000_000), 0);
+    assert.equal(countFalsePositives(filter, 200_000), 0);
     const coarse = await buildNgramFilter(inputs, { workers: 0, rate: 0.05, n: 3 });
     const found = countFalsePositives(coarse, 100_000);
     const expected = 100_000 * describeFilter(coarse).falsePositiveRate;
