@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -54,6 +54,19 @@ test("an index has the corpus, its files and its documents", () => {
   assert.equal(index.text(last.start, last.end), THIRD);
   const second = index.documentAt(last.start - 2);
   assert.deepEqual([second.number, index.text(second.start, second.end)], [1, SECOND]);
+});
+
+test("an index replaces an index or nothing", async () => {
+  const [other, file] = [join(folder, "other"), join(folder, "a.txt")];
+  await mkdir(other);
+  await writeFile(join(other, "precious"), "x");
+  for (const out of [other, file]) {
+    const made = buildIndex([file], { out, tokenizer: await gpt2Tokenizer(), workers: 0 });
+    await assert.rejects(made, { name: "UsageError", message: /a new folder, or an index to replace/ });
+  }
+  assert.equal(await readFile(join(other, "precious"), "utf8"), "x");
+  const out = join(folder, "again");
+  for (let i = 0; i < 2; i++) await buildIndex([file], { out, tokenizer: await gpt2Tokenizer(), workers: 0 });
 });
 
 test("spans of a text, with their places", () => {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readdirSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { EncodedBatch } from "../../data/batch.js";
@@ -6,7 +7,7 @@ import { encodePool } from "../../data/encode-pool.js";
 import { INPUT_KINDS, type InputFile, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { checkShardVocab, tokensToBytes } from "../../data/shard.js";
-import { DataError } from "../../errors.js";
+import { DataError, UsageError } from "../../errors.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
@@ -15,7 +16,7 @@ import { INDEX_FILES, type IndexInfo, newIndexInfo } from "./index-info.js";
 import { suffixArray } from "./suffix-array.js";
 
 export interface BuildIndexOptions {
-  /** Folder to make; one that is there is replaced. */
+  /** Folder to make; an index that is there is replaced. */
   readonly out: string;
   readonly tokenizer: Tokenizer;
   /** What index.json calls the tokenizer. Default "custom". */
@@ -46,6 +47,7 @@ const MAX_TOKENS = 2 ** 31 - 1;
  * all their suffixes. Time and memory are linear in the corpus: 7 bytes of memory a token, 6 on disk.
  *
  * @throws {DataError} missing, damaged or empty input, a vocabulary beyond 16 bits, a disk that is full.
+ * @throws {UsageError} an option that does not exist, or something else in the folder's place.
  */
 export async function buildIndex(inputs: readonly string[], options: BuildIndexOptions): Promise<IndexInfo> {
   checkOptionNames("indexing", options, {
@@ -58,6 +60,7 @@ export async function buildIndex(inputs: readonly string[], options: BuildIndexO
     onProgress: true,
     signal: true,
   });
+  checkOut(options.out);
   const { tokenizer } = options;
   checkShardVocab(tokenizer.vocabSize);
   const { endOfText } = tokenizer;
@@ -102,6 +105,17 @@ export async function buildIndex(inputs: readonly string[], options: BuildIndexO
   };
   await writeFolderAtomically(options.out, write, { errorClass: DataError });
   return info;
+}
+
+/** @throws {UsageError} something is there that is no index, and would be replaced. */
+function checkOut(out: string): void {
+  const there = statSync(out, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  const names = there.isDirectory() ? readdirSync(out) : undefined;
+  if (names && (names.length === 0 || names.includes(INDEX_FILES.info))) return;
+  const got = names ? "a folder of other files" : "a file";
+  const hint = "Choose another folder";
+  throw new UsageError({ op: `indexing into ${out}`, expected: "a new folder, or an index to replace", got, hint });
 }
 
 interface EncodedCorpus {
