@@ -1,8 +1,8 @@
 /**
  * Measures detectors with one model that scores, on pairs of human and machine texts and on texts that the model writes
- * itself, and writes the figures into docs/misuse.md, between the marks there:
+ * itself (scripts/release-figures.ts puts the figures into docs/misuse.md):
  *
- *     node dist/scripts/evaluate-detectors.js --pairs DIR --human valid.txt.gz --work WORK --out detection.json [--docs]
+ *     node dist/scripts/evaluate-detectors.js --pairs DIR --human valid.txt.gz --work WORK --out detection.json
  *
  * DIR holds NAME.jsonl.gz of { "human", "machine" } for each domain and generator, such as squad_gpt2-xl. Sampling of the
  * model's own texts: each begins with the first 30 tokens of a human passage, as those of the pairs do. They are
@@ -27,7 +27,6 @@ import { packageVersion } from "../src/util/package-version.js";
 import { RandomStream } from "../src/util/random.js";
 import { type Separation, separation } from "./detection/curves.js";
 import { EDITS, type Edit, edited } from "./detection/edits.js";
-import { writeDetectionTables } from "./detection/tables.js";
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +36,6 @@ const { values } = parseArgs({
     texts: { type: "string", default: "150" },
     work: { type: "string", default: "detection-work" },
     out: { type: "string", default: "detection-figures.json" },
-    docs: { type: "boolean", default: false },
   },
 });
 
@@ -118,7 +116,6 @@ const figures: Figures = {
   classifier: classifierRows(),
 };
 await writeFile(values.out, `${JSON.stringify(figures, null, 1)}\n`);
-if (values.docs) writeDetectionTables(figures);
 await model.dispose();
 
 async function rowOf(set: Texts, machine: readonly string[], tokens: number | undefined, edit: string | undefined) {

@@ -17,6 +17,8 @@ import type { BiasReport } from "../src/misuse/bias/probe.js";
 import type { ExtractableRate, ExtractionReport } from "../src/misuse/extract/extractable.js";
 import { RANKINGS, type Ranking, type SampleRankings } from "../src/misuse/extract/rank-samples.js";
 import { packageFile } from "../src/util/package-root.js";
+import { detectionTables } from "./detection/tables.js";
+import type { Figures } from "./evaluate-detectors.js";
 import { markdownTable, replaceBlock } from "./markdown-block.js";
 
 const { values } = parseArgs({
@@ -61,7 +63,7 @@ const parts: Readonly<Record<string, () => void>> = {
     const out = join(results, "detect.json");
     if (existsSync(out)) return;
     const script = packageFile("dist/scripts/evaluate-detectors.js");
-    run([script, "--pairs", pairs, "--human", human, "--work", results, "--texts", "100", "--out", out, "--docs"]);
+    run([script, "--pairs", pairs, "--human", human, "--work", results, "--texts", "100", "--out", out]);
   },
 };
 for (const [name, make] of Object.entries(parts)) if (only === undefined || only === name) make();
@@ -69,9 +71,10 @@ const files = ["extract", "rank", "bias", "detect"].map((name) => join(results, 
 if (files.every((file) => existsSync(file))) writeDocuments();
 
 function writeDocuments(): void {
-  const [extract, rank, bias] = files.map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
+  const [extract, rank, bias, detect] = files.map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
   replaceBlock("docs/trace.md", "extraction", extraction(extract as ExtractionReport, rank as SampleRankings));
   replaceBlock("docs/misuse.md", "bias", biasTable(bias as BiasReport));
+  replaceBlock("docs/misuse.md", "figures", detectionTables(detect as Figures));
   const about = packageFile("scripts/default-model-about.json");
   gpt2("card", "--results", ...files, "--about", about, "--out", join(model, "CARD.md"));
 }

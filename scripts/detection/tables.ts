@@ -1,14 +1,10 @@
 import { SCORES, type ScoreName } from "../../src/misuse/detect/scores.js";
 import type { Figures, Row } from "../evaluate-detectors.js";
-import { markdownTable, replaceBlock } from "../markdown-block.js";
+import { markdownTable } from "../markdown-block.js";
 import type { Measured, Separation } from "./curves.js";
 
-/** Puts the figures between the marks of docs/misuse.md. */
-export function writeDetectionTables(figures: Figures): void {
-  replaceBlock("docs/misuse.md", "figures", tables(figures));
-}
-
-function tables({ program, model, texts, rows, calibrated, classifier }: Figures): string {
+/** The figures as tables of Markdown. */
+export function detectionTables({ program, model, texts, rows, calibrated, classifier }: Figures): string {
   const whole = rows.filter(({ tokens, edit }) => tokens === undefined && edit === undefined);
   const lengths = rows.filter(({ tokens }) => tokens !== undefined);
   const edits = rows.filter(({ edit }) => edit !== undefined);

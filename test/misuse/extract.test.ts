@@ -101,9 +101,11 @@ test("Wilson's interval", () => {
     [81, 263, 0.2553, 0.3662],
     [15, 148, 0.0624, 0.1605],
     [0, 20, 0, 0.1611],
+    [0, 1000, 0, 0.0038],
     [1, 29, 0.0061, 0.1718],
   ] as const) {
     const [a, b] = wilsonInterval(k, n);
+    assert.ok(k > 0 || a === 0, "exactly 0, not what rounding leaves");
     assert.ok(Math.abs(a - low) < 5e-5 && Math.abs(b - high) < 5e-5, `${k} of ${n}: ${a}, ${b}`);
   }
 });

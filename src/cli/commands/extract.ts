@@ -26,7 +26,7 @@ interface ExtractFlags extends ModelFlags {
 const HELP = `
 A passage of the corpus is extractable with k tokens if the model, given the k tokens
 before it, continues greedily with the passage itself (Carlini et al. 2023). Rates are
-shown for each k, and by how often the passage stands in the corpus, with 95% intervals.
+shown for each k, and by how often the passage occurs in the corpus, with 95% intervals.
 
 With --rank the model writes texts without a prompt, which are ranked by the six
 measures of Carlini et al. 2021; of the first in each ranking it is shown how many have

@@ -16,7 +16,7 @@ interface TraceFlags {
 }
 
 const HELP = `
-A span is a run of whole words, within a sentence and a line, that stands in the corpus
+A span is a run of whole words, within a sentence and a line, that occurs in the corpus
 word for word and is part of no longer one. The rarest are shown: those whose words are
 the least likely by their frequencies.
 
@@ -32,7 +32,7 @@ export function registerTrace(program: Command): void {
   program
     .command("trace")
     .summary("find what a text has word for word from a corpus")
-    .description("Find the spans of a text that stand in a corpus word for word, with their documents and places.")
+    .description("Find the spans of a text that occur in a corpus word for word, with their documents and places.")
     .argument("[text...]", "the text")
     .requiredOption("--index <dir>", "index of the corpus, made by gpt2 index")
     .option("-f, --file <path>", "read the text from a file; - for standard input")

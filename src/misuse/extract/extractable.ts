@@ -31,7 +31,7 @@ export interface ExtractableOptions {
 /** How many of some passages the model reproduces. */
 export interface ExtractableRate {
   readonly promptTokens: number;
-  /** Passages whose continuation stands in the corpus at least, and at most, so often; `max` is Infinity in the last. */
+  /** Passages whose continuation occurs in the corpus at least, and at most, so often; `max` is Infinity in the last. */
   readonly minCount: number;
   readonly maxCount: number;
   readonly passages: number;
@@ -46,13 +46,13 @@ export interface ExtractionReport {
   readonly passages: number;
   /** For each length of prompt, over all passages. */
   readonly rates: readonly ExtractableRate[];
-  /** The same, by how often the continuation stands in the corpus. */
+  /** The same, by how often the continuation occurs in the corpus. */
   readonly byCount: readonly ExtractableRate[];
-  /** Passages that were reproduced, with the longest prompt first. */
+  /** Passages that were reproduced, the shortest prompt first. */
   readonly examples: readonly { readonly promptTokens: number; readonly position: number; readonly count: number }[];
 }
 
-/** Classes of how often a continuation stands in the corpus. */
+/** Classes of how often a continuation occurs in the corpus. */
 const COUNTS: readonly (readonly [min: number, max: number])[] = [
   [1, 1],
   [2, 3],

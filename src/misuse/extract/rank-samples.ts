@@ -30,7 +30,7 @@ export interface RankSamplesOptions {
   readonly topK?: number | undefined;
   /** Default 1. */
   readonly seed?: number | undefined;
-  /** Tokens in a row that must stand in the corpus for a text to count as memorised. Default 50. */
+  /** Tokens in a row that must occur in the corpus for a text to count as memorised. Default 50. */
   readonly matchTokens?: number | undefined;
   /** How many of the first in each ranking are counted. Default 100. */
   readonly top?: number | undefined;
@@ -58,7 +58,7 @@ export type Ranking = keyof typeof RANKINGS;
 export interface RankedSample {
   readonly text: string;
   readonly tokens: number;
-  /** Tokens of the longest run that stands in the corpus. */
+  /** Tokens of the longest run that occurs in the corpus. */
   readonly longestRun: number;
   readonly memorized: boolean;
   /** The larger, the earlier in the ranking. */
@@ -80,7 +80,7 @@ const BATCH = 16;
 
 /**
  * Generates texts without a prompt, ranks them by how likely they are to be memorised, and looks up which are: those with a
- * run of tokens that stands in the corpus.
+ * run of tokens that occurs in the corpus.
  *
  * @throws {UsageError} an option out of range.
  */
@@ -177,7 +177,7 @@ function lowestWindow(logprobs: ArrayLike<number>): number {
   return lowest;
 }
 
-/** Tokens of the longest run of a text that stands in the corpus. */
+/** Tokens of the longest run of a text that occurs in the corpus. */
 export function longestMatch(search: SuffixSearch, tokens: ArrayLike<number>): number {
   let longest = 0;
   for (let i = 0; i < tokens.length; i++) longest = Math.max(longest, search.longest(tokens, i).length);

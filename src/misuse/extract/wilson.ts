@@ -1,6 +1,6 @@
 /**
- * The 95% confidence interval of a share of which k of n were counted (Wilson 1927): unlike the normal one it stays within
- * [0, 1] and is right for few and for none.
+ * The 95% confidence interval of a proportion, k of n (Wilson 1927): unlike the normal approximation it stays within [0, 1],
+ * and holds for few and for none.
  */
 export function wilsonInterval(k: number, n: number): readonly [low: number, high: number] {
   if (n === 0) return [0, 1];
@@ -9,5 +9,8 @@ export function wilsonInterval(k: number, n: number): readonly [low: number, hig
   const centre = p + z2 / (2 * n);
   const half = z * Math.sqrt((p * (1 - p)) / n + z2 / (4 * n * n));
   const scale = 1 + z2 / n;
-  return [Math.max(0, (centre - half) / scale), Math.min(1, (centre + half) / scale)];
+  // Rounding would leave 1e-19 where the bound is 0.
+  const low = k === 0 ? 0 : (centre - half) / scale;
+  const high = k === n ? 1 : (centre + half) / scale;
+  return [low, high];
 }

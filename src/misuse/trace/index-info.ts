@@ -10,7 +10,7 @@ import { DataError } from "../../errors.js";
  *     tokenizer.json  the tokenizer of the corpus
  *     tokens.bin      [tokens] uint16: the corpus, one `<|endoftext|>` before each document
  *     suffixes.bin    [tokens] uint32: its suffix array
- *     documents.bin   [documents] uint32: where each document's `<|endoftext|>` stands
+ *     documents.bin   [documents] uint32: position of each document's `<|endoftext|>`
  *
  * All numbers are little-endian.
  */

@@ -9,7 +9,7 @@ export interface TracedToken<T> {
 }
 
 /**
- * Traces a text while it is written. After each token it knows the longest run up to there that stands in the corpus; from
+ * Traces a text while it is written. After each token it knows the longest run ending there that occurs in the corpus; from
  * `minTokens` on the run is a span. A token is held back until a span includes it or no longer can, so at most
  * `minTokens - 1` tokens wait. A text of n tokens takes at most 2n searches.
  *
@@ -49,7 +49,7 @@ export class LiveTrace<T> {
 
 const isEmpty = ({ from, to }: Match): boolean => from === to;
 
-/** A generated token, and whether it lies in a run of tokens that stands in the corpus. */
+/** A generated token, and whether it lies in a run of tokens that occurs in the corpus. */
 export interface TracedGeneration extends GeneratedToken {
   readonly inSpan: boolean;
 }

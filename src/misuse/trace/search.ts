@@ -26,13 +26,13 @@ export class SuffixSearch {
     this.index = index;
   }
 
-  /** Where query[start, end) stands in the corpus. An empty run stands everywhere. */
+  /** Where query[start, end) occurs in the corpus. An empty run occurs everywhere. */
   find(query: ArrayLike<number>, start: number, end: number): Match {
     const from = this.#bisect(query, start, end, false);
     return { length: end - start, from, to: this.#bisect(query, start, end, true) };
   }
 
-  /** The longest run that begins at query[start], of at most `limit` tokens, and where it stands; length 0: nowhere. */
+  /** The longest run that begins at query[start], of at most `limit` tokens, and where it occurs; length 0: nowhere. */
   longest(query: ArrayLike<number>, start: number, limit = query.length - start): Match {
     const end = start + limit;
     // Of all suffixes the two beside the place where the query would stand have most in common with it.

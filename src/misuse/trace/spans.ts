@@ -1,6 +1,6 @@
 import type { Match, SuffixSearch } from "./search.js";
 
-/** A run of tokens of a text, [start, end), that stands in the corpus word for word. */
+/** A run of tokens of a text, [start, end), that occurs in the corpus word for word. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -23,7 +23,7 @@ export interface SpanRules {
 }
 
 /**
- * The maximal spans of a text that stand in the corpus, rarest first (Liu et al. 2025, "OLMoTrace", section 3): spans of
+ * The maximal spans of a text that occur in the corpus, rarest first (Liu et al. 2025, "OLMoTrace", section 3): spans of
  * whole words without an inner full stop or line end, none part of another, of which the rarest are kept. One search for
  * each token at which a span may begin.
  */

@@ -14,7 +14,7 @@ export interface TraceOptions {
   readonly places?: number | undefined;
 }
 
-/** Where a span stands in the corpus. */
+/** Where a span occurs in the corpus. */
 export interface Place {
   readonly document: IndexedDocument;
   /** Tokens of the document before it. */
@@ -24,14 +24,14 @@ export interface Place {
   readonly after: string;
 }
 
-/** A run of words of a text that stands in the corpus word for word. */
+/** A run of words of a text that occurs in the corpus word for word. */
 export interface TracedSpan {
   /** Tokens [start, end) of the text. */
   readonly tokens: readonly [start: number, end: number];
   /** UTF-16 units [start, end) of the text. */
   readonly characters: readonly [start: number, end: number];
   readonly text: string;
-  /** How often it stands in the corpus. */
+  /** How often it occurs in the corpus. */
   readonly count: number;
   /** Natural logarithm of its probability as a product of token frequencies: the lower, the rarer. */
   readonly logUnigram: number;
@@ -50,11 +50,11 @@ export interface Trace {
 
 /** Tokens of context shown on either side of a place. */
 const CONTEXT = 24;
-/** Ranks looked through for the first places in corpus order, of a span that stands in more. */
+/** Ranks looked through for the first places in corpus order, of a span that occurs in more. */
 const MAX_SORTED = 10_000;
 
 /**
- * The spans of a text that stand in the indexed corpus word for word (Liu et al. 2025, "OLMoTrace"): maximal, of whole
+ * The spans of a text that occur in the indexed corpus word for word (Liu et al. 2025, "OLMoTrace"): maximal, of whole
  * words, without an inner full stop or line end, the rarest first.
  *
  *     const index = await TokenIndex.open("corpus.index");
@@ -92,7 +92,7 @@ function wrong(name: string, expected: string, got: number): UsageError {
   return new UsageError({ op: `tracing: ${name}`, expected, got: String(got) });
 }
 
-/** Log of a token's frequency, found by a search and remembered; of one that is not in the corpus as if it stood there once. */
+/** Log of a token's frequency, found by a search and remembered; of one that is not in the corpus as if it occurred there once. */
 export function tokenFrequencies(search: SuffixSearch): (token: number) => number {
   const known = new Map<number, number>();
   return (token) => {
