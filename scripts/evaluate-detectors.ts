@@ -8,25 +8,19 @@
  * model's own texts: each begins with the first 30 tokens of a human passage, as those of the pairs do. They are
  * kept in WORK, and reused if they are there.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { listInputs } from "../src/data/inputs.js";
-import { readLines } from "../src/data/read-lines.js";
 import { GPT2 } from "../src/gpt2.js";
 import { fitDetector, PENALTIES } from "../src/misuse/classifier/tfidf-detector.js";
 import { falsePositives } from "../src/misuse/detect/calibration.js";
 import { calibrationIn } from "../src/misuse/detect/calibration-file.js";
-import { readDocuments } from "../src/misuse/detect/documents.js";
-import { passagesOf, spread } from "../src/misuse/detect/passages.js";
 import { SCORE_NAMES, SCORES, type ScoreName, type Scores, scoresOf } from "../src/misuse/detect/scores.js";
 import type { TokenStatistics } from "../src/misuse/detect/token-statistics.js";
-import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import { packageVersion } from "../src/util/package-version.js";
 import { RandomStream } from "../src/util/random.js";
 import { type Separation, separation } from "./detection/curves.js";
 import { EDITS, type Edit, edited } from "./detection/edits.js";
+import { ownSets, pairSets, partsOf, type Texts } from "./detection/texts.js";
 
 const { values } = parseArgs({
   options: {
@@ -39,20 +33,9 @@ const { values } = parseArgs({
   },
 });
 
-/** Tokens of a passage, and of its beginning that the model continues. */
-const [PASSAGE, PROMPT] = [230, 30];
 const LENGTHS = [64, 128, 192];
-/** Sampling of the model's own texts. */
-const SAMPLERS = {
-  "temperature 1": { temperature: 1, topK: 0, topP: 1 },
-  "top-k 40": { temperature: 1, topK: 40, topP: 1 },
-  "top-p 0.9": { temperature: 1, topK: 0, topP: 0.9 },
-  "temperature 0.7": { temperature: 0.7, topK: 0, topP: 1 },
-} as const;
-const PLAIN = { minP: 0, repetitionPenalty: 1 };
 const EDIT_SHARES = [0.1, 0.3];
 const EDITED = ["squad, gpt2-xl", "books, top-k 40"];
-const BATCH = 16;
 
 export interface Figures {
   readonly program: string;
@@ -73,24 +56,21 @@ export interface Row {
   readonly separations: Readonly<Partial<Record<ScoreName, Separation>>>;
 }
 
+/** A classifier trained on the texts of one generator, tested on those of another. */
 export interface ClassifierRow {
   readonly trained: string;
   readonly tested: string;
   readonly separation: Separation;
 }
 
-interface Texts {
-  readonly domain: string;
-  readonly generator: string;
-  readonly human: readonly string[];
-  readonly machine: readonly string[];
-}
-
-await mkdir(values.work, { recursive: true });
 const most = Number(values.texts);
 const model = await GPT2.load(values.model);
-const tokenizer = model.tokenizer!;
-const sets = [...(await pairSets(values.pairs)), ...(await ownSets(values.human))];
+const { pairs, human: humanFiles, work } = values;
+await mkdir(work, { recursive: true });
+const sets = [
+  ...(pairs ? await pairSets(pairs, most) : []),
+  ...(humanFiles ? await ownSets(model, humanFiles, most, work) : []),
+];
 const cache = new Map<string, TokenStatistics>();
 
 const rows: Row[] = [];
@@ -140,55 +120,6 @@ async function statisticsOf(text: string): Promise<TokenStatistics> {
   return statistics;
 }
 
-async function pairSets(folder: string | undefined): Promise<Texts[]> {
-  if (folder === undefined) return [];
-  const files = readdirSync(folder).filter((file) => /^[^_]+_.*\.jsonl/.test(file));
-  const sets: Texts[] = [];
-  for (const file of files) {
-    const [domain, generator] = basename(file)
-      .replace(/\.jsonl.*/, "")
-      .split("_") as [string, string];
-    const pairs: { human: string; machine: string }[] = [];
-    for await (const { record } of readLines(listInputs([join(folder, file)]).files)) {
-      pairs.push(record as unknown as { human: string; machine: string });
-    }
-    const chosen = spread(pairs, most);
-    sets.push({ domain, generator, human: chosen.map((p) => p.human), machine: chosen.map((p) => p.machine) });
-  }
-  return sets;
-}
-
-/** Held-out passages, and what the model makes of their beginnings. */
-async function ownSets(files: readonly string[] | undefined): Promise<Texts[]> {
-  if (files === undefined) return [];
-  const documents = await readDocuments(files);
-  const passages = documents.flatMap((document) => [...passagesOf(document, tokenizer, PASSAGE)]);
-  const chosen = spread(
-    passages.filter(({ length }) => length === PASSAGE),
-    most,
-  ); // the same length as the model's
-  const human = chosen.map((ids) => tokenizer.decode(ids));
-  const sets: Texts[] = [];
-  for (const [generator, sampling] of Object.entries(SAMPLERS)) {
-    const file = join(values.work, `${generator.replaceAll(" ", "-")}-${chosen.length}.json`);
-    if (!existsSync(file)) await writeFile(file, JSON.stringify(await writeOwn(chosen, sampling)));
-    sets.push({ domain: "books", generator, human, machine: JSON.parse(readFileSync(file, "utf8")) as string[] });
-  }
-  return sets;
-}
-
-async function writeOwn(chosen: readonly (readonly number[])[], sampling: SamplingOptions): Promise<string[]> {
-  console.error(`writing ${chosen.length} texts, ${JSON.stringify(sampling)}`);
-  const machine: string[] = [];
-  for (let start = 0; start < chosen.length; start += BATCH) {
-    const prompts = chosen.slice(start, start + BATCH).map((ids) => ids.slice(0, PROMPT));
-    const options = { ...PLAIN, ...sampling, maxNewTokens: PASSAGE - PROMPT, stopAtEndOfText: false };
-    const written = await Promise.all(prompts.map((ids, i) => model.complete(ids, { ...options, seed: start + i })));
-    machine.push(...written.map(({ tokens }, i) => tokenizer.decode([...prompts[i]!, ...tokens])));
-  }
-  return machine;
-}
-
 async function calibratedRates(): Promise<Figures["calibrated"]> {
   const calibration = model.path === undefined ? undefined : await calibrationIn(model.path);
   if (!calibration) return [];
@@ -203,24 +134,16 @@ async function calibratedRates(): Promise<Figures["calibrated"]> {
   return rates;
 }
 
-/** TF-IDF trained on the first six of ten texts of a generator, tested on the last three of each. */
+/** TF-IDF, trained on each generator and tested on all. */
 function classifierRows(): ClassifierRow[] {
-  const part = (texts: readonly string[], from: number, to: number) =>
-    texts.slice(Math.floor(from * texts.length), Math.floor(to * texts.length));
   const generators = [...new Set(sets.map(({ generator }) => generator))];
-  const labelled = (generator: string, from: number, to: number) =>
-    sets
-      .filter((set) => set.generator === generator)
-      .flatMap(({ human, machine }) => [
-        ...part(human, from, to).map((text) => ({ text, machine: false })),
-        ...part(machine, from, to).map((text) => ({ text, machine: true })),
-      ]);
   return generators.flatMap((trained) => {
-    const { detector } = fitDetector(labelled(trained, 0, 0.6), labelled(trained, 0.6, 0.7), PENALTIES);
+    const { train, validation } = partsOf(sets, trained);
+    const { detector } = fitDetector(train, validation, PENALTIES);
     return generators.map((tested) => {
-      const texts = labelled(tested, 0.7, 1);
+      const { test } = partsOf(sets, tested);
       const odds = (machine: boolean) =>
-        texts.filter((text) => text.machine === machine).map(({ text }) => detector.logOdds(text));
+        test.filter((text) => text.machine === machine).map(({ text }) => detector.logOdds(text));
       return { trained, tested, separation: separation(odds(false), odds(true)) };
     });
   });

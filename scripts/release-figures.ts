@@ -5,7 +5,7 @@
  *     node dist/scripts/release-figures.js --train train-*.txt.gz --human valid.txt.gz --pairs DIR --work WORK
  *
  * Results are kept in WORK by the hash of the weights, and reused if they are there: what is interrupted goes on, and another
- * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect; the documents are written once
+ * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect, head; the documents are written once
  * all are there.
  */
 import { spawnSync } from "node:child_process";
@@ -18,7 +18,7 @@ import type { ExtractableRate, ExtractionReport } from "../src/misuse/extract/ex
 import { RANKINGS, type Ranking, type SampleRankings } from "../src/misuse/extract/rank-samples.js";
 import { packageFile } from "../src/util/package-root.js";
 import { detectionTables } from "./detection/tables.js";
-import type { Figures } from "./evaluate-detectors.js";
+import type { ClassifierRow, Figures } from "./evaluate-detectors.js";
 import { markdownTable, replaceBlock } from "./markdown-block.js";
 
 const { values } = parseArgs({
@@ -47,6 +47,8 @@ const index = join(work, `corpus-${tokenizer!.sha256.slice(0, 12)}.index`);
 const PASSAGES = "1000";
 const SAMPLES = "300";
 const MATCH = "20";
+/** Of each kind, to measure detection. */
+const TEXTS = "100";
 /** Runs of tokens that are counted, and how many texts of each ranking. */
 const RUNS = [6, 8, 10, 12];
 const TOP = 50;
@@ -59,24 +61,20 @@ const parts: Readonly<Record<string, () => void>> = {
   rank: () =>
     kept("rank.json", "extract", "--index", index, "--rank", "--samples", SAMPLES, "--match", MATCH, "--json"),
   bias: () => kept("bias.json", "bias", "--json"),
-  detect: () => {
-    const out = join(results, "detect.json");
-    if (existsSync(out)) return;
-    const script = packageFile("dist/scripts/evaluate-detectors.js");
-    run([script, "--pairs", pairs, "--human", human, "--work", results, "--texts", "100", "--out", out]);
-  },
+  detect: () => script("evaluate-detectors.js", "detect.json"),
+  head: () => script("evaluate-head.js", "head.json"),
 };
 for (const [name, make] of Object.entries(parts)) if (only === undefined || only === name) make();
-const files = ["extract", "rank", "bias", "detect"].map((name) => join(results, `${name}.json`));
+const files = ["extract", "rank", "bias", "detect", "head"].map((name) => join(results, `${name}.json`));
 if (files.every((file) => existsSync(file))) writeDocuments();
 
 function writeDocuments(): void {
-  const [extract, rank, bias, detect] = files.map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
+  const [extract, rank, bias, detect, head] = files.map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
   replaceBlock("docs/trace.md", "extraction", extraction(extract as ExtractionReport, rank as SampleRankings));
   replaceBlock("docs/misuse.md", "bias", biasTable(bias as BiasReport));
-  replaceBlock("docs/misuse.md", "figures", detectionTables(detect as Figures));
+  replaceBlock("docs/misuse.md", "figures", detectionTables(detect as Figures, head as ClassifierRow[]));
   const about = packageFile("scripts/default-model-about.json");
-  gpt2("card", "--results", ...files, "--about", about, "--out", join(model, "CARD.md"));
+  gpt2("card", "--results", ...files.slice(0, 4), "--about", about, "--out", join(model, "CARD.md"));
 }
 
 function gpt2(...args: string[]): string {
@@ -92,6 +90,14 @@ function run(args: readonly string[]): string {
   });
   if (status !== 0) process.exit(status ?? 1);
   return stdout;
+}
+
+/** Another script's figures of detection. */
+function script(name: string, file: string): void {
+  const out = join(results, file);
+  if (existsSync(out)) return;
+  const args = ["--pairs", pairs!, "--human", human!, "--work", results, "--texts", TEXTS, "--out", out];
+  run([packageFile(join("dist/scripts", name)), ...args]);
 }
 
 /** The JSON of a command, written whole or not at all. */

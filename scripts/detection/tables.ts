@@ -1,10 +1,11 @@
 import { SCORES, type ScoreName } from "../../src/misuse/detect/scores.js";
-import type { Figures, Row } from "../evaluate-detectors.js";
+import type { ClassifierRow, Figures, Row } from "../evaluate-detectors.js";
 import { markdownTable } from "../markdown-block.js";
 import type { Measured, Separation } from "./curves.js";
 
 /** The figures as tables of Markdown. */
-export function detectionTables({ program, model, texts, rows, calibrated, classifier }: Figures): string {
+export function detectionTables(figures: Figures, head: readonly ClassifierRow[]): string {
+  const { program, model, texts, rows, calibrated, classifier } = figures;
   const whole = rows.filter(({ tokens, edit }) => tokens === undefined && edit === undefined);
   const lengths = rows.filter(({ tokens }) => tokens !== undefined);
   const edits = rows.filter(({ edit }) => edit !== undefined);
@@ -28,11 +29,15 @@ export function detectionTables({ program, model, texts, rows, calibrated, class
       calibrated.map(({ domain, texts: n, share }) => [domain, String(n), `${(100 * share).toFixed(1)}%`]),
     ),
     "TF-IDF trained on the texts of one generator (60% of them), tested on others of another:",
-    markdownTable(
-      ["trained on", "tested on", ...MEASURES],
-      classifier.map(({ trained, tested, separation }) => [trained, tested, ...cells(separation)]),
-    ),
+    classifierTable(classifier),
+    "The default model fine-tuned on the texts of one generator, tested likewise:",
+    classifierTable(head),
   ].join("\n\n");
+}
+
+function classifierTable(rows: readonly ClassifierRow[]): string {
+  const cellsOf = ({ trained, tested, separation }: ClassifierRow) => [trained, tested, ...cells(separation)];
+  return markdownTable(["trained on", "tested on", ...MEASURES], rows.map(cellsOf));
 }
 
 const MEASURES = ["AUROC", "TPR at 1% FPR", "TPR at 5% FPR"];
