@@ -106,7 +106,7 @@ export function registerGenerate(program: Command): void {
     .option("--samples <n>", "number of texts, generated side by side", number, 1)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
     .option("--special", "encode <|endoftext|> and other special tokens in the prompt as such, not as plain text")
-    .option("--template [t]", "put the prompt into the template of the fine-tuned model (default: the one beside it)")
+    .option("--template [t]", "put the prompt into a template: plain, story, chat, a file or JSON (default: the model's own)")
     .option("--trace <index>", "underline what stands in a corpus word for word, of an index by gpt2 index")
     .addOption(
       new Option("--watermark <scheme>", "mark the text by a secret key, for gpt2 watermark to find").choices(
@@ -162,6 +162,10 @@ async function inTemplate(template: true | string, text: string, flags: Generate
   const places: string[] = [];
   for (const name of template === true ? [adapter, model] : []) {
     if (name !== undefined) places.push(folderOf(await fetchedPath(name, { offline, signal })));
+  }
+  if (template === true && model === undefined) {
+    const { defaultModelFolder } = await import("../../pretrained/load.js");
+    places.push(defaultModelFolder());
   }
   const parts = templatedPrompt(template, text, places);
   const encode = ({ tokenizer, endOfText }: GPT2): number[] | undefined =>
