@@ -7,13 +7,14 @@ import type { ModelConfig } from "../src/architectures/config.js";
 import { parameterCount } from "../src/architectures/registry.js";
 import { numel } from "../src/architectures/tensor-spec.js";
 import { readDatasetInfo } from "../src/data/dataset-info.js";
+import { TEMPLATE_FILE, TEMPLATES } from "../src/data/examples/template.js";
 import { openCheckpoint, saveCheckpoint } from "../src/pretrained/node.js";
 import { loadTokenizer } from "../src/tokenizer/files.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 import { curveSvg } from "./curve-svg.js";
 import { publishOverlap } from "./measure-overlap.js";
-import { modelCard, type StoryQuality } from "./model-card.js";
+import { modelCard, type StoryQuality, stageOf } from "./model-card.js";
 import { writePlainText } from "./plain-text.js";
 import { heldOutStories, STORY_FILES, writeStoryText } from "./story-text.js";
 
@@ -157,8 +158,10 @@ async function publish(): Promise<void> {
   await saveModel(out, config, tensors);
   await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
   await cp(join(stories!, "SOURCES.md"), join(out, "SOURCES-stories.md"));
-  const events = [await eventsOf(all.run), await eventsOf(plain.run), await eventsOf(last.run)];
-  await writeFile(join(out, "loss.svg"), curveSvg(oneAfterAnother(events)));
+  const events = [await eventsOf(all.run), await eventsOf(plain.run), await eventsOf(last.run)] as const;
+  await writeFile(join(out, "loss.svg"), curveSvg(oneAfterAnother(events.slice(0, 2))));
+  await writeFile(join(out, "loss-stories.svg"), curveSvg(events[2]));
+  await writeFile(join(out, TEMPLATE_FILE), `${JSON.stringify(TEMPLATES.story, null, 2)}\n`);
 
   const measured = { before: await measure(books), after: await measure(out) };
   await cp(join(work!, "quality", basename(out), "stories.md"), join(out, "stories.md"));
@@ -169,8 +172,7 @@ async function publish(): Promise<void> {
       config,
       parameters: parameterCount(config),
       bytes,
-      data: [all, plain, last].map(({ data }) => readDatasetInfo(data)!),
-      events,
+      stages: [all, plain, last].map(({ data }, i) => stageOf(readDatasetInfo(data)!, events[i]!)),
       sampling: SAMPLING,
       measured,
       shape: SHAPE,

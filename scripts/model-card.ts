@@ -22,14 +22,29 @@ interface Written {
   readonly rare: number;
 }
 
+/** A training: its data, and what was read of it. */
+export interface Stage {
+  readonly documents: number;
+  readonly bytes: number;
+  readonly tokens: number;
+  readonly hours: number;
+}
+
+/** A training's figures from its data set and its events. */
+export function stageOf({ splits: { train } }: DatasetInfo, events: readonly TrainEvent[]): Stage {
+  const steps = events.filter((e) => e.type === "step");
+  const { documents, bytes } = train;
+  const hours = steps.reduce((sum, e) => sum + e.seconds, 0) / 3600;
+  return { documents, bytes, tokens: steps.at(-1)?.tokens ?? 0, hours };
+}
+
 export interface ModelCardFacts {
   readonly config: ModelConfig;
   readonly parameters: number;
   /** Size of the weights' file. */
   readonly bytes: number;
-  /** Of the three trainings: books and textbooks, their plain part, stories. */
-  readonly data: readonly DatasetInfo[];
-  readonly events: readonly (readonly TrainEvent[])[];
+  /** The three trainings: books and textbooks, their plain part, stories. */
+  readonly stages: readonly Stage[];
   readonly recipes: readonly (readonly string[])[];
   /** At which steps each training ended, the first time and when it was continued. */
   readonly steps: readonly (readonly string[])[];
@@ -45,11 +60,9 @@ const count = (n: number): string => n.toLocaleString("en");
 
 /** The card of the default model: everything in it is measured or read from the run. */
 export function modelCard(facts: ModelCardFacts): string {
-  const { config: c, data } = facts;
-  const runs = facts.events.map((events) => events.filter((e) => e.type === "step"));
-  const hours = runs.flat().reduce((sum, e) => sum + e.seconds, 0) / 3600;
-  const tokens = runs.map((run) => run.at(-1)?.tokens ?? 0);
-  const [books, plain, stories] = data.map(({ splits }) => splits.train) as [Split, Split, Split];
+  const { config: c, stages } = facts;
+  const [books, plain, stories] = stages as [Stage, Stage, Stage];
+  const total = (of: "tokens" | "hours") => stages.reduce((sum, stage) => sum + stage[of], 0);
   const [recipe, plainRecipe, storyRecipe] = facts.recipes.map((flags) => flags.join(" "));
   const [[first, ...later], [plainSteps], [storySteps]] = facts.steps as [string[], string[], string[]];
   return `# The default model
@@ -62,9 +75,9 @@ A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works
 | vocabulary | ${count(c.vocabSize)}, byte-level BPE trained on the books |
 | parameters | ${count(facts.parameters)} |
 | file | model.safetensors, f16, ${(facts.bytes / 1e6).toFixed(1)} MB, Hugging Face layout |
-| training | ${count(tokens.reduce((a, b) => a + b, 0))} tokens, ${count(tokens.at(-1)!)} of them the last, of stories; ${hours.toFixed(1)} hours on one or two CPU cores |
+| training | ${count(total("tokens"))} tokens, the last ${count(stories.tokens)} of them of stories; ${total("hours").toFixed(1)} hours on one or two CPU cores |
 
-![Training and validation loss](loss.svg)
+Loss of training and validation on the [books](loss.svg) and on the [stories](loss-stories.svg).
 
 ## Data and licence
 
@@ -108,8 +121,6 @@ Meant for trying the library, for tests and demonstrations, and as a starting po
 [stories.md](stories.md) has twenty texts without a prompt, twenty by a summary and ten continuations of other prompts. Not chosen: seeds 1, 2, 3, …, 200 tokens at most, its own sampling (${samplingText(facts.sampling)}).
 `;
 }
-
-type Split = DatasetInfo["splits"]["train"];
 
 function measures({ before, after }: ModelCardFacts["measured"]): string {
   const bits = Object.keys(after.bitsPerByte).map((name) => {

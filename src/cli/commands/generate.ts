@@ -106,7 +106,10 @@ export function registerGenerate(program: Command): void {
     .option("--samples <n>", "number of texts, generated side by side", number, 1)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
     .option("--special", "encode <|endoftext|> and other special tokens in the prompt as such, not as plain text")
-    .option("--template [t]", "put the prompt into a template: plain, story, chat, a file or JSON (default: the model's own)")
+    .option(
+      "--template [t]",
+      "put the prompt into a template: plain, story, chat, a file or JSON (default: the model's own)",
+    )
     .option("--trace <index>", "underline what stands in a corpus word for word, of an index by gpt2 index")
     .addOption(
       new Option("--watermark <scheme>", "mark the text by a secret key, for gpt2 watermark to find").choices(
