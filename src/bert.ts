@@ -31,6 +31,7 @@ import { Texts } from "./bert/texts.js";
 import { labelTokens } from "./bert/token-labels.js";
 import type { DType } from "./dtype/dtype.js";
 import { UsageError } from "./errors.js";
+import type { AttentionMaps } from "./generate/attention-maps.js";
 import { normalized } from "./generate/classify.js";
 import { Encoder, POOLINGS, type RowsOptions } from "./generate/encoder.js";
 import { mainType } from "./model/loaded-model.js";
@@ -307,6 +308,11 @@ export class BERT {
       allowNoAnswer,
     };
     return answerSpans(tokenizer, input.context, scored, settings);
+  }
+
+  /** Attention weights of one layer over a text. @throws {ShapeError} the model has fewer layers. */
+  attention(text: TextInput, layer: number): Promise<AttentionMaps> {
+    return this.#encoder.attention(this.#texts.columns(this.#texts.encode(text, "attention", false)), layer);
   }
 
   /** Waits for the runs under way, then releases memory, files and threads; a backend that was given to it stays. */

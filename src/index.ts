@@ -35,8 +35,10 @@ export type {
   TokensOptions,
 } from "./bert/options.js";
 export { BERT } from "./bert.js";
+export { type BlankCandidate, type CompareOptions, type Comparison, compare, type Reading } from "./compare/compare.js";
 export type { DType, WeightType } from "./dtype/dtype.js";
 export * from "./errors.js";
+export type { AttentionMaps } from "./generate/attention-maps.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
 export type { FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { GenerateOptions } from "./generate/options.js";

@@ -1,11 +1,11 @@
 """Writes test/fixtures/bert: small random BERTs of Hugging Face transformers, and what transformers makes of them.
 
-    pip install torch transformers safetensors
+    pip install torch transformers safetensors minicons
     OMP_NUM_THREADS=1 python3 scripts/python/make_bert_fixture.py
 
 A folder for each class, as transformers saves it; `old` has the names of files of TensorFlow's time, in a pickle. Numbers are
 computed in float64 without dropout and rounded to float32. expected.json has texts and the results of transformers' pipelines;
-values.safetensors the tensors: hidden states, the outputs of heads, gradients of the losses, and the losses of ten steps of
+Pseudo-log-likelihoods are minicons'. values.safetensors has the tensors: hidden states, the outputs of heads, gradients of the losses, and the losses of ten steps of
 AdamW. transformers 5 has no question-answering pipeline: its rules, as transformers 4 had them, are written out here.
 """
 
@@ -109,6 +109,9 @@ def pretraining(tokenizer, values: dict, expected: dict) -> None:
     values["pretraining.pooled"] = model.bert.pooler(output.hidden_states[-1])
     values["pretraining.masked"] = output.prediction_logits
     values["pretraining.next"] = output.seq_relationship_logits
+    model.set_attn_implementation("eager")
+    values["pretraining.attention"] = model(**batch, output_attentions=True).attentions[1]
+    model.set_attn_implementation("sdpa")
     loss.backward()
     gradients(model, values, "pretraining")
     expected["pretraining"] = {
@@ -166,6 +169,21 @@ def masks(tokenizer, expected: dict) -> None:
         "one": {"text": one, "filled": plain(fill(one))},
         "targets": {"text": one, "targets": targets, "filled": plain(fill(one, targets=targets))},
         "two": {"text": two, "filled": plain(fill(two, top_k=3))},
+    }
+
+
+def likelihoods(expected: dict) -> None:
+    """Pseudo-log-likelihoods by minicons, sums over tokens, of the model of `masked`."""
+    from minicons.scorer import MaskedLMScorer
+
+    scorer = MaskedLMScorer(str(FOLDER / "masked"), "cpu")
+    # transformers 5 has no such method, which minicons 0.3 calls.
+    type(scorer.tokenizer).batch_encode_plus = type(scorer.tokenizer).__call__
+    texts = ["the cat is sitting on a bag.", "paris is not the capital", "dogs was"]
+    metrics = {"original": "original", "word-l2r": "within_word_l2r"}
+    expected["likelihoods"] = {"texts": texts} | {
+        name: scorer.sequence_score(texts, reduction=lambda x: x.sum(0).item(), PLL_metric=metric)
+        for name, metric in metrics.items()
     }
 
 
@@ -301,8 +319,10 @@ def sentences(tokenizer, values: dict) -> None:
 
 
 def main() -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for folder in FOLDER.iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
     vocabulary = FOLDER / "vocab.txt"
     vocabulary.write_text("\n".join(VOCABULARY) + "\n")
     tokenizer = BertTokenizer(vocab={token: i for i, token in enumerate(VOCABULARY)}, do_lower_case=True)
@@ -311,6 +331,7 @@ def main() -> None:
     pretraining(tokenizer, values, expected)
     old_names()
     masks(tokenizer, expected)
+    likelihoods(expected)
     sequences(tokenizer, values, expected)
     token_labels(tokenizer, values, expected)
     spans(tokenizer, values, expected)

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void
   "fill-mask": async () => (await import("./commands/fill-mask.js")).registerFillMask,
   label: async () => (await import("./commands/label.js")).registerLabel,
   answer: async () => (await import("./commands/answer.js")).registerAnswer,
+  compare: async () => (await import("./commands/compare.js")).registerCompare,
   task: async () => (await import("./commands/task.js")).registerTask,
   serve: async () => (await import("./commands/serve.js")).registerServe,
   quantize: async () => (await import("./commands/quantize.js")).registerQuantize,

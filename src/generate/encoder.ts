@@ -9,12 +9,13 @@ import {
 } from "../architectures/declare.js";
 import { hiddenProgram } from "../architectures/programs.js";
 import { architectureOf } from "../architectures/registry.js";
-import { fillLast, TokenArrays } from "../architectures/token-inputs.js";
+import { fillLast, TokenArrays, type TokenColumns } from "../architectures/token-inputs.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import { RunQueue } from "../backend/run-queue.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { orAborted } from "../util/abort.js";
+import { type AttentionMaps, type AttentionPlace, attentionPlace, attentionWeights } from "./attention-maps.js";
 
 export const POOLINGS: readonly Pooling[] = ["mean", "first", "last"];
 
@@ -116,6 +117,28 @@ export class Encoder {
     return found;
   }
 
+  /** Attention weights of one layer over a text. @throws {ShapeError} the model has fewer layers. */
+  async attention(text: EncoderText, layer: number): Promise<AttentionMaps> {
+    const program = hiddenProgram(this.#config, this.#places, { types: this.#types });
+    const place = attentionPlace(program, layer);
+    const names = [...new Set([place.q.buffer.name, place.k.buffer.name])];
+    return this.#queue.add(async () => {
+      const N = text.tokens.length;
+      const { first, last } = this.#writeInputs([{ ...text, rows: [0], start: 0 }], N);
+      this.#bindings.outputs!.write([0]);
+      const hidden = this.#backend.alloc("f32", this.#config.nEmbd * this.#places);
+      const executable = await this.#backend.prepare(program, { ...this.#bindings, hidden }, { capture: names });
+      try {
+        await executable.run({ dims: { N, M: 1 } });
+        const read = ({ buffer }: AttentionPlace["q"]) => executable.captured(buffer.name).read();
+        return attentionWeights(place, await read(place.q), await read(place.k), first, last);
+      } finally {
+        executable.dispose();
+        hidden.dispose();
+      }
+    });
+  }
+
   /** Waits for the runs under way, then releases its memory; the weights are the model's. */
   async dispose(): Promise<void> {
     await this.#queue.close();
@@ -174,7 +197,7 @@ export class Encoder {
     return run.map(({ rows }) => values.slice(at, (at += rows.length * width)));
   }
 
-  #writeInputs(run: readonly TextPlace[], N: number): void {
+  #writeInputs(run: readonly TextPlace[], N: number): Pick<TokenColumns, "first" | "last"> {
     const column = (): Int32Array => new Int32Array(N);
     const { extraInputs } = architectureOf(this.#config);
     const own = Object.fromEntries(extraInputs.map((name) => [name, column()]));
@@ -187,6 +210,7 @@ export class Encoder {
     }
     fillLast(this.#config, columns.first, columns.last, N);
     this.#inputs.write(columns, N);
+    return columns;
   }
 
   #executable(output: string | undefined, adapter: LoadedAdapter | undefined): Promise<Executable> {

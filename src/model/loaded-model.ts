@@ -3,6 +3,7 @@ import type { TaskHead } from "../architectures/task-head.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { DType } from "../dtype/dtype.js";
 import { DisposedError } from "../errors.js";
+import type { AttentionMaps } from "../generate/attention-maps.js";
 import type { Classification } from "../generate/classify.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { LoadedHead } from "../pretrained/loaded-head.js";
@@ -78,6 +79,18 @@ export class LoadedModel {
   regress(text: TextOrIds, options?: ReadOptions): Promise<number>;
   regress(input: OneOrMany, options: ReadOptions = {}): Promise<number | number[]> {
     return this.#read(input, options, (reader, texts, added) => reader.regress(texts, added, options));
+  }
+
+  /**
+   * Attention weights of one layer over a text; windows of local layers are not looked at.
+   *
+   * @throws {ShapeError} the model has fewer layers; {@link ContextLengthError} the text is too long.
+   */
+  async attention(text: TextOrIds, layer: number): Promise<AttentionMaps> {
+    const [maps] = (await this.#read([text], {}, async (reader, [one]) => [await reader.attention(one!, layer)])) as [
+      AttentionMaps,
+    ];
+    return maps;
   }
 
   /** The task that the model, or adapter, was fine-tuned for besides generation, if any. */

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../architectures/config.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
+import type { AttentionMaps } from "../generate/attention-maps.js";
 import { type Classification, classification, needHead, normalized } from "../generate/classify.js";
 import { Encoder, POOLINGS } from "../generate/encoder.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
@@ -53,6 +54,10 @@ export class Reader {
     }
     const vectors = await this.#read(texts, pooling, added, rest);
     return normalize ? vectors.map(normalized) : vectors;
+  }
+
+  attention(text: TextOrIds, layer: number): Promise<AttentionMaps> {
+    return this.#encoder.attention({ tokens: this.#ids.encodeWhole(text, "attention", false) }, layer);
   }
 
   dispose(): Promise<void> {

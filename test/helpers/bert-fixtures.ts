@@ -38,6 +38,12 @@ export interface BertExpected {
     };
     readonly two: { readonly text: string; readonly filled: readonly (readonly Filled[])[] };
   };
+  /** By minicons, of the model `masked`. */
+  readonly likelihoods: {
+    readonly texts: readonly string[];
+    readonly original: readonly number[];
+    readonly "word-l2r": readonly number[];
+  };
   readonly sequence: {
     readonly text: string;
     readonly labels: readonly Label[];

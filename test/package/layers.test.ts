@@ -80,6 +80,7 @@ const LAYERS = [
   ["cli"],
   ["index", "entries"],
   ["serve"],
+  ["compare"],
   ["gpt2", "bert"],
   ["model"],
   ["generate", "train", "evaluate", "tasks", "misuse"],
