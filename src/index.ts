@@ -49,7 +49,18 @@ export type {
   LogLikelihoodRequest,
   RunOptions,
 } from "./generate/requests.js";
-export type { WatermarkOptions, WatermarkScheme } from "./generate/watermark/options.js";
+export type { ContextScope } from "./generate/watermark/contexts.js";
+export type { WatermarkKey } from "./generate/watermark/key.js";
+export type {
+  DualKeyGumbelOptions,
+  GumbelOptions,
+  HfKgwOptions,
+  HfSynthIdOptions,
+  RedGreenOptions,
+  SynthIdOptions,
+  WatermarkOptions,
+  WatermarkScheme,
+} from "./generate/watermark/options.js";
 export type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
 export { GPT2 } from "./gpt2.js";
 export type { CalibratedLength, Calibration, Fingerprint } from "./misuse/detect/calibration.js";

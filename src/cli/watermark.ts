@@ -29,7 +29,7 @@ export function watermarkOf(flags: WatermarkFlags, prefix: string): WatermarkOpt
   }
   const stored: Partial<Record<string, unknown>> = config === undefined ? {} : configIn(config, prefix);
   const given = key ?? (keyFile === undefined ? undefined : textIn(keyFile, `--${prefix}key-file`).trim());
-  const chosen = given ?? stored.key ?? process.env[KEY_VARIABLE];
+  const chosen = given ?? stored.key ?? ("keys" in stored ? undefined : process.env[KEY_VARIABLE]);
   const options = { ...stored, ...(scheme && { scheme }), ...(chosen !== undefined && { key: chosen }) };
   if (chosen === undefined && !("keys" in stored)) {
     const hint = `Give --${prefix}key-file FILE, --${prefix}key KEY (other users see it in the list of processes), or set ${KEY_VARIABLE}`;

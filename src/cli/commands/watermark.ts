@@ -5,7 +5,7 @@ import { verifyWatermark, type WatermarkReport } from "../../misuse/watermark/ve
 import { defaultModelFolder } from "../../pretrained/load.js";
 import { readText } from "../input.js";
 import { loadNamedTokenizer } from "../model.js";
-import { share } from "../options.js";
+import { count, share } from "../options.js";
 import { formatPercent, formatRows, plural, print, printJson, type Style, styleFor } from "../output.js";
 import { type WatermarkFlags, watermarkOf } from "../watermark.js";
 
@@ -13,6 +13,7 @@ interface VerifyFlags extends WatermarkFlags {
   readonly scheme?: WatermarkScheme;
   readonly text?: string;
   readonly tokenizer?: string;
+  readonly vocabSize?: number;
   readonly falsePositiveRate: number;
   readonly power: number;
   readonly json?: true;
@@ -50,6 +51,7 @@ export function registerWatermark(program: Command): void {
       "--tokenizer <name>",
       '"gpt2", or a folder, tokenizer.json or .gguf with one (default: the package\'s model)',
     )
+    .option("--vocab-size <n>", "the model's vocabulary, for hf-kgw (default: the tokenizer's)", count)
     .option("--false-positive-rate <p>", "p-value up to which a mark is found", share, 0.01)
     .option("--power <p>", "too short is a text of which marked ones are found less often than this", share, 0.9)
     .option("--json", "print JSON, a line for each text")
@@ -58,7 +60,7 @@ export function registerWatermark(program: Command): void {
 }
 
 async function verify(files: string[], flags: VerifyFlags): Promise<void> {
-  const { text, falsePositiveRate, power } = flags;
+  const { text, vocabSize, falsePositiveRate, power } = flags;
   if (text !== undefined && files.length > 0) {
     throw new UsageError({ op: "--text", expected: "either a text or files", got: "both" });
   }
@@ -71,7 +73,7 @@ async function verify(files: string[], flags: VerifyFlags): Promise<void> {
       "gpt2 watermark",
       "a file, --text, or a text on standard input",
     );
-    const report = await verifyWatermark(found, watermark, { tokenizer, falsePositiveRate, power });
+    const report = await verifyWatermark(found, watermark, { tokenizer, vocabSize, falsePositiveRate, power });
     if (flags.json) printJson({ ...(file !== undefined && { file }), ...report });
     else print((i > 0 ? "\n" : "") + summary(report, files.length > 1 ? file : undefined, styleFor(process.stdout)));
   }

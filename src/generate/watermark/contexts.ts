@@ -1,6 +1,7 @@
 /**
- * Where a repeated context is looked for, which is sampled without the mark: in the generated text, in prompt and text
- * (the first tokens, whose context is not full, then go without the mark), or nowhere. As vLLM's `deduplicate_contexts`.
+ * Where to look for an earlier occurrence of a context, as a repeated one is sampled without the mark: in the generated
+ * text, in prompt and text (the first tokens, whose context is not full, are then unmarked), or nowhere. As vLLM's
+ * `deduplicate_contexts`.
  */
 export type ContextScope = "single-turn" | "all" | "none";
 
@@ -25,7 +26,7 @@ export class Contexts {
   #length = 0;
   #generated = 0;
 
-  /** @param unmarkedStart whether the first tokens, whose context is not full, go without the mark */
+  /** @param unmarkedStart whether the first tokens, whose context is not full, are unmarked */
   constructor(prompt: readonly number[], options: ContextOptions, unmarkedStart = false) {
     this.#options = options;
     this.#unmarkedStart = unmarkedStart || options.scope === "all";

@@ -8,8 +8,8 @@ const LEAST = -Math.log(1 - 2 ** -24);
 
 /**
  * Aaronson's watermark (2023, "Watermarking of Large Language Models"): of the candidates the one with the largest
- * log p - log(-log u), u pseudorandom for key, context and token. That is a draw by p (Gumbel 1954) for whoever has not
- * the key; with it u is seen to be larger than chance has it. As vLLM's `gumbel`.
+ * log p - log(-log u), u pseudorandom for key, context and token. Without the key that is a draw by p (Gumbel 1954); with
+ * it the u of the chosen tokens are seen to be larger than chance would have them. As vLLM's `gumbel`.
  */
 export class GumbelWatermark implements Watermark {
   readonly #words: ContextWords;
@@ -72,7 +72,7 @@ function textContexts(prompt: readonly number[], sample: number, options: Contex
   return new Contexts(prompt, options, sample > 0);
 }
 
-/** The largest p / -log u: whose logarithm is the sum above. */
+/** The candidate with the largest p / -log u, whose logarithm is the sum above. */
 function race({ ids, count, weights }: Candidates, words: ContextWords): number {
   let best = -1;
   let winner = ids[0]!;

@@ -15,6 +15,7 @@ interface Word {
   readonly low: number;
 }
 
+const ZERO: Word = { high: 0, low: 0 };
 const ONE: Word = { high: 0, low: 1 };
 
 /**
@@ -28,14 +29,15 @@ export class HfSynthIdWatermark implements Watermark {
   /** Share of ones in the table. */
   readonly mean: number;
   readonly #options: Complete<HfSynthIdOptions>;
-  readonly #keys: readonly Word[];
+  /** For each round key · multiplier + 1: what its step adds to a hash times the multiplier. */
+  readonly #steps: readonly Word[];
   readonly #table: Uint8Array;
 
   constructor(options: Complete<HfSynthIdOptions>) {
     this.#options = options;
     this.ngramLength = options.ngramLength;
     this.depth = options.keys.length;
-    this.#keys = options.keys.map((key) => wordOf(BigInt(key)));
+    this.#steps = options.keys.map((key) => step(ZERO, wordOf(BigInt(key))));
     const random = new Mt19937(BigInt(options.samplingTableSeed));
     this.#table = Uint8Array.from({ length: options.samplingTableSize }, () => random.bits() % 2);
     this.mean = this.#table.reduce((sum, bit) => sum + bit, 0) / this.#table.length;
@@ -68,20 +70,35 @@ export class HfSynthIdWatermark implements Watermark {
     return hash;
   }
 
-  /** The g of each round for a token after a context, into `g`. */
-  bits(context: Word, token: number, g: Uint8Array, offset = 0): void {
-    const hash = step(context, { high: 0, low: token });
-    for (const [round, key] of this.#keys.entries()) {
-      g[offset + round] = this.#table[remainder(step(hash, key), this.#table.length)]!;
-    }
+  /** The g of each round for a token after a context. */
+  gOf(context: Word, token: number): Uint8Array {
+    const hash = this.#hashAfter(context, token);
+    return Uint8Array.from(this.#steps, (_, round) => this.#g(hash.high, hash.low, round));
   }
 
   #reweigh(candidates: Candidates, context: Word): void {
     const { ids, count } = candidates;
-    const { depth } = this;
-    const g = new Uint8Array(count * depth);
-    for (let i = 0; i < count; i++) this.bits(context, ids[i]!, g, i * depth);
-    tournament(candidates, depth, (i, round) => g[i * depth + round]!);
+    const high = new Uint32Array(count);
+    const low = new Uint32Array(count);
+    for (let i = 0; i < count; i++) {
+      const hash = this.#hashAfter(context, ids[i]!);
+      high[i] = hash.high;
+      low[i] = hash.low;
+    }
+    tournament(candidates, this.depth, (round, g) => {
+      for (let i = 0; i < count; i++) g[i] = this.#g(high[i]!, low[i]!, round);
+    });
+  }
+
+  /** The n-gram's hash, times the multiplier: a key's step then only adds. */
+  #hashAfter(context: Word, token: number): Word {
+    return times(step(context, { high: 0, low: token }));
+  }
+
+  #g(high: number, low: number, round: number): number {
+    const key = this.#steps[round]!;
+    const sum = low + key.low;
+    return this.#table[remainder(high + key.high + (sum >= TWO32 ? 1 : 0), sum, this.#table.length)]!;
   }
 }
 
@@ -114,16 +131,23 @@ const wordOf = (value: bigint): Word => ({
 /** (hash + data) · multiplier + 1, in 64 bits. */
 function step(hash: Word, data: Word): Word {
   const sum = hash.low + data.low;
-  const low = sum >>> 0;
-  const high = (hash.high + data.high + (sum >= TWO32 ? 1 : 0)) >>> 0;
-  const product = Math.imul(low, LOW) >>> 0;
-  const upper = multiplyHigh(low, LOW) + Math.imul(low, HIGH) + Math.imul(high, LOW) + (product === 0xffffffff ? 1 : 0);
-  return { high: upper >>> 0, low: (product + 1) >>> 0 };
+  const product = times({ high: hash.high + data.high + (sum >= TWO32 ? 1 : 0), low: sum });
+  const low = product.low + 1;
+  return { high: (product.high + (low >= TWO32 ? 1 : 0)) >>> 0, low: low >>> 0 };
 }
 
-/** The word with its sign modulo n, from 0 on. */
-function remainder({ high, low }: Word, n: number): number {
+/** The product with the multiplier, in 64 bits. */
+function times({ high, low }: Word): Word {
+  const word = low >>> 0;
+  const upper = multiplyHigh(word, LOW) + Math.imul(word, HIGH) + Math.imul(high, LOW);
+  return { high: upper >>> 0, low: Math.imul(word, LOW) >>> 0 };
+}
+
+/** The word of 64 bits with a sign, modulo n, from 0 on. What is above 32 bits in either part is left out. */
+function remainder(high: number, low: number, n: number): number {
+  if ((n & (n - 1)) === 0) return low & (n - 1);
+  const upper = high >>> 0;
   const unit = TWO32 % n;
-  const unsigned = ((high % n) * unit + (low % n)) % n;
-  return high < 2 ** 31 ? unsigned : (unsigned - ((unit * unit) % n) + n) % n;
+  const unsigned = ((upper % n) * unit + ((low >>> 0) % n)) % n;
+  return upper < 2 ** 31 ? unsigned : (unsigned - ((unit * unit) % n) + n) % n;
 }

@@ -1,4 +1,4 @@
-/** The tokens that penalty, temperature and filters leave, with their weights, as a {@link Mark} sees them. */
+/** The tokens that penalties, temperature and filters leave, with their weights. */
 export interface Candidates {
   /** The first `count` of these are the candidates, in no order. */
   readonly ids: Int32Array;

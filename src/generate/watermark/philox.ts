@@ -50,7 +50,7 @@ function philox(counter: Uint32Array, key0: number, key1: number): void {
 export class ContextWords {
   readonly #key0: number;
   readonly #key1: number;
-  /** What the context has become. */
+  /** The context, compressed to four words. */
   readonly #state = new Uint32Array(4);
   /** The words of the four tokens from `4 * #group` on. */
   readonly #words = new Uint32Array(4);

@@ -36,7 +36,9 @@ export class SynthIdWatermark implements Watermark {
     if (this.#bits.length < count) this.#bits = new Uint32Array(count);
     const bits = this.#bits;
     for (let i = 0; i < count; i++) bits[i] = words.word(ids[i]!);
-    tournament(candidates, this.#depth, (i, round) => (bits[i]! >>> round) & 1);
+    tournament(candidates, this.#depth, (round, g) => {
+      for (let i = 0; i < g.length; i++) g[i] = (bits[i]! >>> round) & 1;
+    });
   }
 }
 
@@ -44,19 +46,23 @@ export class SynthIdWatermark implements Watermark {
  * Makes the weights the probabilities that the tournament's winner has. Two tokens drawn by p, the one with g = 1 wins, or
  * either if both have the same: p' = p (1 + g - Σ g p).
  *
- * @param g of candidate i in a round: 0 or 1
+ * @param fill writes the candidates' g of a round, 0 or 1
  */
 export function tournament(
   { ids, count, weights }: Candidates,
   rounds: number,
-  g: (i: number, round: number) => number,
+  fill: (round: number, g: Uint8Array) => void,
 ): void {
+  const p = new Float64Array(count);
+  const g = new Uint8Array(count);
   let total = 0;
-  for (let i = 0; i < count; i++) total += weights[ids[i]!]!;
-  for (let i = 0; i < count; i++) weights[ids[i]!]! /= total;
+  for (let i = 0; i < count; i++) total += p[i] = weights[ids[i]!]!;
+  for (let i = 0; i < count; i++) p[i]! /= total;
   for (let round = 0; round < rounds; round++) {
+    fill(round, g);
     let mass = 0;
-    for (let i = 0; i < count; i++) if (g(i, round) === 1) mass += weights[ids[i]!]!;
-    for (let i = 0; i < count; i++) weights[ids[i]!]! *= 1 + g(i, round) - mass;
+    for (let i = 0; i < count; i++) mass += g[i]! * p[i]!;
+    for (let i = 0; i < count; i++) p[i]! *= 1 + g[i]! - mass;
   }
+  for (let i = 0; i < count; i++) weights[ids[i]!] = p[i]!;
 }

@@ -60,9 +60,7 @@ export function gValues(watermark: HfSynthIdWatermark, tokens: readonly number[]
   const values: GValues[] = [];
   for (let end = n; end <= tokens.length; end++) {
     const context = watermark.hashOf(tokens.slice(end - n, end - 1));
-    const g = new Uint8Array(watermark.depth);
-    watermark.bits(context, tokens[end - 1]!, g);
-    values.push({ g, repeated: history.add(context) });
+    values.push({ g: watermark.gOf(context, tokens[end - 1]!), repeated: history.add(context) });
   }
   return values;
 }

@@ -22,7 +22,7 @@ export function powerAt(scheme: WatermarkScheme, scored: number, falsePositiveRa
   return normalCdf((mean * Math.sqrt(scored) - normalQuantile(1 - falsePositiveRate)) / deviation);
 }
 
-/** The least number of scored tokens of which a marked text is found with this probability. */
+/** The least number of scored tokens at which a marked text is found with this probability. */
 export function tokensFor(scheme: WatermarkScheme, power: number, falsePositiveRate: number): number {
   const { mean, deviation } = EFFECTS[scheme];
   const root = (normalQuantile(1 - falsePositiveRate) + deviation * normalQuantile(power)) / mean;

@@ -75,6 +75,20 @@ for (const scheme of WATERMARK_SCHEMES) {
   });
 }
 
+test("every way of sampling goes through the mark", async () => {
+  for (const options of [
+    { typicalP: 0.9 },
+    { topNSigma: 2, presencePenalty: 0.5, frequencyPenalty: 0.2 },
+    { mirostatTau: 5 },
+    { xtcProbability: 0.3, xtcThreshold: 0.05, dryMultiplier: 0.5 },
+    { repetitionPenalty: 1.2, minP: 0.02, logitBias: { 65: 2 } },
+  ]) {
+    const tokens = await tokensOf(marked("gumbel", options));
+    const { verdict, pValue } = await model.verifyWatermark(tokens, { key: 42 });
+    assert.equal(verdict, "found", `${JSON.stringify(options)}: p ${pValue}`);
+  }
+});
+
 test("samples of one prompt differ, the first tokens of the later ones being unmarked", async () => {
   const [first, second] = await model.completions("ab", marked("gumbel", { samples: 2 }));
   assert.notDeepEqual(first!.tokens, second!.tokens);
