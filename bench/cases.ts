@@ -55,7 +55,7 @@ const DECODED = 64;
 const SEQUENCES = 8;
 
 /** What multiplies weights of each type fastest; few of a prompt's operations are others. */
-const PRODUCTS: Record<WeightType, LimitKind> = { f32: "fma", f16: "fma", bf16: "fma", q8_0: "dot8", q4_0: "dot8" };
+const PRODUCTS: Record<WeightType, LimitKind> = { f32: "fma", f16: "fma", bf16: "bf16", q8_0: "dot8", q4_0: "dot8" };
 
 export function allCases(config: GPT2Config, seed: number): Case[] {
   const tokens = (label: number, count: number) => Array.from(seededTokens(config, seed, label, count));
@@ -66,6 +66,8 @@ export function allCases(config: GPT2Config, seed: number): Case[] {
   return [
     trainCase(config, seed, 4, 256),
     trainCase(config, seed, 1, 1024),
+    trainCase(config, seed, 4, 256, "bf16"),
+    trainCase(config, seed, 1, 1024, "bf16"),
     trainCase(config, seed, 1, 64), // as much as trainers in JavaScript can do
     ...types.flatMap((type) => [
       prefillCase(config, type, long.slice(0, 512)),
@@ -110,19 +112,20 @@ const rate = (tokens: number, seconds: (outcome: Outcome) => number) => (outcome
 const firstSecond = ({ result }: Outcome): number => (result as GenerateResult).seconds[0]!;
 const laterSeconds = ({ result }: Outcome): number => sum((result as GenerateResult | BatchResult).seconds.slice(1));
 
-function trainCase(config: GPT2Config, seed: number, B: number, T: number): Case {
+/** @param type of the products; weights and optimizer are f32 */
+function trainCase(config: GPT2Config, seed: number, B: number, T: number, type: "f32" | "bf16" = "f32"): Case {
   const ids = Array.from(seededTokens(config, seed, TRAIN_LABEL, B * (T + 1)));
   const rows = Array.from({ length: B }, (_, b) => ids.slice(b * (T + 1), (b + 1) * (T + 1)));
   return {
-    name: `train-${B}x${T}-f32`,
+    name: `train-${B}x${T}-${type}`,
     group: "train",
-    title: `training step, B=${B} T=${T}, f32`,
-    type: "f32",
+    title: `training step, B=${B} T=${T}, ${type}`,
+    type,
     runtime: "native",
     task: { kind: "train", rows, steps: 1 },
     unit: "tokens/s",
     figure: rate(B * T, ({ result }) => sum((result as TrainResult).seconds)),
-    limit: { kind: "fma", perToken: trainFlopsPerToken(config, T) },
+    limit: { kind: PRODUCTS[type], perToken: trainFlopsPerToken(config, T) },
   };
 }
 

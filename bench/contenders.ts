@@ -61,6 +61,16 @@ export const CONTENDERS: readonly Contender[] = [
     command: nodeCommand("./ours.js", "native"),
   },
   {
+    name: "gpt2-ts (compute bf16)",
+    ours: true,
+    kinds: ["generate"],
+    types: ["f16"],
+    runtime: "native",
+    can: isPrefill,
+    prepare: ownFile,
+    command: nodeCommand("./ours.js", "native", "bf16"),
+  },
+  {
     name: "gpt2-ts (command line)",
     ours: true,
     kinds: ["generate"],
@@ -151,7 +161,7 @@ export const CONTENDERS: readonly Contender[] = [
   {
     name: "PyTorch",
     kinds: ["train"],
-    types: ["f32"],
+    types: ["f32", "bf16"],
     runtime: "native",
     missing: () => missingPython("torch", "numpy"),
     command: pythonCommand("torch_train.py"),
@@ -159,7 +169,7 @@ export const CONTENDERS: readonly Contender[] = [
   {
     name: "PyTorch compiled",
     kinds: ["train"],
-    types: ["f32"],
+    types: ["f32", "bf16"],
     runtime: "native",
     missing: () => missingPython("torch", "numpy"),
     command: pythonCommand("torch_train.py", "--compile"),

@@ -1,9 +1,9 @@
 /*
  * What this machine can do at best, for comparison with what the kernels do: multiply-adds in registers, of floats or (if
- * the instruction set has them) of bytes summed in 32 bits, and reading memory in order. limits.ts compiles this once per
+ * the instruction set has them) of bytes summed in 32 bits or of bf16 summed in floats, and reading memory in order. limits.ts compiles this once per
  * instruction set and runs it:
  *
- *     limits fma|dot8|read THREADS [RUNS]      prints the figure of each of several short runs, one a line: operations, a
+ *     limits fma|bf16|dot8|read THREADS [RUNS] prints the figure of each of several short runs, one a line: operations, a
  *                                              multiply-add being two, or bytes, per second
  *
  * Exit status 3: this processor lacks the instructions, or the instruction set has no such operation.
@@ -109,6 +109,29 @@ static double dot_products(long rounds) {
 #endif
 }
 
+/* The same of bf16 in pairs, summed in floats. */
+static double bf16_products(long rounds) {
+#if defined(__AVX512BF16__)
+  const __m512bh y = (__m512bh)_mm512_set1_epi32(term > 0 ? 0x3e003e00 : 0);
+  __m512bh x[SUMS];
+  __m512 sum[SUMS];
+  UNROLL for (int i = 0; i < SUMS; i++) {
+    x[i] = (__m512bh)_mm512_set1_epi32(0x3f003f00 + i);
+    sum[i] = _mm512_setzero_ps();
+  }
+  for (long r = 0; r < rounds; r++) {
+    __asm__("" : "+m"(x));
+    UNROLL for (int i = 0; i < SUMS; i++) sum[i] = _mm512_dpbf16_ps(sum[i], x[i], y);
+  }
+  UNROLL for (int i = 1; i < SUMS; i++) sum[0] = _mm512_add_ps(sum[0], sum[i]);
+  sink = ((vf)sum[0])[0];
+  return 2.0 * 2 * VW * SUMS * (double)rounds;
+#else
+  (void)rounds;
+  exit(3);
+#endif
+}
+
 /* Adds up n floats (a multiple of 8 VW, aligned); returns the bytes read. */
 static double read_through(const float *data, long n) {
   const vf *v = (const vf *)data;
@@ -195,7 +218,9 @@ static int has_avx_vnni(void) {
 #endif
 
 static int supported(void) {
-#if defined(__AVX512VNNI__)
+#if defined(__AVX512BF16__)
+  return __builtin_cpu_supports("avx512bf16");
+#elif defined(__AVX512VNNI__)
   return __builtin_cpu_supports("avx512vnni");
 #elif defined(__AVXVNNI__)
   return has_avx_vnni();
@@ -211,11 +236,13 @@ static int supported(void) {
 int main(int argc, char **argv) {
   int threads = argc >= 3 ? atoi(argv[2]) : 0, runs = argc == 4 ? atoi(argv[3]) : RUNS;
   if (threads < 1 || threads > MAX_THREADS || runs < 1 || argc > 4)
-    return fprintf(stderr, "usage: limits fma|dot8|read THREADS [RUNS]\n"), 2;
+    return fprintf(stderr, "usage: limits fma|bf16|dot8|read THREADS [RUNS]\n"), 2;
   if (!supported()) return 3;
   Job jobs[MAX_THREADS] = {{0}};
   if (strcmp(argv[1], "read") != 0) {
-    double (*operations)(long) = strcmp(argv[1], "dot8") == 0 ? dot_products : multiply_adds;
+    double (*operations)(long) = multiply_adds;
+    if (strcmp(argv[1], "dot8") == 0) operations = dot_products;
+    if (strcmp(argv[1], "bf16") == 0) operations = bf16_products;
     long rounds = calibrated_rounds(operations);
     for (int i = 0; i < threads; i++) {
       jobs[i].operations = operations;

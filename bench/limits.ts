@@ -11,8 +11,8 @@ import { packageFile } from "../src/util/package-root.js";
 import { type Spread, spread } from "./statistics.js";
 import { WasmLimits } from "./wasm-limits.js";
 
-/** Operations per second of float multiply-adds, of 8-bit ones summed in 32 bits, or bytes per second. */
-type NativeLimit = "fma" | "dot8" | "read";
+/** Operations per second of multiply-adds of floats, of bf16 summed in floats, of bytes summed in 32 bits; or bytes per second. */
+type NativeLimit = "fma" | "bf16" | "dot8" | "read";
 /** `wasm-`: what WebAssembly can do. */
 export type LimitKind = NativeLimit | "wasm-fma" | "wasm-read";
 
@@ -24,9 +24,14 @@ const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly
     "avx2-vnni": ["-march=haswell", "-mavxvnni"],
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
     "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
+    "avx512-bf16": ["-march=cascadelake", "-mavx512bf16", "-mprefer-vector-width=512"],
   },
   arm64: { neon: [] },
 };
+
+/** What an instruction set adds to the one before. */
+const probeOf = (name: string): NativeLimit =>
+  name.endsWith("vnni") ? "dot8" : name.endsWith("bf16") ? "bf16" : "fma";
 
 /** Exit status of a program whose instructions the processor lacks. */
 const UNSUPPORTED = 3;
@@ -68,7 +73,7 @@ export class MachineLimits {
         if (programs.size === 0) throw error;
         continue; // the compiler is older than these instructions
       }
-      if (await measure(program, name.endsWith("vnni") ? "dot8" : "fma", 1, 1)) programs.set(name, program);
+      if (await measure(program, probeOf(name), 1, 1)) programs.set(name, program);
     }
     return new MachineLimits(threads, programs);
   }
@@ -139,10 +144,13 @@ export class MachineLimits {
       }
     };
     for (const [isa, program] of this.#programs) {
-      // What an extension for 8-bit products does with floats is known already.
-      if (!isa.endsWith("vnni")) await add(`multiply-adds, f32, ${isa}`, program, "fma");
+      // What an extension for other products does with floats is known already.
+      if (probeOf(isa) === "fma") await add(`multiply-adds, f32, ${isa}`, program, "fma");
     }
-    for (const [isa, program] of this.#programs) await add(`multiply-adds, 8-bit, ${isa}`, program, "dot8");
+    for (const [isa, program] of this.#programs) {
+      if (probeOf(isa) === "bf16") await add(`multiply-adds, bf16, ${isa}`, program, "bf16");
+      else await add(`multiply-adds, 8-bit, ${isa}`, program, "dot8");
+    }
     await add("reading memory in order", this.#widest, "read");
     for (const threads of counts) rows.push(...(await wasmRows(threads)));
     return rows.toSorted((a, b) => Number(isWasm(a.kind)) - Number(isWasm(b.kind)));

@@ -10,9 +10,12 @@ export function prefillFlops({ nEmbd: C, nInner: F, nLayer: L, vocabSize: V }: G
   return 2 * N * L * (4 * C * C + 2 * C * F) + 4 * C * L * ((N * (N + 1)) / 2) + 2 * V * C;
 }
 
-/** Every weight once, and the keys and values (f32) of `length` tokens of each sequence. */
+/** Every weight once, and the keys and values (f16, beside weights in f32 f32) of `length` tokens of each sequence. */
 export function stepBytes(config: GPT2Config, type: WeightType, length: number, sequences = 1): number {
-  return weightBytes(config, type, sequences) + sequences * 4 * 2 * config.nEmbd * config.nLayer * length;
+  return (
+    weightBytes(config, type, sequences) +
+    sequences * (type === "f32" ? 4 : 2) * 2 * config.nEmbd * config.nLayer * length
+  );
 }
 
 /** Of all weights that a step of so many sequences uses: matrices in their type, vectors in f32, of positions a row each. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type GPT2Config, gpt2Config, isPreset } from "../src/architectures/gpt2/config.js";
 import { packageFile } from "../src/util/package-root.js";
+import { commitBefore, otherCommit } from "./before.js";
 import { allCases, type Case, chooseCases, GROUPS } from "./cases.js";
 import { CONTENDERS, type Contender, canDo, chooseContenders } from "./contenders.js";
 
@@ -13,8 +14,16 @@ export const SEED = 20190214;
 /** For trying the benchmark itself. */
 const TINY: Partial<GPT2Config> = { nLayer: 2, nEmbd: 64, nHead: 2 };
 
-export const HELP = `npm run bench -- [limits] [${GROUPS.join("] [")}] [CASE ...]   all by default
+/** What `quick` measures: each kind of kernel, in some five minutes. */
+const QUICK = [
+  ...["train-4x256-f32", "train-4x256-bf16", "prefill-512-f32", "prefill-512-bf16", "prefill-512-q8_0"],
+  ...["decode-512-f32", "decode-512-f16", "decode-512-q8_0", "decode-512-q4_0", "batch-8-f32", "batch-8-q8_0"],
+];
 
+export const HELP = `npm run bench -- [limits] [${GROUPS.join("] [")}] [CASE ...]   all by default
+npm run bench -- quick [CASE ...]   in five minutes, this package beside its build of another commit
+
+  --against REV   with quick: the other commit (HEAD where files are changed, else HEAD~1)
   --peers NAMES   default, none, all, or names separated by commas
   --repeats N     quiet rounds of every case (5)
   --retries N     disturbed runs retried at most, per contender and case (as many as --repeats)
@@ -37,6 +46,8 @@ export interface Options {
   readonly command: string;
   readonly limits: boolean;
   readonly cases: readonly Case[];
+  /** Whether the machine's limits are measured beside the cases. */
+  readonly gauge: boolean;
   readonly contenders: readonly Contender[];
   readonly repeats: number;
   readonly retries: number;
@@ -52,7 +63,7 @@ export interface Options {
 const DEFAULTS = { peers: "default", repeats: "5", threads: String(availableParallelism()), model: "gpt2" } as const;
 
 /** The options, or undefined if the call was for help. @throws {Error} an invalid option. */
-export function readOptions(): Options | undefined {
+export async function readOptions(): Promise<Options | undefined> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -61,6 +72,7 @@ export function readOptions(): Options | undefined {
       retries: { type: "string" },
       threads: { type: "string", default: DEFAULTS.threads },
       model: { type: "string", default: DEFAULTS.model },
+      against: { type: "string" },
       json: { type: "string" },
       with: { type: "string" },
       "write-docs": { type: "boolean", default: false },
@@ -76,7 +88,9 @@ export function readOptions(): Options | undefined {
   if (values["write-docs"] && model !== "gpt2" && values.doc === undefined) {
     throw new Error(`--write-docs: the document is about gpt2, not ${model}; --doc names another`);
   }
-  const names = positionals.length > 0 ? positionals : ["limits", ...GROUPS];
+  const quick = positionals[0] === "quick";
+  if (values.against !== undefined && !quick) throw new Error("--against is an option of quick");
+  const names = namesOf(positionals, quick);
   return {
     command: commandLine(positionals, values),
     limits: names.includes("limits"),
@@ -85,7 +99,10 @@ export function readOptions(): Options | undefined {
       names.filter((name) => name !== "limits"),
       canDo,
     ),
-    contenders: chooseContenders(values.peers.split(",")),
+    gauge: !quick,
+    contenders: quick
+      ? [...chooseContenders(["none"]), await otherCommit(values.against ?? (await commitBefore()))]
+      : chooseContenders(values.peers.split(",")),
     repeats: positive("repeats", values.repeats),
     retries: positive("retries", values.retries ?? values.repeats, 0),
     threads: positive("threads", values.threads),
@@ -97,10 +114,15 @@ export function readOptions(): Options | undefined {
   };
 }
 
+function namesOf(positionals: readonly string[], quick: boolean): readonly string[] {
+  if (quick) return positionals.length > 1 ? positionals.slice(1) : QUICK;
+  return positionals.length > 0 ? positionals : ["limits", ...GROUPS];
+}
+
 /** Files and folders are the reader's own. */
 function commandLine(positionals: readonly string[], values: Readonly<Record<string, unknown>>): string {
   const defaults: Readonly<Record<string, string>> = DEFAULTS;
-  const options = ["peers", "repeats", "retries", "threads", "model"]
+  const options = ["peers", "against", "repeats", "retries", "threads", "model"]
     .filter((name) => values[name] !== undefined && values[name] !== defaults[name])
     .flatMap((name) => [`--${name}`, String(values[name])]);
   const words = [...positionals, ...options].map((word) => (word.includes(" ") ? `"${word}"` : word));

@@ -16,9 +16,10 @@ export async function makeTrainer(setup: Setup, choice: BackendChoice): Promise<
     const losses: number[] = [];
     const seconds: number[] = [];
     if (!trainer) {
-      const { adamw, config } = setup;
+      const { adamw, config, type } = setup;
       const shape = { batchSize: rows.length, seqLength: rows[0]!.length - 1 };
-      const settings = trainSettings({ ...adamw, ...shape, minLr: adamw.lr, warmupSteps: 0, dropout: 0 });
+      const precision = type === "bf16" ? "bf16" : "f32";
+      const settings = trainSettings({ ...adamw, ...shape, precision, minLr: adamw.lr, warmupSteps: 0, dropout: 0 });
       trainer = await ModelTrainer.create(backend, config, settings);
       for (const [index, spec] of tensorTable(config).entries()) {
         fillSeeded(trainer.weights.get(spec.name)!.host as Float32Array, spec, index, setup.seed);

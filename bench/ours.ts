@@ -2,12 +2,13 @@
  * This package as a contender of the benchmark (see protocol.ts): loading a model as `GPT2.load` does, then the engine;
  * or the training step.
  *
- *     ours.js SETUP native|wasm
+ *     ours.js SETUP native|wasm [COMPUTE]
  */
 import type { BackendChoice } from "../src/backend/choose.js";
 import { Engine } from "../src/generate/engine.js";
 import { largest } from "../src/generate/largest.js";
 import { type LoadOptions, loadModel } from "../src/pretrained/load.js";
+import type { Precision } from "../src/program/precision.js";
 import type { BatchResult, BatchTask, GenerateResult, GenerateTask, Setup } from "./protocol.js";
 import { type Contestant, serve } from "./worker.js";
 
@@ -20,11 +21,12 @@ await serve(async (setup) => {
 
 /** @throws {Error} this version does not hold weights in the requested dtype. */
 async function load({ file, type, threads }: Setup, backend: BackendChoice): Promise<Contestant> {
-  const options: LoadOptions & { readonly dtype: string } = { backend, threads, dtype: type };
+  const compute = process.argv[4] as Precision | undefined;
+  const options: LoadOptions & { readonly dtype: string } = { backend, threads, dtype: type, compute };
   const parts = await loadModel(file, options);
   const held = parts.weights.get("h.0.mlp.c_fc.weight")!.dtype;
   if (held !== type) throw new Error(`Error: requested ${type}, it loads the weights as ${held}`);
-  const engine = new Engine(parts.backend, parts.config, parts.weights);
+  const engine = new Engine(parts.backend, parts.config, parts.weights, parts);
   return {
     description: `${parts.backend.description}, node ${process.versions.node}`,
     cacheBytes: engine.sequenceBytes,

@@ -6,6 +6,7 @@ import type { Entrant } from "./suite.js";
 
 const LIMIT_NAMES = {
   fma: "the multiply-add peak",
+  bf16: "the peak of bf16 multiply-adds",
   dot8: "the peak of 8-bit multiply-adds",
   read: "the read bandwidth",
   "wasm-fma": "WebAssembly's multiply-add peak",
@@ -13,6 +14,7 @@ const LIMIT_NAMES = {
 } as const;
 const LIMIT_UNITS = {
   fma: "GFLOP/s",
+  bf16: "GFLOP/s",
   dot8: "GOP/s",
   read: "GB/s",
   "wasm-fma": "GFLOP/s",

@@ -80,12 +80,12 @@ async function measureAll(
 }
 
 async function main(): Promise<void> {
-  const options = readOptions();
+  const options = await readOptions();
   if (!options) return console.log(HELP);
   stopAllOnExit();
   const earlier = options.earlier === undefined ? undefined : (readJson(options.earlier) as Written);
   const load = loadavg()[0]!; // compiling the limits is load, too
-  const gauge = await compileLimits(options.threads);
+  const gauge = options.gauge ? await compileLimits(options.threads) : undefined;
   const machine = thisMachine(gauge?.instructionSets ?? []);
   const { command, json } = options;
   const caption = `${describeMachine(machine)}${await aboutQuiet(load, gauge)}; \`${command}\``;

@@ -19,10 +19,16 @@ export interface DecodeShape {
 
 /** In what a model computes (docs/quantization.md). */
 export interface ComputeOptions {
-  /** Precision of matrix products. Default f32. */
+  /** Precision of matrix products. Default bf16 for weights in bf16, else f32. */
   readonly compute?: Precision | undefined;
-  /** Storage dtype of cached keys and values. Default f32. */
+  /** Storage dtype of cached keys and values. Default f32 for weights in f32, else f16. */
   readonly kv?: CacheType | undefined;
+}
+
+/** The defaults for weights of these storage dtypes: docs/quantization.md has what they cost in quality. */
+export function computeDefaults(types: ParamTypes | undefined): Required<ComputeOptions> {
+  const rounded = new Set([...(types?.values() ?? [])].filter((type) => type !== "f32"));
+  return { compute: [...rounded].join() === "bf16" ? "bf16" : "f32", kv: rounded.size === 0 ? "f32" : "f16" };
 }
 
 export interface DecodeProgramOptions extends ComputeOptions {
@@ -40,8 +46,9 @@ export interface DecodeProgramOptions extends ComputeOptions {
 export function decodeProgram(
   config: ModelConfig,
   { maxTokens, maxLogits, cacheRows }: DecodeShape,
-  { types, adapters = [], path, compute = "f32", kv = "f32" }: DecodeProgramOptions = {},
+  { types, adapters = [], path, compute, kv }: DecodeProgramOptions = {},
 ): Program {
+  const defaults = computeDefaults(types);
   const k = new Recorder("decode", path);
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
   const { nEmbd: C, nLayer, vocabSize: V } = config;
@@ -50,7 +57,7 @@ export function decodeProgram(
   const io = tokenInputs(k, config, N);
   const row = k.external("row", [N], "i32");
   const cache = Array.from({ length: nLayer }, (_, i) => ({
-    kv: k.external(cacheBuffer(i), [cacheRows, 2 * C], kv),
+    kv: k.external(cacheBuffer(i), [cacheRows, 2 * C], kv ?? defaults.kv),
     row,
   }));
   const { hidden: x } = forward(k, config, p, io, { cache });
@@ -65,5 +72,5 @@ export function decodeProgram(
     { N: M, IC: C, OC: V },
     { act: "none" },
   );
-  return withPrecision(k.build(), compute);
+  return withPrecision(k.build(), compute ?? defaults.compute!);
 }

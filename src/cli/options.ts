@@ -74,11 +74,16 @@ export function addModelOptions(command: Command): Command {
       new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )
     .addOption(
-      new Option("--compute <type>", "precision of matrix products in generating and scoring (default: f32)").choices(
-        PRECISIONS,
+      new Option(
+        "--compute <type>",
+        "precision of matrix products (default: bf16 for weights in bf16, else f32)",
+      ).choices(PRECISIONS),
+    )
+    .addOption(
+      new Option("--kv <type>", "storage dtype of keys and values (default: f32 for weights in f32, else f16)").choices(
+        CACHE_TYPES,
       ),
     )
-    .addOption(new Option("--kv <type>", "storage dtype of cached keys and values (default: f32)").choices(CACHE_TYPES))
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
   return addMachineOptions(command);
 }

@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
-import type { ComputeOptions } from "../architectures/decode-program.js";
+import { type ComputeOptions, computeDefaults } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { RunQueue } from "../backend/run-queue.js";
@@ -105,8 +105,9 @@ export class Engine {
     this.limits = { maxTokens, maxLogits, grain: hasWindows(config) ? Math.min(GRAIN, maxTokens) : undefined };
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
     this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
-    this.compute = compute ?? "f32";
-    this.kv = kv ?? "f32";
+    const defaults = computeDefaults(this.#types);
+    this.compute = compute ?? defaults.compute!;
+    this.kv = kv ?? defaults.kv!;
     this.#cache = new KvCache(backend, config, this.kv);
     this.#inputs = new Inputs(backend, config, maxTokens, maxLogits);
     this.#logits = backend.alloc("f32", maxLogits * config.vocabSize);

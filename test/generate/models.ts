@@ -66,7 +66,7 @@ export function storedTensors(config: ModelConfig, seed: number): StoredTensor[]
   });
 }
 
-/** The model of such a file, held in another type. */
+/** The model of such a file, held in another type; it computes in f32 unless options say otherwise. */
 export async function byteModelIn(
   dtype: WeightType,
   backend: Backend,
@@ -75,7 +75,7 @@ export async function byteModelIn(
   options: ComputeOptions = {},
 ): Promise<GPT2> {
   const weights = await loadWeights(backend, config, storedTensors(config, seed), { dtype });
-  return new GPT2({ backend, config, weights, tokenizer: byteTokenizer(), ...options });
+  return new GPT2({ backend, config, weights, tokenizer: byteTokenizer(), compute: "f32", kv: "f32", ...options });
 }
 
 /**

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: training steps in float32, as a contender.
+"""PyTorch on the CPU: training steps in float32, or in bfloat16 by autocast, as a contender.
 
     torch_train.py SETUP [--model plain|transformers] [--compile]      torch.compile needs a C++ compiler
 """
@@ -59,7 +59,8 @@ def train(rows: list[list[int]], steps: int) -> dict:
     for _ in range(steps):
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(inputs, targets)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=SETUP["type"] == "bf16"):
+            loss = loss_of(inputs, targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, ADAMW["maxNorm"])
         optimizer.step()

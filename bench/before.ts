@@ -1,0 +1,67 @@
+/**
+ * Another commit of this package as a contender: built in the benchmark's cache, once, in a git worktree with this checkout's
+ * node_modules.
+ */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { packageFile } from "../src/util/package-root.js";
+import type { Contender } from "./contenders.js";
+import { ownFile } from "./install.js";
+
+const run = promisify(execFile);
+const ROOT = packageFile(".");
+/** Builds kept. */
+const KEPT = 4;
+
+const git = async (...args: readonly string[]): Promise<string> => {
+  return (await run("git", ["-C", ROOT, ...args])).stdout.trim();
+};
+
+/** The commit to compare with: HEAD where files of the package are changed, else the one before it. */
+export async function commitBefore(): Promise<string> {
+  const changed = await git("status", "--porcelain", "--", "src", "native", "bench");
+  return changed === "" ? "HEAD~1" : "HEAD";
+}
+
+/** @throws {Error} there is no such commit. */
+export async function otherCommit(revision: string): Promise<Contender> {
+  const commit = await git("rev-parse", "--verify", `${revision}^{commit}`);
+  return {
+    name: `commit ${commit.slice(0, 8)}`,
+    kinds: ["generate", "batch", "train"],
+    types: ["f32", "f16", "bf16", "q8_0", "q4_0"],
+    runtime: "native",
+    build: (cache) => buildOf(commit, join(cache, "builds")),
+    prepare: ownFile,
+    command: (setup) => ({
+      file: process.execPath,
+      args: [join(setup.program!, "dist/bench/ours.js"), JSON.stringify(setup), "native"],
+    }),
+  };
+}
+
+/** The folder of a commit's build, made unless it is there. */
+async function buildOf(commit: string, builds: string): Promise<string> {
+  const folder = join(builds, commit);
+  if (existsSync(join(folder, "native/build"))) return folder;
+  mkdirSync(builds, { recursive: true });
+  await removeOldBuilds(builds);
+  await git("worktree", "prune");
+  rmSync(folder, { recursive: true, force: true });
+  await git("worktree", "add", "--detach", "--force", folder, commit);
+  symlinkSync(packageFile("node_modules"), join(folder, "node_modules"));
+  const node = (...args: readonly string[]) => run(process.execPath, args, { cwd: folder });
+  await node(packageFile("node_modules/typescript/bin/tsc"), "-p", folder);
+  await node("dist/scripts/embed-wasm.js");
+  await node("dist/src/backend/native/build.js");
+  return folder;
+}
+
+async function removeOldBuilds(builds: string): Promise<void> {
+  const byAge = readdirSync(builds)
+    .map((name) => ({ path: join(builds, name), time: statSync(join(builds, name)).mtimeMs }))
+    .sort((a, b) => b.time - a.time);
+  for (const { path } of byAge.slice(KEPT - 1)) await git("worktree", "remove", "--force", path);
+}
