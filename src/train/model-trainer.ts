@@ -84,6 +84,8 @@ export class ModelTrainer {
   readonly #task: TaskArrays | undefined;
   readonly #predictions: PredictionArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
+  /** Every array that it allocated, some of them twice. */
+  readonly #owned: readonly DeviceArray[];
   #programs!: Programs;
   #loss: Executable | undefined;
 
@@ -152,9 +154,13 @@ export class ModelTrainer {
       losses: this.#losses,
       ...this.#predictions?.bindings,
     };
+    if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
+    this.#owned = [
+      ...[this.params, this.grads, this.m, this.v, this.#norm, this.#losses, this.#targets],
+      ...Object.values(this.#bindings),
+    ];
     for (const [name, array] of [...this.weights, ...this.trained]) this.#bindings[paramBuffer(name)] = array;
     for (const [name, array] of parts(this.grads)) this.#bindings[gradBuffer(name)] = array;
-    if (this.lora) this.#bindings[GAIN_BUFFER] = gains(backend, this.lora);
 
     const types = new Map([...this.weights].map(([name, { dtype }]) => [name, dtype]));
     this.#programOptions = trainOptions(settings, adaptation?.lora, this.lora, types, head);
@@ -261,6 +267,19 @@ export class ModelTrainer {
       if (this.#task) outcomes.push(...(await this.#task.outcomes(batch)));
     }
     return { loss: total / Math.max(1, tokens), tokens, ...(this.#task && { outcomes }) };
+  }
+
+  /**
+   * Releases parameters, gradients, the optimizer's state and the memory of Programs once the runs started earlier are done;
+   * the frozen weights of an adapter's model stay. Runs from now on throw {@link DisposedError}.
+   */
+  dispose(): void {
+    for (const executable of [...Object.values(this.#programs), this.#loss]) executable?.dispose();
+    for (const array of this.#owned) array.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   #fill(pass: number, fill: FillBatch, batch: HostBatch): number {

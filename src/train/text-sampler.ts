@@ -74,6 +74,14 @@ export class TextSampler {
     for await (const piece of generateTokens(from, prompt, options)) text += piece.text;
     return text;
   }
+
+  /** Waits for a sample under way, then releases the cache; the parameters are the trainer's. */
+  async dispose(): Promise<void> {
+    await this.#scheduler?.dispose();
+    this.#adapter?.gains.dispose();
+    this.#scheduler = undefined;
+    this.#adapter = undefined;
+  }
 }
 
 /** GPT-2's vocabulary; some models pad it, up to the next multiple of 128. */

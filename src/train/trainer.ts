@@ -4,6 +4,7 @@ import type { ModelConfig } from "../architectures/config.js";
 import { architectureOf, parameterCount } from "../architectures/registry.js";
 import { taskTensors } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
+import type { DeviceArray } from "../backend/backend.js";
 import { GPT2Error, UsageError } from "../errors.js";
 import { typedWrite } from "../util/file-errors.js";
 import { checkOptionNames } from "../util/nearest.js";
@@ -52,6 +53,9 @@ export class Trainer {
   readonly #data: TrainingData;
   readonly #sampler: TextSampler | undefined;
   #model: ModelTrainer | undefined;
+  /** The weights of the model that an adapter is trained for. */
+  #frozen: readonly DeviceArray[] = [];
+  #disposed: Promise<void> | undefined;
   #log: RunLog | undefined;
   #step: number;
   /** The newest checkpoint. */
@@ -157,6 +161,26 @@ export class Trainer {
     }
   }
 
+  /**
+   * Releases the memory of the model, its optimizer and frozen weights, and the data; the backend stays. A run under way is to
+   * be ended first, by its signal or by leaving its loop.
+   */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#release();
+    return this.#disposed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #release(): Promise<void> {
+    this.#data.close();
+    await this.#sampler?.dispose();
+    this.#model?.dispose();
+    for (const array of this.#frozen) array.dispose();
+  }
+
   /** Checks that the run is as `create` found it, and removes what a killed process left. */
   async #takeOver(): Promise<void> {
     const { out } = this.#options;
@@ -176,6 +200,7 @@ export class Trainer {
     const { backend } = this.#options;
     const { adapter, head } = this.#start;
     const adaptation = adapter && (await adaptationOf(backend, adapter.source, adapter.lora));
+    this.#frozen = [...(adaptation?.base.values() ?? [])];
     this.#model = await ModelTrainer.create(backend, this.config, this.settings, adaptation, head);
     await this.#start.fill(this.#model);
     if (this.#unfinished) yield* this.#completeStep(signal);

@@ -79,6 +79,8 @@ describe("a GPT-Neo from scratch", () => {
       "3",
       "--threads",
       "1",
+      "--window",
+      "6",
     ];
     const { stdout, status } = await gpt2(["train", data, "--out", out, "--arch", "gpt-neo", ...flags]);
     assert.equal(status, 0);
@@ -92,6 +94,9 @@ describe("a GPT-Neo from scratch", () => {
     const resumed = await gpt2(["train", "--plan", "--resume", "--out", out, "--json"]);
     const { config } = JSON.parse(resumed.stdout) as { config: GPTNeoConfig };
     assert.deepEqual([config.architecture, config.nEmbd, config.attentionLayers], ["gpt-neo", 32, ["global", "local"]]);
+    assert.equal(config.windowSize, 6);
+    const gpt2Window = await gpt2(["train", "--plan", "--window", "6"]);
+    assert.match(gpt2Window.stderr, /expected options that exist, got windowSize/);
   });
 });
 

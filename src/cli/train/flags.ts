@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { ModelConfig, SizeField } from "../../architectures/config.js";
+import type { SizeField } from "../../architectures/config.js";
 import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
 import { UsageError } from "../../errors.js";
 import { LORA_DEFAULTS, type LoraExtra, type LoraSettings } from "../../train/lora-settings.js";
@@ -48,12 +48,15 @@ const SWITCHES: readonly [flag: string, setting: keyof TrainSettings, value: 0 |
   ["--last", "useBest", 0, "end with the last model, not the best"],
 ];
 
-const SHAPE: readonly [flag: string, field: SizeField, help: string, fallback: string][] = [
+type ShapeField = SizeField | "windowSize";
+
+const SHAPE: readonly [flag: string, field: ShapeField, help: string, fallback: string][] = [
   ["--layers <n>", "nLayer", "layers", "the preset's"],
   ["--embd <n>", "nEmbd", "width of the model", "the preset's"],
   ["--heads <n>", "nHead", "attention heads", "width / 64"],
   ["--context <n>", "nCtx", "longest sequence", "the preset's"],
   ["--vocab-size <n>", "vocabSize", "tokens in the vocabulary", "the data's"],
+  ["--window <n>", "windowSize", "GPT-Neo: keys that a token sees in a local layer", "256"],
 ];
 
 /** Adds the flags of the model's shape and of the run's settings. */
@@ -82,7 +85,7 @@ export function addSettingFlags(command: Command, defaults: Partial<Record<keyof
 
 export type Flags = Readonly<Record<string, unknown>>;
 
-export const givenShape = (flags: Flags): Partial<Pick<ModelConfig, SizeField>> => collect(SHAPE, flags);
+export const givenShape = (flags: Flags): Partial<Record<ShapeField, number>> => collect(SHAPE, flags);
 export function givenSettings(flags: Flags): Partial<TrainSettings> {
   const switched = SWITCHES.flatMap(([flag, setting, value]) => (flags[keyOf(flag)] ? [[setting, value]] : []));
   return { ...collect(SETTINGS, flags), ...Object.fromEntries(switched) };
