@@ -7,7 +7,10 @@
 
 #include "vec.h"
 
-#if defined(__AVX512BF16__)
+#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#include <arm_neon.h>
+#endif
+#if defined(__AVX512BF16__) || defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define PAIRS 1
 #else
 #define PAIRS 0
@@ -46,11 +49,9 @@ static __attribute__((noinline, unused)) void round_to_bf16(float *x, size_t n) 
   for (size_t i = 0; i < n; i += VW) vstore(x + i, vround_bf16(vload(x + i)));
 }
 
-#if PAIRS
-/* Pairs of 2 VW neighbours. */
-INLINE vf vload_pairs(const float *p) {
-  return (vf)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(p + VW), _mm512_loadu_ps(p));
-}
+#if defined(__AVX512BF16__)
+/* Pairs of neighbours: those of low, then those of high. */
+INLINE vf vjoin_pairs(vf low, vf high) { return (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low); }
 
 /* Pairs (a[i], b[i]). */
 INLINE vf vpair(vf a, vf b) {
@@ -61,6 +62,20 @@ INLINE vf vpair(vf a, vf b) {
 
 /* c + both products of the pairs. */
 INLINE vf vmadd_pairs(vf a, vf b, vf c) { return (vf)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b); }
+#elif PAIRS
+INLINE vf vjoin_pairs(vf low, vf high) { return (vf)vcvtq_high_bf16_f32(vcvtq_low_bf16_f32((float32x4_t)low), (float32x4_t)high); }
+
+INLINE vf vpair(vf a, vf b) {
+  uint16x8_t first = (uint16x8_t)vcvtq_low_bf16_f32((float32x4_t)a), second = (uint16x8_t)vcvtq_low_bf16_f32((float32x4_t)b);
+  return (vf)vzip1q_u16(first, second);
+}
+
+INLINE vf vmadd_pairs(vf a, vf b, vf c) { return (vf)vbfdotq_f32((float32x4_t)c, (bfloat16x8_t)a, (bfloat16x8_t)b); }
+#endif
+
+#if PAIRS
+/* Pairs of 2 VW neighbours. */
+INLINE vf vload_pairs(const float *p) { return vjoin_pairs(vload(p), vload(p + VW)); }
 #endif
 
 #endif

@@ -38,9 +38,60 @@ typedef struct {
   int gelu;
 } Epilogue;
 
+#if PAIRS && defined(__aarch64__)
+#define PAIR_BLOCKS 1
+/*
+ * micro_rows of pairs. BFMMLA adds products over four k of two rows and two columns: two steps of a panel, interleaved, are its
+ * factors.
+ */
+INLINE void micro_blocks(int rows, Index steps, const float *restrict a, const float *restrict b, float *restrict c, Index ldc, int load_c) {
+  vf acc[MR / 2][NR / 2];
+  UNROLL for (int i = 0; i < rows / 2; i++) {
+    UNROLL for (int j = 0; j < NR / 2; j++) acc[i][j] = (vf){0};
+  }
+  for (Index k = 0; k < steps; k += 2) {
+    bfloat16x8_t av[MR / 2];
+    const int both = k + 1 < steps;
+    UNROLL for (int i = 0; i < rows; i += VW) {
+      vf first = vload(a + i), second = both ? vload(a + MR + i) : (vf){0};
+      av[i / 2] = (bfloat16x8_t)vzip_lo(first, second);
+      av[i / 2 + 1] = (bfloat16x8_t)vzip_hi(first, second);
+    }
+    UNROLL for (int j = 0; j < NR; j += VW) {
+      vf first = vload(b + j), second = both ? vload(b + NR + j) : (vf){0};
+      bfloat16x8_t left = (bfloat16x8_t)vzip_lo(first, second), right = (bfloat16x8_t)vzip_hi(first, second);
+      UNROLL for (int i = 0; i < rows / 2; i++) {
+        acc[i][j / 2] = (vf)vbfmmlaq_f32((float32x4_t)acc[i][j / 2], av[i], left);
+        acc[i][j / 2 + 1] = (vf)vbfmmlaq_f32((float32x4_t)acc[i][j / 2 + 1], av[i], right);
+      }
+    }
+    a += 2 * MR;
+    b += 2 * NR;
+  }
+  UNROLL for (int i = 0; i < rows / 2; i++) {
+    UNROLL for (int j = 0; j < NR; j += VW) {
+      vf left = acc[i][j / 2], right = acc[i][j / 2 + 1];
+      float *upper = c + 2 * i * ldc + j, *lower = upper + ldc;
+      vf low = __builtin_shufflevector(left, right, 0, 1, 4, 5), high = __builtin_shufflevector(left, right, 2, 3, 6, 7);
+      vstore(upper, load_c ? vload(upper) + low : low);
+      vstore(lower, load_c ? vload(lower) + high : high);
+    }
+  }
+}
+#else
+#define PAIR_BLOCKS 0
+#endif
+
 /* acc = (C when load_c, else 0) + the first `rows` rows of A panel [kc][MR] * B panel [kc][NR], stored to c; of pairs, both products. */
 INLINE void micro_rows(int pairs, int rows, Index kc, const float *restrict a, const float *restrict b, float *restrict c, Index ldc,
                        int load_c) {
+#if PAIR_BLOCKS
+  if (pairs) {
+    micro_blocks(rows, kc, a, b, c, ldc, load_c);
+    return;
+  }
+#endif
+  (void)pairs;
   vf acc[MR][NV];
   UNROLL for (int i = 0; i < rows; i++) {
     UNROLL for (int j = 0; j < NV; j++) acc[i][j] = (vf){0};
@@ -77,6 +128,17 @@ INLINE void micro_tile(int bf16, Index kc, const float *restrict a, const float 
   if (PAIRS && bf16) micro_rows(1, MR, kc, a, b, c, ldc, load_c);
   else micro_rows(0, MR, kc, a, b, c, ldc, load_c);
 }
+
+#if PAIRS
+/* Up to VW floats of a column of A, none beyond its n rows. */
+INLINE vf load_rows(const float *p, int n) {
+#if VW == 16
+  if (n < VW) return (vf)_mm512_maskz_loadu_ps((__mmask16)((1 << n) - 1), p);
+#endif
+  (void)n;
+  return vload(p);
+}
+#endif
 
 /* VW elements of a panel, neighbours along k. */
 INLINE vf load_steps(int pairs, const float *p) {
@@ -127,8 +189,7 @@ INLINE void pack_a_steps(int pairs, float *restrict dst, const float *restrict s
         for (Index u = 0; FETCHES && u < step; u++) __builtin_prefetch(row + u * cs + 4 * MR);
 #if PAIRS
         if (pairs) { /* the store may spill as above */
-          const __mmask16 rows = (1 << MR) - 1;
-          vstore(dst + k * MR, vpair((vf)_mm512_maskz_loadu_ps(rows, row), (vf)_mm512_maskz_loadu_ps(rows, row + cs)));
+          UNROLL for (int i = 0; i < MR; i += VW) vstore(dst + k * MR + i, vpair(load_rows(row + i, MR - i), load_rows(row + cs + i, MR - i)));
           continue;
         }
 #endif

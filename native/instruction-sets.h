@@ -30,10 +30,14 @@ static const Choice best_first[] = {
 };
 
 #else
-extern const KernelSet kernels_neon, kernels_neon_dotprod;
+extern const KernelSet kernels_neon, kernels_neon_dotprod, kernels_neon_bf16;
 static const Feature features_of_kernels_neon_dotprod[] = {20};
+static const Feature features_of_kernels_neon_bf16[] = {20, 64 + 14};
 
 static const Choice best_first[] = {
+#if defined(HAVE_kernels_neon_bf16)
+    {&kernels_neon_bf16, features_of_kernels_neon_bf16, 2, 128},
+#endif
 #if defined(HAVE_kernels_neon_dotprod)
     {&kernels_neon_dotprod, features_of_kernels_neon_dotprod, 1, 128},
 #endif

@@ -80,7 +80,7 @@ INLINE vf load_weight_pairs(int type, const void *row, Index k, Index n) {
   vf low = n >= VW ? load_weights(type, row, k) : load_weights_part(type, row, k, n), high = {0};
   if (n >= 2 * VW) high = load_weights(type, row, k + VW);
   else if (n > VW) high = load_weights_part(type, row, k + VW, n - VW);
-  return (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+  return vjoin_pairs(low, high);
 }
 
 /* dot_row of pairs; x is rows of pairs, with zeros beyond IC. */

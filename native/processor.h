@@ -43,13 +43,22 @@ static bool saves_vectors(int bits) {
 /* A feature: a bit of what the system says of the processor. */
 typedef uint32_t Feature;
 
+#define DOT_PRODUCTS 20 /* of HWCAP */
+#define BF16_PRODUCTS (64 + 14) /* of HWCAP2 */
+
 #if defined(__linux__)
 #include <sys/auxv.h>
-static bool has_feature(Feature hwcap) { return getauxval(AT_HWCAP) >> hwcap & 1; }
+static bool has_feature(Feature f) { return getauxval(f < 64 ? AT_HWCAP : AT_HWCAP2) >> (f % 64) & 1; }
 #elif defined(_WIN32)
-static bool has_feature(Feature hwcap) { return hwcap == 20 && IsProcessorFeaturePresent(43); } /* PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE */
+static bool has_feature(Feature f) { return f == DOT_PRODUCTS && IsProcessorFeaturePresent(43); } /* PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE */
 #else
-static bool has_feature(Feature hwcap) { return hwcap == 20; } /* every Mac with arm64 has dot products */
+#include <sys/sysctl.h>
+/* Every Mac with arm64 has dot products. */
+static bool has_feature(Feature f) {
+  int has = 0;
+  size_t size = sizeof has;
+  return f == DOT_PRODUCTS || (f == BF16_PRODUCTS && sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, NULL, 0) == 0 && has);
+}
 #endif
 static bool saves_vectors(int bits) { return bits <= 128; }
 

@@ -73,7 +73,8 @@ export function zigCompiler({ zig }: Pick<PrebuildTarget, "zig">): Compiler {
 
 /** Zig writes processors' names with underscores, and features of the architecture as of a processor. */
 function zigFlag(flag: string): string {
-  if (flag === "-march=armv8-a+dotprod") return "-mcpu=generic+dotprod";
+  const [, features] = /^-march=armv8-a(\+.*)$/.exec(flag) ?? [];
+  if (features !== undefined) return `-mcpu=generic${features}`;
   return /^-m(arch|tune)=/.test(flag) ? flag.replace(/(?<=\w)-/g, "_") : flag;
 }
 

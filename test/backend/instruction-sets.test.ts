@@ -19,8 +19,9 @@ function macros(flags: readonly string[]): Set<string> | undefined {
   }
 }
 
-/** They follow from the features or the tuning, and stand for no further feature: CRC32 is part of SSE4.2. */
-const IMPLIED = /^__(FP_FAST_\w+|tune_\w+|CRC32__|EVEX\d+__)$/;
+/** They follow from the features or the tuning, and stand for no further feature: CRC32 is part of SSE4.2, bf16 scalars of bf16. */
+const IMPLIED =
+  /^__(FP_FAST_\w+|tune_\w+|CRC32__|EVEX\d+__|ARM_(FEATURE_)?BF16(_SCALAR_ARITHMETIC|_FORMAT_ALTERNATIVE)?)$/;
 
 describe("an instruction set allows the compiler what the processor is checked for, and no more", () => {
   const baseline = macros(sets[0] ? compilerFlags(sets[0]) : []);

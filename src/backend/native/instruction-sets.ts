@@ -60,6 +60,13 @@ const WIDE = "-mprefer-vector-width=512";
 /** Bit 20 of Linux's HWCAP, ASIMDDP. */
 const DOTPROD: Feature = { flag: "-march=armv8-a+dotprod", macro: "__ARM_FEATURE_DOTPROD", bit: "20" };
 
+/** Bit 14 of its HWCAP2, BF16. */
+const BF16: Feature = {
+  flag: "-march=armv8-a+dotprod+bf16",
+  macro: "__ARM_FEATURE_BF16_VECTOR_ARITHMETIC",
+  bit: "64 + 14",
+};
+
 /** By Node's names of architectures; the first of each has every such processor, and the best comes last. */
 export const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]>> = {
   x64: [
@@ -93,6 +100,7 @@ export const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]
   arm64: [
     { name: "neon", features: [], vectorBits: 128, tuning: [] },
     { name: "neon-dotprod", features: [DOTPROD], vectorBits: 128, tuning: [] },
+    { name: "neon-bf16", features: [DOTPROD, BF16], vectorBits: 128, tuning: [] },
   ],
 };
 
