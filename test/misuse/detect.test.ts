@@ -181,6 +181,33 @@ test("passages begin with paragraphs and have at most so many tokens", () => {
   assert.deepEqual(passages, ["One.\n\nTwo is here.\n\n".slice(0, 20), "Four, which is longe"]);
 });
 
+test("a calibration with an observer has Binoculars' rates, for that observer alone", async () => {
+  const backend = (await backends()).at(-1)!;
+  const modelOf = ({ config, seed }: Fixture["performer"]) => byteModel(backend, gpt2Config(config), seed);
+  const [performer, observer] = [modelOf(fixture.performer), modelOf(fixture.observer)];
+  const random = new RandomStream(6);
+  const letters = (count: number) =>
+    Array.from({ length: count }, () => String.fromCharCode(97 + random.below(26))).join("");
+  const documents = Array.from({ length: 120 }, () => letters(64));
+  const calibration = await calibrateDetection(performer, documents, { name: "letters", observer });
+  assert.deepEqual(
+    calibration.lengths.map(({ tokens, texts }) => [tokens, texts]),
+    [
+      [32, 120],
+      [64, 120],
+    ],
+  );
+  const text = letters(64);
+  const both = await performer.detect(text, { calibration, observer });
+  assert.deepEqual(Object.keys(both.falsePositives), ["logLikelihood", "logRank", "curvature", "binoculars"]);
+  for (const { rate } of Object.values(both.falsePositives)) assert.ok(rate >= 1 / 121 && rate <= 1);
+  const alone = await performer.detect(text, { calibration });
+  assert.deepEqual(Object.keys(alone.falsePositives), ["logLikelihood", "logRank", "curvature"]);
+  // Another observer's ratios are not comparable; the other scores are.
+  const other = await performer.detect(text, { calibration, observer: performer });
+  assert.deepEqual(other.falsePositives, alone.falsePositives);
+});
+
 test("calibrate and detect with the default model", async () => {
   const model = await GPT2.load(undefined, { threads: 1 });
   const written = await model.completions("", { samples: 4, maxNewTokens: 40, seed: 3, temperature: 1, topK: 0 });
