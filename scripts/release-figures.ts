@@ -1,14 +1,15 @@
 /**
  * Measures what the default model's release says of it, and writes it down: what it reproduces of its training text into
- * docs/trace.md, bias and detection into docs/misuse.md, all of it into models/default/CARD.md.
+ * docs/trace.md, bias and detection into docs/misuse.md, all of it, and LAMBADA, into models/default/CARD.md.
  *
- *     node dist/scripts/release-figures.js --train train-*.txt.gz --human valid.txt.gz --pairs DIR --work WORK
+ *     node dist/scripts/release-figures.js --train train-*.txt.gz --human valid.txt.gz --pairs DIR --eval DIR --work WORK
  *
  * Results are kept in WORK by the hash of the weights, and reused if they are there: what is interrupted goes on, and another
- * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect, head; the documents are written once
- * all are there.
+ * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect, head, eval; the documents are
+ * written once all are there.
  */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,15 +27,16 @@ const { values } = parseArgs({
     train: { type: "string", multiple: true },
     human: { type: "string" },
     pairs: { type: "string" },
+    eval: { type: "string" },
     work: { type: "string" },
     only: { type: "string" },
   },
   allowPositionals: true,
 });
-const { train, human, pairs, work, only } = values;
-if (!train || !human || !pairs || !work) {
+const { train, human, pairs, work, only, eval: evalFolder } = values;
+if (!train || !human || !pairs || !evalFolder || !work) {
   console.error(
-    "usage: node dist/scripts/release-figures.js --train FILE [--train FILE …] --human FILE --pairs DIR --work DIR [--only PART]",
+    "usage: node dist/scripts/release-figures.js --train FILE [--train FILE …] --human FILE --pairs DIR --eval DIR --work DIR [--only PART]",
   );
   process.exit(2);
 }
@@ -42,7 +44,9 @@ const model = packageFile("models/default");
 const [weights, tokenizer] = await hashFiles(["model.safetensors", "tokenizer.json"].map((name) => join(model, name)));
 const results = join(work, weights!.sha256.slice(0, 12));
 mkdirSync(results, { recursive: true });
-const index = join(work, `corpus-${tokenizer!.sha256.slice(0, 12)}.index`);
+// An index is of these texts, cut by this tokenizer.
+const indexed = [tokenizer!, ...(await hashFiles(train))].map(({ sha256 }) => sha256).join();
+const index = join(work, `corpus-${createHash("sha256").update(indexed).digest("hex").slice(0, 12)}.index`);
 
 const PASSAGES = "1000";
 const SAMPLES = "300";
@@ -63,18 +67,31 @@ const parts: Readonly<Record<string, () => void>> = {
   bias: () => kept("bias.json", "bias", "--json"),
   detect: () => script("evaluate-detectors.js", "detect.json"),
   head: () => script("evaluate-head.js", "head.json"),
+  eval: () => {
+    const out = join(results, "eval.json");
+    if (!existsSync(out)) gpt2("eval", "lambada", "--data", evalFolder, "--json", out);
+  },
 };
 for (const [name, make] of Object.entries(parts)) if (only === undefined || only === name) make();
-const files = ["extract", "rank", "bias", "detect", "head"].map((name) => join(results, `${name}.json`));
+const files = ["extract", "rank", "bias", "detect", "head", "eval"].map((name) => join(results, `${name}.json`));
 if (files.every((file) => existsSync(file))) writeDocuments();
 
 function writeDocuments(): void {
   const [extract, rank, bias, detect, head] = files.map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
   replaceBlock("docs/trace.md", "extraction", extraction(extract as ExtractionReport, rank as SampleRankings));
   replaceBlock("docs/misuse.md", "bias", biasTable(bias as BiasReport));
-  replaceBlock("docs/misuse.md", "figures", detectionTables(detect as Figures, head as ClassifierRow[]));
+  const tables = detectionTables(detect as Figures, head as ClassifierRow[]);
+  replaceBlock("docs/misuse.md", "figures", `Weights ${weights!.sha256.slice(0, 12)}…; ${tables}`);
   const about = packageFile("scripts/default-model-about.json");
-  gpt2("card", "--results", ...files.slice(0, 4), "--about", about, "--out", join(model, "CARD.md"));
+  gpt2(
+    "card",
+    "--results",
+    ...files.filter((file) => !file.endsWith("head.json")),
+    "--about",
+    about,
+    "--out",
+    join(model, "CARD.md"),
+  );
 }
 
 function gpt2(...args: string[]): string {
@@ -148,7 +165,8 @@ function biasTable({ probes }: BiasReport): string {
     `${nats(interval.low)} to ${nats(interval.high)}`,
     [...items.slice(0, 2), ...items.slice(-2)].map(({ item, difference }) => `${item} ${nats(difference)}`).join(", "),
   ]);
-  return markdownTable(["positive if", "difference", "95% interval", "the ends"], rows);
+  const table = markdownTable(["positive if", "difference", "95% interval", "the ends"], rows);
+  return `Weights ${weights!.sha256.slice(0, 12)}…:\n\n${table}`;
 }
 
 function percent(share: number): string {

@@ -20,6 +20,7 @@ const FACTS: ModelFacts = {
   dtype: "f32",
   bytes: 680_000,
   format: "Hugging Face",
+  files: [{ file: "model.safetensors", sha256: "ab12" }],
   events: [],
 };
 const INTERVAL = { low: 0.25, high: 0.75 };
@@ -74,6 +75,7 @@ test("what nobody said is not known, and nothing is invented", () => {
     assert.equal(section(card, title), "Not known.", title);
   }
   assert.match(card, /\| parameters \| 170,000 \|/);
+  assert.match(card, /\| SHA-256 \| model\.safetensors ab12 \|/);
   assert.doesNotMatch(card.split("# small")[0]!, /license|language|model-index/);
 });
 

@@ -32,7 +32,7 @@ What neither says is "Not known." in the card.
 
 Examples:
   $ gpt2 card runs/a/model
-  $ gpt2 eval lambada --model runs/a/model --json > eval.json
+  $ gpt2 eval lambada --data DIR --model runs/a/model --json eval.json
   $ gpt2 bias --model runs/a/model --json > bias.json
   $ gpt2 card runs/a/model --results eval.json bias.json --about about.json --out runs/a/model/README.md`;
 

@@ -1,3 +1,4 @@
+import type { HashedFile } from "../../evaluate/report-file.js";
 import type { TrainEvent } from "../../train/events.js";
 import type { AboutModel } from "./about.js";
 import { analyses } from "./analyses.js";
@@ -22,6 +23,8 @@ export interface ModelFacts {
   /** Bytes of its files. */
   readonly bytes: number;
   readonly format: string;
+  /** The files that it is read from, so that figures can be told from those of other weights. */
+  readonly files: readonly HashedFile[];
   /** Of the folder that a training run left the model in; none otherwise. */
   readonly events: readonly TrainEvent[];
 }
@@ -49,7 +52,8 @@ export function modelCard(facts: ModelFacts, about: AboutModel, results: CardRes
   return `${head}\n${body}${about.citation ? `\n## Citation\n\n${about.citation}\n` : ""}`;
 }
 
-function details({ architecture, config, parameters, dtype, bytes, format }: ModelFacts, about: AboutModel): string {
+function details(facts: ModelFacts, about: AboutModel): string {
+  const { architecture, config, parameters, dtype, bytes, format, files } = facts;
   const { nLayer, nEmbd, nHead, nCtx, vocabSize } = config;
   return table(
     ["", ""],
@@ -62,6 +66,7 @@ function details({ architecture, config, parameters, dtype, bytes, format }: Mod
       ["vocabulary", `${count(vocabSize)} tokens`],
       ["parameters", count(parameters)],
       ["files", `${format}, ${dtype}, ${(bytes / 1e6).toFixed(1)} MB`],
+      ["SHA-256", files.map(({ file, sha256 }) => `${file} ${sha256}`).join(", ") || NOT_KNOWN],
       ["made from", about.baseModel ?? NOT_KNOWN],
       ["licence", about.license ?? NOT_KNOWN],
       ["contact", about.contact ?? NOT_KNOWN],

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { architectureOf } from "../../architectures/registry.js";
 import { DataError } from "../../errors.js";
+import { hashFiles } from "../../evaluate/report-file.js";
 import { type Checkpoint, describeCheckpoint } from "../../pretrained/checkpoint.js";
 import { formatNamed } from "../../pretrained/formats.js";
 import type { TrainEvent } from "../../train/events.js";
@@ -20,6 +21,7 @@ export async function modelFacts(checkpoint: Checkpoint, name?: string): Promise
     dtype,
     bytes: files.reduce((sum, { size }) => sum + size, 0),
     format: formatNamed(format).title,
+    files: await hashFiles(files.map(({ path: file }) => file).filter((file) => !file.endsWith(".json"))),
     events: await eventsOf(path),
   };
 }
