@@ -126,7 +126,8 @@ function plain({ results, ...suite }: SuiteResult) {
 }
 
 try {
-  await main();
+  if (process.argv[2] === "serve") await import("./serve.js");
+  else await main();
 } catch (error) {
   console.error(`bench: ${(error as Error).message}`);
   process.exitCode = 1;
