@@ -48,7 +48,8 @@ def check(what: str, holds: bool, detail: object = "") -> None:
 def vllm_texts(vllm, model, tokenizer, folder: str) -> None:
     """The same tokens by both from the same distribution, and each other's test."""
     config = write(folder, "gumbel.json", {"algorithm": "gumbel", "key": KEY, "deduplicate_contexts": "none"})
-    ours = gpt2(PROMPT, "-n", str(LENGTH), "--temperature", "1", "--top-k", "0", "--watermark-config", config, "--ignore-eot")
+    plain = ["--temperature", "1", "--top-k", "0", "--min-p", "0", "--repetition-penalty", "1"]
+    ours = gpt2(PROMPT, "-n", str(LENGTH), *plain, "--watermark-config", config, "--ignore-eot")
     marker = vllm.gumbel.GumbelWatermarker(KEY)
     ids = tokenizer(PROMPT, return_tensors="pt").input_ids
     tokens: list[int] = []

@@ -1,32 +1,47 @@
 import type { WatermarkScheme } from "../../generate/watermark/options.js";
 
-/** The evidence in one token of a marked text, in standard deviations of that of an unmarked one: mean and deviation. */
-interface Effect {
+/**
+ * How strong a mark is in texts: of n scored tokens the score is normal, mean · √n deviations of an unmarked text's score
+ * above that, with a deviation of √(deviation² + spread² · n), as texts differ in entropy.
+ */
+interface Strength {
   readonly mean: number;
   readonly deviation: number;
+  readonly spread: number;
 }
 
-/** As measured on texts of the default model with its default sampling and each scheme's defaults: docs/watermark.md. */
-const EFFECTS: Readonly<Record<WatermarkScheme, Effect>> = {
-  gumbel: { mean: 1.13, deviation: 1.5 },
-  "dual-key-gumbel": { mean: 1.1, deviation: 1.5 },
-  "red-green": { mean: 0.53, deviation: 1.15 },
-  synthid: { mean: 0.83, deviation: 1.2 },
-  "hf-kgw": { mean: 0.53, deviation: 1.15 },
-  "hf-synthid": { mean: 0.83, deviation: 1.2 },
+/**
+ * gumbel and synthid as measured on texts of the default model with its own sampling (docs/watermark.md), and their
+ * relatives as these; the two of red and green a cautious guess, not measured yet.
+ */
+const STRENGTHS: Readonly<Record<WatermarkScheme, Strength>> = {
+  gumbel: { mean: 1, deviation: 1.35, spread: 0.18 },
+  "dual-key-gumbel": { mean: 1, deviation: 1.35, spread: 0.18 },
+  "red-green": { mean: 0.55, deviation: 1, spread: 0.12 },
+  synthid: { mean: 0.75, deviation: 0.6, spread: 0.145 },
+  "hf-kgw": { mean: 0.55, deviation: 1, spread: 0.12 },
+  "hf-synthid": { mean: 0.75, deviation: 0.6, spread: 0.145 },
 };
 
 /** The probability that so many scored tokens of a marked text are found to be marked. */
 export function powerAt(scheme: WatermarkScheme, scored: number, falsePositiveRate: number): number {
-  const { mean, deviation } = EFFECTS[scheme];
-  return normalCdf((mean * Math.sqrt(scored) - normalQuantile(1 - falsePositiveRate)) / deviation);
+  const { mean, deviation, spread } = STRENGTHS[scheme];
+  const excess = mean * Math.sqrt(scored) - normalQuantile(1 - falsePositiveRate);
+  return normalCdf(excess / Math.sqrt(deviation ** 2 + spread ** 2 * scored));
 }
 
-/** The least number of scored tokens at which a marked text is found with this probability. */
+/** The least number of scored tokens at which a marked text is found with this probability; Infinity if none is. */
 export function tokensFor(scheme: WatermarkScheme, power: number, falsePositiveRate: number): number {
-  const { mean, deviation } = EFFECTS[scheme];
-  const root = (normalQuantile(1 - falsePositiveRate) + deviation * normalQuantile(power)) / mean;
-  return Math.ceil(Math.max(0, root) ** 2);
+  const enough = (scored: number) => powerAt(scheme, scored, falsePositiveRate) >= power;
+  let high = 1;
+  while (!enough(high)) if ((high *= 2) > 2 ** 40) return Number.POSITIVE_INFINITY;
+  let low = high >> 1;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (enough(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
 }
 
 /** The standard normal distribution function (Abramowitz & Stegun 7.1.26), to about 1e-7. */
