@@ -1,6 +1,6 @@
 /*
- * quant-dot.h for AVX-512 VNNI, whose dot products of bytes need so little arithmetic that loads, shuffles and scales are
- * what counts. Eight blocks of a row are one group: four vectors, each with four neighbours of each half of each block.
+ * quant-dot.h for AVX-512 VNNI, whose dot products of bytes need so little arithmetic that loads, shuffles and scales
+ * dominate. Eight blocks of a row are one group: four vectors, each with four neighbours of each half of each block.
  * So the sums of the vectors' products are those of 16 halves of blocks, in slots as below, and are scaled together.
  */
 #ifndef GPT2_QUANT_DOT_VNNI_H
@@ -151,7 +151,7 @@ INLINE Products products_q8(const BlockQ8 *b, Index blocks) {
   }
 
 /*
- * Eight blocks are 144 bytes: three loads, as loads are what this takes most of. All scales lie in the first two. High
+ * Eight blocks are 144 bytes: three loads, as loads dominate here. All scales lie in the first two. High
  * halves of bytes stay where they are, 16 times as large; the activations' scales make up for that.
  */
 INLINE Products products_q4(const BlockQ4 *b, Index blocks) {
@@ -212,7 +212,7 @@ INLINE __m256 sum_eight(const __m512 v[8]) {
   return _mm512_castps512_ps256(_mm512_shuffle_f32x4(ab, ab, 0x08));
 }
 
-/* That of one, in the same order: a token's bits do not depend on how many there are beside it. */
+/* The same for one vector, in the same order: a token's bits do not depend on how many there are beside it. */
 INLINE float sum_one(__m512 v) {
   v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
   v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));

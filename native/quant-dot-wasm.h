@@ -1,5 +1,5 @@
 /*
- * quant-dot.h for WebAssembly. Blocks are gone over twice: first for their scales, four at a time, then for their
+ * quant-dot.h for WebAssembly. Blocks are read twice: first for their scales, four at a time, then for their
  * integers. V8's compiler up to Node 22 loads all operands of a loop's body before it computes, and has 15 registers for
  * them: one block of one or two rows.
  */
@@ -14,7 +14,7 @@ typedef uint16_t u16x8 __attribute__((vector_size(16)));
 typedef i8x16 i8x16_memory __attribute__((aligned(1), may_alias));
 typedef int8_t i8x8_memory __attribute__((vector_size(8), aligned(1), may_alias));
 
-/* Pointers as clang cannot reckon with: else it counts in other numbers, from which V8 has to make each address anew. */
+/* Pointers that clang cannot see through: it would index by other variables, from which V8 recomputes each address. */
 #define OPAQUE(p) __asm__("" : "+r"(p))
 
 /* Four sums of neighbours' products. */
@@ -146,8 +146,8 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 /* Rows whose sums are in registers together. */
 #define ROWS 2
 /*
- * Blocks whose scales are made at a time. Short rows are taken in pairs, all their scales first: these loads ask for the
- * whole pair at once. Longer ones one by one, which memory likes better (a pair of 96 blocks takes 1.5 times as long).
+ * Blocks whose scales are made at a time. Short rows are taken in pairs, all their scales first: these loads prefetch the
+ * whole pair. Longer ones one by one, which streams faster (a pair of 96 blocks takes 1.5 times as long).
  */
 #define SCALES 32
 

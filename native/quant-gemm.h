@@ -24,7 +24,7 @@
 /* Blocks of k per pass: a panel of weights stays in the first-level cache. */
 #define PASS_BLOCKS 48
 #define QUADS (BLOCK / 4)
-/* Bytes of a block of one token, of a panel's block: integers and, for each row, what goes with the block. */
+/* Bytes of a block of one token, of a panel's block: integers and, for each row, the scale and start of its sum. */
 #define TOKEN_BLOCK (BLOCK + 8)
 #define PANEL_BLOCK (NR * (BLOCK + 4))
 
@@ -44,7 +44,7 @@ INLINE vi splat_int(const void *p) {
   return x - (vi){0};
 }
 
-/* ---- Memory to be packed next ---- */
+/* ---- Prefetching ---- */
 
 /* The lines of `rows` rows of `bytes` bytes, `stride` apart; `left` of them still to be fetched. */
 typedef struct {
@@ -166,7 +166,7 @@ INLINE void pack_block(int type, const char *p, Index stride, char *dst, Index s
   }
 }
 
-/* NR rows of w, blocks [b0, b0 + blocks) of each, to a panel; what stands for rows from n on does not matter. */
+/* NR rows of w, blocks [b0, b0 + blocks) of each, to a panel; rows from n on are undefined. */
 static __attribute__((noinline)) void pack_panel(int type, const char *w, Index stride, Index n, Index b0, Index blocks, char *dst, Coming *coming, Index share) {
   const Index bytes = (Index)packed_bytes(type, BLOCK);
   uint16_t scales[PASS_BLOCKS][NR];

@@ -1,6 +1,6 @@
 /*
  * The thread team that runs Programs, memory, mapped files, and the choice of instruction set: everything the TypeScript
- * side calls (src/backend/native/library.ts). What the system has to do with it is in platform.h.
+ * side calls (src/backend/native/library.ts). Calls of the operating system are in platform.h.
  */
 #define _GNU_SOURCE
 #include <stdatomic.h>
@@ -23,7 +23,7 @@ EXPORT const char *gpt2_best_isa(void) { return find_kernels("")->name; }
 /* ---- Memory ---- */
 
 #define HUGE_PAGE ((size_t)2 << 20)
-/* Smaller blocks are the C library's, which keeps for itself what is freed; larger ones go back to the system at once. */
+/* Smaller blocks are the C library's, which keeps freed memory; larger ones go back to the system at once. */
 #define SMALL_BYTES ((size_t)64 << 10)
 /*
  * Blocks up to here get ordinary pages. They are often touched in small part only (a cache, logits, activations, each with
@@ -55,7 +55,7 @@ static void block_free(void *p, size_t bytes) {
 /* ---- What JavaScript holds ---- */
 
 /*
- * A block of memory, a mapped file or a team, in a list of its thread's. JavaScript releases each; a thread that ends
+ * A block of memory, a mapped file or a team, in its thread's list. JavaScript releases each; a thread that ends
  * without, as a worker does that was terminated, leaves that to the end of its list.
  */
 typedef struct Resource {
@@ -80,7 +80,7 @@ EXPORT void gpt2_release(Resource *r) {
 }
 
 /*
- * Gives the memory to the system before the resource is released. Its addresses stay valid: whoever still uses them finds
+ * Gives the memory to the system before the resource is released. Its addresses stay valid: later reads find
  * zeros (of blocks under 64 KiB, and on Windows, the old contents).
  */
 EXPORT void gpt2_discard(Resource *r) {
@@ -168,7 +168,7 @@ typedef struct Team {
   atomic_int generation, quit;
   Mutex lock;
   Condition wake;
-  /* Whether each thread has a processor: then they wait awake. Else one that waits would keep another from running. */
+  /* Whether each thread has a processor of its own: then waiting threads spin. Otherwise one that spins would keep another from running. */
   bool spins;
   Condition met; /* tells sleepers at the barrier that the next phase has begun */
   /* Barrier: the last to arrive starts the next phase. Each counter on a cache line of its own. */
@@ -194,7 +194,7 @@ static inline void pause_cpu(void) {
 /* Some 200 us: from token to token a thread does not sleep, as waking it takes longer than the caller's work between. */
 #define SPINS_BETWEEN_RUNS 10000
 
-/* Whether the phase changes within some 0.2 ms, looked at awake. */
+/* Whether the phase changes within some 0.2 ms, spinning meanwhile. */
 static bool phase_changes(Team *t, int phase) {
   for (int i = 0; i < SPINS; i++) {
     if (atomic_load_explicit(&t->phase, memory_order_acquire) != phase) return true;

@@ -100,7 +100,7 @@ describe("a GPT-Neo's configuration", () => {
 describe("a local layer", () => {
   const config = gptNeoConfig({ vocabSize: 9, nCtx: 10, nEmbd: 4, nHead: 1, nLayer: 2, windowSize: 3 });
 
-  it("is told the newest keys of each text alone, wherever its rows are", async () => {
+  it("sees the newest keys of each text alone, wherever its rows are", async () => {
     const inputs = new TokenArrays(await referenceBackend(), config, 8);
     // Two texts of four and two tokens, the first continued at row 20 of a cache.
     const columns = {

@@ -31,7 +31,7 @@ it("memory is zero, aligned, and never handed out twice", () => {
   assert.equal(heap.used, 0);
 });
 
-it("what was freed joins up and is used again before the memory grows", () => {
+it("freed blocks are merged and reused before the memory grows", () => {
   const heap = new Heap(createMemory(1, false).memory);
   const blocks = Array.from({ length: 16 }, () => heap.alloc(1 << 20));
   const size = heap.memory.buffer.byteLength;

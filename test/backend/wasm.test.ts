@@ -26,7 +26,7 @@ function gibibyteProgram() {
 
 describe("wasm: limits", () => {
   for (const place of ["workers", "worker", "here"] as const) {
-    it(`4 GiB, ${place}: an error that says so, and work goes on`, async () => {
+    it(`4 GiB, ${place}: an error that says so, and later runs work`, async () => {
       const backend = await wasmBackend({ place, threads: 1 });
       const { program, size } = gibibyteProgram();
       const arrays = Array.from({ length: 3 }, () => backend.alloc("f32", size));

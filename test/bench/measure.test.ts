@@ -47,7 +47,7 @@ describe("measureCase", () => {
     assert.equal(calls.join(""), "ababbaab");
   });
 
-  it("does a disturbed run again, and only that", async () => {
+  it("repeats a disturbed run, and only that", async () => {
     // Before the round; after a; after b, disturbed; before b's second run; after it.
     const gauge = machine([100, 98, 50, 96, 100]);
     const calls: string[] = [];
@@ -63,7 +63,7 @@ describe("measureCase", () => {
     near(shareOfLimit(result, "b"), (5 * decode.limit.perToken!) / 98);
   });
 
-  it("waits for the machine before it tries again", async () => {
+  it("waits for the machine before it retries", async () => {
     const gauge = machine([100, 60, 50, 70, 95, 100]);
     const calls: string[] = [];
     const runners = [runner("a", [1, 2, 3], calls)];
@@ -103,7 +103,7 @@ describe("measureCase", () => {
     assert.equal(result.disturbed, true);
   });
 
-  it("goes on without who fails, if somebody wants to know", async () => {
+  it("continues without contenders that fail, on request", async () => {
     const failing = (name: string, after: number): Runner => {
       const { request } = runner(name, [7]);
       let calls = 0;
@@ -156,7 +156,7 @@ describe("disagreement", () => {
     assert.equal(disagreement({ ids: [1, 2], seconds: [] }, expected, "f32"), "greedy id 2 is undefined, not 3");
   });
 
-  it("lets rounded weights lead elsewhere after a while", () => {
+  it("accepts that rounded weights lead elsewhere after a while", () => {
     const expected = { ids: [1, 2, 3, 4, 5, 6], seconds: [] };
     assert.equal(disagreement({ ids: [1, 2, 3, 4, 9, 9], seconds: [] }, expected, "f16"), undefined);
     assert.match(disagreement({ ids: [1, 2, 9, 4, 5, 6], seconds: [] }, expected, "f16")!, /greedy id 2/);

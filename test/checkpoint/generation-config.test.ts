@@ -24,7 +24,7 @@ before(() =>
 );
 
 describe("generation_config.json", () => {
-  it("is written by the names of transformers, and read again", async () => {
+  it("is written by the names of transformers, and read back", async () => {
     assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), {
       bos_token_id: 10,
       eos_token_id: 10,

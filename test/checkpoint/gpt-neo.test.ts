@@ -88,7 +88,7 @@ describe("a GPT-Neo that transformers saved", () => {
 });
 
 describe("a GPT-Neo written here", () => {
-  it("is the same again, as a folder and in fewer bits", async () => {
+  it("is the same when read back, as a folder and in fewer bits", async () => {
     const path = join(folder, "again");
     await convertModel(fixture("pickled"), path);
     assert.deepEqual(await values(path), seeded);

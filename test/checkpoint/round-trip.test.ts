@@ -382,7 +382,7 @@ describe("names and variants of Hugging Face files", () => {
 });
 
 describe("mapped files", () => {
-  it("are asked of the mapper and used in place; without one, ranges are read", async () => {
+  it("come from the mapper and are used in place; without one, ranges are read", async () => {
     const path = join(TINY, "model.bin");
     const whole = new Uint8Array(readFileSync(path));
     const mapped: string[] = [];

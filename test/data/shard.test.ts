@@ -46,7 +46,7 @@ test("tokens come back, also from an odd address and as a file", async () => {
   file.close();
 });
 
-test("a series is cut into shards of the size asked for", async () => {
+test("a series is cut into shards of the requested size", async () => {
   const series = new ShardSeriesWriter(dir, "train", 1000);
   const tokens = ramp(2500);
   await series.write(tokens.subarray(0, 10));

@@ -102,7 +102,7 @@ test("long documents come in pieces that depend on the bytes only, and none is l
   }
 });
 
-test("tokens of the parts are tokens of the whole, wherever the cut was asked for", () => {
+test("tokens of the parts are tokens of the whole, wherever the cut was requested", () => {
   const random = new RandomStream(3);
   const tokenizer = smallTokenizer();
   const parts = [

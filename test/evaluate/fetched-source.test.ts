@@ -71,7 +71,7 @@ describe("data sets that are fetched", () => {
     );
   });
 
-  it("are fetched again if the copy is damaged", async () => {
+  it("are refetched if the copy is damaged", async () => {
     writeFileSync(join(cacheDir, sha256, "lambada_test.jsonl"), "damaged");
     assert.deepEqual(Buffer.from((await read()).bytes), CONTENT);
     assert.equal(requests, 1);

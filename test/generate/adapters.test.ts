@@ -73,7 +73,7 @@ describe("adapters in an engine", async () => {
       );
     });
 
-    it(`${backend.name}: a fork goes on with the adapter of its source`, async () => {
+    it(`${backend.name}: a fork continues with the adapter of its source`, async () => {
       const engine = makeEngine();
       const source = engine.sequence(adapters[1]);
       await engine.extend([{ sequence: source, tokens: [1, 2, 3] }]);

@@ -66,7 +66,7 @@ describe("converting", () => {
     }
   });
 
-  it("rounds to what is asked for, and by default keeps the source's type where it can", async () => {
+  it("rounds to the requested type, and by default keeps the source's type where it can", async () => {
     const from = await source();
     for (const [name, dtype, expected] of [
       ["x", "f16", "f16"],
@@ -131,7 +131,7 @@ describe("converting", () => {
     assert.deepEqual((await contents(to)).vocabulary, vocabulary);
   });
 
-  it("tells how far it is, and stops when aborted, leaving nothing", async () => {
+  it("reports its progress, and stops when aborted, leaving nothing", async () => {
     const from = await source();
     for (const name of ["x.gguf", "x.bin", "x"]) {
       const seen: [number, number][] = [];
@@ -146,7 +146,7 @@ describe("converting", () => {
     }
   });
 
-  it("replaces nothing unless told to", async () => {
+  it("replaces nothing without overwrite", async () => {
     const from = await source();
     for (const name of ["x.gguf", "x.bin", "x"]) {
       const to = fresh(name);

@@ -245,7 +245,7 @@ function engineTests(backend: Backend): void {
     await assert.rejects(engine().extend([{ sequence, tokens }]), /an open sequence/);
   });
 
-  it("stops between runs when aborted, and goes on with other work", async () => {
+  it("stops between runs when aborted, and continues with other work", async () => {
     const e = engine({ maxTokens: 1 });
     const controller = new AbortController();
     const sequence = e.sequence();

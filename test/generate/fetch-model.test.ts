@@ -123,7 +123,7 @@ describe("fetching into memory, as in a browser", () => {
     }
   });
 
-  it("tells how far it is, and stops when aborted", async () => {
+  it("reports its progress, and stops when aborted", async () => {
     const seen: [string, number, number | undefined][] = [];
     await check(`${origin}/model.gguf`, {
       onProgress: (...args: [string, number, number | undefined]) => seen.push(args),

@@ -106,7 +106,7 @@ describe("generated tokens", () => {
     );
   });
 
-  it("say why they end: as many as asked for", async () => {
+  it("say why they end: as many as requested", async () => {
     const tokens = await all(recitingModel(reference, "abcdef"), [65], { ...GREEDY, maxNewTokens: 4 });
     assert.deepEqual(
       tokens.map((t) => t.finishReason),

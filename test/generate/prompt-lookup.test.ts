@@ -29,7 +29,7 @@ function lookup(text: string, longest = 7): PromptLookup {
 const text = (ids: readonly number[]) => byteTokenizer().decode(ids);
 
 describe("PromptLookup", () => {
-  it("goes on as after the newest place where the last tokens stood", () => {
+  it("continues as after the newest place of the last tokens", () => {
     assert.equal(text(lookup("one two. one six. on").draft(4)), "e si");
     assert.equal(text(lookup("abcX bcY abc").draft(2)), "X ", "three tokens say more than two");
     assert.equal(text(lookup("bcY abc").draft(2)), "Y ");
@@ -37,7 +37,7 @@ describe("PromptLookup", () => {
 
   it("repeats a short period", () => assert.equal(text(lookup("xabab").draft(5)), "ababa"));
 
-  it("has nothing to say about what is new, and no more than is asked for", () => {
+  it("drafts nothing for new text, and no more than is requested", () => {
     assert.deepEqual(lookup("abcdef").draft(5), []);
     assert.deepEqual(lookup("").draft(5), []);
     assert.deepEqual(lookup("a").draft(5), []);
@@ -45,7 +45,7 @@ describe("PromptLookup", () => {
     assert.deepEqual(lookup("abab").draft(-1), []);
   });
 
-  it("reaches further when its guesses come true, and less far when they don't", () => {
+  it("drafts more after accepted drafts, and less after rejected ones", () => {
     const guess = lookup("abcdefghij abcdefghij a b abc");
     assert.equal(guess.draft(9).length, 7);
     guess.learn(0);
@@ -132,7 +132,7 @@ for (const isa of testedIsas()) {
     const backend = await nativeBackend({ isa, threads: 2 });
 
     for (const dtype of WEIGHT_TYPES) {
-      it(`up to seven guesses leave every bit as it is, weights in ${dtype}`, async () => {
+      it(`up to seven draft tokens leave every bit as it is, weights in ${dtype}`, async () => {
         const model = await byteModelIn(dtype, backend, config, 3);
         const settings = { seed: 4, temperature: 0.1, topK: 2, maxNewTokens: 80, stopAtEndOfText: false };
         const plain = await model.complete(prompt, settings);

@@ -145,7 +145,7 @@ describe("model files in other types", async () => {
     });
   }
 
-  it("load as they are, or as asked", async () => {
+  it("load as they are, or as requested", async () => {
     const options = { backend: "reference" } as const;
     assert.equal((await GPT2.load(path("q4_0.gguf"), options)).dtype, "q4_0");
     assert.equal((await GPT2.load(path("hf"), options)).dtype, "f32");

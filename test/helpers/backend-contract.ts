@@ -208,14 +208,14 @@ function runContract(makeBackend: MakeBackend): void {
     assert.throws(() => chain.captured("nothing"), GPT2Error);
   });
 
-  it("use the memory of temporaries again", async () => {
+  it("reuse the memory of temporaries", async () => {
     const backend = await makeBackend();
     const bytes = async (layers: number) => (await prepareChain(backend, layers, 64, 16)).chain.tempBytes;
     assert.ok((await bytes(3)) > 0);
     assert.equal(await bytes(30), await bytes(4));
   });
 
-  it("are timed, op by op, when asked", async () => {
+  it("are timed, op by op, on request", async () => {
     const { chain } = await prepareChain(await makeBackend(), 5, 32, 64);
     const values = { dims: { N: 32 } };
     await chain.run(values);

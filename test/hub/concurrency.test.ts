@@ -59,7 +59,7 @@ describe("several processes at once", () => {
     );
   });
 
-  it("of which one is killed lose nothing: the next goes on", { skip }, async () => {
+  it("of which one is killed lose nothing: the next resumes", { skip }, async () => {
     const one = fetching(server);
     server.fault = ({ where }) => (where === "cdn" ? { slow: 3 } : undefined);
     const child = start(one.cacheDir);
@@ -103,7 +103,7 @@ describe("without locks", () => {
     assert.deepEqual(readdirSync(folder), ["whole"]);
   });
 
-  it("whoever takes over what another still writes does it no harm", async () => {
+  it("a process that takes over a file another still writes does it no harm", async () => {
     const folder = temporaryFolder();
     const a = await PartialFile.open(folder, "x", true);
     await a.append(WEIGHTS.subarray(0, 600));

@@ -26,7 +26,7 @@ const ranges = (): (string | undefined)[] =>
   server.requests.filter((r) => r.where === "cdn").map((r) => r.headers.range);
 
 describe("a broken transfer", () => {
-  it("is gone on with, within one command", async () => {
+  it("is resumed within one command", async () => {
     const one = fetching(server);
     server.fault = onCdn({ cutAfter: 100_000 }, 1, 2);
     assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
@@ -37,7 +37,7 @@ describe("a broken transfer", () => {
     assert.match(JSON.stringify(waits[0]), /broke off after 100 kB of 300 kB/);
   });
 
-  it("is gone on with by the next command", async () => {
+  it("is resumed by the next command", async () => {
     const one = fetching(server);
     let first = true;
     server.fault = ({ where }) => {
@@ -67,7 +67,7 @@ describe("a broken transfer", () => {
     );
   });
 
-  it("with a server that knows no ranges begins again, and ends", async () => {
+  it("with a server that knows no ranges restarts, and ends", async () => {
     const one = fetching(server);
     let count = 0;
     server.fault = ({ where }) =>
@@ -86,7 +86,7 @@ describe("a broken transfer", () => {
     assert.deepEqual(ranges(), [undefined, "bytes=150000-"]);
   });
 
-  it("before an answer is tried again", async () => {
+  it("before an answer is retried", async () => {
     const one = fetching(server);
     server.fault = onCdn({ hangUp: true }, 1, 2);
     await one.fetch();
@@ -136,7 +136,7 @@ describe("what arrives", () => {
     assert.ok(readdirSync(blobs(one)).includes(`${BLOB}.other`));
   });
 
-  it("is also gone on with where Python's huggingface_hub left it", async () => {
+  it("is also resumed where Python's huggingface_hub left it", async () => {
     for (const name of [`${BLOB}.incomplete`, `${BLOB}.0123abcd.incomplete`]) {
       const one = fetching(server);
       mkdirSync(blobs(one), { recursive: true });
@@ -185,7 +185,7 @@ describe("what arrives", () => {
     }
   });
 
-  it("is not another range than was asked for", async () => {
+  it("is not another range than was requested", async () => {
     const one = fetching(server);
     const headers = { "Content-Range": "bytes 5-9/300000" };
     let count = 0;
@@ -219,7 +219,7 @@ describe("a server's refusals", () => {
     }
   });
 
-  it("that stay are told, with their number of tries", async () => {
+  it("that stay are reported, with the number of tries", async () => {
     for (const [status, reason] of [
       [429, "rate-limited"],
       [500, "server"],
@@ -233,7 +233,7 @@ describe("a server's refusals", () => {
     }
   });
 
-  it("for longer than anybody would wait are told at once", async () => {
+  it("for longer than anybody would wait are reported at once", async () => {
     const one = fetching(server);
     server.fault = ({ where }) =>
       where === "api" ? { instead: { status: 429, headers: { "Retry-After": "7200" }, body: "" } } : undefined;
@@ -241,7 +241,7 @@ describe("a server's refusals", () => {
     assert.equal(server.count("api"), 1);
   });
 
-  it("of other kinds are told at once", async () => {
+  it("of other kinds are reported at once", async () => {
     for (const [status, reason] of [
       [401, "unauthorized"],
       [403, "forbidden"],
@@ -267,7 +267,7 @@ describe("a server's refusals", () => {
 });
 
 describe("the disk", () => {
-  it("that has no room for a file is told before anything is fetched", async () => {
+  it("that has no room for a file is reported before anything is fetched", async () => {
     const one = fetching(server);
     server.fault = ({ where, method, url }) => {
       if (where !== "resolve" || method !== "HEAD" || !url.includes("model.safetensors")) return undefined;
@@ -283,7 +283,7 @@ describe("the disk", () => {
     assert.deepEqual(partials(one), []);
   });
 
-  it("where nothing may be written is told", {
+  it("where nothing may be written is reported", {
     skip: process.getuid?.() === 0 && "root may write anywhere",
   }, async () => {
     const one = fetching(server);
@@ -291,7 +291,7 @@ describe("the disk", () => {
     await assert.rejects(one.fetch(), failsWith("not-writable", /no permission/));
   });
 
-  it("with a file where the cache should be is told", async () => {
+  it("with a file where the cache should be is reported", async () => {
     const one = fetching(server);
     writeFileSync(join(one.cacheDir, "models--owner--model"), "");
     await assert.rejects(one.fetch(), failsWith("not-writable", /runs through a file/));

@@ -40,7 +40,7 @@ describe("a model of the hub", () => {
     assert.ok(existsSync(join(cacheDir, ".locks/models--owner--model", `${sha256(WEIGHTS)}.lock`)));
   });
 
-  it("is asked about with one request when it is there, and fetched no more", async () => {
+  it("takes one request when it is in the cache, and is not refetched", async () => {
     const { fetch } = fetching(server);
     const first = await fetch();
     // vocab.json and generation_config.json are the same bytes, which come once.
@@ -261,7 +261,7 @@ describe("who may have it", () => {
     assert.deepEqual([...new Set(seen("cdn"))], [undefined]);
   });
 
-  it("without a token, or with a wrong one, is told so", async () => {
+  it("without a token, or with a wrong one, is an error that says so", async () => {
     server.publish({ ...REPOSITORY, id: "owner/private", token: "hf_secret" });
     const nobody = fetching(server);
     await assert.rejects(

@@ -55,7 +55,7 @@ function fetchingUrls(cacheDir = temporaryFolder(), changes: Partial<Fetching["s
 const gets = (): string[] => seen.filter(({ method }) => method === "GET").map(({ path }) => path);
 
 describe("a model at an address", () => {
-  it("is fetched once, and again when the server has another version", async () => {
+  it("is fetched once, and refetched when the server has another version", async () => {
     const { fetch } = fetchingUrls();
     const { path } = await fetch("/models/tiny.gguf");
     assert.equal(basename(path), "tiny.gguf");
@@ -109,7 +109,7 @@ describe("a model at an address", () => {
     );
   });
 
-  it("broken off is gone on with, as long as the server has the same version", async () => {
+  it("broken off is resumed, as long as the server has the same version", async () => {
     const { fetch, cacheDir } = fetchingUrls();
     let first = true;
     fault = (_, method) => {
@@ -150,7 +150,7 @@ describe("a model at an address", () => {
     assert.deepEqual(new Uint8Array(readFileSync((await fetchingUrls().fetch("/models/tiny.gguf")).path)), MODEL);
   });
 
-  it("that is a page, or no file's, is told", async () => {
+  it("that is a page, or no file's, is refused", async () => {
     const page = { headers: { "Content-Type": "text/html" }, body: "<html>" };
     replies.set("/models/page.gguf", page);
     await assert.rejects(fetchingUrls().fetch("/models/page.gguf"), failsWith("unexpected", /an HTML page/));
@@ -163,7 +163,7 @@ describe("a model at an address", () => {
     assert.equal((await fetchingUrls().fetch("/models/model.safetensors")).files.length, 3);
   });
 
-  it("is there without a network, or with a server that has gone", async () => {
+  it("is available without a network, or when the server is gone", async () => {
     const { fetch, cacheDir } = fetchingUrls();
     const { path } = await fetch("/models/model.safetensors");
     seen.length = 0;
@@ -177,7 +177,7 @@ describe("a model at an address", () => {
     assert.ok(later.events.some((event) => event.type === "notice" && /a server error \(503\)/.test(event.message)));
   });
 
-  it("is not told the hub's token", async () => {
+  it("does not get the hub's token", async () => {
     await fetchingUrls(undefined, { token: "hf_secret" }).fetch("/models/tiny.gguf");
     assert.ok(seen.every(({ headers }) => headers.authorization === undefined));
     await fetchingUrls(undefined, { token: "hf_secret", endpoint: origin }).fetch("/models/tiny.gguf");

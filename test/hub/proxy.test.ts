@@ -80,7 +80,7 @@ function makeCertificate(): { key: string; cert: string; path: string } | undefi
 describe("a proxy", () => {
   const address = `http://me:pass%20word@127.0.0.1:${portOf(proxy)}`;
 
-  it("is asked for plain addresses", async () => {
+  it("is used for plain addresses", async () => {
     const { stdout, stderr } = await run(server.endpoint, { http_proxy: address });
     assert.equal(stderr, "");
     assert.match(stdout, /"type":"path"/);

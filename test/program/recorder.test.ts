@@ -70,7 +70,7 @@ describe("Recorder", () => {
     assert.throws(() => k.op("dropout", "self", { out: u, x: u }, { N: 2, C: 2 }, NO_DROPOUT), ShapeError);
   });
 
-  it("lets an op that updates in place start a temporary", () => {
+  it("allows an op that updates in place to start a temporary", () => {
     const k = new Recorder("p");
     const [dx, dout] = [k.temp("dx", [4]), k.external("dout", [4])];
     const weight = k.external("w", [4]);

@@ -41,7 +41,7 @@ describe("the pre-tokenizer", () => {
     assert.deepEqual(pretokenize("1  ½"), ["1", " ", " ½"]);
   });
 
-  it("says the same of a text that goes on, as far as it promises", () => {
+  it("gives the same for a longer text, as far as it promises", () => {
     const random = new RandomStream(2);
     for (let i = 0; i < 5000; i++) {
       const text = randomText(random, PIECES, 1 + random.below(8));

@@ -29,7 +29,7 @@ describe("the text of a sample as it grows", () => {
     assert.deepEqual(pieces("aé€", ["é"]), ["a", "", ""]);
   });
 
-  it("lets out what only looked like the start of one", () => {
+  it("releases text that only looked like the start of one", () => {
     assert.deepEqual(pieces("a</b>c", ["</s>"]), ["a", "", "", "</b", ">", "c", ""]);
     assert.deepEqual(pieces("aaab", ["aab"]), ["", "", "a", ""]);
     assert.deepEqual(pieces("a<", ["<|"]), ["a", "", "<"]);

@@ -48,7 +48,7 @@ describe("encoding", () => {
     for (const word of words.slice(-300)) assert.deepEqual([...tokenizer.encode(word)], naive.text(word));
   });
 
-  it("tells words apart that differ in zeros or in length only", () => {
+  it("distinguishes words that differ in zeros or in length only", () => {
     const naive = new NaiveBpe(gpt2.vocabulary);
     const words = [
       "!",

@@ -131,7 +131,7 @@ describe("a classifier", () => {
     await assert.rejects(convertModel(model, join(dir, "x.bin")), /llm.c format: expected a language model/);
   });
 
-  it("goes on from one with the same labels, and not with others", async () => {
+  it("continues from one with the same labels, and not with others", async () => {
     const again = await run({
       from: model,
       data: jsonl("words2.jsonl", WORDS),

@@ -41,7 +41,7 @@ describe("gpt2 train", () => {
     assert.equal(lines.length, 8);
   });
 
-  it("prints progress lines where asked, with rate, time left and loss", async () => {
+  it("prints progress lines on request, with rate, time left and loss", async () => {
     const out = join(dir, "progress");
     const { code, stderr } = await train(data, "--out", out, ...SMALL, "--steps", "3", "--progress");
     assert.equal(code, 0, stderr);

@@ -120,7 +120,7 @@ describe("an adapter", () => {
     assertClose("merged", await merged.logits(ids), await model.logits(ids), { relative: 2e-5 });
   });
 
-  it("goes on after a stop bit for bit, with dropout, on examples and on text, also with extras", async () => {
+  it("resumes after a stop bit for bit, with dropout, on examples and on text, also with extras", async () => {
     const sums = jsonl("some-sums.jsonl", SUMS);
     const cases = {
       examples: { data: sums, lora: { rank: 3, dropout: 0.2 } },

@@ -54,7 +54,7 @@ describe("a GPT-Neo from scratch", () => {
     await loaded.dispose();
   });
 
-  it("goes on after a stop bit for bit", async () => {
+  it("resumes after a stop bit for bit", async () => {
     const out = join(dir, "broken");
     const stop = new AbortController();
     await trainTiny({ data, out, config: SHAPE, signal: stop.signal }, ({ step }) => step >= 13 && stop.abort());

@@ -61,12 +61,12 @@ describe("metrics.jsonl", () => {
     assert.equal(second.text, "“a”\n");
   });
 
-  it("loses what comes after the checkpoint that a run goes on from", () => {
+  it("drops what comes after the checkpoint that a run resumes from", () => {
     write(step(1), step(2), validation(2), checkpoint(2), step(3), sample(3), step(4));
     assert.deepEqual(kept(2), ["step 1", "step 2", "validation 2", "checkpoint 2"]);
   });
 
-  it("loses a validation and a sample that will be done again", () => {
+  it("drops a validation and a sample that will be repeated", () => {
     write(step(1), step(2), validation(2), sample(2));
     assert.deepEqual(kept(2, true), ["step 1", "step 2"]);
   });

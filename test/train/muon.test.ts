@@ -54,7 +54,7 @@ for (const [name, config] of ARCHITECTURES) {
     // Which tensors Muon takes is the architecture's; what follows is not.
     if (name !== "GPT-2") return;
 
-    it("goes on after a stop bit for bit", async () => {
+    it("resumes after a stop bit for bit", async () => {
       const out = join(dir, `${name}-broken`);
       const stop = new AbortController();
       const until = ({ step }: TrainEvent) => step >= 13 && stop.abort();

@@ -79,7 +79,7 @@ describe("a step in bf16", () => {
 });
 
 describe("a run in bf16", () => {
-  it("goes on bit for bit after a stop, on any number of threads, and keeps its precision", async () => {
+  it("resumes bit for bit after a stop, on any number of threads, and keeps its precision", async () => {
     const [whole, stopped] = [join(dir, "whole"), join(dir, "stopped")];
     await trainTiny({ data, out: whole, settings: { ...BF16, steps: 8 } });
     const stop = new AbortController();

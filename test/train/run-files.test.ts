@@ -77,7 +77,7 @@ describe("a damaged newest checkpoint", () => {
 });
 
 describe("metrics.jsonl", () => {
-  it("tells of every checkpoint, also of one whose event a kill prevented", async () => {
+  it("has every checkpoint, also one whose event a kill prevented", async () => {
     const out = copyOf();
     const path = join(out, "metrics.jsonl");
     const lines = readFileSync(path, "utf8").trimEnd().split("\n");

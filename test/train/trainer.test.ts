@@ -51,7 +51,7 @@ describe("a run", () => {
     assert.ok(held.at(-1)! < 3.5, `held-out loss ${held}`);
   });
 
-  it("tells its story in typed events, and keeps it in metrics.jsonl", async () => {
+  it("reports typed events, and keeps them in metrics.jsonl", async () => {
     const out = newFolder();
     const events = await trainTiny({ data, out, peakFlops: 1e12 });
     assert.deepEqual([events[0]!.type, events.at(-1)!.type], ["start", "end"]);
@@ -229,7 +229,7 @@ describe("a run is refused", () => {
     await refused({ data, out: newFolder(), from, config: { nLayer: 3 } }, /nLayer: expected 2, the model's, got 3/);
   });
 
-  it("when samples are asked for and there is no tokenizer to write them with", async () => {
+  it("when samples are requested and there is no tokenizer to write them with", async () => {
     const bare = newFolder();
     mkdirSync(bare);
     cpSync(join(data, "train-00000.bin"), join(bare, "train-00000.bin"));
@@ -310,7 +310,7 @@ describe("a run is refused", () => {
     }
   });
 
-  it("when the run has gone on elsewhere in the meantime", async () => {
+  it("when another process has continued the run in the meantime", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });
     const late = await Trainer.create({ backend: await anyBackend(), out, resume: true, settings: { steps: 6 } });

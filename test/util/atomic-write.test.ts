@@ -128,7 +128,7 @@ describe("writeFileAtomically", () => {
     assert.deepEqual(contents(folder), { "there/x": "new" });
   });
 
-  it("lets writers of one file run side by side: one of them wins, whole", async () => {
+  it("allows several writers of one file: one of them wins, whole", async () => {
     const folder = emptyFolder();
     const texts = Array.from({ length: 8 }, (_, i) => `${i}`.repeat(1000));
     await Promise.all(texts.map((text) => writeFileAtomically(join(folder, "x"), text)));

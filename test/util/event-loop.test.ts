@@ -12,9 +12,9 @@ describe("yieldToEventLoop", () => {
     assert.ok(fired, "a due timer has its turn");
   };
 
-  it("lets others run", letsTimersRun);
+  it("runs other callbacks", letsTimersRun);
 
-  it("lets others run where there is no setImmediate, as in browsers", async () => {
+  it("runs other callbacks where there is no setImmediate, as in browsers", async () => {
     const { setImmediate } = globalThis;
     try {
       Reflect.deleteProperty(globalThis, "setImmediate");
