@@ -11,12 +11,12 @@ interface Strength {
 }
 
 /**
- * gumbel and synthid as measured on texts of the default model with its own sampling (docs/watermark.md), and their
- * relatives as these; the two of red and green a cautious guess, not measured yet.
+ * The two of Gumbel and synthid as measured on texts of the default model with its own sampling (docs/watermark.md),
+ * hf-synthid as synthid; the two of red and green a cautious guess, not measured yet.
  */
 const STRENGTHS: Readonly<Record<WatermarkScheme, Strength>> = {
   gumbel: { mean: 1, deviation: 1.35, spread: 0.18 },
-  "dual-key-gumbel": { mean: 1, deviation: 1.35, spread: 0.18 },
+  "dual-key-gumbel": { mean: 0.95, deviation: 1.45, spread: 0.18 },
   "red-green": { mean: 0.55, deviation: 1, spread: 0.12 },
   synthid: { mean: 0.75, deviation: 0.6, spread: 0.145 },
   "hf-kgw": { mean: 0.55, deviation: 1, spread: 0.12 },
