@@ -255,6 +255,32 @@ static __attribute__((noinline, unused)) void pack_b(int bf16, float *restrict d
   if (bf16) round_to_bf16(dst, (size_t)(ROUND_UP(n, NR) * kc));
 }
 
+#if PAIRS
+/* pack_b of columns that are bf16 already, each column's values along k in order. */
+static __attribute__((noinline, unused)) void pack_b_halves(float *restrict dst, const uint16_t *restrict src, Index cs, Index kc, Index n) {
+  const Index steps = (kc + 1) / 2, whole = kc / 2;
+  for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * steps) {
+    Index nr = n - j0 < NR ? n - j0 : NR, k = 0;
+    const uint16_t *s = src + j0 * cs;
+    for (; nr == NR && k + VW <= whole; k += VW) {
+      for (int j = 0; j < NV; j++) {
+        vf r[VW];
+        UNROLL for (int i = 0; i < VW; i++) r[i] = vload((const float *)(s + (j * VW + i) * cs + 2 * k));
+        vtranspose(r);
+        UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * NR + j * VW, r[i]);
+      }
+    }
+    for (; k < steps; k++) {
+      for (Index j = 0; j < NR; j++) {
+        uint16_t pair[2] = {0, 0};
+        if (j < nr) memcpy(pair, s + j * cs + 2 * k, (size_t)(kc - 2 * k < 2 ? 1 : 2) * sizeof *pair);
+        memcpy(dst + k * NR + j, pair, sizeof pair);
+      }
+    }
+  }
+}
+#endif
+
 /* One factor of a product: its element (i, j) is data[i * rs + j * cs], one of rs, cs being 1. */
 typedef struct {
   const void *data;
@@ -281,6 +307,10 @@ static __attribute__((unused)) void pack_a_operand(int bf16, float *dst, const O
 static __attribute__((unused)) void pack_b_operand(int bf16, float *dst, const Operand *b, Index k, Index j, Index kc, Index n, float *temp) {
   if (b->type == F32) {
     pack_b(bf16, dst, (const float *)b->data + k * b->rs + j * b->cs, b->rs, b->cs, kc, n);
+#if PAIRS
+  } else if (bf16 && b->type == BF16 && b->rs == 1) {
+    pack_b_halves(dst, (const uint16_t *)b->data + k + j * b->cs, b->cs, kc, n);
+#endif
   } else if (b->rs == 1) {
     const Index steps = (kc + STEP(bf16) - 1) / STEP(bf16);
     for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * steps) {
