@@ -3,7 +3,7 @@ import { isObject, parseObject } from "../gpt2-files.js";
 import type { NamedText } from "../tokenizer-config.js";
 import type { ReadText } from "../tokenizer-folder.js";
 import { addedTokenJson, readAddedToken } from "../tokenizer-json.js";
-import type { AddedToken } from "../vocabulary.js";
+import { type AddedToken, MOST_IDS } from "../vocabulary.js";
 import { quote } from "../vocabulary-from-texts.js";
 import type { NormalizerOptions } from "./normalize.js";
 import {
@@ -83,6 +83,10 @@ function addTokens(vocabulary: WordPieceVocabulary, more: readonly AddedToken[])
   for (const token of more) {
     const known = tokens.indexOf(token.text);
     const id = known >= 0 ? known : token.id;
+    if (!Number.isInteger(id) || id < 0 || id >= MOST_IDS) {
+      const op = `reading added tokens: ${quote(token.text)}`;
+      throw new TokenizerError({ op, expected: `an id from 0 to ${MOST_IDS - 1}`, got: quote(id) });
+    }
     added.set(token.text, { ...token, id });
     while (tokens.length <= id) tokens.push(undefined);
     tokens[id] ??= token.text;

@@ -124,6 +124,14 @@ describe("files of WordPiece", () => {
     assert.throws(() => bertVocabulary(["[UNK]"]), /expected a token "\[CLS\]"/);
   });
 
+  it("are refused where an added token's id is no id", () => {
+    for (const id of [-1, 0.5, 2 ** 31 - 1, 2 ** 32, 1e300]) {
+      const added = [{ id, content: "[NEW]", special: true }];
+      const read = () => readWordPieceJson(changed((file) => Object.assign(file, { added_tokens: added })));
+      refuses(read, /added tokens: "\[NEW\]": expected an id from 0 to/);
+    }
+  });
+
   it("damaged give typed errors or work", { timeout }, () => {
     const text = writeWordPieceJson(vocabulary);
     fuzz(1500, (mutator, what) => {
