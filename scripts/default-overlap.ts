@@ -9,10 +9,10 @@ import { STORY_FILES } from "./story-text.js";
  * Measures how much of evaluations, of the held-out books and of the default model's writing is in its training text:
  * models/default/overlap.json, and the section of its card.
  *
- *     node dist/scripts/default-overlap.js --corpus CORPUS --stories STORIES --work WORK --eval EVAL
+ *     node dist/scripts/default-overlap.js --corpus CORPUS --work WORK --eval EVAL [--stories STORIES]
  *
- * CORPUS holds train-*.txt.gz and valid.txt.gz, STORIES the stories and simple texts, which count whole although only their
- * openings are read. The filter is kept in WORK. The figures of the evaluation sets stay as they are while text and
+ * CORPUS holds train-*.txt.gz and valid.txt.gz; STORIES, for a model that has read them, the stories and simple texts, which
+ * count whole although only their openings are read. The filter is kept in WORK. The figures of the evaluation sets stay as they are while text and
  * tokenizer do.
  */
 const { values } = parseArgs({
@@ -26,9 +26,9 @@ const { values } = parseArgs({
   },
 });
 const { corpus, stories, work, out } = values;
-if (!corpus || !stories || !work) {
+if (!corpus || !work) {
   console.error(
-    "usage: node dist/scripts/default-overlap.js --corpus DIR --stories DIR --work DIR [--eval DIR] [--workers N]",
+    "usage: node dist/scripts/default-overlap.js --corpus DIR --work DIR [--stories DIR] [--eval DIR] [--workers N]",
   );
   process.exit(2);
 }
@@ -36,7 +36,7 @@ const books = readdirSync(corpus)
   .filter((name) => /^train-\d+\.txt\.gz$/.test(name))
   .sort()
   .map((name) => join(corpus, name));
-const trainFiles = [...books, ...STORY_FILES.map((name) => join(stories, name))];
+const trainFiles = [...books, ...(stories ? STORY_FILES.map((name) => join(stories, name)) : [])];
 const started = performance.now();
 const { sets } = await publishOverlap({
   ...{ out, trainFiles, work, evalFolder: values.eval, workers: Number(values.workers) },
