@@ -142,6 +142,14 @@ for (const backend of await backends()) {
       });
     }
 
+    if (!slow) {
+      it("have them in bf16 too, with keys and values in f16", async () => {
+        const weights = await loadWeights(backend, WIDE, storedTensors(WIDE, 3), { dtype: "bf16" });
+        const make = () => new Scheduler(new Engine(backend, WIDE, weights, { compute: "bf16", kv: "f16" }));
+        await sameBits(make(), make, requestsFor(WIDE, 20, [undefined]), [0, 7, 13, 19]);
+      });
+    }
+
     it("have them with adapters mixed, and where layers see a window", async () => {
       const targets = loraTargets({ architecture: "gpt2" });
       const adapters = [1, 2, 3].map((seed) => randomAdapter(backend, ODD, loraRanks(ODD, targets, seed), seed));
