@@ -14,7 +14,8 @@ import type { DecodeProgramOptions } from "./decode-program.js";
 import { headLoss } from "./head.js";
 import type { LoraRanks } from "./lora.js";
 import { architectureOf } from "./registry.js";
-import { type TaskHead, taskLoss } from "./task-head.js";
+import type { TaskHead } from "./task-head.js";
+import { taskLoss } from "./task-loss.js";
 import { tokenInputs } from "./token-inputs.js";
 import { backwardOf, type Objective, type ObjectiveTensors, objectiveOf } from "./training.js";
 
@@ -61,7 +62,7 @@ export function trainProgram(config: ModelConfig, N: number, options: TrainProgr
   const x = a.hidden;
   const objective = objectiveOf(config);
   if (head) {
-    taskLoss(k, config, head, x, { dx, scale: () => k.scalar("lossScale") });
+    taskLoss(k, config, head, x, { p, g }, { dx, scale: () => k.scalar("lossScale") });
   } else if (objective) {
     const grad = { dx, scale: k.scalar("lossScale"), nextScale: k.scalar("nextScale") };
     objective.record(k, config, p, g, objectiveTensors(k, config, objective, x), grad);
@@ -89,13 +90,13 @@ export function lossProgram(config: ModelConfig, N: number, { types, ranks, head
   const io = tokenInputs(k, config, N);
   const { forward, head: headName } = architectureOf(config);
   const x = forward(k, config, p, io).hidden;
+  const frozen = { tensor: () => undefined, adapters: () => [] };
   if (head) {
-    taskLoss(k, config, head, x);
+    taskLoss(k, config, head, x, { p, g: frozen });
     return prune(k.build());
   }
   const objective = objectiveOf(config);
   if (objective) {
-    const frozen = { tensor: () => undefined, adapters: () => [] };
     objective.record(k, config, p, frozen, objectiveTensors(k, config, objective, x));
     return prune(k.build());
   }

@@ -2,7 +2,7 @@ import type { Recorder, Scalar, Tensor } from "../program/program.js";
 import type { Adapter } from "./adapted-linear.js";
 import type { Backward } from "./architecture.js";
 import { backward as bert } from "./bert/backward.js";
-import { bertObjective } from "./bert/objective.js";
+import { bertObjective, bertTaskInput } from "./bert/objective.js";
 import type { ModelConfig } from "./config.js";
 import { GPT_NEO_ATTENTION } from "./gpt-neo/attention.js";
 import { GPT2_ATTENTION } from "./gpt2/attention.js";
@@ -48,5 +48,27 @@ const OBJECTIVES: ReadonlyMap<string, Objective> = new Map(
 
 /** Undefined for models that predict the next token. */
 export const objectiveOf = ({ architecture }: ModelConfig): Objective | undefined => OBJECTIVES.get(architecture);
+
+/** What a head for whole texts reads in place of hidden states, and its backward pass: dx [N, C] is set from dout. */
+export interface TaskInput<C extends ModelConfig = ModelConfig> {
+  readonly out: Tensor; // [N, C]
+  backward(
+    k: Recorder,
+    config: C,
+    p: Leaves<Tensor, Adapter>,
+    g: Leaves<Tensor | undefined, unknown>,
+    d: { readonly dout: Tensor; readonly dx: Tensor },
+  ): void;
+}
+
+type RecordTaskInput = (k: Recorder, config: ModelConfig, p: Leaves<Tensor, Adapter>, x: Tensor) => TaskInput;
+
+const TASK_INPUTS: ReadonlyMap<string, RecordTaskInput> = new Map(
+  Object.entries({ bert: bertTaskInput } as unknown as Record<string, RecordTaskInput>),
+);
+
+/** Undefined for models whose heads read hidden states. */
+export const taskInputOf = ({ architecture }: ModelConfig): RecordTaskInput | undefined =>
+  TASK_INPUTS.get(architecture);
 
 export const backwardOf = ({ architecture }: ModelConfig): Backward => BACKWARDS.get(architecture)!;

@@ -24,7 +24,7 @@ export class TaskArrays {
 
   /** @param scale factor of each text's loss before differentiation */
   write({ targets, values }: HostBatch, scale: number): void {
-    if (this.#head.kind === "classification") return;
+    if (this.#head.kind !== "regression") return;
     const { negatives, counted, slope } = this.bindings;
     const count = Float32Array.from(targets, (target) => (target < 0 ? 0 : 1));
     negatives!.write(values.map((value, n) => -value * count[n]!));

@@ -6,6 +6,7 @@ import { BERT_HUGGING_FACE } from "../../src/architectures/bert/formats/huggingf
 import { tensorTable } from "../../src/architectures/registry.js";
 import type { Backend } from "../../src/backend/backend.js";
 import { openCheckpoint } from "../../src/pretrained/open.js";
+import { loadWordPiece } from "../../src/tokenizer/wordpiece/files.js";
 import type { FillBatch } from "../../src/train/host-batch.js";
 import { ModelTrainer } from "../../src/train/model-trainer.js";
 import { trainSettings } from "../../src/train/settings.js";
@@ -44,10 +45,11 @@ const fill: FillBatch = (_, batch) => {
   return pretraining.labels.flat().filter((label) => label >= 0).length;
 };
 
-async function trainerOn(backend: Backend, recompute: 0 | 1 = 0): Promise<ModelTrainer> {
-  const checkpoint = await openCheckpoint(bertFolder("pretraining"));
-  const trainer = await ModelTrainer.create(backend, checkpoint.config, { ...SETTINGS, recompute });
-  for (const [name, tensor] of checkpoint.tensors) {
+async function trainerOn(backend: Backend, recompute: 0 | 1 = 0, folder = "pretraining"): Promise<ModelTrainer> {
+  const checkpoint = await openCheckpoint(bertFolder(folder));
+  const { config, head } = checkpoint;
+  const trainer = await ModelTrainer.create(backend, config, { ...SETTINGS, recompute }, undefined, head);
+  for (const [name, tensor] of [...checkpoint.tensors, ...(head?.tensors ?? [])]) {
     const values = new Float32Array(trainer.trained.get(name)!.length);
     tensor.readInto(values);
     trainer.trained.get(name)!.write(values);
@@ -94,6 +96,57 @@ describe("a BERT in pre-training", () => {
     };
     await assert.rejects(trainer.step(0, all), { name: "DataError", message: /at most \d+ masked tokens, got \d+/ });
   });
+});
+
+/** The texts of the fixture's batch, with the targets of a task. */
+function fillTask(targetsOf: (b: number, t: number) => number): FillBatch {
+  return (_, batch) => {
+    let counted = 0;
+    for (let b = 0; b < B; b++) {
+      for (let t = 0; t < T; t++) {
+        const n = b * T + t;
+        // Texts are the same as in pre-training, without their masks.
+        const label = pretraining.labels[b]![t]!;
+        batch.tokens[n] = label >= 0 ? plainIds[b]![t]! : pretraining.ids[b]![t]!;
+        batch.tokenTypes[n] = pretraining.types[b]![t]!;
+        if (t >= pretraining.lengths[b]!) batch.first[n] = n;
+        batch.targets[n] = targetsOf(b, t);
+        if (batch.targets[n]! >= 0) counted++;
+      }
+    }
+    return counted;
+  };
+}
+
+const plainIds = await (async () => {
+  const tokenizer = await loadWordPiece(bertFolder("sequence"));
+  return BERT_EXPECTED.pairs.map(([a, b]) => Array.from(tokenizer.encode([a, b]).ids));
+})();
+
+describe("a BERT with a head for a task", () => {
+  const { sequence, tokens } = BERT_EXPECTED;
+  const tasks = [
+    ["sequence", sequence.loss, (b: number, t: number) => (t === 0 ? sequence.targets[b]! : -1)],
+    ["tokens", tokens.loss, (b: number, t: number) => tokens.targets[b]![t]!],
+  ] as const;
+  for (const [folder, loss, targetsOf] of tasks) {
+    for (const [name, make] of allBackends()) {
+      it(`has transformers' loss and gradients for ${folder} on ${name}`, async () => {
+        const trainer = await trainerOn(await make(), 0, folder);
+        await trainer.zeroGradients();
+        const { batches, targets } = trainer.fillStep(0, fillTask(targetsOf));
+        const got = (await trainer.accumulate(0, 0, batches[0]!, targets)) / targets;
+        assertClose("loss", [got], [loss], { relative: 2e-6 });
+        const grads = await trainer.grads.read();
+        for (const { name, shape } of trainer.table) {
+          const { offset, size } = trainer.layout.offsets.get(name)!;
+          const want = BERT_VALUES.get(`${folder}.grad.${BERT_HUGGING_FACE.fileName(name)}`)!;
+          const tolerance = { relative: 2e-5, floor: 1e-2 };
+          assertClose(`gradient of ${name}`, grads.subarray(offset, offset + size), want, tolerance, shape);
+        }
+      });
+    }
+  }
 });
 
 describe("a BERT's configuration", () => {

@@ -2,7 +2,7 @@ import { type Recorder, rowsOf, type Tensor } from "../../program/program.js";
 import { headLoss } from "../head.js";
 import { activationBackward, layernormBackward, linearBackward } from "../layers.js";
 import type { Leaves } from "../params.js";
-import type { Objective } from "../training.js";
+import type { Objective, TaskInput } from "../training.js";
 import type { BertConfig } from "./config.js";
 import { pooledForward, transformForward } from "./outputs.js";
 import { headParams } from "./params.js";
@@ -97,6 +97,17 @@ function nextSentenceLoss(
   const head = { dx: dpooled, dweight: d.nextSentence.weight, dbias: d.nextSentence.bias, scale: grad.scale };
   headLoss(k, nextSentence.weight, io, head, nextSentence.bias, "next");
   pooledBackward(k, config, p, g, { x, preactivation, dpooled, dx: grad.dx });
+}
+
+/** The pooled state, which heads for whole texts read. */
+export function bertTaskInput(k: Recorder, config: BertConfig, p: Params, x: Tensor): TaskInput<BertConfig> {
+  const out = k.temp("pooler", x.shape);
+  const preactivation = pooledForward(k, config, p, x, out);
+  return {
+    out,
+    backward: (k, config, p, g, { dout, dx }) =>
+      pooledBackward(k, config, p, g, { x, preactivation, dpooled: dout, dx }),
+  };
 }
 
 interface PooledGradient {
