@@ -52,6 +52,8 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   window(config: C, layer: number): number | undefined;
   /** Tensors of a head for a task, in place of one linear layer without bias: see src/architectures/task-head.ts. */
   readonly task?: (config: C, head: TaskHead) => TensorSpec[];
+  /** The configuration of a model with such a head, which has no other. */
+  readonly withHead?: (config: C, head: TaskHead) => C;
   /** What the model computes from hidden states besides the vocabulary's logits of generation, by name. */
   readonly outputs?: Readonly<Record<string, Output<C>>>;
   forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, io: TokenInputs, options?: ForwardOptions): A;

@@ -33,4 +33,5 @@ export function scoreSpec({ nEmbd }: ModelConfig, { labels }: TaskHead): TensorS
  * The configuration of a model with such a head, which has no output head: tied embeddings keep one out of the table of
  * tensors.
  */
-export const headlessConfig = <C extends ModelConfig>(config: C): C => ({ ...config, tieWordEmbeddings: true });
+export const headlessConfig = (config: ModelConfig, head: TaskHead): ModelConfig =>
+  architectureOf(config).withHead?.(config, head) ?? { ...config, tieWordEmbeddings: true };

@@ -11,7 +11,8 @@ import { findShards } from "../data/open-dataset.js";
 import { prepareData } from "../data/prepare.js";
 import { readLines } from "../data/read-lines.js";
 import { DataError, UsageError } from "../errors.js";
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { TextTokenizer } from "../tokenizer/text-tokenizer.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
 
 /** Tasks besides generation: a label of each text, or a number. */
@@ -42,7 +43,9 @@ export interface PrepareStatus {
 
 /** The model's tokenizer, and its name. */
 export interface NamedTokenizer {
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TextTokenizer;
+  /** Whether the model reads whole texts, as a BERT. */
+  readonly encoder?: boolean;
   readonly name: string;
 }
 
@@ -75,12 +78,16 @@ async function prepareInto(
 ): Promise<void> {
   const { val, valFraction = val?.length ? 0 : 0.1, template, task, onPrepare, signal } = options;
   const common = { out: folder, valInputs: val, valFraction, onProgress: onPrepare, signal };
-  const { tokenizer: model, name } = await tokenizer();
+  const { tokenizer: model, name, encoder } = await tokenizer();
   if (task) {
     if (template) throw new UsageError({ op: `task ${task}`, expected: "text and label", got: "a template" });
     const kind = FINETUNE_TASKS[task];
     await prepareLabelled(inputs, { ...common, kind, tokenizer: model, tokenizerName: name });
     return;
+  }
+  if (!(model instanceof Tokenizer) || encoder) {
+    const expected = "task classify or regress";
+    throw new UsageError({ op: `fine-tuning ${name}, which reads whole texts`, expected, got: "running text" });
   }
   const prepare = (await areExamples(inputs, template)) ? { ...common, template } : common;
   const named = { tokenizer: model, tokenizerName: name };

@@ -1,8 +1,13 @@
 import type { ModelConfig } from "../architectures/config.js";
+import { architectureOf } from "../architectures/registry.js";
 import { type LabelledInfo, readLabelledInfo } from "../data/examples/labelled-folder.js";
 import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel } from "../pretrained/load.js";
+import { wordPieceOf } from "../pretrained/load-bert.js";
 import { tokenizerOf } from "../pretrained/tokenizer.js";
+import { ByteLevelEncoder, type EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import type { TextTokenizer } from "../tokenizer/text-tokenizer.js";
+import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
 import { checkOptionNames, type OptionNames } from "../util/nearest.js";
 import { describeModel } from "./base-model.js";
@@ -100,12 +105,17 @@ export async function finetune(options: FinetuneOptions): Promise<Trainer> {
   return Trainer.create({ ...rest, from, data: folder, settings, epochs });
 }
 
+function textTokenizerOf(tokenizer: EncoderTokenizer | undefined): TextTokenizer | undefined {
+  return tokenizer instanceof ByteLevelEncoder ? tokenizer.tokenizer : (tokenizer as WordPieceTokenizer | undefined);
+}
+
 /** @throws {TokenizerError} the model has none. */
 async function tokenizerFor({ from, locate }: TrainerOptions): Promise<NamedTokenizer> {
   const checkpoint = await openModel(from, locate);
   try {
-    const tokenizer = await tokenizerOf(checkpoint);
-    if (tokenizer) return { tokenizer, name: from ?? "the default model's" };
+    const encoder = architectureOf(checkpoint.config).attention === "bidirectional";
+    const tokenizer = encoder ? textTokenizerOf(await wordPieceOf(checkpoint)) : await tokenizerOf(checkpoint);
+    if (tokenizer) return { tokenizer, name: from ?? "the default model's", encoder };
     const hint = "Put its tokenizer.json beside the weights";
     throw new TokenizerError({
       op: `fine-tuning ${checkpoint.path}`,

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
-import { tensorTable } from "../architectures/registry.js";
+import { architectureOf, tensorTable } from "../architectures/registry.js";
 import { taskTensors } from "../architectures/task-head.js";
 import { type DeviceArray, hostFloats } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
@@ -16,9 +16,8 @@ import {
   saveCheckpoint,
   writeSafetensorsFile,
 } from "../pretrained/node.js";
-import { writeTokenizerConfig } from "../tokenizer/tokenizer-config.js";
-import { readTokenizerJson } from "../tokenizer/tokenizer-json.js";
-import { endOfTextOf } from "../tokenizer/vocabulary.js";
+import { filesBeside, type TextTokenizer, tokenizerOfText } from "../tokenizer/text-tokenizer.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { removeFolderAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { readFailure } from "../util/file-errors.js";
@@ -75,7 +74,6 @@ const OPTIMIZER_FILE = "optimizer.safetensors";
 const TOKENIZER_FILE = "tokenizer.json";
 
 /** So that transformers, and this program, read tokenizer.json as it is: without it a GPT-2 has no prefix space. */
-const TOKENIZER_CONFIG_FILE = "tokenizer_config.json";
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
@@ -124,11 +122,18 @@ async function fillModel(folder: string, trainer: ModelTrainer, tokenizer: strin
     }
   }
   const { config, head } = trainer;
-  const vocabulary = tokenizer === undefined ? undefined : readTokenizerJson(tokenizer, TOKENIZER_FILE);
-  if (vocabulary) await writeNewFile(join(folder, TOKENIZER_CONFIG_FILE), writeTokenizerConfig(vocabulary));
-  const endOfText = (vocabulary && endOfTextOf(vocabulary)) ?? defaultEndOfText(config.vocabSize);
-  const tokens = { bosTokenId: endOfText, eosTokenIds: [endOfText] };
-  await saveCheckpoint(folder, { config, tensors: tensors(), head, ...tokens });
+  const made = tokenizer === undefined ? undefined : tokenizerOfText(tokenizer, TOKENIZER_FILE);
+  for (const [name, text] of Object.entries(made ? filesBeside(made) : {}))
+    await writeNewFile(join(folder, name), text);
+  await saveCheckpoint(folder, { config, tensors: tensors(), head, ...endTokens(config, made) });
+}
+
+/** The tokens that start and end a text; a model that reads whole texts has none. */
+function endTokens(config: ModelConfig, tokenizer: TextTokenizer | undefined) {
+  if (architectureOf(config).attention === "bidirectional") return { eosTokenIds: [] };
+  const own = tokenizer instanceof Tokenizer ? tokenizer.endOfText : undefined;
+  const endOfText = own ?? defaultEndOfText(config.vocabSize);
+  return { bosTokenId: endOfText, eosTokenIds: [endOfText] };
 }
 
 async function fillAdapter(

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
 import { initialTensor } from "../architectures/init.js";
-import { modelConfig, presetOf } from "../architectures/registry.js";
+import { architectureOf, modelConfig, presetOf } from "../architectures/registry.js";
 import { headlessConfig, type TaskHead } from "../architectures/task-head.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { CheckpointError, DataError, UsageError } from "../errors.js";
@@ -75,6 +75,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   const config = configFor(head, newConfig(options, found?.config));
   const settings = settingsFor(config, options.settings);
   const lora = options.lora && loraSettings(options.lora, config);
+  if (lora) refuseEncoder(config);
   if (lora && !found) {
     throw new UsageError({ op: "training an adapter", expected: "a model that it is for", got: "none" });
   }
@@ -92,6 +93,19 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
       await initialize(model, copied);
     },
   };
+}
+
+/** @throws {UsageError} adapters of a BERT have no place in files yet. */
+function refuseEncoder(config: ModelConfig): void {
+  const { attention, label } = architectureOf(config);
+  if (attention === "causal") return;
+  const hint = "Train all of it: without --lora";
+  throw new UsageError({
+    op: "training an adapter",
+    expected: "a model that reads from left to right",
+    got: label,
+    hint,
+  });
 }
 
 /** Steps are too small for fewer bits: weights that are trained are always f32. */
@@ -122,7 +136,7 @@ function newConfig({ config, from }: TrainerOptions, found: ModelConfig | undefi
 }
 
 const configFor = (head: TaskHead | undefined, config: ModelConfig): ModelConfig =>
-  head ? headlessConfig(config) : config;
+  head ? headlessConfig(config, head) : config;
 
 /** Initializes what was not copied: all of a new model, an adapter, a task head. */
 async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Promise<void> {
@@ -134,7 +148,10 @@ async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Pro
 }
 
 /** Ids of another tokenizer would be read without complaint, and mean nothing to the model. */
-function checkSameVocabulary(from: string, { vocabSize }: ModelConfig, { vocabSize: ids }: TrainingData): void {
+function checkSameVocabulary(from: string, config: ModelConfig, { vocabSize: ids }: TrainingData): void {
+  const { vocabSize } = config;
+  // A BERT of byte-level BPE has tokens more than the data that it was pre-trained on.
+  if (architectureOf(config).attention === "bidirectional" && ids !== undefined && ids <= vocabSize) return;
   if (ids === undefined || vocabSize === ids || vocabSize === Math.ceil(ids / 128) * 128) return;
   if (vocabSize === Math.ceil(ids / 64) * 64) return;
   throw new DataError({

@@ -1,16 +1,18 @@
 /** Pre-training a BERT with the trainer: it learns, resumes bit for bit, and its model fills masks. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { bertConfig } from "../../src/architectures/bert/config.js";
 import { BERT } from "../../src/bert.js";
 import type { TrainEvent } from "../../src/train/events.js";
+import { finetune } from "../../src/train/finetune.js";
 import { hostBatch } from "../../src/train/host-batch.js";
 import { trainSettings } from "../../src/train/settings.js";
 import { Trainer } from "../../src/train/trainer.js";
 import { TrainingData } from "../../src/train/training-data.js";
+import { bertFolder } from "../helpers/bert-fixtures.js";
 import { anyBackend, TINY_SHAPE, tinyData } from "../helpers/tiny-run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "bert-train-"));
@@ -45,6 +47,54 @@ async function train(out: string, steps: number, more: object = {}, resume = fal
 
 const losses = (events: readonly TrainEvent[]) =>
   events.flatMap((event) => (event.type === "step" ? [event.loss] : []));
+
+/** Cats are good, dogs are bad. */
+const lines = Array.from({ length: 60 }, (_, i) => {
+  const good = i % 2 === 0;
+  const text = `${["the", "a", "what"][i % 3]} ${good ? "cat" : "dog"} ${["sat", "was", "is"][(i >> 1) % 3]} on the mat`;
+  return JSON.stringify({ text, label: good ? "good" : "bad" });
+});
+
+describe("fine-tuning a BERT for labels", () => {
+  it("learns them, with WordPiece and a pooler", async () => {
+    const file = join(folder, "labels.jsonl");
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    const out = join(folder, "labels");
+    const trainer = await finetune({
+      backend: await anyBackend(),
+      from: bertFolder("masked"),
+      data: file,
+      out,
+      task: "classify",
+      settings: { steps: 40, batchSize: 16, seqLength: 16, lr: 2e-2, valEvery: 20, seed: 1, patience: 0 },
+    });
+    const reports: unknown[] = [];
+    for await (const event of trainer.run()) if (event.type === "validation") reports.push(event.report);
+    assert.equal(reports.length, 2);
+    await using model = await BERT.load(join(out, "model"));
+    assert.deepEqual(model.labels, ["bad", "good"]);
+    const found = await model.classify(["the cat sat on the mat", "a dog is on the mat"], { topK: 1 });
+    assert.deepEqual(
+      found.map(([best]) => best!.label),
+      ["good", "bad"],
+    );
+    assert.ok(existsSync(join(out, "model", "vocab.txt")));
+    // Of the pre-training only what the head reads is left, a pooler that the model did not have.
+    assert.deepEqual([model.config.pooler, model.config.maskedTokens], [true, false]);
+  });
+
+  it("is for labels alone: there is no text to write", async () => {
+    const text = join(folder, "text.txt");
+    writeFileSync(text, "a cat sat\n");
+    const options = { backend: await anyBackend(), from: bertFolder("masked"), data: text, out: join(folder, "none") };
+    await assert.rejects(finetune(options), /which reads whole texts: expected task classify or regress/);
+    const adapter = { ...options, data: join(folder, "labels.jsonl"), task: "classify", lora: { rank: 2 } } as const;
+    await assert.rejects(
+      finetune(adapter),
+      /training an adapter: expected a model that reads from left to right, got BERT/,
+    );
+  });
+});
 
 describe("pre-training a BERT", () => {
   it("lowers the loss, and resumes bit for bit", async () => {

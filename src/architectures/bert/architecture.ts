@@ -41,6 +41,10 @@ export const BERT: Architecture<BertConfig, BertActivations> = {
     ...(nextSentence ? [] : ["no head for next sentences"]),
   ],
   task: taskTensors,
+  withHead: (config, { kind }) => {
+    const pooler = kind === "classification" || kind === "regression";
+    return { ...config, pooler, maskedTokens: false, nextSentence: false, tieWordEmbeddings: true };
+  },
   outputs: bertOutputs,
   forward,
 };

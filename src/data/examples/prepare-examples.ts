@@ -1,4 +1,5 @@
 import { DataError } from "../../errors.js";
+import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { type Input, namesOf } from "../inputs.js";
 import { fieldsOf } from "../json-lines.js";
@@ -17,6 +18,7 @@ import {
 import { checkTemplate, plainText, renderExample, type Segment, type Template, templateFor } from "./template.js";
 
 export interface PrepareExamplesOptions extends PrepareLinesOptions {
+  readonly tokenizer: Tokenizer;
   /** How a line becomes a text; by default `plain` for prompt and completion, `chat` for messages. */
   readonly template?: Template | undefined;
 }

@@ -1,4 +1,5 @@
 import { DataError } from "../../errors.js";
+import { idsOfText } from "../../tokenizer/text-tokenizer.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { type Input, namesOf } from "../inputs.js";
 import {
@@ -49,7 +50,7 @@ export async function prepareLabelled(
     const { text, label } = labelledLine(line, kind);
     const op = `reading ${line.where}`;
     if (label === undefined) throw new DataError({ op, expected: 'a "label"', got: "none" });
-    const tokens = Array.from(tokenizer.encode(text));
+    const tokens = Array.from(idsOfText(tokenizer, text));
     if (tokens.length === 0) {
       throw new DataError({ op, expected: 'a "text" with something in it', got: "an empty one" });
     }

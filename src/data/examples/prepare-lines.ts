@@ -3,8 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, UsageError } from "../../errors.js";
-import type { Tokenizer } from "../../tokenizer/tokenizer.js";
-import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
+import { type TextTokenizer, textOfTokenizer } from "../../tokenizer/text-tokenizer.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
 import { DATASET_TOKENIZER_FILE } from "../dataset-info.js";
@@ -16,7 +15,7 @@ import { type HeldOutBy, holdOut, isHeldOut } from "./held-out.js";
 export interface PrepareLinesOptions {
   /** Folder to make. */
   readonly out: string;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: TextTokenizer;
   /** Name of the tokenizer in the folder's description. Default "custom". */
   readonly tokenizerName?: string | undefined;
   /** Share of the examples to hold out, chosen by a hash of their text. Default 0.1. */
@@ -134,7 +133,7 @@ export async function prepareLines<Item extends object>(
 
 /** The tokenizer's entry in a folder's description. */
 export function tokenizerInfo({ tokenizer, tokenizerName }: PrepareLinesOptions): TokenizerInfo {
-  const json = writeTokenizerJson(tokenizer.vocabulary);
+  const json = textOfTokenizer(tokenizer);
   return {
     name: tokenizerName ?? "custom",
     sha256: createHash("sha256").update(json).digest("hex"),
@@ -158,7 +157,7 @@ export async function writeExampleFolder(
   const fill = async (folder: string): Promise<void> => {
     await write(folder, "train");
     if (info.splits.val) await write(folder, "val");
-    await writeNewFile(join(folder, DATASET_TOKENIZER_FILE), writeTokenizerJson(tokenizer.vocabulary));
+    await writeNewFile(join(folder, DATASET_TOKENIZER_FILE), textOfTokenizer(tokenizer));
     await writeNewFile(join(folder, file), `${JSON.stringify(info, null, 2)}\n`);
   };
   await writeFolderAtomically(out, fill, { errorClass: DataError });

@@ -105,6 +105,6 @@ export function configBeside(
   config: ModelConfig,
   mapping: HuggingFaceMapping,
 ): ModelConfig {
-  const parts = mapping.withPartsOf?.(config, found) ?? config;
-  return head && !found.has("lm_head.weight") ? headlessConfig(parts) : parts;
+  if (mapping.withPartsOf) return mapping.withPartsOf(config, found);
+  return head && !found.has("lm_head.weight") ? headlessConfig(config, head) : config;
 }
