@@ -25,6 +25,9 @@ from transformers import (
     BertForTokenClassification,
     BertModel,
     BertTokenizer,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    DistilBertForSequenceClassification,
     pipeline,
 )
 
@@ -170,6 +173,19 @@ def masks(tokenizer, expected: dict) -> None:
         "targets": {"text": one, "targets": targets, "filled": plain(fill(one, targets=targets))},
         "two": {"text": two, "filled": plain(fill(two, top_k=3))},
     }
+
+
+def distilled(tokenizer, expected: dict) -> None:
+    sizes = {"dim": 8, "n_layers": 2, "n_heads": 2, "hidden_dim": 12}
+    common = {key: SIZES[key] for key in ("vocab_size", "max_position_embeddings")}
+    model = spread(DistilBertForMaskedLM(DistilBertConfig(**sizes, **common)), 7)
+    save(model, "distilled", tokenizer)
+    fill = pipeline("fill-mask", model=model.double(), tokenizer=tokenizer)
+    labelled = spread(DistilBertForSequenceClassification(DistilBertConfig(**sizes, **common, num_labels=3)), 8)
+    save(labelled, "distilled-sequence", tokenizer)
+    classify = pipeline("text-classification", model=labelled.double(), tokenizer=tokenizer, top_k=None)
+    text = "the [MASK] sat on the mats."
+    expected["distilled"] = {"text": text, "filled": plain(fill(text)), "labels": plain(classify([TEXT])[0])}
 
 
 def likelihoods(expected: dict) -> None:
@@ -332,6 +348,7 @@ def main() -> None:
     old_names()
     masks(tokenizer, expected)
     likelihoods(expected)
+    distilled(tokenizer, expected)
     sequences(tokenizer, values, expected)
     token_labels(tokenizer, values, expected)
     spans(tokenizer, values, expected)

@@ -40,6 +40,8 @@ export function namesBelow(prefix: string, ignored: RegExp): TensorNames {
 /** A mapping of one architecture, by its name in src/architectures/registry.ts. */
 export interface ArchitectureMapping {
   readonly architecture: string;
+  /** Whether files of this kind hold a model of this configuration, where the architecture has several. */
+  holds?(config: ModelConfig): boolean;
 }
 
 /**
@@ -48,12 +50,9 @@ export interface ArchitectureMapping {
  * @param op for the error: `writing model.gguf: GGUF format`
  * @throws {ConfigError} the format does not hold its architecture.
  */
-export function mappingFor<M extends ArchitectureMapping>(
-  mappings: readonly M[],
-  { architecture }: ModelConfig,
-  op: string,
-): M {
-  const mapping = mappings.find((m) => m.architecture === architecture);
+export function mappingFor<M extends ArchitectureMapping>(mappings: readonly M[], config: ModelConfig, op: string): M {
+  const { architecture } = config;
+  const mapping = mappings.find((m) => m.architecture === architecture && (m.holds?.(config) ?? true));
   if (mapping !== undefined) return mapping;
   const expected = mappings.map((m) => m.architecture).join(" or ");
   const hint = "A Hugging Face folder holds every architecture";

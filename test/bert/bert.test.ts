@@ -1,11 +1,15 @@
 /** BERT's calls against the pipelines of Hugging Face transformers (test/fixtures/bert), on every backend. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { BackendChoice } from "../../src/backend/choose.js";
 import type { Aggregation } from "../../src/bert/options.js";
 import { BERT } from "../../src/bert.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
 import { GPT2 } from "../../src/gpt2.js";
+import { convertModel } from "../../src/pretrained/convert.js";
 import { backends } from "../generate/models.js";
 import { BERT_EXPECTED, BERT_VALUES, bertFolder } from "../helpers/bert-fixtures.js";
 import { assertClose } from "../helpers/compare.js";
@@ -105,6 +109,22 @@ for (const { name } of await backends()) {
     });
   });
 }
+
+describe("a DistilBERT", () => {
+  it("fills masks and labels texts, also after it is written", async () => {
+    const { text, filled, labels } = BERT_EXPECTED.distilled;
+    const folder = mkdtempSync(join(tmpdir(), "distilbert-"));
+    for (const name of ["distilled", "distilled-sequence"]) {
+      await convertModel(bertFolder(name), join(folder, name));
+      for (const path of [bertFolder(name), join(folder, name)]) {
+        await using model = await BERT.load(path);
+        if (name === "distilled") assertResults(await model.fillMask(text), filled);
+        else assertResults(await model.classify(BERT_EXPECTED.tokens.text), labels);
+      }
+    }
+    rmSync(folder, { recursive: true });
+  });
+});
 
 describe("a BERT", () => {
   it("tells whether a sentence follows another", async () => {

@@ -44,6 +44,8 @@ export interface BertExpected {
     readonly original: readonly number[];
     readonly "word-l2r": readonly number[];
   };
+  /** DistilBERTs. */
+  readonly distilled: { readonly text: string; readonly filled: readonly Filled[]; readonly labels: readonly Label[] };
   readonly sequence: {
     readonly text: string;
     readonly labels: readonly Label[];

@@ -1,3 +1,4 @@
+import { DISTILBERT_HUGGING_FACE } from "../../architectures/bert/formats/distilbert.js";
 import { BERT_HUGGING_FACE } from "../../architectures/bert/formats/huggingface.js";
 import type { ModelConfig } from "../../architectures/config.js";
 import { GPT_NEO_HUGGING_FACE } from "../../architectures/gpt-neo/formats/huggingface.js";
@@ -27,6 +28,7 @@ export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [
   GPT2_HUGGING_FACE,
   GPT_NEO_HUGGING_FACE,
   BERT_HUGGING_FACE,
+  DISTILBERT_HUGGING_FACE,
 ];
 
 /**

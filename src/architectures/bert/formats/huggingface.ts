@@ -92,6 +92,7 @@ function fileName(name: string): string {
 export const BERT_HUGGING_FACE: HuggingFaceMapping = {
   architecture: "bert",
   modelType: "bert",
+  holds: (config) => (config as BertConfig).tokenTypes > 0,
   classPrefix: /^Bert(For|Model$|LMHead)/,
   classOf,
   readConfig,
