@@ -34,6 +34,10 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--save-every <n>", "saveEvery", "checkpoint every n steps and at the end"],
   ["--keep <n>", "keep", "newest checkpoints kept, besides the best"],
   ["--patience <n>", "patience", "stop after n validations without improvement, 0 for never"],
+];
+
+/** Those of pre-training alone. */
+const MASK_SETTINGS: typeof SETTINGS = [
   ["--mask-share <x>", "maskShare", "BERT: share of the tokens that are masked and predicted"],
   ["--static-masks <n>", "staticMasks", "BERT: ways to mask each text, 0 for another each time"],
 ];
@@ -65,6 +69,7 @@ export function addTrainFlags(command: Command): void {
   for (const [flag, , help, fallback] of SHAPE) command.option(flag, `${help} (default: ${fallback})`, number);
   command.optionsGroup("Training:");
   addSettingFlags(command);
+  addOptions(command, MASK_SETTINGS, {});
   addSwitches(command, ["--recompute", "--isolate", "--whole-words", "--best"]);
 }
 
@@ -75,7 +80,15 @@ export function addSwitches(command: Command, flags: readonly string[]): void {
 
 /** Adds the flags of the run's settings; `defaults` replaces defaults in the help. */
 export function addSettingFlags(command: Command, defaults: Partial<Record<keyof TrainSettings, string>> = {}): void {
-  for (const [flag, setting, help, fallback] of SETTINGS) {
+  addOptions(command, SETTINGS, defaults);
+}
+
+function addOptions(
+  command: Command,
+  settings: typeof SETTINGS,
+  defaults: Partial<Record<keyof TrainSettings, string>>,
+): void {
+  for (const [flag, setting, help, fallback] of settings) {
     const shown = defaults[setting] ?? fallback ?? TRAIN_DEFAULTS[setting];
     const option = new Option(flag, `${help} (default: ${shown})`);
     const names = SETTING_NAMES.get(setting);
@@ -88,7 +101,7 @@ export type Flags = Readonly<Record<string, unknown>>;
 export const givenShape = (flags: Flags): Partial<Record<ShapeField, number>> => collect(SHAPE, flags);
 export function givenSettings(flags: Flags): Partial<TrainSettings> {
   const switched = SWITCHES.flatMap(([flag, setting, value]) => (flags[keyOf(flag)] ? [[setting, value]] : []));
-  return { ...collect(SETTINGS, flags), ...Object.fromEntries(switched) };
+  return { ...collect([...SETTINGS, ...MASK_SETTINGS], flags), ...Object.fromEntries(switched) };
 }
 
 function collect<K extends string>(
