@@ -55,7 +55,13 @@ async function runKernels(): Promise<void> {
 function main(): void {
   let failed = 0;
   for (const [model, isa] of PROCESSORS) {
-    const args = ["-cpu", model, process.execPath, fileURLToPath(import.meta.url), "--run"];
+    const emulated = ["-cpu", model, process.execPath];
+    // V8's own code takes SSSE3 and SSE4.1 for granted where AVX is.
+    if (spawnSync(QEMU, [...emulated, "-e", "0"]).signal === "SIGILL") {
+      console.log(`-   ${model}: Node itself does not run there`);
+      continue;
+    }
+    const args = [...emulated, fileURLToPath(import.meta.url), "--run"];
     const { status, signal, error, stdout, stderr } = spawnSync(QEMU, args, { encoding: "utf8" });
     if (error) throw error;
     const got = status === 0 ? stdout.trim() : (signal ?? `exit ${status}`);
