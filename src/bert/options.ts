@@ -77,8 +77,8 @@ export const AGGREGATIONS: readonly Aggregation[] = ["none", "simple", "first", 
 
 export interface TokensOptions extends BertReadOptions {
   /**
-   * `none` (the default): every token by itself. `simple`: neighbours of one label are one entity. `first`, `average`, `max`: so
-   * too, after a word has got the label of its first token, of the mean of its tokens' probabilities, or of its surest token.
+   * `none` (the default): every token by itself. `simple`: neighbours of one label are one entity. `first`, `average`, `max`: the
+   * same, after each word got the label of its first token, of its tokens' mean probabilities, or of its most certain token.
    */
   readonly aggregation?: Aggregation | undefined;
   /** Labels left out; default `O`. */

@@ -50,15 +50,15 @@ Examples:
   $ gpt2 score --file page.txt                   how likely the model finds a text
   $ gpt2 info path/to/model                      what a model file holds
 
-A text that starts with the name of a command, or nearly so, in several arguments:
+To continue unquoted words that begin with the name of a command, or nearly so:
 gpt2 generate train of thought
-gpt2 generate --help lists the options of generating.`;
+gpt2 generate --help lists the options for generating.`;
 
 /** The program without its commands. Errors in the call are thrown as CommanderError, after their message is printed. */
 function makeProgram(): Command {
   const { version } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string };
   return new Command("gpt2")
-    .description("GPT-2: generate text, score it, look into models, train your own.")
+    .description("GPT-2 and BERT: generate, score and read text, inspect models, train your own.")
     .usage('"text to continue" [options]\n       gpt2 <command> [options]')
     .version(version)
     .helpCommand(true)

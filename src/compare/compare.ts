@@ -127,7 +127,7 @@ async function readByBert(
 
 /**
  * A BERT made to write: a mask after the text, its most probable token, a mask after that. It was not trained for that: it has
- * always seen the end of its texts, and takes the mask for the last word of one.
+ * only seen texts with their end, and takes the mask for the last word of one.
  */
 async function forcedToWrite(
   bert: BERT,

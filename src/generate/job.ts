@@ -10,7 +10,7 @@ export interface Step {
   readonly keep: number;
 }
 
-/** Goes on from a prompt, token by token. */
+/** Continues a prompt, token by token. */
 export interface Continuation {
   /**
    * Samples the token that follows, from the logits after the prompt and then after each token of a step, in order.

@@ -59,7 +59,7 @@ export class Gate {
   keyOf({ headers: { authorization = "" } }: IncomingMessage): string {
     if (this.#digests.length === 0) return "";
     const given = digest(/^bearer (.*)$/i.exec(authorization)?.[1]?.trim() ?? "");
-    // All are compared, so that the time does not say which key came near.
+    // All are compared, so that the time does not reveal which key came close.
     let found = -1;
     for (const [i, key] of this.#digests.entries()) if (timingSafeEqual(key, given)) found = i;
     if (found >= 0) return `key ${found}`;

@@ -64,7 +64,7 @@ export interface TextRun {
   readonly promptAlternatives?: number | undefined;
 }
 
-/** What a run tells besides its tokens. */
+/** What a run reports besides its tokens. */
 export interface RunReport {
   cached: number;
   /** Of the prompt's tokens from the second on. */

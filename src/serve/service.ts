@@ -125,7 +125,7 @@ function templateOf({ path }: GPT2): Template | undefined {
   return existsSync(file) ? checkTemplate(JSON.parse(readFileSync(file, "utf8")), file) : undefined;
 }
 
-/** An error of the library as the API states it: wrong values of a request are the client's, the rest is not told. */
+/** An error of the library as the API states it: wrong values of a request are the client's, the rest is not disclosed. */
 export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof ContextLengthError) return new ApiError(400, error.message, { code: "context_length_exceeded" });

@@ -103,7 +103,7 @@ export async function score(service: Service, body: Parsed<typeof scoreFields>, 
   };
 }
 
-/** POST /tokenize: special tokens in a text are taken for what they are, as clients send what they read in /tokenizer_info. */
+/** POST /tokenize: special tokens in a text are encoded as such, as clients send what they read in /tokenizer_info. */
 export function tokenize(service: Service, body: Parsed<typeof tokenizeFields>) {
   const { prompt, content, messages, return_token_strs: names } = body;
   const text = prompt ?? content;

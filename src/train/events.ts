@@ -90,7 +90,7 @@ export interface EndEvent {
   readonly best: BestStep | undefined;
   /** Of training in all. */
   readonly seconds: number;
-  /** It stopped because validations did not become better any more. */
+  /** It stopped because the validation loss no longer improved. */
   readonly early?: boolean;
   /** The step that the finished model is of. */
   readonly saved?: number;

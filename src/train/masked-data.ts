@@ -31,7 +31,7 @@ export interface MaskedDataOptions {
   readonly path: string;
 }
 
-/** Makes masked batches of batches of running text. */
+/** Turns batches of running text into masked ones. */
 export class MaskedData {
   readonly #config: BertConfig;
   readonly #settings: TrainSettings;
@@ -40,8 +40,8 @@ export class MaskedData {
   readonly #ids: { readonly cls: number; readonly sep: number; readonly mask: number };
 
   /**
-   * @throws {DataError} there is no tokenizer beside the data; {@link UsageError} one sequence a pass, which has no other to take
-   *   another text from; sequences too short.
+   * @throws {DataError} there is no tokenizer beside the data; {@link UsageError} passes of one sequence, without another to take a
+   *   second text from; sequences too short.
    */
   constructor({ config, settings, tokenizer, path }: MaskedDataOptions) {
     if (tokenizer === undefined) {
@@ -75,7 +75,7 @@ export class MaskedData {
 
   /**
    * @param text fills batches of running text, of `textLength` tokens a sequence
-   * @param copies how many ways each text is masked in; 0: another way each time
+   * @param copies in how many ways each text is masked; 0: a new one each time
    */
   filler(text: FillBatch, copies: number): FillBatch {
     return (pass, batch) => {

@@ -62,9 +62,9 @@ export interface TrainSettings {
   readonly useBest: number;
   /** BERT: share of the tokens that are masked and predicted. */
   readonly maskShare: number;
-  /** BERT, 1: mask whole words, of all their tokens. */
+  /** BERT, 1: mask whole words, all of their tokens together. */
   readonly wholeWords: number;
-  /** BERT: ways in which each text is masked; 0: another way each time (RoBERTa's dynamic masking). */
+  /** BERT: ways in which each text is masked; 0: a new one each time (RoBERTa's dynamic masking). */
   readonly staticMasks: number;
 }
 

@@ -31,12 +31,12 @@ export function registerAnswer(program: Command): void {
     .summary("find the answer to a question in a text, with a fine-tuned BERT")
     .description("Print the span of a text that answers a question.")
     .argument("<question...>", "the question")
-    .option("--context <text>", "the text that has the answer")
-    .option("-f, --file <path>", "read it from a file; - for standard input")
+    .option("--context <text>", "the text to find the answer in")
+    .option("-f, --file <path>", "read that text from a file; - for standard input")
     .option("-k, --top-k <n>", "answers to print", count, 1)
     .option("--answer-length <n>", "longest answer, in tokens", count, 15)
-    .option("--no-answer", "let there be none, for a model that was trained so")
-    .option("--json", "print JSON, as transformers' pipeline gave it");
+    .option("--no-answer", "allow that there is none, for a model trained with such questions")
+    .option("--json", "print JSON, as transformers' pipeline gives it");
   addEncoderOptions(command).addHelpText("after", HELP).action(answer);
 }
 

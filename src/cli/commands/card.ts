@@ -40,7 +40,7 @@ Examples:
 export function registerCard(program: Command): void {
   program
     .command("card")
-    .summary("write a model card from what files and results say")
+    .summary("write a model card from a model's files and results")
     .description("Write a model card: data, recipe, evaluations, what the model reproduces, bias, detection, limits.")
     .argument("[model]", "a model's name, folder or file (default: the package's own model)")
     .option("--results <files...>", "results of other commands, as JSON")

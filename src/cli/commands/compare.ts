@@ -31,7 +31,7 @@ Examples:
 export function registerCompare(program: Command): void {
   const command = program
     .command("compare")
-    .summary("one text, read by a GPT-2 and by a BERT")
+    .summary("read one text with a GPT-2 and with a BERT")
     .description("Read one text with a GPT-2, from left to right, and with a BERT, in both directions.")
     .argument("[text...]", "the text, with one [MASK] or none")
     .option("-f, --file <path>", "read the text from a file; - for standard input")

@@ -46,7 +46,7 @@ export function registerConvert(program: Command): void {
     .argument("<from>", "a model")
     .argument("<to>", "a folder, NAME.bin or NAME.gguf")
     .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
-    .addOption(new Option("--dtype <type>", "what to hold the weights in").choices(WEIGHT_TYPES))
+    .addOption(new Option("--dtype <type>", "storage dtype of the weights").choices(WEIGHT_TYPES))
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--overwrite", "replace what is there")
     .option("--json", "print JSON: what was read and written")

@@ -75,8 +75,8 @@ export function registerDetect(program: Command): void {
     .option("--head", "fine-tune the model instead of TF-IDF; --out is then the run's folder")
     .option("--epochs <n>", "with --head: passes through the texts (default: 3)", number)
     .option("--calibrate <inputs...>", "make a calibration from human texts: files and folders")
-    .option("--set <name>", "what the set of texts is called (default: the names of the files)")
-    .option("--passages <n>", "passages of the texts, at most", count, 1000)
+    .option("--set <name>", "name of the set of texts (default: the names of the files)")
+    .option("--passages <n>", "most passages to take from the texts", count, 1000)
     .option("-o, --out <file>", "the calibration or classifier to write");
   addDocumentOptions(command);
   command.optionsGroup("Model:");

@@ -110,9 +110,9 @@ export function registerGenerate(program: Command): void {
       "--template [t]",
       "put the prompt into a template: plain, story, chat, a file or JSON (default: the model's own)",
     )
-    .option("--trace <index>", "underline what stands in a corpus word for word, of an index by gpt2 index")
+    .option("--trace <index>", "underline what occurs word for word in a corpus, given its index by gpt2 index")
     .addOption(
-      new Option("--watermark <scheme>", "mark the text by a secret key, for gpt2 watermark to find").choices(
+      new Option("--watermark <scheme>", "mark the text with a secret key, for gpt2 watermark to find").choices(
         WATERMARK_SCHEMES,
       ),
     )

@@ -20,7 +20,7 @@ interface InfoFlags {
 export function registerInfo(program: Command): void {
   program
     .command("info")
-    .summary("what a model file holds")
+    .summary("show what a model file holds")
     .description("Show what a model file, or a LoRA adapter, holds. Only headers are read.")
     .argument("[model]", "as for --model (default: the package's own model)")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")

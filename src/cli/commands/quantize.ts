@@ -34,7 +34,7 @@ export function registerQuantize(program: Command): void {
     .summary("make a smaller, faster copy of a model")
     .description("Write a model as one GGUF file, with its weights in another type.")
     .argument("[model]", "as for --model (default: the package's own model)")
-    .addOption(new Option("--to <type>", "what to hold the weights in").choices(WEIGHT_TYPES).default("q8_0"))
+    .addOption(new Option("--to <type>", "storage dtype of the weights").choices(WEIGHT_TYPES).default("q8_0"))
     .option("-o, --out <file>", "file to write (default: MODEL-TYPE.gguf in this folder)")
     .option("--overwrite", "replace the file if it is there")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")

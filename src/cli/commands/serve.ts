@@ -63,11 +63,11 @@ export function registerServe(program: Command): void {
     .option("--slots <n>", "texts computed side by side (default: 32, or what 2 GiB hold)", count)
     .option("--queue <n>", "texts that may wait; more are refused (default: 512)", count)
     .option("--queue-tokens <n>", "prompt tokens that may wait (default: 262144)", count)
-    .option("--timeout <seconds>", "most time for a request (default: 600)", number)
-    .option("--prompt-budget <ms>", "time that prompts may add to a step beside other texts (default: 40)", number)
+    .option("--timeout <seconds>", "longest time for a request (default: 600)", number)
+    .option("--prompt-budget <ms>", "time that prompts may add to a step of other texts (default: 40)", number)
     .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
     .option("--api-key-file <path>", "file with the keys that callers need, one a line")
-    .option("--open", "listen on another address than this machine's without a key")
+    .option("--open", "listen without a key on other addresses than this machine's own")
     .option("--allow-host <name>", "a name by which the server is called; may be given several times", collect)
     .option("--allow-origin <origin>", "an origin whose pages may call, or *; may be given several times", collect)
     .option("--log", "print a line for each request")
@@ -104,7 +104,7 @@ async function serveModel(flags: ServeFlags): Promise<void> {
     view.start(server);
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     view.end();
-    if (server.active > 0) note(`waiting for ${server.active} requests; once more ends them`);
+    if (server.active > 0) note(`waiting for ${server.active} requests; a second signal ends them`);
     await server.close(1000 * flags.drain);
     process.exitCode = 0;
   });

@@ -31,7 +31,7 @@ Examples:
 export function registerTrace(program: Command): void {
   program
     .command("trace")
-    .summary("find what a text has word for word from a corpus")
+    .summary("find the passages that a text shares with a corpus")
     .description("Find the spans of a text that occur in a corpus word for word, with their documents and places.")
     .argument("[text...]", "the text")
     .requiredOption("--index <dir>", "index of the corpus, made by gpt2 index")

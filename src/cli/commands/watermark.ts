@@ -22,8 +22,8 @@ interface VerifyFlags extends WatermarkFlags {
 const HELP = `
 A text is marked by gpt2 "…" --watermark SCHEME with a secret key, and tested here with
 the same scheme and key; no model is needed, only its tokenizer. The p-value is the
-probability that a text which was not made with the key has such a score. Below the
-false-positive rate the mark is found. A text in which it is not found may be another
+probability that a text which was not made with the key scores as high. Up to the
+false-positive rate the mark counts as found. A text in which it is not found may be another
 model's or a person's, or have been edited; one of too few tokens says nothing.
 
 A key is an integer below 2^64, or any other text. --key is visible to other users in
@@ -43,7 +43,7 @@ export function registerWatermark(program: Command): void {
     .description("Test whether texts carry the watermark of a key.")
     .argument("[files...]", "the texts; - or none: standard input")
     .option("--text <text>", "the text itself, in place of a file")
-    .addOption(new Option("--scheme <name>", "how it is marked (default: gumbel)").choices(WATERMARK_SCHEMES))
+    .addOption(new Option("--scheme <name>", "scheme of the mark (default: gumbel)").choices(WATERMARK_SCHEMES))
     .option("--key <key>", "the secret key")
     .option("--key-file <path>", "a file with the key")
     .option("--config <path>", "a JSON file of scheme, key and the scheme's options")
@@ -53,7 +53,7 @@ export function registerWatermark(program: Command): void {
     )
     .option("--vocab-size <n>", "the model's vocabulary, for hf-kgw (default: the tokenizer's)", count)
     .option("--false-positive-rate <p>", "p-value up to which a mark is found", share, 0.01)
-    .option("--power <p>", "too short is a text of which marked ones are found less often than this", share, 0.9)
+    .option("--power <p>", "a text is too short if marked ones of its length are found less often", share, 0.9)
     .option("--json", "print JSON, a line for each text")
     .addHelpText("after", HELP)
     .action(verify);

@@ -50,7 +50,7 @@ export interface BiasOptions {
  * Differences of a model's log-probabilities between sentences that differ in whom they speak of, in the manner of the report
  * that followed the paper (Solaiman et al. 2019, arXiv 1908.09203, section 4 and appendix C): occupations with pronouns, pairs
  * of sentences about work, and names with qualities (Caliskan et al. 2017). They describe the model on these templates, not
- * people, and say nothing about what was not asked.
+ * people, and say nothing about what was not measured.
  */
 export async function probeBias(model: ProbedModel, { signal, onProgress }: BiasOptions = {}): Promise<BiasReport> {
   const plan = [pronouns(), work(), ...names()];

@@ -22,7 +22,7 @@ export interface ExtractableOptions {
   readonly targetTokens?: number | undefined;
   /** Passages of the corpus that are tried, each with every prompt. Default 1,000. */
   readonly passages?: number | undefined;
-  /** Of the choice of passages. Default 1. */
+  /** Seed of the choice of passages. Default 1. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
