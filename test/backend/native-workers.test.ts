@@ -48,7 +48,7 @@ describe("a worker that ends", { skip }, () => {
     it(`takes its teams and mapped files with it, ${end}`, async () => {
       await runWorker(how);
       const before = look();
-      for (let i = 0; i < 5; i++) await runWorker(how);
+      for (let i = 0; i < 3; i++) await runWorker(how);
       const after = look();
       assert.ok(after.threads <= before.threads, `${after.threads} threads, ${before.threads} before`);
       assert.equal(after.mappings, 0);

@@ -9,6 +9,7 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import type { TrainEvent, ValidationEvent } from "../../src/train/events.js";
 import { finetune } from "../../src/train/finetune.js";
 import { gpt2 } from "../cli/run.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import {
   anyBackend,
   curveOf,
@@ -35,7 +36,7 @@ const ARCHITECTURES: readonly (readonly [string, ConfigFields])[] = [
   ["GPT-Neo", { ...TINY_SHAPE, architecture: "gpt-neo", windowSize: 6 }],
 ];
 
-for (const [name, config] of ARCHITECTURES) {
+for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0, 1)) {
   describe(`Muon on a ${name}`, () => {
     const whole = join(dir, `${name}-whole`);
     let events: TrainEvent[];
