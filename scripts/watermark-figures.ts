@@ -29,9 +29,10 @@ import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures
  *     node dist/scripts/watermark-figures.js --human valid.txt.gz --human train.txt.gz --wordnet DIR [--out FILE]
  *         [--texts 60] [--random] [--plain] [--passages 10000]
  *
- * Human texts are documents with a line <|endoftext|> between them; prompts are from the first file. WordNet's folder has
- * data.noun and so on (Debian: wordnet-base). --plain samples from the model's
- * distribution as it is, in place of its own defaults. With --random the model is a GPT-2 124M of random weights in q8_0, for its entropy.
+ * FILE is JSON that `gpt2 card --results` shows. Human texts are documents with a line <|endoftext|> between them; prompts
+ * are from the first file. WordNet's folder has data.noun and so on (Debian: wordnet-base). --plain samples from the model's
+ * distribution as it is, in place of its own defaults. With --random the model is a GPT-2 124M of random weights in q8_0,
+ * for its entropy.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -203,6 +204,6 @@ for (const scheme of schemes as ("none" | WatermarkScheme)[]) {
   results.push({ scheme, texts: texts.length, sampling, quality, ...tests, ...unmarked });
   console.log(JSON.stringify(results.at(-1)));
   console.error(`${scheme}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
-  if (flags.out) writeFileSync(flags.out, `${JSON.stringify(results, null, 1)}\n`);
+  if (flags.out) writeFileSync(flags.out, `${JSON.stringify({ watermarks: results }, null, 1)}\n`);
 }
 await model.dispose();

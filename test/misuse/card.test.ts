@@ -53,6 +53,17 @@ const FIGURES = {
     },
   ],
 };
+const WATERMARKS = {
+  watermarks: [
+    { scheme: "none", texts: 50 },
+    {
+      scheme: "gumbel",
+      texts: 50,
+      byLength: [{ length: 100, text: { "0.01": 0.98, "0.001": 0.9 } }],
+      human: { passages: 10_000, found: { "0.01": 0.0092, "0.001": 0 } },
+    },
+  ],
+};
 const file = (value: unknown) => ({ path: "x.json", value: JSON.parse(JSON.stringify(value)) });
 
 /** The section under a heading, up to the next of its level or above. */
@@ -71,7 +82,10 @@ test("what nobody said is not known, and nothing is invented", () => {
     assert.equal(section(card, title), "Not known.", title);
   }
   assert.match(section(card, "Intended use"), /^Not known\.\n\nOut of scope: Not known\.$/);
-  for (const title of ["Evaluations", "Training text that it reproduces", "Differences between groups of people"]) {
+  for (const title of [
+    ...["Evaluations", "Training text that it reproduces", "Finding its watermark"],
+    "Differences between groups of people",
+  ]) {
     assert.equal(section(card, title), "Not known.", title);
   }
   assert.match(card, /\| parameters \| 170,000 \|/);
@@ -80,7 +94,7 @@ test("what nobody said is not known, and nothing is invented", () => {
 });
 
 test("results of other commands are shown with their intervals", () => {
-  const results = gatherResults([EVALUATION, EXTRACTION, BIAS, FIGURES].map(file));
+  const results = gatherResults([EVALUATION, EXTRACTION, BIAS, FIGURES, WATERMARKS].map(file));
   const card = modelCard(FACTS, { license: "mit", languages: ["en", "no"] }, results);
   assert.match(section(card, "Evaluations"), /\| `lambada:raw` \| accuracy \| 50\.00 \| 25\.00 [^|]*75\.00 \| 100 \|/);
   assert.match(
@@ -95,6 +109,10 @@ test("results of other commands are shown with their intervals", () => {
     section(card, "Telling what it writes from human text"),
     /\| books \| top-k 40 \| curvature \| 0\.900 \|/,
   );
+  const watermarks = section(card, "Finding its watermark");
+  assert.match(watermarks, /\| `gumbel` \| 100 \| 50 \| 98\.0% \(89\.5% to 99\.6%\) \| 90\.0% \(78\.6% to 95\.7%\) \|/);
+  assert.match(watermarks, /\| `gumbel` \| 10,000 \| 0\.92% \(0\.75% to 1\.1%\) \| 0\.0% \(0\.0% to 0\.038%\) \|/);
+  assert.doesNotMatch(watermarks, /none/);
   const metadata = card.split("---\n")[1]!;
   // "no" is a boolean of YAML, and a colon begins a mapping, unless quoted.
   assert.match(metadata, /^language:\n- en\n- "no"\nlicense: mit\n/);
@@ -103,7 +121,7 @@ test("results of other commands are shown with their intervals", () => {
 });
 
 test("files of no known kind, and fields that a card has not, are refused", () => {
-  for (const wrong of [null, [], {}, { results: [1] }, { rows: "all" }]) {
+  for (const wrong of [null, [], {}, { results: [1] }, { rows: "all" }, { watermarks: [{ scheme: "gumbel" }] }]) {
     assert.throws(() => gatherResults([file(wrong)]), DataError);
   }
   for (const wrong of [null, { licence: "mit" }, { languages: "en" }, { authors: 1 }]) {

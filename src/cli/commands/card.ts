@@ -22,7 +22,8 @@ The card has the sections of Mitchell et al. 2019 and, as front matter, the meta
 the Hugging Face hub. It is filled from the model's files, from metrics.jsonl of the run
 that left it there, from detection.json and overlap.json in its folder, and from
 
-  --results  JSON that gpt2 eval, reproduce, extract, detect and bias write with --json
+  --results  JSON that gpt2 eval, reproduce, extract, detect and bias write with --json, and
+             figures of scripts/watermark-figures.js
   --about    JSON of what files cannot know: { "description", "authors", "date",
              "version", "license", "languages", "baseModel", "datasets", "trainingData",
              "dataLicenses", "recipe", "intendedUse", "outOfScopeUse", "factors",

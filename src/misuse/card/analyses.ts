@@ -1,6 +1,7 @@
 import { formatInterval, formatValue } from "../../evaluate/report.js";
 import { SCORES, type ScoreName } from "../detect/scores.js";
 import { RANKINGS, type Ranking } from "../extract/rank-samples.js";
+import { wilsonInterval } from "../extract/wilson.js";
 import { count, NOT_KNOWN, percent, table } from "./markdown.js";
 import type { CardResults } from "./results.js";
 
@@ -11,6 +12,7 @@ export function analyses(results: CardResults): string {
     ["Overlap of evaluations with the training text", overlap(results)],
     ["Training text that it reproduces", extraction(results)],
     ["Telling what it writes from human text", detection(results)],
+    ["Finding its watermark", watermarks(results)],
     ["Differences between groups of people", bias(results)],
   ];
   return parts.map(([title, text]) => `### ${title}\n\n${text}`).join("\n\n");
@@ -86,6 +88,36 @@ function detection({ separations, detections, calibrations }: CardResults): stri
     ...(rows.length > 0 ? [table(head, rows)] : []),
     ...(texts.length > 0 ? [table(["tokens", "score", "value", "human texts that score as high"], texts)] : []),
     ...known,
+  ];
+  return parts.length === 0 ? NOT_KNOWN : parts.join("\n\n");
+}
+
+function watermarks({ watermarks: all }: CardResults): string {
+  const share = (value: number, n: number): string => {
+    const [low, high] = wilsonInterval(Math.round(value * n), n);
+    return `${percent(value)} (${percent(low)} to ${percent(high)})`;
+  };
+  const found = all.flatMap(({ scheme, texts, byLength = [] }) =>
+    byLength.map(({ length, text }) => [
+      ...[`\`${scheme}\``, String(length), count(texts)],
+      ...[share(text["0.01"], texts), share(text["0.001"], texts)],
+    ]),
+  );
+  const human = all.flatMap(({ scheme, human: of }) =>
+    of
+      ? [
+          [
+            ...[`\`${scheme}\``, count(of.passages)],
+            ...[share(of.found["0.01"], of.passages), share(of.found["0.001"], of.passages)],
+          ],
+        ]
+      : [],
+  );
+  const parts = [
+    ...(found.length > 0 ? [table(["scheme", "tokens", "marked texts", "found at 1%", "found at 0.1%"], found)] : []),
+    ...(human.length > 0
+      ? [table(["scheme", "human passages", "taken for marked at 1%", "taken for marked at 0.1%"], human)]
+      : []),
   ];
   return parts.length === 0 ? NOT_KNOWN : parts.join("\n\n");
 }

@@ -135,12 +135,14 @@ function ethics({ ethicalConsiderations }: AboutModel, { bias }: CardResults): s
   return [ethicalConsiderations ?? NOT_KNOWN, measured].filter(Boolean).join("\n\n");
 }
 
-function caveats({ caveats: given }: AboutModel, { detections, separations, calibrations }: CardResults): string {
+function caveats({ caveats: given }: AboutModel, results: CardResults): string {
+  const { detections, separations, calibrations, watermarks } = results;
+  const above = (known: boolean): string => (known ? "; figures stand above" : "");
   const detects = detections.length + separations.length + calibrations.length > 0;
   return [
     given ?? NOT_KNOWN,
     "A language model writes fluent text that may be false, copies phrases and passages of its training text, and repeats the views of its sources. Do not use it where someone relies on what it says, and say so where text is machine-written.",
-    'What it writes can be marked, so that it can be told later: `gpt2 "…" --watermark gumbel --watermark-key-file key.txt` marks it, `gpt2 watermark` finds the mark. A mark is lost with enough edits, and anyone who has the weights can write without it.',
-    `\`gpt2 detect\` scores texts without a mark${detects ? "; figures stand above" : ""}. No score proves who wrote a text.`,
+    `What it writes can be marked, so that it can be told later: \`gpt2 "…" --watermark gumbel --watermark-key-file key.txt\` marks it, \`gpt2 watermark\` finds the mark${above(watermarks.length > 0)}. A mark is lost with enough edits, and anyone who has the weights can write without it.`,
+    `\`gpt2 detect\` scores texts without a mark${above(detects)}. No score proves who wrote a text.`,
   ].join("\n\n");
 }

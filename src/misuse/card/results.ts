@@ -24,6 +24,8 @@ export interface CardResults {
   })[];
   /** scripts/evaluate-detectors.ts. */
   readonly separations: readonly SeparationRow[];
+  /** scripts/watermark-figures.ts. */
+  readonly watermarks: readonly WatermarkFigures[];
   /** detection.json of a model's folder. */
   readonly calibrations: readonly Calibration[];
   /** overlap.json of a model's folder. */
@@ -37,6 +39,16 @@ export interface SeparationRow {
   readonly edit?: string;
   readonly separations: Readonly<Record<string, Readonly<Record<"auroc" | "truePositives5", MeasuredShare>>>>;
 }
+
+/** How often marked texts are found at a false-positive rate of 1% and of 0.1%, and human passages are taken for marked. */
+export interface WatermarkFigures {
+  readonly scheme: string;
+  readonly texts: number;
+  readonly byLength?: readonly { readonly length: number; readonly text: FoundShares }[];
+  readonly human?: { readonly passages: number; readonly found: FoundShares };
+}
+
+type FoundShares = Readonly<Record<"0.01" | "0.001", number>>;
 
 interface MeasuredShare {
   readonly value: number;
@@ -53,6 +65,8 @@ const MEASURED = { fields: { value: "number", interval: INTERVAL } } as const;
 const RATE = {
   fields: { promptTokens: "count", passages: "count", extractable: "count", rate: "number", interval: PAIR },
 } as const;
+
+const FOUND = { fields: { "0.01": "number", "0.001": "number" } } as const;
 
 /** Each kind of file, by what tells it from the others, and where its content goes. */
 const KINDS: readonly {
@@ -106,6 +120,23 @@ const KINDS: readonly {
   {
     shape: {
       fields: {
+        watermarks: {
+          list: {
+            fields: {
+              scheme: "string",
+              texts: "count",
+              byLength: { optional: { list: { fields: { length: "count", text: FOUND } } } },
+              human: { optional: { fields: { passages: "count", found: FOUND } } },
+            },
+          },
+        },
+      },
+    },
+    add: (results, value: { watermarks: WatermarkFigures[] }) => results.watermarks.push(...value.watermarks),
+  },
+  {
+    shape: {
+      fields: {
         format: { oneOf: ["gpt2-ts detection calibration"] },
         set: { fields: { name: "string", texts: "count" } },
         lengths: { list: { fields: { tokens: "count" } } },
@@ -141,13 +172,14 @@ export function gatherResults(files: readonly ResultFile[]): CardResults {
     bias: [],
     detections: [],
     separations: [],
+    watermarks: [],
     calibrations: [],
     overlaps: [],
   };
   for (const { path, value } of files) {
     const kind = KINDS.find(({ shape }) => mismatch(value, shape) === undefined);
     if (!kind) {
-      const expected = "JSON of gpt2 eval, reproduce, extract, detect or bias";
+      const expected = "JSON of gpt2 eval, reproduce, extract, detect or bias, or of the scripts with figures";
       throw new DataError({ op: `reading ${path}`, expected, got: "another file" });
     }
     kind.add(results, value as never);
