@@ -1,11 +1,12 @@
 /**
  * Measures what the default model's release says of it, and writes it down: what it reproduces of its training text into
- * docs/trace.md, bias and detection into docs/misuse.md, all of it, and LAMBADA, into models/default/CARD.md.
+ * docs/trace.md, bias and detection into docs/misuse.md, all of it, with LAMBADA and
+ * watermarks, into models/default/CARD.md.
  *
  *     node dist/scripts/release-figures.js --train train-*.txt.gz --human valid.txt.gz --pairs DIR --eval DIR --work WORK
  *
  * Results are kept in WORK by the hash of the weights, and reused if they are there: what is interrupted goes on, and another
- * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect, head, eval; the documents are
+ * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect, head, eval, watermark; the documents are
  * written once all are there.
  */
 import { spawnSync } from "node:child_process";
@@ -67,13 +68,23 @@ const parts: Readonly<Record<string, () => void>> = {
   bias: () => kept("bias.json", "bias", "--json"),
   detect: () => script("evaluate-detectors.js", "detect.json"),
   head: () => script("evaluate-head.js", "head.json"),
+  watermark: () => {
+    const out = join(results, "watermark.json");
+    if (existsSync(out)) return;
+    // Ten thousand passages need more text than is held out.
+    const texts = ["--human", human, "--human", train[0]!];
+    run([packageFile("dist/scripts/watermark-figures.js"), ...texts, "--texts", TEXTS, "--out", `${out}.new`]);
+    renameSync(`${out}.new`, out);
+  },
   eval: () => {
     const out = join(results, "eval.json");
     if (!existsSync(out)) gpt2("eval", "lambada", "--data", evalFolder, "--json", out);
   },
 };
 for (const [name, make] of Object.entries(parts)) if (only === undefined || only === name) make();
-const files = ["extract", "rank", "bias", "detect", "head", "eval"].map((name) => join(results, `${name}.json`));
+const files = ["extract", "rank", "bias", "detect", "head", "eval", "watermark"].map((name) =>
+  join(results, `${name}.json`),
+);
 if (files.every((file) => existsSync(file))) writeDocuments();
 
 function writeDocuments(): void {
