@@ -4,6 +4,7 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import { UsageError } from "../../src/errors.js";
 import type { GenerateOptions } from "../../src/generate/options.js";
 import { Sampler } from "../../src/generate/sampler.js";
+import { SamplerChain } from "../../src/generate/sampling/chain.js";
 import { type MoreSamplingOptions, moreSampling, SAMPLER_STEPS } from "../../src/generate/sampling/options.js";
 import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../src/util/random.js";
@@ -154,6 +155,18 @@ describe("steps", () => {
       for (let i = 0; i < 3000; i++) surprise += -Math.log2(Math.exp(logits[sampler.sample(logits)]!) / sum);
       // The surprise that is steered is that among the tokens left, below the model's own.
       assert.ok(surprise / 3000 > tau - 0.2, `${surprise / 3000}`);
+
+      const settings = samplingSettings({ ...PLAIN });
+      const chain = new SamplerChain(settings, moreSampling({ mirostatTau: tau, mirostatEta: 0.1 }));
+      let steered = 0;
+      for (let i = 0; i < 3000; i++) {
+        const { probabilities } = chain.candidates(logits, random);
+        let u = random.uniform();
+        const drawn = probabilities.find((p) => (u -= p) < 0) ?? probabilities.at(-1)!;
+        steered -= Math.log2(drawn);
+        chain.drawn(drawn);
+      }
+      near([steered / 3000], [tau], 0.1);
     }
   });
 

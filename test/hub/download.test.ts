@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, beforeEach, describe, it } from "node:test";
+import { redirectOf } from "../../src/hub/http.js";
 import type { Fault } from "../helpers/faulty-http.js";
 import { HubServer, type SeenRequest, sha256 } from "../helpers/hub-server.js";
 import { type Fetching, failsWith, fetching, fileOf, REPOSITORY, WEIGHTS } from "./support.js";
@@ -263,6 +264,25 @@ describe("a server's refusals", () => {
       server.fault = ({ where }) => (where === "cdn" ? { instead } : undefined);
       await assert.rejects(one.fetch(), failsWith("unexpected", /redirect/));
     }
+  });
+});
+
+describe("redirects", () => {
+  const from = (url: string, location: string) =>
+    redirectOf({ url: new URL(url), status: 302, headers: { location }, body: undefined as never });
+
+  it("never go from https to http", () => {
+    assert.throws(() => from("https://a.example/x", "http://a.example/x"), failsWith("unexpected", /redirect/));
+    assert.equal(from("https://a.example/x", "/y")!.target.href, "https://a.example/y");
+    assert.equal(from("http://a.example/x", "https://a.example/x")!.target.protocol, "https:");
+  });
+
+  it("to another host, port or protocol are of another origin", () => {
+    for (const location of ["https://b.example/x", "https://a.example:444/x"]) {
+      assert.equal(from("https://a.example/x", location)!.crossOrigin, true, location);
+    }
+    assert.equal(from("http://a.example/x", "https://a.example/x")!.crossOrigin, true);
+    assert.equal(from("https://a.example/x", "/y")!.crossOrigin, false);
   });
 });
 

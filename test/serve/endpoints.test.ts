@@ -152,12 +152,16 @@ describe("about the server", () => {
 
   it("an id for each request: the caller's own if it is plain", async () => {
     assert.equal((await api.get("/health", { "x-request-id": "mine-1" })).headers.get("x-request-id"), "mine-1");
-    assert.match((await api.get("/health", { "x-request-id": "<b>" })).headers.get("x-request-id")!, /^req-/);
+    for (const id of ["<b>", "x".repeat(129)]) {
+      assert.match((await api.get("/health", { "x-request-id": id })).headers.get("x-request-id")!, /^req-/);
+    }
   });
 
   it("a page at /, which may load nothing", async () => {
     const page = await api.get("/");
     assert.match(page.headers.get("content-type")!, /^text\/html/);
     assert.match(page.headers.get("content-security-policy")!, /default-src 'none'/);
+    assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+    assert.equal(page.headers.get("cross-origin-resource-policy"), "same-origin");
   });
 });

@@ -46,10 +46,21 @@ const until = async (holds: () => boolean): Promise<void> => {
 };
 
 describe("sizes and depths", () => {
+  it("a body whose length is not declared is bounded as it arrives", async () => {
+    const { server } = await start();
+    const piece = `10000\r\n${" ".repeat(2 ** 16)}\r\n`;
+    const head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    const body = `${piece.repeat(64)}2\r\n{}\r\n0\r\n\r\n`;
+    const answer = await exchange(server.url, `${head}Transfer-Encoding: chunked\r\n\r\n${body}`);
+    assert.match(answer, / 413 [\s\S]*connection: close[\s\S]*body_too_large/i);
+  });
+
   it("bodies, headers and nesting are bounded", async () => {
     const { post, server } = await start();
     const large = await post("/v1/completions", `{"prompt":"${"x".repeat(4 * 2 ** 20)}"}`);
     assert.deepEqual([large.status, large.json.error.code], [413, "body_too_large"]);
+    const declared = `POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${2 ** 30}\r\n\r\n`;
+    assert.match(await exchange(server.url, declared), / 413 /, "refused by its length, before it is sent");
     const deep = await post("/v1/completions", `{"prompt":${"[".repeat(100_000)}`);
     assert.deepEqual([deep.status, deep.json.error.code], [400, "invalid_json"]);
     const text = JSON.stringify({ prompt: "[".repeat(50), max_tokens: 1 });
