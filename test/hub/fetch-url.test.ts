@@ -66,6 +66,20 @@ describe("a model at an address", () => {
     assert.deepEqual(new Uint8Array(readFileSync((await fetch("/models/tiny.gguf")).path)), content(100_000, 2));
   });
 
+  it("of a server without ETags is compared by its date, and without a date fetched each time", async () => {
+    const { fetch } = fetchingUrls();
+    const file = (seed: number, headers: Record<string, string>) =>
+      replies.set("/models/tiny.gguf", { headers, body: content(1000, seed), ranges: true });
+    const fetched = async () => (await fetch("/models/tiny.gguf")).files[0]!.fetched;
+    file(1, { "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT" });
+    assert.deepEqual([await fetched(), await fetched()], [true, false]);
+    file(2, { "Last-Modified": "Tue, 02 Jan 2024 00:00:00 GMT" });
+    assert.equal(await fetched(), true);
+    assert.deepEqual(new Uint8Array(readFileSync((await fetch("/models/tiny.gguf")).path)), content(1000, 2));
+    file(3, {});
+    assert.deepEqual([await fetched(), await fetched()], [true, true]);
+  });
+
   it("brings config.json and the tokenizer along, as far as they are there", async () => {
     const { fetch, cacheDir } = fetchingUrls();
     const { path, files } = await fetch("/models/model.safetensors");

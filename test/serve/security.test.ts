@@ -81,10 +81,13 @@ describe("sizes and depths", () => {
     const bytes = await fetch(`${server.url}/v1/completions`, {
       method: "POST",
       headers,
-      body: new Uint8Array([0x7b, 0xff]),
+      body: Buffer.from('{"prompt":"\xff"}', "latin1"),
     });
     assert.equal(bytes.status, 400);
-    assert.equal((await post("/v1/completions", "{}", { "content-type": "text/plain" })).status, 415);
+    // What a page may send to any server without asking it first.
+    for (const type of ["text/plain", "text/plain; charset=application/json", "application/x-www-form-urlencoded"]) {
+      assert.equal((await post("/v1/completions", "{}", { "content-type": type })).status, 415, type);
+    }
     assert.equal(
       (await post("/v1/completions", '{"__proto__":{"n":5},"prompt":"a","max_tokens":1}')).json.choices.length,
       1,
@@ -102,7 +105,7 @@ describe("who may call", () => {
       served({ host: "0.0.0.0" }),
       (error: Error) => error instanceof UsageError && /a key/.test(error.message),
     );
-    await assert.rejects(served({ keys: ["short"] }), UsageError);
+    await assert.rejects(served({ keys: ["7-bytes"] }), UsageError);
     const { server } = await start({ host: "0.0.0.0", open: true });
     assert.equal(
       await statusOf(`${server.url.replace("0.0.0.0", "127.0.0.1")}/v1/completions`, { host: "any.example" }),
