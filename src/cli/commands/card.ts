@@ -29,7 +29,7 @@ that left it there, from detection.json and overlap.json in its folder, and from
              "dataLicenses", "recipe", "intendedUse", "outOfScopeUse", "factors",
              "evaluationData", "ethicalConsiderations", "caveats", "contact", "citation" }
 
-What neither says is "Not known." in the card.
+What none of these says appears as "Not known." in the card.
 
 Examples:
   $ gpt2 card runs/a/model

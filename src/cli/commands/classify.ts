@@ -23,10 +23,10 @@ interface ClassifyFlags extends ModelFlags {
 
 const HELP = `
 The model, or the adapter, comes from gpt2 finetune --task classify or --task
-regress, or is a GPT2- or BertForSequenceClassification of transformers. A text longer than
-the model's context is cut to its beginning.
+regress, or is a GPT2- or BertForSequenceClassification of transformers. A text longer
+than the model's context is cut to its beginning.
 
-With --data, JSONL of { "text" }, a line is printed for each text; if all have a
+With --data, JSONL of { "text" }, a line is printed for each text; or, if all have a
 "label" too, the model's accuracy, and precision, recall and F1 by label.
 
 Examples:

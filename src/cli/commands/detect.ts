@@ -37,16 +37,16 @@ what a model writes is mostly among the likeliest 10.
 
 Scores: log-likelihood and log-rank, means over the tokens; curvature (Fast-DetectGPT);
 with --observer, a second model of the same vocabulary, Binoculars' ratio. A score alone
-says nothing. So beside each stands the false-positive rate: the share of human texts of
-about this length, from a named set, that score as high. It is known for models with a
+says nothing. So each is printed with its false-positive rate: the share of human texts
+of about this length, from a named set, that score as high. It is known for models with a
 calibration: detection.json in the model's folder, or --calibration. It holds for texts
 like those of the set, and no detector proves who wrote a text: docs/misuse.md.
 
 --calibrate makes a calibration from human texts that the model was not trained on.
 
 --train makes a classifier of human and machine texts (two files or folders): TF-IDF of
-words and pairs with logistic regression, or with --head the model fine-tuned. It keeps
-to what it was trained on: other generators, samplers and kinds of text it may not tell.
+words and pairs with logistic regression, or with --head the model fine-tuned. It knows
+its training texts, and may fail on other generators, samplers and kinds of text.
 
 Examples:
   $ gpt2 detect page.txt

@@ -23,7 +23,7 @@ With a GPT-2, or a BERT such as those of sentence-transformers.
 
 Prints a line of JSON for each text: { "text", "embedding": [ … ] }, the pooled
 final hidden states of its tokens. The dot product of two embeddings of length 1
-is their cosine: near 1 for texts that are alike to the model.
+is their cosine: near 1 for texts that the model finds alike.
 
 Examples:
   $ gpt2 embed "A cat sat on the mat."

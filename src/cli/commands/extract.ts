@@ -29,7 +29,7 @@ before it, continues greedily with the passage itself (Carlini et al. 2023). Rat
 shown for each k, and by how often the passage occurs in the corpus, with 95% intervals.
 
 With --rank the model writes texts without a prompt, which are ranked by the six
-measures of Carlini et al. 2021; of the first in each ranking it is shown how many have
+measures of Carlini et al. 2021, and counts how many of the first in each ranking have
 --match tokens in a row from the corpus. --small and --medium name models to compare with.
 
 Examples:

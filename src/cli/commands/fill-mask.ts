@@ -32,7 +32,7 @@ export function registerFillMask(program: Command): void {
     .option("-f, --file <path>", "read the text from a file; - for standard input")
     .option("--data <path...>", 'read many texts: JSONL of { "text" }')
     .option("-k, --top-k <n>", "tokens for each mask", count, 5)
-    .option("--targets <words...>", "compare these words alone")
+    .option("--targets <words...>", "compare only these words")
     .option("--json", "print JSON, a line for each text, as transformers' pipeline gives it");
   addEncoderOptions(command).addHelpText("after", HELP).action(fillMask);
 }

@@ -54,7 +54,7 @@ assistant's messages are learned:
 
 --preview shows the first examples with their loss mask. See docs/finetuning.md.
 
---task classify makes a classifier (gpt2 classify) of JSONL of { "text", "label" };
+--task classify trains a classifier (for gpt2 classify) on JSONL of { "text", "label" };
 --task regress learns numbers.
 
 Examples:

@@ -50,7 +50,7 @@ interface GenerateFlags extends ModelFlags {
 
 const HELP = `
 The prompt is the arguments, the file, or standard input if it is piped (without
-its last line break). Without one a new text is generated. A prompt may be as long
+its last line break). Without a prompt a new text is generated. A prompt may be as long
 as the model's context. The text may outgrow it: the model then sees the last half.
 
 A single word that is nearly the name of a command and has arguments after it is

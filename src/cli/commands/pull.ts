@@ -19,8 +19,8 @@ const HELP = `
 Names: ${MODEL_NAMES}.
 Only the files that a model needs are fetched: configuration, weights
 (safetensors rather than PyTorch's), tokenizer. They go into the cache that
-Python's huggingface_hub uses, so that both programs share them. What breaks off
-goes on where it stopped; everything is compared with its checksum.
+Python's huggingface_hub uses, so that both programs share them. An interrupted
+download continues where it stopped; every file is compared with its checksum.
 
 The folder (or file) is printed on standard output. --json prints
   {"path":"…","commit":"…","files":[{"name":"…","path":"…","size":1,"fetched":true}]}

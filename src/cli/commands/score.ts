@@ -28,8 +28,8 @@ interface ScoreFlags extends ModelFlags {
 }
 
 const HELP = `
-The text is the arguments, the file, or standard input if it is piped, to the byte
-but for a byte-order mark. Its first token is scored as the first of a new text,
+The text is the arguments, the file, or standard input if it is piped; only a
+byte-order mark is removed. Its first token is scored as the first of a new text,
 after <|endoftext|>. In a text longer than the model's context each token is
 predicted from at least half a context before it; --stride changes that.
 

@@ -39,7 +39,7 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
 /** Those of pre-training alone. */
 const MASK_SETTINGS: typeof SETTINGS = [
   ["--mask-share <x>", "maskShare", "BERT: share of the tokens that are masked and predicted"],
-  ["--static-masks <n>", "staticMasks", "BERT: ways to mask each text, 0 for another each time"],
+  ["--static-masks <n>", "staticMasks", "BERT: ways to mask each text, 0 for a new one each time"],
 ];
 
 /** Flags that switch a setting. */

@@ -19,7 +19,7 @@ export interface MoreSamplingOptions {
   readonly allowedIds?: readonly number[] | undefined;
   /** Number of tokens before which the text does not end by itself. */
   readonly minNewTokens?: number | undefined;
-  /** DRY: a token that would go on a repetition of n tokens loses dryMultiplier · dryBase^(n - dryAllowedLength). */
+  /** DRY: a token that would continue a repetition of n tokens loses dryMultiplier · dryBase^(n - dryAllowedLength). */
   readonly dryMultiplier?: number | undefined;
   /** Default 1.75. */
   readonly dryBase?: number | undefined;
