@@ -81,7 +81,7 @@ export class TokenDataset {
   }
 
   /**
-   * Fills `out` from token `start` of the stream on; past its end it goes on at its start.
+   * Fills `out` from token `start` of the stream on; past its end it continues at its start.
    *
    * @throws {DataError} an id of `vocabSize` or more, with its shard and position
    */

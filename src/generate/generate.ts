@@ -68,7 +68,7 @@ export interface TokenText {
 }
 
 /**
- * Generates the tokens that follow a prompt, one by one, those of all samples in turn. Generation goes on while the caller
+ * Generates the tokens that follow a prompt, one by one, those of all samples in turn. Generation continues while the caller
  * handles a token, but stays only a few ahead.
  */
 export async function* generateTokens(

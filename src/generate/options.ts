@@ -23,7 +23,7 @@ export interface GenerateOptions extends SamplingOptions, MoreSamplingOptions {
   /** Whether `<|endoftext|>` ends generation, as default, or is a token like any other. */
   readonly stopAtEndOfText?: boolean | undefined;
   /**
-   * When the text outgrows the context: `slide`, the default, goes on from the last half of it; `stop` ends generation.
+   * When the text outgrows the context: `slide`, the default, continues from the last half of it; `stop` ends generation.
    */
   readonly overflow?: "slide" | "stop" | undefined;
   /** Of a prompt longer than the context, take the last half context; otherwise, the default, it is an error. */

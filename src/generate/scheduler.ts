@@ -40,10 +40,10 @@ const BREATH = 3;
 const WORTH_WAITING = 32;
 
 /**
- * Runs any number of jobs on one engine, together. Each step takes a token (and drafts) of every sequence that goes on,
- * then tokens of prompts, as many as the time budget allows: so a long prompt does not hold up the others. Jobs start in the order of
- * priority and arrival, of those that came during one step the one with the longest cached prefix first; one whose prefix
- * is being computed waits for it. A job's results do not depend on the others, to the bit.
+ * Runs any number of jobs on one engine, together. Each step takes a token (and drafts) of every sequence being generated,
+ * then tokens of prompts, as many as the time budget allows: so a long prompt does not hold up the others. Jobs start in
+ * the order of priority and arrival, of those that came during one step the one with the longest cached prefix first; one
+ * whose prefix is being computed waits for it. A job's results are the same to the bit, whatever the others are.
  */
 export class Scheduler {
   readonly engine: Engine;

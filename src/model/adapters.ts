@@ -58,7 +58,7 @@ export class Adapters {
     this.#loaded.clear();
   }
 
-  /** Whether there was one; requests that use it already go on with it. */
+  /** Whether there was one; requests that already use it keep it. */
   unload(name: string): boolean {
     return this.#loaded.delete(name);
   }

@@ -119,7 +119,7 @@ export class LoadedModel {
     return this.#adapters.load(name, path, this.backend, this.config, options);
   }
 
-  /** Removes an adapter; requests that use it already go on with it. Returns whether there was one. */
+  /** Removes an adapter; requests that already use it keep it. Returns whether there was one. */
   unloadAdapter(name: string): boolean {
     return this.#adapters.unload(name);
   }

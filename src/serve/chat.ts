@@ -97,7 +97,7 @@ function chatRun(service: Service, body: Body, prompt: readonly number[], maxTok
 
 type OnToken = (index: number, text: string, finish: FinishReason | undefined, token: ScoredToken) => Promise<unknown>;
 
-/** Runs a chat's prompt; a space before the reply, which the plain template asks for, is no part of it. */
+/** Runs a chat's prompt; a space before the reply, which the plain template asks for, is not part of it. */
 async function collect(service: Service, caller: Caller, run: ReturnType<typeof chatRun>, onToken: OnToken) {
   const replies = Array.from({ length: run.samples }, (_, index): Reply => {
     return { index, text: "", tokens: [], finish: undefined };

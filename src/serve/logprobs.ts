@@ -33,7 +33,7 @@ export class CompletionLogprobs {
   readonly token_logprobs: (number | null)[] = [];
   readonly top_logprobs: (Record<string, number> | null)[] = [];
   readonly text_offset: number[] = [];
-  /** With ids, for clients that go on with another token. */
+  /** With ids, for clients that continue with another token. */
   readonly alternatives?: { readonly id: number; readonly token: string; readonly logprob: number }[][];
 
   constructor(withIds: boolean) {

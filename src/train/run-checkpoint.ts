@@ -43,7 +43,7 @@ export interface RunState {
   /** The run was stopped before the validation or sample due at this step was done. */
   readonly unfinished?: true | undefined;
   readonly settings: TrainSettings;
-  /** The data set's folder and its training tokens: a run goes on only with the same data. */
+  /** The data set's folder and its training tokens: a run is resumed only with the same data. */
   readonly data: string;
   readonly dataTokens: number;
   /** Of data that is examples. */

@@ -260,7 +260,7 @@ async function checkSameData(
   });
 }
 
-/** A run goes on with the adapter that it trains. */
+/** A resumed run keeps the adapter that it trains. */
 function refuseOtherAdapter(
   { lora, dtype }: Pick<TrainerOptions, "lora" | "dtype">,
   state: RunState,

@@ -148,7 +148,7 @@ export class Trainer {
       await this.#takeOver();
       const { state } = this.#start;
       this.#log = new RunLog(out, state && { step: state.step, unfinished: this.#unfinished });
-      // A kill between a checkpoint and its event leaves a checkpoint that no line tells of.
+      // A kill between a checkpoint and its event leaves a checkpoint without its line.
       if (state && this.#log.lastCheckpoint !== state.step) this.#log.write(this.#checkpointEvent(state.step));
       for await (const event of this.#events(signal)) {
         this.#log.write(event);

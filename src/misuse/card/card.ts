@@ -31,7 +31,7 @@ export interface ModelFacts {
 
 /**
  * A model card with the sections of Mitchell et al. 2019, filled from what files and results say. Nothing is invented: what
- * they do not say, and nobody has said for them, is "Not known."
+ * neither they nor an author has stated is "Not known."
  */
 export function modelCard(facts: ModelFacts, about: AboutModel, results: CardResults): string {
   const name = about.name ?? facts.name;

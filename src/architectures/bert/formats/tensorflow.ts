@@ -10,7 +10,7 @@ import { BERT_HUGGING_FACE } from "./huggingface.js";
 
 const KERNEL = /\/kernel$/;
 
-/** Variables whose names are no matter of style. */
+/** Variables whose names differ by more than style. */
 const NAMES: readonly (readonly [tensorflow: string, ours: string])[] = [
   ["cls/predictions/output_bias", "cls.predictions.bias"],
   ["cls/seq_relationship/output_weights", "cls.seq_relationship.weight"],
