@@ -5,6 +5,7 @@
 export type { Pooling } from "./architectures/architecture.js";
 export { BERT_PRESETS, type BertConfig, bertConfig } from "./architectures/bert/config.js";
 export type { ModelConfig } from "./architectures/config.js";
+export type { ComputeOptions } from "./architectures/decode-program.js";
 export {
   type AttentionType,
   GPT_NEO_PRESETS,
@@ -36,11 +37,11 @@ export type {
 } from "./bert/options.js";
 export { BERT } from "./bert.js";
 export { type BlankCandidate, type CompareOptions, type Comparison, compare, type Reading } from "./compare/compare.js";
-export type { DType, WeightType } from "./dtype/dtype.js";
+export type { CacheType, DType, WeightType } from "./dtype/dtype.js";
 export * from "./errors.js";
 export type { AttentionMaps } from "./generate/attention-maps.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
-export type { FinishReason, GeneratedToken } from "./generate/generate.js";
+export type { Alternative, FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { GenerateOptions } from "./generate/options.js";
 export type {
   GenerateUntilRequest,
@@ -49,6 +50,8 @@ export type {
   LogLikelihoodRequest,
   RunOptions,
 } from "./generate/requests.js";
+export type { MoreSamplingOptions, SamplerStep } from "./generate/sampling/options.js";
+export type { SchedulerOptions } from "./generate/scheduler.js";
 export type { ContextScope } from "./generate/watermark/contexts.js";
 export type { WatermarkKey } from "./generate/watermark/key.js";
 export type {
@@ -56,13 +59,14 @@ export type {
   GumbelOptions,
   HfKgwOptions,
   HfSynthIdOptions,
+  KeyedOptions,
   RedGreenOptions,
   SynthIdOptions,
   WatermarkOptions,
   WatermarkScheme,
 } from "./generate/watermark/options.js";
 export type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
-export { GPT2 } from "./gpt2.js";
+export { GPT2, type ScheduleOption } from "./gpt2.js";
 export type { CalibratedLength, Calibration, Fingerprint } from "./misuse/detect/calibration.js";
 export type { Detection, Uncalibrated } from "./misuse/detect/detect.js";
 export type { FalsePositives } from "./misuse/detect/rate-table.js";
@@ -71,9 +75,10 @@ export type { TokenStatistics } from "./misuse/detect/token-statistics.js";
 export type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";
 export type { LoadedModel } from "./model/loaded-model.js";
 export type { AdapterOption, EmbedOptions, ReadOptions, TextOrIds } from "./model/options.js";
+export type { TextIds } from "./model/text-ids.js";
 export type { FetchModelOptions } from "./pretrained/fetch.js";
 export type { LoadOptions } from "./pretrained/load.js";
-export type { LoadBertOptions } from "./pretrained/load-bert.js";
+export type { BertParts, LoadBertOptions } from "./pretrained/load-bert.js";
 export type { AnswerOptions } from "./tasks/answer.js";
 export type { CandidateScore, Choice, ChooseOptions } from "./tasks/choose.js";
 export type { LabelChoice, LabelOptions } from "./tasks/classify.js";
@@ -85,3 +90,5 @@ export type { SummarizeOptions } from "./tasks/summarize.js";
 export type { Tasks } from "./tasks/tasks.js";
 export type { TranslateOptions } from "./tasks/translate.js";
 export type { PromptedModel, TaskOptions, TaskOutput, WritingOptions } from "./tasks/write.js";
+export type { EncoderTokenizer } from "./tokenizer/byte-level-encoder.js";
+export type { TokenPair } from "./tokenizer/encode-pair.js";

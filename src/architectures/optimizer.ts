@@ -22,7 +22,7 @@ export interface OptimizerLayout extends FlatLayout {
   readonly secondSize: number;
 }
 
-interface MuonMatrix {
+export interface MuonMatrix {
   readonly name: string;
   readonly start: number;
   readonly rows: number;

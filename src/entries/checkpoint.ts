@@ -8,4 +8,5 @@ export {
   convertModel,
 } from "../pretrained/convert.js";
 export * from "../pretrained/node.js";
+export type { SentenceModules } from "../pretrained/sentence-modules.js";
 export * from "./checkpoint.browser.js";

@@ -5,4 +5,6 @@ export type { LinesProgress, PrepareLinesOptions } from "../data/examples/prepar
 export type { CopiedInput, Input } from "../data/inputs.js";
 export { openDataset } from "../data/open-dataset.js";
 export { type PrepareOptions, prepareData } from "../data/prepare.js";
+export type { TokenizerRecord } from "../data/read-info.js";
+export type { TextTokenizer } from "../tokenizer/text-tokenizer.js";
 export * from "./data.browser.js";

@@ -1,5 +1,7 @@
 /** gpt2-ts/train: training from scratch and fine-tuning. Node only. */
 
+export type { MuonMatrix, OptimizerLayout, OptimizerName } from "../architectures/optimizer.js";
+export type { Precision } from "../program/precision.js";
 export type { ClassificationReport, LabelReport, RegressionReport } from "../train/classification-metrics.js";
 export type {
   CheckpointEvent,
@@ -19,7 +21,7 @@ export type { TrainMemory } from "../train/memory.js";
 export type { Adaptation, StepOptions, StepResult } from "../train/model-trainer.js";
 export { ModelTrainer } from "../train/model-trainer.js";
 export type { BestStep } from "../train/run-checkpoint.js";
-export { TRAIN_DEFAULTS, type TrainSettings } from "../train/settings.js";
+export { type ScheduleName, TRAIN_DEFAULTS, type TrainSettings } from "../train/settings.js";
 export type { Outcome } from "../train/task-arrays.js";
 export type { TaskReport } from "../train/task-report.js";
 export { Trainer } from "../train/trainer.js";

@@ -8,7 +8,16 @@ export {
 } from "./bias/probe.js";
 export type { AboutModel } from "./card/about.js";
 export { type ModelFacts, modelCard } from "./card/card.js";
-export { type CardResults, gatherResults, type ResultFile } from "./card/results.js";
+export {
+  type CardResults,
+  type FoundShares,
+  gatherResults,
+  type MeasuredShare,
+  type Overlaps,
+  type ResultFile,
+  type SeparationRow,
+  type WatermarkFigures,
+} from "./card/results.js";
 export {
   type ClassifierDetection,
   calibrateDetector,
@@ -24,7 +33,9 @@ export {
   type TrainHeadOptions,
   trainHeadDetector,
 } from "./classifier/head-detector.js";
+export type { LogisticWeights } from "./classifier/logistic.js";
 export { type LabelledText, type SplitTexts, splitTexts } from "./classifier/split-texts.js";
+export { type SparseRow, Tfidf, type TfidfOptions } from "./classifier/tfidf.js";
 export {
   loadTfidfDetector,
   saveTfidfDetector,
@@ -33,7 +44,12 @@ export {
   type TrainedDetector,
   trainTfidfDetector,
 } from "./classifier/tfidf-detector.js";
-export { type CalibrateOptions, calibrateDetection, type DetectingModel } from "./detect/calibrate.js";
+export {
+  type CalibrateOptions,
+  calibrateDetection,
+  type DetectingModel,
+  type DetectingOptions,
+} from "./detect/calibrate.js";
 export type { CalibratedLength, Calibration, Fingerprint } from "./detect/calibration.js";
 export { CALIBRATION_FILE, loadCalibration, saveCalibration } from "./detect/calibration-file.js";
 export type { Detection, Uncalibrated } from "./detect/detect.js";

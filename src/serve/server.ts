@@ -32,6 +32,7 @@ export interface RequestLine {
 
 export interface RunningServer {
   readonly url: string;
+  /** @internal For the command's status line. */
   readonly service: Service;
   /** Requests being answered. */
   readonly active: number;

@@ -1,5 +1,5 @@
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { chooseBackend } from "../../src/backend/choose.js";
@@ -122,6 +122,14 @@ export class ExampleProject {
   }
 }
 
+/** Every file of a folder of the package, by its path there. */
+function filesOf(folder: string): Record<string, Buffer> {
+  const root = packageFile(folder);
+  const entries = readdirSync(root, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
+  const paths = entries.map(({ parentPath, name }) => join(parentPath, name));
+  return Object.fromEntries(paths.map((path) => [relative(root, path).replaceAll("\\", "/"), readFileSync(path)]));
+}
+
 /** Models on a hub, and on a site of one's own. */
 async function openHub(): Promise<HubServer> {
   const folder = packageFile("models/default");
@@ -133,6 +141,8 @@ async function openHub(): Promise<HubServer> {
     { id: "openai-community/gpt2", commit, files },
     { id: "owner/name", commit, refs, files },
     { id: "example/page", commit, files: site },
+    { id: "google-bert/bert-base-uncased", commit, files: filesOf("test/fixtures/bert/masked") },
+    { id: "sentence-transformers/all-MiniLM-L6-v2", commit, files: filesOf("test/fixtures/bert/sentence") },
   );
 }
 

@@ -3,7 +3,7 @@ import { checkOptionNames } from "../../util/nearest.js";
 import type { ContextScope } from "./contexts.js";
 import { checkKey, type WatermarkKey } from "./key.js";
 
-interface KeyedOptions {
+export interface KeyedOptions {
   /** Secret: an integer of 64 bits, or a text from which they are made. */
   readonly key: WatermarkKey;
   /** Tokens before a token that decide about it together with the key. Default 4. */

@@ -48,9 +48,9 @@ export interface WatermarkFigures {
   readonly human?: { readonly passages: number; readonly found: FoundShares };
 }
 
-type FoundShares = Readonly<Record<"0.01" | "0.001", number>>;
+export type FoundShares = Readonly<Record<"0.01" | "0.001", number>>;
 
-interface MeasuredShare {
+export interface MeasuredShare {
   readonly value: number;
   readonly interval: { readonly low: number; readonly high: number };
 }

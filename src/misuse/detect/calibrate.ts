@@ -13,7 +13,7 @@ import type { Detection } from "./detect.js";
 import { passagesOf, spread } from "./passages.js";
 import type { TokenStatistics } from "./token-statistics.js";
 
-interface Options<Model> {
+export interface DetectingOptions<Model> {
   readonly adapter?: string | null | undefined;
   readonly observer?: Model | undefined;
   readonly calibration?: Calibration | null | undefined;
@@ -26,12 +26,12 @@ export interface DetectingModel {
   readonly tokenizer: Tokenizer | undefined;
   score(
     text: string,
-    options?: Pick<Options<never>, "adapter" | "signal">,
+    options?: Pick<DetectingOptions<never>, "adapter" | "signal">,
   ): Promise<{
     readonly logprob: number;
     readonly tokens: readonly number[];
   }>;
-  detect(text: readonly number[], options?: Options<this>): Promise<Detection>;
+  detect(text: readonly number[], options?: DetectingOptions<this>): Promise<Detection>;
 }
 
 export interface CalibrateOptions<Model> {
@@ -80,7 +80,7 @@ export async function calibrateDetection<Model extends DetectingModel>(
 /** What a {@link Calibration} knows a model by. */
 export async function fingerprintOf(
   model: Pick<DetectingModel, "config" | "score">,
-  options: Pick<Options<never>, "adapter" | "signal">,
+  options: Pick<DetectingOptions<never>, "adapter" | "signal">,
 ): Promise<Fingerprint> {
   const { nLayer, nEmbd, vocabSize } = model.config;
   const { logprob, tokens } = await model.score(PROBE, options);
