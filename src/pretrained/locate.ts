@@ -5,6 +5,7 @@ import type { FetchContext, FetchedModel } from "../hub/fetch-model.js";
 import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "../hub/model-name.js";
 import { type HubOptions, hubSettings } from "../hub/settings.js";
 import { checkOptionNames } from "../util/nearest.js";
+import { recover } from "../util/workspace.js";
 
 export interface LocateOptions extends HubOptions {
   /** A branch, tag or commit of a model of the hub; as `@revision` in its name. */
@@ -43,6 +44,7 @@ export async function locateModel(text: string, options: LocateOptions = {}): Pr
 /** {@link locateModel} with options among which there are those of other callers. */
 export async function findModel(text: string, options: LocateOptions): Promise<FetchedModel> {
   const settings = hubSettings(options);
+  if (!isHere(text)) await recover(text);
   const name = isHere(text) ? undefined : parseModelName(text, settings.endpoint);
   const revised = withRevision(name, options.revision);
   if (revised === undefined) {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { MappedFile } from "../checkpoint/byte-source.js";
 import { fileOperation, openFileSource, statOf } from "../checkpoint/file-source.js";
+import { recover } from "../util/workspace.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openFile, openFolder } from "./identify.js";
 import type { ModelFiles } from "./model-files.js";
@@ -19,6 +20,16 @@ export interface FileAccess {
  * @throws {ConfigError} the configuration describes another architecture, or a variant that is not supported.
  */
 export async function openCheckpoint(path: string, access: FileAccess = {}): Promise<Checkpoint> {
+  try {
+    return await openAt(path, access);
+  } catch (error) {
+    // A kill while it was written may have left its last files beside their place.
+    if (!(await recover(path))) throw error;
+    return openAt(path, access);
+  }
+}
+
+async function openAt(path: string, access: FileAccess): Promise<Checkpoint> {
   if (statOf(path).isDirectory()) return openFolder(diskFiles(path, path, access));
   return openFile(basename(path), diskFiles(dirname(path), path, access));
 }

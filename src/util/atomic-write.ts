@@ -15,7 +15,7 @@ import {
   statIfThere,
 } from "./output.js";
 import { rename } from "./rename.js";
-import { type Existing, exchangeFolder, moveInto, takeAttributes } from "./replace-folder.js";
+import { type Existing, exchangeFolder, planMove, takeAttributes } from "./replace-folder.js";
 import { recover, Workspace } from "./workspace.js";
 
 export type { ErrorClass } from "./file-errors.js";
@@ -189,8 +189,8 @@ export interface FolderOptions {
  * Writes a folder whole or not at all. A folder that is there keeps its owner, group and mode.
  *
  * A folder that can't be replaced (a mount point, one in a folder where nothing can be made, or the folder that this process
- * works in) stays, and the new files are moved into it when all of them are on the disk: see {@link moveInto} for what a kill
- * in that moment leaves.
+ * works in) stays, and the new files are moved into it when all of them are on the disk: a kill in that moment leaves a move
+ * that the next write or {@link recover} finishes.
  *
  * @param write writes the files into the folder that it is given.
  * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); what `write` throws, with the
@@ -214,10 +214,9 @@ export async function writeFolderAtomically(
       : await (there ? Workspace.createIfAllowed(parent, name) : Workspace.create(parent, name));
     const workspace = beside ?? (await Workspace.create(target, name));
     await inWorkspace(workspace, path, write, async () => {
-      const names = await readdir(workspace.new);
       if (!(await statIfThere(target))) await rename(workspace.new, target);
       else if (beside === undefined || !(await exchangeFolder(target, workspace, existing))) {
-        await moveInto(target, workspace.new, existing, names);
+        await workspace.moveInto(target, await planMove(target, workspace.new, existing));
       }
     });
     await syncFolder(beside ? parent : target);
@@ -231,8 +230,9 @@ export interface FilesOptions {
 }
 
 /**
- * Writes several files into a folder that may hold anything else: all of them, or when something fails none. They are moved
- * into it when all are on the disk, as {@link moveInto} says.
+ * Writes several files into a folder that may hold anything else: all of them, or when something fails none. A folder that is
+ * empty or not there appears with them; else they are moved into it when all are on the disk, and a kill in that moment leaves
+ * a move that the next write or {@link recover} of `last` finishes.
  *
  * @throws as {@link writeFolderAtomically}.
  */
@@ -243,13 +243,14 @@ export async function writeFilesAtomically(
 ): Promise<void> {
   await typedWrite(`writing ${folder}`, errorClass, async () => {
     const target = await finalPath(folder);
-    if (!(await isFolderThere(target, folder, errorClass))) await makeFolder(target);
-    const name = "files";
-    await recover(join(target, name));
+    const there = await isFolderThere(target, folder, errorClass);
+    const name = last ?? "files";
+    if (there) await recover(join(target, name));
+    const isNew = !there || (await readdir(target)).length === 0;
+    if (isNew) return writeFolderAtomically(target, write, { errorClass, existing: "merge" });
     const workspace = await Workspace.create(target, name);
     await inWorkspace(workspace, folder, write, async () => {
-      const names = (await readdir(workspace.new)).filter((file) => file !== last);
-      await moveInto(target, workspace.new, "merge", last === undefined ? names : [...names, last], last);
+      await workspace.moveInto(target, await planMove(target, workspace.new, "merge", last));
     });
     await syncFolder(target);
   });

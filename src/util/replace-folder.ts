@@ -1,5 +1,6 @@
-import { chmod, chown, link, mkdir, readdir, readlink, rm, stat, symlink } from "node:fs/promises";
+import { chmod, chown, link, mkdir, readdir, readlink, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import type { Move } from "./move-into.js";
 import { statIfThere } from "./output.js";
 import { rename } from "./rename.js";
 import { systemCalls } from "./system-calls.js";
@@ -36,38 +37,33 @@ export async function exchangeFolder(target: string, workspace: Workspace, exist
 }
 
 /**
- * Moves entries of a folder into another one by one. What they replace goes first, so that a kill in between may leave a
- * set without some of its files, but never old ones beside new ones; and they come in descending order of their names, so
- * that config.json, dataset.json and the like, without which nothing is loaded, come last; or `last`.
+ * New entries come in descending order of their names, so that config.json, dataset.json and the like, without which nothing
+ * is loaded, come last, and old ones go first.
+ *
+ * @param existing what becomes of the target's other entries
+ * @param last an entry that goes first and comes last, in place of that order
+ * @throws EISDIR, EEXIST, ENOTSUP: what is there can't be replaced. Nothing has changed then.
  */
-export async function moveInto(
-  target: string,
-  folder: string,
-  existing: Existing,
-  entries?: readonly string[],
-  last?: string,
-): Promise<void> {
-  const names = [...(entries ?? (await readdir(folder)))].sort().reverse();
+export async function planMove(target: string, folder: string, existing: Existing, last?: string): Promise<Move> {
+  const names = (await readdir(folder)).sort().reverse();
   if (last !== undefined) names.push(...names.splice(names.indexOf(last), 1));
-  const inner: string[] = [];
-  if (existing !== "replace") {
-    for (const name of names) if (await bothFolders(join(target, name), join(folder, name))) inner.push(name);
-  }
   const old = existing === "merge" ? [] : await readdir(target);
   const superseded = typeof existing === "function" ? old.filter((name) => !existing(name)) : old;
-  for (const name of new Set([
-    ...(last === undefined ? [] : [last]),
-    ...(existing === "replace" ? [] : names),
-    ...superseded,
-  ])) {
-    if (isTemporaryName(name) || inner.includes(name)) continue;
-    await rm(join(target, name), { force: true, recursive: existing === "replace" });
-  }
+  const moved: string[] = [];
+  const replaced: string[] = [];
   for (const name of names) {
-    if (inner.includes(name))
-      await moveInto(join(target, name), join(folder, name), existing === "replace" ? existing : "merge");
-    else await rename(join(folder, name), join(target, name));
+    const isInner = existing !== "replace" && (await bothFolders(join(target, name), join(folder, name)));
+    const inner = isInner && (await planMove(join(target, name), join(folder, name), "merge"));
+    if (inner) {
+      moved.push(...inner.moved.map((path) => `${name}/${path}`));
+      replaced.push(...inner.removed.map((path) => `${name}/${path}`));
+    } else {
+      moved.push(name);
+      if (existing !== "replace") replaced.push(name);
+    }
   }
+  const removed = [...new Set([...replaced.reverse(), ...superseded.sort()])].filter((name) => !isTemporaryName(name));
+  return { removed, moved, recursive: existing === "replace" };
 }
 
 /** @throws EISDIR, EEXIST: one is a folder and the other is none; ENOTSUP: what is there is a device, pipe or socket. */

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, open, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { isFileError } from "./file-errors.js";
 import { type FileLock, tryLock } from "./file-lock.js";
+import { type Move, makeMove, readMove } from "./move-into.js";
 import { statIfThere } from "./output.js";
 import { rename } from "./rename.js";
 
@@ -14,12 +15,14 @@ import { rename } from "./rename.js";
  *     new       what is being written
  *     old       in the middle of a swap: what was there before
  *     removed   what is being removed
+ *     move      in the middle of a move of single entries: which ones, so that it can be finished
  *
  * Where the system has no locks there is no lock file, and nobody removes what others have left.
  */
 export class Workspace {
   readonly path: string;
   readonly #lock: FileLock | undefined;
+  #moving = false;
 
   private constructor(path: string, lock: FileLock | undefined) {
     this.path = path;
@@ -68,14 +71,36 @@ export class Workspace {
     return join(this.path, "removed");
   }
 
-  /** Removes the folder with all that is still in it. It fails silently: what stays is removed by the next write. */
+  /**
+   * Moves what is in `new`, all of it on the disk, into a folder that can't be replaced as a whole. If it fails or is killed
+   * meanwhile the rest stays here, and {@link recover} finishes it.
+   *
+   * @param target the folder that this workspace is in or beside
+   */
+  async moveInto(target: string, move: Move): Promise<void> {
+    const into = target === dirname(this.path) ? "." : basename(target);
+    const handle = await open(join(this.path, MOVE), "wx");
+    try {
+      await handle.writeFile(JSON.stringify({ into, ...move }));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    this.#moving = true;
+    await makeMove(target, this.new, move);
+    this.#moving = false;
+  }
+
+  /** Removes the folder with all that is still in it, unless a move is half done. It fails silently: what stays is removed by the next write. */
   async dispose(): Promise<void> {
+    if (this.#moving) return this.#lock?.release();
     await empty(this.path, this.#lock).catch(() => undefined);
   }
 }
 
 const FORBIDDEN: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"]);
 const LOCK = "lock";
+const MOVE = "move";
 const TEMPORARY = /^\.(.+)\.tmp-[0-9a-f]{12}$/;
 
 /** Whether a name is that of a workspace: listings of checkpoints and data leave these out. */
@@ -96,14 +121,22 @@ async function empty(path: string, lock: FileLock | undefined): Promise<void> {
 
 /**
  * Removes the workspaces of processes that have ended, in the folder of `path` and if it is a folder in itself. A folder that
- * one of them had moved aside is put back if nothing has taken its place.
+ * one of them had moved aside is put back if nothing has taken its place; a move that one of them had begun is finished.
+ *
+ * @returns whether there was any
  */
-export async function recover(path: string): Promise<void> {
+export async function recover(path: string): Promise<boolean> {
   const target = resolve(path);
   const [folder, name] = [dirname(target), basename(target)];
+  let any = false;
   for (const place of [folder, target]) {
-    for (const found of await temporaries(place)) if (found.name === name) await recoverOne(found.path, target);
+    for (const found of await temporaries(place)) {
+      if (found.name !== name) continue;
+      await recoverOne(found.path, target);
+      any = true;
+    }
   }
+  return any;
 }
 
 /** {@link recover} for all that lies in a folder. */
@@ -132,6 +165,16 @@ async function recoverOne(path: string, target: string): Promise<void> {
   if (!lock.exclusive) {
     lock.release();
     return;
+  }
+  const move = await readMove(join(path, MOVE));
+  if (move !== undefined) {
+    try {
+      await makeMove(join(dirname(path), move.into), join(path, "new"), move);
+    } catch {
+      // For another time: what is left to move is here only.
+      lock.release();
+      return;
+    }
   }
   const old = join(path, "old");
   if ((await statIfThere(old)) && !(await statIfThere(target))) await rename(old, target).catch(() => undefined);

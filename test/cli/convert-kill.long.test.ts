@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gpt2Config } from "../../src/architectures/gpt2/config.js";
+import { initialTensors } from "../../src/architectures/init.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { convertModel } from "../../src/pretrained/convert.js";
+import { openModel } from "../../src/pretrained/load.js";
 import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import { tokenizerOf } from "../../src/pretrained/tokenizer.js";
 import { packageFile } from "../../src/util/package-root.js";
@@ -19,6 +23,7 @@ const root = mkdtempSync(join(tmpdir(), "gpt2-convert-kill-"));
 after(() => rmSync(root, { recursive: true }));
 const NEW = packageFile("models/default");
 const OLD = join(root, "old");
+const OLD_LLMC = join(root, "old-llmc");
 const CLI = packageFile("dist/src/cli/main.js");
 
 /** Names and hashes of a folder's files, without temporary ones. */
@@ -38,6 +43,11 @@ before(async () => {
   const tokenizer = byteTokenizer();
   const { config, tensors } = recitingTensors([1, 2, 3]);
   await saveCheckpoint(OLD, { config, tensors, tokenizer, metadata: { note: "old" } });
+  // llm.c's files have room for usual shapes only.
+  const usual = gpt2Config({ vocabSize: 257, nCtx: 8, nEmbd: 4, nHead: 1, nLayer: 1 });
+  const values = new Map(initialTensors(usual, { seed: 1 }));
+  const list = tensorTable(usual).map(({ name, shape }) => ({ name, shape, data: values.get(name)! }));
+  await saveCheckpoint(OLD_LLMC, { config: usual, tensors: list, tokenizer });
 });
 
 async function killedOnce(target: string, delay: number): Promise<void> {
@@ -78,18 +88,39 @@ describe("convert --overwrite, killed", { concurrency: 3, skip: process.platform
     });
   }
 
-  it("leaves of a llm.c model all files or no model, never one beside another's tokenizer", async () => {
-    const folder = join(root, "llmc");
-    mkdirSync(folder);
-    const target = join(folder, "model.bin");
-    await convertModel(NEW, target);
-    const whole = tree(folder);
-    for (const delay of [0, 30, 90]) {
-      for (const file of readdirSync(folder)) rmSync(join(folder, file), { recursive: true });
-      await killedOnce(target, delay);
-      if (existsSync(target)) assert.deepEqual(tree(folder), whole);
-      await convertModel(NEW, target, { overwrite: true });
-      assert.deepEqual(tree(folder), whole);
-    }
-  });
+  for (const [where, file] of [
+    ["a folder of its own", undefined],
+    ["a folder with other files", "notes.txt"],
+  ] as const) {
+    it(`leaves of a llm.c model in ${where} the old files or the new ones, tokenizer included`, async () => {
+      const folder = join(root, `llmc-${file !== undefined}`);
+      const target = join(folder, "model.bin");
+      const prepare = async (from: string | undefined) => {
+        rmSync(folder, { recursive: true, force: true });
+        mkdirSync(folder);
+        if (file !== undefined) writeFileSync(join(folder, file), "mine");
+        if (from !== undefined) await convertModel(from, target);
+        return tree(folder);
+      };
+      const states = { nothing: await prepare(undefined), old: await prepare(OLD_LLMC), whole: await prepare(NEW) };
+      for (const [before, from] of [
+        ["nothing", undefined],
+        ["old", OLD_LLMC],
+      ] as const) {
+        for (const delay of [0, 30, 90]) {
+          await prepare(from);
+          await killedOnce(target, delay);
+          // What is half moved is finished when the model is opened.
+          const opened = await openModel(target, {}).catch((error: Error) => error);
+          if (opened instanceof Error) assert.match(opened.message, /no such file/);
+          else opened.close();
+          const left = tree(folder);
+          const state = Object.entries(states).find(([, state]) => JSON.stringify(state) === JSON.stringify(left))?.[0];
+          assert.ok(state === before || state === "whole", `${delay} ms: ${Object.keys(left)}`);
+          await convertModel(NEW, target, { overwrite: true });
+          assert.deepEqual(tree(folder), states.whole);
+        }
+      }
+    });
+  }
 });

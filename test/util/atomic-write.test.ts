@@ -64,18 +64,18 @@ function contents(folder: string): Record<string, string> {
   return Object.fromEntries(paths.map((path) => [relative(path), readFileSync(path, "utf8")]));
 }
 
-/** Runs a script that writes with this module until it prints a line, then kills it with SIGKILL. */
-async function killWhileWriting(script: string): Promise<number> {
+/** Runs a script that writes with this module until it prints a line, which is returned, and then kills it with SIGKILL. */
+async function killWhileWriting(script: string): Promise<string> {
   const source = `import * as atomic from ${JSON.stringify(MODULE)}; import * as fs from "node:fs";
     const stuck = () => new Promise((resolve) => { setTimeout(resolve, 1e6); console.log("half"); });
     ${script}`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  await once(child.stdout!, "data");
+  const [line] = (await once(child.stdout!, "data")) as [Buffer];
   child.kill("SIGKILL");
   await once(child, "close");
-  return child.pid!;
+  return line.toString().trim();
 }
 
 async function rejection(promise: Promise<unknown>): Promise<Error> {
@@ -286,6 +286,109 @@ describe("a killed writer", () => {
     assert.deepEqual(contents(parent), { "best/a": "old" });
     await recover(join(parent, "never-there"));
     assert.deepEqual(contents(parent), { "best/a": "old" });
+  });
+
+  /** Kills a write before each of its removals and renames but those of the workspace itself; `check` sees what each leaves. */
+  async function killedAtEachStep(write: string, prepare: () => void, check: () => Promise<void>): Promise<number> {
+    for (let step = 0; ; step++) {
+      prepare();
+      const source = `import files from "node:fs/promises"; import { syncBuiltinESMExports } from "node:module";
+        let left = ${step};
+        for (const name of ["rename", "rm"]) {
+          const real = files[name];
+          files[name] = async (path, ...rest) => {
+            if (!/\\.tmp-[0-9a-f]+.(lock|move|new)?$/.test(path) && left-- === 0) await stuck();
+            return real(path, ...rest);
+          };
+        }
+        syncBuiltinESMExports();
+        ${write}
+        console.log("whole"); setTimeout(() => {}, 1e6);`;
+      const said = await killWhileWriting(source);
+      await check();
+      if (said === "whole") return step;
+    }
+  }
+
+  it("of several files in a folder of others leaves the old set or the new one, whichever step it was killed at", async () => {
+    const folder = emptyFolder();
+    const old = { m: "old", a: "old", other: "mine" };
+    const whole = { m: "new", a: "new", z: "new", other: "mine" };
+    const seen = new Set<string>();
+    const steps = await killedAtEachStep(
+      `await atomic.writeFilesAtomically(${JSON.stringify(folder)}, async (folder) => {
+        for (const name of ["a", "m", "z"]) await atomic.writeNewFile(folder + "/" + name, "new"); }, { last: "m" });`,
+      () => {
+        for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+        for (const [name, content] of Object.entries(old)) writeFileSync(join(folder, name), content);
+      },
+      async () => {
+        // Other programs find no model there, or one with all that belongs to it.
+        const { m, a } = contents(folder);
+        assert.ok(m === undefined || m === a);
+        await recover(join(folder, "m"));
+        const left = contents(folder);
+        assert.deepEqual(left, left.m === "old" ? old : whole);
+        seen.add(left.m!);
+      },
+    );
+    assert.ok(steps >= 6 && seen.has("new"), `${steps} steps`);
+  });
+
+  it("of a folder that can't be replaced leaves the old files or the new ones", { skip: posix }, async () => {
+    const folder = emptyFolder();
+    const old = { "config.json": "old", extra: "mine", "inner/a": "old", "inner/b": "mine", weights: "old" };
+    const whole = { ...old, "config.json": "new", "inner/a": "new", weights: "new" };
+    const { extra: _, "inner/b": __, ...replaced } = whole;
+    for (const [existing, after] of [
+      ["merge", whole],
+      ["replace", replaced],
+    ] as const) {
+      const steps = await killedAtEachStep(
+        `process.chdir(${JSON.stringify(folder)});
+        await atomic.writeFolderAtomically(".", async (folder) => {
+          fs.mkdirSync(folder + "/inner");
+          for (const name of ["config.json", "inner/a", "weights"]) await atomic.writeNewFile(folder + "/" + name, "new");
+        }, { existing: "${existing}" });`,
+        () => {
+          for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+          mkdirSync(join(folder, "inner"));
+          for (const [name, content] of Object.entries(old)) writeFileSync(join(folder, name), content);
+        },
+        async () => {
+          const found = contents(folder);
+          assert.ok(found["config.json"] === undefined || found["config.json"] === found.weights);
+          await recover(folder);
+          const left = contents(folder);
+          assert.deepEqual(left, left.weights === "old" ? old : after);
+        },
+      );
+      assert.ok(steps >= 6, `${steps} steps`);
+    }
+  });
+
+  it("'s move is finished only within its folder", async () => {
+    const parent = emptyFolder();
+    mkdirSync(join(parent, "in"));
+    writeFileSync(join(parent, "outside"), "mine");
+    const bad = [
+      { into: "..", removed: [], moved: ["a"], recursive: false },
+      { into: ".", removed: ["../outside"], moved: ["a"], recursive: false },
+      { into: ".", removed: [], moved: ["../outside"], recursive: false },
+      { into: ".", removed: [], moved: ["a", 1], recursive: false },
+      [],
+      null,
+    ];
+    for (const move of bad) {
+      const path = join(parent, "in", ".x.tmp-0123456789ab");
+      mkdirSync(join(path, "new"), { recursive: true });
+      for (const name of ["new/a", "outside", "lock"]) writeFileSync(join(path, name), "theirs");
+      writeFileSync(join(path, "move"), JSON.stringify(move));
+      await recover(join(parent, "in", "x"));
+      const left = Object.entries(contents(parent)).filter(([name]) => !name.includes(".tmp-"));
+      assert.deepEqual(left, [["outside", "mine"]]);
+      rmSync(path, { recursive: true, force: true });
+    }
   });
 
   it("in another pid namespace, with another host name, keeps what it writes while it lives", (t) => {
@@ -514,6 +617,7 @@ describe("writeFilesAtomically", () => {
 
   it("moves the file last without which the others are nothing", { skip: posix }, async () => {
     const folder = emptyFolder();
+    writeFileSync(join(folder, "other"), "");
     const fill = async (temporary: string) => {
       for (const name of ["a", "m", "z"]) await writeNewFile(join(temporary, name), "new");
     };
