@@ -16,6 +16,13 @@
 #define PAIRS 0
 #endif
 
+/* Whether there are tile registers, for blocks of such products. */
+#if defined(__AMX_BF16__)
+#define TILES 1
+#else
+#define TILES 0
+#endif
+
 /* Values of k in an element of a packed panel. */
 #define STEP(bf16) ((bf16) && PAIRS ? 2 : 1)
 

@@ -434,26 +434,31 @@ static __attribute__((noinline, unused)) void gemm_packed(int bf16, Index m, Ind
 }
 
 /*
- * The part of an M x N result that this thread computes: threads in a grid that gives the fullest part the least work.
- * Each thread packs what it needs: an element of A costs as much as a_cost multiply-adds, one of B as b_cost.
+ * The part of an M x N result that this thread computes, in whole tiles of mr x nr: threads in a grid that gives the fullest part
+ * the least work. Each thread packs what it needs: an element of A costs as much as a_cost multiply-adds, one of B as b_cost.
  */
-static void gemm_part(const Ctx *ctx, Index M, Index N, double a_cost, double b_cost, Index *i0, Index *i1, Index *j0, Index *j1) {
+static void gemm_part(const Ctx *ctx, Index M, Index N, Index mr, Index nr, double a_cost, double b_cost, Index *i0, Index *i1, Index *j0,
+                      Index *j1) {
   int rows = 1;
   double best = 1e300;
   for (int r = 1; r <= ctx->threads; r++) {
     if (ctx->threads % r) continue;
     int c = ctx->threads / r;
-    Index mb = (ROUND_UP(M, MR) / MR + r - 1) / r * MR, nb = (ROUND_UP(N, NR) / NR + c - 1) / c * NR;
+    Index mb = (ROUND_UP(M, mr) / mr + r - 1) / r * mr, nb = (ROUND_UP(N, nr) / nr + c - 1) / c * nr;
     double cost = (double)mb * nb + a_cost * mb + b_cost * nb;
     if (cost < best) best = cost, rows = r;
   }
   int cols = ctx->threads / rows, r = ctx->tid / cols, c = ctx->tid % cols;
-  Index mp = (M + MR - 1) / MR, np = (N + NR - 1) / NR;
-  *i0 = mp * r / rows * MR, *i1 = mp * (r + 1) / rows * MR;
-  *j0 = np * c / cols * NR, *j1 = np * (c + 1) / cols * NR;
+  Index mp = (M + mr - 1) / mr, np = (N + nr - 1) / nr;
+  *i0 = mp * r / rows * mr, *i1 = mp * (r + 1) / rows * mr;
+  *j0 = np * c / cols * nr, *j1 = np * (c + 1) / cols * nr;
   if (*i1 > M) *i1 = M;
   if (*j1 > N) *j1 = N;
 }
+
+#if TILES
+#include "tiles.h"
+#endif
 
 /*
  * C [M x N] (+)= A * B, with bf16 of both rounded to it. With accumulate the (finished) product is added to what C holds. K
@@ -461,8 +466,14 @@ static void gemm_part(const Ctx *ctx, Index M, Index N, double a_cost, double b_
  */
 static __attribute__((unused)) void gemm(Ctx *ctx, int bf16, Index M, Index N, Index K, const Operand *a, const Operand *b, float *c, Index ldc,
                                          int accumulate, const Epilogue *e) {
+#if TILES
+  if (bf16) {
+    tile_gemm(ctx, M, N, K, a, b, c, ldc, accumulate, e);
+    return;
+  }
+#endif
   Index i0, i1, j0, j1;
-  gemm_part(ctx, M, N, 8, 8, &i0, &i1, &j0, &j1);
+  gemm_part(ctx, M, N, MR, NR, 8, 8, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
   /* An epilogue before adding to C needs the whole sum at once. */
   int whole = accumulate && e;

@@ -24,19 +24,35 @@ static bool has_feature(Feature f) {
   return __get_cpuid_count(f.leaf, f.subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) && (r[f.reg] >> f.bit & 1);
 }
 
-/* Whether the system saves vector registers of this many bits. */
-static bool saves_vectors(int bits) {
-  if (bits <= 128) return true;
+/* Whether the system saves all these parts of a thread's state: bits of XCR0. */
+static bool saves_state(unsigned wanted) {
   unsigned eax, ebx, ecx, edx, low, high;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx >> 27 & 1)) return false; /* OSXSAVE: XGETBV is there */
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & wanted) == wanted;
+}
+
+/* Whether the system saves vector registers of this many bits. */
+static bool saves_vectors(int bits) {
+  if (bits <= 128) return true;
 #if defined(__APPLE__) /* it enables the state of AVX-512 on first use */
   unsigned wanted = 0x06;
 #else
   unsigned wanted = bits > 256 ? 0xe6 : 0x06; /* SSE and AVX; opmask, the upper halves, and the upper 16 registers */
 #endif
-  return (low & wanted) == wanted;
+  return saves_state(wanted);
 }
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM */
+#define TILE_DATA 18 /* of the state's parts */
+/* Whether the system saves tile registers and allows this process to use them, for all its threads and for good. */
+static bool allows_tiles(void) { return saves_state(3u << 17) && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0; }
+#else
+static bool allows_tiles(void) { return false; }
+#endif
 
 #else
 
@@ -61,6 +77,7 @@ static bool has_feature(Feature f) {
 }
 #endif
 static bool saves_vectors(int bits) { return bits <= 128; }
+static bool allows_tiles(void) { return false; }
 
 #endif
 
@@ -69,6 +86,7 @@ typedef struct {
   const KernelSet *kernels;
   const Feature *features;
   int count, vector_bits;
+  bool tiles;
 } Choice;
 
 #include "instruction-sets.h"
@@ -76,7 +94,7 @@ typedef struct {
 static bool can_run(const Choice *c) {
   for (int i = 0; i < c->count; i++)
     if (!has_feature(c->features[i])) return false;
-  return saves_vectors(c->vector_bits);
+  return saves_vectors(c->vector_bits) && (!c->tiles || allows_tiles());
 }
 
 /* The named kernels, or with an empty name the best; NULL when the processor can't run them. */

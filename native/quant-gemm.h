@@ -283,7 +283,7 @@ static void integer_product(Ctx *ctx, int type, Index tokens, Index IC, Index OC
 /* out [N x OC] = epilogue(x [N x IC] Wᵀ), with the rounding of x that round_activations does. */
 static void integer_gemm(Ctx *ctx, int type, Index N, Index IC, Index OC, const float *x, const char *w, float *out, const Epilogue *e) {
   Index i0, i1, j0, j1;
-  gemm_part(ctx, N, OC, ROUNDING_COST, UNPACKING_COST, &i0, &i1, &j0, &j1);
+  gemm_part(ctx, N, OC, MR, NR, ROUNDING_COST, UNPACKING_COST, &i0, &i1, &j0, &j1);
   if (i0 >= i1 || j0 >= j1) return;
   const Index tokens = i1 - i0, parts = (tokens * (IC / BLOCK) * TOKEN_BLOCK + TOKENS_BUDGET - 1) / TOKENS_BUDGET;
   for (Index p = 0; p < parts; p++) {

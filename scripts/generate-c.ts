@@ -160,13 +160,13 @@ function choices(sets: readonly InstructionSet[]): string {
   });
   const rows = others.toReversed().map((set) => {
     const symbol = kernelsSymbol(set);
-    const choice = `{&${symbol}, features_of_${symbol}, ${set.features.length}, ${set.vectorBits}}`;
+    const choice = `{&${symbol}, features_of_${symbol}, ${set.features.length}, ${set.vectorBits}, ${set.tiles ?? false}}`;
     return `#if defined(HAVE_${symbol})\n    ${choice},\n#endif\n`;
   });
   return `extern const KernelSet ${sets.map(kernelsSymbol).join(", ")};
 ${tables.join("")}
 static const Choice best_first[] = {
-${rows.join("")}    {&${kernelsSymbol(baseline!)}, NULL, 0, ${baseline!.vectorBits}},
+${rows.join("")}    {&${kernelsSymbol(baseline!)}, NULL, 0, ${baseline!.vectorBits}, false},
 };
 `;
 }

@@ -17,7 +17,7 @@ export { nativeLibrary } from "./library.js";
 export interface NativeOptions {
   /** Threads that compute; by default `GPT2_THREADS`, else as many as it may use processors. */
   readonly threads?: number;
-  /** Instruction set: `avx512-bf16`, `avx512-vnni`, `avx512`, `avx-vnni`, `avx2`, `baseline` (SSE2), `neon-bf16`, `neon-dotprod` or `neon`; by default `GPT2_ISA`, else the best this machine has. */
+  /** Instruction set: `amx-bf16`, `avx512-bf16`, `avx512-vnni`, `avx512`, `avx-vnni`, `avx2`, `baseline` (SSE2), `neon-bf16`, `neon-dotprod` or `neon`; by default `GPT2_ISA`, else the best this machine has. */
   readonly isa?: string;
 }
 

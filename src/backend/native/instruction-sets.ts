@@ -20,13 +20,15 @@ export interface InstructionSet {
   readonly features: readonly Feature[];
   /** Of the vector registers, which the system has to save. */
   readonly vectorBits: number;
+  /** Whether it uses tile registers, which the system has to save, and to allow. */
+  readonly tiles?: true;
   /** Compiler options that allow no further instruction. */
   readonly tuning: readonly string[];
 }
 
 /** A bit of what x86's CPUID instruction returns. */
-function cpuid(name: string, leaf: number, register: "EAX" | "EBX" | "ECX", bit: number, subleaf = 0): Feature {
-  const macro = `__${name.toUpperCase().replace(".", "_")}__`;
+function cpuid(name: string, leaf: number, register: "EAX" | "EBX" | "ECX" | "EDX", bit: number, subleaf = 0): Feature {
+  const macro = `__${name.toUpperCase().replace(/[.-]/, "_")}__`;
   return { flag: `-m${name}`, macro, bit: `{0x${leaf.toString(16)}, ${subleaf}, ${register}, ${bit}}` };
 }
 
@@ -54,6 +56,11 @@ const AVX512: readonly Feature[] = [
   cpuid("avx512dq", 7, "EBX", 17),
   cpuid("avx512bw", 7, "EBX", 30),
   cpuid("avx512vl", 7, "EBX", 31),
+];
+const AVX512_BF16: readonly Feature[] = [
+  ...AVX512,
+  cpuid("avx512vnni", 7, "ECX", 11),
+  cpuid("avx512bf16", 7, "EAX", 5, 1),
 ];
 const WIDE = "-mprefer-vector-width=512";
 
@@ -92,8 +99,15 @@ export const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]
     },
     {
       name: "avx512-bf16",
-      features: [...AVX512, cpuid("avx512vnni", 7, "ECX", 11), cpuid("avx512bf16", 7, "EAX", 5, 1)],
+      features: AVX512_BF16,
       vectorBits: 512,
+      tuning: ["-march=x86-64", "-mtune=cascadelake", WIDE],
+    },
+    {
+      name: "amx-bf16",
+      features: [...AVX512_BF16, cpuid("amx-tile", 7, "EDX", 24), cpuid("amx-bf16", 7, "EDX", 22)],
+      vectorBits: 512,
+      tiles: true,
       tuning: ["-march=x86-64", "-mtune=cascadelake", WIDE],
     },
   ],
