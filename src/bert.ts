@@ -57,7 +57,7 @@ export class BERT {
   readonly tokenizer: EncoderTokenizer | undefined;
   /** Storage dtype of most weights. */
   readonly dtype: DType;
-  /** Why the native kernels could not be used, if they were to be tried. */
+  /** Why the native kernels could not be used, if they were requested. */
   readonly fallback: Error | undefined;
   readonly backend: Backend;
   readonly #encoder: Encoder;
@@ -67,7 +67,7 @@ export class BERT {
   readonly #owned: readonly { dispose(): void | Promise<void> }[];
   #disposed: Promise<void> | undefined;
 
-  /** For weights that are in memory already; from files: {@link BERT.load}. */
+  /** Makes a model of weights in memory; {@link BERT.load} reads files. */
   constructor(parts: BertParts) {
     const { backend, config, weights, wordPiece } = parts;
     this.config = config;
@@ -87,7 +87,7 @@ export class BERT {
    * the Hugging Face hub (`owner/name`).
    *
    * @throws {CheckpointError} there is no such model, or it is malformed.
-   * @throws {UsageError} it is no BERT; there are no files here, as in a browser.
+   * @throws {UsageError} it is not a BERT, or there are no files, as in a browser.
    */
   static async load(name: string, options: LoadBertOptions = {}): Promise<BERT> {
     needNode("BERT.load", "Make a BERT of weights in memory: new BERT({ … })");
@@ -95,7 +95,7 @@ export class BERT {
     return new BERT(await loadBertModel(name, options));
   }
 
-  /** The task that the model has a head for besides those of its pre-training, if any. */
+  /** The kind of task head the model was fine-tuned with, if any. */
   get fineTunedFor(): TaskHead["kind"] | undefined {
     return this.#head?.kind;
   }
@@ -106,8 +106,8 @@ export class BERT {
   }
 
   /**
-   * A vector [nEmbd] of a text, or of each of several: its hidden states, pooled as the model's files say or by their mean. A
-   * model of sentence-transformers reads as much of a text as it was trained to.
+   * The embedding [nEmbd] of a text, or of each of several: its hidden states, pooled as the model's files say, or their
+   * mean. A sentence-transformers model reads as much of a text as it was trained to.
    *
    * @throws {ContextLengthError} a text longer than the context, unless `truncate` is set.
    */
@@ -133,7 +133,7 @@ export class BERT {
     return typeof input === "string" ? scaled[0]! : scaled;
   }
 
-  /** Cosines of the vectors of two texts, or of each of `a` with each of `b`. */
+  /** The cosine of the embeddings of two texts, or of each of `a` with each of `b`. */
   similarity(a: readonly string[], b: readonly string[], options?: BertReadOptions): Promise<number[][]>;
   similarity(a: string, b: string, options?: BertReadOptions): Promise<number>;
   async similarity(
@@ -151,16 +151,16 @@ export class BERT {
   }
 
   /**
-   * The most probable tokens in place of `[MASK]`, the one in the text: see {@link BERT.fillMasks} for several.
+   * The most probable tokens in place of the text's one `[MASK]`; {@link BERT.fillMasks} takes several.
    *
-   * @throws {UsageError} there is not just one, or the model has no head for masked tokens.
+   * @throws {UsageError} the text has none or several, or the model has no head for masked tokens.
    */
   async fillMask(text: string, options: FillMaskOptions = {}): Promise<FilledMask[]> {
     const filled = await this.#fill(text, options, true);
     return filled[0]!;
   }
 
-  /** The most probable tokens for each `[MASK]` of a text, each mask by itself. */
+  /** The most probable tokens for each `[MASK]` of a text, independently. */
   fillMasks(text: string, options: FillMaskOptions = {}): Promise<FilledMask[][]> {
     return this.#fill(text, options, false);
   }
@@ -191,7 +191,7 @@ export class BERT {
   }
 
   /**
-   * Logits [rows, V] of the head for masked tokens at some tokens of each text, given as ids and token types.
+   * Logits [rows, V] of the head for masked tokens at chosen tokens of each text, given as ids and token types.
    *
    * @throws {UsageError} the model has no such head.
    */
@@ -232,7 +232,7 @@ export class BERT {
   }
 
   /**
-   * Probability that the second text follows the first, as the head for next sentences has it.
+   * The probability that the second text follows the first, by the next-sentence head.
    *
    * @throws {UsageError} the model has no such head.
    */
@@ -245,7 +245,7 @@ export class BERT {
   }
 
   /**
-   * Labels of a text, or of each of several, with their probabilities, the most probable first; for regression the number.
+   * The labels of a text, or of each of several, with their probabilities, the most probable first; for regression, the number.
    *
    * @throws {UsageError} the model was not fine-tuned for that.
    */
@@ -265,7 +265,7 @@ export class BERT {
   }
 
   /**
-   * The label of each token of a text, or with `aggregation` the entities in it.
+   * The label of each token of a text, or with `aggregation` its entities.
    *
    * @throws {UsageError} the model was not fine-tuned for that; {@link ContextLengthError} the text is too long.
    */
@@ -315,7 +315,7 @@ export class BERT {
     return this.#encoder.attention(this.#texts.columns(this.#texts.encode(text, "attention", false)), layer);
   }
 
-  /** Waits for the runs under way, then releases memory, files and threads; a backend that was given to it stays. */
+  /** Waits for running calls, then releases memory, files and threads. A backend passed by the caller stays open. */
   dispose(): Promise<void> {
     this.#disposed ??= this.#release();
     return this.#disposed;
@@ -336,7 +336,7 @@ export class BERT {
     throw new UsageError({ op, expected: `a model with ${expected}`, got: "one without" });
   }
 
-  /** An output of the first token of each text. */
+  /** An output at the first token of each text. */
   #firstRows(
     texts: readonly TextInput[],
     op: string,
@@ -351,7 +351,7 @@ export class BERT {
     return this.#encoder.rows(encoded, { output, signal, onProgress });
   }
 
-  /** The task head's scores of each token of each text. */
+  /** The task head's scores for each token of each text. */
   async #headScores(
     head: LoadedHead,
     encodings: readonly WordPieceEncoding[],

@@ -3,9 +3,9 @@ import type { WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpie
 import type { AnswerSpan, QuestionInput } from "./options.js";
 import { softmax } from "./probabilities.js";
 
-/** Answers as spans of a context, by the rules of transformers' question-answering pipeline. */
+/** Extracts answers as spans of a context, by the rules of transformers' question-answering pipeline. */
 
-/** Score of a place where no answer can start or end. */
+/** Score of a token where no answer can start or end. */
 const EXCLUDED = -10000;
 
 export interface WindowSize {
@@ -16,7 +16,7 @@ export interface WindowSize {
 }
 
 /**
- * A question with its context, cut into windows that overlap where it is too long for one.
+ * Encodes a question with its context, in overlapping windows if they are too long for one.
  *
  * @throws {UsageError} the question leaves no room for the context.
  */
@@ -62,7 +62,7 @@ export function answerSpans(
   limits: SpanLimits,
 ): AnswerSpan[] {
   const answers: AnswerSpan[] = [];
-  // The least probable empty answer counts: a window without the answer has a probable one.
+  // Take the least probable empty answer: in a window without the answer it is always probable.
   let none = 1;
   for (const { encoding, start, end } of windows) {
     const { texts } = encoding;
@@ -98,7 +98,7 @@ function bestSpans(starts: Float64Array, ends: Float64Array, texts: Int8Array, l
   return best;
 }
 
-/** The span in the context, extended to whole words. */
+/** A span of the context, extended to whole words. */
 function wholeWords({ vocabulary }: WordPieceTokenizer, { ids, texts, offsets }: WordPieceEncoding, span: Span) {
   const continues = (n: number): boolean => {
     return (

@@ -3,7 +3,7 @@ import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
 import type { FilledMask } from "./options.js";
 import { largestIndices, softmax } from "./probabilities.js";
 
-/** Ids of targets. @throws {UsageError} one is no single token of the vocabulary. */
+/** Token ids of target words. @throws {UsageError} a word is not one token of the vocabulary. */
 export function targetIds(tokenizer: EncoderTokenizer, targets: readonly string[]): number[] {
   return [...new Set(targets.map((target) => targetId(tokenizer, target)))];
 }
@@ -21,7 +21,9 @@ function targetId(tokenizer: EncoderTokenizer, target: string): number {
 /**
  * The most probable tokens at one mask.
  *
- * @param ids of the whole text; @param at the mask's place; @param skipSpecial leave special tokens out of `sequence`
+ * @param ids the whole text's
+ * @param at the mask's index
+ * @param skipSpecial leave special tokens out of `sequence`
  */
 export function filledMasks(
   tokenizer: EncoderTokenizer,

@@ -18,7 +18,7 @@ export function needTaskHead(
   });
 }
 
-/** The labels of largest probability; for regression the number by itself. */
+/** The most probable labels; for regression, the number alone. */
 export function topLabels({ kind, labels }: TaskHead, scores: readonly number[], topK: number): TextLabel[] {
   if (kind === "regression") return [{ label: labels[0]!, score: scores[0]! }];
   const probabilities = softmax(scores);

@@ -3,9 +3,9 @@ import type { WordPieceEncoding } from "../tokenizer/wordpiece/tokenizer.js";
 
 /**
  * Pseudo-log-likelihood of a text (Salazar et al. 2020, "Masked Language Model Scoring"): the sum over its tokens of the
- * logarithm of each one's probability with it masked. `word-l2r` (Kauf & Ivanova 2023, "A Better Way to Do Masked Language
- * Model Scoring") masks the tokens of the same word to its right too, without which a rare word of many tokens, each given away
- * by the others, looks probable. It is no probability of the text, and so no perplexity.
+ * log-probability of each with that token masked. `word-l2r` (Kauf & Ivanova 2023, "A Better Way to Do Masked Language
+ * Model Scoring") also masks the tokens to its right in the same word: otherwise they give the token away, and a rare word
+ * of many tokens looks probable. The sum is not a probability of the text, so it gives no perplexity.
  */
 export type LikelihoodMetric = "word-l2r" | "original";
 
@@ -15,7 +15,7 @@ export interface MaskedCopy {
   readonly rows: readonly [number];
 }
 
-/** A copy of the text for each of its tokens, in their order, with the token masked. */
+/** One copy of the text for each of its tokens, in order, with that token masked. */
 export function maskedCopies(
   tokenizer: EncoderTokenizer,
   { ids, typeIds, texts }: WordPieceEncoding,

@@ -17,14 +17,14 @@ export interface BertRunOptions {
 }
 
 export interface BertReadOptions extends BertRunOptions {
-  /** Read only the beginning of a text that is longer than the context, instead of refusing it. */
+  /** Read only the beginning of a text longer than the context, instead of refusing it. */
   readonly truncate?: boolean | undefined;
 }
 
 export interface BertEmbedOptions extends BertReadOptions {
-  /** How a text's hidden states become one vector; by default as the model's files say, else their mean. */
+  /** How a text's hidden states become one vector. Default: as the model's files say, else their mean. */
   readonly pooling?: Pooling | undefined;
-  /** Make vectors of length 1, whose products are cosines. By default as the model's files say, else true. */
+  /** Scale vectors to length 1, so that their products are cosines. Default: as the model's files say, else true. */
   readonly normalize?: boolean | undefined;
 }
 
@@ -35,39 +35,39 @@ export interface BertScoreOptions extends BertRunOptions {
 
 export interface BertScore {
   readonly tokens: readonly number[];
-  /** Natural logarithm of each token's probability with it masked, given all others that are not. */
+  /** Natural log-probability of each token with it masked, given the tokens that are not. */
   readonly logprobs: Float64Array;
-  /** Their sum. Not a log-probability of the text: compare it with those of other texts by the same model alone. */
+  /** Their sum. Not a log-probability of the text: compare it only with other texts' from the same model. */
   readonly pseudoLogLikelihood: number;
 }
 
 export interface FillMaskOptions extends BertRunOptions {
-  /** The most probable tokens returned; default 5. */
+  /** Number of tokens returned, the most probable first. Default 5. */
   readonly topK?: number | undefined;
-  /** Score these tokens alone, words of the vocabulary. */
+  /** Score only these words of the vocabulary. */
   readonly targets?: readonly string[] | undefined;
 }
 
-/** A token in place of a mask, as transformers' fill-mask pipeline gives it. */
+/** A token in place of a mask, in the form of transformers' fill-mask pipeline. */
 export interface FilledMask {
   /** Its probability. */
   readonly score: number;
   /** Its id. */
   readonly token: number;
   readonly token_str: string;
-  /** The text with it. */
+  /** The text with the token in it. */
   readonly sequence: string;
 }
 
 export interface ClassifyTextOptions extends BertReadOptions {
-  /** Labels returned, the most probable first; by default all. */
+  /** Number of labels returned, the most probable first. Default: all. */
   readonly topK?: number | undefined;
 }
 
-/** A label of a text, as transformers' text-classification pipeline gives it. */
+/** A label of a text, in the form of transformers' text-classification pipeline. */
 export interface TextLabel {
   readonly label: string;
-  /** Its probability; for regression the number itself. */
+  /** Its probability; for regression, the number itself. */
   readonly score: number;
 }
 
@@ -77,22 +77,23 @@ export const AGGREGATIONS: readonly Aggregation[] = ["none", "simple", "first", 
 
 export interface TokensOptions extends BertReadOptions {
   /**
-   * `none` (the default): every token by itself. `simple`: neighbours of one label are one entity. `first`, `average`, `max`: the
-   * same, after each word got the label of its first token, of its tokens' mean probabilities, or of its most certain token.
+   * `none` (the default): every token by itself. `simple`: neighbours with the same label form an entity. `first`, `average`,
+   * `max`: the same, after each word is given the label of its first token, of its tokens' mean probabilities, or of its most
+   * certain token.
    */
   readonly aggregation?: Aggregation | undefined;
-  /** Labels left out; default `O`. */
+  /** Labels to leave out. Default: `O`. */
   readonly ignoreLabels?: readonly string[] | undefined;
 }
 
-/** A token or an entity, as transformers' token-classification pipeline gives them. */
+/** A token or an entity, in the form of transformers' token-classification pipeline. */
 export interface TokenLabel {
   /** Label of a token, without aggregation. */
   readonly entity?: string;
-  /** Label of an entity, less `B-` or `I-`. */
+  /** Label of an entity, without `B-` or `I-`. */
   readonly entity_group?: string;
   readonly score: number;
-  /** Place among the text's tokens, without aggregation. */
+  /** Index among the text's tokens, without aggregation. */
   readonly index?: number;
   readonly word: string;
   /** Start and end in the text, in UTF-16 units. */
@@ -106,19 +107,19 @@ export interface QuestionInput {
 }
 
 export interface AnswerSpanOptions extends BertRunOptions {
-  /** Answers returned, the most probable first; default 1. */
+  /** Number of answers returned, the most probable first. Default 1. */
   readonly topK?: number | undefined;
-  /** Longest answer, in tokens; default 15. */
+  /** Longest answer, in tokens. Default 15. */
   readonly maxAnswerLength?: number | undefined;
-  /** Longest window of question and context, in tokens; default 384, or the model's context. */
+  /** Longest window of question and context, in tokens. Default 384, or the model's context if that is shorter. */
   readonly maxLength?: number | undefined;
-  /** Tokens that neighbouring windows share; default 128, or half a window. */
+  /** Tokens that neighbouring windows share. Default 128, or half a window if that is less. */
   readonly stride?: number | undefined;
-  /** Whether "" may be an answer, for models that were trained with questions without one. Default false. */
+  /** Allow "" as the answer, for models trained on questions without an answer. Default false. */
   readonly allowNoAnswer?: boolean | undefined;
 }
 
-/** An answer, as transformers' question-answering pipeline gives it. */
+/** An answer, in the form of transformers' question-answering pipeline. */
 export interface AnswerSpan {
   readonly score: number;
   /** Start and end in the context, in UTF-16 units. */

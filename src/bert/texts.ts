@@ -6,7 +6,7 @@ import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
 import { type WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import type { TextInput } from "./options.js";
 
-/** Between texts and what the encoder takes: ids and token types, of at most the model's context. */
+/** Encodes texts for the encoder: ids and token types, at most as many as the model's context. */
 export class Texts {
   readonly #tokenizer: EncoderTokenizer | undefined;
   readonly #config: BertConfig;
@@ -23,7 +23,7 @@ export class Texts {
     throw new TokenizerError({ op: "encoding a text", expected: "a model with a tokenizer", got: "none", hint });
   }
 
-  /** The tokenizer, for what needs to know where in the text its tokens are. @throws {TokenizerError} it is no WordPiece. */
+  /** The tokenizer, which knows where its tokens are in the text. @throws {TokenizerError} it is not WordPiece. */
   wordPiece(op: string): WordPieceTokenizer {
     const { tokenizer } = this;
     if (tokenizer instanceof WordPieceTokenizer) return tokenizer;
@@ -31,10 +31,10 @@ export class Texts {
   }
 
   /**
-   * @param op what the text is for, for errors
-   * @param truncate read only the beginning of a text that is longer; of two texts that of the longer one
-   * @param most tokens, where a model is to read fewer than its context has room for
-   * @throws {ContextLengthError} it is longer, and not to be truncated.
+   * @param op for errors
+   * @param truncate read only the beginning of a longer text; of two texts, shorten the longer
+   * @param most tokens, if the model is to read fewer than its context holds
+   * @throws {ContextLengthError} the text is longer, and `truncate` is not set.
    */
   encode(input: TextInput, op: string, truncate: boolean, most: number = this.#config.nCtx): WordPieceEncoding {
     const texts = typeof input === "string" ? input : ([input.text, input.pair] as const);
@@ -51,11 +51,11 @@ export class Texts {
       op,
       expected: `at most ${maxLength} tokens, the model's context`,
       got: String(whole.ids.length),
-      hint: "With truncate its beginning is read",
+      hint: "Set truncate to read its beginning",
     });
   }
 
-  /** Columns of an encoded text. */
+  /** The encoder's input for an encoded text. */
   columns({ ids, typeIds }: Pick<WordPieceEncoding, "ids" | "typeIds">): EncoderText {
     return {
       tokens: ids,

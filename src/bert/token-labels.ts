@@ -2,7 +2,7 @@ import type { WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpie
 import { joinPieces } from "../tokenizer/wordpiece/tokenizer.js";
 import type { Aggregation, TokenLabel } from "./options.js";
 
-/** The labels of tokens, words and entities, by the rules of transformers' token-classification pipeline. */
+/** Labels tokens, words and entities by the rules of transformers' token-classification pipeline. */
 
 /** A token of the text and its probabilities, one for each label. */
 interface Token {
@@ -11,7 +11,7 @@ interface Token {
   readonly start: number;
   readonly end: number;
   readonly index: number;
-  /** Whether it continues the word of the token before it. */
+  /** Whether it continues the previous token's word. */
   readonly continues: boolean;
 }
 
@@ -79,7 +79,7 @@ function labelled(
   return { entity: labels[best]!, score: scores[best]!, ...(index !== undefined && { index }), word, start, end };
 }
 
-/** Tokens of one word each. */
+/** Groups tokens by word. */
 function words(tokens: readonly Token[]): Token[][] {
   const found: Token[][] = [];
   for (const token of tokens) {

@@ -1,6 +1,6 @@
 /**
- * Calls back when a signal is aborted, with one listener for each signal, however many wait for it: a hundred listeners
- * would look like a leak to Node.
+ * Calls back when a signal is aborted. Each signal gets one listener, however many callbacks wait for it: Node would
+ * report a hundred listeners as a leak.
  */
 export class AbortWatch {
   readonly #watched = new Map<AbortSignal, { readonly callbacks: Set<() => void>; readonly listener: () => void }>();

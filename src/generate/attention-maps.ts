@@ -6,11 +6,11 @@ import type { BufferDecl, Op, Program } from "../program/program.js";
 export interface AttentionMaps {
   readonly tokens: number;
   readonly heads: number;
-  /** [heads, T, T]: what each token (row) takes of each (column). Rows sum to 1; what a token does not see is 0. */
+  /** [heads, T, T]: the weight of each token (column) for each token (row). Rows sum to 1; tokens not seen have weight 0. */
   readonly weights: Float32Array;
 }
 
-/** Where a Program has a layer's queries and keys. Kernels keep no weights, so they are computed once more from those. */
+/** The buffers of a layer's queries and keys. Kernels keep no attention weights, so they are recomputed from these. */
 export interface AttentionPlace {
   readonly heads: number;
   readonly headSize: number;
@@ -22,7 +22,7 @@ export interface AttentionPlace {
 interface TensorPlace {
   readonly buffer: BufferDecl;
   readonly offset: number;
-  /** Elements from one token to the next. */
+  /** Elements between tokens. */
   readonly stride: number;
 }
 

@@ -5,14 +5,14 @@ import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { KernelPath } from "../program/kernel-paths.js";
 import type { Sequence } from "./engine.js";
 
-/** How a run computes; it decides the bits of a token, and its neighbours don't. */
+/** The kernels of a run. A token's bits depend on them, never on the tokens beside it. */
 export type RunPath = Exclude<KernelPath, "auto">;
 
 /** Tokens to add to a sequence. */
 export interface Extension {
   readonly sequence: Sequence;
   readonly tokens: ArrayLike<number>;
-  /** The number of last tokens to compute logits for. Default 1. */
+  /** Number of tokens, counted from the last, to compute logits for. Default 1. */
   readonly logits?: number;
   /** Default: `streamed` for up to {@link FEW_TOKENS}, else `packed`. */
   readonly path?: RunPath | undefined;
@@ -47,13 +47,13 @@ export interface Chunk {
   readonly outputs: readonly number[];
 }
 
-/** What a run may hold. */
+/** Limits of a run. */
 export interface RunLimits {
   readonly maxTokens: number;
   readonly maxLogits: number;
   /**
-   * Where runs of a sequence begin: at multiples of this, each reaching to the next at most. Attention to a sliding window
-   * goes over its keys in blocks from the run's first, so that bits depend on where that is; undefined without windows.
+   * Runs of a sequence begin at multiples of this and end at the next multiple at the latest. Sliding-window attention
+   * takes its keys in blocks from the run's first key on, so bits depend on where a run begins. Undefined without windows.
    */
   readonly grain: number | undefined;
 }
@@ -65,12 +65,12 @@ interface Piece {
   readonly to: number;
 }
 
-/** Cuts the tokens of all extensions, in order, into runs of one path. */
+/** Splits the tokens of all extensions, in order, into runs of one path. */
 export function* chunks(extensions: readonly Extension[], path: RunPath, limits: RunLimits): Generator<Chunk> {
   for (const round of rounds(extensions, path, limits.grain)) yield* cut(extensions, round, limits);
 }
 
-/** Pieces of extensions, no two of a sequence in one round if runs have to begin at the grain. */
+/** Pieces of extensions. If runs have to begin at the grain, a round has at most one piece of each sequence. */
 function* rounds(extensions: readonly Extension[], path: RunPath, grain: number | undefined): Generator<Piece[]> {
   const whole = [...extensions.entries()]
     .filter(([, { tokens, path: own = pathOf(tokens.length) }]) => own === path)
@@ -154,7 +154,7 @@ export class Inputs {
     this.bindings.outputs!.write(outputs);
   }
 
-  /** Writes which tokens use which of the adapters; returns for each the array of its tokens' gain rows. */
+  /** Assigns adapters to tokens. Returns for each adapter the rows of gains that the tokens take. */
   writeAdapters({ tokens }: Chunk, adapters: readonly LoadedAdapter[]): DeviceArray[] {
     return adapters.map((adapter, i) => {
       this.#adapterIndices[i] ??= this.#backend.alloc("i32", this.#maxTokens);

@@ -1,10 +1,10 @@
-/** Weight of a run after each later one: some fifty count. */
+/** Forgetting factor: about the last fifty runs count. */
 const MEMORY = 0.98;
-/** Uncertainty of the coefficients before the first run. */
+/** Variance of the coefficients before the first run. */
 const PRIOR = 1e3;
 
 /**
- * Predicts how long a run takes from its size, by least squares over the runs so far, older ones counting less:
+ * Predicts the duration of a run from its size, by least squares over the runs so far, weighted towards recent ones:
  * milliseconds = a + b · tokens + c · keys read, in thousands. Recursive least squares with a forgetting factor.
  */
 export class CostModel {
@@ -21,7 +21,7 @@ export class CostModel {
     return this.#runs;
   }
 
-  /** Learns from a run. @param keys number of cached keys that its tokens read, in all */
+  /** Learns from a run. @param keys total number of cached keys that its tokens read */
   observe(tokens: number, keys: number, milliseconds: number): void {
     const x = [1, tokens, keys / 1000];
     const px = this.#covariance.map((row) => dot(row, x));
@@ -29,14 +29,14 @@ export class CostModel {
     const gain = px.map((v) => v / scale);
     const error = milliseconds - dot(this.#theta, x);
     this.#theta = this.#theta.map((t, i) => t + gain[i]! * error);
-    // Bounded, so that directions which no run explores do not grow for ever.
+    // Bounded: the variance would grow forever in directions that no run explores.
     this.#covariance = this.#covariance.map((row, i) =>
       row.map((v, j) => Math.min(PRIOR, (v - gain[i]! * px[j]!) / MEMORY)),
     );
     this.#runs++;
   }
 
-  /** Milliseconds that a run is expected to take. */
+  /** Predicted milliseconds of a run. */
   estimate(tokens: number, keys: number): number {
     return Math.max(0, dot(this.#theta, [1, tokens, keys / 1000]));
   }

@@ -15,20 +15,20 @@ export interface DecodeContext extends ComputeOptions {
   readonly bindings: Readonly<Record<string, DeviceArray>>;
 }
 
-/** Executables kept: each has temporary memory of its own. */
+/** Number of Executables kept: each has its own temporary memory. */
 const CAPACITY = 6;
-/** Most adapters of a Program. Each costs every token of a run a few hundredths of its time. */
+/** Most adapters of a Program. Each one adds a few percent to every token of a run. */
 const MAX_ADAPTERS = 8;
 
 /**
- * Decode Programs: for each path one without adapters, and one for all adapters that were in use lately. A token that
- * does not use one of them takes a row of gains that are zero, so that requests mix freely without a Program for each set.
+ * Decode Programs: for each path one without adapters, and one for all recently used adapters. Tokens that do not use an
+ * adapter take a row of zero gains, so requests mix freely without a Program for each set of adapters.
  */
 export class Decoders {
   readonly #backend: Backend;
   readonly #context: DecodeContext;
   readonly #prepared = new ExecutableCache<string>(CAPACITY);
-  /** In the order of their last use. */
+  /** Ordered by last use. */
   #recent: readonly LoadedAdapter[] = [];
 
   constructor(backend: Backend, context: DecodeContext) {
@@ -36,7 +36,7 @@ export class Decoders {
     this.#context = context;
   }
 
-  /** The adapters of the Program to run for tokens that use these. */
+  /** The adapters of the Program to run for tokens that use `adapters`. */
   adaptersFor(used: ReadonlySet<LoadedAdapter>): readonly LoadedAdapter[] {
     if (used.size === 0) return [];
     const others = this.#recent.filter((adapter) => !used.has(adapter));

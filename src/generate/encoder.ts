@@ -19,18 +19,18 @@ import { type AttentionMaps, type AttentionPlace, attentionPlace, attentionWeigh
 
 export const POOLINGS: readonly Pooling[] = ["mean", "first", "last"];
 
-/** A text as token ids, with columns of the architecture's own by their names: see {@link TokenColumns}. */
+/** A text as token ids, with the architecture's own columns by name: see {@link TokenColumns}. */
 export interface EncoderText {
   readonly tokens: ArrayLike<number>;
   readonly extra?: Readonly<Record<string, ArrayLike<number>>> | undefined;
 }
 
 export interface RowsOptions {
-  /** An output of the architecture in place of hidden states. */
+  /** Return this output of the architecture instead of hidden states. */
   readonly output?: string | undefined;
   readonly adapter?: LoadedAdapter | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the number of texts done. */
+  /** Called with the number of texts encoded so far. */
   readonly onProgress?: ((texts: number) => void) | undefined;
 }
 
@@ -38,28 +38,28 @@ export interface EncodeOptions extends RowsOptions {
   readonly pooling: Pooling;
 }
 
-/** Least token capacity of a run, which short texts share. */
+/** Least token capacity of a run; short texts share it. */
 const PLACES = 256;
-/** Executables kept, one for each adapter: each has temporary memory of its own. */
+/** Number of Executables kept, one for each adapter: each has its own temporary memory. */
 const CAPACITY = 2;
 
-/** Least rows of an output in a run, and most values of them together: a vocabulary is wide. */
+/** Least rows of an output in a run, and most values in all of them: a vocabulary is wide. */
 const ROWS = 64;
 const VALUES = 2 ** 22;
 
-/** A text, and which of its tokens' hidden states or outputs are wanted. */
+/** A text, and the tokens whose hidden states or outputs are wanted. */
 export interface WantedRows extends EncoderText {
   readonly rows: ArrayLike<number>;
 }
 
 interface TextPlace extends WantedRows {
-  /** Its first place in the run. */
+  /** Index of its first token in the run. */
   readonly start: number;
 }
 
 /**
- * Encodes whole texts, several packed into a run, each attending to itself alone: no place is padded. To a vector each, or to
- * rows of hidden states or of an output of the architecture. Token ids only.
+ * Encodes whole texts to one vector each, or to rows of hidden states or of an output of the architecture. Texts are packed
+ * into runs without padding, and each attends only to itself. Takes token ids only.
  */
 export class Encoder {
   readonly #backend: Backend;
@@ -69,13 +69,13 @@ export class Encoder {
   readonly #inputs: TokenArrays;
   readonly #adapterIndex: DeviceArray;
   readonly #prepared = new ExecutableCache<string>(CAPACITY);
-  /** The memory of each output. */
+  /** Buffers by output. */
   readonly #results = new Map<string | undefined, DeviceArray>();
   /** Texts share the inputs of a run. */
   readonly #queue = new RunQueue("model");
   #bindings: Record<string, DeviceArray>;
 
-  /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
+  /** @param weights arrays of `backend`, one for each name in the tensor table. They are only read. */
   constructor(backend: Backend, config: ModelConfig, weights: ReadonlyMap<string, DeviceArray>) {
     this.#backend = backend;
     this.#config = config;
@@ -86,11 +86,11 @@ export class Encoder {
     const parameters = [...weights].map(([name, array]) => [paramBuffer(name), array] as const);
     this.#bindings = { ...Object.fromEntries(parameters), ...this.#inputs.bindings, outputs };
     this.#adapterIndex = backend.alloc("i32", this.#places);
-    // The row of an adapter's gains for tokens that use it.
+    // Row of an adapter's gains for tokens that use it.
     this.#adapterIndex.write(new Int32Array(this.#places).fill(1));
   }
 
-  /** A vector [C] for each text. @param texts from 1 to nCtx ids of the vocabulary each */
+  /** A vector [C] for each text. @param texts each from 1 to nCtx ids of the vocabulary */
   async encode(texts: readonly (ArrayLike<number> | EncoderText)[], options: EncodeOptions): Promise<Float32Array[]> {
     const { pooling, ...rest } = options;
     const wanted = texts.map((text): WantedRows => {
@@ -139,7 +139,7 @@ export class Encoder {
     });
   }
 
-  /** Waits for the runs under way, then releases its memory; the weights are the model's. */
+  /** Waits for the current runs, then releases its memory. The weights belong to the model. */
   async dispose(): Promise<void> {
     await this.#queue.close();
     this.#prepared.clear();
@@ -161,7 +161,7 @@ export class Encoder {
     return Math.min(this.#places, Math.max(ROWS, Math.floor(VALUES / this.#width(output))));
   }
 
-  /** As many texts as fit, in their order. */
+  /** Groups texts into runs, in order, as many as fit. */
   *#runs(texts: readonly WantedRows[], maxRows: number): Generator<TextPlace[], void, undefined> {
     let run: TextPlace[] = [];
     let [start, count] = [0, 0];
@@ -186,7 +186,7 @@ export class Encoder {
     const [width, maxRows] = [this.#width(output), this.#maxRows(output)];
     const values = new Float32Array(wanted.length * width);
     const executable = await this.#executable(output, adapter);
-    // More than one run only for a single text with more rows than fit: it is then encoded for each part of them.
+    // A single text with more rows than fit is encoded again for each part of them.
     for (let from = 0; from < wanted.length; from += maxRows) {
       const part = wanted.slice(from, from + maxRows);
       this.#bindings.outputs!.write(part);
@@ -232,13 +232,13 @@ export class Encoder {
   }
 }
 
-/** The places whose hidden states a pooling of a text of `length` tokens needs. */
+/** Indices of the hidden states that a pooling needs, of a text of `length` tokens. */
 function pooledRows(length: number, pooling: Pooling): number[] {
   if (pooling === "mean") return Array.from({ length }, (_, n) => n);
   return [pooling === "first" ? 0 : length - 1];
 }
 
-/** Of rows of width C, in double precision. */
+/** The mean of rows of width C, in double precision. */
 function meanOfRows(rows: ArrayLike<number>, C: number): Float32Array {
   const sums = new Float64Array(C);
   for (let i = 0; i < rows.length; i++) sums[i % C]! += rows[i]!;

@@ -28,44 +28,44 @@ import { notFinite } from "./log-sum-exp.js";
 export type LogitsRow = Float32Array | Float64Array;
 
 /**
- * Receives the logits that follow token number `token` of extension number `extension`. The row is the engine's own
- * memory, good only until this returns.
+ * Receives the logits after token number `token` of extension number `extension`. The row is the engine's memory and
+ * valid only until this returns.
  */
 export type OnLogits = (row: LogitsRow, extension: number, token: number) => void;
 
 /** Reads the rows of logits of {@link Engine.run}, in order. */
 export interface RowReader {
-  /** Whether `read` looks at logits. Without, they stay where they are: memory of some backends has to be copied. */
+  /** Whether `read` looks at logits. If not, they are not copied from backends whose memory is elsewhere. */
   readonly needsLogits: boolean;
   /**
-   * Takes the logits that follow token number `token` of extension number `extension`, if needed. Returns up to two ids,
-   * whose log-probabilities `logprobs` then receives.
+   * Takes the logits after token number `token` of extension number `extension`, if needed. Returns up to two ids;
+   * `logprobs` then receives their log-probabilities.
    */
   read(row: LogitsRow | undefined, extension: number, token: number): readonly number[];
   logprobs(values: readonly number[], extension: number, token: number): void;
 }
 
-/** Tokens to add to a sequence, and targets to score after the last of them. */
+/** Tokens to add to a sequence, and targets to score after the last ones. */
 export interface ScoredExtension {
   readonly sequence: Sequence;
   readonly tokens: ArrayLike<number>;
-  /** Target i follows the i-th of the last `targets.length` tokens. */
+  /** Target i follows token i of the last `targets.length` tokens. */
   readonly targets: ArrayLike<number>;
 }
 
 export interface EngineOptions extends ComputeOptions {
-  /** Most tokens of one run; longer prompts take several. Default 512. */
+  /** Most tokens of a run. Longer prompts take several runs. Default 512. */
   readonly maxTokens?: number;
 }
 
-/** Most logits of one run: 32 MiB of floats. */
+/** Most logits of a run: 32 MiB of floats. */
 const LOGITS_SIZE = 2 ** 23;
-/** Where runs begin in sequences of models with sliding windows: {@link RunLimits.grain}. */
+/** {@link RunLimits.grain} for models with sliding windows. */
 const GRAIN = 128;
 
 /**
- * Runs a model with cached keys and values. Knows token ids only. Any number of sequences can be open, and grow in the
- * same run. Runs never overlap, so callers may be concurrent.
+ * Runs a model with cached keys and values. It knows token ids only. Any number of sequences can be open and grow in the
+ * same run. Runs never overlap, so calls may be concurrent.
  */
 export class Engine {
   readonly backend: Backend;
@@ -75,14 +75,14 @@ export class Engine {
   readonly compute: Precision;
   /** Storage dtype of cached keys and values. */
   readonly kv: CacheType;
-  /** What one run holds. */
+  /** Capacity of one run. */
   readonly limits: RunLimits;
   readonly #types: ParamTypes;
   #weights: Record<string, DeviceArray>;
   readonly #cache: KvCache;
   readonly #inputs: Inputs;
   readonly #logits: DeviceArray;
-  /** The slice that the last run filled. */
+  /** The slice filled by the last run. */
   #lastLogits: DeviceArray | undefined;
   readonly #losses: DeviceArray;
   readonly #open = new Map<number, Sequence>();
@@ -114,13 +114,13 @@ export class Engine {
     this.#losses = backend.alloc("f32", maxLogits);
   }
 
-  /** Bytes of keys and values of one sequence as long as the context. */
+  /** Bytes of keys and values of a sequence that fills the context. */
   get sequenceBytes(): number {
     return this.#cache.slotBytes;
   }
 
   /**
-   * A new, empty sequence. Release it when done: it holds a slot of the cache.
+   * Opens an empty sequence. Release it when done: it holds a slot of the cache.
    *
    * @param adapter of the same backend and shape of model, applied to this sequence's tokens
    */
@@ -132,12 +132,12 @@ export class Engine {
     return sequence;
   }
 
-  /** Makes room for this many sequences at once, so that the cache need not grow later. */
+  /** Reserves slots for this many sequences, so that the cache need not grow later. */
   reserve(slots: number): Promise<void> {
     return this.#queue.add(() => this.#makeRoom(slots));
   }
 
-  /** New sequences that start with the tokens of `source`, copied in the cache. */
+  /** Opens sequences that start with the tokens of `source`, copied in the cache. */
   async fork(source: Sequence, count: number): Promise<Sequence[]> {
     this.#checkOpen(source);
     const copies = Array.from({ length: count }, () => this.sequence(source.adapter));
@@ -145,7 +145,7 @@ export class Engine {
     return copies;
   }
 
-  /** Makes the first `length` tokens of `source` all that `target` holds, copied in the cache. */
+  /** Replaces the content of `target` by the first `length` tokens of `source`, copied in the cache. */
   copy(source: Sequence, target: Sequence, length: number): Promise<void> {
     this.#checkOpen(source);
     this.#checkOpen(target);
@@ -158,8 +158,8 @@ export class Engine {
   }
 
   /**
-   * Adds tokens to sequences, in as few runs as possible. When aborted it throws the signal's reason at once; how many of
-   * their new tokens the sequences then have is undefined.
+   * Adds tokens to sequences, in as few runs as possible. When aborted, it throws the signal's reason at once, and it is
+   * undefined how many of the new tokens the sequences then have.
    *
    * @throws {GPT2Error} an id is not in the vocabulary; {@link ContextLengthError} a sequence would outgrow the context.
    */
@@ -169,14 +169,14 @@ export class Engine {
     });
   }
 
-  /** {@link extend} for a reader that also wants log-probabilities. */
+  /** Like {@link extend}, for a reader that also wants log-probabilities. */
   run(extensions: readonly Extension[], reader: RowReader, signal?: AbortSignal): Promise<void> {
     return this.#runAll(extensions, signal, (rows) => this.#read(rows, reader));
   }
 
   /**
-   * Adds tokens to a sequence and returns the log-probability of each target, in nats: target i is what follows the i-th
-   * of the last `targets.length` tokens.
+   * Adds tokens to a sequence and returns the log-probability of each target, in nats. Target i follows token i of the last
+   * `targets.length` tokens.
    */
   async logprobs(
     sequence: Sequence,
@@ -189,9 +189,9 @@ export class Engine {
   }
 
   /**
-   * {@link logprobs} of any number of sequences, in as few runs as possible; one array for each. `onLogits` receives the
-   * logits that the probabilities come from: a row is followed by the extension's target number
-   * `token - (tokens.length - targets.length)`.
+   * {@link logprobs} of any number of sequences, in as few runs as possible: one array for each. `onLogits` receives the
+   * logits behind the probabilities: the row after token number `token` belongs to target number
+   * `token - (tokens.length - targets.length)` of the extension.
    */
   async score(
     extensions: readonly ScoredExtension[],
@@ -229,7 +229,7 @@ export class Engine {
     this.#lastLogits = undefined;
   }
 
-  /** Executables on the cache's memory. */
+  /** Executables bound to the cache's memory. */
   #releasePrograms(): void {
     this.#decoders?.dispose();
     this.#decoders = undefined;
@@ -237,15 +237,15 @@ export class Engine {
 
   /** @internal Frees a slot: {@link Sequence.release}. */
   free(slot: number): void {
-    // A run that its caller gave up on may still be writing to the slot's rows.
+    // A run that was aborted may still be writing to the slot's rows.
     this.#queue.whenIdle(() => this.#open.delete(slot));
   }
 
-  /** The logits of the last run, row by row. */
+  /** The rows of the last run's logits. */
   async #passOn(rows: readonly Row[], onLogits: OnLogits): Promise<void> {
     const { vocabSize: V } = this.config;
     const size = rows.length * V;
-    // A slice of these rows alone: a view of the whole capacity would make the garbage collector run.
+    // A slice of these rows only: views of the whole capacity would put pressure on the garbage collector.
     if (this.#lastLogits?.length !== size) this.#lastLogits = this.#logits.slice(0, size);
     const logits = this.#lastLogits.host ?? (await this.#lastLogits.read());
     rows.forEach(({ extension, token }, m) => {
@@ -253,7 +253,7 @@ export class Engine {
     });
   }
 
-  /** Passes on the rows of the last run, then the log-probabilities that the reader asks for. */
+  /** Passes the rows of the last run to the reader, then the log-probabilities that it asks for. */
   async #read(rows: readonly Row[], reader: RowReader): Promise<void> {
     if (rows.length === 0) return;
     const asked: (readonly number[])[] = [];
@@ -273,7 +273,7 @@ export class Engine {
     });
   }
 
-  /** Of an id for each row of the last run; of undefined 0. */
+  /** The log-probability of an id for each row of the last run; 0 for undefined. */
   async #logprobsOf(ids: readonly (number | undefined)[]): Promise<Float64Array> {
     this.#inputs.writeTargets(ids.map((id) => id ?? -1));
     this.#crossEntropy ??= await this.#prepareCrossEntropy();
@@ -309,7 +309,7 @@ export class Engine {
     await decode.run({ dims: { N: chunk.tokens.length, M: chunk.rows.length } });
   }
 
-  /** Grows the cache for the sequences that are open, or `wanted` at once, to twice its size at least. */
+  /** Grows the cache at least to twice its size, for the open sequences or `wanted` of them. */
   async #makeRoom(wanted = 0): Promise<void> {
     const needed = Math.max(wanted, ...[...this.#open.keys()].map((slot) => slot + 1));
     if (needed <= this.#cache.slots) return;
@@ -329,7 +329,7 @@ export class Engine {
     });
   }
 
-  /** losses[m] = -log softmax(logits[m])[targets[m]], on the logits of the last run. */
+  /** losses[m] = -log softmax(logits[m])[targets[m]], over the logits of the last run. */
   #prepareCrossEntropy(): Promise<Executable> {
     const k = new Recorder("cross-entropy");
     const M = k.sym("M", this.limits.maxLogits);
@@ -366,7 +366,7 @@ export class Engine {
     }
   }
 
-  /** @internal Checked before anything runs; what reaches the kernels is checked there (src/program/index-checks.ts). */
+  /** @internal Checks ids before anything runs. Kernels check what they read (src/program/index-checks.ts). */
   checkIds(what: string, ids: ArrayLike<number>): void {
     const { vocabSize } = this.config;
     for (let i = 0; i < ids.length; i++) {
@@ -382,7 +382,7 @@ export class Engine {
   }
 }
 
-/** Whether layers see fewer keys than a sequence has. */
+/** Whether some layers see fewer keys than a sequence has. */
 function hasWindows(config: ModelConfig): boolean {
   const { window } = architectureOf(config);
   return Array.from({ length: config.nLayer }, (_, layer) => window(config, layer) ?? config.nCtx).some(
@@ -390,14 +390,14 @@ function hasWindows(config: ModelConfig): boolean {
   );
 }
 
-/** @throws {UsageError} a model whose tokens see those after them. */
+/** @throws {UsageError} the model's tokens see later ones. */
 function checkCausal(config: ModelConfig): void {
   const { attention, label } = architectureOf(config);
   if (attention === "causal") return;
   throw new UsageError({ op: "generating or scoring", expected: "a model that reads from left to right", got: label });
 }
 
-/** A sequence of tokens whose keys and values are in an engine's cache. */
+/** A sequence of tokens with keys and values in an engine's cache. */
 export class Sequence {
   /** Tokens in the cache. */
   length = 0;
@@ -406,11 +406,11 @@ export class Sequence {
   constructor(
     readonly engine: Engine,
     readonly slot: number,
-    /** LoRA adapter on its tokens; changed only while it is empty. */
+    /** LoRA adapter applied to its tokens. It changes only while the sequence is empty. */
     public adapter?: LoadedAdapter,
   ) {}
 
-  /** Its first row in the cache. */
+  /** Index of its first row in the cache. */
   get firstRow(): number {
     return this.slot * this.engine.config.nCtx;
   }

@@ -11,15 +11,15 @@ import { Sampler } from "./sampler.js";
 import type { Scheduler } from "./scheduler.js";
 
 export interface GenerateUntilOptions extends EngineRunOptions {
-  /** Called once for each text. */
+  /** Makes the decoder of one text. Called once for each text. */
   readonly text: (stop: readonly string[]) => TokenText;
   /** Tokens that end a text. */
   readonly eosTokenIds: readonly number[];
 }
 
 /**
- * Answers generation requests, in order. Texts grow side by side in shared runs, a new one starting when another ends,
- * and the model reads a common prefix of prompts once.
+ * Answers generation requests, in order. Texts are generated in shared runs, a new one starts when another ends, and the
+ * model reads a common prefix of prompts once.
  *
  * @throws {UsageError} an empty prompt, or an id outside the vocabulary.
  */
@@ -40,7 +40,7 @@ export async function runGenerations(
 
 /** The generated text of one request. */
 class Text implements Continuation {
-  /** The prompt, cut to the context. */
+  /** The prompt, truncated to the context. */
   readonly tokens: readonly number[];
   left: number;
   #ended = false;
@@ -70,7 +70,7 @@ class Text implements Continuation {
     this.tokens = prompt.slice(-room);
     this.left = Math.min(maxNewTokens, nCtx - this.tokens.length + 1);
     const settings = samplingSettings({ temperature: topK === 1 ? 0 : 1, topK });
-    // A sampler is as large as the vocabulary: it is made when the text starts.
+    // A sampler is as large as the vocabulary, so it is created only when the text starts.
     this.#makeSampler = () => new Sampler(settings, vocabLimit, new RandomStream(seed));
     this.#stream = text(until);
     this.#eosTokenIds = eosTokenIds;

@@ -22,54 +22,54 @@ export type FinishReason = "length" | "stop" | "endoftext" | "context";
 export interface GeneratedToken {
   readonly token: number;
   /**
-   * Text that is certain now: whole characters, nothing that could become a stop string. Often the token's own, sometimes
-   * empty, sometimes several tokens'. Joined they are the sample's text.
+   * Text that can no longer change: whole characters, and nothing that may turn into a stop string. Often this token's own
+   * text, sometimes empty, sometimes that of several tokens. Joined, these are the sample's text.
    */
   readonly text: string;
-  /** Natural logarithm of the token's probability in the model's own distribution, before temperature and filters. */
+  /** The token's natural log-probability in the model's own distribution, before temperature and filters. */
   readonly logprob: number;
-  /** The likeliest tokens in its place, likeliest first, if requested. */
+  /** The likeliest tokens at its position, likeliest first, if requested. */
   readonly alternatives?: readonly Alternative[];
-  /** Index of its sample. */
+  /** Index of the sample. */
   readonly sample: number;
-  /** On the last token of a sample. */
+  /** Set on the last token of a sample. */
   readonly finishReason?: FinishReason;
 }
 
-/** A token that the model might have taken, and its log-probability in the model's own distribution. */
+/** A possible token, and its log-probability in the model's own distribution. */
 export interface Alternative {
   readonly token: number;
   readonly logprob: number;
 }
 
-/** A model as generation sees it. */
+/** What generation needs of a model. */
 export interface GenerationModel {
   readonly scheduler: Scheduler;
-  /** Ids that have a meaning: those below. */
+  /** Vocabulary limit: larger ids have no token. */
   readonly vocabLimit: number;
-  /** What a text starts from without a prompt. */
+  /** The token that starts a text without a prompt. */
   readonly endOfText: number | undefined;
   /** Tokens that end a text. */
   readonly eosTokenIds: readonly number[];
   /** LoRA adapter on the weights. */
   readonly adapter?: LoadedAdapter | undefined;
-  /** Called once for each sample; without it there is no text. */
+  /** Makes the decoder of one sample. Without it, tokens have no text. */
   readonly text: ((stop: readonly string[]) => TokenText) | undefined;
 }
 
-/** Turns a sample's tokens into text, and may end the sample: a tokenizer's text stream. */
+/** Decodes a sample's tokens as they come, and finds stop strings. */
 export interface TokenText {
-  /** The text that is certain now that this token is known. */
+  /** Adds a token. Returns the text that can no longer change. */
   push(token: number): string;
-  /** The rest, at the end. */
+  /** Returns the rest of the text, at the end. */
   end(): string;
-  /** Whether a stop string has come. */
+  /** Whether a stop string was found. */
   readonly stopped: boolean;
 }
 
 /**
- * Generates the tokens that follow a prompt, one by one, those of all samples in turn. Generation continues while the caller
- * handles a token, but stays only a few ahead.
+ * Generates the tokens after a prompt, one by one, taking the samples in turn. Generation continues while the caller
+ * handles a token, but stays only a few tokens ahead.
  */
 export async function* generateTokens(
   model: GenerationModel,
@@ -96,7 +96,7 @@ export async function* generateTokens(
         (error) => queues.fail(error),
       );
     }
-    // A tokenizer's tables take milliseconds to make: better while the prompt is read than after it.
+    // A tokenizer's tables take milliseconds to build: start while the prompt is being read.
     await yieldToEventLoop();
     for (const sample of samples) sample.prepare();
     for (;;) {
@@ -111,7 +111,7 @@ export async function* generateTokens(
   }
 }
 
-/** Imported on demand: most texts have none. */
+/** Imported on demand: most texts have no watermark. */
 async function openedWatermark(settings: WatermarkSettings, vocabSize: number): Promise<Watermark> {
   const { openWatermark } = await import("./watermark/open.js");
   return openWatermark(settings, vocabSize);
@@ -125,7 +125,7 @@ function promptTokens(
 ): number[] {
   const { nCtx } = scheduler.engine.config;
   if (prompt.length === 0 && endOfText === undefined) {
-    const hint = "This model has no <|endoftext|> to start from";
+    const hint = "This model has no token that starts a text: give it a prompt";
     throw new UsageError({ op: "prompt", expected: "at least one token", got: "none", hint });
   }
   if (prompt.length === 0) return [endOfText!];
@@ -136,7 +136,7 @@ function promptTokens(
     op: "prompt",
     expected: `at most ${nCtx} tokens, the model's context`,
     got: `${ids.length}`,
-    hint: "Shorten it, or set truncatePrompt to use its end alone",
+    hint: "Shorten it, or set truncatePrompt to use only its end",
   });
 }
 
@@ -153,15 +153,15 @@ class Sample implements Continuation {
   readonly #nCtx: number;
   #tools: Tools | undefined;
   #finished = false;
-  /** Tokens of the text that the model sees: one more than are in the cache. */
+  /** The text's tokens that the model sees: one more than the cache holds. */
   #length: number;
   #left: number;
-  /** Draft of the next tokens, and how many of it were accepted so far. */
+  /** Draft of the next tokens, and how many of them were accepted so far. */
   #draft: readonly number[] = [];
   #accepted = 0;
   /** Whether a token of this run's draft was rejected. */
   #rejected = false;
-  /** Sampled tokens whose log-probability is not known yet. */
+  /** Sampled tokens whose log-probability is not yet known. */
   readonly #pending: Pending[] = [];
 
   constructor(
@@ -183,7 +183,7 @@ class Sample implements Continuation {
     this.#left = settings.maxNewTokens;
   }
 
-  /** Makes what the first token needs. */
+  /** Prepares for the first token. */
   prepare(): Tools {
     this.#tools ??= this.#makeTools();
     return this.#tools;
@@ -208,9 +208,9 @@ class Sample implements Continuation {
   }
 
   /**
-   * Samples the next token, and so verifies a draft: takes the logits after the last token, then after each draft token
-   * until one is rejected. Every token is drawn from the model's own distribution, as without a draft, so the sample is
-   * the same.
+   * Samples the next token, which also verifies a draft: takes the logits after the last token, then after each draft token
+   * until one is rejected. Every token is drawn from the model's distribution, as it would be without a draft, so the sample
+   * is the same.
    */
   sample(logits: LogitsRow): number | undefined {
     if (this.#finished || this.#rejected) return undefined;
@@ -243,7 +243,7 @@ class Sample implements Continuation {
   accept(logprob: number): void {
     const { result, likeliest, own } = this.#pending.shift()!;
     const { token, text, ...rest } = result;
-    // A logit less another is the difference of their log-probabilities.
+    // The difference of two logits is the difference of their log-probabilities.
     const alternatives = likeliest.map(({ token: id, logit }) => ({ token: id, logprob: logprob + (logit - own) }));
     this.#queues.push(this.index, { token, text, logprob, ...(alternatives.length > 0 && { alternatives }), ...rest });
   }
@@ -255,7 +255,7 @@ class Sample implements Continuation {
     return this.#length > this.#nCtx && this.#settings.overflow === "stop" ? "context" : undefined;
   }
 
-  /** The tokens that the model has not seen yet, and a draft of those to come. */
+  /** The tokens that the model has not seen yet, and a draft of the next ones. */
   next(): Step | undefined {
     if (this.#finished) return undefined;
     const { lookup } = this.prepare();
@@ -263,7 +263,7 @@ class Sample implements Continuation {
     this.#accepted = 0;
     this.#rejected = false;
     if (this.#length > this.#nCtx) {
-      // The text outgrows the context: its last half is computed anew.
+      // The text outgrows the context: start over with its last half.
       this.#draft = [];
       this.#length = halfContext(this.#nCtx);
       return { tokens: this.#tokens.slice(-this.#length), keep: 0 };
@@ -274,10 +274,10 @@ class Sample implements Continuation {
   }
 }
 
-/** A sampled token whose log-probability is on its way. */
+/** A sampled token that waits for its log-probability. */
 interface Pending {
   readonly result: Omit<GeneratedToken, "logprob">;
-  /** The likeliest tokens in its place, and its own logit. */
+  /** The likeliest tokens at its position, and its own logit. */
   readonly likeliest: readonly { readonly token: number; readonly logit: number }[];
   readonly own: number;
 }
@@ -289,7 +289,7 @@ export function likeliestOf(logits: LogitsRow, count: number): { token: number; 
   return Array.from(ids, (token) => ({ token, logit: logits[token]! }));
 }
 
-/** What a sample needs for its tokens. */
+/** What a sample needs to produce tokens. */
 interface Tools {
   readonly sampler: Sampler;
   readonly text: TokenText | undefined;

@@ -3,7 +3,7 @@ import { cacheBuffer } from "../architectures/declare.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { byteLength, type CacheType } from "../dtype/dtype.js";
 
-/** A slot of the cache that is in use. */
+/** A slot of the cache in use. */
 export interface CachedSequence {
   readonly slot: number;
   /** Tokens. */
@@ -11,8 +11,8 @@ export interface CachedSequence {
 }
 
 /**
- * Keys and values of several sequences: one array [slots · nCtx, 2C] for each layer, a sequence in rows slot · nCtx
- * onwards. Memory that no token has reached is reserved, not used.
+ * Keys and values of several sequences: one array [slots · nCtx, 2C] for each layer, with each sequence in rows from
+ * slot · nCtx on. Memory that no token has reached is reserved but not used.
  */
 export class KvCache {
   readonly #backend: Backend;
@@ -43,12 +43,12 @@ export class KvCache {
     return byteLength(this.#type, 2 * nEmbd * nCtx * nLayer);
   }
 
-  /** By buffer name. */
+  /** Arrays by buffer name. */
   get bindings(): Record<string, DeviceArray> {
     return Object.fromEntries(this.#layers.map((array, layer) => [cacheBuffer(layer), array]));
   }
 
-  /** Grows to `slots` sequences. The arrays are others afterwards; those in use keep what they hold. */
+  /** Grows to `slots` sequences. Replaces the arrays, and copies the slots in use. */
   async grow(slots: number, inUse: Iterable<CachedSequence>): Promise<void> {
     const { nCtx, nEmbd, nLayer } = this.#config;
     const W = 2 * nEmbd;

@@ -1,7 +1,7 @@
 /**
- * Puts the indices of the `count` largest values into ids[0 … count), largest first, the lower index first among equals.
- * One pass with a heap of the best so far, the worst of them on top: for a small count it costs little more than
- * finding the maximum.
+ * Writes the indices of the `count` largest values into ids[0 … count), largest first, the lower index first among equals.
+ * Makes one pass with a heap of the best so far, the worst on top. For a small count this costs little more than finding
+ * the maximum.
  */
 export function largest(values: ArrayLike<number>, count: number, ids: Int32Array): void {
   for (let i = 0; i < count; i++) ids[i] = i;
@@ -12,7 +12,7 @@ export function largest(values: ArrayLike<number>, count: number, ids: Int32Arra
     siftDown(values, ids, 0, count);
     bar = values[ids[0]!]!;
   }
-  // The worst leaves the heap first and so comes to stand last.
+  // The worst leaves the heap first, and ends up last.
   for (let size = count - 1; size > 0; size--) {
     const worst = ids[0]!;
     ids[0] = ids[size]!;
@@ -21,7 +21,7 @@ export function largest(values: ArrayLike<number>, count: number, ids: Int32Arra
   }
 }
 
-/** The first index from `i` on whose value is not at most `bar`, or the length. Eight at a time, as few are above it. */
+/** The first index from `i` on with a value above `bar` (or NaN), else the length. Checks eight at a time: few are above. */
 function above(values: ArrayLike<number>, bar: number, i: number): number {
   const end = values.length;
   while (
@@ -40,7 +40,7 @@ function above(values: ArrayLike<number>, bar: number, i: number): number {
   return i;
 }
 
-/** Restores the heap of `size` below place i. */
+/** Restores the heap of `size` below index i. */
 function siftDown(values: ArrayLike<number>, ids: Int32Array, i: number, size: number): void {
   const id = ids[i]!;
   for (;;) {

@@ -9,16 +9,16 @@ import type { Scheduler } from "./scheduler.js";
 export interface EngineRunOptions extends RunOptions {
   /** LoRA adapter on the model's weights. */
   readonly adapter?: LoadedAdapter | undefined;
-  /** Vocabulary limit: ids from here on never count among the likeliest. Default: vocabSize. */
+  /** Vocabulary limit: ids from here on are never among the likeliest. Default: vocabSize. */
   readonly vocabLimit?: number | undefined;
 }
 
-/** A request in the form that the scheduler runs. */
+/** A request in the scheduler's form. */
 interface Reading {
   readonly index: number;
   /** Input tokens. */
   readonly tokens: readonly number[];
-  /** The continuation: its last token follows the last input token. */
+  /** The continuation; its last token follows the last input token. */
   readonly targets: readonly number[];
   readonly logprobs: Float64Array;
   readonly best: Int32Array;
@@ -26,8 +26,7 @@ interface Reading {
 }
 
 /**
- * Answers log-likelihood requests, in order. Several are read in each run of the engine, and a common prefix of requests
- * is computed once.
+ * Answers log-likelihood requests, in order. Requests share runs of the engine, and a common prefix is computed once.
  *
  * @throws {UsageError} an empty context or continuation, or an id outside the vocabulary.
  * @throws {ContextLengthError} a continuation longer than the model's context.
@@ -39,7 +38,7 @@ export async function runLogLikelihoods(
 ): Promise<LogLikelihood[]> {
   const { nCtx } = scheduler.engine.config;
   const readings = requests.map((request, index) => toReading(request, index, nCtx, vocabLimit));
-  // Requests with a common beginning side by side: while one computes it, the others wait for it.
+  // Requests with a common prefix start together: one computes it while the others wait.
   const sorted = [...readings].sort((a, b) => compareTokens(a.tokens, b.tokens));
   let done = 0;
   await runJobs(

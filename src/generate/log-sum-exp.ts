@@ -1,7 +1,7 @@
 import { GPT2Error } from "../errors.js";
 import { expOfNegative } from "./exp.js";
 
-/** -∞ if there are none. */
+/** The largest value; -∞ if there are none. */
 export function largestOf(values: Float32Array | Float64Array): number {
   let max = -Infinity;
   for (let i = 0; i < values.length; i++) if (values[i]! > max) max = values[i]!;
@@ -9,9 +9,9 @@ export function largestOf(values: Float32Array | Float64Array): number {
 }
 
 /**
- * log Σ exp(logit): a logit minus this is a log-probability.
+ * log Σ exp(logit). A logit minus this is a log-probability.
  *
- * @throws {GPT2Error} logits that define no distribution: NaN, +∞, or nothing but -∞.
+ * @throws {GPT2Error} the logits define no distribution: NaN, +∞, or all -∞.
  */
 export function logSumExp(logits: Float32Array | Float64Array): number {
   const max = largestOf(logits);
@@ -23,6 +23,6 @@ export function logSumExp(logits: Float32Array | Float64Array): number {
 
 /** The error for logits that define no distribution. */
 export function notFinite(op: string, got: number): GPT2Error {
-  const hint = "The weights may be damaged, or the training run that made them diverged";
+  const hint = "The weights may be damaged, or their training diverged";
   return new GPT2Error({ op, expected: "finite logits", got: String(got), hint });
 }

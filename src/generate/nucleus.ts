@@ -1,13 +1,14 @@
 import { largest } from "./largest.js";
 import { largestOf } from "./log-sum-exp.js";
 
-/** Width of the buckets that scores are sorted into, in units of log-probability; the last one is open-ended. */
+/** Width of the buckets of scores, in units of log-probability. The last bucket is open-ended. */
 const WIDTH = 1 / 16;
 const BUCKETS = 1024;
 
 /**
- * The nucleus of a distribution (Holtzman et al. 2019): the fewest tokens, likeliest first, that together reach a share
- * of its probability; the lower id first among equals. Sorting into buckets finds all but those at its edge in one pass.
+ * The nucleus of a distribution (Holtzman et al. 2019): the fewest tokens, likeliest first, that together reach a given
+ * probability; the lower id first among equals. Naively: sort all tokens and add up. Sorting into buckets instead finds all
+ * of them but those in the last bucket in one pass.
  */
 export class Nucleus {
   readonly #mass = new Float64Array(BUCKETS);
@@ -23,7 +24,7 @@ export class Nucleus {
   }
 
   /**
-   * Puts the nucleus into ids[0 … count), in no order, and returns the count: at least 1.
+   * Writes the nucleus into ids[0 … count), in no order, and returns the count, at least 1.
    *
    * @param weights exp((score - largest score) / temperature), by id.
    */
@@ -53,14 +54,14 @@ export class Nucleus {
     return this.#addEdge({ scores, weights, ids, count, edgeCount, missing: wanted - sum });
   }
 
-  /** Sums each bucket's weights; returns the sum of all. */
+  /** Sums the weights of each bucket. Returns the total. */
   #weigh(size: number, weights: Float64Array, bucketOf: (id: number) => number): number {
     const mass = this.#mass.fill(0);
     for (let id = 0; id < size; id++) mass[bucketOf(id)]! += weights[id]!;
     return mass.reduce((sum, x) => sum + x, 0);
   }
 
-  /** Adds tokens of the last bucket, likeliest first, until their weights make up what is missing. */
+  /** Adds tokens of the last bucket, likeliest first, until their weights reach what is missing. */
   #addEdge({ scores, weights, ids, count, edgeCount, missing }: Edge): number {
     for (let i = 0; i < edgeCount; i++) this.#edgeScores[i] = scores[this.#edgeIds[i]!]!;
     largest(this.#edgeScores.subarray(0, edgeCount), edgeCount, this.#order);

@@ -6,44 +6,43 @@ import { MORE_SAMPLING_NAMES, type MoreSampling, type MoreSamplingOptions, moreS
 import { marksGreedy, type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
 
 export interface GenerateOptions extends SamplingOptions, MoreSamplingOptions {
-  /** Tokens to generate at most. Default 200. */
+  /** Most tokens to generate. Default 200. */
   readonly maxNewTokens?: number | undefined;
   /** Independent continuations, generated side by side. Default 1. */
   readonly samples?: number | undefined;
-  /** Number of the likeliest tokens to report beside each generated one, with their log-probabilities. Default 0. */
+  /** Number of likeliest tokens to report with each generated one, with log-probabilities. Default 0. */
   readonly alternatives?: number | undefined;
   /** Ids that end generation besides `<|endoftext|>`. */
   readonly stopTokens?: readonly number[] | undefined;
-  /** Of requests that wait, those of higher priority start first. Default 0. */
+  /** Waiting requests of higher priority start first. Default 0. */
   readonly priority?: number | undefined;
-  /** Prompts are shared in the cache only among requests of the same scope. Default "". */
+  /** Requests share cached prompts only with requests of the same scope. Default "". */
   readonly scope?: string | undefined;
-  /** Generation ends before any of these strings. */
+  /** Stop strings: generation ends before any of them. */
   readonly stop?: string | readonly string[] | undefined;
-  /** Whether `<|endoftext|>` ends generation, as default, or is a token like any other. */
+  /** Whether `<|endoftext|>` ends generation (the default) or is a token like any other. */
   readonly stopAtEndOfText?: boolean | undefined;
   /**
-   * When the text outgrows the context: `slide`, the default, continues from the last half of it; `stop` ends generation.
+   * What to do when the text outgrows the context: `slide` (the default) continues from its last half, `stop` ends generation.
    */
   readonly overflow?: "slide" | "stop" | undefined;
-  /** Of a prompt longer than the context, take the last half context; otherwise, the default, it is an error. */
+  /** Cut a prompt longer than the context to its last half context. By default such a prompt is an error. */
   readonly truncatePrompt?: boolean | undefined;
   /**
-   * Prompt lookup decoding: the most tokens to draft at once from what the text repeats, for the model to verify in one
-   * run. The result is the same; text that repeats itself or its prompt comes faster. 0, the
-   * default, drafts nothing.
+   * Prompt lookup decoding: the most tokens to draft at once. Drafts continue what the text repeats, and the model verifies
+   * them in one run. The result is the same; text that repeats itself or its prompt comes faster. Default 0: no drafts.
    */
   readonly promptLookup?: number | undefined;
   /**
-   * Marks the text by a secret key, for `verifyWatermark` to find: scheme and key. The mark decides among the tokens that
-   * penalty, temperature and filters leave.
+   * Watermark: scheme and secret key. It decides among the tokens that penalty, temperature and filters leave, and
+   * `verifyWatermark` finds it.
    */
   readonly watermark?: WatermarkOptions | undefined;
-  /** Same seed, same tokens. By default a new one each time. */
+  /** The same seed gives the same tokens. Default: a new seed each time. */
   readonly seed?: number | undefined;
-  /** Name of a loaded adapter to use, or null for the model as it is; by default the adapter `default`, if there is one. */
+  /** Name of a loaded adapter, or null for the base model. Default: the adapter `default`, if there is one. */
   readonly adapter?: string | null | undefined;
-  /** Stops generation: it throws the signal's reason, by default an AbortError. */
+  /** Aborts generation, which then throws the signal's reason, by default an AbortError. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -64,17 +63,17 @@ export interface GenerateSettings {
   readonly stopTokens: readonly number[];
   readonly priority: number;
   readonly scope: string;
-  /** Scoring of the prompt, with the first sample. */
+  /** Scores the prompt, with the first sample. */
   readonly scoring?: Scoring | undefined;
-  /** Called when a sample begins to be computed. @param cached prompt tokens found in the cache */
+  /** Called when computing a sample starts. @param cached prompt tokens found in the cache */
   readonly started?: ((cached: number) => void) | undefined;
 }
 
 export const DEFAULT_NEW_TOKENS = 200;
-/** Draft length where promptLookup is switched on without one: with the token before it, still one pass over the weights. */
+/** Draft length when promptLookup is switched on without one. With the token before it, it takes one pass over the weights. */
 export const DEFAULT_LOOKUP = 7;
 
-/** Most alternatives that are reported of a token. */
+/** Most alternatives of a token. */
 export const MOST_ALTERNATIVES = 50;
 
 /** The options with their defaults. @throws {UsageError} a value out of range. */
@@ -128,7 +127,8 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
   const sampling = samplingSettings(options, defaults);
   const watermark = options.watermark && watermarkSettings(options.watermark);
   if (watermark && sampling.temperature === 0 && !marksGreedy(watermark.scheme)) {
-    const hint = "At temperature 0 there is nothing to choose, and so no mark";
+    const hint =
+      "At temperature 0 the watermark has nothing to choose from; raise the temperature, or use hf-kgw or hf-synthid";
     throw new UsageError({ op: "watermark", expected: "a temperature above 0", got: "0", hint });
   }
   return {

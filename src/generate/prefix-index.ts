@@ -1,23 +1,23 @@
-/** A run of tokens that all sequences below it share. */
+/** A node of the tree: tokens that all sequences below it share. */
 interface Node {
   tokens: readonly number[];
-  /** By their first token. */
+  /** Children by their first token. */
   readonly children: Map<number, Node>;
-  /** Slots whose content reaches the end of this node's tokens. */
+  /** Slots whose content extends at least to the end of this node's tokens. */
   readonly slots: Set<number>;
 }
 
 export interface PrefixMatch {
   readonly slot: number;
-  /** Common tokens. */
+  /** Number of common tokens. */
   readonly length: number;
 }
 
 const newNode = (tokens: readonly number[]): Node => ({ tokens, children: new Map(), slots: new Set() });
 
 /**
- * Which slot of the cache holds the longest prefix of a sequence: a radix tree of the slots' tokens. Slots in use are
- * there as well as those at rest. Contents under different keys share nothing.
+ * Finds the slot of the cache with the longest prefix of a sequence: a radix tree of the slots' tokens, those in use and
+ * idle ones. Contents under different keys share nothing.
  */
 export class PrefixIndex {
   readonly #roots = new Map<string, Node>();
@@ -29,7 +29,7 @@ export class PrefixIndex {
     return this.#contents.size;
   }
 
-  /** Sets a slot's content; none removes it. */
+  /** Sets a slot's content. No content removes the slot. */
   set(slot: number, key: string, tokens: readonly number[]): void {
     const old = this.#contents.get(slot);
     if (old && old.key === key && old.tokens.length === tokens.length && startsWith(tokens, old.tokens)) return;
@@ -57,7 +57,7 @@ export class PrefixIndex {
     if (root.children.size === 0) this.#roots.delete(content.key);
   }
 
-  /** The slots that hold the longest prefix of `tokens`; none where no token is common. */
+  /** The slots with the longest prefix of `tokens`; none if not even the first token is found. */
   find(key: string, tokens: readonly number[]): { readonly slots: ReadonlySet<number>; readonly length: number } {
     let node = this.#roots.get(key);
     let slots: ReadonlySet<number> = new Set();
@@ -88,7 +88,7 @@ function insert(root: Node, slot: number, tokens: readonly number[]): void {
   }
 }
 
-/** Cuts a node after `length` tokens; returns the upper part. */
+/** Splits a node after `length` tokens. Returns the upper part. */
 function split(parent: Node, node: Node, length: number): Node {
   const upper = newNode(node.tokens.slice(0, length));
   for (const slot of node.slots) upper.slots.add(slot);
@@ -98,7 +98,7 @@ function split(parent: Node, node: Node, length: number): Node {
   return upper;
 }
 
-/** Number of tokens of `edge` that stand in `tokens` from `at` on. */
+/** Number of leading tokens of `edge` that `tokens` has from `at` on. */
 function commonLength(edge: readonly number[], tokens: readonly number[], at: number): number {
   const end = Math.min(edge.length, tokens.length - at);
   let n = 0;

@@ -1,14 +1,14 @@
 import { type Alternative, likeliestOf } from "./generate.js";
 import type { Scoring } from "./job.js";
 
-/** What the model finds of a prompt's token, given those before it. */
+/** The score of a prompt's token, given the tokens before it. */
 export interface PromptScore {
   readonly logprob: number;
-  /** The likeliest tokens in its place. */
+  /** The likeliest tokens at its position. */
   readonly alternatives: readonly Alternative[];
 }
 
-/** Scoring of a prompt's tokens from the second on; `scores[i]` is token i + 1's once the prompt is read. */
+/** Scores a prompt's tokens from the second on. Once the prompt is read, `scores[i]` is the score of token i + 1. */
 export function promptScoring(
   tokens: readonly number[],
   alternatives: number,

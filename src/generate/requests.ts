@@ -1,10 +1,10 @@
 /**
- * Requests that evaluations and tasks make of a model, in the LM evaluation harness's terms: log-likelihood of a
+ * Requests of evaluations and tasks to a model, in the terms of the LM evaluation harness: log-likelihood of a
  * continuation, and generation until a stop string. Its third kind, the rolling log-likelihood of a text, is one
  * log-likelihood for each window of the text.
  */
 
-/** The log-likelihood of a continuation after a context. `Text` is token ids, or whatever stands for them. */
+/** The log-likelihood of a continuation after a context. `Text` is token ids, or text before encoding. */
 export interface LogLikelihoodRequest<Text = readonly number[]> {
   /** At least one token. The model reads the last of them that fit. */
   readonly context: Text;
@@ -17,7 +17,7 @@ export interface LogLikelihoodRequest<Text = readonly number[]> {
 }
 
 export interface LogLikelihood {
-  /** Natural logarithm of each continuation token's probability, given all before it. */
+  /** Natural log-probability of each continuation token, given all tokens before it. */
   readonly logprobs: Float64Array;
   /** Their sum. */
   readonly logprob: number;
@@ -43,7 +43,7 @@ export interface GenerateUntilRequest<Text = readonly number[]> {
 export interface Generation {
   /** Without the stop string. */
   readonly text: string;
-  /** Natural logarithm of the probability of all generated tokens, the stop string's included. */
+  /** Natural log-probability of all generated tokens together, including those of the stop string. */
   readonly logprob: number;
   readonly tokens: number;
 }

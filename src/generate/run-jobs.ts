@@ -3,14 +3,14 @@ import type { Scheduler } from "./scheduler.js";
 
 export interface RunJobsOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called with the index of each job that is done. */
+  /** Called with the index of each finished job. */
   readonly onDone?: ((index: number) => void) | undefined;
 }
 
-/** Jobs in the scheduler's hands at once: enough to fill its runs, few enough to find the next quickly. */
+/** Jobs submitted at once: enough to fill the scheduler's runs, few enough to find the next one quickly. */
 const IN_FLIGHT = 128;
 
-/** Runs any number of jobs, started in order. When one fails, or the signal is aborted, the others are given up. */
+/** Runs any number of jobs, started in order. When one fails, or the signal is aborted, the others are aborted too. */
 export async function runJobs(
   scheduler: Scheduler,
   jobs: readonly Job[],

@@ -17,15 +17,15 @@ export interface UniformSource {
 }
 
 /**
- * Memory for sampling one token, as large as the vocabulary. All samplers of a thread share it, as none keeps anything
- * there from one token to the next.
+ * Memory for sampling one token, as large as the vocabulary. All samplers of a thread share it, because none keeps anything
+ * in it between tokens.
  */
 class Scratch {
   readonly scores: Float32Array;
-  /** Every id in order, and the ids that filters keep. */
+  /** All ids in order, and the ids that filters keep. */
   readonly all: Int32Array;
   readonly ids: Int32Array;
-  /** Probability over that of the likeliest token, by id. */
+  /** Probability of each id, divided by that of the likeliest token. */
   readonly weights: Float64Array;
   #nucleus: Nucleus | undefined;
 
@@ -52,7 +52,7 @@ function scratchOf(size: number): Scratch {
 /** Samples the tokens of one sequence by {@link SamplingSettings}. Allocates nothing for a token. */
 export class Sampler {
   readonly #settings: SamplingSettings;
-  /** Vocabulary limit: only smaller ids are sampled. */
+  /** Vocabulary limit: only smaller ids are ever sampled. */
   readonly #vocabLimit: number;
   readonly #random: UniformSource;
   readonly #mark: Mark | undefined;
@@ -61,7 +61,7 @@ export class Sampler {
   readonly #chain: SamplerChain | undefined;
 
   /**
-   * @param vocabLimit ids from here on are never sampled: a vocabulary padded for speed ends in ids without a token.
+   * @param vocabLimit ids from here on are never sampled: a padded vocabulary ends in ids without a token.
    * @param mark chooses among the tokens that the settings leave
    */
   constructor(
@@ -80,7 +80,7 @@ export class Sampler {
     this.#mark = mark;
   }
 
-  /** Adds tokens of the text to those that the repetition penalty applies to. */
+  /** Adds tokens of the text, to which the repetition penalty then applies. */
   see(tokens: Iterable<number>): void {
     const list = [...tokens];
     for (const token of list) this.#seen.add(token);
@@ -102,7 +102,7 @@ export class Sampler {
     return token;
   }
 
-  /** The logits after penalties, biases and limits. */
+  /** Logits after penalties, biases and limits. */
   #changed(logits: Row): Row {
     const { repetitionPenalty: penalty } = this.#settings;
     if (penalty === 1 && !this.#history) return logits;
@@ -157,7 +157,7 @@ export class Sampler {
     return token;
   }
 
-  /** The least number of the first `count` ids, likeliest first, whose weights reach topP of the sum of all `count`. */
+  /** The smallest number of leading ids whose weights reach topP of the sum of the first `count`, which are likeliest first. */
   #reach(count: number): number {
     const { weights, ids } = scratchOf(this.#vocabLimit);
     let missing = 0;
@@ -169,9 +169,9 @@ export class Sampler {
     return reach;
   }
 
-  /** One of the first `count` ids, by weight; weights below minP (the largest is 1) are left out. */
+  /** Draws one of the first `count` ids by weight, leaving out weights below minP (the largest weight is 1). */
   #pick(ids: Int32Array, count: number, minP = this.#settings.minP): number {
-    // Weights of 0 are never picked, at either end of [0, 1).
+    // A weight of 0 is never drawn, at either end of [0, 1).
     const least = Math.max(minP, Number.MIN_VALUE);
     return this.#mark ? this.#pickMarked(this.#mark, ids, count, least) : this.#pickByWeight(ids, count, least);
   }

@@ -10,17 +10,17 @@ import { type Reuse, Slots } from "./slots.js";
 import { type Part, Task } from "./task.js";
 
 export interface SchedulerOptions {
-  /** Sequences computed side by side at most. Default: 32, or what 2 GiB of keys and values hold. */
+  /** Most sequences computed together. Default: 32, or as many as 2 GiB of keys and values hold. */
   readonly slots?: number | undefined;
-  /** Milliseconds that prompts may add to a step in which others go on token by token. Default 40. */
+  /** Milliseconds that prompts may add to a step in which others generate tokens. Default 40. */
   readonly promptBudget?: number | undefined;
-  /** Keep prompts in the cache for later jobs with the same beginning. Default true; not for weights that change. */
+  /** Keep prompts in the cache for later jobs with the same prefix. Default true. Turn it off if weights change. */
   readonly prefixCache?: boolean | undefined;
-  /** Take memory for all slots at the start, and use all of it for prefixes. Default false: as much as is needed. */
+  /** Allocate all slots at the start, and use all of them for prefixes. Default false: grow as needed. */
   readonly reserve?: boolean | undefined;
 }
 
-/** Counters since the start, and the present state. */
+/** Counters since the start, and the current state. */
 export interface SchedulerStatus {
   readonly slots: number;
   readonly running: number;
@@ -32,18 +32,18 @@ export interface SchedulerStatus {
   readonly generatedTokens: number;
 }
 
-/** Prompt tokens of a step, beside others, that always go on, so that prompts get ahead. */
+/** Prompt tokens that every step may take beside others, whatever the budget, so that prompts make progress. */
 const LEAST_PROMPT = 16;
-/** Milliseconds that steps may hold up the event loop. */
+/** Milliseconds for which steps may block the event loop. */
 const BREATH = 3;
-/** Tokens of a common prefix under way that are worth waiting for. */
+/** Least length of a common prefix being computed that is worth waiting for. */
 const WORTH_WAITING = 32;
 
 /**
- * Runs any number of jobs on one engine, together. Each step takes a token (and drafts) of every sequence being generated,
- * then tokens of prompts, as many as the time budget allows: so a long prompt does not hold up the others. Jobs start in
- * the order of priority and arrival, of those that came during one step the one with the longest cached prefix first; one
- * whose prefix is being computed waits for it. A job's results are the same to the bit, whatever the others are.
+ * Runs any number of jobs together on one engine. Each step takes a token (and its draft) of every sequence being generated,
+ * then as many prompt tokens as the time budget allows, so a long prompt does not hold up the others. Jobs start in order of
+ * priority and arrival; among those that came during one step, the longest cached prefix goes first. A job whose prefix is
+ * being computed waits for it. A job's results are the same to the bit, whatever runs beside it.
  */
 export class Scheduler {
   readonly engine: Engine;
@@ -84,7 +84,7 @@ export class Scheduler {
     };
   }
 
-  /** What each slot of the cache is doing, by its sizes alone. */
+  /** The state of each slot of the cache, in numbers only. */
   get slots(): { readonly id: number; readonly busy: boolean; readonly tokens: number; readonly shared: number }[] {
     return this.#slots.all.map(({ id, inUse, tokens, shareable }) => {
       return { id, busy: inUse, tokens: tokens.length, shared: shareable };
@@ -105,7 +105,7 @@ export class Scheduler {
     const abort = (): void => {
       task.fail(job.signal!.reason);
       this.#waiting = this.#waiting.filter((other) => other !== task);
-      // Its slot is free for another.
+      // The slot is free for another job.
       this.wake();
     };
     const unwatch = job.signal && this.#aborts.add(job.signal, abort);
@@ -113,14 +113,14 @@ export class Scheduler {
     await task.done.finally(unwatch);
   }
 
-  /** Goes on with jobs that were not ready. */
+  /** Resumes jobs that were not ready. */
   wake(): void {
     if (this.#active) return;
     this.#active = true;
     this.#loop = this.#run();
   }
 
-  /** Resolves when no job can go on for now. */
+  /** Resolves when no job can proceed. */
   async idle(): Promise<void> {
     await this.#loop;
   }
@@ -130,7 +130,7 @@ export class Scheduler {
     this.#slots.forget();
   }
 
-  /** Fails all jobs, waits for the run under way, and releases the engine's memory. */
+  /** Fails all jobs, waits for the current run, and releases the engine's memory. */
   async dispose(): Promise<void> {
     this.#disposed = true;
     const error = new DisposedError("running the model", "model");
@@ -176,14 +176,14 @@ export class Scheduler {
     }
   }
 
-  /** Lets callers, timers and connections have their turn, where runs take too little time to do so by themselves. */
+  /** Yields to callers, timers and connections: short runs do not do so by themselves. */
   async #breathe(): Promise<void> {
     if (performance.now() - this.#breathed < BREATH) return;
     await yieldToEventLoop();
     this.#breathed = performance.now();
   }
 
-  /** Gives the slots of ended tasks back. */
+  /** Releases the slots of ended tasks. */
   #reap(): void {
     for (const task of this.#running) if (task.ended && task.slot) this.#slots.release(task.slot);
     this.#running = this.#running.filter(({ ended }) => !ended);
@@ -202,7 +202,7 @@ export class Scheduler {
     }
   }
 
-  /** The waiting task to start. */
+  /** The waiting task to start next. */
   #choose(): { readonly task: Task; readonly reuse: Reuse | undefined } | undefined {
     this.#waiting.sort((a, b) => (b.job.priority ?? 0) - (a.job.priority ?? 0) || a.arrival - b.arrival);
     let best: { readonly task: Task; readonly reuse: Reuse | undefined } | undefined;
@@ -223,7 +223,7 @@ export class Scheduler {
     return this.#slots.find(task.key, task.job.tokens, (slot, length) => task.usable(slot, length, grain));
   }
 
-  /** The longest prefix of a task's prompt that others are about to compute. */
+  /** Length of the longest prefix of a task's prompt that other tasks are computing. */
   #prefixUnderWay(task: Task): number {
     if (!task.shares) return 0;
     const most = task.job.continuation ? task.job.tokens.length - 1 : task.firstRow;
@@ -271,7 +271,7 @@ export class Scheduler {
     if (tokens > 0) this.#costs.observe(tokens, keys, performance.now() - start);
   }
 
-  /** What to read of prompts, the first come first, in one run. */
+  /** Parts of prompts to read in one run, in order of arrival. */
   #promptParts(tasks: readonly Task[], budget: number): { parts: Part[]; tokens: number; keys: number } {
     const { maxTokens, maxLogits, grain } = this.engine.limits;
     const parts: Part[] = [];
@@ -280,7 +280,7 @@ export class Scheduler {
       const at = task.slot!.tokens.length;
       const keysOf = (n: number): number => n * (at + n / 2);
       let most = Math.min(maxTokens - tokens, grain === undefined ? maxTokens : grain - (at % grain));
-      // Rows of logits cut a run too.
+      // Rows of logits limit a run too.
       most = Math.min(most, Math.max(0, task.firstRow - at) + maxLogits - rows);
       const length = Math.min(most, task.prompt.length - at);
       let n = length;
@@ -298,7 +298,7 @@ export class Scheduler {
     return { parts, tokens, keys };
   }
 
-  /** Runs parts of one path. An error of the run itself fails them all. */
+  /** Runs parts of one path. An error of the run itself fails all of them. */
   async #runParts(parts: readonly Part[]): Promise<void> {
     if (parts.length === 0) return;
     const reader: RowReader = {

@@ -2,7 +2,7 @@ import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Scheduler } from "./scheduler.js";
 import type { CachedScore } from "./slots.js";
 
-/** A window of a text that is scored in one forward pass, as token indices. */
+/** A window of a text to score in one forward pass, in token indices. */
 export interface ScoringWindow {
   /** The model reads tokens [start, end - 1). */
   readonly start: number;
@@ -12,9 +12,9 @@ export interface ScoringWindow {
 }
 
 /**
- * Windows that score tokens [from, length) of a text, each once, by a model that reads nCtx tokens at most. The first
- * reads as much as it can; each later one starts so that it adds `stride` tokens, and so every token is predicted from
- * at least nCtx - stride + 1 before it (or all there are).
+ * Windows that score tokens [from, length) of a text, each once, with a model that reads at most nCtx tokens. The first
+ * window reads as much as it can. Each later one adds `stride` tokens, so every token is predicted from at least
+ * nCtx - stride + 1 tokens before it, or from all there are.
  */
 export function* scoringWindows(
   length: number,
@@ -39,9 +39,9 @@ export interface ScoreSettings {
 }
 
 /**
- * Natural-log probabilities of tokens [from, length) of a text, each given those before it.
+ * Natural log-probabilities of tokens [from, length) of a text, each given the tokens before it.
  *
- * @param from at least 1: the first token follows nothing, and has no probability.
+ * @param from at least 1: the first token follows nothing, so it has no probability.
  */
 export async function scoreTokens(
   scheduler: Scheduler,

@@ -2,22 +2,22 @@ import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Engine, Sequence } from "./engine.js";
 import { PrefixIndex } from "./prefix-index.js";
 
-/** What is known of the token that follows a cached one: a target's log-probability, and the likeliest token. */
+/** Scores after a cached token: a target's log-probability, and the likeliest token. */
 export interface CachedScore {
   readonly logprob: number;
   readonly best: number;
   readonly bestLogprob: number;
 }
 
-/** `best` of a score that was computed without it. */
+/** `best` of a score computed without it. */
 export const UNKNOWN = -1;
 
-/** A slot of the cache, in use or at rest. */
+/** A slot of the cache, in use or idle. */
 export class Slot {
   readonly sequence: Sequence;
   /** The tokens in the cache. */
   tokens: number[] = [];
-  /** Number of leading tokens that other requests may copy: those of a prompt, whose bits depend on it alone. */
+  /** Number of leading tokens that other requests may copy: those of the prompt, whose bits depend on the prompt only. */
   shareable = 0;
   key = "";
   inUse = false;
@@ -47,13 +47,13 @@ export class Slot {
     this.shareable = Math.min(this.shareable, length);
   }
 
-  /** Notes tokens that a run has added. */
+  /** Records tokens that a run has added. */
   append(tokens: readonly number[], from: number, to: number): void {
     this.#targets.fill(UNKNOWN, this.tokens.length, this.tokens.length + to - from);
     for (let i = from; i < to; i++) this.tokens.push(tokens[i]!);
   }
 
-  /** What is known of `target` after token number `at`. */
+  /** The cached score of `target` after token number `at`. */
   score(at: number, target: number): CachedScore | undefined {
     if (this.#targets[at] !== target) return undefined;
     return { logprob: this.#logprobs[at]!, best: this.#best[at]!, bestLogprob: this.#bestLogprobs[at]! };
@@ -66,7 +66,7 @@ export class Slot {
     this.#bestLogprobs[at] = bestLogprob;
   }
 
-  /** Takes over what is known of another slot's first `length` tokens. */
+  /** Copies the scores of another slot's first `length` tokens. */
   copyScores(other: Slot, length: number): void {
     this.#targets.set(other.#targets.subarray(0, length));
     this.#best.set(other.#best.subarray(0, length));
@@ -83,13 +83,13 @@ export interface Reuse {
 
 export interface SlotsOptions {
   readonly capacity: number;
-  /** Whether prefixes are kept for later requests, and shared between those at once. */
+  /** Keep prefixes for later requests, and share them between current ones. */
   readonly prefixCache: boolean;
-  /** Take slots that were never used before one at rest whose content may still be of use. */
+  /** Take unused slots before an idle one whose content may still be useful. */
   readonly eager: boolean;
 }
 
-/** The slots of an engine's cache, and the index of what they hold. */
+/** The slots of an engine's cache, and an index of their contents. */
 export class Slots {
   readonly #engine: Engine;
   readonly #options: SlotsOptions;
@@ -111,12 +111,12 @@ export class Slots {
     return this.#slots.length < this.#options.capacity || this.#slots.some(({ inUse }) => !inUse);
   }
 
-  /** What slots hold under a key shares nothing with other keys. */
+  /** Contents under different keys share nothing. */
   static key(adapter: LoadedAdapter | undefined, scope: string): string {
     return `${adapter?.id ?? ""} ${scope}`;
   }
 
-  /** The longest cached prefix of a prompt. @param usable cuts it to what a request can use of a slot */
+  /** The longest cached prefix of a prompt. @param usable shortens it to what a request can use of a slot */
   find(key: string, tokens: readonly number[], usable: (slot: Slot, length: number) => number): Reuse | undefined {
     const { slots, length } = this.#index.find(key, tokens);
     let found: Reuse | undefined;
@@ -130,7 +130,7 @@ export class Slots {
     return found;
   }
 
-  /** Takes a slot for a request and brings the cached prefix into it. */
+  /** Takes a slot for a request, and copies the cached prefix into it if needed. */
   async take(key: string, adapter: LoadedAdapter | undefined, reuse: Reuse | undefined): Promise<Slot> {
     const slot = this.#choose(reuse);
     slot.inUse = true;
@@ -151,13 +151,13 @@ export class Slots {
     return slot;
   }
 
-  /** Other requests may use the first `length` tokens from now on. */
+  /** Makes the first `length` tokens available to other requests. */
   share(slot: Slot, length: number): void {
     slot.shareable = length;
     this.#reindex(slot);
   }
 
-  /** Gives a slot back; its shareable tokens stay. */
+  /** Releases a slot. Its shareable tokens stay in the cache. */
   release(slot: Slot): void {
     slot.truncate(this.#options.prefixCache ? slot.shareable : 0);
     slot.inUse = false;
@@ -165,7 +165,7 @@ export class Slots {
     this.#reindex(slot);
   }
 
-  /** Drops what slots at rest hold. */
+  /** Drops the contents of idle slots. */
   forget(): void {
     for (const slot of this.#slots) {
       if (slot.inUse) continue;
@@ -180,8 +180,8 @@ export class Slots {
   }
 
   /**
-   * The slot to write to: that of the prefix itself if it is at rest and loses nothing, or little where memory is to be
-   * saved; else an empty one, or the one used longest ago.
+   * The slot to write to: the prefix's own if it is idle and loses nothing (or little, where memory is to be saved); else an
+   * empty one, else the least recently used.
    */
   #choose(reuse: Reuse | undefined): Slot {
     const atRest = this.#slots.filter(({ inUse }) => !inUse);

@@ -5,7 +5,7 @@ import { largest } from "./largest.js";
 import { notFinite } from "./log-sum-exp.js";
 import { type CachedScore, type Slot, Slots, UNKNOWN } from "./slots.js";
 
-/** Where a task is: in the queue, reading a prompt, or going on token by token. */
+/** The state of a task: in the queue, reading a prompt, or generating token by token. */
 export type Phase = "waiting" | "reading" | "stepping" | "ended";
 
 /** Tokens for the next run. */
@@ -16,27 +16,27 @@ export interface Part {
   readonly tokens: readonly number[];
   readonly from: number;
   readonly to: number;
-  /** Number of last tokens whose logits are wanted. */
+  /** Number of tokens, counted from the last, whose logits are wanted. */
   readonly logits: number;
   readonly path: RunPath;
 }
 
-/** A job on its way through the scheduler. */
+/** A job in the scheduler. */
 export class Task {
   readonly job: Job;
   readonly key: string;
   readonly done: Promise<void>;
-  /** The scheduler's step during which it came. */
+  /** The scheduler's step during which the job arrived. */
   readonly arrival: number;
   phase: Phase = "waiting";
   slot: Slot | undefined;
-  /** The prompt: the job's, or what a step began anew with. */
+  /** The job's prompt, or the tokens with which a step started over. */
   prompt: readonly number[];
-  /** Whether others may use the prompt's cached tokens, and it theirs. */
+  /** Whether it shares cached prompt tokens with other tasks. */
   shares: boolean;
   #step: readonly number[] = [];
   #settle: { resolve(): void; reject(error: unknown): void };
-  /** Of the part that is being run, by token: the likeliest after it, and scores, for the slot to keep. */
+  /** For each token of the running part: the likeliest token after it, and scores for the slot to keep. */
   readonly #bests = new Map<number, number>();
   readonly #scores = new Map<number, { readonly target: number; readonly score: CachedScore }>();
 
@@ -70,12 +70,12 @@ export class Task {
     return this.phase === "reading" || (this.phase === "stepping" && (this.job.continuation?.ready?.() ?? true));
   }
 
-  /** Short prompts are streamed, whatever runs beside them: a prompt's path depends on its length alone. */
+  /** A prompt's path depends on its length only: short prompts are streamed, whatever runs beside them. */
   get path(): RunPath {
     return this.prompt.length <= FEW_TOKENS ? "streamed" : "packed";
   }
 
-  /** How much of `length` common tokens it can take from a slot: what it needs logits of is computed. */
+  /** How many of `length` common tokens it can take from a slot: tokens whose logits it needs are computed. */
   usable(slot: Slot, length: number, grain: number | undefined): number {
     const { scoring, continuation, logits, tokens } = this.job;
     let n = Math.min(length, continuation ? tokens.length - 1 : tokens.length, logits?.from ?? tokens.length);
@@ -91,7 +91,7 @@ export class Task {
     return !(rows && i >= rows[0] && i < rows[1]);
   }
 
-  /** Passes on the scores of the first `length` tokens, which the slot knows. */
+  /** Reports the scores of the first `length` tokens, which the slot has. */
   passCached(slot: Slot, length: number): void {
     const { scoring } = this.job;
     if (!scoring) return;
@@ -108,7 +108,7 @@ export class Task {
     return Math.min(last, scored, logits?.from ?? last);
   }
 
-  /** What to run next, of a prompt at most `most` tokens. */
+  /** The next part to run; of a prompt at most `most` tokens. */
   part(most: number): Part {
     const slot = this.slot!;
     const path = this.phase === "stepping" ? "streamed" : this.path;
@@ -129,7 +129,7 @@ export class Task {
     };
   }
 
-  /** Whether a row after the tokens of a part has to be looked at. */
+  /** Whether any row of a part's logits has to be read. */
   needsLogits({ from, to }: Part): boolean {
     const { scoring, continuation, logits } = this.job;
     if (this.phase === "stepping") return true;
@@ -195,7 +195,7 @@ export class Task {
     scoring.score(i, score);
   }
 
-  /** After a run: notes its tokens in the slot, and what to do next. */
+  /** After a run: records its tokens in the slot, and prepares what comes next. */
   advance({ slot, tokens, from, to }: Part): void {
     slot.append(tokens, from, to);
     for (const [at, { target, score }] of this.#scores) slot.setScore(at, target, score);

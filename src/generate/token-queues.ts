@@ -1,7 +1,7 @@
-/** Tokens that a producer may be ahead of the consumer. */
+/** Number of tokens by which a producer may be ahead of the consumer. */
 const AHEAD = 8;
 
-/** Queues from producers that run side by side to one consumer, who takes from each in turn. */
+/** Queues from concurrent producers to one consumer, who takes from each in turn. */
 export class TokenQueues<T> {
   readonly #queues: T[][];
   readonly #ended: boolean[];
@@ -10,14 +10,14 @@ export class TokenQueues<T> {
   #error: { readonly error: unknown } | undefined;
   #waiting: (() => void) | undefined;
 
-  /** @param onRoom called when a producer that had no room may go on */
+  /** @param onRoom called when a producer that was stopped may continue */
   constructor(count: number, onRoom: () => void) {
     this.#queues = Array.from({ length: count }, () => []);
     this.#ended = new Array<boolean>(count).fill(false);
     this.#onRoom = onRoom;
   }
 
-  /** Whether a producer should go on: while the consumer waits for another, it may get further ahead. */
+  /** Whether a producer should continue. It may get further ahead while the consumer waits for another. */
   hasRoom(index: number): boolean {
     return this.#waiting !== undefined || this.#queues[index]!.length < AHEAD;
   }
@@ -37,7 +37,7 @@ export class TokenQueues<T> {
     this.#notify();
   }
 
-  /** The next item; undefined at the end of all. Items that came before a failure come first. */
+  /** The next item; undefined when all queues have ended. Items queued before a failure come before its error. */
   async next(): Promise<T | undefined> {
     for (;;) {
       this.#skipEnded();
@@ -58,7 +58,7 @@ export class TokenQueues<T> {
     }
   }
 
-  /** Moves the turn to a queue that has, or will have, an item; beyond the last if there is none. */
+  /** Advances the turn to a queue that has, or will have, an item; past the last if there is none. */
   #skipEnded(): void {
     for (let i = 0; i < this.#queues.length; i++) {
       const index = (this.#turn + i) % this.#queues.length;

@@ -1,11 +1,11 @@
-/** An error as OpenAI's API states it. */
+/** An error in the form of OpenAI's API. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
   readonly type: string;
   readonly param: string | null;
   readonly code: string | null;
-  /** After how long to try again, in seconds. */
+  /** Seconds after which a client may retry. */
   readonly retryAfter: number | undefined;
 
   constructor(status: number, message: string, details: ApiErrorDetails = {}) {
@@ -37,7 +37,7 @@ const TYPES: Readonly<Record<number, string>> = {
   429: "rate_limit_error",
 };
 
-/** A request that is not as the endpoint wants it. */
+/** The error for an invalid value in a request. */
 export function invalid(param: string, message: string, code = "invalid_value"): ApiError {
   return new ApiError(400, param === "" ? message : `${param}: ${message}`, { param, code });
 }

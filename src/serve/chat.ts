@@ -12,7 +12,7 @@ import type { Caller, Service } from "./service.js";
 type Body = Parsed<typeof chatFields>;
 export type Message = Body["messages"][number];
 
-/** Ids of a chat in the model's template, or in a plain one: the prompt of the assistant's next message. */
+/** Token ids of a chat, formatted by the model's template or the built-in one: the prompt for the assistant's next message. */
 export function chatIds(service: Service, messages: readonly Message[], param: string): number[] {
   const roles = "chat" in service.template ? Object.keys(service.template.chat) : [];
   const plain = messages.map(({ role, content }, i) => {
@@ -26,7 +26,7 @@ export function chatIds(service: Service, messages: readonly Message[], param: s
   return service.checkFits(service.partIds(promptParts(service.template, record)), param);
 }
 
-/** Where the built-in template's next turn would begin, which a model that was not trained with it writes itself. */
+/** Stop strings. A model that was not trained with the built-in template would go on to write the user's next turn. */
 const stopsOf = (service: Service, stop: Body["stop"]): string[] => [
   ...stopList(stop),
   ...(service.ownTemplate ? [] : ["\nUser:"]),
@@ -47,7 +47,7 @@ export async function chatCompletions(
   response: ServerResponse,
 ): Promise<void> {
   const { n, stream, logprobs, top_logprobs: top } = body;
-  if (top > 0 && !logprobs) throw invalid("top_logprobs", "only with logprobs: true");
+  if (top > 0 && !logprobs) throw invalid("top_logprobs", "expected logprobs: true beside it");
   const prompt = chatIds(service, body.messages, "messages");
   const run = chatRun(service, body, prompt, body.max_completion_tokens ?? body.max_tokens, top);
   service.admit(n, prompt.length);
@@ -97,7 +97,7 @@ function chatRun(service: Service, body: Body, prompt: readonly number[], maxTok
 
 type OnToken = (index: number, text: string, finish: FinishReason | undefined, token: ScoredToken) => Promise<unknown>;
 
-/** Runs a chat's prompt; a space before the reply, which the plain template asks for, is not part of it. */
+/** Generates the replies to a chat, without the leading space that the built-in template leaves to the model. */
 async function collect(service: Service, caller: Caller, run: ReturnType<typeof chatRun>, onToken: OnToken) {
   const replies = Array.from({ length: run.samples }, (_, index): Reply => {
     return { index, text: "", tokens: [], finish: undefined };

@@ -11,7 +11,7 @@ import type { Caller, Service } from "./service.js";
 
 type Body = Parsed<typeof completionFields>;
 
-/** A prompt, and the text that its echo gives. */
+/** A prompt, and the text to echo for it. */
 interface Prompt {
   readonly ids: number[];
   readonly text: string;
@@ -35,11 +35,12 @@ export async function completions(
 ): Promise<void> {
   const { n, best_of: bestOf = n, max_tokens: maxTokens, stream, echo } = body;
   if (bestOf < n) throw invalid("best_of", `expected at least n, ${n}, got ${bestOf}`);
-  if (stream && bestOf > n) throw invalid("best_of", "texts can only be chosen from when they are complete: no stream");
+  if (stream && bestOf > n)
+    throw invalid("best_of", "expected at most n with stream: the best texts are known only when all are complete");
   const prompts = promptsOf(service, body);
   if (prompts.length * bestOf > MOST_CHOICES)
-    throw invalid("n", `at most ${MOST_CHOICES} texts for all prompts together`);
-  if (maxTokens === 0 && !echo) throw invalid("max_tokens", "0 only with echo");
+    throw invalid("n", `expected at most ${MOST_CHOICES} texts for all prompts together`);
+  if (maxTokens === 0 && !echo) throw invalid("max_tokens", "expected at least 1; 0 is allowed with echo only");
   service.adapterOf(body.model);
   const tokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0);
   service.admit(prompts.length * bestOf, tokens);
@@ -76,7 +77,7 @@ interface Request {
   readonly usage: Usage;
 }
 
-/** The texts after one prompt; of `best_of` the n with the highest log-probability a token. */
+/** The continuations of one prompt: of `best_of`, the n with the highest log-probability per token. */
 async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf: number): Promise<Choice[]> {
   const { service, body, caller, answer, usage } = request;
   const { n, echo, logprobs } = body;
@@ -144,7 +145,7 @@ function echoTokens(ids: readonly number[], { promptScores }: RunReport, count: 
   });
 }
 
-/** The answer's form: a whole, or chunks. */
+/** Writes the answer, whole or in chunks. */
 class Answer {
   readonly head;
   readonly #service: Service;

@@ -14,7 +14,7 @@ import {
   withDefault,
 } from "./schema.js";
 
-/** What requests may hold, and the bounds of every number, text and list: the one table for validation and documents. */
+/** The fields of requests, with bounds for every number, text and list. Validation and the OpenAPI document both follow this table. */
 
 const MOST_TEXT = 2 ** 20;
 const MOST_IDS = 2 ** 16;
@@ -55,18 +55,18 @@ export const samplingFields = {
   mirostat_tau: withDefault(number(0, 100, "mirostat 2; 0: off"), 0),
   mirostat_eta: withDefault(number(0, 1), 0.1),
   sampler_order: optional(list(oneOf(SAMPLER_STEPS), SAMPLER_STEPS.length)),
-  prompt_lookup: withDefault(integer(0, 64, "tokens to draft from what the text repeats"), 0),
+  prompt_lookup: withDefault(integer(0, 64, "most tokens to draft by prompt lookup"), 0),
   seed: optional(integer(-(2 ** 53 - 1), 2 ** 53 - 1)),
   stop,
   n: withDefault(integer(1, MOST_CHOICES), 1),
   stream: withDefault(boolean(), false),
   stream_options: optional(object({ include_usage: withDefault(boolean(), false) })),
-  priority: withDefault(integer(-1000, 1000, "higher starts first"), 0),
+  priority: withDefault(integer(-1000, 1000, "requests of higher priority start first"), 0),
   cache_salt: withDefault(
-    string(256, { about: "prompts are shared in the cache only among requests of one salt" }),
+    string(256, { about: "requests share cached prompts only with requests of the same salt" }),
     "",
   ),
-  truncate_prompt: withDefault(boolean("use the end of a prompt that is too long"), false),
+  truncate_prompt: withDefault(boolean("use only the end of a prompt that is too long"), false),
   return_token_ids: withDefault(boolean(), false),
 };
 
@@ -122,7 +122,7 @@ export const embeddingFields = {
   model,
   input: inputs,
   encoding_format: withDefault(oneOf(["float", "base64"]), "float"),
-  dimensions: refused("GPT-2's vectors have one length"),
+  dimensions: refused("the model's vectors have one length"),
   truncate_prompt: withDefault(boolean(), false),
   user,
 };

@@ -3,19 +3,19 @@ import type { IncomingMessage } from "node:http";
 import { ApiError } from "./api-error.js";
 
 export interface GateOptions {
-  /** Keys, any of which opens the server; without any it is open. */
+  /** Accepted API keys. Without any, no key is required. */
   readonly keys: readonly string[];
-  /** Names by which the server may be called besides localhost and its addresses; undefined for any. */
+  /** Accepted Host names besides localhost and the server's addresses; undefined accepts any. */
   readonly hosts: ReadonlySet<string> | undefined;
-  /** Origins of other pages that may call it; `*` for all. */
+  /** Origins of other pages that may call the server; `*` for all. */
   readonly origins: readonly string[];
 }
 
 const digest = (key: string): Buffer => createHash("sha256").update(key).digest();
 
 /**
- * Who may call. The names that a request may be sent to are checked against rebinding of DNS names, the page that it comes
- * from against other sites in the same browser, and keys are compared in constant time.
+ * Access control. Checking the Host header prevents DNS rebinding, checking the Origin keeps other sites in the same
+ * browser out, and keys are compared in constant time.
  */
 export class Gate {
   readonly #digests: readonly Buffer[];
@@ -26,7 +26,7 @@ export class Gate {
     this.#digests = options.keys.map(digest);
   }
 
-  /** @throws {ApiError} the Host header names another server, or the Origin is another page's. */
+  /** @throws {ApiError} the Host header names another server, or the Origin belongs to another page. */
   checkSource({ headers }: IncomingMessage): void {
     const { hosts, origins } = this.#options;
     const host = hostName(headers.host ?? "");
@@ -43,7 +43,7 @@ export class Gate {
     });
   }
 
-  /** CORS headers for a page that may call from another origin. */
+  /** CORS headers for a page of another origin that may call. */
   corsHeaders({ headers: { origin } }: IncomingMessage): Record<string, string> {
     const { origins } = this.#options;
     if (origin === undefined || !(origins.includes("*") || origins.includes(origin))) return {};
@@ -55,11 +55,11 @@ export class Gate {
     };
   }
 
-  /** Which key the request has; "" on an open server. @throws {ApiError} none of them. */
+  /** The name of the request's key; "" on a server without keys. @throws {ApiError} the key is missing or wrong. */
   keyOf({ headers: { authorization = "" } }: IncomingMessage): string {
     if (this.#digests.length === 0) return "";
     const given = digest(/^bearer (.*)$/i.exec(authorization)?.[1]?.trim() ?? "");
-    // All are compared, so that the time does not reveal which key came close.
+    // Comparing all of them keeps the time from revealing which key came close.
     let found = -1;
     for (const [i, key] of this.#digests.entries()) if (timingSafeEqual(key, given)) found = i;
     if (found >= 0) return `key ${found}`;

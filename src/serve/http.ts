@@ -4,10 +4,10 @@ import { parseJson } from "./schema.js";
 
 /** Largest body of a request, in bytes. */
 export const MOST_BODY = 4 * 2 ** 20;
-/** How long a reader may take none of what is sent, in milliseconds. */
+/** Milliseconds for which a client may read nothing before it is disconnected. */
 const STALLED = 30_000;
 
-/** The JSON of a request's body. @throws {ApiError} it is too large, not UTF-8, or not JSON. */
+/** Reads a request's body as JSON. @throws {ApiError} it is too large, not UTF-8, or not JSON. */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > MOST_BODY) throw tooLarge();
@@ -45,12 +45,12 @@ export function sendError(response: ServerResponse, error: ApiError): void {
     response.setHeader("retry-after", String(Math.max(1, Math.ceil(error.retryAfter))));
     response.setHeader("retry-after-ms", String(Math.ceil(1000 * error.retryAfter)));
   }
-  // A body that was not read to its end would be taken for the next request.
+  // The unread rest of a body would be parsed as the next request.
   if (error.status === 413) response.setHeader("connection", "close");
   sendJson(response, error.status, error.body);
 }
 
-/** Server-sent events, as OpenAI's API has them: data alone, the last of them [DONE]. */
+/** Server-sent events in OpenAI's form: `data` fields only, the last one [DONE]. */
 export class EventStream {
   readonly #response: ServerResponse;
 
@@ -64,7 +64,7 @@ export class EventStream {
     response.flushHeaders();
   }
 
-  /** Resolves when there is room for more; a reader that takes nothing for too long is disconnected. */
+  /** Resolves when there is room for more. A client that reads nothing for too long is disconnected. */
   async send(data: unknown, event?: string): Promise<void> {
     const name = event === undefined ? "" : `event: ${event}\n`;
     await this.#write(`${name}data: ${escapeLines(JSON.stringify(data))}\n\n`);
@@ -92,6 +92,6 @@ export class EventStream {
   }
 }
 
-/** Line separators that are no line breaks in JSON, but are to some readers of lines. */
+/** Unicode line separators: ordinary characters in JSON, line breaks to some line readers. */
 const escapeLines = (json: string): string =>
   json.replace(/[\u2028\u2029\u0085]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);

@@ -4,14 +4,14 @@ import type { Tokenizer } from "../tokenizer/tokenizer.js";
 /** A token of an answer or of an echoed prompt. */
 export interface ScoredToken {
   readonly token: number;
-  /** Of a text's first token there is none. */
+  /** Undefined for a text's first token. */
   readonly logprob: number | null;
   readonly alternatives: readonly Alternative[];
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A token as a key: its text, or where that is no whole UTF-8, its bytes as `bytes:\xe4`, so that no two are alike. */
+/** A unique name for a token: its text, or if its bytes are not valid UTF-8, those bytes as `bytes:\xe4`. */
 export function tokenName(tokenizer: Tokenizer | undefined, id: number): string {
   if (!tokenizer) return `token_id:${id}`;
   const bytes = bytesOf(tokenizer, id);
@@ -22,7 +22,7 @@ export function tokenName(tokenizer: Tokenizer | undefined, id: number): string 
   }
 }
 
-/** Of an id without a token (padding of a vocabulary), none. */
+/** A token's bytes; none for an id without a token (padding of a vocabulary). */
 export function bytesOf(tokenizer: Tokenizer, id: number): number[] {
   return id < tokenizer.vocabSize ? [...tokenizer.idToBytes(id)] : [];
 }
@@ -33,14 +33,14 @@ export class CompletionLogprobs {
   readonly token_logprobs: (number | null)[] = [];
   readonly top_logprobs: (Record<string, number> | null)[] = [];
   readonly text_offset: number[] = [];
-  /** With ids, for clients that continue with another token. */
+  /** Includes token ids, for clients that continue with another token. */
   readonly alternatives?: { readonly id: number; readonly token: string; readonly logprob: number }[][];
 
   constructor(withIds: boolean) {
     if (withIds) this.alternatives = [];
   }
 
-  /** @param offset characters of the text before these tokens; returns those after them */
+  /** @param offset characters of text before these tokens. Returns the number after them. */
   static of(tokenizer: Tokenizer | undefined, tokens: readonly ScoredToken[], offset: number, withIds: boolean) {
     const result = new CompletionLogprobs(withIds);
     let at = offset;
@@ -59,7 +59,7 @@ export class CompletionLogprobs {
   }
 }
 
-/** The likeliest tokens and the one that was taken. */
+/** The likeliest tokens, and the one that was sampled. */
 function named(
   tokenizer: Tokenizer | undefined,
   alternatives: readonly Alternative[],

@@ -8,7 +8,7 @@ const labelText = (labels: Labels): string => {
   return parts.length > 0 ? `{${parts.join(",")}}` : "";
 };
 
-/** Counts that only grow, by labels; labels take few values. */
+/** A counter with labels. Labels should take few values. */
 export class Counter {
   readonly #values = new Map<string, number>();
 
@@ -29,13 +29,13 @@ export class Counter {
   }
 }
 
-/** A value now. */
+/** A current value. */
 export const gauge = (name: string, help: string, value: number): string =>
   `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
 
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Seconds, by how many lie below each bound. */
+/** A histogram of seconds. */
 export class Histogram {
   readonly #counts = new Array<number>(BOUNDS.length + 1).fill(0);
   #sum = 0;

@@ -17,13 +17,13 @@ import { type JsonSchema, object, type Parsed, type Schema } from "./schema.js";
 import type { Caller, Service } from "./service.js";
 import { classify, detokenize, embeddings, score, tokenize, tokenizerInfo } from "./texts.js";
 
-/** An endpoint: one table for the router, validation and the OpenAPI document. */
+/** An endpoint. The router, validation and the OpenAPI document all follow the one table. */
 export interface Route {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly summary: string;
   readonly body?: JsonSchema;
-  /** Answers, or writes the answer by itself. */
+  /** Returns the answer, or writes it itself. */
   handle(service: Service, body: unknown, caller: Caller, response: ServerResponse): Promise<void>;
 }
 
@@ -72,7 +72,7 @@ const models = (service: Service) => ({
   data: [service.name, ...service.model.adapters].map((id) => modelCard(service, id)),
 });
 
-/** The state of each slot of the cache; never a text. */
+/** The state of each slot of the cache, without any text. */
 const slots = (service: Service) => service.model.generation().scheduler.slots;
 
 export const ROUTES: readonly Route[] = [
@@ -80,10 +80,10 @@ export const ROUTES: readonly Route[] = [
   post("/v1/chat/completions", "The assistant's next message", chatFields, chatCompletions),
   post("/v1/responses", "A response, not stored", responseFields, responses),
   post("/v1/embeddings", "A vector for each text", embeddingFields, embeddings),
-  post("/v1/score", "How alike texts are, or how likely one is after another", scoreFields, score),
+  post("/v1/score", "The similarity of texts, or how likely one is after another", scoreFields, score),
   post("/v1/classify", "The label of each text, by a model fine-tuned for it", classifyFields, classify),
-  post("/tokenize", "Ids of a text", tokenizeFields, async (service, body) => tokenize(service, body)),
-  post("/detokenize", "The text of ids", detokenizeFields, async (service, body) => detokenize(service, body)),
+  post("/tokenize", "The token ids of a text", tokenizeFields, async (service, body) => tokenize(service, body)),
+  post("/detokenize", "The text of token ids", detokenizeFields, async (service, body) => detokenize(service, body)),
   get("/tokenizer_info", "Special tokens and sizes", tokenizerInfo),
   get("/v1/models", "The model and its adapters", models),
   get("/slots", "What the slots of the cache are doing", slots),
@@ -100,11 +100,11 @@ export function metricsText(service: Service): string {
   const { running, waiting, waitingTokens, slots, steps } = service.model.generation().scheduler.status;
   return (
     service.metrics.text() +
-    gauge("gpt2_sequences_running", "Sequences that are computed.", running) +
-    gauge("gpt2_sequences_waiting", "Sequences that wait.", waiting) +
-    gauge("gpt2_waiting_tokens", "Their prompt tokens.", waitingTokens) +
+    gauge("gpt2_sequences_running", "Sequences being computed.", running) +
+    gauge("gpt2_sequences_waiting", "Sequences waiting.", waiting) +
+    gauge("gpt2_waiting_tokens", "Prompt tokens of waiting sequences.", waitingTokens) +
     gauge("gpt2_slots", "Slots of the cache.", slots) +
-    gauge("gpt2_steps", "Steps since the start.", steps) +
+    gauge("gpt2_steps", "Scheduler steps since the start.", steps) +
     gauge("process_resident_memory_bytes", "Resident memory.", process.memoryUsage().rss)
   );
 }

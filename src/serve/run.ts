@@ -6,13 +6,13 @@ import type { samplingFields } from "./fields.js";
 import type { Parsed } from "./schema.js";
 import type { Caller, Service } from "./service.js";
 
-/** The sampling part of a request, alike in all endpoints that generate. */
+/** The sampling fields of a request, the same in all endpoints that generate. */
 export type SamplingBody = Parsed<typeof samplingFields>;
 
-/** Text that ends sequences of DRY: lines, and what stands between fields. */
+/** Texts across which DRY finds no repetition: line breaks and field separators. */
 const DRY_BREAKERS = ["\n", ":", '"', "*"];
 
-/** A request's sampling as the library has it. @throws {UsageError} */
+/** The library's options for a request's sampling fields. @throws {UsageError} */
 export function samplingOptions(service: Service, body: SamplingBody): GenerateOptions {
   const { tokenizer } = service.model;
   const breakers = body.dry_multiplier > 0 ? DRY_BREAKERS.flatMap((text) => [...(tokenizer?.encode(text) ?? [])]) : [];
@@ -58,16 +58,16 @@ export interface TextRun {
   readonly samples: number;
   readonly stop: readonly string[];
   readonly alternatives: number;
-  /** Prompts share the cache within this. */
+  /** The cache is shared only within a scope. */
   readonly salt: string;
   /** Number of alternatives of the prompt's tokens; undefined if they are not scored. */
   readonly promptAlternatives?: number | undefined;
 }
 
-/** What a run reports besides its tokens. */
+/** The results of a run besides its tokens. */
 export interface RunReport {
   cached: number;
-  /** Of the prompt's tokens from the second on. */
+  /** One for each prompt token from the second on. */
   readonly promptScores: readonly PromptScore[];
 }
 
@@ -126,7 +126,7 @@ export async function* generateTexts(
   }
 }
 
-/** Why a text ended, in OpenAI's words. */
+/** Why a text ended, in OpenAI's terms. */
 export const finishReason = (reason: FinishReason): "stop" | "length" =>
   reason === "stop" || reason === "endoftext" ? "stop" : "length";
 

@@ -1,12 +1,12 @@
 import { type ApiError, invalid } from "./api-error.js";
 
-/** A JSON Schema, as far as it is used here. */
+/** The part of JSON Schema used here. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** Checks a value of a request and says what it may be. One definition serves validation and the OpenAPI document. */
+/** Validates a value of a request, and describes it for the OpenAPI document. */
 export interface Schema<T> {
   readonly schema: JsonSchema;
-  /** @throws {ApiError} naming the place in the request. */
+  /** @throws {ApiError} it names the place in the request. */
   parse(value: unknown, at: string): T;
 }
 
@@ -90,7 +90,7 @@ export function list<T>(item: Schema<T>, most: number, least = 0): Schema<T[]> {
   };
 }
 
-/** An object of any keys that the pattern takes. */
+/** An object whose keys match the pattern. */
 export function record<T>(key: RegExp, item: Schema<T>, most: number): Schema<Record<string, T>> {
   return {
     schema: { type: "object", additionalProperties: item.schema, maxProperties: most },
@@ -107,7 +107,7 @@ export function record<T>(key: RegExp, item: Schema<T>, most: number): Schema<Re
   };
 }
 
-/** Fields beyond these are ignored, as clients send what other servers know. */
+/** Other fields are ignored: clients send options of other servers too. */
 export function object<F extends Fields>(fields: F): Schema<Parsed<F>> {
   const required = Object.entries(fields).flatMap(([name, { schema }]) => (schema["x-optional"] ? [] : [name]));
   const properties = Object.fromEntries(
@@ -148,7 +148,7 @@ export function withDefault<T>(inner: Schema<T>, value: T): Schema<T> {
   };
 }
 
-/** The first that takes the value; the error is that of the one whose JSON type fits. */
+/** The first schema that accepts the value. If none does, the error comes from the one whose JSON type fits. */
 export function anyOf<A, B, C = A>(...options: [Schema<A>, Schema<B>, Schema<C>?]): Schema<A | B | C> {
   const all = options.filter((option) => option !== undefined) as Schema<A | B | C>[];
   return {
@@ -167,7 +167,7 @@ export function anyOf<A, B, C = A>(...options: [Schema<A>, Schema<B>, Schema<C>?
   };
 }
 
-/** A field of OpenAI's that this server does not have: anything but nothing, or a value that changes nothing, is refused. */
+/** A field of OpenAI's API that this server lacks: refused unless absent, or set to a value without effect. */
 export function refused(reason: string, ...harmless: readonly unknown[]): Schema<undefined> {
   return {
     schema: { description: `Not supported: ${reason}`, nullable: true, "x-optional": true },
@@ -185,10 +185,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 const typeOf = (value: unknown): string => (Array.isArray(value) ? "array" : typeof value);
 
-/** Brackets deeper than this are no request. */
+/** Deepest nesting of a request's JSON. */
 const MOST_DEPTH = 32;
 
-/** JSON whose nesting is bounded before it is parsed. @throws {ApiError} */
+/** Parses JSON after checking how deep it is nested. @throws {ApiError} */
 export function parseJson(text: string): unknown {
   let [depth, inString] = [0, false];
   for (let i = 0; i < text.length; i++) {

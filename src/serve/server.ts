@@ -15,11 +15,11 @@ export interface ServeOptions extends Partial<ServiceLimits> {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly keys?: readonly string[] | undefined;
-  /** Listen on other addresses than the machine's own without a key. */
+  /** Allow other machines to call without a key. */
   readonly open?: boolean | undefined;
   readonly allowHosts?: readonly string[] | undefined;
   readonly allowOrigins?: readonly string[] | undefined;
-  /** Called with each request that was answered. */
+  /** Called after each request. */
   readonly onRequest?: ((line: RequestLine) => void) | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface RunningServer {
   readonly service: Service;
   /** Requests being answered. */
   readonly active: number;
-  /** Takes no more requests, waits for those under way, at most so many milliseconds, then ends them. */
+  /** Refuses new requests, waits up to so many milliseconds for those being answered, then aborts them. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ const SECURITY_HEADERS = {
 const PAGE_POLICY =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** Serves a model over HTTP: OpenAI's API, and a page at `/`. The model stays the caller's. */
+/** Serves a model over HTTP: OpenAI's API, and a page at `/`. The caller keeps the model, and disposes of it. */
 export async function serve(model: GPT2, options: ServeOptions): Promise<RunningServer> {
   const {
     name,
@@ -62,7 +62,12 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
   } = options;
   if (!isLoopback(host) && keys.length === 0 && !open) {
     const hint = "Set a key (GPT2_API_KEY or --api-key-file), or say --open";
-    throw new UsageError({ op: `listening on ${host}`, expected: "a key, as others can call", got: "none", hint });
+    throw new UsageError({
+      op: `listening on ${host}`,
+      expected: "an API key, as other machines can call",
+      got: "none",
+      hint,
+    });
   }
   if (keys.some((key) => key.length < 8)) {
     throw new UsageError({ op: "API key", expected: "at least 8 characters", got: "a shorter one" });
@@ -129,7 +134,7 @@ class App {
     response.setHeader("x-request-id", isPlainId(id) ? id : this.#service.newId("req"));
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const controller = new AbortController();
-    // An error of the connection is the client's leaving.
+    // A connection error means that the client left.
     request.on("error", () => controller.abort());
     response.on("error", () => controller.abort());
     response.on("close", () => {
@@ -162,7 +167,7 @@ class App {
     this.#gate.checkSource(request);
     for (const [name, value] of Object.entries(this.#gate.corsHeaders(request))) response.setHeader(name, value);
     if (method === "OPTIONS") return void response.writeHead(204).end();
-    // The page asks for the key itself.
+    // Needs no key: the page asks for it.
     if (path === "/" && method === "GET") return this.#sendPage(response);
     const caller = { ...context, key: this.#gate.keyOf(request) };
     if (method === "GET" && this.#information(path, response)) return;
@@ -179,7 +184,7 @@ class App {
     await route.handle(this.#service, body, caller, response);
   }
 
-  /** The endpoints that say something about the server. Returns whether the path is one. */
+  /** Answers endpoints about the server itself. Returns whether the path is one. */
   #information(path: string, response: ServerResponse): boolean {
     const service = this.#service;
     if (path === "/ready") {
@@ -206,7 +211,7 @@ class App {
     }
     const known = apiErrorOf(signal.aborted ? signal.reason : error);
     if (known.status === 500) console.error(error);
-    // In a stream the status is out: the error is an event.
+    // A stream has sent its status already: the error becomes an event.
     if (response.headersSent) response.end(`data: ${JSON.stringify(known.body)}\n\n`);
     else sendError(response, known);
   }

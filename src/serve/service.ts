@@ -14,21 +14,21 @@ export interface ServiceLimits {
   readonly queue: number;
   /** Prompt tokens that may wait. */
   readonly queueTokens: number;
-  /** Seconds after which a request is given up. */
+  /** Seconds after which a request is aborted. */
   readonly timeout: number;
 }
 
-/** What a request brings besides its body. */
+/** The context of a request besides its body. */
 export interface Caller {
-  /** Which key it has, so that the cache's timing tells nothing about other keys' prompts. */
+  /** The name of its key. Keys do not share cached prompts, whose timing would reveal them. */
   readonly key: string;
-  /** Aborted when the client leaves or the time is up. */
+  /** Aborted when the client leaves or the time limit is reached. */
   readonly signal: AbortSignal;
-  /** When it came, by `performance.now()`. */
+  /** Its arrival, by `performance.now()`. */
   readonly start: number;
 }
 
-/** The model that is served, its names, and the bounds on what waits for it. */
+/** The served model, its names, and the limits of its queue. */
 export class Service {
   readonly model: GPT2;
   readonly name: string;
@@ -36,7 +36,7 @@ export class Service {
   readonly metrics = new Metrics();
   readonly created = Math.floor(Date.now() / 1000);
   readonly template: Template;
-  /** Whether the model brought a template of its own. */
+  /** Whether the model has its own chat template. */
   readonly ownTemplate: boolean;
   draining = false;
 
@@ -68,7 +68,7 @@ export class Service {
     return this.model.generation({ adapter: this.adapterOf(name) });
   }
 
-  /** Ids of a prompt, checked. @throws {ApiError} it is too long, or an id is none. */
+  /** Checks a prompt's token ids. @throws {ApiError} it is too long, or an id is outside the vocabulary. */
   promptIds(prompt: string | readonly number[], param: string, truncate: boolean): number[] {
     const { nCtx, vocabSize } = this.model.config;
     let ids = typeof prompt === "string" ? Array.from(this.tokenizer.encode(prompt)) : [...prompt];
@@ -86,7 +86,7 @@ export class Service {
     throw new ApiError(400, message, { param, code: "context_length_exceeded" });
   }
 
-  /** Ids of a template's parts. */
+  /** Token ids of a template's parts. */
   partIds(parts: readonly TextPart[]): number[] {
     return parts.flatMap((part, i) => {
       if (typeof part !== "string") return this.start();
@@ -97,10 +97,10 @@ export class Service {
   start(): number[] {
     const { endOfText } = this.model;
     if (endOfText !== undefined) return [endOfText];
-    throw invalid("prompt", "expected at least one token, as the model has none that starts a text");
+    throw invalid("prompt", "expected at least one token: the model has no token that starts a text");
   }
 
-  /** @throws {ApiError} as many as may wait are waiting. */
+  /** @throws {ApiError} the queue is full. */
   admit(sequences: number, tokens: number): void {
     if (this.draining) throw new ApiError(503, "The server is shutting down", { code: "shutting_down", retryAfter: 5 });
     const { waiting, waitingTokens, running } = this.model.generation().scheduler.status;
@@ -118,14 +118,14 @@ export class Service {
   }
 }
 
-/** The template beside the model, if it was trained with one. */
+/** The template in the model's folder, if it was trained with one. */
 function templateOf({ path }: GPT2): Template | undefined {
   if (path === undefined) return undefined;
   const file = join(statSync(path).isDirectory() ? path : dirname(path), TEMPLATE_FILE);
   return existsSync(file) ? checkTemplate(JSON.parse(readFileSync(file, "utf8")), file) : undefined;
 }
 
-/** An error of the library as the API states it: wrong values of a request are the client's, the rest is not disclosed. */
+/** The API's error for one of the library: invalid values are reported to the client, the rest is not disclosed. */
 export function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof ContextLengthError) return new ApiError(400, error.message, { code: "context_length_exceeded" });

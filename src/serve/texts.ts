@@ -71,7 +71,7 @@ export async function classify(service: Service, body: Parsed<typeof classifyFie
   };
 }
 
-/** POST /v1/score: of each pair the cosine of the embeddings, or the second's log-probability after the first. */
+/** POST /v1/score: for each pair the cosine of the embeddings, or the log-probability of the second text after the first. */
 export async function score(service: Service, body: Parsed<typeof scoreFields>, { signal }: Caller) {
   const [first, second] = [body.text_1, body.text_2].map((text) => (typeof text === "string" ? [text] : text));
   if (first!.length !== 1 && first!.length !== second!.length) {
@@ -103,11 +103,11 @@ export async function score(service: Service, body: Parsed<typeof scoreFields>, 
   };
 }
 
-/** POST /tokenize: special tokens in a text are encoded as such, as clients send what they read in /tokenizer_info. */
+/** POST /tokenize. Special tokens in a text are encoded as such: clients take them from /tokenizer_info. */
 export function tokenize(service: Service, body: Parsed<typeof tokenizeFields>) {
   const { prompt, content, messages, return_token_strs: names } = body;
   const text = prompt ?? content;
-  if (text === undefined && !messages) throw invalid("prompt", "expected a text, or messages");
+  if (text === undefined && !messages) throw invalid("prompt", "expected a prompt or messages, got neither");
   const tokens = messages
     ? chatIds(service, messages, "messages")
     : Array.from(service.tokenizer.encode(text!, { allowedSpecial: "all", addSpecialTokens: body.add_special_tokens }));

@@ -39,7 +39,10 @@ describe("gpt2 serve", () => {
   it("refuses what it can't do in one line: another address without a key, an adapter without a name", async () => {
     const open = await gpt2(["serve", "--model", TINY, "--host", "0.0.0.0", "--port", "0"]);
     assert.deepEqual([open.status, open.stdout], [2, ""]);
-    assert.match(open.stderr, /^gpt2: listening on 0\.0\.0\.0: expected a key, as others can call, got none\..*\n$/);
+    assert.match(
+      open.stderr,
+      /^gpt2: listening on 0\.0\.0\.0: expected an API key, as other machines can call, got none\..*\n$/,
+    );
     const adapter = await gpt2(["serve", "--model", TINY, "--adapter", "nothing"]);
     assert.notEqual(adapter.status, 0);
     assert.match(adapter.stderr, /Not name=path/);

@@ -2,7 +2,7 @@ import type { SamplingSettings } from "../../pretrained/sampling-options.js";
 import { largest } from "../largest.js";
 import type { MoreSampling, SamplerStep } from "./options.js";
 
-/** Tokens that are left, likeliest first, and their logits as far as they were changed. */
+/** The remaining tokens, likeliest first, and their logits as changed so far. */
 interface Left {
   ids: number[];
   logits: number[];
@@ -14,13 +14,13 @@ interface Uniform {
 }
 
 /**
- * Sampling in steps, each of which takes what the one before left: the filters and the temperature in the order of the
- * settings, or mirostat. Slower than the sampler's own path for temperature, top-k, top-p and min-p in their usual order.
+ * Sampling in steps, each of which filters or rescales what the previous one left: filters and temperature in the order of
+ * the settings, or mirostat. Slower than the sampler's own path for temperature, top-k, top-p and min-p in their usual order.
  */
 export class SamplerChain {
   readonly #settings: SamplingSettings;
   readonly #more: MoreSampling;
-  /** Mirostat's bound on the surprise of a token, in bits. */
+  /** Mirostat's bound on a token's surprise, in bits. */
   #mu: number;
 
   constructor(settings: SamplingSettings, more: MoreSampling) {
@@ -30,9 +30,9 @@ export class SamplerChain {
   }
 
   /**
-   * The tokens that are left, likeliest first, and their probabilities.
+   * The remaining tokens, likeliest first, and their probabilities.
    *
-   * @param scores [V], none of them NaN, one of them finite
+   * @param scores [V], without NaN, at least one finite
    */
   candidates(scores: Float32Array | Float64Array, random: Uniform): { ids: number[]; probabilities: number[] } {
     const left = this.#sorted(scores);
@@ -42,14 +42,14 @@ export class SamplerChain {
     return { ids: left.ids, probabilities: softmax(left.logits) };
   }
 
-  /** Learns which candidate was drawn. */
+  /** Updates mirostat's bound by the candidate that was drawn. */
   drawn(probability: number): void {
     if (this.#more.mirostatTau > 0) {
       this.#mu -= this.#more.mirostatEta * (-Math.log2(probability) - this.#more.mirostatTau);
     }
   }
 
-  /** Likeliest first, the lower id first among equals; with top-k in front of all else, no more than it keeps. */
+  /** All tokens, likeliest first, the lower id first among equals. If top-k comes first, only those that it keeps. */
   #sorted(scores: Float32Array | Float64Array): Left {
     const { topK } = this.#settings;
     if (this.#topKIsFirst && topK < scores.length) {
@@ -64,7 +64,7 @@ export class SamplerChain {
     return { ids, logits: ids.map((id) => scores[id]!) };
   }
 
-  /** Whether top-k comes before all that looks at the whole vocabulary. */
+  /** Whether top-k comes before every step that looks at the whole vocabulary. */
   get #topKIsFirst(): boolean {
     const { samplerOrder, topNSigma, typicalP, temperatureRange, xtcProbability, mirostatTau } = this.#more;
     const { topK, topP, minP } = this.#settings;
@@ -93,7 +93,7 @@ export class SamplerChain {
     else if (step === "xtc" && xtcProbability > 0) this.#excludeTop(left, random);
   }
 
-  /** Divides logits by the temperature: with a range by one between its ends, by the normalised entropy. */
+  /** Divides logits by the temperature. With a range, the normalised entropy chooses a temperature within it. */
   #heat(left: Left): void {
     const { temperature } = this.#settings;
     const { temperatureRange: range, temperatureExponent } = this.#more;
@@ -107,7 +107,7 @@ export class SamplerChain {
     else left.logits = left.logits.map((x) => x / t);
   }
 
-  /** XTC (p-e-w 2024): with some probability the tokens above the threshold go, but for the least likely of them. */
+  /** XTC (p-e-w 2024): with some probability, removes all tokens above the threshold but the least likely of them. */
   #excludeTop(left: Left, random: Uniform): void {
     const { xtcProbability, xtcThreshold } = this.#more;
     const above = softmax(left.logits).filter((p) => p >= xtcThreshold).length;
@@ -128,18 +128,18 @@ function keep(left: Left, count: number): void {
   left.logits.length = count;
 }
 
-/** Of logits in falling order. */
+/** Softmax of logits in descending order. */
 function softmax(logits: readonly number[]): number[] {
   const weights = logits.map((x) => Math.exp(x - logits[0]!));
   const sum = weights.reduce((a, b) => a + b, 0);
   return weights.map((w) => w / sum);
 }
 
-/** In nats. */
+/** The entropy, in nats. */
 const entropy = (probabilities: readonly number[]): number =>
   probabilities.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
 
-/** How many probabilities from the first on reach a share. */
+/** The number of leading probabilities that together reach `share`. */
 function reach(probabilities: readonly number[], share: number): number {
   let sum = 0;
   for (const [i, p] of probabilities.entries()) {
@@ -149,7 +149,7 @@ function reach(probabilities: readonly number[], share: number): number {
   return probabilities.length;
 }
 
-/** How many of the falling values are at least `least`: one at least. */
+/** The number of values, in descending order, that are at least `least`; never below 1. */
 function countFrom(values: readonly number[], least: number): number {
   const end = values.findIndex((x) => x < least);
   return end < 0 ? values.length : Math.max(1, end);
@@ -160,7 +160,7 @@ function deviation(values: readonly number[]): number {
   return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
 }
 
-/** Keeps the tokens whose surprise is nearest to the entropy, up to a share of the probability. */
+/** Keeps the tokens whose surprise is closest to the entropy, until they reach a share of the probability. */
 function keepTypical(left: Left, share: number): void {
   const probabilities = softmax(left.logits);
   const h = entropy(probabilities);

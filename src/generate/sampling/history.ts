@@ -1,6 +1,6 @@
 import type { MoreSampling } from "./options.js";
 
-/** The text so far, and what it makes of logits: penalties, biases and limits, which change them one by one. */
+/** The text so far, and the penalties, biases and limits that change single logits because of it. */
 export class History {
   readonly #settings: MoreSampling;
   readonly #eosTokenIds: readonly number[];
@@ -48,9 +48,9 @@ export class History {
   }
 
   /**
-   * DRY ("don't repeat yourself", p-e-w 2024). Naively: for each earlier place, count how many tokens before it equal
-   * those at the end, and penalise the token there. The counts are the Z function of the text read backwards, which
-   * takes linear time.
+   * DRY ("don't repeat yourself", p-e-w 2024). Naively: for each earlier position, count how many tokens before it equal
+   * the text's last tokens, and penalise the token there. The counts are the Z function of the reversed text, which takes
+   * linear time.
    */
   #penaliseRepetition(scores: Float32Array): void {
     const { dryMultiplier, dryBase, dryAllowedLength, dryBreakers } = this.#settings;
@@ -71,7 +71,7 @@ export class History {
   }
 }
 
-/** z[i]: how many tokens from i on equal those from the start. */
+/** z[i]: the number of tokens from i on that equal those at the start. */
 function zFunction(tokens: readonly number[]): Int32Array {
   const z = new Int32Array(tokens.length);
   for (let i = 1, left = 0, right = 0; i < tokens.length; i++) {

@@ -1,23 +1,23 @@
 import { UsageError } from "../../errors.js";
 
-/** The steps of sampling that can be put in another order; what changes logits one by one comes before them all. */
+/** Sampling steps, whose order can be set. Penalties, biases and limits come before all of them. */
 export const SAMPLER_STEPS = ["temperature", "topNSigma", "topK", "typicalP", "topP", "minP", "xtc"] as const;
 
 export type SamplerStep = (typeof SAMPLER_STEPS)[number];
 
 /** Sampling beyond temperature, top-k, top-p, min-p and the repetition penalty. All of it is off by default. */
 export interface MoreSamplingOptions {
-  /** Subtracted from the logits of tokens that were generated already. */
+  /** Subtracted from the logits of tokens already generated. */
   readonly presencePenalty?: number | undefined;
-  /** The same, times how often the token was generated. */
+  /** Subtracted from a token's logit for each time it was generated. */
   readonly frequencyPenalty?: number | undefined;
   /** Added to logits, by token id; -100 all but forbids a token, 100 forces it. */
   readonly logitBias?: Readonly<Record<number, number>> | undefined;
-  /** Token sequences that are never completed: the last token of one is forbidden where those before it stand. */
+  /** Forbidden token sequences: the last token of one is never sampled after the tokens before it. */
   readonly badWords?: readonly (readonly number[])[] | undefined;
-  /** If given, the only ids that are sampled. */
+  /** If given, only these ids are sampled. */
   readonly allowedIds?: readonly number[] | undefined;
-  /** Number of tokens before which the text does not end by itself. */
+  /** Least number of tokens before the text may end. */
   readonly minNewTokens?: number | undefined;
   /** DRY: a token that would continue a repetition of n tokens loses dryMultiplier · dryBase^(n - dryAllowedLength). */
   readonly dryMultiplier?: number | undefined;
@@ -25,25 +25,25 @@ export interface MoreSamplingOptions {
   readonly dryBase?: number | undefined;
   /** Longest repetition without a penalty. Default 2. */
   readonly dryAllowedLength?: number | undefined;
-  /** Ids that no repetition reaches across, such as line breaks. */
+  /** Ids that break a repetition, such as line breaks. */
   readonly dryBreakers?: readonly number[] | undefined;
-  /** Keep tokens whose logit is within this many standard deviations of the largest (Tang et al. 2024); 0 keeps all. */
+  /** Keep tokens with logits within this many standard deviations of the largest (Tang et al. 2024); 0 keeps all. */
   readonly topNSigma?: number | undefined;
-  /** Keep the tokens nearest in surprise to the entropy, up to this probability (Meister et al. 2023); 1 keeps all. */
+  /** Keep the tokens with a surprise closest to the entropy, up to this probability (Meister et al. 2023); 1 keeps all. */
   readonly typicalP?: number | undefined;
-  /** Dynamic temperature: temperature ± this, by the entropy of what is left. */
+  /** Dynamic temperature: temperature ± this, by the entropy of the remaining tokens. */
   readonly temperatureRange?: number | undefined;
-  /** Exponent of the normalised entropy there. Default 1. */
+  /** Exponent of the normalised entropy in dynamic temperature. Default 1. */
   readonly temperatureExponent?: number | undefined;
-  /** XTC: how often the likeliest tokens are left out, all but the least likely of those above the threshold. */
+  /** XTC: the probability of leaving out all tokens above the threshold but the least likely of them. */
   readonly xtcProbability?: number | undefined;
   /** Default 0.1. */
   readonly xtcThreshold?: number | undefined;
-  /** Mirostat 2 (Basu et al. 2021): target surprise in bits; replaces the filters. 0 is off. */
+  /** Mirostat 2 (Basu et al. 2021): target surprise in bits. Replaces the filters. 0 is off. */
   readonly mirostatTau?: number | undefined;
-  /** Its learning rate. Default 0.1. */
+  /** Mirostat's learning rate. Default 0.1. */
   readonly mirostatEta?: number | undefined;
-  /** The order of the steps, each at most once; one that is missing comes after the others, in the default order. */
+  /** The order of the steps, each at most once. Missing ones follow in the default order. */
   readonly samplerOrder?: readonly SamplerStep[] | undefined;
 }
 
@@ -58,9 +58,9 @@ export interface MoreSampling extends Readonly<Record<NumberName, number>> {
   readonly allowedIds: ReadonlySet<number> | undefined;
   readonly dryBreakers: ReadonlySet<number>;
   readonly samplerOrder: readonly SamplerStep[];
-  /** Whether anything changes logits one by one. */
+  /** Whether any penalty, bias or limit is on. */
   readonly changesLogits: boolean;
-  /** Whether any step is on, or in another order, that temperature, top-k, top-p and min-p alone don't have. */
+  /** Whether the settings need {@link SamplerChain}: steps besides temperature, top-k, top-p and min-p, or another order. */
   readonly needsChain: boolean;
 }
 
@@ -141,7 +141,7 @@ export function moreSampling(options: MoreSamplingOptions): MoreSampling {
   };
 }
 
-/** Nothing of it. */
+/** All options off. */
 export const NO_MORE_SAMPLING = moreSampling({});
 
 function completeOrder(given: readonly SamplerStep[]): SamplerStep[] {

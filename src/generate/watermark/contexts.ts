@@ -1,43 +1,43 @@
 /**
- * Where to look for an earlier occurrence of a context, as a repeated one is sampled without the mark: in the generated
- * text, in prompt and text (the first tokens, whose context is not full, are then unmarked), or nowhere. As vLLM's
- * `deduplicate_contexts`.
+ * Where to look for an earlier occurrence of a context, because a repeated context is sampled without the mark: in the
+ * generated text, in prompt and text (then the first tokens, whose context is incomplete, are unmarked), or nowhere. Like
+ * vLLM's `deduplicate_contexts`.
  */
 export type ContextScope = "single-turn" | "all" | "none";
 
 export interface ContextOptions {
   readonly width: number;
   readonly scope: ContextScope;
-  /** Positions of the text that are looked through, the newest. */
+  /** Number of newest positions to search. */
   readonly maxHistory: number;
 }
 
 /**
- * The last tokens of a text that is being written, -1 where it had not begun, and whether the same were seen before. The
- * key and the context decide a token; deciding twice by the same would make texts loop, and be no new evidence.
+ * The last tokens of a text being written, -1 before its beginning, and whether the same tokens occurred before. Key and
+ * context decide a token: deciding twice by the same context would make texts loop, and add no evidence.
  */
 export class Contexts {
   readonly current: Int32Array;
   readonly #options: ContextOptions;
   readonly #unmarkedStart: boolean;
-  /** The last position at which each context stood. */
+  /** The last position of each context. */
   readonly #last = new Map<string, number>();
-  /** Tokens so far, of prompt and text. */
+  /** Number of tokens so far, in prompt and text. */
   #length = 0;
   #generated = 0;
 
-  /** @param unmarkedStart whether the first tokens, whose context is not full, are unmarked */
+  /** @param unmarkedStart whether the first tokens, whose context is incomplete, are unmarked */
   constructor(prompt: readonly number[], options: ContextOptions, unmarkedStart = false) {
     this.#options = options;
     this.#unmarkedStart = unmarkedStart || options.scope === "all";
     this.current = new Int32Array(options.width).fill(-1);
     if (options.scope !== "all") return;
     for (const token of prompt) this.#add(token);
-    // The prompt's contexts count as seen, but the text's own begin anew.
+    // The prompt's contexts count as seen, but the text's own contexts start over.
     this.current.fill(-1);
   }
 
-  /** Whether the next token is to be sampled without the mark. */
+  /** Whether the next token must be sampled without the mark. */
   get repeated(): boolean {
     const { scope, width, maxHistory } = this.#options;
     if (this.#unmarkedStart && this.#generated < width) return true;

@@ -3,13 +3,13 @@ import { derivedKey } from "./key.js";
 import type { Candidates, Mark, Watermark } from "./mark.js";
 import { ContextWords } from "./philox.js";
 
-/** The least -log u of {@link ContextWords.uniform}, at its largest value. */
+/** The smallest -log u, for the largest value of {@link ContextWords.uniform}. */
 const LEAST = -Math.log(1 - 2 ** -24);
 
 /**
- * Aaronson's watermark (2023, "Watermarking of Large Language Models"): of the candidates the one with the largest
- * log p - log(-log u), u pseudorandom for key, context and token. Without the key that is a draw by p (Gumbel 1954); with
- * it the u of the chosen tokens are seen to be larger than chance would have them. As vLLM's `gumbel`.
+ * Aaronson's watermark (2023, "Watermarking of Large Language Models"): choose the candidate with the largest
+ * log p - log(-log u), where u is pseudorandom in key, context and token. Without the key this is a draw by p (Gumbel 1954);
+ * with it, the u of the chosen tokens are seen to be larger than by chance. Like vLLM's `gumbel`.
  */
 export class GumbelWatermark implements Watermark {
   readonly #words: ContextWords;
@@ -31,8 +31,8 @@ export class GumbelWatermark implements Watermark {
 }
 
 /**
- * Two of them, under keys derived from one: each token is chosen by the second with probability alpha. The first serves a
- * draft model, the second the model that verifies it. As vLLM's `dual_key_gumbel`.
+ * Two Gumbel watermarks, under keys derived from one: the second chooses each token with probability alpha. The first
+ * serves a draft model, the second the model that verifies the drafts. Like vLLM's `dual_key_gumbel`.
  */
 export class DualKeyGumbelWatermark implements Watermark {
   readonly #words: readonly [ContextWords, ContextWords];
@@ -65,21 +65,21 @@ export const dualKeys = async (key: bigint): Promise<readonly [bigint, bigint]> 
 ];
 
 /**
- * The key decides the whole of a text, and would make all samples of a prompt the same. So those after the first draw
- * their first tokens, whose context is not full, without the mark.
+ * The key alone would decide a whole text, and make all samples of a prompt the same. So samples after the first draw
+ * their first tokens, whose context is incomplete, without the mark.
  */
 function textContexts(prompt: readonly number[], sample: number, options: ContextOptions): Contexts {
   return new Contexts(prompt, options, sample > 0);
 }
 
-/** The candidate with the largest p / -log u, whose logarithm is the sum above. */
+/** The candidate with the largest p / -log u, the exponential of the sum above. */
 function race({ ids, count, weights }: Candidates, words: ContextWords): number {
   let best = -1;
   let winner = ids[0]!;
   for (let i = 0; i < count; i++) {
     const id = ids[i]!;
     const weight = weights[id]!;
-    // Most of a vocabulary can't win, whatever its u.
+    // Most candidates cannot win, whatever their u.
     if (weight <= best * LEAST) continue;
     const pace = weight / -Math.log(words.uniform(id));
     if (pace <= best) continue;

@@ -3,16 +3,16 @@ import type { Candidates, Mark, Watermark } from "./mark.js";
 import { isAmongFirst, Mt19937, permutation } from "./mt19937.js";
 import type { Complete, HfKgwOptions } from "./options.js";
 
-/** Size of the table of `selfhash`. */
+/** Size of the hash table of `selfhash`. */
 const TABLE_SIZE = 1_000_003;
-/** `selfhash` looks at so many of the likeliest tokens. */
+/** Number of likeliest tokens that `selfhash` tests. */
 const TRIED = 40;
 
 /**
- * The red-green watermark of Hugging Face transformers (WatermarkingConfig; Kirchenbauer et al. 2023, 2024): the first
- * gamma of a permutation of the vocabulary are green, and delta is added to their logits. The permutation's seed is made of
- * the token before (`lefthash`), or of the token itself and those before it (`selfhash`). Equal to transformers on a CPU,
- * whose torch.randperm is a Mersenne Twister; on a GPU torch has another.
+ * The red-green watermark of Hugging Face transformers (WatermarkingConfig; Kirchenbauer et al. 2023, 2024): the first share
+ * gamma of a permutation of the vocabulary is green, and delta is added to green logits. The permutation is seeded by the
+ * previous token (`lefthash`), or by the token itself and those before it (`selfhash`). Equals transformers on a CPU, where
+ * torch.randperm uses a Mersenne Twister; torch on a GPU uses another generator.
  */
 export class HfKgwWatermark implements Watermark {
   readonly #key: bigint;
@@ -33,7 +33,7 @@ export class HfKgwWatermark implements Watermark {
     this.#self = options.seeding === "selfhash";
   }
 
-  /** Tokens of an n-gram that the test counts; its last is green or not. */
+  /** Length of the n-grams that the test counts; their last token is green or not. */
   get ngramLength(): number {
     return this.#self ? this.#width : this.#width + 1;
   }
@@ -52,7 +52,7 @@ export class HfKgwWatermark implements Watermark {
     };
   }
 
-  /** Whether the last of an n-gram's tokens is green after those before it. */
+  /** Whether the last token of an n-gram is green after the others. */
   isGreen(ngram: readonly number[]): boolean {
     const token = ngram.at(-1)!;
     const seed = this.#self ? this.#selfSeed(ngram) : this.#leftSeed(ngram.at(-2)!);
@@ -66,7 +66,7 @@ export class HfKgwWatermark implements Watermark {
     for (let i = 0; i < count; i++) if (green[ids[i]!]) weights[ids[i]!]! *= this.#factor;
   }
 
-  /** Whether a token is green depends on itself: only the likeliest are tried. */
+  /** Tests only the likeliest tokens, because each token needs a permutation of its own. */
   #favourOwn(before: readonly number[], { ids, count, weights }: Candidates): void {
     const candidates = Float64Array.from(ids.subarray(0, count), (id) => weights[id]!);
     const likeliest = new Int32Array(Math.min(TRIED, count));
@@ -79,7 +79,7 @@ export class HfKgwWatermark implements Watermark {
     return (this.#key * BigInt(token)) % (2n ** 64n - 1n);
   }
 
-  /** The least of key · a · b over the tokens, in 64 bits with a sign; b is the last one's. */
+  /** The minimum of key · a · b over the tokens, in signed 64-bit integers; b belongs to the last token. */
   #selfSeed(ngram: readonly number[]): bigint {
     this.#table ??= permutation(new Mt19937(this.#key), TABLE_SIZE);
     const hash = (token: number) => BigInt(this.#table![token % TABLE_SIZE]! + 1);

@@ -9,7 +9,7 @@ const HIGH = 0x5851f42d;
 const LOW = 0x4c957f2d;
 const TWO32 = 2 ** 32;
 
-/** 64 bits as two numbers. */
+/** A 64-bit integer as two numbers. */
 interface Word {
   readonly high: number;
   readonly low: number;
@@ -19,17 +19,17 @@ const ZERO: Word = { high: 0, low: 0 };
 const ONE: Word = { high: 0, low: 1 };
 
 /**
- * SynthID-Text as in Hugging Face transformers (SynthIDTextWatermarkingConfig; Dathathri et al. 2024): a tournament with a
- * round for each key. The n-gram and the key are hashed to a place in a table of random bits.
+ * SynthID-Text as in Hugging Face transformers (SynthIDTextWatermarkingConfig; Dathathri et al. 2024): a tournament with one
+ * round for each key. Each n-gram and key is hashed to an index of a table of random bits.
  */
 export class HfSynthIdWatermark implements Watermark {
   readonly ngramLength: number;
-  /** Rounds: keys. */
+  /** Number of rounds, one for each key. */
   readonly depth: number;
   /** Share of ones in the table. */
   readonly mean: number;
   readonly #options: Complete<HfSynthIdOptions>;
-  /** For each round key · multiplier + 1: what its step adds to a hash times the multiplier. */
+  /** For each round, key · multiplier + 1: what its hash step adds to a hash times the multiplier. */
   readonly #steps: readonly Word[];
   readonly #table: Uint8Array;
 
@@ -43,7 +43,7 @@ export class HfSynthIdWatermark implements Watermark {
     this.mean = this.#table.reduce((sum, bit) => sum + bit, 0) / this.#table.length;
   }
 
-  /** Contexts are of the generated text alone, 0 where it had not begun. */
+  /** Contexts hold tokens of the generated text only, 0 before its beginning. */
   mark(): Mark {
     const { contextHistorySize, skipFirstNgrams } = this.#options;
     const context = new Int32Array(this.ngramLength - 1);
@@ -70,7 +70,7 @@ export class HfSynthIdWatermark implements Watermark {
     return hash;
   }
 
-  /** The g of each round for a token after a context. */
+  /** The bit g of each round for a token after a context. */
   gOf(context: Word, token: number): Uint8Array {
     const hash = this.#hashAfter(context, token);
     return Uint8Array.from(this.#steps, (_, round) => this.#g(hash.high, hash.low, round));
@@ -90,7 +90,7 @@ export class HfSynthIdWatermark implements Watermark {
     });
   }
 
-  /** The n-gram's hash, times the multiplier: a key's step then only adds. */
+  /** The n-gram's hash times the multiplier, to which a key's step only has to add. */
   #hashAfter(context: Word, token: number): Word {
     return times(step(context, { high: 0, low: token }));
   }
@@ -102,10 +102,10 @@ export class HfSynthIdWatermark implements Watermark {
   }
 }
 
-/** The newest contexts, of a fixed number, at first all 0. */
+/** A fixed number of newest contexts, all 0 at first. */
 export class ContextHistory {
   readonly #size: number;
-  /** When each came last. */
+  /** Last occurrence of each context. */
   readonly #last = new Map([["0,0", -1]]);
   #added = 0;
 
@@ -113,7 +113,7 @@ export class ContextHistory {
     this.#size = size;
   }
 
-  /** Adds a context, and returns whether it is there already. */
+  /** Adds a context. Returns whether it was there already. */
   add({ high, low }: Word): boolean {
     const name = `${high},${low}`;
     const last = this.#last.get(name);
@@ -128,7 +128,7 @@ const wordOf = (value: bigint): Word => ({
   low: Number(BigInt.asUintN(32, value)),
 });
 
-/** (hash + data) · multiplier + 1, in 64 bits. */
+/** (hash + data) · multiplier + 1, modulo 2^64. */
 function step(hash: Word, data: Word): Word {
   const sum = hash.low + data.low;
   const product = times({ high: hash.high + data.high + (sum >= TWO32 ? 1 : 0), low: sum });
@@ -136,14 +136,14 @@ function step(hash: Word, data: Word): Word {
   return { high: (product.high + (low >= TWO32 ? 1 : 0)) >>> 0, low: low >>> 0 };
 }
 
-/** The product with the multiplier, in 64 bits. */
+/** The product with the multiplier, modulo 2^64. */
 function times({ high, low }: Word): Word {
   const word = low >>> 0;
   const upper = multiplyHigh(word, LOW) + Math.imul(word, HIGH) + Math.imul(high, LOW);
   return { high: upper >>> 0, low: Math.imul(word, LOW) >>> 0 };
 }
 
-/** The word of 64 bits with a sign, modulo n, from 0 on. What is above 32 bits in either part is left out. */
+/** The signed 64-bit integer modulo n, from 0 on. Ignores bits above 32 in either part. */
 function remainder(high: number, low: number, n: number): number {
   if ((n & (n - 1)) === 0) return low & (n - 1);
   const upper = high >>> 0;

@@ -1,12 +1,12 @@
 import { UsageError } from "../../errors.js";
 
-/** A watermark's key: an integer of 64 bits, or a text. */
+/** A watermark's key: a 64-bit integer, or a text. */
 export type WatermarkKey = string | number | bigint;
 
 const LIMIT = 2n ** 64n;
-const EXPECTED = "an integer from 0 to 2^64 - 1, or a text that is no number";
+const EXPECTED = "an integer from 0 to 2^64 - 1, or a text that is not a number";
 
-/** @throws {UsageError} not a key: the key itself is not in the message. */
+/** @throws {UsageError} it is not a valid key. The message does not contain it. */
 export function checkKey(key: unknown): asserts key is WatermarkKey {
   if (typeof key === "string" && key.trim() !== "") {
     if (isNumeral(key.trim())) inRange(BigInt(key.trim()));
@@ -19,8 +19,8 @@ export function checkKey(key: unknown): asserts key is WatermarkKey {
 }
 
 /**
- * The 64 bits of a key. An integer is itself, also in decimal digits or as 0x and hexadecimal digits; another text is the
- * first eight bytes, most significant first, of its SHA-256 in UTF-8, without white space around it.
+ * The 64 bits of a key. An integer stands for itself, also as a text of decimal digits or of 0x and hexadecimal digits. Any
+ * other text stands for the first eight bytes, big-endian, of the SHA-256 of its UTF-8, with surrounding white space removed.
  */
 export async function keyBits(key: WatermarkKey): Promise<bigint> {
   checkKey(key);
@@ -29,7 +29,7 @@ export async function keyBits(key: WatermarkKey): Promise<bigint> {
   return isNumeral(text) ? BigInt(text) : firstBytes(new TextEncoder().encode(text));
 }
 
-/** A key derived from another for one purpose: SHA-256 of the purpose and the key's eight bytes, its first eight. */
+/** Derives a key for one purpose: the first eight bytes of the SHA-256 of the purpose and the key's eight bytes. */
 export function derivedKey(key: bigint, purpose: string): Promise<bigint> {
   const label = new TextEncoder().encode(purpose);
   const bytes = new Uint8Array(label.length + 8);

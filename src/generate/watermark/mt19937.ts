@@ -1,7 +1,7 @@
 const SIZE = 624;
 const SHIFT = 397;
 
-/** The Mersenne Twister (Matsumoto & Nishimura 1998), seeded as torch's generator for the CPU: by a seed's lower 32 bits. */
+/** The Mersenne Twister (Matsumoto & Nishimura 1998), seeded like torch's CPU generator by the lower 32 bits of a seed. */
 export class Mt19937 {
   readonly #state = new Uint32Array(SIZE);
   #next = SIZE;
@@ -15,7 +15,7 @@ export class Mt19937 {
     }
   }
 
-  /** 32 bits. */
+  /** The next 32 bits. */
   bits(): number {
     if (this.#next === SIZE) this.#twist();
     let y = this.#state[this.#next++]!;
@@ -35,7 +35,7 @@ export class Mt19937 {
   }
 }
 
-/** The first `count` of `torch.randperm(size)` on the CPU: Fisher and Yates' shuffle from the front. */
+/** The first `count` values of `torch.randperm(size)` on the CPU: a Fisher-Yates shuffle from the front. */
 export function permutation(random: Mt19937, size: number, count = size): Int32Array {
   const values = Int32Array.from({ length: size }, (_, i) => i);
   for (let i = 0; i < Math.min(count, size - 1); i++) {
@@ -47,7 +47,7 @@ export function permutation(random: Mt19937, size: number, count = size): Int32A
   return values.subarray(0, count);
 }
 
-/** Whether `value` is among the first `count` of that permutation. It follows the one value, and makes no array. */
+/** Whether `value` is among the first `count` of that permutation. Follows the one value without making an array. */
 export function isAmongFirst(random: Mt19937, size: number, count: number, value: number): boolean {
   let place = value;
   for (let i = 0; i < Math.min(count, size - 1); i++) {

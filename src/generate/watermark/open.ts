@@ -9,9 +9,9 @@ import { RedGreenWatermark } from "./red-green.js";
 import { SynthIdWatermark } from "./synthid.js";
 
 /**
- * Makes a watermark of its settings.
+ * Makes a watermark from its settings.
  *
- * @param vocabSize the model's, which transformers' red-green permutes
+ * @param vocabSize the model's; transformers' red-green watermark permutes the vocabulary
  */
 export async function openWatermark(settings: WatermarkSettings, vocabSize: number): Promise<Watermark> {
   if (settings.scheme === "hf-synthid") return new HfSynthIdWatermark(settings);

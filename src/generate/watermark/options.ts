@@ -4,32 +4,32 @@ import type { ContextScope } from "./contexts.js";
 import { checkKey, type WatermarkKey } from "./key.js";
 
 export interface KeyedOptions {
-  /** Secret: an integer of 64 bits, or a text from which they are made. */
+  /** The secret: a 64-bit integer, or a text from which one is made. */
   readonly key: WatermarkKey;
-  /** Tokens before a token that decide about it together with the key. Default 4. */
+  /** Number of preceding tokens that, with the key, decide about a token. Default 4. */
   readonly contextWidth?: number | undefined;
   /**
-   * Where a context is looked for before a token is marked by it, as a repeated one would give the same choice: in the
-   * generated text (`single-turn`, the default), in prompt and text (`all`), or nowhere.
+   * Where to look for earlier occurrences of a context, which would repeat the same choice and are left unmarked: in the
+   * generated text (`single-turn`, the default), in prompt and text (`all`), or nowhere (`none`).
    */
   readonly deduplicateContexts?: ContextScope | undefined;
-  /** Newest positions looked through. Default 8192. */
+  /** Number of newest positions to search. Default 8192. */
   readonly maxHistory?: number | undefined;
 }
 
-/** Aaronson's: the distribution stays as it is; the key decides the text, and the seed next to nothing. */
+/** Aaronson's scheme: keeps the distribution; the key decides the text, and the seed hardly matters. */
 export interface GumbelOptions extends KeyedOptions {
   readonly scheme?: "gumbel" | undefined;
 }
 
-/** Aaronson's under two keys that are derived from one. */
+/** Aaronson's scheme under two keys derived from one. */
 export interface DualKeyGumbelOptions extends KeyedOptions {
   readonly scheme: "dual-key-gumbel";
   /** Share of tokens under the second key. Default 0.1. */
   readonly alpha?: number | undefined;
 }
 
-/** Kirchenbauer et al.'s: favours a share of the vocabulary. */
+/** The scheme of Kirchenbauer et al.: favours a share of the vocabulary. */
 export interface RedGreenOptions extends KeyedOptions {
   readonly scheme: "red-green";
   /** Share of the vocabulary that is green. Default 0.25. */
@@ -63,7 +63,7 @@ export interface HfKgwOptions {
 /** SynthID-Text as Hugging Face transformers has it, SynthIDTextWatermarkingConfig. */
 export interface HfSynthIdOptions {
   readonly scheme: "hf-synthid";
-  /** A key for each round: integers of 64 bits with a sign. */
+  /** One key for each round: signed 64-bit integers. */
   readonly keys: readonly (number | bigint | string)[];
   /** Its `ngram_len`. Default 5. */
   readonly ngramLength?: number | undefined;
@@ -73,11 +73,11 @@ export interface HfSynthIdOptions {
   readonly samplingTableSeed?: number | undefined;
   /** Default 65536. */
   readonly samplingTableSize?: number | undefined;
-  /** Its `skip_first_ngram_calls`: whether the first tokens, whose context is not full, go without the mark. Default false. */
+  /** Its `skip_first_ngram_calls`: leave the first tokens, whose context is incomplete, unmarked. Default false. */
   readonly skipFirstNgrams?: boolean | undefined;
 }
 
-/** How a text is marked, and what it has to be verified with. */
+/** How to mark a text; verification takes the same options. */
 export type WatermarkOptions =
   | GumbelOptions
   | DualKeyGumbelOptions
@@ -137,7 +137,7 @@ const delta: Rule = {
   holds: (x) => typeof x === "number" && x > 0 && x <= 100,
 };
 
-/** For each scheme its options but the key, with default and rule. */
+/** The options of each scheme but the key, with default and rule. */
 const SCHEMES: Readonly<Record<WatermarkScheme, Readonly<Record<string, Rule>>>> = {
   gumbel: SHARED,
   "dual-key-gumbel": { ...SHARED, alpha: between(0.1, 0, 1) },
@@ -155,7 +155,7 @@ const SCHEMES: Readonly<Record<WatermarkScheme, Readonly<Record<string, Rule>>>>
 
 export const WATERMARK_SCHEMES = Object.keys(SCHEMES) as readonly WatermarkScheme[];
 
-/** Schemes that change the most likely token too: the others have nothing to choose at temperature 0. */
+/** Whether a scheme can change the likeliest token. The others have nothing to choose from at temperature 0. */
 export const marksGreedy = (scheme: WatermarkScheme): boolean => scheme === "hf-kgw" || scheme === "hf-synthid";
 
 /** @throws {UsageError} an option that does not exist or is out of range. */
@@ -176,7 +176,7 @@ export function watermarkSettings(options: WatermarkOptions): WatermarkSettings 
   return { scheme, ...secrets, ...Object.fromEntries(values) } as WatermarkSettings;
 }
 
-/** The key or keys as they are used. What is wrong is said without them. */
+/** The key or keys in the form in which they are used. Errors do not quote them. */
 function checkedSecret(scheme: WatermarkScheme, secret: unknown): WatermarkKey | readonly bigint[] {
   if (scheme === "hf-synthid") {
     if (Array.isArray(secret) && secret.length > 0) return secret.map(checkedSignedKey);
@@ -199,7 +199,7 @@ function checkedSignedKey(key: unknown): bigint {
   throw new UsageError({ op: "watermark: keys", expected: "integers from -2^63 to 2^63 - 1", got: kindOf(key) });
 }
 
-/** An integer of 64 bits with a sign, if it is one. */
+/** A signed 64-bit integer; undefined if `key` is none. */
 function integerKey(key: unknown): bigint | undefined {
   const isInteger =
     typeof key === "bigint" || Number.isSafeInteger(key) || (typeof key === "string" && /^\s*-?\d+\s*$/.test(key));

@@ -1,7 +1,7 @@
 /**
- * The keyed generator behind the marks: 32 bits for each key, context and token, by Philox4x32-10 (Salmon et al. 2011,
- * "Parallel Random Numbers: As Easy as 1, 2, 3"). How contexts and tokens become its counters and keys is that of vLLM's
- * PhiloxPRF, version philox4x32-10-v1, so that both find each other's marks. Integers only: exact on every machine.
+ * The keyed generator behind watermarks: 32 bits for each key, context and token, by Philox4x32-10 (Salmon et al. 2011,
+ * "Parallel Random Numbers: As Easy as 1, 2, 3"). Contexts and tokens are mapped to counters and keys like in vLLM's
+ * PhiloxPRF, version philox4x32-10-v1, so each program finds the other's marks. Integers only, so exact on every machine.
  */
 
 const M0 = 0xd2511f53;
@@ -11,7 +11,7 @@ const W1 = 0xbb67ae85;
 const CONTEXT_DOMAIN = 0x574d4358;
 const TOKEN_DOMAIN = 0x574d544b;
 
-/** The upper 32 bits of the product of two numbers of 32 bits. */
+/** The upper 32 bits of the product of two 32-bit numbers. */
 export function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
@@ -22,7 +22,7 @@ export function multiplyHigh(a: number, b: number): number {
   return (aHigh * bHigh + (cross >>> 16) + (carry >>> 16)) >>> 0;
 }
 
-/** Ten rounds, in place. */
+/** Computes ten rounds in place. */
 function philox(counter: Uint32Array, key0: number, key1: number): void {
   let c0 = counter[0]!;
   let c1 = counter[1]!;
@@ -50,19 +50,19 @@ function philox(counter: Uint32Array, key0: number, key1: number): void {
 export class ContextWords {
   readonly #key0: number;
   readonly #key1: number;
-  /** The context, compressed to four words. */
+  /** The context compressed to four words. */
   readonly #state = new Uint32Array(4);
   /** The words of the four tokens from `4 * #group` on. */
   readonly #words = new Uint32Array(4);
   #group = -1;
 
-  /** @param key of 64 bits */
+  /** @param key a 64-bit integer */
   constructor(key: bigint) {
     this.#key0 = Number(key & 0xffffffffn);
     this.#key1 = Number(key >> 32n);
   }
 
-  /** Chooses the context that {@link word} is for. -1 stands for a token before the text. */
+  /** Sets the context of {@link word}. -1 stands for a token before the text. */
   seek(context: ArrayLike<number>): this {
     const state = this.#state;
     state.set([CONTEXT_DOMAIN, context.length, 0, 0]);
@@ -74,7 +74,7 @@ export class ContextWords {
     return this;
   }
 
-  /** 32 bits. */
+  /** The 32 pseudorandom bits of a token. */
   word(token: number): number {
     const group = token >>> 2;
     if (group !== this.#group) {
@@ -86,7 +86,7 @@ export class ContextWords {
     return this.#words[token & 3]!;
   }
 
-  /** The word's upper 24 bits as a number within (0, 1), in single precision. */
+  /** The word's upper 24 bits as a single-precision number in (0, 1). */
   uniform(token: number): number {
     return Math.fround(((this.word(token) >>> 8) + 1) / (2 ** 24 + 1));
   }

@@ -5,12 +5,12 @@ import { type WatermarkOptions, type WatermarkSettings, watermarkSettings } from
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Reads watermark options from JSON, where the key may be left out, to be added: {@link WatermarkOptions}; a WatermarkingConfig or
- * SynthIDTextWatermarkingConfig of Hugging Face transformers, also as the `watermarking_config` of a
- * generation_config.json; or a WatermarkConfig of vLLM.
+ * Reads watermark options from JSON: {@link WatermarkOptions}; a WatermarkingConfig or SynthIDTextWatermarkingConfig of
+ * Hugging Face transformers, also as the `watermarking_config` of a generation_config.json; or a WatermarkConfig of vLLM. The
+ * key may be missing.
  *
  * @param op for errors
- * @throws {UsageError} no such object. The values are checked when the options are used.
+ * @throws {UsageError} the JSON is none of these. Values are checked when the options are used.
  */
 export function readWatermarkConfig(text: string, op = "reading a watermark's configuration"): WatermarkOptions {
   const json = objectIn(text, op);
@@ -27,7 +27,7 @@ function optionsOf(json: Json, op: string): WatermarkOptions {
   return json as unknown as WatermarkOptions;
 }
 
-/** transformers' names, with ours. */
+/** Our names for transformers' fields. */
 const KGW: Readonly<Record<string, string>> = {
   greenlist_ratio: "gamma",
   bias: "delta",
@@ -43,7 +43,7 @@ const SYNTHID: Readonly<Record<string, string>> = {
   sampling_table_size: "samplingTableSize",
   skip_first_ngram_calls: "skipFirstNgrams",
 };
-/** vLLM's, but for its algorithm. */
+/** Our names for vLLM's fields, except the algorithm. */
 const VLLM: Readonly<Record<string, string>> = {
   key: "key",
   alpha: "alpha",
@@ -53,7 +53,7 @@ const VLLM: Readonly<Record<string, string>> = {
   context_width: "contextWidth",
   deduplicate_contexts_max_history: "maxHistory",
 };
-/** Fields that say nothing about the text: how vLLM and transformers compute. */
+/** Fields that do not affect the text, only how vLLM and transformers compute. */
 const IGNORED = new Set(["prf", "allow_target_only_watermarking", "debug_mode"]);
 
 function renamed(json: Json, names: Readonly<Record<string, string>>, scheme: string, op: string) {
@@ -66,7 +66,7 @@ function renamed(json: Json, names: Readonly<Record<string, string>>, scheme: st
   return options as unknown as WatermarkOptions;
 }
 
-/** Options of vLLM that its scheme has no use for are left out, as its configuration has them all. */
+/** Drops options that the scheme does not use: vLLM's configuration always has all of them. */
 function fromVllm({ algorithm = "gumbel", deduplicate_contexts, ...json }: Json, op: string): WatermarkOptions {
   const scheme = String(algorithm).replaceAll("_", "-");
   const unused = scheme === "dual-key-gumbel" ? [] : ["alpha"];
@@ -77,7 +77,7 @@ function fromVllm({ algorithm = "gumbel", deduplicate_contexts, ...json }: Json,
     ...(deduplicate_contexts !== undefined && {
       deduplicateContexts: String(deduplicate_contexts).replaceAll("_", "-") as ContextScope,
     }),
-    // null: all of them.
+    // null searches all positions.
     ...(maxHistory !== undefined && { maxHistory: maxHistory ?? Number.MAX_SAFE_INTEGER }),
   } as unknown as WatermarkOptions;
 }
@@ -85,7 +85,7 @@ function fromVllm({ algorithm = "gumbel", deduplicate_contexts, ...json }: Json,
 /**
  * The JSON of transformers' WatermarkingConfig or SynthIDTextWatermarkingConfig, for `hf-kgw` and `hf-synthid`.
  *
- * @throws {UsageError} another scheme, or an option out of range.
+ * @throws {UsageError} the scheme is another, or an option is out of range.
  */
 export function transformersConfig(options: WatermarkOptions): string {
   const settings: WatermarkSettings = watermarkSettings(options);
@@ -104,12 +104,12 @@ export function transformersConfig(options: WatermarkOptions): string {
   return `{\n${values.join(",\n")}\n}\n`;
 }
 
-/** A key is an integer there, also one of more digits than a number has here. */
+/** Writes keys as integers, with all their digits. */
 const jsonOf = (name: string, value: unknown): string =>
   name === "key" ? String(value).trim() : JSON.stringify(value);
 
 function objectIn(text: string, op: string): Json {
-  // Integers of more digits than a number has, as keys do, become texts.
+  // Integers with too many digits for a number, as keys have, become strings.
   const exact = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (piece) =>
     /^-?\d{16,}$/.test(piece) ? `"${piece}"` : piece,
   );
@@ -118,7 +118,7 @@ function objectIn(text: string, op: string): Json {
   } catch (error) {
     if (error instanceof UsageError) throw error;
     // The parser's message quotes the file, which may hold the key.
-    throw new UsageError({ op, expected: "JSON", got: "a text that is none" });
+    throw new UsageError({ op, expected: "JSON", got: "text that is not JSON" });
   }
 }
 

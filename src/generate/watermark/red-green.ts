@@ -3,9 +3,9 @@ import type { Mark, Watermark } from "./mark.js";
 import { ContextWords } from "./philox.js";
 
 /**
- * The watermark of Kirchenbauer et al. (2023, "A Watermark for Large Language Models"): key and context colour a share
- * gamma of the vocabulary green, and delta is added to the green tokens' logits. It changes the distribution, and is found
- * in a text by its share of green tokens. As vLLM's red-green list.
+ * The watermark of Kirchenbauer et al. (2023, "A Watermark for Large Language Models"): key and context make a share gamma
+ * of the vocabulary green, and delta is added to the green tokens' logits. It changes the distribution; a text reveals it by
+ * its share of green tokens. Like vLLM's red-green list.
  */
 export class RedGreenWatermark implements Watermark {
   readonly #words: ContextWords;

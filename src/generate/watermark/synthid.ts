@@ -3,9 +3,9 @@ import type { Candidates, Mark, Watermark } from "./mark.js";
 import { ContextWords } from "./philox.js";
 
 /**
- * SynthID-Text's watermark (Dathathri et al. 2024): a tournament of `depth` rounds, each won by a token whose bit g of that
- * round is 1, if one of the two drawn has it. Bit l of a token's word is its g of round l. On average over keys each token
- * is as likely as before. As vLLM's SynthID on its Philox generator.
+ * SynthID-Text's watermark (Dathathri et al. 2024): a tournament of `depth` rounds. In each, a token whose bit g is 1 beats
+ * one whose bit is 0. Bit l of a token's word is its g of round l. Averaged over keys, each token is as likely as without
+ * the mark. Like vLLM's SynthID on its Philox generator.
  */
 export class SynthIdWatermark implements Watermark {
   readonly #words: ContextWords;
@@ -43,10 +43,10 @@ export class SynthIdWatermark implements Watermark {
 }
 
 /**
- * Makes the weights the probabilities that the tournament's winner has. Two tokens drawn by p, the one with g = 1 wins, or
- * either if both have the same: p' = p (1 + g - Σ g p).
+ * Turns the weights into the probabilities of the tournament's winner. Of two tokens drawn by p, the one with g = 1 wins,
+ * either one if both have the same: p' = p (1 + g - Σ g p).
  *
- * @param fill writes the candidates' g of a round, 0 or 1
+ * @param fill writes the candidates' bits g of a round, 0 or 1
  */
 export function tournament(
   { ids, count, weights }: Candidates,

@@ -115,7 +115,7 @@ test("wrong options are errors that do not show the key", async () => {
       tokensOf({ watermark: watermark as WatermarkOptions, ...options }),
       (error: unknown) => error instanceof UsageError && pattern.test(error.message) && !/hush|-7/.test(error.message),
     );
-  await refused({}, /key: expected an integer from 0 to 2\^64 - 1, or a text that is no number, got none/);
+  await refused({}, /key: expected an integer from 0 to 2\^64 - 1, or a text that is not a number, got none/);
   await refused({ key: -7 }, /got a negative number/);
   await refused({ key: 2n ** 64n }, /got a larger one/);
   await refused({ key: "  " }, /got an empty text/);

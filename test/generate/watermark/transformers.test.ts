@@ -160,7 +160,7 @@ test("configurations of transformers and vLLM are read, and transformers' writte
   const plain = readWatermarkConfig('{"algorithm": "gumbel", "alpha": 0.1, "deduplicate_contexts_max_history": null}');
   assert.deepEqual(plain, { scheme: "gumbel", maxHistory: Number.MAX_SAFE_INTEGER });
   assert.throws(() => readWatermarkConfig('{"ngram_len": 5, "colour": 1}'), /got colour/);
-  assert.throws(() => readWatermarkConfig("{key"), /expected JSON, got a text that is none/);
+  assert.throws(() => readWatermarkConfig("{key"), /expected JSON, got text that is not JSON/);
   assert.throws(() => readWatermarkConfig("[1]"), UsageError);
   assert.throws(() => transformersConfig({ key: 1 }), /expected hf-kgw or hf-synthid, got gumbel/);
 });

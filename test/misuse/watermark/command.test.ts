@@ -65,7 +65,7 @@ test("flags give one watermark: scheme and key over those of the file", () => {
   for (const [flags, message] of [
     [{ key: "1", keyFile: "x" }, /--key: expected a key or the file of one, got both/],
     [{ keyFile: at("none.txt") }, /--key-file: expected a file that can be read, got ENOENT/],
-    [{ config: at("story.txt") }, /--config .*: expected JSON, got a text that is none/],
+    [{ config: at("story.txt") }, /--config .*: expected JSON, got text that is not JSON/],
     [{ config: at("red.json"), scheme: "gumbel" as const }, /watermark gumbel: .*got delta/],
   ] as const) {
     assert.throws(
