@@ -338,6 +338,17 @@ static void attend_segment(Ctx *ctx, const Attention *at, const AttentionForward
   }
 }
 
+/* The sum of n products. */
+static float dot(Index n, const float *a, const float *b) {
+  vf sum = {0};
+  Index i = 0;
+  for (; i + VW <= n; i += VW) sum = vmadd(vload(a + i), vload(b + i), sum);
+  if (i < n) sum = vmadd(vload_part(a + i, n - i), vload_part(b + i, n - i), sum);
+  return vsum(sum);
+}
+
+#include "attention-tiles.h"
+
 /* A segment's heads are divided among the threads, the odd ones in turn. */
 static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
   Attention at = ATTENTION(a);
@@ -348,7 +359,15 @@ static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
     if (h0 == h1) continue;
     if (a->path == PATH_STREAMED || (a->path == PATH_AUTO && n1 - n0 <= FEW)) attend_few(ctx, &at, a, n0, n1, last, h0, h1);
     else
-      for (Index head = h0; head < h1; head++) attend_segment(ctx, &at, a, n0, n1, last, head);
+      for (Index head = h0; head < h1; head++) {
+#if TILES
+        if (a->bf16) {
+          attend_segment_tiles(ctx, &at, a, n0, n1, last, head);
+          continue;
+        }
+#endif
+        attend_segment(ctx, &at, a, n0, n1, last, head);
+      }
   }
 }
 
@@ -394,8 +413,7 @@ static void attention_segment_backward(Ctx *ctx, const Attention *at, const Atte
       Index before = at->first[n + i] - k0 - begin, mine = at->last[n + i] + 1 - k0 - begin, j;
       float *si = s + i * kp, *di = ds + i * kp;
       const float *oi = out + (n + i) * C, *gi = dout + (n + i) * C;
-      float delta = 0, l = lse[(n + i) * NH + head];
-      for (Index d = 0; d < HS; d++) delta += oi[d] * gi[d];
+      const float delta = dot(HS, oi, gi), l = lse[(n + i) * NH + head];
       for (j = 0; j < before; j++) si[j] = -1e30f, di[j] = 0;
       for (j = mine; j < ROUND_UP(seen, VW); j++) si[j] = -1e30f, di[j] = 0;
       if (at->p > 0) {
@@ -448,6 +466,12 @@ static void attention_backward(Ctx *ctx, const AttentionBackwardArgs *a) {
     for (Index head = 0; head < at.NH; head++, unit++) {
       if (unit % ctx->threads != ctx->tid) continue;
       zero_unseen(&at, a, seen, at.first[n0], head);
+#if TILES
+      if (a->bf16) {
+        attention_segment_backward_tiles(ctx, &at, a, n0, n1, last, head);
+        continue;
+      }
+#endif
       attention_segment_backward(ctx, &at, a, n0, n1, last, head);
     }
     seen = last + 1;
