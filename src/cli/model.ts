@@ -63,6 +63,25 @@ export async function isEncoder({ model, offline }: ModelFlags, signal: AbortSig
   }
 }
 
+/**
+ * Loads a classifier: a GPT-2, or a BERT.
+ *
+ * @throws {UsageError} a BERT with an adapter.
+ */
+export async function loadClassifier(
+  flags: ModelFlags & { readonly model: string },
+  signal: AbortSignal,
+): Promise<GPT2 | BERT> {
+  if (!(await isEncoder(flags, signal))) return loadModel(flags, signal);
+  if (flags.adapter === undefined) return loadEncoder(flags, signal);
+  const { UsageError } = await import("../errors.js");
+  throw new UsageError({
+    op: "loading a classifier",
+    expected: "a BERT by itself",
+    got: `the adapter ${flags.adapter}`,
+  });
+}
+
 function noteFallback({ fallback, backend }: Pick<GPT2, "fallback" | "backend">): void {
   if (fallback) note(`running on ${backend.description}, slower, because: ${fallback.message}`);
 }

@@ -26,6 +26,7 @@ export {
   type TextScorer,
 } from "./classifier/detector.js";
 export {
+  type ClassifyingEncoder,
   type ClassifyingModel,
   HeadDetector,
   loadHeadCalibration,

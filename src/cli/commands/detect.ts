@@ -22,6 +22,7 @@ export interface DetectFlags extends ModelFlags {
   readonly train?: string[];
   readonly head?: true;
   readonly epochs?: number;
+  readonly lr?: number;
   readonly set?: string;
   readonly passages: number;
   readonly out?: string;
@@ -45,8 +46,9 @@ like those of the set, and no detector proves who wrote a text: docs/misuse.md.
 --calibrate makes a calibration from human texts that the model was not trained on.
 
 --train makes a classifier of human and machine texts (two files or folders): TF-IDF of
-words and pairs with logistic regression, or with --head the model fine-tuned. It knows
-its training texts, and may fail on other generators, samplers and kinds of text.
+words and pairs with logistic regression, or with --head the model fine-tuned, which may
+be a BERT. It knows its training texts, and may fail on other generators, samplers and
+kinds of text.
 
 Examples:
   $ gpt2 detect page.txt
@@ -55,7 +57,9 @@ Examples:
   $ gpt2 detect --calibrate human.jsonl --set "my letters" --model gpt2 --out gpt2.json
   $ gpt2 detect page.txt --model gpt2 --calibration gpt2.json
   $ gpt2 detect --train human.jsonl machine.jsonl --out detector.json
-  $ gpt2 detect page.txt --classifier detector.json`;
+  $ gpt2 detect page.txt --classifier detector.json
+  $ gpt2 detect --train human.jsonl machine.jsonl --head --model bert-base --out runs/a
+  $ gpt2 detect page.txt --classifier runs/a/model`;
 
 /** Adds `gpt2 detect`. */
 export function registerDetect(program: Command): void {
@@ -72,8 +76,9 @@ export function registerDetect(program: Command): void {
   command.optionsGroup("Making calibrations and classifiers:");
   command
     .option("--train <inputs...>", "make a classifier from human and machine texts: two files or folders")
-    .option("--head", "fine-tune the model instead of TF-IDF; --out is then the run's folder")
+    .option("--head", "fine-tune the model, GPT-2 or BERT, instead of TF-IDF; --out is then the run's folder")
     .option("--epochs <n>", "with --head: passes through the texts (default: 3)", number)
+    .option("--lr <x>", "with --head: peak learning rate (default: 1e-4)", number)
     .option("--calibrate <inputs...>", "make a calibration from human texts: files and folders")
     .option("--set <name>", "name of the set of texts (default: the names of the files)")
     .option("--passages <n>", "most passages to take from the texts", count, 1000)

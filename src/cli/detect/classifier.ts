@@ -11,7 +11,7 @@ import {
 import { readDocuments } from "../../misuse/detect/documents.js";
 import { progress } from "../../util/progress.js";
 import type { DetectFlags } from "../commands/detect.js";
-import { downloadLine, loadModel } from "../model.js";
+import { downloadLine, loadClassifier } from "../model.js";
 import { progressMode } from "../options.js";
 import { formatPercent, formatRows, formatTable, note, plural, print, printJson, rounded } from "../output.js";
 import { interruptible } from "../signals.js";
@@ -77,6 +77,7 @@ const trainHead: Train = async (human, machine, name, out, flags) => {
     let accuracy = Number.NaN;
     await trainHeadDetector(parts, {
       ...{ backend, out, from: flags.model, epochs: flags.epochs, signal },
+      settings: flags.lr === undefined ? {} : { lr: flags.lr },
       locate: { offline: flags.offline, onDownload: downloads.onDownload },
       onEvent: (event) => {
         if (event.type === "step") line.update(event.step, `loss ${event.loss.toFixed(3)}`);
@@ -86,7 +87,7 @@ const trainHead: Train = async (human, machine, name, out, flags) => {
     });
     line.done();
     const folder = join(out, "model");
-    const model = await loadModel({ ...flags, model: folder }, signal);
+    await using model = await loadClassifier({ ...flags, model: folder }, signal);
     const calibration = await calibrateDetector(new HeadDetector(model, signal), parts.calibration, name);
     await saveHeadCalibration(folder, calibration);
     await backend.dispose();
@@ -124,8 +125,8 @@ async function detectBy(path: string, text: string, flags: DetectFlags, signal: 
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     const { HeadDetector, loadHeadCalibration } = await import("../../misuse/classifier/head-detector.js");
     calibration = await loadHeadCalibration(path);
-    const model = await loadModel({ ...flags, model: path }, signal);
-    return classifyText(new HeadDetector(model, signal), calibration, text);
+    await using model = await loadClassifier({ ...flags, model: path }, signal);
+    return await classifyText(new HeadDetector(model, signal), calibration, text);
   }
   if (flags.model !== undefined) note("--model is not used by this classifier");
   const { loadTfidfDetector } = await import("../../misuse/classifier/tfidf-detector.js");

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../backend/backend.js";
+import type { TextLabel } from "../../bert/options.js";
 import { DataError, UsageError } from "../../errors.js";
 import type { Classification } from "../../generate/classify.js";
 import type { LocateOptions } from "../../pretrained/locate.js";
@@ -15,24 +16,31 @@ import type { LabelledText, SplitTexts } from "./split-texts.js";
 
 const [HUMAN, MACHINE] = ["human", "machine"] as const;
 
+interface ClassifyingOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A classifier as a detector sees it; `GPT2` is one. */
 export interface ClassifyingModel {
   labels(): readonly string[] | undefined;
-  classify(
-    texts: readonly string[],
-    options?: { readonly signal?: AbortSignal | undefined },
-  ): Promise<Classification[]>;
+  classify(texts: readonly string[], options?: ClassifyingOptions): Promise<Classification[]>;
+}
+
+/** The same for `BERT`. */
+export interface ClassifyingEncoder {
+  readonly labels: readonly string[] | undefined;
+  classify(texts: readonly string[], options?: ClassifyingOptions): Promise<TextLabel[][]>;
 }
 
 /** The detector released with GPT-2's outputs later: a language model fine-tuned to tell two classes apart. */
 export class HeadDetector implements TextScorer {
   readonly about = "a fine-tuned language model";
-  readonly #model: ClassifyingModel;
+  readonly #model: ClassifyingModel | ClassifyingEncoder;
   readonly #signal: AbortSignal | undefined;
 
   /** @throws {UsageError} a model that was fine-tuned for something else, or for nothing. */
-  constructor(model: ClassifyingModel, signal?: AbortSignal) {
-    const labels = model.labels();
+  constructor(model: ClassifyingModel | ClassifyingEncoder, signal?: AbortSignal) {
+    const labels = typeof model.labels === "function" ? model.labels() : model.labels;
     if (labels?.length !== 2 || !labels.includes(HUMAN) || !labels.includes(MACHINE)) {
       const expected = `a classifier with the labels ${HUMAN} and ${MACHINE}`;
       throw new UsageError({ op: "detecting with a classifier", expected, got: labels?.join(", ") ?? "none" });
@@ -43,18 +51,25 @@ export class HeadDetector implements TextScorer {
 
   async score(texts: readonly string[]): Promise<number[]> {
     const found = await this.#model.classify(texts, { signal: this.#signal });
-    return found.map(({ scores }) => {
-      const logit = (label: string): number => scores.find((score) => score.label === label)!.logit;
-      return logit(MACHINE) - logit(HUMAN);
-    });
+    return found.map((result) => ("scores" in result ? logOdds(result.scores) : logOddsOfLabels(result)));
   }
 }
+
+const logOdds = (scores: Classification["scores"]): number => {
+  const logit = (name: string): number => scores.find(({ label }) => label === name)!.logit;
+  return logit(MACHINE) - logit(HUMAN);
+};
+
+const logOddsOfLabels = (labels: readonly TextLabel[]): number => {
+  const probability = (name: string): number => labels.find(({ label }) => label === name)!.score;
+  return Math.log(probability(MACHINE) / probability(HUMAN));
+};
 
 export interface TrainHeadOptions {
   readonly backend: Backend;
   /** The run's folder; the finished model is in `model/`. */
   readonly out: string;
-  /** The model to fine-tune. Default the package's own. */
+  /** The model to fine-tune, a GPT-2 or a BERT. Default the package's own. */
   readonly from?: string | undefined;
   readonly locate?: LocateOptions | undefined;
   readonly epochs?: number | undefined;
