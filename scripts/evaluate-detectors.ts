@@ -1,15 +1,15 @@
 /**
- * Measures detectors with one model that scores, on pairs of human and machine texts and on texts that the model writes
- * itself (scripts/release-figures.ts puts the figures into docs/misuse.md):
+ * Measures the scores of one model, and TF-IDF with logistic regression, on pairs of human and machine texts and on texts
+ * that models of this package write (scripts/release-figures.ts puts the figures into docs/misuse.md):
  *
- *     node dist/scripts/evaluate-detectors.js --pairs DIR --human valid.txt.gz --work WORK --out detection.json
+ *     node dist/scripts/evaluate-detectors.js --pairs DIR --human books=valid.txt.gz --human simple=valid-simple.txt.gz \
+ *         --generator small=DIR --observer DIR --wordnet DIR --work WORK --out detection.json
  *
- * DIR holds NAME.jsonl.gz of { "human", "machine" } for each domain and generator, such as squad_gpt2-xl. Sampling of the
- * model's own texts: each begins with the first 30 tokens of a human passage, as those of the pairs do. They are
- * kept in WORK, and reused if they are there.
+ * DIR of --pairs holds NAME.jsonl.gz of { "human", "machine" } for each domain and generator, such as squad_gpt2-xl. The
+ * default model, and each --generator, continues the first 30 tokens of human passages by several samplers; the texts are
+ * kept in WORK, and reused if they are there. With --observer Binoculars' ratio is measured too.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import { writeFile } from "node:fs/promises";
 import { GPT2 } from "../src/gpt2.js";
 import { fitDetector, PENALTIES } from "../src/misuse/classifier/tfidf-detector.js";
 import { falsePositives } from "../src/misuse/detect/calibration.js";
@@ -18,28 +18,21 @@ import { SCORE_NAMES, SCORES, type ScoreName, type Scores, scoresOf } from "../s
 import type { TokenStatistics } from "../src/misuse/detect/token-statistics.js";
 import { packageVersion } from "../src/util/package-version.js";
 import { RandomStream } from "../src/util/random.js";
+import { type ClassifierRow, classifierRows } from "./detection/classifiers.js";
 import { type Separation, separation } from "./detection/curves.js";
-import { EDITS, type Edit, edited } from "./detection/edits.js";
-import { ownSets, pairSets, partsOf, type Texts } from "./detection/texts.js";
-
-const { values } = parseArgs({
-  options: {
-    pairs: { type: "string" },
-    human: { type: "string", multiple: true },
-    model: { type: "string" },
-    texts: { type: "string", default: "150" },
-    work: { type: "string", default: "detection-work" },
-    out: { type: "string", default: "detection-figures.json" },
-  },
-});
+import { readDetectionFlags } from "./detection/flags.js";
+import { DEFAULT_MODEL, generatorsOf, partsOf, type Texts } from "./detection/texts.js";
+import { EDITS, type Edit, edited } from "./word-edits.js";
 
 const LENGTHS = [64, 128, 192];
-const EDIT_SHARES = [0.1, 0.3];
-const EDITED = ["squad, gpt2-xl", "books, top-k 40"];
+const SHARES = [0.1, 0.2, 0.3, 0.5];
+/** Edited machine texts of a set at most: every edit is scored anew. */
+const MOST_EDITED = 50;
 
 export interface Figures {
   readonly program: string;
   readonly model: string;
+  readonly observer: string | undefined;
   readonly texts: number;
   readonly rows: readonly Row[];
   /** Shares of human texts whose false-positive rate by the model's calibration is at most 5%. */
@@ -50,74 +43,91 @@ export interface Figures {
 export interface Row {
   readonly domain: string;
   readonly generator: string;
+  readonly sampling: string;
   /** Tokens of each text that are read; undefined for all. */
   readonly tokens: number | undefined;
-  readonly edit: string | undefined;
+  readonly edit: Edit | undefined;
+  /** Share of the words that the edit is meant for. */
+  readonly share: number | undefined;
   readonly separations: Readonly<Partial<Record<ScoreName, Separation>>>;
 }
 
-/** A classifier trained on the texts of one generator, tested on those of another. */
-export interface ClassifierRow {
-  readonly trained: string;
-  readonly tested: string;
-  readonly separation: Separation;
-}
-
-const most = Number(values.texts);
-const model = await GPT2.load(values.model);
-const { pairs, human: humanFiles, work } = values;
-await mkdir(work, { recursive: true });
-const sets = [
-  ...(pairs ? await pairSets(pairs, most) : []),
-  ...(humanFiles ? await ownSets(model, humanFiles, most, work) : []),
-];
-const cache = new Map<string, TokenStatistics>();
+const flags = await readDetectionFlags("evaluate-detectors");
+const { sets, sources } = flags;
+const model = await GPT2.load(flags.model);
+const observer = flags.observer === undefined ? undefined : await GPT2.load(flags.observer);
+const cache = new Map<string, Promise<TokenStatistics>>();
+const edits = EDITS.filter((edit) => edit !== "paraphrase" || sources.synonyms.size > 0);
 
 const rows: Row[] = [];
 for (const set of sets) {
-  console.error(`${set.domain}, ${set.generator}`);
-  for (const tokens of [undefined, ...LENGTHS]) rows.push(await rowOf(set, set.machine, tokens, undefined));
+  console.error([set.domain, set.generator, set.sampling].join(", "));
+  for (const tokens of [undefined, ...LENGTHS]) {
+    rows.push({
+      ...about(set),
+      tokens,
+      edit: undefined,
+      share: undefined,
+      separations: await separations(set, tokens),
+    });
+  }
 }
-for (const set of sets.filter(({ domain, generator }) => EDITED.includes(`${domain}, ${generator}`))) {
-  for (const edit of Object.keys(EDITS) as Edit[]) {
-    for (const share of EDIT_SHARES) {
-      const random = new RandomStream(1);
-      const machine = set.machine.map((text) => edited(text, edit, share, random));
-      rows.push(await rowOf(set, machine, undefined, `${100 * share}% of ${edit}`));
+for (const set of editedSets()) {
+  for (const edit of edits) {
+    for (const share of SHARES) {
+      const machine = set.machine
+        .slice(0, MOST_EDITED)
+        .map((text, i) => edited(text, edit, share, new RandomStream(i, 3), sources).text);
+      const found = await separations({ ...set, machine }, undefined, false);
+      rows.push({ ...about(set), tokens: undefined, edit, share, separations: found });
     }
   }
 }
 const figures: Figures = {
   program: `gpt2-ts ${packageVersion()}`,
-  model: values.model ?? "the default model",
-  texts: most,
+  model: flags.model ?? "the default model",
+  observer: flags.observer,
+  texts: Number(flags.texts),
   rows,
   calibrated: await calibratedRates(),
-  classifier: classifierRows(),
+  classifier: await tfidfRows(),
 };
-await writeFile(values.out, `${JSON.stringify(figures, null, 1)}\n`);
+await writeFile(flags.out, `${JSON.stringify(figures, null, 1)}\n`);
 await model.dispose();
+await observer?.dispose();
 
-async function rowOf(set: Texts, machine: readonly string[], tokens: number | undefined, edit: string | undefined) {
-  const scoresOfAll = async (texts: readonly string[]): Promise<Scores[]> => {
-    const all = await Promise.all(texts.map(statisticsOf));
+function about({ domain, generator, sampling }: Texts) {
+  return { domain, generator, sampling };
+}
+
+/** The first set of a foreign generator, and one of the default model that is easily told. */
+function editedSets(): Texts[] {
+  const own = sets.find(({ generator, sampling }) => generator === DEFAULT_MODEL && sampling === "top-k 40")!;
+  return [sets[0]!, own];
+}
+
+/** How well each score tells the machine's texts, read up to `tokens` tokens, from the human ones. */
+async function separations(set: Texts, tokens: number | undefined, observed = true): Promise<Row["separations"]> {
+  const scoresOfAll = async (texts: readonly string[], withObserver: boolean): Promise<Scores[]> => {
+    const all = await Promise.all(texts.map((text) => statisticsOf(text, withObserver)));
     const long = all.filter(({ logprobs }) => logprobs.length >= (tokens ?? 1));
     return long.map((of) => scoresOf(of, tokens));
   };
-  const [human, machines] = [await scoresOfAll(set.human), await scoresOfAll(machine)];
-  const names = SCORE_NAMES.filter((name) => human[0]?.[name] !== undefined);
+  const [human, machine] = [await scoresOfAll(set.human, true), await scoresOfAll(set.machine, observed)];
+  const names = SCORE_NAMES.filter((name) => [human, machine].every(([first]) => first?.[name] !== undefined));
   const signed = (scores: readonly Scores[], name: ScoreName) => scores.map((of) => SCORES[name].sign * of[name]!);
-  const separations = names.map((name) => [name, separation(signed(human, name), signed(machines, name))] as const);
-  const { domain, generator } = set;
-  return { domain, generator, tokens, edit, separations: Object.fromEntries(separations) };
+  return Object.fromEntries(names.map((name) => [name, separation(signed(human, name), signed(machine, name))]));
 }
 
-async function statisticsOf(text: string): Promise<TokenStatistics> {
-  const kept = cache.get(text);
-  if (kept) return kept;
-  const { statistics } = await model.detect(text, { calibration: null });
-  cache.set(text, statistics);
-  return statistics;
+function statisticsOf(text: string, withObserver: boolean): Promise<TokenStatistics> {
+  const key = `${withObserver}${text}`;
+  let found = cache.get(key);
+  if (!found) {
+    const options = { calibration: null, observer: withObserver ? observer : undefined };
+    found = model.detect(text, options).then(({ statistics }) => statistics);
+    cache.set(key, found);
+  }
+  return found;
 }
 
 async function calibratedRates(): Promise<Figures["calibrated"]> {
@@ -126,7 +136,7 @@ async function calibratedRates(): Promise<Figures["calibrated"]> {
   const byDomain = new Map(sets.map(({ domain, human }) => [domain, human]));
   const rates: { domain: string; texts: number; share: number }[] = [];
   for (const [domain, human] of byDomain) {
-    const found = await Promise.all(human.map(statisticsOf));
+    const found = await Promise.all(human.map((text) => statisticsOf(text, true)));
     const known = found.flatMap((of) => falsePositives(calibration, "curvature", of)?.rate ?? []);
     if (known.length === 0) continue;
     rates.push({ domain, texts: known.length, share: known.filter((rate) => rate <= 0.05).length / known.length });
@@ -135,16 +145,21 @@ async function calibratedRates(): Promise<Figures["calibrated"]> {
 }
 
 /** TF-IDF, trained on each generator and tested on all. */
-function classifierRows(): ClassifierRow[] {
-  const generators = [...new Set(sets.map(({ generator }) => generator))];
-  return generators.flatMap((trained) => {
+async function tfidfRows(): Promise<ClassifierRow[]> {
+  const all: ClassifierRow[] = [];
+  for (const trained of generatorsOf(sets)) {
     const { train, validation } = partsOf(sets, trained);
     const { detector } = fitDetector(train, validation, PENALTIES);
-    return generators.map((tested) => {
-      const { test } = partsOf(sets, tested);
-      const odds = (machine: boolean) =>
-        test.filter((text) => text.machine === machine).map(({ text }) => detector.logOdds(text));
-      return { trained, tested, separation: separation(odds(false), odds(true)) };
-    });
-  });
+    const tested = { detector: "TF-IDF", trained, score: (texts: readonly string[]) => detector.score(texts) };
+    const each = edits.flatMap((edit) => SHARES.map((share) => [edit, share] as const));
+    all.push(
+      ...(await classifierRows(
+        tested,
+        sets,
+        [sets[0]!.generator, DEFAULT_MODEL].includes(trained) ? each : [],
+        sources,
+      )),
+    );
+  }
+  return all;
 }

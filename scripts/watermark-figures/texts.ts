@@ -35,12 +35,15 @@ export function distinct(texts: readonly Text[], n: number): number {
   return shares.reduce((sum, x) => sum + x, 0) / shares.length;
 }
 
-/** exp of the mean loss, and a 95% interval by texts. */
-export function perplexity(texts: readonly Text[]): {
+export interface PerplexityOfTexts {
   readonly value: number;
+  /** The 95% interval by texts. */
   readonly low: number;
   readonly high: number;
-} {
+}
+
+/** exp of the mean loss. */
+export function perplexity(texts: readonly Text[]): PerplexityOfTexts {
   const losses = texts.map(({ logprobs }) => -logprobs.reduce((sum, x) => sum + x, 0) / logprobs.length);
   const mean = losses.reduce((sum, x) => sum + x, 0) / losses.length;
   const variance = losses.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (losses.length - 1);

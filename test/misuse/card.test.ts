@@ -46,7 +46,8 @@ const FIGURES = {
   rows: [
     {
       domain: "books",
-      generator: "top-k 40",
+      generator: "default",
+      sampling: "top-k 40",
       separations: {
         curvature: { auroc: { value: 0.9, interval: INTERVAL }, truePositives5: { value: 0.5, interval: INTERVAL } },
       },
@@ -107,7 +108,7 @@ test("results of other commands are shown with their intervals", () => {
   );
   assert.match(
     section(card, "Telling what it writes from human text"),
-    /\| books \| top-k 40 \| curvature \| 0\.900 \|/,
+    /\| books \| default, top-k 40 \| curvature \| 0\.900 \|/,
   );
   const watermarks = section(card, "Finding its watermark");
   assert.match(watermarks, /\| `gumbel` \| 100 \| 50 \| 98\.0% \(89\.5% to 99\.6%\) \| 90\.0% \(78\.6% to 95\.7%\) \|/);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { auroc, separation, truePositives } from "../../scripts/detection/curves.js";
-import { EDITS, type Edit, edited } from "../../scripts/detection/edits.js";
+import { partsOf } from "../../scripts/detection/texts.js";
+import { EDITS, type Edit, edited } from "../../scripts/word-edits.js";
 import { RandomStream } from "../../src/util/random.js";
 
 test("AUROC is the share of pairs in which the machine's text scores higher", () => {
@@ -38,12 +39,50 @@ test("intervals contain the value, and shrink with more texts", () => {
 
 test("edits change the share of words that they should", () => {
   const text = Array.from({ length: 400 }, (_, i) => `w${i}`).join(" ");
-  for (const edit of Object.keys(EDITS) as Edit[]) {
-    const after = edited(text, edit, 0.3, new RandomStream(2))
-      .split(/\s+/)
-      .filter((word) => word !== "");
-    const kept = edit === "words deleted" ? after.length : after.filter((word, i) => word === `w${i}`).length;
-    assert.ok(kept > 240 && kept < 320, `${edit}: ${kept} of 400`);
-    assert.equal(edited(text, edit, 0, new RandomStream(2)), text);
-  }
+  const sources = { words: ["new"], synonyms: new Map([...text.split(" ")].map((word) => [word, [`${word}s`]])) };
+  const after = (edit: Edit, share: number) => edited(text, edit, share, new RandomStream(2), sources);
+  const kept = (edit: Edit) => {
+    const words = after(edit, 0.3).text.trim().split(/ +/);
+    return [
+      words.length,
+      words.filter((word) => /^w\d+$/.test(word)).length,
+      words.filter((w, i) => w === `w${i}`).length,
+    ];
+  };
+  assert.deepEqual(kept("delete").slice(0, 2), [280, 280]);
+  assert.deepEqual(kept("insert").slice(0, 2), [520, 400]);
+  assert.deepEqual(kept("paraphrase"), [400, 280, 280]);
+  const [words, own, inPlace] = kept("swap") as [number, number, number];
+  // 120 swaps, some of which move a word again, or back.
+  assert.ok(words === 400 && own === 400 && inPlace > 160 && inPlace < 280, `${inPlace}`);
+  for (const edit of EDITS) assert.deepEqual(after(edit, 0), { text, changed: 0 });
+  for (const edit of EDITS) assert.equal(after(edit, 0.3).changed, 0.3);
+});
+
+test("a paraphrase changes no word without a synonym", () => {
+  const sources = { words: [], synonyms: new Map([["big", ["large"]]]) };
+  const after = edited("A big, big dog.", "paraphrase", 1, new RandomStream(1), sources);
+  assert.deepEqual(after, { text: "A large, large dog.", changed: 0.5 });
+});
+
+test("of a generator's texts each is in one part, and its samplers take turns", () => {
+  const human = Array.from({ length: 10 }, (_, i) => `h${i}`);
+  const sets = ["a", "b"].map((sampling) => {
+    const machine = human.map((text) => `${sampling}${text}`);
+    return { domain: "books", generator: "small", sampling, human, machine };
+  });
+  const { train, validation, test: rest } = partsOf([...sets, { ...sets[0]!, generator: "other" }], "small");
+  assert.deepEqual(
+    [train, validation, rest].map((texts) => texts.length),
+    [12, 2, 6],
+  );
+  const all = [...train, ...validation, ...rest];
+  assert.deepEqual(
+    all.filter(({ machine }) => machine).map(({ text }) => text),
+    human.map((text, i) => `${"ab"[i % 2]}${text}`),
+  );
+  assert.deepEqual(
+    all.filter(({ machine }) => !machine).map(({ text }) => text),
+    human,
+  );
 });

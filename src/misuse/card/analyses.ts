@@ -57,16 +57,17 @@ function detection({ separations, detections, calibrations }: CardResults): stri
   const range = ({ low, high }: { low: number; high: number }, format: (x: number) => string) =>
     `${format(low)} to ${format(high)}`;
   const fixed = (x: number): string => x.toFixed(3);
-  const rows = whole.flatMap(({ domain, generator, separations: by }) =>
+  const rows = whole.flatMap(({ domain, generator, sampling, separations: by }) =>
     Object.entries(by).map(([name, { auroc, truePositives5 }]) => [
-      ...[domain, generator, SCORES[name as ScoreName]?.name ?? name],
+      ...[domain, sampling === undefined ? generator : `${generator}, ${sampling}`],
+      SCORES[name as ScoreName]?.name ?? name,
       ...[fixed(auroc.value), range(auroc.interval, fixed)],
       ...[percent(truePositives5.value), range(truePositives5.interval, percent)],
     ]),
   );
   const head = [
     "human texts",
-    "generator or sampling",
+    "generator, sampling",
     "score",
     "AUROC",
     "95% interval",

@@ -35,6 +35,7 @@ export interface CardResults {
 export interface SeparationRow {
   readonly domain: string;
   readonly generator: string;
+  readonly sampling?: string;
   readonly tokens?: number;
   readonly edit?: string;
   readonly separations: Readonly<Record<string, Readonly<Record<"auroc" | "truePositives5", MeasuredShare>>>>;

@@ -1,31 +1,22 @@
 import type { WatermarkScheme } from "../../generate/watermark/options.js";
+import { STRENGTHS } from "./strengths.js";
 
 /**
  * How strong a mark is in texts: of n scored tokens the score is normal, mean · √n deviations of an unmarked text's score
  * above that, with a deviation of √(deviation² + spread² · n), as texts differ in entropy.
  */
-interface Strength {
+export interface Strength {
   readonly mean: number;
   readonly deviation: number;
   readonly spread: number;
 }
 
-/**
- * Measured on texts of the default model with its own sampling (docs/watermark.md). Where few tokens make the exact tests
- * stricter than the normal distribution, the mean is lowered to give the share of texts that were found.
- */
-const STRENGTHS: Readonly<Record<WatermarkScheme, Strength>> = {
-  gumbel: { mean: 1, deviation: 1.35, spread: 0.18 },
-  "dual-key-gumbel": { mean: 0.95, deviation: 1.45, spread: 0.18 },
-  "red-green": { mean: 0.48, deviation: 1.2, spread: 0.064 },
-  synthid: { mean: 0.75, deviation: 0.6, spread: 0.145 },
-  "hf-kgw": { mean: 0.5, deviation: 0.92, spread: 0.06 },
-  "hf-synthid": { mean: 0.7, deviation: 0.8, spread: 0.125 },
-};
-
 /** The probability that so many scored tokens of a marked text are found to be marked. */
-export function powerAt(scheme: WatermarkScheme, scored: number, falsePositiveRate: number): number {
-  const { mean, deviation, spread } = STRENGTHS[scheme];
+export const powerAt = (scheme: WatermarkScheme, scored: number, falsePositiveRate: number): number =>
+  powerOf(STRENGTHS[scheme], scored, falsePositiveRate);
+
+/** The same of a mark of some strength. */
+export function powerOf({ mean, deviation, spread }: Strength, scored: number, falsePositiveRate: number): number {
   const excess = mean * Math.sqrt(scored) - normalQuantile(1 - falsePositiveRate);
   return normalCdf(excess / Math.sqrt(deviation ** 2 + spread ** 2 * scored));
 }

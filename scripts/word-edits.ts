@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RandomStream } from "../../src/util/random.js";
+import type { RandomStream } from "../src/util/random.js";
 
 /** What is done to a share of a text's words. */
 export const EDITS = ["delete", "insert", "swap", "paraphrase"] as const;
