@@ -90,6 +90,26 @@ export class ContextLengthError extends GPT2Error {
   override readonly code = "ERR_CONTEXT_LENGTH";
 }
 
+/** A constraint that is malformed, that asks for something unsupported, or that nothing can satisfy. */
+export class ConstraintError extends GPT2Error {
+  override readonly code = "ERR_CONSTRAINT";
+  /** The place: a JSON pointer into a schema, or line and column in a grammar, or a position in an expression. */
+  readonly at: string | undefined;
+
+  constructor({ at, ...details }: ErrorDetails & { readonly at?: string | undefined }) {
+    super(details);
+    this.at = at;
+  }
+}
+
+/** A constraint that takes more work or memory than one request may. */
+export class ConstraintLimitError extends ConstraintError {
+  constructor(what: string, most: number) {
+    const hint = "Make it smaller: fewer alternatives, lower bounds of repetitions, less nesting";
+    super({ op: "constraint", expected: `at most ${most.toLocaleString("en")} ${what}`, got: "more", hint });
+  }
+}
+
 /** Why a download failed. */
 export type DownloadFailure =
   /** 401: the server wants a token, or another one. */

@@ -214,6 +214,8 @@ export class GPT2 extends LoadedModel {
       eosTokenIds,
       adapter: this.adapterOf(options),
       text: tokenizer && ((stop) => tokenizer.textStream(stop)),
+      constraint:
+        tokenizer && (async (given) => (await import("./constrain/open.js")).openConstraint(given, tokenizer)),
     };
   }
 }

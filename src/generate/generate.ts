@@ -1,3 +1,5 @@
+import type { TokenConstraint } from "../constrain/constraint.js";
+import type { ConstraintOptions } from "../constrain/options.js";
 import { ContextLengthError, UsageError } from "../errors.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
@@ -5,6 +7,7 @@ import { RandomStream } from "../util/random.js";
 import type { LogitsRow } from "./engine.js";
 import type { Continuation, Step } from "./job.js";
 import { largest } from "./largest.js";
+import type { Limit } from "./limit.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
@@ -14,8 +17,8 @@ import type { Watermark } from "./watermark/mark.js";
 import type { WatermarkSettings } from "./watermark/options.js";
 
 /**
- * Why a sample ended: its token limit, a stop string, `<|endoftext|>`, or with `overflow: "stop"` a full
- * context.
+ * Why a sample ended: its token limit, a stop string or the completion of a constraint, `<|endoftext|>`, or with
+ * `overflow: "stop"` a full context.
  */
 export type FinishReason = "length" | "stop" | "endoftext" | "context";
 
@@ -55,6 +58,8 @@ export interface GenerationModel {
   readonly adapter?: LoadedAdapter | undefined;
   /** Makes the decoder of one sample. Without it, tokens have no text. */
   readonly text: ((stop: readonly string[]) => TokenText) | undefined;
+  /** Compiles a constraint over the model's tokens, which takes a tokenizer. */
+  readonly constraint?: ((options: ConstraintOptions) => Promise<TokenConstraint>) | undefined;
 }
 
 /** Decodes a sample's tokens as they come, and finds stop strings. */
@@ -83,12 +88,16 @@ export async function* generateTokens(
   if (settings.maxNewTokens === 0) return;
   const watermark =
     settings.watermark && (await openedWatermark(settings.watermark, scheduler.engine.config.vocabSize));
+  const newLimit = settings.constraint && (await limits(model, settings.constraint, settings));
   const queues = new TokenQueues<GeneratedToken>(count, () => scheduler.wake());
   const left = new AbortController();
   const stop = () => left.abort(signal!.reason);
   signal?.addEventListener("abort", stop, { once: true });
   try {
-    const samples = Array.from({ length: count }, (_, i) => new Sample(model, ids, settings, i, queues, watermark));
+    const samples = Array.from(
+      { length: count },
+      (_, i) => new Sample(model, ids, settings, i, queues, { watermark, newLimit }),
+    );
     for (const continuation of samples) {
       const job = { tokens: ids, adapter, continuation, priority, scope, started, signal: left.signal };
       scheduler.submit(continuation.index === 0 ? { ...job, scoring } : job).then(
@@ -115,6 +124,20 @@ export async function* generateTokens(
 async function openedWatermark(settings: WatermarkSettings, vocabSize: number): Promise<Watermark> {
   const { openWatermark } = await import("./watermark/open.js");
   return openWatermark(settings, vocabSize);
+}
+
+/** Returns a function that makes the limit of one sample. Imported on demand too. */
+async function limits(
+  model: GenerationModel,
+  constraint: ConstraintOptions,
+  { stopAtEndOfText, stopTokens }: GenerateSettings,
+): Promise<() => Limit> {
+  if (!model.constraint) {
+    throw new UsageError({ op: "constraint", expected: "a model with a tokenizer", got: "one without" });
+  }
+  const [compiled, { Limit }] = await Promise.all([model.constraint(constraint), import("./limit.js")]);
+  const ends = [...(stopAtEndOfText ? model.eosTokenIds : []), ...stopTokens];
+  return () => new Limit(compiled, ends);
 }
 
 /** The tokens that the model reads first. */
@@ -148,7 +171,7 @@ class Sample implements Continuation {
   readonly #model: GenerationModel;
   readonly #settings: GenerateSettings;
   readonly #queues: TokenQueues<GeneratedToken>;
-  readonly #watermark: Watermark | undefined;
+  readonly #extras: Extras;
   readonly #tokens: number[];
   readonly #nCtx: number;
   #tools: Tools | undefined;
@@ -159,6 +182,8 @@ class Sample implements Continuation {
   /** Draft of the next tokens, and how many of them were accepted so far. */
   #draft: readonly number[] = [];
   #accepted = 0;
+  /** Whether the draft holds the only tokens that a constraint allows. */
+  #draftIsForced = false;
   /** Whether a token of this run's draft was rejected. */
   #rejected = false;
   /** Sampled tokens whose log-probability is not yet known. */
@@ -170,13 +195,13 @@ class Sample implements Continuation {
     settings: GenerateSettings,
     index: number,
     queues: TokenQueues<GeneratedToken>,
-    watermark: Watermark | undefined,
+    extras: Extras,
   ) {
     this.index = index;
     this.#model = model;
     this.#settings = settings;
     this.#queues = queues;
-    this.#watermark = watermark;
+    this.#extras = extras;
     this.#tokens = [...prompt];
     this.#nCtx = model.scheduler.engine.config.nCtx;
     this.#length = prompt.length;
@@ -192,15 +217,16 @@ class Sample implements Continuation {
   #makeTools(): Tools {
     const [settings, prompt, { config }] = [this.#settings, this.#tokens, this.#model.scheduler.engine];
     const random = new RandomStream(settings.seed, this.index);
-    const mark = this.#watermark?.mark(prompt, this.index);
+    const mark = this.#extras.watermark?.mark(prompt, this.index);
+    const limit = this.#extras.newLimit?.();
     const { vocabLimit, eosTokenIds } = this.#model;
-    const sampler = new Sampler(settings.sampling, vocabLimit, random, mark, settings.more, eosTokenIds);
+    const sampler = new Sampler(settings.sampling, vocabLimit, random, mark, settings.more, eosTokenIds, limit);
     sampler.see(prompt);
     const text = this.#model.text?.(settings.stop);
-    if (settings.promptLookup === 0) return { sampler, text, lookup: undefined };
+    if (settings.promptLookup === 0) return { sampler, text, limit, lookup: undefined };
     const lookup = new PromptLookup(config.vocabSize, settings.promptLookup);
     for (const token of prompt) lookup.push(token);
-    return { sampler, text, lookup };
+    return { sampler, text, limit, lookup };
   }
 
   ready(): boolean {
@@ -214,8 +240,10 @@ class Sample implements Continuation {
    */
   sample(logits: LogitsRow): number | undefined {
     if (this.#finished || this.#rejected) return undefined;
-    const { sampler, text, lookup } = this.prepare();
-    const token = sampler.sample(logits);
+    const { sampler, text, limit, lookup } = this.prepare();
+    const forced = limit?.forced[0];
+    if (forced !== undefined) sampler.push(forced);
+    const token = forced ?? sampler.sample(logits);
     if (token === this.#draft[this.#accepted]) this.#accepted++;
     else this.#rejected = true;
     this.#tokens.push(token);
@@ -224,6 +252,7 @@ class Sample implements Continuation {
     this.#left--;
     const { stopAtEndOfText, stopTokens, alternatives } = this.#settings;
     const ended = (stopAtEndOfText && this.#model.eosTokenIds.includes(token)) || stopTokens.includes(token);
+    if (!ended) limit?.push(token);
     const likeliest = alternatives > 0 ? likeliestOf(logits.subarray(0, this.#model.vocabLimit), alternatives) : [];
     const own = logits[token]!;
     const piece = ended ? "" : (text?.push(token) ?? "");
@@ -251,6 +280,7 @@ class Sample implements Continuation {
   #finishReason(ended: boolean): FinishReason | undefined {
     if (this.prepare().text?.stopped) return "stop";
     if (ended) return "endoftext";
+    if (this.prepare().limit?.isComplete) return "stop";
     if (this.#left === 0) return "length";
     return this.#length > this.#nCtx && this.#settings.overflow === "stop" ? "context" : undefined;
   }
@@ -258,8 +288,8 @@ class Sample implements Continuation {
   /** The tokens that the model has not seen yet, and a draft of the next ones. */
   next(): Step | undefined {
     if (this.#finished) return undefined;
-    const { lookup } = this.prepare();
-    if (this.#draft.length > 0) lookup!.learn(this.#accepted);
+    const { lookup, limit } = this.prepare();
+    if (this.#draft.length > 0 && !this.#draftIsForced) lookup!.learn(this.#accepted);
     this.#accepted = 0;
     this.#rejected = false;
     if (this.#length > this.#nCtx) {
@@ -269,7 +299,8 @@ class Sample implements Continuation {
       return { tokens: this.#tokens.slice(-this.#length), keep: 0 };
     }
     const room = Math.min(this.#left - 1, this.#nCtx - this.#length);
-    this.#draft = lookup?.draft(room) ?? [];
+    this.#draftIsForced = (limit?.forced.length ?? 0) > 0;
+    this.#draft = this.#draftIsForced ? limit!.forced.slice(0, Math.max(0, room)) : (lookup?.draft(room) ?? []);
     return { tokens: [this.#tokens.at(-1)!, ...this.#draft], keep: this.#length - 1 };
   }
 }
@@ -289,9 +320,16 @@ export function likeliestOf(logits: LogitsRow, count: number): { token: number; 
   return Array.from(ids, (token) => ({ token, logit: logits[token]! }));
 }
 
+/** What the samples of a call share. */
+interface Extras {
+  readonly watermark: Watermark | undefined;
+  readonly newLimit: (() => Limit) | undefined;
+}
+
 /** What a sample needs to produce tokens. */
 interface Tools {
   readonly sampler: Sampler;
   readonly text: TokenText | undefined;
+  readonly limit: Limit | undefined;
   readonly lookup: PromptLookup | undefined;
 }

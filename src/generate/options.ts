@@ -1,3 +1,4 @@
+import type { ConstraintOptions } from "../constrain/options.js";
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 import { checkOptionNames } from "../util/nearest.js";
@@ -38,6 +39,11 @@ export interface GenerateOptions extends SamplingOptions, MoreSamplingOptions {
    * `verifyWatermark` finds it.
    */
   readonly watermark?: WatermarkOptions | undefined;
+  /**
+   * Constraint on the whole text: a regular expression, a list of choices. Tokens that cannot lead to such a text are
+   * impossible, and the text may end only where it is complete.
+   */
+  readonly constraint?: ConstraintOptions | undefined;
   /** The same seed gives the same tokens. Default: a new seed each time. */
   readonly seed?: number | undefined;
   /** Name of a loaded adapter, or null for the base model. Default: the adapter `default`, if there is one. */
@@ -56,6 +62,7 @@ export interface GenerateSettings {
   readonly truncatePrompt: boolean;
   readonly promptLookup: number;
   readonly watermark: WatermarkSettings | undefined;
+  readonly constraint: ConstraintOptions | undefined;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
   readonly more: MoreSampling;
@@ -97,6 +104,7 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     truncatePrompt: true,
     promptLookup: true,
     watermark: true,
+    constraint: true,
     seed: true,
     adapter: true,
     signal: true,
@@ -141,6 +149,7 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     truncatePrompt,
     promptLookup,
     watermark,
+    constraint: options.constraint,
     seed,
     signal,
     more: moreSampling(options),

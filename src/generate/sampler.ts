@@ -1,6 +1,7 @@
 import type { SamplingSettings } from "../pretrained/sampling-options.js";
 import { expOfNegative } from "./exp.js";
 import { largest } from "./largest.js";
+import type { Limit } from "./limit.js";
 import { notFinite } from "./log-sum-exp.js";
 import { Nucleus } from "./nucleus.js";
 import { SamplerChain } from "./sampling/chain.js";
@@ -59,10 +60,12 @@ export class Sampler {
   readonly #seen = new Set<number>();
   readonly #history: History | undefined;
   readonly #chain: SamplerChain | undefined;
+  readonly #limit: Limit | undefined;
 
   /**
    * @param vocabLimit ids from here on are never sampled: a padded vocabulary ends in ids without a token.
    * @param mark chooses among the tokens that the settings leave
+   * @param limit what the text may go on with
    */
   constructor(
     settings: SamplingSettings,
@@ -71,6 +74,7 @@ export class Sampler {
     mark?: Mark,
     more?: MoreSampling,
     eosTokenIds: readonly number[] = [],
+    limit?: Limit,
   ) {
     if (more?.changesLogits) this.#history = new History(more, eosTokenIds);
     if (more?.needsChain && settings.temperature > 0) this.#chain = new SamplerChain(settings, more);
@@ -78,6 +82,7 @@ export class Sampler {
     this.#vocabLimit = vocabLimit;
     this.#random = random;
     this.#mark = mark;
+    this.#limit = limit;
   }
 
   /** Adds tokens of the text, to which the repetition penalty then applies. */
@@ -96,20 +101,26 @@ export class Sampler {
   sample(logits: Row): number {
     const scores = this.#changed(logits.subarray(0, this.#vocabLimit));
     const token = this.#settings.temperature === 0 ? this.#likeliest(scores) : this.#draw(scores);
+    this.push(token);
+    return token;
+  }
+
+  /** Adds a token to the text that was not sampled. */
+  push(token: number): void {
     this.#seen.add(token);
     this.#history?.push(token);
     this.#mark?.push(token);
-    return token;
   }
 
   /** Logits after penalties, biases and limits. */
   #changed(logits: Row): Row {
     const { repetitionPenalty: penalty } = this.#settings;
-    if (penalty === 1 && !this.#history) return logits;
+    if (penalty === 1 && !this.#history && !this.#limit) return logits;
     const { scores } = scratchOf(this.#vocabLimit);
     scores.set(logits);
     if (penalty !== 1) this.#penalise(scores, penalty);
     this.#history?.apply(scores);
+    this.#limit?.apply(scores);
     return scores;
   }
 

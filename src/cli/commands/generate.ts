@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
+import type { ConstraintOptions } from "../../constrain/options.js";
 import { TokenizerError, UsageError } from "../../errors.js";
 import {
   DEFAULT_LOOKUP,
@@ -44,6 +45,8 @@ interface GenerateFlags extends ModelFlags {
   readonly watermarkKey?: string;
   readonly watermarkKeyFile?: string;
   readonly watermarkConfig?: string;
+  readonly regex?: string;
+  readonly choices?: string;
   readonly echo: boolean;
   readonly json?: true;
 }
@@ -68,6 +71,7 @@ Examples:
   $ gpt2 --samples 5 --temperature 1 --top-k 0
   $ git log -5 | gpt2 --stop "\\n\\n" --no-echo
   $ gpt2 "Q: Why? A:" --json | jq .text
+  $ gpt2 "The sea was" --choices " calm, rough"
   $ gpt2 "Once upon a time" --watermark gumbel --watermark-key-file key.txt
   $ gpt2 "What is new?" --adapter runs/chat/adapter --template`;
 
@@ -119,14 +123,16 @@ export function registerGenerate(program: Command): void {
     .option("--watermark-key-file <path>", "the file with the key; or set GPT2_WATERMARK_KEY")
     .option("--watermark-key <key>", "the key, visible to other users in the list of processes")
     .option("--watermark-config <path>", "a JSON file of scheme, key and the scheme's options")
+    .option("--regex <expression>", "only texts that match this regular expression as a whole")
+    .option("--choices <a,b>", "only one of these texts, separated by commas")
     .option("--no-echo", "print only the continuation, not the prompt")
     .option("--json", "print JSON, a line for each sample");
   addModelOptions(command).addHelpText("after", HELP).action(generate);
 }
 
 async function generate(words: string[], flags: GenerateFlags): Promise<void> {
-  const watermark = await markOf(flags);
-  const options = { ...generateOptions(flags), watermark, seed: flags.seed ?? randomSeed() };
+  const [watermark, constraint] = [await markOf(flags), await constraintOf(flags)];
+  const options = { ...generateOptions(flags), watermark, constraint, seed: flags.seed ?? randomSeed() };
   // Reports wrong values before a model is loaded.
   generateSettings(options);
   const text = await readPrompt({ words, file: flags.file });
@@ -210,6 +216,14 @@ async function markOf(flags: GenerateFlags): Promise<WatermarkOptions | undefine
   if ((scheme ?? key ?? keyFile ?? config) === undefined) return undefined;
   const { watermarkOf } = await import("../watermark.js");
   return watermarkOf({ scheme, key, keyFile, config }, "watermark-");
+}
+
+/** The constraint, if any of its flags is given. @throws {ConstraintError} */
+async function constraintOf(flags: GenerateFlags): Promise<ConstraintOptions | undefined> {
+  const { regex, choices } = flags;
+  if ((regex ?? choices) === undefined) return undefined;
+  const { readConstraint } = await import("../constraint.js");
+  return readConstraint({ regex, choices });
 }
 
 /** Opens an index of the model's vocabulary while `run` traces generated tokens in it. */
