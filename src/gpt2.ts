@@ -1,5 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
+import type { BeamOptions } from "./generate/beam/options.js";
+import type { BeamResult } from "./generate/beam/run.js";
+import { bestOf, checkBestOf } from "./generate/best-of.js";
 import { Engine } from "./generate/engine.js";
 import { type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
 import { type GenerateOptions, generateSettings } from "./generate/options.js";
@@ -7,7 +10,15 @@ import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequ
 import { Scheduler, type SchedulerOptions } from "./generate/scheduler.js";
 import type { WatermarkOptions } from "./generate/watermark/options.js";
 import { collectCompletions } from "./gpt2/completions.js";
-import type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
+import type {
+  Completion,
+  CompletionsOptions,
+  DetectOptions,
+  LogitsOptions,
+  RequestOptions,
+  Score,
+  ScoreOptions,
+} from "./gpt2/options.js";
 import type { Detection } from "./misuse/detect/detect.js";
 import type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";
 import { LoadedModel } from "./model/loaded-model.js";
@@ -97,9 +108,27 @@ export class GPT2 extends LoadedModel {
     return completion!;
   }
 
-  /** `samples` continuations of the prompt, computed together. */
-  async completions(prompt: TextOrIds = "", options: GenerateOptions = {}): Promise<Completion[]> {
-    return collectCompletions(this.generate(prompt, options), options.samples ?? 1);
+  /** `samples` continuations of the prompt, computed together; with `bestOf` the likeliest of so many, best first. */
+  async completions(prompt: TextOrIds = "", options: CompletionsOptions = {}): Promise<Completion[]> {
+    const { samples = 1, bestOf: count = samples, ...rest } = options;
+    checkBestOf(count, samples);
+    const all = await collectCompletions(this.generate(prompt, { ...rest, samples: count }), count);
+    return count === samples ? all : bestOf(all, samples, ({ logprobs }) => logprobs);
+  }
+
+  /**
+   * The likeliest continuations of a prompt by beam search, best first: beams are computed side by side, and the result is
+   * that of Hugging Face transformers; with `groups` continuations that differ (diverse beam search).
+   *
+   * @throws {UsageError} an option out of range, or an id outside the vocabulary.
+   * @throws {ContextLengthError} the prompt has more tokens than the context.
+   */
+  async beamSearch(prompt: TextOrIds = "", options: BeamOptions = {}): Promise<BeamResult[]> {
+    const { beamSettings } = await import("./generate/beam/options.js");
+    const { beamSearch } = await import("./generate/beam/run.js");
+    const settings = beamSettings(options);
+    if (settings.stop.length > 0) this.ids.needTokenizer("stop strings");
+    return beamSearch(this.#generation(options), this.ids.encode(prompt), settings);
   }
 
   /** Continuations of many prompts, each until a stop string: see {@link GenerateUntilRequest}. */

@@ -41,6 +41,8 @@ export type { ConstraintOptions } from "./constrain/options.js";
 export type { CacheType, DType, WeightType } from "./dtype/dtype.js";
 export * from "./errors.js";
 export type { AttentionMaps } from "./generate/attention-maps.js";
+export type { BeamLimits, BeamOptions } from "./generate/beam/options.js";
+export type { BeamResult } from "./generate/beam/run.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
 export type { Alternative, FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { GenerateOptions } from "./generate/options.js";
@@ -66,7 +68,15 @@ export type {
   WatermarkOptions,
   WatermarkScheme,
 } from "./generate/watermark/options.js";
-export type { Completion, DetectOptions, LogitsOptions, RequestOptions, Score, ScoreOptions } from "./gpt2/options.js";
+export type {
+  Completion,
+  CompletionsOptions,
+  DetectOptions,
+  LogitsOptions,
+  RequestOptions,
+  Score,
+  ScoreOptions,
+} from "./gpt2/options.js";
 export { GPT2, type ScheduleOption } from "./gpt2.js";
 export type { CalibratedLength, Calibration, Fingerprint } from "./misuse/detect/calibration.js";
 export type { Detection, Uncalibrated } from "./misuse/detect/detect.js";

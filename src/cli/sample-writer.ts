@@ -7,11 +7,12 @@ export interface SampleWriterOptions {
   /** Whether the prompt is printed before each continuation. */
   readonly echo: boolean;
   readonly json: boolean;
-  readonly seed: number;
+  /** Undefined where nothing is drawn. */
+  readonly seed: number | undefined;
 }
 
-/** A token to print; one in a span of a traced corpus is underlined. */
-export type SampleToken = GeneratedToken & { readonly inSpan?: boolean };
+/** A token to print; one in a span of a traced corpus is underlined. The last of a beam search's text has its score. */
+export type SampleToken = GeneratedToken & { readonly inSpan?: boolean; readonly score?: number };
 
 /** Prints samples in order while they are generated side by side. Call {@link end} however generation ends. */
 export interface SampleWriter {
@@ -99,6 +100,7 @@ interface JsonSample {
   /** Runs of tokens [start, end) from the traced corpus. */
   readonly spans: [start: number, end: number][];
   traced: boolean;
+  score?: number;
 }
 
 /** Prints a line of JSON for each sample, once it and those before it are complete. */
@@ -120,7 +122,7 @@ class JsonWriter implements SampleWriter {
 
   start(): void {}
 
-  write({ sample, token, text, logprob, finishReason, inSpan }: SampleToken): void {
+  write({ sample, token, text, logprob, finishReason, inSpan, score }: SampleToken): void {
     const record = this.#samples[sample]!;
     record.text += text;
     record.traced ||= inSpan !== undefined;
@@ -128,6 +130,7 @@ class JsonWriter implements SampleWriter {
     record.tokens.push(token);
     record.logprobs.push(rounded(logprob));
     if (finishReason) record.finishReason = finishReason;
+    if (score !== undefined) record.score = rounded(score);
     for (; this.#samples[this.#printed]?.finishReason; this.#printed++) this.#print(this.#printed);
   }
 
@@ -142,8 +145,8 @@ class JsonWriter implements SampleWriter {
 
   #print(sample: number): void {
     const { prompt, seed } = this.#options;
-    const { text, finishReason, tokens, logprobs, spans, traced } = this.#samples[sample]!;
-    printJson({ sample, prompt, text, finishReason, tokens, logprobs, ...(traced && { spans }), seed });
+    const { text, finishReason, tokens, logprobs, spans, traced, score } = this.#samples[sample]!;
+    printJson({ sample, prompt, text, finishReason, tokens, logprobs, ...(traced && { spans }), score, seed });
   }
 }
 

@@ -145,13 +145,17 @@ export class Engine {
     return copies;
   }
 
-  /** Replaces the content of `target` by the first `length` tokens of `source`, copied in the cache. */
-  copy(source: Sequence, target: Sequence, length: number): Promise<void> {
+  /**
+   * Replaces the content of `target` by the first `length` tokens of `source`, copied in the cache.
+   *
+   * @param common leading tokens that both hold already
+   */
+  copy(source: Sequence, target: Sequence, length: number, common = 0): Promise<void> {
     this.#checkOpen(source);
     this.#checkOpen(target);
     return this.#queue.add(async () => {
       await this.#makeRoom();
-      await this.#cache.copy(source.slot, target.slot, length);
+      await this.#cache.copy(source.slot, target.slot, common, length);
       target.length = length;
       target.adapter = source.adapter;
     });

@@ -141,10 +141,10 @@ async function limits(
 }
 
 /** The tokens that the model reads first. */
-function promptTokens(
+export function promptTokens(
   { scheduler, endOfText }: GenerationModel,
   prompt: ArrayLike<number>,
-  { truncatePrompt }: GenerateSettings,
+  { truncatePrompt }: Pick<GenerateSettings, "truncatePrompt">,
 ): number[] {
   const { nCtx } = scheduler.engine.config;
   if (prompt.length === 0 && endOfText === undefined) {

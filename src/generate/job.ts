@@ -25,6 +25,26 @@ export interface Continuation {
   ready?(): boolean;
 }
 
+/** One of the sequences of a step: which of the last step's it goes on from, and with which token. */
+export interface Branch {
+  readonly parent: number;
+  readonly token: number;
+}
+
+/** Continues a prompt by several sequences at once, which branch and end: a beam search. */
+export interface Branching {
+  /** Most sequences at once. Slots for all of them are taken at the start. */
+  readonly width: number;
+  /**
+   * Takes the logits after the last token of branch number `branch`, at first of the prompt. Returns an id whose
+   * log-probability `logprob` then receives.
+   */
+  read(row: LogitsRow, branch: number): number;
+  logprob(value: number, branch: number): void;
+  /** The branches of the next step, once all of the last were read; undefined at the end. */
+  next(): readonly Branch[] | undefined;
+}
+
 /** Log-probabilities of given tokens while a prompt is read. */
 export interface Scoring {
   /** Target i follows prompt token `from + i`. */
@@ -48,6 +68,8 @@ export interface Job {
   readonly adapter?: LoadedAdapter | undefined;
   readonly scoring?: Scoring | undefined;
   readonly continuation?: Continuation | undefined;
+  /** Instead of a continuation. */
+  readonly branching?: Branching | undefined;
   /** Receives the logits after prompt token i, from `logitsFrom` on, instead of a continuation. */
   readonly logits?: { readonly from: number; row(logits: LogitsRow, token: number): void } | undefined;
   /** Higher priorities start first. Default 0. */

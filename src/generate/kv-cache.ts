@@ -65,12 +65,14 @@ export class KvCache {
     for (const array of old) array.dispose();
   }
 
-  /** Copies the first `length` rows of one slot to another, on the device. */
-  async copy(from: number, to: number, length: number): Promise<void> {
-    if (from === to || length === 0) return;
+  /** Copies rows [start, end) of one slot to another, on the device. */
+  async copy(from: number, to: number, start: number, end: number): Promise<void> {
+    if (from === to || start >= end) return;
     const { nCtx, nEmbd } = this.#config;
     const W = 2 * nEmbd;
-    for (const array of this.#layers) await array.copyFrom(array.slice(from * nCtx * W, length * W), to * nCtx * W);
+    for (const array of this.#layers) {
+      await array.copyFrom(array.slice((from * nCtx + start) * W, (end - start) * W), (to * nCtx + start) * W);
+    }
   }
 
   dispose(): void {

@@ -140,8 +140,12 @@ export class Scheduler {
     await this.idle();
   }
 
-  #check({ tokens, scoring, continuation }: Job): void {
+  #check({ tokens, scoring, continuation, branching }: Job): void {
     const { nCtx } = this.engine.config;
+    if (branching && branching.width > this.#capacity) {
+      const expected = `at most ${this.#capacity}, the sequences computed side by side`;
+      throw new UsageError({ op: "beams", expected, got: String(branching.width) });
+    }
     if (tokens.length === 0 || tokens.length > nCtx) {
       throw new UsageError({ op: "prompt", expected: `1 to ${nCtx} tokens`, got: String(tokens.length) });
     }
@@ -169,7 +173,7 @@ export class Scheduler {
         await this.#step();
         this.#steps++;
         await this.#breathe();
-      } else if (this.#waiting.length === 0 || !this.#slots.available) {
+      } else if (!this.#choose()) {
         this.#active = false;
         return;
       }
@@ -185,12 +189,12 @@ export class Scheduler {
 
   /** Releases the slots of ended tasks. */
   #reap(): void {
-    for (const task of this.#running) if (task.ended && task.slot) this.#slots.release(task.slot);
+    for (const { ended, slots } of this.#running) if (ended) for (const slot of slots) this.#slots.release(slot);
     this.#running = this.#running.filter(({ ended }) => !ended);
   }
 
   async #admit(): Promise<void> {
-    while (this.#waiting.length > 0 && this.#slots.available) {
+    while (this.#waiting.length > 0) {
       const next = this.#choose();
       if (!next) return;
       this.#waiting = this.#waiting.filter((task) => task !== next.task);
@@ -202,10 +206,12 @@ export class Scheduler {
     }
   }
 
-  /** The waiting task to start next. */
+  /** The waiting task to start next; none while the slots that it takes are not free. */
   #choose(): { readonly task: Task; readonly reuse: Reuse | undefined } | undefined {
     this.#waiting.sort((a, b) => (b.job.priority ?? 0) - (a.job.priority ?? 0) || a.arrival - b.arrival);
+    const { free } = this.#slots;
     let best: { readonly task: Task; readonly reuse: Reuse | undefined } | undefined;
+    if (free === 0) return undefined;
     for (const task of this.#waiting) {
       const first = best?.task;
       if (first && ((first.job.priority ?? 0) !== (task.job.priority ?? 0) || first.arrival !== task.arrival)) break;
@@ -214,7 +220,7 @@ export class Scheduler {
       if (this.#prefixUnderWay(task) >= length + WORTH_WAITING) continue;
       if (!best || length > (best.reuse?.length ?? 0)) best = { task, reuse };
     }
-    return best;
+    return best && best.task.width <= free ? best : undefined;
   }
 
   #reusable(task: Task): Reuse | undefined {
@@ -226,7 +232,7 @@ export class Scheduler {
   /** Length of the longest prefix of a task's prompt that other tasks are computing. */
   #prefixUnderWay(task: Task): number {
     if (!task.shares) return 0;
-    const most = task.job.continuation ? task.job.tokens.length - 1 : task.firstRow;
+    const most = task.job.continuation || task.job.branching ? task.job.tokens.length - 1 : task.firstRow;
     const lengths = this.#running
       .filter(({ phase, shares, key }) => phase === "reading" && shares && key === task.key)
       .map(({ prompt }) => Math.min(commonPrefix(prompt, task.job.tokens), most));
@@ -246,7 +252,8 @@ export class Scheduler {
     }
     if (reuse) task.passCached(reuse.slot, cached);
     task.slot = await this.#slots.take(task.key, job.adapter, reuse);
-    if (task.ended) this.#slots.release(task.slot);
+    while (task.slots.length < task.width) task.spare.push(await this.#slots.take(task.key, job.adapter, undefined));
+    if (task.ended) for (const slot of task.slots) this.#slots.release(slot);
     else {
       task.phase = "reading";
       this.#running.push(task);
@@ -257,7 +264,9 @@ export class Scheduler {
     const start = performance.now();
     const ready = this.#running.filter((task) => task.ready);
     const streamed = ready.filter(({ phase, path }) => phase === "stepping" || path === "streamed");
-    await this.#runParts(streamed.map((task) => task.part(Number.POSITIVE_INFINITY)));
+    await this.#runParts(
+      streamed.flatMap((task) => (task.phase === "stepping" ? task.steps() : task.part(Number.POSITIVE_INFINITY))),
+    );
     const alone = streamed.length === 0;
     const budget = alone ? Number.POSITIVE_INFINITY : this.#options.promptBudget - (performance.now() - start);
     const prompts = ready.filter((task) => !task.ended && !streamed.includes(task));
@@ -319,6 +328,8 @@ export class Scheduler {
       return;
     }
     for (const part of parts) this.#advance(part);
+    const branching = new Set(parts.map(({ task }) => task).filter(({ job }) => job.branching));
+    for (const task of branching) await task.branch((source, target) => this.#slots.copy(source, target));
   }
 
   #advance(part: Part): void {

@@ -1,6 +1,6 @@
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Engine, Sequence } from "./engine.js";
-import { PrefixIndex } from "./prefix-index.js";
+import { commonPrefix, PrefixIndex } from "./prefix-index.js";
 
 /** Scores after a cached token: a target's log-probability, and the likeliest token. */
 export interface CachedScore {
@@ -106,9 +106,9 @@ export class Slots {
     return this.#slots;
   }
 
-  /** Whether another request can start. */
-  get available(): boolean {
-    return this.#slots.length < this.#options.capacity || this.#slots.some(({ inUse }) => !inUse);
+  /** Slots that requests may take. */
+  get free(): number {
+    return this.#options.capacity - this.#slots.reduce((count, { inUse }) => count + Number(inUse), 0);
   }
 
   /** Contents under different keys share nothing. */
@@ -149,6 +149,14 @@ export class Slots {
     slot.sequence.adapter = adapter;
     this.#reindex(slot);
     return slot;
+  }
+
+  /** Replaces the content of a slot by that of another of the same request. */
+  async copy(source: Slot, target: Slot): Promise<void> {
+    const common = commonPrefix(source.tokens, target.tokens);
+    await this.#engine.copy(source.sequence, target.sequence, source.tokens.length, common);
+    target.tokens.length = common;
+    target.append(source.tokens, common, source.tokens.length);
   }
 
   /** Makes the first `length` tokens available to other requests. */

@@ -19,6 +19,14 @@ export interface Part {
   /** Number of tokens, counted from the last, whose logits are wanted. */
   readonly logits: number;
   readonly path: RunPath;
+  /** Which of a branching task's sequences it is. */
+  readonly branch: number;
+}
+
+/** A sequence of a branching task, and the token that it computes next. */
+interface BranchSlot {
+  readonly slot: Slot;
+  readonly token: number;
 }
 
 /** A job in the scheduler. */
@@ -30,11 +38,14 @@ export class Task {
   readonly arrival: number;
   phase: Phase = "waiting";
   slot: Slot | undefined;
+  /** Slots for branches beside the first. */
+  readonly spare: Slot[] = [];
   /** The job's prompt, or the tokens with which a step started over. */
   prompt: readonly number[];
   /** Whether it shares cached prompt tokens with other tasks. */
   shares: boolean;
   #step: readonly number[] = [];
+  #branches: readonly BranchSlot[] = [];
   #settle: { resolve(): void; reject(error: unknown): void };
   /** For each token of the running part: the likeliest token after it, and scores for the slot to keep. */
   readonly #bests = new Map<number, number>();
@@ -53,6 +64,21 @@ export class Task {
 
   get ended(): boolean {
     return this.phase === "ended";
+  }
+
+  /** Number of slots that it takes. */
+  get width(): number {
+    return this.job.branching?.width ?? 1;
+  }
+
+  /** Its slots, once it has them. */
+  get slots(): readonly Slot[] {
+    return this.slot ? [this.slot, ...this.spare] : [];
+  }
+
+  /** Whether it goes on from the prompt: then it needs the logits after its last token. */
+  get #goesOn(): boolean {
+    return this.job.continuation !== undefined || this.job.branching !== undefined;
   }
 
   end(): void {
@@ -77,8 +103,8 @@ export class Task {
 
   /** How many of `length` common tokens it can take from a slot: tokens whose logits it needs are computed. */
   usable(slot: Slot, length: number, grain: number | undefined): number {
-    const { scoring, continuation, logits, tokens } = this.job;
-    let n = Math.min(length, continuation ? tokens.length - 1 : tokens.length, logits?.from ?? tokens.length);
+    const { scoring, logits, tokens } = this.job;
+    let n = Math.min(length, this.#goesOn ? tokens.length - 1 : tokens.length, logits?.from ?? tokens.length);
     for (let i = 0; scoring && i < scoring.targets.length && scoring.from + i < n; i++) {
       if (!this.#isKnown(i, slot.score(scoring.from + i, scoring.targets[i]!))) n = scoring.from + i;
     }
@@ -101,39 +127,38 @@ export class Task {
 
   /** The first prompt token after which logits are wanted. */
   get firstRow(): number {
-    const { scoring, continuation, logits, tokens } = this.job;
-    const last = continuation ? this.prompt.length - 1 : this.prompt.length;
+    const { scoring, logits, tokens } = this.job;
+    const last = this.#goesOn ? this.prompt.length - 1 : this.prompt.length;
     if (this.prompt !== tokens) return last;
     const scored = scoring && scoring.targets.length > 0 ? scoring.from : last;
     return Math.min(last, scored, logits?.from ?? last);
   }
 
-  /** The next part to run; of a prompt at most `most` tokens. */
+  /** The next parts to run, once the prompt is read. */
+  steps(): readonly Part[] {
+    if (!this.job.branching) return [this.#streamed(this.slot!, this.#step, 0)];
+    return this.#branches.map(({ slot, token }, branch) => this.#streamed(slot, [token], branch));
+  }
+
+  #streamed(slot: Slot, tokens: readonly number[], branch: number): Part {
+    const { length } = tokens;
+    return { task: this, slot, tokens, from: 0, to: length, logits: length, path: "streamed", branch };
+  }
+
+  /** The next part of the prompt to run, at most `most` tokens. */
   part(most: number): Part {
     const slot = this.slot!;
-    const path = this.phase === "stepping" ? "streamed" : this.path;
-    if (this.phase === "stepping") {
-      const { length } = this.#step;
-      return { task: this, slot, tokens: this.#step, from: 0, to: length, logits: length, path };
-    }
     const from = slot.tokens.length;
     const to = Math.min(this.prompt.length, from + most);
-    return {
-      task: this,
-      slot,
-      tokens: this.prompt,
-      from,
-      to,
-      logits: Math.max(0, to - Math.max(from, this.firstRow)),
-      path,
-    };
+    const logits = Math.max(0, to - Math.max(from, this.firstRow));
+    return { task: this, slot, tokens: this.prompt, from, to, logits, path: this.path, branch: 0 };
   }
 
   /** Whether any row of a part's logits has to be read. */
   needsLogits({ from, to }: Part): boolean {
-    const { scoring, continuation, logits } = this.job;
+    const { scoring, logits } = this.job;
     if (this.phase === "stepping") return true;
-    if (continuation && to === this.prompt.length) return true;
+    if (this.#goesOn && to === this.prompt.length) return true;
     if (this.prompt !== this.job.tokens) return false;
     if (logits && to > logits.from) return true;
     if (!scoring || to <= scoring.from) return false;
@@ -141,24 +166,26 @@ export class Task {
   }
 
   /** Takes the row after a part's token; returns the ids whose log-probabilities are wanted. */
-  read(row: LogitsRow | undefined, { from }: Part, token: number): readonly number[] {
+  read(row: LogitsRow | undefined, { from, branch }: Part, token: number): readonly number[] {
     if (this.ended) return [];
     try {
-      return this.phase === "stepping" ? this.#sample(row!) : this.#readPrompt(row, from + token);
+      return this.phase === "stepping" ? this.#sample(row!, branch) : this.#readPrompt(row, from + token);
     } catch (error) {
       this.fail(error);
       return [];
     }
   }
 
-  #sample(row: LogitsRow): readonly number[] {
-    const token = this.job.continuation!.sample(row);
+  #sample(row: LogitsRow, branch: number): readonly number[] {
+    const { branching, continuation } = this.job;
+    if (branching) return [branching.read(row, branch)];
+    const token = continuation!.sample(row);
     return token === undefined ? [] : [token];
   }
 
   #readPrompt(row: LogitsRow | undefined, at: number): readonly number[] {
-    const { scoring, continuation, logits, tokens } = this.job;
-    if (continuation && at === this.prompt.length - 1) return this.#sample(row!);
+    const { scoring, logits, tokens } = this.job;
+    if (this.#goesOn && at === this.prompt.length - 1) return this.#sample(row!, 0);
     if (this.prompt !== tokens) return [];
     if (logits && at >= logits.from) logits.row(row!, at);
     const i = at - (scoring?.from ?? 0);
@@ -172,13 +199,14 @@ export class Task {
     return [target, best[0]!];
   }
 
-  logprobs(values: readonly number[], { from }: Part, token: number): void {
+  logprobs(values: readonly number[], { from, branch }: Part, token: number): void {
     if (this.ended) return;
     try {
       const bad = values.find(Number.isNaN);
-      const sampled = this.phase === "stepping" || (this.job.continuation && from + token === this.prompt.length - 1);
+      const sampled = this.phase === "stepping" || (this.#goesOn && from + token === this.prompt.length - 1);
       if (bad !== undefined) throw notFinite(sampled ? "sampling the next token" : "scoring a token", bad);
-      if (sampled) this.job.continuation!.accept(values[0]!);
+      if (sampled && this.job.branching) this.job.branching.logprob(values[0]!, branch);
+      else if (sampled) this.job.continuation!.accept(values[0]!);
       else this.#score(values, from + token);
     } catch (error) {
       this.fail(error);
@@ -201,7 +229,7 @@ export class Task {
     for (const [at, { target, score }] of this.#scores) slot.setScore(at, target, score);
     this.#scores.clear();
     this.#bests.clear();
-    if (this.ended) return;
+    if (this.ended || this.job.branching) return;
     if (this.phase === "reading" && slot.tokens.length < this.prompt.length) return;
     try {
       this.#next(slot);
@@ -224,5 +252,36 @@ export class Task {
     }
     this.prompt = step.tokens;
     this.shares = false;
+  }
+
+  /**
+   * After a run of a branching task: gives each branch of the next step a slot with its tokens. The first to go on from a
+   * sequence keeps its slot, others take slots that are left, into which only what differs is copied.
+   *
+   * @param copy makes a slot hold what another holds
+   */
+  async branch(copy: (source: Slot, target: Slot) => Promise<void>): Promise<void> {
+    if (this.ended || (this.phase === "reading" && this.slot!.tokens.length < this.prompt.length)) return;
+    try {
+      const branches = this.job.branching!.next();
+      if (!branches) {
+        this.end();
+        return;
+      }
+      const before = this.phase === "stepping" ? this.#branches.map(({ slot }) => slot) : [this.slot!];
+      const kept = new Set(branches.map(({ parent }) => before[parent]!));
+      const free = this.slots.filter((slot) => !kept.has(slot));
+      this.phase = "stepping";
+      const next: BranchSlot[] = [];
+      for (const { parent, token } of branches) {
+        const source = before[parent]!;
+        const slot = kept.delete(source) ? source : free.pop()!;
+        if (slot !== source) await copy(source, slot);
+        next.push({ slot, token });
+      }
+      this.#branches = next;
+    } catch (error) {
+      this.fail(error);
+    }
   }
 }

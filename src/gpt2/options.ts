@@ -1,4 +1,5 @@
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
+import type { GenerateOptions } from "../generate/options.js";
 import type { RunOptions } from "../generate/requests.js";
 import type { GPT2 } from "../gpt2.js";
 import type { Calibration } from "../misuse/detect/calibration.js";
@@ -12,6 +13,11 @@ export interface Completion {
   /** One for each token: see {@link GeneratedToken.logprob}. */
   readonly logprobs: readonly GeneratedToken["logprob"][];
   readonly finishReason: FinishReason;
+}
+
+export interface CompletionsOptions extends GenerateOptions {
+  /** Continuations to generate, of which the `samples` with the highest mean log-probability a token are returned. */
+  readonly bestOf?: number | undefined;
 }
 
 /** Options of many requests at once. */

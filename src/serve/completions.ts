@@ -1,11 +1,21 @@
 import type { ServerResponse } from "node:http";
+import { bestOf as likeliest } from "../generate/best-of.js";
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
 import { invalid } from "./api-error.js";
 import type { completionFields } from "./fields.js";
 import { MOST_CHOICES } from "./fields.js";
 import { EventStream, sendJson } from "./http.js";
 import { CompletionLogprobs, type ScoredToken } from "./logprobs.js";
-import { finishReason, generateTexts, type RunReport, samplingOptions, stopList, type Usage, usageOf } from "./run.js";
+import {
+  beamTexts,
+  finishReason,
+  generateTexts,
+  type RunReport,
+  samplingOptions,
+  stopList,
+  type Usage,
+  usageOf,
+} from "./run.js";
 import type { Parsed } from "./schema.js";
 import type { Caller, Service } from "./service.js";
 
@@ -38,6 +48,7 @@ export async function completions(
   if (stream && bestOf > n)
     throw invalid("best_of", "expected at most n with stream: the best texts are known only when all are complete");
   const prompts = promptsOf(service, body);
+  if (body.use_beam_search) checkBeams(body, bestOf);
   if (prompts.length * bestOf > MOST_CHOICES)
     throw invalid("n", `expected at most ${MOST_CHOICES} texts for all prompts together`);
   if (maxTokens === 0 && !echo) throw invalid("max_tokens", "expected at least 1; 0 is allowed with echo only");
@@ -84,6 +95,7 @@ async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf
   const choices = Array.from({ length: bestOf }, (_, sample): Choice => {
     return { index: index * n + sample, text: "", tokens: [], ids: [], finish: undefined };
   });
+  if (body.use_beam_search) return searchBeams(request, prompt, index, bestOf);
   let report: RunReport | undefined;
   const echoed = (): void => {
     if (!echo) return;
@@ -121,8 +133,49 @@ async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf
   if (first && echo) for (const choice of choices) await answer.sendEcho(choice);
   usage.cached += report?.cached ?? 0;
   if (bestOf === n) return choices;
-  const best = [...choices].sort((a, b) => meanLogprob(b, prompt, echo) - meanLogprob(a, prompt, echo)).slice(0, n);
+  const best = likeliest(choices, n, ({ tokens }) => {
+    const own = tokens.slice(echo && tokens.length > prompt.ids.length ? prompt.ids.length : 0);
+    return own.map(({ logprob }) => logprob);
+  });
   return best.map((choice, i) => ({ ...choice, index: index * n + i }));
+}
+
+/** @throws {ApiError} what does not go with a beam search. */
+function checkBeams(
+  { stream, echo, logprobs, beam_groups: groups, diversity_penalty: penalty }: Body,
+  beams: number,
+): void {
+  if (stream) throw invalid("stream", "the texts of a beam search are known when it ends: no stream");
+  if (echo) throw invalid("echo", "not with use_beam_search");
+  if (logprobs !== undefined && logprobs > 1) throw invalid("logprobs", "at most 1 with use_beam_search");
+  if (beams % groups !== 0)
+    throw invalid("beam_groups", `expected a number that divides the ${beams} beams, got ${groups}`);
+  if (penalty > 0 && groups === 1) throw invalid("diversity_penalty", "only with two or more beam_groups");
+}
+
+/** The n likeliest texts of as many beams as `best_of`. */
+async function searchBeams(
+  { service, body, caller, usage }: Request,
+  prompt: Prompt,
+  index: number,
+  beams: number,
+): Promise<Choice[]> {
+  const { n } = body;
+  const run = {
+    prompt: prompt.ids,
+    model: body.model,
+    salt: body.cache_salt,
+    nBest: n,
+    beams,
+    maxTokens: body.max_tokens,
+  };
+  const { results, cached } = await beamTexts(service, caller, run, body);
+  usage.cached += cached;
+  return results.map(({ text, tokens, logprobs, finishReason: finish }, i) => {
+    usage.completion += tokens.length;
+    const scored = tokens.map((token, t) => ({ token, logprob: logprobs[t]!, alternatives: [] }));
+    return { index: index * n + i, text, tokens: scored, ids: [...tokens], finish };
+  });
 }
 
 function add(choice: Choice, { token, text, logprob, alternatives = [], finishReason: finish }: GeneratedToken): void {
@@ -130,11 +183,6 @@ function add(choice: Choice, { token, text, logprob, alternatives = [], finishRe
   choice.ids.push(token);
   choice.tokens.push({ token, logprob, alternatives });
   choice.finish = finish;
-}
-
-function meanLogprob({ tokens }: Choice, prompt: Prompt, echo: boolean): number {
-  const own = tokens.slice(echo && tokens.length > prompt.ids.length ? prompt.ids.length : 0);
-  return own.reduce((sum, { logprob }) => sum + (logprob ?? 0), 0) / Math.max(1, own.length);
 }
 
 function echoTokens(ids: readonly number[], { promptScores }: RunReport, count: number): ScoredToken[] {

@@ -1,8 +1,10 @@
+import { beamSettings } from "../generate/beam/options.js";
+import { type BeamResult, beamSearch } from "../generate/beam/run.js";
 import { type FinishReason, type GeneratedToken, generateTokens } from "../generate/generate.js";
 import { type GenerateOptions, type GenerateSettings, generateSettings } from "../generate/options.js";
 import { type PromptScore, promptScoring } from "../generate/prompt-scores.js";
 import { invalid } from "./api-error.js";
-import type { samplingFields } from "./fields.js";
+import type { completionFields, samplingFields } from "./fields.js";
 import type { Parsed } from "./schema.js";
 import type { Caller, Service } from "./service.js";
 
@@ -124,6 +126,52 @@ export async function* generateTexts(
     metrics.generatedTokens.add();
     yield token;
   }
+}
+
+export interface BeamRun extends Pick<TextRun, "prompt" | "model" | "salt" | "maxTokens"> {
+  readonly beams: number;
+  readonly nBest: number;
+}
+
+/** The likeliest texts that follow one prompt, by beam search. */
+export async function beamTexts(
+  service: Service,
+  caller: Caller,
+  { prompt, model: name, salt, maxTokens, beams, nBest }: BeamRun,
+  body: Parsed<typeof completionFields>,
+): Promise<{ readonly results: BeamResult[]; readonly cached: number }> {
+  const { metrics } = service;
+  const model = service.generation(name);
+  const stop = stopList(body.stop);
+  if (stop.length > 0 && !model.text) throw invalid("stop", "the model has no tokenizer for stop strings");
+  const { presencePenalty, frequencyPenalty, logitBias, badWords, allowedIds, minNewTokens, ...rest } = samplingOptions(
+    service,
+    body,
+  );
+  const { dryMultiplier, dryBase, dryAllowedLength, dryBreakers, repetitionPenalty, stopTokens } = rest;
+  let cached = 0;
+  const started = (tokens: number): void => {
+    cached = tokens;
+    metrics.queue.observe((performance.now() - caller.start) / 1000);
+    metrics.promptTokens.add(prompt.length);
+    metrics.cachedTokens.add(tokens);
+  };
+  const settings = beamSettings({
+    ...{ presencePenalty, frequencyPenalty, logitBias, badWords, allowedIds, minNewTokens },
+    ...{ dryMultiplier, dryBase, dryAllowedLength, dryBreakers, repetitionPenalty, stopTokens, stop, beams, nBest },
+    lengthPenalty: body.length_penalty,
+    earlyStopping: body.early_stopping,
+    groups: body.beam_groups,
+    diversityPenalty: body.diversity_penalty,
+    maxNewTokens: maxTokens,
+    stopAtEndOfText: !body.ignore_eos,
+    priority: body.priority,
+    scope: `${caller.key} ${salt}`,
+    signal: caller.signal,
+  });
+  const results = await beamSearch(model, prompt, { ...settings, started });
+  metrics.generatedTokens.add(results.reduce((sum, { tokens }) => sum + tokens.length, 0));
+  return { results, cached };
 }
 
 /** Why a text ended, in OpenAI's terms. */

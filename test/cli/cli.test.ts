@@ -40,6 +40,52 @@ describe("gpt2 PROMPT", PARALLEL, () => {
     assert.equal(stdout, `${LINE.slice(4)}\n`);
   });
 
+  it("searches with beams, and chooses the best of several samples", async () => {
+    const beams = await gpt2(["X", ...withModel, "--beams", "3", "--samples", "2", "-n", "4", "--json"]);
+    const lines = beams.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.equal(lines.length, 2);
+    assert.equal(lines[0].text, LINE.slice(0, 4));
+    assert.ok(lines[0].score > lines[1].score && lines[0].seed === undefined);
+    const text = await gpt2([
+      "X",
+      ...withModel,
+      "--beams",
+      "4",
+      "--beam-groups",
+      "2",
+      "--diversity-penalty",
+      "1",
+      "-n",
+      "4",
+    ]);
+    assert.equal(text.stdout, `X${LINE.slice(0, 4)}\n`);
+    const sampled = ["X", ...withModel, "--temperature", "5", "--top-k", "0", "--seed", "1", "-n", "6", "--json"];
+    const all = (await gpt2([...sampled, "--samples", "5"])).stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const best = JSON.parse((await gpt2([...sampled, "--best-of", "5"])).stdout);
+    const sum = ({ logprobs }: { logprobs: number[] }) => logprobs.reduce((a, b) => a + b) / logprobs.length;
+    assert.equal(best.text, all.sort((a, b) => sum(b) - sum(a))[0].text);
+  });
+
+  it("refuses beams with options of sampling, and options of beams without", async () => {
+    for (const [args, message] of [
+      [["--beams", "2", "--temperature", "1"], /--beams: expected no options of sampling, got --temperature/],
+      [["--length-penalty", "1"], /--length-penalty: expected --beams beside it/],
+      [["--beams", "2", "--samples", "3"], /nBest/],
+      [["--samples", "3", "--best-of", "2"], /bestOf/],
+      [["--beams", "2", "--early-stopping", "ever"], /Not true, false or never/],
+    ] as const) {
+      const { stderr, status } = await gpt2(["X", ...withModel, ...args]);
+      assert.match(stderr, message);
+      assert.notEqual(status, 0);
+    }
+  });
+
   it("joins words, ends lines, and prints -n tokens", async () => {
     const { stdout } = await gpt2(["-n", "3", "a", "b", ...withModel]);
     assert.equal(stdout, `a b${LINE.slice(2, 5)}\n`);

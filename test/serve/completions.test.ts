@@ -123,6 +123,23 @@ describe("POST /v1/completions", () => {
     assert.ok(plain.every((event) => event === "[DONE]" || event.usage === undefined));
   });
 
+  it("searches with beams, as the library does", async () => {
+    const body = { prompt: TEXT, max_tokens: 6, n: 2, best_of: 4, logprobs: 0, return_token_ids: true };
+    const fields = { length_penalty: 0.5, early_stopping: "never", beam_groups: 2, diversity_penalty: 1 };
+    const { choices, usage } = await complete({ ...body, ...fields, use_beam_search: true });
+    const options = { lengthPenalty: 0.5, earlyStopping: "never", groups: 2, diversityPenalty: 1 } as const;
+    const want = await api.model.beamSearch(TEXT, { ...options, beams: 4, nBest: 2, maxNewTokens: 6 });
+    assert.deepEqual(
+      choices.map((c: { text: string; token_ids: number[] }) => [c.text, c.token_ids]),
+      want.map(({ text, tokens }) => [text, tokens]),
+    );
+    assert.deepEqual(choices[1].logprobs.token_logprobs, want[1]!.logprobs);
+    assert.equal(
+      usage.completion_tokens,
+      want.reduce((sum, { tokens }) => sum + tokens.length, 0),
+    );
+  });
+
   it("chooses the likeliest of best_of, and stops at strings and ids", async () => {
     const base = { prompt: TEXT, max_tokens: 8, seed: 1, logprobs: 0, temperature: 1.5 };
     const mean = (choice: { logprobs: { token_logprobs: number[] } }) =>
@@ -184,6 +201,8 @@ describe("errors", () => {
     ["a suffix", { suffix: "end" }, "suffix"],
     ["an empty stop", { stop: "" }, "stop"],
     ["best_of below n", { n: 3, best_of: 2 }, "best_of"],
+    ["beams in a stream", { use_beam_search: true, n: 2, stream: true }, "stream"],
+    ["uneven groups of beams", { use_beam_search: true, n: 3, beam_groups: 2 }, "beam_groups"],
     ["a bias for no id", { logit_bias: { x: 1 } }, "logit_bias.x"],
     ["a bias too large", { logit_bias: { 5: 101 } }, "logit_bias.5"],
     ["an unknown model", { model: "gpt-5" }, "model", 404],

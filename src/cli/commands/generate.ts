@@ -3,6 +3,8 @@ import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import type { ConstraintOptions } from "../../constrain/options.js";
 import { TokenizerError, UsageError } from "../../errors.js";
+import { beamSettings } from "../../generate/beam/options.js";
+import { checkBestOf } from "../../generate/best-of.js";
 import {
   DEFAULT_LOOKUP,
   DEFAULT_NEW_TOKENS,
@@ -17,6 +19,7 @@ import type { traceGeneration } from "../../misuse/trace/live-trace.js";
 import type { TokenIndex } from "../../misuse/trace/token-index.js";
 import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
 import { checkOptionNames } from "../../util/nearest.js";
+import { addBeamOptions, type BeamFlags, beamOptions, tokensOf } from "../beams.js";
 import { readPrompt } from "../input.js";
 import { fetchedPath, loadModel, type ModelFlags } from "../model.js";
 import { addModelOptions, collect, number } from "../options.js";
@@ -24,7 +27,7 @@ import { noteOnTerminal } from "../output.js";
 import { type SampleToken, type SampleWriter, sampleWriter } from "../sample-writer.js";
 import { interruptible } from "../signals.js";
 
-interface GenerateFlags extends ModelFlags {
+interface GenerateFlags extends ModelFlags, BeamFlags {
   readonly maxTokens: number;
   readonly temperature?: number;
   readonly topK?: number;
@@ -37,6 +40,7 @@ interface GenerateFlags extends ModelFlags {
   readonly seed?: number;
   readonly promptLookup?: true;
   readonly samples: number;
+  readonly bestOf?: number;
   readonly file?: string;
   readonly special?: true;
   readonly template?: true | string;
@@ -63,12 +67,14 @@ taken for a mistyped command; quote the prompt, or write gpt2 generate.
   {"sample":0,"prompt":"…","text":"…","finishReason":"length",
    "tokens":[…],"logprobs":[…],"seed":1}
 finishReason is length (-n tokens), endoftext or stop. logprobs are natural
-logarithms under the model, before temperature and filters.
+logarithms under the model, before temperature and filters. Beam search prints
+"score", by which texts are ranked, instead of the seed.
 
 Examples:
   $ gpt2 "Once upon a time" -n 100 --seed 1
   $ gpt2 "The three laws are:" --temperature 0
   $ gpt2 --samples 5 --temperature 1 --top-k 0
+  $ gpt2 "The capital of" --beams 5 --samples 3 -n 20
   $ git log -5 | gpt2 --stop "\\n\\n" --no-echo
   $ gpt2 "Q: Why? A:" --json | jq .text
   $ gpt2 "The sea was" --choices " calm, rough"
@@ -108,6 +114,7 @@ export function registerGenerate(program: Command): void {
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number)
     .option("--prompt-lookup", "draft tokens from repetitions in the text, and verify them: the same text, sooner")
     .option("--samples <n>", "number of texts, generated side by side", number, 1)
+    .option("--best-of <n>", "generate n texts and print the --samples likeliest of them", number)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
     .option("--special", "encode <|endoftext|> and other special tokens in the prompt as such, not as plain text")
     .option(
@@ -127,14 +134,19 @@ export function registerGenerate(program: Command): void {
     .option("--choices <a,b>", "only one of these texts, separated by commas")
     .option("--no-echo", "print only the continuation, not the prompt")
     .option("--json", "print JSON, a line for each sample");
+  addBeamOptions(command);
   addModelOptions(command).addHelpText("after", HELP).action(generate);
 }
 
 async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   const [watermark, constraint] = [await markOf(flags), await constraintOf(flags)];
+  const beams = beamOptions(flags, moreOf(flags.sampling));
   const options = { ...generateOptions(flags), watermark, constraint, seed: flags.seed ?? randomSeed() };
   // Reports wrong values before a model is loaded.
-  generateSettings(options);
+  const { bestOf = flags.samples } = flags;
+  checkBestOf(bestOf, flags.samples);
+  if (beams) beamSettings(beams);
+  else generateSettings(options);
   const text = await readPrompt({ words, file: flags.file });
   await interruptible(async (signal) => {
     const { template } = flags;
@@ -145,15 +157,18 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
       throw new UsageError({ op: "prompt", expected: "a text", got: "none", hint: "This model has no <|endoftext|>" });
     }
     const { samples } = flags;
-    const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed: options.seed });
+    const seed = beams ? undefined : options.seed;
+    const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed });
     const ids = templated?.encode(model) ?? (flags.special ? specialPrompt(model, prompt) : undefined);
-    const tokens = (): AsyncIterable<SampleToken> => model.generate(ids ?? prompt, { ...options, signal });
+    const tokens = (): AsyncIterable<SampleToken> =>
+      beams
+        ? tokensOf(model.beamSearch(ids ?? prompt, { ...beams, signal }))
+        : bestOf > samples
+          ? tokensOf(model.completions(ids ?? prompt, { ...options, bestOf, signal }))
+          : model.generate(ids ?? prompt, { ...options, signal });
     const { trace } = flags;
-    if (trace === undefined) await writeSamples(model, tokens(), options.seed, writer);
-    else
-      await withIndex(model, trace, (index, follow) =>
-        writeSamples(model, follow(index, tokens()), options.seed, writer),
-      );
+    if (trace === undefined) await writeSamples(model, tokens(), seed, writer);
+    else await withIndex(model, trace, (index, follow) => writeSamples(model, follow(index, tokens()), seed, writer));
   });
 }
 
@@ -245,7 +260,7 @@ async function withIndex(
 async function writeSamples(
   model: GPT2,
   tokens: AsyncIterable<SampleToken>,
-  seed: number,
+  seed: number | undefined,
   writer: SampleWriter,
 ): Promise<void> {
   const started = performance.now();
@@ -264,7 +279,7 @@ async function writeSamples(
   }
 }
 
-function report(model: GPT2, tokens: number, seconds: number, seed: number): void {
+function report(model: GPT2, tokens: number, seconds: number, seed: number | undefined): void {
   const rate = `${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(1)} tokens/s`;
-  noteOnTerminal(`${rate}; seed ${seed}; ${model.backend.description}, ${model.dtype}`);
+  noteOnTerminal(`${rate}; ${seed === undefined ? "" : `seed ${seed}; `}${model.backend.description}, ${model.dtype}`);
 }
