@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { withCopies } from "../data/copy-inputs.js";
 import { previewExamples } from "../data/examples/prepare-examples.js";
@@ -13,6 +13,7 @@ import {
   type TextPart,
 } from "../data/examples/template.js";
 import type { Input } from "../data/inputs.js";
+import { readSmallJson } from "../data/small-file.js";
 import { UsageError } from "../errors.js";
 import { areExamples } from "../train/finetune-data.js";
 import { printable } from "../util/printable.js";
@@ -26,8 +27,9 @@ export function readTemplate(given: string | undefined): Template | undefined {
   const expected = `${Object.keys(TEMPLATES).join(", ")}, a file, or JSON`;
   if (isFile && !existsSync(given)) throw new UsageError({ op: "--template", expected, got: given });
   const op = isFile ? `template ${given}` : "--template";
+  if (isFile) return checkTemplate(readSmallJson(given, { op, expected: "JSON", errorClass: UsageError }), op);
   try {
-    return checkTemplate(JSON.parse(isFile ? readFileSync(given, "utf8") : given), op);
+    return checkTemplate(JSON.parse(given), op);
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
     throw new UsageError({ op, expected: "JSON", got: (cause as Error).message, cause });

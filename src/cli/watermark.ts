@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readSmallText } from "../data/small-file.js";
 import { UsageError } from "../errors.js";
 import { type WatermarkOptions, type WatermarkScheme, watermarkSettings } from "../generate/watermark/options.js";
 import { readWatermarkConfig } from "../generate/watermark/read-config.js";
@@ -44,11 +44,5 @@ function configIn(path: string, prefix: string): Partial<Record<string, unknown>
   return { ...readWatermarkConfig(textIn(path, op), op) };
 }
 
-function textIn(path: string, op: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError({ op, expected: "a file that can be read", got, cause });
-  }
-}
+const textIn = (path: string, op: string): string =>
+  readSmallText(path, { op, expected: "a file that can be read", errorClass: UsageError });

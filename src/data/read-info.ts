@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { DataError } from "../errors.js";
 import { mismatch, type Shape } from "../util/json-shape.js";
+import { readSmallJson } from "./small-file.js";
 
 /** The tokenizer that a folder of data was made with. */
 export interface TokenizerRecord {
@@ -38,11 +38,11 @@ export function readInfo<T>(path: string, { format, shape, hint }: InfoFile): T 
   const op = `reading ${path}`;
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
+    value = readSmallJson(path, { expected: `${format}, version 1`, hint });
+  } catch (error) {
+    const { code } = (error as DataError).cause as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw new DataError({ op, expected: `${format}, version 1`, got: message, hint, cause });
+    throw error;
   }
   const head = { format: { oneOf: [format] }, version: { oneOf: [1] } } as const;
   const wrong = mismatch(value, { fields: head }) ?? mismatch(value, shape);

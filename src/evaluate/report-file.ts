@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ModelConfig } from "../architectures/config.js";
+import { readSmallJson } from "../data/small-file.js";
 import { DataError } from "../errors.js";
 import { recordOf, stringField } from "./data/text-formats.js";
 import type { FigureComparison } from "./reproduce.js";
@@ -60,13 +60,7 @@ export interface ReadReport {
 /** @throws {DataError} the file can't be read, or is no {@link EvaluationReport}. */
 export async function readReport(path: string): Promise<ReadReport> {
   const op = `reading ${path}`;
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new DataError({ op, expected: "a report of gpt2 eval --json", got: (cause as Error).message, cause });
-  }
-  const report = recordOf(value, path);
+  const report = recordOf(readSmallJson(path, { expected: "a report of gpt2 eval --json" }), path);
   const name = stringField(recordOf(report.model, `${path}: model`), "name", `${path}: model`);
   const { results } = report;
   if (!Array.isArray(results) || !results.every(isResult)) {

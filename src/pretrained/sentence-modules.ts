@@ -43,7 +43,11 @@ export function readSentenceModules(read: ReadSmallFile): SentenceModules | unde
     else if (name !== "Transformer") throw refuse("modules.json", "Transformer, Pooling and Normalize", type);
   }
   const { max_seq_length: most } = parse(read, "sentence_bert_config.json") ?? {};
-  return { pooling: pooling ?? "mean", normalize, maxLength: typeof most === "number" ? most : undefined };
+  const maxLength = most ?? undefined;
+  if (maxLength !== undefined && !isLength(maxLength)) {
+    throw refuse("sentence_bert_config.json: max_seq_length", "a number of tokens, from 1", maxLength);
+  }
+  return { pooling: pooling ?? "mean", normalize, maxLength };
 }
 
 /** The files of these modules by their paths in a folder, as sentence-transformers reads them. */
@@ -67,6 +71,8 @@ export function sentenceModuleFiles(
     }),
   };
 }
+
+const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 
 function readPooling(read: ReadSmallFile, file: string): Pooling {
   const config = parse(read, file) ?? {};

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { UsageError } from "../errors.js";
 import type { GPT2 } from "../gpt2.js";
+import { checkOptionNames, type OptionNames } from "../util/nearest.js";
 import { packageFile } from "../util/package-root.js";
+import { printable } from "../util/printable.js";
 import { ApiError } from "./api-error.js";
 import { allowedHosts, Gate, isLoopback } from "./gate.js";
 import { readJson, send, sendError, sendJson } from "./http.js";
@@ -40,6 +42,19 @@ export interface RunningServer {
   close(graceMs?: number): Promise<void>;
 }
 
+const OPTIONS: OptionNames<ServeOptions> = {
+  name: true,
+  host: true,
+  port: true,
+  keys: true,
+  open: true,
+  allowHosts: true,
+  allowOrigins: true,
+  onRequest: true,
+  queue: true,
+  queueTokens: true,
+  timeout: true,
+};
 const DEFAULTS: ServiceLimits = { queue: 512, queueTokens: 2 ** 18, timeout: 600 };
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -51,6 +66,7 @@ const PAGE_POLICY =
 
 /** Serves a model over HTTP: OpenAI's API, and a page at `/`. The caller keeps the model, and disposes of it. */
 export async function serve(model: GPT2, options: ServeOptions): Promise<RunningServer> {
+  checkOptionNames("serving", options, OPTIONS);
   const {
     name,
     host = "127.0.0.1",
@@ -72,8 +88,11 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
   if (keys.some((key) => key.length < 8)) {
     throw new UsageError({ op: "API key", expected: "at least 8 characters", got: "a shorter one" });
   }
+  if (!(Number.isInteger(port) && port >= 0 && port < 2 ** 16)) {
+    throw new UsageError({ op: "port", expected: "a number from 0 to 65535", got: String(port) });
+  }
   const { queue = DEFAULTS.queue, queueTokens = DEFAULTS.queueTokens, timeout = DEFAULTS.timeout } = options;
-  const service = new Service(model, name, { queue, queueTokens, timeout });
+  const service = new Service(model, name, { queue, queueTokens, timeout: checkedSeconds("timeout", timeout) });
   const hosts = isLoopback(host) || allowHosts.length > 0 ? allowedHosts(host, allowHosts) : undefined;
   const gate = new Gate({ keys, hosts, origins: allowOrigins });
   const app = new App(service, gate, options.onRequest);
@@ -91,13 +110,22 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
     get active() {
       return app.active;
     },
-    close: (graceMs = 30_000) => app.close(server, graceMs),
+    close: (graceMs = 30_000) => app.close(server, Math.min(graceMs, 1000 * MOST_SECONDS)),
   };
+}
+
+/** Timers count milliseconds in 31 bits, and end at once where there are more. */
+const MOST_SECONDS = 2_147_483;
+
+function checkedSeconds(op: string, seconds: number): number {
+  if (seconds >= 0 && seconds <= MOST_SECONDS) return seconds;
+  throw new UsageError({ op, expected: `seconds from 0 to ${MOST_SECONDS}`, got: String(seconds) });
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    // Later errors, of connections that could not be accepted, end none of the others.
+    server.on("error", (error: NodeJS.ErrnoException) => {
       const taken = error.code === "EADDRINUSE";
       const got = taken ? "one that is in use" : error.message;
       reject(new UsageError({ op: `listening on ${host}:${port}`, expected: "a free address", got, cause: error }));
@@ -210,7 +238,7 @@ class App {
       return;
     }
     const known = apiErrorOf(signal.aborted ? signal.reason : error);
-    if (known.status === 500) console.error(error);
+    if (known.status === 500) console.error(printable(error instanceof Error ? String(error.stack) : String(error)));
     // A stream has sent its status already: the error becomes an event.
     if (response.headersSent) response.end(`data: ${JSON.stringify(known.body)}\n\n`);
     else sendError(response, known);

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { checkTemplate, TEMPLATE_FILE, TEMPLATES, type Template, type TextPart } from "../data/examples/template.js";
+import { readSmallJson } from "../data/small-file.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
 import type { GenerationModel } from "../generate/generate.js";
 import type { GPT2 } from "../gpt2.js";
@@ -122,7 +123,7 @@ export class Service {
 function templateOf({ path }: GPT2): Template | undefined {
   if (path === undefined) return undefined;
   const file = join(statSync(path).isDirectory() ? path : dirname(path), TEMPLATE_FILE);
-  return existsSync(file) ? checkTemplate(JSON.parse(readFileSync(file, "utf8")), file) : undefined;
+  return existsSync(file) ? checkTemplate(readSmallJson(file, { expected: "a template" }), file) : undefined;
 }
 
 /** The API's error for one of the library: invalid values are reported to the client, the rest is not disclosed. */

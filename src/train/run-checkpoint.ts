@@ -7,6 +7,7 @@ import { type DeviceArray, hostFloats } from "../backend/backend.js";
 import { openFileSource } from "../checkpoint/file-source.js";
 import { readSafetensors, type SafetensorsTensor } from "../checkpoint/safetensors.js";
 import { TEMPLATE_FILE, type Template } from "../data/examples/template.js";
+import { readSmallJson } from "../data/small-file.js";
 import { WEIGHT_TYPES, type WeightType } from "../dtype/dtype.js";
 import { CheckpointError } from "../errors.js";
 import {
@@ -193,12 +194,7 @@ const STATE: Shape = {
 export async function readRunState(path: string): Promise<RunState> {
   const file = join(path, STATE_FILE);
   const op = `reading ${file}`;
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(file, "utf8"));
-  } catch (cause) {
-    throw new CheckpointError({ op, expected: "the state of a training run", got: (cause as Error).message, cause });
-  }
+  const json = readSmallJson(file, { expected: "the state of a training run", errorClass: CheckpointError });
   const wrong = mismatch(json, STATE);
   if (wrong) {
     const field = wrong.path === "" ? "" : `: ${wrong.path}`;

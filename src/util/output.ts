@@ -1,7 +1,7 @@
-import type { Stats } from "node:fs";
-import { mkdir, readFile, realpath, stat } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
+import { access, mkdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
-import { type ErrorClass, isFileError } from "./file-errors.js";
+import { type ErrorClass, isFileError, typedWrite } from "./file-errors.js";
 
 /**
  * Where a path that is to be written leads. A regular file is replaced as a whole; what is no regular file is written
@@ -29,6 +29,14 @@ export async function outputAt(path: string, errorClass: ErrorClass): Promise<Ou
   if (there.isFIFO() || there.isCharacterDevice()) return { kind: "stream", path: target, isPipe: there.isFIFO() };
   const got = there.isDirectory() ? "a folder" : there.isSocket() ? "a socket" : "a block device";
   throw new errorClass({ op: `writing ${path}`, expected: "a file, or nothing, there", got });
+}
+
+/** Says before any work that a file can't be written, as far as that can be known. @throws an error of `errorClass` */
+export async function checkOutput(path: string, errorClass: ErrorClass): Promise<void> {
+  await typedWrite(`writing ${path}`, errorClass, async () => {
+    const output = await outputAt(path, errorClass);
+    if (output.kind === "file" && output.there === undefined) await access(dirname(output.path), constants.W_OK);
+  });
 }
 
 /** Whether what is written to a path can be read again there: false for devices, pipes and open files of this process. */

@@ -16,6 +16,11 @@ import { buildNgramFilter } from "../../src/evaluate/overlap/build-filter.js";
 import { fileOverlap } from "../../src/evaluate/overlap/file-overlap.js";
 import { sampleTexts } from "../../src/evaluate/overlap/task-overlap.js";
 import { GPT2 } from "../../src/gpt2.js";
+import { probeBias } from "../../src/misuse/bias/probe.js";
+import { trainHeadDetector } from "../../src/misuse/classifier/head-detector.js";
+import { trainTfidfDetector } from "../../src/misuse/classifier/tfidf-detector.js";
+import { calibrateDetection } from "../../src/misuse/detect/calibrate.js";
+import { readDocuments } from "../../src/misuse/detect/documents.js";
 import { measureExtractable } from "../../src/misuse/extract/extractable.js";
 import { rankSamples } from "../../src/misuse/extract/rank-samples.js";
 import { buildIndex } from "../../src/misuse/trace/build-index.js";
@@ -23,6 +28,7 @@ import { traceText } from "../../src/misuse/trace/trace.js";
 import { convertModel } from "../../src/pretrained/convert.js";
 import { locateModel } from "../../src/pretrained/locate.js";
 import { saveCheckpoint } from "../../src/pretrained/node.js";
+import { serve } from "../../src/serve/server.js";
 import { trainTokenizer } from "../../src/tokenizer/index.js";
 import { trainWordPiece } from "../../src/tokenizer/wordpiece/train.js";
 import { finetune } from "../../src/train/finetune.js";
@@ -74,6 +80,12 @@ const CALLS: readonly (readonly [wrong: string, right: string, call: (options: a
   ["worker", "workers", (o) => buildIndex(["x"], o)],
   ["passage", "passages", (o) => measureExtractable(model, {} as never, o)],
   ["sample", "samples", (o) => rankSamples(model as never, {} as never, o)],
+  ["passage", "passages", (o) => calibrateDetection(model as never, [], o)],
+  ["seperator", "separator", (o) => readDocuments([], o)],
+  ["sginal", "signal", (o) => probeBias(model, o)],
+  ["penalty", "penalties", (o) => trainTfidfDetector([], [], o)],
+  ["epoch", "epochs", (o) => trainHeadDetector({} as never, o)],
+  ["allowHost", "allowHosts", (o) => serve(model, o)],
   ["vocabularySize", "vocabSize", (o) => trainWordPiece([], o)],
   ["warmup", "warmupSteps", (o) => trainSettings(o)],
   ["ranks", "rank", (o) => loraSettings(o)],

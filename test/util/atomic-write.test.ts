@@ -31,6 +31,8 @@ import {
   writeNewFile,
 } from "../../src/util/atomic-write.js";
 import { tryLock } from "../../src/util/file-lock.js";
+import { checkOutput } from "../../src/util/output.js";
+import { packageFile } from "../../src/util/package-root.js";
 import { systemCalls } from "../../src/util/system-calls.js";
 import { isTemporaryName, recover, recoverAll, Workspace } from "../../src/util/workspace.js";
 
@@ -657,6 +659,39 @@ describe("writeFilesAtomically", () => {
     });
     assert.match((await rejection(failing)).message, /got a folder/);
     assert.deepEqual(contents(folder), { "b/c": "old", z: "old" });
+  });
+});
+
+describe("an output that can't be written", () => {
+  it("is refused before any work", async () => {
+    const folder = emptyFolder();
+    await checkOutput(join(folder, "new"), DataError);
+    writeFileSync(join(folder, "file"), "");
+    await checkOutput(join(folder, "file"), DataError);
+    for (const [name, message] of [
+      [".", /expected a file, or nothing, there, got a folder/],
+      ["missing/new", /got no such folder\. Create it first/],
+      ["file/new", /got a path that runs through a file/],
+    ] as const) {
+      const error = await rejection(checkOutput(join(folder, name), DataError));
+      assert.ok(error instanceof DataError, String(error));
+      assert.match(error.message, message);
+    }
+  });
+
+  it("ends a command before it reads what it was given", () => {
+    const folder = emptyFolder();
+    const cli = packageFile("dist/src/cli/main.js");
+    const out = join(folder, "missing", "out");
+    for (const args of [
+      ["detect", "--calibrate", join(folder, "none"), "--out", out],
+      ["card", join(folder, "none"), "--out", out],
+      ["detect", "--train", cli, cli, "--out", out],
+    ]) {
+      const { stderr, status } = spawnSync(process.execPath, [cli, ...args], { encoding: "utf8" });
+      assert.match(stderr, /^gpt2: writing .*missing.out: expected to write there, got no such folder/);
+      assert.ok(status === 1 || status === 2);
+    }
   });
 });
 

@@ -5,6 +5,7 @@ import { modelCard } from "../../misuse/card/card.js";
 import { modelFacts, readJson, readResults } from "../../misuse/card/model-facts.js";
 import { gatherResults } from "../../misuse/card/results.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
+import { checkOutput } from "../../util/output.js";
 import { fetchedPath, openNamedModel } from "../model.js";
 import { noteOnTerminal, printText } from "../output.js";
 import { interruptible } from "../signals.js";
@@ -56,6 +57,7 @@ export function registerCard(program: Command): void {
 async function card(name: string | undefined, flags: CardFlags): Promise<void> {
   await interruptible(async (signal) => {
     const fetch = { offline: flags.offline, signal };
+    if (flags.out !== undefined) await checkOutput(flags.out, UsageError);
     const path = name && (await fetchedPath(name, fetch));
     const about = flags.about === undefined ? {} : checkAbout(await readJson(flags.about), flags.about);
     const checkpoint = await openNamedModel(path, fetch);

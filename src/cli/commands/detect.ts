@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { TokenizerError, UsageError } from "../../errors.js";
 import type { GPT2 } from "../../gpt2.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import { checkOutput } from "../../util/output.js";
 import { progress } from "../../util/progress.js";
 import { calibrateCommand } from "../detect/calibrate.js";
 import { classifierCommand, trainCommand } from "../detect/classifier.js";
@@ -96,6 +97,7 @@ async function detect(file: string | undefined, flags: DetectFlags): Promise<voi
   if (flags.calibrate) return calibrateCommand(flags.calibrate, flags);
   if (flags.train) return trainCommand(flags.train, flags);
   const text = await readText({ words: [], file }, "gpt2 detect", "a file, or a text on standard input");
+  for (const path of [flags.svg, flags.html]) if (path !== undefined) await checkOutput(path, UsageError);
   if (flags.classifier !== undefined) return classifierCommand(flags.classifier, text, flags);
   await interruptible(async (signal) => {
     const model = await loadModel(flags, signal);

@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import { readSmallText } from "../../data/small-file.js";
 import { UsageError } from "../../errors.js";
 import type { RequestLine, RunningServer } from "../../serve/server.js";
 import { type ModelFlags, withDownloads } from "../model.js";
 import { addMachineOptions, collect, count, MODEL_FLAG, number } from "../options.js";
-import { note } from "../output.js";
+import { note, plural } from "../output.js";
 import { interruptible } from "../signals.js";
 
 interface ServeFlags extends Omit<ModelFlags, "adapter"> {
@@ -104,7 +104,7 @@ async function serveModel(flags: ServeFlags): Promise<void> {
     view.start(server);
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     view.end();
-    if (server.active > 0) note(`waiting for ${server.active} requests; a second signal ends them`);
+    if (server.active > 0) note(`waiting for ${plural(server.active, "request")}; a second signal ends them`);
     await server.close(1000 * flags.drain);
     process.exitCode = 0;
   });
@@ -113,10 +113,11 @@ async function serveModel(flags: ServeFlags): Promise<void> {
 /** The keys of the environment and of a file. */
 function keysOf(file: string | undefined): string[] {
   const own = process.env.GPT2_API_KEY;
-  const lines = file === undefined ? [] : readFileSync(file, "utf8").split("\n");
+  const what = { op: `--api-key-file ${file}`, expected: "keys, one a line", errorClass: UsageError };
+  const lines = file === undefined ? [] : readSmallText(file, what).split("\n");
   const keys = [...(own === undefined ? [] : [own]), ...lines].map((key) => key.trim()).filter((key) => key !== "");
   if (file !== undefined && keys.length === 0) {
-    throw new UsageError({ op: "--api-key-file", expected: "a key on a line", got: "an empty file" });
+    throw new UsageError({ op: what.op, expected: what.expected, got: "an empty file" });
   }
   return keys;
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { ModelConfig } from "../../architectures/config.js";
@@ -12,6 +12,7 @@ import {
 } from "../../architectures/registry.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
 import { readDatasetInfo } from "../../data/dataset-info.js";
+import { readSmallText } from "../../data/small-file.js";
 import { UsageError } from "../../errors.js";
 import { withEncoderTokens } from "../../tokenizer/encoder-tokens.js";
 import { readTokenizerJson } from "../../tokenizer/tokenizer-json.js";
@@ -158,7 +159,10 @@ function vocabularyOf(data: string, architecture: string): number | undefined {
   const size = isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
   const file = join(data, "tokenizer.json");
   if (size === undefined || architectureOf({ architecture }).attention === "causal" || !existsSync(file)) return size;
-  return Math.max(size, withEncoderTokens(readTokenizerJson(readFileSync(file, "utf8"), file)).size);
+  return Math.max(
+    size,
+    withEncoderTokens(readTokenizerJson(readSmallText(file, { expected: "a tokenizer" }), file)).size,
+  );
 }
 
 /** The model and settings of the run that the flags describe: one to be resumed, from a model, or from scratch. */

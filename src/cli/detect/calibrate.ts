@@ -1,8 +1,9 @@
 import { basename } from "node:path";
-import { UsageError } from "../../errors.js";
+import { DataError, UsageError } from "../../errors.js";
 import { calibrateDetection } from "../../misuse/detect/calibrate.js";
 import { saveCalibration } from "../../misuse/detect/calibration-file.js";
 import { readDocuments } from "../../misuse/detect/documents.js";
+import { checkOutput } from "../../util/output.js";
 import { progress } from "../../util/progress.js";
 import { type DetectFlags, loadObserver, tokenizerOf } from "../commands/detect.js";
 import { loadModel } from "../model.js";
@@ -16,6 +17,7 @@ export async function calibrateCommand(inputs: readonly string[], flags: DetectF
   if (out === undefined) {
     throw new UsageError({ op: "gpt2 detect --calibrate", expected: "--out, the file to write", got: "none" });
   }
+  await checkOutput(out, DataError);
   const name = flags.set ?? inputs.map((path) => basename(path)).join(", ");
   const line = progress({ label: "calibrate", unit: "passages", mode: progressMode(flags) });
   await interruptible(async (signal) => {

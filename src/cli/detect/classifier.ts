@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { chooseBackend } from "../../backend/choose.js";
-import { UsageError } from "../../errors.js";
+import { DataError, UsageError } from "../../errors.js";
 import {
   type ClassifierDetection,
   calibrateDetector,
@@ -9,6 +9,7 @@ import {
   type DetectorCalibration,
 } from "../../misuse/classifier/detector.js";
 import { readDocuments } from "../../misuse/detect/documents.js";
+import { checkOutput } from "../../util/output.js";
 import { progress } from "../../util/progress.js";
 import type { DetectFlags } from "../commands/detect.js";
 import { downloadLine, loadClassifier } from "../model.js";
@@ -43,6 +44,7 @@ type Train = (
 ) => Promise<void>;
 
 const trainTfidf: Train = async (human, machine, name, out, flags) => {
+  await checkOutput(out, DataError);
   const { saveTfidfDetector, trainTfidfDetector } = await import("../../misuse/classifier/tfidf-detector.js");
   const line = progress({ label: "train", unit: "penalties", mode: progressMode(flags) });
   const onProgress = (done: number, total: number): void => {

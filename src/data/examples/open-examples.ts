@@ -1,5 +1,5 @@
 /** Training data of any kind on disk, as examples in their order. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
 import { Tokenizer } from "../../tokenizer/tokenizer.js";
@@ -10,6 +10,7 @@ import type { TokenDataset } from "../dataset.js";
 import { DATASET_TOKENIZER_FILE, type DatasetInfo, readDatasetInfo } from "../dataset-info.js";
 import { EpochOrder } from "../epoch-order.js";
 import { findShards, openDataset } from "../open-dataset.js";
+import { readSmallText } from "../small-file.js";
 import { type ExamplesInfo, readExamples, readExamplesInfo } from "./example-folder.js";
 import { ExampleSet } from "./example-set.js";
 import type { Examples, TrainingOrder, ValidationOrder } from "./examples.js";
@@ -202,7 +203,7 @@ function packed(
 
 function tokenizerOf(path: string): string | undefined {
   const file = join(path, DATASET_TOKENIZER_FILE);
-  return isFolder(path) && existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  return isFolder(path) && existsSync(file) ? readSmallText(file, { expected: "a tokenizer" }) : undefined;
 }
 
 function checkVocabulary(

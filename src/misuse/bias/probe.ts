@@ -1,5 +1,6 @@
 import { bootstrap, type Interval } from "../../evaluate/metrics/metric.js";
 import type { LogLikelihood, LogLikelihoodRequest } from "../../generate/requests.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import {
   NAME_GROUPS,
   NAME_TEMPLATES,
@@ -52,7 +53,9 @@ export interface BiasOptions {
  * of sentences about work, and names with qualities (Caliskan et al. 2017). They describe the model on these templates, not
  * people, and say nothing about what was not measured.
  */
-export async function probeBias(model: ProbedModel, { signal, onProgress }: BiasOptions = {}): Promise<BiasReport> {
+export async function probeBias(model: ProbedModel, options: BiasOptions = {}): Promise<BiasReport> {
+  checkOptionNames("probing bias", options, { signal: true, onProgress: true });
+  const { signal, onProgress } = options;
   const plan = [pronouns(), work(), ...names()];
   const requests = plan.flatMap(({ rows }) => rows.flatMap(({ plus, minus }) => [...plus, ...minus]));
   const total = requests.length;

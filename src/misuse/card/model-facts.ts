@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { architectureOf } from "../../architectures/registry.js";
+import { readSmallJson, readSmallText } from "../../data/small-file.js";
 import { DataError } from "../../errors.js";
 import { hashFiles } from "../../evaluate/report-file.js";
 import { type Checkpoint, describeCheckpoint } from "../../pretrained/checkpoint.js";
 import { formatNamed } from "../../pretrained/formats.js";
 import type { TrainEvent } from "../../train/events.js";
+import { mismatch } from "../../util/json-shape.js";
 import type { ModelFacts } from "./card.js";
 import type { ResultFile } from "./results.js";
 
@@ -30,11 +31,22 @@ export async function modelFacts(checkpoint: Checkpoint, name?: string): Promise
 async function eventsOf(path: string): Promise<TrainEvent[]> {
   const metrics = join(dirname(resolve(path)), "metrics.jsonl");
   if (basename(resolve(path)) !== "model" || !existsSync(metrics)) return [];
-  const lines = (await readFile(metrics, "utf8")).split("\n").filter((line) => line !== "");
+  const lines = readSmallText(metrics, { expected: "the events of a run" }).split("\n");
+  // A run that was killed may have left part of a line.
+  lines.pop();
+  return lines.map((line, i) => {
+    const event = parsed(line);
+    if (mismatch(event, { fields: { type: "string" } }) === undefined) return event as TrainEvent;
+    const op = `reading ${metrics}: line ${i + 1}`;
+    throw new DataError({ op, expected: "an event of a run", got: line.slice(0, 60) });
+  });
+}
+
+function parsed(line: string): unknown {
   try {
-    return lines.map((line) => JSON.parse(line) as TrainEvent);
-  } catch (cause) {
-    throw new DataError({ op: `reading ${metrics}`, expected: "lines of JSON", got: (cause as Error).message, cause });
+    return JSON.parse(line);
+  } catch {
+    return undefined;
   }
 }
 
@@ -51,9 +63,5 @@ export async function readResults(given: readonly string[], folder: string): Pro
 export async function readJson(path: string): Promise<unknown> {
   const number = (key: string, value: unknown) =>
     value === null && ["value", "low", "high"].includes(key) ? Number.NaN : value;
-  try {
-    return JSON.parse(await readFile(path, "utf8"), number);
-  } catch (cause) {
-    throw new DataError({ op: `reading ${path}`, expected: "a file of JSON", got: (cause as Error).message, cause });
-  }
+  return readSmallJson(path, { expected: "a file of JSON" }, number);
 }

@@ -1,8 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../backend/backend.js";
 import type { TextLabel } from "../../bert/options.js";
+import { readSmallJson } from "../../data/small-file.js";
 import { DataError, UsageError } from "../../errors.js";
 import type { Classification } from "../../generate/classify.js";
 import type { LocateOptions } from "../../pretrained/locate.js";
@@ -10,7 +11,9 @@ import type { TrainEvent } from "../../train/events.js";
 import { finetune } from "../../train/finetune.js";
 import type { TrainSettings } from "../../train/settings.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
+import { typedWrite } from "../../util/file-errors.js";
 import { mismatch } from "../../util/json-shape.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import { CALIBRATION_SHAPE, checkDetectorCalibration, type DetectorCalibration, type TextScorer } from "./detector.js";
 import type { LabelledText, SplitTexts } from "./split-texts.js";
 
@@ -80,12 +83,23 @@ export interface TrainHeadOptions {
 
 /** Fine-tunes a model on the texts to train on, keeping what is best on the validation texts. */
 export async function trainHeadDetector(parts: SplitTexts, options: TrainHeadOptions): Promise<void> {
+  checkOptionNames("training a detector", options, {
+    backend: true,
+    out: true,
+    from: true,
+    locate: true,
+    epochs: true,
+    settings: true,
+    signal: true,
+    onEvent: true,
+  });
   const { backend, out, from, locate, epochs, settings, signal, onEvent } = options;
-  const folder = await mkdtemp(join(tmpdir(), "gpt2-detector-"));
+  const op = `writing to ${tmpdir()}`;
+  const folder = await typedWrite(op, DataError, () => mkdtemp(join(tmpdir(), "gpt2-detector-")));
   try {
     const [data, val] = [join(folder, "train.jsonl"), join(folder, "validation.jsonl")];
-    await writeFile(data, labelledJsonl(parts.train));
-    await writeFile(val, labelledJsonl(parts.validation));
+    await writeFileAtomically(data, labelledJsonl(parts.train), DataError);
+    await writeFileAtomically(val, labelledJsonl(parts.validation), DataError);
     const trainer = await finetune({
       ...{ backend, out, from, locate, epochs, signal },
       ...{ data: [data], val: [val], task: "classify", settings: settings ?? {} },
@@ -113,12 +127,7 @@ export function saveHeadCalibration(folder: string, calibration: DetectorCalibra
 export async function loadHeadCalibration(folder: string): Promise<DetectorCalibration> {
   const path = join(folder, DETECTOR_FILE);
   const op = `reading ${path}`;
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new DataError({ op, expected: "a detector's calibration", got: (cause as Error).message, cause });
-  }
+  const value = readSmallJson(path, { expected: "a detector's calibration" });
   const found = mismatch(value, {
     fields: { format: { oneOf: [FORMAT] }, version: { oneOf: [1] }, calibration: CALIBRATION_SHAPE },
   });

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { readSmallJson } from "../../data/small-file.js";
 import { DataError } from "../../errors.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
 import { mismatch } from "../../util/json-shape.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import {
   CALIBRATION_SHAPE,
   calibrateDetector,
@@ -64,8 +65,16 @@ export const PENALTIES = Array.from({ length: 13 }, (_, i) => 2 ** (i - 6));
 export async function trainTfidfDetector(
   human: readonly string[],
   machine: readonly string[],
-  { name, penalties = PENALTIES, onProgress, ...options }: TrainDetectorOptions,
+  given: TrainDetectorOptions,
 ): Promise<TrainedDetector> {
+  checkOptionNames("training a detector", given, {
+    name: true,
+    penalties: true,
+    minDf: true,
+    maxFeatures: true,
+    onProgress: true,
+  });
+  const { name, penalties = PENALTIES, onProgress, ...options } = given;
   const parts = splitTexts(human, machine);
   const { detector, C, accuracy } = fitDetector(parts.train, parts.validation, penalties, options, onProgress);
   return {
@@ -140,13 +149,7 @@ const SHAPE = {
 /** @throws {DataError} the file can't be read, or is no such detector. */
 export async function loadTfidfDetector(path: string): Promise<TrainedDetector> {
   const op = `reading ${path}`;
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    const got = (cause as Error).message;
-    throw new DataError({ op, expected: "a detector of gpt2 detect --train", got, cause });
-  }
+  const value = readSmallJson(path, { expected: "a detector of gpt2 detect --train" });
   const found = mismatch(value, SHAPE);
   if (found) throw new DataError({ op: found.path === "" ? op : `${op}: ${found.path}`, ...found });
   const { terms, idf, weights, calibration, C, accuracy, texts } = value as SavedDetector;

@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../../architectures/config.js";
 import { TokenizerError } from "../../errors.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
+import { checkOptionNames } from "../../util/nearest.js";
 import {
   CALIBRATED_LENGTHS,
   type Calibration,
@@ -57,6 +58,14 @@ export async function calibrateDetection<Model extends DetectingModel>(
   documents: Iterable<string>,
   options: CalibrateOptions<Model>,
 ): Promise<Calibration> {
+  checkOptionNames("calibrating", options, {
+    name: true,
+    passages: true,
+    adapter: true,
+    observer: true,
+    signal: true,
+    onProgress: true,
+  });
   const { name, passages: most = 1000, adapter, observer, signal, onProgress } = options;
   const tokenizer = needTokenizer(model);
   const longest = CALIBRATED_LENGTHS.filter((tokens) => tokens <= Math.min(512, model.config.nCtx)).at(-1) ?? SHORTEST;

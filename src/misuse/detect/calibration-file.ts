@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readSmallJson } from "../../data/small-file.js";
 import { DataError } from "../../errors.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
 import { type Calibration, checkCalibration } from "./calibration.js";
@@ -10,14 +10,7 @@ export const CALIBRATION_FILE = "detection.json";
 
 /** @throws {DataError} the file can't be read, or is no calibration. */
 export async function loadCalibration(path: string): Promise<Calibration> {
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    const got = (cause as Error).message;
-    throw new DataError({ op: `reading ${path}`, expected: "a calibration of gpt2 detect", got, cause });
-  }
-  return checkCalibration(value, path);
+  return checkCalibration(readSmallJson(path, { expected: "a calibration of gpt2 detect" }), path);
 }
 
 /** The calibration in a model's folder, if there is one. */

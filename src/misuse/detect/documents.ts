@@ -2,6 +2,7 @@ import { INPUT_KINDS, listInputs } from "../../data/inputs.js";
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError } from "../../errors.js";
 import { PieceReader } from "../../evaluate/overlap/batch-scanner.js";
+import { checkOptionNames } from "../../util/nearest.js";
 
 export interface ReadDocumentsOptions {
   /** Field of JSONL objects that holds the text. Default "text". */
@@ -15,10 +16,9 @@ export interface ReadDocumentsOptions {
  *
  * @throws {DataError} missing or damaged input, or none.
  */
-export async function readDocuments(
-  inputs: readonly string[],
-  { textField = "text", separator }: ReadDocumentsOptions = {},
-): Promise<string[]> {
+export async function readDocuments(inputs: readonly string[], options: ReadDocumentsOptions = {}): Promise<string[]> {
+  checkOptionNames("reading documents", options, { textField: true, separator: true });
+  const { textField = "text", separator } = options;
   const { files } = listInputs(inputs);
   const op = `reading ${inputs.join(", ")}`;
   if (files.length === 0) throw new DataError({ op, expected: `text files (${INPUT_KINDS})`, got: "none" });

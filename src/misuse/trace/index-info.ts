@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TokenizerRecord } from "../../data/read-info.js";
+import { readSmallText } from "../../data/small-file.js";
 import { DataError } from "../../errors.js";
 
 /**
@@ -52,13 +52,8 @@ export const newIndexInfo = (fields: Omit<IndexInfo, "format" | "version">): Ind
 /** @throws {DataError} no index there, or one that is damaged or of another version. */
 export function readIndexInfo(folder: string): IndexInfo {
   const path = join(folder, INDEX_FILES.info);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    const hint = "Make one with `gpt2 index FILES --out DIR`";
-    throw new DataError({ op: `opening index ${folder}`, expected: path, got: (cause as Error).message, hint, cause });
-  }
+  const hint = "Make one with `gpt2 index FILES --out DIR`";
+  const text = readSmallText(path, { op: `opening index ${folder}`, expected: path, hint });
   let value: unknown;
   try {
     value = JSON.parse(text);

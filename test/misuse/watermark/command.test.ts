@@ -64,7 +64,7 @@ test("flags give one watermark: scheme and key over those of the file", () => {
   assert.deepEqual(watermarkOf({ keyFile: at("key.txt") }, ""), { key: "a secret" });
   for (const [flags, message] of [
     [{ key: "1", keyFile: "x" }, /--key: expected a key or the file of one, got both/],
-    [{ keyFile: at("none.txt") }, /--key-file: expected a file that can be read, got ENOENT/],
+    [{ keyFile: at("none.txt") }, /--key-file: expected a file that can be read, got no such file/],
     [{ config: at("story.txt") }, /--config .*: expected JSON, got text that is not JSON/],
     [{ config: at("red.json"), scheme: "gumbel" as const }, /watermark gumbel: .*got delta/],
   ] as const) {
