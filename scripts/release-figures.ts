@@ -20,15 +20,18 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { hashFiles } from "../src/evaluate/report-file.js";
 import type { BiasReport } from "../src/misuse/bias/probe.js";
+import type { AboutModel } from "../src/misuse/card/about.js";
 import type { ExtractionReport } from "../src/misuse/extract/extractable.js";
 import type { SampleRankings } from "../src/misuse/extract/rank-samples.js";
 import { packageFile } from "../src/util/package-root.js";
+import { packageVersion } from "../src/util/package-version.js";
 import type { ClassifierRow } from "./detection/classifiers.js";
 import { detectionTables } from "./detection/tables.js";
 import type { Figures } from "./evaluate-detectors.js";
 import { replaceBlock } from "./markdown-block.js";
 import { biasTable } from "./release-figures/bias.js";
 import { extractionTables } from "./release-figures/extraction.js";
+import { dataSources } from "./release-figures/sources.js";
 import { fittedStrengths, writeStrengths } from "./release-figures/strengths.js";
 import { STORY_FILES } from "./story-text.js";
 import { type SchemeFigures, watermarkTables } from "./watermark-figures/tables.js";
@@ -72,13 +75,12 @@ const [weights, tokenizer] = await hashFiles(["model.safetensors", "tokenizer.js
 const work = sample ? join(values.work, "sample") : values.work;
 const results = join(work, weights!.sha256.slice(0, 12));
 mkdirSync(results, { recursive: true });
-const train = [
-  ...readdirSync(corpus)
-    .filter((name) => /^train-\d+\.txt\.gz$/.test(name))
-    .sort()
-    .map((name) => join(corpus, name)),
-  ...STORY_FILES.map((name) => join(stories, name)),
-];
+const books = readdirSync(corpus)
+  .filter((name) => /^train-\d+\.txt\.gz$/.test(name))
+  .sort();
+/** A model that has read stories has a list of their sources. */
+const storyFiles = existsSync(join(model, "SOURCES-stories.md")) ? STORY_FILES : [];
+const train = [...books.map((name) => join(corpus, name)), ...storyFiles.map((name) => join(stories, name))];
 const human = { books: join(corpus, "valid.txt.gz"), simple: join(stories, "valid-simple.txt.gz") };
 /** Models of this vocabulary that write texts too; one observes. */
 const generators = join(values.work, "generators");
@@ -162,9 +164,21 @@ function writeDocuments(): void {
   if (sample) console.log(strengths);
   else writeStrengths(strengths);
   const shown = (["extract", "rank", "bias", "detect", "eval", "watermark"] as const).map((name) => file[name]);
-  const about = packageFile("scripts/default-model-about.json");
   const card = join(sample ? work : model, "CARD.md");
-  gpt2("card", "--results", ...shown, "--about", about, "--out", card);
+  gpt2("card", "--results", ...shown, "--about", aboutFile(), "--out", card);
+}
+
+/** What is known of the model besides its files: the day of these figures, the version, and the sources of its data. */
+function aboutFile(): string {
+  const path = join(results, "about.json");
+  keptAt(path, (out) => {
+    const about = JSON.parse(readFileSync(packageFile("scripts/default-model-about.json"), "utf8")) as AboutModel;
+    const date = new Date().toISOString().slice(0, 10);
+    const sources = dataSources(corpus!, stories!, [...books, ...storyFiles]);
+    const known: AboutModel = { ...about, date, version: packageVersion(), dataSources: sources };
+    writeFileSync(out, `${JSON.stringify(known, null, 2)}\n`);
+  });
+  return path;
 }
 
 async function makeIndex(): Promise<void> {

@@ -1,6 +1,6 @@
 """Compares `gpt2 detect --json` with the same scores through transformers, in float64.
 
-    node dist/src/cli/main.js detect page.txt --json [--observer DIR] > page.json
+    node dist/src/cli/main.js detect page.txt --dtype f32 --json [--observer DIR] > page.json
     python3 scripts/python/check_detection.py models/default page.json … [--observer DIR]
 
 Curvature is get_sampling_discrepancy_analytic of fast-detect-gpt, and with an observer Binoculars' ratio is

@@ -6,7 +6,7 @@ export {
   type ProbedModel,
   probeBias,
 } from "./bias/probe.js";
-export type { AboutModel } from "./card/about.js";
+export type { AboutModel, DataSource } from "./card/about.js";
 export { type ModelFacts, modelCard } from "./card/card.js";
 export {
   type CardResults,

@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { dataSources } from "../../scripts/release-figures/sources.js";
 import { DataError } from "../../src/errors.js";
 import { type AboutModel, checkAbout } from "../../src/misuse/card/about.js";
 import { type ModelFacts, modelCard } from "../../src/misuse/card/card.js";
@@ -119,6 +121,46 @@ test("results of other commands are shown with their intervals", () => {
   assert.match(metadata, /^language:\n- en\n- "no"\nlicense: mit\n/);
   assert.match(metadata, /\nmodel-index:\n- name: small\n {2}results:\n {2}- task:\n/);
   assert.match(metadata, /name: "lambada:raw"\n/);
+});
+
+test("data is listed by source, each with its licence", async () => {
+  const dataSources = [
+    { source: "Books | tales", license: "CC0 1.0", documents: 1200, bytes: 34_000 },
+    { source: "Letters", license: "CC BY 4.0" },
+  ];
+  const about = checkAbout({ dataSources, library: "transformers" }, "about.json");
+  const card = modelCard(FACTS, about, gatherResults([file(EVALUATION)]));
+  const data = section(card, "Training data");
+  assert.match(data, /^Not known\.\n\nLicences of the data: as the table says\.\n/);
+  assert.match(
+    data,
+    /\| Books \\\| tales \| CC0 1\.0 \| 1,200 \| 34,000 \|\n\| Letters \| CC BY 4\.0 \| Not known\. \|/,
+  );
+  assert.match(card.split("---\n")[1]!, /^metrics:\n- accuracy\nlibrary_name: transformers\n/);
+  for (const wrong of [{ dataSources: [{ source: "Books" }] }, { dataSources: "Books" }]) {
+    assert.throws(() => checkAbout(wrong, "about.json"), DataError);
+  }
+});
+
+test("sources of the default model's data are summed from the manifests", async () => {
+  const folders = ["corpus", "stories"].map((name) => join(folder, name));
+  const manifests = [
+    "file\tindex\tgroup\tsource\tpath\tbytes\na.gz\t0\tspeeches\tx\ty\t10\nb.gz\t0\tspeeches\tx\ty\t99\na.gz\t1\topenstax\tx\ty\t5\n",
+    "file\tindex\tgroup\tsource\tpath\tbytes\tform\tcountry\tlicence\tcredit\nc.gz\t0\taesop\tx\ty\t7\t\t\tpublic domain\t\n",
+  ];
+  for (const [i, path] of folders.entries()) {
+    await mkdir(path);
+    await writeFile(join(path, "manifest.tsv.gz"), gzipSync(manifests[i]!));
+  }
+  const found = dataSources(folders[0]!, folders[1]!, ["a.gz", "c.gz"]);
+  assert.deepEqual(
+    found.map(({ license, documents, bytes }) => [license, documents, bytes]),
+    [
+      ["US public domain", 1, 10],
+      ["CC BY 4.0", 1, 5],
+      ["public domain", 1, 7],
+    ],
+  );
 });
 
 test("files of no known kind, and fields that a card has not, are refused", () => {

@@ -26,9 +26,11 @@ that left it there, from detection.json and overlap.json in its folder, and from
   --results  JSON that gpt2 eval, reproduce, extract, detect and bias write with --json, and
              figures of scripts/watermark-figures.js
   --about    JSON of what files cannot know: { "description", "authors", "date",
-             "version", "license", "languages", "baseModel", "datasets", "trainingData",
-             "dataLicenses", "recipe", "intendedUse", "outOfScopeUse", "factors",
-             "evaluationData", "ethicalConsiderations", "caveats", "contact", "citation" }
+             "version", "license", "languages", "baseModel", "datasets", "library",
+             "trainingData", "dataLicenses", "dataSources", "recipe", "intendedUse",
+             "outOfScopeUse", "factors", "evaluationData", "ethicalConsiderations",
+             "caveats", "contact", "citation" }; dataSources is a list of { "source",
+             "license", "documents", "bytes" }
 
 What none of these says appears as "Not known." in the card.
 

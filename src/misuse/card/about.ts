@@ -1,6 +1,14 @@
 import { DataError } from "../../errors.js";
 import { mismatch } from "../../util/json-shape.js";
 
+/** Texts of one kind that a model was trained on. */
+export interface DataSource {
+  readonly source: string;
+  readonly license: string;
+  readonly documents?: number;
+  readonly bytes?: number;
+}
+
 /**
  * What the files of a model cannot know, given by those who release it: fields of a model card (Mitchell et al. 2019, "Model
  * Cards for Model Reporting"). What is not given is "Not known." in the card.
@@ -19,6 +27,10 @@ export interface AboutModel {
   readonly baseModel?: string;
   /** Data sets of the hub, by name. */
   readonly datasets?: readonly string[];
+  /** The library that loads it, by the hub's name, such as `transformers`. */
+  readonly library?: string;
+  /** What it was trained on, by source, with each source's licence. */
+  readonly dataSources?: readonly DataSource[];
   readonly trainingData?: string;
   readonly dataLicenses?: string;
   readonly recipe?: string;
@@ -34,7 +46,11 @@ export interface AboutModel {
 
 const TEXT = { optional: "string" } as const;
 const LIST = { optional: { list: "string" } } as const;
-const FIELDS: { readonly [Field in keyof Required<AboutModel>]: typeof TEXT | typeof LIST } = {
+const COUNT = { optional: "count" } as const;
+const SOURCES = {
+  optional: { list: { fields: { source: "string", license: "string", documents: COUNT, bytes: COUNT } } },
+} as const;
+const FIELDS: { readonly [Field in keyof Required<AboutModel>]: typeof TEXT | typeof LIST | typeof SOURCES } = {
   name: TEXT,
   description: TEXT,
   authors: TEXT,
@@ -44,6 +60,8 @@ const FIELDS: { readonly [Field in keyof Required<AboutModel>]: typeof TEXT | ty
   languages: LIST,
   baseModel: TEXT,
   datasets: LIST,
+  library: TEXT,
+  dataSources: SOURCES,
   trainingData: TEXT,
   dataLicenses: TEXT,
   recipe: TEXT,

@@ -1,6 +1,6 @@
 import type { HashedFile } from "../../evaluate/report-file.js";
 import type { TrainEvent } from "../../train/events.js";
-import type { AboutModel } from "./about.js";
+import type { AboutModel, DataSource } from "./about.js";
 import { analyses } from "./analyses.js";
 import { count, NOT_KNOWN, table } from "./markdown.js";
 import { cardMetadata } from "./metadata.js";
@@ -91,10 +91,18 @@ function evaluationData({ evaluationData: data }: AboutModel, { evaluations }: C
 function trainingData({ events }: ModelFacts, about: AboutModel): string {
   const start = events.findLast((event) => event.type === "start");
   const said = about.trainingData ?? NOT_KNOWN;
-  const licences = `Licences of the data: ${about.dataLicenses ?? NOT_KNOWN}`;
+  const sources = about.dataSources ? sourceTable(about.dataSources) : undefined;
+  const stated = about.dataLicenses ?? (sources ? "as the table says." : NOT_KNOWN);
+  const licences = [`Licences of the data: ${stated}`, sources].filter(Boolean).join("\n\n");
   if (!start) return `${said}\n\n${licences}`;
   const held = start.valTokens === undefined ? "nothing is held out" : `${count(start.valTokens)} are held out`;
   return `${said}\n\n${licences}\n\n${count(start.trainTokens)} tokens, seen ${start.epochs.toPrecision(3)} times; ${held}.`;
+}
+
+function sourceTable(sources: readonly DataSource[]): string {
+  const cell = (value: number | undefined): string => (value === undefined ? NOT_KNOWN : count(value));
+  const rows = sources.map(({ source, license, documents, bytes }) => [source, license, cell(documents), cell(bytes)]);
+  return table(["source", "licence", "documents", "bytes"], rows);
 }
 
 function training({ events }: ModelFacts, about: AboutModel): string {

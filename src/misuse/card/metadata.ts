@@ -3,12 +3,15 @@ import type { CardResults } from "./results.js";
 
 /** The card's front matter in YAML, as the Hugging Face hub reads it. What is not known is left out. */
 export function cardMetadata(name: string, about: AboutModel, { evaluations }: CardResults): string {
-  const { license, languages, baseModel, datasets } = about;
+  const { license, languages, baseModel, datasets, library } = about;
+  const metrics = [...new Set(evaluations.flatMap((result) => result.metrics.map((metric) => metric.name)))];
   const lines = [
     ...list("language", languages),
     ...one("license", license),
     ...one("base_model", baseModel),
     ...list("datasets", datasets),
+    ...list("metrics", metrics),
+    ...one("library_name", library),
     ...one("pipeline_tag", "text-generation"),
     ...list("tags", ["gpt2", "text-generation"]),
     ...modelIndex(name, evaluations),

@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import type { DataSource } from "../../src/misuse/card/about.js";
+
+/** Groups of the corpus of books: what they are called, and their licences (models/default/SOURCES.md). */
+const BOOKS: Readonly<Record<string, readonly [name: string, license: string]>> = {
+  standardebooks: ["Standard Ebooks: novels, stories and essays", "US public domain; their contributions CC0 1.0"],
+  openstax: ["OpenStax textbooks, Rice University", "CC BY 4.0"],
+  "openstax-1e": ["OpenStax textbooks, earlier editions", "CC BY 3.0"],
+  docs: ["Guides of US government offices, Rust, Python and Ethereum", "US public domain, CC0 1.0, MIT OR Apache-2.0"],
+  speeches: ["Addresses of US presidents", "US public domain"],
+};
+
+/** Groups of the corpus of stories, whose manifest has their licences (models/default/SOURCES-stories.md). */
+const STORIES: Readonly<Record<string, string>> = {
+  "gpt-stories": "GPT_stories: short stories by gpt-4o-mini (Rettberg and Wigers)",
+  "childrens-books": "Children's books, Standard Ebooks or in its layout",
+  fairytaleqa: "FairytaleQA: fairy tales",
+  tinyfabulist: "TinyFabulist: fables by language models (KlusAI)",
+  "pratham-books": "Pratham Books: picture books",
+  "african-storybook": "African Storybook: picture books",
+  recipes: "public-domain-recipes",
+  propara: "ProPara: how processes work (Allen Institute for AI)",
+  aesop: "Aesop for Children, 1919",
+  "news-for-children": "News for Children (cstemlab)",
+};
+
+/** Documents and bytes by source, of the training files that the manifests list. */
+export function dataSources(corpus: string, stories: string, files: readonly string[]): DataSource[] {
+  return [corpus, stories].flatMap((folder) => {
+    const manifest = join(folder, "manifest.tsv.gz");
+    return existsSync(manifest) ? sourcesOf(gunzipSync(readFileSync(manifest)).toString("utf8"), files) : [];
+  });
+}
+
+function sourcesOf(manifest: string, files: readonly string[]): DataSource[] {
+  const [head, ...rows] = manifest.trim().split("\n");
+  const columns = head!.split("\t");
+  const found = new Map<string, { documents: number; bytes: number; license: string }>();
+  for (const row of rows) {
+    const cells = row.split("\t");
+    const cell = (name: string): string => cells[columns.indexOf(name)] ?? "";
+    if (!files.includes(cell("file"))) continue;
+    const group = cell("group");
+    const of = found.get(group) ?? { documents: 0, bytes: 0, license: BOOKS[group]?.[1] ?? cell("licence") };
+    found.set(group, { ...of, documents: of.documents + 1, bytes: of.bytes + Number(cell("bytes")) });
+  }
+  return Array.from(found, ([group, of]): DataSource => {
+    const source = BOOKS[group]?.[0] ?? STORIES[group];
+    if (source === undefined || of.license === "") throw new Error(`the group ${group} has no name or licence here`);
+    return { source, ...of };
+  }).sort((a, b) => b.bytes! - a.bytes!);
+}
