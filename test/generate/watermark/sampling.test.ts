@@ -63,6 +63,18 @@ for (const scheme of WATERMARK_SCHEMES) {
       }
     });
 
+    test("penalties leave the mark", async () => {
+      for (const options of [
+        { repetitionPenalty: 1.3 },
+        { presencePenalty: 0.5, frequencyPenalty: 0.3 },
+      ]) {
+        const tokens = await tokensOf(marked(scheme, options));
+        assert.notDeepEqual(tokens, await tokensOf(marked(scheme)), "the penalty changes the text");
+        const { verdict, pValue } = await model.verifyWatermark(tokens, marked(scheme).watermark!);
+        assert.equal(verdict, "found", `${JSON.stringify(options)}: p ${pValue}`);
+      }
+    });
+
     test("takes only tokens that the filters leave", async () => {
       const logits = Float32Array.of(1, 5, 4, 2, 3);
       for (const filter of [{ topK: 2 }, { minP: 0.3 }, { topP: 0.8 }]) {
@@ -74,6 +86,14 @@ for (const scheme of WATERMARK_SCHEMES) {
     });
   });
 }
+
+test("marked texts of every scheme, written side by side, are those written alone", async () => {
+  const plain = { ...PLAIN, maxNewTokens: 120, seed: 4 };
+  const all = [plain, ...WATERMARK_SCHEMES.map((scheme) => marked(scheme))];
+  const alone: (readonly number[])[] = [];
+  for (const options of all) alone.push(await tokensOf(options));
+  assert.deepEqual(await Promise.all(all.map((options) => tokensOf(options))), alone);
+});
 
 test("every way of sampling goes through the mark", async () => {
   for (const options of [
