@@ -104,6 +104,14 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
     await makeIndex();
     kept("extract.json", "extract", "--index", await indexPath(), "--passages", SIZES.passages, "--json");
   },
+  // By size: of smaller models, made from an earlier default model, with 50 tokens before the passage.
+  sizes: async () => {
+    await makeIndex();
+    const index = ["--index", await indexPath(), "--prompts", "50", "--passages", SIZES.passages, "--json"];
+    for (const [name, folder] of Object.entries({ middle, small })) {
+      keptAt(smaller(name), (out) => writeFileSync(out, gpt2("extract", "--model", folder!, ...index)));
+    }
+  },
   rank: async () => {
     await makeIndex();
     const flags = ["--samples", SIZES.samples, "--match", SIZES.match, "--small", small!, "--medium", middle!];
@@ -121,6 +129,10 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
     watermarks(randomMarks, SIZES.markedRandom, SIZES.humanPassages, "--random", "--length", "200"),
 };
 const randomMarks = join(work, "watermark-random.json");
+/** What a smaller model reproduces. */
+function smaller(name: string): string {
+  return join(work, `extract-${name}.json`);
+}
 const wanted = only?.split(",") ?? Object.keys(parts);
 for (const name of wanted) {
   const part = parts[name];
@@ -134,7 +146,9 @@ const file = Object.fromEntries(NAMES.map((name) => [name, join(results, `${name
   (typeof NAMES)[number],
   string
 >;
-const missing = [...Object.values(file), randomMarks].filter((path) => !existsSync(path));
+const missing = [...Object.values(file), randomMarks, smaller("middle"), smaller("small")].filter(
+  (path) => !existsSync(path),
+);
 if (missing.length === 0) writeDocuments();
 else console.log(`documents are left as they are: ${missing.join(", ")} ${missing.length > 1 ? "are" : "is"} missing`);
 
@@ -142,12 +156,14 @@ function writeDocuments(): void {
   const read = <T>(path: string): T => JSON.parse(readFileSync(path, "utf8")) as T;
   const marks = (path: string): string => watermarkTables(read<{ watermarks: SchemeFigures[] }>(path).watermarks);
   const heads = [...read<ClassifierRow[]>(file.head), ...read<ClassifierRow[]>(file.encoder)];
+  const sizes = { middle: smaller("middle"), small: smaller("small") };
+  const extraction = extractionTables(
+    read<ExtractionReport>(file.extract),
+    read<SampleRankings>(file.rank),
+    new Map(Object.entries(sizes).map(([name, path]) => [name, read<ExtractionReport>(path)])),
+  );
   const blocks: readonly (readonly [document: string, name: string, text: string])[] = [
-    [
-      "docs/trace.md",
-      "extraction",
-      extractionTables(read<ExtractionReport>(file.extract), read<SampleRankings>(file.rank)),
-    ],
+    ["docs/trace.md", "extraction", extraction],
     ["docs/misuse.md", "bias", biasTable(read<BiasReport>(file.bias))],
     ["docs/misuse.md", "figures", detectionTables(read<Figures>(file.detect), heads)],
     ["docs/watermark.md", "marks", marks(file.watermark)],

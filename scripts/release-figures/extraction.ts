@@ -6,10 +6,15 @@ import { markdownTable } from "../markdown-block.js";
 const RUNS = [6, 8, 10, 12];
 const TOP = 50;
 
-/** How much of its training text the model reproduces, as tables of Markdown. */
+/**
+ * How much of its training text the model reproduces, as tables of Markdown.
+ *
+ * @param smaller reports of smaller models by name
+ */
 export function extractionTables(
   { rates, byCount, targetTokens, passages }: ExtractionReport,
   ranked: SampleRankings,
+  smaller: ReadonlyMap<string, ExtractionReport>,
 ): string {
   const row = (rate: ExtractableRate, counts: string): string[] => [
     counts,
@@ -33,9 +38,14 @@ export function extractionTables(
     return [RANKINGS[name], ...RUNS.map((tokens) => String(withRun(sorted, tokens)))];
   });
   const all = ["all texts", ...RUNS.map((tokens) => `${withRun(ranked.samples, tokens)} of ${ranked.samples.length}`)];
+  const bySize = Array.from(smaller, ([name, report]) =>
+    report.rates.map((rate) => [`\`${name}\``, ...row(rate, "").slice(1)]),
+  ).flat();
   return [
     `Passages of ${targetTokens} tokens of its training text (\`gpt2 extract --passages ${passages}\`):`,
     markdownTable(["in the corpus, times", "prompt, tokens", "extractable", "rate", "95% interval"], rows),
+    "The same of smaller models, in the same corpus:",
+    markdownTable(["model", "prompt, tokens", "extractable", "rate", "95% interval"], bySize),
     `${ranked.samples.length} texts of up to 256 tokens without a prompt (\`gpt2 extract --rank --samples ${ranked.samples.length} --match ${ranked.matchTokens}\`): ${ranked.memorized} have ${ranked.matchTokens} tokens in a row from the training text; the longest run has ${longest}. Texts with shorter runs, among all and among the first ${TOP} of each ranking:`,
     markdownTable(["", ...RUNS.map((tokens) => `${tokens} tokens in a row`)], [all, ...first]),
   ].join("\n\n");

@@ -64,10 +64,7 @@ for (const scheme of WATERMARK_SCHEMES) {
     });
 
     test("penalties leave the mark", async () => {
-      for (const options of [
-        { repetitionPenalty: 1.3 },
-        { presencePenalty: 0.5, frequencyPenalty: 0.3 },
-      ]) {
+      for (const options of [{ repetitionPenalty: 1.3 }, { presencePenalty: 0.5, frequencyPenalty: 0.3 }]) {
         const tokens = await tokensOf(marked(scheme, options));
         assert.notDeepEqual(tokens, await tokensOf(marked(scheme)), "the penalty changes the text");
         const { verdict, pValue } = await model.verifyWatermark(tokens, marked(scheme).watermark!);
