@@ -11,14 +11,13 @@ static void pack_head_rows(uint16_t *dst, const float *rows, Index ld, Index cou
   for (Index j = 0; j < count; j += BLOCK_ROWS) {
     const Index m = count - j < BLOCK_ROWS ? count - j : BLOCK_ROWS;
     if (m < BLOCK_ROWS) memset(dst + j * hs, 0, (size_t)(BLOCK_ROWS * hs) * sizeof *dst);
-    pack_tiles_a(dst + j * hs, rows + j * ld, ld, 1, m, HS);
+    pack_tile_rows(dst + j * hs, rows + j * ld, ld, m, HS);
   }
 }
 
 /* Panels of A: a head's columns, each along the keys. */
 static void pack_head_columns(uint16_t *dst, const float *rows, Index ld, Index count, Index HS) {
-  for (Index d = 0; d < HS; d += BLOCK_ROWS)
-    pack_tiles_a(dst + d * ROUND_UP(count, TILE_K), rows + d, 1, ld, HS - d < BLOCK_ROWS ? HS - d : BLOCK_ROWS, count);
+  pack_tile_columns(dst, rows, ld, HS, count, NULL);
 }
 
 /* A panel of B: `count` rows of a head as columns. */

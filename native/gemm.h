@@ -287,6 +287,7 @@ typedef struct {
   Index rs, cs;
   int type;  /* dtype; only B's may be other than F32 */
   int round; /* whether A's rows are rounded as for integer products */
+  float *sums; /* A on tiles, its columns in order: the sums of its rows are added to it, unless NULL */
 } Operand;
 
 /* pack_a of rows from i, columns from k on; temp holds MR rows of kc floats. */
@@ -334,12 +335,24 @@ static __attribute__((unused)) void pack_b_operand(int bf16, float *dst, const O
   }
 }
 
-INLINE vf apply_epilogue(const Epilogue *e, vf v, const float *bias, float *preact, const float *residual,
+/* With `stream` past the caches, to whole lines. */
+INLINE void vstore_line(int stream, float *p, vf v) {
+#if VW == 16
+  if (stream) {
+    _mm512_stream_ps(p, (__m512)v);
+    return;
+  }
+#endif
+  (void)stream;
+  vstore(p, v);
+}
+
+INLINE vf apply_epilogue(int stream, const Epilogue *e, vf v, const float *bias, float *preact, const float *residual,
                          const float *grad_of, Index part) {
 #define LOAD(p) (part == VW ? vload(p) : vload_part(p, part))
   if (bias) v += LOAD(bias);
   if (preact) {
-    if (part == VW) vstore(preact, v);
+    if (part == VW) vstore_line(stream, preact, v);
     else vstore_part(preact, v, part);
   }
   if (e->gelu) v = vgelu(v);
@@ -349,9 +362,8 @@ INLINE vf apply_epilogue(const Epilogue *e, vf v, const float *bias, float *prea
 #undef LOAD
 }
 
-/* c (mr x nr) = epilogue(tile [+ c when load_c]) [+ c when add_after]; col and row say where c stands in C. */
-static __attribute__((noinline, unused)) void finish_tile(const float *tile, float *c, Index ldc, Index mr, Index nr, int load_c, int add_after,
-                        const Epilogue *e, Index row, Index col) {
+INLINE void finish_rows(int stream, const float *tile, float *c, Index ldc, Index mr, Index nr, int load_c, int add_after, const Epilogue *e,
+                        Index row, Index col) {
   for (Index i = 0; i < mr; i++) {
     Index at = e ? (row + i) * e->ld + col : 0;
     for (Index j = 0; j < nr; j += VW) {
@@ -362,14 +374,20 @@ static __attribute__((noinline, unused)) void finish_tile(const float *tile, flo
       vf v = vload(tile + i * NR + j);
       if (load_c) v += old;
       if (e) {
-        v = apply_epilogue(e, v, e->bias ? e->bias + col + j : 0, e->preact ? e->preact + at + j : 0,
+        v = apply_epilogue(stream, e, v, e->bias ? e->bias + col + j : 0, e->preact ? e->preact + at + j : 0,
                            e->residual ? e->residual + at + j : 0, e->grad_of ? e->grad_of + at + j : 0, part);
       }
       if (add_after) v += old;
-      if (part == VW) vstore(p, v);
+      if (part == VW) vstore_line(stream, p, v);
       else vstore_part(p, v, part);
     }
   }
+}
+
+/* c (mr x nr) = epilogue(tile [+ c when load_c]) [+ c when add_after]; col and row say where c stands in C. */
+static __attribute__((noinline, unused)) void finish_tile(const float *tile, float *c, Index ldc, Index mr, Index nr, int load_c, int add_after,
+                        const Epilogue *e, Index row, Index col) {
+  finish_rows(0, tile, c, ldc, mr, nr, load_c, add_after, e, row, col);
 }
 
 /* Memory to be packed next, prefetched while the present panels are multiplied: `left` lines from `line` of `row` on. */

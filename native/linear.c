@@ -213,7 +213,7 @@ INLINE void few_outputs(int type, int bf16, const FewTokens *f, const void *w, I
     Index at = (f->from + t) * f->OC + o;
     vf v;
     UNROLL for (int r = 0; r < VW; r++) v[r] = y[r][t];
-    v = apply_epilogue(e, v, e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
+    v = apply_epilogue(0, e, v, e->bias ? e->bias + o : 0, e->preact ? e->preact + at : 0,
                        e->residual ? e->residual + at : 0, 0, rows);
     if (rows == VW) vstore(out + at, v);
     else vstore_part(out + at, v, rows);
@@ -315,7 +315,8 @@ static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) 
   Index N = a->N, IC = a->IC, OC = a->OC;
   float *dw = a->dweight, *db = a->dbias;
   const float *dout = a->dout, *x = a->x;
-  if (db) { /* column sums; columns, not rows, are split, so the order of summing is fixed */
+  const int on_tiles = TILES && a->bf16 && dw && N > 0; /* there they are summed while they are packed */
+  if (db && !on_tiles) { /* column sums; columns, not rows, are split, so the order of summing is fixed */
     int64_t from, to;
     split(ctx, OC, 64, &from, &to);
     for (Index n = 0; n < N; n++) {
@@ -323,6 +324,6 @@ static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) 
       for (Index o = from; o < to; o++) db[o] += row[o];
     }
   }
-  Operand doutT = {.data = dout, .rs = 1, .cs = OC}, xs = {.data = x, .rs = IC, .cs = 1};
+  Operand doutT = {.data = dout, .rs = 1, .cs = OC, .sums = on_tiles ? db : NULL}, xs = {.data = x, .rs = IC, .cs = 1};
   if (dw && N > 0) gemm(ctx, a->bf16, OC, IC, N, &doutT, &xs, dw, IC, 1, NULL);
 }

@@ -184,17 +184,30 @@ INLINE vf vexp(vf x) {
 }
 #endif
 
+/*
+ * a / b. Processors with tiles divide slowly: there by a reciprocal, an estimate to 14 bits improved by one step of Newton's to
+ * about 2 units in the last place.
+ */
+INLINE vf vdivide(vf a, vf b) {
+#if defined(__AMX_BF16__)
+  vf r = (vf)_mm512_rcp14_ps((__m512)b);
+  return a * (r + r * (1.0f - b * r));
+#else
+  return a / b;
+#endif
+}
+
 /* GELU, tanh form (Hendrycks & Gimpel 2016): x (1 + tanh u) / 2 = x / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3). */
 INLINE vf vgelu(vf x) {
   vf u2 = x * (1.5957691216f + 0.0713548163f * x * x);
-  return x / (1.0f + vexp(-u2));
+  return vdivide(x, 1.0f + vexp(-u2));
 }
 
 /* Its derivative: s + x s (1 - s) 2u', with s = 1 / (1 + e^-2u). */
 INLINE vf vgelu_grad(vf x) {
   vf u2 = x * (1.5957691216f + 0.0713548163f * x * x);
   vf du2 = 1.5957691216f + 0.2140644488f * x * x;
-  vf s = 1.0f / (1.0f + vexp(-u2));
+  vf s = vdivide(vset(1.0f), 1.0f + vexp(-u2));
   return s + x * s * (1.0f - s) * du2;
 }
 
