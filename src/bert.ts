@@ -4,10 +4,11 @@ import type { BertConfig } from "./architectures/bert/config.js";
 import { bertOutputs } from "./architectures/bert/outputs.js";
 import type { TaskHead } from "./architectures/task-head.js";
 import type { Backend } from "./backend/backend.js";
-import { answerSpans, questionWindows } from "./bert/answer.js";
+import { answerSpans, type ScoredWindow } from "./bert/answer.js";
 import { filledMasks, targetIds } from "./bert/fill-mask.js";
 import { needTaskHead, positive, topLabels } from "./bert/heads.js";
 import { logProbability, maskedCopies } from "./bert/likelihood.js";
+import { bestAnswers } from "./bert/n-best.js";
 import {
   AGGREGATIONS,
   type AnswerSpan,
@@ -17,6 +18,8 @@ import {
   type BertRunOptions,
   type BertScore,
   type BertScoreOptions,
+  type BestAnswers,
+  type BestAnswersOptions,
   type ClassifyTextOptions,
   type FilledMask,
   type FillMaskOptions,
@@ -38,8 +41,10 @@ import { mainType } from "./model/loaded-model.js";
 import type { BertParts, LoadBertOptions } from "./pretrained/load-bert.js";
 import { type LoadedHead, scoresOf } from "./pretrained/loaded-head.js";
 import type { SentenceModules } from "./pretrained/sentence-modules.js";
-import type { EncoderTokenizer } from "./tokenizer/byte-level-encoder.js";
-import type { WordPieceEncoding } from "./tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "./tokenizer/encoder-tokenizer.js";
+import { questionWindows } from "./tokenizer/question-windows.js";
+import type { WordPieceEncoding } from "./tokenizer/wordpiece/encode-pieces.js";
+import { wordsOf } from "./tokenizer/words-of.js";
 import { checkOptionNames } from "./util/nearest.js";
 import { needNode } from "./util/runtime.js";
 
@@ -170,13 +175,13 @@ export class BERT {
     const topK = positive("filling a mask: topK", options.topK ?? 5);
     const { tokenizer } = this.#texts;
     const encoding = this.#texts.encode(text, "filling a mask", false);
-    const mask = this.#texts.special("[MASK]");
+    const { mask } = this.#texts;
     const rows = Array.from(encoding.ids.keys()).filter((n) => encoding.ids[n] === mask);
     if (rows.length === 0 || (onlyOne && rows.length > 1)) {
       const hint = rows.length > 1 ? "fillMasks fills each of several" : undefined;
       throw new UsageError({
         op: "filling a mask",
-        expected: `a text with ${onlyOne ? "one" : "a"} [MASK]`,
+        expected: `a text with ${onlyOne ? "one" : "a"} ${tokenizer.maskToken}`,
         got: rows.length === 0 ? "none" : String(rows.length),
         ...(hint !== undefined && { hint }),
       });
@@ -215,7 +220,7 @@ export class BERT {
     checkOptionNames("scoring", options, { ...RUN, metric: true });
     const { metric = "word-l2r", signal } = options;
     const { tokenizer } = this.#texts;
-    const mask = this.#texts.special("[MASK]");
+    const { mask } = this.#texts;
     const scores: BertScore[] = [];
     for (const text of typeof input === "string" ? [input] : input) {
       const encoding = this.#texts.encode(text, "scoring", false);
@@ -277,11 +282,32 @@ export class BERT {
       throw new UsageError({ op: "labelling tokens: aggregation", expected, got: String(aggregation) });
     }
     const head = needTaskHead(["tokens"], this.#head, "tokens");
-    const tokenizer = this.#texts.wordPiece("labelling tokens");
+    const { tokenizer } = this.#texts;
     const encoding = this.#texts.encode(text, "labelling tokens", truncate);
     const [scores] = await this.#headScores(head, [encoding], options);
     const given = { text, encoding, labels: head.labels, probabilities: scores!.map(softmax) };
     return labelTokens(tokenizer, given, aggregation, ignoreLabels);
+  }
+
+  /**
+   * A label for each word of a text, that of its first token, as the model learned them. With `truncate` words beyond the context have
+   * none.
+   *
+   * @throws {UsageError} the model was not fine-tuned for that; {@link ContextLengthError} the text is too long.
+   */
+  async tagWords(words: readonly string[], options: BertReadOptions = {}): Promise<string[]> {
+    checkOptionNames("tagging words", options, READ);
+    const head = needTaskHead(["tokens"], this.#head, "tagWords");
+    const encoding = this.#texts.encode(words.join(" "), "tagging words", options.truncate ?? false);
+    const [scores] = await this.#headScores(head, [encoding], options);
+    const places = wordsOf(encoding, words);
+    const read = 1 + places.reduce<number>((last, word) => Math.max(last, word ?? -1), -1);
+    // A word of nothing but control characters has no tokens.
+    const tags = new Array<string>(read).fill(head.labels.includes("O") ? "O" : head.labels[0]!);
+    for (const [n, word] of places.entries()) {
+      if (word !== undefined) tags[word] = topLabels(head, scores![n]!, 1)[0]!.label;
+    }
+    return tags;
   }
 
   /**
@@ -293,21 +319,45 @@ export class BERT {
     const limits = { topK: true, maxAnswerLength: true, maxLength: true, stride: true, allowNoAnswer: true } as const;
     checkOptionNames("answering", options, { ...RUN, ...limits });
     const { topK = 1, maxAnswerLength = 15, allowNoAnswer = false } = options;
-    const maxLength = Math.min(this.config.nCtx, options.maxLength ?? 384);
-    const stride = options.stride ?? Math.min(128, maxLength >> 1);
-    const head = needTaskHead(["spans"], this.#head, "answer");
-    const tokenizer = this.#texts.wordPiece("answering");
-    const windows = questionWindows(tokenizer, input, { maxLength, stride });
-    const scores = await this.#headScores(head, windows, options);
-    const scored = windows.map((encoding, i) => {
-      return { encoding, start: scores[i]!.map(([s]) => s!), end: scores[i]!.map(([, e]) => e!) };
-    });
+    const scored = await this.#scoredWindows(input, options);
     const settings = {
       topK: positive("answering: topK", topK),
       maxAnswerLength: positive("answering: maxAnswerLength", maxAnswerLength),
       allowNoAnswer,
     };
-    return answerSpans(tokenizer, input.context, scored, settings);
+    return answerSpans(this.#texts.tokenizer, input.context, scored, settings);
+  }
+
+  /**
+   * The best answers to a question, ranked over all windows by logits as BERT's own SQuAD script ranks them, and how much speaks for
+   * there being none. {@link BERT.answer} goes by probabilities within each window instead.
+   *
+   * @throws {UsageError} as {@link BERT.answer}.
+   */
+  async bestAnswers(input: QuestionInput, options: BestAnswersOptions = {}): Promise<BestAnswers> {
+    const limits = { nBest: true, maxAnswerLength: true, maxLength: true, stride: true } as const;
+    checkOptionNames("answering", options, { ...RUN, ...limits });
+    const { nBest = 20, maxAnswerLength = 30 } = options;
+    const scored = await this.#scoredWindows(input, options);
+    const settings = {
+      nBest: positive("answering: nBest", nBest),
+      maxAnswerLength: positive("answering: maxAnswerLength", maxAnswerLength),
+    };
+    return bestAnswers(this.#texts.tokenizer, input.context, scored, settings);
+  }
+
+  async #scoredWindows(
+    input: QuestionInput,
+    options: Pick<AnswerSpanOptions, "maxLength" | "stride" | "signal" | "onProgress">,
+  ): Promise<ScoredWindow[]> {
+    const maxLength = Math.min(this.config.nCtx, options.maxLength ?? 384);
+    const stride = options.stride ?? Math.min(128, maxLength >> 1);
+    const head = needTaskHead(["spans"], this.#head, "answer");
+    const windows = questionWindows(this.#texts.tokenizer, input, { maxLength, stride });
+    const scores = await this.#headScores(head, windows, options);
+    return windows.map((encoding, i) => {
+      return { encoding, start: scores[i]!.map(([s]) => s!), end: scores[i]!.map(([, e]) => e!) };
+    });
   }
 
   /** Attention weights of one layer over a text. @throws {ShapeError} the model has fewer layers. */

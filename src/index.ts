@@ -25,6 +25,8 @@ export type {
   BertRunOptions,
   BertScore,
   BertScoreOptions,
+  BestAnswers,
+  BestAnswersOptions,
   ClassifyTextOptions,
   FilledMask,
   FillMaskOptions,
@@ -101,5 +103,5 @@ export type { SummarizeOptions } from "./tasks/summarize.js";
 export type { Tasks } from "./tasks/tasks.js";
 export type { TranslateOptions } from "./tasks/translate.js";
 export type { PromptedModel, TaskOptions, TaskOutput, WritingOptions } from "./tasks/write.js";
-export type { EncoderTokenizer } from "./tokenizer/byte-level-encoder.js";
 export type { TokenPair } from "./tokenizer/encode-pair.js";
+export type { EncoderTokenizer } from "./tokenizer/encoder-tokenizer.js";

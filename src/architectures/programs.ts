@@ -40,6 +40,8 @@ export interface TrainProgramOptions {
   readonly precision?: Precision;
   /** Task head instead of next-token prediction: see {@link taskLoss}. */
   readonly head?: TaskHead | undefined;
+  /** Tokens in a sequence: a loss of spans is over each. */
+  readonly seqLength?: number | undefined;
 }
 
 /**
@@ -50,7 +52,7 @@ export interface TrainProgramOptions {
  * losses [R]; and `nextScale`, the factor on the loss of each pair of sentences.
  */
 export function trainProgram(config: ModelConfig, N: number, options: TrainProgramOptions = {}): Program {
-  const { dropout = 0, types, trained, lora, recompute = false, precision = "f32", head } = options;
+  const { dropout = 0, types, trained, lora, recompute = false, precision = "f32", head, seqLength } = options;
   const k = new Recorder("train");
   const key = dropout > 0 || (lora && lora.dropout > 0) ? k.scalar("dropoutKey") : undefined;
   const p = declareParams(k, config, types, lora && declareTrainedAdapter(k, config, lora, key));
@@ -62,7 +64,7 @@ export function trainProgram(config: ModelConfig, N: number, options: TrainProgr
   const x = a.hidden;
   const objective = objectiveOf(config);
   if (head) {
-    taskLoss(k, config, head, x, { p, g }, { dx, scale: () => k.scalar("lossScale") });
+    taskLoss(k, config, { ...head, seqLength }, x, { p, g }, { dx, scale: () => k.scalar("lossScale") });
   } else if (objective) {
     const grad = { dx, scale: k.scalar("lossScale"), nextScale: k.scalar("nextScale") };
     objective.record(k, config, p, g, objectiveTensors(k, config, objective, x), grad);
@@ -81,10 +83,15 @@ export interface LossProgramOptions {
   /** Ranks of an adapter. */
   readonly ranks?: LoraRanks | undefined;
   readonly head?: TaskHead | undefined;
+  readonly seqLength?: number | undefined;
 }
 
 /** The loss of each of N tokens, without gradients. Buffers as in {@link trainProgram}. */
-export function lossProgram(config: ModelConfig, N: number, { types, ranks, head }: LossProgramOptions = {}): Program {
+export function lossProgram(
+  config: ModelConfig,
+  N: number,
+  { types, ranks, head, seqLength }: LossProgramOptions = {},
+): Program {
   const k = new Recorder("loss");
   const p = declareParams(k, config, types, ranks && declareTrainedAdapter(k, config, { ranks, dropout: 0 }));
   const io = tokenInputs(k, config, N);
@@ -92,7 +99,7 @@ export function lossProgram(config: ModelConfig, N: number, { types, ranks, head
   const x = forward(k, config, p, io).hidden;
   const frozen = { tensor: () => undefined, adapters: () => [] };
   if (head) {
-    taskLoss(k, config, head, x, { p, g: frozen });
+    taskLoss(k, config, { ...head, seqLength }, x, { p, g: frozen });
     return prune(k.build());
   }
   const objective = objectiveOf(config);

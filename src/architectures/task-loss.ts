@@ -7,6 +7,11 @@ import type { Affine, Leaves } from "./params.js";
 import { type TaskHead, taskTensors } from "./task-head.js";
 import { taskInputOf } from "./training.js";
 
+/** A head, and the tokens in a sequence, over each of which spans have their loss. */
+export interface TrainedHead extends TaskHead {
+  readonly seqLength?: number | undefined;
+}
+
 /** A model's parameters and their gradients, for what its heads read besides hidden states. */
 export interface TaskModel {
   readonly p: Leaves<Tensor, Adapter>;
@@ -17,24 +22,26 @@ export interface TaskModel {
  * The task's loss over the hidden states x [N, C], and with `grad` its gradients: dx is set, those of parameters accumulate.
  * Only the tokens with a target count; heads are so small that they are computed for all. Buffers: the head's tensors, their
  * gradients, losses [N], and without gradients scores [N, labels]. Classification, of texts and of tokens, has targets i32 [N],
- * negative where nothing counts; regression has negatives [N], minus the targets, counted [N], 1 where there is one, and slope
+ * negative where nothing counts; spans have what {@link spanLoss} says; regression has negatives [N], minus the targets, counted [N], 1 where there is one, and slope
  * [N], 2 · counted · the loss's scale.
  */
 export function taskLoss(
   k: Recorder,
   config: ModelConfig,
-  head: TaskHead,
+  head: TrainedHead,
   x: Tensor,
   { p, g }: TaskModel,
   grad?: { readonly dx: Tensor; readonly scale: () => Scalar },
 ): void {
-  const input = head.kind === "tokens" ? undefined : taskInputOf(config)?.(k, config, p, x);
+  const ofTokens = head.kind === "tokens" || head.kind === "spans";
+  const input = ofTokens ? undefined : taskInputOf(config)?.(k, config, p, x);
   const [weight, bias] = taskTensors(config, head).map(({ name, shape }) => k.external(paramBuffer(name), shape));
   const gradients = grad && taskTensors(config, head).map(({ name, shape }) => k.external(gradBuffer(name), shape));
   const dinput = grad && (input ? k.temp("task.dinput", x.shape) : grad.dx);
-  const io = { x: input?.out ?? x, weight: weight!, bias, losses: k.external("losses", [x.shape[0]!]) };
+  const io = { x: input?.out ?? x, weight: weight!, bias };
   const dhead = grad && { dx: dinput!, dweight: gradients![0], dbias: gradients![1], scale: grad.scale };
   if (head.kind === "regression") regressionLoss(k, io, dhead);
+  else if (head.kind === "spans") spanLoss(k, head.seqLength!, io, dhead);
   else classLoss(k, head.labels.length, io, dhead);
   if (grad && input) input.backward(k, config, p, g, { dout: dinput!, dx: grad.dx });
 }
@@ -42,7 +49,6 @@ export function taskLoss(
 interface HeadTensors extends Affine<Tensor | undefined> {
   readonly x: Tensor; // [N, C]
   readonly weight: Tensor; // [K, C]
-  readonly losses: Tensor; // [N]
 }
 
 interface HeadGradients {
@@ -53,8 +59,9 @@ interface HeadGradients {
 }
 
 function classLoss(k: Recorder, K: number, io: HeadTensors, grad: HeadGradients | undefined): void {
-  const { x, weight, bias, losses } = io;
+  const { x, weight, bias } = io;
   const [N, IC] = x.shape as [number, number];
+  const losses = k.external("losses", [N]);
   const targets = k.external("targets", [N], "i32");
   if (grad) {
     headLoss(k, weight, { x, targets, losses }, { ...grad, scale: grad.scale() }, bias);
@@ -67,8 +74,9 @@ function classLoss(k: Recorder, K: number, io: HeadTensors, grad: HeadGradients 
 
 /** losses = counted · (x·w - target)², whose derivative by x·w is slope · (x·w - target). */
 function regressionLoss(k: Recorder, io: HeadTensors, grad: HeadGradients | undefined): void {
-  const { x, weight, bias, losses } = io;
+  const { x, weight, bias } = io;
   const [N, IC] = x.shape as [number, number];
+  const losses = k.external("losses", [N]);
   const column = (name: string): Tensor => k.external(name, [N, 1]);
   const temp = (name: string): Tensor => k.temp(`score.${name}`, [N, 1]);
   const size = { N, C: 1 };
@@ -84,4 +92,39 @@ function regressionLoss(k: Recorder, io: HeadTensors, grad: HeadGradients | unde
   k.op("multiply", "score.dout", { out: dout, a: error, b: column("slope") }, size, {});
   k.op("linearBackwardWeight", "score", { dweight, dbias, dout, x }, { N, IC, OC: 1 }, {});
   k.op("linearBackwardInput", "score", { dx, dout, weight }, { N, IC, OC: 1 }, { act: "none", accumulate: false });
+}
+
+/**
+ * Cross-entropy of where spans start and end, each over the T tokens of a sequence: the mean of the two is the loss of a text, as in
+ * transformers. The scores [N, 2] of all tokens become rows [2 · B, T], a start and an end for each sequence, by the index
+ * `spanOrder` i32 [N · 2]; `excluded` [2 · B, T] is 0 where a place may be chosen, and very negative where not. Targets and losses
+ * are [2 · B].
+ */
+function spanLoss(k: Recorder, T: number, io: HeadTensors, grad: HeadGradients | undefined): void {
+  const { x, weight, bias } = io;
+  const [N, IC] = x.shape as [number, number];
+  const rows = 2 * Math.floor(N / T);
+  const temp = (name: string, shape: readonly number[]): Tensor => k.temp(`score.${name}`, shape);
+  const scores = grad ? temp("tokens", [N, 2]) : k.external("scores", [N, 2]);
+  k.op("linearForward", "score", { out: scores, x, weight, bias }, { N, IC, OC: 2 }, { act: "none" });
+  const single = (t: Tensor): Tensor => ({ ...t, shape: [2 * N, 1] });
+  const places = temp("places", [2 * N, 1]);
+  const index = k.external("spanOrder", [2 * N], "i32");
+  k.op("gatherRows", "score.places", { out: places, x: single(scores), index }, { N: 2 * N, W: 1 }, {});
+  const byRow = (t: Tensor): Tensor => ({ ...t, shape: [rows, T] });
+  const logits = temp("logits", [rows, T]);
+  const excluded = k.external("excluded", [rows, T]);
+  k.op("add", "score.logits", { out: logits, a: byRow(places), b: excluded }, { N: rows, C: T }, {});
+  const targets = k.external("targets", [rows], "i32");
+  const losses = k.external("losses", [rows]);
+  const tensors = { losses, logits, targets, dlogits: grad && logits };
+  k.op("crossEntropy", "score.loss", tensors, { N: rows, V: T }, { scale: grad?.scale() ?? 0 });
+  if (!grad) return;
+  const dout = temp("dout", [N, 2]);
+  k.op("fill", "score.dout", { x: dout }, { size: 2 * N }, { value: 0 });
+  const sizes = { N: 2 * N, W: 1, ldsrc: 1, lddst: 1 };
+  k.op("scatterRows", "score.dout", { dst: single(dout), src: { ...logits, shape: [2 * N, 1] }, index }, sizes, {});
+  const { dx, dweight, dbias } = grad;
+  k.op("linearBackwardWeight", "score", { dweight, dbias, dout, x }, { N, IC, OC: 2 }, {});
+  k.op("linearBackwardInput", "score", { dx, dout, weight }, { N, IC, OC: 2 }, { act: "none", accumulate: false });
 }

@@ -1,40 +1,12 @@
-import { UsageError } from "../errors.js";
-import type { WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
-import type { AnswerSpan, QuestionInput } from "./options.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
+import type { WordPieceEncoding } from "../tokenizer/wordpiece/encode-pieces.js";
+import type { AnswerSpan } from "./options.js";
 import { softmax } from "./probabilities.js";
 
 /** Extracts answers as spans of a context, by the rules of transformers' question-answering pipeline. */
 
 /** Score of a token where no answer can start or end. */
 const EXCLUDED = -10000;
-
-export interface WindowSize {
-  /** In tokens, with the question and the special tokens. */
-  readonly maxLength: number;
-  /** Tokens of the context that neighbouring windows share. */
-  readonly stride: number;
-}
-
-/**
- * Encodes a question with its context, in overlapping windows if they are too long for one.
- *
- * @throws {UsageError} the question leaves no room for the context.
- */
-export function questionWindows(
-  tokenizer: WordPieceTokenizer,
-  { question, context }: QuestionInput,
-  { maxLength, stride }: WindowSize,
-): WordPieceEncoding[] {
-  const length = tokenizer.encode(question, { addSpecialTokens: false }).ids.length;
-  const room = maxLength - length - 3;
-  if (room <= stride) {
-    const expected = `at most ${maxLength - stride - 4} tokens, to leave room for the context`;
-    throw new UsageError({ op: "answering: the question", expected, got: String(length) });
-  }
-  const truncation = { maxLength, stride, strategy: "only_second" } as const;
-  const { overflowing, ...first } = tokenizer.encode([question, context], { truncation });
-  return [{ ...first, overflowing: [] }, ...overflowing];
-}
 
 /** A window and the head's scores for each of its tokens: the answer's start, and its end. */
 export interface ScoredWindow {
@@ -56,7 +28,7 @@ interface Span {
 }
 
 export function answerSpans(
-  tokenizer: WordPieceTokenizer,
+  tokenizer: EncoderTokenizer,
   context: string,
   windows: readonly ScoredWindow[],
   limits: SpanLimits,
@@ -99,14 +71,12 @@ function bestSpans(starts: Float64Array, ends: Float64Array, texts: Int8Array, l
 }
 
 /** A span of the context, extended to whole words. */
-function wholeWords({ vocabulary }: WordPieceTokenizer, { ids, texts, offsets }: WordPieceEncoding, span: Span) {
-  const continues = (n: number): boolean => {
-    return (
-      texts[n] === 1 &&
-      vocabulary.tokens[ids[n]!]!.startsWith(vocabulary.prefix) &&
-      offsets[2 * n] === offsets[2 * n - 1]
-    );
-  };
+export function wholeWords(tokenizer: EncoderTokenizer, { ids, texts, offsets }: WordPieceEncoding, span: Span) {
+  const continues = (n: number): boolean =>
+    texts[n] === 1 &&
+    texts[n - 1] === 1 &&
+    tokenizer.continuesWord(ids[n]!, ids[n - 1]!) &&
+    offsets[2 * n] === offsets[2 * n - 1];
   let { start, end } = span;
   while (continues(start)) start--;
   while (end + 1 < ids.length && continues(end + 1)) end++;

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.js";
-import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import type { FilledMask } from "./options.js";
 import { largestIndices, softmax } from "./probabilities.js";
 

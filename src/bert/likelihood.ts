@@ -1,4 +1,4 @@
-import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import type { WordPieceEncoding } from "../tokenizer/wordpiece/tokenizer.js";
 
 /**

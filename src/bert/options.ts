@@ -119,6 +119,25 @@ export interface AnswerSpanOptions extends BertRunOptions {
   readonly allowNoAnswer?: boolean | undefined;
 }
 
+export interface BestAnswersOptions extends BertRunOptions {
+  /** Answers returned at most, and starts and ends of each window that are tried; default 20. */
+  readonly nBest?: number | undefined;
+  /** Longest answer, in tokens; default 30. */
+  readonly maxAnswerLength?: number | undefined;
+  /** Longest window of question and context, in tokens; default 384, or the model's context. */
+  readonly maxLength?: number | undefined;
+  /** Tokens that neighbouring windows share; default 128, or half a window. */
+  readonly stride?: number | undefined;
+}
+
+/** The best answers over all windows of a context. */
+export interface BestAnswers {
+  /** The best first; scores are probabilities among these alone. */
+  readonly answers: readonly AnswerSpan[];
+  /** Logits of no answer less those of the best: above a threshold (0, or one found on other questions) there is none. */
+  readonly noAnswer: number;
+}
+
 /** An answer, in the form of transformers' question-answering pipeline. */
 export interface AnswerSpan {
   readonly score: number;

@@ -2,8 +2,8 @@ import type { BertConfig } from "../architectures/bert/config.js";
 import { TOKEN_TYPES } from "../architectures/bert/forward.js";
 import { ContextLengthError, TokenizerError, UsageError } from "../errors.js";
 import type { EncoderText } from "../generate/encoder.js";
-import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
-import { type WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
+import type { WordPieceEncoding } from "../tokenizer/wordpiece/tokenizer.js";
 import type { TextInput } from "./options.js";
 
 /** Encodes texts for the encoder: ids and token types, at most as many as the model's context. */
@@ -21,13 +21,6 @@ export class Texts {
     if (this.#tokenizer) return this.#tokenizer;
     const hint = "Put its tokenizer.json or vocab.txt beside the weights";
     throw new TokenizerError({ op: "encoding a text", expected: "a model with a tokenizer", got: "none", hint });
-  }
-
-  /** The tokenizer, which knows where its tokens are in the text. @throws {TokenizerError} it is not WordPiece. */
-  wordPiece(op: string): WordPieceTokenizer {
-    const { tokenizer } = this;
-    if (tokenizer instanceof WordPieceTokenizer) return tokenizer;
-    throw new TokenizerError({ op, expected: "a model with WordPiece", got: "one with byte-level BPE" });
   }
 
   /**
@@ -63,10 +56,11 @@ export class Texts {
     };
   }
 
-  /** Id of a special token of the vocabulary. @throws {UsageError} there is none. */
-  special(token: "[MASK]" | "[CLS]" | "[SEP]" | "[PAD]"): number {
-    const id = this.tokenizer.idOf(token);
+  /** Id of the token that stands for what is to be filled in. @throws {UsageError} there is none. */
+  get mask(): number {
+    const { maskToken } = this.tokenizer;
+    const id = this.tokenizer.idOf(maskToken);
     if (id !== undefined) return id;
-    throw new UsageError({ op: `the token ${token}`, expected: "one in the vocabulary", got: "none" });
+    throw new UsageError({ op: `the token ${maskToken}`, expected: "one in the vocabulary", got: "none" });
   }
 }

@@ -1,5 +1,5 @@
-import type { WordPieceEncoding, WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
-import { joinPieces } from "../tokenizer/wordpiece/tokenizer.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
+import type { WordPieceEncoding } from "../tokenizer/wordpiece/encode-pieces.js";
 import type { Aggregation, TokenLabel } from "./options.js";
 
 /** Labels tokens, words and entities by the rules of transformers' token-classification pipeline. */
@@ -33,33 +33,31 @@ export interface LabelledTokens {
 }
 
 export function labelTokens(
-  tokenizer: WordPieceTokenizer,
+  tokenizer: EncoderTokenizer,
   given: LabelledTokens,
   aggregation: Aggregation,
   ignored: readonly string[],
 ): TokenLabel[] {
   const { labels } = given;
   const tokens = textTokens(tokenizer, given);
-  const prefix = tokenizer.vocabulary.prefix;
   const byWord = aggregation !== "none" && aggregation !== "simple";
   const entities = byWord
-    ? words(tokens).map((word) => labelWord(word, labels, aggregation, prefix))
+    ? words(tokens).map((word) => labelWord(word, labels, aggregation, tokenizer))
     : tokens.map((token) => labelled(token.scores, labels, token, token.index));
-  const found: TokenLabel[] = aggregation === "none" ? entities : groups(entities).map((group) => merge(group, prefix));
+  const found: TokenLabel[] =
+    aggregation === "none" ? entities : groups(entities).map((group) => merge(group, tokenizer));
   return found.filter(({ entity, entity_group }) => !ignored.includes((entity ?? entity_group)!));
 }
 
-function textTokens({ vocabulary }: WordPieceTokenizer, { text, encoding, probabilities }: LabelledTokens): Token[] {
+function textTokens(tokenizer: EncoderTokenizer, { text, encoding, probabilities }: LabelledTokens): Token[] {
   const { ids, texts, offsets } = encoding;
   return Array.from(ids.keys()).flatMap((index): Token[] => {
     const id = ids[index]!;
-    const unknown = id === vocabulary.unknown;
     if (texts[index] === -1) return [];
     const [start, end] = [offsets[2 * index]!, offsets[2 * index + 1]!];
-    const written = text.slice(start, end);
-    const token = vocabulary.tokens[id]!;
-    const continues = !unknown && [...token].length !== [...written].length;
-    return [{ word: unknown ? written : token, scores: probabilities[index]!, start, end, index, continues }];
+    const word = tokenizer.tokenText(id) ?? text.slice(start, end);
+    const continues = tokenizer.continuesIn(text, id, start, end);
+    return [{ word, scores: probabilities[index]!, start, end, index, continues }];
   });
 }
 
@@ -93,12 +91,9 @@ function labelWord(
   tokens: readonly Token[],
   labels: readonly string[],
   aggregation: Aggregation,
-  prefix: string,
+  tokenizer: EncoderTokenizer,
 ): Labelled {
-  const word = joinPieces(
-    tokens.map((token) => token.word),
-    prefix,
-  );
+  const word = tokenizer.joinTokens(tokens.map((token) => token.word));
   return labelled(wordScores(tokens, aggregation), labels, { word, start: tokens[0]!.start, end: tokens.at(-1)!.end });
 }
 
@@ -128,15 +123,12 @@ function groups(entities: readonly Labelled[]): Labelled[][] {
   return found;
 }
 
-function merge(group: readonly Labelled[], prefix: string): TokenLabel {
+function merge(group: readonly Labelled[], tokenizer: EncoderTokenizer): TokenLabel {
   const name = group[0]!.entity;
   return {
     entity_group: name.includes("-") ? name.slice(name.indexOf("-") + 1) : name,
     score: group.reduce((sum, { score }) => sum + score, 0) / group.length,
-    word: joinPieces(
-      group.map(({ word }) => word),
-      prefix,
-    ),
+    word: tokenizer.joinTokens(group.map(({ word }) => word)),
     start: group[0]!.start,
     end: group.at(-1)!.end,
   };

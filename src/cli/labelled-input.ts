@@ -1,5 +1,4 @@
-import type { LabelKind } from "../data/examples/labelled-folder.js";
-import { type LabelledLine, labelledLine } from "../data/examples/labelled-line.js";
+import { type LabelledLine, labelledLine, type TextLabelKind } from "../data/examples/labelled-line.js";
 import { jsonlFiles } from "../data/examples/prepare-lines.js";
 import { readLines } from "../data/read-lines.js";
 import { DataError, UsageError } from "../errors.js";
@@ -17,7 +16,7 @@ export interface TextsSource extends TextSource {
  * @param kind of the labels; without one they are left out
  * @throws {UsageError} no text, or text and JSONL; {@link DataError} malformed JSONL.
  */
-export async function readTexts(verb: string, source: TextsSource, kind?: LabelKind): Promise<LabelledLine[]> {
+export async function readTexts(verb: string, source: TextsSource, kind?: TextLabelKind): Promise<LabelledLine[]> {
   const { words, file, data } = source;
   if (data !== undefined) {
     if (words.length > 0 || file !== undefined) {

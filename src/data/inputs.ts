@@ -31,6 +31,8 @@ export interface InputFile {
   /** Bytes on disk. */
   readonly size: number;
   readonly format: TextFormat;
+  /** Whether it is one JSON value instead of lines. */
+  readonly whole?: true | undefined;
   /** By its name; undefined where the first bytes are to tell. */
   readonly compression: Compression | undefined;
 }
@@ -55,13 +57,18 @@ const COMPRESSIONS: Readonly<Record<string, Compression>> = { gz: "gzip", gzip: 
 /** The names of files that are read from folders, for messages. */
 export const INPUT_KINDS = ".txt, .md, .jsonl, each also .gz or .zst";
 
+export interface ListOptions {
+  /** Read .json files too, whole; they are otherwise refused. */
+  readonly json?: boolean | undefined;
+}
+
 /**
  * The files behind the arguments, in order: a folder gives its readable files, recursively, sorted by name; hidden files
  * and folders are left out. A file named itself is read whatever its name, as text unless the name says JSONL.
  *
  * @throws {DataError} an argument that does not exist
  */
-export function listInputs(inputs: readonly Input[]): InputList {
+export function listInputs(inputs: readonly Input[], { json = false }: ListOptions = {}): InputList {
   const files: InputFile[] = [];
   let skipped = 0;
   const visit = (path: string, input: number) => {
@@ -71,16 +78,17 @@ export function listInputs(inputs: readonly Input[]): InputList {
       const child = join(path, entry.name);
       // A link to a folder may lead back up; links to files are followed.
       if (entry.isDirectory()) visit(child, input);
-      else if (kindOf(entry.name).format !== undefined && statSync(child).isFile()) files.push(describe(child, input));
+      else if (kindOf(entry.name).format !== undefined && statSync(child).isFile())
+        files.push(describe(child, input, json));
       else skipped++;
     }
   };
   inputs.forEach((given, input) => {
     const path = nameOf(given);
     try {
-      if (typeof given !== "string") files.push(describe(path, input, given.copy));
+      if (typeof given !== "string") files.push(describe(path, input, json, given.copy));
       else if (statSync(path).isDirectory()) visit(path, input);
-      else files.push(describe(path, input));
+      else files.push(describe(path, input, json));
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
       throw new DataError({ op: `reading ${path}`, got: readFailure(cause), cause });
@@ -96,9 +104,9 @@ function kindOf(name: string): { format: TextFormat | undefined; compression: Co
   return { format: FORMATS[extension], compression, json: extension === "json" };
 }
 
-function describe(path: string, input: number, copy?: string): InputFile {
+function describe(path: string, input: number, allowJson: boolean, copy?: string): InputFile {
   const { format, compression, json } = kindOf(path);
-  if (json) {
+  if (json && !allowJson) {
     throw new UsageError({
       op: `reading ${path}`,
       expected: "text, or JSONL with one object a line",
@@ -111,7 +119,8 @@ function describe(path: string, input: number, copy?: string): InputFile {
     input,
     ...(copy !== undefined && { copy }),
     size: statSync(copy ?? path).size,
-    format: format ?? "text",
+    format: format ?? (json ? "jsonl" : "text"),
+    ...(json && { whole: true as const }),
     compression,
   };
 }

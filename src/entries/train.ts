@@ -1,6 +1,7 @@
 /** gpt2-ts/train: training from scratch and fine-tuning. Node only. */
 
 export type { MuonMatrix, OptimizerLayout, OptimizerName } from "../architectures/optimizer.js";
+export type { EntityReport, EntityScores } from "../evaluate/metrics/entities.js";
 export type { Precision } from "../program/precision.js";
 export type { ClassificationReport, LabelReport, RegressionReport } from "../train/classification-metrics.js";
 export type {
@@ -22,6 +23,7 @@ export type { Adaptation, StepOptions, StepResult } from "../train/model-trainer
 export { ModelTrainer } from "../train/model-trainer.js";
 export type { BestStep } from "../train/run-checkpoint.js";
 export { type ScheduleName, TRAIN_DEFAULTS, type TrainSettings } from "../train/settings.js";
+export type { SpanReport } from "../train/span-report.js";
 export type { Outcome } from "../train/task-arrays.js";
 export type { TaskReport } from "../train/task-report.js";
 export { Trainer } from "../train/trainer.js";

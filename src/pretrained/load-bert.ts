@@ -7,7 +7,8 @@ import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backe
 import { isJsonObject, parsePythonJson } from "../checkpoint/strict-json.js";
 import { checkWeightType } from "../dtype/dtype.js";
 import { TokenizerError, UsageError } from "../errors.js";
-import { ByteLevelEncoder, type EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import { ByteLevelEncoder } from "../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import { loadWordPiece } from "../tokenizer/wordpiece/files.js";
 import { isFolder } from "../util/is-folder.js";
 import { checkOptionNames } from "../util/nearest.js";

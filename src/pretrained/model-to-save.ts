@@ -2,7 +2,7 @@ import type { ModelConfig } from "../architectures/config.js";
 import type { TaskHead } from "../architectures/task-head.js";
 import type { TensorSource } from "../checkpoint/encode-tensor.js";
 import type { WeightType } from "../dtype/dtype.js";
-import type { EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { FormatName } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";

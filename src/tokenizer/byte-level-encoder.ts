@@ -1,31 +1,48 @@
-import { UsageError } from "../errors.js";
-import { type EncoderToken, encoderTokenId } from "./encoder-tokens.js";
+import { TokenizerError } from "../errors.js";
+import { bytesToChars, charsToBytes } from "./byte-alphabet.js";
+import { ByteOffsets } from "./byte-offsets.js";
+import type { EncoderTokenizer } from "./encoder-tokenizer.js";
 import type { Tokenizer } from "./tokenizer.js";
-import type { WordPieceEncodeOptions, WordPieceEncoding } from "./wordpiece/tokenizer.js";
+import {
+  encodePieces,
+  type Pieces,
+  type WordPieceEncodeOptions,
+  type WordPieceEncoding,
+} from "./wordpiece/encode-pieces.js";
+import { bertTemplate, type Template } from "./wordpiece/vocabulary.js";
 
-/**
- * What a BERT needs of its tokenizer: WordPiece has all of it, a byte-level BPE with a BERT's special tokens what filling
- * masks, vectors and labels of texts take.
- */
-export interface EncoderTokenizer {
-  readonly vocabSize: number;
-  encode(text: string | readonly [string, string], options?: WordPieceEncodeOptions): WordPieceEncoding;
-  decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
-  idOf(token: string): number | undefined;
-  /** Whether an id continues the word of the token before it. */
-  continuesWord(id: number, before: number): boolean;
-}
+/** Special tokens by their use: a BERT's, and RoBERTa's (Liu et al. 2019), whose pairs have two separators between. */
+const KINDS = [
+  { pad: "[PAD]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" },
+  { pad: "<pad>", cls: "<s>", sep: "</s>", mask: "<mask>" },
+] as const;
 
-/** A byte-level BPE as a BERT's tokenizer. Offsets are not kept. */
+/** A byte-level BPE as a BERT's or a RoBERTa's tokenizer. */
 export class ByteLevelEncoder implements EncoderTokenizer {
   readonly tokenizer: Tokenizer;
-  readonly #special: readonly number[];
+  readonly maskToken: string;
+  readonly #special: ReadonlySet<number>;
+  readonly #template: Template;
 
+  /** @throws {TokenizerError} it has the special tokens of neither. */
   constructor(tokenizer: Tokenizer) {
     this.tokenizer = tokenizer;
-    this.#special = (["[PAD]", "[CLS]", "[SEP]", "[MASK]"] as EncoderToken[]).map((text) =>
-      encoderTokenId(tokenizer.vocabulary, text),
-    );
+    const known = tokenizer.specialTokens;
+    const kind = KINDS.find((names) => Object.values(names).every((text) => known.has(text)));
+    if (kind === undefined) {
+      const [bert, roberta] = KINDS.map((names) => Object.values(names).join(", "));
+      const got = [...known.keys()].slice(0, 20).join(", ") || "none";
+      throw new TokenizerError({ op: "a BERT's vocabulary", expected: `the tokens ${bert}, or ${roberta}`, got });
+    }
+    const [pad, cls, sep, mask] = Object.values(kind).map((text) => known.get(text)!) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    this.maskToken = kind.mask;
+    this.#special = new Set([pad, cls, sep, mask]);
+    this.#template = kind === KINDS[0] ? bertTemplate(cls, sep) : robertaTemplate(cls, sep);
   }
 
   get vocabSize(): number {
@@ -33,38 +50,20 @@ export class ByteLevelEncoder implements EncoderTokenizer {
   }
 
   encode(text: string | readonly [string, string], options: WordPieceEncodeOptions = {}): WordPieceEncoding {
-    const { allowedSpecial, addSpecialTokens = true, truncation } = options;
     const texts = typeof text === "string" ? [text] : text;
-    const plain = { addSpecialTokens: false, ...(allowedSpecial && { allowedSpecial }) };
-    const pieces = texts.map((one) => Array.from(this.tokenizer.encode(one, plain)));
-    const marks = addSpecialTokens ? texts.length + 1 : 0;
-    if (truncation) this.#cut(pieces, truncation.maxLength - marks);
-    const [, cls, sep] = this.#special as [number, number, number];
-    const parts = pieces.map((ids, i) => (addSpecialTokens ? [...(i === 0 ? [cls] : []), ...ids, sep] : ids));
-    const ids = Uint32Array.from(parts.flat());
-    const own = (i: number, n: number): boolean => {
-      const { length } = parts[i]!;
-      return !addSpecialTokens || (n < length - 1 && (i > 0 || n > 0));
-    };
-    return {
-      ids,
-      typeIds: Uint8Array.from(parts.flatMap((part, i) => part.map(() => i))),
-      texts: Int8Array.from(parts.flatMap((part, i) => part.map((_, n) => (own(i, n) ? i : -1)))),
-      offsets: new Uint32Array(2 * ids.length),
-      overflowing: [],
-    };
+    const pieces = texts.map((one) => this.#piecesOf(one, options.allowedSpecial));
+    return encodePieces(pieces, this.#template, options);
   }
 
-  /** Takes tokens off the end of the longer text. @throws {UsageError} no room for any. */
-  #cut(pieces: number[][], room: number): void {
-    if (room < 0) throw new UsageError({ op: "encoding: maxLength", expected: "room for a text", got: "none" });
-    while (pieces.reduce((n, { length }) => n + length, 0) > room) {
-      pieces.reduce((longest, piece) => (piece.length > longest.length ? piece : longest)).pop();
-    }
+  #piecesOf(text: string, allowedSpecial: WordPieceEncodeOptions["allowedSpecial"]): Pieces {
+    const options = { addSpecialTokens: false, ...(allowedSpecial && { allowedSpecial }) };
+    const ids = Array.from(this.tokenizer.encode(text, options));
+    const offsets = new ByteOffsets(text);
+    return { ids, offsets: ids.flatMap((id) => offsets.next(this.tokenizer.decodeBytes([id]))) };
   }
 
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { readonly skipSpecialTokens?: boolean } = {}): string {
-    const kept = Array.from(ids).filter((id) => !skipSpecialTokens || !this.#special.includes(id));
+    const kept = Array.from(ids).filter((id) => !skipSpecialTokens || !this.#special.has(id));
     return this.tokenizer.decode(kept);
   }
 
@@ -81,6 +80,27 @@ export class ByteLevelEncoder implements EncoderTokenizer {
     const last = this.tokenizer.decodeBytes([before]).at(-1);
     return isWordByte(first) && isWordByte(last);
   }
+
+  /** As GPT-2's files write it: `Ġthe`. */
+  tokenText(id: number): string {
+    return this.#special.has(id) ? this.tokenizer.decode([id]) : bytesToChars(this.tokenizer.decodeBytes([id]));
+  }
+
+  continuesIn(text: string, _id: number, start: number): boolean {
+    return start > 0 && !text.slice(start - 1, start + 1).includes(" ");
+  }
+
+  joinTokens(tokens: readonly string[]): string {
+    const bytes = charsToBytes(tokens.join(""));
+    return bytes ? new TextDecoder().decode(bytes) : tokens.join("");
+  }
+}
+
+/** `<s> A </s>`, `<s> A </s></s> B </s>`, all of type 0. */
+function robertaTemplate(cls: number, sep: number): Template {
+  const { single } = bertTemplate(cls, sep);
+  const end = { id: sep, type: 0 };
+  return { single, pair: [...single, end, { text: 1, type: 0 }, end] };
 }
 
 /** Letters, digits, and bytes of characters beyond ASCII. */

@@ -11,13 +11,25 @@ import { findShards } from "../data/open-dataset.js";
 import { prepareData } from "../data/prepare.js";
 import { readLines } from "../data/read-lines.js";
 import { DataError, UsageError } from "../errors.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import type { TextTokenizer } from "../tokenizer/text-tokenizer.js";
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
 
-/** Tasks besides generation: a label of each text, or a number. */
-export const FINETUNE_TASKS = { classify: "classification", regress: "regression" } as const;
+/**
+ * Tasks besides generation: a label of each text, or a number; and, of models that read whole texts, a label of each token, or the
+ * span that answers a question.
+ */
+export const FINETUNE_TASKS = {
+  classify: "classification",
+  regress: "regression",
+  label: "tokens",
+  answer: "spans",
+} as const;
 export type FinetuneTask = keyof typeof FINETUNE_TASKS;
+
+/** Tokens of a question and a window of its context, as in BERT's own SQuAD script. */
+const WINDOW = 384;
 
 /** The data of a fine-tuning run. */
 export interface FinetuneDataOptions {
@@ -29,8 +41,13 @@ export interface FinetuneDataOptions {
   readonly valFraction?: number | undefined;
   /** For JSONL: how a line becomes a text; see {@link Template}. */
   readonly template?: Template | undefined;
-  /** For JSONL of `{ "text", "label" }`: learn the label, by a head in place of the vocabulary's. */
+  /**
+   * Learn labels, by a head in place of the vocabulary's, from JSONL of `{ "text", "label" }`; of tokens from `{ "tokens", "tags" }`;
+   * answers from `{ "question", "context", "answers" }` or SQuAD's files.
+   */
   readonly task?: FinetuneTask | undefined;
+  /** With a task: tokens of a text or window at most; by default the model's context, for answers 384. */
+  readonly maxLength?: number | undefined;
   /** Called with the progress of preparing the data. */
   readonly onPrepare?: ((progress: PrepareStatus) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -44,9 +61,11 @@ export interface PrepareStatus {
 /** The model's tokenizer, and its name. */
 export interface NamedTokenizer {
   readonly tokenizer: TextTokenizer;
-  /** Whether the model reads whole texts, as a BERT. */
-  readonly encoder?: boolean;
+  /** Of a model that reads whole texts, as a BERT. */
+  readonly encoder?: EncoderTokenizer | undefined;
   readonly name: string;
+  /** The model's context. */
+  readonly nCtx: number;
 }
 
 /**
@@ -78,15 +97,17 @@ async function prepareInto(
 ): Promise<void> {
   const { val, valFraction = val?.length ? 0 : 0.1, template, task, onPrepare, signal } = options;
   const common = { out: folder, valInputs: val, valFraction, onProgress: onPrepare, signal };
-  const { tokenizer: model, name, encoder } = await tokenizer();
+  const { tokenizer: model, name, encoder, nCtx } = await tokenizer();
   if (task) {
     if (template) throw new UsageError({ op: `task ${task}`, expected: "text and label", got: "a template" });
     const kind = FINETUNE_TASKS[task];
-    await prepareLabelled(inputs, { ...common, kind, tokenizer: model, tokenizerName: name });
+    const { maxLength = kind === "spans" ? WINDOW : nCtx } = options;
+    const labelled = { ...common, kind, encoder, maxLength: Math.min(nCtx, maxLength) };
+    await prepareLabelled(inputs, { ...labelled, tokenizer: model, tokenizerName: name });
     return;
   }
   if (!(model instanceof Tokenizer) || encoder) {
-    const expected = "task classify or regress";
+    const expected = `task ${Object.keys(FINETUNE_TASKS).join(" or ")}`;
     throw new UsageError({ op: `fine-tuning ${name}, which reads whole texts`, expected, got: "running text" });
   }
   const prepare = (await areExamples(inputs, template)) ? { ...common, template } : common;

@@ -5,7 +5,8 @@ import { TokenizerError } from "../errors.js";
 import { defaultModelFolder, openModel } from "../pretrained/load.js";
 import { wordPieceOf } from "../pretrained/load-bert.js";
 import { tokenizerOf } from "../pretrained/tokenizer.js";
-import { ByteLevelEncoder, type EncoderTokenizer } from "../tokenizer/byte-level-encoder.js";
+import { ByteLevelEncoder } from "../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import type { TextTokenizer } from "../tokenizer/text-tokenizer.js";
 import type { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
@@ -26,6 +27,7 @@ const OPTIONS: OptionNames<FinetuneOptions> = {
   valFraction: true,
   template: true,
   task: true,
+  maxLength: true,
   onPrepare: true,
   signal: true,
 };
@@ -86,11 +88,13 @@ export function taskDefaults(
  */
 export async function finetune(options: FinetuneOptions): Promise<Trainer> {
   checkOptionNames<Partial<FinetuneOptions>>("fine-tuning", options, OPTIONS);
-  const { data, val, valFraction, template, task, onPrepare, signal, ...rest } = options;
+  const { data, val, valFraction, template, task, onPrepare, signal, ...others } = options;
+  const { maxLength: longest, ...rest } = others;
   const given = rest.settings ?? {};
   // Without validations nothing is held out that would then be neither learned nor scored.
   const fraction = valFraction ?? (given.valEvery === 0 ? 0 : undefined);
-  const requested = { val, valFraction: fraction, template, task, onPrepare, signal };
+  const maxLength = longest ?? given.seqLength;
+  const requested = { val, valFraction: fraction, template, task, maxLength, onPrepare, signal };
   const prepare = async () => data && (await finetuneData(rest.out, { data, ...requested }, () => tokenizerFor(rest)));
   if (rest.resume) return Trainer.create({ ...rest, data: await prepare() });
   const { config } = await describeModel({ ...rest.locate, name: rest.from });
@@ -113,9 +117,11 @@ function textTokenizerOf(tokenizer: EncoderTokenizer | undefined): TextTokenizer
 async function tokenizerFor({ from, locate }: TrainerOptions): Promise<NamedTokenizer> {
   const checkpoint = await openModel(from, locate);
   try {
-    const encoder = architectureOf(checkpoint.config).attention === "bidirectional";
-    const tokenizer = encoder ? textTokenizerOf(await wordPieceOf(checkpoint)) : await tokenizerOf(checkpoint);
-    if (tokenizer) return { tokenizer, name: from ?? "the default model's", encoder };
+    const { nCtx } = checkpoint.config;
+    const readsWhole = architectureOf(checkpoint.config).attention === "bidirectional";
+    const encoder = readsWhole ? await wordPieceOf(checkpoint) : undefined;
+    const tokenizer = readsWhole ? textTokenizerOf(encoder) : await tokenizerOf(checkpoint);
+    if (tokenizer) return { tokenizer, name: from ?? "the default model's", encoder, nCtx };
     const hint = "Put its tokenizer.json beside the weights";
     throw new TokenizerError({
       op: `fine-tuning ${checkpoint.path}`,

@@ -56,7 +56,7 @@ export function trainMemory(config: ModelConfig, settings: TrainSettings, option
   const optimizer = parameters + 4 * layout.secondSize + planMemory(optimizerProgram(layout, settings)).bytes;
   const frozen = plan ? frozenBytes(config, plan, types) : 0;
   const activations = planMemory(trainProgram(config, B * T, program)).bytes;
-  const loss = { types: program.types, ranks: plan?.ranks, head };
+  const loss = { types: program.types, ranks: plan?.ranks, head, seqLength: T };
   const validation = valEvery > 0 ? planMemory(lossProgram(config, B * T, loss)).bytes : 0;
   const samples = sampleEvery > 0 ? samplerMemory(config, loss) : 0;
   const total = frozen + 2 * parameters + optimizer + activations + validation + samples;

@@ -138,11 +138,11 @@ export class ModelTrainer {
 
     const N = settings.batchSize * settings.seqLength;
     this.#norm = backend.alloc("f32", 1);
-    this.#losses = backend.alloc("f32", N);
     this.#inputs = new TokenArrays(backend, config, N);
-    this.#targets = backend.alloc("i32", N);
     this.#batches = Array.from({ length: accumulation(settings) }, () => hostBatch(N));
-    this.#task = head && new TaskArrays(backend, head, N);
+    this.#task = head && new TaskArrays(backend, head, N, settings.seqLength);
+    this.#targets = this.#task?.bindings.targets ?? backend.alloc("i32", N);
+    this.#losses = this.#task?.bindings.losses ?? backend.alloc("f32", N);
     const objective = head ? undefined : objectiveOf(config);
     this.#predictions = objective && new PredictionArrays(backend, config, objective, N);
     this.#last = new Int32Array(N);
@@ -250,7 +250,7 @@ export class ModelTrainer {
     const N = this.settings.batchSize * this.settings.seqLength;
     const { types, lora } = this.#programOptions;
     this.#loss ??= await this.backend.prepare(
-      lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head }),
+      lossProgram(this.config, N, { types, ranks: lora?.ranks, head: this.head, seqLength: this.settings.seqLength }),
       this.#bindings,
     );
     const batch = this.#batches[0]!;
@@ -300,7 +300,7 @@ export class ModelTrainer {
     fillLast(this.config, first, this.#last, first.length);
     this.#inputs.write({ tokens, positions, first, last: this.#last, tokenTypes }, first.length);
     if (this.#predictions) this.#predictions.write(batch);
-    else this.#targets.write(batch.targets);
+    else if (this.head?.kind !== "spans") this.#targets.write(batch.targets);
   }
 }
 

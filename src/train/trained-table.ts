@@ -18,13 +18,13 @@ export function trainedTable(
 
 /** Options of the training Programs, also for planning their memory. */
 export function trainOptions(
-  { dropout, recompute, precision }: TrainSettings,
+  { dropout, recompute, precision, seqLength }: TrainSettings,
   settings: LoraSettings | undefined,
   plan: LoraPlan | undefined,
   types?: ParamTypes,
   head?: TaskHead | undefined,
 ): TrainProgramOptions {
-  const common = { dropout, recompute: recompute === 1, precision, head };
+  const common = { dropout, recompute: recompute === 1, precision, head, seqLength };
   if (settings === undefined || plan === undefined) return common;
   return { ...common, types, trained: plan.extras, lora: { ranks: plan.ranks, dropout: settings.dropout } };
 }

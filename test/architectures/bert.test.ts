@@ -99,7 +99,7 @@ describe("a BERT in pre-training", () => {
 });
 
 /** The texts of the fixture's batch, with the targets of a task. */
-function fillTask(targetsOf: (b: number, t: number) => number): FillBatch {
+function fillTask(targetsOf: (b: number, t: number) => number, kind = ""): FillBatch {
   return (_, batch) => {
     let counted = 0;
     for (let b = 0; b < B; b++) {
@@ -114,7 +114,8 @@ function fillTask(targetsOf: (b: number, t: number) => number): FillBatch {
         if (batch.targets[n]! >= 0) counted++;
       }
     }
-    return counted;
+    // A span has a target for its start and one for its end, in the first two places.
+    return kind === "spans" ? 2 * B : counted;
   };
 }
 
@@ -124,17 +125,18 @@ const plainIds = await (async () => {
 })();
 
 describe("a BERT with a head for a task", () => {
-  const { sequence, tokens } = BERT_EXPECTED;
+  const { sequence, tokens, spans } = BERT_EXPECTED;
   const tasks = [
     ["sequence", sequence.loss, (b: number, t: number) => (t === 0 ? sequence.targets[b]! : -1)],
     ["tokens", tokens.loss, (b: number, t: number) => tokens.targets[b]![t]!],
+    ["spans", spans.loss, (b: number, t: number) => (t === 0 ? spans.starts[b]! : t === 1 ? spans.ends[b]! : -1)],
   ] as const;
   for (const [folder, loss, targetsOf] of tasks) {
     for (const [name, make] of allBackends()) {
       it(`has transformers' loss and gradients for ${folder} on ${name}`, async () => {
         const trainer = await trainerOn(await make(), 0, folder);
         await trainer.zeroGradients();
-        const { batches, targets } = trainer.fillStep(0, fillTask(targetsOf));
+        const { batches, targets } = trainer.fillStep(0, fillTask(targetsOf, folder));
         const got = (await trainer.accumulate(0, 0, batches[0]!, targets)) / targets;
         assertClose("loss", [got], [loss], { relative: 2e-6 });
         const grads = await trainer.grads.read();

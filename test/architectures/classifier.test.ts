@@ -64,7 +64,7 @@ for (const fixture of ["model", "regressor", "adapter"] as const) {
       it(`has the same logits and loss, gradients and steps on ${name}`, async () => {
         const model = await trainerOf(await make(), fixture);
         const { outcomes, loss } = (await model.evaluate(1, fill))!;
-        const logits = outcomes!.flatMap(({ scores }) => [...scores]);
+        const logits = outcomes!.flatMap(({ scores }) => scores.flat());
         assertClose("logits", logits, expected.get("logits")!, FORWARD);
         assertClose("loss", [loss], expected.get("loss")!, FORWARD);
         await model.zeroGradients();
@@ -108,6 +108,6 @@ it("texts that are packed together are read as if each were alone, and places be
     apart!.outcomes!.map(({ expected }) => expected),
     packed.map(({ expected }) => expected),
   );
-  const flat = (outcomes: typeof packed) => outcomes.flatMap(({ scores }) => [...scores]);
+  const flat = (outcomes: typeof packed) => outcomes.flatMap(({ scores }) => scores.flat());
   assertClose("scores", flat(apart!.outcomes!), flat(packed), FORWARD);
 });

@@ -30,7 +30,7 @@ describe("a pipe among the inputs", { skip }, () => {
 
   it("is fine-tuned on as a file is, and named as it was", async () => {
     const [pipe, out] = [pipeOf("examples.jsonl"), join(dir, "run")];
-    const tokenizer = async () => ({ tokenizer: smallTokenizer(), name: "small" });
+    const tokenizer = async () => ({ tokenizer: smallTokenizer(), name: "small", nCtx: 64 });
     const [folder] = await Promise.all([
       finetuneData(out, { data: pipe }, tokenizer),
       writeFile(pipe, LINES.join("\n")),

@@ -143,7 +143,7 @@ describe("encoded examples", () => {
     const set = new ExampleSet(joined, 8, 10, "test");
     assert.deepEqual([set.length(0), set.length(1), set.targets, set.cut], [3, 2, 3, 0]);
     const blank = () => new Int32Array(6).fill(-9);
-    const batch = { tokens: blank(), targets: blank(), positions: blank(), first: blank() };
+    const batch = { tokens: blank(), targets: blank(), positions: blank(), first: blank(), tokenTypes: blank() };
     assert.equal(set.write(0, 0, batch), 2);
     assert.equal(set.write(1, 3, batch), 1);
     assert.deepEqual([...batch.tokens], [1, 2, 3, 5, 6, -9]);

@@ -152,6 +152,7 @@ describe("damaged data sets", () => {
           targets: new Int32Array(N).fill(-1),
           positions: new Int32Array(N),
           first: new Int32Array(N),
+          tokenTypes: new Int32Array(N),
           values: new Float32Array(N),
         };
         fillPass(split.examples, split.order, 0, batch);

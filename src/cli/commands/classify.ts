@@ -4,8 +4,12 @@ import { DataError, UsageError } from "../../errors.js";
 import type { Classification, LabelScore } from "../../generate/classify.js";
 import type { GPT2 } from "../../gpt2.js";
 import type { ReadOptions } from "../../model/options.js";
-import { classificationReport, regressionReport } from "../../train/classification-metrics.js";
-import type { TaskReport } from "../../train/task-report.js";
+import {
+  type ClassificationReport,
+  classificationReport,
+  type RegressionReport,
+  regressionReport,
+} from "../../train/classification-metrics.js";
 import { printable } from "../../util/printable.js";
 import { progress } from "../../util/progress.js";
 import { readTexts } from "../labelled-input.js";
@@ -54,6 +58,10 @@ async function classify(words: string[], flags: ClassifyFlags): Promise<void> {
     const model = await loadModel(flags, signal);
     const kind = model.fineTunedFor() === "regression" ? "regression" : "classification";
     const lines = await readTexts("classify", { words, file, data }, kind);
+    if (lines.some(({ pair }) => pair !== undefined)) {
+      const expected = 'lines of a "text" alone: pairs are for a BERT';
+      throw new DataError({ op: "gpt2 classify", expected, got: 'a "pair"' });
+    }
     const line = progress({ label: "classify", total: lines.length, unit: "texts" });
     const onProgress = (done: number) => done < lines.length && line.update(done);
     const run = kind === "regression" ? regressed : classified;
@@ -71,7 +79,7 @@ async function classifyByEncoder(flags: ClassifyFlags, words: string[], signal: 
   const kind = model.fineTunedFor === "regression" ? "regression" : "classification";
   const lines = await readTexts("classify", { words, file, data }, kind);
   const found = await model.classify(
-    lines.map(({ text }) => text),
+    lines.map(({ text, pair }) => (pair === undefined ? text : { text, pair })),
     { signal },
   );
   const results = found.map((scores) => scores.map(({ label, score }) => ({ label, probability: score })));
@@ -122,7 +130,7 @@ function regressedText(values: readonly number[], lines: readonly LabelledLine[]
   return values.map((value, i) => (flags.json ? jsonLine({ ...lines[i], value }) : `${value}\n`)).join("");
 }
 
-const report = (result: TaskReport): string =>
+const report = (result: ClassificationReport | RegressionReport): string =>
   [`${plural(result.texts, "text")}: ${describeReport(result)}`, ...labelTable(result)]
     .map((line) => `${line}\n`)
     .join("");

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { parameterCount } from "../../architectures/registry.js";
 import { type BackendChoice, chooseBackend } from "../../backend/choose.js";
+import { SPAN_LABELS } from "../../data/examples/labelled-folder.js";
 import { TEMPLATES } from "../../data/examples/template.js";
 import { UsageError } from "../../errors.js";
 import { convertModel } from "../../pretrained/convert.js";
@@ -55,10 +56,14 @@ assistant's messages are learned:
 --preview shows the first examples with their loss mask. See docs/finetuning.md.
 
 --task classify trains a classifier (for gpt2 classify) on JSONL of { "text", "label" };
---task regress learns numbers.
+--task regress learns numbers. Of a BERT, --task label (for gpt2 label) learns a label
+of each word from { "tokens", "tags" }, and --task answer (for gpt2 answer) where
+the answers to questions are, from SQuAD's files or { "question", "context",
+"answers" }; classify takes pairs too, { "text", "pair", "label" }.
 
 Examples:
   $ gpt2 finetune reviews.jsonl --task classify --out runs/reviews
+  $ gpt2 finetune train-v2.0.json --task answer --model bert-base-uncased --lr 3e-5 --out runs/qa
   $ gpt2 finetune notes/ --out runs/notes --lora
   $ gpt2 finetune chats.jsonl --model gpt2 --lora 16 --dtype q8_0 --out runs/chat
   $ gpt2 "User: Hello!" --adapter runs/chat/adapter
@@ -83,7 +88,7 @@ export function registerFinetune(program: Command): void {
     .addOption(
       new Option(
         "--task <task>",
-        'learn the label of JSONL { "text", "label" }: one of some names, or a number',
+        'learn the label of JSONL { "text", "label" }: one of some names, or a number; with a BERT also of words, and answers',
       ).choices(Object.keys(FINETUNE_TASKS)),
     )
     .option("--val <path...>", "files to hold out")
@@ -202,7 +207,7 @@ async function plannedRun(flags: FinetuneFlags): Promise<PlannedRun> {
     const lora = given && loraSettings(given, config);
     const settings = settingsFor(config, finetuneDefaults(config, lora !== undefined, givenSettings(flags)));
     // Without the data, labels and lengths are unknown: a head of one output, and sequences of the longest length.
-    const head = task && { kind: FINETUNE_TASKS[task], labels: [""] };
+    const head = task && { kind: FINETUNE_TASKS[task], labels: task === "answer" ? SPAN_LABELS : [""] };
     return { config, settings, head, ...(lora && { adapter: { lora, types } }) };
   } finally {
     downloads.end();

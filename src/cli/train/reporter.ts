@@ -6,7 +6,7 @@ import type { TaskReport } from "../../train/task-report.js";
 import type { PassProgress } from "../../train/trainer-options.js";
 import { printable, printableLine } from "../../util/printable.js";
 import { formatCount, formatDuration, type Progress, progress } from "../../util/progress.js";
-import { formatInteger, formatPercent, formatTable, jsonLine, note, print } from "../output.js";
+import { formatInteger, formatPercent, formatTable, jsonLine, note, plural, print } from "../output.js";
 import { interruptible } from "../signals.js";
 
 export interface ReporterOptions {
@@ -116,8 +116,10 @@ export class TrainReporter {
 
 function describeHead({ kind, labels }: NonNullable<StartEvent["head"]>): string {
   if (kind === "regression") return "a number for each text";
+  if (kind === "spans") return "where the answer to a question starts and ends";
   const shown = labels.length > 12 ? [...labels.slice(0, 12), "…"] : labels;
-  return `one of ${labels.length} labels for each text: ${printableLine(shown.join(", "))}`;
+  const of = kind === "tokens" ? "token" : "text";
+  return `one of ${labels.length} labels for each ${of}: ${printableLine(shown.join(", "))}`;
 }
 
 /** An adapter in words. */
@@ -152,6 +154,14 @@ export function describeModel(c: StartEvent["config"], parameters: number): stri
 
 /** The metrics of a report, on one line. */
 export function describeReport(report: TaskReport): string {
+  if ("windows" in report) {
+    const { windows, exact, f1 } = report;
+    return `${plural(windows, "window")}: exact ${formatPercent(exact, 1)}, F1 of tokens ${formatPercent(f1, 1)}`;
+  }
+  if ("entities" in report) {
+    const { precision, recall, f1, accuracy } = report;
+    return `F1 ${f1.toFixed(4)}, precision ${formatPercent(precision, 1)}, recall ${formatPercent(recall, 1)}, accuracy ${formatPercent(accuracy, 1)}`;
+  }
   if (!("accuracy" in report)) {
     const { meanSquaredError, meanAbsoluteError } = report;
     return `mean squared error ${meanSquaredError.toPrecision(4)}, mean absolute error ${meanAbsoluteError.toPrecision(4)}`;
@@ -159,13 +169,20 @@ export function describeReport(report: TaskReport): string {
   return `accuracy ${formatPercent(report.accuracy, 1)}, macro F1 ${report.macroF1.toFixed(4)}`;
 }
 
-/** A table row for each label; none for regression. */
+/** A table row for each label or type of entity; none for numbers and spans. */
 export function labelTable(report: TaskReport): string[] {
-  if (!("accuracy" in report)) return [];
-  const rows = report.labels.map(({ label, precision, recall, f1, texts }) => {
-    return [label, formatPercent(precision, 1), formatPercent(recall, 1), f1.toFixed(4), formatInteger(texts)];
-  });
-  return formatTable(["label", "precision", "recall", "F1", "texts"], rows).trimEnd().split("\n");
+  const scores = (row: { readonly precision: number; readonly recall: number; readonly f1: number }) =>
+    [formatPercent(row.precision, 1), formatPercent(row.recall, 1), row.f1.toFixed(4)] as const;
+  const table = (names: readonly [string, string], rows: readonly (readonly string[])[]): string[] => {
+    return formatTable([names[0], "precision", "recall", "F1", names[1]], rows).trimEnd().split("\n");
+  };
+  if ("entities" in report) {
+    const rows = report.entities.map((entity) => [entity.type, ...scores(entity), formatInteger(entity.count)]);
+    return table(["type", "entities"], rows);
+  }
+  if (!("labels" in report)) return [];
+  const rows = report.labels.map((label) => [label.label, ...scores(label), formatInteger(label.texts)]);
+  return table(["label", "texts"], rows);
 }
 
 /** Runs a training that a signal, or a closed standard output, stops after the current pass, with a checkpoint. */

@@ -13,6 +13,8 @@ export interface BatchArrays {
   readonly positions: Int32Array;
   /** Index of the first token that each token sees. */
   readonly first: Int32Array;
+  /** The type of each token, of models that tell two texts in one input apart; 0 unless an example sets it. */
+  readonly tokenTypes: Int32Array;
   /** f32, for regression: the number at the token of a text that the head reads. */
   readonly values: Float32Array;
 }

@@ -1,4 +1,4 @@
-/** A folder of encoded texts with labels: labelled.json, train.safetensors, val.safetensors, tokenizer.json. */
+/** A folder of encoded texts with labels of any kind: labelled.json, train.safetensors, val.safetensors, tokenizer.json. */
 import { join } from "node:path";
 import { DataError } from "../../errors.js";
 import { type InfoFile, readInfo, SOURCES_RECORD } from "../read-info.js";
@@ -7,7 +7,15 @@ import type { HeldOutBy } from "./held-out.js";
 
 export const LABELLED_FILE = "labelled.json";
 
-export type LabelKind = "classification" | "regression";
+/**
+ * What is learned of a text: its class, a number, the class of each of its tokens, or where in it the answer to a question starts and
+ * ends.
+ */
+export type LabelKind = "classification" | "regression" | "tokens" | "spans";
+const KINDS: readonly LabelKind[] = ["classification", "regression", "tokens", "spans"];
+
+/** The labels of spans. */
+export const SPAN_LABELS: readonly string[] = ["start", "end"];
 
 export interface LabelledSplitInfo {
   readonly texts: number;
@@ -21,7 +29,7 @@ export interface LabelledInfo {
   readonly version: 1;
   readonly tokenizer: { readonly name: string; readonly sha256: string; readonly vocabSize: number };
   readonly kind: LabelKind;
-  /** Label names by class; one for regression. */
+  /** Label names by class; one for regression, `start` and `end` for spans. */
   readonly labels: readonly string[];
   readonly splits: { readonly train: LabelledSplitInfo; readonly val?: LabelledSplitInfo };
   /** The files and folders as they were named. */
@@ -32,9 +40,14 @@ export interface LabelledInfo {
 /** Encoded texts in memory, one after another. */
 export interface LabelledTexts {
   readonly tokens: Uint16Array;
+  /** The type of each token: 1 in the second of two texts. */
+  readonly types: Uint8Array;
   /** [texts + 1] where each begins; the last is the end. */
   readonly starts: Uint32Array;
-  /** The class of each text, or for regression its number. */
+  /**
+   * The class of each text, or for regression its number; of each token its class, or -1; of each span its first and last token, both
+   * 0 where there is no answer.
+   */
   readonly targets: Float32Array;
 }
 
@@ -45,7 +58,7 @@ const INFO: InfoFile = {
   shape: {
     fields: {
       tokenizer: { fields: { name: "string", sha256: "string", vocabSize: "count" } },
-      kind: { oneOf: ["classification", "regression"] },
+      kind: { oneOf: KINDS },
       labels: { list: "string" },
       splits: { fields: { train: SPLIT, val: { optional: SPLIT } } },
       sources: SOURCES_RECORD,
@@ -60,14 +73,15 @@ export function readLabelledInfo(folder: string): LabelledInfo | undefined {
   const info = readInfo<LabelledInfo>(path, INFO);
   if (info === undefined) return undefined;
   const { kind, labels } = info;
-  if (kind === "regression" ? labels.length === 1 : labels.length > 0) return info;
-  const expected = kind === "regression" ? "one label" : "labels";
+  const wanted = kind === "regression" ? 1 : kind === "spans" ? 2 : undefined;
+  if (wanted === undefined ? labels.length > 0 : labels.length === wanted) return info;
+  const expected = wanted === undefined ? "labels" : `${wanted} of them`;
   throw new DataError({ op: `reading ${path}: labels`, expected, got: `${labels.length}`, hint: INFO.hint });
 }
 
 const splitFile = (folder: string, split: "train" | "val"): string => join(folder, `${split}.safetensors`);
 
-const LAYOUT = { tokens: "U16", starts: "U32", targets: "F32" } as const satisfies Layout;
+const LAYOUT = { tokens: "U16", types: "U8", starts: "U32", targets: "F32" } as const satisfies Layout;
 
 /** Writes a split into a folder that is being written. */
 export async function writeLabelled(folder: string, split: "train" | "val", texts: LabelledTexts): Promise<void> {
@@ -78,27 +92,38 @@ export async function writeLabelled(folder: string, split: "train" | "val", text
 export function readLabelled(
   folder: string,
   split: "train" | "val",
-  { kind, labels }: Pick<LabelledInfo, "kind" | "labels">,
+  info: Pick<LabelledInfo, "kind" | "labels">,
 ): LabelledTexts {
   const path = splitFile(folder, split);
   const texts = readArrays(path, LAYOUT);
-  check(texts, kind === "classification" ? labels.length : undefined, path);
+  check(texts, info, path);
   return texts;
 }
 
-/** @param classes undefined for regression, whose targets are any finite numbers */
-function check({ tokens, starts, targets }: LabelledTexts, classes: number | undefined, path: string): void {
-  const ends = starts[0] === 0 && starts.at(-1) === tokens.length && starts.length === targets.length + 1;
-  const isTarget = (x: number): boolean =>
-    classes === undefined ? Number.isFinite(x) : Number.isInteger(x) && x >= 0 && x < classes;
+function check(texts: LabelledTexts, { kind, labels }: Pick<LabelledInfo, "kind" | "labels">, path: string): void {
+  const { tokens, types, starts, targets } = texts;
   const rising = starts.every((start, i) => i === 0 || start > starts[i - 1]!);
+  const count = kind === "tokens" ? tokens.length : (kind === "spans" ? 2 : 1) * (starts.length - 1);
+  const whole = starts[0] === 0 && starts.at(-1) === tokens.length && types.length === tokens.length;
   const hint = "Prepare the data again";
-  if (!ends || !rising) {
+  if (!whole || !rising || targets.length !== count) {
     const got = `${starts.length} starts, ${targets.length} targets and ${tokens.length} tokens`;
     throw new DataError({ op: `reading ${path}`, expected: "texts that follow one another", got, hint });
   }
-  const bad = targets.findIndex((x) => !isTarget(x));
+  const integerIn = (x: number, from: number, end: number): boolean => Number.isInteger(x) && x >= from && x < end;
+  const length = (i: number): number => starts[i + 1]! - starts[i]!;
+  const fits = (x: number, i: number): boolean => {
+    if (kind === "regression") return Number.isFinite(x);
+    if (kind === "spans") return integerIn(x, 0, length(i >> 1));
+    return integerIn(x, kind === "tokens" ? -1 : 0, labels.length);
+  };
+  const bad = targets.findIndex((x, i) => !fits(x, i));
   if (bad === -1) return;
-  const expected = classes === undefined ? "a finite number" : `a class from 0 to ${classes - 1}`;
+  const expected =
+    kind === "regression"
+      ? "a finite number"
+      : kind === "spans"
+        ? "a token of the text"
+        : `a class from 0 to ${labels.length - 1}`;
   throw new DataError({ op: `reading ${path}: target ${bad}`, expected, got: String(targets[bad]), hint });
 }

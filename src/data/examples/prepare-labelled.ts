@@ -1,40 +1,48 @@
 import { DataError } from "../../errors.js";
-import { idsOfText } from "../../tokenizer/text-tokenizer.js";
+import type { EncoderTokenizer } from "../../tokenizer/encoder-tokenizer.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { type Input, namesOf } from "../inputs.js";
+import type { FileLine } from "../read-lines.js";
+import { encodeLabelled, type LabelledText } from "./encode-labelled.js";
 import {
   LABELLED_FILE,
   type LabelKind,
   type LabelledInfo,
   type LabelledSplitInfo,
   type LabelledTexts,
+  SPAN_LABELS,
   writeLabelled,
 } from "./labelled-folder.js";
-import { labelledLine } from "./labelled-line.js";
 import {
   LINE_OPTIONS,
+  type LineReader,
   type PreparedLines,
   type PrepareLinesOptions,
   prepareLines,
   tokenizerInfo,
   writeExampleFolder,
 } from "./prepare-lines.js";
+import { readQuestions } from "./question-lines.js";
 
 export interface PrepareLabelledOptions extends PrepareLinesOptions {
   readonly kind: LabelKind;
+  /** The tokenizer of a model that reads whole texts; with it labels of tokens and spans can be learned, and of pairs. */
+  readonly encoder?: EncoderTokenizer | undefined;
+  /** Tokens that the model reads at most; no limit by default. */
+  readonly maxLength?: number | undefined;
 }
 
 /** transformers' name for the only output of a regression. */
 const REGRESSION_LABELS = ["LABEL_0"];
 
-interface LabelledText {
-  readonly tokens: readonly number[];
-  readonly label: string | number;
+/** A line: a text, or the windows of one. */
+interface Line {
+  readonly windows: readonly LabelledText[];
 }
 
 /**
- * JSONL of `{ "text", "label" }` to a folder of encoded texts with labels. Labels are numbered in the order of their names,
- * or of their values if all are whole numbers.
+ * JSONL to a folder of encoded texts with labels: of `{ "text", "label" }`, or by kind of `{ "tokens", "tags" }` and of questions,
+ * which may be SQuAD's own files. Labels are numbered in the order of their names, or of their values if all are whole numbers.
  *
  * @throws {DataError} missing or malformed input: a line without text or label, an empty text, a single label, a label in
  *   files to hold out that no other text has.
@@ -44,20 +52,30 @@ export async function prepareLabelled(
   inputs: readonly Input[],
   options: PrepareLabelledOptions,
 ): Promise<LabelledInfo> {
-  checkOptionNames("preparing labelled texts", options, { ...LINE_OPTIONS, kind: true });
-  const { kind, tokenizer } = options;
-  const prepared = await prepareLines<LabelledText>(inputs, options, (line) => {
-    const { text, label } = labelledLine(line, kind);
-    const op = `reading ${line.where}`;
-    if (label === undefined) throw new DataError({ op, expected: 'a "label"', got: "none" });
-    const tokens = Array.from(idsOfText(tokenizer, text));
-    if (tokens.length === 0) {
-      throw new DataError({ op, expected: 'a "text" with something in it', got: "an empty one" });
-    }
-    return { item: { tokens, label }, texts: [text] };
+  checkOptionNames("preparing labelled texts", options, {
+    ...LINE_OPTIONS,
+    kind: true,
+    encoder: true,
+    maxLength: true,
   });
-  const [train, val] = kind === "regression" ? [prepared.train, prepared.val] : keepLabels(prepared);
-  const labels = kind === "regression" ? REGRESSION_LABELS : labelsOf(train, val, namesOf(inputs));
+  const { kind, tokenizer, encoder, maxLength = Number.MAX_SAFE_INTEGER } = options;
+  const reader: LineReader = kind === "spans" ? { json: true, read: readQuestions } : {};
+  const encode = (line: FileLine) => {
+    const { windows, texts } = encodeLabelled(line, kind, { tokenizer, encoder, maxLength });
+    return { item: { windows }, texts };
+  };
+  const prepared = await prepareLines<Line>(inputs, options, encode, reader);
+  const named = kind === "classification" || kind === "tokens";
+  const [trained, heldOut] = named ? keepLabels(prepared) : [prepared.train, prepared.val];
+  const labels = named
+    ? labelsOf(trained, heldOut, namesOf(inputs))
+    : kind === "spans"
+      ? SPAN_LABELS
+      : REGRESSION_LABELS;
+  const [train, val] = [trained, heldOut].map((lines) => lines.flatMap(({ windows }) => windows)) as [
+    LabelledText[],
+    LabelledText[],
+  ];
   const info: LabelledInfo = {
     format: "gpt2-ts labelled texts",
     version: 1,
@@ -75,23 +93,28 @@ export async function prepareLabelled(
   return info;
 }
 
+const namesIn = (lines: readonly Line[]): Set<string> =>
+  new Set(
+    lines.flatMap(({ windows }) => windows.flatMap(({ labels }) => labels.filter((l) => l !== undefined))) as string[],
+  );
+
 /** Where the split was drawn, texts whose label no other text has are trained on: nobody chose them to be held out. */
-function keepLabels({ all, train, val, settings }: PreparedLines<LabelledText>): [LabelledText[], LabelledText[]] {
+function keepLabels({ all, train, val, settings }: PreparedLines<Line>): [Line[], Line[]] {
   if (settings.heldOut === "files") return [train, val];
-  const known = new Set(train.map(({ label }) => label));
-  const heldOut = new Set(val.filter(({ label }) => known.has(label)));
-  return [all.filter((text) => !heldOut.has(text)), [...heldOut]];
+  const known = namesIn(train);
+  const heldOut = new Set(val.filter((line) => [...namesIn([line])].every((label) => known.has(label))));
+  return [all.filter((line) => !heldOut.has(line)), [...heldOut]];
 }
 
-function labelsOf(train: readonly LabelledText[], val: readonly LabelledText[], inputs: string): string[] {
-  const labels = [...new Set(train.map(({ label }) => label as string))];
+function labelsOf(train: readonly Line[], val: readonly Line[], inputs: string): string[] {
+  const labels = [...namesIn(train)];
   const op = `preparing labels from ${inputs}`;
   const [only] = labels;
   if (labels.length === 1) throw new DataError({ op, expected: "two labels or more", got: `${only} alone` });
-  const other = val.find(({ label }) => !labels.includes(label as string));
-  if (other) {
+  const other = [...namesIn(val)].find((label) => !labels.includes(label));
+  if (other !== undefined) {
     const expected = `held-out texts with labels of the others: ${labels.slice(0, 20).join(", ")}`;
-    throw new DataError({ op, expected, got: String(other.label) });
+    throw new DataError({ op, expected, got: other });
   }
   // By code unit, so that the order is the same on every machine.
   if (labels.every((label) => /^-?\d+$/.test(label))) return labels.sort((a, b) => Number(a) - Number(b));
@@ -107,14 +130,17 @@ function describe(texts: readonly LabelledText[]): LabelledSplitInfo {
 function joinTexts(texts: readonly LabelledText[], labels: readonly string[]): LabelledTexts {
   const { tokens: size } = describe(texts);
   const tokens = new Uint16Array(size);
+  const types = new Uint8Array(size);
   const starts = new Uint32Array(texts.length + 1);
   let at = 0;
   for (const [i, text] of texts.entries()) {
     tokens.set(text.tokens, at);
+    types.set(text.types, at);
     at += text.tokens.length;
     starts[i + 1] = at;
   }
   const numbers = new Map(labels.map((label, i) => [label, i]));
-  const targets = Float32Array.from(texts, ({ label }) => (typeof label === "number" ? label : numbers.get(label)!));
-  return { tokens, starts, targets };
+  const target = (label: string | number | undefined): number =>
+    typeof label === "string" ? numbers.get(label)! : (label ?? -1);
+  return { tokens, types, starts, targets: Float32Array.from(texts.flatMap((text) => text.labels.map(target))) };
 }

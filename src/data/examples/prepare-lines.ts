@@ -7,7 +7,7 @@ import { type TextTokenizer, textOfTokenizer } from "../../tokenizer/text-tokeni
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
 import { DATASET_TOKENIZER_FILE } from "../dataset-info.js";
-import { type Input, type InputFile, listInputs, nameOf, namesOf } from "../inputs.js";
+import { type Input, type InputFile, type ListOptions, listInputs, nameOf, namesOf } from "../inputs.js";
 import { type FileLine, readLines } from "../read-lines.js";
 import { checkShardVocab } from "../shard.js";
 import { type HeldOutBy, holdOut, isHeldOut } from "./held-out.js";
@@ -69,6 +69,11 @@ export interface PreparedLines<Item> {
   readonly settings: { readonly valFraction: number; readonly seed: number; readonly heldOut: HeldOutBy };
 }
 
+/** How lines come from files: those of JSONL by default. */
+export interface LineReader extends ListOptions {
+  readonly read?: typeof readLines;
+}
+
 /**
  * Reads and encodes the lines of JSONL files, and splits them. The examples are held in memory.
  *
@@ -80,6 +85,7 @@ export async function prepareLines<Item extends object>(
   inputs: readonly Input[],
   options: PrepareLinesOptions,
   encode: (line: FileLine) => LineExample<Item> | undefined,
+  { json, read = readLines }: LineReader = {},
 ): Promise<PreparedLines<Item>> {
   const { out, tokenizer, valInputs = [], signal, onProgress } = options;
   const { valFraction, seed } = checkSettings(options);
@@ -88,7 +94,7 @@ export async function prepareLines<Item extends object>(
     throw new UsageError({ op: `writing to ${out}`, expected: "a new folder", got: "one that is there" });
   }
   const all = [...inputs, ...valInputs];
-  const files = jsonlFiles(all);
+  const files = jsonlFiles(all, { json });
   const bytesTotal = files.reduce((sum, { size }) => sum + size, 0);
   let bytesRead = 0;
   const onRead = (file: number, bytes: number): void => {
@@ -96,7 +102,7 @@ export async function prepareLines<Item extends object>(
   };
   const examples: Held<Item>[] = [];
   let lines = 0;
-  for await (const line of readLines(files, { onRead, signal })) {
+  for await (const line of read(files, { onRead, signal })) {
     const example = encode(line);
     if (example) {
       const heldOut = files[line.file]!.input >= inputs.length || isHeldOut(example.texts, { valFraction, seed });
@@ -178,8 +184,8 @@ function checkSettings({
 }
 
 /** @throws {DataError} a file that is not JSONL, or no files. */
-export function jsonlFiles(inputs: readonly Input[]): readonly InputFile[] {
-  const { files } = listInputs(inputs);
+export function jsonlFiles(inputs: readonly Input[], options?: ListOptions): readonly InputFile[] {
+  const { files } = listInputs(inputs, options);
   const [text] = files.filter(({ format }) => format !== "jsonl");
   if (files.length > 0 && text === undefined) return files;
   const got = text === undefined ? "none" : `${text.path}, which is text`;

@@ -1,37 +1,11 @@
-import { TokenizerError, UsageError } from "../../errors.js";
+import { TokenizerError } from "../../errors.js";
 import { AddedTokenSplitter, checkAllowed } from "../added-tokens.js";
+import { encodePieces, type Pieces, type WordPieceEncodeOptions, type WordPieceEncoding } from "./encode-pieces.js";
 import { isPunctuation, isWhiteSpace, type Normalized, normalize } from "./normalize.js";
 import { isPunctuationLegacy, normalizeLegacy } from "./normalize-legacy.js";
-import { type TruncationOptions, truncate, type Window } from "./truncate.js";
-import type { TemplatePiece, WordPieceVocabulary } from "./vocabulary.js";
+import { BERT_TOKENS, type WordPieceVocabulary } from "./vocabulary.js";
 
-export interface WordPieceEncodeOptions {
-  /** Special tokens to recognise in the text: all of them, or these; none by default. */
-  readonly allowedSpecial?: "all" | readonly string[];
-  /** Whether to put the template's tokens around the text, such as `[CLS]` and `[SEP]`; true by default. */
-  readonly addSpecialTokens?: boolean;
-  /** By default texts of any length are encoded whole. */
-  readonly truncation?: TruncationOptions;
-}
-
-/** The tokens of a text, or of two. */
-export interface WordPieceEncoding {
-  readonly ids: Uint32Array;
-  /** [tokens] token types: in BERT 0 for the first text, 1 for the second. */
-  readonly typeIds: Uint8Array;
-  /** [tokens] the text that a token comes from, 0 or 1; -1 for the template's tokens. */
-  readonly texts: Int8Array;
-  /** [2 × tokens] start and end of each token in its text, in UTF-16 units; 0, 0 for the template's tokens. */
-  readonly offsets: Uint32Array;
-  /** The windows of a truncated text after this one. */
-  readonly overflowing: readonly WordPieceEncoding[];
-}
-
-/** Tokens of one text. */
-interface Pieces {
-  readonly ids: number[];
-  readonly offsets: number[];
-}
+export type { WordPieceEncodeOptions, WordPieceEncoding };
 
 /** Added tokens are found in the text as it is, those that are normalized in normalized text. */
 interface Splitters {
@@ -88,9 +62,28 @@ export class WordPieceTokenizer {
     return this.#first.get(token) ?? this.vocabulary.added.find(({ text }) => text === token)?.id;
   }
 
+  get maskToken(): string {
+    return BERT_TOKENS.mask;
+  }
+
   /** Whether an id continues the word of the token before it. */
   continuesWord(id: number): boolean {
     return this.vocabulary.tokens[id]?.startsWith(this.vocabulary.prefix) === true;
+  }
+
+  /** A token as the vocabulary writes it; undefined for the one of unknown words. */
+  tokenText(id: number): string | undefined {
+    return id === this.vocabulary.unknown ? undefined : this.vocabulary.tokens[id];
+  }
+
+  /** By transformers' rule: its `##` makes a token longer than what it stands for. */
+  continuesIn(text: string, id: number, start: number, end: number): boolean {
+    const token = this.tokenText(id);
+    return token !== undefined && [...token].length !== [...text.slice(start, end)].length;
+  }
+
+  joinTokens(tokens: readonly string[]): string {
+    return joinPieces(tokens, this.vocabulary.prefix);
   }
 
   /**
@@ -100,30 +93,11 @@ export class WordPieceTokenizer {
    */
   encode(text: string | readonly [string, string], options: WordPieceEncodeOptions = {}): WordPieceEncoding {
     const texts = typeof text === "string" ? [text] : text;
-    const pieces = texts.map((one) => this.#piecesOf(one, options));
-    const { template } = this.vocabulary;
-    const whole = texts.length === 1 ? template.single : template.pair;
-    const around = options.addSpecialTokens === false ? whole.filter((piece) => "text" in piece) : whole;
-    const [first, second = [undefined]] = this.#windowsOf(pieces, around, options.truncation);
-    // As tokenizers merges them: the windows of the first text, each with all of the second.
-    const combinations = [...first!.slice(1), first![0]!].flatMap((a) => second.map((b) => [a, b] as const));
-    const main = combinations.splice(combinations.length - second.length, 1)[0]!;
-    const [kept, ...overflowing] = [main, ...combinations].map((windows) => assemble(pieces, windows, around));
-    return { ...kept!, overflowing };
-  }
-
-  #windowsOf(
-    pieces: readonly Pieces[],
-    around: readonly TemplatePiece[],
-    truncation: TruncationOptions | undefined,
-  ): Window[][] {
-    const lengths = pieces.map(({ ids }) => ids.length);
-    if (truncation === undefined) return lengths.map((n) => [[0, n]]);
-    const { maxLength } = truncation;
-    const own = around.filter((piece) => "id" in piece).length;
-    if (Number.isInteger(maxLength) && maxLength >= own) return truncate(lengths, maxLength - own, truncation);
-    const expected = `an integer of at least ${own}, the template's tokens`;
-    throw new UsageError({ op: "encoding: maxLength", expected, got: String(maxLength) });
+    return encodePieces(
+      texts.map((one) => this.#piecesOf(one, options)),
+      this.vocabulary.template,
+      options,
+    );
   }
 
   #piecesOf(text: string, { allowedSpecial = [] }: WordPieceEncodeOptions): Pieces {
@@ -252,40 +226,6 @@ function countChars(text: string, from: number, to: number): number {
   let count = 0;
   for (let i = from; i < to; i++) if ((text.charCodeAt(i) & 0xfc00) !== 0xdc00) count++;
   return count;
-}
-
-function assemble(
-  pieces: readonly Pieces[],
-  windows: readonly [Window, Window | undefined],
-  around: readonly TemplatePiece[],
-): WordPieceEncoding {
-  const ids: number[] = [];
-  const types: number[] = [];
-  const texts: number[] = [];
-  const offsets: number[] = [];
-  for (const piece of around) {
-    if ("id" in piece) {
-      ids.push(piece.id);
-      types.push(piece.type);
-      texts.push(-1);
-      offsets.push(0, 0);
-      continue;
-    }
-    const [start, end] = windows[piece.text]!;
-    for (let i = start; i < end; i++) {
-      ids.push(pieces[piece.text]!.ids[i]!);
-      types.push(piece.type);
-      texts.push(piece.text);
-      offsets.push(pieces[piece.text]!.offsets[2 * i]!, pieces[piece.text]!.offsets[2 * i + 1]!);
-    }
-  }
-  return {
-    ids: Uint32Array.from(ids),
-    typeIds: Uint8Array.from(types),
-    texts: Int8Array.from(texts),
-    offsets: Uint32Array.from(offsets),
-    overflowing: [],
-  };
 }
 
 /** English's spaces around punctuation and contractions, as tokenizers' WordPiece decoder takes them out. */

@@ -1,7 +1,7 @@
 import type { MetadataEntry } from "../../../checkpoint/gguf/encode.js";
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 import { TokenizerError } from "../../../errors.js";
-import type { EncoderTokenizer } from "../../../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../../../tokenizer/encoder-tokenizer.js";
 import { WordPieceTokenizer } from "../../../tokenizer/wordpiece/tokenizer.js";
 import { BERT_TOKENS, bertNormalizer, bertVocabulary } from "../../../tokenizer/wordpiece/vocabulary.js";
 import { BOS, EOS, MODEL } from "./tokenizer-keys.js";

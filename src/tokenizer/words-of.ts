@@ -1,0 +1,13 @@
+import type { WordPieceEncoding } from "./wordpiece/encode-pieces.js";
+
+/** Of words that were encoded with a space between: for the first token of each its index, and undefined for all other tokens. */
+export function wordsOf({ texts, offsets }: WordPieceEncoding, words: readonly string[]): (number | undefined)[] {
+  let [word, end, last] = [0, words[0]?.length ?? 0, -1];
+  return Array.from(texts, (text, n) => {
+    if (text === -1) return undefined;
+    while (offsets[2 * n + 1]! > end && word < words.length - 1) end += 1 + words[++word]!.length;
+    if (word === last) return undefined;
+    last = word;
+    return word;
+  });
+}
