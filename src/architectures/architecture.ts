@@ -54,6 +54,8 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   readonly task?: (config: C, head: TaskHead) => TensorSpec[];
   /** The configuration of a model with such a head, which has no other. */
   readonly withHead?: (config: C, head: TaskHead) => C;
+  /** Modules that are trained whole beside an adapter, as heads read them: a pooler. */
+  readonly wholeModules?: readonly string[];
   /** What the model computes from hidden states besides the vocabulary's logits of generation, by name. */
   readonly outputs?: Readonly<Record<string, Output<C>>>;
   forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, io: TokenInputs, options?: ForwardOptions): A;

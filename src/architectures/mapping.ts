@@ -76,6 +76,8 @@ export interface HuggingFaceMapping extends ArchitectureMapping, TensorNames {
   writeConfig(config: ModelConfig): JsonObject;
   /** The configuration without the parts of which a file has no tensors, where models may lack some. */
   withPartsOf?(config: ModelConfig, found: ReadonlyMap<string, unknown>): ModelConfig;
+  /** A tensor as the table has it, by its name there, where files hold it in another layout. */
+  logical?(name: string, tensor: RawTensor): RawTensor;
   /** Names in files of tensors that are the same as others, by the name of the other. */
   readonly copies?: ReadonlyMap<string, string>;
   /** How a pickled file holds the matrices that the table marks as Conv1D, where programs differ. */

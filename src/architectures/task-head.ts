@@ -29,6 +29,10 @@ export function scoreSpec({ nEmbd }: ModelConfig, { labels }: TaskHead): TensorS
   return { name: SCORE, shape: [labels.length, nEmbd], conv1d: false, init: "normal", decay: true, layer: -1 };
 }
 
+/** Whether a tensor belongs to a module that is trained whole beside an adapter. */
+export const isOfWholeModule = (config: Pick<ModelConfig, "architecture">, name: string): boolean =>
+  architectureOf(config).wholeModules?.some((module) => name.startsWith(`${module}.`)) === true;
+
 /**
  * The configuration of a model with such a head, which has no output head: tied embeddings keep one out of the table of
  * tensors.

@@ -39,14 +39,14 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
   return loaded;
 }
 
-export type EncoderFlags = Omit<ModelFlags, "model" | "adapter"> & { readonly model: string };
+export type EncoderFlags = Omit<ModelFlags, "model"> & { readonly model: string };
 
 /** Loads the BERT of the flags. */
 export async function loadEncoder(flags: EncoderFlags, signal: AbortSignal): Promise<BERT> {
   const { BERT } = await import("../bert.js");
-  const { model, dtype, backend, threads, offline } = flags;
+  const { model, adapter: merge, dtype, backend, threads, offline } = flags;
   const loaded = await withDownloads((onDownload) =>
-    BERT.load(model, { dtype, backend, threads, offline, signal, onDownload, onFallback: () => {} }),
+    BERT.load(model, { merge, dtype, backend, threads, offline, signal, onDownload, onFallback: () => {} }),
   );
   noteFallback(loaded);
   return loaded;
@@ -63,23 +63,12 @@ export async function isEncoder({ model, offline }: ModelFlags, signal: AbortSig
   }
 }
 
-/**
- * Loads a classifier: a GPT-2, or a BERT.
- *
- * @throws {UsageError} a BERT with an adapter.
- */
+/** Loads a classifier: a GPT-2, or a BERT. */
 export async function loadClassifier(
   flags: ModelFlags & { readonly model: string },
   signal: AbortSignal,
 ): Promise<GPT2 | BERT> {
-  if (!(await isEncoder(flags, signal))) return loadModel(flags, signal);
-  if (flags.adapter === undefined) return loadEncoder(flags, signal);
-  const { UsageError } = await import("../errors.js");
-  throw new UsageError({
-    op: "loading a classifier",
-    expected: "a BERT by itself",
-    got: `the adapter ${flags.adapter}`,
-  });
+  return (await isEncoder(flags, signal)) ? loadEncoder(flags, signal) : loadModel(flags, signal);
 }
 
 function noteFallback({ fallback, backend }: Pick<GPT2, "fallback" | "backend">): void {

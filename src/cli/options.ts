@@ -92,6 +92,7 @@ export function addModelOptions(command: Command): Command {
 export function addEncoderOptions(command: Command): Command {
   command
     .requiredOption("-m, --model <name>", "a BERT: owner/name of the hub, a folder or file")
+    .option("--adapter <name>", "a LoRA adapter to fold into it")
     .addOption(
       new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )

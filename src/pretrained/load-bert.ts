@@ -13,7 +13,7 @@ import { loadWordPiece } from "../tokenizer/wordpiece/files.js";
 import { isFolder } from "../util/is-folder.js";
 import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
-import { openModel } from "./load.js";
+import { openWithAdapter } from "./load.js";
 import type { LocateOptions } from "./locate.js";
 import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
 import { readSentenceModules, type SentenceModules } from "./sentence-modules.js";
@@ -24,6 +24,8 @@ export interface LoadBertOptions
     Omit<PartsOptions, keyof ComputeOptions> {
   /** Instead of the one that lies beside the model. */
   readonly tokenizer?: EncoderTokenizer | undefined;
+  /** A LoRA adapter to fold into the weights: its folder, or its name on the hub. */
+  readonly merge?: string | undefined;
 }
 
 /** The parts of a {@link BERT}. */
@@ -50,6 +52,7 @@ export async function loadBertModel(name: string, options: LoadBertOptions = {})
     isa: true,
     onFallback: true,
     tokenizer: true,
+    merge: true,
     dtype: true,
   });
   if (options.dtype !== undefined) checkWeightType(options.dtype);
@@ -61,7 +64,7 @@ export async function loadBertModel(name: string, options: LoadBertOptions = {})
 async function loadOn(chosen: ChosenBackend, name: string, options: LoadBertOptions): Promise<BertParts> {
   const { signal, dtype, tokenizer } = options;
   signal?.throwIfAborted();
-  const checkpoint = await openModel(name, options, chosen.backend);
+  const checkpoint = await openWithAdapter(name, options, chosen.backend);
   try {
     const config = encoderConfig(checkpoint);
     const [parts, wordPiece] = await Promise.all([

@@ -1,4 +1,5 @@
 import { loraA, loraB } from "../architectures/lora.js";
+import { architectureOf, tensorTable } from "../architectures/registry.js";
 import { numel } from "../architectures/tensor-spec.js";
 import type { StoredTensor } from "../checkpoint/stored-tensor.js";
 import { CheckpointError } from "../errors.js";
@@ -12,17 +13,26 @@ import type { AdapterCheckpoint } from "./peft/load.js";
  * @param adapter opened for the checkpoint's shape.
  */
 export function mergeAdapter(checkpoint: Checkpoint, adapter: AdapterCheckpoint): Checkpoint {
+  const { head } = adapter;
+  // Of an encoder the head takes the place of those for pre-training.
+  const config = (head && architectureOf(checkpoint.config).withHead?.(checkpoint.config, head)) ?? checkpoint.config;
   const tensors = new Map(
-    [...checkpoint.tensors].map(([name, tensor]): [string, StoredTensor] => {
+    tensorTable(config).map(({ name }): [string, StoredTensor] => {
       const layer = name.replace(/\.weight$/, "");
       const replaced = adapter.replaced.get(name);
       if (replaced) return [name, replaced];
+      const tensor = checkpoint.tensors.get(name);
+      if (tensor === undefined) {
+        const op = `merging ${adapter.path} into ${checkpoint.path}`;
+        throw new CheckpointError({ op, expected: `the tensor ${name} in one of them`, got: "none" });
+      }
       return [name, name !== layer && adapter.ranks.has(layer) ? new MergedTensor(tensor, adapter, layer) : tensor];
     }),
   );
   return {
     ...checkpoint,
     path: `${checkpoint.path} + ${adapter.path}`,
+    config,
     tensors,
     ...(adapter.head && { head: adapter.head }),
     close: () => {

@@ -8,6 +8,7 @@ import {
   loraTargets,
 } from "../architectures/lora.js";
 import { tensorTable } from "../architectures/registry.js";
+import { isOfWholeModule } from "../architectures/task-head.js";
 import { numel, type TensorSpec } from "../architectures/tensor-spec.js";
 import { UsageError } from "../errors.js";
 import { checkOptionNames } from "../util/nearest.js";
@@ -114,6 +115,7 @@ export function loraPlan(
   { rank, alpha, rankStabilized, targets, extras }: LoraSettings,
 ): LoraPlan {
   const isExtra = ({ name, shape, norm }: TensorSpec): boolean => {
+    if (isOfWholeModule(config, name)) return true;
     if (shape.length > 1) return false;
     return (norm === true && extras.includes("norms")) || (/\.bias$/.test(name) && extras.includes("biases"));
   };

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { BertConfig } from "../architectures/bert/config.js";
 import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
 import { initialTensor } from "../architectures/init.js";
@@ -75,7 +76,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   const config = configFor(head, newConfig(options, found?.config));
   const settings = settingsFor(config, options.settings);
   const lora = options.lora && loraSettings(options.lora, config);
-  if (lora) refuseEncoder(config);
+  if (lora) refuseDistilled(config);
   if (lora && !found) {
     throw new UsageError({ op: "training an adapter", expected: "a model that it is for", got: "none" });
   }
@@ -95,17 +96,11 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   };
 }
 
-/** @throws {UsageError} adapters of a BERT have no place in files yet. */
-function refuseEncoder(config: ModelConfig): void {
-  const { attention, label } = architectureOf(config);
-  if (attention === "causal") return;
+/** @throws {UsageError} a DistilBERT, whose layers PEFT knows by other names. */
+function refuseDistilled(config: ModelConfig): void {
+  if (config.architecture !== "bert" || (config as BertConfig).tokenTypes > 0) return;
   const hint = "Train all of it: without --lora";
-  throw new UsageError({
-    op: "training an adapter",
-    expected: "a model that reads from left to right",
-    got: label,
-    hint,
-  });
+  throw new UsageError({ op: "training an adapter", expected: "a BERT with token types", got: "a DistilBERT", hint });
 }
 
 /** Steps are too small for fewer bits: weights that are trained are always f32. */

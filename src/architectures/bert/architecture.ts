@@ -45,6 +45,7 @@ export const BERT: Architecture<BertConfig, BertActivations> = {
     const pooler = kind === "classification" || kind === "regression";
     return { ...config, pooler, maskedTokens: false, nextSentence: false, tieWordEmbeddings: true };
   },
+  wholeModules: ["pooler.dense"],
   outputs: bertOutputs,
   forward,
 };

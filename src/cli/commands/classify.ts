@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { LabelledLine } from "../../data/examples/labelled-line.js";
-import { DataError, UsageError } from "../../errors.js";
+import { DataError } from "../../errors.js";
 import type { Classification, LabelScore } from "../../generate/classify.js";
 import type { GPT2 } from "../../gpt2.js";
 import type { ReadOptions } from "../../model/options.js";
@@ -71,9 +71,6 @@ async function classify(words: string[], flags: ClassifyFlags): Promise<void> {
 
 /** The same with a BERT. */
 async function classifyByEncoder(flags: ClassifyFlags, words: string[], signal: AbortSignal): Promise<void> {
-  if (flags.adapter !== undefined) {
-    throw new UsageError({ op: "gpt2 classify", expected: "a BERT by itself", got: `the adapter ${flags.adapter}` });
-  }
   const { file, data } = flags;
   await using model = await loadEncoder({ ...flags, model: flags.model! }, signal);
   const kind = model.fineTunedFor === "regression" ? "regression" : "classification";

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
 import type { Pooling } from "../../architectures/architecture.js";
-import { UsageError } from "../../errors.js";
 import { POOLINGS } from "../../generate/encoder.js";
 import type { EmbedOptions } from "../../model/options.js";
 import { progress } from "../../util/progress.js";
@@ -56,8 +55,7 @@ interface Embedder {
 
 async function loadReader(flags: EmbedFlags, signal: AbortSignal): Promise<Embedder> {
   if (!(await isEncoder(flags, signal))) return loadModel(flags, signal);
-  if (flags.adapter === undefined) return loadEncoder({ ...flags, model: flags.model! }, signal);
-  throw new UsageError({ op: "gpt2 embed", expected: "a BERT by itself", got: `the adapter ${flags.adapter}` });
+  return loadEncoder({ ...flags, model: flags.model! }, signal);
 }
 
 async function embed(words: string[], flags: EmbedFlags): Promise<void> {

@@ -1,10 +1,12 @@
 import { DISTILBERT_HUGGING_FACE } from "../../architectures/bert/formats/distilbert.js";
 import { BERT_HUGGING_FACE } from "../../architectures/bert/formats/huggingface.js";
+import { ROBERTA_HUGGING_FACE } from "../../architectures/bert/formats/roberta.js";
 import type { ModelConfig } from "../../architectures/config.js";
 import { GPT_NEO_HUGGING_FACE } from "../../architectures/gpt-neo/formats/huggingface.js";
 import { GPT2_HUGGING_FACE } from "../../architectures/gpt2/formats/huggingface.js";
 import type { HuggingFaceMapping } from "../../architectures/mapping.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
+import type { RawTensor } from "../../checkpoint/raw-tensor.js";
 import { readSafetensors, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
 import { isShardIndex, joinShards, readShardIndex } from "../../checkpoint/safetensors-index.js";
 import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
@@ -29,6 +31,7 @@ export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [
   GPT_NEO_HUGGING_FACE,
   BERT_HUGGING_FACE,
   DISTILBERT_HUGGING_FACE,
+  ROBERTA_HUGGING_FACE,
 ];
 
 /**
@@ -82,7 +85,7 @@ export function openHuggingFace(file: string, files: ModelFiles): Checkpoint {
     const json = readJsonSource(configFile);
     const { mapping, config: described } = configFromHuggingFace(json, configFile.name);
     const { metadata, found } = readWeights(file, weights, opened);
-    const byName = tableNames(found.values(), mapping, weights.name);
+    const byName = logicalTensors(tableNames(found.values(), mapping, weights.name), mapping);
     const head = takeHead(byName, json, described, configFile.name);
     const config = configBeside(head, byName, described, mapping);
     const tensors = matchTensors(byName, { config, weights: weights.name, matrices: "in_out" });
@@ -112,6 +115,14 @@ function readWeights(
   const index = readShardIndex(weights, "safetensors");
   const shards = [...new Set(index.values())].map((name) => readSafetensors(opened.open(name)));
   return { metadata: shards[0]!.metadata, found: joinShards(shards) };
+}
+
+/** Tensors by their names in the table, as the table has them. */
+export function logicalTensors(
+  found: ReadonlyMap<string, RawTensor>,
+  { logical }: HuggingFaceMapping,
+): Map<string, RawTensor> {
+  return new Map([...found].map(([name, tensor]) => [name, logical?.(name, tensor) ?? tensor]));
 }
 
 /** torch.compile and DistributedDataParallel wrap a model, and its names, in these. */

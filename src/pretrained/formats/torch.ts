@@ -13,7 +13,7 @@ import { type Checkpoint, mainDtype } from "../checkpoint.js";
 import { generationSettings } from "../generation-config.js";
 import { matchTensors } from "../match-tensors.js";
 import { CONFIG_FILE, type ModelFiles, type OpenFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
-import { configFromHuggingFace, type HuggingFaceConfig, tableNames } from "./huggingface.js";
+import { configFromHuggingFace, type HuggingFaceConfig, logicalTensors, tableNames } from "./huggingface.js";
 import { configBeside, takeHead } from "./task-head.js";
 
 /** PyTorch programs with settings of their own, and what they call tensors. */
@@ -160,5 +160,6 @@ const orderOf = (mapping: HuggingFaceMapping, tensors: ReadonlyMap<string, RawTe
   mapping.matrixOrder?.(tensors) ?? "in_out";
 
 function locateAll(found: readonly NamedTensor[], mapping: HuggingFaceMapping, file: string): Map<string, RawTensor> {
-  return new Map([...tableNames(found, mapping, file)].map(([name, tensor]) => [name, tensor.locate()]));
+  const located = new Map([...tableNames(found, mapping, file)].map(([name, tensor]) => [name, tensor.locate()]));
+  return logicalTensors(located, mapping);
 }

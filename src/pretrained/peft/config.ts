@@ -16,6 +16,8 @@ export interface PeftConfig {
   readonly dropout: number;
   /** The model that the adapter was made for: a name or path, as its maker had it. */
   readonly baseModel: string | undefined;
+  /** What it was made for, such as TOKEN_CLS. */
+  readonly taskType: string | undefined;
   /** Rank and alpha of a layer: `transformer.h.0.attn.c_attn`. */
   rankOf(layer: string): number;
   alphaOf(layer: string): number;
@@ -89,6 +91,7 @@ export function parsePeftConfig(json: JsonObject, op: string): PeftConfig {
     alpha,
     dropout,
     rankStabilized: json.use_rslora === true,
+    taskType: typeof json.task_type === "string" ? json.task_type : undefined,
     baseModel: base === "" ? undefined : (base as string | undefined),
     rankOf: (layer) => ranks(layer) ?? rank,
     alphaOf: (layer) => alphas(layer) ?? alpha,

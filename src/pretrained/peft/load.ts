@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../../architectures/config.js";
 import { adaptableLayers, type LoraRanks, loraA, loraB, loraScale } from "../../architectures/lora.js";
 import { architectureOf, tensorTable } from "../../architectures/registry.js";
+import { isOfWholeModule } from "../../architectures/task-head.js";
 import type { ByteSource } from "../../checkpoint/byte-source.js";
 import { isCopy } from "../../checkpoint/raw-tensor.js";
 import { readSafetensors, type SafetensorsDtype, type SafetensorsTensor } from "../../checkpoint/safetensors.js";
@@ -23,9 +24,9 @@ export interface AdapterCheckpoint {
   readonly scales: ReadonlyMap<string, number>;
   /** The tensors of `loraTable(config, ranks)`, in its order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** Vectors of the model that were trained as well, and take the place of its own: layer norms, biases. */
+  /** Tensors of the model that were trained as well, and take the place of its own: layer norms, biases, a pooler. */
   readonly replaced: ReadonlyMap<string, StoredTensor>;
-  /** The head of an adapter for classification or regression. */
+  /** The head of an adapter for a task. */
   readonly head: StoredHead | undefined;
   /** Closes the files. Tensors cannot be read afterwards. */
   close(): void;
@@ -99,11 +100,15 @@ function sortTensors(
     tensors.set(loraB(layer), stored(b, loraB(layer), [out, rank]));
   }
   const replaced = new Map<string, StoredTensor>();
-  for (const { name, shape } of tensorTable({ ...model, nLayer })) {
-    const tensor = shape.length === 1 ? take(byName, name) : undefined;
+  // A pooler that the model lacks may come with the adapter.
+  const withPooler = architectureOf(model).withHead?.(model, { kind: "classification", labels: [] }) ?? model;
+  const table = [...tensorTable({ ...model, nLayer }), ...tensorTable({ ...withPooler, nLayer })];
+  for (const { name, shape } of table) {
+    const tensor = shape.length === 1 || isOfWholeModule(model, name) ? take(byName, name) : undefined;
     if (tensor) replaced.set(name, stored(tensor, name, shape));
   }
-  const head = takeHead(byName, labels?.fields ?? {}, model, labels?.file ?? weights.name);
+  const task = settings.taskType === "TOKEN_CLS" ? { architectures: ["ForTokenClassification"] } : {};
+  const head = takeHead(byName, { ...labels?.fields, ...task }, model, labels?.file ?? weights.name);
   for (const [name, tensor] of byName) throw unknown(name, tensor, model);
   if (ranks.size > 0) return { ranks, scales, tensors, replaced, head };
   throw new CheckpointError({

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../../architectures/config.js";
-import { type LoraTarget, loraTargets } from "../../architectures/lora.js";
+import type { LoraTarget } from "../../architectures/lora.js";
 import { ARCHITECTURES, architectureOf, tensorTable } from "../../architectures/registry.js";
-import { SCORE } from "../../architectures/task-head.js";
+import type { TaskHead } from "../../architectures/task-head.js";
 
 /** PEFT's names of the tensors of a LoRA adapter, and of the modules in its configuration. */
 
@@ -26,23 +26,31 @@ export const peftLayer = (config: ModelConfig, layer: string): string => archite
 
 /** The inverse of {@link fromPeftName}, where `isAdapted` says of a layer whether PEFT wraps it. */
 export function toPeftName(config: ModelConfig, name: string, isAdapted: (layer: string) => boolean): string {
-  if (name === SCORE) return WRAPPED + name;
+  if (isHeadTensor(name)) return WRAPPED + name;
   const layer = name.slice(0, name.lastIndexOf("."));
   const inner = isAdapted(layer) ? `${layer}.base_layer.${name.slice(layer.length + 1)}` : name;
   return WRAPPED + peftLayer(config, inner);
 }
 
-/** The shortest names that mean just these layers: of GPT-2, `c_proj` is both attention's and the feed-forward layer's. */
+/**
+ * The shortest names that mean just these layers, by the ends of their names: of GPT-2, `c_proj` is both attention's and the
+ * feed-forward layer's; of BERT, `dense` the pooler's too. Where none does, the layers one by one.
+ */
 export function peftTargets(config: ModelConfig, targets: readonly LoraTarget[]): string[] {
-  const meant = (name: string): LoraTarget[] => loraTargets(config).filter((target) => lastPart(target) === name);
-  return [
-    ...new Set(
-      targets.map((target) => {
-        const short = lastPart(target);
-        return meant(short).every((t) => targets.includes(t)) ? short : target;
-      }),
-    ),
-  ];
+  const matrices = tensorTable(config).filter(({ name, shape }) => shape.length === 2 && name.endsWith(".weight"));
+  const modules = matrices.map(({ name }) => name.slice(0, -".weight".length));
+  const layersOf = (target: LoraTarget): string[] =>
+    Array.from({ length: config.nLayer }, (_, layer) => `${architectureOf(config).block(layer)}.${target}`);
+  const meant = new Set(targets.flatMap(layersOf));
+  const names = targets.flatMap((target) => {
+    const parts = target.split(".");
+    const ends = parts.map((_, i) => parts.slice(parts.length - 1 - i).join("."));
+    const isExact = (end: string): boolean =>
+      modules.every((name) => !`.${name}`.endsWith(`.${end}`) || meant.has(name));
+    const exact = ends.find(isExact);
+    return exact === undefined ? layersOf(target) : [exact];
+  });
+  return [...new Set(names)];
 }
 
 /** Modules of which every tensor is a layer norm's, by their last names. */
@@ -53,5 +61,15 @@ export function peftNorms(config: ModelConfig): string[] {
 
 const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
-/** Modules that PEFT trains whole in adapters for the classification of sequences. */
-export const PEFT_HEADS = ["classifier", "score"];
+/** Whether a tensor is of a head for a task, which has its name without the architecture's prefix. */
+export const isHeadTensor = (name: string): boolean => /^(score|classifier|qa_outputs)\./.test(name);
+
+/** PEFT's names of tasks, and the modules that it trains whole for them. */
+export const PEFT_TASKS: Readonly<
+  Record<TaskHead["kind"], { readonly type: string; readonly heads: readonly string[] }>
+> = {
+  classification: { type: "SEQ_CLS", heads: ["classifier", "score"] },
+  regression: { type: "SEQ_CLS", heads: ["classifier", "score"] },
+  tokens: { type: "TOKEN_CLS", heads: ["classifier", "score"] },
+  spans: { type: "QUESTION_ANS", heads: ["qa_outputs"] },
+};

@@ -1,14 +1,13 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ModelConfig } from "../../architectures/config.js";
-import { SCORE } from "../../architectures/task-head.js";
 import { fileOperation, openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors } from "../../checkpoint/safetensors.js";
 import { type JsonObject, readJsonSource } from "../../checkpoint/strict-json.js";
 import { CheckpointError } from "../../errors.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 import { type AdapterCheckpoint, loadAdapter } from "./load.js";
-import { fromPeftName } from "./names.js";
+import { fromPeftName, isHeadTensor } from "./names.js";
 
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
 export const ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors";
@@ -59,7 +58,7 @@ export function replacesVectors(path: string): boolean {
   const source = openFileSource(adapterFiles(path).weights);
   try {
     return [...readSafetensors(source).tensors.keys()].some(
-      (name) => !name.includes(".lora_") && fromPeftName(name) !== SCORE,
+      (name) => !name.includes(".lora_") && !isHeadTensor(fromPeftName(name) ?? ""),
     );
   } finally {
     source.close();

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import type { ModelConfig } from "../../architectures/config.js";
 import { adaptableLayers, type LoraRanks, type LoraTarget, loraTable } from "../../architectures/lora.js";
-import { tensorTable } from "../../architectures/registry.js";
-import { type TaskHead, taskTensors } from "../../architectures/task-head.js";
-import { numel } from "../../architectures/tensor-spec.js";
+import { architectureOf, tensorTable } from "../../architectures/registry.js";
+import { isOfWholeModule, type TaskHead, taskTensors } from "../../architectures/task-head.js";
+import { numel, type TensorSpec } from "../../architectures/tensor-spec.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
 import { CheckpointError } from "../../errors.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { headToHuggingFace } from "../formats/task-head.js";
-import { PEFT_HEADS, peftNorms, peftTargets, toPeftName } from "./names.js";
+import { PEFT_TASKS, peftNorms, peftTargets, toPeftName } from "./names.js";
 import { ADAPTER_CONFIG_FILE, ADAPTER_HEAD_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
 
 /** A LoRA adapter to be saved: the same rank and alpha everywhere. */
@@ -22,7 +22,7 @@ export interface AdapterToSave {
   readonly ranks: LoraRanks;
   /** Those of `loraTable(config, ranks)`, and any vectors of the model that were trained as well, by name. */
   readonly tensors: ReadonlyMap<string, Float32Array>;
-  /** The head of a classifier or regressor, with `score.weight` among the tensors. */
+  /** The head for a task, with its tensors among the others. */
   readonly head?: TaskHead | undefined;
   /** The model it is for: a name on the hub, or a path, by which PEFT can load it. */
   readonly baseModel: string | undefined;
@@ -41,7 +41,8 @@ export async function saveAdapter(path: string, adapter: AdapterToSave): Promise
 export async function fillAdapterFolder(folder: string, adapter: AdapterToSave): Promise<void> {
   const { config, ranks, tensors, head } = adapter;
   const trained = [...loraTable(config, ranks), ...(head ? taskTensors(config, head) : [])];
-  const specs = [...tensorTable(config).filter(({ shape }) => shape.length === 1), ...trained];
+  const isWhole = ({ name, shape }: TensorSpec): boolean => shape.length === 1 || isOfWholeModule(config, name);
+  const specs = [...tensorTable(config).filter(isWhole), ...trained];
   const shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
   for (const { name } of trained) if (!tensors.has(name)) throw wrong(folder, name, "its values", "none");
   const inputs = [...tensors].map(([name, data]) => {
@@ -66,7 +67,14 @@ function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
   const { config, rank, alpha, rankStabilized, dropout, targets, tensors, baseModel = null } = adapter;
   const trained = [...tensors.keys()].filter((name) => !name.includes(".lora_"));
   const norms = tensorTable(config).some(({ name, norm }) => norm && /\.weight$/.test(name) && trained.includes(name));
-  const whole = [...(norms ? peftNorms(config) : []), ...(adapter.head ? PEFT_HEADS : [])];
+  const task = adapter.head && PEFT_TASKS[adapter.head.kind];
+  const modules = (architectureOf(config).wholeModules ?? []).filter((name) => trained.includes(`${name}.weight`));
+  // PEFT's name of a module is the end of its own: the pooler is one, with a layer in it.
+  const whole = [
+    ...(norms ? peftNorms(config) : []),
+    ...(task?.heads ?? []),
+    ...modules.map((name) => name.split(".")[0]!),
+  ];
   const biases = [...adaptableLayers(config).keys()].some((layer) => trained.includes(`${layer}.bias`));
   return {
     alpha_pattern: {},
@@ -86,7 +94,7 @@ function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
     rank_pattern: {},
     revision: null,
     target_modules: peftTargets(config, targets),
-    task_type: adapter.head ? "SEQ_CLS" : "CAUSAL_LM",
+    task_type: task?.type ?? "CAUSAL_LM",
     use_dora: false,
     use_rslora: rankStabilized,
   };
