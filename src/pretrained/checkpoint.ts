@@ -25,6 +25,8 @@ export interface Checkpoint {
   readonly format: FormatName;
   /** The folder or file that was opened. */
   readonly path: string;
+  /** Of a model with an adapter folded in: the path of the model alone, beside which its tokenizer is. */
+  readonly basePath?: string | undefined;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: ModelConfig;
   /** The type most of the parameters are held in. */

@@ -85,7 +85,9 @@ function encoderConfig({ config, path }: Checkpoint): BertConfig {
   throw new UsageError({ op: `loading ${path}`, expected: "a BERT, which reads whole texts", got: `a ${label}`, hint });
 }
 
-const folderOf = ({ path }: Checkpoint): string => (isFolder(path) ? path : dirname(path));
+function folderOf({ path, basePath = path }: Checkpoint): string {
+  return isFolder(basePath) ? basePath : dirname(basePath);
+}
 
 /**
  * The tokenizer of a BERT, in its file or beside it.

@@ -32,6 +32,7 @@ export function mergeAdapter(checkpoint: Checkpoint, adapter: AdapterCheckpoint)
   return {
     ...checkpoint,
     path: `${checkpoint.path} + ${adapter.path}`,
+    basePath: checkpoint.path,
     config,
     tensors,
     ...(adapter.head && { head: adapter.head }),
