@@ -59,13 +59,13 @@ if (!corpus || !stories || !evalFolder || !wordnet || !encoder || !values.work) 
 const sizes = (count: number, share = 0.1): string => String(sample ? Math.ceil(share * count) : count);
 const SIZES = {
   passages: sizes(1000),
-  samples: sizes(300),
+  samples: sizes(200),
   match: "20",
   /** Of each kind, to measure detection. */
-  texts: sizes(100, 0.2),
+  texts: sizes(80, 0.125),
   calibration: sizes(1000, 0.12),
-  marked: sizes(100),
-  markedPlain: sizes(40),
+  marked: sizes(80, 0.05),
+  markedPlain: sizes(30, 0.15),
   markedRandom: sizes(20, 0.2),
   humanPassages: sizes(10_000),
 };
@@ -92,6 +92,8 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
     run([packageFile("dist/scripts/smaller-models.js"), "--text", simple, "--out", generators]);
   },
   calibrate: () => {
+    // It is measured where the weights are made, and anew only for others.
+    if (!sample && isCalibrated()) return;
     const set = "held-out books (passages of documents that were not in the training text)";
     const flags = ["--set", set, "--passages", SIZES.calibration];
     keptAt(join(results, "detection.json"), (out) =>
@@ -122,13 +124,16 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
   head: () => detection("evaluate-head.js", "head.json", "--detector", "GPT-2, the default model"),
   encoder: () => detection("evaluate-head.js", "encoder.json", "--detector", "BERT, MiniLM", "--model", encoder),
   eval: () => keptAt(join(results, "eval.json"), (out) => gpt2("eval", "lambada", "--data", evalFolder, "--json", out)),
-  watermark: () => watermarks(join(results, "watermark.json"), SIZES.marked, SIZES.humanPassages),
+  watermark: () => watermarks(join(results, "watermark.json"), SIZES.marked, "0"),
+  // They depend on the vocabulary alone.
+  "watermark-human": () => watermarks(humanMarks, "0", SIZES.humanPassages),
   "watermark-plain": () => watermarks(join(results, "watermark-plain.json"), SIZES.markedPlain, "0", "--plain"),
   // Of random weights, the same for every default model.
   "watermark-random": () =>
     watermarks(randomMarks, SIZES.markedRandom, SIZES.humanPassages, "--random", "--length", "200"),
 };
 const randomMarks = join(work, "watermark-random.json");
+const humanMarks = join(work, `watermark-human-${tokenizer!.sha256.slice(0, 12)}.json`);
 /** What a smaller model reproduces. */
 function smaller(name: string): string {
   return join(work, `extract-${name}.json`);
@@ -146,7 +151,7 @@ const file = Object.fromEntries(NAMES.map((name) => [name, join(results, `${name
   (typeof NAMES)[number],
   string
 >;
-const missing = [...Object.values(file), randomMarks, smaller("middle"), smaller("small")].filter(
+const missing = [...Object.values(file), randomMarks, humanMarks, smaller("middle"), smaller("small")].filter(
   (path) => !existsSync(path),
 );
 if (missing.length === 0) writeDocuments();
@@ -154,7 +159,15 @@ else console.log(`documents are left as they are: ${missing.join(", ")} ${missin
 
 function writeDocuments(): void {
   const read = <T>(path: string): T => JSON.parse(readFileSync(path, "utf8")) as T;
-  const marks = (path: string): string => watermarkTables(read<{ watermarks: SchemeFigures[] }>(path).watermarks);
+  const marksIn = (path: string): SchemeFigures[] => read<{ watermarks: SchemeFigures[] }>(path).watermarks;
+  const marks = (path: string): string => watermarkTables(marksIn(path));
+  const ofHuman = new Map(marksIn(humanMarks).map(({ scheme, human: of }) => [scheme, of]));
+  const own = marksIn(file.watermark).map((of) => ({
+    ...of,
+    ...(of.scheme !== "none" && { human: ofHuman.get(of.scheme)! }),
+  }));
+  const merged = join(results, "watermarks.json");
+  writeFileSync(merged, JSON.stringify({ watermarks: own }));
   const heads = [...read<ClassifierRow[]>(file.head), ...read<ClassifierRow[]>(file.encoder)];
   const sizes = { middle: smaller("middle"), small: smaller("small") };
   const extraction = extractionTables(
@@ -166,7 +179,7 @@ function writeDocuments(): void {
     ["docs/trace.md", "extraction", extraction],
     ["docs/misuse.md", "bias", biasTable(read<BiasReport>(file.bias))],
     ["docs/misuse.md", "figures", detectionTables(read<Figures>(file.detect), heads)],
-    ["docs/watermark.md", "marks", marks(file.watermark)],
+    ["docs/watermark.md", "marks", watermarkTables(own)],
     ["docs/watermark.md", "plain marks", marks(file["watermark-plain"])],
     ["docs/watermark.md", "random marks", marks(randomMarks)],
   ];
@@ -176,10 +189,10 @@ function writeDocuments(): void {
     else replaceBlock(document, name, known);
   }
   // The power that `gpt2 watermark` states.
-  const strengths = fittedStrengths(read<{ watermarks: SchemeFigures[] }>(file.watermark).watermarks);
+  const strengths = fittedStrengths(own);
   if (sample) console.log(strengths);
   else writeStrengths(strengths);
-  const shown = (["extract", "rank", "bias", "detect", "eval", "watermark"] as const).map((name) => file[name]);
+  const shown = [...(["extract", "rank", "bias", "detect", "eval"] as const).map((name) => file[name]), merged];
   const card = join(sample ? work : model, "CARD.md");
   gpt2("card", "--results", ...shown, "--about", aboutFile(), "--out", card);
 }
@@ -195,6 +208,14 @@ function aboutFile(): string {
     writeFileSync(out, `${JSON.stringify(known, null, 2)}\n`);
   });
   return path;
+}
+
+/** Whether models/default/detection.json is of these weights. */
+function isCalibrated(): boolean {
+  if (!existsSync(join(model, "detection.json"))) return false;
+  const text = join(work, "probe.txt");
+  writeFileSync(text, "The cat sat on the mat and looked at the rain. ".repeat(8));
+  return (JSON.parse(gpt2("detect", text, "--json")) as { calibration: unknown }).calibration !== null;
 }
 
 async function makeIndex(): Promise<void> {

@@ -31,7 +31,7 @@ import { EDITS, edited, readWordNet, type Synonyms } from "./word-edits.js";
  *
  * FILE is JSON that `gpt2 card --results` shows. Human texts are documents with a line <|endoftext|> between them; prompts
  * are from the first file. WordNet's folder has data.noun and so on (Debian: wordnet-base). --plain samples from the model's
- * distribution as it is, in place of its own defaults. With --random the model is a GPT-2 124M of random weights in q8_0,
+ * distribution as it is, in place of its own defaults. With --texts 0 only human texts are tested. With --random the model is a GPT-2 124M of random weights in q8_0,
  * for its entropy.
  */
 const { values: flags } = parseArgs({
@@ -191,19 +191,24 @@ const prompts = passages(documents[0]!, Number(flags.texts), 600).map((text) =>
 const results: unknown[] = [];
 const schemes = flags.schemes?.split(",") ?? ["none", ...WATERMARK_SCHEMES];
 for (const scheme of schemes as ("none" | WatermarkScheme)[]) {
-  const watermark = scheme === "none" ? undefined : watermarkOf(scheme);
   const started = performance.now();
-  const options = { ...sampling, maxNewTokens: Number(flags.length), watermark };
-  const texts = await writeTexts(model, prompts, options, Number(flags.batch));
-  const quality = { perplexity: perplexity(texts), distinct: [1, 2, 3, 4].map((n) => distinct(texts, n)) };
-  const tests = scheme === "none" ? {} : await measure(scheme, model, texts, synonyms);
+  const written = prompts.length > 0 ? await writtenFigures(scheme) : {};
   const unmarked =
     scheme === "none" || Number(flags.passages) === 0
       ? {}
       : { human: await falsePositives(scheme, model, Number(flags.passages)) };
-  results.push({ scheme, texts: texts.length, sampling, quality, ...tests, ...unmarked });
+  results.push({ scheme, texts: prompts.length, ...written, ...unmarked });
   console.log(JSON.stringify(results.at(-1)));
   console.error(`${scheme}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
   if (flags.out) writeFileSync(flags.out, `${JSON.stringify({ watermarks: results }, null, 1)}\n`);
 }
 await model.dispose();
+
+/** What is measured of the texts that the model writes with a mark, or without one. */
+async function writtenFigures(scheme: "none" | WatermarkScheme) {
+  const watermark = scheme === "none" ? undefined : watermarkOf(scheme);
+  const options = { ...sampling, maxNewTokens: Number(flags.length), watermark };
+  const texts = await writeTexts(model, prompts, options, Number(flags.batch));
+  const quality = { perplexity: perplexity(texts), distinct: [1, 2, 3, 4].map((n) => distinct(texts, n)) };
+  return { sampling, quality, ...(scheme === "none" ? {} : await measure(scheme, model, texts, synonyms)) };
+}

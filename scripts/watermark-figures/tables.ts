@@ -10,7 +10,7 @@ export type Found = Readonly<Record<"0.01" | "0.001", number>>;
 export interface SchemeFigures {
   readonly scheme: string;
   readonly texts: number;
-  readonly quality: {
+  readonly quality?: {
     readonly perplexity: PerplexityOfTexts;
     /** Of 1 to 4 tokens. */
     readonly distinct: readonly number[];
@@ -48,11 +48,9 @@ export function watermarkTables(all: readonly SchemeFigures[]): string {
     "Perplexity under the model itself (95% by texts), and the share of a text's n-grams that differ:",
     markdownTable(
       ["scheme", "perplexity", "1", "2", "3", "4"],
-      all.map(({ scheme, quality: { perplexity, distinct } }) => [
-        scheme === "none" ? scheme : code(scheme),
-        perplexityCell(perplexity),
-        ...distinct.map((share) => share.toFixed(3)),
-      ]),
+      all.flatMap(({ scheme, quality }) =>
+        quality ? [[scheme === "none" ? scheme : code(scheme), ...qualityCells(quality)]] : [],
+      ),
     ),
     ...(known.length === 0
       ? []
@@ -82,6 +80,11 @@ const both = (found: Found): string =>
 function editCell({ amount, changed, found }: { amount: number; changed: number; found: Found }): string {
   return amount - changed > 0.01 ? `${both(found)} (${percent(changed)})` : both(found);
 }
+
+const qualityCells = ({ perplexity, distinct }: NonNullable<SchemeFigures["quality"]>): string[] => [
+  perplexityCell(perplexity),
+  ...distinct.map((share) => share.toFixed(3)),
+];
 
 function perplexityCell({ value, low, high }: PerplexityOfTexts): string {
   const digits = value < 10 ? 2 : value < 1000 ? 1 : 0;
