@@ -29,10 +29,11 @@ export async function runGenerations(
   options: GenerateUntilOptions,
 ): Promise<Generation[]> {
   const { nCtx, vocabSize } = scheduler.engine.config;
+  const { adapter, scope } = options;
   const texts = requests.map((request, index) => new Text(request, index, nCtx, vocabSize, options));
   const jobs = texts
     .filter(({ left }) => left > 0)
-    .map((text): Job => ({ tokens: text.tokens, adapter: options.adapter, continuation: text }));
+    .map((text): Job => ({ tokens: text.tokens, adapter, scope, continuation: text }));
   let done = 0;
   await runJobs(scheduler, jobs, { signal: options.signal, onDone: () => options.onProgress?.(++done) });
   return texts.map((text) => text.result());

@@ -34,7 +34,7 @@ interface Reading {
 export async function runLogLikelihoods(
   scheduler: Scheduler,
   requests: readonly LogLikelihoodRequest[],
-  { vocabLimit = scheduler.engine.config.vocabSize, adapter, signal, onProgress }: EngineRunOptions = {},
+  { vocabLimit = scheduler.engine.config.vocabSize, adapter, scope, signal, onProgress }: EngineRunOptions = {},
 ): Promise<LogLikelihood[]> {
   const { nCtx } = scheduler.engine.config;
   const readings = requests.map((request, index) => toReading(request, index, nCtx, vocabLimit));
@@ -43,7 +43,7 @@ export async function runLogLikelihoods(
   let done = 0;
   await runJobs(
     scheduler,
-    sorted.map((reading) => toJob(reading, vocabLimit, adapter)),
+    sorted.map((reading) => ({ ...toJob(reading, vocabLimit), adapter, scope })),
     { signal, onDone: () => onProgress?.(++done) },
   );
   return readings.map(({ logprobs, best, top }) => {
@@ -78,14 +78,9 @@ function toReading(
   };
 }
 
-function toJob(
-  { tokens, targets, logprobs, best, top }: Reading,
-  vocabLimit: number,
-  adapter: LoadedAdapter | undefined,
-): Job {
+function toJob({ tokens, targets, logprobs, best, top }: Reading, vocabLimit: number): Job {
   return {
     tokens,
-    adapter,
     scoring: {
       from: tokens.length - targets.length,
       targets,

@@ -49,6 +49,8 @@ export interface Generation {
 }
 
 export interface RunOptions {
+  /** Prompts are shared in the cache only among requests of the same scope. Default "". */
+  readonly scope?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of requests completed. */
   readonly onProgress?: ((done: number) => void) | undefined;

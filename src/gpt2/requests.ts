@@ -8,7 +8,7 @@ import { encodePair } from "../tokenizer/encode-pair.js";
 import { checkOptionNames } from "../util/nearest.js";
 import type { RequestOptions } from "./options.js";
 
-const OPTIONS = { signal: true, onProgress: true, adapter: true } as const;
+const OPTIONS = { scope: true, signal: true, onProgress: true, adapter: true } as const;
 
 /**
  * See `GPT2.logLikelihoods`. A context and a continuation that are both text are cut into tokens together, as the LM

@@ -46,9 +46,12 @@ export async function chatCompletions(
   caller: Caller,
   response: ServerResponse,
 ): Promise<void> {
-  const { n, stream, logprobs, top_logprobs: top } = body;
+  const { n, stream, logprobs, top_logprobs: top, return_token_ids: withIds, reply_token_ids: begun = [] } = body;
   if (top > 0 && !logprobs) throw invalid("top_logprobs", "expected logprobs: true beside it");
-  const prompt = chatIds(service, body.messages, "messages");
+  const chat = chatIds(service, body.messages, "messages");
+  // Ids of the reply are checked like those of a prompt.
+  if (begun.length > 0) service.promptIds(begun, "reply_token_ids", false);
+  const prompt = service.checkFits([...chat, ...begun], "reply_token_ids");
   const run = chatRun(service, body, prompt, body.max_completion_tokens ?? body.max_tokens, top);
   service.admit(n, prompt.length);
   const head = {
@@ -57,15 +60,16 @@ export async function chatCompletions(
     created: Math.floor(Date.now() / 1000),
     model: body.model ?? service.name,
   };
-  const events = stream ? new EventStream(response) : undefined;
+  const events = stream ? new EventStream(response, service.limits.stall) : undefined;
   const chunk = (index: number, delta: object, finish: FinishReason | undefined, tokens?: readonly ScoredToken[]) => {
-    const content = logprobs && tokens ? { content: chatLogprobs(service.tokenizer, tokens) } : null;
+    const content = logprobs && tokens ? { content: chatLogprobs(service.tokenizer, tokens, withIds) } : null;
     const finished = finish ? finishReason(finish) : null;
-    return events?.send({ ...head, choices: [{ index, delta, logprobs: content, finish_reason: finished }] });
+    const ids = withIds ? { token_ids: tokens?.map(({ token }) => token) ?? [] } : {};
+    return events?.send({ ...head, choices: [{ index, delta, logprobs: content, finish_reason: finished, ...ids }] });
   };
   for (let i = 0; i < n; i++) await chunk(i, { role: "assistant", content: "" }, undefined);
   const { replies, usage } = await collect(service, caller, run, async (index, text, finish, token) => {
-    if (text !== "" || logprobs) await chunk(index, { content: text }, undefined, [token]);
+    if (text !== "" || logprobs || withIds) await chunk(index, { content: text }, undefined, [token]);
     if (finish) await chunk(index, {}, finish);
   });
   if (events) {
@@ -75,8 +79,9 @@ export async function chatCompletions(
   const choices = replies.map(({ index, text, tokens, finish }) => ({
     index,
     message: { role: "assistant", content: text, refusal: null },
-    logprobs: logprobs ? { content: chatLogprobs(service.tokenizer, tokens), refusal: null } : null,
+    logprobs: logprobs ? { content: chatLogprobs(service.tokenizer, tokens, withIds), refusal: null } : null,
     finish_reason: finishReason(finish ?? "length"),
+    ...(withIds && { token_ids: tokens.map(({ token }) => token) }),
   }));
   sendJson(response, 200, { ...head, choices, usage: usageOf(usage) });
 }
@@ -92,6 +97,7 @@ function chatRun(service: Service, body: Body, prompt: readonly number[], maxTok
     stop: stopsOf(service, body.stop),
     alternatives: top,
     salt: body.cache_salt,
+    begun: (body.reply_token_ids ?? []).length > 0,
   };
 }
 
@@ -109,7 +115,7 @@ async function collect(service: Service, caller: Caller, run: ReturnType<typeof 
   });
   for await (const { token, text, logprob, alternatives = [], sample, finishReason: finish } of tokens) {
     const reply = replies[sample]!;
-    const piece = reply.text === "" ? text.trimStart() : text;
+    const piece = reply.text === "" && !run.begun ? text.trimStart() : text;
     const scored = { token, logprob, alternatives };
     reply.text += piece;
     reply.tokens.push(scored);
@@ -138,7 +144,7 @@ export async function responses(
   const run = chatRun(service, { ...sampling, model } as Body, prompt, most, 0);
   service.admit(1, prompt.length);
   const form = new ResponseForm(service, body);
-  const events = stream ? new EventStream(response) : undefined;
+  const events = stream ? new EventStream(response, service.limits.stall) : undefined;
   const send = async (type: string, data: object) =>
     events?.send({ type, sequence_number: form.next(), ...data }, type);
   await send("response.created", { response: form.response("in_progress") });

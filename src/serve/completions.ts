@@ -207,7 +207,7 @@ class Answer {
     this.#body = body;
     const created = Math.floor(Date.now() / 1000);
     this.head = { id: service.newId("cmpl"), object: "text_completion", created, model: body.model ?? service.name };
-    this.#stream = response && new EventStream(response);
+    this.#stream = response && new EventStream(response, service.limits.stall);
   }
 
   whole({ index, text, tokens, ids, finish }: Choice) {

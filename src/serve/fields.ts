@@ -2,6 +2,7 @@ import { SAMPLER_STEPS } from "../generate/sampling/options.js";
 import {
   anyOf,
   boolean,
+  described,
   integer,
   list,
   number,
@@ -100,6 +101,9 @@ export const chatFields = {
   max_completion_tokens: optional(integer(1, MOST_IDS)),
   logprobs: withDefault(boolean(), false),
   top_logprobs: withDefault(integer(0, MOST_TOP_LOGPROBS), 0),
+  reply_token_ids: optional(
+    described(list(tokenId, MOST_IDS), "ids that the reply begins with: it goes on after them"),
+  ),
   response_format: refused("constrained output", { type: "text" }),
   tools: refused("tools", []),
   tool_choice: refused("tools", "none", "auto"),

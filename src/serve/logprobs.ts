@@ -70,11 +70,12 @@ function named(
   return { ...Object.fromEntries(entries), [taken]: logprob };
 }
 
-/** `logprobs.content` of a chat. */
-export function chatLogprobs(tokenizer: Tokenizer, tokens: readonly ScoredToken[]) {
+/** `logprobs.content` of a chat. @param withIds adds ids, for clients that continue with another token */
+export function chatLogprobs(tokenizer: Tokenizer, tokens: readonly ScoredToken[], withIds: boolean) {
   const one = (token: number, logprob: number | null) => {
     const bytes = bytesOf(tokenizer, token);
-    return { token: new TextDecoder().decode(Uint8Array.from(bytes)), logprob, bytes };
+    const text = new TextDecoder().decode(Uint8Array.from(bytes));
+    return { token: text, logprob, bytes, ...(withIds && { id: token }) };
   };
   return tokens.map(({ token, logprob, alternatives }) => {
     return { ...one(token, logprob), top_logprobs: alternatives.map((a) => one(a.token, a.logprob)) };

@@ -48,6 +48,7 @@ export function samplingOptions(service: Service, body: SamplingBody): GenerateO
     promptLookup: body.prompt_lookup,
     priority: body.priority,
     overflow: "stop",
+    watermark: service.watermarkAt(body.temperature),
     ...(body.seed !== undefined && { seed: Math.abs(body.seed) }),
   };
 }
@@ -84,7 +85,7 @@ export async function* generateTexts(
   const { prompt, options, samples, maxTokens, stop, alternatives } = run;
   const model = service.generation(run.model);
   if (stop.length > 0 && !model.text) throw invalid("stop", "the model has no tokenizer for stop strings");
-  const scope = `${caller.key} ${run.salt}`;
+  const scope = service.scope(caller.key, run.salt);
   const limits = { maxNewTokens: maxTokens, samples, stop, alternatives, scope, signal: caller.signal };
   const scored =
     run.promptAlternatives === undefined ? undefined : promptScoring(prompt, run.promptAlternatives, model.vocabLimit);

@@ -133,6 +133,11 @@ export function object<F extends Fields>(fields: F): Schema<Parsed<F>> {
   };
 }
 
+/** The same with a description for the document. */
+export function described<T>(inner: Schema<T>, about: string): Schema<T> {
+  return { ...inner, schema: { ...inner.schema, description: about } };
+}
+
 /** May be left out, or null. */
 export function optional<T>(inner: Schema<T>): Schema<T | undefined> {
   return {

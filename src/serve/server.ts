@@ -1,14 +1,13 @@
-import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { UsageError } from "../errors.js";
+import type { WatermarkOptions } from "../generate/watermark/options.js";
 import type { GPT2 } from "../gpt2.js";
 import { checkOptionNames, type OptionNames } from "../util/nearest.js";
-import { packageFile } from "../util/package-root.js";
 import { printable } from "../util/printable.js";
 import { ApiError } from "./api-error.js";
 import { allowedHosts, Gate, isLoopback } from "./gate.js";
-import { readJson, send, sendError, sendJson } from "./http.js";
-import { metricsText, modelNamed, openApi, ROUTES } from "./routes.js";
+import { Bodies, sendError } from "./http.js";
+import { type Route, routeOf } from "./routes.js";
 import { apiErrorOf, type Caller, Service, type ServiceLimits } from "./service.js";
 
 export interface ServeOptions extends Partial<ServiceLimits> {
@@ -21,6 +20,8 @@ export interface ServeOptions extends Partial<ServiceLimits> {
   readonly open?: boolean | undefined;
   readonly allowHosts?: readonly string[] | undefined;
   readonly allowOrigins?: readonly string[] | undefined;
+  /** Marks all texts that are generated; `verifyWatermark` with the same options finds the mark. */
+  readonly watermark?: WatermarkOptions | undefined;
   /** Called after each request. */
   readonly onRequest?: ((line: RequestLine) => void) | undefined;
 }
@@ -54,15 +55,15 @@ const OPTIONS: OptionNames<ServeOptions> = {
   queue: true,
   queueTokens: true,
   timeout: true,
+  stall: true,
+  watermark: true,
 };
-const DEFAULTS: ServiceLimits = { queue: 512, queueTokens: 2 ** 18, timeout: 600 };
+const DEFAULTS: ServiceLimits = { queue: 512, queueTokens: 2 ** 18, timeout: 600, stall: 30 };
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-resource-policy": "same-origin",
 };
-const PAGE_POLICY =
-  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Serves a model over HTTP: OpenAI's API, and a page at `/`. The caller keeps the model, and disposes of it. */
 export async function serve(model: GPT2, options: ServeOptions): Promise<RunningServer> {
@@ -91,8 +92,10 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
   if (!(Number.isInteger(port) && port >= 0 && port < 2 ** 16)) {
     throw new UsageError({ op: "port", expected: "a number from 0 to 65535", got: String(port) });
   }
-  const { queue = DEFAULTS.queue, queueTokens = DEFAULTS.queueTokens, timeout = DEFAULTS.timeout } = options;
-  const service = new Service(model, name, { queue, queueTokens, timeout: checkedSeconds("timeout", timeout) });
+  const { queue = DEFAULTS.queue, queueTokens = DEFAULTS.queueTokens } = options;
+  const timeout = checkedSeconds("timeout", options.timeout ?? DEFAULTS.timeout);
+  const stall = checkedSeconds("stall", options.stall ?? DEFAULTS.stall);
+  const service = new Service(model, name, { queue, queueTokens, timeout, stall }, options.watermark);
   const hosts = isLoopback(host) || allowHosts.length > 0 ? allowedHosts(host, allowHosts) : undefined;
   const gate = new Gate({ keys, hosts, origins: allowOrigins });
   const app = new App(service, gate, options.onRequest);
@@ -140,15 +143,12 @@ class App {
   readonly #gate: Gate;
   readonly #onRequest: ((line: RequestLine) => void) | undefined;
   readonly #controllers = new Set<AbortController>();
-  readonly #version: string;
-  readonly #page: Buffer;
+  readonly #bodies = new Bodies();
 
   constructor(service: Service, gate: Gate, onRequest: ((line: RequestLine) => void) | undefined) {
     this.#service = service;
     this.#gate = gate;
     this.#onRequest = onRequest;
-    this.#page = readFileSync(packageFile("assets/serve.html"));
-    this.#version = (JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string }).version;
   }
 
   get active(): number {
@@ -157,7 +157,9 @@ class App {
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const start = performance.now();
+    const { timeout, stall } = this.#service.limits;
     const path = (request.url ?? "/").split("?")[0]!;
+    const route = routeOf(path);
     const id = request.headers["x-request-id"];
     response.setHeader("x-request-id", isPlainId(id) ? id : this.#service.newId("req"));
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
@@ -166,19 +168,22 @@ class App {
     request.on("error", () => controller.abort());
     response.on("error", () => controller.abort());
     response.on("close", () => {
+      clearTimeout(timer);
       if (!response.writableFinished) controller.abort();
-      this.#note(request, response, path, start);
+      this.#note(request, response, route, start);
     });
+    // From its end on, an answer that nobody takes ends with its connection.
+    response.on("prefinish", () => response.socket?.setTimeout(1000 * stall));
     this.#controllers.add(controller);
     const timer = setTimeout(() => {
-      controller.abort(new ApiError(504, "The request took too long", { code: "timeout" }));
-    }, this.#service.limits.timeout * 1000);
+      if (response.writableEnded) response.destroy();
+      else controller.abort(new ApiError(504, "The request took too long", { code: "timeout" }));
+    }, 1000 * timeout);
     try {
-      await this.#dispatch(request, response, path, { signal: controller.signal, start });
+      await this.#dispatch(request, response, route, { path, signal: controller.signal, start });
     } catch (error) {
       this.#fail(response, error, controller.signal);
     } finally {
-      clearTimeout(timer);
       this.#controllers.delete(controller);
       request.resume();
     }
@@ -187,19 +192,15 @@ class App {
   async #dispatch(
     request: IncomingMessage,
     response: ServerResponse,
-    path: string,
+    route: Route | undefined,
     context: Omit<Caller, "key">,
   ): Promise<void> {
-    const { method = "GET" } = request;
-    if (path === "/health") return sendJson(response, 200, { status: "ok" });
-    this.#gate.checkSource(request);
+    // Whoever watches the process calls it by any name.
+    if (route?.path !== "/health") this.#gate.checkSource(request);
     for (const [name, value] of Object.entries(this.#gate.corsHeaders(request))) response.setHeader(name, value);
+    const method = request.method === "HEAD" ? "GET" : request.method;
     if (method === "OPTIONS") return void response.writeHead(204).end();
-    // Needs no key: the page asks for it.
-    if (path === "/" && method === "GET") return this.#sendPage(response);
-    const caller = { ...context, key: this.#gate.keyOf(request) };
-    if (method === "GET" && this.#information(path, response)) return;
-    const route = ROUTES.find((each) => each.path === path);
+    const key = route?.open ? "" : this.#gate.keyOf(request);
     if (!route) throw new ApiError(404, "There is no such endpoint", { code: "not_found" });
     if (route.method !== method) {
       response.setHeader("allow", route.method);
@@ -208,28 +209,9 @@ class App {
     if (route.body && !/^application\/json\b/i.test(request.headers["content-type"] ?? "")) {
       throw new ApiError(415, "The body has to be application/json", { code: "unsupported_media_type" });
     }
-    const body = route.body ? await readJson(request) : undefined;
-    await route.handle(this.#service, body, caller, response);
-  }
-
-  /** Answers endpoints about the server itself. Returns whether the path is one. */
-  #information(path: string, response: ServerResponse): boolean {
-    const service = this.#service;
-    if (path === "/ready") {
-      const ready = !service.draining;
-      sendJson(response, ready ? 200 : 503, { status: ready ? "ready" : "shutting down" });
-    } else if (path === "/metrics")
-      send(response, 200, "text/plain; version=0.0.4; charset=utf-8", metricsText(service));
-    else if (path === "/openapi.json") sendJson(response, 200, openApi(service, this.#version));
-    else if (path === "/version") sendJson(response, 200, { version: this.#version });
-    else if (path.startsWith("/v1/models/")) sendJson(response, 200, modelNamed(service, decoded(path.slice(11))));
-    else return false;
-    return true;
-  }
-
-  #sendPage(response: ServerResponse): void {
-    response.setHeader("content-security-policy", PAGE_POLICY);
-    send(response, 200, "text/html; charset=utf-8", this.#page);
+    if (route.waits) this.#service.admit(1, 0);
+    const body = route.body ? await this.#bodies.readJson(request) : undefined;
+    await route.handle(this.#service, body, { ...context, key }, response);
   }
 
   #fail(response: ServerResponse, error: unknown, signal: AbortSignal): void {
@@ -244,12 +226,17 @@ class App {
     else sendError(response, known);
   }
 
-  #note({ method = "" }: IncomingMessage, { statusCode }: ServerResponse, path: string, start: number): void {
+  #note(
+    { method = "", url = "/" }: IncomingMessage,
+    { statusCode: status }: ServerResponse,
+    route: Route | undefined,
+    start: number,
+  ): void {
     const milliseconds = performance.now() - start;
-    const known = ROUTES.some((route) => route.path === path) ? path : "other";
-    this.#service.metrics.requests.add(1, { path: known, status: String(statusCode) });
-    if (known !== "other") this.#service.metrics.whole.observe(milliseconds / 1000);
-    this.#onRequest?.({ method, path, status: statusCode, milliseconds });
+    const { requests, whole } = this.#service.metrics;
+    requests.add(1, { path: route?.path ?? "other", status: String(status) });
+    if (route?.body) whole.observe(milliseconds / 1000);
+    this.#onRequest?.({ method, path: url.split("?")[0]!, status, milliseconds });
   }
 
   async close(server: Server, graceMs: number): Promise<void> {
@@ -268,11 +255,3 @@ class App {
 }
 
 const isPlainId = (id: unknown): id is string => typeof id === "string" && /^[\w.-]{1,128}$/.test(id);
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return "";
-  }
-}

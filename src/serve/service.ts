@@ -5,6 +5,7 @@ import { checkTemplate, TEMPLATE_FILE, TEMPLATES, type Template, type TextPart }
 import { readSmallJson } from "../data/small-file.js";
 import { ContextLengthError, GPT2Error, UsageError } from "../errors.js";
 import type { GenerationModel } from "../generate/generate.js";
+import { marksGreedy, type WatermarkOptions, watermarkSettings } from "../generate/watermark/options.js";
 import type { GPT2 } from "../gpt2.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { ApiError, invalid } from "./api-error.js";
@@ -17,6 +18,8 @@ export interface ServiceLimits {
   readonly queueTokens: number;
   /** Seconds after which a request is aborted. */
   readonly timeout: number;
+  /** Seconds that a client may read none of what is sent to it. */
+  readonly stall: number;
 }
 
 /** The context of a request besides its body. */
@@ -27,6 +30,7 @@ export interface Caller {
   readonly signal: AbortSignal;
   /** Its arrival, by `performance.now()`. */
   readonly start: number;
+  readonly path: string;
 }
 
 /** The served model, its names, and the limits of its queue. */
@@ -39,12 +43,18 @@ export class Service {
   readonly template: Template;
   /** Whether the model has its own chat template. */
   readonly ownTemplate: boolean;
+  /** Marks all texts that are generated. */
+  readonly watermark: WatermarkOptions | undefined;
   draining = false;
+  /** Requests over whole texts, which have a queue of their own, and their tokens. */
+  readonly #reading = { requests: 0, tokens: 0 };
 
-  constructor(model: GPT2, name: string, limits: ServiceLimits) {
+  constructor(model: GPT2, name: string, limits: ServiceLimits, watermark?: WatermarkOptions) {
     this.model = model;
     this.name = name;
     this.limits = limits;
+    this.watermark = watermark;
+    if (watermark) watermarkSettings(watermark);
     const own = templateOf(model);
     this.template = own ?? TEMPLATES.chat!;
     this.ownTemplate = own !== undefined;
@@ -101,16 +111,57 @@ export class Service {
     throw invalid("prompt", "expected at least one token: the model has no token that starts a text");
   }
 
-  /** @throws {ApiError} the queue is full. */
+  /** @throws {ApiError} the queue is full, or the server is shutting down. */
   admit(sequences: number, tokens: number): void {
-    if (this.draining) throw new ApiError(503, "The server is shutting down", { code: "shutting_down", retryAfter: 5 });
-    const { waiting, waitingTokens, running } = this.model.generation().scheduler.status;
+    this.#checkOpen();
+    const { waiting, waitingTokens } = this.model.generation().scheduler.status;
     const { queue, queueTokens } = this.limits;
-    if (waiting + sequences <= queue && waitingTokens + tokens <= Math.max(queueTokens, tokens * Number(waiting === 0)))
-      return;
+    // Alone, a prompt of any length may wait.
+    const most = waiting === 0 ? Math.max(queueTokens, tokens) : queueTokens;
+    if (waiting + sequences > queue || waitingTokens + tokens > most) throw this.#full();
+  }
+
+  /** Work over whole texts of so many tokens. @throws {ApiError} as {@link admit} */
+  async read<T>(tokens: number, work: () => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const { queue, queueTokens } = this.limits;
+    const reading = this.#reading;
+    const most = reading.requests === 0 ? Math.max(queueTokens, tokens) : queueTokens;
+    if (reading.requests >= queue || reading.tokens + tokens > most) throw this.#full();
+    reading.requests++;
+    reading.tokens += tokens;
+    try {
+      return await work();
+    } finally {
+      reading.requests--;
+      reading.tokens -= tokens;
+    }
+  }
+
+  /** Requests over whole texts that wait or are computed. */
+  get reading(): number {
+    return this.#reading.requests;
+  }
+
+  #checkOpen(): void {
+    if (this.draining) throw new ApiError(503, "The server is shutting down", { code: "shutting_down", retryAfter: 5 });
+  }
+
+  #full(): ApiError {
     this.metrics.refused.add();
-    const retryAfter = Math.min(30, 0.5 + (waiting + running) / 16);
-    throw new ApiError(429, "The queue is full; try again later", { code: "queue_full", retryAfter });
+    const { waiting, running } = this.model.generation().scheduler.status;
+    const retryAfter = Math.min(30, 0.5 + (waiting + running + this.reading) / 16);
+    return new ApiError(429, "The queue is full; try again later", { code: "queue_full", retryAfter });
+  }
+
+  /** Prompts share the cache within this: the cache's timing tells a caller nothing about other keys' prompts. */
+  scope(key: string, salt: string): string {
+    return `${key} ${salt}`;
+  }
+
+  /** The mark of a text; most schemes can mark nothing where the likeliest token is always taken. */
+  watermarkAt(temperature: number): WatermarkOptions | undefined {
+    return temperature > 0 || marksGreedy(this.watermark?.scheme ?? "gumbel") ? this.watermark : undefined;
   }
 
   /** An id such as `cmpl-…`. */

@@ -14,29 +14,23 @@ function inputIds(service: Service, input: Inputs, truncate: boolean): number[][
   const many = Array.isArray(input) && typeof input[0] !== "number";
   const list = (many ? input : [input]) as (string | number[])[];
   const { nCtx } = service.model.config;
-  const ids = list.map((each, i) => {
+  return list.map((each, i) => {
     const at = many ? `input[${i}]` : "input";
     const own = typeof each === "string" ? Array.from(service.tokenizer.encode(each)) : each;
     if (own.length === 0) throw invalid(at, "expected at least one token, got none");
     return service.promptIds(truncate ? own.slice(0, nCtx) : own, at, false);
   });
-  service.admit(
-    1,
-    ids.reduce((sum, { length }) => sum + length, 0),
-  );
-  return ids;
 }
 
-const promptUsage = (ids: readonly number[][]) => {
-  const count = ids.reduce((sum, { length }) => sum + length, 0);
-  return { prompt_tokens: count, total_tokens: count };
-};
+const tokensOf = (ids: readonly number[][]): number => ids.reduce((sum, { length }) => sum + length, 0);
+
+const promptUsage = (ids: readonly number[][]) => ({ prompt_tokens: tokensOf(ids), total_tokens: tokensOf(ids) });
 
 /** POST /v1/embeddings. */
 export async function embeddings(service: Service, body: Parsed<typeof embeddingFields>, { signal }: Caller) {
   const adapter = service.adapterOf(body.model);
   const ids = inputIds(service, body.input, body.truncate_prompt);
-  const vectors = await service.model.embed(ids, { adapter, signal });
+  const vectors = await service.read(tokensOf(ids), () => service.model.embed(ids, { adapter, signal }));
   const data = vectors.map((vector, index) => ({
     object: "embedding",
     index,
@@ -53,7 +47,7 @@ export async function classify(service: Service, body: Parsed<typeof classifyFie
   const adapter = service.adapterOf(body.model);
   if (!service.model.labels({ adapter })) throw invalid("model", "this model was not fine-tuned for classification");
   const ids = inputIds(service, body.input, true);
-  const results = await service.model.classify(ids, { adapter, signal });
+  const results = await service.read(tokensOf(ids), () => service.model.classify(ids, { adapter, signal }));
   const data = results.map(({ label, scores }, index) => ({
     index,
     label,
@@ -72,7 +66,7 @@ export async function classify(service: Service, body: Parsed<typeof classifyFie
 }
 
 /** POST /v1/score: for each pair the cosine of the embeddings, or the log-probability of the second text after the first. */
-export async function score(service: Service, body: Parsed<typeof scoreFields>, { signal }: Caller) {
+export async function score(service: Service, body: Parsed<typeof scoreFields>, { key, signal }: Caller) {
   const [first, second] = [body.text_1, body.text_2].map((text) => (typeof text === "string" ? [text] : text));
   if (first!.length !== 1 && first!.length !== second!.length) {
     throw invalid("text_1", `expected one text, or as many as text_2, ${second!.length}`);
@@ -80,7 +74,7 @@ export async function score(service: Service, body: Parsed<typeof scoreFields>, 
   const adapter = service.adapterOf(body.model);
   const pairs = second!.map((text, i) => [first![first!.length === 1 ? 0 : i]!, text] as const);
   const texts = inputIds(service, [...first!, ...second!], false);
-  const scores = body.kind === "similarity" ? await cosines() : await logLikelihoods();
+  const scores = await service.read(tokensOf(texts), body.kind === "similarity" ? cosines : logLikelihoods);
   async function cosines(): Promise<number[]> {
     const vectors = await service.model.embed(texts, { adapter, signal });
     const [left, right] = [vectors.slice(0, first!.length), vectors.slice(first!.length)];
@@ -91,7 +85,8 @@ export async function score(service: Service, body: Parsed<typeof scoreFields>, 
     const requests = pairs.map(([context, continuation]) =>
       encodePair(service.tokenizer, start!, context, continuation),
     );
-    return (await service.model.logLikelihoods(requests, { adapter, signal })).map(({ logprob }) => logprob);
+    const scope = service.scope(key, "");
+    return (await service.model.logLikelihoods(requests, { adapter, scope, signal })).map(({ logprob }) => logprob);
   }
   return {
     id: service.newId("score"),

@@ -27,7 +27,7 @@ describe("gpt2 serve", () => {
       body,
     });
     const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    while (!(await (await fetch(`${url}/metrics`)).text()).includes('gpt2_requests_total{path="other"')) {
+    while (!(await (await fetch(`${url}/metrics`)).text()).includes('gpt2_requests_total{path="/metrics"')) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     child.kill("SIGTERM");

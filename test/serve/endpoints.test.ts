@@ -49,6 +49,32 @@ describe("POST /v1/chat/completions", () => {
     }
   });
 
+  it("goes on after the tokens of a reply", async () => {
+    const body = { messages, max_tokens: 10, temperature: 0, return_token_ids: true, ignore_eos: true };
+    const whole = (await api.post("/v1/chat/completions", body)).json.choices[0];
+    assert.equal(whole.token_ids.length, 10);
+    const begun = {
+      ...body,
+      max_tokens: 6,
+      reply_token_ids: whole.token_ids.slice(0, 4),
+      logprobs: true,
+      top_logprobs: 2,
+    };
+    const rest = (await api.post("/v1/chat/completions", begun)).json.choices[0];
+    assert.deepEqual(rest.token_ids, whole.token_ids.slice(4));
+    assert.deepEqual(
+      rest.logprobs.content.map(({ id }: { id: number }) => id),
+      rest.token_ids,
+    );
+    const events = eventsOf((await api.post("/v1/chat/completions", { ...begun, stream: true })).text);
+    assert.deepEqual(
+      events.flatMap((event) => event.choices?.[0].token_ids ?? []),
+      rest.token_ids,
+    );
+    const wrong = await api.post("/v1/chat/completions", { ...body, reply_token_ids: [1, 999] });
+    assert.deepEqual([wrong.status, wrong.json.error.param], [400, "reply_token_ids[1]"]);
+  });
+
   it("refuses tools, formats and roles that the model does not have, by name", async () => {
     for (const [field, value] of [
       ["tools", [{ type: "function" }]],
@@ -145,6 +171,18 @@ describe("about the server", () => {
     const { paths } = (await api.get("/openapi.json")).json;
     const { properties } = paths["/v1/completions"].post.requestBody.content["application/json"].schema;
     assert.deepEqual([properties.n.maximum, properties.n.default, properties.max_tokens.default], [128, 1, 16]);
+    const asked = [
+      "/",
+      "/health",
+      "/ready",
+      "/metrics",
+      "/version",
+      "/openapi.json",
+      "/v1/models/{model}",
+      "/tokenize",
+    ];
+    for (const path of asked) assert.ok(paths[path], path);
+    assert.deepEqual([paths["/health"].get.security, paths["/slots"].get.security], [[], undefined]);
     assert.deepEqual(paths["/v1/chat/completions"].post.requestBody.content["application/json"].schema.required, [
       "messages",
     ]);

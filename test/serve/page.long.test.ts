@@ -116,6 +116,44 @@ describe("the page", { skip: missing }, () => {
     await audit("a chat");
   });
 
+  it("goes on from any token of any reply, by pointer and by keyboard", async () => {
+    const problems = await open();
+    await page.click("#tab-chat");
+    await set("max_tokens", "8");
+    await set("temperature", "1.2");
+    for (const text of ["Hello", "And then"]) {
+      await page.fill("#say", text);
+      await page.keyboard.press("Enter");
+      await idle();
+      await page.evaluate('document.getElementById("status").textContent = ""');
+    }
+    assert.equal(await page.locator(".message").count(), 4);
+    const first = page.locator(".reply").nth(1).locator(".tok");
+    const texts = (): Promise<string[]> => first.allTextContents();
+    const before = await texts();
+    assert.ok(before.length >= 4, `${before.length} tokens`);
+    await first.nth(2).hover();
+    const other = page.locator("#alternatives button:not(.taken)").first();
+    await other.click();
+    await idle();
+    assert.equal(await page.locator(".message").count(), 2, "what was said after it is dropped");
+    assert.deepEqual((await texts()).slice(0, 2), before.slice(0, 2), "what came before stays");
+    await first.nth(1).focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("ArrowDown");
+    await page.evaluate('document.getElementById("status").textContent = ""');
+    await page.keyboard.press("Enter");
+    await idle();
+    assert.deepEqual((await texts()).slice(0, 1), before.slice(0, 1));
+    assert.ok((await texts()).length > 2);
+    await page.fill("#say", "More");
+    await page.focus("#say");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".message >> nth=3");
+    await idle();
+    assert.deepEqual(problems, []);
+  });
+
   it("is without violations in the dark and on a phone, where nothing overflows", async () => {
     await open({ colorScheme: "dark", viewport: { width: 360, height: 700 } });
     await page.fill("#prompt", "Hello");

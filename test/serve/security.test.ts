@@ -1,6 +1,6 @@
 /** Each class of hole that servers of language models have had. */
 import assert from "node:assert/strict";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { UsageError } from "../../src/errors.js";
 import type { SchedulerOptions } from "../../src/generate/scheduler.js";
@@ -70,6 +70,27 @@ describe("sizes and depths", () => {
       / 431 /,
     );
     assert.match(await exchange(server.url, "no HTTP at all\r\n\r\n"), / 400 /);
+  });
+
+  it("bodies that are sent slowly are bounded together, and one that fits is read", async () => {
+    const { post, server } = await start();
+    const { hostname, port } = new URL(server.url);
+    const head = `POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${2 ** 22}\r\n\r\n`;
+    const statuses: string[] = [];
+    const sockets = Array.from({ length: 18 }, () => {
+      const socket = connect(Number(port), hostname, () => socket.write(head + " ".repeat(2 ** 22 - 10)));
+      socket.on("data", (data) => statuses.push(/ (\d+) /.exec(data.toString())![1]!));
+      socket.on("error", () => {});
+      return socket;
+    });
+    await until(() => statuses.length > 0);
+    assert.ok(
+      statuses.every((status) => status === "429"),
+      String(statuses),
+    );
+    for (const socket of sockets) socket.destroy();
+    await until(() => server.active === 0);
+    assert.equal((await post("/v1/completions", { prompt: "a", max_tokens: 1 })).status, 200);
   });
 
   it("what is no JSON, no UTF-8, or no object is refused", async () => {
@@ -187,6 +208,17 @@ describe("who may call", () => {
     assert.equal(await cached("other-key-456"), 0);
     assert.equal(await cached("first-key-123", "mine"), 0);
     assert.equal(await cached("first-key-123", "mine"), 30);
+    // Nor does a score of one key meet what another's left.
+    const { scheduler } = api.model.generation();
+    const scored = async (key: string) => {
+      const before = scheduler.status.cachedTokens;
+      const body = { text_1: "one more secret prompt of letters", text_2: " and more", kind: "logprob" };
+      assert.equal((await post("/v1/score", body, { authorization: `Bearer ${key}` })).status, 200);
+      return scheduler.status.cachedTokens - before;
+    };
+    assert.equal(await scored("first-key-123"), 0);
+    assert.ok((await scored("first-key-123")) > 30);
+    assert.equal(await scored("other-key-456"), 0);
   });
 });
 
@@ -207,9 +239,36 @@ describe("load", () => {
     assert.deepEqual(server.service.model.generation().scheduler.status.running, 0);
   });
 
+  it("a full queue refuses before it reads what is asked, so within 5 ms", async () => {
+    const { post, server } = await start({ queue: 1 }, { slots: 1 });
+    const { scheduler } = server.service.model.generation();
+    const running = [post("/v1/completions", long), post("/v1/completions", long)];
+    await until(() => scheduler.status.running === 1 && scheduler.status.waiting === 1);
+    const refused = await post("/v1/completions", "this would be an error");
+    assert.equal(refused.status, 429);
+    assert.deepEqual(
+      (await Promise.all(running)).map(({ status }) => status),
+      [200, 200],
+    );
+  });
+
   it("prompt tokens that wait are bounded too, but one request alone always may", async () => {
     const { post } = await start({ queueTokens: 10 }, { slots: 1 });
     assert.equal((await post("/v1/completions", { prompt: "x".repeat(50), max_tokens: 1 })).status, 200);
+    assert.equal((await post("/v1/embeddings", { input: "x".repeat(50) })).status, 200);
+  });
+
+  it("requests over whole texts are bounded too", async () => {
+    const { post, server } = await start({ queue: 2 });
+    const input = Array(100).fill("x".repeat(90));
+    const score = { text_1: "a", text_2: input, kind: "logprob" };
+    const all = Array.from({ length: 9 }, (_, i) =>
+      i % 3 === 0 ? post("/v1/score", score) : post("/v1/embeddings", { input }),
+    );
+    const statuses = (await Promise.all(all)).map(({ status }) => status);
+    assert.deepEqual([...new Set(statuses)].sort(), [200, 429]);
+    assert.equal(server.service.reading, 0);
+    assert.equal((await post("/v1/embeddings", { input: "a" })).status, 200);
   });
 
   it("a client that leaves frees its slot: in the answer, in the prompt, in the queue, streamed or not", async () => {
@@ -223,28 +282,52 @@ describe("load", () => {
     }
   });
 
-  it("a reader that takes nothing holds up nobody, and memory does not grow with what it leaves", async () => {
-    const { post, server } = await start({}, { slots: 4 });
-    const { scheduler } = server.service.model.generation();
-    const { hostname, port } = new URL(server.url);
-    const body = JSON.stringify({
-      prompt: "a".repeat(20),
-      n: 64,
-      max_tokens: 60,
-      ignore_eos: true,
-      stream: true,
-      logprobs: 20,
-    });
+  /** Sends a request and reads nothing of the answer. */
+  const deaf = (url: string, path: string, request: object): Socket => {
+    const { hostname, port } = new URL(url);
+    const body = JSON.stringify(request);
     const socket = connect(Number(port), hostname);
     socket.pause();
-    socket.write(
-      `POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-    );
-    await until(() => scheduler.status.running > 0);
-    const other = await post("/v1/completions", { prompt: "hi", max_tokens: 2, priority: 5 });
-    assert.equal(other.status, 200);
+    socket.on("error", () => {});
+    const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
+    socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
+    return socket;
+  };
+  /** More than sockets hold: each token has some 2 kB. */
+  const large = { prompt: "a", n: 128, max_tokens: 90, ignore_eos: true, logprobs: 20, return_token_ids: true };
+
+  it("a reader that takes nothing stops its own texts, and nobody else's", async () => {
+    const { post, server } = await start({}, { slots: 128 });
+    const { scheduler } = server.service.model.generation();
+    const socket = deaf(server.url, "/v1/completions", { ...large, stream: true });
+    let [before, same] = [-1, 0];
+    while (same < 10) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const { generatedTokens } = scheduler.status;
+      same = generatedTokens > 0 && generatedTokens === before ? same + 1 : 0;
+      before = generatedTokens;
+    }
+    assert.ok(before < 128 * 89, `${before} tokens of ${128 * 90} were written for nobody`);
+    assert.ok(scheduler.status.running > 0);
     socket.destroy();
     await until(() => scheduler.status.running === 0 && scheduler.status.waiting === 0);
+    assert.equal((await post("/v1/completions", { prompt: "hi", max_tokens: 2 })).status, 200);
+  });
+
+  it("a reader that takes nothing for too long is disconnected, from a stream and from a whole answer", async () => {
+    const { server } = await start({ stall: 0.2 }, { slots: 64 });
+    const { scheduler } = server.service.model.generation();
+    for (const request of [{ ...large, stream: true }, large]) {
+      const socket = deaf(server.url, "/v1/completions", request);
+      await until(() => scheduler.status.running > 0);
+      await until(() => scheduler.status.running === 0 && server.active === 0);
+      // A paused socket learns of its end when it reads again.
+      const bytes = await new Promise<number>((resolve) => {
+        socket.on("close", () => resolve(socket.bytesRead));
+        socket.on("data", () => {});
+      });
+      assert.ok(bytes < 15_000_000, `${bytes} bytes`);
+    }
   });
 
   it("a deadline ends a request that takes too long", async () => {

@@ -1,7 +1,8 @@
 import { basename } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { readSmallText } from "../../data/small-file.js";
 import { UsageError } from "../../errors.js";
+import { WATERMARK_SCHEMES, type WatermarkOptions, type WatermarkScheme } from "../../generate/watermark/options.js";
 import type { RequestLine, RunningServer } from "../../serve/server.js";
 import { type ModelFlags, withDownloads } from "../model.js";
 import { addMachineOptions, collect, count, MODEL_FLAG, number } from "../options.js";
@@ -17,8 +18,12 @@ interface ServeFlags extends Omit<ModelFlags, "adapter"> {
   readonly queue?: number;
   readonly queueTokens?: number;
   readonly timeout?: number;
+  readonly stall?: number;
   readonly promptBudget?: number;
   readonly drain: number;
+  readonly watermark?: WatermarkScheme;
+  readonly watermarkKeyFile?: string;
+  readonly watermarkConfig?: string;
   readonly apiKeyFile?: string;
   readonly open?: true;
   readonly allowHost?: string[];
@@ -33,6 +38,7 @@ Serves OpenAI's API: /v1/completions, /v1/chat/completions, /v1/responses,
 
 Keys: GPT2_API_KEY, or one a line in --api-key-file. Without a key only this
 machine may call. SIGTERM lets requests under way finish.
+A watermark's key: --watermark-key-file, or GPT2_WATERMARK_KEY.
 
 Examples:
   $ gpt2 serve --model gpt2 --dtype q8_0
@@ -64,12 +70,21 @@ export function registerServe(program: Command): void {
     .option("--queue <n>", "texts that may wait; more are refused (default: 512)", count)
     .option("--queue-tokens <n>", "prompt tokens that may wait (default: 262144)", count)
     .option("--timeout <seconds>", "longest time for a request (default: 600)", number)
+    .option("--stall <seconds>", "longest time that a client may read nothing of its answer (default: 30)", number)
     .option("--prompt-budget <ms>", "time that prompts may add to a step of other texts (default: 40)", number)
     .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
     .option("--api-key-file <path>", "file with the keys that callers need, one a line")
     .option("--open", "listen without a key on other addresses than this machine's own")
     .option("--allow-host <name>", "a name by which the server is called; may be given several times", collect)
     .option("--allow-origin <origin>", "an origin whose pages may call, or *; may be given several times", collect)
+    .addOption(
+      new Option(
+        "--watermark <scheme>",
+        "mark all generated texts with a secret key, for gpt2 watermark to find",
+      ).choices(WATERMARK_SCHEMES),
+    )
+    .option("--watermark-key-file <path>", "the file with the key")
+    .option("--watermark-config <path>", "a JSON file of scheme, key and the scheme's options")
     .option("--log", "print a line for each request")
     .option("--dtype <type>", "storage dtype of the weights (default: as in the file)")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
@@ -78,6 +93,7 @@ export function registerServe(program: Command): void {
 
 async function serveModel(flags: ServeFlags): Promise<void> {
   const keys = keysOf(flags.apiKeyFile);
+  const watermark = await markOf(flags);
   await interruptible(async (signal) => {
     const { GPT2 } = await import("../../gpt2.js");
     const { serve } = await import("../../serve/server.js");
@@ -90,14 +106,15 @@ async function serveModel(flags: ServeFlags): Promise<void> {
       }),
     );
     await using _ = model;
-    const { host, port, queue, queueTokens, timeout, open, allowHost, allowOrigin } = flags;
+    const { host, port, queue, queueTokens, timeout, stall, open, allowHost, allowOrigin } = flags;
     const name = flags.name ?? nameOf(path);
     const view = new View(flags.log === true);
     const server = await serve(model, {
-      ...{ name, host, port, keys, open, allowHosts: allowHost, allowOrigins: allowOrigin },
+      ...{ name, host, port, keys, open, allowHosts: allowHost, allowOrigins: allowOrigin, watermark },
       ...(queue !== undefined && { queue }),
       ...(queueTokens !== undefined && { queueTokens }),
       ...(timeout !== undefined && { timeout }),
+      ...(stall !== undefined && { stall }),
       onRequest: (line) => view.request(line),
     });
     note(`serving ${name} (${model.dtype}, ${model.backend.description}) at ${server.url}`);
@@ -108,6 +125,14 @@ async function serveModel(flags: ServeFlags): Promise<void> {
     await server.close(1000 * flags.drain);
     process.exitCode = 0;
   });
+}
+
+/** The watermark, if any of its flags is given. */
+async function markOf(flags: ServeFlags): Promise<WatermarkOptions | undefined> {
+  const { watermark: scheme, watermarkKeyFile: keyFile, watermarkConfig: config } = flags;
+  if (scheme === undefined && keyFile === undefined && config === undefined) return undefined;
+  const { watermarkOf } = await import("../watermark.js");
+  return watermarkOf({ scheme, keyFile, config }, "watermark-");
 }
 
 /** The keys of the environment and of a file. */
@@ -132,6 +157,8 @@ class View {
   readonly #log: boolean;
   #timer: NodeJS.Timeout | undefined;
   #tokens = 0;
+  #requests = 0;
+  #failed = 0;
 
   constructor(log: boolean) {
     this.#log = log;
@@ -145,12 +172,16 @@ class View {
       const speed = generatedTokens - this.#tokens;
       this.#tokens = generatedTokens;
       const cached = promptTokens > 0 ? Math.round((100 * cachedTokens) / promptTokens) : 0;
-      const line = `${running} running, ${waiting} waiting, ${speed} tokens/s, ${cached}% of prompts cached`;
-      process.stderr.write(`\r\u001b[K${line}`);
+      const requests = `${this.#requests} requests${this.#failed > 0 ? ` (${this.#failed} failed)` : ""}`;
+      const texts = `${running} texts running, ${waiting} waiting`;
+      const line = `${requests}, ${texts}, ${speed} tokens/s, ${cached}% of prompts cached`;
+      process.stderr.write(`\r\u001b[K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
     }, 1000);
   }
 
   request({ method, path, status, milliseconds }: RequestLine): void {
+    this.#requests++;
+    if (status >= 400) this.#failed++;
     if (this.#log) note(`${method} ${path} ${status} ${milliseconds.toFixed(1)} ms`);
   }
 
