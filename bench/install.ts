@@ -1,6 +1,7 @@
 /** Whether a contender can run here, and the files it needs: models of seeded weights, programs built from source. */
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -123,17 +124,9 @@ const LLAMA_RELEASE = "llama/binariesGithubRelease.json";
  * in the folder `cache`, unless it is there; the path of the program.
  */
 export async function builtLlamaCpp(cache: string): Promise<string> {
-  const from = peerFolder("node-llama-cpp");
-  const { release } = JSON.parse(readFileSync(join(from, LLAMA_RELEASE), "utf8")) as { release: string };
-  const folder = join(cache, `llama.cpp-${release}`);
-  const [sources, driver, build] = [join(folder, "sources"), join(folder, "driver"), join(folder, "build")];
+  const { release, folder, sources } = await llamaSources(cache);
+  const [driver, build] = [join(folder, "driver"), join(folder, "build")];
   mkdirSync(driver, { recursive: true });
-  if (!existsSync(sources)) {
-    const partial = `${sources}.partial`;
-    rmSync(partial, { recursive: true, force: true });
-    await run("git", ["clone", "--quiet", join(from, LLAMA_BUNDLE), partial]);
-    renameSync(partial, sources);
-  }
   const own = packageFile("bench/peers/llama-cpp");
   for (const name of readdirSync(own)) copyFileIfNew(join(own, name), join(driver, name));
   const options = { maxBuffer: 2 ** 26 };
@@ -141,6 +134,36 @@ export async function builtLlamaCpp(cache: string): Promise<string> {
   await run("cmake", ["-S", driver, "-B", build, ...choices], options);
   await run("cmake", ["--build", build, "--target", "bench-llama"], options);
   return join(build, "bench-llama");
+}
+
+/** llama.cpp's own server of the same release, without its page; the path of the program. */
+export async function builtLlamaServer(cache: string): Promise<string> {
+  const { folder, sources } = await llamaSources(cache);
+  const build = join(folder, "server");
+  const on = ["GGML_NATIVE", "LLAMA_BUILD_COMMON", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_SERVER"];
+  const off = ["BUILD_SHARED_LIBS", "LLAMA_BUILD_UI", "LLAMA_USE_PREBUILT_UI", "LLAMA_OPENSSL", "LLAMA_BUILD_TESTS"];
+  const more = ["LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_APP"];
+  const choices = [...on.map((name) => `-D${name}=ON`), ...[...off, ...more].map((name) => `-D${name}=OFF`)];
+  const options = { maxBuffer: 2 ** 26 };
+  await run("cmake", ["-S", sources, "-B", build, "-DCMAKE_BUILD_TYPE=Release", ...choices], options);
+  await run("cmake", ["--build", build, "--target", "llama-server", "-j", `${availableParallelism()}`], options);
+  return join(build, "bin", "llama-server");
+}
+
+/** The sources that node-llama-cpp brings, in the folder `cache`. */
+async function llamaSources(cache: string): Promise<{ release: string; folder: string; sources: string }> {
+  const from = peerFolder("node-llama-cpp");
+  const { release } = JSON.parse(readFileSync(join(from, LLAMA_RELEASE), "utf8")) as { release: string };
+  const folder = join(cache, `llama.cpp-${release}`);
+  const sources = join(folder, "sources");
+  if (!existsSync(sources)) {
+    mkdirSync(folder, { recursive: true });
+    const partial = `${sources}.partial`;
+    rmSync(partial, { recursive: true, force: true });
+    await run("git", ["clone", "--quiet", join(from, LLAMA_BUNDLE), partial]);
+    renameSync(partial, sources);
+  }
+  return { release, folder, sources };
 }
 
 /** Leaves the time of a file that is the same, and so what was built from it. */

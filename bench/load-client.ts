@@ -1,10 +1,14 @@
-import { Agent, request } from "node:http";
+import { Agent, request as httpRequest } from "node:http";
 
 /** A load on a server of OpenAI's API, measured as vLLM's `vllm bench serve` does. */
 
 export interface LoadRequest {
-  readonly prompt: string | readonly number[];
+  readonly prompt: string;
   readonly maxTokens: number;
+  /** The prompt shares the cache only with requests of the same salt. */
+  readonly salt?: string;
+  /** Whether its answer is known, to be compared. */
+  readonly known?: boolean;
 }
 
 /** Times in milliseconds. */
@@ -17,16 +21,18 @@ export interface Timing {
   readonly between: readonly number[];
   readonly whole: number;
   readonly tokens: number;
+  readonly prompt: string;
+  readonly text: string;
 }
 
 const agent = new Agent({ keepAlive: true, maxSockets: 4096 });
 
-/** Sends one request and reads its stream; an event is counted as a token. */
-export function send(url: string, model: string, { prompt, maxTokens }: LoadRequest, key?: string): Promise<Timing> {
+/** Sends one request and reads its stream. Tokens are those of its usage, as some have no text of their own. */
+export function send(url: string, model: string, request: LoadRequest, key?: string): Promise<Timing> {
+  const { prompt, maxTokens, salt = "" } = request;
   const body = JSON.stringify({
-    ...{ model, prompt, max_tokens: maxTokens, temperature: 0, stream: true, ignore_eos: true },
-    // Of llama.cpp: what others call ignore_eos and cache.
-    ...{ n_predict: maxTokens, cache_prompt: true },
+    ...{ model, prompt, max_tokens: maxTokens, temperature: 0, stream: true, ignore_eos: true, cache_salt: salt },
+    ...{ stream_options: { include_usage: true } },
   });
   const headers = {
     "content-type": "application/json",
@@ -36,7 +42,7 @@ export function send(url: string, model: string, { prompt, maxTokens }: LoadRequ
   return new Promise((resolve) => {
     const start = performance.now();
     const times: number[] = [];
-    let [status, rest] = [0, ""];
+    let [status, rest, text, tokens] = [0, "", "", 0];
     const end = (ok: boolean): void => {
       const whole = performance.now() - start;
       const between = times.slice(1).map((time, i) => time - times[i]!);
@@ -46,17 +52,26 @@ export function send(url: string, model: string, { prompt, maxTokens }: LoadRequ
         firstToken: times[0] ?? whole,
         between,
         whole,
-        tokens: times.length,
+        tokens: tokens || times.length,
+        prompt,
+        text,
       });
     };
-    const sent = request(`${url}/v1/completions`, { method: "POST", headers, agent }, (response) => {
+    const sent = httpRequest(`${url}/v1/completions`, { method: "POST", headers, agent }, (response) => {
       status = response.statusCode ?? 0;
       response.setEncoding("utf8");
-      response.on("data", (text: string) => {
-        const parts = (rest + text).split("\n\n");
+      response.on("data", (data: string) => {
+        const parts = (rest + data).split("\n\n");
         rest = parts.pop()!;
         const now = performance.now() - start;
-        for (const part of parts) if (/"text":"/.test(part)) times.push(now);
+        for (const part of parts) {
+          const piece = /"text":("(?:[^"\\]|\\.)*")/.exec(part)?.[1];
+          if (piece !== undefined) {
+            times.push(now);
+            text += JSON.parse(piece) as string;
+          }
+          tokens = Number(/"completion_tokens":(\d+)/.exec(part)?.[1] ?? tokens);
+        }
       });
       response.on("end", () => end(status === 200));
       response.on("error", () => end(false));
@@ -72,6 +87,8 @@ export interface Load {
   readonly rate?: number;
   /** Requests under way at most. */
   readonly concurrency: number;
+  /** The first so many answers are not measured. */
+  readonly skip?: number;
 }
 
 /** Runs a load; returns the timings and how long it took, in seconds. */
@@ -103,7 +120,15 @@ export async function runLoad(
 
 export interface LoadSummary {
   readonly requests: number;
+  /** With 429, and how long that took. */
+  readonly refused: number;
+  readonly refusals: Percentiles;
+  /** Otherwise without an answer. */
   readonly failed: number;
+  /** Answers other than those known. */
+  readonly wrong?: number;
+  /** Resident bytes of the server before and after. */
+  readonly memory?: readonly [before: number | undefined, after: number | undefined];
   /** Output tokens a second. */
   readonly throughput: number;
   readonly requestsPerSecond: number;
@@ -127,13 +152,16 @@ export interface Limits {
 /** TPOT is (whole - first token) / (tokens - 1) of each request; gaps between tokens are pooled over all. */
 export function summarise(timings: readonly Timing[], seconds: number, limits: Limits): LoadSummary {
   const good = timings.filter(({ ok }) => ok);
+  const refused = timings.filter(({ status }) => status === 429);
   const perToken = good.filter(({ tokens }) => tokens > 1).map((t) => (t.whole - t.firstToken) / (t.tokens - 1));
   const met = good.filter(
     (t) => t.firstToken <= limits.firstToken && percentile(t.between, 0.99) <= limits.between,
   ).length;
   return {
     requests: timings.length,
-    failed: timings.length - good.length,
+    refused: refused.length,
+    refusals: percentiles(refused.map(({ whole }) => whole)),
+    failed: timings.length - good.length - refused.length,
     throughput: good.reduce((sum, { tokens }) => sum + tokens, 0) / seconds,
     requestsPerSecond: good.length / seconds,
     goodput: met / seconds,

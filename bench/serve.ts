@@ -1,170 +1,242 @@
 /**
- * `npm run bench -- serve`: a server under load, over loopback, by vLLM's definitions.
- *
- *     npm run bench -- serve --model 124m-q8_0.gguf
- *     npm run bench -- serve --url http://127.0.0.1:8081 --name llama     another server, such as llama.cpp's
- *
- * For a comparison run both on a quiet machine, one after the other.
+ * `npm run bench -- serve`: servers under load, over loopback, by vLLM's definitions: `gpt2 serve`, and where it says so the
+ * same batch in process and llama.cpp's own server. bench/README.md has more.
  */
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
+import { execFile } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import { gpt2Config } from "../src/architectures/gpt2/config.js";
+import { packageFile } from "../src/util/package-root.js";
 import { RandomStream } from "../src/util/random.js";
-import { type Limits, type Load, type LoadRequest, type LoadSummary, runLoad, send, summarise } from "./load-client.js";
+import { builtLlamaServer, modelFile, ownFile } from "./install.js";
+import { MachineLimits } from "./limits.js";
+import { type Load, type LoadRequest, type LoadSummary, runLoad, send, summarise } from "./load-client.js";
+import { describeMachine, thisMachine } from "./machine.js";
+import { SEED } from "./options.js";
+import type { Setup, WeightType } from "./protocol.js";
+import { replaceSection } from "./report.js";
+import { CASES, CHAT, many, OUTPUT, PROMPT, QUESTIONS, type ServeCase } from "./serve-cases.js";
+import { type RunningTarget, type ServerOptions, startLlama, startOwn } from "./servers.js";
 
 const HELP = `npm run bench -- serve [options]
-  --model NAME       model to serve (default: the package's own)
-  --dtype TYPE       its storage dtype
-  --threads N        threads that compute
-  --url URL          measure a server that runs already
+  --model FILE       model to serve (default: GPT-2 124M of seeded weights)
+  --type TYPE        their storage dtype (default q8_0)
+  --threads N        of every server (all processors)
+  --slots N          texts computed side by side (32)
+  --cases A,B        ${CASES.map(({ name }) => name).join(", ")} (all)
+  --seconds N        of each case with arrivals (20)
+  --overload N       seconds of the last (600)
+  --peers NAMES      llama.cpp, or none (llama.cpp)
+  --url URL          measure a server that runs already, and nothing else
   --name NAME        its model's name
-  --seconds N        time for each case with arrivals (default 20)
-  --cases A,B        unloaded, at-8, at-32, at-80%, long-prompts, shared-prefix, overload (default: all)
-  --json             print JSON`;
+  --json FILE        write everything measured; --with FILE keeps an earlier run's other cases
+  --write-docs       replace the table of docs/performance.md
+  --cache DIR        for programs and model files`;
 
-/** Of a chat: IETF's and vLLM's usual limits, in milliseconds. */
-const LIMITS: Limits = { firstToken: 200, between: 50 };
-const PROMPT = 128;
-const OUTPUT = 64;
-const LONG = 1000;
+const run = promisify(execFile);
+const log = (line: string): boolean => process.stderr.write(`${line}\n`);
+const random = new RandomStream(2);
 
-interface Target {
-  readonly url: string;
-  readonly model: string;
-  stop(): Promise<void>;
+interface Row extends LoadSummary {
+  readonly case: string;
+  readonly server: string;
 }
 
-/** Starts the server of this package in a process of its own. */
-async function startOwn(flags: { model?: string; dtype?: string; threads?: string }): Promise<Target> {
-  const args = ["dist/src/cli/main.js", "serve", "--port", "0", "--name", "bench", "--queue", "4096"];
-  for (const name of ["model", "dtype", "threads"] as const) if (flags[name]) args.push(`--${name}`, flags[name]);
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
-  const lines = createInterface({ input: child.stderr });
-  for await (const line of lines) {
-    const url = / at (http:\S+)$/.exec(line)?.[1];
-    if (url === undefined) process.stderr.write(`${line}\n`);
-    else return { url, model: "bench", stop: () => stopChild(child) };
-  }
-  throw new Error("the server ended");
+const { values: flags } = parseArgs({
+  args: process.argv.slice(3),
+  options: {
+    model: { type: "string" },
+    type: { type: "string", default: "q8_0" },
+    threads: { type: "string", default: `${availableParallelism()}` },
+    slots: { type: "string", default: "32" },
+    cases: { type: "string", default: CASES.map(({ name }) => name).join(",") },
+    seconds: { type: "string", default: "20" },
+    overload: { type: "string", default: "600" },
+    peers: { type: "string", default: "llama.cpp" },
+    url: { type: "string" },
+    name: { type: "string", default: "bench" },
+    json: { type: "string" },
+    with: { type: "string" },
+    "write-docs": { type: "boolean" },
+    cache: { type: "string", default: process.env.GPT2_BENCH_CACHE || join(tmpdir(), "gpt2-ts-bench") },
+    help: { type: "boolean" },
+  },
+});
+
+/** A load on a server; what is known of its answers is compared. */
+async function measure(target: RunningTarget, load: Load, limits = CHAT, known?: Map<string, string>) {
+  const one = (request: LoadRequest) => send(target.url, target.model, request);
+  const before = target.memory();
+  const { timings, seconds } = await runLoad(load, one, () => random.uniform());
+  const summary = summarise(timings.slice(load.skip ?? 0), seconds, limits);
+  const wrong = known ? timings.filter((t) => t.ok && known.get(t.prompt) !== t.text).length : undefined;
+  return { ...summary, ...(wrong !== undefined && { wrong }), memory: [before, target.memory()] as const };
 }
 
-function stopChild(child: ReturnType<typeof spawn>): Promise<void> {
-  return new Promise((resolve) => {
-    child.once("exit", () => resolve());
-    child.kill("SIGTERM");
-  });
+/** Files, programs and servers of a run. */
+async function prepare(): Promise<{ own: string; llama?: { program: string; file: string } }> {
+  const { model, cache } = flags;
+  if (model !== undefined) return { own: model };
+  const type = flags.type as WeightType;
+  const adamw = { learningRate: 0, beta1: 0, beta2: 0, epsilon: 0, weightDecay: 0, maxNorm: 0 };
+  const base = {
+    config: gpt2Config("gpt2"),
+    seed: SEED,
+    type,
+    threads: Number(flags.threads),
+    kind: "generate",
+    adamw,
+  };
+  const setup = base as unknown as Setup;
+  const own = await ownFile(setup, cache);
+  if (flags.peers === "none") return { own };
+  const program = await builtLlamaServer(cache);
+  return { own, llama: { program, file: await modelFile("make_gguf.py", ".gguf")(setup, cache) } };
 }
 
-const random = new RandomStream(1);
-/** Letters and spaces that any tokenizer of GPT-2 takes for about one token each. */
-const WORDS =
-  " the of and to in is you that it he was for on are as with his they at be this from have or by one had not".split(
-    " ",
-  );
-const text = (tokens: number): string =>
-  Array.from({ length: tokens }, () => ` ${WORDS[1 + random.below(WORDS.length - 1)]}`).join("");
-const many = (count: number, prompt: number, output = OUTPUT): LoadRequest[] =>
-  Array.from({ length: count }, () => ({ prompt: text(prompt), maxTokens: output }));
-
-interface Case {
-  readonly name: string;
-  /** @param capacity requests a second that the server answers when it is full */
-  load(capacity: number, seconds: number): Load;
-}
-
-const CASES: readonly Case[] = [
-  { name: "unloaded", load: () => ({ requests: many(100, PROMPT, 8), concurrency: 1 }) },
-  { name: "at-8", load: () => ({ requests: many(64, 16, 128), concurrency: 8 }) },
-  { name: "at-32", load: () => ({ requests: many(128, 16, 128), concurrency: 32 }) },
-  {
-    name: "at-80%",
-    load: (capacity, seconds) => {
-      const rate = 0.8 * capacity;
-      return { requests: many(Math.max(20, Math.round(rate * seconds)), PROMPT), rate, concurrency: 4096 };
-    },
-  },
-  {
-    name: "long-prompts",
-    load: (_, seconds) => {
-      const talking = many(4, 16, 40 * seconds);
-      return { requests: [...talking, ...many(2 * seconds, LONG, 2)], concurrency: 5 };
-    },
-  },
-  {
-    name: "shared-prefix",
-    load: () => {
-      const prefix = text(512);
-      return {
-        requests: Array.from({ length: 40 }, () => ({ prompt: prefix + text(8), maxTokens: 2 })),
-        concurrency: 1,
-      };
-    },
-  },
-  {
-    name: "overload",
-    load: (capacity, seconds) => {
-      const rate = 4 * capacity;
-      return { requests: many(Math.round(rate * seconds), PROMPT), rate, concurrency: 1e6 };
-    },
-  },
-];
-
-async function capacityOf(run: (load: Load) => Promise<LoadSummary>): Promise<number> {
-  const { requestsPerSecond } = await run({ requests: many(96, PROMPT), concurrency: 32 });
-  return requestsPerSecond;
+async function inProcess(options: ServerOptions, { requests, concurrency }: Load): Promise<number> {
+  const script = fileURLToPath(new URL("./serve-in-process.js", import.meta.url));
+  const { stdout } = await run(process.execPath, [script, JSON.stringify({ ...options, requests, concurrency })]);
+  return Number(stdout);
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    args: process.argv.slice(3),
-    options: {
-      model: { type: "string" },
-      dtype: { type: "string" },
-      threads: { type: "string" },
-      url: { type: "string" },
-      name: { type: "string", default: "bench" },
-      seconds: { type: "string", default: "20" },
-      cases: { type: "string", default: CASES.map(({ name }) => name).join(",") },
-      json: { type: "boolean" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help) return console.log(HELP);
-  const wanted = values.cases.split(",");
+  if (flags.help) return console.log(HELP);
+  const wanted = flags.cases.split(",");
   const wrong = wanted.find((name) => !CASES.some((c) => c.name === name));
   if (wrong !== undefined) throw new Error(`no case ${wrong}\n${HELP}`);
-  const target: Target = values.url
-    ? { url: values.url, model: values.name, stop: async () => {} }
-    : await startOwn(values);
-  try {
-    const run = async (load: Load): Promise<LoadSummary> => {
-      const one = (request: LoadRequest) => send(target.url, target.model, request);
-      const { timings, seconds } = await runLoad(load, one, () => random.uniform());
-      return summarise(timings, seconds, LIMITS);
-    };
-    await run({ requests: many(4, PROMPT, 8), concurrency: 2 });
-    const capacity = await capacityOf(run);
-    if (!values.json)
-      console.log(`capacity: ${capacity.toFixed(1)} requests/s of ${PROMPT} + ${OUTPUT} tokens\n${HEAD}`);
-    const results: Record<string, LoadSummary> = {};
-    for (const { name, load } of CASES.filter((c) => wanted.includes(c.name))) {
-      results[name] = await run(load(capacity, Number(values.seconds)));
-      if (!values.json) console.log(row(name, results[name]));
+  const cases = CASES.filter(({ name }) => wanted.includes(name));
+  const load = loadavg()[0]!;
+  const rows: Row[] = [];
+  if (flags.url !== undefined) {
+    const url = { name: "server", url: flags.url, model: flags.name, memory: () => undefined, stop: async () => {} };
+    await measureCases(cases, rows, async () => url);
+  } else {
+    const { own, llama } = await prepare();
+    const options = { file: own, threads: Number(flags.threads), slots: Number(flags.slots), queue: 512 };
+    await measureCases(
+      cases,
+      rows,
+      (queue) => startOwn({ ...options, queue }),
+      async (each, given) => {
+        rows.push(plainRow(each.name, "in process", await inProcess(options, given)));
+        if (!llama) return;
+        const peer = await startLlama(llama.program, { ...options, file: llama.file });
+        try {
+          await measure(peer, { requests: many(4, PROMPT, 8), concurrency: 2 });
+          rows.push({ case: each.name, server: "llama.cpp", ...(await measure(peer, given)) });
+        } finally {
+          await peer.stop();
+        }
+      },
+    );
+  }
+  await report(rows, load);
+}
+
+/** The cases one after the other; servers with other queues are others. */
+async function measureCases(
+  cases: readonly ServeCase[],
+  rows: Row[],
+  start: (queue: number) => Promise<RunningTarget>,
+  compare?: (each: ServeCase, load: Load) => Promise<void>,
+): Promise<void> {
+  for (const queue of new Set(cases.map((c) => c.queue ?? 512))) {
+    const target = await start(queue);
+    try {
+      await measure(target, { requests: many(4, PROMPT, 8), concurrency: 2 });
+      const capacity = (
+        await measure(target, { requests: many(96, PROMPT), concurrency: 32 - 16 * Number(queue < 32) })
+      ).requestsPerSecond;
+      log(`capacity: ${capacity.toFixed(1)} requests/s of ${PROMPT} + ${OUTPUT} tokens`);
+      for (const each of cases.filter((c) => (c.queue ?? 512) === queue)) {
+        const load = each.load(capacity, Number(each.name === "overload" ? flags.overload : flags.seconds));
+        const known = load.requests.some((request) => request.known) ? await answers(target) : undefined;
+        const row = { case: each.name, server: target.name, ...(await measure(target, load, each.limits, known)) };
+        rows.push(row);
+        log(rowText(row));
+        if (each.compared) await compare?.(each, load);
+      }
+    } finally {
+      await target.stop();
     }
-    if (values.json) console.log(JSON.stringify({ capacity, results }, null, 2));
-  } finally {
-    await target.stop();
   }
 }
 
-const HEAD = `| load | requests | failed | tokens/s | requests/s | goodput | first token ms, median | p99 | between tokens ms, median | p99 | per token ms |
-|---|---|---|---|---|---|---|---|---|---|---|`;
+/** What each question is answered alone. */
+async function answers(target: RunningTarget): Promise<Map<string, string>> {
+  const known = new Map<string, string>();
+  for (const question of QUESTIONS) {
+    const { prompt, text } = await send(target.url, target.model, { ...question, salt: "alone" });
+    known.set(prompt, text);
+  }
+  return known;
+}
 
-function row(name: string, s: LoadSummary): string {
-  const ms = (x: number): string => x.toFixed(1);
-  const counts = [s.requests, s.failed, s.throughput.toFixed(0), s.requestsPerSecond.toFixed(1), s.goodput.toFixed(1)];
-  const times = [s.firstToken.median, s.firstToken.p99, s.between.median, s.between.p99, s.perToken.median].map(ms);
-  return `| ${[name, ...counts, ...times].join(" | ")} |`;
+/** Of what has no times of its own. */
+function plainRow(name: string, server: string, throughput: number): Row {
+  const none = { median: Number.NaN, p99: Number.NaN };
+  const times = { firstToken: none, between: none, perToken: none, refusals: none };
+  return {
+    case: name,
+    server,
+    requests: 0,
+    failed: 0,
+    refused: 0,
+    throughput,
+    requestsPerSecond: 0,
+    goodput: 0,
+    ...times,
+  };
+}
+
+async function report(measured: readonly Row[], load: number): Promise<void> {
+  const earlier =
+    flags.with === undefined ? [] : (JSON.parse(readFileSync(flags.with, "utf8")) as { rows: Row[] }).rows;
+  const again = new Set(measured.map((row) => row.case));
+  const order = CASES.map(({ name }) => name);
+  const rows = [...earlier.filter((row) => !again.has(row.case)), ...measured].sort(
+    (a, b) => order.indexOf(a.case) - order.indexOf(b.case),
+  );
+  const limits = await MachineLimits.compile(Number(flags.threads)).catch(() => undefined);
+  const machine = describeMachine(thisMachine(limits?.instructionSets ?? []));
+  await limits?.close();
+  const command = `npm run bench -- serve ${process.argv.slice(3).join(" ")}`.trim();
+  const caption = `${machine}, load ${load.toFixed(1)} before; \`${command}\``;
+  const body = [caption, [HEAD, ...rows.map(rowText)].join("\n"), explanations(rows)].join("\n\n");
+  console.log(body);
+  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify({ machine, command, rows }, null, 1)}\n`);
+  if (!flags["write-docs"]) return;
+  const doc = packageFile("docs/performance.md");
+  writeFileSync(doc, replaceSection(readFileSync(doc, "utf8"), "serve", body));
+}
+
+const explanations = (rows: readonly Row[]): string =>
+  CASES.filter(({ name }) => rows.some((row) => row.case === name))
+    .map(({ name, about, limits = CHAT }) => {
+      return `- \`${name}\`: ${about}; goodput counts first tokens within ${limits.firstToken} ms and gaps of at most ${limits.between} ms`;
+    })
+    .join("\n");
+
+const HEAD = `| load | server | requests | refused, failed, wrong | tokens/s | requests/s | goodput | first token ms, median | p99 | between tokens ms, median | p99 | refusal ms, median | p99 | MiB before, after |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|`;
+
+function rowText(row: Row): string {
+  const ms = (x: number): string => (Number.isNaN(x) ? "-" : x.toFixed(1));
+  const plain = row.requests === 0;
+  const counts = plain ? ["-", "-"] : [row.requests, `${row.refused}, ${row.failed}, ${row.wrong ?? "-"}`];
+  const rates = [
+    row.throughput.toFixed(0),
+    ...(plain ? ["-", "-"] : [row.requestsPerSecond, row.goodput].map((x) => x.toFixed(1))),
+  ];
+  const refusals = row.refused > 0 ? [row.refusals.median, row.refusals.p99].map(ms) : ["-", "-"];
+  const times = [row.firstToken.median, row.firstToken.p99, row.between.median, row.between.p99].map(ms);
+  const memory =
+    row.memory?.map((bytes) => (bytes === undefined ? "-" : (bytes / 2 ** 20).toFixed(0))).join(", ") ?? "-";
+  return `| ${[row.case, row.server, ...counts, ...rates, ...times, ...refusals, memory].join(" | ")} |`;
 }
 
 await main();

@@ -15,6 +15,11 @@ writes harness-default.json beside it, the same with the package's default model
 does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares what `gpt2 eval --json` wrote
 with that. The limit is that of items, of BLiMP in all (the first pairs of each paradigm), of WikiText of pages. For the
 time that both take: `--dtype float32`, and `--shape gpt2 --save FOLDER` for a model of GPT-2's size.
+
+    python3 scripts/python/make_harness_fixture.py --server http://127.0.0.1:8080 --data FOLDER --limit 100 --out served.json
+
+asks a running `gpt2 serve` in place of transformers, through the harness's `local-completions` with the tokenizer that the
+server offers; compared with `gpt2 eval` of the same model, the two should agree to the last bits.
 """
 
 import argparse
@@ -27,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -155,6 +161,52 @@ def stopwatch(target, *methods):
     return lambda: spent[0]
 
 
+def served(base):
+    """The harness's client of OpenAI's API. Nothing is fetched: the tokenizer is the server's, /tokenizer_info."""
+    from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+    with urllib.request.urlopen(base + "/v1/models") as response:
+        card = json.load(response)["data"][0]
+    return LocalCompletionsAPI(
+        model=card["id"],
+        base_url=base + "/v1/completions",
+        max_length=card["max_model_len"],
+        num_concurrent=8,
+        batch_size=16,
+    )
+
+
+def local_model(args, scratch):
+    """A folder's or the seeded model by transformers, and the shape of the latter."""
+    shape = Config() if args.shape == "gpt2" else CONFIG
+    if args.model:
+        model = transformers.AutoModelForCausalLM.from_pretrained(args.model)
+        tokenizer_folder = args.model
+    else:
+        model = hugging_face_model(shape, seeded_weights(shape, SEED))
+        tokenizer_folder = Path(args.save) if args.save else scratch / "tokenizer"
+        if args.save:
+            model.save_pretrained(args.save)
+        dist = (ROOT / args.dist).as_uri()
+        subprocess.run(
+            ["node", "--input-type=module", "-e", SAVE_TOKENIZER, dist, str(tokenizer_folder)], check=True, cwd=ROOT
+        )
+    end = "<|endoftext|>"
+    file = str(Path(tokenizer_folder) / "tokenizer.json")
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=file, bos_token=end, eos_token=end)
+    model = model.to(getattr(torch, args.dtype)).eval()
+    return HFLM(pretrained=model, tokenizer=tokenizer, batch_size=args.batch, device="cpu"), shape
+
+
+def described(args, shape):
+    """What the model was, for the file."""
+    if args.server:
+        return {"server": args.server, "dtype": "the server's"}
+    if args.model:
+        return {"model": args.model, **weights_hash(args.model), "dtype": args.dtype}
+    return {"config": vars(shape), "seed": SEED, "dtype": args.dtype}
+
+
 def weights_hash(folder):
     file = Path(folder) / "model.safetensors"
     return {"weights": hashlib.sha256(file.read_bytes()).hexdigest()} if file.exists() else {}
@@ -163,6 +215,7 @@ def weights_hash(folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", help="a Hugging Face folder; otherwise the seeded one")
+    parser.add_argument("--server", help="address of a running gpt2 serve, which answers in place of transformers")
     parser.add_argument("--data", type=Path, default=FIXTURES / "data")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--tasks", help="only those whose names begin with this")
@@ -173,27 +226,12 @@ def main():
     parser.add_argument("--dist", default="dist")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    if args.server and not args.out:
+        parser.error("--server wants --out")
     args.out = args.out or FIXTURES / ("harness-default.json" if args.model else "harness.json")
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        if args.model:
-            model = transformers.AutoModelForCausalLM.from_pretrained(args.model)
-            tokenizer_folder = args.model
-        else:
-            shape = Config() if args.shape == "gpt2" else CONFIG
-            model = hugging_face_model(shape, seeded_weights(shape, SEED))
-            tokenizer_folder = Path(args.save) if args.save else scratch / "tokenizer"
-            if args.save:
-                model.save_pretrained(args.save)
-            dist = (ROOT / args.dist).as_uri()
-            subprocess.run(
-                ["node", "--input-type=module", "-e", SAVE_TOKENIZER, dist, str(tokenizer_folder)], check=True, cwd=ROOT
-            )
-        end = "<|endoftext|>"
-        file = str(Path(tokenizer_folder) / "tokenizer.json")
-        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=file, bos_token=end, eos_token=end)
-        model = model.to(getattr(torch, args.dtype)).eval()
-        lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=args.batch, device="cpu")
+        lm, shape = (served(args.server.rstrip("/")), None) if args.server else local_model(args, scratch)
         configs = task_configs(args.data.resolve(), scratch)
         configs = {name: c for name, c in configs.items() if name.startswith(args.tasks or "")}
         answering = stopwatch(lm, "loglikelihood", "loglikelihood_rolling")
@@ -230,8 +268,7 @@ def main():
             "transformers": transformers.__version__,
             "torch": torch.__version__,
         },
-        **({"model": args.model, **weights_hash(args.model)} if args.model else {"config": vars(shape), "seed": SEED}),
-        "dtype": args.dtype,
+        **described(args, shape),
         **({} if args.out.parent == FIXTURES else {"threads": torch.get_num_threads(), "seconds": seconds}),
         "results": results,
     }

@@ -10,9 +10,9 @@ import { byteTokenizer, seededWeights } from "../generate/models.js";
 /** A model of random weights over bytes that has room for texts. */
 export const CONFIG = gpt2Config({ vocabSize: 257, nCtx: 96, nEmbd: 24, nHead: 3, nLayer: 2 });
 
-export async function servedModel(scheduling?: SchedulerOptions, on?: Backend): Promise<GPT2> {
+export async function servedModel(scheduling?: SchedulerOptions, on?: Backend, config = CONFIG): Promise<GPT2> {
   const backend = on ?? (await referenceBackend());
-  const parts = { backend, config: CONFIG, weights: seededWeights(backend, CONFIG, 1), tokenizer: byteTokenizer() };
+  const parts = { backend, config, weights: seededWeights(backend, config, 1), tokenizer: byteTokenizer() };
   return new GPT2(parts, scheduling);
 }
 

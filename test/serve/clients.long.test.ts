@@ -1,4 +1,4 @@
-/** Real clients against the server: OpenAI's JavaScript SDK and Vercel's AI SDK. */
+/** Real clients against the server: OpenAI's JavaScript SDK, Vercel's AI SDK and LangChain.js. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Served, served } from "./client.js";
@@ -6,6 +6,7 @@ import { tool } from "./tools.js";
 
 const openai = await tool("openai");
 const [ai, compatible] = [await tool("ai"), await tool("@ai-sdk/openai-compatible")];
+const langchain = await tool("@langchain/openai");
 const MISSING = "npm run test:all installs it";
 const TEXT = "The quick brown fox";
 
@@ -115,6 +116,75 @@ describe("Vercel's AI SDK", { skip: ai && compatible ? false : MISSING }, () => 
     assert.equal(streamed, whole.text);
     const { embedding } = await ai.embed({ model: provider.textEmbeddingModel("tiny"), value: TEXT });
     assert.equal(embedding.length, 24);
+    await api.close();
+  });
+});
+
+describe("LangChain.js", { skip: langchain ? false : MISSING }, () => {
+  const settings = (api: Served, more: object = {}) => {
+    return {
+      model: "tiny",
+      apiKey: "none",
+      configuration: { baseURL: `${api.server.url}/v1` },
+      maxRetries: 0,
+      ...more,
+    };
+  };
+
+  it("completes, chats, streams and embeds", async () => {
+    const api = await served();
+    const model = new langchain.OpenAI(settings(api, { maxTokens: 10, temperature: 0 }));
+    const whole = await model.invoke(TEXT);
+    let streamed = "";
+    for await (const piece of await model.stream(TEXT)) streamed += piece;
+    assert.ok(whole.length > 0);
+    assert.equal(streamed, whole);
+    const chat = new langchain.ChatOpenAI(settings(api, { maxTokens: 8, temperature: 0 }));
+    const { content, usage_metadata: usage } = await chat.invoke("Hi");
+    let reply = "";
+    for await (const piece of await chat.stream("Hi")) reply += piece.content;
+    assert.equal(reply, content);
+    assert.equal(usage.output_tokens, 8);
+    const embeddings = new langchain.OpenAIEmbeddings(settings(api));
+    const vectors = await embeddings.embedDocuments(["a", "b"]);
+    assert.deepEqual([vectors.length, vectors[1].length], [2, 24]);
+    const want = await api.model.embed("b");
+    assert.ok(vectors[1].every((x: number, i: number) => Math.abs(x - want[i]!) < 1e-6));
+    await api.close();
+  });
+
+  it("stops when its reader leaves, or aborts", async () => {
+    const api = await served({}, { slots: 4 });
+    const { scheduler } = api.model.generation();
+    const idle = async () => {
+      while (scheduler.status.running + scheduler.status.waiting > 0) await new Promise((r) => setTimeout(r, 5));
+    };
+    const options = settings(api, { maxTokens: 90, modelKwargs: { ignore_eos: true } });
+    const chat = new langchain.ChatOpenAI(options);
+    let seen = 0;
+    for await (const _ of await chat.stream("Hi")) if (++seen === 3) break;
+    await idle();
+    const controller = new AbortController();
+    const running = chat.invoke("Hi", { signal: controller.signal });
+    while (scheduler.status.running === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    controller.abort();
+    await assert.rejects(running);
+    await idle();
+    await api.close();
+  });
+
+  it("throws what the server says, and asks again when its queue is full", async () => {
+    const api = await served({ queue: 1 }, { slots: 1 });
+    const wrong = new langchain.ChatOpenAI(settings(api, { temperature: -1 }));
+    await assert.rejects(wrong.invoke("Hi"), (error: { status?: number; param?: string }) => {
+      assert.deepEqual([error.status, error.param], [400, "temperature"]);
+      return true;
+    });
+    const more = { maxTokens: 60, maxRetries: 10, modelKwargs: { ignore_eos: true } };
+    const patient = new langchain.OpenAI(settings(api, more));
+    const answers = await Promise.all(Array.from({ length: 4 }, () => patient.invoke("a")));
+    assert.ok(answers.every((text) => text.length > 0));
+    assert.match((await api.get("/metrics")).text, /^gpt2_requests_refused_total [1-9]/m);
     await api.close();
   });
 });
