@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.js";
+import { TokenizerError, UsageError } from "../errors.js";
 import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import type { FilledMask } from "./options.js";
 import { largestIndices, softmax } from "./probabilities.js";
@@ -37,9 +37,20 @@ export function filledMasks(
   const scores = targets ? targets.map((id) => probabilities[id]!) : probabilities;
   return largestIndices(scores, Math.min(topK, candidates.length)).map((i) => {
     const token = candidates[i]!;
+    const text = textOf(tokenizer, token);
     const filled = Array.from(ids);
-    filled[at] = token;
+    filled.splice(at, 1, ...(text === undefined ? [] : [token]));
     const sequence = tokenizer.decode(filled, { skipSpecialTokens: skipSpecial });
-    return { score: scores[i]!, token, token_str: tokenizer.decode([token]), sequence };
+    return { score: scores[i]!, token, token_str: text ?? "", sequence };
   });
+}
+
+/** Undefined for rows of the model beyond its tokenizer's vocabulary, which transformers reads as nothing. */
+function textOf(tokenizer: EncoderTokenizer, token: number): string | undefined {
+  try {
+    return tokenizer.decode([token]);
+  } catch (error) {
+    if (error instanceof TokenizerError) return undefined;
+    throw error;
+  }
 }

@@ -127,6 +127,21 @@ describe("a DistilBERT", () => {
 });
 
 describe("a BERT", () => {
+  it("has no text for rows beyond its tokenizer's vocabulary, as transformers", async () => {
+    await using model = await BERT.load(bertFolder("masked"));
+    const { vocabSize } = model.config;
+    assert.ok(model.tokenizer!.vocabSize < vocabSize);
+    const filled = await model.fillMask("the [MASK]", { topK: vocabSize });
+    const beyond = filled.filter(({ token }) => token >= model.tokenizer!.vocabSize);
+    // By the pipeline of transformers 5.24.
+    const texts = beyond.map(({ token, token_str, sequence }) => [token, token_str, sequence]);
+    assert.deepEqual(texts, [
+      [80, "", "the"],
+      [79, "", "the"],
+    ]);
+    assert.ok(Math.abs(beyond[0]!.score - 0.004711105) < 1e-6);
+  });
+
   it("tells whether a sentence follows another", async () => {
     await using model = await BERT.load(bertFolder("pretraining"));
     const [a, b] = BERT_EXPECTED.pairs[0]!;

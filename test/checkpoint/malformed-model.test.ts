@@ -47,13 +47,13 @@ describe("config.json", () => {
       "the class of another model",
       { architectures: ["LlamaForCausalLM"] },
       "ConfigError",
-      /model_type: expected "gpt2" or "gpt_neo" or "bert" or "distilbert", got "LlamaForCausalLM"/,
+      /model_type: expected "gpt2" or "gpt_neo" or "bert" or "distilbert" or "roberta", got "LlamaForCausalLM"/,
     ],
     [
       "another model",
       { model_type: "llama" },
       "ConfigError",
-      /model_type: expected "gpt2" or "gpt_neo" or "bert" or "distilbert", got "llama"/,
+      /model_type: expected "gpt2" or "gpt_neo" or "bert" or "distilbert" or "roberta", got "llama"/,
     ],
     [
       "a size of text",

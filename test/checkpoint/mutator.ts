@@ -69,7 +69,7 @@ export class Mutator {
 
   /** One to four changed bytes from `start` to `end`, and nothing moved. */
   overwrite(file: Uint8Array, start: number, end: number): Uint8Array {
-    const out = file.slice();
+    const out = new Uint8Array(file);
     for (let n = 1 + this.below(4); n > 0; n--) {
       const at = start + this.below(end - start);
       out[at] = this.below(2) > 0 ? out[at]! ^ (1 << this.below(8)) : this.pick([0, 1, 7, 0x7f, 0x80, 0xff]);
@@ -80,7 +80,8 @@ export class Mutator {
   #change(file: Uint8Array, limit: number): Uint8Array {
     const at = this.below(Math.max(1, Math.min(limit, file.length)));
     const length = 1 + this.below(16);
-    const copy = file.slice();
+    // A Buffer's slice would share its memory, and the damage of all rounds add up.
+    const copy = new Uint8Array(file);
     const kind = this.below(6);
     if (kind === 0 && copy.length > 0) copy[at]! ^= 1 << this.below(8);
     else if (kind === 1 && copy.length > 0)
