@@ -97,6 +97,12 @@ describe("config.json", () => {
       "ConfigError",
       /scale_attn_by_inverse_layer_idx: expected true or false, got 1/,
     ],
+    [
+      "padding of RoBERTa in lists, which may be deeper than the stack",
+      { model_type: "roberta", pad_token_id: [[1]] },
+      "ConfigError",
+      /pad_token_id: expected 1, as RoBERTa has, got \[a list\]/,
+    ],
     ["cross-attention", configJson(SMALL, { add_cross_attention: true }), "ConfigError", /add_cross_attention/],
   ];
   for (const [name, config, error, message] of cases) {

@@ -1,6 +1,7 @@
 import type { RawTensor } from "../../../checkpoint/raw-tensor.js";
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
 import { ConfigError } from "../../../errors.js";
+import { quote } from "../../../util/quote.js";
 import type { HuggingFaceMapping } from "../../mapping.js";
 import { HEAD } from "../../tensor-spec.js";
 import type { BertConfig } from "../config.js";
@@ -32,7 +33,7 @@ const NAMES: readonly (readonly [theirs: string, ours: string])[] = [
 function readConfig(json: JsonObject, file: string): BertConfig {
   const { pad_token_id: padding = 1, max_position_embeddings: rows = UNUSED + 512 } = json;
   if (padding !== 1) {
-    throw new ConfigError({ op: `reading ${file}: pad_token_id`, expected: "1, as RoBERTa has", got: String(padding) });
+    throw new ConfigError({ op: `reading ${file}: pad_token_id`, expected: "1, as RoBERTa has", got: quote(padding) });
   }
   const positions = typeof rows === "number" ? rows - UNUSED : rows;
   const fields = { vocab_size: 50265, ...json, max_position_embeddings: positions };
