@@ -5,7 +5,7 @@ import type { BeamResult } from "./generate/beam/run.js";
 import { bestOf, checkBestOf } from "./generate/best-of.js";
 import { Engine } from "./generate/engine.js";
 import { type GeneratedToken, type GenerationModel, generateTokens } from "./generate/generate.js";
-import { type GenerateOptions, generateSettings } from "./generate/options.js";
+import { type GenerateSettings, generateSettings } from "./generate/options.js";
 import type { GenerateUntilRequest, Generation, LogLikelihood, LogLikelihoodRequest } from "./generate/requests.js";
 import { Scheduler, type SchedulerOptions } from "./generate/scheduler.js";
 import type { WatermarkOptions } from "./generate/watermark/options.js";
@@ -18,6 +18,7 @@ import type {
   RequestOptions,
   Score,
   ScoreOptions,
+  TextOptions,
 } from "./gpt2/options.js";
 import type { Detection } from "./misuse/detect/detect.js";
 import type { VerifyWatermarkOptions, WatermarkReport } from "./misuse/watermark/verify.js";
@@ -93,17 +94,16 @@ export class GPT2 extends LoadedModel {
    * @throws {UsageError} an option out of range, or an id outside the vocabulary.
    * @throws {ContextLengthError} the prompt has more tokens than the context.
    */
-  async *generate(
-    prompt: TextOrIds = "",
-    options: GenerateOptions = {},
-  ): AsyncGenerator<GeneratedToken, void, undefined> {
-    const settings = generateSettings(options, this.sampling);
+  async *generate(prompt: TextOrIds = "", options: TextOptions = {}): AsyncGenerator<GeneratedToken, void, undefined> {
+    const { draft, draftTokens, ...rest } = options;
+    const settings = generateSettings(rest, this.sampling);
     if (settings.stop.length > 0) this.ids.needTokenizer("stop strings");
-    yield* generateTokens(this.#generation(options), this.ids.encode(prompt), settings);
+    const drafting = draft && (await this.drafting(draft, draftTokens, settings));
+    yield* generateTokens(this.#generation(options), this.ids.encode(prompt), { ...settings, draft: drafting });
   }
 
   /** The whole continuation at once. */
-  async complete(prompt: TextOrIds = "", options: Omit<GenerateOptions, "samples"> = {}): Promise<Completion> {
+  async complete(prompt: TextOrIds = "", options: Omit<TextOptions, "samples"> = {}): Promise<Completion> {
     const [completion] = await this.completions(prompt, { ...options, samples: 1 });
     return completion!;
   }
@@ -227,6 +227,18 @@ export class GPT2 extends LoadedModel {
 
   protected override releaseRuns(): Promise<void> {
     return this.#scheduler.dispose();
+  }
+
+  /** @internal The setting for generating with a draft model. */
+  async drafting(
+    draft: GPT2,
+    tokens: number | undefined,
+    settings: GenerateSettings,
+  ): Promise<GenerateSettings["draft"]> {
+    const { draftSetting } = await import("./gpt2/draft.js");
+    const own = { generation: this.#generation({ adapter: null }), tokenizer: this.tokenizer };
+    const other = { generation: draft.#generation({ adapter: null }), tokenizer: draft.tokenizer };
+    return draftSetting(own, other, tokens, settings);
   }
 
   /** @internal What requests that know token ids run on: those of a server. */

@@ -46,7 +46,7 @@ export type { AttentionMaps } from "./generate/attention-maps.js";
 export type { BeamLimits, BeamOptions } from "./generate/beam/options.js";
 export type { BeamResult } from "./generate/beam/run.js";
 export type { Classification, LabelScore } from "./generate/classify.js";
-export type { Alternative, FinishReason, GeneratedToken } from "./generate/generate.js";
+export type { Alternative, DraftCounts, FinishReason, GeneratedToken } from "./generate/generate.js";
 export type { GenerateOptions } from "./generate/options.js";
 export type {
   GenerateUntilRequest,
@@ -78,6 +78,7 @@ export type {
   RequestOptions,
   Score,
   ScoreOptions,
+  TextOptions,
 } from "./gpt2/options.js";
 export { GPT2, type ScheduleOption } from "./gpt2.js";
 export type { CalibratedLength, Calibration, Fingerprint } from "./misuse/detect/calibration.js";

@@ -48,6 +48,7 @@ const OF_SAMPLING = [
   "seed",
   "promptLookup",
   "draft",
+  "draftTokens",
   "watermark",
   "trace",
   "regex",

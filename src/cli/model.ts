@@ -39,6 +39,19 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
   return loaded;
 }
 
+/** Loads the model of `--draft`, on the same machine options as the other. */
+export async function loadDraft(
+  name: string,
+  flags: Omit<ModelFlags, "model" | "adapter">,
+  signal: AbortSignal,
+): Promise<GPT2> {
+  const { backend, threads, offline } = flags;
+  return loadModel(
+    { model: name, ...(backend && { backend }), ...(threads && { threads }), ...(offline && { offline }) },
+    signal,
+  );
+}
+
 export type EncoderFlags = Omit<ModelFlags, "model"> & { readonly model: string };
 
 /** Loads the BERT of the flags. */

@@ -1,4 +1,4 @@
-import type { FinishReason, GeneratedToken } from "../generate/generate.js";
+import type { DraftCounts, FinishReason, GeneratedToken } from "../generate/generate.js";
 import { print, printJson, printText, rounded, styleFor } from "./output.js";
 
 export interface SampleWriterOptions {
@@ -101,6 +101,7 @@ interface JsonSample {
   readonly spans: [start: number, end: number][];
   traced: boolean;
   score?: number;
+  drafts?: DraftCounts;
 }
 
 /** Prints a line of JSON for each sample, once it and those before it are complete. */
@@ -122,7 +123,7 @@ class JsonWriter implements SampleWriter {
 
   start(): void {}
 
-  write({ sample, token, text, logprob, finishReason, inSpan, score }: SampleToken): void {
+  write({ sample, token, text, logprob, finishReason, inSpan, score, drafts }: SampleToken): void {
     const record = this.#samples[sample]!;
     record.text += text;
     record.traced ||= inSpan !== undefined;
@@ -131,6 +132,7 @@ class JsonWriter implements SampleWriter {
     record.logprobs.push(rounded(logprob));
     if (finishReason) record.finishReason = finishReason;
     if (score !== undefined) record.score = rounded(score);
+    if (drafts) record.drafts = drafts;
     for (; this.#samples[this.#printed]?.finishReason; this.#printed++) this.#print(this.#printed);
   }
 
@@ -145,8 +147,8 @@ class JsonWriter implements SampleWriter {
 
   #print(sample: number): void {
     const { prompt, seed } = this.#options;
-    const { text, finishReason, tokens, logprobs, spans, traced, score } = this.#samples[sample]!;
-    printJson({ sample, prompt, text, finishReason, tokens, logprobs, ...(traced && { spans }), score, seed });
+    const { text, finishReason, tokens, logprobs, spans, traced, score, drafts } = this.#samples[sample]!;
+    printJson({ sample, prompt, text, finishReason, tokens, logprobs, ...(traced && { spans }), drafts, score, seed });
   }
 }
 

@@ -1,45 +1,52 @@
-/** Forgetting factor: about the last fifty runs count. */
+/** Weight of a run after each later one: some fifty count. */
 const MEMORY = 0.98;
-/** Variance of the coefficients before the first run. */
+/** Uncertainty of the coefficients before the first run. */
 const PRIOR = 1e3;
 
+/** What a run computes. */
+export interface RunSize {
+  readonly tokens: number;
+  /** Cached keys that its tokens read, in all. */
+  readonly keys: number;
+  /** Rows of logits. */
+  readonly rows: number;
+}
+
 /**
- * Predicts the duration of a run from its size, by least squares over the runs so far, weighted towards recent ones:
- * milliseconds = a + b · tokens + c · keys read, in thousands. Recursive least squares with a forgetting factor.
+ * Predicts how long a run takes from its size, by least squares over the runs so far, older ones counting less:
+ * milliseconds = a + b · tokens + c · keys, in thousands + d · rows. Recursive least squares with a forgetting factor; no
+ * coefficient falls below 0, so that runs of one size do not teach that larger ones are faster.
  */
 export class CostModel {
-  #theta = [1, 0.2, 0.02];
-  #covariance = [
-    [PRIOR, 0, 0],
-    [0, PRIOR, 0],
-    [0, 0, PRIOR],
-  ];
+  #theta = [1, 0.2, 0.02, 0.1];
+  #covariance: number[][] = this.#theta.map((_, i) => this.#theta.map((_, j) => (i === j ? PRIOR : 0)));
   #runs = 0;
 
-  /** Runs observed. */
+  /** Number of runs observed. */
   get runs(): number {
     return this.#runs;
   }
 
-  /** Learns from a run. @param keys total number of cached keys that its tokens read */
-  observe(tokens: number, keys: number, milliseconds: number): void {
-    const x = [1, tokens, keys / 1000];
+  /** Learns from a run. */
+  observe(size: RunSize, milliseconds: number): void {
+    const x = features(size);
     const px = this.#covariance.map((row) => dot(row, x));
     const scale = MEMORY + dot(x, px);
     const gain = px.map((v) => v / scale);
     const error = milliseconds - dot(this.#theta, x);
-    this.#theta = this.#theta.map((t, i) => t + gain[i]! * error);
-    // Bounded: the variance would grow forever in directions that no run explores.
+    this.#theta = this.#theta.map((t, i) => Math.max(0, t + gain[i]! * error));
+    // Bounded, so that directions that no run explores do not grow forever.
     this.#covariance = this.#covariance.map((row, i) =>
       row.map((v, j) => Math.min(PRIOR, (v - gain[i]! * px[j]!) / MEMORY)),
     );
     this.#runs++;
   }
 
-  /** Predicted milliseconds of a run. */
-  estimate(tokens: number, keys: number): number {
-    return Math.max(0, dot(this.#theta, [1, tokens, keys / 1000]));
+  /** Milliseconds that a run is expected to take. */
+  estimate(size: RunSize): number {
+    return dot(this.#theta, features(size));
   }
 }
 
+const features = ({ tokens, keys, rows }: RunSize): number[] => [1, tokens, keys / 1000, rows];
 const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, v, i) => sum + v * b[i]!, 0);

@@ -4,6 +4,7 @@ import { ContextLengthError, UsageError } from "../errors.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { RandomStream } from "../util/random.js";
+import type { Draft } from "./draft-model.js";
 import type { LogitsRow } from "./engine.js";
 import type { Continuation, Step } from "./job.js";
 import { largest } from "./largest.js";
@@ -37,6 +38,15 @@ export interface GeneratedToken {
   readonly sample: number;
   /** Set on the last token of a sample. */
   readonly finishReason?: FinishReason;
+  /** On the last token of a sample, if tokens of it were drafted. */
+  readonly drafts?: DraftCounts;
+}
+
+/** How well drafts did, by prompt lookup or a draft model. */
+export interface DraftCounts {
+  /** Tokens proposed, and how many of them the model accepted. */
+  readonly proposed: number;
+  readonly accepted: number;
 }
 
 /** A possible token, and its log-probability in the model's own distribution. */
@@ -100,10 +110,13 @@ export async function* generateTokens(
     );
     for (const continuation of samples) {
       const job = { tokens: ids, adapter, continuation, priority, scope, started, signal: left.signal };
-      scheduler.submit(continuation.index === 0 ? { ...job, scoring } : job).then(
-        () => queues.end(continuation.index),
-        (error) => queues.fail(error),
-      );
+      scheduler
+        .submit(continuation.index === 0 ? { ...job, scoring } : job)
+        .finally(() => continuation.modelDraft?.close())
+        .then(
+          () => queues.end(continuation.index),
+          (error) => queues.fail(error),
+        );
     }
     // A tokenizer's tables take milliseconds to build: start while the prompt is being read.
     await yieldToEventLoop();
@@ -179,11 +192,15 @@ class Sample implements Continuation {
   /** The text's tokens that the model sees: one more than the cache holds. */
   #length: number;
   #left: number;
-  /** Draft of the next tokens, and how many of them were accepted so far. */
-  #draft: readonly number[] = [];
+  /** Drafts of a smaller model, from the first step on. */
+  modelDraft: Draft | undefined;
+  /** The step's tokens: the one sampled last, and a draft of the next ones. */
+  #step: number[] = [];
+  /** How many of this draft were accepted so far. */
   #accepted = 0;
   /** Whether the draft holds the only tokens that a constraint allows. */
   #draftIsForced = false;
+  readonly #drafts = { proposed: 0, accepted: 0 };
   /** Whether a token of this run's draft was rejected. */
   #rejected = false;
   /** Sampled tokens whose log-probability is not yet known. */
@@ -243,8 +260,9 @@ class Sample implements Continuation {
     const { sampler, text, limit, lookup } = this.prepare();
     const forced = limit?.forced[0];
     if (forced !== undefined) sampler.push(forced);
-    const token = forced ?? sampler.sample(logits);
-    if (token === this.#draft[this.#accepted]) this.#accepted++;
+    const proposal = this.modelDraft?.proposals[this.#accepted];
+    const token = forced ?? (proposal ? sampler.verify(logits, proposal) : sampler.sample(logits));
+    if (token === this.#step[1 + this.#accepted]) this.#accepted++;
     else this.#rejected = true;
     this.#tokens.push(token);
     lookup?.push(token);
@@ -265,7 +283,9 @@ class Sample implements Continuation {
     this.#finished = true;
     const all = piece + (text?.end() ?? "");
     const reason = text?.stopped ? "stop" : finishReason;
-    this.#pending.push({ result: { ...result, text: all, finishReason: reason }, likeliest, own });
+    this.#count();
+    const drafts = this.#drafts.proposed > 0 && { drafts: this.#drafts };
+    this.#pending.push({ result: { ...result, text: all, finishReason: reason, ...drafts }, likeliest, own });
     return token;
   }
 
@@ -289,19 +309,43 @@ class Sample implements Continuation {
   next(): Step | undefined {
     if (this.#finished) return undefined;
     const { lookup, limit } = this.prepare();
-    if (this.#draft.length > 0 && !this.#draftIsForced) lookup!.learn(this.#accepted);
+    this.#count();
     this.#accepted = 0;
     this.#rejected = false;
     if (this.#length > this.#nCtx) {
       // The text outgrows the context: start over with its last half.
-      this.#draft = [];
+      this.#step = [];
+      this.#beginModelDraft(0);
       this.#length = halfContext(this.#nCtx);
       return { tokens: this.#tokens.slice(-this.#length), keep: 0 };
     }
     const room = Math.min(this.#left - 1, this.#nCtx - this.#length);
     this.#draftIsForced = (limit?.forced.length ?? 0) > 0;
-    this.#draft = this.#draftIsForced ? limit!.forced.slice(0, Math.max(0, room)) : (lookup?.draft(room) ?? []);
-    return { tokens: [this.#tokens.at(-1)!, ...this.#draft], keep: this.#length - 1 };
+    const draft = this.#draftIsForced ? limit!.forced.slice(0, Math.max(0, room)) : (lookup?.draft(room) ?? []);
+    this.#step = [this.#tokens.at(-1)!, ...draft];
+    this.#beginModelDraft(this.#draftIsForced ? 0 : room);
+    return { tokens: this.#step, keep: this.#length - 1 };
+  }
+
+  /** Counts the draft of the run before, and lets its author learn from it. */
+  #count(): void {
+    const proposed = this.#step.length - 1;
+    if (proposed <= 0 || this.#draftIsForced) return;
+    this.#drafts.proposed += proposed;
+    this.#drafts.accepted += this.#accepted;
+    (this.prepare().lookup ?? this.modelDraft!).learn(this.#accepted);
+  }
+
+  /** Requests a draft of the smaller model, which comes into the step's tokens before they are run. */
+  #beginModelDraft(room: number): void {
+    const { draft, seed } = this.#settings;
+    if (!draft) return;
+    if (!this.modelDraft) {
+      const { sampler } = this.prepare();
+      const random = new RandomStream(seed, 2 ** 31 + this.index);
+      this.modelDraft = draft.model.open(draft.tokens, (row, drafted) => sampler.propose(row, drafted, random));
+    }
+    this.modelDraft.begin(this.#tokens, room, this.#step);
   }
 }
 

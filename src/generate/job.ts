@@ -1,4 +1,5 @@
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { Draft } from "./draft-model.js";
 import type { LogitsRow } from "./engine.js";
 import type { CachedScore } from "./slots.js";
 
@@ -23,6 +24,8 @@ export interface Continuation {
   next(): Step | undefined;
   /** Whether the consumer has room for more. If not, the job waits until {@link Scheduler.wake}. Default: always. */
   ready?(): boolean;
+  /** Drafts of a second model: made before each step, after which the step's tokens hold them too. */
+  readonly modelDraft?: Draft | undefined;
 }
 
 /** One of the sequences of a step: which of the last step's it goes on from, and with which token. */

@@ -2,6 +2,7 @@ import type { ConstraintOptions } from "../constrain/options.js";
 import { UsageError } from "../errors.js";
 import { type SamplingOptions, type SamplingSettings, samplingSettings } from "../pretrained/sampling-options.js";
 import { checkOptionNames } from "../util/nearest.js";
+import type { DraftModel } from "./draft-model.js";
 import type { Scoring } from "./job.js";
 import { MORE_SAMPLING_NAMES, type MoreSampling, type MoreSamplingOptions, moreSampling } from "./sampling/options.js";
 import { marksGreedy, type WatermarkOptions, type WatermarkSettings, watermarkSettings } from "./watermark/options.js";
@@ -61,6 +62,8 @@ export interface GenerateSettings {
   readonly overflow: "slide" | "stop";
   readonly truncatePrompt: boolean;
   readonly promptLookup: number;
+  /** The model that drafts, and the most tokens of a draft. */
+  readonly draft?: { readonly model: DraftModel; readonly tokens: number } | undefined;
   readonly watermark: WatermarkSettings | undefined;
   readonly constraint: ConstraintOptions | undefined;
   readonly seed: number;

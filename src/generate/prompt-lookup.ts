@@ -1,3 +1,5 @@
+import { DraftLength } from "./draft-length.js";
+
 /** Lengths of the n-grams to look up: the longest first; shorter ones than the last are not worth a draft. */
 const LONGEST = 3;
 const SHORTEST = 2;
@@ -11,13 +13,12 @@ export class PromptLookup {
   /** For each length from SHORTEST on: the index after the newest occurrence of an n-gram. */
   readonly #after: ReadonlyMap<number, Map<number, number>>;
   readonly #vocabSize: number;
-  readonly #longestDraft: number;
-  #reach: number;
+  readonly #length: DraftLength;
 
   /** @param longestDraft most tokens of a draft */
   constructor(vocabSize: number, longestDraft: number) {
     this.#vocabSize = vocabSize;
-    this.#longestDraft = this.#reach = longestDraft;
+    this.#length = new DraftLength(longestDraft);
     const lengths = Array.from({ length: LONGEST - SHORTEST + 1 }, (_, i) => LONGEST - i);
     this.#after = new Map(lengths.map((length) => [length, new Map()]));
   }
@@ -32,7 +33,7 @@ export class PromptLookup {
 
   /** Drafts at most `most` tokens; often none. */
   draft(most: number): number[] {
-    const count = Math.min(most, this.#reach);
+    const count = Math.min(most, this.#length.next);
     if (count <= 0) return [];
     for (const [length, after] of this.#after) {
       const start = this.#tokens.length >= length ? after.get(this.#key(length)) : undefined;
@@ -44,9 +45,9 @@ export class PromptLookup {
     return [];
   }
 
-  /** Adapts the draft length: twice the number of tokens accepted, plus one. */
+  /** Adapts to how many tokens of a draft were accepted. */
   learn(accepted: number): void {
-    this.#reach = Math.min(this.#longestDraft, 2 * accepted + 1);
+    this.#length.learn(accepted);
   }
 
   /** The last `length` tokens as one number: below 2^53 for three tokens of a vocabulary of up to 2^17. */

@@ -1,7 +1,8 @@
 import { DisposedError, UsageError } from "../errors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import { AbortWatch } from "./abort-watch.js";
-import { CostModel } from "./cost-model.js";
+import type { RunPath } from "./chunks.js";
+import { CostModel, type RunSize } from "./cost-model.js";
 import type { Engine, RowReader } from "./engine.js";
 import type { Job } from "./job.js";
 import { commonPrefix } from "./prefix-index.js";
@@ -12,7 +13,7 @@ import { type Part, Task } from "./task.js";
 export interface SchedulerOptions {
   /** Most sequences computed together. Default: 32, or as many as 2 GiB of keys and values hold. */
   readonly slots?: number | undefined;
-  /** Milliseconds that prompts may add to a step in which others generate tokens. Default 40. */
+  /** Milliseconds that a step in which others generate tokens may take with prompts. Default 40. */
   readonly promptBudget?: number | undefined;
   /** Keep prompts in the cache for later jobs with the same prefix. Default true. Turn it off if weights change. */
   readonly prefixCache?: boolean | undefined;
@@ -33,7 +34,16 @@ export interface SchedulerStatus {
 }
 
 /** Prompt tokens that every step may take beside others, whatever the budget, so that prompts make progress. */
-const LEAST_PROMPT = 16;
+const LEAST_PROMPT = 8;
+/** Runs before the first job. */
+const TRIALS: readonly (readonly [path: RunPath, tokens: number])[] = [
+  ["streamed", 1],
+  ["streamed", 1],
+  ["streamed", 8],
+  ["packed", 16],
+  ["packed", 16],
+  ["packed", 96],
+];
 /** Milliseconds for which steps may block the event loop. */
 const BREATH = 3;
 /** Least length of a common prefix being computed that is worth waiting for. */
@@ -50,7 +60,7 @@ export class Scheduler {
   readonly #slots: Slots;
   readonly #capacity: number;
   readonly #options: { readonly promptBudget: number; readonly prefixCache: boolean; readonly reserve: boolean };
-  readonly #costs = new CostModel();
+  readonly #costs: Readonly<Record<RunPath, CostModel>> = { streamed: new CostModel(), packed: new CostModel() };
   readonly #aborts = new AbortWatch();
   #waiting: Task[] = [];
   #running: Task[] = [];
@@ -118,6 +128,27 @@ export class Scheduler {
     if (this.#active) return;
     this.#active = true;
     this.#loop = this.#run();
+  }
+
+  /** Allocates all slots and makes trial runs, so that the first jobs start at once and what runs cost is known. */
+  async warm(): Promise<void> {
+    await this.engine.reserve(this.#capacity);
+    const sequence = this.engine.sequence();
+    const prepared = new Set<RunPath>();
+    try {
+      for (const [path, count] of TRIALS) {
+        const tokens = new Array<number>(Math.min(count, this.engine.config.nCtx)).fill(0);
+        const start = performance.now();
+        await this.engine.extend([{ sequence, tokens, path }]);
+        const size = { tokens: tokens.length, keys: tokens.length ** 2 / 2, rows: 1 };
+        // The first run of a path prepares it.
+        if (prepared.has(path)) this.#costs[path].observe(size, performance.now() - start);
+        prepared.add(path);
+        sequence.truncate(0);
+      }
+    } finally {
+      sequence.release();
+    }
   }
 
   /** Resolves when no job can proceed. */
@@ -263,48 +294,72 @@ export class Scheduler {
   async #step(): Promise<void> {
     const start = performance.now();
     const ready = this.#running.filter((task) => task.ready);
-    const streamed = ready.filter(({ phase, path }) => phase === "stepping" || path === "streamed");
-    await this.#runParts(
-      streamed.flatMap((task) => (task.phase === "stepping" ? task.steps() : task.part(Number.POSITIVE_INFINITY))),
-    );
-    const alone = streamed.length === 0;
-    const budget = alone ? Number.POSITIVE_INFINITY : this.#options.promptBudget - (performance.now() - start);
-    const prompts = ready.filter((task) => !task.ended && !streamed.includes(task));
-    await this.#readPrompts(prompts, budget);
+    const stepping = ready.filter(({ phase }) => phase === "stepping");
+    const reading = ready.filter(({ phase }) => phase === "reading");
+    // Texts whose readers are behind count too: they may go on in the next step.
+    const beside = this.#running.some(({ phase }) => phase === "stepping");
+    const budget = beside ? this.#options.promptBudget : Number.POSITIVE_INFINITY;
+    await this.#draft(stepping);
+    const steps = stepping.filter(({ ended }) => !ended).flatMap((task) => task.steps());
+    await this.#readPrompts("streamed", steps, reading, budget);
+    await this.#readPrompts("packed", [], reading, budget - (performance.now() - start));
   }
 
-  async #readPrompts(tasks: readonly Task[], budget: number): Promise<void> {
-    const { parts, tokens, keys } = this.#promptParts(tasks, budget);
+  /** Drafts of the tasks that have a draft model, those that share one together. */
+  async #draft(tasks: readonly Task[]): Promise<void> {
+    const drafts = tasks.flatMap(({ job }) => job.continuation?.modelDraft ?? []);
+    for (const model of new Set(drafts.map(({ by }) => by))) {
+      try {
+        await model.draft(drafts.filter(({ by }) => by === model));
+      } catch (error) {
+        for (const task of tasks) if (task.job.continuation?.modelDraft?.by === model) task.fail(error);
+      }
+    }
+  }
+
+  /** Runs steps of one path, and what the budget allows of prompts beside them. */
+  async #readPrompts(path: RunPath, steps: readonly Part[], tasks: readonly Task[], budget: number): Promise<void> {
+    const size = sizeOf(steps);
+    const prompts = tasks.filter((task) => !task.ended && task.path === path);
+    const read = this.#promptParts(prompts, size, this.#costs[path], budget);
+    const parts = [...steps, ...read.parts];
+    if (parts.length === 0) return;
     const start = performance.now();
     await this.#runParts(parts);
-    if (tokens > 0) this.#costs.observe(tokens, keys, performance.now() - start);
+    this.#costs[path].observe(read.size, performance.now() - start);
   }
 
-  /** Parts of prompts to read in one run, in order of arrival. */
-  #promptParts(tasks: readonly Task[], budget: number): { parts: Part[]; tokens: number; keys: number } {
+  /** Parts of prompts to read in one run beside others of a size, in order of arrival. */
+  #promptParts(
+    tasks: readonly Task[],
+    beside: RunSize,
+    costs: CostModel,
+    budget: number,
+  ): { readonly parts: Part[]; readonly size: RunSize } {
     const { maxTokens, maxLogits, grain } = this.engine.limits;
     const parts: Part[] = [];
-    let [tokens, keys, rows] = [0, 0, 0];
+    let size = beside;
     for (const task of tasks) {
       const at = task.slot!.tokens.length;
-      const keysOf = (n: number): number => n * (at + n / 2);
-      let most = Math.min(maxTokens - tokens, grain === undefined ? maxTokens : grain - (at % grain));
+      const sizeWith = (n: number): RunSize => {
+        const rows = Math.max(0, at + n - Math.max(at, task.firstRow));
+        return { tokens: size.tokens + n, keys: size.keys + n * (at + n / 2), rows: size.rows + rows };
+      };
+      const left = task.prompt.length - at;
+      let most = Math.min(maxTokens - size.tokens, grain === undefined ? maxTokens : grain - (at % grain));
       // Rows of logits limit a run too.
-      most = Math.min(most, Math.max(0, task.firstRow - at) + maxLogits - rows);
-      const length = Math.min(most, task.prompt.length - at);
+      most = Math.min(most, Math.max(0, task.firstRow - at) + maxLogits - size.rows);
+      const length = Math.max(0, Math.min(most, left));
       let n = length;
-      while (n > 0 && this.#costs.estimate(tokens + n, keys + keysOf(n)) > budget) n -= Math.ceil(n / 8);
-      if (tokens === 0) n = Math.max(n, Math.min(length, LEAST_PROMPT));
-      if (grain !== undefined && n < length) n = tokens === 0 ? length : 0;
+      while (n > 0 && costs.estimate(sizeWith(n)) > budget) n -= Math.ceil(n / 8);
+      if (parts.length === 0) n = Math.max(n, Math.min(length, LEAST_PROMPT));
+      if (grain !== undefined && n < length) n = parts.length === 0 ? length : 0;
       if (n <= 0) break;
-      const part = task.part(n);
-      parts.push(part);
-      tokens += n;
-      keys += keysOf(n);
-      rows += part.logits;
-      if (n < task.prompt.length - at && grain === undefined) break;
+      size = sizeWith(n);
+      parts.push(task.part(n));
+      if (n < left && grain === undefined) break;
     }
-    return { parts, tokens, keys };
+    return { parts, size };
   }
 
   /** Runs parts of one path. An error of the run itself fails all of them. */
@@ -339,4 +394,16 @@ export class Scheduler {
     if (stepping) this.#generatedTokens += part.to - part.from;
     else if (task.shares && part.path === "packed") this.#slots.share(slot, slot.tokens.length);
   }
+}
+
+/** Of parts that run together. */
+function sizeOf(parts: readonly Part[]): RunSize {
+  let [tokens, keys, rows] = [0, 0, 0];
+  for (const { slot, from, to, logits } of parts) {
+    const n = to - from;
+    tokens += n;
+    keys += n * (slot.tokens.length + n / 2);
+    rows += logits;
+  }
+  return { tokens, keys, rows };
 }

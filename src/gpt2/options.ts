@@ -1,4 +1,4 @@
-import type { FinishReason, GeneratedToken } from "../generate/generate.js";
+import type { DraftCounts, FinishReason, GeneratedToken } from "../generate/generate.js";
 import type { GenerateOptions } from "../generate/options.js";
 import type { RunOptions } from "../generate/requests.js";
 import type { GPT2 } from "../gpt2.js";
@@ -13,9 +13,22 @@ export interface Completion {
   /** One for each token: see {@link GeneratedToken.logprob}. */
   readonly logprobs: readonly GeneratedToken["logprob"][];
   readonly finishReason: FinishReason;
+  /** How well drafts did, if there were any. */
+  readonly drafts?: DraftCounts | undefined;
 }
 
-export interface CompletionsOptions extends GenerateOptions {
+/** Options of generating with a second model. */
+export interface TextOptions extends GenerateOptions {
+  /**
+   * A smaller model with the same vocabulary, which proposes tokens for this one to verify in one run. At temperature 0 and
+   * with a watermark the text is the same as without; else its distribution is.
+   */
+  readonly draft?: GPT2 | undefined;
+  /** Most tokens that it proposes at once. Default 4. */
+  readonly draftTokens?: number | undefined;
+}
+
+export interface CompletionsOptions extends TextOptions {
   /** Continuations to generate, of which the `samples` with the highest mean log-probability a token are returned. */
   readonly bestOf?: number | undefined;
 }

@@ -5,7 +5,17 @@ import { invalid } from "./api-error.js";
 import { type chatFields, type responseFields, samplingFields } from "./fields.js";
 import { EventStream, sendJson } from "./http.js";
 import { chatLogprobs, type ScoredToken } from "./logprobs.js";
-import { finishReason, generateTexts, type RunReport, samplingOptions, stopList, type Usage, usageOf } from "./run.js";
+import {
+  addReport,
+  finishReason,
+  generateTexts,
+  newUsage,
+  type RunReport,
+  samplingOptions,
+  stopList,
+  type Usage,
+  usageOf,
+} from "./run.js";
 import { object, type Parsed } from "./schema.js";
 import type { Caller, Service } from "./service.js";
 
@@ -98,6 +108,7 @@ function chatRun(service: Service, body: Body, prompt: readonly number[], maxTok
     alternatives: top,
     salt: body.cache_salt,
     begun: (body.reply_token_ids ?? []).length > 0,
+    draftTokens: body.draft_tokens,
   };
 }
 
@@ -108,7 +119,7 @@ async function collect(service: Service, caller: Caller, run: ReturnType<typeof 
   const replies = Array.from({ length: run.samples }, (_, index): Reply => {
     return { index, text: "", tokens: [], finish: undefined };
   });
-  const usage: Usage = { prompt: run.prompt.length, completion: 0, cached: 0 };
+  const usage = newUsage(run.prompt.length);
   let report: RunReport | undefined;
   const tokens = generateTexts(service, caller, run, (r) => {
     report = r;
@@ -123,7 +134,7 @@ async function collect(service: Service, caller: Caller, run: ReturnType<typeof 
     usage.completion++;
     await onToken(sample, piece, finish, scored);
   }
-  usage.cached = report?.cached ?? 0;
+  addReport(usage, report);
   return { replies, usage };
 }
 

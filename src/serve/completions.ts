@@ -7,9 +7,11 @@ import { MOST_CHOICES } from "./fields.js";
 import { EventStream, sendJson } from "./http.js";
 import { CompletionLogprobs, type ScoredToken } from "./logprobs.js";
 import {
+  addReport,
   beamTexts,
   finishReason,
   generateTexts,
+  newUsage,
   type RunReport,
   samplingOptions,
   stopList,
@@ -56,7 +58,7 @@ export async function completions(
   const tokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0);
   service.admit(prompts.length * bestOf, tokens);
   const answer = new Answer(service, body, stream ? response : undefined);
-  const usage: Usage = { prompt: tokens, completion: 0, cached: 0 };
+  const usage = newUsage(tokens);
   const runs = prompts.map((prompt, i) => runPrompt({ service, body, caller, answer, usage }, prompt, i, bestOf));
   const choices = (await Promise.all(runs)).flat();
   if (stream) await answer.end(usage);
@@ -115,6 +117,7 @@ async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf
     stop: stopList(body.stop),
     alternatives: logprobs ?? 0,
     salt: body.cache_salt,
+    draftTokens: body.draft_tokens,
     promptAlternatives: echo && logprobs !== undefined ? logprobs : undefined,
   };
   let first = true;
@@ -131,7 +134,7 @@ async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf
   }
   if (first) echoed();
   if (first && echo) for (const choice of choices) await answer.sendEcho(choice);
-  usage.cached += report?.cached ?? 0;
+  addReport(usage, report);
   if (bestOf === n) return choices;
   const best = likeliest(choices, n, ({ tokens }) => {
     const own = tokens.slice(echo && tokens.length > prompt.ids.length ? prompt.ids.length : 0);

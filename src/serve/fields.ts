@@ -56,6 +56,7 @@ export const samplingFields = {
   mirostat_tau: withDefault(number(0, 100, "mirostat 2; 0: off"), 0),
   mirostat_eta: withDefault(number(0, 1), 0.1),
   sampler_order: optional(list(oneOf(SAMPLER_STEPS), SAMPLER_STEPS.length)),
+  draft_tokens: withDefault(integer(0, 16, "most tokens that the served draft model proposes at once; 0: none"), 4),
   prompt_lookup: withDefault(integer(0, 64, "most tokens to draft by prompt lookup"), 0),
   seed: optional(integer(-(2 ** 53 - 1), 2 ** 53 - 1)),
   stop,

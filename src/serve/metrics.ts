@@ -68,6 +68,11 @@ export class Metrics {
   readonly promptTokens = new Counter("gpt2_prompt_tokens_total", "Prompt tokens.");
   readonly cachedTokens = new Counter("gpt2_cached_prompt_tokens_total", "Prompt tokens found in the cache.");
   readonly generatedTokens = new Counter("gpt2_generated_tokens_total", "Generated tokens.");
+  readonly draftedTokens = new Counter(
+    "gpt2_drafted_tokens_total",
+    "Tokens proposed by a draft model or prompt lookup.",
+  );
+  readonly acceptedTokens = new Counter("gpt2_accepted_draft_tokens_total", "Drafted tokens that the model accepted.");
   readonly refused = new Counter("gpt2_requests_refused_total", "Requests refused because the queue was full.");
   readonly firstToken = new Histogram("gpt2_time_to_first_token_seconds", "From the request to its first token.");
   readonly between = new Histogram("gpt2_inter_token_seconds", "Between tokens of a text.");
@@ -75,9 +80,9 @@ export class Metrics {
   readonly whole = new Histogram("gpt2_request_seconds", "From the request to the end of its answer.");
 
   text(): string {
-    const { requests, promptTokens, cachedTokens, generatedTokens, refused } = this;
+    const { requests, promptTokens, cachedTokens, generatedTokens, draftedTokens, acceptedTokens, refused } = this;
     const { firstToken, between, queue, whole } = this;
-    const all = [requests, promptTokens, cachedTokens, generatedTokens, refused, firstToken, between, queue, whole];
-    return all.map((metric) => metric.text()).join("");
+    const counters = [requests, promptTokens, cachedTokens, generatedTokens, draftedTokens, acceptedTokens, refused];
+    return [...counters, firstToken, between, queue, whole].map((metric) => metric.text()).join("");
   }
 }

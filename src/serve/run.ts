@@ -63,6 +63,8 @@ export interface TextRun {
   readonly alternatives: number;
   /** The cache is shared only within a scope. */
   readonly salt: string;
+  /** Most tokens that the draft model proposes at once. */
+  readonly draftTokens: number;
   /** Number of alternatives of the prompt's tokens; undefined if they are not scored. */
   readonly promptAlternatives?: number | undefined;
 }
@@ -70,6 +72,8 @@ export interface TextRun {
 /** The results of a run besides its tokens. */
 export interface RunReport {
   cached: number;
+  /** Tokens drafted, and accepted of them. */
+  readonly drafts: { proposed: number; accepted: number };
   /** One for each prompt token from the second on. */
   readonly promptScores: readonly PromptScore[];
 }
@@ -89,7 +93,7 @@ export async function* generateTexts(
   const limits = { maxNewTokens: maxTokens, samples, stop, alternatives, scope, signal: caller.signal };
   const scored =
     run.promptAlternatives === undefined ? undefined : promptScoring(prompt, run.promptAlternatives, model.vocabLimit);
-  const result: RunReport = { cached: 0, promptScores: scored?.scores ?? [] };
+  const result: RunReport = { cached: 0, drafts: { proposed: 0, accepted: 0 }, promptScores: scored?.scores ?? [] };
   let begun = false;
   const started = (cached: number): void => {
     if (begun) return;
@@ -99,8 +103,12 @@ export async function* generateTexts(
     metrics.promptTokens.add(prompt.length);
     metrics.cachedTokens.add(cached);
   };
+  const plain = generateSettings({ ...options, ...limits });
+  const { draft } = service;
+  const drafting = draft && run.draftTokens > 0 && plain.promptLookup === 0;
   const settings: GenerateSettings = {
-    ...generateSettings({ ...options, ...limits }),
+    ...plain,
+    draft: drafting ? await service.model.drafting(draft, run.draftTokens, plain) : undefined,
     scoring: scored?.scoring,
     started,
   };
@@ -125,6 +133,12 @@ export async function* generateTexts(
     else metrics.firstToken.observe((now - caller.start) / 1000);
     last.set(token.sample, now);
     metrics.generatedTokens.add();
+    if (token.drafts) {
+      result.drafts.proposed += token.drafts.proposed;
+      result.drafts.accepted += token.drafts.accepted;
+      metrics.draftedTokens.add(token.drafts.proposed);
+      metrics.acceptedTokens.add(token.drafts.accepted);
+    }
     yield token;
   }
 }
@@ -186,13 +200,32 @@ export interface Usage {
   prompt: number;
   completion: number;
   cached: number;
+  /** Tokens drafted, and accepted of them. */
+  readonly drafts: { proposed: number; accepted: number };
 }
 
-export function usageOf({ prompt, completion, cached }: Usage) {
+export const newUsage = (prompt: number): Usage => {
+  return { prompt, completion: 0, cached: 0, drafts: { proposed: 0, accepted: 0 } };
+};
+
+/** Adds what a run reported, once it is complete. */
+export function addReport(usage: Usage, report: RunReport | undefined): void {
+  usage.cached += report?.cached ?? 0;
+  usage.drafts.proposed += report?.drafts.proposed ?? 0;
+  usage.drafts.accepted += report?.drafts.accepted ?? 0;
+}
+
+export function usageOf({ prompt, completion, cached, drafts: { proposed, accepted } }: Usage) {
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
     prompt_tokens_details: { cached_tokens: cached },
+    ...(proposed > 0 && {
+      completion_tokens_details: {
+        accepted_prediction_tokens: accepted,
+        rejected_prediction_tokens: proposed - accepted,
+      },
+    }),
   };
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { UsageError } from "../errors.js";
+import { generateSettings } from "../generate/options.js";
 import type { WatermarkOptions } from "../generate/watermark/options.js";
 import type { GPT2 } from "../gpt2.js";
 import { checkOptionNames, type OptionNames } from "../util/nearest.js";
@@ -22,6 +23,8 @@ export interface ServeOptions extends Partial<ServiceLimits> {
   readonly allowOrigins?: readonly string[] | undefined;
   /** Marks all texts that are generated; `verifyWatermark` with the same options finds the mark. */
   readonly watermark?: WatermarkOptions | undefined;
+  /** A smaller model of the same vocabulary that drafts tokens. The caller disposes of it. */
+  readonly draft?: GPT2 | undefined;
   /** Called after each request. */
   readonly onRequest?: ((line: RequestLine) => void) | undefined;
 }
@@ -51,6 +54,7 @@ const OPTIONS: OptionNames<ServeOptions> = {
   open: true,
   allowHosts: true,
   allowOrigins: true,
+  draft: true,
   onRequest: true,
   queue: true,
   queueTokens: true,
@@ -95,7 +99,10 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
   const { queue = DEFAULTS.queue, queueTokens = DEFAULTS.queueTokens } = options;
   const timeout = checkedSeconds("timeout", options.timeout ?? DEFAULTS.timeout);
   const stall = checkedSeconds("stall", options.stall ?? DEFAULTS.stall);
-  const service = new Service(model, name, { queue, queueTokens, timeout, stall }, options.watermark);
+  // Refuses a draft model of another vocabulary.
+  if (options.draft) await model.drafting(options.draft, undefined, generateSettings({}));
+  const limits = { queue, queueTokens, timeout, stall };
+  const service = new Service(model, name, limits, options.watermark, options.draft);
   const hosts = isLoopback(host) || allowHosts.length > 0 ? allowedHosts(host, allowHosts) : undefined;
   const gate = new Gate({ keys, hosts, origins: allowOrigins });
   const app = new App(service, gate, options.onRequest);

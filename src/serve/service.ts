@@ -45,12 +45,15 @@ export class Service {
   readonly ownTemplate: boolean;
   /** Marks all texts that are generated. */
   readonly watermark: WatermarkOptions | undefined;
+  /** A smaller model that drafts for it. */
+  readonly draft: GPT2 | undefined;
   draining = false;
   /** Requests over whole texts, which have a queue of their own, and their tokens. */
   readonly #reading = { requests: 0, tokens: 0 };
 
-  constructor(model: GPT2, name: string, limits: ServiceLimits, watermark?: WatermarkOptions) {
+  constructor(model: GPT2, name: string, limits: ServiceLimits, watermark?: WatermarkOptions, draft?: GPT2) {
     this.model = model;
+    this.draft = draft;
     this.name = name;
     this.limits = limits;
     this.watermark = watermark;

@@ -72,6 +72,15 @@ describe("gpt2 PROMPT", PARALLEL, () => {
     assert.equal(best.text, all.sort((a, b) => sum(b) - sum(a))[0].text);
   });
 
+  it("takes a draft model, and says how many of its tokens were accepted", async () => {
+    const plain = ["X", ...withModel, "-n", "9", "--temperature", "0", "--json", "--seed", "1"];
+    const { drafts, ...rest } = JSON.parse((await gpt2([...plain, "--draft", model, "--draft-tokens", "2"])).stdout);
+    assert.deepEqual(rest, JSON.parse((await gpt2(plain)).stdout));
+    assert.ok(drafts.proposed > 0 && drafts.accepted === drafts.proposed);
+    const { stderr } = await gpt2([...plain, "--draft-tokens", "2"]);
+    assert.match(stderr, /--draft-tokens: expected --draft beside it/);
+  });
+
   it("refuses beams with options of sampling, and options of beams without", async () => {
     for (const [args, message] of [
       [["--beams", "2", "--temperature", "1"], /--beams: expected no options of sampling, got --temperature/],

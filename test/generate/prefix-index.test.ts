@@ -46,14 +46,14 @@ describe("the cost model", () => {
     const learn = (cost: (tokens: number, keys: number) => number) => {
       for (let i = 0; i < 600; i++) {
         const [tokens, keys] = [1 + random.below(500), random.below(100_000)];
-        model.observe(tokens, keys, cost(tokens, keys));
+        model.observe({ tokens, keys, rows: 1 }, cost(tokens, keys));
       }
       for (const [tokens, keys] of [
         [1, 10],
         [300, 50_000],
         [500, 10_000],
       ] as const) {
-        const [got, want] = [model.estimate(tokens, keys), cost(tokens, keys)];
+        const [got, want] = [model.estimate({ tokens, keys, rows: 1 }), cost(tokens, keys)];
         assert.ok(Math.abs(got - want) < 0.05 * want + 0.05, `${got}, ${want}`);
       }
     };
@@ -62,10 +62,14 @@ describe("the cost model", () => {
     assert.equal(model.runs, 1200);
   });
 
-  it("stays finite when all runs are alike", () => {
+  it("stays finite when all runs are alike, and expects no larger run to be faster", () => {
+    const random = new RandomStream(3);
     const model = new CostModel();
-    for (let i = 0; i < 20_000; i++) model.observe(16, 1000, 5);
-    assert.ok(Math.abs(model.estimate(16, 1000) - 5) < 0.01);
-    assert.ok(Number.isFinite(model.estimate(512, 500_000)));
+    const alike = { tokens: 16, keys: 1000, rows: 1 };
+    for (let i = 0; i < 20_000; i++) model.observe(alike, 5 + (random.uniform() - 0.5));
+    const estimate = model.estimate(alike);
+    assert.ok(Math.abs(estimate - 5) < 0.5);
+    const larger = model.estimate({ tokens: 512, keys: 500_000, rows: 1 });
+    assert.ok(Number.isFinite(larger) && larger >= estimate);
   });
 });

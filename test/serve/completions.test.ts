@@ -140,6 +140,24 @@ describe("POST /v1/completions", () => {
     );
   });
 
+  it("takes a draft model, whose accepted tokens the usage tells", async () => {
+    const drafting = await served({ draft: api.model });
+    try {
+      const body = { prompt: TEXT, max_tokens: 12, temperature: 0 };
+      const plain = await complete(body);
+      const { json } = await drafting.post("/v1/completions", body);
+      assert.equal(json.choices[0].text, plain.choices[0].text);
+      const { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected } =
+        json.usage.completion_tokens_details;
+      assert.ok(accepted > 4 && rejected === 0, `${accepted}, ${rejected}`);
+      const without = await drafting.post("/v1/completions", { ...body, draft_tokens: 0 });
+      assert.equal(without.json.usage.completion_tokens_details, undefined);
+      assert.match((await drafting.get("/metrics")).text, /gpt2_accepted_draft_tokens_total [1-9]/);
+    } finally {
+      await drafting.close();
+    }
+  });
+
   it("chooses the likeliest of best_of, and stops at strings and ids", async () => {
     const base = { prompt: TEXT, max_tokens: 8, seed: 1, logprobs: 0, temperature: 1.5 };
     const mean = (choice: { logprobs: { token_logprobs: number[] } }) =>

@@ -5,6 +5,7 @@ import type { ConstraintOptions } from "../../constrain/options.js";
 import { TokenizerError, UsageError } from "../../errors.js";
 import { beamSettings } from "../../generate/beam/options.js";
 import { checkBestOf } from "../../generate/best-of.js";
+import type { DraftCounts } from "../../generate/generate.js";
 import {
   DEFAULT_LOOKUP,
   DEFAULT_NEW_TOKENS,
@@ -21,7 +22,7 @@ import { SAMPLING_DEFAULTS } from "../../pretrained/sampling-options.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { addBeamOptions, type BeamFlags, beamOptions, tokensOf } from "../beams.js";
 import { readPrompt } from "../input.js";
-import { fetchedPath, loadModel, type ModelFlags } from "../model.js";
+import { fetchedPath, loadDraft, loadModel, type ModelFlags } from "../model.js";
 import { addModelOptions, collect, number } from "../options.js";
 import { noteOnTerminal } from "../output.js";
 import { type SampleToken, type SampleWriter, sampleWriter } from "../sample-writer.js";
@@ -39,6 +40,8 @@ interface GenerateFlags extends ModelFlags, BeamFlags {
   readonly ignoreEot?: true;
   readonly seed?: number;
   readonly promptLookup?: true;
+  readonly draft?: string;
+  readonly draftTokens?: number;
   readonly samples: number;
   readonly bestOf?: number;
   readonly file?: string;
@@ -66,6 +69,7 @@ taken for a mistyped command; quote the prompt, or write gpt2 generate.
 --json prints a line for each sample once it is complete:
   {"sample":0,"prompt":"…","text":"…","finishReason":"length",
    "tokens":[…],"logprobs":[…],"seed":1}
+and with drafts "drafts":{"proposed":40,"accepted":25}.
 finishReason is length (-n tokens), endoftext or stop. logprobs are natural
 logarithms under the model, before temperature and filters. Beam search prints
 "score", by which texts are ranked, instead of the seed.
@@ -113,6 +117,8 @@ export function registerGenerate(program: Command): void {
     .option("--ignore-eot", "continue after <|endoftext|>")
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number)
     .option("--prompt-lookup", "draft tokens from repetitions in the text, and verify them: the same text, sooner")
+    .option("--draft <name>", "a smaller model with the same vocabulary drafts tokens, which this one verifies")
+    .option("--draft-tokens <n>", "most tokens of a draft (default: 4)", number)
     .option("--samples <n>", "number of texts, generated side by side", number, 1)
     .option("--best-of <n>", "generate n texts and print the --samples likeliest of them", number)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
@@ -143,7 +149,10 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   const beams = beamOptions(flags, moreOf(flags.sampling));
   const options = { ...generateOptions(flags), watermark, constraint, seed: flags.seed ?? randomSeed() };
   // Reports wrong values before a model is loaded.
-  const { bestOf = flags.samples } = flags;
+  const { bestOf = flags.samples, draftTokens: drafted } = flags;
+  if (drafted !== undefined && flags.draft === undefined) {
+    throw new UsageError({ op: "--draft-tokens", expected: "--draft beside it", got: "none" });
+  }
   checkBestOf(bestOf, flags.samples);
   if (beams) beamSettings(beams);
   else generateSettings(options);
@@ -157,6 +166,8 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
       throw new UsageError({ op: "prompt", expected: "a text", got: "none", hint: "This model has no <|endoftext|>" });
     }
     const { samples } = flags;
+    const draft = flags.draft === undefined ? undefined : await loadDraft(flags.draft, flags, signal);
+    const { draftTokens } = flags;
     const seed = beams ? undefined : options.seed;
     const writer = sampleWriter({ prompt, samples, echo: flags.echo, json: flags.json === true, seed });
     const ids = templated?.encode(model) ?? (flags.special ? specialPrompt(model, prompt) : undefined);
@@ -164,8 +175,8 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
       beams
         ? tokensOf(model.beamSearch(ids ?? prompt, { ...beams, signal }))
         : bestOf > samples
-          ? tokensOf(model.completions(ids ?? prompt, { ...options, bestOf, signal }))
-          : model.generate(ids ?? prompt, { ...options, signal });
+          ? tokensOf(model.completions(ids ?? prompt, { ...options, draft, draftTokens, bestOf, signal }))
+          : model.generate(ids ?? prompt, { ...options, draft, draftTokens, signal });
     const { trace } = flags;
     if (trace === undefined) await writeSamples(model, tokens(), seed, writer);
     else await withIndex(model, trace, (index, follow) => writeSamples(model, follow(index, tokens()), seed, writer));
@@ -266,20 +277,32 @@ async function writeSamples(
   const started = performance.now();
   let count = 0;
   let complete = false;
+  const drafts = { proposed: 0, accepted: 0 };
   try {
     writer.start();
     for await (const token of tokens) {
       count++;
+      drafts.proposed += token.drafts?.proposed ?? 0;
+      drafts.accepted += token.drafts?.accepted ?? 0;
       writer.write(token);
     }
     complete = true;
   } finally {
     writer.end(complete);
-    report(model, count, (performance.now() - started) / 1000, seed);
+    report(model, count, (performance.now() - started) / 1000, seed, drafts);
   }
 }
 
-function report(model: GPT2, tokens: number, seconds: number, seed: number | undefined): void {
+function report(
+  model: GPT2,
+  tokens: number,
+  seconds: number,
+  seed: number | undefined,
+  { proposed, accepted }: DraftCounts,
+): void {
   const rate = `${tokens} tokens in ${seconds.toFixed(1)} s, ${(tokens / seconds).toFixed(1)} tokens/s`;
-  noteOnTerminal(`${rate}; ${seed === undefined ? "" : `seed ${seed}; `}${model.backend.description}, ${model.dtype}`);
+  const drafted = proposed === 0 ? "" : `${accepted} of ${proposed} drafted tokens accepted; `;
+  noteOnTerminal(
+    `${rate}; ${drafted}${seed === undefined ? "" : `seed ${seed}; `}${model.backend.description}, ${model.dtype}`,
+  );
 }

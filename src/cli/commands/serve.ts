@@ -4,7 +4,7 @@ import { readSmallText } from "../../data/small-file.js";
 import { UsageError } from "../../errors.js";
 import { WATERMARK_SCHEMES, type WatermarkOptions, type WatermarkScheme } from "../../generate/watermark/options.js";
 import type { RequestLine, RunningServer } from "../../serve/server.js";
-import { type ModelFlags, withDownloads } from "../model.js";
+import { loadDraft, type ModelFlags, withDownloads } from "../model.js";
 import { addMachineOptions, collect, count, MODEL_FLAG, number } from "../options.js";
 import { note, plural } from "../output.js";
 import { interruptible } from "../signals.js";
@@ -19,6 +19,7 @@ interface ServeFlags extends Omit<ModelFlags, "adapter"> {
   readonly queueTokens?: number;
   readonly timeout?: number;
   readonly stall?: number;
+  readonly draft?: string;
   readonly promptBudget?: number;
   readonly drain: number;
   readonly watermark?: WatermarkScheme;
@@ -72,6 +73,7 @@ export function registerServe(program: Command): void {
     .option("--timeout <seconds>", "longest time for a request (default: 600)", number)
     .option("--stall <seconds>", "longest time that a client may read nothing of its answer (default: 30)", number)
     .option("--prompt-budget <ms>", "time that prompts may add to a step of other texts (default: 40)", number)
+    .option("--draft <name>", "a smaller model with the same vocabulary that drafts tokens for this one to verify")
     .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
     .option("--api-key-file <path>", "file with the keys that callers need, one a line")
     .option("--open", "listen without a key on other addresses than this machine's own")
@@ -106,11 +108,13 @@ async function serveModel(flags: ServeFlags): Promise<void> {
       }),
     );
     await using _ = model;
+    await using draft = flags.draft === undefined ? undefined : await loadDraft(flags.draft, flags, signal);
+    await model.generation().scheduler.warm();
     const { host, port, queue, queueTokens, timeout, stall, open, allowHost, allowOrigin } = flags;
     const name = flags.name ?? nameOf(path);
     const view = new View(flags.log === true);
     const server = await serve(model, {
-      ...{ name, host, port, keys, open, allowHosts: allowHost, allowOrigins: allowOrigin, watermark },
+      ...{ name, host, port, keys, open, draft, allowHosts: allowHost, allowOrigins: allowOrigin, watermark },
       ...(queue !== undefined && { queue }),
       ...(queueTokens !== undefined && { queueTokens }),
       ...(timeout !== undefined && { timeout }),

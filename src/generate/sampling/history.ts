@@ -26,6 +26,15 @@ export class History {
     this.#generated++;
   }
 
+  /** Takes the last generated token back. */
+  pop(): void {
+    const token = this.#tokens.pop()!;
+    const count = this.#counts.get(token)! - 1;
+    if (count > 0) this.#counts.set(token, count);
+    else this.#counts.delete(token);
+    this.#generated--;
+  }
+
   /** Changes logits in place. */
   apply(scores: Float32Array): void {
     const { presencePenalty, frequencyPenalty, logitBias, allowedIds, minNewTokens } = this.#settings;
