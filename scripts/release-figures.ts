@@ -62,7 +62,7 @@ const SIZES = {
   samples: sizes(200),
   match: "20",
   /** Of each kind, to measure detection. */
-  texts: sizes(80, 0.125),
+  texts: sizes(75, 0.134),
   calibration: sizes(1000, 0.12),
   marked: sizes(80, 0.05),
   markedPlain: sizes(30, 0.15),

@@ -7,6 +7,8 @@ import type { Complete, HfKgwOptions } from "./options.js";
 const TABLE_SIZE = 1_000_003;
 /** Number of likeliest tokens that `selfhash` tests. */
 const TRIED = 40;
+/** Green lists of `lefthash` that are kept, a bit for each token: 25 MB at a vocabulary of 50,257. */
+const KEPT = 4096;
 
 /**
  * The red-green watermark of Hugging Face transformers (WatermarkingConfig; Kirchenbauer et al. 2023, 2024): the first share
@@ -22,6 +24,8 @@ export class HfKgwWatermark implements Watermark {
   readonly #factor: number;
   readonly #width: number;
   readonly #self: boolean;
+  /** The green lists after some tokens. */
+  readonly #lists = new Map<number, Uint8Array>();
   #table: Int32Array | undefined;
 
   constructor(key: bigint, options: Complete<HfKgwOptions>, vocabSize: number) {
@@ -55,15 +59,25 @@ export class HfKgwWatermark implements Watermark {
   /** Whether the last token of an n-gram is green after the others. */
   isGreen(ngram: readonly number[]): boolean {
     const token = ngram.at(-1)!;
-    const seed = this.#self ? this.#selfSeed(ngram) : this.#leftSeed(ngram.at(-2)!);
-    return isAmongFirst(new Mt19937(seed), this.#vocabSize, this.greenCount, token);
+    if (!this.#self) return has(this.#greenAfter(ngram.at(-2)!), token);
+    return isAmongFirst(new Mt19937(this.#selfSeed(ngram)), this.#vocabSize, this.greenCount, token);
   }
 
   #favour(before: readonly number[], { ids, count, weights }: Candidates): void {
-    const green = new Uint8Array(this.#vocabSize);
-    const seed = this.#leftSeed(before.at(-1)!);
-    for (const id of permutation(new Mt19937(seed), this.#vocabSize, this.greenCount)) green[id] = 1;
-    for (let i = 0; i < count; i++) if (green[ids[i]!]) weights[ids[i]!]! *= this.#factor;
+    const green = this.#greenAfter(before.at(-1)!);
+    for (let i = 0; i < count; i++) if (has(green, ids[i]!)) weights[ids[i]!]! *= this.#factor;
+  }
+
+  #greenAfter(token: number): Uint8Array {
+    let list = this.#lists.get(token);
+    if (!list) {
+      list = new Uint8Array((this.#vocabSize + 7) >> 3);
+      const random = new Mt19937(this.#leftSeed(token));
+      for (const id of permutation(random, this.#vocabSize, this.greenCount)) list[id >> 3]! |= 1 << (id & 7);
+      if (this.#lists.size === KEPT) this.#lists.clear();
+      this.#lists.set(token, list);
+    }
+    return list;
   }
 
   /** Tests only the likeliest tokens, because each token needs a permutation of its own. */
@@ -93,3 +107,5 @@ export class HfKgwWatermark implements Watermark {
     return ((least % modulus) + modulus) % modulus;
   }
 }
+
+const has = (list: Uint8Array, id: number): boolean => (list[id >> 3]! & (1 << (id & 7))) !== 0;
