@@ -3,7 +3,7 @@
  * that models of this package write (scripts/release-figures.ts puts the figures into docs/misuse.md):
  *
  *     node dist/scripts/evaluate-detectors.js --pairs DIR --human books=valid.txt.gz --human simple=valid-simple.txt.gz \
- *         --generator small=DIR --observer DIR --wordnet DIR --work WORK --out detection.json
+ *         --generator small=DIR --observer small=DIR --wordnet DIR --work WORK --out detection.json
  *
  * DIR of --pairs holds NAME.jsonl.gz of { "human", "machine" } for each domain and generator, such as squad_gpt2-xl. The
  * default model, and each --generator, continues the first 30 tokens of human passages by several samplers; the texts are
@@ -21,7 +21,7 @@ import { RandomStream } from "../src/util/random.js";
 import { type ClassifierRow, classifierRows } from "./detection/classifiers.js";
 import { type Separation, separation } from "./detection/curves.js";
 import { readDetectionFlags } from "./detection/flags.js";
-import { DEFAULT_MODEL, generatorsOf, partsOf, type Texts } from "./detection/texts.js";
+import { DEFAULT_MODEL, generatorsOf, named, partsOf, type Texts } from "./detection/texts.js";
 import { EDITS, type Edit, edited } from "./word-edits.js";
 
 const LENGTHS = [64, 128, 192];
@@ -55,7 +55,8 @@ export interface Row {
 const flags = await readDetectionFlags("evaluate-detectors");
 const { sets, sources } = flags;
 const model = await GPT2.load(flags.model);
-const observer = flags.observer === undefined ? undefined : await GPT2.load(flags.observer);
+const observing = flags.observer === undefined ? undefined : named(flags.observer);
+const observer = observing && (await GPT2.load(observing[1]));
 const cache = new Map<string, Promise<TokenStatistics>>();
 const edits = EDITS.filter((edit) => edit !== "paraphrase" || sources.synonyms.size > 0);
 
@@ -86,7 +87,7 @@ for (const set of editedSets()) {
 const figures: Figures = {
   program: `gpt2-ts ${packageVersion()}`,
   model: flags.model ?? "the default model",
-  observer: flags.observer,
+  observer: observing?.[0],
   texts: Number(flags.texts),
   rows,
   calibrated: await calibratedRates(),

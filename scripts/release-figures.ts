@@ -102,25 +102,19 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
     // So that the measures of detection use it.
     if (!sample) copyFileSync(join(results, "detection.json"), join(model, "detection.json"));
   },
-  extract: async () => {
-    await makeIndex();
-    kept("extract.json", "extract", "--index", await indexPath(), "--passages", SIZES.passages, "--json");
-  },
+  extract: () => extraction(join(results, "extract.json"), "--passages", SIZES.passages),
   // By size: of smaller models, made from an earlier default model, with 50 tokens before the passage.
   sizes: async () => {
-    await makeIndex();
-    const index = ["--index", await indexPath(), "--prompts", "50", "--passages", SIZES.passages, "--json"];
     for (const [name, folder] of Object.entries({ middle, small })) {
-      keptAt(smaller(name), (out) => writeFileSync(out, gpt2("extract", "--model", folder!, ...index)));
+      await extraction(smaller(name), "--model", folder!, "--prompts", "50", "--passages", SIZES.passages);
     }
   },
-  rank: async () => {
-    await makeIndex();
+  rank: () => {
     const flags = ["--samples", SIZES.samples, "--match", SIZES.match, "--small", small!, "--medium", middle!];
-    kept("rank.json", "extract", "--index", await indexPath(), "--rank", ...flags, "--json");
+    return extraction(join(results, "rank.json"), "--rank", ...flags);
   },
   bias: () => kept("bias.json", "bias", "--json"),
-  detect: () => detection("evaluate-detectors.js", "detect.json", "--observer", middle!),
+  detect: () => detection("evaluate-detectors.js", "detect.json", "--observer", `middle=${middle}`),
   head: () => detection("evaluate-head.js", "head.json", "--detector", "GPT-2, the default model"),
   encoder: () => detection("evaluate-head.js", "encoder.json", "--detector", "BERT, MiniLM", "--model", encoder),
   eval: () => keptAt(join(results, "eval.json"), (out) => gpt2("eval", "lambada", "--data", evalFolder, "--json", out)),
@@ -170,13 +164,13 @@ function writeDocuments(): void {
   writeFileSync(merged, JSON.stringify({ watermarks: own }));
   const heads = [...read<ClassifierRow[]>(file.head), ...read<ClassifierRow[]>(file.encoder)];
   const sizes = { middle: smaller("middle"), small: smaller("small") };
-  const extraction = extractionTables(
+  const extracted = extractionTables(
     read<ExtractionReport>(file.extract),
     read<SampleRankings>(file.rank),
     new Map(Object.entries(sizes).map(([name, path]) => [name, read<ExtractionReport>(path)])),
   );
   const blocks: readonly (readonly [document: string, name: string, text: string])[] = [
-    ["docs/trace.md", "extraction", extraction],
+    ["docs/trace.md", "extraction", extracted],
     ["docs/misuse.md", "bias", biasTable(read<BiasReport>(file.bias))],
     ["docs/misuse.md", "figures", detectionTables(read<Figures>(file.detect), heads)],
     ["docs/watermark.md", "marks", watermarkTables(own)],
@@ -218,9 +212,12 @@ function isCalibrated(): boolean {
   return (JSON.parse(gpt2("detect", text, "--json")) as { calibration: unknown }).calibration !== null;
 }
 
-async function makeIndex(): Promise<void> {
+/** What `gpt2 extract` finds, with the index of the training text. */
+async function extraction(out: string, ...flags: string[]): Promise<void> {
+  if (existsSync(out)) return;
   const index = await indexPath();
   if (!existsSync(index)) gpt2("index", ...train, "--out", index);
+  keptAt(out, (path) => writeFileSync(path, gpt2("extract", "--index", index, ...flags, "--json")));
 }
 
 /** An index is of these texts, cut by this tokenizer. */

@@ -61,7 +61,8 @@ export async function detectionSets({ pairs, human, generators, most, work }: Te
   return sets;
 }
 
-function named(option: string): readonly [name: string, path: string] {
+/** The parts of NAME=PATH. */
+export function named(option: string): readonly [name: string, path: string] {
   const at = option.indexOf("=");
   if (at < 1) throw new Error(`expected NAME=PATH, got ${option}`);
   return [option.slice(0, at), option.slice(at + 1)];

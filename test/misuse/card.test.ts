@@ -137,6 +137,10 @@ test("data is listed by source, each with its licence", async () => {
     /\| Books \\\| tales \| CC0 1\.0 \| 1,200 \| 34,000 \|\n\| Letters \| CC BY 4\.0 \| Not known\. \|/,
   );
   assert.match(card.split("---\n")[1]!, /^metrics:\n- accuracy\nlibrary_name: transformers\n/);
+  const made = (baseModel: string) => modelCard(FACTS, { baseModel }, gatherResults([]));
+  assert.match(made("gpt2"), /^base_model: gpt2\n[\s\S]*\| made from \| gpt2 \|/m);
+  assert.match(made("none"), /\| made from \| random weights \|/);
+  assert.doesNotMatch(made("none"), /base_model/);
   for (const wrong of [{ dataSources: [{ source: "Books" }] }, { dataSources: "Books" }]) {
     assert.throws(() => checkAbout(wrong, "about.json"), DataError);
   }

@@ -50,7 +50,11 @@ async function figuresOf<T>(script: string, ...flags: string[]): Promise<T> {
 }
 
 test("figures of detection have every set, score, length and edit", async () => {
-  const figures = await figuresOf<Figures>("evaluate-detectors", "--observer", packageFile("models/default"));
+  const figures = await figuresOf<Figures>(
+    "evaluate-detectors",
+    "--observer",
+    `itself=${packageFile("models/default")}`,
+  );
   const whole = figures.rows.filter(({ tokens, edit }) => tokens === undefined && edit === undefined);
   assert.deepEqual(
     whole.map(({ domain, generator, sampling }) => [domain, generator, sampling].join(", ")),
@@ -74,6 +78,7 @@ test("figures of detection have every set, score, length and edit", async () => 
     figures.classifier.filter(({ edit }) => !edit).map(({ trained, tested }) => `${trained} ${tested}`),
     ["gpt2-xl", "opt-2.7b", "default"].flatMap((a) => ["gpt2-xl", "opt-2.7b", "default"].map((b) => `${a} ${b}`)),
   );
+  assert.equal(figures.observer, "itself");
   assert.equal(figures.calibrated.length, 3);
   assert.match(detectionTables(figures, []), /\| docs \| default \| top-k 40 \| swapped with the next \| /);
 });

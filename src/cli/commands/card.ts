@@ -30,7 +30,8 @@ that left it there, from detection.json and overlap.json in its folder, and from
              "trainingData", "dataLicenses", "dataSources", "recipe", "intendedUse",
              "outOfScopeUse", "factors", "evaluationData", "ethicalConsiderations",
              "caveats", "contact", "citation" }; dataSources is a list of { "source",
-             "license", "documents", "bytes" }
+             "license", "documents", "bytes" }; baseModel is "none" for a model that was
+             trained from random weights
 
 What none of these says appears as "Not known." in the card.
 

@@ -23,7 +23,7 @@ export interface AboutModel {
   readonly license?: string;
   /** Language codes, such as `en`. */
   readonly languages?: readonly string[];
-  /** The model that it was made from. */
+  /** The model that it was made from, or `none` if it was trained from random weights. */
   readonly baseModel?: string;
   /** Data sets of the hub, by name. */
   readonly datasets?: readonly string[];
@@ -43,6 +43,9 @@ export interface AboutModel {
   readonly contact?: string;
   readonly citation?: string;
 }
+
+/** The base of a model without one. */
+export const NO_BASE = "none";
 
 const TEXT = { optional: "string" } as const;
 const LIST = { optional: { list: "string" } } as const;

@@ -1,6 +1,6 @@
 import type { HashedFile } from "../../evaluate/report-file.js";
 import type { TrainEvent } from "../../train/events.js";
-import type { AboutModel, DataSource } from "./about.js";
+import { type AboutModel, type DataSource, NO_BASE } from "./about.js";
 import { analyses } from "./analyses.js";
 import { count, NOT_KNOWN, table } from "./markdown.js";
 import { cardMetadata } from "./metadata.js";
@@ -67,7 +67,7 @@ function details(facts: ModelFacts, about: AboutModel): string {
       ["parameters", count(parameters)],
       ["files", `${format}, ${dtype}, ${(bytes / 1e6).toFixed(1)} MB`],
       ["SHA-256", files.map(({ file, sha256 }) => `${file} ${sha256}`).join(", ") || NOT_KNOWN],
-      ["made from", about.baseModel ?? NOT_KNOWN],
+      ["made from", about.baseModel === NO_BASE ? "random weights" : (about.baseModel ?? NOT_KNOWN)],
       ["licence", about.license ?? NOT_KNOWN],
       ["contact", about.contact ?? NOT_KNOWN],
     ],
@@ -80,7 +80,7 @@ const intendedUse = ({ intendedUse: uses, outOfScopeUse }: AboutModel): string =
 function metrics({ evaluations }: CardResults): string {
   const names = [...new Set(evaluations.flatMap((result) => result.metrics.map((metric) => metric.name)))];
   if (names.length === 0) return NOT_KNOWN;
-  return `${names.join(", ")}; each with a 95% interval by bootstrap over the items.`;
+  return `${names.join("; ")}. Each with a 95% interval by bootstrap over the items.`;
 }
 
 function evaluationData({ evaluationData: data }: AboutModel, { evaluations }: CardResults): string {

@@ -1,4 +1,4 @@
-import type { AboutModel } from "./about.js";
+import { type AboutModel, NO_BASE } from "./about.js";
 import type { CardResults } from "./results.js";
 
 /** The card's front matter in YAML, as the Hugging Face hub reads it. What is not known is left out. */
@@ -8,7 +8,7 @@ export function cardMetadata(name: string, about: AboutModel, { evaluations }: C
   const lines = [
     ...list("language", languages),
     ...one("license", license),
-    ...one("base_model", baseModel),
+    ...one("base_model", baseModel === NO_BASE ? undefined : baseModel),
     ...list("datasets", datasets),
     ...list("metrics", metrics),
     ...one("library_name", library),
