@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { gpt2Config } from "../../../src/architectures/gpt2/config.js";
 import { referenceBackend } from "../../../src/backend/reference/index.js";
 import { UsageError } from "../../../src/errors.js";
 import type { GenerateOptions } from "../../../src/generate/options.js";
@@ -14,7 +15,7 @@ import {
 import type { GPT2 } from "../../../src/gpt2.js";
 import { samplingSettings } from "../../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../../src/util/random.js";
-import { byteModel } from "../models.js";
+import { byteModel, ODD } from "../models.js";
 
 let model: GPT2;
 before(async () => {
@@ -70,6 +71,17 @@ for (const scheme of WATERMARK_SCHEMES) {
         const { verdict, pValue } = await model.verifyWatermark(tokens, marked(scheme).watermark!);
         assert.equal(verdict, "found", `${JSON.stringify(options)}: p ${pValue}`);
       }
+    });
+
+    test("a draft model changes no token", async () => {
+      const draft = byteModel(model.backend, gpt2Config({ ...ODD, nEmbd: 9, nLayer: 1, nInner: 11 }), 2);
+      for (const options of [{ maxNewTokens: 40 }, { maxNewTokens: 40, topK: 3, repetitionPenalty: 1.1 }]) {
+        const alone = await tokensOf(marked(scheme, options));
+        const { tokens, drafts } = await model.complete("ab", { ...marked(scheme, options), draft, draftTokens: 4 });
+        assert.deepEqual(tokens, alone);
+        assert.ok(drafts!.proposed > 0);
+      }
+      await draft.dispose();
     });
 
     test("takes only tokens that the filters leave", async () => {
