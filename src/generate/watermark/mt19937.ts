@@ -37,7 +37,8 @@ export class Mt19937 {
 
 /** The first `count` values of `torch.randperm(size)` on the CPU: a Fisher-Yates shuffle from the front. */
 export function permutation(random: Mt19937, size: number, count = size): Int32Array {
-  const values = Int32Array.from({ length: size }, (_, i) => i);
+  const values = new Int32Array(size);
+  for (let i = 0; i < size; i++) values[i] = i;
   for (let i = 0; i < Math.min(count, size - 1); i++) {
     const j = i + (random.bits() % (size - i));
     const value = values[i]!;
