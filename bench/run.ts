@@ -127,6 +127,7 @@ function plain({ results, ...suite }: SuiteResult) {
 
 try {
   if (process.argv[2] === "serve") await import("./serve.js");
+  else if (process.argv[2] === "encode") await import("./encode.js");
   else await main();
 } catch (error) {
   console.error(`bench: ${(error as Error).message}`);

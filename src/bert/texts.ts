@@ -34,7 +34,7 @@ export class Texts {
     const allowedSpecial = "all" as const;
     const whole = this.tokenizer.encode(texts, { allowedSpecial });
     const { nCtx, tokenTypes } = this.#config;
-    if (typeof texts !== "string" && tokenTypes === 1) {
+    if (tokenTypes === 1 && whole.typeIds.some((type) => type > 0)) {
       throw new UsageError({ op, expected: "one text: the model has one token type", got: "two" });
     }
     const maxLength = Math.min(nCtx, most);

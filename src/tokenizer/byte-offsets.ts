@@ -45,8 +45,8 @@ export class ByteOffsets {
 
   #trimmed(from: number, to: number): [start: number, end: number] {
     let [first, last] = [from, to];
-    while (first < last && this.#isSpace(first)) first++;
-    while (last > first && this.#isSpace(last - 1)) last--;
+    while (first < last && this.#bytes[first] === SPACE) first++;
+    while (last > first && this.#bytes[last - 1] === SPACE) last--;
     const start = this.#starts[first]!;
     if (first === last) return [start, start];
     // A token may end within a character, of which it then has the whole.
