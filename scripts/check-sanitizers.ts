@@ -1,9 +1,9 @@
 /**
  * Runs the native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, over the conformance cases, over
  * models of random odd shapes (logits, generation, scoring, embedding, training), and over damaged models that the readers
- * accept, on every instruction set of this machine. Needs a compiler with both, gcc or clang, on Linux.
+ * accept, on every instruction set of this machine, or on the baseline and `--isa`. Needs a compiler with both, gcc or clang, on Linux.
  *
- *     node dist/scripts/check-sanitizers.js [--shapes 20] [--damaged 200] [--seed 1]
+ *     node dist/scripts/check-sanitizers.js [--shapes 20] [--damaged 200] [--seed 1] [--isa amx-bf16]
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -150,11 +150,11 @@ async function runDamagedModels(count: number, seed: number): Promise<void> {
 }
 
 /** Builds the kernels, and runs this file again with them and the sanitizer's runtime. */
-async function main(args: readonly string[]): Promise<number> {
+async function main(args: readonly string[], isa: string | undefined): Promise<number> {
   const work = mkdtempSync(join(tmpdir(), "gpt2-sanitizers-"));
   try {
     const [library, compiler] = [join(work, "libgpt2.so"), localCompiler()];
-    await compileKernels({ ...compiler, flags: FLAGS }, process, work, library);
+    await compileKernels({ ...compiler, flags: FLAGS, ...(isa && { sets: [isa] }) }, process, work, library);
     const printRuntime = [...compiler.args, "-print-file-name=libasan.so"];
     const runtime = execFileSync(compiler.command, printRuntime, { encoding: "utf8" }).trim();
     const env = {
@@ -180,6 +180,7 @@ const { values } = parseArgs({
     shapes: { type: "string", default: "20" },
     damaged: { type: "string", default: "200" },
     seed: { type: "string", default: "1" },
+    isa: { type: "string" },
   },
 });
 if (values.run) {
@@ -189,5 +190,6 @@ if (values.run) {
   await runShapes(Number(values.shapes), Number(values.seed));
   await runDamagedModels(Number(values.damaged), Number(values.seed));
 } else {
-  process.exitCode = await main(["--shapes", values.shapes, "--damaged", values.damaged, "--seed", values.seed]);
+  const args = ["--shapes", values.shapes, "--damaged", values.damaged, "--seed", values.seed];
+  process.exitCode = await main(args, values.isa);
 }

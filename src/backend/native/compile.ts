@@ -16,6 +16,8 @@ export interface Compiler {
   readonly processorFlag?: (flag: string) => string;
   /** Whether it knows all the instruction sets, and need not be tried. */
   readonly knowsAll?: boolean;
+  /** Names of the instruction sets to compile for besides the first; default all. */
+  readonly sets?: readonly string[];
 }
 
 export interface Target {
@@ -59,7 +61,8 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
  * @throws the compiler is not there, or fails.
  */
 export async function compileKernels(compiler: Compiler, target: Target, work: string, output: string): Promise<void> {
-  const [first, ...others] = INSTRUCTION_SETS[target.arch] ?? [];
+  const [first, ...rest] = INSTRUCTION_SETS[target.arch] ?? [];
+  const others = rest.filter(({ name }) => compiler.sets?.includes(name) ?? true);
   if (!first) throw new Error(`no kernels for ${target.arch}`);
   const { command, args, flags: last = [], processorFlag = (flag: string) => flag } = compiler;
   const cc = async (...more: readonly string[]): Promise<void> => {
