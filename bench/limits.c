@@ -18,6 +18,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#if defined(__AMX_BF16__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 /* Independent sums: enough to cover latency times ports (4 x 2 cycles and more), few enough to stay in registers. */
 #if defined(__AVX512F__)
@@ -111,7 +115,23 @@ static double dot_products(long rounds) {
 
 /* The same of bf16 in pairs, summed in floats. */
 static double bf16_products(long rounds) {
-#if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__)
+  /* Tiles of 16 rows of 64 bytes: 16 x 16 sums of 32 products each, four tiles of sums as in a block of 2 x 2. */
+  static const struct {
+    unsigned char palette, start, zero[14];
+    unsigned short row_bytes[16];
+    unsigned char rows[16];
+  } shapes = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+  _tile_loadconfig(&shapes);
+  for (long r = 0; r < rounds; r++) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+  return 4 * 2.0 * 16 * 16 * 32 * (double)rounds;
+#elif defined(__AVX512BF16__)
   const __m512bh y = (__m512bh)_mm512_set1_epi32(term > 0 ? 0x3e003e00 : 0);
   __m512bh x[SUMS];
   __m512 sum[SUMS];
@@ -218,7 +238,9 @@ static int has_avx_vnni(void) {
 #endif
 
 static int supported(void) {
-#if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__) /* the processor has it, and the system allows it */
+  return __builtin_cpu_supports("amx-bf16") && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+#elif defined(__AVX512BF16__)
   return __builtin_cpu_supports("avx512bf16");
 #elif defined(__AVX512VNNI__)
   return __builtin_cpu_supports("avx512vnni");

@@ -25,6 +25,7 @@ const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly
     avx512: ["-march=skylake-avx512", "-mprefer-vector-width=512"],
     "avx512-vnni": ["-march=cascadelake", "-mprefer-vector-width=512"],
     "avx512-bf16": ["-march=cascadelake", "-mavx512bf16", "-mprefer-vector-width=512"],
+    "amx-bf16": ["-march=cascadelake", "-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mprefer-vector-width=512"],
   },
   arm64: { neon: [] },
 };

@@ -13,24 +13,24 @@ static const Feature features_of_kernels_amx_bf16[] = {{0x1, 0, ECX, 0}, {0x1, 0
 
 static const Choice best_first[] = {
 #if defined(HAVE_kernels_amx_bf16)
-    {&kernels_amx_bf16, features_of_kernels_amx_bf16, 21, 512, true},
+    {&kernels_amx_bf16, features_of_kernels_amx_bf16, 21, 512, true, NULL},
 #endif
 #if defined(HAVE_kernels_avx512_bf16)
-    {&kernels_avx512_bf16, features_of_kernels_avx512_bf16, 19, 512, false},
+    {&kernels_avx512_bf16, features_of_kernels_avx512_bf16, 19, 512, false, "GenuineIntel"},
 #endif
 #if defined(HAVE_kernels_avx512_vnni)
-    {&kernels_avx512_vnni, features_of_kernels_avx512_vnni, 18, 512, false},
+    {&kernels_avx512_vnni, features_of_kernels_avx512_vnni, 18, 512, false, NULL},
 #endif
 #if defined(HAVE_kernels_avx512)
-    {&kernels_avx512, features_of_kernels_avx512, 17, 512, false},
+    {&kernels_avx512, features_of_kernels_avx512, 17, 512, false, NULL},
 #endif
 #if defined(HAVE_kernels_avx_vnni)
-    {&kernels_avx_vnni, features_of_kernels_avx_vnni, 14, 256, false},
+    {&kernels_avx_vnni, features_of_kernels_avx_vnni, 14, 256, false, NULL},
 #endif
 #if defined(HAVE_kernels_avx2)
-    {&kernels_avx2, features_of_kernels_avx2, 13, 256, false},
+    {&kernels_avx2, features_of_kernels_avx2, 13, 256, false, NULL},
 #endif
-    {&kernels_baseline, NULL, 0, 128, false},
+    {&kernels_baseline, NULL, 0, 128, false, NULL},
 };
 
 #else
@@ -40,12 +40,12 @@ static const Feature features_of_kernels_neon_bf16[] = {20, 64 + 14};
 
 static const Choice best_first[] = {
 #if defined(HAVE_kernels_neon_bf16)
-    {&kernels_neon_bf16, features_of_kernels_neon_bf16, 2, 128, false},
+    {&kernels_neon_bf16, features_of_kernels_neon_bf16, 2, 128, false, NULL},
 #endif
 #if defined(HAVE_kernels_neon_dotprod)
-    {&kernels_neon_dotprod, features_of_kernels_neon_dotprod, 1, 128, false},
+    {&kernels_neon_dotprod, features_of_kernels_neon_dotprod, 1, 128, false, NULL},
 #endif
-    {&kernels_neon, NULL, 0, 128, false},
+    {&kernels_neon, NULL, 0, 128, false, NULL},
 };
 
 #endif

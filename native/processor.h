@@ -24,6 +24,12 @@ static bool has_feature(Feature f) {
   return __get_cpuid_count(f.leaf, f.subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) && (r[f.reg] >> f.bit & 1);
 }
 
+/* Whether CPUID names this maker. */
+static bool made_by(const char *maker) {
+  unsigned eax, name[3]; /* its parts lie in EBX, EDX and ECX */
+  return __get_cpuid(0, &eax, &name[0], &name[2], &name[1]) && !memcmp(name, maker, sizeof name);
+}
+
 /* Whether the system saves all these parts of a thread's state: bits of XCR0. */
 static bool saves_state(unsigned wanted) {
   unsigned eax, ebx, ecx, edx, low, high;
@@ -78,6 +84,7 @@ static bool has_feature(Feature f) {
 #endif
 static bool saves_vectors(int bits) { return bits <= 128; }
 static bool allows_tiles(void) { return false; }
+static bool made_by(const char *maker) { return (void)maker, false; }
 
 #endif
 
@@ -87,6 +94,7 @@ typedef struct {
   const Feature *features;
   int count, vector_bits;
   bool tiles;
+  const char *slow_on; /* a maker's processors, on which the next choice is better; or NULL */
 } Choice;
 
 #include "instruction-sets.h"
@@ -101,7 +109,8 @@ static bool can_run(const Choice *c) {
 static const KernelSet *find_kernels(const char *isa) {
   for (size_t i = 0; i < sizeof best_first / sizeof *best_first; i++) {
     const Choice *c = &best_first[i];
-    if ((!*isa || !strcmp(isa, c->kernels->name)) && can_run(c)) return c->kernels;
+    const bool wanted = *isa ? !strcmp(isa, c->kernels->name) : !c->slow_on || !made_by(c->slow_on);
+    if (wanted && can_run(c)) return c->kernels;
   }
   return NULL;
 }

@@ -160,13 +160,13 @@ function choices(sets: readonly InstructionSet[]): string {
   });
   const rows = others.toReversed().map((set) => {
     const symbol = kernelsSymbol(set);
-    const choice = `{&${symbol}, features_of_${symbol}, ${set.features.length}, ${set.vectorBits}, ${set.tiles ?? false}}`;
+    const choice = `{&${symbol}, features_of_${symbol}, ${set.features.length}, ${set.vectorBits}, ${set.tiles ?? false}, ${set.slowOn ? JSON.stringify(set.slowOn) : "NULL"}}`;
     return `#if defined(HAVE_${symbol})\n    ${choice},\n#endif\n`;
   });
   return `extern const KernelSet ${sets.map(kernelsSymbol).join(", ")};
 ${tables.join("")}
 static const Choice best_first[] = {
-${rows.join("")}    {&${kernelsSymbol(baseline!)}, NULL, 0, ${baseline!.vectorBits}, false},
+${rows.join("")}    {&${kernelsSymbol(baseline!)}, NULL, 0, ${baseline!.vectorBits}, false, NULL},
 };
 `;
 }

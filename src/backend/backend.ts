@@ -81,6 +81,8 @@ export interface Capabilities {
   readonly inPlaceTypes: readonly WeightType[];
   /** Whether it measures its peak: {@link Backend.peakFlops}. */
   readonly peak: boolean;
+  /** Whether it computes products in bf16 faster than in f32. */
+  readonly fastBf16: boolean;
 }
 
 /** What runs Programs: see the table in docs/architecture.md. Each is created by an asynchronous function of its folder. */

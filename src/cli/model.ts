@@ -36,6 +36,9 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
     return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
   });
   noteFallback(loaded);
+  if (compute === "bf16" && !loaded.backend.capabilities.fastBf16) {
+    note(`products in bf16 are no faster than in f32 on ${loaded.backend.description}`);
+  }
   return loaded;
 }
 

@@ -33,6 +33,8 @@ export interface StartEvent {
   /** Tokens of held-out text; undefined where there is none. */
   readonly valTokens: number | undefined;
   readonly backend: string;
+  /** Whether the backend computes products in bf16 faster than in f32. */
+  readonly fastBf16: boolean;
 }
 
 export interface StepEvent {

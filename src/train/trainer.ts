@@ -242,6 +242,7 @@ export class Trainer {
       ...(examples && { examples }),
       epochs: this.#data.epochs(settings.steps),
       backend: this.#options.backend.description,
+      fastBf16: this.#options.backend.capabilities.fastBf16,
     };
   }
 

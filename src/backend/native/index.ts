@@ -24,8 +24,9 @@ export interface NativeOptions {
 /** Instruction sets this machine can run, best first. */
 export function nativeIsas(): string[] {
   const lib = nativeLibrary();
-  const names = (INSTRUCTION_SETS[process.arch] ?? []).map(({ name }) => name);
-  return names.reverse().filter((isa) => lib.hasIsa(isa));
+  const best = lib.bestIsa();
+  const names = (INSTRUCTION_SETS[process.arch] ?? []).map(({ name }) => name).reverse();
+  return [best, ...names.filter((isa) => isa !== best && lib.hasIsa(isa))];
 }
 
 /**
@@ -77,6 +78,7 @@ export class NativeBackend extends KernelBackend {
       mappedFiles: true,
       inPlaceTypes: IN_PLACE_TYPES,
       peak: true,
+      fastBf16: isa.endsWith("bf16"),
     };
   }
 

@@ -22,6 +22,7 @@ class ReferenceBackend implements Backend {
     mappedFiles: false,
     inPlaceTypes: [],
     peak: false,
+    fastBf16: false,
   };
   readonly #precision: Precision;
   readonly #queue = new RunQueue("reference backend");

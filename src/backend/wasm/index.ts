@@ -125,6 +125,7 @@ export class WasmBackend extends KernelBackend {
       mappedFiles: false,
       inPlaceTypes: [],
       peak: true,
+      fastBf16: false,
     };
   }
 }

@@ -139,6 +139,9 @@ export function describeStart(event: StartEvent): string[] {
     describeModel(c, event.parameters),
     ...(lora ? [`trained: ${formatCount(trainedParameters)} parameters, ${share}%, ${describeLora(lora)}`] : []),
     `${event.backend}; memory ${formatMemory(memory.total)}: ${memoryParts(memory)}`,
+    ...(s.precision === "bf16" && !event.fastBf16
+      ? ["products in bf16 are no faster than in f32 on this backend"]
+      : []),
     `data ${event.data}: ${formatCount(event.trainTokens)} tokens, ${heldOut}`,
     ...(event.head ? [`learned: ${describeHead(event.head)}`] : []),
     ...(examples ? [`${formatCount(examples.train)} examples, ${formatCount(examples.val)} held out${cut}`] : []),
