@@ -31,7 +31,7 @@ import type { Figures } from "./evaluate-detectors.js";
 import { replaceBlock } from "./markdown-block.js";
 import { biasTable } from "./release-figures/bias.js";
 import { extractionTables } from "./release-figures/extraction.js";
-import { dataSources } from "./release-figures/sources.js";
+import { dataSources, humanDocuments } from "./release-figures/sources.js";
 import { fittedStrengths, writeStrengths } from "./release-figures/strengths.js";
 import { STORY_FILES } from "./story-text.js";
 import { type SchemeFigures, watermarkTables } from "./watermark-figures/tables.js";
@@ -81,7 +81,11 @@ const books = readdirSync(corpus)
 /** A model that has read stories has a list of their sources. */
 const storyFiles = existsSync(join(model, "SOURCES-stories.md")) ? STORY_FILES : [];
 const train = [...books.map((name) => join(corpus, name)), ...storyFiles.map((name) => join(stories, name))];
-const human = { books: join(corpus, "valid.txt.gz"), simple: join(stories, "valid-simple.txt.gz") };
+const human = { books: join(corpus, "valid.txt.gz"), simple: join(work, "simple-by-people.txt") };
+if (!existsSync(human.simple)) {
+  const documents = humanDocuments(stories, "valid-simple.txt.gz");
+  writeFileSync(human.simple, documents.map((text) => `${text}\n<|endoftext|>\n`).join(""));
+}
 /** Models of this vocabulary that write texts too; one observes. */
 const generators = join(values.work, "generators");
 const [middle, small] = ["middle", "small"].map((name) => join(generators, name, "model"));

@@ -26,25 +26,45 @@ const STORIES: Readonly<Record<string, string>> = {
   "news-for-children": "News for Children (cstemlab)",
 };
 
+/** Groups that language models wrote. */
+const MACHINE = ["gpt-stories", "tinyfabulist"];
+
+/** The documents of a file of the corpus of stories that people wrote. */
+export function humanDocuments(stories: string, file: string): string[] {
+  const groups = rowsOf(join(stories, "manifest.tsv.gz"))
+    .filter((row) => row.file === file)
+    .map(({ group }) => group!);
+  const documents = gunzipSync(readFileSync(join(stories, file)))
+    .toString("utf8")
+    .split("\n<|endoftext|>\n")
+    .slice(0, -1);
+  if (documents.length !== groups.length) throw new Error(`${file}: manifest.tsv.gz has ${groups.length} documents`);
+  return documents.filter((_, i) => !MACHINE.includes(groups[i]!));
+}
+
 /** Documents and bytes by source, of the training files that the manifests list. */
 export function dataSources(corpus: string, stories: string, files: readonly string[]): DataSource[] {
   return [corpus, stories].flatMap((folder) => {
     const manifest = join(folder, "manifest.tsv.gz");
-    return existsSync(manifest) ? sourcesOf(gunzipSync(readFileSync(manifest)).toString("utf8"), files) : [];
+    return existsSync(manifest) ? sourcesOf(rowsOf(manifest), files) : [];
   });
 }
 
-function sourcesOf(manifest: string, files: readonly string[]): DataSource[] {
-  const [head, ...rows] = manifest.trim().split("\n");
+type Row = Readonly<Record<string, string>>;
+
+/** The documents that a manifest lists, in the order of the files. */
+function rowsOf(manifest: string): Row[] {
+  const [head, ...lines] = gunzipSync(readFileSync(manifest)).toString("utf8").trimEnd().split("\n");
   const columns = head!.split("\t");
+  return lines.map((line) => Object.fromEntries(line.split("\t").map((cell, i) => [columns[i]!, cell])));
+}
+
+function sourcesOf(rows: readonly Row[], files: readonly string[]): DataSource[] {
   const found = new Map<string, { documents: number; bytes: number; license: string }>();
-  for (const row of rows) {
-    const cells = row.split("\t");
-    const cell = (name: string): string => cells[columns.indexOf(name)] ?? "";
-    if (!files.includes(cell("file"))) continue;
-    const group = cell("group");
-    const of = found.get(group) ?? { documents: 0, bytes: 0, license: BOOKS[group]?.[1] ?? cell("licence") };
-    found.set(group, { ...of, documents: of.documents + 1, bytes: of.bytes + Number(cell("bytes")) });
+  for (const { file, group, bytes, licence } of rows) {
+    if (!files.includes(file!)) continue;
+    const of = found.get(group!) ?? { documents: 0, bytes: 0, license: BOOKS[group!]?.[1] ?? licence ?? "" };
+    found.set(group!, { ...of, documents: of.documents + 1, bytes: of.bytes + Number(bytes) });
   }
   return Array.from(found, ([group, of]): DataSource => {
     const source = BOOKS[group]?.[0] ?? STORIES[group];

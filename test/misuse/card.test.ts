@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { dataSources } from "../../scripts/release-figures/sources.js";
+import { dataSources, humanDocuments } from "../../scripts/release-figures/sources.js";
 import { DataError } from "../../src/errors.js";
 import { type AboutModel, checkAbout } from "../../src/misuse/card/about.js";
 import { type ModelFacts, modelCard } from "../../src/misuse/card/card.js";
@@ -165,6 +165,19 @@ test("sources of the default model's data are summed from the manifests", async 
       ["public domain", 1, 7],
     ],
   );
+});
+
+test("documents by language models do not count as people's", async () => {
+  const texts = ["One tale.\n\nIts end.", "A fable by a model.", "Another tale."];
+  const path = join(folder, "people");
+  await mkdir(path);
+  await writeFile(join(path, "v.txt.gz"), gzipSync(texts.map((text) => `${text}\n<|endoftext|>\n`).join("")));
+  const rows = ["fairytaleqa", "tinyfabulist", "book-dash"].map((group, i) => `v.txt.gz\t${i}\t${group}`);
+  await writeFile(
+    join(path, "manifest.tsv.gz"),
+    gzipSync(["file\tindex\tgroup", ...rows, "w.gz\t0\taesop", ""].join("\n")),
+  );
+  assert.deepEqual(humanDocuments(path, "v.txt.gz"), [texts[0], texts[2]]);
 });
 
 test("files of no known kind, and fields that a card has not, are refused", () => {
