@@ -38,6 +38,7 @@ import type { AttentionMaps } from "./generate/attention-maps.js";
 import { normalized } from "./generate/classify.js";
 import { Encoder, POOLINGS, type RowsOptions } from "./generate/encoder.js";
 import { mainType } from "./model/loaded-model.js";
+import type { FetchBertOptions } from "./pretrained/fetch-bert.js";
 import type { BertParts, LoadBertOptions } from "./pretrained/load-bert.js";
 import { type LoadedHead, scoresOf } from "./pretrained/loaded-head.js";
 import type { SentenceModules } from "./pretrained/sentence-modules.js";
@@ -95,9 +96,21 @@ export class BERT {
    * @throws {UsageError} it is not a BERT, or there are no files, as in a browser.
    */
   static async load(name: string, options: LoadBertOptions = {}): Promise<BERT> {
-    needNode("BERT.load", "Make a BERT of weights in memory: new BERT({ … })");
+    needNode("BERT.load", 'In a page: await BERT.fetch("models/mine/"), from your server or the hub');
     const { loadBertModel } = await import("#node/pretrained/load-bert.js");
     return new BERT(await loadBertModel(name, options));
+  }
+
+  /**
+   * Loads a model without files, as in a browser: fetched into memory from the address of a folder (`models/mini/`) or file, or by
+   * its name on the hub.
+   *
+   * @throws {DownloadError} a file can't be fetched.
+   * @throws {CheckpointError} there is no such model, or it is malformed.
+   */
+  static async fetch(name: string, options: FetchBertOptions = {}): Promise<BERT> {
+    const { fetchBertParts } = await import("./pretrained/fetch-bert.js");
+    return new BERT(await fetchBertParts(name, options));
   }
 
   /** The kind of task head the model was fine-tuned with, if any. */

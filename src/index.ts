@@ -91,6 +91,7 @@ export type { LoadedModel } from "./model/loaded-model.js";
 export type { AdapterOption, EmbedOptions, ReadOptions, TextOrIds } from "./model/options.js";
 export type { TextIds } from "./model/text-ids.js";
 export type { FetchModelOptions } from "./pretrained/fetch.js";
+export type { FetchBertOptions } from "./pretrained/fetch-bert.js";
 export type { LoadOptions } from "./pretrained/load.js";
 export type { BertParts, LoadBertOptions } from "./pretrained/load-bert.js";
 export type { AnswerOptions } from "./tasks/answer.js";

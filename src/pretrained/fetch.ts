@@ -35,6 +35,8 @@ export interface FetchModelOptions extends ComputeOptions {
   readonly onProgress?: ((file: string, received: number, total: number | undefined) => void) | undefined;
 }
 
+type RemoteOptions = Pick<FetchModelOptions, "endpoint" | "token" | "signal" | "onProgress">;
+
 /** The parts of the model that {@link GPT2.fetch} loads. */
 export async function fetchModelParts(name: string, options: FetchModelOptions = {}): Promise<ModelParts> {
   checkOptionNames("fetching a model", options, {
@@ -59,9 +61,7 @@ export async function fetchModelParts(name: string, options: FetchModelOptions =
 async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelOptions): Promise<ModelParts> {
   checkCompute(options);
   const { dtype, compute, kv, signal } = options;
-  const remote = new RemoteFolder(placeOf(name, options), options);
-  const files = await fetchFiles(remote, name);
-  const checkpoint = await (remote.file === undefined ? openFolder(files) : openFile(remote.file, files));
+  const { checkpoint, files } = await fetchCheckpoint(name, options, IN_A_PAGE);
   try {
     needGenerator(checkpoint);
     const given = options.tokenizer;
@@ -72,8 +72,23 @@ async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelO
   }
 }
 
+/**
+ * A model's files in memory, opened.
+ *
+ * @param small names of the files beside the weights that are wanted, where they are there
+ */
+export async function fetchCheckpoint(
+  name: string,
+  options: RemoteOptions,
+  small: ReadonlySet<string>,
+): Promise<{ readonly checkpoint: Checkpoint; readonly files: ModelFiles }> {
+  const remote = new RemoteFolder(placeOf(name, options), options);
+  const files = await fetchFiles(remote, name, small);
+  return { checkpoint: await (remote.file === undefined ? openFolder(files) : openFile(remote.file, files)), files };
+}
+
 /** All files that a model is made of, in memory; the configuration first, which says whether the others are wanted. */
-async function fetchFiles(remote: RemoteFolder, path: string): Promise<ModelFiles> {
+async function fetchFiles(remote: RemoteFolder, path: string, wanted: ReadonlySet<string>): Promise<ModelFiles> {
   const { file } = remote;
   const found: Record<string, Uint8Array> = {};
   const take = async (name: string): Promise<Uint8Array | undefined> => {
@@ -94,7 +109,7 @@ async function fetchFiles(remote: RemoteFolder, path: string): Promise<ModelFile
     const shards = MODEL_LAYOUT.shardsOf(main, new TextDecoder().decode(weights));
     for (const shard of shards ?? []) await need(shard);
   }
-  for (const name of small) if (IN_A_PAGE.has(name)) await take(name);
+  for (const name of small) if (wanted.has(name)) await take(name);
   return memoryFiles(path, found);
 }
 
@@ -134,7 +149,7 @@ interface Place {
 }
 
 /** @throws {CheckpointError} no name of a model. */
-function placeOf(name: string, { endpoint = "https://huggingface.co", token }: FetchModelOptions): Place {
+function placeOf(name: string, { endpoint = "https://huggingface.co", token }: RemoteOptions): Place {
   const parsed = /^\.{0,2}\//.test(name) ? undefined : parseModelName(name, endpoint);
   if (parsed?.kind === "hub") {
     const { id, revision, file } = parsed;
@@ -157,9 +172,9 @@ class RemoteFolder {
   /** The file that the name is, if it is one's. */
   readonly file: string | undefined;
   readonly #place: Place;
-  readonly #options: FetchModelOptions;
+  readonly #options: RemoteOptions;
 
-  constructor(place: Place, options: FetchModelOptions) {
+  constructor(place: Place, options: RemoteOptions) {
     this.base = new URL(folderOf(place), place.base);
     this.file = place.file?.slice(place.file.lastIndexOf("/") + 1);
     this.#place = place;
@@ -172,7 +187,7 @@ class RemoteFolder {
     const { signal, onProgress } = this.#options;
     // An address may have a query, which belongs to its file alone.
     const isOwn = name === this.file && base.pathname.endsWith(`/${encodeURIComponent(name)}`);
-    const url = isOwn ? base : new URL(encodeURIComponent(name), this.base);
+    const url = isOwn ? base : new URL(name.split("/").map(encodeURIComponent).join("/"), this.base);
     return fetchBytes(url, { headers, signal, onProgress: onProgress && ((...n) => onProgress(name, ...n)) });
   }
 }

@@ -89,6 +89,10 @@ const BESIDE_WEIGHTS = [
   "generation_config.json",
   "classifier.json",
   "template.json",
+  "vocab.txt",
+  "modules.json",
+  "1_Pooling/config.json",
+  "sentence_bert_config.json",
 ];
 
 /**

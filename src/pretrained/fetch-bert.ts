@@ -1,0 +1,101 @@
+import type { BertConfig } from "../architectures/bert/config.js";
+import { architectureOf } from "../architectures/registry.js";
+import { type ChosenBackend, chooseBackend } from "../backend/choose.js";
+import { readJsonSource } from "../checkpoint/strict-json.js";
+import { UsageError } from "../errors.js";
+import { ByteLevelEncoder } from "../tokenizer/byte-level-encoder.js";
+import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
+import { tokenizerOfText } from "../tokenizer/text-tokenizer.js";
+import { Tokenizer } from "../tokenizer/tokenizer.js";
+import { readWordPieceFolder } from "../tokenizer/wordpiece/read.js";
+import { WordPieceTokenizer } from "../tokenizer/wordpiece/tokenizer.js";
+import { checkOptionNames } from "../util/nearest.js";
+import { type FetchModelOptions, fetchCheckpoint } from "./fetch.js";
+import type { BertParts } from "./load-bert.js";
+import type { ModelFiles } from "./model-files.js";
+import { loadParts, withOwnBackend } from "./model-parts.js";
+import { readSentenceModules } from "./sentence-modules.js";
+
+export interface FetchBertOptions extends Omit<FetchModelOptions, "tokenizer" | "compute" | "kv"> {
+  /** Instead of the one that lies beside the model. */
+  readonly tokenizer?: EncoderTokenizer | undefined;
+}
+
+/** Files beside the weights that a BERT has a use for. */
+const SMALL = new Set([
+  "tokenizer.json",
+  "vocab.txt",
+  "tokenizer_config.json",
+  "modules.json",
+  "1_Pooling/config.json",
+  "sentence_bert_config.json",
+]);
+
+/** The parts of the model that {@link BERT.fetch} loads. */
+export async function fetchBertParts(name: string, options: FetchBertOptions = {}): Promise<BertParts> {
+  checkOptionNames("fetching a model", options, {
+    backend: true,
+    dtype: true,
+    tokenizer: true,
+    endpoint: true,
+    token: true,
+    signal: true,
+    onProgress: true,
+  });
+  const { backend } = options;
+  if (backend === undefined) {
+    return withOwnBackend(await chooseBackend(), (chosen) => fetchOn(chosen, name, options));
+  }
+  const parts = await fetchOn({ backend }, name, options);
+  return { ...parts, owned: parts.weights.values() };
+}
+
+async function fetchOn(chosen: ChosenBackend, name: string, options: FetchBertOptions): Promise<BertParts> {
+  const { dtype, signal, tokenizer } = options;
+  const { checkpoint, files } = await fetchCheckpoint(name, options, SMALL);
+  try {
+    const { config, path } = checkpoint;
+    const { attention, label } = architectureOf(config);
+    if (attention !== "bidirectional") {
+      const hint = "GPT2.fetch fetches it";
+      throw new UsageError({
+        op: `fetching ${path}`,
+        expected: "a BERT, which reads whole texts",
+        got: `a ${label}`,
+        hint,
+      });
+    }
+    const wordPiece = tokenizer ?? (await checkpoint.loadWordPiece?.()) ?? (await tokenizerIn(files));
+    const parts = await loadParts(checkpoint, chosen, async () => undefined, { dtype, signal });
+    const sentence = checkpoint.sentence ?? readSentenceModules((file) => bytesOf(files, file));
+    return { ...parts, config: config as BertConfig, wordPiece, sentence };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function bytesOf(files: ModelFiles, name: string): Uint8Array | undefined {
+  if (!files.has(name)) return undefined;
+  const source = files.open(name);
+  return source.bytes(0, source.size);
+}
+
+async function tokenizerIn(files: ModelFiles): Promise<EncoderTokenizer | undefined> {
+  const textOf = (name: string): string | undefined => {
+    const bytes = bytesOf(files, name);
+    return bytes && new TextDecoder().decode(bytes);
+  };
+  const json = textOf("tokenizer.json");
+  const made = json !== undefined && isByteLevel(files) ? tokenizerOfText(json, "tokenizer.json") : undefined;
+  if (made instanceof Tokenizer) return new ByteLevelEncoder(made);
+  const vocabulary = await readWordPieceFolder(async (name) => {
+    const text = textOf(name);
+    return text === undefined ? undefined : { name, text };
+  });
+  return vocabulary && new WordPieceTokenizer(vocabulary);
+}
+
+function isByteLevel(files: ModelFiles): boolean {
+  const { model } = readJsonSource(files.open("tokenizer.json"));
+  return (model as { type?: unknown } | undefined)?.type === "BPE";
+}
