@@ -40,5 +40,8 @@ export async function readMove(path: string): Promise<(Move & { readonly into: s
   }
 }
 
-/** A name within its folder, also where a backslash or a colon separates. */
-const isPlainName = (name: string): boolean => /^[^/\\:\0]+$/.test(name) && name !== "." && name !== "..";
+/** Characters of no name: on Windows a backslash separates too, and a colon follows a drive. */
+const SEPARATORS = process.platform === "win32" ? /[/\\:\0]/ : /[/\0]/;
+
+/** Whether this names an entry of its folder, and nothing elsewhere. */
+const isPlainName = (name: string): boolean => !["", ".", ".."].includes(name) && !SEPARATORS.test(name);
