@@ -1,13 +1,17 @@
 /**
  * Writes the indices of the `count` largest values into ids[0 … count), largest first, the lower index first among equals.
  * Makes one pass with a heap of the best so far, the worst on top. For a small count this costs little more than finding
- * the maximum.
+ * the maximum. Returns false, with no result, where a value is NaN.
  */
-export function largest(values: ArrayLike<number>, count: number, ids: Int32Array): void {
-  for (let i = 0; i < count; i++) ids[i] = i;
+export function largest(values: ArrayLike<number>, count: number, ids: Int32Array): boolean {
+  for (let i = 0; i < count; i++) {
+    if (Number.isNaN(values[i])) return false;
+    ids[i] = i;
+  }
   for (let i = (count >> 1) - 1; i >= 0; i--) siftDown(values, ids, i, count);
   let bar = values[ids[0]!]!;
   for (let i = above(values, bar, count); i < values.length; i = above(values, bar, i + 1)) {
+    if (Number.isNaN(values[i])) return false;
     ids[0] = i;
     siftDown(values, ids, 0, count);
     bar = values[ids[0]!]!;
@@ -19,6 +23,7 @@ export function largest(values: ArrayLike<number>, count: number, ids: Int32Arra
     ids[size] = worst;
     siftDown(values, ids, 0, size);
   }
+  return true;
 }
 
 /** The first index from `i` on with a value above `bar` (or NaN), else the length. Checks eight at a time: few are above. */

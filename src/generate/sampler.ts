@@ -207,15 +207,15 @@ export class Sampler {
     const { topK, topP, temperature, minP } = this.#settings;
     const memory = scratchOf(this.#vocabLimit);
     const { weights, ids, all } = memory;
-    const max = scores[indexOfLargest(scores)]!;
     if (this.#chain) return { ids, count: this.#keepInSteps(this.#chain, scores, random), least: Number.MIN_VALUE };
     // A weight of 0 is never drawn, at either end of [0, 1).
     const least = Math.max(minP, Number.MIN_VALUE);
     if (topK > 0 && topK < scores.length) {
-      largest(scores, topK, ids);
+      const max = likeliest(scores, topK, ids);
       for (let i = 0; i < topK; i++) weights[ids[i]!] = expOfNegative((scores[ids[i]!]! - max) / temperature);
       return { ids, count: topP < 1 ? this.#reach(topK) : topK, least };
     }
+    const max = scores[indexOfLargest(scores)]!;
     for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative((scores[id]! - max) / temperature);
     if (topP === 1) return { ids: all, count: scores.length, least };
     return { ids, count: memory.nucleus.select(scores, weights, temperature, topP, ids), least };
@@ -223,6 +223,8 @@ export class Sampler {
 
   #keepInSteps(chain: SamplerChain, scores: Row, random: UniformSource): number {
     const { weights, ids } = scratchOf(this.#vocabLimit);
+    // Chains need one finite score, and none that is NaN.
+    indexOfLargest(scores);
     const { ids: left, probabilities } = chain.candidates(scores, random);
     this.#probabilities = probabilities;
     for (const [i, id] of left.entries()) {
@@ -308,6 +310,13 @@ function drawExcess(p: Distribution, q: Distribution, random: UniformSource): nu
   const total = excess.reduce((a, b) => a + b, 0);
   // Rounding may leave nothing where both are the same.
   return total > 0 ? drawn(p.ids, excess, total, random) : drawn(p.ids, p.probabilities, 1, random);
+}
+
+/** Puts the `count` likeliest ids into `ids`, and returns the score of the first. @throws {GPT2Error} it is not finite. */
+function likeliest(scores: Row, count: number, ids: Int32Array): number {
+  const score = largest(scores, count, ids) ? scores[ids[0]!]! : Number.NaN;
+  if (Number.isFinite(score)) return score;
+  throw notFinite("sampling the next token", score);
 }
 
 function indexOfLargest(values: Row): number {

@@ -72,7 +72,11 @@ export function registerServe(program: Command): void {
     .option("--queue-tokens <n>", "prompt tokens that may wait (default: 262144)", count)
     .option("--timeout <seconds>", "longest time for a request (default: 600)", number)
     .option("--stall <seconds>", "longest time that a client may read nothing of its answer (default: 30)", number)
-    .option("--prompt-budget <ms>", "time that prompts may add to a step of other texts (default: 40)", number)
+    .option(
+      "--prompt-budget <ms>",
+      "time that a step of other texts may take with prompts beside them (default: 40)",
+      number,
+    )
     .option("--draft <name>", "a smaller model with the same vocabulary that drafts tokens for this one to verify")
     .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
     .option("--api-key-file <path>", "file with the keys that callers need, one a line")
