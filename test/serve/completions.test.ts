@@ -246,3 +246,27 @@ describe("errors", () => {
     });
   });
 });
+
+describe("a server with a watermark", () => {
+  it("marks what it generates where there is a choice, and the mark is found", async () => {
+    const watermark = { scheme: "gumbel", key: "a secret of the server's" } as const;
+    const marking = await served({ watermark });
+    // Letters alone: bytes that are no text could not be verified.
+    const letters = [...marking.model.tokenizer!.encode("abcdefghijklmnopqrstuvwxyz .,")];
+    const common = { ignore_eos: true, allowed_token_ids: letters };
+    const text = async (body: object): Promise<string> => {
+      const answer = await marking.post("/v1/completions", { prompt: TEXT, max_tokens: 70, ...common, ...body });
+      assert.equal(answer.status, 200, answer.text);
+      return answer.json.choices[0].text;
+    };
+    const found = async (written: string): Promise<number> =>
+      (await marking.model.verifyWatermark(written, watermark)).pValue;
+    assert.ok((await found(await text({ temperature: 1 }))) < 1e-4);
+    const chat = { messages: [{ role: "user", content: "Hi" }], max_tokens: 60, ...common };
+    const reply = (await marking.post("/v1/chat/completions", chat)).json.choices[0].message.content;
+    assert.ok((await found(reply)) < 1e-3);
+    const plain = (await complete({ prompt: TEXT, max_tokens: 70, ...common, temperature: 0 })).choices[0].text;
+    assert.equal(await text({ temperature: 0 }), plain, "at temperature 0 there is nothing to choose");
+    await marking.close();
+  });
+});
