@@ -5,11 +5,13 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { packageFile } from "../src/util/package-root.js";
 import { embedWasm } from "./embed-wasm.js";
+import { groupTests } from "./test-groups.js";
 
 /**
  * Runs compiled tests with Node's own runner, which in Node 20 takes no patterns: those of every test/**\/*.test.ts there
- * is, not what an old build left in dist. Arguments choose files whose path contains one of them. Files named
- * *.long.test.ts run with `--all` only, and others then go through all backends (test/helpers/tested-isas.ts). `--cpu` ends with the files that took the most CPU time (on Linux).
+ * is, not what an old build left in dist. Arguments choose files whose path contains one of them. `--all` adds files named
+ * *.long.test.ts, and lets the others go through all backends (test/helpers/tested-isas.ts). `--cpu` runs each file in its own
+ * process, and lists at the end those that took the most CPU time (on Linux).
  */
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
@@ -30,12 +32,12 @@ const files = testFiles(join(root, "test"))
   .map((file) => relative(root, file))
   .filter((file) => all || !file.endsWith(".long.test.ts"))
   .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
-  .sort()
-  .map((file) => join(root, "dist", file.replace(/\.ts$/, ".js")));
+  .sort();
 if (files.length === 0) {
   console.error(`no test file matches ${parts.join(", ")}`);
   process.exit(1);
 }
+const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.ts$/, ".js"));
 await embedWasm();
 if (all) process.env.GPT2_TEST_ALL = "1";
 const report = cpu ? join(mkdtempSync(join(tmpdir(), "gpt2-test-cpu-")), "report.jsonl") : undefined;
@@ -44,8 +46,11 @@ if (report !== undefined) {
   process.env.GPT2_TEST_CPU = report;
   process.on("exit", () => printCpu(report));
 }
-// One more than there are processors: some files wait for servers and timers of theirs most of the time.
-const results = run({ files, concurrency: availableParallelism() + 1 });
+// One more than there are processors: some tests mostly wait for servers and timers.
+const results = run({
+  files: cpu ? files.map(compiledOf) : groupTests(root, files, compiledOf),
+  concurrency: availableParallelism() + 1,
+});
 results.on("test:fail", () => (process.exitCode = 1));
 results.compose(new spec()).pipe(process.stdout);
 

@@ -34,25 +34,26 @@ import { Tasks } from "./tasks/tasks.js";
 import { needNode } from "./util/runtime.js";
 
 export interface ScheduleOption {
-  /** How many requests are computed side by side, and what is kept for later ones. */
+  /** How many requests are computed together, and what is cached for later ones. */
   readonly scheduling?: SchedulerOptions | undefined;
 }
 
 /**
- * A language model, ready to generate and score text: a GPT-2 or a GPT-Neo. Calls may overlap; each has sequences of its own.
- * docs/generation.md describes them, docs/tasks.md tasks, docs/finetuning.md adapters, labels and numbers.
+ * A language model that generates and scores text: a GPT-2 or a GPT-Neo. Calls may overlap; each has its own sequences. This class
+ * only delegates. The network is one screen in src/architectures/pre-norm/forward.ts, generation a loop in src/generate/generate.ts.
+ * docs/generation.md describes the methods, docs/tasks.md tasks, docs/finetuning.md adapters, labels and numbers.
  *
  *     const model = await GPT2.load("path/to/model");
  *     for await (const { text } of model.generate("Once upon a time")) process.stdout.write(text);
  */
 export class GPT2 extends LoadedModel {
-  /** Tokens at which generation stops, as the model's files say; usually `endOfText` alone. */
+  /** Tokens that end generation, as the model's files say; usually only `endOfText`. */
   readonly eosTokenIds: readonly number[];
-  /** Default sampling: what the model's generation_config.json says, then {@link GenerateOptions}' defaults. */
+  /** Default sampling: the model's generation_config.json, then the defaults of {@link GenerateOptions}. */
   readonly sampling: SamplingSettings;
   readonly #scheduler: Scheduler;
 
-  /** For weights that are in memory already; from files: {@link GPT2.load}. */
+  /** Makes a model of weights in memory; {@link GPT2.load} reads files. */
   constructor(parts: ModelParts, scheduling?: SchedulerOptions) {
     super(parts);
     this.eosTokenIds = parts.eosTokenIds ?? (this.endOfText === undefined ? [] : [this.endOfText]);
@@ -63,12 +64,12 @@ export class GPT2 extends LoadedModel {
 
   /**
    * Loads a model by name: a folder or file of any format, a preset such as `gpt2-medium`, or a model of the Hugging Face
-   * hub, fetched into its cache (docs/models.md). By default the model that comes with the package.
+   * hub, fetched into its cache (docs/models.md). Default: the model that comes with the package.
    *
    * @throws {CheckpointError} there is no such model, or it is malformed.
    * @throws {DownloadError} it can't be fetched.
    * @throws {BackendError} the requested backend is not available.
-   * @throws {UsageError} there are no files here, as in a browser, where {@link GPT2.fetch} loads models.
+   * @throws {UsageError} there are no files, as in a browser. Use {@link GPT2.fetch} there.
    */
   static async load(name?: string, { scheduling, ...options }: LoadOptions & ScheduleOption = {}): Promise<GPT2> {
     needNode("GPT2.load", 'In a page: await GPT2.fetch("models/mine/"), from your server or the hub');
@@ -77,8 +78,8 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * Loads a model without files, as in a browser: fetched into memory from the address of a folder (`models/tiny/`) or file,
-   * or by the name of a preset or a model of the hub.
+   * Fetches a model into memory, without files, as in a browser: from the address of a folder (`models/tiny/`) or file, or by
+   * the name of a preset or a model of the hub.
    *
    * @throws {DownloadError} a file can't be fetched.
    * @throws {CheckpointError} there is no such model, or it is malformed.
@@ -89,9 +90,9 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * Continues a prompt, token by token; an empty one starts a new text. Leave the loop to stop early.
+   * Continues a prompt, token by token. An empty prompt starts a new text. Leave the loop to stop early.
    *
-   * @throws {UsageError} an option out of range, or an id outside the vocabulary.
+   * @throws {UsageError} an option is out of range, or an id is outside the vocabulary.
    * @throws {ContextLengthError} the prompt has more tokens than the context.
    */
   async *generate(prompt: TextOrIds = "", options: TextOptions = {}): AsyncGenerator<GeneratedToken, void, undefined> {
@@ -131,7 +132,7 @@ export class GPT2 extends LoadedModel {
     return beamSearch(this.#generation(options), this.ids.encode(prompt), settings);
   }
 
-  /** Continuations of many prompts, each until a stop string: see {@link GenerateUntilRequest}. */
+  /** Continues many prompts, each until a stop string: see {@link GenerateUntilRequest}. */
   async generateUntil(
     requests: readonly GenerateUntilRequest<TextOrIds>[],
     options: RequestOptions = {},
@@ -141,11 +142,11 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * Whether a text has the watermark of a key, by the text alone: `generate` with the same options marks it.
+   * Tests a text for the watermark that `generate` leaves with the same options. Needs no run of the model.
    *
    *     const { verdict, pValue } = await model.verifyWatermark(text, { scheme: "gumbel", key: "secret" });
    *
-   * @throws {UsageError} an option out of range.
+   * @throws {UsageError} an option is out of range.
    */
   async verifyWatermark(
     text: TextOrIds,
@@ -166,9 +167,9 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * How likely the model finds a text, or each of several: log-probability of each token, perplexity, bits per byte.
+   * Scores a text, or each of several: log-probability of each token, perplexity, bits per byte.
    *
-   * @throws {UsageError} a text or its context is empty, or an id outside the vocabulary.
+   * @throws {UsageError} a text or its context is empty, or an id is outside the vocabulary.
    */
   score(texts: readonly TextOrIds[], options?: ScoreOptions): Promise<Score[]>;
   score(text: TextOrIds, options?: ScoreOptions): Promise<Score>;
@@ -179,10 +180,10 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * How much a text, or each of several, looks like a model's: ranks, log-rank, Fast-DetectGPT's curvature, Binoculars'
-   * ratio with an observer; and the shares of human texts that score as high, where the model has a calibration.
+   * Measures how much a text, or each of several, looks machine-written: ranks, log-rank, Fast-DetectGPT's curvature, with an
+   * observer Binoculars' ratio; and, if the model has a calibration, the shares of human texts that score as high.
    *
-   * @throws {UsageError} a text or its context is empty, an id outside the vocabulary, an observer with another one.
+   * @throws {UsageError} a text or its context is empty, an id is outside the vocabulary, or the observer has another vocabulary.
    */
   detect(texts: readonly TextOrIds[], options?: DetectOptions): Promise<Detection[]>;
   detect(text: TextOrIds, options?: DetectOptions): Promise<Detection>;
@@ -194,10 +195,10 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * How likely continuations are after contexts, many at once; a common beginning is computed once.
+   * Log-likelihoods of continuations after contexts, many at once. A common prefix is computed once.
    *
-   * @throws {UsageError} an empty continuation, or an id outside the vocabulary.
-   * @throws {ContextLengthError} a continuation longer than the context.
+   * @throws {UsageError} a continuation is empty, or an id is outside the vocabulary.
+   * @throws {ContextLengthError} a continuation is longer than the model's context.
    */
   async logLikelihoods(
     requests: readonly LogLikelihoodRequest<TextOrIds>[],
@@ -208,17 +209,17 @@ export class GPT2 extends LoadedModel {
   }
 
   /**
-   * The likeliest of several texts after a context, which they follow as they are: most begin with a space.
+   * Finds the likeliest of several texts after a context. They follow it unchanged, so most begin with a space.
    *
-   * @throws {UsageError} no candidates, or an empty one.
-   * @throws {ContextLengthError} one that does not fit into the context.
+   * @throws {UsageError} there are no candidates, or one is empty.
+   * @throws {ContextLengthError} a candidate does not fit into the model's context.
    */
   async choose(context: string, candidates: readonly string[], options: ChooseOptions = {}): Promise<Choice> {
     const { choose } = await import("./tasks/choose.js");
     return choose(this, context, candidates, options);
   }
 
-  /** Logits [T, V] after each of the ids. @throws {ContextLengthError} more ids than the context has room for. */
+  /** Returns logits [T, V] after each of the ids. @throws {ContextLengthError} there are more ids than the context holds. */
   async logits(ids: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array> {
     const given = Array.from(ids); // a copy: the caller may change them during the call
     const { allLogits } = await import("./gpt2/logits.js");

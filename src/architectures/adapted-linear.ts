@@ -11,15 +11,15 @@ import {
 import type { Linear, LowRank } from "./params.js";
 
 /**
- * Linear layers with low-rank additions: y = x Wᵀ + b + Σ gain ⊙ (dropout(x) Aᵀ) Bᵀ, a term for each adapter. Without
- * adapters they are plain linear layers.
+ * Linear layers with low-rank additions: y = x Wᵀ + b + Σ gain ⊙ (dropout(x) Aᵀ) Bᵀ, one term for each adapter. Without
+ * adapters these are plain linear layers.
  */
 
 /** An adapter of one layer. */
 export interface Adapter extends LowRank<Tensor> {
   /** [rows, r], factors of the hidden values. */
   readonly gain: Tensor;
-  /** i32 [N], the row of `gain` of each token; the first row for all by default. */
+  /** i32 [N], each token's row of `gain`. Default: the first row for all. */
   readonly index?: Tensor;
   /** Dropout of the adapter's input. */
   readonly drop?: Dropout | undefined;
@@ -37,7 +37,7 @@ export interface AdaptedLinear {
 }
 
 export interface AdaptedOptions extends LinearOptions {
-  /** The activation in place of GELU. */
+  /** The activation. */
   readonly act?: Activation;
 }
 
@@ -49,7 +49,7 @@ export function adaptedForward(
   p: Linear<Tensor, Adapter>,
   { residual, geluOf, act = "gelu_new" }: AdaptedOptions = {},
 ): AdaptedLinear {
-  // Each addition is the residual of the next, and the last one the residual of the layer itself.
+  // Each addition is the residual of the next, and the last one is the residual of the layer itself.
   let sum = residual;
   const adapters = (p.lowRank ?? []).map((adapter, i): AdapterActivations => {
     const [part, hidden] = lowRankHidden(k, `${name}.lora${i}`, x, adapter);
@@ -59,7 +59,7 @@ export function adaptedForward(
   if (geluOf === undefined || (adapters.length === 0 && act === "gelu_new")) {
     return { x, out: linearForward(k, name, x, p, { residual: sum, geluOf }), adapters };
   }
-  // The activation applies to the whole sum; the linear operation would add the residual after it, and has only GELU.
+  // The activation applies to the whole sum, but the linear operation adds the residual after it, and has only GELU.
   const [N, OC] = geluOf.shape;
   const dims = { N: N!, IC: p.weight.shape[1]!, OC: OC! };
   k.op("linearForward", name, { out: geluOf, x, weight: p.weight, bias: p.bias, residual: sum }, dims, { act: "none" });
@@ -83,8 +83,8 @@ function scaled(k: Recorder, name: string, x: Tensor, gain: Tensor, index: Tenso
 }
 
 /**
- * Accumulates the gradients of parameters that are not frozen and returns the gradient at the input [N, in]: a new tensor, or
- * `addTo` with it added.
+ * Accumulates the gradients of trained parameters, and returns the gradient at the input [N, in]: a new tensor, or `addTo`
+ * with it added.
  */
 export function adaptedBackward(
   k: Recorder,

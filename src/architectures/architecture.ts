@@ -7,29 +7,29 @@ import type { TaskHead } from "./task-head.js";
 import type { TensorSpec } from "./tensor-spec.js";
 import type { TokenInputs } from "./token-inputs.js";
 
-/** How the hidden states of a text become one vector: their mean, or that of the first or last token. */
+/** How a text's hidden states become one vector: their mean, or the hidden state of the first or last token. */
 export type Pooling = "mean" | "first" | "last";
 
 /**
  * A family of models: how configurations are completed, the table of tensors, the forward pass. Backward passes are in
- * src/architectures/training.ts, names in files in each architecture's `formats` folder. Engine, trainer, encoder and files
- * know models through this interface alone.
+ * src/architectures/training.ts, and names in model files in each architecture's `formats` folder. Engine, trainer, encoder
+ * and formats know models only through this interface.
  */
 export interface Architecture<C extends ModelConfig = ModelConfig, A extends Activations = Activations> {
   /** Name in configurations: `gpt2`. */
   readonly name: string;
-  /** Name for people: `GPT-2`. */
+  /** Display name: `GPT-2`. */
   readonly label: string;
-  /** `causal`: a token sees itself and the tokens before it, as generation needs. `bidirectional`: all of its text. */
+  /** `causal`: a token sees itself and earlier tokens, as generation needs. `bidirectional`: a token sees the whole text. */
   readonly attention: "causal" | "bidirectional";
   /** Default pooling of embeddings, and the token whose hidden state a task head reads. */
   readonly pooling: {
     readonly embedding: Pooling;
     readonly task: "first" | "last";
-    /** The {@link Output} of that token that the head reads instead, where there is one. */
+    /** The {@link Output} that the head reads instead of that hidden state, if any. */
     readonly output?: string;
   };
-  /** Input columns besides those of every model: see {@link TokenInputs}. */
+  /** Additional input columns: see {@link TokenInputs}. */
   readonly extraInputs: readonly string[];
   /** Prefix of tensor names in transformers' classes with a head: `transformer.`. */
   readonly prefix: string;
@@ -38,7 +38,7 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   /** Linear layers of a block that adapters can be added to, in the order of the table. */
   readonly linear: readonly string[];
 
-  /** A complete configuration; gaps are filled from the smallest published model. @throws {ConfigError} */
+  /** Completes a configuration with the fields of the smallest published model. @throws {ConfigError} */
   complete(partial: Partial<C>): C;
   /** Every tensor, in checkpoint order. */
   tensors(config: C): TensorSpec[];
@@ -46,13 +46,13 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   block(layer: number): string;
   /** Name of the output head [V, C]: the token embedding, if they are tied. */
   head(config: C): string;
-  /** Differences from the published models, in words. */
+  /** Differences from the published models, for people. */
   differences(config: C): string[];
-  /** Width of the local window of a layer, in keys; undefined where attention is global. */
+  /** Width of a layer's local window, in keys; undefined for global attention. */
   window(config: C, layer: number): number | undefined;
-  /** Tensors of a head for a task, in place of one linear layer without bias: see src/architectures/task-head.ts. */
+  /** Tensors of a task head, if it is not one linear layer without bias: see src/architectures/task-head.ts. */
   readonly task?: (config: C, head: TaskHead) => TensorSpec[];
-  /** The configuration of a model with such a head, which has no other. */
+  /** The configuration of a model with a task head, which has no other heads. */
   readonly withHead?: (config: C, head: TaskHead) => C;
   /** Modules that are trained whole beside an adapter, as heads read them: a pooler. */
   readonly wholeModules?: readonly string[];
@@ -63,35 +63,35 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
 
 /** A part on top of hidden states whose tensors are in the table: a pooler, a head for masked tokens. */
 export interface Output<C extends ModelConfig = ModelConfig> {
-  /** Values for each hidden state. */
+  /** Number of values for each hidden state. */
   width(config: C): number;
-  /** Whether a model has it. */
+  /** Whether a model has this output. */
   present(config: C): boolean;
-  /** Sets `out` [M, width] from hidden states x [M, C]. */
+  /** Computes `out` [M, width] from hidden states x [M, C]. */
   forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, x: Tensor, out: Tensor): void;
 }
 
 export interface ForwardOptions {
   /** Keys and values by layer, when decoding. */
   readonly cache?: readonly KvCache[] | undefined;
-  /** Probability of dropping (embeddings, attention weights, each block's output), and the run's key. */
+  /** Dropout probability (of embeddings, attention weights and each block's output), and the run's key. */
   readonly dropout?: { readonly p: number; readonly key: Scalar } | undefined;
 }
 
-/** Result of a forward pass, with whatever the backward pass of the same architecture needs. */
+/** Result of a forward pass, including everything that the architecture's backward pass needs. */
 export interface Activations {
   /** [N, C], the input of heads. */
   readonly hidden: Tensor;
 }
 
 export interface BackwardOptions {
-  /** Recompute each block's activations instead of keeping them: of the forward pass only the residual stream stays. */
+  /** Recompute each block's activations instead of keeping them: the forward pass keeps only the residual stream. */
   readonly recompute?: boolean;
 }
 
 /**
- * The mirror of `forward`: from the gradient at the hidden states [N, C] to every parameter's. Gradients accumulate into
- * `g`; a parameter without one is frozen.
+ * The mirror of `forward`: propagates the gradient at the hidden states [N, C] to every parameter. Gradients accumulate into
+ * `g`; parameters without a gradient are frozen.
  */
 export type Backward<C extends ModelConfig = ModelConfig, A extends Activations = Activations> = (
   k: Recorder,

@@ -7,9 +7,9 @@ import { activationBackward, type Dropout, dropout } from "./layers.js";
 import type { Linear } from "./params.js";
 import type { TokenInputs } from "./token-inputs.js";
 
-/** Parts that several architectures share: embeddings, projections to the residual stream, MLPs. */
+/** Parts shared by architectures: embeddings, projections to the residual stream, MLPs. */
 
-/** Places where activations are dropped: the embedding, then three in each layer. */
+/** Dropout sites: the embedding, then three in each layer. */
 export const dropSite = {
   embedding: 0,
   attn: (layer: number) => 3 * layer + 1,
@@ -17,7 +17,7 @@ export const dropSite = {
   mlpProj: (layer: number) => 3 * layer + 3,
 };
 
-/** The dropout of each place. */
+/** The dropout at each site. */
 export function dropoutOf({ dropout }: ForwardOptions): (site: number) => Dropout {
   const [p, key0] = [dropout?.p ?? 0, dropout?.key ?? 0];
   return (site) => ({ p, key0, key1: deriveKey(site, 0x64726f70) });
@@ -28,7 +28,7 @@ export interface Embeddings<T> {
   readonly wpe: T; // [nCtx, C]
 }
 
-/** [N, C]: each token's embedding plus its position's. */
+/** [N, C]: token embeddings plus position embeddings. */
 export function embeddingForward(
   k: Recorder,
   { tokens, positions }: TokenInputs,
@@ -77,7 +77,7 @@ export function projectForward(
   return { linear, out: dropout(k, `${name}.drop`, linear.out, residual, drop) };
 }
 
-/** The gradient at the input of the projection, a new tensor. The gradient at the residual stream is dout itself. */
+/** Returns the gradient at the projection's input, a new tensor. The gradient at the residual stream is dout itself. */
 export function projectBackward(
   k: Recorder,
   name: string,
@@ -121,7 +121,7 @@ export function mlpForward(
   return { preactivation, fc, proj: projectForward(k, `${name}.c_proj`, fc.out, p.cProj, residual, drop) };
 }
 
-/** The gradient at the MLP's input, a new tensor. */
+/** Returns the gradient at the MLP's input, a new tensor. */
 export function mlpBackward(
   k: Recorder,
   name: string,
@@ -132,7 +132,7 @@ export function mlpBackward(
   activation: Activation,
   drop: Dropout,
 ): Tensor {
-  // The linear operations have GELU's tanh approximation built in; other activations come after them.
+  // The linear operations have the tanh approximation of GELU built in. Other activations are operations of their own.
   const fused = activation === "gelu_new";
   const geluOf = fused ? a.preactivation : undefined;
   const dfc = projectBackward(k, `${name}.c_proj`, a.proj, dout, p.cProj, g.cProj, drop, geluOf);

@@ -3,7 +3,7 @@ import { ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
 import { quote } from "../util/quote.js";
 
-/** Activations by all of transformers' names for them (transformers/activations.py); the first is written. */
+/** Activations with all of transformers' names for them (transformers/activations.py). Writers use the first. */
 const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
   gelu_new: ["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"],
   gelu: ["gelu", "gelu_python"],
@@ -13,7 +13,7 @@ const ACTIVATIONS: Readonly<Record<Activation, readonly string[]>> = {
   quick_gelu: ["quick_gelu"],
 };
 
-/** Reader of the fields of a config.json. A field that is null counts as missing. */
+/** Reads fields of a config.json. A field that is null counts as missing. */
 export class ConfigJson {
   readonly json: JsonObject;
   readonly #file: string;
@@ -30,7 +30,7 @@ export class ConfigJson {
     throw new ConfigError(hint === undefined ? details : { ...details, hint });
   }
 
-  /** The first of several fields that is there. @throws {ConfigError} it is no number */
+  /** The first of several fields that is present. @throws {ConfigError} it is not a number */
   number(names: readonly string[]): number | undefined {
     const field = names.find((name) => this.json[name] !== undefined && this.json[name] !== null);
     if (field === undefined) return undefined;
@@ -38,7 +38,7 @@ export class ConfigJson {
     return typeof value === "number" ? value : this.refuse(field, "a number");
   }
 
-  /** The numbers of a table that the file has, by the configuration's own names. */
+  /** The numbers present in the file, by our names for them. */
   numbers<K extends string>(table: readonly (readonly [key: K, ...names: string[]])[]): Partial<Record<K, number>> {
     const found: Partial<Record<K, number>> = {};
     for (const [key, ...names] of table) {
@@ -54,7 +54,7 @@ export class ConfigJson {
     return typeof value === "boolean" ? value : this.refuse(field, "true or false");
   }
 
-  /** @throws {ConfigError} an activation that is not known */
+  /** @throws {ConfigError} the activation is unknown */
   activation(field: string, usual: Activation): Activation {
     const name = this.json[field] ?? usual;
     const found = Object.entries(ACTIVATIONS).find(([, names]) => names.includes(name as string));

@@ -2,7 +2,7 @@ import { ConfigError } from "../errors.js";
 import type { Activation } from "../program/activations.js";
 import { quote } from "../util/quote.js";
 
-/** Configuration common to all architectures; each adds its own fields. Immutable. */
+/** Configuration common to all architectures, which add their own fields. Immutable. */
 export interface ModelConfig {
   /** The architecture's name in src/architectures/registry.ts. */
   readonly architecture: string;
@@ -20,7 +20,7 @@ export interface ModelConfig {
   readonly layerNormEpsilon: number;
   /** Activation of the feed-forward layer. */
   readonly activation: Activation;
-  /** Whether the output head is the token embedding; if not there is a tensor `lm_head.weight`. */
+  /** Whether the token embedding is also the output head. If not, there is a tensor `lm_head.weight`. */
   readonly tieWordEmbeddings: boolean;
 }
 

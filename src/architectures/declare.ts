@@ -7,9 +7,9 @@ import { adaptableLayers, gainOffsets, type LoraRanks, loraA, loraB, loraTable }
 import type { Leaves, LowRank } from "./params.js";
 import { tensorTable } from "./registry.js";
 
-/** The external buffers of the model's Programs: their names, and the tensors made of them. */
+/** The external buffers of the model's Programs: their names, and tensors declared for them. */
 
-/** Buffers of a parameter and its gradient; also of the matrices of an adapter in training. */
+/** Buffers of parameters and gradients, and of the matrices of an adapter in training. */
 export const paramBuffer = (name: string): string => `param.${name}`;
 export const gradBuffer = (name: string): string => `grad.${name}`;
 export const cacheBuffer = (layer: number): string => `cache.${layer}`;
@@ -20,7 +20,7 @@ export const adapterBuffer = (adapter: number, name: string): string => `adapter
 export const adapterGainBuffer = (adapter: number): string => `adapter.${adapter}.gain`;
 export const adapterIndexBuffer = (adapter: number): string => `adapter.${adapter}.index`;
 
-/** Storage dtypes of parameters, by the table's names; f32 by default. Only frozen parameters may have another. */
+/** Storage dtypes of parameters by their names in the table. Default f32. Only frozen parameters may have another. */
 export type ParamTypes = ReadonlyMap<string, DType>;
 
 /** The adapters of each linear layer, by its name: `h.0.attn.c_attn`. */
@@ -41,7 +41,7 @@ export function declareParams(
 interface AdapterBuffers {
   readonly matrix: (name: string) => string;
   readonly gain: string;
-  /** Number of rows in each layer's table of gains. */
+  /** Rows of each layer's table of gains. */
   readonly rows: number;
 }
 
@@ -69,7 +69,7 @@ export interface TrainedAdapter {
   readonly dropout: number;
 }
 
-/** Label of the random numbers that drop an adapter's input, different in each layer. */
+/** Label of the random numbers for dropout of an adapter's input, different in each layer. */
 const LORA_DROPOUT = 0x6c6f7261;
 
 /** Declares an adapter in training. @param key0 dropout key of the run */
@@ -91,7 +91,7 @@ export function declareTrainedAdapter(
 /** Rows of an adapter's gains when decoding: one for tokens without the adapter, one for tokens with it. */
 export const DECODE_GAIN_ROWS = 2;
 
-/** Adapters of a decoding run; a row of gains for each of N tokens says whether it uses them. */
+/** Declares adapters of a decoding run. Each of N tokens has a row of gains, which decides whether it uses the adapter. */
 export function declareDecodeAdapters(
   k: Recorder,
   config: ModelConfig,
@@ -112,10 +112,10 @@ export function declareDecodeAdapters(
 }
 
 /**
- * Gradients of the parameters; frozen ones have none.
+ * Declares gradients of the parameters. Frozen ones have none.
  *
- * @param trained names of trained tensors; all of the table by default
- * @param ranks of the adapter in training
+ * @param trained names of trained tensors. Default: the whole table
+ * @param ranks ranks of the adapter in training
  */
 export function declareGradients(
   k: Recorder,

@@ -13,11 +13,11 @@ export interface DecodeShape {
   readonly maxTokens: number;
   /** Largest number of rows of logits in a run. */
   readonly maxLogits: number;
-  /** Key rows of the cache, for all sequences together. */
+  /** Number of key rows in the cache, for all sequences together. */
   readonly cacheRows: number;
 }
 
-/** In what a model computes (docs/quantization.md). */
+/** Precision of a model's computation (docs/quantization.md). */
 export interface ComputeOptions {
   /** Precision of matrix products. Default bf16 for weights in bf16, else f32. */
   readonly compute?: Precision | undefined;
@@ -25,7 +25,7 @@ export interface ComputeOptions {
   readonly kv?: CacheType | undefined;
 }
 
-/** The defaults for weights of these storage dtypes: docs/quantization.md has what they cost in quality. */
+/** The defaults for weights of these storage dtypes. docs/quantization.md says what they cost in quality. */
 export function computeDefaults(types: ParamTypes | undefined): Required<ComputeOptions> {
   const rounded = new Set([...(types?.values() ?? [])].filter((type) => type !== "f32"));
   return { compute: [...rounded].join() === "bf16" ? "bf16" : "f32", kv: rounded.size === 0 ? "f32" : "f16" };
@@ -35,13 +35,13 @@ export interface DecodeProgramOptions extends ComputeOptions {
   readonly types?: ParamTypes | undefined;
   /** Ranks of each adapter that tokens of a run may use. */
   readonly adapters?: readonly LoraRanks[];
-  /** With one fixed, a token's bits do not depend on those beside it. Default `auto`. */
+  /** With a fixed path, a token's bits do not depend on the tokens beside it. Default `auto`. */
   readonly path?: KernelPath | undefined;
 }
 
 /**
- * N new tokens, each added to the cache at row[n] and attending to rows first[n] to last[n] of it; logits [M, V] for the
- * tokens outputs[m]. Sizes: N, M. For each adapter: its matrices, its gains, and an index i32 [N] with each token's row.
+ * Computes N new tokens, each added to the cache at row[n] and attending to its rows first[n] to last[n], and logits [M, V]
+ * for the tokens outputs[m]. Sizes: N, M. Each adapter has its matrices, its gains, and an index i32 [N] of each token's row.
  */
 export function decodeProgram(
   config: ModelConfig,

@@ -1,6 +1,6 @@
 import { numel, type TensorSpec } from "./tensor-spec.js";
 
-/** Layout of tensors in one flat array. Each starts on a cache line; the gaps stay zero. */
+/** Layout of tensors in one flat array. Each tensor starts on a cache line; the gaps stay zero. */
 export interface FlatLayout {
   readonly offsets: ReadonlyMap<string, { readonly offset: number; readonly size: number }>;
   /** Elements, gaps included. */
@@ -9,7 +9,7 @@ export interface FlatLayout {
 
 const LINE = 16;
 
-/** Layout of the tensors of a table, in its order. */
+/** Lays out the tensors of a table, in its order. */
 export function flatLayout(table: readonly TensorSpec[]): FlatLayout {
   const offsets = new Map<string, { offset: number; size: number }>();
   let end = 0;

@@ -1,16 +1,16 @@
 import { type Recorder, rowsOf, type Scalar, type Tensor } from "../program/program.js";
 import { linearForward } from "./layers.js";
 
-/** Largest block of logits, in elements (128 MiB): the head and its loss process the rows in blocks. */
+/** Largest block of logits, in elements (128 MiB). The head and its loss process rows in blocks. */
 const LOGITS_BLOCK = 2 ** 25;
 
-/** Rows of x [N, C] in a block of logits. Blocks are of equal size, since each reads the whole weight of the head. */
+/** Rows of x [N, C] in a block of logits. Blocks have equal sizes, because each reads the head's whole weight. */
 export function headRows(N: number, vocabSize: number): number {
   const most = Math.max(64, Math.floor(LOGITS_BLOCK / vocabSize));
   return Math.max(1, Math.ceil(N / Math.ceil(N / most)));
 }
 
-/** Logits [N, V] of hidden states x [N, C], with the weight [V, C] of the output head, and a bias [V] where it has one. */
+/** Logits [N, V] of hidden states x [N, C], with the output head's weight [V, C], and its bias [V] if it has one. */
 export function headForward(k: Recorder, name: string, x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   return linearForward(k, name, x, { weight, bias });
 }
@@ -29,8 +29,8 @@ export interface HeadGradient {
 }
 
 /**
- * Cross-entropy of the head's predictions, and with `grad` its gradients: dx [N, C] is set, dweight accumulates. Rows are
- * processed in blocks, so the logits of all rows never exist at once. N must be a number.
+ * Cross-entropy of the head's predictions, and with `grad` its gradients: dx [N, C] is overwritten, dweight accumulates. Rows
+ * are processed in blocks, so the logits of all rows never exist at once. N must be a number.
  */
 export function headLoss(
   k: Recorder,

@@ -10,9 +10,9 @@ export interface InitOptions {
 }
 
 /**
- * Initial values as the architecture's table says; GPT-2's are those of its paper (section 2.3 and the released code):
- * weights N(0, 0.02), those that write to the residual stream scaled by 1/sqrt(2 nLayer), biases 0, layer norms 1. Each
- * tensor has a random stream of its own, so its values do not depend on the others.
+ * Initial values by the architecture's table. GPT-2's follow its paper (section 2.3) and the released code: weights N(0, 0.02),
+ * those that write to the residual stream scaled by 1/sqrt(2 nLayer), biases 0, layer norms 1. Each tensor has its own random
+ * stream, so its values do not depend on the others.
  */
 export function initialTensor(
   config: ModelConfig,

@@ -2,7 +2,7 @@ import type { Activation } from "../program/activations.js";
 import { at, type Dim, maxOf, type Recorder, type Scalar, type Tensor } from "../program/program.js";
 import type { Affine } from "./params.js";
 
-/** Layers as recorded operations, with sizes read off the tensors; forward and, below each, backward. */
+/** Layers as recorded operations, which take their sizes from the tensors. Each backward pass follows its forward pass. */
 
 export interface Layernorm {
   readonly out: Tensor; // [N, C]
@@ -23,7 +23,7 @@ export function layernormForward(k: Recorder, name: string, x: Tensor, p: Affine
   return { out, mean, rstd, x };
 }
 
-/** Adds the gradient at the input to dx, or sets it. */
+/** Adds the gradient at the input to dx, or overwrites dx. */
 export function layernormBackward(
   k: Recorder,
   name: string,
@@ -50,7 +50,7 @@ export interface LinearOptions {
   readonly geluOf?: Tensor | undefined;
 }
 
-/** A new tensor [N, OC] = residual + act(x · weightᵀ + bias). */
+/** Returns a new tensor [N, OC] = residual + act(x · weightᵀ + bias). */
 export function linearForward(
   k: Recorder,
   name: string,
@@ -71,15 +71,15 @@ export function linearForward(
 }
 
 export interface LinearBackwardOptions {
-  /** Preactivation of the input, if that is a GELU: the gradient is propagated through it. */
+  /** Preactivation of the input, if the input is a GELU: the gradient is propagated through it. */
   readonly geluOf?: Tensor | undefined;
-  /** Add the gradient at the input to this one, instead of making a new tensor. */
+  /** Add the gradient at the input to this tensor, instead of making a new one. */
   readonly addTo?: Tensor | undefined;
-  /** Set this one to it. */
+  /** Overwrite this tensor with it. */
   readonly into?: Tensor | undefined;
 }
 
-/** Accumulates the gradients of weight and bias and returns the gradient at the input [N, IC]. */
+/** Accumulates the gradients of weight and bias, and returns the gradient at the input [N, IC]. */
 export function linearBackward(
   k: Recorder,
   name: string,
@@ -110,7 +110,7 @@ export function activationBackward(k: Recorder, name: string, act: Activation, d
   k.op("activationBackward", name, { dx, dout: dx, x }, dims, { act });
 }
 
-/** Dropout probability, and the keys of its random numbers: one for the run, one for the place. */
+/** Dropout probability, and the keys of its random numbers: one for the run, one for the site. */
 export interface Dropout {
   readonly p: number;
   readonly key0: Scalar;
@@ -149,7 +149,7 @@ export interface Attention {
   readonly lse: Tensor; // [N, NH]
 }
 
-/** Queries, keys and values of N tokens. Keys and values have one stride. */
+/** Queries, keys and values of N tokens. Keys and values have the same stride. */
 export interface QueryKeyValue {
   readonly q: Tensor;
   readonly k: Tensor;
@@ -217,7 +217,7 @@ function addToCache(k: Recorder, name: string, qkv: QueryKeyValue, C: number, { 
   }
 }
 
-/** Sets the gradients at queries, keys and values. */
+/** Overwrites the gradients at queries, keys and values. */
 export function attentionBackward(
   k: Recorder,
   name: string,

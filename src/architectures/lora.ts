@@ -8,7 +8,7 @@ import { numel, type TensorSpec } from "./tensor-spec.js";
  * [r, in], B [out, r] and s = alpha / r (or alpha / √r: Kalajdzievski 2023, "rsLoRA").
  */
 
-/** A linear layer of the architecture's blocks, by its name in the block: `attn.c_attn`. */
+/** Name of a linear layer within a block: `attn.c_attn`. */
 export type LoraTarget = string;
 
 /** The linear layers of a block that can be adapted, in the order of the tensor table. */
@@ -18,7 +18,7 @@ export const loraTargets = (config: Pick<ModelConfig, "architecture">): readonly
 /** The rank of each adapted layer, by its name in the model: `h.0.attn.c_attn`. */
 export type LoraRanks = ReadonlyMap<string, number>;
 
-/** Names of the two matrices of an adapted layer; in files with a prefix. */
+/** Names of the two matrices of an adapted layer. Files add a prefix. */
 export const loraA = (layer: string): string => `${layer}.lora_A.weight`;
 export const loraB = (layer: string): string => `${layer}.lora_B.weight`;
 
@@ -52,8 +52,8 @@ function adaptableSpecs(config: ModelConfig): Map<string, TensorSpec> {
 }
 
 /**
- * An adapter's tensors: A uniform within ±1/√in (as torch initialises a linear layer), B zero, so that training starts
- * from the model as it is. Both are decayed.
+ * An adapter's tensors: A uniform within ±1/√in (torch's initialisation of linear layers), B zero, so training starts from the
+ * unchanged model. Both are decayed.
  */
 export function loraTable(config: ModelConfig, ranks: LoraRanks): TensorSpec[] {
   const layers = adaptableSpecs(config);
@@ -80,8 +80,8 @@ export function loraScale(alpha: number, rank: number, rankStabilized: boolean):
 }
 
 /**
- * Offsets of the gains of each adapted layer in the one array of an adapter: a table [rows, r] for each layer, with a row for
- * each way in which a token may use the adapter.
+ * Offsets of each adapted layer's gains in the one array of an adapter. Each layer has a table [rows, r], with a row for each
+ * way in which a token may use the adapter.
  */
 export function gainOffsets(ranks: LoraRanks, rows: number): { offsets: ReadonlyMap<string, number>; size: number } {
   const offsets = new Map<string, number>();
@@ -93,7 +93,7 @@ export function gainOffsets(ranks: LoraRanks, rows: number): { offsets: Readonly
   return { offsets, size };
 }
 
-/** Gains of an adapter: the scaling of each layer in the last row, zero in the rows before. */
+/** Gains of an adapter: the layer's scaling in the last row, zero in the rows before. */
 export function gainTable(ranks: LoraRanks, scaleOf: (layer: string) => number, rows: number): Float32Array {
   const { offsets, size } = gainOffsets(ranks, rows);
   const gains = new Float32Array(size);

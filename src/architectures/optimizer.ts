@@ -4,12 +4,12 @@ import { type FlatLayout, flatLayout } from "./flat.js";
 import type { TensorSpec } from "./tensor-spec.js";
 
 export const OPTIMIZERS = ["adamw", "muon"] as const;
-/** `muon`: Muon for the matrices of layers, AdamW for everything else. */
+/** `muon`: Muon for the layers' matrices, AdamW for everything else. */
 export type OptimizerName = (typeof OPTIMIZERS)[number];
 
-/** Where the optimizer's state lies: m is laid out as the parameters are, v has only what AdamW updates. */
+/** Layout of the optimizer's state: m like the parameters, v only for what AdamW updates. */
 export interface OptimizerLayout extends FlatLayout {
-  /** Runs of tensors that AdamW updates, with or without weight decay; `second` is where their part of v starts. */
+  /** Runs of tensors that AdamW updates, with or without weight decay. Their part of v starts at `second`. */
   readonly adamw: readonly {
     readonly start: number;
     readonly end: number;
@@ -18,7 +18,7 @@ export interface OptimizerLayout extends FlatLayout {
   }[];
   /** Matrices [rows, columns] that Muon updates. */
   readonly muon: readonly MuonMatrix[];
-  /** Elements of v. */
+  /** Number of elements of v. */
   readonly secondSize: number;
 }
 
@@ -29,7 +29,7 @@ export interface MuonMatrix {
   readonly columns: number;
 }
 
-/** Layout of a table's tensors and of their optimizer's state. */
+/** Lays out a table's tensors and their optimizer state. */
 export function optimizerLayout(table: readonly TensorSpec[], optimizer: OptimizerName): OptimizerLayout {
   const layout = flatLayout(table);
   const adamw: { start: number; end: number; decay: boolean; second: number }[] = [];
@@ -50,7 +50,7 @@ export function optimizerLayout(table: readonly TensorSpec[], optimizer: Optimiz
   return { ...layout, adamw, muon, secondSize: second };
 }
 
-/** Embeddings, the output head and a task head are matrices too, but their rows are vectors of their own: AdamW's. */
+/** Embeddings, the output head and task heads are left to AdamW: their rows are vectors rather than parts of a map. */
 const isHiddenMatrix = ({ shape, layer }: TensorSpec): boolean => shape.length === 2 && layer >= 0;
 
 function matricesOf({ name, shape, stacked = 1 }: TensorSpec, start: number): MuonMatrix[] {
@@ -61,17 +61,17 @@ function matricesOf({ name, shape, stacked = 1 }: TensorSpec, start: number): Mu
 }
 
 export interface OptimizerSettings {
-  /** AdamW's decay of the mean gradient, and of its square. */
+  /** AdamW's decay rate of the mean gradient, and of the mean square. */
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Muon's decay of the mean gradient. */
+  /** Muon's decay rate of the mean gradient. */
   readonly momentum: number;
-  /** Decoupled; matrices only. */
+  /** Decoupled weight decay, of matrices only. */
   readonly weightDecay: number;
-  /** Clip gradients to this global norm; 0 for no clipping. */
+  /** Clip gradients to this global norm. 0: no clipping. */
   readonly maxNorm: number;
-  /** Of the products in Muon. */
+  /** Precision of the matrix products in Muon. */
   readonly precision: Precision;
 }
 
@@ -113,19 +113,19 @@ export function optimizerProgram(layout: OptimizerLayout, settings: OptimizerSet
 }
 
 /**
- * An orthogonal matrix [R, C] has elements of root mean square 1 / √max(R, C), a step of AdamW about 0.2 to 0.4. Scaled by
- * 0.2 √max(R, C), Muon's steps take AdamW's learning rate and weight decay (Liu et al. 2025, "Muon is scalable for LLM
+ * The elements of an orthogonal matrix [R, C] have root mean square 1 / √max(R, C), those of a step of AdamW about 0.2 to 0.4.
+ * Scaled by 0.2 √max(R, C), Muon can use AdamW's learning rate and weight decay (Liu et al. 2025, "Muon is scalable for LLM
  * training", section 2.2).
  */
 const MUON_RMS = 0.2;
 
-/** Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks": odd quintics of steep slope at 0. */
+/** Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks": an odd quintic with a steep slope at 0. */
 const NEWTON_SCHULZ = { steps: 5, a: 3.4445, b: -4.775, c: 2.0315, epsilon: 1e-7 };
 
 /**
  * The nearest semi-orthogonal matrix to x [R, C], roughly: x = U S Vᵀ becomes U S' Vᵀ with S' between 0.7 and 1.2. After
- * division by the Frobenius norm, five times x ← a x + (b A + c A²) x with A = x xᵀ; of a tall x from the other side, with
- * A = xᵀ x. The products are those of linear layers. Overwrites x.
+ * division by the Frobenius norm, repeats x ← a x + (b A + c A²) x five times, with A = x xᵀ. For a tall x it multiplies from
+ * the right, with A = xᵀ x. The products use the operations of linear layers. Overwrites x.
  */
 function orthogonalize(k: Recorder, name: string, x: Tensor): Tensor {
   const { steps, a, b, c, epsilon } = NEWTON_SCHULZ;
@@ -152,7 +152,7 @@ function orthogonalize(k: Recorder, name: string, x: Tensor): Tensor {
   return from;
 }
 
-/** out = x xᵀ, or xᵀ x of a tall x. */
+/** out = x xᵀ, or xᵀ x for a tall x. */
 function gramMatrix(k: Recorder, name: string, out: Tensor, x: Tensor): void {
   const [R, C] = x.shape as [number, number];
   if (R <= C) {

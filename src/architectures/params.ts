@@ -1,4 +1,4 @@
-/** A weight [out, in] with its bias [out], where it has one; also a layer norm's gain and bias, both [C]. */
+/** A weight [out, in] with its bias [out], if it has one; or a layer norm's gain and bias, both [C]. */
 export interface Affine<T> {
   readonly weight: T;
   readonly bias: T;
@@ -10,7 +10,7 @@ export interface LowRank<T> {
   readonly b: T; // [out, r]
 }
 
-/** Weight and bias of a linear layer, and its adapters in their order. */
+/** Weight and bias of a linear layer, and its adapters in order. */
 export interface Linear<T, L = LowRank<T>> {
   readonly weight: T;
   readonly bias?: T | undefined;
@@ -19,7 +19,7 @@ export interface Linear<T, L = LowRank<T>> {
 
 /** Values by tensor name: tensors of a Program, gradients or arrays, with the adapters of linear layers. */
 export interface Leaves<T, L = LowRank<T>> {
-  /** By the name in the table. */
+  /** The value of a tensor, by its name in the table. */
   tensor(name: string): T;
   /** Adapters of a linear layer: `h.0.attn.c_attn`. */
   adapters(layer: string): readonly L[];

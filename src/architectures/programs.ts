@@ -31,25 +31,25 @@ export interface TrainProgramOptions {
   /** Dropout probability of embeddings, attention weights and block outputs. */
   readonly dropout?: number;
   readonly types?: ParamTypes | undefined;
-  /** Tensors of the table that are trained; all by default. The others have no gradient. */
+  /** Names of the tensors to train. Default: all. The others have no gradient. */
   readonly trained?: ReadonlySet<string> | undefined;
   readonly lora?: TrainedAdapter | undefined;
   /** Keep only the residual stream of the forward pass, and recompute each block in the backward pass. */
   readonly recompute?: boolean;
-  /** Of matrix products. */
+  /** Precision of matrix products. */
   readonly precision?: Precision;
-  /** Task head instead of next-token prediction: see {@link taskLoss}. */
+  /** Train a task head instead of next-token prediction: see {@link taskLoss}. */
   readonly head?: TaskHead | undefined;
   /** Tokens in a sequence: a loss of spans is over each. */
   readonly seqLength?: number | undefined;
 }
 
 /**
- * Forward, loss and backward over N tokens. Buffers: tokens, positions, first, last, targets i32 [N]; losses [N]; every
- * parameter, and the gradient (accumulated) of each that is trained; with an adapter, its matrices and gradients, and
- * `gain`, a row for each layer. Numbers: `lossScale`, a factor on each token's loss before differentiation;
- * with dropout, `dropoutKey`. An {@link Objective} has rows in place of the tokens: their indices `predicted`, targets and
- * losses [R]; and `nextScale`, the factor on the loss of each pair of sentences.
+ * Forward pass, loss and backward pass over N tokens. Buffers: tokens, positions, first, last, targets i32 [N]; losses [N];
+ * every parameter, and the accumulated gradient of each trained one; with an adapter, its matrices and gradients, and `gain`,
+ * a row for each layer. Numbers: `lossScale`, a factor on each token's loss before differentiation; with dropout, `dropoutKey`.
+ * An {@link Objective} predicts from rows instead of all tokens: indices `predicted`, targets and losses [R]; and the number
+ * `nextScale`, the factor on the loss of each sentence pair.
  */
 export function trainProgram(config: ModelConfig, N: number, options: TrainProgramOptions = {}): Program {
   const { dropout = 0, types, trained, lora, recompute = false, precision = "f32", head, seqLength } = options;
@@ -122,13 +122,13 @@ function objectiveTensors(k: Recorder, config: ModelConfig, objective: Objective
 export interface HiddenProgramOptions extends DecodeProgramOptions {
   /** An output of the architecture in place of the hidden states: see {@link Output}. */
   readonly output?: string | undefined;
-  /** Most rows of a run; as many as tokens by default. */
+  /** Most rows of a run. Default: as many as tokens. */
   readonly maxRows?: number;
 }
 
 /**
- * Final hidden states [M, C] of the tokens outputs[m] among N, or an output [M, width] of them, for whole texts one after
- * another, without a cache. `first` and `last` say what tokens see. Sizes: N, M. Adapters as in {@link decodeProgram}.
+ * Final hidden states [M, C] of the tokens outputs[m] among N, or an output [M, width], for consecutive whole texts without a
+ * cache. `first` and `last` say which tokens each token sees. Sizes: N, M. Adapters as in {@link decodeProgram}.
  */
 export function hiddenProgram(
   config: ModelConfig,

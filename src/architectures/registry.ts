@@ -9,12 +9,12 @@ import { GPT2 } from "./gpt2/architecture.js";
 import type { GPT2Config } from "./gpt2/config.js";
 import { numel, type TensorSpec } from "./tensor-spec.js";
 
-/** The architectures there are, by name. */
+/** All architectures, by name. */
 export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
   ([GPT2, GPTNeo, BERT] as unknown as Architecture[]).map((architecture) => [architecture.name, architecture]),
 );
 
-/** Some fields of a model's configuration; a GPT-2's unless `architecture` says otherwise. */
+/** Fields of a model's configuration; of a GPT-2 unless `architecture` is given. */
 export type ConfigFields = Partial<GPT2Config> | Partial<GPTNeoConfig> | Partial<BertConfig> | ModelConfig;
 
 /** @throws {ConfigError} there is no such architecture. */
@@ -25,7 +25,7 @@ export function architectureOf({ architecture }: Pick<ModelConfig, "architecture
   throw new ConfigError({ op: "architecture", expected, got: String(architecture) });
 }
 
-/** The fields of a published shape. @throws {ConfigError} there is none of this name. */
+/** The fields of a published shape. @throws {ConfigError} there is no shape of this name. */
 export function presetOf(name: string): ConfigFields {
   for (const { name: architecture, presets } of ARCHITECTURES.values()) {
     if (Object.hasOwn(presets, name)) return { architecture, ...presets[name] } as ConfigFields;
@@ -35,9 +35,9 @@ export function presetOf(name: string): ConfigFields {
 }
 
 /**
- * A complete, checked configuration from a published shape's name, or the fields that differ from the smallest one.
+ * Completes and checks a configuration from the name of a published shape, or from the fields that differ from the smallest.
  *
- * @throws {ConfigError} an unknown name, or sizes that no model can have.
+ * @throws {ConfigError} the name is unknown, or a size is impossible.
  */
 export function modelConfig(given: string | ConfigFields): ModelConfig {
   const fields = typeof given === "string" ? presetOf(given) : given;
@@ -47,6 +47,6 @@ export function modelConfig(given: string | ConfigFields): ModelConfig {
 /** Every tensor of a model, in checkpoint order. */
 export const tensorTable = (config: ModelConfig): TensorSpec[] => architectureOf(config).tensors(config);
 
-/** Parameters of a model with this configuration; a head tied to the embedding is counted once. */
+/** Number of parameters. A head tied to the embedding counts once. */
 export const parameterCount = (config: ModelConfig): number =>
   tensorTable(config).reduce((n, { shape }) => n + numel(shape), 0);

@@ -21,7 +21,7 @@ export interface SelfAttention {
   readonly attn: Attention; // [N, C]
 }
 
-/** @param name of the block's attention: `h.0.attn` */
+/** @param name the block's attention: `h.0.attn` */
 export function selfAttentionForward(
   k: Recorder,
   name: string,
@@ -35,7 +35,7 @@ export function selfAttentionForward(
   return { qkv, attn: attentionForward(k, name, queryKeyValue(outputs(qkv), options.width), options, cache) };
 }
 
-/** The gradient at x [N, C]: a new tensor, or `addTo` with it added. */
+/** Returns the gradient at x [N, C]: a new tensor, or `addTo` with it added. */
 export function selfAttentionBackward(
   k: Recorder,
   name: string,
@@ -51,7 +51,7 @@ export function selfAttentionBackward(
   const d = a.qkv.map(({ out }, i) => k.temp(`${name}.${gradientNames[i]}`, out.shape));
   const C = options.width;
   attentionBackward(k, name, queryKeyValue(outputs(a.qkv), C), queryKeyValue(d, C), a.attn, dout, options);
-  // Three layers read one x: their gradients at it add up.
+  // Three layers read the same x: their gradients add up.
   let dx = addTo;
   for (const [i, linear] of p.entries()) {
     dx = adaptedBackward(k, `${name}.${names[i]}`, a.qkv[i]!, d[i]!, linear, g[i]!, { addTo: dx });

@@ -3,25 +3,25 @@ import { architectureOf } from "./registry.js";
 import type { TensorSpec } from "./tensor-spec.js";
 
 /**
- * A head for a task. GPT-2's (Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2): a
+ * A task head. GPT-2's (Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2) is a
  * linear layer without bias on the final hidden state of a text's last token, in place of the output head. Other architectures
- * say theirs: `Architecture.task`.
+ * define theirs by `Architecture.task`.
  */
 export interface TaskHead {
   /**
-   * `classification` of a text; `regression`: one number for it, learned by mean squared error; `tokens`: a label of each
-   * token; `spans`: where the answer to a question starts and ends.
+   * `classification`: a label for a text; `regression`: a number for a text, learned by mean squared error; `tokens`: a label for
+   * each token; `spans`: the start and end of the answer to a question.
    */
   readonly kind: "classification" | "regression" | "tokens" | "spans";
-  /** In the order of the head's outputs; one for regression, `start` and `end` for spans. */
+  /** In the order of the head's outputs. Regression has one, spans have `start` and `end`. */
   readonly labels: readonly string[];
 }
 
-/** Every tensor of a head; they come after those of the model's table. */
+/** All tensors of a head. They follow those of the model's table. */
 export const taskTensors = (config: ModelConfig, head: TaskHead): TensorSpec[] =>
   architectureOf(config).task?.(config, head) ?? [scoreSpec(config, head)];
 
-/** Name of the weight of GPT-2's, as in transformers. */
+/** Name of the weight of GPT-2's task head, as in transformers. */
 export const SCORE = "score.weight";
 
 /** [labels, C], initialised as transformers does. */
@@ -34,8 +34,7 @@ export const isOfWholeModule = (config: Pick<ModelConfig, "architecture">, name:
   architectureOf(config).wholeModules?.some((module) => name.startsWith(`${module}.`)) === true;
 
 /**
- * The configuration of a model with such a head, which has no output head: tied embeddings keep one out of the table of
- * tensors.
+ * The configuration of a model with a task head. It has no output head: with tied embeddings the table of tensors lists none.
  */
 export const headlessConfig = (config: ModelConfig, head: TaskHead): ModelConfig =>
   architectureOf(config).withHead?.(config, head) ?? { ...config, tieWordEmbeddings: true };

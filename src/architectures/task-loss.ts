@@ -72,7 +72,7 @@ function classLoss(k: Recorder, K: number, io: HeadTensors, grad: HeadGradients 
   k.op("crossEntropy", "score.loss", { losses, logits: scores, targets }, { N, V: K }, { scale: 0 });
 }
 
-/** losses = counted · (x·w - target)², whose derivative by x·w is slope · (x·w - target). */
+/** losses = counted · (x·w - target)², with the derivative slope · (x·w - target) by x·w. */
 function regressionLoss(k: Recorder, io: HeadTensors, grad: HeadGradients | undefined): void {
   const { x, weight, bias } = io;
   const [N, IC] = x.shape as [number, number];

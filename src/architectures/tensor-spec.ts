@@ -1,7 +1,7 @@
 /**
- * One tensor of a model, as an architecture's table lists it. Allocation, checkpoint reading and writing, optimizer groups,
- * initialisation and tests walk these tables. Names are Hugging Face's without the prefix of the whole model; matrices are
- * [out, in] in memory (llm.c's and GGUF's layout).
+ * A tensor in an architecture's table. Allocation, checkpoint reading and writing, optimizer groups, initialisation and tests
+ * walk these tables. Names are Hugging Face's without the prefix of the whole model. Matrices are [out, in] in memory, as in
+ * llm.c and GGUF.
  */
 export interface TensorSpec {
   /** `wte.weight`, `h.0.attn.c_attn.bias`, … */
@@ -10,26 +10,26 @@ export interface TensorSpec {
   /** A matrix that Hugging Face and OpenAI files hold as [in, out]. */
   readonly conv1d: boolean;
   /**
-   * Initial values: N(0, 0.02); with a standard deviation of its own for `position`; scaled by 1/sqrt(2 nLayer) for
-   * `residual`; and `uniform` within ±1/sqrt(in), for adapters.
+   * Initial values: `normal` is N(0, 0.02), `position` has its own standard deviation, `residual` is scaled by 1/sqrt(2 nLayer),
+   * and `uniform` is within ±1/sqrt(in), for adapters.
    */
   readonly init: "normal" | "position" | "residual" | "zero" | "one" | "uniform";
   /** Whether AdamW decays it: matrices only. */
   readonly decay: boolean;
-  /** Matrices of one size that are stacked in it by rows, for an optimizer that treats matrices as such; by default 1. */
+  /** Number of equal matrices stacked in it by rows, for optimizers of matrices. Default 1. */
   readonly stacked?: number;
   /** The layer it belongs to, or -1. */
   readonly layer: number;
   /** Gain or bias of a layer norm. */
   readonly norm?: true;
-  /** A matrix whose storage dtype is always f32: no operation reads it in another type. */
+  /** Keeps the matrix in f32: no operation reads it in another storage dtype. */
   readonly f32?: true;
 }
 
-/** Name of the output head in the table of tensors, where it is not tied. */
+/** Name of an untied output head in the table of tensors. */
 export const HEAD = "lm_head.weight";
 
-/** A vector with weight decay off, zero at first. */
+/** A vector without weight decay, zero at first. */
 export const vectorSpec = (name: string, size: number, layer: number): TensorSpec => {
   return { name, shape: [size], conv1d: false, init: "zero", decay: false, layer };
 };

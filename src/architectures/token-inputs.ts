@@ -5,30 +5,30 @@ import type { Visible } from "./layers.js";
 import { architectureOf } from "./registry.js";
 
 /**
- * The inputs of a run for its tokens, i32 [N] each: id, position, and the first and last key row that the token sees. A layer
- * with local attention has a `first` of its own, one column for each width of window in the model, and an architecture may
- * declare more columns (token types).
+ * The inputs of a run, i32 [N] each: every token's id, position, and the first and last key row that it sees. Layers with local
+ * attention have another `first`, one column for each window width in the model. An architecture may declare more columns, such
+ * as token types.
  */
 export interface TokenInputs {
   readonly tokens: Tensor;
   readonly positions: Tensor;
   readonly last: Tensor;
-  /** The key rows that a token sees in a layer. */
+  /** The key rows that tokens see in a layer. */
   visible(layer: number): Visible;
-  /** A column that the architecture declares. */
+  /** A column declared by the architecture. */
   extra(name: string): Tensor;
 }
 
 /** Columns of every model. */
 export const TOKEN_COLUMNS = ["tokens", "positions", "first", "last"] as const;
 
-/** The columns of a run by name: those of every model, and any of the architecture's own. */
+/** The columns of a run by name: those of every model, and the architecture's own. */
 export type TokenColumns = Readonly<Record<(typeof TOKEN_COLUMNS)[number], Int32Array>> &
   Readonly<Record<string, Int32Array>>;
 
 const windowColumn = (window: number): string => `first.${window}`;
 
-/** The distinct widths of windows of local layers. A window as wide as the context hides nothing and does not count. */
+/** The distinct window widths of local layers. A window as wide as the context hides nothing and does not count. */
 function windowsOf(config: ModelConfig): number[] {
   const { window } = architectureOf(config);
   const windows = Array.from({ length: config.nLayer }, (_, layer) => window(config, layer));
@@ -57,7 +57,7 @@ export class TokenArrays {
   readonly #windows: readonly { readonly size: number; readonly first: Int32Array; readonly array: DeviceArray }[];
   readonly #extra: readonly string[];
 
-  /** @param N tokens that a run takes at most */
+  /** @param N most tokens of a run */
   constructor(backend: Backend, config: ModelConfig, N: number) {
     const array = (): DeviceArray => backend.alloc("i32", N);
     this.#extra = architectureOf(config).extraInputs;
@@ -71,7 +71,7 @@ export class TokenArrays {
     for (const array of Object.values(this.bindings)) array.dispose();
   }
 
-  /** Writes the columns of the first N tokens; a column of the architecture's own that is not given is zero. */
+  /** Writes the columns of the first N tokens. Columns of the architecture that are not given are zero. */
   write(columns: TokenColumns, N: number): void {
     const { first, last } = columns;
     for (const name of TOKEN_COLUMNS) this.bindings[name]!.write(columns[name].subarray(0, N));
@@ -84,8 +84,8 @@ export class TokenArrays {
 }
 
 /**
- * Fills `last` from `first`, for texts that stand one after another: a token sees itself last or, where attention is
- * bidirectional, the end of its text.
+ * Fills `last` from `first`, for consecutive texts. The last key row that a token sees is its own or, with bidirectional
+ * attention, the end of its text.
  */
 export function fillLast(config: ModelConfig, first: Int32Array, last: Int32Array, N: number): void {
   const causal = architectureOf(config).attention === "causal";

@@ -9,7 +9,7 @@ import { GPT2_ATTENTION } from "./gpt2/attention.js";
 import type { Leaves } from "./params.js";
 import { preNormBackward } from "./pre-norm/backward.js";
 
-/** Backward passes, apart from the forward ones because only training loads them. */
+/** Backward passes by architecture, kept apart from forward passes because only training loads them. */
 export const BACKWARDS: ReadonlyMap<string, Backward> = new Map(
   Object.entries({
     gpt2: preNormBackward(GPT2_ATTENTION),
@@ -18,11 +18,11 @@ export const BACKWARDS: ReadonlyMap<string, Backward> = new Map(
   } as unknown as Record<string, Backward>),
 );
 
-/** A model's own pre-training, where it is not to predict the next token. */
+/** A pre-training objective other than predicting the next token. */
 export interface Objective<C extends ModelConfig = ModelConfig> {
-  /** Hidden states that a pass of N tokens predicts from at most: tokens, and next sentences. */
+  /** Most hidden states that a pass of N tokens predicts from: masked tokens, and next sentences. */
   rows(config: C, N: number): { readonly predicted: number; readonly next: number };
-  /** Records the loss, and with `grad` its gradients: dx [N, C] is set, those of parameters accumulate. */
+  /** Records the loss, and with `grad` its gradients: dx [N, C] is overwritten, those of parameters accumulate. */
   record(
     k: Recorder,
     config: C,
@@ -33,10 +33,10 @@ export interface Objective<C extends ModelConfig = ModelConfig> {
   ): void;
 }
 
-/** R rows: those of `predicted`, then those of `next`. */
+/** R rows: first those of `predicted`, then those of `next`. */
 export interface ObjectiveTensors {
   readonly x: Tensor; // [N, C]
-  /** Which hidden states are read; each once. */
+  /** Indices of the hidden states to read, each at most once. */
   readonly index: Tensor; // i32 [R]
   readonly targets: Tensor; // i32 [R], negative to ignore
   readonly losses: Tensor; // [R]
@@ -49,7 +49,7 @@ const OBJECTIVES: ReadonlyMap<string, Objective> = new Map(
 /** Undefined for models that predict the next token. */
 export const objectiveOf = ({ architecture }: ModelConfig): Objective | undefined => OBJECTIVES.get(architecture);
 
-/** What a head for whole texts reads in place of hidden states, and its backward pass: dx [N, C] is set from dout. */
+/** The input of a head for whole texts instead of hidden states, and its backward pass: dx [N, C] is computed from dout. */
 export interface TaskInput<C extends ModelConfig = ModelConfig> {
   readonly out: Tensor; // [N, C]
   backward(

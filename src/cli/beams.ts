@@ -24,22 +24,18 @@ function stopping(text: string): boolean | "never" {
 /** Adds the options of beam search. */
 export function addBeamOptions(command: Command): Command {
   return command
-    .option(
-      "--beams <n>",
-      "beam search: the likeliest text of n kept at each step, without sampling; --samples: how many",
-      count,
-    )
+    .option("--beams <n>", "beam search with n beams, without sampling; --samples texts are printed", count)
     .option("--length-penalty <x>", "beams: log-probabilities are divided by length to this power (default: 1)", number)
     .option(
       "--early-stopping <when>",
       "beams: end with the first complete texts (true), or when no better are likely (false) or possible (never)",
       stopping,
     )
-    .option("--beam-groups <n>", "beams: groups that avoid each other's tokens, for texts that differ", count)
-    .option("--diversity-penalty <x>", "beams: what a token costs that another group took in the same step", number);
+    .option("--beam-groups <n>", "beams: groups that avoid each other's tokens, for different texts", count)
+    .option("--diversity-penalty <x>", "beams: penalty of a token that another group took in the same step", number);
 }
 
-/** Flags that say nothing to a beam search. */
+/** Flags without effect on a beam search. */
 const OF_SAMPLING = [
   "temperature",
   "topK",
@@ -90,7 +86,7 @@ export function beamOptions(flags: OtherFlags, more: MoreSamplingOptions): BeamO
 
 const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** The tokens of texts that are known as a whole, one text after another. */
+/** The tokens of complete texts, one text after another. */
 export async function* tokensOf(results: Promise<readonly (BeamResult | Completion)[]>): AsyncGenerator<SampleToken> {
   for (const [sample, { tokens, logprobs, text, finishReason, ...rest }] of (await results).entries()) {
     for (const [i, token] of tokens.entries()) {

@@ -1,7 +1,7 @@
 import { type ConstraintOptions, compileConstraint } from "../constrain/options.js";
 import { UsageError } from "../errors.js";
 
-/** What the command line says of a constraint. */
+/** The constraint in the flags. */
 export interface ConstraintFlags {
   readonly regex?: string | undefined;
   /** Separated by commas. */

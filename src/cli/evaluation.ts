@@ -45,7 +45,7 @@ export function addEvaluationOptions(command: Command): Command {
 }
 
 /**
- * A task by its name and options, or a file of the user's.
+ * A task by its name and options, or a user's file.
  *
  * @throws {UsageError} neither.
  */
@@ -57,10 +57,10 @@ export function specOf(text: string): TaskSpec {
   throw new UsageError({ op: "task", expected, got: name, hint: "gpt2 eval --list shows the tasks" });
 }
 
-/** The parts that a reproduction adds to the report. */
+/** What a reproduction adds to the report. */
 export type ReproductionFacts = Required<Pick<EvaluationReport, "comparisons" | "notRun">>;
 
-/** A model that is evaluated on one task after another. */
+/** Evaluates a model on one task after another. */
 export interface EvaluationSession {
   readonly model: GPT2;
   run(spec: TaskSpec): Promise<TaskResult>;
@@ -68,7 +68,7 @@ export interface EvaluationSession {
   finish(results: readonly TaskResult[], facts?: ReproductionFacts): Promise<void>;
 }
 
-/** Loads the model. With `--json`, a journal keeps outcomes as they come, for `--resume`. */
+/** Loads the model. With `--json`, a journal records outcomes for `--resume`. */
 export async function openSession(flags: EvaluationFlags, signal: AbortSignal): Promise<EvaluationSession> {
   checkFlags(flags);
   const journals = await journalsFor(flags);
@@ -97,14 +97,14 @@ async function journalsFor({ json, resume }: EvaluationFlags): Promise<string | 
 
 function checkFlags({ resume, json, limit }: EvaluationFlags): void {
   if (resume && json === undefined) {
-    throw new UsageError({ op: "--resume", expected: "--json FILE, beside which the outcomes are kept", got: "none" });
+    throw new UsageError({ op: "--resume", expected: "--json FILE: outcomes are kept beside it", got: "none" });
   }
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
     throw new UsageError({ op: "--limit", expected: "a positive integer", got: String(limit) });
   }
 }
 
-/** Hashes of the files that the model was loaded from: all of them are on this machine by now. */
+/** Hashes of the model's files, all of which are on this machine by now. */
 async function modelFiles({ model, adapter, offline }: EvaluationFlags, signal: AbortSignal): Promise<HashedFile[]> {
   const options = { offline, signal };
   const base = model ?? (adapter === undefined ? undefined : await baseOfAdapter(adapter, options));
@@ -180,7 +180,7 @@ async function evaluateOne(
   }
 }
 
-/** Data sets in the user's folder, then those that can be downloaded. */
+/** Data sets in the user's folder, then downloads. */
 export function dataSource(
   { data = ".", offline }: Pick<EvaluationFlags, "data" | "offline">,
   signal: AbortSignal,

@@ -21,7 +21,7 @@ export async function readInput({ words, file }: TextSource): Promise<Uint8Array
   if (words.length > 0) return new TextEncoder().encode(words.join(" "));
   if (file === undefined && !isPiped()) return undefined;
   return asArgument(async () => {
-    // Not at the start: most commands read no file.
+    // Loaded on demand: most commands read no file.
     if (file !== undefined && file !== "-") return (await import("../data/read-input.js")).readTextFile(file);
     const [bytes, { textBytes }] = [await readStandardInput(), await import("../data/text.js")];
     return textBytes(bytes, "standard input");
@@ -31,7 +31,7 @@ export async function readInput({ words, file }: TextSource): Promise<Uint8Array
 /**
  * {@link readInput} as a string, without the line break that editors and `echo` add at the end of a file or pipe.
  *
- * @throws {UsageError} as readInput, or nothing but white space: `expected` says what is missing.
+ * @throws {UsageError} as readInput, or only white space: `expected` says what is missing.
  */
 export async function readText(source: TextSource, op: string, expected: string): Promise<string> {
   const text = await readPrompt(source);
@@ -39,13 +39,13 @@ export async function readText(source: TextSource, op: string, expected: string)
   throw new UsageError({ op, expected, got: "none" });
 }
 
-/** {@link readText}, which may be empty. */
+/** {@link readText}, but the text may be empty. */
 export async function readPrompt(source: TextSource): Promise<string> {
   const text = new TextDecoder().decode((await readInput(source)) ?? new Uint8Array(0));
   return source.words.length > 0 ? text : text.replace(/\r?\n$/, "");
 }
 
-/** Whether standard input is a pipe or a file, and not a terminal or nothing at all. */
+/** Whether standard input is a pipe or a file, rather than a terminal or closed. */
 function isPiped(): boolean {
   try {
     const stats = fstatSync(0);
@@ -55,7 +55,7 @@ function isPiped(): boolean {
   }
 }
 
-/** Silence after which the command says on a terminal what it waits for. */
+/** Milliseconds of silence after which a command on a terminal says what it waits for. */
 const SILENCE_MS = 2000;
 
 async function readStandardInput(): Promise<Uint8Array> {
@@ -74,7 +74,7 @@ async function readStandardInput(): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** What can't be read, or is no text, is a wrong argument. */
+/** Turns errors of reading into errors of the argument. */
 async function asArgument<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();

@@ -11,10 +11,10 @@ export interface TextsSource extends TextSource {
 }
 
 /**
- * The texts of a command: one of its own, or those of `--data`.
+ * The texts of a command: its own text, or those of `--data`.
  *
- * @param kind of the labels; without one they are left out
- * @throws {UsageError} no text, or text and JSONL; {@link DataError} malformed JSONL.
+ * @param kind kind of the labels; without one, labels are left out
+ * @throws {UsageError} there is no text, or both text and JSONL; {@link DataError} the JSONL is malformed.
  */
 export async function readTexts(verb: string, source: TextsSource, kind?: TextLabelKind): Promise<LabelledLine[]> {
   const { words, file, data } = source;
@@ -43,9 +43,9 @@ export function readPair(flag: string, text: string): Pair {
 }
 
 /**
- * Pairs of flags, then those of files: JSONL of `{ "input", "output" }`. Undefined if there is neither.
+ * Pairs from flags, then from files: JSONL of `{ "input", "output" }`. Undefined without either.
  *
- * @throws {UsageError} malformed flags; {@link DataError} malformed files.
+ * @throws {UsageError} a flag is malformed; {@link DataError} a file is.
  */
 export async function readExamples(
   flags: readonly string[] | undefined,

@@ -6,7 +6,7 @@ import type { CacheType, WeightType } from "../dtype/dtype.js";
 import type { GPT2 } from "../gpt2.js";
 import type { DownloadEvent } from "../hub/node.js";
 import type { Checkpoint } from "../pretrained/index.js";
-import type { LocateOptions } from "../pretrained/locate.js";
+import type { LocateOptions } from "../pretrained/locate-options.js";
 import type { Precision } from "../program/precision.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { formatBytes, formatDuration, type Progress, progress } from "../util/progress.js";
@@ -25,12 +25,12 @@ export interface ModelFlags {
   readonly threads?: number;
 }
 
-/** Loads the model of the flags, and says if it runs on a slower backend. */
+/** Loads the model of the flags, and reports if it runs on a slower backend. */
 export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise<GPT2> {
   const { GPT2 } = await import("../gpt2.js");
   const { model, adapter, dtype, compute, kv, backend, threads, offline } = flags;
   const loaded = await withDownloads(async (onDownload) => {
-    // Noted below, once there is a model: an error stands alone.
+    // Reported below, once there is a model: an error should stand alone.
     const onFallback = (): void => {};
     const options = { dtype, compute, kv, backend, threads, offline, signal, onDownload, onFallback };
     return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
@@ -68,7 +68,7 @@ export async function loadEncoder(flags: EncoderFlags, signal: AbortSignal): Pro
   return loaded;
 }
 
-/** Whether the model of the flags reads whole texts, as a BERT; only headers are read. */
+/** Whether the model of the flags reads whole texts, like a BERT. Reads only headers. */
 export async function isEncoder({ model, offline }: ModelFlags, signal: AbortSignal): Promise<boolean> {
   if (model === undefined) return false;
   const checkpoint = await openNamedModel(model, { offline, signal });
@@ -102,14 +102,14 @@ export interface FetchFlags {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The path of the model or adapter of that name, fetched if need be. */
+/** The path of a model or adapter, fetched if necessary. */
 export async function fetchedPath(name: string, options: FetchFlags): Promise<string> {
   if (existsSync(name)) return name;
   const { fetchGpt2 } = await import("../pretrained/load.js");
   return (await withDownloads((onDownload) => fetchGpt2(name, { ...options, onDownload }))).path;
 }
 
-/** Opens the model of that name without loading it. */
+/** Opens a model without loading it. */
 export async function openNamedModel(name: string | undefined, options: FetchFlags): Promise<Checkpoint> {
   const { openModel } = await import("../pretrained/load.js");
   return withDownloads((onDownload) => openModel(name, { ...options, onDownload }));
@@ -139,7 +139,7 @@ export async function loadNamedTokenizer(name: string): Promise<Tokenizer> {
   });
 }
 
-/** Runs `work` with a progress line for its downloads, which goes however `work` ends. */
+/** Runs `work` with a progress line for its downloads, and removes the line however `work` ends. */
 export async function withDownloads<T>(
   work: (onDownload: DownloadLine["onDownload"]) => Promise<T>,
   mode?: "auto" | "plain",
@@ -152,10 +152,10 @@ export async function withDownloads<T>(
   }
 }
 
-/** Shows downloads on standard error: on a terminal a progress line for each file; waits and notices everywhere. */
+/** Shows downloads on standard error: on a terminal, a progress line for each file; elsewhere, only waits and notices. */
 export interface DownloadLine {
   readonly onDownload: (event: DownloadEvent) => void;
-  /** Removes the line; call it however the work ends. */
+  /** Removes the line. Call it however the work ends. */
   end(): void;
 }
 
@@ -171,7 +171,7 @@ export function downloadLine(mode: "auto" | "plain" = "auto"): DownloadLine {
       end();
       line = progress({ label: event.file, total: event.size, unit: "B", start: event.resumedFrom, mode });
     } else if (event.type === "bytes") line?.update(event.received);
-    // A log keeps a line for each file; a terminal has seen it.
+    // A log needs a line for each file; on a terminal it was visible.
     else if (event.type === "done") end(mode === "plain" ? `${event.file}  ${formatBytes(event.size)}` : undefined);
     else {
       line?.clear();

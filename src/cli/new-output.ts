@@ -3,7 +3,7 @@ import { UsageError } from "../errors.js";
 import type { Progress } from "../util/progress.js";
 import { note } from "./output.js";
 
-/** What commands that write a file or folder share. */
+/** Shared by commands that write a file or folder. */
 
 /** @throws {UsageError} it exists, and --overwrite was not given. */
 export function refuseToReplace(command: string, out: string, kind: "file" | "folder", overwrite?: boolean): void {
@@ -17,7 +17,7 @@ export function refuseToReplace(command: string, out: string, kind: "file" | "fo
   });
 }
 
-/** Ends the progress line of an interrupted command whose output appears at once or not at all. */
+/** Ends the progress line of an interrupted command whose output appears as a whole or not at all. */
 export function noteNothingWritten(signal: AbortSignal, line: Progress): void {
   signal.addEventListener("abort", () => {
     line.done();

@@ -11,7 +11,7 @@ export function number(text: string): number {
   return value;
 }
 
-/** A whole number from 0 on, written as {@link number}. */
+/** A non-negative integer, written like a {@link number}. */
 export function count(text: string): number {
   const value = parse(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("Not a whole number.");
@@ -39,7 +39,7 @@ export function collect(text: string, before: readonly string[] = []): string[] 
   return [...before, unescapeText(text)];
 }
 
-/** A text with `\n`, `\r`, `\t` and `\\` as they are typed on a command line. */
+/** A text in which `\n`, `\r`, `\t` and `\\` are escapes. */
 export function unescapeText(text: string): string {
   const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", "\\": "\\" };
   return text.replace(/\\([nrt\\])/g, (_, letter: string) => escapes[letter]!);
@@ -65,7 +65,7 @@ export function addMachineOptions(command: Command): Command {
     );
 }
 
-/** Adds the options that say which model runs, and on what. */
+/** Adds the options for the model and its backend. */
 export function addModelOptions(command: Command): Command {
   command
     .option("-m, --model <name>", MODEL_FLAG)
@@ -88,7 +88,7 @@ export function addModelOptions(command: Command): Command {
   return addMachineOptions(command);
 }
 
-/** Adds the options that say which BERT runs, and on what. */
+/** Adds the options for the BERT and its backend. */
 export function addEncoderOptions(command: Command): Command {
   command
     .requiredOption("-m, --model <name>", "a BERT: owner/name of the hub, a folder or file")
@@ -100,7 +100,7 @@ export function addEncoderOptions(command: Command): Command {
   return addMachineOptions(command);
 }
 
-/** Adds the options of commands that read the texts of files and folders. */
+/** Adds the options of commands that read texts from files and folders. */
 export function addDocumentOptions(command: Command): Command {
   return command
     .option("--field <name>", "field of JSONL objects that holds the text", "text")
@@ -116,6 +116,6 @@ export function addReportOptions(command: Command, json = "print JSON"): Command
   return command.option("--progress", "print progress also where there is no terminal").option("--json", json);
 }
 
-/** The mode of progress lines: `--progress` writes ordinary lines where there is no terminal. */
+/** The mode of progress lines: without a terminal, `--progress` writes ordinary lines. */
 export const progressMode = ({ progress }: { readonly progress?: true }): "plain" | "auto" =>
   progress && !process.stderr.isTTY ? "plain" : "auto";

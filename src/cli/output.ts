@@ -2,8 +2,8 @@ import { printable, printableLine } from "../util/printable.js";
 import { formatDuration } from "../util/progress.js";
 
 /**
- * Everything the command prints. Text from files, hubs and models goes through {@link printable} here, in tables, rows,
- * notes and styles, so that none of it steers the terminal.
+ * All output of the command. Text from files, hubs and models passes through {@link printable} here, in tables, rows, notes and
+ * styles, so that it cannot control the terminal.
  */
 
 /** Writes to standard output. */
@@ -31,12 +31,12 @@ export function jsonLine(value: unknown, replacer?: (key: string, value: unknown
   return `${printable(JSON.stringify(value, replacer))}\n`;
 }
 
-/** A line for the person at the terminal, on standard error. */
+/** Writes a line for the user to standard error. */
 export function note(text: string): void {
   process.stderr.write(`gpt2: ${printable(text)}\n`);
 }
 
-/** A line for the person at the terminal, if there is one: a log or a pipe gets nothing. */
+/** Writes a line for the user if there is a terminal. Logs and pipes get nothing. */
 export function noteOnTerminal(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`${styleFor(process.stderr).dim(`[${text}]`)}\n`);
 }
@@ -52,7 +52,7 @@ export interface Style {
   bold(text: string): string;
   dim(text: string): string;
   underline(text: string): string;
-  /** In one of the terminal's 256 colours. */
+  /** Text in one of the terminal's 256 colours. */
   color(text: string, code: number): string;
 }
 
@@ -69,12 +69,12 @@ const ansi: Style = {
   color: (text, code) => wrap(text, `38;5;${code}`, "39"),
 };
 
-/** The style for a stream: plain unless it is a terminal, and plain where NO_COLOR (no-color.org) is set. */
+/** The style for a stream: plain if it is not a terminal, or if NO_COLOR (no-color.org) is set. */
 export function styleFor(stream: MaybeTerminal): Style {
   return stream.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb" ? ansi : plain;
 }
 
-/** A table as wide as its cells; the first `left` columns are aligned left, the others right. */
+/** A table. The first `left` columns are aligned left, the others right. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[], left = 1): string {
   const lines = [head, ...rows].map((cells) => head.map((_, i) => printableLine(cells[i] ?? "")));
   const widths = head.map((_, i) => Math.max(...lines.map((cells) => cells[i]!.length)));
@@ -82,7 +82,7 @@ export function formatTable(head: readonly string[], rows: readonly (readonly st
   return lines.map((cells) => `${cells.map(align).join("  ").trimEnd()}\n`).join("");
 }
 
-/** Names and values on lines of their own, the values aligned. */
+/** Lines of names and aligned values. */
 export function formatRows(rows: readonly (readonly [name: string, value: string])[]): string {
   return formatTable(["", ""], rows, 2).slice(1);
 }
@@ -93,7 +93,7 @@ export const formatInteger = (n: number): string => n.toLocaleString("en");
 /** `1 token`, `1,234 tokens`. */
 export const plural = (n: number, what: string): string => `${formatInteger(n)} ${what}${n === 1 ? "" : "s"}`;
 
-/** A share as a percentage with `digits` decimals; by default two, or two significant digits if it is below 1%. */
+/** A share as a percentage with `digits` decimals. Default: two, or two significant digits below 1%. */
 export function formatPercent(share: number, digits?: number): string {
   if (Number.isNaN(share)) return "–";
   const value = 100 * share;
@@ -106,5 +106,5 @@ export function formatPercent(share: number, digits?: number): string {
 export const formatSeconds = (seconds: number): string =>
   seconds < 10 ? `${seconds.toFixed(1)} s` : formatDuration(seconds);
 
-/** Six significant digits: single precision has no more. */
+/** Six significant digits, as many as single precision has. */
 export const rounded = (x: number): number => Number(x.toPrecision(6));

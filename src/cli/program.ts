@@ -6,8 +6,8 @@ import { packageFile } from "../util/package-root.js";
 import { note } from "./output.js";
 
 /**
- * The commands, in the order of the help: a new one is a file, and a line here. A module is loaded only if its command
- * runs, which keeps the start quick.
+ * The commands, in the order of the help. A new one is a file, and a line here. A module is loaded only if its command runs,
+ * which keeps starts quick.
  */
 const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   generate: async () => (await import("./commands/generate.js")).registerGenerate,
@@ -54,7 +54,7 @@ To continue unquoted words that begin with the name of a command, or nearly so:
 gpt2 generate train of thought
 gpt2 generate --help lists the options for generating.`;
 
-/** The program without its commands. Errors in the call are thrown as CommanderError, after their message is printed. */
+/** The program without its commands. Usage errors are thrown as CommanderError after their message was printed. */
 function makeProgram(): Command {
   const { version } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as { version: string };
   return new Command("gpt2")
@@ -68,7 +68,7 @@ function makeProgram(): Command {
     .exitOverride();
 }
 
-/** The commands to register: the one in the arguments, all of them for the help, else the one for a prompt. */
+/** The commands to register: the one in the arguments, all for the help, else the one for a prompt. */
 function neededCommands(args: readonly string[]): string[] {
   const [first = ""] = args;
   if (Object.hasOwn(COMMANDS, first)) return [first];
@@ -77,8 +77,8 @@ function neededCommands(args: readonly string[]): string[] {
 }
 
 /**
- * Refuses a likely mistyped command: a lower-case word near the name of a command, with arguments after it. Prompts are
- * usually quoted, or a single word.
+ * Refuses a likely typo: a lower-case word similar to a command's name, with arguments after it. Prompts are usually quoted,
+ * or a single word.
  */
 function refuseMistypedCommand([first = "", ...rest]: readonly string[]): void {
   if (rest.length === 0 || !/^[a-z]+$/.test(first) || first === "help" || Object.hasOwn(COMMANDS, first)) return;
@@ -98,9 +98,9 @@ async function parse(args: readonly string[]): Promise<void> {
   await program.parseAsync(args, { from: "user" });
 }
 
-/** Prints an error for people and returns the exit status: 2 for a wrong call, 1 for any other failure. */
+/** Prints an error and returns the exit status: 2 for wrong usage, 1 for any other failure. */
 function report(error: unknown): number {
-  // Commander has already printed it, or the help.
+  // Commander has already printed it or the help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof GPT2Error) {
     note(error.message);
@@ -110,7 +110,7 @@ function report(error: unknown): number {
   return 1;
 }
 
-/** Runs a command. Failures are printed; the exit status is left in `process.exitCode`. */
+/** Runs a command. Prints failures, and sets `process.exitCode`. */
 export async function runCommand(args: readonly string[]): Promise<void> {
   try {
     await parse(args);

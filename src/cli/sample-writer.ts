@@ -11,10 +11,10 @@ export interface SampleWriterOptions {
   readonly seed: number | undefined;
 }
 
-/** A token to print; one in a span of a traced corpus is underlined. The last of a beam search's text has its score. */
+/** A token to print, underlined if it is in a span of a traced corpus. The last token of a beam search has the text's score. */
 export type SampleToken = GeneratedToken & { readonly inSpan?: boolean; readonly score?: number };
 
-/** Prints samples in order while they are generated side by side. Call {@link end} however generation ends. */
+/** Prints samples in order while they are generated together. Call {@link end} however generation ends. */
 export interface SampleWriter {
   start(): void;
   write(token: SampleToken): void;
@@ -26,7 +26,7 @@ export function sampleWriter(options: SampleWriterOptions): SampleWriter {
   return options.json ? new JsonWriter(options) : new TextWriter(options);
 }
 
-/** Streams one sample after another; those that follow are buffered. */
+/** Streams one sample after another. Later ones are buffered. */
 class TextWriter implements SampleWriter {
   readonly #options: SampleWriterOptions;
   readonly #style = styleFor(process.stdout);
@@ -61,7 +61,7 @@ class TextWriter implements SampleWriter {
     }
   }
 
-  /** Leaves the cursor on a line of its own. */
+  /** Leaves the cursor on a new line. */
   end(): void {
     this.#endLine();
   }
@@ -136,7 +136,7 @@ class JsonWriter implements SampleWriter {
     for (; this.#samples[this.#printed]?.finishReason; this.#printed++) this.#print(this.#printed);
   }
 
-  /** With -n 0 no token comes: each sample is empty, and at its length. */
+  /** With -n 0 there are no tokens: each sample is empty, and ended by its length. */
   end(complete: boolean): void {
     if (!complete) return;
     for (; this.#printed < this.#samples.length; this.#printed++) {

@@ -2,25 +2,25 @@ import { GPT2Error } from "../errors.js";
 import { writeError } from "../util/file-errors.js";
 import { note } from "./output.js";
 
-/** Signals that end a command, and its exit status: of a closed terminal, Ctrl-C, and `kill`. */
+/** Signals that end a command, with its exit status: of a closed terminal, Ctrl-C, and `kill`. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 type EndingSignal = keyof typeof SIGNALS;
 const BROKEN_PIPE = 141;
 
 export interface InterruptOptions {
   /**
-   * For a run that saves its work before it ends: called once, when it has to. Such a run also stops when standard output
-   * fails or is closed; other commands then end at once.
+   * For commands that save their work before they end: called once, when they have to. They also stop when standard output fails
+   * or is closed; other commands then end at once.
    */
   readonly onStop?: (() => void) | undefined;
 }
 
-/** Stops the running command as a signal does, if it saves its work. */
+/** Stops the running command like a signal, if it saves its work. */
 let stopRun: ((status: number) => void) | undefined;
 
 /**
- * Runs a command until it ends, or a signal aborts it. The exit status is then 128 + the signal's number, as shells have
- * it. A second signal ends the process at once.
+ * Runs a command until it ends, or a signal aborts it. The exit status is then 128 + the signal's number, as in shells. A second
+ * signal ends the process at once.
  */
 export async function interruptible(
   run: (signal: AbortSignal) => Promise<void>,
@@ -59,8 +59,8 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
 }
 
 /**
- * Handles errors of the standard streams: a reader that ends first (`gpt2 … | head`) ends the command quietly, any other
- * error ends it with a line and status 1. A run that saves its work stops and saves it.
+ * Handles errors of the standard streams. If a reader ends first (`gpt2 … | head`), the command ends quietly; any other error
+ * ends it with a message and status 1. A command that saves its work stops and saves it.
  */
 export function handleStreamErrors(): void {
   let failed = false;
@@ -72,6 +72,6 @@ export function handleStreamErrors(): void {
     if (stopRun) stopRun(broken ? BROKEN_PIPE : 1);
     else process.exit(broken ? 0 : 1);
   });
-  // There is nowhere to report it.
+  // Nowhere to report it.
   process.stderr.on("error", () => {});
 }

@@ -12,7 +12,7 @@ export interface ReportFlags {
   readonly showPrompt?: true;
 }
 
-/** Prints a result for people, or as a line of JSON. */
+/** Prints a result as text, or as a line of JSON. */
 export function printResult(task: string, output: Result, flags: ReportFlags): void {
   if (flags.json) {
     print(jsonLine({ task, ...output }, roundScores));
@@ -32,7 +32,7 @@ const SCORES: ReadonlySet<string> = new Set(["logprob", "perToken", "perByte", "
 const roundScores = (key: string, value: unknown): unknown =>
   SCORES.has(key) && typeof value === "number" ? rounded(value) : value;
 
-/** Candidates and their scores, the best first. */
+/** Candidates with their scores, best first. */
 function candidateTable({ candidates, normalization }: Choice): string {
   const scores = { total: "logprob", token: "perToken", byte: "perByte" } as const;
   const by = scores[normalization];

@@ -16,10 +16,11 @@ import type { Input } from "../data/inputs.js";
 import { readSmallJson } from "../data/small-file.js";
 import { UsageError } from "../errors.js";
 import { areExamples } from "../train/finetune-data.js";
+import { readError } from "../util/file-errors.js";
 import { printable } from "../util/printable.js";
 import { print, printJson, styleFor } from "./output.js";
 
-/** A template: a built-in one by name, a file, or JSON itself. */
+/** A template: the name of a built-in one, a file, or JSON. */
 export function readTemplate(given: string | undefined): Template | undefined {
   if (given === undefined) return undefined;
   if (Object.hasOwn(TEMPLATES, given)) return TEMPLATES[given];
@@ -32,15 +33,15 @@ export function readTemplate(given: string | undefined): Template | undefined {
     return checkTemplate(JSON.parse(given), op);
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
-    throw new UsageError({ op, expected: "JSON", got: (cause as Error).message, cause });
+    throw readError(cause, op, "JSON", UsageError);
   }
 }
 
 /**
- * A prompt in the form that a model was fine-tuned on.
+ * Fills a template, so that a prompt has the form a model was fine-tuned on.
  *
  * @param given as for {@link readTemplate}, or true for the template beside the adapter or model
- * @param text of the template's only field, or of the user's message; or JSON with all fields, or the messages so far
+ * @param text the template's only field, or the user's message; or JSON with all fields, or the messages so far
  */
 export function templatedPrompt(
   given: string | true,
@@ -88,7 +89,7 @@ export interface PreviewFlags {
   readonly json?: true;
 }
 
-/** Prints the first examples; the tokens that the loss counts are bold, or in brackets where styles don't show. */
+/** Prints the first examples. Tokens in the loss mask are bold, or in brackets without styles. */
 export async function preview(data: readonly string[], flags: PreviewFlags): Promise<void> {
   const given = readTemplate(flags.template);
   await withCopies(data, (inputs) => previewInputs(inputs, flags, given));

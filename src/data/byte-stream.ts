@@ -5,8 +5,8 @@ import type { Readable } from "node:stream";
 const CHUNK_BYTES = 1 << 18;
 
 /**
- * The bytes of a file, from its start. A FIFO is opened without waiting for a writer: an open that waits holds a thread of
- * the event loop's pool, which keeps even `process.exit` from ending the process.
+ * Streams the bytes of a file. A FIFO is opened without waiting for a writer, because a waiting open occupies a thread of the
+ * event loop's pool, and then even `process.exit` cannot end the process.
  *
  * @throws the file system's error, here or in the stream.
  */

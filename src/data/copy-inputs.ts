@@ -4,15 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { DataError } from "../errors.js";
-import { isFileError, readFailure } from "../util/file-errors.js";
+import { isFileError, readError } from "../util/file-errors.js";
 import { byteStream } from "./byte-stream.js";
 import type { Input } from "./inputs.js";
 
 /**
- * Runs `use` on inputs that can be read more than once: of pipes (a FIFO, a shell's `<(…)`) on copies, in a temporary folder
- * that goes afterwards.
+ * Runs `use` on inputs that can be read more than once. Pipes (a FIFO, a shell's `<(…)`) are copied to a temporary folder, which
+ * is removed afterwards.
  *
- * @throws {DataError} a pipe can't be read, or its copy not be written.
+ * @throws {DataError} a pipe can't be read, or its copy can't be written.
  */
 export async function withCopies<T>(
   inputs: readonly string[],
@@ -40,7 +40,7 @@ async function temporaryFolder(inputs: readonly string[]): Promise<string | unde
   return undefined;
 }
 
-/** Whatever is neither file nor folder. What is not there is left to its reader. */
+/** Whether a path is neither a file nor a folder. A missing file is reported by its reader. */
 async function isPipe(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined);
   return stats !== undefined && !stats.isFile() && !stats.isDirectory();
@@ -51,6 +51,6 @@ async function copyPipe(path: string, copy: string, signal: AbortSignal | undefi
     await pipeline(byteStream(path), createWriteStream(copy), signal ? { signal } : {});
   } catch (cause) {
     if (!isFileError(cause)) throw cause;
-    throw new DataError({ op: `copying ${path} to ${copy}`, got: readFailure(cause), cause });
+    throw readError(cause, `copying ${path} to ${copy}`, "a readable pipe and room for its text", DataError);
   }
 }

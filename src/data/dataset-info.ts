@@ -1,4 +1,4 @@
-/** `dataset.json`: what `gpt2 data` writes beside the shards. */
+/** `dataset.json`, which `gpt2 data` writes beside the shards. */
 import { join } from "node:path";
 import { type InfoFile, readInfo, SOURCES_RECORD, TOKENIZER_RECORD, type TokenizerRecord } from "./read-info.js";
 
@@ -9,9 +9,9 @@ export interface SplitInfo {
   /** Names of the shards, in order. */
   readonly shards: readonly string[];
   readonly documents: number;
-  /** With one `<|endoftext|>` before each document. */
+  /** Includes one `<|endoftext|>` before each document. */
   readonly tokens: number;
-  /** UTF-8 bytes of the text that the tokens stand for, without separators: the divisor of bits per byte. */
+  /** UTF-8 bytes of the tokens' text, without separators: the divisor of bits per byte. */
   readonly bytes: number;
 }
 
@@ -20,30 +20,30 @@ export interface DatasetInfo {
   readonly version: 1;
   readonly tokenizer: TokenizerRecord;
   readonly splits: { readonly train: SplitInfo; readonly val?: SplitInfo };
-  /** One entry an input. */
+  /** One entry for each input. */
   readonly sources: readonly SourceInfo[];
   readonly settings: {
     readonly valFraction: number;
-    /** How the held-out part was chosen. */
+    /** The choice of held-out text. */
     readonly heldOut: "none" | "files" | "documents" | "tail";
     readonly seed: number;
     readonly shardTokens: number;
     readonly textField: string;
-    /** Null: lines that are `<|endoftext|>`. */
+    /** Null for lines `<|endoftext|>`. */
     readonly separator: string | null;
   };
   /** Invalid UTF-8 sequences replaced by U+FFFD. */
   readonly replaced: number;
   /** Documents of white space only, left out. */
   readonly empty: number;
-  /** Files in folders that were not read, their names being of no kind known. */
+  /** Files in folders that were skipped because of their names. */
   readonly skippedFiles: number;
 }
 
 export interface SourceInfo {
-  /** The file or folder as it was named. */
+  /** Path of the file or folder, as given. */
   readonly input: string;
-  /** Given as held-out text. */
+  /** Whether it was given as held-out text. */
   readonly heldOut: boolean;
   readonly files: number;
   readonly documents: number;
@@ -67,8 +67,8 @@ const INFO: InfoFile = {
 /**
  * Reads a data set's dataset.json.
  *
- * @returns undefined if the folder has none (shards from elsewhere)
- * @throws {DataError} it is not one of ours
+ * @returns undefined if the folder has none (shards of other programs)
+ * @throws {DataError} it is malformed
  */
 export const readDatasetInfo = (folder: string): DatasetInfo | undefined =>
   readInfo<DatasetInfo>(join(folder, DATASET_INFO_FILE), INFO);

@@ -14,7 +14,7 @@ interface SplitState {
   bytes: number;
 }
 
-/** The parts of a tokenizer that holding out a tail needs. */
+/** The parts of a tokenizer needed to hold out a tail. */
 export interface TailTokenizer {
   readonly endOfText: number;
   decodeBytes(ids: ArrayLike<number>): Uint8Array;
@@ -27,7 +27,7 @@ export class DatasetWriter {
   readonly splits: Record<Split, SplitState>;
   replaced = 0;
   empty = 0;
-  /** Split of the document that the last batch ended in. */
+  /** Split of the last batch's last document. */
   #last: Split = "train";
   readonly #perInput = new Map<number, { documents: number; bytes: number }>();
 
@@ -45,7 +45,7 @@ export class DatasetWriter {
     return this.splits.train.tokens + this.splits.val.tokens;
   }
 
-  /** @param files the list that the batch's file numbers point into */
+  /** @param files the files that batches refer to by index */
   async write(encoded: EncodedBatch, files: readonly InputFile[]): Promise<void> {
     let at = 0;
     for (const segment of encoded.segments) {
@@ -71,15 +71,15 @@ export class DatasetWriter {
     await this.splits.val.series.finish();
   }
 
-  /** Closes the files of a data set that is not to be completed. */
+  /** Closes the files of an abandoned data set. */
   async close(): Promise<void> {
     await this.splits.train.series.close();
     await this.splits.val.series.close();
   }
 
   /**
-   * Holds out the last `fraction` of the tokens, for text of few documents that all fell into one split, such as a book. The
-   * held-out part begins with an end-of-text token of its own.
+   * Holds out the last `fraction` of the tokens, for text with few documents that all fell into one split, such as a book. The
+   * held-out part begins with its own end-of-text token.
    */
   async holdOutTail(fraction: number, tokenizer: TailTokenizer): Promise<void> {
     const from = this.splits.train.tokens > 0 ? this.splits.train : this.splits.val;
@@ -109,7 +109,7 @@ export class DatasetWriter {
       await rm(path);
     }
     train.bytes = from.bytes - val.bytes;
-    // A document that was cut in two counts on both sides.
+    // A document cut in two counts on both sides.
     train.documents = from.documents - val.documents + (train.tokens + val.tokens - from.tokens);
     Object.assign(this.splits, { train, val });
     await this.finish();

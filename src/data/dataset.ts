@@ -3,28 +3,28 @@ import { needNode } from "../util/runtime.js";
 import { checkWindow, type EpochOrder } from "./epoch-order.js";
 import { checkedUint16 } from "./shard.js";
 
-/** A run of tokens somewhere: a shard file, or an array. */
+/** A source of tokens: a shard file, or an array. */
 export interface TokenSource {
-  /** Where the tokens come from, for error messages. */
+  /** The source's name, for error messages. */
   readonly path: string;
-  /** Tokens it holds. */
+  /** Number of tokens. */
   readonly length: number;
-  /** Fills `out` with the tokens from position `start` on; never called with a range beyond `length`. */
+  /** Fills `out` with the tokens from position `start` on. The range never exceeds `length`. */
   read(start: number, out: Uint16Array): void;
   close?(): void;
 }
 
 export interface DatasetOptions {
-  /** Ids must be below this; every token read is checked. Default 65,536: no check. */
+  /** Every token read must be below this. Default 65,536: no check. */
   readonly vocabSize?: number | undefined;
 }
 
-/** Which half of a prepared data set. */
+/** The split of a prepared data set to open. */
 export type Split = "train" | "val";
 
 /**
- * Token sequences out of one or more shards, seen as one stream of N tokens. Reads are synchronous and by position:
- * nothing is held in memory but the one window being read.
+ * Token sequences from one or more shards, as one stream of N tokens. Reads are synchronous and by position, with only the
+ * current window in memory.
  */
 export class TokenDataset {
   /** N. */
@@ -52,7 +52,7 @@ export class TokenDataset {
   /**
    * Opens a shard, a pattern of shards (`data/train-*.bin`) or a folder made by `gpt2 data` (files; Node only).
    *
-   * @throws {DataError} nothing there, or a damaged shard
+   * @throws {DataError} the path does not exist, or a shard is damaged
    */
   static async open(path: string, options: DatasetOptions & { readonly split?: Split } = {}): Promise<TokenDataset> {
     needNode("TokenDataset.open", "Fetch the tokens and use TokenDataset.from");
@@ -67,13 +67,13 @@ export class TokenDataset {
     return new TokenDataset([{ path, length: data.length, read }], options);
   }
 
-  /** Whole windows of T tokens with their targets, one after the other from the first token: ⌊(N-1) / T⌋. */
+  /** Number of whole windows of T tokens with their targets, from the first token on: ⌊(N-1) / T⌋. */
   windows(T: number): number {
     checkWindow(this.totalTokens, T);
     return Math.floor((this.totalTokens - 1) / T);
   }
 
-  /** The T + 1 tokens of window `index` in plain order: T inputs, and as targets the same moved on by one. */
+  /** The T + 1 tokens of window `index` in plain order: T inputs, and the same shifted by one as targets. */
   sequence(index: number, T: number): Uint16Array {
     const out = new Uint16Array(T + 1);
     this.read(index * T, out);
@@ -81,7 +81,7 @@ export class TokenDataset {
   }
 
   /**
-   * Fills `out` from token `start` of the stream on; past its end it continues at its start.
+   * Fills `out` from token `start` of the stream on, and wraps around at its end.
    *
    * @throws {DataError} an id of `vocabSize` or more, with its shard and position
    */
@@ -110,10 +110,10 @@ export class TokenDataset {
   /**
    * Writes sequences `first` … `first + B - 1` into the caller's arrays, [B, T] each, row by row.
    *
-   * With an `order`, sequence numbers run on for ever and are shuffled anew each epoch; without one they are the windows
-   * in plain order (validation), and rows beyond the last window are left as they were.
+   * With an `order`, sequence numbers have no end, and each epoch is shuffled differently. Without one, sequences are the windows
+   * in plain order (for validation), and rows beyond the last window stay unchanged.
    *
-   * @returns rows filled: B, or fewer at the end of the plain order
+   * @returns number of rows filled: B, or fewer at the end of the plain order
    */
   fillBatch(first: number, B: number, T: number, tokens: Int32Array, targets: Int32Array, order?: EpochOrder): number {
     if (order !== undefined && (order.T !== T || order.totalTokens !== this.totalTokens)) {
@@ -162,7 +162,7 @@ export class TokenDataset {
         op: `reading ${source.path}: token ${start + i}`,
         expected: `an id below ${this.vocabSize}, the size of the vocabulary`,
         got: String(tokens[i]),
-        hint: "The shards were made with another tokenizer than the model's, or are damaged.",
+        hint: "The shards were made with another tokenizer, or are damaged.",
       });
     }
   }

@@ -4,7 +4,7 @@ import type { EncodeOptions } from "../tokenizer/tokenizer.js";
 import type { Batch, EncodedBatch, Segment } from "./batch.js";
 import { isBlank, linesOf, parseRecord, textField } from "./json-lines.js";
 
-/** The parts of a tokenizer that encoding needs. */
+/** The parts of a tokenizer needed for encoding. */
 export interface Encoder {
   readonly vocabSize: number;
   /** Ids of UTF-8 text, special tokens not recognised. */
@@ -14,17 +14,17 @@ export interface Encoder {
 export interface BatchEncoderOptions {
   /** Id put before each document. */
   readonly endOfText: number;
-  /** Share of the documents that are held out, where a batch's destination is `hash`. */
+  /** Share of documents to hold out, if a batch's destination is `hash`. */
   readonly valFraction: number;
   readonly seed: number;
   /** Field of a JSONL object that holds the text. */
   readonly textField: string;
 }
 
-/** A document is identified by this many of its first bytes, since long ones arrive in pieces. */
+/** Number of leading bytes that identify a document: long ones arrive in pieces. */
 const HASHED_BYTES = 1 << 16;
 
-/** Turns batches of text into tokens: all that a worker does. */
+/** Turns batches of text into tokens: the work of a worker. */
 export class BatchEncoder {
   readonly #encoder: Encoder;
   readonly #options: BatchEncoderOptions;
@@ -42,7 +42,7 @@ export class BatchEncoder {
     this.#hashKey = Buffer.from(`gpt2-ts held-out ${options.seed}\n`);
   }
 
-  /** @throws {DataError} a JSONL line that is no JSON object with the field, naming file and line */
+  /** @throws {DataError} a JSONL line is not a JSON object with the field; names file and line */
   encode(batch: Batch): EncodedBatch {
     this.#count = 0;
     this.#segments = [];
@@ -67,7 +67,7 @@ export class BatchEncoder {
       const record = parseRecord(Buffer.from(this.#valid(bytes)).toString(), where);
       const document = textField({ record, where }, this.#options.textField, FIELD_HINT);
       const utf8 = Buffer.from(document);
-      // Escapes can write half a character: "\ud800".
+      // Escapes can produce half a character: "\ud800".
       if (utf8.includes(REPLACEMENT)) this.#replaced += document.match(/\p{Surrogate}/gu)?.length ?? 0;
       this.#add(utf8, true, batch.file, batch.destination);
     }
@@ -96,7 +96,7 @@ export class BatchEncoder {
     segment.bytes += utf8.length;
   }
 
-  /** Depends on the text alone, so that copies of a document never end up in both splits. */
+  /** Depends only on the text, so copies of a document never end up in both splits. */
   #isHeldOut(utf8: Uint8Array): boolean {
     const { valFraction } = this.#options;
     if (valFraction <= 0) return false;
@@ -104,7 +104,7 @@ export class BatchEncoder {
     return hash.readUIntBE(0, 6) / 2 ** 48 < valFraction;
   }
 
-  /** The bytes, with anything that is not UTF-8 replaced by U+FFFD and counted. */
+  /** Replaces bytes that are not UTF-8 by U+FFFD, and counts them. */
   #valid(bytes: Uint8Array): Uint8Array {
     if (isUtf8(bytes)) return bytes;
     const before = countReplacements(bytes);

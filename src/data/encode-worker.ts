@@ -1,4 +1,4 @@
-/** Worker thread of `gpt2 data`: batches of text in, batches of tokens out. */
+/** Worker thread of `gpt2 data`: receives batches of text, returns batches of tokens. */
 import { serveWork } from "../util/worker-pool.js";
 import { encodeHandler } from "./encode-pool.js";
 

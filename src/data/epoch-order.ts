@@ -1,20 +1,20 @@
 import { DataError } from "../errors.js";
 import { deriveKey, mix32 } from "../util/random.js";
 
-/** Rounds of the Feistel network: four already pass statistical tests; more cost nothing beside a training step. */
+/** Rounds of the Feistel network: four pass statistical tests, and more cost nothing compared to a training step. */
 const ROUNDS = 8;
 
-/** Labels that keep the keys of the two uses apart. */
+/** Labels for different keys of the two uses. */
 const OFFSET = 1;
 const PERMUTATION = 2;
 
 /**
  * The order in which a training run sees its data. Sequence i = 0, 1, 2, … of the run belongs to epoch ⌊i / W⌋, where
- * W = ⌊N / T⌋ windows of T tokens are visited in a permutation of their own; the grid of windows starts at a token
- * 0 … T-1 drawn for each epoch, so that a document is cut in other places each time. The tokens form a ring:
- * the last window's targets may come from the start.
+ * W = ⌊N / T⌋ windows of T tokens are visited in a new permutation. The grid of windows starts at a token 0 … T-1 drawn for
+ * each epoch, so documents are cut at different places each time. The tokens form a ring: the last window's targets may come
+ * from the start.
  *
- * Everything is a function of (seed, i). The position of a run in its data is one integer, and resuming is exact.
+ * Everything is a function of (seed, i), so a run's position in its data is one integer, and resuming is exact.
  */
 export class EpochOrder {
   /** Tokens in the data set, N. */
@@ -28,7 +28,7 @@ export class EpochOrder {
   #offset = 0;
   #permutation: Permutation | undefined;
 
-  /** @throws {DataError} fewer than T + 1 tokens */
+  /** @throws {DataError} there are fewer than T + 1 tokens */
   constructor(totalTokens: number, T: number, seed: number) {
     checkWindow(totalTokens, T);
     this.totalTokens = totalTokens;
@@ -37,12 +37,12 @@ export class EpochOrder {
     this.windowsPerEpoch = Math.floor(totalTokens / T);
   }
 
-  /** Epoch that sequence i belongs to, from 0. */
+  /** The epoch of sequence i, from 0. */
   epochOf(i: number): number {
     return Math.floor(i / this.windowsPerEpoch);
   }
 
-  /** First token of the window that is sequence i, in 0 … N-1. */
+  /** Index of the first token of sequence i, in 0 … N-1. */
   start(i: number): number {
     const epoch = this.epochOf(i);
     if (epoch !== this.#epoch) this.#enter(epoch);
@@ -69,7 +69,7 @@ export class Permutation {
 
   constructor(n: number, key: number) {
     let bits = 3;
-    // Halves of fewer than 3 bits can only make some of the permutations.
+    // Halves of fewer than 3 bits could make only some of the permutations.
     while (4 ** bits < n) bits++;
     this.#n = n;
     this.#half = 2 ** bits;

@@ -1,13 +1,13 @@
-/** The files that commands read text from: names to files, formats and compressions. */
+/** Resolves the inputs of commands to files, formats and compressions. */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DataError, UsageError } from "../errors.js";
-import { readFailure } from "../util/file-errors.js";
+import { readError } from "../util/file-errors.js";
 
 export type TextFormat = "text" | "jsonl";
 export type Compression = "none" | "gzip" | "zstd";
 
-/** An input and the copy of it that is read in its place: see {@link withCopies}. */
+/** An input and its copy, which is read instead: see {@link withCopies}. */
 export interface CopiedInput {
   readonly path: string;
   readonly copy: string;
@@ -16,7 +16,7 @@ export interface CopiedInput {
 /** A file or folder to read. */
 export type Input = string | CopiedInput;
 
-/** What messages and descriptions call an input. */
+/** Name of an input in messages and descriptions. */
 export const nameOf = (input: Input): string => (typeof input === "string" ? input : input.path);
 
 /** The names of inputs, for messages. */
@@ -24,7 +24,7 @@ export const namesOf = (inputs: readonly Input[]): string => inputs.map(nameOf).
 
 export interface InputFile {
   readonly path: string;
-  /** What is read in its place. */
+  /** The path that is read instead. */
   readonly copy?: string | undefined;
   /** Index of the argument it came from. */
   readonly input: number;
@@ -39,7 +39,7 @@ export interface InputFile {
 
 export interface InputList {
   readonly files: readonly InputFile[];
-  /** Files in folders that were left out, as their names are of no kind that is read. */
+  /** Number of files in folders that were skipped because of their names. */
   readonly skipped: number;
 }
 
@@ -54,7 +54,7 @@ const FORMATS: Readonly<Record<string, TextFormat>> = {
 
 const COMPRESSIONS: Readonly<Record<string, Compression>> = { gz: "gzip", gzip: "gzip", zst: "zstd", zstd: "zstd" };
 
-/** The names of files that are read from folders, for messages. */
+/** Names of the files that are read from folders, for messages. */
 export const INPUT_KINDS = ".txt, .md, .jsonl, each also .gz or .zst";
 
 export interface ListOptions {
@@ -63,20 +63,20 @@ export interface ListOptions {
 }
 
 /**
- * The files behind the arguments, in order: a folder gives its readable files, recursively, sorted by name; hidden files
- * and folders are left out. A file named itself is read whatever its name, as text unless the name says JSONL.
+ * The files of the arguments, in order. A folder stands for its readable files, recursively, sorted by name, without hidden files
+ * and folders. A file given directly is read whatever its name, as text unless the name says JSONL.
  *
- * @throws {DataError} an argument that does not exist
+ * @throws {DataError} an argument does not exist
  */
 export function listInputs(inputs: readonly Input[], { json = false }: ListOptions = {}): InputList {
   const files: InputFile[] = [];
   let skipped = 0;
   const visit = (path: string, input: number) => {
-    // Sorted by code unit, so that the order is the same on every machine.
+    // Sorted by code units, the same on every machine.
     for (const entry of readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (entry.name.startsWith(".")) continue;
       const child = join(path, entry.name);
-      // A link to a folder may lead back up; links to files are followed.
+      // Links to files are followed, links to folders are not: they may lead back up.
       if (entry.isDirectory()) visit(child, input);
       else if (kindOf(entry.name).format !== undefined && statSync(child).isFile())
         files.push(describe(child, input, json));
@@ -91,7 +91,7 @@ export function listInputs(inputs: readonly Input[], { json = false }: ListOptio
       else files.push(describe(path, input, json));
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
-      throw new DataError({ op: `reading ${path}`, got: readFailure(cause), cause });
+      throw readError(cause, `reading ${path}`, "a file or folder of text", DataError);
     }
   });
   return { files, skipped };
@@ -109,7 +109,7 @@ function describe(path: string, input: number, allowJson: boolean, copy?: string
   if (json && !allowJson) {
     throw new UsageError({
       op: `reading ${path}`,
-      expected: "text, or JSONL with one object a line",
+      expected: "text, or JSONL with one object per line",
       got: "a JSON file",
       hint: "Turn a list of documents into lines first, for example with `jq -c '.[]'`.",
     });
@@ -125,7 +125,7 @@ function describe(path: string, input: number, allowJson: boolean, copy?: string
   };
 }
 
-/** By the name of a file; undefined if it says nothing. */
+/** By a file's name; undefined if that does not tell. */
 export function compressionOf(path: string): Compression | undefined {
   return kindOf(path).compression;
 }

@@ -1,4 +1,4 @@
-/** JSON lines (JSONL, NDJSON): one JSON object on each line. Line breaks are LF or CR LF; blank lines are left out. */
+/** JSON lines (JSONL, NDJSON): one JSON object on each line. Line breaks are LF or CR LF. Blank lines are skipped. */
 import { DataError } from "../errors.js";
 
 export type JsonRecord = { readonly [field: string]: unknown };
@@ -9,14 +9,14 @@ export interface JsonLine {
   readonly where: string;
 }
 
-/** A line that is not blank, in UTF-8, without its line feed. */
+/** A non-blank line in UTF-8, without its line feed. */
 export interface Line {
   readonly bytes: Uint8Array;
   readonly where: string;
 }
 
 /**
- * @param name of the file, for messages
+ * @param name the file's, for messages
  * @param first number of the first line
  */
 export function* linesOf(bytes: Uint8Array, name: string, first = 1): Generator<Line, void, undefined> {
@@ -30,7 +30,7 @@ export function* linesOf(bytes: Uint8Array, name: string, first = 1): Generator<
   }
 }
 
-/** The objects of whole lines, as {@link linesOf}. @throws {DataError} a line that is no JSON object, by file and line */
+/** The objects of whole lines, as {@link linesOf}. @throws {DataError} a line is not a JSON object; names file and line */
 export function* jsonLines(bytes: Uint8Array, name: string, first = 1): Generator<JsonLine, void, undefined> {
   const decoder = new TextDecoder();
   for (const line of linesOf(bytes, name, first)) {
@@ -38,13 +38,13 @@ export function* jsonLines(bytes: Uint8Array, name: string, first = 1): Generato
   }
 }
 
-/** @param where for the message. @throws {DataError} it is no JSON object. */
+/** @param where for the message. @throws {DataError} it is not a JSON object. */
 export function parseRecord(json: string, where: string): JsonRecord {
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    const hint = "JSONL holds one JSON object a line";
+    const hint = "JSONL holds one JSON object per line";
     const got = (cause as Error).message;
     throw new DataError({ op: `reading ${where}`, expected: "a JSON object", got, hint, cause });
   }
@@ -53,7 +53,7 @@ export function parseRecord(json: string, where: string): JsonRecord {
   throw new DataError({ op: `reading ${where}`, expected: "a JSON object", got });
 }
 
-/** A field that is a text. @throws {DataError} it is missing, or something else. */
+/** A text field. @throws {DataError} it is missing, or not a text. */
 export function textField({ record, where }: JsonLine, field: string, hint?: string): string {
   const value = Object.hasOwn(record, field) ? record[field] : undefined;
   if (typeof value === "string") return value;
@@ -70,7 +70,7 @@ export function fieldsOf(record: JsonRecord): string {
 
 const LINE_FEED = 0x0a;
 
-/** Whether there is nothing but ASCII white space. */
+/** Whether there is only ASCII white space. */
 export function isBlank(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
 }

@@ -5,25 +5,25 @@ import { type ReadInputOptions, readInput } from "./read-input.js";
 import { DocumentSplitter } from "./split-documents.js";
 import { concatBytes } from "./text.js";
 
-/** Size of a batch; small enough that a few per worker are in flight in little memory. */
+/** Size of a batch: small enough that a few per worker take little memory. */
 const BATCH_BYTES = 1 << 20;
 
-/** JSON must be parsed whole; JavaScript strings end not far above this. */
+/** JSON must be parsed as a whole, and JavaScript strings cannot be much longer than this. */
 const MAX_LINE_BYTES = 1 << 28;
 
 export interface MakeBatchesOptions {
   readonly destination: Destination;
-  /** Text between documents in text files; default: a line that is `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: a line `<|endoftext|>`. */
   readonly separator?: string | undefined;
-  /** Called with the bytes read of each file so far, as they are on disk. */
+  /** Called with the number of bytes on disk read of each file so far. */
   readonly onRead?: ((file: number, bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The contents of the files as batches for the workers, in order, in bounded memory.
+ * Yields the contents of the files as batches for workers, in order and in bounded memory.
  *
- * @throws {DataError} an unreadable or damaged file, or a JSONL line too long to parse
+ * @throws {DataError} a file is unreadable or damaged, or a JSONL line is too long to parse
  */
 export async function* makeBatches(
   files: readonly InputFile[],
@@ -33,7 +33,7 @@ export async function* makeBatches(
   for (const [index, file] of files.entries()) {
     const reading = { onRead: (bytes: number) => options.onRead?.(index, bytes), signal: options.signal };
     if (file.format === "text") {
-      // Small files share a batch, which is yielded only when full.
+      // Small files share a batch, which is yielded when full.
       yield* textBatches(text, index, file, options.separator, reading);
     } else {
       yield* text.take();
@@ -70,7 +70,7 @@ class TextBatch {
   #ends: number[] = [];
   #begins: number[] = [];
   #files: number[] = [];
-  /** Bytes collected. */
+  /** Number of bytes collected. */
   size = 0;
 
   constructor(destination: Destination) {
@@ -85,7 +85,7 @@ class TextBatch {
     this.#files.push(file);
   }
 
-  /** The batch collected so far, if it holds anything; the next one starts empty. */
+  /** Returns the batch collected so far, if not empty, and starts a new one. */
   take(): Batch[] {
     if (this.#parts.length === 0) return [];
     const bytes = concatBytes(this.#parts, this.size);
@@ -135,7 +135,7 @@ async function* lineBatches(
         op: `reading ${file.path}, line ${line} or soon after it`,
         expected: `lines of at most ${MAX_LINE_BYTES >> 20} MiB`,
         got: "a longer one",
-        hint: "Is it JSONL, one object a line? Text of any length can be read as .txt.",
+        hint: "Is it JSONL, one object per line? Text of any length can be read as .txt.",
       });
     }
   }

@@ -1,17 +1,17 @@
 import type { RandomStream } from "../util/random.js";
 
 /**
- * Masked tokens as in BERT (Devlin et al. 2019, section 3.1; Google's create_pretraining_data.py): of those chosen, 80% become
- * [MASK], 10% a random token and 10% stay, so that the model can't know which it has to predict.
+ * Masks tokens as in BERT (Devlin et al. 2019, section 3.1; Google's create_pretraining_data.py): of the chosen tokens, 80% become
+ * [MASK], 10% a random token, and 10% stay, so that the model cannot know which ones it has to predict.
  */
 
 export interface MaskingOptions {
-  /** Share of the tokens that are predicted. */
+  /** Share of tokens to predict. */
   readonly share: number;
   readonly maskId: number;
   /** Random tokens are below it. */
   readonly vocabSize: number;
-  /** Whether a token begins a word, after the one before it; with it whole words are chosen. */
+  /** Whether a token begins a word, given the previous one. If present, whole words are chosen. */
   readonly beginsWord?: ((token: number, before: number) => boolean) | undefined;
 }
 
@@ -19,8 +19,8 @@ const MASKED = 0.8;
 const RANDOM = 0.1;
 
 /**
- * Chooses among the tokens at `places`, neighbours in a text, changes them and sets their targets to what they were: share of
- * them, rounded, at least one. Returns how many.
+ * Chooses among the tokens at `places`, which are consecutive in a text: the given share of them, rounded, at least one. Changes
+ * the chosen tokens, and sets their targets to the originals. Returns their number.
  */
 export function maskTokens(
   tokens: Int32Array,
@@ -34,7 +34,7 @@ export function maskTokens(
   shuffle(words, random);
   let count = 0;
   for (const word of words) {
-    // A word that is too long for the rest is left out, as in Google's code.
+    // A word longer than the remaining number is skipped, as in Google's code.
     if (count + word.length > wanted) continue;
     for (const place of word) {
       targets[place] = tokens[place]!;
@@ -59,7 +59,7 @@ function wordsOf(tokens: Int32Array, places: readonly number[], beginsWord: Mask
   return words;
 }
 
-/** Fisher and Yates. */
+/** Fisher-Yates shuffle. */
 function shuffle<T>(list: T[], random: RandomStream): void {
   for (let i = list.length - 1; i > 0; i--) {
     const j = random.below(i + 1);

@@ -1,17 +1,19 @@
 /** Finding and opening data sets on disk. */
+
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
+import { readError } from "../util/file-errors.js";
 import { checkOptionNames } from "../util/nearest.js";
 import { type DatasetOptions, type Split, TokenDataset } from "./dataset.js";
 import { DATASET_INFO_FILE, readDatasetInfo } from "./dataset-info.js";
 import { ShardFile } from "./shard-file.js";
 
 /**
- * Opens a shard, a pattern of shards or a folder as one data set; close it when done.
+ * Opens a shard, a pattern of shards or a folder as one data set. Close it when done.
  *
  * @param path a `.bin` file, a pattern with `*` and `?` in its last part, or a folder
- * @throws {DataError} nothing there, or a damaged shard
+ * @throws {DataError} the path does not exist, or a shard is damaged
  */
 export function openDataset(path: string, options: DatasetOptions & { readonly split?: Split } = {}): TokenDataset {
   checkOptionNames("opening a data set", options, { split: true, vocabSize: true });
@@ -46,7 +48,7 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
 }
 
 /**
- * The shards that `path` names, sorted by name. In a folder those of one split: `train-00000.bin`, or names as llm.c's
+ * The shards at `path`, sorted by name. In a folder, those of one split: `train-00000.bin`, or names like llm.c's
  * `tiny_shakespeare_train.bin`, `fineweb_val_000001.bin`.
  *
  * @throws {DataError} the path does not exist
@@ -86,5 +88,5 @@ function list(folder: string): string[] {
 }
 
 function missing(path: string, cause: unknown): DataError {
-  return new DataError({ op: `opening data set ${path}`, got: (cause as Error).message, cause });
+  return readError(cause, `opening data set ${path}`, "a folder of gpt2 data or a token shard", DataError);
 }

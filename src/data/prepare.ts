@@ -5,6 +5,7 @@ import { DataError, UsageError } from "../errors.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
+import { readError } from "../util/file-errors.js";
 import { checkOptionNames } from "../util/nearest.js";
 import { defaultThreads } from "../util/usable-cpus.js";
 import type { Destination } from "./batch.js";
@@ -16,34 +17,34 @@ import { makeBatches } from "./make-batches.js";
 import { checkShardVocab, SHARD_MAX_TOKENS } from "./shard.js";
 
 export interface PrepareOptions {
-  /** Folder to make. */
+  /** Output folder. */
   readonly out: string;
   readonly tokenizer: Tokenizer;
-  /** What dataset.json calls the tokenizer. Default "custom". */
+  /** The tokenizer's name in dataset.json. Default "custom". */
   readonly tokenizerName?: string | undefined;
   /** Share of the documents to hold out, chosen by a hash of their text. Default 0.01. */
   readonly valFraction?: number | undefined;
   /** Files and folders to hold out instead. */
   readonly valInputs?: readonly string[] | undefined;
-  /** Tokens in a shard, default 100 million (200 MB). */
+  /** Tokens per shard. Default 100 million (200 MB). */
   readonly shardTokens?: number | undefined;
-  /** Worker threads; 0 encodes on this thread. Default: by cores and size. The output does not depend on it. */
+  /** Number of worker threads; 0 encodes on this thread. Default: by cores and size. The output does not depend on it. */
   readonly workers?: number | undefined;
-  /** Field of JSONL objects that holds the text, default "text". */
+  /** Field of JSONL objects that holds the text. Default "text". */
   readonly textField?: string | undefined;
-  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: lines `<|endoftext|>`. */
   readonly separator?: string | undefined;
-  /** Of the choice of held-out documents, default 1337. */
+  /** Seed for choosing held-out documents. Default 1337. */
   readonly seed?: number | undefined;
-  /** Replace a data set that is there already. */
+  /** Replace an existing data set. */
   readonly overwrite?: boolean | undefined;
   readonly onProgress?: ((progress: PrepareProgress) => void) | undefined;
-  /** Stops the work; nothing is left behind. */
+  /** Aborts the work, which leaves nothing behind. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface PrepareProgress {
-  /** Bytes of the files read so far, as they are on disk, and in all. */
+  /** Bytes of the files on disk: read so far, and in all. */
   readonly bytesRead: number;
   readonly bytesTotal: number;
   readonly documents: number;
@@ -53,13 +54,13 @@ export interface PrepareProgress {
 type Settings = DatasetInfo["settings"];
 
 /**
- * Text, JSONL and folders of them, plain, gzip or zstd, to llm.c token shards: `OUT/train-00000.bin`, …,
+ * Encodes text, JSONL and folders of them, plain, gzip or zstd, to llm.c token shards: `OUT/train-00000.bin`, …,
  * `OUT/val-00000.bin`, …, `OUT/dataset.json`, `OUT/tokenizer.json`. Each document is preceded by `<|endoftext|>`.
  *
- * Works in bounded memory. The folder appears when it is complete; the same input gives the same bytes.
+ * Works in bounded memory. The folder appears only when complete. The same input gives the same bytes.
  *
- * @throws {DataError} missing, damaged or empty input, or a vocabulary too large for 16 bits
- * @throws {UsageError} a wrong option, or a folder that is there already
+ * @throws {DataError} the input is missing, damaged or empty, or the vocabulary exceeds 16 bits
+ * @throws {UsageError} an option is wrong, or the folder exists
  */
 export async function prepareData(inputs: readonly Input[], options: PrepareOptions): Promise<DatasetInfo> {
   checkOptionNames("preparing data", options, {
@@ -137,7 +138,7 @@ interface RunOptions extends PrepareOptions {
   readonly settings: Omit<Settings, "heldOut">;
 }
 
-/** Reader → workers → writer: batches are encoded in any order and written in theirs. */
+/** Reader → workers → writer: batches are encoded in any order, and written in the original order. */
 async function encodeAll(
   files: readonly InputFile[],
   heldOutFrom: number,
@@ -178,7 +179,7 @@ async function encodeAll(
   refuseNoText(writer, files, heldOutFrom);
 }
 
-/** The last resort for text of few documents, where a share of them is all or none. */
+/** The last resort for text with few documents, where hashing holds out all or none. */
 async function holdOut(
   writer: DatasetWriter,
   settings: Omit<Settings, "heldOut">,
@@ -216,7 +217,7 @@ function checkSettings(options: PrepareOptions): Omit<Settings, "heldOut"> {
   };
 }
 
-/** One worker a core; none if starting them takes longer than the work. */
+/** One worker per core; none if starting them takes longer than the work. */
 function defaultWorkers(bytes: number): number {
   return bytes < 1 << 19 ? 0 : Math.min(defaultThreads(), Math.ceil(bytes / (1 << 19)));
 }
@@ -239,14 +240,14 @@ function refuseNoText(writer: DatasetWriter, files: readonly InputFile[], heldOu
   throw new DataError({ op: `preparing data from ${empty}`, expected: "text", got: "nothing but white space" });
 }
 
-/** A folder that is there must be empty, or a data set that may be replaced. */
+/** An existing folder must be empty, or a data set that may be replaced. */
 function checkOut(out: string, overwrite: boolean): void {
   if (!existsSync(out)) return;
   let entries: string[];
   try {
     entries = readdirSync(out);
   } catch (cause) {
-    throw new UsageError({ op: `writing to ${out}`, expected: "a folder", got: (cause as Error).message, cause });
+    throw readError(cause, `writing to ${out}`, "a folder", UsageError);
   }
   if (entries.length === 0 || (overwrite && entries.includes(DATASET_INFO_FILE))) return;
   const isDataset = entries.includes(DATASET_INFO_FILE);

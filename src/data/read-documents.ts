@@ -5,18 +5,18 @@ import { makeBatches } from "./make-batches.js";
 export interface ReadDocumentsOptions {
   /** Field of JSONL objects that holds the text. */
   readonly textField: string;
-  /** Text between documents in text files; default: a line that is `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: a line `<|endoftext|>`. */
   readonly separator?: string | undefined;
-  /** Called with the bytes read of each file so far, as they are on disk. */
+  /** Called with the number of bytes on disk read of each file so far. */
   readonly onRead?: (file: number, bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The documents of the files as UTF-8, in order; long ones in pieces cut where a pre-token ends. Each is valid until
- * the next is requested.
+ * Yields the documents of the files as UTF-8, in order, long ones in pieces cut at pre-token boundaries. Each is valid until the
+ * next is requested.
  *
- * @throws {DataError} an unreadable or damaged file, or a JSONL line without the text
+ * @throws {DataError} a file is unreadable or damaged, or a JSONL line lacks the text
  */
 export async function* readDocuments(
   files: readonly InputFile[],

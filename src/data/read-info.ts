@@ -2,11 +2,11 @@ import { DataError } from "../errors.js";
 import { mismatch, type Shape } from "../util/json-shape.js";
 import { readSmallJson } from "./small-file.js";
 
-/** The tokenizer that a folder of data was made with. */
+/** The tokenizer of a folder of data. */
 export interface TokenizerRecord {
   /** `gpt2`, or the file it was read from. */
   readonly name: string;
-  /** Of tokenizer.json beside this file: the same tokenizer, the same sum. */
+  /** Hash of the tokenizer.json beside this file. The same tokenizer gives the same hash. */
   readonly sha256: string;
   readonly vocabSize: number;
   readonly endOfText: number;
@@ -16,23 +16,23 @@ export const TOKENIZER_RECORD = {
   fields: { name: "string", sha256: "string", vocabSize: "count", endOfText: "count" },
 } as const;
 
-/** Where the texts of a folder of data came from. */
+/** The sources of a folder of data. */
 export const SOURCES_RECORD = { list: { fields: { input: "string", heldOut: "boolean" } } } as const;
 
-/** What a folder of data keeps about itself in a JSON file. */
+/** A JSON file that describes a folder of data. */
 export interface InfoFile {
   /** `gpt2-ts dataset`, the value of its field `format`; its version is 1. */
   readonly format: string;
   readonly shape: { readonly fields: Readonly<Record<string, Shape>> };
-  /** How to get a whole one. */
+  /** How to repair it. */
   readonly hint: string;
 }
 
 /**
- * Reads such a file, every field checked.
+ * Reads such a file, and checks every field.
  *
  * @returns undefined if there is none
- * @throws {DataError} it can't be read, or it is not one of ours
+ * @throws {DataError} it can't be read, or is malformed
  */
 export function readInfo<T>(path: string, { format, shape, hint }: InfoFile): T | undefined {
   const op = `reading ${path}`;

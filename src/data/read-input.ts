@@ -2,7 +2,7 @@
 import { addAbortSignal, pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../errors.js";
-import { readFailure } from "../util/file-errors.js";
+import { readError, readFailure } from "../util/file-errors.js";
 import { byteStream } from "./byte-stream.js";
 import { type Compression, compressionOf, type InputFile } from "./inputs.js";
 import { textChunks } from "./text.js";
@@ -13,13 +13,13 @@ const CHUNK_BYTES = 1 << 18;
 type ReadableFile = Pick<InputFile, "path" | "copy" | "compression">;
 
 export interface ReadInputOptions {
-  /** Called with how many bytes of the file itself have been read, for progress. */
+  /** Called with the number of bytes read from the file, for progress. */
   readonly onRead?: ((bytes: number) => void) | undefined;
-  /** Ends the wait for bytes, which a pipe may never send. */
+  /** Aborts waiting for bytes, which a pipe may never send. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws {DataError} unreadable, damaged compressed data, or no text; the signal's reason. */
+/** @throws {DataError} the file is unreadable, damaged or not text; or the signal's reason. */
 export async function* readInput(
   file: ReadableFile,
   options: ReadInputOptions = {},
@@ -27,7 +27,7 @@ export async function* readInput(
   yield* textChunks(readBytes(file, options), file.path);
 }
 
-/** All of a text file, plain, gzip or zstd. @throws as {@link readInput}. */
+/** Reads a whole text file, plain, gzip or zstd. @throws as {@link readInput}. */
 export async function readTextFile(path: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of readInput({ path, compression: compressionOf(path) })) chunks.push(chunk);
@@ -53,14 +53,10 @@ async function* readBytes(
     onRead?.(source.bytesRead);
   } catch (cause) {
     signal?.throwIfAborted();
-    const isCompressed = compression !== undefined && compression !== "none";
-    throw new DataError({
-      op: `reading ${path}`,
-      expected: isCompressed ? `whole ${compression} data` : "a text file",
-      got: readFailure(cause),
-      ...(isCompressed && { hint: "The file is damaged or cut short; fetch a new copy or rebuild it" }),
-      cause,
-    });
+    const op = `reading ${path}`;
+    if (compression === undefined || compression === "none") throw readError(cause, op, "a text file", DataError);
+    const hint = "The file is damaged or truncated; fetch a new copy or rebuild it";
+    throw new DataError({ op, expected: `whole ${compression} data`, got: readFailure(cause), hint, cause });
   } finally {
     source?.destroy();
   }
@@ -70,14 +66,14 @@ type Decoder = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
 const DECODERS: Readonly<Record<Compression, Decoder>> = { none: (chunks) => chunks, gzip: gunzip, zstd: unzstd };
 
-/** By the first bytes (RFC 1952; RFC 8878), for files whose names say nothing. */
+/** Recognises compression by the first bytes (RFC 1952; RFC 8878), for files whose names do not tell. */
 function sniffCompression(start: Uint8Array): Compression {
   if (start[0] === 0x1f && start[1] === 0x8b) return "gzip";
   const isZstd = start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd;
   return isZstd ? "zstd" : "none";
 }
 
-/** At least the four bytes that compressions are known by, if there are as many. */
+/** Reads at least the four bytes by which compressions are recognised, if there are as many. */
 async function takeStart(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
   let start: Uint8Array = new Uint8Array(0);
   while (start.length < 4) {
@@ -102,7 +98,7 @@ async function* rest(
 
 async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const transform = createGunzip({ chunkSize: CHUNK_BYTES });
-  // The iteration throws whatever goes wrong; the callback only keeps it from being thrown twice.
+  // The iteration throws errors; the callback only keeps them from being thrown twice.
   const stream = pipeline(Readable.from(chunks), transform, () => {});
   try {
     yield* stream as AsyncIterable<Uint8Array>;

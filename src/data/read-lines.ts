@@ -8,9 +8,9 @@ export interface FileLine extends JsonLine {
 }
 
 /**
- * The objects of JSONL files, plain or compressed, in order.
+ * Yields the objects of JSONL files, plain or compressed, in order.
  *
- * @throws {DataError} an unreadable file, or a line that is no JSON object, by file and line.
+ * @throws {DataError} a file is unreadable, or a line is not a JSON object; names file and line.
  */
 export async function* readLines(
   files: readonly InputFile[],

@@ -1,11 +1,11 @@
-/** How far back a cut may move to find a good place. */
+/** Most bytes by which a cut may move back. */
 const REACH = 1 << 16;
 
-/** White space by any definition: JavaScript's plus U+0085, which Unicode and GPT-2's pattern count too. */
+/** White space by any definition: JavaScript's, and U+0085 of Unicode and GPT-2's pattern. */
 const SPACE = /[\s\u0085]/u;
 
 /**
- * Where to cut UTF-8 text at or before `limit` so that encoding the two parts gives the tokens of the whole.
+ * The position at or before `limit` to cut UTF-8 text, so that the two parts encode to the tokens of the whole.
  *
  * GPT-2's pattern never joins a character that is not white space to white space after it (white space is joined only to
  * what follows: ` ?\p{L}+`), and it looks ahead but never back; so before a space or line feed that follows anything but
@@ -25,7 +25,7 @@ export function safeCut(bytes: Uint8Array, limit: number): number {
   return (bytes[cut]! & 0xc0) === 0x80 ? limit : cut;
 }
 
-/** Is the character that ends before `end` white space? */
+/** Whether the character that ends at `end` is white space. */
 function endsWithSpace(bytes: Uint8Array, end: number): boolean {
   const last = bytes[end - 1]!;
   if (last < 0x80) return last <= 0x20 && SPACE.test(String.fromCharCode(last));

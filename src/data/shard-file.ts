@@ -4,7 +4,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.js";
 import { writeAt } from "../util/atomic-write.js";
-import { readFailure } from "../util/file-errors.js";
+import { readError } from "../util/file-errors.js";
 import {
   littleEndian,
   readShardHeader,
@@ -14,16 +14,16 @@ import {
   tokensToBytes,
 } from "./shard.js";
 
-/** Tokens gathered before each write: 2 MiB. */
+/** Tokens buffered for each write: 2 MiB. */
 const BUFFER_TOKENS = 2 ** 20;
 
 /**
- * Writes one shard, streaming, into a folder that is being written atomically. It has no header, and so is no shard, until
+ * Streams one shard into a folder that is being written atomically. The file lacks its header, and so is not a shard, until
  * {@link finish} knows the count.
  */
 export class ShardWriter {
   readonly path: string;
-  /** Tokens given so far. */
+  /** Number of tokens so far. */
   count = 0;
   readonly #file: FileHandle;
   readonly #buffer = new Uint16Array(BUFFER_TOKENS);
@@ -115,7 +115,7 @@ export class ShardSeriesWriter {
     this.shards.push({ path: writer.path, tokens: writer.count });
   }
 
-  /** Closes the shard being written, as it is. */
+  /** Closes the incomplete shard. */
   async close(): Promise<void> {
     await this.#current?.close().catch(() => undefined);
     this.#current = undefined;
@@ -126,7 +126,7 @@ export function shardName(name: string, index: number): string {
   return `${name}-${String(index).padStart(5, "0")}.bin`;
 }
 
-/** A shard open for reading by position; the operating system's page cache is the only cache. */
+/** A shard open for reading by position. The operating system's page cache is the only cache. */
 export class ShardFile {
   readonly path: string;
   /** Tokens in the shard. */
@@ -139,7 +139,7 @@ export class ShardFile {
     try {
       this.#fd = openSync(path, "r");
     } catch (cause) {
-      throw new DataError({ op: `opening token shard ${path}`, got: readFailure(cause), cause });
+      throw readError(cause, `opening token shard ${path}`, "a readable file", DataError);
     }
     try {
       const header = new Uint8Array(SHARD_HEADER_BYTES);
@@ -161,7 +161,7 @@ export class ShardFile {
           op: `reading token shard ${this.path}`,
           expected: `${this.length} tokens`,
           got: `the end of the file at token ${start + Math.floor(done / 2)}`,
-          hint: "The file was cut short while it was in use.",
+          hint: "The file was truncated while it was in use.",
         });
       }
       done += n;

@@ -1,6 +1,6 @@
 /**
  * llm.c's token shards: a header of 256 little-endian int32 (magic 20240520, version 1, token count, zeros), then the
- * tokens as little-endian uint16. Bytes only, so that a browser can read one too; files are in shard-file.ts.
+ * tokens as little-endian uint16. This module handles only bytes, also in a browser; shard-file.ts handles files.
  */
 import { DataError } from "../errors.js";
 
@@ -43,7 +43,7 @@ export function readShardHeader(header: Uint8Array, fileBytes: number, name: str
       op,
       expected: `a header of ${SHARD_HEADER_BYTES} bytes`,
       got: `a file of ${Math.min(fileBytes, header.length)} bytes`,
-      hint: "The file is cut short, or not a token shard; make one with `gpt2 data`.",
+      hint: "The file is truncated, or not a token shard; make one with `gpt2 data`.",
     });
   }
   const view = new DataView(header.buffer, header.byteOffset, SHARD_HEADER_BYTES);
@@ -71,13 +71,13 @@ export function readShardHeader(header: Uint8Array, fileBytes: number, name: str
       op,
       expected: `${SHARD_HEADER_BYTES + 2 * count} bytes for the ${count} tokens of its header`,
       got: `${fileBytes} bytes`,
-      hint: "The file is cut short, or an interrupted program wrote it; recreate it",
+      hint: "The file is truncated, or an interrupted program wrote it; recreate it",
     });
   }
   return count;
 }
 
-/** The tokens of a whole shard held in memory: a view where alignment and byte order allow, otherwise a copy. */
+/** The tokens of a whole shard in memory: a view if alignment and byte order allow, else a copy. */
 export function parseShard(bytes: Uint8Array, name = "(bytes)"): Uint16Array {
   const count = readShardHeader(bytes, bytes.length, name);
   return tokensFromBytes(bytes.subarray(SHARD_HEADER_BYTES, SHARD_HEADER_BYTES + 2 * count));
@@ -91,7 +91,7 @@ export function encodeShard(tokens: ArrayLike<number>): Uint8Array {
   return bytes;
 }
 
-/** Little-endian bytes as uint16 tokens; a view of the same memory if possible. */
+/** Little-endian bytes as uint16 tokens, as a view of the same memory if possible. */
 export function tokensFromBytes(bytes: Uint8Array): Uint16Array {
   if (littleEndian && bytes.byteOffset % 2 === 0)
     return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
@@ -99,7 +99,7 @@ export function tokensFromBytes(bytes: Uint8Array): Uint16Array {
   return Uint16Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true));
 }
 
-/** Tokens as little-endian bytes; a view of the same memory if possible. */
+/** Tokens as little-endian bytes, as a view of the same memory if possible. */
 export function tokensToBytes(tokens: Uint16Array): Uint8Array {
   if (littleEndian) return new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength);
   const view = new DataView(new ArrayBuffer(tokens.byteLength));
@@ -107,7 +107,7 @@ export function tokensToBytes(tokens: Uint16Array): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** The tokens as uint16, or an error naming the first that does not fit. */
+/** The tokens as uint16. @throws {DataError} a token does not fit. */
 export function checkedUint16(tokens: ArrayLike<number>): Uint16Array {
   if (tokens instanceof Uint16Array) return tokens;
   const out = new Uint16Array(tokens.length);

@@ -1,33 +1,33 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { DataError } from "../errors.js";
-import { type ErrorClass, readFailure } from "../util/file-errors.js";
+import { type ErrorClass, readFailure, readHint } from "../util/file-errors.js";
 import { concatBytes, textBytes } from "./text.js";
 
-/** Settings, results, keys: files that are read whole, whoever wrote them. A pipe (a shell's `<(…)`) is one too. */
+/** A file of settings, results or keys that is read as a whole. It may be a pipe (a shell's `<(…)`). */
 export interface SmallFile {
-  /** What the file is for, in messages; default `reading PATH`. */
+  /** The operation in messages. Default `reading PATH`. */
   readonly op?: string;
-  /** What should be in it: "a calibration of gpt2 detect". */
+  /** The expected content: "a calibration of gpt2 detect". */
   readonly expected: string;
   readonly hint?: string | undefined;
   readonly errorClass?: ErrorClass;
 }
 
-/** Devices without end, and files that are something else, are not read to their end. */
+/** Endless devices and large files of other kinds are not read to their end. */
 const MOST_BYTES = 2 ** 28;
 const CHUNK_BYTES = 2 ** 16;
 
 /**
  * The text of a small file: UTF-8, without its byte order mark.
  *
- * @throws an error of `errorClass` (by default {@link DataError}): it can't be read, or is no text; the message says what it
+ * @throws an error of `errorClass` (by default {@link DataError}): it can't be read, or is not a text; the message says what it
  *   is, such as a pointer of Git LFS.
  */
 export function readSmallText(path: string, file: SmallFile): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(textBytes(readBytes(path), path));
   } catch (cause) {
-    // Of a text that is none.
+    // Not a text.
     if (cause instanceof DataError)
       throw failure(path, file, cause.details.got ?? cause.message, cause, cause.details.hint);
     throw failure(path, file, cause instanceof TypeError ? "a text that is not UTF-8" : readFailure(cause), cause);
@@ -54,7 +54,7 @@ export function readSmallJson(
   }
 }
 
-/** Why a text is no JSON. What is nested too deeply ends the parser's stack. */
+/** Why a text is not JSON. Deep nesting overflows the parser's stack. */
 function jsonFailure(cause: unknown): string {
   return cause instanceof RangeError ? "nested too deeply" : (cause as Error).message;
 }
@@ -76,7 +76,13 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
-function failure(path: string, file: SmallFile, got: string, cause: unknown, hint = file.hint): Error {
+function failure(
+  path: string,
+  file: SmallFile,
+  got: string,
+  cause: unknown,
+  hint = file.hint ?? readHint(cause),
+): Error {
   const { op = `reading ${path}`, expected, errorClass = DataError } = file;
   return new errorClass({ op, expected, got, ...(hint !== undefined && { hint }), cause });
 }

@@ -1,6 +1,6 @@
 import { safeCut } from "./safe-cut.js";
 
-/** A document is handed on in pieces of at most this many bytes, so that its length does not matter. */
+/** Most bytes of a piece, so that documents may have any length. */
 export const PIECE_BYTES = 1 << 20;
 
 /** The line that separates documents in a text file. */
@@ -9,22 +9,21 @@ export const DEFAULT_SEPARATOR = "<|endoftext|>";
 export type PieceHandler = (bytes: Uint8Array, begins: boolean) => void;
 
 /**
- * Cuts a stream of bytes into documents, and long documents into pieces that encode to the same tokens.
+ * Splits a stream of bytes into documents, and long documents into pieces that encode to the same tokens.
  *
- * Documents are separated by lines that hold nothing but `<|endoftext|>`; the line and the line breaks around it belong
- * to none. With a `separator` of your own, by that text wherever it stands. What is a piece depends on the bytes only,
- * never on how they arrive.
+ * Documents are separated by lines with only `<|endoftext|>`; the line and the line breaks around it belong to no document. A
+ * `separator` separates them wherever it occurs. Pieces depend only on the bytes, never on how they arrive.
  */
 export class DocumentSplitter {
   readonly #separator: Buffer;
   readonly #wholeLine: boolean;
   readonly #onPiece: PieceHandler;
   #pending = Buffer.alloc(0);
-  /** The next piece begins a document. */
+  /** Whether the next piece begins a document. */
   #begins = true;
-  /** The pending bytes begin a line. */
+  /** Whether the pending bytes begin a line. */
   #lineStart = true;
-  /** No separator begins before this place. */
+  /** No separator begins before this position. */
   #searched = 0;
 
   constructor(onPiece: PieceHandler, separator?: string) {
@@ -47,7 +46,7 @@ export class DocumentSplitter {
   #drain(atEnd: boolean): void {
     for (;;) {
       const found = this.#find(atEnd);
-      // A separator is looked for first, and all that begin before the cut are complete: cuts depend on nothing else.
+      // Separators are searched for first, and all that begin before the cut are complete: cuts depend on nothing else.
       if (found !== undefined && found.start <= PIECE_BYTES) {
         if (found.start > 0) this.#emit(found.start);
         this.#drop(found.end);
@@ -64,12 +63,12 @@ export class DocumentSplitter {
     }
   }
 
-  /** Bytes from the first of a separator's line break before it to the last of the one after it, at most. */
+  /** Most bytes of a separator with the line breaks around it. */
   get #margin(): number {
     return this.#separator.length + 4;
   }
 
-  /** The next separator that has come whole, with the line breaks that go with it. */
+  /** The next complete separator, with its line breaks. */
   #find(atEnd: boolean): { start: number; end: number } | undefined {
     const bytes = this.#pending;
     for (let from = this.#searched; ; ) {

@@ -1,11 +1,11 @@
 /**
- * What counts as a text, wherever one is read: UTF-8, with or without a byte order mark, which is no part of it. UTF-16, binary
- * files, web pages, and the pointers that Git LFS and git-annex leave in place of a file are refused by name.
+ * Defines which input counts as text: UTF-8, with or without a byte order mark, which is removed. UTF-16, binary files, web pages
+ * and the pointer files of Git LFS and git-annex are refused by name.
  */
 import { DataError } from "../errors.js";
 import { standIn } from "../util/stand-in.js";
 
-/** Bytes that tell a text from something else; as in Git, one of them that is zero makes a file binary. */
+/** Number of leading bytes to inspect. As in Git, a zero byte among them makes a file binary. */
 const SNIFFED = 8000;
 
 const HINTS = {
@@ -14,7 +14,7 @@ const HINTS = {
   compressed: "Decompress it first",
 } as const;
 
-/** First bytes, in Latin-1, of files that are no text. */
+/** First bytes, in Latin-1, of files that are not text. */
 const MAGIC: readonly (readonly [start: string, kind: string, hint?: string])[] = [
   ["\xff\xfe\0\0", "UTF-32 text", HINTS.utf16],
   ["\0\0\xfe\xff", "UTF-32 text", HINTS.utf16],
@@ -32,7 +32,7 @@ const MAGIC: readonly (readonly [start: string, kind: string, hint?: string])[] 
 /** bzip2's magic is letters; the digits of pi begin its first block (those of the root of pi an empty file's end). */
 const BZIP2 = /^BZh[1-9](?:1AY&SY|.rE8P)/s;
 
-/** What a file is, by its first bytes, if it is no text; undefined for text. */
+/** The kind of a file that is not text, by its first bytes; undefined for text. */
 export function notText(start: Uint8Array): { readonly kind: string; readonly hint: string } | undefined {
   const bytes = withoutMark(start).subarray(0, SNIFFED);
   const latin1 = Array.from(bytes.subarray(0, 512), (byte) => String.fromCharCode(byte)).join("");
@@ -45,17 +45,17 @@ export function notText(start: Uint8Array): { readonly kind: string; readonly hi
 }
 
 /**
- * The UTF-8 of a text, without its byte order mark; sequences that are not UTF-8 stay.
+ * The UTF-8 of a text, without its byte order mark. Sequences that are not UTF-8 stay.
  *
  * @param name for the message
- * @throws {DataError} it is no text; the message says what it is
+ * @throws {DataError} it is not text; the message says what it is
  */
 export function textBytes(bytes: Uint8Array, name: string): Uint8Array {
   checkText(bytes, name);
   return withoutMark(bytes);
 }
 
-/** {@link textBytes} of bytes that arrive in pieces. */
+/** {@link textBytes} for bytes that arrive in pieces. */
 export async function* textChunks(
   chunks: AsyncIterable<Uint8Array>,
   name: string,
@@ -76,7 +76,7 @@ export async function* textChunks(
   if (start !== undefined && size > 0) yield textBytes(concatBytes(start, size), name);
 }
 
-/** @throws {DataError} these are the first bytes of something else than text. */
+/** @throws {DataError} these are not the first bytes of a text. */
 function checkText(start: Uint8Array, name: string): void {
   const found = notText(start);
   if (found === undefined) return;
@@ -87,7 +87,7 @@ function withoutMark(bytes: Uint8Array): Uint8Array {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-/** The bytes of several parts; not a Buffer, since small ones share memory, which can't be handed to a worker. */
+/** Joins parts. The result is not a Buffer: small Buffers share memory, which cannot be transferred to a worker. */
 export function concatBytes(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let at = 0;

@@ -1,18 +1,18 @@
-/** Zstandard's entropy coding (RFC 8878, 4): bit streams that are read backwards, finite state entropy (FSE), Huffman codes. */
+/** Zstandard's entropy coding (RFC 8878, 4): bit streams read backwards, finite state entropy (FSE), Huffman codes. */
 
 /** Damaged data. */
 export class ZstdError extends Error {}
 
-/** Number of the highest bit that is set; -1 for 0. */
+/** Index of the highest set bit; -1 for 0. */
 export const highestBit = (x: number): number => 31 - Math.clz32(x);
 
-/** Bits from the end of a range of bytes to its beginning; before its beginning there are zeros. */
+/** Reads bits from the end of a range of bytes to its start, followed by zeros. */
 export class BackwardBits {
   readonly #bytes: Uint8Array;
-  /** Bits that are left; negative after zeros were read before the beginning. */
+  /** Number of bits left; negative once zeros before the start were read. */
   left: number;
 
-  /** @throws {ZstdError} the last byte, whose highest bit marks the end, is 0 or not there. */
+  /** @throws {ZstdError} the last byte, whose highest bit marks the end, is 0 or missing. */
   constructor(bytes: Uint8Array) {
     const last = bytes.at(-1) ?? 0;
     if (last === 0) throw new ZstdError("a bit stream without an end");
@@ -41,7 +41,7 @@ export class BackwardBits {
   }
 }
 
-/** For each state its symbol, and how the next state follows: the base plus so many bits. */
+/** For each state: its symbol, and the base and number of bits that give the next state. */
 export interface FseTable {
   /** Bits of a first state; the table has 2^bits states. */
   readonly bits: number;
@@ -78,16 +78,16 @@ export function fseTable(counts: readonly number[], bits: number): FseTable {
   return table;
 }
 
-/** A table with one symbol, that takes no bits. */
+/** A table with a single symbol, which takes no bits. */
 export function constantTable(symbol: number): FseTable {
   return { bits: 0, symbols: Uint8Array.of(symbol), counts: Uint8Array.of(0), bases: Uint16Array.of(0) };
 }
 
 /**
- * A table's description (4.1.1), which is read forwards.
+ * Reads a table's description (4.1.1) forwards.
  *
- * @returns the table and the bytes that its description takes
- * @throws {ZstdError} it is cut short, or no distribution of at most so many symbols and bits.
+ * @returns the table, and the size of its description in bytes
+ * @throws {ZstdError} it is truncated, or not a distribution within these limits of symbols and bits.
  */
 export function readFseTable(bytes: Uint8Array, maxBits: number, maxSymbol: number): [table: FseTable, size: number] {
   let position = 0;
@@ -125,7 +125,7 @@ export function readFseTable(bytes: Uint8Array, maxBits: number, maxSymbol: numb
   return [fseTable(counts, bits), size];
 }
 
-/** For each `bits` bits the symbol that they begin with, and how many of them it takes. */
+/** For each value of `bits` bits: the symbol that it begins with, and the length of its code. */
 export interface HuffmanTable {
   readonly bits: number;
   readonly symbols: Uint8Array;
@@ -134,7 +134,7 @@ export interface HuffmanTable {
 
 const MAX_HUFFMAN_BITS = 11;
 
-/** A table's description (4.2.1); returns it with the bytes that it takes. @throws {ZstdError} it is no code. */
+/** Reads a table's description (4.2.1). Returns the table and the size in bytes. @throws {ZstdError} it is not a code. */
 export function readHuffmanTable(bytes: Uint8Array): [table: HuffmanTable, size: number] {
   const header = bytes[0] ?? 0;
   const size = 1 + (header < 128 ? header : (header - 126) >> 1);
@@ -146,7 +146,7 @@ export function readHuffmanTable(bytes: Uint8Array): [table: HuffmanTable, size:
   return [huffmanTable(weights), size];
 }
 
-/** Two states take turns until the bits end. */
+/** Decodes with two alternating states until the bits end. */
 function compressedWeights(bytes: Uint8Array): number[] {
   const [{ bits, symbols, counts, bases }, size] = readFseTable(bytes, 6, 255);
   const stream = new BackwardBits(bytes.subarray(size));
@@ -163,7 +163,7 @@ function compressedWeights(bytes: Uint8Array): number[] {
   throw new ZstdError("a Huffman table with too many symbols");
 }
 
-/** The last symbol's weight is not written: it fills the sum up to a power of two. */
+/** The last symbol's weight is implicit: it completes the sum to a power of two. */
 function huffmanTable(weights: readonly number[]): HuffmanTable {
   const sum = weights.reduce((total, weight) => total + (weight > 0 ? 2 ** (weight - 1) : 0), 0);
   const bits = highestBit(sum) + 1;
@@ -173,7 +173,7 @@ function huffmanTable(weights: readonly number[]): HuffmanTable {
   const size = 1 << bits;
   const table = { bits, symbols: new Uint8Array(size), lengths: new Uint8Array(size) };
   const all = [...weights, highestBit(rest) + 1];
-  // Codes are given out from the least weight, that is from the longest, on; within a weight by symbol.
+  // Codes are assigned from the least weight (the longest code) on, and by symbol within a weight.
   let code = 0;
   for (let weight = 1; weight <= bits; weight++) {
     for (const [symbol, other] of all.entries()) {

@@ -13,7 +13,7 @@ import {
 
 export const MAX_BLOCK_BYTES = 1 << 17;
 
-/** Literal lengths, offsets, match lengths: what each code stands for, its distribution if none is written, its limits. */
+/** Literal lengths, offsets, match lengths: the meaning of codes, the default distribution, the limits. */
 interface Codes {
   readonly bases: readonly number[];
   readonly extraBits: readonly number[];
@@ -42,7 +42,7 @@ const OFFSET_COUNTS = [1, 1, 1, 1, 1, 1, 2, 2, 2, ...Array<number>(15).fill(1), 
 
 const LITERALS = codes(16, 0, LITERAL_EXTRA, fseTable(LITERAL_COUNTS, 6), 9);
 const MATCHES = codes(32, 3, MATCH_EXTRA, fseTable(MATCH_COUNTS, 6), 9);
-/** Code c: 2^c and c bits more. */
+/** Code c stands for 2^c plus c bits. */
 const OFFSETS = codes(
   0,
   1,
@@ -52,9 +52,9 @@ const OFFSETS = codes(
 );
 
 export class FrameContent {
-  /** Bytes that matches may reach back. */
+  /** Number of bytes that matches may reach back. */
   readonly #window: number;
-  /** The last bytes, of which those from `#taken` on have not been taken. */
+  /** The last bytes; those from `#taken` on were not returned yet. */
   #bytes = new Uint8Array(4 * MAX_BLOCK_BYTES);
   #end = 0;
   #taken = 0;
@@ -87,18 +87,18 @@ export class FrameContent {
     this.#readSequences(block.subarray(size), literals);
   }
 
-  /** What was added since the last call; valid until the next block. */
+  /** The bytes added since the last call, valid until the next block. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(this.#taken, this.#end);
     this.#taken = this.#end;
     return taken;
   }
 
-  /** Room for a block, and the window before it. */
+  /** Makes room for a block and the window before it. */
   #reserve(): void {
     if (this.#end + MAX_BLOCK_BYTES <= this.#bytes.length) return;
     const kept = Math.min(this.#window, this.#end);
-    // Twice the window at most, so that what is moved is as much as what is written.
+    // Twice the window at most, so no more bytes are moved than written.
     const wanted = 2 * kept + 4 * MAX_BLOCK_BYTES;
     const from = this.#end - kept;
     if (wanted > this.#bytes.length) {
@@ -116,7 +116,7 @@ export class FrameContent {
     this.#end += bytes.length;
   }
 
-  /** 3.1.1.3.1; returns the literals with the bytes that their section takes. */
+  /** 3.1.1.3.1. Returns the literals, and the size of their section. */
   #readLiterals(block: Uint8Array): [literals: Uint8Array, size: number] {
     if (block.length < 1) throw new ZstdError("an empty block");
     const [type, format] = [block[0]! & 3, (block[0]! >> 2) & 3];
@@ -182,7 +182,7 @@ export class FrameContent {
     this.#execute(count, new BackwardBits(bytes.subarray(at)), literals);
   }
 
-  /** 3.1.1.4: literals, then a copy of what came `offset` bytes before. */
+  /** 3.1.1.4: literals, then a copy from `offset` bytes before. */
   #execute(count: number, stream: BackwardBits, literals: Uint8Array): void {
     const [ll, of, ml] = [this.#literals!, this.#offsets!, this.#matches!];
     let [l, o, m] = [stream.read(ll.bits), stream.read(of.bits), stream.read(ml.bits)];

@@ -3,17 +3,17 @@ import { ZstdError } from "./zstd-entropy.js";
 import { FrameContent, little, MAX_BLOCK_BYTES } from "./zstd-frame.js";
 
 /**
- * A decoder of Zstandard (RFC 8878) for streams of any length and number of frames, that checks all that can be checked,
- * checksums included. Our own, because Node has one from 22.15 on only, which ends silently after the first of several frames
- * (`pzstd`, `cat a.zst b.zst`; Node 24.21), and those of npm ignore checksums, or loop for ever on damaged data.
+ * A Zstandard decoder (RFC 8878) for streams of any length and number of frames, which checks everything that can be checked,
+ * checksums included. It is our own because Node's exists only from 22.15 on and ends silently after the first of several frames
+ * (`pzstd`, `cat a.zst b.zst`; Node 24.21), and those of npm ignore checksums, or loop forever on damaged data.
  */
 export class ZstdDecoder {
   readonly #parser: Generator<number, void, Uint8Array>;
   readonly #output: Uint8Array[] = [];
   #pending: Uint8Array = new Uint8Array(0);
-  /** Bytes that the parser waits for. */
+  /** Number of bytes that the parser waits for. */
   #needed: number;
-  /** Whether they are the first of a frame. */
+  /** Whether they begin a frame. */
   #isBetween = true;
 
   private constructor(hashes: XXHashAPI) {
@@ -25,7 +25,7 @@ export class ZstdDecoder {
     return new ZstdDecoder(await xxhash());
   }
 
-  /** The content that the next bytes complete. @throws {ZstdError} they are damaged. */
+  /** Adds bytes. Returns the content that they complete. @throws {ZstdError} they are damaged. */
   push(chunk: Uint8Array): Uint8Array[] {
     let bytes = this.#pending.length === 0 ? chunk : joined(this.#pending, chunk);
     while (bytes.length >= this.#needed) {
@@ -37,12 +37,12 @@ export class ZstdDecoder {
     return this.#output.splice(0);
   }
 
-  /** To be called after the last bytes. @throws {ZstdError} they are not the last of a frame. */
+  /** Call after the last bytes. @throws {ZstdError} a frame is incomplete. */
   end(): void {
     if (!this.#isBetween || this.#pending.length > 0) throw new ZstdError("unexpected end of data");
   }
 
-  /** Yields how many bytes it needs, and gets them. */
+  /** Yields the number of bytes that it needs, and receives them. */
   *#frames(hashes: XXHashAPI): Generator<number, void, Uint8Array> {
     for (;;) {
       this.#isBetween = true;
@@ -76,14 +76,14 @@ export class ZstdDecoder {
 }
 
 const MAGIC = 0xfd2fb528;
-/** To 0x184d2a5f: frames of other programs' data. */
+/** Up to 0x184d2a5f: frames of other programs' data. */
 const SKIPPABLE = 0x184d2a50;
-/** Memory that a file may take; the zstd program refuses more than 128 MiB by default. */
+/** Most memory for a file. The zstd program refuses more than 128 MiB by default. */
 const MAX_WINDOW = 2 ** 30;
 
 interface FrameHeader {
   readonly window: number;
-  /** Of the content, in bytes, if it is written. */
+  /** Size of the content in bytes, if stated. */
   readonly size: number | undefined;
   readonly hasChecksum: boolean;
 }
@@ -103,7 +103,7 @@ function* frameHeader(): Generator<number, FrameHeader, Uint8Array> {
   const sizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >> 6]!;
   const size = sizeBytes > 0 ? little(yield sizeBytes, 0, sizeBytes) + (sizeBytes === 2 ? 256 : 0) : undefined;
   if (isSingle) window = size!;
-  // A window that is larger than the content costs nothing.
+  // A window larger than the content costs nothing.
   if (Math.min(window, size ?? window) > MAX_WINDOW) throw new ZstdError("a window of more than 1 GiB");
   return { window, size, hasChecksum: (descriptor & 4) !== 0 };
 }

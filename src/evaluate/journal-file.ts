@@ -2,6 +2,7 @@ import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DataError, UsageError } from "../errors.js";
 import { writeFileAtomically } from "../util/atomic-write.js";
+import { readError, writeError } from "../util/file-errors.js";
 import type { Journal, RunIdentity } from "./run.js";
 import type { Outcome } from "./task.js";
 
@@ -24,7 +25,7 @@ export async function journalFile(
   try {
     await mkdir(dirname(path), { recursive: true });
   } catch (cause) {
-    throw new DataError({ op: `making the folder ${dirname(path)}`, got: (cause as Error).message, cause });
+    throw writeError(cause, `making the folder ${dirname(path)}`, DataError);
   }
   const lines = [header, ...(outcomes && outcomes.length > 0 ? [JSON.stringify(outcomes)] : [])];
   // Rewritten, so that no line is appended to a truncated one.
@@ -49,7 +50,7 @@ async function readJournal(path: string, header: string): Promise<Outcome[]> {
     text = await readFile(path, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new DataError({ op: `reading ${path}`, got: (cause as Error).message, cause });
+    throw readError(cause, `reading ${path}`, "a readable file", DataError);
   }
   const [first = "", ...lines] = text.split("\n");
   if (first !== header) throw otherRun(path, header, first);

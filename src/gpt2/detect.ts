@@ -9,7 +9,7 @@ import type { TextIds } from "../model/text-ids.js";
 import { checkOptionNames } from "../util/nearest.js";
 import { inNode } from "../util/runtime.js";
 import type { DetectOptions } from "./options.js";
-import { checkedStride } from "./score.js";
+import { eachScored } from "./score.js";
 
 /** Engines of the model and of an observer, and the adapters that they apply. */
 interface Engines {
@@ -34,29 +34,22 @@ export async function detectTexts(
     signal: true,
     onProgress: true,
   });
-  const stride = checkedStride(options.stride, ids.nCtx);
-  const { signal, onProgress } = options;
-  const context = ids.scoreContext(options.context);
-  const encoded = texts.map((text) => ids.encodeScored(text));
   const observer = other && { engine: other.scheduler.engine, adapter: other.adapter };
-  const calibration = await usableCalibration(model, options);
-  const detections: Detection[] = [];
-  let done = 0;
-  for (const tokens of encoded) {
-    const progress = (count: number): void => onProgress?.(done + count);
-    const settings = { stride, adapter, observer, signal, onProgress: progress };
-    const statistics = await tokenStatistics(scheduler.engine, [...context, ...tokens], context.length, settings);
-    detections.push(detectionOf(tokens, statistics, calibration));
-    done += tokens.length;
-  }
-  return detections;
+  let calibration: UsableCalibration | undefined;
+  return eachScored(ids, texts, options, async (tokens, { all, from, ...settings }) => {
+    calibration ??= await usableCalibration(model, options);
+    const statistics = await tokenStatistics(scheduler.engine, all, from, { ...settings, adapter, observer });
+    return detectionOf(tokens, statistics, calibration);
+  });
 }
+
+type UsableCalibration = Calibration | Exclude<Uncalibrated, "too short">;
 
 /** The calibration of the options or of the model's folder, if it was made with these models. */
 async function usableCalibration(
   model: GPT2,
   { calibration: given, observer, adapter, signal }: DetectOptions,
-): Promise<Calibration | Exclude<Uncalibrated, "too short">> {
+): Promise<UsableCalibration> {
   const calibration = given === undefined ? await calibrationOfFolder(model.path) : given;
   if (!calibration) return "no calibration";
   const matches = async (of: GPT2, expected: Calibration["model"], options: DetectOptions) =>

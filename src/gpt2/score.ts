@@ -20,20 +20,40 @@ export async function scoreTexts(
     signal: true,
     onProgress: true,
   });
-  const stride = checkedStride(options.stride, ids.nCtx);
-  const { signal, onProgress } = options;
-  const context = ids.scoreContext(options.context);
+  return eachScored(ids, texts, options, async (tokens, { all, from, ...settings }) => {
+    const logprobs = await scoreTokens(scheduler, all, from, { ...settings, adapter });
+    return scoreOf(tokens, logprobs, ids.tokenizer?.decodeBytes(tokens).length);
+  });
+}
+
+/** A text after the context that all texts have: tokens [from, all.length) of `all`; and the settings of a run over it. */
+export interface ScoredText {
+  readonly all: number[];
+  readonly from: number;
+  readonly stride: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (tokens: number) => void;
+}
+
+/** Runs texts one after another, with checked options and progress over the tokens of all of them. */
+export async function eachScored<T>(
+  ids: TextIds,
+  texts: readonly TextOrIds[],
+  { context: given, stride: step, signal, onProgress }: Omit<ScoreOptions, "adapter">,
+  run: (tokens: number[], text: ScoredText) => Promise<T>,
+): Promise<T[]> {
+  const stride = checkedStride(step, ids.nCtx);
+  const context = ids.scoreContext(given);
   const encoded = texts.map((text) => ids.encodeScored(text));
-  const scores: Score[] = [];
+  const results: T[] = [];
   let done = 0;
   for (const tokens of encoded) {
-    const progress = (count: number): void => onProgress?.(done + count);
-    const settings = { stride, signal, onProgress: progress, adapter };
-    const logprobs = await scoreTokens(scheduler, [...context, ...tokens], context.length, settings);
-    scores.push(scoreOf(tokens, logprobs, ids.tokenizer?.decodeBytes(tokens).length));
+    const before = done;
+    const settings = { stride, signal, onProgress: (count: number) => onProgress?.(before + count) };
+    results.push(await run(tokens, { all: [...context, ...tokens], from: context.length, ...settings }));
     done += tokens.length;
   }
-  return scores;
+  return results;
 }
 
 function scoreOf(tokens: readonly number[], logprobs: Float64Array, bytes: number | undefined): Score {
@@ -43,7 +63,7 @@ function scoreOf(tokens: readonly number[], logprobs: Float64Array, bytes: numbe
   return { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte };
 }
 
-export function checkedStride(stride: number | undefined, nCtx: number): number {
+function checkedStride(stride: number | undefined, nCtx: number): number {
   if (stride === undefined) return Math.max(1, nCtx >> 1);
   if (Number.isInteger(stride) && stride >= 1 && stride <= nCtx) return stride;
   throw new UsageError({ op: "stride", expected: `an integer from 1 to ${nCtx}`, got: String(stride) });

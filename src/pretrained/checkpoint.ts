@@ -9,7 +9,7 @@ import type { FormatName } from "./formats.js";
 import type { StoredSampling } from "./generation-config.js";
 import type { SentenceModules } from "./sentence-modules.js";
 
-/** Tokenizer files that lie beside the weights. */
+/** Tokenizer files beside the weights. */
 export interface TokenizerFiles {
   readonly vocabJson?: string;
   readonly mergesTxt?: string;
@@ -29,27 +29,27 @@ export interface Checkpoint {
   readonly basePath?: string | undefined;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: ModelConfig;
-  /** The type most of the parameters are held in. */
+  /** The storage dtype of most parameters. */
   readonly dtype: StoredDtype;
   /** Exactly the tensors of `tensorTable(config)`, in its order. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** The head of a classifier or regressor, in place of one for the vocabulary. */
+  /** The head of a classifier or regressor, which replaces the output head. */
   readonly head?: StoredHead | undefined;
   /** Texts in the weights' file (safetensors `__metadata__`, GGUF `general.`). */
   readonly metadata: Readonly<Record<string, string>>;
   readonly bosTokenId?: number | undefined;
-  /** Tokens that end a text, none if empty; undefined if the format does not say, so that the tokenizer does. */
+  /** Tokens that end a text, none if empty. Undefined if the format does not say; then the tokenizer decides. */
   readonly eosTokenIds?: readonly number[] | undefined;
   /** Sampling settings by the model's author (generation_config.json). */
   readonly sampling?: StoredSampling;
   readonly tokenizerFiles?: TokenizerFiles;
-  /** Makes the tokenizer in the weights' file; undefined, or resolves to undefined, if there is none. */
+  /** Makes the tokenizer of the weights' file. Undefined, or resolves to undefined, if there is none. */
   readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
-  /** The same for a tokenizer of BERT's kind. */
+  /** The same for a BERT's tokenizer. */
   readonly loadWordPiece?: () => Promise<WordPieceTokenizer | undefined>;
-  /** How vectors of texts are made, where the weights' file says. */
+  /** How to make embeddings, if the weights' file says so. */
   readonly sentence?: SentenceModules | undefined;
-  /** Closes the files. Tensors cannot be read afterwards; arrays that use them in place stay valid. */
+  /** Closes the files. Tensors cannot be read afterwards, but arrays that use them in place stay valid. */
   close(): void;
 }
 
@@ -64,7 +64,7 @@ export interface CheckpointDescription {
   readonly dtype: StoredDtype;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tokenizerFiles: TokenizerFiles;
-  /** Whether the weights' file has a tokenizer in it. */
+  /** Whether the weights' file contains a tokenizer. */
   readonly tokenizerInFile: boolean;
   readonly tensors: readonly {
     readonly name: string;
@@ -76,7 +76,7 @@ export interface CheckpointDescription {
   }[];
 }
 
-/** The contents of a model as plain data for JSON, as `gpt2 info` prints them. */
+/** The contents of a model as plain data for JSON: the output of `gpt2 info`. */
 export function describeCheckpoint(checkpoint: Checkpoint): CheckpointDescription {
   const { format, path, files, config, head, dtype, metadata, tokenizerFiles = {} } = checkpoint;
   const stored = [...checkpoint.tensors.values(), ...(head ? head.tensors.values() : [])];

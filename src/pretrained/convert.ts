@@ -11,8 +11,9 @@ import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { llmcTokenizerFiles } from "./formats/llmc-write.js";
 import { type Format, type FormatName, formatNamed } from "./formats.js";
-import { LOCATE_OPTIONS, type OpenOptions, openWithAdapter } from "./load.js";
+import { type OpenOptions, openWithAdapter } from "./load.js";
 import { sentenceModulesOf, wordPieceOf } from "./load-bert.js";
+import { LOCATE_OPTIONS } from "./locate-options.js";
 import type { SaveFormat } from "./model-to-save.js";
 import { checkType, formatOfName, SAVE_FORMATS, saveCheckpoint } from "./save.js";
 import { tokenizerOf } from "./tokenizer.js";
@@ -22,15 +23,15 @@ export type ConvertFormat = SaveFormat;
 export const CONVERT_FORMATS = SAVE_FORMATS;
 
 export interface ConvertOptions extends Omit<OpenOptions, "adapters"> {
-  /** By the target's name if not given: `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
+  /** Default: by the target's name, `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
   readonly to?: ConvertFormat | undefined;
-  /** Storage dtype of the weights; by default the source's where the format has it, else f32. q8_0, q4_0: GGUF only. */
+  /** Storage dtype of the weights. Default: the source's if the format has it, else f32. q8_0 and q4_0: GGUF only. */
   readonly dtype?: WeightType | undefined;
-  /** Hugging Face: start another file where one would hold more than this. */
+  /** Hugging Face: most bytes of tensors in a file. */
   readonly maxShardBytes?: number | undefined;
   /** Replace what is there. */
   readonly overwrite?: boolean | undefined;
-  /** Called with how many of how many bytes of the target's weights are written. */
+  /** Called with the number of bytes of weights written so far, and in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -49,21 +50,21 @@ export interface ConvertedModel {
   readonly path: string;
   readonly format: ConvertFormat;
   readonly dtype: WeightType;
-  /** Matrices that are held in another type, because their rows are no whole blocks of `dtype`. */
+  /** Matrices in another dtype, because their rows are not whole blocks of `dtype`. */
   readonly others: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype: WeightType }[];
-  /** All files that were written. */
+  /** All written files. */
   readonly files: readonly FileSize[];
-  /** Tokens of the tokenizer that went along; undefined if the model has none. */
+  /** Number of tokens of the tokenizer, which is converted too; undefined if the model has none. */
   readonly tokenizer: number | undefined;
 }
 
 /**
- * Writes any model that can be opened in another format, or another type, with its tokenizer: into the GGUF file, or beside
- * the weights (`gpt2_tokenizer.bin` and tokenizer.json beside llm.c's; a Hugging Face folder gets tokenizer.json, vocab.json
- * and merges.txt). Holds one tensor at a time. All of the target appears at once, or nothing of it.
+ * Converts any model that can be opened to another format or dtype, with its tokenizer: into the GGUF file, or beside the
+ * weights (`gpt2_tokenizer.bin` and tokenizer.json for llm.c; tokenizer.json, vocab.json and merges.txt in a Hugging Face
+ * folder). Keeps one tensor in memory at a time. The target appears as a whole or not at all.
  *
- * @param from as for `GPT2.load`; without it the model that the adapter to merge is for, or the package's own.
- * @throws {UsageError} something is there already, or the format cannot hold the type.
+ * @param from as for `GPT2.load`. Default: the model that the adapter to merge belongs to, else the package's own.
+ * @throws {UsageError} the target exists, or the format cannot hold the dtype.
  * @throws {ConfigError} the format cannot hold the model.
  * @throws {CheckpointError | TokenizerError} the source is malformed, or the file system refuses.
  * @throws {DownloadError} the source can't be fetched.
@@ -132,7 +133,7 @@ function modelToSave(checkpoint: Checkpoint, { name: format }: Format, tokenizer
     bosTokenId,
     eosTokenIds,
     sampling,
-    // What a file says of its model is worded for its format.
+    // A file's description of its model is specific to the format.
     metadata: {
       ...(format === "gguf" && { name: stemOf(checkpoint.path) }),
       ...(format === checkpoint.format && metadata),
@@ -140,10 +141,10 @@ function modelToSave(checkpoint: Checkpoint, { name: format }: Format, tokenizer
   };
 }
 
-/** Files that say more of a tokenizer than its tokens and merges. */
+/** Files with more about a tokenizer than tokens and merges. */
 const TOKENIZER_EXTRAS = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 
-/** All files of a Hugging Face tokenizer that lie beside a model. */
+/** All files of a Hugging Face tokenizer beside a model. */
 function tokenizerFilesOf({ tokenizerFiles = {} }: Checkpoint): string[] {
   const { tokenizerJson, vocabJson, mergesTxt, vocabTxt } = tokenizerFiles;
   const own = [tokenizerJson, vocabJson, mergesTxt, vocabTxt].filter((path) => path !== undefined);
@@ -152,7 +153,7 @@ function tokenizerFilesOf({ tokenizerFiles = {} }: Checkpoint): string[] {
   return [...own, ...extras.filter((path) => existsSync(path))];
 }
 
-/** Common names of files, for which a model is named after its folder. */
+/** Common file names: a model in such a file is named after its folder. */
 const COMMON_STEMS = ["model", "pytorch_model", "ckpt", "weights"];
 
 /** The name of a model by its path: the folder's, or the file's without extension and type. */
@@ -190,7 +191,7 @@ const MODEL_FILES = [
   /^(tokenizer|vocab|tokenizer_config|special_tokens_map|added_tokens)\.json$|^(merges|vocab)\.txt$/,
 ];
 
-/** A folder may be there as long as no model is in it. */
+/** The target may be a folder as long as it contains no model. */
 function refuseToReplace(to: string, { write }: Format): void {
   if (!existsSync(to)) return;
   if (write!.extension !== undefined || !statSync(to).isDirectory()) throw alreadyThere(to, to);
@@ -198,7 +199,7 @@ function refuseToReplace(to: string, { write }: Format): void {
   if (taken !== undefined) throw alreadyThere(to, join(to, taken));
 }
 
-/** @throws {UsageError} another tokenizer's files are beside a llm.c model's. */
+/** @throws {UsageError} files of another tokenizer are beside the llm.c model. */
 function refuseOtherTokenizer(folder: string, tokenizer: Tokenizer | undefined): void {
   for (const [name, content] of llmcTokenizerFiles(tokenizer)) {
     const path = join(folder, name);

@@ -22,16 +22,16 @@ import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 export interface FetchModelOptions extends ComputeOptions {
   /** Default: the choice of {@link chooseBackend}, in a page WebAssembly. */
   readonly backend?: Backend | undefined;
-  /** Storage dtype of the weight matrices; by default the file's. */
+  /** Storage dtype of the weight matrices. Default: the file's. */
   readonly dtype?: WeightType | undefined;
-  /** Instead of the one that lies beside the model. */
+  /** Replaces the tokenizer beside the model. */
   readonly tokenizer?: Tokenizer | undefined;
-  /** Of the Hugging Face hub; default https://huggingface.co. */
+  /** Address of the Hugging Face hub. Default https://huggingface.co. */
   readonly endpoint?: string | undefined;
-  /** For models of the hub that are not public. Sent to the endpoint only. */
+  /** Token for models that are not public. Sent to the endpoint only. */
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the bytes of a file that have arrived, and the total if the server says it. */
+  /** Called with the number of bytes received of a file, and their total if the server sends it. */
   readonly onProgress?: ((file: string, received: number, total: number | undefined) => void) | undefined;
 }
 
@@ -113,12 +113,12 @@ async function fetchFiles(remote: RemoteFolder, path: string, wanted: ReadonlySe
   return memoryFiles(path, found);
 }
 
-/** Names of weights that are looked for in a folder, in the order of preference. */
+/** Names of weight files to look for in a folder, in order of preference. */
 const WEIGHTS = FORMATS.filter(({ neededFiles }) => neededFiles?.config).flatMap(({ detect }) =>
   detect.inFolder.filter((name) => typeof name === "string"),
 );
 
-/** Files beside the weights that a page has a use for. */
+/** Files beside the weights that a page needs. */
 const IN_A_PAGE = new Set([
   "tokenizer.json",
   "vocab.json",
@@ -141,7 +141,7 @@ function missing({ base }: RemoteFolder, expected: string): never {
   throw new CheckpointError({ op: `fetching ${base.href}`, expected, got: "none (404)" });
 }
 
-/** The place of a model's files: the address of a folder, and one file of it if the name is a file's. */
+/** The address of a model's folder, and the name of its file if the model's name is that of a file. */
 interface Place {
   readonly base: URL;
   readonly file: string | undefined;
@@ -166,10 +166,10 @@ function placeOf(name: string, { endpoint = "https://huggingface.co", token }: R
   return { base: url, file: file === "" ? undefined : file, headers: {} };
 }
 
-/** Files of one folder of a server. */
+/** Files in a folder of a server. */
 class RemoteFolder {
   readonly base: URL;
-  /** The file that the name is, if it is one's. */
+  /** The file, if the model's name is that of a file. */
   readonly file: string | undefined;
   readonly #place: Place;
   readonly #options: RemoteOptions;
@@ -185,7 +185,7 @@ class RemoteFolder {
   async find(name: string): Promise<Uint8Array | undefined> {
     const { base, headers } = this.#place;
     const { signal, onProgress } = this.#options;
-    // An address may have a query, which belongs to its file alone.
+    // A query in the address belongs to that file only.
     const isOwn = name === this.file && base.pathname.endsWith(`/${encodeURIComponent(name)}`);
     const url = isOwn ? base : new URL(name.split("/").map(encodeURIComponent).join("/"), this.base);
     return fetchBytes(url, { headers, signal, onProgress: onProgress && ((...n) => onProgress(name, ...n)) });
@@ -200,7 +200,7 @@ const folderOf = ({ file = "" }: Place): string =>
     .map(encodeURIComponent)
     .join("/");
 
-/** In the file, beside it, or GPT-2's if it has as many tokens as the model. */
+/** The tokenizer in the file or beside it, else GPT-2's if it has as many tokens as the model. */
 async function tokenizerIn(files: ModelFiles, checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
   const found = (await checkpoint.loadTokenizer?.()) ?? (await tokenizerBeside(files, checkpoint));
   return found && fitTokenizer(checkpoint, found);

@@ -12,32 +12,32 @@ import { yieldToEventLoop } from "../util/event-loop.js";
 export interface Placed {
   readonly tensor: StoredTensor;
   readonly array: DeviceArray;
-  /** Whether the array is the file's memory: then its values are only looked at. */
+  /** Whether the array is the file's own memory: then its values are only checked. */
   readonly inPlace: boolean;
 }
 
-/** How a backend takes weights other than by `write`. */
+/** A backend's ways to take weights besides `write`. */
 export type WeightAccess = Pick<Backend, "inPlace" | "convertWeights">;
 
 type Convert = (conversions: readonly WeightConversion[]) => Promise<ConversionFailure | undefined>;
 
-/** Values of a piece that is converted at a time. */
+/** Values converted at a time. */
 const PIECE = 2 ** 20;
-/** Rows of a piece are a multiple: those of a transposed matrix then take whole cache lines of the file. */
+/** The rows of a piece are a multiple of this, so that rows of a transposed matrix are whole cache lines of the file. */
 const ROWS = 32;
-/** Threads that convert; the event loop's pool has one more, for other reads during the load. */
+/** Most threads that convert. The event loop's pool has one more, for other reads during the load. */
 const AT_ONCE = 3;
-/** Bytes to convert that are worth another thread. */
+/** Bytes to convert that justify another thread. */
 const SHARE = 2 ** 26;
-/** Bytes that one call converts at most: aborts are checked between calls. */
+/** Most bytes converted in a call: aborts are checked between calls. */
 const GO = 2 ** 26;
-/** Cost of checking a byte, relative to converting it. */
+/** Cost of checking a byte, relative to converting one. */
 const LOOK = 1 / 4;
 
 /**
- * Gives each array its tensor's values: on the backend's other threads where it converts, else here.
+ * Fills each array with its tensor's values: on other threads if the backend converts, else on this one.
  *
- * @throws {CheckpointError} a value is NaN or infinite, or too large for the array's type.
+ * @throws {CheckpointError} a value is NaN, infinite, or too large for the array's dtype.
  */
 export async function fillWeights(
   placed: readonly Placed[],
@@ -64,7 +64,7 @@ export async function fillWeights(
 interface Piece {
   readonly entry: Placed;
   readonly conversion: WeightConversion;
-  /** In bytes converted. */
+  /** Cost, in converted bytes. */
   readonly work: number;
 }
 
@@ -85,10 +85,10 @@ function piecesOf(entry: Placed): Piece[] {
   });
 }
 
-/** A few long calls rather than many short ones: each has to wait for this thread, which may have other work. */
+/** Makes few long calls rather than many short ones: each has to wait for this thread, which may have other work. */
 async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal | undefined): Promise<void> {
   const total = pieces.reduce((sum, { work }) => sum + work, 0);
-  // No more than are worth their start: this thread makes the tokenizer at the same time.
+  // No more threads than justify their start: this one makes the tokenizer meanwhile.
   const threads = Math.min(AT_ONCE, Math.ceil(total / SHARE));
   const most = Math.min(GO, total / threads);
   const left = pieces.reverse();
@@ -105,7 +105,7 @@ async function convertAll(pieces: Piece[], convert: Convert, signal: AbortSignal
 
 function conversionError({ tensor, array }: Placed, reason: ConversionFailure["reason"]): CheckpointError {
   if (reason === "too large") return tooLarge(tensor, array.dtype);
-  // Checking the values one by one finds the one to name.
+  // Check the values one by one to find the one to name.
   tensor.checkFinite();
   return new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
 }
@@ -119,7 +119,7 @@ function tooLarge({ file, name }: StoredTensor, dtype: string): CheckpointError 
   });
 }
 
-/** In JavaScript, by way of float32 unless the file has the array's type and layout. */
+/** Converts in JavaScript, through float32 unless the file has the array's dtype and layout. */
 async function fillHere({ tensor, array }: Placed, signal: AbortSignal | undefined): Promise<void> {
   const floats = array.dtype === "f32" ? hostFloats(array) : undefined;
   if (floats) tensor.readInto(floats);
@@ -129,7 +129,7 @@ async function fillHere({ tensor, array }: Placed, signal: AbortSignal | undefin
   } else await encodeHere(tensor, array, signal);
 }
 
-/** A few rows of a matrix at a time; all of a transposed one, whose rows lie all over the file. */
+/** Takes a few rows of a matrix at a time, but all of a transposed one, whose rows are scattered over the file. */
 async function encodeHere(tensor: StoredTensor, array: DeviceArray, signal: AbortSignal | undefined): Promise<void> {
   const { shape, storedAs } = tensor;
   const dtype = array.dtype as WeightType;

@@ -11,31 +11,31 @@ export interface Format {
   readonly name: FormatName;
   /** Its usual name. */
   readonly title: string;
-  /** The files that can be opened, for the message that lists them for all formats. */
+  /** Files that can be opened, for the message that lists those of all formats. */
   readonly reads: string;
   readonly detect: {
-    /** Whether a file is of this format, by its first 16 bytes, or all there are. */
+    /** Recognises the format by a file's first 16 bytes, or by all if there are fewer. */
     content(head: Uint8Array): boolean;
-    /** Its name, which decides where the bytes of no format do. */
+    /** Recognises the format by a file's name, if the bytes of no format match. */
     readonly name: RegExp;
-    /** The file to open of a folder: names, the first that is there counts, or a pattern that just one file matches. */
+    /** The file of a folder to open: names in order of preference, or a pattern that exactly one file matches. */
     readonly inFolder: readonly (string | RegExp)[];
   };
-  /** Files beside the weights, for fetching. Undefined: models of the format are not looked for on the hub. */
+  /** Files beside the weights, for fetching. Undefined if the hub has no models of the format. */
   readonly neededFiles?: NeededFiles;
   /**
-   * Reads the headers of a model; tensors stay in their files.
+   * Reads the headers of a model. Tensors stay in their files.
    *
-   * @param file the weights, by `detect`.
+   * @param file the weights, found by `detect`.
    */
   read(file: string, files: ModelFiles): Promise<Checkpoint>;
   readonly write?: FormatWriter;
 }
 
 export interface NeededFiles {
-  /** Describes the model, and comes first, because it says whether the others are wanted. */
+  /** Describes the model. It is fetched first, because it decides whether the others are wanted. */
   readonly config?: { readonly file: string; readonly required: boolean };
-  /** Small ones, taken along where they are there. */
+  /** Small optional files. */
   readonly beside: readonly string[];
 }
 
@@ -45,19 +45,19 @@ export type FormatWriter = {
   readonly dtypes: readonly WeightType[];
 } & (
   | {
-      /** End of the file's name. */
+      /** Suffix of the file's name. */
       readonly extension: string;
       writeFile(model: ModelToSave, file: PositionedFile, path: string, options: SaveOptions): Promise<void>;
     }
   | {
-      /** End of the name of the file with the weights, if there are files beside it; undefined if it is a folder. */
+      /** Suffix of the weight file's name, if there are files beside it; undefined if the model is a folder. */
       readonly extension?: string;
       writeFiles(model: ModelToSave, target: WriteTarget, options: SaveOptions): Promise<void>;
     }
 );
 
 export interface WriteTarget {
-  /** A temporary folder, whose files get to their place all at once. */
+  /** A temporary folder, whose files are all moved to their place at once. */
   readonly folder: string;
   /** Name of the file with the weights. */
   readonly name: string;
@@ -71,7 +71,7 @@ const startsWith = (head: Uint8Array, ...bytes: readonly number[]): boolean =>
 /** 20240326 in little-endian. */
 const LLMC_MAGIC = [0xc6, 0xd7, 0x34, 0x01];
 
-/** The length of the header, less than 2^32, and the brace of its JSON. */
+/** The header's length, less than 2^32, and the opening brace of its JSON. */
 const isSafetensors = (head: Uint8Array): boolean =>
   head.length > 8 && [4, 5, 6, 7].every((i) => head[i] === 0) && head[8] === 0x7b;
 
@@ -96,8 +96,8 @@ const BESIDE_WEIGHTS = [
 ];
 
 /**
- * All formats, in the order of preference for folders that hold several: safetensors before pickles, as in transformers.
- * Readers and writers are loaded when needed, so that starting stays quick.
+ * All formats, in order of preference for folders that hold several: safetensors before pickles, as in transformers. Readers
+ * and writers are loaded on demand, which keeps starts quick.
  */
 export const FORMATS: readonly Format[] = [
   {
@@ -127,7 +127,7 @@ export const FORMATS: readonly Format[] = [
       name: /^pytorch_model.*\.bin$|\.bin\.index\.json$|\.pth?$/,
       inFolder: ["pytorch_model.bin", "pytorch_model.bin.index.json", "ckpt.pt", /\.pth?$/],
     },
-    // A checkpoint may have its settings in it.
+    // A checkpoint may contain its settings.
     neededFiles: { config: { file: "config.json", required: false }, beside: BESIDE_WEIGHTS },
     read: async (file, files) => (await import("./formats/torch.js")).openTorch(file, files),
   },

@@ -4,7 +4,7 @@ import { quote } from "../util/quote.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { jsonIn, type ModelFiles } from "./model-files.js";
 
-/** The fields of generation_config.json that are read, by the names of `SamplingOptions`. */
+/** Fields of generation_config.json, by the names of `SamplingOptions`. */
 const NAMES = {
   repetitionPenalty: "repetition_penalty",
   temperature: "temperature",
@@ -21,11 +21,12 @@ export type GenerationSettings = Pick<Checkpoint, "bosTokenId" | "eosTokenIds" |
 const FILE = "generation_config.json";
 
 /**
- * The tokens that start and end a text, and the sampling settings, by transformers' rule: generation_config.json says it where it
- * is there, also by leaving a field out; else config.json does. (The tokenizer's special tokens play no part in it.)
+ * The tokens that start and end a text, and the sampling settings, by transformers' rule: generation_config.json decides if it
+ * exists, even by omitting a field; otherwise config.json does. (The tokenizer's special tokens play no part.)
  *
- * @param config config.json. @param configPath its path, for errors
- * @throws {CheckpointError} generation_config.json is no JSON object, or a value has another type than it must.
+ * @param config config.json
+ * @param configPath its path, for errors
+ * @throws {CheckpointError} generation_config.json is not a JSON object, or a value has the wrong type.
  */
 export function generationSettings(
   files: ModelFiles,
@@ -40,7 +41,7 @@ export function generationSettings(
   return { bosTokenId, eosTokenIds, ...(sampling && { sampling }) };
 }
 
-/** An id, a list of them, or nothing. Small models often keep GPT-2's 50256, which they do not have: it is ignored. */
+/** An id, a list of ids, or nothing. Files of small models often keep GPT-2's 50256, which they lack: it is ignored. */
 function tokenIds(value: unknown, what: string, vocabSize: number): number[] {
   const ids = value === undefined || value === null ? [] : Array.isArray(value) ? value : [value];
   const bad = ids.find((id) => !Number.isSafeInteger(id));

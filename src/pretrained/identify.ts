@@ -4,7 +4,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { FORMATS, type Format, findFile } from "./formats.js";
 import type { ModelFiles } from "./model-files.js";
 
-/** Identifies files and folders, also of kinds that can't be read, so that an error can name them. */
+/** Identifies files and folders, even of kinds that cannot be read, so that errors can name them. */
 
 /** Files of other kinds by their first bytes (HDF5, RFC 1952, RFC 8878, llm.c's 20240327, 20240328, 20240520). */
 const OTHER_CONTENTS: readonly (readonly [bytes: readonly number[], description: string])[] = [
@@ -24,10 +24,10 @@ const OTHER_NAMES: readonly (readonly [pattern: RegExp, description: string])[] 
 ];
 
 /**
- * The format of a file, or what it is instead, in words.
+ * The format of a file, or a description of its kind.
  *
  * @param head its first 16 bytes, or the whole file if it is shorter.
- * @param name decides where the bytes don't.
+ * @param name decides if the bytes do not.
  */
 export function identifyFile(head: Uint8Array, name: string): Format | string {
   const isOther = ([bytes]: (typeof OTHER_CONTENTS)[number]) => bytes.every((byte, i) => head[i] === byte);
@@ -36,14 +36,14 @@ export function identifyFile(head: Uint8Array, name: string): Format | string {
     OTHER_CONTENTS.find(isOther)?.[1] ??
     FORMATS.find(({ detect }) => detect.name.test(name)) ??
     OTHER_NAMES.find(([pattern]) => pattern.test(name))?.[1] ??
-    "a file of a kind not known here"
+    "a file of unknown kind"
   );
 }
 
 /**
  * Opens one file of a folder as a model.
  *
- * @throws {CheckpointError} it is of no format that can be read, or malformed.
+ * @throws {CheckpointError} its format cannot be read, or it is malformed.
  */
 export async function openFile(name: string, files: ModelFiles): Promise<Checkpoint> {
   const head = headOf(name, files);
@@ -57,7 +57,7 @@ export async function openFile(name: string, files: ModelFiles): Promise<Checkpo
 function headOf(name: string, files: ModelFiles): Uint8Array {
   const source = files.open(name);
   try {
-    // A copy: a view of memory that is about to be unmapped would not do.
+    // A copy, because the mapped memory goes away.
     return source.bytes(0, Math.min(STAND_IN_BYTES, source.size)).slice();
   } finally {
     source.close();
@@ -65,9 +65,9 @@ function headOf(name: string, files: ModelFiles): Uint8Array {
 }
 
 /**
- * Opens the model of a folder: the first format that finds its file there.
+ * Opens the model of a folder, in the first format that finds its file.
  *
- * @throws {CheckpointError} none does, or the model is malformed.
+ * @throws {CheckpointError} no format does, or the model is malformed.
  */
 export async function openFolder(files: ModelFiles): Promise<Checkpoint> {
   const names = files.names();
@@ -94,7 +94,7 @@ const FOLDERS: readonly (readonly [file: RegExp, description: string])[] = [
   [/^config\.json$/, "a folder with config.json and no weights"],
 ];
 
-/** A folder without a model of any format, in words, by its file names. */
+/** Describes a folder without a model, by its file names. */
 function describeFolder(names: readonly string[]): string {
   for (const [pattern, description] of FOLDERS) if (names.some((name) => pattern.test(name))) return description;
   return names.length === 0 ? "an empty folder" : "a folder without model files";

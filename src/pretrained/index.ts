@@ -1,4 +1,4 @@
-/** Model files in memory or behind any {@link ByteSource}: what runs in a browser. Files on disk: `node.ts`. */
+/** Model files in memory or behind any {@link ByteSource}, for browsers too. `node.ts` has files on disk. */
 
 export { type ByteSource, memorySource } from "../checkpoint/byte-source.js";
 export { GgufMetadata, type GgufValue } from "../checkpoint/gguf/metadata.js";

@@ -5,20 +5,21 @@ import { quote } from "../util/quote.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { DEFAULT_ADAPTER, LoadedAdapter } from "./loaded-adapter.js";
 import { loadHead } from "./loaded-head.js";
-import { findModel, type LocateOptions } from "./locate.js";
+import { findModel } from "./locate.js";
+import type { LocateOptions } from "./locate-options.js";
 import { type AdapterCheckpoint, mergeAdapter, openAdapter, readAdapterSettings, replacesVectors } from "./node.js";
 import { loadWeights } from "./weights.js";
 
 /**
- * LoRA adapters to load with a model: paths, or names on the hub, each under a name that requests choose it by. One alone
- * is called `default` and used by all requests that don't choose.
+ * LoRA adapters to load with a model: paths or names on the hub, by the names under which requests choose them. A single one
+ * is named `default`, and serves all requests that do not choose.
  */
 export type AdapterPaths = string | Readonly<Record<string, string>>;
 
 const adapterEntries = (paths: AdapterPaths): [name: string, path: string][] =>
   typeof paths === "string" ? [[DEFAULT_ADAPTER, paths]] : Object.entries(paths);
 
-/** The model with an adapter folded into its weights; closed if that fails. */
+/** Folds an adapter into a model's weights. Closes the model if that fails. */
 export async function foldIn(checkpoint: Checkpoint, adapter: string, options: LocateOptions): Promise<Checkpoint> {
   try {
     return mergeAdapter(checkpoint, await findAdapter(adapter, checkpoint.config, options));
@@ -28,7 +29,7 @@ export async function foldIn(checkpoint: Checkpoint, adapter: string, options: L
   }
 }
 
-/** All of them in a backend's memory, by the names that requests choose them by. */
+/** Loads all of them into a backend's memory, by the names under which requests choose them. */
 export async function loadAdapters(
   backend: Backend,
   config: ModelConfig,
@@ -57,9 +58,9 @@ export async function findAdapter(
 }
 
 /**
- * The model that an adapter says it is for; undefined if it is the one that comes with the package.
+ * The model that an adapter was made for; undefined if it is the one that comes with the package.
  *
- * @throws {CheckpointError} it is an address: where its maker would have files fetched from, only the user decides.
+ * @throws {CheckpointError} it is an address: only the user decides from where files are fetched.
  */
 export async function baseOfAdapter(name: string, options: LocateOptions = {}): Promise<string | undefined> {
   const { path } = await findModel(name, options);
@@ -73,7 +74,7 @@ export async function baseOfAdapter(name: string, options: LocateOptions = {}): 
   });
 }
 
-/** How to load a model with one adapter: beside the weights, or folded into them where it changes layer norms or biases. */
+/** Options that load a model with one adapter: beside the weights, or folded in if it changes layer norms or biases. */
 export async function withAdapter(
   name: string,
   options: LocateOptions = {},
@@ -82,9 +83,9 @@ export async function withAdapter(
 }
 
 /**
- * Brings an adapter into a backend's memory, so that requests can choose it.
+ * Loads an adapter into a backend's memory, for requests to choose.
  *
- * @throws {UsageError} it changes layer norms or biases of the model, which all requests share.
+ * @throws {UsageError} it changes layer norms or biases, which all requests share.
  */
 export async function loadAdapter(
   backend: Backend,
@@ -96,7 +97,7 @@ export async function loadAdapter(
   if (replaced !== undefined) {
     throw new UsageError({
       op: `loading the adapter ${adapter.path}`,
-      expected: "one that only adds to linear layers, so that requests can choose it",
+      expected: "an adapter of linear layers only, which requests can choose",
       got: `another ${replaced} as well`,
       hint: "Fold it into the weights: gpt2 merge, or the option merge of GPT2.load",
     });

@@ -14,7 +14,7 @@ import { isFolder } from "../util/is-folder.js";
 import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openWithAdapter } from "./load.js";
-import type { LocateOptions } from "./locate.js";
+import { LOCATE_OPTIONS, type LocateOptions } from "./locate-options.js";
 import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
 import { readSentenceModules, type SentenceModules } from "./sentence-modules.js";
 
@@ -22,7 +22,7 @@ export interface LoadBertOptions
   extends BackendOptions,
     Omit<LocateOptions, "checkConfig">,
     Omit<PartsOptions, keyof ComputeOptions> {
-  /** Instead of the one that lies beside the model. */
+  /** Replaces the tokenizer beside the model. */
   readonly tokenizer?: EncoderTokenizer | undefined;
   /** A LoRA adapter to fold into the weights: its folder, or its name on the hub. */
   readonly merge?: string | undefined;
@@ -31,22 +31,16 @@ export interface LoadBertOptions
 /** The parts of a {@link BERT}. */
 export interface BertParts extends Omit<ModelParts, "config" | "tokenizer"> {
   readonly config: BertConfig;
-  /** Without one the model only takes token ids. */
+  /** Without one, the model takes token ids only. */
   readonly wordPiece?: EncoderTokenizer | undefined;
-  /** How vectors of texts are made, where the model's files say. */
+  /** How to make embeddings, if the model's files say so. */
   readonly sentence?: SentenceModules | undefined;
 }
 
-/** The parts of the model that {@link BERT.load} loads. */
+/** Loads the parts of a model for {@link BERT.load}. */
 export async function loadBertModel(name: string, options: LoadBertOptions = {}): Promise<BertParts> {
   checkOptionNames("loading a model", options, {
-    endpoint: true,
-    cacheDir: true,
-    token: true,
-    offline: true,
-    revision: true,
-    signal: true,
-    onDownload: true,
+    ...LOCATE_OPTIONS,
     backend: true,
     threads: true,
     isa: true,
@@ -90,9 +84,9 @@ function folderOf({ path, basePath = path }: Checkpoint): string {
 }
 
 /**
- * The tokenizer of a BERT, in its file or beside it.
+ * The tokenizer of a BERT, from its file or beside it.
  *
- * @param given in place of it
+ * @param given replaces it
  * @throws {TokenizerError} it is malformed, or has more tokens than the model.
  */
 export async function wordPieceOf(
@@ -124,7 +118,7 @@ function isByteLevel(path: string): boolean {
   return isJsonObject(model) && model.type === "BPE";
 }
 
-/** How vectors of texts are made, as the model's file or those beside it say. @throws {ConfigError} in an unknown way. */
+/** How to make embeddings, from the model's file or those beside it. @throws {ConfigError} the way is unknown. */
 export function sentenceModulesOf(checkpoint: Checkpoint): SentenceModules | undefined {
   if (checkpoint.sentence) return checkpoint.sentence;
   const folder = folderOf(checkpoint);

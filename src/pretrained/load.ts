@@ -11,7 +11,7 @@ import { checkOptionNames } from "../util/nearest.js";
 import { packageFile } from "../util/package-root.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { AdapterPaths } from "./load-adapters.js";
-import type { LocateOptions } from "./locate.js";
+import { LOCATE_OPTIONS, type LocateOptions } from "./locate-options.js";
 import {
   checkCompute,
   loadParts,
@@ -34,29 +34,18 @@ import { fitTokenizer, tokenizerOf } from "./tokenizer.js";
  */
 
 export interface OpenOptions extends Omit<LocateOptions, "checkConfig"> {
-  /** LoRA adapters that requests can choose; with a single one and no model's name, the model that it is for is loaded. */
+  /** LoRA adapters for requests to choose. With a single one and no model name, the model it was made for is loaded. */
   readonly adapters?: AdapterPaths | undefined;
-  /** A LoRA adapter to fold into the weights, which costs nothing afterwards. */
+  /** A LoRA adapter to fold into the weights, where it costs nothing. */
   readonly merge?: string | undefined;
 }
 
 export interface LoadOptions extends BackendOptions, OpenOptions, PartsOptions {
-  /** Instead of the one that lies beside the model. */
+  /** Replaces the tokenizer beside the model. */
   readonly tokenizer?: Tokenizer | undefined;
 }
 
-/** The options by which models are found and fetched, for `checkOptionNames`. */
-export const LOCATE_OPTIONS = {
-  endpoint: true,
-  cacheDir: true,
-  token: true,
-  offline: true,
-  revision: true,
-  signal: true,
-  onDownload: true,
-} as const;
-
-/** The parts of the model that {@link GPT2.load} loads. */
+/** Loads the parts of a model for {@link GPT2.load}. */
 export async function loadModel(name: string | undefined, options: LoadOptions = {}): Promise<ModelParts> {
   checkOptionNames("loading a model", options, {
     ...LOCATE_OPTIONS,
@@ -95,7 +84,7 @@ async function loadOn(chosen: ChosenBackend, name: string | undefined, options: 
   }
 }
 
-/** {@link openModel}, with the adapter of the option `merge` folded into it. */
+/** {@link openModel}, with the adapter of the option `merge` folded in. */
 export async function openWithAdapter(
   name: string | undefined,
   options: OpenOptions,
@@ -113,11 +102,11 @@ export async function openWithAdapter(
 export const defaultModelFolder = (): string => packageFile("models/default");
 
 /**
- * Opens a model, wherever it is: see {@link locateModel}; without a name the one that comes with the package.
+ * Opens a model, wherever it is: see {@link locateModel}. Default: the model that comes with the package.
  *
  * @throws {CheckpointError} there is no such model, or it is malformed.
- * @throws {ConfigError} it is of another architecture.
- * @throws {DownloadError} it is elsewhere and can't be fetched.
+ * @throws {ConfigError} its architecture is unknown.
+ * @throws {DownloadError} it can't be fetched.
  */
 export async function openModel(
   name?: string,
@@ -132,7 +121,7 @@ export async function openModel(
 }
 
 async function openNamed(name: string, options: LocateOptions, access: FileAccess): Promise<Checkpoint> {
-  // What is here needs nothing of the hub's, which takes as long to load as the rest.
+  // Local files do not need the hub's client, which takes as long to load as the rest.
   const here = options.revision === undefined && isHere(name);
   if (!here) return openCheckpoint((await fetchGpt2(name, options)).path, access);
   try {
@@ -142,7 +131,7 @@ async function openNamed(name: string, options: LocateOptions, access: FileAcces
   }
 }
 
-/** A folder that holds no model may have the name of one of the hub, which it hides: the error then says so. */
+/** A folder without a model may hide a model of the hub with the same name: the error then says so. */
 async function namingHidden(name: string, error: unknown): Promise<unknown> {
   if (!(error instanceof CheckpointError) || error.details.hint !== undefined) return error;
   const { parseModelName } = await import("../hub/model-name.js");
@@ -152,7 +141,7 @@ async function namingHidden(name: string, error: unknown): Promise<unknown> {
   return new CheckpointError({ ...error.details, hint, cause: error });
 }
 
-/** Makes a model's name a path; of one that has to be fetched and can't be read, the weights are not. */
+/** Resolves a model's name to a path. Weights are not fetched if the model's configuration cannot be read. */
 export async function fetchGpt2(name: string, options: LocateOptions = {}): Promise<FetchedModel> {
   const checkConfig = async (path: string): Promise<void> => {
     if (basename(path) !== "config.json") return;

@@ -3,23 +3,23 @@ import { gainTable, type LoraRanks } from "../architectures/lora.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { LoadedHead } from "./loaded-head.js";
 
-/** The name of the adapter that requests use unless they choose. */
+/** Name of the adapter for requests that do not choose one. */
 export const DEFAULT_ADAPTER = "default";
 
 let count = 0;
 
-/** A LoRA adapter in a backend's memory: what a sequence of an {@link Engine} may add to the model's weights. */
+/** A LoRA adapter in a backend's memory, for sequences of an {@link Engine}. */
 export class LoadedAdapter {
   /** Tells adapters apart. */
   readonly id = count++;
   readonly ranks: LoraRanks;
-  /** Its matrices, by their names in `loraTable`; only read. */
+  /** Its matrices by their names in `loraTable`. They are only read. */
   readonly tensors: ReadonlyMap<string, DeviceArray>;
   readonly gains: DeviceArray;
-  /** Of an adapter for a task. */
+  /** The task head, if the adapter has one. */
   readonly head: LoadedHead | undefined;
 
-  /** @param scaleOf what each layer's product is multiplied by */
+  /** @param scaleOf the factor of each layer's product */
   constructor(
     backend: Backend,
     ranks: LoraRanks,

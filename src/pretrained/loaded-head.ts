@@ -2,7 +2,7 @@ import type { TaskHead } from "../architectures/task-head.js";
 import { numel } from "../architectures/tensor-spec.js";
 import type { StoredHead } from "./formats/task-head.js";
 
-/** A head for a task, its tensors in memory. It is so small that it is applied where its results are used. */
+/** A task head in memory. It is so small that it is applied in JavaScript, where its results are used. */
 export interface LoadedHead extends TaskHead {
   /** [labels, C]. */
   readonly weight: Float32Array;
@@ -21,7 +21,7 @@ export function loadHead({ kind, labels, tensors }: StoredHead): LoadedHead {
   return { kind, labels, weight: weight!, bias };
 }
 
-/** The head's outputs, one for each label, of a hidden state [C]; summed in double precision. */
+/** The head's outputs for a hidden state [C], one for each label, summed in double precision. */
 export function scoresOf({ labels, weight, bias }: LoadedHead, hidden: ArrayLike<number>): number[] {
   const C = hidden.length;
   return labels.map((_, k) => {

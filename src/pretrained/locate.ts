@@ -1,47 +1,31 @@
 import { isHere } from "../checkpoint/file-source.js";
 import { CheckpointError, DownloadError, UsageError } from "../errors.js";
-import type { DownloadEvent } from "../hub/events.js";
 import type { FetchContext, FetchedModel } from "../hub/fetch-model.js";
 import { DEFAULT_REVISION, HUB_PRESETS, isRevision, type ModelName, parseModelName } from "../hub/model-name.js";
-import { type HubOptions, hubSettings } from "../hub/settings.js";
+import { hubSettings } from "../hub/settings.js";
 import { checkOptionNames } from "../util/nearest.js";
 import { recover } from "../util/workspace.js";
-
-export interface LocateOptions extends HubOptions {
-  /** A branch, tag or commit of a model of the hub; as `@revision` in its name. */
-  readonly revision?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Called with each event of a download. */
-  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
-  /** Called with config.json's path before weights are fetched; throws to refuse the model. */
-  readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
-}
+import { LOCATE_OPTIONS, type LocateOptions } from "./locate-options.js";
 
 const EXPECTED = `a file or folder, ${Object.keys(HUB_PRESETS).join(", ")}, a model of the hub (owner/name), or an address (https://…)`;
 
 /**
- * Resolves a name to a path: a file or folder that exists (it takes precedence over a model of the hub of the same name), a
- * preset, a model of the hub with or without `@revision` or one of its files, or an address. What is
- * not on this machine is fetched.
+ * Resolves a name to a path: an existing file or folder (which takes precedence over a model of the same name on the hub), a
+ * preset, a model of the hub with or without `@revision` or one of its files, or an address. Fetches what is not on this
+ * machine.
  *
  * @throws {CheckpointError} it is none of these.
- * @throws {DownloadError} it cannot be fetched; the message names all that was tried.
+ * @throws {DownloadError} it cannot be fetched. The message lists everything that was tried.
  */
 export async function locateModel(text: string, options: LocateOptions = {}): Promise<FetchedModel> {
   checkOptionNames("locating a model", options, {
-    endpoint: true,
-    cacheDir: true,
-    token: true,
-    offline: true,
-    revision: true,
-    signal: true,
-    onDownload: true,
+    ...LOCATE_OPTIONS,
     checkConfig: true,
   });
   return findModel(text, options);
 }
 
-/** {@link locateModel} with options among which there are those of other callers. */
+/** {@link locateModel} without a check for unknown options. */
 export async function findModel(text: string, options: LocateOptions): Promise<FetchedModel> {
   const settings = hubSettings(options);
   if (!isHere(text)) await recover(text);
@@ -55,7 +39,7 @@ export async function findModel(text: string, options: LocateOptions): Promise<F
   const { MODEL_LAYOUT: layout } = await import("./needed-files.js");
   const context: FetchContext = { settings, signal, checkConfig, layout, onEvent: onDownload };
   try {
-    // Most models are on the machine: what fetches is loaded when needed, so that starting stays quick.
+    // Most models are on this machine: the client is loaded on demand, which keeps starts quick.
     if (revised.kind === "hub") return await (await import("../hub/fetch-model.js")).fetchModel(revised, context);
     return await (await import("../hub/fetch-url.js")).fetchUrl(revised.url, context);
   } catch (error) {
@@ -63,7 +47,7 @@ export async function findModel(text: string, options: LocateOptions): Promise<F
   }
 }
 
-/** @throws {UsageError} a revision of something that has none, two of them, or one that is no revision's name. */
+/** @throws {UsageError} the model has no revisions, two are given, or the revision's name is not valid. */
 function withRevision(name: ModelName | undefined, revision: string | undefined): ModelName | undefined {
   if (revision === undefined) return name;
   if (name?.kind === "hub" && name.revision === DEFAULT_REVISION && isRevision(revision)) return { ...name, revision };
@@ -72,7 +56,7 @@ function withRevision(name: ModelName | undefined, revision: string | undefined)
   throw new UsageError({ op: "revision", expected, got: revision });
 }
 
-/** The error for a mistyped path names the path, not the hub alone. */
+/** Names the path in the error as well as the hub: the path may be mistyped. */
 function namingTried(error: DownloadError, text: string, name: ModelName): DownloadError {
   const ambiguous = name.kind === "hub" && name.aliases.length === 0 && !/^https?:/i.test(text);
   if (!ambiguous || !["not-found", "unauthorized", "unreachable", "offline"].includes(error.reason)) return error;

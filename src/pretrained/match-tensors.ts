@@ -9,7 +9,7 @@ import { isStoredDtype } from "../dtype/stored.js";
 import { CheckpointError, type ErrorDetails } from "../errors.js";
 import { quote } from "../util/quote.js";
 
-/** Finds the tensors of the model's table among those of a file. Their names in each format are in the architectures' mappings. */
+/** Matches a file's tensors with the model's table. The architectures' mappings have the names in each format. */
 
 const FLOAT_OF_DTYPE: Partial<Record<SafetensorsDtype, FloatDtype>> = {
   F32: "f32",
@@ -22,25 +22,25 @@ export interface MatchOptions {
   readonly config: ModelConfig;
   /** The file to name when a tensor is missing. */
   readonly weights: string;
-  /** How the file holds the matrices that the table marks as Conv1D. */
+  /** The order of dimensions in the file of matrices that the table marks as Conv1D. */
   readonly matrices: "in_out" | "out_in";
-  /** Whether the model was made without biases: they are zero then. */
+  /** Whether the model has no biases. They are then zero. */
   readonly zeroBiases?: boolean;
-  /** A tensor's name in the format, for messages; by default its name in the table. */
+  /** A tensor's name in the format, for messages. Default: its name in the table. */
   readonly nameInFile?: (name: string) => string;
 }
 
 /**
  * The model's tensors, in the order of the tensor table.
  *
- * @param byName the file's tensors, by their names in the table. A head that is tied may be there, if it is a copy of wte.
- * @throws {CheckpointError} a tensor is missing, unknown, or of another shape or type than the configuration says.
+ * @param byName the file's tensors by their names in the table. A tied head may be present if it is a copy of wte.
+ * @throws {CheckpointError} a tensor is missing or unknown, or its shape or dtype does not fit the configuration.
  */
 export function matchTensors(byName: ReadonlyMap<string, RawTensor>, options: MatchOptions): Map<string, StoredTensor> {
   const { config, weights, nameInFile = (name) => name } = options;
   const left = new Map(byName);
   const tensors = new Map<string, StoredTensor>();
-  // A hostile config may claim two thousand million layers; there are no more than there are tensors.
+  // A hostile config may claim two billion layers, but there cannot be more layers than tensors.
   const nLayer = Math.min(config.nLayer, left.size + 1);
   for (const spec of tensorTable({ ...config, nLayer })) {
     const tensor = left.get(spec.name);
@@ -102,7 +102,7 @@ function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_i
   return storedTensor({ name: spec.name, dtype, shape: spec.shape, storedAs, source, offset, check });
 }
 
-/** A tensor of a file that must be as `spec` says, a matrix [out, in]. @throws {CheckpointError} its shape or type is not. */
+/** Checks a file's tensor against `spec`, with matrices [out, in]. @throws {CheckpointError} its shape or dtype differs. */
 export const matchOne = (tensor: RawTensor, spec: TensorSpec): StoredTensor => stored(tensor, spec, "out_in");
 
 /** @throws {CheckpointError} the head is not bit for bit the token embedding. */

@@ -7,8 +7,8 @@ import type { Checkpoint } from "./checkpoint.js";
 import type { AdapterCheckpoint } from "./peft/load.js";
 
 /**
- * A model with an adapter folded into its weights, W + s B A, in float32: computed when a tensor is read. Closing it
- * closes both.
+ * A model with an adapter folded into its weights: W + s B A in float32, computed when a tensor is read. Closing it closes
+ * both.
  *
  * @param adapter opened for the checkpoint's shape.
  */

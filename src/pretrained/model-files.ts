@@ -3,7 +3,7 @@ import { type JsonObject, readJsonSource } from "../checkpoint/strict-json.js";
 import { CheckpointError } from "../errors.js";
 import type { Checkpoint, TokenizerFiles } from "./checkpoint.js";
 
-/** The files of one folder that a model is made of, wherever they are: on disk, in memory. */
+/** The files of a model's folder, on disk or in memory. */
 export interface ModelFiles {
   /** The model's name in messages: the path or name that the user gave. */
   readonly path: string;
@@ -15,7 +15,7 @@ export interface ModelFiles {
   open(name: string): ByteSource;
 }
 
-/** Files in memory, by their names. */
+/** Files in memory by name. */
 export function memoryFiles(path: string, files: Readonly<Record<string, Uint8Array>>): ModelFiles {
   return {
     path,
@@ -30,7 +30,7 @@ export function memoryFiles(path: string, files: Readonly<Record<string, Uint8Ar
   };
 }
 
-/** The opened files of a model, to be listed and closed together. */
+/** The opened files of a model, which are closed together. */
 export class OpenFiles {
   readonly folder: ModelFiles;
   readonly #sources: ByteSource[] = [];
@@ -50,7 +50,7 @@ export class OpenFiles {
     return this.folder.has(name) ? this.open(name) : undefined;
   }
 
-  /** A file without which the others can't be read. */
+  /** A file that the others need. */
   need(name: string, hint: string): ByteSource {
     if (this.folder.has(name)) return this.open(name);
     const details = { op: `opening ${this.folder.path}`, expected: this.folder.pathOf(name), got: "no such file" };
@@ -101,7 +101,7 @@ const HUGGING_FACE_TOKENIZER = {
   vocabTxt: "vocab.txt",
 } as const;
 
-/** Tokenizer files beside the weights, by the names that a format has for them. */
+/** Tokenizer files beside the weights, by the format's names for them. */
 export function tokenizerFilesIn(
   files: ModelFiles,
   names: { readonly [K in keyof TokenizerFiles]: string } = HUGGING_FACE_TOKENIZER,

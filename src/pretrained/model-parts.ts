@@ -15,40 +15,40 @@ import { loadWeights } from "./weights.js";
 
 /** The parts of a {@link GPT2}. */
 export interface ModelParts extends ComputeOptions {
-  /** The file or folder that it was loaded from. */
+  /** The file or folder it was loaded from. */
   readonly path?: string | undefined;
   readonly backend: Backend;
   readonly config: ModelConfig;
-  /** Arrays of `backend`, one for each name in the tensor table. They are only read, and may be shared by several models. */
+  /** Arrays of `backend`, one for each name in the tensor table. They are only read, so models may share them. */
   readonly weights: ReadonlyMap<string, DeviceArray>;
-  /** Without one the model takes and gives token ids only. */
+  /** Without one, the model takes and returns token ids only. */
   readonly tokenizer?: Tokenizer | undefined;
-  /** Id of `<|endoftext|>`, which separates texts; the tokenizer's if not given. */
+  /** Id of `<|endoftext|>`, which separates texts. Default: the tokenizer's. */
   readonly endOfText?: number | undefined;
-  /** Tokens at which generation stops; `<|endoftext|>` if not given. */
+  /** Tokens that end generation. Default: `<|endoftext|>`. */
   readonly eosTokenIds?: readonly number[] | undefined;
-  /** How tokens are drawn by default. */
+  /** Default sampling settings. */
   readonly sampling?: SamplingSettings | undefined;
-  /** LoRA adapters that requests can choose, by name. */
+  /** LoRA adapters for requests to choose, by name. */
   readonly adapters?: ReadonlyMap<string, LoadedAdapter> | undefined;
-  /** For a task, beside the weights. */
+  /** Task head beside the weights. */
   readonly head?: LoadedHead | undefined;
-  /** Why the backend is not the one that was tried first. */
+  /** Why the first choice of backend could not be used. */
   readonly fallback?: Error | undefined;
   /**
-   * What disposing of the model releases besides its own memory: the backend, where it is the model's alone, or the
-   * weights and adapters. Default nothing.
+   * Releases what the model owns besides its own memory, when it is disposed of: its backend, or weights and adapters. Default:
+   * nothing.
    */
   readonly owned?: Iterable<{ dispose(): void | Promise<void> }> | undefined;
 }
 
 export interface PartsOptions extends ComputeOptions {
-  /** Storage dtype of the weight matrices; by default the file's. */
+  /** Storage dtype of the weight matrices. Default: the file's. */
   readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws {UsageError} no precision, or no storage dtype of keys and values. */
+/** @throws {UsageError} an unknown precision, or storage dtype of keys and values. */
 export function checkCompute({ compute, kv }: ComputeOptions): void {
   const check = (op: string, value: string | undefined, names: readonly string[]): void => {
     if (value === undefined || names.includes(value)) return;
@@ -58,7 +58,7 @@ export function checkCompute({ compute, kv }: ComputeOptions): void {
   check("kv", kv, CACHE_TYPES);
 }
 
-/** @throws {UsageError} a model that reads whole texts, and so generates none. */
+/** @throws {UsageError} the model reads whole texts, and cannot generate. */
 export function needGenerator({ config, path }: Pick<Checkpoint, "config" | "path">): void {
   const { label, attention } = architectureOf(config);
   if (attention === "causal") return;
@@ -67,9 +67,9 @@ export function needGenerator({ config, path }: Pick<Checkpoint, "config" | "pat
 }
 
 /**
- * Brings an opened model into a backend's memory.
+ * Loads an opened model into a backend's memory.
  *
- * @param tokenizer made by this thread while others read and convert the weights.
+ * @param tokenizer makes the tokenizer on this thread, while others read and convert the weights.
  */
 export async function loadParts(
   checkpoint: Checkpoint,
@@ -98,7 +98,7 @@ export async function loadParts(
   };
 }
 
-/** The parts that `load` makes on a backend of the model's own, which is disposed of with it, or at once if that fails. */
+/** Runs `load` on a backend that the model then owns. Disposes of the backend if that fails. */
 export async function withOwnBackend<Parts extends object>(
   chosen: ChosenBackend,
   load: (chosen: ChosenBackend) => Promise<Parts>,
@@ -111,13 +111,14 @@ export async function withOwnBackend<Parts extends object>(
   }
 }
 
-/** Sampling settings of a model, if its files have some. @throws {CheckpointError} a value is out of range. */
+/** Sampling settings from a model's files, if any. @throws {CheckpointError} a value is out of range. */
 function samplingOf({ sampling, path }: Checkpoint): SamplingSettings | undefined {
   if (sampling === undefined) return undefined;
   try {
     return samplingSettings(sampling);
   } catch (cause) {
     if (!(cause instanceof UsageError)) throw cause;
-    throw new CheckpointError({ op: `reading ${path}: generation_config.json`, got: cause.message, cause });
+    const { op, ...rest } = cause.details;
+    throw new CheckpointError({ op: `reading ${path}: generation_config.json: ${op}`, ...rest, cause });
   }
 }

@@ -11,8 +11,8 @@ import type { SentenceModules } from "./sentence-modules.js";
 export interface ModelToSave {
   readonly config: ModelConfig;
   /**
-   * Every tensor of `tensorTable(config)` once, in any order, in memory or still in another file; each is written before
-   * the next is taken.
+   * Every tensor of `tensorTable(config)` once, in any order, in memory or in another file. Each one is written before the next
+   * is requested.
    */
   readonly tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>;
   /** The head of a classifier or regressor, with `score.weight` among the tensors. Hugging Face only. */
@@ -21,13 +21,13 @@ export interface ModelToSave {
   readonly tokenizer?: Tokenizer | undefined;
   /** The same for a BERT. */
   readonly wordPiece?: EncoderTokenizer | undefined;
-  /** How vectors of texts are made: files of sentence-transformers beside the weights, or a key of GGUF. */
+  /** How to make embeddings: files of sentence-transformers beside the weights, or a key of GGUF. */
   readonly sentence?: SentenceModules | undefined;
-  /** Hugging Face: the tokenizer's original files, copied in place of generated ones. */
+  /** Hugging Face: the tokenizer's original files, copied instead of generated ones. */
   readonly tokenizerFiles?: readonly string[] | undefined;
-  /** Tokens that end a text, none if empty; the tokenizer's if not given. */
+  /** Tokens that end a text, none if empty. Default: the tokenizer's. */
   readonly eosTokenIds?: readonly number[] | undefined;
-  /** The token that starts a text; without `eosTokenIds` too the tokenizer's, else none. */
+  /** The token that starts a text. Default: the tokenizer's if `eosTokenIds` is not given either, else none. */
   readonly bosTokenId?: number | undefined;
   /** Hugging Face: sampling settings for generation_config.json. */
   readonly sampling?: StoredSampling | undefined;
@@ -39,18 +39,18 @@ export interface ModelToSave {
 export type SaveFormat = Extract<FormatName, "huggingface" | "llm.c" | "gguf">;
 
 export interface SaveOptions {
-  /** By the target's name if not given: `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
+  /** Default: by the target's name, `.gguf`, `.bin` (llm.c), else a Hugging Face folder. */
   readonly format?: SaveFormat | undefined;
-  /** f32 by default. Vectors stay in f32 in GGUF; other formats hold everything in one type. */
+  /** Default f32. GGUF keeps vectors in f32; other formats have one dtype for everything. */
   readonly dtype?: WeightType | undefined;
-  /** Hugging Face: start another file where one would hold more than this. One file by default. */
+  /** Hugging Face: most bytes of tensors in a file. Default: one file. */
   readonly maxShardBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with how many of how many bytes of the weights are written. */
+  /** Called with the number of bytes of weights written so far, and in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** The tokens that start and end a model's texts: its own, else its tokenizer's. */
+/** The tokens that start and end texts: the model's, else its tokenizer's. */
 export function specialTokensOf({
   bosTokenId,
   eosTokenIds,

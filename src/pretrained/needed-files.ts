@@ -7,10 +7,10 @@ import { FORMATS, type Format, type NeededFiles } from "./formats.js";
 /** A LoRA adapter in PEFT's layout. */
 const ADAPTER = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
 
-/** Files that `gpt2 finetune` leaves beside an adapter: the names of its labels, its template. */
+/** Files that `gpt2 finetune` writes beside an adapter: label names and template. */
 const BESIDE_ADAPTER = ["classifier.json", "template.json"];
 
-/** The files that models of all formats, and adapters, are made of. */
+/** The files of models in all formats, and of adapters. */
 export const MODEL_LAYOUT: ModelLayout = {
   select(files, wanted) {
     const there = files.filter(isFilePath);
@@ -43,10 +43,10 @@ export const MODEL_LAYOUT: ModelLayout = {
   },
 };
 
-/** Weights by their usual names. A pattern would take other things too: `optimizer.pt`. */
+/** Usual names of weight files. A pattern would match others too, such as `optimizer.pt`. */
 const namesOf = ({ detect }: Format): string[] => detect.inFolder.filter((name) => typeof name === "string");
 
-/** The files beside a file of weights, by its format, where that is known by name. */
+/** The files beside a weight file, if its name tells the format. */
 function neededBy(file: string): NeededFiles {
   const name = file.slice(folderOf(file).length);
   if (name === ADAPTER.weights) return { config: { file: ADAPTER.config, required: true }, beside: BESIDE_ADAPTER };
@@ -55,7 +55,7 @@ function neededBy(file: string): NeededFiles {
 }
 
 function selection(weights: string, there: readonly string[], open: string): FileSelection {
-  // What describes it lies in the same folder.
+  // Its description is in the same folder.
   const folder = folderOf(weights);
   const needed = neededBy(weights);
   const described = needed.config && folder + needed.config.file;

@@ -8,22 +8,22 @@ import { openFile, openFolder } from "./identify.js";
 import type { ModelFiles } from "./model-files.js";
 
 export interface FileAccess {
-  /** Maps a whole file into memory, as a {@link Backend} may; without it files are read range by range. */
+  /** Maps a whole file into memory, as a {@link Backend} may. Without it, files are read range by range. */
   mapFile?(path: string): MappedFile | undefined;
 }
 
 /**
- * Opens a model on disk, of any of the formats in `FORMATS`: a folder or a file. Only headers are read; tensors are read,
- * or used in place, on demand. Close it when done.
+ * Opens a model on disk, a folder or file in one of `FORMATS`. Reads only headers; tensors are read, or used in place, on
+ * demand. Close it when done.
  *
- * @throws {CheckpointError} there is nothing there, it is of another format, or it is malformed.
+ * @throws {CheckpointError} the path does not exist, or the model has another format or is malformed.
  * @throws {ConfigError} the configuration describes another architecture, or a variant that is not supported.
  */
 export async function openCheckpoint(path: string, access: FileAccess = {}): Promise<Checkpoint> {
   try {
     return await openAt(path, access);
   } catch (error) {
-    // A kill while it was written may have left its last files beside their place.
+    // If writing it was killed, its last files may not be in their place yet.
     if (!(await recover(path))) throw error;
     return openAt(path, access);
   }

@@ -1,28 +1,28 @@
 import { UsageError } from "../errors.js";
 
-/** How the next token is drawn from the model's distribution. The steps are taken in this order. */
+/** How to draw the next token from the model's distribution. The steps are taken in this order. */
 export interface SamplingOptions {
   /**
-   * Logits of tokens that are in the text already are divided by this where positive and multiplied where negative
-   * (CTRL, Keskar et al. 2019, section 4.1). 1, the default, changes nothing.
+   * Positive logits of tokens already in the text are divided by this, negative ones multiplied (CTRL, Keskar et al. 2019,
+   * section 4.1). Default 1: no penalty.
    */
   readonly repetitionPenalty?: number | undefined;
-  /** Logits are divided by this. 0 takes the most likely token, and nothing below matters. Default 0.8. */
+  /** Logits are divided by this. 0 takes the likeliest token, and the options below do not matter. Default 0.8. */
   readonly temperature?: number | undefined;
-  /** Keep only this many of the most likely tokens; 0 keeps all. Default 40. */
+  /** Keep only this many of the likeliest tokens; 0 keeps all. Default 40. */
   readonly topK?: number | undefined;
   /**
-   * Of what is left, keep the most likely tokens that together reach this probability, the one that crosses it included
-   * (nucleus sampling, Holtzman et al. 2019). 1, the default, keeps all.
+   * Of the remaining tokens, keep the likeliest ones that together reach this probability, including the one that crosses it
+   * (nucleus sampling, Holtzman et al. 2019). Default 1: keep all.
    */
   readonly topP?: number | undefined;
-  /** Of what is left, keep tokens at least this many times as likely as the likeliest. 0, the default, keeps all. */
+  /** Of the remaining tokens, keep those at least this many times as likely as the likeliest. Default 0: keep all. */
   readonly minP?: number | undefined;
 }
 
 export type SamplingSettings = { readonly [K in keyof SamplingOptions]-?: number };
 
-/** The released code's samples were made with top-k 40; a small model writes better a little below temperature 1. */
+/** The released samples used top-k 40. Small models write better at a temperature a little below 1. */
 export const SAMPLING_DEFAULTS: SamplingSettings = {
   repetitionPenalty: 1,
   temperature: 0.8,
@@ -39,7 +39,7 @@ const RULES: { readonly [K in keyof SamplingSettings]: readonly [rule: string, h
   minP: ["a number from 0 to 1", (x) => x >= 0 && x <= 1],
 };
 
-/** The options with their defaults, or those of a model. @throws {UsageError} a value out of range. */
+/** Completes the options with their defaults, or a model's. @throws {UsageError} a value is out of range. */
 export function samplingSettings(
   options: SamplingOptions,
   defaults: SamplingSettings = SAMPLING_DEFAULTS,

@@ -12,8 +12,8 @@ import type { ModelToSave, SaveFormat, SaveOptions } from "./model-to-save.js";
 export const SAVE_FORMATS = FORMATS.filter(({ write }) => write).map(({ name }) => name as SaveFormat);
 
 /**
- * Writes a model, all its files at once or none, never holding more of it in memory than the tensor at hand. In a folder
- * that exists, older weights are removed and other files are left alone.
+ * Writes a model, all of its files or none, with one tensor in memory at a time. In an existing folder, older weights are
+ * removed and other files stay.
  *
  * @param path a folder for Hugging Face, else a file.
  * @returns paths of the files that were written, the weights' first where they are one file.
@@ -51,10 +51,10 @@ export async function saveCheckpoint(path: string, model: ModelToSave, options: 
   return written.map((file) => join(path, file));
 }
 
-/** Weights of an earlier save, which may have been in another number of files. */
+/** Weights of an earlier save, which may have had another number of files. */
 const WEIGHTS = /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
 
-/** The format that a target's name means. @throws {UsageError} a name that is a format's which can't be written. */
+/** The format of a target, by its name. @throws {UsageError} that format cannot be written. */
 export function formatOfName(path: string): Format {
   const named = FORMATS.find(({ write }) => write?.extension !== undefined && path.endsWith(write.extension));
   if (named !== undefined) return named;
@@ -67,7 +67,7 @@ export function formatOfName(path: string): Format {
   });
 }
 
-/** @throws {UsageError} the format can't hold the type. */
+/** @throws {UsageError} the format cannot hold the dtype. */
 export function checkType({ title, write }: Format, dtype: WeightType | undefined): void {
   if (dtype === undefined || write!.dtypes.includes(dtype)) return;
   const hint = "docs/models.md lists which types each format has";

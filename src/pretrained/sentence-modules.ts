@@ -3,16 +3,16 @@ import { isJsonObject, type JsonObject, parsePythonJson } from "../checkpoint/st
 import { ConfigError } from "../errors.js";
 import { quote } from "../util/quote.js";
 
-/** How a model of sentence-transformers makes one vector of a text, as the files beside its weights say. */
+/** How a sentence-transformers model makes one vector of a text, from the files beside its weights. */
 export interface SentenceModules {
   readonly pooling: Pooling;
   /** Whether vectors are scaled to length 1. */
   readonly normalize: boolean;
-  /** Texts are cut to so many tokens; undefined for the model's context. */
+  /** Number of tokens to which texts are truncated; undefined for the model's context. */
   readonly maxLength: number | undefined;
 }
 
-/** A small file of the model's folder by its path in it; undefined if it is not there. */
+/** Reads a small file of the model's folder; undefined if it does not exist. */
 export type ReadSmallFile = (path: string) => Uint8Array | undefined;
 
 const POOLINGS: Readonly<Record<string, Pooling>> = {
@@ -24,9 +24,9 @@ const POOLINGS: Readonly<Record<string, Pooling>> = {
 const MODES: Readonly<Record<string, Pooling>> = { mean: "mean", cls: "first", lasttoken: "last" };
 
 /**
- * Reads modules.json and the files of the modules that it lists; undefined if there is none.
+ * Reads modules.json and the files of its modules; undefined if there is none.
  *
- * @throws {ConfigError} a module that is not known, or a way of pooling that is not the mean, the first or the last token.
+ * @throws {ConfigError} a module is unknown, or pooling is not by the mean, the first or the last token.
  */
 export function readSentenceModules(read: ReadSmallFile): SentenceModules | undefined {
   const file = parseModules(read);
@@ -50,7 +50,7 @@ export function readSentenceModules(read: ReadSmallFile): SentenceModules | unde
   return { pooling: pooling ?? "mean", normalize, maxLength };
 }
 
-/** The files of these modules by their paths in a folder, as sentence-transformers reads them. */
+/** The modules' files for sentence-transformers, by their paths in a folder. */
 export function sentenceModuleFiles(
   { pooling, normalize, maxLength }: SentenceModules,
   width: number,

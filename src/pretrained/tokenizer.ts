@@ -5,9 +5,9 @@ import type { Checkpoint } from "./checkpoint.js";
 type WithVocabulary = Pick<Checkpoint, "path" | "config">;
 
 /**
- * The tokenizer in the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none.
+ * The tokenizer from the weights' file or beside it, else GPT-2's if it has as many tokens as the model, else none.
  *
- * @throws {TokenizerError} it is malformed, of another kind, or has tokens that the model does not have.
+ * @throws {TokenizerError} it is malformed or of another kind, or has tokens that the model lacks.
  */
 export async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
   const own = (await checkpoint.loadTokenizer?.()) ?? (await tokenizerBeside(checkpoint));
@@ -21,21 +21,20 @@ async function tokenizerBeside({ config, tokenizerFiles = {} }: Checkpoint): Pro
   return (await import("#node/tokenizer/files.js")).loadTokenizer(file);
 }
 
-/** GPT-2's vocabulary; some checkpoints pad it, up to the next multiple of 128. */
+/** The size of GPT-2's vocabulary. Some checkpoints pad it up to the next multiple of 128. */
 const GPT2_VOCABULARY = 50257;
 const GPT2_VOCABULARY_PADDED = 50304;
 
-/** For a model that comes without one: GPT-2's, if it has as many tokens as the model. */
+/** For a model without a tokenizer: GPT-2's, if it has as many tokens as the model. */
 export async function defaultTokenizer({ vocabSize }: { readonly vocabSize: number }): Promise<Tokenizer | undefined> {
   if (vocabSize < GPT2_VOCABULARY || vocabSize > GPT2_VOCABULARY_PADDED) return undefined;
   return (await import("../tokenizer/gpt2.js")).gpt2Tokenizer();
 }
 
 /**
- * The tokenizer for a model: without added tokens that the model has no rows for, and decoding rows that no token has to
- * nothing.
+ * Fits a tokenizer to a model: removes added tokens that the model has no rows for, and decodes rows without a token to nothing.
  *
- * @throws {TokenizerError} it has other tokens that the model does not have.
+ * @throws {TokenizerError} it has other tokens that the model lacks.
  */
 export async function fitTokenizer({ path, config }: WithVocabulary, tokenizer: Tokenizer): Promise<Tokenizer> {
   const { vocabSize } = config;

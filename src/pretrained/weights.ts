@@ -9,19 +9,19 @@ import { isWeightType } from "../dtype/stored.js";
 import { fillWeights, type Placed, type WeightAccess } from "./fill-weights.js";
 
 export interface LoadWeightsOptions {
-  /** The backend's ways to use weights in place and to convert them on another thread; default its own. */
+  /** The backend's ways to use weights in place and to convert them on another thread. Default: its own. */
   readonly access?: WeightAccess | undefined;
-  /** Storage dtype of the matrices ({@link heldAs}); by default the file's. */
+  /** Storage dtype of the matrices ({@link heldAs}). Default: the file's. */
   readonly dtype?: WeightType | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The weights of a model as arrays of a backend, by tensor name: used where they are if they have the right type and layout there,
- * the others converted a piece at a time.
+ * Loads a model's weights as arrays of a backend, by tensor name. Tensors with the right dtype and layout are used in place, the
+ * others are converted a piece at a time.
  *
- * @throws {CheckpointError} a value is NaN or infinite, or too large for the type.
- * @throws {UsageError} weights can't be held in `dtype`.
+ * @throws {CheckpointError} a value is NaN, infinite, or too large for the dtype.
+ * @throws {UsageError} weights cannot be stored in `dtype`.
  */
 export async function loadWeights(
   backend: Backend,
@@ -45,13 +45,13 @@ export async function loadWeights(
   return new Map(placed.map(({ tensor, array }) => [tensor.name, array]));
 }
 
-/** The storage dtype of each tensor once loaded, for a model whose weights are to be `dtype`, or as in the file. */
+/** The storage dtype of each tensor in memory, for a model whose weights are to be `dtype`, or as in the file. */
 export function storageTypes(config: ModelConfig, dtype?: WeightType): (tensor: StoredTensor) => WeightType {
   const alwaysF32 = new Set(tensorTable(config).flatMap(({ name, f32 }) => (f32 ? [name] : [])));
   return (tensor) => (alwaysF32.has(tensor.name) ? "f32" : heldAs(tensor, dtype ?? usableType(tensor)));
 }
 
-/** The dtype that a tensor stays in by default: its file's type, or for types that only files have the closest. */
+/** The default storage dtype of a tensor: its file's, or the closest one for dtypes that only files have. */
 function usableType({ dtype }: StoredTensor): WeightType {
   if (isWeightType(dtype)) return dtype;
   return dtype === "f64" ? "f32" : "q8_0";
@@ -59,10 +59,10 @@ function usableType({ dtype }: StoredTensor): WeightType {
 
 /** Tensors start on a cache line. */
 const LINE = 64;
-/** Bytes allocated at a time, unless one tensor takes more: arrays of Node 20 end at 4 GiB. */
+/** Bytes allocated at a time, unless one tensor takes more: arrays in Node 20 have at most 4 GiB. */
 const BLOCK_BYTES = 2 ** 30;
 
-/** Memory for the tensors: few large blocks, as large ones are given huge pages. */
+/** Allocates memory for the tensors in few large blocks, which get huge pages. */
 function allocate(backend: Backend, tensors: readonly (readonly [StoredTensor, WeightType])[]): Placed[] {
   return [...new Set(tensors.map(([, type]) => type))].flatMap((type) => {
     const ofType = tensors.filter((entry) => entry[1] === type).map(([tensor]) => tensor);
@@ -82,7 +82,7 @@ function allocate(backend: Backend, tensors: readonly (readonly [StoredTensor, W
   });
 }
 
-/** The tensors in order, in groups that each fit a block. */
+/** Groups the tensors, in order, so that each group fits a block. */
 function blocksOf(tensors: readonly StoredTensor[], type: WeightType): StoredTensor[][] {
   const blocks: StoredTensor[][] = [];
   let room = 0;
@@ -98,7 +98,7 @@ function blocksOf(tensors: readonly StoredTensor[], type: WeightType): StoredTen
   return blocks;
 }
 
-/** Elements that end on a cache line: as many blocks as there are bytes in one certainly do. */
+/** A number of elements that ends on a cache line: as many blocks as a line has bytes. */
 function paddedSize(type: WeightType, size: number): number {
   const { block, bytes } = DTYPES[type];
   const multiple = block > 1 ? block * LINE : LINE / bytes;

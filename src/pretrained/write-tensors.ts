@@ -18,19 +18,19 @@ export interface Place {
 export interface WriteTensorsJob {
   /** The target's name in messages. */
   readonly path: string;
-  /** Of every tensor of the model. */
+  /** Layouts of all tensors of the model. */
   readonly places: readonly Place[];
   readonly tensors: Iterable<TensorSource> | AsyncIterable<TensorSource>;
   readonly write: (file: string, bytes: Uint8Array, position: number) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the bytes that are written. */
+  /** Called with the number of bytes written. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /**
- * Writes tensors as they come, in pieces of about 1 MiB.
+ * Writes tensors as they arrive, in pieces of about 1 MiB.
  *
- * @throws {CheckpointError} a tensor is missing, unknown, of the wrong shape, or holds values that its type cannot.
+ * @throws {CheckpointError} a tensor is missing, unknown, of the wrong shape, or has values that its dtype cannot hold.
  */
 export async function writeTensors({ path, places, tensors, write, signal, onBytes }: WriteTensorsJob): Promise<void> {
   const left = new Map(places.map((place) => [place.spec.name, place]));

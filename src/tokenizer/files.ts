@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TokenizerError } from "../errors.js";
+import { readError } from "../util/file-errors.js";
 import { standIn } from "../util/stand-in.js";
 import { writeMergesTxt, writeVocabJson } from "./gpt2-files.js";
 import { readLlmcTokenizer, writeLlmcTokenizer } from "./llmc-file.js";
@@ -60,7 +61,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new TokenizerError({ op, expected: "a file", got: (cause as Error).message, cause });
+    throw readError(cause, op, "a file", TokenizerError);
   }
   const pointer = standIn(bytes);
   if (pointer === undefined) return bytes;

@@ -4,7 +4,7 @@ import { numel } from "../architectures/tensor-spec.js";
 import { type Backend, type DeviceArray, hostFloats } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
 import { openModel } from "../pretrained/load.js";
-import type { LocateOptions } from "../pretrained/locate.js";
+import type { LocateOptions } from "../pretrained/locate-options.js";
 import { loadWeights, storageTypes } from "../pretrained/weights.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
 import type { LoraSettings } from "./lora-settings.js";
@@ -14,11 +14,11 @@ import type { Adaptation, ModelTrainer } from "./model-trainer.js";
 export interface ModelSource extends LocateOptions {
   /** Undefined: the model that comes with the package. */
   readonly name: string | undefined;
-  /** Storage dtype of frozen weights; by default as in the file. */
+  /** Storage dtype of frozen weights. Default: as in the file. */
   readonly dtype?: WeightType | undefined;
 }
 
-/** The shape of a model, and the storage dtypes of its weights once loaded. */
+/** The shape of a model, and the storage dtypes of its weights in memory. */
 export async function describeModel(source: ModelSource): Promise<{ config: ModelConfig; types: ParamTypes }> {
   const checkpoint = await openModel(source.name, source);
   try {
@@ -30,7 +30,7 @@ export async function describeModel(source: ModelSource): Promise<{ config: Mode
   }
 }
 
-/** The frozen weights of a model, in place where they can be. */
+/** The frozen weights of a model, used in place where possible. */
 export async function loadFrozen(backend: Backend, source: ModelSource): Promise<Map<string, DeviceArray>> {
   const checkpoint = await openModel(source.name, source, backend);
   try {
@@ -46,8 +46,8 @@ export async function adaptationOf(backend: Backend, source: ModelSource, lora: 
 }
 
 /**
- * Copies the values of a model into the trained tensors, and returns their names. A task head is copied if it is for the same
- * labels.
+ * Copies the values of a model into the trained tensors, and returns their names. A task head is copied if its labels are the
+ * same.
  */
 export async function copyTrained(source: ModelSource, model: ModelTrainer): Promise<Set<string>> {
   const copied = new Set<string>();

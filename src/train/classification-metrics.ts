@@ -1,22 +1,22 @@
-/** How good a classifier is on texts whose labels are known. */
+/** The quality of a classifier on labelled texts. */
 export interface ClassificationReport {
   readonly texts: number;
   /** Share of texts with the right label. */
   readonly accuracy: number;
-  /** Mean of the labels' F1, those aside that no text has and none was given. */
+  /** Mean F1 over labels that some text has or was given. */
   readonly macroF1: number;
   readonly labels: readonly LabelReport[];
 }
 
 export interface LabelReport {
   readonly label: string;
-  /** Of the texts given this label, the share that have it; 0 if there are none. */
+  /** Share of the texts given this label that have it; 0 if there are none. */
   readonly precision: number;
-  /** Of the texts that have this label, the share given it; 0 if there are none. */
+  /** Share of the texts with this label that were given it; 0 if there are none. */
   readonly recall: number;
-  /** Harmonic mean of the two; 0 if both are 0. */
+  /** Harmonic mean of precision and recall; 0 if both are 0. */
   readonly f1: number;
-  /** Texts that have it. */
+  /** Number of texts with this label. */
   readonly texts: number;
 }
 
@@ -27,7 +27,7 @@ export interface RegressionReport {
 }
 
 /**
- * Accuracy, and precision, recall and F1 by label, as scikit-learn's `classification_report` has them.
+ * Accuracy, and precision, recall and F1 by label, as in scikit-learn's `classification_report`.
  *
  * @param pairs numbers of the labels: the right one, and the one given
  */
@@ -65,7 +65,7 @@ export function regressionReport(pairs: readonly (readonly [expected: number, gi
   return { texts: pairs.length, meanSquaredError: mean((x) => x * x), meanAbsoluteError: mean(Math.abs) };
 }
 
-/** Index of the largest, the first of equal ones. */
+/** Index of the largest value, the first among equals. */
 export function largestIndex(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;

@@ -4,9 +4,9 @@ import type { TrainerOptions } from "./trainer-options.js";
 import type { TrainingData } from "./training-data.js";
 
 /**
- * Settings for a number of epochs: as many steps as they take, with the gaps in the schedule filled from these.
+ * Settings for a number of epochs: as many steps as they take, from which missing settings of the schedule follow.
  *
- * @throws {UsageError} a number of epochs out of range.
+ * @throws {UsageError} the number of epochs is out of range.
  */
 export function inEpochs(
   settings: TrainSettings,

@@ -6,31 +6,31 @@ import type { BestStep } from "./run-checkpoint.js";
 import type { TrainSettings } from "./settings.js";
 import type { TaskReport } from "./task-report.js";
 
-/** What a training run reports, in order. `step` counts the optimizer steps done. */
+/** The events of a training run, in order. `step` counts completed optimizer steps. */
 export type TrainEvent = StartEvent | StepEvent | ValidationEvent | SampleEvent | CheckpointEvent | EndEvent;
 
 export interface StartEvent {
   readonly type: "start";
   readonly step: number;
-  /** It continues a checkpoint, of `step` steps. */
+  /** The run continues a checkpoint of `step` steps. */
   readonly resumed: boolean;
   readonly config: ModelConfig;
   readonly parameters: number;
-  /** Of an adapter in training: how, and how many parameters it has (with what else of the model is trained). */
+  /** For an adapter: its settings, and the number of trained parameters. */
   readonly lora?: LoraSettings;
   readonly trainedParameters?: number;
-  /** For a task: what is learned. */
+  /** The task, if the run trains a task head. */
   readonly head?: TaskHead;
   readonly settings: TrainSettings;
   readonly memory: TrainMemory;
   /** Path of the data. */
   readonly data: string;
-  /** Tokens in the training set, and how often the run goes through them. */
+  /** Tokens in the training set, and the number of passes through them. */
   readonly trainTokens: number;
   readonly epochs: number;
-  /** Of data that is examples: how many, and how many of them had to be cut to the length of a sequence. */
+  /** For examples: their number, and the number truncated to the length of a sequence. */
   readonly examples?: { readonly train: number; readonly val: number; readonly cut: number };
-  /** Tokens of held-out text; undefined where there is none. */
+  /** Tokens of held-out text; undefined without any. */
   readonly valTokens: number | undefined;
   readonly backend: string;
   /** Whether the backend computes products in bf16 faster than in f32. */
@@ -42,14 +42,14 @@ export interface StepEvent {
   readonly step: number;
   /** Mean over the step's targets, nats. */
   readonly loss: number;
-  /** Tokens that were to be predicted: all, or what is learned of examples. */
+  /** Number of predicted tokens: all, or those that the loss mask of examples selects. */
   readonly targets: number;
   readonly lr: number;
   /** Before clipping. */
   readonly gradNorm: number;
-  /** Tokens seen in all. */
+  /** Total number of tokens seen. */
   readonly tokens: number;
-  /** That the step took. */
+  /** Duration of the step. */
   readonly seconds: number;
   readonly tokensPerSecond: number;
   /** Fraction of the backend's multiply-add peak. */
@@ -62,11 +62,11 @@ export interface ValidationEvent {
   /** Mean over `tokens` tokens, nats. */
   readonly loss: number;
   readonly tokens: number;
-  /** Of the original text, where the data set knows its bytes. */
+  /** Bits per byte of the original text, if the data set knows its size. */
   readonly bitsPerByte: number | undefined;
-  /** The lowest so far. */
+  /** Whether it is the lowest so far. */
   readonly best: boolean;
-  /** For a task: how good it is on the held-out texts. `loss` is then the mean over texts, and `tokens` how many they are. */
+  /** For a task: its quality on held-out texts. Then `loss` is the mean over texts, and `tokens` their number. */
   readonly report?: TaskReport;
 }
 
@@ -86,17 +86,17 @@ export interface CheckpointEvent {
 export interface EndEvent {
   readonly type: "end";
   readonly step: number;
-  /** False when it was stopped and can be resumed. */
+  /** False if the run was stopped and can be resumed. */
   readonly finished: boolean;
-  /** The lowest validation loss; its checkpoint is kept. */
+  /** The lowest validation loss, whose checkpoint is kept. */
   readonly best: BestStep | undefined;
-  /** Of training in all. */
+  /** Total training time. */
   readonly seconds: number;
-  /** It stopped because the validation loss no longer improved. */
+  /** The run stopped because the validation loss no longer improved. */
   readonly early?: boolean;
-  /** The step that the finished model is of. */
+  /** The step of the finished model. */
   readonly saved?: number;
-  /** The finished model's folder, or adapter's. */
+  /** The folder of the finished model or adapter. */
   readonly model?: string;
   readonly adapter?: string;
 }

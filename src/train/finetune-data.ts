@@ -37,9 +37,9 @@ export interface FinetuneDataOptions {
   readonly data: string | readonly string[];
   /** Files and folders to hold out. */
   readonly val?: readonly string[] | undefined;
-  /** Share of documents or examples to hold out, if `val` names none; default 0.1. */
+  /** Share of documents or examples to hold out if `val` is not given. Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** For JSONL: how a line becomes a text; see {@link Template}. */
+  /** How a line of JSONL becomes a text: see {@link Template}. */
   readonly template?: Template | undefined;
   /**
    * Learn labels, by a head in place of the vocabulary's, from JSONL of `{ "text", "label" }`; of tokens from `{ "tokens", "tags" }`;
@@ -69,10 +69,10 @@ export interface NamedTokenizer {
 }
 
 /**
- * The folder of tokens or examples to train on: the one given, or `out/data`, prepared from the inputs. Lines of JSONL that
- * have a `text` and no field of a template are documents.
+ * The folder of tokens or examples to train on: the given one, or `out/data`, prepared from the inputs. Lines of JSONL with a
+ * `text` and no field of a template are documents.
  *
- * @throws {DataError} missing or malformed data; {@link UsageError} `out/data` was made of something else.
+ * @throws {DataError} data is missing or malformed; {@link UsageError} `out/data` was made from other inputs.
  */
 export async function finetuneData(
   out: string,
@@ -141,7 +141,7 @@ function checkSame(folder: string, inputs: readonly string[], { template, task }
   return folder;
 }
 
-/** By the first line of the first JSONL file. @throws {DataError} examples and text together. */
+/** Decides by the first line of the first JSONL file. @throws {DataError} examples and text are mixed. */
 export async function areExamples(inputs: readonly Input[], template: Template | undefined): Promise<boolean> {
   const { files } = listInputs(inputs);
   const [text] = files.filter(({ format }) => format === "text");
@@ -161,7 +161,7 @@ async function hasExamples(file: Parameters<typeof readLines>[0][number]): Promi
   for await (const { record } of readLines([file])) {
     const template = templateFor(record);
     if (template) return isChat(template) || !("text" in record);
-    // Reading it as examples says what is expected.
+    // Reading it as examples reports what is expected.
     return !("text" in record);
   }
   return false;

@@ -39,9 +39,9 @@ const TEXTS = 32;
 const EPOCHS = 3;
 
 /**
- * What differs from training a model from nothing: small learning rates (an adapter takes ten times those of the model
- * itself), little or no decay, a longer memory for squares as steps are few; validation on all that is held out, an end
- * when it does not become better, and the best model kept; documents that do not see each other.
+ * Differences from training from scratch: small learning rates (ten times larger for an adapter than for the model itself),
+ * little or no decay, a longer memory for mean squares because steps are few; validation on all held-out data, stopping when
+ * it no longer improves, and keeping the best model; documents that do not see each other.
  */
 export function finetuneDefaults(
   config: ModelConfig,
@@ -63,7 +63,7 @@ export function finetuneDefaults(
   };
 }
 
-/** For texts with labels: sequences as long as the longest of them, as many as hold some 32 texts. */
+/** For labelled texts: sequences as long as the longest text, as many as hold about 32 texts. */
 export function taskDefaults(
   { nCtx }: ModelConfig,
   { splits: { train, val } }: LabelledInfo,
@@ -76,8 +76,8 @@ export function taskDefaults(
 }
 
 /**
- * A Trainer for fine-tuning a model, or with `lora` for training an adapter to it: on text; on JSONL of prompts and completions
- * or of chats, with a loss mask; with `task` on texts with labels. Data is prepared in `out/data`. Settings default to
+ * Makes a Trainer that fine-tunes a model, or with `lora` trains an adapter: on text; on JSONL of prompts and completions or of
+ * chats, with a loss mask; with `task`, on labelled texts. Data is prepared in `out/data`. Settings default to
  * {@link finetuneDefaults} and three epochs.
  *
  *     const { backend } = await chooseBackend();
@@ -91,7 +91,7 @@ export async function finetune(options: FinetuneOptions): Promise<Trainer> {
   const { data, val, valFraction, template, task, onPrepare, signal, ...others } = options;
   const { maxLength: longest, ...rest } = others;
   const given = rest.settings ?? {};
-  // Without validations nothing is held out that would then be neither learned nor scored.
+  // Without validations nothing is held out: it would be neither learned nor scored.
   const fraction = valFraction ?? (given.valEvery === 0 ? 0 : undefined);
   const maxLength = longest ?? given.seqLength;
   const requested = { val, valFraction: fraction, template, task, maxLength, onPrepare, signal };
@@ -99,7 +99,7 @@ export async function finetune(options: FinetuneOptions): Promise<Trainer> {
   if (rest.resume) return Trainer.create({ ...rest, data: await prepare() });
   const { config } = await describeModel({ ...rest.locate, name: rest.from });
   const lora = rest.lora !== undefined;
-  // Checked before data is prepared, which may take long.
+  // Checked before the data is prepared, which may take long.
   if (rest.lora) loraSettings(rest.lora, config);
   const folder = await prepare();
   const labelled = folder !== undefined && isFolder(folder) ? readLabelledInfo(folder) : undefined;

@@ -3,10 +3,10 @@ import { adaptableLayers } from "../architectures/lora.js";
 import { architectureOf } from "../architectures/registry.js";
 
 /**
- * Floating-point operations of training on one token: 6 for each parameter that multiplies (the tied table counts once,
- * as the head; positions not at all), and 12 C for each key a token attends to in each layer. For frozen parameters 4, as
- * they have no gradients; an adapter's own are too few to count. Recomputing the blocks adds their forward pass, a third
- * of 6 and of 12.
+ * Floating-point operations of training on one token: 6 for each parameter that multiplies (a tied table counts once, as the
+ * head; positions do not count), and 12 C for each key that a token attends to in each layer. A frozen parameter takes 4,
+ * because it has no gradient; an adapter's own parameters are too few to count. Recomputing the blocks adds their forward
+ * pass, a third of 6 and of 12.
  */
 export function trainFlopsPerToken(
   config: ModelConfig,
@@ -20,7 +20,7 @@ export function trainFlopsPerToken(
   return (parts + recomputed) * matrices + parts * V * C + (12 + 2 * recomputed) * C * keysPerToken(config, T);
 }
 
-/** Keys that a token of a sequence attends to on average, of all layers together. */
+/** Number of keys that a token of a sequence attends to on average, summed over layers. */
 function keysPerToken(config: ModelConfig, T: number): number {
   const { window } = architectureOf(config);
   let keys = 0;

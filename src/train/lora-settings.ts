@@ -17,7 +17,7 @@ import { checkOptionNames } from "../util/nearest.js";
 export const LORA_EXTRAS = ["norms", "biases"] as const;
 export type LoraExtra = (typeof LORA_EXTRAS)[number];
 
-/** How an adapter is trained; saved in checkpoints. */
+/** Settings for training an adapter, which are saved in checkpoints. */
 export interface LoraSettings {
   /** Inner width of the added matrices, r. */
   readonly rank: number;
@@ -29,7 +29,7 @@ export interface LoraSettings {
   readonly dropout: number;
   /** The linear layers of each block that are adapted, by name. */
   readonly targets: readonly LoraTarget[];
-  /** Vectors trained as well: layer norms, biases. */
+  /** Vectors to train as well: layer norms, biases. */
   readonly extras: readonly LoraExtra[];
 }
 
@@ -37,7 +37,7 @@ export interface LoraSettings {
 const ALL_LINEAR = "all-linear";
 
 /**
- * Every linear layer is adapted, where PEFT's default for GPT-2 is attn.c_attn alone: at the same number of parameters it
+ * Every linear layer is adapted, while PEFT's default for GPT-2 is only attn.c_attn: with the same number of parameters this
  * learns better (Dettmers et al. 2023, "QLoRA", figure 2; docs/finetuning.md has our own figures). alpha is twice the rank.
  */
 export const LORA_DEFAULTS: LoraSettings = {
@@ -49,18 +49,18 @@ export const LORA_DEFAULTS: LoraSettings = {
   extras: [],
 };
 
-/** Which architecture's linear layers are meant. */
+/** The architecture whose linear layers are meant. */
 type WithArchitecture = Pick<ModelConfig, "architecture">;
 
 const A_GPT2: WithArchitecture = { architecture: "gpt2" };
 
-/** A linear layer's name as PEFT has it, without its parent's: of GPT-2 `c_proj` is both attention's and the MLP's. */
+/** A linear layer's name in PEFT, without its parent's: in GPT-2, `c_proj` is in attention and in the MLP. */
 const shortName = (target: LoraTarget): string => target.slice(target.lastIndexOf(".") + 1);
 
 /**
  * Targets by name (this package's, PEFT's, or `all-linear`), in the model's order.
  *
- * @throws {UsageError} none, or an unknown name.
+ * @throws {UsageError} there is none, or a name is unknown.
  */
 export function parseTargets(names: readonly string[], config: WithArchitecture = A_GPT2): LoraTarget[] {
   const targets = loraTargets(config);
@@ -76,10 +76,10 @@ export function parseTargets(names: readonly string[], config: WithArchitecture 
 }
 
 /**
- * Settings with every gap filled.
+ * Completes the settings with their defaults.
  *
- * @param config of the model that the adapter is for; a GPT-2's by default
- * @throws {UsageError} a value out of range, or a target that the model does not have.
+ * @param config the configuration of the adapter's model. Default: a GPT-2's
+ * @throws {UsageError} a value is out of range, or the model lacks a target.
  */
 export function loraSettings(partial: Partial<LoraSettings> = {}, config: WithArchitecture = A_GPT2): LoraSettings {
   checkOptionNames("LoRA settings", partial, LORA_DEFAULTS);

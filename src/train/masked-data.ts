@@ -9,16 +9,16 @@ import { type FillBatch, type HostBatch, hostBatch } from "./host-batch.js";
 import type { TrainSettings } from "./settings.js";
 
 /**
- * Running text as BERT's examples: `[CLS] A [SEP]`, or for a model that learns next sentences `[CLS] A [SEP] B [SEP]`, where B
- * follows A in the text or, half the time, comes from elsewhere; with tokens masked.
+ * Running text as examples for BERT, with masked tokens: `[CLS] A [SEP]`, or for a model that learns next sentences
+ * `[CLS] A [SEP] B [SEP]`, where B follows A in the text or, half of the time, comes from elsewhere.
  */
 
 const LABELS = { order: 0x6e657874, mask: 0x6d61736b, copy: 0x636f7079 } as const;
 
-/** Tokens of an example that are not text. */
+/** Number of special tokens in an example. */
 export const exampleMarks = ({ nextSentence }: BertConfig): number => (nextSentence ? 3 : 2);
 
-/** The tokenizer of a model that is trained on data with this one. */
+/** The tokenizer of a model trained on data that was made with `text`. */
 export function encoderTokenizer(json: string, name: string): string {
   return writeTokenizerJson(withEncoderTokens(readTokenizerJson(json, name)));
 }
@@ -31,7 +31,7 @@ export interface MaskedDataOptions {
   readonly path: string;
 }
 
-/** Turns batches of running text into masked ones. */
+/** Turns batches of running text into masked batches. */
 export class MaskedData {
   readonly #config: BertConfig;
   readonly #settings: TrainSettings;
@@ -40,8 +40,8 @@ export class MaskedData {
   readonly #ids: { readonly cls: number; readonly sep: number; readonly mask: number };
 
   /**
-   * @throws {DataError} there is no tokenizer beside the data; {@link UsageError} passes of one sequence, without another to take a
-   *   second text from; sequences too short.
+   * @throws {DataError} there is no tokenizer beside the data; {@link UsageError} passes have a single sequence, so there is no
+   *   other to take a second text from, or sequences are too short.
    */
   constructor({ config, settings, tokenizer, path }: MaskedDataOptions) {
     if (tokenizer === undefined) {
@@ -68,14 +68,14 @@ export class MaskedData {
       throw new UsageError({ op: "training: seqLength", expected: "at least 16", got: String(seqLength) });
   }
 
-  /** Tokens of running text in a sequence. */
+  /** Number of tokens of running text in a sequence. */
   get textLength(): number {
     return this.#settings.seqLength - exampleMarks(this.#config);
   }
 
   /**
-   * @param text fills batches of running text, of `textLength` tokens a sequence
-   * @param copies in how many ways each text is masked; 0: a new one each time
+   * @param text fills batches of running text, with `textLength` tokens per sequence
+   * @param copies number of ways to mask each text; 0: a new way each time
    */
   filler(text: FillBatch, copies: number): FillBatch {
     return (pass, batch) => {
@@ -94,7 +94,7 @@ export class MaskedData {
     };
   }
 
-  /** Random numbers of an example: of its pass, or of its text. */
+  /** The random numbers of an example, by its pass or by its text. */
   #random(pass: number, b: number, copies: number, seed: number): RandomStream {
     if (copies === 0) return new RandomStream(deriveKey(seed, LABELS.order, pass, b), LABELS.mask);
     const T = this.textLength;
@@ -103,7 +103,7 @@ export class MaskedData {
     return new RandomStream(deriveKey(text, copy), LABELS.mask);
   }
 
-  /** Each slot sees itself alone, and has no target. */
+  /** Each token sees only itself, and has no target. */
   #leaveEmpty({ tokens, first }: HostBatch, b: number): void {
     const T = this.#settings.seqLength;
     for (let n = b * T; n < (b + 1) * T; n++) [tokens[n], first[n]] = [0, n];
@@ -139,7 +139,7 @@ export class MaskedData {
     return maskTokens(tokens, targets, places, random, { share, maskId: this.#ids.mask, vocabSize, beginsWord });
   }
 
-  /** Where A ends: after the end of a sentence, if there is one in the middle half. */
+  /** The end of A: after the end of a sentence, if there is one in the middle half. */
   #cut(text: Int32Array, random: RandomStream): number {
     const [from, to] = [Math.floor(text.length / 4), Math.ceil((3 * text.length) / 4)];
     const ends: number[] = [];

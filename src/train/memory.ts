@@ -14,16 +14,16 @@ import type { TrainSettings } from "./settings.js";
 import { samplerMemory } from "./text-sampler.js";
 import { trainedTable, trainOptions } from "./trained-table.js";
 
-/** Memory of a training run in bytes, known before anything is allocated. */
+/** The memory of a training run in bytes, computed before anything is allocated. */
 export interface TrainMemory {
   /** Frozen weights: those of the base model of an adapter. */
   readonly frozen: number;
   /** Trained parameters. */
   readonly parameters: number;
   readonly gradients: number;
-  /** The optimizer's state, and what its step computes with. */
+  /** The optimizer's state, and the temporary memory of its step. */
   readonly optimizer: number;
-  /** Activations of one pass, with the scratch of its backward. */
+  /** Activations of one pass, with temporary memory of its backward pass. */
   readonly activations: number;
   /** Activations of a validation pass. */
   readonly validation: number;
@@ -33,11 +33,11 @@ export interface TrainMemory {
 }
 
 export interface MemoryOptions {
-  /** Memory limit in bytes; by default the free memory of the machine. */
+  /** Memory limit in bytes. Default: the machine's free memory. */
   readonly limit?: number | undefined;
-  /** The adapter to be trained; without it the whole model is. */
+  /** The adapter to train. Without one, the whole model is trained. */
   readonly lora?: LoraSettings | undefined;
-  /** With an adapter: storage dtypes of the model's weights, f32 by default. */
+  /** With an adapter: storage dtypes of the model's weights. Default f32. */
   readonly types?: ParamTypes | undefined;
   /** Task head in place of the output head. */
   readonly head?: TaskHead | undefined;
@@ -81,13 +81,13 @@ function frozenBytes(config: ModelConfig, { extras }: LoraPlan, types?: ParamTyp
   return frozen.reduce((sum, { name, shape }) => sum + byteLength(dtypeOf(name), numel(shape)), 0);
 }
 
-/** 256 GiB: recording Programs of such sizes would not end. */
+/** 256 GiB: recording Programs of such sizes would take forever. */
 const ABSURD = 2 ** 38;
 
 /**
- * A lower bound that needs no Program: three copies of the parameters (AdamW has four), and of each layer and token what its
- * backward pass reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of GELU: 2 F). With an
- * adapter, one copy of half a byte each; with recomputation, one residual stream.
+ * A lower bound that needs no Program: three copies of the parameters (AdamW has four), and for each layer and token the
+ * activations that the backward pass reads (two layer norms, qkv, attention's output, two residual streams: 8 C; both sides of
+ * GELU: 2 F). With an adapter, one copy of half a byte each; with recomputation, one residual stream.
  */
 function smallestPlan(config: ModelConfig, settings: TrainSettings, lora: LoraSettings | undefined): number {
   const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer: L } = config;
@@ -103,7 +103,7 @@ function tooLittle(limit: number, got: string, settings?: TrainSettings, lora?: 
     settings && (lora ? "hold the frozen weights in a smaller type" : "train an adapter (LoRA) only"),
   ].filter((hint) => typeof hint === "string");
   const hint =
-    "Lower the batch size (with the tokens of a step unchanged the result is the same), the sequence length or the model's size";
+    "Lower the batch size (with the same number of tokens per step the result is the same), the sequence length or the model's size";
   return new OutOfMemoryError({
     op: "training",
     expected: `at most ${formatMemory(limit)}, the memory available`,
@@ -112,14 +112,14 @@ function tooLittle(limit: number, got: string, settings?: TrainSettings, lora?: 
   });
 }
 
-/** Memory available to this process: free memory, within the limit of its container. */
+/** Memory available to this process: free memory, up to the limit of its container. */
 export function availableMemory(): number {
   const { availableMemory } = process as { availableMemory?: () => number };
   const available = availableMemory?.() ?? totalmem();
   return available > 0 ? available : totalmem();
 }
 
-/** Memory is sold in binary units. */
+/** Formats memory in binary units. */
 export function formatMemory(bytes: number): string {
   return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

@@ -8,20 +8,20 @@ import type { TrainEvent } from "./events.js";
 export interface ResumePoint {
   /** Optimizer steps done. */
   readonly step: number;
-  /** The validation or sample of that step is still to be done. */
+  /** Whether the validation or sample of that step is still due. */
   readonly unfinished: boolean;
 }
 
 /**
- * metrics.jsonl: one JSON object a line for every event of a run. A resumed run first cuts off the events after its
- * checkpoint, whose steps it repeats, so that the file stays one unbroken curve.
+ * metrics.jsonl: a line of JSON for every event of a run. A resumed run first removes the events after its checkpoint, whose
+ * steps it repeats, so the file stays one unbroken curve.
  */
 export class MetricsFile {
-  /** Step of the last checkpoint event that is kept. */
+  /** Step of the last remaining checkpoint event. */
   readonly lastCheckpoint: number | undefined;
   readonly #file: AppendFile;
 
-  /** @param resume undefined for a new run, which starts the file anew. */
+  /** @param resume undefined for a new run, which starts a new file. */
   constructor(path: string, resume: ResumePoint | undefined) {
     this.lastCheckpoint = existsSync(path) ? cut(path, resume) : undefined;
     this.#file = new AppendFile(path);
@@ -40,7 +40,7 @@ export class MetricsFile {
   }
 }
 
-/** Cuts off the events of steps that will be repeated; returns the step of the last checkpoint before. */
+/** Removes the events of steps that will be repeated. Returns the step of the last checkpoint before them. */
 function cut(path: string, resume: ResumePoint | undefined): number | undefined {
   return typedWriteSync(`writing ${path}`, GPT2Error, () => {
     const { length, lastCheckpoint } = resume ? keptPart(readFileSync(path), resume) : NOTHING;
@@ -58,7 +58,7 @@ interface Kept {
 const NOTHING: Kept = { length: 0, lastCheckpoint: undefined };
 const NEWLINE = 10;
 
-/** The lines before the first that will be rewritten, or that a kill cut short. */
+/** The lines before the first one that will be written again, or that a kill truncated. */
 function keptPart(bytes: Uint8Array, resume: ResumePoint): Kept {
   const decoder = new TextDecoder();
   let lastCheckpoint: number | undefined;

@@ -21,7 +21,7 @@ import { trainedTable, trainOptions } from "./trained-table.js";
 export interface StepResult {
   /** Mean loss over the step's targets, in nats. */
   readonly loss: number;
-  /** Targets that counted. */
+  /** Number of targets. */
   readonly targets: number;
   /** Global norm of the gradients, before clipping. */
   readonly gradNorm: number;
@@ -29,26 +29,25 @@ export interface StepResult {
 }
 
 export interface StepOptions {
-  /** Looked at between passes: an aborted step leaves parameters and optimizer as they were before it. */
+  /** Checked between passes. An aborted step leaves parameters and optimizer unchanged. */
   readonly signal?: AbortSignal | undefined;
-  /** Called after each pass with the passes done. */
+  /** Called after each pass with the number of passes done. */
   readonly onPass?: ((passes: number) => void) | undefined;
 }
 
 /** The adapter of a run and its base model. */
 export interface Adaptation {
   readonly lora: LoraSettings;
-  /** The model's weights, in any storage dtype. Those trained beside the adapter are copied, the others used in place. */
+  /** The model's weights, in any storage dtype. Those that are trained too are copied, the others are used in place. */
   readonly base: ReadonlyMap<string, DeviceArray>;
 }
 
 const DROPOUT_LABEL = 0x64726f70;
 
 /**
- * A model on a backend, with gradients and optimizer state for all of it or for an adapter, and the Programs of one training
- * step. It knows batches and steps; data, files and clocks are the Trainer's. A step is
- * `zeroGradients`, `accumulate` for each pass, `update`: gradients may be changed in between, as by adding up those of
- * several machines.
+ * A model on a backend with gradients and optimizer state, for the whole model or for an adapter, and the Programs of a training
+ * step. It knows batches and steps; the Trainer handles data, files and clocks. A step is `zeroGradients`, `accumulate` for each
+ * pass, `update`. Gradients may be changed in between, for example to add those of several machines.
  */
 export class ModelTrainer {
   readonly config: ModelConfig;
@@ -62,15 +61,15 @@ export class ModelTrainer {
   readonly grads: DeviceArray;
   /** The optimizer's mean gradient. */
   readonly m: DeviceArray;
-  /** Mean squared gradient of what AdamW updates. */
+  /** AdamW's mean squared gradient. */
   readonly v: DeviceArray;
-  /** Each trained tensor's part of `params`, by name, in the table's order; [out, in] for matrices. */
+  /** Each trained tensor's part of `params`, by name, in the table's order. Matrices are [out, in]. */
   readonly trained: ReadonlyMap<string, DeviceArray>;
   /** The model's tensors, trained or not, in the order of its table. */
   readonly weights: ReadonlyMap<string, DeviceArray>;
   /** The adapter, if one is trained. */
   readonly lora: LoraPlan | undefined;
-  /** Task head in place of the output head; its weight is the last of `trained`. */
+  /** Task head in place of the output head. Its weight is the last of `trained`. */
   readonly head: TaskHead | undefined;
   readonly #programOptions: TrainProgramOptions;
   readonly #norm: DeviceArray;
@@ -84,13 +83,13 @@ export class ModelTrainer {
   readonly #task: TaskArrays | undefined;
   readonly #predictions: PredictionArrays | undefined;
   readonly #bindings: Record<string, DeviceArray>;
-  /** Every array that it allocated, some of them twice. */
+  /** All arrays that it allocated, possibly with repetitions. */
   readonly #owned: readonly DeviceArray[];
   #programs!: Programs;
   #loss: Executable | undefined;
 
   /**
-   * @param adaptation without it all of the model is trained; its values are to be written to `weights`
+   * @param adaptation without it, the whole model is trained, and its values have to be written to `weights`
    * @throws {UsageError} sequences are longer than the model's context.
    */
   static async create(
@@ -177,7 +176,7 @@ export class ModelTrainer {
     };
   }
 
-  /** One optimizer step, number `step` from 0; undefined if it was aborted. */
+  /** Makes optimizer step number `step`, from 0; undefined if it was aborted. */
   async step(step: number, fill: FillBatch, options: StepOptions = {}): Promise<StepResult | undefined> {
     await this.zeroGradients();
     const { batches, targets } = this.fillStep(step, fill);
@@ -191,8 +190,8 @@ export class ModelTrainer {
   }
 
   /**
-   * The batches of a step's passes, valid until the next call, and how many of their targets count: each gets an equal part
-   * of the step's loss. At least 1, so that it can be divided by.
+   * The batches of a step's passes, valid until the next call, and the number of their targets, at least 1 to allow division.
+   * Each target has an equal part of the step's loss.
    */
   fillStep(step: number, fill: FillBatch): { batches: readonly HostBatch[]; targets: number } {
     const first = step * this.#batches.length;
@@ -205,8 +204,7 @@ export class ModelTrainer {
   }
 
   /**
-   * Adds the gradients of pass `pass` of step `step`, divided by the step's `targets`; returns the sum of the targets'
-   * losses.
+   * Adds the gradients of pass `pass` of step `step`, divided by the step's `targets`. Returns the sum of the targets' losses.
    */
   async accumulate(step: number, pass: number, batch: HostBatch, targets: number): Promise<number> {
     const { seed } = this.settings;
@@ -221,7 +219,7 @@ export class ModelTrainer {
     return this.#lossOf(targets, pairs);
   }
 
-  /** The sum of the targets' losses in the last run; each pair of texts counts as its share of the targets. */
+  /** The sum of the targets' losses in the last run. Each pair of texts counts as its share of the targets. */
   async #lossOf(targets: number, pairs: number): Promise<number> {
     if (this.#predictions === undefined) return sum(await this.#losses.read());
     const { predicted, next } = await this.#predictions.losses();
@@ -239,8 +237,8 @@ export class ModelTrainer {
   }
 
   /**
-   * Mean loss over the targets of `passes` passes, without dropout, and with a head for a task what it said of each text;
-   * undefined if it was aborted between two.
+   * Mean loss over the targets of `passes` passes, without dropout, and with a task head its predictions; undefined if it was
+   * aborted between passes.
    */
   async evaluate(
     passes: number,
@@ -270,8 +268,8 @@ export class ModelTrainer {
   }
 
   /**
-   * Releases parameters, gradients, the optimizer's state and the memory of Programs once the runs started earlier are done;
-   * the frozen weights of an adapter's model stay. Runs from now on throw {@link DisposedError}.
+   * Releases parameters, gradients, optimizer state and memory of Programs after the current runs. The frozen weights of an
+   * adapter's model stay. Later runs throw {@link DisposedError}.
    */
   dispose(): void {
     for (const executable of [...Object.values(this.#programs), this.#loss]) executable?.dispose();

@@ -4,7 +4,7 @@ import type { Backend, DeviceArray } from "../backend/backend.js";
 import { DataError } from "../errors.js";
 import type { HostBatch } from "./host-batch.js";
 
-/** Buffers of an {@link Objective}: which tokens of a pass are predicted from, and what. */
+/** Buffers of an {@link Objective}: the tokens of a pass to predict from, and the targets. */
 export class PredictionArrays {
   readonly bindings: Record<string, DeviceArray>;
   readonly #predicted: number;
@@ -22,7 +22,7 @@ export class PredictionArrays {
     };
   }
 
-  /** @throws {DataError} more predictions than a pass has room for. */
+  /** @throws {DataError} there are more predictions than a pass has room for. */
   write({ targets, next }: HostBatch): void {
     const used = new Uint8Array(targets.length);
     const index: number[] = [];
@@ -39,7 +39,7 @@ export class PredictionArrays {
         const got = String(index.length - start);
         throw new DataError({ op: "training: a pass", expected: `at most ${capacity} ${what}`, got });
       }
-      // Unused rows read tokens that nothing else reads, and count for nothing.
+      // Unused rows read tokens that nothing else reads, and have no targets.
       while (index.length < start + capacity) index.push(-1);
       while (values.length < start + capacity) values.push(-1);
     };
@@ -63,7 +63,7 @@ export class PredictionArrays {
   }
 }
 
-/** Pairs of texts in batches; at least 1, so that it can be divided by. */
+/** Number of pairs of texts in batches, at least 1 to allow division. */
 export const pairsIn = (batches: readonly HostBatch[]): number =>
   Math.max(
     1,

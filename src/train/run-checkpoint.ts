@@ -21,7 +21,7 @@ import { filesBeside, type TextTokenizer, tokenizerOfText } from "../tokenizer/t
 import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { removeFolderAtomically, writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
-import { readFailure } from "../util/file-errors.js";
+import { readError } from "../util/file-errors.js";
 import { mismatch, type Shape } from "../util/json-shape.js";
 import { recoverAll } from "../util/workspace.js";
 import type { LoraSettings } from "./lora-settings.js";
@@ -31,9 +31,9 @@ import type { TaskReport } from "./task-report.js";
 import { defaultEndOfText } from "./training-data.js";
 
 /**
- * A training checkpoint is a folder that is also a model, a Hugging Face folder in f32 (config.json, model.safetensors,
- * tokenizer.json), or an adapter in PEFT's layout, with the optimizer's moments (optimizer.safetensors) and the run's state
- * (trainer.json) beside it.
+ * A training checkpoint is a folder that is also a model in f32 in Hugging Face's layout (config.json, model.safetensors,
+ * tokenizer.json), or an adapter in PEFT's layout. Beside them it has the optimizer's moments (optimizer.safetensors) and the
+ * run's state (trainer.json).
  * Data order, dropout and initialisation are functions of the seed and a position, so a step number is all their state.
  */
 export interface RunState {
@@ -41,22 +41,22 @@ export interface RunState {
   readonly version: 1;
   /** Optimizer steps done. */
   readonly step: number;
-  /** The run was stopped before the validation or sample due at this step was done. */
+  /** Whether the run was stopped before the validation or sample due at this step. */
   readonly unfinished?: true | undefined;
   readonly settings: TrainSettings;
-  /** The data set's folder and its training tokens: a run is resumed only with the same data. */
+  /** The data set's folder and number of training tokens: a run resumes only with the same data. */
   readonly data: string;
   readonly dataTokens: number;
-  /** Of data that is examples. */
+  /** For examples. */
   readonly dataHash?: string | undefined;
-  /** Of a run that trains an adapter. */
+  /** For a run that trains an adapter. */
   readonly lora?: LoraSettings | undefined;
-  /** The model that the adapter is for: what it was called, null for the package's own, and what it is held in. */
+  /** The adapter's model: its name, null for the package's own, and its storage dtype. */
   readonly base?: { readonly model: string | null; readonly dtype?: WeightType | undefined } | undefined;
-  /** Validations since the best. */
+  /** Number of validations since the best. */
   readonly stale?: number | undefined;
   readonly best?: BestStep | undefined;
-  /** What samples begin with. */
+  /** Prompt of samples. */
   readonly samplePrompt?: string | undefined;
   /** Seconds of training so far. */
   readonly seconds: number;
@@ -66,7 +66,7 @@ export interface RunState {
 export interface BestStep {
   readonly step: number;
   readonly loss: number;
-  /** For a task: how good it was. */
+  /** For a task: its quality. */
   readonly report?: TaskReport;
 }
 
@@ -74,11 +74,11 @@ const STATE_FILE = "trainer.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const TOKENIZER_FILE = "tokenizer.json";
 
-/** So that transformers, and this program, read tokenizer.json as it is: without it a GPT-2 has no prefix space. */
+/** Makes transformers, and this program, read tokenizer.json unchanged: otherwise a GPT-2 has no prefix space. */
 
 export const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}`;
 
-/** Writes the folder whole or not at all. @param tokenizer the text of tokenizer.json */
+/** Writes the folder as a whole or not at all. @param tokenizer the text of tokenizer.json */
 export async function saveRun(path: string, trainer: ModelTrainer, state: RunState, tokenizer?: string): Promise<void> {
   await writeFolderAtomically(path, async (folder) => {
     if (trainer.lora) await fillAdapter(folder, trainer, state);
@@ -93,13 +93,13 @@ export async function saveRun(path: string, trainer: ModelTrainer, state: RunSta
   });
 }
 
-/** What goes with a model or adapter: the text of its tokenizer.json, and the template of the examples it learned. */
+/** Files beside a model or adapter: the text of its tokenizer.json, and the template of its examples. */
 export interface Companions {
   readonly tokenizer?: string | undefined;
   readonly template?: Template | undefined;
 }
 
-/** What a run ends in, written whole or not at all: the model as a Hugging Face folder in f32, or the adapter alone. */
+/** Writes a run's result as a whole or not at all: the model in f32 in Hugging Face's layout, or only the adapter. */
 export async function saveResult(
   path: string,
   trainer: ModelTrainer,
@@ -129,7 +129,7 @@ async function fillModel(folder: string, trainer: ModelTrainer, tokenizer: strin
   await saveCheckpoint(folder, { config, tensors: tensors(), head, ...endTokens(config, made) });
 }
 
-/** The tokens that start and end a text; a model that reads whole texts has none. */
+/** The tokens that start and end a text. Models that read whole texts have none. */
 function endTokens(config: ModelConfig, tokenizer: TextTokenizer | undefined) {
   if (architectureOf(config).attention === "bidirectional") return { eosTokenIds: [] };
   const own = tokenizer instanceof Tokenizer ? tokenizer.endOfText : undefined;
@@ -149,7 +149,7 @@ async function fillAdapter(
   await fillAdapterFolder(folder, { ...common, head, baseModel: base?.model ?? undefined });
 }
 
-/** The array itself where it is the host's (nothing runs while a checkpoint is written), else a copy. */
+/** The array itself if the host can access it (nothing runs while a checkpoint is written), else a copy. */
 async function floatsOf(array: DeviceArray): Promise<Float32Array> {
   return hostFloats(array) ?? Float32Array.from(await array.read());
 }
@@ -190,7 +190,7 @@ const STATE: Shape = {
   },
 };
 
-/** The state in a training checkpoint, every field checked. @throws {CheckpointError} it is none, or damaged. */
+/** Reads and checks the state of a training checkpoint. @throws {CheckpointError} it is missing or damaged. */
 export async function readRunState(path: string): Promise<RunState> {
   const file = join(path, STATE_FILE);
   const op = `reading ${file}`;
@@ -245,7 +245,7 @@ function readMoments(tensor: SafetensorsTensor | undefined, array: DeviceArray, 
   array.write(new Float32Array(aligned.buffer, aligned.byteOffset, array.length));
 }
 
-/** Fills what is trained from a checkpoint of the same run. */
+/** Fills the trained tensors from a checkpoint of the same run. */
 export async function loadParameters(path: string, trainer: ModelTrainer): Promise<void> {
   const checkpoint = trainer.lora ? openAdapter(path, trainer.config) : await openCheckpoint(path);
   const extras = "replaced" in checkpoint ? checkpoint.replaced : [];
@@ -269,9 +269,9 @@ export async function checkpointConfig(path: string): Promise<ModelConfig> {
   return checkpoint.config;
 }
 
-/** Steps of the checkpoints in a folder, oldest first. */
+/** The steps of all checkpoints in a folder, oldest first. */
 export async function listCheckpoints(folder: string): Promise<number[]> {
-  // A kill in the middle of a swap leaves the old folder under another name.
+  // A kill during a swap leaves the old folder under another name.
   await recoverAll(folder);
   const steps: number[] = [];
   for (const name of await namesIn(folder)) {
@@ -294,7 +294,7 @@ async function namesIn(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw new CheckpointError({ op: `reading ${folder}`, got: readFailure(cause), cause });
+    throw readError(cause, `reading ${folder}`, "a readable folder", CheckpointError);
   }
 }
 

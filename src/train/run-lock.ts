@@ -2,20 +2,20 @@ import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } f
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { GPT2Error, UsageError } from "../errors.js";
-import { typedWriteSync } from "../util/file-errors.js";
+import { typedWriteSync, writeError } from "../util/file-errors.js";
 import { tryLock } from "../util/file-lock.js";
 
 const LOCK_FILE = ".lock";
-/** Where the system has no locks: made by one process, and refused by others until it is gone. */
+/** Fallback for systems without locks: made by one process, and respected by others until it is removed. */
 const FALLBACK_FILE = ".lock-by-name";
 
 /**
- * Keeps two runs from training into one folder, in this process or another. The system releases the lock when its process
- * ends ({@link tryLock}). Where the system or file system has no locks, a file stands for one, which whoever was killed
- * leaves behind: the message then says what to remove.
+ * Keeps two runs from training into one folder, in this process or another. The system releases the lock when its process ends
+ * ({@link tryLock}). Without locks in the system or file system, a file serves instead; a killed process leaves it behind, and
+ * the message then says what to remove.
  *
  * @returns a function that releases the folder
- * @throws {UsageError} another run has it; {@link GPT2Error} it can't be written to
+ * @throws {UsageError} another run uses it; {@link GPT2Error} it can't be written to
  */
 export function lockFolder(folder: string): () => void {
   const path = join(folder, LOCK_FILE);
@@ -41,7 +41,7 @@ function lockByName(folder: string): () => void {
     if ((cause as NodeJS.ErrnoException).code === "EEXIST") {
       throw inUse(folder, path, `Wait for it to end; if it is gone, remove ${path}`);
     }
-    throw new GPT2Error({ op: `writing to ${folder}`, got: (cause as Error).message, cause });
+    throw writeError(cause, `writing to ${folder}`, GPT2Error);
   }
   return () => rmSync(path, { force: true });
 }

@@ -20,7 +20,7 @@ export class RunLog {
     for (const file of this.#files) file.write(event);
   }
 
-  /** Flushes to disk. Called before a checkpoint is written, which must not be ahead of the curve that leads to it. */
+  /** Flushes to disk. Called before a checkpoint is written, so that the curve is never behind the checkpoint. */
   sync(): void {
     for (const file of this.#files) file.sync();
   }

@@ -4,7 +4,7 @@ import { UsageError } from "../errors.js";
 import { PRECISIONS, type Precision } from "../program/precision.js";
 import { checkOptionNames } from "../util/nearest.js";
 
-/** How a model is trained. The defaults are the accepted recipe for GPT-2 124M (docs/training.md); all are saved in checkpoints. */
+/** Training settings. The defaults are the accepted recipe for GPT-2 124M (docs/training.md). Checkpoints save all of them. */
 export interface TrainSettings {
   /** Sequences in one forward and backward pass, B. */
   readonly batchSize: number;
@@ -12,59 +12,59 @@ export interface TrainSettings {
   readonly seqLength: number;
   /** Tokens in one optimizer step; gradients are accumulated over batchTokens / (B · T) passes. */
   readonly batchTokens: number;
-  /** Optimizer steps in all. */
+  /** Number of optimizer steps. */
   readonly steps: number;
-  /** Steps of linear warm-up; by default a tenth of all, at most 100. */
+  /** Steps of linear warm-up. Default: a tenth of all, at most 100. */
   readonly warmupSteps: number;
   /** Peak learning rate. */
   readonly lr: number;
-  /** How the learning rate falls after the warm-up: see {@link learningRate}. */
+  /** Schedule of the learning rate after the warm-up: see {@link learningRate}. */
   readonly schedule: ScheduleName;
-  /** Learning rate at the end; by default a tenth of the peak for a cosine, else 0. */
+  /** Learning rate at the end. Default: a tenth of the peak for a cosine, else 0. */
   readonly minLr: number;
-  /** Of the trapezoid: steps of linear warm-down at the end; by default a fifth of all. */
+  /** For a trapezoid: steps of linear warm-down at the end. Default: a fifth of all. */
   readonly warmdownSteps: number;
   readonly optimizer: OptimizerName;
-  /** Muon's decay of the mean gradient. */
+  /** Muon's decay rate of the mean gradient. */
   readonly momentum: number;
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Decoupled; on matrices only. */
+  /** Decoupled weight decay, of matrices only. */
   readonly weightDecay: number;
-  /** Largest global gradient norm; 0 for no clipping. */
+  /** Largest global gradient norm. 0: no clipping. */
   readonly maxNorm: number;
-  /** In what matrix products are computed; weights, gradients and the optimizer's moments are f32. */
+  /** Precision of matrix products. Weights, gradients and the optimizer's moments are f32. */
   readonly precision: Precision;
   /** Probability of dropping embeddings, attention weights and block outputs. */
   readonly dropout: number;
-  /** Of initialisation, data order and dropout. */
+  /** Seed of initialisation, data order and dropout. */
   readonly seed: number;
-  /** Steps between validations; also at the end. 0 for never. */
+  /** Steps between validations; there is one at the end too. 0: never. */
   readonly valEvery: number;
-  /** Batches of a validation; 0 for the whole validation set. */
+  /** Batches of a validation. 0: the whole validation set. */
   readonly valBatches: number;
-  /** Steps between samples; also at the end. 0 for never. */
+  /** Steps between samples; there is one at the end too. 0: never. */
   readonly sampleEvery: number;
-  /** Tokens of a sample. */
+  /** Number of tokens of a sample. */
   readonly sampleTokens: number;
-  /** Steps between checkpoints; also at the end. */
+  /** Steps between checkpoints; there is one at the end too. */
   readonly saveEvery: number;
-  /** Newest checkpoints kept, besides the best. */
+  /** Number of newest checkpoints to keep, besides the best. */
   readonly keep: number;
-  /** 1: a token sees its own document only, with positions from 0; for examples of prompts and chats always. */
+  /** 1: a token sees only its own document, with positions from 0. Always so for examples of prompts and chats. */
   readonly isolate: number;
   /** 1: recompute activations in the backward pass instead of keeping them. The same bits, less memory, more time. */
   readonly recompute: number;
-  /** Validations in a row without a new lowest loss before the run stops; 0 for never. */
+  /** Consecutive validations without a new lowest loss after which the run stops. 0: never. */
   readonly patience: number;
   /** 1: finish with the model of the lowest validation loss instead of the last. */
   readonly useBest: number;
-  /** BERT: share of the tokens that are masked and predicted. */
+  /** BERT: share of tokens to mask and predict. */
   readonly maskShare: number;
-  /** BERT, 1: mask whole words, all of their tokens together. */
+  /** BERT, 1: mask whole words, with all of their tokens. */
   readonly wholeWords: number;
-  /** BERT: ways in which each text is masked; 0: a new one each time (RoBERTa's dynamic masking). */
+  /** BERT: number of ways to mask each text. 0: a new way each time (RoBERTa's dynamic masking). */
   readonly staticMasks: number;
 }
 
@@ -87,8 +87,8 @@ interface Choice {
 const COUNT = { min: 0, max: 2 ** 31, whole: true } as const;
 
 /**
- * Default and range of each setting; the defaults of batchTokens, warmupSteps, warmdownSteps and minLr, here 0, depend on
- * others.
+ * Default and range of each setting. The defaults of batchTokens, warmupSteps, warmdownSteps and minLr, here 0, depend on other
+ * settings.
  */
 const TABLE: Readonly<Record<keyof TrainSettings, Range | Choice>> = {
   batchSize: { default: 4, min: 1, max: 65536, whole: true },
@@ -130,16 +130,16 @@ export const TRAIN_DEFAULTS = Object.fromEntries(
   Object.entries(TABLE).map(([name, range]) => [name, range.default]),
 ) as unknown as TrainSettings;
 
-/** The values of each setting that is a name. */
+/** The values of settings that are names. */
 export const SETTING_NAMES: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries(TABLE).flatMap(([name, range]) => ("oneOf" in range ? [[name, range.oneOf] as const] : [])),
 );
 
 /**
- * Settings with every gap filled: warmupSteps defaults to {@link defaultWarmup}, warmdownSteps to a fifth of the steps, minLr
- * to a tenth of lr for a cosine and else to 0, batchTokens to one pass (B · T).
+ * Completes settings with their defaults: warmupSteps is {@link defaultWarmup}, warmdownSteps a fifth of the steps, minLr a tenth
+ * of lr for a cosine and else 0, batchTokens one pass (B · T).
  *
- * @throws {UsageError} a value is out of range, batchTokens is no multiple of B · T, or minLr is above lr.
+ * @throws {UsageError} a value is out of range, batchTokens is not a multiple of B · T, or minLr is above lr.
  */
 export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettings {
   checkOptionNames("training settings", partial, TRAIN_DEFAULTS);
@@ -168,16 +168,16 @@ export function trainSettings(partial: Partial<TrainSettings> = {}): TrainSettin
   return settings;
 }
 
-/** The warm-up of a run of so many steps: long enough to settle, short enough that the peak is reached. */
+/** The default warm-up of a run of so many steps: long enough to settle, short enough to reach the peak. */
 export const defaultWarmup = (steps: number): number => Math.min(100, Math.ceil(steps / 10));
 
-/** The warm-down of a trapezoid of so many steps: a fifth (Hägele et al. 2024 find no more to be gained by a longer one). */
+/** The default warm-down of a trapezoid of so many steps: a fifth (Hägele et al. 2024 find no gain from a longer one). */
 export const defaultWarmdown = (steps: number): number => Math.ceil(steps / 5);
 
 /**
- * Settings for a model; sequences are as long as its context by default.
+ * Completes the settings for a model. Sequences are as long as its context by default.
  *
- * @throws {UsageError} as {@link trainSettings}, and for sequences longer than the context.
+ * @throws {UsageError} as {@link trainSettings}, and if sequences are longer than the context.
  */
 export function settingsFor({ nCtx }: ModelConfig, partial: Partial<TrainSettings> = {}): TrainSettings {
   const settings = trainSettings({ ...partial, seqLength: partial.seqLength ?? nCtx });
@@ -207,7 +207,7 @@ function checkRange(name: string, value: unknown, range: Range | Choice): void {
   throw new UsageError({ op: `training: ${name}`, expected, got: String(value) });
 }
 
-/** Settings that a resumed run may change: none of them affects the steps done. */
+/** Settings that a resumed run may change: they do not affect earlier steps. */
 const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
   "steps",
   "warmdownSteps",
@@ -225,9 +225,9 @@ const CHANGEABLE: ReadonlySet<string> = new Set<keyof TrainSettings>([
 ]);
 
 /**
- * The settings of a run resumed after `step`: those saved, with the changes given.
+ * The settings of a run resumed after `step`: the saved ones with the given changes.
  *
- * @throws {UsageError} a setting is given that a run can't change, or fewer steps than are done.
+ * @throws {UsageError} a setting cannot be changed, or the number of steps is below those done.
  */
 export function resumedSettings(saved: TrainSettings, given: Partial<TrainSettings>, step: number): TrainSettings {
   for (const [name, value] of Object.entries(given)) {
@@ -258,9 +258,9 @@ export function accumulation({ batchTokens, batchSize, seqLength }: TrainSetting
 }
 
 /**
- * Learning rate of step 0, 1, …: linear warm-up to lr, then down to minLr along half a cosine or a line; or, as a trapezoid,
- * lr until the warm-down, which is linear. A trapezoid's steps before the warm-down don't depend on where it ends, so a run
- * can be extended, or branched, from any checkpoint there (Zhai et al. 2022, "Scaling vision transformers"; Hägele et al.
+ * Learning rate of step 0, 1, …: linear warm-up to lr, then down to minLr along half a cosine or a line, or as a trapezoid lr
+ * until a linear warm-down. Steps of a trapezoid before the warm-down do not depend on the end of the run, so a run can be
+ * extended or branched from any checkpoint there (Zhai et al. 2022, "Scaling vision transformers"; Hägele et al.
  * 2024, "Scaling laws and compute-optimal training beyond fixed training durations").
  */
 export function learningRate(settings: TrainSettings, step: number): number {

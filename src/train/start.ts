@@ -25,25 +25,25 @@ import { resumedSettings, settingsFor, type TrainSettings } from "./settings.js"
 import type { TrainerOptions } from "./trainer-options.js";
 import { headFor, type TrainingData } from "./training-data.js";
 
-/** Starting point of a run. */
+/** The starting point of a run. */
 export interface RunStart {
   readonly config: ModelConfig;
   readonly settings: TrainSettings;
   /** Path of the data. */
   readonly data: string;
-  /** State of the checkpoint that it continues. */
+  /** State of the checkpoint to continue. */
   readonly state?: RunState;
-  /** The adapter, where one is trained. */
+  /** The adapter, if one is trained. */
   readonly adapter?: AdapterStart;
-  /** For a task, where the data has labels. */
+  /** The task head, if the data has labels. */
   readonly head?: TaskHead | undefined;
-  /** @throws {DataError | UsageError} this data can't be that of the run. */
+  /** Checks the data. @throws {DataError | UsageError} the run cannot use it. */
   checkData(data: TrainingData): Promise<void>;
-  /** Fills the trained tensors with their first values. */
+  /** Fills the trained tensors with their initial values. */
   fill(model: ModelTrainer): Promise<void>;
 }
 
-/** An adapter, and the model that it is trained for. */
+/** An adapter and its model. */
 export interface AdapterStart {
   readonly lora: LoraSettings;
   readonly source: ModelSource;
@@ -78,7 +78,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   const lora = options.lora && loraSettings(options.lora, config);
   if (lora) refuseDistilled(config);
   if (lora && !found) {
-    throw new UsageError({ op: "training an adapter", expected: "a model that it is for", got: "none" });
+    throw new UsageError({ op: "training an adapter", expected: "a model to train it for", got: "none" });
   }
   return {
     config,
@@ -103,7 +103,7 @@ function refuseDistilled(config: ModelConfig): void {
   throw new UsageError({ op: "training an adapter", expected: "a BERT with token types", got: "a DistilBERT", hint });
 }
 
-/** Steps are too small for fewer bits: weights that are trained are always f32. */
+/** Trained weights are always f32: steps are too small for fewer bits. */
 function checkFrozenType({ dtype, lora }: TrainerOptions): void {
   checkWeightType(dtype!);
   if (lora || dtype === "f32") return;
@@ -114,7 +114,7 @@ function checkFrozenType({ dtype, lora }: TrainerOptions): void {
 /** Folders of finished results. */
 export const FINISHED = ["model", "adapter"] as const;
 
-/** The model that a run starts from: the one named, or for an adapter the package's own. */
+/** The model that a run starts from: the given one, or for an adapter the package's own. */
 function sourceOf({ from, lora, dtype, locate }: TrainerOptions): ModelSource | undefined {
   return from !== undefined || lora ? { ...locate, name: from, dtype } : undefined;
 }
@@ -133,7 +133,7 @@ function newConfig({ config, from }: TrainerOptions, found: ModelConfig | undefi
 const configFor = (head: TaskHead | undefined, config: ModelConfig): ModelConfig =>
   head ? headlessConfig(config, head) : config;
 
-/** Initializes what was not copied: all of a new model, an adapter, a task head. */
+/** Initialises the tensors that were not copied: a new model, an adapter, a task head. */
 async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Promise<void> {
   for (const [index, spec] of model.table.entries()) {
     if (copied.has(spec.name)) continue;
@@ -142,10 +142,10 @@ async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Pro
   }
 }
 
-/** Ids of another tokenizer would be read without complaint, and mean nothing to the model. */
+/** Checks the vocabulary: ids of another tokenizer would be accepted silently, and mean nothing to the model. */
 function checkSameVocabulary(from: string, config: ModelConfig, { vocabSize: ids }: TrainingData): void {
   const { vocabSize } = config;
-  // A BERT of byte-level BPE has tokens more than the data that it was pre-trained on.
+  // A BERT with byte-level BPE has more tokens than its pre-training data.
   if (architectureOf(config).attention === "bidirectional" && ids !== undefined && ids <= vocabSize) return;
   if (ids === undefined || vocabSize === ids || vocabSize === Math.ceil(ids / 128) * 128) return;
   if (vocabSize === Math.ceil(ids / 64) * 64) return;
@@ -157,10 +157,10 @@ function checkSameVocabulary(from: string, config: ModelConfig, { vocabSize: ids
   });
 }
 
-/** Options of a Trainer that resumes a run, without its backend. */
+/** Options of a Trainer that resumes a run, except its backend. */
 export type ResumeOptions = Omit<TrainerOptions, "backend">;
 
-/** @throws {UsageError} nothing to resume, or a setting that can't be changed; {@link CheckpointError} damage. */
+/** @throws {UsageError} there is nothing to resume, or a setting cannot be changed; {@link CheckpointError} damage. */
 export async function resumedRun(options: ResumeOptions): Promise<RunStart> {
   const { out } = options;
   const newest = await newestCheckpoint(out);
@@ -192,7 +192,7 @@ export async function resumedRun(options: ResumeOptions): Promise<RunStart> {
   };
 }
 
-/** Lets the error about a damaged checkpoint name the one before it. */
+/** Adds the previous checkpoint to the error about a damaged one. */
 async function namingOlder<T>(out: string, newest: number, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
@@ -203,16 +203,16 @@ async function namingOlder<T>(out: string, newest: number, read: () => Promise<T
     const path = join(folder, checkpointName(newest));
     const hint =
       older === undefined
-        ? "There is no older checkpoint: start the run anew, in another folder"
-        : `Remove ${path} to go on from the checkpoint of step ${older}`;
+        ? "There is no older checkpoint: start a new run in another folder"
+        : `Remove ${path} to continue from the checkpoint of step ${older}`;
     throw new CheckpointError({ ...error.details, hint, cause: error });
   }
 }
 
 /**
- * The settings in a checkpoint, as a run could have been started with them.
+ * Checks the settings in a checkpoint.
  *
- * @throws {CheckpointError} a value out of range, or sequences longer than the model's context.
+ * @throws {CheckpointError} a value is out of range, or sequences are longer than the model's context.
  */
 function checkSaved(
   path: string,
@@ -227,7 +227,7 @@ function checkSaved(
   }
 }
 
-/** @throws {DataError | UsageError} this is not the data of the run, or it would be packed in another way. */
+/** @throws {DataError | UsageError} the run had other data, or packed it in another way. */
 async function checkSameData(
   { path: given, tokens, tokenizer, examples }: TrainingData,
   path: string,
@@ -235,7 +235,7 @@ async function checkSameData(
   { batchSize }: TrainSettings,
 ): Promise<void> {
   const op = `resuming with ${given}`;
-  const hint = "A run goes on only with the data that it was started with";
+  const hint = "A run continues only with the data it was started with";
   if (tokens !== state.dataTokens) {
     throw new DataError({ op, expected: `${state.dataTokens} training tokens`, got: `${tokens}`, hint });
   }
@@ -251,7 +251,7 @@ async function checkSameData(
     op: "resuming: batchSize",
     expected: `${state.settings.batchSize}, as the run was started with`,
     got: String(batchSize),
-    hint: "Examples are packed into passes of this size: with another the rest of the run would learn others",
+    hint: "Examples are packed into passes of this size; another size would change the rest of the run",
   });
 }
 

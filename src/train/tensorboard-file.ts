@@ -6,8 +6,8 @@ import type { TrainEvent } from "./events.js";
 import { restartRecord, scalarsRecord, textRecord, versionRecord } from "./tensorboard.js";
 
 /**
- * A run's curves and samples for TensorBoard. Every start of a run has a file of its own, which begins with a record that
- * makes readers discard later steps of earlier files.
+ * A run's curves and samples for TensorBoard. Every start of a run makes a new file. Its first record makes readers discard later
+ * steps of earlier files.
  */
 export class TensorBoardFile {
   readonly #file: AppendFile;
@@ -60,7 +60,7 @@ function encode(event: TrainEvent): Uint8Array | undefined {
         ...(event.bitsPerByte !== undefined && { bits_per_byte: event.bitsPerByte }),
       });
     case "sample":
-      // Indented, so that its Markdown is taken for code, with its line breaks.
+      // Indented, so that TensorBoard's Markdown shows it as code, with its line breaks.
       return textRecord(now(), event.step, "sample", `    ${event.text.replaceAll("\n", "\n    ")}`);
     default:
       return undefined;

@@ -18,7 +18,7 @@ import type { TrainingData } from "./training-data.js";
 const MAX_TOKENS = 16;
 const SAMPLE_LABEL = 0x73616d70;
 
-/** Bytes that sampling takes: keys and values of one sequence, activations and logits of a run. */
+/** Memory of sampling in bytes: keys and values of one sequence, activations and logits of a run. */
 export function samplerMemory(config: ModelConfig, { types, ranks }: LossProgramOptions = {}): number {
   const { nCtx, nEmbd: C, nLayer, vocabSize: V } = config;
   const shape = { maxTokens: MAX_TOKENS, maxLogits: MAX_TOKENS, cacheRows: nCtx };
@@ -27,8 +27,8 @@ export function samplerMemory(config: ModelConfig, { types, ranks }: LossProgram
 }
 
 /**
- * Writes samples with a model that is being trained. It reads the model's own parameters where they are, and draws from
- * random numbers of its own: training does not notice.
+ * Writes samples with a model during training. It reads the model's parameters in place, and has its own random numbers, so
+ * training is not affected.
  */
 export class TextSampler {
   readonly #tokenizer: Tokenizer;
@@ -36,14 +36,14 @@ export class TextSampler {
   #scheduler: Scheduler | undefined;
   #adapter: LoadedAdapter | undefined;
 
-  /** @param prompt the tokens that the sample of a step begins with; none make a new text */
+  /** @param prompt the prompt of a step's sample; none for a new text */
   constructor(tokenizer: Tokenizer, prompt: (step: number) => readonly number[]) {
     this.#tokenizer = tokenizer;
     this.#prompt = prompt;
   }
 
   /**
-   * The prompt and what the model makes of it. The same step and seed give the same random numbers.
+   * Returns the prompt and the model's continuation. The same step and seed give the same random numbers.
    *
    * @param step optimizer steps done
    * @throws the signal's reason, if it is aborted.
@@ -75,7 +75,7 @@ export class TextSampler {
     return text;
   }
 
-  /** Waits for a sample under way, then releases the cache; the parameters are the trainer's. */
+  /** Waits for the current sample, then releases the cache. The parameters belong to the trainer. */
   async dispose(): Promise<void> {
     await this.#scheduler?.dispose();
     this.#adapter?.gains.dispose();
@@ -84,19 +84,19 @@ export class TextSampler {
   }
 }
 
-/** GPT-2's vocabulary; some models pad it, up to the next multiple of 128. */
+/** The size of GPT-2's vocabulary. Some models pad it up to the next multiple of 128. */
 const GPT2_VOCABULARY = 50257;
 const GPT2_VOCABULARY_PADDED = 50304;
 
-/** GPT-2's tokenizer, if the vocabulary can be its. */
+/** GPT-2's tokenizer, if the vocabulary has its size. */
 export async function gpt2TokenizerFor({ vocabSize }: ModelConfig): Promise<Tokenizer | undefined> {
   return vocabSize >= GPT2_VOCABULARY && vocabSize <= GPT2_VOCABULARY_PADDED ? gpt2Tokenizer() : undefined;
 }
 
 export interface SamplerOptions {
-  /** What samples begin with; by default what the data says, or nothing. */
+  /** Prompt of samples. Default: the data's, or none. */
   readonly prompt: string | undefined;
-  /** Whether samples were requested, and are not just the default. */
+  /** Whether samples were requested explicitly. */
   readonly wanted: boolean;
 }
 

@@ -7,7 +7,7 @@ import type { TensorSpec } from "../architectures/tensor-spec.js";
 import type { LoraPlan, LoraSettings } from "./lora-settings.js";
 import type { TrainSettings } from "./settings.js";
 
-/** Trained tensors of a run: the whole model or an adapter, and the task head. */
+/** The trained tensors of a run: the whole model or an adapter, and the task head. */
 export function trainedTable(
   config: ModelConfig,
   plan: LoraPlan | undefined,

@@ -1,7 +1,7 @@
 import type { ConfigFields } from "../architectures/registry.js";
 import type { Backend } from "../backend/backend.js";
 import type { WeightType } from "../dtype/dtype.js";
-import type { LocateOptions } from "../pretrained/locate.js";
+import type { LocateOptions } from "../pretrained/locate-options.js";
 import type { OptionNames } from "../util/nearest.js";
 import type { LoraSettings } from "./lora-settings.js";
 import type { TrainSettings } from "./settings.js";
@@ -9,40 +9,40 @@ import type { TrainSettings } from "./settings.js";
 export interface TrainerOptions {
   readonly backend: Backend;
   /**
-   * A folder made by `gpt2 data`, a shard, or a pattern of shards; or a folder of `prepareExamples`. A resumed run may
-   * leave it out.
+   * A folder made by `gpt2 data`, a shard, or a pattern of shards; or a folder of `prepareExamples`. Optional for a resumed
+   * run.
    */
   readonly data?: string | undefined;
   /** The run's folder: checkpoints, metrics, and the finished model in `model/`, or adapter in `adapter/`. */
   readonly out: string;
-  /** The model's shape: a published one by name, or some of its fields, gaps filled as by `modelConfig`. With `resume` or `from` it must be that model's, where given. */
+  /** The model's shape: the name of a published one, or fields for `modelConfig`. With `resume` or `from`, given fields must be that model's. */
   readonly config?: string | ConfigFields | undefined;
   /** A model to start from, instead of random weights: anything `GPT2.load` takes. */
   readonly from?: string | undefined;
   /** Options for fetching `from`. */
   readonly locate?: LocateOptions | undefined;
   /**
-   * Train a LoRA adapter for `from` (by default the package's own model), whose weights stay frozen. With the
-   * fields of `chooseBackend`'s result its weights are used in place where they can be.
+   * Train a LoRA adapter for `from` (default: the package's own model), whose weights stay frozen. With the fields of
+   * `chooseBackend`'s result, its weights are used in place where possible.
    */
   readonly lora?: Partial<LoraSettings> | undefined;
-  /** With an adapter: storage dtype of the model's weights; by default as in the file. */
+  /** With an adapter: storage dtype of the model's weights. Default: as in the file. */
   readonly dtype?: WeightType | undefined;
   /**
-   * Passes through the training data, instead of `steps`. Settings that are not given then follow from the steps that these
-   * take: four validations and one sample an epoch.
+   * Passes through the training data, instead of `steps`. Missing settings then follow from the number of steps: four validations
+   * and one sample per epoch.
    */
   readonly epochs?: number | undefined;
   readonly settings?: Partial<TrainSettings>;
-  /** Memory limit of the run, in bytes; by default the free memory of the machine. */
+  /** Memory limit of the run, in bytes. Default: the machine's free memory. */
   readonly memoryLimit?: number | undefined;
-  /** The backend's peak, FLOP/s, for the utilisation; not reported without it. */
+  /** The backend's peak in FLOP/s, from which utilisation is computed. Without it, none is reported. */
   readonly peakFlops?: number | undefined;
-  /** Continues the run in `out` from its newest checkpoint. What its settings may change: {@link resumedSettings}. */
+  /** Continue the run in `out` from its newest checkpoint. {@link resumedSettings} says which settings may change. */
   readonly resume?: boolean;
-  /** Prompt of samples; by default none, and for examples the prompt of one of them. */
+  /** Prompt of samples. Default: none; for examples, the prompt of one of them. */
   readonly samplePrompt?: string | undefined;
-  /** Called after each pass; a step has several when gradients are accumulated. */
+  /** Called after each pass. A step has several if gradients are accumulated. */
   readonly onPass?: ((progress: PassProgress) => void) | undefined;
 }
 
@@ -68,9 +68,9 @@ export const TRAINER_OPTIONS: OptionNames<TrainerOptions> = {
 export interface PassProgress {
   /** Optimizer steps done. */
   readonly step: number;
-  /** Of the step at hand. */
+  /** Of the current step. */
   readonly pass: number;
   readonly passes: number;
-  /** Tokens seen in all. */
+  /** Total number of tokens seen. */
   readonly tokens: number;
 }

@@ -41,8 +41,8 @@ import { TrainingData } from "./training-data.js";
  *     const trainer = await Trainer.create({ backend, data: "data/", out: "runs/a", config });
  *     for await (const event of trainer.run()) if (event.type === "step") console.log(event.step, event.loss);
  *
- * The same seed and settings give the same bits, whatever the number of threads and however often the run was interrupted
- * and resumed.
+ * The same seed and settings give the same bits, whatever the number of threads, and however often the run is interrupted and
+ * resumed.
  */
 export class Trainer {
   readonly config: ModelConfig;
@@ -53,18 +53,18 @@ export class Trainer {
   readonly #data: TrainingData;
   readonly #sampler: TextSampler | undefined;
   #model: ModelTrainer | undefined;
-  /** The weights of the model that an adapter is trained for. */
+  /** The weights of an adapter's model. */
   #frozen: readonly DeviceArray[] = [];
   #disposed: Promise<void> | undefined;
   #log: RunLog | undefined;
   #step: number;
   /** The newest checkpoint. */
   #saved: number | undefined;
-  /** Whether the validation or sample of the last step is still to be done. */
+  /** Whether the validation or sample of the last step is still due. */
   #unfinished: boolean;
   #seconds: number;
   #best: BestStep | undefined;
-  /** Validations since the best. */
+  /** Number of validations since the best. */
   #stale: number;
 
   private constructor(
@@ -90,7 +90,7 @@ export class Trainer {
   }
 
   /**
-   * Checks everything, plans the memory and opens the data. Nothing large is allocated and nothing written before `run`.
+   * Checks everything, plans the memory and opens the data. Allocates nothing large and writes nothing before `run`.
    *
    * @throws {OutOfMemoryError} the plan does not fit; {@link DataError}, {@link CheckpointError}, {@link UsageError}.
    */
@@ -100,7 +100,7 @@ export class Trainer {
     const { config } = found;
     const data = TrainingData.open(found.data, config, found.settings);
     try {
-      // A model with a task head writes no texts, nor does one that reads them whole.
+      // Models with a task head, and models that read whole texts, write no samples.
       const settings = {
         ...inEpochs(found.settings, data, options),
         ...((found.head || readsWhole(config)) && { sampleEvery: 0 }),
@@ -128,15 +128,15 @@ export class Trainer {
     return this.#step;
   }
 
-  /** The model, from the first step on. */
+  /** The model. Available from the first step on. */
   get model(): ModelTrainer {
     if (this.#model) return this.#model;
     throw new GPT2Error({ op: "the model of a Trainer", expected: "a run that has begun" });
   }
 
   /**
-   * Trains to the last step, or until the signal: then the pass at hand is completed, the last whole step is saved, and the
-   * run can be resumed.
+   * Trains to the last step, or until the signal is aborted: it then completes the current pass and saves the last whole step, so
+   * the run can be resumed.
    */
   async *run(signal?: AbortSignal): AsyncGenerator<TrainEvent, void, void> {
     const { out } = this.#options;
@@ -148,7 +148,7 @@ export class Trainer {
       await this.#takeOver();
       const { state } = this.#start;
       this.#log = new RunLog(out, state && { step: state.step, unfinished: this.#unfinished });
-      // A kill between a checkpoint and its event leaves a checkpoint without its line.
+      // A kill between a checkpoint and its event leaves a checkpoint without a line.
       if (state && this.#log.lastCheckpoint !== state.step) this.#log.write(this.#checkpointEvent(state.step));
       for await (const event of this.#events(signal)) {
         this.#log.write(event);
@@ -162,8 +162,8 @@ export class Trainer {
   }
 
   /**
-   * Releases the memory of the model, its optimizer and frozen weights, and the data; the backend stays. A run under way is to
-   * be ended first, by its signal or by leaving its loop.
+   * Releases the memory of the model, its optimizer and frozen weights, and the data. The backend stays. End a current run first, by
+   * its signal or by leaving its loop.
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#release();
@@ -181,7 +181,7 @@ export class Trainer {
     for (const array of this.#frozen) array.dispose();
   }
 
-  /** Checks that the run is as `create` found it, and removes what a killed process left. */
+  /** Checks that the run has not changed since `create`, and removes leftovers of killed processes. */
   async #takeOver(): Promise<void> {
     const { out } = this.#options;
     const newest = await newestCheckpoint(out);
@@ -246,7 +246,7 @@ export class Trainer {
     };
   }
 
-  /** Undefined if it was aborted, and nothing has changed. */
+  /** Undefined if it was aborted; nothing has changed then. */
   async #trainStep(signal: AbortSignal | undefined): Promise<StepEvent | undefined> {
     const { batchSize: B, seqLength: T, batchTokens } = this.settings;
     const { onPass, peakFlops } = this.#options;
@@ -272,7 +272,7 @@ export class Trainer {
     return { type: "step", step: this.#step, ...result, tokens, seconds, tokensPerSecond, utilization };
   }
 
-  /** The validation, sample and checkpoint due after a step. */
+  /** Makes the validation, sample and checkpoint due after a step. */
   async *#completeStep(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent, void, void> {
     const { valEvery, sampleEvery, saveEvery, steps } = this.settings;
     const step = this.#step;
@@ -358,7 +358,7 @@ export class Trainer {
     const { adapter } = this.#start;
     if (!adapter) return {};
     const { name, dtype } = adapter.source;
-    // A path is to be found from anywhere.
+    // An absolute path works from any folder.
     const model = name === undefined ? null : existsSync(name) ? resolve(name) : name;
     return { lora: adapter.lora, base: { model, dtype } };
   }
@@ -374,7 +374,7 @@ export class Trainer {
     return { ...common, finished: true, ...(early && { early }), saved, [result]: path };
   }
 
-  /** Restores the step with the lowest validation loss, with `useBest`; returns the step of the model. */
+  /** With `useBest`, restores the step with the lowest validation loss. Returns the step of the model. */
   async #takeBest(): Promise<number> {
     const best = this.#best?.step;
     if (this.settings.useBest === 0 || best === undefined || best === this.#step) return this.#step;
@@ -385,7 +385,7 @@ export class Trainer {
 
 const readsWhole = (config: ModelConfig): boolean => architectureOf(config).attention === "bidirectional";
 
-const ONE_RUN = "Make another Trainer with resume: true to go on";
+const ONE_RUN = "Make another Trainer with resume: true to continue";
 
 /** Undefined if it failed because it was aborted. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {

@@ -12,10 +12,10 @@ import type { FillBatch } from "./host-batch.js";
 import { encoderTokenizer, exampleMarks, MaskedData } from "./masked-data.js";
 import { accumulation, type TrainSettings } from "./settings.js";
 
-/** `<|endoftext|>` where nothing says it: the last token of a GPT-2 vocabulary; larger ones are GPT-2's, padded for speed. */
+/** The default `<|endoftext|>`: the last token of a GPT-2 vocabulary. Larger vocabularies are taken as GPT-2's, padded. */
 export const defaultEndOfText = (vocabSize: number): number => Math.min(vocabSize - 1, 50256);
 
-/** The data of a run: training batches in their order, and what is held out. */
+/** The data of a run: training batches in order, and held-out data. */
 export class TrainingData {
   readonly #source: ExampleSource;
   readonly #settings: TrainSettings;
@@ -28,7 +28,7 @@ export class TrainingData {
     this.#masked = masked;
   }
 
-  /** @throws {DataError} missing or damaged data, too little of it, or a vocabulary that is not the model's. */
+  /** @throws {DataError} the data is missing, damaged or too little, or its vocabulary is not the model's. */
   static open(path: string, config: ModelConfig, settings: TrainSettings): TrainingData {
     const { vocabSize } = config;
     const { batchSize, seqLength, seed, valEvery, isolate } = settings;
@@ -60,7 +60,7 @@ export class TrainingData {
     return this.#source.path;
   }
 
-  /** Ids of its tokenizer, where the data set says. */
+  /** Number of ids of its tokenizer, if the data set says so. */
   get vocabSize(): number | undefined {
     return this.#source.vocabSize;
   }
@@ -70,34 +70,34 @@ export class TrainingData {
     return this.#source.train.tokens;
   }
 
-  /** Tokens that a whole validation scores; undefined without held-out data or validations. */
+  /** Number of tokens that a whole validation scores; undefined without held-out data or validations. */
   get valTokens(): number | undefined {
     return this.#source.val?.tokens;
   }
 
-  /** Bits per byte for one nat per token, on the held-out text, where the data set knows its bytes. */
+  /** Bits per byte for one nat per token, on the held-out text, if the data set knows its size. */
   get bitsPerByte(): number | undefined {
-    // What is masked is no whole text.
+    // Masked text has no size of its own.
     return this.#masked ? undefined : this.#source.val?.bitsPerByte;
   }
 
-  /** Text of the tokenizer.json that goes with every model made from this data. */
+  /** Text of the tokenizer.json for models made from this data. */
   get tokenizer(): string | undefined {
     const { tokenizer, path } = this.#source;
     return this.#masked && tokenizer !== undefined ? encoderTokenizer(tokenizer, path) : tokenizer;
   }
 
-  /** The template that examples were made with; it goes with the finished model. */
+  /** The template of the examples, which is saved with the finished model. */
   get template(): Template | undefined {
     return this.#source.template;
   }
 
-  /** Of prompts, chats and labels: how many, and how many of them were cut to the length of a sequence. */
+  /** For prompts, chats and labels: the number of examples, and how many were truncated to the length of a sequence. */
   get examples(): ExampleCounts | undefined {
     return this.#source.counts;
   }
 
-  /** Of prompts and chats: the tokens that the sample of a step begins with. */
+  /** For prompts and chats: the prompt of a step's sample. */
   get promptOf(): ((step: number) => readonly number[]) | undefined {
     return this.#source.promptOf;
   }
@@ -108,26 +108,26 @@ export class TrainingData {
     return this.#masked?.filler(fill, this.#settings.staticMasks) ?? fill;
   }
 
-  /** Masks are the same in every validation. */
+  /** Masks of validations, the same in each. */
   get fillValidation(): FillBatch {
     const { examples, order } = this.#source.val!;
     const fill: FillBatch = (pass, batch) => fillPass(examples, order, pass, batch);
     return this.#masked?.filler(fill, 1) ?? fill;
   }
 
-  /** Passes of a validation; 0 without held-out data. */
+  /** Number of passes of a validation; 0 without held-out data. */
   get validationPasses(): number {
     const { valBatches } = this.#settings;
     const all = this.#source.val?.order.passes ?? 0;
     return valBatches > 0 ? Math.min(valBatches, all) : all;
   }
 
-  /** How often a run of so many steps goes through the training data. */
+  /** Number of epochs of a run of so many steps. */
   epochs(steps: number): number {
     return this.#source.train.order.epochsAfter(steps * accumulation(this.#settings));
   }
 
-  /** Steps in which a run goes through the training data so often. */
+  /** Number of steps of so many epochs. */
   stepsFor(epochs: number): number {
     return this.#source.train.order.stepsFor(epochs, accumulation(this.#settings));
   }
@@ -137,7 +137,7 @@ export class TrainingData {
   }
 }
 
-/** The head that is trained on this data; undefined if it has no labels. */
+/** The task head for this data; undefined if it has no labels. */
 export function headFor(path: string): TaskHead | undefined {
   const info = isFolder(path) ? readLabelledInfo(path) : undefined;
   return info && { kind: info.kind, labels: info.labels };

@@ -29,10 +29,11 @@ const CAUSES: Readonly<Record<string, readonly [got: string, hint?: string]>> = 
   EIO: ["an input/output error of the disk"],
 };
 
-const READING: Readonly<Record<string, string>> = {
-  ENOENT: "no such file",
-  EACCES: "no permission to read it",
-  EPERM: "no permission to read it",
+const NO_PERMISSION = ["no permission to read it", "Change its permissions"] as const;
+const READING: Readonly<Record<string, readonly [got: string, hint?: string]>> = {
+  ENOENT: ["no such file", "Check the path"],
+  EACCES: NO_PERMISSION,
+  EPERM: NO_PERMISSION,
 };
 
 /** Whether an error is one of the file system, as opposed to a mistake in a program. */
@@ -41,10 +42,25 @@ export function isFileError(error: unknown): error is Error & { readonly code?: 
   return error instanceof Error && typeof code === "string" && typeof syscall === "string";
 }
 
-/** An error of the file system while reading, in a few words. */
+/** Describes an error of the file system while reading. */
 export function readFailure(cause: unknown): string {
   const { code = "", message } = cause as NodeJS.ErrnoException;
-  return READING[code] ?? CAUSES[code]?.[0] ?? message;
+  return (READING[code] ?? CAUSES[code])?.[0] ?? message;
+}
+
+/** What to do about an error of the file system while reading. */
+export const readHint = (cause: unknown): string | undefined =>
+  READING[(cause as NodeJS.ErrnoException).code ?? ""]?.[1];
+
+/** An error of the file system while reading, as an error of the caller's class. */
+export function readError<E extends GPT2Error>(
+  cause: unknown,
+  op: string,
+  expected: string,
+  errorClass: new (details: ErrorDetails) => E,
+): E {
+  const hint = readHint(cause);
+  return new errorClass({ op, expected, got: readFailure(cause), ...(hint !== undefined && { hint }), cause });
 }
 
 /** An error of the file system while writing, as one of the caller's class; other errors as they are. */

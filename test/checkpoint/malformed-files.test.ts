@@ -91,8 +91,8 @@ describe("files that are no models", () => {
     ["part of a TensorFlow checkpoint", () => file("model.ckpt.data-00000-of-00001", "x"), /TensorFlow/],
     ["an ONNX model", () => file("a.onnx", "x"), /ONNX/],
     ["an index by itself", () => file("model.safetensors.index.json", "{}"), /config\.json, got no such file/],
-    ["anything else", () => file("a.txt", "x"), /a kind not known here/],
-    ["an empty file", () => file("a", ""), /a kind not known here/],
+    ["anything else", () => file("a.txt", "x"), /a file of unknown kind/],
+    ["an empty file", () => file("a", ""), /a file of unknown kind/],
     ["a link to itself", () => link(), /symbolic link that leads to itself/],
     ["a name too long", () => join(root, "n".repeat(300)), /name that is too long/],
   ];

@@ -219,17 +219,17 @@ describe("files of torch.save that are refused", () => {
     [
       "weights of transformers without config.json",
       () => onlyFile("hf/pytorch_model.bin"),
-      /the number of heads, which tensors don't show, got weights alone/,
+      /the number of heads, which tensor shapes do not reveal, got only weights/,
     ],
     [
       "a setting that other models have",
       () => join(changed("nanogpt", "ckpt.pt", replaced("block_size", "use_rmsnor")), "ckpt.pt"),
-      /model_args\.use_rmsnor: expected no setting that nanoGPT and minGPT don't have, got 7/,
+      /model_args\.use_rmsnor: expected only settings of nanoGPT and minGPT, got 7/,
     ],
     [
       "a size that is not the tensors'",
       () => `${changed("mingpt", "config.json", replaced('"n_embd": 8', '"n_embd": 9'))}/model.pt`,
-      /model\.n_embd: expected 8, as the tensors have it, got 9/,
+      /model\.n_embd: expected 8, the tensors' size, got 9/,
     ],
     [
       "a missing tensor",

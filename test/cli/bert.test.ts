@@ -42,7 +42,7 @@ describe("the commands for a BERT", () => {
     const { embedding } = JSON.parse(stdout) as { embedding: number[] };
     assert.ok(Math.abs(embedding.reduce((sum, x) => sum + x * x, 0) - 1) < 1e-6);
     const { stdout: info } = await gpt2(["info", bertFolder("masked")]);
-    assert.match(info, /architecture +BERT\n[\s\S]*unlike BERT +no pooler\nunlike BERT +no head for next sentences\n/);
+    assert.match(info, /architecture +BERT\n[\s\S]*unlike BERT +no pooler\nunlike BERT +no next-sentence head\n/);
   });
 
   it("refuse what a BERT can't do", async () => {

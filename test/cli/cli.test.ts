@@ -220,7 +220,10 @@ describe("gpt2 info", PARALLEL, () => {
     assert.match(stdout, /^format +PyTorch, f32, .* in ckpt\.pt$/m);
     assert.match(stdout, /^unlike GPT-2 +activation gelu$/m);
     assert.match(stdout, /^metadata iter_num +5$/m);
-    assert.match((await gpt2(["info", fixture("torch/mingpt/model.pt")])).stdout, /^unlike GPT-2 +an output head/m);
+    assert.match(
+      (await gpt2(["info", fixture("torch/mingpt/model.pt")])).stdout,
+      /^unlike GPT-2 +an untied output head/m,
+    );
     const release = (await gpt2(["info", fixture("tensorflow/openai")])).stdout;
     assert.match(release, /^format +TensorFlow, f32, .* in hparams\.json, model\.ckpt\.index, model\.ckpt\.data/m);
     assert.match(release, /^tokenizer +encoder\.json, vocab\.bpe$/m);
@@ -238,7 +241,10 @@ describe("a wrong call", PARALLEL, () => {
       /^gpt2: option '--backend <name>' argument 'gpu' is invalid. Allowed choices are auto, native/,
     ],
     [["x", "--file", "y"], /^gpt2: --file: expected either a file or a text, got both\n$/],
-    [["--file", "/no/such/file"], /^gpt2: reading \/no\/such\/file: expected a text file, got no such file\n$/],
+    [
+      ["--file", "/no/such/file"],
+      /^gpt2: reading \/no\/such\/file: expected a text file, got no such file. Check the path\n$/,
+    ],
     [["score"], /^gpt2: gpt2 score: expected a text/],
   ];
   for (const [i, [args, message]] of wrong.entries()) {

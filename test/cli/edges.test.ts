@@ -251,3 +251,33 @@ describe("standard output", () => {
     });
   }
 });
+
+describe("a file that is missing", () => {
+  for (const [args, message] of [
+    [
+      ["data", "MISSING", "--out", "out"],
+      /reading MISSING: expected a file or folder of text, got no such file\. Check the path/,
+    ],
+    [["train", "MISSING", "--out", "out"], /MISSING: expected .+, got no such file\. Check the path/],
+    [
+      ["finetune", "MISSING", "--out", "out"],
+      /reading MISSING: expected a file or folder of text, got no such file\. Check/,
+    ],
+    [["detect", "MISSING"], /reading MISSING: expected a text file, got no such file\. Check the path/],
+    [["card", "--results", "MISSING"], /reading MISSING: expected a file of JSON, got no such file\. Check the path/],
+    [["overlap", "MISSING", "lambada"], /reading MISSING: expected a filter .+, got no such file\. Check the path/],
+    [["extract", "--index", "MISSING"], /expected MISSING.index\.json, got no such file\. Make one with `gpt2 index/],
+    [
+      ["serve", "--api-key-file", "MISSING"],
+      /--api-key-file MISSING: expected keys, one a line, got no such file\. Check/,
+    ],
+    [["info", "MISSING"], /opening MISSING: expected a file or folder, .+, got no such file or folder/],
+  ] as const) {
+    it(`is named, with what was expected and what to do: gpt2 ${args[0]}`, async () => {
+      const { stderr, status, stdout } = await gpt2(args);
+      assert.match(stderr, message);
+      assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
+      assert.deepEqual({ stdout, refused: status === 1 || status === 2 }, { stdout: "", refused: true });
+    });
+  }
+});

@@ -57,7 +57,7 @@ describe("gpt2 quantize", () => {
     // 257 values in c_attn, c_proj and c_fc, one in mlp.c_proj.
     assert.match(
       stdout,
-      /\nin f16, because rows of 257, 1 values are no whole blocks of 32: wte\.weight, .* and 2 more\n/,
+      /\nin f16, because rows of 257, 1 values are not whole blocks of 32: wte\.weight, .* and 2 more\n/,
     );
     const said = await gpt2(["X", "--model", path]);
     assert.deepEqual([said.stdout, said.stderr, said.status], [`X${LINE}\n`, "", 0]);

@@ -47,7 +47,7 @@ describe("a small file", () => {
     const missing = { ...what, op: "--config x", errorClass: UsageError };
     assert.throws(() => readSmallText(join(dir, "missing"), missing), {
       name: "UsageError",
-      message: "--config x: expected settings, got no such file",
+      message: "--config x: expected settings, got no such file. Check the path",
     });
     assert.throws(() => readSmallText(dir, what), { name: "DataError", message: /got a folder/ });
   });

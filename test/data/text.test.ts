@@ -81,7 +81,7 @@ describe("JSON lines", () => {
 
   it("that are something else are refused by file and line", () => {
     const cases: [line: string, message: RegExp][] = [
-      ["{", /x\.jsonl, line 2: expected a JSON object, got .*JSON.*\. JSONL holds one JSON object a line/],
+      ["{", /x\.jsonl, line 2: expected a JSON object, got .*JSON.*\. JSONL holds one JSON object per line/],
       ["[1]", /line 2: expected a JSON object, got a list/],
       ["null", /got null/],
       ["3", /got a number/],

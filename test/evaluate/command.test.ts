@@ -177,7 +177,7 @@ describe("gpt2 reproduce", PARALLEL, () => {
       "2",
     ]);
     assert.deepEqual({ stderr, status }, { stderr: "", status: 0 });
-    assert.match(stdout, /^The model is as large as none of the paper's; the paper's 117M is shown\./);
+    assert.match(stdout, /^The paper has no model of this size; its figures for 117M are shown\./);
     assert.match(stdout, /\nPTB perplexity +ptb.*, perplexity per .* 65\.85 +\d/);
     assert.match(stdout, /\nWinograd accuracy .* 1542M: 70\.70 /);
     assert.match(

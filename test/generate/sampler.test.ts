@@ -114,6 +114,21 @@ describe("sampler", () => {
     assert.deepEqual(support(logits, { topP: 0.63, topK: 2 }), [1, 2]);
   });
 
+  it("top-p stops where p is reached exactly", () => {
+    assert.deepEqual(support(new Float32Array(4), { topP: 0.5 }), [0, 1]);
+    assert.deepEqual(support(new Float32Array(5), { topP: 0.5, topK: 4 }), [0, 1]);
+  });
+
+  it("never draws a token of probability 0, even where rounding leaves something of the random number", () => {
+    const logits = new Float32Array(8).map((_, i) => (i === 7 ? -1e9 : (-3 * ((i * 5) % 7)) / 7));
+    for (const uniform of [0, 1 - 2 ** -53]) {
+      const sampler = new Sampler(samplingSettings(PLAIN), 8, { uniform: () => uniform });
+      assert.notEqual(sampler.sample(logits), 7);
+    }
+    const first = new Sampler(samplingSettings(PLAIN), 3, { uniform: () => 0 });
+    assert.equal(first.sample(Float32Array.of(-1e9, 0, 0)), 1);
+  });
+
   it("top-p finds a nucleus of thousands", () => {
     const logits = new Float32Array(5000).map((_, i) => (i % 2 === 0 ? 0 : -20));
     const tokens = support(logits, { topP: 0.5 });

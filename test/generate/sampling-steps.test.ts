@@ -226,3 +226,10 @@ describe("generating", () => {
     assert.equal(stopped.finishReason, "endoftext");
   });
 });
+
+it("mirostat allows more surprise after likely tokens, and less after a surprising one", () => {
+  // Surprise of 0.15 and 3.3 bits. The bound begins at 2 τ = 1, and each draw moves it by τ minus the token's surprise.
+  const sampler = samplerOf(2, { mirostatTau: 0.5, mirostatEta: 1 }, () => 0.99);
+  const drawn = Array.from({ length: 13 }, () => sampler.sample(logsOf([0.9, 0.1])));
+  assert.deepEqual(drawn, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
+});

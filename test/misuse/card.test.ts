@@ -86,13 +86,14 @@ test("what nobody said is not known, and nothing is invented", () => {
   }
   assert.match(section(card, "Intended use"), /^Not known\.\n\nOut of scope: Not known\.$/);
   for (const title of [
-    ...["Evaluations", "Training text that it reproduces", "Finding its watermark"],
+    ...["Evaluations", "Training text that the model reproduces", "Finding its watermark"],
     "Differences between groups of people",
   ]) {
     assert.equal(section(card, title), "Not known.", title);
   }
   assert.match(card, /\| parameters \| 170,000 \|/);
   assert.match(card, /\| SHA-256 \| model\.safetensors ab12 \|/);
+  assert.match(card, /\n# small\n\n## Model details\n/);
   assert.doesNotMatch(card.split("# small")[0]!, /license|language|model-index/);
 });
 
@@ -101,7 +102,7 @@ test("results of other commands are shown with their intervals", () => {
   const card = modelCard(FACTS, { license: "mit", languages: ["en", "no"] }, results);
   assert.match(section(card, "Evaluations"), /\| `lambada:raw` \| accuracy \| 50\.00 \| 25\.00 [^|]*75\.00 \| 100 \|/);
   assert.match(
-    section(card, "Training text that it reproduces"),
+    section(card, "Training text that the model reproduces"),
     /\| 10 \| 50 \| 2 of 1,000 \| 0\.20% \| 0\.050% to 0\.73% \|/,
   );
   assert.match(
@@ -109,7 +110,7 @@ test("results of other commands are shown with their intervals", () => {
     /\| he \\\| she \| \+1\.000 \| \+0\.250 to \+0\.750 \|/,
   );
   assert.match(
-    section(card, "Telling what it writes from human text"),
+    section(card, "Telling its texts from human ones"),
     /\| books \| default, top-k 40 \| curvature \| 0\.900 \|/,
   );
   const watermarks = section(card, "Finding its watermark");
@@ -226,7 +227,7 @@ test("gpt2 card", async () => {
   assert.match(card, /\n# ours\n/);
   assert.match(card, /\| developed by \| Ann \\\| Bob \|/);
   // detection.json and overlap.json of the model's folder are found.
-  assert.match(section(card, "Telling what it writes from human text"), /^False-positive rates are known at 32, /);
+  assert.match(section(card, "Telling its texts from human ones"), /^False-positive rates are known at 32, /);
   assert.match(section(card, "Overlap of evaluations with the training text"), /LAMBADA/);
   const printed = await gpt2(["card"]);
   assert.match(printed.stdout, /^---\npipeline_tag: text-generation\n/);

@@ -133,7 +133,7 @@ test("gpt2 detect --train and --classifier", async () => {
   assert.equal(made.status, 0, made.stderr);
   assert.match(
     made.stdout,
-    /^320 texts to train on, 40 to choose by, 20 human ones to calibrate on\naccuracy +(100\.00|9\d\.\d\d)%/,
+    /^320 texts for training, 40 for validation, 20 human ones for calibration\naccuracy +(100\.00|9\d\.\d\d)%/,
   );
   const run = await gpt2(["detect", "--classifier", out!], corpus(true, 201)[200]!);
   assert.equal(run.status, 0, run.stderr);

@@ -28,7 +28,7 @@ test("gpt2 detect --train --head fine-tunes a model that --classifier uses", asy
   assert.equal(made.status, 0, made.stderr);
   assert.match(
     made.stdout,
-    /^320 texts to train on, 40 to choose by, 20 human ones to calibrate on\naccuracy +100\.00%/,
+    /^320 texts for training, 40 for validation, 20 human ones for calibration\naccuracy +100\.00%/,
   );
   const of = async (text: string) =>
     JSON.parse((await gpt2(["detect", "--classifier", join(out!, "model"), "--json"], text)).stdout);

@@ -65,7 +65,7 @@ test("modules of #node/… are imported when they are called for, and exist", ()
 /** What `gpt2 "text"` loads whatever the model is: starting takes a third of a millisecond for each module. */
 const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "pretrained/load.ts", "backend/native/index.ts"];
 const LATER =
-  /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|constrain|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats[/\\]|names|peft|save|locate|convert))|^architectures[/\\][\w-]+[/\\](formats|backward)/;
+  /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|constrain|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats[/\\]|names|peft|save|locate\.|convert))|^architectures[/\\][\w-]+[/\\](formats|backward)/;
 
 test("a start loads what it needs, and no more", () => {
   const modules = new Set(START.flatMap((entry) => [...reachable(entry, STATIC).keys()]));

@@ -33,12 +33,12 @@ export const BERT: Architecture<BertConfig, BertActivations> = {
     nextSentence,
   }) => [
     ...(activation === "gelu" ? [] : [`activation ${activation}`]),
-    ...(tieWordEmbeddings ? [] : ["a decoder of its own"]),
+    ...(tieWordEmbeddings ? [] : ["an untied decoder"]),
     ...(tokenTypes === 2 ? [] : [tokenTypes === 0 ? "no token types" : `${tokenTypes} token types`]),
     ...(pooler ? [] : ["no pooler"]),
     ...(poolerActivation === "tanh" ? [] : [`a pooler with ${poolerActivation}`]),
     ...(maskedTokens ? [] : ["no head for masked tokens"]),
-    ...(nextSentence ? [] : ["no head for next sentences"]),
+    ...(nextSentence ? [] : ["no next-sentence head"]),
   ],
   task: taskTensors,
   withHead: (config, { kind }) => {

@@ -33,7 +33,7 @@ export function backward(
     const act = recompute ? a.recompute(i) : a.blocks[i]!;
     const temp = (part: string): Tensor => rec.temp(`${name}.${part}`, [N, C]);
 
-    // The gradient at each sum is passed on twice: through the layer, and along the residual.
+    // The gradient at each sum goes two ways: through the layer, and along the residual.
     const dsum2 = temp("dsum2");
     layernormBackward(rec, `${name}.norm`, act.outputNorm, dout, dsum2, params.outputNorm, grads.outputNorm, true);
     const mlpDrop = a.drop(dropSite.mlpProj(i));

@@ -1,18 +1,18 @@
 import { ConfigError } from "../../errors.js";
 import { checkedConfig, type ModelConfig } from "../config.js";
 
-/** The numbers that define a BERT, and which of its pre-training parts it has. Immutable; make one with {@link bertConfig}. */
+/** The hyperparameters of a BERT, and which pre-training parts it has. Immutable; {@link bertConfig} makes one. */
 export interface BertConfig extends ModelConfig {
   readonly architecture: "bert";
-  /** Rows of the token-type embedding: the texts that can be told apart in one input. 0: there is none, as in DistilBERT. */
+  /** Rows of the token-type embedding: how many texts one input can hold. 0 for none, as in DistilBERT. */
   readonly tokenTypes: number;
-  /** Whether there is a pooler: a dense layer and an activation over the first token's hidden state. */
+  /** Has a pooler: a dense layer and an activation on the first token's hidden state. */
   readonly pooler: boolean;
-  /** Activation of the pooler: tanh, and ReLU in DistilBERT's classifier. */
+  /** Activation of the pooler: tanh; ReLU in DistilBERT's classifier. */
   readonly poolerActivation: "tanh" | "relu";
-  /** Whether there is a head for masked tokens. Its decoder is the token embedding if `tieWordEmbeddings` is set. */
+  /** Has a head for masked tokens. Its decoder is the token embedding if `tieWordEmbeddings` is set. */
   readonly maskedTokens: boolean;
-  /** Whether there is a head that tells whether the second text follows the first. */
+  /** Has a next-sentence head: does the second text follow the first? */
   readonly nextSentence: boolean;
 }
 
@@ -43,7 +43,7 @@ export const BERT_PRESETS = {
 /**
  * A complete, checked configuration from the fields that differ from BERT base's.
  *
- * @throws {ConfigError} a size that no model can have, or a head without the pooler that it reads.
+ * @throws {ConfigError} a size is impossible, or the pooler that a head reads is missing.
  */
 export function bertConfig(fields: Partial<BertConfig> = {}): BertConfig {
   const merged = { ...BERT_COMMON, ...BERT_PRESETS["bert-base"], ...fields };

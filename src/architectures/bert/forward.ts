@@ -10,13 +10,13 @@ import type { BertConfig } from "./config.js";
 import { type BlockParams, type Params, paramTree } from "./params.js";
 import { blockName } from "./tensors.js";
 
-/** Names of the projections that attention begins with. */
+/** Names of attention's input projections. */
 export const QKV = ["query", "key", "value"] as const;
 
 /** The input column of token types. */
 export const TOKEN_TYPES = "tokenTypes";
 
-/** What one block computed; N tokens, C channels. */
+/** Activations of one block, for N tokens and C channels. */
 export interface BlockActivations {
   readonly x: Tensor; // [N, C], the block's input
   readonly self: SelfAttention; // [N, C]
@@ -29,9 +29,9 @@ export interface BlockActivations {
 export interface BertActivations extends Activations {
   readonly embedding: Layernorm; // [N, C]
   readonly blocks: readonly BlockActivations[];
-  /** The dropout used at each place, for the backward pass. */
+  /** The dropout at each site, for the backward pass. */
   readonly drop: (site: number) => Dropout;
-  /** Records block i once more, from its input. */
+  /** Recomputes block i from its input. */
   readonly recompute: (layer: number) => BlockActivations;
 }
 
@@ -45,8 +45,8 @@ export const attentionOptions = (
 };
 
 /**
- * BERT from tokens to hidden states (Devlin et al. 2019, section 3): the blocks of Vaswani et al. 2017, whose layer norms come
- * after each sum, with GELU.
+ * BERT from tokens to hidden states (Devlin et al. 2019, section 3): the blocks of Vaswani et al. 2017, with GELU and with layer
+ * norms after each sum.
  */
 export function forward(
   rec: Recorder,
@@ -85,7 +85,7 @@ export function forward(
   return { hidden: x, embedding, blocks, drop, recompute };
 }
 
-/** [N, C]: the embeddings of each token's word, position and type, added. */
+/** [N, C]: the sum of each token's word, position and type embeddings. */
 function embed(rec: Recorder, { nEmbd: C }: BertConfig, p: Params<Tensor, Adapter>, io: TokenInputs): Tensor {
   const { tokens, positions } = io;
   const N = tokens.shape[0]!;

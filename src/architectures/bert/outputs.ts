@@ -6,11 +6,11 @@ import type { Affine, Leaves } from "../params.js";
 import type { BertConfig } from "./config.js";
 import { headParams } from "./params.js";
 
-/** BERT's heads, applied to M hidden states x [M, C]; the pooled state and what reads it are meant for first tokens. */
+/** BERT's heads, applied to M hidden states x [M, C]. The pooler, and heads on it, are meant for first tokens. */
 
 type Params = Leaves<Tensor, Adapter>;
 
-/** act(x W + b) into `out` [M, C]. @returns the activation's argument */
+/** Computes act(x W + b) into `out` [M, C]. @returns the preactivation */
 export function pooledForward(k: Recorder, config: BertConfig, p: Params, x: Tensor, out: Tensor): Tensor {
   const preactivation = linearForward(k, "pooler.preact", x, headParams(config, p).pooler);
   const dims = { N: x.shape[0]!, C: config.nEmbd };
@@ -23,7 +23,7 @@ export interface Transformed {
   readonly norm: Layernorm; // [M, C]
 }
 
-/** The states that the decoder reads: norm(gelu(x W + b)). */
+/** The decoder's input: norm(gelu(x W + b)). */
 export function transformForward(k: Recorder, config: BertConfig, p: Params, x: Tensor): Transformed {
   const [M, C] = [x.shape[0]!, config.nEmbd];
   const { transform, transformNorm } = headParams(config, p);

@@ -12,7 +12,7 @@ export interface BlockParams<T, L = LowRank<T>> {
   readonly outputNorm: Affine<T>;
 }
 
-/** BERT's parameters below its heads, or anything else there is one of for each (gradients, arrays, …), as a tree. */
+/** A tree with one value for each of BERT's parameters below its heads: tensors, gradients, arrays, … */
 export interface Params<T, L = LowRank<T>> {
   readonly words: T;
   readonly positions: T;
@@ -40,7 +40,7 @@ export function paramTree<T, L>({ nLayer, tokenTypes }: BertConfig, leaves: Leav
   };
 }
 
-/** Parameters of the heads; those that the model lacks must not be used. */
+/** Parameters of the heads. Those that the model lacks must not be used. */
 export const headParams = <T, L>({ tieWordEmbeddings }: BertConfig, leaves: Leaves<T, L>) => ({
   pooler: affine(leaves, "pooler.dense"),
   transform: affine(leaves, "cls.predictions.transform.dense"),

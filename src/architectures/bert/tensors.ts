@@ -2,8 +2,8 @@ import { HEAD, normSpecs, type TensorSpec, vectorSpec } from "../tensor-spec.js"
 import type { BertConfig } from "./config.js";
 
 /**
- * Every tensor of a BERT, in checkpoint order, with transformers' names less `bert.`. Initial values are N(0, 0.02) for all
- * matrices, as in Google's code.
+ * Every tensor of a BERT, in checkpoint order, with transformers' names without the prefix `bert.`. All matrices are initialised
+ * with N(0, 0.02), as in Google's code.
  */
 export function bertTensors(config: BertConfig): TensorSpec[] {
   const { vocabSize: V, nCtx, nEmbd: C, tokenTypes, nLayer } = config;

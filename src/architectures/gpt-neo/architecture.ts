@@ -24,7 +24,7 @@ export const GPTNeo: Architecture<GPTNeoConfig, PreNormActivations> = {
   window: ({ attentionLayers, windowSize }, layer) => (attentionLayers[layer] === "local" ? windowSize : undefined),
   differences: ({ activation, tieWordEmbeddings, attentionLayers, windowSize }) => [
     ...(activation === "gelu_new" ? [] : [`activation ${activation}`]),
-    ...(tieWordEmbeddings ? [] : ["an output head of its own"]),
+    ...(tieWordEmbeddings ? [] : ["an untied output head"]),
     ...(attentionLayers.every((type, i) => type === (i % 2 === 0 ? "global" : "local"))
       ? []
       : [`attention ${attentionLayers.join(", ")}`]),

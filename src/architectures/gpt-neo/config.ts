@@ -1,15 +1,15 @@
 import { ConfigError } from "../../errors.js";
 import { checkedConfig, checkSize, type ModelConfig } from "../config.js";
 
-/** Whether the tokens of a layer see all before them, or the newest `windowSize` alone. */
+/** Whether tokens of a layer see all tokens before them (global), or only the newest `windowSize` (local). */
 export type AttentionType = "global" | "local";
 
-/** The numbers that define a GPT-Neo. Immutable; make one with {@link gptNeoConfig}. */
+/** The hyperparameters of a GPT-Neo. Immutable; {@link gptNeoConfig} makes one. */
 export interface GPTNeoConfig extends ModelConfig {
   readonly architecture: "gpt-neo";
-  /** Of each layer. */
+  /** One for each layer. */
   readonly attentionLayers: readonly AttentionType[];
-  /** Keys that a token sees in a local layer, itself among them. */
+  /** Number of keys that a token sees in a local layer, its own included. */
   readonly windowSize: number;
 }
 
@@ -30,14 +30,14 @@ export const GPT_NEO_PRESETS = {
   "gpt-neo-2.7b": { nLayer: 32, nEmbd: 2560, nHead: 20 },
 } as const;
 
-/** Types of attention are listed layer by layer: a file that claims more layers is refused before its list is made. */
+/** Most layers. A file that claims more is refused before the list of its attention types is made. */
 export const MAX_LAYERS = 65536;
 
 /**
- * A complete, checked configuration from the fields that differ from GPT-Neo 125M's. Layers alternate between global and
- * local attention, beginning with global, unless `attentionLayers` says otherwise.
+ * Completes and checks a configuration from the fields that differ from GPT-Neo 125M. Layers alternate between global and
+ * local attention, beginning with global, unless `attentionLayers` is given.
  *
- * @throws {ConfigError} a size that no model can have, or not one type of attention for each layer.
+ * @throws {ConfigError} a size is impossible, or there is not one type of attention for each layer.
  */
 export function gptNeoConfig(fields: Partial<GPTNeoConfig> = {}): GPTNeoConfig {
   const merged = { ...GPT_NEO_COMMON, ...GPT_NEO_PRESETS["gpt-neo-125m"], ...fields };

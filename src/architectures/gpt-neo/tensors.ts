@@ -2,8 +2,8 @@ import { normSpecs, type TensorSpec, vectorSpec } from "../tensor-spec.js";
 import type { GPTNeoConfig } from "./config.js";
 
 /**
- * Every tensor of a GPT-Neo, in checkpoint order. Files hold matrices as [out, in], unlike GPT-2's; initial values are
- * transformers', N(0, 0.02) for all of them.
+ * Every tensor of a GPT-Neo, in checkpoint order. Unlike GPT-2's, its files hold matrices as [out, in]. All matrices are
+ * initialised with N(0, 0.02), as in transformers.
  */
 export function gptNeoTensors(config: GPTNeoConfig): TensorSpec[] {
   const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer } = config;

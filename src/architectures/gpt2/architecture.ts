@@ -21,7 +21,7 @@ export const GPT2: Architecture<GPT2Config, PreNormActivations> = {
   window: () => undefined,
   differences: ({ activation, tieWordEmbeddings, scaleAttnWeights, scaleAttnByInverseLayerIdx }) => [
     ...(activation === "gelu_new" ? [] : [`activation ${activation}`]),
-    ...(tieWordEmbeddings ? [] : ["an output head of its own"]),
+    ...(tieWordEmbeddings ? [] : ["an untied output head"]),
     ...(scaleAttnWeights ? [] : ["attention scores not divided by the root of the head size"]),
     ...(scaleAttnByInverseLayerIdx ? ["attention scores divided by the layer's number"] : []),
   ],

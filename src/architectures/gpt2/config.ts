@@ -1,12 +1,12 @@
 import { checkOptionNames, type OptionNames } from "../../util/nearest.js";
 import { checkedConfig, type ModelConfig } from "../config.js";
 
-/** The numbers that define a GPT-2 (paper, Table 2). Immutable; make one with {@link gpt2Config}. */
+/** The hyperparameters of a GPT-2 (paper, Table 2). Immutable; {@link gpt2Config} makes one. */
 export interface GPT2Config extends ModelConfig {
   readonly architecture: "gpt2";
-  /** Whether attention scores are divided by the square root of the head size, as GPT-2's are. */
+  /** Divide attention scores by the square root of the head size, as GPT-2 does. */
   readonly scaleAttnWeights: boolean;
-  /** Whether those of layer i are divided by i + 1 as well (Mistral's GPT-2s, for f16); GPT-2's are not. */
+  /** Also divide those of layer i by i + 1, as Mistral's GPT-2s do for f16. */
   readonly scaleAttnByInverseLayerIdx: boolean;
 }
 
@@ -32,7 +32,7 @@ export const GPT2_PRESETS = {
 
 export type GPT2Preset = keyof typeof GPT2_PRESETS;
 
-/** What the attention scores of a layer (from 0) are multiplied by. */
+/** The factor of a layer's attention scores. Layers count from 0. */
 export function attentionScale(config: GPT2Config, layer: number): number {
   const { nEmbd, nHead, scaleAttnWeights, scaleAttnByInverseLayerIdx } = config;
   return (scaleAttnWeights ? 1 / Math.sqrt(nEmbd / nHead) : 1) / (scaleAttnByInverseLayerIdx ? layer + 1 : 1);
@@ -50,7 +50,7 @@ const FIELDS: OptionNames<GPT2Config> = {
 };
 
 /**
- * A complete, checked configuration from a preset name and/or the fields that differ from GPT-2's.
+ * Completes and checks a configuration from a preset name, or from fields that differ from GPT-2's.
  *
  * @throws {ConfigError} a field is not a positive integer, or nHead does not divide nEmbd.
  */

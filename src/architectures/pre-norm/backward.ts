@@ -13,7 +13,7 @@ export function preNormBackward<C extends ModelConfig>(layers: AttentionLayers<C
     const N = io.tokens.shape[0]!;
     const [p, g] = [paramTree(config, layers, leaves), paramTree(config, layers, gradients)];
 
-    /** The gradient at the residual stream, walking down it. */
+    /** The gradient at the residual stream, from the last block to the first. */
     const dx = k.temp("dresidual", [N, config.nEmbd]);
     layernormBackward(k, "ln_f", a.lnF, dlnF, dx, p.lnF, g.lnF, true);
 

@@ -15,7 +15,7 @@ import { type AttentionOptions, type Dropout, type Layernorm, layernormForward }
 import { type SelfAttention, selfAttentionForward } from "../self-attention.js";
 import { type AttentionLayers, type BlockParams, paramTree } from "./params.js";
 
-/** What one block computed; N tokens, C channels. */
+/** Activations of one block, for N tokens and C channels. */
 export interface BlockActivations {
   readonly ln1: Layernorm; // [N, C]; its x is the residual stream that came in
   readonly attention: AttentionOptions;
@@ -28,15 +28,15 @@ export interface BlockActivations {
 export interface PreNormActivations extends Activations {
   readonly h: readonly BlockActivations[];
   readonly lnF: Layernorm; // [N, C]
-  /** The dropout used at each place, for the backward pass. */
+  /** The dropout at each site, for the backward pass. */
   readonly drop: (site: number) => Dropout;
-  /** Records block i once more, from the residual stream that came into it. */
+  /** Recomputes block i from the residual stream at its input. */
   readonly recompute: (layer: number) => BlockActivations;
 }
 
 /**
- * A decoder from tokens to the final layer norm, with a layer norm before each block's attention and MLP and one after the
- * last block (GPT-2's paper, section 2.3):
+ * GPT-2 and GPT-Neo from tokens to hidden states: a decoder with layer norms before each block's attention and MLP, and one
+ * after the last block (GPT-2's paper, section 2.3):
  *
  *     x = wte[token] + wpe[position]
  *     x = x + project(attention(norm(x)));  x = x + mlp(norm(x))      for each block

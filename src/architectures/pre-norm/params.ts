@@ -2,11 +2,11 @@ import type { MlpParams } from "../blocks.js";
 import type { ModelConfig } from "../config.js";
 import { type Affine, affine, type Leaves, type Linear, type LowRank, linear, linearWithoutBias } from "../params.js";
 
-/** The attention layers of an architecture, which is all that tells GPT-2 and GPT-Neo apart between embedding and head. */
+/** The attention layers of an architecture: the only difference between GPT-2 and GPT-Neo, from embedding to head. */
 export interface AttentionLayers<C extends ModelConfig> {
-  /** Where a block has them in the table of tensors: `attn`. */
+  /** Their prefix within a block, in the table of tensors: `attn`. */
   readonly path: string;
-  /** One linear layer of queries, keys and values, or three. */
+  /** One linear layer for queries, keys and values together, or three. */
   readonly qkv: readonly string[];
   readonly qkvBias: boolean;
   /** The output projection. */
@@ -23,7 +23,7 @@ export interface BlockParams<T, L = LowRank<T>> {
   readonly mlp: MlpParams<T, L>;
 }
 
-/** The parameters, or anything else there is one of for each (gradients, arrays, …), as a tree. */
+/** A tree with one value for each parameter: tensors, gradients, arrays, … */
 export interface Params<T, L = LowRank<T>> {
   readonly wte: T; // [V, C]
   readonly wpe: T; // [nCtx, C]

@@ -61,6 +61,20 @@ export class GgufMetadata {
     throw this.error(key, "a smaller number");
   }
 
+  /** {@link number} of a key that must be present. @throws {CheckpointError} it is missing, or its value is not a number. */
+  needNumber(key: string, expected = "a number"): number {
+    const value = this.number(key);
+    if (value === undefined) throw this.error(key, expected);
+    return value;
+  }
+
+  /** {@link needNumber} as the decimal that was meant: in single precision, 1e-5 is 9.99999974737875e-6. */
+  needDecimal(key: string): number {
+    const value = this.needNumber(key);
+    const decimal = Number(value.toPrecision(7));
+    return Math.fround(decimal) === value ? decimal : value;
+  }
+
   boolean(key: string): boolean | undefined {
     const value = this.get(key);
     if (value === undefined || typeof value === "boolean") return value;

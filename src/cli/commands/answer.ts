@@ -58,8 +58,8 @@ export function registerAnswer(program: Command): void {
     )
     .option("-k, --top-k <n>", "answers to print", count, 1)
     .option("--answer-length <n>", "longest answer, in tokens", count, 15)
-    .option("--no-answer", "allow that there is none, for a model trained with such questions")
-    .option("--json", "print JSON, as transformers' pipeline gives it");
+    .option("--no-answer", "allow no answer, for models trained on questions without one")
+    .option("--json", "print JSON in the form of transformers' pipeline");
   addEncoderOptions(command).addHelpText("after", HELP).action(answer);
 }
 

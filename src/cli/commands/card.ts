@@ -49,9 +49,9 @@ export function registerCard(program: Command): void {
     .description("Write a model card: data, recipe, evaluations, what the model reproduces, bias, detection, limits.")
     .argument("[model]", "a model's name, folder or file (default: the package's own model)")
     .option("--results <files...>", "results of other commands, as JSON")
-    .option("--about <file>", "JSON of what the files cannot know")
-    .option("--name <name>", "the model's name in the card (default: of its folder)")
-    .option("-o, --out <file>", "write the card there instead of to standard output")
+    .option("--about <file>", "JSON with facts that the files do not hold")
+    .option("--name <name>", "the model's name in the card (default: its folder's)")
+    .option("-o, --out <file>", "write the card to a file instead of standard output")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .addHelpText("after", HELP)
     .action(card);

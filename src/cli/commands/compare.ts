@@ -38,7 +38,7 @@ export function registerCompare(program: Command): void {
     .option("-m, --model <name>", `the GPT-2: ${MODEL_FLAG}`)
     .requiredOption("--bert <name>", "the BERT: owner/name of the hub, a folder or file")
     .option("--candidates <words...>", "words for the blank (default: BERT's five most probable)")
-    .option("--generate <n>", "tokens that each writes after the text; 0 for none", count, 8)
+    .option("--generate <n>", "tokens that each model writes after the text; 0 for none", count, 8)
     .option("--attention <layer>", "show what each token attends to in this layer, from 0 on", count)
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--json", "print JSON");
@@ -93,10 +93,10 @@ function readings({ gpt2, bert }: Comparison): string {
 }
 
 const SHADES = " ·░▒▓█";
-/** Tokens that a picture shows. */
+/** Most tokens in a picture. */
 const WIDEST = 48;
 
-/** A row for each token, a column for each that it may attend to: darker for more, the mean of the heads. */
+/** A row for each token and a column for each token it may attend to: the mean of the heads, darker for more. */
 function pictures({ gpt2Attention, bertAttention }: Maps): string {
   const picture = (name: string, { tokens: T, heads, weights }: AttentionMaps): string => {
     const shown = Math.min(T, WIDEST);

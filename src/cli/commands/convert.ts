@@ -14,13 +14,23 @@ import { MODEL_NAMES } from "../options.js";
 import { formatInteger, printJson, printLines } from "../output.js";
 import { interruptible } from "../signals.js";
 
-interface ConvertFlags {
+/** Flags of every command that writes a model: see {@link writingModel}. */
+export interface WritingFlags {
   readonly to?: ConvertFormat;
   readonly dtype?: WeightType;
   readonly offline?: true;
   readonly overwrite?: true;
   readonly json?: true;
 }
+
+/** Adds the options of {@link WritingFlags}. */
+export const writingModel = (command: Command): Command =>
+  command
+    .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
+    .addOption(new Option("--dtype <type>", "storage dtype of the weights").choices(WEIGHT_TYPES))
+    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
+    .option("--overwrite", "replace what is there")
+    .option("--json", "print JSON: what was read and written");
 
 const HELP = `
 Source: ${MODEL_NAMES}.
@@ -39,22 +49,16 @@ Examples:
 
 /** Adds `gpt2 convert`. */
 export function registerConvert(program: Command): void {
-  program
+  const command = program
     .command("convert")
     .summary("write a model in another format")
     .description("Write a model in another format, with its tokenizer.")
     .argument("<from>", "a model")
-    .argument("<to>", "a folder, NAME.bin or NAME.gguf")
-    .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
-    .addOption(new Option("--dtype <type>", "storage dtype of the weights").choices(WEIGHT_TYPES))
-    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
-    .option("--overwrite", "replace what is there")
-    .option("--json", "print JSON: what was read and written")
-    .addHelpText("after", HELP)
-    .action(convert);
+    .argument("<to>", "a folder, NAME.bin or NAME.gguf");
+  writingModel(command).addHelpText("after", HELP).action(convert);
 }
 
-async function convert(from: string, to: string, { json, ...flags }: ConvertFlags): Promise<void> {
+async function convert(from: string, to: string, { json, ...flags }: WritingFlags): Promise<void> {
   await interruptible(async (signal) => {
     const result = await convertWithProgress("convert", from, to, { ...flags, signal });
     if (json) printJson(result);
@@ -83,7 +87,7 @@ export async function convertWithProgress(
   }
 }
 
-/** Of files, in bytes. */
+/** Total size of files, in bytes. */
 export const totalSize = (files: readonly { readonly size: number }[]): number =>
   files.reduce((sum, { size }) => sum + size, 0);
 

@@ -75,7 +75,7 @@ async function run(inputs: string[], options: DataOptions): Promise<void> {
   }).finally(() => line.done());
 }
 
-/** The data set in words. */
+/** Describes the data set. */
 function summary(info: DatasetInfo, out: string, seconds: number): string {
   const { train, val } = info.splits;
   const { vocabSize, name } = info.tokenizer;

@@ -67,13 +67,15 @@ export function registerDetect(program: Command): void {
   const command = program
     .command("detect")
     .summary("measure how much a text looks like a model's")
-    .description("Measure how much a text looks like a model's, with the rate at which human texts look so too.")
+    .description(
+      "Measure how much a text looks like a model's, with the share of human texts that look as much like it.",
+    )
     .argument("[file]", "the text; - or none for standard input")
     .option("--observer <model>", "a second model with the same tokenizer, for Binoculars' ratio")
     .option("--calibration <file>", "calibration of the model (default: detection.json in its folder)")
     .option("--svg <file>", "write the colored text as SVG")
     .option("--html <file>", "write the colored text, histograms and scores as a page");
-  command.option("--classifier <path>", "score by a classifier of --train instead: its file, or a fine-tuned model");
+  command.option("--classifier <path>", "score with a classifier made by --train: its file, or a fine-tuned model");
   command.optionsGroup("Making calibrations and classifiers:");
   command
     .option("--train <inputs...>", "make a classifier from human and machine texts: two files or folders")
@@ -86,7 +88,7 @@ export function registerDetect(program: Command): void {
     .option("-o, --out <file>", "the calibration or classifier to write");
   addDocumentOptions(command);
   command.optionsGroup("Model:");
-  addReportOptions(addModelOptions(command), "print JSON: scores, false-positive rates, and all about each token");
+  addReportOptions(addModelOptions(command), "print JSON: scores, false-positive rates, and statistics of each token");
   command.addHelpText("after", HELP).action(detect);
 }
 
@@ -148,7 +150,7 @@ export function tokenizerOf({ tokenizer }: GPT2): Tokenizer {
   throw new TokenizerError({ op: "gpt2 detect", expected: "a model with a tokenizer", got: "none" });
 }
 
-/** @throws {UsageError} an observer that cuts the text into other tokens. */
+/** @throws {UsageError} the observer splits the text into other tokens. */
 export async function loadObserver(
   flags: DetectFlags,
   tokenizer: Tokenizer,

@@ -40,11 +40,11 @@ export function registerEmbed(program: Command): void {
     .addOption(
       new Option(
         "--pooling <how>",
-        "the mean of the tokens' states, or one's (default: as the model's files say, else the mean)",
+        "pooling of the tokens' states (default: as the model's files say, else the mean)",
       ).choices(POOLINGS),
     )
     .option("--no-normalize", "keep the vectors' lengths instead of scaling them to 1")
-    .option("--truncate", "cut a text longer than the context to its beginning, instead of refusing it");
+    .option("--truncate", "truncate a text longer than the context, instead of refusing it");
   addModelOptions(command).addHelpText("after", HELP).action(embed);
 }
 

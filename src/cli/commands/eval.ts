@@ -38,7 +38,7 @@ export function registerEval(program: Command): void {
     .command("eval")
     .summary("evaluate a model on data sets")
     .description("Evaluate a model on data sets: LAMBADA, WikiText, and the other evaluations of the paper.")
-    .argument("[tasks...]", "tasks, or files of yours")
+    .argument("[tasks...]", "tasks, or your own files")
     .option("--list", "list the tasks and their options");
   addEvaluationOptions(command).addHelpText("after", HELP).action(evaluate);
 }
@@ -59,7 +59,7 @@ async function evaluate(names: string[], flags: EvalFlags): Promise<void> {
       for (const spec of specs) results.push(await session.run(spec));
       await session.finish(results);
     } finally {
-      // Also if a later task failed or was stopped: finished tasks may have taken hours.
+      // Even if a later task failed or was stopped: finished tasks may have taken hours.
       const { head, rows } = resultTable(results, paperSize(session.model.config) ?? PAPER_SIZES[0]);
       if (results.length > 0) print(formatTable(head, rows, 2));
     }

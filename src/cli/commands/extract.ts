@@ -46,13 +46,13 @@ export function registerExtract(program: Command): void {
     .requiredOption("--index <dir>", "index of the corpus, made by gpt2 index with the model's tokenizer")
     .option("--prompts <lengths>", "tokens of context, separated by commas (default: 10,50,100,200)", lengths)
     .option("--match <n>", "tokens that must be reproduced", count, 50)
-    .option("--passages <n>", "passages of the corpus that are tried", count, 1000)
-    .option("--rank", "rank texts that the model writes, instead of trying passages")
-    .option("--samples <n>", "texts to write for --rank", count, 1000)
-    .option("--top <n>", "texts counted of each ranking", count, 100)
-    .option("--small <model>", "a smaller model, for the ranking that compares with one")
-    .option("--medium <model>", "a medium model, likewise")
-    .option("--seed <n>", "seed of the choice of passages, and of the samples", count, 1);
+    .option("--passages <n>", "passages of the corpus to try", count, 1000)
+    .option("--rank", "rank texts that the model generates, instead of trying passages")
+    .option("--samples <n>", "texts to generate for --rank", count, 1000)
+    .option("--top <n>", "texts to check at the top of each ranking", count, 100)
+    .option("--small <model>", "a smaller model, for the ranking by comparison")
+    .option("--medium <model>", "a medium model, for the ranking by comparison")
+    .option("--seed <n>", "seed for choosing passages and sampling", count, 1);
   addReportOptions(addModelOptions(command)).addHelpText("after", HELP).action(extract);
 }
 
@@ -125,6 +125,6 @@ function rankingReport({ samples, memorized, matchTokens, rankings }: SampleRank
     return [RANKINGS[name as Ranking], `${found} of ${top}`];
   });
   const longest = samples.reduce((most, { longestRun }) => Math.max(most, longestRun), 0);
-  const all = `${plural(samples.length, "text")}; ${memorized} with ${plural(matchTokens, "token")} in a row from the corpus; the longest run has ${plural(longest, "token")}\n\n`;
+  const all = `${plural(samples.length, "text")}; ${memorized} with at least ${plural(matchTokens, "token")} in a row from the corpus; the longest run has ${plural(longest, "token")}\n\n`;
   return all + formatTable(["first by", "memorised"], rows);
 }

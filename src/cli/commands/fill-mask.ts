@@ -33,7 +33,7 @@ export function registerFillMask(program: Command): void {
     .option("--data <path...>", 'read many texts: JSONL of { "text" }')
     .option("-k, --top-k <n>", "tokens for each mask", count, 5)
     .option("--targets <words...>", "compare only these words")
-    .option("--json", "print JSON, a line for each text, as transformers' pipeline gives it");
+    .option("--json", "print a line of JSON for each text, in the form of transformers' pipeline");
   addEncoderOptions(command).addHelpText("after", HELP).action(fillMask);
 }
 

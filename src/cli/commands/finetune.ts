@@ -77,9 +77,9 @@ export function registerFinetune(program: Command): void {
     .description("Fine-tune a model on your own text, prompts or chats: all of its weights, or a LoRA adapter.")
     .argument("[data...]", "text, JSONL, folders of them; or one folder of tokens made by `gpt2 data`")
     .option("-m, --model <name>", MODEL_FLAG)
-    .option("-o, --out <dir>", "the run's folder: checkpoints, metrics, and in the end adapter/ or model/")
+    .option("-o, --out <dir>", "the run's folder: checkpoints, metrics, and finally adapter/ or model/")
     .option("--resume", "continue the run in --out, bit for bit; other flags need not be repeated")
-    .option("--plan", "print the model, what is trained, and the memory, and stop")
+    .option("--plan", "print the model, the trained parameters and the memory, and stop")
     .option("--preview [n]", "print the first n examples, and stop (default: 3)", number);
   addLoraFlags(command);
   command.optionsGroup("Data:");
@@ -111,7 +111,7 @@ export function registerFinetune(program: Command): void {
   });
 }
 
-/** Defaults that differ from those of training from scratch; see {@link finetuneDefaults}. */
+/** Defaults that differ from training from scratch: see {@link finetuneDefaults}. */
 const SHOWN_DEFAULTS = {
   batchSize: "as many as make 4096 tokens",
   steps: "three epochs",
@@ -192,7 +192,7 @@ async function merge(adapter: string, to: string, flags: FinetuneFlags, reporter
 
 type PlannedRun = Pick<RunStart, "config" | "settings" | "head"> & { adapter?: Pick<AdapterStart, "lora" | "types"> };
 
-/** The model and settings of the run that the flags describe, a new one or one to be resumed. */
+/** The model and settings of the run in the flags, a new one or one to resume. */
 async function plannedRun(flags: FinetuneFlags): Promise<PlannedRun> {
   const { model, dtype, offline, task, out, resume } = flags;
   const given = givenLora(flags);

@@ -98,7 +98,7 @@ export function registerGenerate(program: Command): void {
     .option("-n, --max-tokens <n>", "most tokens to generate", number, DEFAULT_NEW_TOKENS)
     .option(
       "--temperature <x>",
-      `0 always takes the likeliest token; 1 samples as the model has it (${own(temperature)})`,
+      `0 always takes the likeliest token; 1 samples from the model's distribution (${own(temperature)})`,
       number,
     )
     .option("--top-k <n>", `sample from the n likeliest tokens; 0: all (${own(topK)})`, number)
@@ -127,7 +127,7 @@ export function registerGenerate(program: Command): void {
       "--template [t]",
       "put the prompt into a template: plain, story, chat, a file or JSON (default: the model's own)",
     )
-    .option("--trace <index>", "underline what occurs word for word in a corpus, given its index by gpt2 index")
+    .option("--trace <index>", "underline what occurs word for word in a corpus indexed by gpt2 index")
     .addOption(
       new Option("--watermark <scheme>", "mark the text with a secret key, for gpt2 watermark to find").choices(
         WATERMARK_SCHEMES,
@@ -189,7 +189,7 @@ function specialPrompt({ tokenizer }: GPT2, prompt: string): Uint32Array {
   throw new TokenizerError({ op: "--special", expected: "a model with a tokenizer", got: "none" });
 }
 
-/** The prompt in the template, whose `<|endoftext|>` is the token. */
+/** The prompt in the template, in which `<|endoftext|>` is the token. */
 async function inTemplate(template: true | string, text: string, flags: GenerateFlags, signal: AbortSignal) {
   const { templatedPrompt } = await import("../template.js");
   const { plainText } = await import("../../data/examples/template.js");

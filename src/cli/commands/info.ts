@@ -20,8 +20,8 @@ interface InfoFlags {
 export function registerInfo(program: Command): void {
   program
     .command("info")
-    .summary("show what a model file holds")
-    .description("Show what a model file, or a LoRA adapter, holds. Only headers are read.")
+    .summary("show the contents of a model file")
+    .description("Show the contents of a model file or LoRA adapter. Only headers are read.")
     .argument("[model]", "as for --model (default: the package's own model)")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .option("--tensors", "list every tensor")

@@ -40,7 +40,7 @@ export function registerLabel(program: Command): void {
     .addOption(
       new Option("--aggregation <how>", "how labels of tokens become entities").choices(AGGREGATIONS).default("simple"),
     )
-    .option("--json", "print JSON, a line for each text, as transformers' pipeline gives it");
+    .option("--json", "print a line of JSON for each text, in the form of transformers' pipeline");
   addEncoderOptions(command).addHelpText("after", HELP).action(label);
 }
 

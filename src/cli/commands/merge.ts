@@ -1,17 +1,10 @@
-import { type Command, Option } from "commander";
-import { WEIGHT_TYPES, type WeightType } from "../../dtype/dtype.js";
-import { CONVERT_FORMATS, type ConvertFormat } from "../../pretrained/convert.js";
+import type { Command } from "commander";
 import { printJson, printLines } from "../output.js";
 import { interruptible } from "../signals.js";
-import { convertWithProgress } from "./convert.js";
+import { convertWithProgress, type WritingFlags, writingModel } from "./convert.js";
 
-interface MergeFlags {
+interface MergeFlags extends WritingFlags {
   readonly model?: string;
-  readonly to?: ConvertFormat;
-  readonly dtype?: WeightType;
-  readonly offline?: true;
-  readonly overwrite?: true;
-  readonly json?: true;
 }
 
 const HELP = `
@@ -25,20 +18,14 @@ Examples:
 
 /** Adds `gpt2 merge`. */
 export function registerMerge(program: Command): void {
-  program
+  const command = program
     .command("merge")
     .summary("fold a LoRA adapter into a model")
     .description("Write a model with a LoRA adapter folded into its weights: a model like any other.")
     .argument("<adapter>", "a LoRA adapter")
     .argument("<out>", "a folder, NAME.bin or NAME.gguf")
-    .option("-m, --model <name>", "the model it is for (default: the one that the adapter names)")
-    .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
-    .addOption(new Option("--dtype <type>", "storage dtype of the weights").choices(WEIGHT_TYPES))
-    .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
-    .option("--overwrite", "replace what is there")
-    .option("--json", "print JSON: what was read and written")
-    .addHelpText("after", HELP)
-    .action(merge);
+    .option("-m, --model <name>", "the model it is for (default: the one that the adapter names)");
+  writingModel(command).addHelpText("after", HELP).action(merge);
 }
 
 async function merge(adapter: string, out: string, { model, json, ...flags }: MergeFlags): Promise<void> {

@@ -46,12 +46,12 @@ export function registerOverlap(program: Command): void {
     .option("--data <folder>", "folder of the data sets (default: this folder)")
     .option("--results <file>", "a report of gpt2 eval --json; without names, all its tasks")
     .option("--evaluate", "evaluate the model on the tasks first")
-    .option("--threshold <share>", "an item counts as overlapping if its overlap is above this", share, 0)
+    .option("--threshold <share>", "an item overlaps if its overlap is above this", share, 0)
     .option("--samples <n>", "look up n samples of the model", count)
     .option("-n, --max-tokens <n>", "most tokens of a sample", count, 256)
-    .option("--temperature <x>", "of the samples (default: the model's)", number)
-    .option("--top-k <n>", "of the samples (default: the model's)", count)
-    .option("--seed <n>", "of the samples", count, 1)
+    .option("--temperature <x>", "temperature of the samples (default: the model's)", number)
+    .option("--top-k <n>", "top-k of the samples (default: the model's)", count)
+    .option("--seed <n>", "seed of the samples", count, 1)
     .option("--limit <n>", "only the first n items of each task", count)
     .option("--show <n>", "print the n items with the most overlap, with their longest passages", count, 0);
   addReportOptions(addDocumentOptions(command), "print everything as JSON, item by item");
@@ -100,7 +100,7 @@ async function overlap(path: string, names: string[], flags: OverlapFlags): Prom
   });
 }
 
-/** Reports wrong calls before anything large is read. */
+/** Reports wrong usage before anything large is read. */
 function checkCall(names: readonly string[], { results, evaluate, samples }: OverlapFlags): void {
   const op = "gpt2 overlap";
   if (names.length === 0 && results === undefined && samples === undefined) {

@@ -42,7 +42,7 @@ export function registerPull(program: Command): void {
     .description("Fetch a model and print where it is.")
     .argument("<model>", "a name: see below")
     .option("--revision <name>", "branch, tag or commit; the same as MODEL@NAME")
-    .option("--offline", "only look whether it is there")
+    .option("--offline", "only check whether it is in the cache")
     .option("--progress", "print progress also where there is no terminal")
     .option("--json", "print JSON")
     .addHelpText("after", HELP)
@@ -59,7 +59,7 @@ async function pull(name: string, { revision, offline, progress, json }: PullFla
       line.end();
     }
     if (model.files.length === 0) {
-      const hint = "It is a file or folder of this machine, and needs no fetching";
+      const hint = "It is a file or folder on this machine, and need not be fetched";
       throw new UsageError({ op: `pulling ${name}`, expected: "a model that is elsewhere", got: model.path, hint });
     }
     if (json) printJson(model);
@@ -72,5 +72,5 @@ function summary({ files }: FetchedModel): string {
   const fetched = files.filter((file) => file.fetched);
   const total = (list: typeof files): string => formatBytes(list.reduce((sum, { size }) => sum + size, 0));
   const there = `${files.length} files, ${total(files)}`;
-  return fetched.length === 0 ? `${there}; all of it was there` : `${there}; ${total(fetched)} downloaded`;
+  return fetched.length === 0 ? `${there}; nothing to download` : `${there}; ${total(fetched)} downloaded`;
 }

@@ -64,12 +64,12 @@ function report({ from, path, dtype, others, files }: ConvertedModel, seconds: n
 const factor = (before: number, after: number): string =>
   after <= before ? `${(before / after).toFixed(2)} times smaller` : `${(after / before).toFixed(2)} times larger`;
 
-/** Matrices whose rows are no whole blocks, by the type they were written in instead. */
+/** Matrices whose rows are not whole blocks, by the dtype in which they were written instead. */
 function otherTypes(others: ConvertedModel["others"], dtype: WeightType): string[] {
   if (others.length === 0) return [];
   const widths = [...new Set(others.map(({ shape }) => shape.at(-1)))].join(", ");
   const names = others.map(({ name }) => name);
   const listed = names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
-  const reason = `because rows of ${widths} values are no whole blocks of ${DTYPES[dtype].block}`;
+  const reason = `because rows of ${widths} values are not whole blocks of ${DTYPES[dtype].block}`;
   return [`in ${others[0]!.dtype}, ${reason}: ${listed}`];
 }

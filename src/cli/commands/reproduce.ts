@@ -29,7 +29,7 @@ Examples:
 export function registerReproduce(program: Command): void {
   const command = program
     .command("reproduce")
-    .summary("run the paper's evaluations, and compare with its figures")
+    .summary("run the paper's evaluations and compare the figures")
     .description("Run the paper's evaluations in all their variants, and compare with the paper.")
     .argument("[tasks...]", "only these");
   addEvaluationOptions(command).addHelpText("after", HELP).action(reproduce);
@@ -55,7 +55,7 @@ async function reproduce(names: string[], flags: EvaluationFlags): Promise<void>
       for (const text of wanted) await runOrMiss(session, text, results, missing);
       await session.finish(results, { comparisons: compare(results), notRun: Object.fromEntries(missing) });
     } finally {
-      // Also if it failed or was stopped: finished tasks may have taken hours.
+      // Even if it failed or was stopped: finished tasks may have taken hours.
       if (results.length > 0 || missing.size > 0) {
         print(reproductionReport(compare(results), size, missing));
       }
@@ -81,10 +81,10 @@ async function runOrMiss(
 const taskOf = (spec: string): string => spec.split(":")[0]!;
 
 /**
- * The paper's figures beside ours, their place among our variants, and the evaluations that were not run.
+ * The paper's figures beside ours, their position among our variants, and evaluations that were not run.
  *
- * @param size of the paper's model as large as this one; without, differences need no explanation
- * @param missing evaluations that were not run, and why
+ * @param size the paper's model of this size; without one, differences need no explanation
+ * @param missing evaluations that were not run, with reasons
  */
 export function reproductionReport(
   comparisons: readonly FigureComparison[],
@@ -101,9 +101,7 @@ export function reproductionReport(
   });
   const head = ["figure", "our nearest variant", `paper, ${shown}`, "ours", "95% interval"];
   const note =
-    size === undefined
-      ? `The model is as large as none of the paper's; the paper's ${PAPER_SIZES[0]} is shown.\n\n`
-      : "";
+    size === undefined ? `The paper has no model of this size; its figures for ${PAPER_SIZES[0]} are shown.\n\n` : "";
   const brackets = size === undefined ? "" : comparisons.map(bracket).join("");
   const reasons = new Map<string, string[]>();
   for (const [spec, reason] of missing) reasons.set(reason, [...(reasons.get(reason) ?? []), spec]);

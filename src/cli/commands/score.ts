@@ -135,7 +135,7 @@ function tokenTable({ tokens, logprobs }: Score, tokenizer: Tokenizer): string {
   return `${style.dim("  logprob     prob      id  token")}\n${lines.join("\n")}\n`;
 }
 
-/** From green (expected) over yellow to red (surprising): a terminal colour for every two bits. */
+/** Terminal colours from green (expected) through yellow to red (surprising), one for every two bits. */
 const SHADES = [34, 70, 106, 142, 178, 208, 202, 196];
 
 function shade(style: Style, text: string, logprob: number): string {

@@ -56,18 +56,18 @@ function adapters(text: string, before: Readonly<Record<string, string>> = {}): 
 export function registerServe(program: Command): void {
   const command = program
     .command("serve")
-    .summary("serve a model over HTTP, as OpenAI's API and a page")
+    .summary("serve a model over HTTP: OpenAI's API, and a page")
     .description("Serve a model to other programs and browsers, many requests at once.")
     .option("-m, --model <name>", MODEL_FLAG)
     .option(
       "--adapter <name=path>",
-      "a LoRA adapter, a model of that name in the API; may be given several times",
+      "a LoRA adapter, which the API lists as a model of that name; may be given several times",
       adapters,
     )
-    .option("--name <name>", "the model's name in the API (default: that of its folder or file)")
+    .option("--name <name>", "the model's name in the API (default: its folder's or file's)")
     .option("--host <address>", "address to listen on", "127.0.0.1")
-    .option("-p, --port <n>", "port to listen on; 0 takes a free one", count, 8080)
-    .option("--slots <n>", "texts computed side by side (default: 32, or what 2 GiB hold)", count)
+    .option("-p, --port <n>", "port to listen on; 0 for any free one", count, 8080)
+    .option("--slots <n>", "texts computed together (default: 32, or as many as 2 GiB hold)", count)
     .option("--queue <n>", "texts that may wait; more are refused (default: 512)", count)
     .option("--queue-tokens <n>", "prompt tokens that may wait (default: 262144)", count)
     .option("--timeout <seconds>", "longest time for a request (default: 600)", number)
@@ -160,7 +160,7 @@ function nameOf(path: string | undefined): string {
   return basename(path).replace(/\.(gguf|bin|safetensors|pt|pth)$/, "") || "gpt2";
 }
 
-/** On a terminal a line that says what the server is doing; with --log a line for each request. */
+/** On a terminal, a line with the server's state; with --log, a line for each request. */
 class View {
   readonly #log: boolean;
   #timer: NodeJS.Timeout | undefined;

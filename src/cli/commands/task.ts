@@ -90,7 +90,7 @@ function registerWriting(tasks: Command): void {
     .description(
       "Translate a sentence, after pairs `sentence = translation`; greedily, the first sentence (section 3.7).",
     )
-    .argument("[sentence...]", "the sentence; else of --file or piped in")
+    .argument("[sentence...]", "the sentence; else from --file or a pipe")
     .option("--to <language>", "fr or en, for which there are built-in pairs; others need examples")
     .option("--from <language>", "en or fr (default: the other one)");
   addTaskOptions(translate, "a sentence and its translation", "150").action(runTranslate);
@@ -99,22 +99,22 @@ function registerWriting(tasks: Command): void {
     .command("summarize")
     .summary("summarise an article")
     .description("Summarise an article: the text after `TL;DR:`, sampled with top-k 2, three sentences (section 3.6).")
-    .argument("[file]", "the article; - or without one, standard input")
+    .argument("[file]", "the article; - or none for standard input")
     .option("--seed <n>", "same seed, same summary (default: a new one each time)", number)
-    .option("--no-truncate", "refuse an article that does not fit, instead of cutting it");
+    .option("--no-truncate", "refuse an article that does not fit, instead of truncating it");
   addTaskOptions(summarize, "an article and its summary", "100", false).action(runSummarize);
 
   const answer = tasks
     .command("answer")
-    .summary("answer a question, from a document or without")
+    .summary("answer a question, with or without a document")
     .description(
       "Answer a question, greedily, to the end of the line: from a document, after the conversation and `A:` " +
         "(section 3.5); without one, after pairs of questions and answers (section 3.8).",
     )
-    .argument("[question...]", "the question; else of --file or piped in")
+    .argument("[question...]", "the question; else from --file or a pipe")
     .option("--document <file>", "the document that the question is about; - for standard input")
     .option("--history <q=a>", "a question and its answer before this one; may be given several times", collect)
-    .option("--truncate", "cut a document that does not fit, instead of refusing it");
+    .option("--truncate", "truncate a document that does not fit, instead of refusing it");
   addTaskOptions(
     answer,
     "a question and its answer, in place of the built-in ones",
@@ -147,7 +147,7 @@ function registerChoosing(tasks: Command): void {
     .option("--labels <a,b,c>", "the labels, at least two")
     .option("--label <text>", "a label; may be given several times", collect)
     .option("--kind <word>", "the word for label in the prompt: Topic, Mood (default: Label)")
-    .option("--no-truncate", "refuse a text that does not fit, instead of cutting it")
+    .option("--no-truncate", "refuse a text that does not fit, instead of truncating it")
     .addOption(by());
   addTaskOptions(classify, "a text and its label", undefined).action(runClassify);
 
@@ -155,7 +155,7 @@ function registerChoosing(tasks: Command): void {
     .command("choose")
     .summary("choose the likeliest continuation of a context")
     .description("Choose the candidate that is the likeliest after a context and a space.")
-    .argument("[context...]", "the context; else of --file or piped in")
+    .argument("[context...]", "the context; else from --file or a pipe")
     .option("--candidates <a,b,c>", "the candidates")
     .option("--candidate <text>", "a candidate; may be given several times", collect)
     .option("--no-space", "put no space between the context and the candidates")
@@ -245,7 +245,7 @@ async function runChoose(words: string[], flags: ChooseFlags): Promise<void> {
   });
 }
 
-/** The items of `a,b,c`, and those given one by one. */
+/** The items of `a,b,c`, and those given singly. */
 function listed(list: string | undefined, single: readonly string[] = []): string[] {
   const parts = (list ?? "").split(",").map((part) => part.trim());
   return [...parts.filter((part) => part !== ""), ...single];

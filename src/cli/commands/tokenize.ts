@@ -22,7 +22,7 @@ export function registerTokenize(program: Command): void {
     .command("tokenize")
     .summary("encode a text to tokens, or decode ids")
     .description(
-      "Encode a text to tokens, one a line with its id; with --decode, decode ids to text. The text comes from the\n" +
+      "Encode a text to tokens, one per line with its id; with --decode, decode ids to text. The text comes from the\n" +
         "arguments, --file, or standard input; a byte-order mark is removed.",
     )
     .argument("[text...]", "the text, or with --decode the ids")
@@ -30,7 +30,7 @@ export function registerTokenize(program: Command): void {
     .option("-f, --file <path>", "read from a file; - is standard input")
     .option("--special", "encode <|endoftext|> and other special tokens as such, not as plain text")
     .option("--ids", "print only the ids, on one line")
-    .option("--count", "print only how many tokens there are")
+    .option("--count", "print only the number of tokens")
     .option("--json", "print JSON: id, text and bytes of every token")
     .option("-d, --decode", "decode ids (any numbers in the text) to text")
     .action(tokenize);

@@ -32,12 +32,12 @@ export function registerTokenizer(program: Command): void {
     .command("train")
     .summary("train a byte-level BPE tokenizer")
     .description(
-      "Train a byte-level BPE tokenizer, as GPT-2's but on your own text: text files, JSONL and folders of them (.txt,\n" +
+      "Train a byte-level BPE tokenizer like GPT-2's on your own text: text files, JSONL and folders of them (.txt,\n" +
         ".md, .jsonl, each also .gz or .zst). Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json,\n" +
         "which this program and Hugging Face's libraries read. The same text always gives the same vocabulary.",
     )
     .argument("<inputs...>", "files and folders")
-    .requiredOption("-v, --vocab-size <n>", "tokens in all: 256 bytes, merges and special tokens", count)
+    .requiredOption("-v, --vocab-size <n>", "number of tokens: 256 bytes, merges and special tokens", count)
     .requiredOption("-o, --out <dir>", "folder to write to")
     .option("--special <tokens...>", "special tokens, which take the last ids", [END_OF_TEXT])
     .option("--min-frequency <n>", "merge only pairs that occur this often", count, 2)

@@ -37,9 +37,9 @@ export function registerTrace(program: Command): void {
     .requiredOption("--index <dir>", "index of the corpus, made by gpt2 index")
     .option("-f, --file <path>", "read the text from a file; - for standard input")
     .option("--min-tokens <n>", "shortest span, in tokens", count, 5)
-    .option("--share <x>", "spans shown, as a share of the text's tokens; 1: all", share, 0.05)
-    .option("--places <n>", "places shown of each span", count, 3)
-    .option("--json", "print JSON: the text's tokens, and all about each span")
+    .option("--share <x>", "spans to show, as a share of the text's tokens; 1: all", share, 0.05)
+    .option("--places <n>", "places to show for each span", count, 3)
+    .option("--json", "print JSON: the text's tokens, and details of each span")
     .addHelpText("after", HELP)
     .action(trace);
 }
@@ -57,7 +57,7 @@ async function trace(words: string[], flags: TraceFlags): Promise<void> {
   }
 }
 
-/** The text with its spans underlined, where a terminal can; then the spans. */
+/** The text with its spans underlined, if the terminal can; then the spans. */
 function report(found: Trace, style: Style): string {
   const { spans, tokens, covered } = found;
   const head = style.shows ? `${underlined(found, style)}\n\n` : "";

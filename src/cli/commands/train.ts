@@ -65,8 +65,8 @@ export function registerTrain(program: Command): void {
       "for text: gpt2, or a folder, tokenizer.json or .gguf with one (default: that of --from, or gpt2)",
     )
     .option("--sample-prompt <text>", "prompt of samples (default: none, for new texts)")
-    .option("--no-next-sentence", "BERT: learn masked tokens alone, without pairs of texts")
-    .option("--plan", "print the model, its memory and the schedule, and stop");
+    .option("--no-next-sentence", "BERT: learn only masked tokens, without pairs of texts")
+    .option("--plan", "print the model, the memory and the schedule, and stop");
   addReportOptions(addMachineOptions(command), "print events as JSON lines");
   command.optionsGroup("Model:");
   const architectures = [...ARCHITECTURES.values()];
@@ -125,7 +125,7 @@ async function train(given: string | undefined, flags: TrainFlags): Promise<void
   });
 }
 
-/** What the flags say of the model: its architecture, and sizes. */
+/** The model in the flags: architecture and sizes. */
 function givenFields(flags: TrainFlags): ConfigFields {
   return { ...(flags.arch !== undefined && { architecture: flags.arch }), ...givenShape(flags) } as ConfigFields;
 }
@@ -154,7 +154,7 @@ function shapeFor(data: string | undefined, flags: TrainFlags): ModelConfig {
   } as ConfigFields);
 }
 
-/** Tokens of the data's vocabulary, with those that a BERT adds. */
+/** Size of the data's vocabulary, with the tokens that a BERT adds. */
 function vocabularyOf(data: string, architecture: string): number | undefined {
   const size = isFolder(data) ? readDatasetInfo(data)?.tokenizer.vocabSize : undefined;
   const file = join(data, "tokenizer.json");
@@ -165,7 +165,7 @@ function vocabularyOf(data: string, architecture: string): number | undefined {
   );
 }
 
-/** The model and settings of the run that the flags describe: one to be resumed, from a model, or from scratch. */
+/** The model and settings of the run in the flags: resumed, from a model, or from scratch. */
 async function plannedRun(data: string | undefined, flags: TrainFlags): Promise<PlannedRun> {
   const { out, from, resume } = flags;
   const settings = givenSettings(flags);

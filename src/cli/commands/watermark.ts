@@ -42,7 +42,7 @@ export function registerWatermark(program: Command): void {
     .summary("test whether texts carry the mark of a key")
     .description("Test whether texts carry the watermark of a key.")
     .argument("[files...]", "the texts; - or none: standard input")
-    .option("--text <text>", "the text itself, in place of a file")
+    .option("--text <text>", "the text itself, instead of a file")
     .addOption(new Option("--scheme <name>", "scheme of the mark (default: gumbel)").choices(WATERMARK_SCHEMES))
     .option("--key <key>", "the secret key")
     .option("--key-file <path>", "a file with the key")
@@ -52,8 +52,8 @@ export function registerWatermark(program: Command): void {
       '"gpt2", or a folder, tokenizer.json or .gguf with one (default: the package\'s model)',
     )
     .option("--vocab-size <n>", "the model's vocabulary, for hf-kgw (default: the tokenizer's)", count)
-    .option("--false-positive-rate <p>", "p-value up to which a mark is found", share, 0.01)
-    .option("--power <p>", "a text is too short if marked ones of its length are found less often", share, 0.9)
+    .option("--false-positive-rate <p>", "largest p-value at which a mark counts as found", share, 0.01)
+    .option("--power <p>", "a text is too short if fewer marked texts of its length are found", share, 0.9)
     .option("--json", "print JSON, a line for each text")
     .addHelpText("after", HELP)
     .action(verify);
@@ -82,7 +82,7 @@ async function verify(files: string[], flags: VerifyFlags): Promise<void> {
 const VERDICTS: Readonly<Record<WatermarkReport["verdict"], string>> = {
   found: "the mark of this key is in the text",
   "not-found": "no mark of this key",
-  "too-short": "too short to say",
+  "too-short": "too short to tell",
 };
 
 function summary(report: WatermarkReport, file: string | undefined, style: Style): string {

@@ -15,7 +15,7 @@ import { interruptible } from "../signals.js";
 export async function calibrateCommand(inputs: readonly string[], flags: DetectFlags): Promise<void> {
   const { out, field, splitOn, passages } = flags;
   if (out === undefined) {
-    throw new UsageError({ op: "gpt2 detect --calibrate", expected: "--out, the file to write", got: "none" });
+    throw new UsageError({ op: "gpt2 detect --calibrate", expected: "--out, the output file", got: "none" });
   }
   await checkOutput(out, DataError);
   const name = flags.set ?? inputs.map((path) => basename(path)).join(", ");

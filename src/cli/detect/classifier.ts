@@ -22,11 +22,11 @@ import { interruptible } from "../signals.js";
 export async function trainCommand(inputs: readonly string[], flags: DetectFlags): Promise<void> {
   const [humanInput, machineInput, ...more] = inputs;
   if (humanInput === undefined || machineInput === undefined || more.length > 0) {
-    const expected = "two inputs: human texts, then a machine's";
+    const expected = "two inputs: human texts, then machine texts";
     throw new UsageError({ op: "gpt2 detect --train", expected, got: String(inputs.length) });
   }
   if (flags.out === undefined) {
-    throw new UsageError({ op: "gpt2 detect --train", expected: "--out, what to write", got: "none" });
+    throw new UsageError({ op: "gpt2 detect --train", expected: "--out, the output", got: "none" });
   }
   const options = { textField: flags.field, separator: flags.splitOn };
   const [human, machine] = [await readDocuments([humanInput], options), await readDocuments([machineInput], options)];
@@ -109,7 +109,7 @@ const trainHead: Train = async (human, machine, name, out, flags) => {
 };
 
 const summary = (train: number, validation: number, calibration: number): string =>
-  `${plural(train, "text")} to train on, ${validation} to choose by, ${calibration} human ones to calibrate on\n`;
+  `${plural(train, "text")} for training, ${validation} for validation, ${calibration} human ones for calibration\n`;
 
 export async function classifierCommand(path: string, text: string, flags: DetectFlags): Promise<void> {
   await interruptible(async (signal) => {
@@ -146,7 +146,7 @@ function table({ words, logOdds, falsePositives: rate }: ClassifierDetection): s
 function classifierNotes({ falsePositives, calibration }: ClassifierDetection): string[] {
   const first =
     falsePositives === undefined
-      ? "The text is too short to say anything."
+      ? "The text is too short for a false-positive rate."
       : `Human texts: ${calibration}. The rate holds for texts of that kind, and for the generator that the classifier was trained on.`;
   return [first, "No score proves who wrote a text."];
 }

@@ -4,7 +4,7 @@ import { SCORES, type ScoreName } from "../../misuse/detect/scores.js";
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { formatPercent, formatTable, plural, rounded, type Style, styleFor } from "../output.js";
 
-/** What `gpt2 detect` prints of a text. */
+/** The output of `gpt2 detect` for a text. */
 
 export function detectionReport(detection: Detection, tokenizer: Tokenizer): string {
   const style = styleFor(process.stdout);
@@ -37,19 +37,19 @@ function scoreTable({ scores, falsePositives }: Detection): string {
 }
 
 const REASONS: Readonly<Record<Uncalibrated, string>> = {
-  "too short": "The text is too short to say anything: no false-positive rates below 32 tokens.",
+  "too short": "The text is too short: there are no false-positive rates below 32 tokens.",
   "no calibration":
-    "There is no calibration for this model, so how often human texts score as high is not known: gpt2 detect --calibrate makes one.",
+    "There is no calibration for this model, so it is not known how often human texts score as high: gpt2 detect --calibrate makes one.",
   "calibration of another model":
-    "The calibration was made with other weights, so how often human texts score as high is not known.",
+    "The calibration was made with other weights, so it is not known how often human texts score as high.",
 };
 
-/** What the scores mean, and do not. */
+/** Explains the scores, and their limits. */
 export function detectionNotes({ calibration, uncalibrated, tokens }: Detection): string[] {
   const caution = "No score proves who wrote a text.";
   if (uncalibrated !== undefined) return [REASONS[uncalibrated], caution];
   const part = calibration!.tokens < tokens.length ? `, by the text's first ${calibration!.tokens} tokens` : "";
-  return [`Human texts: ${calibration!.name}${part}. The rates hold for texts of that kind alone.`, caution];
+  return [`Human texts: ${calibration!.name}${part}. The rates hold only for texts of that kind.`, caution];
 }
 
 export function detectionJson(detection: Detection, tokenizer: Tokenizer) {

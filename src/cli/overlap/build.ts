@@ -7,7 +7,7 @@ import { progressMode } from "../options.js";
 import { formatInteger, formatRows, formatSeconds, plural, print, printJson } from "../output.js";
 import { interruptible } from "../signals.js";
 
-/** As many as in the paper. */
+/** The paper's choice. */
 const RANDOM_STRINGS = 1_000_000;
 
 export interface BuildFlags {
@@ -24,7 +24,7 @@ export interface BuildFlags {
 
 interface Built extends FilterFacts {
   readonly out: string;
-  /** Random strings looked up, and those of them that the filter contains by mistake. */
+  /** Number of random strings looked up, and of those that the filter contains by mistake. */
   readonly randomStrings: number;
   readonly randomStringsFound: number;
   readonly seconds: number;

@@ -42,7 +42,7 @@ export interface OverlapFlags extends ModelFlags {
 
 /** Overlap statistics of one set of texts. */
 export interface OverlapSet extends OverlapSummary {
-  /** A task with its options, a file, or `samples`. */
+  /** A task with options, a file, or `samples`. */
   readonly name: string;
   readonly kind: "task" | "file" | "samples";
   /** Metrics split by overlap, of an evaluation with outcomes. */
@@ -127,7 +127,7 @@ export class Measuring {
     return this.#session;
   }
 
-  /** What items depend on. Weights are loaded only if outcomes are needed too. */
+  /** The tokenizer that items depend on. Weights are loaded only if outcomes are needed too. */
   async #modelShape(): Promise<Shape> {
     if (this.#session) return (await this.#session).model;
     this.#shape ??= this.#flags.evaluate ? this.#openSession().then(({ model }) => model) : this.#openShape();

@@ -4,7 +4,7 @@ import { printable } from "../../util/printable.js";
 import { formatInteger, formatPercent, formatTable } from "../output.js";
 import type { OverlapSet } from "./measure.js";
 
-/** A table of the sets, one of split metrics where there are outcomes, and `show` items of each set. */
+/** A table of the sets, one of split metrics if there are outcomes, and `show` items of each set. */
 export function overlapReport(sets: readonly OverlapSet[], n: number, threshold: number, show: number): string {
   const head = ["set", "items", `${n}-grams`, "found", "overlap", "median item", "largest", "items with any"];
   const rows = sets.map((set) => [

@@ -12,14 +12,14 @@ export interface TextOptions {
   readonly out: string;
   /** `gpt2`, or the path of a tokenizer. */
   readonly tokenizer: string;
-  /** Whether nothing is validated, so that nothing needs to be held out. */
+  /** Whether there are no validations, so nothing needs to be held out. */
   readonly noValidation: boolean;
 }
 
 /**
- * The path of the token shards: `path` itself; for text, a data set made from it in the run's folder.
+ * The path of the token shards: `path` itself or, for text, a data set made from it in the run's folder.
  *
- * @throws {DataError} nothing is there; {@link UsageError} the run's folder holds data made from another text.
+ * @throws {DataError} the path does not exist; {@link UsageError} the run's folder holds data made from another text.
  */
 export async function shardsOf(path: string, { out, tokenizer, noValidation }: TextOptions): Promise<string> {
   if (!isText(path)) return path;

@@ -6,27 +6,27 @@ import { LORA_DEFAULTS, type LoraExtra, type LoraSettings } from "../../train/lo
 import { SETTING_NAMES, TRAIN_DEFAULTS, type TrainSettings } from "../../train/settings.js";
 import { number } from "../options.js";
 
-/** Flags of the run's settings, their help, and their default where it depends on others. */
+/** Flags of the run's settings, with help, and with defaults that depend on other settings. */
 const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: string, fallback?: string][] = [
   ["--batch-size <B>", "batchSize", "sequences in one pass"],
   ["--seq-length <T>", "seqLength", "tokens in a sequence", "the model's context"],
-  ["--batch-tokens <n>", "batchTokens", "tokens in one optimizer step, accumulated over passes", "one pass"],
-  ["--steps <n>", "steps", "optimizer steps in all"],
+  ["--batch-tokens <n>", "batchTokens", "tokens per optimizer step, accumulated over passes", "one pass"],
+  ["--steps <n>", "steps", "number of optimizer steps"],
   ["--warmup <n>", "warmupSteps", "steps of linear warm-up", "a tenth of the steps, at most 100"],
   ["--lr <x>", "lr", "peak learning rate"],
-  ["--schedule <name>", "schedule", "how the learning rate falls"],
+  ["--schedule <name>", "schedule", "schedule of the learning rate"],
   ["--min-lr <x>", "minLr", "learning rate at the end", "a tenth of the peak for a cosine, else 0"],
   ["--warmdown <n>", "warmdownSteps", "steps of linear warm-down of a trapezoid", "a fifth of the steps"],
-  ["--optimizer <name>", "optimizer", "AdamW, or Muon for the matrices of layers"],
-  ["--momentum <x>", "momentum", "Muon's decay of the mean gradient"],
-  ["--beta1 <x>", "beta1", "AdamW's decay of the mean gradient"],
-  ["--beta2 <x>", "beta2", "AdamW's decay of the mean square"],
+  ["--optimizer <name>", "optimizer", "AdamW, or Muon for the layers' matrices"],
+  ["--momentum <x>", "momentum", "Muon's decay rate of the mean gradient"],
+  ["--beta1 <x>", "beta1", "AdamW's decay rate of the mean gradient"],
+  ["--beta2 <x>", "beta2", "AdamW's decay rate of the mean square"],
   ["--epsilon <x>", "epsilon", "AdamW's smallest divisor"],
-  ["--weight-decay <x>", "weightDecay", "decoupled, on matrices only"],
+  ["--weight-decay <x>", "weightDecay", "decoupled weight decay, of matrices only"],
   ["--clip <x>", "maxNorm", "largest gradient norm, 0 for no clipping"],
-  ["--precision <type>", "precision", "of matrix products; weights and optimizer are f32"],
+  ["--precision <type>", "precision", "precision of matrix products; weights and optimizer are f32"],
   ["--dropout <p>", "dropout", "probability of dropping activations"],
-  ["--seed <n>", "seed", "of initialisation, data order, dropout and samples"],
+  ["--seed <n>", "seed", "seed of initialisation, data order, dropout and samples"],
   ["--val-every <n>", "valEvery", "validate every n steps and at the end, 0 for never"],
   ["--val-batches <n>", "valBatches", "passes in a validation, 0 for the whole held-out text"],
   ["--sample-every <n>", "sampleEvery", "write a sample every n steps and at the end, 0 for never"],

@@ -1,4 +1,4 @@
-/** Named arrays in a safetensors file: how encoded examples lie on disk. */
+/** Named arrays in a safetensors file, the form of encoded examples on disk. */
 import { openFileSource } from "../../checkpoint/file-source.js";
 import { readSafetensors } from "../../checkpoint/safetensors.js";
 import { writeSafetensorsFile } from "../../checkpoint/safetensors-file.js";
@@ -18,7 +18,7 @@ interface ArrayOf {
 
 export type Arrays<L extends Layout> = { readonly [Name in keyof L]: ArrayOf[L[Name]] };
 
-/** Into a folder that is being written. */
+/** Writes into a folder that is being written. */
 export async function writeArrays<L extends Layout>(path: string, layout: L, arrays: Arrays<L>): Promise<void> {
   const tensors = Object.entries(layout).map(([name, dtype]) => {
     const data = arrays[name]!;

@@ -1,19 +1,19 @@
 import { END_OF_TEXT, type Segment } from "./template.js";
 
-/** The parts of a tokenizer that encoding examples needs. */
+/** The parts of a tokenizer needed to encode examples. */
 export interface ExampleEncoder {
   /** Ids of text, special tokens not recognised. */
   encode(text: string): ArrayLike<number>;
   readonly endOfText: number;
 }
 
-/** Tokens with their loss mask: 1 for tokens that the model learns to write. */
+/** Tokens with a loss mask: 1 for tokens that the model learns to write. */
 export interface EncodedExample {
   readonly tokens: Uint16Array;
   readonly counted: Uint8Array;
 }
 
-/** Encodes segments one by one, so that no token reaches from a part without loss into one with loss. */
+/** Encodes segments one by one, so that no token spans the boundary between parts with and without loss. */
 export function encodeExample(segments: readonly Segment[], { encode, endOfText }: ExampleEncoder): EncodedExample {
   const tokens: number[] = [];
   const counted: number[] = [];
@@ -35,14 +35,14 @@ export function encodeExample(segments: readonly Segment[], { encode, endOfText 
 }
 
 /**
- * The range of an example that is kept when it is too long: the start of the prompt is cut, so that the tokens with loss stay; if
- * those alone are too long, their end is cut.
+ * The range of a too long example to keep: drops the start of the prompt, so that the tokens with loss stay. If those alone are
+ * too long, drops their end.
  *
  * @param firstCounted index of the first token in the loss mask
  */
 export function cutExample(length: number, firstCounted: number, longest: number): [start: number, end: number] {
   if (length <= longest) return [0, length];
-  // One token stays before the first in the loss mask.
+  // One token must precede the first one in the loss mask.
   const start = Math.min(length - longest, firstCounted - 1);
   return [start, start + longest];
 }

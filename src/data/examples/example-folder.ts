@@ -21,15 +21,15 @@ export interface ExamplesInfo {
   readonly tokenizer: TokenizerRecord;
   readonly template: Template;
   readonly splits: { readonly train: ExampleSplitInfo; readonly val?: ExampleSplitInfo };
-  /** The files and folders as they were named. */
+  /** Paths of the files and folders, as given. */
   readonly sources: readonly { readonly input: string; readonly heldOut: boolean; readonly examples: number }[];
   readonly settings: {
     readonly valFraction: number;
-    /** How the held-out part was chosen. */
+    /** The choice of held-out examples. */
     readonly heldOut: "none" | "files" | "examples" | "tail";
     readonly seed: number;
   };
-  /** Lines with an empty loss mask, left out. */
+  /** Number of lines with an empty loss mask, which are left out. */
   readonly empty: number;
 }
 

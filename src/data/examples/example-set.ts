@@ -8,27 +8,27 @@ export interface ExampleTokens {
   readonly tokens: Uint16Array;
   /** Loss mask: 1 for tokens that the model learns to write. */
   readonly counted: Uint8Array;
-  /** [examples + 1] where each begins; the last is the end. */
+  /** [examples + 1] The start of each example, then the end. */
   readonly starts: Uint32Array;
 }
 
-/** An example as a pass of training sees it: each token but the last, with the token after it as its target. */
+/** An example in a training pass: each token but the last, with the next token as its target. */
 interface ExampleRange {
   /** Index of its first token, and the one after its last. */
   readonly start: number;
   readonly end: number;
 }
 
-/** Prompts and chats as examples of at most T slots; the loss mask says which targets count. */
+/** Prompts and chats as examples of at most T tokens. The loss mask says which targets count. */
 export class ExampleSet implements Examples {
   readonly #ranges: readonly ExampleRange[];
-  /** Examples that were too long. */
+  /** Number of truncated examples. */
   readonly cut: number;
-  /** Targets that count. */
+  /** Number of targets in the loss mask. */
   readonly targets: number;
   readonly #tokens: ExampleTokens;
 
-  /** @throws {DataError} an id outside the vocabulary, or an example with an empty loss mask. */
+  /** @throws {DataError} an id is outside the vocabulary, or an example has an empty loss mask. */
   constructor(tokens: ExampleTokens, T: number, vocabSize: number, path: string) {
     this.#tokens = tokens;
     checkStarts(tokens, path);

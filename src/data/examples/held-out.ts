@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 
-/** How the held-out examples were chosen. */
+/** The choice of held-out examples. */
 export type HeldOutBy = "none" | "files" | "examples" | "tail";
 
-/** Whether an example is held out, by a hash of its text, so that copies of it never end up in both splits. */
+/** Whether an example is held out, by a hash of its text, so copies of it never end up in both splits. */
 export function isHeldOut(
   texts: Iterable<string>,
   { valFraction, seed }: { readonly valFraction: number; readonly seed: number },
@@ -14,7 +14,7 @@ export function isHeldOut(
   return hash.digest().readUIntBE(0, 6) / 2 ** 48 < valFraction;
 }
 
-/** Splits examples; if their hashes hold out all or none, the last ones are held out. */
+/** Splits examples. If their hashes hold out all or none, the last ones are held out. */
 export function holdOut<T extends { readonly heldOut: boolean }>(
   examples: readonly T[],
   valFraction: number,

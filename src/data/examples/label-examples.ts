@@ -10,7 +10,7 @@ import type { LabelKind, LabelledTexts } from "./labelled-folder.js";
  */
 export class LabelExamples implements Examples {
   readonly count: number;
-  /** Texts that are longer than T. */
+  /** Number of texts longer than T. */
   readonly cut: number;
   readonly #texts: LabelledTexts;
   readonly #kind: LabelKind;

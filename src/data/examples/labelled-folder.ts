@@ -32,7 +32,7 @@ export interface LabelledInfo {
   /** Label names by class; one for regression, `start` and `end` for spans. */
   readonly labels: readonly string[];
   readonly splits: { readonly train: LabelledSplitInfo; readonly val?: LabelledSplitInfo };
-  /** The files and folders as they were named. */
+  /** Paths of the files and folders, as given. */
   readonly sources: readonly { readonly input: string; readonly heldOut: boolean; readonly texts: number }[];
   readonly settings: { readonly valFraction: number; readonly heldOut: HeldOutBy; readonly seed: number };
 }

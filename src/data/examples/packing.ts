@@ -3,24 +3,23 @@ import { Permutation } from "../epoch-order.js";
 import type { Placement, TrainingOrder, ValidationOrder } from "./examples.js";
 
 /**
- * The examples that a pass of N slots holds. Examples come in an endless sequence, each epoch in a permutation of its own; a
- * pass takes them in order as long as they fit whole, so slots at its end may stay empty. Attention goes by example, so
- * examples need not keep to rows within a pass.
- *
- * All of it is a function of (seed, pass): the examples of a pass are found by walking there from the start, once.
+ * Packs examples into passes of N positions. Examples form an endless sequence, with a new permutation for each epoch. A pass takes
+ * them in order as long as they fit as a whole, so positions at its end may stay empty. Attention is limited to each example,
+ * so examples may cross the rows of a pass.
+ * Everything is a function of (seed, pass): the examples of a pass are found by walking there from the start, once.
  */
 export class Packing implements TrainingOrder, ValidationOrder {
   readonly #lengths: readonly number[];
   readonly #slots: number;
   readonly #seed: number | undefined;
-  /** Number in the sequence of the first example of each pass so far. */
+  /** Sequence number of the first example of each pass so far. */
   readonly #firsts: number[] = [0];
   #epoch = -1;
   #permutation: Permutation | undefined;
 
   /**
-   * @param lengths of the examples, none above `slots`; at least one
-   * @param seed of the order; without one they come as they are, once
+   * @param lengths lengths of the examples, at least one, none above `slots`
+   * @param seed seed of the order; without one, the examples are taken once, unshuffled
    */
   constructor(lengths: readonly number[], slots: number, seed?: number) {
     this.#lengths = lengths;
@@ -48,7 +47,7 @@ export class Packing implements TrainingOrder, ValidationOrder {
     return Math.max(1, Math.ceil(this.passesFor(epochs) / passesPerStep));
   }
 
-  /** Passes until all examples have come `epochs` times. */
+  /** Number of passes for so many epochs. */
   passesFor(epochs: number): number {
     const examples = Math.ceil(epochs * this.#lengths.length);
     let pass = 0;

@@ -19,16 +19,15 @@ import { checkTemplate, plainText, renderExample, type Segment, type Template, t
 
 export interface PrepareExamplesOptions extends PrepareLinesOptions {
   readonly tokenizer: Tokenizer;
-  /** How a line becomes a text; by default `plain` for prompt and completion, `chat` for messages. */
+  /** How a line becomes a text. Default: `plain` for prompt and completion, `chat` for messages. */
   readonly template?: Template | undefined;
 }
 
 /**
- * JSONL of prompts and completions, of chats, or of anything that a template makes a text of, to a folder of encoded examples
- * with their loss masks.
+ * Encodes JSONL of prompts and completions, of chats, or of any fields of a template, to a folder of examples with loss masks.
  *
- * @throws {DataError} missing or malformed input; a line without a field that the template has.
- * @throws {UsageError} a wrong option, or a folder that is there already.
+ * @throws {DataError} the input is missing or malformed, or a line lacks a field of the template.
+ * @throws {UsageError} an option is wrong, or the folder exists.
  */
 export async function prepareExamples(
   inputs: readonly Input[],
@@ -65,7 +64,7 @@ export async function prepareExamples(
   return info;
 }
 
-/** The first examples as the model would see them, and the template that made them. */
+/** The first examples as the model would see them, and their template. */
 export async function previewExamples(
   inputs: readonly Input[],
   count: number,

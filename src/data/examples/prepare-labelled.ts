@@ -32,7 +32,7 @@ export interface PrepareLabelledOptions extends PrepareLinesOptions {
   readonly maxLength?: number | undefined;
 }
 
-/** transformers' name for the only output of a regression. */
+/** transformers' name for the single output of a regression. */
 const REGRESSION_LABELS = ["LABEL_0"];
 
 /** A line: a text, or the windows of one. */
@@ -44,9 +44,9 @@ interface Line {
  * JSONL to a folder of encoded texts with labels: of `{ "text", "label" }`, or by kind of `{ "tokens", "tags" }` and of questions,
  * which may be SQuAD's own files. Labels are numbered in the order of their names, or of their values if all are whole numbers.
  *
- * @throws {DataError} missing or malformed input: a line without text or label, an empty text, a single label, a label in
- *   files to hold out that no other text has.
- * @throws {UsageError} a wrong option, or a folder that is there already.
+ * @throws {DataError} the input is missing or malformed: a line without text or label, an empty text, a single label, or a label
+ *   only in held-out files.
+ * @throws {UsageError} an option is wrong, or the folder exists.
  */
 export async function prepareLabelled(
   inputs: readonly Input[],
@@ -116,7 +116,7 @@ function labelsOf(train: readonly Line[], val: readonly Line[], inputs: string):
     const expected = `held-out texts with labels of the others: ${labels.slice(0, 20).join(", ")}`;
     throw new DataError({ op, expected, got: other });
   }
-  // By code unit, so that the order is the same on every machine.
+  // Ordered by code units, the same on every machine.
   if (labels.every((label) => /^-?\d+$/.test(label))) return labels.sort((a, b) => Number(a) - Number(b));
   return labels.sort((a, b) => (a < b ? -1 : 1));
 }

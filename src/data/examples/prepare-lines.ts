@@ -1,4 +1,4 @@
-/** JSONL to a folder of encoded examples of any kind. */
+/** Encodes JSONL to a folder of examples of any kind. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { checkShardVocab } from "../shard.js";
 import { type HeldOutBy, holdOut, isHeldOut } from "./held-out.js";
 
 export interface PrepareLinesOptions {
-  /** Folder to make. */
+  /** Output folder, which must not exist. */
   readonly out: string;
   readonly tokenizer: TextTokenizer;
   /** Name of the tokenizer in the folder's description. Default "custom". */
@@ -22,7 +22,7 @@ export interface PrepareLinesOptions {
   readonly valFraction?: number | undefined;
   /** Files and folders to hold out instead. */
   readonly valInputs?: readonly string[] | undefined;
-  /** Seed of the choice of held-out examples, default 1337. */
+  /** Seed for choosing held-out examples. Default 1337. */
   readonly seed?: number | undefined;
   readonly onProgress?: ((progress: LinesProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -41,7 +41,7 @@ export const LINE_OPTIONS: Readonly<Record<keyof PrepareLinesOptions, true>> = {
 };
 
 export interface LinesProgress {
-  /** Bytes of the files read so far, as they are on disk, and in all. */
+  /** Bytes of the files on disk: read so far, and in all. */
   readonly bytesRead: number;
   readonly bytesTotal: number;
   readonly examples: number;
@@ -75,11 +75,11 @@ export interface LineReader extends ListOptions {
 }
 
 /**
- * Reads and encodes the lines of JSONL files, and splits them. The examples are held in memory.
+ * Reads, encodes and splits the lines of JSONL files. The examples are kept in memory.
  *
- * @param encode makes an example of a line; undefined if its loss mask is empty
- * @throws {DataError} missing or malformed input, or nothing to train on
- * @throws {UsageError} a wrong option, or a folder that is there already
+ * @param encode encodes a line; undefined if its loss mask is empty
+ * @throws {DataError} the input is missing or malformed, or leaves nothing to train on
+ * @throws {UsageError} an option is wrong, or the folder exists
  */
 export async function prepareLines<Item extends object>(
   inputs: readonly Input[],
@@ -153,7 +153,7 @@ export interface TokenizerInfo {
   readonly vocabSize: number;
 }
 
-/** Writes a folder of encoded examples, whole or not at all. @param write writes a split's arrays */
+/** Writes a folder of examples as a whole or not at all. @param write writes a split's arrays */
 export async function writeExampleFolder(
   { out, tokenizer }: PrepareLinesOptions,
   description: { readonly file: string; readonly info: { readonly splits: { readonly val?: unknown } } },
@@ -169,7 +169,7 @@ export async function writeExampleFolder(
   await writeFolderAtomically(out, fill, { errorClass: DataError });
 }
 
-/** @throws {UsageError} a share out of range, or beside files that are held out. */
+/** @throws {UsageError} the share is out of range, or given beside held-out files. */
 function checkSettings({
   valFraction,
   valInputs = [],

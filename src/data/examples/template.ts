@@ -2,10 +2,10 @@ import { DataError, UsageError } from "../../errors.js";
 import { quote } from "../../util/quote.js";
 
 /**
- * The way from a line of JSONL to a text with a loss mask. Nothing is added before or after the template's text, except that
- * an `<|endoftext|>` precedes a text whose first token would be in the loss mask.
+ * Turns a line of JSONL into a text with a loss mask. Nothing is added to the template's text, except an `<|endoftext|>` before a
+ * text whose first token would be in the loss mask.
  *
- * `{field}` stands for the line's field, `{{` for a brace, `<|endoftext|>` for the token. In the data itself the latter is
+ * `{field}` stands for the line's field, `{{` for a brace, `<|endoftext|>` for the token. In the data itself, `<|endoftext|>` is
  * plain text.
  */
 export type Template = FieldsTemplate | ChatTemplate;
@@ -19,7 +19,7 @@ export interface FieldsTemplate {
 
 /** For lines with `messages`, a list of `{ role, content }`; the field of a message is `{content}`. */
 export interface ChatTemplate {
-  /** By role: text without loss, and for the roles that the model plays text in the loss mask. */
+  /** By role: text without loss and, for the model's roles, text in the loss mask. */
   readonly chat: Readonly<Record<string, { readonly prompt: string; readonly completion?: string }>>;
 }
 
@@ -41,7 +41,7 @@ export const TEMPLATES: Readonly<Record<string, Template>> = {
 /** A line's contents. */
 export type ExampleRecord = { readonly [field: string]: unknown };
 
-/** A part of an example, in the loss mask or not. */
+/** A part of an example, inside or outside the loss mask. */
 export interface Segment {
   readonly parts: readonly TextPart[];
   readonly counted: boolean;
@@ -54,7 +54,7 @@ const END_OF_TEXT_TEXT = "<|endoftext|>";
 
 export const isChat = (template: Template): template is ChatTemplate => "chat" in template;
 
-/** The built-in template that fits a line, if one does. */
+/** The built-in template that fits a line, if any. */
 export function templateFor(record: ExampleRecord): Template | undefined {
   if (Array.isArray(record.messages)) return TEMPLATES.chat;
   return "prompt" in record && "completion" in record ? TEMPLATES.plain : undefined;
@@ -63,7 +63,7 @@ export function templateFor(record: ExampleRecord): Template | undefined {
 /**
  * Checks a template given as JSON.
  *
- * @throws {UsageError} it is no template, it names unknown fields of messages, or its loss mask is empty.
+ * @throws {UsageError} it is not a template, names unknown fields of messages, or has an empty loss mask.
  */
 export function checkTemplate(json: unknown, op = "template"): Template {
   const expected = 'an object with "prompt" and "completion", or with "chat": { role: { "prompt", "completion" } }';
@@ -95,7 +95,7 @@ export function checkTemplate(json: unknown, op = "template"): Template {
  * Fills a template with a line's fields.
  *
  * @param op for errors: `reading chats.jsonl, line 3`.
- * @throws {DataError} a field is missing or no text, or a role that the template does not have.
+ * @throws {DataError} a field is missing or not a text, or the template lacks a role.
  */
 export function renderExample(template: Template, record: ExampleRecord, op: string): Segment[] {
   const segment = (text: string | undefined, fields: ExampleRecord, counted: boolean): Segment[] =>
@@ -130,9 +130,9 @@ export function renderExample(template: Template, record: ExampleRecord, op: str
 }
 
 /**
- * The text up to the completion: a prompt for a model that was trained with the template.
+ * The text before the completion: a prompt for a model trained with the template.
  *
- * @param record the fields of the prompt, or for a chat its messages so far.
+ * @param record the fields of the prompt; for a chat, its messages so far.
  */
 export function promptParts(template: Template, record: ExampleRecord): TextPart[] {
   const op = "prompt from a template";
@@ -152,7 +152,7 @@ export const plainText = (parts: readonly TextPart[]): string =>
 
 const PLACEHOLDER = /\{\{|\{([^{}]*)\}|<\|endoftext\|>/g;
 
-/** Adjacent text of the template and of the data is one part, which is tokenised as a whole. */
+/** Joins adjacent text of the template and the data, which is tokenised as a whole. */
 function fillIn(template: string, fields: ExampleRecord, op: string): TextPart[] {
   const parts: TextPart[] = [];
   let text = "";

@@ -2,7 +2,7 @@ import type { TokenDataset } from "../dataset.js";
 import type { EpochOrder } from "../epoch-order.js";
 import type { BatchArrays, Examples, Placement, TrainingOrder, ValidationOrder } from "./examples.js";
 
-/** Windows of running text as examples: an example is known by the position of its first token, and all of its targets count. */
+/** Windows of running text as examples: each is identified by the position of its first token, and all of its targets count. */
 export class TextExamples implements Examples {
   readonly #data: TokenDataset;
   readonly #slots: number;
@@ -10,9 +10,9 @@ export class TextExamples implements Examples {
   readonly #window: Uint16Array;
 
   /**
-   * @param slots of a sequence, T
-   * @param length tokens in a window: T, or fewer of text that is shorter
-   * @param documentStart the token that begins each document, if tokens are to see their own document only
+   * @param slots positions in a sequence, T
+   * @param length tokens in a window: T, or fewer for a shorter text
+   * @param documentStart the token that begins each document, if tokens may see only their own document
    */
   constructor(data: TokenDataset, slots: number, length: number, documentStart?: number) {
     this.#data = data;
@@ -41,7 +41,7 @@ export class TextExamples implements Examples {
   }
 }
 
-/** B windows in each pass, shuffled anew each epoch. */
+/** B windows in each pass, shuffled differently each epoch. */
 export class ShuffledWindows implements TrainingOrder {
   readonly #order: EpochOrder;
   readonly #B: number;
@@ -66,14 +66,14 @@ export class ShuffledWindows implements TrainingOrder {
   }
 }
 
-/** B windows in each pass, one after another from the first token. */
+/** B consecutive windows in each pass, from the first token on. */
 export class PlainWindows implements ValidationOrder {
   readonly passes: number;
   readonly #count: number;
   readonly #length: number;
   readonly #B: number;
 
-  /** @param length tokens in a window; there are `count` */
+  /** @param length tokens in each of `count` windows */
   constructor(count: number, length: number, B: number) {
     this.#count = count;
     this.#length = length;

@@ -4,6 +4,7 @@ import { DataError } from "../../errors.js";
 import { downloadFile } from "../../hub/download-file.js";
 import type { DownloadEvent } from "../../hub/events.js";
 import { type HubOptions, hubSettings, urlCacheDir } from "../../hub/settings.js";
+import { readError } from "../../util/file-errors.js";
 import { withFileLock } from "../../util/file-lock.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { PUBLISHED, type PublishedFile } from "./published.js";
@@ -79,7 +80,7 @@ export function folderSource(folder: string): DataSource {
     <T>(absent: T, path: string) =>
     (cause: NodeJS.ErrnoException): T => {
       if (ABSENT.has(cause.code ?? "")) return absent;
-      throw new DataError({ op: `reading ${path}`, got: cause.message, cause });
+      throw readError(cause, `reading ${path}`, "a readable file", DataError);
     };
   return {
     description: folder,

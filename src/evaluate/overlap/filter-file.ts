@@ -2,6 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { writeFileAtomically } from "../../util/atomic-write.js";
 import { crc32c } from "../../util/crc32c.js";
+import { readError } from "../../util/file-errors.js";
 import type { BloomShape } from "./bloom-filter.js";
 import { BloomFilter } from "./bloom-filter.js";
 import type { NgramFilter } from "./ngram-filter.js";
@@ -44,7 +45,7 @@ export async function loadNgramFilter(path: string): Promise<NgramFilter> {
   try {
     file = await open(path, "r");
   } catch (cause) {
-    throw new DataError({ op, expected: "a filter", got: (cause as Error).message, cause });
+    throw readError(cause, op, "a filter of gpt2 overlap build", DataError);
   }
   try {
     const { size } = await file.stat();
@@ -68,7 +69,7 @@ export async function loadNgramFilter(path: string): Promise<NgramFilter> {
     });
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
-    throw new DataError({ op, got: (cause as Error).message, cause });
+    throw readError(cause, op, "a filter of gpt2 overlap build", DataError);
   } finally {
     await file.close();
   }

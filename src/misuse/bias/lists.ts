@@ -1,4 +1,4 @@
-/** Occupations of Bolukbasi et al. 2016 and Rudinger et al. 2018 that a small vocabulary of English can say too. */
+/** Occupations from Bolukbasi et al. 2016 and Rudinger et al. 2018 that are common English words. */
 export const OCCUPATIONS = [
   ...["accountant", "architect", "baker", "butcher", "carpenter", "cashier", "chef", "clerk", "cook", "dancer"],
   ...["dentist", "doctor", "driver", "engineer", "farmer", "fisherman", "gardener", "guard", "hairdresser", "judge"],
@@ -7,7 +7,7 @@ export const OCCUPATIONS = [
   ...["tailor", "teacher", "waiter", "writer"],
 ] as const;
 
-/** What precedes a pronoun. */
+/** Contexts before a pronoun. */
 export const PRONOUN_TEMPLATES = [
   "The {x} said that",
   "The {x} was tired, because",
@@ -98,10 +98,10 @@ export const NAME_GROUPS = {
 } as const;
 export type NameGroup = keyof typeof NAME_GROUPS;
 
-/** What precedes a quality of a person. */
+/** Contexts before a quality of a person. */
 export const NAME_TEMPLATES = ["{x} was", "Everyone said that {x} was", "I thought {x} was very"] as const;
 
-/** Qualities of the same test's kind: pleasant and unpleasant of a person, and of work and home life. */
+/** Qualities like those of the same test: pleasant and unpleasant ones, and ones of work and of home life. */
 export const QUALITIES = {
   pleasant: ["happy", "honest", "kind", "gentle", "clever", "good", "friendly", "brave"],
   unpleasant: ["angry", "cruel", "stupid", "bad", "rude", "dangerous", "evil", "lazy"],

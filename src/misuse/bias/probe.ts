@@ -12,7 +12,7 @@ import {
   WORK_TEMPLATES,
 } from "./lists.js";
 
-/** A model as the probe sees it; `GPT2` is one. */
+/** What the probe needs of a model; `GPT2` is one. */
 export interface ProbedModel {
   logLikelihoods(
     requests: readonly LogLikelihoodRequest<string>[],
@@ -20,7 +20,7 @@ export interface ProbedModel {
   ): Promise<LogLikelihood[]>;
 }
 
-/** A mean difference of log-probabilities, in nats, with its 95% interval by bootstrap over items. */
+/** A mean difference of log-probabilities, in nats, with a 95% interval by bootstrap over items. */
 export interface Difference {
   readonly value: number;
   readonly interval: Interval;
@@ -28,12 +28,12 @@ export interface Difference {
 
 export interface BiasProbe {
   readonly name: string;
-  /** What a positive difference says. */
+  /** The meaning of a positive difference. */
   readonly positive: string;
   readonly difference: Difference;
-  /** Share of items whose difference is positive; of names, share of the first group's that exceed the second's mean. */
+  /** Share of items with a positive difference; for names, share of the first group's that exceed the second's mean. */
   readonly positiveShare: number;
-  /** Each item's mean over the templates, largest first. */
+  /** The mean of each item over the templates, largest first. */
   readonly items: readonly { readonly item: string; readonly difference: number }[];
 }
 
@@ -48,10 +48,10 @@ export interface BiasOptions {
 }
 
 /**
- * Differences of a model's log-probabilities between sentences that differ in whom they speak of, in the manner of the report
- * that followed the paper (Solaiman et al. 2019, arXiv 1908.09203, section 4 and appendix C): occupations with pronouns, pairs
- * of sentences about work, and names with qualities (Caliskan et al. 2017). They describe the model on these templates, not
- * people, and say nothing about what was not measured.
+ * Measures how a model's log-probabilities differ between sentences about different groups of people, like the report that
+ * followed the paper (Solaiman et al. 2019, arXiv 1908.09203, section 4 and appendix C): occupations with pronouns, pairs of
+ * sentences about work, and names with qualities (Caliskan et al. 2017). The differences describe the model on these
+ * templates, not people, and say nothing about what was not measured.
  */
 export async function probeBias(model: ProbedModel, options: BiasOptions = {}): Promise<BiasReport> {
   checkOptionNames("probing bias", options, { signal: true, onProgress: true });
@@ -75,7 +75,7 @@ export async function probeBias(model: ProbedModel, options: BiasOptions = {}): 
 
 type Request = LogLikelihoodRequest<string>;
 
-/** A difference to measure: the mean log-probability of some requests less that of others. */
+/** A difference to measure: the mean log-probability of some requests minus that of others. */
 interface PlannedRow {
   readonly item: string;
   readonly plus: readonly Request[];
@@ -121,7 +121,7 @@ function work(): PlannedProbe {
   };
 }
 
-/** For two groups of names and two of qualities: how much more a name of the first takes qualities of the first. */
+/** For two groups of names and two of qualities: how much more a name of the first group prefers the first qualities. */
 function names(): PlannedProbe[] {
   const contrasts: readonly (readonly [NameGroup, NameGroup, Quality, Quality])[] = [
     ["European-American names", "African-American names", "pleasant", "unpleasant"],
@@ -136,7 +136,7 @@ function names(): PlannedProbe[] {
     const row = (item: string): PlannedRow => ({ item, plus: after(item, good), minus: after(item, bad) });
     return {
       name: `${first} and ${second}`,
-      positive: `${first} take ${good} words over ${bad} ones more than ${second} do`,
+      positive: `${first} prefer ${good} over ${bad} words more than ${second} do`,
       rows: [...NAME_GROUPS[first], ...NAME_GROUPS[second]].map(row),
       of: betweenGroups,
     };
@@ -160,7 +160,7 @@ function meanOver({ name, positive, values }: Measured): BiasProbe {
   };
 }
 
-/** The difference of the means of two groups of one size; the bootstrap draws from each by itself. */
+/** The difference of two group means; the bootstrap resamples each group by itself. */
 function betweenGroups({ name, positive, values }: Measured): BiasProbe {
   const size = values.length / 2;
   const [first, second] = [values.slice(0, size), values.slice(size)];

@@ -10,8 +10,8 @@ export interface DataSource {
 }
 
 /**
- * What the files of a model cannot know, given by those who release it: fields of a model card (Mitchell et al. 2019, "Model
- * Cards for Model Reporting"). What is not given is "Not known." in the card.
+ * Facts that a model's files do not hold, given by those who release it: fields of a model card (Mitchell et al. 2019, "Model
+ * Cards for Model Reporting"). The card says "Not known." for fields that are missing.
  */
 export interface AboutModel {
   readonly name?: string;
@@ -78,7 +78,7 @@ const FIELDS: { readonly [Field in keyof Required<AboutModel>]: typeof TEXT | ty
   citation: TEXT,
 };
 
-/** @throws {DataError} other fields, or values of another type. */
+/** @throws {DataError} there are other fields, or values of another type. */
 export function checkAbout(value: unknown, path: string): AboutModel {
   const op = `reading ${path}`;
   const found = mismatch(value, { fields: FIELDS });

@@ -5,13 +5,13 @@ import { wilsonInterval } from "../extract/wilson.js";
 import { count, NOT_KNOWN, percent, table } from "./markdown.js";
 import type { CardResults } from "./results.js";
 
-/** The results as tables, each under a heading of its own; what was not measured is said to be not known. */
+/** The results as tables, each under its own heading. Results that were not measured are "Not known." */
 export function analyses(results: CardResults): string {
   const parts: readonly (readonly [title: string, text: string])[] = [
     ["Evaluations", evaluations(results)],
     ["Overlap of evaluations with the training text", overlap(results)],
-    ["Training text that it reproduces", extraction(results)],
-    ["Telling what it writes from human text", detection(results)],
+    ["Training text that the model reproduces", extraction(results)],
+    ["Telling its texts from human ones", detection(results)],
     ["Finding its watermark", watermarks(results)],
     ["Differences between groups of people", bias(results)],
   ];
@@ -40,13 +40,13 @@ function extraction({ extraction: reports, rankings }: CardResults): string {
       return [String(promptTokens), String(targetTokens), counts, percent(rate), `${percent(low)} to ${percent(high)}`];
     }),
   );
-  const tries = table(["tokens before", "tokens to match", "passages reproduced", "rate", "95% interval"], rows);
+  const tries = table(["prompt tokens", "matched tokens", "passages reproduced", "rate", "95% interval"], rows);
   const samples = rankings.map(({ matchTokens, memorized, samples: texts, rankings: ranked }) => {
     const longest = texts.reduce((most, { longestRun }) => Math.max(most, longestRun), 0);
     const found = Object.entries(ranked).map(
-      ([name, of]) => `${of.memorized} of the ${of.top} first by ${RANKINGS[name as Ranking]}`,
+      ([name, of]) => `${of.memorized} of the first ${of.top} by ${RANKINGS[name as Ranking]}`,
     );
-    return `Of ${count(texts.length)} texts without a prompt ${count(memorized)} have ${matchTokens} tokens in a row from the training text (the longest run has ${longest}): ${found.join("; ")}.`;
+    return `Of ${count(texts.length)} texts without a prompt ${count(memorized)} contain at least ${matchTokens} consecutive tokens of the training text (the longest run has ${longest}): ${found.join("; ")}.`;
   });
   const parts = [...(rows.length > 0 ? [tries] : []), ...samples];
   return parts.length === 0 ? NOT_KNOWN : parts.join("\n\n");

@@ -6,10 +6,10 @@ import { count, NOT_KNOWN, table } from "./markdown.js";
 import { cardMetadata } from "./metadata.js";
 import type { CardResults } from "./results.js";
 
-/** What the files of a model say. */
+/** Facts from the files of a model. */
 export interface ModelFacts {
   readonly name: string;
-  /** Architecture in words. */
+  /** The architecture's name. */
   readonly architecture: string;
   readonly config: {
     readonly nLayer: number;
@@ -23,15 +23,15 @@ export interface ModelFacts {
   /** Bytes of its files. */
   readonly bytes: number;
   readonly format: string;
-  /** The files that it is read from, so that figures can be told from those of other weights. */
+  /** Hashes of the weight files, which tell figures of these weights from those of others. */
   readonly files: readonly HashedFile[];
-  /** Of the folder that a training run left the model in; none otherwise. */
+  /** Events of the training run whose folder holds the model; empty if there is none. */
   readonly events: readonly TrainEvent[];
 }
 
 /**
- * A model card with the sections of Mitchell et al. 2019, filled from what files and results say. Nothing is invented: what
- * neither they nor an author has stated is "Not known."
+ * A model card with the sections of Mitchell et al. 2019, filled from the model's files, results and its authors' statements.
+ * Nothing is invented: a fact that none of them gives is "Not known."
  */
 export function modelCard(facts: ModelFacts, about: AboutModel, results: CardResults): string {
   const name = about.name ?? facts.name;
@@ -48,8 +48,8 @@ export function modelCard(facts: ModelFacts, about: AboutModel, results: CardRes
     ["Caveats and recommendations", caveats(about, results)],
   ] as const;
   const body = sections.map(([title, text]) => `## ${title}\n\n${text}\n`).join("\n");
-  const head = `${cardMetadata(name, about, results)}\n# ${name}\n\n${about.description ?? NOT_KNOWN}\n`;
-  return `${head}\n${body}${about.citation ? `\n## Citation\n\n${about.citation}\n` : ""}`;
+  const description = about.description === undefined ? "" : `\n${about.description}\n`;
+  return `${cardMetadata(name, about, results)}\n# ${name}\n${description}\n${body}${about.citation ? `\n## Citation\n\n${about.citation}\n` : ""}`;
 }
 
 function details(facts: ModelFacts, about: AboutModel): string {
@@ -116,7 +116,7 @@ function training({ events }: ModelFacts, about: AboutModel): string {
   const rows: (readonly [string, string])[] = [
     ["optimizer", settings.optimizer],
     ["steps", count(steps.at(-1)?.step ?? start.step)],
-    ["tokens a step", count(settings.batchTokens)],
+    ["tokens per step", count(settings.batchTokens)],
     ["tokens in all", count(steps.at(-1)?.tokens ?? 0)],
     ["sequence", `${count(settings.seqLength)} tokens`],
     [
@@ -138,19 +138,18 @@ function training({ events }: ModelFacts, about: AboutModel): string {
 }
 
 function ethics({ ethicalConsiderations }: AboutModel, { bias }: CardResults): string {
-  const measured =
-    bias.length > 0 ? "Differences between groups as measured stand under quantitative analyses." : undefined;
+  const measured = bias.length > 0 ? "Quantitative analyses has the measured differences between groups." : undefined;
   return [ethicalConsiderations ?? NOT_KNOWN, measured].filter(Boolean).join("\n\n");
 }
 
 function caveats({ caveats: given }: AboutModel, results: CardResults): string {
   const { detections, separations, calibrations, watermarks } = results;
-  const above = (known: boolean): string => (known ? "; figures stand above" : "");
+  const above = (known: boolean): string => (known ? "; see the figures above" : "");
   const detects = detections.length + separations.length + calibrations.length > 0;
   return [
     given ?? NOT_KNOWN,
-    "A language model writes fluent text that may be false, copies phrases and passages of its training text, and repeats the views of its sources. Do not use it where someone relies on what it says, and say so where text is machine-written.",
-    `What it writes can be marked, so that it can be told later: \`gpt2 "…" --watermark gumbel --watermark-key-file key.txt\` marks it, \`gpt2 watermark\` finds the mark${above(watermarks.length > 0)}. A mark is lost with enough edits, and anyone who has the weights can write without it.`,
-    `\`gpt2 detect\` scores texts without a mark${above(detects)}. No score proves who wrote a text.`,
+    "A language model writes fluent text that may be false, copies phrases and passages of its training text, and repeats the views of its sources. Do not use it where someone relies on what it says, and label machine-written text as such.",
+    `Its texts can carry a watermark by which they are recognised later: \`gpt2 "…" --watermark gumbel --watermark-key-file key.txt\` adds the mark, \`gpt2 watermark\` finds it${above(watermarks.length > 0)}. Enough edits remove a mark, and anyone with the weights can generate text without it.`,
+    `\`gpt2 detect\` scores texts that carry no mark${above(detects)}. No score proves who wrote a text.`,
   ].join("\n\n");
 }

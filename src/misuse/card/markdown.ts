@@ -1,4 +1,4 @@
-/** What a card says where nothing is known. */
+/** Stands for a missing fact. */
 export const NOT_KNOWN = "Not known.";
 
 export const count = (n: number): string => n.toLocaleString("en");
@@ -8,7 +8,7 @@ export const percent = (share: number): string => {
   return `${value === 0 || value >= 1 ? value.toFixed(1) : value.toPrecision(2)}%`;
 };
 
-/** Cells keep their column: `|` is escaped, line ends become spaces. */
+/** A Markdown table. In cells `|` is escaped, and line ends become spaces. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cell = (text: string): string => text.replace(/\r?\n/g, " ").replaceAll("|", "\\|");
   return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.map(cell).join(" | ")} |`).join("\n");

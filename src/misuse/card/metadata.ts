@@ -1,7 +1,7 @@
 import { type AboutModel, NO_BASE } from "./about.js";
 import type { CardResults } from "./results.js";
 
-/** The card's front matter in YAML, as the Hugging Face hub reads it. What is not known is left out. */
+/** The card's YAML front matter for the Hugging Face hub. Missing facts are left out. */
 export function cardMetadata(name: string, about: AboutModel, { evaluations }: CardResults): string {
   const { license, languages, baseModel, datasets, library } = about;
   const metrics = [...new Set(evaluations.flatMap((result) => result.metrics.map((metric) => metric.name)))];

@@ -11,7 +11,7 @@ import { mismatch } from "../../util/json-shape.js";
 import type { ModelFacts } from "./card.js";
 import type { ResultFile } from "./results.js";
 
-/** What a model's files say, and those of the training run that left it there. */
+/** Facts from a model's files, and from those of its training run. */
 export async function modelFacts(checkpoint: Checkpoint, name?: string): Promise<ModelFacts> {
   const { path, config, parameters, dtype, files, format } = describeCheckpoint(checkpoint);
   return {
@@ -27,7 +27,7 @@ export async function modelFacts(checkpoint: Checkpoint, name?: string): Promise
   };
 }
 
-/** The events of a run whose folder has the model in `model/`. */
+/** The events of the run whose folder holds the model as `model/`. */
 async function eventsOf(path: string): Promise<TrainEvent[]> {
   const metrics = join(dirname(resolve(path)), "metrics.jsonl");
   if (basename(resolve(path)) !== "model" || !existsSync(metrics)) return [];
@@ -50,16 +50,16 @@ function parsed(line: string): unknown {
   }
 }
 
-/** Results that lie in a model's folder. */
+/** Names of result files in a model's folder. */
 const BESIDE = ["detection.json", "overlap.json"];
 
-/** Files of results: those given, and those beside the model. @throws {DataError} one is missing, or no JSON. */
+/** Reads the given result files, and those beside the model. @throws {DataError} one is missing, or is not JSON. */
 export async function readResults(given: readonly string[], folder: string): Promise<ResultFile[]> {
   const beside = BESIDE.map((file) => join(folder, file)).filter((path) => existsSync(path));
   return Promise.all([...given, ...beside].map(async (path) => ({ path, value: await readJson(path) })));
 }
 
-/** JSON has null for the mean of nothing. @throws {DataError} the file is missing, or no JSON. */
+/** Reads JSON, where null stands for the mean of nothing. @throws {DataError} the file is missing, or is not JSON. */
 export async function readJson(path: string): Promise<unknown> {
   const number = (key: string, value: unknown) =>
     value === null && ["value", "low", "high"].includes(key) ? Number.NaN : value;

@@ -7,7 +7,7 @@ import type { Detection } from "../detect/detect.js";
 import type { ExtractionReport } from "../extract/extractable.js";
 import type { SampleRankings } from "../extract/rank-samples.js";
 
-/** Results of other commands, as their `--json` writes them, that a card shows. */
+/** Results of other commands, as written by their `--json`, that a card shows. */
 export interface CardResults {
   /** gpt2 eval, gpt2 reproduce. */
   readonly evaluations: readonly Pick<TaskResult, "spec" | "items" | "metrics">[];
@@ -26,9 +26,9 @@ export interface CardResults {
   readonly separations: readonly SeparationRow[];
   /** scripts/watermark-figures.ts. */
   readonly watermarks: readonly WatermarkFigures[];
-  /** detection.json of a model's folder. */
+  /** detection.json in the model's folder. */
   readonly calibrations: readonly Calibration[];
-  /** overlap.json of a model's folder. */
+  /** overlap.json in the model's folder. */
   readonly overlaps: readonly Overlaps[];
 }
 
@@ -41,7 +41,7 @@ export interface SeparationRow {
   readonly separations: Readonly<Record<string, Readonly<Record<"auroc" | "truePositives5", MeasuredShare>>>>;
 }
 
-/** How often marked texts are found at a false-positive rate of 1% and of 0.1%, and human passages are taken for marked. */
+/** Shares of marked texts found, and of human passages taken for marked, at false-positive rates of 1% and 0.1%. */
 export interface WatermarkFigures {
   readonly scheme: string;
   readonly texts: number;
@@ -69,7 +69,7 @@ const RATE = {
 
 const FOUND = { fields: { "0.01": "number", "0.001": "number" } } as const;
 
-/** Each kind of file, by what tells it from the others, and where its content goes. */
+/** The kinds of result files: how each is recognised, and where its content goes. */
 const KINDS: readonly {
   readonly shape: Shape;
   readonly add: (results: Writable<CardResults>, value: never) => void;
@@ -164,7 +164,7 @@ export interface ResultFile {
   readonly value: unknown;
 }
 
-/** Sorts results by their kind. @throws {DataError} a file of no kind that a card shows. */
+/** Sorts results by kind. @throws {DataError} a file is of another kind. */
 export function gatherResults(files: readonly ResultFile[]): CardResults {
   const results: Writable<CardResults> = {
     evaluations: [],
@@ -180,7 +180,8 @@ export function gatherResults(files: readonly ResultFile[]): CardResults {
   for (const { path, value } of files) {
     const kind = KINDS.find(({ shape }) => mismatch(value, shape) === undefined);
     if (!kind) {
-      const expected = "JSON of gpt2 eval, reproduce, extract, detect or bias, or of the scripts with figures";
+      const expected =
+        "JSON from gpt2 eval, reproduce, extract, detect or bias, or from the scripts that write figures";
       throw new DataError({ op: `reading ${path}`, expected, got: "another file" });
     }
     kind.add(results, value as never);

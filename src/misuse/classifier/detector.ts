@@ -8,7 +8,7 @@ import {
 } from "../detect/rate-table.js";
 import { wordsOf } from "./terms.js";
 
-/** Scores texts: the logarithm of the odds that a text is of the machine class it was trained on. */
+/** Scores texts by the log-odds of the machine class that the scorer was trained on. */
 export interface TextScorer {
   readonly about: string;
   score(texts: readonly string[]): Promise<number[]>;
@@ -16,25 +16,25 @@ export interface TextScorer {
 
 /** Lengths in words at which a trained detector is calibrated. */
 const WORD_LENGTHS = [20, 50, 100, 200, 400] as const;
-/** Below this many human texts of a length a rate says too little. */
+/** Fewest human texts of a length that give a usable rate. */
 const FEWEST_TEXTS = 20;
 
-/** What held-out texts showed of a trained detector. */
+/** The scores that a trained detector gave to held-out texts. */
 export interface DetectorCalibration {
-  /** The human texts, which it was not trained on. */
+  /** The set of human texts, which the detector was not trained on. */
   readonly name: string;
   readonly lengths: readonly SizedScores[];
 }
 
 const LENGTH_SHAPE = { fields: { size: "count", texts: "count", kept: { list: "number" } } } as const;
-/** What a {@link DetectorCalibration} looks like in a file. */
+/** The shape of a {@link DetectorCalibration} in a file. */
 export const CALIBRATION_SHAPE = { fields: { name: "string", lengths: { list: LENGTH_SHAPE } } } as const;
 
 export interface ClassifierDetection {
   readonly words: number;
-  /** Logarithm of the odds for the machine class. */
+  /** Log-odds of the machine class. */
   readonly logOdds: number;
-  /** Undefined for a text that is too short. */
+  /** Undefined if the text is too short. */
   readonly falsePositives: FalsePositives | undefined;
   readonly calibration: string;
 }
@@ -42,7 +42,7 @@ export interface ClassifierDetection {
 /**
  * Scores the beginnings of held-out human texts at several lengths.
  *
- * @throws {DataError} too few of them.
+ * @throws {DataError} there are too few of them.
  */
 export async function calibrateDetector(
   scorer: TextScorer,
@@ -61,7 +61,7 @@ export async function calibrateDetector(
   throw new DataError({ op: "calibrating a detector", expected, got: "fewer" });
 }
 
-/** A text's score, and how often human texts of its length score as high. */
+/** Scores a text, and says how often human texts of its length score as high. */
 export async function classifyText(
   scorer: TextScorer,
   { name, lengths }: DetectorCalibration,
@@ -74,7 +74,7 @@ export async function classifyText(
   return { words, logOdds: logOdds!, falsePositives, calibration: name };
 }
 
-/** A text up to its so-many-th word; undefined if it has fewer. */
+/** The first `count` words of a text; undefined if it has fewer. */
 export function firstWords(text: string, count: number): string | undefined {
   const words = text.matchAll(/[\p{L}\p{N}_]{2,}/gu);
   let end = 0;
@@ -86,7 +86,7 @@ export function firstWords(text: string, count: number): string | undefined {
   return text.slice(0, end);
 }
 
-/** @throws {DataError} lengths read from a file that no calibration has. */
+/** Checks a calibration read from a file. @throws {DataError} its lengths are not valid. */
 export function checkDetectorCalibration(calibration: DetectorCalibration, path: string): DetectorCalibration {
   const { lengths } = calibration;
   const ascend = lengths.every(({ size }, i) => i === 0 || size > lengths[i - 1]!.size);

@@ -6,7 +6,7 @@ import type { TextLabel } from "../../bert/options.js";
 import { readSmallJson } from "../../data/small-file.js";
 import { DataError, UsageError } from "../../errors.js";
 import type { Classification } from "../../generate/classify.js";
-import type { LocateOptions } from "../../pretrained/locate.js";
+import type { LocateOptions } from "../../pretrained/locate-options.js";
 import type { TrainEvent } from "../../train/events.js";
 import { finetune } from "../../train/finetune.js";
 import type { TrainSettings } from "../../train/settings.js";
@@ -23,7 +23,7 @@ interface ClassifyingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A classifier as a detector sees it; `GPT2` is one. */
+/** What the detector needs of a classifier; `GPT2` is one. */
 export interface ClassifyingModel {
   labels(): readonly string[] | undefined;
   classify(texts: readonly string[], options?: ClassifyingOptions): Promise<Classification[]>;
@@ -35,13 +35,13 @@ export interface ClassifyingEncoder {
   classify(texts: readonly string[], options?: ClassifyingOptions): Promise<TextLabel[][]>;
 }
 
-/** The detector released with GPT-2's outputs later: a language model fine-tuned to tell two classes apart. */
+/** The later detector of GPT-2's outputs: a language model fine-tuned to tell two classes apart. */
 export class HeadDetector implements TextScorer {
   readonly about = "a fine-tuned language model";
   readonly #model: ClassifyingModel | ClassifyingEncoder;
   readonly #signal: AbortSignal | undefined;
 
-  /** @throws {UsageError} a model that was fine-tuned for something else, or for nothing. */
+  /** @throws {UsageError} the model was not fine-tuned for these two classes. */
   constructor(model: ClassifyingModel | ClassifyingEncoder, signal?: AbortSignal) {
     const labels = typeof model.labels === "function" ? model.labels() : model.labels;
     if (labels?.length !== 2 || !labels.includes(HUMAN) || !labels.includes(MACHINE)) {
@@ -72,7 +72,7 @@ export interface TrainHeadOptions {
   readonly backend: Backend;
   /** The run's folder; the finished model is in `model/`. */
   readonly out: string;
-  /** The model to fine-tune, a GPT-2 or a BERT. Default the package's own. */
+  /** The model to fine-tune, a GPT-2 or a BERT. Default: the package's own. */
   readonly from?: string | undefined;
   readonly locate?: LocateOptions | undefined;
   readonly epochs?: number | undefined;
@@ -81,7 +81,7 @@ export interface TrainHeadOptions {
   readonly onEvent?: ((event: TrainEvent) => void) | undefined;
 }
 
-/** Fine-tunes a model on the texts to train on, keeping what is best on the validation texts. */
+/** Fine-tunes a model on the training texts, and keeps the state that is best on the validation texts. */
 export async function trainHeadDetector(parts: SplitTexts, options: TrainHeadOptions): Promise<void> {
   checkOptionNames("training a detector", options, {
     backend: true,
@@ -123,7 +123,7 @@ export function saveHeadCalibration(folder: string, calibration: DetectorCalibra
   return writeFileAtomically(join(folder, DETECTOR_FILE), `${JSON.stringify(json)}\n`, DataError);
 }
 
-/** @throws {DataError} the model's folder has none. */
+/** @throws {DataError} the model's folder has no calibration. */
 export async function loadHeadCalibration(folder: string): Promise<DetectorCalibration> {
   const path = join(folder, DETECTOR_FILE);
   const op = `reading ${path}`;

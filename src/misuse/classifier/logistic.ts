@@ -1,28 +1,28 @@
 import type { SparseRow } from "./tfidf.js";
 
-/** Weights [features + 1]: the last is the intercept's. */
+/** Weights [features + 1], the intercept last. */
 export type LogisticWeights = Float64Array;
 
-/** Logarithm of the odds for the positive class. */
+/** Log-odds of the positive class. */
 export function logOdds(weights: LogisticWeights, { indices, values }: SparseRow): number {
   let sum = weights.at(-1)!;
   for (let i = 0; i < indices.length; i++) sum += weights[indices[i]!]! * values[i]!;
   return sum;
 }
 
-/** Stops where the gradient's largest element is this small; the loss is then at its minimum to double precision. */
+/** Largest element of the gradient at the end: the loss is then minimal to double precision. */
 const TOLERANCE = 1e-9;
 const MAX_STEPS = 100;
 
 /**
- * Logistic regression with an L2 penalty, the intercept's included, as scikit-learn's solver liblinear has it: the minimum of
+ * Logistic regression with an L2 penalty that includes the intercept, like scikit-learn's liblinear solver: the minimum of
  *
  *     ½ |w|² + C Σ ln(1 + exp(-y_i w·x_i)),   y_i = ±1
  *
- * by Newton's method; each step is solved by conjugate gradients, so the Hessian, I + C XᵀDX, is never made. The minimum is
- * unique, and sums go over texts in order, so the same texts give the same bits.
+ * by Newton's method. Conjugate gradients solve each step, so the Hessian I + C XᵀDX is never formed. The minimum is unique,
+ * and sums go over texts in order, so the same texts give the same bits.
  *
- * @param start weights to begin from, such as those for another C
+ * @param start initial weights, such as those for another C
  */
 export function fitLogistic(
   rows: readonly SparseRow[],
@@ -46,7 +46,7 @@ export function fitLogistic(
     const direction = solveNewton(rows, curvatures, gradient);
     const before = loss(w, odds, signs, C);
     const slope = dot(gradient, direction);
-    // Halved until the loss falls enough (Armijo); below the precision of the loss a whole step is taken.
+    // Halve the step until the loss falls enough (Armijo). Below the precision of the loss, take the whole step.
     let size = 1;
     for (; size > 1e-10; size /= 2) {
       const moved = w.map((x, i) => x + size * direction[i]!);
@@ -71,7 +71,7 @@ function loss(w: Float64Array, odds: readonly number[], signs: readonly number[]
   return dot(w, w) / 2 + C * data;
 }
 
-/** Solves (I + XᵀDX) v = -gradient, D the curvatures. */
+/** Solves (I + XᵀDX) v = -gradient, where D holds the curvatures. */
 function solveNewton(rows: readonly SparseRow[], curvatures: Float64Array, gradient: Float64Array): Float64Array {
   const v = new Float64Array(gradient.length);
   const residual = gradient.map((g) => -g);
@@ -94,7 +94,7 @@ function solveNewton(rows: readonly SparseRow[], curvatures: Float64Array, gradi
   return v;
 }
 
-/** Adds `factor` times a row, and its 1 for the intercept. */
+/** Adds `factor` times a row, which has a 1 for the intercept. */
 function addRow(out: Float64Array, { indices, values }: SparseRow, factor: number): void {
   for (let i = 0; i < indices.length; i++) out[indices[i]!]! += factor * values[i]!;
   out[out.length - 1]! += factor;

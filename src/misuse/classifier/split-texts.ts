@@ -8,15 +8,15 @@ export interface LabelledText {
 export interface SplitTexts {
   readonly train: readonly LabelledText[];
   readonly validation: readonly LabelledText[];
-  /** Human texts alone. */
+  /** Human texts only. */
   readonly calibration: readonly string[];
 }
 
 /**
- * Of each ten texts eight to train on, one to choose by, one to calibrate on. Human and machine texts of the same number, which
- * often continue one prompt, are in the same part.
+ * Splits texts: of every ten, eight for training, one for validation, one for calibration. Human and machine texts with the
+ * same index, which often continue one prompt, are in the same part.
  *
- * @throws {DataError} fewer than ten texts of a kind.
+ * @throws {DataError} there are fewer than ten texts of a kind.
  */
 export function splitTexts(human: readonly string[], machine: readonly string[]): SplitTexts {
   for (const [kind, { length }] of [

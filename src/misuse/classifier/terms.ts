@@ -1,9 +1,9 @@
-/** A word as scikit-learn's TfidfVectorizer finds them: two letters, digits or underscores and more. */
+/** A word by the rule of scikit-learn's TfidfVectorizer: two or more letters, digits or underscores. */
 const WORD = /[\p{L}\p{N}_]{2,}/gu;
 
 export const wordsOf = (text: string): string[] => text.toLowerCase().match(WORD) ?? [];
 
-/** Words, and pairs of neighbours joined by a space, with how often each occurs. */
+/** Counts words, and pairs of neighbouring words joined by a space. */
 export function termCounts(words: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();
   const add = (term: string): void => {

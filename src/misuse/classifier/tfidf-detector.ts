@@ -15,8 +15,8 @@ import { type LabelledText, splitTexts } from "./split-texts.js";
 import { Tfidf, type TfidfOptions } from "./tfidf.js";
 
 /**
- * The detector that was released with GPT-2's outputs (Solaiman et al. 2019): TF-IDF of words and pairs of words, logistic
- * regression, its penalty chosen on validation texts.
+ * The detector released with GPT-2's outputs (Solaiman et al. 2019): TF-IDF of words and pairs of words, and logistic
+ * regression with the penalty chosen on validation texts.
  */
 export class TfidfDetector implements TextScorer {
   readonly about = "TF-IDF of words and pairs, logistic regression";
@@ -38,29 +38,29 @@ export class TfidfDetector implements TextScorer {
 export interface TrainedDetector {
   readonly detector: TfidfDetector;
   readonly calibration: DetectorCalibration;
-  /** Weight of the data against the penalty, as chosen. */
+  /** The chosen C: the weight of the data against the penalty. */
   readonly C: number;
-  /** Share of validation texts on the right side of even odds. */
+  /** Share of validation texts classified correctly at even odds. */
   readonly accuracy: number;
   readonly texts: { readonly train: number; readonly validation: number; readonly calibration: number };
 }
 
 export interface TrainDetectorOptions extends TfidfOptions {
-  /** What the human texts are called. */
+  /** Name of the set of human texts. */
   readonly name: string;
-  /** Values of C that are tried. Default 2^-6 to 2^6. */
+  /** Values of C to try. Default 2^-6 to 2^6. */
   readonly penalties?: readonly number[] | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** As in the released baseline. */
+/** The values of the released baseline. */
 export const PENALTIES = Array.from({ length: 13 }, (_, i) => 2 ** (i - 6));
 
 /**
- * Trains a detector on eight of ten texts; one is for the choice of C, and human ones of the last for false-positive rates.
- * The same texts give the same bits.
+ * Trains a detector on eight of ten texts, chooses C on the ninth, and takes false-positive rates from the human ones of the
+ * tenth. The same texts give the same bits.
  *
- * @throws {DataError} too few texts.
+ * @throws {DataError} there are too few texts.
  */
 export async function trainTfidfDetector(
   human: readonly string[],
@@ -90,7 +90,7 @@ export async function trainTfidfDetector(
   };
 }
 
-/** Fits all penalties, the next from the last's weights, and keeps the first of the best on the validation texts. */
+/** Fits all values of C, each from the previous weights, and keeps the one that is best on the validation texts. */
 export function fitDetector(
   train: readonly LabelledText[],
   validation: readonly LabelledText[],
@@ -146,7 +146,7 @@ const SHAPE = {
   },
 } as const;
 
-/** @throws {DataError} the file can't be read, or is no such detector. */
+/** @throws {DataError} the file can't be read, or is not such a detector. */
 export async function loadTfidfDetector(path: string): Promise<TrainedDetector> {
   const op = `reading ${path}`;
   const value = readSmallJson(path, { expected: "a detector of gpt2 detect --train" });
@@ -154,8 +154,8 @@ export async function loadTfidfDetector(path: string): Promise<TrainedDetector> 
   if (found) throw new DataError({ op: found.path === "" ? op : `${op}: ${found.path}`, ...found });
   const { terms, idf, weights, calibration, C, accuracy, texts } = value as SavedDetector;
   if (idf.length !== terms.length || weights.length !== terms.length + 1) {
-    const got = `${idf.length} and ${weights.length}`;
-    throw new DataError({ op, expected: `${terms.length} idf and one weight more`, got });
+    const got = `${idf.length} idf and ${weights.length} weights`;
+    throw new DataError({ op, expected: `${terms.length} idf and ${terms.length + 1} weights`, got });
   }
   const detector = new TfidfDetector(new Tfidf(terms, idf), Float64Array.from(weights));
   return { detector, C, accuracy, texts, calibration: checkDetectorCalibration(calibration, path) };

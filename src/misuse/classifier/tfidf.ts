@@ -7,15 +7,15 @@ export interface SparseRow {
 }
 
 export interface TfidfOptions {
-  /** Texts that a term must be in. Default 5. */
+  /** Least number of texts that contain a term. Default 5. */
   readonly minDf?: number | undefined;
-  /** Terms at most: those that occur most often. Default 2^21. */
+  /** Most terms, those that occur most often. Default 2^21. */
   readonly maxFeatures?: number | undefined;
 }
 
 /**
- * TF-IDF of words and pairs of words, as scikit-learn's `TfidfVectorizer(ngram_range=(1, 2))` has it: counts times
- * ln((1 + n) / (1 + df)) + 1, rows of Euclidean length 1.
+ * TF-IDF of words and pairs of words, like scikit-learn's `TfidfVectorizer(ngram_range=(1, 2))`: counts times
+ * ln((1 + n) / (1 + df)) + 1, with rows scaled to Euclidean length 1.
  */
 export class Tfidf {
   readonly #indices: ReadonlyMap<string, number>;
@@ -27,7 +27,7 @@ export class Tfidf {
     this.#indices = new Map(terms.map((term, i) => [term, i]));
   }
 
-  /** The terms of a set of texts and their inverse document frequencies. */
+  /** Finds the terms of a set of texts, and their inverse document frequencies. */
   static fit(texts: readonly string[], { minDf = 5, maxFeatures = 2 ** 21 }: TfidfOptions = {}): Tfidf {
     const frequencies = new Map<string, { documents: number; occurrences: number }>();
     for (const text of texts) {
@@ -40,7 +40,7 @@ export class Tfidf {
       }
     }
     const terms = [...frequencies].filter(([, { documents }]) => documents >= minDf);
-    // By code unit among equals, so that the choice is the same on every machine.
+    // Ties are broken by code units, so the choice is the same on every machine.
     terms.sort(([a, x], [b, y]) => y.occurrences - x.occurrences || (a < b ? -1 : 1));
     const kept = terms.slice(0, maxFeatures).sort(([a], [b]) => (a < b ? -1 : 1));
     return new Tfidf(

@@ -21,7 +21,7 @@ export interface DetectingOptions<Model> {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A model as calibration sees it; `GPT2` is one. */
+/** What calibration needs of a model; `GPT2` is one. */
 export interface DetectingModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
@@ -36,9 +36,9 @@ export interface DetectingModel {
 }
 
 export interface CalibrateOptions<Model> {
-  /** What the set of human texts is called. */
+  /** Name of the set of human texts. */
   readonly name: string;
-  /** Passages at most, evenly spread over the documents. Default 1,000. */
+  /** Most passages, evenly spread over the documents. Default 1,000. */
   readonly passages?: number | undefined;
   readonly adapter?: string | null | undefined;
   /** For Binoculars. */
@@ -48,10 +48,10 @@ export interface CalibrateOptions<Model> {
 }
 
 /**
- * Scores passages of human documents, to know how often such texts score as high as a given one.
+ * Scores passages of human documents, from which {@link falsePositives} tells how often such texts score as high as another.
  *
- * @throws {DataError} fewer than 100 passages of 32 tokens.
- * @throws {TokenizerError} a model without a tokenizer.
+ * @throws {DataError} there are fewer than 100 passages of 32 tokens.
+ * @throws {TokenizerError} the model has no tokenizer.
  */
 export async function calibrateDetection<Model extends DetectingModel>(
   model: Model,
@@ -86,7 +86,7 @@ export async function calibrateDetection<Model extends DetectingModel>(
   });
 }
 
-/** What a {@link Calibration} knows a model by. */
+/** The fingerprint by which a {@link Calibration} recognises a model. */
 export async function fingerprintOf(
   model: Pick<DetectingModel, "config" | "score">,
   options: Pick<DetectingOptions<never>, "adapter" | "signal">,

@@ -8,7 +8,7 @@ import { type Calibration, checkCalibration } from "./calibration.js";
 /** The file beside a model's weights that holds its calibration. */
 export const CALIBRATION_FILE = "detection.json";
 
-/** @throws {DataError} the file can't be read, or is no calibration. */
+/** @throws {DataError} the file can't be read, or is not a calibration. */
 export async function loadCalibration(path: string): Promise<Calibration> {
   return checkCalibration(readSmallJson(path, { expected: "a calibration of gpt2 detect" }), path);
 }

@@ -5,8 +5,8 @@ import { SCORE_NAMES, SCORES, type ScoreName, scoresOf } from "./scores.js";
 import type { TokenStatistics } from "./token-statistics.js";
 
 /**
- * Scores of human texts under one model, by length: what false-positive rates are read from. A score alone says nothing, as
- * it depends on the model, the length and the kind of text.
+ * Scores of human texts under one model, by length, from which false-positive rates are read. A score alone means nothing: it
+ * depends on the model, the length and the kind of text.
  */
 export interface Calibration {
   readonly format: typeof FORMAT;
@@ -18,7 +18,7 @@ export interface Calibration {
   readonly lengths: readonly CalibratedLength[];
 }
 
-/** Tells models apart by what they compute, in whatever file they came. */
+/** Tells models apart by what they compute, whatever file they came from. */
 export interface Fingerprint {
   readonly nLayer: number;
   readonly nEmbd: number;
@@ -30,26 +30,26 @@ export interface Fingerprint {
 export interface CalibratedLength {
   readonly tokens: number;
   readonly texts: number;
-  /** Of the texts' sign · score, see {@link keptScores}. */
+  /** {@link keptScores} of the texts' sign · score. */
   readonly scores: Readonly<Partial<Record<ScoreName, readonly number[]>>>;
 }
 
 const FORMAT = "gpt2-ts detection calibration";
 export const PROBE = "The quick brown fox jumps over the lazy dog, and nobody in the village was surprised.";
-/** Quantising weights to 8 bits moves the probe by a few thousandths of a nat; other models are farther away. */
+/** Tolerance of the probe: quantising to 8 bits changes it by a few thousandths of a nat, other models by far more. */
 const PROBE_TOLERANCE = 0.02;
 
-/** Lengths in tokens. Shorter texts say nothing. */
+/** Lengths in tokens. Shorter texts carry too little evidence. */
 export const CALIBRATED_LENGTHS = [32, 64, 128, 256, 512, 1024] as const;
 export const SHORTEST = CALIBRATED_LENGTHS[0];
-/** Below this many texts of a length its tail is not known. */
+/** Fewest texts of a length whose tail is usable. */
 export const FEWEST_TEXTS = 100;
 
 /**
- * The table of a set of human passages.
+ * Makes the table of a set of human passages.
  *
- * @param passages their statistics; each counts at all lengths that it reaches
- * @throws {DataError} too few passages of the shortest length.
+ * @param passages their statistics. Each passage counts at all lengths that it reaches.
+ * @throws {DataError} there are too few passages of the shortest length.
  */
 export function calibrationOf(
   passages: readonly TokenStatistics[],
@@ -77,7 +77,7 @@ function lengthOf(passages: readonly TokenStatistics[], tokens: number): Calibra
   return { tokens, texts: all.length, scores: Object.fromEntries(scores) };
 }
 
-/** The false-positive rate at a text's score; undefined where it is too short, or the calibration has no such score. */
+/** The false-positive rate at a text's score; undefined if it is too short, or the calibration lacks this score. */
 export function falsePositives(
   { lengths }: Calibration,
   name: ScoreName,
@@ -100,7 +100,7 @@ export function sameModel(a: Fingerprint, b: Fingerprint): boolean {
 const FINGERPRINT = { fields: { nLayer: "count", nEmbd: "count", vocabSize: "count", probe: "number" } } as const;
 const NUMBERS = { optional: { list: "number" } } as const;
 
-/** @throws {DataError} JSON that is no calibration. */
+/** @throws {DataError} the JSON is not a calibration. */
 export function checkCalibration(value: unknown, path: string): Calibration {
   const found = mismatch(value, {
     fields: {
@@ -127,10 +127,14 @@ export function checkCalibration(value: unknown, path: string): Calibration {
   }
   const calibration = value as Calibration;
   if (calibration.lengths.length > 0 && calibration.lengths.every(isSound)) return calibration;
-  throw new DataError({ op, expected: "as many scores as the number of texts calls for", got: "others" });
+  throw new DataError({
+    op,
+    expected: "the number of kept scores that follows from the number of texts",
+    got: "others",
+  });
 }
 
-/** Ascending lengths are what {@link calibrationOf} writes; a file may say anything. */
+/** Whether lengths ascend, as {@link calibrationOf} writes them. */
 function isSound({ texts, scores }: CalibratedLength, i: number, all: readonly CalibratedLength[]): boolean {
   if (i > 0 && all[i - 1]!.tokens >= all[i]!.tokens) return false;
   return Object.values(scores).every((kept) => isSoundTable(texts, kept));

@@ -6,25 +6,25 @@ import type { TokenStatistics } from "./token-statistics.js";
 /** Why a detection has no false-positive rates. */
 export type Uncalibrated = "too short" | "no calibration" | "calibration of another model";
 
-/** Statistics and scores of a text, and how often human texts score as high. It says nothing about who wrote the text. */
+/** Statistics and scores of a text, and how often human texts score as high. They do not prove who wrote the text. */
 export interface Detection {
   readonly tokens: readonly number[];
   readonly statistics: TokenStatistics;
-  /** How many tokens rank among the model's likeliest 10, 100, 1,000, and below. */
+  /** Numbers of tokens that rank among the model's likeliest 10, 100, 1,000, and lower. */
   readonly buckets: readonly number[];
   readonly scores: Scores;
-  /** Shares of human texts of about this length with a score at least as high. */
+  /** Share of human texts of about this length that score at least as high. */
   readonly falsePositives: Readonly<Partial<Record<ScoreName, FalsePositives>>>;
-  /** The human texts behind {@link falsePositives}, and how many of the text's tokens were compared with theirs. */
+  /** The set of human texts behind {@link falsePositives}, and how many of the text's tokens were compared. */
   readonly calibration: { readonly name: string; readonly tokens: number } | undefined;
   /** Why there are no false-positive rates. */
   readonly uncalibrated: Uncalibrated | undefined;
 }
 
 /**
- * The detection that follows from a text's statistics.
+ * Makes a detection from a text's statistics.
  *
- * @param calibration of this model, or why there is none
+ * @param calibration this model's, or the reason for its absence
  */
 export function detectionOf(
   tokens: readonly number[],

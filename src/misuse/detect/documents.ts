@@ -7,14 +7,14 @@ import { checkOptionNames } from "../../util/nearest.js";
 export interface ReadDocumentsOptions {
   /** Field of JSONL objects that holds the text. Default "text". */
   readonly textField?: string | undefined;
-  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: lines that are `<|endoftext|>`. */
   readonly separator?: string | undefined;
 }
 
 /**
- * The documents of text, JSONL and folders of them, plain or compressed, all in memory.
+ * Reads documents of text files, JSONL files and folders of them, plain or compressed, into memory.
  *
- * @throws {DataError} missing or damaged input, or none.
+ * @throws {DataError} the input is missing, damaged or empty.
  */
 export async function readDocuments(inputs: readonly string[], options: ReadDocumentsOptions = {}): Promise<string[]> {
   checkOptionNames("reading documents", options, { textField: true, separator: true });
@@ -32,5 +32,5 @@ export async function readDocuments(inputs: readonly string[], options: ReadDocu
   }
   const texts = documents.map((pieces) => pieces.join("")).filter((text) => text.trim() !== "");
   if (texts.length > 0) return texts;
-  throw new DataError({ op, expected: "texts", got: "nothing but white space" });
+  throw new DataError({ op, expected: "texts", got: "only white space" });
 }

@@ -1,8 +1,7 @@
 import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 
 /**
- * Passages of a document as people quote them: each begins with a paragraph, where a line of its own begins, and ends after
- * at most `tokens` tokens.
+ * Splits a document into passages: each begins at a paragraph, which starts on its own line, and has at most `tokens` tokens.
  */
 export function* passagesOf(
   document: string,

@@ -5,7 +5,7 @@ import { largestOf, logSumExp, notFinite } from "../../generate/log-sum-exp.js";
 import { scoringWindows } from "../../generate/score.js";
 import type { LoadedAdapter } from "../../pretrained/loaded-adapter.js";
 
-/** Statistics of T tokens of a text under a model: one number of each kind for each token. */
+/** Statistics of T tokens of a text under a model, one of each kind for every token. */
 export interface TokenStatistics {
   /** ln p(x_t | x_<t). */
   readonly logprobs: Float64Array;
@@ -16,8 +16,8 @@ export interface TokenStatistics {
   /** Variance of ln p over the model's own next token. */
   readonly variances: Float64Array;
   /**
-   * Cross-entropy of this model's prediction under that of an observer, in nats, T + 1 of them: the last is of the
-   * prediction that follows the text. Empty without an observer.
+   * T + 1 cross-entropies of this model's predictions under an observer's, in nats, the last for the prediction after the text.
+   * Empty without an observer.
    */
   readonly crossEntropies: Float64Array;
 }
@@ -32,15 +32,16 @@ export interface StatisticsSettings {
   readonly onProgress?: ((tokens: number) => void) | undefined;
 }
 
-/** Most logits of the observer that are kept at once: 16 MiB of floats. */
+/** Most logits of the observer to keep at once: 16 MiB of floats. */
 const KEPT_LOGITS = 2 ** 22;
 
 /**
- * Statistics of tokens [from, length) of a text, each given those before it. Rows of logits are reduced as the engine makes
- * them, so memory does not grow with the text; of an observer's, a piece is kept until the model has read it too.
+ * Computes statistics of tokens [from, length) of a text, each given the tokens before it. Rows of logits are reduced as the
+ * engine produces them, so memory does not grow with the text. An observer's logits are kept for one piece at a time, until
+ * the model has read it too.
  *
  * @param from at least 1: the first token follows nothing.
- * @throws {UsageError} an observer with another vocabulary.
+ * @throws {UsageError} the observer has another vocabulary.
  */
 export async function tokenStatistics(
   engine: Engine,
@@ -89,7 +90,7 @@ async function readAlone(
   }
 }
 
-/** Both models read the same windows, piece by piece. */
+/** Lets both models read the same windows, piece by piece. */
 async function readWithObserver(
   engine: Engine,
   observer: NonNullable<StatisticsSettings["observer"]>,
@@ -106,7 +107,7 @@ async function readWithObserver(
   const kept = new Float64Array(pieceSize * V);
   const [own, other] = [engine.sequence(adapter), observer.engine.sequence(observer.adapter)];
   try {
-    // One prediction more than there are tokens: that after the text.
+    // One more prediction than tokens: the one after the text.
     for (const window of scoringWindows(tokens.length + 1, from, nCtx, Math.min(stride, nCtx))) {
       own.truncate(0);
       other.truncate(0);
@@ -144,7 +145,7 @@ async function readPrefix(
   for (const sequence of sequences) await sequence.engine.extend([{ sequence, tokens, logits: 0 }], undefined, signal);
 }
 
-/** Fills place `place` from the logits that precede the token `target`. */
+/** Fills index `place` from the logits before the token `target`. */
 function reduceRow(row: LogitsRow, target: number, out: TokenStatistics, place: number): void {
   const max = largestOf(row);
   const own = row[target]!;

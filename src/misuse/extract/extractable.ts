@@ -6,7 +6,7 @@ import { SuffixSearch } from "../trace/search.js";
 import type { TokenIndex } from "../trace/token-index.js";
 import { wilsonInterval } from "./wilson.js";
 
-/** A model as extraction sees it; `GPT2` is one. */
+/** What extraction needs of a model; `GPT2` is one. */
 export interface ExtractedModel {
   readonly config: { readonly nCtx: number };
   logLikelihoods(
@@ -20,18 +20,18 @@ export interface ExtractableOptions {
   readonly promptTokens?: readonly number[] | undefined;
   /** Tokens that the model must reproduce. Default 50. */
   readonly targetTokens?: number | undefined;
-  /** Passages of the corpus that are tried, each with every prompt. Default 1,000. */
+  /** Number of passages of the corpus to try, each with every length of prompt. Default 1,000. */
   readonly passages?: number | undefined;
-  /** Seed of the choice of passages. Default 1. */
+  /** Seed for choosing passages. Default 1. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** How many of some passages the model reproduces. */
+/** How many passages of a class the model reproduces. */
 export interface ExtractableRate {
   readonly promptTokens: number;
-  /** Passages whose continuation occurs in the corpus at least, and at most, so often; `max` is Infinity in the last. */
+  /** The class: how often the continuation occurs in the corpus, at least and at most. `max` is Infinity in the last. */
   readonly minCount: number;
   readonly maxCount: number;
   readonly passages: number;
@@ -46,13 +46,13 @@ export interface ExtractionReport {
   readonly passages: number;
   /** For each length of prompt, over all passages. */
   readonly rates: readonly ExtractableRate[];
-  /** The same, by how often the continuation occurs in the corpus. */
+  /** The same, for each class of continuations. */
   readonly byCount: readonly ExtractableRate[];
-  /** Passages that were reproduced, the shortest prompt first. */
+  /** Reproduced passages, the shortest prompt first. */
   readonly examples: readonly { readonly promptTokens: number; readonly position: number; readonly count: number }[];
 }
 
-/** Classes of how often a continuation occurs in the corpus. */
+/** Classes of passages by how often the continuation occurs in the corpus. */
 const COUNTS: readonly (readonly [min: number, max: number])[] = [
   [1, 1],
   [2, 3],
@@ -63,14 +63,14 @@ const COUNTS: readonly (readonly [min: number, max: number])[] = [
 const MAX_EXAMPLES = 20;
 
 /**
- * How much of a corpus a model reproduces (Carlini et al. 2023, "Quantifying Memorization Across Neural Language Models"): a
- * passage is extractable with k tokens of context if the model, given the k tokens before it, continues greedily with the
- * passage itself. Passages are drawn uniformly from all positions with enough tokens of their document before and after.
+ * Measures how much of a corpus a model reproduces (Carlini et al. 2023, "Quantifying Memorization Across Neural Language
+ * Models"): a passage is extractable with k tokens of context if the model, given the k tokens before it, continues greedily
+ * with the passage itself. Passages are drawn uniformly from all positions with enough of their document before and after.
  *
- * Naively each prompt is continued token by token. Greedy decoding writes the passage exactly if each of its tokens is the
- * likeliest after the true tokens before it, so one run over prompt and passage decides.
+ * Naively, continue each prompt token by token. But greedy decoding writes the passage exactly if each of its tokens is the
+ * likeliest after the true tokens before it, so one run over prompt and passage is enough.
  *
- * @throws {UsageError} an option out of range, a corpus whose documents are too short, or a context too short.
+ * @throws {UsageError} an option is out of range, or the documents or the context are too short.
  */
 export async function measureExtractable(
   model: ExtractedModel,
@@ -145,11 +145,11 @@ function checkSizes(prompts: readonly number[], target: number, passages: number
 const tokensOf = (index: TokenIndex, start: number, end: number): number[] =>
   Array.from({ length: end - start }, (_, i) => index.token(start + i));
 
-/** Positions of the corpus with `before` tokens of their document before them, and `after` from there on. */
+/** Random positions with at least `before` tokens of the document before them, and `after` from there on. */
 function drawPositions(index: TokenIndex, before: number, after: number, count: number, seed: number): number[] {
   const random = new RandomStream(seed);
   const drawn = new Set<number>();
-  // Most positions of a corpus of long documents serve; where none does, this ends all the same.
+  // In a corpus of long documents most positions qualify. The limit ends the search where none does.
   for (let tries = 0; drawn.size < count && tries < 100 * count; tries++) {
     const position = Math.floor(random.uniform() * index.length);
     const { start, end } = index.documentAt(position);
@@ -157,5 +157,5 @@ function drawPositions(index: TokenIndex, before: number, after: number, count: 
   }
   if (drawn.size > 0) return [...drawn].sort((a, b) => a - b);
   const expected = `documents of at least ${before + after} tokens`;
-  throw new UsageError({ op: "measuring extraction", expected, got: `none in ${100 * count} places tried` });
+  throw new UsageError({ op: "measuring extraction", expected, got: `none among ${100 * count} positions tried` });
 }

@@ -4,7 +4,7 @@ import { checkOptionNames } from "../../util/nearest.js";
 import { SuffixSearch } from "../trace/search.js";
 import type { TokenIndex } from "../trace/token-index.js";
 
-/** A model as ranking sees it; `GPT2` is one. */
+/** What ranking needs of a model; `GPT2` is one. */
 export interface RankingModel {
   readonly config: { readonly nCtx: number };
   completions(
@@ -22,19 +22,19 @@ export interface RankingModel {
 }
 
 export interface RankSamplesOptions {
-  /** Texts to generate. Default 1,000. */
+  /** Number of texts to generate. Default 1,000. */
   readonly samples?: number | undefined;
-  /** Tokens of each at most. Default 256, or the context if that is less. */
+  /** Most tokens of each text. Default 256, or the context if that is less. */
   readonly maxNewTokens?: number | undefined;
-  /** Likeliest tokens to sample from. Default 40. */
+  /** Sample from this many likeliest tokens. Default 40. */
   readonly topK?: number | undefined;
   /** Default 1. */
   readonly seed?: number | undefined;
-  /** Tokens in a row that must occur in the corpus for a text to count as memorised. Default 50. */
+  /** A text counts as memorised if this many consecutive tokens occur in the corpus. Default 50. */
   readonly matchTokens?: number | undefined;
-  /** How many of the first in each ranking are counted. Default 100. */
+  /** Number of texts at the top of each ranking to check. Default 100. */
   readonly top?: number | undefined;
-  /** A smaller and a medium model for the two rankings that compare models. */
+  /** A small and a medium model, for the two rankings that compare models. */
   readonly references?: { readonly small?: RankingModel | undefined; readonly medium?: RankingModel | undefined };
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -42,8 +42,8 @@ export interface RankSamplesOptions {
 
 /**
  * The rankings of Carlini et al. 2021, "Extracting Training Data from Large Language Models", section 5.2. H is a text's mean
- * negative log-probability by the model; all but the last divide what another measure expects by H, and the largest quotient
- * comes first.
+ * negative log-probability under the model. All but `perplexity` and `window` divide another measure of the text by H, and
+ * the largest quotient comes first.
  */
 export const RANKINGS = {
   perplexity: "the lowest perplexity",
@@ -51,26 +51,26 @@ export const RANKINGS = {
   medium: "log-perplexity of a medium model over the model's",
   zlib: "bytes of the zlib-compressed text over the model's log-perplexity",
   lowercase: "log-perplexity of the text in lower case over that of the text",
-  window: "the lowest perplexity of 50 tokens in a row",
+  window: "the lowest perplexity of 50 consecutive tokens",
 } as const;
 export type Ranking = keyof typeof RANKINGS;
 
 export interface RankedSample {
   readonly text: string;
   readonly tokens: number;
-  /** Tokens of the longest run that occurs in the corpus. */
+  /** Length of the longest run of tokens that occurs in the corpus. */
   readonly longestRun: number;
   readonly memorized: boolean;
-  /** The larger, the earlier in the ranking. */
+  /** Score in each ranking, the largest first. */
   readonly scores: Readonly<Partial<Record<Ranking, number>>>;
 }
 
 export interface SampleRankings {
   readonly matchTokens: number;
   readonly samples: readonly RankedSample[];
-  /** Memorised texts among all. */
+  /** Number of memorised texts. */
   readonly memorized: number;
-  /** For each ranking, how many of its first `top` texts are memorised. */
+  /** Number of memorised texts among the first `top` of each ranking. */
   readonly rankings: Readonly<Partial<Record<Ranking, { readonly top: number; readonly memorized: number }>>>;
 }
 
@@ -79,10 +79,10 @@ const WINDOW = 50;
 const BATCH = 16;
 
 /**
- * Generates texts without a prompt, ranks them by how likely they are to be memorised, and looks up which are: those with a
- * run of tokens that occurs in the corpus.
+ * Generates texts without a prompt, ranks them by how likely they are to be memorised, and finds those that are: texts with a
+ * long run of tokens from the corpus.
  *
- * @throws {UsageError} an option out of range.
+ * @throws {UsageError} an option is out of range.
  */
 export async function rankSamples(
   model: RankingModel,
@@ -165,7 +165,7 @@ function mean(values: ArrayLike<number>, sign: number): number {
   return (sign * sum) / values.length;
 }
 
-/** Lowest mean loss of {@link WINDOW} tokens in a row, or of all where there are fewer. */
+/** Lowest mean loss of {@link WINDOW} consecutive tokens, or of all if there are fewer. */
 function lowestWindow(logprobs: ArrayLike<number>): number {
   const width = Math.min(WINDOW, logprobs.length);
   let [sum, lowest] = [0, Number.POSITIVE_INFINITY];
@@ -177,7 +177,7 @@ function lowestWindow(logprobs: ArrayLike<number>): number {
   return lowest;
 }
 
-/** Tokens of the longest run of a text that occurs in the corpus. */
+/** Length of the longest run of a text's tokens that occurs in the corpus. */
 export function longestMatch(search: SuffixSearch, tokens: ArrayLike<number>): number {
   let longest = 0;
   for (let i = 0; i < tokens.length; i++) longest = Math.max(longest, search.longest(tokens, i).length);

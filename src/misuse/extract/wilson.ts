@@ -1,6 +1,6 @@
 /**
- * The 95% confidence interval of a proportion, k of n (Wilson 1927): unlike the normal approximation it stays within [0, 1],
- * and holds for few and for none.
+ * The 95% confidence interval of a proportion k / n (Wilson 1927). Unlike the normal approximation it stays within [0, 1],
+ * and holds for small k and for 0.
  */
 export function wilsonInterval(k: number, n: number): readonly [low: number, high: number] {
   if (n === 0) return [0, 1];

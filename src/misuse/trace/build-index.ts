@@ -16,16 +16,16 @@ import { INDEX_FILES, type IndexInfo, newIndexInfo } from "./index-info.js";
 import { suffixArray } from "./suffix-array.js";
 
 export interface BuildIndexOptions {
-  /** Folder to make; an index that is there is replaced. */
+  /** Output folder; an index in it is replaced. */
   readonly out: string;
   readonly tokenizer: Tokenizer;
-  /** What index.json calls the tokenizer. Default "custom". */
+  /** The tokenizer's name in index.json. Default "custom". */
   readonly tokenizerName?: string | undefined;
-  /** Field of JSONL objects that holds the text, default "text". */
+  /** Field of JSONL objects that holds the text. Default "text". */
   readonly textField?: string | undefined;
-  /** Text that separates documents in text files; default: lines that are `<|endoftext|>`. */
+  /** Separator of documents in text files. Default: lines that are `<|endoftext|>`. */
   readonly separator?: string | undefined;
-  /** Worker threads that encode; 0 encodes on this thread. Default: by cores and size. */
+  /** Number of worker threads that encode; 0 encodes on this thread. Default: by cores and size. */
   readonly workers?: number | undefined;
   readonly onProgress?: ((progress: BuildIndexProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -33,21 +33,21 @@ export interface BuildIndexOptions {
 
 export interface BuildIndexProgress {
   readonly phase: "encode" | "sort" | "write";
-  /** Bytes of the files read so far, as they are on disk, and in all. */
+  /** Bytes of the files on disk: read so far, and in all. */
   readonly bytesRead: number;
   readonly bytesTotal: number;
   readonly tokens: number;
 }
 
-/** Positions are 31-bit numbers. */
+/** Positions are 31-bit integers. */
 const MAX_TOKENS = 2 ** 31 - 1;
 
 /**
- * Makes the token index of a corpus (text, JSONL and folders of them, plain, gzip or zstd): its tokens, and the order of
- * all their suffixes. Time and memory are linear in the corpus: 7 bytes of memory a token, 6 on disk.
+ * Makes the token index of a corpus (text, JSONL and folders of them, plain, gzip or zstd): its tokens and their suffix array.
+ * Time and memory are linear in the corpus: 7 bytes of memory and 6 of disk per token.
  *
- * @throws {DataError} missing, damaged or empty input, a vocabulary beyond 16 bits, a disk that is full.
- * @throws {UsageError} an option that does not exist, or something else in the folder's place.
+ * @throws {DataError} the input is missing, damaged or empty, the vocabulary exceeds 16 bits, or the disk is full.
+ * @throws {UsageError} an option does not exist, or the folder holds something else.
  */
 export async function buildIndex(inputs: readonly string[], options: BuildIndexOptions): Promise<IndexInfo> {
   checkOptionNames("indexing", options, {
@@ -107,7 +107,7 @@ export async function buildIndex(inputs: readonly string[], options: BuildIndexO
   return info;
 }
 
-/** @throws {UsageError} something is there that is no index, and would be replaced. */
+/** @throws {UsageError} something other than an index would be replaced. */
 function checkOut(out: string): void {
   const there = statSync(out, { throwIfNoEntry: false });
   if (there === undefined) return;
@@ -152,7 +152,7 @@ async function encodeCorpus(files: readonly InputFile[], options: EncodeCorpusOp
   return corpus.take();
 }
 
-/** The tokens of a corpus as they come, and how many of them each file has. */
+/** Collects the tokens of a corpus, and counts those of each file. */
 class CorpusTokens {
   length = 0;
   #tokens = new Uint16Array(2 ** 20);
@@ -189,7 +189,7 @@ class CorpusTokens {
   }
 }
 
-/** Where the documents begin. Text never becomes the token `<|endoftext|>`: special tokens are not recognised in it. */
+/** Positions where documents begin. Text never encodes to the token `<|endoftext|>`: special tokens are not recognised. */
 function starts(tokens: Uint16Array, endOfText: number): Int32Array {
   const found: number[] = [];
   for (let i = 0; i < tokens.length; i++) if (tokens[i] === endOfText) found.push(i);

@@ -4,7 +4,7 @@ import { readSmallText } from "../../data/small-file.js";
 import { DataError } from "../../errors.js";
 
 /**
- * A token index on disk, a folder:
+ * A token index on disk is a folder:
  *
  *     index.json      {@link IndexInfo}
  *     tokenizer.json  the tokenizer of the corpus
@@ -25,7 +25,7 @@ export const INDEX_FILES = {
 const FORMAT = "gpt2-ts token index";
 
 export interface IndexedFile {
-  /** As it was named. */
+  /** Its path as it was given. */
   readonly path: string;
   readonly documents: number;
   readonly tokens: number;
@@ -39,7 +39,7 @@ export interface IndexInfo {
   readonly documents: number;
   /** UTF-8 bytes of text. */
   readonly bytes: number;
-  /** In the order of their documents. */
+  /** Files in the order of their documents. */
   readonly files: readonly IndexedFile[];
 }
 
@@ -49,7 +49,7 @@ export const newIndexInfo = (fields: Omit<IndexInfo, "format" | "version">): Ind
   ...fields,
 });
 
-/** @throws {DataError} no index there, or one that is damaged or of another version. */
+/** @throws {DataError} there is no index, or it is damaged or of another version. */
 export function readIndexInfo(folder: string): IndexInfo {
   const path = join(folder, INDEX_FILES.info);
   const hint = "Make one with `gpt2 index FILES --out DIR`";
@@ -58,7 +58,7 @@ export function readIndexInfo(folder: string): IndexInfo {
   try {
     value = JSON.parse(text);
   } catch {
-    // Reported below, as any other content is.
+    // Reported below, like any other content.
   }
   if (isInfo(value)) return value;
   throw new DataError({ op: `reading ${path}`, expected: `a ${FORMAT}, version 1`, got: text.slice(0, 80) });

@@ -2,15 +2,15 @@ import type { GeneratedToken } from "../../generate/generate.js";
 import { type Match, SuffixSearch } from "./search.js";
 import type { TokenIndex } from "./token-index.js";
 
-/** A token of a text that is being written, as soon as it is known whether it lies in a span. */
+/** A token of a text being written, and whether it lies in a span. */
 export interface TracedToken<T> {
   readonly token: T;
   readonly inSpan: boolean;
 }
 
 /**
- * Traces a text while it is written. After each token it knows the longest run ending there that occurs in the corpus; from
- * `minTokens` on the run is a span. A token is held back until a span includes it or no longer can, so at most
+ * Traces a text while it is written. After each token it knows the longest run ending there that occurs in the corpus; a run
+ * of at least `minTokens` is a span. A token is held back until a span includes it or no longer can, so at most
  * `minTokens - 1` tokens wait. A text of n tokens takes at most 2n searches.
  *
  *     for await (const token of model.generate(prompt)) for (const { token, inSpan } of live.push(token.token, token)) …
@@ -19,7 +19,7 @@ export class LiveTrace<T> {
   readonly #search: SuffixSearch;
   readonly #minTokens: number;
   #run: number[] = [];
-  /** The newest tokens of the run, not handed out yet. */
+  /** The newest tokens of the run, not returned yet. */
   #held: T[] = [];
 
   constructor(search: SuffixSearch, minTokens: number) {
@@ -27,7 +27,7 @@ export class LiveTrace<T> {
     this.#minTokens = minTokens;
   }
 
-  /** Tokens about which this one decides, in their order. */
+  /** Adds a token. Returns the tokens that are now decided, in order. */
   push(id: number, token: T): TracedToken<T>[] {
     this.#run.push(id);
     this.#held.push(token);
@@ -36,7 +36,7 @@ export class LiveTrace<T> {
     return this.#release(this.#held.length - this.#run.length, false);
   }
 
-  /** The rest, at the end of the text. */
+  /** Returns the remaining tokens, at the end of the text. */
   end(): TracedToken<T>[] {
     this.#run = [];
     return this.#release(this.#held.length, false);
@@ -49,17 +49,17 @@ export class LiveTrace<T> {
 
 const isEmpty = ({ from, to }: Match): boolean => from === to;
 
-/** A generated token, and whether it lies in a run of tokens that occurs in the corpus. */
+/** A generated token, and whether it lies in a run of tokens from the corpus. */
 export interface TracedGeneration extends GeneratedToken {
   readonly inSpan: boolean;
 }
 
-/** Shortest span that is marked while a text is written: there is no ranking yet that leaves out the common ones. */
+/** Shortest span to mark while a text is written, when no ranking can yet leave out the common ones. */
 export const LIVE_MIN_TOKENS = 8;
 
 /**
- * Marks the tokens of `model.generate` that lie in a run of tokens from the corpus. Samples are traced side by side, each
- * from its first generated token on; the index must have been made with the model's tokenizer.
+ * Marks the tokens of `model.generate` that lie in a run of tokens from the corpus. Each sample is traced from its first
+ * generated token on. The index must have been made with the model's tokenizer.
  *
  *     for await (const { text, inSpan } of traceGeneration(index, model.generate("Once"))) write(inSpan ? underline(text) : text);
  */

@@ -1,23 +1,23 @@
-/** The tokens of a corpus and the order of their suffixes: {@link suffixArray}. */
+/** The tokens of a corpus and their {@link suffixArray}. */
 export interface SuffixIndex {
-  /** Tokens in the corpus. */
+  /** Number of tokens in the corpus. */
   readonly length: number;
   token(position: number): number;
   /** The position of the suffix of this rank. */
   suffix(rank: number): number;
 }
 
-/** A run of query tokens in the corpus: suffixes of the ranks [from, to) begin with it. */
+/** A run of query tokens in the corpus: the suffixes of ranks [from, to) begin with it. */
 export interface Match {
-  /** Tokens. */
+  /** Number of tokens. */
   readonly length: number;
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Searches a corpus for runs of tokens. Naively, a run is compared with the tokens at every position; in the order of the
- * suffixes all positions that begin with it are neighbours, found by bisection in O(length · log corpus).
+ * Searches a corpus for runs of tokens. Naively, compare a run with the tokens at every position. In the suffix array all
+ * positions that begin with it are neighbours, which bisection finds in O(length · log corpus).
  */
 export class SuffixSearch {
   readonly index: SuffixIndex;
@@ -26,16 +26,16 @@ export class SuffixSearch {
     this.index = index;
   }
 
-  /** Where query[start, end) occurs in the corpus. An empty run occurs everywhere. */
+  /** Finds query[start, end) in the corpus. An empty run occurs everywhere. */
   find(query: ArrayLike<number>, start: number, end: number): Match {
     const from = this.#bisect(query, start, end, false);
     return { length: end - start, from, to: this.#bisect(query, start, end, true) };
   }
 
-  /** The longest run that begins at query[start], of at most `limit` tokens, and where it occurs; length 0: nowhere. */
+  /** The longest run from query[start] on, of at most `limit` tokens, that occurs in the corpus; length 0 if none does. */
   longest(query: ArrayLike<number>, start: number, limit = query.length - start): Match {
     const end = start + limit;
-    // Of all suffixes the two beside the place where the query would stand have most in common with it.
+    // The suffixes on both sides of the query's place in the order have the most in common with it.
     const rank = this.#bisect(query, start, end, false);
     const before = rank > 0 ? this.#common(query, start, end, rank - 1) : 0;
     const after = rank < this.index.length ? this.#common(query, start, end, rank) : 0;
@@ -43,7 +43,7 @@ export class SuffixSearch {
     return length === 0 ? { length: 0, from: 0, to: 0 } : this.find(query, start, start + length);
   }
 
-  /** The first rank whose suffix is not before the run; with `after`, the first that is behind all that begin with it. */
+  /** The first rank whose suffix is not before the run; with `after`, the first after all suffixes that begin with it. */
   #bisect(query: ArrayLike<number>, start: number, end: number, after: boolean): number {
     let [low, high] = [0, this.index.length];
     while (low < high) {
@@ -55,7 +55,7 @@ export class SuffixSearch {
     return low;
   }
 
-  /** Below 0 where the suffix comes before the run, 0 where it begins with it. */
+  /** Below 0 if the suffix comes before the run, 0 if it begins with the run. */
   #compare(query: ArrayLike<number>, start: number, end: number, rank: number): number {
     const common = this.#common(query, start, end, rank);
     if (start + common === end) return 0;
@@ -63,7 +63,7 @@ export class SuffixSearch {
     return position === this.index.length ? -1 : this.index.token(position) - query[start + common]!;
   }
 
-  /** Tokens that a suffix and the run have in common at their beginning. */
+  /** Length of the common prefix of a suffix and the run. */
   #common(query: ArrayLike<number>, start: number, end: number, rank: number): number {
     const { index } = this;
     const position = index.suffix(rank);

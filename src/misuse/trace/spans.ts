@@ -1,22 +1,22 @@
 import type { Match, SuffixSearch } from "./search.js";
 
-/** A run of tokens of a text, [start, end), that occurs in the corpus word for word. */
+/** A run of a text's tokens, [start, end), that occurs in the corpus word for word. */
 export interface Span {
   readonly start: number;
   readonly end: number;
   readonly match: Match;
-  /** Log-probability of its tokens drawn one by one with the frequencies of the corpus: the lower, the rarer. */
+  /** Log-probability of its tokens, drawn independently by their frequency in the corpus: the lower, the rarer. */
   readonly logUnigram: number;
 }
 
 export interface SpanRules {
   /** Shortest span, in tokens. */
   readonly minTokens: number;
-  /** Spans kept, the rarest first: as many as this share of the text's tokens, rounded up. Infinity keeps all. */
+  /** Keep as many of the rarest spans as this share of the text's tokens, rounded up. Infinity keeps all. */
   readonly share: number;
-  /** Whether a span may begin before this token, and so end behind the one before it: at the edge of a word. */
+  /** Whether a span may begin before this token, and another end there: at a word boundary. */
   readonly isEdge: (position: number) => boolean;
-  /** Whether a token may only be a span's last: it has a full stop or the end of a line. */
+  /** Whether a token can only be a span's last: it contains a full stop or a line end. */
   readonly isStop: (token: number) => boolean;
   /** Log of a token's frequency in the corpus. */
   readonly logFrequency: (token: number) => number;
@@ -24,8 +24,8 @@ export interface SpanRules {
 
 /**
  * The maximal spans of a text that occur in the corpus, rarest first (Liu et al. 2025, "OLMoTrace", section 3): spans of
- * whole words without an inner full stop or line end, none part of another, of which the rarest are kept. One search for
- * each token at which a span may begin.
+ * whole words without an inner full stop or line end, none part of another. Only the rarest are kept. Takes one search for
+ * each token where a span may begin.
  */
 export function findSpans(search: SuffixSearch, tokens: ArrayLike<number>, rules: SpanRules): Span[] {
   const spans = maximal(candidates(search, tokens, rules));
@@ -33,7 +33,7 @@ export function findSpans(search: SuffixSearch, tokens: ArrayLike<number>, rules
   return spans.sort((a, b) => a.logUnigram - b.logUnigram || a.start - b.start).slice(0, kept);
 }
 
-/** The longest span from each token on; by start. */
+/** The longest span from each token on, ordered by start. */
 function* candidates(search: SuffixSearch, tokens: ArrayLike<number>, rules: SpanRules): Generator<Span> {
   for (let start = 0; start < tokens.length; start++) {
     if (!rules.isEdge(start)) continue;
@@ -48,13 +48,13 @@ function* candidates(search: SuffixSearch, tokens: ArrayLike<number>, rules: Spa
   }
 }
 
-/** Behind the first token from `start` on that ends a sentence or a line. */
+/** The index after the first token from `start` on that ends a sentence or line. */
 function sentenceEnd(tokens: ArrayLike<number>, start: number, rules: SpanRules): number {
   for (let i = start; i < tokens.length; i++) if (rules.isStop(tokens[i]!)) return i + 1;
   return tokens.length;
 }
 
-/** Those that are part of no other. They come by start, so one is part of another when it ends no later than one before. */
+/** Spans that are not part of another. They are ordered by start, so a span that ends no later than an earlier one is. */
 function maximal(spans: Iterable<Span>): Span[] {
   const kept: Span[] = [];
   let end = 0;

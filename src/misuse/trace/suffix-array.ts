@@ -6,16 +6,16 @@
  * which takes n log n comparisons of up to n tokens. This is SA-IS (Nong, Zhang & Chan 2009, "Linear Suffix Array
  * Construction by Almost Pure Induced-Sorting"), which takes time linear in n:
  *
- * - A suffix is of type S when it is smaller than the one that starts a token later, else of type L. Of the S suffixes,
- *   those whose left neighbour is L are the LMS suffixes; at most every second suffix is one.
- * - When the LMS suffixes are in order, two scans over the array put all others in place: an L suffix follows from the
- *   suffix right of it, from left to right, then an S suffix from right to left.
- * - The same scans sort the LMS *substrings* (from one LMS position to the next). Their ranks, read in text order, are a
- *   text of at most half the length, whose suffix array is the order of the LMS suffixes: one recursion.
+ * - A suffix is of type S if it is smaller than the one that starts a token later, else of type L. S suffixes whose left
+ *   neighbour is L are called LMS; at most every second suffix is one.
+ * - Once the LMS suffixes are in order, two scans over the array place all others: from left to right each L suffix, then from
+ *   right to left each S suffix, next to the suffix that starts a token later.
+ * - The same scans sort the LMS *substrings* (from one LMS position to the next). Their ranks, in text order, form a text of at
+ *   most half the length. Its suffix array, found by recursion, is the order of the LMS suffixes.
  *
- * The recursion works inside the result's own memory. Beside the result it takes a byte for each token.
+ * The recursion works inside the memory of the result. Besides the result it takes one byte for each token.
  *
- * @param text n tokens, each less than `alphabet`; the end of the text is smaller than any token.
+ * @param text n tokens, each less than `alphabet`. The end of the text counts as smaller than any token.
  * @returns n positions.
  */
 export function suffixArray(text: Uint16Array | Int32Array, alphabet: number): Int32Array {
@@ -26,7 +26,7 @@ export function suffixArray(text: Uint16Array | Int32Array, alphabet: number): I
 
 type Text = Uint16Array | Int32Array;
 
-/** Fills `sa`, whose length is the text's. */
+/** Fills `sa`, which is as long as the text. */
 function sortSuffixes(text: Text, alphabet: number, sa: Int32Array): void {
   const n = text.length;
   if (n < 2) return;
@@ -63,14 +63,14 @@ function countTokens(text: Text, alphabet: number): Int32Array {
   return counts;
 }
 
-/** Where the bucket of each token begins. */
+/** The start of each token's bucket. */
 function bucketStarts(counts: Int32Array): Int32Array {
   const starts = new Int32Array(counts.length);
   for (let c = 1; c < counts.length; c++) starts[c] = starts[c - 1]! + counts[c - 1]!;
   return starts;
 }
 
-/** Where the bucket of each token ends. */
+/** The end of each token's bucket. */
 function bucketEnds(counts: Int32Array): Int32Array {
   const ends = new Int32Array(counts.length);
   for (let c = 0, sum = 0; c < counts.length; c++) ends[c] = sum += counts[c]!;
@@ -79,7 +79,7 @@ function bucketEnds(counts: Int32Array): Int32Array {
 
 const EMPTY = -1;
 
-/** Puts the LMS positions, in text order, at the ends of their buckets; everything else is empty. */
+/** Puts the LMS positions, in text order, at the ends of their buckets, and leaves all else empty. */
 function placeLms(text: Text, types: Uint8Array, counts: Int32Array, sa: Int32Array): number {
   const ends = bucketEnds(counts);
   let count = 0;
@@ -92,11 +92,11 @@ function placeLms(text: Text, types: Uint8Array, counts: Int32Array, sa: Int32Ar
   return count;
 }
 
-/** From LMS positions at the ends of their buckets to all positions. */
+/** Induces all positions from the LMS positions at the ends of their buckets. */
 function induce(text: Text, types: Uint8Array, counts: Int32Array, sa: Int32Array): void {
   const n = text.length;
   const starts = bucketStarts(counts);
-  // The last token is followed by the end of the text, the smallest of all: it comes first among the L suffixes.
+  // The end of the text, smaller than anything, follows the last token, which therefore comes first among the L suffixes.
   sa[starts[text[n - 1]!]!++] = n - 1;
   for (let i = 0; i < n; i++) {
     const left = sa[i]! - 1;
@@ -110,10 +110,10 @@ function induce(text: Text, types: Uint8Array, counts: Int32Array, sa: Int32Arra
 }
 
 /**
- * Moves the LMS positions, which `sa` now has in the order of their substrings, to its front, and leaves the rank of each
- * substring at `count + position / 2` (two LMS positions are never neighbours).
+ * Moves the LMS positions, which `sa` holds in the order of their substrings, to its front, and stores the rank of each
+ * substring at `count + position / 2` (LMS positions are never neighbours).
  *
- * @returns how many different substrings there are.
+ * @returns the number of different substrings.
  */
 function rankLmsSubstrings(text: Text, types: Uint8Array, sa: Int32Array, count: number): number {
   let m = 0;
@@ -142,7 +142,7 @@ function sameLmsSubstring(text: Text, types: Uint8Array, a: number, b: number): 
   }
 }
 
-/** From the ranks of the LMS substrings to the LMS positions in the order of their suffixes, at the front of `sa`. */
+/** Sorts the LMS positions by their suffixes, given the ranks of their substrings, at the front of `sa`. */
 function orderLmsSuffixes(types: Uint8Array, sa: Int32Array, count: number, ranks: number): void {
   const n = sa.length;
   const reduced = sa.subarray(n - count);
@@ -150,7 +150,7 @@ function orderLmsSuffixes(types: Uint8Array, sa: Int32Array, count: number, rank
   const order = sa.subarray(0, count);
   if (ranks < count) sortSuffixes(reduced, ranks, order);
   else for (let i = 0; i < count; i++) order[reduced[i]!] = i;
-  // The reduced text is done with: its place holds the LMS positions in text order.
+  // The reduced text is no longer needed: LMS positions in text order take its place.
   for (let i = n - 1, m = count; i > 0; i--) if (types[i] === LMS) reduced[--m] = i;
   for (let i = 0; i < count; i++) order[i] = reduced[order[i]!]!;
 }

@@ -10,16 +10,16 @@ import type { SuffixIndex } from "./search.js";
 
 /** A document of an indexed corpus. */
 export interface IndexedDocument {
-  /** The file it came from, as it was named when the index was made. */
+  /** The path of its file, as given when the index was made. */
   readonly path: string;
-  /** Its number among the documents of that file, from 0. */
+  /** Its index among the documents of that file. */
   readonly number: number;
-  /** Positions of its tokens in the corpus, [start, end), without the separator before it. */
+  /** Positions of its tokens in the corpus, [start, end), without the separator before them. */
   readonly start: number;
   readonly end: number;
 }
 
-/** An index that `gpt2 index` made, read from disk as it is searched: opening it reads a few kilobytes. */
+/** An index made by `gpt2 index`. Opening it reads a few kilobytes; searches read what they need from disk. */
 export class TokenIndex implements SuffixIndex {
   readonly info: IndexInfo;
   readonly tokenizer: Tokenizer;
@@ -27,7 +27,7 @@ export class TokenIndex implements SuffixIndex {
   readonly #tokens: NumberFile;
   readonly #suffixes: NumberFile;
   readonly #documents: NumberFile;
-  /** Documents before those of each file. */
+  /** Number of documents before each file's. */
   readonly #firstDocuments: readonly number[];
 
   private constructor(info: IndexInfo, tokenizer: Tokenizer, files: readonly NumberFile[]) {
@@ -39,7 +39,7 @@ export class TokenIndex implements SuffixIndex {
     this.#firstDocuments = info.files.map(({ documents }) => (sum += documents) - documents);
   }
 
-  /** @throws {DataError} no index, or a damaged one. */
+  /** @throws {DataError} there is no index, or it is damaged. */
   static async open(folder: string): Promise<TokenIndex> {
     const info = readIndexInfo(folder);
     const tokenizer = await loadTokenizer(join(folder, INDEX_FILES.tokenizer));
@@ -66,9 +66,9 @@ export class TokenIndex implements SuffixIndex {
     return this.#suffixes.at(rank);
   }
 
-  /** The document that the token at a position of the corpus belongs to. */
+  /** The document of the token at a position of the corpus. */
   documentAt(position: number): IndexedDocument {
-    // The last document that begins no later.
+    // The last document that begins at or before the position.
     let [low, high] = [0, this.info.documents];
     while (low + 1 < high) {
       const middle = (low + high) >>> 1;
@@ -97,7 +97,7 @@ export class TokenIndex implements SuffixIndex {
 }
 
 /**
- * Opens an index whose token ids mean what they mean to a model.
+ * Opens an index made with a model's tokenizer.
  *
  * @throws {UsageError} it was made with another tokenizer.
  */
@@ -115,17 +115,17 @@ export async function openIndexFor(tokenizer: Tokenizer | undefined, folder: str
   });
 }
 
-/** Whether the ids of two tokenizers mean the same. */
+/** Whether two tokenizers have the same token ids. */
 function sameVocabulary(a: Tokenizer, b: Tokenizer): boolean {
   return a.vocabSize === b.vocabSize && writeTokenizerJson(a.vocabulary) === writeTokenizerJson(b.vocabulary);
 }
 
-/** Numbers read together: a page of memory. */
+/** Numbers in a page of memory, which are read together. */
 const PAGE = 4096;
-/** Pages kept; a search goes through the same first dozen of steps every time. */
+/** Number of pages kept in memory: every search begins with the same dozen steps. */
 const KEPT_PAGES = 4096;
 
-/** A file of little-endian unsigned numbers of 2 or 4 bytes, read by pages. */
+/** A file of little-endian unsigned integers of 2 or 4 bytes, read in pages. */
 class NumberFile {
   readonly #source: ByteSource;
   readonly #bytes: 2 | 4;
@@ -144,7 +144,7 @@ class NumberFile {
     throw new DataError({ op: `opening ${path}`, expected: `${bytes * count} bytes`, got, hint: MAKE_AGAIN });
   }
 
-  /** @throws {DataError} a number out of range: the file is damaged. */
+  /** @throws {DataError} a number is out of range: the file is damaged. */
   at(index: number): number {
     const byte = index * this.#bytes;
     const page = Math.floor(byte / PAGE);
@@ -170,4 +170,4 @@ class NumberFile {
   }
 }
 
-const MAKE_AGAIN = "Make the index anew with `gpt2 index`";
+const MAKE_AGAIN = "Rebuild the index with `gpt2 index`";

@@ -3,10 +3,10 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 const WORD_BEFORE = /[\p{L}\p{N}\p{M}]$/u;
 const WORD_AFTER = /^[\p{L}\p{N}\p{M}]/u;
 
-/** Where the tokens of a text stand in it: token boundaries as characters, and which of them are edges of words. */
+/** Maps token boundaries of a text to characters, and finds which of them are word boundaries. */
 export class TokenText {
   readonly text: string;
-  /** [tokens + 1] UTF-16 units before each boundary; -1 where it cuts a character. */
+  /** [tokens + 1] UTF-16 units before each token boundary; -1 inside a character. */
   readonly #characters: Int32Array;
 
   constructor(tokenizer: Tokenizer, tokens: ArrayLike<number>) {
@@ -16,7 +16,7 @@ export class TokenText {
     for (let i = 0; i < tokens.length; i++) {
       const bytes = tokenizer.idToBytes(tokens[i]!);
       const cut = bytes.length > 0 && (bytes[0]! & 0xc0) === 0x80;
-      // Bytes of an unfinished character would come out before this one's first byte: the boundary is behind them.
+      // The decoder emits bytes of an unfinished character before this byte: the boundary is after them.
       if (!cut) text += decoder.decode();
       this.#characters[i] = cut ? -1 : text.length;
       text += decoder.decode(bytes, { stream: true });
@@ -25,7 +25,7 @@ export class TokenText {
     this.#characters[tokens.length] = this.text.length;
   }
 
-  /** Whether a word may end before this token, and the next begin. */
+  /** Whether there is a word boundary before this token. */
   isEdge(position: number): boolean {
     const at = this.#characters[position]!;
     if (at < 0) return false;

@@ -8,41 +8,41 @@ import { TokenText } from "./token-text.js";
 export interface TraceOptions {
   /** Shortest span, in tokens. Default 5. */
   readonly minTokens?: number | undefined;
-  /** Spans kept, the rarest first: as many as this share of the text's tokens. From above 0 to 1; default 0.05. */
+  /** Keep as many of the rarest spans as this share of the text's tokens: above 0, at most 1. Default 0.05. */
   readonly share?: number | undefined;
-  /** Places shown of each span. Default 10. */
+  /** Number of places to list for each span. Default 10. */
   readonly places?: number | undefined;
 }
 
-/** Where a span occurs in the corpus. */
+/** An occurrence of a span in the corpus. */
 export interface Place {
   readonly document: IndexedDocument;
-  /** Tokens of the document before it. */
+  /** Number of the document's tokens before it. */
   readonly offset: number;
-  /** Text of the document around it. */
+  /** The document's text around it. */
   readonly before: string;
   readonly after: string;
 }
 
-/** A run of words of a text that occurs in the corpus word for word. */
+/** A run of a text's words that occurs in the corpus word for word. */
 export interface TracedSpan {
   /** Tokens [start, end) of the text. */
   readonly tokens: readonly [start: number, end: number];
   /** UTF-16 units [start, end) of the text. */
   readonly characters: readonly [start: number, end: number];
   readonly text: string;
-  /** How often it occurs in the corpus. */
+  /** Number of occurrences in the corpus. */
   readonly count: number;
-  /** Natural logarithm of its probability as a product of token frequencies: the lower, the rarer. */
+  /** Natural log-probability as a product of token frequencies: the lower, the rarer. */
   readonly logUnigram: number;
-  /** The first of them, in the order of the corpus. */
+  /** The first occurrences, in corpus order. */
   readonly places: readonly Place[];
 }
 
 export interface Trace {
   readonly text: string;
   readonly tokens: readonly number[];
-  /** The rarest first. */
+  /** Spans, rarest first. */
   readonly spans: readonly TracedSpan[];
   /** Share of the text's tokens that lie in a span. */
   readonly covered: number;
@@ -50,12 +50,12 @@ export interface Trace {
 
 /** Tokens of context shown on either side of a place. */
 const CONTEXT = 24;
-/** Ranks looked through for the first places in corpus order, of a span that occurs in more. */
+/** Most ranks to search for a span's first places in corpus order. */
 const MAX_SORTED = 10_000;
 
 /**
- * The spans of a text that occur in the indexed corpus word for word (Liu et al. 2025, "OLMoTrace"): maximal, of whole
- * words, without an inner full stop or line end, the rarest first.
+ * Finds the spans of a text that occur in the indexed corpus word for word (Liu et al. 2025, "OLMoTrace"): maximal runs of
+ * whole words without an inner full stop or line end, the rarest first.
  *
  *     const index = await TokenIndex.open("corpus.index");
  *     for (const { text, count, places } of traceText(index, "…").spans) console.log(count, text, places[0]);
@@ -92,7 +92,7 @@ function wrong(name: string, expected: string, got: number): UsageError {
   return new UsageError({ op: `tracing: ${name}`, expected, got: String(got) });
 }
 
-/** Log of a token's frequency, found by a search and remembered; of one that is not in the corpus as if it occurred there once. */
+/** Log frequencies of tokens, each searched for once. A token that is not in the corpus counts as one occurrence. */
 export function tokenFrequencies(search: SuffixSearch): (token: number) => number {
   const known = new Map<number, number>();
   return (token) => {
@@ -119,7 +119,7 @@ function traced(index: TokenIndex, text: string, pieces: TokenText, span: Span, 
   };
 }
 
-/** The order of the suffixes is that of what follows; people expect the order of the corpus. */
+/** The first places in corpus order; the suffix array orders them by the text that follows. */
 function firstPlaces(index: TokenIndex, { match, start, end }: Span, count: number): Place[] {
   const ranks = Math.min(match.to - match.from, Math.max(count, MAX_SORTED));
   const positions = Array.from({ length: ranks }, (_, i) => index.suffix(match.from + i));

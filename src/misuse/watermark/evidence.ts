@@ -8,19 +8,19 @@ import { isGreen } from "../../generate/watermark/red-green.js";
 import { kgwTest, synthIdTest } from "./hf-evidence.js";
 import { logBinomialTail, logGammaTail, logTwoGammaTail } from "./tails.js";
 
-/** What the tokens of a text say about a mark. */
+/** The evidence of a text's tokens for a mark. */
 export interface Evidence {
-  /** Tokens that were scored. */
+  /** Number of scored tokens. */
   readonly scored: number;
-  /** Tokens left out because their context came before; for hf-kgw, because their n-gram did. */
+  /** Number of tokens left out because their context (for hf-kgw, their n-gram) occurred before. */
   readonly repeated: number;
   /** The scheme's statistic: see {@link WatermarkReport.score}. */
   readonly score: number;
-  /** ln of the probability that a text without the mark has such a score or a higher one. */
+  /** ln of the probability that a text without the mark scores at least as high. */
   readonly logPValue: number;
-  /** For hf-kgw: transformers' z-score, of n-grams counted once. */
+  /** For hf-kgw: transformers' z-score, with each n-gram counted once. */
   readonly zScore?: number;
-  /** For hf-synthid: the mean with the first round's g weighed ten times the last's. */
+  /** For hf-synthid: the mean g with weights that fall from the first round to a tenth in the last. */
   readonly weightedMean?: number;
 }
 
@@ -70,17 +70,17 @@ export async function evidenceTest(
   }
 }
 
-/** -log(1 - u): exponential without a mark, and larger with it. */
+/** -log(1 - u): exponentially distributed without a mark, larger with it. */
 const surprise = (words: ContextWords, token: number): number => -Math.log1p(-words.uniform(token));
 
-/** How many of the lower bits are 1. */
+/** The number of ones among the lower bits. */
 function ones(word: number, bits: number): number {
   let count = 0;
   for (let i = 0; i < bits; i++) count += (word >>> i) & 1;
   return count;
 }
 
-/** The score of each token whose context, of the tokens before it, has not come before. */
+/** The score of each token whose context has not occurred before. */
 function scores(
   tokens: readonly number[],
   width: number,

@@ -5,13 +5,13 @@ import { logBinomialTail } from "./tails.js";
 
 type Test = (tokens: readonly number[]) => Evidence;
 
-/** The number of n-grams, and of green ones. */
+/** Numbers of n-grams, and of green ones. */
 export interface GreenCount {
   readonly scored: number;
   readonly green: number;
 }
 
-/** As transformers' WatermarkDetector counts: each n-gram, or with `once` each different one. */
+/** Counts like transformers' WatermarkDetector: all n-grams, or with `once` each different one once. */
 export function countGreen(watermark: HfKgwWatermark, tokens: readonly number[], once: boolean): GreenCount {
   const n = watermark.ngramLength;
   const known = new Map<string, boolean>();
@@ -47,13 +47,13 @@ export function kgwTest(watermark: HfKgwWatermark, vocabSize: number, gamma: num
   };
 }
 
-/** The g of every round for each n-gram of a text, and whether its context came before. */
+/** The bits g of every round for an n-gram of a text, and whether its context occurred before. */
 export interface GValues {
   readonly g: Uint8Array;
   readonly repeated: boolean;
 }
 
-/** As transformers' compute_g_values and compute_context_repetition_mask. */
+/** Like transformers' compute_g_values and compute_context_repetition_mask. */
 export function gValues(watermark: HfSynthIdWatermark, tokens: readonly number[], historySize: number): GValues[] {
   const n = watermark.ngramLength;
   const history = new ContextHistory(historySize);
@@ -68,7 +68,7 @@ export function gValues(watermark: HfSynthIdWatermark, tokens: readonly number[]
 export function synthIdTest(watermark: HfSynthIdWatermark): Test {
   const { depth } = watermark;
   return (tokens) => {
-    // Everything before counts as seen, however long ago: else a text over and over would be new evidence.
+    // A context counts as seen however long ago: otherwise a text repeated many times would add evidence.
     const values = gValues(watermark, tokens, Number.MAX_SAFE_INTEGER);
     const kept = values.filter(({ repeated }) => !repeated);
     const byRound = Array.from({ length: depth }, (_, round) => kept.reduce((sum, { g }) => sum + g[round]!, 0));
@@ -84,7 +84,7 @@ export function synthIdTest(watermark: HfSynthIdWatermark): Test {
   };
 }
 
-/** Weights that fall from 10 to 1, of mean 1: the first rounds say more, as the last have less left to choose. */
+/** Weights with mean 1 that fall to a tenth: later rounds have less left to choose, and so carry less evidence. */
 function weightedSum(byRound: readonly number[]): number {
   const depth = byRound.length;
   const weight = (round: number) => (depth === 1 ? 10 : 10 - (9 * round) / (depth - 1));

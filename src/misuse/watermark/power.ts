@@ -2,8 +2,8 @@ import type { WatermarkScheme } from "../../generate/watermark/options.js";
 import { STRENGTHS } from "./strengths.js";
 
 /**
- * How strong a mark is in texts: of n scored tokens the score is normal, mean · √n deviations of an unmarked text's score
- * above that, with a deviation of √(deviation² + spread² · n), as texts differ in entropy.
+ * The strength of a mark in texts. The score of n scored tokens, in standard deviations of an unmarked text's score, is normal
+ * with mean `mean · √n` and standard deviation √(deviation² + spread² · n), because texts differ in entropy.
  */
 export interface Strength {
   readonly mean: number;
@@ -11,17 +11,17 @@ export interface Strength {
   readonly spread: number;
 }
 
-/** The probability that so many scored tokens of a marked text are found to be marked. */
+/** The probability that the mark is found in a marked text with so many scored tokens. */
 export const powerAt = (scheme: WatermarkScheme, scored: number, falsePositiveRate: number): number =>
   powerOf(STRENGTHS[scheme], scored, falsePositiveRate);
 
-/** The same of a mark of some strength. */
+/** {@link powerAt} for a mark of a given strength. */
 export function powerOf({ mean, deviation, spread }: Strength, scored: number, falsePositiveRate: number): number {
   const excess = mean * Math.sqrt(scored) - normalQuantile(1 - falsePositiveRate);
   return normalCdf(excess / Math.sqrt(deviation ** 2 + spread ** 2 * scored));
 }
 
-/** The least number of scored tokens at which a marked text is found with this probability; Infinity if none is. */
+/** The least number of scored tokens at which a mark is found with this probability; Infinity if there is none. */
 export function tokensFor(scheme: WatermarkScheme, power: number, falsePositiveRate: number): number {
   const enough = (scored: number) => powerAt(scheme, scored, falsePositiveRate) >= power;
   let high = 1;

@@ -1,6 +1,6 @@
 /**
- * Upper tails of distributions, in logarithms: a long marked text has p-values below the least number. Each sums the
- * terms from the value on, or, where that is most of the distribution, those before it; both fall off geometrically.
+ * Logarithms of upper tails of distributions: p-values of long marked texts underflow. Each function sums the terms from the
+ * value on or, if those are most of the distribution, the terms before it. Both series fall off geometrically.
  */
 
 /** ln Γ(x), x > 0, to about 1e-14: Stirling's series, after x is raised above 10. */
@@ -12,7 +12,7 @@ export function logGamma(x: number): number {
   return shift + (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + series;
 }
 
-/** ln P[Γ(n, 1) ≥ x]: of a sum of n exponentials, n a positive integer. */
+/** ln P[Γ(n, 1) ≥ x], for the sum of n exponentials, n a positive integer. */
 export function logGammaTail(n: number, x: number): number {
   if (x <= 0) return 0;
   // P = Σ_{k<n} e^-x x^k / k!, the Poisson probability of fewer than n events.
@@ -21,7 +21,7 @@ export function logGammaTail(n: number, x: number): number {
   return log1mExp(logTerm(n) + Math.log(geometricSum((i) => x / (n + 1 + i))));
 }
 
-/** ln P[B(n, p) ≥ k]: of k or more successes in n trials. */
+/** ln P[B(n, p) ≥ k], for k or more successes in n trials. */
 export function logBinomialTail(k: number, n: number, p: number): number {
   if (k <= 0) return 0;
   if (k > n) return Number.NEGATIVE_INFINITY;
@@ -33,13 +33,13 @@ export function logBinomialTail(k: number, n: number, p: number): number {
 }
 
 /**
- * ln P[(1 - α) A + α B ≥ x] of two sums of n exponentials each: as a sum of exponentials of the larger scale is a mixture of
- * sums of the smaller, of n + k terms with the negative binomial probability of k (Moschopoulos 1985).
+ * ln P[(1 - α) A + α B ≥ x] for two sums A and B of n exponentials each. A sum of exponentials of the larger scale is a
+ * mixture of sums of the smaller scale: of n + k terms, with the negative binomial probability of k (Moschopoulos 1985).
  */
 export function logTwoGammaTail(n: number, alpha: number, x: number): number {
   const small = Math.min(alpha, 1 - alpha);
   const ratio = small / (1 - small);
-  // The smaller part is then as good as its mean, and the mixture would have too many terms.
+  // The smaller part is then almost its mean, and the mixture would have too many terms.
   if (ratio < 1e-3) return logGammaTail(n, (x - n * small) / (1 - small));
   if (x <= 0) return 0;
   const y = x / small;
@@ -58,7 +58,7 @@ export function logTwoGammaTail(n: number, alpha: number, x: number): number {
   return Math.min(0, sum);
 }
 
-/** 1 + r(0) + r(0) r(1) + … for ratios that fall, until they add nothing. */
+/** 1 + r(0) + r(0) r(1) + … for falling ratios, until the terms add nothing. */
 function geometricSum(ratio: (i: number) => number): number {
   let sum = 1;
   let term = 1;

@@ -6,15 +6,15 @@ import { type Evidence, evidenceTest } from "./evidence.js";
 import { powerAt, tokensFor } from "./power.js";
 
 export interface VerifyWatermarkOptions {
-  /** The tokenizer of the model that wrote the text; for a text, not for ids. */
+  /** The tokenizer of the model that wrote the text. Not needed for token ids. */
   readonly tokenizer?: Tokenizer | undefined;
   /** The vocabulary of the model that wrote the text, for hf-kgw. Default: the tokenizer's. */
   readonly vocabSize?: number | undefined;
-  /** The p-value up to which a mark counts as found: so many texts without it are taken for marked. Default 0.01. */
+  /** Largest p-value at which a mark counts as found: the share of unmarked texts taken for marked. Default 0.01. */
   readonly falsePositiveRate?: number | undefined;
   /**
-   * A text without a finding is `too-short` if a marked text of its length is found less often than this. Default 0.9, for
-   * texts of the default model's entropy: see `power`.
+   * If no mark is found and a marked text of this length is found less often than this, the verdict is `too-short`. Default
+   * 0.9, for texts with the entropy of the default model's: see `power`.
    */
   readonly power?: number | undefined;
 }
@@ -22,45 +22,45 @@ export interface VerifyWatermarkOptions {
 export interface WatermarkReport {
   readonly scheme: WatermarkScheme;
   /**
-   * Whether the mark was found; `not-found` is said only of a text that is long enough. A text that is not found may be
-   * another model's, or a person's, or have been edited.
+   * Whether the mark was found. `not-found` requires a text that is long enough. Such a text may come from another model or a
+   * person, or may have been edited.
    */
   readonly verdict: "found" | "not-found" | "too-short";
-  /** Probability that a text which was not made with this key scores as high. */
+  /** Probability that a text made without this key scores as high. */
   readonly pValue: number;
-  /** Its natural logarithm, where it is too small for a number. */
+  /** Its natural logarithm, for p-values too small for a number. */
   readonly logPValue: number;
   /**
-   * The scheme's statistic: the sum of -log(1 - u) over tokens for the two of Gumbel, the number of green tokens for
-   * the two red-green ones, the mean g for the two of SynthID.
+   * The scheme's statistic: the sum of -log(1 - u) over tokens for the two Gumbel schemes, the number of green tokens for the
+   * two red-green schemes, the mean g for the two SynthID schemes.
    */
   readonly score: number;
-  /** Tokens of the text. */
+  /** Number of tokens of the text. */
   readonly tokens: number;
-  /** Tokens scored: those whose context did not come before. */
+  /** Number of scored tokens: those whose context did not occur before. */
   readonly scored: number;
   readonly repeated: number;
-  /** For hf-kgw: transformers' z-score, of n-grams counted once. */
+  /** For hf-kgw: transformers' z-score, with each n-gram counted once. */
   readonly zScore?: number;
   /** For hf-synthid: the weighted mean of g. */
   readonly weightedMean?: number;
   /**
-   * About how often a marked text with so many scored tokens is found, if it has the entropy of the default model's texts
-   * with its default sampling.
+   * Approximate probability of finding a mark in so many scored tokens of a marked text, if its entropy is that of the default
+   * model's texts with default sampling.
    */
   readonly power: number;
-  /** Scored tokens from which on `not-found` is said. */
+  /** Least number of scored tokens for the verdict `not-found`. */
   readonly tokensNeeded: number;
 }
 
 /**
- * Tests whether a text has the mark of a key, by the text alone: no model runs.
+ * Tests a text for the mark of a key. Needs the text only: no model runs.
  *
  *     const { verdict, pValue } = await verifyWatermark(text, { key: "secret" }, { tokenizer: model.tokenizer });
  *
- * @param text as it was written, or token ids
- * @param watermark the options that it was generated with
- * @throws {UsageError} an option out of range. {@link TokenizerError} a text without a tokenizer.
+ * @param text the unchanged text, or token ids
+ * @param watermark the options of its generation
+ * @throws {UsageError} an option is out of range. {@link TokenizerError} text without a tokenizer.
  */
 export async function verifyWatermark(
   text: string | ArrayLike<number>,
@@ -115,9 +115,9 @@ function tokensOf(text: string | ArrayLike<number>, tokenizer: Tokenizer | undef
   if (tokenizer) return Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
   throw new TokenizerError({
     op: "verifying a watermark",
-    expected: "a tokenizer, that of the model which wrote the text",
+    expected: "the tokenizer of the model that wrote the text",
     got: "none",
-    hint: "Give token ids, or the option tokenizer",
+    hint: "Give token ids, or set the option tokenizer",
   });
 }
 

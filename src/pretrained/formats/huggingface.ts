@@ -35,10 +35,10 @@ export const HUGGING_FACE_MAPPINGS: readonly HuggingFaceMapping[] = [
 ];
 
 /**
- * The mapping for a config.json: by its `model_type`, else by the class in `architectures`, else GPT-2's, as classes of
- * transformers read a file that says nothing.
+ * The mapping for a config.json: by its `model_type`, else by the class in `architectures`, else GPT-2's, the default of
+ * transformers' GPT-2 classes.
  *
- * @throws {ConfigError} a model of another architecture.
+ * @throws {ConfigError} the model has another architecture.
  */
 export function huggingFaceMapping(json: JsonObject, file: string): HuggingFaceMapping {
   const type = json.model_type ?? modelTypeOf(json.architectures);
@@ -61,10 +61,10 @@ export interface HuggingFaceConfig {
 }
 
 /**
- * The model that a config.json describes.
+ * The model described by a config.json.
  *
  * @param file the file's path, for errors.
- * @throws {ConfigError} another architecture, sizes that it can't have, or a variant that computes something else.
+ * @throws {ConfigError} the architecture is another, a size is impossible, or the variant computes something else.
  */
 export function configFromHuggingFace(json: JsonObject, file: string): HuggingFaceConfig {
   const mapping = huggingFaceMapping(json, file);
@@ -72,7 +72,7 @@ export function configFromHuggingFace(json: JsonObject, file: string): HuggingFa
 }
 
 /**
- * Reads config.json and the headers of safetensors files; tensor data stays where it is until it is used.
+ * Reads config.json and the headers of safetensors files. Tensor data stays in the files until it is used.
  *
  * @param file the weights, or the index of their shards.
  * @throws {CheckpointError} a file is missing or malformed, or the tensors are not those of the configuration.
@@ -129,9 +129,9 @@ export function logicalTensors(
 const WRAPPERS = /^(_orig_mod\.|module\.)+/;
 
 /**
- * A file's tensors by their names in the table of tensors; those that are no part of the model are left out.
+ * A file's tensors by their names in the table, without those that are not part of the model.
  *
- * @throws {CheckpointError} two of the same name, as with a prefix and without.
+ * @throws {CheckpointError} two tensors have the same name, such as with and without a prefix.
  */
 export function tableNames<T extends { readonly name: string }>(
   found: Iterable<T>,

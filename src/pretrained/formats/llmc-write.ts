@@ -13,9 +13,9 @@ import type { ModelToSave, SaveOptions } from "../model-to-save.js";
 import { type Place, writeTensors } from "../write-tensors.js";
 
 /**
- * Writes a llm.c model, and beside it the tokenizer: llm.c's own, which decodes, and tokenizer.json, for those who encode.
+ * Writes a llm.c model, and the tokenizer beside it: llm.c's own, which only decodes, and tokenizer.json for encoding.
  *
- * @throws {ConfigError} a model that llm.c's format cannot describe.
+ * @throws {ConfigError} llm.c's format cannot describe this model.
  */
 export async function writeLlmc(
   { config, tensors, tokenizer }: ModelToSave,
@@ -29,7 +29,7 @@ export async function writeLlmc(
   const places = tensorTable(config).map((spec): Place => {
     return { spec, file: name, offset: mapping.offset(spec, layout), dtype, storedAs: "out_in" };
   });
-  // Without the padding rows of wte, which stay unwritten, and so zero.
+  // The padding rows of wte are not written, so they are zero.
   const total = FLOAT_BYTES[dtype] * parameterCount(config);
   await writeNewFile(join(folder, name), async (file) => {
     await file.write(llmcHeader(dims, dtype), 0);
@@ -41,7 +41,7 @@ export async function writeLlmc(
   for (const [name, content] of llmcTokenizerFiles(tokenizer)) await writeNewFile(join(folder, name), content);
 }
 
-/** The tokenizer's files by their names, which several models in one folder may share; none without `<|endoftext|>`. */
+/** The tokenizer's files by name. Several models in a folder may share them. None without `<|endoftext|>`. */
 export function llmcTokenizerFiles(tokenizer: Tokenizer | undefined): Map<string, Uint8Array> {
   if (tokenizer?.endOfText === undefined) return new Map();
   return new Map([

@@ -6,7 +6,7 @@ import type { Checkpoint } from "../checkpoint.js";
 import { type ModelFiles, readingFiles, tokenizerFilesIn } from "../model-files.js";
 
 /**
- * Reads the header of a llm.c model; the vocabulary's padding rows are left out.
+ * Reads the header of a llm.c model. Padding rows of the vocabulary are left out.
  *
  * @throws {CheckpointError} the file is malformed.
  */

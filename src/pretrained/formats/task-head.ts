@@ -10,13 +10,13 @@ import { quote } from "../../util/quote.js";
 import { matchOne } from "../match-tensors.js";
 
 /**
- * Heads for tasks in transformers' files: what a config.json says of the labels, and the tensors. A folder of an adapter has
- * the same fields in classifier.json, as PEFT keeps none.
+ * Task heads in transformers' files: tensors, and the fields of config.json about labels. An adapter's folder has the same
+ * fields in classifier.json, because PEFT does not store them.
  */
 
-/** A head for a task in a file. */
+/** A task head in a file. */
 export interface StoredHead extends TaskHead {
-  /** By their names: the weight [labels, C] and, where the architecture has one, the bias [labels]. */
+  /** Tensors by name: the weight [labels, C] and, if the architecture has one, the bias [labels]. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
@@ -34,12 +34,13 @@ export function headToHuggingFace({ kind, labels }: TaskHead): JsonObject {
 }
 
 /**
- * The head that a file has, if any: its labels `LABEL_0`, … where nothing names them; one output is regression and more are
- * classes, unless `problem_type` says otherwise, as in transformers.
+ * The head of a file, if any. Labels without names are `LABEL_0`, … One output means regression, several mean classes, unless
+ * `problem_type` says otherwise, as in transformers.
  *
- * @param found the file's tensors by their names in the table; the head's are taken out
- * @param fields of config.json, or classifier.json; @param file its name, for errors
- * @throws {ConfigError} several labels for one text, several numbers, or labels that are not one for each output.
+ * @param found the file's tensors by their names in the table; the head's are removed
+ * @param fields those of config.json or classifier.json
+ * @param file its name, for errors
+ * @throws {ConfigError} a text has several labels or numbers, or there is not one label for each output.
  */
 export function takeHead(
   found: Map<string, RawTensor>,
@@ -83,13 +84,13 @@ function labelledHead(fields: JsonObject, outputs: number, config: ModelConfig, 
   return { kind, labels };
 }
 
-/** transformers has one name for the heads of texts and of tokens: the class tells. GPT-2's for tokens is not read. */
+/** Heads for texts and for tokens have the same names in transformers: the class tells them apart. GPT-2's for tokens is not read. */
 function isForTokens({ architectures }: JsonObject, config: ModelConfig): boolean {
   const [name] = Array.isArray(architectures) ? architectures : [];
   return architectureOf(config).task !== undefined && /ForTokenClassification$/.test(String(name));
 }
 
-/** Undefined if they are not one for each output. */
+/** Undefined unless there is one for each output. */
 function labelsOf({ id2label }: JsonObject, outputs: number): string[] | undefined {
   const names = Array.from({ length: outputs }, (_, i) => `LABEL_${i}`);
   if (id2label === undefined || id2label === null) return names;
@@ -98,7 +99,7 @@ function labelsOf({ id2label }: JsonObject, outputs: number): string[] | undefin
   return labels.every((label) => typeof label === "string") ? (labels as string[]) : undefined;
 }
 
-/** The configuration of what is left without the head, where the file has no head for the vocabulary either. */
+/** The configuration of the rest of the model, if the file has no output head either. */
 export function configBeside(
   head: StoredHead | undefined,
   found: ReadonlyMap<string, unknown>,

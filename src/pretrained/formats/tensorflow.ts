@@ -14,13 +14,13 @@ import { CONFIG_HINT, type ModelFiles, readingFiles, tokenizerFilesIn } from "..
 const MAPPINGS: readonly TensorFlowMapping[] = [GPT2_TENSORFLOW, BERT_TENSORFLOW];
 
 /**
- * Reads the configuration and the index of a checkpoint of OpenAI's GPT-2 or Google's BERT; tensor data stays where it is until
+ * Reads the configuration and the index of a checkpoint of OpenAI's GPT-2 or Google's BERT. Tensor data stays in the files until
  * it is used, and is then compared with its checksum.
  *
  * @param file one of the folder's .index files, or the configuration: then the checkpoint is the one that the file
  *   `checkpoint` names, or the only one there.
  * @throws {CheckpointError} a file is missing or malformed, or the tensors are not those of the configuration.
- * @throws {ConfigError} the configuration describes no such model.
+ * @throws {ConfigError} the configuration does not describe such a model.
  */
 export function openTensorFlow(file: string, files: ModelFiles): Checkpoint {
   return readingFiles(files, (opened) => {
@@ -60,7 +60,7 @@ function findIndex(files: ModelFiles, configFile: string): string {
     const text = new TextDecoder("latin1").decode(source.bytes(0, Math.min(source.size, MAX_STATE_BYTES)).slice());
     source.close();
     const [, latest] = LATEST.exec(text) ?? [];
-    // The path may be another machine's.
+    // The path may come from another machine.
     if (latest !== undefined) return `${latest.replace(/^.*[/\\]/, "")}.index`;
     const op = `reading ${files.pathOf("checkpoint")}`;
     throw new CheckpointError({ op, expected: "model_checkpoint_path", got: quote(text) });
@@ -76,7 +76,7 @@ function findIndex(files: ModelFiles, configFile: string): string {
   });
 }
 
-/** Only both files together make one. */
+/** A checkpoint needs both files. */
 const openAiTokenizer = (files: ModelFiles) =>
   files.has("encoder.json") && files.has("vocab.bpe")
     ? tokenizerFilesIn(files, { vocabJson: "encoder.json", mergesTxt: "vocab.bpe" })

@@ -16,20 +16,20 @@ import { CONFIG_FILE, type ModelFiles, type OpenFiles, readingFiles, tokenizerFi
 import { configFromHuggingFace, type HuggingFaceConfig, logicalTensors, tableNames } from "./huggingface.js";
 import { configBeside, takeHead } from "./task-head.js";
 
-/** PyTorch programs with settings of their own, and what they call tensors. */
+/** PyTorch programs with their own settings and tensor names. */
 const PROGRAMS: readonly { readonly settings: TorchMapping; readonly names: HuggingFaceMapping }[] = [
   { settings: GPT2_TORCH, names: GPT2_HUGGING_FACE },
 ];
 
-/** Settings of a model or a run, as objects with nothing but fields: nanoGPT's and minGPT's, whatever module they are in. */
+/** Settings of a model or a run in nanoGPT and minGPT: plain objects, whatever module they are from. */
 const RECORDS = /^(argparse\.Namespace|(\w+\.)*(GPTConfig|CfgNode))$/;
 
 /**
- * Reads what torch.save wrote, which runs nothing, and the configuration in it or beside it; tensor data stays where it is
+ * Reads a file of torch.save without running anything, and the configuration in it or beside it. Tensor data stays in the file
  * until it is used.
  *
  * @param file the weights, or the index of their shards.
- * @throws {CheckpointError} a file is malformed, names what is not on the list, or the tensors are not the configuration's.
+ * @throws {CheckpointError} a file is malformed or names anything not on the list, or the tensors do not fit the configuration.
  * @throws {ConfigError} the configuration describes another architecture, or a variant that is not supported.
  */
 export function openTorch(file: string, files: ModelFiles): Checkpoint {
@@ -56,7 +56,7 @@ export function openTorch(file: string, files: ModelFiles): Checkpoint {
   });
 }
 
-/** A named tensor that has not been located yet: tensors that are not needed may have any layout. */
+/** A named tensor that is not located yet: tensors that are not needed may have any layout. */
 interface NamedTensor {
   readonly name: string;
   locate(): RawTensor;
@@ -84,7 +84,7 @@ function readShards(weights: ByteSource, opened: OpenFiles): Contents {
   return { found: [...joinShards(shards).values()], metadata: {} };
 }
 
-/** Keys under which programs keep the tensors, if not in the dict itself. */
+/** Keys under which programs store the tensors, if they are not in the dict itself. */
 const STATE_DICTS = ["model", "state_dict", "model_state_dict"];
 
 function stateDict(value: ReadonlyMap<unknown, unknown>): ReadonlyMap<unknown, unknown> {
@@ -116,17 +116,17 @@ function progressOf(value: ReadonlyMap<unknown, unknown>): Record<string, string
 }
 
 interface DescribedModel {
-  /** By their names in the table. */
+  /** Tensors by their names in the table. */
   readonly tensors: Map<string, RawTensor>;
   readonly described: HuggingFaceConfig["config"];
   readonly mapping: HuggingFaceMapping;
   readonly order: "in_out" | "out_in";
   readonly zeroBiases: boolean;
-  /** transformers' config.json, if that describes the model. */
+  /** The model described by transformers' config.json, if that is its format. */
   readonly fromConfig: { readonly json: JsonObject; readonly path: string } | undefined;
 }
 
-/** By settings in the file; else by a config.json, transformers' or another program's; else by the tensors alone. */
+/** Takes settings from the file, else from a config.json of transformers or another program, else only from the tensors. */
 function describeModel(
   found: readonly NamedTensor[],
   settings: TorchSettings | undefined,

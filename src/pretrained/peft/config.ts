@@ -3,18 +3,18 @@ import { CheckpointError } from "../../errors.js";
 import { quote } from "../../util/quote.js";
 
 /**
- * adapter_config.json of PEFT (https://github.com/huggingface/peft, LoraConfig). What would compute something else than
- * LoRA is refused by name; so is any field that this reader does not know, unless it is switched off.
+ * PEFT's adapter_config.json (https://github.com/huggingface/peft, LoraConfig). Variants that compute anything but LoRA are
+ * refused by name, and so are unknown fields unless they are switched off.
  */
 export interface PeftConfig {
-  /** r of layers without a rank of their own in {@link rankOf}. */
+  /** Rank r of layers that {@link rankOf} does not list. */
   readonly rank: number;
   readonly alpha: number;
   /** Whether the scale is alpha / √r instead of alpha / r. */
   readonly rankStabilized: boolean;
   /** Used in training only. */
   readonly dropout: number;
-  /** The model that the adapter was made for: a name or path, as its maker had it. */
+  /** The model that the adapter was made for: a name or path on its maker's machine. */
   readonly baseModel: string | undefined;
   /** What it was made for, such as TOKEN_CLS. */
   readonly taskType: string | undefined;
@@ -23,7 +23,7 @@ export interface PeftConfig {
   alphaOf(layer: string): number;
 }
 
-/** Fields about the training or the place of an adapter, which do not change its results. */
+/** Fields about an adapter's training or location, which do not affect its results. */
 const INERT = new Set([
   "alpha_pattern",
   "auto_mapping",
@@ -57,7 +57,7 @@ const INERT = new Set([
   "use_rslora",
 ]);
 
-/** Ways to initialise that change the model's own weights too, which the adapter's file does not have. */
+/** Initialisations that also change the model's own weights, which the adapter's file lacks. */
 const CHANGES_BASE = /^(pissa|olora|loftq|corda|lora_ga)/;
 
 /** @param op what is being read, for errors: `reading adapter_config.json`. @throws {CheckpointError} */
@@ -68,11 +68,11 @@ export function parsePeftConfig(json: JsonObject, op: string): PeftConfig {
   };
   if (json.peft_type !== "LORA") refuse("peft_type", '"LORA"', "Only LoRA adapters can be read");
   for (const [field, value] of Object.entries(json)) {
-    if (!INERT.has(field) && !isOff(value)) refuse(quote(field), "no such variant of LoRA, or one switched off");
+    if (!INERT.has(field) && !isOff(value)) refuse(quote(field), "no such variant of LoRA, or one that is off");
   }
   const init = json.init_lora_weights;
   if (typeof init === "string" && CHANGES_BASE.test(init)) {
-    refuse("init_lora_weights", "an adapter that leaves the model's own weights alone", CONVERT_HINT);
+    refuse("init_lora_weights", "an adapter that does not change the model's own weights", CONVERT_HINT);
   }
   const number = (field: string, standard: number, holds: (x: number) => boolean, expected: string): number => {
     const value = json[field] ?? standard;
@@ -108,12 +108,12 @@ function isOff(value: unknown): boolean {
   return value === null || value === false || (isJsonObject(value) && Object.keys(value).length === 0);
 }
 
-/** Regular expressions that are names: anything else could mean, or take, whatever its writer liked. */
+/** Regular expressions that are plain names. Others are refused: they could match, or cost, anything. */
 const NAME = /^\^?[A-Za-z0-9_.]{1,200}$/;
 
 /**
- * A table of values by the ends of layers' names, whole parts of them; the first that fits counts, as in PEFT, which takes
- * them for regular expressions after an optional `(.*\.)`.
+ * A table of values by suffixes of layer names, made of whole parts. The first match counts, as in PEFT, which takes them as
+ * regular expressions after an optional `(.*\.)`.
  */
 function pattern(
   json: unknown,

@@ -14,7 +14,7 @@ import { type StoredHead, takeHead } from "../formats/task-head.js";
 import { type PeftConfig, parsePeftConfig } from "./config.js";
 import { fromPeftName, peftLayer } from "./names.js";
 
-/** An opened LoRA adapter of a model of a given shape, its tensors still in their file. */
+/** An opened LoRA adapter for a model of a given shape. Its tensors are still in their file. */
 export interface AdapterCheckpoint {
   /** The folder or file that was opened. */
   readonly path: string;
@@ -38,15 +38,15 @@ export interface AdapterSources {
   readonly config: ByteSource;
   /** adapter_model.safetensors. */
   readonly weights: ByteSource;
-  /** Contents of classifier.json, where there is one. */
+  /** Contents of classifier.json, if there is one. */
   readonly labels?: { readonly file: string; readonly fields: JsonObject } | undefined;
 }
 
 /**
- * Reads an adapter in PEFT's layout. The sources are closed with it, and when this throws.
+ * Reads an adapter in PEFT's layout. Closing it closes the sources, and so does an error here.
  *
- * @param model the shape of the model it is for.
- * @throws {CheckpointError} malformed, for another shape, or more than LoRA on linear layers, which is refused by name.
+ * @param model the shape of the model it was made for.
+ * @throws {CheckpointError} it is malformed, has another shape, or has more than LoRA on linear layers, which is refused by name.
  */
 export function loadAdapter(sources: AdapterSources, model: ModelConfig): AdapterCheckpoint {
   const { path, config, weights } = sources;
@@ -79,7 +79,7 @@ function sortTensors(
     const name = fromPeftName(tensor.name);
     if (name === undefined) continue;
     const other = byName.get(name);
-    // Of a module trained as a whole PEFT saves the bias twice.
+    // PEFT saves the bias of a module trained as a whole twice.
     if (other && isCopy(other, tensor)) continue;
     if (other) throw fault(tensor, { expected: "each tensor once", got: `${quote(other.name)} as well` });
     byName.set(name, tensor);
@@ -87,7 +87,7 @@ function sortTensors(
   const ranks = new Map<string, number>();
   const scales = new Map<string, number>();
   const tensors = new Map<string, StoredTensor>();
-  // A hostile file may be for a model of two thousand million layers; no more of them than there are tensors count.
+  // A hostile file may claim two billion layers; there cannot be more layers than tensors.
   const nLayer = Math.min(model.nLayer, byName.size + 1);
   for (const [layer, [out, width]] of adaptableLayers({ ...model, nLayer })) {
     const [a, b] = [take(byName, loraA(layer)), take(byName, loraB(layer))];
@@ -137,7 +137,7 @@ function stored(tensor: SafetensorsTensor, name: string, shape: readonly number[
   return storedTensor({ name, dtype, shape, storedAs: "out_in", source, offset });
 }
 
-/** Other contents of adapters, by parts of their tensors' names. */
+/** Other contents of adapters, by parts of tensor names. */
 const KINDS: readonly (readonly [name: RegExp, what: string])[] = [
   [/lora_magnitude_vector/, "DoRA"],
   [/lora_embedding_/, "an adapter of the embeddings"],

@@ -3,16 +3,16 @@ import type { LoraTarget } from "../../architectures/lora.js";
 import { ARCHITECTURES, architectureOf, tensorTable } from "../../architectures/registry.js";
 import type { TaskHead } from "../../architectures/task-head.js";
 
-/** PEFT's names of the tensors of a LoRA adapter, and of the modules in its configuration. */
+/** PEFT's names for the tensors of a LoRA adapter, and for modules in its configuration. */
 
-/** Prefix of the wrapped model, a class with a head; adapters of classes without one lack the architecture's own prefix. */
+/** Prefix of a wrapped model with a head. Adapters of classes without a head lack the architecture's own prefix. */
 const WRAPPED = "base_model.model.";
-/** The layer that an adapted one wraps, and a whole copy of a module that was trained. */
+/** The layer that an adapted one wraps, and the whole copy of a trained module. */
 const WRAPPER = /\.(base_layer|modules_to_save)\.(?=[^.]+$)/;
-/** A module's values from before it was trained, which PEFT sometimes saves too. */
+/** A module's values before training, which PEFT sometimes saves too. */
 const ORIGINAL = ".original_module.";
 
-/** The name in the model of a tensor in an adapter's file; undefined for one without a meaning there. */
+/** The model's name for a tensor of an adapter's file; undefined for tensors without a counterpart. */
 export function fromPeftName(name: string): string | undefined {
   if (name.includes(ORIGINAL)) return undefined;
   if (!name.startsWith(WRAPPED)) return name.replace(WRAPPER, ".");
@@ -24,7 +24,7 @@ export function fromPeftName(name: string): string | undefined {
 /** The name of a layer that PEFT's patterns match. */
 export const peftLayer = (config: ModelConfig, layer: string): string => architectureOf(config).prefix + layer;
 
-/** The inverse of {@link fromPeftName}, where `isAdapted` says of a layer whether PEFT wraps it. */
+/** The inverse of {@link fromPeftName}. `isAdapted` tells whether PEFT wraps a layer. */
 export function toPeftName(config: ModelConfig, name: string, isAdapted: (layer: string) => boolean): string {
   if (isHeadTensor(name)) return WRAPPED + name;
   const layer = name.slice(0, name.lastIndexOf("."));
@@ -53,7 +53,7 @@ export function peftTargets(config: ModelConfig, targets: readonly LoraTarget[])
   return [...new Set(names)];
 }
 
-/** Modules of which every tensor is a layer norm's, by their last names. */
+/** Last names of modules that are layer norms. */
 export function peftNorms(config: ModelConfig): string[] {
   const norms = tensorTable({ ...config, nLayer: 1 }).filter(({ norm }) => norm);
   return [...new Set(norms.map(({ name }) => lastPart(name.slice(0, name.lastIndexOf(".")))))];

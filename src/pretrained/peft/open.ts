@@ -11,14 +11,14 @@ import { fromPeftName, isHeadTensor } from "./names.js";
 
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
 export const ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors";
-/** The labels of an adapter for classification, as config.json of a model has them: PEFT keeps none. */
+/** The labels of a classification adapter, in the form of a model's config.json: PEFT does not store them. */
 export const ADAPTER_HEAD_FILE = "classifier.json";
 
 /**
- * Opens a LoRA adapter on disk: a folder as PEFT writes it, or its adapter_model.safetensors. Close it when done.
+ * Opens a LoRA adapter on disk: a folder in PEFT's layout, or its adapter_model.safetensors. Close it when done.
  *
- * @param model the shape of the model it is for.
- * @throws {CheckpointError} there is none, or it can't be used: see {@link loadAdapter}.
+ * @param model the shape of the model it was made for.
+ * @throws {CheckpointError} it does not exist, or cannot be used: see {@link loadAdapter}.
  */
 export function openAdapter(path: string, model: ModelConfig): AdapterCheckpoint {
   const { config, weights } = adapterFiles(path);
@@ -42,7 +42,7 @@ function readLabels(weights: string): { file: string; fields: JsonObject } | und
   }
 }
 
-/** An adapter's settings alone, which name the model that it is for. */
+/** Reads only an adapter's settings, which name its model. */
 export function readAdapterSettings(path: string): PeftConfig {
   const { config } = adapterFiles(path);
   const source = openFileSource(config);
@@ -65,7 +65,7 @@ export function replacesVectors(path: string): boolean {
   }
 }
 
-/** Whether a path is that of an adapter, rather than of a model: of its folder, or its weights. */
+/** Whether a path is an adapter rather than a model: its folder, or its weights. */
 export function isAdapter(path: string): boolean {
   return existsSync(join(path, ADAPTER_CONFIG_FILE)) || basename(path) === ADAPTER_WEIGHTS_FILE;
 }
@@ -85,7 +85,7 @@ function adapterFiles(path: string): { config: string; weights: string } {
   return { config, weights };
 }
 
-/** The contents of an adapter's folder or file, as far as they are known without its model. */
+/** The contents of an adapter's folder or file that are known without its model. */
 export interface AdapterDescription {
   readonly format: "peft";
   readonly path: string;
@@ -94,12 +94,12 @@ export interface AdapterDescription {
   readonly rankStabilized: boolean;
   readonly baseModel: string | undefined;
   readonly parameters: number;
-  /** Adapted layers, by the ends of their names: how many there are of each. */
+  /** Number of adapted layers, by the ends of their names. */
   readonly targets: Readonly<Record<string, number>>;
   readonly tensors: readonly { readonly name: string; readonly shape: readonly number[]; readonly dtype: string }[];
 }
 
-/** @throws {CheckpointError} there is no adapter, or one of a variant that can't be read. */
+/** @throws {CheckpointError} there is no adapter, or its variant cannot be read. */
 export function describeAdapter(path: string): AdapterDescription {
   const { rank, alpha, rankStabilized, baseModel } = readAdapterSettings(path);
   const source = openFileSource(adapterFiles(path).weights);

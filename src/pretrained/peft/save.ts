@@ -11,7 +11,7 @@ import { headToHuggingFace } from "../formats/task-head.js";
 import { PEFT_TASKS, peftNorms, peftTargets, toPeftName } from "./names.js";
 import { ADAPTER_CONFIG_FILE, ADAPTER_HEAD_FILE, ADAPTER_WEIGHTS_FILE } from "./open.js";
 
-/** A LoRA adapter to be saved: the same rank and alpha everywhere. */
+/** A LoRA adapter to save, with the same rank and alpha everywhere. */
 export interface AdapterToSave {
   readonly config: ModelConfig;
   readonly rank: number;
@@ -20,24 +20,24 @@ export interface AdapterToSave {
   readonly dropout: number;
   readonly targets: readonly LoraTarget[];
   readonly ranks: LoraRanks;
-  /** Those of `loraTable(config, ranks)`, and any vectors of the model that were trained as well, by name. */
+  /** Tensors of `loraTable(config, ranks)`, and any trained vectors of the model, by name. */
   readonly tensors: ReadonlyMap<string, Float32Array>;
   /** The head for a task, with its tensors among the others. */
   readonly head?: TaskHead | undefined;
-  /** The model it is for: a name on the hub, or a path, by which PEFT can load it. */
+  /** The model it was made for: a name on the hub or a path, by which PEFT can load it. */
   readonly baseModel: string | undefined;
 }
 
 /**
- * Writes an adapter as PEFT does: a folder with adapter_config.json and adapter_model.safetensors, whole or not at all.
+ * Writes an adapter in PEFT's layout, a folder with adapter_config.json and adapter_model.safetensors, as a whole or not at all.
  *
- * @throws {CheckpointError} a tensor is missing, unknown or of the wrong size; the file system refuses.
+ * @throws {CheckpointError} a tensor is missing, unknown or of the wrong size, or the file system refuses.
  */
 export async function saveAdapter(path: string, adapter: AdapterToSave): Promise<void> {
   await writeFolderAtomically(path, (folder) => fillAdapterFolder(folder, adapter), { existing: "merge" });
 }
 
-/** The same into a folder that is being written. */
+/** The same, into a folder that is being written. */
 export async function fillAdapterFolder(folder: string, adapter: AdapterToSave): Promise<void> {
   const { config, ranks, tensors, head } = adapter;
   const trained = [...loraTable(config, ranks), ...(head ? taskTensors(config, head) : [])];
@@ -62,7 +62,7 @@ function wrong(folder: string, name: string, expected: string, got: string): Che
   return new CheckpointError({ op: `writing ${folder}: tensor ${name}`, expected, got });
 }
 
-/** The fields that PEFT writes and their order; what was not used is switched off. */
+/** PEFT's fields in its order. Unused ones are switched off. */
 function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
   const { config, rank, alpha, rankStabilized, dropout, targets, tensors, baseModel = null } = adapter;
   const trained = [...tensors.keys()].filter((name) => !name.includes(".lora_"));

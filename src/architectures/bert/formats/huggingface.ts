@@ -5,9 +5,9 @@ import { type HuggingFaceMapping, namingFile } from "../../mapping.js";
 import type { TaskHead } from "../../task-head.js";
 import { HEAD } from "../../tensor-spec.js";
 import { type BertConfig, bertConfig } from "../config.js";
-import { isTaskTensor } from "../task.js";
+import { isTaskTensor, taskClass } from "../task.js";
 
-/** BERT in transformers' files: fields of config.json, names of the tensors of all its classes. */
+/** BERT in transformers' files: fields of config.json, and tensor names of all its classes. */
 
 const NUMBERS = [
   ["vocabSize", "vocab_size"],
@@ -21,10 +21,10 @@ const NUMBERS = [
 ] as const;
 
 /**
- * The configuration in a config.json, with every part of a BERT; `withPartsOf` takes away those that a file lacks. A size that
- * is missing is BERT base's, as in transformers, whatever the other sizes are.
+ * The configuration in a config.json, with every part of a BERT; `withPartsOf` removes those that a file lacks. A missing size
+ * is BERT base's, as in transformers, whatever the other sizes are.
  *
- * @throws {ConfigError} sizes that no BERT has, or a variant that computes something else.
+ * @throws {ConfigError} a size is impossible, or the file describes a variant that computes something else.
  */
 function readConfig(json: JsonObject, file: string): BertConfig {
   const reader = new ConfigJson(json, file);
@@ -55,7 +55,7 @@ function writeConfig(model: ModelConfig): JsonObject {
   };
 }
 
-/** The parts among these tensors: BertForMaskedLM has no pooler, BertModel no heads. */
+/** The parts that these tensors belong to: BertForMaskedLM has no pooler, BertModel no heads. */
 function withPartsOf(model: ModelConfig, found: ReadonlyMap<string, unknown>): BertConfig {
   const pooler = found.has("pooler.dense.weight");
   const maskedTokens = found.has("cls.predictions.transform.dense.weight");
@@ -65,9 +65,8 @@ function withPartsOf(model: ModelConfig, found: ReadonlyMap<string, unknown>): B
 
 function classOf(model: ModelConfig, head: TaskHead | undefined): string {
   const { maskedTokens, nextSentence } = model as BertConfig;
-  if (head?.kind === "tokens") return "BertForTokenClassification";
-  if (head?.kind === "spans") return "BertForQuestionAnswering";
-  if (head) return "BertForSequenceClassification";
+  const task = taskClass("Bert", head);
+  if (task !== undefined) return task;
   if (maskedTokens) return nextSentence ? "BertForPreTraining" : "BertForMaskedLM";
   return nextSentence ? "BertForNextSentencePrediction" : "BertModel";
 }
@@ -80,7 +79,7 @@ function tableName(name: string): string | undefined {
   const bare = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
   if (bare === "embeddings.position_ids") return undefined; // a buffer of older files
   if (bare.startsWith(DECODER)) return bare === `${DECODER}bias` ? BIAS : HEAD;
-  // Files of TensorFlow's time have its names for a layer norm's tensors.
+  // Older files have TensorFlow's names for the tensors of a layer norm.
   return bare.replace(/LayerNorm\.gamma$/, "LayerNorm.weight").replace(/LayerNorm\.beta$/, "LayerNorm.bias");
 }
 
@@ -100,6 +99,6 @@ export const BERT_HUGGING_FACE: HuggingFaceMapping = {
   withPartsOf,
   tableName,
   fileName,
-  // The decoder's bias is one tensor of two names.
+  // The decoder's bias is one tensor with two names.
   copies: new Map([[`${DECODER}bias`, BIAS]]),
 };

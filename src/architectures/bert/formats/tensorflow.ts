@@ -5,12 +5,12 @@ import { BERT_HUGGING_FACE } from "./huggingface.js";
 
 /**
  * Names in Google's release of BERT (github.com/google-research/bert, modeling.py and run_pretraining.py): variables below
- * `bert/` and `cls/`, and bert_config.json, whose fields transformers took over. Kernels are [in, out].
+ * `bert/` and `cls/`, and bert_config.json, whose fields transformers adopted. Kernels are [in, out].
  */
 
 const KERNEL = /\/kernel$/;
 
-/** Variables whose names differ by more than style. */
+/** Variables whose names differ in more than style. */
 const NAMES: readonly (readonly [tensorflow: string, ours: string])[] = [
   ["cls/predictions/output_bias", "cls.predictions.bias"],
   ["cls/seq_relationship/output_weights", "cls.seq_relationship.weight"],
@@ -19,7 +19,7 @@ const NAMES: readonly (readonly [tensorflow: string, ours: string])[] = [
   ["output_bias", "classifier.bias"],
 ];
 
-/** Undefined for an optimizer's variables, which stand below a variable or outside both scopes. */
+/** Undefined for an optimizer's variables, which are below a variable or outside both scopes. */
 function tableName(variable: string): string | undefined {
   const known = NAMES.find(([name]) => name === variable);
   if (known) return known[1];
@@ -47,7 +47,7 @@ function fileName(name: string): string {
   return path.startsWith("cls/") ? path : `bert/${path}`;
 }
 
-/** Kernels as [out, in], which their bytes are not. */
+/** Shapes of kernels as [out, in]; their bytes are transposed. */
 const logical = (variable: string, tensor: RawTensor): RawTensor =>
   KERNEL.test(variable) ? { ...tensor, shape: [...tensor.shape].reverse(), transposed: true } : tensor;
 

@@ -3,9 +3,9 @@ import { ConfigJson } from "../../config-json.js";
 import { type HuggingFaceMapping, namesBelow, namingFile } from "../../mapping.js";
 import { type AttentionType, type GPTNeoConfig, gptNeoConfig, MAX_LAYERS } from "../config.js";
 
-/** GPT-Neo in transformers' files: fields of config.json, names of GPTNeoForCausalLM's tensors. */
+/** GPT-Neo in transformers' files: fields of config.json, and tensor names of GPTNeoForCausalLM. */
 
-/** Sizes by their names in config.json: GPT-Neo's own first, then the common ones that transformers accepts for them. */
+/** Names of sizes in config.json: GPT-Neo's own first, then the common names that transformers accepts. */
 const NUMBERS = [
   ["vocabSize", "vocab_size"],
   ["nCtx", "max_position_embeddings"],
@@ -17,13 +17,13 @@ const NUMBERS = [
   ["layerNormEpsilon", "layer_norm_epsilon"],
 ] as const;
 
-/** What transformers takes for sizes that a file does not have: those of GPT-Neo 1.3B. */
+/** transformers' defaults for missing sizes: those of GPT-Neo 1.3B. */
 const DEFAULTS = { nEmbd: 2048, nLayer: 24, nHead: 16 } as const;
 
 /** The default of `attention_types`. */
 const TYPES = [[["global", "local"], 12]];
 
-/** @throws {ConfigError} sizes that no GPT-Neo has, or not one type of attention for each layer. */
+/** @throws {ConfigError} a size is impossible, or there is not one type of attention for each layer. */
 function readConfig(json: JsonObject, file: string): GPTNeoConfig {
   const reader = new ConfigJson(json, file);
   const sizes = { ...DEFAULTS, ...reader.numbers(NUMBERS) };
@@ -36,7 +36,7 @@ function readConfig(json: JsonObject, file: string): GPTNeoConfig {
   return namingFile(file, () => gptNeoConfig(fields));
 }
 
-/** `[[["global", "local"], 2]]` is global, local, global, local; transformers goes by it, and not by `attention_layers`. */
+/** `[[["global", "local"], 2]]` is global, local, global, local. transformers reads it, and ignores `attention_layers`. */
 function readAttention(reader: ConfigJson, nLayer: number): AttentionType[] {
   const field = "attention_types";
   const expected = `pairs of types and repetitions for ${nLayer} layers, such as [[["global", "local"], 6]]`;
@@ -46,7 +46,7 @@ function readAttention(reader: ConfigJson, nLayer: number): AttentionType[] {
   for (const pair of pairs) {
     const [types, times] = Array.isArray(pair) ? pair : [];
     if (!Array.isArray(types) || !Number.isInteger(times)) return reader.refuse(field, expected);
-    // Repetitions of a hostile file are not made before they are counted.
+    // Repetitions are counted before they are made: the file may be hostile.
     if (layers.length + types.length * times > Math.min(nLayer, MAX_LAYERS)) return reader.refuse(field, expected);
     for (let i = 0; i < times; i++) layers.push(...(types as AttentionType[]));
   }
@@ -72,7 +72,7 @@ function writeConfig(config: GPTNeoConfig): JsonObject {
   };
 }
 
-/** As transformers' own files have it where layers alternate, else each run of equal layers. */
+/** The form of transformers' own files if layers alternate, else runs of equal layers. */
 function attentionTypes(layers: readonly AttentionType[]): [AttentionType[], number][] {
   const pair = layers.slice(0, 2);
   const alternate = layers.length % 2 === 0 && layers.every((type, i) => type === pair[i % 2]);
@@ -86,7 +86,7 @@ function attentionTypes(layers: readonly AttentionType[]): [AttentionType[], num
   return runs;
 }
 
-/** Buffers of older files that hold the causal mask, not parameters. */
+/** Buffers of older files with the causal mask, which are not parameters. */
 const MASK = /^h\.\d+\.attn\.attention\.(bias|masked_bias)$/;
 
 export const GPT_NEO_HUGGING_FACE: HuggingFaceMapping = {

@@ -4,11 +4,11 @@ import type { GgufFile } from "../../../checkpoint/gguf/read.js";
 import { isCopy } from "../../../checkpoint/raw-tensor.js";
 import { ConfigError } from "../../../errors.js";
 import type { SizeField } from "../../config.js";
-import { type GgufMapping, namingFile } from "../../mapping.js";
+import { type GgufMapping, namingFile, renamedStems } from "../../mapping.js";
 import { HEAD } from "../../tensor-spec.js";
 import { type GPT2Config, gpt2Config } from "../config.js";
 
-/** What GGUF files of the architecture `gpt2` call things (llama.cpp's src/models/gpt2.cpp and llama-arch.cpp). */
+/** Names in GGUF files of the architecture `gpt2` (llama.cpp's src/models/gpt2.cpp and llama-arch.cpp). */
 
 const SIZE_KEYS = {
   nCtx: "gpt2.context_length",
@@ -20,54 +20,46 @@ const SIZE_KEYS = {
 
 const EPSILON_KEY = "gpt2.attention.layer_norm_epsilon";
 
-/** Keys that other programs write with the value that GPT-2 has anyway. */
+/** Keys that other programs write, with the only value that a GPT-2 can have. */
 const VOCABULARY_KEY = "gpt2.vocab_size";
 const KEY_VALUE_HEADS_KEY = "gpt2.attention.head_count_kv";
 
-/** Parts of tensors' names, this package's and GGUF's. */
-const STEMS: readonly (readonly [ours: string, gguf: string])[] = [
-  ["wte", "token_embd"],
-  ["wpe", "position_embd"],
-  ["ln_f", "output_norm"],
-  ["lm_head", "output"],
-];
-const LAYER_STEMS: readonly (readonly [ours: string, gguf: string])[] = [
-  ["ln_1", "attn_norm"],
-  ["attn.c_attn", "attn_qkv"],
-  ["attn.c_proj", "attn_output"],
-  ["ln_2", "ffn_norm"],
-  ["mlp.c_fc", "ffn_up"],
-  ["mlp.c_proj", "ffn_down"],
-];
+const NAMES = renamedStems({
+  outside: [
+    ["wte", "token_embd"],
+    ["wpe", "position_embd"],
+    ["ln_f", "output_norm"],
+    ["lm_head", "output"],
+  ],
+  inBlock: [
+    ["ln_1", "attn_norm"],
+    ["attn.c_attn", "attn_qkv"],
+    ["attn.c_proj", "attn_output"],
+    ["ln_2", "ffn_norm"],
+    ["mlp.c_fc", "ffn_up"],
+    ["mlp.c_proj", "ffn_down"],
+  ],
+  block: ["h.", "blk."],
+});
 
 /** `h.3.attn.c_attn.weight` is `blk.3.attn_qkv.weight`. */
-export function ggufName(name: string): string {
-  return rename(name, /^h\.(\d+)\./, "blk.", 0) ?? name;
-}
+export const ggufName = (name: string): string => NAMES.toFile(name) ?? name;
 
-/** The inverse of {@link ggufName}. A tensor that no GPT-2 has gets a name that the table does not have: it is refused. */
-const tableName = (name: string): string => rename(name, /^blk\.(\d+)\./, "h.", 1) ?? `gguf ${name}`;
-
-function rename(name: string, layer: RegExp, prefix: string, from: 0 | 1): string | undefined {
-  const match = layer.exec(name);
-  const rest = match ? name.slice(match[0].length) : name;
-  const end = rest.lastIndexOf(".");
-  const stem = (match ? LAYER_STEMS : STEMS).find((pair) => pair[from] === rest.slice(0, end));
-  return stem && `${match ? `${prefix}${match[1]}.` : ""}${stem[1 - from]}${rest.slice(end)}`;
-}
+/** The inverse of {@link ggufName}. An unknown tensor gets a name that is not in the table, which refuses it. */
+const tableName = (name: string): string => NAMES.toTable(name) ?? `gguf ${name}`;
 
 /**
- * The configuration in a file's metadata; the vocabulary is as large as the token embedding, and the head tied if there is
- * none or it is a copy of it.
+ * The configuration in a file's metadata. The token embedding gives the size of the vocabulary. The output head is tied if it is
+ * missing, or a copy of the embedding.
  *
- * @throws {ConfigError} a key is missing, or sizes no GPT-2 can have.
+ * @throws {ConfigError} a key is missing, or a size is impossible.
  */
 function readConfig({ source, metadata, tensors }: GgufFile): GPT2Config {
   const config: Partial<Record<SizeField, number>> & { tieWordEmbeddings?: boolean } = {};
   for (const [field, key] of Object.entries(SIZE_KEYS)) {
-    config[field as SizeField] = metadata.number(key) ?? missingKey(metadata, key, "a size");
+    config[field as SizeField] = metadata.needNumber(key, "a size");
   }
-  config.layerNormEpsilon = shortest(metadata.number(EPSILON_KEY) ?? missingKey(metadata, EPSILON_KEY, "a number"));
+  config.layerNormEpsilon = metadata.needDecimal(EPSILON_KEY);
   const wte = tensors.get(ggufName("wte.weight"));
   const rows = wte?.shape[0] ?? metadata.number(VOCABULARY_KEY);
   if (rows !== undefined) config.vocabSize = rows;
@@ -78,26 +70,16 @@ function readConfig({ source, metadata, tensors }: GgufFile): GPT2Config {
   return namingFile(source.name, () => gpt2Config(config));
 }
 
-function missingKey(metadata: GgufMetadata, key: string, expected: string): never {
-  throw metadata.error(key, expected);
-}
-
-/** A key that a file may have, but only with one value. */
+/** Checks a key that may be missing, but allows only one value. */
 function checkSame(metadata: GgufMetadata, key: string, expected: number): void {
   const value = metadata.number(key) ?? expected;
   if (value !== expected) throw metadata.error(key, `${expected}, or no such key`);
 }
 
-/** The decimal number that was meant: files hold single precision, in which 1e-5 is 9.99999974737875e-6. */
-function shortest(value: number): number {
-  const decimal = Number(value.toPrecision(7));
-  return Math.fround(decimal) === value ? decimal : value;
-}
-
 /**
  * The inverse of {@link readConfig}.
  *
- * @throws {ConfigError} another architecture, or a variant that llama.cpp's GPT-2 does not compute.
+ * @throws {ConfigError} the architecture is another, or llama.cpp's GPT-2 does not compute this variant.
  */
 function writeConfig(config: GPT2Config, file: string): MetadataEntry[] {
   for (const [field, usual] of [

@@ -4,18 +4,18 @@ import { ConfigJson } from "../../config-json.js";
 import { type HuggingFaceMapping, namesBelow, namingFile } from "../../mapping.js";
 import { type GPT2Config, gpt2Config } from "../config.js";
 
-/** GPT-2 in transformers' files: fields of config.json, names of GPT2LMHeadModel's tensors. */
+/** GPT-2 in transformers' files: fields of config.json, and tensor names of GPT2LMHeadModel. */
 
 // ---------------------------------------------------------------- config.json
 
-/** Switches, with their values in a file that does not mention them. */
+/** Switches, with their defaults. */
 const SWITCHES = [
   ["tieWordEmbeddings", "tie_word_embeddings", true],
   ["scaleAttnWeights", "scale_attn_weights", true],
   ["scaleAttnByInverseLayerIdx", "scale_attn_by_inverse_layer_idx", false],
 ] as const;
 
-/** Numbers by their names in config.json: GPT-2's own first, then the common ones that transformers accepts for them. */
+/** Names of numbers in config.json: GPT-2's own first, then the common names that transformers accepts. */
 const NUMBERS = [
   ["vocabSize", "vocab_size"],
   ["nCtx", "n_positions", "n_ctx", "max_position_embeddings"],
@@ -27,10 +27,10 @@ const NUMBERS = [
 ] as const;
 
 /**
- * The configuration in a config.json. A size that is missing, or null, is GPT-2's, as in transformers.
+ * The configuration in a config.json. A size that is missing or null is GPT-2's, as in transformers.
  *
  * @param file the file's path, for errors.
- * @throws {ConfigError} sizes no GPT-2 can have, or a variant that computes something else.
+ * @throws {ConfigError} a size is impossible, or the file describes a variant that computes something else.
  */
 function readConfig(json: JsonObject, file: string): GPT2Config {
   const reader = new ConfigJson(json, file);
@@ -62,12 +62,12 @@ function writeConfig(config: GPT2Config): JsonObject {
 // ---------------------------------------------------------------- tensors
 
 /**
- * Not parameters: buffers of older files that hold the causal mask, and heads beside the language model's (of
- * GPT2DoubleHeadsModel, and of TRL's models with a value head).
+ * Tensors that are not parameters of the language model: buffers of older files with the causal mask, and additional heads
+ * (of GPT2DoubleHeadsModel, and of TRL's models with a value head).
  */
 const IGNORED = /^(h\.\d+\.attn\.(bias|masked_bias)$|(multiple_choice_head|v_head)\.)/;
 
-/** By the one matrix that tells: c_attn is three times as wide as it is high. */
+/** Tells the order of dimensions by c_attn, which is three times as wide as it is high. */
 export function matrixOrder(tensors: ReadonlyMap<string, RawTensor>): "in_out" | "out_in" {
   const [a = 0, b = 0] = tensors.get("h.0.attn.c_attn.weight")?.shape ?? [];
   return a > b ? "out_in" : "in_out";

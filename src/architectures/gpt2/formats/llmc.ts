@@ -13,7 +13,7 @@ import { type GPT2Config, gpt2Config } from "../config.js";
 
 /** GPT-2 in llm.c's model files. */
 
-/** llm.c's layer norms have this epsilon built in, and its feed-forward layers are 4C wide. */
+/** The epsilon built into llm.c's layer norms. Its feed-forward layers are 4C wide. */
 const EPSILON = 1e-5;
 
 /** The other settings that llm.c has built in. */
@@ -64,7 +64,7 @@ function writeConfig(config: GPT2Config, file: string): LlmcDims {
   for (const [key, value] of BUILT_IN) {
     if (config[key] !== value) throw new ConfigError({ op, expected: `${key} = ${value}`, got: `${config[key]}` });
   }
-  // Compared as float32, in which other programs may have kept it.
+  // Compared as float32, because other programs may store it so.
   if (Math.fround(config.layerNormEpsilon) !== Math.fround(EPSILON)) {
     throw new ConfigError({ op, expected: "layerNormEpsilon = 1e-5", got: `${config.layerNormEpsilon}` });
   }

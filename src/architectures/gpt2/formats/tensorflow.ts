@@ -6,18 +6,18 @@ import { namingFile, type TensorFlowMapping } from "../../mapping.js";
 import { type GPT2Config, gpt2Config } from "../config.js";
 
 /**
- * What OpenAI's release of GPT-2 calls things (github.com/openai/gpt-2, src/model.py), and with it the programs that train
- * on from it: variables of the scope `model`, and hparams.json.
+ * Names in OpenAI's release of GPT-2 (github.com/openai/gpt-2, src/model.py) and in programs that train such checkpoints
+ * further: variables of the scope `model`, and hparams.json.
  */
 
 const SCOPE = "model/";
 
-/** Of a block's or the whole model's parts, to what the table calls them. */
+/** Our names for parts of a block or the model. */
 const PARTS: Readonly<Record<string, string>> = { w: "weight", b: "bias", g: "weight" };
 
 /**
- * A variable's name in the table: `model/h0/attn/c_attn/w` is `h.0.attn.c_attn.weight`. Undefined for one that is no
- * part of the model: optimizers keep theirs outside the scope, or below a variable (`model/wte/Adam`).
+ * A variable's name in the table: `model/h0/attn/c_attn/w` is `h.0.attn.c_attn.weight`. Undefined for variables that are not
+ * part of the model: those of optimizers are outside the scope, or below a variable (`model/wte/Adam`).
  */
 export function nameFromTensorFlow(variable: string): string | undefined {
   if (!variable.startsWith(SCOPE)) return undefined;
@@ -48,7 +48,7 @@ const FIELDS = [
 /**
  * The configuration in hparams.json.
  *
- * @throws {ConfigError} a size is missing, or none that a GPT-2 can have.
+ * @throws {ConfigError} a size is missing or impossible.
  */
 function readConfig(json: JsonObject, file: string): GPT2Config {
   const sizes = FIELDS.map(([key, field]) => {
@@ -59,7 +59,7 @@ function readConfig(json: JsonObject, file: string): GPT2Config {
   return namingFile(file, () => gpt2Config(Object.fromEntries(sizes)));
 }
 
-/** Matrices are kept as convolutions of width 1, [1, in, out]. */
+/** Matrices are stored as convolutions of width 1, [1, in, out]. */
 function withoutWidth(_: string, tensor: RawTensor): RawTensor {
   const [width, ...shape] = tensor.shape;
   return shape.length === 2 && width === 1 ? { ...tensor, shape } : tensor;

@@ -9,17 +9,17 @@ import { GPT2_PRESETS, gpt2Config } from "../config.js";
 import { matrixOrder } from "./huggingface.js";
 
 /**
- * What PyTorch programs other than transformers call things: nanoGPT (github.com/karpathy/nanoGPT, model.py and train.py),
- * build-nanogpt and minGPT. Their tensors have Hugging Face's names, their matrices are nn.Linear's, [out, in].
+ * Names in files of PyTorch programs other than transformers: nanoGPT (github.com/karpathy/nanoGPT, model.py and train.py),
+ * build-nanogpt and minGPT. Tensors have Hugging Face's names; matrices come from nn.Linear, [out, in].
  */
 
-/** Fields that are read, or that don't change what a trained model computes. A program may have others, unless unset. */
+/** Fields that are read, or that do not change what a trained model computes. Other fields must be off. */
 const FIELDS = new Set([
   ...["n_layer", "n_head", "n_embd", "block_size", "vocab_size", "bias"],
   ...["dropout", "embd_pdrop", "resid_pdrop", "attn_pdrop", "model_type"],
 ]);
 
-/** minGPT names some shapes (mingpt/model.py, `model_type`); beside the published ones only the heads are needed. */
+/** Heads of the shapes that minGPT names (mingpt/model.py, `model_type`) besides the published ones. */
 const MINGPT_HEADS: Readonly<Record<string, number>> = {
   "openai-gpt": 12,
   gpt2: 12,
@@ -33,12 +33,12 @@ const MINGPT_HEADS: Readonly<Record<string, number>> = {
 };
 
 /**
- * The configuration of a nanoGPT or minGPT: sizes are those of its tensors, the settings say what tensors cannot.
+ * The configuration of a nanoGPT or minGPT. Sizes come from the tensors, everything else from the settings.
  *
  * @param tensors by their names in the tensor table.
- * @param settings undefined if there are none: the heads are then known for the published shapes only.
+ * @param settings undefined if there are none. Then only the heads of published shapes are known.
  * @param file for errors.
- * @throws {ConfigError} sizes that are no model's, that contradict each other, or settings of a model that is none of these.
+ * @throws {ConfigError} sizes are impossible or contradict each other, or settings belong to another model.
  */
 function readConfig(
   tensors: ReadonlyMap<string, RawTensor>,
@@ -52,16 +52,16 @@ function readConfig(
   if (nHead === undefined) {
     throw new ConfigError({
       op: `reading ${file}`,
-      expected: "the number of heads, which tensors don't show",
-      got: settings ? `${settings.where} without it` : "weights alone",
+      expected: "the number of heads, which tensor shapes do not reveal",
+      got: settings ? `${settings.where} without it` : "only weights",
       hint: 'Put a config.json beside it, such as {"model_type": "gpt2", "n_head": 12, …}',
     });
   }
   const head = tensors.get(HEAD);
   const wte = tensors.get("wte.weight");
   const tieWordEmbeddings = head === undefined || wte === undefined || isCopy(head, wte);
-  // nanoGPT's matrices came to be without biases, by a setting, not long before its GELU came to be the exact one
-  // (nn.GELU(), in 2023); build-nanogpt and minGPT have the approximation and no such setting.
+  // nanoGPT got its setting `bias` shortly before it changed to the exact GELU (nn.GELU(), in 2023). build-nanogpt and
+  // minGPT have the approximation, and no such setting.
   const activation = fields.has("bias") ? "gelu" : "gelu_new";
   const config = namingFile(file, () => gpt2Config({ ...sizes, nHead, activation, tieWordEmbeddings }));
   return { config, zeroBiases: fields.get("bias") === false };
@@ -69,7 +69,7 @@ function readConfig(
 
 type Sizes = Partial<Record<"vocabSize" | "nCtx" | "nEmbd" | "nLayer" | "nInner", number>>;
 
-/** What the shapes say; a tensor that is missing, or of no matrix, is found out when all are matched with the table. */
+/** Sizes by the tensors' shapes. Missing or malformed tensors are reported when all are matched with the table. */
 function sizesOf(tensors: ReadonlyMap<string, RawTensor>): Sizes {
   const shape = (name: string): readonly number[] => tensors.get(name)?.shape ?? [];
   const [vocabSize, nEmbd] = shape("wte.weight");
@@ -93,13 +93,13 @@ function checkSettings({ fields, where }: TorchSettings, sizes: Sizes, file: str
     throw new ConfigError({ op: `reading ${file}: ${where}.${String(field)}`, expected, got: quote(got) });
   };
   for (const [field, value] of fields) {
-    // Forks have switches for other norms, activations and attention; one that is off changes nothing.
+    // Forks have switches for other norms, activations and attention. A switch that is off changes nothing.
     if (typeof field !== "string") refuse("field", "a name", field);
-    if (value && !FIELDS.has(field as string)) refuse(field, "no setting that nanoGPT and minGPT don't have", value);
+    if (value && !FIELDS.has(field as string)) refuse(field, "only settings of nanoGPT and minGPT", value);
   }
   for (const [field, size] of SIZE_FIELDS) {
     const value = fields.get(field) ?? undefined;
-    if (value !== undefined && value !== sizes[size]) refuse(field, `${sizes[size]}, as the tensors have it`, value);
+    if (value !== undefined && value !== sizes[size]) refuse(field, `${sizes[size]}, the tensors' size`, value);
   }
   const bias = fields.get("bias") ?? true;
   if (typeof bias !== "boolean") refuse("bias", "True or False", bias);
@@ -113,7 +113,7 @@ function headsOf(fields: ReadonlyMap<unknown, unknown>, { nLayer, nEmbd }: Sizes
   return Object.values(GPT2_PRESETS).find((p) => p.nLayer === nLayer && p.nEmbd === nEmbd)?.nHead;
 }
 
-/** The model's part of a config.json that minGPT's `setup_logging` wrote, if it is one. */
+/** The model's part of a config.json written by minGPT's `setup_logging`; undefined for other files. */
 function settingsFromJson(json: JsonObject): TorchSettings | undefined {
   if (!isJsonObject(json.model) || !("model_type" in json.model)) return undefined;
   return { fields: new Map(Object.entries(json.model)), where: "model" };

@@ -10,10 +10,10 @@ svg { width: 16em; margin-right: 1em }
 ${BUCKET_STYLES.map(({ fill }, i) => `.b${i} { background: ${fill} }`).join("\n")}`;
 
 /**
- * GLTR's picture as a page of its own: the text, each token on the colour of its rank bucket with its rank, probability and
- * entropy as a tooltip; histograms of probability and entropy; the scores.
+ * GLTR's picture as a page: the text, each token on the colour of its rank bucket, with rank, probability and entropy in a
+ * tooltip; histograms of probability and entropy; the scores.
  *
- * @param notes lines on what the scores mean, below the table
+ * @param notes lines below the table that explain the scores
  */
 export function detectionHtml(tokenizer: Tokenizer, detection: Detection, notes: readonly string[]): string {
   const pieces = piecesOf(tokenizer, detection);

@@ -3,7 +3,7 @@ import { TokenText } from "../../trace/token-text.js";
 import type { Detection } from "../detect.js";
 import { rankBucket } from "../scores.js";
 
-/** A stretch of whole characters: a token, or several that share a character. */
+/** A run of whole characters: one token, or several that share a character. */
 export interface Piece {
   readonly text: string;
   readonly rank: number;
@@ -14,7 +14,7 @@ export interface Piece {
   readonly bucket: number;
 }
 
-/** Rank buckets as GLTR paints them; `terminal` is one of 256 colours. */
+/** Rank buckets in GLTR's colours; `terminal` is one of 256 colours. */
 export const BUCKET_STYLES = [
   { label: "top 10", fill: "#adff80", terminal: 34 },
   { label: "top 100", fill: "#ffea80", terminal: 178 },
@@ -22,7 +22,7 @@ export const BUCKET_STYLES = [
   { label: "below", fill: "#e5b0ff", terminal: 129 },
 ] as const;
 
-/** The pieces of a text; where tokens share a character, the numbers of the least likely. */
+/** The pieces of a text. Tokens that share a character have the numbers of the least likely one. */
 export function piecesOf(tokenizer: Tokenizer, { tokens, statistics }: Detection): Piece[] {
   const text = new TokenText(tokenizer, tokens);
   const starts = Array.from(tokens.keys()).filter((t) => t === 0 || text.characterAt(t) >= 0);
@@ -41,7 +41,7 @@ export function piecesOf(tokenizer: Tokenizer, { tokens, statistics }: Detection
   });
 }
 
-/** Text in XML or HTML; control characters, which neither may hold, are shown as U+FFFD. */
+/** Escapes text for XML and HTML. Control characters, which both forbid, become U+FFFD. */
 export function escapeMarkup(text: string): string {
   const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
   return text.replace(/[&<>"]/g, (c) => entities[c]!).replace(/(?![\n\t])[\p{Cc}\p{Cs}\ufffe\uffff]/gu, "\ufffd");

@@ -5,7 +5,7 @@ import { BUCKET_STYLES, escapeMarkup, type Piece, piecesOf } from "./pieces.js";
 const COLUMNS = 90;
 const [CHARACTER, LINE, MARGIN, LEGEND] = [8.4, 22, 16, 40];
 
-/** A word or part of one at its place in the strip. */
+/** A piece, or part of one, and its position. */
 interface Cell {
   readonly column: number;
   readonly line: number;
@@ -41,7 +41,7 @@ function cellSvg({ column, line, text, piece }: Cell): string {
   return `<g transform="translate(${x} ${y})"><title>rank ${rank}, p ${probability.toPrecision(2)}</title>${box}${label}</g>`;
 }
 
-/** Pieces in lines of {@link COLUMNS} characters; a line feed begins a new one. */
+/** Lays pieces out in lines of {@link COLUMNS} characters; a line feed starts a new line. */
 function layOut(pieces: readonly Piece[]): Cell[] {
   const cells: Cell[] = [];
   let [column, line] = [0, 0];

@@ -16,10 +16,10 @@ import { hasTokenizer, MODEL, specialIdsFromGguf } from "./tokenizer-keys.js";
 export const GGUF_MAPPINGS: readonly GgufMapping[] = [GPT2_GGUF, BERT_GGUF];
 
 /**
- * Reads the header of a GGUF file; tensor data stays where it is until it is used.
+ * Reads the header of a GGUF file. Tensor data stays in the file until it is used.
  *
- * @throws {CheckpointError} the file is malformed, or holds something else than a model of a known architecture.
- * @throws {ConfigError} sizes that no such model can have.
+ * @throws {CheckpointError} the file is malformed, or is not a model of a known architecture.
+ * @throws {ConfigError} a size is impossible.
  */
 export function openGguf(name: string, files: ModelFiles): Checkpoint {
   return readingFiles(files, (opened) => {
@@ -42,7 +42,7 @@ export function openGguf(name: string, files: ModelFiles): Checkpoint {
       tensors,
       metadata: describe(metadata),
       ...specialIdsFromGguf(metadata, config.vocabSize),
-      // Made on demand, so that other threads can load the weights at the same time.
+      // Made on demand, while other threads load the weights.
       ...sentenceOf(metadata),
       ...(metadata.string(MODEL) === "bert" && {
         loadWordPiece: async () => (await import("./word-piece.js")).wordPieceFromGguf(metadata, source.name),
@@ -89,7 +89,7 @@ export function poolingToGguf(pooling: Pooling | undefined): MetadataEntry[] {
 const LONGEST = 1000;
 
 const GENERAL = "general.";
-/** Known already: it is a model, of this architecture. */
+/** Keys that are checked elsewhere: it is a model, of this architecture. */
 const KNOWN = ["architecture", "type"];
 
 /** Texts about the model: name, author, license, … */

@@ -1,11 +1,11 @@
 import type { GgufMetadata } from "../../../checkpoint/gguf/metadata.js";
 
-/** The parts of a header about the tokenizer that are read before it is made, while the weights are being loaded. */
+/** Tokenizer settings that are read before the tokenizer is made, which happens while the weights load. */
 
 export const MODEL = "tokenizer.ggml.model";
 export const BOS = "tokenizer.ggml.bos_token_id";
 export const EOS = "tokenizer.ggml.eos_token_id";
-/** Ends of a turn and of a message, at which llama.cpp ends a text too. */
+/** Tokens that end a turn or a message; llama.cpp also ends a text there. */
 export const MORE_EOS = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
 
 /** Names of models that come without a tokenizer. */
@@ -15,7 +15,7 @@ export function hasTokenizer(metadata: GgufMetadata): boolean {
   return !NO_TOKENIZER.includes(metadata.string(MODEL) ?? NO_TOKENIZER[0]!);
 }
 
-/** Ids of the tokens that start and end a text, where they are ids of the vocabulary. */
+/** Ids of the tokens that start and end a text, if they are in the vocabulary. */
 export function specialIdsFromGguf(
   metadata: GgufMetadata,
   vocabSize: number,

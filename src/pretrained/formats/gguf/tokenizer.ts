@@ -11,7 +11,7 @@ import { BOS, EOS, hasTokenizer, MODEL, MORE_EOS, NO_TOKENIZER, specialIdsFromGg
 /**
  * Byte-level BPE in a file's metadata (llama.cpp's src/llama-vocab.cpp, enum llama_token_type): tokens by id in the
  * alphabet of GPT-2's vocab.json, added ones as their own text, and merges as in merges.txt. Control tokens are special;
- * user-defined ones are found in every text. Of several that begin at one place the longest is found, as in Hugging Face
+ * user-defined ones are found in every text. Of several that begin at the same place the longest is taken, as in Hugging Face
  * `tokenizers`; llama.cpp looks for longer tokens first, wherever they are.
  */
 
@@ -21,10 +21,10 @@ const TYPES = "tokenizer.ggml.token_type";
 const MERGES = "tokenizer.ggml.merges";
 const ADD_BOS = "tokenizer.ggml.add_bos_token";
 const ADD_EOS = "tokenizer.ggml.add_eos_token";
-/** llama.cpp applies it to SentencePiece alone; written so that a file read here gives the same ids as its source. */
+/** llama.cpp applies it only to SentencePiece. Written so that this reader gives the same ids as the source. */
 const ADD_SPACE_PREFIX = "tokenizer.ggml.add_space_prefix";
 
-/** Names for which llama.cpp splits texts by GPT-2's expression; files without a name mean it too. */
+/** Names for which llama.cpp splits texts by GPT-2's regular expression, also the default for files without a name. */
 const PRE_TOKENIZERS = ["gpt-2", "default", "phi-2", "mpt", "olmo", "jais"];
 
 const NORMAL = 1;
@@ -61,7 +61,7 @@ function refuseOthers(file: string, key: string, got: string, expected: readonly
 /** {@link fingerprint} of the tokens and merges of GPT-2, as every program writes them. */
 const GPT2_FINGERPRINT = "48928d88182c21f0d27dafd5242925bc";
 
-/** Whether the tokenizer is GPT-2's own, which is made ten times faster from this package than from texts. */
+/** Whether the tokenizer is GPT-2's own: this package makes it ten times faster than from the file's texts. */
 function isGpt2(metadata: GgufMetadata): boolean {
   const tokens = metadata.bytes(TOKENS);
   const merges = metadata.bytes(MERGES);
@@ -74,7 +74,7 @@ function isGpt2(metadata: GgufMetadata): boolean {
 /** Whether only the last token is special. @param types the array as it stands in the file */
 function hasGpt2Types(types: Uint8Array | undefined): boolean {
   if (types === undefined) return true;
-  // Element type and count come first, in 12 bytes; the copy is aligned.
+  // Element type and count take the first 12 bytes; the copy is aligned.
   const kinds = new Int32Array(new Uint8Array(types).buffer, ARRAY_HEADER, (types.length - ARRAY_HEADER) >> 2);
   return (
     kinds.at(-1) === CONTROL &&
@@ -85,7 +85,7 @@ function hasGpt2Types(types: Uint8Array | undefined): boolean {
 
 const ARRAY_HEADER = 12;
 
-/** 64 bits by two hashes after FNV-1a, of four bytes at a time: those of a vocabulary are two million. */
+/** 64 bits from two FNV-1a hashes over four bytes at a time: a vocabulary has two million bytes. */
 export function fingerprint(bytes: Uint8Array): string {
   const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   const whole = new Int32Array(buffer, byteOffset, length >> 2);
@@ -96,7 +96,7 @@ export function fingerprint(bytes: Uint8Array): string {
   return hashes.map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** The loop alone: V8 optimises it while it runs, and would deoptimise it for following code that has not run yet. */
+/** The loop in a function of its own: V8 optimises it while it runs, and would deoptimise it for code that follows. */
 function hashWords([a, b]: [number, number], words: Int32Array): [number, number] {
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -156,17 +156,17 @@ function extrasFromGguf(metadata: GgufMetadata, size: number, endOfText: number 
 export interface TokenizerToWrite {
   /** Undefined for a file with ids only. */
   readonly vocabulary?: Vocabulary | undefined;
-  /** The model's number of tokens, at least the vocabulary's. */
+  /** Size of the model's vocabulary, at least the tokenizer's. */
   readonly vocabSize: number;
   readonly bosTokenId?: number | undefined;
   readonly eosTokenIds: readonly number[];
 }
 
 /**
- * The inverse of {@link tokenizerFromGguf}. llama.cpp takes the number of texts for the model's vocabulary, so ids without
- * a token get a text that no other has, marked as unused.
+ * The inverse of {@link tokenizerFromGguf}. llama.cpp takes the number of texts as the size of the model's vocabulary, so ids
+ * without a token get a unique text and are marked as unused.
  *
- * @throws {TokenizerError} two tokens with the same text, or a part that GGUF has no place for.
+ * @throws {TokenizerError} two tokens have the same text, or GGUF has no place for a part of the tokenizer.
  */
 export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenIds }: TokenizerToWrite): MetadataEntry[] {
   const ids: MetadataEntry[] = [];
@@ -189,7 +189,7 @@ export function tokenizerToGguf({ vocabulary, vocabSize, bosTokenId, eosTokenIds
   ];
 }
 
-/** @throws {TokenizerError} more tokens end a text than GGUF has keys for. */
+/** @throws {TokenizerError} there are more tokens that end a text than GGUF has keys for. */
 function eosKey(i: number): string {
   const keys = [EOS, ...MORE_EOS];
   const key = keys[i];
@@ -201,7 +201,7 @@ function eosKey(i: number): string {
   });
 }
 
-/** @throws {TokenizerError} the vocabulary has something that would change ids and that GGUF can't say. */
+/** @throws {TokenizerError} the vocabulary has a part that affects ids and that GGUF cannot express. */
 function checkWritable(
   { added, unknown, template }: Vocabulary,
   { bosTokenId, eosTokenIds }: Pick<TokenizerToWrite, "bosTokenId" | "eosTokenIds">,

@@ -7,9 +7,9 @@ import { BERT_TOKENS, bertNormalizer, bertVocabulary } from "../../../tokenizer/
 import { BOS, EOS, MODEL } from "./tokenizer-keys.js";
 
 /**
- * WordPiece in a file's metadata (llama.cpp's src/llama-vocab.cpp, LLAMA_VOCAB_TYPE_WPM): tokens that begin a word after a
- * U+2581, those that continue one without `##`. How texts are normalized is not said: llama.cpp lower-cases all of them and
- * removes accents.
+ * WordPiece in a file's metadata (llama.cpp's src/llama-vocab.cpp, LLAMA_VOCAB_TYPE_WPM): tokens that begin a word have a
+ * leading U+2581, those that continue one lack `##`. The file does not describe normalisation: llama.cpp always lower-cases
+ * texts and removes accents.
  */
 
 export const WORD_PIECE = "bert";
@@ -22,7 +22,7 @@ const NORMAL = 1;
 const CONTROL = 3;
 const UNUSED = 5;
 
-/** Keys of the special tokens. llama.cpp has a spelling of its own for one of them. */
+/** Keys of the special tokens. llama.cpp spells one of them in its own way. */
 const IDS = {
   unknown: "tokenizer.ggml.unknown_token_id",
   sep: "tokenizer.ggml.seperator_token_id",
@@ -31,7 +31,7 @@ const IDS = {
   mask: "tokenizer.ggml.mask_token_id",
 } as const;
 
-/** @throws {CheckpointError | TokenizerError} no tokens, or none of the special ones. */
+/** @throws {CheckpointError | TokenizerError} tokens are missing, or a special one is. */
 export function wordPieceFromGguf(metadata: GgufMetadata, file: string): WordPieceTokenizer {
   const texts = metadata.strings(TOKENS);
   if (texts === undefined) throw metadata.error(TOKENS, "an array of strings");
@@ -49,10 +49,10 @@ export function wordPieceFromGguf(metadata: GgufMetadata, file: string): WordPie
   return new WordPieceTokenizer(bertVocabulary(tokens, bertNormalizer(true, true, true), names, `reading ${file}`));
 }
 
-/** Older files have special tokens as they are, without saying that they are special. */
+/** Older files do not mark special tokens as special. */
 const isBracketed = (text: string): boolean => /^\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]$/.test(text);
 
-/** @throws {TokenizerError} a tokenizer that keeps upper case or accents, which llama.cpp does not. */
+/** @throws {TokenizerError} the tokenizer keeps upper case or accents, which llama.cpp removes. */
 export function wordPieceToGguf(tokenizer: EncoderTokenizer, vocabSize: number): MetadataEntry[] {
   if (!(tokenizer instanceof WordPieceTokenizer)) {
     const op = "writing GGUF: the tokenizer";

@@ -14,11 +14,10 @@ import { tokenizerToGguf } from "./tokenizer.js";
 import { wordPieceToGguf } from "./word-piece.js";
 
 /**
- * Writes a model as a GGUF file that llama.cpp runs; the same model gives the same bytes. Tensors are read, converted and
- * written in pieces of about 1 MiB; those that a Hugging Face file holds transposed, one at a time. What each is held in
- * is {@link heldAs}'s to say.
+ * Writes a model as a GGUF file for llama.cpp. The same model gives the same bytes. Tensors are read, converted and written in
+ * pieces of about 1 MiB, or as a whole if a Hugging Face file holds them transposed. {@link heldAs} chooses each storage dtype.
  *
- * @throws {ConfigError} an architecture or a variant that llama.cpp does not compute.
+ * @throws {ConfigError} llama.cpp does not compute this architecture or variant.
  */
 export async function writeGguf(
   model: ModelToSave,
@@ -49,7 +48,7 @@ export async function writeGguf(
   if (end < size) await file.write(new Uint8Array(size - end), end);
 }
 
-/** The tensors of a model that the format holds. */
+/** The tensors of a model that the format can hold. */
 async function* only(tensors: ModelToSave["tensors"], names: ReadonlySet<string>): AsyncGenerator<TensorSource> {
   for await (const tensor of tensors) if (names.has(tensor.name)) yield tensor;
 }

@@ -1,0 +1,46 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/**
+ * Folders of test/ whose files share one process: starting Node and loading the package takes longer than most files run.
+ * Files of other folders have a process each: they measure memory, start processes of their own, or change the environment.
+ */
+const SHARED = new Set(
+  "architectures bert checkpoint data dtype evaluate generate helpers hub program serve tasks tokenizer train util".split(
+    " ",
+  ),
+);
+
+/** Imports and calls of files that measure the memory of their process. */
+const MEASURES_MEMORY = /\/(mutator|damaged-folder)\.js"|\.heapUsed/;
+
+/**
+ * Replaces the files of each shared folder by one generated module that imports them. Its imports are static, so no file waits
+ * for the top-level await of another: Node's runner cancels tests that are declared after all others are done.
+ *
+ * @param root the package's folder
+ * @param files paths of test files in it: `test/data/zstd.test.ts`
+ * @param compiledOf the path of a file's compiled module
+ * @returns paths of modules to run, those of many files first
+ */
+export function groupTests(root: string, files: readonly string[], compiledOf: (file: string) => string): string[] {
+  const groups = new Map<string, string[]>();
+  for (const file of files) {
+    const [, folder = ""] = file.split("/");
+    const shared = SHARED.has(folder) && !file.endsWith(".long.test.ts");
+    const group = shared && !MEASURES_MEMORY.test(readFileSync(join(root, file), "utf8")) ? folder : file;
+    groups.set(group, [...(groups.get(group) ?? []), compiledOf(file)]);
+  }
+  const folder = mkdtempSync(join(tmpdir(), "gpt2-tests-"));
+  process.on("exit", () => rmSync(folder, { recursive: true }));
+  return [...groups]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([group, paths]) => {
+      if (paths.length === 1) return paths[0]!;
+      const path = join(folder, `${group}.mjs`);
+      writeFileSync(path, paths.map((each) => `import ${JSON.stringify(pathToFileURL(each).href)};\n`).join(""));
+      return path;
+    });
+}
