@@ -80,9 +80,10 @@ function withAdded(vocabulary: WordPieceVocabulary, settings: Json, name: string
 function addTokens(vocabulary: WordPieceVocabulary, more: readonly AddedToken[]): WordPieceVocabulary {
   const added = new Map(vocabulary.added.map((token) => [token.text, token]));
   const tokens = [...vocabulary.tokens];
+  const ids = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) if (token !== undefined && !ids.has(token)) ids.set(token, id);
   for (const token of more) {
-    const known = tokens.indexOf(token.text);
-    const id = known >= 0 ? known : token.id;
+    const id = ids.get(token.text) ?? token.id;
     if (!Number.isInteger(id) || id < 0 || id >= MOST_IDS) {
       const op = `reading added tokens: ${quote(token.text)}`;
       throw new TokenizerError({ op, expected: `an id from 0 to ${MOST_IDS - 1}`, got: quote(id) });
@@ -90,6 +91,7 @@ function addTokens(vocabulary: WordPieceVocabulary, more: readonly AddedToken[])
     added.set(token.text, { ...token, id });
     while (tokens.length <= id) tokens.push(undefined);
     tokens[id] ??= token.text;
+    if (tokens[id] === token.text) ids.set(token.text, id);
   }
   return { ...vocabulary, tokens, added: [...added.values()].sort((a, b) => a.id - b.id) };
 }

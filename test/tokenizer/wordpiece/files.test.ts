@@ -132,6 +132,21 @@ describe("files of WordPiece", () => {
     }
   });
 
+  it("with tens of thousands of added tokens are read in a moment", () => {
+    const read = (count: number): number => {
+      const file = changed((json) => {
+        const added = Array.from({ length: count }, (_, i) => ({ id: TOKENS.length + i, content: `new${i}` }));
+        Object.assign(json, { added_tokens: added });
+      });
+      const { user } = process.cpuUsage();
+      assert.equal(readWordPieceJson(file).tokens.length, TOKENS.length + count);
+      return process.cpuUsage().user - user;
+    };
+    read(1000);
+    // A search through all tokens for each takes a hundred times as long for ten times as many.
+    assert.ok(read(40_000) < 60 * Math.max(read(4000), 2000));
+  });
+
   it("damaged give typed errors or work", { timeout }, () => {
     const text = writeWordPieceJson(vocabulary);
     fuzz(1500, (mutator, what) => {
