@@ -3,6 +3,7 @@ export class ByteSet {
   static readonly none = new ByteSet(new Uint32Array(8));
   static readonly all = ByteSet.ranges([0, 255]);
   readonly #words: Uint32Array;
+  #key: string | undefined;
 
   private constructor(words: Uint32Array) {
     this.#words = words;
@@ -10,13 +11,19 @@ export class ByteSet {
 
   /** @param ranges first and last byte of each */
   static ranges(...ranges: readonly (readonly [from: number, to: number])[]): ByteSet {
+    return ByteSet.where((byte) => ranges.some(([from, to]) => from <= byte && byte <= to));
+  }
+
+  static where(holds: (byte: number) => boolean): ByteSet {
     const words = new Uint32Array(8);
-    for (const [from, to] of ranges) for (let byte = from; byte <= to; byte++) words[byte >> 5]! |= 1 << (byte & 31);
+    for (let byte = 0; byte < 256; byte++) if (holds(byte)) words[byte >> 5]! |= 1 << (byte & 31);
     return new ByteSet(words);
   }
 
   static of(bytes: Iterable<number>): ByteSet {
-    return ByteSet.ranges(...Array.from(bytes, (byte) => [byte, byte] as const));
+    const words = new Uint32Array(8);
+    for (const byte of bytes) words[byte >> 5]! |= 1 << (byte & 31);
+    return new ByteSet(words);
   }
 
   has(byte: number): boolean {
@@ -29,7 +36,7 @@ export class ByteSet {
 
   /** Equal sets have equal keys. */
   get key(): string {
-    return this.#words.join(",");
+    return (this.#key ??= this.#words.join(","));
   }
 
   union(other: ByteSet): ByteSet {
@@ -51,23 +58,28 @@ export class ByteSet {
  * @returns the class of each byte, and a byte of each class
  */
 export function byteClasses(sets: Iterable<ByteSet>): { classOf: Uint8Array; examples: number[] } {
-  const classOf = new Uint8Array(256);
+  const split = new Int32Array(256);
   let count = 1;
   for (const set of sets) {
+    // Of each class, the bytes in the set become a new one.
     const moved = new Map<number, number>();
-    for (let byte = 0; byte < 256; byte++) {
-      if (!set.has(byte)) continue;
-      const old = classOf[byte]!;
-      if (!moved.has(old)) moved.set(old, count++);
-      classOf[byte] = moved.get(old)!;
+    for (const byte of set) {
+      const old = split[byte]!;
+      let own = moved.get(old);
+      if (own === undefined) moved.set(old, (own = count++));
+      split[byte] = own;
     }
-    // A class whose bytes all moved is empty: number the rest anew.
-    const used = [...new Set(classOf)].sort((a, b) => a - b);
-    const renumber = new Map(used.map((old, i) => [old, i]));
-    for (let byte = 0; byte < 256; byte++) classOf[byte] = renumber.get(classOf[byte]!)!;
-    count = used.length;
   }
+  const classOf = new Uint8Array(256);
   const examples: number[] = [];
-  for (let byte = 255; byte >= 0; byte--) examples[classOf[byte]!] = byte;
+  const numbers = new Map<number, number>();
+  for (let byte = 0; byte < 256; byte++) {
+    let number = numbers.get(split[byte]!);
+    if (number === undefined) {
+      numbers.set(split[byte]!, (number = examples.length));
+      examples.push(byte);
+    }
+    classOf[byte] = number;
+  }
   return { classOf, examples };
 }

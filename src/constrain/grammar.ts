@@ -68,8 +68,17 @@ export class Parts {
     return parts.length === 1 ? parts[0]! : { kind: "choice", parts };
   }
 
-  optional(part: Part): Part {
-    return this.choice(this.empty, part);
+  /** A part and what follows, kept apart: for long rows of parts, whose ends would be joined again and again. */
+  chain(part: Part, rest: Part): Part {
+    if (part === this.nothing || rest === this.nothing) return this.nothing;
+    return rest === this.empty ? part : { kind: "sequence", parts: [part, rest] };
+  }
+
+  /** A choice whose parts are kept apart. */
+  branch(...given: readonly Part[]): Part {
+    const parts = [...new Set(given)].filter((part) => part !== this.nothing);
+    if (parts.length === 0) return this.nothing;
+    return parts.length === 1 ? parts[0]! : { kind: "choice", parts };
   }
 
   repeat(part: Part, min: number, max = Number.POSITIVE_INFINITY): Part {

@@ -1,18 +1,28 @@
 import { ConstraintError } from "../errors.js";
 import { checkOptionNames } from "../util/nearest.js";
-import { type Grammar, Parts } from "./grammar.js";
+import { type Grammar, type Part, Parts } from "./grammar.js";
+import { compileSchema } from "./json-schema/compile.js";
+import { WHITE_SPACE, type WhiteSpace } from "./json-schema/white-space.js";
 import { wholeMatch } from "./regex/compile.js";
 import { Expressions } from "./regex/expressions.js";
 
 /** What a text has to be: one of these. */
 export interface ConstraintOptions {
+  /** The text is JSON that satisfies this JSON Schema: an object, or true for any JSON. */
+  readonly jsonSchema?: object | boolean | undefined;
+  /** White space in such JSON: `ordinary` (the default), `none`, or `any`. */
+  readonly whiteSpace?: WhiteSpace | undefined;
   /** The whole text matches this regular expression. */
   readonly regex?: string | undefined;
   /** The whole text is one of these. */
   readonly choices?: readonly string[] | undefined;
 }
 
-const NAMES = { regex: true, choices: true } as const satisfies Record<keyof ConstraintOptions, true>;
+const KINDS = ["jsonSchema", "regex", "choices"] as const;
+const NAMES = { jsonSchema: true, whiteSpace: true, regex: true, choices: true } as const satisfies Record<
+  keyof ConstraintOptions,
+  true
+>;
 
 /** Expressions that compiling one constraint may make. */
 const MOST_PARTS = 200_000;
@@ -25,18 +35,23 @@ const MOST_CHOICES = 100_000;
  */
 export function compileConstraint(options: ConstraintOptions): Grammar {
   checkOptionNames("constraint", options, NAMES);
-  const given = Object.keys(NAMES).filter((name) => options[name as keyof ConstraintOptions] !== undefined);
+  const given = KINDS.filter((name) => options[name] !== undefined);
   if (given.length !== 1) {
-    const expected = `one of ${Object.keys(NAMES).join(", ")}`;
+    const expected = `one of ${KINDS.join(", ")}`;
     throw new ConstraintError({ op: "constraint", expected, got: given.length === 0 ? "none" : given.join(" and ") });
   }
   const pool = Expressions.shared();
-  const parts = new Parts(pool);
-  return pool.within(MOST_PARTS, () => {
-    const { regex, choices } = options;
-    if (regex !== undefined) return { pool, root: parts.expression(wholeMatch(pool, regex)) };
-    return { pool, root: parts.expression(pool.either(...checkedChoices(choices!).map((text) => pool.text(text)))) };
-  });
+  return { pool, root: pool.within(MOST_PARTS, () => rootOf(new Parts(pool), options)) };
+}
+
+function rootOf(parts: Parts, { jsonSchema, whiteSpace = "ordinary", regex, choices }: ConstraintOptions): Part {
+  const { pool } = parts;
+  if (!WHITE_SPACE.includes(whiteSpace)) {
+    throw new ConstraintError({ op: "whiteSpace", expected: WHITE_SPACE.join(" or "), got: String(whiteSpace) });
+  }
+  if (jsonSchema !== undefined) return compileSchema(parts, jsonSchema, whiteSpace);
+  if (regex !== undefined) return parts.expression(wholeMatch(pool, regex));
+  return parts.expression(pool.either(...checkedChoices(choices!).map((text) => pool.text(text))));
 }
 
 function checkedChoices(choices: readonly string[]): readonly string[] {

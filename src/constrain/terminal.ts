@@ -53,7 +53,7 @@ export class ExpressionTerminal implements Terminal {
     const expression = this.#pool.derivative(this.#states[state]!, this.#examples[at - state * count]!);
     let next = this.#ids.get(expression);
     if (next === undefined) {
-      next = this.#pool.isPossible(expression) ? this.#states.push(expression) - 1 : DEAD;
+      next = this.#pool.isPossible(expression, this.#examples) ? this.#states.push(expression) - 1 : DEAD;
       this.#ids.set(expression, next);
       if ((next + 1) * count > this.#table.length) this.#grow();
     }
@@ -75,8 +75,7 @@ export class ExpressionTerminal implements Terminal {
     const known = this.#first[state];
     if (known) return known;
     const alive = this.#examples.map((byte) => this.step(state, byte) !== DEAD);
-    const bytes = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => alive[this.#classOf[byte]!]);
-    return (this.#first[state] = ByteSet.of(bytes));
+    return (this.#first[state] = ByteSet.where((byte) => alive[this.#classOf[byte]!]!));
   }
 
   walk(trie: TokenTrie, state: number): Walk {

@@ -20,11 +20,12 @@ export function wholeMatch(pool: Expressions, source: string): Expression {
 /**
  * The expression of all texts in which a regular expression is found, as JSON Schema's `pattern` says.
  *
+ * @param any a character
  * @throws {ConstraintError} naming the position.
  */
-export function anyMatch(pool: Expressions, source: string, spelling: Spelling): Expression {
+export function anyMatch(pool: Expressions, source: string, spelling: Spelling, any: Expression): Expression {
   const compiler = new Compiler(pool, source, spelling);
-  const around = pool.repeat(spelling(pool, [[0, 0x10ffff]]), 0);
+  const around = pool.repeat(any, 0);
   return compiler.anchored(parsePattern(source), around, around);
 }
 

@@ -38,6 +38,7 @@ export class Expressions {
   readonly anything: Expression;
   readonly #known = new Map<string, Expression>();
   readonly #derivatives = new Map<number, Expression>();
+  readonly #single: Expression[] = [];
   readonly #live = new Map<Expression, boolean>();
   #count = 0;
   /** Expressions that may still be made. */
@@ -71,7 +72,7 @@ export class Expressions {
   }
 
   literal(bytes: Iterable<number>): Expression {
-    return this.sequence(...Array.from(bytes, (byte) => this.bytes(ByteSet.of([byte]))));
+    return this.sequence(...Array.from(bytes, (byte) => (this.#single[byte] ??= this.bytes(ByteSet.of([byte])))));
   }
 
   text(text: string): Expression {
@@ -184,50 +185,56 @@ export class Expressions {
     return this.#join(this.derivative(first, byte), this.repeat(first, Math.max(0, min - 1), max - 1));
   }
 
-  /** Whether it matches anything at all. With intersections and complements that takes a search. */
-  isPossible(start: Expression): boolean {
+  /**
+   * Whether it matches anything at all. With intersections and complements that takes a search.
+   *
+   * @param examples a byte of each class that it tells apart
+   */
+  isPossible(start: Expression, examples?: readonly number[]): boolean {
     if (start.plain) return start !== this.nothing;
     const known = this.#live.get(start);
-    if (known !== undefined) return known;
+    return known ?? this.#search(start, examples ?? byteClasses(byteSetsOf(start)).examples);
+  }
+
+  #search(start: Expression, examples: readonly number[]): boolean {
     const from = new Map<Expression, Expression | undefined>([[start, undefined]]);
-    for (const expression of from.keys()) {
-      if (expression.nullable || this.#live.get(expression) || (expression.plain && expression !== this.nothing)) {
-        for (let at: Expression | undefined = expression; at; at = from.get(at)) this.#live.set(at, true);
-        return true;
-      }
-      if (this.#live.get(expression) === false) continue;
-      for (const byte of examplesOf(expression)) {
+    const isLive = (expression: Expression): boolean =>
+      expression.nullable || this.#live.get(expression) === true || (expression.plain && expression !== this.nothing);
+    const open = [start];
+    let found = isLive(start) ? start : undefined;
+    for (let expression = open.pop(); expression && !found; expression = open.pop()) {
+      for (const byte of examples) {
         const next = this.derivative(expression, byte);
-        if (!from.has(next)) from.set(next, expression);
+        if (from.has(next) || this.#live.get(next) === false) continue;
+        from.set(next, expression);
+        open.push(next);
+        if (!isLive(next)) continue;
+        found = next;
+        break;
       }
     }
-    // All that can be reached was looked at.
-    for (const expression of from.keys()) this.#live.set(expression, false);
-    return false;
+    // Without an end, all that can be reached was looked at.
+    if (!found) for (const expression of from.keys()) this.#live.set(expression, false);
+    for (let at = found; at; at = from.get(at)) this.#live.set(at, true);
+    return found !== undefined;
   }
 
   #make(kind: Expression["kind"], parts: readonly Expression[], fields: Partial<Expression>): Expression {
     const { nullable = false, set = ByteSet.none, min = 0, max = 0 } = fields;
-    const key = `${kind} ${parts.map(({ id }) => id).join(" ")} ${kind === "bytes" ? set.key : ""} ${min} ${max}`;
+    let key = kind as string;
+    for (const { id } of parts) key += ` ${id}`;
+    if (kind === "bytes") key += set.key;
+    else if (kind === "repeat") key += ` ${min} ${max}`;
     const known = this.#known.get(key);
     if (known) return known;
     if (this.#left-- <= 0) throw new ConstraintLimitError("states and parts", MOST_POOLED);
-    const depth = 1 + (fields.depth ?? Math.max(0, ...parts.map((part) => part.depth)));
+    const depth = 1 + (fields.depth ?? parts.reduce((most, part) => Math.max(most, part.depth), 0));
     if (depth > MOST_DEPTH) throw new ConstraintLimitError("levels of nesting", MOST_DEPTH);
     const plain = fields.plain ?? parts.every((part) => part.plain);
     const made: Expression = { id: this.#count++, kind, nullable, plain, depth, set, parts, min, max };
     this.#known.set(key, made);
     return made;
   }
-}
-
-const examples = new WeakMap<Expression, readonly number[]>();
-
-/** A byte of each class that an expression tells apart. */
-function examplesOf(expression: Expression): readonly number[] {
-  let known = examples.get(expression);
-  if (!known) examples.set(expression, (known = byteClasses(byteSetsOf(expression)).examples));
-  return known;
 }
 
 /** All sets of bytes in an expression. */
