@@ -1,4 +1,5 @@
 import { ConstraintError } from "../errors.js";
+import { bounded } from "./bounded.js";
 import type { Grammar } from "./grammar.js";
 import { Machine, type State } from "./machine.js";
 import { TokenMasks } from "./token-masks.js";
@@ -24,7 +25,7 @@ export class TokenConstraint {
    * @throws {ConstraintError} nothing matches the grammar, or it is left-recursive.
    */
   constructor(grammar: Grammar, trie: TokenTrie, tokens: (id: number) => Uint8Array, encode?: EncodeBytes) {
-    this.#machine = new Machine(grammar);
+    this.#machine = bounded(() => new Machine(grammar));
     this.#masks = new TokenMasks(this.#machine, trie);
     this.#trie = trie;
     this.#tokens = tokens;

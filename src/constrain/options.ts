@@ -1,5 +1,7 @@
 import { ConstraintError } from "../errors.js";
 import { checkOptionNames } from "../util/nearest.js";
+import { bounded } from "./bounded.js";
+import { compileGbnf } from "./gbnf.js";
 import { type Grammar, type Part, Parts } from "./grammar.js";
 import { compileSchema } from "./json-schema/compile.js";
 import { WHITE_SPACE, type WhiteSpace } from "./json-schema/white-space.js";
@@ -16,17 +18,22 @@ export interface ConstraintOptions {
   readonly regex?: string | undefined;
   /** The whole text is one of these. */
   readonly choices?: readonly string[] | undefined;
+  /** The whole text satisfies this grammar, in llama.cpp's GBNF. */
+  readonly grammar?: string | undefined;
 }
 
-const KINDS = ["jsonSchema", "regex", "choices"] as const;
-const NAMES = { jsonSchema: true, whiteSpace: true, regex: true, choices: true } as const satisfies Record<
-  keyof ConstraintOptions,
-  true
->;
+const KINDS = ["jsonSchema", "regex", "choices", "grammar"] as const;
+const NAMES = {
+  jsonSchema: true,
+  whiteSpace: true,
+  regex: true,
+  choices: true,
+  grammar: true,
+} as const satisfies Record<keyof ConstraintOptions, true>;
 
 /** Expressions that compiling one constraint may make. */
 const MOST_PARTS = 200_000;
-const MOST_CHOICES = 100_000;
+const MOST_CHOICES = 20_000;
 
 /**
  * Compiles a constraint; no vocabulary is needed for that.
@@ -41,15 +48,19 @@ export function compileConstraint(options: ConstraintOptions): Grammar {
     throw new ConstraintError({ op: "constraint", expected, got: given.length === 0 ? "none" : given.join(" and ") });
   }
   const pool = Expressions.shared();
-  return { pool, root: pool.within(MOST_PARTS, () => rootOf(new Parts(pool), options)) };
+  return { pool, root: bounded(() => pool.within(MOST_PARTS, () => rootOf(new Parts(pool), options))) };
 }
 
-function rootOf(parts: Parts, { jsonSchema, whiteSpace = "ordinary", regex, choices }: ConstraintOptions): Part {
+function rootOf(
+  parts: Parts,
+  { jsonSchema, whiteSpace = "ordinary", regex, choices, grammar }: ConstraintOptions,
+): Part {
   const { pool } = parts;
   if (!WHITE_SPACE.includes(whiteSpace)) {
     throw new ConstraintError({ op: "whiteSpace", expected: WHITE_SPACE.join(" or "), got: String(whiteSpace) });
   }
   if (jsonSchema !== undefined) return compileSchema(parts, jsonSchema, whiteSpace);
+  if (grammar !== undefined) return compileGbnf(parts, grammar);
   if (regex !== undefined) return parts.expression(wholeMatch(pool, regex));
   return parts.expression(pool.either(...checkedChoices(choices!).map((text) => pool.text(text))));
 }

@@ -41,7 +41,7 @@ export interface GenerateOptions extends SamplingOptions, MoreSamplingOptions {
    */
   readonly watermark?: WatermarkOptions | undefined;
   /**
-   * Constraint on the whole text: a regular expression, a list of choices. Tokens that cannot lead to such a text are
+   * Constraint on the whole text: a JSON Schema, a regular expression, a list of choices, a grammar. Tokens that cannot lead to such a text are
    * impossible, and the text may end only where it is complete.
    */
   readonly constraint?: ConstraintOptions | undefined;

@@ -151,7 +151,10 @@ export async function responses(
     ...(typeof input === "string" ? [{ role: "user" as const, content: input }] : input),
   ];
   const prompt = chatIds(service, messages, "input");
-  const sampling = { ...object(samplingFields).parse({}, ""), temperature, top_p, seed, stream };
+  const sampling = {
+    ...object(samplingFields).parse({}, ""),
+    ...{ temperature, top_p, seed, stream, response_format: body.text?.format },
+  };
   const run = chatRun(service, { ...sampling, model } as Body, prompt, most, 0);
   service.admit(1, prompt.length);
   const form = new ResponseForm(service, body);

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { bestOf as likeliest } from "../generate/best-of.js";
 import type { FinishReason, GeneratedToken } from "../generate/generate.js";
 import { invalid } from "./api-error.js";
+import { constraintOf } from "./constraint.js";
 import type { completionFields } from "./fields.js";
 import { MOST_CHOICES } from "./fields.js";
 import { EventStream, sendJson } from "./http.js";
@@ -51,6 +52,9 @@ export async function completions(
     throw invalid("best_of", "expected at most n with stream: the best texts are known only when all are complete");
   const prompts = promptsOf(service, body);
   if (body.use_beam_search) checkBeams(body, bestOf);
+  if (constraintOf(service, body) && body.use_beam_search) {
+    throw invalid("use_beam_search", "not with constrained output");
+  }
   if (prompts.length * bestOf > MOST_CHOICES)
     throw invalid("n", `expected at most ${MOST_CHOICES} texts for all prompts together`);
   if (maxTokens === 0 && !echo) throw invalid("max_tokens", "expected at least 1; 0 is allowed with echo only");

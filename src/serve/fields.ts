@@ -4,6 +4,7 @@ import {
   boolean,
   described,
   integer,
+  json,
   list,
   number,
   object,
@@ -30,7 +31,41 @@ const stop = optional(anyOf(stopText, list(stopText, 64)));
 const model = optional(string(256, { about: "a model of /v1/models; the base model by default" }));
 const user = optional(string(1024, { about: "ignored" }));
 
+const schemaText = json("a JSON Schema, or its text");
+const schema = optional(json("a JSON Schema"));
+const expression = optional(string(100_000, { least: 1 }));
+const grammar = optional(string(1_000_000, { least: 1, about: "GBNF" }));
+const choice = optional(list(string(MOST_TEXT, { least: 1 }), 10_000, 1));
+
+/** Constrained output: OpenAI's field, vLLM's, and vLLM's older ones. At most one constraint. */
+export const constraintFields = {
+  response_format: optional(
+    object({
+      type: oneOf(["text", "json_object", "json_schema"]),
+      json_schema: optional(object({ name: optional(string(256)), schema, strict: optional(boolean()) })),
+      schema,
+    }),
+  ),
+  structured_outputs: optional(
+    object({
+      json: optional(schemaText),
+      json_object: withDefault(boolean(), false),
+      regex: expression,
+      choice,
+      grammar,
+      disable_any_whitespace: withDefault(boolean("JSON without white space"), false),
+      whitespace_pattern: refused("white space of any pattern"),
+      structural_tag: refused("structural tags"),
+    }),
+  ),
+  guided_json: optional(schemaText),
+  guided_regex: expression,
+  guided_choice: choice,
+  guided_grammar: grammar,
+};
+
 export const samplingFields = {
+  ...constraintFields,
   temperature: withDefault(number(0, 100), 1),
   top_p: withDefault(number(0, 1), 1),
   top_k: withDefault(integer(-1, 2 ** 31 - 1, "0 or -1: all"), 0),
@@ -105,7 +140,6 @@ export const chatFields = {
   reply_token_ids: optional(
     described(list(tokenId, MOST_IDS), "ids that the reply begins with: it goes on after them"),
   ),
-  response_format: refused("constrained output", { type: "text" }),
   tools: refused("tools", []),
   tool_choice: refused("tools", "none", "auto"),
   functions: refused("functions", []),
@@ -125,7 +159,7 @@ export const responseFields = {
   store: withDefault(boolean("nothing is stored"), false),
   previous_response_id: refused("responses are not stored"),
   tools: refused("tools", []),
-  text: refused("constrained output", { format: { type: "text" } }),
+  text: optional(object({ format: constraintFields.response_format })),
   user,
 };
 

@@ -4,6 +4,7 @@ import { type FinishReason, type GeneratedToken, generateTokens } from "../gener
 import { type GenerateOptions, type GenerateSettings, generateSettings } from "../generate/options.js";
 import { type PromptScore, promptScoring } from "../generate/prompt-scores.js";
 import { invalid } from "./api-error.js";
+import { constraintOf } from "./constraint.js";
 import type { completionFields, samplingFields } from "./fields.js";
 import type { Parsed } from "./schema.js";
 import type { Caller, Service } from "./service.js";
@@ -47,6 +48,7 @@ export function samplingOptions(service: Service, body: SamplingBody): GenerateO
     samplerOrder: body.sampler_order,
     promptLookup: body.prompt_lookup,
     priority: body.priority,
+    constraint: constraintOf(service, body),
     overflow: "stop",
     watermark: service.watermarkAt(body.temperature),
     ...(body.seed !== undefined && { seed: Math.abs(body.seed) }),

@@ -138,6 +138,11 @@ export function described<T>(inner: Schema<T>, about: string): Schema<T> {
   return { ...inner, schema: { ...inner.schema, description: about } };
 }
 
+/** Any JSON, as far as the body may nest. */
+export function json(about: string): Schema<unknown> {
+  return { schema: { description: about }, parse: (value) => value };
+}
+
 /** May be left out, or null. */
 export function optional<T>(inner: Schema<T>): Schema<T | undefined> {
   return {

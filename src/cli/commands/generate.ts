@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
+import type { WhiteSpace } from "../../constrain/json-schema/white-space.js";
 import type { ConstraintOptions } from "../../constrain/options.js";
 import { TokenizerError, UsageError } from "../../errors.js";
 import { beamSettings } from "../../generate/beam/options.js";
@@ -52,6 +53,9 @@ interface GenerateFlags extends ModelFlags, BeamFlags {
   readonly watermarkKey?: string;
   readonly watermarkKeyFile?: string;
   readonly watermarkConfig?: string;
+  readonly jsonSchema?: string;
+  readonly whiteSpace?: WhiteSpace;
+  readonly grammar?: string;
   readonly regex?: string;
   readonly choices?: string;
   readonly echo: boolean;
@@ -136,6 +140,15 @@ export function registerGenerate(program: Command): void {
     .option("--watermark-key-file <path>", "the file with the key; or set GPT2_WATERMARK_KEY")
     .option("--watermark-key <key>", "the key, visible to other users in the list of processes")
     .option("--watermark-config <path>", "a JSON file of scheme, key and the scheme's options")
+    .option("--json-schema <file>", "only JSON that satisfies the schema in this file")
+    .addOption(
+      new Option("--white-space <kind>", "white space in such JSON (default: ordinary)").choices([
+        "ordinary",
+        "none",
+        "any",
+      ]),
+    )
+    .option("--grammar <file>", "only texts of the grammar in this file, in llama.cpp's GBNF")
     .option("--regex <expression>", "only texts that match this regular expression as a whole")
     .option("--choices <a,b>", "only one of these texts, separated by commas")
     .option("--no-echo", "print only the continuation, not the prompt")
@@ -246,10 +259,10 @@ async function markOf(flags: GenerateFlags): Promise<WatermarkOptions | undefine
 
 /** The constraint, if any of its flags is given. @throws {ConstraintError} */
 async function constraintOf(flags: GenerateFlags): Promise<ConstraintOptions | undefined> {
-  const { regex, choices } = flags;
-  if ((regex ?? choices) === undefined) return undefined;
+  const { jsonSchema, whiteSpace, grammar, regex, choices } = flags;
+  if ((jsonSchema ?? whiteSpace ?? grammar ?? regex ?? choices) === undefined) return undefined;
   const { readConstraint } = await import("../constraint.js");
-  return readConstraint({ regex, choices });
+  return readConstraint({ jsonSchema, whiteSpace, grammar, regex, choices });
 }
 
 /** Opens an index of the model's vocabulary while `run` traces generated tokens in it. */

@@ -72,7 +72,11 @@ export class Expressions {
   }
 
   literal(bytes: Iterable<number>): Expression {
-    return this.sequence(...Array.from(bytes, (byte) => (this.#single[byte] ??= this.bytes(ByteSet.of([byte])))));
+    let result = this.empty;
+    for (const byte of Array.from(bytes).reverse()) {
+      result = this.#join((this.#single[byte] ??= this.bytes(ByteSet.of([byte]))), result);
+    }
+    return result;
   }
 
   text(text: string): Expression {
