@@ -82,19 +82,55 @@ export class ExpressionTerminal implements Terminal {
     return trie.walk(this.#states[state]!, () => this.#walk(trie, state));
   }
 
-  #walk(trie: TokenTrie, state: number): Walk {
-    const { bytes, depths, ends, tokens } = trie;
+  /**
+   * Where most first bytes lead on as they do from another state, such as inside any string, that state's walk is taken over:
+   * only the branches of other bytes are walked.
+   */
+  #walk(trie: TokenTrie, state: number, whole = false): Walk {
     const mask = new Uint32Array(trie.maskWords);
     const exits: number[] = [];
+    const like = whole ? undefined : this.#similarTo(trie, state);
+    if (like === undefined) this.#walkRange(trie, state, { from: 1, to: trie.size, mask, exits });
+    else {
+      const known = trie.walk(this.#states[like.state]!, () => this.#walk(trie, like.state, true));
+      known.addTo(mask);
+      exits.push(...known.exits.filter((node) => !like.others.some((root) => root <= node && node < trie.ends[root]!)));
+      for (const root of like.others) {
+        trie.forbidBelow(mask, root);
+        this.#walkRange(trie, state, { from: root, to: trie.ends[root]!, mask, exits });
+      }
+    }
+    return new Walk(mask, exits);
+  }
+
+  /** The state that most bytes lead to, if most of them lead on from it in the same way; and the nodes of the other bytes. */
+  #similarTo(trie: TokenTrie, state: number): { state: number; others: number[] } | undefined {
+    const sizes = new Map<number, number>();
+    for (const root of trie.roots) {
+      const next = this.step(state, trie.bytes[root]!);
+      if (next !== DEAD) sizes.set(next, (sizes.get(next) ?? 0) + trie.ends[root]! - root);
+    }
+    const [best] = [...sizes].sort((a, b) => b[1] - a[1]);
+    if (!best || best[0] === state || best[1] < trie.size / 2) return undefined;
+    const others = trie.roots.filter((root) => {
+      const byte = trie.bytes[root]!;
+      return this.step(state, byte) !== this.step(best[0], byte);
+    });
+    const size = others.reduce((sum, root) => sum + trie.ends[root]! - root, 0);
+    return size < trie.size / 2 ? { state: best[0], others } : undefined;
+  }
+
+  #walkRange(trie: TokenTrie, state: number, { from, to, mask, exits }: Range): void {
+    const { bytes, depths, ends, tokens } = trie;
     const path = new Int32Array(trie.longest + 1);
     const [classOf, count] = [this.#classOf, this.#examples.length];
     path[0] = state;
-    for (let node = 1; node < trie.size; ) {
+    for (let node = from; node < to; ) {
       const depth = depths[node]!;
-      const from = path[depth - 1]!;
-      const at = from * count + classOf[bytes[node]!]!;
+      const before = path[depth - 1]!;
+      const at = before * count + classOf[bytes[node]!]!;
       let next = this.#table[at]!;
-      if (next === UNKNOWN) next = this.#make(from, at);
+      if (next === UNKNOWN) next = this.#make(before, at);
       if (next === DEAD) {
         node = ends[node]!;
         continue;
@@ -104,6 +140,13 @@ export class ExpressionTerminal implements Terminal {
       if (this.#states[next]!.nullable && ends[node]! > node + 1) exits.push(node);
       node++;
     }
-    return new Walk(mask, exits);
   }
+}
+
+/** Nodes to walk, and what is found there. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly mask: Uint32Array;
+  readonly exits: number[];
 }

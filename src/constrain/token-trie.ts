@@ -14,6 +14,10 @@ export class TokenTrie {
   readonly tokens: Int32Array;
   /** Further tokens of the same bytes, by token. */
   readonly twins = new Map<number, number[]>();
+  /** Nodes of the first bytes. */
+  readonly roots: readonly number[];
+  /** Masks of all tokens below nodes, without them. */
+  readonly #below = new Map<number, Uint32Array>();
   /** What walks found, by the state they started from. */
   #walks = new WeakMap<object, Walk>();
   #walkBytes = 0;
@@ -54,6 +58,20 @@ export class TokenTrie {
     this.depths = depths.slice(0, size);
     this.ends = ends.slice(0, size);
     this.tokens = nodeTokens.slice(0, size);
+    const roots: number[] = [];
+    for (let node = 1; node < size; node = ends[node]!) roots.push(node);
+    this.roots = roots;
+  }
+
+  /** Takes the tokens of a first byte out of a mask. */
+  forbidBelow(mask: Uint32Array, root: number): void {
+    let below = this.#below.get(root);
+    if (!below) {
+      below = new Uint32Array(this.maskWords);
+      for (let node = root; node < this.ends[root]!; node++) this.allow(below, node);
+      this.#below.set(root, below);
+    }
+    for (let i = 0; i < mask.length; i++) mask[i]! &= ~below[i]!;
   }
 
   /** The node of a byte below a node, or -1. */
