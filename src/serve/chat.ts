@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { promptParts } from "../data/examples/template.js";
 import type { FinishReason } from "../generate/generate.js";
 import { invalid } from "./api-error.js";
+import { constraintOf } from "./constraint.js";
 import { type chatFields, type responseFields, samplingFields } from "./fields.js";
 import { EventStream, sendJson } from "./http.js";
 import { chatLogprobs, type ScoredToken } from "./logprobs.js";
@@ -62,6 +63,9 @@ export async function chatCompletions(
   // Ids of the reply are checked like those of a prompt.
   if (begun.length > 0) service.promptIds(begun, "reply_token_ids", false);
   const prompt = service.checkFits([...chat, ...begun], "reply_token_ids");
+  if (begun.length > 0 && constraintOf(service, body)) {
+    throw invalid("reply_token_ids", "not with constrained output, which is about the whole reply");
+  }
   const run = chatRun(service, body, prompt, body.max_completion_tokens ?? body.max_tokens, top);
   service.admit(n, prompt.length);
   const head = {
