@@ -114,7 +114,7 @@ describe("grammars in GBNF", () => {
     ["a text without end", `root ::= "${"a".repeat(500_000)}"`],
   ] as const) {
     it(`that are hostile end soon: ${name}`, () => {
-      const started = performance.now();
+      const started = process.cpuUsage().user;
       try {
         const { grammar: compiled } = { grammar: compileConstraint({ grammar }) };
         assert.ok(compiled.root);
@@ -122,7 +122,7 @@ describe("grammars in GBNF", () => {
       } catch (error) {
         assert.ok(error instanceof ConstraintError, String(error));
       }
-      assert.ok(performance.now() - started < 30_000);
+      assert.ok(process.cpuUsage().user - started < 20e6);
     });
   }
 });

@@ -401,13 +401,13 @@ describe("JSON Schema", () => {
     ["references in a circle", { $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } }, $ref: "#/$defs/a" }],
   ] as const) {
     it(`ends soon on ${name}`, () => {
-      const started = performance.now();
+      const started = process.cpuUsage().user;
       try {
         checkedWalk({ jsonSchema: schema }, 1, 3);
       } catch (error) {
         assert.ok(error instanceof ConstraintError, String(error));
       }
-      assert.ok(performance.now() - started < 30_000);
+      assert.ok(process.cpuUsage().user - started < 20e6);
     });
   }
 });

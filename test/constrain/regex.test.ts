@@ -137,7 +137,7 @@ describe("regular expressions", () => {
     `(?:${Array.from({ length: 3000 }, (_, i) => `w${i * 7919}`).join("|")})+`,
   ]) {
     it(`that are hostile end soon, at worst with a typed error: ${pattern.slice(0, 30)}`, () => {
-      const started = performance.now();
+      const started = process.cpuUsage().user;
       try {
         const text = constraintOver({ regex: pattern }).begin();
         for (let i = 0; i < 30; i++) {
@@ -149,8 +149,7 @@ describe("regular expressions", () => {
       } catch (error) {
         assert.ok(error instanceof ConstraintLimitError, String(error));
       }
-      const took = performance.now() - started;
-      assert.ok(took < 20_000, `${took} ms`);
+      assert.ok(process.cpuUsage().user - started < 20e6);
     });
   }
 });

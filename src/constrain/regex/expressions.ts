@@ -22,6 +22,7 @@ export interface Expression {
 }
 
 const MOST_DEPTH = 1000;
+const MOST_SEARCHED = 20_000;
 
 /** Expressions that one pool makes before whoever uses it gets a new one. */
 const MOST_POOLED = 400_000;
@@ -211,6 +212,7 @@ export class Expressions {
         const next = this.derivative(expression, byte);
         if (from.has(next) || this.#live.get(next) === false) continue;
         from.set(next, expression);
+        if (from.size > MOST_SEARCHED) throw new ConstraintLimitError("states to search for an end", MOST_SEARCHED);
         open.push(next);
         if (!isLive(next)) continue;
         found = next;
