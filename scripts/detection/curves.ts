@@ -20,15 +20,17 @@ export interface Measured {
 export function separation(human: readonly number[], machine: readonly number[]): Separation {
   const all = [...human, ...machine];
   const measured = (of: (human: Float64Array, machine: Float64Array) => number): Measured => {
+    const value = of(Float64Array.from(human).sort(), Float64Array.from(machine).sort());
     const statistic = (indices: Int32Array): number => {
       const drawn = (isHuman: boolean) =>
         Float64Array.from(
           indices.filter((i) => i < human.length === isHuman),
           (i) => all[i]!,
         ).sort();
-      return of(drawn(true), drawn(false));
+      const [people, machines] = [drawn(true), drawn(false)];
+      // A draw of few texts may lack one kind, and then says nothing.
+      return people.length === 0 || machines.length === 0 ? value : of(people, machines);
     };
-    const value = statistic(Int32Array.from(all.keys()));
     return { value, interval: bootstrap(all.length, statistic, { resamples: 500 }) };
   };
   return {

@@ -37,6 +37,12 @@ test("intervals contain the value, and shrink with more texts", () => {
   assert.ok(width(many) < width(few) / 2);
 });
 
+test("few texts have intervals too, although draws of them may lack one kind", () => {
+  const { auroc: found, truePositives5 } = separation([0, 1, 2], [1.5, 3, 4]);
+  for (const { low, high } of [found.interval, truePositives5.interval])
+    assert.ok(low >= 0 && low <= high && high <= 1);
+});
+
 test("edits change the share of words that they should", () => {
   const text = Array.from({ length: 400 }, (_, i) => `w${i}`).join(" ");
   const sources = { words: ["new"], synonyms: new Map([...text.split(" ")].map((word) => [word, [`${word}s`]])) };
