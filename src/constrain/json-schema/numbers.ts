@@ -53,6 +53,8 @@ export class NumberForms {
   within(least: Bound | undefined, most: Bound | undefined, integer: boolean): Expression {
     const pool = this.#pool;
     const positive = this.#natural0(least, most, integer);
+    // -0 is 0, which has been written already.
+    if (least && least.value >= 0) return positive;
     const mirrored = this.#natural0(negated(most), negated(least), integer);
     return pool.either(positive, pool.sequence(pool.text("-"), mirrored));
   }
