@@ -59,7 +59,7 @@ describe("a damaged newest checkpoint", () => {
       await assert.rejects(resume(out), (error: Error) => {
         assert.ok(error instanceof CheckpointError, String(error));
         const path = join(out, "checkpoints", "step-00000020");
-        assert.equal(error.details.hint, `Remove ${path} to go on from the checkpoint of step 15`);
+        assert.equal(error.details.hint, `Remove ${path} to continue from the checkpoint of step 15`);
         return true;
       });
       rmSync(join(out, "checkpoints", "step-00000020"), { recursive: true });
