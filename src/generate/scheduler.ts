@@ -34,7 +34,7 @@ export interface SchedulerStatus {
 }
 
 /** Prompt tokens that every step may take beside others, whatever the budget, so that prompts make progress. */
-const LEAST_PROMPT = 8;
+export const LEAST_PROMPT = 8;
 /** Runs before the first job. */
 const TRIALS: readonly (readonly [path: RunPath, tokens: number])[] = [
   ["streamed", 1],
