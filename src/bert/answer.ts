@@ -43,7 +43,6 @@ export function answerSpans(
     );
     if (limits.allowNoAnswer) none = Math.min(none, starts![0]! * ends![0]!);
     starts![0] = 0;
-    ends![0] = 0;
     for (const span of bestSpans(starts!, ends!, texts, limits)) {
       const [from, to] = wholeWords(tokenizer, encoding, span);
       answers.push({ score: span.score, start: from, end: to, answer: context.slice(from, to) });

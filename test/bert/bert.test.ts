@@ -36,6 +36,8 @@ for (const { name } of await backends()) {
       const { one, targets, two } = BERT_EXPECTED.masks;
       assertResults(await model.fillMask(one.text), one.filled);
       assertResults(await model.fillMask(targets.text, { targets: targets.targets }), targets.filled);
+      const upper = targets.targets.map((target) => target.toUpperCase());
+      assertResults(await model.fillMask(targets.text, { targets: upper }), targets.filled);
       const filled = await model.fillMasks(two.text, { topK: 3 });
       assert.equal(filled.length, 2);
       for (const [i, mask] of filled.entries()) assertResults(mask, two.filled[i]!);
