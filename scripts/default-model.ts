@@ -51,6 +51,8 @@ const STORY_RECIPE = [
   ...["--save-every", "25", "--keep", "3"],
 ];
 const STORY_STEPS = ["262"] as const;
+/** Share of the weights from before the stories in those that ship: it brings back other prose, and costs stories little. */
+const BOOKS_SHARE = 0.2;
 const VOCAB_SIZE = "8192";
 /**
  * Its default sampling. Leaving out unlikely tokens keeps a small model from making up words, and has it
@@ -140,12 +142,18 @@ async function eventsOf(run: string): Promise<TrainEvent[]> {
  * books better than either.
  */
 async function saveMean(): Promise<void> {
-  const [{ config, tensors }, other] = [await readModel(all.run), await readModel(plain.run)];
-  for (const [i, { data }] of tensors.entries()) {
-    const second = other.tensors[i]!.data;
-    for (let j = 0; j < data.length; j++) data[j] = (data[j]! + second[j]!) / 2;
-  }
+  const { config, tensors } = await mixture(join(all.run, "model"), join(plain.run, "model"), 0.5);
   await saveModel(books, config, tensors);
+}
+
+/** Weights between those of two models: `share` of the second's. */
+async function mixture(first: string, second: string, share: number): ReturnType<typeof readModel> {
+  const [model, other] = [await readModel(first), await readModel(second)];
+  for (const [i, { data }] of model.tensors.entries()) {
+    const more = other.tensors[i]!.data;
+    for (let j = 0; j < data.length; j++) data[j] = (1 - share) * data[j]! + share * more[j]!;
+  }
+  return model;
 }
 
 async function saveModel(folder: string, config: ModelConfig, tensors: Weights): Promise<void> {
@@ -157,7 +165,7 @@ async function saveModel(folder: string, config: ModelConfig, tensors: Weights):
 
 /** From the finished runs to the files that ship. */
 async function publish(): Promise<void> {
-  const { config, tensors } = await readModel(last.run);
+  const { config, tensors } = await mixture(join(last.run, "model"), books, BOOKS_SHARE);
   await saveModel(out, config, tensors);
   await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
   await cp(join(stories!, "SOURCES.md"), join(out, "SOURCES-stories.md"));
@@ -206,8 +214,8 @@ async function measure(model: string): Promise<StoryQuality> {
 
 type Weights = Awaited<ReturnType<typeof readModel>>["tensors"];
 
-async function readModel(run: string) {
-  const { config, tensors, close } = await openCheckpoint(join(run, "model"));
+async function readModel(folder: string) {
+  const { config, tensors, close } = await openCheckpoint(folder);
   const read = [...tensors.values()].map((tensor) => {
     const data = new Float32Array(numel(tensor.shape));
     tensor.readInto(data);

@@ -52,9 +52,12 @@ test("a passage is extractable exactly if greedy decoding writes it", async () =
     seed: 3,
   });
   assert.equal(report.rates.length, 2);
-  const [short, long] = report.rates;
-  assert.ok(short!.extractable > 0 && short!.extractable < short!.passages, JSON.stringify(report.rates));
-  assert.ok(long!.extractable >= 1);
+  const [, long] = report.rates;
+  assert.ok(
+    report.rates.every((rate) => rate.extractable < rate.passages),
+    JSON.stringify(report.rates),
+  );
+  assert.ok(long!.extractable >= 1, JSON.stringify(report.rates));
   assert.equal(
     report.byCount.reduce((sum, rate) => sum + rate.passages, 0),
     2 * report.passages,
