@@ -70,7 +70,7 @@ describe("adapters by PEFT", () => {
   });
 
   it("with layer norms of their own can't be chosen by request", async () => {
-    const want = /only adds to linear layers.*got another h\.0\.ln_1\.weight.*gpt2 merge/;
+    const want = /of linear layers only.*got another h\.0\.ln_1\.weight.*gpt2 merge/;
     await assert.rejects(GPT2.load(PEFT_BASE, { adapters: fixture("extras") }), (error: UsageError) => {
       assert.equal(error.code, "ERR_USAGE");
       assert.match(error.message, want);

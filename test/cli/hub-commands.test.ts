@@ -87,7 +87,7 @@ describe("gpt2 pull", () => {
       ],
       [["pull", "owner/model@v9"], 1, /no such revision/],
       [["pull", "owner/model", "--offline"], 1, /the whole model in the cache/],
-      [["pull", folder], 2, /needs no fetching/],
+      [["pull", folder], 2, /need not be fetched/],
       [["pull", "nonsense"], 1, /opening nonsense: expected a file or folder, gpt2,/],
       [["pull", "owner/model", "--revision", "a b"], 2, /one branch, tag or commit/],
       [["pull"], 2, /missing required argument/],
