@@ -39,6 +39,7 @@ export type {
 } from "./bert/options.js";
 export { BERT } from "./bert.js";
 export { type BlankCandidate, type CompareOptions, type Comparison, compare, type Reading } from "./compare/compare.js";
+export type { WhiteSpace } from "./constrain/json-schema/white-space.js";
 export type { ConstraintOptions } from "./constrain/options.js";
 export type { CacheType, DType, WeightType } from "./dtype/dtype.js";
 export * from "./errors.js";

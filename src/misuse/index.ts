@@ -28,6 +28,7 @@ export {
 export {
   type ClassifyingEncoder,
   type ClassifyingModel,
+  type ClassifyingOptions,
   HeadDetector,
   loadHeadCalibration,
   saveHeadCalibration,

@@ -121,6 +121,7 @@ describe("the page", { skip: missing }, () => {
     await page.click("#tab-chat");
     await set("max_tokens", "8");
     await set("temperature", "1.2");
+    await set("seed", "5");
     for (const text of ["Hello", "And then"]) {
       await page.fill("#say", text);
       await page.keyboard.press("Enter");
@@ -132,7 +133,10 @@ describe("the page", { skip: missing }, () => {
     const texts = (): Promise<string[]> => first.allTextContents();
     const before = await texts();
     assert.ok(before.length >= 4, `${before.length} tokens`);
-    await first.nth(2).hover();
+    // A token that is part of a character takes no room, so only the keyboard reaches it.
+    const at = before.findIndex((text, i) => i >= 2 && /\S/.test(text));
+    assert.ok(at >= 2, before.join("|"));
+    await first.nth(at).hover();
     const other = page.locator("#alternatives button:not(.taken)").first();
     await other.click();
     await idle();

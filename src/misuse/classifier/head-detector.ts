@@ -19,7 +19,7 @@ import type { LabelledText, SplitTexts } from "./split-texts.js";
 
 const [HUMAN, MACHINE] = ["human", "machine"] as const;
 
-interface ClassifyingOptions {
+export interface ClassifyingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
