@@ -1,9 +1,9 @@
 /**
- * Another commit of this package as a contender: built in the benchmark's cache, once, in a git worktree with this checkout's
- * node_modules.
+ * Another commit of this package as a contender: built in the benchmark's cache, once, in a git worktree, with this checkout's
+ * node_modules where its lock file is the same.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { packageFile } from "../src/util/package-root.js";
@@ -51,12 +51,24 @@ async function buildOf(commit: string, builds: string): Promise<string> {
   await git("worktree", "prune");
   rmSync(folder, { recursive: true, force: true });
   await git("worktree", "add", "--detach", "--force", folder, commit);
-  symlinkSync(packageFile("node_modules"), join(folder, "node_modules"));
-  const node = (...args: readonly string[]) => run(process.execPath, args, { cwd: folder });
-  await node(packageFile("node_modules/typescript/bin/tsc"), "-p", folder);
-  await node("dist/scripts/embed-wasm.js");
-  await node("dist/src/backend/native/build.js");
+  // Its own dependencies, if they are not this checkout's, and its own way to build.
+  const same = sameFile(join(folder, "package-lock.json"), packageFile("package-lock.json"));
+  if (same) symlinkSync(packageFile("node_modules"), join(folder, "node_modules"));
+  else await npm(folder, "ci", "--ignore-scripts");
+  await npm(folder, "run", "-s", "build");
   return folder;
+}
+
+const sameFile = (a: string, b: string): boolean => readFileSync(a).equals(readFileSync(b));
+
+/** @throws {Error} with what the command printed: compilers report on the standard output. */
+async function npm(folder: string, ...args: readonly string[]): Promise<void> {
+  try {
+    await run("npm", args, { cwd: folder });
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    throw new Error(`npm ${args.join(" ")}: ${`${stdout}\n${stderr}`.trim() || String(error)}`, { cause: error });
+  }
 }
 
 async function removeOldBuilds(builds: string): Promise<void> {
