@@ -15,7 +15,7 @@ describe("docs/tasks.md", () => {
     const tasks = program.commands[0]!.commands;
     assert.equal(tasks.length, 6);
     const rows = doc.split("\n").filter((line) => line.startsWith("| `-"));
-    const shared = /Models are chosen as everywhere: (.*)\n/.exec(doc)![1]!;
+    const shared = /Models are chosen with the usual options: (.*)\n/.exec(doc)![1]!;
     for (const task of tasks) {
       assert.ok(doc.includes(`.${task.name()}(`), task.name());
       for (const { long } of task.options) {
