@@ -27,17 +27,25 @@ export interface ModelConfig {
 /** The fields that are numbers. */
 export type SizeField = { [K in keyof ModelConfig]: ModelConfig[K] extends number ? K : never }[keyof ModelConfig];
 
+/** Most layers: planning the memory of more would take minutes. */
+export const MAX_LAYERS = 4096;
+
 const SIZES = ["vocabSize", "nCtx", "nEmbd", "nLayer", "nHead", "nInner"] as const;
 
 /**
  * Checks a configuration and returns it.
  *
  * @param label the architecture's, for errors
- * @throws {ConfigError} a size is not a positive integer, nHead does not divide nEmbd, or epsilon is out of range.
+ * @throws {ConfigError} a size is not a positive integer, there are too many layers, nHead does not divide nEmbd, or epsilon
+ *   is out of range.
  */
 export function checkedConfig<C extends ModelConfig>(config: C, label: string): C {
   for (const field of SIZES) checkSize(label, field, config[field]);
-  const { nEmbd, nHead, layerNormEpsilon } = config;
+  const { nEmbd, nHead, nLayer, layerNormEpsilon } = config;
+  if (nLayer > MAX_LAYERS) {
+    const op = `${label} configuration: nLayer`;
+    throw new ConfigError({ op, expected: `at most ${MAX_LAYERS}`, got: String(nLayer) });
+  }
   if (nEmbd % nHead !== 0) {
     throw new ConfigError({
       op: `${label} configuration: nHead`,
@@ -55,12 +63,14 @@ export function checkedConfig<C extends ModelConfig>(config: C, label: string): 
   return config;
 }
 
+const MAX_SIZE = 2 ** 31 - 1;
+
 /** @throws {ConfigError} not a positive 32-bit integer. */
 export function checkSize(label: string, field: string, value: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= 2 ** 31 - 1) return;
+  if (Number.isInteger(value) && value >= 1 && value <= MAX_SIZE) return;
   throw new ConfigError({
     op: `${label} configuration: ${field}`,
-    expected: "a positive integer",
+    expected: value > MAX_SIZE ? `at most ${MAX_SIZE}` : "a positive integer",
     got: quote(value),
   });
 }

@@ -7,7 +7,7 @@ import { writeTokenizerJson } from "../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../util/atomic-write.js";
 import { readError } from "../util/file-errors.js";
 import { checkOptionNames } from "../util/nearest.js";
-import { defaultThreads } from "../util/usable-cpus.js";
+import { checkWorkers, defaultWorkers } from "../util/worker-count.js";
 import type { Destination } from "./batch.js";
 import { DATASET_INFO_FILE, DATASET_TOKENIZER_FILE, type DatasetInfo } from "./dataset-info.js";
 import { DatasetWriter } from "./dataset-writer.js";
@@ -204,9 +204,7 @@ function checkSettings(options: PrepareOptions): Omit<Settings, "heldOut"> {
   if (!Number.isInteger(shardTokens) || shardTokens < 1 || shardTokens > SHARD_MAX_TOKENS) {
     throw wrong("shardTokens", `a number from 1 to ${SHARD_MAX_TOKENS}`, shardTokens);
   }
-  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 0 && workers <= 1024)) {
-    throw wrong("workers", "a number from 0 to 1024", workers);
-  }
+  checkWorkers("preparing data", workers);
   if (separator === "") throw wrong("separator", "some text", '""');
   return {
     valFraction,
@@ -215,11 +213,6 @@ function checkSettings(options: PrepareOptions): Omit<Settings, "heldOut"> {
     textField: options.textField ?? "text",
     separator: separator ?? null,
   };
-}
-
-/** One worker per core; none if starting them takes longer than the work. */
-function defaultWorkers(bytes: number): number {
-  return bytes < 1 << 19 ? 0 : Math.min(defaultThreads(), Math.ceil(bytes / (1 << 19)));
 }
 
 function refuseNoFiles(files: readonly InputFile[], inputs: readonly Input[], heldOutFrom: number): void {

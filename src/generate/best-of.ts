@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.js";
+import { checkSamples, MOST_SAMPLES } from "./options.js";
 
 /** The `count` texts of the highest mean log-probability a token, best first; the first among equals. */
 export function bestOf<Text>(
@@ -17,8 +18,10 @@ export function bestOf<Text>(
     .map(({ text }) => text);
 }
 
-/** @throws {UsageError} fewer to choose from than are wanted. */
+/** @throws {UsageError} fewer to choose from than are wanted, or too many. */
 export function checkBestOf(value: number, samples: number): void {
-  if (Number.isSafeInteger(value) && value >= samples) return;
-  throw new UsageError({ op: "bestOf", expected: `an integer from ${samples}, the samples, on`, got: String(value) });
+  checkSamples(samples);
+  if (Number.isSafeInteger(value) && value >= samples && value <= MOST_SAMPLES) return;
+  const expected = `an integer from ${samples}, the samples, to ${MOST_SAMPLES}`;
+  throw new UsageError({ op: "bestOf", expected, got: String(value) });
 }

@@ -10,7 +10,7 @@ import { marksGreedy, type WatermarkOptions, type WatermarkSettings, watermarkSe
 export interface GenerateOptions extends SamplingOptions, MoreSamplingOptions {
   /** Most tokens to generate. Default 200. */
   readonly maxNewTokens?: number | undefined;
-  /** Independent continuations, generated side by side. Default 1. */
+  /** Independent continuations, generated side by side; at most 10,000. Default 1. */
   readonly samples?: number | undefined;
   /** Number of likeliest tokens to report with each generated one, with log-probabilities. Default 0. */
   readonly alternatives?: number | undefined;
@@ -85,6 +85,8 @@ export const DEFAULT_LOOKUP = 7;
 
 /** Most alternatives of a token. */
 export const MOST_ALTERNATIVES = 50;
+/** Most samples of a call: each has its own state from the start. */
+export const MOST_SAMPLES = 10_000;
 
 /** The options with their defaults. @throws {UsageError} a value out of range. */
 export function generateSettings(options: GenerateOptions, defaults?: SamplingSettings): GenerateSettings {
@@ -121,7 +123,7 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     "0 or a positive integer",
     Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 0,
   );
-  check("samples", samples, "a positive integer", Number.isSafeInteger(samples) && samples >= 1);
+  checkSamples(samples);
   check(
     "promptLookup",
     promptLookup,
@@ -161,6 +163,12 @@ export function generateSettings(options: GenerateOptions, defaults?: SamplingSe
     priority,
     scope,
   };
+}
+
+/** @throws {UsageError} a number of samples that is out of range. */
+export function checkSamples(samples: number): void {
+  const some = Number.isSafeInteger(samples) && samples >= 1 && samples <= MOST_SAMPLES;
+  check("samples", samples, `an integer from 1 to ${MOST_SAMPLES}`, some);
 }
 
 function check(op: string, got: unknown, expected: string, holds: boolean): void {

@@ -87,6 +87,8 @@ describe("gpt2 PROMPT", PARALLEL, () => {
       [["--length-penalty", "1"], /--length-penalty: expected --beams beside it/],
       [["--beams", "2", "--samples", "3"], /nBest/],
       [["--samples", "3", "--best-of", "2"], /bestOf/],
+      [["--best-of", "1e9"], /bestOf: expected an integer from 1, the samples, to 10000, got 1000000000/],
+      [["--samples", "1e9"], /samples: expected an integer from 1 to 10000, got 1000000000/],
       [["--beams", "2", "--early-stopping", "ever"], /Not true, false or never/],
     ] as const) {
       const { stderr, status } = await gpt2(["X", ...withModel, ...args]);

@@ -338,6 +338,7 @@ test("wrong options are UsageErrors; a folder in use is left alone", async () =>
     { shardTokens: 0 },
     { shardTokens: 2 ** 31 },
     { workers: -1 },
+    { workers: 1e9 },
     { separator: "" },
   ];
   for (const options of wrong) await assert.rejects(prepare([path], options), UsageError, JSON.stringify(options));

@@ -290,6 +290,7 @@ it("options out of range are refused by name", async () => {
     { maxNewTokens: -1 },
     { maxNewTokens: 1.5 },
     { samples: 0 },
+    { samples: 1e9 },
     { seed: -1 },
     { seed: 0.5 },
     { stop: "" },
@@ -303,4 +304,12 @@ it("options out of range are refused by name", async () => {
       return error instanceof UsageError && error.message.startsWith(`${Object.keys(options)[0]}: expected`);
     });
   }
+  await assert.rejects(
+    model.completions("a", { samples: 1e9 }),
+    /^UsageError: samples: expected an integer from 1 to 10000/,
+  );
+  await assert.rejects(
+    model.completions("a", { samples: 2, bestOf: 1e9 }),
+    /^UsageError: bestOf: expected .* 2, .* to 10000/,
+  );
 });

@@ -77,10 +77,14 @@ test("options that can't be are refused", async () => {
     { targetTokens: 0 },
     { passages: 0.5 },
     { promptTokens: [100_000] },
+    { targetTokens: 1e9 },
   ]) {
     await assert.rejects(measureExtractable(model, index, wrong), UsageError);
   }
   await assert.rejects(measureExtractable(model, index, { promptTokens: [400], passages: 3 }), UsageError);
+  // More passages than the corpus has positions.
+  const all = await measureExtractable(model, index, { promptTokens: [10], targetTokens: 10, passages: 1e12 });
+  assert.ok(all.passages <= index.length);
 });
 
 test("samples ranked by six measures", async () => {

@@ -65,6 +65,8 @@ test("an index replaces an index or nothing", async () => {
     await assert.rejects(made, { name: "UsageError", message: /a new folder, or an index to replace/ });
   }
   assert.equal(await readFile(join(other, "precious"), "utf8"), "x");
+  const many = buildIndex([file], { out: join(folder, "many"), tokenizer: await gpt2Tokenizer(), workers: 1e9 });
+  await assert.rejects(many, { name: "UsageError", message: /workers: expected a number from 0 to 1024/ });
   const out = join(folder, "again");
   for (let i = 0; i < 2; i++) await buildIndex([file], { out, tokenizer: await gpt2Tokenizer(), workers: 0 });
 });

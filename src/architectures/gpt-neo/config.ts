@@ -30,9 +30,6 @@ export const GPT_NEO_PRESETS = {
   "gpt-neo-2.7b": { nLayer: 32, nEmbd: 2560, nHead: 20 },
 } as const;
 
-/** Most layers. A file that claims more is refused before the list of its attention types is made. */
-export const MAX_LAYERS = 65536;
-
 /**
  * Completes and checks a configuration from the fields that differ from GPT-Neo 125M. Layers alternate between global and
  * local attention, beginning with global, unless `attentionLayers` is given.
@@ -47,10 +44,6 @@ export function gptNeoConfig(fields: Partial<GPTNeoConfig> = {}): GPTNeoConfig {
   );
   checkSize("GPT-Neo", "windowSize", config.windowSize);
   const { nLayer } = config;
-  if (nLayer > MAX_LAYERS) {
-    const op = "GPT-Neo configuration: nLayer";
-    throw new ConfigError({ op, expected: `at most ${MAX_LAYERS}`, got: String(nLayer) });
-  }
   const attentionLayers = fields.attentionLayers ?? alternating(nLayer);
   const wrong = attentionLayers.find((type) => type !== "global" && type !== "local");
   if (attentionLayers.length === nLayer && wrong === undefined) return { ...config, attentionLayers };

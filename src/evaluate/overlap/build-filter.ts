@@ -3,7 +3,7 @@ import { INPUT_KINDS, type Input, type InputFile, listInputs, namesOf } from "..
 import { makeBatches } from "../../data/make-batches.js";
 import { DataError, UsageError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
-import { defaultThreads } from "../../util/usable-cpus.js";
+import { checkWorkers, defaultWorkers } from "../../util/worker-count.js";
 import type { TextCounts } from "./batch-scanner.js";
 import { ledBatches } from "./batch-scanner.js";
 import { BloomFilter, bloomShape } from "./bloom-filter.js";
@@ -76,7 +76,8 @@ async function buildFrom(
   if (files.length === 0) {
     throw new DataError({ op: `reading ${namesOf(inputs)}`, expected: `text files (${INPUT_KINDS})`, got: "none" });
   }
-  const workers = options.workers ?? defaultWorkers(files);
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const workers = options.workers ?? defaultWorkers(bytes);
   const pool = scanPool({ n, textField }, workers);
   try {
     const counts = await scanAll("count", files, n, pool, options);
@@ -132,13 +133,5 @@ function checkOptions(n: number, rate: number, workers: number | undefined): voi
     new UsageError({ op: `building a filter: ${name}`, expected, got: String(got) });
   if (!(Number.isInteger(n) && n >= 1 && n <= MAX_N)) throw wrong("n", `a number from 1 to ${MAX_N}`, n);
   if (!(rate >= MIN_RATE && rate <= 0.5)) throw wrong("rate", `a share from ${MIN_RATE} to 0.5`, rate);
-  if (workers !== undefined && !(Number.isInteger(workers) && workers >= 0 && workers <= 1024)) {
-    throw wrong("workers", "a number from 0 to 1024", workers);
-  }
-}
-
-/** One worker per core; none if starting them takes longer than the work. */
-function defaultWorkers(files: readonly InputFile[]): number {
-  const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  return bytes < 1 << 19 ? 0 : Math.min(defaultThreads(), Math.ceil(bytes / (1 << 19)));
+  checkWorkers("building a filter", workers);
 }

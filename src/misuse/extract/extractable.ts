@@ -136,6 +136,7 @@ function checkSizes(prompts: readonly number[], target: number, passages: number
   if (!isPositive(target)) throw wrong("targetTokens", "a positive integer", target);
   if (!isPositive(passages)) throw wrong("passages", "a positive integer", passages);
   const longest = Math.max(...prompts);
+  if (target >= nCtx) throw wrong("targetTokens", `less than ${nCtx}, the model's context`, target);
   if (longest + target > nCtx) {
     throw wrong("promptTokens", `at most ${nCtx - target}: the model's context is ${nCtx} tokens`, longest);
   }
@@ -149,13 +150,14 @@ const tokensOf = (index: TokenIndex, start: number, end: number): number[] =>
 function drawPositions(index: TokenIndex, before: number, after: number, count: number, seed: number): number[] {
   const random = new RandomStream(seed);
   const drawn = new Set<number>();
-  // In a corpus of long documents most positions qualify. The limit ends the search where none does.
-  for (let tries = 0; drawn.size < count && tries < 100 * count; tries++) {
+  // In a corpus of long documents most positions qualify. The limit ends the search where none does, or too few.
+  const most = 100 * Math.min(count, index.length);
+  for (let tries = 0; drawn.size < count && tries < most; tries++) {
     const position = Math.floor(random.uniform() * index.length);
     const { start, end } = index.documentAt(position);
     if (position - before >= start && position + after <= end) drawn.add(position);
   }
   if (drawn.size > 0) return [...drawn].sort((a, b) => a - b);
   const expected = `documents of at least ${before + after} tokens`;
-  throw new UsageError({ op: "measuring extraction", expected, got: `none among ${100 * count} positions tried` });
+  throw new UsageError({ op: "measuring extraction", expected, got: `none among ${most} positions tried` });
 }

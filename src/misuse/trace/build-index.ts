@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { EncodedBatch } from "../../data/batch.js";
 import { encodePool } from "../../data/encode-pool.js";
@@ -12,6 +11,7 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.js";
 import { writeTokenizerJson } from "../../tokenizer/tokenizer-json.js";
 import { writeFolderAtomically, writeNewFile } from "../../util/atomic-write.js";
 import { checkOptionNames } from "../../util/nearest.js";
+import { checkWorkers, defaultWorkers } from "../../util/worker-count.js";
 import { INDEX_FILES, type IndexInfo, newIndexInfo } from "./index-info.js";
 import { suffixArray } from "./suffix-array.js";
 
@@ -60,6 +60,7 @@ export async function buildIndex(inputs: readonly string[], options: BuildIndexO
     onProgress: true,
     signal: true,
   });
+  checkWorkers("indexing", options.workers);
   checkOut(options.out);
   const { tokenizer } = options;
   checkShardVocab(tokenizer.vocabSize);
@@ -132,7 +133,7 @@ interface EncodeCorpusOptions extends BuildIndexOptions {
 
 async function encodeCorpus(files: readonly InputFile[], options: EncodeCorpusOptions): Promise<EncodedCorpus> {
   const { tokenizer, endOfText, bytesTotal, textField = "text", separator, signal, onProgress } = options;
-  const workers = options.workers ?? (bytesTotal < 2 ** 19 ? 0 : availableParallelism());
+  const workers = options.workers ?? defaultWorkers(bytesTotal);
   const pool = encodePool(tokenizer.vocabulary, { endOfText, valFraction: 0, seed: 0, textField }, workers);
   const corpus = new CorpusTokens(files);
   let bytesRead = 0;

@@ -1,7 +1,8 @@
 import type { JsonObject } from "../../../checkpoint/strict-json.js";
+import { MAX_LAYERS } from "../../config.js";
 import { ConfigJson } from "../../config-json.js";
 import { type HuggingFaceMapping, namesBelow, namingFile } from "../../mapping.js";
-import { type AttentionType, type GPTNeoConfig, gptNeoConfig, MAX_LAYERS } from "../config.js";
+import { type AttentionType, type GPTNeoConfig, gptNeoConfig } from "../config.js";
 
 /** GPT-Neo in transformers' files: fields of config.json, and tensor names of GPTNeoForCausalLM. */
 
