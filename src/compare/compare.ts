@@ -74,10 +74,8 @@ async function fillBlank(
   candidates: readonly string[] | undefined,
   signal: AbortSignal | undefined,
 ): Promise<BlankCandidate[]> {
-  const filled = await bert.fillMask(parts.join(BLANK), {
-    ...(candidates && { targets: candidates, topK: candidates.length }),
-    signal,
-  });
+  const targets = candidates?.map((word) => inVocabulary(bert, parts[0]!, word));
+  const filled = await bert.fillMask(parts.join(BLANK), { ...(targets && { targets, topK: targets.length }), signal });
   const words = filled.map(({ token_str }) => token_str);
   const texts = words.map((word) => inBlank(parts, word));
   const scores = await gpt2.score(texts, { signal });
@@ -91,6 +89,12 @@ async function fillBlank(
   const after = shares(likelihoods.map(({ logprob }) => logprob));
   const masked = shares(filled.map(({ score }) => Math.log(score)));
   return words.map((word, i) => ({ word, bert: masked[i]!, gpt2: whole[i]!, gpt2Left: after[i]! }));
+}
+
+/** A word after a space, with the space where the vocabulary has it so: that of a byte-level BPE, whose mask takes the space too. */
+function inVocabulary({ tokenizer }: BERT, left: string, word: string): string {
+  const spaced = ` ${word}`;
+  return left.endsWith(" ") && !word.startsWith(" ") && tokenizer?.idOf(spaced) !== undefined ? spaced : word;
 }
 
 /** Softmax of logarithms. */

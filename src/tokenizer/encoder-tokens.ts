@@ -28,11 +28,16 @@ export function withEncoderTokens(vocabulary: Vocabulary): Vocabulary {
     all.set(text, ends[size + i]!);
     ends[size + i + 1] = ends[size + i]! + text.length;
   }
-  const added = [...vocabulary.added, ...missing.map((text, i) => ({ id: size + i, text, special: true }))];
+  const added = [...vocabulary.added, ...missing.map((text, i) => addedToken(text, size + i))];
   const whole = { ...vocabulary, bytes: all, offsets: ends, size: size + missing.length, added };
   const id = (text: EncoderToken): number => encoderTokenId(whole, text);
   return { ...whole, template: { before: [id("[CLS]")], after: [id("[SEP]")] } };
 }
+
+/** The mask takes the space before it, as RoBERTa's does: in training it stands for tokens that begin with theirs. */
+const addedToken = (text: EncoderToken, id: number): AddedToken => {
+  return { id, text, special: true, ...(text === "[MASK]" && { lstrip: true }) };
+};
 
 /** @throws {TokenizerError} the vocabulary has no such token. */
 export function encoderTokenId({ added }: Pick<Vocabulary, "added">, text: EncoderToken): number {

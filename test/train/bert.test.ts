@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { bertConfig } from "../../src/architectures/bert/config.js";
 import { BERT } from "../../src/bert.js";
+import { compare } from "../../src/compare/compare.js";
+import { GPT2 } from "../../src/gpt2.js";
 import type { TrainEvent } from "../../src/train/events.js";
 import { finetune } from "../../src/train/finetune.js";
 import { hostBatch } from "../../src/train/host-batch.js";
@@ -105,6 +107,13 @@ describe("pre-training a BERT", () => {
     await using model = await BERT.load(join(folder, "whole", "model"));
     assert.equal(model.config.vocabSize, vocabSize + 4);
     const filled = await model.fillMask("Alice [MASK] the Queen", { topK: 3 });
+    // The mask takes the space before it, which the tokens it stands for have.
+    const tokens = ({ ids }: { ids: Uint32Array }): string[] => Array.from(ids, (id) => model.tokenizer!.decode([id]));
+    const masked = tokens(model.tokenizer!.encode("Alice [MASK] the Queen", { allowedSpecial: "all" }));
+    assert.ok(!masked[masked.indexOf("[MASK]") - 1]!.endsWith(" "), masked.join("|"));
+    await using writer = await GPT2.load();
+    const { blank } = await compare(writer, model, "Alice [MASK] the Queen", { candidates: ["a", "the"], generate: 0 });
+    assert.deepEqual(blank!.map(({ word }) => word).sort(), [" a", " the"]);
     assert.equal(filled.length, 3);
     assert.match(filled[0]!.sequence, /^Alice.* the Queen$/);
     const p = await model.nextSentence("Alice looked up.", "She ran.");

@@ -9,7 +9,8 @@ import { evaluation, type Outcome, type Task, type TaskSetup } from "../task.js"
 
 const INFO = { name: "blimp", origin: "https://github.com/alexwarstadt/blimp (BLiMP.zip)" };
 
-interface Pair {
+/** Two sentences that differ in what makes one of them ungrammatical. */
+export interface BlimpPair {
   readonly good: string;
   readonly bad: string;
   /** Its set of a thousand pairs, and the phenomenon that the set tests. */
@@ -39,12 +40,12 @@ export const blimp: Task = {
     paradigms: { about: "show each of the 67 paradigms too", values: ["together", "each"] },
   },
   prepare: async (setup) => {
-    const { pairs, files } = await readPairs(setup.source);
+    const { pairs, files } = await readBlimpPairs(setup.source);
     const accuracy = (name: string, counts: (o: BlimpOutcome) => boolean) =>
       meanMetric<BlimpOutcome>(name, (o) => (counts(o) ? o.right : undefined));
     const names = (key: "phenomenon" | "paradigm") => [...new Set(pairs.map((pair) => pair[key]))].sort();
     const each = setup.options.paradigms === "each" ? names("paradigm") : [];
-    return evaluation<Pair, BlimpOutcome>({
+    return evaluation<BlimpPair, BlimpOutcome>({
       items: pairs,
       blockSize: 256,
       run: (pair) => compare(pair, setup),
@@ -59,8 +60,8 @@ export const blimp: Task = {
   },
 };
 
-/** Reads the published archive, or its folder of 67 files. */
-async function readPairs(source: DataSource): Promise<{ pairs: Pair[]; files: UsedFile[] }> {
+/** Reads the published archive, or its folder of 67 files: a pair of each paradigm in turn. */
+export async function readBlimpPairs(source: DataSource): Promise<{ pairs: BlimpPair[]; files: UsedFile[] }> {
   for (const folder of ["blimp/data", "data"]) {
     const names = (await source.list(folder)).filter((name) => name.endsWith(".jsonl"));
     if (names.length === 0) continue;
@@ -80,7 +81,7 @@ async function readPairs(source: DataSource): Promise<{ pairs: Pair[]; files: Us
   return { pairs: inTurn(paradigms), files: [file] };
 }
 
-function readParadigm(file: Pick<DataFile, "path" | "bytes">): Pair[] {
+function readParadigm(file: Pick<DataFile, "path" | "bytes">): BlimpPair[] {
   return jsonLines(file).map((record, i) => {
     const field = (name: string) => stringField(record, name, `${file.path}, item ${i + 1}`);
     return {
@@ -93,14 +94,14 @@ function readParadigm(file: Pick<DataFile, "path" | "bytes">): Pair[] {
 }
 
 /** Interleaves paradigms, so that a limited run has some pairs of each. */
-function inTurn(paradigms: readonly (readonly Pair[])[]): Pair[] {
+function inTurn(paradigms: readonly (readonly BlimpPair[])[]): BlimpPair[] {
   const longest = Math.max(0, ...paradigms.map(({ length }) => length));
   const pairs = Array.from({ length: longest }, (_, i) => paradigms.flatMap((pairs) => pairs.slice(i, i + 1))).flat();
   if (pairs.length > 0) return pairs;
   throw new DataError({ op: "data set blimp", expected: "files of sentence pairs", got: "none" });
 }
 
-function* compare({ good, bad, paradigm, phenomenon }: Pair, setup: TaskSetup): RequestGenerator<BlimpOutcome> {
+function* compare({ good, bad, paradigm, phenomenon }: BlimpPair, setup: TaskSetup): RequestGenerator<BlimpOutcome> {
   const space = setup.options.prompt === "harness" ? " " : "";
   const [a, b] = yield* scoreChoices(setup, "", [space + good, space + bad]);
   return { paradigm, phenomenon, good: a!.logprob, bad: b!.logprob, right: a!.logprob > b!.logprob };
