@@ -1,4 +1,4 @@
-/** Damaged files of BERTs (folders of every class, GGUF, PyTorch, sentence-transformers' settings) are read or refused. */
+/** Damaged files of BERTs and RoBERTas (folders of every class, GGUF, PyTorch, tokenizers, sentence-transformers' settings) are read or refused. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +11,10 @@ import { openGguf } from "../../src/pretrained/formats/gguf/read.js";
 import { openHuggingFace } from "../../src/pretrained/formats/huggingface.js";
 import { openTorch } from "../../src/pretrained/formats/torch.js";
 import { readSentenceModules } from "../../src/pretrained/sentence-modules.js";
+import { ByteLevelEncoder } from "../../src/tokenizer/byte-level-encoder.js";
+import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
+import { readTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
+import { packageFile } from "../../src/util/package-root.js";
 import {
   attempt,
   boundedFiles,
@@ -23,6 +27,17 @@ import {
 } from "../checkpoint/mutator.js";
 import { jsonBytes, rawSafetensors } from "../checkpoint/small-model.js";
 import { bertFolder } from "../helpers/bert-fixtures.js";
+
+const fixture = (name: string): string => packageFile(`test/fixtures/${name}`);
+const FOLDERS = [
+  ...["pretraining", "masked", "sequence", "tokens", "spans", "distilled", "distilled-sequence"].map(
+    (n) => `bert/${n}`,
+  ),
+  ...["model", "masked", "sequence", "tokens", "spans"].map((n) => `roberta/${n}`),
+];
+
+/** Memory of a tokenizer's tables, which do not depend on its vocabulary. */
+const TABLES = 2 ** 23;
 
 const folder = mkdtempSync(join(tmpdir(), "bert-fuzz-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -39,10 +54,10 @@ function damagedJson(mutator: Mutator, text: string): Uint8Array {
 }
 
 describe("damaged BERTs give typed errors or finite values", () => {
-  for (const name of ["pretraining", "masked", "sequence", "tokens", "spans", "distilled", "distilled-sequence"]) {
+  for (const name of FOLDERS) {
     it(`a Hugging Face folder: ${name}`, { timeout }, () => {
-      const config = compact(read(join(bertFolder(name), "config.json")));
-      const weights = read(join(bertFolder(name), "model.safetensors"));
+      const config = compact(read(join(fixture(name), "config.json")));
+      const weights = read(join(fixture(name), "model.safetensors"));
       const length = Number(new DataView(weights.buffer).getBigUint64(0, true));
       const header = new TextDecoder().decode(weights.subarray(8, 8 + length)).trim();
       fuzz(800, (mutator, what) => {
@@ -56,16 +71,21 @@ describe("damaged BERTs give typed errors or finite values", () => {
     });
   }
 
-  it("pytorch_model.bin with TensorFlow's names", { timeout }, () => {
-    const config = compact(read(join(bertFolder("old"), "config.json")));
-    const weights = read(join(bertFolder("old"), "pytorch_model.bin"));
-    fuzz(800, (mutator, what) => {
-      const files = { "config.json": jsonBytes(config), weights };
-      if (mutator.below(2) > 0) files["config.json"] = damagedJson(mutator, config);
-      else files.weights = mutator.bytes(weights, 6000);
-      attempt(what, () => openTorch("weights", boundedFiles(files)));
+  for (const [names, name] of [
+    ["with TensorFlow's names", "bert/old"],
+    ["of a RoBERTa", "roberta/pickled"],
+  ] as const) {
+    it(`pytorch_model.bin ${names}`, { timeout }, () => {
+      const config = compact(read(join(fixture(name), "config.json")));
+      const weights = read(join(fixture(name), "pytorch_model.bin"));
+      fuzz(800, (mutator, what) => {
+        const files = { "config.json": jsonBytes(config), weights };
+        if (mutator.below(2) > 0) files["config.json"] = damagedJson(mutator, config);
+        else files.weights = mutator.bytes(weights, 6000);
+        attempt(what, () => openTorch("weights", boundedFiles(files)));
+      });
     });
-  });
+  }
 });
 
 describe("damaged GGUF files of BERTs", () => {
@@ -94,6 +114,26 @@ describe("damaged GGUF files of BERTs", () => {
         tokenizer?.decode(ids);
       });
     });
+  });
+});
+
+it("a damaged tokenizer of a RoBERTa gives encodings within its vocabulary, or is refused", { timeout }, () => {
+  const text = compact(read(join(fixture("roberta/masked"), "tokenizer.json")));
+  const vocab = text.indexOf('"vocab"');
+  fuzz(1500, (mutator, what) => {
+    // Half of the damage where it says what kind of tokenizer this is.
+    const head = mutator.below(2) > 0 ? vocab : text.length;
+    const damaged = new TextDecoder().decode(damagedJson(mutator, text.slice(0, head))) + text.slice(head);
+    guarded(
+      what,
+      () => {
+        const tokenizer = new ByteLevelEncoder(new Tokenizer(readTokenizerJson(damaged)));
+        const { ids } = tokenizer.encode(["The cats, 12", "Zoë <mask> 😀"], { allowedSpecial: "all" });
+        assert.ok(ids.every((id) => id < tokenizer.vocabSize));
+        tokenizer.decode(ids);
+      },
+      TABLES,
+    );
   });
 });
 

@@ -108,6 +108,7 @@ export const DAMAGED_MODELS: readonly DamagedModels[] = [
     },
   },
   ...["gpt-neo/saved", "bert/pretraining", "bert/sequence", "bert/tokens", "bert/spans", "bert/distilled"].map(folder),
+  ...["roberta/masked", "roberta/sequence"].map(folder),
 ];
 
 /** Opens a damaged model and runs it once. @throws {GPT2Error} it is refused. */
