@@ -8,9 +8,8 @@ import { pathToFileURL } from "node:url";
  * Files of other folders have a process each: they measure memory, start processes of their own, or change the environment.
  */
 const SHARED = new Set(
-  "architectures bert checkpoint data dtype evaluate generate helpers hub program serve tasks tokenizer train util".split(
-    " ",
-  ),
+  `architectures bert checkpoint constrain data dtype evaluate generate helpers hub misuse program serve tasks
+  tokenizer train util`.split(/\s+/),
 );
 
 /** Imports and calls of files that measure the memory of their process. */

@@ -27,17 +27,18 @@ export function boundArray<A extends DeviceArray>(
   return array;
 }
 
-/** A captured temporary buffer and its offset. @throws {ShapeError} it was not captured. */
-export function capturedBuffer(
+/** A captured temporary buffer and its place in memory. @throws {ShapeError} no operation uses it, or it was not captured. */
+export function capturedBuffer<Place>(
   program: Program,
-  offsets: ReadonlyMap<BufferDecl, number>,
+  places: ReadonlyMap<BufferDecl, Place>,
   captures: ReadonlySet<string>,
   name: string,
-): { buffer: BufferDecl; offset: number } {
+): { buffer: BufferDecl; place: Place } {
   const buffer = program.buffers.find((b) => b.name === name && !b.external);
-  const offset = buffer && offsets.get(buffer);
-  if (buffer && offset !== undefined && captures.has(name)) return { buffer, offset };
-  const expected = captures.size === 0 ? "a name given to prepare as capture" : [...captures].join(" or ");
+  const place = buffer && places.get(buffer);
+  if (buffer && place !== undefined && captures.has(name)) return { buffer, place };
+  const given = captures.size === 0 ? "a name given to prepare as capture" : [...captures].join(" or ");
+  const expected = captures.has(name) ? "a temporary buffer that its operations use" : given;
   throw new ShapeError({ op: `program ${program.name}: captured buffer`, expected, got: name });
 }
 

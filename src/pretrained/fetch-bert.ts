@@ -1,8 +1,5 @@
-import type { BertConfig } from "../architectures/bert/config.js";
-import { architectureOf } from "../architectures/registry.js";
-import { type ChosenBackend, chooseBackend } from "../backend/choose.js";
+import type { ChosenBackend } from "../backend/choose.js";
 import { readJsonSource } from "../checkpoint/strict-json.js";
-import { UsageError } from "../errors.js";
 import { ByteLevelEncoder } from "../tokenizer/byte-level-encoder.js";
 import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import { tokenizerOfText } from "../tokenizer/text-tokenizer.js";
@@ -13,7 +10,7 @@ import { checkOptionNames } from "../util/nearest.js";
 import { type FetchModelOptions, fetchCheckpoint } from "./fetch.js";
 import type { BertParts } from "./load-bert.js";
 import type { ModelFiles } from "./model-files.js";
-import { loadParts, withOwnBackend } from "./model-parts.js";
+import { encoderConfig, loadParts, onBackend } from "./model-parts.js";
 import { readSentenceModules } from "./sentence-modules.js";
 
 export interface FetchBertOptions extends Omit<FetchModelOptions, "tokenizer" | "compute" | "kv"> {
@@ -42,33 +39,18 @@ export async function fetchBertParts(name: string, options: FetchBertOptions = {
     signal: true,
     onProgress: true,
   });
-  const { backend } = options;
-  if (backend === undefined) {
-    return withOwnBackend(await chooseBackend(), (chosen) => fetchOn(chosen, name, options));
-  }
-  const parts = await fetchOn({ backend }, name, options);
-  return { ...parts, owned: parts.weights.values() };
+  return onBackend(options.backend, (chosen) => fetchOn(chosen, name, options));
 }
 
 async function fetchOn(chosen: ChosenBackend, name: string, options: FetchBertOptions): Promise<BertParts> {
   const { dtype, signal, tokenizer } = options;
   const { checkpoint, files } = await fetchCheckpoint(name, options, SMALL);
   try {
-    const { config, path } = checkpoint;
-    const { attention, label } = architectureOf(config);
-    if (attention !== "bidirectional") {
-      const hint = "GPT2.fetch fetches it";
-      throw new UsageError({
-        op: `fetching ${path}`,
-        expected: "a BERT, which reads whole texts",
-        got: `a ${label}`,
-        hint,
-      });
-    }
+    const config = encoderConfig(checkpoint, "GPT2.fetch fetches it");
     const wordPiece = tokenizer ?? (await checkpoint.loadWordPiece?.()) ?? (await tokenizerIn(files));
     const parts = await loadParts(checkpoint, chosen, async () => undefined, { dtype, signal });
     const sentence = checkpoint.sentence ?? readSentenceModules((file) => bytesOf(files, file));
-    return { ...parts, config: config as BertConfig, wordPiece, sentence };
+    return { ...parts, config, wordPiece, sentence };
   } finally {
     checkpoint.close();
   }

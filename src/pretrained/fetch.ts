@@ -1,6 +1,6 @@
 import type { ComputeOptions } from "../architectures/decode-program.js";
 import type { Backend } from "../backend/backend.js";
-import { type ChosenBackend, chooseBackend } from "../backend/choose.js";
+import type { ChosenBackend } from "../backend/choose.js";
 import { memorySource } from "../checkpoint/byte-source.js";
 import { readJsonSource } from "../checkpoint/strict-json.js";
 import type { WeightType } from "../dtype/dtype.js";
@@ -15,7 +15,7 @@ import { configFromHuggingFace } from "./formats/huggingface.js";
 import { FORMATS } from "./formats.js";
 import { openFile, openFolder } from "./identify.js";
 import { type ModelFiles, memoryFiles } from "./model-files.js";
-import { checkCompute, loadParts, type ModelParts, needGenerator, withOwnBackend } from "./model-parts.js";
+import { checkCompute, loadParts, type ModelParts, needGenerator, onBackend } from "./model-parts.js";
 import { MODEL_LAYOUT } from "./needed-files.js";
 import { defaultTokenizer, fitTokenizer } from "./tokenizer.js";
 
@@ -50,12 +50,7 @@ export async function fetchModelParts(name: string, options: FetchModelOptions =
     signal: true,
     onProgress: true,
   });
-  const { backend } = options;
-  if (backend === undefined) {
-    return withOwnBackend(await chooseBackend(), (chosen) => fetchOn(chosen, name, options));
-  }
-  const parts = await fetchOn({ backend }, name, options);
-  return { ...parts, owned: parts.weights.values() };
+  return onBackend(options.backend, (chosen) => fetchOn(chosen, name, options));
 }
 
 async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelOptions): Promise<ModelParts> {

@@ -107,7 +107,11 @@ function conversionError({ tensor, array }: Placed, reason: ConversionFailure["r
   if (reason === "too large") return tooLarge(tensor, array.dtype);
   // Check the values one by one to find the one to name.
   tensor.checkFinite();
-  return new CheckpointError({ op: `reading ${tensor.file}: tensor ${tensor.name}`, expected: "finite values" });
+  return new CheckpointError({
+    op: `reading ${tensor.file}: tensor ${tensor.name}`,
+    expected: "finite values",
+    got: "NaN or infinity",
+  });
 }
 
 function tooLarge({ file, name }: StoredTensor, dtype: string): CheckpointError {

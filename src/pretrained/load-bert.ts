@@ -2,11 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { BertConfig } from "../architectures/bert/config.js";
 import type { ComputeOptions } from "../architectures/decode-program.js";
-import { architectureOf } from "../architectures/registry.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { isJsonObject, parsePythonJson } from "../checkpoint/strict-json.js";
 import { checkWeightType } from "../dtype/dtype.js";
-import { TokenizerError, UsageError } from "../errors.js";
+import { TokenizerError } from "../errors.js";
 import { ByteLevelEncoder } from "../tokenizer/byte-level-encoder.js";
 import type { EncoderTokenizer } from "../tokenizer/encoder-tokenizer.js";
 import { loadWordPiece } from "../tokenizer/wordpiece/files.js";
@@ -15,7 +14,7 @@ import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openWithAdapter } from "./load.js";
 import { LOCATE_OPTIONS, type LocateOptions } from "./locate-options.js";
-import { loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
+import { encoderConfig, loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
 import { readSentenceModules, type SentenceModules } from "./sentence-modules.js";
 
 export interface LoadBertOptions
@@ -60,7 +59,7 @@ async function loadOn(chosen: ChosenBackend, name: string, options: LoadBertOpti
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options, chosen.backend);
   try {
-    const config = encoderConfig(checkpoint);
+    const config = encoderConfig(checkpoint, "GPT2.load loads it");
     const [parts, wordPiece] = await Promise.all([
       loadParts(checkpoint, chosen, async () => undefined, { dtype, signal }),
       wordPieceOf(checkpoint, tokenizer),
@@ -69,14 +68,6 @@ async function loadOn(chosen: ChosenBackend, name: string, options: LoadBertOpti
   } finally {
     checkpoint.close();
   }
-}
-
-/** @throws {UsageError} the model reads from left to right. */
-function encoderConfig({ config, path }: Checkpoint): BertConfig {
-  const { label, attention } = architectureOf(config);
-  if (attention === "bidirectional") return config as BertConfig;
-  const hint = "GPT2.load loads it";
-  throw new UsageError({ op: `loading ${path}`, expected: "a BERT, which reads whole texts", got: `a ${label}`, hint });
 }
 
 function folderOf({ path, basePath = path }: Checkpoint): string {

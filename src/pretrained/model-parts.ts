@@ -1,8 +1,9 @@
+import type { BertConfig } from "../architectures/bert/config.js";
 import type { ModelConfig } from "../architectures/config.js";
 import type { ComputeOptions } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
-import type { ChosenBackend } from "../backend/choose.js";
+import { type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { CACHE_TYPES, type WeightType } from "../dtype/dtype.js";
 import { CheckpointError, UsageError } from "../errors.js";
 import { PRECISIONS } from "../program/precision.js";
@@ -66,6 +67,13 @@ export function needGenerator({ config, path }: Pick<Checkpoint, "config" | "pat
   throw new UsageError({ op: `loading ${path}`, expected: "a model that reads from left to right", got: label, hint });
 }
 
+/** The configuration of a BERT. @param hint what else loads the model @throws {UsageError} the model reads from left to right. */
+export function encoderConfig({ config, path }: Pick<Checkpoint, "config" | "path">, hint: string): BertConfig {
+  const { label, attention } = architectureOf(config);
+  if (attention === "bidirectional") return config as BertConfig;
+  throw new UsageError({ op: `loading ${path}`, expected: "a BERT, which reads whole texts", got: `a ${label}`, hint });
+}
+
 /**
  * Loads an opened model into a backend's memory.
  *
@@ -109,6 +117,16 @@ export async function withOwnBackend<Parts extends object>(
     await chosen.backend.dispose();
     throw error;
   }
+}
+
+/** {@link withOwnBackend} on one chosen here; on a caller's backend the model owns its weights only. */
+export async function onBackend<Parts extends Pick<ModelParts, "weights">>(
+  backend: Backend | undefined,
+  load: (chosen: ChosenBackend) => Promise<Parts>,
+): Promise<Parts & Pick<ModelParts, "owned">> {
+  if (backend === undefined) return withOwnBackend(await chooseBackend(), load);
+  const parts = await load({ backend });
+  return { ...parts, owned: parts.weights.values() };
 }
 
 /** Sampling settings from a model's files, if any. @throws {CheckpointError} a value is out of range. */

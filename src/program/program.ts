@@ -93,7 +93,7 @@ export class Recorder {
   /** A size that each run may choose, from 0 to `max`. */
   sym(name: string, max: number): Sym {
     const sym = { name, max };
-    if (this.#syms.has(name)) throw new ShapeError({ op: `program ${this.#name}: size ${name} declared twice` });
+    if (this.#syms.has(name)) throw this.#declaredTwice(`size ${name}`);
     this.#syms.set(name, sym);
     return sym;
   }
@@ -115,11 +115,15 @@ export class Recorder {
   }
 
   #declare(name: string, shape: readonly Dim[], dtype: DType, external: boolean): Tensor {
-    if (this.#byName.has(name)) throw new ShapeError({ op: `program ${this.#name}: buffer ${name} declared twice` });
+    if (this.#byName.has(name)) throw this.#declaredTwice(`buffer ${name}`);
     const buffer: BufferDecl = { id: this.#buffers.length, name, dtype, size: maxSize(shape), external };
     this.#buffers.push(buffer);
     this.#byName.set(name, buffer);
     return { buffer, offset: 0, shape };
+  }
+
+  #declaredTwice(what: string): ShapeError {
+    return new ShapeError({ op: `program ${this.#name}: ${what}`, expected: "one declaration", got: "a second" });
   }
 
   /** Appends one operation. */
@@ -155,7 +159,11 @@ export class Recorder {
   #checkReadsAfterWrites(op: string, list: readonly Argument[]): void {
     for (const { role, tensor, at } of list) {
       if (!at || isWritten(tensor) || at.buffer.external || this.#written.has(at.buffer)) continue;
-      throw new ShapeError({ op, expected: `${role} (${at.buffer.name}) written before it is read` });
+      throw new ShapeError({
+        op,
+        expected: `${role} (${at.buffer.name}) written before it is read`,
+        got: "a read first",
+      });
     }
     for (const { tensor, at } of list) if (at && isWritten(tensor)) this.#written.add(at.buffer);
   }
@@ -182,7 +190,7 @@ interface Argument {
 function bindTensors(op: string, spec: OpSpec, given: Readonly<Record<string, Tensor | undefined>>): Argument[] {
   return Object.entries(spec.tensors).map(([role, tensor]) => {
     const at = given[role] ?? null;
-    if (!at && !tensor.optional) throw new ShapeError({ op, expected: `a tensor for ${role}` });
+    if (!at && !tensor.optional) throw new ShapeError({ op, expected: `a tensor for ${role}`, got: "none" });
     return { role, tensor, at };
   });
 }
@@ -249,7 +257,11 @@ export function resolveRun(program: Program, values: RunValues): { dims: number[
   const scalars = program.scalars.map((name) => {
     const value = values.scalars?.[name];
     if (value === undefined) {
-      throw new GPT2Error({ op: `program ${program.name}: number ${name}`, expected: "a value for this run" });
+      throw new GPT2Error({
+        op: `program ${program.name}: number ${name}`,
+        expected: "a value for this run",
+        got: "none",
+      });
     }
     return value;
   });

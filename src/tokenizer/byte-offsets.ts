@@ -35,7 +35,8 @@ export class ByteOffsets {
       else {
         while (this.#isSpace(from) && !this.#matches(token, from)) from++;
         if (!this.#matches(token, from)) {
-          throw new TokenizerError({ op: "places of tokens in a text", expected: "tokens that make up the text" });
+          const got = JSON.stringify(new TextDecoder().decode(token));
+          throw new TokenizerError({ op: "places of tokens in a text", expected: "tokens that make up the text", got });
         }
       }
     }

@@ -131,7 +131,11 @@ export class Trainer {
   /** The model. Available from the first step on. */
   get model(): ModelTrainer {
     if (this.#model) return this.#model;
-    throw new GPT2Error({ op: "the model of a Trainer", expected: "a run that has begun" });
+    throw new GPT2Error({
+      op: "the model of a Trainer",
+      expected: "a run that has begun",
+      got: "one before its first step",
+    });
   }
 
   /**

@@ -66,7 +66,9 @@ export class WorkerPool<Data, Request, Reply, Message = never> {
       worker.on("message", (answer: Answer<Reply>) => this.#settle(i, answer));
       worker.on("error", (error) => this.#fail(error));
       worker.on("exit", (code) => {
-        if (code !== 0) this.#fail(new errors.GPT2Error({ op, got: `a worker that ended with code ${code}` }));
+        if (code === 0) return;
+        const expected = "a worker that runs until its pool is closed";
+        this.#fail(new errors.GPT2Error({ op, expected, got: `one that ended with code ${code}` }));
       });
       this.#workers.push(worker);
     }
@@ -171,7 +173,7 @@ function describe(error: unknown): Failure {
 }
 
 function revive({ name, message, details }: Failure, op: string): errors.GPT2Error {
-  if (details === undefined) return new errors.GPT2Error({ op, got: message });
+  if (details === undefined) return new errors.GPT2Error({ op, expected: "a reply", got: message });
   const known = Object.values(errors).find((errorClass) => errorClass.name === name);
   return new ((known ?? errors.GPT2Error) as typeof errors.GPT2Error)(details);
 }

@@ -112,6 +112,9 @@ for (const [i, [name, makeBackend]] of allBackends().entries()) {
         }
       });
 
+      // From the same weights.
+      if (file !== "model.safetensors") return;
+
       it("follows the ten steps of AdamW", async () => {
         const { config, weights } = await load(file);
         const want = readExpected(config);

@@ -52,13 +52,17 @@ export function constraintOver(options: ConstraintOptions, tokens: readonly Uint
   return new TokenConstraint(compileConstraint(options), trie, (id) => tokens[id]!);
 }
 
-/** Whether a text satisfies a constraint, byte by byte. */
-export function accepts(options: ConstraintOptions, text: string): boolean {
+/** Whether texts satisfy a constraint, byte by byte. */
+export function acceptor(options: ConstraintOptions): (text: string) => boolean {
   const machine = new Machine(compileConstraint(options));
-  let state: State | null = machine.start;
-  for (const byte of utf8.encode(text)) if ((state = machine.step(state, byte)) === null) return false;
-  return state.accepts;
+  return (text) => {
+    let state: State | null = machine.start;
+    for (const byte of utf8.encode(text)) if ((state = machine.step(state, byte)) === null) return false;
+    return state.accepts;
+  };
 }
+
+export const accepts = (options: ConstraintOptions, text: string): boolean => acceptor(options)(text);
 
 /** Random numbers that are the same in every run. */
 export function randomly(seed: number): (below: number) => number {

@@ -1,17 +1,15 @@
 /** Settings, results and keys that others wrote: what is no text, or no JSON, is called what it is. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { readSmallJson, readSmallText } from "../../src/data/small-file.js";
 import { DataError, UsageError } from "../../src/errors.js";
-import { packageFile } from "../../src/util/package-root.js";
+import { gpt2 } from "../cli/run.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-small-file-"));
 after(() => rmSync(dir, { recursive: true }));
-const CLI = packageFile("dist/src/cli/main.js");
 const what = { expected: "settings" };
 
 const POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n";
@@ -76,10 +74,10 @@ const CALLS: readonly (readonly [option: string, call: (path: string) => string[
   ["trace --index", (path) => ["trace", "a text", "--index", path]],
 ];
 
-describe("the command line names what it was given in place of a small file", { concurrency: 2 }, () => {
+describe("the command line names what it was given in place of a small file", () => {
   writeFileSync(join(dir, "text"), "a text");
   for (const [option, call] of CALLS) {
-    it(option, () => {
+    it(option, async () => {
       const folder = join(dir, option.replaceAll(/\W+/g, "-"));
       mkdirSync(folder);
       for (const [content, expected] of [
@@ -91,12 +89,7 @@ describe("the command line names what it was given in place of a small file", { 
         const file = option.startsWith("trace") ? join(folder, "index.json") : path;
         rmSync(file, { force: true });
         if (content !== undefined) writeFileSync(file, content);
-        const { status, stderr, signal } = spawnSync(process.execPath, [CLI, ...call(path)], {
-          encoding: "utf8",
-          timeout: 60_000,
-          input: "",
-        });
-        assert.equal(signal, null);
+        const { status, stderr } = await gpt2(call(path));
         assert.ok(status === 1 || status === 2, `${status}: ${stderr}`);
         assert.match(stderr, expected);
         assert.equal(stderr.trim().split("\n").length, 1, stderr);

@@ -8,7 +8,7 @@ import type { BeamOptions } from "../../src/generate/beam/options.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { logSoftmax } from "./full-forward.js";
-import { backends, byteModel, byteModelIn, byteTokenizer, NEO, ODD, seededWeights } from "./models.js";
+import { backends, byteModel, byteModelIn, byteTokenizer, NEO, ODD, seededWeights, testedBackends } from "./models.js";
 
 interface Case {
   readonly prompt: readonly number[];
@@ -82,7 +82,7 @@ async function slowDiverse(model: GPT2, prompt: readonly number[], options: Slow
   return Array.from({ length: size }, (_, i) => ranked.map((group) => group[i]!).sort((a, b) => b.sum - a.sum)).flat();
 }
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`beam search on ${backend.name}`, () => {
     it("finds what transformers finds, with its scores", async () => {
       const config = gpt2Config(FIXTURE.config);

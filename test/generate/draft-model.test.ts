@@ -10,15 +10,16 @@ import type { TextOptions } from "../../src/gpt2/options.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../src/util/random.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { logSoftmax } from "./full-forward.js";
-import { backends, byteModel, byteTokenizer, ODD, ONE_HEAD, seededWeights } from "./models.js";
+import { byteModel, byteTokenizer, ODD, ONE_HEAD, seededWeights, testedBackends } from "./models.js";
 
 /** Smaller than ODD, and of a shorter context. */
 const SMALL: GPT2Config = gpt2Config({ ...ODD, nCtx: 13, nEmbd: 9, nLayer: 1, nInner: 11 });
 
 const withDraft = (backend: Backend) => ({ model: byteModel(backend), draft: byteModel(backend, SMALL, 2) });
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`generating with a draft model on ${backend.name}`, () => {
     const cases: [string, TextOptions][] = [
       ["greedily, past both contexts", { temperature: 0, maxNewTokens: 60, stopAtEndOfText: false }],
@@ -155,7 +156,7 @@ describe("the rejection rule", () => {
       ["typical", { temperature: 1, topK: 0, typicalP: 0.7 }],
       ["penalised", { temperature: 1, topK: 0, repetitionPenalty: 1.5, frequencyPenalty: 0.4 }],
     ];
-    const draws = 4000;
+    const draws = TESTING_ALL ? 4000 : 1000;
     for (const [name, options] of settings) {
       const make = (seed: number) => {
         const sampler = new Sampler(
@@ -200,7 +201,7 @@ describe("the rejection rule", () => {
     const options = { temperature: 1, topK: 0, maxNewTokens: 3, draft, draftTokens: 2 };
     const counts = new Array<number>(V ** 3).fill(0);
     let [proposed, accepted] = [0, 0];
-    for (let seed = 0; seed < 40; seed++) {
+    for (let seed = 0; seed < (TESTING_ALL ? 40 : 15); seed++) {
       for (const { tokens, drafts } of await model.completions(prompt, { ...options, samples: 100, seed })) {
         counts[(tokens[0]! * V + tokens[1]!) * V + tokens[2]!]!++;
         proposed += drafts?.proposed ?? 0;

@@ -18,16 +18,22 @@ import { GPT2 } from "../../src/gpt2.js";
 import { loadWeights } from "../../src/pretrained/weights.js";
 import { Tokenizer, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { TESTING_ALL, THREADS } from "../helpers/tested-isas.js";
 
 /** The backends of this machine, by name. */
 export async function backends(): Promise<Backend[]> {
-  const portable = [await referenceBackend(), await wasmBackend({ threads: 2 })];
+  const portable = [await referenceBackend(), await wasmBackend({ threads: THREADS })];
   try {
-    return [...portable, await nativeBackend({ threads: 2 })];
+    return [...portable, await nativeBackend({ threads: THREADS })];
   } catch (error) {
     if (error instanceof BackendError) return portable;
     throw error;
   }
+}
+
+/** Those that are tested with what does not depend on the backend: in `npm test` the fastest alone. */
+export async function testedBackends(): Promise<Backend[]> {
+  return TESTING_ALL ? backends() : (await backends()).slice(-1);
 }
 
 /** The 256 bytes and `<|endoftext|>`. */

@@ -12,13 +12,13 @@ import { Scheduler } from "../../src/generate/scheduler.js";
 import { testedIsas } from "../helpers/tested-isas.js";
 import {
   BYTES,
-  backends,
   byteModel,
   byteModelIn,
   byteTokenizer,
   ODD,
   recitingTensors,
   seededWeights,
+  testedBackends,
 } from "./models.js";
 
 function lookup(text: string, longest = 7): PromptLookup {
@@ -66,7 +66,7 @@ class CountingEngine extends Engine {
   }
 }
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`generating with prompt lookup on ${backend.name}`, () => {
     const cases: [string, GenerateOptions][] = [
       ["greedily, past the context", { temperature: 0, maxNewTokens: 60, stopAtEndOfText: false }],

@@ -18,7 +18,7 @@ import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { loadWeights } from "../../src/pretrained/weights.js";
 import { RandomStream } from "../../src/util/random.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
-import { backends, NEO, ODD, seededWeights, storedTensors } from "./models.js";
+import { NEO, ODD, seededWeights, storedTensors, testedBackends } from "./models.js";
 
 const randomIds = (config: ModelConfig, length: number, seed: number): number[] => [
   ...new RandomArrays(seed).integers(length, config.vocabSize),
@@ -125,7 +125,7 @@ async function sameBits(scheduler: Scheduler, alone: () => Scheduler, requests: 
   }
 }
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   describe(`requests side by side on ${backend.name}`, () => {
     const slow = backend.name === "reference";
 

@@ -18,7 +18,7 @@ import { nativeBackend } from "../../src/backend/native/index.js";
 import { referenceBackend } from "../../src/backend/reference/index.js";
 import { wasmBackend } from "../../src/backend/wasm/index.js";
 import { type Program, Recorder } from "../../src/program/program.js";
-import { TESTING_ALL, testedIsas } from "./tested-isas.js";
+import { TESTING_ALL, THREADS, testedIsas } from "./tested-isas.js";
 
 export interface BatchShape {
   /** Sequences. */
@@ -152,10 +152,12 @@ export const mean = (values: ArrayLike<number>): number =>
 export function allBackends(): [name: string, make: () => Backend | Promise<Backend>][] {
   const backends: [string, () => Backend | Promise<Backend>][] = [
     ["reference f64", () => referenceBackend({ precision: "f64" })],
-    ["reference f32", () => referenceBackend({ precision: "f32" })],
-    ["wasm", () => wasmBackend({ threads: 2 })],
+    ["wasm", () => wasmBackend({ threads: THREADS })],
   ];
-  if (TESTING_ALL) backends.push(["wasm without relaxed SIMD", () => wasmBackend({ threads: 2, relaxed: false })]);
-  for (const isa of testedIsas()) backends.push([`native ${isa}`, () => nativeBackend({ isa, threads: 2 })]);
+  if (TESTING_ALL) {
+    backends.push(["reference f32", () => referenceBackend({ precision: "f32" })]);
+    backends.push(["wasm without relaxed SIMD", () => wasmBackend({ threads: THREADS, relaxed: false })]);
+  }
+  for (const isa of testedIsas()) backends.push([`native ${isa}`, () => nativeBackend({ isa, threads: THREADS })]);
   return backends;
 }

@@ -69,14 +69,13 @@ export class ExampleProject {
   readonly #env: NodeJS.ProcessEnv;
   readonly #hub: HubServer;
 
-  private constructor(dir: string, env: NodeJS.ProcessEnv, hub: HubServer) {
+  private constructor(dir: string, hub: HubServer) {
     this.dir = dir;
     this.#hub = hub;
-    this.#env = { ...env, HF_HOME: join(dir, "hub"), HF_ENDPOINT: hub.endpoint };
+    this.#env = { HF_HOME: join(dir, "hub"), HF_ENDPOINT: hub.endpoint };
   }
 
-  /** @param env of the programs, such as `GPT2_BACKEND` */
-  static async make(dir: string, env: NodeJS.ProcessEnv): Promise<ExampleProject> {
+  static async make(dir: string): Promise<ExampleProject> {
     makeProject(dir, {
       ...Object.fromEntries(examples().map(({ name, source }) => [`src/${fileOf(name)}.ts`, shortened(source)])),
       "package.json": JSON.stringify({ type: "module", private: true }),
@@ -92,16 +91,17 @@ export class ExampleProject {
     writeFileSync(join(dir, "valid.txt.gz"), gzipSync(readFileSync(TINY_TEXT)));
     linkNodeTypes(dir);
     await prepare(dir);
-    return new ExampleProject(dir, env, await openHub());
+    return new ExampleProject(dir, await openHub());
   }
 
   compile(tsc = TSC): Promise<Ran> {
     return run(process.execPath, [tsc, "-p", "."], this.dir);
   }
 
-  async run(example: Example): Promise<ExampleRun> {
+  /** @param backend as in `GPT2_BACKEND` */
+  async run(example: Example, backend: string): Promise<ExampleRun> {
     const name = fileOf(example.name);
-    const dir = join(this.dir, "work", name);
+    const dir = join(this.dir, "work", backend, name);
     mkdirSync(dir, { recursive: true });
     const makesData = /prepareData\(/.test(example.source);
     for (const each of ["book.txt", "facts.jsonl", "corpus", "valid.txt.gz", ...(makesData ? [] : ["data"])]) {
@@ -112,7 +112,11 @@ export class ExampleProject {
       symlinkSync(join(this.dir, "runs", each), join(dir, "runs", each));
     }
     symlinkSync(packageFile("test/fixtures/evaluate/data"), join(dir, "eval"));
-    const env = { ...this.#env, PAGE: `${this.#hub.endpoint}/example/page/resolve/main/index.html` };
+    const env = {
+      ...this.#env,
+      GPT2_BACKEND: backend,
+      PAGE: `${this.#hub.endpoint}/example/page/resolve/main/index.html`,
+    };
     const args = ["--import", pathToFileURL(join(this.dir, "page.mjs")).href, join(this.dir, "out", `${name}.js`)];
     return { ...example, dir, ...(await run(process.execPath, args, dir, env)) };
   }

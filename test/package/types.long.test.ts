@@ -29,7 +29,7 @@ const entries = Object.entries(exports).flatMap(([path, to]) =>
   typeof to === "string" ? [] : [{ specifier: path.replace(".", name), types: packageFile(to.types) }],
 );
 
-/** README.md names the first as the least. */
+/** README.md names the first as the least. What resolves in it and in the newest in every way, does in those between. */
 const VERSIONS: readonly (readonly [string, string | undefined])[] = [
   ["5.7", tool("typescript-5.7/bin/tsc")],
   ["5.9", tool("typescript-5.9/bin/tsc")],
@@ -71,6 +71,7 @@ describe("TypeScript", async () => {
   for (const [version, tsc] of VERSIONS) {
     const skip = tsc === undefined && skipWithout(`typescript-${version}`);
     for (const [resolution, options] of Object.entries(RESOLUTIONS)) {
+      if (version === "5.9" && resolution !== "bundler") continue;
       it(`${version} compiles every program of the documentation, ${resolution}`, { skip }, () =>
         compile(project, tsc!, { ...options, lib: ["es2022"], types: ["node"] }, "node"),
       );

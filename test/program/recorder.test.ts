@@ -46,9 +46,9 @@ describe("Recorder", () => {
     const k = new Recorder("p");
     k.external("x", [1]);
     k.sym("N", 1);
-    assert.throws(() => k.external("x", [2]), /buffer x declared twice/);
-    assert.throws(() => k.temp("x", [2]), /buffer x declared twice/);
-    assert.throws(() => k.sym("N", 2), /size N declared twice/);
+    assert.throws(() => k.external("x", [2]), /buffer x: expected one declaration, got a second/);
+    assert.throws(() => k.temp("x", [2]), /buffer x: expected one declaration, got a second/);
+    assert.throws(() => k.sym("N", 2), /size N: expected one declaration, got a second/);
   });
 
   it("refuses an op without a tensor it needs", () => {

@@ -7,6 +7,7 @@ import { MergeTable, NO_RANK } from "../../src/tokenizer/pair-table.js";
 import { TokenBytes } from "../../src/tokenizer/token-bytes.js";
 import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/vocabulary.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { NaiveBpe, naivePretokenize, naiveTrain } from "./naive-bpe.js";
 import { RandomStream, randomText } from "./support.js";
 
@@ -141,11 +142,12 @@ describe("encoding a very long word in pieces", () => {
       randomText(random, [..."abcdefgh"], 150_000),
     ];
     for (const word of words) {
-      for (const [before, after] of [
+      const around = [
+        ["it's 12 ", " it's"],
         ["", ""],
         ["x ", "!"],
-        ["it's 12 ", " it's"],
-      ] as const) {
+      ] as const;
+      for (const [before, after] of TESTING_ALL ? around : around.slice(0, 1)) {
         const bytes = new TextEncoder().encode(before + word + after);
         const ids = tokenizer.encode(before + word + after);
         assert.deepEqual(tokenizer.decodeBytes(ids), bytes);

@@ -53,7 +53,11 @@ for (const workers of [0, 1, 3]) {
 it("a worker that ends fails what waits and what comes later", async () => {
   const pool = squaringPool(1);
   const waiting = [pool.run(Float64Array.of(-3)), pool.run(Float64Array.of(2))];
-  for (const work of waiting) await assert.rejects(work, /squaring: got a worker that ended with code 7/);
+  for (const work of waiting)
+    await assert.rejects(
+      work,
+      /squaring: expected a worker that runs until its pool is closed, got one that ended with code 7/,
+    );
   await assert.rejects(pool.run(Float64Array.of(2)), GPT2Error);
   await pool.close();
 });

@@ -37,6 +37,7 @@ export class KernelExecutable implements Executable {
     this.#checks = indexChecks(program);
     this.#indices = new Map([...arrays].filter(([{ dtype }]) => dtype === "i32"));
     const plan = planMemory(program, Float32Array.BYTES_PER_ELEMENT, this.#captures);
+    for (const name of this.#captures) capturedBuffer(program, plan.offsets, this.#captures, name);
     this.#arena = machine.alloc(plan.bytes);
     this.#offsets = plan.offsets;
     this.tempBytes = plan.bytes;
@@ -64,8 +65,8 @@ export class KernelExecutable implements Executable {
 
   captured(name: string): KernelArray {
     this.#checkAlive("reading a captured buffer of");
-    const { buffer, offset } = capturedBuffer(this.program, this.#offsets, this.#captures, name);
-    return new KernelArray(this.#machine, buffer.dtype, this.#arena, offset, buffer.size);
+    const { buffer, place } = capturedBuffer(this.program, this.#offsets, this.#captures, name);
+    return new KernelArray(this.#machine, buffer.dtype, this.#arena, place, buffer.size);
   }
 
   dispose(): void {

@@ -1,4 +1,5 @@
 import { constants } from "node:buffer";
+import { getSystemErrorName } from "node:util";
 import type { MappedFile, MappedRange } from "../../checkpoint/byte-source.js";
 import type { WeightType } from "../../dtype/dtype.js";
 import { BackendError, DisposedError, OutOfMemoryError } from "../../errors.js";
@@ -45,8 +46,10 @@ export class Allocation {
   static ofFile(live: Set<Allocation>, path: string): Allocation {
     const size = new BigInt64Array(1);
     const resource = nativeLibrary().map(path, size);
-    if (!resource) throw new BackendError({ op: `mapping ${path}`, got: `system error ${-size[0]!}` });
-    return new Allocation(live, resource, Number(size[0]));
+    if (resource) return new Allocation(live, resource, Number(size[0]));
+    const error = Number(-size[0]!);
+    const got = process.platform === "win32" ? `Windows error ${error}` : getSystemErrorName(-error);
+    throw new BackendError({ op: `mapping ${path}`, expected: "a file that can be mapped", got });
   }
 
   expose(buffer: ArrayBuffer): void {

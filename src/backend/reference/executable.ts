@@ -1,6 +1,6 @@
 import { roundActivations } from "../../dtype/blocks.js";
 import { decodeValues, encodeValues, hostIndex, isIntegerType, isPacked } from "../../dtype/dtype.js";
-import { GPT2Error, ShapeError, UsageError } from "../../errors.js";
+import { GPT2Error, ShapeError } from "../../errors.js";
 import { checkIndices, type IndexCheck, indexChecks } from "../../program/index-checks.js";
 import { isWritten } from "../../program/op-spec.js";
 import { type OpNumber, specOf } from "../../program/ops.js";
@@ -17,7 +17,7 @@ import {
 } from "../../program/program.js";
 import { yieldToEventLoop } from "../../util/event-loop.js";
 import type { Bindings, DeviceArray, Executable, HostArray } from "../backend.js";
-import { boundArray, checkUsable } from "../bound-buffers.js";
+import { boundArray, capturedBuffer, checkUsable } from "../bound-buffers.js";
 import type { RunQueue } from "../run-queue.js";
 import { allocate, bytesPerElement, type Precision, ReferenceArray, ReferenceMemory, viewOf } from "./array.js";
 import { KERNELS } from "./kernels.js";
@@ -65,7 +65,7 @@ export class ReferenceExecutable implements Executable {
     this.tempBytes = plan.bytes;
     this.#memories = new Set([this.#arena, ...this.#bindExternals(bindings)]);
     this.#placeTemporaries(plan);
-    for (const name of capture) this.#captured(name);
+    for (const name of capture) capturedBuffer(program, this.#hosts, this.#capture, name);
     this.#ops = this.#bindOps();
     this.#checks = indexChecks(program);
   }
@@ -155,23 +155,8 @@ export class ReferenceExecutable implements Executable {
 
   captured(name: string): DeviceArray {
     this.#checkAlive("reading a captured buffer of");
-    if (!this.#capture.has(name)) {
-      throw new UsageError({
-        op: `program ${this.program.name}: captured ${name}`,
-        expected: this.#capture.size === 0 ? "capture given to prepare" : `one of ${[...this.#capture].join(", ")}`,
-      });
-    }
-    return this.#captured(name);
-  }
-
-  #captured(name: string): DeviceArray {
-    for (const [buffer, host] of this.#hosts) {
-      if (buffer.name === name) return new ReferenceArray(buffer.dtype, this.#arena, host, buffer.size);
-    }
-    throw new UsageError({
-      op: `program ${this.program.name}: capture ${name}`,
-      expected: "a buffer that its ops use",
-    });
+    const { buffer, place } = capturedBuffer(this.program, this.#hosts, this.#capture, name);
+    return new ReferenceArray(buffer.dtype, this.#arena, place, buffer.size);
   }
 
   dispose(): void {

@@ -51,6 +51,6 @@ export const decayedStep: Kernel<"decayedStep"> = ({ param, step }, { size }, { 
 /** The factor that brings gradients of the global norm `norm` down to maxNorm, 0 meaning no limit. */
 function clipFactor(norm: HostArray | undefined, maxNorm: number): number {
   if (maxNorm === 0) return 1;
-  if (!norm) throw new ShapeError({ op: "norm", expected: "a tensor, because maxNorm is set" });
+  if (!norm) throw new ShapeError({ op: "norm", expected: "a tensor, because maxNorm is set", got: "none" });
   return Math.min(1, maxNorm / (norm[0]! + 1e-6));
 }

@@ -19,7 +19,12 @@ export function createMemory(initialPages: number, shared: boolean): { memory: W
       return { memory: new WebAssembly.Memory({ initial: initialPages, maximum: pages, shared }), pages };
     } catch (cause) {
       if (pages / 2 >= 4096) continue;
-      throw new OutOfMemoryError({ op: "WebAssembly memory", expected: `room for ${pages} pages`, cause });
+      throw new OutOfMemoryError({
+        op: "WebAssembly memory",
+        expected: `room for ${pages} pages`,
+        got: String(cause),
+        cause,
+      });
     }
   }
 }

@@ -53,7 +53,9 @@ async function compile(platform: Platform, name: string, shared: boolean): Promi
     return await WebAssembly.compile(bytes);
   } catch (cause) {
     if (cause instanceof BackendError) throw cause;
-    throw new BackendError({ op: `wasm backend: assets/${name}`, got: String(cause), cause });
+    const hint = "A page's server has to serve the package's assets too: see docs/wasm.md";
+    const expected = "a WebAssembly module that this engine compiles";
+    throw new BackendError({ op: `wasm backend: assets/${name}`, expected, got: String(cause), hint, cause });
   }
 }
 
@@ -72,7 +74,7 @@ export function setMemoryShared(module: Uint8Array, shared: boolean): void {
     let value = 0;
     for (let shift = 0; ; shift += 7) {
       const byte = module[at++];
-      if (byte === undefined) throw new BackendError({ op: "wasm module", expected: "an imported memory" });
+      if (byte === undefined) throw noMemory("the end of the file");
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) return value;
     }
@@ -86,8 +88,14 @@ export function setMemoryShared(module: Uint8Array, shared: boolean): void {
   leb(); // number of imports
   skip(); // module name
   skip(); // name
-  if (module[at++] !== MEMORY) throw new BackendError({ op: "wasm module", expected: "the memory as first import" });
+  const kind = module[at++];
+  if (kind !== MEMORY) throw noMemory(`an import of kind ${kind}`);
   module[at] = shared ? module[at]! | SHARED : module[at]! & ~SHARED;
+}
+
+function noMemory(got: string): BackendError {
+  const hint = "Restore the file, or rebuild it: node dist/scripts/build-wasm.js";
+  return new BackendError({ op: "wasm backend: module", expected: "a memory as its first import", got, hint });
 }
 
 /** The functions of native/wasm.c. Addresses are numbers; those from 2 GiB on may come back negative. */
@@ -137,6 +145,7 @@ export async function instantiate(
 export function kernelFailure(error: unknown): BackendError {
   return new BackendError({
     op: "wasm backend",
+    expected: "workers that start and kernels that run to their end",
     got: error instanceof Error ? error.message : String(error),
     hint: "This backend can't be used any more; create another",
     cause: error,

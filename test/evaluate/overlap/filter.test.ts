@@ -106,8 +106,9 @@ describe("building a filter", () => {
     babble(5, 50, 1),
     babble(300, 60, 2),
     "",
-    `${babble(420_000, 5000, 3)}`,
-    `${"— ".repeat(600_000)}${babble(100, 80, 4)}`,
+    // Longer than the pieces that documents are read in, the next one mostly without words.
+    babble(190_000, 5000, 3),
+    `${"— ".repeat(300_000)}${babble(100, 80, 4)}`,
     babble(2000, 70, 5),
   ];
   const text = documents.join("\n<|endoftext|>\n");
