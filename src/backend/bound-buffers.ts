@@ -1,4 +1,4 @@
-import { DisposedError, ShapeError } from "../errors.js";
+import { DisposedError, ShapeError, UsageError } from "../errors.js";
 import type { BufferDecl, Program } from "../program/program.js";
 import { type Bindings, bindingOf, type DeviceArray } from "./backend.js";
 
@@ -27,7 +27,7 @@ export function boundArray<A extends DeviceArray>(
   return array;
 }
 
-/** A captured temporary buffer and its place in memory. @throws {ShapeError} no operation uses it, or it was not captured. */
+/** A captured temporary buffer and its place in memory. @throws {UsageError} no operation uses it, or it was not captured. */
 export function capturedBuffer<Place>(
   program: Program,
   places: ReadonlyMap<BufferDecl, Place>,
@@ -39,7 +39,7 @@ export function capturedBuffer<Place>(
   if (buffer && place !== undefined && captures.has(name)) return { buffer, place };
   const given = captures.size === 0 ? "a name given to prepare as capture" : [...captures].join(" or ");
   const expected = captures.has(name) ? "a temporary buffer that its operations use" : given;
-  throw new ShapeError({ op: `program ${program.name}: captured buffer`, expected, got: name });
+  throw new UsageError({ op: `program ${program.name}: captured buffer`, expected, got: name });
 }
 
 /** @throws {DisposedError} */

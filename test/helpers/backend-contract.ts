@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Backend, Executable } from "../../src/backend/backend.js";
-import { GPT2Error } from "../../src/errors.js";
+import { GPT2Error, UsageError } from "../../src/errors.js";
 import { type Program, Recorder } from "../../src/program/program.js";
 import { assertClose } from "./compare.js";
 import { indexContract } from "./index-contract.js";
@@ -204,8 +204,10 @@ function runContract(makeBackend: MakeBackend): void {
       const name = `h.${layer}`;
       if (names.includes(name)) assertClose(name, await chain.captured(name).read(), want, { relative: 1e-6 });
     }
-    assert.throws(() => chain.captured("h.1"), GPT2Error);
-    assert.throws(() => chain.captured("nothing"), GPT2Error);
+    assert.throws(() => chain.captured("h.1"), UsageError);
+    assert.throws(() => chain.captured("nothing"), UsageError);
+    await assert.rejects(prepareChain(backend, 6, 4, 3, ["h.0", "nothing"]), UsageError);
+    await assert.rejects(prepareChain(backend, 6, 4, 3, ["x"]), UsageError, "no temporary");
   });
 
   it("reuse the memory of temporaries", async () => {
