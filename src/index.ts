@@ -71,6 +71,7 @@ export type {
   WatermarkOptions,
   WatermarkScheme,
 } from "./generate/watermark/options.js";
+export type { GeneratingModel } from "./gpt2/generating-model.js";
 export type {
   Completion,
   CompletionsOptions,
@@ -81,6 +82,7 @@ export type {
   ScoreOptions,
   TextOptions,
 } from "./gpt2/options.js";
+export type { ScoringModel } from "./gpt2/scoring-model.js";
 export { GPT2, type ScheduleOption } from "./gpt2.js";
 export type { CalibratedLength, Calibration, Fingerprint } from "./misuse/detect/calibration.js";
 export type { Detection, Uncalibrated } from "./misuse/detect/detect.js";

@@ -1,5 +1,5 @@
 import type { GenerationModel } from "../generate/generate.js";
-import type { GPT2 } from "../gpt2.js";
+
 import { fingerprintOf } from "../misuse/detect/calibrate.js";
 import { type Calibration, sameModel } from "../misuse/detect/calibration.js";
 import { type Detection, detectionOf, type Uncalibrated } from "../misuse/detect/detect.js";
@@ -10,6 +10,7 @@ import { checkOptionNames } from "../util/nearest.js";
 import { inNode } from "../util/runtime.js";
 import type { DetectOptions } from "./options.js";
 import { eachScored } from "./score.js";
+import type { ScoringModel } from "./scoring-model.js";
 
 /** Engines of the model and of an observer, and the adapters that they apply. */
 interface Engines {
@@ -19,7 +20,7 @@ interface Engines {
 
 /** See `GPT2.detect`: several texts one after another. */
 export async function detectTexts(
-  model: GPT2,
+  model: ScoringModel,
   { own: { scheduler, adapter }, observer: other }: Engines,
   ids: TextIds,
   texts: readonly TextOrIds[],
@@ -47,12 +48,12 @@ type UsableCalibration = Calibration | Exclude<Uncalibrated, "too short">;
 
 /** The calibration of the options or of the model's folder, if it was made with these models. */
 async function usableCalibration(
-  model: GPT2,
+  model: ScoringModel,
   { calibration: given, observer, adapter, signal }: DetectOptions,
 ): Promise<UsableCalibration> {
   const calibration = given === undefined ? await calibrationOfFolder(model.path) : given;
   if (!calibration) return "no calibration";
-  const matches = async (of: GPT2, expected: Calibration["model"], options: DetectOptions) =>
+  const matches = async (of: ScoringModel, expected: Calibration["model"], options: DetectOptions) =>
     sameModel(await fingerprintOf(of, options), expected);
   if (!(await matches(model, calibration.model, { adapter, signal }))) return "calibration of another model";
   if (!observer || !calibration.observer) return calibration;

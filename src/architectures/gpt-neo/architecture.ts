@@ -1,5 +1,6 @@
 import type { Architecture } from "../architecture.js";
-import { type PreNormActivations, preNormForward } from "../pre-norm/forward.js";
+import type { PreNormActivations } from "../pre-norm/activations.js";
+import { preNormForward } from "../pre-norm/forward.js";
 import { GPT_NEO_ATTENTION } from "./attention.js";
 import { GPT_NEO_PRESETS, type GPTNeoConfig, gptNeoConfig } from "./config.js";
 import { gptNeoTensors } from "./tensors.js";

@@ -1,5 +1,6 @@
 import type { Architecture } from "../architecture.js";
-import { type PreNormActivations, preNormForward } from "../pre-norm/forward.js";
+import type { PreNormActivations } from "../pre-norm/activations.js";
+import { preNormForward } from "../pre-norm/forward.js";
 import { GPT2_ATTENTION } from "./attention.js";
 import { GPT2_PRESETS, type GPT2Config, gpt2Config } from "./config.js";
 import { gpt2Tensors } from "./tensors.js";

@@ -3,7 +3,7 @@ import { dropSite, embeddingBackward, mlpBackward, projectBackward } from "../bl
 import type { ModelConfig } from "../config.js";
 import { layernormBackward } from "../layers.js";
 import { selfAttentionBackward } from "../self-attention.js";
-import type { PreNormActivations } from "./forward.js";
+import type { PreNormActivations } from "./activations.js";
 import { type AttentionLayers, paramTree } from "./params.js";
 
 /** The mirror of `preNormForward`: see {@link Backward}. */

@@ -1,38 +1,12 @@
 import type { Tensor } from "../../program/program.js";
 import type { Adapter } from "../adapted-linear.js";
-import type { Activations, Architecture } from "../architecture.js";
-import {
-  dropoutOf,
-  dropSite,
-  embeddingForward,
-  type Mlp,
-  mlpForward,
-  type Projection,
-  projectForward,
-} from "../blocks.js";
+import type { Architecture } from "../architecture.js";
+import { dropoutOf, dropSite, embeddingForward, mlpForward, projectForward } from "../blocks.js";
 import type { ModelConfig } from "../config.js";
-import { type AttentionOptions, type Dropout, type Layernorm, layernormForward } from "../layers.js";
-import { type SelfAttention, selfAttentionForward } from "../self-attention.js";
+import { layernormForward } from "../layers.js";
+import { selfAttentionForward } from "../self-attention.js";
+import type { BlockActivations, PreNormActivations } from "./activations.js";
 import { type AttentionLayers, type BlockParams, paramTree } from "./params.js";
-
-/** Activations of one block, for N tokens and C channels. */
-export interface BlockActivations {
-  readonly ln1: Layernorm; // [N, C]; its x is the residual stream that came in
-  readonly attention: AttentionOptions;
-  readonly attn: SelfAttention; // [N, C]
-  readonly attnProj: Projection; // [N, C]
-  readonly ln2: Layernorm; // [N, C]
-  readonly mlp: Mlp; // [N, C]
-}
-
-export interface PreNormActivations extends Activations {
-  readonly h: readonly BlockActivations[];
-  readonly lnF: Layernorm; // [N, C]
-  /** The dropout at each site, for the backward pass. */
-  readonly drop: (site: number) => Dropout;
-  /** Recomputes block i from the residual stream at its input. */
-  readonly recompute: (layer: number) => BlockActivations;
-}
 
 /**
  * GPT-2 and GPT-Neo from tokens to hidden states: a decoder with layer norms before each block's attention and MLP, and one
@@ -41,6 +15,10 @@ export interface PreNormActivations extends Activations {
  *     x = wte[token] + wpe[position]
  *     x = x + project(attention(norm(x)));  x = x + mlp(norm(x))      for each block
  *     hidden = norm(x)
+ *
+ * Nothing is computed here: `k` records operations, which a backend runs, and gives what they write its name (`h.0.attn`).
+ * `p` holds the parameters; `io.visible` says which tokens each token sees; `drop` is dropout, in training; `options.cache`
+ * has the keys and values of earlier tokens, in decoding.
  */
 export function preNormForward<C extends ModelConfig>(
   layers: AttentionLayers<C>,
