@@ -135,7 +135,7 @@ export function writingTable({ twins, openings }: Compared): string {
     row("BERT, sampled", texts("bert", "sampled")),
     row("the text itself", [people]),
   ];
-  const table = markdownTable(["% that differ, of a text's", "words", "pairs of words", "runs of four words"], rows);
+  const table = markdownTable(["% that differ, of a text's", "words and marks", "pairs of them", "runs of four"], rows);
   const samples = openings
     .slice(0, 3)
     .map(({ prompt }, i) => [

@@ -77,9 +77,9 @@ async function write(model: BERT, given: readonly Opening[], topK: number): Prom
   return texts.map(({ ids, from }) => tokenizer.decode(ids.slice(from, -1)));
 }
 
-/** Of a text's runs of n words, the share that differ: 1 if none repeats. */
+/** Of a text's runs of n words and marks, the share that differ: 1 if none repeats. */
 export function distinctShare(text: string, n: number): number {
-  const words = text.toLowerCase().match(/[\p{L}\p{N}’']+/gu) ?? [];
+  const words = text.toLowerCase().match(/[\p{L}\p{N}’']+|[^\s\p{L}\p{N}]/gu) ?? [];
   const runs = words.slice(0, Math.max(0, words.length - n + 1)).map((_, i) => words.slice(i, i + n).join(" "));
   return runs.length === 0 ? 1 : new Set(runs).size / runs.length;
 }

@@ -1,6 +1,6 @@
 /** A BERT written and read: Hugging Face folders with every head, sentence-transformers' files, GGUF, TensorFlow's names. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -55,6 +55,28 @@ describe("a BERT written as GGUF", () => {
     assert.deepEqual(await b.embed(short), await a.embed(short));
     assert.deepEqual([b.config.pooler, b.config.maskedTokens], [false, false]);
   });
+
+  for (const [lowercase, strip] of [
+    [false, false],
+    [true, false],
+  ] as const) {
+    it(`says whether texts are lower-cased (${lowercase}) and lose their accents (${strip})`, async () => {
+      const from = join(folder, `cased-${lowercase}`);
+      cpSync(bertFolder("masked"), from, { recursive: true });
+      const tokenizer = json(join(from, "tokenizer.json"));
+      const normalizer = { ...(tokenizer.normalizer as object), lowercase, strip_accents: strip };
+      writeFileSync(join(from, "tokenizer.json"), JSON.stringify({ ...tokenizer, normalizer }));
+      // transformers' settings, which go before.
+      rmSync(join(from, "tokenizer_config.json"));
+      await convertModel(from, `${from}.gguf`);
+      await using a = await BERT.load(from);
+      await using b = await BERT.load(`${from}.gguf`);
+      await using uncased = await BERT.load(bertFolder("masked"));
+      const ids = ({ tokenizer }: BERT): number[] => [...tokenizer!.encode("The Cat, thé cat").ids];
+      assert.deepEqual(ids(b), ids(a));
+      assert.notDeepEqual(ids(b), ids(uncased));
+    });
+  }
 
   it("leaves out the heads, as llama.cpp's converter does", async () => {
     const path = join(folder, "masked.gguf");

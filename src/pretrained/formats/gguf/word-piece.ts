@@ -8,14 +8,16 @@ import { BOS, EOS, MODEL } from "./tokenizer-keys.js";
 
 /**
  * WordPiece in a file's metadata (llama.cpp's src/llama-vocab.cpp, LLAMA_VOCAB_TYPE_WPM): tokens that begin a word have a
- * leading U+2581, those that continue one lack `##`. The file does not describe normalisation: llama.cpp always lower-cases
- * texts and removes accents.
+ * leading U+2581, those that continue one lack `##`. Two keys say whether texts are lower-cased and lose their accents; older
+ * files lack them, and older llama.cpp always does both.
  */
 
 export const WORD_PIECE = "bert";
 const TOKENS = "tokenizer.ggml.tokens";
 const TYPES = "tokenizer.ggml.token_type";
 const PRE = "tokenizer.ggml.pre";
+const LOWERCASE = "tokenizer.ggml.normalizer.lowercase";
+const STRIP_ACCENTS = "tokenizer.ggml.normalizer.strip_accents";
 const BEGIN = "\u2581";
 const PREFIX = "##";
 const NORMAL = 1;
@@ -46,13 +48,15 @@ export function wordPieceFromGguf(metadata: GgufMetadata, file: string): WordPie
     return [use, tokens[id] ?? BERT_TOKENS[use as keyof typeof IDS]];
   });
   const names = Object.fromEntries(named) as Record<keyof typeof BERT_TOKENS, string>;
-  return new WordPieceTokenizer(bertVocabulary(tokens, bertNormalizer(true, true, true), names, `reading ${file}`));
+  const lowercase = metadata.boolean(LOWERCASE) ?? true;
+  const normalizer = bertNormalizer(lowercase, metadata.boolean(STRIP_ACCENTS) ?? lowercase, true);
+  return new WordPieceTokenizer(bertVocabulary(tokens, normalizer, names, `reading ${file}`));
 }
 
 /** Older files do not mark special tokens as special. */
 const isBracketed = (text: string): boolean => /^\[(PAD|UNK|CLS|SEP|MASK|unused\d+)\]$/.test(text);
 
-/** @throws {TokenizerError} the tokenizer keeps upper case or accents, which llama.cpp removes. */
+/** @throws {TokenizerError} the tokenizer is no WordPiece. */
 export function wordPieceToGguf(tokenizer: EncoderTokenizer, vocabSize: number): MetadataEntry[] {
   if (!(tokenizer instanceof WordPieceTokenizer)) {
     const op = "writing GGUF: the tokenizer";
@@ -60,11 +64,6 @@ export function wordPieceToGguf(tokenizer: EncoderTokenizer, vocabSize: number):
   }
   const { vocabulary } = tokenizer;
   const { tokens, added, normalizer, unknown } = vocabulary;
-  if (!normalizer.lowercase || !normalizer.stripAccents) {
-    const got = normalizer.lowercase ? "one that keeps accents" : "one that keeps upper case";
-    const op = "writing GGUF: the tokenizer";
-    throw new TokenizerError({ op, expected: "an uncased one: llama.cpp lower-cases texts", got });
-  }
   const special = new Set(added.filter((token) => token.special).map(({ id }) => id));
   const types = new Int32Array(vocabSize);
   const texts = Array.from({ length: vocabSize }, (_, id) => {
@@ -84,6 +83,8 @@ export function wordPieceToGguf(tokenizer: EncoderTokenizer, vocabSize: number):
     [PRE, "string", "default"],
     [TOKENS, "string[]", texts],
     [TYPES, "i32[]", types],
+    [LOWERCASE, "bool", normalizer.lowercase],
+    [STRIP_ACCENTS, "bool", normalizer.stripAccents],
     [BOS, "u32", idOf(BERT_TOKENS.cls)],
     [EOS, "u32", idOf(BERT_TOKENS.sep)],
     ...ids,
