@@ -18,7 +18,7 @@ export function sentencePairs(folder: string, names = ["sts-dev.tsv.gz", "sts-te
     .map(([, , , , score, a, b]) => ({ score: Number(score), texts: [a!, b!] }));
 }
 
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+export const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
