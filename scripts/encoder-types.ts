@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { BERT } from "../src/bert.js";
-import type { DType } from "../src/dtype/dtype.js";
+import type { WeightType } from "../src/dtype/dtype.js";
 import { markdownTable } from "./markdown-block.js";
 import { correlation, dot, sentencePairs } from "./twins/similarity.js";
 
@@ -29,7 +29,7 @@ const pairs = sentencePairs(evalFolder, ["sts-train.tsv.gz", "sts-dev.tsv.gz", "
 const judgements = pairs.map(({ score }) => score);
 let exact: readonly Float32Array[] | undefined;
 const rows: string[][] = [];
-for (const dtype of values.types.split(",") as DType[]) {
+for (const dtype of values.types.split(",") as WeightType[]) {
   await using model = await BERT.load(name, { dtype, threads: Number(values.threads) });
   const vectors = await model.embed(pairs.flatMap(({ texts }) => texts));
   exact ??= vectors;
