@@ -5,8 +5,8 @@ import { type Bindings, bindingOf, type DeviceArray } from "./backend.js";
 /**
  * The array bound to an external buffer.
  *
- * @param isOwn whether an array is one of the backend that prepares the Program
- * @throws {ShapeError} it is none of this backend's, or too short, or of another dtype.
+ * @param isOwn whether an array belongs to the backend that prepares the Program
+ * @throws {ShapeError} it does not belong to this backend, is too short, or has another dtype.
  */
 export function boundArray<A extends DeviceArray>(
   program: Program,

@@ -3,17 +3,17 @@ import { checkOptionNames } from "../util/nearest.js";
 import { inNode } from "../util/runtime.js";
 import type { Backend } from "./backend.js";
 
-/** What runs the model. `auto`: the native kernels if they load, else those compiled to WebAssembly, else the reference. */
+/** A choice of backend. `auto`: the native kernels if they load, else those compiled to WebAssembly, else the reference. */
 export type BackendChoice = "auto" | "native" | "wasm" | "reference";
 
 export interface BackendOptions {
-  /** By default the environment variable `GPT2_BACKEND`, else `auto`. */
+  /** Default: the environment variable `GPT2_BACKEND`, else `auto`. */
   readonly backend?: BackendChoice | undefined;
-  /** Native and wasm: threads that compute; by default `GPT2_THREADS`, else the processors that the process may use. */
+  /** Native and wasm: number of compute threads; default `GPT2_THREADS`, else the processors that the process may use. */
   readonly threads?: number | undefined;
-  /** Native: instruction set; by default `GPT2_ISA`, else the best there is. */
+  /** Native: instruction set; default `GPT2_ISA`, else the best available. */
   readonly isa?: string | undefined;
-  /** With `auto`: called if a slower backend has to serve, and why. By default a warning, once for each reason. */
+  /** With `auto`: called with the reason if a slower backend has to be used. By default a warning, once for each reason. */
   readonly onFallback?: ((reason: Error, backend: Backend) => void) | undefined;
 }
 
@@ -26,7 +26,7 @@ export interface ChosenBackend {
 const CHOICES: readonly string[] = ["auto", "native", "wasm", "reference"] satisfies BackendChoice[];
 
 /**
- * @throws {BackendError} `native` or `wasm` was requested and is not available, or the instruction set is not there.
+ * @throws {BackendError} `native` or `wasm` was requested and is unavailable, or the processor lacks the instruction set.
  * @throws {UsageError} an unknown backend, or an impossible number of threads.
  */
 export async function chooseBackend(options: BackendOptions = {}): Promise<ChosenBackend> {
@@ -45,7 +45,7 @@ export async function chooseBackend(options: BackendOptions = {}): Promise<Chose
     onFallback(missing, backend);
     return { backend, fallback: missing };
   } catch (error) {
-    // A wrong number of threads, say, is no reason to fall back.
+    // An error such as a wrong number of threads is no reason to fall back.
     if (!(error instanceof BackendError)) throw error;
     const backend = await chooseReference();
     onFallback(error, backend);
@@ -68,7 +68,7 @@ async function missingNative(): Promise<Error | undefined> {
   if (!inNode()) {
     return new BackendError({ op: "native backend", expected: "Node", got: "another JavaScript runtime" });
   }
-  // Imported only now, because it loads koffi, which needs a platform it was built for.
+  // Imported only now, because it loads koffi, which supports certain platforms only.
   return import("#node/backend/native/index.js").then(
     ({ nativeLibrary }) => failure(() => nativeLibrary()),
     (error: Error) => error,

@@ -1,16 +1,16 @@
 import type { Executable } from "./backend.js";
 
-/** The Executables used last, by key; each has temporary memory of its own, so those used longest ago are disposed of. */
+/** The most recently used Executables, by key. Each has its own temporary memory, so the least recently used are disposed of. */
 export class ExecutableCache<K> {
   readonly #capacity: number;
-  /** In the order of their last use. */
+  /** In order of last use. */
   readonly #entries = new Map<K, Executable>();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
-  /** The Executable of this key, prepared if it is not there. Calls must not overlap. */
+  /** The Executable of this key, prepared if need be. Calls must not overlap. */
   async get(key: K, prepare: () => Promise<Executable>): Promise<Executable> {
     const executable = this.#entries.get(key) ?? (await prepare());
     this.#entries.delete(key);

@@ -1,13 +1,13 @@
 import { DisposedError } from "../errors.js";
 
-/** Runs jobs one after the other; one that fails does not stop those behind it. */
+/** Runs jobs one after the other; a failed job does not stop the next. */
 export class RunQueue {
   readonly #owner: string;
   #last: Promise<unknown> = Promise.resolve();
   #pending = 0;
   #closed = false;
 
-  /** @param owner named by the error of a job added after {@link close}: `model` */
+  /** @param owner the name in the error of a job added after {@link close}: `model` */
   constructor(owner: string) {
     this.#owner = owner;
   }
@@ -33,13 +33,13 @@ export class RunQueue {
     return this.#last;
   }
 
-  /** Runs `job` as soon as no run can be under way: at once if nothing is pending, also on a closed queue. */
+  /** Calls `job` as soon as no run can be under way: at once if nothing is pending, also on a closed queue. */
   whenIdle(job: () => void): void {
     if (this.#pending === 0) job();
     else this.#last = this.#last.then(job);
   }
 
-  /** Refuses jobs from now on; resolves when those added before are done. */
+  /** Refuses jobs from now on; resolves when those added before have finished. */
   close(): Promise<unknown> {
     this.#closed = true;
     return this.#last;

@@ -2,9 +2,9 @@ import type { MappedRange } from "../checkpoint/byte-source.js";
 import type { WeightType } from "../dtype/dtype.js";
 import type { DeviceArray } from "./backend.js";
 
-/** Rows [from, to) of a matrix [rows, cols] that are to be brought into another type or layout. */
+/** Rows [from, to) of a matrix [rows, cols] to be converted to another type or layout. */
 export interface WeightConversion {
-  /** All of the matrix; if transposed, [cols, rows]. */
+  /** The whole matrix; if transposed, [cols, rows]. */
   readonly src: Uint8Array | MappedRange;
   readonly srcType: WeightType;
   readonly transposed: boolean;
@@ -12,11 +12,11 @@ export interface WeightConversion {
   readonly cols: number;
   readonly from: number;
   readonly to: number;
-  /** All of the result. Without it the values are only looked at; they must then not be transposed. */
+  /** The whole result. Without it the values are only checked; they must then not be transposed. */
   readonly dst?: DeviceArray;
 }
 
-/** Which of several conversions failed, and why: a NaN or an infinity, or a number that the result's type can't hold. */
+/** The conversion that failed, and the reason: a NaN or an infinity, or a number that the result's type can't hold. */
 export interface ConversionFailure {
   readonly index: number;
   readonly reason: "not finite" | "too large";

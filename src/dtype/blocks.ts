@@ -2,24 +2,24 @@ import { f16ToF32, f32ToF16 } from "./floats.js";
 
 /**
  * The block formats of GGUF that are read and written (ggml's quantize_row_q8_0_ref and quantize_row_q4_0_ref define
- * them): 32 neighbouring values of a row share a scale, so a row's length is a multiple of 32. Naively, for each block:
+ * them): 32 consecutive values of a row share a scale, so a row's length is a multiple of 32. Naively, for each block:
  *
  *     q8_0: scale = max(|x|) / 127;                     byte = round(x / scale)
  *     q4_0: scale = (x furthest from zero) / -8;        level = min(15, floor(x / scale + 8.5))
  *
  * Encoding gives ggml's bytes and decoding its values, bit for bit (test/fixtures/gguf), for all values whose scale f16
- * can hold. Scales are converted to f16 many at a time, which is what makes it fast.
+ * can hold. It is fast because scales are converted to f16 many at a time.
  */
 
-/** Values that share a scale. */
+/** Number of values that share a scale. */
 export const BLOCK = 32;
 
-/** A scale in f16, then 32 signed bytes: value = scale · byte. */
+/** Bytes of a block: a scale in f16, then 32 signed bytes; value = scale · byte. */
 export const Q8_0_BYTES = 34;
-/** A scale in f16, then 16 bytes: value i = scale · (low half of byte i - 8), value 16 + i of the high half. */
+/** Bytes of a block: a scale in f16, then 16 bytes; value i = scale · (low half of byte i - 8), value 16 + i likewise from the high half. */
 export const Q4_0_BYTES = 18;
 
-/** Blocks whose scales are converted together. */
+/** Number of blocks whose scales are converted together. */
 const GROUP = 512;
 const halves = new Uint16Array(GROUP);
 const scales = new Float32Array(GROUP);
@@ -122,7 +122,7 @@ function level4(x: number): number {
 
 /**
  * Rounds activations in place as integer dot products do: each block of 32 to multiples of a 127th of its largest
- * magnitude, ties to even. In single precision whatever `x` is, so that all backends round alike.
+ * magnitude, ties to even. It computes in single precision whatever `x` is, so that all backends round in the same way.
  */
 export function roundActivations(x: Float32Array | Float64Array): void {
   for (let i = 0; i < x.length; i += BLOCK) {

@@ -2,9 +2,9 @@ import { ShapeError, UsageError } from "../errors.js";
 import { BLOCK, decodeQ4_0, decodeQ8_0, encodeQ4_0, encodeQ8_0, Q4_0_BYTES, Q8_0_BYTES } from "./blocks.js";
 import { decodeFloats, encodeFloats } from "./floats.js";
 
-/** Layout of a storage dtype: single values, or blocks of neighbours that share a scale. */
+/** Layout of a storage dtype: single values, or blocks of consecutive values that share a scale. */
 interface DTypeInfo {
-  /** Values in a block; a row's length is a multiple. */
+  /** Values in a block; the length of a row is a multiple of it. */
   readonly block: number;
   /** Bytes of a block. */
   readonly bytes: number;
@@ -12,7 +12,7 @@ interface DTypeInfo {
   readonly integer?: true;
 }
 
-/** Storage dtypes of a backend's memory. Kernels know a dtype by its position here. */
+/** Storage dtypes of a backend's memory. Kernels identify a dtype by its position here. */
 export const DTYPES = {
   f32: { block: 1, bytes: 4 },
   i32: { block: 1, bytes: 4 },
@@ -53,21 +53,21 @@ export function byteLength(dtype: DType, length: number): number {
   throw new ShapeError({ op: `an array of ${dtype}`, expected: `a multiple of ${block} values`, got: String(length) });
 }
 
-/** Decodes `bytes` to float32; `dst` has room for their values and no more. */
+/** Decodes `bytes` to float32; `dst` has exactly the length of their values. */
 export function decodeValues(dtype: WeightType, bytes: Uint8Array, dst: Float32Array): void {
   if (dtype === "q8_0") decodeQ8_0(bytes, dst);
   else if (dtype === "q4_0") decodeQ4_0(bytes, dst);
   else decodeFloats(dtype, bytes, dst);
 }
 
-/** Encodes `src`, whole blocks, into `dst`, which is aligned to 4 bytes. */
+/** Encodes `src`, which is whole blocks, into `dst`, which is aligned to 4 bytes. */
 export function encodeValues(dtype: WeightType, src: Float32Array, dst: Uint8Array): void {
   if (dtype === "q8_0") encodeQ8_0(src, dst);
   else if (dtype === "q4_0") encodeQ4_0(src, dst);
   else encodeFloats(dtype, src, dst);
 }
 
-/** View of host memory as {@link DeviceArray.host} gives it; `byteOffset` is aligned to 4 unless the dtype is packed. */
+/** A view of host memory, as in {@link DeviceArray.host}; `byteOffset` is aligned to 4 unless the dtype is packed. */
 export function viewOf(
   dtype: DType,
   memory: ArrayBufferLike,
@@ -79,10 +79,10 @@ export function viewOf(
   return new Uint8Array(memory, byteOffset, byteLength(dtype, length));
 }
 
-/** Index of element `index` in {@link viewOf}'s array, which counts bytes if the dtype is packed. */
+/** The index of element `index` in {@link viewOf}'s array, which counts bytes if the dtype is packed. */
 export const hostIndex = (dtype: DType, index: number): number => (isPacked(dtype) ? byteLength(dtype, index) : index);
 
-/** Number of elements in `items` items of {@link viewOf}'s array. */
+/** The number of elements in `items` items of {@link viewOf}'s array. */
 export function elementsIn(dtype: DType, items: number): number {
   const { block, bytes } = DTYPES[dtype];
   return isPacked(dtype) ? (items / bytes) * block : items;

@@ -1,7 +1,7 @@
 /**
  * Floating-point formats of model files, converted to and from float32 a whole array at a time, rounding to nearest,
- * ties to even. Conversions work on the bits, so NaN payloads and signed zeros survive. Files are little-endian, and so
- * is every machine that JavaScript engines run on.
+ * ties to even. Conversions work on the bits, so NaN payloads and signed zeros survive. Files are little-endian, like
+ * every machine on which JavaScript engines run.
  */
 
 /** Storage dtypes of single values. */
@@ -51,15 +51,15 @@ export function f32ToBf16(src: Float32Array, dst: Uint16Array): void {
   const bits = bitsOf(src);
   for (let i = 0; i < src.length; i++) {
     const u = bits[i]!;
-    // A NaN whose payload lies in the lower half alone must not become infinite: set the quiet bit.
+    // A NaN whose payload is only in the lower half must not become infinite: set the quiet bit.
     if ((u & 0x7fffffff) > 0x7f800000) dst[i] = (u >>> 16) | 0x40;
     else dst[i] = (u + 0x7fff + ((u >>> 16) & 1)) >>> 16;
   }
 }
 
 /**
- * The first `length` numbers rounded as factors of a product in bf16 are: to bf16, and to zero below f32's smallest normal
- * number, as processors' instructions for such products do.
+ * The first `length` numbers, rounded like factors of a product in bf16: to bf16, and to zero below f32's smallest normal
+ * number, as by the processors' instructions for such products.
  */
 export function roundToBf16(x: ArrayLike<number>, length = x.length): Float32Array {
   const single = new Float32Array(length);
@@ -72,7 +72,7 @@ export function roundToBf16(x: ArrayLike<number>, length = x.length): Float32Arr
 
 let f16Table: Uint32Array | undefined;
 
-/** Looks values up in a table of all 65,536 (256 KiB), built on first use. */
+/** Converts by a table of all 65,536 values (256 KiB), built on first use. */
 export function f16ToF32(src: Uint16Array, dst: Float32Array): void {
   f16Table ??= Uint32Array.from({ length: 65536 }, (_, h) => f16BitsToF32Bits(h));
   const table = f16Table;
@@ -88,12 +88,12 @@ function f16BitsToF32Bits(half: number): number {
   if (exponent === 31) return (sign | 0x7f800000 | (fraction << 13)) >>> 0;
   if (exponent !== 0) return (sign | ((exponent + 112) << 23) | (fraction << 13)) >>> 0;
   if (fraction === 0) return sign >>> 0;
-  // Subnormal, fraction · 2^-24: shift the leading one up into the hidden bit.
+  // A subnormal, fraction · 2^-24: shift its leading one up into the hidden bit.
   const shift = Math.clz32(fraction) - 21;
   return (sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13)) >>> 0;
 }
 
-/** Bits of 2^-14, the smallest normal half; of 65536, the least value that is infinite as a half; of infinity; of 1/2. */
+/** Bits of 2^-14, the smallest normal half; of 65536, the smallest value that overflows a half; of infinity; of 1/2. */
 const F16_MIN_NORMAL = 0x38800000;
 const F16_TOO_LARGE = 0x47800000;
 const F32_INFINITY = 0x7f800000;
@@ -110,7 +110,7 @@ export function f32ToF16(src: Float32Array, dst: Uint16Array): void {
     if (magnitude > F32_INFINITY) half = 0x7e00 | ((magnitude >>> 13) & 0x1ff);
     else if (magnitude >= F16_TOO_LARGE) half = 0x7c00;
     else if (magnitude >= F16_MIN_NORMAL) {
-      // Re-bias the exponent by 127 - 15 and round off 13 fraction bits; a carry goes into the exponent, as it should.
+      // Re-bias the exponent by 127 - 15 and round off 13 fraction bits; a carry correctly goes into the exponent.
       half = (magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
     } else {
       // The last place of a float32 just above 1/2 is 2^-24, as in a subnormal half: one addition rounds.

@@ -1,12 +1,12 @@
 import { f16ToF32 } from "./floats.js";
 
 /**
- * Block formats of GGUF that are read and never written. All products are exact in double precision, so storing a value
+ * Block formats of GGUF that are read but never written. All products are exact in double precision, so storing a value
  * rounds once, as in ggml.
  */
 
 /**
- * Blocks of 32 neighbouring values that share an f16 scale and, in the `_1` types, an f16 offset (ggml's
+ * Blocks of 32 consecutive values that share an f16 scale and, in the `_1` types, an f16 offset (ggml's
  * dequantize_row_q4_1, _q5_0 and _q5_1 define them).
  */
 export const OFFSET_BLOCKS = {
@@ -41,7 +41,7 @@ export function decodeOffsetBlocks(dtype: OffsetBlock, bytes: Uint8Array, dst: F
 }
 
 /**
- * ggml's k-quants (dequantize_row_q2_K … q6_K define them): 256 neighbouring values share one or two f16 factors, and
+ * ggml's k-quants (dequantize_row_q2_K … q6_K define them): 256 consecutive values share one or two f16 factors, and
  * each 16 or 32 of them a small integer scale (and offset) that the factors multiply.
  */
 export const K_QUANTS = {

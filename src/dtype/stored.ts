@@ -9,11 +9,11 @@ import {
   type OffsetBlock,
 } from "./read-only-blocks.js";
 
-/** Storage dtypes of model files: those of memory, double precision, and blocks that are read and never written. */
+/** Storage dtypes of model files: those of memory, double precision, and blocks that are read but never written. */
 export type StoredDtype = WeightType | "f64" | OffsetBlock | KQuant;
 
 interface StoredInfo {
-  /** Values in a block; a row's length is a multiple. */
+  /** Values in a block; the length of a row is a multiple of it. */
   readonly block: number;
   /** Bytes of a block. */
   readonly bytes: number;
@@ -30,7 +30,7 @@ export const STORED_DTYPES: Readonly<Record<StoredDtype, StoredInfo>> = {
 
 export const isStoredDtype = (name: string): name is StoredDtype => Object.hasOwn(STORED_DTYPES, name);
 
-/** Whether a backend can use the dtype as it is. */
+/** Whether a backend can use the dtype without conversion. */
 export const isWeightType = (dtype: StoredDtype): dtype is WeightType => Object.hasOwn(WEIGHTS, dtype);
 
 const isOffsetBlock = (dtype: StoredDtype): dtype is OffsetBlock => Object.hasOwn(OFFSET_BLOCKS, dtype);
@@ -41,7 +41,7 @@ export function storedBytes(dtype: StoredDtype, count: number): number {
   return (count / block) * bytes;
 }
 
-/** Decodes whole blocks at any address; `dst` has room for their values and no more. */
+/** Decodes whole blocks at any address; `dst` has exactly the length of their values. */
 export function decodeStored(dtype: StoredDtype, bytes: Uint8Array, dst: Float32Array): void {
   if (dtype === "f64") decodeFloats(dtype, bytes, dst);
   else if (isWeightType(dtype)) decodeValues(dtype, bytes, dst);
@@ -49,19 +49,19 @@ export function decodeStored(dtype: StoredDtype, bytes: Uint8Array, dst: Float32
   else decodeKQuant(dtype, bytes, dst);
 }
 
-/** Position in a block of the byte with the exponent of its only scale, and the bits that are all set in infinity's. */
+/** Position in a block of the byte with the exponent of its only scale, and the bits of it that are all set in infinity. */
 const EXPONENTS: Partial<Record<StoredDtype, readonly [at: number, mask: number]>> = {
   f16: [1, 0x7c],
   q8_0: [1, 0x7c],
   q4_0: [1, 0x7c],
 };
 
-/** Values decoded at a time in search of one that is not finite. */
+/** Number of values decoded at a time in the search for one that is not finite. */
 const CHUNK = 2 ** 14;
 
 /**
  * Index of the first value that is NaN or infinite, or -1. Naively all values are decoded and checked; in formats whose
- * blocks have one scale, the scale is checked alone.
+ * blocks have one scale, only the scale is checked.
  */
 export function firstNonFiniteStored(dtype: StoredDtype, bytes: Uint8Array): number {
   const { block, bytes: width } = STORED_DTYPES[dtype];

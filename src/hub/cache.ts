@@ -8,7 +8,7 @@ import { rename } from "../util/rename.js";
  *
  *     models--owner--name/
  *       blobs/<etag>                   contents
- *       refs/<revision>                the commit it resolved to last
+ *       refs/<revision>                the commit to which it last resolved
  *       snapshots/<commit>/<file>      a relative symbolic link to a blob
  *     .locks/models--owner--name/<etag>.lock
  */
@@ -26,7 +26,7 @@ export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
-/** The commit that a revision resolved to last. */
+/** The commit to which a revision last resolved. */
 export async function readRef({ folder }: CachedRepository, revision: string): Promise<string | undefined> {
   if (isCommit(revision)) return revision;
   const text = await readFile(join(folder, "refs", revision), "utf8").catch(() => "");
@@ -47,27 +47,27 @@ export function snapshotFolder({ folder }: CachedRepository, commit: string): st
   return join(folder, "snapshots", commit);
 }
 
-/** Files of a snapshot whose contents are in the cache, by path in the repository. */
+/** The files of a snapshot whose contents are in the cache, by path in the repository. */
 export async function snapshotFiles(snapshot: string): Promise<string[]> {
   const names = await readdir(snapshot, { recursive: true }).catch(() => []);
   const there = await Promise.all(names.map(async (name) => ((await isFile(join(snapshot, name))) ? name : undefined)));
   return there.flatMap((name) => (name === undefined ? [] : [name.split(sep).join("/")]));
 }
 
-/** Symbolic links are followed: a broken one is no file. */
+/** Whether there is a regular file, also at the end of a symbolic link; false for a broken link. */
 export async function isFile(path: string): Promise<boolean> {
   return (await fileSize(path)) !== undefined;
 }
 
-/** In bytes; undefined if there is no such file. */
+/** A file's size in bytes; undefined if there is no such file. */
 export async function fileSize(path: string): Promise<number | undefined> {
   const stats = await stat(path).catch(() => undefined);
   return stats?.isFile() ? stats.size : undefined;
 }
 
 /**
- * Links a file of a snapshot to its blob. Where there are no symbolic links (Windows without the right to make
- * them), the file itself stands there, as huggingface_hub does it.
+ * Links a file of a snapshot to its blob. Where symbolic links cannot be made (Windows without that right), the file
+ * itself takes the link's place, as in huggingface_hub.
  */
 export async function linkToBlob(pointer: string, blob: string): Promise<void> {
   await mkdir(dirname(pointer), { recursive: true });

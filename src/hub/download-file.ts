@@ -12,9 +12,9 @@ import type { HubSettings } from "./settings.js";
 
 /** A file on a server, as its headers describe it. */
 export interface RemoteFile {
-  /** `model.safetensors of openai-community/gpt2`, for messages. */
+  /** The file in messages: `model.safetensors of openai-community/gpt2`. */
   readonly what: string;
-  /** For progress: the file's name. */
+  /** The file's name, for progress. */
   readonly name: string;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
@@ -36,12 +36,12 @@ const TRIES = 5;
 const PROGRESS = 2 ** 16;
 
 /**
- * Downloads a file to `target`, which is there whole and verified or not at all. An earlier attempt is resumed.
+ * Downloads a file to `target`, which afterwards is complete and verified, or absent. An earlier attempt is resumed.
  *
- * @param target.stem names what arrives until it is whole, and must be another for another content.
+ * @param target.stem names the partial file; must differ for different content.
  * @param target.exclusive whether no other process can be fetching the same file.
- * @throws {DownloadError} all reasons but `offline`. What arrived is kept for the next attempt, except after `checksum`,
- *   `unexpected` and `disk-full`.
+ * @throws {DownloadError} with any reason except `offline`. Received bytes are kept for the next attempt, except after
+ *   `checksum`, `unexpected` and `disk-full`.
  */
 export async function downloadFile(
   remote: RemoteFile,
@@ -57,7 +57,7 @@ export async function downloadFile(
     context.onEvent({ type: "file", file: remote.name, size: remote.size, resumedFrom: partial.size });
     await fetchAll(remote, partial, context);
     if (!(await isRight(remote, partial))) {
-      // The resumed part may have been wrong, or written in another order by another program.
+      // The resumed part may have been wrong, or another program may have written it in another order.
       if (!resumed) throw wrongChecksum(remote);
       await partial.restart();
       await fetchAll(remote, partial, context);
@@ -79,7 +79,7 @@ async function fetchAll(remote: RemoteFile, partial: PartialFile, context: Downl
     try {
       await fetchRest(remote, partial, context);
     } catch (error) {
-      // Bytes that had arrived before are no progress: a server without ranges could repeat them forever.
+      // Bytes from an earlier attempt are not progress: a server without ranges could repeat them forever.
       if (partial.size >= most + PROGRESS) progressed();
       most = Math.max(most, partial.size);
       throw error;
@@ -96,7 +96,7 @@ async function fetchAll(remote: RemoteFile, partial: PartialFile, context: Downl
   });
 }
 
-/** One request for all that is missing. */
+/** Requests all that is missing, once. */
 async function fetchRest(remote: RemoteFile, partial: PartialFile, context: DownloadContext): Promise<void> {
   if (partial.size === remote.size) return;
   if (!canResume(remote) && partial.size > 0) await partial.restart();
@@ -108,9 +108,9 @@ async function fetchRest(remote: RemoteFile, partial: PartialFile, context: Down
   });
   try {
     if (response.status === 416) {
-      // Less is there than we have, or the rest is gone: what we have is not a part of it.
+      // The content has become shorter or changed: what we have is not part of it.
       await partial.restart();
-      throw fault(remote, "interrupted", "a range of the file", "a refusal of the range (416)");
+      throw fault(remote, "interrupted", "a range of the file", "status 416 (range not satisfiable)");
     }
     if (response.status !== 200 && response.status !== 206) {
       throw await responseError(response, { what: remote.what, withToken: "Authorization" in remote.headers });
@@ -133,16 +133,16 @@ function rangeHeaders({ validator }: RemoteFile, from: number): Record<string, s
   return { Range: `bytes=${from}-`, ...(validator !== undefined && { "If-Range": validator }) };
 }
 
-/** @throws {DownloadError} `unexpected`: a page instead of the file, or a file of another size or range. */
+/** @throws {DownloadError} `unexpected`: a page instead of the file, or a file of a different size or range. */
 function checkIsFile(remote: RemoteFile, { status, headers, url }: HttpResponse, from: number): void {
   const type = headers["content-type"] ?? "";
   if (/^text\/html\b/i.test(type) && !/\.html?$/.test(remote.name)) {
-    const hint = "A login page, a proxy's message, or the address of a page about the file? Open it in a browser";
+    const hint = "It may be a login page, a proxy's message, or a page about the file. Open the address in a browser";
     throw fault(remote, "unexpected", "the file", `an HTML page, from ${url.origin}`, hint);
   }
   const encoding = headers["content-encoding"] ?? "identity";
   if (encoding !== "identity")
-    throw fault(remote, "unexpected", "the file as it is", `it compressed (${encoding.slice(0, 40)})`);
+    throw fault(remote, "unexpected", "an uncompressed transfer", `content-encoding ${encoding.slice(0, 40)}`);
   const range = headers["content-range"] ?? "none";
   if (status === 206 && !range.startsWith(`bytes ${from}-`)) {
     throw fault(remote, "unexpected", `the file's bytes from ${from} on`, `the range ${range.slice(0, 60)}`);
@@ -177,7 +177,7 @@ async function receive(
 
 function brokenOff(remote: RemoteFile, size: number, cause?: unknown): DownloadError {
   const total = remote.size === undefined ? "" : ` of ${formatBytes(remote.size)}`;
-  const hint = "What arrived is kept; the same command goes on from there";
+  const hint = "The received part is kept; run the same command to resume";
   const got = `a connection that broke off after ${formatBytes(size)}${total}`;
   return fault(remote, "interrupted", "the whole file", got, hint, cause);
 }
@@ -189,8 +189,8 @@ async function isRight({ checksum }: RemoteFile, partial: PartialFile): Promise<
 function wrongChecksum(remote: RemoteFile): DownloadError {
   const { kind, hex } = remote.checksum!;
   const expected = `content with the ${kind === "sha256" ? "SHA-256" : "git SHA-1"} ${hex.slice(0, 16)}…`;
-  const hint = "It was damaged on the way, and what arrived has been removed. Try again";
-  return fault(remote, "checksum", expected, "other content", hint);
+  const hint = "It was damaged in transit, and has been removed. Try again";
+  return fault(remote, "checksum", expected, "different content", hint);
 }
 
 /** @throws {DownloadError} `disk-full`, before anything is fetched. */
@@ -218,17 +218,17 @@ function fault(
 
 const FILE_SYSTEM: Readonly<Record<string, readonly [got: string, reason: DownloadErrorDetails["reason"]]>> = {
   ENOSPC: ["a full disk", "disk-full"],
-  EDQUOT: ["a used-up disk quota", "disk-full"],
+  EDQUOT: ["an exhausted disk quota", "disk-full"],
   EFBIG: ["a file larger than is allowed here (ulimit -f)", "disk-full"],
   EACCES: ["no permission to write there", "not-writable"],
   EPERM: ["no permission to write there", "not-writable"],
   EROFS: ["a read-only file system", "not-writable"],
-  ENOENT: ["that another program has moved it away", "interrupted"],
+  ENOENT: ["a file that another program has moved away", "interrupted"],
   ENOTDIR: ["a path that runs through a file", "not-writable"],
 };
 
 /**
- * Turns what the file system refuses into a DownloadError.
+ * Turns a file system error into a DownloadError.
  *
  * @param what is being written, for the message.
  */
@@ -238,7 +238,7 @@ export async function fileSystem<T>(what: string, run: () => Promise<T>): Promis
   } catch (cause) {
     const [got, reason] = FILE_SYSTEM[(cause as NodeJS.ErrnoException).code ?? ""] ?? [];
     if (got === undefined || reason === undefined) throw cause;
-    const hint = "HF_HOME says where models are kept";
+    const hint = "Set HF_HOME to the folder in which models are to be kept";
     throw new DownloadError({ op: `writing ${what}`, expected: "to write it", got, hint, reason, cause });
   }
 }

@@ -1,4 +1,4 @@
-/** Events while a model is fetched. */
+/** Progress of a download. */
 export type DownloadEvent =
   /** The download of a file starts, or resumes after `resumedFrom` bytes. */
   | {
@@ -12,7 +12,7 @@ export type DownloadEvent =
   | { readonly type: "bytes"; readonly file: string; readonly received: number }
   /** The file is complete and verified. */
   | { readonly type: "done"; readonly file: string; readonly size: number }
-  /** A failure is retried in so many seconds, or another program has to finish first (no seconds). */
+  /** A failure is retried after `seconds`, or another program has to finish first (no `seconds`). */
   | { readonly type: "wait"; readonly file: string; readonly seconds?: number; readonly message: string }
-  /** A notice for the user: the hub cannot be reached, and an earlier copy is used. */
+  /** A notice for the user: the hub is unreachable, and an earlier copy is used. */
   | { readonly type: "notice"; readonly message: string };

@@ -3,23 +3,23 @@ import { DownloadError, type DownloadFailure, OutOfMemoryError } from "../errors
 export interface FetchBytesOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the bytes that have arrived, and the total if the server says it. */
+  /** Called with the bytes received, and the total if the server reports it. */
   readonly onProgress?: ((received: number, total: number | undefined) => void) | undefined;
 }
 
 /**
- * Fetches a file into memory, for browsers, whose cache may keep it. Interrupted transfers are not resumed.
+ * Fetches a file into memory, for browsers, which may cache it. Interrupted transfers are not resumed.
  *
  * @returns undefined if there is none (404).
- * @throws {DownloadError} the server refuses, cannot be reached, breaks off, or answers with a page.
- * @throws {OutOfMemoryError} a file larger than an array can be here.
+ * @throws {DownloadError} the server refuses, is unreachable, breaks the connection, or responds with a page.
+ * @throws {OutOfMemoryError} the file is larger than an array can be here.
  */
 export async function fetchBytes(url: URL, options: FetchBytesOptions = {}): Promise<Uint8Array | undefined> {
   const { headers = {}, signal, onProgress } = options;
   const response = await fetch(url, { headers, ...(signal && { signal }) }).catch((cause: unknown) => {
     signal?.throwIfAborted();
-    const hint = "Is there a network, and may this page ask that server (CORS)?";
-    throw failure(url, "unreachable", "no answer", { hint, cause });
+    const hint = "Check the network, and whether that server allows requests from this page (CORS)";
+    throw failure(url, "unreachable", "no response", { hint, cause });
   });
   if (response.status === 404) {
     await response.body?.cancel();
@@ -40,7 +40,7 @@ async function readBody(
   onProgress: FetchBytesOptions["onProgress"],
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  // Of a compressed answer it is the length of something else.
+  // The length of a compressed response is not the file's.
   const encoded = response.headers.has("content-encoding");
   const length = encoded ? null : response.headers.get("content-length");
   const total = length === null ? undefined : Number(length);
@@ -68,7 +68,7 @@ async function readBody(
   return received === bytes.length ? bytes : bytes.slice(0, received);
 }
 
-/** Safari's streams are not iterable. */
+/** A response's pieces. (Safari's streams are not iterable.) */
 async function* piecesOf({ body }: Response): AsyncGenerator<Uint8Array, void, void> {
   const reader = body?.getReader();
   for (let next = await reader?.read(); next?.value !== undefined; next = await reader?.read()) yield next.value;
@@ -78,8 +78,8 @@ function allocate(url: URL, length: number): Uint8Array {
   try {
     return new Uint8Array(length);
   } catch (cause) {
-    const expected = "a file that memory here can hold in one piece";
-    const hint = "A smaller type needs less: gpt2 quantize writes q8_0 and q4_0";
+    const expected = "a file that fits into one array";
+    const hint = "Use a smaller storage dtype: gpt2 quantize writes q8_0 and q4_0";
     throw new OutOfMemoryError({ op: `fetching ${nameOf(url)}`, expected, got: `${length} bytes`, hint, cause });
   }
 }
@@ -91,7 +91,7 @@ function reasonOf(status: number): DownloadFailure {
   return status >= 500 ? "server" : "unexpected";
 }
 
-/** Without the query, which may hold a signature. */
+/** An error that names the address without its query, which may hold a signature. */
 const nameOf = (url: URL): string => `${url.origin}${url.pathname}`;
 
 function failure(

@@ -19,11 +19,11 @@ import type { FileSelection, ModelLayout } from "./model-layout.js";
 import type { HubName } from "./model-name.js";
 import { type RepositoryState, repositoryFile, repositoryState } from "./repository.js";
 
-/** A model that is on this machine now. */
+/** A model that is now on this machine. */
 export interface FetchedModel {
   /** The folder or file to open. */
   readonly path: string;
-  /** The commit, of the hub's models. */
+  /** The commit, for models on the hub. */
   readonly commit?: string | undefined;
   readonly files: readonly FetchedFile[];
 }
@@ -37,19 +37,19 @@ export interface FetchedFile {
 }
 
 export interface FetchContext extends DownloadContext {
-  /** Says which files make up a model. */
+  /** Selects the files that make up a model. */
   readonly layout: ModelLayout;
-  /** Called with config.json's path before weights are fetched; throws to refuse the model. */
+  /** Called with the path of config.json before weights are fetched; throws to refuse the model. */
   readonly checkConfig?: ((path: string) => void | Promise<void>) | undefined;
 }
 
-/** Failures after which an earlier copy is used. */
+/** Failures after which a cached copy is used. */
 export const CACHE_WILL_DO: readonly DownloadError["reason"][] = ["unreachable", "server", "rate-limited"];
 
 /**
- * A model of the hub, from the cache where it is there in the version that the hub has, else fetched.
+ * Makes a model on the hub available: from the cache if it has the hub's current version, else by a download.
  *
- * @throws {DownloadError} see its reasons.
+ * @throws {DownloadError} with any of its reasons.
  */
 export async function fetchModel(name: HubName, context: FetchContext): Promise<FetchedModel> {
   const cached = await cachedModel(name, context);
@@ -57,14 +57,14 @@ export async function fetchModel(name: HubName, context: FetchContext): Promise<
     if (cached) return cached;
     throw notCached(name, context.settings.cacheDir);
   }
-  // A commit never changes. (Without a tokenizer the copy may be Python's, which fetches that apart.)
+  // A commit never changes. (A copy without a tokenizer may be Python's, which fetches the tokenizer separately.)
   const hasTokenizer = cached?.files.some(({ name }) => /(^|\/)(tokenizer|vocab)\.json$/.test(name));
   if (cached && hasTokenizer && isCommit(name.revision)) return cached;
   const state = await askOrUse(name, cached, context);
   return state === undefined ? cached! : fetchState(name, state, context);
 }
 
-/** The hub's answer; undefined if there is none and the cached copy is used. */
+/** The hub's response; undefined if there is none and the cached copy is used. */
 async function askOrUse(
   name: HubName,
   cached: FetchedModel | undefined,
@@ -75,7 +75,7 @@ async function askOrUse(
   } catch (error) {
     if (!cached || !(error instanceof DownloadError) || !CACHE_WILL_DO.includes(error.reason)) throw error;
     const got = error.details.got ?? error.message;
-    const message = `${name.id}: using what was fetched earlier, because of ${got} from ${context.settings.endpoint}`;
+    const message = `${name.id}: using the cached copy, because of ${got} from ${context.settings.endpoint}`;
     context.onEvent({ type: "notice", message });
     return undefined;
   }
@@ -103,7 +103,7 @@ async function fetchState(name: HubName, state: RepositoryState, context: FetchC
   }
   for (const file of needed.small) files.push(await fetch(file));
   for (const file of await weightFiles(layout, name, needed, path)) files.push(await fetch(file));
-  // Last, so that the revision never refers to half a model.
+  // Last, so that the revision never refers to an incomplete model.
   await fileSystem(path, () => writeRef(repository, name.revision, commit));
   return { path: join(path, needed.open), commit, files };
 }
@@ -125,7 +125,7 @@ async function weightFiles(
   return shards;
 }
 
-/** Fetches one file into the cache. Of several programs that need it, one fetches it and the others wait. */
+/** Fetches one file into the cache. If several programs need it, one fetches it and the others wait. */
 async function fetchFile(
   name: HubName,
   repository: CachedRepository,
@@ -160,7 +160,7 @@ async function cachedModel(name: HubName, { layout, settings }: FetchContext): P
   return undefined;
 }
 
-/** A snapshot, if it has all that a model needs. */
+/** A snapshot, if it has all the files that a model needs. */
 async function modelInSnapshot(
   layout: ModelLayout,
   repository: CachedRepository,
@@ -186,7 +186,7 @@ async function modelInSnapshot(
 function noModel({ id, file, revision }: HubName, got: string): DownloadError {
   const op = `fetching ${id}${revision === "main" ? "" : `@${revision}`}`;
   const expected = file === undefined ? "a model's files" : `the file ${file}`;
-  const hint = got.startsWith("several") ? `Say which: ${id}/FILE.gguf` : "Is it the repository of a GPT-2?";
+  const hint = got.startsWith("several") ? `Name one of them: ${id}/FILE.gguf` : "Is it the repository of a GPT-2?";
   return new DownloadError({ op, expected, got, hint, reason: "not-found" });
 }
 
@@ -195,7 +195,7 @@ function notCached({ id, revision }: HubName, cacheDir: string): DownloadError {
   return new DownloadError({
     op: `loading ${id}${revision === "main" ? "" : `@${revision}`} without a network`,
     expected: "the whole model in the cache",
-    got: `not all of it in ${folder}`,
+    got: `an incomplete copy in ${folder}`,
     hint: "Fetch it first: gpt2 pull, without --offline and HF_HUB_OFFLINE",
     reason: "offline",
   });

@@ -12,11 +12,11 @@ import { responseError } from "./response-error.js";
 import { urlCacheDir } from "./settings.js";
 
 /**
- * A model at any address: one file, and what belongs to it from beside it (config.json and the tokenizer for
- * .safetensors, the shards for an index). Kept in a folder of its own for each folder of the server; an ETag or date
- * tells whether the server has another version by now.
+ * Fetches a model from any address: one file, and the files beside it that belong to it (config.json and the tokenizer for
+ * .safetensors, the shards for an index). Each folder of a server has its own folder in the cache; an ETag or date
+ * tells whether the server has a newer version.
  *
- * @throws {DownloadError} see its reasons.
+ * @throws {DownloadError} with any of its reasons.
  */
 export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCacheDir()): Promise<FetchedModel> {
   const name = fileNameOf(url);
@@ -41,7 +41,7 @@ export async function fetchUrl(url: URL, context: FetchContext, cacheDir = urlCa
   return { path: main!.path, files };
 }
 
-/** Without an answer from the server, an earlier copy is used, of the files that belong to it too. */
+/** If the server does not respond, an earlier copy is used, and of the files that belong to it too. */
 async function offlineIfMust(url: URL, path: string, context: FetchContext): Promise<FetchContext> {
   if (context.settings.offline || (await fileSize(path)) === undefined) return context;
   try {
@@ -49,7 +49,7 @@ async function offlineIfMust(url: URL, path: string, context: FetchContext): Pro
     return context;
   } catch (error) {
     if (!(error instanceof DownloadError && CACHE_WILL_DO.includes(error.reason))) throw error;
-    const message = `${withoutQuery(url)}: using what was fetched earlier, because of ${error.details.got}`;
+    const message = `${withoutQuery(url)}: using the cached copy, because of ${error.details.got}`;
     context.onEvent({ type: "notice", message });
     return { ...context, settings: { ...context.settings, offline: true } };
   }
@@ -61,15 +61,19 @@ async function shardNames(index: FetchedFile, url: URL, { layout }: FetchContext
   throw failure(url, "an index of shards", "another JSON file");
 }
 
-/** @throws {DownloadError} the address is not that of a file. */
+/** @throws {DownloadError} the address does not end in a file name. */
 function fileNameOf(url: URL): string {
   const encoded = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
   const name = decoded(encoded) ?? encoded;
   if (/^[\w-][\w.+ -]{0,199}$/.test(name)) return name;
-  throw failure(url, "the address of a file (.gguf, .safetensors, .bin)", `one that ends in ${JSON.stringify(name)}`);
+  throw failure(
+    url,
+    "the address of a file (.gguf, .safetensors, .bin)",
+    `an address that ends in ${JSON.stringify(name)}`,
+  );
 }
 
-/** Undefined where percent signs stand for no text. */
+/** The decoded text; undefined if its percent signs are malformed. */
 function decoded(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
@@ -82,7 +86,7 @@ function failure(url: URL, expected: string, got: string): DownloadError {
   return new DownloadError({ op: `fetching ${withoutQuery(url)}`, expected, got, reason: "unexpected" });
 }
 
-/** A query may hold a signature, which must not get into messages. */
+/** The address without its query, which may hold a signature that must not appear in messages. */
 function withoutQuery(url: URL): string {
   return `${url.origin}${url.pathname}`;
 }
@@ -104,7 +108,7 @@ interface Wanted {
 /** A missing file is a 404, a 403 from object stores, and a page from some servers. */
 const MISSING: readonly DownloadError["reason"][] = ["not-found", "forbidden", "unexpected"];
 
-/** @returns undefined if it is not there and not needed. */
+/** @returns undefined if it is absent and optional. */
 async function fetchOne(
   { name, url, needed, folder }: Wanted,
   context: FetchContext,
@@ -141,14 +145,14 @@ async function fetchOne(
 function offline(url: URL, folder: string): DownloadError {
   return new DownloadError({
     op: `loading ${withoutQuery(url)} without a network`,
-    expected: "a copy from before",
+    expected: "an earlier copy",
     got: `none in ${folder}`,
     hint: "Fetch it first: gpt2 pull, without --offline and HF_HUB_OFFLINE",
     reason: "offline",
   });
 }
 
-/** By HEAD. Of a server that refuses HEAD nothing is known before the GET. */
+/** Asks for the version by HEAD. If a server refuses HEAD, nothing is known before the GET. */
 async function askVersion(url: URL, context: FetchContext): Promise<Version> {
   const { settings, signal } = context;
   const headers = authorization(url, context);
@@ -177,12 +181,12 @@ function sameVersion(now: Version, then: Version | undefined, size: number): boo
 }
 
 function remoteFile(name: string, url: URL, { etag, size }: Version, context: FetchContext): RemoteFile {
-  // A weak ETag may stay the same for other bytes.
+  // A weak ETag may stay the same although the bytes differ.
   const validator = etag?.startsWith('"') ? etag : undefined;
   return { what: withoutQuery(url), name, url, headers: authorization(url, context), size, validator };
 }
 
-/** The hub's token is for the hub. */
+/** The token is sent to the hub only. */
 function authorization(url: URL, { settings: { endpoint, token } }: FetchContext): Record<string, string> {
   return token !== undefined && url.origin === new URL(endpoint).origin ? { Authorization: `Bearer ${token}` } : {};
 }

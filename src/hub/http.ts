@@ -4,13 +4,13 @@ import { DownloadError } from "../errors.js";
 import { proxyFor, tunnelAgent } from "./proxy.js";
 
 /**
- * Requests by Node's own client, because `fetch` in Node 20 knows no proxies. Bodies come as they are: no compression is
- * asked for, so that a file's length and its ranges mean its own bytes.
+ * Requests with Node's own client, because `fetch` in Node 20 does not support proxies. Bodies are unprocessed: no compression
+ * is requested, so that a file's length and ranges refer to its own bytes.
  */
 export interface HttpRequest {
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
-  /** Milliseconds without a sign of life: until the answer, and between pieces of the body. */
+  /** Milliseconds without any data: until the response, and between pieces of the body. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -19,7 +19,7 @@ export interface HttpResponse {
   readonly url: URL;
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** To be read to its end, or destroyed. */
+  /** Must be read to its end, or destroyed. */
   readonly body: IncomingMessage;
 }
 
@@ -27,9 +27,9 @@ const USER_AGENT = `gpt2-ts; node/${process.versions.node}`;
 const MAX_REDIRECTS = 10;
 
 /**
- * One request; a redirect is a response as any other.
+ * Sends one request; a redirect is returned as a response.
  *
- * @throws {DownloadError} `unreachable`: no answer. An abort throws the signal's reason.
+ * @throws {DownloadError} `unreachable`: no response. An abort throws the signal's reason.
  */
 export function send(url: URL, { method = "GET", headers, timeout, signal }: HttpRequest): Promise<HttpResponse> {
   signal?.throwIfAborted();
@@ -55,26 +55,32 @@ function open(url: URL, options: RequestOptions) {
   return httpRequest({ ...options, host: hostname, port: port || 80, path: url.href, headers });
 }
 
-/** Only what the caller may see of a redirect: the target, and whether it is of another origin. */
+/** A redirect's target, and whether it has another origin. */
 export interface Redirect {
   readonly target: URL;
   readonly crossOrigin: boolean;
 }
 
-/** @throws {DownloadError} `unexpected`: a redirect to no http address, or from https to http. */
+/** @throws {DownloadError} `unexpected`: a redirect to an address that is not http, or from https to http. */
 export function redirectOf({ url, status, headers: { location } }: HttpResponse): Redirect | undefined {
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return undefined;
   const target = URL.canParse(location, url) ? new URL(location, url) : undefined;
   const safe = target?.protocol === "https:" || (target?.protocol === "http:" && url.protocol === "http:");
   if (target && safe) return { target, crossOrigin: target.origin !== url.origin };
   const got = `a redirect to ${location.slice(0, 200)}`;
-  throw new DownloadError({ op: `asking ${addressOf(url)}`, expected: "an answer", got, reason: "unexpected", status });
+  throw new DownloadError({
+    op: `asking ${addressOf(url)}`,
+    expected: "a response",
+    got,
+    reason: "unexpected",
+    status,
+  });
 }
 
 /**
- * A request whose redirects are followed. `Authorization` goes to the first address's origin only.
+ * Sends a request and follows its redirects. `Authorization` goes to the first address's origin only.
  *
- * @param stopAt returns true for a redirect that is itself the answer.
+ * @param stopAt returns true for a redirect that is itself the response.
  */
 export async function sendFollowing(
   url: URL,
@@ -92,10 +98,10 @@ export async function sendFollowing(
     if (redirect.crossOrigin) current = { ...request, headers: withoutAuthorization(current.headers) };
   }
   const got = `more than ${MAX_REDIRECTS} redirects`;
-  throw new DownloadError({ op: `asking ${addressOf(url)}`, expected: "an answer", got, reason: "unexpected" });
+  throw new DownloadError({ op: `asking ${addressOf(url)}`, expected: "a response", got, reason: "unexpected" });
 }
 
-/** For messages: without a query, which may hold a signature, and not as long as a server likes. */
+/** An address for messages: shortened, and without its query, which may hold a signature. */
 const addressOf = ({ origin, pathname }: URL): string => (origin + pathname).slice(0, 200);
 
 function withoutAuthorization(headers: HttpRequest["headers"] = {}): Record<string, string> {
@@ -104,17 +110,17 @@ function withoutAuthorization(headers: HttpRequest["headers"] = {}): Record<stri
 
 const CAUSES: Readonly<Record<string, string>> = {
   ENOTFOUND: "no such host, or no network",
-  EAI_AGAIN: "no answer from the name server: no network?",
+  EAI_AGAIN: "no response from the name server: no network?",
   ECONNREFUSED: "a refused connection",
-  ECONNRESET: "a connection that was closed at once",
-  EPIPE: "a connection that was closed at once",
+  ECONNRESET: "a connection closed by the server",
+  EPIPE: "a connection closed by the server",
   ETIMEDOUT: "no answer",
-  EHOSTUNREACH: "no route to it",
+  EHOSTUNREACH: "no route to the host",
   ENETUNREACH: "no network",
   DEPTH_ZERO_SELF_SIGNED_CERT: "a self-signed certificate",
   SELF_SIGNED_CERT_IN_CHAIN: "a self-signed certificate",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "a certificate of an unknown authority",
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "a certificate of an unknown authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "a certificate from an unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "a certificate from an unknown authority",
   CERT_HAS_EXPIRED: "an expired certificate",
   ERR_TLS_CERT_ALTNAME_INVALID: "a certificate for another host",
 };
@@ -123,11 +129,11 @@ function unreachable(url: URL, cause: NodeJS.ErrnoException & { errors?: readonl
   const { code = "", message } = (cause.errors?.[0] as NodeJS.ErrnoException | undefined) ?? cause;
   const got = CAUSES[code] ?? message;
   const hint = got.includes("certificate")
-    ? "If your network's own authority signs it, name its file in NODE_EXTRA_CA_CERTS"
-    : "What is in the cache can be used without a network: --offline, HF_HUB_OFFLINE=1";
+    ? "If your network's own authority signed it, set NODE_EXTRA_CA_CERTS to that authority's file"
+    : "Cached models can be used without a network: --offline, HF_HUB_OFFLINE=1";
   return new DownloadError({
     op: `reaching ${url.origin}`,
-    expected: "an answer",
+    expected: "a response",
     got,
     hint,
     reason: "unreachable",
@@ -135,7 +141,7 @@ function unreachable(url: URL, cause: NodeJS.ErrnoException & { errors?: readonl
   });
 }
 
-/** Text of a body that should be small. */
+/** The text of a body that should be small. */
 export async function readText({ url, body, headers }: HttpResponse, limit = 2 ** 24): Promise<string> {
   const pieces: Buffer[] = [];
   let size = 0;
@@ -146,7 +152,7 @@ export async function readText({ url, body, headers }: HttpResponse, limit = 2 *
         const got = `more than ${limit} bytes of ${(headers["content-type"] ?? "something").slice(0, 60)}`;
         throw new DownloadError({
           op: `asking ${addressOf(url)}`,
-          expected: "a short answer",
+          expected: "a short response",
           got,
           reason: "unexpected",
         });

@@ -1,4 +1,4 @@
-/** A name of a model that is not a local file: a preset, a model of the hub, an address. */
+/** The name of a model that is not a local file: a preset, a model on the hub, an address. */
 export type ModelName =
   | {
       readonly kind: "hub";
@@ -8,14 +8,14 @@ export type ModelName =
       readonly revision: string;
       /** One file of the repository instead of the model at its top. */
       readonly file?: string;
-      /** Other names under which Python may have it in the cache. */
+      /** Other names under which Python may have cached it. */
       readonly aliases: readonly string[];
     }
   | { readonly kind: "url"; readonly url: URL };
 
 export type HubName = Extract<ModelName, { kind: "hub" }>;
 
-/** Short names and the hub's names for them. Python caches a model under the name that it was requested by. */
+/** Short names and the hub's names for them. Python caches a model under the name by which it was requested. */
 export const HUB_PRESETS: Readonly<Record<string, string>> = {
   gpt2: "openai-community/gpt2",
   "gpt2-medium": "openai-community/gpt2-medium",
@@ -25,14 +25,14 @@ export const HUB_PRESETS: Readonly<Record<string, string>> = {
 };
 
 export const DEFAULT_REVISION = "main";
-/** The hub itself, whatever endpoint is in use: people paste its addresses. */
+/** The public hub, whatever endpoint is in use: people paste its addresses. */
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
  * Reads `gpt2`, `owner/name`, `owner/name/file.gguf`, each with `@revision` or not, and http(s) addresses; the address of
- * a page or file of the hub counts as the model that it belongs to.
+ * a page or file on the hub stands for the model to which it belongs.
  *
- * @returns undefined for what can be none of these.
+ * @returns undefined for anything else.
  */
 export function parseModelName(text: string, endpoint: string): ModelName | undefined {
   if (/^https?:\/\//i.test(text)) return URL.canParse(text) ? parseUrl(new URL(text), endpoint) : undefined;
@@ -48,7 +48,7 @@ function hubName(owner: string, name: string, revision: string, path: readonly s
   const id = `${owner}/${name}`;
   const file = path.join("/");
   if (!isRepositoryId(id) || !isRevision(revision) || (path.length > 0 && !isFilePath(file))) return undefined;
-  // A mistyped path to a file: not worth a request to the hub.
+  // A mistyped path to a file is not worth a request to the hub.
   if (path.length === 0 && /\.(bin|gguf|safetensors|pt|json)$/.test(name)) return undefined;
   const aliases = Object.keys(HUB_PRESETS).filter((short) => HUB_PRESETS[short] === id);
   return { kind: "hub", id, revision, ...(path.length > 0 && { file }), aliases };
@@ -79,17 +79,17 @@ function decode(text: string): string {
   }
 }
 
-/** As huggingface_hub's `validate_repo_id` has it. */
+/** huggingface_hub's `validate_repo_id`. */
 function isRepositoryId(id: string): boolean {
   return /^(?=.{1,96}$)\w(?:[\w.-]*\w)?\/\w(?:[\w.-]*\w)?$/.test(id) && !/--|\.\.|\.git$/.test(id);
 }
 
-/** Git's rules for names, as far as a path on disk needs them. */
+/** Git's rules for names, as far as they matter for a path on disk. */
 export function isRevision(text: string): boolean {
   return /^[\w][\w./+-]*$/.test(text) && !/\.\.|\/\/|\/\.|\/$/.test(text);
 }
 
-/** A relative path that stays where it is put, on any system. */
+/** Whether this is a relative path that stays inside its folder, on any system. */
 export function isFilePath(path: string): boolean {
   return (
     path.length > 0 && path.split("/").every((part) => /^[^\\:*?"<>|\p{Cc}]+$/u.test(part) && !/^\.\.?$/.test(part))

@@ -8,8 +8,8 @@ import { type Checksum, startHash } from "./integrity.js";
 
 /**
  * The received part of a file, beside its final place: `<stem>.<8 hexadecimal digits>.incomplete`, the name that
- * huggingface_hub uses. Each process writes to a name of its own and renames it when it is whole, so that two at work on
- * one file can waste effort and do no harm.
+ * huggingface_hub uses. Each process writes under its own name and renames the complete file, so that two processes
+ * fetching the same file waste effort but do no harm.
  */
 export class PartialFile {
   #path: string;
@@ -23,16 +23,16 @@ export class PartialFile {
   }
 
   /**
-   * Resumes what an earlier attempt left, or starts.
+   * Resumes an earlier attempt, or starts.
    *
-   * @param stem of the names in `folder`; what has the same stem is part of the same content.
+   * @param stem of the names in `folder`; files with the same stem are parts of the same content.
    * @param exclusive whether no other process is fetching it. If that isn't known, only files that have not been written to
    *   for a while are taken over.
    */
   static async open(folder: string, stem: string, exclusive: boolean): Promise<PartialFile> {
     const path = newName(folder, stem);
     const [found, ...others] = await leftovers(folder, stem, exclusive ? 0 : ABANDONED_AFTER_MS);
-    // Under a name of our own before it is touched: only one of two can succeed.
+    // Renamed to our own name before it is touched: only one of two processes can succeed.
     const taken = found !== undefined && (await succeeds(rename(found.path, path)));
     for (const { path } of others) await rm(path, { force: true });
     const handle = await open(path, taken ? "r+" : "wx");
@@ -49,7 +49,7 @@ export class PartialFile {
     this.#size += bytes.length;
   }
 
-  /** Restarts with a new file: another process may have taken over the old one as abandoned. */
+  /** Restarts with a new file: another process may have taken over the old one because it looked abandoned. */
   async restart(): Promise<void> {
     const folder = dirname(this.#path);
     const stem = basename(this.#path).replace(SUFFIX, "");
@@ -59,7 +59,7 @@ export class PartialFile {
     this.#size = 0;
   }
 
-  /** The checksum of what lies on the disk. */
+  /** The checksum of the bytes on disk. */
   async hash(checksum: Checksum): Promise<string> {
     const hash = startHash(checksum, this.#size);
     for await (const piece of createReadStream(this.#path, { highWaterMark: 2 ** 20 })) hash.update(piece as Buffer);
@@ -73,7 +73,7 @@ export class PartialFile {
     await rename(this.#path, target);
   }
 
-  /** Keeps it for the next attempt; an empty one is removed. */
+  /** Keeps the file for the next attempt, or removes it if it is empty. */
   async keep(): Promise<void> {
     await this.#handle.close();
     if (this.#size === 0) await rm(this.#path, { force: true });
@@ -92,13 +92,13 @@ function newName(folder: string, stem: string): string {
   return join(folder, `${stem}.${randomBytes(4).toString("hex")}.incomplete`);
 }
 
-/** Largest first. Older versions of huggingface_hub have no digits in the name. */
+/** Partial files left by others, largest first. Older versions of huggingface_hub have no digits in the name. */
 async function leftovers(folder: string, stem: string, minAge: number) {
   const found: { path: string; size: number }[] = [];
   for (const name of await readdir(folder)) {
     if (name !== `${stem}.incomplete` && !(SUFFIX.test(name) && name.replace(SUFFIX, "") === stem)) continue;
     const stats = await stat(join(folder, name)).catch(() => undefined);
-    // A file of this very millisecond seems to be of the future: the clock has whole ones, the file system parts.
+    // A file of this very millisecond can seem to lie in the future: the clock has whole milliseconds, the file system fractions.
     if (stats?.isFile() && Math.max(0, Date.now() - stats.mtimeMs) >= minAge)
       found.push({ path: join(folder, name), size: stats.size });
   }
@@ -112,7 +112,7 @@ async function succeeds(work: Promise<void>): Promise<boolean> {
   );
 }
 
-/** A short name for a text. */
+/** A short hash of a text, for file names. */
 export function shortHash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

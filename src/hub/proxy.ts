@@ -5,8 +5,8 @@ import type { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 
 /**
- * HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in capitals or not, as curl and Python read them. Plain addresses are
- * asked of the proxy in full (RFC 9112, section 3.2.2); for https a tunnel is opened through it with CONNECT.
+ * HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case, as curl and Python read them. For http the
+ * proxy is asked for the full address (RFC 9112, section 3.2.2); for https a tunnel is opened through it with CONNECT.
  */
 export interface ProxyRoute {
   readonly proxy: URL;
@@ -16,7 +16,7 @@ export interface ProxyRoute {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The proxy for an address, or undefined to go straight. Proxies that are not http ones are left aside. */
+/** The proxy for an address, or undefined for a direct connection. Proxies other than http are ignored. */
 export function proxyFor(url: URL, env: Environment = process.env): ProxyRoute | undefined {
   const read = (name: string): string => env[name.toLowerCase()] || env[name] || "";
   const named = read(url.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY") || read("ALL_PROXY");
@@ -31,7 +31,7 @@ export function proxyFor(url: URL, env: Environment = process.env): ProxyRoute |
   return { proxy, headers: { "Proxy-Authorization": `Basic ${Buffer.from(credentials).toString("base64")}` } };
 }
 
-/** NO_PROXY: `*`, or host names (and all below them), with a port or not. */
+/** NO_PROXY: `*`, or host names (each with its subdomains), with or without a port. */
 function isExempt({ hostname, port, protocol }: URL, list: string): boolean {
   const actualPort = port || (protocol === "https:" ? "443" : "80");
   return list.split(/[\s,]+/).some((entry) => {
@@ -43,7 +43,7 @@ function isExempt({ hostname, port, protocol }: URL, list: string): boolean {
   });
 }
 
-/** An agent whose connections are TLS inside a tunnel through the proxy. */
+/** An agent whose connections are TLS in a tunnel through the proxy. */
 export function tunnelAgent(route: ProxyRoute, timeout: number): Agent {
   const agent = new Agent();
   agent.createConnection = (options, done) => {
@@ -62,7 +62,7 @@ function openTunnel({ proxy, headers }: ProxyRoute, target: string, timeout: num
     const { hostname, port, host } = proxy;
     const options = { host: hostname, port: port || 80, agent: false, timeout };
     const connect = request({ ...options, method: "CONNECT", path: target, headers: { Host: target, ...headers } });
-    connect.once("timeout", () => connect.destroy(new Error(`the proxy ${host} does not answer`)));
+    connect.once("timeout", () => connect.destroy(new Error(`the proxy ${host} does not respond`)));
     connect.once("error", reject);
     connect.once("connect", ({ statusCode }, socket) => {
       if (statusCode === 200) return resolve(socket);

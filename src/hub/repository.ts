@@ -6,14 +6,14 @@ import type { HubName } from "./model-name.js";
 import { responseError } from "./response-error.js";
 import { withRetries } from "./retry.js";
 
-/** A model of the hub at one moment. */
+/** A model on the hub at one commit. */
 export interface RepositoryState {
   readonly commit: string;
   /** Paths of all files. */
   readonly files: readonly string[];
 }
 
-/** A file of a repository; its name in the cache is its ETag. */
+/** A file of a repository; its ETag is its name in the cache. */
 export interface RepositoryFile extends RemoteFile {
   readonly etag: string;
 }
@@ -21,8 +21,8 @@ export interface RepositoryFile extends RemoteFile {
 /**
  * Resolves a revision: `GET /api/models/<id>/revision/<revision>`.
  *
- * @param tries after failures that may pass.
- * @throws {DownloadError} the hub cannot be reached, has no such model or revision, or does not show it to us.
+ * @param tries number of attempts after transient failures.
+ * @throws {DownloadError} the hub is unreachable, has no such model or revision, or does not show it to us.
  */
 export async function repositoryState(
   { id, revision }: HubName,
@@ -57,15 +57,15 @@ function parseState(json: string, url: URL, what: string): RepositoryState {
   } catch {
     // Reported below.
   }
-  throw notTheHub(url, what, "another answer than a hub's");
+  throw notTheHub(url, what, "a response unlike a hub's");
 }
 
-/** It names a file of the cache. */
+/** An ETag that can name a file in the cache. */
 const ETAG = /^\w[\w.+-]{0,127}$/;
 
 /**
- * Describes a file, by the same request as huggingface_hub: HEAD of `/<id>/resolve/<commit>/<file>`. The hub's own redirects are
- * followed; one to another host is the storage, and stands for the file with headers of its own.
+ * Describes a file, by the same request as huggingface_hub: HEAD of `/<id>/resolve/<commit>/<file>`. The hub's own redirects
+ * are followed; a redirect to another host leads to the storage, and itself describes the file in its headers.
  *
  * @throws {DownloadError}
  */
@@ -88,14 +88,14 @@ export async function repositoryFile(
     const linked = header(response.headers, "x-linked-etag");
     const etag = normalizeEtag(linked ?? header(response.headers, "etag") ?? "");
     if (response.headers["x-repo-commit"] === undefined || !ETAG.test(etag)) {
-      throw notTheHub(url, what, "an answer without a hub's headers (X-Repo-Commit, ETag)");
+      throw notTheHub(url, what, "a response without a hub's headers (X-Repo-Commit, ETag)");
     }
     const redirected = response.status >= 300;
     const length =
       header(response.headers, "x-linked-size") ?? (redirected ? undefined : response.headers["content-length"]);
-    if (length !== undefined && !/^\d{1,20}$/.test(length)) throw notTheHub(url, what, "a size that is no number");
+    if (length !== undefined && !/^\d{1,20}$/.test(length)) throw notTheHub(url, what, "a size that is not a number");
     const size = length === undefined ? undefined : Number(length);
-    // The file is requested from this address, not the storage's, whose signature soon expires.
+    // The file is requested from this address, and not from the storage's, whose signature soon expires.
     return { what, name: file, url, headers, etag, checksum: checksumOfEtag(etag), size };
   };
   return withRetries(attempt, {
@@ -117,7 +117,7 @@ function authorization({ settings: { token } }: DownloadContext): Record<string,
 }
 
 function notTheHub(url: URL, what: string, got: string): DownloadError {
-  const hint = "Is HF_ENDPOINT the address of a hub, and does no login page of the network stand before it?";
-  const expected = "what the hub says about it";
+  const hint = "Check that HF_ENDPOINT is the address of a hub, and that the network shows no login page";
+  const expected = "the hub's description of it";
   return new DownloadError({ op: `fetching ${what} from ${url.origin}`, expected, got, hint, reason: "unexpected" });
 }

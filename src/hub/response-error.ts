@@ -2,11 +2,11 @@ import { DownloadError, type DownloadFailure } from "../errors.js";
 import { type HttpResponse, readText } from "./http.js";
 import { retryAfterOf } from "./retry.js";
 
-/** A request, in the user's words. */
+/** A request, for messages. */
 export interface Asked {
   /** `openai-community/gpt2, revision main`, `model.safetensors of openai-community/gpt2`. */
   readonly what: string;
-  /** Whether a token was sent along. */
+  /** Whether a token was sent. */
   readonly withToken: boolean;
 }
 
@@ -17,13 +17,13 @@ interface Kind {
 }
 
 /**
- * The error for a response that is not a success. The hub says more than the status in `X-Error-Code`; a repository that
- * is not there looks, to somebody without a token, like one that is private (401).
+ * The error for a response that is not a success. The hub gives a more precise reason than the status in `X-Error-Code`; without
+ * a token, a repository that does not exist looks like a private one (401).
  */
 export async function responseError(response: HttpResponse, asked: Asked): Promise<DownloadError> {
   const { status, headers, url } = response;
   const said = shortLine(String(headers["x-error-message"] ?? "")) || (await messageIn(response));
-  // Else the connection would stay open, and with it the process.
+  // An unread body would keep the connection open, and with it the process.
   response.body.destroy();
   const kind = kindOf(status, String(headers["x-error-code"] ?? ""), asked);
   const details = { op: `fetching ${asked.what} from ${url.host}`, expected: "the file", status, reason: kind.reason };
@@ -38,7 +38,7 @@ function kindOf(status: number, code: string, { withToken }: Asked): Kind {
     return { reason: status === 404 ? "not-found" : "unauthorized", got: `no such repository (${status})`, hint };
   }
   if (code === "GatedRepo") {
-    const hint = `Ask for access on its page on the hub, then use your token. ${withToken ? "" : token}`.trim();
+    const hint = `Request access on its page on the hub, then use your token. ${withToken ? "" : token}`.trim();
     return { reason: withToken ? "forbidden" : "unauthorized", got: `a gated repository (${status})`, hint };
   }
   if (code === "RevisionNotFound") {
@@ -51,21 +51,22 @@ function kindOf(status: number, code: string, { withToken }: Asked): Kind {
   if (code === "EntryNotFound") {
     return { reason: "not-found", got: `no such file (${status})`, hint: "Check its name in the repository" };
   }
-  if (status === 401) return { reason: "unauthorized", got: "a demand for a valid token (401)", hint: token };
-  if (status === 403) return { reason: "forbidden", got: "a refusal (403)", hint: `It may not be public. ${token}` };
+  if (status === 401) return { reason: "unauthorized", got: "status 401 (no valid token)", hint: token };
+  if (status === 403)
+    return { reason: "forbidden", got: "status 403 (forbidden)", hint: `It may not be public. ${token}` };
   if (status === 404 || status === 410)
     return { reason: "not-found", got: `nothing there (${status})`, hint: "Check the name" };
   if (status === 429) {
-    const hint = withToken ? "Wait a while" : "Wait a while; with a token (HF_TOKEN) more is allowed";
+    const hint = withToken ? "Wait a while" : "Wait a while, or set a token (HF_TOKEN), which raises the limit";
     return { reason: "rate-limited", got: "too many requests (429)", hint };
   }
   if (status === 408 || status >= 500) {
-    return { reason: "server", got: `a server error (${status})`, hint: "It is the server's; try again later" };
+    return { reason: "server", got: `a server error (${status})`, hint: "The fault is the server's; try again later" };
   }
   return { reason: "unexpected", got: `status ${status}`, hint: "Is HF_ENDPOINT the address of a hub?" };
 }
 
-/** The `error` of a JSON body. */
+/** The `error` field of a JSON body. */
 async function messageIn(response: HttpResponse): Promise<string> {
   if (!/json/.test(response.headers["content-type"] ?? "")) return "";
   try {
@@ -76,5 +77,5 @@ async function messageIn(response: HttpResponse): Promise<string> {
   }
 }
 
-/** What a server says may steer a terminal. */
+/** Text from a server may contain terminal control characters. */
 const shortLine = (text: string): string => text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 200);

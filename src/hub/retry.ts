@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DownloadError, type DownloadFailure } from "../errors.js";
 
 export interface RetryOptions {
-  /** Tries in all. */
+  /** Maximum number of attempts. */
   readonly tries: number;
-  /** Milliseconds before the second try; doubled before each further one. */
+  /** Milliseconds before the second attempt; doubled before each further one. */
   readonly delay: number;
   readonly signal?: AbortSignal | undefined;
   /** Failures that are retried. */
@@ -13,14 +13,14 @@ export interface RetryOptions {
   readonly onRetry?: ((error: DownloadError, seconds: number) => void) | undefined;
 }
 
-/** A server that asks for a longer wait is an error that says so. */
+/** If the server asks for a longer wait, the error is thrown at once. */
 const LONGEST_WAIT = 300;
 const LONGEST_DELAY = 8000;
 
 /**
  * Retries after transient failures, waiting as long as the server asks, else with exponential backoff.
  *
- * @param attempt called with a function that restarts the count, for progress that was made
+ * @param attempt called with a function that restarts the count, to be called after progress
  */
 export async function withRetries<T>(
   attempt: (progressed: () => void) => Promise<T>,

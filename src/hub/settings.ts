@@ -4,21 +4,21 @@ import { join } from "node:path";
 import { UsageError } from "../errors.js";
 
 /**
- * The environment variables of Python's huggingface_hub (its `constants.py`), with the same meaning: both programs then
+ * The environment variables of Python's huggingface_hub (its `constants.py`), with the same meaning, so that both programs
  * share one cache, one token and one endpoint.
  */
 export interface HubSettings {
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly endpoint: string;
-  /** Folder of the `models--owner--name` folders. */
+  /** The folder that holds the `models--owner--name` folders. */
   readonly cacheDir: string;
   readonly token: string | undefined;
   /** Use the cache only. */
   readonly offline: boolean;
-  /** Milliseconds to wait for an answer about a model, and for the next bytes of a file. */
+  /** Milliseconds to wait for a response about a model, and for the next bytes of a file. */
   readonly answerTimeout: number;
   readonly dataTimeout: number;
-  /** Milliseconds before the first of several tries after a failure; doubled each time. */
+  /** Milliseconds before the second attempt; doubled each time. */
   readonly retryDelay: number;
 }
 
@@ -41,7 +41,7 @@ const ANSWER_SECONDS = 10;
 const DATA_SECONDS = 30;
 const RETRY_DELAY = 1000;
 
-/** @throws {UsageError} an endpoint that is no http address, or a token with characters that no header may hold. */
+/** @throws {UsageError} the endpoint is not an http address, or the token has characters that no header may hold. */
 export function hubSettings(options: HubOptions = {}, env: Environment = process.env): HubSettings {
   return {
     endpoint: endpointOf(options.endpoint ?? (env.HF_ENDPOINT || ENDPOINT)),
@@ -54,7 +54,7 @@ export function hubSettings(options: HubOptions = {}, env: Environment = process
   };
 }
 
-/** The cache of files fetched by URL, for which the hub's cache has no place. */
+/** The cache of files fetched by URL, which do not fit into the hub's cache. */
 export function urlCacheDir(env: Environment = process.env): string {
   return join(expandUser(env.XDG_CACHE_HOME || "~/.cache"), "gpt2-ts", "urls");
 }
@@ -79,14 +79,14 @@ function homeFolder(): string {
     throw new UsageError({
       op: "finding the cache",
       expected: "a home folder",
-      got: "no HOME, no user entry",
+      got: "neither HOME nor a user entry",
       hint,
       cause,
     });
   }
 }
 
-/** As huggingface_hub has it. */
+/** Truth as in huggingface_hub. */
 function isTrue(value: string | undefined): boolean {
   return ["1", "ON", "YES", "TRUE"].includes(value?.toUpperCase() ?? "");
 }
@@ -101,7 +101,7 @@ function tokenOf({ token }: HubOptions, env: Environment): string | undefined {
   const implicit = isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : storedToken(env);
   const value = (token ?? implicit)?.replace(/[\r\n]/g, "").trim();
   if (!value) return undefined;
-  // The token itself is in no message: messages end up in logs.
+  // The token itself appears in no message: messages end up in logs.
   if (!/^[\x21-\x7e]+$/.test(value)) throw new UsageError({ op: "HF_TOKEN", expected: "a token", got: "other text" });
   return value;
 }

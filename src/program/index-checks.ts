@@ -4,7 +4,7 @@ import { specOf } from "./ops.js";
 import { type BufferDecl, type Dim, maxOf, maxSize, type Op, type Program, type Tensor } from "./program.js";
 
 /**
- * What the index tensors of a Program may hold, so that no kernel reads or writes outside the tensors they point into. Index
+ * A bound on the values of an index tensor, so that no kernel reads or writes outside the tensors that the index points into. Index
  * tensors are inputs: no operation writes one, so checking them when a run starts is enough.
  */
 export interface IndexCheck {
@@ -12,15 +12,15 @@ export interface IndexCheck {
   /** The values checked: `count` from element `offset` on. */
   readonly offset: number;
   readonly count: Dim;
-  /** Negative values stand for none. */
+  /** Whether a negative value stands for none. */
   readonly optional: boolean;
-  /** Values are below this, */
+  /** Values are below this … */
   readonly limit: number;
-  /** and no greater than those of another index tensor. */
+  /** … and no greater than those of another index tensor. */
   readonly upTo: Tensor | undefined;
 }
 
-/** The checks of a Program, each once: every layer's attention looks at the same ranges. */
+/** The checks of a Program without repetition: the attention of every layer uses the same ranges. */
 export function indexChecks(program: Program): IndexCheck[] {
   const checks = new Map<string, IndexCheck>();
   for (const op of program.ops) {
@@ -58,7 +58,7 @@ function checksOf(op: Op): IndexCheck[] {
   });
 }
 
-/** Whole rows in a tensor, or as many as the operation uses where its entry says so. */
+/** The number of whole rows in a tensor, or the number that the operation uses, where its entry says so. */
 function rowCount(t: Tensor, { shape, stride }: OpTensor, dims: Readonly<Record<string, Dim>>): number {
   const [rows, ...inner] = shape;
   if (rows !== ANY_ROWS) return maxOf(dims[rows!]!);

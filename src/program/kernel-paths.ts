@@ -1,8 +1,8 @@
 /**
- * How an operation over N tokens computes. Sums of few tokens and of many go over their terms in different orders:
+ * The path on which an operation over N tokens is computed. Sums for few tokens and for many have different orders:
  * `streamed` reads each weight, or cached key, once, for few tokens; `packed` packs operands into panels, for many; `auto`
- * takes what is faster for N. With a path fixed, the bits of a token do not depend on N: on what is computed beside it.
- * Kernels know paths by their places in this list.
+ * takes the faster for N. On a fixed path a token's bits do not depend on N, and so not on what is computed beside it.
+ * Kernels identify paths by their positions in this list.
  */
 export const KERNEL_PATHS = ["auto", "streamed", "packed"] as const;
 

@@ -2,7 +2,7 @@ import type { ActivationOrNone } from "./activations.js";
 
 /** The vocabulary of the table of operations, src/program/ops.ts. */
 
-/** In place of a tensor's first size: as many rows as the tensor has. Which of them are used, an index tensor says. */
+/** In place of a tensor's first size: as many rows as the tensor has. An index tensor says which of them are used. */
 export const ANY_ROWS = "*";
 
 export interface OpTensor {
@@ -13,21 +13,21 @@ export interface OpTensor {
   readonly dtype: "f32" | "i32" | "weight" | "cached";
   /** Names of sizes, the outermost first; none for a single number. */
   readonly shape: readonly string[];
-  /** The size that says how many elements lie from the start of a row to the next; without it rows are contiguous. */
+  /** The size that gives the distance from the start of a row to the next, in elements; without it rows are contiguous. */
   readonly stride?: string;
-  /** Of an i32 tensor: what its values may be. */
+  /** For an i32 tensor: the range of its values. */
   readonly range?: IndexRange;
 }
 
 /**
- * The values of an index tensor: row numbers of other tensors (those of an absent one are unlimited), which may have to
- * reach no further than another index does; or class numbers below a size, where a negative one stands for none.
+ * The values of an index tensor: row numbers of other tensors (an absent one imposes no limit), possibly limited by another
+ * index; or class numbers below a size, where a negative one stands for none.
  */
 export type IndexRange = { readonly rowsOf: readonly string[]; readonly upTo?: string } | { readonly classes: string };
 
 /**
- * What a number of an operation is, a list being the activations it may name, `path` one of KERNEL_PATHS, the Program's own
- * by default. Only `real` and `uint32` may be set at each run.
+ * The type of an operation's number; a list has the activations it may name, `path` is one of KERNEL_PATHS, by default the
+ * Program's own. Only `real` and `uint32` may be set at each run.
  */
 export type NumberSpec = "real" | "uint32" | "boolean" | "path" | readonly ActivationOrNone[];
 
@@ -35,7 +35,7 @@ export interface OpSpec {
   readonly dims: readonly string[];
   readonly tensors: Readonly<Record<string, OpTensor>>;
   readonly scalars: Readonly<Record<string, NumberSpec>>;
-  /** Pairs of a written and a read tensor that may be one and the same memory. */
+  /** Pairs of a written and a read tensor that may share the same memory. */
   readonly inPlace?: readonly (readonly [string, string])[];
 }
 
@@ -54,7 +54,7 @@ export const cached = <A extends OpTensor["access"]>(access: A, ...shape: string
 /** i32: row numbers of `tensors`. */
 export const rowsOf = (tensors: readonly string[], ...shape: string[]) =>
   ({ ...plain("read", shape), dtype: "i32", range: { rowsOf: tensors } }) as const;
-/** i32: row numbers of `tensors`, none above that of `last` in the same place. */
+/** i32: row numbers of `tensors`, none above the value of `last` in the same position. */
 export const rowsUpTo = (last: string, tensors: readonly string[], ...shape: string[]) =>
   ({ ...plain("read", shape), dtype: "i32", range: { rowsOf: tensors, upTo: last } }) as const;
 /** i32: class numbers below the size `classes`; negative ones stand for none. */
@@ -62,11 +62,11 @@ export const classesBelow = (classes: string, ...shape: string[]) =>
   ({ ...plain("read", shape), dtype: "i32", range: { classes } }) as const;
 
 export const optional = <T extends OpTensor>(tensor: T) => ({ ...tensor, optional: true }) as const;
-/** Rows `stride` elements apart. */
+/** Rows that start `stride` elements apart. */
 export const strided = <T extends OpTensor>(stride: string, tensor: T) => ({ ...tensor, stride }) as const;
 
 /**
- * The elements that an operation touches of a tensor, from the start of the first row to the end of the last. 0 where that
+ * The number of elements that an operation touches in a tensor, from the start of the first row to the end of the last. 0 where it
  * depends on the contents of an index, which is checked when a Program runs.
  */
 export function extentOf({ shape, stride }: OpTensor, dims: Readonly<Record<string, number>>): number {

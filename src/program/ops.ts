@@ -18,7 +18,7 @@ import {
 /**
  * The operations of GPT-2, forward and backward: the one definition that recorded Programs, every backend and the
  * conformance suite share. An entry gives an operation's sizes, its tensors (access, dtype, shape), its numbers, and which
- * tensors may share memory; otherwise what an operation writes overlaps none of its other tensors. `npm run generate`
+ * tensors may share memory; otherwise a written tensor overlaps none of the operation's other tensors. `npm run generate`
  * derives the C kernels' interface from it.
  *
  * Sizes: N tokens in the batch, C channels, IC/OC channels in and out, NH heads of HS channels, V classes (the vocabulary).
@@ -62,7 +62,7 @@ export const OPS = {
     },
     scalars: { epsilon: "real" },
   },
-  /** dx += ∂out/∂x · dout, or with overwrite dx = that; dweight and dbias accumulate. */
+  /** dx += ∂out/∂x · dout, or with overwrite dx = ∂out/∂x · dout; dweight and dbias accumulate. */
   layernormBackward: {
     dims: ["N", "C"],
     tensors: {
@@ -78,10 +78,10 @@ export const OPS = {
     scalars: { overwrite: "boolean" },
   },
   /**
-   * out = residual + act(x · weightᵀ + bias); preact keeps the argument of act for the backward pass. With a weight of an
-   * integer type (src/dtype) x is first rounded in blocks of 32 along its rows, `roundActivations`, so that integers can be
+   * out = residual + act(x · weightᵀ + bias); preact keeps the preactivation for the backward pass. If the weight has an
+   * integer type (src/dtype), x is first rounded in blocks of 32 along its rows, by `roundActivations`, so that integers can be
    * multiplied, whatever N is. With bf16, x and a weight of any other type are rounded to bf16 (`roundToBf16`) before they
-   * are multiplied; sums and all else are f32.
+   * are multiplied; sums and everything else are f32.
    */
   linearForward: {
     dims: ["N", "IC", "OC"],
@@ -96,7 +96,7 @@ export const OPS = {
     scalars: { act: ["none", "gelu_new"], path: "path", bf16: "boolean" },
   },
   /**
-   * dx = (dout · weight) ⊙ act'(preact), or with accumulate dx += that. preact is required unless act is none. With bf16,
+   * dx = (dout · weight) ⊙ act'(preact), or with accumulate dx += the same. preact is required unless act is none. With bf16,
    * dout and weight are rounded to bf16 before they are multiplied.
    */
   linearBackwardInput: {
@@ -141,9 +141,9 @@ export const OPS = {
     scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32", path: "path", bf16: "boolean" },
   },
   /**
-   * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another: a
-   * token begins at the first key row of the token before it or, as in a sliding window, at a later one that this token
-   * sees; or after all rows that tokens before it see. A key row that no token sees gets 0. With bf16, factors of products
+   * Gradients of attentionForward where the key rows are the tokens themselves. Sequences are packed one after another: the first
+   * key row of a token is the one of the token before it or, with a sliding window, a later one that this token
+   * sees; or it follows all rows that earlier tokens see. A key row that no token sees gets 0. With bf16, factors of products
    * may be rounded to bf16.
    */
   attentionBackward: {
@@ -163,7 +163,7 @@ export const OPS = {
     },
     scalars: { scale: "real", p: "real", key0: "uint32", key1: "uint32", bf16: "boolean" },
   },
-  /** dst[index[n]] = src[n], rows of width W: how keys and values enter the cache. In f16 they are at most 65,504 in magnitude. */
+  /** dst[index[n]] = src[n], rows of width W: writes keys and values into the cache. In f16 they are clamped to magnitude 65,504. */
   scatterRows: {
     dims: ["N", "W", "ldsrc", "lddst"],
     tensors: {
@@ -180,8 +180,8 @@ export const OPS = {
     scalars: {},
   },
   /**
-   * out = residual + mask(x) / (1 - p): each element of x kept with probability 1 - p, by counter under key0, key1. Its
-   * own backward pass, with x = dout.
+   * out = residual + mask(x) / (1 - p): each element of x is kept with probability 1 - p, by counter under key0, key1. With
+   * x = dout it is its own backward pass.
    */
   dropout: {
     dims: ["N", "C"],
@@ -234,14 +234,14 @@ export const OPS = {
   },
   /**
    * Nesterov momentum as an average, m += (1 - momentum) · (g - m), out = g + momentum · (m - g), of the gradient g, clipped
-   * as adamw clips it.
+   * as in adamw.
    */
   momentum: {
     dims: ["size"],
     tensors: { out: write("size"), m: update("size"), grad: read("size"), norm: optional(read()) },
     scalars: { momentum: "real", maxNorm: "real" },
   },
-  /** out = (alpha · a + beta · b) / max(norm, epsilon), without the term or the division whose tensor is absent. */
+  /** out = (alpha · a + beta · b) / max(norm, epsilon), without the term, or the division, whose tensor is absent. */
   weightedSum: {
     dims: ["size"],
     tensors: { out: write("size"), a: read("size"), b: optional(read("size")), norm: optional(read()) },
@@ -258,8 +258,8 @@ export const OPS = {
     scalars: { lr: "real", scale: "real", weightDecay: "real" },
   },
   /**
-   * out[n] = x[n] ⊙ gain[index[n]]; without an index, gain's first row for all. How much of an adapter each token gets
-   * (LoRA's scaling, or nothing); its own backward pass, with x = dout.
+   * out[n] = x[n] ⊙ gain[index[n]]; without an index, gain's first row for all. It scales an adapter's output for each token
+   * (by the LoRA scaling, or 0). With x = dout it is its own backward pass.
    */
   scaleColumns: {
     dims: ["N", "C"],
@@ -272,7 +272,7 @@ export const OPS = {
     scalars: {},
     inPlace: [["out", "x"]],
   },
-  /** out = act(x): where linearForward does not know act, or more is added to its argument first. */
+  /** out = act(x): for activations that linearForward lacks, or where more is added to the argument first. */
   activation: {
     dims: ["N", "C"],
     tensors: { out: write("N", "C"), x: read("N", "C") },
@@ -324,7 +324,7 @@ export type TensorArgs<K extends OpKind, T> = {
 
 export type DimArgs<K extends OpKind, D> = { [N in (typeof OPS)[K]["dims"][number]]: D };
 
-/** A number of an operation, those that may change from run to run an S. */
+/** A number of an operation; one that may change from run to run is an S. */
 export type NumberArg<T, S> = T extends "boolean" ? boolean : T extends readonly (infer A)[] ? A : S;
 export type Scalars<K extends OpKind> = (typeof OPS)[K]["scalars"];
 /** Names of numbers with a default: false, and the Program's path. */
@@ -335,5 +335,5 @@ export type ScalarArgs<K extends OpKind, S> = {
   [N in Exclude<keyof Scalars<K>, DefaultedNames<Scalars<K>>>]: NumberArg<Scalars<K>[N], S>;
 } & { [N in DefaultedNames<Scalars<K>>]?: Scalars<K>[N] extends "path" ? KernelPath : boolean };
 
-/** Any of those. */
+/** Any number of an operation. */
 export type OpNumber<S> = S | boolean | ActivationOrNone | KernelPath;

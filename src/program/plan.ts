@@ -1,6 +1,6 @@
 import type { BufferDecl, Program } from "./program.js";
 
-/** Where each planned buffer lies in the Program's one arena, in bytes, and how large the arena is. */
+/** The position of each planned buffer in the Program's one arena, in bytes, and the size of the arena. */
 export interface MemoryPlan {
   readonly offsets: ReadonlyMap<BufferDecl, number>;
   readonly bytes: number;
@@ -9,8 +9,9 @@ export interface MemoryPlan {
 const ALIGN = 256;
 
 /**
- * Places the Program's temporary buffers in one arena so that buffers in use at the same time do not overlap: largest
- * first, each at the lowest place free over its whole life. Buffers named in `keep` stay readable after the run.
+ * Places the Program's temporary buffers in one arena so that buffers in use at the same time do not overlap. Naively each
+ * buffer has memory of its own; here they are placed largest first, each at the lowest address that is free over its whole life.
+ * Buffers named in `keep` stay readable after the run.
  */
 export function planMemory(program: Program, elementBytes = 4, keep: ReadonlySet<string> = new Set()): MemoryPlan {
   const lives = new Map<BufferDecl, { from: number; to: number }>();

@@ -6,8 +6,8 @@ import { type DimArgs, type OpKind, type OpNumber, type ScalarArgs, specOf, type
 
 /**
  * A Program is a flat list of operations over named buffers: recorded once for a purpose (a training step, a prefill, a
- * decode step), run many times, by any backend. It computes nothing itself. What changes from run to run is kept beside
- * it: the sizes named by a {@link Sym}, the numbers named by a {@link ScalarRef}, and the contents of external buffers.
+ * decode step), run many times, by any backend. It computes nothing itself. Everything that changes from run to run is kept
+ * outside: the sizes named by a {@link Sym}, the numbers named by a {@link ScalarRef}, and the contents of external buffers.
  */
 /** A size that is set at each run, up to `max`, for which memory is planned. */
 export interface Sym {
@@ -27,7 +27,7 @@ export interface BufferDecl {
   readonly id: number;
   readonly name: string;
   readonly dtype: DType;
-  /** Elements, with every Sym at its maximum. */
+  /** Number of elements, with every Sym at its maximum. */
   readonly size: number;
   readonly external: boolean;
 }
@@ -41,7 +41,7 @@ export interface Tensor {
 
 export interface Op {
   readonly kind: OpKind;
-  /** Where in the model it stands: `h.3.attn.c_attn`. */
+  /** Its place in the model: `h.3.attn.c_attn`. */
   readonly name: string;
   /** In the order of the op's table entry; null where an optional one is absent. */
   readonly tensors: readonly (Tensor | null)[];
@@ -59,7 +59,7 @@ export interface Program {
 
 export const maxOf = (d: Dim): number => (typeof d === "number" ? d : d.max);
 
-/** Elements of a tensor of this shape, every Sym at its maximum. */
+/** Number of elements of a tensor of this shape, with every Sym at its maximum. */
 export const maxSize = (shape: readonly Dim[]): number => shape.reduce<number>((n, d) => n * maxOf(d), 1);
 
 /** The rows [start, start + count) of a tensor, without copying. */
@@ -68,7 +68,7 @@ export function rowsOf(t: Tensor, start: number, count: Dim): Tensor {
   return { buffer: t.buffer, offset: t.offset + start * maxSize(rest), shape: [count, ...rest] };
 }
 
-/** The same memory from `offset` elements on, for operations that take a row length of their own. */
+/** The same memory from element `offset` on, for operations that take a row length. */
 export function at(t: Tensor, offset: number): Tensor {
   return { ...t, offset: t.offset + offset };
 }
@@ -84,7 +84,7 @@ export class Recorder {
   readonly #scalars = new Set<string>();
   readonly #written = new Set<BufferDecl>();
 
-  /** @param path of the operations that have one and name none */
+  /** @param path for operations that have a path and do not set one */
   constructor(name: string, path: KernelPath = "auto") {
     this.#name = name;
     this.#path = path;
@@ -155,7 +155,7 @@ export class Recorder {
     });
   }
 
-  /** A temporary must have been written before an op only reads it (what an op updates in place, it may also start). */
+  /** A temporary must be written before an op only reads it. (An update in place may be its first use.) */
   #checkReadsAfterWrites(op: string, list: readonly Argument[]): void {
     for (const { role, tensor, at } of list) {
       if (!at || isWritten(tensor) || at.buffer.external || this.#written.has(at.buffer)) continue;
@@ -179,14 +179,14 @@ export class Recorder {
   }
 }
 
-/** A tensor of an op's entry and what is given for it; null for an optional one that is absent. */
+/** A tensor of an op's entry and its argument; null for an absent optional one. */
 interface Argument {
   readonly role: string;
   readonly tensor: OpTensor;
   readonly at: Tensor | null;
 }
 
-/** The tensors in the order of the op's entry. */
+/** The argument tensors in the order of the op's entry. */
 function bindTensors(op: string, spec: OpSpec, given: Readonly<Record<string, Tensor | undefined>>): Argument[] {
   return Object.entries(spec.tensors).map(([role, tensor]) => {
     const at = given[role] ?? null;
@@ -195,7 +195,7 @@ function bindTensors(op: string, spec: OpSpec, given: Readonly<Record<string, Te
   });
 }
 
-/** A tensor has its role's dtype, and with every Sym at its maximum holds the elements that the op touches. */
+/** Checks that a tensor has its role's dtype and, with every Sym at its maximum, holds the elements that the op touches. */
 function checkTensor(op: string, { dtype }: OpTensor, t: Tensor, extent: number): void {
   if (dtype === "weight" && isPacked(t.buffer.dtype)) {
     checkBlocks(op, t.buffer.dtype, t);
@@ -208,7 +208,7 @@ function checkTensor(op: string, { dtype }: OpTensor, t: Tensor, extent: number)
   throw new ShapeError({ op, expected: `${extent} elements`, got: `${there} from offset ${t.offset} on` });
 }
 
-/** A row of packed weights is whole blocks. */
+/** Checks that a row of packed weights consists of whole blocks. */
 function checkBlocks(op: string, dtype: PackedType, { offset, shape }: Tensor): void {
   const { block } = DTYPES[dtype];
   const row = maxOf(shape.at(-1)!);
@@ -217,8 +217,8 @@ function checkBlocks(op: string, dtype: PackedType, { offset, shape }: Tensor): 
 }
 
 /**
- * No written tensor starts where another does, unless the op may work in place. (Those that overlap otherwise are not
- * found: rows of one may well lie between rows of the other.)
+ * Checks that no written tensor starts where another does, unless the op may work in place. (Other overlaps are not
+ * found: rows of one tensor may well lie between rows of another.)
  */
 function checkOverlaps(op: string, { inPlace = [] }: OpSpec, list: readonly Argument[]): void {
   for (const { role, tensor, at } of list) {
@@ -229,7 +229,7 @@ function checkOverlaps(op: string, { inPlace = [] }: OpSpec, list: readonly Argu
       throw new ShapeError({
         op: `${op}: ${role} (${at.buffer.name})`,
         expected: "memory of its own",
-        got: `that of ${other}`,
+        got: `the memory of ${other}`,
       });
     }
   }

@@ -3,9 +3,9 @@ import { specOf } from "./ops.js";
 import type { BufferDecl, Op, Program } from "./program.js";
 
 /**
- * Removes what nobody reads from a Program: operations that only write temporary buffers which no kept operation reads, and
+ * Removes unread results from a Program: operations that only write temporary buffers which no kept operation reads, and
  * optional results of kept operations. So a model is written in full, and its frozen or recomputed parts cost nothing.
- * Buffers count as a whole: a part that is read keeps every write to any part.
+ * Buffers count as a whole: if a part is read, every write to any part is kept.
  */
 export function prune(program: Program): Program {
   const needed = new Set<BufferDecl>();

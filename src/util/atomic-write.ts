@@ -21,11 +21,11 @@ import { recover, Workspace } from "./workspace.js";
 export type { ErrorClass } from "./file-errors.js";
 
 /**
- * Files and folders that are either the old or the new ones, whole, whatever happens in between: written into a temporary
- * folder beside the target ({@link Workspace}), flushed to disk, then renamed.
+ * Files and folders that are either completely old or completely new, whatever interrupts the write: they are written into a
+ * temporary folder beside the target ({@link Workspace}), flushed to disk, then renamed.
  */
 
-/** A file being written; any part in any order, parts left out are zeros. */
+/** A file being written; parts may come in any order, and gaps are zeros. */
 export interface PositionedFile {
   write(bytes: Uint8Array, position: number): Promise<void>;
 }
@@ -33,12 +33,12 @@ export interface PositionedFile {
 export type Content = Uint8Array | string | ((file: PositionedFile) => Promise<void>);
 
 /**
- * Writes a file whole or not at all. A symbolic link at `path` stays one: what it leads to is replaced. What is no regular
- * file (a device, a FIFO, /dev/stdout) is written into, once all of the content is there; so is a file that can't be
- * replaced, as it is a mount point or in a folder where nothing can be made.
+ * Writes a file completely or not at all. A symbolic link at `path` stays: its target is replaced. Anything that is not a
+ * regular file (a device, a FIFO, /dev/stdout) is written into, once all of the content is ready; so is a file that can't be
+ * replaced, as it is a mount point or in a folder where no file can be created.
  *
  * @param content the bytes, or a function that writes them.
- * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); what `content` throws.
+ * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); any error of `content`.
  */
 export async function writeFileAtomically(
   path: string,
@@ -61,7 +61,7 @@ async function replaceFile({ path, there }: Output & { kind: "file" }, content: 
   if (workspace === undefined) return overwriteFile(path, content);
   try {
     await writeNewFile(workspace.new, content);
-    // As far as the system allows: the content matters more.
+    // As far as the system allows: the content matters more than the attributes.
     if (there) await takeAttributes(workspace.new, there);
     await rename(workspace.new, path);
   } finally {
@@ -81,10 +81,10 @@ async function overwriteFile(path: string, content: Content): Promise<void> {
   }
 }
 
-/** Written in its order, which a pipe needs; content that comes in another order goes through a temporary file. */
+/** Writes content in order, as a pipe needs it; content that comes in another order goes through a temporary file. */
 async function writeStream(output: Output & { kind: "stream" | "descriptor" }, content: Content): Promise<void> {
   const folder = typeof content === "function" ? await mkdtemp(join(tmpdir(), "gpt2-output-")) : undefined;
-  // Opened only now that all of the content is there; a FIFO's open waits for a reader.
+  // Opened only now that all of the content is ready; opening a FIFO waits for a reader.
   let handle: FileHandle | undefined;
   try {
     if (folder !== undefined) await writeNewFile(join(folder, "new"), content);
@@ -99,8 +99,8 @@ async function writeStream(output: Output & { kind: "stream" | "descriptor" }, c
 }
 
 /**
- * Waits for a FIFO's reader by trying, as an open that waits holds a thread of the event loop's pool, which keeps even
- * `process.exit` from ending the process.
+ * Waits for a FIFO's reader by polling, because a blocking open occupies a thread of libuv's pool, and then not even
+ * `process.exit` can end the process.
  */
 async function openStream({ path, isPipe }: Output & { kind: "stream" }): Promise<FileHandle> {
   if (!isPipe) return open(path, "w");
@@ -132,7 +132,7 @@ async function writeToDescriptor(fd: number, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const written = await new Promise<number>((resolve, reject) => {
       write(fd, bytes, done, bytes.length - done, null, (error, n) => {
-        // A pipe that doesn't block, and is full.
+        // A non-blocking pipe that is full.
         if (error && error.code !== "EAGAIN") reject(error);
         else resolve(error ? 0 : n);
       });
@@ -142,7 +142,7 @@ async function writeToDescriptor(fd: number, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Writes and flushes a file that nobody looks at yet, such as one inside a folder being written atomically. */
+/** Writes and flushes a file that nobody reads yet, such as one inside a folder being written atomically. */
 export async function writeNewFile(path: string, content: Content): Promise<void> {
   const handle = await open(path, "wx");
   try {
@@ -165,12 +165,12 @@ function bytesOf(content: Uint8Array | string): Uint8Array {
 /** One write system call moves at most 2^31 - 1 bytes. */
 const MAX_WRITE = 2 ** 30;
 
-/** A file handle, as far as it is used here. */
+/** The parts of a file handle that are used here. */
 interface WritableFile {
   write(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }>;
 }
 
-/** Writes all of `bytes`, however many calls it takes. */
+/** Writes all of `bytes`, in as many calls as it takes. */
 export async function writeAt(handle: WritableFile, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const length = Math.min(bytes.length - done, MAX_WRITE);
@@ -181,19 +181,19 @@ export async function writeAt(handle: WritableFile, bytes: Uint8Array, position:
 
 export interface FolderOptions {
   readonly errorClass?: ErrorClass;
-  /** What becomes of other files in a folder that is already there; by default they go. */
+  /** What happens to other files in an existing folder; by default they are removed. */
   readonly existing?: Existing;
 }
 
 /**
- * Writes a folder whole or not at all. A folder that is there keeps its owner, group and mode.
+ * Writes a folder completely or not at all. An existing folder keeps its owner, group and mode.
  *
- * A folder that can't be replaced (a mount point, one in a folder where nothing can be made, or the folder that this process
- * works in) stays, and the new files are moved into it when all of them are on the disk: a kill in that moment leaves a move
- * that the next write or {@link recover} finishes.
+ * A folder that can't be replaced (a mount point, a folder in one where nothing can be created, or this process's working
+ * folder) stays, and the new files are moved into it when all of them are on disk: a kill during the move leaves a record of it,
+ * and the next write or {@link recover} finishes it.
  *
  * @param write writes the files into the folder that it is given.
- * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); what `write` throws, with the
+ * @throws an error of `errorClass` if the file system refuses (disk full, no permission, …); any error of `write`, with the
  *   target's name in place of the temporary one.
  */
 export async function writeFolderAtomically(
@@ -225,14 +225,14 @@ export async function writeFolderAtomically(
 
 export interface FilesOptions {
   readonly errorClass?: ErrorClass;
-  /** The file without which the others are nothing: it goes first, and comes last. */
+  /** The file without which the others are useless: it is removed first and appears last. */
   readonly last?: string | undefined;
 }
 
 /**
- * Writes several files into a folder that may hold anything else: all of them, or when something fails none. A folder that is
- * empty or not there appears with them; else they are moved into it when all are on the disk, and a kill in that moment leaves
- * a move that the next write or {@link recover} of `last` finishes.
+ * Writes several files into a folder that may hold anything else: all of them, or on failure none. A new or empty folder
+ * appears with them; otherwise they are moved into it when all are on disk, and a kill during the move leaves a record of it, so that the
+ * next write or {@link recover} of `last` finishes it.
  *
  * @throws as {@link writeFolderAtomically}.
  */
@@ -285,10 +285,10 @@ async function isFolderThere(target: string, path: string, errorClass: ErrorClas
   const there = await statIfThere(target);
   if (there === undefined || there.isDirectory()) return there !== undefined;
   const got = there.isFile() ? "a file" : "a device, pipe or socket";
-  throw new errorClass({ op: `writing ${path}`, expected: "a folder, or nothing, there", got });
+  throw new errorClass({ op: `writing ${path}`, expected: "a folder, or an unused name", got });
 }
 
-/** Removes a folder so that whoever is killed meanwhile leaves it whole, or in a workspace that the next write removes. */
+/** Removes a folder; a kill meanwhile leaves it complete, or in a workspace that the next write removes. */
 export async function removeFolderAtomically(path: string): Promise<void> {
   const workspace = await Workspace.create(dirname(path), basename(path));
   try {
@@ -307,7 +307,7 @@ async function syncTree(folder: string): Promise<void> {
   await syncFolder(folder);
 }
 
-/** Folders that can't be flushed: not readable, or on a file system without such a call. */
+/** Errors for folders that can't be flushed: not readable, or on a file system without such a call. */
 const NO_FOLDER_SYNC: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EINVAL", "ENOTSUP", "ENOSYS"]);
 
 /** A rename is on disk only once its folder is. Windows has no such call, and needs none. */
@@ -320,7 +320,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Windows flushes only what is open for writing; elsewhere a file may be one that only its owner can write to. */
+/** Windows flushes only files open for writing; elsewhere only the owner may be able to write to a file. */
 async function syncFile(path: string): Promise<void> {
   await sync(path, process.platform === "win32" ? "r+" : "r");
 }

@@ -1,4 +1,4 @@
-/** Reflected CRCs of 32 bits, eight bytes at a time by tables ("slicing by 8"). */
+/** Reflected 32-bit CRCs. Naively one table look-up per byte; here eight bytes at a time with eight tables ("slicing by 8"). */
 
 /** tables[k][byte]: the contribution of a byte that k bytes follow. @param polynomial with its bits reversed */
 function makeTables(polynomial: number): Uint32Array[] {
@@ -15,18 +15,18 @@ function makeTables(polynomial: number): Uint32Array[] {
 let castagnoli: readonly Uint32Array[] | undefined;
 let ieee: readonly Uint32Array[] | undefined;
 
-/** CRC-32C (Castagnoli; RFC 3720, appendix B.4). @param before checksum of the bytes before, to continue from */
+/** CRC-32C (Castagnoli; RFC 3720, appendix B.4). @param before checksum of the preceding bytes, to continue from */
 export function crc32c(bytes: Uint8Array, before = 0): number {
   castagnoli ??= makeTables(0x82f63b78);
   return crc(bytes, before, castagnoli);
 }
 
-/** Node's own, many times as fast; versions before 20.16 and 22.3 don't have it. */
+/** Node's own, many times as fast; missing before 20.16 and 22.3. */
 const { process } = globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } };
 const zlib = process?.getBuiltinModule?.("node:zlib") as { crc32?: typeof crc32 } | undefined;
 const nativeCrc32 = zlib?.crc32;
 
-/** CRC-32 of zip and gzip (IEEE 802.3). @param before checksum of the bytes before, to continue from */
+/** CRC-32 of zip and gzip (IEEE 802.3). @param before checksum of the preceding bytes, to continue from */
 export function crc32(bytes: Uint8Array, before = 0): number {
   if (nativeCrc32) return nativeCrc32(bytes, before);
   ieee ??= makeTables(0xedb88320);
@@ -65,8 +65,8 @@ function crc(bytes: Uint8Array, before: number, tables: readonly Uint32Array[]):
 }
 
 /**
- * The form that a checksum has inside TensorFlow's and LevelDB's files, which are themselves checksummed: rotated, and
- * moved by a constant.
+ * The form of a checksum inside TensorFlow's and LevelDB's files, which are themselves checksummed: rotated, with a
+ * constant added.
  */
 export function maskCrc32c(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -7,11 +7,11 @@ const OPEN_LIST = 0x5b;
 const CLOSE_LIST = 0x5d;
 
 /**
- * The first key that an object of `text` repeats, or undefined. JSON.parse keeps the last of two equal keys silently, so
- * that two readers can see two different files. `text` must be valid JSON: only then is this short walk right.
+ * The first key that an object of `text` repeats, or undefined. JSON.parse silently keeps the last of two equal keys, so
+ * that two readers can see two different files. `text` must be valid JSON: this short scan relies on it.
  */
 export function findDuplicateKey(text: string): string | undefined {
-  // One set of keys per open object, undefined per open list: a stack of our own, because files can nest deeply.
+  // One set of keys per open object, undefined per open list: an explicit stack, because files can nest deeply.
   const open: (Set<string> | undefined)[] = [];
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
@@ -32,7 +32,7 @@ export function findDuplicateKey(text: string): string | undefined {
   return undefined;
 }
 
-/** Position of the quotation mark that ends the string which starts at `start`. */
+/** Position of the quotation mark that ends the string starting at `start`. */
 function endOfString(text: string, start: number): number {
   let i = start + 1;
   for (let c = text.charCodeAt(i); c !== QUOTE; c = text.charCodeAt(i)) i += c === BACKSLASH ? 2 : 1;

@@ -3,8 +3,8 @@ interface HasSetImmediate {
 }
 
 /**
- * Resolves after the timers, input and rendering that are due have had their turn. Unlike a zero timeout it is not held
- * back 4 ms by browsers.
+ * Resolves after due timers, input and rendering have had their turn. Unlike a zero timeout it is not delayed
+ * 4 ms by browsers.
  */
 export function yieldToEventLoop(): Promise<void> {
   const { setImmediate } = globalThis as HasSetImmediate;

@@ -7,7 +7,7 @@ const FREE_SPACE = "Free some space, or choose another folder";
 
 const CAUSES: Readonly<Record<string, readonly [got: string, hint?: string]>> = {
   ENOSPC: ["a full disk", FREE_SPACE],
-  EDQUOT: ["a used-up disk quota", FREE_SPACE],
+  EDQUOT: ["an exhausted disk quota", FREE_SPACE],
   EFBIG: ["a file larger than is allowed here", "Raise the limit (ulimit -f), or write smaller files"],
   EACCES: ["no permission", ANOTHER_FOLDER],
   EPERM: ["no permission", ANOTHER_FOLDER],
@@ -16,17 +16,17 @@ const CAUSES: Readonly<Record<string, readonly [got: string, hint?: string]>> = 
   ENOTDIR: ["a path that runs through a file", "Choose another path"],
   EISDIR: ["a folder", "Choose another path"],
   ENOTEMPTY: ["a folder that another program wrote meanwhile", "Try again"],
-  EEXIST: ["something that another program wrote meanwhile", "Try again"],
-  EXDEV: ["a mount point", "Choose a folder in it"],
-  EBUSY: ["a file or folder that is in use", "Close what uses it, or choose another path"],
+  EEXIST: ["a file that another program wrote meanwhile", "Try again"],
+  EXDEV: ["a mount point", "Choose a folder inside it"],
+  EBUSY: ["a file or folder that is in use", "Close the program that uses it, or choose another path"],
   EPIPE: ["a reader that ended before the output did"],
-  ENXIO: ["a socket, or a device that is not there", "Choose a file"],
-  ENAMETOOLONG: ["a name that is too long", "Choose a shorter one"],
+  ENXIO: ["a socket, or a missing device", "Choose a file"],
+  ENAMETOOLONG: ["a name that is too long", "Choose a shorter name"],
   ELOOP: ["a loop of symbolic links", "Choose another path"],
   EMFILE: ["too many open files", "Raise the limit (ulimit -n)"],
   ENFILE: ["too many open files on this machine"],
   ENOTSUP: ["a device, pipe or socket there", "Choose another path"],
-  EIO: ["an input/output error of the disk"],
+  EIO: ["a disk input/output error"],
 };
 
 const NO_PERMISSION = ["no permission to read it", "Change its permissions"] as const;
@@ -36,23 +36,23 @@ const READING: Readonly<Record<string, readonly [got: string, hint?: string]>> =
   EPERM: NO_PERMISSION,
 };
 
-/** Whether an error is one of the file system, as opposed to a mistake in a program. */
+/** Whether an error comes from the file system, and not from a mistake in a program. */
 export function isFileError(error: unknown): error is Error & { readonly code?: string } {
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
   return error instanceof Error && typeof code === "string" && typeof syscall === "string";
 }
 
-/** Describes an error of the file system while reading. */
+/** Describes a file system error during reading. */
 export function readFailure(cause: unknown): string {
   const { code = "", message } = cause as NodeJS.ErrnoException;
   return (READING[code] ?? CAUSES[code])?.[0] ?? message;
 }
 
-/** What to do about an error of the file system while reading. */
+/** A hint for a file system error during reading. */
 export const readHint = (cause: unknown): string | undefined =>
   READING[(cause as NodeJS.ErrnoException).code ?? ""]?.[1];
 
-/** An error of the file system while reading, as an error of the caller's class. */
+/** A file system error during reading, as an error of the caller's class. */
 export function readError<E extends GPT2Error>(
   cause: unknown,
   op: string,
@@ -63,14 +63,14 @@ export function readError<E extends GPT2Error>(
   return new errorClass({ op, expected, got: readFailure(cause), ...(hint !== undefined && { hint }), cause });
 }
 
-/** An error of the file system while writing, as one of the caller's class; other errors as they are. */
+/** A file system error during writing, as one of the caller's class; other errors unchanged. */
 export function writeError(cause: unknown, op: string, errorClass: ErrorClass): unknown {
   if (cause instanceof GPT2Error || !isFileError(cause)) return cause;
   const [got, hint] = CAUSES[cause.code!] ?? [cause.message];
   return new errorClass({ op, expected: "to write there", got, ...(hint !== undefined && { hint }), cause });
 }
 
-/** Runs `run`; its file system errors become errors of the caller's class. */
+/** Calls `run`; its file system errors become errors of the caller's class. */
 export async function typedWrite<T>(op: string, errorClass: ErrorClass, run: () => Promise<T>): Promise<T> {
   try {
     return await run();

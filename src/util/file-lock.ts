@@ -5,19 +5,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemCalls } from "./system-calls.js";
 
 /**
- * Locks that the system releases when their holder ends, however it ends, and that mean the same in every pid namespace,
- * under every host name, and between threads of one process: they belong to an open file, not to a process id.
+ * A lock that the system releases when its holder ends, however it ends, and that works across pid namespaces, host names
+ * and threads of one process: it belongs to an open file, not to a process id.
  *
- * - Linux, macOS, BSD: flock(2), as Python's filelock and so huggingface_hub use it.
- * - Windows: the file is opened without sharing it.
+ * - Linux, macOS, BSD: flock(2), as used by Python's filelock and therefore by huggingface_hub.
+ * - Windows: the file is opened without sharing.
  *
- * Limits: without koffi there is no flock, and some network file systems have none (Lustre mounted without `flock`); on NFS
- * a lock holds between machines only if the server supports locks. `exclusive` says whether there is one.
+ * Limits: without koffi there is no flock, and some network file systems lack it (Lustre mounted without `flock`); on NFS
+ * a lock holds between machines only if the server supports locks. `exclusive` says whether the lock is real.
  */
 export interface FileLock {
-  /** Whether nobody else can hold the lock; false where the system or file system has none. */
+  /** Whether nobody else can hold the lock; false where the system or file system has no locks. */
   readonly exclusive: boolean;
-  /** The open lock file: text in it tells others who holds the lock. */
+  /** The open lock file: its text tells others who holds the lock. */
   readonly fd: number;
   /** Releases the lock; the file stays. */
   release(): void;
@@ -34,9 +34,9 @@ const isWindows = process.platform === "win32";
 /**
  * Takes the lock of a file if nobody holds it.
  *
- * @param create makes the file if need be; group-writable, as huggingface_hub does it, so that users of a common cache can
+ * @param create creates a missing file; group-writable, as in huggingface_hub, so that users of a common cache can
  *   wait for each other
- * @returns undefined if it is held
+ * @returns undefined if another holds it
  * @throws the file system's error if the file can't be opened
  */
 export function tryLock(path: string, create = true): FileLock | undefined {
@@ -48,7 +48,7 @@ export function tryLock(path: string, create = true): FileLock | undefined {
       closeSync(fd);
       return undefined;
     }
-    // A holder may have removed the file before releasing it: a lock on a file without a name is nobody's.
+    // A holder may have removed the file before releasing it: a lock on an unlinked file excludes nobody.
     if (state === "done" && !isWindows && fstatSync(fd).nlink === 0) {
       closeSync(fd);
       continue;
@@ -75,7 +75,7 @@ function lockOf(path: string, fd: number, exclusive: boolean): FileLock {
     fd,
     release: () => closeSync(fd),
     remove: () => {
-      // While it is held, so that nobody's new lock is removed; Windows removes no file that is open.
+      // Removed while the lock is held, so that nobody's new lock is removed; Windows can't remove an open file.
       if (!isWindows) remove();
       closeSync(fd);
       if (isWindows) remove();
@@ -85,17 +85,17 @@ function lockOf(path: string, fd: number, exclusive: boolean): FileLock {
 
 export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called once, if another program holds the lock. */
+  /** Called once if another program holds the lock. */
   readonly onWait?: (() => void) | undefined;
 }
 
 const POLL_MS = 200;
 
 /**
- * Runs `run` while holding the lock of a file, which is made if need be and left there. Where the file can't be made or the
- * system has no locks `run` is called all the same: this lock saves work, and nothing depends on it.
+ * Calls `run` while holding the lock of a file, which is created if need be and not removed. If the file can't be created or the
+ * system has no locks, `run` is called all the same: this lock only saves work.
  *
- * @param run called with whether nobody else can be in it
+ * @param run called with whether the lock is exclusive
  */
 export async function withFileLock<T>(
   path: string,

@@ -1,6 +1,6 @@
 /**
- * What parsed JSON must look like: a type, an object with these fields (and any others), a list of one shape, a choice of
- * values, or one that may be missing.
+ * A shape for parsed JSON: a type, an object with these fields (and any others), a list of one shape, one of several
+ * values, or an optional shape.
  */
 export type Shape =
   | "string"
@@ -16,11 +16,11 @@ export interface Mismatch {
   /** `splits.train.tokens`; empty for the value itself. */
   readonly path: string;
   readonly expected: string;
-  /** The value that came, as short text. */
+  /** The actual value, abbreviated. */
   readonly got: string;
 }
 
-/** The first place where a value is not of a shape. It goes no deeper than the shape, however deep the value is. */
+/** The first place where a value does not have a shape. It goes no deeper than the shape, however deep the value is. */
 export function mismatch(value: unknown, shape: Shape, path = ""): Mismatch | undefined {
   const wrong = (expected: string): Mismatch => ({ path, expected, got: shortly(value) });
   if (shape === "count") return Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : wrong("a count");

@@ -4,20 +4,20 @@ import { statIfThere } from "./output.js";
 import { rename } from "./rename.js";
 
 /**
- * Entries of a folder moved into another one, one by one. What they replace goes first, so that there are never old entries
- * beside new ones. The move is written down before it begins (`Workspace.moveInto`): whoever finds it half done finishes it,
- * so that a kill in between loses neither the old set nor the new one.
+ * A move of a folder's entries into another folder, one by one. The entries that they replace are removed first, so that old
+ * entries never lie beside new ones. The move is recorded before it begins (`Workspace.moveInto`): whoever finds it unfinished
+ * finishes it, so that a kill loses neither the old set nor the new one.
  */
 export interface Move {
-  /** Entries of the target that go, in this order. */
+  /** Entries to be removed from the target, in this order. */
   readonly removed: readonly string[];
-  /** Entries that come, in this order; with a slash those of folders that both have. */
+  /** Entries to be moved, in this order; a path with a slash is inside a folder that exists on both sides. */
   readonly moved: readonly string[];
-  /** Whether folders among `removed` go with all that is in them. */
+  /** Whether folders among `removed` are removed with their contents. */
   readonly recursive: boolean;
 }
 
-/** Makes a move, or what is left of it. */
+/** Performs a move, or the rest of one. */
 export async function makeMove(target: string, folder: string, { removed, moved, recursive }: Move): Promise<void> {
   const left: string[] = [];
   for (const path of moved) if (await statIfThere(join(folder, path))) left.push(path);
@@ -26,7 +26,7 @@ export async function makeMove(target: string, folder: string, { removed, moved,
   for (const path of left) await rename(join(folder, path), join(target, path));
 }
 
-/** What a file says of a move; undefined if there is none, or not one that could have been made here. */
+/** The move that a file records; undefined if there is none, or one that cannot have been recorded here. */
 export async function readMove(path: string): Promise<(Move & { readonly into: string }) | undefined> {
   try {
     const { into, removed, moved, recursive } = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
@@ -40,8 +40,8 @@ export async function readMove(path: string): Promise<(Move & { readonly into: s
   }
 }
 
-/** Characters of no name: on Windows a backslash separates too, and a colon follows a drive. */
+/** Characters that no entry's name may contain: on Windows a backslash separates too, and a colon follows a drive. */
 const SEPARATORS = process.platform === "win32" ? /[/\\:\0]/ : /[/\0]/;
 
-/** Whether this names an entry of its folder, and nothing elsewhere. */
+/** Whether this names an entry of its folder, and nothing outside it. */
 const isPlainName = (name: string): boolean => !["", ".", ".."].includes(name) && !SEPARATORS.test(name);

@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.js";
 
-/** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b` (optimal string alignment). */
+/** Number of insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b` (optimal string alignment). */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -17,7 +17,7 @@ export function editDistance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** The candidate that a mistyped word most likely stands for; undefined if none is near. Case does not count. */
+/** The candidate that a mistyped word most likely stands for; undefined if none is near. Ignores case. */
 export function nearest(
   word: string,
   candidates: readonly string[],
@@ -34,13 +34,13 @@ function sharesStem(word: string, name: string): boolean {
   return word.length >= 3 && name.toLowerCase().startsWith(stem);
 }
 
-/** Every option of `T`, so that the compiler finds one that is missing. */
+/** Every option of `T`, so that the compiler reports a missing one. */
 export type OptionNames<T> = Readonly<Record<keyof Required<T>, unknown>>;
 
 /**
- * Refuses options that do not exist, which would otherwise be ignored in silence: `maxTokens` for `maxNewTokens`.
+ * Refuses unknown options, which would otherwise be ignored silently: `maxTokens` for `maxNewTokens`.
  *
- * @throws {UsageError} naming the nearest option, or all.
+ * @throws {UsageError} naming the nearest option, or all options.
  */
 export function checkOptionNames<T extends object>(op: string, options: T, names: OptionNames<T>): void {
   for (const key of Object.keys(options)) {

@@ -1,2 +1,2 @@
-/** Stands in for every module of `#node/…` (package.json, `imports`) in a bundle for browsers, where none is called. */
+/** Replaces every module of `#node/…` (package.json, `imports`) in a browser bundle, where none of them is called. */
 export {};

@@ -4,19 +4,19 @@ import { dirname, resolve, sep } from "node:path";
 import { type ErrorClass, isFileError, typedWrite } from "./file-errors.js";
 
 /**
- * Where a path that is to be written leads. A regular file is replaced as a whole; what is no regular file is written
- * into, as `cp` does: nothing else may be put in the place of a device, a pipe or a mounted file.
+ * The destination of a path to be written. A regular file is replaced as a whole; anything else is written
+ * into, as by `cp`: a device, a pipe or a mounted file must not be replaced.
  */
 export type Output =
   | { readonly kind: "file"; readonly path: string; readonly there: Stats | undefined }
-  /** A regular file that can't be replaced, as it is a mount point. */
+  /** A regular file that can't be replaced, because it is a mount point. */
   | { readonly kind: "in place"; readonly path: string }
   /** A character device or FIFO. */
   | { readonly kind: "stream"; readonly path: string; readonly isPipe: boolean }
-  /** An open file of this process: /dev/stdout, /dev/fd/63 of a shell's `>(…)`. */
+  /** An open file of this process: /dev/stdout, or /dev/fd/63 of a shell's `>(…)`. */
   | { readonly kind: "descriptor"; readonly fd: number };
 
-/** @throws an error of `errorClass`: nothing can be written there, as for a folder or a block device. */
+/** @throws an error of `errorClass`: nothing can be written there, for example to a folder or a block device. */
 export async function outputAt(path: string, errorClass: ErrorClass): Promise<Output> {
   const fd = descriptorOf(path);
   if (fd !== undefined) return { kind: "descriptor", fd };
@@ -28,10 +28,10 @@ export async function outputAt(path: string, errorClass: ErrorClass): Promise<Ou
   }
   if (there.isFIFO() || there.isCharacterDevice()) return { kind: "stream", path: target, isPipe: there.isFIFO() };
   const got = there.isDirectory() ? "a folder" : there.isSocket() ? "a socket" : "a block device";
-  throw new errorClass({ op: `writing ${path}`, expected: "a file, or nothing, there", got });
+  throw new errorClass({ op: `writing ${path}`, expected: "a file, or an unused name", got });
 }
 
-/** Says before any work that a file can't be written, as far as that can be known. @throws an error of `errorClass` */
+/** Checks before any work that a file can be written, as far as that can be known. @throws an error of `errorClass` */
 export async function checkOutput(path: string, errorClass: ErrorClass): Promise<void> {
   await typedWrite(`writing ${path}`, errorClass, async () => {
     const output = await outputAt(path, errorClass);
@@ -39,7 +39,7 @@ export async function checkOutput(path: string, errorClass: ErrorClass): Promise
   });
 }
 
-/** Whether what is written to a path can be read again there: false for devices, pipes and open files of this process. */
+/** Whether output written to a path can be read back: false for devices, pipes and open files of this process. */
 export async function isRegularOutput(path: string, errorClass: ErrorClass): Promise<boolean> {
   const { kind } = await outputAt(path, errorClass);
   return kind === "file" || kind === "in place";
@@ -47,7 +47,7 @@ export async function isRegularOutput(path: string, errorClass: ErrorClass): Pro
 
 const STANDARD: Readonly<Record<string, number>> = { "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2 };
 
-/** Opened anew, the file behind one would be written over from its start. */
+/** The descriptor of an open file. (Reopened, the file behind it would be overwritten from its start.) */
 function descriptorOf(path: string): number | undefined {
   if (process.platform === "win32") return undefined;
   const absolute = resolve(path);
@@ -55,7 +55,7 @@ function descriptorOf(path: string): number | undefined {
   return number === undefined ? STANDARD[absolute] : Number(number);
 }
 
-/** What symbolic links lead to, also if nothing is there. */
+/** The target of symbolic links, even if nothing exists there. */
 export async function finalPath(path: string): Promise<string> {
   return realpath(path).catch(() => resolve(path));
 }
@@ -69,7 +69,7 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Another device than its parent's, or for mounts of one device (Linux's bind mounts) what the kernel lists. */
+/** Whether the path is on another device than its parent or, for bind mounts of the same device, in the kernel's list. */
 export async function isMountPoint(path: string): Promise<boolean> {
   const [own, parent] = [await stat(path), await stat(dirname(path))];
   if (own.dev !== parent.dev) return true;
@@ -84,7 +84,7 @@ export async function isMountPoint(path: string): Promise<boolean> {
   });
 }
 
-/** Makes a folder and its parents. Node's own recursive mkdir reports a read-only file system as a folder that is missing. */
+/** Makes a folder and its parents. (Node's recursive mkdir reports a read-only file system as a missing folder.) */
 export async function makeFolder(path: string): Promise<void> {
   if ((await statIfThere(path))?.isDirectory()) return;
   if (dirname(path) !== path) await makeFolder(dirname(path));
@@ -96,7 +96,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Whether this process works in the folder or below it. */
+/** Whether this process's working folder is the folder or below it. */
 export function holdsWorkingFolder(folder: string): boolean {
   const here = process.cwd();
   return here === folder || here.startsWith(folder.endsWith(sep) ? folder : folder + sep);

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-// As a namespace: webpack warns of a createRequire that it can't follow.
+// A namespace import: webpack warns of a createRequire that it can't follow.
 import * as nodeModule from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -20,22 +20,22 @@ export function packageRoot(): string {
   return root;
 }
 
-/** Path of a file that ships in the package: `packageFile("assets/x.bin")`. */
+/** The path of a file that ships in the package: `packageFile("assets/x.bin")`. */
 export function packageFile(path: string): string {
   return join(packageRoot(), path);
 }
 
-/** A module of this package for a `Worker`: `packageModule("data/encode-worker.js")`. */
+/** The address of a module of this package for a `Worker`: `packageModule("data/encode-worker.js")`. */
 export function packageModule(path: string): URL {
   return pathToFileURL(packageFile(join("dist", "src", path)));
 }
 
-/** koffi, which calls native code, as this package would import it. @throws it is not installed, or not for this platform. */
+/** koffi, which calls native code, resolved as an import of this package. @throws it is missing, or has no build for this platform. */
 export function requireKoffi(): typeof import("koffi") {
   return nodeModule.createRequire(packageFile("package.json"))("koffi");
 }
 
-/** The path of a file in a package that this one depends on, `name/file`. @throws it is not installed. */
+/** The path of a file in a dependency of this package, `name/file`. @throws it is not installed. */
 export function resolveDependency(path: string): string {
   return nodeModule.createRequire(packageFile("package.json")).resolve(path);
 }
@@ -51,14 +51,14 @@ function findRoot(): string {
   throw new GPT2Error({
     op: `looking for the files of ${NAME} (model, kernels, workers)`,
     expected: `the package ${NAME} where ${files[0]} could import it`,
-    got: "none",
+    got: "no such package",
     hint: `npm install ${NAME} there, or copy node_modules/${NAME} and node_modules/koffi to a node_modules beside the bundle`,
   });
 }
 
 /**
- * This file, or the bundle that contains it. In a CommonJS bundle there may be no import.meta.url, and in one by webpack it
- * is where this file was when the bundle was made.
+ * This file, or the bundle that contains it. In a CommonJS bundle import.meta.url may be missing, and webpack's gives
+ * the place of this file when the bundle was made.
  */
 function thisFile(): string | undefined {
   const url: string | undefined = import.meta.url;
@@ -67,7 +67,7 @@ function thisFile(): string | undefined {
   try {
     return __filename;
   } catch {
-    // A module. (webpack takes `typeof __filename` for a string in modules too.)
+    // A module. (webpack defines `__filename` in modules too.)
     return undefined;
   }
 }
@@ -80,7 +80,7 @@ function rootAbove(file: string): string | undefined {
   }
 }
 
-/** The package as a file imports it. */
+/** The package, resolved as an import of a file. */
 function rootBeside(file: string): string | undefined {
   try {
     return dirname(nodeModule.createRequire(file).resolve(`${NAME}/package.json`));

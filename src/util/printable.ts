@@ -1,13 +1,13 @@
 /**
- * What a terminal would obey rather than show: control characters (C0 but line feed and tab, DEL, C1), line and paragraph
- * separators, and the embeddings, overrides and isolates of bidirectional text, which show a text in another order.
+ * Characters that a terminal would obey rather than show: control characters (C0 except line feed and tab, DEL, C1), line and
+ * paragraph separators, and the embeddings, overrides and isolates of bidirectional text, which reorder a text.
  */
 const UNSAFE = /(?![\n\t])[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu;
 
 const escapeCharacter = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /**
- * Text from a file, a hub or a model, safe to write to a terminal: what could steer it is written as JSON escapes it
+ * Makes text from a file, a hub or a model safe to write to a terminal: characters that could control it become JSON escapes
  * (`\u001b`). JSON text keeps its value.
  */
 export function printable(text: string): string {

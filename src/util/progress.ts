@@ -1,6 +1,6 @@
 /**
- * The one progress line of every long command, on stderr. On a terminal it is redrawn in place; elsewhere (a pipe, a
- * log file, CI) it is silent, or with `mode: "plain"` (the commands' --progress) an ordinary line every so often.
+ * The progress line of long commands, on stderr. On a terminal it is redrawn in place; elsewhere (a pipe, a
+ * log file, CI) it is silent, or with `mode: "plain"` (the commands' --progress) an ordinary line at intervals.
  */
 
 import { printable, printableLine } from "./printable.js";
@@ -14,25 +14,25 @@ export interface ProgressStream {
 
 export interface ProgressOptions {
   readonly label: string;
-  /** The value of `n` at the end. Unknown: no percentage and no time left. */
+  /** The final value of `n`. If unknown, no percentage and no time left are shown. */
   readonly total?: number | undefined;
-  /** What is counted: `"B"` prints bytes (12.3 MB); any other word is printed after the count (1.2M tokens). */
+  /** The unit: `"B"` prints bytes (12.3 MB); any other word is printed after the count (1.2M tokens). */
   readonly unit?: string | undefined;
-  /** The value of `n` at the start, when resuming: not counted in the rate. Default 0. */
+  /** The initial value of `n`, when resuming: not counted in the rate. Default 0. */
   readonly start?: number | undefined;
   /** `auto` (default): `line` on a terminal outside CI, otherwise `off`. */
   readonly mode?: "auto" | "line" | "plain" | "off" | undefined;
   readonly stream?: ProgressStream | undefined;
-  /** Milliseconds between two lines: default 100 redrawn in place, 10 000 plain. */
+  /** Milliseconds between two lines: by default 100 when redrawn in place, 10 000 in plain mode. */
   readonly intervalMs?: number | undefined;
   /** Clock in milliseconds, for tests. */
   readonly now?: (() => number) | undefined;
 }
 
 export interface Progress {
-  /** `n` units are done; `extra` is free text after the figures, such as `loss 3.21`. */
+  /** Reports that `n` units are done; `extra` is free text after the figures, such as `loss 3.21`. */
   update(n: number, extra?: string): void;
-  /** The total became known, or changed. */
+  /** Sets the total, once it is known or when it changes. */
   setTotal(total: number): void;
   /** Writes a whole line above the progress line (on a terminal or in plain mode). */
   log(text: string): void;
@@ -42,7 +42,7 @@ export interface Progress {
   done(message?: string): void;
 }
 
-/** Weight of the past in the rate fades with this time constant. */
+/** Time constant with which the past fades from the rate. */
 const RATE_SECONDS = 8;
 
 /** Starts a progress line; nothing is written before the first update. */
@@ -118,7 +118,7 @@ class ProgressLine implements Progress {
     this.#ended = true;
   }
 
-  /** Exponentially weighted rate; until the time constant has passed it is nearly the plain average. */
+  /** Exponentially weighted rate; before one time constant has passed it is nearly the plain average. */
   #measure(time: number, n: number): void {
     const seconds = (time - this.#lastSample.time) / 1000;
     if (seconds <= 0) return;
@@ -155,12 +155,12 @@ function resolveMode(mode: "auto" | "line" | "plain" | "off", stream: ProgressSt
   return stream.isTTY === true && !ci && env.TERM !== "dumb" ? "line" : "off";
 }
 
-/** `950`, `12.3k`, `4.56M`, `1.20B`: three significant digits. */
+/** A count with three significant digits: `950`, `12.3k`, `4.56M`, `1.20B`. */
 export function formatCount(n: number): string {
   return scaled(n, ["", "k", "M", "B", "T"], "");
 }
 
-/** Decimal units, as storage is sold and files are listed: `950 B`, `12.3 MB`. */
+/** Bytes in decimal units, as in file listings: `950 B`, `12.3 MB`. */
 export function formatBytes(n: number): string {
   return scaled(n, ["B", "kB", "MB", "GB", "TB"], " ");
 }
@@ -168,7 +168,7 @@ export function formatBytes(n: number): string {
 function scaled(n: number, suffixes: readonly string[], gap: string): string {
   let i = 0;
   let value = n;
-  // 999.5 would be rounded to 1000 with three digits.
+  // 999.5 would round to 1000 with three digits.
   while (Math.abs(value) >= 999.5 && i < suffixes.length - 1) {
     value /= 1000;
     i++;
@@ -178,7 +178,7 @@ function scaled(n: number, suffixes: readonly string[], gap: string): string {
   return `${value.toFixed(digits)}${gap}${suffixes[i]}`;
 }
 
-/** `0:07`, `12:34`, `3:05:00`, `2d 04:00`. */
+/** A duration: `0:07`, `12:34`, `3:05:00`, `2d 04:00`. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";
   const s = Math.max(0, Math.round(seconds));

@@ -2,7 +2,7 @@ import { printable } from "./printable.js";
 
 const LONGEST = 100;
 
-/** A value that came from a file, made safe and short enough to stand in an error message. */
+/** A value from a file, made safe and short enough for an error message. */
 export function quote(value: unknown): string {
   if (Array.isArray(value)) return quoteList(value);
   if (typeof value === "object" && value !== null) return "an object";
@@ -11,7 +11,7 @@ export function quote(value: unknown): string {
   return printable(JSON.stringify(text));
 }
 
-/** Shallow: a hostile header may nest lists a million deep. */
+/** Quotes one level only: a hostile header may nest lists a million deep. */
 function quoteList(values: readonly unknown[]): string {
   const shown = values.slice(0, 8).map((v) => (Array.isArray(v) ? "a list" : quote(v)));
   if (values.length > 8) shown.push(`… ${values.length} entries`);

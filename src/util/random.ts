@@ -1,6 +1,6 @@
 /**
- * Counter-based random numbers: a value is a function of (key, index) alone, so it does not matter in which order, by
- * how many threads, or after how many restarts values are drawn. The C kernels compute the same bits (native/random.h).
+ * Counter-based random numbers: a value is a function of (key, index) alone, so the order of draws, the number of threads
+ * and restarts do not matter. The C kernels compute the same bits (native/random.h).
  */
 
 /** A bijective 32-bit mixer (multiply-xorshift; constants from the public hash-prospector search for low bias). */
@@ -17,19 +17,19 @@ export function randomBits(k0: number, k1: number, index: number): number {
   return mix32((mix32((index ^ k0) >>> 0) + k1) >>> 0);
 }
 
-/** A 32-bit key derived from a seed and any number of labels (step, site, rank, …), order significant. */
+/** A 32-bit key derived from a seed and any number of labels (step, site, rank, …), whose order matters. */
 export function deriveKey(seed: number, ...labels: number[]): number {
-  // Seeds above 32 bits keep their high half.
+  // The high half of seeds above 32 bits is used too.
   let key = mix32((seed >>> 0) ^ mix32(Math.floor(seed / 2 ** 32) >>> 0));
   for (const label of labels) key = mix32((Math.imul(key, 0x9e3779b1) + (label >>> 0) + 0x7f4a7c15) >>> 0);
   return key;
 }
 
-/** A stream of random numbers: the state is the key and a counter, both of which can be saved. */
+/** A stream of random numbers: its state is the key and a counter, both of which can be saved. */
 export class RandomStream {
   readonly #k0: number;
   readonly #k1: number;
-  /** Values drawn so far. */
+  /** Number of values drawn so far. */
   counter: number;
 
   constructor(seed: number, label = 0, counter = 0) {
@@ -57,7 +57,7 @@ export class RandomStream {
     return Math.floor(this.uniform() * n);
   }
 
-  /** Standard normal (Box-Muller, one of the pair). */
+  /** Standard normal (Box-Muller, using one of the pair). */
   normal(): number {
     const u = 1 - this.uniform();
     return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * this.uniform());

@@ -1,11 +1,11 @@
 import * as fs from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What Windows says while another has the file open, or is replacing it: a virus scanner, a second writer. */
+/** Windows' errors while another process has the file open, or is replacing it: a virus scanner, a second writer. */
 const IN_USE: ReadonlySet<string> = new Set(["EPERM", "EACCES", "EBUSY"]);
 const PATIENCE_MS = 3000;
 
-/** Renames a file or folder; on Windows tries for some seconds, as others may have it open for a moment. */
+/** Renames a file or folder; on Windows it retries for some seconds, as others may have it open for a moment. */
 export async function rename(from: string, to: string): Promise<void> {
   const until = performance.now() + PATIENCE_MS;
   for (let wait = 1; ; wait = Math.min(2 * wait, 100)) {

@@ -7,17 +7,17 @@ import { systemCalls } from "./system-calls.js";
 import { isTemporaryName, type Workspace } from "./workspace.js";
 
 /**
- * What becomes of the files that are in a folder already: all go, or those stay that no new file replaces, or only those of
- * them whose names a function says yes to.
+ * What happens to the existing files of a folder: all are removed, or those without a new version stay, or only those
+ * of them for which a function returns true.
  */
 export type Existing = "replace" | "merge" | ((name: string) => boolean);
 
 /**
  * Exchanges a folder for the new one of a workspace beside it, which takes over its mode and owner. Where the system can't
- * exchange two names at once there is a moment in which neither has its name, and a kill in that moment is put right by
- * {@link recover}.
+ * exchange two names atomically there is a moment in which neither has its name; {@link recover} repairs a kill in that
+ * moment.
  *
- * @returns false, with the folder as it was, if the new one can't be made equal to it in all that is to stay
+ * @returns false, with the folder unchanged, if the new one can't take over everything that is to stay
  */
 export async function exchangeFolder(target: string, workspace: Workspace, existing: Existing): Promise<boolean> {
   const attributes = await stat(target);
@@ -37,12 +37,12 @@ export async function exchangeFolder(target: string, workspace: Workspace, exist
 }
 
 /**
- * New entries come in descending order of their names, so that config.json, dataset.json and the like, without which nothing
- * is loaded, come last, and old ones go first.
+ * Plans a move. New entries come in descending order of their names, so that config.json, dataset.json and the like, without
+ * which nothing is loaded, come last; old ones are removed first.
  *
- * @param existing what becomes of the target's other entries
- * @param last an entry that goes first and comes last, in place of that order
- * @throws EISDIR, EEXIST, ENOTSUP: what is there can't be replaced. Nothing has changed then.
+ * @param existing what happens to the target's other entries
+ * @param last an entry that is removed first and moved last, in place of that order
+ * @throws EISDIR, EEXIST, ENOTSUP: an existing entry can't be replaced. Nothing has changed then.
  */
 export async function planMove(target: string, folder: string, existing: Existing, last?: string): Promise<Move> {
   const names = (await readdir(folder)).sort().reverse();
@@ -66,7 +66,7 @@ export async function planMove(target: string, folder: string, existing: Existin
   return { removed, moved, recursive: existing === "replace" };
 }
 
-/** @throws EISDIR, EEXIST: one is a folder and the other is none; ENOTSUP: what is there is a device, pipe or socket. */
+/** @throws EISDIR, EEXIST: only one of the two is a folder; ENOTSUP: the existing entry is a device, pipe or socket. */
 async function bothFolders(target: string, path: string): Promise<boolean> {
   const there = await statIfThere(target);
   if (there === undefined) return false;
@@ -80,7 +80,7 @@ function refusal(code: string, target: string): Error {
   return Object.assign(new Error(`${code}: ${target}`), { code, syscall: "rename", path: target });
 }
 
-/** Gives `to` what is in `from` and not in it, files by links. False if something is there that this can't be done for. */
+/** Links into `to` the files of `from` that it lacks. False if an entry can't be linked. */
 async function linkRest(from: string, to: string, existing: Existing = "merge"): Promise<boolean> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     if (isTemporaryName(entry.name)) continue;
@@ -101,7 +101,7 @@ async function linkRest(from: string, to: string, existing: Existing = "merge"):
   return true;
 }
 
-/** Owner, group and mode. False if the system doesn't allow it. */
+/** Copies owner, group and mode. False if the system doesn't allow it. */
 export async function takeAttributes(
   path: string,
   wanted: { uid: number; gid: number; mode: number },

@@ -1,14 +1,14 @@
 import { UsageError } from "../errors.js";
 
-/** Whether Node's modules are there: in Node, Bun, Deno and Electron. */
+/** Whether Node's modules exist: in Node, Bun, Deno and Electron. */
 export function inNode(): boolean {
   return globalThis.process?.versions?.node !== undefined;
 }
 
 /**
- * Guards the import of a module of `#node/`, which a page that is not bundled can't resolve and a bundle has nothing for.
+ * Guards the import of a module of `#node/`, which an unbundled page can't resolve and which is empty in a bundle.
  *
- * @throws {UsageError} this is a browser, or another runtime without Node's modules.
+ * @throws {UsageError} in a browser, or another runtime without Node's modules.
  */
 export function needNode(op: string, hint: string): void {
   if (inNode()) return;

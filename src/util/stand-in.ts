@@ -1,13 +1,13 @@
 /**
- * What stands where a file should be, by its first bytes: pointers that Git LFS and git-annex leave until the file itself is
- * fetched, and web pages that were saved in its place.
+ * A stand-in for a file, recognised by its first bytes: a pointer that Git LFS or git-annex leaves until the file itself is
+ * fetched, or a web page saved in its place.
  */
 export interface StandIn {
   readonly kind: string;
   readonly hint: string;
 }
 
-/** First bytes that tell one. */
+/** Number of leading bytes needed to recognise one. */
 export const STAND_IN_BYTES = 512;
 
 const POINTERS: readonly (readonly [start: string, kind: string, hint: string])[] = [
@@ -17,7 +17,7 @@ const POINTERS: readonly (readonly [start: string, kind: string, hint: string])[
 
 const WEB_PAGE = /^\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?<(?:!doctype\s+html|html)[\s>]/i;
 
-/** @param start the first {@link STAND_IN_BYTES} bytes, or all there are */
+/** @param start the first {@link STAND_IN_BYTES} bytes, or all of a shorter file */
 export function standIn(start: Uint8Array): StandIn | undefined {
   const text = Array.from(start.subarray(0, STAND_IN_BYTES), (byte) => String.fromCharCode(byte)).join("");
   const [, kind, hint] = POINTERS.find(([magic]) => text.startsWith(magic)) ?? [];
@@ -25,5 +25,5 @@ export function standIn(start: Uint8Array): StandIn | undefined {
   return WEB_PAGE.test(text) ? { kind: "a web page (HTML)", hint: "Fetch the file itself" } : undefined;
 }
 
-/** The target of a symbolic link that git-annex made, of a file whose content is elsewhere. */
+/** Whether a symbolic link's target is one that git-annex made for a file whose content is elsewhere. */
 export const isAnnexLink = (target: string): boolean => /(^|[/\\])annex[/\\]objects[/\\]/.test(target);

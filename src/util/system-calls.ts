@@ -1,10 +1,10 @@
-/** Calls of the C library that Node has no function for, through koffi. Undefined where koffi or the call is missing. */
+/** Functions of the C library that Node lacks, through koffi. Undefined where koffi or the function is missing. */
 import { requireKoffi } from "./package-root.js";
 
 export interface SystemCalls {
   /** flock(2) on an open file. */
   readonly flock?: (fd: number, operation: number) => "done" | "held" | "unsupported";
-  /** Exchanges what two paths name, at once. False where the file system can't. */
+  /** Exchanges two paths atomically. False where the file system can't. */
   readonly exchange?: (a: string, b: string) => boolean;
 }
 
@@ -24,7 +24,7 @@ function load(): SystemCalls {
   let library: ReturnType<typeof koffi.load>;
   try {
     koffi = requireKoffi();
-    // The C library that this process itself is linked to.
+    // The C library to which this process itself is linked.
     library = koffi.load(null);
   } catch {
     return {};
@@ -37,7 +37,7 @@ function load(): SystemCalls {
     }
   };
   const flock = find("int flock(int fd, int operation)");
-  // Linux has the one, macOS the other; older C libraries neither.
+  // The first is Linux's, the second macOS's; older C libraries have neither.
   const renameat2 = find("int renameat2(int, const char *, int, const char *, unsigned int)");
   const renamex = find("int renamex_np(const char *, const char *, unsigned int)");
   const { EAGAIN, EACCES } = koffi.os.errno;

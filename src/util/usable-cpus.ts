@@ -3,23 +3,23 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 
 /**
- * How many processors' time this process may use, which is a fraction where a container has a quota: the processors it may
- * run on (its affinity), or the least quota of its control group and those above it, whichever is less.
+ * The processor time that this process may use, in processors; a fraction where a container has a quota. It is the smaller of
+ * the number of processors in its affinity and the least quota of its control group and the groups above it.
  *
- * @param root of the file system, to look for control groups in
+ * @param root of the file system, in which to look for control groups
  */
 export function usableCpus(root = "/", processors = availableParallelism()): number {
   return Math.min(processors, ...quotas(root));
 }
 
-/** Threads that compute, unless the user says otherwise. */
+/** The default number of compute threads. */
 export const defaultThreads = (cpus = usableCpus()): number => Math.max(1, Math.round(cpus));
 
-/** Of the control groups that this process is in, in processors. */
+/** Quotas of this process's control groups, in processors. */
 function quotas(root: string): number[] {
   const groups = read(root, "proc/self/cgroup");
   return (groups ?? "").split("\n").flatMap((line) => {
-    // hierarchy:controllers:path, the first two `0` and nothing in version 2
+    // hierarchy:controllers:path; the first two are `0` and empty in version 2
     const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (controllers === undefined || path === undefined) return [];
     if (controllers === "") return upwards(path).flatMap((group) => quotaV2(root, group));
@@ -28,18 +28,18 @@ function quotas(root: string): number[] {
   });
 }
 
-/** A group and those above it. In a container whose groups are not those of the host, only the last may be there. */
+/** A group and those above it. In a container with its own group namespace only the last may exist. */
 function upwards(path: string): string[] {
   return path === "/" ? ["/"] : [path, ...upwards(dirname(path))];
 }
 
-/** cpu.max: microseconds of processor time in each period, or `max`, and the period (Linux, admin-guide/cgroup-v2). */
+/** cpu.max: microseconds of processor time per period, or `max`, and the period (Linux, admin-guide/cgroup-v2). */
 function quotaV2(root: string, group: string): number[] {
   const [quota, period] = (read(root, join("sys/fs/cgroup", group, "cpu.max")) ?? "").split(" ");
   return ratio(quota, period);
 }
 
-/** The same in two files (Linux, scheduler/sched-bwc); no quota is -1. */
+/** The same in two files (Linux, scheduler/sched-bwc); -1 means no quota. */
 function quotaV1(root: string, mount: string, group: string): number[] {
   const folder = join("sys/fs/cgroup", mount, group);
   return ratio(read(root, join(folder, "cpu.cfs_quota_us")), read(root, join(folder, "cpu.cfs_period_us")));

@@ -3,28 +3,27 @@ import * as errors from "../errors.js";
 import { yieldToEventLoop } from "./event-loop.js";
 
 /**
- * Worker threads of Node that all do the same work: a request in, a reply out. The WebAssembly backend's workers are no such
- * pool: they share one memory, compute parts of one run and wait for each other in it, and run in browsers as well.
+ * A pool of Node worker threads that all do the same work: a request in, a reply out. (The WebAssembly backend's workers are not
+ * such a pool: they share one memory, compute parts of one run and wait for each other, and they run in browsers as well.)
  */
-
-/** The work of one worker, or with no workers of this thread. */
+/** The work of one worker; without workers, of the calling thread. */
 export interface WorkHandler<Request, Reply, Message = never> {
   reply(request: Request): Reply;
-  /** Buffers that move with the reply instead of being copied. */
+  /** Buffers that are transferred with the reply instead of being copied. */
   transfer?(reply: Reply): Transferable[];
-  /** Takes what {@link WorkerPool.broadcast} sends. */
+  /** Receives the messages of {@link WorkerPool.broadcast}. */
   receive?(message: Message): void;
 }
 
 export interface WorkerPoolOptions<Data, Request, Reply, Message> {
-  /** What the work is, for errors: `encoding text`. */
+  /** A name for the work, in errors: `encoding text`. */
   readonly op: string;
   /**
-   * Starts a worker of a module that calls {@link serveWork}. Written out by the caller, as bundlers find workers by
-   * `new Worker(new URL("…", import.meta.url), options)`.
+   * Starts a worker from a module that calls {@link serveWork}. The caller writes out
+   * `new Worker(new URL("…", import.meta.url), options)`, because bundlers find workers by it.
    */
   readonly start: (options: WorkerOptions) => Worker;
-  /** Given to each worker. */
+  /** Passed to each worker. */
   readonly data: Data;
   /** 0: inline, on this thread. */
   readonly workers: number;
@@ -38,18 +37,18 @@ type Answer<Reply> =
   | { readonly id: number; readonly reply: Reply }
   | { readonly id: number; readonly failure: Failure };
 
-/** An error on its way from a worker: a class does not survive the journey. */
+/** An error in transit from a worker: classes are lost on the way. */
 interface Failure {
   readonly name: string;
   readonly message: string;
-  /** Of a GPT2Error. */
+  /** Details of a GPT2Error. */
   readonly details?: errors.ErrorDetails;
 }
 
 export class WorkerPool<Data, Request, Reply, Message = never> {
   readonly #op: string;
   readonly #workers: Worker[] = [];
-  /** Requests under way at each worker. */
+  /** Number of requests under way at each worker. */
   readonly #load: number[] = [];
   readonly #waiting = new Map<number, { resolve(reply: Reply): void; reject(error: unknown): void }>();
   readonly #inline: WorkHandler<Request, Reply, Message> | undefined;
@@ -60,7 +59,7 @@ export class WorkerPool<Data, Request, Reply, Message = never> {
     this.#op = op;
     if (workers === 0) this.#inline = handler(data);
     for (let i = 0; i < workers; i++) {
-      // Not this process's own flags: a worker refuses to start with --input-type, as a program given by -e has.
+      // Without this process's own flags: a worker refuses to start with --input-type, which a program given by -e has.
       const worker = start({ workerData: data, execArgv: [] });
       this.#load.push(0);
       worker.on("message", (answer: Answer<Reply>) => this.#settle(i, answer));
@@ -74,15 +73,15 @@ export class WorkerPool<Data, Request, Reply, Message = never> {
     }
   }
 
-  /** Requests to have under way before waiting for the first: what keeps every worker busy. */
+  /** The number of requests that keeps every worker busy, to be started before awaiting the first. */
   get depth(): number {
     return Math.max(1, 3 * this.#workers.length);
   }
 
-  /** @param transfer buffers that move to the worker, and must not be used afterwards */
+  /** @param transfer buffers that are moved to the worker, and must not be used afterwards */
   async run(request: Request, transfer: Transferable[] = []): Promise<Reply> {
     if (this.#inline) {
-      // The caller's event loop gets its turn between requests.
+      // The caller's event loop gets a turn between requests.
       await yieldToEventLoop();
       return this.#inline.reply(request);
     }
@@ -96,7 +95,7 @@ export class WorkerPool<Data, Request, Reply, Message = never> {
     });
   }
 
-  /** The replies to a stream of requests, in its order, with {@link depth} requests under way. */
+  /** The replies to a stream of requests, in order, with {@link depth} requests under way. */
   async *map(
     requests: AsyncIterable<Request>,
     transfer: (request: Request) => Transferable[] = () => [],
@@ -104,7 +103,7 @@ export class WorkerPool<Data, Request, Reply, Message = never> {
     const waiting: Promise<Reply>[] = [];
     for await (const request of requests) {
       const reply = this.run(request, transfer(request));
-      // It is awaited in its turn; until then a failure must not count as unhandled.
+      // Awaited later, in order; until then a failure must not count as unhandled.
       reply.catch(() => {});
       waiting.push(reply);
       if (waiting.length >= this.depth) yield await waiting.shift()!;
@@ -112,7 +111,7 @@ export class WorkerPool<Data, Request, Reply, Message = never> {
     while (waiting.length > 0) yield await waiting.shift()!;
   }
 
-  /** Sends a message to every worker, ahead of requests that are made later. */
+  /** Sends a message to every worker, ahead of all later requests. */
   broadcast(message: Message): void {
     this.#inline?.receive?.(message);
     for (const worker of this.#workers) this.#post(worker, { message });
@@ -167,7 +166,7 @@ export function serveWork<Data, Request, Reply, Message = never>(
 
 function describe(error: unknown): Failure {
   if (!(error instanceof errors.GPT2Error)) return { name: "Error", message: String((error as Error)?.stack ?? error) };
-  // A cause may be anything, also what no thread can send to another.
+  // A cause may be anything, even something that cannot be sent between threads.
   const { cause: _, ...details } = error.details;
   return { name: error.name, message: error.message, details };
 }

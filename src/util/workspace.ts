@@ -8,14 +8,14 @@ import { statIfThere } from "./output.js";
 import { rename } from "./rename.js";
 
 /**
- * A temporary folder `.NAME.tmp-RANDOM` in which something is made before it takes its place, with a lock that tells it from
- * what a killed process left:
+ * A temporary folder `.NAME.tmp-RANDOM` in which files are made before they take their place. Its lock distinguishes it from
+ * the leftovers of a killed process:
  *
  *     lock      locked while its maker lives
- *     new       what is being written
- *     old       in the middle of a swap: what was there before
- *     removed   what is being removed
- *     move      in the middle of a move of single entries: which ones, so that it can be finished
+ *     new       the files being written
+ *     old       during an exchange: the previous files
+ *     removed   files being removed
+ *     move      during a move of single entries: the record by which it can be finished
  *
  * Where the system has no locks there is no lock file, and nobody removes what others have left.
  */
@@ -29,7 +29,7 @@ export class Workspace {
     this.#lock = lock;
   }
 
-  /** @param name what is made, for people who find the folder */
+  /** @param name the target's name, for people who find the folder */
   static async create(folder: string, name: string): Promise<Workspace> {
     for (;;) {
       const path = join(folder, `.${name}.tmp-${randomBytes(6).toString("hex")}`);
@@ -40,7 +40,7 @@ export class Workspace {
         lock?.remove();
         if (lock) return new Workspace(path, undefined);
       } catch (error) {
-        // Another process may have taken the folder for abandoned before it was locked: then another one.
+        // Another process may have thought the folder abandoned before it was locked: then make another one.
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
           await rmdir(path).catch(() => undefined);
           throw error;
@@ -49,7 +49,7 @@ export class Workspace {
     }
   }
 
-  /** A workspace in `folder`; undefined if nothing may be made there. */
+  /** A workspace in `folder`; undefined if nothing may be created there. */
   static async createIfAllowed(folder: string, name: string): Promise<Workspace | undefined> {
     try {
       return await Workspace.create(folder, name);
@@ -72,10 +72,10 @@ export class Workspace {
   }
 
   /**
-   * Moves what is in `new`, all of it on the disk, into a folder that can't be replaced as a whole. If it fails or is killed
-   * meanwhile the rest stays here, and {@link recover} finishes it.
+   * Moves the contents of `new`, all of them on disk, into a folder that can't be replaced as a whole. After a failure or kill
+   * the rest stays here, and {@link recover} finishes the move.
    *
-   * @param target the folder that this workspace is in or beside
+   * @param target the folder in which, or beside which, this workspace is
    */
   async moveInto(target: string, move: Move): Promise<void> {
     const into = target === dirname(this.path) ? "." : basename(target);
@@ -91,7 +91,7 @@ export class Workspace {
     this.#moving = false;
   }
 
-  /** Removes the folder with all that is still in it, unless a move is half done. It fails silently: what stays is removed by the next write. */
+  /** Removes the folder and its contents, unless a move is unfinished. It fails silently: the next write removes what is left. */
   async dispose(): Promise<void> {
     if (this.#moving) return this.#lock?.release();
     await empty(this.path, this.#lock).catch(() => undefined);
@@ -103,7 +103,7 @@ const LOCK = "lock";
 const MOVE = "move";
 const TEMPORARY = /^\.(.+)\.tmp-[0-9a-f]{12}$/;
 
-/** Whether a name is that of a workspace: listings of checkpoints and data leave these out. */
+/** Whether a name is a workspace's: listings of checkpoints and data leave these out. */
 export function isTemporaryName(name: string): boolean {
   return TEMPORARY.test(name);
 }
@@ -120,8 +120,8 @@ async function empty(path: string, lock: FileLock | undefined): Promise<void> {
 }
 
 /**
- * Removes the workspaces of processes that have ended, in the folder of `path` and if it is a folder in itself. A folder that
- * one of them had moved aside is put back if nothing has taken its place; a move that one of them had begun is finished.
+ * Removes the workspaces of processes that have ended, beside `path` and, if it is a folder, inside it. A folder that
+ * one of them had moved aside is put back if nothing has taken its place; an unfinished move is finished.
  *
  * @returns whether there was any
  */
@@ -139,7 +139,7 @@ export async function recover(path: string): Promise<boolean> {
   return any;
 }
 
-/** {@link recover} for all that lies in a folder. */
+/** {@link recover} for everything in a folder. */
 export async function recoverAll(folder: string): Promise<void> {
   for (const { path, name } of await temporaries(folder)) await recoverOne(path, resolve(folder, name));
 }
@@ -157,7 +157,7 @@ async function recoverOne(path: string, target: string): Promise<void> {
   try {
     lock = tryLock(join(path, LOCK), false);
   } catch {
-    // Without a lock file: just made, or nearly removed. Only an empty one goes.
+    // Without a lock file it was just made, or is nearly removed. Only an empty one is removed.
     await rmdir(path).catch(() => undefined);
     return;
   }
@@ -171,7 +171,7 @@ async function recoverOne(path: string, target: string): Promise<void> {
     try {
       await makeMove(join(dirname(path), move.into), join(path, "new"), move);
     } catch {
-      // For another time: what is left to move is here only.
+      // Left for later: the files still to be moved are only here.
       lock.release();
       return;
     }

@@ -221,7 +221,7 @@ describe("without a network", () => {
     assert.equal((await fetch()).path, path);
     const notices = events.flatMap((event) => (event.type === "notice" ? [event.message] : []));
     assert.equal(notices.length, 3);
-    assert.match(notices[2]!, /using what was fetched earlier, because of a refused connection/);
+    assert.match(notices[2]!, /using the cached copy, because of a refused connection/);
     await assert.rejects(fetch("owner/other"), failsWith("unreachable", /a refused connection/, /--offline/));
   });
 });

@@ -183,7 +183,7 @@ describe("a model at an address", () => {
     seen.length = 0;
     const offline = fetchingUrls(cacheDir, { offline: true });
     assert.equal((await offline.fetch("/models/model.safetensors")).path, path);
-    await assert.rejects(offline.fetch("/models/tiny.gguf"), failsWith("offline", /a copy from before/));
+    await assert.rejects(offline.fetch("/models/tiny.gguf"), failsWith("offline", /an earlier copy/));
     assert.deepEqual(seen, []);
     fault = () => ({ instead: { status: 503, body: "" } });
     const later = fetchingUrls(cacheDir);

@@ -125,7 +125,7 @@ describe("Recorder", () => {
     const linear = (out: typeof x) =>
       k.op("linearForward", "l", { out, x, weight, residual }, { N: 2, IC: 2, OC: 2 }, { act: "none" });
     assert.throws(() => linear(residual), /out \(r\): expected memory of its own, got that of residual/);
-    assert.throws(() => linear(x), /that of x/);
+    assert.throws(() => linear(x), /the memory of x/);
     k.op("dropout", "d", { out: residual, x, residual }, { N: 2, C: 2 }, NO_DROPOUT);
     k.op("dropout", "d", { out: x, x, residual }, { N: 2, C: 2 }, NO_DROPOUT);
     const targets = k.external("targets", [2], "i32");

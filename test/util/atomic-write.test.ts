@@ -146,7 +146,7 @@ describe("writeFileAtomically", () => {
     const through = process.platform === "win32" ? "no such folder" : "runs through a file";
     const cases: [path: string, message: RegExp][] = [
       [join(folder, "none", "x"), /none[\\/]x: expected to write there, got no such folder\. Create it first/],
-      [folder, /expected a file, or nothing, there, got a folder/],
+      [folder, /expected a file, or an unused name, got a folder/],
       [join(folder, "file", "x"), new RegExp(`file[\\\\/]x: .*${through}`)],
     ];
     for (const [path, message] of cases) {
@@ -606,7 +606,7 @@ describe("writeFolderAtomically", () => {
     writeFileSync(path, "file");
     const error = await rejection(writeFolderAtomically(path, write({ a: "1" })));
     assert.ok(error instanceof CheckpointError);
-    assert.match(error.message, /expected a folder, or nothing, there, got a file/);
+    assert.match(error.message, /expected a folder, or an unused name, got a file/);
     assert.equal(readFileSync(path, "utf8"), "file");
   });
 });
@@ -682,7 +682,7 @@ describe("an output that can't be written", () => {
     writeFileSync(join(folder, "file"), "");
     await checkOutput(join(folder, "file"), DataError);
     for (const [name, message] of [
-      [".", /expected a file, or nothing, there, got a folder/],
+      [".", /expected a file, or an unused name, got a folder/],
       ["missing/new", /got no such folder\. Create it first/],
       ["file/new", /got a path that runs through a file/],
     ] as const) {

@@ -13,7 +13,7 @@ export class KernelArray implements DeviceArray {
   readonly machine: Machine;
   readonly block: Block;
   readonly byteOffset: number;
-  /** Of an i32 array where this thread does not see the memory: what was written to it. */
+  /** For an i32 array whose memory this thread cannot see: a copy of what was written. */
   readonly #mirror: Int32Array | undefined;
   #view: { readonly memory: BlockView; readonly elements: PlainArray } | undefined;
   #exposed = false;
@@ -27,7 +27,7 @@ export class KernelArray implements DeviceArray {
     this.#mirror = mirror ?? (dtype === "i32" && !this.#look() ? new Int32Array(length) : undefined);
   }
 
-  /** The contents of an i32 array; operations only read those. */
+  /** The contents of an i32 array, which operations only read. */
   get indices(): Int32Array {
     return this.#mirror ?? (this.#look()!.elements as Int32Array);
   }
@@ -78,7 +78,7 @@ export class KernelArray implements DeviceArray {
     this.#checkRange("copy", offset, source.length);
     if (!(source instanceof KernelArray) || source.machine !== this.machine || source.dtype !== this.dtype) {
       const expected = `a source in ${this.dtype} of the same backend`;
-      throw new ShapeError({ op: "copy between arrays", expected, got: `one in ${source.dtype}` });
+      throw new ShapeError({ op: "copy between arrays", expected, got: `a source in ${source.dtype}` });
     }
     source.#checkRange("copy", 0, source.length);
     const to = { block: this.block, offset: this.byteOffset + byteLength(this.dtype, offset) };
@@ -96,7 +96,7 @@ export class KernelArray implements DeviceArray {
     this.dispose();
   }
 
-  /** Made on first use: most arrays are never looked at. */
+  /** Makes the view on first use: most arrays are never read here. */
   #look() {
     if (this.#view) return this.#view;
     const memory = this.block.view(this.byteOffset, byteLength(this.dtype, this.length));

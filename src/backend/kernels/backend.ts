@@ -6,7 +6,7 @@ import { KernelArray } from "./array.js";
 import { KernelExecutable } from "./executable.js";
 import type { Machine } from "./machine.js";
 
-/** What the backends on compiled kernels have in common. */
+/** The common part of backends on compiled kernels. */
 export abstract class KernelBackend implements Backend {
   abstract readonly name: string;
   abstract readonly description: string;

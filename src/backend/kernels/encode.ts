@@ -14,7 +14,7 @@ import {
   TENSORS_AT,
 } from "./op-layout.js";
 
-/** A Program as the array of `Op` that gpt2_run takes; `addressOf` gives each buffer's address in memory. */
+/** Encodes a Program as the array of `Op` that gpt2_run takes; `addressOf` gives each buffer's address in memory. */
 export function encodeProgram(program: Program, addressOf: (buffer: BufferDecl) => bigint): Uint8Array {
   const bytes = new Uint8Array(program.ops.length * OP_BYTES);
   const view = new DataView(bytes.buffer);
@@ -45,14 +45,14 @@ export function encodeProgram(program: Program, addressOf: (buffer: BufferDecl) 
 }
 
 /**
- * Stands for the address of a byte in block number `index`, where the encoder does not know the addresses of blocks: the
+ * A placeholder for the address of a byte in block number `index`, where the encoder does not know the addresses of blocks: the
  * number in the upper half of a pointer's 8 bytes, the offset in the lower.
  */
 export function blockAddress(index: number, byteOffset: number): bigint {
   return (BigInt(index + 1) << 32n) | BigInt(byteOffset);
 }
 
-/** A copy of encoded ops with each {@link blockAddress} made a 32-bit address, given those of the blocks. */
+/** A copy of encoded ops with each {@link blockAddress} replaced by a 32-bit address, given the blocks' addresses. */
 export function addBlockAddresses(ops: Uint8Array, blocks: readonly number[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(ops);
   const view = new DataView(bytes.buffer);

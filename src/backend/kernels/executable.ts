@@ -17,13 +17,13 @@ export class KernelExecutable implements Executable {
   readonly #offsets: ReadonlyMap<BufferDecl, number>;
   readonly #captures: ReadonlySet<string>;
   readonly #checks: readonly IndexCheck[];
-  /** The bound arrays that the checks look at. */
+  /** The bound arrays needed by the checks. */
   readonly #indices: ReadonlyMap<BufferDecl, KernelArray>;
-  /** All memory that the ops use; the reference keeps it from being collected. */
+  /** All memory that the ops use; the reference keeps it from being garbage-collected. */
   readonly #blocks: ReadonlySet<Block>;
   #disposed = false;
 
-  /** @param backend named by errors */
+  /** @param backend the name for errors */
   constructor(machine: Machine, backend: string, program: Program, bindings: Bindings, options: PrepareOptions) {
     this.#machine = machine;
     this.program = program;

@@ -23,7 +23,7 @@ export async function buildNative(): Promise<string> {
   }
 }
 
-/** Builds at install, and says in one line how that went; never fails, because nothing depends on it. */
+/** Builds at install and reports the result in one line; never fails, because nothing depends on it. */
 export async function installNative(): Promise<void> {
   try {
     console.log(`gpt2-ts: built ${await buildNative()}`);
@@ -31,7 +31,7 @@ export async function installNative(): Promise<void> {
     const why = error instanceof Error ? error.message.split("\n").slice(0, 3).join(" ") : String(error);
     const [packaged] = packagedLibraries();
     const result = packaged
-      ? `no kernels compiled for this machine (${why}), so those of ${packaged} serve`
+      ? `no kernels compiled for this machine (${why}); using those of ${packaged}`
       : `no native kernels (${why}). Everything works without them, slower; \`npm rebuild gpt2-ts\` tries again`;
     console.log(`gpt2-ts: ${result}.`);
   }

@@ -10,11 +10,11 @@ const run = promisify(execFile);
 export interface Compiler {
   readonly command: string;
   readonly args: readonly string[];
-  /** Options after all others, for compiling and linking: those of a sanitizer. */
+  /** Options after all others, for compiling and linking: for example a sanitizer's. */
   readonly flags?: readonly string[];
-  /** The compiler's spelling of a processor flag; by default that of gcc and clang. */
+  /** The compiler's spelling of a processor flag; by default gcc's and clang's. */
   readonly processorFlag?: (flag: string) => string;
-  /** Whether it knows all the instruction sets, and need not be tried. */
+  /** Whether it supports all the instruction sets, and need not be tested. */
   readonly knowsAll?: boolean;
   /** Names of the instruction sets to compile for besides the first; default all. */
   readonly sets?: readonly string[];
@@ -47,7 +47,7 @@ const COMMON_FLAGS = [
   "-Wno-unknown-pragmas",
 ];
 
-/** Libraries that the kernels and the runtime need, by platform; elsewhere those of POSIX. */
+/** Libraries that the kernels and the runtime need, by platform; by default POSIX's. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   linux: ["-lpthread", "-lm", "-ldl"],
   win32: [],
@@ -56,9 +56,9 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
 /**
  * Compiles and links the library.
  *
- * @param work an existing folder for what is made on the way.
+ * @param work an existing folder for intermediate files.
  * @param output the library's path.
- * @throws the compiler is not there, or fails.
+ * @throws the compiler is missing, or fails.
  */
 export async function compileKernels(compiler: Compiler, target: Target, work: string, output: string): Promise<void> {
   const [first, ...rest] = INSTRUCTION_SETS[target.arch] ?? [];
@@ -77,7 +77,7 @@ export async function compileKernels(compiler: Compiler, target: Target, work: s
     return out;
   };
   const knows = (flags: readonly string[]): Promise<boolean> =>
-    // With a place for output: ccache makes one, though there is nothing to put out.
+    // With an output path: ccache creates one, even though nothing is written to it.
     run(command, [
       ...args,
       ...flags.map(processorFlag),
@@ -86,7 +86,7 @@ export async function compileKernels(compiler: Compiler, target: Target, work: s
       () => true,
       () => false,
     );
-  // Sets that the compiler does not know yet are left out.
+  // Instruction sets that the compiler does not support yet are left out.
   const known = await Promise.all(others.map((set) => compiler.knowsAll || knows(compilerFlags(set))));
   const compiled = [first, ...others.filter((_, i) => known[i])];
   const objects = await Promise.all([

@@ -9,10 +9,10 @@ import { type NativeBlock, NativeFile } from "./memory.js";
 const FIELDS = 9;
 /** CONVERT_… in native/op.h; 0 is success. */
 const REASONS = [undefined, "not finite", "too large"] as const;
-/** The result has the reason in its lowest bits, above them the job that failed. */
+/** The result has the reason in its lowest bits, and above them the number of the job that failed. */
 const REASON_BITS = 2;
 
-/** Converts one after the other on a thread of the event loop's pool. Each `dst` is an array of the native backend. */
+/** Converts jobs one after the other on a thread of libuv's pool. Each `dst` is an array of the native backend. */
 export async function convertWeights(
   team: Resource,
   conversions: readonly WeightConversion[],

@@ -15,13 +15,13 @@ import { IN_PLACE_TYPES, MAX_ARRAY_BYTES, placeInFile } from "./memory.js";
 export { nativeLibrary } from "./library.js";
 
 export interface NativeOptions {
-  /** Threads that compute; by default `GPT2_THREADS`, else as many as it may use processors. */
+  /** Number of compute threads; default `GPT2_THREADS`, else as many as it may use processors. */
   readonly threads?: number;
   /** Instruction set: `amx-bf16`, `avx512-bf16`, `avx512-vnni`, `avx512`, `avx-vnni`, `avx2`, `baseline` (SSE2), `neon-bf16`, `neon-dotprod` or `neon`; by default `GPT2_ISA`, else the best this machine has. */
   readonly isa?: string;
 }
 
-/** Instruction sets this machine can run, best first. */
+/** Instruction sets that this machine can run, best first. */
 export function nativeIsas(): string[] {
   const lib = nativeLibrary();
   const best = lib.bestIsa();
@@ -30,10 +30,10 @@ export function nativeIsas(): string[] {
 }
 
 /**
- * C kernels on a team of threads of their own.
+ * The C kernels on a team of native threads.
  *
- * @throws {BackendError} the kernels were not built, or the instruction set is not there.
- * @throws {UsageError} a number of threads that can't be.
+ * @throws {BackendError} the kernels were not built, or the processor lacks the instruction set.
+ * @throws {UsageError} an impossible number of threads.
  */
 export async function nativeBackend(options: NativeOptions = {}): Promise<NativeBackend> {
   checkOptionNames("native backend", options, { threads: true, isa: true });
@@ -91,7 +91,7 @@ export class NativeBackend extends KernelBackend {
     try {
       return this.#machine.disposed ? undefined : this.#machine.mapFile(path);
     } catch {
-      // Reading it piece by piece still works, or says better what is wrong.
+      // Reading the file piece by piece still works, or gives a better error.
       return undefined;
     }
   }

@@ -1,34 +1,34 @@
 /**
- * The instruction sets that the kernels are compiled for, each by the features it may use: build.ts allows the compiler
- * exactly these, and the library offers a set only where the processor has all of them. native/instruction-sets.h is
+ * The instruction sets for which the kernels are compiled, each with the features it may use: build.ts allows the compiler
+ * exactly these, and the library offers a set only if the processor has all of them. native/instruction-sets.h is
  * generated from this list (`npm run generate`).
  */
 
 export interface Feature {
   /** The compiler's option that allows its instructions. */
   readonly flag: string;
-  /** The macro that the compiler defines then. */
+  /** The macro that the compiler then defines. */
   readonly macro: string;
-  /** As an initialiser of Feature in native/processor.h. */
+  /** An initialiser of Feature in native/processor.h. */
   readonly bit: string;
 }
 
 export interface InstructionSet {
-  /** As GPT2_ISA takes it. */
+  /** The name in GPT2_ISA. */
   readonly name: string;
-  /** What it needs beyond the architecture's baseline. */
+  /** The features that it needs beyond the architecture's baseline. */
   readonly features: readonly Feature[];
-  /** Of the vector registers, which the system has to save. */
+  /** The width of the vector registers, which the system has to save. */
   readonly vectorBits: number;
-  /** Whether it uses tile registers, which the system has to save, and to allow. */
+  /** Whether it uses tile registers, which the system has to save, and to permit. */
   readonly tiles?: true;
-  /** CPUID's name of the maker on whose processors the set before is faster: there this one is used only if asked for. */
+  /** CPUID's vendor name of processors on which the previous set is faster: there this one is used only on request. */
   readonly slowOn?: string;
-  /** Compiler options that allow no further instruction. */
+  /** Compiler options that allow no additional instructions. */
   readonly tuning: readonly string[];
 }
 
-/** A bit of what x86's CPUID instruction returns. */
+/** A bit of the result of x86's CPUID instruction. */
 function cpuid(name: string, leaf: number, register: "EAX" | "EBX" | "ECX" | "EDX", bit: number, subleaf = 0): Feature {
   const macro = `__${name.toUpperCase().replace(/[.-]/, "_")}__`;
   return { flag: `-m${name}`, macro, bit: `{0x${leaf.toString(16)}, ${subleaf}, ${register}, ${bit}}` };
@@ -76,7 +76,7 @@ const BF16: Feature = {
   bit: "64 + 14",
 };
 
-/** By Node's names of architectures; the first of each has every such processor, and the best comes last. */
+/** By Node's names of architectures; every processor of an architecture has the first set, and the best comes last. */
 export const INSTRUCTION_SETS: Readonly<Record<string, readonly InstructionSet[]>> = {
   x64: [
     { name: "baseline", features: [], vectorBits: 128, tuning: ["-march=x86-64"] },
@@ -128,5 +128,5 @@ export const compilerFlags = ({ features, tuning }: InstructionSet): string[] =>
   ...features.map(({ flag }) => flag),
 ];
 
-/** What a set's kernels are called in C, and after HAVE_ the macro that says that they were compiled. */
+/** The name of a set's kernels in C; after HAVE_, the macro that says that they were compiled. */
 export const kernelsSymbol = ({ name }: InstructionSet): string => `kernels_${name.replaceAll("-", "_")}`;

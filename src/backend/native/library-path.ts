@@ -4,12 +4,12 @@ import { packageFile, resolveDependency } from "../../util/package-root.js";
 
 const LIBRARY_NAMES: Readonly<Record<string, string>> = { darwin: "libgpt2.dylib", win32: "gpt2.dll" };
 
-/** What the library of a platform is called, as in `process.platform`. */
+/** The library's file name on a platform, as in `process.platform`. */
 export const libraryName = (platform: string): string => LIBRARY_NAMES[platform] ?? "libgpt2.so";
 
 export const LIBRARY_NAME = libraryName(process.platform);
 
-/** Where build.ts puts the kernels that it compiles. */
+/** The path to which build.ts writes the kernels that it compiles. */
 export function localLibrary(): string {
   return packageFile(join("native", "build", LIBRARY_NAME));
 }
@@ -18,7 +18,7 @@ export function localLibrary(): string {
 const PACKAGE = `@gpt2-ts/kernels-${process.platform}-${process.arch}`;
 const PACKAGES = process.platform === "linux" ? [PACKAGE, `${PACKAGE}-musl`] : [PACKAGE];
 
-/** Libraries in platform packages that are installed. */
+/** The libraries of installed platform packages. */
 export function packagedLibraries(): string[] {
   return PACKAGES.flatMap((name) => {
     try {
@@ -30,8 +30,8 @@ export function packagedLibraries(): string[] {
 }
 
 /**
- * All libraries there are, in the order to try them: the newest first, so that one compiled here wins unless it is old. Or
- * that alone which `GPT2_LIBRARY` names, such as one with a sanitizer.
+ * All libraries found, in the order in which to try them: the newest first, so that one compiled here wins unless it is old. If
+ * `GPT2_LIBRARY` names one, such as one with a sanitizer, only that.
  */
 export function libraryPaths(): string[] {
   if (process.env.GPT2_LIBRARY) return [process.env.GPT2_LIBRARY];

@@ -16,31 +16,31 @@ export type NativeRun = [
   seconds: Float64Array | null,
 ];
 
-/** The functions of native/runtime.c. A resource that is not released is when its thread ends. */
+/** The functions of native/runtime.c. A resource that is not released explicitly is released when its thread ends. */
 export interface NativeLibrary {
   hasIsa(isa: string): number;
   bestIsa(): string;
-  /** Null if there is no memory. */
+  /** Null if memory is exhausted. */
   alloc(bytes: number): Resource | null;
-  /** Null, and minus the system's error number in `size`, if the file can't be mapped. */
+  /** Null if the file can't be mapped, with minus the system's error number in `size`. */
   map(path: string, size: BigInt64Array): Resource | null;
   /** Null if the threads can't be started. */
-  /** @param spins whether there is a processor for each thread, so that they may wait for each other awake */
+  /** @param spins whether there is a processor for each thread, so that waiting threads may spin */
   team(threads: number, isa: string, spins: boolean): Resource | null;
-  /** Ends a team's threads, or gives back memory and addresses. */
+  /** Ends a team's threads, or releases memory and its addresses. */
   release(resource: Resource): void;
-  /** Gives back the memory alone: addresses stay valid. */
+  /** Releases the memory alone: its addresses stay valid. */
   discard(resource: Resource): void;
-  /** Where the memory or file of a resource begins. */
+  /** The address at which the memory or file of a resource begins. */
   memory(resource: Resource): bigint;
-  /** Gives back the memory of a part of a mapping, which stays readable. */
+  /** Releases the memory of a part of a mapping, which stays readable. */
   forget(address: bigint, bytes: number): void;
-  /** gpt2_run on a thread of the event loop's pool; resolves with its result. */
+  /** gpt2_run on a thread of libuv's pool; resolves with its result. */
   run(...run: NativeRun): Promise<number>;
   /** gpt2_run on this thread. */
   runHere(...run: NativeRun): number;
   peakFlops(team: Resource): Promise<number>;
-  /** Each ConvertJob of native/op.h as nine int64; on a thread of the event loop's pool. */
+  /** Each ConvertJob of native/op.h as nine int64; on a thread of libuv's pool. */
   convert(team: Resource, jobs: BigInt64Array, count: number): Promise<number>;
   /** The address of an array's contents. */
   address(array: Uint8Array): bigint;
@@ -53,7 +53,7 @@ const VERSION = (KERNELS_VERSION + FUNCTIONS_VERSION) | 0;
 
 let loaded: NativeLibrary | undefined;
 
-/** @throws {BackendError} the library was not built, or is of another version. */
+/** @throws {BackendError} the library was not built, or has another version. */
 export function nativeLibrary(): NativeLibrary {
   loaded ??= load();
   return loaded;
@@ -79,13 +79,13 @@ function load(): NativeLibrary {
   throw new BackendError({ op: "native backend", expected: "compiled kernels", got, hint: buildHint() });
 }
 
-/** How to get kernels: for a package that was installed, or in a clone. */
+/** How to get kernels: for an installed package, or in a clone. */
 export function buildHint(): string {
   const command = packageRoot().includes("node_modules") ? "npm rebuild gpt2-ts" : "npm run build";
   return `\`${command}\` compiles them, with a C compiler installed`;
 }
 
-/** @throws the library can't be loaded, or is of another version. */
+/** @throws the library can't be loaded, or has another version. */
 function open(koffi: Koffi, path: string): NativeLibrary {
   const lib = koffi.load(path);
   const version = lib.func("int32_t gpt2_version()")() as number;
@@ -115,7 +115,7 @@ function open(koffi: Koffi, path: string): NativeLibrary {
   };
 }
 
-/** Calls under way at once at most: more than the event loop's pool has threads, fewer than the 256 that koffi takes. */
+/** Maximum number of calls under way: more than libuv's pool has threads, fewer than the 256 that koffi allows. */
 const MAX_CALLS = 128;
 let calls = 0;
 const waiting: (() => void)[] = [];
@@ -124,7 +124,7 @@ interface AsyncFunction {
   async(...args: unknown[]): unknown;
 }
 
-/** Calls a function on a thread of the event loop's pool, when fewer than MAX_CALLS are under way. */
+/** Calls a function on a thread of libuv's pool, once fewer than MAX_CALLS are under way. */
 async function inPool<T>(fn: AsyncFunction, ...args: unknown[]): Promise<T> {
   if (calls >= MAX_CALLS) await new Promise<void>((resolve) => waiting.push(resolve));
   else calls++;
@@ -134,7 +134,7 @@ async function inPool<T>(fn: AsyncFunction, ...args: unknown[]): Promise<T> {
     });
   } finally {
     const next = waiting.shift();
-    // The place of a call passes to the next that waits.
+    // The next waiting call takes this one's place.
     if (next) next();
     else calls--;
   }

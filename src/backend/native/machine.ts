@@ -10,12 +10,12 @@ import { Allocation, type BlockOwner, checkArrayLength, NativeBlock, NativeFile 
 
 const collectedTeams = new FinalizationRegistry<() => void>((free) => free());
 
-/** What the event loop may be held up for, ms: waking another thread for a run and this one at its end takes 0.1 to 0.2. */
+/** The longest acceptable delay of the event loop, in ms: waking another thread for a run, and this one at its end, takes 0.1 to 0.2. */
 const INLINE_LIMIT = 10;
 
 const eventLoopTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A team of native threads; one call runs a whole Program, off the event loop unless it is short. */
+/** A team of native threads. One call runs a whole Program, off the event loop unless it is short. */
 export class NativeMachine implements Machine, BlockOwner {
   readonly threads: number;
   readonly #lib: NativeLibrary = nativeLibrary();
@@ -42,7 +42,7 @@ export class NativeMachine implements Machine, BlockOwner {
     return this.#newBlock(bytes);
   }
 
-  /** Memory of any size, which no view need hold. */
+  /** A block of any size: no single view has to hold it. */
   #newBlock(bytes: number): NativeBlock {
     const block = new NativeBlock(this, Allocation.ofMemory(this.#live, bytes));
     block.showCollector();
@@ -76,7 +76,11 @@ export class NativeMachine implements Machine, BlockOwner {
     });
     inline.record(sizes, performance.now() - start);
     if (result === 0) return;
-    throw new OutOfMemoryError({ op: `running ${name}`, expected: "memory for a kernel's scratch", got: "none" });
+    throw new OutOfMemoryError({
+      op: `running ${name}`,
+      expected: "memory for a kernel's scratch",
+      got: "no more memory",
+    });
   }
 
   async copy(to: Place, from: Place, bytes: number): Promise<void> {
@@ -125,15 +129,15 @@ class NativeCode implements Code {
     readonly name: string,
     readonly ops: Uint8Array,
     readonly count: number,
-    /** Keeps the memory that the operations use from being collected during a run. */
+    /** Keeps the memory that the operations use from being garbage-collected during a run. */
     readonly blocks: ReadonlySet<NativeBlock>,
   ) {}
 
-  /** The encoded operations are JavaScript's own memory. */
+  /** The encoded operations are in JavaScript's own memory. */
   dispose(): void {}
 }
 
-/** Predicts which runs are short enough for the calling thread: those of the same sizes as the last, which was short. */
+/** Predicts inline runs: those of the same sizes as the previous run, if that was short. */
 class InlineRuns {
   #sizes = "";
   #short = false;

@@ -6,17 +6,17 @@ import { BackendError, DisposedError, OutOfMemoryError } from "../../errors.js";
 import type { Block, BlockView, Place } from "../kernels/machine.js";
 import { nativeLibrary, type Resource } from "./library.js";
 
-/** Bytes that an ArrayBuffer of this engine can have: more would abort the process. */
+/** Maximum bytes of an ArrayBuffer in this engine: more would abort the process. */
 export const MAX_ARRAY_BYTES = constants.MAX_LENGTH;
 
-/** Memory that nothing refers to any more is released, whether or not it was disposed of. */
+/** Releases memory that nothing refers to any more, whether or not it was disposed of. */
 const collected = new FinalizationRegistry<Allocation>((allocation) => allocation.release());
-/** The block that a view's memory belongs to: it lives as long as the view. */
+/** The block to which a view's memory belongs: it lives as long as the view. */
 const owners = new WeakMap<ArrayBuffer, NativeBlock>();
-/** Views that were handed out, and may be used after their block was disposed of. */
+/** Views that were handed out, and may be used after their block is disposed of. */
 const exposed = new FinalizationRegistry<Allocation>((allocation) => allocation.viewCollected());
 
-/** A piece of the C side's memory, or a mapped file. It refers to no block, so that blocks can be collected. */
+/** A piece of the C side's memory, or a mapped file. It refers to no block, so that blocks can be garbage-collected. */
 export class Allocation {
   readonly address: bigint;
   readonly bytes: number;
@@ -26,7 +26,7 @@ export class Allocation {
   #released = false;
   #freed = false;
 
-  /** @param live every allocation of a machine that is not freed */
+  /** @param live all allocations of a machine that are not freed yet */
   constructor(live: Set<Allocation>, resource: Resource, bytes: number) {
     this.address = nativeLibrary().memory(resource);
     this.bytes = bytes;
@@ -58,8 +58,8 @@ export class Allocation {
   }
 
   /**
-   * Gives the memory back to the system at once. Its addresses are freed only when no view that was handed out is left:
-   * until then one that is used wrongly finds zeros, or the old contents, and harms nothing.
+   * Returns the memory to the system at once. Its addresses are freed only when no view that was handed out is left:
+   * until then a wrong use of a view finds zeros, or the old contents, and does no harm.
    */
   release(): void {
     if (!this.#released && this.#views > 0) nativeLibrary().discard(this.#resource);
@@ -80,14 +80,14 @@ export class Allocation {
   }
 }
 
-/** What blocks need of the machine they belong to. */
+/** The parts of a machine that its blocks need. */
 export interface BlockOwner {
   readonly disposed: boolean;
-  /** Runs `job` as soon as no run or conversion can be using memory. */
+  /** Calls `job` as soon as no run or conversion can be using memory. */
   whenUnused(job: () => void): void;
 }
 
-/** Milliseconds after which the garbage collector is shown a block. */
+/** Milliseconds after which the garbage collector learns of a block. */
 const SHOW_AFTER = 1000;
 
 /** Memory outside the JavaScript heap. */
@@ -141,8 +141,8 @@ export class NativeBlock implements Block {
   }
 
   /**
-   * The collector knows memory by the ArrayBuffers over it, and looks for garbage when there is much of it, so that models
-   * that were dropped make room. Not at once, though: that would slow down every start.
+   * Shows the memory to the garbage collector, which counts memory by its ArrayBuffers and collects when there is much of it, so that
+   * dropped models make room. Not at once, though: that would slow down every start.
    */
   showCollector(): void {
     if (this.length > MAX_ARRAY_BYTES) return;
@@ -150,7 +150,7 @@ export class NativeBlock implements Block {
     this.#timer = setTimeout(() => reference.deref()?.show(), SHOW_AFTER).unref();
   }
 
-  /** From now on all views are of one ArrayBuffer. */
+  /** From now on all views use one ArrayBuffer. */
   protected show(): void {
     if (!this.disposed) this.#whole ??= this.#makeView(0, this.length);
   }
@@ -163,7 +163,7 @@ export class NativeBlock implements Block {
   }
 }
 
-/** @throws {OutOfMemoryError} it is larger than this JavaScript engine's arrays may be. */
+/** @throws {OutOfMemoryError} it is larger than an array of this JavaScript engine may be. */
 export function checkArrayLength(bytes: number): void {
   if (bytes <= MAX_ARRAY_BYTES) return;
   throw new OutOfMemoryError({
@@ -188,18 +188,18 @@ export class NativeFile extends NativeBlock implements MappedFile {
     return new Uint8Array(buffer, byteOffset, length);
   }
 
-  /** Gives the memory of a part back to the system; it stays readable. */
+  /** Returns the memory of a part to the system; it stays readable. */
   forget(offset: number, length: number): void {
     nativeLibrary().forget(this.address + BigInt(offset), length);
   }
 }
 
-/** What the kernels expect of an address: a scale of a block is read as its two bytes. */
+/** The alignment that the kernels need: a block's scale is read as two bytes. */
 const ALIGNMENT: Readonly<Record<WeightType, number>> = { f32: 4, f16: 2, bf16: 2, q8_0: 2, q4_0: 2 };
 
 export const IN_PLACE_TYPES = Object.keys(ALIGNMENT) as WeightType[];
 
-/** Where a range lies in one of a machine's mapped files; undefined when it is of another or not aligned. */
+/** The position of a range in one of a machine's mapped files; undefined for another's file or if it is not aligned. */
 export function placeInFile(owner: BlockOwner, dtype: WeightType, { file, offset }: MappedRange): Place | undefined {
   const usable = file instanceof NativeFile && file.owner === owner && offset % ALIGNMENT[dtype] === 0;
   return usable ? { block: file, offset } : undefined;

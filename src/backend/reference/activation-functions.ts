@@ -29,7 +29,7 @@ export function erf(x: number): number {
 const normalCdf: Real = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
 const normalPdf: Real = (x) => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 
-/** How much steeper than SiLU's sigmoid quick GELU's is (Hendrycks & Gimpel 2016, section 2). */
+/** The steepness of quick GELU's sigmoid relative to SiLU's (Hendrycks & Gimpel 2016, section 2). */
 const QUICK = 1.702;
 
 /** Each activation and its derivative. */

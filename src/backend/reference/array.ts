@@ -4,7 +4,7 @@ import type { DeviceArray, HostArray } from "../backend.js";
 import { checkElements } from "../check-elements.js";
 import type { RunQueue } from "../run-queue.js";
 
-/** Whether "f32" tensors are held in single or, to check gradients, in double precision. */
+/** Whether "f32" tensors are held in single precision or, to check gradients, in double precision. */
 export type Precision = "f32" | "f64";
 
 export const bytesPerElement = (precision: Precision): number => (precision === "f64" ? 8 : 4);
@@ -13,13 +13,13 @@ export const bytesPerElement = (precision: Precision): number => (precision === 
 export const bytesOf = (dtype: DType, length: number, precision: Precision): number =>
   dtype === "f32" ? length * bytesPerElement(precision) : byteLength(dtype, length);
 
-/** A typed array of the kind that holds `dtype`, over existing memory. */
+/** A typed array for `dtype`, over existing memory. */
 export function viewOf(memory: ArrayBufferLike, start: number, length: number, dtype: DType, p: Precision): HostArray {
   if (dtype === "f32" && p === "f64") return new Float64Array(memory, start, length);
   return plainView(dtype, memory, start, length);
 }
 
-/** Bytes that an ArrayBuffer can have in the engines of today; in many fewer. */
+/** Maximum bytes of an ArrayBuffer in current engines; many allow less. */
 export const MAX_BYTES = 2 ** 33;
 
 /** @throws {OutOfMemoryError} */
@@ -31,11 +31,11 @@ export function allocate(what: string, bytes: number): ArrayBuffer {
   }
 }
 
-/** Memory that arrays share. */
+/** Memory shared by arrays. */
 export class ReferenceMemory {
   #disposed = false;
 
-  /** @param queue of the backend it belongs to */
+  /** @param queue of the backend to which it belongs */
   constructor(readonly queue: RunQueue) {}
 
   get disposed(): boolean {
@@ -47,7 +47,7 @@ export class ReferenceMemory {
   }
 }
 
-/** An array in the host's own memory. */
+/** An array in host memory. */
 export class ReferenceArray implements DeviceArray {
   readonly dtype: DType;
   readonly length: number;
@@ -88,7 +88,7 @@ export class ReferenceArray implements DeviceArray {
     const own = source instanceof ReferenceArray && source.memory.queue === this.memory.queue;
     if (!own || source.dtype !== this.dtype) {
       const expected = `a source in ${this.dtype} of the same backend`;
-      throw new ShapeError({ op: "copy between arrays", expected, got: `one in ${source.dtype}` });
+      throw new ShapeError({ op: "copy between arrays", expected, got: `a source in ${source.dtype}` });
     }
     await this.memory.queue.add(() => this.host.set(source.host, hostIndex(this.dtype, offset)));
   }

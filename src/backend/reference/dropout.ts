@@ -6,7 +6,7 @@ export const dropout: Kernel<"dropout"> = ({ out, x, residual }, { N, C }, { p, 
   for (let n = 0; n < N; n++) {
     for (let c = 0; c < C; c++) {
       const f = factor(n, c);
-      // What is dropped is 0 even where x is not finite.
+      // A dropped element is 0 even where x is not finite.
       const value = f === 0 ? 0 : x[n * C + c] * f;
       out[n * C + c] = residual ? residual[n * C + c] + value : value;
     }

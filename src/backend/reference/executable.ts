@@ -22,7 +22,7 @@ import type { RunQueue } from "../run-queue.js";
 import { allocate, bytesPerElement, type Precision, ReferenceArray, ReferenceMemory, viewOf } from "./array.js";
 import { KERNELS } from "./kernels.js";
 
-/** A kernel as the executable calls it: the roles, dimensions and scalars by name, in the table's spelling. */
+/** A kernel as the executable calls it: tensors, dimensions and numbers by name, in the table's spelling. */
 type AnyKernel = (
   tensors: Readonly<Record<string, HostArray | undefined>>,
   dims: Readonly<Record<string, number>>,
@@ -36,7 +36,7 @@ interface BoundOp {
   readonly fresh: readonly HostArray[];
 }
 
-/** The longest that the event loop waits between two ops, in milliseconds. */
+/** The longest time between two turns of the event loop, in milliseconds. */
 const TIME_SLICE = 10;
 
 export class ReferenceExecutable implements Executable {
@@ -123,7 +123,7 @@ export class ReferenceExecutable implements Executable {
     checkIndices(this.program, this.#checks, sizeOf, (buffer) => this.#hosts.get(buffer) as Int32Array);
     let sliceStart = performance.now();
     for (const [i, { op, views, fresh }] of this.#ops.entries()) {
-      // A temporary holds nothing at first; NaN shows at once where a Program relies on what another left there.
+      // A temporary is empty at first: filling it with NaN exposes Programs that rely on earlier contents.
       for (const view of fresh) view.fill(view instanceof Int32Array ? -(2 ** 31) : Number.NaN);
       const spec = specOf(op.kind);
       const opDims = record(spec.dims, (i) => sizeOf(op.dims[i]!));
@@ -177,7 +177,7 @@ export class ReferenceExecutable implements Executable {
   }
 }
 
-/** The views with packed weights as the numbers they stand for, and activations as integer products see them. */
+/** The views with packed weights decoded to numbers, and activations rounded as for integer products. */
 function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
   if (!op.tensors.some((t) => t && isPacked(t.buffer.dtype))) return views;
   const result = { ...views };
@@ -195,7 +195,7 @@ function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
   return result;
 }
 
-/** Writes what a kernel left in decoded views back; in f16, the largest number in place of greater ones. */
+/** Encodes a kernel's results in decoded views; f16 values are clamped to the largest number. */
 function pack(op: Op, numbers: BoundOp["views"], views: BoundOp["views"]): void {
   Object.entries(specOf(op.kind).tensors).forEach(([role, tensor], i) => {
     const t = op.tensors[i];
@@ -207,7 +207,7 @@ function pack(op: Op, numbers: BoundOp["views"], views: BoundOp["views"]): void 
 
 const LARGEST_F16 = 65504;
 
-/** Whether the products are of integers, whatever the precision of others. */
+/** Whether the products are integer products, whatever the precision of the others. */
 const multipliesIntegers = ({ kind, tensors }: Op): boolean =>
   kind === "linearForward" && tensors.some((t) => t !== null && isIntegerType(t.buffer.dtype));
 

@@ -2,7 +2,7 @@ import type { DimArgs, OpKind, ScalarArgs, TensorArgs } from "../../program/ops.
 import type { HostArray } from "../backend.js";
 
 /**
- * An operation in plain loops. Each tensor is a view of its elements alone, and index tensors have been checked. Sums are kept
+ * An operation in plain loops. Each tensor is a view of its own elements only, and index tensors have been checked. Sums are kept
  * in double precision whatever the precision of the tensors, and rounded once, when stored.
  */
 export type Kernel<K extends OpKind> = (

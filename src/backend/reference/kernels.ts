@@ -12,7 +12,7 @@ import * as loss from "./loss.js";
 import * as optimizer from "./optimizer.js";
 import * as rows from "./rows.js";
 
-/** The kernel of every operation: all that these files export. */
+/** The kernel of every operation: everything that these files export. */
 export const KERNELS: { readonly [K in OpKind]: Kernel<K> } = {
   ...activation,
   ...adapter,

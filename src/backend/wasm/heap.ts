@@ -1,15 +1,15 @@
 import { OutOfMemoryError } from "../../errors.js";
 
 export const PAGE = 65536;
-/** The least that the memory grows by, in bytes. */
+/** The minimum by which the memory grows, in bytes. */
 const STEP = 1 << 20;
 const ALIGN = 64;
 
-/** Pages that 32-bit addresses reach: 4 GiB. */
+/** Number of pages that 32-bit addresses can reach: 4 GiB. */
 export const MAX_PAGES = 65536;
 
 /**
- * A memory that can grow to 4 GiB, or to as much of it as the engine will reserve.
+ * Creates a memory that can grow to 4 GiB, or to as much of it as the engine will reserve.
  *
  * @throws {OutOfMemoryError}
  */
@@ -35,11 +35,11 @@ interface Range {
 }
 
 /**
- * Allocates in a WebAssembly memory, best fit. It owns the pages that its own calls of grow added and no others, so the
+ * An allocator in a WebAssembly memory, best fit. It owns only the pages that its own calls of grow added, so the
  * module may grow the same memory for itself.
  */
 export class Heap {
-  /** Sorted, never adjacent, all zero. */
+  /** Free ranges, sorted, never adjacent, all zero. */
   readonly #free: Range[] = [];
   #used = 0;
 
@@ -67,7 +67,7 @@ export class Heap {
   free(address: number, bytes: number): void {
     const size = blockSize(bytes);
     this.#used -= size;
-    // Zeroed here, so that pages fresh from the system, zero already, need not be touched before they are used.
+    // Zeroed here and not when freed, so that fresh pages from the system, already zero, need not be touched before use.
     new Uint8Array(this.memory.buffer, address, size).fill(0);
     this.#release({ start: address, end: address + size });
   }
@@ -98,21 +98,21 @@ export class Heap {
   /** Adds pages and returns a free range of `size`. */
   #grow(size: number): Range {
     const pages = (bytes: number): number => Math.ceil(bytes / PAGE);
-    // What is free at the end counts if the new pages follow it.
+    // A free range at the end counts if the new pages follow it.
     const last = this.#free.at(-1);
     const missing = last?.end === this.memory.buffer.byteLength ? size - (last.end - last.start) : size;
     for (const wanted of [pages(Math.max(missing, STEP)), pages(missing)]) {
       const start = this.#growBy(wanted);
       if (start === undefined) continue;
       this.#release({ start, end: start + wanted * PAGE });
-      // Not there if a thread's scratch came between.
+      // They do not if a thread's scratch memory came between.
       return this.#bestFit(size) ?? this.#grow(size);
     }
     throw new OutOfMemoryError({
       op: "WebAssembly memory",
       expected: `${size} bytes more`,
-      got: `${this.#used} in use of the ${this.maxPages * PAGE} there can be`,
-      hint: "A smaller model, a shorter context or a smaller batch needs less; the native backend has no such limit",
+      got: `${this.#used} in use of at most ${this.maxPages * PAGE}`,
+      hint: "Use a smaller model, a shorter context or a smaller batch; the native backend has no such limit",
     });
   }
 

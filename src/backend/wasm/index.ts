@@ -12,38 +12,38 @@ import { RemoteMachine } from "./remote-machine.js";
 import { TeamMachine } from "./team-machine.js";
 
 /**
- * Where the kernels run: on `workers` that share memory with this thread (in a browser the page must be cross-origin
+ * The place where the kernels run: on `workers` that share memory with this thread (in a browser the page must be cross-origin
  * isolated), on one `worker` with memory of its own, or `here`, between two turns of the event loop.
  */
 export type WasmPlace = "workers" | "worker" | "here";
 
 export interface WasmOptions {
-  /** By default `GPT2_THREADS` in Node, else all processors. Without shared memory there is one. */
+  /** Default `GPT2_THREADS` in Node, else all processors. Without shared memory there is one. */
   readonly threads?: number;
-  /** Multiply-adds that round once, which needs an engine with relaxed SIMD; by default where there is one. */
+  /** Whether to use fused multiply-adds, which need an engine with relaxed SIMD; by default where they exist. */
   readonly relaxed?: boolean;
-  /** By default the first of the three that is possible. */
+  /** Default: the first of the three that is possible. */
   readonly place?: WasmPlace;
 }
 
-/** The longest that the event loop waits between two ops that run `here`, in seconds. */
+/** The longest time between two turns of the event loop when ops run `here`, in seconds. */
 const TIME_SLICE = 0.01;
 
 interface WasmMachine extends Machine {
-  /** For people: where the kernels run. */
+  /** A description for users of where the kernels run. */
   readonly place: string;
 }
 
 /**
  * The kernels of the native backend compiled to WebAssembly, in browsers and in Node.
  *
- * @throws {BackendError} no WebAssembly SIMD, or what the options ask for is not available.
+ * @throws {BackendError} there is no WebAssembly SIMD, or an option asks for something unavailable.
  * @throws {UsageError} an impossible number of threads.
  */
 export async function wasmBackend(options: WasmOptions = {}): Promise<WasmBackend> {
   checkOptionNames("wasm backend", options, { threads: true, relaxed: true, place: true });
   if (typeof WebAssembly === "undefined" || !hasSimd()) {
-    throw new BackendError({ op: "wasm backend", expected: "WebAssembly with SIMD", got: "an engine without" });
+    throw new BackendError({ op: "wasm backend", expected: "WebAssembly with SIMD", got: "an engine without SIMD" });
   }
   const platform = await currentPlatform();
   const threads = threadCount(options.threads, platform);
@@ -66,7 +66,7 @@ function useRelaxed(option: boolean | undefined, platform: Platform): boolean {
   if (option === false) return false;
   if (!hasRelaxedSimd()) platform.enableRelaxedSimd();
   if (hasRelaxedSimd()) return true;
-  if (option) throw new BackendError({ op: "wasm backend", expected: "relaxed SIMD", got: "an engine without" });
+  if (option) throw new BackendError({ op: "wasm backend", expected: "relaxed SIMD", got: "an engine without it" });
   return false;
 }
 
@@ -98,7 +98,7 @@ async function makeMachine(
 function spawn(platform: Platform, count: number): WorkerLink[] {
   return Array.from({ length: count }, () => {
     const worker = platform.spawn();
-    if (!worker) throw noPlace("workers", "an engine without");
+    if (!worker) throw noPlace("workers", "an engine without workers");
     return worker;
   });
 }
@@ -111,7 +111,7 @@ export class WasmBackend extends KernelBackend {
   readonly name = "wasm";
   readonly description: string;
   readonly capabilities: Capabilities;
-  /** Whether it multiplies and adds with one rounding. */
+  /** Whether it uses fused multiply-adds. */
   readonly relaxed: boolean;
 
   constructor(machine: WasmMachine, relaxed: boolean) {

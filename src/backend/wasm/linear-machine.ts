@@ -7,13 +7,13 @@ import { RunQueue } from "../run-queue.js";
 import { createMemory, Heap } from "./heap.js";
 import { INITIAL_PAGES, type Kernels } from "./module.js";
 
-/** A WebAssembly memory that this thread holds, and what it keeps there for the kernels. */
+/** A WebAssembly memory held by this thread, and the kernels' data in it. */
 export abstract class LinearMachine implements Machine {
   abstract readonly threads: number;
-  /** For people: where the kernels run. */
+  /** A description for users of where the kernels run. */
   abstract readonly place: string;
   protected readonly queue = new RunQueue("wasm backend");
-  /** Undefined once disposed: what still refers to this machine keeps no memory. */
+  /** Undefined once disposed, so that a lingering reference to this machine keeps no memory. */
   #memory: LinearMemory | undefined;
   #kernels: Kernels | undefined;
 
@@ -24,7 +24,7 @@ export abstract class LinearMachine implements Machine {
     memory.freeWhen((job) => queue.whenIdle(job));
   }
 
-  /** Runs what was set; throws when it failed. @param count operations */
+  /** Runs the prepared run; throws if it fails. @param count operations */
   protected abstract execute(count: number): Promise<void>;
   abstract peakFlops(): Promise<number>;
 
@@ -50,7 +50,7 @@ export abstract class LinearMachine implements Machine {
     return this.#load(ops, blocks);
   }
 
-  /** Loads operations that were encoded elsewhere, with addresses of `blockAddress` in these blocks. */
+  /** Loads operations that were encoded elsewhere, with `blockAddress` addresses in these blocks. */
   loadEncoded(ops: Uint8Array, blocks: readonly LinearBlock[]): LinearCode {
     const bases = blocks.map((block) => block.address);
     return this.#load(addBlockAddresses(ops, bases), new Set(blocks));
@@ -77,7 +77,7 @@ export abstract class LinearMachine implements Machine {
     });
   }
 
-  /** Sets the kernels' next run. */
+  /** Prepares the kernels' next run. */
   #set(code: LinearCode, { dims, scalars }: EncodedValues, times: LinearBlock | undefined): void {
     code.values ??= this.memory.alloc(dims.byteLength + scalars.byteLength);
     code.values.write(0, new Uint8Array(dims.buffer));
@@ -108,7 +108,7 @@ export class LinearMemory {
   #memory: WebAssembly.Memory | undefined;
   #heap: Heap | undefined;
   #whenUnused: (job: () => void) => void = (job) => job();
-  /** Blocks that nothing refers to any more are freed. */
+  /** Frees blocks that nothing refers to any more. */
   readonly #collected: FinalizationRegistry<Range>;
 
   constructor(shared: boolean) {
@@ -128,12 +128,12 @@ export class LinearMemory {
     return this.#memory!;
   }
 
-  /** How to wait until no run can be using a block. */
+  /** Sets how to wait until no run can be using a block. */
   freeWhen(whenUnused: (job: () => void) => void): void {
     this.#whenUnused = whenUnused;
   }
 
-  /** Memory that is never freed. */
+  /** Allocates memory that is never freed. */
   reserve(bytes: number): number {
     return this.#heap!.alloc(bytes);
   }
@@ -180,13 +180,13 @@ export class LinearBlock implements Block {
     return this.#disposed || this.owner.disposed;
   }
 
-  /** Memory that is not shared gets a new ArrayBuffer whenever it grows. */
+  /** Unshared memory gets a new ArrayBuffer whenever it grows. */
   view(at: number, _bytes: number): BlockView | undefined {
     const { memory, shared } = this.owner;
     return shared ? { buffer: memory.buffer, byteOffset: this.address + at } : undefined;
   }
 
-  /** A stale view finds whatever the memory is used for next, but memory nevertheless. */
+  /** A stale view sees whatever the memory is used for next, but always valid memory. */
   expose(): void {}
 
   write(at: number, source: Uint8Array): void {
@@ -214,7 +214,7 @@ export class LinearCode implements Code {
   constructor(
     readonly count: number,
     readonly ops: LinearBlock,
-    /** Keeps the memory that the operations use from being collected. */
+    /** Keeps the memory that the operations use from being garbage-collected. */
     readonly blocks: ReadonlySet<LinearBlock>,
   ) {}
 
@@ -228,13 +228,13 @@ function addTo(sums: Float64Array, values: Float64Array): void {
   for (let i = 0; i < sums.length; i++) sums[i]! += values[i]!;
 }
 
-/** @throws {OutOfMemoryError} a run ended with this result because memory ran out. */
+/** @throws {OutOfMemoryError} this result of a run says that memory ran out. */
 export function checkResult(result: number): void {
   if (result === 0) return;
   throw new OutOfMemoryError({
     op: "WebAssembly memory",
     expected: "memory for a kernel's scratch",
     got: "no more of the 4 GiB that 32-bit addresses reach",
-    hint: "Smaller batches and shorter contexts need less",
+    hint: "Use smaller batches or a shorter context",
   });
 }

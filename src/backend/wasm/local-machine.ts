@@ -2,13 +2,13 @@ import { yieldToEventLoop } from "../../util/event-loop.js";
 import { checkResult, LinearMachine, LinearMemory } from "./linear-machine.js";
 import { instantiate, type Kernels, kernelFailure, now } from "./module.js";
 
-/** Runs on the thread that calls, with memory of its own. */
+/** A machine on the calling thread, with memory of its own. */
 export class LocalMachine extends LinearMachine {
   readonly threads = 1;
   readonly place = "on the calling thread";
   readonly #slice: number;
 
-  /** `slice`: seconds for which the event loop may wait between two ops; 0 for as long as it takes. */
+  /** `slice`: the longest time between two turns of the event loop, in seconds; 0 for no limit. */
   static async create(module: WebAssembly.Module, slice: number): Promise<LocalMachine> {
     const memory = new LinearMemory(false);
     const kernels = await instantiate(module, memory.memory, () => {});
@@ -23,7 +23,7 @@ export class LocalMachine extends LinearMachine {
 
   protected async execute(count: number): Promise<void> {
     for (let op = 0; op < count; ) {
-      // First of all, too: runs that follow one another must not keep the event loop waiting either.
+      // Also before the first op: successive runs must not hold up the event loop either.
       if (this.#slice > 0) await yieldToEventLoop();
       op = this.#runFrom(op);
     }

@@ -1,9 +1,9 @@
 import type { ErrorDetails } from "../../errors.js";
 
-/** A worker as its owner sees it, whichever the platform. */
+/** A worker as seen by its owner, on any platform. */
 export interface WorkerLink {
   post(message: ToWorker | Request, transfer?: ArrayBuffer[]): void;
-  /** Called once, right after the worker was made. */
+  /** Called once, right after the worker is created. */
   listen(onMessage: (message: FromWorker) => void, onError: (error: unknown) => void): void;
   /** Whether the process should stay alive for this worker. */
   keepAlive(on: boolean): void;
@@ -11,15 +11,15 @@ export interface WorkerLink {
   terminate(): Promise<void>;
 }
 
-/** The other end: what a worker talks to its owner through. */
+/** The worker's end of the link to its owner. */
 export interface OwnerLink {
   post(message: FromWorker, transfer?: ArrayBuffer[]): void;
   listen(onMessage: (message: ToWorker | Request) => void): void;
 }
 
-/** The first message to a worker says which of two kinds of worker it is. */
+/** The first message to a worker, which selects one of two kinds of worker. */
 export type ToWorker =
-  /** Be thread `tid` of the team on this memory. */
+  /** Become thread `tid` of the team on this memory. */
   | {
       readonly kind: "work";
       readonly module: WebAssembly.Module;
@@ -27,10 +27,10 @@ export type ToWorker =
       readonly tid: number;
       readonly stack: { readonly top: number };
     }
-  /** Have memory of your own and do what the requests that follow say. */
+  /** Use memory of your own and serve the requests that follow. */
   | { readonly kind: "serve"; readonly module: WebAssembly.Module };
 
-/** Requests to a worker with memory of its own; blocks and codes have numbers that the owner gives them. */
+/** Requests to a worker with memory of its own; the owner numbers blocks and codes. */
 export type Request =
   | { readonly kind: "alloc"; readonly block: number; readonly bytes: number }
   | { readonly kind: "free"; readonly block: number }
@@ -45,7 +45,7 @@ export interface RemotePlace {
   readonly at: number;
 }
 
-/** Requests that are answered. */
+/** Requests that have a reply. */
 export type Question =
   | { readonly kind: "read"; readonly block: number; readonly at: number; readonly bytes: number }
   | {
@@ -59,10 +59,10 @@ export type Question =
 
 export type FromWorker =
   | { readonly kind: "ready" }
-  /** A team's run is over. */
+  /** A team's run has ended. */
   | { readonly kind: "done"; readonly result: number }
   | { readonly kind: "reply"; readonly reply: number; readonly value?: Uint8Array | Float64Array | number | undefined }
   /** Memory ran out. */
   | { readonly kind: "refused"; readonly reply: number; readonly details: ErrorDetails }
-  /** The worker is of no more use. */
+  /** The worker can no longer be used. */
   | { readonly kind: "failed"; readonly error: string };

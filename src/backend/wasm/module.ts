@@ -2,9 +2,9 @@ import { BackendError } from "../../errors.js";
 import { KERNELS_VERSION } from "../kernels/op-layout.js";
 import type { Platform } from "./platform.js";
 
-/** The kernels as a WebAssembly module: what the engine must be able to do, compiling, making instances. */
+/** The kernels as a WebAssembly module: required engine features, compilation, instances. */
 
-/** A module whose one function, from nothing to nothing, has this body: an engine validates it if it knows the opcodes. */
+/** A module whose one function has this body and no parameters or results: an engine validates it if it supports the opcodes. */
 function moduleOf(body: readonly number[]): Uint8Array<ArrayBuffer> {
   const header = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]; // "\0asm", version 1
   const type = [1, 4, 1, 0x60, 0, 0];
@@ -20,7 +20,7 @@ export function hasSimd(): boolean {
   return WebAssembly.validate(moduleOf([...ZEROS, DROP]));
 }
 
-/** Relaxed SIMD: multiply-adds that round once where the processor has them. */
+/** Relaxed SIMD: fused multiply-adds where the processor has them. */
 export function hasRelaxedSimd(): boolean {
   const relaxedMadd = [0xfd, 0x85, 0x02];
   return WebAssembly.validate(moduleOf([...ZEROS, ...ZEROS, ...ZEROS, ...relaxedMadd, DROP]));
@@ -29,9 +29,9 @@ export function hasRelaxedSimd(): boolean {
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /**
- * The kernels, compiled by the engine; once for each kind. `shared` is whether their memory will be.
+ * The kernels, compiled by the engine, once for each kind. `shared` says whether their memory is.
  *
- * @throws {BackendError} the file is not there or not the module.
+ * @throws {BackendError} the file is missing or is not the module.
  */
 export function compileKernels(platform: Platform, relaxed: boolean, shared: boolean): Promise<WebAssembly.Module> {
   const name = relaxed ? "gpt2-relaxed.wasm" : "gpt2.wasm";
@@ -40,7 +40,7 @@ export function compileKernels(platform: Platform, relaxed: boolean, shared: boo
   if (!module) {
     module = compile(platform, name, shared);
     compiled.set(key, module);
-    // A failure, of the network say, may pass.
+    // A failure, for example of the network, may be temporary.
     module.catch(() => compiled.delete(key));
   }
   return module;
@@ -66,7 +66,7 @@ const SHARED = 2;
 
 /**
  * Sets whether the imported memory is shared: the one byte in which modules with and without threads need to differ,
- * since atomic instructions work on any memory. The module imports its memory first of all.
+ * since atomic instructions work on any memory. The memory is the module's first import.
  */
 export function setMemoryShared(module: Uint8Array, shared: boolean): void {
   let at = 8; // after magic and version
@@ -112,17 +112,17 @@ export interface Kernels {
   gpt2_partials(): number;
 }
 
-/** Pages that the module's own data and stack take. */
+/** Number of pages that the module's own data and stack take. */
 export const INITIAL_PAGES = 16;
 
 export const MAX_THREADS = 64;
 
-/** Seconds, as the kernels see time. */
+/** The time in seconds, for the kernels. */
 export const now = (): number => performance.now() / 1000;
 
 /**
- * The kernels on a memory. `done` is called by thread 0 of a team when a run is over. A thread with a `stack` gets it as
- * its own; the first instance uses the module's.
+ * Instantiates the kernels on a memory. Thread 0 of a team calls `done` when a run has ended. A thread with a `stack` uses it;
+ * the first instance uses the module's.
  */
 export async function instantiate(
   module: WebAssembly.Module,
@@ -141,13 +141,13 @@ export async function instantiate(
   return kernels;
 }
 
-/** The failure of a worker that could not start, or of a kernel that trapped (on a token beyond the vocabulary, say). */
+/** The failure of a worker that could not start, or of a kernel that trapped (for example on a token beyond the vocabulary). */
 export function kernelFailure(error: unknown): BackendError {
   return new BackendError({
     op: "wasm backend",
     expected: "workers that start and kernels that run to their end",
     got: error instanceof Error ? error.message : String(error),
-    hint: "This backend can't be used any more; create another",
+    hint: "This backend can no longer be used; create another",
     cause: error,
   });
 }

@@ -4,8 +4,8 @@ import type { Platform } from "./platform.js";
 let workerUrl: string | undefined;
 
 /**
- * The worker's script as an address. It is kept in the package as text, because a file of its own is found by some
- * bundlers only; a page's Content-Security-Policy, if there is one, needs `worker-src blob:`.
+ * The worker's script as an address. The package contains it as text, because only some bundlers find a
+ * separate file; a page's Content-Security-Policy, if there is one, needs `worker-src blob:`.
  */
 function workerAddress(): string {
   workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));

@@ -8,7 +8,7 @@ import type { Platform } from "./platform.js";
 export const platform: Platform = {
   sharesMemory: true,
   threads: () => defaultThreads(),
-  // Node 20's V8 has it behind a flag, which has to be set before the module is compiled.
+  // Node 20's V8 has it behind a flag, which must be set before the module is compiled.
   enableRelaxedSimd: () => setFlagsFromString("--experimental-wasm-relaxed-simd"),
   readAsset: async (name) => new Uint8Array(await readFile(packageFile(`assets/${name}`))),
   spawn: () => {

@@ -1,7 +1,7 @@
 import { inNode } from "../../util/runtime.js";
 import type { WorkerLink } from "./messages.js";
 
-/** What differs between Node (Bun, Electron) and browsers. */
+/** The differences between Node (Bun, Electron) and browsers. */
 export interface Platform {
   /** Whether workers can share memory with this thread. */
   readonly sharesMemory: boolean;
@@ -12,6 +12,7 @@ export interface Platform {
   /** The bytes of a file in the package's assets folder. */
   readAsset(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /** A new worker running worker.ts; undefined where there are none. */
+  /** Starts a worker that runs worker.ts; undefined where there are no workers. */
   spawn(): WorkerLink | undefined;
 }
 

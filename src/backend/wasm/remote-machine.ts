@@ -8,7 +8,7 @@ import { kernelFailure } from "./module.js";
 
 const collectedMachines = new FinalizationRegistry<WorkerClient>((client) => void client.end());
 
-/** Runs on one worker that has the memory to itself; all goes there and back in messages, which keep their order. */
+/** A machine on one worker that has the memory to itself; it is reached by messages, which keep their order. */
 export class RemoteMachine implements Machine {
   readonly threads = 1;
   readonly place = "on a worker with its own memory";
@@ -36,7 +36,7 @@ export class RemoteMachine implements Machine {
     collectedMachines.register(this, client, this);
   }
 
-  /** Memory that the worker does not have after all is an error of the next answer from it. */
+  /** If the worker lacks the memory, its next reply is an error. */
   alloc(bytes: number): Block {
     if (bytes > MAX_PAGES * PAGE) {
       throw new OutOfMemoryError({ op: "WebAssembly memory", expected: "at most 4 GiB", got: `${bytes} bytes` });
@@ -80,7 +80,7 @@ export class RemoteMachine implements Machine {
     this.#client.send({ kind: "copy", to: remote(to), from: remote(from), bytes });
   }
 
-  /** Messages keep their order: a later request finds the earlier ones done. */
+  /** Messages keep their order: when a later request arrives, the earlier ones are done. */
   async idle(): Promise<void> {}
 
   async peakFlops(): Promise<number> {
@@ -132,7 +132,7 @@ class RemoteCode implements Code {
     private readonly client: WorkerClient,
     readonly count: number,
     readonly number: number,
-    /** Keeps the memory that the operations use from being collected. */
+    /** Keeps the memory that the operations use from being garbage-collected. */
     readonly blocks: readonly RemoteBlock[],
     private readonly onDispose: () => void,
   ) {}
@@ -148,7 +148,7 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** The worker's requests and replies. It does not refer to its machine, which can thus be collected, and the worker ended. */
+/** The worker's requests and replies. It does not refer to its machine, so that the machine can be garbage-collected and the worker ended. */
 class WorkerClient {
   readonly #worker: WorkerLink;
   readonly #waiting = new Map<number, Waiting>();
@@ -189,7 +189,7 @@ class WorkerClient {
     return answer;
   }
 
-  /** Waits for the answers that are due, then ends the worker. */
+  /** Waits for outstanding replies, then ends the worker. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#waiting.size > 0) {
@@ -235,5 +235,5 @@ class WorkerClient {
   }
 }
 
-/** The number of the reply that says the worker is ready. */
+/** The number of the reply that reports the worker ready. */
 const READY = 0;

@@ -2,12 +2,12 @@ import { checkResult, LinearMachine, LinearMemory } from "./linear-machine.js";
 import type { ToWorker, WorkerLink } from "./messages.js";
 import { instantiate, type Kernels, kernelFailure } from "./module.js";
 
-/** Room for the stack of a worker. No kernel recurses, and none keeps much on it. */
+/** Bytes of a worker's stack. No kernel recurses, and none keeps much on the stack. */
 const STACK_BYTES = 65536;
 
 const collectedTeams = new FinalizationRegistry<WorkerTeam>((team) => void team.terminate());
 
-/** Runs on workers that share memory with this thread, which never waits for them. */
+/** A machine on workers that share memory with this thread, which never blocks on them. */
 export class TeamMachine extends LinearMachine {
   readonly threads: number;
   readonly #team: WorkerTeam;
@@ -63,7 +63,7 @@ export class TeamMachine extends LinearMachine {
 }
 
 /**
- * The workers of a team. It does not refer to its machine, which can thus be collected and the workers terminated.
+ * The workers of a team. It does not refer to its machine, so that the machine can be garbage-collected and the workers terminated.
  */
 class WorkerTeam {
   readonly #workers: readonly WorkerLink[];
@@ -107,7 +107,7 @@ class WorkerTeam {
     for (const worker of this.#workers) worker.keepAlive(false);
   }
 
-  /** Resolves with the run's result when the workers that `start` wakes are done. */
+  /** Resolves with the run's result when the workers woken by `start` have finished. */
   async run(start: () => void): Promise<number> {
     if (this.#failure) throw this.#failure;
     const [leader] = this.#workers;
@@ -124,7 +124,7 @@ class WorkerTeam {
     }
   }
 
-  /** One that failed leaves the others waiting for it for ever: the team is lost. */
+  /** After one worker's failure the others would wait for it forever: the team is lost. */
   #failWith(failure: Error): void {
     if (this.#failure) return;
     this.#failure = failure;

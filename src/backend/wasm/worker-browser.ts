@@ -1,6 +1,6 @@
 import { serveOwner } from "./worker.js";
 
-/** The global scope of a dedicated worker, as far as it is used here (TypeScript's "dom" library describes a page's). */
+/** The parts of a dedicated worker's global scope that are used here (TypeScript's "dom" library describes a page's). */
 interface WorkerScope {
   postMessage(message: unknown, transfer: ArrayBuffer[]): void;
   onmessage: ((event: MessageEvent) => void) | null;

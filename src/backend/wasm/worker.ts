@@ -4,14 +4,14 @@ import { LocalMachine } from "./local-machine.js";
 import type { FromWorker, OwnerLink, Question, Request, ToWorker } from "./messages.js";
 import { instantiate } from "./module.js";
 
-/** The life of a worker, on every platform. */
+/** A worker's main function, on every platform. */
 export function serveOwner(owner: OwnerLink): void {
   const send = (message: FromWorker, transfer?: ArrayBuffer[]): void => owner.post(message, transfer);
   const failed = (error: unknown): void => send({ kind: "failed", error: String(error) });
   let service: Promise<Service> | undefined;
   owner.listen((message) => {
     if (service) {
-      // One after the other: a write that follows a run must not overtake it.
+      // One after the other: a write after a run must not overtake it.
       service = service.then((s) => s.handle(message as Request).then(() => s));
       service.catch(failed);
       return;
@@ -35,11 +35,11 @@ async function work({ module, memory, tid, stack }: ToWorker & { kind: "work" },
 
 type Send = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
 
-/** A machine of this worker's own, at the service of its owner. */
+/** A machine owned by this worker, which executes its owner's requests. */
 class Service {
   readonly #blocks = new Map<number, LinearBlock>();
   readonly #codes = new Map<number, LinearCode>();
-  /** Memory that ran out in a request without a reply: reported by the next request for what is missing. */
+  /** An out-of-memory error of a request without a reply: reported by the next request for the missing block or code. */
   #refusal: OutOfMemoryError | undefined;
 
   constructor(
@@ -120,7 +120,7 @@ class Service {
   }
 }
 
-/** Details without the cause, which might not survive the way to another thread. */
+/** Details without the cause, which might not survive the transfer to another thread. */
 function plain({ details: { cause: _, ...details } }: OutOfMemoryError): OutOfMemoryError["details"] {
   return details;
 }
