@@ -1,10 +1,10 @@
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 
-/** Bytes read from the source at a time, so that many small reads cost few system calls. */
+/** Number of bytes read from the source at a time, so that many small reads cost few system calls. */
 const WINDOW = 2 ** 16;
 
-/** Reads a source from front to back, in little-endian, never past `end`. */
+/** Reads a source from front to back, as little-endian, never past `end`. */
 export class ByteCursor {
   /** The source's name. */
   readonly file: string;
@@ -16,7 +16,7 @@ export class ByteCursor {
   #view = viewOf(this.#window);
   #windowStart = 0;
 
-  /** @param what is being read, for errors: `pickle`. */
+  /** @param what the content, for errors: `pickle`. */
   constructor(source: ByteSource, start: number, end: number, what: string) {
     this.file = source.name;
     this.#source = source;
@@ -35,7 +35,7 @@ export class ByteCursor {
     return this.#end - this.#position;
   }
 
-  /** The next `length` bytes: a view, valid until the next call unless the source is in memory. */
+  /** Returns the next `length` bytes: a view, valid until the next call unless the source is in memory. */
   take(length: number): Uint8Array {
     if (length <= WINDOW) {
       const at = this.#take(length);
@@ -55,7 +55,7 @@ export class ByteCursor {
     this.#position += length;
   }
 
-  /** Skips `count` texts, each preceded by its length in 8 bytes: a vocabulary has a hundred thousand. */
+  /** Skips `count` texts, each preceded by its length in 8 bytes: a vocabulary has a hundred thousand of them. */
   skipTexts(count: number): void {
     for (let i = 0; i < count; ) {
       const first = this.#take(8);
@@ -89,7 +89,7 @@ export class ByteCursor {
     return this.#view.getUint32(at + 4, true) * 2 ** 32 + this.#view.getUint32(at, true);
   }
 
-  /** The next `length` bytes, for numbers of other kinds. */
+  /** Returns the next `length` bytes, for other kinds of numbers. */
   view(length: number): DataView {
     return viewOf(this.take(length));
   }
@@ -106,13 +106,13 @@ export class ByteCursor {
     return 0;
   }
 
-  /** Latin-1 text up to a line feed, without it. */
+  /** Reads Latin-1 text up to a line feed, which is dropped. */
   line(longest: number): string {
     let text = "";
     for (let c = this.u8(); c !== 0x0a; c = this.u8()) {
       if (text.length === longest) {
         const expected = `a line of at most ${longest} bytes before byte ${this.#position}`;
-        throw new CheckpointError({ op: this.#op, expected, got: "a longer one" });
+        throw new CheckpointError({ op: this.#op, expected, got: "a longer line" });
       }
       text += String.fromCharCode(c);
     }
@@ -121,15 +121,15 @@ export class ByteCursor {
 }
 
 /**
- * Skips texts from `at` on, up to `count`, while their lengths are in the view; returns the next position and the number
- * skipped. A separate function, so that V8 optimises it while it runs; it reads through a DataView, as eight single bytes
+ * Skips texts from `at` on, up to `count`, as long as their lengths are in the view; returns the next position and the number
+ * skipped. A separate function, so that V8 optimises it while it runs; it reads through a DataView, because eight single bytes
  * take twice as long before that.
  */
 function passTexts(view: DataView, at: number, count: number): [at: number, passed: number] {
   const room = view.byteLength - 8;
   let passed = 0;
   while (passed < count && at <= room) {
-    // Lengths of 2^32 and more are past any end.
+    // Lengths of 2^32 and more exceed any file.
     const length = view.getUint32(at + 4, true) === 0 ? view.getUint32(at, true) : Number.MAX_SAFE_INTEGER;
     at += 8 + length;
     passed++;

@@ -1,33 +1,33 @@
 import { CheckpointError } from "../errors.js";
 
-/** A file mapped into a backend's memory. It stays mapped as long as anything refers to it. */
+/** A file mapped into a backend's memory. It stays mapped while anything refers to it. */
 export interface MappedFile {
   readonly size: number;
-  /** A view; the range is within the file. */
+  /** Returns a view; the range must be within the file. */
   bytes(offset: number, length: number): Uint8Array;
   /** Marks a part as not needed soon, so that its memory can be reused. */
   forget?(offset: number, length: number): void;
 }
 
-/** Part of a mapped file, in bytes. */
+/** A part of a mapped file, in bytes. */
 export interface MappedRange {
   readonly file: MappedFile;
   readonly offset: number;
   readonly length: number;
 }
 
-/** Read-only random access to a model file, whether it is mapped, read on demand, or already in memory. */
+/** Read-only random access to a model file, whether mapped, read on demand, or already in memory. */
 export interface ByteSource {
-  /** The path or URL that errors name. */
+  /** The path or URL, for errors. */
   readonly name: string;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   /** Whether `bytes` gives views of memory (a mapping, or a loaded file) rather than fresh copies. */
   readonly inMemory: boolean;
-  /** The mapping that it reads from, if there is one. */
+  /** The underlying mapping, if there is one. */
   readonly mapping?: MappedFile | undefined;
   /**
-   * `length` bytes from `offset`: a view where `inMemory`, else a fresh copy. Never written to.
+   * Returns `length` bytes from `offset`: a view where `inMemory`, else a fresh copy. Must not be written to.
    *
    * @throws {CheckpointError} the range leaves the file, or the file cannot be read.
    */
@@ -38,7 +38,7 @@ export interface ByteSource {
 
 /** A source over bytes that are already in memory, such as a fetched file. */
 export function memorySource(name: string, bytes: Uint8Array): ByteSource {
-  // Plain arrays: slice() of a Node Buffer would not copy.
+  // A plain array: slice() of a Node Buffer would not copy.
   const view = (offset: number, length: number) => new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
   return viewSource(name, bytes.byteLength, view);
 }
@@ -77,5 +77,5 @@ export function checkRange(source: Pick<ByteSource, "name" | "size">, offset: nu
 }
 
 export function closedError(name: string): CheckpointError {
-  return new CheckpointError({ op: `reading ${name}`, expected: "an open file", got: "one that was closed" });
+  return new CheckpointError({ op: `reading ${name}`, expected: "an open file", got: "a closed file" });
 }

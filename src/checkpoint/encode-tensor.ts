@@ -26,12 +26,12 @@ export interface EncodeJob {
   readonly file: string;
 }
 
-/** Values encoded at a time: 1 MiB of float32. */
+/** Number of values encoded at a time: 1 MiB of float32. */
 const CHUNK = 2 ** 18;
 
 /**
- * A tensor's bytes as a file holds them, in order, a piece at a time; a piece is valid until the next is taken. Blocks
- * that are in the wanted type already are copied, because encoding them anew need not give the same.
+ * The bytes of a tensor in a file, in order, piece by piece; a piece is valid until the next is taken. Blocks
+ * that already have the requested type are copied, because re-encoding them need not give the same bytes.
  *
  * @throws {CheckpointError} a value is NaN or infinite, or becomes so in `dtype`: such a file could not be read back.
  */
@@ -61,7 +61,7 @@ function* encodedPieces(job: EncodeJob): Generator<Uint8Array, void, void> {
   }
 }
 
-/** The values row after row, whole rows at a time. */
+/** The values by rows, whole rows at a time. */
 function* valuesOf(tensor: TensorSource): Generator<Float32Array, void, void> {
   const width = tensor.shape.at(-1)!;
   const count = tensor.shape.reduce((n, d) => n * d, 1);
@@ -80,7 +80,7 @@ function* valuesOf(tensor: TensorSource): Generator<Float32Array, void, void> {
   }
 }
 
-/** Rows of the file's [in, out] are columns of the matrix. */
+/** The matrix, whose columns are the rows of the file's [in, out]. */
 function* transposedValues(tensor: TensorSource): Generator<Float32Array, void, void> {
   const data = wholeOf(tensor);
   const [out = 0, width = 0] = tensor.shape;
@@ -104,7 +104,7 @@ function checkRepresentable({ tensor, dtype, file }: EncodeJob, values: Float32A
   const op = `writing ${file}: tensor ${tensor.name}`;
   const bad = firstNonFinite(values);
   if (bad !== -1) {
-    const hint = "The training run may have diverged; the file is left as it was";
+    const hint = "The training run may have diverged; the existing file is unchanged";
     throw new CheckpointError({ op, expected: "finite values", got: String(values[bad]), hint });
   }
   if (dtype === "f32") return;

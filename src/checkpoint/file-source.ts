@@ -4,8 +4,8 @@ import { isAnnexLink, STAND_IN_BYTES, standIn } from "../util/stand-in.js";
 import { type ByteSource, checkRange, closedError, type MappedFile, mappedSource } from "./byte-source.js";
 
 /**
- * Maps a whole file read-only, however large, or returns undefined where it can't. The mapping must live as long as any
- * view of it: they outlive the source.
+ * Maps a whole file read-only, however large, or returns undefined where that is impossible. The mapping must live as long as any
+ * view of it, and views outlive the source.
  */
 export type FileMapper = (path: string) => MappedFile | undefined;
 
@@ -13,7 +13,7 @@ export type FileMapper = (path: string) => MappedFile | undefined;
 const MAX_READ = 2 ** 30;
 
 /**
- * A model file on disk: mapped where there is a mapper that can, else read range by range on demand, so that a file of any
+ * Opens a model file on disk: mapped if the mapper can, else read range by range on demand, so that a file of any
  * size opens at once.
  *
  * @throws {CheckpointError} there is no such file, it is not a regular file, or it may not be read.
@@ -39,14 +39,14 @@ export function openFileSource(path: string, mapFile?: FileMapper | undefined): 
   }
 }
 
-/** Node's `Stats`, as far as it is used: a project for browsers has no types of Node. */
+/** The parts of Node's `Stats` that are used: projects for browsers lack Node's types. */
 export interface FileStatus {
   readonly size: number;
   isFile(): boolean;
   isDirectory(): boolean;
 }
 
-/** @throws {CheckpointError} nothing is there, or it may not be looked at. */
+/** @throws {CheckpointError} nothing is there, or it is inaccessible. */
 export function statOf(path: string): FileStatus {
   const details = { op: `opening ${path}`, expected: "a readable file" };
   return fileOperation(details.op, () => {
@@ -58,7 +58,7 @@ export function statOf(path: string): FileStatus {
   });
 }
 
-/** Whether there is a file or folder of that path, or a link, also a broken one: opening it says what is wrong. */
+/** Whether the path is a file, folder or link, even a broken link: opening that gives the error. */
 export function isHere(path: string): boolean {
   try {
     lstatSync(path);
@@ -68,7 +68,7 @@ export function isHere(path: string): boolean {
   }
 }
 
-/** @throws {CheckpointError} the file is a pointer to another, or a web page. */
+/** @throws {CheckpointError} the file is a pointer to another file, or a web page. */
 function refuseStandIn(path: string, start: Uint8Array): void {
   const found = standIn(start);
   if (found === undefined) return;
@@ -102,7 +102,7 @@ function readFully(name: string, fd: number, offset: number, length: number): Ui
         op: `reading ${name}`,
         expected: `${length} bytes at ${offset}`,
         got: `${done}`,
-        hint: "The file became shorter while it was open",
+        hint: "The file was truncated while it was open",
       });
     }
     done += count;
@@ -110,7 +110,7 @@ function readFully(name: string, fd: number, offset: number, length: number): Ui
   return bytes;
 }
 
-/** Runs a file-system call and turns its failure into a CheckpointError that says what to do. */
+/** Calls a file-system function and turns its failure into a CheckpointError with a hint. */
 export function fileOperation<T>(op: string, run: () => T): T {
   try {
     return run();
@@ -135,7 +135,7 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
 
 function fileError(op: string, cause: unknown): CheckpointError {
   const { code = "", message = String(cause) } = cause as { code?: string; message?: string };
-  const tooLong = "a range longer than this JavaScript engine can hold in one piece";
+  const tooLong = "a range longer than an array of this JavaScript engine";
   const got = cause instanceof RangeError ? tooLong : (FILE_ERRORS[code] ?? message);
   return new CheckpointError({ op, expected: "a readable file", got, cause });
 }

@@ -3,8 +3,8 @@ import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 
 /**
- * llm.c's model file (github.com/karpathy/llm.c, train_gpt2.py `write_model`): 256 int32 of header, then 16 tensors of
- * one dtype, each across all layers, matrices [out, in], the vocabulary padded with zero rows.
+ * llm.c's model file (github.com/karpathy/llm.c, train_gpt2.py `write_model`): a header of 256 int32, then 16 tensors of
+ * one dtype, each for all layers, matrices [out, in], the vocabulary padded with zero rows.
  */
 
 export const LLMC_HEADER_BYTES = 1024;
@@ -16,14 +16,14 @@ const DTYPE_OF_VERSION: Readonly<Record<number, LlmcDtype>> = { 3: "f32", 5: "bf
 const VERSION_OF_DTYPE = { f32: 3, bf16: 5 } as const;
 export type LlmcDtype = keyof typeof VERSION_OF_DTYPE;
 
-/** The header's numbers, in its order. */
+/** The header's numbers, in order. */
 export interface LlmcDims {
   readonly maxT: number;
   readonly V: number;
   readonly L: number;
   readonly NH: number;
   readonly C: number;
-  /** Rows of wte in the file: V and padding. */
+  /** Rows of wte in the file: V and the padding. */
   readonly paddedV: number;
 }
 
@@ -48,9 +48,9 @@ export type LlmcName =
 
 export interface LlmcTensor {
   readonly name: LlmcName;
-  /** Of one layer where the tensor has layers. */
+  /** Shape of one layer's part, where the tensor has layers. */
   readonly shape: readonly number[];
-  /** How many of that shape follow each other: L, or 1. */
+  /** Number of parts of that shape: L, or 1. */
   readonly layers: number;
   /** Position of the first value, in values from the end of the header. */
   readonly offset: number;
@@ -60,7 +60,7 @@ export function paddedVocabulary(vocabSize: number): number {
   return Math.ceil(vocabSize / VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE;
 }
 
-/** The tensors in file order with their places, and how many values there are in all. */
+/** The tensors in file order with their positions, and the total number of values. */
 export function llmcLayout(dims: LlmcDims): { tensors: ReadonlyMap<LlmcName, LlmcTensor>; count: number } {
   const { maxT, L, C, paddedV } = dims;
   const order: [name: LlmcName, layers: number, shape: number[]][] = [
@@ -98,9 +98,9 @@ export interface LlmcModel {
 }
 
 /**
- * Reads and checks the header and the file's size; no tensor data is touched.
+ * Reads and checks the header and the file's size; no tensor data is read.
  *
- * @throws {CheckpointError} another magic number or version, sizes that are no model's, or a file that is too short or
+ * @throws {CheckpointError} another magic number or version, impossible sizes, or a file that is too short or
  *   too long for them.
  */
 export function readLlmcModel(source: ByteSource): LlmcModel {
@@ -120,7 +120,7 @@ export function readLlmcModel(source: ByteSource): LlmcModel {
       op,
       expected: "version 3 (float32) or 5 (bfloat16)",
       got: `${field(1)}`,
-      hint: "Export the model again with llm.c's current train_gpt2.py",
+      hint: "Export the model with llm.c's current train_gpt2.py",
     });
   }
   const dims = { maxT: field(2), V: field(3), L: field(4), NH: field(5), C: field(6), paddedV: field(7) };
@@ -152,7 +152,7 @@ function checkSize(source: ByteSource, dims: LlmcDims, count: number, dtype: Flo
   });
 }
 
-/** The 256 int32 that start a model file. */
+/** The 256 int32 of a model file's header. */
 export function llmcHeader(dims: LlmcDims, dtype: LlmcDtype): Uint8Array {
   const header = new Uint8Array(LLMC_HEADER_BYTES);
   const view = new DataView(header.buffer);

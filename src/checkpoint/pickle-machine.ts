@@ -6,7 +6,7 @@ import type { ByteCursor } from "./byte-cursor.js";
 export class PickleGlobal {
   /** `collections.OrderedDict` */
   readonly name: string;
-  /** Stands in for a call, or for making an object of the class. Absent for a name that is only passed on. */
+  /** Replaces a call, or making an object of the class. Absent for a name that is only passed on. */
   readonly call: ((args: readonly unknown[]) => unknown) | undefined;
 
   constructor(name: string, call?: (args: readonly unknown[]) => unknown) {
@@ -15,7 +15,7 @@ export class PickleGlobal {
   }
 }
 
-/** An object of a class with nothing but fields, such as a dataclass. */
+/** An object of a class that has only fields, such as a dataclass. */
 export class PickleRecord {
   readonly fields = new Map<unknown, unknown>();
 }
@@ -28,14 +28,14 @@ export interface PickleNames {
   readonly findPersistent?: (id: unknown) => unknown;
 }
 
-/** The state that operations work on. */
+/** The machine's state, on which operations work. */
 export class PickleMachine {
   readonly cursor: ByteCursor;
   readonly memo = new Map<number, unknown>();
   stopped = false;
   readonly #names: PickleNames;
   readonly #stack: unknown[] = [];
-  /** Heights of the stack at which MARK was called. */
+  /** Heights of the stack at each MARK. */
   readonly #marks: number[] = [];
 
   constructor(cursor: ByteCursor, names: PickleNames) {
@@ -58,7 +58,7 @@ export class PickleMachine {
     return this.#stack.pop();
   }
 
-  /** The last `count` values, in the order they were pushed, removed. */
+  /** Removes and returns the last `count` values, in the order they were pushed. */
   popMany(count: number): unknown[] {
     this.#need(count);
     return this.#stack.splice(this.#stack.length - count);
@@ -73,10 +73,10 @@ export class PickleMachine {
     this.#marks.push(this.#stack.length);
   }
 
-  /** Removes the values pushed since the last mark, and the mark. */
+  /** Removes and returns the values pushed since the last mark, and removes the mark. */
   popMark(): unknown[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw this.error("a mark on the stack", "none");
+    if (mark === undefined) throw this.error("a mark on the stack", "no mark");
     return this.#stack.splice(mark);
   }
 
@@ -89,13 +89,13 @@ export class PickleMachine {
     const found = this.#names.findGlobal(name);
     if (found !== undefined) return found;
     const hint =
-      "A pickle can name any function to be run on loading; this reader runs none. Save the state dict and plain values only, or as safetensors";
+      "A pickle can name any function to be run on loading; this reader runs none. Save only the state dict and plain values, or save as safetensors";
     throw this.error("only the names that PyTorch needs for tensors", `${quote(name)}, which is not read`, hint);
   }
 
   findPersistent(id: unknown): unknown {
     if (this.#names.findPersistent) return this.#names.findPersistent(id);
-    throw this.error("no reference to anything outside the pickle", "one");
+    throw this.error("no reference to anything outside the pickle", "a reference");
   }
 
   error(expected: string, got: string, hint?: string): CheckpointError {

@@ -23,7 +23,7 @@ const TEXT: Readonly<Record<number, Operation>> = {
   [char("X")]: (m) => text(m, m.cursor.u32()), // BINUNICODE
   140: (m) => text(m, m.cursor.u8()), // SHORT_BINUNICODE
   141: (m) => text(m, m.cursor.u64()), // BINUNICODE8
-  // Python 2's str: text, as its own unpickler takes it by default.
+  // Python 2's str: read as text, which is its own unpickler's default.
   [char("T")]: (m) => text(m, m.cursor.u32()), // BINSTRING
   [char("U")]: (m) => text(m, m.cursor.u8()), // SHORT_BINSTRING
   [char("B")]: (m) => m.push(m.cursor.take(m.cursor.u32()).slice()), // BINBYTES
@@ -82,7 +82,7 @@ export const OPERATIONS: Readonly<Record<number, Operation>> = {
   ...MACHINE,
 };
 
-/** Operations that exist, and that no torch.save writes: the text ones of protocol 0, and other ways to name classes. */
+/** Existing operations that no torch.save writes: the text ones of protocol 0, and other ways to name classes. */
 export const REFUSED_OPERATIONS: Readonly<Record<number, string>> = {
   [char("i")]: "INST",
   [char("o")]: "OBJ",
@@ -111,7 +111,7 @@ function protocol(m: PickleMachine): void {
 
 const LONGEST_INTEGER = 16;
 
-/** Two's complement, little-endian; no bytes are zero. */
+/** Two's complement, little-endian; an empty sequence is zero. */
 function integer(m: PickleMachine, length: number): number | bigint {
   if (length > LONGEST_INTEGER) throw m.error(`an integer of at most ${LONGEST_INTEGER} bytes`, `${length}`);
   const bytes = m.cursor.take(length);
@@ -133,7 +133,7 @@ function text(m: PickleMachine, length: number): void {
   try {
     m.push(UTF8.decode(bytes));
   } catch {
-    throw m.error("text in UTF-8", "bytes that are not");
+    throw m.error("text in UTF-8", "other bytes");
   }
 }
 
@@ -167,7 +167,7 @@ function stackGlobal(m: PickleMachine): void {
   m.push(m.findGlobal(`${module}.${name}`));
 }
 
-/** Stands for a call, or the making of an object: what the list of names says comes of it. Nothing is run. */
+/** A call, or the making of an object: the result is looked up in the list of names. Nothing is executed. */
 function call(m: PickleMachine): void {
   const [callee, args] = m.popMany(2);
   if (!Array.isArray(args)) throw m.error("a tuple of arguments", quote(args));
@@ -177,7 +177,7 @@ function call(m: PickleMachine): void {
   m.push(callee.call(args));
 }
 
-/** The state of an object: fields of a record. Attributes of a dict (a state dict's versions) are ignored. */
+/** Sets the state of an object: the fields of a record. Attributes of a dict (a state dict's versions) are ignored. */
 function build(m: PickleMachine): void {
   const state = m.pop();
   const target = m.top();
@@ -187,6 +187,6 @@ function build(m: PickleMachine): void {
 }
 
 function get(m: PickleMachine, index: number): void {
-  if (!m.memo.has(index)) throw m.error(`something remembered as number ${index}`, "nothing");
+  if (!m.memo.has(index)) throw m.error(`a memo entry with number ${index}`, "no such entry");
   m.push(m.memo.get(index));
 }

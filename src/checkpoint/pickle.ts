@@ -5,8 +5,8 @@ import { OPERATIONS, REFUSED_OPERATIONS } from "./pickle-operations.js";
 
 /**
  * Python's pickle format (docs.python.org, "pickletools"; protocols 2 to 5), as data. A pickle is a program for a stack
- * machine, and Python's own runs whatever functions the file names. This one runs nothing: `findGlobal` resolves a name to
- * one of a short list of data types, or it is an error. Values: None is null, an int a
+ * machine, and Python's own machine runs any function that the file names. This one executes nothing: `findGlobal` resolves a
+ * name to one of a short list of data types, and any other name is an error. Values: None is null, an int a
  * number (a bigint beyond 2^53), bytes a Uint8Array, a list an array, a tuple a frozen array, a dict a Map, a set a Set.
  */
 
@@ -17,15 +17,15 @@ import { OPERATIONS, REFUSED_OPERATIONS } from "./pickle-operations.js";
 const MAX_BYTES = 2 ** 25;
 const MAX_OPERATIONS = 2 ** 20;
 
-/** For pickles that lie in a row from `start` on: they end before `end`. */
+/** A cursor for consecutive pickles from `start` on, which end before `end`. */
 export function pickleCursor(source: ByteSource, start: number, end: number): ByteCursor {
   return new ByteCursor(source, start, Math.min(end, start + MAX_BYTES), "pickle");
 }
 
 /**
- * Reads one pickle, and leaves the cursor behind it.
+ * Reads one pickle, and leaves the cursor after it.
  *
- * @throws {CheckpointError} it is malformed, or names something that is not to be read.
+ * @throws {CheckpointError} it is malformed, or names something that is not read.
  */
 export function readPickle(cursor: ByteCursor, names: PickleNames): unknown {
   const machine = new PickleMachine(cursor, names);

@@ -2,20 +2,20 @@ import type { StoredDtype } from "../dtype/stored.js";
 import type { ByteSource } from "./byte-source.js";
 import type { SafetensorsDtype } from "./safetensors.js";
 
-/** A tensor as its file describes it, before anything is known of the model; a {@link SafetensorsTensor} is one. */
+/** A tensor as its file describes it, before anything about the model is known; a {@link SafetensorsTensor} is one. */
 export interface RawTensor {
-  /** As the file has it. */
+  /** The name in the file. */
   readonly name: string;
-  /** By safetensors' names, or as {@link StoredTensor} has it. */
+  /** A dtype by safetensors' name, or as in {@link StoredTensor}. */
   readonly dtype: SafetensorsDtype | StoredDtype;
   readonly shape: readonly number[];
-  /** Whether a matrix is stored column by column, so that the file holds its transpose. */
+  /** Whether a matrix is stored by columns, so that the file holds its transpose. */
   readonly transposed?: boolean;
   readonly source: ByteSource;
-  /** Position in the file of the first byte; the values follow each other without gaps. */
+  /** Position in the file of the first byte; the values are contiguous. */
   readonly offset: number;
   readonly byteLength: number;
-  /** Compares the data with its checksum, where the format has one. @throws {CheckpointError} it is damaged. */
+  /** Verifies the data's checksum, if the format has one. @throws {CheckpointError} it is damaged. */
   readonly check?: () => void;
 }
 
@@ -23,7 +23,7 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((d, i) => d === b[i]);
 }
 
-/** Whether two tensors of files are the same, bit for bit. */
+/** Whether two tensors in files are equal, bit for bit. */
 export function isCopy(a: RawTensor, b: RawTensor): boolean {
   const alike = a.dtype === b.dtype && sameShape(a.shape, b.shape);
   return alike && (a.transposed === true) === (b.transposed === true) && sameBytes(a, b);

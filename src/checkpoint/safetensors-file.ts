@@ -2,8 +2,8 @@ import { type ErrorClass, writeFileAtomically } from "../util/atomic-write.js";
 import { layoutSafetensors, type SafetensorsInput, tensorBytes } from "./safetensors-writer.js";
 
 /**
- * Writes tensors of any types atomically as one safetensors file, without a second copy of them in memory: optimizer
- * state, adapters.
+ * Writes tensors of any dtypes (optimizer state, adapters) atomically as one safetensors file, without a second copy in
+ * memory.
  *
  * @throws {CheckpointError} names repeat or data does not fit its shape; of `errorClass` if the file system refuses.
  */

@@ -11,16 +11,16 @@ import { isJsonObject, type JsonObject, readJsonSource } from "./strict-json.js"
  * A shard is named by a plain file name; anything that could lead out of the folder is refused.
  */
 
-/** Letters, digits, dots, dashes and the like: no separator, drive or control character, no leading dot. */
+/** A plain name of letters, digits, dots, dashes and the like: no separator, drive or control character, no leading dot. */
 const SHARD_NAME = /^[\w-][\w.+ -]*$/;
 
-/** Whether a file is such an index, by its name. */
+/** Whether a file is such an index, judged by its name. */
 export const isShardIndex = (name: string): boolean => name.endsWith(".index.json");
 
 /**
- * Tensor name → shard file name.
+ * A map from tensor names to shard file names.
  *
- * @throws {CheckpointError} no weight_map, an empty one, or a shard name that is not a plain file name of that extension.
+ * @throws {CheckpointError} no weight_map, an empty one, or a shard name that is not a plain file name with that extension.
  */
 export function readShardIndex(source: ByteSource, extension: "safetensors" | "bin"): Map<string, string> {
   const op = `reading ${source.name}: weight_map`;
@@ -42,10 +42,10 @@ export function readShardIndex(source: ByteSource, extension: "safetensors" | "b
 }
 
 /**
- * The tensors of all shards together. The shards decide which tensors there are, as in transformers: an index may list one
+ * The tensors of all shards together. The shards decide which tensors exist, as in transformers: an index may list one
  * that no shard has (a tied head), or leave one out (a mask buffer).
  *
- * @throws {CheckpointError} two shards that have a tensor of one name.
+ * @throws {CheckpointError} two shards have a tensor of the same name.
  */
 export function joinShards<T extends { readonly name: string }>(
   shards: Iterable<{ readonly source: ByteSource; readonly tensors: ReadonlyMap<string, T> }>,
@@ -55,7 +55,11 @@ export function joinShards<T extends { readonly name: string }>(
     for (const [name, tensor] of tensors) {
       if (joined.has(name)) {
         const op = `reading ${source.name}: tensor ${quote(name)}`;
-        throw new CheckpointError({ op, expected: "each tensor in one shard", got: "one that another shard has too" });
+        throw new CheckpointError({
+          op,
+          expected: "each tensor in one shard",
+          got: "the same tensor in another shard",
+        });
       }
       joined.set(name, tensor);
     }
@@ -71,7 +75,7 @@ export interface Shard {
 
 /**
  * Fills shards in the given order, each with at most `maxShardBytes` of data (a single larger tensor gets its own).
- * What fits in one becomes `model.safetensors`, else `model-00001-of-00003.safetensors` and so on.
+ * A single shard is named `model.safetensors`, several `model-00001-of-00003.safetensors` and so on.
  */
 export function planShards(specs: readonly SafetensorsSpec[], maxShardBytes = Number.POSITIVE_INFINITY): Shard[] {
   const groups: SafetensorsSpec[][] = [];
@@ -92,7 +96,7 @@ export function planShards(specs: readonly SafetensorsSpec[], maxShardBytes = Nu
   }));
 }
 
-/** The index of the shards, in Hugging Face's form. */
+/** The index of the shards, in Hugging Face's format. */
 export function safetensorsIndex(shards: readonly Shard[]): JsonObject {
   let totalSize = 0;
   const weightMap: [name: string, file: string][] = [];

@@ -11,9 +11,9 @@ export interface SafetensorsSpec {
 
 /** The layout of a file, known before any data is, so that tensors can be written in any order. */
 export interface SafetensorsLayout {
-  /** The length prefix and the JSON: the file's first bytes. */
+  /** The length prefix and the JSON, with which the file starts. */
   readonly header: Uint8Array;
-  /** Of the whole file, in bytes. */
+  /** Size of the whole file, in bytes. */
   readonly size: number;
   /** Each tensor's range in the file. */
   readonly ranges: ReadonlyMap<string, { readonly offset: number; readonly byteLength: number }>;
@@ -23,8 +23,8 @@ export interface SafetensorsLayout {
 const DATA_ALIGNMENT = 64;
 
 /**
- * Lays out a file: widest element type first (every tensor is then aligned to its elements), by name within one width.
- * The same tensors give the same bytes whatever order they come in.
+ * Lays out a file: widest element type first, so that every tensor is aligned to its elements, and by name within one width.
+ * The same tensors give the same bytes in whatever order they come.
  *
  * @throws {CheckpointError} a repeated or reserved name, or a header over the format's limit.
  */
@@ -39,7 +39,7 @@ export function layoutSafetensors(
   for (const { name, dtype, shape } of sorted) {
     const op = `writing safetensors: tensor ${quote(name)}`;
     if (begins.has(name) || name === METADATA_KEY) {
-      throw new CheckpointError({ op, expected: `names that differ, none of them ${METADATA_KEY}`, got: quote(name) });
+      throw new CheckpointError({ op, expected: `unique names other than ${METADATA_KEY}`, got: quote(name) });
     }
     const byteLength = byteLengthOf(dtype, shape, op);
     begins.set(name, { begin: end, byteLength });
@@ -78,7 +78,7 @@ export interface SafetensorsInput extends SafetensorsSpec {
   readonly data: ArrayBufferView;
 }
 
-/** The bytes of a tensor that is to fill `byteLength` bytes of a file. */
+/** The bytes of a tensor, which must fill `byteLength` bytes of a file. */
 export function tensorBytes({ name, dtype, shape, data }: SafetensorsInput, byteLength: number): Uint8Array {
   if (data.byteLength !== byteLength) {
     throw new CheckpointError({
@@ -90,7 +90,7 @@ export function tensorBytes({ name, dtype, shape, data }: SafetensorsInput, byte
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** A whole file in memory: small ones (adapters, tests) and browsers. */
+/** Encodes a whole file in memory: for small ones (adapters, tests) and browsers. */
 export function encodeSafetensors(
   tensors: readonly SafetensorsInput[],
   metadata: Readonly<Record<string, string>> = {},

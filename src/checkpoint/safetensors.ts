@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject, MAX_JSON_BYTES, parseJsonObject } from "
 
 /**
  * The safetensors format (github.com/huggingface/safetensors, README "Format"): a u64 header length N, N bytes of JSON
- * that map each tensor's name to its dtype, shape and byte range, then the data those ranges cover without gap or
+ * that map each tensor's name to its dtype, shape and byte range, then the data, which those ranges cover without gap or
  * overlap. This reader accepts nothing else.
  */
 
@@ -47,7 +47,7 @@ export interface SafetensorsTensor {
   /** Position in the file of the first byte. */
   readonly offset: number;
   readonly byteLength: number;
-  /** The bytes: a view where the file is mapped or in memory, else read anew on every access. */
+  /** The bytes: a view if the file is mapped or in memory, else read from disk on every access. */
   readonly data: Uint8Array;
 }
 
@@ -59,9 +59,9 @@ export interface SafetensorsFile {
 }
 
 /**
- * Reads and checks the header; no tensor data is touched.
+ * Reads and checks the header; no tensor data is read.
  *
- * @throws {CheckpointError} anything that is not a whole, well-formed safetensors file.
+ * @throws {CheckpointError} this is not a complete, well-formed safetensors file.
  */
 export function readSafetensors(source: ByteSource): SafetensorsFile {
   const header = readHeader(source);
@@ -179,7 +179,7 @@ function readOffsets(value: unknown, op: string): readonly [begin: number, end: 
   throw new CheckpointError({ op: `${op}: data_offsets`, expected, got: quote(value) });
 }
 
-/** @throws {CheckpointError} more than 2^53 bits, or not whole bytes. */
+/** @throws {CheckpointError} the shape takes more than 2^53 bits, or not whole bytes. */
 export function byteLengthOf(dtype: SafetensorsDtype, shape: readonly number[], op: string): number {
   let bits: number = SAFETENSORS_BITS[dtype];
   for (const dim of shape) {
@@ -194,7 +194,7 @@ export function byteLengthOf(dtype: SafetensorsDtype, shape: readonly number[], 
   return bits / 8;
 }
 
-/** The tensors, sorted by position, must cover the data from its first byte to the file's last. */
+/** Checks that the tensors, sorted by position, cover the data from its first byte to the file's last. */
 function checkTiling(source: ByteSource, tensors: readonly SafetensorsTensor[], dataStart: number): void {
   let end = dataStart;
   let before = "the header";
@@ -204,7 +204,7 @@ function checkTiling(source: ByteSource, tensors: readonly SafetensorsTensor[], 
         op: `reading ${source.name}: tensor ${quote(name)}`,
         expected: `data from byte ${end - dataStart}, where ${before} ends`,
         got: `${offset - dataStart}`,
-        hint: offset < end ? "The two overlap" : "The bytes between belong to no tensor",
+        hint: offset < end ? "The two overlap" : "The bytes between them belong to no tensor",
       });
     }
     end = offset + byteLength;

@@ -4,27 +4,27 @@ import { CheckpointError, ShapeError } from "../errors.js";
 import { type ByteSource, checkRange, type MappedRange } from "./byte-source.js";
 import { transpose } from "./transpose.js";
 
-/** Whether a file holds a matrix as the model does, or transposed (Hugging Face's Conv1D). Vectors are `out_in`. */
+/** The layout of a matrix in a file: the model's, or transposed (Hugging Face's Conv1D). Vectors are `out_in`. */
 export type StoredLayout = "out_in" | "in_out";
 
-/** A tensor of a checkpoint, still in its file. */
+/** A tensor of a checkpoint whose data is still in the file. */
 export interface StoredTensor {
   readonly name: string;
   readonly dtype: StoredDtype;
-  /** The model's shape, matrices [out, in], however the file holds them. */
+  /** The model's shape, matrices [out, in], whatever the file's layout. */
   readonly shape: readonly number[];
   readonly storedAs: StoredLayout;
-  /** The file it is in, for messages. */
+  /** The file's name, for messages. */
   readonly file: string;
   readonly byteLength: number;
-  /** The file's bytes: a view where the file is mapped or in memory, else read anew on every access. */
+  /** The file's bytes: a view if the file is mapped or in memory, else read from disk on every access. */
   readonly data: Uint8Array;
   /** Whether `data` is such a view. Where `storedAs` is `out_in` too, a backend that has `dtype` can use it in place. */
   readonly inMemory: boolean;
-  /** Where `data` is in a mapped file, if it is; no view is made. */
+  /** The position of `data` in a mapped file, if it is mapped; no view is made. */
   readonly mapped?: MappedRange | undefined;
   /**
-   * For callers that use `data` itself; the other methods check as they read.
+   * Checks the values, for callers that use `data` itself; the other methods check while reading.
    *
    * @throws {CheckpointError} a value is NaN or infinite.
    */
@@ -32,12 +32,12 @@ export interface StoredTensor {
   /**
    * Converts to float32 in the model's layout.
    *
-   * @param dst as many values as `shape` has.
+   * @param dst an array of exactly the tensor's number of values.
    * @throws {CheckpointError} a value is NaN or infinite, or does not fit a float32; the file cannot be read.
    */
   readInto(dst: Float32Array): void;
   /**
-   * The same for as many rows as `dst` has room for. The rows of a transposed matrix are scattered over the file, which is
+   * Does the same for the number of rows that `dst` holds. The rows of a transposed matrix are scattered over the file, so it is
    * better read as a whole.
    *
    * @param first number of the first row.
@@ -47,25 +47,25 @@ export interface StoredTensor {
 
 export interface StoredTensorInit {
   readonly name: string;
-  /** Rows of `shape` are whole blocks of it; matrices in blocks are `out_in`. */
+  /** Rows of `shape` consist of whole blocks; matrices in blocks are `out_in`. */
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   readonly storedAs: StoredLayout;
   readonly source: ByteSource;
   /** Position in the file of the first byte. */
   readonly offset: number;
-  /** Called once, before any of the data is used: compares it with its checksum, and throws if it is damaged. */
+  /** Called once, before any of the data is used: verifies its checksum, and throws if it is damaged. */
   readonly check?: (() => void) | undefined;
 }
 
-/** Values converted at a time: 1 MiB of float32, which stays in the second-level cache. */
+/** Number of values converted at a time: 1 MiB of float32, which stays in the second-level cache. */
 const CHUNK = 2 ** 18;
 
 export function storedTensor(init: StoredTensorInit): StoredTensor {
   return new FileTensor(init);
 }
 
-/** A tensor that a file leaves out because all of it is zero, such as the biases of a model made without them. */
+/** A tensor missing from a file because it is all zero, such as the biases of a model without them. */
 export function zeroTensor({ name, shape }: Pick<StoredTensor, "name" | "shape">, file: string): StoredTensor {
   const count = shape.reduce((n, d) => n * d, 1);
   return {
@@ -144,7 +144,7 @@ class FileTensor implements StoredTensor {
     for (let start = 0; start < this.#count; start += CHUNK) {
       const i = firstNonFiniteStored(this.dtype, this.#bytes(start, Math.min(CHUNK, this.#count - start)));
       if (i === -1) continue;
-      // Decoding its block finds the value itself, for the message.
+      // Decoding the block finds the value itself, for the message.
       const { block } = STORED_DTYPES[this.dtype];
       this.#decode(start + i - (i % block), new Float32Array(block));
     }
@@ -166,7 +166,7 @@ class FileTensor implements StoredTensor {
     }
   }
 
-  /** The file has [in, out]: a panel of its rows at a time is converted, then transposed into columns of `dst`. */
+  /** Converts one panel of rows of the file's [in, out] at a time, then transposes it into columns of `dst`. */
   #readTransposed(first: number, dst: Float32Array): void {
     const [out = 0, width = 0] = this.shape;
     const panelRows = Math.min(width, Math.max(1, Math.floor(CHUNK / out)));
@@ -179,13 +179,13 @@ class FileTensor implements StoredTensor {
     }
   }
 
-  /** Values from `start` on, in the file's order. */
+  /** Decodes values from `start` on, in the file's order. */
   #decode(start: number, values: Float32Array): void {
     decodeStored(this.dtype, this.#bytes(start, values.length), values);
     this.#checkFinite(values, start);
   }
 
-  /** Of `count` values from `start` on, whole blocks. */
+  /** The bytes of `count` values from `start` on, whole blocks. */
   #bytes(start: number, count: number): Uint8Array {
     const offset = this.#offset + storedBytes(this.dtype, start);
     return this.#read(offset, storedBytes(this.dtype, count));

@@ -10,10 +10,10 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Parses UTF-8 JSON whose top level is an object and in which no object repeats a key. (JSON.parse keeps the last of
- * two equal keys silently, so that two readers can see two different files.)
+ * Parses UTF-8 JSON whose top level is an object and in which no object repeats a key. (JSON.parse silently keeps the last of
+ * two equal keys, so that two readers can see two different files.)
  *
- * @param op what is being read, for errors: `reading model.safetensors: header`.
+ * @param op the action, for errors: `reading model.safetensors: header`.
  * @throws {CheckpointError} not UTF-8, not JSON, not an object, or a repeated key.
  */
 export function parseJsonObject(bytes: Uint8Array, op: string): JsonObject {
@@ -36,14 +36,14 @@ function parseObject(text: string, op: string): JsonObject {
   return value;
 }
 
-/** The longest JSON that is read: a safetensors header's limit in the reference implementation. */
+/** The maximum length of JSON: the limit of a safetensors header in the reference implementation. */
 export const MAX_JSON_BYTES = 100_000_000;
 
-/** Strings, which are left alone, and the numbers that Python's json module writes and JSON does not have. */
+/** Matches strings, which stay, and the numbers that Python's json module writes but JSON lacks. */
 const STRING_OR_NOT_FINITE = /"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/gs;
 
 /**
- * The same for a file that a Python program wrote: NaN and infinities are read as text, so that a field with one of them
+ * Parses a file that a Python program wrote: NaN and infinities are read as text, so that a field with one of them
  * is refused where a number is used, and does no harm elsewhere.
  */
 export function parsePythonJson(bytes: Uint8Array, op: string): JsonObject {
@@ -54,7 +54,7 @@ export function parsePythonJson(bytes: Uint8Array, op: string): JsonObject {
   );
 }
 
-/** A JSON file that a Python program may have written. @throws {CheckpointError} see {@link parseJsonObject}. */
+/** Reads a JSON file that a Python program may have written. @throws {CheckpointError} see {@link parseJsonObject}. */
 export function readJsonSource(source: ByteSource): JsonObject {
   const op = `reading ${source.name}`;
   if (source.size > MAX_JSON_BYTES) {

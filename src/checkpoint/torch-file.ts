@@ -16,30 +16,30 @@ import {
 import { readZip, type ZipEntry } from "./zip.js";
 
 /**
- * Files of torch.save: since PyTorch 1.6 a zip archive with one pickle (data.pkl) and one entry for each storage, before
- * that pickles one after the other with the storages behind (torch/serialization.py, `_save` and `_legacy_save`).
+ * Files of torch.save: since PyTorch 1.6 a zip archive with one pickle (data.pkl) and one entry for each storage; before
+ * that, consecutive pickles followed by the storages (torch/serialization.py, `_save` and `_legacy_save`).
  */
 
 export interface TorchFile {
   readonly source: ByteSource;
-  /** The saved object; tensors are {@link TorchTensor}. */
+  /** The saved object, whose tensors are {@link TorchTensor}. */
   readonly value: unknown;
   /**
-   * Where a tensor's values are.
+   * The position of a tensor's values.
    *
-   * @throws {CheckpointError} outside the file, or neither row after row nor column after column.
+   * @throws {CheckpointError} they lie outside the file, or are contiguous neither by rows nor by columns.
    */
   locate(name: string, tensor: TorchTensor): RawTensor;
 }
 
-/** The long integer that starts a file of the old form. */
+/** The long integer with which a file of the old form starts. */
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const LEGACY_VERSION = 1001;
 
 /**
- * Reads the pickle; no storage is touched.
+ * Reads the pickle; no storage is read.
  *
- * @throws {CheckpointError} anything that is not a file of torch.save, or that holds more than tensors and plain values.
+ * @throws {CheckpointError} this is not a file of torch.save, or it holds more than tensors and plain values.
  */
 export function readTorchFile(source: ByteSource, options: TorchNames = {}): TorchFile {
   const zip = source.size >= 4 && source.bytes(0, 2).every((byte, i) => byte === "PK".charCodeAt(i));
@@ -71,27 +71,27 @@ function readArchive(source: ByteSource, options: TorchNames): TorchFile {
       verified.add(storage.key);
     };
     if (entry) return { start: entry.locate(), size: entry.size, check };
-    throw torchError(source.name, `an entry ${quote(`${folder}data/${storage.key}`)}`, "none");
+    throw torchError(source.name, `an entry ${quote(`${folder}data/${storage.key}`)}`, "no such entry");
   };
   return { source, value, locate: (name, tensor) => locate(source, name, tensor, storageOf) };
 }
 
-/** Everything is in one folder of the archive, named after the file when it was saved. */
+/** Everything is in one folder of the archive, named after the saved file. */
 function findPickle(source: ByteSource, entries: ReadonlyMap<string, ZipEntry>): [ZipEntry, folder: string] {
   for (const [name, entry] of entries) {
     const [, folder] = /^([^/]+\/)data\.pkl$/.exec(name) ?? [];
     if (folder !== undefined) return [entry, folder];
   }
   const [first = "nothing"] = entries.keys();
-  throw torchError(source.name, "a zip archive of torch.save, with data.pkl", `one with ${quote(first)}`);
+  throw torchError(source.name, "a zip archive of torch.save, with data.pkl", `an archive with ${quote(first)}`);
 }
 
-/** Bytes whose checksum is computed at a time. */
+/** Number of bytes whose checksum is computed at a time. */
 const CHUNK = 2 ** 20;
 
-/** @throws {CheckpointError} an entry has another checksum than the archive's directory says. */
+/** @throws {CheckpointError} an entry's checksum differs from the one in the archive's directory. */
 function checkBytes(source: ByteSource, { name, size, crc32: expected, locate }: ZipEntry): void {
-  // PyTorch can be set to leave checksums out.
+  // PyTorch can be set to omit checksums.
   if (expected === 0) return;
   const start = locate();
   let sum = 0;
@@ -120,7 +120,7 @@ function readLegacy(source: ByteSource, options: TorchNames): TorchFile {
   const findGlobal = torchNames(source.name, options);
   const cursor = pickleCursor(source, 0, source.size);
   if (readPickle(cursor, { findGlobal }) !== LEGACY_MAGIC) {
-    const hint = "Only pickles that torch.save wrote are read";
+    const hint = "Only pickles written by torch.save are read";
     throw torchError(source.name, "the magic number of torch.save", "another pickle", hint);
   }
   const version = readPickle(cursor, { findGlobal });
@@ -129,19 +129,19 @@ function readLegacy(source: ByteSource, options: TorchNames): TorchFile {
   }
   const system = readPickle(cursor, { findGlobal });
   if (!(system instanceof Map && system.get("little_endian") === true)) {
-    throw torchError(source.name, "little-endian numbers", "a file that says otherwise");
+    throw torchError(source.name, "little-endian numbers", "big-endian numbers");
   }
   const value = readPickle(cursor, { findGlobal, findPersistent });
   const ranges = legacyRanges(source, storages, readPickle(cursor, { findGlobal }), cursor.position);
   const storageOf = ({ key }: TorchStorage): Range => {
     const range = ranges.get(key);
     if (range) return range;
-    throw torchError(source.name, `the storage ${quote(key)}`, "none");
+    throw torchError(source.name, `the storage ${quote(key)}`, "no such storage");
   };
   return { source, value, locate: (name, tensor) => locate(source, name, tensor, storageOf) };
 }
 
-/** After the list of keys, for each: the number of elements in 64 bits, and the elements. */
+/** After the list of keys follow, for each, the number of elements in 64 bits, and the elements. */
 function legacyRanges(
   source: ByteSource,
   storages: ReadonlyMap<string, TorchStorage>,
@@ -173,11 +173,11 @@ function legacyRanges(
 
 // ---------------------------------------------------------------- both
 
-/** Bytes of the file that hold a storage. */
+/** The bytes of the file that hold a storage. */
 interface Range {
   readonly start: number;
   readonly size: number;
-  /** Compares it with its checksum, where there is one. */
+  /** Verifies its checksum, if there is one. */
   readonly check?: () => void;
 }
 
@@ -195,7 +195,7 @@ function locate(
   const order = orderOf(shape, strides);
   if (order === undefined) {
     const hint = "It is a view of another tensor: save it as .contiguous()";
-    throw torchError(file, "values row after row, or column after column", `strides ${quote(strides)}`, hint);
+    throw torchError(file, "values contiguous by rows or by columns", `strides ${quote(strides)}`, hint);
   }
   const width = widthOf(tensor);
   const range = storageOf(storage);

@@ -5,14 +5,14 @@ import type { SafetensorsDtype } from "./safetensors.js";
 
 /**
  * The names that a pickle of torch.save may contain, and their values: tensors and the plain values around them
- * (torch/_utils.py, torch/serialization.py). Other names are refused.
+ * (torch/_utils.py, torch/serialization.py). All other names are refused.
  */
 
 /** The values of tensors: an entry of the archive, or a range of an old file. */
 export class TorchStorage {
   readonly key: string;
   readonly dtype: SafetensorsDtype;
-  /** Elements of `dtype`. */
+  /** Number of elements of `dtype`. */
   readonly count: number;
 
   constructor(key: string, dtype: SafetensorsDtype, count: number) {
@@ -22,7 +22,7 @@ export class TorchStorage {
   }
 }
 
-/** A view of a storage. Offset and strides in elements; they may still lead out of the storage. */
+/** A view of a storage. Offset and strides are in elements; they may still lead out of the storage. */
 export class TorchTensor {
   readonly storage: TorchStorage;
   readonly dtype: SafetensorsDtype;
@@ -76,9 +76,9 @@ const DTYPES: Readonly<Record<string, SafetensorsDtype>> = {
   "torch.float8_e5m2": "F8_E5M2",
 };
 
-/** Names that a program may have in its files beside those of tensors. */
+/** Names that a program may have in its files besides those of tensors. */
 export interface TorchNames {
-  /** Classes whose objects have nothing but fields: settings. They become a {@link PickleRecord}. */
+  /** Classes whose objects have only fields, such as settings. They become a {@link PickleRecord}. */
   readonly records?: RegExp;
 }
 
@@ -102,22 +102,22 @@ export function torchNames(file: string, { records }: TorchNames = {}): (name: s
   };
 }
 
-/** From Python 2 with its items; otherwise they follow. */
+/** An OrderedDict; from Python 2 its items are the argument, otherwise they follow. */
 function orderedDict([items]: readonly unknown[]): Map<unknown, unknown> {
   const map = new Map<unknown, unknown>();
   if (Array.isArray(items)) for (const item of items) if (Array.isArray(item)) map.set(item[0], item[1]);
   return map;
 }
 
-/** A reference of a pickle to a storage: ("storage", type, key, device, elements), and in old files a view of it. */
+/** A pickle's reference to a storage: ("storage", type, key, device, elements), and in old files a view of it. */
 export function torchStorage(file: string, id: unknown): TorchStorage {
   const [kind, type, key, , count, view] = Array.isArray(id) ? id : [];
   const dtype = type instanceof PickleGlobal ? STORAGES[type.name] : undefined;
   if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isSize(count)) {
     throw torchError(file, "a reference to a storage of numbers", quote(id));
   }
-  // Files of before 2017 (PyTorch 0.1) could have storages that are parts of others.
-  if (view !== undefined && view !== null) throw torchError(file, "a whole storage", "a part of one");
+  // Before 2017 (PyTorch 0.1) a storage could be part of another.
+  if (view !== undefined && view !== null) throw torchError(file, "a whole storage", "part of a storage");
   return new TorchStorage(key, dtype, count);
 }
 

@@ -5,28 +5,28 @@ import type { ByteSource } from "./byte-source.js";
 
 /**
  * Zip archives (PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.4, with zip64). Only the directory at the end is read. An
- * entry that is stored as it is, as torch.save and numpy.savez write, is a range of the file; one that is compressed is for
- * the caller to decompress.
+ * uncompressed entry, as torch.save and numpy.savez write, is a range of the file; a compressed one must be
+ * decompressed by the caller.
  */
 
 export interface ZipEntry {
   readonly name: string;
-  /** Bytes, uncompressed. */
+  /** Size in bytes, uncompressed. */
   readonly size: number;
-  /** `stored`, or how it is compressed. */
+  /** `stored`, or the compression method. */
   readonly method: string;
   /** CRC-32 of its uncompressed bytes. */
   readonly crc32: number;
   /**
-   * Its bytes as they are in the file.
+   * Its bytes as stored in the file.
    *
-   * @throws {CheckpointError} it is encrypted, compressed otherwise than by deflate, or its header does not fit the directory.
+   * @throws {CheckpointError} it is encrypted, compressed by a method other than deflate, or its header contradicts the directory.
    */
   packed(): Uint8Array;
   /**
-   * Where its bytes are in the file.
+   * The position of its bytes in the file.
    *
-   * @throws {CheckpointError} it is compressed or encrypted, or its header does not fit the directory.
+   * @throws {CheckpointError} it is compressed or encrypted, or its header contradicts the directory.
    */
   locate(): number;
 }
@@ -38,14 +38,14 @@ const ZIP64_DIRECTORY_END = 0x06064b50;
 const ZIP64_LOCATOR = 0x07064b50;
 const DIRECTORY_END_BYTES = 22;
 const LOCAL_HEADER_BYTES = 30;
-/** A comment, which stands after the end record, has a 16-bit length. */
+/** A comment, which follows the end record, has a 16-bit length. */
 const LONGEST_COMMENT = 0xffff;
 const LONGEST_NAME = 1000;
 const ENCRYPTED = 1;
 const STORED = 0;
 const DEFLATED = 8;
 const ZIP64_EXTRA = 1;
-/** Far more than the tensors of any model. */
+/** Far above the number of tensors of any model. */
 const MAX_ENTRIES = 100_000;
 
 const METHODS: Readonly<Record<number, string>> = {
@@ -60,9 +60,9 @@ const METHODS: Readonly<Record<number, string>> = {
 const methodName = (method: number): string => METHODS[method] ?? `method ${method}`;
 
 /**
- * The entries of an archive by name. Checksums are left to the caller: PyTorch can be set to leave them out.
+ * The entries of an archive by name. Checksums are left to the caller, because PyTorch can be set to omit them.
  *
- * @throws {CheckpointError} not a whole zip archive, or one in several parts.
+ * @throws {CheckpointError} this is not a complete zip archive, or one in several parts.
  */
 export function readZip(source: ByteSource): Map<string, ZipEntry> {
   const end = findDirectory(source);
@@ -99,7 +99,7 @@ function findDirectory(source: ByteSource): Directory {
     directory = readZip64End(source, zip64);
     limit = zip64;
   } else if (disk !== 0 || directoryDisk !== 0 || entriesHere !== entries) {
-    throw zipError(source, "an archive in one piece", "one in several");
+    throw zipError(source, "an archive in one piece", "an archive in several parts");
   }
   const { offset, size } = directory;
   if (offset + size > limit) {
@@ -110,7 +110,7 @@ function findDirectory(source: ByteSource): Directory {
   return directory;
 }
 
-/** Searched from the back: what follows the record is a comment of the length it says. */
+/** Searches from the back: the record is followed by a comment of the length that it gives. */
 function findDirectoryEnd(source: ByteSource): number {
   const length = Math.min(source.size, DIRECTORY_END_BYTES + LONGEST_COMMENT);
   const tail = source.bytes(source.size - length, length);
@@ -128,7 +128,7 @@ function findZip64End(source: ByteSource, directoryEnd: number): number | undefi
   if (cursor.u32() !== ZIP64_LOCATOR) return undefined;
   const disk = cursor.u32();
   const offset = cursor.u64();
-  if (disk !== 0 || cursor.u32() > 1) throw zipError(source, "an archive in one piece", "one in several");
+  if (disk !== 0 || cursor.u32() > 1) throw zipError(source, "an archive in one piece", "an archive in several parts");
   return offset;
 }
 
@@ -139,7 +139,7 @@ function readZip64End(source: ByteSource, at: number): Directory {
   cursor.take(8 + 2 + 2);
   const [disk, directoryDisk, entriesHere, entries] = [cursor.u32(), cursor.u32(), cursor.u64(), cursor.u64()];
   if (disk !== 0 || directoryDisk !== 0 || entriesHere !== entries) {
-    throw zipError(source, "an archive in one piece", "one in several");
+    throw zipError(source, "an archive in one piece", "an archive in several parts");
   }
   return { entries, size: cursor.u64(), offset: cursor.u64() };
 }
@@ -174,7 +174,7 @@ function readListed(source: ByteSource, cursor: ByteCursor): Listed {
   return { name, nameLength, flags, method, crc32, ...withZip64(extra, { size, packed, header }) };
 }
 
-/** @param limit where the directory starts, which no entry's data passes */
+/** @param limit the start of the directory, before which all data lies */
 function locateStored(source: ByteSource, listed: Listed, limit: number): number {
   const start = locatePacked(source, listed, limit, [STORED]);
   const { name, packed, size } = listed;
@@ -182,7 +182,7 @@ function locateStored(source: ByteSource, listed: Listed, limit: number): number
   throw zipError(source, `${size} bytes, stored`, `${packed}`, `entry ${quote(name)}`);
 }
 
-/** The position of an entry's bytes. @param methods that the caller reads */
+/** The position of an entry's bytes. @param methods that the caller can read */
 function locatePacked(
   source: ByteSource,
   { name, nameLength, flags, method, packed, header }: Listed,
@@ -190,9 +190,9 @@ function locatePacked(
   methods: readonly number[],
 ): number {
   const error = (expected: string, got: string) => zipError(source, expected, got, `entry ${quote(name)}`);
-  if ((flags & ENCRYPTED) !== 0) throw error("an entry that is not encrypted", "one that is");
+  if ((flags & ENCRYPTED) !== 0) throw error("an entry that is not encrypted", "an encrypted entry");
   if (!methods.includes(method)) {
-    const stored = "an entry that is stored as it is, as torch.save does";
+    const stored = "an uncompressed entry, as torch.save writes";
     throw error(methods.length === 1 ? stored : "an entry that is stored or deflated", methodName(method));
   }
   if (header + LOCAL_HEADER_BYTES > limit) throw error(`a header before byte ${limit}`, `byte ${header}`);
@@ -211,7 +211,7 @@ function locatePacked(
 
 const latin1 = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
-/** Numbers of 32 bits that are all ones stand in the extra field in 64 bits, in this order. */
+/** Replaces 32-bit numbers whose bits are all ones by 64-bit ones from the extra field, in this order. */
 function withZip64<T extends Record<string, number>>(extra: Uint8Array, numbers: T): T {
   const view = new DataView(extra.buffer, extra.byteOffset, extra.byteLength);
   const wide: number[] = [];

@@ -4,8 +4,8 @@ import type { GPT2 } from "../gpt2.js";
 import { checkOptionNames } from "../util/nearest.js";
 
 /**
- * One text read by a GPT-2 and by a BERT. What each gives is its own: a GPT-2's log-likelihood is that of the text, a BERT's
- * pseudo-log-likelihood is none, and neither is compared with the other as a number.
+ * One text read by a GPT-2 and by a BERT. Their numbers are not comparable: a GPT-2's log-likelihood is the text's, a BERT's
+ * pseudo-log-likelihood is not one.
  */
 
 /** A blank in a text. */
@@ -14,23 +14,23 @@ export const BLANK = "[MASK]";
 export interface CompareOptions {
   /** Words to fill the blank with; by default the BERT's five most probable tokens. */
   readonly candidates?: readonly string[] | undefined;
-  /** Tokens that each writes after the text; default 8, 0 for none. */
+  /** Number of tokens that each writes after the text; default 8, 0 for none. */
   readonly generate?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface BlankCandidate {
   readonly word: string;
-  /** Of the BERT: the word's share of the candidates' probability at the mask, from both sides. */
+  /** BERT: the word's share of the candidates' probability at the mask, from both sides. */
   readonly bert: number;
-  /** Of the GPT-2: the same for the likelihood of the whole text with the word in the blank. */
+  /** GPT-2: the word's share by the likelihood of the whole text with the word in the blank. */
   readonly gpt2: number;
-  /** Of the GPT-2: for the likelihood of the word after the left side alone. */
+  /** GPT-2: its share by the likelihood of the word after the left side alone. */
   readonly gpt2Left: number;
 }
 
 export interface Comparison {
-  /** The text, the first candidate of the BERT in its blank. */
+  /** The text, with the BERT's first candidate in its blank. */
   readonly text: string;
   readonly blank?: readonly BlankCandidate[];
   readonly gpt2: Reading;
@@ -39,13 +39,13 @@ export interface Comparison {
 
 export interface Reading {
   readonly tokens: readonly string[];
-  /** Natural logarithms: of each token's probability after those before it, or with it masked. */
+  /** Natural logarithms of each token's probability: after those before it, or with it masked. */
   readonly logprobs: readonly number[];
-  /** What the model writes after the text; undefined if it was not to. */
+  /** The model's continuation of the text; undefined if none was requested. */
   readonly continuation?: string | undefined;
 }
 
-/** @throws {UsageError} several blanks, or a candidate that is not one token of the BERT. */
+/** @throws {UsageError} several blanks, or a candidate that is not a single token of the BERT. */
 export async function compare(gpt2: GPT2, bert: BERT, text: string, options: CompareOptions = {}): Promise<Comparison> {
   checkOptionNames("comparing", options, { candidates: true, generate: true, signal: true });
   const { candidates, generate = 8, signal } = options;
@@ -130,8 +130,8 @@ async function readByBert(
 }
 
 /**
- * A BERT made to write: a mask after the text, its most probable token, a mask after that. It was not trained for that: it has
- * only seen texts with their end, and takes the mask for the last word of one.
+ * A continuation forced from a BERT: a mask after the text, its most probable token, a mask after that. It was not trained for
+ * this: it has only seen complete texts, and takes the mask for a text's last word.
  */
 async function forcedToWrite(
   bert: BERT,

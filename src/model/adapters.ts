@@ -19,7 +19,7 @@ export class Adapters {
   }
 
   /**
-   * The adapter that a request chose; null is none, undefined the default one if there is one.
+   * The adapter that a request chose; null means none, undefined the default one if there is one.
    *
    * @throws {UsageError} no adapter of that name is loaded.
    */
@@ -39,7 +39,7 @@ export class Adapters {
     options: { readonly signal?: AbortSignal | undefined },
   ): Promise<void> {
     checkOptionNames("loading an adapter", options, { signal: true });
-    needNode("loading an adapter", "An adapter that was merged into a model before can be fetched");
+    needNode("loading an adapter", "Merge the adapter into a model with gpt2 merge, and fetch that");
     const { findAdapter, loadAdapter } = await import("#node/pretrained/load-adapters.js");
     const adapter = await findAdapter(path, config, options);
     try {
@@ -51,14 +51,14 @@ export class Adapters {
     }
   }
 
-  /** Releases the memory of those that were loaded here. */
+  /** Releases the memory of the adapters that were loaded here. */
   dispose(): void {
     for (const { tensors, gains } of this.#own) for (const array of [...tensors.values(), gains]) array.dispose();
     this.#own.clear();
     this.#loaded.clear();
   }
 
-  /** Whether there was one; requests that already use it keep it. */
+  /** Removes an adapter; requests that already use it keep it. Returns whether there was one. */
   unload(name: string): boolean {
     return this.#loaded.delete(name);
   }

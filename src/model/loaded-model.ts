@@ -17,9 +17,9 @@ import { TextIds } from "./text-ids.js";
 
 type Releasable = { dispose(): void | Promise<void> };
 
-/** A model in memory, whatever its architecture: its facts, its adapters, and reading whole texts. */
+/** A model in memory, whatever its architecture: its properties, its adapters, and encoding of whole texts. */
 export class LoadedModel {
-  /** The file or folder that it was loaded from. */
+  /** The file or folder from which it was loaded. */
   readonly path: string | undefined;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;
@@ -28,7 +28,7 @@ export class LoadedModel {
   /** Storage dtype of most weights. */
   readonly dtype: DType;
   readonly backend: Backend;
-  /** Why the native kernels could not be used, if they were to be tried. */
+  /** The reason why the native kernels could not be used, if they were requested. */
   readonly fallback: Error | undefined;
   protected readonly ids: TextIds;
   readonly #adapters: Adapters;
@@ -38,7 +38,7 @@ export class LoadedModel {
   #owned: readonly Releasable[];
   #disposed: Promise<void> | undefined;
 
-  /** For weights that are in memory already. */
+  /** Uses weights that are already in memory. */
   constructor(parts: ModelParts) {
     const { backend, config, weights, tokenizer } = parts;
     this.path = parts.path;
@@ -56,7 +56,7 @@ export class LoadedModel {
   }
 
   /**
-   * A vector [nEmbd] of a text, or of each of several: its final hidden states, pooled, of length 1.
+   * Embeds a text, or each of several, as a vector [nEmbd]: its final hidden states, pooled, of length 1.
    *
    * @throws {UsageError} an empty text, or an id outside the vocabulary.
    * @throws {ContextLengthError} a text longer than the context, unless `truncate` is set.
@@ -67,14 +67,14 @@ export class LoadedModel {
     return this.#read(input, options, (reader, texts, added) => reader.embed(texts, added, options));
   }
 
-  /** The label of a text, or of each of several. @throws {UsageError} the model, or adapter, is no classifier. */
+  /** Classifies a text, or each of several. @throws {UsageError} the model, or adapter, is not a classifier. */
   classify(texts: readonly TextOrIds[], options?: ReadOptions): Promise<Classification[]>;
   classify(text: TextOrIds, options?: ReadOptions): Promise<Classification>;
   classify(input: OneOrMany, options: ReadOptions = {}): Promise<Classification | Classification[]> {
     return this.#read(input, options, (reader, texts, added) => reader.classify(texts, added, options));
   }
 
-  /** The number of a text, or of each of several. @throws {UsageError} the model, or adapter, is not for regression. */
+  /** Predicts a number for a text, or for each of several. @throws {UsageError} the model, or adapter, is not for regression. */
   regress(texts: readonly TextOrIds[], options?: ReadOptions): Promise<number[]>;
   regress(text: TextOrIds, options?: ReadOptions): Promise<number>;
   regress(input: OneOrMany, options: ReadOptions = {}): Promise<number | number[]> {
@@ -82,7 +82,7 @@ export class LoadedModel {
   }
 
   /**
-   * Attention weights of one layer over a text; windows of local layers are not looked at.
+   * Attention weights of one layer over a text, ignoring the windows of local layers.
    *
    * @throws {ShapeError} the model has fewer layers; {@link ContextLengthError} the text is too long.
    */
@@ -93,12 +93,12 @@ export class LoadedModel {
     return maps;
   }
 
-  /** The task that the model, or adapter, was fine-tuned for besides generation, if any. */
+  /** The task for which the model, or adapter, was fine-tuned, if any. */
   fineTunedFor(options: AdapterOption = {}): TaskHead["kind"] | undefined {
     return this.#additions(options).head?.kind;
   }
 
-  /** The labels that `classify` chooses from; undefined if the model, or adapter, is no classifier. */
+  /** The labels from which `classify` chooses; undefined if the model, or adapter, is not a classifier. */
   labels(options: AdapterOption = {}): readonly string[] | undefined {
     const { head } = this.#additions(options);
     return head?.kind === "classification" ? head.labels : undefined;
@@ -110,9 +110,9 @@ export class LoadedModel {
   }
 
   /**
-   * Loads a LoRA adapter, a folder in PEFT's layout or a name on the hub, and replaces one of that name. Node only.
+   * Loads a LoRA adapter, from a folder in PEFT's layout or by its name on the hub, and replaces one of that name. Node only.
    *
-   * @throws {CheckpointError} it is none, or for another shape of model.
+   * @throws {CheckpointError} it is not an adapter, or one for a model of another shape.
    * @throws {UsageError} it changes more of the model than linear layers.
    */
   loadAdapter(name: string, path: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -125,8 +125,8 @@ export class LoadedModel {
   }
 
   /**
-   * Waits for the runs under way, then releases memory, files and threads; a backend or weights that were given to it stay.
-   * Requests from now on, and those that need another run, throw {@link DisposedError}.
+   * Waits for the runs under way, then releases memory, files and threads; a backend or weights passed to the constructor are kept.
+   * Later requests, and those that need another run, throw {@link DisposedError}.
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#release();
@@ -137,7 +137,7 @@ export class LoadedModel {
     return this.dispose();
   }
 
-  /** Runs that are waited for before the weights are released; undefined if there are none of the class's own. */
+  /** Runs of the subclass to await before the weights are released; undefined if there are none. */
   protected releaseRuns(): Promise<void> | undefined {
     return undefined;
   }
@@ -151,7 +151,7 @@ export class LoadedModel {
     this.#owned = [];
   }
 
-  /** The adapter that a request chooses. @throws {UsageError} none of that name is loaded. */
+  /** The adapter that a request chose. @throws {UsageError} none of that name is loaded. */
   protected adapterOf({ adapter }: AdapterOption): LoadedAdapter | undefined {
     return this.#adapters.get(adapter);
   }
@@ -178,7 +178,7 @@ export class LoadedModel {
   }
 }
 
-/** The type that holds the most values. */
+/** The dtype of most values. */
 export function mainType(arrays: Iterable<DeviceArray>): DType {
   const counts = new Map<DType, number>();
   for (const { dtype, length } of arrays) counts.set(dtype, (counts.get(dtype) ?? 0) + length);

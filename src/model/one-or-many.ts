@@ -1,9 +1,9 @@
 import type { TextOrIds } from "./options.js";
 
-/** One text, or several. An array of numbers is one text, as token ids; an empty array is no texts. */
+/** One text, or several. An array of numbers is one text, as token ids; an empty array means no texts. */
 export type OneOrMany = TextOrIds | readonly TextOrIds[];
 
-/** Runs `read` over the texts; its only result if there was one text and not a list. */
+/** Calls `read` with the texts; returns the only result if the argument was a single text, not a list. */
 export async function oneOrMany<Result>(
   input: OneOrMany,
   read: (texts: readonly TextOrIds[]) => Promise<Result[]>,

@@ -4,15 +4,15 @@ import type { Pooling } from "../architectures/architecture.js";
 export type TextOrIds = string | ArrayLike<number>;
 
 export interface AdapterOption {
-  /** Name of a loaded LoRA adapter, or null for the model as it is; by default the adapter `default`, if there is one. */
+  /** Name of a loaded LoRA adapter, or null for the model without one; by default the adapter `default`, if there is one. */
   readonly adapter?: string | null | undefined;
 }
 
-/** How whole texts are read, to classify, regress and embed them. */
+/** Options for reading whole texts: to classify, regress and embed them. */
 export interface ReadOptions extends AdapterOption {
   /**
    * Read only the beginning of a text that is longer than the context, instead of refusing it. Default true for a model's
-   * task, which it was trained on in this way; false for embeddings.
+   * task, for which it was trained in this way; false for embeddings.
    */
   readonly truncate?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;

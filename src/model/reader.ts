@@ -12,7 +12,7 @@ import { checkOptionNames } from "../util/nearest.js";
 import type { EmbedOptions, ReadOptions, TextOrIds } from "./options.js";
 import type { TextIds } from "./text-ids.js";
 
-/** What a request adds to the model: an adapter, and the head for a task, which may be the adapter's. */
+/** A request's additions to the model: an adapter, and the head for a task, which may be the adapter's. */
 export interface Additions {
   readonly adapter: LoadedAdapter | undefined;
   readonly head: LoadedHead | undefined;
@@ -20,7 +20,7 @@ export interface Additions {
 
 const READING = { truncate: true, adapter: true, signal: true, onProgress: true } as const;
 
-/** Reads whole texts, many in a run, for a label, a number or a vector each. */
+/** Reads whole texts, many in one run, and returns a label, a number or a vector for each. */
 export class Reader {
   readonly #ids: TextIds;
   readonly #pooling: Architecture["pooling"];

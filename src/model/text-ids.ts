@@ -4,7 +4,7 @@ import type { encodePair } from "../tokenizer/encode-pair.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
 import type { TextOrIds } from "./options.js";
 
-/** Between what users give, texts or token ids, and what the engine takes: checked token ids. */
+/** Converts the user's texts or token ids to the engine's input: checked token ids. */
 export class TextIds {
   constructor(
     readonly tokenizer: Tokenizer | undefined,
@@ -15,21 +15,21 @@ export class TextIds {
   ) {}
 
   /**
-   * Always an array of its own, which no caller changes during a run.
+   * Always returns a new array, which no caller can change during a run.
    *
-   * @param addSpecialTokens false for a text that is scored, or a part of one.
+   * @param addSpecialTokens false for a text that is scored, or for a part of a text.
    */
   encode(text: TextOrIds, addSpecialTokens = true): number[] {
     return Array.from(typeof text === "string" ? this.needTokenizer("text").encode(text, { addSpecialTokens }) : text);
   }
 
-  /** A prompt for which an empty one would be nothing to read. */
+  /** The ids of a prompt; an empty prompt becomes the start of a text. */
   encodePrompt(text: TextOrIds): number[] {
     const ids = this.encode(text);
     return ids.length > 0 ? ids : this.start();
   }
 
-  /** `encode` cuts context and continuation into tokens together if both are text. */
+  /** The ids of a pair; `encode` tokenizes context and continuation together if both are text. */
   encodePair({ context, continuation }: LogLikelihoodRequest<TextOrIds>, encode: typeof encodePair) {
     const [start] = this.start();
     if (typeof context === "string" && typeof continuation === "string" && start !== undefined) {
@@ -39,21 +39,21 @@ export class TextIds {
     return { context: ids.length > 0 ? ids : this.start(), continuation: this.encode(continuation, false) };
   }
 
-  /** @throws {UsageError} nothing to score. */
+  /** @throws {UsageError} there is nothing to score. */
   encodeScored(text: TextOrIds): number[] {
     const ids = this.encode(text, false);
     if (ids.length > 0) return ids;
-    throw new UsageError({ op: "text to score", expected: "at least one token", got: "none" });
+    throw new UsageError({ op: "text to score", expected: "at least one token", got: "no tokens" });
   }
 
-  /** @throws {UsageError} nothing for the first scored token to follow. */
+  /** @throws {UsageError} there is nothing for the first scored token to follow. */
   scoreContext(context: TextOrIds | undefined): number[] {
     const ids = context === undefined ? this.start() : this.encode(context, false);
     if (ids.length > 0) return ids;
     throw new UsageError({
       op: "context of the text to score",
       expected: "at least one token, for the first of the text to follow",
-      got: "none",
+      got: "no tokens",
       ...(context === undefined && { hint: "This model has no <|endoftext|>: give a context" }),
     });
   }
@@ -66,23 +66,23 @@ export class TextIds {
    */
   encodeWhole(text: TextOrIds, op: string, truncate: boolean): number[] {
     const ids = this.encode(text);
-    if (ids.length === 0) throw new UsageError({ op, expected: "at least one token", got: "none" });
+    if (ids.length === 0) throw new UsageError({ op, expected: "at least one token", got: "no tokens" });
     const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < this.vocabSize));
     if (bad !== undefined) {
       throw new UsageError({ op, expected: `token ids from 0 to ${this.vocabSize - 1}`, got: String(bad) });
     }
     if (truncate) return ids.slice(0, this.nCtx);
-    return this.checkFits(ids, op, "With truncate its beginning is read");
+    return this.checkFits(ids, op, "Set truncate to read only its beginning");
   }
 
-  /** @throws {ContextLengthError} more ids than the context has room for. */
+  /** @throws {ContextLengthError} there are more ids than the context has room for. */
   checkFits(ids: number[], op: string, hint?: string): number[] {
     if (ids.length <= this.nCtx) return ids;
     const expected = `at most ${this.nCtx} tokens, the model's context`;
     throw new ContextLengthError({ op, expected, got: String(ids.length), ...(hint !== undefined && { hint }) });
   }
 
-  /** @throws {TokenizerError} the model has none. */
+  /** @throws {TokenizerError} the model has no tokenizer. */
   needTokenizer(use: string): Tokenizer {
     if (this.tokenizer) return this.tokenizer;
     throw new TokenizerError({
@@ -93,7 +93,7 @@ export class TextIds {
     });
   }
 
-  /** What a text begins with, if the model has such a token. */
+  /** The token with which a text begins, if the model has one. */
   start(): number[] {
     return this.endOfText === undefined ? [] : [this.endOfText];
   }

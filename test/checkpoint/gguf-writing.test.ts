@@ -316,7 +316,7 @@ describe("refused, with what was there before left as it was", () => {
             { ...spec, name: "a" },
           ],
         ),
-      /tensor a: expected a name of its own/,
+      /tensor a: expected a unique name/,
     );
     assert.throws(
       () =>
@@ -327,7 +327,7 @@ describe("refused, with what was there before left as it was", () => {
           ],
           [],
         ),
-      /metadata a: expected a name of its own/,
+      /metadata a: expected a unique name/,
     );
   });
 });

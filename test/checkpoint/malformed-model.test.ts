@@ -239,7 +239,7 @@ describe("shards", () => {
       "a tensor in both",
       map,
       [halves[0]!, [...halves[1]!, tensors[0]!]],
-      /b\.safetensors: tensor "wte\.weight": .*got one that another shard has too/,
+      /b\.safetensors: tensor "wte\.weight": .*got the same tensor in another shard/,
     ],
     [
       "a tensor that no GPT-2 has",

@@ -194,7 +194,7 @@ describe("files of torch.save that are refused", () => {
         changed("hf", "pytorch_model.bin", (b) =>
           b.fill(8, b.indexOf("PK\x01\x02") + 10, b.indexOf("PK\x01\x02") + 11),
         ),
-      /entry "pytorch_model\/data\.pkl": expected an entry that is stored as it is, as torch\.save does, got deflate/,
+      /entry "pytorch_model\/data\.pkl": expected an uncompressed entry, as torch\.save writes, got deflate/,
     ],
     [
       "half a file",

@@ -49,7 +49,7 @@ describe("a broken transfer", () => {
     };
     await assert.rejects(
       one.fetch(),
-      failsWith("interrupted", /model\.safetensors of owner\/model/, /123 kB of 300 kB/, /goes on/),
+      failsWith("interrupted", /model\.safetensors of owner\/model/, /123 kB of 300 kB/, /to resume/),
     );
     assert.equal(partials(one).length, 1);
     server.reset();

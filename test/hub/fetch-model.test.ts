@@ -272,7 +272,7 @@ describe("who may have it", () => {
     await assert.rejects(other.fetch("owner/private"), failsWith("unauthorized", /another token/));
     await assert.rejects(other.fetch("owner/private"), (error: Error) => !error.message.includes("hf_other"));
     server.publish({ ...REPOSITORY, id: "owner/gated", gated: true });
-    await assert.rejects(nobody.fetch("owner/gated"), failsWith("unauthorized", /gated/, /Ask for access/));
+    await assert.rejects(nobody.fetch("owner/gated"), failsWith("unauthorized", /gated/, /Request access/));
     await assert.rejects(other.fetch("owner/gated"), failsWith("forbidden", /gated/));
   });
 });

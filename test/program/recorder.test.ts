@@ -124,7 +124,7 @@ describe("Recorder", () => {
     const [x, residual, weight] = [k.external("x", [4]), k.external("r", [4]), k.external("w", [4])];
     const linear = (out: typeof x) =>
       k.op("linearForward", "l", { out, x, weight, residual }, { N: 2, IC: 2, OC: 2 }, { act: "none" });
-    assert.throws(() => linear(residual), /out \(r\): expected memory of its own, got that of residual/);
+    assert.throws(() => linear(residual), /out \(r\): expected memory of its own, got the memory of residual/);
     assert.throws(() => linear(x), /the memory of x/);
     k.op("dropout", "d", { out: residual, x, residual }, { N: 2, C: 2 }, NO_DROPOUT);
     k.op("dropout", "d", { out: x, x, residual }, { N: 2, C: 2 }, NO_DROPOUT);

@@ -767,7 +767,7 @@ describe("outputs that are no regular file", { skip: posix }, () => {
     assert.match((await rejection(writeFileAtomically(block, "x"))).message, /got a block device/);
     assert.match(
       (await rejection(writeFolderAtomically(sink, async () => {}))).message,
-      /expected a folder, or nothing/,
+      /expected a folder, or an unused name/,
     );
     assert.deepEqual(readdirSync(folder), ["block", "full", "sink"]);
   });

@@ -32,17 +32,17 @@ export interface GgufTensorSpec {
 export interface GgufLayout {
   /** The file's first bytes, up to the first tensor. */
   readonly header: Uint8Array;
-  /** Of the whole file, with the padding after its last tensor. */
+  /** Size of the whole file, with the padding after its last tensor. */
   readonly size: number;
   /** Each tensor's range in the file. */
   readonly ranges: ReadonlyMap<string, { readonly offset: number; readonly byteLength: number }>;
 }
 
-/** Not cache lines: llama.cpp's own programs, given a file that says otherwise, write one that they can't read. */
+/** Not the size of a cache line: given another alignment, llama.cpp's own programs write files that they can't read. */
 const padded = (length: number): number => Math.ceil(length / DEFAULT_ALIGNMENT) * DEFAULT_ALIGNMENT;
 
 /**
- * Lays out a file of version 3, tensors in the order given and without gaps, as llama.cpp wants them.
+ * Lays out a file of version 3, tensors in the given order and without gaps, as llama.cpp requires.
  *
  * @throws {CheckpointError} a repeated key or name, or a name that is too long for ggml.
  */
@@ -87,11 +87,10 @@ function checkNames(what: string, names: readonly string[]): void {
   const seen = new Set<string>();
   for (const name of names) {
     const op = `writing GGUF: ${what} ${name}`;
-    if (seen.has(name))
-      throw new CheckpointError({ op, expected: "a name of its own", got: "one that is there twice" });
+    if (seen.has(name)) throw new CheckpointError({ op, expected: "a unique name", got: "a repeated name" });
     seen.add(name);
     if (what !== "tensor" || new TextEncoder().encode(name).length <= MAX_NAME_BYTES) continue;
-    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: "a longer one" });
+    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: "a longer name" });
   }
 }
 
@@ -111,12 +110,12 @@ function writeEntry(out: ByteWriter, [key, type, value]: MetadataEntry): void {
   else out.number(type, value);
 }
 
-/** A growing array of bytes in little-endian. */
+/** A growing array of bytes, written as little-endian. */
 class ByteWriter {
   #view = new DataView(new ArrayBuffer(2 ** 16));
   length = 0;
 
-  /** All of it, padded with zeros to `size`. */
+  /** The content, padded with zeros to `size`. */
   bytes(size: number): Uint8Array {
     const bytes = new Uint8Array(size);
     bytes.set(new Uint8Array(this.#view.buffer, 0, this.length));

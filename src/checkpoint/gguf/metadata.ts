@@ -4,18 +4,18 @@ import { ByteCursor } from "../byte-cursor.js";
 import type { ByteSource } from "../byte-source.js";
 import { VALUE_BYTES, VALUE_TYPES, type ValueType } from "./types.js";
 
-/** Integers that a double can't hold exactly are bigints. */
+/** A scalar value. Integers that a double can't hold exactly are bigints. */
 export type GgufScalar = number | bigint | boolean | string;
 export type GgufValue = GgufScalar | readonly GgufValue[];
 
-/** Where a value is in its file. Values are read on demand: a vocabulary is most of a header. */
+/** The position of a value in its file. Values are read on demand: a vocabulary is most of a header. */
 export interface Entry {
   readonly type: ValueType;
   readonly start: number;
   readonly end: number;
 }
 
-/** Arrays inside arrays, at most. */
+/** Maximum depth of nested arrays. */
 const MAX_DEPTH = 4;
 
 /** The metadata of a file: keys, and values read on demand. */
@@ -36,7 +36,7 @@ export class GgufMetadata {
     return this.#entries.get(key)?.type;
   }
 
-  /** @throws {CheckpointError} text that is not UTF-8, or the file can't be read. */
+  /** @throws {CheckpointError} a text is not UTF-8, or the file can't be read. */
   get(key: string): GgufValue | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
@@ -51,9 +51,9 @@ export class GgufMetadata {
     throw this.error(key, "a string");
   }
 
-  /** A number of any type. @throws {CheckpointError} the value is none, or too large to be exact. */
+  /** A number of any type. @throws {CheckpointError} the value is not a number, or too large to be exact. */
   number(key: string): number | undefined {
-    // Not read before its type is known: it may be a large array.
+    // The type is checked before the value is read: it may be a large array.
     const type = this.typeOf(key);
     if (type === "string" || type === "array" || type === "bool") throw this.error(key, "a number");
     const value = this.get(key);
@@ -68,7 +68,7 @@ export class GgufMetadata {
     return value;
   }
 
-  /** {@link needNumber} as the decimal that was meant: in single precision, 1e-5 is 9.99999974737875e-6. */
+  /** {@link needNumber} as the intended decimal: in single precision, 1e-5 is 9.99999974737875e-6. */
   needDecimal(key: string): number {
     const value = this.needNumber(key);
     const decimal = Number(value.toPrecision(7));
@@ -91,13 +91,13 @@ export class GgufMetadata {
     return this.#array(key, "numbers", (value) => typeof value === "number") as readonly number[] | undefined;
   }
 
-  /** The bytes of a value as they stand in the file. */
+  /** The raw bytes of a value. */
   bytes(key: string): Uint8Array | undefined {
     const entry = this.#entries.get(key);
     return entry && this.#source.bytes(entry.start, entry.end - entry.start);
   }
 
-  /** An error about a value, for the caller that finds it wrong. */
+  /** An error about a value that the caller finds wrong. */
   error(key: string, expected: string, hint?: string): CheckpointError {
     const type = this.typeOf(key);
     const got = type === undefined ? "no such key" : type === "array" ? "an array" : quote(asText(this.get(key)!));
@@ -118,14 +118,14 @@ export class GgufMetadata {
 
 const asText = (value: GgufValue): unknown => (typeof value === "bigint" ? `${value}` : value);
 
-/** Walks the entries, checking types and lengths; values are left where they are. */
+/** Scans the entries and checks types and lengths, without reading values. */
 export function scanMetadata(source: ByteSource, cursor: ByteCursor, count: number): Map<string, Entry> {
   const entries = new Map<string, Entry>();
   for (let i = 0; i < count; i++) {
     const op = `reading ${source.name}: metadata entry ${i}`;
     const key = readString(cursor, op);
     if (key === "" || entries.has(key)) {
-      throw new CheckpointError({ op, expected: "a key of its own", got: quote(key) });
+      throw new CheckpointError({ op, expected: "a unique key", got: quote(key) });
     }
     const type = readType(cursor, `${op} (${quote(key)})`);
     const start = cursor.position;
@@ -142,15 +142,15 @@ function readType(cursor: ByteCursor, op: string): ValueType {
   throw new CheckpointError({ op, expected: `a type from 0 to ${VALUE_TYPES.length - 1}`, got: `${number}` });
 }
 
-/** An array's type and count, which the bytes that are left must have room for. */
+/** An array's type and count, for which enough bytes must be left. */
 function readArrayHeader(cursor: ByteCursor, op: string, depth: number): { type: ValueType; count: number } {
   if (depth === MAX_DEPTH) {
-    throw new CheckpointError({ op, expected: `arrays nested at most ${MAX_DEPTH} deep`, got: "deeper ones" });
+    throw new CheckpointError({ op, expected: `arrays nested at most ${MAX_DEPTH} deep`, got: "deeper arrays" });
   }
   const type = readType(cursor, op);
   const count = cursor.u64();
   if (count * VALUE_BYTES[type] <= cursor.left) return { type, count };
-  const expected = `an array that fits the ${cursor.left} bytes that are left`;
+  const expected = `an array that fits into the remaining ${cursor.left} bytes`;
   throw new CheckpointError({ op, expected, got: `${count} values of type ${type}` });
 }
 
@@ -197,13 +197,13 @@ function exact(value: bigint): number | bigint {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** @throws {CheckpointError} not UTF-8, or longer than what is left. */
+/** @throws {CheckpointError} not UTF-8, or longer than the rest of the file. */
 export function readString(cursor: ByteCursor, op: string): string {
   const bytes = cursor.take(cursor.u64());
   try {
-    // Copied where it is shared memory, which decoders refuse.
+    // Copied if it is shared memory, which decoders refuse.
     return utf8.decode(bytes.buffer instanceof ArrayBuffer ? bytes : bytes.slice());
   } catch (cause) {
-    throw new CheckpointError({ op, expected: "text in UTF-8", got: "bytes that are not", cause });
+    throw new CheckpointError({ op, expected: "text in UTF-8", got: "other bytes", cause });
   }
 }

@@ -14,14 +14,14 @@ import {
   tensorTypeName,
 } from "./types.js";
 
-/** A tensor as the file describes it; a RawTensor of model/match-tensors.ts is one. */
+/** A tensor as the file describes it; it is a RawTensor of pretrained/match-tensors.ts. */
 export interface GgufTensor {
   readonly name: string;
   readonly dtype: StoredDtype;
-  /** Row length last, which the file has first. */
+  /** Row length last; the file has it first. */
   readonly shape: readonly number[];
   readonly source: ByteSource;
-  /** In the file, of its first byte. */
+  /** Position in the file of its first byte. */
   readonly offset: number;
   readonly byteLength: number;
 }
@@ -33,16 +33,15 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 
-/** Fewest bytes that describe an entry of metadata, a tensor: what a file claims to have, it must have room for. */
+/** Least number of bytes that describe a metadata entry and a tensor, by which the counts in a file are bounded. */
 const LEAST_ENTRY = 8 + 4 + 1;
 const LEAST_TENSOR = 8 + 4 + 4 + 8;
 
 /**
  * Reads and checks the header: every length, type and range, that names differ, that tensors lie within the file and do
- * not overlap. No tensor data is touched.
+ * not overlap. No tensor data is read.
  *
- * @throws {CheckpointError} not GGUF of version 2 or 3 in little-endian, malformed, or a tensor of a type that can't be
- *   read.
+ * @throws {CheckpointError} not GGUF of version 2 or 3 in little-endian, malformed, or with a tensor of an unsupported type.
  */
 export function readGguf(source: ByteSource): GgufFile {
   const op = `reading ${source.name}: GGUF header`;
@@ -62,20 +61,24 @@ export function readGguf(source: ByteSource): GgufFile {
 function readVersion(cursor: ByteCursor, op: string): number {
   const version = cursor.u32();
   if (version === 2 || version === GGUF_VERSION) return version;
-  // A small number read the other way round.
+  // A small number with its bytes swapped.
   const swapped = (version & 0xffff) === 0 && version !== 0;
   throw new CheckpointError({
     op,
     expected: "version 2 or 3, little-endian",
     got: swapped ? "a big-endian file" : `version ${version}`,
-    hint: "Convert the model again with a current llama.cpp",
+    hint: "Convert the model with a current llama.cpp",
   });
 }
 
 function readCount(cursor: ByteCursor, leastBytes: number, op: string): number {
   const count = cursor.u64();
   if (count * leastBytes <= cursor.left) return count;
-  throw new CheckpointError({ op, expected: `as many as fit the ${cursor.left} bytes that are left`, got: `${count}` });
+  throw new CheckpointError({
+    op,
+    expected: `as many as fit into the remaining ${cursor.left} bytes`,
+    got: `${count}`,
+  });
 }
 
 function readAlignment(metadata: GgufMetadata): number {
@@ -90,7 +93,7 @@ interface TensorInfo {
   readonly name: string;
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
-  /** From the start of the data. */
+  /** Offset from the start of the data. */
   readonly offset: number;
   readonly byteLength: number;
 }
@@ -98,9 +101,9 @@ interface TensorInfo {
 function readTensorInfo(source: ByteSource, cursor: ByteCursor, index: number): TensorInfo {
   const name = readString(cursor, `reading ${source.name}: the name of tensor ${index}`);
   const op = `reading ${source.name}: tensor ${quote(name)}`;
-  // In UTF-8 no shorter than this.
+  // UTF-8 is never shorter than this.
   if (name.length > MAX_NAME_BYTES) {
-    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: "a longer one" });
+    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: "a longer name" });
   }
   const dimensions = cursor.u32();
   if (dimensions > MAX_DIMENSIONS) {
@@ -119,7 +122,7 @@ function readTensorType(cursor: ByteCursor, op: string): StoredDtype {
     op,
     expected: Object.keys(STORED_DTYPES).join(", "),
     got: `the type ${name}`,
-    hint: "Quantise the model to one of these types instead",
+    hint: "Quantise the model to one of these types",
   });
 }
 
@@ -131,7 +134,7 @@ function byteLengthOf(dtype: StoredDtype, shape: readonly number[], op: string):
   }
   const count = shape.reduce((n, d) => n * d, 1);
   if (Number.isSafeInteger(count * 8)) return storedBytes(dtype, count);
-  throw new CheckpointError({ op, expected: "a size that fits a file", got: quote(shape) });
+  throw new CheckpointError({ op, expected: "a size that fits into a file", got: quote(shape) });
 }
 
 function placeTensors(
@@ -143,7 +146,7 @@ function placeTensors(
   const tensors = new Map<string, GgufTensor>();
   for (const { offset: relative, ...info } of infos) {
     const op = `reading ${source.name}: tensor ${quote(info.name)}`;
-    if (tensors.has(info.name)) throw new CheckpointError({ op, expected: "one tensor of this name", got: "another" });
+    if (tensors.has(info.name)) throw new CheckpointError({ op, expected: "one tensor of this name", got: "several" });
     if (relative % alignment !== 0) {
       throw new CheckpointError({ op, expected: `an offset that is a multiple of ${alignment}`, got: `${relative}` });
     }
@@ -166,8 +169,8 @@ function checkDisjoint(source: ByteSource, tensors: GgufTensor[]): void {
     if (before.offset + before.byteLength <= after.offset) continue;
     throw new CheckpointError({
       op: `reading ${source.name}: tensor ${quote(after.name)}`,
-      expected: "bytes of its own",
-      got: `bytes that ${quote(before.name)} has too`,
+      expected: "bytes that no other tensor has",
+      got: `bytes of ${quote(before.name)}`,
     });
   }
 }

@@ -17,7 +17,7 @@ export const GGUF_VERSION = 3;
 /** The default of {@link ALIGNMENT_KEY}. */
 export const DEFAULT_ALIGNMENT = 32;
 export const ALIGNMENT_KEY = "general.alignment";
-/** Longest name of a tensor in bytes (GGML_MAX_NAME - 1), and the most dimensions (GGML_MAX_DIMS). */
+/** Maximum length of a tensor's name in bytes (GGML_MAX_NAME - 1), and maximum number of dimensions (GGML_MAX_DIMS). */
 export const MAX_NAME_BYTES = 63;
 export const MAX_DIMENSIONS = 4;
 
@@ -40,7 +40,7 @@ export const VALUE_TYPES = [
 
 export type ValueType = (typeof VALUE_TYPES)[number];
 
-/** Bytes of one value; of strings and arrays the fewest there can be. */
+/** Bytes of one value; for strings and arrays the minimum. */
 export const VALUE_BYTES: Readonly<Record<ValueType, number>> = {
   u8: 1,
   i8: 1,
@@ -57,7 +57,7 @@ export const VALUE_BYTES: Readonly<Record<ValueType, number>> = {
   f64: 8,
 };
 
-/** Types of tensors by their numbers in enum ggml_type; removed types are left out. */
+/** Types of tensors by their numbers in enum ggml_type; removed types are omitted. */
 const TENSOR_TYPES: Readonly<Record<number, string>> = {
   0: "f32",
   1: "f16",
@@ -94,16 +94,16 @@ const TENSOR_TYPES: Readonly<Record<number, string>> = {
   40: "nvfp4",
 };
 
-/** ggml's name of a type of tensors, or its number if it is not known here. */
+/** ggml's name of a tensor type, or its number if it is unknown here. */
 export const tensorTypeName = (type: number): string => TENSOR_TYPES[type] ?? `number ${type}`;
 
-/** The number of a type that this package reads. */
+/** The number of a tensor type that this package reads. */
 export function tensorTypeNumber(dtype: StoredDtype): number {
   return Number(Object.keys(TENSOR_TYPES).find((type) => TENSOR_TYPES[Number(type)] === dtype));
 }
 
-/** `general.file_type`: what most of a file's matrices are in (enum llama_ftype). */
+/** `general.file_type`: the type of most of a file's matrices (enum llama_ftype). */
 export const FILE_TYPES = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 } as const;
 
-/** `general.quantization_version`: that of the block formats (GGML_QNT_VERSION). */
+/** `general.quantization_version`: the version of the block formats (GGML_QNT_VERSION). */
 export const QUANTIZATION_VERSION = 2;

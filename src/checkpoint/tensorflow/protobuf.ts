@@ -1,7 +1,7 @@
 import { CheckpointError } from "../../errors.js";
 
 /**
- * Protocol buffers as a list of fields (protobuf.dev, "Encoding"), for messages whose definition is known to the caller.
+ * Protocol buffers as a list of fields (protobuf.dev, "Encoding"), for messages whose definition the caller knows.
  * Groups, which no message here has, are refused.
  */
 
@@ -13,7 +13,7 @@ export interface ProtoField {
   readonly bytes: Uint8Array;
 }
 
-/** @param op what is being read, for errors. */
+/** @param op the action, for errors. */
 export function* protoFields(bytes: Uint8Array, op: string): Generator<ProtoField, void, void> {
   const reader = new VarintReader(bytes, op);
   while (!reader.done) {
@@ -30,7 +30,7 @@ export function* protoFields(bytes: Uint8Array, op: string): Generator<ProtoFiel
 
 const NONE = new Uint8Array(0);
 
-/** Reads variable-length integers and what they measure out of bytes in memory. */
+/** Reads variable-length integers, and data preceded by them as its length, from bytes in memory. */
 export class VarintReader {
   readonly #bytes: Uint8Array;
   readonly #op: string;
@@ -45,7 +45,7 @@ export class VarintReader {
     return this.position === this.#bytes.length;
   }
 
-  /** 7 bits a byte, lowest first; rounded above 2^53. */
+  /** Reads 7 bits per byte, lowest first; rounded above 2^53. */
   varint(): number {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -53,10 +53,10 @@ export class VarintReader {
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
     }
-    throw new CheckpointError({ op: this.#op, expected: "a number of at most 10 bytes", got: "a longer one" });
+    throw new CheckpointError({ op: this.#op, expected: "a number of at most 10 bytes", got: "a longer number" });
   }
 
-  /** Little-endian. */
+  /** Reads a little-endian number. */
   fixed(length: 4 | 8): number {
     const bytes = this.take(length);
     return bytes.reduceRight((value, byte) => value * 256 + byte, 0);

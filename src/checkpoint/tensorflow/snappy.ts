@@ -5,8 +5,8 @@ import { VarintReader } from "./protobuf.js";
  * Decompresses Snappy's raw format (github.com/google/snappy, format_description.txt): the length, then literals and
  * copies of earlier output.
  *
- * @param longest limit of the result, in bytes
- * @param op what is being read, for errors.
+ * @param longest maximum length of the result, in bytes
+ * @param op the action, for errors.
  * @throws {CheckpointError} malformed, or longer.
  */
 export function snappyDecompress(bytes: Uint8Array, longest: number, op: string): Uint8Array {
@@ -22,8 +22,9 @@ export function snappyDecompress(bytes: Uint8Array, longest: number, op: string)
     const length = copy ? copy.length : literalLength(tag, reader);
     if (length > size - at) throw damaged(`${size} bytes`, "more");
     if (copy) {
-      if (copy.offset === 0 || copy.offset > at) throw damaged(`a copy from the ${at} bytes before`, `${copy.offset}`);
-      // Byte by byte: a copy may overlap its own output, and so repeat it.
+      if (copy.offset === 0 || copy.offset > at)
+        throw damaged(`a copy from the preceding ${at} bytes`, `${copy.offset}`);
+      // Byte by byte: a copy may overlap its own output and so repeat it.
       for (let i = 0; i < length; i++) out[at + i] = out[at + i - copy.offset]!;
     } else out.set(reader.take(length), at);
     at += length;
@@ -32,7 +33,7 @@ export function snappyDecompress(bytes: Uint8Array, longest: number, op: string)
   return out;
 }
 
-/** In the tag, or in the 1 to 4 bytes after it. */
+/** The length is in the tag, or in the 1 to 4 bytes after it. */
 function literalLength(tag: number, reader: VarintReader): number {
   const length = tag >>> 2;
   return (length < 60 ? length : littleEndian(reader.take(length - 59))) + 1;

@@ -5,15 +5,15 @@ import { VarintReader } from "./protobuf.js";
 import { snappyDecompress } from "./snappy.js";
 
 /**
- * LevelDB's sorted table (github.com/google/leveldb, doc/table_format.md), as TensorFlow keeps its index in: blocks of
- * keys and values with common prefixes left out, a block that lists them, and a footer with its place.
+ * LevelDB's sorted table (github.com/google/leveldb, doc/table_format.md), in which TensorFlow keeps its index: blocks of
+ * keys and values with common prefixes omitted, a block that lists them, and a footer with the position of that block.
  */
 
 const FOOTER_BYTES = 48;
 const MAGIC = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
-/** After each block: how it is compressed, and its checksum. */
+/** The trailer of a block: its compression, and its checksum. */
 const TRAILER_BYTES = 5;
-/** Far above any model's index: gpt2-xl's has 580 entries, in 40 kB. They bound what a hostile file can take. */
+/** Limits far above any model's index: gpt2-xl's has 580 entries, in 40 kB. They bound the memory for a hostile file. */
 const MAX_FILE_BYTES = 2 ** 22;
 const MAX_BLOCK_BYTES = 2 ** 22;
 const MAX_ENTRIES = 100_000;
@@ -22,7 +22,7 @@ const MAX_KEY_BYTES = 1000;
 /**
  * All keys, as Latin-1 text in order, with their values.
  *
- * @throws {CheckpointError} not a whole table, a checksum that is another, or keys out of order.
+ * @throws {CheckpointError} this is not a complete table, a checksum differs, or keys are out of order.
  */
 export function readTable(source: ByteSource): Map<string, Uint8Array> {
   const op = `reading ${source.name}: index of tensors`;
@@ -32,7 +32,7 @@ export function readTable(source: ByteSource): Map<string, Uint8Array> {
   }
   const footer = source.bytes(source.size - FOOTER_BYTES, FOOTER_BYTES);
   if (!MAGIC.every((byte, i) => footer[FOOTER_BYTES - 8 + i] === byte)) {
-    const hint = "The file is truncated, or no TensorFlow checkpoint's index";
+    const hint = "The file is truncated, or is not a TensorFlow checkpoint's index";
     throw new CheckpointError({
       op,
       expected: "the magic number of a sorted table at its end",
@@ -41,12 +41,12 @@ export function readTable(source: ByteSource): Map<string, Uint8Array> {
     });
   }
   const handles = new VarintReader(footer, op);
-  readHandle(handles); // Of the block of filters, which TensorFlow leaves empty.
+  readHandle(handles); // The block of filters, which TensorFlow leaves empty.
   const entries = new Map<string, Uint8Array>();
   let end = 0;
   for (const { value } of blockEntries(readBlock(source, readHandle(handles), op), op)) {
     const handle = readHandle(new VarintReader(value, op));
-    // Blocks in order cannot expand a file without limit.
+    // Requiring blocks in order keeps a file from expanding without limit.
     if (handle.offset < end)
       throw new CheckpointError({ op, expected: `a block from byte ${end} on`, got: `${handle.offset}` });
     end = handle.offset + handle.size;
@@ -67,7 +67,7 @@ function addEntries(entries: Map<string, Uint8Array>, block: Uint8Array, op: str
 
 interface BlockHandle {
   readonly offset: number;
-  /** Without its trailer. */
+  /** Size without the trailer. */
   readonly size: number;
 }
 
@@ -86,7 +86,7 @@ function readBlock(source: ByteSource, { offset, size }: BlockHandle, op: string
     throw new CheckpointError({
       op,
       expected: "blocks with the right checksums",
-      got: "another",
+      got: "a different checksum",
       hint: "It is damaged",
     });
   }
@@ -94,10 +94,14 @@ function readBlock(source: ByteSource, { offset, size }: BlockHandle, op: string
   const compression = bytes[size]!;
   if (compression === 0) return block;
   if (compression === 1) return snappyDecompress(block, MAX_BLOCK_BYTES, op);
-  throw new CheckpointError({ op, expected: "blocks as they are or of Snappy", got: `compression ${compression}` });
+  throw new CheckpointError({
+    op,
+    expected: "blocks that are uncompressed or compressed by Snappy",
+    got: `compression ${compression}`,
+  });
 }
 
-/** At the end of a block, 4 bytes each: positions of keys that are written in full, and how many those are. */
+/** The end of a block, 4 bytes each: positions of keys that are written in full, and their number. */
 function* blockEntries(block: Uint8Array, op: string): Generator<{ key: string; value: Uint8Array }, void, void> {
   const malformed = (got: string) => new CheckpointError({ op, expected: "a block of keys and values", got });
   if (block.length < 4) throw malformed(`${block.length} bytes`);

@@ -9,10 +9,10 @@ import { readTable } from "./sstable.js";
 
 /**
  * TensorFlow's checkpoints since 2016, "tensor bundles" (tensorflow/core/protobuf/tensor_bundle.proto): `P.index`, a
- * sorted table from names to where each tensor is, and the tensors' bytes in `P.data-00000-of-00001` and so on.
+ * sorted table from names to each tensor's position, and the tensors' bytes in `P.data-00000-of-00001` and so on.
  */
 
-/** DataType (tensorflow/core/framework/types.proto) by safetensors' names, numbers of whole bytes only. */
+/** DataType (tensorflow/core/framework/types.proto) by safetensors' names; only numbers of whole bytes. */
 const DTYPES: Readonly<Record<number, SafetensorsDtype>> = {
   1: "F32",
   2: "F64",
@@ -36,9 +36,9 @@ const HEADER = "";
 export interface BundleTensor {
   readonly name: string;
   /**
-   * Its place in a data file.
+   * The tensor's position in a data file.
    *
-   * @throws {CheckpointError} it is of no number type, in slices, or outside its file.
+   * @throws {CheckpointError} it does not hold numbers, is in slices, or lies outside its file.
    */
   locate(): RawTensor;
 }
@@ -52,7 +52,7 @@ export interface BundleTensor {
 export function readTensorBundle(index: ByteSource, openData: (suffix: string) => ByteSource): BundleTensor[] {
   const table = readTable(index);
   const header = table.get(HEADER);
-  if (header === undefined) throw bundleError(index, "a header", "none");
+  if (header === undefined) throw bundleError(index, "a header", "no header");
   const shards = readHeader(index, header);
   const files = Array.from({ length: shards }, (_, i) => openData(`.data-${digits(i)}-of-${digits(shards)}`));
   table.delete(HEADER);
@@ -61,7 +61,7 @@ export function readTensorBundle(index: ByteSource, openData: (suffix: string) =
 
 const digits = (n: number): string => String(n).padStart(5, "0");
 
-/** A checkpoint that many machines wrote has a file of each; no GPT-2 was trained on so many. */
+/** A checkpoint written by many machines has one file from each; no GPT-2 was trained on so many. */
 const MAX_SHARDS = 256;
 
 /** BundleHeaderProto: num_shards 1, endianness 2, version 3. @returns the number of data files. */
@@ -69,7 +69,7 @@ function readHeader(index: ByteSource, bytes: Uint8Array): number {
   let shards = 0;
   for (const { number, value = 0 } of protoFields(bytes, `reading ${index.name}: header`)) {
     if (number === 1) shards = value;
-    if (number === 2 && value !== 0) throw bundleError(index, "little-endian numbers", "big-endian ones");
+    if (number === 2 && value !== 0) throw bundleError(index, "little-endian numbers", "big-endian numbers");
   }
   if (shards >= 1 && shards <= MAX_SHARDS) return shards;
   throw bundleError(index, `1 to ${MAX_SHARDS} data files`, `${shards}`);
@@ -85,7 +85,7 @@ interface Entry {
   sliced: boolean;
 }
 
-/** BundleEntryProto: dtype 1, shape 2, shard_id 3, offset 4, size 5, crc32c 6, slices 7. What is zero is left out. */
+/** BundleEntryProto: dtype 1, shape 2, shard_id 3, offset 4, size 5, crc32c 6, slices 7. Zeros are omitted. */
 function readEntry(bytes: Uint8Array, op: string): Entry {
   const entry: Entry = { dtype: 0, shape: [], shard: 0, offset: 0, size: 0, checksum: 0, sliced: false };
   for (const { number, value = 0, bytes: part } of protoFields(bytes, op)) {
@@ -120,7 +120,7 @@ function locate(index: ByteSource, files: readonly ByteSource[], name: string, b
     throw new CheckpointError({ op, expected, got, ...(hint !== undefined && { hint }) });
   };
   const dtype = DTYPES[entry.dtype] ?? refuse("a type of numbers", `TensorFlow's type ${entry.dtype}`);
-  if (entry.sliced) refuse("a tensor in one piece", "one in slices");
+  if (entry.sliced) refuse("a tensor in one piece", "a tensor in slices");
   const source = files[entry.shard] ?? refuse(`data file 0 to ${files.length - 1}`, `${entry.shard}`);
   const expected = shape.reduce((n, d) => n * d, SAFETENSORS_BITS[dtype] / 8);
   if (expected !== size) refuse(`${expected} bytes for ${dtype} ${quote(shape)}`, `${size}`);
@@ -131,7 +131,7 @@ function locate(index: ByteSource, files: readonly ByteSource[], name: string, b
   return { name, dtype, shape, source, offset, byteLength: size, check };
 }
 
-/** Checksums are taken of this much at a time. */
+/** Number of bytes whose checksum is computed at a time. */
 const CHUNK = 2 ** 20;
 
 function checkData(source: ByteSource, name: string, { offset, size, checksum }: Entry): void {
