@@ -2,16 +2,16 @@ import { UsageError } from "../errors.js";
 import type { AddedToken } from "./vocabulary.js";
 
 /**
- * Cuts a text at its added tokens, as Hugging Face `tokenizers` does (added_vocabulary.rs): of those that begin at one
- * place the longest is taken, and matches do not overlap. Tokens that are not normalized are looked for first, in the
- * whole text; the others in what is between them.
+ * Splits a text at its added tokens, like Hugging Face `tokenizers` (added_vocabulary.rs): of the tokens that begin at the same
+ * position the longest is taken, and matches do not overlap. Tokens that are not normalized are searched first, in the
+ * whole text; the others in the stretches between them.
  */
 export class AddedTokenSplitter {
   readonly #rounds: readonly Round[];
 
   /**
    * @param allowed special tokens to recognise. If there are none, special tokens are matched all the same and left as
-   *   plain text, as tokenizers' `encode_special_tokens` does: others are not found inside them.
+   *   plain text, as by tokenizers' `encode_special_tokens`: no other token is found inside them.
    * @throws {UsageError} one of `allowed` is not a special token of this vocabulary.
    */
   constructor(added: readonly AddedToken[], allowed: "all" | readonly string[]) {
@@ -23,7 +23,7 @@ export class AddedTokenSplitter {
       .map((tokens) => new Round(allowed.length === 0 ? tokens : tokens.filter(finds), finds));
   }
 
-  /** Calls back with each stretch of plain text that is not empty, and each added token, in order. */
+  /** Calls back with each non-empty stretch of plain text and each added token, in order. */
   split(text: string, onText: OnText, onToken: OnToken): void {
     this.#splitFrom(0, text, 0, onText, onToken);
   }
@@ -39,7 +39,7 @@ export class AddedTokenSplitter {
 
 /** @param start of the stretch in the text. */
 type OnText = (text: string, start: number) => void;
-/** @param start of the token in the text, white space that it takes included. */
+/** @param start of the token in the text, including the white space that it absorbs. */
 type OnToken = (id: number, start: number, end: number) => void;
 
 /** Tokens that are matched together. */
@@ -61,10 +61,10 @@ class Round {
       let start = match.index;
       let end = start + match[0].length;
       if (!this.#finds(token) || (token.singleWord && touchesWord(text, start, end))) continue;
-      // Not before the end of the last token, which may have taken the same white space.
+      // Not before the end of the last token, which may have absorbed the same white space.
       if (token.lstrip) start = Math.max(spacesStart(text, start), from);
       if (token.rstrip) end = spacesEnd(text, end);
-      // A token of white space that the last one has taken.
+      // A token of white space that the last one has absorbed.
       if (start >= end) continue;
       if (from < start) onText(text.slice(from, start), from);
       onToken(token.id, start, end);
@@ -74,7 +74,7 @@ class Round {
   }
 }
 
-/** Longer texts first: of alternatives that begin at one place a regular expression takes the first that matches. */
+/** Longer texts first: a regular expression takes the first alternative that matches. */
 function anyOf(texts: readonly string[]): RegExp {
   const escaped = texts
     .toSorted((a, b) => b.length - a.length)
@@ -82,7 +82,7 @@ function anyOf(texts: readonly string[]): RegExp {
   return new RegExp(escaped.join("|"), "g");
 }
 
-/** `\w` of Rust's regular expressions. */
+/** `\w` in Rust's regular expressions. */
 const WORD_CHARACTER = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 
 function touchesWord(text: string, start: number, end: number): boolean {

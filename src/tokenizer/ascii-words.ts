@@ -1,4 +1,4 @@
-/** Bytes that are read from a word's start on: as many must be readable past the end of a text. */
+/** Number of bytes read from the start of a word: as many must be readable past the end of a text. */
 export const ASCII_WORD_SLACK = 16;
 
 /**
@@ -18,7 +18,7 @@ export function asciiWordEnd(bytes: Uint8Array, view: DataView, pos: number, lim
   const a = nonLetters(view.getInt32(start, true));
   if ((a & 0x80) !== 0) return -1;
   const b = nonLetters(view.getInt32(start + 4, true));
-  // The position in b counts if there is none in a; a long word has none in either.
+  // The position in b counts if a has none; a long word has none in either.
   const indexInA = lowestByte(a);
   const indexInB = 4 + lowestByte(b);
   const onlyLetters = indexInA >> 31;

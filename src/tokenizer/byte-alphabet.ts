@@ -23,7 +23,7 @@ export const BYTES_BY_ID = new Uint8Array(256);
   for (const byte of byteOfCodeUnit) if (byte >= 0) BYTES_BY_ID[id++] = byte;
 }
 
-/** Bytes as GPT-2's files write them: ` the` becomes `Ġthe`. */
+/** Bytes in the alphabet of GPT-2's files: ` the` becomes `Ġthe`. */
 export function bytesToChars(bytes: Uint8Array): string {
   let chars = "";
   for (const byte of bytes) chars += charOfByte[byte];

@@ -11,7 +11,7 @@ import {
 } from "./wordpiece/encode-pieces.js";
 import { bertTemplate, type Template } from "./wordpiece/vocabulary.js";
 
-/** Special tokens by their use: a BERT's, and RoBERTa's (Liu et al. 2019), whose pairs have two separators between. */
+/** Special tokens by their use: a BERT's, and RoBERTa's (Liu et al. 2019), which has two separators between a pair's texts. */
 const KINDS = [
   { pad: "[PAD]", cls: "[CLS]", sep: "[SEP]", mask: "[MASK]" },
   { pad: "<pad>", cls: "<s>", sep: "</s>", mask: "<mask>" },
@@ -67,7 +67,7 @@ export class ByteLevelEncoder implements EncoderTokenizer {
     return this.tokenizer.decode(kept);
   }
 
-  /** Of a token by its text: ` the`. */
+  /** The id of a token, given its text: ` the`. */
   idOf(token: string): number | undefined {
     const special = this.tokenizer.specialTokens.get(token);
     if (special !== undefined) return special;
@@ -81,7 +81,7 @@ export class ByteLevelEncoder implements EncoderTokenizer {
     return isWordByte(first) && isWordByte(last);
   }
 
-  /** As GPT-2's files write it: `Ġthe`. */
+  /** A token in the alphabet of GPT-2's files: `Ġthe`. */
   tokenText(id: number): string {
     return this.#special.has(id) ? this.tokenizer.decode([id]) : bytesToChars(this.tokenizer.decodeBytes([id]));
   }

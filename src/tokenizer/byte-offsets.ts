@@ -1,14 +1,14 @@
 import { TokenizerError } from "../errors.js";
 
 /**
- * Where the tokens of a byte-level BPE are in their text: they are its UTF-8 in order, but for a space put in front and for the
- * white space that some special tokens take with them. Spaces around a token are left out of its place, as tokenizers' `trim_offsets`
- * has it.
+ * Positions of the tokens of a byte-level BPE in their text. The tokens are the text's UTF-8 in order, except for a space added
+ * in front and for white space that some special tokens absorb. Spaces at a token's ends are excluded, as by tokenizers'
+ * `trim_offsets`.
  */
 export class ByteOffsets {
   readonly #text: string;
   readonly #bytes: Uint8Array;
-  /** [bytes + 1] start in the text, in UTF-16 units, of the character that each byte belongs to. */
+  /** [bytes + 1] start, in UTF-16 units, of the character to which each byte belongs. */
   readonly #starts: Uint32Array;
   #at = 0;
 
@@ -27,7 +27,7 @@ export class ByteOffsets {
     this.#starts[at] = unit;
   }
 
-  /** Start and end of the next token, in UTF-16 units. @throws {TokenizerError} the text has no such bytes there. */
+  /** Start and end of the next token, in UTF-16 units. @throws {TokenizerError} its bytes are not there in the text. */
   next(token: Uint8Array): [start: number, end: number] {
     let [from, length] = [this.#at, token.length];
     if (!this.#matches(token, from)) {
@@ -36,7 +36,11 @@ export class ByteOffsets {
         while (this.#isSpace(from) && !this.#matches(token, from)) from++;
         if (!this.#matches(token, from)) {
           const got = JSON.stringify(new TextDecoder().decode(token));
-          throw new TokenizerError({ op: "places of tokens in a text", expected: "tokens that make up the text", got });
+          throw new TokenizerError({
+            op: "positions of tokens in a text",
+            expected: "tokens that make up the text",
+            got,
+          });
         }
       }
     }
@@ -50,7 +54,7 @@ export class ByteOffsets {
     while (last > first && this.#bytes[last - 1] === SPACE) last--;
     const start = this.#starts[first]!;
     if (first === last) return [start, start];
-    // A token may end within a character, of which it then has the whole.
+    // A token that ends within a character gets the whole character.
     let end = last;
     while (end < this.#bytes.length && this.#starts[end] === this.#starts[last - 1]) end++;
     return [start, this.#starts[end]!];

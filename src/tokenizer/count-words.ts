@@ -8,11 +8,11 @@ import { SpanTable } from "./span-table.js";
  *
  *     for (const word of pretokenize(text)) counts.set(word, (counts.get(word) ?? 0) + 1);
  *
- * Here no string is made: words are looked up by their bytes in a {@link SpanTable}.
+ * Here no strings are made: words are looked up by their bytes in a {@link SpanTable}.
  */
 export class WordCounts {
   readonly words = new SpanTable();
-  /** UTF-8 bytes counted. */
+  /** Number of UTF-8 bytes counted. */
   bytes = 0;
   #counts = new Float64Array(1 << 12);
   readonly #reader = new PretokenReader();

@@ -14,10 +14,10 @@ import type { Vocabulary } from "./vocabulary.js";
 
 /**
  * Reads a tokenizer from a folder that holds tokenizer.json, or vocab.json and merges.txt, or OpenAI's encoder.json and
- * vocab.bpe (in this order of preference), or from one of these files; or from a llm.c tokenizer .bin. Files beside them
+ * vocab.bpe (in this order of preference), or from one of these files; or from an llm.c tokenizer .bin. Files beside them
  * (tokenizer_config.json, special_tokens_map.json, added_tokens.json, config.json) count as in transformers.
  *
- * @throws {TokenizerError} nothing of the kind is there, or a file is malformed or of another kind of tokenizer.
+ * @throws {TokenizerError} no such file exists, or a file is malformed or holds another kind of tokenizer.
  */
 export async function loadTokenizer(path: string): Promise<Tokenizer> {
   return new Tokenizer(await loadVocabulary(path));
@@ -37,8 +37,8 @@ async function loadVocabulary(path: string): Promise<Vocabulary> {
   if (vocabulary !== undefined) return vocabulary;
   throw new TokenizerError({
     op: `reading a tokenizer from ${path}`,
-    expected: "tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe, or a llm.c tokenizer .bin",
-    got: existsSync(path) ? "a folder with none of them" : "nothing there",
+    expected: "tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe, or an llm.c tokenizer .bin",
+    got: existsSync(path) ? "a folder with none of them" : "no such path",
   });
 }
 
@@ -69,7 +69,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
 }
 
 /**
- * Writes the file that llm.c decodes with.
+ * Writes the file that llm.c uses for decoding.
  *
  * @throws {TokenizerError} the vocabulary has no `<|endoftext|>`, or the file system refuses.
  */
@@ -80,7 +80,7 @@ export async function saveLlmcTokenizer({ vocabulary }: Tokenizer, path: string)
 
 /**
  * Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json into a folder, created if need be; other files
- * there stay.
+ * in it are kept.
  *
  * @throws {TokenizerError} the file system refuses.
  */
@@ -92,7 +92,7 @@ export async function saveTokenizer(tokenizer: Tokenizer, folder: string): Promi
     await writeFile(join(temporary, "merges.txt"), writeMergesTxt(vocabulary));
     await writeFile(join(temporary, "tokenizer_config.json"), writeTokenizerConfig(vocabulary));
   };
-  // Loaded here alone: a start only reads.
+  // Imported only here: a start only reads.
   const { writeFolderAtomically } = await import("../util/atomic-write.js");
   await writeFolderAtomically(folder, write, { errorClass: TokenizerError, existing: "merge" });
 }

@@ -5,20 +5,20 @@ import { WordMerger } from "./merge-word.js";
 import { type AddedToken, END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
 import { quote, type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
 
-/** The files of OpenAI's release and of Hugging Face folders, by content; names are for errors. */
+/** The contents of the files of OpenAI's release and of Hugging Face folders; names are for errors. */
 export interface Gpt2Files {
-  /** vocab.json, OpenAI's encoder.json. */
+  /** vocab.json, or OpenAI's encoder.json. */
   readonly vocab: string;
   readonly vocabName?: string;
-  /** merges.txt, OpenAI's vocab.bpe. */
+  /** merges.txt, or OpenAI's vocab.bpe. */
   readonly merges: string;
   readonly mergesName?: string;
-  /** added_tokens.json: tokens beside those of vocab.json, to id. */
+  /** added_tokens.json: ids of tokens that are not in vocab.json. */
   readonly added?: string;
   readonly addedName?: string;
 }
 
-/** @throws {TokenizerError} a file is malformed or cut short, or the two do not fit together. */
+/** @throws {TokenizerError} a file is malformed or truncated, or the two do not fit together. */
 export function readGpt2Files(files: Gpt2Files): Vocabulary {
   const texts = parseGpt2Files(files);
   return checkMerges(vocabularyFromTexts(texts), files.mergesName);
@@ -37,7 +37,7 @@ export function parseGpt2Files(files: Gpt2Files): VocabularyTexts {
       const op = `reading ${addedName}: token ${quote(text)}`;
       throw new TokenizerError({ op, expected: "an id", got: quote(id) });
     }
-    // As transformers reads them: special tokens are those that tokenizer_config.json names (tokenizer-config.ts).
+    // As in transformers, special tokens are those that tokenizer_config.json names (tokenizer-config.ts).
     if (text !== END_OF_TEXT) added.push({ id, text, special: false, normalized: true });
   }
   const { merges, lines } = parseMerges(files.merges, mergesName);
@@ -46,10 +46,10 @@ export function parseGpt2Files(files: Gpt2Files): VocabularyTexts {
 }
 
 /**
- * Refuses a merges.txt that was cut short. Above the first merge's result every ordinary token is made by a merge; the
- * first one that is not is two tokens, by the merges that are left.
+ * Refuses a truncated merges.txt. Above the first merge's result every ordinary token is made by a merge; the
+ * first one that is not consists of two tokens under the remaining merges.
  *
- * @throws {TokenizerError} it was cut.
+ * @throws {TokenizerError} it was truncated.
  */
 export function checkMerges(vocabulary: Vocabulary, name = "merges.txt"): Vocabulary {
   const { size, results, bytes, offsets, added } = vocabulary;
@@ -59,7 +59,7 @@ export function checkMerges(vocabulary: Vocabulary, name = "merges.txt"): Vocabu
   if (id >= size) return vocabulary;
   const token = bytes.subarray(offsets[id]!, offsets[id + 1]!);
   const text = bytesToChars(token);
-  // Special tokens that no file calls so are no merges' results either.
+  // Special tokens that no file declares are not results of merges either.
   if (/^[<[]/.test(text) || new WordMerger(vocabulary).merge(token, 0, token.length, new Uint32Array(256), 0) !== 2) {
     return vocabulary;
   }
@@ -67,7 +67,7 @@ export function checkMerges(vocabulary: Vocabulary, name = "merges.txt"): Vocabu
     op: `reading ${name}`,
     expected: "a merge for each token of the vocabulary",
     got: `${results.length} merges, none that makes ${quote(text)} (id ${id})`,
-    hint: "The file seems to be cut short; or give the token as an added one, in added_tokens.json",
+    hint: "The file seems to be truncated; if the token is an added one, list it in added_tokens.json",
   });
 }
 
@@ -95,7 +95,7 @@ function parseMerges(text: string, name: string): { merges: [string, string][]; 
   const lines: number[] = [];
   text.split("\n").forEach((raw, index) => {
     const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-    // Only a version line is a comment: `# #` is a merge of GPT-2's.
+    // Only a version line is a comment: `# #` is one of GPT-2's merges.
     if (line === "" || line.startsWith("#version")) return;
     merges.push(splitMerge(line, () => `${name}: line ${index + 1}`));
     lines.push(index + 1);
@@ -112,13 +112,13 @@ export function splitMerge(line: string, name: () => string): [string, string] {
   throw new TokenizerError({ op: `reading ${name()}`, expected: "two tokens and a space between", got: quote(line) });
 }
 
-/** Tokens by id as GPT-2's files write them; added tokens as their own text, undefined where no token has the id. */
+/** Tokens by id in the alphabet of GPT-2's files; added tokens as their own text, undefined for an id without a token. */
 export function tokenTexts(vocabulary: Vocabulary): (string | undefined)[] {
   const own = new Map(vocabulary.added.map(({ text, id }) => [id, text]));
   return Array.from({ length: vocabulary.size }, (_, id) => own.get(id) ?? (charsOf(id, vocabulary) || undefined));
 }
 
-/** Text of one token as GPT-2's files write it. */
+/** The text of one token in the alphabet of GPT-2's files. */
 export function tokenText(id: number, vocabulary: Vocabulary): string {
   return vocabulary.added.find((token) => token.id === id)?.text ?? charsOf(id, vocabulary);
 }
@@ -137,14 +137,14 @@ export function writeVocabJson(vocabulary: Vocabulary): string {
   return `{${entries.join(",")}}`;
 }
 
-/** Merges by rank, each as two tokens with a space between. */
+/** Merges by rank, each as two tokens with a space between them. */
 export function mergeLines(vocabulary: Vocabulary): string[] {
   const texts = tokenTexts(vocabulary);
   const { merges } = vocabulary;
   return Array.from(vocabulary.results, (_, rank) => `${texts[merges[2 * rank]!]} ${texts[merges[2 * rank + 1]!]}`);
 }
 
-/** merges.txt: a version line, then one merge a line by rank. */
+/** merges.txt: a version line, then one merge per line by rank. */
 export function writeMergesTxt(vocabulary: Vocabulary): string {
   return `#version: 0.2\n${mergeLines(vocabulary)
     .map((line) => `${line}\n`)

@@ -3,7 +3,7 @@ import { vocabularyOfMerges } from "./vocabulary.js";
 
 let loading: Promise<Tokenizer> | undefined;
 
-/** GPT-2's own tokenizer, 50,257 tokens, from this package; made on first use and shared after that. */
+/** GPT-2's own tokenizer, 50,257 tokens, from this package; made on first use, then shared. */
 export function gpt2Tokenizer(): Promise<Tokenizer> {
   loading ??= load();
   return loading;
@@ -23,7 +23,7 @@ function unpack(base64: string): Uint32Array {
   return new Uint32Array(new Uint16Array(bytes.buffer, 0, bytes.length >> 1));
 }
 
-/** Uses Node's Buffer where there is one: it is faster, and this is part of every start. */
+/** Decodes with Node's Buffer where it exists: it is faster, and this is part of every start. */
 function decodeBase64(base64: string): Uint8Array {
   const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: string): Uint8Array } };
   if (Buffer) return new Uint8Array(Buffer.from(base64, "base64"));

@@ -2,8 +2,8 @@ import { TokenizerError } from "../errors.js";
 import { type AddedToken, END_OF_TEXT, endOfTextOf, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
 /**
- * llm.c's tokenizer file (github.com/karpathy/llm.c, train_gpt2.py `write_tokenizer` and llmc/tokenizer.h): 256 int32 of
- * header (magic, version, tokens, id of `<|endoftext|>` from version 2 on), then for each id a byte of length and that
+ * llm.c's tokenizer file (github.com/karpathy/llm.c, train_gpt2.py `write_tokenizer` and llmc/tokenizer.h): a header of 256
+ * int32 (magic, version, number of tokens, id of `<|endoftext|>` from version 2 on), then for each id a byte with its length and that
  * many bytes. It is meant for decoding and has no merges; they follow from the tokens.
  */
 
@@ -11,15 +11,15 @@ const MAGIC = 20240328;
 const VERSION = 2;
 const HEADER_INTS = 256;
 const HEADER_BYTES = 4 * HEADER_INTS;
-/** Not stored in version 1. */
+/** The id that version 1 does not store. */
 const VERSION_1_END_OF_TEXT = 50256;
 const LONGEST = 255;
-/** Sum of the squared lengths of the tokens: 2.5 million for GPT-2. More would take minutes, and no vocabulary has it. */
+/** Limit of the sum of the tokens' squared lengths: 2.5 million for GPT-2. More would take minutes, and no vocabulary has it. */
 const MOST_WORK = 2 ** 28;
 
 /**
  * @param name of the file, for errors.
- * @throws {TokenizerError} not such a file, a malformed one, or one whose tokens are no byte-level BPE's.
+ * @throws {TokenizerError} this is not such a file, it is malformed, or its tokens are not a byte-level BPE's.
  */
 export function readLlmcTokenizer(file: Uint8Array, name: string): Vocabulary {
   const { size, endOfText } = readHeader(file, name);
@@ -71,7 +71,7 @@ type Tokens = Pick<Vocabulary, "size" | "bytes" | "offsets">;
 
 /**
  * Recovers the merges. A byte-level BPE numbers its tokens in the order of their merges, so the bytes of each token,
- * merged by the merges before it, give the two tokens that it was made of. Tokens of which this is not true are special.
+ * merged by the merges before it, give the two tokens of which it was made. Tokens for which this fails are special.
  */
 function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Vocabulary {
   const { size, bytes, offsets } = tokens;
@@ -87,7 +87,7 @@ function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Voc
     if (id === endOfText || token.length === 0 || (token.length === 1 && byteIds[token[0]!] === id)) continue;
     work += token.length ** 2;
     if (work > MOST_WORK)
-      throw new TokenizerError({ op: `reading ${name}`, expected: "a vocabulary's tokens", got: "far longer ones" });
+      throw new TokenizerError({ op: `reading ${name}`, expected: "a vocabulary's tokens", got: "far longer tokens" });
     const parts = mergeAll(
       Array.from(token, (byte) => byteIds[byte]!),
       ranks,
@@ -108,7 +108,7 @@ function recoverVocabulary(tokens: Tokens, endOfText: number, name: string): Voc
   };
 }
 
-/** Text of the token that ends a text; `<|endoftext|>` where the file has none, or no text. */
+/** The text of the token that ends a text; `<|endoftext|>` where the file has no such token, or no text for it. */
 function endText(token: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(token) || END_OF_TEXT;
@@ -124,7 +124,7 @@ function singleBytes({ size, bytes, offsets }: Tokens, endOfText: number, name: 
   }
   const missing = byteIds.indexOf(NO_ID);
   if (missing < 0) return byteIds;
-  const got = `none for byte 0x${missing.toString(16).padStart(2, "0")}`;
+  const got = `no token for byte 0x${missing.toString(16).padStart(2, "0")}`;
   throw new TokenizerError({ op: `reading ${name}`, expected: "a token for each of the 256 bytes", got });
 }
 
@@ -161,12 +161,12 @@ function specialText(token: Uint8Array, id: number, added: readonly AddedToken[]
   if (other === undefined) return text;
   throw new TokenizerError({
     op,
-    expected: "a token of its own",
-    got: `${JSON.stringify(text)}, as token ${other.id}`,
+    expected: "a unique token",
+    got: `${JSON.stringify(text)}, as in token ${other.id}`,
   });
 }
 
-/** The tokens with that of `id` replaced by a text. */
+/** The tokens with the one of `id` replaced by a text. */
 function withText({ size, bytes, offsets }: Tokens, id: number, token: string): Pick<Vocabulary, "bytes" | "offsets"> {
   const text = new TextEncoder().encode(token);
   const [start, end] = [offsets[id]!, offsets[id + 1]!];
@@ -181,15 +181,16 @@ function withText({ size, bytes, offsets }: Tokens, id: number, token: string): 
 }
 
 /**
- * The file that llm.c decodes with (it calls it gpt2_tokenizer.bin).
+ * The file that llm.c uses for decoding (it calls it gpt2_tokenizer.bin).
  *
- * @throws {TokenizerError} no token ends a text, an id without a token, or a token longer than 255 bytes.
+ * @throws {TokenizerError} no token ends a text, an id has no token, or a token is longer than 255 bytes.
  */
 export function writeLlmcTokenizer(vocabulary: Vocabulary): Uint8Array {
-  const op = "writing a llm.c tokenizer";
+  const op = "writing an llm.c tokenizer";
   const { size, bytes, offsets } = vocabulary;
   const endOfText = endOfTextOf(vocabulary);
-  if (endOfText === undefined) throw new TokenizerError({ op, expected: `a token ${END_OF_TEXT}`, got: "none" });
+  if (endOfText === undefined)
+    throw new TokenizerError({ op, expected: `a token ${END_OF_TEXT}`, got: "no such token" });
   const file = new Uint8Array(HEADER_BYTES + size + bytes.length);
   const view = new DataView(file.buffer);
   for (const [i, value] of [MAGIC, VERSION, size, endOfText].entries()) view.setInt32(4 * i, value, true);

@@ -2,14 +2,14 @@ import type { WordMerger } from "./merge-word.js";
 import type { TokenBytes } from "./token-bytes.js";
 import { NO_ID, type Vocabulary } from "./vocabulary.js";
 
-/** Bytes of a word that are merged at a time. */
+/** Number of bytes of a word that are merged at a time. */
 const PIECE = 4096;
 
 /**
  * Encodes a word of any length from left to right in constant memory. Naively the whole word is merged at once
  * ({@link WordMerger}); the ids here are exactly the same.
  *
- * Why pieces suffice: call two tokens a, b compatible if the bytes of both together encode to a, b. Where a vocabulary
+ * Pieces suffice for this reason. Call two tokens a, b compatible if the bytes of both together encode to a, b. If a vocabulary
  * {@link isOrdered}, ranks rise while merging, and as long as nothing merges across the ends of tokens, each token's
  * bytes merge as if they stood alone. A sequence of tokens is therefore the encoding of its bytes if and only if all
  * neighbours are compatible. So a piece is merged, its last quarter is discarded (what follows could change it), and the
@@ -27,7 +27,7 @@ export class LongWordEncoder {
   readonly #vocabulary: Vocabulary;
   readonly #pair = new Uint32Array(2);
 
-  /** @param piece smaller in tests, for more seams; at least eight times the longest token. */
+  /** @param piece its size; smaller in tests, for more seams; at least eight times the longest token. */
   constructor(merger: WordMerger, tokens: TokenBytes, vocabulary: Vocabulary, piece = PIECE) {
     this.#merger = merger;
     this.#tokens = tokens;
@@ -35,9 +35,9 @@ export class LongWordEncoder {
     this.#shortestPiece = Math.max(piece, 8 * tokens.longest);
   }
 
-  /** Bytes encoded at a time; infinite for a vocabulary that is not ordered, whose words are merged whole. */
+  /** Number of bytes encoded at a time; infinite for a vocabulary that is not ordered, whose words are merged whole. */
   get piece(): number {
-    // Determined when first needed: words so long are rare.
+    // Determined when first needed: such long words are rare.
     this.#piece ??= isOrdered(this.#vocabulary) ? this.#shortestPiece : Number.POSITIVE_INFINITY;
     return this.#piece;
   }
@@ -54,7 +54,7 @@ export class LongWordEncoder {
     const isEnd = last && length === end - start;
     this.#merge(bytes.subarray(start, start + length), soFar);
     if (isEnd) return length;
-    // Tokens are at most an eighth of a piece, so what is kept ends well past what was dropped.
+    // Tokens are at most an eighth of a piece, so the part kept ends well past the ids that were dropped.
     let rest = 0;
     while (rest < length >> 2) rest += this.#tokens.lengthOf(this.ids[--this.count]!);
     return length - rest;
@@ -84,8 +84,8 @@ export class LongWordEncoder {
 }
 
 /**
- * Whether every merge is of tokens that only earlier merges make, as in every trained vocabulary, and every byte has a
- * token. Files can hold others.
+ * Whether every merge joins tokens that only earlier merges make, as in every trained vocabulary, and every byte has a
+ * token. Files can hold other vocabularies.
  */
 export function isOrdered({ merges, results, size, byteIds }: Vocabulary): boolean {
   if (byteIds.includes(NO_ID)) return false;

@@ -1,19 +1,19 @@
 import { MergeTable, NO_RANK } from "./pair-table.js";
 import { NO_ID, type Vocabulary } from "./vocabulary.js";
 
-/** Up to this many bytes the lowest rank is searched for anew after every merge; longer words use a heap. */
+/** Up to this many bytes, every merge is followed by a search for the lowest rank; longer words use a heap. */
 const POSITION_BITS = 6;
 const SHORT = 1 << POSITION_BITS;
 
 /**
  * Byte-pair encoding of one word. Naively (see {@link Tokenizer}): merge the adjacent pair of lowest rank, the leftmost of
- * equals, until no pair merges. Short words are merged just so, in flat arrays that keep the ranks; long ones with a heap
+ * equals, until no pair merges. Short words are merged in just this way, in flat arrays that keep the ranks; long ones with a heap
  * of ranks over a linked list of symbols.
  */
 export class WordMerger {
   readonly #table: MergeTable;
   readonly #results: Uint32Array;
-  /** The result of rank 0 if that of rank r is r more, as almost always: arithmetic is faster than memory. Else -1. */
+  /** The result of rank 0 if rank r's result is r more, as almost always: arithmetic is faster than memory. Else -1. */
   readonly #firstResult: number;
   readonly #byteIds: Uint32Array;
   /** Whether each byte has a token. */
@@ -37,7 +37,7 @@ export class WordMerger {
   }
 
   /**
-   * Writes the ids of `bytes[start, end)` to `out` from `at`, where there must be room for one id for each byte; returns
+   * Writes the ids of `bytes[start, end)` to `out` from `at`, where there must be room for one id per byte; returns
    * their number.
    */
   merge(bytes: Uint8Array, start: number, end: number, out: Uint32Array, at: number): number {
@@ -48,7 +48,7 @@ export class WordMerger {
     return this.#mergeLong(out, at, n);
   }
 
-  /** Writes the symbols of a word some of whose bytes may have no token: those are dropped, or the unknown token. */
+  /** Writes the symbols of a word in which some bytes may have no token: these are dropped, or become the unknown token. */
   #knownSymbols(bytes: Uint8Array, start: number, end: number, out: Uint32Array, at: number): number {
     let count = 0;
     let wasUnknown = false;
@@ -62,8 +62,8 @@ export class WordMerger {
   }
 
   /**
-   * Quadratic in n with a small constant. The search for the lowest rank has no branch that depends on the ranks: which
-   * pair is lowest cannot be predicted, and each misprediction costs as much as a look-up.
+   * Quadratic in n with a small constant. The search for the lowest rank has no branch that depends on the ranks: the
+   * position of the lowest cannot be predicted, and a misprediction costs as much as a look-up.
    */
   #mergeShort(bytes: Uint8Array, start: number, length: number, out: Uint32Array, at: number): number {
     const table = this.#table;
@@ -79,7 +79,7 @@ export class WordMerger {
     }
     let pairs = length - 1;
     for (;;) {
-      // Rank and position in one number: the least is the leftmost of the lowest ranks.
+      // Rank and position in one number: the minimum is the leftmost of the lowest ranks.
       let least = NO_RANK << POSITION_BITS;
       for (let i = 0; i < pairs; i++) {
         const difference = ((ranks[i]! << POSITION_BITS) | i) - least;
@@ -125,7 +125,7 @@ export class WordMerger {
       const top = heap.pop();
       const rank = Math.floor(top / 2 ** 32);
       const i = top - rank * 2 ** 32;
-      // An entry whose pair a neighbour's merge has changed stays in the heap, and no longer agrees with rankAt.
+      // An entry whose pair a neighbour's merge has changed stays in the heap, but no longer agrees with rankAt.
       if (rankAt[i] !== rank) continue;
       const j = next[i]!;
       out[at + i] = this.#resultOf(rank);
@@ -155,7 +155,7 @@ export class WordMerger {
   }
 }
 
-/** By position in a long word: the positions of the next and the previous symbol, the rank of the pair with the next. */
+/** By position in a long word: the positions of the next and the previous symbol, and the rank of the pair with the next. */
 interface LongScratch {
   readonly next: Int32Array;
   readonly prev: Int32Array;
@@ -163,7 +163,7 @@ interface LongScratch {
   readonly heap: MinHeap;
 }
 
-/** Bytes of the longest word whose scratch memory is kept. */
+/** Length of the longest word whose scratch memory is kept. */
 const MOST_KEPT = 1 << 13;
 
 /** Whether each value is one more than the one before. */
@@ -188,7 +188,7 @@ function rankBytePairs({ merges, byteIds, size }: Vocabulary): Int32Array {
   return ranks;
 }
 
-/** A binary heap of numbers, least first. */
+/** A binary heap of numbers, smallest first. */
 class MinHeap {
   #items = new Float64Array(256);
   size = 0;

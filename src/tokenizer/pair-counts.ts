@@ -1,16 +1,16 @@
 import { hashPair } from "./pair-table.js";
 
 /**
- * Adjacent pairs of symbols in a training corpus, with their counts and positions: a map from pair to `{ count,
- * positions[] }` in flat arrays. Pairs are numbered in the order in which they first occur. Positions of a pair are kept
- * in the order in which they were added, and stay when the pair there disappears.
+ * Adjacent pairs of symbols in a training corpus, with their counts and positions. Naively a map from pairs to `{ count,
+ * positions[] }`; here flat arrays. Pairs are numbered in the order in which they first occur. A pair's positions are kept
+ * in the order in which they were added, even after the pair there has disappeared.
  */
 export class PairCounts {
   size = 0;
   left = new Int32Array(1 << 12);
   right = new Int32Array(1 << 12);
   counts = new Float64Array(1 << 12);
-  /** First and last node of each pair's list of positions; -1 if it has none. */
+  /** First and last node of each pair's list of positions; -1 for an empty list. */
   #head = new Int32Array(1 << 12);
   #tail = new Int32Array(1 << 12);
   #slots = new Int32Array(1 << 13);
@@ -40,12 +40,12 @@ export class PairCounts {
     return pair;
   }
 
-  /** Subtracts `weight` from a pair's count. Its positions stay: their user must check which symbols are there. */
+  /** Subtracts `weight` from a pair's count. Its positions stay: the user must check which symbols are there. */
   subtract(a: number, b: number, weight: number): void {
     this.counts[this.find(a, b)]! -= weight;
   }
 
-  /** Removes and returns the positions that were ever added to the pair, ascending. */
+  /** Removes and returns all positions ever added to the pair, ascending. */
   takePositions(pair: number): Int32Array {
     let n = 0;
     for (let node = this.#head[pair]!; node !== -1; node = this.#nodeNext[node]!) n++;

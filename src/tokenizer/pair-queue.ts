@@ -2,8 +2,8 @@ import type { PairCounts } from "./pair-counts.js";
 
 /**
  * A priority queue of pairs: the most frequent first, then the smaller left id, then the smaller right id. A binary heap
- * whose entries keep the count they were pushed with; since counts may fall meanwhile, an outdated entry is pushed anew
- * when it comes up.
+ * whose entries keep the count with which they were pushed; since counts may fall later, an outdated entry is pushed back with its
+ * current count when it comes up.
  */
 export class PairQueue {
   readonly #pairs: PairCounts;
@@ -30,7 +30,7 @@ export class PairQueue {
     this.#keys[i] = key;
   }
 
-  /** Removes and returns the first pair; -1 if none is left that still occurs. */
+  /** Removes and returns the first pair; -1 if no pair that still occurs is left. */
   pop(): number {
     while (this.#size > 0) {
       const pair = this.#items[0]!;

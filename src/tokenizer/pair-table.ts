@@ -6,7 +6,7 @@ export function hashPair(a: number, b: number): number {
   return h ^ (h >>> 15);
 }
 
-/** Rank of a pair that does not merge: above every rank, as those have at most 24 bits. */
+/** Rank of a pair that does not merge: above every real rank, which has at most 24 bits. */
 export const NO_RANK = 2 ** 24 - 1;
 
 const EMPTY = -1;

@@ -1,15 +1,15 @@
 import { ASCII_WORD_SLACK } from "./ascii-words.js";
 import { PRETOKEN_LOOKAHEAD } from "./pretokenize.js";
 
-/** Bytes of UTF-8 in the window; more only for a pre-token that is longer. */
+/** Number of UTF-8 bytes in the window; larger only for a longer pre-token. */
 const WINDOW = 1 << 16;
 
-/** Bytes that can be read past the end of the window. */
+/** Number of bytes that can be read past the end of the window. */
 const SLACK = ASCII_WORD_SLACK;
 
 /**
- * Passes a text of any length through a small window of UTF-8 (naively: encode all of it, which takes as much memory
- * again). The caller advances `position` over pre-tokens, stops at one that ends after `sure`, and refills the window:
+ * Passes a text of any length through a small window of UTF-8. (Naively all of it is encoded first, which takes as much memory
+ * again.) The caller advances `position` over pre-tokens, stops at one that ends after `sure`, and refills the window:
  *
  *     reader.openText(text);
  *     while (reader.fill()) {
@@ -30,10 +30,10 @@ export class PretokenReader {
   /** Pre-tokens that end at or before this are final. */
   sure = 0;
   #text: string | Uint8Array = "";
-  /** Code units, or bytes, taken from the text so far. */
+  /** Number of code units, or bytes, taken from the text so far. */
   #taken = 0;
 
-  /** Lone surrogates read as U+FFFD, as TextEncoder has it. */
+  /** Opens a text. Lone surrogates become U+FFFD, as in TextEncoder. */
   openText(text: string): void {
     this.#open(text);
   }
@@ -48,7 +48,7 @@ export class PretokenReader {
     this.position = this.limit = this.sure = this.#taken = 0;
   }
 
-  /** Moves the bytes from `position` on to the window's start and appends more of the text; false at the text's end. */
+  /** Moves the bytes from `position` on to the window's start and appends more of the text; returns false at the text's end. */
   fill(): boolean {
     const text = this.#text;
     if (this.#taken === text.length) {
@@ -87,7 +87,7 @@ export class PretokenReader {
     return written;
   }
 
-  /** Moves what the window still holds to the start of a new one. */
+  /** Moves the rest of the window to the start of a new one. */
   #setWindow(window: Uint8Array<ArrayBuffer>): void {
     window.set(this.bytes.subarray(this.position, this.limit));
     this.bytes = window;

@@ -5,8 +5,8 @@ import { classOf, OTHER, SPACE } from "./unicode-classes.js";
  *
  *     text.match(/'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu)
  *
- * Here by hand over UTF-8 bytes, without a string for each word. Every byte belongs to exactly one pre-token, so the end
- * of each is all there is to find.
+ * Here the pattern is coded by hand over UTF-8 bytes, without a string for each word. Every byte belongs to exactly one
+ * pre-token, so only the end of each has to be found.
  */
 
 const SPACE_BYTE = 0x20;
@@ -17,7 +17,7 @@ const NOT_ASCII = 255;
 const BYTE_CLASS = new Uint8Array(256).fill(NOT_ASCII);
 for (let c = 0; c < 128; c++) BYTE_CLASS[c] = classOf(c);
 
-/** Bytes after a pre-token's end that decide whether it ends there: after `'` the two letters of `'re` may follow. */
+/** Number of bytes after a pre-token's end that decide whether it ends there: after `'` the two letters of `'re` may follow. */
 export const PRETOKEN_LOOKAHEAD = 2;
 
 /**
@@ -40,7 +40,7 @@ export function pretokenEnd(bytes: Uint8Array, pos: number, limit: number): numb
 }
 
 /**
- * End of a pre-token that began before `pos`, where a `'` begins no contraction. At least two characters of it must be
+ * End of a pre-token that began before `pos`, where a `'` begins no contraction. At least two of its characters must be
  * left.
  */
 export function pretokenRest(bytes: Uint8Array, pos: number, limit: number): number {
@@ -67,7 +67,7 @@ function contractionLength(bytes: Uint8Array, pos: number, limit: number): numbe
   return a === 0x6c && b === 0x6c ? 3 : 0;
 }
 
-/** `\s+(?!\S)|\s+`: a run of white space leaves its last character to what follows, unless it is alone or nothing does. */
+/** `\s+(?!\S)|\s+`: a run of white space excludes its last character, unless that is its only one or the text ends there. */
 function spaceEnd(bytes: Uint8Array, pos: number, limit: number): number {
   let last = pos;
   let i = pos;
@@ -107,7 +107,7 @@ function classAt(bytes: Uint8Array, i: number, limit: number): number {
   }
 }
 
-/** The pre-tokens of a text. The encoder does without these strings. */
+/** The pre-tokens of a text, as strings; the encoder does not use this. */
 export function pretokenize(text: string): string[] {
   const bytes = new TextEncoder().encode(text);
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -3,14 +3,14 @@ import type { EncoderTokenizer } from "./encoder-tokenizer.js";
 import type { WordPieceEncoding } from "./wordpiece/encode-pieces.js";
 
 export interface WindowSize {
-  /** In tokens, with the question and the special tokens. */
+  /** Length in tokens, including the question and the special tokens. */
   readonly maxLength: number;
-  /** Tokens of the context that neighbouring windows share. */
+  /** Number of context tokens that neighbouring windows share. */
   readonly stride: number;
 }
 
 /**
- * A question with its context, cut into windows that overlap where it is too long for one.
+ * Encodes a question with its context, cut into overlapping windows if it is too long for one.
  *
  * @throws {UsageError} the question leaves no room for the context.
  */

@@ -1,4 +1,4 @@
-/** Hash of `bytes[start, end)`, four bytes a step. */
+/** Hash of `bytes[start, end)`, four bytes per step. */
 export function hashSpan(bytes: Uint8Array, start: number, end: number): number {
   let h = end - start;
   let i = start;
@@ -12,7 +12,7 @@ export function hashSpan(bytes: Uint8Array, start: number, end: number): number 
   return h ^ (h >>> 16);
 }
 
-/** Interned byte strings: each distinct one gets a number, from 0 in the order of first occurrence. A hash table in flat arrays. */
+/** Interned byte strings: each distinct string gets a number, from 0 in the order of first occurrence. A hash table in flat arrays. */
 export class SpanTable {
   /** Number of strings. */
   size = 0;
@@ -24,7 +24,7 @@ export class SpanTable {
   /** Number of a string plus 1, or 0; open addressing, at most half full. */
   #slots = new Int32Array(1 << 13);
 
-  /** Number of the string `source[start, end)`, a new one at its first occurrence. */
+  /** The number of the string `source[start, end)`; a new number at its first occurrence. */
   intern(source: Uint8Array, start: number, end: number): number {
     const hash = hashSpan(source, start, end);
     const mask = this.#slots.length - 1;

@@ -1,8 +1,8 @@
 import type { StreamDecoder } from "./token-bytes.js";
 
 /**
- * The text of one sample as it grows. Text that may turn out to be the start of a stop string is held back until it is
- * known not to be; a stop string and what follows it never come out.
+ * The text of one sample as it grows. Text that may become a stop string is held back until it is
+ * known not to be one; a stop string and the text after it never come out.
  */
 export class TextStream {
   readonly #decoder: StreamDecoder;
@@ -15,17 +15,17 @@ export class TextStream {
     this.#stop = stop;
   }
 
-  /** Whether a stop string has come. */
+  /** Whether a stop string was found. */
   get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** The text that is certain now that this token is known. */
+  /** Adds a token and returns the text that is now certain. */
   push(id: number): string {
     return this.#add(this.#decoder.push(id));
   }
 
-  /** The rest, at the end. */
+  /** Returns the rest of the text, at the end. */
   end(): string {
     if (this.#stopped) return "";
     const rest = this.#add(this.#decoder.flush());
@@ -45,13 +45,13 @@ export class TextStream {
     return text.slice(0, safe);
   }
 
-  /** Where the first stop string starts. */
+  /** The start of the first stop string. */
   #findStop(text: string): number | undefined {
     const places = this.#stop.map((stop) => text.indexOf(stop)).filter((place) => place >= 0);
     return places.length > 0 ? Math.min(...places) : undefined;
   }
 
-  /** Length of the longest end of `text` with which a stop string starts. */
+  /** Length of the longest suffix of `text` that is a prefix of a stop string. */
   #openEnd(text: string): number {
     let longest = 0;
     for (const stop of this.#stop) {

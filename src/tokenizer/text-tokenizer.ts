@@ -4,14 +4,14 @@ import { readTokenizerJson, writeTokenizerJson } from "./tokenizer-json.js";
 import { readWordPieceJson, writeVocabTxt, writeWordPieceConfig, writeWordPieceJson } from "./wordpiece/read.js";
 import { WordPieceTokenizer } from "./wordpiece/tokenizer.js";
 
-/** Either kind of tokenizer, for what needs ids of texts and files alone. */
+/** Either kind of tokenizer, for code that only needs the ids of texts and the tokenizer's files. */
 export type TextTokenizer = Tokenizer | WordPieceTokenizer;
 
-/** Ids of a text, with the tokens that the tokenizer's template puts around it. */
+/** Ids of a text, including the tokens of the tokenizer's template. */
 export const idsOfText = (tokenizer: TextTokenizer, text: string): Uint32Array =>
   tokenizer instanceof Tokenizer ? tokenizer.encode(text) : tokenizer.encode(text).ids;
 
-/** Text of its tokenizer.json. */
+/** The text of the tokenizer's tokenizer.json. */
 export const textOfTokenizer = (tokenizer: TextTokenizer): string =>
   tokenizer instanceof Tokenizer ? writeTokenizerJson(tokenizer.vocabulary) : writeWordPieceJson(tokenizer.vocabulary);
 
@@ -22,7 +22,7 @@ export function tokenizerOfText(text: string, name: string): TextTokenizer {
   return new Tokenizer(readTokenizerJson(text, name));
 }
 
-/** Files that transformers wants beside tokenizer.json. */
+/** Files that transformers needs beside tokenizer.json. */
 export function filesBeside(tokenizer: TextTokenizer): Readonly<Record<string, string>> {
   if (tokenizer instanceof Tokenizer) return { "tokenizer_config.json": writeTokenizerConfig(tokenizer.vocabulary) };
   const { vocabulary } = tokenizer;

@@ -1,12 +1,12 @@
 import { TokenizerError } from "../errors.js";
 import type { Vocabulary } from "./vocabulary.js";
 
-/** Longer sequences of bytes are joined in pieces. */
+/** Maximum number of bytes joined at once; longer sequences are joined in pieces. */
 const MOST_BYTES = 1 << 21;
-/** For text the pieces are smaller, so that V8 makes them among its young objects: four times as fast as large ones. */
+/** For text the pieces are smaller, so that V8 allocates them among its young objects: four times as fast as large ones. */
 const MOST_TEXT = 1 << 15;
 
-/** Tokens are copied eight bytes at a time, past their ends where they are shorter. */
+/** Tokens are copied eight bytes at a time, past the ends of shorter ones. */
 const SLACK = 8;
 
 /** Fields of a token's record: its first eight bytes, its length, its offset. */
@@ -17,7 +17,7 @@ const START = 3;
 
 /**
  * The bytes of tokens, by id and for whole sequences. Naively a sequence is `concatenate(ids.map(of))`; here the eight
- * bytes and the length that most tokens need stand in one record, and are copied without a loop.
+ * bytes and the length that suffice for most tokens are in one record, and are copied without a loop.
  */
 export class TokenBytes {
   readonly #vocabulary: Vocabulary;
@@ -25,10 +25,10 @@ export class TokenBytes {
   readonly #offsets: Uint32Array;
   readonly #bytes: Uint8Array;
   #recordsIfMade: TokenRecords | undefined;
-  /** The piece being joined; grows to about {@link MOST_BYTES} and is kept. */
+  /** The piece being joined; it grows to about {@link MOST_BYTES} and is kept. */
   #piece = new Uint8Array(1 << 12);
   #view = new DataView(this.#piece.buffer);
-  /** Bytes in #piece. */
+  /** Number of bytes in #piece. */
   #length = 0;
 
   /** @param modelVocabSize ids below this that have no token decode to nothing. */
@@ -39,7 +39,7 @@ export class TokenBytes {
     this.#bytes = vocabulary.bytes;
   }
 
-  /** Made when first needed: single tokens do without. */
+  /** Built when first needed: single tokens do not need them. */
   get #records(): TokenRecords {
     this.#recordsIfMade ??= makeRecords(this.#vocabulary);
     return this.#recordsIfMade;
@@ -59,20 +59,20 @@ export class TokenBytes {
   lengthOf(id: number): number {
     const index = id >>> 0;
     const inside = index === id && index < this.#vocabulary.size;
-    // 0 where no token has the id.
+    // 0 for an id without a token.
     const length = inside ? this.#offsets[index + 1]! - this.#offsets[index]! : 0;
     if (length === 0) this.#checkWithoutToken(id);
     return length;
   }
 
-  /** @throws {TokenizerError} `id`, which has no token, is not one of the model's either. */
+  /** @throws {TokenizerError} `id` has no token, and is not one of the model's ids either. */
   #checkWithoutToken(id: number): void {
     const { size } = this.#vocabulary;
     if (Number.isInteger(id) && id >= 0 && id < this.#modelVocabSize) return;
     const inside = Number.isInteger(id) && id >= 0 && id < size;
     throw new TokenizerError({
       op: "decoding",
-      expected: inside ? "an id that a token of this vocabulary has" : `an id from 0 to ${size - 1}`,
+      expected: inside ? "the id of a token of this vocabulary" : `an id from 0 to ${size - 1}`,
       got: String(id),
     });
   }
@@ -101,7 +101,7 @@ export class TokenBytes {
 
   /**
    * Appends the bytes of ids from index `from` on to the first `held` bytes of #piece, up to about `most`; returns the
-   * index of the first id that is left.
+   * index of the first remaining id.
    */
   #fill(ids: ArrayLike<number>, from: number, held: number, most: number): number {
     const { records, bytes } = this.#records;
@@ -112,7 +112,7 @@ export class TokenBytes {
     let i = from;
     for (; i < ids.length; i++) {
       const id = ids[i]!;
-      // Integers to the compiler from here on, whatever the array holds.
+      // From here on the compiler sees integers, whatever the array holds.
       const index = id >>> 0;
       const length = index === id && index < size ? records[(index << 2) + LENGTH]! : 0;
       if (length === 0) {
@@ -159,11 +159,11 @@ function copyBytes(from: Uint8Array, start: number, count: number, to: Uint8Arra
   for (let i = 0; i < count; i++) to[at + i] = from[start + i]!;
 }
 
-/** The tables that sequences are joined from. */
+/** The tables from which sequences are joined. */
 interface TokenRecords {
-  /** [ids × 4] one record for each token, so that most tokens cost one access to memory. */
+  /** [ids × 4] one record for each token, so that most tokens cost one memory access. */
   readonly records: Int32Array;
-  /** The vocabulary's, with {@link SLACK}. */
+  /** The vocabulary's bytes, with {@link SLACK}. */
   readonly bytes: Uint8Array;
   /** Bytes of the longest token. */
   readonly longest: number;
@@ -204,7 +204,7 @@ function unfinishedBytes(bytes: Uint8Array, length: number): number {
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Decodes a stream of ids: characters come out whole, each with the token that has its last byte. */
+/** Decodes a stream of ids: each character comes out whole, with the token that has its last byte. */
 export class StreamDecoder {
   readonly #tokens: TokenBytes;
   #decoder = newDecoder();
@@ -222,7 +222,7 @@ export class StreamDecoder {
     return this.#decoder.decode(this.#tokens.of(id), { stream: true });
   }
 
-  /** The rest of the text: U+FFFD if a character is unfinished, else nothing. The decoder can be reused after it. */
+  /** Returns the rest of the text: U+FFFD if a character is unfinished, else nothing. The decoder can then be reused. */
   flush(): string {
     const rest = this.#decoder.decode();
     this.#decoder = newDecoder();

@@ -4,18 +4,18 @@ import { type AddedToken, END_OF_TEXT, endOfTextOf, type Vocabulary } from "./vo
 import type { VocabularyExtras, VocabularyTexts } from "./vocabulary-from-texts.js";
 
 /**
- * tokenizer_config.json and the older special_tokens_map.json, read as transformers' AutoTokenizer does (5.24,
- * tokenization_utils_base.py `_from_pretrained`; scripts/python/make_tokenizer_variants_fixture.py compares). Of their
- * fields these change ids:
+ * tokenizer_config.json and the older special_tokens_map.json, read like transformers' AutoTokenizer (5.24,
+ * tokenization_utils_base.py `_from_pretrained`; scripts/python/make_tokenizer_variants_fixture.py compares). These of their
+ * fields change ids:
  *
- * - `tokenizer_class`: GPT2Tokenizer, the class of a GPT-2 unless one is named, takes the tokens and merges alone from
- *   tokenizer.json and is otherwise as below. Others use all of tokenizer.json;
+ * - `tokenizer_class`: GPT2Tokenizer, the default for a GPT-2, takes only the tokens and merges from
+ *   tokenizer.json, and the rest from the fields below. Other classes use all of tokenizer.json;
  * - `add_prefix_space`: of GPT2Tokenizer, false by default, whatever tokenizer.json says;
  * - `add_bos_token`, `add_eos_token`: with vocab.json and merges.txt; tokenizer.json has a post-processor for it;
  * - `added_tokens_decoder`, `bos_token`, `eos_token`, `unk_token`, `pad_token` … and `additional_special_tokens`, all of
  *   which become added tokens.
  *
- * `model_max_length`, `padding_side`, `errors`, `split_special_tokens` and `clean_up_tokenization_spaces` change none.
+ * `model_max_length`, `padding_side`, `errors`, `split_special_tokens` and `clean_up_tokenization_spaces` change no ids.
  */
 
 type Json = Record<string, unknown>;
@@ -32,7 +32,7 @@ export interface TokenizerConfigFiles {
   readonly config?: NamedText | undefined;
   /** special_tokens_map.json */
   readonly specialTokensMap?: NamedText | undefined;
-  /** The model's config.json, which says what class its tokenizer is if nothing else does. */
+  /** The model's config.json, which gives the class of its tokenizer if nothing else does. */
   readonly modelConfig?: NamedText | undefined;
 }
 
@@ -40,9 +40,9 @@ export interface TokenizerConfigFiles {
 const NAMED_TOKENS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /**
- * Completes a vocabulary's parts with the files beside it.
+ * Completes the parts of a vocabulary from the files beside it.
  *
- * @param isJson whether the parts are those of a tokenizer.json.
+ * @param isJson whether the parts come from a tokenizer.json.
  * @throws {TokenizerError} one of the files is malformed.
  */
 export function applyTokenizerConfig(
@@ -99,11 +99,11 @@ function contentOf(token: unknown): string | undefined {
   return typeof content === "string" && content !== "" ? content : undefined;
 }
 
-/** Added tokens being collected: one for each text. */
+/** A collection of added tokens: one for each text. */
 class AddedTokens {
   readonly #tokens: Json;
   readonly #byText: Map<string, AddedToken>;
-  /** Known once a token is new. */
+  /** Determined once a token is new. */
   #nextId: number | undefined;
 
   constructor(tokens: Json, added: readonly AddedToken[]) {
@@ -122,7 +122,7 @@ class AddedTokens {
     );
   }
 
-  /** Adds a token or changes its flags; one that the vocabulary has keeps its id there. */
+  /** Adds a token or changes its flags; a token of the vocabulary keeps its id. */
   put(token: AddedToken): void {
     const id = this.idOf(token.text) ?? token.id;
     this.#byText.set(token.text, { ...token, id });
@@ -154,7 +154,7 @@ function templateOf(settings: Json, bos: number | undefined, eos: number | undef
   return before.length + after.length > 0 ? { before, after } : undefined;
 }
 
-/** tokenizer_config.json for a vocabulary: with it transformers gives the ids that are given here. */
+/** tokenizer_config.json for a vocabulary, with which transformers gives the same ids. */
 export function writeTokenizerConfig(vocabulary: Vocabulary): string {
   const { added, unknown, addPrefixSpace = false, startOfText } = vocabulary;
   const endOfText = endOfTextOf(vocabulary);

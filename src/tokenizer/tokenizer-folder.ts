@@ -11,15 +11,15 @@ export const VOCABULARY_FILES: readonly (readonly [vocab: string, merges?: strin
   ["encoder.json", "vocab.bpe"],
 ];
 
-/** Reads a file of the folder; undefined if it is not there. */
+/** Reads a file of the folder; undefined if it does not exist. */
 export type ReadText = (name: string) => Promise<NamedText | undefined>;
 
 /**
- * Reads the tokenizer of a folder as transformers' AutoTokenizer does: a vocabulary, and what the files beside it say.
+ * Reads the tokenizer of a folder like transformers' AutoTokenizer: a vocabulary, completed from the files beside it.
  *
- * @param kinds the files to take the vocabulary from.
- * @returns undefined if they are not there.
- * @throws {TokenizerError} a file is malformed or of another kind of tokenizer.
+ * @param kinds the files from which to take the vocabulary.
+ * @returns undefined if they do not exist.
+ * @throws {TokenizerError} a file is malformed or holds another kind of tokenizer.
  */
 export async function readTokenizerFolder(read: ReadText, kinds = VOCABULARY_FILES): Promise<Vocabulary | undefined> {
   for (const [vocabName, mergesName] of kinds) {
@@ -47,7 +47,7 @@ async function readPair(read: ReadText, vocab: NamedText, merges: NamedText): Pr
   return checkMerges(vocabulary, merges.name);
 }
 
-/** The files that count: in a browser each is a request. */
+/** Reads only the files that matter: in a browser each is a request. */
 async function readConfigs(read: ReadText, isJson: boolean): Promise<TokenizerConfigFiles> {
   const config = await read("tokenizer_config.json");
   const settings = config ? parseObject(config.text, config.name) : {};

@@ -45,7 +45,7 @@ interface CheckedParts {
   readonly unknown: Vocabulary["unknown"];
 }
 
-/** Checks the parts that decide which ids a text gets. */
+/** Checks the parts that determine a text's ids. */
 function checkParts(file: Json, name: string): CheckedParts {
   const check = (part: string, fits: boolean, expected: string, got: unknown): void => {
     if (!fits) throw unsupported(`${name}: ${part}`, expected, got);
@@ -90,7 +90,7 @@ function unsupported(part: string, expected: string, got: unknown): TokenizerErr
     op: `reading ${part}`,
     expected,
     got: isObject(got) && got.type !== undefined ? `the kind ${quote(describeKind(got))}` : quote(got),
-    hint: "Only byte-level BPE as GPT-2's is supported.",
+    hint: "Only byte-level BPE like GPT-2's is supported.",
   });
 }
 
@@ -107,7 +107,7 @@ function describeKind(part: Json): string {
 
 const kindName = (type: unknown): string => (typeof type === "string" ? type : quote(type));
 
-/** `"a b"`, or since tokenizers 0.20 `["a", "b"]`. */
+/** Reads a merge: `"a b"`, or since tokenizers 0.20 `["a", "b"]`. */
 function readMerge(merge: unknown, rank: number, nameOf: (rank: number) => string): [string, string] {
   if (typeof merge === "string") return splitMerge(merge, () => nameOf(rank));
   if (Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === "string" && part !== "")) {
@@ -138,7 +138,7 @@ function readAddedTokens(list: unknown, vocab: Json, name: string): AddedToken[]
 }
 
 /**
- * An added token as Hugging Face's files write it.
+ * Reads an added token in the form of Hugging Face's files.
  *
  * @param op for errors.
  * @param id of the token.
@@ -159,7 +159,7 @@ export function readAddedToken(token: unknown, op: string, id: unknown): AddedTo
   };
 }
 
-/** The tokens that a post-processor puts around a single text; undefined if none. */
+/** The tokens that a post-processor adds around a single text; undefined if none. */
 function readTemplate(processor: unknown, name: string): Vocabulary["template"] {
   const part = `${name}: post_processor`;
   if (!processor) return undefined;
@@ -170,7 +170,7 @@ function readTemplate(processor: unknown, name: string): Vocabulary["template"] 
     case "Sequence": {
       const parts = Array.isArray(processor.processors) ? processor.processors : [];
       const templates = parts.map((p) => readTemplate(p, name)).filter((template) => template !== undefined);
-      if (templates.length > 1) throw unsupported(part, "one template at most", processor);
+      if (templates.length > 1) throw unsupported(part, "at most one template", processor);
       return templates[0];
     }
     case "RobertaProcessing":
@@ -208,7 +208,7 @@ function checkedTemplate(before: readonly unknown[], after: readonly unknown[], 
   return { before: before.filter(isId), after: after.filter(isId) };
 }
 
-/** `tokenizer.json` as Hugging Face's `tokenizers` reads it, any version from 0.9. */
+/** A `tokenizer.json` that Hugging Face's `tokenizers` reads, any version from 0.9. */
 export function writeTokenizerJson(vocabulary: Vocabulary): string {
   const { added, unknown, addPrefixSpace = false, template } = vocabulary;
   const byteLevel = { type: "ByteLevel", add_prefix_space: addPrefixSpace, trim_offsets: true, use_regex: true };
@@ -239,7 +239,7 @@ export function writeTokenizerJson(vocabulary: Vocabulary): string {
   return `{\n${parts.join(",\n")}\n}\n`;
 }
 
-/** An added token as Hugging Face's files write it, without its id. */
+/** An added token in the form of Hugging Face's files, without its id. */
 export function addedTokenJson(token: AddedToken): Json {
   const { text, special, singleWord = false, lstrip = false, rstrip = false, normalized = false } = token;
   return { content: text, single_word: singleWord, lstrip, rstrip, normalized, special };

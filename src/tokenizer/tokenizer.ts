@@ -14,11 +14,11 @@ import { WordCache } from "./word-cache.js";
 export interface EncodeOptions {
   /**
    * Special tokens to recognise in the text: all of them, or these. None by default: `<|endoftext|>` in a text from
-   * outside is then the thirteen characters that it is.
+   * outside is then just thirteen characters.
    */
   readonly allowedSpecial?: "all" | readonly string[];
   /**
-   * Whether to put the tokens around the text that the tokenizer's files ask for (GPT-2's ask for none); true by default,
+   * Whether to add the tokens that the tokenizer's files put around a text (GPT-2's put none); true by default,
    * as in transformers. False for a part of a text.
    */
   readonly addSpecialTokens?: boolean;
@@ -30,13 +30,13 @@ const NO_OPTIONS: EncodeOptions = {};
 const ENCODE_OPTIONS: OptionNames<EncodeOptions> = { allowedSpecial: true, addSpecialTokens: true, continues: true };
 
 export interface TokenizerOptions {
-  /** The vocabulary of the model in use, if it is larger: its ids without a token decode to nothing. */
+  /** The size of the model's vocabulary, if it is larger: its ids without a token decode to nothing. */
   readonly modelVocabSize?: number;
 }
 
 /**
  * A byte-level BPE tokenizer: GPT-2's, or any other of its kind. In its naive form (test/tokenizer/naive-bpe.ts, the
- * oracle of this one):
+ * oracle for this one):
  *
  *     for (const word of pretokenize(text)) {
  *       const symbols = Array.from(utf8(word), (byte) => byteIds[byte]);
@@ -50,21 +50,21 @@ export interface TokenizerOptions {
  *     }
  *
  * Four things make this one fast. Text passes through a small window of UTF-8 in which words are found without a regular
- * expression (pretoken-reader.ts, pretokenize.ts, ascii-words.ts). Most words have been met before, and a cache has their
- * ids (word-cache.ts). The others are merged in flat arrays, long ones with a heap (merge-word.ts). Words above 2 KiB are
+ * expression (pretoken-reader.ts, pretokenize.ts, ascii-words.ts). Most words have been met before, and their ids are in a
+ * cache (word-cache.ts). The others are merged in flat arrays, long ones with a heap (merge-word.ts). Words above 2 KiB are
  * merged in pieces, so that time stays linear (long-word.ts).
  */
 export class Tokenizer {
   readonly vocabulary: Vocabulary;
   readonly #modelVocabSize: number;
-  /** Whether some added token is found in every text. */
+  /** Whether any added token is found in every text. */
   readonly #alwaysSplits: boolean;
   #mergerIfMade: WordMerger | undefined;
   #cacheIfMade: WordCache | undefined;
   #tokensIfMade: TokenBytes | undefined;
   #longWordsIfMade: LongWordEncoder | undefined;
   readonly #reader = new PretokenReader();
-  /** By the special tokens allowed. */
+  /** Splitters, by the special tokens allowed. */
   readonly #splitters = new Map<string, AddedTokenSplitter>();
   /** Ids of the text being encoded. */
   #out = new Uint32Array(1 << 12);
@@ -85,7 +85,7 @@ export class Tokenizer {
     this.#alwaysSplits = vocabulary.added.some(({ special }) => !special);
   }
 
-  /** Made when first needed: decoding does without. */
+  /** Built when first needed: decoding does not need it. */
   get #merger(): WordMerger {
     this.#mergerIfMade ??= new WordMerger(this.vocabulary);
     return this.#mergerIfMade;
@@ -96,7 +96,7 @@ export class Tokenizer {
     return this.#cacheIfMade;
   }
 
-  /** Made when first needed: encoding does without. */
+  /** Built when first needed: encoding does not need it. */
   get #tokens(): TokenBytes {
     this.#tokensIfMade ??= new TokenBytes(this.vocabulary, this.#modelVocabSize);
     return this.#tokensIfMade;
@@ -112,12 +112,12 @@ export class Tokenizer {
     return this.vocabulary.size;
   }
 
-  /** Id of the token that ends a text: the one that the files name, else `<|endoftext|>` or `</s>`, else undefined. */
+  /** Id of the token that ends a text: the one named in the files, else `<|endoftext|>` or `</s>`, else undefined. */
   get endOfText(): number | undefined {
     return endOfTextOf(this.vocabulary);
   }
 
-  /** Id of the token that starts a text: the one that the files name, else {@link endOfText}, as in GPT-2. */
+  /** Id of the token that starts a text: the one named in the files, else {@link endOfText}, as in GPT-2. */
   get startOfText(): number | undefined {
     return this.vocabulary.startOfText ?? this.endOfText;
   }
@@ -153,7 +153,7 @@ export class Tokenizer {
   }
 
   /**
-   * Ids of a text given as UTF-8. Bytes that are not UTF-8 keep their values where the text is nowhere cut: without added
+   * Ids of a text given as UTF-8. Bytes that are not UTF-8 keep their values if the text is not split: without added
    * tokens to find, and without `addPrefixSpace`; otherwise they count as U+FFFD.
    *
    * @throws {UsageError} `allowedSpecial` names a token that is not special here.
@@ -174,7 +174,7 @@ export class Tokenizer {
     this.#encodeWords();
   }
 
-  /** Finds the added tokens to look for; undefined if there are none, as in GPT-2 unless special ones are allowed. */
+  /** Finds the added tokens to search for; undefined if there are none, as in GPT-2 unless special ones are allowed. */
   #splitterFor({ allowedSpecial }: EncodeOptions): AddedTokenSplitter | undefined {
     const none = allowedSpecial === undefined || allowedSpecial.length === 0;
     if (none && !this.#alwaysSplits) return undefined;
@@ -228,7 +228,7 @@ export class Tokenizer {
     this.#reader.position = position;
   }
 
-  /** Encodes the next word, or the part of it in the window if it is very long; true if the word's end was reached. */
+  /** Encodes the next word, or the part of a very long one that is in the window; true if the word's end was reached. */
   #encodeLongWord(): boolean {
     const { bytes, limit, sure } = this.#reader;
     let { position } = this.#reader;
@@ -266,7 +266,7 @@ export class Tokenizer {
   }
 
   /**
-   * Bytes of one token, a copy.
+   * A copy of the bytes of one token.
    *
    * @throws {TokenizerError} no token has this id.
    */
@@ -275,7 +275,7 @@ export class Tokenizer {
   }
 
   /**
-   * The exact bytes that the ids stand for.
+   * The exact bytes of a sequence of ids.
    *
    * @throws {TokenizerError} no token has one of the ids.
    */
@@ -284,7 +284,7 @@ export class Tokenizer {
   }
 
   /**
-   * Text of ids; bytes that are not UTF-8 (a character cut in two, say) become U+FFFD.
+   * The text of a sequence of ids; bytes that are not UTF-8 (such as half a character) become U+FFFD.
    *
    * @throws {TokenizerError} no token has one of the ids.
    */
@@ -292,7 +292,7 @@ export class Tokenizer {
     return this.#tokens.textOf(ids);
   }
 
-  /** Empties the cache of words, for measuring. */
+  /** Clears the cache of words, for measuring. */
   clearCache(): void {
     this.#cacheIfMade?.clear();
   }
@@ -302,19 +302,19 @@ export class Tokenizer {
     return new StreamDecoder(this.#tokens);
   }
 
-  /** The text of ids that come one at a time, up to the first of some stop strings. */
+  /** The text of ids that come one at a time, up to the first stop string. */
   textStream(stop: readonly string[] = []): TextStream {
     return new TextStream(this.decoder(), stop);
   }
 }
 
-/** Words of more bytes are encoded in pieces. */
+/** Words with more bytes are encoded in pieces. */
 const LONG_WORD = 2048;
 
 /** Bytes at the end of an unfinished run of white space that may belong to the next word: one character. */
 const HELD_BACK = 4;
 
-/** Capacity in ids kept from one text to the next. */
+/** Capacity, in ids, that is kept from one text to the next. */
 const MOST_KEPT = 1 << 18;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -8,28 +8,28 @@ import { PairQueue } from "./pair-queue.js";
  *
  *     for (let id = 256; id < vocabSize; id++) {
  *       const counts = count of each adjacent pair over all words, weighted by the words' counts;
- *       const pair = the most frequent one, of equals that with the smaller left id, then the smaller right id;
+ *       const pair = the most frequent one; ties go to the smaller left id, then to the smaller right id;
  *       replace the pair by `id` in every word;
  *     }
  *
  * (test/tokenizer/naive-bpe.ts.) The same corpus gives the same merges, whatever its order. A pair whose bytes already are
- * a token is skipped, so that a token is made by one merge only.
+ * a token is skipped, so that only one merge makes a token.
  *
  * Here the words are one linked list of symbols, and each pair knows its positions: a merge updates only the counts
- * around those ({@link PairCounts}), and the next pair comes from a heap ({@link PairQueue}). Time is nearly linear in the
+ * around these ({@link PairCounts}), and the next pair comes from a heap ({@link PairQueue}). Time is nearly linear in the
  * bytes of the distinct words.
  */
 export class MergeTrainer {
-  /** Ids left, right of each merge learnt; merge r makes token 256 + r. */
+  /** Ids left, right of each learned merge; merge r makes token 256 + r. */
   readonly merges: number[] = [];
-  /** Length of the corpus in tokens, with the merges learnt. */
+  /** Length of the corpus in tokens, under the merges learned so far. */
   tokens: number;
   /** Symbol at each position; -1 if merged into the one on its left. */
   readonly #symbols: Int32Array;
   /** Position of the next and the previous symbol of the same word, or -1. */
   readonly #next: Int32Array;
   readonly #prev: Int32Array;
-  /** Word of each position. */
+  /** The word of each position. */
   readonly #wordOf: Int32Array;
   readonly #words: WordCounts;
   readonly #pairs = new PairCounts();

@@ -9,9 +9,9 @@ import { END_OF_TEXT, vocabularyFromMerges } from "./vocabulary.js";
 export interface TrainTokenizerOptions {
   /** Size of the vocabulary: 256 bytes, the merges, the special tokens. */
   readonly vocabSize: number;
-  /** Special tokens, which get the last ids; by default `<|endoftext|>` alone. */
+  /** Special tokens, which get the last ids; by default only `<|endoftext|>`. */
   readonly specialTokens?: readonly string[];
-  /** Least count of a pair to be merged, even if the vocabulary stays smaller; 2 by default. */
+  /** Minimum count of a pair to be merged, even if the vocabulary stays smaller; 2 by default. */
   readonly minFrequency?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainTokenizerProgress) => void;
@@ -19,24 +19,24 @@ export interface TrainTokenizerOptions {
 
 export interface TrainTokenizerProgress {
   readonly phase: "count" | "merge";
-  /** Documents counted, or merges learnt. */
+  /** Number of documents counted, or merges learned. */
   readonly done: number;
-  /** Most merges to learn; 0 while counting, when their number is unknown. */
+  /** Maximum number of merges to learn; 0 while counting, when it is unknown. */
   readonly total: number;
   /** UTF-8 bytes counted. */
   readonly bytes: number;
   /** Distinct pre-tokens counted. */
   readonly words: number;
-  /** Length of the text in tokens, with the merges learnt. */
+  /** Length of the text in tokens, under the merges learned so far. */
   readonly tokens: number;
 }
 
-/** Documents, or merges, between two progress reports. */
+/** Number of documents, or merges, between two progress reports. */
 const REPORT_EVERY = 64;
 
 /**
  * Learns a byte-level BPE vocabulary with GPT-2's pre-tokenizer. The same documents, in any order, give the same
- * vocabulary: ids 0 to 255 are the bytes in GPT-2's order, followed by the merges in the order learnt and the special
+ * vocabulary: ids 0 to 255 are the bytes in GPT-2's order, followed by the merges in the order learned and the special
  * tokens. Documents should not contain special tokens, which would count as plain text; as bytes they must be UTF-8.
  * Memory grows with the number of distinct pre-tokens, not with the corpus.
  *

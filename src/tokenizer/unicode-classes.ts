@@ -10,10 +10,10 @@ export const NUMBER = 2;
 export const SPACE = 3;
 
 /**
- * A table of our own rather than regular expressions, since the Unicode version of a JavaScript engine changes from
+ * A table of our own instead of regular expressions, since the Unicode version of a JavaScript engine changes from
  * release to release, and ids would change with it. Unicode 16.0: tiktoken (npm 1.0.22, PyPI 0.14) and Hugging Face
- * tokenizers 0.23 agree with it on every code point. GPT-2 was trained under Unicode 11 or 12; characters assigned since
- * are hardly in its text.
+ * tokenizers 0.23 agree with it on every code point. GPT-2 was trained under Unicode 11 or 12; its text hardly has
+ * characters assigned since.
  */
 const CLASSES = readRuns(UNICODE_RUNS);
 

@@ -2,18 +2,18 @@ import { TokenizerError } from "../errors.js";
 import { charsToBytes, putChars } from "./byte-alphabet.js";
 import { type AddedToken, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
-/** A vocabulary as files write it, each part with the name that errors call it by. */
+/** A vocabulary in the form of files, each part with its name for errors. */
 export interface VocabularyTexts {
   /** Token, in the byte alphabet, to id. */
   readonly tokens: Readonly<Record<string, unknown>>;
   readonly tokensName: string;
   /** Merges by rank, in the byte alphabet. */
   readonly merges: readonly (readonly [string, string])[];
-  /** Name of a merge, by rank. */
+  /** Name of a merge, given its rank. */
   readonly mergeName: (rank: number) => string;
-  /** Added tokens, as plain text; those that are among `tokens` too have the same id there. */
+  /** Added tokens, as plain text; those that are also among `tokens` have the same id there. */
   readonly added: readonly AddedToken[];
-  /** The parts that GPT-2's tokenizer does without. */
+  /** The parts that GPT-2's tokenizer lacks. */
   readonly extras?: VocabularyExtras;
 }
 
@@ -25,10 +25,10 @@ export type VocabularyExtras = Pick<
 /**
  * Joins the parts of a vocabulary.
  *
- * Runs once in each process, before its loops are compiled: they do without destructuring, which is slow until then.
+ * It runs once in each process, before its loops are compiled: they avoid destructuring, which is slow until then.
  *
- * @throws {TokenizerError} an invalid id, or one that two tokens have; a token outside the byte alphabet; a merge of or to
- *   a token that is not there, or one that stands there twice.
+ * @throws {TokenizerError} an id is invalid or belongs to two tokens; a token is outside the byte alphabet; a merge is from or to
+ *   a missing token, or is repeated.
  */
 export function vocabularyFromTexts(texts: VocabularyTexts): Vocabulary {
   const ids = new Map<string, unknown>();
@@ -44,7 +44,7 @@ export function vocabularyFromTexts(texts: VocabularyTexts): Vocabulary {
   };
 }
 
-/** A token by its text in the byte alphabet, or by its bytes. */
+/** A token as its text in the byte alphabet, or as its bytes. */
 type TokenText = string | Uint8Array;
 
 function tokensById(texts: VocabularyTexts, ids: ReadonlyMap<string, unknown>): (TokenText | undefined)[] {
@@ -55,8 +55,7 @@ function tokensById(texts: VocabularyTexts, ids: ReadonlyMap<string, unknown>): 
       throw tokenError(tokensName, text, `an id from 0 to ${MOST_IDS - 1}`, quote(id));
     }
     if (token.length === 0) throw tokenError(tokensName, text, "at least one character", '""');
-    if (byId[id] !== undefined)
-      throw tokenError(tokensName, text, "an id of its own", `${id}, which another token has`);
+    if (byId[id] !== undefined) throw tokenError(tokensName, text, "a unique id", `${id}, which another token has`);
     // Keeps the list dense: holes in the middle of a vocabulary are rare and small.
     while (byId.length < id) byId.push(undefined);
     byId[id] = token;
@@ -77,7 +76,7 @@ function tokenError(file: string, token: string, expected: string, got: string, 
 const encoder = new TextEncoder();
 
 /**
- * Added tokens whose bytes are those of their text. A file may add tokens that are ordinary ones as well, which merges
+ * Added tokens whose bytes are those of their text. A file may also add ordinary tokens, which merges
  * make: their bytes are in the byte alphabet.
  */
 function textsOfTheirOwn({ added, merges }: VocabularyTexts): Set<string> {
@@ -87,7 +86,7 @@ function textsOfTheirOwn({ added, merges }: VocabularyTexts): Set<string> {
   return own;
 }
 
-/** The bytes of all tokens, one after another, and where each begins. */
+/** The bytes of all tokens, one after another, and the start of each. */
 function concatenate(byId: readonly (TokenText | undefined)[], file: string): Pick<Vocabulary, "bytes" | "offsets"> {
   const offsets = new Uint32Array(byId.length + 1);
   for (let id = 0; id < byId.length; id++) offsets[id + 1] = offsets[id]! + (byId[id]?.length ?? 0);
@@ -126,10 +125,10 @@ function mergeIds(
     throw new TokenizerError({
       op: `reading ${mergeName(rank)}`,
       expected: "tokens of the vocabulary, before and after merging",
-      got: `${quote(text)}, which is none`,
+      got: `${quote(text)}, which is not a token`,
     });
   };
-  // The newest merge, plus one, to each token, and before each merge: equal ones are found among those to one token.
+  // The latest merge, plus one, that makes each token, and before each merge the previous one: repeated merges make the same token.
   const newest = new Int32Array(byId.length);
   const before = new Int32Array(merges.length);
   // Trained tokenizers number tokens in the order of their merges: most results need no look-up.
@@ -143,8 +142,8 @@ function mergeIds(
     const result = isJoined(byId[next], left, right) ? next : find(left + right, rank);
     for (let earlier = newest[result]!; earlier > 0; earlier = before[earlier - 1]!) {
       if (pairs[2 * earlier - 2] !== a || pairs[2 * earlier - 1] !== b) continue;
-      const got = `that of ${mergeName(earlier - 1)} (${quote(`${left} ${right}`)})`;
-      throw new TokenizerError({ op: `reading ${mergeName(rank)}`, expected: "a merge of its own", got });
+      const got = `the same as ${mergeName(earlier - 1)} (${quote(`${left} ${right}`)})`;
+      throw new TokenizerError({ op: `reading ${mergeName(rank)}`, expected: "a unique merge", got });
     }
     before[rank] = newest[result]!;
     newest[result] = rank + 1;
@@ -156,7 +155,7 @@ function mergeIds(
   return { merges: pairs, results };
 }
 
-/** Whether a token is `left + right`, which is not made. */
+/** Whether a token equals `left + right`, without joining these. */
 function isJoined(token: TokenText | undefined, left: string, right: string): boolean {
   return (
     typeof token === "string" &&

@@ -13,15 +13,15 @@ export interface Vocabulary {
   readonly byteIds: Uint32Array;
   /** [2 × merges] ids left, right of each merge; a merge's index is its rank, lowest first. */
   readonly merges: Uint32Array;
-  /** [merges] id that each merge makes. */
+  /** [merges] the id that each merge makes. */
   readonly results: Uint32Array;
-  /** Tokens that are found in a text by their own text, before the rest is cut into words. */
+  /** Tokens that are found in a text by their own text, before the rest is split into words. */
   readonly added: readonly AddedToken[];
-  /** The token that stands for bytes without one; without it they are dropped. `fused`: one for several in a row. */
+  /** The token for bytes without a token; if undefined they are dropped. `fused`: one token for several such bytes in a row. */
   readonly unknown?: { readonly id: number; readonly fused: boolean };
   /** Whether each stretch of text between added tokens gets a space in front, unless it begins with one. */
   readonly addPrefixSpace?: boolean;
-  /** Ids put before and after a text. */
+  /** Ids added before and after a text. */
   readonly template?: { readonly before: readonly number[]; readonly after: readonly number[] };
   /** Id of the token that starts a text, if it is not the one that ends it. */
   readonly startOfText?: number;
@@ -29,33 +29,33 @@ export interface Vocabulary {
   readonly endOfText?: number;
 }
 
-/** A token beside those that merges make, as Hugging Face `tokenizers` defines them. */
+/** A token besides those that merges make, as defined by Hugging Face `tokenizers`. */
 export interface AddedToken {
   readonly id: number;
   readonly text: string;
   /** Special tokens are found only where the caller allows them, others in every text. */
   readonly special: boolean;
-  /** Found only where no word character stands beside it. */
+  /** Found only where no word character is next to it. */
   readonly singleWord?: boolean;
-  /** Takes the white space on its left with it. */
+  /** Absorbs the white space on its left. */
   readonly lstrip?: boolean;
-  /** Takes the white space on its right with it. */
+  /** Absorbs the white space on its right. */
   readonly rstrip?: boolean;
-  /** Looked for after those that are not: GPT-2 has no normalizer, so only the order differs. */
+  /** Searched for after the tokens that are not normalized: GPT-2 has no normalizer, so only the order differs. */
   readonly normalized?: boolean;
 }
 
-/** Ids have at most this many bits, so that an entry of the merge table is 64. */
+/** Maximum number of bits of an id, so that an entry of the merge table has 64. */
 export const ID_BITS = 20;
 /** Vocabularies hold fewer ids than this. */
 export const MOST_IDS = 2 ** ID_BITS - 1;
-/** In place of an id: none. */
+/** Stands for no id. */
 export const NO_ID = MOST_IDS;
 
 /** GPT-2's special token: the end of a document, and the start of one with no prompt. */
 export const END_OF_TEXT = "<|endoftext|>";
 
-/** Id of the token that ends a text: the one that the files name, else `<|endoftext|>` or `</s>`, if they are special. */
+/** Id of the token that ends a text: the one named in the files, else `<|endoftext|>` or `</s>`, if they are special. */
 export function endOfTextOf({ added, endOfText }: Vocabulary): number | undefined {
   const idOf = (end: string): number | undefined => added.find(({ text, special }) => special && text === end)?.id;
   return endOfText ?? idOf(END_OF_TEXT) ?? idOf("</s>");
@@ -67,10 +67,10 @@ export function specialTokens(texts: readonly string[], first: number): AddedTok
 }
 
 /**
- * A vocabulary in GPT-2's own order: ids 0 to 255 are the bytes, 256 + r is what merge r makes, special tokens follow.
+ * A vocabulary in GPT-2's own order: ids 0 to 255 are the bytes, merge r makes 256 + r, special tokens follow.
  *
  * @param merges [2 × count] ids left, right.
- * @throws {TokenizerError} a merge of tokens that do not exist yet.
+ * @throws {TokenizerError} a merge joins tokens that do not exist yet.
  */
 export function vocabularyFromMerges(merges: Uint32Array, special: readonly string[] = [END_OF_TEXT]): Vocabulary {
   for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
@@ -82,7 +82,7 @@ export function vocabularyFromMerges(merges: Uint32Array, special: readonly stri
 }
 
 /**
- * The same from merges that are known to be in order. Each part is made when first read, which keeps starting fast.
+ * The same from merges that are known to be in order. Each part is made when first read, which keeps starts fast.
  *
  * @param count number of merges
  */
@@ -108,7 +108,7 @@ export function vocabularyOfMerges(
   return vocabulary;
 }
 
-/** An object whose properties are made when first read. They are own properties: a worker can be sent a copy. */
+/** An object whose properties are computed when first read. They are own properties, so a worker can receive a copy. */
 function lazily<T extends object>(parts: { readonly [K in keyof T]: () => T[K] }): T {
   const object = {};
   for (const [key, make] of Object.entries<() => unknown>(parts)) {
@@ -142,7 +142,7 @@ function tokenBytes({ size, merges, offsets }: Vocabulary, special: readonly str
   return bytes;
 }
 
-/** Where the bytes of merged tokens start. A function of its own, like the next, so that V8 optimises it while it runs. */
+/** Fills in where the bytes of merged tokens start. A separate function, like the next, so that V8 optimises it while it runs. */
 function fillOffsets(offsets: Uint32Array, merges: Uint32Array): void {
   for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
     const a = merges[2 * r]!;
@@ -151,7 +151,7 @@ function fillOffsets(offsets: Uint32Array, merges: Uint32Array): void {
   }
 }
 
-/** Plain loops: 100,000 calls of copyWithin for a few bytes each take ten times longer. */
+/** Uses plain loops: 100,000 calls of copyWithin for a few bytes each take ten times as long. */
 function fillBytes(bytes: Uint8Array, offsets: Uint32Array, merges: Uint32Array): void {
   let at = 256;
   for (let side = 0; side < merges.length; side++) {
@@ -168,8 +168,8 @@ export function hasHoles({ size, offsets }: Vocabulary): boolean {
 }
 
 /**
- * The vocabulary with ids below `size` only; undefined if tokens other than added ones have ids above. Fine-tuning often
- * adds a token such as `[PAD]` to the tokenizer and no row to the model, since no text has it.
+ * The vocabulary with only the ids below `size`; undefined if tokens other than added ones have ids above. Fine-tuning often
+ * adds a token such as `[PAD]` to the tokenizer but no row to the model, since no text has it.
  */
 export function withoutAddedFrom(vocabulary: Vocabulary, size: number): Vocabulary | undefined {
   const { bytes, offsets, added, startOfText, endOfText, template, ...rest } = vocabulary;

@@ -1,18 +1,18 @@
-/** Longer words, in bytes, are not cached. */
+/** Maximum length, in bytes, of a cached word. */
 const LONGEST = 64;
 const SLOTS = 1 << 16;
 const MOST_WORDS = SLOTS >> 1;
-/** Slots probed before a word counts as absent, so that no set of words makes a look-up slow. */
+/** Number of slots probed before a word counts as absent, so that no set of words makes a look-up slow. */
 const PROBES = 16;
 
-/** Bytes of a word that a slot itself holds. */
+/** Number of a word's bytes that fit into the slot itself. */
 const INLINE = 8;
 /** Masks for the first and the second four bytes of a word of 0 to 8 bytes. */
 const FIRST_MASK = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1, -1, -1, -1, -1);
 const SECOND_MASK = Int32Array.of(0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, -1);
 
 /**
- * Fields of a slot. KEY_A and KEY_B hold a word of up to 8 bytes itself, padded with zeros; for a longer one KEY_A is a
+ * Fields of a slot. KEY_A and KEY_B hold a word of up to 8 bytes itself, padded with zeros; for a longer word KEY_A is a
  * hash and KEY_B the offset of its bytes.
  */
 const KEY_A = 0;
@@ -23,8 +23,8 @@ const SIZES = 2;
 const IDS = 3;
 
 /**
- * Cache of the ids of words. Naively a `Map<string, number[]>`; here open addressing in flat arrays of fixed size (3 MiB),
- * without strings or objects. When it is full it is emptied, which costs less than tracking use.
+ * A cache of the ids of words. Naively a `Map<string, number[]>`; here open addressing in flat arrays of fixed size (3 MiB),
+ * without strings or objects. When it is full it is cleared, which costs less than tracking use.
  *
  * Words are read through a DataView eight bytes at a time, so eight bytes must be readable from the start of each.
  */
@@ -101,14 +101,14 @@ export class WordCache {
     return count;
   }
 
-  /** Adds the word that {@link copy} just missed, with its ids `ids[at, at + count)`. */
+  /** Adds the word that {@link copy} has just missed, with its ids `ids[at, at + count)`. */
   add(view: DataView, start: number, end: number, ids: Uint32Array, at: number, count: number): void {
     if (this.#free < 0) return;
     const length = end - start;
     const bytesFit = this.#bytesUsed + length <= this.#bytes.byteLength;
     if (this.#words === MOST_WORDS || !bytesFit || this.#idsUsed + count > this.#ids.length) {
       this.clear();
-      // All slots are free now, and so is the word's first.
+      // All slots are now free, and so is the word's first.
       this.#free = length > INLINE ? slotOf(this.#keyA) : shortSlot(this.#keyA, this.#keyB, length);
     }
     if (length > INLINE) {

@@ -1,6 +1,6 @@
 import type { WordPieceEncoding } from "./wordpiece/encode-pieces.js";
 
-/** Of words that were encoded with a space between: for the first token of each its index, and undefined for all other tokens. */
+/** The index of the word that each token begins, for words encoded with spaces between them; undefined for other tokens. */
 export function wordsOf({ texts, offsets }: WordPieceEncoding, words: readonly string[]): (number | undefined)[] {
   let [word, end, last] = [0, words[0]?.length ?? 0, -1];
   return Array.from(texts, (text, n) => {

@@ -64,7 +64,7 @@ const HEADERS: [what: string, file: RawGguf | Uint8Array, message: RegExp][] = [
   [
     "2^60 entries",
     { entryCount: 2n ** 60n },
-    /entries of metadata: expected as many as fit the \d+ bytes.*got 11529215046068\d+/,
+    /entries of metadata: expected as many as fit into the remaining \d+ bytes.*got 11529215046068\d+/,
   ],
   ["2^64 - 1 entries", { entryCount: 2n ** 64n - 1n }, /entries of metadata/],
   ["2^60 tensors", { tensorCount: 2n ** 60n }, /tensors: expected as many as fit/],
@@ -145,12 +145,12 @@ const HEADERS: [what: string, file: RawGguf | Uint8Array, message: RegExp][] = [
   [
     "a size that overflows",
     { tensors: [tensorInfo({ name: "x", dimensions: [2n ** 32n, 2n ** 32n] })] },
-    /expected a size that fits a file, got \[4294967296, 4294967296\]/,
+    /expected a size that fits into a file, got \[4294967296, 4294967296\]/,
   ],
   [
     "sizes that multiply to infinity",
     { tensors: [tensorInfo({ name: "x", dimensions: Array(4).fill(2n ** 63n) })] },
-    /a size that fits a file/,
+    /a size that fits into a file/,
   ],
   [
     "a type by name",
@@ -340,14 +340,20 @@ const MODELS: [what: string, changes: Changes, message: RegExp, kind?: new (...a
     /"gpt2\.vocab_size": expected 3, or no such key, got 4/,
   ],
   [
-    "four thousand million layers",
+    "four billion layers",
     { entries: number("gpt2.block_count", 2 ** 32 - 1) },
-    /nLayer: expected a positive integer/,
+    /nLayer: expected at most 2147483647/,
     ConfigError,
   ],
   [
-    "two thousand million layers",
-    { entries: number("gpt2.block_count", 2 ** 31 - 1) },
+    "4,097 layers",
+    { entries: number("gpt2.block_count", 4097) },
+    /nLayer: expected at most 4096, got 4097/,
+    ConfigError,
+  ],
+  [
+    "4,096 layers, of which the file has one",
+    { entries: number("gpt2.block_count", 4096) },
     /tensor blk\.1\.attn_norm\.weight: expected shape \[4\], got no such tensor/,
   ],
   [
@@ -450,7 +456,7 @@ const TOKENIZERS: [what: string, entries: Changes["entries"], message: RegExp][]
   [
     "a merge twice",
     strings("tokenizer.ggml.merges", ["a b", "a b"]),
-    /merges\[1\]: expected a merge of its own, got that of .*merges\[0\] \("a b"\)/,
+    /merges\[1\]: expected a unique merge, got the same as .*merges\[0\] \("a b"\)/,
   ],
   ["a token of no bytes", strings("tokenizer.ggml.tokens", [...BYTES, "ab", ""]), /at least one character/],
   [

@@ -127,7 +127,7 @@ const TENSORS: [name: string, file: Uint8Array, message: RegExp][] = [
   [
     "a hole between two",
     rawSafetensors({ x: entry([1], 0, 4), y: entry([1], 8, 12) }, zeros(12)),
-    /tensor "y": expected data from byte 4, where tensor "x" ends, got 8\. The bytes between belong to no tensor/,
+    /tensor "y": expected data from byte 4, where tensor "x" ends, got 8\. The bytes between them belong to no tensor/,
   ],
   [
     "two that overlap",

@@ -132,7 +132,7 @@ describe("hostile pickles", () => {
     ["two values", ["K", 1, "K", 2, "."], /one value at the end, got 2/],
     ["nothing", ["."], /1 values on the stack/],
     ["no mark", ["t."], /a mark on the stack, got no mark/],
-    ["an unknown memory", ["h", 7, "."], /remembered as number 7, got nothing/],
+    ["an unknown memory", ["h", 7, "."], /a memo entry with number 7, got no such entry/],
     ["a string of 4 GiB", ["X", u32(0xffffffff), "abc"], /4294967295 more bytes at byte 7, got 3/],
     ["bytes of 2^63", ["\x8e", [0, 0, 0, 0, 0, 0, 0, 0x80], "abc"], /9223372036854776000 more bytes/],
     ["a name without an end", [`c${"a".repeat(1000)}`], /a line of at most 200 bytes/],
@@ -173,7 +173,7 @@ describe("hostile pickles", () => {
       ["(", str("storage"), str("torch.FloatStorage"), str("0"), "Nt", "Q."],
       /a reference to a storage/,
     ],
-    ["a storage of no size", [...storage(str("0"), "NK", 0, "\x88"), "."], /a whole storage, got a part/],
+    ["a storage of no size", [...storage(str("0"), "NK", 0, "\x88"), "."], /a whole storage, got part/],
     ["a storage of negative size", [...storage(str("0"), "NJ", u32(-1)), "."], /a reference to a storage/],
   ];
   for (const [name, parts, message] of archives) {

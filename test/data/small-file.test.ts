@@ -82,7 +82,10 @@ describe("the command line names what it was given in place of a small file", ()
       mkdirSync(folder);
       for (const [content, expected] of [
         [POINTER, /^gpt2: .*got a Git LFS pointer\. /],
-        [undefined, /^gpt2: .*(got (no such file|a path that runs through a file|nothing there)|expected .*, got \/)/],
+        [
+          undefined,
+          /^gpt2: .*(got (no such file|a path that runs through a file|nothing there|no such path)|expected .*, got \/)/,
+        ],
       ] as const) {
         // An index is a folder.
         const path = option.startsWith("trace") ? folder : join(folder, "file");

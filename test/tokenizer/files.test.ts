@@ -106,24 +106,24 @@ describe("vocab.json and merges.txt", () => {
     refuses(withIds({ th: -1 }), /expected an id from 0 .*, got -1/);
     refuses(withIds({ th: 1.5 }), /got 1\.5/);
     refuses(withIds({ th: 2 ** 40 }), /got 1099511627776/);
-    refuses(withIds({ th: 7 }), /token "(th|\()": expected an id of its own, got 7/);
+    refuses(withIds({ th: 7 }), /token "(th|\()": expected a unique id, got 7/);
     refuses(withIds({ "<|endoftext|>": null }), /token "<\|endoftext\|>"/);
     refuses(withIds({ "two words": 900 }), /"two words": expected characters that stand for bytes/);
     refuses(withIds({ "▁the": 900 }), /byte-level/);
     refuses(withIds({ "": 900 }), /token "": expected at least one character/);
     const { "!": _, ...withoutByte } = ids;
-    refuses(read({ vocab: JSON.stringify(withoutByte) }), /m\/merges\.txt: line \d+: .*got "!", which is none/);
+    refuses(read({ vocab: JSON.stringify(withoutByte) }), /m\/merges\.txt: line \d+: .*got "!", which is not a token/);
     refuses(read({ vocab: vocab.replace("{", '{"!":0,') }), /m\/vocab\.json: expected each key once, got the key "!"/);
     refuses(
       read({ merges: `${merges}Ġ t\n` }),
-      /line 145: expected a merge of its own, got that of .*line 2 \("Ġ t"\)/,
+      /line 145: expected a unique merge, got the same as .*line 2 \("Ġ t"\)/,
     );
     refuses(read({ merges: `${merges}a b c\n` }), /m\/merges\.txt: line 145: expected two tokens .*, got "a b c"/);
     refuses(read({ merges: `${merges}ab\n` }), /got "ab"/);
     refuses(read({ merges: `${merges}a \n` }), /got "a "/);
-    refuses(read({ merges: `${merges}q Ġzz\n` }), /m\/merges\.txt: line 145: .*got "Ġzz", which is none/);
-    refuses(read({ merges: `${merges}q q\n` }), /got "qq", which is none/);
-    refuses(read({ added: '{"<|pad|>": 3}' }), /"<\|pad\|>": expected an id of its own/);
+    refuses(read({ merges: `${merges}q Ġzz\n` }), /m\/merges\.txt: line 145: .*got "Ġzz", which is not a token/);
+    refuses(read({ merges: `${merges}q q\n` }), /got "qq", which is not a token/);
+    refuses(read({ added: '{"<|pad|>": 3}' }), /"<\|pad\|>": expected a unique id/);
   });
 });
 
@@ -217,7 +217,10 @@ describe("tokenizer.json", () => {
       [({ model }) => (model.merges as unknown[]).splice(3, 1, 7), /model\.merges\[3\]: expected a merge.*got 7/],
       [({ model }) => (model.merges as unknown[]).splice(3, 1, ["a", "b", "c"]), /model\.merges\[3\]/],
       [({ model }) => (model.merges as unknown[]).splice(3, 1, ["", "b"]), /model\.merges\[3\]/],
-      [({ model }) => (model.merges as unknown[]).splice(3, 1, "q zzz"), /model\.merges\[3\].*"zzz", which is none/],
+      [
+        ({ model }) => (model.merges as unknown[]).splice(3, 1, "q zzz"),
+        /model\.merges\[3\].*"zzz", which is not a token/,
+      ],
       [(file) => Object.assign(file, { added_tokens: "x" }), /added_tokens: expected a list/],
       [(file) => Object.assign(file, { added_tokens: [{ id: 1 }] }), /added_tokens\[0\]: expected an object with/],
       [(file) => Object.assign((file.added_tokens as Json[])[0]!, { id: 5 }), /added_tokens\[0\]: expected id 399/],
@@ -275,7 +278,7 @@ describe("a tokenizer on disk", () => {
   it("is missed by name", async () => {
     const fails = (path: string, pattern: RegExp): Promise<void> =>
       assert.rejects(loadTokenizer(path), (error) => error instanceof TokenizerError && pattern.test(error.message));
-    await fails(join(folder, "nowhere"), /nowhere: expected tokenizer\.json, .*got nothing there/);
+    await fails(join(folder, "nowhere"), /nowhere: expected tokenizer\.json, .*got no such path/);
     await fails(folder, /a folder with none of them/);
     await fails(join(folder, "nowhere", "tokenizer.json"), /nowhere.tokenizer\.json.*no such file/);
     await writeFile(join(folder, "bad.json"), Uint8Array.of(0x7b, 0xff, 0x7d));

@@ -117,7 +117,7 @@ describe("llm.c's tokenizer file", () => {
     refuses(Uint8Array.from([...fixture, 1]), /the end after 1200 tokens, got 1 bytes more/);
     refuses(
       changed((_, file) => void (file[1025] = 0x22)),
-      /none for byte 0x21/,
+      /no token for byte 0x21/,
     );
   });
 

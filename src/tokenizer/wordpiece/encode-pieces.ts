@@ -5,22 +5,22 @@ import type { Template, TemplatePiece } from "./vocabulary.js";
 export interface WordPieceEncodeOptions {
   /** Special tokens to recognise in the text: all of them, or these; none by default. */
   readonly allowedSpecial?: "all" | readonly string[];
-  /** Whether to put the template's tokens around the text, such as `[CLS]` and `[SEP]`; true by default. */
+  /** Whether to add the template's tokens around the text, such as `[CLS]` and `[SEP]`; true by default. */
   readonly addSpecialTokens?: boolean;
-  /** By default texts of any length are encoded whole. */
+  /** By default texts of any length are encoded completely. */
   readonly truncation?: TruncationOptions;
 }
 
-/** The tokens of a text, or of two. */
+/** The tokens of a text, or of a pair of texts. */
 export interface WordPieceEncoding {
   readonly ids: Uint32Array;
   /** [tokens] token types: in BERT 0 for the first text, 1 for the second. */
   readonly typeIds: Uint8Array;
-  /** [tokens] the text that a token comes from, 0 or 1; -1 for the template's tokens. */
+  /** [tokens] the text of each token, 0 or 1; -1 for the template's tokens. */
   readonly texts: Int8Array;
   /** [2 × tokens] start and end of each token in its text, in UTF-16 units; 0, 0 for the template's tokens. */
   readonly offsets: Uint32Array;
-  /** The windows of a truncated text after this one. */
+  /** The further windows of a truncated text. */
   readonly overflowing: readonly WordPieceEncoding[];
 }
 
@@ -31,9 +31,9 @@ export interface Pieces {
 }
 
 /**
- * Puts a template around the tokens of a text, or of two, and cuts them to the length allowed.
+ * Adds a template around the tokens of a text, or of a pair, and truncates them to the maximum length.
  *
- * @throws {UsageError} truncation that can't make room.
+ * @throws {UsageError} truncation can't make room.
  */
 export function encodePieces(
   pieces: readonly Pieces[],
@@ -43,7 +43,7 @@ export function encodePieces(
   const whole = pieces.length === 1 ? template.single : template.pair;
   const around = options.addSpecialTokens === false ? whole.filter((piece) => "text" in piece) : whole;
   const [first, second = [undefined]] = windowsOf(pieces, around, options.truncation);
-  // As tokenizers merges them: the windows of the first text, each with all of the second.
+  // Merged as by tokenizers: the windows of the first text, each with all of the second.
   const combinations = [...first!.slice(1), first![0]!].flatMap((a) => second.map((b) => [a, b] as const));
   const main = combinations.splice(combinations.length - second.length, 1)[0]!;
   const [kept, ...overflowing] = [main, ...combinations].map((windows) => assemble(pieces, windows, around));

@@ -15,10 +15,10 @@ import {
 import { WordPieceTokenizer } from "./tokenizer.js";
 
 /**
- * Reads BERT's kind of tokenizer from a folder (tokenizer.json or vocab.txt, with tokenizer_config.json) or from one of
+ * Reads a BERT tokenizer from a folder (tokenizer.json or vocab.txt, with tokenizer_config.json) or from one of
  * the two files alone.
  *
- * @throws {TokenizerError} nothing of the kind is there, or a file is malformed or of another kind of tokenizer.
+ * @throws {TokenizerError} no such file exists, or a file is malformed or holds another kind of tokenizer.
  */
 export async function loadWordPiece(path: string): Promise<WordPieceTokenizer> {
   const name = basename(path);
@@ -32,7 +32,7 @@ export async function loadWordPiece(path: string): Promise<WordPieceTokenizer> {
   throw new TokenizerError({
     op: `reading a tokenizer from ${path}`,
     expected: "tokenizer.json or vocab.txt",
-    got: existsSync(path) ? "a folder with neither" : "nothing there",
+    got: existsSync(path) ? "a folder with neither" : "no such path",
   });
 }
 
@@ -45,9 +45,9 @@ async function readText(path: string): Promise<NamedText> {
 }
 
 /**
- * Writes tokenizer.json, vocab.txt and tokenizer_config.json into a folder, created if need be; other files there stay.
+ * Writes tokenizer.json, vocab.txt and tokenizer_config.json into a folder, created if need be; other files in it are kept.
  *
- * @throws {TokenizerError} an id without a token, or the file system refuses.
+ * @throws {TokenizerError} an id has no token, or the file system refuses.
  */
 export async function saveWordPiece({ vocabulary }: WordPieceTokenizer, folder: string): Promise<void> {
   const files = {

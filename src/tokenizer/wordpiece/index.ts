@@ -1,4 +1,4 @@
-/** WordPiece, the tokenizer of BERT: everything that runs in a browser too. File access is in ./files.ts. */
+/** WordPiece, BERT's tokenizer: everything that runs in a browser too. File access is in ./files.ts. */
 export type { NormalizerOptions } from "./normalize.js";
 export { readVocabTxt, readWordPieceFolder, readWordPieceJson, writeVocabTxt, writeWordPieceJson } from "./read.js";
 export { type WordPieceEncodeOptions, type WordPieceEncoding, WordPieceTokenizer } from "./tokenizer.js";

@@ -1,10 +1,10 @@
 import { type Char, type Normalized, type NormalizerOptions, reorder } from "./normalize.js";
 
 /**
- * The normalizer of Google's BasicTokenizer, as transformers' BertTokenizerLegacy has it. It differs from tokenizers'
- * BertNormalizer in this: characters that are not assigned are dropped; the text is brought into NFC first, so that a
+ * The normalizer of Google's BasicTokenizer, which transformers has as BertTokenizerLegacy. It differs from tokenizers'
+ * BertNormalizer as follows: unassigned characters are dropped; the text is first brought into NFC, so that a
  * letter and its accent are one character where accents are kept; a sigma at the end of a word is lower-cased to ς; U+2B820
- * to U+2B91F are Chinese characters; and the classes of characters are those of the running engine's Unicode (in Python,
+ * to U+2B91F are Chinese characters; and the classes of characters are those of the current engine's Unicode (in Python,
  * of Python's), not of an old table.
  */
 export function normalizeLegacy(text: string, options: NormalizerOptions): Normalized {
@@ -49,7 +49,7 @@ function split(text: string, { cleanText, chineseChars }: NormalizerOptions): Ch
   return chars;
 }
 
-/** NFC: characters that compose get the place of all that they are composed of. */
+/** NFC: a composed character gets the position of all its parts. */
 function composed(chars: readonly Char[]): Char[] {
   const result: Char[] = [];
   for (let from = 0, to = 0; from < chars.length; from = to) {
@@ -73,7 +73,7 @@ function words(chars: readonly Char[]): Char[][] {
   return found.filter((word) => word.length > 0);
 }
 
-/** Of a word, since a sigma at its end has a form of its own. */
+/** Lower-cases a whole word, since a sigma at its end has a form of its own. */
 function lowerCase(word: readonly Char[]): Char[] {
   const lower = word
     .map(({ char }) => char)

@@ -2,21 +2,21 @@ import { CLASS_RUNS, DECOMPOSED_RUNS, ORDERED_RUNS, YOUNG_LOWER_CASE } from "./u
 
 /** BERT's normalizer (tokenizers' BertNormalizer, the first half of Google's BasicTokenizer). */
 export interface NormalizerOptions {
-  /** Drop control characters, and make white space of any kind a space. */
+  /** Drop control characters, and replace any kind of white space by a space. */
   readonly cleanText: boolean;
   /** Put spaces around Chinese characters, so that each is a word. */
   readonly chineseChars: boolean;
   /** Drop accents: decompose characters, then drop nonspacing marks. */
   readonly stripAccents: boolean;
   readonly lowercase: boolean;
-  /** Whether to normalize as Google's own BasicTokenizer does (normalize-legacy.ts), not as the tokenizers library. */
+  /** Whether to normalize like Google's own BasicTokenizer (normalize-legacy.ts) instead of the tokenizers library. */
   readonly legacy?: boolean;
 }
 
-/** A normalized text, and the place of each of its UTF-16 units in the original. */
+/** A normalized text, and the position of each of its UTF-16 units in the original. */
 export interface Normalized {
   readonly text: string;
-  /** [units] start and end of the character that each unit comes from. */
+  /** [units] start and end of each unit's source character. */
   readonly starts: readonly number[];
   readonly ends: readonly number[];
 }
@@ -52,10 +52,10 @@ function readRuns(runs: string, kinds: string): Uint8Array {
 
 const classOf = (codePoint: number): number => CLASSES[codePoint] ?? OTHER;
 
-/** Whether the code point is punctuation to BERT: ASCII's symbols and Unicode's category P, as tokenizers knows it. */
+/** Whether BERT counts the code point as punctuation: ASCII's symbols and Unicode's category P, in tokenizers' version. */
 export const isPunctuation = (codePoint: number): boolean => classOf(codePoint) === PUNCTUATION;
 
-/** Unicode's White_Space. Some of it, such as U+0085, is dropped by cleaning before it could separate words. */
+/** Unicode's White_Space. Cleaning drops some of it, such as U+0085, before it could separate words. */
 export function isWhiteSpace(codePoint: number): boolean {
   return classOf(codePoint) === SPACE || codePoint === 0x0b || codePoint === 0x0c || codePoint === 0x85;
 }
@@ -68,7 +68,7 @@ export function isWhiteSpace(codePoint: number): boolean {
  *     text = text.normalize("NFD").replace(/\p{Mn}/gu, "");
  *     text = text.toLowerCase();
  *
- * Here one character at a time, which gives each its place in the original. Classes, decompositions and lower case are
+ * Here it goes one character at a time, which gives each its position in the original. Classes, decompositions and lower case are
  * those of the tokenizers library, not of the JavaScript engine, whose version of Unicode varies.
  */
 export function normalize(text: string, options: NormalizerOptions): Normalized {
@@ -89,7 +89,7 @@ export function normalize(text: string, options: NormalizerOptions): Normalized 
   return { text: normalized, starts, ends };
 }
 
-/** A character on its way, and the place in the original of the one that it comes from. */
+/** A character being normalized, and the position of its source character in the original. */
 export interface Char {
   char: string;
   readonly start: number;
@@ -117,8 +117,8 @@ function split(text: string, { cleanText, chineseChars, stripAccents }: Normaliz
 }
 
 /**
- * Brings successive marks into their canonical order. Some are not dropped: those that are younger than the table of
- * marks. As in tokenizers the places do not move with them.
+ * Brings successive marks into their canonical order. (Marks newer than the table of
+ * marks are not dropped.) As in tokenizers, the positions do not move with them.
  */
 export function reorder(chars: Char[], isMark: (char: string) => boolean): void {
   for (let from = 0; from < chars.length; from++) {
@@ -134,5 +134,5 @@ export function reorder(chars: Char[], isMark: (char: string) => boolean): void 
 
 const isOrdered = (char: string): boolean => ORDERED[char.codePointAt(0)!] === 1;
 
-/** A character alone: a final sigma has no form of its own. */
+/** Lower-cases a single character: a final sigma is not treated specially. */
 const lowerCase = (char: string): string => YOUNG.get(char.codePointAt(0)!) ?? char.toLowerCase();

@@ -18,10 +18,10 @@ import {
 type Json = Record<string, unknown>;
 
 /**
- * Reads vocab.txt: a token on each line, whose number from 0 is its id.
+ * Reads vocab.txt: one token per line, whose number from 0 is its id.
  *
- * @param config tokenizer_config.json, which says how texts are normalized and what the special tokens are.
- * @throws {TokenizerError} a token twice, or no `[UNK]`, `[CLS]` or `[SEP]`.
+ * @param config tokenizer_config.json, which gives the normalization and the special tokens.
+ * @throws {TokenizerError} a repeated token, or no `[UNK]`, `[CLS]` or `[SEP]`.
  */
 export function readVocabTxt({ name, text }: NamedText, config?: NamedText): WordPieceVocabulary {
   const op = `reading ${name}`;
@@ -33,7 +33,7 @@ export function readVocabTxt({ name, text }: NamedText, config?: NamedText): Wor
     const other = seen.get(token);
     if (other !== undefined) {
       const got = `${quote(token)}, as in line ${other + 1}`;
-      throw new TokenizerError({ op: `${op}: line ${id + 1}`, expected: "a token of its own", got });
+      throw new TokenizerError({ op: `${op}: line ${id + 1}`, expected: "a unique token", got });
     }
     seen.set(token, id);
   }
@@ -76,7 +76,7 @@ function withAdded(vocabulary: WordPieceVocabulary, settings: Json, name: string
   return addTokens(vocabulary, listed);
 }
 
-/** Adds tokens, or changes the flags of those that are there. */
+/** Adds tokens, or changes the flags of existing ones. */
 function addTokens(vocabulary: WordPieceVocabulary, more: readonly AddedToken[]): WordPieceVocabulary {
   const added = new Map(vocabulary.added.map((token) => [token.text, token]));
   const tokens = [...vocabulary.tokens];
@@ -97,9 +97,9 @@ function addTokens(vocabulary: WordPieceVocabulary, more: readonly AddedToken[])
 }
 
 /**
- * Reads tokenizer.json, if it describes a tokenizer of BERT's kind.
+ * Reads a tokenizer.json that describes a BERT tokenizer.
  *
- * @throws {TokenizerError} malformed, or another kind; the message names the part that is not supported.
+ * @throws {TokenizerError} malformed, or another kind; the message names the unsupported part.
  */
 export function readWordPieceJson({ name, text }: NamedText): WordPieceVocabulary {
   const file = parseObject(text, name);
@@ -110,7 +110,7 @@ export function readWordPieceJson({ name, text }: NamedText): WordPieceVocabular
       op: `reading ${name}: ${part}`,
       expected,
       got: kind,
-      hint: "Only WordPiece as BERT's is supported.",
+      hint: "Only WordPiece like BERT's is supported.",
     });
   };
   const isKind = (part: unknown, type: string): part is Json => isObject(part) && part.type === type;
@@ -155,7 +155,7 @@ function tokensById(vocab: Json, name: string): (string | undefined)[] {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= 2 ** 24) {
       throw new TokenizerError({ op, expected: "an id from 0 to 16777215", got: quote(id) });
     }
-    if (tokens[id] !== undefined) throw new TokenizerError({ op, expected: "an id of its own", got: String(id) });
+    if (tokens[id] !== undefined) throw new TokenizerError({ op, expected: "a unique id", got: String(id) });
     while (tokens.length <= id) tokens.push(undefined);
     tokens[id] = token;
   }
@@ -217,11 +217,11 @@ function readTemplate(post: unknown, refuse: (expected: string, got: unknown) =>
 }
 
 /**
- * Reads the tokenizer of a folder as transformers does: tokenizer.json, else vocab.txt. A BertTokenizer (the class unless
- * tokenizer_config.json names another) takes normalization from tokenizer_config.json and has BERT's template, whatever
+ * Reads the tokenizer of a folder like transformers: tokenizer.json, else vocab.txt. For a BertTokenizer (the class unless
+ * tokenizer_config.json names another) tokenizer_config.json gives the normalization, and the template is BERT's, whatever
  * tokenizer.json says.
  *
- * @returns undefined if neither file is there.
+ * @returns undefined if neither file exists.
  */
 export async function readWordPieceFolder(read: ReadText): Promise<WordPieceVocabulary | undefined> {
   const config = await read("tokenizer_config.json");
@@ -240,15 +240,15 @@ export async function readWordPieceFolder(read: ReadText): Promise<WordPieceVoca
   return withAdded(isObject(settings.added_tokens_decoder) ? bert : addTokens(bert, added), settings, config.name);
 }
 
-/** vocab.txt: a token on each line. @throws {TokenizerError} an id without a token. */
+/** vocab.txt: one token per line. @throws {TokenizerError} an id has no token. */
 export function writeVocabTxt({ tokens }: WordPieceVocabulary): string {
   // biome-ignore lint/complexity/useIndexOf: indexOf skips holes.
   const hole = tokens.findIndex((token) => token === undefined);
   if (hole < 0) return tokens.map((token) => `${token}\n`).join("");
-  throw new TokenizerError({ op: "writing vocab.txt", expected: "a token for each id", got: `none for ${hole}` });
+  throw new TokenizerError({ op: "writing vocab.txt", expected: "a token for each id", got: `no token for ${hole}` });
 }
 
-/** `tokenizer.json` as Hugging Face's `tokenizers` reads it. @throws {TokenizerError} a legacy normalizer. */
+/** A `tokenizer.json` that Hugging Face's `tokenizers` reads. @throws {TokenizerError} the normalizer is the legacy one. */
 export function writeWordPieceJson(vocabulary: WordPieceVocabulary): string {
   const { tokens, unknown, prefix, maxWordChars, normalizer, added, template } = vocabulary;
   if (normalizer.legacy) {
@@ -298,7 +298,7 @@ export function writeWordPieceJson(vocabulary: WordPieceVocabulary): string {
   return `${JSON.stringify(file).slice(0, -1)},"model":{${JSON.stringify(model).slice(1, -1)},"vocab":{${vocab.join(",")}}}}\n`;
 }
 
-/** tokenizer_config.json for a BertTokenizer of transformers. */
+/** tokenizer_config.json for transformers' BertTokenizer. */
 export function writeWordPieceConfig({ normalizer, added }: WordPieceVocabulary): string {
   const names = Object.entries(BERT_TOKENS).filter(([, text]) => added.some((token) => token.text === text));
   const config = {

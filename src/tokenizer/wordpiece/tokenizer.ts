@@ -7,7 +7,7 @@ import { BERT_TOKENS, type WordPieceVocabulary } from "./vocabulary.js";
 
 export type { WordPieceEncodeOptions, WordPieceEncoding };
 
-/** Added tokens are found in the text as it is, those that are normalized in normalized text. */
+/** Splitters for added tokens: in the original text, and in normalized text for those that are normalized. */
 interface Splitters {
   readonly raw: AddedTokenSplitter;
   readonly normalized: AddedTokenSplitter;
@@ -15,7 +15,7 @@ interface Splitters {
 
 /**
  * BERT's tokenizer. Text is normalized, split at white space and punctuation, and each word is cut into the longest pieces
- * that the vocabulary has, from left to right:
+ * in the vocabulary, from left to right:
  *
  *     for (let start = 0; start < word.length; start = end) {
  *       end = word.length;
@@ -24,16 +24,16 @@ interface Splitters {
  *       pieces.push(…);
  *     }
  *
- * Here pieces with and without `##` are in maps of their own, and no piece longer than the longest token is tried.
+ * Here pieces with and without `##` are in separate maps, and no piece longer than the longest token is tried.
  */
 export class WordPieceTokenizer {
   readonly vocabulary: WordPieceVocabulary;
-  /** Tokens that begin a word, and tokens that continue one without their prefix. */
+  /** Tokens that begin a word, and tokens that continue one, without their prefix. */
   readonly #first = new Map<string, number>();
   readonly #next = new Map<string, number>();
-  /** Of the longest token, in UTF-16 units. */
+  /** Length of the longest token, in UTF-16 units. */
   #longest = 0;
-  /** By the special tokens allowed. */
+  /** Splitters, by the special tokens allowed. */
   readonly #splitters = new Map<string, Splitters>();
 
   constructor(vocabulary: WordPieceVocabulary) {
@@ -57,7 +57,7 @@ export class WordPieceTokenizer {
     return new Map(this.vocabulary.added.filter(({ special }) => special).map(({ text, id }) => [text, id]));
   }
 
-  /** Id of a token as the vocabulary writes it, such as `##ing`. */
+  /** Id of a token as written in the vocabulary, such as `##ing`. */
   idOf(token: string): number | undefined {
     return this.#first.get(token) ?? this.vocabulary.added.find(({ text }) => text === token)?.id;
   }
@@ -71,12 +71,12 @@ export class WordPieceTokenizer {
     return this.vocabulary.tokens[id]?.startsWith(this.vocabulary.prefix) === true;
   }
 
-  /** A token as the vocabulary writes it; undefined for the one of unknown words. */
+  /** A token as written in the vocabulary; undefined for the unknown token. */
   tokenText(id: number): string | undefined {
     return id === this.vocabulary.unknown ? undefined : this.vocabulary.tokens[id];
   }
 
-  /** By transformers' rule: its `##` makes a token longer than what it stands for. */
+  /** transformers' rule: its `##` makes a continuing token longer than its source. */
   continuesIn(text: string, id: number, start: number, end: number): boolean {
     const token = this.tokenText(id);
     return token !== undefined && [...token].length !== [...text.slice(start, end)].length;
@@ -144,7 +144,7 @@ export class WordPieceTokenizer {
     return splitters;
   }
 
-  /** Splits normalized text [from, to) at white space, which is dropped, and punctuation, of which each is a word. */
+  /** Splits normalized text [from, to) at white space, which is dropped, and at punctuation marks, each of which is a word. */
   #addWords(normalized: Normalized, from: number, to: number, base: number, pieces: Pieces): void {
     const { text } = normalized;
     const splits = this.vocabulary.normalizer.legacy ? isPunctuationLegacy : isPunctuation;
@@ -182,15 +182,15 @@ export class WordPieceTokenizer {
   }
 
   /**
-   * Text of ids: pieces joined, words with spaces between, and none before punctuation. What normalizing changed stays
-   * changed.
+   * The text of a sequence of ids: pieces joined, words with spaces between them, and none before punctuation. Normalization is
+   * not undone.
    *
    * @throws {TokenizerError} no token has one of the ids.
    */
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { readonly skipSpecialTokens?: boolean } = {}): string {
     const { tokens, prefix } = this.vocabulary;
     const special = new Set(skipSpecialTokens ? this.specialTokens.values() : []);
-    // As tokenizers has it, an added token that is looked for in normalized text decodes to its normalized text.
+    // As in tokenizers, an added token that is searched for in normalized text decodes to its normalized text.
     const own = new Map(
       this.vocabulary.added.map(({ id, text, normalized }) => [
         id,
@@ -207,7 +207,7 @@ export class WordPieceTokenizer {
   }
 }
 
-/** Text of tokens: pieces joined, words with spaces between, and none before punctuation, as tokenizers' decoder has it. */
+/** The text of tokens: pieces joined, words with spaces between them, and none before punctuation, as by tokenizers' decoder. */
 export function joinPieces(pieces: readonly string[], prefix: string): string {
   return pieces
     .map((piece, i) => {
@@ -228,7 +228,7 @@ function countChars(text: string, from: number, to: number): number {
   return count;
 }
 
-/** English's spaces around punctuation and contractions, as tokenizers' WordPiece decoder takes them out. */
+/** Removes English's spaces around punctuation and contractions, like tokenizers' WordPiece decoder. */
 const CLEAN_UPS: readonly (readonly [string, string])[] = [
   [" .", "."],
   [" ?", "?"],

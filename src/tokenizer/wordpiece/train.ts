@@ -12,27 +12,27 @@ export interface TrainWordPieceOptions {
   readonly vocabSize: number;
   /** Pairs that occur less often are not merged; 0 by default, as in tokenizers. */
   readonly minFrequency?: number;
-  /** Characters that the vocabulary has whatever the text; none by default. */
+  /** Characters that the vocabulary gets whatever the text; none by default. */
   readonly alphabet?: string;
-  /** BERT's for lower case by default. */
+  /** Default: BERT's, for lower case. */
   readonly normalizer?: NormalizerOptions;
   readonly signal?: AbortSignal;
 }
 
 const PREFIX = "##";
-/** Merges between two turns of the event loop. */
+/** Number of merges between two turns of the event loop. */
 const YIELD_EVERY = 64;
 
 /**
- * Learns a WordPiece vocabulary as tokenizers' WordPieceTrainer does, by byte-pair encoding over characters: naively,
+ * Learns a WordPiece vocabulary like tokenizers' WordPieceTrainer, by byte-pair encoding over characters. Naively,
  *
- *     words as lists of symbols, `un` being `u`, `##n`;
+ *     words are lists of symbols: `un` is `u`, `##n`;
  *     while (vocabulary.size < vocabSize) the most frequent adjacent pair becomes a token (`u`, `##n`: `un`), in all words;
  *
  * and of the merges only their tokens are kept. The counts and the queue of pairs are those of {@link MergeTrainer}. Ids:
  * special tokens, characters that begin words, characters that continue them, both in the order of code points, pieces in
- * the order learnt. (tokenizers numbers the continuing characters differently in each run, and of equally frequent pairs
- * merges that with the smaller ids first: the last pieces of its vocabularies vary.)
+ * the order learned. (tokenizers numbers the continuing characters differently in each run, and among equally frequent pairs
+ * merges the one with the smaller ids first: the last pieces of its vocabularies vary.)
  *
  * @throws {UsageError} no room for the special tokens and the characters.
  */
@@ -86,7 +86,7 @@ function countWords(text: string, counts: Map<string, number>): void {
 
 const byCodePoint = (a: string, b: string): number => a.codePointAt(0)! - b.codePointAt(0)!;
 
-/** Merging over all words, whose symbols are one linked list. */
+/** Merges over all words, whose symbols are one linked list. */
 class PieceTrainer {
   /** Tokens by id. */
   readonly tokens: string[] = [];
@@ -95,7 +95,7 @@ class PieceTrainer {
   readonly #symbols: number[] = [];
   readonly #next: number[] = [];
   readonly #prev: number[] = [];
-  /** Count of the word of each position. */
+  /** Count of each position's word. */
   readonly #weights: number[] = [];
   readonly #pairs = new PairCounts();
   readonly #queue = new PairQueue(this.#pairs);
@@ -132,7 +132,7 @@ class PieceTrainer {
     }
   }
 
-  /** Learns one more merge, which may make a token that is there; false if no pair is frequent enough. */
+  /** Learns one more merge, whose token may already exist; false if no pair is frequent enough. */
   step(minFrequency: number): boolean {
     const pair = this.#queue.pop();
     if (pair < 0 || this.#pairs.counts[pair]! < Math.max(1, minFrequency)) return false;

@@ -1,14 +1,14 @@
 import { UsageError } from "../../errors.js";
 
-/** Which text loses tokens when two are too long together. */
+/** Which text loses tokens when the two together are too long. */
 export type TruncationStrategy = "longest_first" | "only_first" | "only_second";
 
 export interface TruncationOptions {
-  /** Most tokens, those of the template included. */
+  /** Maximum number of tokens, including those of the template. */
   readonly maxLength: number;
   /** `longest_first` by default. */
   readonly strategy?: TruncationStrategy;
-  /** Tokens that a window repeats of the one before it; 0 by default. */
+  /** Number of tokens that a window repeats from the previous one; 0 by default. */
   readonly stride?: number;
 }
 
@@ -16,12 +16,12 @@ export interface TruncationOptions {
 export type Window = readonly [start: number, end: number];
 
 /**
- * The windows that truncation makes of one text or two, as tokenizers' truncate_encodings: the first of each is kept, the
+ * The windows into which truncation cuts one text or two, as in tokenizers' truncate_encodings: the first of each is kept, the
  * others overflow.
  *
  * @param lengths in tokens, of one text or two.
- * @param room tokens that both may have.
- * @throws {UsageError} a strategy that can't make room, or a stride that leaves no step.
+ * @param room number of tokens that both may have.
+ * @throws {UsageError} the strategy can't make room, or the stride leaves no step.
  */
 export function truncate(lengths: readonly number[], room: number, options: TruncationOptions): Window[][] {
   const { strategy = "longest_first", stride = 0 } = options;
@@ -31,7 +31,7 @@ export function truncate(lengths: readonly number[], room: number, options: Trun
   return lengths.map((n, i) => windows(n, kept[i]!, stride));
 }
 
-/** The longer text is cut down to the shorter; then both are cut alike. */
+/** The longer text is cut down to the length of the shorter; then both are cut equally. */
 function longestFirst(lengths: readonly number[], room: number): number[] {
   if (lengths.length === 1) return [room];
   const [a, b] = lengths as [number, number];
@@ -51,12 +51,12 @@ function onlyOne(lengths: readonly number[], excess: number, strategy: Truncatio
   if (length > excess) return lengths.map((n, i) => (i === which ? n - excess : n));
   throw new UsageError({
     op: `encoding: truncation ${strategy}`,
-    expected: `a ${which === 0 ? "first" : "second"} text of more than ${excess} tokens, which have to go`,
-    got: lengths[which] === undefined ? "none" : String(length),
+    expected: `a ${which === 0 ? "first" : "second"} text of more than ${excess} tokens, the number to remove`,
+    got: lengths[which] === undefined ? "no such text" : String(length),
   });
 }
 
-/** Windows of `size` tokens, each beginning `stride` before the end of the last. */
+/** Windows of `size` tokens, each beginning `stride` before the end of the previous one. */
 function windows(length: number, size: number, stride: number): Window[] {
   if (size >= length) return [[0, length]];
   if (size === 0)

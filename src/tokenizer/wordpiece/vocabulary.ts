@@ -3,15 +3,15 @@ import type { AddedToken } from "../vocabulary.js";
 import { quote } from "../vocabulary-from-texts.js";
 import type { NormalizerOptions } from "./normalize.js";
 
-/** A WordPiece vocabulary and how its texts are prepared. Plain data. */
+/** A WordPiece vocabulary, and the settings by which texts are prepared. Plain data. */
 export interface WordPieceVocabulary {
   /** Tokens by id; undefined where no token has the id. */
   readonly tokens: readonly (string | undefined)[];
-  /** Id of the token for words that can't be made of pieces. */
+  /** Id of the token for words that can't be made from pieces. */
   readonly unknown: number;
-  /** What a piece that continues a word begins with. */
+  /** The prefix of a piece that continues a word. */
   readonly prefix: string;
-  /** Longer words, in characters, are unknown. */
+  /** Maximum length of a word, in characters; longer words are unknown. */
   readonly maxWordChars: number;
   readonly normalizer: NormalizerOptions;
   /** Tokens that are found in a text by their own text. */
@@ -19,16 +19,16 @@ export interface WordPieceVocabulary {
   readonly template: Template;
 }
 
-/** A special token's id, or a text: 0 the first, 1 the second. With the token type of its tokens. */
+/** A piece of a template: the id of a special token, or a text (0 the first, 1 the second), with its token type. */
 export type TemplatePiece = { readonly type: number } & ({ readonly id: number } | { readonly text: 0 | 1 });
 
-/** What is put around a text, and around two. */
+/** The templates for a text, and for a pair. */
 export interface Template {
   readonly single: readonly TemplatePiece[];
   readonly pair: readonly TemplatePiece[];
 }
 
-/** BERT's: `[CLS] A [SEP]`, `[CLS] A [SEP] B [SEP]`, the second text and its end of type 1. */
+/** BERT's templates: `[CLS] A [SEP]`, and `[CLS] A [SEP] B [SEP]` with type 1 for the second text and its end. */
 export function bertTemplate(cls: number, sep: number): Template {
   const single: TemplatePiece[] = [
     { id: cls, type: 0 },
@@ -38,7 +38,7 @@ export function bertTemplate(cls: number, sep: number): Template {
   return { single, pair: [...single, { text: 1, type: 1 }, { id: sep, type: 1 }] };
 }
 
-/** BERT's normalizer, for lower case or not. */
+/** BERT's normalizer, with lower-casing or without. */
 export function bertNormalizer(lowercase = true, stripAccents = lowercase, chineseChars = true): NormalizerOptions {
   return { cleanText: true, chineseChars, stripAccents, lowercase };
 }
@@ -49,8 +49,8 @@ export const BERT_TOKENS = { unknown: "[UNK]", sep: "[SEP]", pad: "[PAD]", cls: 
 /**
  * A vocabulary of BERT's kind.
  *
- * @param special texts of the special tokens by their use, BERT's by default; those of the vocabulary become added tokens.
- * @throws {TokenizerError} there is none of the unknown token, or of those of the template.
+ * @param special texts of the special tokens by their use, BERT's by default; those in the vocabulary become added tokens.
+ * @throws {TokenizerError} the unknown token, or one of the template, is missing.
  */
 export function bertVocabulary(
   tokens: readonly (string | undefined)[],

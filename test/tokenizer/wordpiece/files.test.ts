@@ -97,7 +97,7 @@ describe("files of WordPiece", () => {
     const bad: [change: (file: Json & { model: Json }) => void, pattern: RegExp][] = [
       [({ model }) => Object.assign(model, { type: "BPE" }), /model: expected "WordPiece", got the kind "BPE"/],
       [({ model }) => Object.assign(model, { vocab: [] }), /model\.vocab: expected an object, got a list/],
-      [({ model }) => Object.assign(model.vocab as Json, { un: 6 }), /an id of its own, got 6/],
+      [({ model }) => Object.assign(model.vocab as Json, { un: 6 }), /a unique id, got 6/],
       [({ model }) => Object.assign(model.vocab as Json, { un: -1 }), /expected an id from 0/],
       [({ model }) => Object.assign(model, { unk_token: "x" }), /unk_token: expected a token of model.vocab, got "x"/],
       [
@@ -119,7 +119,7 @@ describe("files of WordPiece", () => {
   });
 
   it("are missed by name", async () => {
-    await assert.rejects(loadWordPiece("/nowhere"), /expected tokenizer\.json or vocab\.txt, got nothing there/);
+    await assert.rejects(loadWordPiece("/nowhere"), /expected tokenizer\.json or vocab\.txt, got no such path/);
     assert.equal(await readWordPieceFolder(async () => undefined), undefined);
     assert.throws(() => bertVocabulary(["[UNK]"]), /expected a token "\[CLS\]"/);
   });
