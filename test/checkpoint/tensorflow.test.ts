@@ -168,7 +168,7 @@ describe("Snappy", () => {
       [[3, 1 << 2, 7, 8], /3 bytes, got 2/],
       [[1, 1 << 2, 7, 8], /1 bytes, got more/],
       [[9, 0, 7, (2 << 2) | 1, 2], /a copy from the preceding 1 bytes, got 2/],
-      [[9, 0, 7, (2 << 2) | 1, 0], /a copy from the 1 bytes before, got 0/],
+      [[9, 0, 7, (2 << 2) | 1, 0], /a copy from the preceding 1 bytes, got 0/],
       [[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], /a number of at most 10 bytes/],
     ];
     for (const [bytes, message] of cases) assert.throws(() => unpack(...bytes), { name: "CheckpointError", message });

@@ -71,7 +71,7 @@ describe("a zip archive", () => {
 
   const unreadable: [name: string, bytes: Uint8Array, message: RegExp][] = [
     ["is encrypted", changed(ENTRY, 8, 1, short), /not encrypted, got an encrypted entry/],
-    ["has a method that is not read", changed(ENTRY, 10, 12, short), /uncompressed.*got bzip2/],
+    ["has a method that is not read", changed(ENTRY, 10, 12, short), /(uncompressed|stored).*got bzip2/],
     ["has its header in the directory", changed(ENTRY, 42, archive.length - 10), /a header before byte/],
     ["has no header where it should", changed(ENTRY, 42, 1), /a header at 1, got other bytes/],
     ["has another name's length in its header", changed(LOCAL, 26, 2, short), /a name of 3 bytes in its header, got 2/],

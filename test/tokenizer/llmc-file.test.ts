@@ -138,7 +138,7 @@ describe("llm.c's tokenizer file", () => {
 
   it("can't be written of what it can't hold", () => {
     const none = vocabularyFromMerges(new Uint32Array(0), []);
-    assert.throws(() => writeLlmcTokenizer(none), /a token <\|endoftext\|>, got none/);
+    assert.throws(() => writeLlmcTokenizer(none), /a token <\|endoftext\|>, got no such token/);
     const long = vocabularyFromMerges(new Uint32Array(0), ["<|endoftext|>", "x".repeat(256)]);
     assert.throws(() => writeLlmcTokenizer(long), /token 257: expected 1 to 255 bytes, got 256/);
   });

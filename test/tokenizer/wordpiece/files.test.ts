@@ -113,7 +113,7 @@ describe("files of WordPiece", () => {
       ],
     ];
     for (const [change, pattern] of bad) refuses(() => readWordPieceJson(changed(change)), pattern);
-    refuses(() => writeVocabTxt({ ...vocabulary, tokens: ["a", undefined] }), /none for 1/);
+    refuses(() => writeVocabTxt({ ...vocabulary, tokens: ["a", undefined] }), /no token for 1/);
     const legacy: WordPieceVocabulary = { ...vocabulary, normalizer: { ...vocabulary.normalizer, legacy: true } };
     refuses(() => writeWordPieceJson(legacy), /the legacy one/);
   });
