@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import type { SchedulerOptions } from "./generate/scheduler.js";
+import { checkScheduling, type SchedulerOptions } from "./generate/scheduler.js";
 import { ScoringModel } from "./gpt2/scoring-model.js";
 import type { FetchModelOptions } from "./pretrained/fetch.js";
 import type { LoadOptions } from "./pretrained/load.js";
@@ -40,6 +40,7 @@ export class GPT2 extends ScoringModel {
    */
   static async load(name?: string, { scheduling, ...options }: LoadOptions & ScheduleOption = {}): Promise<GPT2> {
     needNode("GPT2.load", 'In a page: await GPT2.fetch("models/mine/"), from your server or the hub');
+    if (scheduling) checkScheduling(scheduling);
     const { loadModel } = await import("#node/pretrained/load.js");
     return new GPT2(await loadModel(name, options), scheduling);
   }

@@ -1,5 +1,6 @@
 import { DisposedError, UsageError } from "../errors.js";
 import { yieldToEventLoop } from "../util/event-loop.js";
+import { checkOptionNames } from "../util/nearest.js";
 import { AbortWatch } from "./abort-watch.js";
 import type { RunPath } from "./chunks.js";
 import { CostModel, type RunSize } from "./cost-model.js";
@@ -19,6 +20,20 @@ export interface SchedulerOptions {
   readonly prefixCache?: boolean | undefined;
   /** Allocate all slots at the start, and use all of them for prefixes. Default false: grow as needed. */
   readonly reserve?: boolean | undefined;
+}
+
+/** More would be only slower, and their keys and values hardly ever fit. */
+const MOST_SLOTS = 4096;
+
+/** @throws {UsageError} an option is out of range, or is none. */
+export function checkScheduling(options: SchedulerOptions): void {
+  checkOptionNames("scheduling", options, { slots: true, promptBudget: true, prefixCache: true, reserve: true });
+  const { slots = 1, promptBudget = 0 } = options;
+  if (!(Number.isInteger(slots) && slots >= 1 && slots <= MOST_SLOTS)) {
+    throw new UsageError({ op: "slots", expected: `an integer from 1 to ${MOST_SLOTS}`, got: String(slots) });
+  }
+  if (promptBudget >= 0) return;
+  throw new UsageError({ op: "promptBudget", expected: "0 or more milliseconds", got: String(promptBudget) });
 }
 
 /** Counters since the start, and the current state. */
@@ -73,7 +88,9 @@ export class Scheduler {
   #cachedTokens = 0;
   #generatedTokens = 0;
 
+  /** @throws {UsageError} an option is out of range. */
   constructor(engine: Engine, options: SchedulerOptions = {}) {
+    checkScheduling(options);
     const { slots = slotCapacity(engine), promptBudget = 40, prefixCache = true, reserve = false } = options;
     this.engine = engine;
     this.#capacity = slots;

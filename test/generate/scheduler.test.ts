@@ -377,6 +377,18 @@ describe("ending early", () => {
     assert.deepEqual([scheduler.status.running, scheduler.status.waiting], [0, 0]);
   });
 
+  it("refuses slots that no memory has, none, and a budget that is no time", () => {
+    for (const [options, message] of [
+      [{ slots: 0 }, /slots: expected an integer from 1 to 4096, got 0/],
+      [{ slots: 1e9 }, /slots: expected an integer from 1 to 4096, got 1000000000/],
+      [{ slots: 1.5 }, /slots/],
+      [{ promptBudget: -1 }, /promptBudget: expected 0 or more milliseconds, got -1/],
+      [{ promptBudget: Number.NaN }, /promptBudget/],
+    ] as const) {
+      assert.throws(() => schedulerOn(backend, ODD, options), { name: "UsageError", message });
+    }
+  });
+
   it("refuses what is no prompt, and everything once disposed of", async () => {
     const scheduler = schedulerOn(backend);
     for (const tokens of [[], randomIds(ODD, ODD.nCtx + 1, 1), [ODD.vocabSize]]) {

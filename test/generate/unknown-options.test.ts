@@ -66,6 +66,7 @@ const CALLS: readonly (readonly [wrong: string, right: string, call: (options: a
   ["example", "examples", (o) => model.task.complete("x", o)],
   ["label", "labels", (o) => model.task.classify("x", o)],
   ["dType", "dtype", (o) => GPT2.load("x", o)],
+  ["slot", "slots", (o) => GPT2.load("x", { scheduling: o })],
   ["backends", "backend", (o) => GPT2.fetch("x", o)],
   ["overwite", "overwrite", (o) => convertModel("x", "y", o)],
   ["dtypes", "dtype", (o) => saveCheckpoint("x", {} as never, o)],
