@@ -1,11 +1,11 @@
 /*
- * Attention of many queries on tile registers, in bf16. Scores are always keys x queries, a column for each of NR queries, so that
- * what belongs to a query is the same in every row: softmax needs no sums across a vector. Such a block is both factors as it
- * lies: its rows, rounded, are rows of A; neighbouring rows, zipped, are pairs of B.
+ * Attention of many queries on tile registers, in bf16. Scores are always keys x queries, one column for each of NR queries, so that
+ * the values of a query are in the same lane of every row, and softmax needs no sums across a vector. Such a block can be used as
+ * either factor without repacking: its rows, rounded, are rows of A; neighbouring rows, interleaved, are pairs of B.
  */
 #if TILES
 
-/* Panels of A: rows of `count` keys' heads, whole blocks of rows; those behind the last are zero. */
+/* Panels of A: rows of `count` keys' heads, whole blocks of rows; rows past the last are zero. */
 static void pack_head_rows(uint16_t *dst, const float *rows, Index ld, Index count, Index HS) {
   const Index hs = ROUND_UP(HS, TILE_K);
   for (Index j = 0; j < count; j += BLOCK_ROWS) {
@@ -20,19 +20,19 @@ static void pack_head_columns(uint16_t *dst, const float *rows, Index ld, Index 
   pack_tile_columns(dst, rows, ld, HS, count, NULL);
 }
 
-/* A panel of B: `count` rows of a head as columns. */
+/* A panel of B: `count` rows of a head, as columns. */
 static void pack_queries(float *dst, const float *rows, Index ld, Index count, Index HS) {
   pack_tiles_b(dst, &(Operand){.data = rows, .rs = 1, .cs = ld, .type = F32}, 0, 0, HS, count, NULL);
 }
 
-/* Sums of each of a head's columns: to [HS][NR] = columns (pack_head_columns of km keys) from key `begin` on * weights. */
+/* Sums for each of a head's columns: to [HS][NR] = columns (pack_head_columns of km keys) from key `begin` on * weights. */
 static void weigh_columns(const uint16_t *columns, Index km, Index begin, Index keys, Index HS, const float *weights, float *to) {
   const Index steps = ROUND_UP(keys - begin, TILE_K) / TILE_K;
   for (Index d = 0; d < HS; d += BLOCK_ROWS)
     multiply_block(HS - d, NR, steps, columns + d * km + begin * BLOCK_ROWS, weights, NULL, 0, to + d * NR, NR);
 }
 
-/* The keys of `count` queries from n on, counted from row k0; of columns without a query none. Returns how many keys some query sees. */
+/* The key ranges of `count` queries from n on, counted from row k0; empty for columns without a query. Returns the number of keys that some query sees. */
 static Index see_keys(const Attention *at, Index n, Index count, Index k0, vi first[NV], vi last[NV], Index *all) {
   int32_t starts[NR], ends[NR];
   Index seen = 0;
@@ -87,10 +87,10 @@ static void attend_segment_tiles(Ctx *ctx, const Attention *at, const AttentionF
 
 /* ---- Backward ---- */
 
-/* Panels of queries whose gradients are summed together: a row of A holds one for each, so longer sums store C less often. */
+/* Panels of queries whose gradients are summed together: a row of A holds one value for each, so sums are longer and C is stored less often. */
 #define PANELS 2
 
-/* A panel of queries: what there is of each, in its column. */
+/* A panel of queries: the values of each query, in its column. */
 typedef struct {
   vf lse[NV], delta[NV];
   vi first[NV], last[NV];
@@ -99,7 +99,7 @@ typedef struct {
   int32_t start[NR];
 } Panel;
 
-/* A block's results: weights and gradients of scores as rows of A, [PANELS][2][16][32], and the latter as pairs of B. */
+/* A block's results: weights and gradients of scores as rows of A, [PANELS][2][16][32], and the latter also as pairs of B. */
 typedef struct {
   uint16_t *p, *ds;
   float *pairs;
@@ -120,14 +120,14 @@ static void load_panel(const Attention *at, const AttentionBackwardArgs *a, Inde
   panel->seen = see_keys(at, n, count, k0, panel->first, panel->last, &panel->all);
 }
 
-/* What a weight is multiplied by: 0, or 1 / (1 - p) if it is not dropped. */
+/* The dropout factor of a weight: 0 if it is dropped, else 1 / (1 - p). */
 static void dropout_mask(const Attention *at, const Panel *panel, Index key, float mask[NR]) {
   const float keep = 1.0f / (1.0f - at->p);
   for (int i = 0; i < NR; i++)
     mask[i] = random_bits(at->key0, panel->row_key[i], (uint32_t)((int32_t)key - panel->start[i])) >= at->threshold ? keep : 0.0f;
 }
 
-/* Weights and their gradients in the scores of one key, and both with those of the next as pairs. */
+/* Weights and their gradients from the scores of one key, and both interleaved with those of the next key as pairs. */
 INLINE void weights_of_key(const Attention *at, const Panel *panel, Index key, int edge, int drop, const float *s, const float *dp, vf p[NV],
                            vf ds[NV]) {
   float mask[NR];

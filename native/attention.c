@@ -1,14 +1,15 @@
 /*
- * Scaled dot-product attention, forward and backward. A segment is a run of tokens that see the same first key row, or whose
- * first rows slide on within what the token before sees. A segment and a head are one unit of work; within it queries are
- * taken in blocks, of NR forward and BQ backward: their scores against all the keys they can see fill a strip of block x
+ * Scaled dot-product attention, forward and backward. Naively the T x T matrix of scores is computed, softmaxed, and multiplied
+ * with the values. Here a segment is a run of tokens that see the same first key row, or whose first rows advance within the rows
+ * that the previous token sees. A segment and a head are one unit of work; within it queries are processed in blocks, of NR
+ * forward and BQ backward: their scores against all the keys they can see fill a strip of block x
  * keys that stays in the cache, so the T x T matrix never exists as a whole. The products run on packed panels (gemm.h). A
- * few queries (decoding) are plain dot products over the cache, of many heads at a time.
+ * few queries (decoding) are plain dot products over the cached keys, of many heads at a time.
  */
 #include "gemm.h"
 #include "random.h"
 
-/* Queries in a block of the backward pass. */
+/* Number of queries in a block of the backward pass. */
 #define BQ (4 * MR)
 
 typedef struct {
@@ -19,7 +20,7 @@ typedef struct {
   const int32_t *first, *last;
 } Attention;
 
-/* What AttentionForwardArgs and AttentionBackwardArgs have in common. */
+/* The common fields of AttentionForwardArgs and AttentionBackwardArgs. */
 #define ATTENTION(a) \
   (Attention){.N = (a)->N, .NH = (a)->NH, .HS = (a)->HS, .ldq = (a)->ldq, .ldkv = (a)->ldkv, .scale = (float)(a)->scale, \
               .p = (float)(a)->p, .threshold = drop_threshold((a)->p), .key0 = (a)->key0, .key1 = (a)->key1, \
@@ -34,8 +35,8 @@ static Index segment_end(const Attention *at, Index n, Index *last) {
 }
 
 /*
- * Key rows of `count` queries from token n, counted from row k0: those before *begin, a multiple of `step`, none of them
- * sees; those from *common on are not before any query's first. The first rows of a segment's tokens never go back.
+ * Key rows of `count` queries from token n, counted from row k0: none of the queries sees a row before *begin, a multiple of `step`;
+ * rows from *common on are not before any query's first. The first rows of a segment's tokens never decrease.
  */
 static void block_start(const Attention *at, Index n, Index count, Index k0, Index step, Index *begin, Index *common) {
   *begin = (at->first[n] - k0) / step * step;
@@ -70,7 +71,7 @@ static float softmax_row(float *s, Index keys, Index width, float scale) {
   return max + __builtin_logf(sum);
 }
 
-/* A head's rows lie the keys of all heads apart, too far for the hardware prefetcher: rows prefetched ahead. */
+/* The rows of one head are separated by those of all heads, too far for the hardware prefetcher: rows are prefetched explicitly. */
 #define ROWS_AHEAD 16
 #define KEYS 4 /* scored at a time, which hides the multiply-add's latency */
 
@@ -89,7 +90,7 @@ INLINE vf load_cached_part(int type, const char *row, Index d, Index n) {
   return vload_f16(halves);
 }
 
-/* ld in bytes, here and below. */
+/* ld is in bytes, here and below. */
 INLINE void score_keys(int type, const float *q, const char *k, Index ld, Index HS, Index keys, float *scores) {
   for (Index j = 0; j < keys; j += KEYS) {
     vf acc[KEYS] = {{0}};
@@ -111,7 +112,7 @@ INLINE void score_keys(int type, const float *q, const char *k, Index ld, Index 
   }
 }
 
-/* Adds `count` neighbouring vectors of the sum at once, two rows at a time. */
+/* Adds to `count` neighbouring vectors of the sum at once, two rows at a time. */
 INLINE void weigh_vectors(int type, int count, const float *weights, const char *v, Index ld, Index keys, float *out) {
   vf acc[2][4] = {{{0}}};
   UNROLL for (int c = 0; c < count; c++) acc[0][c] = vload(out + c * VW);
@@ -142,7 +143,7 @@ INLINE void weigh_values(int type, const float *weights, const char *v, Index ld
   vstore_part(out + d, acc, HS - d);
 }
 
-/* Keys that all of a thread's heads score before the next: their rows are neighbours in memory. */
+/* Number of keys that all of a thread's heads score before the next ones: their rows are neighbours in memory. */
 #define KEY_BLOCK 128
 
 /* One query against the cache, heads h0 to h1: scores by dot products, then the weighted sums of the values. */
@@ -167,7 +168,7 @@ INLINE void attend_one(int type, const Attention *at, const float *q, const char
 
 #define FEW 8
 
-/* Queries too few for packed panels to pay. */
+/* Number of queries too small for packed panels to pay. */
 static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs *a, Index n0, Index n1, Index last, Index h0, Index h1) {
   Index C = at->NH * at->HS, kp = ROUND_UP(last + 1 - at->first[n0], VW);
   const float *q = a->q;
@@ -185,7 +186,7 @@ static void attend_few(Ctx *ctx, const Attention *at, const AttentionForwardArgs
 
 /* ---- Many queries ---- */
 
-/* Scores [keys][NR] of NR queries, a column each: queries lie side by side in a vector, so softmax needs no sums across one. */
+/* Scores [keys][NR] of NR queries, one column each: queries lie side by side in a vector, so softmax needs no sums across one. */
 typedef struct {
   vf max[NV], sum[NV];
   vi first[NV], last[NV]; /* each query's keys */
@@ -194,8 +195,8 @@ typedef struct {
 INLINE vi key_index(Index j) { return (vi){0} + (int32_t)j; }
 
 /*
- * scores = e^(scale (score - column's maximum)) for keys from `begin`, zero where the key is none of the query's; keys from
- * `common` up to `all` are for all.
+ * scores = e^(scale (score - column's maximum)) for keys from `begin`, zero where the query does not see the key; all queries see
+ * the keys from `common` up to `all`.
  */
 static void softmax_columns(float *scores, Index begin, Index keys, Index common, Index all, float scale, Columns *c) {
   UNROLL for (int v = 0; v < NV; v++) c->max[v] = vset(-1e30f), c->sum[v] = (vf){0};
@@ -218,7 +219,7 @@ static void softmax_columns(float *scores, Index begin, Index keys, Index common
   }
 }
 
-/* drop_row of the columns' queries, n being the first; their keys are counted from row k0. */
+/* Applies drop_row to the columns' queries, the first of which is n; their keys are counted from row k0. */
 static void drop_columns(const Attention *at, float *scores, Index n, Index count, Index k0, Index head, Index begin, Index keys) {
   uint32_t row_key[NR];
   float keep = 1.0f / (1.0f - at->p);
@@ -232,7 +233,7 @@ static void drop_columns(const Attention *at, float *scores, Index n, Index coun
   }
 }
 
-/* Few rows left of a head take a smaller tile. */
+/* The last few rows of a head use a smaller tile. */
 INLINE void tile_of(int pairs, Index rows, Index kc, const float *a, const float *b, float *c, int load_c) {
   if (MR > 4 && rows <= 4) micro_rows(pairs, 4, kc, a, b, c, NR, load_c);
   else if (MR > 8 && rows <= 8) micro_rows(pairs, 8, kc, a, b, c, NR, load_c);
@@ -244,7 +245,7 @@ static __attribute__((noinline)) void tile_of_rows(int bf16, Index rows, Index k
   else tile_of(0, rows, kc, a, b, c, load_c);
 }
 
-/* Weights [keys][NR] from key `begin` on become factors in bf16, in place: rows rounded, or pairs of rows. */
+/* Rounds weights [keys][NR] from key `begin` on to factors in bf16, in place: rounded rows, or pairs of rows. */
 static void round_weights(float *weights, Index begin, Index keys) {
 #if PAIRS
   for (Index j = begin; j < keys; j += 2) {
@@ -259,7 +260,7 @@ static void round_weights(float *weights, Index begin, Index keys) {
 #endif
 }
 
-/* The head's keys, or values, as floats `*ld` apart: where they are, or decoded into temp. */
+/* The head's keys, or values, as floats `*ld` apart: in place, or decoded into temp. */
 static const float *head_rows(Cached cached, Index k0, Index keys, Index head, const Attention *at, float *temp, Index *ld) {
   const Index from = k0 * at->ldkv + head * at->HS;
   *ld = at->ldkv;
@@ -349,7 +350,7 @@ static float dot(Index n, const float *a, const float *b) {
 
 #include "attention-tiles.h"
 
-/* A segment's heads are divided among the threads, the odd ones in turn. */
+/* A segment's heads are divided among the threads; the remaining ones are dealt out one by one. */
 static void attention_forward(Ctx *ctx, const AttentionForwardArgs *a) {
   Attention at = ATTENTION(a);
   Index segment = ctx->tid;

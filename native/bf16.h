@@ -1,6 +1,6 @@
 /*
- * Factors of products in bf16: floats rounded to 8 significant bits. Where the processor multiplies such values in pairs,
- * adding both products to a float, they are packed as pairs of neighbours along k, a pair in the place of a float.
+ * Factors of products in bf16: floats rounded to 8 significant bits. Where the processor multiplies such values in pairs and
+ * adds both products to a float, they are packed as pairs of neighbours along k, each pair in place of a float.
  */
 #ifndef GPT2_BF16_H
 #define GPT2_BF16_H
@@ -16,7 +16,7 @@
 #define PAIRS 0
 #endif
 
-/* Whether there are tile registers, for blocks of such products. */
+/* Whether there are tile registers for blocks of such products. */
 #if defined(__AMX_BF16__)
 #define TILES 1
 #else
@@ -43,7 +43,7 @@ INLINE uint32_t round_bf16(float x) {
   return (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
 }
 
-/* Two factors in the place of a float. */
+/* Two factors in place of a float. */
 INLINE float pair_bf16(float first, float second) {
   uint32_t bits = round_bf16(first) >> 16 | round_bf16(second);
   float pair;

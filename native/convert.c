@@ -10,11 +10,11 @@
 #define Q8_0_BYTES 34
 #define Q4_0_BYTES 18
 
-/* A tile of the result: BAND rows, of each STRIP values at a time, so that it stays in the second-level cache. */
+/* A tile of the result: BAND rows, STRIP values of each at a time, so that it stays in the second-level cache. */
 #define BAND 32
 #define STRIP 256
 
-/* Keeps the compiler from fusing the product before it with what follows: files have the same bits on every processor. */
+/* Keeps the compiler from fusing the preceding product with the next operation: files have the same bits on every processor. */
 #define ROUND_HERE __asm__ volatile("" ::: "memory")
 
 /* Numbers in a file may be unaligned. */
@@ -31,16 +31,16 @@ static size_t bytes_of(int64_t type, Index n) {
   }
 }
 
-/* Of values other than NaN and infinity, which are found beforehand. */
+/* For finite values; NaN and infinity are found beforehand. */
 INLINE float f16_to_f32(uint16_t half) {
   uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
-  /* The exponent's bias is 112 greater; a subnormal stands above 2^-14, which is then taken away. */
+  /* The exponent's bias is 112 greater; a subnormal is placed above 2^-14, which is then subtracted. */
   float normal = float_of(magnitude + (112u << 23)), subnormal = float_of(magnitude + (113u << 23)) - 0x1p-14f;
   uint32_t bits = magnitude < (1u << 23) ? bits_of(subnormal) : bits_of(normal);
   return float_of(bits | (uint32_t)(half & 0x8000) << 16);
 }
 
-/* Whether all n values are finite; those of a block are if its scale is. */
+/* Whether all n values are finite; a block's values are if its scale is. */
 static int finite_f32(const f32_memory *x, Index n) {
   uint32_t largest = 0;
   for (Index i = 0; i < n; i++) {
@@ -115,7 +115,7 @@ static void decode(int64_t type, const void *from, float *x, Index n) {
   }
 }
 
-/* The largest magnitude of a block; as bits, whose order is the same, so that compilers make vectors of it. */
+/* The largest magnitude of a block, found on the bits, whose order is the same, so that compilers vectorise it. */
 INLINE uint32_t largest_magnitude(const float *x) {
   uint32_t largest = 0;
   for (int i = 0; i < BLOCK; i++) {
@@ -185,7 +185,7 @@ static int encode(int64_t type, const float *x, void *to, Index n) {
 
 /*
  * A band of a file's [cols, rows], transposed: rows row to row + height of the result, values col to col + width of each.
- * Returns whether all are finite.
+ * Returns whether all values are finite.
  */
 static int gather_band(const ConvertJob *job, Index row, Index height, Index col, Index width, float (*band)[STRIP]) {
   float part[VW][BAND];

@@ -32,7 +32,7 @@ static void multiply(Ctx *ctx, const MultiplyArgs *a) {
   for (Index i = from; i < to; i++) a->out[i] = a->a[i] * a->b[i];
 }
 
-/* Arrays of this many floats stay in no cache: streaming stores save reading their lines before writing them. */
+/* Arrays of at least this many floats exceed every cache: streaming stores avoid reading their lines before writing them. */
 #define BEYOND_CACHES (4L << 20)
 
 static void fill(Ctx *ctx, const FillArgs *a) {

@@ -4,7 +4,7 @@
 #include "quant.h"
 #include "vec.h"
 
-/* Values of a row decoded at a time. */
+/* Number of a row's values decoded at a time. */
 #define ROW_PART 256
 
 static void embedding_forward(Ctx *ctx, const EmbeddingForwardArgs *a) {
@@ -23,7 +23,7 @@ static void embedding_forward(Ctx *ctx, const EmbeddingForwardArgs *a) {
   }
 }
 
-/* Tokens repeat, so threads own columns, not rows, and each row of a table is summed in the order of the tokens. */
+/* Tokens repeat, so threads split columns, not rows, and each row of a table is summed in the order of the tokens. */
 static void embedding_backward(Ctx *ctx, const EmbeddingBackwardArgs *a) {
   Index N = a->N, C = a->C;
   float *dwte = a->dwte, *dwpe = a->dwpe;

@@ -41,8 +41,8 @@ typedef struct {
 #if PAIRS && defined(__aarch64__)
 #define PAIR_BLOCKS 1
 /*
- * micro_rows of pairs. BFMMLA adds products over four k of two rows and two columns: two steps of a panel, interleaved, are its
- * factors.
+ * micro_rows on pairs. BFMMLA adds products over four k of two rows and two columns: its factors are two steps of a panel,
+ * interleaved.
  */
 INLINE void micro_blocks(int rows, Index steps, const float *restrict a, const float *restrict b, float *restrict c, Index ldc, int load_c) {
   vf acc[MR / 2][NR / 2];
@@ -130,7 +130,7 @@ INLINE void micro_tile(int bf16, Index kc, const float *restrict a, const float 
 }
 
 #if PAIRS
-/* Up to VW floats of a column of A, none beyond its n rows. */
+/* Up to VW floats of a column of A, stopping after its n rows. */
 INLINE vf load_rows(const float *p, int n) {
 #if VW == 16
   if (n < VW) return (vf)_mm512_maskz_loadu_ps((__mmask16)((1 << n) - 1), p);
@@ -149,7 +149,7 @@ INLINE vf load_steps(int pairs, const float *p) {
   return vload(p);
 }
 
-/* Element k of a panel from a row whose values along k lie `stride` apart, `left` of them from k on. */
+/* Element k of a panel, from a row whose values along k are `stride` apart, with `left` of them from k on. */
 INLINE float load_step(int pairs, const float *p, Index stride, Index left) {
   return pairs ? pair_bf16(p[0], left > 1 ? p[stride] : 0) : p[0];
 }
@@ -169,7 +169,7 @@ INLINE void pack_a_steps(int pairs, float *restrict dst, const float *restrict s
         vf r[VW];
         UNROLL for (int i = 0; i < VW; i++) r[i] = i < mr ? load_steps(pairs, s + i * rs + k * step) : (vf){0};
         vtranspose(r);
-        /* Each store may spill over the next k's place, which is written next. */
+        /* Each store may spill over the place of the next k, which is written next. */
         if (MR <= VW) {
           UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * MR, r[i]);
         } else {
@@ -185,10 +185,10 @@ INLINE void pack_a_steps(int pairs, float *restrict dst, const float *restrict s
     } else if (mr == MR) {
       for (; k < whole; k++) {
         const float *row = s + k * step * cs;
-        /* For a later panel: each k is far from the last. */
+        /* For a later panel: successive k are far apart in memory. */
         for (Index u = 0; FETCHES && u < step; u++) __builtin_prefetch(row + u * cs + 4 * MR);
 #if PAIRS
-        if (pairs) { /* the store may spill as above */
+        if (pairs) { /* the store may spill, as above */
           UNROLL for (int i = 0; i < MR; i += VW) vstore(dst + k * MR + i, vpair(load_rows(row + i, MR - i), load_rows(row + cs + i, MR - i)));
           continue;
         }
@@ -256,7 +256,7 @@ static __attribute__((noinline, unused)) void pack_b(int bf16, float *restrict d
 }
 
 #if PAIRS
-/* pack_b of columns that are bf16 already, each column's values along k in order. */
+/* pack_b for columns that are bf16 already, with each column's values along k contiguous. */
 static __attribute__((noinline, unused)) void pack_b_halves(float *restrict dst, const uint16_t *restrict src, Index cs, Index kc, Index n) {
   const Index steps = (kc + 1) / 2, whole = kc / 2;
   for (Index j0 = 0; j0 < n; j0 += NR, dst += NR * steps) {
@@ -304,7 +304,7 @@ static __attribute__((unused)) void pack_a_operand(int bf16, float *dst, const O
   }
 }
 
-/* pack_b of rows from k, columns from j on; temp holds NR rows of kc floats, or twice NC + NR + 2 BLOCK floats. */
+/* pack_b of rows from k on, columns from j on; temp holds NR rows of kc floats, or twice NC + NR + 2 BLOCK floats. */
 static __attribute__((unused)) void pack_b_operand(int bf16, float *dst, const Operand *b, Index k, Index j, Index kc, Index n, float *temp) {
   if (b->type == F32) {
     pack_b(bf16, dst, (const float *)b->data + k * b->rs + j * b->cs, b->rs, b->cs, kc, n);
@@ -335,7 +335,7 @@ static __attribute__((unused)) void pack_b_operand(int bf16, float *dst, const O
   }
 }
 
-/* With `stream` past the caches, to whole lines. */
+/* With `stream` it writes past the caches, to whole lines. */
 INLINE void vstore_line(int stream, float *p, vf v) {
 #if VW == 16
   if (stream) {
@@ -384,13 +384,13 @@ INLINE void finish_rows(int stream, const float *tile, float *c, Index ldc, Inde
   }
 }
 
-/* c (mr x nr) = epilogue(tile [+ c when load_c]) [+ c when add_after]; col and row say where c stands in C. */
+/* c (mr x nr) = epilogue(tile [+ c when load_c]) [+ c when add_after]; (row, col) is the position of c in C. */
 static __attribute__((noinline, unused)) void finish_tile(const float *tile, float *c, Index ldc, Index mr, Index nr, int load_c, int add_after,
                         const Epilogue *e, Index row, Index col) {
   finish_rows(0, tile, c, ldc, mr, nr, load_c, add_after, e, row, col);
 }
 
-/* Memory to be packed next, prefetched while the present panels are multiplied: `left` lines from `line` of `row` on. */
+/* Memory to be packed next, prefetched while the current panels are multiplied: `left` lines from `line` of `row` on. */
 typedef struct {
   const float *row;
   Index stride, lines, line, left;
@@ -409,7 +409,7 @@ INLINE void fetch_tile(int write, const float *p, Index ld, Index mr, Index nr) 
   }
 }
 
-/* Prefetches what finishing a tile reads and writes while its products are summed: its rows lie too far apart for the hardware. */
+/* Prefetches what finishing a tile reads and writes, while its products are summed: its rows are too far apart for the hardware. */
 INLINE void fetch_tiles(const float *c, Index ldc, Index mr, Index nr, const Epilogue *e, Index row, Index col) {
   if (!FETCHES) return;
   fetch_tile(1, c, ldc, mr, nr);
@@ -422,12 +422,12 @@ INLINE void fetch_tiles(const float *c, Index ldc, Index mr, Index nr, const Epi
 
 /* B's elements [k, k + kc) x [j, j + n). */
 INLINE Ahead ahead_of(const Operand *b, Index k, Index kc, Index j, Index n) {
-  int columns = b->rs == 1; /* B's columns lie in order, else its rows */
+  int columns = b->rs == 1; /* B's columns are contiguous, else its rows */
   Index lines = ((columns ? kc : n) + LINE_FLOATS - 1) / LINE_FLOATS;
   return (Ahead){(const float *)b->data + k * b->rs + j * b->cs, columns ? b->cs : b->rs, lines, 0, lines * (columns ? n : kc)};
 }
 
-/* C [m x n] (+)= A * B from panels of kc steps; e, if given, is applied, with (row, col) the place of c in C. */
+/* C [m x n] (+)= A * B from panels of kc steps; e, if given, is applied, with (row, col) the position of c in C. */
 static __attribute__((noinline, unused)) void gemm_packed(int bf16, Index m, Index n, Index kc, const float *ap, const float *bp, float *c, Index ldc, int load_c,
                         int add_after, const Epilogue *e, Index row, Index col, Ahead *ahead) {
   float tile[MR * NR] __attribute__((aligned(64)));
@@ -452,8 +452,8 @@ static __attribute__((noinline, unused)) void gemm_packed(int bf16, Index m, Ind
 }
 
 /*
- * The part of an M x N result that this thread computes, in whole tiles of mr x nr: threads in a grid that gives the fullest part
- * the least work. Each thread packs what it needs: an element of A costs as much as a_cost multiply-adds, one of B as b_cost.
+ * The part of an M x N result that this thread computes, in whole tiles of mr x nr: the grid of threads is the one whose largest part
+ * is the least work. Each thread packs what it needs: packing an element of A costs as much as a_cost multiply-adds, one of B as b_cost.
  */
 static void gemm_part(const Ctx *ctx, Index M, Index N, Index mr, Index nr, double a_cost, double b_cost, Index *i0, Index *i1, Index *j0,
                       Index *j1) {
@@ -479,7 +479,7 @@ static void gemm_part(const Ctx *ctx, Index M, Index N, Index mr, Index nr, doub
 #endif
 
 /*
- * C [M x N] (+)= A * B, with bf16 of both rounded to it. With accumulate the (finished) product is added to what C holds. K
+ * C [M x N] (+)= A * B, with bf16 both rounded to it. With accumulate the (finished) product is added to C. K
  * is whole blocks where a type is in blocks.
  */
 static __attribute__((unused)) void gemm(Ctx *ctx, int bf16, Index M, Index N, Index K, const Operand *a, const Operand *b, float *c, Index ldc,

@@ -22,7 +22,7 @@ INLINE uint32_t bits_of(float x) {
 INLINE uint16_t f32_to_f16(float x) {
   uint32_t bits = bits_of(x), magnitude = bits & 0x7fffffffu;
   uint32_t normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
-  /* The last place of a float just above 1/2 is 2^-24, that of a subnormal half: one addition rounds. */
+  /* The last place of a float just above 1/2 is 2^-24, as in a subnormal half: one addition rounds. */
   uint32_t subnormal = bits_of(float_of(magnitude) + 0.5f) - 0x3f000000u;
   uint32_t half = magnitude < 0x38800000u ? subnormal : normal;
   half = magnitude >= 0x47800000u ? F16_INFINITY : half;

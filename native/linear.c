@@ -4,11 +4,11 @@
 #include "quant-dot.h"
 #include "quant-gemm.h"
 
-/* Up to this many tokens packing does not pay, as each weight is used too seldom: the weights are streamed once instead. */
+/* Up to this number of tokens packing does not pay, as each weight is used too seldom: the weights are streamed instead. */
 #define FEW_TOKENS 8
 /*
- * FEW_OF(type): that number for a dtype of weights. DOT_TOKENS: tokens whose sums fit the registers together; for more, the
- * row is read once more from the first-level cache.
+ * FEW_OF(type): that number for a dtype of weights. DOT_TOKENS: number of tokens whose sums fit into the registers together; for more,
+ * the row is reread from the first-level cache.
  */
 #if defined(__wasm__)
 #define FEW_OF(type) (is_integer_type(type) ? FEW_TOKENS : 4)
@@ -17,7 +17,7 @@
 #define FEW_OF(type) FEW_TOKENS
 #define DOT_TOKENS 4
 #endif
-/* Weights prefetched ahead of the row being read: memory bandwidth, not arithmetic, is the limit here. */
+/* Number of weights prefetched ahead of the row being read: memory bandwidth, not arithmetic, is the limit here. */
 #define FETCH_AHEAD 1024
 
 INLINE vf load_weights(int type, const void *row, Index k) {
@@ -37,10 +37,10 @@ INLINE vf load_weights_part(int type, const void *row, Index k, Index n) {
 typedef int16_t half_bits __attribute__((vector_size(16)));
 typedef half_bits half_memory __attribute__((aligned(1), may_alias));
 
-/* Four of eight halves, their bits in the upper parts of v. Infinities and NaN come out finite. */
+/* Four of eight halves, their bits in the upper parts of v. Infinities and NaN become finite. */
 INLINE vf finite_halves(half_bits v) { return (vf)((vi)v >> 3 & (int32_t)0x8fffe000) * 0x1p112f; }
 
-/* Sums of a row's products with one token, n % 16 == 0; returns whether there are infinities or NaN, which it gets wrong. */
+/* Sums of a row's products with one token, n % 16 == 0; returns whether there are infinities or NaN, for which the sums are wrong. */
 static __attribute__((noinline)) int dot_halves(Index n, const char *w, const float *x, vf sum[4]) {
   const half_bits zero = {0};
   half_bits special = {0};
@@ -61,7 +61,7 @@ static __attribute__((noinline)) int dot_halves(Index n, const char *w, const fl
 }
 #endif
 
-/* Weights as factors: in bf16 rounded to it. */
+/* Weights as factors: with bf16, rounded to it. */
 INLINE vf load_factors(int type, int bf16, const void *row, Index k) {
   vf w = load_weights(type, row, k);
   return bf16 && type != BF16 ? vround_bf16(w) : w;
@@ -83,7 +83,7 @@ INLINE vf load_weight_pairs(int type, const void *row, Index k, Index n) {
   return vjoin_pairs(low, high);
 }
 
-/* dot_row of pairs; x is rows of pairs, with zeros beyond IC. */
+/* dot_row on pairs; x is rows of pairs, with zeros past IC. */
 INLINE void dot_row_pairs(int type, Index IC, const void *w, Index T, const float *restrict x, Index ldx, float *out) {
   vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
@@ -106,8 +106,8 @@ INLINE void dot_row_pairs(int type, Index IC, const void *w, Index T, const floa
 #endif
 
 /*
- * Dot products of one weight row with T tokens, ldx apart. Rows are taken one after the other, so that memory is read as one
- * stream (several rows at once read 15% slower); two accumulators hide the multiply-add's latency.
+ * Dot products of one weight row with T tokens, ldx apart. Rows are processed one after the other, so that memory is read as one
+ * stream (several rows at once are read 15% slower); two accumulators hide the multiply-add's latency.
  */
 INLINE void dot_row(int type, int bf16, Index IC, const void *w, Index T, const float *restrict x, Index ldx, float *out) {
 #if PAIRS
@@ -119,7 +119,7 @@ INLINE void dot_row(int type, int bf16, Index IC, const void *w, Index T, const 
   vf acc[FEW_TOKENS][2];
   UNROLL for (int t = 0; t < T; t++) acc[t][0] = acc[t][1] = (vf){0};
   Index k = 0;
-#if defined(__wasm__) /* more loads in flight, as vectors of 16 bytes need to keep up with memory */
+#if defined(__wasm__) /* more loads in flight, which vectors of 16 bytes need to keep up with memory */
   if (T == 1 && !bf16) {
     vf sum[4] = {{0}};
     Index whole = IC / (4 * VW) * (4 * VW);
@@ -150,15 +150,15 @@ INLINE void dot_row(int type, int bf16, Index IC, const void *w, Index T, const 
   for (int t = 0; t < T; t++) out[t] = vsum(acc[t][0] + acc[t][1]);
 }
 
-/* Tokens [from, from + N) of those streamed together: floats, and for weights of an integer dtype rounded to integers too. */
+/* Tokens [from, from + N) of those streamed together: floats, for weights of an integer dtype also rounded to integers. */
 typedef struct {
   Index from, N, IC, OC;
-  const float *x; /* rows ldx apart, with bf16 rounded to it, and in pairs where there are any */
+  const float *x; /* rows ldx apart, with bf16 rounded to it, and in pairs where the processor multiplies pairs */
   Index ldx;
   Activations q;
 } FewTokens;
 
-/* Dot products of R weight rows, one if floats, with T tokens from t on; out: FEW_TOKENS for each row. */
+/* Dot products of R weight rows (one if floats) with T tokens from t on; out has FEW_TOKENS for each row. */
 INLINE void dot_tokens(int type, int bf16, const FewTokens *f, int R, const void *rows, Index t, Index T, float *out) {
 #if !defined(__wasm__)
   if (is_integer_type(type)) {
@@ -198,7 +198,7 @@ INLINE void dot_rows(int type, int bf16, const FewTokens *f, const void *w, Inde
   }
 #endif
   Index r = 0;
-  /* With one token or two reading memory is the limit, not the loads of activations that rows can share. */
+  /* With one or two tokens memory is the limit, not loads of activations, which rows could share. */
   if (is_integer_type(type) && INTEGER_ROWS > 1 && f->N > 2) {
     for (; r + INTEGER_ROWS <= rows; r += INTEGER_ROWS) dot_all(type, bf16, f, INTEGER_ROWS, packed_at(type, w, r * f->IC), y[r]);
   }
@@ -220,7 +220,7 @@ INLINE void few_outputs(int type, int bf16, const FewTokens *f, const void *w, I
   }
 }
 
-/* More tokens than a group take the rows, by then in the cache, once for each group. */
+/* With more tokens than a group holds, each group reads the rows once, from the cache after the first. */
 INLINE void few_rows(int type, int bf16, const FewTokens *all, const void *w, Index from, Index to, float *out, const Epilogue *e) {
   FewTokens f = *all;
   for (Index o = from; o < to; o += VW) {
@@ -232,7 +232,7 @@ INLINE void few_rows(int type, int bf16, const FewTokens *all, const void *w, In
   }
 }
 
-/* Activations rounded to bf16 in the thread's own memory. */
+/* Activations rounded to bf16, in the thread's own memory. */
 static int round_few(Ctx *ctx, FewTokens *f) {
   const float *x = f->x;
   const Index ldx = PAIRS ? ROUND_UP(f->IC, 4 * VW) / 2 : ROUND_UP(f->IC, VW), step = STEP(1);
@@ -315,7 +315,7 @@ static void linear_backward_weight(Ctx *ctx, const LinearBackwardWeightArgs *a) 
   Index N = a->N, IC = a->IC, OC = a->OC;
   float *dw = a->dweight, *db = a->dbias;
   const float *dout = a->dout, *x = a->x;
-  const int on_tiles = TILES && a->bf16 && dw && N > 0; /* there they are summed while they are packed */
+  const int on_tiles = TILES && a->bf16 && dw && N > 0; /* tiles sum them while packing */
   if (db && !on_tiles) { /* column sums; columns, not rows, are split, so the order of summing is fixed */
     int64_t from, to;
     split(ctx, OC, 64, &from, &to);

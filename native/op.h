@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sizes and offsets of what a kernel works on: as wide as addresses, which `long` is not on Windows. */
+/* Sizes and offsets in kernels: as wide as addresses, which `long` is not on Windows. */
 typedef ptrdiff_t Index;
 
 #include "ops.h"
 
-/* A pointer in 8 bytes everywhere, so that one encoding serves memories of 32 bits too. */
+/* A pointer in 8 bytes on every platform, so that one encoding also serves 32-bit memories. */
 #if UINTPTR_MAX > UINT32_MAX
 typedef void *Address;
 #else
@@ -39,7 +39,7 @@ typedef struct {
 
 struct Team;
 
-/* A thread of the team, as the kernels see it. */
+/* A thread of the team, as seen by the kernels. */
 typedef struct {
   struct Team *team;
   int tid, threads;
@@ -48,7 +48,7 @@ typedef struct {
   int failed; /* set when scratch memory could not be allocated */
 } Ctx;
 
-/* At least this many bytes of the thread's own memory, aligned to 64, contents undefined; or NULL, with ctx->failed set. */
+/* Returns at least this many bytes of the thread's own memory, aligned to 64, contents undefined; or NULL, with ctx->failed set. */
 void *scratch_bytes(Ctx *ctx, size_t bytes);
 /* Returns when all threads of the team have called it. */
 void team_barrier(Ctx *ctx);

@@ -4,7 +4,7 @@
 
 #define NORM_BLOCK 16384
 
-/* Each block is summed by one thread, the blocks in order by the first, so the result depends on no thread count. */
+/* Each block is summed by one thread, and the blocks in order by the first, so the result does not depend on the number of threads. */
 static void norm(Ctx *ctx, const NormArgs *a) {
   const float *x = a->x;
   Index size = a->size, block = NORM_BLOCK;
@@ -31,7 +31,7 @@ static void norm(Ctx *ctx, const NormArgs *a) {
   }
 }
 
-/* The factor that brings gradients of this global norm down to max_norm, 0 meaning no limit. */
+/* The factor that reduces gradients of this global norm to max_norm; 0 means no limit. */
 static float clip_factor(const float *norm, double max_norm) {
   if (!norm || max_norm <= 0 || max_norm / (*norm + 1e-6) >= 1) return 1.0f;
   return (float)(max_norm / (*norm + 1e-6));

@@ -1,5 +1,5 @@
 /*
- * What differs between POSIX systems and Windows: threads, memory, mapped files, time. For runtime.c alone; the kernels
+ * The differences between POSIX systems and Windows: threads, memory, mapped files, time. Used by runtime.c alone; the kernels
  * need none of it.
  */
 #ifndef GPT2_PLATFORM_H
@@ -24,7 +24,7 @@ typedef DWORD ThreadResult;
 typedef SRWLOCK Mutex;
 typedef CONDITION_VARIABLE Condition;
 
-/* 0, or another number when there can't be one more. */
+/* 0, or another number if a thread could not be started. */
 static int thread_start(Thread *thread, ThreadResult(THREAD_CALL *run)(void *), void *arg) {
   *thread = CreateThread(NULL, 0, run, arg, 0, NULL);
   return *thread == NULL;
@@ -66,7 +66,7 @@ static void pages_free(void *p, size_t size) {
   VirtualFree(p, 0, MEM_RELEASE);
 }
 
-/* Gives the memory to the system; the addresses stay valid, their contents do not. */
+/* Returns the memory to the system; the addresses stay valid, their contents do not. */
 static void pages_discard(void *p, size_t size) { VirtualAlloc(p, size, MEM_RESET, PAGE_READWRITE); }
 
 /* A file mapped read-only, or NULL with minus the system's error in *size. */
@@ -91,10 +91,10 @@ static void file_unmap(void *p, size_t size) {
   UnmapViewOfFile(p);
 }
 
-/* The mapping stays until it is unmapped: Windows has no way to put other memory in its place. */
+/* The mapping stays until it is unmapped: Windows cannot replace it by other memory. */
 static void file_discard(void *p, size_t size) { (void)p, (void)size; }
 
-/* Part of a mapped file that is not needed soon. */
+/* Marks a part of a mapped file as not needed soon. */
 static void file_forget(void *p, size_t size) { VirtualUnlock(p, size); }
 
 typedef INIT_ONCE Once;
@@ -114,7 +114,7 @@ static void thread_key_make(ThreadKey *key, ThreadEnd end) { *key = FlsAlloc(end
 static void *thread_value(ThreadKey key) { return FlsGetValue(key); }
 static void thread_set_value(ThreadKey key, void *value) { FlsSetValue(key, value); }
 
-/* Keeps this library in the process until that ends. */
+/* Keeps this library in the process until the process ends. */
 static void stay_loaded(void) {
   HMODULE module;
   GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN, (LPCWSTR)(void *)stay_loaded, &module);
@@ -140,7 +140,7 @@ typedef void *ThreadResult;
 typedef pthread_mutex_t Mutex;
 typedef pthread_cond_t Condition;
 
-/* 0, or another number when there can't be one more. */
+/* 0, or another number if a thread could not be started. */
 static int thread_start(Thread *thread, ThreadResult (*run)(void *), void *arg) { return pthread_create(thread, NULL, run, arg); }
 static void thread_join(Thread thread) { pthread_join(thread, NULL); }
 static void thread_yield(void) { sched_yield(); }
@@ -165,7 +165,7 @@ static void *aligned_memory(size_t align, size_t size) {
 }
 static void aligned_free(void *p) { free(p); }
 
-/* Zeroed memory from the system at a multiple of `align`, in huge pages if asked and where the system gives them. */
+/* Zeroed memory from the system at a multiple of `align`, on request in huge pages where the system has them. */
 static void *pages_alloc(size_t size, size_t align, int huge) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), extra = align > page ? align : 0;
   char *p = mmap(NULL, size + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -186,7 +186,7 @@ static void *pages_alloc(size_t size, size_t align, int huge) {
 
 static void pages_free(void *p, size_t size) { munmap(p, size); }
 
-/* Gives the memory, or mapped file, to the system at once; the addresses stay valid and hold zeros. */
+/* Returns the memory, or mapped file, to the system at once; the addresses stay valid and hold zeros. */
 static void pages_discard(void *p, size_t size) {
   mmap(p, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
@@ -206,7 +206,7 @@ static void *file_map(const char *path, int64_t *size) {
 static void file_unmap(void *p, size_t size) { munmap(p, size); }
 static void file_discard(void *p, size_t size) { pages_discard(p, size); }
 
-/* Part of a mapped file that is not needed soon: its memory is the system's to use, and is read again if it is needed. */
+/* Marks a part of a mapped file as not needed soon: the system may reuse its memory, and reads it back when it is needed. */
 static void file_forget(void *p, size_t size) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   size_t from = ((size_t)p + page - 1) / page * page, to = ((size_t)p + size) / page * page;
@@ -225,7 +225,7 @@ static void thread_key_make(ThreadKey *key, ThreadEnd end) { pthread_key_create(
 static void *thread_value(ThreadKey key) { return pthread_getspecific(key); }
 static void thread_set_value(ThreadKey key, void *value) { pthread_setspecific(key, value); }
 
-/* Keeps this library in the process until that ends. */
+/* Keeps this library in the process until the process ends. */
 static void stay_loaded(void) {
   Dl_info info;
   if (dladdr((void *)stay_loaded, &info) && info.dli_fname) dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);

@@ -1,4 +1,4 @@
-/* Which of the kernels the processor can run: each instruction set by the features it was compiled for. */
+/* The kernels that the processor can run: each instruction set by the features for which it was compiled. */
 #ifndef GPT2_PROCESSOR_H
 #define GPT2_PROCESSOR_H
 
@@ -13,7 +13,7 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* A feature: a bit of what CPUID returns. */
+/* A feature: a bit of CPUID's result. */
 typedef struct {
   uint32_t leaf, subleaf;
   uint8_t reg, bit;
@@ -24,16 +24,16 @@ static bool has_feature(Feature f) {
   return __get_cpuid_count(f.leaf, f.subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) && (r[f.reg] >> f.bit & 1);
 }
 
-/* Whether CPUID names this maker. */
+/* Whether CPUID gives this vendor's name. */
 static bool made_by(const char *maker) {
-  unsigned eax, name[3]; /* its parts lie in EBX, EDX and ECX */
+  unsigned eax, name[3]; /* its parts are in EBX, EDX and ECX */
   return __get_cpuid(0, &eax, &name[0], &name[2], &name[1]) && !memcmp(name, maker, sizeof name);
 }
 
 /* Whether the system saves all these parts of a thread's state: bits of XCR0. */
 static bool saves_state(unsigned wanted) {
   unsigned eax, ebx, ecx, edx, low, high;
-  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx >> 27 & 1)) return false; /* OSXSAVE: XGETBV is there */
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx >> 27 & 1)) return false; /* OSXSAVE: XGETBV exists */
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (low & wanted) == wanted;
 }
@@ -54,7 +54,7 @@ static bool saves_vectors(int bits) {
 #include <unistd.h>
 #define REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM */
 #define TILE_DATA 18 /* of the state's parts */
-/* Whether the system saves tile registers and allows this process to use them, for all its threads and for good. */
+/* Whether the system saves tile registers and permits this process to use them; the permission is for all its threads and permanent. */
 static bool allows_tiles(void) { return saves_state(3u << 17) && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0; }
 #else
 static bool allows_tiles(void) { return false; }
@@ -62,7 +62,7 @@ static bool allows_tiles(void) { return false; }
 
 #else
 
-/* A feature: a bit of what the system says of the processor. */
+/* A feature: a bit of the system's description of the processor. */
 typedef uint32_t Feature;
 
 #define DOT_PRODUCTS 20 /* of HWCAP */
@@ -94,7 +94,7 @@ typedef struct {
   const Feature *features;
   int count, vector_bits;
   bool tiles;
-  const char *slow_on; /* a maker's processors, on which the next choice is better; or NULL */
+  const char *slow_on; /* a vendor whose processors run the next choice faster; or NULL */
 } Choice;
 
 #include "instruction-sets.h"

@@ -1,6 +1,6 @@
 /*
  * quant-dot.h for AVX-512 VNNI, whose dot products of bytes need so little arithmetic that loads, shuffles and scales
- * dominate. Eight blocks of a row are one group: four vectors, each with four neighbours of each half of each block.
+ * dominate. Eight blocks of a row are one group: four vectors, each with four consecutive values of each half of each block.
  * So the sums of the vectors' products are those of 16 halves of blocks, in slots as below, and are scaled together.
  */
 #ifndef GPT2_QUANT_DOT_VNNI_H
@@ -13,19 +13,19 @@
 /* The first half of block i of a group has its sum in slot i % 2 * 8 + i / 2; the second half, 4 further. */
 #define VECTORS 4
 
-/* Weights are made unsigned for the instruction by adding this. */
+/* Added to weights, because the instruction needs them unsigned. */
 #define OFFSET(type) ((type) == Q8_0 ? 128 : 8)
 
 /* ---- Activations ---- */
 
-/* A group of one token's: vectors of integers; for each slot, scale and -OFFSET times the sum of its integers. */
+/* A group of one token: vectors of integers; for each slot, the scale and -OFFSET times the sum of its integers. */
 typedef struct {
   int8_t q[VECTORS][64];
   float scale[SLOTS];
   int32_t start[SLOTS];
 } TokenGroup;
 
-/* The same group of all tokens, then the next; the last is filled with zeros. */
+/* The same group of all tokens, then the next group; the last one is padded with zeros. */
 typedef struct {
   Index tokens;
   TokenGroup *group;
@@ -74,7 +74,7 @@ INLINE void quantise_group(int type, TokenGroup *to, const float *x, Index count
   _mm512_storeu_si512(to->start, _mm512_mullo_epi32(sum, _mm512_set1_epi32(-OFFSET(type))));
 }
 
-/* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
+/* The rows of x, rounded as by round_activations, written to memory of activations_bytes. */
 static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, Index tokens, Index blocks, void *memory) {
   Activations a = {.tokens = tokens, .group = memory};
   for (Index t = 0; t < tokens; t++, x += blocks * BLOCK) {
@@ -92,7 +92,7 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 
 /* ---- Rows ---- */
 
-/* Tokens whose sums are in registers together. */
+/* Number of tokens whose sums are in registers together. */
 #define INTEGER_TOKENS 8
 
 typedef struct {
@@ -174,7 +174,7 @@ INLINE Products products_q4(const BlockQ4 *b, Index blocks) {
   return p;
 }
 
-/* Rows that share the loads of several tokens' activations. */
+/* Number of rows that share the loads of several tokens' activations. */
 #define INTEGER_ROWS 2
 
 /* Adds the products of `blocks` blocks of R rows of weights and a group of T tokens' activations to acc. */
@@ -212,7 +212,7 @@ INLINE __m256 sum_eight(const __m512 v[8]) {
   return _mm512_castps512_ps256(_mm512_shuffle_f32x4(ab, ab, 0x08));
 }
 
-/* The same for one vector, in the same order: a token's bits do not depend on how many there are beside it. */
+/* The same for one vector, in the same order: a token's bits do not depend on the number of tokens. */
 INLINE float sum_one(__m512 v) {
   v = _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
   v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
@@ -230,7 +230,7 @@ INLINE void dot_blocks(int type, int R, const void *rows, Index blocks, const Ac
   const char *w = rows, *ahead = w + FETCH_BYTES;
   const Index row_bytes = (Index)packed_bytes(type, blocks * BLOCK);
   for (; blocks >= GROUP; blocks -= GROUP, w += packed_bytes(type, GROUP * BLOCK), x += a->tokens) {
-    /* In the order of memory, whatever the rows: two streams at once are read at half the speed. */
+    /* In memory order, whatever the rows: two streams at once are read at half the speed. */
     const Index step = R * (Index)packed_bytes(type, GROUP * BLOCK);
     for (Index at = 0; at < step; at += 64) __builtin_prefetch(ahead + at);
     ahead += step;

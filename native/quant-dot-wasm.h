@@ -14,7 +14,7 @@ typedef uint16_t u16x8 __attribute__((vector_size(16)));
 typedef i8x16 i8x16_memory __attribute__((aligned(1), may_alias));
 typedef int8_t i8x8_memory __attribute__((vector_size(8), aligned(1), may_alias));
 
-/* Pointers that clang cannot see through: it would index by other variables, from which V8 recomputes each address. */
+/* Hides pointers from clang, which would index by other variables, from which V8 recomputes each address. */
 #define OPAQUE(p) __asm__("" : "+r"(p))
 
 /* Four sums of neighbours' products. */
@@ -27,8 +27,8 @@ typedef int8_t i8x8_memory __attribute__((vector_size(8), aligned(1), may_alias)
 /* ---- Products of integers ---- */
 
 /*
- * A block of one token's activations a. `start` is what the sums of products start from: it makes up for weights that
- * are multiplied as something larger or smaller than they are.
+ * A block of one token's activations a. `start` is the initial value of the sums of products: it compensates for weights that
+ * are multiplied as larger or smaller values.
  */
 #if defined(__wasm_relaxed_simd__)
 
@@ -122,7 +122,7 @@ INLINE size_t activations_bytes(Index tokens, Index blocks) {
   return (size_t)tokens * blocks * (sizeof(TokenBlock) + sizeof(float)) + sizeof(vf); /* scales are read in fours */
 }
 
-/* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
+/* The rows of x, rounded as by round_activations, written to memory of activations_bytes. */
 static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, Index tokens, Index blocks, void *memory) {
   Index n = tokens * blocks;
   Activations a = {.blocks = blocks, .block = memory, .scale = (float *)((TokenBlock *)memory + n)};
@@ -140,10 +140,10 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 
 /* ---- Rows ---- */
 
-/* Integers do not go through dot_all. */
+/* Integers do not use dot_all. */
 #define INTEGER_TOKENS 1
 #define INTEGER_ROWS 1
-/* Rows whose sums are in registers together. */
+/* Number of rows whose sums are in registers together. */
 #define ROWS 2
 /*
  * Blocks whose scales are made at a time. Short rows are taken in pairs, all their scales first: these loads prefetch the
@@ -205,8 +205,8 @@ INLINE void dot_row_blocks(int type, int R, const char *w, const Activations *a,
 }
 
 /*
- * Dot products of weight rows with `tokens` tokens from `from` on, to out[row * ld + token]. Sums are made in one order, however many rows and
- * tokens there are. In functions of their own, whose loops have all the registers.
+ * Dot products of weight rows with `tokens` tokens from `from` on, to out[row * ld + token]. The order of the sums does not depend on the
+ * number of rows and tokens. In separate functions, whose loops have all the registers.
  */
 #define DOT_BLOCKS(name, type)                                                                                         \
   static __attribute__((noinline)) void name(const char *w, Index rows, const Activations *a, Index from, Index tokens, float *out, Index ld) { \

@@ -8,7 +8,7 @@
 
 #include "quant.h"
 
-/* Bytes prefetched ahead of the row being read. */
+/* Number of bytes prefetched ahead of the row being read. */
 #define FETCH_BYTES 8192
 
 #if defined(__AVX512VNNI__)
@@ -190,7 +190,7 @@ INLINE size_t activations_bytes(Index rows, Index blocks) {
 typedef Rounded rounded_vector __attribute__((vector_size(VW * sizeof(Rounded))));
 typedef Rounded rounded_memory __attribute__((vector_size(VW * sizeof(Rounded)), aligned(1), may_alias));
 
-/* The rows of x, rounded as round_activations does, to memory of activations_bytes. */
+/* The rows of x, rounded as by round_activations, written to memory of activations_bytes. */
 static __attribute__((noinline, unused)) Activations quantise_activations(int type, const float *x, Index rows, Index blocks, void *memory) {
   size_t n = (size_t)rows * blocks;
   Activations a = {.blocks = blocks, .q = memory};
@@ -213,7 +213,7 @@ static __attribute__((noinline, unused)) Activations quantise_activations(int ty
 
 /* ---- Rows ---- */
 
-/* Tokens whose sums are in registers together. */
+/* Number of tokens whose sums are in registers together. */
 #define INTEGER_TOKENS 4
 
 /* Adds the products of weight block b and T tokens' activations to acc. */

@@ -1,7 +1,7 @@
 /*
- * Matrix products of activations with q8_0 and q4_0 weights in integers, where the processor multiplies and adds up bytes
- * four at a time: y = x Wᵀ, both sides scaled per block of 32 along k. Panels of weights are packed so that a vector
- * holds four neighbours along k of VW output channels; for each block a tile of integer sums is made in registers, then
+ * Matrix products of activations with q8_0 and q4_0 weights in integers, on processors that multiply and sum four
+ * bytes at once: y = x Wᵀ, both sides scaled per block of 32 along k. Panels of weights are packed so that a vector
+ * holds four neighbours along k of VW output channels; for each block a tile of integer sums is computed in registers, then
  * scaled and added to a tile of floats. Weights are decoded and packed once, whatever the number of tokens.
  */
 #ifndef GPT2_QUANT_GEMM_H
@@ -78,7 +78,7 @@ INLINE void block_sums(vi v[SCALED], int32_t sums[SCALED]) {
 #endif
 }
 
-/* Tokens [0, rows) of x: for each block the integers of all, their scales, and what their sums start from. */
+/* Tokens [0, rows) of x: for each block the integers of all tokens, their scales, and the initial values of their sums. */
 static __attribute__((noinline)) void pack_tokens(int type, const float *x, Index rows, Index IC, char *dst) {
   const int offset = OFFSET(type);
   (void)type;
@@ -143,7 +143,7 @@ INLINE void load_quads(const char *p, Index stride, vi quads[4]) {
   quads[0] = ZIP(lo, 64, a, b), quads[1] = ZIP(hi, 64, a, b), quads[2] = ZIP(lo, 64, c, d), quads[3] = ZIP(hi, 64, c, d);
 }
 
-/* The integers of VW rows' block at p as QUADS vectors, `step` apart; as they are multiplied: see OFFSET. */
+/* The integers of VW rows' block at p as QUADS vectors, `step` apart, ready to be multiplied: see OFFSET. */
 INLINE void pack_block(int type, const char *p, Index stride, char *dst, Index step) {
   vi quads[4];
   if (type == Q8_0) {
@@ -240,12 +240,12 @@ static __attribute__((noinline)) void integer_tiles(Index tokens, Index blocks, 
 #undef CASE
 }
 
-/* What packing an element of the activations and of the weights costs, in multiply-adds: measured with AVX-512 VNNI. */
+/* Cost of packing an element of the activations and of the weights, in multiply-adds: measured with AVX-512 VNNI. */
 #define ROUNDING_COST 200
 #define UNPACKING_COST 20
 #define TOKENS_BUDGET (1L << 20) /* bytes of activations packed at once, for the second-level cache */
 
-/* Rows [0, tokens) of out = epilogue(x Wᵀ), columns [j0, j1); `row` is the place of out's first row in the whole. */
+/* Rows [0, tokens) of out = epilogue(x Wᵀ), columns [j0, j1); `row` is the position of out's first row in the whole. */
 static void integer_product(Ctx *ctx, int type, Index tokens, Index IC, Index OC, const float *x, const char *w, float *out, const Epilogue *e,
                             Index row, Index j0, Index j1) {
   const Index panels = (tokens + TILE_TOKENS - 1) / TILE_TOKENS; /* even ones */

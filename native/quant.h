@@ -149,7 +149,7 @@ static void decode_q4(const BlockQ4 *src, Index blocks, float *dst) {
   }
 }
 
-/* n values from element `from` of an array on; of block types both are whole blocks. */
+/* n values from element `from` of an array on; for block types both are whole blocks. */
 static __attribute__((noinline, unused)) void decode_row(int type, const void *array, Index from, Index n, float *dst) {
   const void *src = packed_at(type, array, from);
   switch (type) {
@@ -163,7 +163,7 @@ static __attribute__((noinline, unused)) void decode_row(int type, const void *a
 
 /* ---- Activations ---- */
 
-/* To the nearest integer, ties to even; in one instruction, as x + 1.5 * 2^23 could be fused with what made x. */
+/* To the nearest integer, ties to even; with an instruction, because x + 1.5 * 2^23 could be fused with the computation of x. */
 INLINE vi vround(vf x) {
 #if VW == 16
   return (vi)_mm512_cvtps_epi32((__m512)x);
@@ -209,7 +209,7 @@ INLINE float activation_scale(const float *x, float *inverse) {
 
 #define ADD_INTEGERS(a, b) _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)))
 
-/* activation_scale of `count` blocks, zeros for those that are missing: horizontal maxima and divisions 16 at a time. */
+/* activation_scale of `count` blocks, zeros for missing ones: horizontal maxima and divisions 16 at a time. */
 INLINE void activation_scales(const float *x, Index count, float scale[SCALED], float inverse[SCALED]) {
   __m512 m[16];
   for (int i = 0; i < 16; i++) {

@@ -1,6 +1,6 @@
 /*
- * The thread team that runs Programs, memory, mapped files, and the choice of instruction set: everything the TypeScript
- * side calls (src/backend/native/library.ts). Calls of the operating system are in platform.h.
+ * The thread team that runs Programs, memory, mapped files, and the choice of instruction set: everything that the TypeScript
+ * side calls (src/backend/native/library.ts). Operating system calls are in platform.h.
  */
 #define _GNU_SOURCE
 #include <stdatomic.h>
@@ -9,7 +9,7 @@
 #include "platform.h"
 #include "processor.h"
 
-/* Raised with every change of the functions exported here. */
+/* Incremented with every change of the functions exported here. */
 #define FUNCTIONS_VERSION 2
 /* library.ts refuses any other version. */
 EXPORT int32_t gpt2_version(void) { return (int32_t)((uint32_t)KERNELS_VERSION + FUNCTIONS_VERSION); }
@@ -23,12 +23,12 @@ EXPORT const char *gpt2_best_isa(void) { return find_kernels("")->name; }
 /* ---- Memory ---- */
 
 #define HUGE_PAGE ((size_t)2 << 20)
-/* Smaller blocks are the C library's, which keeps freed memory; larger ones go back to the system at once. */
+/* Smaller blocks come from the C library, which keeps freed memory; larger ones are returned to the system at once. */
 #define SMALL_BYTES ((size_t)64 << 10)
 /*
- * Blocks up to here get ordinary pages. They are often touched in small part only (a cache, logits, activations, each with
+ * Blocks up to this size get ordinary pages. Often only a small part of them is touched (a KV cache, logits, activations, each with
  * room for far more tokens than there are), and the first touch of a huge page has to clear all of it: a tenth of a
- * millisecond, and in a virtual machine several where the host does not hold that memory yet. A decoder starts with some 24.
+ * millisecond, and in a virtual machine several where the host has not allocated that memory yet. A decoder starts with some 24.
  */
 #define ORDINARY_BYTES ((size_t)32 << 20)
 
@@ -38,7 +38,7 @@ static size_t block_size(size_t bytes) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-/* Zeroed memory, aligned to 64 bytes at least; very large blocks in huge pages where the system gives them. */
+/* Zeroed memory, aligned to at least 64 bytes; very large blocks in huge pages where the system has them. */
 static void *block_alloc(size_t bytes) {
   size_t size = block_size(bytes);
   if (size >= SMALL_BYTES) return pages_alloc(size, size < HUGE_PAGE ? 0 : HUGE_PAGE, size > ORDINARY_BYTES);
@@ -52,11 +52,11 @@ static void block_free(void *p, size_t bytes) {
   else pages_free(p, size);
 }
 
-/* ---- What JavaScript holds ---- */
+/* ---- Resources held by JavaScript ---- */
 
 /*
- * A block of memory, a mapped file or a team, in its thread's list. JavaScript releases each; a thread that ends
- * without, as a worker does that was terminated, leaves that to the end of its list.
+ * A block of memory, a mapped file or a team, in its thread's list. JavaScript releases each explicitly; when a thread ends
+ * without doing so, like a terminated worker, the rest of its list is released.
  */
 typedef struct Resource {
   struct Resource *next, **link;
@@ -80,8 +80,8 @@ EXPORT void gpt2_release(Resource *r) {
 }
 
 /*
- * Gives the memory to the system before the resource is released. Its addresses stay valid: later reads find
- * zeros (of blocks under 64 KiB, and on Windows, the old contents).
+ * Returns the memory to the system before the resource is released. Its addresses stay valid: later reads find
+ * zeros (in blocks under 64 KiB, and on Windows, the old contents).
  */
 EXPORT void gpt2_discard(Resource *r) {
   if (r->kind == MAPPED_FILE) file_discard(r->memory, r->bytes);
@@ -98,7 +98,7 @@ static void THREAD_END_CALL release_all(void *owner) {
 
 /* Called once for the process. */
 static void prepare_owners(void) {
-  stay_loaded(); /* the threads of teams, and release_all, may outlive what loaded this library */
+  stay_loaded(); /* the teams' threads, and release_all, may outlive the library's user */
   thread_key_make(&owner_key, release_all);
 }
 
@@ -119,7 +119,7 @@ static int own(Resource *r) {
   return 1;
 }
 
-/* Takes over the memory, NULL included; it is freed if it can't be owned. */
+/* Takes ownership of the memory, which may be NULL; it is freed if that fails. */
 static Resource *resource(int kind, void *memory, size_t bytes) {
   Resource *r = memory ? calloc(1, sizeof *r) : NULL;
   if (r) {
@@ -132,7 +132,7 @@ static Resource *resource(int kind, void *memory, size_t bytes) {
   return NULL;
 }
 
-/* Zeroed memory; NULL when there is none. */
+/* Zeroed memory; NULL if memory is exhausted. */
 EXPORT Resource *gpt2_alloc(int64_t bytes) {
   size_t size = bytes > 0 ? (size_t)bytes : 0;
   return resource(MEMORY, block_alloc(size), size);
@@ -146,19 +146,19 @@ EXPORT Resource *gpt2_map(const char *path, int64_t *size) {
 
 EXPORT void *gpt2_memory(const Resource *r) { return r->memory; }
 
-/* Part of a mapped file that is not needed soon; it stays readable. */
+/* Marks a part of a mapped file as not needed soon; it stays readable. */
 EXPORT void gpt2_forget(void *p, int64_t bytes) { file_forget(p, (size_t)bytes); }
 
 /* ---- The team ---- */
 
 typedef struct Team {
-  Resource resource; /* first: JavaScript's handle of the team */
+  Resource resource; /* first: JavaScript's handle for the team */
   const KernelSet *kernels;
   int threads;
   Thread *handles;
   Ctx *ctx;
   double *partials;
-  /* The run at hand. */
+  /* The current run. */
   const Op *ops;
   int64_t n_ops;
   const int64_t *dims;
@@ -168,7 +168,7 @@ typedef struct Team {
   atomic_int generation, quit;
   Mutex lock;
   Condition wake;
-  /* Whether each thread has a processor of its own: then waiting threads spin. Otherwise one that spins would keep another from running. */
+  /* Whether each thread has its own processor: then waiting threads spin. Otherwise a spinning thread would keep another from running. */
   bool spins;
   Condition met; /* tells sleepers at the barrier that the next phase has begun */
   /* Barrier: the last to arrive starts the next phase. Each counter on a cache line of its own. */
@@ -186,12 +186,12 @@ static inline void pause_cpu(void) {
 }
 
 /*
- * At a barrier a thread spins for some 50 us, then gives the processor away between looks, then sleeps: on a busy machine
- * the thread that it waits for may need its processor, and yielding alone hands it over for an instant.
+ * At a barrier a thread spins for some 50 us, then yields the processor between looks, then sleeps: on a busy machine
+ * the thread for which it waits may need its processor, and yielding alone hands it over only for an instant.
  */
 #define SPINS 2000
 #define YIELD_SECONDS 2e-4
-/* Some 200 us: from token to token a thread does not sleep, as waking it takes longer than the caller's work between. */
+/* Some 200 us: from token to token a thread does not sleep, as waking it takes longer than the caller's work in between. */
 #define SPINS_BETWEEN_RUNS 10000
 
 /* Whether the phase changes within some 0.2 ms, spinning meanwhile. */
@@ -219,7 +219,7 @@ static void wait_for_phase(Team *t, int phase) {
 static void start_phase(Team *t, int phase) {
   atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
   atomic_store(&t->phase, phase);
-  /* In one order with a sleeper's two steps: either it is seen here, or it sees the new phase before it sleeps. */
+  /* Ordered with a sleeper's two steps: either the sleeper is seen here, or it sees the new phase before it sleeps. */
   if (!atomic_load(&t->sleepers)) return;
   mutex_lock(&t->lock);
   condition_broadcast(&t->met);
@@ -282,7 +282,7 @@ static ThreadResult THREAD_CALL worker(void *arg) {
     seen = atomic_load(&t->generation);
     if (atomic_load(&t->quit)) return 0;
     run_ops(ctx);
-    team_barrier(ctx); /* nobody is still inside the run when the leader returns */
+    team_barrier(ctx); /* no thread is still inside the run when the leader returns */
   }
 }
 
@@ -293,7 +293,7 @@ static void start_generation(Team *t) {
   mutex_unlock(&t->lock);
 }
 
-/* Ends the threads, those that were started; they finish the run they are in. */
+/* Ends the threads that were started; they finish their current run. */
 static void team_free(Resource *r) {
   Team *t = (Team *)r;
   atomic_store(&t->quit, 1);
@@ -307,7 +307,7 @@ static void team_free(Resource *r) {
   aligned_free(t);
 }
 
-/* A team of `threads` threads, the caller of gpt2_run being one; NULL when it cannot be had. */
+/* A team of `threads` threads, including the caller of gpt2_run; NULL if it cannot be created. */
 EXPORT Resource *gpt2_team(int32_t threads, const char *isa, bool spins) {
   const KernelSet *kernels = find_kernels(isa);
   if (!kernels || threads < 1) return NULL;
@@ -336,7 +336,7 @@ EXPORT Resource *gpt2_team(int32_t threads, const char *isa, bool spins) {
   return NULL;
 }
 
-/* Runs the operations with these sizes and numbers. 0, or -1 when memory ran out. Adds to seconds[i] unless NULL. */
+/* Runs the operations with these sizes and numbers. Returns 0, or -1 if memory ran out. Adds to seconds[i] unless NULL. */
 EXPORT int32_t gpt2_run(Team *t, const Op *ops, int64_t n_ops, const int64_t *dims, const double *scalars, double *seconds) {
   t->ops = ops, t->n_ops = n_ops, t->dims = dims, t->scalars = scalars, t->seconds = seconds;
   if (t->threads > 1) start_generation(t);
@@ -347,7 +347,7 @@ EXPORT int32_t gpt2_run(Team *t, const Op *ops, int64_t n_ops, const int64_t *di
   return failed ? -1 : 0;
 }
 
-/* Up to the first job that fails: then its number is above the two bits of CONVERT_...; any number of threads may call. */
+/* Runs jobs up to the first that fails: its number is then above the two bits of CONVERT_...; any number of threads may call. */
 EXPORT int32_t gpt2_convert(const Team *t, const ConvertJob *jobs, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     int32_t result = t->kernels->convert(&jobs[i]);
@@ -375,7 +375,7 @@ static ThreadResult THREAD_CALL measure_peak(void *arg) {
   return 0;
 }
 
-/* Multiply-add floating-point operations per second of all the team's threads at once. */
+/* Multiply-add floating-point operations per second, of all the team's threads at once. */
 EXPORT double gpt2_peak_flops(Team *t) {
   Peak *p = calloc((size_t)t->threads, sizeof *p);
   Thread *h = calloc((size_t)t->threads, sizeof *h);

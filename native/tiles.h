@@ -1,8 +1,8 @@
 /*
  * Matrix products in bf16 on tile registers (AMX): a tile of A, 16 rows of 32 values along k, times a tile of B, 16 pairs along
  * k of 16 columns, added to 16 x 16 floats. A block of C is 2 x 2 tiles. B is packed first, as much of it as the second-level
- * cache holds; then panels of 32 rows of A, one at a time if its rows lie in order, else several. Sums start from C, so their order is that
- * of k, whatever the blocking by threads.
+ * cache holds; then panels of 32 rows of A, one at a time if its rows are contiguous, else several. Sums start from C, so their order is
+ * that of k, whatever the blocking by threads.
  */
 #ifndef GPT2_TILES_H
 #define GPT2_TILES_H
@@ -13,17 +13,17 @@
 #define BLOCK_ROWS (2 * TILE_ROWS)
 _Static_assert(NR == 2 * TILE_ROWS, "a panel of B is two tiles wide");
 
-/* k per pass, of rows of A as they lie and of its columns. */
+/* k per pass, for contiguous rows of A and for contiguous columns. */
 #define TILE_ROWS_KC 1024
 #define TILE_COLUMNS_KC 512
-/* Columns of A packed at once: their memory is read in long pieces. */
+/* Columns of A packed at once: their memory is read in long runs. */
 #define TILE_MC 256
 /* Bytes of B packed at once. */
 #define TILE_B_BUDGET (1L << 20)
-/* A result of more bytes leaves the caches before it is read: its lines are written to memory without being read first. */
+/* A result with more bytes leaves the caches before it is read: its lines are written to memory without being read first. */
 #define STREAMED_BYTES (16L << 20)
 
-/* All eight tiles are whole: what lies beyond a matrix is not stored. Constant, as gcc's intrinsic says that it reads 8 bytes only. */
+/* All eight tiles are whole: parts beyond a matrix are not stored. Constant, because gcc's intrinsic says that it reads only 8 bytes. */
 static const struct {
   uint8_t palette, start, zero[14];
   uint16_t row_bytes[16];
@@ -32,7 +32,7 @@ static const struct {
 
 static void tiles_begin(void) { _tile_loadconfig(&tile_shapes); }
 
-/* With its tiles released, a thread has less to save when it is interrupted. */
+/* After its tiles are released, a thread has less state to save when it is interrupted. */
 static void tiles_end(void) { _tile_release(); }
 
 /* gcc's intrinsics do not say that they read memory. */
@@ -40,7 +40,7 @@ static void tiles_end(void) { _tile_release(); }
 
 /*
  * to = (from unless NULL, else 0) + A * B, of rows x columns tiles, 1 or 2 each. A: [steps][2][16][32] halves; B: [steps][16][NR]
- * pairs. Meanwhile `share` lines of `ahead` are fetched in each step, as many as the memory gives in its time.
+ * pairs. Meanwhile `share` lines of `ahead` are prefetched in each step, as many as memory delivers in that time.
  */
 INLINE void multiply_tiles(int rows, int columns, Index steps, const uint16_t *a, const float *b, const float *from, Index ldf, float *to,
                            Index ldt, Ahead *ahead, Index share) {
@@ -89,13 +89,13 @@ static __attribute__((noinline)) void multiply_block(Index mr, Index nr, Index s
   else multiply_tiles(1, 1, steps, a, b, from, ldf, to, ldt, NULL, 0);
 }
 
-/* A whole block, with memory fetched ahead. */
+/* A whole block, with memory prefetched. */
 static __attribute__((noinline)) void multiply_whole_block(Index steps, const uint16_t *a, const float *b, const float *from, Index ldf,
                                                            float *to, Index ldt, Ahead *ahead, Index share) {
   multiply_tiles(2, 2, steps, a, b, from, ldf, to, ldt, ahead, share);
 }
 
-/* Rows of A as they lie: m <= 32 of them, rs apart, to [steps][2][16][32] halves, with zeros behind kc. Rows behind m are left. */
+/* Contiguous rows of A: m <= 32 of them, rs apart, to [steps][2][16][32] halves, with zeros past kc. Rows past m are left unchanged. */
 static __attribute__((noinline)) void pack_tile_rows(uint16_t *restrict dst, const float *restrict src, Index rs, Index m, Index kc) {
   for (Index k = 0; k < kc; k += TILE_K, dst += 2 * TILE_HALVES) {
     for (Index i = 0; i < m; i++) {
@@ -125,8 +125,8 @@ INLINE vf pack_tile(int whole, uint16_t *restrict dst, const float *restrict src
 }
 
 /*
- * The same of A's columns, cs apart: rows [0, m), any number, to panels of 32. Memory is read in its order, 32 columns at a time.
- * sums, if given: the columns are added to it.
+ * The same for A's columns, cs apart: rows [0, m), any number, to panels of 32. Memory is read in order, 32 columns at a time.
+ * If sums is given, the columns are added to it.
  */
 static __attribute__((noinline)) void pack_tile_columns(uint16_t *restrict dst, const float *restrict src, Index cs, Index m, Index kc,
                                                         float *restrict sums) {
@@ -142,7 +142,7 @@ static __attribute__((noinline)) void pack_tile_columns(uint16_t *restrict dst, 
   }
 }
 
-/* pack_b_operand, with zeros behind kc up to whole tiles. */
+/* pack_b_operand, with zeros past kc up to whole tiles. */
 static void pack_tiles_b(float *dst, const Operand *b, Index k, Index j, Index kc, Index n, float *temp) {
   const Index steps = (kc + 1) / 2, padded = ROUND_UP(kc, TILE_K) / 2;
   if (steps == padded) {
@@ -155,12 +155,12 @@ static void pack_tiles_b(float *dst, const Operand *b, Index k, Index j, Index k
   }
 }
 
-/* finish_tile of a whole block, past the caches. */
+/* finish_tile for a whole block, written past the caches. */
 static __attribute__((noinline)) void stream_tile(const float *tile, float *c, Index ldc, const Epilogue *e, Index row, Index col) {
   finish_rows(1, tile, c, ldc, BLOCK_ROWS, NR, 0, 0, e, row, col);
 }
 
-/* Where C's blocks go. */
+/* The destination of C's blocks. */
 typedef struct {
   float *c;
   Index ldc;
@@ -189,7 +189,7 @@ static void finish_block(const Finish *f, Index steps, const uint16_t *a, const 
 
 /* A's rows [i, i + m), columns [k, k + kc). */
 INLINE Ahead rows_ahead(const Operand *a, Index i, Index m, Index k, Index kc) {
-  const int rows = a->cs == 1; /* A's rows lie in order, else its columns */
+  const int rows = a->cs == 1; /* A's rows are contiguous, else its columns */
   Index lines = ((rows ? kc : m) + LINE_FLOATS - 1) / LINE_FLOATS;
   return (Ahead){(const float *)a->data + i * a->rs + k * a->cs, rows ? a->rs : a->cs, lines, 0, lines * (rows ? m : kc)};
 }

@@ -17,7 +17,7 @@
 #elif defined(__aarch64__)
 #define VW 4
 #define MR 8
-#elif defined(__wasm__) /* what stays in 15 registers, with all of a step's operands loaded first: docs/wasm.md */
+#elif defined(__wasm__) /* fits into 15 registers, with all of a step's operands loaded first: docs/wasm.md */
 #define VW 4
 #if defined(__wasm_relaxed_simd__)
 #define MR 3
@@ -37,7 +37,7 @@
 
 typedef float vf __attribute__((vector_size(4 * VW)));
 typedef int32_t vi __attribute__((vector_size(4 * VW)));
-/* The same in memory, wherever it lies. */
+/* The same in memory, at any address. */
 typedef float vf_memory __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 
 #define ROUND_UP(n, to) (((n) + (to) - 1) / (to) * (to))
@@ -52,15 +52,15 @@ INLINE vf vload(const float *p) { return *(const vf_memory *)p; }
 INLINE void vstore(float *p, vf v) { *(vf_memory *)p = v; }
 INLINE vf vset(float x) { return x - (vf){0}; }
 
-/* a * b + c, rounded once where the processor can: compilers contract the expression by themselves, but not to this. */
+/* a * b + c, fused where the processor can: compilers contract the expression by themselves, but not to this instruction. */
 #if defined(__wasm_relaxed_simd__)
 INLINE vf vmadd(vf a, vf b, vf c) { return __builtin_wasm_relaxed_madd_f32x4(a, b, c); }
 #else
 INLINE vf vmadd(vf a, vf b, vf c) { return a * b + c; }
 #endif
 
-/* The first n < VW floats; the rest zero. */
-#if defined(__wasm__) /* a memcpy of a size unknown would be a call out of the module */
+/* The first n < VW floats; the rest is zero. */
+#if defined(__wasm__) /* a memcpy of unknown size would be a call out of the module */
 INLINE vf vload_part(const float *p, Index n) {
   return (vf){n > 0 ? p[0] : 0, n > 1 ? p[1] : 0, n > 2 ? p[2] : 0, n > 3 ? p[3] : 0};
 }
@@ -185,7 +185,7 @@ INLINE vf vexp(vf x) {
 #endif
 
 /*
- * a / b. Processors with tiles divide slowly: there by a reciprocal, an estimate to 14 bits improved by one step of Newton's to
+ * a / b. Processors with tiles divide slowly: they use a reciprocal, an estimate to 14 bits improved by one Newton step to
  * about 2 units in the last place.
  */
 INLINE vf vdivide(vf a, vf b) {
@@ -203,7 +203,7 @@ INLINE vf vgelu(vf x) {
   return vdivide(x, 1.0f + vexp(-u2));
 }
 
-/* Its derivative: s + x s (1 - s) 2u', with s = 1 / (1 + e^-2u). */
+/* The derivative: s + x s (1 - s) 2u', with s = 1 / (1 + e^-2u). */
 INLINE vf vgelu_grad(vf x) {
   vf u2 = x * (1.5957691216f + 0.0713548163f * x * x);
   vf du2 = 1.5957691216f + 0.2140644488f * x * x;
@@ -211,7 +211,7 @@ INLINE vf vgelu_grad(vf x) {
   return s + x * s * (1.0f - s) * du2;
 }
 
-/* Interleave the low (high) halves of a and b: a0 b0 a1 b1 … */
+/* Interleaves the low (high) halves of a and b: a0 b0 a1 b1 … */
 #if VW == 16
 INLINE vf vzip_lo(vf a, vf b) {
   return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);

@@ -1,8 +1,8 @@
 /*
- * The thread team that runs Programs, for WebAssembly: what runtime.c is for the machine's own code. One memory holds
+ * The thread team that runs Programs in WebAssembly: the counterpart of runtime.c. One memory holds
  * one team. Each thread is a worker with an instance of this module on the shared memory, started by
- * src/backend/wasm/worker.ts with a stack of its own; it stays inside gpt2_work and sleeps there between runs. Without
- * shared memory one instance does it all through gpt2_run.
+ * src/backend/wasm/worker.ts with its own stack; it stays inside gpt2_work and sleeps there between runs. Without
+ * shared memory one instance does everything through gpt2_run.
  */
 #include <stdatomic.h>
 
@@ -21,13 +21,13 @@ extern const KernelSet kernels;
 #define PAGE 65536
 #define MAX_THREADS 64
 /*
- * Looks at a counter before sleeping on it. At a barrier some 50 us: waking a thread takes 20 us or more, in which the others
+ * Number of looks at a counter before sleeping on it. At a barrier some 50 us: waking a thread takes 20 us or more, in which the others
  * would fall asleep at the next barrier, and so on. Between runs 5 us: the caller may need the processor.
  */
 #define BARRIER_SPINS 200000
 #define RUN_SPINS 20000
 
-/* A counter that threads wait on, on a cache line of its own. */
+/* A counter on which threads wait, on its own cache line. */
 typedef struct {
   _Alignas(128) atomic_int value;
   atomic_int sleepers;
@@ -35,14 +35,14 @@ typedef struct {
 
 static struct Team {
   int threads;
-  /* The current run: operations, or where there are none a measurement of the peak. */
+  /* The current run: operations, or without any a measurement of the peak. */
   const Op *ops;
   int32_t n_ops;
   const int64_t *dims;
   const double *scalars;
   double *seconds;
   Event generation; /* changes when a run starts */
-  Event phase;      /* changes when all have arrived at a barrier */
+  Event phase;      /* changes when all threads have arrived at a barrier */
   _Alignas(128) atomic_int arrived;
 } team;
 
@@ -56,7 +56,7 @@ EXPORT(gpt2_version) int32_t gpt2_version(void) { return KERNELS_VERSION; }
 
 static void event_change(Event *e) {
   atomic_fetch_add(&e->value, 1);
-  /* In one order with the sleeper's two steps: either it is seen here, or it sees the new value before it sleeps. */
+  /* Ordered with the sleeper's two steps: either it is seen here, or it sees the new value before it sleeps. */
   if (atomic_load(&e->sleepers)) __builtin_wasm_memory_atomic_notify((int *)&e->value, (unsigned)-1);
 }
 
@@ -87,7 +87,7 @@ double *team_partials(Ctx *ctx) {
 }
 
 /*
- * Scratch memory comes from growing the memory, which gives each caller pages of its own; the TypeScript side takes its
+ * Scratch memory is obtained by growing the memory, which gives each caller its own pages; the TypeScript side gets its
  * memory in the same way. Memory that a thread outgrows is not reused, so it grows to at least twice its size.
  */
 void *scratch_bytes(Ctx *ctx, size_t bytes) {
@@ -120,7 +120,7 @@ static void run_op(Ctx *ctx, const Op *op) {
   team_barrier(ctx);
 }
 
-/* Runs operations from `first` on until all are done or the time `until` is reached (0: never); returns the next one. */
+/* Runs operations from `first` on until all are done or the time `until` is reached (0: no limit); returns the next one. */
 static int32_t run_ops(Ctx *ctx, int32_t first, double until) {
   int timed = team.seconds && ctx->tid == 0;
   double start = timed ? host_now() : 0;
@@ -141,7 +141,7 @@ static int32_t run_ops(Ctx *ctx, int32_t first, double until) {
 /* This thread's multiply-add peak in FLOP/s, to partials[tid]. */
 static void measure_peak(Ctx *ctx) {
   double best = 0;
-  for (int i = 0; i < 8; i++) { /* the first rounds also warm the engine's compiler up */
+  for (int i = 0; i < 8; i++) { /* the first rounds also warm up the engine's compiler */
     double start = host_now(), flops = kernels.peak(i < 3 ? 200000 : 2000000), rate = flops / (host_now() - start);
     if (i >= 3 && rate > best) best = rate;
   }
@@ -160,7 +160,7 @@ static int32_t take_result(void) {
   return failed ? -1 : 0;
 }
 
-/* Once, before all else: how many threads there will be. 0, or -1 when there can't be as many. */
+/* Called once, before everything else, with the number of threads. Returns 0, or -1 if there can't be as many. */
 EXPORT(gpt2_setup) int32_t gpt2_setup(int32_t threads) {
   if (threads < 1 || threads > MAX_THREADS) return -1;
   team.threads = threads;
@@ -168,7 +168,7 @@ EXPORT(gpt2_setup) int32_t gpt2_setup(int32_t threads) {
   return 0;
 }
 
-/* The life of thread tid: runs what gpt2_start starts, for ever. */
+/* The main loop of thread tid: runs what gpt2_start starts, forever. */
 EXPORT(gpt2_work) void gpt2_work(int32_t tid) {
   Ctx *ctx = &contexts[tid];
   for (int seen = 0;; seen++) {
@@ -178,7 +178,7 @@ EXPORT(gpt2_work) void gpt2_work(int32_t tid) {
   }
 }
 
-/* Sets the run's operations, sizes and numbers; seconds[i], unless NULL, is added to. `ops` NULL measures the peak. */
+/* Sets the run's operations, sizes and numbers; times are added to seconds[i], unless NULL. With `ops` NULL the run measures the peak. */
 EXPORT(gpt2_set) void gpt2_set(const Op *ops, int32_t n_ops, const int64_t *dims, const double *scalars, double *seconds) {
   team.ops = ops, team.n_ops = n_ops, team.dims = dims, team.scalars = scalars, team.seconds = seconds;
 }
@@ -195,10 +195,10 @@ EXPORT(gpt2_result) int32_t gpt2_result(void) { return take_result(); }
 /* The calling thread's multiply-add peak in FLOP/s. */
 EXPORT(gpt2_peak) double gpt2_peak(void) { return measure_peak(&contexts[0]), partials[0]; }
 
-/* Where each thread's peak is after a run without operations. */
+/* The address of each thread's peak after a run without operations. */
 EXPORT(gpt2_partials) double *gpt2_partials(void) { return partials; }
 
-/* ---- What clang leaves to a C library ---- */
+/* ---- Functions that clang expects from a C library ---- */
 
 /*
  * log x = e ln 2 + 2 atanh s, with x = 2^e m, m in [sqrt 1/2, sqrt 2), s = (m - 1) / (m + 1). For the sums of softmaxes:

@@ -2,14 +2,14 @@ import { ConstraintError } from "../errors.js";
 import type { Part, Rule } from "./grammar.js";
 import type { Expressions } from "./regex/expressions.js";
 
-/** What a grammar's parts can do, found once before it runs. */
+/** Properties of a grammar's parts, computed once before it runs. */
 export class Analysis {
   readonly #pool: Expressions;
   /** Parts that match the empty string, and parts that match anything at all. */
   readonly #nullable = new Set<Part>();
   readonly #possible = new Set<Part>();
 
-  /** @throws {ConstraintError} nothing matches the grammar, or a rule begins with itself. */
+  /** @throws {ConstraintError} nothing matches the grammar, or a rule is left-recursive. */
   constructor(pool: Expressions, root: Part) {
     this.#pool = pool;
     const parts = [...reachable(root)].toReversed();
@@ -21,8 +21,13 @@ export class Analysis {
       }
     }
     if (!this.isPossible(root)) {
-      const hint = "Its conditions contradict each other, or a rule needs itself without end";
-      throw new ConstraintError({ op: "constraint", expected: "one that some text satisfies", got: "none", hint });
+      const hint = "Its conditions contradict each other, or a rule contains itself without end";
+      throw new ConstraintError({
+        op: "constraint",
+        expected: "a constraint that some text satisfies",
+        got: "an unsatisfiable one",
+        hint,
+      });
     }
     this.#refuseLeftRecursion(parts);
   }
@@ -81,7 +86,7 @@ export class Analysis {
     return end < 0 ? part.parts : part.parts.slice(0, end + 1);
   }
 
-  /** A rule that begins with itself would need a stack without end. */
+  /** Refuses a rule that begins with itself, which would need an infinite stack. */
   #refuseLeftRecursion(parts: readonly Part[]): void {
     const done = new Set<Part>();
     for (const start of parts) {

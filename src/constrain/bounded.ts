@@ -1,6 +1,6 @@
 import { ConstraintLimitError } from "../errors.js";
 
-/** Runs what may recurse, or spread a list, beyond what the stack holds, which then counts as a limit. */
+/** Runs code whose recursion, or spread lists, may overflow the stack; that counts as exceeding a limit. */
 export function bounded<T>(run: () => T): T {
   try {
     return run();

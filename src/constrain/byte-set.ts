@@ -9,7 +9,7 @@ export class ByteSet {
     this.#words = words;
   }
 
-  /** @param ranges first and last byte of each */
+  /** @param ranges the first and last byte of each */
   static ranges(...ranges: readonly (readonly [from: number, to: number])[]): ByteSet {
     return ByteSet.where((byte) => ranges.some(([from, to]) => from <= byte && byte <= to));
   }
@@ -53,15 +53,15 @@ export class ByteSet {
 }
 
 /**
- * The coarsest division of the 256 bytes that keeps each set whole: bytes of one class behave alike.
+ * The coarsest partition of the 256 bytes that splits no set: bytes of one class behave alike.
  *
- * @returns the class of each byte, and a byte of each class
+ * @returns the class of each byte, and one byte of each class
  */
 export function byteClasses(sets: Iterable<ByteSet>): { classOf: Uint8Array; examples: number[] } {
   const split = new Int32Array(256);
   let count = 1;
   for (const set of sets) {
-    // Of each class, the bytes in the set become a new one.
+    // The bytes of each class that are in the set become a new class.
     const moved = new Map<number, number>();
     for (const byte of set) {
       const old = split[byte]!;

@@ -5,13 +5,13 @@ import { Machine, type State } from "./machine.js";
 import { TokenMasks } from "./token-masks.js";
 import { idsOf, type TokenTrie } from "./token-trie.js";
 
-/** Ids of a text given as UTF-8: a tokenizer's. */
+/** The tokenizer's function from a text in UTF-8 to ids. */
 export type EncodeBytes = (utf8: Uint8Array) => ArrayLike<number>;
 
-/** Bytes that are looked ahead for what must follow. */
+/** Maximum number of forced bytes to look ahead. */
 const MOST_FORCED = 400;
 
-/** A grammar over a vocabulary's tokens. */
+/** A grammar over the tokens of a vocabulary. */
 export class TokenConstraint {
   readonly #machine: Machine;
   readonly #masks: TokenMasks;
@@ -20,8 +20,8 @@ export class TokenConstraint {
   readonly #encode: EncodeBytes | undefined;
 
   /**
-   * @param tokens bytes of an id
-   * @param encode without it nothing is forced
+   * @param tokens the bytes of an id
+   * @param encode without it no tokens are forced
    * @throws {ConstraintError} nothing matches the grammar, or it is left-recursive.
    */
   constructor(grammar: Grammar, trie: TokenTrie, tokens: (id: number) => Uint8Array, encode?: EncodeBytes) {
@@ -32,7 +32,7 @@ export class TokenConstraint {
     this.#encode = encode;
   }
 
-  /** The beginning of a text. */
+  /** Starts a text. */
   begin(): ConstrainedText {
     return new ConstrainedText(this, this.#machine.start);
   }
@@ -59,8 +59,8 @@ export class TokenConstraint {
   }
 
   /**
-   * @internal The tokens that must follow, as the tokenizer would write them; without those whose end may be part of a longer
-   * token with what comes after.
+   * @internal The forced tokens, encoded as by the tokenizer, except those whose end may be part of a longer
+   * token together with the following bytes.
    */
   forced(state: State): number[] {
     if (!this.#encode || state.accepts) return [];
@@ -79,7 +79,7 @@ export class TokenConstraint {
     let length = 0;
     let sure = 0;
     for (const [i, id] of ids.entries()) {
-      // A token that may be longer, and those after it, are left to the model.
+      // A token that may grow, and those after it, are left to the model.
       if (this.#mayGrow(bytes, length, end)) break;
       length += this.#tokens(id).length;
       sure = i + 1;
@@ -87,7 +87,7 @@ export class TokenConstraint {
     return ids.slice(0, sure);
   }
 
-  /** Whether some token begins with the bytes from `from` on, and goes on with what may follow. */
+  /** Whether some token begins with the bytes from `from` on and continues with allowed bytes. */
   #mayGrow(bytes: readonly number[], from: number, end: State): boolean {
     const { ends, bytes: last } = this.#trie;
     let node = 0;
@@ -100,7 +100,7 @@ export class TokenConstraint {
   }
 }
 
-/** The byte that must follow, or -1 if there is a choice. */
+/** The only byte that may follow, or -1 if there are several. */
 function onlyByte({ first }: State): number {
   let only = -1;
   for (const byte of first) {
@@ -110,7 +110,7 @@ function onlyByte({ first }: State): number {
   return only;
 }
 
-/** One text under a constraint, as it grows. */
+/** A growing text under a constraint. */
 export class ConstrainedText {
   readonly #constraint: TokenConstraint;
   #state: State;
@@ -120,7 +120,7 @@ export class ConstrainedText {
     this.#state = state;
   }
 
-  /** Which tokens may follow, a bit for each id, 32 in a word; not to be changed. */
+  /** The token mask: the tokens that may follow, one bit per id, 32 in a word. Must not be changed. */
   get mask(): Uint32Array {
     return this.#constraint.mask(this.#state);
   }
@@ -135,17 +135,17 @@ export class ConstrainedText {
     return this.#state.accepts && this.#state.threads.length === 0;
   }
 
-  /** Adds a token. @throws {ConstraintError} it does not fit, and the text stays as it was. */
+  /** Adds a token. @throws {ConstraintError} it is not allowed; the text then stays as it was. */
   accept(token: number): void {
     this.#state = this.#constraint.accept(this.#state, token);
   }
 
-  /** The tokens that must follow, if any are certain. */
+  /** The forced tokens: those that must follow. */
   forced(): number[] {
     return this.#constraint.forced(this.#state);
   }
 
-  /** A copy, which grows by itself. */
+  /** A copy, which grows independently. */
   fork(): ConstrainedText {
     return new ConstrainedText(this.#constraint, this.#state);
   }

@@ -17,7 +17,7 @@ const ESCAPES: Readonly<Record<string, number>> = {
   "^": 94,
 };
 
-/** What stands on the right of a rule. */
+/** The right side of a rule. */
 type Node =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "characters"; readonly ranges: CodePoints }
@@ -26,7 +26,7 @@ type Node =
   | { readonly kind: "repeat"; readonly node: Node; readonly min: number; readonly max: number };
 
 /**
- * Compiles a grammar in llama.cpp's GBNF. A text satisfies it if the rule `root` does.
+ * Compiles a grammar in llama.cpp's GBNF. A text satisfies it if it matches the rule `root`.
  *
  * @throws {ConstraintError} naming line and column, or a rule.
  */
@@ -38,7 +38,7 @@ class GbnfCompiler {
   readonly #parts: Parts;
   readonly #rules: ReadonlyMap<string, Node>;
   readonly #made = new Map<string, Part>();
-  /** Rules that are being made; those that were asked for meanwhile are recursive. */
+  /** Rules being compiled; those referred to meanwhile are recursive. */
   readonly #open = new Map<string, Rule | undefined>();
 
   constructor(parts: Parts, rules: ReadonlyMap<string, Node>) {
@@ -46,7 +46,7 @@ class GbnfCompiler {
     this.#rules = rules;
   }
 
-  /** Rules that are not recursive are put in place, so that what is regular becomes one automaton. */
+  /** Inlines rules that are not recursive, so that regular parts become one automaton. */
   rule(name: string, at: string): Part {
     const made = this.#made.get(name);
     if (made) return made;
@@ -122,7 +122,7 @@ class GbnfParser {
     return nodes.length === 1 ? nodes[0]! : { kind: "choice", nodes };
   }
 
-  /** A bar, which may begin a line of its own. */
+  /** Reads a bar, which may begin a line. */
   #takeBar(): boolean {
     const before = this.#at;
     this.#space(true);
@@ -148,7 +148,7 @@ class GbnfParser {
     if (c === "[") return this.#class();
     if (c === "(") return this.#group();
     if (this.#take(".")) return { kind: "characters", ranges: complement([]) };
-    if (c === "<" || c === "!") this.#fail("no tokens by name: texts, classes, rules and groups");
+    if (c === "<" || c === "!") this.#fail("a text, class, rule or group; tokens by name are not supported");
     const at = this.#place();
     const name = this.#name();
     return name === undefined ? undefined : { kind: "name", name, at };
@@ -211,7 +211,7 @@ class GbnfParser {
     return { kind: "characters", ranges: negated ? complement(ranges) : codePoints(ranges) };
   }
 
-  /** A character of a text or class, perhaps escaped. */
+  /** Reads a character of a text or class, possibly escaped. */
   #character(start: number): number {
     const code = this.#source.codePointAt(this.#at);
     if (code === undefined || code === 10) this.#fail("the closing quote or bracket", undefined, start);
@@ -247,7 +247,7 @@ class GbnfParser {
     return pattern.test(this.#source);
   }
 
-  /** Skips blanks and comments, and line breaks where they mean nothing. */
+  /** Skips blanks and comments, and line breaks where they are insignificant. */
   #space(lines: boolean): void {
     const pattern = lines ? /(?:[ \t\r\n]|#[^\n]*)*/y : /(?:[ \t]|#[^\n]*)*/y;
     pattern.lastIndex = this.#at;
@@ -260,7 +260,7 @@ class GbnfParser {
     return true;
   }
 
-  /** Line and column. */
+  /** The line and column. */
   #place(position = this.#at): string {
     const lines = this.#source.slice(0, position).split("\n");
     return `${lines.length}:${lines.at(-1)!.length + 1}`;

@@ -1,7 +1,7 @@
 import type { Expression, Expressions } from "./regex/expressions.js";
 import { ExpressionTerminal, type Terminal } from "./terminal.js";
 
-/** What every front end compiles to: expressions over bytes where they do, sequences, choices and rules around them. */
+/** The common target of all front ends: expressions over bytes for regular parts, with sequences, choices and rules around them. */
 export type Part =
   | { readonly kind: "expression"; readonly expression: Expression }
   | { readonly kind: "terminal"; readonly terminal: Terminal }
@@ -10,14 +10,14 @@ export type Part =
   | { readonly kind: "repeat"; readonly part: Part; readonly min: number; readonly max: number }
   | Rule;
 
-/** A part with a name, which may contain itself. */
+/** A named part, which may contain itself. */
 export interface Rule {
   readonly kind: "rule";
   readonly name: string;
   body: Part;
 }
 
-/** Makes parts, and joins expressions that stand side by side into one. */
+/** Makes parts, and joins adjacent expressions into one. */
 export class Parts {
   readonly pool: Expressions;
   readonly nothing: Part;
@@ -68,13 +68,13 @@ export class Parts {
     return parts.length === 1 ? parts[0]! : { kind: "choice", parts };
   }
 
-  /** A part and what follows, kept apart: for long rows of parts, whose ends would be joined again and again. */
+  /** A part and the rest, kept apart: for long rows of parts, whose ends would otherwise be joined repeatedly. */
   chain(part: Part, rest: Part): Part {
     if (part === this.nothing || rest === this.nothing) return this.nothing;
     return rest === this.empty ? part : { kind: "sequence", parts: [part, rest] };
   }
 
-  /** A choice whose parts are kept apart. */
+  /** A choice whose alternatives are kept apart. */
   branch(...given: readonly Part[]): Part {
     const parts = [...new Set(given)].filter((part) => part !== this.nothing);
     if (parts.length === 0) return this.nothing;
@@ -92,7 +92,7 @@ export class Parts {
   }
 }
 
-/** A grammar that is ready to run: every expression has become a terminal. */
+/** A compiled grammar: every expression has become a terminal. */
 export interface Grammar {
   readonly pool: Expressions;
   readonly root: Part;
@@ -100,7 +100,7 @@ export interface Grammar {
 
 const terminals = new WeakMap<Expression, Terminal>();
 
-/** The automaton of an expression; equal ones share it. */
+/** The automaton of an expression, shared by equal expressions. */
 export function terminalOf(pool: Expressions, expression: Expression): Terminal {
   let terminal = terminals.get(expression);
   if (!terminal) terminals.set(expression, (terminal = new ExpressionTerminal(pool, expression)));

@@ -5,14 +5,14 @@ import { type Grammar, type Part, terminalOf } from "./grammar.js";
 import { type Position, StackStore, type Stacks } from "./stacks.js";
 import { DEAD, type Terminal } from "./terminal.js";
 
-/** A terminal that is being read, and what follows it. */
+/** A terminal being read, and the stacks below it. */
 export interface Thread {
   readonly terminal: Terminal;
   readonly state: number;
   readonly stacks: Stacks;
 }
 
-/** All that a text may be in the middle of. Equal ones are the same object. */
+/** All parses of the text so far. Equal states are the same object. */
 export interface State {
   readonly threads: readonly Thread[];
   /** Whether the text may end here. */
@@ -21,20 +21,20 @@ export interface State {
   readonly first: ByteSet;
 }
 
-/** Nesting beyond which no text goes: deeper threads are dropped. */
+/** Maximum nesting: deeper threads are dropped. */
 const MOST_DEPTH = 1000;
-/** Ways to read a text at once, and steps to find them after one byte. */
+/** Maximum number of parallel parses, and of steps after one byte. */
 const MOST_THREADS = 2000;
 const MOST_VISITS = 20_000;
-/** States and stacks kept. */
+/** Maximum number of states and stacks kept. */
 const MOST_KEPT = 20_000;
-/** New expressions that one step may make: states of terminals. */
+/** Maximum number of new expressions (states of terminals) that one step may make. */
 const MOST_NEW = 100_000;
 
 /**
- * Reads a text byte by byte. Naively: hold every stack of positions at which the grammar may be, with the state of the
- * terminal on top; after a byte, advance each terminal, and where one may end, go on with the position below it. Stacks
- * are shared (`stacks.ts`), and states and their successors are remembered, so most bytes cost a look-up.
+ * Reads a text byte by byte. Naively: keep every stack of grammar positions that the text so far allows, with the state of the
+ * terminal on top; after a byte, advance each terminal, and where one may end, continue with the position below it. Here stacks
+ * share their tails (`stacks.ts`), and states and their successors are cached, so most bytes cost one look-up.
  */
 export class Machine {
   readonly start: State;
@@ -56,12 +56,12 @@ export class Machine {
     if (this.start.threads.length > 0) return;
     throw new ConstraintError({
       op: "constraint",
-      expected: "one that some text satisfies",
+      expected: "a constraint that some text satisfies",
       got: "only the empty text",
     });
   }
 
-  /** The state after a byte, or null if no text goes on so. @throws {ConstraintLimitError} */
+  /** The state after a byte, or null if the byte is not allowed. @throws {ConstraintLimitError} */
   step(state: State, byte: number): State | null {
     let next = this.#next.get(state);
     if (!next) {
@@ -73,7 +73,7 @@ export class Machine {
     return known;
   }
 
-  /** Runs with a limit on the states that terminals may make. @throws {ConstraintLimitError} */
+  /** Calls a function with a limit on the states that terminals may make. @throws {ConstraintLimitError} */
   limited<T>(run: () => T): T {
     return this.#pool.within(MOST_NEW, run);
   }
@@ -89,7 +89,7 @@ export class Machine {
     });
   }
 
-  /** The state once the terminal on top of stacks has ended. */
+  /** The state after the terminal on top of the stacks has ended. */
   after(stacks: Stacks): State {
     let state = this.#after.get(stacks);
     if (!state) {
@@ -125,7 +125,7 @@ export class Machine {
     return number;
   }
 
-  /** Drops what was remembered; states that are in use stay as they are. */
+  /** Clears the caches; states in use remain valid. */
   #forget(): void {
     this.#states = new Map();
     this.#next = new Map();
@@ -141,9 +141,9 @@ class Closure {
   readonly #machine: Machine;
   readonly #stacks: StackStore;
   readonly #analysis: Analysis;
-  /** What was entered, or continued, with which stacks. */
+  /** Parts already entered or continued, and with which stacks. */
   readonly #seen = new Map<Part | Position, Set<Stacks>>();
-  /** Of repetitions whose rounds may be empty: the most rounds left, by what is below. */
+  /** For repetitions with possibly empty rounds: the largest number of rounds left, by the stacks below. */
   readonly #rounds = new Map<Part, Map<Stacks, number>>();
   readonly #work: (() => void)[] = [];
   #visits = 0;
@@ -159,17 +159,17 @@ class Closure {
     return this.threads.size === 0 && !this.accepts;
   }
 
-  /** Begins a part. */
+  /** Enters a part. */
   enter(part: Part, stacks: Stacks): void {
     this.#do(() => this.#enter(part, stacks));
   }
 
-  /** Goes on below a part that is done. */
+  /** Continues below a finished part. */
   leave(stacks: Stacks): void {
     this.#do(() => this.#leave(stacks));
   }
 
-  /** A terminal is in a state, and may have ended. */
+  /** Adds a terminal in a state, in which it may have ended. */
   advance(terminal: Terminal, state: number, stacks: Stacks): void {
     if (!terminal.first(state).isEmpty) {
       let states = this.threads.get(terminal);
@@ -180,7 +180,7 @@ class Closure {
     if (terminal.accepts(state)) this.leave(stacks);
   }
 
-  /** Runs work in turn instead of recursing. */
+  /** Queues work instead of recursing. */
   #do(task: () => void): void {
     this.#work.push(task);
     if (this.#busy) return;
@@ -231,7 +231,7 @@ class Closure {
       this.enter(part.parts[index]!, last ? below : this.#stacks.push(this.#stacks.position(part, index + 1), below));
       return;
     }
-    // A round that may be empty need not come; of several numbers of them left, the largest holds the others.
+    // A possibly empty round is optional; of several numbers of rounds left, the largest includes the others.
     const empties = this.#analysis.isNullable(part.part);
     const least = empties ? 0 : min;
     if (least === 0) this.leave(below);

@@ -3,9 +3,9 @@ import { TokenConstraint } from "./constraint.js";
 import { type ConstraintOptions, compileConstraint } from "./options.js";
 import { TokenTrie } from "./token-trie.js";
 
-/** Constraints kept for the next text of the same kind, with the masks that they know. */
+/** Maximum number of cached constraints, with their masks. */
 const MOST_KEPT = 32;
-/** Longer ones are not kept: a text with them is rare, and their key is long. */
+/** Maximum length of a cached constraint's key: longer constraints are rare. */
 const LONGEST_KEY = 1 << 16;
 
 interface Opened {
@@ -16,16 +16,16 @@ interface Opened {
 const opened = new WeakMap<Tokenizer, Opened>();
 
 /**
- * A constraint over a tokenizer's tokens. The tree of tokens is made once for a tokenizer; the constraints used last are kept.
+ * Opens a constraint over a tokenizer's tokens. The token trie is built once for a tokenizer; the most recently used constraints are cached.
  *
- * @throws {ConstraintError} it is malformed, unsupported, too large, or nothing satisfies it.
+ * @throws {ConstraintError} it is malformed, unsupported, too large, or unsatisfiable.
  */
 export function openConstraint(options: ConstraintOptions, tokenizer: Tokenizer): TokenConstraint {
   let own = opened.get(tokenizer);
   if (!own) opened.set(tokenizer, (own = { trie: new TokenTrie(tokenBytes(tokenizer)), constraints: new Map() }));
   const key = JSON.stringify(options);
   let constraint = own.constraints.get(key);
-  // The one used last goes to the end.
+  // The most recently used goes to the end.
   own.constraints.delete(key);
   const bytesOf = (id: number): Uint8Array => tokenizer.idToBytes(id);
   const encode = (utf8: Uint8Array) => tokenizer.encodeBytes(utf8, { addSpecialTokens: false, continues: true });
@@ -36,7 +36,7 @@ export function openConstraint(options: ConstraintOptions, tokenizer: Tokenizer)
   return constraint;
 }
 
-/** Bytes of each token that stands for text: special ones don't. */
+/** The bytes of each token that stands for text; undefined for special tokens. */
 function tokenBytes({ vocabulary, vocabSize }: Tokenizer): (Uint8Array | undefined)[] {
   const { bytes, offsets, added } = vocabulary;
   const special = new Set(added.filter((token) => token.special).map(({ id }) => id));

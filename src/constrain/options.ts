@@ -8,7 +8,7 @@ import { WHITE_SPACE, type WhiteSpace } from "./json-schema/white-space.js";
 import { wholeMatch } from "./regex/compile.js";
 import { Expressions } from "./regex/expressions.js";
 
-/** What a text has to be: one of these. */
+/** A constraint on a generated text: exactly one of these. */
 export interface ConstraintOptions {
   /** The text is JSON that satisfies this JSON Schema: an object, or true for any JSON. */
   readonly jsonSchema?: object | boolean | undefined;
@@ -31,14 +31,14 @@ const NAMES = {
   grammar: true,
 } as const satisfies Record<keyof ConstraintOptions, true>;
 
-/** Expressions that compiling one constraint may make. */
+/** Maximum number of expressions that compiling one constraint may make. */
 const MOST_PARTS = 200_000;
 const MOST_CHOICES = 20_000;
 
 /**
- * Compiles a constraint; no vocabulary is needed for that.
+ * Compiles a constraint. This does not need the vocabulary.
  *
- * @throws {ConstraintError} it is malformed, or asks for something unsupported.
+ * @throws {ConstraintError} it is malformed, or uses an unsupported feature.
  */
 export function compileConstraint(options: ConstraintOptions): Grammar {
   checkOptionNames("constraint", options, NAMES);

@@ -1,30 +1,30 @@
 import type { Part } from "./grammar.js";
 
-/** Where a grammar goes on once a part inside is done: the next part of a sequence, or a repetition's next round. */
+/** The position at which a grammar continues after a part inside is finished: the next part of a sequence, or a repetition's next round. */
 export interface Position {
   readonly id: number;
   readonly part: Extract<Part, { readonly kind: "sequence" | "repeat" }>;
-  /** Of a sequence: the part to go on with. */
+  /** For a sequence: the index of the part with which to continue. */
   readonly index: number;
-  /** Of a repetition: rounds that must, and may, still come. */
+  /** For a repetition: the number of rounds that must, and may, still come. */
   readonly min: number;
   readonly max: number;
 }
 
 /**
- * Any number of stacks of positions, which share what they have in common: for each top the stacks below it. Equal sets are
+ * A set of stacks of positions that share their tails: for each top the stacks below it. Equal sets are
  * the same object.
  */
 export interface Stacks {
   readonly id: number;
-  /** Whether the empty stack is among them: the text may end there. */
+  /** Whether the empty stack is included: the text may end there. */
   readonly holdsEmpty: boolean;
   /** Sorted by position. */
   readonly tops: readonly { readonly position: Position; readonly below: Stacks }[];
   readonly depth: number;
 }
 
-/** Makes stacks and positions. */
+/** Makes stacks and positions, each only once. */
 export class StackStore {
   readonly empty: Stacks;
   #stacks = new Map<string, Stacks>();
@@ -37,12 +37,12 @@ export class StackStore {
     this.empty = { id: this.#count++, holdsEmpty: true, tops: [], depth: 0 };
   }
 
-  /** Stacks kept to be found again. */
+  /** Number of stacks kept for reuse. */
   get size(): number {
     return this.#stacks.size + this.#unions.size;
   }
 
-  /** Forgets stacks: equal ones made from now on are other objects, which costs time and nothing else. */
+  /** Forgets stacks. Equal ones made later are other objects, which costs only time. */
   forget(): void {
     this.#stacks = new Map();
     this.#unions = new Map();

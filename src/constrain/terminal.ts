@@ -2,11 +2,11 @@ import { ByteSet, byteClasses } from "./byte-set.js";
 import { byteSetsOf, type Expression, type Expressions } from "./regex/expressions.js";
 import { type TokenTrie, Walk } from "./token-trie.js";
 
-/** No state: the byte does not fit. */
+/** Not a state: the byte does not fit. */
 export const DEAD = -1;
 const UNKNOWN = -2;
 
-/** A part of a grammar that an automaton over bytes reads. */
+/** A part of a grammar read by an automaton over bytes. */
 export interface Terminal {
   readonly start: number;
   /** The state after a byte, or {@link DEAD}. From every other state an end can be reached. */
@@ -15,11 +15,11 @@ export interface Terminal {
   accepts(state: number): boolean;
   /** The bytes that may follow. */
   first(state: number): ByteSet;
-  /** What it does with each token. */
+  /** The tokens that fit from a state. */
   walk(trie: TokenTrie, state: number): Walk;
 }
 
-/** The automaton of an expression: its derivatives, made when they are first needed. */
+/** The automaton of an expression, whose states are its derivatives, made when first needed. */
 export class ExpressionTerminal implements Terminal {
   readonly start = 0;
   readonly #pool: Expressions;
@@ -31,7 +31,7 @@ export class ExpressionTerminal implements Terminal {
   #table: Int32Array;
   readonly #first: (ByteSet | undefined)[] = [];
 
-  /** @param expression one that matches something */
+  /** @param expression must match something */
   constructor(pool: Expressions, expression: Expression) {
     this.#pool = pool;
     const { classOf, examples } = byteClasses(byteSetsOf(expression));
@@ -83,8 +83,8 @@ export class ExpressionTerminal implements Terminal {
   }
 
   /**
-   * Where most first bytes lead on as they do from another state, such as inside any string, that state's walk is taken over:
-   * only the branches of other bytes are walked.
+   * Walks the token trie. If most first bytes lead to the same state as from another state, as inside any string, that state's walk is
+   * reused, and only the branches of the other bytes are walked.
    */
   #walk(trie: TokenTrie, state: number, whole = false): Walk {
     const mask = new Uint32Array(trie.maskWords);
@@ -103,7 +103,7 @@ export class ExpressionTerminal implements Terminal {
     return new Walk(mask, exits);
   }
 
-  /** The state that most bytes lead to, if most of them lead on from it in the same way; and the nodes of the other bytes. */
+  /** A state with a reusable walk, and the nodes of the bytes for which it differs. */
   #similarTo(trie: TokenTrie, state: number): { state: number; others: number[] } | undefined {
     const sizes = new Map<number, number>();
     for (const root of trie.roots) {
@@ -143,7 +143,7 @@ export class ExpressionTerminal implements Terminal {
   }
 }
 
-/** Nodes to walk, and what is found there. */
+/** A range of nodes to walk, and the results. */
 interface Range {
   readonly from: number;
   readonly to: number;

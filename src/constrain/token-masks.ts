@@ -1,14 +1,14 @@
 import type { Machine, State } from "./machine.js";
 import type { TokenTrie } from "./token-trie.js";
 
-/** Masks kept: of GPT-2's vocabulary 6.3 kB each. */
+/** Maximum number of cached masks: 6.3 kB each for GPT-2's vocabulary. */
 const MOST_MASKS = 4000;
 
 /**
- * Which tokens may follow. Naively: feed the bytes of each token to the machine, and allow the token if it takes them all.
- * Here tokens are a tree, whose branches are cut at the first byte that does not fit; what a terminal does with them by
- * itself is known from earlier walks, also of other constraints; so what is left to walk are the tokens in which one
- * terminal ends and another begins. A state's mask is kept.
+ * Token masks: the tokens that may follow in a state. Naively the bytes of each token are fed to the machine, and the token is
+ * allowed if all of them fit. Here tokens form a trie, whose branches are cut off at the first byte that does not fit. The tokens
+ * that fit within a single terminal are known from earlier walks, which constraints share, so only tokens in which one
+ * terminal ends and another begins are walked. Masks are cached by state.
  */
 export class TokenMasks {
   readonly #machine: Machine;
@@ -20,7 +20,7 @@ export class TokenMasks {
     this.#trie = trie;
   }
 
-  /** The mask of a state, a bit for each token; not to be changed. @throws {ConstraintLimitError} */
+  /** The mask of a state, one bit per token; must not be changed. @throws {ConstraintLimitError} */
   of(state: State): Uint32Array {
     const known = this.#masks.get(state);
     if (known) return known;
@@ -42,7 +42,7 @@ export class TokenMasks {
     return mask;
   }
 
-  /** Allows the tokens below a node that a state takes. */
+  /** Allows the tokens below a node that fit from a state. */
   #walk(mask: Uint32Array, root: number, start: State): void {
     const { bytes, depths, ends, tokens } = this.#trie;
     const base = depths[root]!;

@@ -1,28 +1,28 @@
-/** The tokens of a vocabulary as a tree of bytes, its nodes in the order of a depth-first walk. Node 0 is the root. */
+/** The tokens of a vocabulary as a trie of bytes, with its nodes in depth-first order. Node 0 is the root. */
 export class TokenTrie {
   /** Ids are below this. */
   readonly vocabSize: number;
   /** Bytes of the longest token. */
   readonly longest: number;
   readonly size: number;
-  /** Last byte of each node. */
+  /** The last byte of each node. */
   readonly bytes: Uint8Array;
   readonly depths: Uint16Array;
-  /** First node after each node's subtree. */
+  /** The first node after each node's subtree. */
   readonly ends: Int32Array;
   /** The token that ends at a node, or -1. */
   readonly tokens: Int32Array;
-  /** Further tokens of the same bytes, by token. */
+  /** Further tokens with the same bytes, by token. */
   readonly twins = new Map<number, number[]>();
-  /** Nodes of the first bytes. */
+  /** The nodes of the first bytes. */
   readonly roots: readonly number[];
-  /** Masks of all tokens below nodes, without them. */
+  /** Masks of all tokens below a node, without its own. */
   readonly #below = new Map<number, Uint32Array>();
-  /** What walks found, by the state they started from. */
+  /** Results of walks, by the state from which they started. */
   #walks = new WeakMap<object, Walk>();
   #walkBytes = 0;
 
-  /** @param tokens bytes of each id; undefined or empty for ids without text, which no constraint allows */
+  /** @param tokens the bytes of each id; undefined or empty for ids without text, which no constraint allows */
   constructor(tokens: readonly (Uint8Array | undefined)[]) {
     this.vocabSize = tokens.length;
     const ids = [...tokens.keys()].filter((id) => (tokens[id]?.length ?? 0) > 0);
@@ -63,7 +63,7 @@ export class TokenTrie {
     this.roots = roots;
   }
 
-  /** Takes the tokens of a first byte out of a mask. */
+  /** Removes the tokens below a first byte from a mask. */
   forbidBelow(mask: Uint32Array, root: number): void {
     let below = this.#below.get(root);
     if (!below) {
@@ -80,7 +80,7 @@ export class TokenTrie {
     return -1;
   }
 
-  /** Words of a mask over the vocabulary. */
+  /** Number of words in a mask over the vocabulary. */
   get maskWords(): number {
     return (this.vocabSize + 31) >> 5;
   }
@@ -116,12 +116,12 @@ function compare(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Which tokens a terminal takes whole from one of its states, and where it may end inside a token. */
+/** The tokens that fit completely in a terminal from one of its states, and the nodes inside tokens at which it may end. */
 export class Walk {
-  /** Either a mask or, where tokens are few, their ids. */
+  /** Either a mask or, for few tokens, their ids. */
   readonly #mask: Uint32Array | undefined;
   readonly #ids: Int32Array | undefined;
-  /** Nodes, with others below them, at which the terminal may end. */
+  /** Nodes with children at which the terminal may end. */
   readonly exits: Int32Array;
 
   constructor(mask: Uint32Array, exits: readonly number[]) {
@@ -131,7 +131,7 @@ export class Walk {
     else this.#mask = mask.slice();
   }
 
-  /** In bytes. */
+  /** Size in bytes. */
   get size(): number {
     return 128 + (this.#mask ?? this.#ids!).byteLength + this.exits.byteLength;
   }
@@ -143,7 +143,7 @@ export class Walk {
   }
 }
 
-/** The ids of a mask, unless they are more than `most`. */
+/** The ids of a mask; undefined if there are more than `most`. */
 export function idsOf(mask: Uint32Array, most = Number.POSITIVE_INFINITY): Int32Array | undefined {
   const ids: number[] = [];
   for (let i = 0; i < mask.length; i++) {

@@ -114,7 +114,7 @@ describe("regular expressions", () => {
     ["[a", "0", /closed/],
     ["a)", "1", /the end/],
     ["a++", "2", /possessive/],
-    ["a^b", "1", /anchors at the ends/],
+    ["a^b", "1", /anchors only at the ends/],
     ["\\p{Nothing}", "0", /property of Unicode/],
     ["a{1,9999999}", "1", /at most 1000000/],
     ["(".repeat(300), "200", /levels of groups/],

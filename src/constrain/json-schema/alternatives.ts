@@ -12,7 +12,7 @@ import {
   unsupported,
 } from "./places.js";
 
-/** One way to satisfy schemas: facts, and the schemas they hold. */
+/** One way to satisfy schemas: its facts, and the schemas that contribute to it. */
 export interface Alternative {
   readonly facts: Facts;
   readonly holds: ReadonlySet<Place>;
@@ -21,7 +21,7 @@ export interface Alternative {
 const MOST_ALTERNATIVES = 1000;
 const MOST_DEPTH = 300;
 
-/** Takes schemas apart: references, `allOf`, `anyOf` and their like become alternatives, each of plain facts. */
+/** Expands schemas: references, `allOf`, `anyOf` and similar keywords become alternatives of plain facts. */
 export class Alternatives {
   readonly #places: Places;
   readonly #areDisjoint: (a: Alternative, b: Alternative) => boolean;
@@ -33,7 +33,7 @@ export class Alternatives {
     this.#areDisjoint = areDisjoint;
   }
 
-  /** The ways to satisfy all of the places; none if there is no way. */
+  /** The ways to satisfy all of the places; empty if there is none. */
   of(places: readonly Place[]): Alternative[] {
     return this.#all(places, [{ facts: ANYTHING, holds: new Set() }]);
   }
@@ -42,7 +42,7 @@ export class Alternatives {
     return places.reduce((alternatives, place) => this.#add(place, alternatives), before);
   }
 
-  /** Adds one schema to what holds already. */
+  /** Adds one schema to the alternatives so far. */
   #add(place: Place, before: Alternative[]): Alternative[] {
     const { schema, pointer } = place;
     if (schema === true) return before;
@@ -60,7 +60,7 @@ export class Alternatives {
     return [...held, ...alternatives];
   }
 
-  /** Up to draft 7, what stands beside a $ref does not count; annotations alone stand there in practice. */
+  /** Whether a $ref hides the keywords beside it, as up to draft 7; in practice those are only annotations. */
   #isOldReference(schema: JsonObject): boolean {
     const root = this.#places.root.schema;
     const draft = isObject(root) && typeof root.$schema === "string" ? root.$schema : "";
@@ -98,7 +98,7 @@ export class Alternatives {
     return (list as readonly Json[]).map((each, i) => this.#places.at(each, below(at, i)));
   }
 
-  /** Of several options exactly one: the same as any of them where no two hold at once. */
+  /** `oneOf` equals `anyOf` if no two options can hold at once, which is checked. */
   #checkDisjoint(options: readonly Place[], before: readonly Alternative[], pointer: string): void {
     for (const alternative of before) {
       const all = options.map((option) => this.#add(option, [alternative]));
@@ -112,7 +112,7 @@ export class Alternatives {
     }
   }
 
-  /** `not` of types alone, or of nothing or everything. */
+  /** `not` of types, or of nothing or everything. */
   #not(schema: Json, pointer: string, before: Alternative[]): Alternative[] {
     const { schema: inner } = this.#places.at(schema, pointer);
     if (inner === false) return before;
@@ -130,10 +130,10 @@ export class Alternatives {
         })
         .filter(({ facts }) => facts.types.size > 0);
     }
-    throw unsupported(pointer, "not, but of types", "Say what is allowed instead");
+    throw unsupported(pointer, "not of anything but types", "Describe what is allowed instead");
   }
 
-  /** If a property is there, others have to be, or a schema holds: as alternatives with it and without it. */
+  /** If a property is present, others must be too, or a schema must hold: as alternatives with it and without it. */
   #dependencies(schema: JsonObject, pointer: string, before: Alternative[]): Alternative[] {
     let alternatives = before;
     for (const keyword of ["dependentRequired", "dependentSchemas", "dependencies"]) {

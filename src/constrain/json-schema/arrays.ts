@@ -17,7 +17,7 @@ export class ArrayForm {
     const first = Math.min(max, Math.max(0, ...groups.map((group) => group.first.length)));
     const placesAt = (i: number): Place[] => groups.flatMap((group) => group.first[i] ?? group.rest ?? []);
     const rest = max > first ? this.#compiler.value(placesAt(first)) : parts.nothing;
-    // From the back: what may follow after so many items, the first of them at the end.
+    // Built from the back: what may follow after each number of items, the first items last.
     let tail = this.#more(rest, Math.max(0, min - first), max - first, first > 0);
     for (let i = first - 1; i >= 0; i--) {
       const item = this.#compiler.value(placesAt(i));
@@ -31,7 +31,7 @@ export class ArrayForm {
       : parts.branch(spaces.emptyList, parts.sequence(spaces.openList, this.#nonempty(tail), spaces.closeList));
   }
 
-  /** Items of one kind, behind others or first. */
+  /** Items of one kind, at the beginning or after others. */
   #more(item: Part, min: number, max: number, behind: boolean): Part {
     const { parts, spaces } = this.#compiler;
     if (item === parts.nothing || max === 0) return min > 0 ? parts.nothing : parts.empty;
@@ -41,7 +41,7 @@ export class ArrayForm {
     return min > 0 ? some : parts.branch(parts.empty, some);
   }
 
-  /** A part that may be empty, without that. */
+  /** The part without the empty match. */
   #nonempty(part: Part): Part {
     const { parts } = this.#compiler;
     if (part.kind !== "choice") return part === parts.empty ? parts.nothing : part;

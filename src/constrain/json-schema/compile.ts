@@ -16,12 +16,12 @@ import { type Spaces, spaces, type WhiteSpace } from "./white-space.js";
 
 const MOST_SCHEMAS = 20_000;
 const MOST_DEPTH = 300;
-/** Whole numbers listed one by one where a multiple and bounds meet. */
+/** Maximum number of integers listed one by one where a multiple and bounds meet. */
 const MOST_LISTED = 10_000;
 
 /**
- * Compiles a JSON Schema to a grammar of the JSON texts that satisfy it, properties in the order in which the schema lists
- * them, others after them.
+ * Compiles a JSON Schema to a grammar of the JSON texts that satisfy it, with properties in the order in which the schema lists
+ * them, and additional ones after them.
  *
  * @throws {ConstraintError} naming the place by JSON pointer.
  */
@@ -29,7 +29,7 @@ export function compileSchema(parts: Parts, schema: unknown, whiteSpace: WhiteSp
   return new SchemaCompiler(parts, new Places(schema), whiteSpace).compile();
 }
 
-/** Parts of a grammar for the places of a schema. */
+/** Compiles the places of a schema to parts of a grammar. */
 export class SchemaCompiler {
   readonly parts: Parts;
   readonly spaces: Spaces;
@@ -38,7 +38,7 @@ export class SchemaCompiler {
   readonly #numbers: NumberForms;
   readonly #objects: ObjectForm;
   readonly #arrays: ArrayForm;
-  /** Parts of places that hold together, and those that are being made. */
+  /** Compiled combinations of places, and those being compiled. */
   readonly #made = new Map<string, Part>();
   readonly #open = new Map<string, Rule | undefined>();
   readonly #ids = new Map<Place, number>();
@@ -58,7 +58,7 @@ export class SchemaCompiler {
     return this.value([this.#places.root]);
   }
 
-  /** A value that satisfies all of the places. Recursive ones become rules. */
+  /** A value that satisfies all of the places. Recursive values become rules. */
   value(places: readonly Place[]): Part {
     const distinct = [...new Set(places)].filter(({ schema }) => schema !== true);
     const key = distinct
@@ -124,7 +124,7 @@ export class SchemaCompiler {
     return this.parts.expression(pool.sequence(pool.text('"'), all, pool.text('"')));
   }
 
-  /** What stands between the quotes; undefined where anything may. */
+  /** The text between the quotes; undefined if it is unrestricted. */
   #content(patterns: Facts["patterns"], formats: Facts["formats"]): Expression | undefined {
     const { pool } = this.parts;
     const all = patterns.map(({ source, pointer }) => this.pattern(source, pointer));
@@ -153,7 +153,7 @@ export class SchemaCompiler {
     }
   }
 
-  /** What a string that satisfies places has between its quotes: of names of properties. */
+  /** The text between the quotes of a string that satisfies the places: for names of properties. */
   nameContent(places: readonly Place[]): Expression {
     const { pool } = this.parts;
     const any = pool.repeat(anyCharacter(pool), 0);
@@ -170,14 +170,14 @@ export class SchemaCompiler {
     );
   }
 
-  /** A text as a JSON string holds it, without quotes. */
+  /** A text inside a JSON string, without the quotes. */
   quoted(text: string): Expression {
     const { pool } = this.parts;
     if (!UNUSUAL.test(text)) return pool.text(JSON.stringify(text).slice(1, -1));
     return pool.sequence(...Array.from(text, (c) => inString(pool, [[c.codePointAt(0)!, c.codePointAt(0)!]])));
   }
 
-  /** One value, its own white space apart. */
+  /** One value, without the white space around it. */
   literal(value: Json): Part {
     const { parts, spaces } = this;
     if (typeof value === "string")
@@ -239,7 +239,7 @@ export class SchemaCompiler {
     return pool.sequence(pool.text('"'), pool.repeat(anyCharacter(pool), min, max), pool.text('"'));
   }
 
-  /** Whether an expression of names, without quotes, takes one. */
+  /** Whether an expression of names, without quotes, matches one. */
   takesName(expression: Expression, name: string): boolean {
     const { pool } = this.parts;
     const text = new TextEncoder().encode(JSON.stringify(name).slice(1, -1));

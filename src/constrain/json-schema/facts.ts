@@ -19,25 +19,25 @@ export interface Bound {
   readonly exclusive: boolean;
 }
 
-/** What one schema says of properties: others than these, and than those that match the patterns, are as `additional`. */
+/** The properties of one schema: `additional` applies to those not named and not matched by a pattern. */
 export interface PropertyGroup {
   readonly properties: ReadonlyMap<string, Place>;
   readonly patterns: readonly { readonly source: string; readonly place: Place; readonly pointer: string }[];
   readonly additional: Place | undefined;
 }
 
-/** What one schema says of items: the first ones, and those after them. */
+/** The items of one schema: the first ones, and those after them. */
 export interface ItemGroup {
   readonly first: readonly Place[];
   readonly rest: Place | undefined;
 }
 
-/** All that is known of a value: what several schemas say, put together. */
+/** All constraints on a value: those of several schemas, combined. */
 export interface Facts {
   readonly types: ReadonlySet<JsonType>;
-  /** Whether numbers have to be whole. */
+  /** Whether numbers must be integers. */
   readonly integer: boolean;
-  /** If defined, the only values. */
+  /** If defined, the only allowed values. */
   readonly values: readonly Json[] | undefined;
   readonly least: Bound | undefined;
   readonly most: Bound | undefined;
@@ -76,7 +76,7 @@ export const ANYTHING: Facts = {
   pointer: "",
 };
 
-/** Keywords of JSON Schema that change what is valid, in ways that are not supported. */
+/** Unsupported keywords of JSON Schema that change what is valid. */
 const UNSUPPORTED = [
   "$dynamicRef",
   "$recursiveRef",
@@ -88,13 +88,13 @@ const UNSUPPORTED = [
   "extends",
 ] as const;
 
-/** Values of unsupported keywords that change nothing. */
+/** Values of unsupported keywords with which they change nothing. */
 const HARMLESS: Readonly<Record<string, (value: Json) => boolean>> = {
   unevaluatedProperties: (value) => value === true,
   unevaluatedItems: (value) => value === true,
 };
 
-/** Adds what the keywords of one schema say by themselves. @throws {ConstraintError} unsupported or malformed. */
+/** Adds the constraints of one schema's own keywords. @throws {ConstraintError} unsupported or malformed. */
 export function addFacts(before: Facts, schema: JsonObject, pointer: string, places: Places): Facts {
   for (const name of UNSUPPORTED) {
     if (schema[name] !== undefined && !HARMLESS[name]?.(schema[name]!)) {
@@ -157,7 +157,7 @@ class Reader {
       if (lower) least = tighter(least, bound, 1);
       else most = tighter(most, bound, -1);
     };
-    // In draft 4 the exclusive bounds were true or false beside the others.
+    // In draft 4 the exclusive bounds were booleans beside the others.
     tighten(true, this.#number("minimum", minimum), exclusiveMinimum === true);
     tighten(false, this.#number("maximum", maximum), exclusiveMaximum === true);
     if (typeof exclusiveMinimum !== "boolean") tighten(true, this.#number("exclusiveMinimum", exclusiveMinimum), true);
@@ -226,7 +226,7 @@ class Reader {
     const says = named.length > 0 || patterns.length > 0 || additional !== undefined;
     const names =
       propertyNames === undefined ? [] : [this.#places.at(propertyNames, below(this.#pointer, "propertyNames"))];
-    // In draft 3 `required` was true or false on the property itself.
+    // In draft 3 `required` was a boolean on the property itself.
     const needed = typeof required === "boolean" ? [] : required;
     if (needed !== undefined && !(Array.isArray(needed) && needed.every((key) => typeof key === "string"))) {
       throw unfit(below(this.#pointer, "required"), "a list of names", kindOf(needed));
@@ -276,7 +276,7 @@ function intersect(before: readonly Json[] | undefined, values: readonly Json[])
   return before.filter((value) => keys.has(canonical(value)));
 }
 
-/** Equal values have equal texts. */
+/** A text of a value that is the same for equal values. */
 export function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${(value as readonly Json[]).map(canonical).join(",")}]`;
   if (!isObject(value)) return JSON.stringify(value);

@@ -1,4 +1,4 @@
-/** Formats of JSON Schema that are enforced: regular expressions of whole strings. */
+/** Formats of JSON Schema that are enforced, as regular expressions that match the whole string. */
 
 const DIGITS_0_255 = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const IPV4 = `(?:${DIGITS_0_255}\\.){3}${DIGITS_0_255}`;
@@ -44,7 +44,7 @@ export const FORMATS: Readonly<Record<string, string>> = {
   uri: URI,
 };
 
-/** Formats that the standard defines and that are not enforced here. */
+/** Formats that the standard defines but that are not enforced here. */
 export const UNSUPPORTED_FORMATS: readonly string[] = [
   "idn-email",
   "idn-hostname",

@@ -4,8 +4,8 @@ import { decimal, type NumberForms } from "./numbers.js";
 import { unsupported } from "./places.js";
 
 /**
- * Numbers that are multiples: listed one by one within bounds, or of a power of ten, which counts the digits of the
- * fraction, or the zeros at the end.
+ * Multiples of a number: listed one by one within bounds; or of a power of ten, by counting the digits of the
+ * fraction, or the trailing zeros.
  */
 export function multipleOf(
   parts: Parts,

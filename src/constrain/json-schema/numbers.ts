@@ -7,9 +7,9 @@ export class NumberForms {
   readonly #pool: Expressions;
   readonly #digits: Expression;
   readonly #zeros: Expression;
-  /** Whole numbers from 0 on. */
+  /** Integers from 0 on. */
   readonly #natural: Expression;
-  /** A fraction, or none. */
+  /** An optional fraction. */
   readonly #fraction: Expression;
 
   constructor(pool: Expressions) {
@@ -37,7 +37,7 @@ export class NumberForms {
     return this.#pool.sequence(this.integer, this.#fraction);
   }
 
-  /** Decimals that are multiples of a power of ten: so many zeros at the end, or digits of a fraction. */
+  /** Decimals that are multiples of a power of ten: with that many trailing zeros, or digits of a fraction. */
   multipleOfTen(power: number): Expression {
     const pool = this.#pool;
     const sign = this.#optional(pool.text("-"));
@@ -53,7 +53,7 @@ export class NumberForms {
   within(least: Bound | undefined, most: Bound | undefined, integer: boolean): Expression {
     const pool = this.#pool;
     const positive = this.#natural0(least, most, integer);
-    // -0 is 0, which has been written already.
+    // -0 equals 0, which is already covered.
     if (least && least.value >= 0) return positive;
     const mirrored = this.#natural0(negated(most), negated(least), integer);
     return pool.either(positive, pool.sequence(pool.text("-"), mirrored));
@@ -93,7 +93,7 @@ export class NumberForms {
     return pool.either(smaller, pool.sequence(pool.text(whole), this.#optional(zeros)));
   }
 
-  /** Digits that as a fraction are at least, or above, given ones, which end in another digit than 0. */
+  /** Digits that, as a fraction, are at least (or exceed) given ones, whose last digit is not 0. */
   #digitsFrom(digits: string, exclusive: boolean): Expression {
     const pool = this.#pool;
     const [first, rest] = [Number(digits[0]), digits.slice(1)];
@@ -112,7 +112,7 @@ export class NumberForms {
     return pool.either(under, pool.sequence(this.#digit(first, first), equal));
   }
 
-  /** Whole numbers above one. */
+  /** Integers above a given one. */
   #larger(whole: string): Expression {
     const pool = this.#pool;
     const longer = pool.sequence(this.#digit(1, 9), this.#any(whole.length), this.#digits);
@@ -123,7 +123,7 @@ export class NumberForms {
     return pool.either(longer, ...alike);
   }
 
-  /** Whole numbers below one, from 0 on. */
+  /** Integers below a given one, from 0 on. */
   #smaller(whole: string): Expression {
     const pool = this.#pool;
     const shorter = Array.from({ length: whole.length - 1 }, (_, i) => {
@@ -161,7 +161,7 @@ function negated(bound: Bound | undefined): Bound | undefined {
   return bound && { value: -bound.value, exclusive: bound.exclusive };
 }
 
-/** Digits of a number from 0 on before and after the point, without zeros at the end. */
+/** The digits of a number from 0 on before and after the point, without trailing zeros. */
 export function decimal(value: number): [whole: string, fraction: string] {
   const [mantissa, exponent = "0"] = String(value).split("e");
   const [whole = "0", fraction = ""] = mantissa!.split(".");

@@ -7,10 +7,10 @@ import { type Place, unsupported } from "./places.js";
 import { anyCharacter, StringTerminal } from "./strings.js";
 
 const MOST_PATTERNS = 5;
-/** Steps in which properties may be taken or left, times how many were taken. */
+/** Maximum number of optional properties times the counts to distinguish. */
 const MOST_STEPS = 50_000;
 
-/** JSON objects: the properties that the schema names in its order, then others. */
+/** JSON objects: the properties that the schema names, in its order, then additional ones. */
 export class ObjectForm {
   readonly #compiler: SchemaCompiler;
 
@@ -34,8 +34,11 @@ export class ObjectForm {
     const possible = named.filter(({ pair }) => pair !== parts.nothing);
     const others = max > facts.required.size ? this.#others(facts, names, allowed) : parts.nothing;
     if (others !== parts.nothing && min > Math.max(1, facts.required.size)) {
-      // Two others could be the same one, which counts once.
-      throw unsupported(facts.pointer, "minProperties beyond those required, with properties of any name");
+      // Two additional properties could have the same name, and would count once.
+      throw unsupported(
+        facts.pointer,
+        "minProperties above the number of required properties, with properties of any name",
+      );
     }
     const members = membersOf(this.#compiler, possible, others, facts.properties);
     const full = parts.sequence(spaces.openObject, members, spaces.closeObject);
@@ -92,7 +95,7 @@ export class ObjectForm {
     return pairs.length === 0 ? parts.nothing : parts.branch(...pairs);
   }
 
-  /** Whether no object satisfies both: a property that both need has no value in common, or one needs what the other forbids. */
+  /** Whether no object satisfies both: a property that both require has no common value, or one requires what the other forbids. */
   areDisjoint(a: Facts, b: Facts, disjoint: (a: readonly Place[], b: readonly Place[]) => boolean): boolean {
     return [...a.required, ...b.required].some((name) => {
       const [first, second] = [a, b].map((facts) => this.#placesOf(facts.propertyGroups, name));
@@ -108,14 +111,14 @@ interface Named {
   readonly required: boolean;
 }
 
-/** Names that the schema lists, in its order, and those that it only requires after them. */
+/** Names that the schema lists, in its order, and then those that it only requires. */
 function namesOf({ propertyGroups, required }: Facts): string[] {
   return [...new Set([...propertyGroups.flatMap(({ properties }) => [...properties.keys()]), ...required])];
 }
 
 /**
- * What may follow the opening bracket: properties that are named, taken or left, then others. At least one pair: an empty object
- * has a form of its own.
+ * The text after the opening bracket: named properties, present or absent, then additional ones. At least one pair: an empty object
+ * is compiled separately.
  */
 function membersOf(
   { parts, spaces }: SchemaCompiler,
@@ -123,7 +126,7 @@ function membersOf(
   others: Part,
   [min, max]: readonly [number, number],
 ): Part {
-  // So many pairs before are told apart; more count as many.
+  // Numbers of earlier pairs up to this are distinguished; larger ones are equivalent.
   const counted = Math.max(1, min, Number.isFinite(max) ? Math.min(max + 1, named.length) : 0);
   if (named.length * counted > MOST_STEPS)
     throw new ConstraintLimitError("properties, times those counted", MOST_STEPS);
@@ -135,7 +138,7 @@ function membersOf(
     if (count > 0) return parts.repeat(next, missing, room);
     return parts.chain(others, parts.repeat(next, Math.max(0, missing - 1), room - 1));
   };
-  // From the back: what may follow, by the number of pairs before.
+  // Built from the back: what may follow, by the number of earlier pairs.
   let after = Array.from({ length: counted + 1 }, (_, count) => rest(count));
   for (const { pair, required } of named.toReversed()) {
     after = after.map((without, count) => {

@@ -3,7 +3,7 @@ import { ConstraintError } from "../../errors.js";
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export type JsonObject = { readonly [name: string]: Json };
 
-/** A schema and where it stands: a JSON pointer. */
+/** A schema and its position: a JSON pointer. */
 export interface Place {
   readonly schema: JsonObject | boolean;
   readonly pointer: string;
@@ -12,7 +12,7 @@ export interface Place {
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** An error at a place. */
+/** An error at a position. */
 export function unfit(pointer: string, expected: string, got: string, hint?: string): ConstraintError {
   const op = `JSON schema at ${pointer === "" ? "its root" : pointer}`;
   return new ConstraintError({ op, expected, got, at: pointer, ...(hint !== undefined && { hint }) });
@@ -20,14 +20,14 @@ export function unfit(pointer: string, expected: string, got: string, hint?: str
 
 /** A feature that is not supported. */
 export const unsupported = (pointer: string, what: string, hint?: string): ConstraintError =>
-  unfit(pointer, "a schema of what is supported", what, hint);
+  unfit(pointer, "a supported schema", what, hint);
 
 export const below = (pointer: string, ...names: readonly (string | number)[]): string =>
   [pointer, ...names.map((name) => String(name).replaceAll("~", "~0").replaceAll("/", "~1"))].join("/");
 
 const MOST_DEPTH = 200;
 
-/** Finds the schemas of a document: each one place, however it is reached. */
+/** Finds the schemas of a document: one place for each, however it is reached. */
 export class Places {
   readonly root: Place;
   readonly #places = new Map<JsonObject, Place>();
@@ -35,7 +35,7 @@ export class Places {
   readonly #true: Place = { schema: true, pointer: "" };
   readonly #false: Place = { schema: false, pointer: "" };
 
-  /** @throws {ConstraintError} it is no schema, or nested too deeply. */
+  /** @throws {ConstraintError} it is not a schema, or nested too deeply. */
   constructor(document: unknown) {
     if (!isObject(document) && typeof document !== "boolean")
       throw unfit("", "an object or true or false", kindOf(document));
@@ -43,7 +43,7 @@ export class Places {
     this.#collect(document, "", 0);
   }
 
-  /** The place of a schema. @throws {ConstraintError} it is none. */
+  /** The place of a schema. @throws {ConstraintError} it is not a schema. */
   at(schema: unknown, pointer: string): Place {
     if (typeof schema === "boolean") return schema ? this.#true : this.#false;
     if (!isObject(schema)) throw unfit(pointer, "a schema: an object, true or false", kindOf(schema));
@@ -52,7 +52,7 @@ export class Places {
     return place;
   }
 
-  /** Notes the names that schemas have: $id, $anchor and, in older drafts, id. */
+  /** Records the names of schemas: $id, $anchor and, in older drafts, id. */
   #collect(value: unknown, pointer: string, depth: number): void {
     if (depth > MOST_DEPTH) throw unfit(pointer, `at most ${MOST_DEPTH} levels`, "more");
     if (Array.isArray(value))
@@ -64,7 +64,7 @@ export class Places {
     for (const [name, each] of Object.entries(value)) this.#collect(each, below(pointer, name), depth + 1);
   }
 
-  /** What a $ref stands for. @throws {ConstraintError} */
+  /** The target of a $ref. @throws {ConstraintError} */
   resolve(reference: unknown, pointer: string): Place {
     if (typeof reference !== "string") throw unfit(pointer, "a reference", kindOf(reference));
     const named =
@@ -74,11 +74,11 @@ export class Places {
     const start = base === "" ? this.root : (this.#named.get(base) ?? this.#named.get(`${base}#`));
     if (!start) throw unsupported(pointer, `a reference to another document: ${reference}`);
     let [value, at]: [unknown, string] = [start.schema, start.pointer];
-    if (path !== "" && !path.startsWith("/")) throw unfit(pointer, "a reference that leads somewhere", reference);
+    if (path !== "" && !path.startsWith("/")) throw unfit(pointer, "a reference to an existing schema", reference);
     for (const part of path.split("/").slice(1)) {
       const name = decode(part, pointer);
       const holds = typeof value === "object" && value !== null && Object.hasOwn(value, name);
-      if (!holds) throw unfit(pointer, "a reference that leads somewhere", reference);
+      if (!holds) throw unfit(pointer, "a reference to an existing schema", reference);
       value = (value as JsonObject)[name];
       at = below(at, name);
     }

@@ -6,7 +6,7 @@ import { type TokenTrie, Walk } from "../token-trie.js";
 
 const QUOTE = 0x22;
 
-/** What JSON strings hold as it is. DEL could stand there too, but is written as \u007f. */
+/** Characters that a JSON string holds unescaped. DEL is allowed there too, but written as \u007f. */
 const RAW: CodePoints = complement([
   [0, 0x1f],
   [QUOTE, QUOTE],
@@ -24,7 +24,7 @@ const SHORT_ESCAPES: Readonly<Record<number, string>> = {
 };
 
 /**
- * Characters as a JSON string holds them: each in one way, as UTF-8, or where that is not possible as a short escape, or else
+ * Characters inside a JSON string, each written in one way: as UTF-8, or if that is not possible as a short escape, or else
  * as \u00XX. So no key has two spellings.
  */
 export function inString(pool: Expressions, ranges: CodePoints): Expression {
@@ -55,19 +55,19 @@ export function anyCharacter(pool: Expressions): Expression {
 const OWN_POOL = new Expressions();
 const CHARACTER = new ExpressionTerminal(OWN_POOL, anyCharacter(OWN_POOL));
 
-/** What a walk from a state of a character finds, whatever the bounds on the string's length. */
+/** The result of a walk from a character's state, whatever the bounds on the string's length. */
 interface CharacterWalk {
-  /** Nodes inside the string, with the number of characters begun since: for the mask. */
+  /** Nodes inside the string, with the number of characters begun since the start: for the mask. */
   readonly inside: readonly { readonly node: number; readonly begun: number }[];
   /** Nodes right after the closing quote, with the number of characters completed. */
   readonly closed: readonly { readonly node: number; readonly completed: number }[];
-  /** Masks of the tokens inside that begin at most so many characters. */
+  /** Masks of the tokens inside the string that begin at most a given number of characters. */
   readonly masks: Uint32Array[];
 }
 
 /**
- * A JSON string of a bounded number of characters. As an expression, each length would be a state of its own, with a walk
- * over the whole vocabulary. Here a state is the state of a character, and a count beside it, so that all lengths and all
+ * A JSON string with a bounded number of characters. Naively it is an expression, in which each length is a separate state with its
+ * own walk over the whole vocabulary. Here a state is a character's state with a count beside it, so that all lengths and all
  * constraints share a few walks.
  */
 export class StringTerminal implements Terminal {
@@ -75,7 +75,7 @@ export class StringTerminal implements Terminal {
   readonly start = 0;
   readonly #min: number;
   readonly #max: number;
-  /** Character states and counts, by state; the count is capped at where it no longer matters. */
+  /** Character states and counts, by state; the count is capped where it no longer matters. */
   readonly #states: { readonly character: number; readonly count: number }[] = [];
   readonly #ids = new Map<string, number>();
 
@@ -125,7 +125,7 @@ export class StringTerminal implements Terminal {
 
   walk(trie: TokenTrie, state: number): Walk {
     const { character, count } = this.#states[state]!;
-    // Where a token is longer than what is left to count, the count makes no difference.
+    // If a token is longer than the remaining count, the count makes no difference.
     const [least, most] = [this.#min - count, this.#max - count].map((n) =>
       Math.max(-1, Math.min(n, trie.longest + 1)),
     );
@@ -169,7 +169,7 @@ export class StringTerminal implements Terminal {
   }
 }
 
-/** States of a character, and beside them: before the opening quote, after the closing one. */
+/** Additional states: before the opening quote, after the closing one. */
 const BETWEEN = 0;
 const OPENING = -1;
 const CLOSED = -2;
@@ -187,7 +187,7 @@ function walkKey(character: number, least: number, most: number): object {
 
 const characterWalks = new WeakMap<TokenTrie, Map<string, CharacterWalk>>();
 
-/** The walk below a node, from a state of a character on. */
+/** The walk below a node, starting from a character's state. */
 function walkOf(trie: TokenTrie, terminal: Terminal, state: number, root: number): CharacterWalk {
   let walks = characterWalks.get(trie);
   if (!walks) characterWalks.set(trie, (walks = new Map()));
@@ -227,7 +227,7 @@ function walkCharacters(trie: TokenTrie, terminal: Terminal, state: number, root
   return { inside, closed, masks: [] };
 }
 
-/** Tokens that stay inside the string and begin at most so many characters. */
+/** The tokens that stay inside the string and begin at most a given number of characters. */
 function insideMask(trie: TokenTrie, { inside, masks }: CharacterWalk, most: number): Uint32Array {
   const known = masks[most + 1];
   if (known) return known;

@@ -2,8 +2,8 @@ import type { Part, Parts } from "../grammar.js";
 import type { Expression } from "../regex/expressions.js";
 
 /**
- * White space between the parts of a JSON text: `ordinary` is what people and programs write: nothing, a space, or a line break
- * and an indentation, after brackets, commas and colons; `none`; `any`, wherever JSON has it and without end.
+ * White space between the parts of a JSON text. `ordinary` is what people and programs write: nothing, a space, or a line break
+ * and an indentation, after brackets, commas and colons; `none`; `any`: wherever JSON allows it, without limit.
  */
 export type WhiteSpace = "ordinary" | "none" | "any";
 

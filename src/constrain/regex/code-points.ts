@@ -1,7 +1,7 @@
 import { ByteSet } from "../byte-set.js";
 import type { Expression, Expressions } from "./expressions.js";
 
-/** Code points from the first to the last of each range; sorted, apart. */
+/** Ranges of code points, both ends included; sorted, not adjacent. */
 export type CodePoints = readonly (readonly [from: number, to: number])[];
 
 export const LAST_CODE_POINT = 0x10ffff;
@@ -32,7 +32,7 @@ export function complement(ranges: CodePoints): CodePoints {
 export const intersection = (a: CodePoints, b: CodePoints): CodePoints =>
   complement([...complement(a), ...complement(b)]);
 
-/** The first and last code point of each length of UTF-8, without surrogates, which have none. */
+/** The first and last code point of each length of UTF-8, without surrogates, which have no UTF-8. */
 const LENGTHS = [
   [0, 0x7f],
   [0x80, 0x7ff],
@@ -49,7 +49,7 @@ export function utf8(pool: Expressions, ranges: CodePoints): Expression {
 
 const encode = (codePoint: number): number[] => [...new TextEncoder().encode(String.fromCodePoint(codePoint))];
 
-/** UTF-8 sequences between two of one length. */
+/** UTF-8 sequences between two of the same length. */
 function utf8Range(pool: Expressions, from: readonly number[], to: readonly number[]): Expression {
   const [first, last] = [from[0]!, to[0]!];
   if (from.length === 1) return pool.bytes(ByteSet.ranges([first, last]));
@@ -66,7 +66,7 @@ function utf8Range(pool: Expressions, from: readonly number[], to: readonly numb
   );
 }
 
-/** Code points that a regular expression of JavaScript with the flag u matches, such as `\p{L}`. */
+/** The code points that a JavaScript regular expression with the flag u matches, such as `\p{L}`. */
 export function matchedBy(source: string): CodePoints {
   const known = classes.get(source);
   if (known) return known;

@@ -3,12 +3,12 @@ import { type CodePoints, utf8 } from "./code-points.js";
 import type { Expression, Expressions } from "./expressions.js";
 import { type Pattern, parsePattern } from "./syntax.js";
 
-/** How a character of a class is written: as UTF-8, or inside a JSON string. */
+/** The spelling of a class's character: as UTF-8, or inside a JSON string. */
 export type Spelling = (pool: Expressions, ranges: CodePoints) => Expression;
 
 /**
- * The expression whose whole match is what a regular expression matches from start to end. Anchors at its ends say what
- * is so anyway.
+ * The expression of all texts that a regular expression matches from start to end. Anchors at its ends are
+ * redundant.
  *
  * @throws {ConstraintError} naming the position.
  */
@@ -18,9 +18,9 @@ export function wholeMatch(pool: Expressions, source: string): Expression {
 }
 
 /**
- * The expression of all texts in which a regular expression is found, as JSON Schema's `pattern` says.
+ * The expression of all texts in which a regular expression is found, as for JSON Schema's `pattern`.
  *
- * @param any a character
+ * @param any an expression for any character
  * @throws {ConstraintError} naming the position.
  */
 export function anyMatch(pool: Expressions, source: string, spelling: Spelling, any: Expression): Expression {
@@ -40,7 +40,7 @@ class Compiler {
     this.#spelling = spelling;
   }
 
-  /** A pattern with what may stand before and after it where no anchor forbids that. */
+  /** A pattern with arbitrary text before and after it, where no anchor forbids that. */
   anchored(pattern: Pattern, before: Expression, after: Expression): Expression {
     if (pattern.kind === "either") {
       return this.#pool.either(...pattern.parts.map((part) => this.anchored(part, before, after)));
@@ -76,7 +76,7 @@ class Compiler {
       default: {
         const op = `regex ${this.#source}: position ${pattern.at}`;
         const got = pattern.kind === "start" ? "^ inside" : "$ inside";
-        throw new ConstraintError({ op, expected: "anchors at the ends alone", got, at: String(pattern.at) });
+        throw new ConstraintError({ op, expected: "anchors only at the ends", got, at: String(pattern.at) });
       }
     }
   }

@@ -2,20 +2,20 @@ import { ConstraintLimitError } from "../../errors.js";
 import { ByteSet, byteClasses } from "../byte-set.js";
 
 /**
- * A regular expression over bytes. Equal ones of a pool are the same object, and each is in a normal form: sequences lean to
- * the right, alternatives are flat and sorted, impossible parts are gone.
+ * A regular expression over bytes. Equal expressions of a pool are the same object, in a normal form: sequences are nested to
+ * the right, alternatives are flat and sorted, impossible parts are removed.
  */
 export interface Expression {
   readonly id: number;
   readonly kind: "nothing" | "empty" | "bytes" | "sequence" | "either" | "both" | "not" | "repeat";
   /** Whether it matches the empty string. */
   readonly nullable: boolean;
-  /** Whether every expression reached from it matches something unless it is `nothing`: no intersection or complement. */
+  /** Whether every expression reached from it matches something unless it is `nothing`: true without intersection and complement. */
   readonly plain: boolean;
-  /** How deep a derivative recurses. */
+  /** The depth to which a derivative recurses. */
   readonly depth: number;
   readonly set: ByteSet;
-  /** Of a sequence two, of a complement or repetition one. */
+  /** Two for a sequence, one for a complement or repetition. */
   readonly parts: readonly Expression[];
   readonly min: number;
   readonly max: number;
@@ -24,25 +24,25 @@ export interface Expression {
 const MOST_DEPTH = 1000;
 const MOST_SEARCHED = 20_000;
 
-/** Expressions that one pool makes before whoever uses it gets a new one. */
+/** Number of expressions after which a pool is replaced by a new one. */
 const MOST_POOLED = 400_000;
 
 /**
- * Makes expressions, and their derivatives (Brzozowski 1964): what may follow once a byte has been read. An expression's
+ * Makes expressions and their derivatives (Brzozowski 1964): the expression of what may follow after a byte. An expression's
  * derivatives are the states of its automaton.
  */
 export class Expressions {
   static #current: Expressions | undefined;
   readonly nothing: Expression;
   readonly empty: Expression;
-  /** Everything. */
+  /** Matches everything. */
   readonly anything: Expression;
   readonly #known = new Map<string, Expression>();
   readonly #derivatives = new Map<number, Expression>();
   readonly #single: Expression[] = [];
   readonly #live = new Map<Expression, boolean>();
   #count = 0;
-  /** Expressions that may still be made. */
+  /** Number of expressions that may still be made. */
   #left = Number.POSITIVE_INFINITY;
 
   constructor() {
@@ -51,13 +51,13 @@ export class Expressions {
     this.anything = this.not(this.nothing);
   }
 
-  /** The pool that constraints share, so that what they have in common is known already. */
+  /** The pool shared by constraints, so that common parts are made only once. */
   static shared(): Expressions {
     if (!Expressions.#current || Expressions.#current.#count > MOST_POOLED) Expressions.#current = new Expressions();
     return Expressions.#current;
   }
 
-  /** Runs with a limit on how many expressions are made. @throws {ConstraintLimitError} */
+  /** Calls a function with a limit on the number of expressions made. @throws {ConstraintLimitError} */
   within<T>(most: number, run: () => T): T {
     const before = this.#left;
     this.#left = Math.min(before, most);
@@ -166,7 +166,7 @@ export class Expressions {
     return this.#make("repeat", [part], { nullable: min === 0, min, max });
   }
 
-  /** What may follow after a byte. */
+  /** The expression of what may follow after a byte. */
   derivative(of: Expression, byte: number): Expression {
     if (of.kind === "bytes") return of.set.has(byte) ? this.empty : this.nothing;
     if (of.kind === "nothing" || of.kind === "empty") return this.nothing;
@@ -191,9 +191,9 @@ export class Expressions {
   }
 
   /**
-   * Whether it matches anything at all. With intersections and complements that takes a search.
+   * Whether it matches anything at all. With intersections and complements this takes a search.
    *
-   * @param examples a byte of each class that it tells apart
+   * @param examples one byte of each class that it distinguishes
    */
   isPossible(start: Expression, examples?: readonly number[]): boolean {
     if (start.plain) return start !== this.nothing;
@@ -219,7 +219,7 @@ export class Expressions {
         break;
       }
     }
-    // Without an end, all that can be reached was looked at.
+    // No end was found in all that can be reached.
     if (!found) for (const expression of from.keys()) this.#live.set(expression, false);
     for (let at = found; at; at = from.get(at)) this.#live.set(at, true);
     return found !== undefined;

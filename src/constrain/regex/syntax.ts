@@ -20,7 +20,7 @@ const MOST_REPEATS = 1_000_000;
 
 const DIGIT: CodePoints = [[0x30, 0x39]];
 const WORD: CodePoints = codePoints([...DIGIT, [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]);
-/** White space and line breaks of ECMA-262. */
+/** White space and line breaks, as in ECMA-262. */
 const SPACE: CodePoints = codePoints([
   [0x09, 0x0d],
   [0x20, 0x20],
@@ -41,8 +41,8 @@ const LINE_BREAKS: CodePoints = [
 const CONTROLS: Readonly<Record<string, number>> = { n: 10, r: 13, t: 9, f: 12, v: 11, a: 7, e: 27 };
 
 /**
- * Parses a regular expression as JavaScript writes it with the flag u, and most of Rust's: without look-around, back
- * references and word boundaries, which no automaton of this kind has.
+ * Parses a regular expression in JavaScript's syntax with the flag u, and most of Rust's: without look-around, back
+ * references and word boundaries, which this kind of automaton cannot express.
  *
  * @throws {ConstraintError} naming the position.
  */
@@ -74,7 +74,7 @@ class PatternParser {
     return pattern;
   }
 
-  /** Flags for the whole expression, as Rust and Python write them. */
+  /** Flags for the whole expression, as in Rust and Python. */
   #flags(): string | undefined {
     const match = /^\(\?([isu]+)\)/.exec(this.#text.slice(this.#at, this.#at + 8).join(""));
     if (match) this.#at += match[0].length;
@@ -160,7 +160,7 @@ class PatternParser {
     return inner;
   }
 
-  /** After `[`. */
+  /** Parses a class, after `[`. */
   #class(): CodePoints {
     const start = this.#at - 1;
     const negated = this.#take("^");
@@ -190,7 +190,7 @@ class PatternParser {
     return c === "\\" ? this.#escape(true) : single(c.codePointAt(0)!);
   }
 
-  /** After a backslash. */
+  /** Parses an escape, after a backslash. */
   #escape(inClass: boolean): CodePoints {
     const at = this.#at - 1;
     const c = this.#text[this.#at++];
@@ -262,7 +262,7 @@ const single = (codePoint: number): CodePoints => [[codePoint, codePoint]];
 
 const isSingle = (ranges: CodePoints): boolean => ranges.length === 1 && ranges[0]![0] === ranges[0]![1];
 
-/** Adds what differs by case alone. */
+/** Adds the characters that differ only in case. */
 function bothCases(ranges: CodePoints): CodePoints {
   const added: [number, number][] = [];
   for (const [from, to] of ranges) {
