@@ -148,7 +148,7 @@ class GbnfParser {
     if (c === "[") return this.#class();
     if (c === "(") return this.#group();
     if (this.#take(".")) return { kind: "characters", ranges: complement([]) };
-    if (c === "<" || c === "!") this.#fail("a text, class, rule or group; tokens by name are not supported");
+    if (c === "<" || c === "!") this.#fail("a text, class, rule or group (no tokens by name)");
     const at = this.#place();
     const name = this.#name();
     return name === undefined ? undefined : { kind: "name", name, at };

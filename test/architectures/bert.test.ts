@@ -77,7 +77,7 @@ describe("a BERT in pre-training", () => {
       });
     }
 
-    it(`goes through transformers' losses in ten steps on ${name}`, async () => {
+    it(`has transformers' losses over ten steps on ${name}`, async () => {
       const trainer = await trainerOn(await make());
       const losses: number[] = [];
       for (let step = 0; step < 10; step++) losses.push((await trainer.step(step, fill))!.loss);
@@ -87,7 +87,7 @@ describe("a BERT in pre-training", () => {
     });
   }
 
-  it("is refused more masked tokens than a pass predicts", async () => {
+  it("refuses more masked tokens than a pass predicts", async () => {
     const [, make] = allBackends()[0]!;
     const trainer = await trainerOn(await make());
     const all: FillBatch = (_, batch) => {
@@ -152,7 +152,7 @@ describe("a BERT with a head for a task", () => {
 });
 
 describe("a BERT's configuration", () => {
-  it("is BERT base's by default, and needs a pooler for next sentences", () => {
+  it("defaults to BERT base's, and needs a pooler for next sentences", () => {
     const { nLayer, nEmbd, nInner, vocabSize, layerNormEpsilon } = bertConfig();
     assert.deepEqual([nLayer, nEmbd, nInner, vocabSize, layerNormEpsilon], [12, 768, 3072, 30522, 1e-12]);
     assert.throws(() => bertConfig({ pooler: false }), /nextSentence: expected a pooler beside it/);

@@ -83,7 +83,7 @@ for (const fixture of ["model", "regressor", "adapter"] as const) {
   });
 }
 
-it("texts that are packed together are read as if each were alone, and places between them count for nothing", async () => {
+it("packed texts are read as if each were alone, and unused positions do not count", async () => {
   const model = await trainerOf(await referenceBackend(), "model");
   const packed = (await model.evaluate(1, fillTexts(false)))!.outcomes!;
   const apart = await model.evaluate(1, (pass, batch) => {

@@ -36,7 +36,7 @@ function weightsOn(backend: Backend): Map<string, DeviceArray> {
 }
 
 describe("a bidirectional encoder", () => {
-  it("reads each text as if it were alone, whole, on every backend", async () => {
+  it("reads each text as if it were alone, completely, on every backend", async () => {
     const exact = await referenceBackend({ precision: "f64" });
     const oracle = new Encoder(exact, config, weightsOn(exact));
     for (const backend of await backends()) {
@@ -60,7 +60,7 @@ describe("a bidirectional encoder", () => {
     }
   });
 
-  it("is no model to generate with", async () => {
+  it("cannot generate", async () => {
     const backend = await referenceBackend();
     assert.throws(() => new Engine(backend, config, weightsOn(backend)), {
       name: "UsageError",

@@ -74,13 +74,13 @@ describe("an adapter of a GPT-Neo", () => {
 });
 
 describe("a GPT-Neo's configuration", () => {
-  it("alternates global and local attention unless it says otherwise", () => {
+  it("alternates global and local attention by default", () => {
     const { attentionLayers, windowSize, nCtx } = gptNeoConfig({ nLayer: 3 });
     assert.deepEqual(attentionLayers, ["global", "local", "global"]);
     assert.deepEqual([windowSize, nCtx], [256, 2048]);
   });
 
-  it("is refused with types of attention that are not one for each layer, or a window of none", () => {
+  it("is refused if the types of attention are not one for each layer, or the window is empty", () => {
     assert.throws(() => gptNeoConfig({ nLayer: 2, attentionLayers: ["global"] }), {
       name: "ConfigError",
       message: /attentionLayers: expected "global" or "local" for each of 2 layers, got 1 of them/,
@@ -89,7 +89,7 @@ describe("a GPT-Neo's configuration", () => {
     assert.throws(() => gptNeoConfig({ windowSize: 0 }), /windowSize: expected a positive integer, got 0/);
   });
 
-  it("names the layers that adapters can be added to as its files do", () => {
+  it("names the layers that can be adapted as its files do", () => {
     const targets = loraTargets({ architecture: "gpt-neo" });
     const names = tensorTable(gptNeoConfig({ nLayer: 1 })).map(({ name }) => name);
     for (const target of targets) assert.ok(names.includes(`h.0.${target}.weight`), target);
@@ -100,7 +100,7 @@ describe("a GPT-Neo's configuration", () => {
 describe("a local layer", () => {
   const config = gptNeoConfig({ vocabSize: 9, nCtx: 10, nEmbd: 4, nHead: 1, nLayer: 2, windowSize: 3 });
 
-  it("sees the newest keys of each text alone, wherever its rows are", async () => {
+  it("sees only the newest keys of each text, wherever its rows are", async () => {
     const inputs = new TokenArrays(await referenceBackend(), config, 8);
     // Two texts of four and two tokens, the first continued at row 20 of a cache.
     const columns = {
@@ -114,12 +114,12 @@ describe("a local layer", () => {
     assert.deepEqual([...(await inputs.bindings.first!.read(0, 6))], [...columns.first]);
   });
 
-  it("has no column of its own where its window holds the context", async () => {
+  it("has no separate column if its window holds the context", async () => {
     const wide = new TokenArrays(await referenceBackend(), gptNeoConfig({ ...config, windowSize: 10 }), 4);
     assert.deepEqual(Object.keys(wide.bindings), ["tokens", "positions", "first", "last"]);
   });
 
-  it("costs fewer operations in training", () => {
+  it("takes fewer operations in training", () => {
     const perKey = 12 * config.nEmbd;
     // Of ten tokens a global layer's see 55 keys, those of a layer with a window of three 1 + 2 + 8 · 3 = 27.
     const global = gptNeoConfig({ ...config, attentionLayers: ["global", "global"] });

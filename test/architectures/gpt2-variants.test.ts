@@ -70,7 +70,7 @@ for (const { name, loss, parameters, config: json } of variants) {
       });
     }
 
-    it("keeps its configuration in config.json", () => {
+    it("preserves its configuration in config.json", () => {
       const again = GPT2_HUGGING_FACE.readConfig(GPT2_HUGGING_FACE.writeConfig(config), "config.json");
       assert.deepEqual(again, config);
     });

@@ -24,7 +24,7 @@ function lossOf(rows: number): Program {
 }
 
 describe("the head's loss", () => {
-  it("in blocks of rows is what one block after the other gives", async () => {
+  it("computed in blocks of rows equals the sum over blocks", async () => {
     const { backend } = await chooseBackend({ threads: 2 });
     const random = new RandomArrays(7);
     const array = (contents: Float32Array | Int32Array): DeviceArray => {

@@ -132,7 +132,7 @@ describe("every gradient of an adapter is the slope of the loss", () => {
 
 describe("recomputation", () => {
   for (const [name, makeBackend] of allBackends()) {
-    it(`leaves the same bits: ${name}`, async () => {
+    it(`gives the same bits: ${name}`, async () => {
       for (const shape of [{}, { dropout: 0.2 }, { lora: adapter(LORA_TARGETS, 2, 0.1) }]) {
         const backend = await makeBackend();
         const [kept, again] = [bound(backend, shape), bound(backend, { ...shape, recompute: true })];
@@ -143,7 +143,7 @@ describe("recomputation", () => {
     });
   }
 
-  it("keeps of each layer and token one residual stream", () => {
+  it("keeps one residual stream per layer and token", () => {
     const temp = (nLayer: number, recompute: boolean): number =>
       planMemory(trainProgram(gpt2Config({ ...CONFIG, nLayer }), 64, { recompute })).bytes;
     const { nEmbd: C, nInner: F } = CONFIG;
@@ -154,7 +154,7 @@ describe("recomputation", () => {
 });
 
 describe("frozen weights", () => {
-  it("have no gradients, and what lies below the lowest adapter is not run", () => {
+  it("have no gradients, and nothing below the lowest adapter is run", () => {
     const ranks = new Map([["h.1.attn.c_proj", 2]]);
     const program = trainProgram(CONFIG, 10, { trained: new Set(), lora: { ranks, dropout: 0 } });
     const written = program.ops.flatMap(({ kind, name }) => (kind === "linearBackwardWeight" ? [name] : []));
@@ -169,7 +169,7 @@ describe("frozen weights", () => {
     );
   });
 
-  it("in f16 and bf16 give the gradients of the values they hold", async () => {
+  it("in f16 and bf16 give the gradients of their stored values", async () => {
     for (const type of ["f16", "bf16"] as const) {
       const types = new Map(tensorTable(CONFIG).map((spec) => [spec.name, heldAs(spec, type)]));
       const lora = adapter(LORA_TARGETS, 2);
@@ -256,7 +256,7 @@ describe("PEFT's gradients", () => {
       }
     });
 
-    it(`${backendName}: packed sequences have the losses they have alone`, async () => {
+    it(`${backendName}: packed sequences have the same losses as alone`, async () => {
       const expected = readTensors("packed.safetensors");
       const lengths = Array.from(expected.get("lengths")!);
       const N = lengths.reduce((sum, n) => sum + n, 0);

@@ -91,7 +91,7 @@ describe("Muon", () => {
     }
   });
 
-  it("is nothing to AdamW, whose layout has both moments of every tensor", () => {
+  it("does not change AdamW's layout, with both moments of every tensor", () => {
     const layout = optimizerLayout(table, "adamw");
     assert.deepEqual(layout.muon, []);
     assert.deepEqual(layout.adamw, [{ start: 0, end: layout.size, decay: true, second: 0 }]);

@@ -79,7 +79,7 @@ describe("native", () => {
     });
   });
 
-  it("the team takes no processor time between runs", async () => {
+  it("the team uses no processor time between runs", async () => {
     const backend = await nativeBackend({ threads: 4 });
     const k = new Recorder("fill");
     k.op("fill", "fill", { x: k.external("x", [8]) }, { size: 8 }, { value: 1 });

@@ -247,7 +247,7 @@ describe("gradients: adapters", () => {
         k.op("scaleColumns", "s", { out: dx!, x: dout!, gain: gain!, index: index! }, { N, C }, {}),
     }));
 
-  it("an activation of its own, through the linear layer that follows", () =>
+  it("a separate activation, through the linear layer that follows", () =>
     checkGradients({
       inputs: { x: [N, C], w: [R, C] },
       saved: { y: [N, C] },
@@ -267,7 +267,7 @@ describe("gradients: adapters", () => {
 });
 
 describe("gradients: sums and products", () => {
-  it("a squared error out of add and multiply, as regression has it", () => {
+  it("a squared error built from add and multiply, as for regression", () => {
     const [N, C] = [4, 3];
     const size = { N, C };
     return checkGradients({

@@ -23,7 +23,7 @@ function macros(flags: readonly string[]): Set<string> | undefined {
 const IMPLIED =
   /^__(FP_FAST_\w+|tune_\w+|CRC32__|EVEX\d+__|ARM_(FEATURE_)?BF16(_SCALAR_ARITHMETIC|_FORMAT_ALTERNATIVE)?)$/;
 
-describe("an instruction set allows the compiler what the processor is checked for, and no more", () => {
+describe("an instruction set allows the compiler exactly the features that are checked on the processor", () => {
   const baseline = macros(sets[0] ? compilerFlags(sets[0]) : []);
   for (const set of sets.slice(1)) {
     it(set.name, (t) => {

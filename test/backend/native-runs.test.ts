@@ -13,7 +13,7 @@ function available(): boolean {
   }
 }
 
-it("short runs, which are made on the calling thread, let the event loop have its turns", {
+it("inline runs let the event loop have its turns", {
   skip: available() ? false : "no compiled kernels",
 }, async () => {
   const backend = await nativeBackend({ threads: 2 });
@@ -35,7 +35,7 @@ it("short runs, which are made on the calling thread, let the event loop have it
   assert.deepEqual([...x.host!], new Array(64).fill(1));
 });
 
-it("300 models are loaded and used at once: more calls than koffi takes wait", {
+it("300 models are loaded and used at once: calls beyond koffi's limit wait", {
   skip: available() ? false : "no compiled kernels",
 }, async () => {
   const load = () => GPT2.load(packageFile("test/fixtures/tiny"), { backend: "native", threads: 1 });

@@ -45,7 +45,7 @@ describe("a worker that ends", { skip }, () => {
     const end = { return: "at its end", dispose: "after dispose", wait: "terminated", run: "terminated during a run" }[
       how
     ];
-    it(`takes its teams and mapped files with it, ${end}`, async () => {
+    it(`releases its teams and mapped files, ${end}`, async () => {
       await runWorker(how);
       const before = look();
       for (let i = 0; i < 3; i++) await runWorker(how);

@@ -47,7 +47,7 @@ describe("kernels in a package for the platform", { skip }, async () => {
     return JSON.parse(execFileSync(process.execPath, args, { cwd: folder, env, encoding: "utf8" }));
   };
 
-  it("names its platform to npm, and holds the library alone", () => {
+  it("declares its platform to npm, and contains only the library", () => {
     const manifest = JSON.parse(readFileSync(join(made, "package.json"), "utf8"));
     const { version } = JSON.parse(readFileSync(packageFile("package.json"), "utf8"));
     assert.deepEqual([manifest.os, manifest.cpu], [[process.platform], [process.arch]]);
@@ -55,18 +55,18 @@ describe("kernels in a package for the platform", { skip }, async () => {
     assert.equal(manifest.files.length, 1);
   });
 
-  it("is missed with advice that works there, and WebAssembly serves", () => {
+  it("gives advice that works when it is missing, and WebAssembly is used", () => {
     const { backend, fallback } = chosen();
     assert.equal(backend, "wasm");
     assert.match(fallback!, /expected compiled kernels, got none\. `npm rebuild gpt2-ts`/);
   });
 
-  it("serves where it is installed", () => {
+  it("is used where it is installed", () => {
     cpSync(made, installed, { recursive: true });
     assert.equal(chosen().backend, "native");
   });
 
-  it("gives way to kernels compiled here, unless those are older or do not load", () => {
+  it("yields to kernels compiled here, unless those are older or do not load", () => {
     const build = join(root, "native", "build");
     const [library] = libraryPaths();
     const local = join(build, library!.split(/[\\/]/).at(-1)!);

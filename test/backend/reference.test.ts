@@ -23,7 +23,7 @@ describe("the reference backend", () => {
     return backend.prepare(k.build(), bindings);
   };
 
-  it("fills temporaries with NaN, so that what no op wrote is seen", async () => {
+  it("fills temporaries with NaN, so that unwritten values show", async () => {
     const backend = await referenceBackend();
     const out = backend.alloc("f32", 3);
     const executable = await prepare(
@@ -43,7 +43,7 @@ describe("the reference backend", () => {
     }
   });
 
-  it("does not take memory of the other precision", async () => {
+  it("refuses memory of the other precision", async () => {
     const array = (await referenceBackend({ precision: "f64" })).alloc("f32", 1);
     const fill = (k: Recorder) => k.op("fill", "f", { x: k.external("x", [1]) }, { size: 1 }, { value: 0 });
     await assert.rejects(
@@ -65,7 +65,7 @@ describe("the reference backend", () => {
     await assert.rejects(run, /first\[1\].*2 or more/);
   });
 
-  it("refuses to capture what is not there", async () => {
+  it("refuses to capture unknown buffers", async () => {
     const backend = await referenceBackend();
     const k = new Recorder("test");
     k.op("fill", "f", { x: k.external("x", [1]) }, { size: 1 }, { value: 0 });
@@ -76,7 +76,7 @@ describe("the reference backend", () => {
     await assert.rejects(backend.prepare(program, { x }, { capture: ["unused"] }), UsageError);
   });
 
-  it("refuses GELU backward without its argument, and clipping without a norm", async () => {
+  it("refuses GELU backward without its preactivation, and clipping without a norm", async () => {
     const backend = await referenceBackend();
     const [x, y] = [backend.alloc("f32", 1), backend.alloc("f32", 1)];
     const gelu = await prepare(

@@ -40,7 +40,7 @@ it("freed blocks are merged and reused before the memory grows", () => {
   assert.equal(heap.memory.buffer.byteLength, size);
 });
 
-it("pages that someone else added are left alone", () => {
+it("pages added by others are left alone", () => {
   const heap = new Heap(createMemory(1, false).memory);
   heap.alloc(1000);
   const theirs = heap.memory.grow(3) * PAGE;

@@ -25,7 +25,7 @@ for (const file of Object.keys(WASM_MODULES)) {
     assert.ok(bytes.length < 150_000);
   });
 
-  it(`assets/${file} takes memory that is shared, and, changed for it, memory that is not`, async () => {
+  it(`assets/${file} accepts shared memory and, patched for it, unshared memory`, async () => {
     for (const shared of [true, false, true]) {
       setMemoryShared(bytes, shared);
       const module = await WebAssembly.compile(bytes);

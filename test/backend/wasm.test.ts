@@ -61,7 +61,7 @@ describe("wasm: limits", () => {
     });
   }
 
-  it("refuses what can't be", async () => {
+  it("refuses impossible options", async () => {
     await assert.rejects(wasmBackend({ threads: 0 }), UsageError);
     await assert.rejects(wasmBackend({ threads: 65 }), UsageError);
   });

@@ -19,7 +19,7 @@ function productFlops({ ops }: Program): number {
 /** Of attention forward over T tokens: scores and values, for each pair of a query and a key that may meet. */
 const attentionFlops = ({ nLayer, nEmbd }: GPT2Config, T: number) => nLayer * ((T * (T + 1)) / 2) * 4 * nEmbd;
 
-describe("what the cases need of the machine", () => {
+describe("the operations and bytes of cases", () => {
   for (const [B, T] of [
     [4, 256],
     [1, 1024],
@@ -51,7 +51,7 @@ describe("what the cases need of the machine", () => {
     assert.equal(named("decode-512-bf16").limit.perToken, named("decode-512-f16").limit.perToken);
   });
 
-  it("eight sequences share the weights, but not the positions, nor what is cached", () => {
+  it("eight sequences share the weights, but not the positions, nor the cache", () => {
     const alone = named("decode-8-q8_0").limit.perToken!;
     const together = named("batch-8-q8_0").limit.perToken!;
     const own = 4 * config.nEmbd + 2 * 2 * config.nEmbd * config.nLayer * (8 + 32);
@@ -62,7 +62,7 @@ describe("what the cases need of the machine", () => {
 describe("the figure of a case", () => {
   const state = { secondsSinceStart: 0.5, ownBytes: 50e6 };
 
-  it("leaves the prompt's time out in decoding, and what follows it in prefill", () => {
+  it("excludes the prompt's time from decoding, and the time after it from prefill", () => {
     const seconds = [2, ...Array.from({ length: 64 }, () => 0.25)];
     assert.equal(named("decode-8-f32").figure({ result: { ids: [], seconds }, ...state }), 4);
     assert.equal(named("prefill-512-f32").figure({ result: { ids: [], seconds }, ...state }), 256);
@@ -88,7 +88,7 @@ describe("the figure of a case", () => {
 });
 
 describe("targets", () => {
-  it("are of cases that there are", () => {
+  it("belong to existing cases", () => {
     const names = TARGETS.flatMap((target) => [target.case, ...(target.over ? [target.over.case] : [])]);
     for (const name of names) assert.ok(named(name), name);
   });
@@ -105,7 +105,7 @@ describe("chooseCases", () => {
     );
   });
 
-  it("lists what there is when a name is unknown", () => {
+  it("lists all names when a name is unknown", () => {
     assert.throws(
       () => chooseCases(cases, ["decodes"], () => true),
       /no case decodes; there are limits, train, prefill, decode, batch, wasm, start, memory, tr/,

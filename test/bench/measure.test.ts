@@ -40,7 +40,7 @@ const near = (got: number | undefined, expected: number) =>
   assert.ok(got !== undefined && Math.abs(got - expected) < 1e-9 * expected, `${got}, not ${expected}`);
 
 describe("measureCase", () => {
-  it("takes turns, every other round in reverse", async () => {
+  it("alternates, every other round in reverse", async () => {
     const calls: string[] = [];
     const runners = [runner("a", [1], calls), runner("b", [1], calls)];
     await measureCase(decode, runners, { repeats: 3, retries: 0 });
@@ -72,7 +72,7 @@ describe("measureCase", () => {
     assert.deepEqual(result.rounds[0]!.a, { figure: result.figures.a!.median, limits: [95, 100] });
   });
 
-  it("holds earlier rounds against a better machine that shows later", async () => {
+  it("judges earlier rounds by a better machine that shows later", async () => {
     const gauge = machine([50, 50, 50, 100]);
     const result = await measureCase(decode, [runner("a", [1, 5, 6, 10])], {
       repeats: 2,
@@ -120,7 +120,7 @@ describe("measureCase", () => {
     await assert.rejects(measureCase(decode, [failing("b", 2)], { repeats: 3, retries: 0 }), /^Error: no$/);
   });
 
-  it("of times the smaller is the better", async () => {
+  it("prefers the smaller of two times", async () => {
     const runners = [runner("a", [10]), runner("b", [2]), runner("c", [5])];
     const result = await measureCase(start, runners, { repeats: 1, retries: 0 });
     near(result.figures.a?.median, 100);
@@ -139,7 +139,7 @@ describe("measureCase", () => {
 });
 
 describe("disagreement", () => {
-  it("compares a batch's first sequence with what is known, and most of the others", () => {
+  it("compares a batch's first sequence with a known result, and most of the others", () => {
     const batch = (...ids: number[][]) => ({ ids, seconds: [] });
     const known = batch([1, 2]);
     assert.equal(disagreement(batch([1, 2], [5, 6]), known, "f32"), undefined);
@@ -156,14 +156,14 @@ describe("disagreement", () => {
     assert.equal(disagreement({ ids: [1, 2], seconds: [] }, expected, "f32"), "greedy id 2 is undefined, not 3");
   });
 
-  it("accepts that rounded weights lead elsewhere after a while", () => {
+  it("accepts that rounded weights diverge after a while", () => {
     const expected = { ids: [1, 2, 3, 4, 5, 6], seconds: [] };
     assert.equal(disagreement({ ids: [1, 2, 3, 4, 9, 9], seconds: [] }, expected, "f16"), undefined);
     assert.match(disagreement({ ids: [1, 2, 9, 4, 5, 6], seconds: [] }, expected, "f16")!, /greedy id 2/);
     assert.match(disagreement({ ids: [9], seconds: [] }, expected, "q8_0")!, /greedy id 0/);
   });
 
-  it("allows losses what float32 does, the second with the optimizer's step", () => {
+  it("allows losses the error of float32, the second with the optimizer's step", () => {
     const expected = { losses: [12.5, 11], seconds: [] };
     assert.equal(disagreement({ losses: [12.5001, 11.005], seconds: [] }, expected, "f32"), undefined);
     assert.match(

@@ -57,7 +57,7 @@ describe("npm run bench", { skip: whyNot() }, () => {
     }
   });
 
-  it("says what there is when asked for something else", async () => {
+  it("lists its cases when asked for something else", async () => {
     const failure = await run(process.execPath, [program, "speed"]).then(
       () => undefined,
       (error: { stderr: string; code: number }) => error,

@@ -20,7 +20,7 @@ const row = (name: string, figure: number): SummaryRow => ({
 const cellsOf = (line: string) => line.split("|").map((cell) => cell.trim());
 
 describe("the summary", () => {
-  it("has a row of a case what was reached, beside the best peer and all others", async () => {
+  it("has for each case our figure, the best peer and all others", async () => {
     const taking = (name: string, seconds: number) => ({
       name,
       request: async () => ({ result: { ids: [], seconds: [] }, secondsSinceStart: seconds }),
@@ -59,7 +59,7 @@ describe("the summary", () => {
     ]);
   });
 
-  it("takes what was measured later", () => {
+  it("uses the latest measurement", () => {
     const merged = mergeRows([row("a", 1), row("b", 2)], [row("b", 3), row("c", 4)]);
     assert.deepEqual(
       merged.map((r) => [r.case, r.figure]),

@@ -47,7 +47,7 @@ describe("a contender's process", () => {
     assert.equal(description, "echo");
   });
 
-  it("is timed to the first that it prints", async () => {
+  it("is timed to its first output", async () => {
     const seconds = await WorkerProcess.firstOutput(script("console.log(1); setInterval(() => {}, 1000)"));
     assert.ok(seconds > 0);
     await assert.rejects(WorkerProcess.firstOutput(script("throw new Error('broken')")), /Error: broken/);
@@ -55,7 +55,7 @@ describe("a contender's process", () => {
 });
 
 describe("parseStatus", () => {
-  it("adds up what no file stands behind", () => {
+  it("adds up anonymous memory", () => {
     const status =
       "Name:\tnode\nVmHWM:\t  90000 kB\nRssAnon:\t   20000 kB\nRssFile:\t   50000 kB\nRssShmem:\t     500 kB\n";
     assert.deepEqual(parseStatus(status), { own: 20500 * 1024, peak: 90000 * 1024 });

@@ -77,7 +77,7 @@ for (const { name } of await backends()) {
       }
     });
 
-    it("embeds texts as sentence-transformers' modules say, whatever stands beside them", async () => {
+    it("embeds texts according to sentence-transformers' modules, whatever is computed beside them", async () => {
       await using model = await load("sentence", backend);
       const texts = [...BERT_EXPECTED.pairs.map(([text]) => text), BERT_EXPECTED.tokens.text];
       const vectors = await model.embed(texts);
@@ -113,7 +113,7 @@ for (const { name } of await backends()) {
 }
 
 describe("a DistilBERT", () => {
-  it("fills masks and labels texts, also after it is written", async () => {
+  it("fills masks and labels texts, also after saving", async () => {
     const { text, filled, labels } = BERT_EXPECTED.distilled;
     const folder = mkdtempSync(join(tmpdir(), "distilbert-"));
     for (const name of ["distilled", "distilled-sequence"]) {
@@ -129,7 +129,7 @@ describe("a DistilBERT", () => {
 });
 
 describe("a BERT", () => {
-  it("has no text for rows beyond its tokenizer's vocabulary, as transformers", async () => {
+  it("has no text for rows beyond its tokenizer's vocabulary, like transformers", async () => {
     await using model = await BERT.load(bertFolder("masked"));
     const { vocabSize } = model.config;
     assert.ok(model.tokenizer!.vocabSize < vocabSize);
@@ -161,7 +161,7 @@ describe("a BERT", () => {
     }
   });
 
-  it("says what it lacks, by name", async () => {
+  it("names what it lacks", async () => {
     await using model = await BERT.load(bertFolder("sequence"));
     await assert.rejects(model.fillMask("a [MASK]"), { name: "UsageError", message: /head for masked tokens/ });
     await assert.rejects(

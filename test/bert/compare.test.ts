@@ -38,7 +38,7 @@ describe("attention weights", () => {
     assertClose("weights", weights, want.subarray(b * heads * T * T, (b + 1) * heads * T * T), { relative: 1e-5 });
   });
 
-  it("of a GPT-2 sum to 1 over the tokens so far, and there is no layer beyond the last", async () => {
+  it("of a GPT-2 sum to 1 over the tokens so far, and a layer beyond the last is refused", async () => {
     await using model = await GPT2.load(PEFT_BASE);
     const { heads, tokens: T, weights } = await model.attention([5, 7, 11, 2], 1);
     for (let row = 0; row < heads * T; row++) {

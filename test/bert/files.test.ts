@@ -20,7 +20,7 @@ const json = (path: string): Record<string, unknown> =>
 
 describe("a BERT written as a Hugging Face folder", () => {
   for (const name of ["pretraining", "masked", "sequence", "tokens", "spans", "sentence"]) {
-    it(`keeps every tensor, the class and the labels: ${name}`, async () => {
+    it(`preserves every tensor, the class and the labels: ${name}`, async () => {
       const to = join(folder, name);
       await convertModel(bertFolder(name), to);
       const [before, after] = [await openCheckpoint(bertFolder(name)), await openCheckpoint(to)];
@@ -37,7 +37,7 @@ describe("a BERT written as a Hugging Face folder", () => {
     });
   }
 
-  it("keeps what sentence-transformers wants beside it", async () => {
+  it("preserves the files of sentence-transformers beside it", async () => {
     await using a = await BERT.load(bertFolder("sentence"));
     await using b = await BERT.load(join(folder, "sentence"));
     assert.deepEqual(await b.embed(text), await a.embed(text));
@@ -91,7 +91,7 @@ describe("a BERT written as GGUF", () => {
 });
 
 describe("the names of Google's checkpoints", () => {
-  it("are those of its code, both ways", async () => {
+  it("are those of its code, in both directions", async () => {
     const { tableName, fileName } = BERT_TENSORFLOW;
     const known = {
       "bert/embeddings/word_embeddings": "embeddings.word_embeddings.weight",

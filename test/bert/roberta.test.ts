@@ -80,7 +80,7 @@ for (const { name } of await backends()) {
       assertResults(await model.classify({ text: pair[0], pair: pair[1] }), pairLabels);
     });
 
-    it("labels tokens, words and entities, with their places", async () => {
+    it("labels tokens, words and entities, with their positions", async () => {
       await using model = await load("tokens", backend);
       const { text } = EXPECTED;
       for (const [aggregation, want] of Object.entries(EXPECTED.tokens)) {
@@ -110,7 +110,7 @@ for (const { name } of await backends()) {
 }
 
 describe("RoBERTa's tokenizer", () => {
-  it("has the ids and places of tokenizers", () => {
+  it("has the ids and positions of tokenizers", () => {
     for (const { texts, ids, offsets } of EXPECTED.encodings) {
       const given = texts.length === 1 ? texts[0]! : ([texts[0]!, texts[1]!] as const);
       const encoding = TOKENIZER.encode(given, { allowedSpecial: "all" });
@@ -137,7 +137,7 @@ describe("RoBERTa's tokenizer", () => {
   });
 });
 
-it("is written as the BERT that it is", async () => {
+it("is written as the equivalent BERT", async () => {
   const dir = mkdtempSync(join(tmpdir(), "roberta-"));
   await convertModel(join(FOLDER, "masked"), join(dir, "bert"));
   const json = JSON.parse(readFileSync(join(dir, "bert/config.json"), "utf8")) as Record<string, unknown>;

@@ -10,7 +10,7 @@ import { bertFolder } from "../helpers/bert-fixtures.js";
 const FOLDER = packageFile("test/fixtures/tensorflow/bert");
 
 describe("a checkpoint of Google's BERT", () => {
-  it("has the configuration, tensors and parts of the folder that it was made from", async () => {
+  it("has the configuration, tensors and parts of the folder from which it was made", async () => {
     const [saved, from] = [await openCheckpoint(FOLDER), await openCheckpoint(bertFolder("pretraining"))];
     assert.equal(saved.format, "tensorflow");
     assert.deepEqual(saved.config, from.config);

@@ -110,11 +110,11 @@ describe("damaged TensorFlow checkpoints give typed errors or finite values", ()
     return mutator.below(4) > 0 ? damaged : mutator.overwrite(damaged, table.length - 48, table.length - 8);
   }
 
-  it("the index, with checksums that fit", { timeout }, () => {
+  it("the index, with matching checksums", { timeout }, () => {
     fuzz(4000, (mutator, what) => attemptTensorFlow(what, { index: damagedTable(mutator, index) }));
   });
 
-  it("a compressed index, with checksums that fit", { timeout }, () => {
+  it("a compressed index, with matching checksums", { timeout }, () => {
     const trained = fixture("tensorflow/trained/model-20.data-00000-of-00001");
     const compressed = fixture("tensorflow/trained/model-20.index");
     fuzz(4000, (mutator, what) => {

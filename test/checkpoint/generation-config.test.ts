@@ -24,7 +24,7 @@ before(() =>
 );
 
 describe("generation_config.json", () => {
-  it("is written by the names of transformers, and read back", async () => {
+  it("is written with transformers' names, and read back", async () => {
     assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), {
       bos_token_id: 10,
       eos_token_id: 10,
@@ -38,7 +38,7 @@ describe("generation_config.json", () => {
     checkpoint.close();
   });
 
-  it("says how the model samples, where options don't", async () => {
+  it("gives the model's sampling defaults, which options override", async () => {
     const model = await GPT2.load(folder, { threads: 1 });
     assert.deepEqual(model.sampling, { ...SAMPLING_DEFAULTS, ...SAMPLING });
     const draw = async (options: object) =>
@@ -51,14 +51,14 @@ describe("generation_config.json", () => {
     await model.dispose();
   });
 
-  it("goes along when the model is converted", async () => {
+  it("is copied when the model is converted", async () => {
     const to = join(root, "copy");
     await convertModel(folder, to, { dtype: "f16" });
     const { do_sample: sample, min_p: minP } = JSON.parse(readFileSync(join(to, "generation_config.json"), "utf8"));
     assert.deepEqual([sample, minP], [true, 0.1]);
   });
 
-  it("counts only if it asks for drawing", async () => {
+  it("counts only if it asks for sampling", async () => {
     for (const json of [{}, { temperature: 0.1 }, { do_sample: false, temperature: 0.1 }]) {
       write(json);
       const checkpoint = await openCheckpoint(folder);
@@ -67,7 +67,7 @@ describe("generation_config.json", () => {
     }
   });
 
-  it("is refused by name where it is damaged", async () => {
+  it("is refused by name when damaged", async () => {
     const refused = (expected: RegExp) => (error: unknown) => {
       assert.ok(error instanceof CheckpointError);
       assert.match(error.message, /generation_config\.json/);

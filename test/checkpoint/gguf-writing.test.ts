@@ -61,7 +61,7 @@ describe("files written", async () => {
   const model = { config: CONFIG, tensors: seeded(CONFIG), tokenizer };
 
   for (const dtype of ["f32", "f16", "bf16", "q8_0"] as const) {
-    it(`${dtype}: every tensor and all of the tokenizer as llama.cpp's converter writes them`, async () => {
+    it(`${dtype}: every tensor and the whole tokenizer as llama.cpp's converter writes them`, async () => {
       const ours = await write(`${dtype}.gguf`, { ...model, metadata: { name: "seeded" } }, { dtype });
       const theirs = new Uint8Array(readFileSync(fixture(`converted-${dtype}.gguf`)));
       const sorted = (file: Uint8Array) => new Map([...contents(file)].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -96,7 +96,7 @@ describe("files written", async () => {
     twin.close();
   });
 
-  it("blocks that are there are copied, others made of decoded values", async () => {
+  it("existing blocks are copied, others made from decoded values", async () => {
     const source = await openCheckpoint(fixture("converted-q8_0.gguf"));
     const { config } = source;
     const copied = await write("copied.gguf", { config, tensors: source.tensors.values() }, { dtype: "q8_0" });
@@ -111,13 +111,13 @@ describe("files written", async () => {
     source.close();
   });
 
-  it("a head of its own", async () => {
+  it("an untied head", async () => {
     const file = load(await write("untied.gguf", { config: UNTIED, tensors: seeded(UNTIED) }, { dtype: "q8_0" }));
     assert.deepEqual(file.config, UNTIED);
     assert.equal(file.tensors.get("lm_head.weight")?.dtype, "q8_0");
   });
 
-  it("rows that are no whole blocks are held in f16", async () => {
+  it("rows that do not divide into blocks are held in f16", async () => {
     const file = load(await write("small.gguf", { config: SMALL, tensors: seeded(SMALL) }, { dtype: "q8_0" }));
     assert.deepEqual(file.config, SMALL);
     const types = new Set([...file.tensors.values()].map(({ dtype }) => dtype));
@@ -131,7 +131,7 @@ describe("files written", async () => {
     assert.equal(read(bytes).metadata.typeOf("general.alignment"), undefined);
   });
 
-  it("tell how far they are", async () => {
+  it("report their progress", async () => {
     const steps: number[] = [];
     const bytes = await write("progress.gguf", model, { onProgress: (done, total) => steps.push(done / total) });
     assert.ok(bytes.length > 0 && steps.length >= model.tensors.length);
@@ -142,7 +142,7 @@ describe("files written", async () => {
     assert.ok(steps.at(-1)! > 0.98 && steps.at(-1)! <= 1, `${steps.at(-1)}`);
   });
 
-  it("are not there after an interruption", async () => {
+  it("do not exist after an interruption", async () => {
     const controller = new AbortController();
     const options = { signal: controller.signal, onProgress: () => controller.abort() };
     await assert.rejects(saveCheckpoint(join(folder, "aborted.gguf"), model, options), { name: "AbortError" });
@@ -179,7 +179,7 @@ describe("tokenizers written", () => {
     assert.deepEqual((await reread(tokenizer, tokenizer.vocabSize + 7)).vocabulary, tokenizer.vocabulary);
   });
 
-  it("bytes alone, several special tokens", async () => {
+  it("bytes only, several special tokens", async () => {
     const vocabulary = vocabularyFromMerges(Uint32Array.of(72, 73), ["<|endoftext|>", "<|a b|>", "日本"]);
     const again = await reread(new Tokenizer(vocabulary));
     assert.deepEqual(again.vocabulary, vocabulary);
@@ -203,7 +203,7 @@ describe("tokenizers written", () => {
     assert.ok(again.encode(text).includes(the!));
   });
 
-  it("GPT-2's own with a token that is user-defined, or put before each text", async () => {
+  it("GPT-2's own with a user-defined token, or with one before each text", async () => {
     const { vocabulary } = await gpt2Tokenizer();
     const userDefined = { ...vocabulary, added: [{ id: 1169, text: "the", special: false }, ...vocabulary.added] };
     const again = await reread(new Tokenizer(userDefined));
@@ -212,7 +212,7 @@ describe("tokenizers written", () => {
     assert.deepEqual([...(await reread(new Tokenizer(started))).encode("the")], [50256, 1169]);
   });
 
-  it("refused: what GGUF has no place for", () => {
+  it("refused: what GGUF cannot express", () => {
     const vocabulary = vocabularyFromMerges(new Uint32Array(0));
     const refuse = (change: Partial<Vocabulary>, pattern: RegExp): void =>
       assert.throws(
@@ -233,7 +233,7 @@ describe("tokenizers written", () => {
     assert.equal(file.bosTokenId, 2);
   });
 
-  it("refused: more tokens than the model has, tokens that are alike", async () => {
+  it("refused: more tokens than the model has, repeated tokens", async () => {
     const path = join(folder, "refused.gguf");
     const larger = saveCheckpoint(path, { ...tensorsOf(256), tokenizer: byteTokenizer() });
     await assert.rejects(larger, /refused\.gguf: expected a tokenizer of at most 256 tokens.*got 257/);
@@ -242,7 +242,7 @@ describe("tokenizers written", () => {
   });
 });
 
-describe("refused, with what was there before left as it was", () => {
+describe("refused, with the existing file unchanged", () => {
   const path = join(folder, "kept.gguf");
   const tensors = seeded(CONFIG);
   const changed = (name: string, change: Partial<NamedTensor>): NamedTensor[] =>
@@ -304,7 +304,7 @@ describe("refused, with what was there before left as it was", () => {
     );
   });
 
-  it("names that are too long or there twice", () => {
+  it("names that are too long or repeated", () => {
     const spec = { dtype: "f32", shape: [1] } as const;
     assert.throws(() => layoutGguf([], [{ ...spec, name: "ä".repeat(32) }]), /at most 63 bytes/);
     assert.throws(

@@ -68,7 +68,7 @@ describe("files of llama.cpp's converter", () => {
     });
   }
 
-  it("rows can be read by themselves", () => {
+  it("rows can be read separately", () => {
     const { tensors } = load(fixture("converted-q8_0.gguf"));
     const wte = tensors.get("wte.weight")!;
     const all = new Float32Array(320 * 32);
@@ -89,7 +89,7 @@ describe("files of llama.cpp's converter", () => {
     assert.equal(tensors.get("ln_f.bias")!.data.buffer, file.buffer);
   });
 
-  it("tokenize as Hugging Face's tokenizers", async () => {
+  it("tokenize like Hugging Face's tokenizers", async () => {
     const tokenizer = (await load(fixture("converted-f32.gguf")).loadTokenizer!())!;
     assert.equal(tokenizer.vocabSize, 320);
     assert.deepEqual([...tokenizer.specialTokens], [["<|endoftext|>", 319]]);
@@ -105,7 +105,7 @@ describe("files of llama.cpp's converter", () => {
     assert.deepEqual(readAll(load(file)), readAll(load(fixture("converted-f16.gguf"))));
   });
 
-  it("run as the weights say", async () => {
+  it("compute what the weights say", async () => {
     const { backend } = await chooseBackend({ threads: 1 });
     const ids = [5, 81, 3, 319, 200];
     const expected = new GPT2({ backend, config: CONVERTED, weights: seededWeights(backend, CONVERTED, SEED) });
@@ -151,7 +151,7 @@ describe("an unusual file", () => {
     assert.equal(metadata.get("test.nothing"), undefined);
   });
 
-  it("a head of its own, and a type for each matrix", () => {
+  it("an untied head, and a type for each matrix", () => {
     const checkpoint = load(fixture("unusual.gguf"));
     assert.deepEqual(checkpoint.config, UNUSUAL);
     const types: Record<string, StoredDtype> = {};

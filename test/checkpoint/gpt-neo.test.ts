@@ -54,7 +54,7 @@ const seeded = new Map(Array.from(seededTensors(config, GPT_NEO_SEED), ([{ name 
 
 describe("a GPT-Neo that transformers saved", () => {
   for (const name of ["saved", "pickled"]) {
-    it(`loads from ${name}, mask buffers or not, and gives transformers' logits`, async () => {
+    it(`loads from ${name}, with mask buffers or without, and gives transformers' logits`, async () => {
       assert.deepEqual(await values(fixture(name)), seeded);
       const model = await GPT2.load(fixture(name));
       assertClose("logits", await logitsOf(model), SAVED!.logits, LOGITS);
@@ -62,7 +62,7 @@ describe("a GPT-Neo that transformers saved", () => {
     });
   }
 
-  it("scores, embeds and continues texts with what it knows of the local window", async () => {
+  it("scores, embeds and continues texts within the local window", async () => {
     const model = await GPT2.load(fixture("saved"));
     const { logprobs } = await model.score(inputs.slice(1, T), { context: inputs.slice(0, 1) });
     const V = config.vocabSize;
@@ -97,7 +97,7 @@ describe("a GPT-Neo written here", () => {
     assert.equal((await openCheckpoint(half)).dtype, "bf16");
   });
 
-  it("keeps what its config.json says, whatever the order of its layers", () => {
+  it("keeps its config.json, whatever the order of its layers", () => {
     for (const { name, json, config } of GPT_NEO_CASES) {
       const written = GPT_NEO_HUGGING_FACE.writeConfig(config);
       assert.deepEqual(GPT_NEO_HUGGING_FACE.readConfig(written, "config.json"), config, name);
@@ -108,7 +108,7 @@ describe("a GPT-Neo written here", () => {
     }
   });
 
-  it("is refused by formats that hold GPT-2 alone, before anything is written", async () => {
+  it("is refused by formats that hold only GPT-2, before anything is written", async () => {
     for (const to of ["model.gguf", "model.bin"]) {
       await assert.rejects(convertModel(fixture("saved"), join(folder, to)), {
         name: "ConfigError",
@@ -122,12 +122,12 @@ describe("a GPT-Neo written here", () => {
 describe("a config.json of a GPT-Neo", () => {
   const read = (changes: object) => GPT_NEO_HUGGING_FACE.readConfig({ ...SAVED!.json, ...changes }, "config.json");
 
-  it("has transformers' sizes where it says none: those of GPT-Neo 1.3B", () => {
+  it("has transformers' defaults for missing sizes: those of GPT-Neo 1.3B", () => {
     const { nEmbd, nLayer, nHead, nCtx, vocabSize } = GPT_NEO_HUGGING_FACE.readConfig({}, "config.json");
     assert.deepEqual([nEmbd, nLayer, nHead, nCtx, vocabSize], [2048, 24, 16, 2048, 50257]);
   });
 
-  it("is refused with types of attention that are not one for each layer, counted before they are listed", () => {
+  it("is refused if the types of attention are not one for each layer, counted before they are listed", () => {
     for (const types of [
       [[["global"], 3]],
       [[["global"], 1e9]],
@@ -164,7 +164,7 @@ describe("a GPT-Neo in fewer bits", () => {
 });
 
 describe("a LoRA adapter of a GPT-Neo by PEFT", () => {
-  it("gives the logits that it gives there, chosen by request and folded in", async () => {
+  it("gives PEFT's logits, chosen by request and merged", async () => {
     const expected = readTensorsAt(fixture("adapter"), "expected.safetensors").get("logits")!;
     const model = await GPT2.load(fixture("saved"), { adapters: { it: fixture("adapter") } });
     assertClose("by request", await logitsOf(model, "it"), expected, LOGITS);

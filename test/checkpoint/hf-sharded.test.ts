@@ -7,7 +7,7 @@ import { seededTensors } from "../helpers/seeded-weights.js";
 import { readAll } from "./small-model.js";
 
 describe("a folder sharded by transformers", () => {
-  it("gives the values transformers was given", async () => {
+  it("gives the values that transformers saved", async () => {
     const checkpoint = await openCheckpoint(packageFile("test/fixtures/hf-sharded"));
     const config = gpt2Config({ vocabSize: 19, nCtx: 7, nEmbd: 10, nLayer: 2, nHead: 2, nInner: 24 });
     assert.deepEqual(checkpoint.config, config);

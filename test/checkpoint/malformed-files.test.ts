@@ -51,7 +51,7 @@ const gguf = Uint8Array.from([0x47, 0x47, 0x55, 0x46, 3, 0, 0, 0]);
 const zip = Uint8Array.from([0x50, 0x4b, 3, 4, 0, 0]);
 const magic = (n: number): Uint8Array => new Uint8Array(new Int32Array([n, 1, 0, 0]).buffer);
 
-describe("files that are no models", () => {
+describe("files that are not models", () => {
   const cases: [name: string, make: () => string, message: RegExp][] = [
     ["nothing there", () => join(root, "nothing"), /no such file or folder/],
     ["a path through a file", () => join(file("f", "x"), "model"), /runs through a file/],
@@ -103,7 +103,7 @@ describe("files that are no models", () => {
   }
   for (const [name, make, message] of cases) it(`refuses ${name}`, () => assertRefused(make(), message));
 
-  it("refuses a folder in the place of each file", async () => {
+  it("refuses a folder in place of each file", async () => {
     for (const name of ["config.json", "model.safetensors", "model.safetensors.index.json"]) {
       const other = name === "config.json" ? { "model.safetensors": smallSafetensors() } : { "config.json": config };
       const path = folder(other);
@@ -130,7 +130,7 @@ describe("files that are no models", () => {
   });
 
   const root0 = process.getuid?.() === 0;
-  it("refuses a file it may not read", { skip: process.platform === "win32" && "no modes" }, async () => {
+  it("refuses a file without read permission", { skip: process.platform === "win32" && "no modes" }, async () => {
     const path = file("a.bin", "x");
     chmodSync(path, 0);
     // The superuser may read anything: become nobody for one synchronous call.
@@ -146,7 +146,7 @@ describe("files that are no models", () => {
     }
   });
 
-  it("says so if the file becomes shorter while it is open", () => {
+  it("says so if the file is truncated while it is open", () => {
     const path = file("a.bin", new Uint8Array(100));
     const source = openFileSource(path);
     assert.equal(source.bytes(40, 60).length, 60);
@@ -189,7 +189,7 @@ describe("files that are no models", () => {
     rmSync(path);
   });
 
-  it("leaves no file open, whatever is refused", { skip: process.platform !== "linux" && "needs /proc" }, async () => {
+  it("leaves no file open after refusing", { skip: process.platform !== "linux" && "needs /proc" }, async () => {
     const before = readdirSync("/proc/self/fd").length;
     const bad = rawSafetensors({ x: 1 }, new Uint8Array(0));
     const index = JSON.stringify({ weight_map: { a: "a.safetensors", b: "b.safetensors" } });

@@ -244,7 +244,7 @@ describe("malformed GGUF headers are refused", () => {
     assertRefused(() => metadata.string("text"), /"text": expected text in UTF-8/);
   });
 
-  it("what is unusual but right is read", () => {
+  it("unusual but valid files are read", () => {
     const entries = [
       entry("nested", TYPE.array, join(u32(TYPE.array), u64(2), nested(2), nested(2))),
       arrayEntry("empty", TYPE.string, 0, zeros(0)),
@@ -393,8 +393,8 @@ const MODELS: [what: string, changes: Changes, message: RegExp, kind?: new (...a
   ],
 ];
 
-describe("GGUF files that are no GPT-2 are refused", () => {
-  it("what is changed below is right before", () => {
+describe("GGUF files that do not hold a GPT-2 are refused", () => {
+  it("the file is valid before the changes below", () => {
     assert.deepEqual(load(smallGguf()).config, CONFIG);
     const head = { name: "output.weight", dtype: "f32" as const, shape: [3, 4] };
     // A copy of the token embedding, all zeros as it is, is no head of its own.
@@ -477,17 +477,17 @@ const TOKENIZERS: [what: string, entries: Changes["entries"], message: RegExp][]
   ["types that are texts", strings("tokenizer.ggml.token_type", ["1"]), /token_type": expected an array of numbers/],
 ];
 
-describe("tokenizers in GGUF files that can't be used are refused", () => {
+describe("unusable tokenizers in GGUF files are refused", () => {
   const loadTokenizer = async (entries: Changes["entries"]) => {
     return load(smallGguf({ entries: { ...GOOD, ...entries } })).loadTokenizer!();
   };
 
-  it("what is changed below is right before", async () => {
+  it("the file is valid before the changes below", async () => {
     const tokenizer = await loadTokenizer({});
     assert.deepEqual([...tokenizer!.encode("ab")], [256]);
   });
 
-  it("a byte without a token is dropped, a special token may be one that merges make: as in llama.cpp", async () => {
+  it("a byte without a token is dropped, and a special token may be one that merges make, as in llama.cpp", async () => {
     const tokens = [...BYTES.filter((char) => char !== "c"), "ab"];
     const entries = { ...strings("tokenizer.ggml.tokens", tokens), ...types([...tokens.slice(1).map(() => 1), 3]) };
     const tokenizer = (await loadTokenizer(entries))!;
@@ -511,7 +511,7 @@ describe("tokenizers in GGUF files that can't be used are refused", () => {
     });
   }
 
-  it("ids outside the vocabulary are none", () => {
+  it("ids outside the vocabulary are ignored", () => {
     const { bosTokenId, eosTokenIds } = load(
       smallGguf({
         entries: { ...number("tokenizer.ggml.bos_token_id", 3), ...number("tokenizer.ggml.eos_token_id", 2) },

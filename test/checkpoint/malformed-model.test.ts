@@ -306,13 +306,13 @@ describe("llm.c models", () => {
     it(`refuses ${name}`, () => assertRefused(() => loadSmallLlmc(file), error, message));
   }
 
-  it("refuses a file cut anywhere", () => {
+  it("refuses a file truncated anywhere", () => {
     for (let length = 0; length < whole.length; length += length < 1040 ? 1 : 37) {
       assertRefused(() => loadSmallLlmc(whole.subarray(0, length)), "CheckpointError", /model\.bin/);
     }
   });
 
-  it("refuses NaN when the tensor is read, and never looks at the padding", () => {
+  it("refuses NaN when the tensor is read, and ignores the padding", () => {
     const file = whole.slice();
     const floats = new Float32Array(file.buffer);
     floats.fill(Number.NaN, 256 + 11 * 6, 256 + 128 * 6);

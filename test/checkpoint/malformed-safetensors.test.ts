@@ -149,7 +149,7 @@ describe("malformed safetensors", () => {
     it(`refuses ${name}`, () => assertRefused(() => read(file), message));
   }
 
-  it("refuses a file cut anywhere", () => {
+  it("refuses a file truncated anywhere", () => {
     const whole = smallSafetensors();
     assert.equal(read(whole).tensors.size, 28);
     for (let length = 0; length < whole.length; length++) {
@@ -157,7 +157,7 @@ describe("malformed safetensors", () => {
     }
   });
 
-  it("reads no more than the header, whatever length is claimed", () => {
+  it("reads no more than the header, whatever length it claims", () => {
     let asked = 0;
     const file = memorySource("bad.safetensors", rawSafetensors({ x: good }, zeros(8), 2n ** 33n));
     const counting: ByteSource = {
@@ -249,7 +249,7 @@ describe("malformed indices", () => {
     ["x.safetensors"],
   ];
   for (const file of escapes) {
-    it(`refuses a shard called ${JSON.stringify(file)}`, () => {
+    it(`refuses a shard named ${JSON.stringify(file)}`, () => {
       assertRefused(
         () => index({ weight_map: { w: file } }),
         /index\.json: weight_map: tensor "w": expected the plain name/,
@@ -257,7 +257,7 @@ describe("malformed indices", () => {
     });
   }
 
-  it("refuses what is no index", () => {
+  it("refuses files that are not an index", () => {
     assertRefused(() => index(""), /index\.json: expected JSON, got an empty file/);
     assertRefused(() => index("[]"), /expected a JSON object, got \[\]/);
     assertRefused(() => index({}), /weight_map: expected an object/);

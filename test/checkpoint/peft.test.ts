@@ -41,7 +41,7 @@ async function logitsOf(model: GPT2, adapter?: string | null): Promise<Float32Ar
 const expectedLogits = (name: string): ArrayLike<number> => readTensors(name, "expected.safetensors").get("logits")!;
 
 describe("adapters by PEFT", () => {
-  it("loaded side by side, each gives the logits it gives there; without one the model is as it was", async () => {
+  it("loaded side by side, each gives PEFT's logits; without one the model is unchanged", async () => {
     const adapters = { all: fixture("all-linear"), patterns: join(fixture("patterns"), "adapter_model.safetensors") };
     const model = await GPT2.load(PEFT_BASE, { adapters });
     assert.deepEqual(model.adapters, ["all", "patterns"]);
@@ -56,20 +56,20 @@ describe("adapters by PEFT", () => {
     assertClose("loaded again", await logitsOf(model, "all"), expectedLogits("all-linear"), LOGITS);
   });
 
-  it("one alone is what requests use, unless they want none", async () => {
+  it("a single one is used by all requests, unless they choose none", async () => {
     const model = await GPT2.load(PEFT_BASE, { adapters: fixture("all-linear") });
     assertClose("default", await logitsOf(model), expectedLogits("all-linear"), LOGITS);
     assert.deepEqual(await logitsOf(model, null), await logitsOf(await GPT2.load(PEFT_BASE)));
   });
 
-  it("folded into the weights, also with layer norms and biases of their own", async () => {
+  it("merged into the weights, also with layer norms and biases of their own", async () => {
     for (const name of ["all-linear", "patterns", "extras"]) {
       const model = await GPT2.load(PEFT_BASE, { merge: fixture(name) });
       assertClose(name, await logitsOf(model), expectedLogits(name), LOGITS);
     }
   });
 
-  it("with layer norms of their own can't be chosen by request", async () => {
+  it("with layer norms of their own can't be chosen per request", async () => {
     const want = /of linear layers only.*got another h\.0\.ln_1\.weight.*gpt2 merge/;
     await assert.rejects(GPT2.load(PEFT_BASE, { adapters: fixture("extras") }), (error: UsageError) => {
       assert.equal(error.code, "ERR_USAGE");
@@ -78,7 +78,7 @@ describe("adapters by PEFT", () => {
     });
   });
 
-  it("name the model that they are for, which is loaded if no other is named", async () => {
+  it("name their base model, which is loaded if no other is named", async () => {
     const adapter = join(dir, "named");
     cpSync(fixture("all-linear"), adapter, { recursive: true });
     const config = JSON.parse(readFileSync(join(adapter, "adapter_config.json"), "utf8")) as object;
@@ -99,7 +99,7 @@ describe("adapters by PEFT", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("refusals", () => {
   const tensors = (): SafetensorsInput[] => adapterTensors(loraRanks(CONFIG, ["attn.c_attn"], 2));
   const config = { peft_type: "LORA", r: 2, lora_alpha: 4, target_modules: ["c_attn"], fan_in_fan_out: true };
   const load = (json: object, inputs = tensors(), model = CONFIG) =>
@@ -122,11 +122,11 @@ describe("what is refused", () => {
     );
   };
 
-  it("nothing of a plain adapter", () => {
+  it("none for a plain adapter", () => {
     assert.equal(load(config).ranks.size, 2);
   });
 
-  it("every variant that PEFT has of LoRA, by its name", () => {
+  it("every variant of LoRA in PEFT, by name", () => {
     const variants = JSON.parse(readFileSync(fixture("refused.json"), "utf8")) as Record<string, object>;
     const names = {
       dora: /use_dora/,
@@ -141,7 +141,7 @@ describe("what is refused", () => {
     refused(/peft_type: expected "LORA", got "IA3"/, { ...config, peft_type: "IA3" });
   });
 
-  it("numbers that cannot be, and patterns that are programs", () => {
+  it("impossible numbers, and patterns that are regular expressions", () => {
     refused(/: r: expected an integer/, { ...config, r: 1.5 });
     refused(/lora_alpha: expected a number, got "x"/, { ...config, lora_alpha: "x" });
     refused(/use_rslora: expected true or false/, { ...config, use_rslora: 1 });
@@ -149,7 +149,7 @@ describe("what is refused", () => {
     refused(/rank_pattern: c_attn: expected an integer/, { ...config, rank_pattern: { c_attn: 0 } });
   });
 
-  it("tensors of other shapes, of other layers, or alone", () => {
+  it("tensors of other shapes or layers, or without their counterpart", () => {
     refused(/lora_A.weight": expected shape \[3, 64\], got \[2, 64\].*another rank/, {
       ...config,
       rank_pattern: { c_attn: 3 },
@@ -164,7 +164,7 @@ describe("what is refused", () => {
     assert.equal(load(config, [first!, again(first!.data as Float32Array), ...rest]).ranks.size, 2);
   });
 
-  it("tensors of more than LoRA, by what they are", () => {
+  it("tensors beyond LoRA, by their kind", () => {
     const extra = (name: string): SafetensorsInput => ({
       name: `base_model.model.${name}`,
       dtype: "F32",
@@ -220,7 +220,7 @@ describe("saved adapters", () => {
     ranks,
   };
 
-  it("come back as they were", async () => {
+  it("are read back unchanged", async () => {
     const path = join(dir, "saved");
     const extras = new Map([...tensors, ["ln_f.bias", values(64)], ["h.0.attn.c_attn.bias", values(192)]]);
     await saveAdapter(path, { ...common, tensors: extras, baseModel: "gpt2" });
@@ -240,7 +240,7 @@ describe("saved adapters", () => {
     assert.deepEqual([json.bias, json.modules_to_save, json.fan_in_fan_out], ["all", null, true]);
   });
 
-  it("name c_proj in full where only one of the two is meant", async () => {
+  it("name c_proj in full if only one of the two is adapted", async () => {
     const path = join(dir, "one-proj");
     const targets = ["attn.c_proj"] as const;
     const some = loraRanks(CONFIG, targets, 3);
@@ -262,7 +262,7 @@ describe("saved adapters", () => {
   });
 });
 
-it("a merged model is W + s B A, wherever it is read from and however it is saved", async () => {
+it("a merged model is W + s B A, whatever it is read from and however it is saved", async () => {
   const { mergeAdapter } = await import("../../src/pretrained/merge-adapter.js");
   const base = await openCheckpoint(PEFT_BASE);
   const adapter = openAdapter(fixture("patterns"), CONFIG);

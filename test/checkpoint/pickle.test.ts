@@ -57,7 +57,7 @@ describe("pickles", () => {
     assert.deepEqual(pickle("X", u32(2), [0xc3, 0xa9], "."), "é");
   });
 
-  it("stand for tensors and plain values only", () => {
+  it("contain only tensors and plain values", () => {
     assert.deepEqual(pickle("ccollections\nOrderedDict\n)R."), new Map());
     assert.deepEqual(pickle("ctorch\nSize\n(K", 2, "K", 3, "t\x85R."), [2, 3]);
     assert.ok(pickle("ctorch\nfloat16\n.") instanceof PickleGlobal);
@@ -66,7 +66,7 @@ describe("pickles", () => {
     assert.equal(record.fields.get("n_head"), 4);
   });
 
-  it("of Python itself, in every protocol with bytes, give its values", (t) => {
+  it("written by Python, in every protocol with bytes, give its values", (t) => {
     const program = [
       "import pickle, sys, collections",
       "value = {'a': [1, 2.5, -3, 10**12, None, True], 'b': ('x', 'é' * 300, b'bytes'), 3: {4, 5}, 'd': {'e': []}}",
@@ -145,13 +145,13 @@ describe("hostile pickles", () => {
     it(`refuses ${name}`, () => assert.throws(() => pickle(...parts), { name: "CheckpointError", message }));
   }
 
-  it("reads nesting a million deep without a stack of its own", () => {
+  it("reads nesting a million deep without recursion", () => {
     const deep = pickle("K", 1, "\x85".repeat(1_000_000), ".");
     assert.ok(Array.isArray(deep));
     assert.throws(() => pickle("(".repeat(1_100_000), "."), /at most 1048576 operations, got more/);
   });
 
-  it("keeps a tuple of twice the tuple before, thirty times over, as what it is", () => {
+  it("keeps a tuple that contains the previous tuple twice, thirty levels deep, without expanding it", () => {
     // 2^30 leaves, were it walked or written out.
     const bomb = bytesOf("\x80\x02", "K", 1, "q\x00h\x00\x86".repeat(30), ".");
     const files = memoryFiles("x.pt", { "x.pt": torchArchive(bomb, {}) });

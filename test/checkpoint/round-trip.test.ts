@@ -72,7 +72,7 @@ describe("the tiny fixture", () => {
     llmc.close();
   });
 
-  it("is written as llm.c byte for byte as another program wrote it", async () => {
+  it("is written for llm.c byte for byte like another program's file", async () => {
     const path = freshPath();
     const hf = await openCheckpoint(TINY);
     await saveCheckpoint(path, { config: hf.config, tensors: namedTensors(hf) }, { format: "llm.c" });
@@ -80,7 +80,7 @@ describe("the tiny fixture", () => {
     hf.close();
   });
 
-  it("opens by its .safetensors file as by its folder", async () => {
+  it("opens by its .safetensors file like by its folder", async () => {
     const file = await openCheckpoint(join(TINY, "model.safetensors"));
     const whole = await openCheckpoint(TINY);
     assert.deepEqual(readAll(file), readAll(whole));
@@ -123,7 +123,7 @@ describe("saving and opening", () => {
     ["llm.c bf16", { format: "llm.c", dtype: "bf16" }, 1],
   ];
   for (const [name, options, files] of cases) {
-    it(`gives back the same values: ${name}`, async () => {
+    it(`preserves the values: ${name}`, async () => {
       const path = freshPath();
       await saveCheckpoint(path, { config: SMALL, tensors }, options);
       const checkpoint = await openCheckpoint(path);
@@ -142,7 +142,7 @@ describe("saving and opening", () => {
     });
   }
 
-  it("gives the same bytes whatever order the tensors come in", async () => {
+  it("gives the same bytes in whatever order the tensors come", async () => {
     for (const format of ["huggingface", "llm.c"] as const) {
       const [forward, backward] = [freshPath(), freshPath()];
       await saveCheckpoint(forward, { config: SMALL, tensors }, { format });
@@ -165,7 +165,7 @@ describe("saving and opening", () => {
     checkpoint.close();
   });
 
-  it("replaces weights in a folder, removes what they no longer need, and leaves other files", async () => {
+  it("replaces weights in a folder, removes obsolete files, and leaves others", async () => {
     const path = freshPath();
     await saveCheckpoint(path, { config: SMALL, tensors: randomTensors(SMALL, 8) }, { maxShardBytes: 1200 });
     writeFileSync(join(path, "vocab.json"), "{}");
@@ -183,7 +183,7 @@ describe("saving and opening", () => {
     sharded.close();
   });
 
-  it("takes tensors from an asynchronous source", async () => {
+  it("accepts tensors from an asynchronous source", async () => {
     async function* slowly() {
       for (const tensor of tensors) yield await Promise.resolve(tensor);
     }
@@ -221,7 +221,7 @@ describe("saving and opening", () => {
     return tensors.with(i, { ...tensors[i]!, ...change });
   }
   for (const [name, model, options, message] of broken) {
-    it(`refuses ${name}, and leaves what was there`, async () => {
+    it(`refuses ${name}, and leaves existing files unchanged`, async () => {
       const path = freshPath();
       await saveCheckpoint(path, { config: SMALL, tensors });
       await assert.rejects(saveCheckpoint(path, model(), options), (error: Error) => {
@@ -251,7 +251,7 @@ describe("saving and opening", () => {
 describe("tensors in files", () => {
   const tensors = randomTensors(SMALL, 5);
 
-  it("are views of the file where it is in memory, whatever its address", () => {
+  it("are views of a file in memory, whatever its address", () => {
     const bytes = encodeSafetensors(huggingFaceTensors(SMALL, tensors));
     const { tensors: found } = loadSmall(configJson(SMALL), bytes);
     const wte = found.get("wte.weight")!;
@@ -275,7 +275,7 @@ describe("tensors in files", () => {
     }
   });
 
-  it("name file, tensor and place of the first value that is not finite", () => {
+  it("name file, tensor and position of the first value that is not finite", () => {
     const broken = huggingFaceTensors(SMALL, tensors).map((tensor) => {
       if (tensor.name === "h.1.mlp.c_fc.weight") new Float32Array((tensor.data as Uint8Array).buffer)[53] = Number.NaN;
       if (tensor.name === "wpe.weight") new Float32Array((tensor.data as Uint8Array).buffer)[7] = -1 / 0;
@@ -307,7 +307,7 @@ describe("tensors in files", () => {
     assert.equal(checkpoint.dtype, "f32");
   });
 
-  it("larger than one piece are converted and transposed whole", () => {
+  it("larger than one piece are converted and transposed completely", () => {
     const config = gpt2Config({ vocabSize: 300_001, nCtx: 3, nEmbd: 1, nHead: 1, nLayer: 1, nInner: 300_007 });
     const large = randomTensors(config, 2);
     const checkpoint = loadSmall(configJson(config), encodeSafetensors(huggingFaceTensors(config, large, "f16")));
@@ -337,7 +337,7 @@ describe("names and variants of Hugging Face files", () => {
     assert.deepEqual(load([...prefixed, masked, head]), want);
   });
 
-  it("with heads beside the language model's, but not with one in its place", () => {
+  it("with heads beside the language model's, but not in place of it", () => {
     const other = { dtype: "F32", shape: [1, 2], data: new Float32Array(2) } as const;
     for (const name of ["multiple_choice_head.summary.weight", "v_head.summary.weight"]) {
       assert.deepEqual(load([...prefixed, head, { ...other, name }]), want);
@@ -347,13 +347,13 @@ describe("names and variants of Hugging Face files", () => {
     }
   });
 
-  it("with a head of its own, which is then a tensor of the model", () => {
+  it("with an untied head, which is then a tensor of the model", () => {
     const data = encoded("f32", new RandomArrays(7).floats(66));
     const got = load([...prefixed, { ...head, data }], { tie_word_embeddings: false });
     assert.deepEqual(got, new Map([...want, ["lm_head.weight", new Float32Array(data.buffer)]]));
   });
 
-  it("with the common names of sizes, and defaults for those left out", () => {
+  it("with the common names of sizes, and defaults for missing ones", () => {
     const { n_embd, n_layer, n_head, n_positions, n_ctx, n_inner, ...rest } = configJson(SMALL);
     assert.ok(n_ctx === n_positions && n_inner === null);
     const common = { hidden_size: n_embd, num_hidden_layers: n_layer, num_attention_heads: n_head };

@@ -45,7 +45,7 @@ async function eosOf(path: string): Promise<readonly number[] | undefined> {
   return checkpoint.eosTokenIds;
 }
 
-describe("where a text ends, by transformers' rule", () => {
+describe("the tokens that end a text, by transformers' rule", () => {
   for (const { config, generation, stops } of cases) {
     it(`${JSON.stringify(config)} with ${JSON.stringify(generation)}: ${JSON.stringify(stops)}`, async () => {
       const path = await modelWith({ config, generation });
@@ -59,12 +59,12 @@ describe("where a text ends, by transformers' rule", () => {
     });
   }
 
-  it("what is no token id is refused by name", async () => {
+  it("a value that is not a token id is refused by name", async () => {
     const path = await modelWith({ config: { eos_token_id: "</s>" }, generation: null });
     await assert.rejects(openCheckpoint(path), /config\.json: eos_token_id: expected a token id, or a list of them/);
   });
 
-  it("more ends than GGUF has keys for are refused", async () => {
+  it("more ends than GGUF has keys are refused", async () => {
     const path = await modelWith({ config: { eos_token_id: [1, 2, 3, 4] }, generation: null });
     await assert.rejects(convertModel(path, fresh("m.gguf")), /at most 3 tokens that end a text/);
   });
@@ -94,7 +94,7 @@ describe("generation", () => {
     }
   });
 
-  it("takes the tokenizer's end where a format has no place for one", async () => {
+  it("uses the tokenizer's end if a format has no field for one", async () => {
     const path = fresh("model.bin");
     const { config, tensors } = recitingTensors([...tokenizer.encode("ab"), tokenizer.endOfText!, 65]);
     const plain = { ...config, nInner: 4 * config.nEmbd };

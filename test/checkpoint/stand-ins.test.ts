@@ -26,7 +26,7 @@ const STAND_INS = [
   ["a web page", PAGE, /got a web page \(HTML\)/],
 ] as const;
 
-describe("what stands in place of a file is called by its name", () => {
+describe("a stand-in for a file is named for what it is", () => {
   let count = 0;
   /** A copy of a model in which one file is another text. */
   function modelWith(file: string, text: string): string {
@@ -70,8 +70,8 @@ describe("what stands in place of a file is called by its name", () => {
   });
 });
 
-describe("a folder of the name of a model of the hub", () => {
-  it("says that it hides it, if no model is in it", async () => {
+describe("a folder with the name of a model on the hub", () => {
+  it("says that it hides the model, if it contains none", async () => {
     const before = process.cwd();
     mkdirSync(join(folder, "here", "gpt2"), { recursive: true });
     mkdirSync(join(folder, "here", "plain.folder"));

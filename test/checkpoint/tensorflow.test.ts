@@ -33,7 +33,7 @@ describe("TensorFlow checkpoints", () => {
     ["trained/model-10.index", SEED],
   ];
   for (const [path, seed] of cases) {
-    it(`${path} gives the values TensorFlow was given`, async () => {
+    it(`${path} gives the values that TensorFlow saved`, async () => {
       const checkpoint = await openCheckpoint(join(FIXTURES, path));
       assert.equal(checkpoint.format, "tensorflow");
       assert.deepEqual(checkpoint.config, CONFIG);
@@ -149,7 +149,7 @@ describe("TensorFlow checkpoints that are refused", () => {
 describe("Snappy", () => {
   const unpack = (...bytes: number[]) => [...snappyDecompress(Uint8Array.from(bytes), 1000, "test")];
 
-  it("puts out literals and copies, overlapping ones too", () => {
+  it("decompresses literals and copies, overlapping ones too", () => {
     assert.deepEqual(unpack(0), []);
     assert.deepEqual(unpack(3, 2 << 2, 7, 8, 9), [7, 8, 9]);
     // A literal of 2, then 6 bytes from 2 before: offset in 1 byte, 2 and 4.
@@ -160,7 +160,7 @@ describe("Snappy", () => {
     assert.deepEqual(unpack(61, 60 << 2, 60, ...new Array<number>(61).fill(5)), new Array(61).fill(5));
   });
 
-  it("refuses what does not fit", () => {
+  it("refuses malformed data", () => {
     const cases: [bytes: number[], message: RegExp][] = [
       [[], /1 more bytes/],
       [[0xe9, 7], /at most 1000 bytes, got 1001/],

@@ -54,14 +54,14 @@ describe("files of torch.save", () => {
     ["mingpt/model.pt", UNTIED],
   ];
   for (const [path, config] of same) {
-    it(`${path} gives the values PyTorch was given`, () =>
+    it(`${path} gives the values that PyTorch saved`, () =>
       opened(path, (checkpoint) => {
         assert.deepEqual(checkpoint.config, config);
         assert.deepEqual(readAll(checkpoint), seeded(config));
       }));
   }
 
-  it("gives zero for the biases that a model does not have", () =>
+  it("gives zeros for biases that a model lacks", () =>
     opened("nanogpt-no-bias", (checkpoint) => {
       assert.deepEqual(checkpoint.config, NANOGPT);
       const want = seeded(NANOGPT);
@@ -97,7 +97,7 @@ describe("files of torch.save", () => {
     });
   }
 
-  it("says how far a run had come, and what is beside", () =>
+  it("describes the progress of a run, and its other contents", () =>
     opened("nanogpt", (checkpoint) => {
       assert.deepEqual(checkpoint.metadata, { iter_num: "5" });
       assert.equal(checkpoint.tokenizerFiles, undefined);
@@ -107,7 +107,7 @@ describe("files of torch.save", () => {
 });
 
 describe("large files", () => {
-  it("are read by offsets beyond 4 GiB, and not whole", async () => {
+  it("are read by offsets beyond 4 GiB, and only in part", async () => {
     const folder = mkdtempSync(join(root, "c-"));
     cpSync(join(FIXTURES, "hf", "config.json"), join(folder, "config.json"));
     const file = join(folder, "pytorch_model.bin");
@@ -147,7 +147,7 @@ describe("checksums of an archive", () => {
     return bytes;
   };
 
-  it("are compared when the pickle is read, and a storage when it is first used", async () => {
+  it("are verified when the pickle is read, and a storage's when it is first used", async () => {
     const pickle = changed("hf", "pytorch_model.bin", flipped("data.pkl", 50));
     await assert.rejects(openCheckpoint(pickle), /data\.pkl" with the checksum \d+, got \d+\. The file is damaged/);
     const storage = changed("nanogpt", "ckpt.pt", flipped("data/0", 5));
@@ -167,7 +167,7 @@ describe("checksums of an archive", () => {
     }
   });
 
-  it("are left alone where PyTorch was set to leave them out", async () => {
+  it("are ignored if PyTorch was set to omit them", async () => {
     const path = changed("hf", "pytorch_model.bin", (bytes) =>
       Buffer.from(withoutChecksums(flipped("data/0", 5)(bytes))),
     );

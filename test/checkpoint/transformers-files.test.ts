@@ -34,14 +34,14 @@ describe("config.json", () => {
     return jsonBytes(Object.fromEntries(entries));
   };
 
-  it("without model_type: by the class in architectures, else a GPT-2", async () => {
+  it("without model_type is recognised by the class in architectures, else as a GPT-2", async () => {
     await assertSame({ "config.json": without("model_type"), "model.safetensors": WEIGHTS });
     await assertSame({ "config.json": without("model_type", "architectures"), "model.safetensors": WEIGHTS });
     const model = config({ model_type: undefined, architectures: ["GPT2Model"] });
     await assertSame({ "config.json": model, "model.safetensors": WEIGHTS });
   });
 
-  it("with NaN and infinities, as Python writes them, in fields that nobody uses", async () => {
+  it("may have NaN and infinities, as Python writes them, in unused fields", async () => {
     const text = new TextDecoder().decode(config({ note: 'a "NaN" in text, and -Infinity' }));
     const json = text.replace("{", '{"summary_first_dropout": NaN, "list": [Infinity, -Infinity], ');
     await assertSame({ "config.json": jsonBytes(json), "model.safetensors": WEIGHTS });
@@ -53,7 +53,7 @@ describe("config.json", () => {
 
 describe("names of tensors", () => {
   for (const prefix of ["_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.transformer."]) {
-    it(`with ${prefix} before them, as torch.compile and DistributedDataParallel leave it`, async () => {
+    it(`with the prefix ${prefix}, as from torch.compile and DistributedDataParallel`, async () => {
       const wrapped = inFile.map((tensor) => ({ ...tensor, name: prefix + tensor.name }));
       await assertSame({ "model.safetensors": encodeSafetensors(wrapped) });
     });
@@ -61,7 +61,7 @@ describe("names of tensors", () => {
 });
 
 describe("a resized model", () => {
-  it("scores ids that its tokenizer does not have, and never writes them", async () => {
+  it("scores ids that its tokenizer lacks, and never generates them", async () => {
     const folder = mkdtempSync(join(tmpdir(), "gpt2-resized-"));
     try {
       const wide = gpt2Config({ vocabSize: 300, nCtx: 16, nEmbd: 8, nHead: 2, nLayer: 1 });
@@ -102,7 +102,7 @@ describe("the index of shards", () => {
 
   it("that places a tensor in another shard", () => assertSame(sharded({ ...map, "wte.weight": names[1] })));
 
-  it("but a tensor that is nowhere is missed by its name", async () => {
+  it("but a tensor that no shard has is reported by name", async () => {
     const files = sharded(map, [halves[0]!.slice(1), halves[1]!]);
     await assert.rejects(open({ "config.json": config(), ...files }), /tensor wte\.weight: .*no such tensor/);
   });

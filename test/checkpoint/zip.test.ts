@@ -30,7 +30,7 @@ const LOCATOR = "PK\x06\x07";
 const short = { wide: false };
 
 describe("a zip archive", () => {
-  it("has entries by name, each with its place", () => {
+  it("has entries by name, each with its position", () => {
     const entries = read(archive);
     assert.deepEqual([...entries.keys()], ["one", "two"]);
     assert.deepEqual([...entries.get("two")!.packed()], [4, 5]);
@@ -87,7 +87,7 @@ describe("a zip archive", () => {
     });
   }
 
-  it("whose entry is stored in another size has no place for it", () => {
+  it("cannot locate an entry stored in another size", () => {
     assert.throws(
       () =>
         read(changed(ENTRY, 24, 4))

@@ -57,7 +57,7 @@ describe("grammars in GBNF", () => {
     ["a bar that begins a line", 'root ::= "a"\n  | "b"\n', ["a", "b"], ["ab"]],
     ["characters", 'root ::= [^a-c\\]] . "\\x41\\u00e9\\U0001F600"', ["dxAé😀"], ["axAé😀", "dAé😀"]],
   ] as const) {
-    it(`take what they say: ${name}`, () => {
+    it(`accept the texts that they describe: ${name}`, () => {
       for (const text of valid) assert.ok(accepts({ grammar }, text), text);
       for (const text of invalid) assert.ok(!accepts({ grammar }, text), text);
       for (let seed = 0; seed < 3; seed++) {
@@ -67,7 +67,7 @@ describe("grammars in GBNF", () => {
     });
   }
 
-  it("that are ambiguous stay small: two ways at each of many levels", () => {
+  it("that are ambiguous stay small: two parses at each of many levels", () => {
     const grammar = 'root ::= "a" root "x" | "a" root "y" | "a" (root | "") [xy] | ""';
     const text = `${"a".repeat(60)}${"xy".repeat(30)}`;
     assert.ok(accepts({ grammar }, text));
@@ -88,7 +88,7 @@ describe("grammars in GBNF", () => {
     ["root ::= <think>", "1:10", /no tokens by name/],
     ['root ::= "a" root', undefined, /some text satisfies/],
   ] as const) {
-    it(`are refused by their place: ${grammar.slice(0, 30)}`, () => {
+    it(`are refused, naming the place: ${grammar.slice(0, 30)}`, () => {
       assert.throws(
         () => accepts({ grammar }, "a"),
         (error: Error) => {
@@ -113,7 +113,7 @@ describe("grammars in GBNF", () => {
     ],
     ["a text without end", `root ::= "${"a".repeat(500_000)}"`],
   ] as const) {
-    it(`that are hostile end soon: ${name}`, () => {
+    it(`that are hostile end quickly: ${name}`, () => {
       const started = process.cpuUsage().user;
       try {
         const { grammar: compiled } = { grammar: compileConstraint({ grammar }) };

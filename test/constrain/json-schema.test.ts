@@ -289,7 +289,7 @@ const ROUNDS = [JSON.stringify, (value: unknown) => JSON.stringify(value, null, 
 
 describe("JSON Schema", () => {
   for (const { name, schema, valid, invalid } of CASES) {
-    it(`takes what is valid and nothing else: ${name}`, () => {
+    it(`accepts valid values and nothing else: ${name}`, () => {
       const [ordinary, none, any] = (["ordinary", "none", "any"] as const).map((whiteSpace) =>
         acceptor({ jsonSchema: schema, whiteSpace }),
       );
@@ -315,7 +315,7 @@ describe("JSON Schema", () => {
     }
   });
 
-  it("keeps white space to what is ordinary, unless told otherwise", () => {
+  it("keeps white space ordinary by default", () => {
     const jsonSchema = { type: "object", properties: { a: { type: "integer" } } };
     for (const [text, ordinary, none, any] of [
       ['{"a":1}', true, true, true],
@@ -331,7 +331,7 @@ describe("JSON Schema", () => {
     }
   });
 
-  it("writes each character in one way, so that no name stands there twice", () => {
+  it("writes each character in one way, so that no name is repeated", () => {
     const jsonSchema = { type: "object", properties: { a: { type: "integer" } } };
     assert.ok(!accepts({ jsonSchema }, '{"\\u0061":"x"}'));
     assert.ok(accepts({ jsonSchema }, '{"b\\n\\u0001\\"":"x"}'));
@@ -354,7 +354,7 @@ describe("JSON Schema", () => {
     [{ type: "number", multipleOf: 7 }, "/multipleOf", /Powers of ten/],
     [{ type: "object", minProperties: 3 }, "/minProperties", /minProperties/],
   ] as const) {
-    it(`refuses what it does not support, at ${pointer}`, () => {
+    it(`refuses unsupported keywords, at ${pointer}`, () => {
       assert.throws(
         () => compileConstraint({ jsonSchema: schema }),
         (error: Error) => error instanceof ConstraintError && error.at === pointer && reason.test(error.message),
@@ -362,7 +362,7 @@ describe("JSON Schema", () => {
     });
   }
 
-  it("refuses schemas that nothing satisfies", () => {
+  it("refuses unsatisfiable schemas", () => {
     for (const schema of [
       false,
       { allOf: [{ type: "string" }, { type: "null" }] },
@@ -407,7 +407,7 @@ describe("JSON Schema", () => {
     ["a reference to itself", { $ref: "#" }],
     ["references in a circle", { $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } }, $ref: "#/$defs/a" }],
   ] as const) {
-    it(`ends soon on ${name}`, () => {
+    it(`ends quickly on ${name}`, () => {
       const started = process.cpuUsage().user;
       try {
         checkedWalk({ jsonSchema: schema }, 1, 3);

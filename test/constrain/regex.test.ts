@@ -63,7 +63,7 @@ function* texts(random: (below: number) => number): Generator<string> {
 
 describe("regular expressions", () => {
   for (const pattern of PATTERNS) {
-    it(`match what JavaScript's match as a whole: ${pattern}`, () => {
+    it(`match the same whole texts as JavaScript: ${pattern}`, () => {
       const reference = new RegExp(`^(?:${pattern})$`, "u");
       const matches = acceptor({ regex: pattern });
       for (const text of texts(randomly(pattern.length + 1))) {
@@ -81,7 +81,7 @@ describe("regular expressions", () => {
     }
   });
 
-  it("that are random match as JavaScript's do, and so do their masks", () => {
+  it("that are random match like JavaScript's, and so do their masks", () => {
     const random = randomly(7);
     const make = (depth: number): string => {
       const kind = depth === 0 ? random(3) : random(8);
@@ -120,7 +120,7 @@ describe("regular expressions", () => {
     ["(".repeat(300), "200", /levels of groups/],
     ["a{", "1", /brace/],
   ] as const) {
-    it(`that are not supported are refused by position: ${pattern.slice(0, 20)}`, () => {
+    it(`that are not supported are refused, naming the position: ${pattern.slice(0, 20)}`, () => {
       assert.throws(
         () => compileConstraint({ regex: pattern }),
         (error: Error) => error instanceof ConstraintError && error.at === position && reason.test(error.message),
@@ -138,7 +138,7 @@ describe("regular expressions", () => {
     `${"(a?".repeat(150)}${")".repeat(150)}b`,
     `(?:${Array.from({ length: 3000 }, (_, i) => `w${i * 7919}`).join("|")})+`,
   ]) {
-    it(`that are hostile end soon, at worst with a typed error: ${pattern.slice(0, 30)}`, () => {
+    it(`that are hostile end quickly, at worst with a typed error: ${pattern.slice(0, 30)}`, () => {
       const started = process.cpuUsage().user;
       try {
         const text = constraintOver({ regex: pattern }).begin();
@@ -157,7 +157,7 @@ describe("regular expressions", () => {
 });
 
 describe("choices", () => {
-  it("are taken whole", () => {
+  it("match completely", () => {
     const choices = ["positive", "negative", "neutral", "neutrally"];
     for (const text of [...choices, "pos", "positively", ""]) {
       assert.equal(accepts({ choices }, text), choices.includes(text));
@@ -168,7 +168,7 @@ describe("choices", () => {
     }
   });
 
-  it("are refused where they are none, or empty, or one of two kinds", () => {
+  it("are refused if there are none, if one is empty, or with a second kind of constraint", () => {
     assert.throws(() => compileConstraint({ choices: [] }), /1 to 20000 texts/);
     assert.throws(() => compileConstraint({ choices: ["a", ""] }), /not empty/);
     assert.throws(() => compileConstraint({}), /one of/);

@@ -28,7 +28,7 @@ describe("a pipe among the inputs", { skip }, () => {
   };
   const LINES = Array.from({ length: 20 }, (_, i) => JSON.stringify({ prompt: `q ${i}`, completion: `a ${i}` }));
 
-  it("is fine-tuned on as a file is, and named as it was", async () => {
+  it("is used for fine-tuning like a file, and keeps its name", async () => {
     const [pipe, out] = [pipeOf("examples.jsonl"), join(dir, "run")];
     const tokenizer = async () => ({ tokenizer: smallTokenizer(), name: "small", nCtx: 64 });
     const [folder] = await Promise.all([
@@ -39,7 +39,7 @@ describe("a pipe among the inputs", { skip }, () => {
     assert.deepEqual([info.sources[0]!.input, info.sources[0]!.examples], [pipe, LINES.length]);
   });
 
-  it("gives the filter that a file gives, with a compressed one beside it", async () => {
+  it("gives the same filter as a file, with a compressed one beside it", async () => {
     const text = readFileSync(new URL(import.meta.url), "utf8");
     const [pipe, file] = [pipeOf("text"), join(dir, "text.txt")];
     writeFileSync(file, text);
@@ -63,7 +63,7 @@ describe("a pipe among the inputs", { skip }, () => {
     );
   });
 
-  it("that stays silent is waited for until the signal, by whatever reads it", async () => {
+  it("that stays silent is awaited until the signal, by every reader", async () => {
     const pipe = pipeOf("silent.jsonl");
     const abort = new AbortController();
     const options = { tokenizer: smallTokenizer(), signal: abort.signal };

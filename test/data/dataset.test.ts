@@ -50,7 +50,7 @@ test("several shards read as one stream, by folder, pattern and file", async () 
   one.close();
 });
 
-test("names of llm.c's own data sets are found by split", () => {
+test("llm.c's names of data sets are found by split", () => {
   const other = mkdtempSync(join(dir, "llmc-"));
   for (const name of [
     "tiny_shakespeare_train.bin",
@@ -100,7 +100,7 @@ test("each epoch visits each window of its own grid exactly once", () => {
   assert.notDeepEqual(epochs[0], epochs[1]);
 });
 
-test("the place in a run is one integer: a fresh order continues exactly, for any batch size", () => {
+test("one integer gives the position in a run: a new order continues exactly, for any batch size", () => {
   const data = TokenDataset.from(Array.from({ length: 517 }, (_, i) => (i * 37) % 300));
   const T = 8;
   const row = (order: EpochOrder, first: number, B: number) => {
@@ -120,7 +120,7 @@ test("the place in a run is one integer: a fresh order continues exactly, for an
     assert.equal(whole.y[i * T], whole.x[i * T + 1], "targets are the inputs moved on by one");
 });
 
-test("a permutation is one, at every size, and differs by key", () => {
+test("a permutation is a bijection, at every size, and differs by key", () => {
   for (const n of [1, 2, 3, 63, 64, 65, 1000, 4097]) {
     const p = new Permutation(n, 1);
     assert.equal(new Set(Array.from({ length: n }, (_, i) => p.at(i))).size, n);

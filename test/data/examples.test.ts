@@ -42,7 +42,7 @@ const shown = (template: Template, record: object): string =>
     .join("");
 
 describe("templates", () => {
-  it("say what is read and what is learned", () => {
+  it("define the text and the loss mask", () => {
     assert.equal(shown(TEMPLATES.plain!, { prompt: "2+2=", completion: "4" }), "2+2=[4<|endoftext|>]");
     assert.equal(shown(QUESTIONS, { q: "One?", a: 1 }), "Q: One?\nA:[ 1<|endoftext|>]");
     assert.equal(shown({ prompt: "{{x}}", completion: "{y}" }, { x: "no", y: "yes" }), "{x}}[yes]");
@@ -59,19 +59,19 @@ describe("templates", () => {
     assert.equal(shown(TEMPLATES.chat!, chat), want);
   });
 
-  it("make tokens of themselves only: the data's <|endoftext|> and braces are text", () => {
+  it("alone contain special tokens: <|endoftext|> and braces in the data are plain text", () => {
     const [prompt, completion] = renderExample(QUESTIONS, { q: "<|endoftext|>{a}", a: "x" }, "test");
     assert.deepEqual(prompt!.parts, ["Q: <|endoftext|>{a}\nA:"]);
     assert.deepEqual(completion!.parts, [" x", END_OF_TEXT]);
   });
 
-  it("give the prompts for a model that learned by them", () => {
+  it("give the prompts for a model that was trained with them", () => {
     assert.equal(renderPrompt(QUESTIONS, { q: "Why?" }), "Q: Why?\nA:");
     const messages = [{ role: "user", content: "Hi" }];
     assert.equal(renderPrompt(TEMPLATES.chat!, { messages }), "User: Hi\nAssistant:");
   });
 
-  it("are refused if they can't be: no object, other fields, nothing to learn", () => {
+  it("are refused if invalid: not an object, other fields, an empty loss mask", () => {
     const refused = (json: unknown, message: RegExp) =>
       assert.throws(
         () => checkTemplate(json),
@@ -87,7 +87,7 @@ describe("templates", () => {
     for (const template of Object.values(TEMPLATES)) assert.deepEqual(checkTemplate(template), template);
   });
 
-  it("name the line, and what it lacks", () => {
+  it("name the line, and the missing field", () => {
     const refused = (template: Template, record: object, message: RegExp) =>
       assert.throws(
         () => renderExample(template, record as never, "reading x.jsonl, line 7"),
@@ -113,21 +113,21 @@ describe("encoded examples", () => {
   const encoder = { encode: (text: string) => tokenizer.encode(text), endOfText: END_OF_TEXT_ID };
   const bytes = (text: string): number[] => Array.from(tokenizer.encode(text));
 
-  it("mark what is learned, token by token", () => {
+  it("have a loss mask, token by token", () => {
     const { tokens, counted } = encodeExample(renderExample(QUESTIONS, { q: "é", a: "b" }, "test"), encoder);
     assert.deepEqual([...tokens], [...bytes("Q: é\nA:"), ...bytes(" b"), END_OF_TEXT_ID]);
     assert.equal(counted.indexOf(1), bytes("Q: é\nA:").length);
     assert.equal(counted.filter(Boolean).length, 3);
   });
 
-  it("begin with <|endoftext|> if the first token is to be learned", () => {
+  it("begin with <|endoftext|> if the first token is in the loss mask", () => {
     const template = { prompt: "", completion: "{t}" };
     const { tokens, counted } = encodeExample(renderExample(template, { t: "ab" }, "test"), encoder);
     assert.deepEqual([...tokens], [END_OF_TEXT_ID, ...bytes("ab")]);
     assert.deepEqual([...counted], [0, 1, 1]);
   });
 
-  it("that are too long lose the beginning of the prompt, then the end of what is learned", () => {
+  it("that are too long lose the beginning of the prompt, then the end of the completion", () => {
     assert.deepEqual(cutExample(10, 6, 10), [0, 10]);
     assert.deepEqual(cutExample(10, 6, 8), [2, 10]);
     assert.deepEqual(cutExample(10, 6, 5), [5, 10]);
@@ -135,7 +135,7 @@ describe("encoded examples", () => {
     assert.deepEqual(cutExample(10, 1, 3), [0, 3]);
   });
 
-  it("fill a batch: targets that count, positions, and themselves alone to see", () => {
+  it("fill a batch: unmasked targets, positions, and attention to themselves alone", () => {
     const example = (tokens: number[], counted: number[]) => {
       return { tokens: Uint16Array.from(tokens), counted: Uint8Array.from(counted) };
     };
@@ -164,7 +164,7 @@ describe("packing", () => {
   const random = new RandomStream(5);
   const lengths = Array.from({ length: 57 }, () => 1 + random.below(40));
 
-  it("takes every example once an epoch, whole, one after another, in an order of the epoch's own", () => {
+  it("takes every example once per epoch, whole, one after another, in a different order each epoch", () => {
     const packing = new Packing(lengths, 64, 9);
     const row: number[] = [];
     for (let pass = 0; row.length < 3 * lengths.length; pass++) {
@@ -194,7 +194,7 @@ describe("packing", () => {
     assert.notDeepEqual(c.pass(40), last);
   });
 
-  it("knows how many passes an epoch takes, and how many epochs passes are", () => {
+  it("computes the passes of an epoch, and the epochs of passes", () => {
     const packing = new Packing(lengths, 64, 9);
     for (const epochs of [0.5, 1, 3]) {
       const passes = packing.passesFor(epochs);
@@ -202,7 +202,7 @@ describe("packing", () => {
     }
   });
 
-  it("without a seed goes through the examples once, in their order", () => {
+  it("without a seed takes the examples once, in order", () => {
     const packing = new Packing([30, 30, 30, 64], 64);
     const passes = [0, 1, 2, 3].map((pass) => packing.pass(pass).map(({ example }) => example));
     assert.deepEqual(passes, [[0, 1], [2], [3], []]);
@@ -225,7 +225,7 @@ describe("preparing examples", () => {
   };
   const lines = Array.from({ length: 200 }, (_, i) => ({ prompt: `${i}+1=`, completion: `${i + 1}` }));
 
-  it("writes a folder that reads back, some held out by their text", async () => {
+  it("writes a folder that is read back, with some examples held out by their text", async () => {
     const { out, done } = prepare([jsonl(lines)], { tokenizerName: "bytes" });
     const info = await done;
     assert.deepEqual(readExamplesInfo(out), info);
@@ -267,7 +267,7 @@ describe("preparing examples", () => {
     assert.deepEqual([two.splits.train.examples, two.splits.val!.examples, two.settings.heldOut], [1, 1, "tail"]);
   });
 
-  it("counts lines in which nothing is left to learn", async () => {
+  it("counts lines with an empty loss mask", async () => {
     const info = await prepare(
       [
         jsonl([
@@ -283,7 +283,7 @@ describe("preparing examples", () => {
     assert.deepEqual([info.empty, info.splits.train.examples], [1, 1]);
   });
 
-  it("is refused by file and line, and leaves nothing", async () => {
+  it("is refused, naming file and line, and leaves nothing", async () => {
     const refused = async (inputs: string[], message: RegExp, options: object = {}) => {
       const { out, done } = prepare(inputs, options);
       await assert.rejects(done, message);
@@ -307,7 +307,7 @@ describe("preparing examples", () => {
     await refused([jsonl(lines)], /none beside valInputs/, { valFraction: 0.1, valInputs: [jsonl(lines)] });
   });
 
-  it("shows what becomes of the first lines", async () => {
+  it("shows the examples made from the first lines", async () => {
     const { template, examples } = await previewExamples([jsonl(lines)], 2);
     assert.deepEqual(template, TEMPLATES.plain);
     assert.deepEqual(

@@ -18,7 +18,7 @@ async function read(targets: number[], kind: LabelKind, labels: string[]) {
 }
 
 describe("labelled texts", () => {
-  it("have the number of a class each, be it the only one", async () => {
+  it("have one class number each, even if there is only one class", async () => {
     assert.deepEqual([...(await read([1, 0], "classification", ["a", "b"])).targets], [1, 0]);
     assert.deepEqual([...(await read([0, 0], "classification", ["a"])).targets], [0, 0]);
     for (const [labels, wrong] of [
@@ -36,7 +36,7 @@ describe("labelled texts", () => {
     }
   });
 
-  it("or a finite number", async () => {
+  it("or a finite number each", async () => {
     assert.deepEqual([...(await read([-2.5, 1e8], "regression", ["score"])).targets], [-2.5, 1e8]);
     await assert.rejects(read([0, Number.POSITIVE_INFINITY], "regression", ["score"]), /a finite number, got Infinity/);
   });
@@ -53,7 +53,7 @@ describe("labelled texts", () => {
     await assert.rejects(read([0, 1, 0, 0], "spans", labels), /target 1: expected a token of the text, got 1/);
   });
 
-  it("follow one another", async () => {
+  it("are contiguous", async () => {
     await writeLabelled(dir, "val", { tokens, types, starts: Uint32Array.of(0, 3, 3), targets: Float32Array.of(0, 0) });
     assert.throws(() => readLabelled(dir, "val", { kind: "classification", labels: ["a"] }), /follow one another/);
   });

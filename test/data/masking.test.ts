@@ -21,7 +21,7 @@ function maskMany(more: object = {}) {
 }
 
 describe("masking tokens", () => {
-  it("predicts 15% of each text: 80% masked, 10% random, 10% as they are, others untouched", () => {
+  it("predicts 15% of each text: 80% masked, 10% random, 10% unchanged, the others untouched", () => {
     let [masked, same, random] = [0, 0, 0];
     for (const { tokens, targets, count } of maskMany()) {
       assert.equal(count, 9);
@@ -42,7 +42,7 @@ describe("masking tokens", () => {
     );
   });
 
-  it("predicts at least one token, and chooses every place alike", () => {
+  it("predicts at least one token, and chooses every position equally often", () => {
     const tokens = Int32Array.of(5, 6);
     const targets = new Int32Array(2).fill(-1);
     assert.equal(maskTokens(tokens, targets, [0, 1], new RandomStream(1), options), 1);
@@ -54,7 +54,7 @@ describe("masking tokens", () => {
     );
   });
 
-  it("masks whole words where it is to: all tokens of one or none", () => {
+  it("masks whole words on request: all of a word's tokens or none", () => {
     // Words of three tokens, each beginning at a multiple of three.
     const random = new RandomStream(3);
     for (let text = 0; text < 50; text++) {

@@ -82,7 +82,7 @@ const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0
 
 const SEPARATOR = "\n<|endoftext|>\n";
 
-test("a text file becomes documents, each after an end-of-text token, and reads back", async () => {
+test("a text file becomes documents, each after an end-of-text token, and is read back", async () => {
   const docs = someDocuments(50);
   const { out, info, train } = await prepare([write("a.txt", docs.join(SEPARATOR) + SEPARATOR)]);
   assert.deepEqual(documents(train), docs);
@@ -213,7 +213,7 @@ test("documents are held out by the hash of their text, in about the requested s
   assert.notDeepEqual(new Set(documents((await prepare([path], { valFraction: 0.2, seed: 2 })).val)), held);
 });
 
-test("files given as held out are", async () => {
+test("files named as held out are held out", async () => {
   const { train, val, info } = await prepare([write("t.txt", "train text")], {
     valFraction: undefined,
     valInputs: [write("v.txt", "held out text")],
@@ -248,14 +248,14 @@ test("zstd of several frames and blocks, with and without checksums", async () =
   assert.ok(documents(train).join() === text);
 });
 
-test("a separator of one's own", async () => {
+test("a custom separator", async () => {
   const { train } = await prepare([write("own.txt", "one\n\n\ntwo <|endoftext|>\n<|endoftext|>\n\n\nthree")], {
     separator: "\n\n\n",
   });
   assert.deepEqual(documents(train), ["one", "two <|endoftext|>\n<|endoftext|>", "three"]);
 });
 
-test("invalid UTF-8 is replaced and counted, white space left out and counted, unknown files skipped and counted", async () => {
+test("invalid UTF-8 is replaced, blank documents are left out, unknown files are skipped; all are counted", async () => {
   write("odd/a.txt", Buffer.from([0x61, 0xff, 0x62, 0xc3, 0x0a, 0xef, 0xbf, 0xbd]));
   write("odd/b.txt", " \n\t\n");
   write("odd/c.jpg", "no text");
@@ -313,7 +313,7 @@ test("damaged and empty inputs are DataErrors that name the file", async () => {
   await assert.rejects(prepare([write("x.json", "[]")]), UsageError);
 });
 
-test("a pipe is read as a file is, compressed or not", { skip: process.platform === "win32" }, async (t) => {
+test("a pipe is read like a file, compressed or not", { skip: process.platform === "win32" }, async (t) => {
   const docs = someDocuments(20);
   const text = docs.join(SEPARATOR);
   for (const [name, content] of Object.entries({ plain: text, gzip: gzipSync(text) })) {
@@ -381,7 +381,7 @@ test("an aborted run leaves nothing, a killed one nothing that looks like a data
   assert.deepEqual(remains(), [basename(killed)], "the next run to the same place tidies up");
 });
 
-test("a data set that lost a shard is refused", async () => {
+test("a data set with a missing shard is refused", async () => {
   const { out, info } = await prepare([write("many.txt", someDocuments(300).join(SEPARATOR))], { shardTokens: 3000 });
   assert.ok(info.splits.train.shards.length > 2);
   rmSync(join(out, info.splits.train.shards[1]!));

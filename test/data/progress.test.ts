@@ -30,7 +30,7 @@ test("a line never fills the terminal's width", () => {
   assert.equal(written[0], `\rdata  1  ${"x".repeat(10)}\x1b[K`);
 });
 
-test("a line written between wipes the progress line first, and the next update draws it at once", () => {
+test("a line written in between first clears the progress line, and the next update redraws it at once", () => {
   const { clock, written, line } = start({ mode: "line", unit: "steps" });
   line.update(1);
   line.log("saved");
@@ -39,7 +39,7 @@ test("a line written between wipes the progress line first, and the next update 
   assert.deepEqual(written, ["\rdata  1 steps\x1b[K", "\r\x1b[K", "saved\n", "\rdata  2 steps  2.00k steps/s\x1b[K"]);
 });
 
-test("plain: whole lines now and then; off and not a terminal: nothing", () => {
+test("plain: whole lines at intervals; off, and not a terminal: nothing", () => {
   const plain = start({ mode: "plain", total: 100, isTTY: false });
   for (plain.clock.ms = 0; plain.clock.ms < 25_000; plain.clock.ms += 100) plain.line.update(plain.clock.ms / 1000);
   plain.line.done("end");
@@ -58,7 +58,7 @@ test("plain: whole lines now and then; off and not a terminal: nothing", () => {
   }
 });
 
-test("the rate starts where a resumed run does and follows changes of speed", () => {
+test("the rate starts at a resumed run's position and follows changes of speed", () => {
   const { clock, written, line } = start({ mode: "line", start: 1000, total: 5000, intervalMs: 1000 });
   clock.ms = 1000;
   line.update(1010);

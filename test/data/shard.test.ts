@@ -23,7 +23,7 @@ test("a shard's bytes are llm.c's: magic, version, count, zeros to 1024 bytes, u
   assert.deepEqual([...bytes.subarray(1024)], [0x50, 0xc4, 1, 0, 2, 1]);
 });
 
-test("tokens come back, also from an odd address and as a file", async () => {
+test("tokens are read back, also from an odd address and from a file", async () => {
   const tokens = ramp(3_000_001);
   const path = join(dir, "round.bin");
   const writer = await ShardWriter.create(path);
@@ -60,7 +60,7 @@ test("a series is cut into shards of the requested size", async () => {
   assert.deepEqual(parts, [...tokens]);
 });
 
-test("an unfinished shard is none", async () => {
+test("an unfinished shard is not one", async () => {
   for (const count of [10, 2 ** 20 + 5]) {
     const path = join(dir, `unfinished-${count}.bin`);
     const writer = await ShardWriter.create(path);
@@ -102,7 +102,7 @@ test("malformed shards are refused, naming the file and what was expected", () =
   assert.throws(() => new ShardFile(join(dir, "none.bin")), DataError);
 });
 
-test("ids that do not fit 16 bits are refused", () => {
+test("ids that do not fit into 16 bits are refused", () => {
   assert.throws(() => encodeShard([1, 65536]), /65536 at position 1/);
   assert.throws(() => encodeShard([-1]), DataError);
   assert.throws(() => checkShardVocab(65537), DataError);

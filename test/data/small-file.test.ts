@@ -26,7 +26,7 @@ const FILES: readonly (readonly [name: string, content: string | Uint8Array, mes
 
 describe("a small file", () => {
   for (const [name, content, message] of FILES) {
-    it(`is named when it is something else: ${name}`, () => {
+    it(`is named for what it is: ${name}`, () => {
       const path = join(dir, name);
       writeFileSync(path, content);
       let error: unknown;
@@ -41,7 +41,7 @@ describe("a small file", () => {
     });
   }
 
-  it("that can't be read is an error of the caller's class", () => {
+  it("that can't be read gives an error of the caller's class", () => {
     const missing = { ...what, op: "--config x", errorClass: UsageError };
     assert.throws(() => readSmallText(join(dir, "missing"), missing), {
       name: "UsageError",
@@ -56,7 +56,7 @@ describe("a small file", () => {
     assert.equal(readSmallText(join(dir, "mark"), what), "{}");
   });
 
-  it("without an end is not read on and on", { skip: !existsSync("/dev/zero") }, () => {
+  it("without an end is not read forever", { skip: !existsSync("/dev/zero") }, () => {
     assert.throws(() => readSmallText("/dev/zero", what), { name: "DataError", message: /more than \d+ bytes/ });
   });
 });
@@ -74,7 +74,7 @@ const CALLS: readonly (readonly [option: string, call: (path: string) => string[
   ["trace --index", (path) => ["trace", "a text", "--index", path]],
 ];
 
-describe("the command line names what it was given in place of a small file", () => {
+describe("the command line names what was given instead of a small file", () => {
   writeFileSync(join(dir, "text"), "a text");
   for (const [option, call] of CALLS) {
     it(option, async () => {

@@ -43,7 +43,7 @@ function oracle(text: string): string[] {
   return documents.filter((document) => document !== "");
 }
 
-test("documents are parted by lines that are the separator, however the bytes arrive", () => {
+test("documents are separated by separator lines, however the bytes arrive", () => {
   const random = new RandomStream(1);
   const parts = [
     EOT,
@@ -141,7 +141,7 @@ test("tokens of the parts are tokens of the whole, wherever the cut was requeste
   assert.ok(moved > 1000);
 });
 
-test("text without a safe place is cut between characters", () => {
+test("text without a safe position is cut between characters", () => {
   for (const shift of [0, 1, 2, 3]) {
     const bytes = Buffer.from(`${"x".repeat(shift)}${"日🙂".repeat(PIECE_BYTES / 6)}`);
     const parts = pieces(bytes, () => 1 << 18);

@@ -17,7 +17,7 @@ async function inPieces(content: Uint8Array, size: number): Promise<string> {
 }
 
 describe("a text", () => {
-  it("has no byte order mark, and is left as it is besides", async () => {
+  it("loses its byte order mark, and is otherwise unchanged", async () => {
     const long = "Zeilen über Zeilen.\r\n".repeat(2000);
     for (const text of ["", "a", "é", `x${MARK}`, "<p>no page</p>", "version 2", "BZh is no archive", long]) {
       for (const start of ["", MARK]) {
@@ -65,7 +65,7 @@ describe("a text", () => {
 });
 
 describe("JSON lines", () => {
-  it("are objects, with blank lines left out and either line break", () => {
+  it("are objects; blank lines are skipped, and either line break is accepted", () => {
     const text = '{"a":1}\r\n\r\n \t\n{"a":"é\\n"}\n{"a":[]}';
     const found = [...jsonLines(bytes(text), "x.jsonl", 7)];
     assert.deepEqual(
@@ -79,7 +79,7 @@ describe("JSON lines", () => {
     assert.deepEqual([...jsonLines(bytes("\n"), "x")], []);
   });
 
-  it("that are something else are refused by file and line", () => {
+  it("that are something else are refused, naming file and line", () => {
     const cases: [line: string, message: RegExp][] = [
       ["{", /x\.jsonl, line 2: expected a JSON object, got .*JSON.*\. JSONL holds one JSON object per line/],
       ["[1]", /line 2: expected a JSON object, got a list/],

@@ -23,7 +23,7 @@ function skippable(content: Uint8Array): Buffer {
 }
 
 describe("zstd", () => {
-  it("gives the same in pieces of any size, with several frames and frames to be skipped", async () => {
+  it("gives the same in pieces of any size, with several frames and skippable frames", async () => {
     const two = await decode(ZSTD_TWO_FRAMES);
     assert.match(two.toString(), /^the rain in Spain.*and then $/s);
     const skip = [skippable(new Uint8Array(0)), skippable(ZSTD_TWO_FRAMES)];
@@ -33,7 +33,7 @@ describe("zstd", () => {
     assert.equal((await decode(new Uint8Array(0))).length, 0);
   });
 
-  it("notices content that does not fit its checksum, whichever bit was changed", async () => {
+  it("detects content that does not match its checksum, whichever bit was changed", async () => {
     const right = await decode(ZSTD_THREE_DOCUMENTS);
     let refused = 0;
     for (let bit = 0; bit < 8 * ZSTD_THREE_DOCUMENTS.length; bit++) {
@@ -52,7 +52,7 @@ describe("zstd", () => {
     assert.ok(refused > 7.5 * ZSTD_THREE_DOCUMENTS.length, `${refused} of ${8 * ZSTD_THREE_DOCUMENTS.length}`);
   });
 
-  it("notices where a frame is cut short", async () => {
+  it("detects where a frame is truncated", async () => {
     for (let end = 1; end < ZSTD_THREE_DOCUMENTS.length; end++) {
       await assert.rejects(decode(ZSTD_THREE_DOCUMENTS.subarray(0, end)), /unexpected end of data/);
     }

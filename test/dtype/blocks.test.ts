@@ -35,7 +35,7 @@ function isType(name: string): boolean {
 }
 
 describe("block formats are ggml's, bit for bit", () => {
-  it("the fixture has every type that is not plain", () => {
+  it("the fixture has every block type", () => {
     assert.deepEqual([...TYPES, "f32", "f64"].sort(), Object.keys(STORED_DTYPES).sort());
   });
 
@@ -69,7 +69,7 @@ describe("block formats are ggml's, bit for bit", () => {
     });
   }
 
-  it("values by the thousands, beyond what is converted at a time", () => {
+  it("thousands of values, more than are converted at a time", () => {
     const once = floatsOf("values");
     const many = new Float32Array(once.length * 23);
     for (let i = 0; i < 23; i++) many.set(once, i * once.length);

@@ -52,7 +52,7 @@ describe("adapters in an engine", async () => {
       return rows;
     }
 
-    it(`${backend.name}: side by side as alone`, async () => {
+    it(`${backend.name}: side by side the same as alone`, async () => {
       const together = makeEngine();
       const got = await logits(
         together,
@@ -85,7 +85,7 @@ describe("adapters in an engine", async () => {
       for (const row of rows.slice(1)) assertClose("a copy's logits", row, rows[0]!, { relative: 5e-6 });
     });
 
-    it(`${backend.name}: more sets of adapters than Programs are kept for`, async () => {
+    it(`${backend.name}: more sets of adapters than Programs are cached`, async () => {
       const engine = makeEngine();
       const sequences = adapters.map((adapter) => engine.sequence(adapter));
       const sets = [[0], [1], [2], [3], [0, 1], [1, 2], [2, 3], [0], [1, 2, 3]];

@@ -84,7 +84,7 @@ async function slowDiverse(model: GPT2, prompt: readonly number[], options: Slow
 
 for (const backend of await testedBackends()) {
   describe(`beam search on ${backend.name}`, () => {
-    it("finds what transformers finds, with its scores", async () => {
+    it("finds the same as transformers, with its scores", async () => {
       const config = gpt2Config(FIXTURE.config);
       const weights = seededWeights(backend, config, FIXTURE.seed);
       const models = new Map<string, GPT2>();
@@ -183,7 +183,7 @@ for (const backend of await testedBackends()) {
       );
     });
 
-    it("in every storage type finds sequences whose scores its own logits give", async () => {
+    it("in every storage dtype finds sequences whose scores follow from its own logits", async () => {
       for (const dtype of WEIGHT_TYPES) {
         const config = gpt2Config({ ...ODD, nEmbd: 96, nHead: 3, nInner: 64 });
         const model = await byteModelIn(dtype, backend, config, 1);
@@ -198,7 +198,7 @@ for (const backend of await testedBackends()) {
 }
 
 describe("beam search in a queue", () => {
-  it("waits for as many slots as it has beams, refuses more than there are, and gives them back", async () => {
+  it("waits for as many slots as it has beams, refuses more than exist, and frees them", async () => {
     const [backend] = await backends();
     const model = new GPT2(
       { backend: backend!, config: ODD, weights: seededWeights(backend!, ODD), tokenizer: byteTokenizer() },

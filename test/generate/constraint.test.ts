@@ -40,7 +40,7 @@ describe("generation under a constraint", () => {
     }
   });
 
-  it("ends with stop where nothing can follow, and by the end of the text where something could", async () => {
+  it("ends with stop if nothing can follow, and by the end of the text if something could", async () => {
     const whole = await all(model, "", { constraint: { choices: ["yes", "no"] }, seed: 1 });
     assert.match(textOf(whole), /^(yes|no)$/);
     assert.equal(whole.at(-1)!.finishReason, "stop");
@@ -67,7 +67,7 @@ describe("generation under a constraint", () => {
     );
   });
 
-  it("computes what must follow in fewer runs, with its probabilities", async () => {
+  it("computes forced tokens in fewer runs, with their probabilities", async () => {
     const constraint = { regex: "The date is (?:today|tomorrow)\\." };
     const counted = new GPT2({
       backend: reference,
@@ -83,7 +83,7 @@ describe("generation under a constraint", () => {
     for (const [i, { logprob }] of forced.entries()) assert.ok(Math.abs(logprob - logprobs[i]!) < 1e-5, `token ${i}`);
   });
 
-  it("a least number of tokens delays the end, and other limits that leave nothing are an error", async () => {
+  it("a minimum number of tokens delays the end, and other limits that leave nothing are an error", async () => {
     const long = await all(model, "", { constraint: { regex: "a*" }, minNewTokens: 5, logitBias: { 256: 100 } });
     assert.equal(textOf(long), "aaaaa");
     await assert.rejects(
@@ -94,7 +94,7 @@ describe("generation under a constraint", () => {
     assert.match(textOf(after), /^\d{4}-\d\d?$/);
   });
 
-  it("is refused where it is malformed, impossible or without a tokenizer", async () => {
+  it("is refused if it is malformed, impossible or without a tokenizer", async () => {
     await assert.rejects(all(model, "", { constraint: { regex: "(" } }), ConstraintError);
     await assert.rejects(all(model, "", { constraint: { regex: "" } }), /empty/);
     await assert.rejects(all(model, "", { constraint: { regex: "[^\\s\\S]" } }), /some text satisfies/);

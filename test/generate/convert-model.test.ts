@@ -49,7 +49,7 @@ async function contents(path: string) {
 }
 
 describe("converting", () => {
-  it("keeps every bit from one format to the next and back", async () => {
+  it("preserves every bit from one format to the next and back", async () => {
     const from = await source();
     const before = await contents(from);
     let path = from;
@@ -84,7 +84,7 @@ describe("converting", () => {
     assert.equal((await convertModel(half, fresh("x.gguf"))).dtype, "f16");
   });
 
-  it("takes what belongs to the model along", async () => {
+  it("copies the files that belong to the model", async () => {
     const from = await source();
     writeFileSync(join(from, "tokenizer_config.json"), '{"model_max_length":8}');
     const to = fresh("copy");
@@ -106,7 +106,7 @@ describe("converting", () => {
     assert.deepEqual([without.tokenizer, without.files.length], [undefined, 1]);
   });
 
-  it("takes what PyTorch, TensorFlow and llama.cpp wrote", async () => {
+  it("reads files of PyTorch, TensorFlow and llama.cpp", async () => {
     const fixtures = [
       ...["hf", "hf-f16", "hf-sharded", "nanogpt/ckpt.pt"].map((name) => `torch/${name}`),
       ...["openai", "trained"].map((name) => `tensorflow/${name}`),
@@ -123,7 +123,7 @@ describe("converting", () => {
     }
   });
 
-  it("takes the package's own model, f16 and with a tokenizer of its own", async () => {
+  it("converts the package's own model, which is f16 and has its own tokenizer", async () => {
     const to = fresh("default.gguf");
     const { tokenizer, dtype } = await convertModel(packageFile("models/default"), to);
     assert.deepEqual([tokenizer, dtype], [8192, "f16"]);
@@ -175,7 +175,7 @@ describe("converting", () => {
     assert.equal(readFileSync(join(notes, "notes.txt"), "utf8"), "keep");
   });
 
-  it("says what does not go", async () => {
+  it("says what cannot be converted", async () => {
     const from = await source();
     await assert.rejects(
       convertModel(from, fresh("x.bin"), { dtype: "f16" }),

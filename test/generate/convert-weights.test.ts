@@ -96,7 +96,7 @@ describe("weights converted while loading", async () => {
       });
     }
 
-    it(`on ${name} must be finite, and not too large for their type`, async () => {
+    it(`on ${name} must be finite, and within the range of their type`, async () => {
       for (const type of WEIGHT_TYPES) {
         for (const { tensor } of matrices(type, 3, 64)) {
           const block = DTYPES[type].bytes;

@@ -25,7 +25,7 @@ for (const backend of await backends()) {
       await model[Symbol.asyncDispose]();
     });
 
-    it("leaves a backend and weights that it was given to others", async () => {
+    it("keeps a backend and weights that belong to others", async () => {
       const [first, second] = [byteModel(backend), byteModel(backend)];
       const want = await second.complete("Once", { maxNewTokens: 5, seed: 1 });
       await first.dispose();
@@ -33,7 +33,7 @@ for (const backend of await backends()) {
       await second.dispose();
     });
 
-    it("ends a backend of its own", async () => {
+    it("disposes of its own backend", async () => {
       const model = await GPT2.load(TINY, { backend: backend.name as "native", threads: 1 });
       await model.logits([1, 2]);
       await model.dispose();

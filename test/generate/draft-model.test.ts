@@ -62,7 +62,7 @@ for (const backend of await testedBackends()) {
       });
     }
 
-    it("accepts all that a draft model of the same weights proposes, greedily and sampled", async () => {
+    it("accepts all proposals of a draft model with the same weights, greedily and sampled", async () => {
       const model = byteModel(backend);
       for (const options of [{ temperature: 0 }, { temperature: 0.9, topK: 20, seed: 3, repetitionPenalty: 1.2 }]) {
         const draft = byteModel(backend);
@@ -104,7 +104,7 @@ for (const backend of await testedBackends()) {
       assert.deepEqual(together, alone);
     });
 
-    it("drafts beside constraints, and forgets texts that are given up", async () => {
+    it("drafts beside constraints, and forgets abandoned texts", async () => {
       const { model, draft } = withDraft(backend);
       const constraint = { choices: ["yes it is", "no it is not"] };
       const { text } = await model.complete("ab", { constraint, draft, seed: 1 });
@@ -149,7 +149,7 @@ describe("the rejection rule", () => {
     return Float32Array.from({ length: V }, () => scale * random.normal());
   };
 
-  it("gives tokens the target's distribution, whatever the draft's is", () => {
+  it("gives tokens the target's distribution, whatever the draft's", () => {
     const settings: [string, object][] = [
       ["plain", { temperature: 1, topK: 0 }],
       ["filtered", { temperature: 1.3, topK: 7, topP: 0.9, minP: 0.05 }],
@@ -183,7 +183,7 @@ describe("the rejection rule", () => {
     }
   });
 
-  it("gives whole texts their distribution", async () => {
+  it("gives whole texts the target's distribution", async () => {
     const backend = await referenceBackend();
     const make = (seed: number) =>
       new GPT2({ backend, config: ONE_HEAD, weights: seededWeights(backend, ONE_HEAD, seed) });

@@ -28,7 +28,7 @@ const TEXTS = Array.from({ length: 60 }, (_, i) => Array.from(seededTokens(ODD, 
 
 for (const backend of await backends()) {
   describe(`embeddings on ${backend.description}`, () => {
-    it("of the last token are what its logits come from, whatever stands beside the text", async () => {
+    it("of the last token are the states behind its logits, whatever is computed beside the text", async () => {
       await using model = byteModel(backend);
       const vectors = await model.embed(TEXTS, { pooling: "last", ...raw });
       assert.equal(vectors.length, TEXTS.length);
@@ -38,7 +38,7 @@ for (const backend of await backends()) {
       }
     });
 
-    it("that are means are those of the last tokens of all beginnings", async () => {
+    it("that are means equal the means of the last tokens of all beginnings", async () => {
       await using model = byteModel(backend);
       const text = TEXTS[9]!;
       const beginnings = text.map((_, i) => text.slice(0, i + 1));
@@ -51,7 +51,7 @@ for (const backend of await backends()) {
 }
 
 describe("embeddings", () => {
-  it("have length 1 unless that is not wanted", async () => {
+  it("have length 1 unless switched off", async () => {
     await using model = byteModel((await backends())[0]!);
     const [a, b] = [(await model.embed(["Hello"]))[0]!, (await model.embed(["Hello"], raw))[0]!];
     const length = Math.hypot(...b);
@@ -65,7 +65,7 @@ describe("embeddings", () => {
     assert.deepEqual(await model.embed([]), []);
   });
 
-  it("of adapters are those of the model that they are folded into", async () => {
+  it("of adapters equal those of the merged model", async () => {
     const adapter = `${PEFT_FIXTURES}/all-linear`;
     await using model = await GPT2.load(PEFT_BASE, { adapters: adapter });
     await using merged = await GPT2.load(PEFT_BASE, { merge: adapter });
@@ -77,7 +77,7 @@ describe("embeddings", () => {
     }
   });
 
-  it("of calls that overlap do not mix; a call can be broken off; none after the end", async () => {
+  it("of overlapping calls do not mix; a call can be aborted; none after disposal", async () => {
     const model = byteModel((await backends()).at(-1)!);
     const one = await model.embed(TEXTS.slice(0, 30));
     const two = await model.embed(TEXTS.slice(30));
@@ -91,7 +91,7 @@ describe("embeddings", () => {
     await assert.rejects(model.embed(["x"]), GPT2Error);
   });
 
-  it("are refused for what is no text, or too much of one", async () => {
+  it("are refused for invalid or too long texts", async () => {
     await using model = byteModel((await backends())[0]!);
     const long = "x".repeat(ODD.nCtx + 1);
     await assert.rejects(model.embed(["a", long]), (error: Error) => {

@@ -69,7 +69,7 @@ function decodingTests(backend: Backend, config: ModelConfig): void {
     }
   });
 
-  it("gives the probability of what follows", async () => {
+  it("gives the probability of the next token", async () => {
     for (const maxTokens of [3, 64]) {
       const e = engine({ maxTokens });
       const logprobs = await e.logprobs(e.sequence(), ids.slice(0, -1), ids.slice(3));
@@ -106,7 +106,7 @@ function engineTests(backend: Backend): void {
     }
   });
 
-  it("gives the probabilities of several sequences at once, and their logits on the way", async () => {
+  it("gives the probabilities of several sequences at once, and their logits in passing", async () => {
     const texts = [9, 2, 21, 5].map((length, i) => randomIds(config, length + 1, i + 2));
     const wanted = await Promise.all(texts.map((ids) => fullForward(config, SEED, ids.slice(0, -1))));
     // Of each sequence some tokens are there before, and some of the others have no target.
@@ -140,7 +140,7 @@ function engineTests(backend: Backend): void {
     }
   });
 
-  it("computes what transformers does", async () => {
+  it("computes the same as transformers", async () => {
     const { config, seed, batch, length, inputs, targets, logits, loss } = gpt2OddFixture();
     const e = new Engine(backend, config, seededWeights(backend, config, seed), { maxTokens: 10 });
     const parts = Array.from({ length: batch }, (_, b) => {
@@ -158,7 +158,7 @@ function engineTests(backend: Backend): void {
     assertClose("loss", [sum / (batch * length)], [loss], TOLERANCE);
   });
 
-  it("says which token of which sequence a row belongs to", async () => {
+  it("says to which token of which sequence a row belongs", async () => {
     const e = engine({ maxTokens: 3 });
     const seen: string[] = [];
     const parts = [
@@ -171,7 +171,7 @@ function engineTests(backend: Backend): void {
     assert.deepEqual(seen, ["0:2", "0:3", "1:0", "3:0", "3:1", "3:2"]);
   });
 
-  it("keeps what sequences hold when room is made for more", async () => {
+  it("keeps the contents of sequences when its capacity grows", async () => {
     const ids = randomIds(config, 9);
     const e = engine();
     const sequence = e.sequence();
@@ -194,7 +194,7 @@ function engineTests(backend: Backend): void {
     }
   });
 
-  it("forgets what is truncated, and reuses the place of what is released", async () => {
+  it("forgets truncated tokens, and reuses released slots", async () => {
     const ids = randomIds(config, 8);
     const e = engine();
     const sequence = e.sequence();
@@ -220,7 +220,7 @@ function engineTests(backend: Backend): void {
     }
   });
 
-  it("refuses ids that are none, naming the first, and leaves the sequence as it was", async () => {
+  it("refuses ids outside the vocabulary, naming the first, and leaves the sequence unchanged", async () => {
     const sequence = engine().sequence();
     for (const id of [-1, V, 1.5, Number.NaN, 2 ** 31]) {
       await assert.rejects(extend(sequence, [1, 2, id, -7]), (error: Error) => {
@@ -233,7 +233,7 @@ function engineTests(backend: Backend): void {
     assert.equal(sequence.length, 0);
   });
 
-  it("refuses more tokens than the context, more logits than tokens, and a sequence twice", async () => {
+  it("refuses more tokens than the context, more logits than tokens, and a repeated sequence", async () => {
     const e = engine();
     const sequence = e.sequence();
     await extend(sequence, randomIds(config, 20));

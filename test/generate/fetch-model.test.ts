@@ -77,7 +77,7 @@ describe("fetching into memory, as in a browser", () => {
     assert.ok(asked.includes("/model.bin?version=2") && asked.includes("/tokenizer.json"));
   });
 
-  it("takes the settings of the tokenizer and of generation along", async () => {
+  it("reads the settings of the tokenizer and of generation", async () => {
     const path = join(folder, "settings");
     const ends = { bosTokenId: 3, eosTokenIds: [4, 5] };
     await saveCheckpoint(path, { ...model(), ...ends, sampling: { temperature: 0.5 } });
@@ -103,7 +103,7 @@ describe("fetching into memory, as in a browser", () => {
     await assert.rejects(GPT2.fetch("./", { backend }), CheckpointError);
   });
 
-  it("takes a model of the hub, with a token if need be", async () => {
+  it("accepts a model on the hub, with a token if need be", async () => {
     const names = readdirSync(join(folder, "whole"));
     const files = Object.fromEntries(
       names.map((name) => [name, new Uint8Array(readFileSync(join(folder, "whole", name)))]),
@@ -134,7 +134,7 @@ describe("fetching into memory, as in a browser", () => {
     await assert.rejects(aborted, { name: "AbortError" });
   });
 
-  it("says what went wrong", async () => {
+  it("reports what went wrong", async () => {
     const page = { headers: { "Content-Type": "text/html" }, body: "<html>" };
     const faults: [Fault, DownloadFailure][] = [
       [{ hangUp: true }, "unreachable"],

@@ -45,7 +45,7 @@ for (const backend of await backends()) {
       }
     });
 
-    it("gives each of several samples what it would get alone", async () => {
+    it("gives each of several samples the same as alone", async () => {
       const model = byteModel(backend);
       const options = { seed: 3, temperature: 1.5, topK: 0, maxNewTokens: 30 };
       const samples = await model.completions("Hi", { ...options, samples: 5 });
@@ -84,7 +84,7 @@ async function slowGreedy(prompt: readonly number[], count: number) {
 const reference: Backend = await referenceBackend();
 
 describe("generated tokens", () => {
-  it("come with text that joins to the whole, characters unbroken", async () => {
+  it("come with text that concatenates to the whole, with unbroken characters", async () => {
     const text = "naïve café: €5 😀 ok";
     const script = [...byteTokenizer().encode(text)];
     const tokens = await all(recitingModel(reference, script), [65], { ...GREEDY, maxNewTokens: script.length });
@@ -98,7 +98,7 @@ describe("generated tokens", () => {
     assert.ok(tokens.every(({ sample, logprob }) => sample === 0 && logprob < 0 && logprob > -0.01));
   });
 
-  it("give what is left of a character with the last of them", async () => {
+  it("give the rest of a character with the last of them", async () => {
     const tokens = await all(recitingModel(reference, "a€"), [65], { ...GREEDY, maxNewTokens: 3 });
     assert.deepEqual(
       tokens.map((t) => t.text),
@@ -106,7 +106,7 @@ describe("generated tokens", () => {
     );
   });
 
-  it("say why they end: as many as requested", async () => {
+  it("report why they end: maxNewTokens reached", async () => {
     const tokens = await all(recitingModel(reference, "abcdef"), [65], { ...GREEDY, maxNewTokens: 4 });
     assert.deepEqual(
       tokens.map((t) => t.finishReason),
@@ -115,7 +115,7 @@ describe("generated tokens", () => {
     assert.deepEqual(await all(recitingModel(reference, "abc"), [65], { maxNewTokens: 0 }), []);
   });
 
-  it("say why they end: a stop string, across tokens, and not given out", async () => {
+  it("report why they end: a stop string, across tokens, which is not part of the text", async () => {
     const model = recitingModel(reference, "one\n\ntwo\n\nthree");
     const tokens = await all(model, [65], { ...GREEDY, stop: "\n\n" });
     assert.deepEqual(
@@ -129,7 +129,7 @@ describe("generated tokens", () => {
     assert.deepEqual([held.text, held.finishReason], ["one\n\ntwo", "length"], "the start of a stop string is text");
   });
 
-  it("say why they end: the end of the text, a token without text", async () => {
+  it("report why they end: the end of the text, a token without text", async () => {
     const script = [...byteTokenizer().encode("ab<"), END_OF_TEXT_ID, ...byteTokenizer().encode("cd")];
     const model = recitingModel(reference, script);
     const tokens = await all(model, [65], { temperature: 0, stop: "<|" });
@@ -152,7 +152,7 @@ describe("generated tokens", () => {
     assert.notDeepEqual(await run(), await run());
   });
 
-  it("of samples that end at different times take turns and stop on their own", async () => {
+  it("of samples that end at different times alternate and stop independently", async () => {
     // At this temperature the recited token is chosen about half the time, the end of the text now and then.
     const model = recitingModel(reference, Array<number>(40).fill(END_OF_TEXT_ID));
     const tokens = await all(model, [65], { samples: 6, temperature: 3.2, topK: 0, seed: 1, maxNewTokens: 12 });
@@ -182,7 +182,7 @@ describe("prompts", () => {
     assert.deepEqual(tokens, await all(model, byteTokenizer().encode(text), { ...GREEDY, maxNewTokens: 3 }));
   });
 
-  it("may fill the context, and no more", async () => {
+  it("may fill the context, but not exceed it", async () => {
     const model = byteModel(reference);
     const prompt = Array.from({ length: ODD.nCtx + 1 }, (_, i) => i);
     await assert.rejects(all(model, prompt, {}), (error: Error) => {
@@ -214,7 +214,7 @@ describe("a full context", () => {
     assert.equal(exact.at(-1)!.finishReason, "length");
   });
 
-  it("of one token slides on", async () => {
+  it("of one token keeps sliding", async () => {
     const config = gpt2Config({ vocabSize: 257, nCtx: 1, nEmbd: 5, nHead: 1, nLayer: 1 });
     const weights = seededWeights(reference, config);
     const model = new GPT2({ backend: reference, config, weights, tokenizer: byteTokenizer() });
@@ -242,7 +242,7 @@ describe("stopping", () => {
     assert.equal((await all(model, "a", { ...GREEDY, maxNewTokens: 2 })).length, 2);
   });
 
-  it("by leaving the loop gives the sequences' places back", async () => {
+  it("by leaving the loop frees the slots", async () => {
     const scheduler = new Scheduler(new Engine(reference, ODD, seededWeights(reference, ODD)));
     const model = {
       scheduler,
@@ -258,7 +258,7 @@ describe("stopping", () => {
     assert.deepEqual([scheduler.status.running, scheduler.status.waiting], [0, 0]);
   });
 
-  it("for good: a model that was disposed of does nothing more", async () => {
+  it("permanently: a disposed model does nothing more", async () => {
     const model = byteModel(reference);
     await model.dispose();
     await assert.rejects(all(model, "a", {}), GPT2Error);
@@ -268,7 +268,7 @@ describe("stopping", () => {
 describe("a model without a tokenizer", () => {
   const model = new GPT2({ backend: reference, config: ODD, weights: seededWeights(reference, ODD) });
 
-  it("takes and gives ids", async () => {
+  it("accepts and returns ids", async () => {
     const tokens = await all(model, [1, 2, 3], { ...GREEDY, maxNewTokens: 5 });
     const withText = await all(byteModel(reference), [1, 2, 3], { ...GREEDY, maxNewTokens: 5 });
     assert.deepEqual(ids(tokens), ids(withText));

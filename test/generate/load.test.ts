@@ -74,7 +74,7 @@ describe("loading", async () => {
     assert.equal((await GPT2.load(bf16, options)).tokenizer?.vocabSize, 257);
   });
 
-  it("takes GPT-2's tokenizer where the vocabulary has its size, and leaves padding ids unused", async () => {
+  it("uses GPT-2's tokenizer if the vocabulary has its size, and leaves padding ids unused", async () => {
     const config = gpt2Config({ vocabSize: 50304, nCtx: 4, nEmbd: 2, nHead: 1, nLayer: 1 });
     const model = await GPT2.load(await save("padded", config), { backend: "reference" });
     assert.equal(model.endOfText, 50256);
@@ -96,7 +96,7 @@ describe("loading", async () => {
     });
   });
 
-  it("leaves out special tokens that the model has no rows for, as of a tokenizer with [PAD] added", async () => {
+  it("leaves out special tokens for which the model has no rows, such as an added [PAD]", async () => {
     const config = gpt2Config({ vocabSize: 257, nCtx: 4, nEmbd: 2, nHead: 1, nLayer: 1 });
     const path = await save("padless", config);
     const tokenizer = new Tokenizer(vocabularyFromMerges(new Uint32Array(0), ["<|endoftext|>", "[PAD]", "[SEP]"]));
@@ -110,7 +110,7 @@ describe("loading", async () => {
     assert.equal((await GPT2.load(gguf, { backend: "reference", tokenizer })).tokenizer!.vocabSize, 257);
   });
 
-  it("says what is not there", async () => {
+  it("names what is missing", async () => {
     await assert.rejects(GPT2.load(join(folder, "nothing")), CheckpointError);
     await assert.rejects(GPT2.load(huggingFace, { backend: "gpu" as "native" }), UsageError);
   });
@@ -130,7 +130,7 @@ describe("weights on a backend", () => {
     return storedTensor({ name, dtype: "f32", shape, storedAs: "out_in", source, offset: 0 });
   });
 
-  it("are used in place where they can be, and read where not", async () => {
+  it("are used in place if possible, and read otherwise", async () => {
     const backend = await referenceBackend();
     const taken: number[] = [];
     const inPlace = (dtype: WeightType, { file, offset, length }: MappedRange) => {
@@ -155,7 +155,7 @@ describe("weights on a backend", () => {
 });
 
 describe("the choice of a backend", () => {
-  it("is the option's, else GPT2_BACKEND's, else what there is", async () => {
+  it("is the option's, else GPT2_BACKEND's, else what is available", async () => {
     assert.equal((await chooseBackend({ backend: "reference" })).backend.name, "reference");
     process.env.GPT2_BACKEND = "reference";
     assert.equal((await chooseBackend()).backend.name, "reference");

@@ -5,7 +5,7 @@ import { commonPrefix, PrefixIndex } from "../../src/generate/prefix-index.js";
 import { RandomStream } from "../../src/util/random.js";
 
 describe("the index of prefixes", () => {
-  it("finds what a search through all contents finds, whatever is added and removed", () => {
+  it("finds the same as a search through all contents, whatever is added and removed", () => {
     const random = new RandomStream(1);
     const index = new PrefixIndex();
     const contents = new Map<number, { key: string; tokens: number[] }>();
@@ -40,7 +40,7 @@ describe("the index of prefixes", () => {
 });
 
 describe("the cost model", () => {
-  it("learns what runs cost, and forgets what they cost long ago", () => {
+  it("learns the cost of runs, and forgets old costs", () => {
     const random = new RandomStream(2);
     const model = new CostModel();
     const learn = (cost: (tokens: number, keys: number) => number) => {

@@ -29,7 +29,7 @@ function lookup(text: string, longest = 7): PromptLookup {
 const text = (ids: readonly number[]) => byteTokenizer().decode(ids);
 
 describe("PromptLookup", () => {
-  it("continues as after the newest place of the last tokens", () => {
+  it("continues from the newest earlier occurrence of the last tokens", () => {
     assert.equal(text(lookup("one two. one six. on").draft(4)), "e si");
     assert.equal(text(lookup("abcX bcY abc").draft(2)), "X ", "three tokens say more than two");
     assert.equal(text(lookup("bcY abc").draft(2)), "Y ");
@@ -132,7 +132,7 @@ for (const isa of testedIsas()) {
     const backend = await nativeBackend({ isa, threads: 2 });
 
     for (const dtype of WEIGHT_TYPES) {
-      it(`up to seven draft tokens leave every bit as it is, weights in ${dtype}`, async () => {
+      it(`up to seven draft tokens change no bit, weights in ${dtype}`, async () => {
         const model = await byteModelIn(dtype, backend, config, 3);
         const settings = { seed: 4, temperature: 0.1, topK: 2, maxNewTokens: 80, stopAtEndOfText: false };
         const plain = await model.complete(prompt, settings);

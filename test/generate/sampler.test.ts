@@ -55,7 +55,7 @@ describe("the sampler's distribution is that of transformers", () => {
 });
 
 describe("sampler", () => {
-  it("draws each token as often as its probability says, by chance too", () => {
+  it("draws each token with its probability, also by chance", () => {
     const probabilities = [0.4, 0.3, 0.15, 0.1, 0.05];
     const logits = logsOf(probabilities);
     for (const options of [PLAIN, { ...PLAIN, topK: 5 }, { ...PLAIN, topP: 0.9999 }]) {
@@ -72,7 +72,7 @@ describe("sampler", () => {
     }
   });
 
-  it("takes the likeliest token at temperature 0, the first of equals, and uses no random number", () => {
+  it("takes the likeliest token at temperature 0, the first of equals, without using a random number", () => {
     const random = new RandomStream(1);
     const sampler = new Sampler(samplingSettings({ ...PLAIN, temperature: 0, topK: 3 }), 4, random);
     assert.equal(sampler.sample(Float32Array.of(1, 3, 3, 2)), 1);
@@ -80,7 +80,7 @@ describe("sampler", () => {
     assert.equal(random.counter, 0);
   });
 
-  it("leaves the logits as they are", () => {
+  it("leaves the logits unchanged", () => {
     const logits = new RandomArrays(3).floats(50, 3);
     const copy = logits.slice();
     for (const options of [
@@ -119,7 +119,7 @@ describe("sampler", () => {
     assert.deepEqual(support(new Float32Array(5), { topP: 0.5, topK: 4 }), [0, 1]);
   });
 
-  it("never draws a token of probability 0, even where rounding leaves something of the random number", () => {
+  it("never draws a token of probability 0, even if rounding leaves part of the random number", () => {
     const logits = new Float32Array(8).map((_, i) => (i === 7 ? -1e9 : (-3 * ((i * 5) % 7)) / 7));
     for (const uniform of [0, 1 - 2 ** -53]) {
       const sampler = new Sampler(samplingSettings(PLAIN), 8, { uniform: () => uniform });
@@ -147,7 +147,7 @@ describe("sampler", () => {
     assert.deepEqual(support(logits, { minP: 0.29, topK: 4 }), [1, 2]);
   });
 
-  it("penalises what was there and what it chose, once each: positive logits divided, negative multiplied", () => {
+  it("penalises earlier tokens and its own, once each: positive logits divided, negative multiplied", () => {
     const sampler = greedy({ repetitionPenalty: 2 });
     const logits = Float32Array.of(4, 3, 1.5, -1);
     sampler.see([0, 0]);
@@ -162,7 +162,7 @@ describe("sampler", () => {
     assert.equal(rewarding.sample(Float32Array.of(4, 3, 2.5, -1)), 2, "below 1 it rewards");
   });
 
-  it("never chooses an id without meaning", () => {
+  it("never chooses an id beyond the vocabulary limit", () => {
     const logits = Float32Array.of(1, 2, 0, 50);
     for (const options of [
       { temperature: 0 },
@@ -176,7 +176,7 @@ describe("sampler", () => {
     }
   });
 
-  it("draws nothing that has probability 0, at the ends of [0, 1) neither", () => {
+  it("draws nothing with probability 0, even at the ends of [0, 1)", () => {
     const logits = Float32Array.of(-Infinity, 1, -Infinity, 1, -Infinity);
     for (const options of [{}, { topK: 5 }, { topP: 0.9 }]) {
       for (const u of [0, 0.499, 0.501, 1 - 2 ** -53]) {
@@ -186,14 +186,14 @@ describe("sampler", () => {
     }
   });
 
-  it("stays finite at temperatures near 0 and without end", () => {
+  it("stays finite at temperatures near 0 and at infinite ones", () => {
     const logits = Float32Array.of(10, 30, -20);
     const at = (temperature: number) => support(logits, { temperature });
     assert.deepEqual(at(1e-30), [1]);
     assert.deepEqual(at(1e30), [0, 1, 2]);
   });
 
-  it("refuses logits that are no distribution", () => {
+  it("refuses logits that give no distribution", () => {
     const bad = { NaN: [1, Number.NaN, 2], Infinity: [1, Infinity, 2], "-Infinity": [-Infinity, -Infinity, -Infinity] };
     for (const [name, logits] of Object.entries(bad)) {
       for (const options of [{ temperature: 0 }, { topK: 2 }, {}]) {
@@ -250,14 +250,14 @@ describe("numbers behind the sampler", () => {
     assert.ok(Number.isNaN(expOfNegative(Number.NaN)));
   });
 
-  it("log-sum-exp, of huge logits too", () => {
+  it("log-sum-exp, also of huge logits", () => {
     const logits = new RandomArrays(1).doubles(1000, 5);
     const naive = Math.log(logits.reduce((sum, x) => sum + Math.exp(x), 0));
     assert.ok(Math.abs(logSumExp(logits) - naive) < 1e-10);
     assert.ok(Math.abs(logSumExp(logits.map((x) => x + 1e6)) - naive - 1e6) < 1e-8);
   });
 
-  it("the largest k, in order, ties by index: as a full sort", () => {
+  it("the largest k, in order, ties by index: the same as a full sort", () => {
     const random = new RandomArrays(2);
     for (const size of [1, 2, 3, 10, 257]) {
       const values = random.integers(size, 20);

@@ -43,8 +43,8 @@ function near(got: readonly number[], want: readonly number[], tolerance = 0.002
 
 const FIVE = [0.4, 0.3, 0.15, 0.1, 0.05];
 
-describe("what changes logits one by one", () => {
-  it("penalises what was generated, not the prompt: presence once, frequency each time", () => {
+describe("changes to single logits", () => {
+  it("penalise generated tokens, not the prompt: presence once, frequency each time", () => {
     const logits = Float32Array.of(2, 1.9, 0, 0, 0);
     const next = (options: Options) => {
       const sampler = samplerOf(5, { temperature: 0, ...options }, Math.random);
@@ -56,7 +56,7 @@ describe("what changes logits one by one", () => {
     assert.deepEqual(next({ presencePenalty: -5 }), [0, 0, 0, 0, 0]);
   });
 
-  it("adds biases, forbids words, allows some ids alone", () => {
+  it("add biases, forbid words, restrict to allowed ids", () => {
     near(
       frequencies(logsOf(FIVE), { logitBias: { 4: Math.log(8) } }),
       [0.4, 0.3, 0.15, 0.1, 0.4].map((p) => p / 1.35),
@@ -68,7 +68,7 @@ describe("what changes logits one by one", () => {
     assert.deepEqual(support(logsOf(FIVE), words, [3, 1]), [1, 3]);
   });
 
-  it("keeps the text from ending before the least number of tokens", () => {
+  it("keep the text from ending before the minimum number of tokens", () => {
     const sampler = samplerOf(5, { temperature: 0, minNewTokens: 2 }, Math.random);
     const logits = Float32Array.of(0, 1, 0, 0, 9);
     assert.deepEqual(
@@ -77,7 +77,7 @@ describe("what changes logits one by one", () => {
     );
   });
 
-  it("DRY: penalises going on with a repetition, by its length, up to a breaker", () => {
+  it("DRY: penalises continuing a repetition, by its length, up to a breaker", () => {
     const flat = new Float32Array(10);
     const penalty = (before: readonly number[], options: Options = {}) => {
       const found = frequencies(flat, { dryMultiplier: 1, dryBase: 2, dryAllowedLength: 2, ...options }, before);
@@ -94,7 +94,7 @@ describe("what changes logits one by one", () => {
 });
 
 describe("steps", () => {
-  it("in the usual order are what the sampler does without a chain", () => {
+  it("in the usual order equal the sampler without a chain", () => {
     const logits = new RandomArrays(3).floats(60, 2);
     for (const options of [{}, { topK: 9 }, { topP: 0.7 }, { topK: 20, topP: 0.8, minP: 0.1, temperature: 0.7 }]) {
       const plain = frequencies(logits, options);
@@ -102,7 +102,7 @@ describe("steps", () => {
     }
   });
 
-  it("top-nσ keeps what is within n standard deviations of the largest logit", () => {
+  it("top-nσ keeps tokens within n standard deviations of the largest logit", () => {
     const logits = Float32Array.of(10, 9, 8, 0, 0, 0, 0, 0);
     const mean = 27 / 8;
     const sigma = Math.sqrt([10, 9, 8, 0, 0, 0, 0, 0].reduce((s, x) => s + (x - mean) ** 2, 0) / 8);
@@ -111,7 +111,7 @@ describe("steps", () => {
     assert.deepEqual(support(logits, { topNSigma: 1e-9 }), [0]);
   });
 
-  it("typical-p keeps what is nearest to the entropy", () => {
+  it("typical-p keeps the tokens nearest to the entropy", () => {
     const h = -FIVE.reduce((sum, p) => sum + p * Math.log(p), 0);
     const order = [0, 1, 2, 3, 4].sort((a, b) => Math.abs(-Math.log(FIVE[a]!) - h) - Math.abs(-Math.log(FIVE[b]!) - h));
     assert.equal(order[0], 1);
@@ -119,7 +119,7 @@ describe("steps", () => {
     assert.deepEqual(support(logsOf(FIVE), { typicalP: 0.35 }), [...order.slice(0, 2)].sort());
   });
 
-  it("XTC leaves out the tokens above the threshold but the least of them, sometimes", () => {
+  it("XTC sometimes drops the tokens above the threshold, except the least likely of them", () => {
     assert.deepEqual(support(logsOf(FIVE), { xtcProbability: 1, xtcThreshold: 0.12 }), [2, 3, 4]);
     assert.deepEqual(support(logsOf(FIVE), { xtcProbability: 1, xtcThreshold: 0.35 }), [0, 1, 2, 3, 4]);
     const random = new RandomStream(1);
@@ -146,7 +146,7 @@ describe("steps", () => {
     );
   });
 
-  it("mirostat 2 steers surprise to its target", () => {
+  it("mirostat 2 steers surprisal to its target", () => {
     const draws = TESTING_ALL ? 3000 : 1000;
     const logits = new RandomArrays(7).floats(400, 1.5);
     const sum = logits.reduce((s, x) => s + Math.exp(x), 0);
@@ -172,7 +172,7 @@ describe("steps", () => {
     }
   });
 
-  it("are taken in the order of the settings", () => {
+  it("are applied in the order of the settings", () => {
     // After a high temperature top-p keeps more tokens than before it.
     const hot = { temperature: 10, topP: 0.6 };
     assert.deepEqual(support(logsOf(FIVE), hot), [0, 1, 2]);

@@ -130,7 +130,7 @@ for (const backend of await testedBackends()) {
     const slow = backend.name === "reference";
 
     for (const dtype of slow ? (["f32"] as const) : WEIGHT_TYPES) {
-      it(`have the bits that they have alone, among 64 others, weights in ${dtype}`, async () => {
+      it(`have the same bits as alone, among 64 others, weights in ${dtype}`, async () => {
         const config = slow ? ODD : WIDE;
         const weights = await loadWeights(backend, config, storedTensors(config, 3), { dtype: dtype as WeightType });
         const engine = (maxTokens: number) => new Engine(backend, config, weights, { maxTokens });
@@ -143,14 +143,14 @@ for (const backend of await testedBackends()) {
     }
 
     if (!slow) {
-      it("have them in bf16 too, with keys and values in f16", async () => {
+      it("also in bf16, with keys and values in f16", async () => {
         const weights = await loadWeights(backend, WIDE, storedTensors(WIDE, 3), { dtype: "bf16" });
         const make = () => new Scheduler(new Engine(backend, WIDE, weights, { compute: "bf16", kv: "f16" }));
         await sameBits(make(), make, requestsFor(WIDE, 20, [undefined]), [0, 7, 13, 19]);
       });
     }
 
-    it("have them with adapters mixed, and where layers see a window", async () => {
+    it("also with adapters mixed, and with local layers", async () => {
       const targets = loraTargets({ architecture: "gpt2" });
       const adapters = [1, 2, 3].map((seed) => randomAdapter(backend, ODD, loraRanks(ODD, targets, seed), seed));
       const requests = requestsFor(ODD, 24, [undefined, ...adapters]);
@@ -195,7 +195,7 @@ describe("the prefix cache", () => {
     return cached;
   };
 
-  it("gives a prompt the tokens that another began with, all but the last", async () => {
+  it("gives a prompt the tokens that it shares with another, all but the last", async () => {
     const scheduler = schedulerOn(backend, ODD, { reserve: true, slots: 4 });
     assert.equal(await cachedOf(scheduler, PROMPT), 0);
     assert.equal(await cachedOf(scheduler, PROMPT), 15);
@@ -240,7 +240,7 @@ describe("the prefix cache", () => {
     assert.deepEqual(ending.scores, (await scored(schedulerOn(backend), other)).scores);
   });
 
-  it("computes scores that are there without what is asked for", async () => {
+  it("computes missing results for scores that are cached without them", async () => {
     const scheduler = schedulerOn(backend, ODD, { reserve: true, slots: 4 });
     await scored(scheduler, PROMPT, false);
     const { cached, scores } = await scored(scheduler, PROMPT, true);
@@ -248,7 +248,7 @@ describe("the prefix cache", () => {
     assert.ok(scores.every(({ best, logprob, bestLogprob }) => best >= 0 && bestLogprob >= logprob));
   });
 
-  it("gives the likeliest token the very log-probability of a target that is it", async () => {
+  it("gives the likeliest token exactly the log-probability of the equal target", async () => {
     const scheduler = schedulerOn(backend, ODD, { reserve: true, slots: 4 });
     const text = greedy(PROMPT.slice(0, 10), 8);
     await scheduler.submit({ tokens: text.prompt, continuation: text });
@@ -258,7 +258,7 @@ describe("the prefix cache", () => {
 });
 
 describe("the order of requests", () => {
-  it("is by priority, then as they came", async () => {
+  it("is by priority, then by arrival", async () => {
     const scheduler = schedulerOn(backend, ODD, { slots: 1 });
     const order: string[] = [];
     const submit = (name: string, priority: number) => {
@@ -269,7 +269,7 @@ describe("the order of requests", () => {
     assert.deepEqual(order, ["c", "a", "b", "d"]);
   });
 
-  it("lets sequences go on while a long prompt is read, a piece in each step", async () => {
+  it("lets sequences continue while a long prompt is computed, one piece per step", async () => {
     const config = { ...ODD, nCtx: 400 };
     const scheduler = schedulerOn(backend, config, { promptBudget: 0 });
     const [short, long] = [randomIds(config, 3, 1), randomIds(config, 320, 2)];
@@ -354,7 +354,7 @@ describe("ending early", () => {
     await assert.rejects(scheduler.submit({ tokens: PROMPT, signal: AbortSignal.abort(reason) }), reason);
   });
 
-  it("an error in a job's own code is that job's alone", async () => {
+  it("an error in a job's own code affects only that job", async () => {
     const scheduler = schedulerOn(backend);
     const broken: Continuation = {
       ...greedy(PROMPT),
@@ -377,7 +377,7 @@ describe("ending early", () => {
     assert.deepEqual([scheduler.status.running, scheduler.status.waiting], [0, 0]);
   });
 
-  it("refuses slots that no memory has, none, and a budget that is no time", () => {
+  it("refuses impossible numbers of slots, and an impossible budget", () => {
     for (const [options, message] of [
       [{ slots: 0 }, /slots: expected an integer from 1 to 4096, got 0/],
       [{ slots: 1e9 }, /slots: expected an integer from 1 to 4096, got 1000000000/],
@@ -389,7 +389,7 @@ describe("ending early", () => {
     }
   });
 
-  it("refuses what is no prompt, and everything once disposed of", async () => {
+  it("refuses invalid prompts, and everything once disposed of", async () => {
     const scheduler = schedulerOn(backend);
     for (const tokens of [[], randomIds(ODD, ODD.nCtx + 1, 1), [ODD.vocabSize]]) {
       await assert.rejects(scheduler.submit({ tokens }), UsageError);

@@ -29,7 +29,7 @@ for (const backend of await backends()) {
       }
     });
 
-    it("scores what is longer than the context in windows", async () => {
+    it("scores texts longer than the context in windows", async () => {
       const model = byteModel(backend);
       const ids = randomIds(60);
       for (const stride of [1, 5, 10, nCtx]) {
@@ -55,7 +55,7 @@ for (const backend of await backends()) {
 describe("scores", async () => {
   const model = byteModel(await referenceBackend());
 
-  it("sum up: log-probability, perplexity, bits a byte", async () => {
+  it("are summarised: log-probability, perplexity, bits per byte", async () => {
     const text = "naïve €";
     const { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte } = await model.score(text);
     const logits = await model.logits([END_OF_TEXT_ID, ...tokens.slice(0, -1)]);
@@ -82,7 +82,7 @@ describe("scores", async () => {
     assertClose("after a long one", after.logprobs, (await plainLogprobs(last)).slice(13), TOLERANCE);
   });
 
-  it("are refused for nothing, for ids that are none, and with a stride that can't be", async () => {
+  it("are refused for nothing, for invalid ids, and with an impossible stride", async () => {
     await assert.rejects(model.score(""), UsageError);
     await assert.rejects(model.score("a", { context: "" }), UsageError);
     await assert.rejects(model.score([1, V]), UsageError);
@@ -108,7 +108,7 @@ describe("scoring windows", () => {
     );
   });
 
-  it("score every token once, read no more than the context, and give each token enough to go by", () => {
+  it("score every token once, read no more than the context, and give each token enough context", () => {
     for (let length = 1; length < 30; length++) {
       for (const from of [1, 2, 7]) {
         for (const nCtx of [1, 2, 5, 40]) {

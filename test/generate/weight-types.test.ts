@@ -57,7 +57,7 @@ for (const dtype of WEIGHT_TYPES) {
     const tolerance = toleranceOf(dtype);
 
     if (dtype !== "f32") {
-      it("change what the model computes, as little as they should", async () => {
+      it("change the results only slightly", async () => {
         const f32 = await (await modelIn("f32", await referenceBackend({ precision: "f64" }))).logits(IDS);
         const scale = f32.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         const change = expected.reduce((most, x, i) => Math.max(most, Math.abs(x - f32[i]!)), 0) / scale;
@@ -88,7 +88,7 @@ for (const dtype of WEIGHT_TYPES) {
         assertClose("logits", await model.logits(IDS), expected, tolerance);
       });
 
-      it(`score and generate on ${backend.name} as those logits say`, async () => {
+      it(`score and generate on ${backend.name} according to those logits`, async () => {
         const { logprobs } = await model.score(IDS.slice(1), { context: IDS.slice(0, 1) });
         const want = logprobs.map((_, t) => logSoftmax(expected.subarray(t * V, (t + 1) * V))[IDS[t + 1]!]!);
         assertClose("log-probabilities", logprobs, want, tolerance);
@@ -145,7 +145,7 @@ describe("model files in other types", async () => {
     });
   }
 
-  it("load as they are, or as requested", async () => {
+  it("load in their own dtype, or as requested", async () => {
     const options = { backend: "reference" } as const;
     assert.equal((await GPT2.load(path("q4_0.gguf"), options)).dtype, "q4_0");
     assert.equal((await GPT2.load(path("hf"), options)).dtype, "f32");
@@ -153,7 +153,7 @@ describe("model files in other types", async () => {
     assert.equal((await GPT2.load(path("q8_0.gguf"), { ...options, dtype: "f32" })).dtype, "f32");
   });
 
-  it("refuse a type that there is not", async () => {
+  it("refuse an unknown type", async () => {
     const dtype = "q5_0" as WeightType;
     const message = /dtype: expected f32 or f16 or bf16 or q8_0 or q4_0, got q5_0/;
     await assert.rejects(GPT2.load(path("hf"), { dtype }), { name: "UsageError", message });
@@ -163,7 +163,7 @@ describe("model files in other types", async () => {
     });
   });
 
-  it("are trained in f32 alone", async () => {
+  it("are trained in f32 only", async () => {
     const run = { backend: await referenceBackend(), data: path("data"), out: path("run"), from: path("hf") };
     await assert.rejects(Trainer.create({ ...run, dtype: "q8_0" }), (error: Error) => {
       return error instanceof UsageError && /training: dtype: expected f32.*got q8_0.*LoRA/.test(error.message);

@@ -45,7 +45,7 @@ const hasLocks = await withFileLock(join(temporaryFolder(), "lock"), {}, async (
 const skip = !hasLocks && "this system has no flock";
 
 describe("several processes at once", () => {
-  it("fetch a file once, and all have it", { skip }, async () => {
+  it("fetch a file once, and all get it", { skip }, async () => {
     const { cacheDir } = fetching(server);
     server.fault = ({ where }) => (where === "cdn" ? { slow: 3 } : undefined);
     const events = await Promise.all([start(cacheDir), start(cacheDir), start(cacheDir)].map(linesOf));
@@ -59,7 +59,7 @@ describe("several processes at once", () => {
     );
   });
 
-  it("of which one is killed lose nothing: the next resumes", { skip }, async () => {
+  it("lose nothing if one is killed: the next resumes", { skip }, async () => {
     const one = fetching(server);
     server.fault = ({ where }) => (where === "cdn" ? { slow: 3 } : undefined);
     const child = start(one.cacheDir);
@@ -73,7 +73,7 @@ describe("several processes at once", () => {
     assert.ok(from >= 50_000 && from < WEIGHTS.length, `went on from ${from}`);
   });
 
-  it("wait for each other in one process too, and stop waiting when aborted", { skip }, async () => {
+  it("also wait for each other within one process, and stop waiting when aborted", { skip }, async () => {
     const path = join(temporaryFolder(), "deep/er.lock");
     let running = 0;
     const work = async (): Promise<void> => {
@@ -89,7 +89,7 @@ describe("several processes at once", () => {
 });
 
 describe("without locks", () => {
-  it("two write to files of their own, and the last to finish changes nothing", async () => {
+  it("two processes write separate files, and the last to finish changes nothing", async () => {
     const folder = temporaryFolder();
     const target = join(folder, "whole");
     const [a, b] = [await PartialFile.open(folder, "x", false), await PartialFile.open(folder, "x", false)];
@@ -103,7 +103,7 @@ describe("without locks", () => {
     assert.deepEqual(readdirSync(folder), ["whole"]);
   });
 
-  it("a process that takes over a file another still writes does it no harm", async () => {
+  it("a process that takes over a file which another still writes does it no harm", async () => {
     const folder = temporaryFolder();
     const a = await PartialFile.open(folder, "x", true);
     await a.append(WEIGHTS.subarray(0, 600));

@@ -68,7 +68,7 @@ describe("a broken transfer", () => {
     );
   });
 
-  it("with a server that knows no ranges restarts, and ends", async () => {
+  it("restarts and ends if the server does not support ranges", async () => {
     const one = fetching(server);
     let count = 0;
     server.fault = ({ where }) =>
@@ -80,21 +80,21 @@ describe("a broken transfer", () => {
     assert.equal(ranges().length, 2 + 5);
   });
 
-  it("that stands still is given up after a while", async () => {
+  it("is abandoned after stalling for a while", async () => {
     const one = fetching(server);
     server.fault = onCdn({ stallAfter: 150_000 }, 1);
     assert.deepEqual(fileOf(await one.fetch(), "model.safetensors"), WEIGHTS);
     assert.deepEqual(ranges(), [undefined, "bytes=150000-"]);
   });
 
-  it("before an answer is retried", async () => {
+  it("is retried if it breaks before the response", async () => {
     const one = fetching(server);
     server.fault = onCdn({ hangUp: true }, 1, 2);
     await one.fetch();
     assert.equal(server.count("cdn"), 3);
   });
 
-  it("stops when aborted, and leaves what arrived", async () => {
+  it("stops when aborted, and keeps the received part", async () => {
     const one = fetching(server);
     const controller = new AbortController();
     server.fault = onCdn({ stallAfter: 150_000 });
@@ -110,7 +110,7 @@ describe("a broken transfer", () => {
   });
 });
 
-describe("what arrives", () => {
+describe("received data", () => {
   it("is compared with its checksum, large files and small ones", async () => {
     const one = fetching(server);
     server.fault = onCdn({ corrupt: true });
@@ -125,7 +125,7 @@ describe("what arrives", () => {
     await assert.rejects(other.fetch(), failsWith("checksum", /config\.json/, /git SHA-1/));
   });
 
-  it("after what another attempt left, and makes no whole with it, is fetched from the beginning", async () => {
+  it("restarts from the beginning if it does not fit an earlier attempt's part", async () => {
     const one = fetching(server);
     mkdirSync(blobs(one), { recursive: true });
     writeFileSync(join(blobs(one), `${BLOB}.incomplete`), new Uint8Array(1000));
@@ -137,7 +137,7 @@ describe("what arrives", () => {
     assert.ok(readdirSync(blobs(one)).includes(`${BLOB}.other`));
   });
 
-  it("is also resumed where Python's huggingface_hub left it", async () => {
+  it("is resumed from an incomplete file of Python's huggingface_hub", async () => {
     for (const name of [`${BLOB}.incomplete`, `${BLOB}.0123abcd.incomplete`]) {
       const one = fetching(server);
       mkdirSync(blobs(one), { recursive: true });
@@ -148,7 +148,7 @@ describe("what arrives", () => {
     }
   });
 
-  it("is enough where an attempt was stopped just before its end, and dropped where it is too much", async () => {
+  it("is complete if an attempt was stopped just before its end, and dropped if it is too long", async () => {
     for (const [left, expected] of [
       [WEIGHTS, []],
       [new Uint8Array(300_001), [undefined]],
@@ -162,7 +162,7 @@ describe("what arrives", () => {
     }
   });
 
-  it("is not a page", async () => {
+  it("must not be a web page", async () => {
     const page = { headers: { "Content-Type": "text/html; charset=utf-8" }, body: "<html>Please log in</html>" };
     const one = fetching(server);
     server.fault = onCdn({ instead: page });
@@ -175,7 +175,7 @@ describe("what arrives", () => {
     }
   });
 
-  it("is not of another size than was announced", async () => {
+  it("must have the announced size", async () => {
     for (const body of [WEIGHTS.subarray(0, 1000), new Uint8Array(400_000)]) {
       const one = fetching(server);
       server.fault = onCdn({ instead: { body } });
@@ -183,7 +183,7 @@ describe("what arrives", () => {
     }
   });
 
-  it("is not another range than was requested", async () => {
+  it("must be the requested range", async () => {
     const one = fetching(server);
     const headers = { "Content-Range": "bytes 5-9/300000" };
     let count = 0;
@@ -195,8 +195,8 @@ describe("what arrives", () => {
   });
 });
 
-describe("a server's refusals", () => {
-  it("for the moment are waited out as long as it says", async () => {
+describe("a server's error responses", () => {
+  it("are retried after the requested wait if they are temporary", async () => {
     for (const [where, headers, seconds] of [
       ["api", { "Retry-After": "0" }, 0],
       ["resolve", { "Retry-After": new Date(0).toUTCString() }, 0],
@@ -217,7 +217,7 @@ describe("a server's refusals", () => {
     }
   });
 
-  it("that stay are reported, with the number of tries", async () => {
+  it("are reported, with the number of attempts, if they persist", async () => {
     for (const [status, reason] of [
       [429, "rate-limited"],
       [500, "server"],
@@ -231,7 +231,7 @@ describe("a server's refusals", () => {
     }
   });
 
-  it("for longer than anybody would wait are reported at once", async () => {
+  it("are reported at once if the wait is too long", async () => {
     const one = fetching(server);
     server.fault = ({ where }) =>
       where === "api" ? { instead: { status: 429, headers: { "Retry-After": "7200" }, body: "" } } : undefined;
@@ -254,7 +254,7 @@ describe("a server's refusals", () => {
     }
   });
 
-  it("and redirects without end, or to elsewhere than the web, lead nowhere", async () => {
+  it("and endless redirects, or redirects to other protocols, are refused", async () => {
     const one = fetching(server);
     for (const location of ["/again", "file:///etc/passwd", "ftp://127.0.0.1/x"]) {
       const instead = { status: 302, headers: { Location: location }, body: "" };
@@ -274,7 +274,7 @@ describe("redirects", () => {
     assert.equal(from("http://a.example/x", "https://a.example/x")!.target.protocol, "https:");
   });
 
-  it("to another host, port or protocol are of another origin", () => {
+  it("to another host, port or protocol count as another origin", () => {
     for (const location of ["https://b.example/x", "https://a.example:444/x"]) {
       assert.equal(from("https://a.example/x", location)!.crossOrigin, true, location);
     }
@@ -284,7 +284,7 @@ describe("redirects", () => {
 });
 
 describe("the disk", () => {
-  it("that has no room for a file is reported before anything is fetched", async () => {
+  it("without room for a file is reported before anything is fetched", async () => {
     const one = fetching(server);
     server.fault = ({ where, method, url }) => {
       if (where !== "resolve" || method !== "HEAD" || !url.includes("model.safetensors")) return undefined;
@@ -300,7 +300,7 @@ describe("the disk", () => {
     assert.deepEqual(partials(one), []);
   });
 
-  it("where nothing may be written is reported", {
+  it("is reported if it is not writable", {
     skip: process.getuid?.() === 0 && "root may write anywhere",
   }, async () => {
     const one = fetching(server);
@@ -308,7 +308,7 @@ describe("the disk", () => {
     await assert.rejects(one.fetch(), failsWith("not-writable", /no permission/));
   });
 
-  it("with a file where the cache should be is reported", async () => {
+  it("is reported if a file is where the cache should be", async () => {
     const one = fetching(server);
     writeFileSync(join(one.cacheDir, "models--owner--model"), "");
     await assert.rejects(one.fetch(), failsWith("not-writable", /runs through a file/));

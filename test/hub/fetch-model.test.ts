@@ -22,8 +22,8 @@ const server = await HubServer.start(REPOSITORY);
 after(() => server.close());
 beforeEach(() => server.reset());
 
-describe("a model of the hub", () => {
-  it("goes into the cache in huggingface_hub's layout, and only what is needed", async () => {
+describe("a model on the hub", () => {
+  it("goes into the cache in huggingface_hub's layout, with only the files needed", async () => {
     const { cacheDir, fetch } = fetching(server);
     const model = await fetch();
     const repository = join(cacheDir, "models--owner--model");
@@ -40,7 +40,7 @@ describe("a model of the hub", () => {
     assert.ok(existsSync(join(cacheDir, ".locks/models--owner--model", `${sha256(WEIGHTS)}.lock`)));
   });
 
-  it("takes one request when it is in the cache, and is not refetched", async () => {
+  it("takes one request when it is cached, and is not refetched", async () => {
     const { fetch } = fetching(server);
     const first = await fetch();
     // vocab.json and generation_config.json are the same bytes, which come once.
@@ -58,7 +58,7 @@ describe("a model of the hub", () => {
     assert.ok(second.files.every(({ fetched }) => !fetched));
   });
 
-  it("is fetched anew where the hub has another version, and shares what stayed the same", async () => {
+  it("is refetched when the hub has another version, and shares unchanged files", async () => {
     const { cacheDir, fetch } = fetching(server);
     await fetch();
     const changed = text('{"model_type":"gpt2","n_layer":1}');
@@ -75,7 +75,7 @@ describe("a model of the hub", () => {
     }
   });
 
-  it("has revisions; one that is a commit needs no network once it is there", async () => {
+  it("has revisions; a commit needs no network once it is cached", async () => {
     const { cacheDir, fetch } = fetching(server);
     await fetch("owner/model@v1.0");
     await fetch("owner/model@refs/pr/1");
@@ -151,7 +151,7 @@ describe("a model of the hub", () => {
     await assert.rejects(fetch("owner/dataset"), failsWith("not-found", /no weights .* among README\.md/));
   });
 
-  it("may be an adapter, at the top or in a folder, with what gpt2 finetune left beside it", async () => {
+  it("may be an adapter, at the top or in a folder, with the files that gpt2 finetune wrote beside it", async () => {
     const names = ["adapter_config.json", "classifier.json", "template.json", "adapter_model.safetensors"];
     const places = names.flatMap((name) => [name, `checkpoint-7/${name}`]);
     const files = Object.fromEntries(places.map((name) => [name, content(20)]));
@@ -166,7 +166,7 @@ describe("a model of the hub", () => {
     );
   });
 
-  it("that is of no use is refused before its weights are fetched", async () => {
+  it("is refused before its weights are fetched if it is unusable", async () => {
     const { fetch, cacheDir } = fetching(server);
     const checkConfig = (path: string): void => {
       throw new ConfigError({ op: `reading ${path}`, got: "a BERT" });
@@ -182,7 +182,7 @@ describe("a model of the hub", () => {
     assert.equal((await fetch("old/name")).path, join(cacheDir, "models--old--name/snapshots", COMMIT));
   });
 
-  it("with file names that lead out of the cache is not followed", async () => {
+  it("with file names that lead out of the cache is refused", async () => {
     const files = { "config.json": text("{}"), "../../../evil.gguf": content(5) };
     server.publish({ id: "owner/evil", commit: COMMIT, files });
     await assert.rejects(fetching(server).fetch("owner/evil"), failsWith("not-found"));
@@ -190,7 +190,7 @@ describe("a model of the hub", () => {
 });
 
 describe("without a network", () => {
-  it("the cache serves, and what is not in it is named", async () => {
+  it("the cache is used, and missing models are named", async () => {
     const online = fetching(server);
     const { path } = await online.fetch();
     server.reset();
@@ -206,7 +206,7 @@ describe("without a network", () => {
     assert.deepEqual(server.requests, []);
   });
 
-  it("that was not known beforehand the cache serves too, with a notice", async () => {
+  it("an unexpected failure falls back to the cache, with a notice", async () => {
     const lost = await HubServer.start(REPOSITORY);
     const { fetch, events } = fetching(lost);
     const { path } = await fetch();
@@ -226,8 +226,8 @@ describe("without a network", () => {
   });
 });
 
-describe("the names that Python users give", () => {
-  it("find what Python cached under them, if it is the hub's version or there is no network", async () => {
+describe("names under which Python caches models", () => {
+  it("are found if they hold the hub's version or there is no network", async () => {
     server.publish({ ...REPOSITORY, id: "openai-community/gpt2", formerly: ["gpt2"] });
     const { fetch, cacheDir, settings } = fetching(server);
     const legacy = join(cacheDir, "models--gpt2");
@@ -250,8 +250,8 @@ describe("the names that Python users give", () => {
   });
 });
 
-describe("who may have it", () => {
-  it("says its token to the hub and to nobody else", async () => {
+describe("access", () => {
+  it("sends its token to the hub and to nobody else", async () => {
     server.publish({ ...REPOSITORY, id: "owner/private", token: "hf_secret" });
     const { fetch } = fetching(server, { token: "hf_secret" });
     await fetch("owner/private");
@@ -261,7 +261,7 @@ describe("who may have it", () => {
     assert.deepEqual([...new Set(seen("cdn"))], [undefined]);
   });
 
-  it("without a token, or with a wrong one, is an error that says so", async () => {
+  it("without a token, or with a wrong one, gives an error that says so", async () => {
     server.publish({ ...REPOSITORY, id: "owner/private", token: "hf_secret" });
     const nobody = fetching(server);
     await assert.rejects(

@@ -66,7 +66,7 @@ describe("a model at an address", () => {
     assert.deepEqual(new Uint8Array(readFileSync((await fetch("/models/tiny.gguf")).path)), content(100_000, 2));
   });
 
-  it("of a server without ETags is compared by its date, and without a date fetched each time", async () => {
+  it("from a server without ETags is compared by its date, and without a date fetched each time", async () => {
     const { fetch } = fetchingUrls();
     const file = (seed: number, headers: Record<string, string>) =>
       replies.set("/models/tiny.gguf", { headers, body: content(1000, seed), ranges: true });
@@ -80,7 +80,7 @@ describe("a model at an address", () => {
     assert.deepEqual([await fetched(), await fetched()], [true, true]);
   });
 
-  it("brings config.json and the tokenizer along, as far as they are there", async () => {
+  it("is fetched with the config.json and tokenizer beside it, if they exist", async () => {
     const { fetch, cacheDir } = fetchingUrls();
     const { path, files } = await fetch("/models/model.safetensors");
     assert.deepEqual(
@@ -123,7 +123,7 @@ describe("a model at an address", () => {
     );
   });
 
-  it("broken off is resumed, as long as the server has the same version", async () => {
+  it("is resumed after an interruption, as long as the server has the same version", async () => {
     const { fetch, cacheDir } = fetchingUrls();
     let first = true;
     fault = (_, method) => {
@@ -144,7 +144,7 @@ describe("a model at an address", () => {
     assert.deepEqual(incomplete(), []);
   });
 
-  it("without a version's mark is never put together from two answers", async () => {
+  it("without a version mark is never assembled from two responses", async () => {
     publish("/models/tiny.gguf", MODEL);
     const { fetch, cacheDir } = fetchingUrls();
     let count = 0;
@@ -159,12 +159,12 @@ describe("a model at an address", () => {
     );
   });
 
-  it("on a server that answers no HEAD is fetched with GET alone", async () => {
+  it("on a server that refuses HEAD is fetched with GET alone", async () => {
     fault = (_, method) => (method === "HEAD" ? { instead: { status: 405, body: "" } } : undefined);
     assert.deepEqual(new Uint8Array(readFileSync((await fetchingUrls().fetch("/models/tiny.gguf")).path)), MODEL);
   });
 
-  it("that is a page, or no file's, is refused", async () => {
+  it("is refused if it is a page, or has no file name", async () => {
     const page = { headers: { "Content-Type": "text/html" }, body: "<html>" };
     replies.set("/models/page.gguf", page);
     await assert.rejects(fetchingUrls().fetch("/models/page.gguf"), failsWith("unexpected", /an HTML page/));
@@ -191,14 +191,14 @@ describe("a model at an address", () => {
     assert.ok(later.events.some((event) => event.type === "notice" && /a server error \(503\)/.test(event.message)));
   });
 
-  it("does not get the hub's token", async () => {
+  it("never receives the hub's token", async () => {
     await fetchingUrls(undefined, { token: "hf_secret" }).fetch("/models/tiny.gguf");
     assert.ok(seen.every(({ headers }) => headers.authorization === undefined));
     await fetchingUrls(undefined, { token: "hf_secret", endpoint: origin }).fetch("/models/tiny.gguf");
     assert.equal(seen.at(-1)!.headers.authorization, "Bearer hf_secret");
   });
 
-  it("with a signature in its query is named without it", async () => {
+  it("with a signature in its query is shown without it", async () => {
     await assert.rejects(fetchingUrls().fetch("/models/none.gguf?sig=s3cret"), (error: Error) => {
       return failsWith("not-found")(error) && !error.message.includes("s3cret");
     });

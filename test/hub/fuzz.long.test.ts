@@ -101,7 +101,7 @@ function checkBlobs(folder: string, what: string): void {
   }
 }
 
-it("a hub's answers, damaged, give the model or a typed error", { timeout }, async () => {
+it("a hub's damaged responses give the model or a typed error", { timeout }, async () => {
   const outcomes = { read: 0, refused: 0 };
   for (const seed of fuzzSeeds(ROUNDS)) {
     const mutator = new Mutator(seed);
@@ -141,7 +141,7 @@ it("a hub's answers, damaged, give the model or a typed error", { timeout }, asy
   assert.ok(outcomes.read > ROUNDS / 10 && outcomes.refused > ROUNDS / 10, JSON.stringify(outcomes));
 });
 
-it("an index of shards, damaged, names plain files or none", () => {
+it("a damaged index of shards names plain files or none", () => {
   const map = { "wte.weight": "model-00001-of-00002.safetensors", "wpe.weight": "model-00002-of-00002.safetensors" };
   const good = JSON.stringify({ metadata: { total_size: 5 }, weight_map: map });
   const outcomes = { read: 0, refused: 0 };

@@ -17,7 +17,7 @@ describe("a model's name", () => {
     return { kind: "hub", id, revision, ...(file && { file }), aliases };
   };
 
-  it("is a preset, owner/name, a file of it, with a revision or not", () => {
+  it("is a preset, owner/name or one of its files, with or without a revision", () => {
     for (const [text, expected] of [
       ["gpt2", hub("openai-community/gpt2", "main", undefined, ["gpt2"])],
       ["gpt2-xl@v1", hub("openai-community/gpt2-xl", "v1", undefined, ["gpt2-xl"])],
@@ -32,7 +32,7 @@ describe("a model's name", () => {
     }
   });
 
-  it("is an address of the hub, of another server in its place, or of anything", () => {
+  it("is an address of the hub, of a replacement server, or of any server", () => {
     for (const [text, expected] of [
       ["https://huggingface.co/owner/name", hub("owner/name")],
       ["https://huggingface.co/owner/name/", hub("owner/name")],
@@ -98,7 +98,7 @@ describe("a model's name", () => {
 });
 
 describe("finding a model", () => {
-  it("takes a path before the hub's model of the same name", async () => {
+  it("prefers a path to a model on the hub with the same name", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "owner/model"), { recursive: true });
     writeFileSync(join(folder, "gpt2"), "");
@@ -114,7 +114,7 @@ describe("finding a model", () => {
     }
   });
 
-  it("names all that was tried", async () => {
+  it("lists everything that was tried", async () => {
     const server = await HubServer.start(REPOSITORY);
     try {
       const options = { endpoint: server.endpoint, cacheDir: temporaryFolder(), token: false } as const;
@@ -145,7 +145,7 @@ describe("finding a model", () => {
 describe("the settings", () => {
   const home = homedir();
 
-  it("are those of Python's huggingface_hub", () => {
+  it("equal those of Python's huggingface_hub", () => {
     const settings = (env: Record<string, string>, options = {}) => hubSettings(options, { HF_TOKEN: "t", ...env });
     assert.deepEqual(
       [settings({}).endpoint, settings({}).cacheDir, settings({}).token, settings({}).offline],

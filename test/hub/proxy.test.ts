@@ -110,7 +110,7 @@ describe("a proxy", () => {
     secure.close();
   });
 
-  it("is the one that the environment names, except for hosts that it excepts", () => {
+  it("is the one named by the environment, except for excluded hosts", () => {
     const route = (url: string, env: Record<string, string>) => proxyFor(new URL(url), env)?.proxy.host;
     assert.equal(route("https://a.b/", {}), undefined);
     assert.equal(route("https://a.b/", { HTTPS_PROXY: "p:1" }), "p:1");

@@ -27,7 +27,7 @@ describe("the command in one file", () => {
   });
 
   for (const backend of ["native", "wasm", "reference"]) {
-    it(`generates what the modules do, on the backend ${backend}`, async () => {
+    it(`generates the same as the modules, on the backend ${backend}`, async () => {
       const args = ["Once upon a time", "-n", "6", "--temperature", "0", "--threads", "2"];
       const env = { GPT2_BACKEND: backend };
       assert.equal(await run(BUNDLE, args, env), await run(MAIN, args, env));

@@ -32,7 +32,7 @@ describe("the published package", { skip }, () => {
     assert.deepEqual(Object.keys(manifest.scripts), ["install"]);
   });
 
-  it("is installed with its kernels, which serve where there is no compiler", async () => {
+  it("is installed with its kernels, which are used where there is no compiler", async () => {
     const kernels = await makePackage({ ...target!, maxGlibc: Number.POSITIVE_INFINITY }, localCompiler(), dir);
     const project = join(dir, "project");
     mkdirSync(project);

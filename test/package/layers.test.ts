@@ -38,7 +38,7 @@ for (const entry of [
   "backend/wasm/worker-browser.ts",
   ...browserEntries.map((file) => `entries/${file}`),
 ]) {
-  test(`${entry} can be bundled for browsers: nothing it imports, now or later, is Node's`, () => {
+  test(`${entry} can be bundled for browsers: nothing that it imports, statically or later, is Node's`, () => {
     const modules = reachable(entry, STATIC, DYNAMIC);
     assert.ok(modules.size > 1, "the walk must find something");
     const chain = (name: string): string =>
@@ -67,7 +67,7 @@ const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "pretrained
 const LATER =
   /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|constrain|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats[/\\]|names|peft|save|locate\.|convert))|^architectures[/\\][\w-]+[/\\](formats|backward)/;
 
-test("a start loads what it needs, and no more", () => {
+test("a start loads only the modules that it needs", () => {
   const modules = new Set(START.flatMap((entry) => [...reachable(entry, STATIC).keys()]));
   assert.deepEqual(
     [...modules].filter((name) => LATER.test(name)),
@@ -110,7 +110,7 @@ test("imports point down only", () => {
   assert.deepEqual(upward, []);
 });
 
-test("leaves know no model: they import nothing from above, types included", () => {
+test("leaves import nothing of models, not even types", () => {
   const leaves = sources.filter((file) => layerOf(file) >= FIRST_LEAF);
   const above = leaves.flatMap((file) =>
     importsOf(file, STATIC, DYNAMIC, TYPES)

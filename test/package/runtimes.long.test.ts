@@ -47,7 +47,7 @@ const RUNTIMES = {
 
 describe("the installed package", () => {
   for (const [name, { path, args }] of Object.entries(RUNTIMES)) {
-    it(`runs in ${name}, on the kernels there are and on WebAssembly`, { skip: skipWithout(path) }, async () => {
+    it(`runs in ${name}, on the available kernels and on WebAssembly`, { skip: skipWithout(path) }, async () => {
       const texts = new Set<string>();
       for (const GPT2_BACKEND of ["auto", "wasm"]) {
         const { status, stdout, stderr } = await run(tool(path)!, args, dir, { GPT2_BACKEND });
@@ -69,7 +69,7 @@ describe("installed without a compiler", () => {
     await installPackage(bare);
   });
 
-  it("a program is warned, once, that another backend serves", async () => {
+  it("a program is warned, once, that another backend is used", async () => {
     const { status, stdout, stderr } = await run(process.execPath, ["a.mjs"], bare, { GPT2_BACKEND: "" });
     assert.equal(status, 0, stderr);
     assert.equal(stdout, "wasm\n");
@@ -77,7 +77,7 @@ describe("installed without a compiler", () => {
     assert.match(stderr, /npm rebuild gpt2-ts/);
   });
 
-  it("the command says so in a line", async () => {
+  it("the command says so in one line", async () => {
     const gpt2 = join(bare, "node_modules/gpt2-ts/dist/src/cli/main.js");
     const ran = await run(process.execPath, [gpt2, "Once", "-n", "3"], bare, { GPT2_BACKEND: "" });
     assert.equal(ran.status, 0, ran.stderr);

@@ -92,14 +92,14 @@ describe("TypeScript", async () => {
 });
 
 describe("the packed package", () => {
-  it("is right for publint", { skip: skipWithout("publint") }, async () => {
+  it("passes publint", { skip: skipWithout("publint") }, async () => {
     const args = [tool("publint/src/cli.js")!, packageFile("."), "--strict"];
     const { stdout, stderr, status } = await run(process.execPath, args, dir);
     assert.equal(status, 0, stdout + stderr);
     assert.match(stdout, /All good/);
   });
 
-  it("is right for Are the types wrong?", { skip: skipWithout("@arethetypeswrong/cli") }, async () => {
+  it("passes Are the types wrong?", { skip: skipWithout("@arethetypeswrong/cli") }, async () => {
     const project = join(dir, "packed");
     const archive = await installPackage(project);
     const args = [tool("@arethetypeswrong/cli/dist/index.js")!, archive, "--profile", "esm-only", "--format", "json"];

@@ -6,7 +6,7 @@ import { GENERATED } from "../../scripts/generate-c.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 for (const [path, contents] of Object.entries(GENERATED)) {
-  it(`${path} is what its source in TypeScript gives`, () => {
+  it(`${path} is what its TypeScript source generates`, () => {
     assert.equal(readFileSync(packageFile(path), "utf8"), contents(), "run npm run generate and commit the result");
   });
 }

@@ -7,7 +7,7 @@ import { OP_KINDS, specOf } from "../../src/program/ops.js";
 import { at, Recorder } from "../../src/program/program.js";
 
 describe("index checks", () => {
-  it("of a training step are those of its inputs, each once", () => {
+  it("of a training step cover its inputs, each once", () => {
     const [N, layers] = [8, 3];
     const config = gpt2Config({ vocabSize: 11, nCtx: 7, nEmbd: 4, nHead: 2, nLayer: layers });
     const checks = indexChecks(trainProgram(config, N));
@@ -21,7 +21,7 @@ describe("index checks", () => {
     ]);
   });
 
-  it("take the smallest of several tables, and rows that lie apart", () => {
+  it("use the smallest of several tables, and handle strided rows", () => {
     const k = new Recorder("p");
     const N = k.sym("N", 3);
     const [out, index] = [k.external("out", [3, 2]), k.external("index", [3], "i32")];

@@ -59,7 +59,7 @@ const isSmallAndPlain = ({ buffers }: OpCase): boolean => {
 
 describe("the shapes of the table of operations", () => {
   for (const kind of OP_KINDS) {
-    it(`${kind}: what the kernel touches, and no more`, () => {
+    it(`${kind}: exactly the elements that the kernel touches`, () => {
       const reached = new Set<string>();
       const indexed = new Set<string>();
       for (const test of (OP_TESTS[kind].cases as readonly OpCase[]).filter(isSmallAndPlain)) {

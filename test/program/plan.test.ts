@@ -80,7 +80,7 @@ describe("planMemory", () => {
     }
   });
 
-  it("takes no more than all buffers side by side, and no less than what is in use at once", () => {
+  it("takes no more than all buffers together, and no less than those in use at once", () => {
     let [planned, total] = [0, 0];
     for (const seed of SEEDS) {
       const program = randomProgram(seed);
@@ -100,7 +100,7 @@ describe("planMemory", () => {
     assert.ok(planned < 1.02 * total, `${planned} against ${total}`);
   });
 
-  it("is the same each time", () => {
+  it("is deterministic", () => {
     const [a, b] = [planMemory(randomProgram(5)), planMemory(randomProgram(5))];
     assert.deepEqual([...a.offsets.values()], [...b.offsets.values()]);
   });
@@ -113,7 +113,7 @@ describe("planMemory", () => {
     assert.deepEqual(planMemory(k.build()), { offsets: new Map(), bytes: 0 });
   });
 
-  it("gives results, and kept buffers, as if every buffer had memory of its own", async () => {
+  it("gives the same results and kept buffers as separate memory for every buffer", async () => {
     for (const seed of SEEDS.slice(0, 40)) {
       const shared = randomProgram(seed);
       const apart = randomProgram(seed, false);

@@ -16,7 +16,7 @@ const copy = (k: Recorder, name: string, out: Tensor, x: Tensor): void =>
 const names = ({ ops }: Program): string[] => ops.map(({ name }) => name);
 
 describe("prune", () => {
-  it("keeps what leads to an external buffer, in its order, and drops the rest", () => {
+  it("keeps ops that lead to an external buffer, in order, and drops the rest", () => {
     const program = recorded((k, x, y) => {
       const [a, b, c] = [k.temp("a", SHAPE), k.temp("b", SHAPE), k.temp("c", SHAPE)];
       copy(k, "a", a, x);
@@ -42,7 +42,7 @@ describe("prune", () => {
     assert.deepEqual(names(program), ["first", "update", "y"]);
   });
 
-  it("leaves out results that may be absent, unless they are read", () => {
+  it("drops optional results unless they are read", () => {
     const norm = (k: Recorder, x: Tensor, y: Tensor, mean: Tensor): void => {
       const [weight, bias] = [k.external("weight", [4]), k.external("bias", [4])];
       const rstd = k.temp("rstd", [3]);

@@ -35,7 +35,7 @@ describe("Recorder", () => {
     assert.deepEqual(fill!.scalars, [{ scalar: "zero" }]);
   });
 
-  it("keeps a number that several ops name once", () => {
+  it("stores a number used by several ops once", () => {
     const k = new Recorder("p");
     const x = k.external("x", [1]);
     for (const name of ["a", "b", "a"]) k.op("fill", name, { x }, { size: 1 }, { value: k.scalar(name) });
@@ -51,14 +51,14 @@ describe("Recorder", () => {
     assert.throws(() => k.sym("N", 2), /size N: expected one declaration, got a second/);
   });
 
-  it("refuses an op without a tensor it needs", () => {
+  it("refuses an op without a required tensor", () => {
     const k = new Recorder("p");
     const x = k.external("x", [4]);
     const incomplete = { out: x } as unknown as { out: typeof x; x: typeof x };
     assert.throws(() => k.op("dropout", "d", incomplete, { N: 2, C: 2 }, NO_DROPOUT), /dropout d: expected a tensor/);
   });
 
-  it("refuses to read a temporary that nothing has written", () => {
+  it("refuses to read a temporary that was never written", () => {
     const k = new Recorder("p");
     const [t, out] = [k.temp("t", [4]), k.temp("out", [4])];
     const copy = () => k.op("dropout", "copy", { out, x: t }, { N: 2, C: 2 }, NO_DROPOUT);
@@ -86,10 +86,10 @@ describe("Recorder", () => {
     const linear = (x: typeof out) =>
       k.op("linearForward", "l", { out, x, weight }, { N, IC: 3, OC: 2 }, { act: "none" });
 
-    it("by the largest size a run may choose", () => {
+    it("by the largest size that a run may choose", () => {
       assert.throws(() => linear(k.external("x", [3, 3])), /x \(x\): expected 12 elements, got 9 from offset 0 on/);
     });
-    it("by where they start", () => {
+    it("by their offset", () => {
       const x = k.external("x2", [5, 3]);
       assert.throws(() => linear(at(x, 4)), /expected 12 elements, got 11 from offset 4 on/);
       assert.throws(() => linear(at(x, -1)), /from offset -1 on/);
@@ -119,7 +119,7 @@ describe("Recorder", () => {
     assert.throws(() => gather(k.external("z", [4], "i32"), index), /x \(z\): expected f32, got i32/);
   });
 
-  it("refuses results written over what the op reads, but where it may work in place", () => {
+  it("refuses results that overwrite the op's inputs, unless it may work in place", () => {
     const k = new Recorder("p");
     const [x, residual, weight] = [k.external("x", [4]), k.external("r", [4]), k.external("w", [4])];
     const linear = (out: typeof x) =>
@@ -157,14 +157,14 @@ describe("the table of operations", () => {
   for (const kind of OP_KINDS) {
     const { dims, tensors, inPlace = [] } = specOf(kind);
 
-    it(`${kind} names in-place pairs that exist, the first one written`, () => {
+    it(`${kind} names in-place pairs that exist, the first of them written`, () => {
       for (const [written, other] of inPlace) {
         assert.ok(isWritten(tensors[written]!), written);
         assert.ok(tensors[other], other);
       }
     });
 
-    it(`${kind} has shapes of its own sizes, and indices of its own tensors`, () => {
+    it(`${kind} has shapes of declared sizes, and indices into declared tensors`, () => {
       for (const [role, { dtype, shape, stride, range }] of Object.entries(tensors)) {
         for (const [axis, size] of shape.entries()) {
           assert.ok(dims.includes(size) || (size === ANY_ROWS && axis === 0 && shape.length > 1), `${role}: ${size}`);
@@ -194,7 +194,7 @@ describe("resolveRun", () => {
     assert.deepEqual(resolveRun(program, values), { dims: [8, 0], scalars: [0.5, 2] });
   });
 
-  it("refuses sizes that are missing, negative, broken or too large", () => {
+  it("refuses sizes that are missing, negative, fractional or too large", () => {
     const scalars = { key: 0, lr: 0 };
     for (const wrong of [undefined, -1, 1.5, 9, Number.NaN]) {
       const dims = { N: wrong as number, M: 1 };

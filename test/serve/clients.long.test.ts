@@ -91,7 +91,7 @@ describe("OpenAI's SDK", { skip: openai ? false : MISSING }, () => {
     await fails(stranger.models.list(), 401, null);
   });
 
-  it("tries again when the queue is full, as the answer says", async () => {
+  it("retries when the queue is full, after the requested wait", async () => {
     const busy = await served({ queue: 1 }, { slots: 1 });
     const patient = new openai.default({ baseURL: `${busy.server.url}/v1`, apiKey: "none", maxRetries: 20 });
     const body = { model: "tiny", prompt: "a", max_tokens: 60, ignore_eos: true };
@@ -173,7 +173,7 @@ describe("LangChain.js", { skip: langchain ? false : MISSING }, () => {
     await api.close();
   });
 
-  it("throws what the server says, and asks again when its queue is full", async () => {
+  it("throws the server's error, and retries when its queue is full", async () => {
     const api = await served({ queue: 1 }, { slots: 1 });
     const wrong = new langchain.ChatOpenAI(settings(api, { temperature: -1 }));
     await assert.rejects(wrong.invoke("Hi"), (error: { status?: number; param?: string }) => {

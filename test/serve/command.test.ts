@@ -36,7 +36,7 @@ describe("gpt2 serve", () => {
     assert.ok(lines.some((line) => /^gpt2: POST \/v1\/completions 200 [\d.]+ ms$/.test(line)));
   });
 
-  it("refuses what it can't do in one line: another address without a key, an adapter without a name", async () => {
+  it("refuses impossible options in one line: another address without a key, an adapter without a name", async () => {
     const open = await gpt2(["serve", "--model", TINY, "--host", "0.0.0.0", "--port", "0"]);
     assert.deepEqual([open.status, open.stdout], [2, ""]);
     assert.match(

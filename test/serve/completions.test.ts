@@ -16,7 +16,7 @@ const complete = async (body: object) => {
 const TEXT = "The quick brown fox";
 
 describe("POST /v1/completions", () => {
-  it("answers as the library does", async () => {
+  it("responds like the library", async () => {
     const body = { prompt: TEXT, max_tokens: 12, seed: 3, temperature: 0.7, top_k: 20, logprobs: 3 };
     const { choices, usage, ...head } = await complete(body);
     const options = { maxNewTokens: 12, seed: 3, temperature: 0.7, topK: 20, overflow: "stop" } as const;
@@ -31,7 +31,7 @@ describe("POST /v1/completions", () => {
     for (const top of choices[0].logprobs.top_logprobs) assert.ok(Object.keys(top).length >= 3);
   });
 
-  it("takes text, ids, and lists of both, and answers in order", async () => {
+  it("accepts text, ids, and lists of both, and responds in order", async () => {
     const ids = [...Buffer.from(TEXT)].map((byte) => api.model.tokenizer!.encode(String.fromCharCode(byte))[0]!);
     const base = { max_tokens: 5, temperature: 0, return_token_ids: true };
     const [one] = (await complete({ ...base, prompt: TEXT })).choices;
@@ -49,7 +49,7 @@ describe("POST /v1/completions", () => {
     }
   });
 
-  it("echoes and scores prompts as score does, with the likeliest token's probability beside", async () => {
+  it("echoes and scores prompts like score, with the likeliest token's probability", async () => {
     const { choices } = await complete({ prompt: TEXT, max_tokens: 0, echo: true, logprobs: 1 });
     const { text, logprobs } = choices[0];
     assert.equal(text, TEXT);
@@ -71,7 +71,7 @@ describe("POST /v1/completions", () => {
     );
   });
 
-  it("finds the greedy token greedy: its probability is the largest, as numbers", async () => {
+  it("recognises the greedy token: its probability is numerically the largest", async () => {
     const { choices } = await complete({
       prompt: TEXT,
       max_tokens: 20,
@@ -87,7 +87,7 @@ describe("POST /v1/completions", () => {
     }
   });
 
-  it("names tokens that are no text by their bytes, so that none hides another", async () => {
+  it("writes tokens that are not text as their bytes, so that none hides another", async () => {
     const { choices } = await complete({ prompt: "é", echo: true, max_tokens: 0, logprobs: 20 });
     assert.deepEqual(choices[0].logprobs.tokens, ["bytes:\\xc3", "bytes:\\xa9"]);
     assert.ok(Object.keys(choices[0].logprobs.top_logprobs[1]).length >= 20);
@@ -140,7 +140,7 @@ describe("POST /v1/completions", () => {
     );
   });
 
-  it("takes a draft model, whose accepted tokens the usage tells", async () => {
+  it("uses a draft model, and reports accepted tokens in the usage", async () => {
     const drafting = await served({ draft: api.model });
     try {
       const body = { prompt: TEXT, max_tokens: 12, temperature: 0 };
@@ -181,7 +181,7 @@ describe("POST /v1/completions", () => {
     assert.deepEqual(biased.choices[0].token_ids, [65, 65, 65]);
   });
 
-  it("ends at the context's end, and refuses what does not fit by OpenAI's code", async () => {
+  it("ends at the context's end, and refuses longer prompts with OpenAI's code", async () => {
     const prompt = "x".repeat(90);
     const { choices } = await complete({ prompt, max_tokens: 50, ignore_eos: true, return_token_ids: true });
     assert.deepEqual([choices[0].token_ids.length, choices[0].finish_reason], [7, "length"]);
@@ -190,7 +190,7 @@ describe("POST /v1/completions", () => {
     await complete({ prompt: "x".repeat(97), truncate_prompt: true, max_tokens: 1 });
   });
 
-  it("gives the same answer alone and among others", async () => {
+  it("gives the same response alone and among others", async () => {
     const requests = Array.from({ length: 24 }, (_, i) => {
       return {
         prompt: `${TEXT} ${"jumps ".repeat(i % 5)}${i}`,
@@ -235,7 +235,7 @@ describe("errors", () => {
     });
   }
 
-  it("are not made of fields that other servers know, or of harmless values", async () => {
+  it("are not raised for fields of other servers, or for harmless values", async () => {
     await complete({
       prompt: "a",
       max_tokens: 1,

@@ -46,7 +46,7 @@ describe("constrained output over HTTP", () => {
     assert.match(anything.json.choices[0].text, /^\{/);
   });
 
-  it("takes vLLM's fields, of today and before", async () => {
+  it("accepts vLLM's fields, current and older", async () => {
     for (const [fields, pattern] of [
       [{ structured_outputs: { choice: ["red", "blue"] } }, /^(red|blue)$/],
       [{ structured_outputs: { regex: "[ab]{3}" } }, /^[ab]{3}$/],
@@ -62,7 +62,7 @@ describe("constrained output over HTTP", () => {
     }
   });
 
-  it("gives many requests at once what each asked for, the same as alone", async () => {
+  it("gives many requests at once their own results, the same as alone", async () => {
     const bodies = [
       { structured_outputs: { regex: "[a-f0-9]{8}" }, logprobs: 1 },
       { response_format: { type: "json_schema", json_schema: { name: "a", schema: SCHEMA } } },

@@ -49,7 +49,7 @@ describe("POST /v1/chat/completions", () => {
     }
   });
 
-  it("goes on after the tokens of a reply", async () => {
+  it("continues after the tokens of a reply", async () => {
     const body = { messages, max_tokens: 10, temperature: 0, return_token_ids: true, ignore_eos: true };
     const whole = (await api.post("/v1/chat/completions", body)).json.choices[0];
     assert.equal(whole.token_ids.length, 10);
@@ -92,7 +92,7 @@ describe("POST /v1/chat/completions", () => {
 });
 
 describe("POST /v1/responses", () => {
-  it("answers once, and streams events that say the same", async () => {
+  it("responds once, and streams events with the same content", async () => {
     const body = { input: "Hello", instructions: "Be short.", max_output_tokens: 6, seed: 2 };
     const { json } = await api.post("/v1/responses", body);
     assert.equal(json.object, "response");
@@ -141,11 +141,11 @@ describe("whole texts", () => {
     assert.equal(scored.json.data[0].score, want!.logprob);
   });
 
-  it("POST /v1/classify refuses a model that has no labels", async () => {
+  it("POST /v1/classify refuses a model without labels", async () => {
     assert.equal((await api.post("/v1/classify", { input: "x" })).status, 400);
   });
 
-  it("POST /tokenize, /detokenize and GET /tokenizer_info: what the evaluation harness needs, without a hub", async () => {
+  it("POST /tokenize, /detokenize and GET /tokenizer_info: all that the evaluation harness needs, without a hub", async () => {
     const info = (await api.get("/tokenizer_info")).json;
     assert.equal(info.eos_token, "<|endoftext|>");
     const { tokens } = (await api.post("/tokenize", { prompt: `hi${info.eos_token}`, add_special_tokens: false })).json;
@@ -155,7 +155,7 @@ describe("whole texts", () => {
   });
 });
 
-describe("about the server", () => {
+describe("information about the server", () => {
   it("models, health, readiness, slots without text, metrics, the document", async () => {
     assert.equal((await api.get("/v1/models")).json.data[0].id, "tiny");
     assert.equal((await api.get("/v1/models/tiny")).json.max_model_len, 96);

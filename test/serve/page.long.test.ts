@@ -50,7 +50,7 @@ describe("the page", { skip: missing }, () => {
   };
   const set = (name: string, value: string) => page.fill(`[name=${name}]`, value);
 
-  it("types, streams, shows what else the model thought of, and goes on from another token", async () => {
+  it("types, streams, shows alternatives, and continues from another token", async () => {
     const problems = await open();
     await page.fill("#prompt", "Hello");
     await set("max_tokens", "12");
@@ -116,7 +116,7 @@ describe("the page", { skip: missing }, () => {
     await audit("a chat");
   });
 
-  it("goes on from any token of any reply, by pointer and by keyboard", async () => {
+  it("continues from any token of any reply, by pointer and by keyboard", async () => {
     const problems = await open();
     await page.click("#tab-chat");
     await set("max_tokens", "8");
@@ -158,7 +158,7 @@ describe("the page", { skip: missing }, () => {
     assert.deepEqual(problems, []);
   });
 
-  it("is without violations in the dark and on a phone, where nothing overflows", async () => {
+  it("has no accessibility violations in dark mode and on a phone, where nothing overflows", async () => {
     await open({ colorScheme: "dark", viewport: { width: 360, height: 700 } });
     await page.fill("#prompt", "Hello");
     await set("max_tokens", "6");

@@ -93,7 +93,7 @@ describe("sizes and depths", () => {
     assert.equal((await post("/v1/completions", { prompt: "a", max_tokens: 1 })).status, 200);
   });
 
-  it("what is no JSON, no UTF-8, or no object is refused", async () => {
+  it("bodies that are not JSON, not UTF-8 or not an object are refused", async () => {
     const { post, server } = await start();
     for (const body of ["", "{", "nul", "[]", "7", '"x"', '{"prompt":"\\ud800"', "{'a':1}"]) {
       assert.equal((await post("/v1/completions", body)).status, 400, body);
@@ -120,8 +120,8 @@ describe("sizes and depths", () => {
   });
 });
 
-describe("who may call", () => {
-  it("other addresses need a key, or the word of whoever starts the server", async () => {
+describe("access", () => {
+  it("other addresses need a key, or an explicit --open", async () => {
     await assert.rejects(
       served({ host: "0.0.0.0" }),
       (error: Error) => error instanceof UsageError && /a key/.test(error.message),
@@ -134,7 +134,7 @@ describe("who may call", () => {
     );
   });
 
-  it("with keys every endpoint but /health and the page wants one, the right one whole", async () => {
+  it("with keys every endpoint except /health and the page requires one, complete and correct", async () => {
     const { get, post } = await start({ keys: ["first-key-123", "other-key-456"] });
     const auth = (key: string) => ({ authorization: `Bearer ${key}` });
     for (const path of ["/v1/models", "/metrics", "/slots", "/ready", "/openapi.json", "/tokenizer_info", "/nothing"]) {
@@ -153,12 +153,12 @@ describe("who may call", () => {
       assert.equal((await get("/v1/models", auth(key))).status, 200);
   });
 
-  it("an empty key is fine where none is set", async () => {
+  it("an empty key is accepted if none is set", async () => {
     const { get } = await start();
     assert.equal((await get("/v1/models", { authorization: "Bearer " })).status, 200);
   });
 
-  it("the Host has to be the server's name, against rebinding of names", async () => {
+  it("the Host must be the server's name, against DNS rebinding", async () => {
     const { server } = await start({ allowHosts: ["gpt2.example"] });
     const port = new URL(server.url).port;
     const status = (host: string) => statusOf(`${server.url}/v1/completions`, { host });
@@ -196,7 +196,7 @@ describe("who may call", () => {
     assert.deepEqual([preflight.status, preflight.headers.get("access-control-allow-credentials")], [204, null]);
   });
 
-  it("the cache's timing tells nothing about prompts of other keys, or of other salts", async () => {
+  it("the cache's timing reveals nothing about prompts of other keys or salts", async () => {
     const { post } = await start({ keys: ["first-key-123", "other-key-456"] }, { reserve: true });
     const cached = async (key: string, salt?: string) => {
       const body = { prompt: "a secret prompt of many letters", max_tokens: 1, cache_salt: salt };
@@ -225,7 +225,7 @@ describe("who may call", () => {
 describe("load", () => {
   const long = { prompt: "go on", max_tokens: 90, ignore_eos: true };
 
-  it("a full queue refuses at once, with when to try again", async () => {
+  it("a full queue refuses at once, and says when to retry", async () => {
     const { post, server } = await start({ queue: 2 }, { slots: 1 });
     const all = Array.from({ length: 8 }, () => post("/v1/completions", long));
     const answers = await Promise.all(all);
@@ -239,7 +239,7 @@ describe("load", () => {
     assert.deepEqual(server.service.model.generation().scheduler.status.running, 0);
   });
 
-  it("a full queue refuses before it reads what is asked, so within 5 ms", async () => {
+  it("a full queue refuses before it reads the body, so within 5 ms", async () => {
     const { post, server } = await start({ queue: 1 }, { slots: 1 });
     const { scheduler } = server.service.model.generation();
     const running = [post("/v1/completions", long), post("/v1/completions", long)];
@@ -252,7 +252,7 @@ describe("load", () => {
     );
   });
 
-  it("prompt tokens that wait are bounded too, but one request alone always may", async () => {
+  it("waiting prompt tokens are bounded too, but a single request is always accepted", async () => {
     const { post } = await start({ queueTokens: 10 }, { slots: 1 });
     assert.equal((await post("/v1/completions", { prompt: "x".repeat(50), max_tokens: 1 })).status, 200);
     assert.equal((await post("/v1/embeddings", { input: "x".repeat(50) })).status, 200);
@@ -271,7 +271,7 @@ describe("load", () => {
     assert.equal((await post("/v1/embeddings", { input: "a" })).status, 200);
   });
 
-  it("a client that leaves frees its slot: in the answer, in the prompt, in the queue, streamed or not", async () => {
+  it("a client that disconnects frees its slot: during generation, prefill or queueing, streamed or not", async () => {
     const { server } = await start({}, { slots: 1 });
     const { scheduler } = server.service.model.generation();
     for (const stream of [true, false]) {
@@ -299,7 +299,7 @@ describe("load", () => {
     ...{ echo: true, logprobs: 20, return_token_ids: true },
   };
 
-  it("a reader that takes nothing stops its own texts, and nobody else's", async () => {
+  it("a reader that reads nothing stops its own texts, and nobody else's", async () => {
     const { post, server } = await start({}, { slots: 128 });
     const { scheduler } = server.service.model.generation();
     const socket = deaf(server.url, "/v1/completions", { ...large, stream: true });
@@ -317,7 +317,7 @@ describe("load", () => {
     assert.equal((await post("/v1/completions", { prompt: "hi", max_tokens: 2 })).status, 200);
   });
 
-  it("a reader that takes nothing for too long is disconnected, from a stream and from a whole answer", async () => {
+  it("a reader that reads nothing for too long is disconnected, from a stream and from a whole response", async () => {
     const { server } = await start({ stall: 0.2 }, { slots: 128 });
     const { scheduler } = server.service.model.generation();
     const scores = { ...large, prompt: "a".repeat(94), max_tokens: 1 };

@@ -45,7 +45,7 @@ describe("added tokens", () => {
     assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
   });
 
-  it("come in any number at the same speed", { timeout: 20_000 }, () => {
+  it("take the same time in any number", { timeout: 20_000 }, () => {
     const tokens = Array.from({ length: 5000 }, (_, i) => ({ text: `<tok${i}>`, special: false }));
     const tokenizer = withTokens(...tokens);
     const text = "The <tok4999> Mole <tok17>\n".repeat(5000);
@@ -54,13 +54,13 @@ describe("added tokens", () => {
 });
 
 describe("a vocabulary for a model of another size", () => {
-  it("loses the added tokens that the model has no rows for", () => {
+  it("drops the added tokens for which the model has no rows", () => {
     const { vocabulary: larger } = withTokens({ text: "<pad>", special: true }, { text: "foo", special: false });
     assert.deepEqual({ ...(withoutAddedFrom(larger, 8192) as Vocabulary) }, { ...vocabulary });
     assert.equal(withoutAddedFrom(larger, 8000), undefined);
   });
 
-  it("decodes ids of the model that no token has to nothing, and refuses others", async () => {
+  it("decodes the model's ids without a token to nothing, and refuses others", async () => {
     const gpt2 = await gpt2Tokenizer();
     const tokenizer = new Tokenizer(gpt2.vocabulary, { modelVocabSize: 50304 });
     assert.equal(tokenizer.vocabSize, 50257);

@@ -38,11 +38,11 @@ function refuses(read: () => unknown, ...patterns: RegExp[]): void {
 }
 
 describe("vocab.json and merges.txt", () => {
-  it("come back as they were", () => {
+  it("are read back unchanged", () => {
     assert.deepEqual(readGpt2Files({ vocab, merges }), vocabulary);
   });
 
-  it("come back for GPT-2 itself, keys and ids in order", async () => {
+  it("are read back for GPT-2 itself, keys and ids in order", async () => {
     const { vocabulary: gpt2 } = await gpt2Tokenizer();
     const text = writeVocabJson(gpt2);
     assert.ok(text.startsWith('{"!":0,"\\"":1,"#":2,') && text.endsWith('"<|endoftext|>":50256}'));
@@ -50,7 +50,7 @@ describe("vocab.json and merges.txt", () => {
     assert.deepEqual(readGpt2Files({ vocab: text, merges: writeMergesTxt(gpt2) }), gpt2);
   });
 
-  it("may have no version line, line ends of Windows, and merges that begin with #", async () => {
+  it("may have no version line, Windows line ends, and merges that begin with #", async () => {
     const hashes = await trainTokenizer(["## ## ##"], { vocabSize: 260, minFrequency: 1 });
     const lines = writeMergesTxt(hashes.vocabulary);
     assert.match(lines, /^# #$/m);
@@ -61,7 +61,7 @@ describe("vocab.json and merges.txt", () => {
     assert.deepEqual(read, hashes.vocabulary);
   });
 
-  it("may have ids in any order, holes, and more special tokens beside", () => {
+  it("may have ids in any order, holes, and more special tokens", () => {
     const ids = JSON.parse(vocab) as Record<string, number>;
     const moved = Object.fromEntries(Object.entries(ids).map(([text, id]) => [text, 1000 - 2 * id]));
     const read = new Tokenizer(readGpt2Files({ vocab: JSON.stringify(moved), merges, added: '{"<|pad|>": 1007}' }));
@@ -84,7 +84,7 @@ describe("vocab.json and merges.txt", () => {
     assert.deepEqual(readTokenizerJson(writeTokenizerJson(odd.vocabulary)), odd.vocabulary);
   });
 
-  it("are refused when merges.txt is cut short", () => {
+  it("are refused when merges.txt is truncated", () => {
     // Cut anywhere: in the middle of a line, or at its end, where every line left is right.
     for (let length = 14; length < merges.length - 1; length++) {
       refuses(() => readGpt2Files({ vocab, merges: merges.slice(0, length) }), /merges\.txt/);
@@ -95,7 +95,7 @@ describe("vocab.json and merges.txt", () => {
     );
   });
 
-  it("are refused when malformed, by file and place", () => {
+  it("are refused when malformed, naming file and place", () => {
     const read = (files: Partial<{ vocab: string; merges: string; added: string }>) => () =>
       readGpt2Files({ vocab, merges, vocabName: "m/vocab.json", mergesName: "m/merges.txt", ...files });
     const ids = JSON.parse(vocab) as Record<string, unknown>;
@@ -128,7 +128,7 @@ describe("vocab.json and merges.txt", () => {
 });
 
 describe("tokenizer.json", () => {
-  it("comes back as it was", () => {
+  it("is read back unchanged", () => {
     assert.deepEqual(readTokenizerJson(writeTokenizerJson(vocabulary)), vocabulary);
   });
 
@@ -166,7 +166,7 @@ describe("tokenizer.json", () => {
     assert.equal(read.decode([400]), "[PAD] é");
   });
 
-  it("is refused by name when it describes another kind of tokenizer", () => {
+  it("is refused by name if it describes another kind of tokenizer", () => {
     const kinds: [change: (file: Json & { model: Json }) => void, ...patterns: RegExp[]][] = [
       [({ model }) => Object.assign(model, { type: "WordPiece" }), /model: expected "BPE", got the kind "WordPiece"/],
       [({ model }) => Object.assign(model, { type: "Unigram", merges: undefined }), /"Unigram"/],
@@ -209,7 +209,7 @@ describe("tokenizer.json", () => {
     }
   });
 
-  it("is refused when malformed, by place", () => {
+  it("is refused when malformed, naming the place", () => {
     const bad: [change: (file: Json & { model: Json }) => void, pattern: RegExp][] = [
       [(file) => Object.assign(file, { model: [] }), /model: expected an object, got a list/],
       [({ model }) => Object.assign(model, { vocab: 3 }), /model\.vocab: expected an object, got 3/],
@@ -232,7 +232,7 @@ describe("tokenizer.json", () => {
     refuses(() => readTokenizerJson("{}"), /model: expected an object, got undefined/);
   });
 
-  it("never crashes in another way, whatever byte is changed", () => {
+  it("fails only with typed errors, whatever byte is changed", () => {
     const text = writeTokenizerJson(vocabulary);
     for (let i = 0; i < text.length; i += 17) {
       const damaged = `${text.slice(0, i)}${i % 2 === 0 ? "" : '"'}${text.slice(i + 1)}`;
@@ -275,7 +275,7 @@ describe("a tokenizer on disk", () => {
     same(await loadTokenizer(join(openai, "vocab.bpe")), vocabulary);
   });
 
-  it("is missed by name", async () => {
+  it("is reported by name when missing", async () => {
     const fails = (path: string, pattern: RegExp): Promise<void> =>
       assert.rejects(loadTokenizer(path), (error) => error instanceof TokenizerError && pattern.test(error.message));
     await fails(join(folder, "nowhere"), /nowhere: expected tokenizer\.json, .*got no such path/);
@@ -285,7 +285,7 @@ describe("a tokenizer on disk", () => {
     await fails(join(folder, "bad.json"), /bad\.json: expected UTF-8 text/);
   });
 
-  it("stays in the folder beside other files", async () => {
+  it("is written beside other files in a folder", async () => {
     const model = join(folder, "model");
     await saveTokenizer(small, model);
     await writeFile(join(model, "config.json"), "{}");

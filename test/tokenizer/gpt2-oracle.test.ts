@@ -26,7 +26,7 @@ describe("GPT-2's tokenizer against tiktoken", () => {
     }
   });
 
-  it("gives the ids of all strings one after another as of each", () => {
+  it("gives the same ids for all strings in sequence as for each", () => {
     // A line feed after a letter starts a word of its own, and so does a letter after it.
     const text = oracle.map((line) => `x${line.text}x`).join("\n");
     const ids = oracle.flatMap((line, i) => [...tokenizer.encode(`${i > 0 ? "\n" : ""}x${line.text}x`)]);

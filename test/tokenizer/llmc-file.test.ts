@@ -33,7 +33,7 @@ function refuses(file: Uint8Array, pattern: RegExp): void {
 }
 
 describe("llm.c's tokenizer file", () => {
-  it("of GPT-2 is to the byte the one that tiktoken gives, and gives back GPT-2's tokenizer with its merges", async () => {
+  it("of GPT-2 equals tiktoken's to the byte, and reads back as GPT-2's tokenizer with its merges", async () => {
     const { vocabulary } = await gpt2Tokenizer();
     const file = writeLlmcTokenizer(vocabulary);
     // scripts/python/make_llmc_tokenizer_fixture.py prints it.
@@ -42,7 +42,7 @@ describe("llm.c's tokenizer file", () => {
     assert.deepEqual(readLlmcTokenizer(file, "gpt2"), vocabulary);
   });
 
-  it("made by tiktoken of another vocabulary is that vocabulary", () => {
+  it("made by tiktoken from another vocabulary reads back as that vocabulary", () => {
     const expected = readTokenizerJson(JSON.stringify(readHuggingFace().tokenizer), "hf-trained.json");
     assert.deepEqual(readLlmcTokenizer(fixture, "small"), expected);
     assert.deepEqual(writeLlmcTokenizer(expected), fixture);
@@ -83,7 +83,7 @@ describe("llm.c's tokenizer file", () => {
     assert.deepEqual(readLlmcTokenizer(file, "x").added, [{ id: 50256, text: "<|endoftext|>", special: true }]);
   });
 
-  it("that is malformed is refused by what is wrong", () => {
+  it("is refused when malformed, naming the fault", () => {
     refuses(new Uint8Array(0), /1024 bytes of header, got a file of 0/);
     refuses(
       changed((view) => view.setInt32(0, 20240326, true)),
@@ -121,7 +121,7 @@ describe("llm.c's tokenizer file", () => {
     );
   });
 
-  it("changed anywhere is read or refused, never more", () => {
+  it("is read or refused with a typed error, whatever is changed", () => {
     const random = new RandomStream(1);
     for (let round = 0; round < 300; round++) {
       const file = fixture.slice(0, random.below(4) === 0 ? random.below(fixture.length) : fixture.length);
@@ -136,7 +136,7 @@ describe("llm.c's tokenizer file", () => {
     }
   });
 
-  it("can't be written of what it can't hold", () => {
+  it("cannot be written for vocabularies that it cannot hold", () => {
     const none = vocabularyFromMerges(new Uint32Array(0), []);
     assert.throws(() => writeLlmcTokenizer(none), /a token <\|endoftext\|>, got no such token/);
     const long = vocabularyFromMerges(new Uint32Array(0), ["<|endoftext|>", "x".repeat(256)]);

@@ -22,13 +22,13 @@ describe("the pre-tokenizer", () => {
     }
   });
 
-  it("takes Unicode's White_Space for white space, not JavaScript's \\s", () => {
+  it("uses Unicode's White_Space, not JavaScript's \\s", () => {
     assert.deepEqual(pretokenize("a\u0085\u0085b"), ["a", "\u0085", "\u0085", "b"]);
     assert.deepEqual(pretokenize("a\ufeff\ufeffb"), ["a", "\ufeff\ufeff", "b"]);
     assert.deepEqual(pretokenize(" \ufeff"), [" \ufeff"]);
   });
 
-  it("knows contractions in lower case only", () => {
+  it("recognises contractions in lower case only", () => {
     assert.deepEqual(pretokenize("I'll don't THEY'RE we're 'd'S"), [
       ..."I|'ll| don|'t| THEY|'|RE| we|'re| '|d|'|S".split("|"),
     ]);
@@ -41,7 +41,7 @@ describe("the pre-tokenizer", () => {
     assert.deepEqual(pretokenize("1  ½"), ["1", " ", " ½"]);
   });
 
-  it("gives the same for a longer text, as far as it promises", () => {
+  it("gives the same for a longer text, up to its stated lookahead", () => {
     const random = new RandomStream(2);
     for (let i = 0; i < 5000; i++) {
       const text = randomText(random, PIECES, 1 + random.below(8));
@@ -83,8 +83,8 @@ describe("the pre-tokenizer", () => {
   });
 });
 
-describe("measuring an ASCII word", () => {
-  it("gives the pre-tokenizer's answer or none, and none only where the word is not plain", () => {
+describe("finding the end of an ASCII word", () => {
+  it("gives the pre-tokenizer's answer, or none if the word is not plain", () => {
     const random = new RandomStream(6);
     const pieces = [..."abyzABYZ", ..."@[`{ '1.\n\0\x7f", "é", "\u0301", "abcd", "wxyzABCDEFGH"];
     let found = 0;
@@ -103,7 +103,7 @@ describe("measuring an ASCII word", () => {
     assert.ok(found > 1000);
   });
 
-  it("knows every byte", () => {
+  it("classifies every byte", () => {
     for (let byte = 0; byte < 256; byte++) {
       for (let place = 0; place < 20; place++) {
         const bytes = new Uint8Array(64).fill(0x7a);
@@ -119,7 +119,7 @@ describe("measuring an ASCII word", () => {
 });
 
 describe("the classes of code points", () => {
-  it("are those of Unicode 16.0 whatever the JavaScript engine's are", () => {
+  it("are Unicode 16.0's, whatever the JavaScript engine has", () => {
     // Assigned in 15.1, 16.0 and 16.0; in 17.0.
     assert.equal(classOf(0x2ebf0), LETTER);
     assert.equal(classOf(0x1c89), LETTER);
@@ -132,7 +132,7 @@ describe("the classes of code points", () => {
     assert.deepEqual(counts.slice(1), [141028, 1911, 25]);
   });
 
-  it("agree with the JavaScript engine's where nothing is left to assign", () => {
+  it("agree with the JavaScript engine's where all code points are assigned", () => {
     for (let codePoint = 0; codePoint < 0x530; codePoint++) {
       const text = String.fromCodePoint(codePoint);
       const expected = /\p{L}/u.test(text) ? LETTER : /\p{N}/u.test(text) ? NUMBER : OTHER;

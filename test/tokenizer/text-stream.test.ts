@@ -22,20 +22,20 @@ describe("the text of a sample as it grows", () => {
     assert.deepEqual(pieces("aé€😀", []), ["a", "", "é", "", "", "€", "", "", "", "😀", ""]);
   });
 
-  it("ends before a stop string, however the tokens cut it", () => {
+  it("ends before a stop string, however the tokens divide it", () => {
     assert.deepEqual(pieces("one\n\ntwo", ["\n\n"]), ["o", "n", "e", "", ""]);
     assert.deepEqual(pieces("ab</s>cd", ["</s>"]).join(""), "ab");
     assert.deepEqual(pieces("x", ["x"]), [""]);
     assert.deepEqual(pieces("aé€", ["é"]), ["a", "", ""]);
   });
 
-  it("releases text that only looked like the start of one", () => {
+  it("releases text that only looked like the start of a stop string", () => {
     assert.deepEqual(pieces("a</b>c", ["</s>"]), ["a", "", "", "</b", ">", "c", ""]);
     assert.deepEqual(pieces("aaab", ["aab"]), ["", "", "a", ""]);
     assert.deepEqual(pieces("a<", ["<|"]), ["a", "", "<"]);
   });
 
-  it("stops at whichever is complete first", () => {
+  it("stops at the stop string that is complete first", () => {
     assert.equal(pieces("say yes or no", ["no", "yes"]).join(""), "say ");
     assert.equal(pieces("abcd", ["abcd", "bc"]).join(""), "a");
   });

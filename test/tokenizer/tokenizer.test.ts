@@ -20,7 +20,7 @@ describe("encoding", () => {
     assert.deepEqual([...tokenizer.encode(text)], expected);
   });
 
-  it("gives the same ids wherever the text's characters fall on the window's ends", () => {
+  it("gives the same ids wherever characters fall on the window's ends", () => {
     const expected = gpt2.encode("é🙂日 word  \n ");
     for (let before = 65_500; before < 65_540; before++) {
       // Spaces are words of their own here, and the line feed ends them.
@@ -48,7 +48,7 @@ describe("encoding", () => {
     for (const word of words.slice(-300)) assert.deepEqual([...tokenizer.encode(word)], naive.text(word));
   });
 
-  it("distinguishes words that differ in zeros or in length only", () => {
+  it("distinguishes words that differ only in zeros or in length", () => {
     const naive = new NaiveBpe(gpt2.vocabulary);
     const words = [
       "!",
@@ -66,7 +66,7 @@ describe("encoding", () => {
     }
   });
 
-  it("takes lone surrogates for U+FFFD", () => {
+  it("reads lone surrogates as U+FFFD", () => {
     assert.deepEqual(gpt2.encode("a\ud800b"), gpt2.encode("a\ufffdb"));
     assert.deepEqual(gpt2.encode("\udc00"), gpt2.encode("\ufffd"));
     assert.deepEqual(gpt2.encode(`${"a".repeat(200_000)}\ud83d`), gpt2.encode(`${"a".repeat(200_000)}\ufffd`));
@@ -82,7 +82,7 @@ describe("encoding", () => {
     assert.deepEqual(gpt2.decodeBytes(gpt2.encodeBytes(long)), long);
   });
 
-  it("returns an array of its own each time", () => {
+  it("returns a new array each time", () => {
     const first = gpt2.encode("one two");
     const copy = [...first];
     gpt2.encode("three four");
@@ -108,7 +108,7 @@ describe("special tokens", () => {
     assert.equal(gpt2.decode(expected), text);
   });
 
-  it("match the longest first, and characters that patterns use", () => {
+  it("match the longest first, and characters that are special in patterns", () => {
     const special = ["<a>", "<a>+", "(.*)", "\\"];
     const tokenizer = new Tokenizer(vocabularyFromMerges(new Uint32Array(0), special));
     const ids = tokenizer.encode("<a>+<a>(.*)x\\", { allowedSpecial: "all" });
@@ -148,7 +148,7 @@ describe("decoding", () => {
     assert.equal(gpt2.decode(gpt2.encode("\ufeffa\ufeff")), "\ufeffa\ufeff");
   });
 
-  it("joins characters over the ends of its pieces", () => {
+  it("joins characters across the ends of its pieces", () => {
     const random = new RandomStream(5);
     const text = randomText(random, [..."aé日🙂 "], 60_000);
     assert.equal(gpt2.decode(gpt2.encode(text)), text);
@@ -162,7 +162,7 @@ describe("decoding", () => {
     }
   });
 
-  it("gives bytes that may be changed", () => {
+  it("returns bytes that may be changed", () => {
     gpt2.idToBytes(464).fill(0);
     gpt2.decodeBytes([464]).fill(0);
     assert.equal(gpt2.decode([464]), "The");
@@ -170,7 +170,7 @@ describe("decoding", () => {
 });
 
 describe("a vocabulary", () => {
-  it("of more tokens than the tables hold is refused", () => {
+  it("with more tokens than the tables hold is refused", () => {
     const { vocabulary } = gpt2;
     assert.throws(() => new Tokenizer({ ...vocabulary, size: 2 ** 20 }), TokenizerError);
   });
@@ -190,7 +190,7 @@ describe("a stream decoder", () => {
     assert.equal(parts.join("") + decoder.flush(), "👩‍👩");
   });
 
-  it("ends an unfinished character with U+FFFD, and starts anew", () => {
+  it("ends an unfinished character with U+FFFD, and can be reused", () => {
     const decoder = gpt2.decoder();
     assert.equal(decoder.push(gpt2.encode("🙂")[0]!), "");
     assert.equal(decoder.flush(), "\ufffd");

@@ -12,7 +12,7 @@ const merges = async (...args: Parameters<typeof trainTokenizer>): Promise<numbe
 ];
 
 describe("training a tokenizer", () => {
-  it("learns the merges that counting anew each time gives", async () => {
+  it("learns the merges of the naive algorithm", async () => {
     const random = new RandomStream(20);
     for (let round = 0; round < 30; round++) {
       const letters = [..."aab bc\n'1é"].slice(0, 2 + random.below(8));
@@ -78,7 +78,7 @@ describe("training a tokenizer", () => {
     assert.equal((await trainTokenizer([], { vocabSize: 1000 })).vocabSize, 257);
   });
 
-  it("encodes what it learnt from in as many tokens as it reports", async () => {
+  it("encodes its training text into as many tokens as it reports", async () => {
     let last: TrainTokenizerProgress | undefined;
     const phases = new Set<string>();
     const tokenizer = await trainTokenizer(chapters, {
@@ -100,14 +100,14 @@ describe("training a tokenizer", () => {
     });
   });
 
-  it("gives every token its own bytes, and back when encoded alone", async () => {
+  it("gives every token its own bytes, which encode to that token", async () => {
     const tokenizer = await trainTokenizer(chapters, { vocabSize: 2000 });
     for (let id = 0; id < 1999; id++) {
       assert.deepEqual([...tokenizer.encodeBytes(tokenizer.idToBytes(id))], [id]);
     }
   });
 
-  it("can be stopped", async () => {
+  it("can be aborted", async () => {
     const stop = new AbortController();
     const training = trainTokenizer(chapters, {
       vocabSize: 5000,

@@ -38,7 +38,7 @@ async function write(name: string, files: Record<string, string>): Promise<strin
   return folder;
 }
 
-describe("a folder's tokenizer gives transformers' ids, and so does what is saved of it", () => {
+describe("a folder's tokenizer gives transformers' ids, also after saving", () => {
   for (const [i, variant] of variants.entries()) {
     it(variant.name, async () => {
       const tokenizer = await loadTokenizer(await write(`${i}`, filesOf(variant)));

@@ -106,7 +106,7 @@ describe("a table of merges", () => {
 });
 
 describe("encoding a very long word in pieces", () => {
-  it("gives what merging it at once gives", () => {
+  it("gives the same as merging it at once", () => {
     const random = new RandomStream(12);
     for (let round = 0; round < 30; round++) {
       const letters = "abcd".slice(0, 1 + random.below(4));
@@ -116,7 +116,7 @@ describe("encoding a very long word in pieces", () => {
     }
   });
 
-  it("moves a seam to the left when what follows changes what came before", () => {
+  it("moves a seam to the left when the next bytes change earlier tokens", () => {
     const letters = String.fromCharCode(...Array.from({ length: 90 }, (_, i) => 0x21 + i));
     const vocabulary = chainVocabulary(letters);
     let retries = 0;
@@ -129,7 +129,7 @@ describe("encoding a very long word in pieces", () => {
     assert.ok(retries > 0, "no seam had to be moved: the test tests nothing");
   });
 
-  it("is right for words longer than the reader's window, whatever they are made of", () => {
+  it("is right for words longer than the reader's window, whatever their characters", () => {
     const tokenizer = new Tokenizer(gpt2);
     const random = new RandomStream(13);
     const words = [
@@ -168,7 +168,7 @@ describe("encoding a very long word in pieces", () => {
     );
   });
 
-  it("knows which vocabularies are in order", () => {
+  it("recognises vocabularies that are in order", () => {
     assert.equal(isOrdered(gpt2), true);
     assert.equal(isOrdered(vocabularyFromMerges(new Uint32Array(0))), true);
   });

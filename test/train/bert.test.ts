@@ -85,7 +85,7 @@ describe("fine-tuning a BERT for labels", () => {
     assert.deepEqual([model.config.pooler, model.config.maskedTokens], [true, false]);
   });
 
-  it("is for labels alone: there is no text to write", async () => {
+  it("is for labels only: there is no text to generate", async () => {
     const text = join(folder, "text.txt");
     writeFileSync(text, "a cat sat\n");
     const options = { backend: await anyBackend(), from: bertFolder("masked"), data: text, out: join(folder, "none") };
@@ -123,7 +123,7 @@ describe("pre-training a BERT", () => {
     assert.equal(good!.logprobs.length, good!.tokens.length);
   });
 
-  it("makes pairs of texts as the paper has them, the same for the same seed and pass", () => {
+  it("makes pairs of texts as in the paper, the same for the same seed and pass", () => {
     const full = trainSettings({ ...settings, seqLength: 24 });
     const open = (more: object = {}) => TrainingData.open(data, config, { ...full, ...more });
     const fill = (source: TrainingData, pass: number) => {
@@ -155,7 +155,7 @@ describe("pre-training a BERT", () => {
     b.close();
   });
 
-  it("masks each text in as many ways as it is to", () => {
+  it("gives each text the requested number of masks", () => {
     const full = trainSettings({ ...settings, seqLength: 24, staticMasks: 1 });
     const source = TrainingData.open(data, bertConfig({ ...config, nextSentence: false }), full);
     // The same window comes again in another epoch, in another place.

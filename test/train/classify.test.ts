@@ -77,7 +77,7 @@ describe("a classifier", () => {
     model = end.model!;
   });
 
-  it("learns the labels, and reports how well on texts that are held out", () => {
+  it("learns the labels, and reports its accuracy on held-out texts", () => {
     const report = end.best!.report!;
     assert.ok("labels" in report && report.accuracy > 0.9 && report.macroF1 > 0.9, JSON.stringify(report));
     assert.deepEqual(
@@ -119,7 +119,7 @@ describe("a classifier", () => {
     await assert.rejects(loaded.regress("a"), /fine-tuned for regression, got one for classification/);
   });
 
-  it("keeps its head when it is converted, and is no GGUF", async () => {
+  it("keeps its head when it is converted, and cannot become a GGUF", async () => {
     const copy = join(dir, "copy");
     await convertModel(model, copy, { dtype: "f16" });
     await using before = await GPT2.load(model);
@@ -152,7 +152,7 @@ describe("a classifier", () => {
 });
 
 describe("an adapter for classification", () => {
-  it("learns a head of its own, is chosen by a request, merges, and resumes bit for bit", async () => {
+  it("learns its own head, is chosen by a request, merges, and resumes bit for bit", async () => {
     const data = jsonl("adapter.jsonl", WORDS);
     const lora = { rank: 4 };
     const whole = newFolder();
@@ -207,7 +207,7 @@ describe("a regressor", () => {
 });
 
 describe("a GPT2ForSequenceClassification by transformers", () => {
-  it("gives its logits here, texts read together; with PEFT's adapter that one's", async () => {
+  it("gives the same logits here, with several texts in a run; also with PEFT's adapter", async () => {
     const adapters = { peft: join(CLASSIFIER_FIXTURES, "adapter") };
     await using model = await GPT2.load(join(CLASSIFIER_FIXTURES, "model"), { adapters });
     const logits = async (adapter: string | null) =>
@@ -221,7 +221,7 @@ describe("a GPT2ForSequenceClassification by transformers", () => {
     assertClose("regressor", values, expectedOf("regressor").get("logits")!, { relative: 3e-6 });
   });
 
-  it("is refused by name where it says something else", async () => {
+  it("is refused by name if it is something else", async () => {
     const source = join(CLASSIFIER_FIXTURES, "model");
     const config = JSON.parse(readFileSync(join(source, "config.json"), "utf8")) as object;
     const cases: [object, RegExp][] = [
@@ -246,7 +246,7 @@ describe("a GPT2ForSequenceClassification by transformers", () => {
 });
 
 describe("texts with labels", () => {
-  it("are refused where they say no label, by file and line", async () => {
+  it("are refused without a label, naming file and line", async () => {
     const cases: [name: string, lines: object[], expected: RegExp][] = [
       ["no text", [{ label: "a" }], /no text.jsonl, line 1: expected a "text", got the fields label/],
       ["no label", [{ text: "x", label: "a" }, { text: "y" }], /line 2: expected a "label", got none/],
@@ -273,7 +273,7 @@ describe("texts with labels", () => {
     );
   });
 
-  it("belong to their task: a folder made for one is not used for another", async () => {
+  it("belong to their task: a folder made for one cannot be used for another", async () => {
     const out = newFolder();
     const data = jsonl("words5.jsonl", WORDS);
     await run({ data, out, settings: { steps: 1 } });
@@ -284,7 +284,7 @@ describe("texts with labels", () => {
     });
   });
 
-  it("have names, whole numbers or truth values as labels", () => {
+  it("have names, integers or booleans as labels", () => {
     const line = (label: unknown) => ({ record: { text: "x", label } as never, file: 0, where: "a" });
     const read = (label: unknown) => labelledLine(line(label), "classification").label;
     assert.deepEqual([read("a"), read(3), read(false), read(null)], ["a", "3", "false", undefined]);

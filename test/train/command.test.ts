@@ -23,7 +23,7 @@ const train = async (...args: string[]): Promise<Omit<TrainResult, "signal">> =>
 };
 
 describe("gpt2 train", () => {
-  it("shows its plan, validations and result, and nothing else where there is no terminal", async () => {
+  it("shows its plan, validations and result, and nothing else without a terminal", async () => {
     const out = join(dir, "shown");
     const { code, stdout, stderr } = await train(data, "--out", out, ...SMALL, ..."--steps 4 --val-every 2".split(" "));
     assert.equal(code, 0, stderr);
@@ -64,7 +64,7 @@ describe("gpt2 train", () => {
     );
   });
 
-  it("writes samples, without what a terminal would obey", async () => {
+  it("writes samples without terminal control characters", async () => {
     const flags = [...SMALL, "--sample-every", "250", "--steps", "2", "--val-every", "0"];
     const { code, stdout, stderr } = await train(
       data,
@@ -120,7 +120,7 @@ describe("gpt2 train", () => {
     ["SIGTERM", 143],
     ["SIGHUP", 129],
   ] as const) {
-    it(`stops on ${signal} as on Ctrl-C, with code ${status}`, async () => {
+    it(`stops on ${signal} like on Ctrl-C, with code ${status}`, async () => {
       const out = join(dir, signal);
       const { child, done } = startTrain([data, "--out", out, ...SMALL, ...ENDLESS, "--json"]);
       child.stdout.once("data", () => setTimeout(() => child.kill(signal), 300));
@@ -132,7 +132,7 @@ describe("gpt2 train", () => {
     });
   }
 
-  it("whose output nobody reads any more saves a checkpoint, says so, and ends with 141", async () => {
+  it("saves a checkpoint, says so, and ends with 141 when its output is no longer read", async () => {
     const out = join(dir, "unread");
     const { child, done } = startTrain([data, "--out", out, ...SMALL, ...ENDLESS, "--json"]);
     child.stdout.once("data", () => child.stdout.destroy());
@@ -142,7 +142,9 @@ describe("gpt2 train", () => {
     assert.equal(checkpointsOf(out).length, 1);
   });
 
-  it("whose output is full saves a checkpoint too, and ends with 1", { skip: !existsSync("/dev/full") }, async () => {
+  it("saves a checkpoint too, and ends with 1, when its output is full", {
+    skip: !existsSync("/dev/full"),
+  }, async () => {
     const out = join(dir, "no-room");
     const { done } = startTrain([data, "--out", out, ...SMALL, ...ENDLESS], "exec > /dev/full;");
     const { code, stderr } = await done;
@@ -154,7 +156,7 @@ describe("gpt2 train", () => {
     assert.equal(checkpointsOf(out).length, 1);
   });
 
-  it("leaves the last checkpoint whole when the next does not fit", async () => {
+  it("keeps the last checkpoint intact if the next does not fit", async () => {
     const out = join(dir, "full");
     const start = [data, "--out", out, ...SMALL, "--val-every", "0"];
     assert.equal((await train(...start, "--steps", "1")).code, 0);
@@ -175,7 +177,7 @@ describe("gpt2 train", () => {
     assert.deepEqual(checkpointsOf(out), ["step-00000001", "step-00000002"]);
   });
 
-  it("says what is missing or wrong", async () => {
+  it("reports missing or wrong arguments", async () => {
     const out = join(dir, "wrong");
     const cases: [status: number, args: string[], message: RegExp][] = [
       [2, [data], /expected --out/],

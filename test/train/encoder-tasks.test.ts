@@ -279,7 +279,7 @@ describe("a LoRA adapter to a BERT", () => {
   }
 });
 
-describe("runs with a task of an encoder", () => {
+describe("runs of an encoder's tasks", () => {
   for (const [task, lines] of [
     ["label", SENTENCES],
     ["answer", QUESTIONS],
@@ -302,7 +302,7 @@ describe("runs with a task of an encoder", () => {
     });
   }
 
-  it("say what is wrong with their data, and with models that read from left to right", async () => {
+  it("report what is wrong with their data, and with models that read from left to right", async () => {
     const settings = { steps: 1 };
     const bad = (lines: object[], task: "label" | "answer" | "classify", from = base) =>
       run({ data: jsonl(`bad-${folders}.jsonl`, lines), task, out: newFolder(), settings, from });

@@ -76,7 +76,7 @@ function jsonl(name: string, lines: readonly object[]): string {
 }
 
 describe("an adapter", () => {
-  it("learns the examples it is shown; the model itself is not touched; it is used, merged and saved as PEFT does", async () => {
+  it("learns its examples; the model itself is unchanged; it is used, merged and saved like PEFT's", async () => {
     const before = readFileSync(join(seeded, "model.safetensors"));
     const out = newFolder();
     const facts = SUMS.slice(7, 11);
@@ -157,7 +157,7 @@ describe("an adapter", () => {
     }
   });
 
-  it("is another with another seed, and its first values leave the model as it is", async () => {
+  it("differs with another seed, and its initial values leave the model unchanged", async () => {
     const [a, b] = [newFolder(), newFolder()];
     const settings = { ...QUIET, steps: 1, lr: 0, batchSize: 2 };
     const first = await run({ out: a, lora: {}, settings });
@@ -200,7 +200,7 @@ describe("fine-tuning a whole model", () => {
     assert.equal(end!.saved, end!.best!.step);
   });
 
-  it("stops when validations are no better any more, ends with the best, and does not go on when resumed", async () => {
+  it("stops when validations no longer improve, ends with the best, and does not continue when resumed", async () => {
     const out = newFolder();
     // So large a learning rate that it soon gets worse.
     const settings = {
@@ -232,7 +232,7 @@ describe("fine-tuning a whole model", () => {
     assert.ok(ofType(more, "step").length >= 4);
   });
 
-  it("ends with the last model if that is wanted", async () => {
+  it("ends with the last model on request", async () => {
     const out = newFolder();
     const settings = {
       steps: 6,
@@ -251,7 +251,7 @@ describe("fine-tuning a whole model", () => {
     assert.ok(readFileSync(join(out, "model", "model.safetensors")).equals(last));
   });
 
-  it("with recomputation leaves the same bits", async () => {
+  it("with recomputation gives the same bits", async () => {
     const [a, b] = [newFolder(), newFolder()];
     const settings = { ...QUIET, steps: 3, batchSize: 2, dropout: 0.1 };
     const kept = await run({ out: a, settings });
@@ -290,7 +290,7 @@ describe("data", () => {
     );
   });
 
-  it("of documents: none sees another, unless that is wanted", async () => {
+  it("of documents: none sees another, unless requested", async () => {
     const documents = jsonl(
       "documents.jsonl",
       Array.from({ length: 30 }, (_, i) => ({ text: `The document number ${i}.` })),
@@ -303,7 +303,7 @@ describe("data", () => {
     assert.notEqual(losses[0], losses[1]);
   });
 
-  it("is made once, and refused if it is not what it was", async () => {
+  it("is prepared once, and refused if it has changed", async () => {
     const out = newFolder();
     const file = jsonl("once.jsonl", SUMS);
     const settings = { ...QUIET, steps: 2, batchSize: 1 };
@@ -345,7 +345,7 @@ describe("data", () => {
 });
 
 describe("adapter settings", () => {
-  it("have defaults, and names as PEFT's", () => {
+  it("have defaults, and PEFT's names", () => {
     const targets = loraTargets({ architecture: "gpt2" });
     assert.deepEqual(loraSettings(), { ...LORA_DEFAULTS, targets });
     assert.equal(loraSettings({ rank: 4 }).alpha, 8);

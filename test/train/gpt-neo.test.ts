@@ -39,7 +39,7 @@ async function tuned(options: Partial<FinetuneOptions> & { readonly out: string 
 }
 
 describe("a GPT-Neo from scratch", () => {
-  it("learns, and is saved as one that transformers knows", async () => {
+  it("learns, and is saved in a form that transformers loads", async () => {
     const [start] = ofType<StartEvent>(events, "start");
     assert.equal(start!.config.architecture, "gpt-neo");
     const losses = ofType<ValidationEvent>(events, "validation").map(({ loss }) => loss);

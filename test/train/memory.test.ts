@@ -15,7 +15,7 @@ const GIB = 2 ** 30;
 const unlimited = { limit: Number.POSITIVE_INFINITY };
 
 describe("the memory plan", () => {
-  it("of 124M at B = 4, T = 1024 is below 8 GiB, and made in no time", () => {
+  it("for 124M at B = 4, T = 1024 is below 8 GiB, and computed instantly", () => {
     const plan = trainMemory(
       gpt2Config("gpt2"),
       trainSettings({ batchSize: 4, seqLength: 1024, dropout: 0.1 }),
@@ -37,7 +37,7 @@ describe("the memory plan", () => {
     }
   });
 
-  it("leaves out validations and samples that never come, and names what there is", () => {
+  it("leaves out validations and samples that never happen, and names its parts", () => {
     const plan = trainMemory(
       gpt2Config({ nLayer: 1, nEmbd: 64, nHead: 1 }),
       trainSettings({ valEvery: 0, sampleEvery: 0 }),
@@ -47,7 +47,7 @@ describe("the memory plan", () => {
     assert.match(memoryParts(plan), /^parameters, gradients and optimizer [\d.]+ MiB, activations [\d.]+ MiB$/);
   });
 
-  it("is refused with its figure where it does not fit", () => {
+  it("is refused with its figure if it does not fit", () => {
     const make = (batchSize: number, limit: number) => () =>
       trainMemory(gpt2Config("gpt2"), trainSettings({ batchSize }), { limit });
     assert.throws(make(4, 4 * GIB), (error: Error) => {
@@ -62,7 +62,7 @@ describe("the memory plan", () => {
     assert.doesNotThrow(make(2, 4 * GIB));
   });
 
-  it("of an adapter to 124M at T = 1024 is below 2 GiB, and to 1.5B in q8_0 below 12 GiB, also with recomputation", () => {
+  it("for an adapter to 124M at T = 1024 is below 2 GiB, and to 1.5B in q8_0 below 12 GiB, also with recomputation", () => {
     const plan = (name: GPT2Preset, settings: object, dtype: WeightType) => {
       const config = gpt2Config(name);
       const types = new Map(tensorTable(config).map((spec) => [spec.name, heldAs(spec, dtype)]));
@@ -87,7 +87,7 @@ describe("the memory plan", () => {
     assert.ok(plan("gpt2-xl", {}, "q8_0").total < 12 * GIB);
   });
 
-  it("says what would help where it does not fit", () => {
+  it("suggests remedies if it does not fit", () => {
     const make = (settings: object, options: object) => () =>
       trainMemory(gpt2Config("gpt2"), trainSettings({ batchSize: 4, ...settings }), { limit: 2 ** 29, ...options });
     assert.throws(make({}, {}), /or recompute activations, or train an adapter \(LoRA\) only/);
@@ -106,7 +106,7 @@ describe("the memory plan", () => {
   });
 
   for (const [what, lora] of Object.entries({ "all of a model": false, "an adapter, recomputing": true })) {
-    it(`is what a process grows by that trains ${what}`, async (t) => {
+    it(`equals the growth of a process that trains ${what}`, async (t) => {
       const native = await nativeOrReason();
       if (typeof native === "string") return t.skip(native);
       const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", measure(lora)], {

@@ -50,7 +50,7 @@ function kept(step: number, unfinished = false): string[] {
 }
 
 describe("metrics.jsonl", () => {
-  it("is one event a line, each with its time", () => {
+  it("has one event per line, each with its time", () => {
     write(step(1), sample(1));
     const [first, second] = readFileSync(path, "utf8")
       .trimEnd()
@@ -61,7 +61,7 @@ describe("metrics.jsonl", () => {
     assert.equal(second.text, "“a”\n");
   });
 
-  it("drops what comes after the checkpoint that a run resumes from", () => {
+  it("drops what follows the checkpoint from which a run resumes", () => {
     write(step(1), step(2), validation(2), checkpoint(2), step(3), sample(3), step(4));
     assert.deepEqual(kept(2), ["step 1", "step 2", "validation 2", "checkpoint 2"]);
   });
@@ -71,7 +71,7 @@ describe("metrics.jsonl", () => {
     assert.deepEqual(kept(2, true), ["step 1", "step 2"]);
   });
 
-  it("loses a line that a kill cut short, and everything after damage", () => {
+  it("drops a line that a kill truncated, and everything after damage", () => {
     write(step(1), step(2));
     const text = readFileSync(path, "utf8");
     writeFileSync(path, text.slice(0, -1));
@@ -86,7 +86,7 @@ describe("metrics.jsonl", () => {
     assert.equal(readFileSync(path, "utf8"), "");
   });
 
-  it("says so when it can't be written", () => {
+  it("reports that it can't be written", () => {
     assert.throws(
       () => new MetricsFile(join(dir, "no", "such"), undefined),
       (error) => error instanceof GPT2Error,

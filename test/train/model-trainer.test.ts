@@ -59,7 +59,7 @@ async function train({ backend, config = CONFIG, settings: given, steps, fill }:
 const TEN_STEPS = { relative: 2e-4 };
 
 describe("gradient accumulation", () => {
-  it("makes of four passes what one pass makes of the same sequences", async () => {
+  it("gives the same from four passes as from one with the same sequences", async () => {
     const common = { batchTokens: 4 * T, lr: 1e-3, steps: 10 };
     const one = await train({ settings: { ...common, batchSize: 4 }, steps: 10 });
     const four = await train({ settings: { ...common, batchSize: 1 }, steps: 10 });
@@ -92,7 +92,7 @@ describe("gradient accumulation", () => {
     });
   });
 
-  it("counts passes, and stops between them leaving the parameters alone", async () => {
+  it("counts passes, and stops between them without changing the parameters", async () => {
     const settings = trainSettings({ seqLength: T, batchSize: 1, batchTokens: 3 * T, lr: 1 });
     const model = await ModelTrainer.create(await anyBackend(), CONFIG, settings);
     for (const [name, values] of initialTensors(CONFIG, settings)) model.weights.get(name)!.write(values);
@@ -135,7 +135,7 @@ describe("dropout", () => {
     assert.equal(sums[0]! / T, losses[0]);
   });
 
-  it("is no part of an evaluation", async () => {
+  it("is not part of an evaluation", async () => {
     const { model } = await train({ settings: { ...settings, lr: 0 }, steps: 1 });
     const plain = await train({ settings: { ...settings, lr: 0, dropout: 0, batchTokens: 2 * T }, steps: 1 });
     const evaluated = await model.evaluate(1, inOrder(2));
@@ -151,7 +151,7 @@ describe("an optimizer step", () => {
     assert.ok((await model.v.read()).some((x) => x > 0));
   });
 
-  it("learns two sequences by heart", async () => {
+  it("memorises two sequences", async () => {
     const settings = { batchSize: 2, lr: 1e-2, weightDecay: 0, steps: 150, minLr: 1e-3, warmupSteps: 10 };
     const { losses } = await train({ settings, steps: 150, fill: inOrder(2, 2) });
     assert.ok(losses[0]! > 4 && losses.at(-1)! < 0.01, `from ${losses[0]} to ${losses.at(-1)}`);
@@ -182,7 +182,7 @@ describe("an optimizer step", () => {
   });
 });
 
-it("evaluation counts only what is filled", async () => {
+it("evaluation counts only filled positions", async () => {
   const { model } = await train({ settings: { batchSize: 2, lr: 0 }, steps: 0 });
   const half: FillBatch = (pass, batch) => {
     inOrder(2)(0, batch);

@@ -66,7 +66,7 @@ for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0
       assert.ok(got.model.equals(want.model) && got.optimizer.equals(want.optimizer));
     });
 
-    it("makes the same bits with three threads as with one", async (test) => {
+    it("gives the same bits with three threads as with one", async (test) => {
       const backend = await nativeOrReason({ threads: 3 });
       if (typeof backend === "string") return test.skip(backend);
       const out = join(dir, `${name}-threads`);
@@ -74,7 +74,7 @@ for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0
       assert.ok(weightsOf(out).model.equals(weightsOf(whole).model));
     });
 
-    it("learns as much with products in bf16, Newton–Schulz's too", async () => {
+    it("learns as much with products in bf16, including Newton–Schulz's", async () => {
       const out = join(dir, `${name}-bf16`);
       const rounded = await trainTiny({ data, out, config, settings: { ...MUON, precision: "bf16" } });
       const [a, b] = [heldOut(events).at(-1)!, heldOut(rounded).at(-1)!];
@@ -92,7 +92,7 @@ for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0
 }
 
 describe("Muon", () => {
-  it("trains adapters, whose two matrices are as much matrices as others", async () => {
+  it("trains adapters, whose two matrices are treated like others", async () => {
     const from = join(dir, "GPT-2-whole", "model");
     const run = async (optimizer: "adamw" | "muon") => {
       const settings = { optimizer, seqLength: 24, batchSize: 4, steps: 20, lr: 3e-3, valEvery: 20, sampleEvery: 0 };
@@ -108,7 +108,7 @@ describe("Muon", () => {
     assert.ok((await run("muon")) < before.at(-1)! - 0.02);
   });
 
-  it("is a flag, kept by a run, and no other optimizer resumes it", async () => {
+  it("is a flag, fixed for a run, which no other optimizer resumes", async () => {
     const out = join(dir, "command");
     const shape = "--layers 1 --embd 16 --heads 2 --context 16 --batch-size 2 --sample-every 0 --threads 1".split(" ");
     const flags = ["--optimizer", "muon", "--schedule", "trapezoid", "--warmdown", "2", "--steps", "4"];

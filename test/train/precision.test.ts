@@ -61,7 +61,7 @@ describe("a step in bf16", () => {
     }
   });
 
-  it("is the reference's on every backend, and near that in f32", async (t) => {
+  it("equals the reference on every backend, and is close to f32", async (t) => {
     const reference = await referenceBackend({ precision: "f64" });
     const [exact, want] = [await firstStep(reference, "f32"), await firstStep(reference, "bf16")];
     assert.notDeepEqual(want.grads, exact.grads);
@@ -102,7 +102,7 @@ describe("a run in bf16", () => {
     assert.equal(precisionAt(9), "f32");
   });
 
-  it("learns as one in f32 does", async () => {
+  it("learns like one in f32", async () => {
     const losses = async (precision: Precision) => {
       const out = join(dir, `learns-${precision}`);
       await trainTiny({ data, out, settings: { ...QUIET, dropout: 0, precision } });
@@ -129,7 +129,7 @@ describe("a run in bf16", () => {
     assertClose("losses", losses[1]!, losses[0]!, { relative: 1e-3 });
   });
 
-  it("is refused in other precisions, and one without is one in f32", () => {
+  it("refuses other precisions, and defaults to f32", () => {
     assert.throws(() => trainSettings({ precision: "f16" as Precision }), /precision: expected f32 or bf16, got f16/);
     const { precision: _, ...older } = trainSettings({ batchSize: 4 });
     const resumed = resumedSettings(older as ReturnType<typeof trainSettings>, { precision: "f32" }, 0);

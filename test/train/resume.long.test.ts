@@ -85,8 +85,8 @@ async function frozenInCheckpoint(train: TrainProcess, out: string, step: number
   return false;
 }
 
-describe("a run that is broken off", () => {
-  it("goes on bit for bit after SIGKILL in the middle, and in the middle of writing a checkpoint", async (t) => {
+describe("an interrupted run", () => {
+  it("continues bit for bit after SIGKILL in the middle, and in the middle of writing a checkpoint", async (t) => {
     const out = join(dir, "killed");
     const seed = Math.floor(Math.random() * 2 ** 32);
     t.diagnostic(`seed ${seed}`);
@@ -112,7 +112,7 @@ describe("a run that is broken off", () => {
     assert.deepEqual(left, [], "what killed processes left is cleared away");
   });
 
-  it("saves and stops on SIGINT with code 130, and goes on from there", async () => {
+  it("saves and stops on SIGINT with code 130, and continues from there", async () => {
     const out = join(dir, "interrupted");
     const train = startTrain(flags(out));
     await stepSeen(train, 12);
@@ -154,7 +154,7 @@ describe("a run that is broken off", () => {
     });
   }
 
-  it("stops between two passes of a step, and takes the step up anew", async () => {
+  it("stops between two passes of a step, and restarts the step", async () => {
     const out = join(dir, "between passes");
     const stop = new AbortController();
     const onPass = ({ step, pass }: { step: number; pass: number }) => {
@@ -171,7 +171,7 @@ describe("a run that is broken off", () => {
 describe("threads", async () => {
   const reason = await nativeOrReason();
   for (const threads of [2, 3]) {
-    it(`${threads} make the same bits as one`, { skip: typeof reason === "string" && reason }, async () => {
+    it(`${threads} give the same bits as one`, { skip: typeof reason === "string" && reason }, async () => {
       const out = join(dir, `threads-${threads}`);
       const backend = await nativeOrReason({ threads });
       assert.ok(typeof backend !== "string");
@@ -181,7 +181,7 @@ describe("threads", async () => {
   }
 });
 
-it("a checkpoint of one backend goes on with another", async () => {
+it("a checkpoint of one backend is resumed on another", async () => {
   const out = join(dir, "other backend");
   await trainTiny({ data, out, settings: { steps: 6, valEvery: 0, sampleEvery: 0 } });
   const events = await trainTiny({ out, resume: true, backend: await referenceBackend(), settings: { steps: 8 } });

@@ -51,7 +51,7 @@ function jsonl(name: string, lines: readonly object[]): string {
 
 describe("a damaged newest checkpoint", () => {
   for (const name of ["trainer.json", "optimizer.safetensors", "model.safetensors", "config.json"]) {
-    it(`names the one before it, which the run can go on from: ${name}`, async () => {
+    it(`names the one before it, from which the run can continue: ${name}`, async () => {
       const out = copyOf();
       assert.deepEqual(checkpointsOf(out).length, 2);
       const file = fileOf(out, 20, name);
@@ -68,7 +68,7 @@ describe("a damaged newest checkpoint", () => {
     });
   }
 
-  it("says so where there is no other", async () => {
+  it("says so if there is no other", async () => {
     const out = copyOf();
     rmSync(join(out, "checkpoints", "step-00000015"), { recursive: true });
     writeFileSync(fileOf(out, 20, "trainer.json"), "{");
@@ -94,7 +94,7 @@ describe("metrics.jsonl", () => {
   });
 });
 
-describe("files of a run that hold something else", () => {
+describe("files of a run with other contents", () => {
   /** Values in place of others: other types, out of range, deep and endless lists. */
   const DEEP = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
   const values = [null, -1, 1e300, 0.5, "x", true, [], {}, [null], { rank: {} }];
@@ -121,7 +121,7 @@ describe("files of a run that hold something else", () => {
     return write(copy);
   };
 
-  it("trainer.json and dataset.json are refused with a typed error, or their values are such as they may be", async () => {
+  it("trainer.json and dataset.json are refused with a typed error, or have valid values", async () => {
     const out = copyOf();
     const backend = await anyBackend();
     const create = async (): Promise<void> => {
@@ -141,7 +141,7 @@ describe("files of a run that hold something else", () => {
     await create();
   });
 
-  it("so are examples.json and labelled.json", async () => {
+  it("the same for examples.json and labelled.json", async () => {
     const config = gpt2Config({ nLayer: 1, nEmbd: 8, nHead: 1, nCtx: 24, vocabSize: 257 });
     const pairs = jsonl("few.jsonl", [
       { prompt: "a", completion: " b" },
@@ -195,7 +195,7 @@ describe("examples and labels", () => {
   const config = { nLayer: 1, nEmbd: 8, nHead: 1, nCtx: 24, vocabSize: 257 };
   const settings = { batchSize: 2, batchTokens: 96, steps: 4, valEvery: 0, sampleEvery: 0, saveEvery: 2 };
 
-  it("go on with the batch size that they were packed for, and with no other; text with any", async () => {
+  it("continue only with the batch size for which they were packed; text with any", async () => {
     const folder = join(dir, "examples");
     await prepareExamples([jsonl("pairs.jsonl", pairs)], { out: folder, tokenizer, valFraction: 0 });
     const out = join(dir, "on-examples");
@@ -208,7 +208,7 @@ describe("examples and labels", () => {
     await resume(copyOf(), { settings: { steps: 22, batchSize: 4 } });
   });
 
-  it("are all learned where nothing is validated", async () => {
+  it("are all learned if nothing is validated", async () => {
     const text = join(dir, "text.txt");
     writeFileSync(text, Array.from({ length: 40 }, (_, i) => `Document ${i} of text.`).join("\n<|endoftext|>\n"));
     const labelled = pairs.map(({ prompt, completion }) => ({ text: prompt, label: completion }));
@@ -234,7 +234,7 @@ describe("examples and labels", () => {
     }
   });
 
-  it("a label whose only texts a draw would hold out is learned all the same", async () => {
+  it("a label whose only texts the random draw would hold out is learned all the same", async () => {
     const settings = { valFraction: 0.1, seed: 1337 };
     const rare = Array.from({ length: 1000 }, (_, i) => `rare ${i}`).find((text) => isHeldOut([text], settings))!;
     const lines = [

@@ -4,7 +4,7 @@ import { UsageError } from "../../src/errors.js";
 import { accumulation, learningRate, resumedSettings, trainSettings } from "../../src/train/settings.js";
 
 describe("settings", () => {
-  it("fill the gaps: the end of the cosine a tenth of the peak, a step of one pass", () => {
+  it("fill in defaults: the end of the cosine at a tenth of the peak, a step of one pass", () => {
     const settings = trainSettings({ lr: 3e-4, batchSize: 8, seqLength: 128 });
     assert.equal(settings.minLr, 3e-4 / 10);
     assert.equal(settings.batchTokens, 1024);
@@ -18,7 +18,7 @@ describe("settings", () => {
     assert.ok(Math.abs(minLr - 6e-5) < 1e-18);
   });
 
-  it("of a resumed run keep what is not given", () => {
+  it("of a resumed run are kept unless given", () => {
     const saved = trainSettings({ batchSize: 4, batchTokens: 8192, steps: 100, lr: 1e-3 });
     assert.deepEqual(resumedSettings(saved, {}, 10), saved);
     const longer = resumedSettings(saved, { steps: 200, batchSize: 2, lr: 1e-3 }, 10);
@@ -74,7 +74,7 @@ describe("the learning rate", () => {
     close(1000, 1e-4);
   });
 
-  it("falls along a line to nothing", () => {
+  it("falls linearly to zero", () => {
     const line = trainSettings({ schedule: "linear", lr: 1, warmupSteps: 10, steps: 110 });
     assert.equal(line.minLr, 0);
     for (const [step, want] of [
@@ -105,7 +105,7 @@ describe("the learning rate", () => {
     assert.deepEqual([learningRate(steep, 9), learningRate(steep, 10), learningRate(steep, 55)], [1, 1, 0.5]);
   });
 
-  it("has names for what is a name", () => {
+  it("has a name for each schedule", () => {
     assert.throws(
       () => trainSettings({ schedule: "step" as "linear" }),
       /schedule: expected cosine or linear or trapezoid, got step/,

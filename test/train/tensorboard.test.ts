@@ -13,7 +13,7 @@ after(() => rmSync(dir, { recursive: true }));
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 describe("event files", () => {
-  it("are framed and encoded as TensorBoard's own writer does it", () => {
+  it("are framed and encoded as by TensorBoard's own writer", () => {
     // Made by scripts/python/make_event_records.py, with tensorboard 2.21.
     const records = {
       version: versionRecord(1.5),
@@ -27,7 +27,7 @@ describe("event files", () => {
 });
 
 describe("a run's event files", () => {
-  it("hold its curves and samples once each, however often it was broken off", async () => {
+  it("hold its curves and samples exactly once, however often it was interrupted", async () => {
     const out = join(dir, "run");
     const data = await tinyData(join(dir, "data"));
     const stop = new AbortController();

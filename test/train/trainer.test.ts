@@ -29,7 +29,7 @@ function ofType<T extends TrainEvent["type"]>(events: readonly TrainEvent[], typ
 }
 
 describe("a run", () => {
-  it("learns: a little text to 3.3 nats a token, and what it has not seen to 3.5", async () => {
+  it("learns: a little text to 3.3 nats per token, and unseen text to 3.5", async () => {
     const batch = { batchSize: 16, batchTokens: 16 * TINY_SHAPE.nCtx };
     const settings = {
       ...batch,
@@ -51,7 +51,7 @@ describe("a run", () => {
     assert.ok(held.at(-1)! < 3.5, `held-out loss ${held}`);
   });
 
-  it("reports typed events, and keeps them in metrics.jsonl", async () => {
+  it("reports typed events, and writes them to metrics.jsonl", async () => {
     const out = newFolder();
     const events = await trainTiny({ data, out, peakFlops: 1e12 });
     assert.deepEqual([events[0]!.type, events.at(-1)!.type], ["start", "end"]);
@@ -93,7 +93,7 @@ describe("a run", () => {
     assert.equal(bitsPerByte, loss * (tokens / bytes / Math.LN2));
   });
 
-  it("leaves a model with its tokenizer, which other parts read", async () => {
+  it("leaves a model with its tokenizer, which other code reads", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });
     const checkpoint = await openCheckpoint(join(out, "model"));
@@ -123,7 +123,7 @@ describe("a run", () => {
     assert.equal(ofType(events, "end")[0]!.best!.step, best);
   });
 
-  it("is the same for the same seed, and another for another", async () => {
+  it("is the same for the same seed, and different for another", async () => {
     const [a, b, c] = [newFolder(), newFolder(), newFolder()];
     const settings = { steps: 6, valEvery: 0 };
     await trainTiny({ data, out: a, settings });
@@ -133,7 +133,7 @@ describe("a run", () => {
     assert.notDeepEqual(curveOf(a), curveOf(c));
   });
 
-  it("is not disturbed by validations and samples", async () => {
+  it("is not affected by validations and samples", async () => {
     const [a, b] = [newFolder(), newFolder()];
     await trainTiny({ data, out: a, settings: { steps: 12, valEvery: 0, sampleEvery: 0 } });
     await trainTiny({ data, out: b, settings: { steps: 12, valEvery: 2, sampleEvery: 3 } });
@@ -156,7 +156,7 @@ describe("a run", () => {
     assert.equal(ofType(events, "validation")[0]!.tokens, 24 * 5);
   });
 
-  it("trains on from a model's weights", async () => {
+  it("continues training from a model's weights", async () => {
     const [a, b] = [newFolder(), newFolder()];
     await trainTiny({ data, out: a, settings: { ...QUIET, steps: 5 } });
     const from = join(a, "model");
@@ -182,7 +182,7 @@ describe("a run is refused", () => {
   const refused = (options: Parameters<typeof trainTiny>[0], message: RegExp) =>
     assert.rejects(trainTiny(options), message);
 
-  it("without data, or where the data is not what it should be", async () => {
+  it("without data, or with unsuitable data", async () => {
     const out = newFolder();
     await refused({ out }, /UsageError|training: expected data to train on, got none/);
     await refused({ data: join(dir, "nowhere"), out }, /opening data set .*nowhere.*no such file/);
@@ -202,7 +202,7 @@ describe("a run is refused", () => {
     );
   });
 
-  it("with ids beyond the vocabulary, naming shard and place", async () => {
+  it("with ids beyond the vocabulary, naming shard and position", async () => {
     const damaged = newFolder();
     cpSync(data, damaged, { recursive: true });
     rmSync(join(damaged, "dataset.json"));
@@ -229,7 +229,7 @@ describe("a run is refused", () => {
     await refused({ data, out: newFolder(), from, config: { nLayer: 3 } }, /nLayer: expected 2, the model's, got 3/);
   });
 
-  it("when samples are requested and there is no tokenizer to write them with", async () => {
+  it("when samples are requested without a tokenizer", async () => {
     const bare = newFolder();
     mkdirSync(bare);
     cpSync(join(data, "train-00000.bin"), join(bare, "train-00000.bin"));
@@ -251,7 +251,7 @@ describe("a run is refused", () => {
     assert.deepEqual(types, ["start", "step", "checkpoint", "end"]);
   });
 
-  it("with sequences longer than the context, or settings that cannot be", async () => {
+  it("with sequences longer than the context, or impossible settings", async () => {
     const out = newFolder();
     await refused({ data, out, settings: { seqLength: 25, batchTokens: 100 } }, /seqLength: expected at most 24/);
     await refused(
@@ -267,7 +267,7 @@ describe("a run is refused", () => {
     await refused({ data, out, config: { ...TINY_SHAPE, nHead: 7 } }, /nHead: expected a divisor/);
   });
 
-  it("where a run is, or its model", async () => {
+  it("where another run, or its model, already is", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 3 } });
     await refused({ data, out }, /expected no run there, got one at step 3. Continue it with --resume/);
@@ -276,7 +276,7 @@ describe("a run is refused", () => {
     await refused({ out: newFolder(), resume: true }, /expected a checkpoint there, got none/);
   });
 
-  it("where it needs more memory than it may have, with the figure", async () => {
+  it("if it needs more memory than allowed, with the figure", async () => {
     const want = /expected at most 0.5 MiB, the memory available, got a plan of \d.\d MiB \(parameters, gradients and/;
     await refused({ data, out: newFolder(), memoryLimit: 2 ** 19 }, want);
   });
@@ -318,7 +318,7 @@ describe("a run is refused", () => {
     await assert.rejects(late.run().next(), /expected step 2, got step 4/);
   });
 
-  it("when it is not the same data any more", async () => {
+  it("when the data has changed", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 1 } });
     const other = await writeDatasetOf(newFolder(), { train: 500 });
@@ -334,7 +334,7 @@ describe("a run is refused", () => {
 });
 
 describe("a resumed run", () => {
-  it("takes new lengths and intervals, and refuses what would make another run of it", async () => {
+  it("accepts new lengths and intervals, and refuses changes that would make it another run", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 4 } });
     const resume = (settings: object) => trainTiny({ out, resume: true, settings });
@@ -352,7 +352,7 @@ describe("a resumed run", () => {
     assert.ok(ofType(events, "start")[0]!.resumed);
   });
 
-  it("may split its steps into other passes: the same sequences, the same losses but for rounding", async () => {
+  it("may split its steps into other passes: the same sequences, the same losses except for rounding", async () => {
     const [a, b] = [newFolder(), newFolder()];
     const stop = new AbortController();
     await trainTiny({ data, out: a, settings: { ...QUIET, steps: 8 } });
@@ -368,7 +368,7 @@ describe("a resumed run", () => {
       assert.ok(Math.abs(loss - losses(b)[i]!) < 1e-4 * loss, `step ${i + 1}`);
   });
 
-  it("stops at a loss that is no number, and leaves the last good checkpoint", async () => {
+  it("stops at a loss that is not a number, and leaves the last good checkpoint", async () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });
     const path = join(out, "checkpoints", "step-00000002");

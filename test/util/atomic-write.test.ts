@@ -90,7 +90,7 @@ async function rejection(promise: Promise<unknown>): Promise<Error> {
 }
 
 describe("writeFileAtomically", () => {
-  it("writes strings, bytes and parts in any order, with zeros where nothing was written", async () => {
+  it("writes strings, bytes and parts in any order, with zeros in gaps", async () => {
     const folder = emptyFolder();
     const path = join(folder, "x");
     await writeFileAtomically(path, "héllo");
@@ -106,7 +106,7 @@ describe("writeFileAtomically", () => {
     assert.deepEqual(readdirSync(folder), ["x"]);
   });
 
-  it("leaves the old file, and nothing else, when the writer fails; its error passes unchanged", async () => {
+  it("leaves the old file, and nothing else, when the writer fails; its error is passed on unchanged", async () => {
     const folder = emptyFolder();
     const path = join(folder, "x");
     writeFileSync(path, "old");
@@ -119,7 +119,7 @@ describe("writeFileAtomically", () => {
     assert.deepEqual(contents(folder), { x: "old" });
   });
 
-  it("replaces what a symbolic link leads to, not the link", { skip: posix }, async () => {
+  it("replaces the target of a symbolic link, not the link", { skip: posix }, async () => {
     const folder = emptyFolder();
     const link = join(folder, "link");
     mkdirSync(join(folder, "there"));
@@ -130,7 +130,7 @@ describe("writeFileAtomically", () => {
     assert.deepEqual(contents(folder), { "there/x": "new" });
   });
 
-  it("allows several writers of one file: one of them wins, whole", async () => {
+  it("allows several writers of one file: one of them wins, complete", async () => {
     const folder = emptyFolder();
     const texts = Array.from({ length: 8 }, (_, i) => `${i}`.repeat(1000));
     await Promise.all(texts.map((text) => writeFileAtomically(join(folder, "x"), text)));
@@ -139,7 +139,7 @@ describe("writeFileAtomically", () => {
     assert.deepEqual(others, {});
   });
 
-  it("fails with the caller's class where there is no folder, a folder, or a file in the way", async () => {
+  it("fails with the caller's class for a missing folder, a folder, or a file in the way", async () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, "file"), "");
     // Windows knows no difference between a folder that is missing and a file in its place.
@@ -157,7 +157,7 @@ describe("writeFileAtomically", () => {
     assert.deepEqual(contents(folder), { file: "" });
   });
 
-  it("fails typed without permission", { skip: process.platform === "win32" && "no modes" }, async () => {
+  it("fails with a typed error without permission", { skip: process.platform === "win32" && "no modes" }, async () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, "x"), "old");
     const superuser = process.getuid?.() === 0;
@@ -204,7 +204,7 @@ describe("a full disk", () => {
     assert.match(stdout, want);
   });
 
-  it("is not confused with a read-only file system, which is called that", { skip: linux }, (t) => {
+  it("is distinguished from a read-only file system", { skip: linux }, (t) => {
     const folder = emptyFolder();
     const source = `import { writeFileAtomically, writeFolderAtomically } from ${JSON.stringify(MODULE)};
       const fill = async () => {};
@@ -235,7 +235,7 @@ describe("a full disk", () => {
 });
 
 describe("a killed writer", () => {
-  it("leaves the old file; the next write clears its temporary away", async () => {
+  it("leaves the old file; the next write removes its temporary folder", async () => {
     const folder = emptyFolder();
     const path = join(folder, "x");
     writeFileSync(path, "old");
@@ -250,7 +250,7 @@ describe("a killed writer", () => {
     assert.deepEqual(contents(folder), { x: "new", y: "other" });
   });
 
-  it("leaves the old folder; the next write clears its temporary away", async () => {
+  it("leaves the old folder; the next write removes its temporary folder", async () => {
     const parent = emptyFolder();
     const path = join(parent, "step-10");
     await writeFolderAtomically(path, (folder) => writeNewFile(join(folder, "a"), "old"));
@@ -262,7 +262,7 @@ describe("a killed writer", () => {
     assert.deepEqual(contents(parent), { "step-10/a": "new" });
   });
 
-  it("between the two renames of a swap loses nothing: the old folder is put back", async () => {
+  it("between the two renames of an exchange loses nothing: the old folder is put back", async () => {
     const parent = emptyFolder();
     const path = join(parent, "best");
     // Killed while filling, then moved aside by hand as the swap does it: the state between its renames.
@@ -312,7 +312,7 @@ describe("a killed writer", () => {
     }
   }
 
-  it("of several files in a folder of others leaves the old set or the new one, whichever step it was killed at", async () => {
+  it("of several files in a folder with others leaves the old set or the new one, whichever step it was killed at", async () => {
     const folder = emptyFolder();
     const m = process.platform === "win32" ? "m" : "m:7\\b";
     const old = { [m]: "old", a: "old", other: "mine" };
@@ -406,7 +406,7 @@ describe("a killed writer", () => {
     }
   });
 
-  it("in another pid namespace, with another host name, keeps what it writes while it lives", (t) => {
+  it("is recognised as alive in another pid namespace, with another host name", (t) => {
     const folder = emptyFolder();
     const path = join(folder, "x");
     // Its pid there is one that lives nowhere here, or another's; the host's name is not ours.
@@ -428,7 +428,7 @@ describe("a killed writer", () => {
     assert.deepEqual(contents(folder), { x: "inner" });
   });
 
-  it("that is not dead keeps its temporary", async () => {
+  it("keeps its temporary folder while it is alive", async () => {
     const folder = emptyFolder();
     const path = join(folder, "x");
     await writeFileAtomically(path, async (file) => {
@@ -451,7 +451,7 @@ describe("writeFolderAtomically", () => {
     }
   };
 
-  it("makes a folder, its parents included, that appears whole", async () => {
+  it("makes a folder, and its parents, that appears complete", async () => {
     const parent = emptyFolder();
     const path = join(parent, "runs", "step-1");
     await writeFolderAtomically(path, async (folder) => {
@@ -461,7 +461,7 @@ describe("writeFolderAtomically", () => {
     assert.deepEqual(contents(parent), { "runs/step-1/a": "1", "runs/step-1/sub/b": "2" });
   });
 
-  it("keeps those of a folder's files that it is to keep, exchanged or moved into", async () => {
+  it("keeps the files of a folder that are to be kept, whether it is exchanged or moved into", async () => {
     const parent = emptyFolder();
     const path = join(parent, "model");
     await writeFolderAtomically(path, write({ a: "1", "old-1": "1", "old-2": "1" }));
@@ -534,7 +534,7 @@ describe("writeFolderAtomically", () => {
     assert.deepEqual(contents(parent), { "out/a": "2" });
   });
 
-  it("moves the files into the folder that the process works in, and stays there", async () => {
+  it("moves the files into the process's working folder, which stays", async () => {
     const path = join(emptyFolder(), "here");
     mkdirSync(path);
     writeFileSync(join(path, "stays"), "old");
@@ -630,7 +630,7 @@ describe("writeFilesAtomically", () => {
     assert.deepEqual(contents(folder), { other: "other", tokenizer: "new", weights: "new" });
   });
 
-  it("moves the file last without which the others are nothing", { skip: posix }, async () => {
+  it("moves last the file without which the others are useless", { skip: posix }, async () => {
     const folder = emptyFolder();
     writeFileSync(join(folder, "other"), "");
     const fill = async (temporary: string) => {
@@ -644,7 +644,7 @@ describe("writeFilesAtomically", () => {
     }
   });
 
-  it("refuses to put a file in the place of a pipe", { skip: posix }, async (t) => {
+  it("refuses to replace a pipe by a file", { skip: posix }, async (t) => {
     const folder = emptyFolder();
     const fifo = join(folder, "b");
     if (spawnSync("mkfifo", [fifo]).status !== 0) return t.skip("no mkfifo");
@@ -662,7 +662,7 @@ describe("writeFilesAtomically", () => {
     }
   });
 
-  it("refuses to put a file in a folder's place before anything has changed", async () => {
+  it("refuses to replace a folder by a file, before anything has changed", async () => {
     const folder = emptyFolder();
     mkdirSync(join(folder, "b"));
     writeFileSync(join(folder, "b", "c"), "old");
@@ -692,7 +692,7 @@ describe("an output that can't be written", () => {
     }
   });
 
-  it("ends a command before it reads what it was given", () => {
+  it("ends a command before it reads its input", () => {
     const folder = emptyFolder();
     const cli = packageFile("dist/src/cli/main.js");
     const out = join(folder, "missing", "out");
@@ -708,7 +708,7 @@ describe("an output that can't be written", () => {
   });
 });
 
-describe("outputs that are no regular file", { skip: posix }, () => {
+describe("outputs that are not regular files", { skip: posix }, () => {
   const inOrder = "0123456789".repeat(20_000);
   /** Written back to front, which no pipe can take. */
   const backwards = async (file: { write(bytes: Uint8Array, at: number): Promise<void> }): Promise<void> => {
@@ -716,7 +716,7 @@ describe("outputs that are no regular file", { skip: posix }, () => {
       await file.write(Buffer.from(inOrder.slice(at, at + 1000)), at);
   };
 
-  it("a FIFO is written into, and stays one", async () => {
+  it("a FIFO is written into, and not replaced", async () => {
     const folder = emptyFolder();
     const fifo = join(folder, "fifo");
     if (spawnSync("mkfifo", [fifo]).status !== 0) return;
@@ -740,7 +740,7 @@ describe("outputs that are no regular file", { skip: posix }, () => {
     reader.kill();
   });
 
-  it("a FIFO without a reader keeps no process from ending", () => {
+  it("a FIFO without a reader does not keep a process from ending", () => {
     const fifo = join(emptyFolder(), "fifo");
     if (spawnSync("mkfifo", [fifo]).status !== 0) return;
     const source = `import { writeFileAtomically } from ${JSON.stringify(MODULE)};
@@ -751,7 +751,7 @@ describe("outputs that are no regular file", { skip: posix }, () => {
     assert.deepEqual([status, signal], [7, null]);
   });
 
-  it("a character device is written into, and stays one; a block device is refused", async (t) => {
+  it("a character device is written into, and not replaced; a block device is refused", async (t) => {
     const folder = emptyFolder();
     const [sink, full, block] = ["sink", "full", "block"].map((name) => join(folder, name)) as [string, string, string];
     // Devices of our own, like /dev/null and /dev/full, in a folder of our own.
@@ -815,7 +815,7 @@ describe("threads of one process", () => {
 });
 
 describe("a workspace", () => {
-  it("that is being made or removed is left alone, and an abandoned one goes", async () => {
+  it("is left alone while it is being made or removed, and removed when abandoned", async () => {
     const folder = emptyFolder();
     const workspace = await Workspace.create(folder, "x");
     writeFileSync(workspace.new, "half");
@@ -837,7 +837,7 @@ describe("a workspace", () => {
 });
 
 describe("removeFolderAtomically", () => {
-  it("takes the folder's name away before anything in it, and leaves nothing", async () => {
+  it("removes the folder's name before its contents, and leaves nothing", async () => {
     const folder = emptyFolder();
     const path = join(folder, "removed");
     mkdirSync(path);

@@ -10,7 +10,7 @@ it("crc32c gives the values of RFC 3720, appendix B.4", () => {
   assert.equal(crc32c(ascending.toReversed()), 0x113fdb5c);
 });
 
-it("crc32c continues from any place, at any address", () => {
+it("crc32c continues from any position, at any address", () => {
   // The check value of the catalogue of CRC algorithms (CRC-32/ISCSI).
   const digits = new TextEncoder().encode("123456789");
   assert.equal(crc32c(digits), 0xe3069283);

@@ -14,7 +14,7 @@ describe("yieldToEventLoop", () => {
 
   it("runs other callbacks", letsTimersRun);
 
-  it("runs other callbacks where there is no setImmediate, as in browsers", async () => {
+  it("runs other callbacks without setImmediate, as in browsers", async () => {
     const { setImmediate } = globalThis;
     try {
       Reflect.deleteProperty(globalThis, "setImmediate");

@@ -31,7 +31,7 @@ async function holder(path: string, prefix: readonly string[] = []) {
 }
 
 describe("a file lock", { skip }, () => {
-  it("has one holder, in one process as among threads", async () => {
+  it("has one holder, within a process as among threads", async () => {
     const path = newPath();
     const lock = tryLock(path)!;
     assert.ok(lock.exclusive);
@@ -47,7 +47,7 @@ describe("a file lock", { skip }, () => {
     assert.ok(!existsSync(path));
   });
 
-  it("ends with its process, however that ends", async () => {
+  it("ends with its process, however the process ends", async () => {
     const path = newPath();
     const { child, line } = await holder(path);
     assert.equal(line, "held");
@@ -57,7 +57,7 @@ describe("a file lock", { skip }, () => {
     tryLock(path)!.release();
   });
 
-  it("means the same in another pid namespace and under another host name", async (t) => {
+  it("works across pid namespaces and host names", async (t) => {
     const path = newPath();
     const prefix = [
       "unshare",
@@ -86,7 +86,7 @@ describe("a file lock", { skip }, () => {
   });
 });
 
-describe("without locks of the system", () => {
+describe("without system locks", () => {
   const block = join(root, "no-koffi.cjs");
   writeFileSync(
     block,
@@ -96,7 +96,7 @@ describe("without locks of the system", () => {
   const run = (source: string) =>
     spawnSync(process.execPath, ["--require", block, "--input-type=module", "-e", source], { encoding: "utf8" });
 
-  it("a run's folder is held by a file's name, which a killed run leaves: the message says what to remove", {
+  it("a run's folder is held by a file's existence, which a killed run leaves: the message says what to remove", {
     skip: process.platform === "win32" && "Windows needs no koffi",
   }, () => {
     const folder = newPath();
@@ -121,7 +121,7 @@ describe("without locks of the system", () => {
 });
 
 describe("the lock of a run's folder", { skip }, () => {
-  it("names its holder, and goes with it", () => {
+  it("names its holder, and is removed with it", () => {
     const folder = newPath();
     mkdirSync(folder);
     const unlock = lockFolder(folder);

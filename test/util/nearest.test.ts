@@ -17,7 +17,7 @@ test("the nearest word, if one is near", () => {
   assert.equal(nearest("Once", words), undefined);
 });
 
-test("an option that does not exist is an error that names the nearest", () => {
+test("an unknown option is an error that suggests the nearest", () => {
   interface Options {
     readonly maxNewTokens?: number;
     readonly seed?: number;

@@ -15,19 +15,19 @@ const isUnsafe = (c: string): boolean => {
 };
 const assertSafe = (text: string) => assert.deepEqual([...text].filter(isUnsafe), []);
 
-test("nothing that steers a terminal is left, and JSON keeps its value", () => {
+test("nothing that controls a terminal is left, and JSON keeps its value", () => {
   assertSafe(printable(HOSTILE));
   assert.match(printable(HOSTILE), /^\\u001b\]0;title\\u0007 \\u009b31m/);
   assert.deepEqual(JSON.parse(printable(JSON.stringify({ [HOSTILE]: HOSTILE }))), { [HOSTILE]: HOSTILE });
 });
 
-test("ordinary text of any script stays as it is", () => {
+test("ordinary text in any script is unchanged", () => {
   const text = "Ünïcode 漢字 עברית\u200f العربية 👩‍👩‍👧 e\u0301\n\tnext line";
   assert.equal(printable(text), text);
   assert.equal(printableLine("a\n\tb"), "a\\n\\tb");
 });
 
-test("error messages are printable, and their details are as they came", () => {
+test("error messages are printable, and their details unchanged", () => {
   const error = new DataError({ op: `reading ${HOSTILE}`, got: HOSTILE, hint: HOSTILE });
   assertSafe(error.message);
   assert.equal(error.details.got, HOSTILE);

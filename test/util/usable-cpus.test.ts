@@ -33,36 +33,36 @@ const v1 = (mount: string, path: string, quota: string): string =>
   });
 
 describe("usable processors", () => {
-  it("are those of the affinity where there is no quota", () => {
+  it("are the affinity's if there is no quota", () => {
     assert.equal(usableCpus(rootWith({}), 6), 6);
     assert.equal(usableCpus(v2("/a", { "/a": "max 100000" }), 6), 6);
     assert.equal(usableCpus(v1("cpu,cpuacct", "/a", "-1"), 6), 6);
     assert.ok(usableCpus() > 0);
   });
 
-  it("are a quota's of version 2, the least of the groups above", () => {
+  it("are limited by quotas of version 2, by the least among the groups above", () => {
     assert.equal(usableCpus(v2("/", { "": "50000 100000" }), 6), 0.5);
     assert.equal(usableCpus(v2("/a/b", { "/a": "250000 100000", "/a/b": "max 100000" }), 6), 2.5);
     assert.equal(usableCpus(v2("/a/b", { "/a": "250000 100000", "/a/b": "400000 100000" }), 6), 2.5);
     assert.equal(usableCpus(v2("/a", { "/a": "800000 100000" }), 6), 6);
   });
 
-  it("are a quota's of version 2 in a container that sees another path", () => {
+  it("are limited by a quota of version 2 in a container that sees another path", () => {
     assert.equal(usableCpus(v2("/docker/0123", { "": "150000 100000" }), 6), 1.5);
   });
 
-  it("are a quota's of version 1", () => {
+  it("are limited by a quota of version 1", () => {
     assert.equal(usableCpus(v1("cpu,cpuacct", "/a", "150000"), 6), 1.5);
     assert.equal(usableCpus(v1("cpu", "/a/b", "50000"), 6), 0.5);
   });
 
-  it("are all where the files hold something else", () => {
+  it("are all of them if the files hold something else", () => {
     for (const max of ["", "0 100000", "x y", "100000 0", "100000"])
       assert.equal(usableCpus(v2("/a", { "/a": max }), 3), 3);
     assert.equal(usableCpus(rootWith({ "proc/self/cgroup": "junk" }), 3), 3);
   });
 
-  it("give the number of threads: one at least, rounded", () => {
+  it("give the number of threads, rounded, at least one", () => {
     assert.deepEqual([0.1, 0.5, 1, 1.4, 1.5, 7.9].map(defaultThreads), [1, 1, 1, 1, 2, 8]);
   });
 });

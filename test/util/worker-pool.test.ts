@@ -16,7 +16,7 @@ async function* numbers(count: number): AsyncGenerator<Float64Array, void, undef
 
 for (const workers of [0, 1, 3]) {
   describe(`a pool of ${workers} workers`, () => {
-    it("replies in the order of the requests, and takes messages in between", async () => {
+    it("replies in the order of the requests, and receives messages in between", async () => {
       const pool = squaringPool(workers);
       try {
         const replies = async () => {
@@ -33,7 +33,7 @@ for (const workers of [0, 1, 3]) {
       }
     });
 
-    it("passes errors on, ours with their class and parts", async () => {
+    it("passes errors on, its own with class and details", async () => {
       const pool = squaringPool(workers);
       try {
         await assert.rejects(pool.run(Float64Array.of(-1)), (error: Error) => {
@@ -50,7 +50,7 @@ for (const workers of [0, 1, 3]) {
   });
 }
 
-it("a worker that ends fails what waits and what comes later", async () => {
+it("fails pending and later requests when a worker ends", async () => {
   const pool = squaringPool(1);
   const waiting = [pool.run(Float64Array.of(-3)), pool.run(Float64Array.of(2))];
   for (const work of waiting)

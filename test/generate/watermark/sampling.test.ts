@@ -41,7 +41,7 @@ const tokensOf = async (options: GenerateOptions, prompt = "ab") => (await model
 
 for (const scheme of WATERMARK_SCHEMES) {
   describe(scheme, () => {
-    test("marks what is found by its key alone", async () => {
+    test("marks are found with their own key only", async () => {
       const tokens = await tokensOf(marked(scheme));
       const watermark = marked(scheme).watermark!;
       const right = await model.verifyWatermark(tokens, watermark);
@@ -64,7 +64,7 @@ for (const scheme of WATERMARK_SCHEMES) {
       }
     });
 
-    test("penalties leave the mark", async () => {
+    test("penalties keep the mark", async () => {
       for (const options of [{ repetitionPenalty: 1.3 }, { presencePenalty: 0.5, frequencyPenalty: 0.3 }]) {
         const tokens = await tokensOf(marked(scheme, options));
         assert.notDeepEqual(tokens, await tokensOf(marked(scheme)), "the penalty changes the text");
@@ -96,7 +96,7 @@ for (const scheme of WATERMARK_SCHEMES) {
   });
 }
 
-test("marked texts of every scheme, written side by side, are those written alone", async () => {
+test("marked texts of every scheme, generated side by side, equal those generated alone", async () => {
   const plain = { ...PLAIN, maxNewTokens: 120, seed: 4 };
   const all = [plain, ...WATERMARK_SCHEMES.map((scheme) => marked(scheme))];
   const alone: (readonly number[])[] = [];
@@ -104,7 +104,7 @@ test("marked texts of every scheme, written side by side, are those written alon
   assert.deepEqual(await Promise.all(all.map((options) => tokensOf(options))), alone);
 });
 
-test("every way of sampling goes through the mark", async () => {
+test("every way of sampling applies the mark", async () => {
   for (const options of [
     { typicalP: 0.9 },
     { topNSigma: 2, presencePenalty: 0.5, frequencyPenalty: 0.2 },
@@ -125,7 +125,7 @@ test("samples of one prompt differ, the first tokens of the later ones being unm
   assert.equal(report.verdict, "found");
 });
 
-test("the seed decides nothing of a gumbel text but its repeated contexts", async () => {
+test("the seed affects only the repeated contexts of a gumbel text", async () => {
   const wide = { key: 42, contextWidth: 8 };
   const [a, b] = [
     await tokensOf(marked("gumbel", { seed: 1, watermark: wide })),

@@ -30,7 +30,7 @@ test("permutations are torch.randperm's", () => {
   }
 });
 
-test("one value's place in a permutation, without the permutation", () => {
+test("one value's position in a permutation, without the permutation", () => {
   for (const count of [0, 1, 7, 19, 20]) {
     const first = new Set(permutation(new Mt19937(5n), 20, count));
     for (let value = 0; value < 20; value++) {
@@ -47,7 +47,7 @@ const kgwOf = async (config: object) => {
 
 for (const { config, green, text, all, once } of fixture.kgw) {
   describe(`KGW ${config.seeding_scheme}, width ${config.context_width}`, () => {
-    test("favours the tokens that transformers does", async () => {
+    test("favours the same tokens as transformers", async () => {
       const { settings, watermark } = await kgwOf(config);
       for (const { prompt, green: expected } of green) {
         const candidates = candidatesOf(fixture.logits);
@@ -59,7 +59,7 @@ for (const { config, green, text, all, once } of fixture.kgw) {
       }
     });
 
-    test("counts as transformers' detector", async () => {
+    test("counts like transformers' detector", async () => {
       const { settings, watermark } = await kgwOf(config);
       for (const [expected, isOnce] of [[all, false] as const, [once, true] as const]) {
         const count = countGreen(watermark, text, isOnce);

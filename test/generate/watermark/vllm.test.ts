@@ -44,7 +44,7 @@ test("gumbel chooses vLLM's tokens", async () => {
   }
 });
 
-test("contexts are repeated where vLLM finds them to be", () => {
+test("contexts are repeated where vLLM finds them repeated", () => {
   for (const { prompt, text, cases } of fixture.repeats) {
     for (const { width, maxHistory, scope, repeated } of cases) {
       const contexts = new Contexts(prompt, { width, maxHistory, scope });

@@ -36,13 +36,13 @@ function refuses(read: () => unknown, pattern: RegExp): void {
 }
 
 describe("WordPiece", () => {
-  it("cuts words into the longest pieces, or takes them for unknown", () => {
+  it("cuts words into the longest pieces, or makes them unknown", () => {
     assert.deepEqual(tokensOf("Unaffable, the unthe"), ["un", "##aff", "##able", ",", "the", "[UNK]"]);
     assert.deepEqual(tokensOf("12 123"), ["12", "[UNK]"]);
     assert.deepEqual(tokensOf(""), []);
   });
 
-  it("gives positions in the text, of characters that take two units too", () => {
+  it("gives positions in the text, also of characters with two units", () => {
     const { offsets, texts } = tokenizer.encode("🙂 unáffable", { allowedSpecial: "all" });
     assert.deepEqual([...offsets], [0, 0, 0, 2, 3, 5, 5, 8, 8, 12, 0, 0]);
     assert.deepEqual([...texts], [-1, 0, 0, 0, 0, -1]);
@@ -59,7 +59,7 @@ describe("WordPiece", () => {
     assert.throws(() => tokenizer.encode("a", { allowedSpecial: ["[X]"] }), UsageError);
   });
 
-  it("takes lone surrogates for U+FFFD, which cleaning drops", () => {
+  it("reads lone surrogates as U+FFFD, which cleaning drops", () => {
     assert.deepEqual(tokensOf("the\ud800 \udc00the"), ["the", "the"]);
   });
 
@@ -83,11 +83,11 @@ describe("files of WordPiece", () => {
     assert.equal(writeVocabTxt(vocabulary), vocab.text);
   });
 
-  it("may have line ends of Windows", () => {
+  it("may have Windows line ends", () => {
     assert.deepEqual(readVocabTxt({ ...vocab, text: vocab.text.replaceAll("\n", "\r\n") }), vocabulary);
   });
 
-  it("are refused by what is wrong", () => {
+  it("are refused, naming the fault", () => {
     refuses(
       () => readVocabTxt({ ...vocab, text: `${vocab.text}un\n` }),
       /m\/vocab\.txt: line 13: .*got "un", as in line 6/,
@@ -118,13 +118,13 @@ describe("files of WordPiece", () => {
     refuses(() => writeWordPieceJson(legacy), /the legacy one/);
   });
 
-  it("are missed by name", async () => {
+  it("are reported by name when missing", async () => {
     await assert.rejects(loadWordPiece("/nowhere"), /expected tokenizer\.json or vocab\.txt, got no such path/);
     assert.equal(await readWordPieceFolder(async () => undefined), undefined);
     assert.throws(() => bertVocabulary(["[UNK]"]), /expected a token "\[CLS\]"/);
   });
 
-  it("are refused where an added token's id is no id", () => {
+  it("are refused if an added token's id is not an id", () => {
     for (const id of [-1, 0.5, 2 ** 31 - 1, 2 ** 32, 1e300]) {
       const added = [{ id, content: "[NEW]", special: true }];
       const read = () => readWordPieceJson(changed((file) => Object.assign(file, { added_tokens: added })));
@@ -132,7 +132,7 @@ describe("files of WordPiece", () => {
     }
   });
 
-  it("with tens of thousands of added tokens are read in a moment", () => {
+  it("with tens of thousands of added tokens are read quickly", () => {
     const read = (count: number): number => {
       const file = changed((json) => {
         const added = Array.from({ length: count }, (_, i) => ({ id: TOKENS.length + i, content: `new${i}` }));
@@ -147,7 +147,7 @@ describe("files of WordPiece", () => {
     assert.ok(read(40_000) < 60 * Math.max(read(4000), 2000));
   });
 
-  it("damaged give typed errors or work", { timeout }, () => {
+  it("give typed errors or work when damaged", { timeout }, () => {
     const text = writeWordPieceJson(vocabulary);
     fuzz(1500, (mutator, what) => {
       guarded(what, () => {

@@ -53,7 +53,7 @@ async function load(i: number): Promise<WordPieceTokenizer> {
 }
 
 for (const [i, variant] of fixture.variants.entries()) {
-  describe(`WordPiece as transformers has it: ${variant.name}`, async () => {
+  describe(`WordPiece gives the same as transformers: ${variant.name}`, async () => {
     const tokenizer = await load(i);
 
     it("texts: tokens, types, offsets", () => {
@@ -85,7 +85,7 @@ for (const [i, variant] of fixture.variants.entries()) {
   });
 }
 
-describe("WordPiece as Google's own tokenizer has it", () => {
+describe("WordPiece gives the same as Google's own tokenizer", () => {
   for (const [i, name] of ["uncased", "cased"].entries()) {
     it(name, async () => {
       const { vocabulary } = await load(i);
@@ -101,7 +101,7 @@ describe("WordPiece as Google's own tokenizer has it", () => {
   }
 });
 
-describe("truncation as tokenizers has it", async () => {
+describe("truncation gives the same as tokenizers", async () => {
   const tokenizer = await load(0);
   for (const [truncation, a, b, expected] of fixture.variants[0]!.truncated) {
     it(`${JSON.stringify(truncation)} of ${a.length} and ${b?.length ?? 0} characters`, () => {
