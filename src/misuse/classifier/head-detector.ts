@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../backend/backend.js";
-import type { TextLabel } from "../../bert/options.js";
 import { readSmallJson } from "../../data/small-file.js";
 import { DataError, UsageError } from "../../errors.js";
 import type { Classification } from "../../generate/classify.js";
@@ -32,7 +31,13 @@ export interface ClassifyingModel {
 /** The same for `BERT`. */
 export interface ClassifyingEncoder {
   readonly labels: readonly string[] | undefined;
-  classify(texts: readonly string[], options?: ClassifyingOptions): Promise<TextLabel[][]>;
+  classify(texts: readonly string[], options?: ClassifyingOptions): Promise<EncoderLabel[][]>;
+}
+
+interface EncoderLabel {
+  readonly label: string;
+  /** Its probability. */
+  readonly score: number;
 }
 
 /** The later detector of GPT-2's outputs: a language model fine-tuned to tell two classes apart. */
@@ -63,7 +68,7 @@ const logOdds = (scores: Classification["scores"]): number => {
   return logit(MACHINE) - logit(HUMAN);
 };
 
-const logOddsOfLabels = (labels: readonly TextLabel[]): number => {
+const logOddsOfLabels = (labels: readonly EncoderLabel[]): number => {
   const probability = (name: string): number => labels.find(({ label }) => label === name)!.score;
   return Math.log(probability(MACHINE) / probability(HUMAN));
 };
