@@ -197,6 +197,23 @@ static void run_cross_entropy(Ctx *ctx, const Args *a) {
   });
 }
 
+static void run_summarise_rows(Ctx *ctx, const Args *a) {
+  summarise_rows(ctx, &(SummariseRowsArgs){
+      .tops = a->tensor[0],
+      .sums = a->tensor[1],
+      .bars = a->tensor[2],
+      .totals = a->tensor[3],
+      .logits = a->tensor[4],
+      .scales = a->tensor[5],
+      .shares = a->tensor[6],
+      .floors = a->tensor[7],
+      .N = a->dim[0],
+      .V = a->dim[1],
+      .L = a->dim[2],
+      .B = a->dim[3],
+  });
+}
+
 static void run_fill(Ctx *ctx, const Args *a) {
   fill(ctx, &(FillArgs){
       .x = a->tensor[0],
@@ -321,4 +338,4 @@ static void run_multiply(Ctx *ctx, const Args *a) {
 }
 
 /* In the order of the enumeration. */
-#define KERNEL_TABLE {run_embedding_forward, run_embedding_backward, run_layernorm_forward, run_layernorm_backward, run_linear_forward, run_linear_backward_input, run_linear_backward_weight, run_attention_forward, run_attention_backward, run_scatter_rows, run_gather_rows, run_dropout, run_cross_entropy, run_fill, run_norm, run_adamw, run_momentum, run_weighted_sum, run_decayed_step, run_scale_columns, run_activation, run_activation_backward, run_add, run_multiply}
+#define KERNEL_TABLE {run_embedding_forward, run_embedding_backward, run_layernorm_forward, run_layernorm_backward, run_linear_forward, run_linear_backward_input, run_linear_backward_weight, run_attention_forward, run_attention_backward, run_scatter_rows, run_gather_rows, run_dropout, run_cross_entropy, run_summarise_rows, run_fill, run_norm, run_adamw, run_momentum, run_weighted_sum, run_decayed_step, run_scale_columns, run_activation, run_activation_backward, run_add, run_multiply}

@@ -9,6 +9,7 @@
 #include "linear.c"
 #include "loss.c"
 #include "optimizer.c"
+#include "sampling.c"
 #include "kernel-table.h"
 #if !defined(__wasm__) /* there TypeScript converts: src/pretrained/weights.ts */
 #include "convert.c"

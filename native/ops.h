@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
-#define KERNELS_VERSION (515805169)
+#define KERNELS_VERSION (1519199394)
 
 /* Of the widest operation. */
 #define MAX_TENSORS 11
@@ -35,6 +35,7 @@ enum {
   OP_GATHER_ROWS,
   OP_DROPOUT,
   OP_CROSS_ENTROPY,
+  OP_SUMMARISE_ROWS,
   OP_FILL,
   OP_NORM,
   OP_ADAMW,
@@ -205,6 +206,18 @@ typedef struct {
   Index N, V;
   double scale;
 } CrossEntropyArgs;
+
+typedef struct {
+  float *tops; /* [N, B] */
+  float *sums; /* [N, B] */
+  float *bars; /* [N] */
+  float *totals; /* [N] */
+  const float *logits; /* [N, L], rows V apart */
+  const float *scales; /* [N] */
+  const float *shares; /* [N] */
+  const float *floors; /* [N] */
+  Index N, V, L, B;
+} SummariseRowsArgs;
 
 typedef struct {
   float *x; /* [size] */

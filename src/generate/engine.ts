@@ -23,6 +23,8 @@ import {
 import { Decoders } from "./decoders.js";
 import { KvCache } from "./kv-cache.js";
 import { notFinite } from "./log-sum-exp.js";
+import { RowSummaries } from "./row-summaries.js";
+import type { RowSummary, SummarySettings } from "./sampling/row-summary.js";
 
 /** Logits of one token, [V]. */
 export type LogitsRow = Float32Array | Float64Array;
@@ -37,11 +39,13 @@ export type OnLogits = (row: LogitsRow, extension: number, token: number) => voi
 export interface RowReader {
   /** Whether `read` looks at logits. If not, they are not copied from backends whose memory is elsewhere. */
   readonly needsLogits: boolean;
+  /** What a summary of the row's logits has to hold, for a reader that samples from them. */
+  summary?(extension: number): SummarySettings | undefined;
   /**
-   * Takes the logits after token number `token` of extension number `extension`, if needed. Returns up to two ids;
-   * `logprobs` then receives their log-probabilities.
+   * Takes the logits after token number `token` of extension number `extension`, if needed, and their summary, if wanted.
+   * Returns up to two ids; `logprobs` then receives their log-probabilities.
    */
-  read(row: LogitsRow | undefined, extension: number, token: number): readonly number[];
+  read(row: LogitsRow | undefined, extension: number, token: number, summary?: RowSummary): readonly number[];
   logprobs(values: readonly number[], extension: number, token: number): void;
 }
 
@@ -88,6 +92,7 @@ export class Engine {
   readonly #open = new Map<number, Sequence>();
   #decoders: Decoders | undefined;
   #crossEntropy: Executable | undefined;
+  #summaries: RowSummaries | undefined;
   readonly #queue = new RunQueue("model");
 
   /** @param weights arrays of `backend`, one for each name in the tensor table; only read. */
@@ -225,6 +230,7 @@ export class Engine {
     await this.#queue.close();
     this.#releasePrograms();
     this.#crossEntropy?.dispose();
+    this.#summaries?.dispose();
     this.#cache.dispose();
     this.#inputs.dispose();
     this.#logits.dispose();
@@ -246,14 +252,17 @@ export class Engine {
   }
 
   /** The rows of the last run's logits. */
-  async #passOn(rows: readonly Row[], onLogits: OnLogits): Promise<void> {
+  async #passOn(
+    rows: readonly Row[],
+    onLogits: (...args: [...Parameters<OnLogits>, m: number]) => void,
+  ): Promise<void> {
     const { vocabSize: V } = this.config;
     const size = rows.length * V;
     // A slice of these rows only: views of the whole capacity would put pressure on the garbage collector.
     if (this.#lastLogits?.length !== size) this.#lastLogits = this.#logits.slice(0, size);
     const logits = this.#lastLogits.host ?? (await this.#lastLogits.read());
     rows.forEach(({ extension, token }, m) => {
-      onLogits(logits.subarray(m * V, (m + 1) * V) as LogitsRow, extension, token);
+      onLogits(logits.subarray(m * V, (m + 1) * V) as LogitsRow, extension, token, m);
     });
   }
 
@@ -261,11 +270,12 @@ export class Engine {
   async #read(rows: readonly Row[], reader: RowReader): Promise<void> {
     if (rows.length === 0) return;
     const asked: (readonly number[])[] = [];
-    const read = (row: LogitsRow | undefined, extension: number, token: number): void => {
-      asked.push(reader.read(row, extension, token));
+    const summaryOf = reader.needsLogits ? await this.#summarise(rows, reader) : undefined;
+    const read = (row: LogitsRow | undefined, extension: number, token: number, m: number): void => {
+      asked.push(reader.read(row, extension, token, summaryOf?.(m)));
     };
     if (reader.needsLogits) await this.#passOn(rows, read);
-    else for (const { extension, token } of rows) read(undefined, extension, token);
+    else for (const [m, { extension, token }] of rows.entries()) read(undefined, extension, token, m);
     if (asked.every(({ length }) => length === 0)) return;
     const first = await this.#logprobsOf(asked.map(([id]) => id));
     const second = asked.some(([a, b]) => b !== undefined && b !== a)
@@ -275,6 +285,15 @@ export class Engine {
       const { length } = asked[m]!;
       if (length > 0) reader.logprobs([first[m]!, second[m]!].slice(0, length), extension, token);
     });
+  }
+
+  /** Summaries of the last run's rows, by index, if any row wants one. */
+  async #summarise(rows: readonly Row[], reader: RowReader): Promise<((m: number) => RowSummary) | undefined> {
+    const wanted = rows.map(({ extension }) => reader.summary?.(extension));
+    if (wanted.every((settings) => settings === undefined)) return undefined;
+    const { maxLogits } = this.limits;
+    this.#summaries ??= new RowSummaries(this.backend, maxLogits, this.config.vocabSize, this.#logits);
+    return this.#summaries.of(wanted);
   }
 
   /** The log-probability of an id for each row of the last run; 0 for undefined. */

@@ -8,6 +8,7 @@ import type { EngineRunOptions } from "./log-likelihood.js";
 import type { GenerateUntilRequest, Generation } from "./requests.js";
 import { runJobs } from "./run-jobs.js";
 import { Sampler } from "./sampler.js";
+import type { RowSummary, SummarySettings } from "./sampling/row-summary.js";
 import type { Scheduler } from "./scheduler.js";
 
 export interface GenerateUntilOptions extends EngineRunOptions {
@@ -77,9 +78,17 @@ class Text implements Continuation {
     this.#eosTokenIds = eosTokenIds;
   }
 
-  sample(logits: LogitsRow): number {
+  get summary(): SummarySettings {
+    return this.#own().wanted;
+  }
+
+  #own(): Sampler {
     this.#sampler ??= this.#makeSampler();
-    const token = this.#sampler.sample(logits);
+    return this.#sampler;
+  }
+
+  sample(logits: LogitsRow, summary?: RowSummary): number {
+    const token = this.#own().sample(logits, summary);
     this.#token = token;
     this.#count++;
     this.left--;

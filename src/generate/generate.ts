@@ -7,11 +7,12 @@ import { RandomStream } from "../util/random.js";
 import type { Draft } from "./draft-model.js";
 import type { LogitsRow } from "./engine.js";
 import type { Continuation, Step } from "./job.js";
-import { largest } from "./largest.js";
 import type { Limit } from "./limit.js";
 import type { GenerateSettings } from "./options.js";
 import { PromptLookup } from "./prompt-lookup.js";
 import { Sampler } from "./sampler.js";
+import type { RowSummary, SummarySettings } from "./sampling/row-summary.js";
+import { scoredRow } from "./sampling/scored-row.js";
 import type { Scheduler } from "./scheduler.js";
 import { TokenQueues } from "./token-queues.js";
 import type { Watermark } from "./watermark/mark.js";
@@ -250,18 +251,22 @@ class Sample implements Continuation {
     return this.#queues.hasRoom(this.index);
   }
 
+  get summary(): SummarySettings {
+    return this.prepare().sampler.wanted;
+  }
+
   /**
    * Samples the next token, which also verifies a draft: takes the logits after the last token, then after each draft token
    * until one is rejected. Every token is drawn from the model's distribution, as it would be without a draft, so the sample
    * is the same.
    */
-  sample(logits: LogitsRow): number | undefined {
+  sample(logits: LogitsRow, summary?: RowSummary): number | undefined {
     if (this.#finished || this.#rejected) return undefined;
     const { sampler, text, limit, lookup } = this.prepare();
     const forced = limit?.forced[0];
     if (forced !== undefined) sampler.push(forced);
     const proposal = this.modelDraft?.proposals[this.#accepted];
-    const token = forced ?? (proposal ? sampler.verify(logits, proposal) : sampler.sample(logits));
+    const token = forced ?? (proposal ? sampler.verify(logits, proposal, summary) : sampler.sample(logits, summary));
     if (token === this.#step[1 + this.#accepted]) this.#accepted++;
     else this.#rejected = true;
     this.#tokens.push(token);
@@ -271,7 +276,8 @@ class Sample implements Continuation {
     const { stopAtEndOfText, stopTokens, alternatives } = this.#settings;
     const ended = (stopAtEndOfText && this.#model.eosTokenIds.includes(token)) || stopTokens.includes(token);
     if (!ended) limit?.push(token);
-    const likeliest = alternatives > 0 ? likeliestOf(logits.subarray(0, this.#model.vocabLimit), alternatives) : [];
+    const likeliest =
+      alternatives > 0 ? likeliestOf(logits.subarray(0, this.#model.vocabLimit), alternatives, summary) : [];
     const own = logits[token]!;
     const piece = ended ? "" : (text?.push(token) ?? "");
     const finishReason = this.#finishReason(ended);
@@ -358,9 +364,15 @@ interface Pending {
 }
 
 /** The likeliest tokens of a row, with their logits. */
-export function likeliestOf(logits: LogitsRow, count: number): { token: number; logit: number }[] {
+export function likeliestOf(
+  logits: LogitsRow,
+  count: number,
+  summary?: RowSummary,
+): { token: number; logit: number }[] {
   const ids = new Int32Array(Math.min(count, logits.length));
-  largest(logits, ids.length, ids);
+  const row = scoredRow(logits.length);
+  row.take(logits, summary, undefined);
+  row.top(ids.length, ids);
   return Array.from(ids, (token) => ({ token, logit: logits[token]! }));
 }
 

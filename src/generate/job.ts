@@ -1,6 +1,7 @@
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { Draft } from "./draft-model.js";
 import type { LogitsRow } from "./engine.js";
+import type { RowSummary, SummarySettings } from "./sampling/row-summary.js";
 import type { CachedScore } from "./slots.js";
 
 /** The next tokens of a sequence to compute. */
@@ -17,7 +18,9 @@ export interface Continuation {
    * Samples the next token from the logits after the prompt, then after each token of a step, in order. Undefined after a
    * rejected draft token, and after the text's last token.
    */
-  sample(row: LogitsRow): number | undefined;
+  sample(row: LogitsRow, summary?: RowSummary): number | undefined;
+  /** The summary of logits that `sample` can use. */
+  readonly summary?: SummarySettings | undefined;
   /** Receives the log-probability of each sampled token, in order. */
   accept(logprob: number): void;
   /** The next step, once all rows of the last one were sampled; undefined at the end. */

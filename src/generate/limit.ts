@@ -1,5 +1,6 @@
 import type { ConstrainedText, TokenConstraint } from "../constrain/constraint.js";
 import { GPT2Error } from "../errors.js";
+import type { Changes } from "./sampling/scored-row.js";
 
 /** What a sample may go on with: its text under a constraint, and the tokens that end it. */
 export class Limit {
@@ -25,14 +26,31 @@ export class Limit {
   }
 
   /** Makes all other tokens impossible. @throws {GPT2Error} nothing is left. */
-  apply(scores: Float32Array): void {
+  apply(changes: Changes): void {
+    const { scores } = changes;
     const { mask, mayEnd } = this.#text;
     const ends = mayEnd ? this.#ends.map((id) => [id, scores[id]!] as const) : [];
-    for (let id = 0; id < scores.length; id++) {
-      if (((mask[id >> 5]! >>> (id & 31)) & 1) === 0) scores[id] = -Infinity;
+    changes.noteAll();
+    let any = false;
+    for (let word = 0; word * 32 < scores.length; word++) {
+      const bits = mask[word]!;
+      const start = word * 32;
+      const end = Math.min(scores.length, start + 32);
+      if (bits === 0) {
+        scores.fill(-Infinity, start, end);
+        continue;
+      }
+      for (let id = start; id < end; id++) {
+        if (((bits >>> (id & 31)) & 1) === 0) scores[id] = -Infinity;
+        else any ||= scores[id]! > -Infinity;
+      }
     }
-    for (const [id, score] of ends) if (id < scores.length) scores[id] = score;
-    if (scores.some((score) => score > -Infinity)) return;
+    for (const [id, score] of ends) {
+      if (id >= scores.length) continue;
+      scores[id] = score;
+      any ||= score > -Infinity;
+    }
+    if (any) return;
     const hint = "Biases, forbidden words or a least number of tokens leave none of those that the constraint allows";
     throw new GPT2Error({ op: "constraint", expected: "a token that may follow", got: "none", hint });
   }

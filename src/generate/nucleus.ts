@@ -1,85 +1,58 @@
-import { largest } from "./largest.js";
-import { largestOf } from "./log-sum-exp.js";
-
 /** Width of the buckets of scores, in units of log-probability. The last bucket is open-ended. */
 const WIDTH = 1 / 16;
 const BUCKETS = 1024;
 
 /**
  * The nucleus of a distribution (Holtzman et al. 2019): the fewest tokens, likeliest first, that together reach a given
- * probability; the lower id first among equals. Naively: sort all tokens and add up. Sorting into buckets instead finds all
- * of them but those in the last bucket in one pass.
+ * probability. Naively: sort all tokens and add up. Sorting into buckets instead finds all of them but those in the last
+ * bucket in one pass.
  */
 export class Nucleus {
   readonly #mass = new Float64Array(BUCKETS);
-  readonly #edgeIds: Int32Array;
-  readonly #edgeScores: Float64Array;
-  readonly #order: Int32Array;
+  readonly #edge: Float64Array;
 
   /** @param vocabulary most tokens of a distribution */
   constructor(vocabulary: number) {
-    this.#edgeIds = new Int32Array(vocabulary);
-    this.#edgeScores = new Float64Array(vocabulary);
-    this.#order = new Int32Array(vocabulary);
+    this.#edge = new Float64Array(vocabulary);
   }
 
   /**
-   * Writes the nucleus into ids[0 … count), in no order, and returns the count, at least 1.
+   * The score of the last token of the nucleus, which may have equals.
    *
-   * @param weights exp((score - largest score) / temperature), by id.
+   * @param weights exp(scale · (score - largest)), by id.
+   * @param wanted the sum of weights to reach
    */
-  select(
+  bar(
     scores: Float32Array | Float64Array,
     weights: Float64Array,
-    temperature: number,
-    share: number,
-    ids: Int32Array,
+    largest: number,
+    scale: number,
+    wanted: number,
   ): number {
-    const max = largestOf(scores);
-    const scale = 1 / (WIDTH * temperature);
-    const bucketOf = (id: number): number => Math.min(BUCKETS - 1, (max - scores[id]!) * scale) | 0;
-    const wanted = share * this.#weigh(scores.length, weights, bucketOf);
-    const mass = this.#mass;
+    const mass = this.#mass.fill(0);
+    const perBucket = scale / WIDTH;
+    const size = scores.length;
+    for (let id = 0; id < size; id++) {
+      mass[Math.min(BUCKETS - 1, (largest - scores[id]!) * perBucket) | 0]! += weights[id]!;
+    }
     let edge = 0;
     let sum = 0;
     while (edge < BUCKETS - 1 && sum + mass[edge]! < wanted) sum += mass[edge++]!;
-
     let count = 0;
-    let edgeCount = 0;
-    for (let id = 0; id < scores.length; id++) {
-      const bucket = bucketOf(id);
-      if (bucket < edge) ids[count++] = id;
-      else if (bucket === edge) this.#edgeIds[edgeCount++] = id;
+    for (let id = 0; id < size; id++) {
+      if ((Math.min(BUCKETS - 1, (largest - scores[id]!) * perBucket) | 0) === edge) this.#edge[count++] = scores[id]!;
     }
-    return this.#addEdge({ scores, weights, ids, count, edgeCount, missing: wanted - sum });
+    return this.#barWithin(count, largest, scale, wanted - sum);
   }
 
-  /** Sums the weights of each bucket. Returns the total. */
-  #weigh(size: number, weights: Float64Array, bucketOf: (id: number) => number): number {
-    const mass = this.#mass.fill(0);
-    for (let id = 0; id < size; id++) mass[bucketOf(id)]! += weights[id]!;
-    return mass.reduce((sum, x) => sum + x, 0);
-  }
-
-  /** Adds tokens of the last bucket, likeliest first, until their weights reach what is missing. */
-  #addEdge({ scores, weights, ids, count, edgeCount, missing }: Edge): number {
-    for (let i = 0; i < edgeCount; i++) this.#edgeScores[i] = scores[this.#edgeIds[i]!]!;
-    largest(this.#edgeScores.subarray(0, edgeCount), edgeCount, this.#order);
-    for (let i = 0; i < edgeCount; i++) {
-      const id = this.#edgeIds[this.#order[i]!]!;
-      ids[count++] = id;
-      missing -= weights[id]!;
-      if (missing <= 0) break;
+  /** The bar among the first `count` scores of the last bucket, of whose weights so much is missing. */
+  #barWithin(count: number, largest: number, scale: number, missing: number): number {
+    const sorted = this.#edge.subarray(0, count).sort();
+    let left = missing;
+    for (let i = count - 1; i > 0; i--) {
+      left -= Math.exp(scale * (sorted[i]! - largest));
+      if (left <= 0) return sorted[i]!;
     }
-    return count;
+    return sorted[0] ?? largest;
   }
-}
-
-interface Edge {
-  readonly scores: Float32Array | Float64Array;
-  readonly weights: Float64Array;
-  readonly ids: Int32Array;
-  count: number;
-  readonly edgeCount: number;
-  missing: number;
 }

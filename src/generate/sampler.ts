@@ -1,12 +1,11 @@
 import type { SamplingSettings } from "../pretrained/sampling-options.js";
 import { expOfNegative } from "./exp.js";
-import { largest } from "./largest.js";
 import type { Limit } from "./limit.js";
-import { notFinite } from "./log-sum-exp.js";
-import { Nucleus } from "./nucleus.js";
 import { SamplerChain } from "./sampling/chain.js";
 import { History } from "./sampling/history.js";
 import type { MoreSampling } from "./sampling/options.js";
+import { NO_FLOOR, type RowSummary, type SummarySettings, topsOnly } from "./sampling/row-summary.js";
+import { type Changes, type ScoredRow, scaleOf, scoredRow } from "./sampling/scored-row.js";
 import type { Mark } from "./watermark/mark.js";
 
 type Row = Float32Array | Float64Array;
@@ -15,39 +14,6 @@ type Row = Float32Array | Float64Array;
 export interface UniformSource {
   /** Uniform in [0, 1). */
   uniform(): number;
-}
-
-/**
- * Memory for sampling one token, as large as the vocabulary. All samplers of a thread share it, because none keeps anything
- * in it between tokens.
- */
-class Scratch {
-  readonly scores: Float32Array;
-  /** All ids in order, and the ids that filters keep. */
-  readonly all: Int32Array;
-  readonly ids: Int32Array;
-  /** Probability of each id, divided by that of the likeliest token. */
-  readonly weights: Float64Array;
-  #nucleus: Nucleus | undefined;
-
-  constructor(readonly size: number) {
-    this.scores = new Float32Array(size);
-    this.all = Int32Array.from({ length: size }, (_, id) => id);
-    this.ids = new Int32Array(size);
-    this.weights = new Float64Array(size);
-  }
-
-  get nucleus(): Nucleus {
-    this.#nucleus ??= new Nucleus(this.size);
-    return this.#nucleus;
-  }
-}
-
-let scratch = new Scratch(0);
-
-function scratchOf(size: number): Scratch {
-  if (scratch.size !== size) scratch = new Scratch(size);
-  return scratch;
 }
 
 /** Tokens that may come, and their probabilities; all others have none. */
@@ -107,15 +73,27 @@ export class Sampler {
     this.#history?.see(list);
   }
 
+  /** What a summary of logits has to hold to save this sampler the most work. */
+  get wanted(): SummarySettings {
+    const { temperature, topP, minP } = this.#settings;
+    const limit = this.#vocabLimit;
+    if (temperature === 0 || this.#chain || this.#topK > 0) return topsOnly(limit);
+    const scale = scaleOf(temperature);
+    // Penalties move the bar.
+    if (this.#changesLogits) return { limit, scale, share: 1, floor: NO_FLOOR };
+    return { limit, scale, share: topP, floor: minP > 0 ? Math.max(NO_FLOOR, Math.log(minP) / scale) : NO_FLOOR };
+  }
+
   /**
    * Samples the next token.
    *
    * @param logits [V], unchanged.
+   * @param summary of the logits, as {@link wanted}
    * @throws {GPT2Error} the logits define no distribution.
    */
-  sample(logits: Row): number {
-    const scores = this.#changed(logits.subarray(0, this.#vocabLimit), this.#limit);
-    const token = this.#settings.temperature === 0 ? this.#likeliest(scores) : this.#draw(scores);
+  sample(logits: Row, summary?: RowSummary): number {
+    const row = this.#row(logits, summary, this.#limit);
+    const token = this.#settings.temperature === 0 ? this.#likeliest(row) : this.#draw(row);
     this.push(token);
     return token;
   }
@@ -130,12 +108,11 @@ export class Sampler {
   propose(logits: Row, drafted: readonly number[], random: UniformSource): Proposal {
     const added = drafted.filter((token) => !this.#seen.has(token));
     for (const token of drafted) this.#note(token);
-    const scores = this.#changed(logits.subarray(0, this.#vocabLimit), undefined);
+    const row = this.#row(logits, undefined, undefined);
     for (const _ of drafted) this.#history?.pop();
     for (const token of added) this.#seen.delete(token);
-    if (this.#settings.temperature === 0 || this.#mark)
-      return { token: indexOfLargest(scores), distribution: undefined };
-    const distribution = this.#distribution(scores, random);
+    if (this.#settings.temperature === 0 || this.#mark) return { token: row.likeliest, distribution: undefined };
+    const distribution = this.#distribution(row, random);
     return { token: drawn(distribution.ids, distribution.probabilities, 1, random), distribution };
   }
 
@@ -146,10 +123,10 @@ export class Sampler {
    *
    * @param logits [V], unchanged.
    */
-  verify(logits: Row, { token: proposed, distribution: q }: Proposal): number {
-    if (!q) return this.sample(logits);
-    const scores = this.#changed(logits.subarray(0, this.#vocabLimit), this.#limit);
-    const p = this.#distribution(scores, this.#random);
+  verify(logits: Row, { token: proposed, distribution: q }: Proposal, summary?: RowSummary): number {
+    if (!q) return this.sample(logits, summary);
+    const row = this.#row(logits, summary, this.#limit);
+    const p = this.#distribution(row, this.#random);
     const token = accepts(p, q, proposed, this.#random) ? proposed : drawExcess(p, q, this.#random);
     this.#chain?.drawn(probabilityOf(p, token));
     this.push(token);
@@ -167,64 +144,79 @@ export class Sampler {
     this.#history?.push(token);
   }
 
-  /** Logits after penalties, biases and limits. */
-  #changed(logits: Row, limit: Limit | undefined): Row {
-    const { repetitionPenalty: penalty } = this.#settings;
-    if (penalty === 1 && !this.#history && !limit) return logits;
-    const { scores } = scratchOf(this.#vocabLimit);
-    scores.set(logits);
-    if (penalty !== 1) this.#penalise(scores, penalty);
-    this.#history?.apply(scores);
-    limit?.apply(scores);
-    return scores;
+  get #changesLogits(): boolean {
+    return this.#settings.repetitionPenalty !== 1 || this.#history !== undefined || this.#limit !== undefined;
   }
 
-  #penalise(scores: Float32Array, penalty: number): void {
+  /** The k of top-k where it leaves anything out, else 0. */
+  get #topK(): number {
+    return this.#settings.topK < this.#vocabLimit ? this.#settings.topK : 0;
+  }
+
+  /** Scores: logits after penalties, biases and limits. */
+  #row(logits: Row, summary: RowSummary | undefined, limit: Limit | undefined): ScoredRow {
+    const { repetitionPenalty: penalty } = this.#settings;
+    const row = scoredRow(this.#vocabLimit);
+    const change = (changes: Changes): void => {
+      if (penalty !== 1) this.#penalise(changes, penalty);
+      this.#history?.apply(changes);
+      limit?.apply(changes);
+    };
+    const changes = penalty !== 1 || this.#history !== undefined || limit !== undefined;
+    row.take(logits.subarray(0, this.#vocabLimit), summary, changes ? change : undefined);
+    return row;
+  }
+
+  #penalise(changes: Changes, penalty: number): void {
+    const { scores } = changes;
     for (const token of this.#seen) {
       const score = scores[token];
-      if (score !== undefined) scores[token] = score < 0 ? score * penalty : score / penalty;
+      if (score === undefined) continue;
+      scores[token] = score < 0 ? score * penalty : score / penalty;
+      changes.note(token);
     }
   }
 
-  #likeliest(scores: Row): number {
-    if (this.#mark === undefined) return indexOfLargest(scores);
-    const { weights, all } = scratchOf(this.#vocabLimit);
-    const max = scores[indexOfLargest(scores)]!;
-    for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative(scores[id]! - max);
+  #likeliest(row: ScoredRow): number {
+    if (this.#mark === undefined) return row.likeliest;
+    const { scores, weights, ids, max } = row;
+    for (let id = 0; id < scores.length; id++) {
+      ids[id] = id;
+      weights[id] = expOfNegative(scores[id]! - max);
+    }
     const draw = () => indexOfLargest(weights);
-    return this.#mark.choose({ ids: all, count: scores.length, weights, draw, uniform: () => 0 });
+    return this.#mark.choose({ ids, count: scores.length, weights, draw, uniform: () => 0 });
   }
 
-  #draw(scores: Row): number {
-    const { ids, count, least } = this.#keep(scores, this.#random);
-    const token = this.#mark ? this.#pickMarked(this.#mark, ids, count, least) : this.#pickByWeight(ids, count, least);
-    this.#chain?.drawn(this.#probabilities[ids.indexOf(token)]!);
+  #draw(row: ScoredRow): number {
+    const { topP, temperature, minP } = this.#settings;
+    if (!(this.#chain || this.#mark || this.#topK > 0)) {
+      row.weigh(temperature, topP, minP);
+      return row.draw(topP, this.#random.uniform());
+    }
+    const { count, least } = this.#keep(row, this.#random);
+    const token = this.#mark ? this.#pickMarked(this.#mark, row, count, least) : this.#pickByWeight(row, count, least);
+    this.#chain?.drawn(this.#probabilities[row.ids.indexOf(token)]!);
     return token;
   }
 
-  /** The tokens that the settings leave: the first `count` ids, but for those whose weights are below `least`. */
-  #keep(scores: Row, random: UniformSource): { ids: Int32Array; count: number; least: number } {
-    const { topK, topP, temperature, minP } = this.#settings;
-    const memory = scratchOf(this.#vocabLimit);
-    const { weights, ids, all } = memory;
-    if (this.#chain) return { ids, count: this.#keepInSteps(this.#chain, scores, random), least: Number.MIN_VALUE };
-    // A weight of 0 is never drawn, at either end of [0, 1).
-    const least = Math.max(minP, Number.MIN_VALUE);
-    if (topK > 0 && topK < scores.length) {
-      const max = likeliest(scores, topK, ids);
-      for (let i = 0; i < topK; i++) weights[ids[i]!] = expOfNegative((scores[ids[i]!]! - max) / temperature);
-      return { ids, count: topP < 1 ? this.#reach(topK) : topK, least };
+  /** The tokens that the settings leave: the first `count` ids of the row, but for those whose weights are below `least`. */
+  #keep(row: ScoredRow, random: UniformSource): { count: number; least: number } {
+    const { topP, temperature, minP } = this.#settings;
+    const { ids, weights, scores } = row;
+    if (this.#chain) return { count: this.#keepInSteps(this.#chain, row, random), least: Number.MIN_VALUE };
+    const k = this.#topK;
+    if (k === 0) {
+      row.weigh(temperature, topP, minP);
+      return { count: row.list(topP), least: Number.MIN_VALUE };
     }
-    const max = scores[indexOfLargest(scores)]!;
-    for (let id = 0; id < scores.length; id++) weights[id] = expOfNegative((scores[id]! - max) / temperature);
-    if (topP === 1) return { ids: all, count: scores.length, least };
-    return { ids, count: memory.nucleus.select(scores, weights, temperature, topP, ids), least };
+    row.top(k);
+    for (let i = 0; i < k; i++) weights[ids[i]!] = expOfNegative((scores[ids[i]!]! - row.max) / temperature);
+    // A weight of 0 is never drawn, at either end of [0, 1).
+    return { count: topP < 1 ? this.#reach(row, k) : k, least: Math.max(minP, Number.MIN_VALUE) };
   }
 
-  #keepInSteps(chain: SamplerChain, scores: Row, random: UniformSource): number {
-    const { weights, ids } = scratchOf(this.#vocabLimit);
-    // Chains need one finite score, and none that is NaN.
-    indexOfLargest(scores);
+  #keepInSteps(chain: SamplerChain, { scores, ids, weights }: ScoredRow, random: UniformSource): number {
     const { ids: left, probabilities } = chain.candidates(scores, random);
     this.#probabilities = probabilities;
     for (const [i, id] of left.entries()) {
@@ -235,18 +227,17 @@ export class Sampler {
   }
 
   /** The distribution that tokens are drawn from, in memory of its own. */
-  #distribution(scores: Row, random: UniformSource): Distribution {
-    const { ids: kept, count, least } = this.#keep(scores, random);
-    const { weights } = scratchOf(this.#vocabLimit);
-    const ids = kept.slice(0, count).filter((id) => weights[id]! >= least);
+  #distribution(row: ScoredRow, random: UniformSource): Distribution {
+    const { count, least } = this.#keep(row, random);
+    const { weights } = row;
+    const ids = row.ids.slice(0, count).filter((id) => weights[id]! >= least);
     const probabilities = Float64Array.from(ids, (id) => weights[id]!);
     const total = probabilities.reduce((a, b) => a + b, 0);
     return { ids, probabilities: probabilities.map((weight) => weight / total) };
   }
 
   /** The smallest number of leading ids whose weights reach topP of the sum of the first `count`, which are likeliest first. */
-  #reach(count: number): number {
-    const { weights, ids } = scratchOf(this.#vocabLimit);
+  #reach({ weights, ids }: ScoredRow, count: number): number {
     let missing = 0;
     for (let i = 0; i < count; i++) missing += weights[ids[i]!]!;
     missing *= this.#settings.topP;
@@ -256,16 +247,15 @@ export class Sampler {
     return reach;
   }
 
-  #pickMarked(mark: Mark, ids: Int32Array, count: number, least: number): number {
-    const { weights, ids: left } = scratchOf(this.#vocabLimit);
+  #pickMarked(mark: Mark, row: ScoredRow, count: number, least: number): number {
+    const { weights, ids } = row;
     let n = 0;
-    for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) left[n++] = ids[i]!;
-    const draw = () => this.#pickByWeight(left, n, Number.MIN_VALUE);
-    return mark.choose({ ids: left, count: n, weights, draw, uniform: () => this.#random.uniform() });
+    for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) ids[n++] = ids[i]!;
+    const draw = () => this.#pickByWeight(row, n, Number.MIN_VALUE);
+    return mark.choose({ ids, count: n, weights, draw, uniform: () => this.#random.uniform() });
   }
 
-  #pickByWeight(ids: Int32Array, count: number, least: number): number {
-    const { weights } = scratchOf(this.#vocabLimit);
+  #pickByWeight({ weights, ids }: ScoredRow, count: number, least: number): number {
     let total = 0;
     for (let i = 0; i < count; i++) if (weights[ids[i]!]! >= least) total += weights[ids[i]!]!;
     let left = this.#random.uniform() * total;
@@ -312,20 +302,8 @@ function drawExcess(p: Distribution, q: Distribution, random: UniformSource): nu
   return total > 0 ? drawn(p.ids, excess, total, random) : drawn(p.ids, p.probabilities, 1, random);
 }
 
-/** Puts the `count` likeliest ids into `ids`, and returns the score of the first. @throws {GPT2Error} it is not finite. */
-function likeliest(scores: Row, count: number, ids: Int32Array): number {
-  const score = largest(scores, count, ids) ? scores[ids[0]!]! : Number.NaN;
-  if (Number.isFinite(score)) return score;
-  throw notFinite("sampling the next token", score);
-}
-
-function indexOfLargest(values: Row): number {
+function indexOfLargest(values: Float64Array): number {
   let best = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value > values[best]!) best = i;
-    else if (Number.isNaN(value)) throw notFinite("sampling the next token", value);
-  }
-  if (Number.isFinite(values[best])) return best;
-  throw notFinite("sampling the next token", values[best]!);
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
 }

@@ -384,7 +384,8 @@ export class Scheduler {
     if (parts.length === 0) return;
     const reader: RowReader = {
       needsLogits: parts.some((part) => part.task.needsLogits(part)),
-      read: (row, i, token) => parts[i]!.task.read(row, parts[i]!, token),
+      summary: (i) => parts[i]!.task.summary(parts[i]!),
+      read: (row, i, token, summary) => parts[i]!.task.read(row, parts[i]!, token, summary),
       logprobs: (values, i, token) => parts[i]!.task.logprobs(values, parts[i]!, token),
     };
     const extensions = parts.map(({ slot, tokens, from, to, logits, path }) => {

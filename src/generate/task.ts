@@ -3,6 +3,7 @@ import type { LogitsRow } from "./engine.js";
 import type { Job } from "./job.js";
 import { largest } from "./largest.js";
 import { notFinite } from "./log-sum-exp.js";
+import type { RowSummary, SummarySettings } from "./sampling/row-summary.js";
 import { type CachedScore, type Slot, Slots, UNKNOWN } from "./slots.js";
 
 /** The state of a task: in the queue, reading a prompt, or generating token by token. */
@@ -165,27 +166,39 @@ export class Task {
     return scoring.best || (scoring.rows !== undefined && from <= scoring.from + scoring.rows[1]);
   }
 
+  /** The summary that rows of a part need. */
+  summary({ to }: Part): SummarySettings | undefined {
+    if (this.ended) return undefined;
+    return this.phase === "stepping" || to === this.prompt.length ? this.job.continuation?.summary : undefined;
+  }
+
   /** Takes the row after a part's token; returns the ids whose log-probabilities are wanted. */
-  read(row: LogitsRow | undefined, { from, branch }: Part, token: number): readonly number[] {
+  read(
+    row: LogitsRow | undefined,
+    { from, branch }: Part,
+    token: number,
+    summary: RowSummary | undefined,
+  ): readonly number[] {
     if (this.ended) return [];
     try {
-      return this.phase === "stepping" ? this.#sample(row!, branch) : this.#readPrompt(row, from + token);
+      if (this.phase === "stepping") return this.#sample(row!, branch, summary);
+      return this.#readPrompt(row, from + token, summary);
     } catch (error) {
       this.fail(error);
       return [];
     }
   }
 
-  #sample(row: LogitsRow, branch: number): readonly number[] {
+  #sample(row: LogitsRow, branch: number, summary: RowSummary | undefined): readonly number[] {
     const { branching, continuation } = this.job;
     if (branching) return [branching.read(row, branch)];
-    const token = continuation!.sample(row);
+    const token = continuation!.sample(row, summary);
     return token === undefined ? [] : [token];
   }
 
-  #readPrompt(row: LogitsRow | undefined, at: number): readonly number[] {
+  #readPrompt(row: LogitsRow | undefined, at: number, summary: RowSummary | undefined): readonly number[] {
     const { scoring, logits, tokens } = this.job;
-    if (this.#goesOn && at === this.prompt.length - 1) return this.#sample(row!, 0);
+    if (this.#goesOn && at === this.prompt.length - 1) return this.#sample(row!, 0, summary);
     if (this.prompt !== tokens) return [];
     if (logits && at >= logits.from) logits.row(row!, at);
     const i = at - (scoring?.from ?? 0);

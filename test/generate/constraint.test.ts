@@ -48,7 +48,7 @@ describe("generation under a constraint", () => {
     assert.deepEqual([textOf(open), open.at(-1)!.finishReason], ["", "endoftext"]);
     const kept = await all(model, "", { constraint: { regex: "a*" }, stopAtEndOfText: false, maxNewTokens: 9 });
     assert.deepEqual([textOf(kept), kept.at(-1)!.finishReason], ["aaaaaaaaa", "length"]);
-    const stopped = await all(model, "", { constraint: { regex: "a*b" }, stop: "aaa", logitBias: { 98: -100 } });
+    const stopped = await all(model, "", { constraint: { regex: "a*b" }, stop: "aaa", logitBias: { 65: -100 } });
     assert.deepEqual([textOf(stopped), stopped.at(-1)!.finishReason], ["", "stop"]);
   });
 

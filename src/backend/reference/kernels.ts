@@ -11,6 +11,7 @@ import * as linear from "./linear.js";
 import * as loss from "./loss.js";
 import * as optimizer from "./optimizer.js";
 import * as rows from "./rows.js";
+import * as sampling from "./sampling.js";
 
 /** The kernel of every operation: everything that these files export. */
 export const KERNELS: { readonly [K in OpKind]: Kernel<K> } = {
@@ -25,4 +26,5 @@ export const KERNELS: { readonly [K in OpKind]: Kernel<K> } = {
   ...loss,
   ...optimizer,
   ...rows,
+  ...sampling,
 };

@@ -116,7 +116,7 @@ export class BeamSearch implements Branching {
     const history = new History(limits, this.#model.eosTokenIds);
     history.see(this.#prompt);
     for (const token of generated) history.push(token);
-    history.apply(values);
+    history.apply({ scores: values, note() {}, noteAll() {} });
     return values;
   }
 }

@@ -1,5 +1,6 @@
 import type { SamplingSettings } from "../../pretrained/sampling-options.js";
 import { largest } from "../largest.js";
+import { descending } from "./descending.js";
 import type { MoreSampling, SamplerStep } from "./options.js";
 
 /** The remaining tokens, likeliest first, and their logits as changed so far. */
@@ -58,9 +59,7 @@ export class SamplerChain {
       const ids = Array.from(best).filter((id) => scores[id]! > -Infinity);
       return { ids, logits: ids.map((id) => scores[id]!) };
     }
-    const ids: number[] = [];
-    for (let id = 0; id < scores.length; id++) if (scores[id]! > -Infinity) ids.push(id);
-    ids.sort((a, b) => scores[b]! - scores[a]! || a - b);
+    const ids = Array.from(descending(scores)).filter((id) => scores[id]! > -Infinity);
     return { ids, logits: ids.map((id) => scores[id]!) };
   }
 
@@ -164,8 +163,7 @@ function deviation(values: readonly number[]): number {
 function keepTypical(left: Left, share: number): void {
   const probabilities = softmax(left.logits);
   const h = entropy(probabilities);
-  const distance = probabilities.map((p) => Math.abs(-Math.log(p) - h));
-  const order = [...distance.keys()].sort((a, b) => distance[a]! - distance[b]!);
+  const order = Array.from(descending(Float32Array.from(probabilities, (p) => -Math.abs(-Math.log(p) - h))));
   const kept = order
     .slice(
       0,

@@ -1,4 +1,5 @@
 import type { MoreSampling } from "./options.js";
+import type { Changes } from "./scored-row.js";
 
 /** The text so far, and the penalties, biases and limits that change single logits because of it. */
 export class History {
@@ -36,24 +37,32 @@ export class History {
   }
 
   /** Changes logits in place. */
-  apply(scores: Float32Array): void {
+  apply(changes: Changes): void {
+    const { scores } = changes;
     const { presencePenalty, frequencyPenalty, logitBias, allowedIds, minNewTokens } = this.#settings;
+    const add = (id: number, amount: number): void => {
+      if (id >= scores.length) return;
+      scores[id]! += amount;
+      changes.note(id);
+    };
     if (presencePenalty !== 0 || frequencyPenalty !== 0) {
-      for (const [id, count] of this.#counts) {
-        if (id < scores.length) scores[id]! -= presencePenalty + count * frequencyPenalty;
-      }
+      for (const [id, count] of this.#counts) add(id, -(presencePenalty + count * frequencyPenalty));
     }
-    this.#penaliseRepetition(scores);
-    for (const [id, bias] of logitBias) if (id < scores.length) scores[id]! += bias;
-    if (allowedIds) for (let id = 0; id < scores.length; id++) if (!allowedIds.has(id)) scores[id] = -Infinity;
-    for (const words of this.#settings.badWords) this.#forbid(scores, words);
-    if (this.#generated < minNewTokens) for (const id of this.#eosTokenIds) scores[id] = -Infinity;
+    for (const [id, penalty] of this.#repetitions()) add(id, -penalty);
+    for (const [id, bias] of logitBias) add(id, bias);
+    if (allowedIds) {
+      for (let id = 0; id < scores.length; id++) if (!allowedIds.has(id)) scores[id] = -Infinity;
+      changes.noteAll();
+    }
+    for (const words of this.#settings.badWords) if (this.#completes(words)) add(words.at(-1)!, -Infinity);
+    if (this.#generated < minNewTokens) for (const id of this.#eosTokenIds) add(id, -Infinity);
   }
 
-  #forbid(scores: Float32Array, words: readonly number[]): void {
+  /** Whether the last of the words' tokens would complete them. */
+  #completes(words: readonly number[]): boolean {
     const before = words.slice(0, -1);
     const start = this.#tokens.length - before.length;
-    if (start >= 0 && before.every((id, i) => this.#tokens[start + i] === id)) scores[words.at(-1)!] = -Infinity;
+    return start >= 0 && before.every((id, i) => this.#tokens[start + i] === id);
   }
 
   /**
@@ -61,7 +70,7 @@ export class History {
    * the text's last tokens, and penalise the token there. The counts are the Z function of the reversed text, which takes
    * linear time.
    */
-  #penaliseRepetition(scores: Float32Array): void {
+  *#repetitions(): Generator<[id: number, penalty: number]> {
     const { dryMultiplier, dryBase, dryAllowedLength, dryBreakers } = this.#settings;
     if (dryMultiplier === 0) return;
     const reversed = this.#tokens.toReversed();
@@ -74,9 +83,7 @@ export class History {
       const follower = reversed[i - 1]!;
       longest.set(follower, Math.max(n, longest.get(follower) ?? 0));
     }
-    for (const [id, n] of longest) {
-      if (id < scores.length) scores[id]! -= dryMultiplier * dryBase ** (n - dryAllowedLength);
-    }
+    for (const [id, n] of longest) yield [id, dryMultiplier * dryBase ** (n - dryAllowedLength)];
   }
 }
 

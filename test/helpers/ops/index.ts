@@ -9,6 +9,7 @@ import * as loss from "./loss.js";
 import type { OpTest } from "./op-test.js";
 import * as optimizer from "./optimizer.js";
 import * as rows from "./rows.js";
+import * as sampling from "./sampling.js";
 
 /** The cases of every operation: all that these files export. */
 export const OP_TESTS: { readonly [K in OpKind]: OpTest<K> } = {
@@ -20,6 +21,7 @@ export const OP_TESTS: { readonly [K in OpKind]: OpTest<K> } = {
   ...loss,
   ...optimizer,
   ...rows,
+  ...sampling,
 };
 
 export const ALL_CASES: readonly OpCase[] = OP_KINDS.flatMap((kind): readonly OpCase[] => OP_TESTS[kind].cases);
