@@ -3,7 +3,7 @@
  * Mask, place of the norms and objective differ. Trains both, measures what each can do, and writes the tables of
  * docs/gpt2-and-bert.md.
  *
- *     node dist/scripts/twins.js --stories DIR --eval DIR --work WORK [--tokens 4e6] [--seeds 1,2,3] [--threads 1] [--sample]
+ *     node dist/scripts/twins.js --stories DIR --eval DIR --work WORK [--tokens 2.5e6] [--seeds 1,2,3] [--threads 1] [--sample]
  *
  * DIR of --stories has stories.txt.gz, simple.txt.gz, valid-stories.txt.gz and valid-simple.txt.gz; DIR of --eval has blimp and
  * sts-b-open. What is in WORK is not made again, and a training that was stopped goes on. `--only gpt2` makes the parts of one
@@ -56,7 +56,7 @@ const { values } = parseArgs({
     stories: { type: "string" },
     eval: { type: "string" },
     work: { type: "string" },
-    tokens: { type: "string", default: "4e6" },
+    tokens: { type: "string", default: "2.5e6" },
     seeds: { type: "string", default: "1" },
     threads: { type: "string", default: "1" },
     only: { type: "string" },
@@ -74,7 +74,7 @@ const work = sample ? join(values.work, "sample") : values.work;
 mkdirSync(work, { recursive: true });
 const steps = sample ? 8 : Math.ceil(Number(values.tokens) / (BATCH * SHAPE.context));
 const part = (count: number): number => (sample ? Math.ceil(count / 25) : count);
-const SIZES = { pairs: part(67 * 30), blanks: part(1000), similar: part(1379), openings: part(50) };
+const SIZES = { pairs: part(67 * 15), blanks: part(500), similar: part(1379), openings: part(50) };
 const seeds = values.seeds.split(",").map(Number);
 
 // The text, its tokenizer and its tokens: both twins read the same.

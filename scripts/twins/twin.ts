@@ -12,7 +12,7 @@ export const TWINS = ["gpt2", "bert"] as const;
 export type TwinName = (typeof TWINS)[number];
 
 export const VOCABULARY = 4096;
-export const SHAPE = { layers: 4, embd: 192, heads: 3, context: 128 } as const;
+export const SHAPE = { layers: 4, embd: 128, heads: 2, context: 128 } as const;
 /** Sequences in a step. */
 export const BATCH = 16;
 export const RATE = "2e-3";
