@@ -3,12 +3,12 @@
  * Mask, place of the norms and objective differ. Trains both, measures what each can do, and writes the tables of
  * docs/gpt2-and-bert.md.
  *
- *     node dist/scripts/twins.js --stories DIR --eval DIR --work WORK [--tokens 2.5e6] [--seeds 1,2,3] [--threads 1] [--sample]
+ *     node dist/scripts/twins.js --stories DIR --eval DIR --work WORK [--tokens 8e6] [--seeds 1,2,3] [--threads 1]
  *
  * DIR of --stories has stories.txt.gz, simple.txt.gz, valid-stories.txt.gz and valid-simple.txt.gz; DIR of --eval has blimp and
  * sts-b-open. What is in WORK is not made again, and a training that was stopped goes on. `--only gpt2` makes the parts of one
- * twin (two commands side by side train both), and writes no document. `--sample` tries it all with a few steps and items, in
- * WORK/sample, and writes tables.md there.
+ * twin (two commands side by side train both), and writes no document. `--share 0.5` evaluates on half of the items. `--sample`
+ * tries it all with a few steps and items, in WORK/sample, and writes tables.md there.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -56,9 +56,10 @@ const { values } = parseArgs({
     stories: { type: "string" },
     eval: { type: "string" },
     work: { type: "string" },
-    tokens: { type: "string", default: "2.5e6" },
+    tokens: { type: "string", default: "8e6" },
     seeds: { type: "string", default: "1" },
     threads: { type: "string", default: "1" },
+    share: { type: "string", default: "1" },
     only: { type: "string" },
     sample: { type: "boolean", default: false },
   },
@@ -66,15 +67,16 @@ const { values } = parseArgs({
 const { stories, eval: evalFolder, only, sample, threads } = values;
 if (!stories || !evalFolder || !values.work) {
   console.error(
-    "usage: node dist/scripts/twins.js --stories DIR --eval DIR --work DIR [--tokens N] [--seeds N,…] [--threads N] [--only gpt2|bert] [--sample]",
+    "usage: node dist/scripts/twins.js --stories DIR --eval DIR --work DIR [--tokens N] [--seeds N,…] [--threads N] [--share X] [--only gpt2|bert] [--sample]",
   );
   process.exit(2);
 }
 const work = sample ? join(values.work, "sample") : values.work;
 mkdirSync(work, { recursive: true });
 const steps = sample ? 8 : Math.ceil(Number(values.tokens) / (BATCH * SHAPE.context));
-const part = (count: number): number => (sample ? Math.ceil(count / 25) : count);
-const SIZES = { pairs: part(67 * 15), blanks: part(500), similar: part(1379), openings: part(50) };
+const share = sample ? 0.04 : Number(values.share);
+const part = (count: number): number => Math.ceil(count * share);
+const SIZES = { pairs: part(67 * 30), blanks: part(1000), similar: part(1379), openings: part(50) };
 const seeds = values.seeds.split(",").map(Number);
 
 // The text, its tokenizer and its tokens: both twins read the same.
@@ -95,7 +97,7 @@ const tokenizer = new Tokenizer(readTokenizerJson(readFileSync(tokenizerFile, "u
 const blanks = blanksOf(heldOutSentences(stories, 2), tokenizer).slice(0, SIZES.blanks);
 const similar = sentencePairs(evalFolder).slice(0, SIZES.similar);
 const given = openings(stories, SIZES.openings);
-const sets: readonly LabelledSet[] = [subjects(sample ? 0.05 : 1), await acceptability(evalFolder, sample ? 0.05 : 1)];
+const sets: readonly LabelledSet[] = [subjects(share), await acceptability(evalFolder, share)];
 
 const wanted = TWINS.filter((name) => only === undefined || only === name);
 if (wanted.length === 0) throw new Error(`--only: expected ${TWINS.join(" or ")}, got ${only}`);

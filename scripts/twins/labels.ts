@@ -29,7 +29,7 @@ export function subjects(share: number): LabelledSet {
       .split("\n")
       .map((line) => JSON.parse(line) as Labelled);
   const all = read("train").map(({ text, label }) => ({ text, label }));
-  const [train, validation] = [Math.ceil(400 * share), Math.ceil(200 * share)];
+  const [train, validation] = [Math.ceil(800 * share), Math.ceil(200 * share)];
   return {
     name: "subjects",
     train: all.slice(0, train),
@@ -48,7 +48,7 @@ export async function acceptability(folder: string, share: number): Promise<Labe
       { text: good, label: "grammatical" },
       { text: bad, label: "not" },
     ]);
-  return { name: "acceptability", train: part(100, 110), validation: part(200, 203), test: part(300, 308) };
+  return { name: "acceptability", train: part(100, 115), validation: part(200, 203), test: part(300, 308) };
 }
 
 /** Of each test text, whether it was given the right label. */
