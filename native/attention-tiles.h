@@ -114,6 +114,7 @@ static void load_panel(const Attention *at, const AttentionBackwardArgs *a, Inde
     panel->row_key[i] = mix32(at->key1 + (uint32_t)((n + i) * at->NH + head));
     panel->start[i] = (int32_t)(at->first[n + i] - k0);
   }
+  for (Index i = count; i < NR; i++) panel->row_key[i] = 0, panel->start[i] = 0;
   memcpy(panel->lse, lse, sizeof lse);
   memcpy(panel->delta, delta, sizeof delta);
   block_start(at, n, count, k0, BLOCK_ROWS, &panel->begin, &panel->common);
