@@ -1,10 +1,10 @@
 /**
  * Compiles the kernels to WebAssembly: assets/gpt2.wasm and, with relaxed SIMD, assets/gpt2-relaxed.wasm, which are kept
- * in the repository. Needs exactly the clang and lld below (Debian: apt-get install clang-19 lld-19), so that every
+ * in the repository. It needs exactly the versions of clang and lld below (Debian: apt-get install clang-19 lld-19), so that every
  * build gives the same bytes.
  *
  *     node dist/scripts/build-wasm.js            writes them
- *     node dist/scripts/build-wasm.js --check    says whether those in the repository are what the sources give
+ *     node dist/scripts/build-wasm.js --check    checks that those in the repository match the sources
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ export const CLANG_VERSION = "19.1.7";
 const CLANG = process.env.WASM_CLANG || "clang-19";
 const LINKER = process.env.WASM_LD || "wasm-ld-19";
 
-/** By the name of the file in assets: the name the kernels bear, and what is added to the common flags. */
+/** By the name of the file in assets: the kernels' name, and their additional flags. */
 export const WASM_MODULES: Readonly<Record<string, { readonly name: string; readonly flags: readonly string[] }>> = {
   "gpt2.wasm": { name: "simd128", flags: [] },
   "gpt2-relaxed.wasm": { name: "relaxed", flags: ["-mrelaxed-simd"] },
@@ -39,7 +39,7 @@ const COMPILER_FLAGS = [
   "-DKERNELS=kernels",
 ];
 
-/** 16 pages to begin with, as in src/backend/wasm/instance.ts; the stack comes first, so that overflowing it traps. */
+/** Initially 16 pages, as in src/backend/wasm/module.ts; the stack comes first, so that overflowing it traps. */
 const LINKER_FLAGS = [
   "--no-entry",
   "--import-memory",
@@ -60,7 +60,7 @@ function run(command: string, args: readonly string[]): string {
   return stdout;
 }
 
-/** Why the modules can't be built here; undefined if they can. */
+/** The reason why the modules can't be built here; undefined if they can. */
 export function missingCompiler(): string | undefined {
   for (const [command, tool] of [
     [CLANG, "clang"],

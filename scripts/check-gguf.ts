@@ -16,14 +16,14 @@ import { fillSeeded } from "../test/helpers/seeded-weights.js";
 
 /**
  * Runs GGUF files written here in llama.cpp and compares tokens, logits and greedy continuations with this package's:
- * a small seeded model, the default model and a seeded one of 124M, each in every type. What llama.cpp makes of the small
- * one becomes test/fixtures/gguf/llama-cpp.json. Not part of `npm test`: it needs node-llama-cpp.
+ * a small seeded model, the default model and a seeded one of 124M, each in every type. llama.cpp's results for the small
+ * one become test/fixtures/gguf/llama-cpp.json. Not part of `npm test`: it needs node-llama-cpp.
  *
  *     npm install --prefix bench/peers --ignore-scripts --omit=optional
  *     node dist/scripts/check-gguf.js [--work FOLDER] [--small] [FILE.gguf ...]
  *
- * --small leaves the 124M model out, which takes 0.5 GB of disk and 1 GB of memory. Files, such as llama.cpp's own in types
- * that this package only reads, are run as they are. Exits with 1 if something differs.
+ * --small skips the 124M model, which takes 0.5 GB of disk and 1 GB of memory. Files, such as llama.cpp's own in types
+ * that this package only reads, are run without conversion. Exits with 1 if something differs.
  */
 
 /** The part of node-llama-cpp used here. */
@@ -55,11 +55,11 @@ interface NodeLlamaCpp {
 
 const PROMPT = "Once upon a time there was a little girl, and";
 const GREEDY = 24;
-/** The prompt's tokens whose logits are compared, at most. */
+/** Maximum number of the prompt's tokens whose logits are compared. */
 const POSITIONS = 12;
 
 /**
- * How far the distributions of next tokens may be apart, mean Kullback-Leibler divergence in nats. llama.cpp rounds
+ * Tolerated difference of the next-token distributions: mean Kullback-Leibler divergence in nats. llama.cpp rounds
  * activations to the type of f16 and bf16 weights, and keys and values to f16; this package doesn't. For quantised weights
  * both round activations to blocks of 8 bits, whose scale llama.cpp rounds to f16 as well.
  */
@@ -150,7 +150,7 @@ async function checkFile(path: string, name: string, mostDivergence: number, dty
   return { prompt, greedy: theirs.greedy };
 }
 
-/** By how much the model prefers one token to another: where it nearly doesn't, the two programs may choose apart. */
+/** By how much the model prefers one token to another: if hardly at all, the two programs may choose differently. */
 async function gapAt(model: GPT2, ids: readonly number[], ours: number, theirs: number): Promise<number> {
   const V = model.config.vocabSize;
   const logits = (await model.logits(ids)).subarray(-V);

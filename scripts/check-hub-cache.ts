@@ -1,6 +1,6 @@
 /**
- * Checks the cache against the real huggingface_hub, in both directions: what is fetched here is found, scanned and loaded
- * there, and the other way round; the layouts are equal; the programs wait for each other's locks, and we go on where it
+ * Checks the cache against the real huggingface_hub, in both directions: models fetched here are found, scanned and loaded
+ * there, and vice versa; the layouts are equal; the programs wait for each other's locks, and we resume after it
  * was killed. Everything comes from a server on loopback. Not part of `npm test`: it needs Python with huggingface_hub and
  * transformers.
  *
@@ -165,7 +165,7 @@ const checks: [name: string, check: () => Promise<void>][] = [
     },
   ],
   [
-    "we go on where huggingface_hub was killed",
+    "we resume where huggingface_hub was killed",
     async () => {
       const home = freshHome();
       server.reset();

@@ -6,8 +6,8 @@ import { packageFile } from "../src/util/package-root.js";
 import { TARGETS, zigCompiler } from "./prebuilt.js";
 
 /**
- * Loads the prebuilt kernels for musl into a small program of musl's, where no Node for musl is to be had: the loader finds
- * everything they need, threads start, memory is given out, and the best kernels of this processor compute.
+ * Loads the prebuilt kernels for musl into a small program linked against musl, because no Node for musl is available: it checks
+ * that the loader finds all dependencies, threads start, memory is allocated, and this processor's best kernels compute.
  *
  *     npm run prebuilt -- linux-x64-musl
  *     node dist/scripts/check-musl.js

@@ -1,7 +1,7 @@
 /**
- * Runs the kernels on processors that lack a feature, emulated by qemu-user (Debian: apt-get install qemu-user), where an
- * instruction that the processor does not have ends the process: for each feature of the AVX2 kernels, a processor with all
- * but that one must get other kernels, and run them.
+ * Runs the kernels on processors that lack a feature, emulated by qemu-user (Debian: apt-get install qemu-user), where a
+ * missing instruction ends the process: for each feature of the AVX2 kernels, a processor with all others must choose other
+ * kernels, and run them.
  *
  *     node dist/scripts/check-processors.js
  */
@@ -16,10 +16,10 @@ import { OP_TESTS } from "../test/helpers/ops/index.js";
 
 const QEMU = "qemu-x86_64";
 
-/** Features that the emulator does not have either. */
+/** Features that the emulator lacks as well. */
 const HASWELL = "Haswell,-hle,-rtm,-invpcid,-tsc-deadline,-x2apic,-pcid,-spec-ctrl";
 
-/** qemu's names. MOVBE is one that Haswell has and the kernels do without. */
+/** qemu's names. Haswell has MOVBE, which the kernels do not use. */
 const FEATURES = [
   ...["ssse3", "sse4.1", "sse4.2", "popcnt", "xsave", "avx", "f16c", "fma", "avx2", "bmi1", "bmi2", "lzcnt"],
 ];
@@ -31,12 +31,12 @@ const PROCESSORS: readonly (readonly [model: string, isa: string])[] = [
   ...FEATURES.map((feature) => [`${HASWELL},-${feature}`, "baseline"] as const),
 ];
 
-/** Elements of the largest case that is worth emulating. */
+/** Maximum number of elements of a case that is emulated. */
 const LARGE = 3000;
 const isSmall = ({ buffers }: OpCase): boolean =>
   Object.values(buffers).reduce((sum, { length }) => sum + length, 0) < LARGE;
 
-/** On this processor, emulated or not: the kernels it gets, over the conformance cases. */
+/** Runs the kernels that this processor (emulated or not) chooses over the conformance cases. */
 async function runKernels(): Promise<void> {
   const backend = await nativeBackend({ threads: 1 });
   const reference = await referenceBackend({ precision: "f64" });

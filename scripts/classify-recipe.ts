@@ -11,9 +11,9 @@ import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 
 /**
- * The classification recipe of docs/finetuning.md: which subject a passage of a textbook is from, by the default model
- * fine-tuned in several ways, and by simple means to compare with. Writes the figures into that page, between its marks. A
- * run that is there is not repeated.
+ * The classification recipe of docs/finetuning.md: the default model, fine-tuned in several ways, and simple baselines
+ * classify passages of textbooks by subject. Writes the figures into that page, between its markers. Finished
+ * runs are not repeated.
  *
  *     node dist/scripts/classify-recipe.js --work WORK [--threads N] [--write]
  */

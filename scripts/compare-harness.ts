@@ -1,14 +1,14 @@
 /**
- * Compares what `gpt2 eval --json` wrote with what the LM evaluation harness says about the same items and model:
+ * Compares a report of `gpt2 eval --json` with the LM evaluation harness's results for the same items and model:
  *
  *     python3 scripts/python/make_harness_fixture.py --model models/default --data DIR --limit 100 --out harness.json
  *     gpt2 eval lambada hellaswag blimp:each wikitext-2:harness --data DIR --limit 100 --json ours.json
  *     node dist/scripts/compare-harness.js ours.json harness.json [comparison.json]
  *
- * With a limit the harness takes so many pages of WikiText, ours so many stretches: compared is what both have. Exits with
- * status 1 if a decision differs, or a log-probability by more than one part in 10,000. Speeds are of what each did, as
- * items (or bytes of WikiText) a second, with everything, and without what is no answering of requests: reading and cutting
- * the data, and in the harness all but its model's calls. They are comparable if both had the same threads and the machine
+ * A limit counts pages of WikiText in the harness and stretches here; the common part is compared. Exits with
+ * status 1 if a decision differs, or a log-probability by more than one part in 10,000. Speeds are in
+ * items (or bytes of WikiText) per second, once for the whole evaluation and once for answering requests alone, without reading and
+ * cutting the data (in the harness: its model's calls alone). They are comparable if both had the same threads and the machine
  * to themselves.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ interface HarnessReport {
   readonly seconds?: Readonly<Record<string, { readonly all: number; readonly model: number }>>;
 }
 
-/** What is written, for scripts/evaluation-tables.ts. */
+/** The output, for scripts/evaluation-tables.ts. */
 export interface HarnessComparison {
   readonly versions: Readonly<Record<string, string>>;
   readonly ours: { readonly backend: string };
@@ -39,11 +39,11 @@ export interface SetComparison {
   readonly decidedOtherwise: number;
   /** Largest relative difference of a log-probability. */
   readonly worst: number;
-  /** What a second does: items, or bytes. */
+  /** The unit of speeds: items, or bytes. */
   readonly unit: "items" | "bytes";
   readonly speed?: {
     readonly all: { readonly ours: number; readonly harness: number };
-    /** Without reading and cutting the data; of the harness its model's calls. */
+    /** Without reading and cutting the data; for the harness its model's calls. */
     readonly answering: { readonly ours: number; readonly harness: number };
   };
 }
@@ -127,7 +127,7 @@ function fromHarness(task: string, item: Outcome): Compared {
   return { numbers: item.logprobs as number[], decisions };
 }
 
-/** Whole pages: ours come in pieces, the last perhaps without its end. */
+/** Whole pages: ours come in pieces, and the last may be incomplete. */
 function pages({ outcomes, items, ofItems }: TaskResult, pages: readonly Outcome[]): (readonly [Compared, Compared])[] {
   const last = items === ofItems ? Number.POSITIVE_INFINITY : (outcomes.at(-1)!.document as number);
   return pages

@@ -20,16 +20,16 @@ import { heldOutStories, STORY_FILES, writeStoryText } from "./story-text.js";
 
 /**
  * Makes the model that comes with the package, from texts to models/default: tokenizer, token shards, training on books and
- * textbooks, then on their plain part, and last on stories; and from that the weights in f16, the loss curve, measures, what
- * it writes, and the model card. Each part is skipped when its result is there, so that a broken-off run goes on where it
- * was.
+ * textbooks, then on their plain part, and last on stories; and from that the weights in f16, the loss curve, measurements, sample
+ * texts, and the model card. Each part is skipped if its result exists, so that an interrupted run continues where it
+ * stopped.
  *
  *     node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK [--eval EVAL]
  *
  * CORPUS holds train-*.txt.gz, valid.txt.gz, manifest.tsv.gz and SOURCES.md, as models/default/SOURCES.md describes them;
  * STORIES the files that models/default/SOURCES-stories.md describes.
  *
- * What models/default has now is still the mean of the first two trainings (its card is of then): 2.1 million tokens of
+ * models/default is still the mean of the first two trainings (and so is its card): 2.1 million tokens of
  * stories made stories better and other text worse (docs/training.md, "What was tried").
  *
  * The training on stories keeps its learning rate (a trapezoid) until STORY_STEPS less the warm-down, so it can be made
@@ -41,7 +41,7 @@ const INTERVALS = ["--val-every", "200", "--val-batches", "0", "--save-every", "
 const RECIPE = [...BATCH, "--warmup", "150", "--lr", "2e-3", "--min-lr", "1e-4", "--seed", "1", ...INTERVALS];
 /** A whole schedule, and its warm continuation under the cosine of the longer one. */
 const STEPS = ["3000", "6400"] as const;
-/** The plain part, not quite once through. */
+/** The plain part, not quite one epoch. */
 const PLAIN_RECIPE = [...BATCH, "--warmup", "50", "--lr", "1e-3", "--min-lr", "3e-5", "--seed", "2", ...INTERVALS];
 const PLAIN_STEPS = ["1600"] as const;
 /** Stories, from the mean of both runs, with Muon; the constant phase and the warm-down. */
@@ -51,12 +51,12 @@ const STORY_RECIPE = [
   ...["--save-every", "25", "--keep", "3"],
 ];
 const STORY_STEPS = ["262"] as const;
-/** Share of the weights from before the stories in those that ship: it brings back other prose, and costs stories little. */
+/** Share of the pre-stories weights in the published ones: it recovers other prose, and costs stories little. */
 const BOOKS_SHARE = 0.2;
 const VOCAB_SIZE = "8192";
 /**
- * Its default sampling. Leaving out unlikely tokens keeps a small model from making up words, and has it
- * repeat itself, which the penalty is against.
+ * Its default sampling. Excluding unlikely tokens keeps a small model from making up words, but makes it
+ * repeat itself, which the penalty counteracts.
  */
 const SAMPLING = { temperature: 0.8, minP: 0.15, repetitionPenalty: 1.15 };
 
@@ -66,9 +66,9 @@ const { values } = parseArgs({
     stories: { type: "string" },
     work: { type: "string" },
     out: { type: "string" },
-    /** Evaluation sets whose overlap with the training text the card tells; without them what it has is kept. */
+    /** Evaluation sets whose overlap with the training text the card reports; without them its figures are kept. */
     eval: { type: "string" },
-    /** A sentence for the card, on how this run differed from the recipe. */
+    /** A sentence for the card that says how this run differed from the recipe. */
     note: { type: "string", default: "" },
   },
 });

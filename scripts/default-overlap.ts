@@ -6,14 +6,14 @@ import { publishOverlap } from "./measure-overlap.js";
 import { STORY_FILES } from "./story-text.js";
 
 /**
- * Measures how much of evaluations, of the held-out books and of the default model's writing is in its training text:
+ * Measures how much of evaluations, of the held-out books and of the default model's output is in its training text:
  * models/default/overlap.json, and the section of its card.
  *
  *     node dist/scripts/default-overlap.js --corpus CORPUS --work WORK --eval EVAL [--stories STORIES]
  *
- * CORPUS holds train-*.txt.gz and valid.txt.gz; STORIES, for a model that has read them, the stories and simple texts, which
- * count whole although only their openings are read. The filter is kept in WORK. The figures of the evaluation sets stay as they are while text and
- * tokenizer do.
+ * CORPUS holds train-*.txt.gz and valid.txt.gz; STORIES, for a model that was trained on them, the stories and simple texts, which
+ * count completely although only their openings are used. The filter is kept in WORK. The figures of the evaluation sets are kept as long as
+ * the text and the tokenizer are the same.
  */
 const { values } = parseArgs({
   options: {

@@ -5,8 +5,8 @@ import { markdownTable } from "./markdown-block.js";
 import { correlation, dot, sentencePairs } from "./twins/similarity.js";
 
 /**
- * What storage dtypes cost a sentence encoder: correlation with people's judgements of STS-B's pairs, and the cosine of each
- * vector with that of f32.
+ * Measures the cost of storage dtypes for a sentence encoder: correlation with people's judgements of STS-B's pairs, and the cosine of each
+ * vector with the one in f32.
  *
  *     node dist/scripts/encoder-types.js --model MINILM --eval EVAL [--types f32,q8_0] [--threads N]
  *

@@ -26,7 +26,7 @@ import { EDITS, type Edit, edited } from "./word-edits.js";
 
 const LENGTHS = [64, 128, 192];
 const SHARES = [0.1, 0.2, 0.3, 0.5];
-/** Edited machine texts of a set at most: every edit is scored anew. */
+/** Maximum number of edited machine texts of a set: every edit is scored separately. */
 const MOST_EDITED = 30;
 
 export interface Figures {

@@ -1,10 +1,10 @@
 /**
- * Writes the figures of docs/evaluation.md, between the marks there, from what was measured with one model:
+ * Writes the figures of docs/evaluation.md, between the markers there, from measurements of one model:
  *
  *     node dist/scripts/evaluation-tables.js reproduce.json eval.json [comparison.json]
  *
- * Given are any files that `gpt2 eval --json` and `gpt2 reproduce --json` wrote (of an evaluation that is in several of
- * them the last counts), and one of scripts/compare-harness.ts.
+ * The arguments are files written by `gpt2 eval --json` and `gpt2 reproduce --json` (if several have the same evaluation,
+ * the last counts), and one written by scripts/compare-harness.ts.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { MetricResult } from "../src/evaluate/metrics/metric.js";

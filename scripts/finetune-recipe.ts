@@ -10,8 +10,8 @@ import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 
 /**
- * The recipe of docs/finetuning.md: the default model on three comedies of Shakespeare's, in several ways, and what each
- * makes of a fourth. Writes the figures and samples into that page, between its marks. A run that is there is not repeated.
+ * The recipe of docs/finetuning.md: the default model, fine-tuned on three comedies of Shakespeare in several ways, and evaluated
+ * on a fourth. Writes the figures and samples into that page, between its markers. Finished runs are not repeated.
  *
  *     node dist/scripts/finetune-recipe.js --work WORK [--only NAME] [--threads N] [--write]
  */
@@ -119,7 +119,7 @@ function table(): string {
   ].join("\n");
 }
 
-/** Of the model before, after full fine-tuning, and after the first adapter: the same prompt and seed, not chosen. */
+/** Samples of the model before, after full fine-tuning, and with the first adapter: the same prompt and seed, unselected. */
 function samples(): string {
   const shown = [{ name: "Before", sample: before.sample }, ...outcomes.slice(0, 2)];
   return shown.map(({ name, sample }) => `${name}:\n\n${quoted(sample)}`).join("\n\n");

@@ -19,7 +19,7 @@ export function inForeignPackage<T>(platform: string, koffi: string, use: (root:
   const root = mkdtempSync(join(tmpdir(), `gpt2-${platform}-`));
   try {
     cpSync(packageFile("package.json"), join(root, "package.json"));
-    // Compiled files must lie beside package.json, by which they find the package; what is only read may stay where it is.
+    // Compiled files must be beside package.json, by which they find the package; files that are only read may stay in place.
     cpSync(packageFile("dist"), join(root, "dist"), { recursive: true });
     for (const name of ["test", "assets", "models", "docs"]) symlinkSync(packageFile(name), join(root, name));
     const modules = join(root, "node_modules");
@@ -35,7 +35,7 @@ export function inForeignPackage<T>(platform: string, koffi: string, use: (root:
   }
 }
 
-/** The native backend's conformance suites, and, before them, that it is there: without kernels they skip everything. */
+/** The native backend's conformance suites, after a check that it exists: without kernels they skip everything. */
 export const CONFORMANCE: readonly (readonly string[])[] = [
   [
     "--input-type=module",

@@ -1,7 +1,7 @@
 /**
- * Writes what C shares with TypeScript: of src/program/ops.ts native/ops.h (the enumerations, the size of an encoded
- * operation, and a struct of named arguments for each) and native/kernel-table.h (the table that fills those structs and
- * calls the kernels); of src/backend/native/instruction-sets.ts native/instruction-sets.h. All are kept in the repository; a
+ * Generates the definitions that C shares with TypeScript: from src/program/ops.ts native/ops.h (the enumerations, the size of an
+ * encoded operation, and a struct of named arguments for each) and native/kernel-table.h (the table that fills those structs and
+ * calls the kernels); from src/backend/native/instruction-sets.ts native/instruction-sets.h. All are kept in the repository; a
  * test compares them with their sources.
  *
  *     npm run generate
@@ -38,7 +38,7 @@ function typeOf(tensor: OpTensor): string {
   return `${isWritten(tensor) ? "" : "const "}${element} *`;
 }
 
-/** What a reader needs to know of a tensor. */
+/** A comment about a tensor. */
 function about({ optional, shape, stride, range }: OpTensor): string {
   const parts = [`[${shape.join(", ")}]`];
   if (stride !== undefined) parts.push(`rows ${stride} apart`);
@@ -185,7 +185,7 @@ ${choices(INSTRUCTION_SETS.arm64!)}
 `;
 }
 
-/** What each generated file is to contain, by its path in the package. */
+/** The contents of each generated file, by its path in the package. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
   "native/instruction-sets.h": instructionSetsHeader,
   "native/ops.h": opsHeader,

@@ -1,4 +1,4 @@
-/** What a shared library says of itself: enough of the formats ELF, Mach-O and PE to check one that cannot be run here. */
+/** Facts about a shared library: enough of the formats ELF, Mach-O and PE to check one that cannot be run here. */
 export interface LibraryFacts {
   readonly format: "ELF" | "Mach-O" | "PE";
   readonly machine: string;

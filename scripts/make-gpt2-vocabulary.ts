@@ -1,5 +1,5 @@
 /**
- * Writes src/tokenizer/gpt2-merges.ts and src/tokenizer/unicode-runs.ts from other people's packages in bench/peers:
+ * Writes src/tokenizer/gpt2-merges.ts and src/tokenizer/unicode-runs.ts from third-party packages in bench/peers:
  *
  *     npm install --prefix bench/peers
  *     npx tsc -p . && node dist/scripts/make-gpt2-vocabulary.js

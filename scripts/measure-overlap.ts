@@ -17,7 +17,7 @@ import { GPT2 } from "../src/gpt2.js";
 import { packageVersion } from "../src/util/package-version.js";
 import { type MeasuredSet, type ModelOverlap, type OverlapFacts, withOverlap } from "./overlap-card.js";
 
-/** The sets that are looked up, by task, and what the card calls them. */
+/** The sets that are looked up, by task, and their names in the card. */
 const SETS: Readonly<Record<string, string>> = {
   lambada: "LAMBADA",
   "wikitext-2": "WikiText-2, test",
@@ -51,9 +51,9 @@ export interface PublishOverlapOptions {
 }
 
 /**
- * Measures how much of evaluations, of the held-out books and of the model's own writing is in the training text, and writes
- * that down in the model's folder. What does not depend on the weights is kept from before where it is of the same text;
- * what does is always measured anew.
+ * Measures how much of evaluations, of the held-out books and of the model's own output is in the training text, and writes
+ * the figures into the model's folder. Earlier figures that do not depend on the weights are kept if the text is the same;
+ * the others are always remeasured.
  */
 export async function publishOverlap(options: PublishOverlapOptions): Promise<OverlapFacts> {
   const { out, trainFiles, evalFolder } = options;

@@ -4,7 +4,7 @@ import type { DatasetInfo } from "../src/data/dataset-info.js";
 import type { SamplingOptions } from "../src/pretrained/sampling-options.js";
 import type { TrainEvent } from "../src/train/events.js";
 
-/** What scripts/story-quality.ts writes. */
+/** The output of scripts/story-quality.ts. */
 export interface StoryQuality extends Written {
   /** Held-out documents of each file that were scored. */
   readonly documents: number;
@@ -22,7 +22,7 @@ interface Written {
   readonly rare: number;
 }
 
-/** A training: its data, and what was read of it. */
+/** One stage of training: its data, and how much of it was used. */
 export interface Stage {
   readonly documents: number;
   readonly bytes: number;
@@ -30,7 +30,7 @@ export interface Stage {
   readonly hours: number;
 }
 
-/** A training's figures from its data set and its events. */
+/** A stage's figures, from its data set and its events. */
 export function stageOf({ splits: { train } }: DatasetInfo, events: readonly TrainEvent[]): Stage {
   const steps = events.filter((e) => e.type === "step");
   const { documents, bytes } = train;

@@ -5,7 +5,7 @@ import type { OverlapSummary, Passage } from "../src/evaluate/overlap/overlap.js
 import { formatValue } from "../src/evaluate/report.js";
 import type { HashedFile } from "../src/evaluate/report-file.js";
 
-/** What models/default/overlap.json holds. */
+/** The contents of models/default/overlap.json. */
 export interface OverlapFacts {
   readonly program: string;
   readonly training: FilterFacts & { readonly files: readonly HashedFile[] };

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
-/** What the default model reads last: so many bytes of the plainest books, and all textbooks. */
+/** The data of the default model's second training: so many bytes of the plainest books, and all textbooks. */
 const BOOK_BYTES = 50e6;
 const TEXTBOOKS = new Set(["openstax"]);
 const BOOKS = "standardebooks";
@@ -17,7 +17,7 @@ interface CorpusDocument {
 
 /**
  * Writes the plain part of the corpus as text: textbooks, and those chapters of books of which most words are common
- * ones. In them a small model has fewer names and rare words to guess at, and more of sentences to learn.
+ * ones. These have fewer names and rare words for a small model to guess, and more sentences to learn from.
  *
  * CORPUS/manifest.tsv.gz says to which group of sources each document belongs.
  */

@@ -9,8 +9,8 @@ import { describeLibrary, type LibraryFacts } from "./library-facts.js";
 import { makePublishedPackage } from "./published-package.js";
 
 /**
- * Compiles the kernels for every platform, as packages in npm/ that gpt2-ts may depend on optionally, so that those
- * without a compiler have them. Cross-compiles with zig: `pip install ziglang`, or the command in ZIG.
+ * Compiles the kernels for every platform, as packages in npm/ that are optional dependencies of gpt2-ts, for users
+ * without a compiler. Cross-compiles with zig: `pip install ziglang`, or the command in ZIG.
  *
  *     npm run prebuilt                         all platforms
  *     npm run prebuilt -- linux-x64 win32-x64  some of them
@@ -80,7 +80,7 @@ function zigFlag(flag: string): string {
 
 export const packageName = ({ name }: Pick<PrebuildTarget, "name">): string => `@gpt2-ts/kernels-${name}`;
 
-/** Makes the package of a target and returns its folder. @throws the compiler fails, or the library is not as it must be. */
+/** Makes the package of a target and returns its folder. @throws the compiler fails, or a check of the library does. */
 export async function makePackage(target: PrebuildTarget, compiler: Compiler, root: string): Promise<string> {
   const { version, license } = JSON.parse(readFileSync(packageFile("package.json"), "utf8")) as Record<string, string>;
   const library = libraryName(target.platform);

@@ -20,8 +20,8 @@ import { gpt2Tokenizer, type Tokenizer } from "../src/tokenizer/index.js";
 import { packageFile } from "../src/util/package-root.js";
 
 /**
- * What a model loses when its weights are held in fewer bits: for each type the divergence of its next-token
- * distributions from those in f32, and the change in bits per byte, on a held-out text. The tables of
+ * Measures the quality that a model loses when its weights are held in fewer bits: for each type the divergence of its next-token
+ * distributions from those in f32, and the change in bits per byte, on a held-out text. Prints the tables of
  * docs/quantization.md.
  *
  *     node dist/scripts/quality.js [--model FOLDER] [--text FILE] [--tokens N] [--seed N]
@@ -60,7 +60,7 @@ const VARIANTS: readonly Variant[] = [
   }),
 ];
 
-/** What was found of one variant. Sums over the tokens. */
+/** Results of one variant, summed over the tokens. */
 interface Tally {
   readonly variant: Variant;
   readonly bytes: number;

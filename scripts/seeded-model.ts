@@ -7,7 +7,7 @@ import { gpt2Tokenizer } from "../src/tokenizer/gpt2.js";
 import { seededTensors } from "../test/helpers/seeded-weights.js";
 
 /**
- * Writes a model of a published shape with weights from a seed, to measure with: it writes nonsense, and takes as much time
+ * Writes a model of a published shape with weights from a seed, for measurements: it generates nonsense, but takes as much time
  * and memory as the real one. One tensor at a time is in memory.
  *
  *     node dist/scripts/seeded-model.js --preset gpt2-xl --dtype q8_0 OUT.gguf

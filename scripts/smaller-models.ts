@@ -8,12 +8,12 @@ import { openCheckpoint, saveCheckpoint } from "../src/pretrained/node.js";
 import { packageFile } from "../src/util/package-root.js";
 
 /**
- * Makes smaller models of the default model's vocabulary: some of its layers, trained on for a short time. They write texts
+ * Makes smaller models with the default model's vocabulary: some of its layers, trained further for a short time. They generate texts
  * for scripts/evaluate-detectors.ts, and one is the observer of Binoculars' ratio.
  *
  *     node dist/scripts/smaller-models.js --text simple.txt.gz --out DIR
  *
- * DIR/NAME/model is left as it is if it is there.
+ * An existing DIR/NAME/model is not replaced.
  */
 const { values } = parseArgs({ options: { text: { type: "string" }, out: { type: "string" } } });
 const { text, out } = values;

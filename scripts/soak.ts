@@ -1,6 +1,6 @@
 /**
- * A long-lived process: generations that run to their end, are aborted or left at random, alone and several at once; models
- * that are loaded and disposed of; Workers with models of their own. Memory must stay flat, and what is generated the same.
+ * Simulates a long-lived process: generations that run to their end, are aborted or left at random, alone and several at once; models
+ * that are loaded and disposed of; Workers with models of their own. Memory must stay flat, and generated texts the same.
  *
  *     node dist/scripts/soak.js [--generations 5000] [--loads 500] [--workers 100] [--backend native] [--seed 1]
  *
@@ -22,7 +22,7 @@ const REFERENCE: GenerateOptions = { maxNewTokens: 12, temperature: 0 };
 /** Growth of the second half over the first: the allocators' noise. */
 const MOST_GROWTH = 1.05;
 
-/** V8 gives its young generation and compiled code more room as a program goes on: here growth is to be a leak. */
+/** V8 gives its young generation and compiled code more room as a program runs: fixed here, so that growth means a leak. */
 const STEADY = [
   "--expose-gc",
   "--max-semi-space-size=1",
@@ -36,7 +36,7 @@ interface Load {
   readonly threads: number;
 }
 
-/** Runs one generation, which may end in any way that a caller's can. */
+/** Runs one generation and ends it in one of the ways that a caller may. */
 async function generateOnce(model: GPT2, random: RandomStream, seed: number): Promise<void> {
   const [how, most] = [random.below(6), 1 + random.below(24)];
   const abort = new AbortController();
@@ -95,7 +95,7 @@ async function work({ load, dispose }: { load: Load; dispose: boolean }): Promis
   if (dispose) await model.dispose();
 }
 
-/** Memory after everything that may go is gone, in MB: resident, and of it in V8's heap. */
+/** Memory after everything unused was freed, in MB: resident, and of that V8's heap. */
 interface Memory {
   readonly resident: number;
   readonly heap: number;

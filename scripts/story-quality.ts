@@ -6,7 +6,7 @@ import { GPT2 } from "../src/gpt2.js";
 import { distinct, namesKept, rareWords, repeated, wordCounts } from "./text-measures.js";
 
 /**
- * Measures how a model writes stories, and writes what it wrote, to be read.
+ * Measures how well a model writes stories, and saves its texts for reading.
  *
  *     node dist/scripts/story-quality.js --stories DIR --out DIR [--model NAME] [--corpus DIR] [--test] [--documents 60]
  *
@@ -17,7 +17,7 @@ import { distinct, namesKept, rareWords, repeated, wordCounts } from "./text-mea
  *   words that stand fewer than three times in the training stories;
  * - stories.md: twenty stories without a prompt, twenty asked for by a summary, and ten continuations of ordinary prompts.
  *
- * What is measured is in quality.json.
+ * The measurements are written to quality.json.
  */
 const CONTINUATION = 200;
 const OPENINGS = 50;

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 /**
- * What the default model reads last: stories, half of them after a summary; fables, fairy tales and other simple texts;
+ * The data of the default model's last training: stories, half of them after a summary; fables, fairy tales and other simple texts;
  * and the plainest documents of the older corpus. Long documents are cut after the last paragraph that begins and ends
- * within so many bytes: a context holds 2,000 of them, and a reader who asks for a story sees its beginning, where people
- * and place are introduced. So half of all windows begin where a document does.
+ * within so many bytes: a context holds 2,000 of them, and a reader who asks for a story sees its beginning, where characters
+ * and place are introduced. So half of all windows begin at the beginning of a document.
  */
 const STORIES = { files: ["stories.txt.gz", "stories-with-summaries.txt.gz"], bytes: 4000 };
 const SIMPLE = { files: ["simple.txt.gz"], bytes: 8000 };

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 /**
- * Folders of test/ whose files share one process: starting Node and loading the package takes longer than most files run.
- * Files of other folders have a process each: they measure memory, start processes of their own, or change the environment.
+ * Folders of test/ whose files share one process: starting Node and loading the package takes longer than running most files.
+ * Each file of the other folders has its own process: they measure memory, start processes, or change the environment.
  */
 const SHARED = new Set(
   `architectures bert checkpoint constrain data dtype evaluate generate helpers hub misuse program serve tasks

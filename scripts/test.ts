@@ -8,10 +8,10 @@ import { embedWasm } from "./embed-wasm.js";
 import { groupTests } from "./test-groups.js";
 
 /**
- * Runs compiled tests with Node's own runner, which in Node 20 takes no patterns: those of every test/**\/*.test.ts there
- * is, not what an old build left in dist. Arguments choose files whose path contains one of them. `--all` adds files named
- * *.long.test.ts, and lets the others go through all backends (test/helpers/tested-isas.ts). `--cpu` runs each file in its own
- * process, and lists at the end those that took the most CPU time (on Linux).
+ * Runs compiled tests with Node's own runner, which in Node 20 takes no patterns: the tests of every existing test/**\/*.test.ts,
+ * and not leftovers of an old build in dist. Arguments select files whose path contains one of them. `--all` adds files named
+ * *.long.test.ts, and runs the others on all backends (test/helpers/tested-isas.ts). `--cpu` runs each file in its own
+ * process, and finally lists the files that took the most CPU time (on Linux).
  */
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -1,12 +1,12 @@
-/** Measures of what a model writes: pure functions of text. */
+/** Measures of a model's texts: pure functions of text. */
 
 const WORD = /\p{L}+(?:['’]\p{L}+)*/gu;
 
 export const wordsOf = (text: string): string[] => Array.from(text.matchAll(WORD), ([word]) => word);
 
 /**
- * Names by their look: words with a capital that stand inside a sentence, after a lower-case word or a comma, without what
- * else English writes so.
+ * Names, guessed by their form: capitalised words inside a sentence, after a lower-case word or a comma, except other words that
+ * English capitalises.
  */
 export function namesIn(text: string): Set<string> {
   const found = new Set<string>();
@@ -52,7 +52,7 @@ export function distinct(texts: readonly string[], n: number): number {
   return all.length === 0 ? 1 : new Set(all).size / all.length;
 }
 
-/** The share of a text's n-grams that stood in it before, of all texts' (Welleck et al. 2020, "seq-rep-n"). */
+/** The share of n-grams that occurred earlier in the same text, over all texts (Welleck et al. 2020, "seq-rep-n"). */
 export function repeated(texts: readonly string[], n: number): number {
   let [again, all] = [0, 0];
   for (const text of texts) {
@@ -82,7 +82,7 @@ export function rareWords(
   return { share: all === 0 ? 0 : rare.length / all, words: [...new Set(rare)] };
 }
 
-/** How often each lower-cased word stands in texts. */
+/** The number of occurrences of each lower-cased word in texts. */
 export function wordCounts(texts: Iterable<string>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const text of texts) {

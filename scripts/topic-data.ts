@@ -21,11 +21,11 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   "philschatz+psychology-book": "psychology",
   "philschatz+sociology-book": "sociology",
 };
-/** Passages of each subject to learn from, and of other sections to be tested on. */
+/** Number of training passages of each subject, and of test passages from other sections. */
 const COUNTS = { train: 300, test: 60 };
 /** Characters of a passage: whole sentences from the beginning of a paragraph. */
 const [SHORTEST, LONGEST] = [240, 480];
-/** Of a section's paragraphs; so that no section weighs much. */
+/** Maximum number of a section's paragraphs, so that no section weighs much. */
 const PER_SECTION = 5;
 /** Sections held out. */
 const TEST_SHARE = 0.2;

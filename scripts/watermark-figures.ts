@@ -23,8 +23,8 @@ import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures
 import { EDITS, edited, readWordNet, type Synonyms } from "./word-edits.js";
 
 /**
- * The figures of docs/watermark.md: how often marked texts are found by length and after edits, what marks do to the texts,
- * and how often human ones are taken for marked.
+ * Measures the figures of docs/watermark.md: how often marked texts are found, by length and after edits, how marks change the texts,
+ * and how often human texts are taken for marked ones.
  *
  *     node dist/scripts/watermark-figures.js --human valid.txt.gz --human train.txt.gz --wordnet DIR [--out FILE]
  *         [--texts 60] [--random] [--plain] [--passages 10000]
@@ -56,7 +56,7 @@ const SHARES = [0.1, 0.2, 0.3, 0.5];
 /** Length of the texts that are edited. */
 const EDITED = 200;
 const PROMPT = 24;
-/** Keys under which human texts are tested. */
+/** Number of keys under which human texts are tested. */
 const KEYS = 10;
 
 async function randomModel(): Promise<GPT2> {
@@ -84,7 +84,7 @@ const documents = flags.human.map((path) =>
     .filter((text) => text.trim() !== ""),
 );
 
-/** Passages that start at a paragraph, of documents in turn. */
+/** Passages that start at a paragraph, alternating between documents. */
 function passages(texts: readonly string[], count: number, characters: number): string[] {
   const found: string[] = [];
   for (let round = 0; found.length < count && round < 1000; round++) {
@@ -204,7 +204,7 @@ for (const scheme of schemes as ("none" | WatermarkScheme)[]) {
 }
 await model.dispose();
 
-/** What is measured of the texts that the model writes with a mark, or without one. */
+/** The figures of texts that the model generates with a mark, or without one. */
 async function writtenFigures(scheme: "none" | WatermarkScheme) {
   const watermark = scheme === "none" ? undefined : watermarkOf(scheme);
   const options = { ...sampling, maxNewTokens: Number(flags.length), watermark };

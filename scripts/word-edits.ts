@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RandomStream } from "../src/util/random.js";
 
-/** What is done to a share of a text's words. */
+/** Edits of a share of a text's words. */
 export const EDITS = ["delete", "insert", "swap", "paraphrase"] as const;
 export type Edit = (typeof EDITS)[number];
 
-/** Words that may stand for another, by it. */
+/** The words that may replace a word, by that word. */
 export type Synonyms = ReadonlyMap<string, readonly string[]>;
 
 /** The synonyms of WordNet's files data.noun, data.verb, data.adj and data.adv: lemmas of one word in the same synset. */
@@ -47,7 +47,7 @@ export function edited(
   random: RandomStream,
   { words, synonyms }: EditSources,
 ): { readonly text: string; readonly changed: number } {
-  // What stands between words, and words, in turn.
+  // The text between words, and words, alternately.
   const pieces = text.split(/([\p{L}\p{N}’'-]+)/u);
   const places = pieces.flatMap((_, i) => (i % 2 === 1 ? [i] : []));
   const synonymsAt = (i: number) => synonyms.get(pieces[i]!.toLowerCase()) ?? [];

@@ -9,7 +9,7 @@ export interface ClassifierRow {
   /** The generator of its training texts. */
   readonly trained: string;
   readonly tested: string;
-  /** What was done to the machine's texts, and to which share of their words. */
+  /** The edit of the machine's texts, and the share of their words edited. */
   readonly edit?: Edit | undefined;
   readonly share?: number | undefined;
   readonly separation: Separation;
@@ -18,7 +18,7 @@ export interface ClassifierRow {
 export interface TestedClassifier {
   readonly detector: string;
   readonly trained: string;
-  /** Larger for texts more like a machine's. */
+  /** Larger for texts that look more machine-written. */
   score(texts: readonly string[]): Promise<readonly number[]>;
 }
 

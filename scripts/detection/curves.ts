@@ -1,6 +1,6 @@
 import { bootstrap, type Interval } from "../../src/evaluate/metrics/metric.js";
 
-/** How well a score tells machine texts from human ones. */
+/** A score's power to separate machine texts from human ones. */
 export interface Separation {
   readonly human: number;
   readonly machine: number;
@@ -28,7 +28,7 @@ export function separation(human: readonly number[], machine: readonly number[])
           (i) => all[i]!,
         ).sort();
       const [people, machines] = [drawn(true), drawn(false)];
-      // A draw of few texts may lack one kind, and then says nothing.
+      // A resample of few texts may lack one kind, and is then uninformative.
       return people.length === 0 || machines.length === 0 ? value : of(people, machines);
     };
     return { value, interval: bootstrap(all.length, statistic, { resamples: 500 }) };

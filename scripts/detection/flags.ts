@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { type EditSources, readWordNet } from "../word-edits.js";
 import { detectionSets, type Texts } from "./texts.js";
 
-/** The flags that scripts which measure detectors have in common. */
+/** The flags shared by scripts that measure detectors. */
 const FLAGS = {
   pairs: { type: "string" },
   human: { type: "string", multiple: true },

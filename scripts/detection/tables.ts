@@ -5,7 +5,7 @@ import { EDITS, type Edit } from "../word-edits.js";
 import type { ClassifierRow } from "./classifiers.js";
 import type { Measured, Separation } from "./curves.js";
 
-/** How an edit is called in tables. */
+/** The names of edits in tables. */
 export const EDIT_NAMES: Readonly<Record<Edit, string>> = {
   delete: "deleted",
   insert: "inserted",

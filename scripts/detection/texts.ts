@@ -42,7 +42,7 @@ export interface TextSources {
   readonly human: readonly string[];
   /** NAME=FOLDER of models with the default model's tokenizer, which write besides the default model. */
   readonly generators: readonly string[];
-  /** Texts of each set at most. */
+  /** Maximum number of texts in each set. */
   readonly most: number;
   /** Folder where written texts are kept, by the hash of the weights. */
   readonly work: string;
@@ -87,7 +87,7 @@ async function pairSets(folder: string, most: number): Promise<Texts[]> {
   return sets;
 }
 
-/** Passages of human documents, and what the model makes of their beginnings by each sampler. */
+/** Passages of human documents, and the model's continuations of their beginnings with each sampler. */
 async function writtenSets(
   generator: string,
   folder: string,
@@ -140,7 +140,7 @@ async function write(
   return machine;
 }
 
-/** Human texts and as many of a generator, its samplings in turn. */
+/** Human texts and as many of a generator, alternating between its samplers. */
 function pairsOf(sets: readonly Texts[], generator: string): readonly (readonly [human: string, machine: string][])[] {
   const own = sets.filter((set) => set.generator === generator);
   return [...new Set(own.map(({ domain }) => domain))].map((domain) => {
@@ -149,7 +149,7 @@ function pairsOf(sets: readonly Texts[], generator: string): readonly (readonly 
   });
 }
 
-/** Of the texts of a generator six in ten to train on, one to choose by, the last three to test. */
+/** A generator's texts in three parts: six in ten for training, one for selection, three for testing. */
 export function partsOf(sets: readonly Texts[], generator: string) {
   const domains = pairsOf(sets, generator);
   const part = (from: number, to: number): LabelledText[] =>

@@ -6,7 +6,7 @@ import type { PerplexityOfTexts } from "./texts.js";
 /** Shares of texts that are found at 1% and at 0.1% false positives. */
 export type Found = Readonly<Record<"0.01" | "0.001", number>>;
 
-/** What scripts/watermark-figures.ts measures of one scheme, or of texts without a mark. */
+/** The measurements of scripts/watermark-figures.ts for one scheme, or for texts without a mark. */
 export interface SchemeFigures {
   readonly scheme: string;
   readonly texts: number;

@@ -56,11 +56,11 @@ export class Texts {
     };
   }
 
-  /** Id of the token that stands for what is to be filled in. @throws {UsageError} there is none. */
+  /** Id of the mask token. @throws {UsageError} there is none. */
   get mask(): number {
     const { maskToken } = this.tokenizer;
     const id = this.tokenizer.idOf(maskToken);
     if (id !== undefined) return id;
-    throw new UsageError({ op: `the token ${maskToken}`, expected: "one in the vocabulary", got: "none" });
+    throw new UsageError({ op: `the token ${maskToken}`, expected: "to be in the vocabulary", got: "no such token" });
   }
 }

@@ -40,7 +40,7 @@ export function addEvaluationOptions(command: Command): Command {
       .option("--limit <n>", "evaluate only the first n items of each task", number)
       .option("--json <file>", "write a report: configuration, hashes, every item's outcome")
       .option("--resume", "continue an evaluation that was stopped; needs --json")
-      .option("--progress", "print progress also where there is no terminal"),
+      .option("--progress", "print progress even without a terminal"),
   );
 }
 

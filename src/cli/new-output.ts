@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { UsageError } from "../errors.js";
 import type { Progress } from "../util/progress.js";
 import { note } from "./output.js";
@@ -12,7 +12,7 @@ export function refuseToReplace(command: string, out: string, kind: "file" | "fo
   throw new UsageError({
     op: `gpt2 ${command}: --out ${out}`,
     expected: `a new ${kind}`,
-    got: "one that exists",
+    got: `an existing ${statSync(out).isDirectory() ? "folder" : "file"}`,
     hint,
   });
 }

@@ -54,7 +54,7 @@ export const MODEL_FLAG = "gpt2, owner/name of the hub, a folder or file (defaul
 /** Adds `--threads` and `--backend`. */
 export function addMachineOptions(command: Command): Command {
   return command
-    .option("--threads <n>", "threads that compute (default: all processors, or GPT2_THREADS)", number)
+    .option("--threads <n>", "number of compute threads (default: all processors, or GPT2_THREADS)", number)
     .addOption(
       new Option("--backend <name>", "what computes (default: auto, or GPT2_BACKEND)").choices([
         "auto",
@@ -92,7 +92,7 @@ export function addModelOptions(command: Command): Command {
 export function addEncoderOptions(command: Command): Command {
   command
     .requiredOption("-m, --model <name>", "a BERT: owner/name of the hub, a folder or file")
-    .option("--adapter <name>", "a LoRA adapter to fold into it")
+    .option("--adapter <name>", "a LoRA adapter to merge into it")
     .addOption(
       new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )
@@ -113,7 +113,7 @@ export function addDocumentOptions(command: Command): Command {
 
 /** Adds `--progress` and `--json`. */
 export function addReportOptions(command: Command, json = "print JSON"): Command {
-  return command.option("--progress", "print progress also where there is no terminal").option("--json", json);
+  return command.option("--progress", "print progress even without a terminal").option("--json", json);
 }
 
 /** The mode of progress lines: without a terminal, `--progress` writes ordinary lines. */

@@ -86,7 +86,7 @@ export async function prepareData(inputs: readonly Input[], options: PrepareOpti
     throw new DataError({
       op: "preparing data",
       expected: "a tokenizer with <|endoftext|>, to separate documents",
-      got: "one without",
+      got: "a tokenizer without it",
     });
   }
   checkOut(options.out, options.overwrite ?? false);

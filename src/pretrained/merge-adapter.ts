@@ -106,7 +106,7 @@ class MergedTensor implements StoredTensor {
     }
     if (!dst.every(Number.isFinite)) {
       const op = `merging ${this.#adapter.path} into ${this.file}: tensor ${this.name}`;
-      throw new CheckpointError({ op, expected: "finite values", got: "others" });
+      throw new CheckpointError({ op, expected: "finite values", got: "NaN or infinity" });
     }
   }
 }

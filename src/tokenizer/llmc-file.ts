@@ -153,7 +153,7 @@ function specialText(token: Uint8Array, id: number, added: readonly AddedToken[]
     throw new TokenizerError({
       op,
       expected: "two tokens before it, merged, or a special token's text",
-      got: "neither",
+      got: "other bytes",
       cause,
     });
   }

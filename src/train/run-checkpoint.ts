@@ -206,7 +206,7 @@ export async function readRunState(path: string): Promise<RunState> {
     throw new CheckpointError({ op: `${op}: base.model`, expected: "a name, or null", got: typeof model });
   }
   if ((state.lora === undefined) !== (state.base === undefined)) {
-    throw new CheckpointError({ op, expected: "an adapter's settings with its model", got: "one of the two" });
+    throw new CheckpointError({ op, expected: "an adapter's settings with its model", got: "only one of the two" });
   }
   return state;
 }

@@ -240,11 +240,11 @@ async function checkSameData(
     throw new DataError({ op, expected: `${state.dataTokens} training tokens`, got: `${tokens}`, hint });
   }
   if (examples?.hash !== state.dataHash) {
-    throw new DataError({ op, expected: "the same examples", got: "others of as many tokens", hint });
+    throw new DataError({ op, expected: "the same examples", got: "different examples with as many tokens", hint });
   }
   const before = await readTokenizerText(path);
   if (before !== undefined && tokenizer !== undefined && before !== tokenizer) {
-    throw new DataError({ op, expected: "the tokenizer of before", got: "another", hint });
+    throw new DataError({ op, expected: "the same tokenizer as before", got: "a different tokenizer", hint });
   }
   if (examples === undefined || batchSize === state.settings.batchSize) return;
   throw new UsageError({

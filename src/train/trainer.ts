@@ -134,7 +134,7 @@ export class Trainer {
     throw new GPT2Error({
       op: "the model of a Trainer",
       expected: "a run that has begun",
-      got: "one before its first step",
+      got: "a run before its first step",
     });
   }
 

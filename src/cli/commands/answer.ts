@@ -48,16 +48,12 @@ export function registerAnswer(program: Command): void {
     .summary("find the answer to a question in a text, with a fine-tuned BERT")
     .description("Print the span of a text that answers a question.")
     .argument("[question...]", "the question")
-    .option("--context <text>", "the text to find the answer in")
+    .option("--context <text>", "the text in which to find the answer")
     .option("-f, --file <path>", "read that text from a file; - for standard input")
     .option("--data <path...>", "answer many questions, and score the answers: SQuAD's files, or JSONL of them")
-    .option(
-      "--threshold <x>",
-      "of --data: how much more must speak for no answer (default: 0 if some have none)",
-      number,
-    )
+    .option("--threshold <x>", "with --data: by how much 'no answer' must lead (default: 0 if some have none)", number)
     .option("-k, --top-k <n>", "answers to print", count, 1)
-    .option("--answer-length <n>", "longest answer, in tokens", count, 15)
+    .option("--answer-length <n>", "maximum length of an answer, in tokens", count, 15)
     .option("--no-answer", "allow no answer, for models trained on questions without one")
     .option("--json", "print JSON in the form of transformers' pipeline");
   addEncoderOptions(command).addHelpText("after", HELP).action(answer);

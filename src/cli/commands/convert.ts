@@ -29,8 +29,8 @@ export const writingModel = (command: Command): Command =>
     .addOption(new Option("--to <format>", "format to write, whatever the name").choices(CONVERT_FORMATS))
     .addOption(new Option("--dtype <type>", "storage dtype of the weights").choices(WEIGHT_TYPES))
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
-    .option("--overwrite", "replace what is there")
-    .option("--json", "print JSON: what was read and written");
+    .option("--overwrite", "replace an existing output")
+    .option("--json", "print JSON: the files read and written");
 
 const HELP = `
 Source: ${MODEL_NAMES}.

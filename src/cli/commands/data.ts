@@ -38,7 +38,7 @@ export function registerData(program: Command): void {
     .option("--val-fraction <share>", "share of the documents to hold out (default: 0.01)", number)
     .option("--val <inputs...>", "files and folders to hold out instead")
     .option("--shard-tokens <n>", "tokens in a shard; 1e6, 10M", count, 100_000_000)
-    .option("--workers <n>", "worker threads (default: one a core)", count)
+    .option("--workers <n>", "worker threads (default: one per core)", count)
     .option("--seed <n>", "seed of the choice of held-out documents", count, 1337)
     .option("--overwrite", "replace the data set in --out");
   addReportOptions(addDocumentOptions(command)).action(run);

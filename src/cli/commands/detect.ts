@@ -67,9 +67,7 @@ export function registerDetect(program: Command): void {
   const command = program
     .command("detect")
     .summary("measure how much a text looks like a model's")
-    .description(
-      "Measure how much a text looks like a model's, with the share of human texts that look as much like it.",
-    )
+    .description("Measure how much a text looks machine-written, with the share of human texts that look as much so.")
     .argument("[file]", "the text; - or none for standard input")
     .option("--observer <model>", "a second model with the same tokenizer, for Binoculars' ratio")
     .option("--calibration <file>", "calibration of the model (default: detection.json in its folder)")
@@ -84,7 +82,7 @@ export function registerDetect(program: Command): void {
     .option("--lr <x>", "with --head: peak learning rate (default: 1e-4)", number)
     .option("--calibrate <inputs...>", "make a calibration from human texts: files and folders")
     .option("--set <name>", "name of the set of texts (default: the names of the files)")
-    .option("--passages <n>", "most passages to take from the texts", count, 1000)
+    .option("--passages <n>", "maximum number of passages to take from the texts", count, 1000)
     .option("-o, --out <file>", "the calibration or classifier to write");
   addDocumentOptions(command);
   command.optionsGroup("Model:");
@@ -167,6 +165,6 @@ export async function loadObserver(
   throw new UsageError({
     op: "--observer",
     expected: "a model with the same tokenizer",
-    got: "other tokens of the text",
+    got: "a model that tokenizes the text differently",
   });
 }

@@ -99,7 +99,7 @@ export function registerGenerate(program: Command): void {
     .summary('continue a text; gpt2 "text" for short')
     .description("Continue a text, or write a new one.")
     .argument("[prompt...]", "the text to continue")
-    .option("-n, --max-tokens <n>", "most tokens to generate", number, DEFAULT_NEW_TOKENS)
+    .option("-n, --max-tokens <n>", "maximum number of tokens to generate", number, DEFAULT_NEW_TOKENS)
     .option(
       "--temperature <x>",
       `0 always takes the likeliest token; 1 samples from the model's distribution (${own(temperature)})`,
@@ -122,7 +122,7 @@ export function registerGenerate(program: Command): void {
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number)
     .option("--prompt-lookup", "draft tokens from repetitions in the text, and verify them: the same text, sooner")
     .option("--draft <name>", "a smaller model with the same vocabulary drafts tokens, which this one verifies")
-    .option("--draft-tokens <n>", "most tokens of a draft (default: 4)", number)
+    .option("--draft-tokens <n>", "maximum number of tokens in a draft (default: 4)", number)
     .option("--samples <n>", "number of texts, generated side by side", number, 1)
     .option("--best-of <n>", "generate n texts and print the --samples likeliest of them", number)
     .option("-f, --file <path>", "read the prompt from a file; - for standard input")
@@ -131,7 +131,7 @@ export function registerGenerate(program: Command): void {
       "--template [t]",
       "put the prompt into a template: plain, story, chat, a file or JSON (default: the model's own)",
     )
-    .option("--trace <index>", "underline what occurs word for word in a corpus indexed by gpt2 index")
+    .option("--trace <index>", "underline passages that occur word for word in a corpus indexed by gpt2 index")
     .addOption(
       new Option("--watermark <scheme>", "mark the text with a secret key, for gpt2 watermark to find").choices(
         WATERMARK_SCHEMES,

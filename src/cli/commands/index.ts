@@ -43,7 +43,7 @@ export function registerIndex(program: Command): void {
       "--tokenizer <name>",
       '"gpt2", or a folder, tokenizer.json or .gguf with one (default: the package\'s model)',
     )
-    .option("--workers <n>", "worker threads that encode (default: one a core)", count)
+    .option("--workers <n>", "worker threads that encode (default: one per core)", count)
     .option("--overwrite", "replace the index in --out");
   addReportOptions(addDocumentOptions(command)).addHelpText("after", HELP).action(run);
 }

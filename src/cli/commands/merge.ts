@@ -21,7 +21,7 @@ export function registerMerge(program: Command): void {
   const command = program
     .command("merge")
     .summary("fold a LoRA adapter into a model")
-    .description("Write a model with a LoRA adapter folded into its weights: a model like any other.")
+    .description("Write a model with a LoRA adapter merged into its weights: a model like any other.")
     .argument("<adapter>", "a LoRA adapter")
     .argument("<out>", "a folder, NAME.bin or NAME.gguf")
     .option("-m, --model <name>", "the model it is for (default: the one that the adapter names)");

@@ -48,7 +48,7 @@ export function registerOverlap(program: Command): void {
     .option("--evaluate", "evaluate the model on the tasks first")
     .option("--threshold <share>", "an item overlaps if its overlap is above this", share, 0)
     .option("--samples <n>", "look up n samples of the model", count)
-    .option("-n, --max-tokens <n>", "most tokens of a sample", count, 256)
+    .option("-n, --max-tokens <n>", "maximum number of tokens in a sample", count, 256)
     .option("--temperature <x>", "temperature of the samples (default: the model's)", number)
     .option("--top-k <n>", "top-k of the samples (default: the model's)", count)
     .option("--seed <n>", "seed of the samples", count, 1)
@@ -69,9 +69,9 @@ export function registerOverlap(program: Command): void {
     .argument("<inputs...>", "files and folders")
     .requiredOption("-o, --out <file>", "filter to write")
     .option("--n <words>", "words in an n-gram", count, DEFAULT_N)
-    .option("--rate <share>", "upper bound of the rate of false positives", number, DEFAULT_RATE)
-    .option("--workers <n>", "worker threads (default: one a core)", count)
-    .option("--overwrite", "replace a file that exists");
+    .option("--rate <share>", "upper bound of the false-positive rate", number, DEFAULT_RATE)
+    .option("--workers <n>", "worker threads (default: one per core)", count)
+    .option("--overwrite", "replace an existing file");
   addReportOptions(addDocumentOptions(build)).action(buildFilter);
 }
 

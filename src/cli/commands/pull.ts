@@ -39,11 +39,11 @@ export function registerPull(program: Command): void {
   program
     .command("pull")
     .summary("fetch a model, for use without a network")
-    .description("Fetch a model and print where it is.")
+    .description("Fetch a model and print its path.")
     .argument("<model>", "a name: see below")
     .option("--revision <name>", "branch, tag or commit; the same as MODEL@NAME")
     .option("--offline", "only check whether it is in the cache")
-    .option("--progress", "print progress also where there is no terminal")
+    .option("--progress", "print progress even without a terminal")
     .option("--json", "print JSON")
     .addHelpText("after", HELP)
     .action(pull);

@@ -36,7 +36,7 @@ export function registerQuantize(program: Command): void {
     .argument("[model]", "as for --model (default: the package's own model)")
     .addOption(new Option("--to <type>", "storage dtype of the weights").choices(WEIGHT_TYPES).default("q8_0"))
     .option("-o, --out <file>", "file to write (default: MODEL-TYPE.gguf in this folder)")
-    .option("--overwrite", "replace the file if it is there")
+    .option("--overwrite", "replace an existing file")
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache")
     .addHelpText("after", HELP)
     .action(quantize);

@@ -71,7 +71,11 @@ export function registerServe(program: Command): void {
     .option("--queue <n>", "texts that may wait; more are refused (default: 512)", count)
     .option("--queue-tokens <n>", "prompt tokens that may wait (default: 262144)", count)
     .option("--timeout <seconds>", "longest time for a request (default: 600)", number)
-    .option("--stall <seconds>", "longest time that a client may read nothing of its answer (default: 30)", number)
+    .option(
+      "--stall <seconds>",
+      "longest time for which a client may read nothing of its response (default: 30)",
+      number,
+    )
     .option(
       "--prompt-budget <ms>",
       "time that a step of other texts may take with prompts beside them (default: 40)",
@@ -79,7 +83,7 @@ export function registerServe(program: Command): void {
     )
     .option("--draft <name>", "a smaller model with the same vocabulary that drafts tokens for this one to verify")
     .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
-    .option("--api-key-file <path>", "file with the keys that callers need, one a line")
+    .option("--api-key-file <path>", "file with the keys that callers need, one per line")
     .option("--open", "listen without a key on other addresses than this machine's own")
     .option("--allow-host <name>", "a name by which the server is called; may be given several times", collect)
     .option("--allow-origin <origin>", "an origin whose pages may call, or *; may be given several times", collect)

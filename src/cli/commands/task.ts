@@ -113,7 +113,7 @@ function registerWriting(tasks: Command): void {
     )
     .argument("[question...]", "the question; else from --file or a pipe")
     .option("--document <file>", "the document that the question is about; - for standard input")
-    .option("--history <q=a>", "a question and its answer before this one; may be given several times", collect)
+    .option("--history <q=a>", "an earlier question and its answer; may be given several times", collect)
     .option("--truncate", "truncate a document that does not fit, instead of refusing it");
   addTaskOptions(
     answer,
@@ -127,7 +127,7 @@ function registerWriting(tasks: Command): void {
     .description(
       "Continue a text, sampled with top-k 40; with examples, complete a pair, greedily, to the end of the line.",
     )
-    .argument("[text...]", "the text; else of --file or piped in")
+    .argument("[text...]", "the text; else from --file or a pipe")
     .option("--top-k <n>", "sample from the n likeliest tokens; 0: all (default: 40, with examples 1)", number)
     .option("--seed <n>", "same seed, same text (default: a new one each time)", number);
   addTaskOptions(complete, "a pair that shows the pattern", "100; 40 with examples").action(runComplete);
@@ -143,7 +143,7 @@ function registerChoosing(tasks: Command): void {
     .command("classify")
     .summary("choose a label for a text")
     .description("Choose the likeliest label for a text after `Text: …` and `Label:`. Not in the paper.")
-    .argument("[text...]", "the text; else of --file or piped in")
+    .argument("[text...]", "the text; else from --file or a pipe")
     .option("--labels <a,b,c>", "the labels, at least two")
     .option("--label <text>", "a label; may be given several times", collect)
     .option("--kind <word>", "the word for label in the prompt: Topic, Mood (default: Label)")
@@ -174,7 +174,7 @@ function addTaskOptions(command: Command, example: string, tokens: string | unde
       (file: string, before: readonly string[] = []) => [...before, file],
     );
   if (tokens !== undefined) {
-    command.option("-n, --max-tokens <n>", `most tokens to generate (default: ${tokens})`, number);
+    command.option("-n, --max-tokens <n>", `maximum number of tokens to generate (default: ${tokens})`, number);
   }
   return addModelOptions(addOutputOptions(command));
 }

@@ -69,7 +69,7 @@ function encodeText(
 function needEncoder({ encoder }: LabelledEncoder, task: string): EncoderTokenizer {
   if (encoder) return encoder;
   const expected = "a model that reads whole texts, as a BERT";
-  throw new UsageError({ op: `fine-tuning for ${task}`, expected, got: "one that reads from left to right" });
+  throw new UsageError({ op: `fine-tuning for ${task}`, expected, got: "a model that reads from left to right" });
 }
 
 /** The first token of each word has its tag, and others none (Devlin et al. 2019, section 5.3). */

@@ -109,7 +109,12 @@ function checkStarts({ tokens, counted, starts }: ExampleTokens, path: string): 
   };
   if (whole && starts.every((_, i) => i === starts.length - 1 || learned(i))) return;
   const expected = "examples with a loss mask that is not empty and leaves out their first token";
-  throw new DataError({ op: `reading ${path}`, expected, got: "others", hint: "Prepare the data again" });
+  throw new DataError({
+    op: `reading ${path}`,
+    expected,
+    got: "a loss mask that is empty, or covers a first token",
+    hint: "Prepare the data again",
+  });
 }
 
 /** Joins examples into arrays. */

@@ -37,7 +37,11 @@ export async function prepareExamples(
   const { tokenizer } = options;
   const { endOfText } = tokenizer;
   if (endOfText === undefined) {
-    throw new DataError({ op: "preparing examples", expected: "a tokenizer with <|endoftext|>", got: "one without" });
+    throw new DataError({
+      op: "preparing examples",
+      expected: "a tokenizer with <|endoftext|>",
+      got: "a tokenizer without it",
+    });
   }
   const encoder = { encode: (text: string) => tokenizer.encode(text, { addSpecialTokens: false }), endOfText };
   let template = options.template && checkTemplate(options.template);

@@ -91,7 +91,7 @@ export async function prepareLines<Item extends object>(
   const { valFraction, seed } = checkSettings(options);
   checkShardVocab(tokenizer.vocabSize);
   if (existsSync(out)) {
-    throw new UsageError({ op: `writing to ${out}`, expected: "a new folder", got: "one that is there" });
+    throw new UsageError({ op: `writing to ${out}`, expected: "a new folder", got: "an existing one" });
   }
   const all = [...inputs, ...valInputs];
   const files = jsonlFiles(all, { json });

@@ -64,7 +64,7 @@ export async function loadNgramFilter(path: string): Promise<NgramFilter> {
     throw new DataError({
       op,
       expected: "bits with the header's checksum",
-      got: "others",
+      got: "bits with another checksum",
       hint: "The file is damaged",
     });
   } catch (cause) {

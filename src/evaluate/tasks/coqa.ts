@@ -70,8 +70,13 @@ function readTurns(file: DataFile, lastOnly: boolean): Turn[] {
     const answers = texts(listField(record, "answers", place));
     const more = record.additional_answers === undefined ? {} : recordOf(record.additional_answers, place);
     const others = Object.keys(more).map((key) => texts(listField(more as JsonRecord, key, place)));
-    if ([answers, ...others].some(({ length }) => length !== questions.length)) {
-      throw new DataError({ op: place, expected: "as many answers as questions", got: "another number of them" });
+    const wrong = [answers, ...others].find(({ length }) => length !== questions.length);
+    if (wrong) {
+      throw new DataError({
+        op: place,
+        expected: `${questions.length} answers, as many as questions`,
+        got: `${wrong.length}`,
+      });
     }
     const turns = questions.map((question, t) => ({
       story: stringField(record, "story", place),

@@ -182,7 +182,7 @@ export function gatherResults(files: readonly ResultFile[]): CardResults {
     if (!kind) {
       const expected =
         "JSON from gpt2 eval, reproduce, extract, detect or bias, or from the scripts that write figures";
-      throw new DataError({ op: `reading ${path}`, expected, got: "another file" });
+      throw new DataError({ op: `reading ${path}`, expected, got: "other JSON" });
     }
     kind.add(results, value as never);
   }

@@ -58,7 +58,7 @@ export async function calibrateDetector(
   }
   if (lengths.length > 0) return { name, lengths };
   const expected = `at least ${FEWEST_TEXTS} held-out human texts of ${WORD_LENGTHS[0]} words or more`;
-  throw new DataError({ op: "calibrating a detector", expected, got: "fewer" });
+  throw new DataError({ op: "calibrating a detector", expected, got: "too few" });
 }
 
 /** Scores a text, and says how often human texts of its length score as high. */
@@ -94,6 +94,6 @@ export function checkDetectorCalibration(calibration: DetectorCalibration, path:
   throw new DataError({
     op: `reading ${path}: calibration`,
     expected: "scores of human texts by length",
-    got: "others",
+    got: "inconsistent scores",
   });
 }

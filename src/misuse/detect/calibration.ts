@@ -130,7 +130,7 @@ export function checkCalibration(value: unknown, path: string): Calibration {
   throw new DataError({
     op,
     expected: "the number of kept scores that follows from the number of texts",
-    got: "others",
+    got: "a different number of scores",
   });
 }
 

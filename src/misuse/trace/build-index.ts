@@ -67,7 +67,7 @@ export async function buildIndex(inputs: readonly string[], options: BuildIndexO
   const { endOfText } = tokenizer;
   if (endOfText === undefined) {
     const expected = "a tokenizer with <|endoftext|>, to separate documents";
-    throw new DataError({ op: "indexing", expected, got: "one without" });
+    throw new DataError({ op: "indexing", expected, got: "a tokenizer without it" });
   }
   const { files } = listInputs(inputs);
   if (files.length === 0) {

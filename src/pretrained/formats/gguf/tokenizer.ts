@@ -197,7 +197,7 @@ function eosKey(i: number): string {
   throw new TokenizerError({
     op: "writing GGUF",
     expected: `at most ${keys.length} tokens that end a text`,
-    got: "more",
+    got: `${i + 1} or more`,
   });
 }
 
