@@ -321,7 +321,7 @@ describe("runs of an encoder's tasks", () => {
     await assert.rejects(bad([{ ...question, answers }], "answer"), /answer_start 4: expected "rome" there, got "ome"/);
     await assert.rejects(bad(SENTENCES, "label", causal), {
       name: UsageError.name,
-      message: /expected a model that reads whole texts, as a BERT, got one that reads from left to right/,
+      message: /expected a model that reads whole texts, as a BERT, got a model that reads from left to right/,
     });
     const pair = [{ text: "a", pair: "b", label: "x" }];
     await assert.rejects(bad(pair, "classify", causal), /"text" alone: pairs are for models that read whole texts/);

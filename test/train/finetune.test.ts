@@ -328,7 +328,7 @@ describe("data", () => {
     await run({ data: given, out: third, settings });
     await assert.rejects(
       run({ data: swapped, out: third, resume: true, settings: { steps: 3 } }),
-      /expected the same examples, got others of as many tokens/,
+      /expected the same examples, got different examples with as many tokens/,
     );
   });
 

@@ -328,7 +328,7 @@ describe("a run is refused", () => {
     writeFileSync(join(retokenized, "tokenizer.json"), readFileSync(join(other, "tokenizer.json")));
     await refused(
       { data: retokenized, out, resume: true, settings: { steps: 2 } },
-      /the tokenizer of before, got another/,
+      /the same tokenizer as before, got a different tokenizer/,
     );
   });
 });

@@ -69,7 +69,7 @@ describe("gpt2 overlap build", PARALLEL, () => {
     assert.ok(made.falsePositiveRate <= 1e-4);
     const { stderr, status } = await gpt2(args);
     assert.equal(status, 2);
-    assert.match(stderr, /expected a new file, got one that exists\. Add --overwrite/);
+    assert.match(stderr, /expected a new file, got an existing file\. Add --overwrite/);
     assert.equal((await gpt2([...args, "--overwrite"])).status, 0);
   });
 });
