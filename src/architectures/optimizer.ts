@@ -123,9 +123,15 @@ const MUON_RMS = 0.2;
 const NEWTON_SCHULZ = { steps: 5, a: 3.4445, b: -4.775, c: 2.0315, epsilon: 1e-7 };
 
 /**
- * The nearest semi-orthogonal matrix to x [R, C], roughly: x = U S Vᵀ becomes U S' Vᵀ with S' between 0.7 and 1.2. After
- * division by the Frobenius norm, repeats x ← a x + (b A + c A²) x five times, with A = x xᵀ. For a tall x it multiplies from
- * the right, with A = xᵀ x. The products use the operations of linear layers. Overwrites x.
+ * Approximates the semi-orthogonal matrix nearest to x [R, C]. Naively
+ *
+ *     const { U, V } = svd(x); // x = U S Vᵀ
+ *     return U · Vᵀ;
+ *
+ * A singular value decomposition is slow and hard to run in parallel. The Newton–Schulz iteration needs only matrix products,
+ * which use the operations of linear layers: after division by the Frobenius norm it repeats x ← a x + (b A + c A²) x five times,
+ * with A = x xᵀ. This gives U S' Vᵀ with S' between 0.7 and 1.2, which is close enough. For a tall x it multiplies from the
+ * right, with A = xᵀ x. Overwrites x.
  */
 function orthogonalize(k: Recorder, name: string, x: Tensor): Tensor {
   const { steps, a, b, c, epsilon } = NEWTON_SCHULZ;

@@ -25,7 +25,7 @@ const origin = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
 for (const backend of await backends()) {
   const { name } = backend;
   describe(`BERT.fetch on ${name}`, () => {
-    it("has what BERT.load has: tokenizer, heads, sentence-transformers' pooling", async () => {
+    it("has everything that BERT.load has: tokenizer, heads, sentence-transformers' pooling", async () => {
       await using sentence = await BERT.fetch(`${origin}/bert/sentence/`, { backend });
       await using own = await BERT.load(join(FIXTURES, "bert/sentence"), { backend: name as "reference" });
       const text = "the cat sat on the mat where paris is not the capital of france, is it?";

@@ -26,7 +26,7 @@ describe("constraints on the command line", { concurrency: 2 }, () => {
     [["--regex", "[A-Z][a-z]{3}!"], /^[A-Z][a-z]{3}!$/],
     [["--choices", " calm, rough"], /^ (calm|rough)$/],
   ] as const) {
-    it(`write what they say: ${args[0]}`, async () => {
+    it(`are satisfied: ${args[0]}`, async () => {
       const { stdout, status, stderr } = await gpt2(["The sea was", "-n", "40", "--seed", "1", "--json", ...args]);
       assert.equal(status, 0, stderr);
       const { text, finishReason } = JSON.parse(stdout);

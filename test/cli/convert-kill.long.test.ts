@@ -64,7 +64,7 @@ async function killedOnce(target: string, delay: number): Promise<void> {
 
 describe("convert --overwrite, killed", { concurrency: 3, skip: process.platform === "win32" }, () => {
   for (const name of ["model", "model.gguf"]) {
-    it(`leaves ${name} as it was, or as it is to be, and runs again`, async () => {
+    it(`leaves ${name} old or new, and runs again`, async () => {
       const folder = join(root, `case-${name}`);
       mkdirSync(folder);
       const target = join(folder, name);
@@ -92,7 +92,7 @@ describe("convert --overwrite, killed", { concurrency: 3, skip: process.platform
     ["a folder of its own", undefined],
     ["a folder with other files", "notes.txt"],
   ] as const) {
-    it(`leaves of a llm.c model in ${where} the old files or the new ones, tokenizer included`, async () => {
+    it(`leaves the old files or the new ones of an llm.c model in ${where}, tokenizer included`, async () => {
       const folder = join(root, `llmc-${file !== undefined}`);
       const target = join(folder, "model.bin");
       const prepare = async (from: string | undefined) => {

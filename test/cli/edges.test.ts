@@ -123,7 +123,7 @@ describe("--tokenizer", PARALLEL, () => {
 });
 
 describe("a byte-order mark", PARALLEL, () => {
-  it("is no part of the text in any command", async () => {
+  it("is not part of the text in any command", async () => {
     const marked = file("marked.txt", "\ufeffab");
     const plain = file("plain.txt", "ab");
     for (const args of [
@@ -161,7 +161,10 @@ describe("no home folder", () => {
     const { HOME: _, HF_HOME: _1, HF_HUB_CACHE: _2, XDG_CACHE_HOME: _3, ...env } = process.env;
     const child = spawn(process.execPath, [MAIN, "pull", "gpt2", "--offline"], { env, uid: 54321 });
     const [stderr, status] = await Promise.all([text(child.stderr), exitOf(child)]);
-    assert.match(stderr, /^gpt2: finding the cache: expected a home folder, got no HOME.*Set HOME; or HF_HOME.*\n$/);
+    assert.match(
+      stderr,
+      /^gpt2: finding the cache: expected a home folder, got neither HOME nor.*Set HOME; or HF_HOME.*\n$/,
+    );
     assert.equal(status, 2);
   });
 });
@@ -177,7 +180,7 @@ function onTerminal(args: readonly string[], input: "terminal" | "silent pipe" =
 const noTerminal = spawnSync("script", ["--version"]).status === 0 ? false : "no util-linux script here";
 
 describe("on a terminal", { skip: noTerminal }, () => {
-  it("generated text cannot steer it; in a pipe it is unchanged", async () => {
+  it("generated text cannot control it; in a pipe it is unchanged", async () => {
     const args = ["x", "--model", hostile, "--temperature", "0"];
     const shown = (await text(onTerminal(args).stdout)).replaceAll("\r\n", "\n");
     assert.match(shown, /x\\u001b\]0;title\\u0007\\u001b\[31m\\u009b31m\\u202eabc\n/);

@@ -50,7 +50,7 @@ describe("gpt2 quantize", () => {
     assert.ok(statSync(path).size > 10_000);
   });
 
-  it("names tensors whose rows are not whole blocks; the file runs, with its tokenizer", async () => {
+  it("names tensors whose rows do not divide into blocks; the file runs, with its tokenizer", async () => {
     const path = join(folder, "reciting.gguf");
     const { stdout } = await gpt2(["quantize", reciting, "--to", "q4_0", "--out", path]);
     assert.match(stdout, /^.*reciting {2}Hugging Face, f32/);

@@ -40,7 +40,7 @@ for (const backend of await backends()) {
       { context: stem, continuation: randomIds(2, 2) },
     ];
 
-    it("are those of each request alone, however runs are cut", async () => {
+    it("equal those of each request alone, however runs are divided", async () => {
       for (const maxTokens of [4, 64]) {
         let progress = 0;
         const onProgress = (done: number) => {
@@ -80,7 +80,7 @@ for (const backend of await backends()) {
       }
     });
 
-    it("refuse what has no probability", async () => {
+    it("refuse requests without a probability", async () => {
       const scheduler = oddScheduler(backend);
       for (const bad of [
         { context: [], continuation: [1] },
@@ -104,7 +104,7 @@ for (const backend of await backends()) {
     const options = { text: (stop: readonly string[]) => tokenizer.textStream(stop), eosTokenIds: [END_OF_TEXT_ID] };
     const base = { maxNewTokens: 10, until: [] as string[], topK: 1, seed: 0 };
 
-    it("generates for each prompt what it generates for it alone", async () => {
+    it("generates for each prompt the same as for it alone", async () => {
       const scheduler = oddScheduler(backend);
       const stem = randomIds(6, 1);
       const prompts = [0, 1, 2, 3, 4].map((i) => [...(i < 4 ? stem : []), ...randomIds(i + 1, i + 20)]);

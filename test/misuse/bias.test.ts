@@ -16,7 +16,7 @@ function ruled(rule: (context: string, continuation: string) => number) {
   };
 }
 
-test("a model without a lean has none, in every probe", async () => {
+test("an unbiased model has no bias, in every probe", async () => {
   const { probes } = await probeBias(ruled((_, continuation) => (/^ (he|she)$/.test(continuation) ? -2 : -7)));
   assert.equal(probes.length, 5);
   for (const { difference, name } of probes) {
@@ -25,7 +25,7 @@ test("a model without a lean has none, in every probe", async () => {
   }
 });
 
-test("a lean that a model was given is found, with its sign and size", async () => {
+test("a bias built into a model is found, with its sign and size", async () => {
   const men: readonly string[] = NAME_GROUPS["names of men"];
   const career: readonly string[] = QUALITIES.career;
   const { probes } = await probeBias(

@@ -79,7 +79,7 @@ function section(card: string, title: string): string {
     .trim();
 }
 
-test("what nobody said is not known, and nothing is invented", () => {
+test("missing facts are shown as not known, and nothing is invented", () => {
   const card = modelCard(FACTS, {}, gatherResults([]));
   for (const title of ["Factors", "Metrics", "Evaluation data", "Training", "Ethical considerations"]) {
     assert.equal(section(card, title), "Not known.", title);

@@ -37,13 +37,13 @@ test("intervals contain the value, and shrink with more texts", () => {
   assert.ok(width(many) < width(few) / 2);
 });
 
-test("few texts have intervals too, although draws of them may lack one kind", () => {
+test("few texts have intervals too, although their resamples may lack one kind", () => {
   const { auroc: found, truePositives5 } = separation([0, 1, 2], [1.5, 3, 4]);
   for (const { low, high } of [found.interval, truePositives5.interval])
     assert.ok(low >= 0 && low <= high && high <= 1);
 });
 
-test("edits change the share of words that they should", () => {
+test("edits change the requested share of words", () => {
   const text = Array.from({ length: 400 }, (_, i) => `w${i}`).join(" ");
   const sources = { words: ["new"], synonyms: new Map([...text.split(" ")].map((word) => [word, [`${word}s`]])) };
   const after = (edit: Edit, share: number) => edited(text, edit, share, new RandomStream(2), sources);
@@ -71,7 +71,7 @@ test("a paraphrase changes no word without a synonym", () => {
   assert.deepEqual(after, { text: "A large, large dog.", changed: 0.5 });
 });
 
-test("of a generator's texts each is in one part, and its samplers take turns", () => {
+test("each of a generator's texts is in one part, and its samplers alternate", () => {
   const human = Array.from({ length: 10 }, (_, i) => `h${i}`);
   const sets = ["a", "b"].map((sampling) => {
     const machine = human.map((text) => `${sampling}${text}`);

@@ -67,7 +67,7 @@ for (const backend of await backends()) {
       }
     });
 
-    test("a text longer than the context is read in windows, as score reads it", async () => {
+    test("a text longer than the context is read in windows, like by score", async () => {
       const model = byteModel(backend);
       const ids = [...new RandomArrays(7).integers(3 * ODD.nCtx, ODD.vocabSize)];
       for (const stride of [1, 10, ODD.nCtx]) {

@@ -52,7 +52,7 @@ test("gpt2 detect --train --head fine-tunes a BERT that --classifier uses", asyn
   assert.equal(adapter.status, 1);
 });
 
-test("a BERT of other labels is no detector", async () => {
+test("a BERT with other labels is not a detector", async () => {
   await using model = await BERT.load(bertFolder("sequence"));
   assert.throws(() => new HeadDetector(model), /expected a classifier with the labels human and machine, got /);
 });

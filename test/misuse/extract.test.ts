@@ -44,7 +44,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test("a passage is extractable exactly if greedy decoding writes it", async () => {
+test("a passage is extractable exactly if greedy decoding generates it", async () => {
   const report = await measureExtractable(model, index, {
     promptTokens: [5, 20],
     targetTokens: 10,
@@ -70,7 +70,7 @@ test("a passage is extractable exactly if greedy decoding writes it", async () =
   assert.deepEqual(written.tokens, at(position, position + 10));
 });
 
-test("options that can't be are refused", async () => {
+test("impossible options are refused", async () => {
   for (const wrong of [
     { promptTokens: [] },
     { promptTokens: [0] },

@@ -23,7 +23,7 @@ function random(seed: number): () => number {
   };
 }
 
-test("the order of the suffixes, as sorting them gives", () => {
+test("the order of the suffixes equals the naive sort's", () => {
   const next = random(7);
   for (let round = 0; round < 400; round++) {
     const [length, alphabet] = [next() % 200, 1 + (next() % 6)];

@@ -31,7 +31,7 @@ function random(seed: number): () => number {
   };
 }
 
-test("every run of a query is found where comparing at every position finds it", () => {
+test("every run of a query is found where a comparison at every position finds it", () => {
   const next = random(11);
   for (let round = 0; round < 60; round++) {
     const alphabet = 2 + (next() % 4);
@@ -55,7 +55,7 @@ test("every run of a query is found where comparing at every position finds it",
   }
 });
 
-test("spans are those of whole words, within a sentence, part of no other; the rarest first", () => {
+test("spans are whole words, within a sentence, part of no longer span; the rarest first", () => {
   // Tokens: even ones begin a word, 9 is a full stop.
   const corpus = Uint16Array.of(2, 3, 4, 5, 6, 9, 8, 2, 4, 3, 6, 2);
   const search = searchOf(corpus, 10);

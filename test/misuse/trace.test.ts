@@ -71,7 +71,7 @@ test("an index replaces an index or nothing", async () => {
   for (let i = 0; i < 2; i++) await buildIndex([file], { out, tokenizer: await gpt2Tokenizer(), workers: 0 });
 });
 
-test("spans of a text, with their places", () => {
+test("spans of a text, with their positions", () => {
   const text = "I saw that quick brown fox jumps over the lazy dog. Nobody slept on the mat.";
   const { spans, covered } = traceText(index, text, { minTokens: 3, share: 1 });
   const found = spans.map((span) => [span.text, span.count]);
@@ -108,7 +108,7 @@ test("texts without tokens, of half characters, and options out of range", async
   }
 });
 
-test("a text traced while it is written has the tokens of every run that is long enough, and no others", async () => {
+test("a text traced during generation has the tokens of every run that is long enough, and no others", async () => {
   const tokenizer = await gpt2Tokenizer();
   const search = new SuffixSearch(index);
   const ids = tokenizer.encode("So the quick brown fox jumps over the lazy cat, and a fence — and is the lazy dog.");
@@ -134,7 +134,7 @@ test("a text traced while it is written has the tokens of every run that is long
   );
 });
 
-test("samples are traced each for itself", async () => {
+test("samples are traced independently", async () => {
   const tokenizer = await gpt2Tokenizer();
   const ids = tokenizer.encode(" the lazy dog sleeps");
   async function* tokens(): AsyncGenerator<GeneratedToken> {

@@ -21,7 +21,7 @@ before(async () => {
 });
 after(() => model.dispose());
 
-test("the text as it was written", async () => {
+test("the unchanged text", async () => {
   const report = await model.verifyWatermark(text, WATERMARK);
   assert.equal(report.verdict, "found");
   assert.ok(report.scored + report.repeated === report.tokens && report.tokens >= TOKENS - 2);
@@ -44,13 +44,13 @@ test("trimmed, quoted, or with a word before it", async () => {
   }
 });
 
-test("in the midst of a text without a mark it is diluted, and found as a part", async () => {
+test("inside a text without a mark it is diluted, and found as a part", async () => {
   const other = "The committee of the society met on the first Monday of the month, and read its accounts. ".repeat(3);
   const around = await model.verifyWatermark(other + text + other, WATERMARK);
   assert.ok(around.logPValue > whole && around.verdict === "found");
 });
 
-test("a longer text tokenizes otherwise only where it is cut", async () => {
+test("a longer text tokenizes differently only where it is cut", async () => {
   const { tokens, repeated } = await model.verifyWatermark(text.slice(3), WATERMARK);
   assert.ok(Math.abs(tokens - TOKENS) < 6 && repeated < 10);
 });

@@ -6,7 +6,7 @@ import { WATERMARK_SCHEMES, type WatermarkScheme } from "../../../src/generate/w
 import { powerAt, powerOf, tokensFor } from "../../../src/misuse/watermark/power.js";
 import { packageFile } from "../../../src/util/package-root.js";
 
-test("power is near the shares of marked texts that were found", async () => {
+test("power is close to the measured shares of marked texts that are found", async () => {
   const docs = await readFile(packageFile("docs/watermark.md"), "utf8");
   const [head, , ...rows] = docs
     .match(/^\| scheme \| 25 (?:\|.*\n)+/m)![0]

@@ -20,7 +20,7 @@ test("gumbel scores and p-values are vLLM's", async () => {
   }
 });
 
-test("dual-key scores are vLLM's; p-values are exact where vLLM's are of a like distribution", async () => {
+test("dual-key scores are vLLM's; p-values are exact where vLLM's use an approximate distribution", async () => {
   for (const { tokens, dual } of detection) {
     for (const [alpha, score, pValue] of dual) {
       const found = await verifyWatermark(tokens, { scheme: "dual-key-gumbel", key: 42, alpha });
@@ -39,7 +39,7 @@ test("tails are those of mpmath", () => {
   near(logGammaTail(50, 0), 0, 0, "everything");
 });
 
-test("a short text says nothing, an empty one no less", async () => {
+test("a short text says nothing, and neither does an empty one", async () => {
   const empty = await verifyWatermark([], { key: 1 });
   assert.deepEqual([empty.verdict, empty.pValue, empty.scored], ["too-short", 1, 0]);
   const few = await verifyWatermark([1, 2, 3], { key: 1 });
@@ -51,7 +51,7 @@ test("a short text says nothing, an empty one no less", async () => {
   assert.equal((await verifyWatermark(many, { key: 1 })).verdict, "not-found");
 });
 
-test("repeated contexts count once: a text over and over is no more evidence", async () => {
+test("repeated contexts count once: repeating a text adds no evidence", async () => {
   const once = await verifyWatermark([1, 2, 3, 4, 5, 6, 7, 8], { key: 9 });
   const often = await verifyWatermark(
     Array.from({ length: 800 }, (_, i) => (i % 8) + 1),
