@@ -58,6 +58,8 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   readonly wholeModules?: readonly string[];
   /** What the model computes from hidden states besides the vocabulary's logits of generation, by name. */
   readonly outputs?: Readonly<Record<string, Output<C>>>;
+  /** Why PEFT's adapters do not name this model's layers; undefined if they do. */
+  adapterRefusal?(config: C): { readonly expected: string; readonly got: string } | undefined;
   forward(k: Recorder, config: C, p: Leaves<Tensor, Adapter>, io: TokenInputs, options?: ForwardOptions): A;
 }
 

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { BertConfig } from "../architectures/bert/config.js";
 import type { ModelConfig } from "../architectures/config.js";
 import type { ParamTypes } from "../architectures/declare.js";
 import { initialTensor } from "../architectures/init.js";
@@ -76,7 +75,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
   const config = configFor(head, newConfig(options, found?.config));
   const settings = settingsFor(config, options.settings);
   const lora = options.lora && loraSettings(options.lora, config);
-  if (lora) refuseDistilled(config);
+  if (lora) checkTakesAdapters(config);
   if (lora && !found) {
     throw new UsageError({ op: "training an adapter", expected: "a model to train it for", got: "none" });
   }
@@ -97,10 +96,10 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
 }
 
 /** @throws {UsageError} a DistilBERT, whose layers PEFT knows by other names. */
-function refuseDistilled(config: ModelConfig): void {
-  if (config.architecture !== "bert" || (config as BertConfig).tokenTypes > 0) return;
-  const hint = "Train all of it: without --lora";
-  throw new UsageError({ op: "training an adapter", expected: "a BERT with token types", got: "a DistilBERT", hint });
+function checkTakesAdapters(config: ModelConfig): void {
+  const refusal = architectureOf(config).adapterRefusal?.(config);
+  if (!refusal) return;
+  throw new UsageError({ op: "training an adapter", ...refusal, hint: "Train all of it: without --lora" });
 }
 
 /** Trained weights are always f32: steps are too small for fewer bits. */

@@ -15,6 +15,7 @@ import { bertVocabulary } from "../../src/tokenizer/wordpiece/vocabulary.js";
 import type { EndEvent, TrainEvent } from "../../src/train/events.js";
 import { type FinetuneOptions, finetune } from "../../src/train/finetune.js";
 import { byteTokenizer } from "../generate/models.js";
+import { bertFolder } from "../helpers/bert-fixtures.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { anyBackend, curveOf } from "../helpers/tiny-run.js";
 
@@ -223,6 +224,12 @@ it("pairs of texts are classified by both", async () => {
 });
 
 describe("a LoRA adapter to a BERT", () => {
+  it("is refused for a DistilBERT, whose layers PEFT knows by other names", async () => {
+    const data = jsonl("distilled.jsonl", SENTENCES);
+    const refused = run({ data, task: "label", lora: { rank: 2 }, from: bertFolder("distilled"), out: newFolder() });
+    await assert.rejects(refused, /training an adapter: expected a BERT with token types, got a DistilBERT/);
+  });
+
   const settings = { lr: 2e-2, patience: 0 };
   const lora = { rank: 8 };
   for (const [task, lines, files] of [

@@ -47,5 +47,7 @@ export const BERT: Architecture<BertConfig, BertActivations> = {
   },
   wholeModules: ["pooler.dense"],
   outputs: bertOutputs,
+  adapterRefusal: ({ tokenTypes }) =>
+    tokenTypes > 0 ? undefined : { expected: "a BERT with token types", got: "a DistilBERT" },
   forward,
 };
