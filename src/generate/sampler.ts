@@ -41,7 +41,7 @@ export class Sampler {
   readonly #chain: SamplerChain | undefined;
   readonly #limit: Limit | undefined;
   /** Of the tokens that the chain left last. */
-  #probabilities: readonly number[] = [];
+  #probabilities: Float64Array = new Float64Array();
 
   /**
    * @param vocabLimit ids from here on are never sampled: a padded vocabulary ends in ids without a token.
@@ -219,7 +219,8 @@ export class Sampler {
   #keepInSteps(chain: SamplerChain, { scores, ids, weights }: ScoredRow, random: UniformSource): number {
     const { ids: left, probabilities } = chain.candidates(scores, random);
     this.#probabilities = probabilities;
-    for (const [i, id] of left.entries()) {
+    for (let i = 0; i < left.length; i++) {
+      const id = left[i]!;
       ids[i] = id;
       weights[id] = probabilities[i]! / probabilities[0]!;
     }

@@ -5,8 +5,8 @@ import type { MoreSampling, SamplerStep } from "./options.js";
 
 /** The remaining tokens, likeliest first, and their logits as changed so far. */
 interface Left {
-  ids: number[];
-  logits: number[];
+  ids: Int32Array;
+  logits: Float64Array;
 }
 
 /** A source of uniform random numbers in [0, 1). */
@@ -35,7 +35,7 @@ export class SamplerChain {
    *
    * @param scores [V], without NaN, at least one finite
    */
-  candidates(scores: Float32Array | Float64Array, random: Uniform): { ids: number[]; probabilities: number[] } {
+  candidates(scores: Float32Array | Float64Array, random: Uniform): { ids: Int32Array; probabilities: Float64Array } {
     const left = this.#sorted(scores);
     const steps = this.#more.mirostatTau > 0 ? (["temperature"] as const) : this.#more.samplerOrder;
     for (const step of steps) this.#take(step, left, random);
@@ -53,14 +53,16 @@ export class SamplerChain {
   /** All tokens, likeliest first, the lower id first among equals. If top-k comes first, only those that it keeps. */
   #sorted(scores: Float32Array | Float64Array): Left {
     const { topK } = this.#settings;
-    if (this.#topKIsFirst && topK < scores.length) {
-      const best = new Int32Array(topK);
-      largest(scores, topK, best);
-      const ids = Array.from(best).filter((id) => scores[id]! > -Infinity);
-      return { ids, logits: ids.map((id) => scores[id]!) };
-    }
-    const ids = Array.from(descending(scores)).filter((id) => scores[id]! > -Infinity);
-    return { ids, logits: ids.map((id) => scores[id]!) };
+    const few = this.#topKIsFirst && topK < scores.length;
+    let ids = few ? new Int32Array(topK) : descending(scores);
+    if (few) largest(scores, topK, ids);
+    // What cannot come is last.
+    let count = ids.length;
+    while (scores[ids[count - 1]!] === -Infinity) count--;
+    ids = ids.subarray(0, count);
+    const logits = new Float64Array(count);
+    for (let i = 0; i < count; i++) logits[i] = scores[ids[i]!]!;
+    return { ids, logits };
   }
 
   /** Whether top-k comes before every step that looks at the whole vocabulary. */
@@ -111,8 +113,8 @@ export class SamplerChain {
     const { xtcProbability, xtcThreshold } = this.#more;
     const above = softmax(left.logits).filter((p) => p >= xtcThreshold).length;
     if (above < 2 || random.uniform() >= xtcProbability) return;
-    left.ids = left.ids.slice(above - 1);
-    left.logits = left.logits.slice(above - 1);
+    left.ids = left.ids.subarray(above - 1);
+    left.logits = left.logits.subarray(above - 1);
   }
 
   #limitSurprise(left: Left): void {
@@ -122,39 +124,46 @@ export class SamplerChain {
 }
 
 function keep(left: Left, count: number): void {
-  if (count >= left.ids.length) return;
-  left.ids.length = count;
-  left.logits.length = count;
+  left.ids = left.ids.subarray(0, count);
+  left.logits = left.logits.subarray(0, count);
 }
 
 /** Softmax of logits in descending order. */
-function softmax(logits: readonly number[]): number[] {
-  const weights = logits.map((x) => Math.exp(x - logits[0]!));
-  const sum = weights.reduce((a, b) => a + b, 0);
-  return weights.map((w) => w / sum);
+function softmax(logits: Float64Array): Float64Array {
+  const weights = new Float64Array(logits.length);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += weights[i] = Math.exp(logits[i]! - logits[0]!);
+  for (let i = 0; i < weights.length; i++) weights[i]! /= sum;
+  return weights;
 }
 
 /** The entropy, in nats. */
-const entropy = (probabilities: readonly number[]): number =>
-  probabilities.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
+function entropy(probabilities: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < probabilities.length; i++) {
+    const p = probabilities[i]!;
+    if (p > 0) sum -= p * Math.log(p);
+  }
+  return sum;
+}
 
 /** The number of leading probabilities that together reach `share`. */
-function reach(probabilities: readonly number[], share: number): number {
+function reach(probabilities: Float64Array, share: number): number {
   let sum = 0;
-  for (const [i, p] of probabilities.entries()) {
-    sum += p;
+  for (let i = 0; i < probabilities.length; i++) {
+    sum += probabilities[i]!;
     if (sum >= share) return i + 1;
   }
   return probabilities.length;
 }
 
 /** The number of values, in descending order, that are at least `least`; never below 1. */
-function countFrom(values: readonly number[], least: number): number {
+function countFrom(values: Float64Array, least: number): number {
   const end = values.findIndex((x) => x < least);
   return end < 0 ? values.length : Math.max(1, end);
 }
 
-function deviation(values: readonly number[]): number {
+function deviation(values: Float64Array): number {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   return Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
 }
@@ -163,16 +172,16 @@ function deviation(values: readonly number[]): number {
 function keepTypical(left: Left, share: number): void {
   const probabilities = softmax(left.logits);
   const h = entropy(probabilities);
-  const order = Array.from(descending(Float32Array.from(probabilities, (p) => -Math.abs(-Math.log(p) - h))));
-  const kept = order
-    .slice(
-      0,
-      reach(
-        order.map((i) => probabilities[i]!),
-        share,
-      ),
-    )
-    .sort((a, b) => a - b);
-  left.ids = kept.map((i) => left.ids[i]!);
-  left.logits = kept.map((i) => left.logits[i]!);
+  const nearness = new Float32Array(probabilities.length);
+  for (let i = 0; i < nearness.length; i++) nearness[i] = -Math.abs(-Math.log(probabilities[i]!) - h);
+  const order = descending(nearness);
+  const count = reach(
+    Float64Array.from(order, (i) => probabilities[i]!),
+    share,
+  );
+  // In their order by likelihood.
+  const isKept = new Uint8Array(order.length);
+  for (let i = 0; i < count; i++) isKept[order[i]!] = 1;
+  left.ids = left.ids.filter((_, i) => isKept[i] === 1);
+  left.logits = left.logits.filter((_, i) => isKept[i] === 1);
 }
