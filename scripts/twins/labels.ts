@@ -83,7 +83,8 @@ export async function fineTuned(
     const flags = ["--task", "classify", "--epochs", "3", "--lr", rate, "--patience", "0", "--precision", "bf16"];
     if (!existsSync(join(out, "model"))) {
       const machine = ["--threads", String(threads), "--out", out];
-      gpt2("finetune", train, "--val", validation, "--model", folder, ...flags, ...machine);
+      const recipe = [train, "--val", validation, "--model", folder, ...flags];
+      gpt2("finetune", ...(existsSync(join(out, "checkpoints")) ? ["--resume"] : recipe), ...machine);
     }
     const twin = await loadTwin(name, join(out, "model"), threads);
     const rightOf = async (texts: readonly Labelled[]): Promise<number[]> => {
