@@ -20,20 +20,14 @@ import { heldOutStories, STORY_FILES, writeStoryText } from "./story-text.js";
 
 /**
  * Makes the model that comes with the package, from texts to models/default: tokenizer, token shards, training on books and
- * textbooks, then on their plain part, and last on stories; and from that the weights in f16, the loss curve, measurements, sample
- * texts, and the model card. Each part is skipped if its result exists, so that an interrupted run continues where it
- * stopped.
+ * textbooks, on their plain part, on stories beside both, and finally on modern stories alone; and from that the weights in
+ * f16, the loss curves, measures, samples, and the model card. Each part is skipped if its result exists, so that an
+ * interrupted run goes on where it was.
  *
  *     node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK [--eval EVAL]
  *
  * CORPUS holds train-*.txt.gz, valid.txt.gz, manifest.tsv.gz and SOURCES.md, as models/default/SOURCES.md describes them;
  * STORIES the files that models/default/SOURCES-stories.md describes.
- *
- * models/default is still the mean of the first two trainings (and so is its card): 2.1 million tokens of
- * stories made stories better and other text worse (docs/training.md, "What was tried").
- *
- * The training on stories keeps its learning rate (a trapezoid) until STORY_STEPS less the warm-down, so it can be made
- * longer: more steps and the checkpoints in WORK/stories-run.
  */
 const SHAPE = ["--layers", "6", "--embd", "256", "--heads", "4", "--context", "512"];
 const BATCH = ["--batch-size", "16", "--batch-tokens", "8192"];
@@ -44,14 +38,30 @@ const STEPS = ["3000", "6400"] as const;
 /** The plain part, not quite one epoch. */
 const PLAIN_RECIPE = [...BATCH, "--warmup", "50", "--lr", "1e-3", "--min-lr", "3e-5", "--seed", "2", ...INTERVALS];
 const PLAIN_STEPS = ["1600"] as const;
-/** Stories, from the mean of both runs, with Muon; the constant phase and the warm-down. */
-const STORY_RECIPE = [
-  ...["--batch-size", "16", "--isolate", "--optimizer", "muon", "--lr", "2.5e-3", "--schedule", "trapezoid"],
-  ...["--warmup", "40", "--warmdown", "31", "--seed", "3", "--val-every", "50", "--val-batches", "8"],
-  ...["--save-every", "25", "--keep", "3"],
+const MUON = [
+  "--batch-size",
+  "16",
+  "--batch-tokens",
+  "8192",
+  "--isolate",
+  "--optimizer",
+  "muon",
+  "--precision",
+  "bf16",
 ];
-const STORY_STEPS = ["262"] as const;
-/** Share of the pre-stories weights in the published ones: it recovers other prose, and costs stories little. */
+/** Stories, simple and plain texts, from the mean of both runs, at a constant rate: more steps can follow. */
+const STORY_RECIPE = [
+  ...[...MUON, "--lr", "2.5e-3", "--schedule", "trapezoid", "--warmup", "40", "--warmdown", "0", "--seed", "3"],
+  ...["--val-every", "250", "--val-batches", "8", "--save-every", "50", "--keep", "4"],
+];
+const STORY_STEPS = ["1500"] as const;
+/** Modern stories alone, while the rate falls to zero: what a model reads last shapes most how it writes. */
+const FINISH_RECIPE = [
+  ...[...MUON, "--lr", "2.5e-3", "--schedule", "linear", "--warmup", "20", "--seed", "4"],
+  ...["--val-every", "200", "--val-batches", "8", "--save-every", "50", "--keep", "4"],
+];
+const FINISH_STEPS = ["800"] as const;
+/** Share of the weights from before the stories in those that ship: it brings back other prose, and costs stories little. */
 const BOOKS_SHARE = 0.2;
 const VOCAB_SIZE = "8192";
 /**
@@ -83,8 +93,9 @@ const out = values.out ?? packageFile("models/default");
 const tokenizer = join(work, "tokenizer");
 const all = { data: join(work, "data"), run: join(work, "run"), steps: STEPS };
 const plain = { data: join(work, "plain"), run: join(work, "plain-run"), steps: PLAIN_STEPS };
-const last = { data: join(work, "story-data"), run: join(work, "stories-run"), steps: STORY_STEPS };
-/** The mean of the first two runs' weights, from which the last one starts. */
+const story = { data: join(work, "story-data"), run: join(work, "stories-run"), steps: STORY_STEPS };
+const finish = { data: join(work, "finish-data"), run: join(work, "finish-run"), steps: FINISH_STEPS };
+/** The mean of the first two runs' weights, from which the stories start. */
 const books = join(work, "books");
 const corpusFiles = ["00", "01", "02"].map((n) => `train-${n}.txt.gz`);
 const trainFiles = corpusFiles.map((name) => join(corpus, name));
@@ -107,8 +118,13 @@ if (!existsSync(plain.data)) {
 }
 await train(plain, "--from", join(all.run, "model"), ...PLAIN_RECIPE);
 if (!existsSync(books)) await saveMean();
-if (!existsSync(last.data)) makeData(last.data, await writeStoryText(stories, corpus, work), heldOutStories(stories));
-await train(last, "--from", books, ...STORY_RECIPE);
+if (!existsSync(story.data) || !existsSync(finish.data)) {
+  const { all: texts, modern } = await writeStoryText(stories, corpus, work);
+  makeData(story.data, texts, heldOutStories(stories));
+  makeData(finish.data, modern, heldOutStories(stories).slice(0, 1));
+}
+await train(story, "--from", books, ...STORY_RECIPE);
+await train(finish, "--from", join(story.run, "model"), ...FINISH_RECIPE);
 await publish();
 
 function makeData(out: string, files: readonly string[], held: readonly string[] = [validFile]): void {
@@ -165,13 +181,18 @@ async function saveModel(folder: string, config: ModelConfig, tensors: Weights):
 
 /** From the finished runs to the files that ship. */
 async function publish(): Promise<void> {
-  const { config, tensors } = await mixture(join(last.run, "model"), books, BOOKS_SHARE);
+  const { config, tensors } = await mixture(join(finish.run, "model"), books, BOOKS_SHARE);
   await saveModel(out, config, tensors);
   await cp(join(corpus!, "SOURCES.md"), join(out, "SOURCES.md"));
   await cp(join(stories!, "SOURCES.md"), join(out, "SOURCES-stories.md"));
-  const events = [await eventsOf(all.run), await eventsOf(plain.run), await eventsOf(last.run)] as const;
+  const events = [
+    await eventsOf(all.run),
+    await eventsOf(plain.run),
+    await eventsOf(story.run),
+    await eventsOf(finish.run),
+  ] as const;
   await writeFile(join(out, "loss.svg"), curveSvg(oneAfterAnother(events.slice(0, 2))));
-  await writeFile(join(out, "loss-stories.svg"), curveSvg(events[2]));
+  await writeFile(join(out, "loss-stories.svg"), curveSvg(oneAfterAnother(events.slice(2))));
   await writeFile(join(out, TEMPLATE_FILE), `${JSON.stringify(TEMPLATES.story, null, 2)}\n`);
 
   const measured = { before: await measure(books), after: await measure(out) };
@@ -183,12 +204,12 @@ async function publish(): Promise<void> {
       config,
       parameters: parameterCount(config),
       bytes,
-      stages: [all, plain, last].map(({ data }, i) => stageOf(readDatasetInfo(data)!, events[i]!)),
+      stages: [all, plain, story, finish].map(({ data }, i) => stageOf(readDatasetInfo(data)!, events[i]!)),
       sampling: SAMPLING,
       measured,
       shape: SHAPE,
-      recipes: [RECIPE, PLAIN_RECIPE, STORY_RECIPE],
-      steps: [STEPS, PLAIN_STEPS, STORY_STEPS],
+      recipes: [RECIPE, PLAIN_RECIPE, STORY_RECIPE, FINISH_RECIPE],
+      steps: [STEPS, PLAIN_STEPS, STORY_STEPS, FINISH_STEPS],
       note: values.note,
     }),
   );

@@ -43,7 +43,7 @@ export interface ModelCardFacts {
   readonly parameters: number;
   /** Size of the weights' file. */
   readonly bytes: number;
-  /** The three trainings: books and textbooks, their plain part, stories. */
+  /** The four trainings: books and textbooks, their plain part, stories beside both, modern stories. */
   readonly stages: readonly Stage[];
   readonly recipes: readonly (readonly string[])[];
   /** At which steps each training ended, the first time and when it was continued. */
@@ -61,10 +61,15 @@ const count = (n: number): string => n.toLocaleString("en");
 /** The card of the default model: everything in it is measured or read from the run. */
 export function modelCard(facts: ModelCardFacts): string {
   const { config: c, stages } = facts;
-  const [books, plain, stories] = stages as [Stage, Stage, Stage];
+  const [books, plain, stories, finish] = stages as [Stage, Stage, Stage, Stage];
   const total = (of: "tokens" | "hours") => stages.reduce((sum, stage) => sum + stage[of], 0);
-  const [recipe, plainRecipe, storyRecipe] = facts.recipes.map((flags) => flags.join(" "));
-  const [[first, ...later], [plainSteps], [storySteps]] = facts.steps as [string[], string[], string[]];
+  const [recipe, plainRecipe, storyRecipe, finishRecipe] = facts.recipes.map((flags) => flags.join(" "));
+  const [[first, ...later], [plainSteps], [storySteps], [finishSteps]] = facts.steps as [
+    string[],
+    string[],
+    string[],
+    string[],
+  ];
   return `# The default model
 
 A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes short stories in plain modern English.
@@ -75,7 +80,7 @@ A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works
 | vocabulary | ${count(c.vocabSize)}, byte-level BPE trained on the books |
 | parameters | ${count(facts.parameters)} |
 | file | model.safetensors, f16, ${(facts.bytes / 1e6).toFixed(1)} MB, Hugging Face layout |
-| training | ${count(total("tokens"))} tokens, the last ${count(stories.tokens)} of them of stories; ${total("hours").toFixed(1)} hours on one or two CPU cores |
+| training | ${count(total("tokens"))} tokens, the last ${count(stories.tokens + finish.tokens)} of them mostly stories; ${total("hours").toFixed(1)} hours on one or two CPU cores |
 
 Loss of training and validation on the [books](loss.svg) and on the [stories](loss-stories.svg).
 
@@ -83,7 +88,8 @@ Loss of training and validation on the [books](loss.svg) and on the [stories](lo
 
 1. Openly licensed English: ${count(books.bytes)} bytes in ${count(books.documents)} documents. Books of Standard Ebooks (text in the public domain in the United States; their own contributions CC0 1.0) and textbooks of OpenStax (CC BY 4.0 and CC BY 3.0).
 2. The plainest ${count(plain.bytes)} bytes of that once more (\`scripts/plain-text.ts\`).
-3. Stories and simple texts, ${count(stories.bytes)} bytes in ${count(stories.documents)} documents, of which so far a part was read (\`scripts/story-text.ts\`): the openings of 10,803 short stories by gpt-4o-mini, published by Rettberg and Wigers under MIT and CC0, 4,369 of them after a summary; fables, fairy tales, picture books and recipes (public domain, CC BY, MIT, Apache-2.0); children's books and plain prose of 1.
+3. Stories and simple texts, ${count(stories.bytes)} bytes in ${count(stories.documents)} documents, of which ${count(stories.tokens)} tokens were read (\`scripts/story-text.ts\`): the openings of 10,803 short stories by gpt-4o-mini, published by Rettberg and Wigers under MIT and CC0, 4,369 of them after a summary; fables, fairy tales, picture books and recipes (public domain, CC BY, MIT, Apache-2.0); children's books and plain prose of 1.
+4. Finally the stories and the modern simple texts alone, ${count(finish.bytes)} bytes in ${count(finish.documents)} documents, of which ${count(finish.tokens)} tokens were read.
 
 Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md) and [SOURCES-stories.md](SOURCES-stories.md) (of which the files \`llama\` and \`sharealike-*\` were not used); those are the credits that CC BY asks for. Textbook content produced by OpenStax (Rice University) is licensed under Creative Commons Attribution licences; access for free at openstax.org. The text was stripped of markup and divided into documents.
 
@@ -104,6 +110,10 @@ gpt2 data stories.txt simple.txt plain.txt --val valid-stories.txt.gz valid-simp
   --tokenizer tokenizer/tokenizer.json --out story-data
 gpt2 train story-data --out stories-run --from books \\
   ${storyRecipe} --steps ${storySteps}
+gpt2 data stories.txt modern.txt --val valid-stories.txt.gz --tokenizer tokenizer/tokenizer.json --out finish-data
+gpt2 train finish-data --out finish-run --from stories-run/model \\
+  ${finishRecipe} --steps ${finishSteps}
+# the model: 0.8 of these weights and 0.2 of those of books, in f16
 \`\`\`
 
 \`node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}

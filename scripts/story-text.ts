@@ -3,14 +3,16 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 /**
- * The data of the default model's last training: stories, half of them after a summary; fables, fairy tales and other simple texts;
- * and the plainest documents of the older corpus. Long documents are cut after the last paragraph that begins and ends
- * within so many bytes: a context holds 2,000 of them, and a reader who asks for a story sees its beginning, where characters
- * and place are introduced. So half of all windows begin at the beginning of a document.
+ * The texts that the default model reads after the books: stories, half of them after a summary; fables, fairy tales and
+ * other simple texts; and the plainest documents of the older corpus. Long documents are cut after the last paragraph that
+ * begins and ends within so many bytes: a context holds 2,000 of them, and a reader who asks for a story sees its
+ * beginning, where people and place are introduced. So half of all windows begin where a document does.
  */
 const STORIES = { files: ["stories.txt.gz", "stories-with-summaries.txt.gz"], bytes: 4000 };
 const SIMPLE = { files: ["simple.txt.gz"], bytes: 8000 };
 const PLAIN = { list: "plain-modern.tsv", bytes: 8000 };
+/** The older part of the simple texts, written in the manner of a century ago. */
+const OLD_GROUP = "childrens-books";
 const HELD_OUT = ["valid-stories.txt.gz", "valid-simple.txt.gz"];
 
 /** The files of the corpus of stories that are read. */
@@ -19,29 +21,43 @@ export const STORY_FILES = [...STORIES.files, ...SIMPLE.files];
 const SEPARATOR = "\n<|endoftext|>\n";
 
 /**
- * Writes stories.txt, simple.txt and plain.txt to `out`.
+ * Writes stories.txt, simple.txt, plain.txt and, of the simple texts those that are not old, modern.txt to `out`.
  *
  * @param stories folder of the corpus of stories; @param corpus folder of the older corpus, which its plain-modern.tsv lists
+ * @returns the files of all texts, and those of modern stories
  */
-export async function writeStoryText(stories: string, corpus: string, out: string): Promise<string[]> {
+export async function writeStoryText(
+  stories: string,
+  corpus: string,
+  out: string,
+): Promise<{ readonly all: string[]; readonly modern: string[] }> {
   const read = async ({ files, bytes }: typeof STORIES): Promise<string[]> => {
     const documents = await Promise.all(files.map((file) => documentsOf(join(stories, file))));
     return documents.flat().map((text) => opening(text, bytes));
   };
+  const simple = await read(SIMPLE);
+  const groups = await simpleGroups(stories);
   const texts = {
     "stories.txt": await read(STORIES),
-    "simple.txt": await read(SIMPLE),
+    "simple.txt": simple,
     "plain.txt": (await plainDocuments(stories, corpus)).map((text) => opening(text, PLAIN.bytes)),
+    "modern.txt": simple.filter((_, i) => groups[i] !== OLD_GROUP),
   };
-  const written: string[] = [];
   for (const [name, documents] of Object.entries(texts)) {
     const file = join(out, name);
     await writeFile(file, documents.map((text) => text + SEPARATOR).join(""));
     const bytes = documents.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     console.log(`${file}: ${documents.length} documents, ${bytes} bytes`);
-    written.push(file);
   }
-  return written;
+  const at = (...names: (keyof typeof texts)[]): string[] => names.map((name) => join(out, name));
+  return { all: at("stories.txt", "simple.txt", "plain.txt"), modern: at("stories.txt", "modern.txt") };
+}
+
+/** The group of each document of the simple texts. */
+async function simpleGroups(stories: string): Promise<string[]> {
+  const manifest = gunzipSync(await readFile(join(stories, "manifest.tsv.gz"))).toString("utf8");
+  const rows = manifest.trim().split("\n").slice(1);
+  return rows.map((row) => row.split("\t")).flatMap(([file, , group]) => (file === SIMPLE.files[0] ? [group!] : []));
 }
 
 /** Files whose text is held out. */
