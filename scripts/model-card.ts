@@ -113,7 +113,7 @@ gpt2 train story-data --out stories-run --from books \\
 gpt2 data stories.txt modern.txt --val valid-stories.txt.gz --tokenizer tokenizer/tokenizer.json --out finish-data
 gpt2 train finish-data --out finish-run --from stories-run/model \\
   ${finishRecipe} --steps ${finishSteps}
-# the model: 0.8 of these weights and 0.2 of those of books, in f16
+# the model: 0.9 of these weights and 0.1 of those of books, in f16
 \`\`\`
 
 \`node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
