@@ -83,6 +83,8 @@ const { values } = parseArgs({
     eval: { type: "string" },
     /** A sentence for the card that says how this run differed from the recipe. */
     note: { type: "string", default: "" },
+    /** A sentence for the card, on how the texts of stories.md read. */
+    reading: { type: "string", default: "" },
   },
 });
 const { corpus, stories, work } = values;
@@ -214,6 +216,7 @@ async function publish(): Promise<void> {
       recipes: [RECIPE, PLAIN_RECIPE, STORY_RECIPE, FINISH_RECIPE],
       steps: [STEPS, PLAIN_STEPS, STORY_STEPS, FINISH_STEPS],
       note: values.note,
+      reading: values.reading,
     }),
   );
   const trainFilesOfAll = [...trainFiles, ...STORY_FILES.map((name) => join(stories!, name))];

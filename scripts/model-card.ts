@@ -54,6 +54,8 @@ export interface ModelCardFacts {
   readonly measured: { readonly before: StoryQuality; readonly after: StoryQuality };
   /** How this run differed from the recipe. */
   readonly note: string;
+  /** How the texts of stories.md read, and who judged it. */
+  readonly reading: string;
 }
 
 const count = (n: number): string => n.toLocaleString("en");
@@ -128,7 +130,7 @@ Meant for trying the library, for tests and demonstrations, and as a starting po
 
 ## What it writes
 
-[stories.md](stories.md) has twenty texts without a prompt, twenty by a summary and ten continuations of other prompts. Not chosen: seeds 1, 2, 3, …, 200 tokens at most, its own sampling (${samplingText(facts.sampling)}).
+[stories.md](stories.md) has twenty texts without a prompt, twenty by a summary and ten continuations of other prompts. Not chosen: seeds 1, 2, 3, …, 200 tokens at most, its own sampling (${samplingText(facts.sampling)}).${facts.reading && ` ${facts.reading}`}
 `;
 }
 

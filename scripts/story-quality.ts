@@ -158,8 +158,10 @@ async function continuations() {
 
 async function samples(): Promise<string> {
   const parts: string[] = [];
-  const add = (title: string, prompt: string, text: string) =>
-    parts.push(`## ${title}\n\n**${prompt.trim()}**${prompt.endsWith("\n") ? "\n\n" : ""}${text.trimEnd()}\n`);
+  const add = (title: string, prompt: string, text: string) => {
+    const quoted = prompt.trim() && `${prompt.trim().replaceAll(/^/gm, "> ")}\n\n`;
+    parts.push(`## ${title}\n\n${quoted}${text.trim()}\n`);
+  };
   for (let seed = 1; seed <= 20; seed++) {
     const { text } = await model.complete("", { maxNewTokens: CONTINUATION, seed });
     add(`Story ${seed}`, "", text.trimStart());
