@@ -5,6 +5,8 @@ import { GPT2 } from "../../../src/gpt2.js";
 
 const WATERMARK = { scheme: "gumbel", key: "a secret" } as const;
 const TOKENS = 80;
+/** Without filters, so that a text has entropy enough for the mark, whatever the default model has read. */
+const SAMPLING = { temperature: 1, topK: 0, minP: 0, repetitionPenalty: 1 } as const;
 
 let model: GPT2;
 let text: string;
@@ -14,6 +16,7 @@ before(async () => {
   model = await GPT2.load();
   ({ text } = await model.complete("It was a dark night, and", {
     watermark: WATERMARK,
+    ...SAMPLING,
     maxNewTokens: TOKENS,
     seed: 1,
   }));
