@@ -373,7 +373,8 @@ export class Engine {
     for (const { sequence, tokens, logits = 1 } of extensions) {
       this.#checkOpen(sequence);
       this.checkIds("tokens", tokens);
-      if (seen.has(sequence)) throw new UsageError({ op: "extending sequences", expected: "each sequence once" });
+      if (seen.has(sequence))
+        throw new UsageError({ op: "extending sequences", expected: "each sequence once", got: "one twice" });
       seen.add(sequence);
       if (!(Number.isInteger(logits) && logits >= 0 && logits <= tokens.length)) {
         const expected = `a number from 0 to ${tokens.length}, the tokens added`;
