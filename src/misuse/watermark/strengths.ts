@@ -6,10 +6,10 @@ import type { Strength } from "./power.js";
  * (docs/watermark.md) by scripts/release-figures.ts, which writes this file.
  */
 export const STRENGTHS: Readonly<Record<WatermarkScheme, Strength>> = {
-  gumbel: { mean: 1, deviation: 1.35, spread: 0.18 },
-  "dual-key-gumbel": { mean: 0.95, deviation: 1.45, spread: 0.18 },
-  "red-green": { mean: 0.48, deviation: 1.2, spread: 0.064 },
-  synthid: { mean: 0.75, deviation: 0.6, spread: 0.145 },
-  "hf-kgw": { mean: 0.5, deviation: 0.92, spread: 0.06 },
-  "hf-synthid": { mean: 0.7, deviation: 0.8, spread: 0.125 },
+  gumbel: { mean: 0.671, deviation: 1.18, spread: 0.14 },
+  "dual-key-gumbel": { mean: 0.585, deviation: 1.45, spread: 0.106 },
+  "red-green": { mean: 0.341, deviation: 1, spread: 0.001 },
+  synthid: { mean: 0.53, deviation: 0.957, spread: 0.133 },
+  "hf-kgw": { mean: 0.372, deviation: 0.83, spread: 0.0965 },
+  "hf-synthid": { mean: 0.633, deviation: 0.818, spread: 0.188 },
 };
