@@ -29,6 +29,7 @@ export {
   type ClassifyingEncoder,
   type ClassifyingModel,
   type ClassifyingOptions,
+  type EncoderLabel,
   HeadDetector,
   loadHeadCalibration,
   saveHeadCalibration,

@@ -22,7 +22,7 @@ export interface ClassifyingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the detector needs of a classifier; `GPT2` is one. */
+/** The part of a classifier that the detector uses; `GPT2` is one. */
 export interface ClassifyingModel {
   labels(): readonly string[] | undefined;
   classify(texts: readonly string[], options?: ClassifyingOptions): Promise<Classification[]>;
@@ -34,7 +34,8 @@ export interface ClassifyingEncoder {
   classify(texts: readonly string[], options?: ClassifyingOptions): Promise<EncoderLabel[][]>;
 }
 
-interface EncoderLabel {
+/** A label of `BERT.classify`. */
+export interface EncoderLabel {
   readonly label: string;
   /** Its probability. */
   readonly score: number;
