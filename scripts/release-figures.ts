@@ -127,8 +127,7 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
   "watermark-human": () => watermarks(humanMarks, "0", SIZES.humanPassages),
   "watermark-plain": () => watermarks(join(results, "watermark-plain.json"), SIZES.markedPlain, "0", "--plain"),
   // Of random weights, the same for every default model.
-  "watermark-random": () =>
-    watermarks(randomMarks, SIZES.markedRandom, SIZES.humanPassages, "--random", "--length", "200"),
+  "watermark-random": () => watermarks(randomMarks, SIZES.markedRandom, SIZES.humanPassages, "--random"),
 };
 const randomMarks = join(work, "watermark-random.json");
 const humanMarks = join(work, `watermark-human-${tokenizer!.sha256.slice(0, 12)}.json`);
