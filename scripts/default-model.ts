@@ -5,16 +5,16 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import type { ModelConfig } from "../src/architectures/config.js";
 import { parameterCount } from "../src/architectures/registry.js";
-import { numel } from "../src/architectures/tensor-spec.js";
 import { readDatasetInfo } from "../src/data/dataset-info.js";
 import { TEMPLATE_FILE, TEMPLATES } from "../src/data/examples/template.js";
-import { openCheckpoint, saveCheckpoint } from "../src/pretrained/node.js";
+import { saveCheckpoint } from "../src/pretrained/node.js";
 import { loadTokenizer } from "../src/tokenizer/files.js";
 import type { TrainEvent } from "../src/train/events.js";
 import { packageFile } from "../src/util/package-root.js";
 import { curveSvg } from "./curve-svg.js";
 import { publishOverlap } from "./measure-overlap.js";
 import { modelCard, type StoryQuality, stageOf } from "./model-card.js";
+import { mixture, type readModel } from "./model-mixture.js";
 import { writePlainText } from "./plain-text.js";
 import { heldOutStories, STORY_FILES, writeStoryText } from "./story-text.js";
 
@@ -167,16 +167,6 @@ async function saveMean(): Promise<void> {
   await saveModel(books, config, tensors);
 }
 
-/** Weights between those of two models: `share` of the second's. */
-async function mixture(first: string, second: string, share: number): ReturnType<typeof readModel> {
-  const [model, other] = [await readModel(first), await readModel(second)];
-  for (const [i, { data }] of model.tensors.entries()) {
-    const more = other.tensors[i]!.data;
-    for (let j = 0; j < data.length; j++) data[j] = (1 - share) * data[j]! + share * more[j]!;
-  }
-  return model;
-}
-
 async function saveModel(folder: string, config: ModelConfig, tensors: Weights): Promise<void> {
   const { startOfText, endOfText } = await loadTokenizer(tokenizer);
   const tokens = { bosTokenId: startOfText, eosTokenIds: [endOfText!] };
@@ -240,17 +230,6 @@ async function measure(model: string): Promise<StoryQuality> {
 }
 
 type Weights = Awaited<ReturnType<typeof readModel>>["tensors"];
-
-async function readModel(folder: string) {
-  const { config, tensors, close } = await openCheckpoint(folder);
-  const read = [...tensors.values()].map((tensor) => {
-    const data = new Float32Array(numel(tensor.shape));
-    tensor.readInto(data);
-    return { name: tensor.name, shape: tensor.shape, data };
-  });
-  close();
-  return { config, tensors: read };
-}
 
 /** Events of runs as if they had been one. */
 function oneAfterAnother(runs: readonly (readonly TrainEvent[])[]): TrainEvent[] {
