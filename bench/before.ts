@@ -1,5 +1,5 @@
 /**
- * Another commit of this package as a contender: built in the benchmark's cache, once, in a git worktree, with this checkout's
+ * Another commit of this package as contenders: built in the benchmark's cache, once, in a git worktree, with this checkout's
  * node_modules where its lock file is the same.
  */
 import { execFile } from "node:child_process";
@@ -7,8 +7,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, sym
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { packageFile } from "../src/util/package-root.js";
-import type { Contender } from "./contenders.js";
-import { ownFile } from "./install.js";
+import type { Runtime } from "./cases.js";
+import { ALL_TYPES, type Contender } from "./contenders.js";
+import { cliCommand, ownFile } from "./install.js";
+import type { Setup } from "./protocol.js";
 
 const run = promisify(execFile);
 const ROOT = packageFile(".");
@@ -25,21 +27,32 @@ export async function commitBefore(): Promise<string> {
   return changed === "" ? "HEAD~1" : "HEAD";
 }
 
-/** @throws {Error} there is no such commit. */
-export async function otherCommit(revision: string): Promise<Contender> {
+/** The commit's kernels, its WebAssembly and its command line. @throws {Error} there is no such commit. */
+export async function otherCommit(revision: string): Promise<readonly Contender[]> {
   const commit = await git("rev-parse", "--verify", `${revision}^{commit}`);
-  return {
-    name: `commit ${commit.slice(0, 8)}`,
-    kinds: ["generate", "batch", "train"],
-    types: ["f32", "f16", "bf16", "q8_0", "q4_0"],
-    runtime: "native",
-    build: (cache) => buildOf(commit, join(cache, "builds")),
+  const name = `commit ${commit.slice(0, 8)}`;
+  const built = {
+    types: ALL_TYPES,
+    build: (cache: string) => buildOf(commit, join(cache, "builds")),
     prepare: ownFile,
-    command: (setup) => ({
-      file: process.execPath,
-      args: [join(setup.program!, "dist/bench/ours.js"), JSON.stringify(setup), "native"],
-    }),
   };
+  const worker = (backend: Runtime) => (setup: Setup) => ({
+    file: process.execPath,
+    args: [join(setup.program!, "dist/bench/ours.js"), JSON.stringify(setup), backend],
+  });
+  return [
+    { ...built, name, kinds: ["generate", "batch", "train"], runtime: "native", command: worker("native") },
+    { ...built, name: `${name} (WebAssembly)`, kinds: ["generate", "batch"], runtime: "wasm", command: worker("wasm") },
+    {
+      ...built,
+      name: `${name} (command line)`,
+      kinds: ["generate"],
+      runtime: "native",
+      can: ({ group }) => group === "start",
+      command: (setup) => cliCommand(setup, join(setup.program!, "dist/src/cli/main.js")),
+      prints: true,
+    },
+  ];
 }
 
 /** The folder of a commit's build, made unless it is there. */

@@ -42,7 +42,7 @@ export interface Contender {
   complaint?(description: string): string | undefined;
 }
 
-const ALL_TYPES: readonly WeightType[] = ["f32", "f16", "bf16", "q8_0", "q4_0"];
+export const ALL_TYPES: readonly WeightType[] = ["f32", "f16", "bf16", "q8_0", "q4_0"];
 const isPrefill = ({ group }: Case): boolean => group === "prefill";
 
 const gguf = modelFile("make_gguf.py", ".gguf");
@@ -78,7 +78,7 @@ export const CONTENDERS: readonly Contender[] = [
     runtime: "native",
     can: ({ group }) => group === "start",
     prepare: ownFile,
-    command: cliCommand,
+    command: (setup) => cliCommand(setup),
     prints: true,
   },
   {

@@ -107,9 +107,9 @@ export async function ownFile(setup: Setup, cache: string): Promise<string> {
 }
 
 /** The command line's shortest way to a token. */
-export function cliCommand({ file, threads }: Setup): Command {
+export function cliCommand({ file, threads }: Setup, cli = CLI): Command {
   const flags = ["--model", file!, "--threads", `${threads}`, "--backend", "native", "--temperature", "0"];
-  return { file: process.execPath, args: [CLI, "generate", ...flags, "-n", "1", "--no-echo", CLI_PROMPT] };
+  return { file: process.execPath, args: [cli, "generate", ...flags, "-n", "1", "--no-echo", CLI_PROMPT] };
 }
 
 /** Eight tokens. */

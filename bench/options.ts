@@ -101,7 +101,7 @@ export async function readOptions(): Promise<Options | undefined> {
     ),
     gauge: !quick,
     contenders: quick
-      ? [...chooseContenders(["none"]), await otherCommit(values.against ?? (await commitBefore()))]
+      ? [...chooseContenders(["none"]), ...(await otherCommit(values.against ?? (await commitBefore())))]
       : chooseContenders(values.peers.split(",")),
     repeats: positive("repeats", values.repeats),
     retries: positive("retries", values.retries ?? values.repeats, 0),
