@@ -81,6 +81,13 @@ INLINE vf vmadd_pairs(vf a, vf b, vf c) { return (vf)vbfdotq_f32((float32x4_t)c,
 #endif
 
 #if PAIRS
+/* Pairs of 2 VW neighbours that are bf16 already, at an address that need not be a float's. */
+INLINE vf vload_halves(const uint16_t *p) {
+  vf pairs;
+  memcpy(&pairs, p, sizeof pairs);
+  return pairs;
+}
+
 /* Pairs of 2 VW neighbours. */
 INLINE vf vload_pairs(const float *p) { return vjoin_pairs(vload(p), vload(p + VW)); }
 #endif

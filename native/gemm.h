@@ -265,7 +265,7 @@ static __attribute__((noinline, unused)) void pack_b_halves(float *restrict dst,
     for (; nr == NR && k + VW <= whole; k += VW) {
       for (int j = 0; j < NV; j++) {
         vf r[VW];
-        UNROLL for (int i = 0; i < VW; i++) r[i] = vload((const float *)(s + (j * VW + i) * cs + 2 * k));
+        UNROLL for (int i = 0; i < VW; i++) r[i] = vload_halves(s + (j * VW + i) * cs + 2 * k);
         vtranspose(r);
         UNROLL for (int i = 0; i < VW; i++) vstore(dst + (k + i) * NR + j * VW, r[i]);
       }

@@ -76,7 +76,7 @@ INLINE void prefetch_weights(int type, const void *row, Index k) {
 #if PAIRS
 /* Pairs of weights from k on, `n` of them, zeros beyond. */
 INLINE vf load_weight_pairs(int type, const void *row, Index k, Index n) {
-  if (type == BF16 && n >= 2 * VW) return vload((const float *)((const uint16_t *)row + k));
+  if (type == BF16 && n >= 2 * VW) return vload_halves((const uint16_t *)row + k);
   vf low = n >= VW ? load_weights(type, row, k) : load_weights_part(type, row, k, n), high = {0};
   if (n >= 2 * VW) high = load_weights(type, row, k + VW);
   else if (n > VW) high = load_weights_part(type, row, k + VW, n - VW);
