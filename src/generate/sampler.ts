@@ -79,8 +79,8 @@ export class Sampler {
     const limit = this.#vocabLimit;
     if (temperature === 0 || this.#chain || this.#topK > 0) return topsOnly(limit);
     const scale = scaleOf(temperature);
-    // Penalties move the bar.
-    if (this.#changesLogits) return { limit, scale, share: 1, floor: NO_FLOOR };
+    // Penalties move the bar: a nucleus can be moved, too, but not below a limit's or min-p's.
+    if (this.#changesLogits) return { limit, scale, share: this.#limit || minP > 0 ? 1 : topP, floor: NO_FLOOR };
     return { limit, scale, share: topP, floor: minP > 0 ? Math.max(NO_FLOOR, Math.log(minP) / scale) : NO_FLOOR };
   }
 

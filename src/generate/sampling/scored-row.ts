@@ -2,6 +2,7 @@ import { expOfNegative } from "../exp.js";
 import { largest } from "../largest.js";
 import { notFinite } from "../log-sum-exp.js";
 import { Nucleus } from "../nucleus.js";
+import { movedNucleus } from "./moved-nucleus.js";
 import { BLOCK, blocksOf, nucleusOf, type RowSummary, sumOfBlock, topOfBlock, weightOf } from "./row-summary.js";
 
 type Row = Float32Array | Float64Array;
@@ -37,11 +38,14 @@ export class ScoredRow implements Changes {
   readonly #ownTops: Float64Array;
   readonly #ownSums: Float64Array;
   readonly #changed: Uint8Array;
+  readonly #changedIds = new Set<number>();
+  #anyChanged = false;
   readonly #blockIds: Int32Array;
   readonly #few = new Float64Array(MOST_BY_BLOCKS * BLOCK);
   readonly #fewIds = new Int32Array(MOST_BY_BLOCKS * BLOCK);
   #tops: Row;
   #sums: Row;
+  #logits: Row;
   #summary: RowSummary | undefined;
   #isChanged = false;
   #oldMax = 0;
@@ -56,6 +60,7 @@ export class ScoredRow implements Changes {
     const blocks = blocksOf(size);
     this.#own = new Float32Array(size);
     this.scores = this.#own;
+    this.#logits = this.#own;
     this.ids = new Int32Array(size);
     this.weights = new Float64Array(size);
     this.#ownTops = new Float64Array(blocks);
@@ -68,10 +73,12 @@ export class ScoredRow implements Changes {
 
   note(id: number): void {
     this.#changed[(id / BLOCK) | 0] = 1;
+    this.#changedIds.add(id);
   }
 
   noteAll(): void {
     this.#changed.fill(1);
+    this.#anyChanged = true;
   }
 
   /**
@@ -84,6 +91,9 @@ export class ScoredRow implements Changes {
     this.#summary = summary;
     this.#isChanged = change !== undefined;
     this.#changed.fill(summary ? 0 : 1);
+    this.#changedIds.clear();
+    this.#anyChanged = false;
+    this.#logits = logits;
     this.scores = logits;
     this.#tops = summary?.tops ?? this.#ownTops;
     if (!summary) this.#sumUp();
@@ -165,8 +175,27 @@ export class ScoredRow implements Changes {
         this.#ownSums[b] =
           this.#changed[b] === 1 ? sumOfBlock(this.scores, b, this.#base, scale, this.#bar) : this.#summary.sums[b]!;
       }
-    } else this.#weighAll(topP);
+    } else if (!(moved < MOST_MOVED && minP === 0 && this.#moveNucleus(topP))) this.#weighAll(topP);
     this.#sums = this.#ownSums;
+  }
+
+  /** Finds the nucleus from that of the logits, if few scores were changed. */
+  #moveNucleus(topP: number): boolean {
+    if (!this.#summary || this.#anyChanged || topP === 1) return false;
+    const [scale, base] = [this.#scale, this.#oldMax];
+    const row = {
+      logits: this.#logits,
+      scores: this.scores,
+      changed: this.#changedIds,
+      tops: this.#tops,
+      max: this.max,
+    };
+    const moved = movedNucleus({ ...row, summary: this.#summary, base, scale }, topP, this.#ownSums);
+    if (!moved) return false;
+    this.#base = base;
+    this.#bar = moved.bar;
+    this.#total = moved.total;
+    return true;
   }
 
   #weighAll(topP: number): void {
