@@ -21,6 +21,8 @@ export interface Expression {
   readonly max: number;
 }
 
+/** Above every expression's number. */
+const PAIR = 2 ** 26;
 const MOST_DEPTH = 1000;
 const MOST_SEARCHED = 20_000;
 
@@ -38,6 +40,8 @@ export class Expressions {
   /** Matches everything. */
   readonly anything: Expression;
   readonly #known = new Map<string, Expression>();
+  /** Sequences, which most expressions are, by the numbers of their two parts: cheaper to look up than a string. */
+  readonly #sequences = new Map<number, Expression>();
   readonly #derivatives = new Map<number, Expression>();
   readonly #single: Expression[] = [];
   readonly #live = new Map<Expression, boolean>();
@@ -102,12 +106,22 @@ export class Expressions {
     for (const part of spine.toReversed()) {
       if (part === this.nothing || result === this.nothing) return this.nothing;
       if (part === this.empty) continue;
-      result = this.#make("sequence", [part, result], {
-        nullable: part.nullable && result.nullable,
-        depth: Math.max(part.depth, part.nullable ? result.depth : 0),
-      });
+      result = this.#pair(part, result);
     }
     return result;
+  }
+
+  /** The sequence of two expressions in normal form. */
+  #pair(first: Expression, rest: Expression): Expression {
+    const key = first.id * PAIR + rest.id;
+    const known = this.#sequences.get(key);
+    if (known) return known;
+    const made = this.#add("sequence", [first, rest], {
+      nullable: first.nullable && rest.nullable,
+      depth: Math.max(first.depth, first.nullable ? rest.depth : 0),
+    });
+    this.#sequences.set(key, made);
+    return made;
   }
 
   either(...given: readonly Expression[]): Expression {
@@ -170,6 +184,9 @@ export class Expressions {
   derivative(of: Expression, byte: number): Expression {
     if (of.kind === "bytes") return of.set.has(byte) ? this.empty : this.nothing;
     if (of.kind === "nothing" || of.kind === "empty") return this.nothing;
+    const [first, rest] = of.parts;
+    // Literal text, the most frequent case, needs no cache.
+    if (of.kind === "sequence" && first!.kind === "bytes") return first!.set.has(byte) ? rest! : this.nothing;
     const key = of.id * 256 + byte;
     const known = this.#derivatives.get(key);
     if (known) return known;
@@ -226,20 +243,24 @@ export class Expressions {
   }
 
   #make(kind: Expression["kind"], parts: readonly Expression[], fields: Partial<Expression>): Expression {
-    const { nullable = false, set = ByteSet.none, min = 0, max = 0 } = fields;
     let key = kind as string;
     for (const { id } of parts) key += ` ${id}`;
-    if (kind === "bytes") key += set.key;
-    else if (kind === "repeat") key += ` ${min} ${max}`;
+    if (kind === "bytes") key += fields.set!.key;
+    else if (kind === "repeat") key += ` ${fields.min} ${fields.max}`;
     const known = this.#known.get(key);
     if (known) return known;
+    const made = this.#add(kind, parts, fields);
+    this.#known.set(key, made);
+    return made;
+  }
+
+  #add(kind: Expression["kind"], parts: readonly Expression[], fields: Partial<Expression>): Expression {
+    const { nullable = false, set = ByteSet.none, min = 0, max = 0 } = fields;
     if (this.#left-- <= 0) throw new ConstraintLimitError("states and parts", MOST_POOLED);
     const depth = 1 + (fields.depth ?? parts.reduce((most, part) => Math.max(most, part.depth), 0));
     if (depth > MOST_DEPTH) throw new ConstraintLimitError("levels of nesting", MOST_DEPTH);
     const plain = fields.plain ?? parts.every((part) => part.plain);
-    const made: Expression = { id: this.#count++, kind, nullable, plain, depth, set, parts, min, max };
-    this.#known.set(key, made);
-    return made;
+    return { id: this.#count++, kind, nullable, plain, depth, set, parts, min, max };
   }
 }
 
