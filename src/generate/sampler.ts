@@ -77,8 +77,10 @@ export class Sampler {
   get wanted(): SummarySettings {
     const { temperature, topP, minP } = this.#settings;
     const limit = this.#vocabLimit;
-    if (temperature === 0 || this.#chain || this.#topK > 0) return topsOnly(limit);
+    const bounded = this.#chain?.bound !== undefined;
+    if (!bounded && (temperature === 0 || this.#chain || this.#topK > 0)) return topsOnly(limit);
     const scale = scaleOf(temperature);
+    if (bounded) return { limit, scale, share: 1, floor: NO_FLOOR };
     // Penalties move the bar: a nucleus can be moved, too, but not below a limit's or min-p's.
     if (this.#changesLogits) return { limit, scale, share: this.#limit || minP > 0 ? 1 : topP, floor: NO_FLOOR };
     return { limit, scale, share: topP, floor: minP > 0 ? Math.max(NO_FLOOR, Math.log(minP) / scale) : NO_FLOOR };
@@ -190,6 +192,12 @@ export class Sampler {
 
   #draw(row: ScoredRow): number {
     const { topP, temperature, minP } = this.#settings;
+    if (this.#chain?.bound !== undefined && !this.#mark) {
+      row.weighUnsurprising(temperature, this.#chain.bound);
+      const token = row.draw(1, this.#random.uniform());
+      this.#chain.drawn(row.probabilityOf(token));
+      return token;
+    }
     if (!(this.#chain || this.#mark || this.#topK > 0)) {
       row.weigh(temperature, topP, minP);
       return row.draw(topP, this.#random.uniform());

@@ -43,6 +43,14 @@ export class SamplerChain {
     return { ids: left.ids, probabilities: softmax(left.logits) };
   }
 
+  /**
+   * Mirostat's bound on a token's surprise, in bits, where nothing else is to be done than to divide by the temperature: the
+   * sampler finds those tokens faster.
+   */
+  get bound(): number | undefined {
+    return this.#more.mirostatTau > 0 && this.#more.temperatureRange === 0 ? this.#mu : undefined;
+  }
+
   /** Updates mirostat's bound by the candidate that was drawn. */
   drawn(probability: number): void {
     if (this.#more.mirostatTau > 0) {

@@ -156,6 +156,30 @@ export class ScoredRow implements Changes {
     for (let i = 0; i < k; i++) ids[i] = this.#fewIds[ids[i]!]!;
   }
 
+  /**
+   * Weighs the tokens at a temperature, and leaves those with at most `surprise` bits, or the likeliest: a bar that follows from the
+   * sum of all weights.
+   */
+  weighUnsurprising(temperature: number, surprise: number): void {
+    this.weigh(temperature, 1, 0);
+    let total = 0;
+    for (let b = 0; b < this.#sums.length; b++) total += this.#sums[b]!;
+    const bar = this.#base + (Math.log(total) - surprise * Math.LN2) / this.#scale;
+    this.#bar = Math.min(this.max, bar);
+    for (let b = 0; b < this.#ownSums.length; b++) {
+      const any = this.#tops[b]! >= this.#bar;
+      this.#ownSums[b] = any ? sumOfBlock(this.scores, b, this.#base, this.#scale, this.#bar) : 0;
+    }
+    this.#sums = this.#ownSums;
+  }
+
+  /** The probability of a token among those that the row leaves. */
+  probabilityOf(id: number): number {
+    let total = 0;
+    for (let b = 0; b < this.#sums.length; b++) total += this.#sums[b]!;
+    return weightOf(this.scores[id]!, this.#base, this.#scale) / total;
+  }
+
   /** Weighs the tokens at a temperature, and leaves those of top-p and min-p. */
   weigh(temperature: number, topP: number, minP: number): void {
     const scale = scaleOf(temperature);
