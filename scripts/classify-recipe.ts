@@ -22,7 +22,7 @@ const TEST = packageFile("scripts/classify-recipe/test.jsonl.gz");
 const CLI = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const PAGE = packageFile("docs/finetuning.md");
 
-/** What is compared, by the name in the table. */
+/** The ways compared, by their name in the table. */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
   "the whole model": ["--lr", "3e-4", "--epochs", "4", "--patience", "0"],
   "LoRA, rank 8": ["--lora", "8", "--lr", "1e-3", "--epochs", "4", "--patience", "0"],
@@ -73,7 +73,7 @@ const reportOf = (given: readonly number[]): ClassificationReport =>
     test.map(({ label }, i) => [labels.indexOf(label), given[i]!]),
   );
 
-/** Multinomial naive Bayes on words, counts smoothed by one: what the words alone say. */
+/** Multinomial naive Bayes on words, counts smoothed by one: the baseline that sees words alone. */
 function naiveBayes(): Row {
   const wordsOf = (text: string): string[] => text.toLowerCase().match(/\p{L}+/gu) ?? [];
   const vocabulary = new Set(train.flatMap(({ text }) => wordsOf(text)));
@@ -99,7 +99,7 @@ function naiveBayes(): Row {
   return { name: "words alone (naive Bayes)", trained: 0, minutes: 0, report: reportOf(given) };
 }
 
-/** Each test passage gets the subject whose training passages' mean embedding is nearest: the model as it is. */
+/** Gives each test passage the subject with the nearest mean embedding of training passages; the model is unchanged. */
 async function nearestMean(): Promise<Row> {
   const start = performance.now();
   await using model = await GPT2.load(undefined, { threads });
@@ -107,14 +107,14 @@ async function nearestMean(): Promise<Row> {
   const [known, tested] = [await embed(train), await embed(test)];
   const all = meanOf(known);
   const means = labels.map((label) => meanOf(known.filter((_, i) => train[i]!.label === label)));
-  // What all texts have in common says nothing.
+  // The component common to all texts carries no information.
   const centred = (vector: Float32Array) => vector.map((x, c) => x - all[c]!);
   const cosine = (a: Float32Array, b: Float32Array) =>
     a.reduce((sum, x, c) => sum + x * b[c]!, 0) / (Math.hypot(...a) * Math.hypot(...b));
   const given = tested.map((vector) => largestIndex(means.map((mean) => cosine(centred(vector), centred(mean)))));
   const minutes = (performance.now() - start) / 60_000;
   return {
-    name: "embeddings of the default model as it is, nearest mean",
+    name: "embeddings of the unchanged default model, nearest mean",
     trained: 0,
     minutes,
     report: reportOf(given),
@@ -168,7 +168,7 @@ function table(): string {
     const figures = `**${percent(report.accuracy)}** | ${report.macroF1.toFixed(3)}`;
     return `| ${name} | ${command} | ${trained.toLocaleString("en")} | ${minutes.toFixed(1)} | ${figures} |`;
   });
-  const head = "| by | flags | parameters trained | minutes | accuracy | macro F1 |\n|---|---|---|---|---|---|";
+  const head = "| method | flags | parameters trained | minutes | accuracy | macro F1 |\n|---|---|---|---|---|---|";
   return `${head}\n${lines.join("\n")}`;
 }
 

@@ -5,11 +5,10 @@
  *     gpt2 eval lambada hellaswag blimp:each wikitext-2:harness --data DIR --limit 100 --json ours.json
  *     node dist/scripts/compare-harness.js ours.json harness.json [comparison.json]
  *
- * A limit counts pages of WikiText in the harness and stretches here; the common part is compared. Exits with
+ * A limit counts pages of WikiText in the harness and windows of the context here; the common part is compared. Exits with
  * status 1 if a decision differs, or a log-probability by more than one part in 10,000. Speeds are in
  * items (or bytes of WikiText) per second, once for the whole evaluation and once for answering requests alone, without reading and
- * cutting the data (in the harness: its model's calls alone). They are comparable if both had the same threads and the machine
- * to themselves.
+ * cutting the data (in the harness: its model's calls alone). They are comparable if both ran with the same number of threads on an otherwise idle machine.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { EvaluationReport } from "../src/evaluate/report-file.js";
@@ -36,7 +35,7 @@ export interface HarnessComparison {
 export interface SetComparison {
   readonly set: string;
   readonly items: number;
-  readonly decidedOtherwise: number;
+  readonly decidedDifferently: number;
   /** Largest relative difference of a log-probability. */
   readonly worst: number;
   /** The unit of speeds: items, or bytes. */
@@ -61,10 +60,10 @@ const ours = JSON.parse(readFileSync(oursPath, "utf8")) as EvaluationReport;
 const harness = JSON.parse(readFileSync(harnessPath, "utf8")) as HarnessReport;
 const names = [...new Set(Object.keys(harness.results).map((name) => name.split("/")[0]!))];
 const sets = names.filter((set) => resultOf(set)).map(compareSet);
-for (const { set, items, decidedOtherwise, worst, unit, speed } of sets) {
-  if (decidedOtherwise > 0 || worst > TOLERANCE) process.exitCode = 1;
+for (const { set, items, decidedDifferently, worst, unit, speed } of sets) {
+  if (decidedDifferently > 0 || worst > TOLERANCE) process.exitCode = 1;
   const difference = `largest relative difference of a log-probability ${worst.toExponential(1)}`;
-  process.stdout.write(`${set}: ${items} items, ${decidedOtherwise} decided otherwise, ${difference}\n`);
+  process.stdout.write(`${set}: ${items} items, ${decidedDifferently} decided differently, ${difference}\n`);
   if (!speed) continue;
   for (const [what, { ours, harness }] of Object.entries(speed)) {
     process.stdout.write(`  ${what}: ours ${ours.toPrecision(3)} ${unit}/s, the harness ${harness.toPrecision(3)}\n`);
@@ -83,12 +82,12 @@ function resultOf(set: string): TaskResult | undefined {
 function compareSet(set: string): SetComparison {
   const lists = Object.entries(harness.results).filter(([name]) => name.split("/")[0] === set);
   const pairs = lists.flatMap(([name, { items }]) => pairUp(name, items));
-  let [worst, decidedOtherwise] = [0, 0];
+  let [worst, decidedDifferently] = [0, 0];
   for (const [a, b] of pairs) {
     for (const [i, want] of b.numbers.entries()) {
       worst = Math.max(worst, Math.abs(a.numbers[i]! - want) / Math.max(1, Math.abs(want)));
     }
-    if (b.decisions.some((want, i) => Number(want) !== Number(a.decisions[i]))) decidedOtherwise++;
+    if (b.decisions.some((want, i) => Number(want) !== Number(a.decisions[i]))) decidedDifferently++;
   }
   const unit = set === "wikitext" ? "bytes" : "items";
   const result = resultOf(set)!;
@@ -101,7 +100,7 @@ function compareSet(set: string): SetComparison {
     all: { ours: own / result.seconds, harness: theirs / seconds.all },
     answering: { ours: own / (result.seconds - result.secondsPreparing), harness: theirs / seconds.model },
   };
-  return { set, items: pairs.length, decidedOtherwise, worst, unit, ...(speed && { speed }) };
+  return { set, items: pairs.length, decidedDifferently, worst, unit, ...(speed && { speed }) };
 }
 
 function pairUp(name: string, items: readonly Outcome[]): (readonly [Compared, Compared])[] {

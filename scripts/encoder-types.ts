@@ -5,8 +5,8 @@ import { markdownTable } from "./markdown-block.js";
 import { correlation, dot, sentencePairs } from "./twins/similarity.js";
 
 /**
- * Measures the cost of storage dtypes for a sentence encoder: correlation with people's judgements of STS-B's pairs, and the cosine of each
- * vector with the one in f32.
+ * Measures the cost of storage dtypes for a sentence encoder: correlation with human judgements of STS-B's pairs, and the cosine between
+ * each vector and its f32 counterpart.
  *
  *     node dist/scripts/encoder-types.js --model MINILM --eval EVAL [--types f32,q8_0] [--threads N]
  *
@@ -40,4 +40,4 @@ for (const dtype of values.types.split(",") as WeightType[]) {
   const range = `${interval.low.toFixed(4)} to ${interval.high.toFixed(4)}`;
   rows.push([`\`${dtype}\``, value.toFixed(4), range, mean.toFixed(5), near[0]!.toFixed(4)]);
 }
-console.log(markdownTable(["dtype", "Spearman's ρ", "95% interval", "mean cosine to the first", "least"], rows));
+console.log(markdownTable(["dtype", "Spearman's ρ", "95% interval", "mean cosine with f32", "least"], rows));

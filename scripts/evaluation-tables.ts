@@ -18,11 +18,11 @@ const START = "<!-- figures: written by scripts/evaluation-tables.ts -->";
 const END = "<!-- end of figures -->";
 const PER_WORD = "perplexity per word";
 
-const files = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, "utf8"), nanAgain) as object);
+const files = process.argv.slice(2).map((path) => JSON.parse(readFileSync(path, "utf8"), restoreNaN) as object);
 const reports = files.filter((file): file is EvaluationReport => "results" in file);
 const comparisons = files.filter((file): file is HarnessComparison => "sets" in file);
-/** JSON has null for the mean of nothing. */
-function nanAgain(key: string, value: unknown): unknown {
+/** JSON holds null for NaN, the mean of no items. */
+function restoreNaN(key: string, value: unknown): unknown {
   return value === null && ["value", "low", "high"].includes(key) ? Number.NaN : value;
 }
 
@@ -64,17 +64,17 @@ function resultTables(): string[] {
 }
 
 function comparisonTable({ versions, ours, harness, sets }: HarnessComparison): string {
-  const rows = sets.map(({ set, items, decidedOtherwise, worst, unit, speed }: SetComparison) => [
-    ...[set, String(items), String(decidedOtherwise), worst.toExponential(1)],
+  const rows = sets.map(({ set, items, decidedDifferently, worst, unit, speed }: SetComparison) => [
+    ...[set, String(items), String(decidedDifferently), worst.toExponential(1)],
     ...(speed ? [`${unit}/s`, ...[speed.all, speed.answering].flatMap(pair)] : []),
   ]);
   const program = Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(", ");
   const threads = harness.threads === undefined ? "" : `, ${harness.threads} thread${harness.threads === 1 ? "" : "s"}`;
-  const head = ["set", "items", "decided otherwise", "largest relative difference", "unit"];
+  const head = ["set", "items", "decided differently", "largest relative difference", "unit"];
   const times = ["ours", "harness", "ratio", "ours, answering", "harness, answering", "ratio, answering"];
-  return `Beside the LM evaluation harness (${program}; ${harness.dtype}${threads}) on the same machine, ours with ${ours.backend}. Speeds are with everything, reading the data too, and of answering requests alone.
+  return `Compared with the LM evaluation harness (${program}; ${harness.dtype}${threads}) on the same machine; ours runs on ${ours.backend}. The first three speeds cover the whole evaluation, including reading the data; the last three cover answering requests alone.
 
 ${table([...head, ...times], rows)}`;
 }

@@ -21,7 +21,7 @@ const MAIN = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 const PAGE = packageFile("docs/finetuning.md");
 const COMMON = ["--val", HELD_OUT, "--batch-size", "8", "--seq-length", "256", "--epochs", "3", "--sample-every", "0"];
 
-/** What is compared, by the name in the table. */
+/** The ways compared, by their name in the table. */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
   "the whole model": ["--lr", "3e-4"],
   "LoRA of rank 8": ["--lora", "8", "--lr", "5e-3"],
@@ -36,7 +36,7 @@ interface Outcome {
   readonly name: string;
   readonly flags: readonly string[];
   readonly trained: number;
-  /** Of training, without validations. */
+  /** Minutes of training, without validations. */
   readonly minutes: number;
   readonly bitsPerByte: number;
   readonly sample: string;
@@ -60,7 +60,7 @@ const threads = Number(values.threads);
 await mkdir(work, { recursive: true });
 const heldOut = gunzipSync(readFileSync(HELD_OUT)).toString();
 
-/** Bits per byte of the play that was held out, each token given at least 256 before it, and a text of the model's. */
+/** Bits per byte of the held-out play, each token predicted from at least 256 before it, and a sample. */
 async function judge(model: GPT2): Promise<Pick<Outcome, "bitsPerByte" | "sample">> {
   const { bitsPerByte } = await model.score(heldOut);
   const { text } = await model.complete(PROMPT, { maxNewTokens: 120, seed: SEED });
@@ -114,7 +114,7 @@ function table(): string {
   return [
     "| what is trained | flags | parameters | minutes | bits per byte of the held-out play |",
     "|---|---|---|---|---|",
-    `| nothing: the default model as it is | | 0 | 0 | ${before.bitsPerByte.toFixed(3)} |`,
+    `| nothing: the unchanged default model | | 0 | 0 | ${before.bitsPerByte.toFixed(3)} |`,
     ...rows,
   ].join("\n");
 }

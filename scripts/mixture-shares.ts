@@ -14,8 +14,8 @@ import { mixture } from "./model-mixture.js";
  *
  *     node dist/scripts/mixture-shares.js FIRST SECOND --stories DIR --corpus DIR [--shares 0,0.1,0.2,0.3]
  *
- * FIRST and SECOND are folders of one shape and tokenizer; of held-out stories, simple texts and books the first 8, 16 and 8
- * documents are scored, of each the first 8,000 characters.
+ * FIRST and SECOND are model folders of the same shape and tokenizer. The first 8,000 characters are scored of each of the first 8, 16 and 8
+ * documents of held-out stories, simple texts and books.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -57,7 +57,7 @@ function documents(file: string, count: number): string[] {
   return all.slice(0, count).map((text) => text.slice(0, CHARACTERS));
 }
 
-/** Of the documents together, each alone. */
+/** Bits per byte over all documents, each scored by itself. */
 async function bitsPerByte(model: GPT2, set: readonly string[]): Promise<number> {
   let [bits, bytes] = [0, 0];
   for (const text of set) {

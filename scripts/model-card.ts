@@ -74,26 +74,26 @@ export function modelCard(facts: ModelCardFacts): string {
   ];
   return `# The default model
 
-A small GPT-2 that this project's own trainer made, so that \`gpt2 "…"\` works with no network. It is a demonstration, trained for a short time: it writes short stories in plain modern English.
+A small GPT-2, trained with this project's own trainer, so that \`gpt2 "…"\` works without a network. It is a demonstration, trained for a short time, and writes short stories in plain modern English.
 
 | | |
 |---|---|
 | shape | ${c.nLayer} layers, width ${c.nEmbd}, ${c.nHead} heads, context ${c.nCtx} |
-| vocabulary | ${count(c.vocabSize)}, byte-level BPE trained on the books |
+| vocabulary | ${count(c.vocabSize)}, byte-level BPE, trained on the books |
 | parameters | ${count(facts.parameters)} |
 | file | model.safetensors, f16, ${(facts.bytes / 1e6).toFixed(1)} MB, Hugging Face layout |
 | training | ${count(total("tokens"))} tokens, the last ${count(stories.tokens + finish.tokens)} of them mostly stories; ${total("hours").toFixed(1)} hours on one or two CPU cores |
 
-Loss of training and validation on the [books](loss.svg) and on the [stories](loss-stories.svg).
+Training and validation loss on the [books](loss.svg) and on the [stories](loss-stories.svg).
 
 ## Data and licence
 
 1. Openly licensed English: ${count(books.bytes)} bytes in ${count(books.documents)} documents. Books of Standard Ebooks (text in the public domain in the United States; their own contributions CC0 1.0) and textbooks of OpenStax (CC BY 4.0 and CC BY 3.0).
-2. The plainest ${count(plain.bytes)} bytes of that once more (\`scripts/plain-text.ts\`).
-3. Stories and simple texts, ${count(stories.bytes)} bytes in ${count(stories.documents)} documents, of which ${count(stories.tokens)} tokens were read (\`scripts/story-text.ts\`): the openings of 10,803 short stories by gpt-4o-mini, published by Rettberg and Wigers under MIT and CC0, 4,369 of them after a summary; fables, fairy tales, picture books and recipes (public domain, CC BY, MIT, Apache-2.0); children's books and plain prose of 1.
-4. Finally the stories and the modern simple texts alone, ${count(finish.bytes)} bytes in ${count(finish.documents)} documents, of which ${count(finish.tokens)} tokens were read.
+2. The plainest ${count(plain.bytes)} bytes of that text, once more (\`scripts/plain-text.ts\`).
+3. Stories and simple texts, ${count(stories.bytes)} bytes in ${count(stories.documents)} documents, of which ${count(stories.tokens)} tokens were read (\`scripts/story-text.ts\`): the openings of 10,803 short stories by gpt-4o-mini, published by Rettberg and Wigers under MIT and CC0, 4,369 of them preceded by a summary; fables, fairy tales, picture books and recipes (public domain, CC BY, MIT, Apache-2.0); children's books and plain prose from the first text.
+4. Finally, the stories and the modern simple texts alone, ${count(finish.bytes)} bytes in ${count(finish.documents)} documents, of which ${count(finish.tokens)} tokens were read.
 
-Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md) and [SOURCES-stories.md](SOURCES-stories.md) (of which the files \`llama\` and \`sharealike-*\` were not used); those are the credits that CC BY asks for. Textbook content produced by OpenStax (Rice University) is licensed under Creative Commons Attribution licences; access for free at openstax.org. The text was stripped of markup and divided into documents.
+Every source with its repository, commit, author and licence is listed in [SOURCES.md](SOURCES.md) and [SOURCES-stories.md](SOURCES-stories.md) (of which the files \`llama\` and \`sharealike-*\` were not used); these lists are the attribution that CC BY requires. Textbook content produced by OpenStax (Rice University) is licensed under Creative Commons Attribution licences; access for free at openstax.org. The text was stripped of markup and divided into documents.
 
 The weights are released under the licence of this package (MIT).
 
@@ -118,7 +118,7 @@ gpt2 train finish-data --out finish-run --from stories-run/model \\
 # the model: 0.9 of these weights and 0.1 of those of books, in f16
 \`\`\`
 
-\`node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK\` does all of it and writes this folder, card included. Same seed, same class of machine: same bits.${facts.note && ` ${facts.note}`}
+\`node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK\` does all of this and writes this folder, including this card. The same seed on the same class of machine gives the same bits.${facts.note && ` ${facts.note}`}
 
 ## Measured
 
@@ -126,11 +126,11 @@ ${measures(facts.measured)}
 
 ## Use and limits
 
-Meant for trying the library, for tests and demonstrations, and as a starting point for fine-tuning. Not for anything that relies on what it says: it makes up words and facts, loses the thread, and has read little but stories, older fiction, textbooks and pages of public offices. It repeats the views of its sources, many of them a century old, about peoples, women and men, and classes; the stories of gpt-4o-mini are alike, and their countries are costumes. It was not tuned to refuse anything. English only.
+Meant for trying the library, for tests and demonstrations, and as a starting point for fine-tuning. Do not use it for anything that relies on what it says: it makes up words and facts, loses the thread, and has read little but stories, older fiction, textbooks and government guides. It repeats its sources' views, many of them a century old, of peoples, women and men, and social classes; the stories by gpt-4o-mini are much alike, and their countries are mere backdrops. It was not tuned to refuse anything. It knows English only.
 
 ## What it writes
 
-[stories.md](stories.md) has twenty texts without a prompt, twenty by a summary and ten continuations of other prompts. Not chosen: seeds 1, 2, 3, …, 200 tokens at most, its own sampling (${samplingText(facts.sampling)}).${facts.reading && ` ${facts.reading}`}
+[stories.md](stories.md) has twenty texts without a prompt, twenty after a summary and ten continuations of other prompts. They were not selected: seeds 1, 2, 3, …, at most 200 tokens, with its own sampling (${samplingText(facts.sampling)}).${facts.reading && ` ${facts.reading}`}
 `;
 }
 
@@ -140,11 +140,11 @@ function measures({ before, after }: ModelCardFacts["measured"]): string {
     return `| bits per byte: ${name} | ${values.join(" | ")} | |`;
   });
   const rows: readonly (readonly [string, (of: Written) => number])[] = [
-    ["names in a continuation that the prompt had", ({ namesKept }) => namesKept],
-    ["different words, of all", ({ distinct }) => distinct[0]!],
-    ["different word triples, of all", ({ distinct }) => distinct[2]!],
-    ["four words in a row that stood there before", ({ repeated }) => repeated[2]!],
-    ["words that stand fewer than three times in the stories read", ({ rare }) => rare],
+    ["names in a continuation that occur in the prompt", ({ namesKept }) => namesKept],
+    ["distinct words, of all words", ({ distinct }) => distinct[0]!],
+    ["distinct word triples, of all triples", ({ distinct }) => distinct[2]!],
+    ["four-word sequences that occurred before", ({ repeated }) => repeated[2]!],
+    ["words that occur fewer than three times in the stories read", ({ rare }) => rare],
   ];
   const table = rows.map(
     ([label, of]) => `| ${label} | ${[before, after, after.own].map((m) => percent(of(m))).join(" | ")} |`,
@@ -153,7 +153,7 @@ function measures({ before, after }: ModelCardFacts["measured"]): string {
 |---|---|---|---|
 ${[...bits, ...table].join("\n")}
 
-Bits per byte over ${after.documents} documents of each held-out file, whole documents in windows of half the context; continuations of 200 tokens of the openings of 50 held-out stories (\`node dist/scripts/story-quality.js\`).`;
+Bits per byte over ${after.documents} documents of each held-out file, whole documents in windows of half the context; continuations, of 200 tokens, of the openings of 50 held-out stories (\`node dist/scripts/story-quality.js\`).`;
 }
 
 const samplingText = ({ temperature, minP, repetitionPenalty }: SamplingOptions): string =>

@@ -9,16 +9,16 @@ import type { HashedFile } from "../src/evaluate/report-file.js";
 export interface OverlapFacts {
   readonly program: string;
   readonly training: FilterFacts & { readonly files: readonly HashedFile[] };
-  /** Of the tokenizer, which cuts long texts into items. */
+  /** SHA-256 of the tokenizer, which cuts long texts into items. */
   readonly tokenizer: string;
   readonly sets: readonly MeasuredSet[];
-  /** What depends on the weights. */
+  /** Figures that depend on the weights. */
   readonly model?: ModelOverlap | undefined;
 }
 
 export interface MeasuredSet extends OverlapSummary {
   readonly name: string;
-  /** In the card. */
+  /** The name in the card. */
   readonly title: string;
 }
 
@@ -26,9 +26,9 @@ export interface ModelOverlap {
   /** SHA-256 of the weights' file. */
   readonly weights: string;
   readonly samples: OverlapSummary & { readonly longest?: Passage | undefined };
-  /** As the model draws by default. */
+  /** The model's default sampling. */
   readonly sampling: { readonly maxNewTokens: number; readonly seed: number };
-  /** A task's metrics on all its items, without those that overlap, and on those alone. */
+  /** A task's metrics on all its items, on those without overlap, and on those with overlap. */
   readonly metrics: readonly (Readonly<Record<"all" | "without" | "overlapping", MetricResult>> & {
     readonly task: string;
     readonly name: string;
@@ -36,10 +36,10 @@ export interface ModelOverlap {
 }
 
 const HEADING = "## Overlap with the training text";
-/** The section that this one stands before. */
+/** The section that follows this one. */
 const NEXT = "## Use and limits";
 
-/** The card with its section on overlap, in place of the one it has or where it belongs. */
+/** The card with its section on overlap replaced, or inserted if it has none. */
 export function withOverlap(card: string, facts: OverlapFacts): string {
   const start = card.indexOf(HEADING) >= 0 ? card.indexOf(HEADING) : card.indexOf(NEXT);
   if (start < 0) throw new Error(`the card has no section "${NEXT}"`);
@@ -60,9 +60,9 @@ function overlapSection({ training, sets, model }: OverlapFacts): string {
   );
   return `${HEADING}
 
-The share of a text's 8-grams (eight words in a row, lower-cased, letters and digits only) that are in the training text too, looked up in a Bloom filter with at most one false find in ${count(1 / training.bound)}, as in the paper's study ([docs/overlap.md](../../docs/overlap.md)). The training text: ${count(training.words)} words, ${count(training.ngrams)} 8-grams, about ${count(Math.round(training.distinct / 1000) * 1000)} different.
+The share of a text's 8-grams (eight words in a row, lower-cased, letters and digits only) that also occur in the training text, looked up in a Bloom filter with at most one false positive in ${count(1 / training.bound)}, as in the paper's study ([docs/overlap.md](../../docs/overlap.md)). The training text: ${count(training.words)} words, ${count(training.ngrams)} 8-grams, about ${count(Math.round(training.distinct / 1000) * 1000)} of them distinct.
 
-| text | 8-grams | overlap | items with any | largest of an item |
+| text | 8-grams | overlap | items with any | largest in an item |
 |---|---|---|---|---|
 ${rows.join("\n")}
 ${model ? modelParts(model, sets) : ""}`;
@@ -71,27 +71,27 @@ ${model ? modelParts(model, sets) : ""}`;
 function modelParts({ samples, sampling, metrics }: ModelOverlap, sets: readonly MeasuredSet[]): string {
   const { longest, quantiles } = samples;
   const heldOut = sets.find(({ name }) => name === "valid.txt.gz");
-  const beside = heldOut ? `, of those of the held-out books ${percent(heldOut.overlap)}` : "";
+  const beside = heldOut ? ` (${percent(heldOut.overlap)} for the held-out books)` : "";
   const none = `${count(samples.items - samples.overlapping)} of the texts have none`;
-  const tenth = quantiles.p90 > 0 ? `, one in ten has more than ${percent(quantiles.p90)}` : "";
+  const tenth = quantiles.p90 > 0 ? `, and one in ten has more than ${percent(quantiles.p90)}` : "";
   const passage = longest && ` The longest passage has ${longest.words} words: “${opening(longest.text)}”.`;
   const rows = metrics.map(({ task, name, ...parts }) => {
     const values = [parts.all, parts.without, parts.overlapping];
     return `| ${task}: ${name} | ${values.map(({ value, scale, items }) => `${formatValue(value, scale)} (${count(items)})`).join(" | ")} |`;
   });
   const table = `
-The same evaluation without the items that overlap, and on those alone (items in brackets):
+The same evaluation without the items that overlap, and on these items alone (number of items in brackets):
 
 | | all | without overlap | overlapping |
 |---|---|---|---|
 ${rows.join("\n")}
 `;
   return `
-What it writes: of the 8-grams in ${count(samples.items)} texts of at most ${sampling.maxNewTokens} tokens without a prompt (seed ${sampling.seed}), ${percent(samples.overlap)} are in the training text${beside}; ${none}${tenth}.${passage ?? ""}
+The model's own texts: of the 8-grams in ${count(samples.items)} texts of at most ${sampling.maxNewTokens} tokens without a prompt (seed ${sampling.seed}), ${percent(samples.overlap)} are in the training text${beside}; ${none}${tenth}.${passage ?? ""}
 ${metrics.length > 0 ? table : ""}`;
 }
 
-/** The first words, and marks where there are more. */
+/** The first words of a text, with an ellipsis if there are more. */
 function opening(text: string): string {
   const words = text.split(" ");
   return words.length > OPENING_WORDS ? `${words.slice(0, OPENING_WORDS).join(" ")} …` : text;

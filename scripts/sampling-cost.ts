@@ -1,6 +1,6 @@
 /**
- * Measures what sampling adds to a step of many sequences, in processor time: for each way to sample, whole generations by
- * the library beside runs of the engine that sample nothing.
+ * Measures what sampling adds to a step of many sequences, in processor time: for each way of sampling, it compares
+ * whole generations by the library with runs of the engine that sample nothing.
  *
  *     node dist/scripts/sampling-cost.js [MODEL] [--sequences 32] [--tokens 24] [--rounds 3] [--only "top-k 40"]
  */
@@ -44,7 +44,7 @@ const WAYS: Readonly<Record<string, GenerateOptions>> = {
   "mirostat 2": { topK: 0, mirostatTau: 5 },
 };
 
-/** Words of prompts: 16 tokens each, all different. */
+/** The words of the prompts, 16 tokens each, all different. */
 const WORDS =
   " the of and to in is you that it he was for on are as with his they at be this from have or by one had not";
 const prompts = Array.from({ length: sequences }, (_, i) => {
@@ -54,7 +54,7 @@ const prompts = Array.from({ length: sequences }, (_, i) => {
   );
 });
 
-/** Goes on with tokens that nothing chose. */
+/** A continuation with fixed tokens: nothing is sampled. */
 class Unsampled implements Continuation {
   #left = tokens;
   constructor(readonly length: number) {}
@@ -90,7 +90,7 @@ const generations = (options: GenerateOptions) =>
   );
 
 await runs();
-console.log("| sampling | ms a step | of which sampling | of the step |\n|---|---|---|---|");
+console.log("| sampling | ms per step | sampling, ms | share of the step |\n|---|---|---|---|");
 for (const [name, options] of Object.entries(WAYS)) {
   if (flags.only !== undefined && !name.includes(flags.only)) continue;
   await generations(options);

@@ -5,7 +5,7 @@ import { EDITS, type Edit } from "../word-edits.js";
 import type { ClassifierRow } from "./classifiers.js";
 import type { Measured, Separation } from "./curves.js";
 
-/** The names of edits in tables. */
+/** Names of the edits in tables. */
 export const EDIT_NAMES: Readonly<Record<Edit, string>> = {
   delete: "deleted",
   insert: "inserted",
@@ -24,9 +24,9 @@ export function detectionTables(figures: Figures, heads: readonly ClassifierRow[
   const names = (Object.keys(SCORES) as ScoreName[]).filter((name) => whole.some((row) => row.separations[name]));
   const closest: readonly ScoreName[] = names.filter((name) => name === "curvature" || name === "binoculars");
   const classifiers = [...classifier, ...heads];
-  const observed = observer === undefined ? "" : `; the observer of Binoculars' ratio is the model \`${observer}\``;
+  const observed = observer === undefined ? "" : `, with \`${observer}\` as the observer for Binoculars`;
   return [
-    `${program}; ${model} scores${observed}; up to ${texts} human and ${texts} machine texts a row; 95% intervals by bootstrap.`,
+    `${program}; scored by ${model}${observed}; up to ${texts} human and ${texts} machine texts per row; 95% intervals by bootstrap.`,
     "AUROC of the scores, whole texts:",
     markdownTable(
       [...ABOUT, ...names.map((name) => SCORES[name].name)],
@@ -37,28 +37,28 @@ export function detectionTables(figures: Figures, heads: readonly ClassifierRow[
       [...ABOUT, ...closest.flatMap((name) => [1, 5].map((rate) => `${SCORES[name].name}, ${rate}%`))],
       whole.map((row) => [...about(row), ...closest.flatMap((name) => shareCells(row.separations[name]))]),
     ),
-    "Curvature by length, the texts' first tokens:",
+    "Curvature by length (the first tokens of each text):",
     markdownTable(
       [...ABOUT, "tokens", ...MEASURES],
       rows
         .filter(({ tokens, separations: { curvature } }) => tokens !== undefined && enough(curvature))
         .map((row) => [...about(row), String(row.tokens), ...cells(row.separations.curvature)]),
     ),
-    `Curvature after edits of a share of the machine's words, AUROC and true positives at 5% false positives (whole texts, ${editedTexts(rows)} of them; synonyms from WordNet 3.0 whatever the sense, and where too few words have one, all that have):`,
+    `Curvature after edits of a share of the machine's words, AUROC and true positives at 5% false positives (whole texts, ${editedTexts(rows)} of them; synonyms from WordNet 3.0, whatever the sense; where too few words have a synonym, all words that have one are replaced):`,
     editTable(rows),
-    "Human texts that the default calibration (held-out books) gives a rate of 5% or less by curvature; in its own domain 5% are to be expected:",
+    "Human texts that the default calibration (held-out books) gives a rate of 5% or less by curvature; in its own domain 5% is to be expected:",
     markdownTable(
       ["domain", "texts", "share"],
       calibrated.map(({ domain, texts: n, share }) => [domain, String(n), `${(100 * share).toFixed(1)}%`]),
     ),
-    "Classifiers trained on the texts of one generator (60% of them, its samplers in turn), tested on others of each:",
+    "Classifiers trained on texts of one generator (60% of them, from its samplers in turn) and tested on other texts of each generator:",
     markdownTable(
       ["detector", "trained on", "tested on", ...MEASURES],
       classifiers
         .filter(({ edit }) => edit === undefined)
         .map(({ detector, trained, tested, separation }) => [detector, trained, tested, ...cells(separation)]),
     ),
-    "The same after edits of the machine's words, trained and tested on one generator:",
+    "The same after edits of the machine's words, trained and tested on the same generator:",
     markdownTable(
       ["detector", "generator", "words", "share", ...MEASURES],
       classifiers.flatMap(({ detector, trained, edit, share, separation }) =>
@@ -73,7 +73,7 @@ const about = ({ domain, generator, sampling }: Row): string[] => [domain, gener
 
 const MEASURES = ["AUROC", "TPR at 1% FPR", "TPR at 5% FPR"];
 
-/** Fewer texts of a length say too little. */
+/** Whether there are enough texts of a length. */
 const enough = (found: Separation | undefined): boolean =>
   found !== undefined && found.machine > 20 && found.human > 20;
 

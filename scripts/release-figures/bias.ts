@@ -10,5 +10,5 @@ export function biasTable({ probes }: BiasReport): string {
     `${nats(interval.low)} to ${nats(interval.high)}`,
     [...items.slice(0, 2), ...items.slice(-2)].map(({ item, difference }) => `${item} ${nats(difference)}`).join(", "),
   ]);
-  return markdownTable(["positive if", "difference", "95% interval", "the ends"], rows);
+  return markdownTable(["positive if", "difference", "95% interval", "extremes"], rows);
 }

@@ -2,7 +2,7 @@ import type { ExtractableRate, ExtractionReport } from "../../src/misuse/extract
 import { RANKINGS, type Ranking, type SampleRankings } from "../../src/misuse/extract/rank-samples.js";
 import { markdownTable } from "../markdown-block.js";
 
-/** Runs of tokens that are counted, and how many texts of each ranking. */
+/** Lengths of the runs that are counted, and the number of texts taken from each ranking. */
 const RUNS = [6, 8, 10, 12];
 const TOP = 50;
 
@@ -29,7 +29,7 @@ export function extractionTables(
       : maxCount === null || maxCount === Infinity
         ? `${minCount} or more`
         : `${minCount} to ${maxCount}`;
-  const rows = [...rates.map((rate) => row(rate, "any number of")), ...byCount.map((rate) => row(rate, counts(rate)))];
+  const rows = [...rates.map((rate) => row(rate, "any number")), ...byCount.map((rate) => row(rate, counts(rate)))];
   const longest = ranked.samples.reduce((most, { longestRun }) => Math.max(most, longestRun), 0);
   const withRun = (texts: typeof ranked.samples, tokens: number) =>
     texts.filter((text) => text.longestRun >= tokens).length;
@@ -43,8 +43,8 @@ export function extractionTables(
   ).flat();
   return [
     `Passages of ${targetTokens} tokens of its training text (\`gpt2 extract --passages ${passages}\`):`,
-    markdownTable(["in the corpus, times", "prompt, tokens", "extractable", "rate", "95% interval"], rows),
-    "The same of smaller models, in the same corpus:",
+    markdownTable(["occurrences in the corpus", "prompt, tokens", "extractable", "rate", "95% interval"], rows),
+    "The same for smaller models, on the same corpus:",
     markdownTable(["model", "prompt, tokens", "extractable", "rate", "95% interval"], bySize),
     `${ranked.samples.length} texts of up to 256 tokens without a prompt (\`gpt2 extract --rank --samples ${ranked.samples.length} --match ${ranked.matchTokens}\`): ${ranked.memorized} have ${ranked.matchTokens} tokens in a row from the training text; the longest run has ${longest}. Texts with shorter runs, among all and among the first ${TOP} of each ranking:`,
     markdownTable(["", ...RUNS.map((tokens) => `${tokens} tokens in a row`)], [all, ...first]),

@@ -56,7 +56,7 @@ function difference(bert: readonly number[], gpt2: readonly number[]): string {
   return `${signed(mean(values))} (${signed(low)} to ${signed(high)})`;
 }
 
-/** What one training took, of each. */
+/** Tokens, targets and time of each twin's training. */
 export function trainingTable({ twins }: Compared): string {
   const rows = (["gpt2", "bert"] as const).map((name) => {
     const { parameters, tokens, targets } = twins[name][0]!.training;
@@ -69,7 +69,7 @@ export function trainingTable({ twins }: Compared): string {
 
 const NAMES: Readonly<Record<TwinName, string>> = { gpt2: "GPT-2", bert: "BERT" };
 
-/** Choices that both make: percent right, with 95% intervals over items. */
+/** Choices that both make: percent correct, with 95% intervals over items. */
 export function choiceTable({ twins, judgements, wordCosines, majorities }: Compared): string {
   const rows: string[][] = [];
   const add = (
@@ -83,7 +83,7 @@ export function choiceTable({ twins, judgements, wordCosines, majorities }: Comp
   };
   const way = (name: string) => (of: TwinResults) => of.blanks.ways[name]!;
   const right = ({ blimp }: TwinResults) => blimp.right;
-  add("BLiMP: the grammatical of two sentences", right, right, "50");
+  add("BLiMP: the grammatical one of two sentences", right, right, "50");
   const chance = String(100 / CANDIDATES);
   add(`a blank, ${CANDIDATES} candidates; GPT-2 by whole sentences`, way("whole"), way("mask"), chance);
   add(`a blank, ${CANDIDATES} candidates; GPT-2 by the left side`, way("left"), way("mask"), chance);
@@ -100,8 +100,8 @@ export function choiceTable({ twins, judgements, wordCosines, majorities }: Comp
   };
   const words = percent(correlation([wordCosines], judgements).value);
   const count = String(judgements.length);
-  rows.push(["similarity, Spearman's ρ × 100", count, shown(a!), shown(b!), "", `${words} by words in common`]);
-  return markdownTable(["% right", "items", "GPT-2", "BERT", "BERT less GPT-2", "chance"], rows);
+  rows.push(["similarity, Spearman's ρ × 100", count, shown(a!), shown(b!), "", `${words} by shared words`]);
+  return markdownTable(["% correct", "items", "GPT-2", "BERT", "BERT − GPT-2", "chance"], rows);
 }
 
 /** BLiMP by phenomenon. */
@@ -115,10 +115,10 @@ export function phenomenonTable({ twins }: Compared): string {
     const [a, b] = [of(gpt2!), of(bert!)];
     return [kind.replaceAll("_", " "), String(a.length), share(a), share(b), difference(b, a)];
   });
-  return markdownTable(["phenomenon", "pairs", "GPT-2", "BERT", "BERT less GPT-2"], rows);
+  return markdownTable(["phenomenon", "pairs", "GPT-2", "BERT", "BERT − GPT-2"], rows);
 }
 
-/** How much what they write repeats itself, and three texts of each: the first three. */
+/** How much the twins' texts repeat themselves, and the first three texts of each. */
 export function writingTable({ twins, openings }: Compared): string {
   const texts = (name: TwinName, way: "greedy" | "sampled"): string[][] =>
     twins[name].map(({ writing }) => writing[way] as string[]);
@@ -126,7 +126,7 @@ export function writingTable({ twins, openings }: Compared): string {
     title,
     ...[1, 2, 4].map((n) => share(overSeeds(given.map((own) => own.map((text) => distinctShare(text, n)))))),
   ];
-  // As many words as the models write, about.
+  // About as many words as the models write.
   const people = openings.map(({ next }) => next.split(" ").slice(0, 31).join(" "));
   const rows = [
     row("GPT-2, the likeliest token", texts("gpt2", "greedy")),
@@ -135,7 +135,8 @@ export function writingTable({ twins, openings }: Compared): string {
     row("BERT, sampled", texts("bert", "sampled")),
     row("the text itself", [people]),
   ];
-  const table = markdownTable(["% that differ, of a text's", "words and marks", "pairs of them", "runs of four"], rows);
+  const head = ["distinct, % of a text's", "words and punctuation marks", "pairs of them", "runs of four"];
+  const table = markdownTable(head, rows);
   const samples = openings
     .slice(0, 3)
     .map(({ prompt }, i) => [
@@ -143,7 +144,7 @@ export function writingTable({ twins, openings }: Compared): string {
       quoted(twins.gpt2[0]!.writing.sampled[i]!),
       quoted(twins.bert[0]!.writing.sampled[i]!),
     ]);
-  return `${table}\n\n${markdownTable(["the text", "GPT-2 goes on, sampled", "BERT is made to, sampled"], samples)}`;
+  return `${table}\n\n${markdownTable(["opening", "GPT-2's continuation, sampled", "BERT's continuation, sampled"], samples)}`;
 }
 
 const quoted = (text: string): string =>

@@ -5,12 +5,12 @@ import { sentences } from "../../src/tasks/sentences.js";
 import { RandomStream } from "../../src/util/random.js";
 import { heldOutDocuments } from "./corpus.js";
 
-/** Tokens that each writes. */
+/** Length of a continuation, in tokens. */
 export const WRITTEN = 40;
 const TOP_K = 40;
 const PROMPT_WORDS = 12;
 
-/** The beginning of a held-out text, and how it goes on. */
+/** The beginning of a held-out text, and its continuation. */
 export interface Opening {
   readonly prompt: string;
   readonly next: string;
@@ -30,7 +30,7 @@ export function openings(stories: string, count: number): Opening[] {
     }));
 }
 
-/** What follows each opening. */
+/** A continuation of each opening. */
 export interface WritingResult {
   readonly greedy: readonly string[];
   readonly sampled: readonly string[];
@@ -48,7 +48,7 @@ export async function writtenByGpt2(model: GPT2, given: readonly Opening[]): Pro
   return { greedy: await write({ temperature: 0 }), sampled: await write({ temperature: 1, topK: TOP_K }) };
 }
 
-/** A mask after the text becomes a token, then the next: as `gpt2 compare` makes a BERT write. */
+/** Continuations by a BERT: one mask after another becomes a token, as in `gpt2 compare`. */
 export async function writtenByBert(model: BERT, given: readonly Opening[]): Promise<WritingResult> {
   return { greedy: await write(model, given, 1), sampled: await write(model, given, TOP_K) };
 }
@@ -77,7 +77,7 @@ async function write(model: BERT, given: readonly Opening[], topK: number): Prom
   return texts.map(({ ids, from }) => tokenizer.decode(ids.slice(from, -1)));
 }
 
-/** Of a text's runs of n words and marks, the share that differ: 1 if none repeats. */
+/** Share of distinct runs of n words and punctuation marks in a text: 1 if none repeats. */
 export function distinctShare(text: string, n: number): number {
   const words = text.toLowerCase().match(/[\p{L}\p{N}’']+|[^\s\p{L}\p{N}]/gu) ?? [];
   const runs = words.slice(0, Math.max(0, words.length - n + 1)).map((_, i) => words.slice(i, i + n).join(" "));

@@ -3,7 +3,7 @@ import { markdownTable } from "../markdown-block.js";
 import type { Edit } from "../word-edits.js";
 import type { PerplexityOfTexts } from "./texts.js";
 
-/** Shares of texts that are found at 1% and at 0.1% false positives. */
+/** Shares of texts found at 1% and at 0.1% false positives. */
 export type Found = Readonly<Record<"0.01" | "0.001", number>>;
 
 /** The measurements of scripts/watermark-figures.ts for one scheme, or for texts without a mark. */
@@ -32,20 +32,20 @@ export function watermarkTables(all: readonly SchemeFigures[]): string {
   const shares = first!.afterEdits![0]!.shares.map(({ amount }) => amount);
   const known = all.filter(({ human }) => human);
   return [
-    `${texts} texts of ${lengths.at(-1)} tokens for each scheme. A share of them is known to within ${points(texts, 0.5)} points at worst (95%), and to within ${points(texts, 1)} where all are found.`,
-    "Marked texts that are found, in percent, by tokens, at 1% and at 0.1% false positives:",
+    `${texts} texts of ${lengths.at(-1)} tokens for each scheme. Shares of them are accurate to within ${points(texts, 0.5)} points at worst (95%), and to within ${points(texts, 1)} where all texts are found.`,
+    "Marked texts found, in percent, by number of tokens, at 1% / 0.1% false positives:",
     markdownTable(
       ["scheme", ...lengths.map(String)],
       marked.map(({ scheme, byLength }) => [code(scheme), ...byLength!.map(({ text }) => both(text))]),
     ),
-    "The same of texts of at most 200 tokens, after a share of their words was edited:",
+    "The same for texts of at most 200 tokens, after a share of their words was edited:",
     markdownTable(
       ["scheme", "words", ...shares.map(percent)],
       marked.flatMap(({ scheme, afterEdits }) =>
         afterEdits!.map(({ edit, shares: of }) => [code(scheme), EDIT_NAMES[edit], ...of.map(editCell)]),
       ),
     ),
-    "Perplexity under the model itself (95% by texts), and the share of a text's n-grams that differ:",
+    "Perplexity under the model itself (95% by texts), and the share of distinct n-grams in a text:",
     markdownTable(
       ["scheme", "perplexity", "1", "2", "3", "4"],
       all.flatMap(({ scheme, quality }) =>
@@ -55,9 +55,9 @@ export function watermarkTables(all: readonly SchemeFigures[]): string {
     ...(known.length === 0
       ? []
       : [
-          `False positives among ${known[0]!.human!.passages.toLocaleString("en")} passages by people, of the same lengths, under ten keys:`,
+          `False positives among ${known[0]!.human!.passages.toLocaleString("en")} human passages of the same lengths, under ten keys:`,
           markdownTable(
-            ["scheme", "at 1%", "at 0.1%", "at 1%, of single keys"],
+            ["scheme", "at 1%", "at 0.1%", "at 1%, by key"],
             known.map(({ scheme, human }) => [
               code(scheme),
               ...[human!.found["0.01"], human!.found["0.001"]].map(precise),
@@ -76,7 +76,7 @@ const precise = (share: number): string => `${(100 * share).toFixed(2)}%`;
 const both = (found: Found): string =>
   [found["0.01"], found["0.001"]].map((share) => Math.round(100 * share)).join(" / ");
 
-/** With the share of words that were edited, where fewer than were meant to have a synonym. */
+/** With the share of words actually edited, where too few have a synonym. */
 function editCell({ amount, changed, found }: { amount: number; changed: number; found: Found }): string {
   return amount - changed > 0.01 ? `${both(found)} (${percent(changed)})` : both(found);
 }
@@ -92,7 +92,7 @@ function perplexityCell({ value, low, high }: PerplexityOfTexts): string {
   return `${at} (${from} to ${to})`;
 }
 
-/** Half of Wilson's interval of a share of n texts, at 95%, in points; of 1 its whole. */
+/** Half the width of Wilson's 95% interval of a share of n texts, in points; for a share of 1 the whole width. */
 function points(n: number, share: number): number {
   const z2 = 1.96 ** 2;
   if (share === 1) return Math.ceil((100 * z2) / (n + z2));

@@ -26,7 +26,7 @@ export async function writeTexts(
   return texts;
 }
 
-/** Mean over texts of the share of a text's n-grams that differ. */
+/** Share of distinct n-grams in a text, averaged over texts. */
 export function distinct(texts: readonly Text[], n: number): number {
   const shares = texts.map(({ tokens }) => {
     const grams = Array.from({ length: tokens.length - n + 1 }, (_, i) => tokens.slice(i, i + n).join());

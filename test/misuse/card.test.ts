@@ -110,7 +110,7 @@ test("results of other commands are shown with their intervals", () => {
     /\| he \\\| she \| \+1\.000 \| \+0\.250 to \+0\.750 \|/,
   );
   assert.match(
-    section(card, "Telling its texts from human ones"),
+    section(card, "Telling its texts from human texts"),
     /\| books \| default, top-k 40 \| curvature \| 0\.900 \|/,
   );
   const watermarks = section(card, "Finding its watermark");
@@ -227,7 +227,7 @@ test("gpt2 card", async () => {
   assert.match(card, /\n# ours\n/);
   assert.match(card, /\| developed by \| Ann \\\| Bob \|/);
   // detection.json and overlap.json of the model's folder are found.
-  assert.match(section(card, "Telling its texts from human ones"), /^False-positive rates are known at 32, /);
+  assert.match(section(card, "Telling its texts from human texts"), /^False-positive rates are known at 32, /);
   assert.match(section(card, "Overlap of evaluations with the training text"), /LAMBADA/);
   const printed = await gpt2(["card"]);
   assert.match(printed.stdout, /^---\npipeline_tag: text-generation\n/);

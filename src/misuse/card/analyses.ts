@@ -11,7 +11,7 @@ export function analyses(results: CardResults): string {
     ["Evaluations", evaluations(results)],
     ["Overlap of evaluations with the training text", overlap(results)],
     ["Training text that the model reproduces", extraction(results)],
-    ["Telling its texts from human ones", detection(results)],
+    ["Telling its texts from human texts", detection(results)],
     ["Finding its watermark", watermarks(results)],
     ["Differences between groups of people", bias(results)],
   ];
@@ -46,7 +46,7 @@ function extraction({ extraction: reports, rankings }: CardResults): string {
     const found = Object.entries(ranked).map(
       ([name, of]) => `${of.memorized} of the first ${of.top} by ${RANKINGS[name as Ranking]}`,
     );
-    return `Of ${count(texts.length)} texts without a prompt ${count(memorized)} contain at least ${matchTokens} consecutive tokens of the training text (the longest run has ${longest}): ${found.join("; ")}.`;
+    return `Of ${count(texts.length)} texts without a prompt, ${count(memorized)} contain at least ${matchTokens} consecutive tokens of the training text (the longest run has ${longest}): ${found.join("; ")}.`;
   });
   const parts = [...(rows.length > 0 ? [tries] : []), ...samples];
   return parts.length === 0 ? NOT_KNOWN : parts.join("\n\n");
@@ -117,7 +117,7 @@ function watermarks({ watermarks: all }: CardResults): string {
   const parts = [
     ...(found.length > 0 ? [table(["scheme", "tokens", "marked texts", "found at 1%", "found at 0.1%"], found)] : []),
     ...(human.length > 0
-      ? [table(["scheme", "human passages", "taken for marked at 1%", "taken for marked at 0.1%"], human)]
+      ? [table(["scheme", "human passages", "false positives at 1%", "false positives at 0.1%"], human)]
       : []),
   ];
   return parts.length === 0 ? NOT_KNOWN : parts.join("\n\n");
