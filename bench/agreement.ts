@@ -1,20 +1,23 @@
-/** Whether the contenders compute the same thing: figures of programs that do not are worth nothing. */
+/** Checks that the contenders compute the same thing; otherwise their figures could not be compared. */
 import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 import { type Gpt2_124mFixture, gpt2_124mFixture } from "../test/helpers/gpt2-fixtures.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
 import { PROMPT_LABEL } from "./cases.js";
 import type { BatchResult, GenerateResult, Result, Task, TrainResult, WeightType } from "./protocol.js";
 
-/** Relative differences of the first loss, and of the second, which has the gradients and the optimizer in it. */
+/**
+ * Tolerated relative differences of the first loss, and of the second, which depends on the gradients and the
+ * optimizer.
+ */
 const LOSS_TOLERANCES: Partial<Record<WeightType, readonly number[]>> & { readonly f32: readonly number[] } = {
   f32: [2e-5, 1e-3],
   bf16: [1e-3, 5e-3],
 };
 
-/** How many greedy ids every contender must have in common; rounded weights soon lead elsewhere. */
+/** Number of greedy ids that all contenders must have in common; with rounded weights they soon diverge. */
 const AGREEING_IDS: Record<WeightType, number> = { f32: 24, f16: 4, bf16: 1, q8_0: 1, q4_0: 0 };
 
-/** What every contender does before it is timed, as the check and to warm up. */
+/** The task that every contender runs before it is timed, as a check and to warm up. */
 export function checkTask(config: GPT2Config, seed: number, task: Task): Task {
   if (task.kind === "train") return { ...task, steps: LOSS_TOLERANCES.f32.length };
   const count = AGREEING_IDS.f32 - 1;
@@ -23,18 +26,18 @@ export function checkTask(config: GPT2Config, seed: number, task: Task): Task {
   return { kind: "generate", prompt, count };
 }
 
-/** What transformers gave for the check, if the fixture in the repository has it. */
+/** transformers' results of the check, if the fixture in the repository has them. */
 export function expectedOf(config: GPT2Config, seed: number, task: Task): Result | undefined {
   const fixture = gpt2_124mFixture();
   if (seed !== fixture.seed || !sameConfig(config, fixture)) return undefined;
   if (task.kind === "generate") return { ids: fixture.greedy.ids, seconds: [] };
-  // Its first prompt is the fixture's; others in the batch must not change what follows.
+  // Its first prompt is the fixture's; the other prompts of a batch must not change the continuation.
   if (task.kind === "batch") return { ids: [fixture.greedy.ids], seconds: [] };
   const known = task.rows.length === 1 && String(task.rows[0]) === String(fixture.long.ids);
   return known ? { losses: [fixture.long.loss], seconds: [] } : undefined;
 }
 
-/** Says where the results differ more than weights of this type allow; undefined if they agree. */
+/** A message saying where the results differ more than weights of this type allow; undefined if they agree. */
 export function disagreement(result: Result, expected: Result, type: WeightType): string | undefined {
   if ("ids" in result) return otherIds(result, expected as GenerateResult | BatchResult, AGREEING_IDS[type]);
   const { losses } = expected as TrainResult;
@@ -46,7 +49,7 @@ export function disagreement(result: Result, expected: Result, type: WeightType)
   return undefined;
 }
 
-/** In a batch the first sequence is the one that the fixture knows; of the others, half may meet a close call. */
+/** The first sequence of a batch is in the fixture; half of the others may diverge at two nearly equal logits. */
 function otherIds(
   result: GenerateResult | BatchResult,
   expected: GenerateResult | BatchResult,

@@ -14,7 +14,7 @@ import type { Setup } from "./protocol.js";
 
 const run = promisify(execFile);
 const ROOT = packageFile(".");
-/** Builds kept. */
+/** Number of builds kept. */
 const KEPT = 4;
 
 const git = async (...args: readonly string[]): Promise<string> => {
@@ -55,7 +55,7 @@ export async function otherCommit(revision: string): Promise<readonly Contender[
   ];
 }
 
-/** The folder of a commit's build, made unless it is there. */
+/** The folder of a commit's build, which is built if it does not exist. */
 async function buildOf(commit: string, builds: string): Promise<string> {
   const folder = join(builds, commit);
   if (existsSync(join(folder, "native/build"))) return folder;
@@ -64,7 +64,7 @@ async function buildOf(commit: string, builds: string): Promise<string> {
   await git("worktree", "prune");
   rmSync(folder, { recursive: true, force: true });
   await git("worktree", "add", "--detach", "--force", folder, commit);
-  // Its own dependencies, if they are not this checkout's, and its own way to build.
+  // Uses the commit's own dependencies, unless they equal this checkout's, and its own build command.
   const same = sameFile(join(folder, "package-lock.json"), packageFile("package-lock.json"));
   if (same) symlinkSync(packageFile("node_modules"), join(folder, "node_modules"));
   else await npm(folder, "ci", "--ignore-scripts");
@@ -74,7 +74,7 @@ async function buildOf(commit: string, builds: string): Promise<string> {
 
 const sameFile = (a: string, b: string): boolean => readFileSync(a).equals(readFileSync(b));
 
-/** @throws {Error} with what the command printed: compilers report on the standard output. */
+/** @throws {Error} with the command's output, since compilers report on the standard output. */
 async function npm(folder: string, ...args: readonly string[]): Promise<void> {
   try {
     await run("npm", args, { cwd: folder });

@@ -1,4 +1,4 @@
-/** What is measured: each case a task that every contender gets, and how much of the machine it needs at least. */
+/** The cases measured: each is a task for every contender, with the least that it needs of the machine. */
 import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 import { trainFlopsPerToken } from "../src/train/flops.js";
 import { seededTokens } from "../test/helpers/seeded-weights.js";
@@ -15,10 +15,10 @@ import {
 } from "./protocol.js";
 import { sum } from "./statistics.js";
 
-/** Where a contender's kernels run: `native` may use all of the processor, `wasm` what WebAssembly has of it. */
+/** Where a contender's kernels run: `native` may use the whole processor, `wasm` the part that WebAssembly exposes. */
 export type Runtime = "native" | "wasm";
 
-/** Of `tokens/s` more is better, of the others less. */
+/** For `tokens/s` more is better, for the other units less. */
 export type Unit = "tokens/s" | "ms" | "MB";
 
 export const GROUPS = ["train", "prefill", "decode", "batch", "wasm", "start", "memory"] as const;
@@ -32,13 +32,13 @@ export interface Case {
   readonly type: WeightType;
   readonly runtime: Runtime;
   readonly task: Task;
-  /** Every run in a process of its own, which starts for it. */
+  /** Starts a new process for every run. */
   readonly fresh?: true;
   readonly unit: Unit;
-  /** In {@link unit}; undefined where it can't be known. */
+  /** The result in {@link unit}; undefined where it can't be known. */
   figure(outcome: Outcome): number | undefined;
   /**
-   * The limit that it comes up against, and what one token takes of it: operations, or bytes. Without the latter it only
+   * The limit that bounds the case, and the operations or bytes that one token costs. Without the cost, the limit only
    * shows whether something else was running.
    */
   readonly limit: { readonly kind: LimitKind; readonly perToken?: number };
@@ -48,13 +48,13 @@ export interface Case {
 const TRAIN_LABEL = 1002;
 export const PROMPT_LABEL = 1005;
 const LONG_PROMPT_LABEL = 2002;
-/** And the next ones. */
+/** The token streams after those. */
 const BATCH_LABEL = 3000;
 
 const DECODED = 64;
 const SEQUENCES = 8;
 
-/** What multiplies weights of each type fastest; few of a prompt's operations are others. */
+/** The fastest multiplication of weights of each type, which covers nearly all operations of a prompt. */
 const PRODUCTS: Record<WeightType, LimitKind> = { f32: "fma", f16: "fma", bf16: "bf16", q8_0: "dot8", q4_0: "dot8" };
 
 export function allCases(config: GPT2Config, seed: number): Case[] {
@@ -68,7 +68,7 @@ export function allCases(config: GPT2Config, seed: number): Case[] {
     trainCase(config, seed, 1, 1024),
     trainCase(config, seed, 4, 256, "bf16"),
     trainCase(config, seed, 1, 1024, "bf16"),
-    trainCase(config, seed, 1, 64), // as much as trainers in JavaScript can do
+    trainCase(config, seed, 1, 64), // the most that trainers in JavaScript manage
     ...types.flatMap((type) => [
       prefillCase(config, type, long.slice(0, 512)),
       ...(type === "f32" || type === "q8_0" ? [prefillCase(config, type, long.slice(0, 1000))] : []),
@@ -87,9 +87,10 @@ export function allCases(config: GPT2Config, seed: number): Case[] {
 }
 
 /**
- * The cases named, and those of the groups named that we `canDo`: a case by its own name shows what the peers do, too.
+ * The named cases, and the cases of the named groups that this package `canDo`: a case given by its own name is run for
+ * the peers even if this package can't do it.
  *
- * @throws {Error} a name that is neither a case's nor a group's; it lists those there are.
+ * @throws {Error} a name is neither a case's nor a group's; the message lists them.
  */
 export function chooseCases(cases: readonly Case[], names: readonly string[], canDo: (c: Case) => boolean): Case[] {
   for (const name of names) {
@@ -100,19 +101,19 @@ export function chooseCases(cases: readonly Case[], names: readonly string[], ca
   return cases.filter((c) => names.includes(c.name) || (names.includes(c.group) && canDo(c)));
 }
 
-/** In the order in which the keys come up. */
+/** Cases by key, in the order of first occurrence. */
 export function grouped(cases: readonly Case[], key: (c: Case) => string): Map<string, Case[]> {
   const groups = new Map<string, Case[]>();
   for (const c of cases) groups.set(key(c), [...(groups.get(key(c)) ?? []), c]);
   return groups;
 }
 
-/** Tokens of each run over the seconds that count. */
+/** The number of tokens of each run, divided by the seconds that count. */
 const rate = (tokens: number, seconds: (outcome: Outcome) => number) => (outcome: Outcome) => tokens / seconds(outcome);
 const firstSecond = ({ result }: Outcome): number => (result as GenerateResult).seconds[0]!;
 const laterSeconds = ({ result }: Outcome): number => sum((result as GenerateResult | BatchResult).seconds.slice(1));
 
-/** @param type of the products; weights and optimizer are f32 */
+/** @param type dtype of the products; weights and optimizer are f32 */
 function trainCase(config: GPT2Config, seed: number, B: number, T: number, type: "f32" | "bf16" = "f32"): Case {
   const ids = Array.from(seededTokens(config, seed, TRAIN_LABEL, B * (T + 1)));
   const rows = Array.from({ length: B }, (_, b) => ids.slice(b * (T + 1), (b + 1) * (T + 1)));
@@ -154,12 +155,12 @@ function decodeCase(config: GPT2Config, type: WeightType, prompt: readonly numbe
     task: { kind: "generate", prompt, count: DECODED },
     unit: "tokens/s",
     figure: rate(DECODED, laterSeconds),
-    // On average half of the new tokens are in the cache.
+    // On average, half of the new tokens are in the cache.
     limit: { kind: "read", perToken: stepBytes(config, type, prompt.length + DECODED / 2) },
   };
 }
 
-/** Tokens of all sequences together, each step one for each. */
+/** The tokens of all sequences; each step computes one for each. */
 function batchCase(config: GPT2Config, type: WeightType, prompts: readonly (readonly number[])[]): Case {
   const S = prompts.length;
   return {
@@ -195,7 +196,7 @@ function startCase(type: WeightType, prompt: readonly number[]): Case {
   };
 }
 
-/** The prompt and what follows fill the context, so that all of the cache is in memory, and can be left out. */
+/** Prompt and continuation fill the context, so the whole cache is in memory and its size can be subtracted. */
 function memoryCase(type: WeightType, prompt: readonly number[]): Case {
   return {
     name: `memory-${type}`,

@@ -1,4 +1,4 @@
-/** Who is measured: this package, and other people's programs where they are installed. */
+/** The contenders: this package, and other programs where they are installed. */
 import { findBrowser } from "../test/helpers/find-browser.js";
 import type { Case, Runtime } from "./cases.js";
 import {
@@ -18,27 +18,27 @@ import type { Command } from "./worker-process.js";
 
 export interface Contender {
   readonly name: string;
-  /** Of this package, not a peer. */
+  /** Whether it is this package, not a peer. */
   readonly ours?: true;
-  /** Takes part only when named. */
+  /** Whether it takes part only when named. */
   readonly optional?: true;
   readonly kinds: readonly Task["kind"][];
   readonly types: readonly WeightType[];
   readonly runtime: Runtime;
-  /** Whether it can do this case, of the right kind, type and runtime. */
+  /** Whether it supports this case's kind, type and runtime. */
   can?(c: Case): boolean;
-  /** Why it can't run here and what to do about it; undefined if it can. */
+  /** The reason why it can't run here, and the remedy; undefined if it can. */
   missing?(): Promise<string | undefined>;
   /** Builds the program it needs in the folder `cache`, unless it is there, and returns its path. */
   build?(cache: string): Promise<string>;
   /** Makes the model file it needs in the folder `cache`, unless it is there, and returns its path. */
   prepare?(setup: Setup, cache: string): Promise<string>;
   command(setup: Setup): Command;
-  /** Does not speak protocol.ts: its run is over with the first that it prints. */
+  /** It does not speak protocol.ts: its run ends with its first output. */
   readonly prints?: true;
-  /** Computes in processes of its own making: the memory of the one that is known says nothing. */
+  /** It computes in child processes, so the memory of the known process says nothing. */
   readonly elsewhere?: true;
-  /** What is wrong with the program as it describes itself. */
+  /** A fault in the program, by its own description of itself. */
   complaint?(description: string): string | undefined;
 }
 
@@ -188,7 +188,7 @@ export const CONTENDERS: readonly Contender[] = [
     kinds: ["train"],
     types: ["f32"],
     runtime: "native",
-    // Seconds for a hundred tokens, and for a thousand more memory than WebAssembly has.
+    // It takes seconds for a hundred tokens, and more memory than WebAssembly has for a thousand.
     can: ({ task }) => task.kind === "train" && task.rows.flat().length < 100,
     missing: () => missingNpm("@tensorflow/tfjs-layers", "@tensorflow/tfjs-backend-wasm"),
     command: nodeCommand("./peers/tfjs.js"),
@@ -216,7 +216,10 @@ export const CONTENDERS: readonly Contender[] = [
   },
 ];
 
-/** `default` (all that are not optional), `none`, `all`, or names. Ours is always among them. */
+/**
+ * The contenders named: `default` (all that are not optional), `none`, `all`, or a list. This package is always among
+ * them.
+ */
 export function chooseContenders(names: readonly string[]): Contender[] {
   const unknown = names.find(
     (name) => !["default", "none", "all"].includes(name) && !CONTENDERS.some((c) => c.name === name),
@@ -235,7 +238,7 @@ export function takesPart({ kinds, types, runtime, can }: Contender, c: Case): b
   return kinds.includes(c.task.kind) && types.includes(c.type) && runtime === c.runtime && (can?.(c) ?? true);
 }
 
-/** Whether this package can do it. */
+/** Whether this package supports a case. */
 export function canDo(c: Case): boolean {
   return CONTENDERS.some((contender) => contender.ours && takesPart(contender, c));
 }

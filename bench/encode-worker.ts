@@ -7,12 +7,12 @@ import { importPeer, peerRequire } from "./peers/import-peer.js";
 import type { OnnxRuntime, Tensor } from "./peers/ort-api.js";
 
 export interface EncodeSetup {
-  /** A Hugging Face folder, and the same model for the peers. */
+  /** A Hugging Face folder, and the same model in the peers' format. */
   readonly folder: string;
   readonly onnx: string;
   readonly type: "f32" | "q8_0";
   readonly threads: number;
-  /** Of texts of one length. */
+  /** Token ids of texts of equal length. */
   readonly ids: readonly (readonly number[])[];
 }
 
@@ -63,7 +63,7 @@ const ENCODERS: Readonly<Record<string, (setup: EncodeSetup) => Promise<Encode>>
   },
 };
 
-/** The part of it used here: it is installed in bench/peers only, so its own types may be missing. */
+/** The part of its interface used here: it is installed in bench/peers only, so its own types may be missing. */
 interface TransformersJs {
   readonly env: { allowRemoteModels: boolean; localModelPath: string };
   readonly Tensor: new (type: "int64", data: BigInt64Array, dims: readonly number[]) => object;
@@ -90,7 +90,7 @@ function inputs<T>(
   return { input_ids: column((id) => id), attention_mask: column(() => 1), token_type_ids: column(() => 0) };
 }
 
-/** Others have all hidden states as their result; their mean costs next to nothing. */
+/** The other contenders return all hidden states; averaging them costs next to nothing. */
 function meanOfFirst(hidden: ArrayLike<number>, ids: EncodeSetup["ids"]): number[] {
   const [B, T] = [ids.length, ids[0]!.length];
   const C = hidden.length / (B * T);

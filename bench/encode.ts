@@ -1,9 +1,9 @@
 /**
- * `npm run bench -- encode`: vectors of batches of texts, beside onnxruntime-node and transformers.js.
+ * `npm run bench -- encode`: speed of making vectors of batches of texts, beside onnxruntime-node and transformers.js.
  *
  *     npm run bench -- encode --minilm FOLDER [--threads N] [--rounds N] [--cases NAMES] [--json]
  *
- * Each contender is a process of its own. They take turns, round by round, and must make the same vectors.
+ * Each contender runs in its own process. They run alternately, round by round, and must make the same vectors.
  */
 import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
@@ -32,7 +32,7 @@ const HELP = `npm run bench -- encode [options]
   --json            print JSON
 Python (the variable PYTHON) with torch, transformers, onnx and onnxruntime makes the peers' models.`;
 
-/** Texts in a batch, and tokens in each. */
+/** Number of texts in a batch, and of tokens in each text. */
 const [BATCH, LENGTH] = [8, 128] as const;
 const CONTENDERS = ["gpt2-ts", "onnxruntime-node", "transformers.js"] as const;
 type Contender = (typeof CONTENDERS)[number];
@@ -50,7 +50,7 @@ class Worker {
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** Runs the batch once more. */
+  /** Runs the batch once. */
   async next(): Promise<EncodeAnswer> {
     this.#child.stdin!.write("next\n");
     const { value, done } = await this.#lines.next();
@@ -65,7 +65,7 @@ class Worker {
 
 const BASE = bertConfig({ maskedTokens: false, nextSentence: false });
 
-/** A random BERT base. */
+/** A model of BERT base's shape with random weights. */
 async function baseFolder(cache: string): Promise<string> {
   const folder = join(cache, "bert-base-seeded");
   if (existsSync(folder)) return folder;
@@ -92,7 +92,7 @@ function cosine(a: readonly number[], b: readonly number[]): number {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
-/** Multiply-adds, times two, of a batch: linear layers, and products of queries, keys, weights and values. */
+/** Floating-point operations of a batch: linear layers, and the products of attention. */
 function operations({ nLayer, nEmbd: C, nInner: F }: { nLayer: number; nEmbd: number; nInner: number }): number {
   return 2 * BATCH * LENGTH * nLayer * (4 * C * C + 2 * C * F + 2 * LENGTH * C);
 }
@@ -102,9 +102,9 @@ interface Row {
   readonly contender: Contender;
   readonly milliseconds: number;
   readonly tokensPerSecond: number;
-  /** Of the machine's limit. */
+  /** Share of the machine's limit. */
   readonly share: number;
-  /** Cosine of the first vector with this package's in f32. */
+  /** Cosine between the first vector and this package's in f32. */
   readonly agreement: number;
 }
 
@@ -146,7 +146,7 @@ async function main(): Promise<void> {
     const times = new Map<Contender, number[]>();
     const vectors = new Map<Contender, number[]>();
     for (const [contender, worker] of workers) {
-      // Twice to warm up.
+      // Two runs to warm up.
       await worker.next();
       vectors.set(contender, (await worker.next()).vector);
       times.set(contender, []);

@@ -1,4 +1,7 @@
-/** Whether a contender can run here, and the files it needs: models of seeded weights, programs built from source. */
+/**
+ * Installation of the contenders: whether one can run here, and the files it needs (models of seeded weights, programs
+ * built from source).
+ */
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -35,7 +38,7 @@ export const pythonCommand =
     return { file: PYTHON, args: [python(script), JSON.stringify(plain), ...args] };
   };
 
-/** The fields of `Config` in scripts/python/seeded_weights.py; the others have the values of GPT-2. */
+/** The fields of `Config` in scripts/python/seeded_weights.py; other fields have GPT-2's values. */
 function pythonConfig({ vocabSize, nCtx, nEmbd, nLayer, nHead, nInner, layerNormEpsilon }: GPT2Config) {
   return { vocabSize, nCtx, nEmbd, nLayer, nHead, nInner, layerNormEpsilon };
 }
@@ -66,12 +69,12 @@ export async function missingPrograms(...programs: string[]): Promise<string | u
   return undefined;
 }
 
-/** The name that a model's file starts with. */
+/** Prefix of a model's file name. */
 function stem({ config: { nLayer, nEmbd, vocabSize }, seed }: Setup): string {
   return `seeded-${seed}-${nLayer}x${nEmbd}-${vocabSize}`;
 }
 
-/** Has a Python script make the seeded model's file, or folder, unless it is there. */
+/** Makes the seeded model's file or folder with a Python script, unless it exists. */
 export const modelFile =
   (script: string, extension: string, ...args: string[]) =>
   async (setup: Setup, cache: string): Promise<string> => {
@@ -87,8 +90,8 @@ export const modelFile =
 const CLI = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
 
 /**
- * The model as this package's users have it: in f32 a Hugging Face folder, in other types what `gpt2 quantize` makes of
- * that. Both are written by this package.
+ * The model in the form that users of this package have: a Hugging Face folder in f32, or a file made from it by `gpt2
+ * quantize`. Both are written by this package.
  */
 export async function ownFile(setup: Setup, cache: string): Promise<string> {
   const { config, seed, type } = setup;
@@ -106,7 +109,7 @@ export async function ownFile(setup: Setup, cache: string): Promise<string> {
   return file;
 }
 
-/** The command line's shortest way to a token. */
+/** The shortest command that generates one token. */
 export function cliCommand({ file, threads }: Setup, cli = CLI): Command {
   const flags = ["--model", file!, "--threads", `${threads}`, "--backend", "native", "--temperature", "0"];
   return { file: process.execPath, args: [cli, "generate", ...flags, "-n", "1", "--no-echo", CLI_PROMPT] };
@@ -115,13 +118,13 @@ export function cliCommand({ file, threads }: Setup, cli = CLI): Command {
 /** Eight tokens. */
 const CLI_PROMPT = "The first thing that this program says is";
 
-/** Where node-llama-cpp has llama.cpp's sources: a git bundle, and the release it is of. */
+/** The sources of llama.cpp that come with node-llama-cpp: a git bundle, and its release. */
 const LLAMA_BUNDLE = "llama/gitRelease.bundle";
 const LLAMA_RELEASE = "llama/binariesGithubRelease.json";
 
 /**
- * llama.cpp, of the release that node-llama-cpp brings prebuilt, built for this processor with peers/llama-cpp/main.cpp
- * in the folder `cache`, unless it is there; the path of the program.
+ * Builds llama.cpp, of the release that node-llama-cpp brings prebuilt, for this processor with
+ * peers/llama-cpp/main.cpp, in the folder `cache`, unless it exists. Returns the path of the program.
  */
 export async function builtLlamaCpp(cache: string): Promise<string> {
   const { release, folder, sources } = await llamaSources(cache);
@@ -136,7 +139,7 @@ export async function builtLlamaCpp(cache: string): Promise<string> {
   return join(build, "bench-llama");
 }
 
-/** llama.cpp's own server of the same release, without its page; the path of the program. */
+/** Builds llama.cpp's own server of the same release, without its page. Returns the path of the program. */
 export async function builtLlamaServer(cache: string): Promise<string> {
   const { folder, sources } = await llamaSources(cache);
   const build = join(folder, "server");
@@ -150,7 +153,7 @@ export async function builtLlamaServer(cache: string): Promise<string> {
   return join(build, "bin", "llama-server");
 }
 
-/** The sources that node-llama-cpp brings, in the folder `cache`. */
+/** Unpacks the sources that come with node-llama-cpp, in the folder `cache`. */
 async function llamaSources(cache: string): Promise<{ release: string; folder: string; sources: string }> {
   const from = peerFolder("node-llama-cpp");
   const { release } = JSON.parse(readFileSync(join(from, LLAMA_RELEASE), "utf8")) as { release: string };
@@ -166,16 +169,16 @@ async function llamaSources(cache: string): Promise<{ release: string; folder: s
   return { release, folder, sources };
 }
 
-/** Leaves the time of a file that is the same, and so what was built from it. */
+/** Keeps the time of an unchanged file, so that what was built from it stays valid. */
 function copyFileIfNew(from: string, to: string): void {
   if (existsSync(to) && readFileSync(from).equals(readFileSync(to))) return;
   copyFileSync(from, to);
 }
 
-/** What a processor has that a build for it must use: flags of /proc/cpuinfo, and llama.cpp's names for them. */
+/** Processor features that a build must use: flags of /proc/cpuinfo, and llama.cpp's names for them. */
 const FEATURES = { avx2: "AVX2", avx512f: "AVX512", avx512_vnni: "AVX512_VNNI" };
 
-/** The features of this processor that the description of a build of llama.cpp does not name. */
+/** Features of this processor that a build of llama.cpp does not list in its description. */
 export function unusedFeatures(description: string): string[] {
   const flags = cpuFlags();
   return Object.entries(FEATURES)

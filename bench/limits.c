@@ -1,9 +1,9 @@
 /*
- * What this machine can do at best, for comparison with what the kernels do: multiply-adds in registers, of floats or (if
+ * The machine's limits, for comparison with the kernels: multiply-adds in registers, of floats or (if
  * the instruction set has them) of bytes summed in 32 bits or of bf16 summed in floats, and reading memory in order. limits.ts compiles this once per
  * instruction set and runs it:
  *
- *     limits fma|bf16|dot8|read THREADS [RUNS] prints the figure of each of several short runs, one a line: operations, a
+ * limits fma|bf16|dot8|read THREADS [RUNS] prints the figure of each of several short runs, one per line: operations, a
  *                                              multiply-add being two, or bytes, per second
  *
  * Exit status 3: this processor lacks the instructions, or the instruction set has no such operation.
@@ -44,7 +44,7 @@
 
 typedef float vf __attribute__((vector_size(4 * VW)));
 
-/* So that no compiler can tell what the factors are, or that nobody needs the sums. */
+/* Hide from the compiler the values of the factors, and that the sums are not used. */
 static volatile float factor = 0.999f, term = 0.1f, sink;
 
 /* `rounds` rounds of SUMS independent multiply-adds in registers; returns the floating-point operations done. */
@@ -61,9 +61,9 @@ static double multiply_adds(long rounds) {
 }
 
 /*
- * The same of unsigned by signed bytes, summed in 32 bits: vector, its width in ints, and sum + x y of four neighbours by
- * the fewest instructions there are. Without a dot product of bytes their pairs go into 16 bits, which saturates: exact
- * only for small enough values, as these are (and as weights and activations scaled to 7 bits would be).
+ * The same for unsigned by signed bytes, summed in 32 bits: vector, its width in ints, and sum + x y of four neighbours
+ * by the fewest instructions there are. Without a dot product of bytes their pairs go into 16 bits, which saturates:
+ * exact only for small enough values, as these are (and as weights and activations scaled to 7 bits would be).
  */
 #if defined(__AVX512VNNI__)
 #define DOT_VECTOR __m512i
@@ -89,7 +89,7 @@ static double multiply_adds(long rounds) {
 #define DOT_PRODUCTS 2
 #endif
 #if !defined(DOT_PRODUCTS)
-#define DOT_PRODUCTS 4 /* to each sum of 32 bits */
+#define DOT_PRODUCTS 4 /* per 32-bit sum */
 #endif
 
 static double dot_products(long rounds) {
@@ -100,7 +100,7 @@ static double dot_products(long rounds) {
   const DOT_VECTOR y = DOT_SPLAT((int)(10 * term));
   UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (vi)(x[i] = DOT_SPLAT((int)(1000 * factor) + i));
   for (long r = 0; r < rounds; r++) {
-    /* From memory, which "changes": else the same products would be computed once. */
+    /* Read from memory that "changes": otherwise the products would be computed only once. */
     __asm__("" : "+m"(x));
     UNROLL for (int i = 0; i < SUMS; i++) sum[i] = (vi)DOT_ADD((DOT_VECTOR)sum[i], x[i], y);
   }
@@ -113,7 +113,7 @@ static double dot_products(long rounds) {
 #endif
 }
 
-/* The same of bf16 in pairs, summed in floats. */
+/* The same for pairs of bf16, summed in floats. */
 static double bf16_products(long rounds) {
 #if defined(__AMX_BF16__)
   /* Tiles of 16 rows of 64 bytes: 16 x 16 sums of 32 products each, four tiles of sums as in a block of 2 x 2. */
@@ -174,7 +174,7 @@ static double seconds(void) {
 typedef struct {
   double (*operations)(long rounds); /* NULL: read */
   float *data;
-  long count; /* floats, or rounds */
+  long count; /* number of floats, or of rounds */
   double work, from, to;
 } Job;
 
@@ -217,7 +217,7 @@ static long calibrated_rounds(double (*operations)(long)) {
   }
 }
 
-/* Huge pages where the system has them: the limit is the memory's, not the page table's. */
+/* Huge pages where the system has them, so that the memory is the limit, not the page table. */
 static float *memory(size_t bytes) {
   float *data = aligned_alloc(1 << 21, bytes);
   if (!data) return NULL;

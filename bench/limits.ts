@@ -1,6 +1,7 @@
 /**
- * The machine's own limits, for a figure's share of them and to see when something else disturbs it: multiply-adds per
- * second by instruction set and reading memory in order. Compiles limits.c with the machine's compiler.
+ * The machine's own limits: multiply-adds per second by instruction set, and the speed of reading memory in order.
+ * Figures are given as shares of them, and they show when something else disturbs a run. Compiles limits.c with the
+ * machine's compiler.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,10 +14,10 @@ import { WasmLimits } from "./wasm-limits.js";
 
 /** Operations per second of multiply-adds of floats, of bf16 summed in floats, of bytes summed in 32 bits; or bytes per second. */
 type NativeLimit = "fma" | "bf16" | "dot8" | "read";
-/** `wasm-`: what WebAssembly can do. */
+/** `wasm-`: limits within WebAssembly. */
 export type LimitKind = NativeLimit | "wasm-fma" | "wasm-read";
 
-/** Compiler flags by instruction set, narrowest first; what the processor lacks is left out. */
+/** Compiler flags by instruction set, narrowest first; sets that the processor lacks are left out. */
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   x64: {
     sse2: ["-march=x86-64"],
@@ -30,11 +31,11 @@ const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly
   arm64: { neon: [] },
 };
 
-/** What an instruction set adds to the one before. */
+/** Flags that an instruction set adds to the one before. */
 const probeOf = (name: string): NativeLimit =>
   name.endsWith("vnni") ? "dot8" : name.endsWith("bf16") ? "bf16" : "fma";
 
-/** Exit status of a program whose instructions the processor lacks. */
+/** Exit status of a program that finds its instructions missing. */
 const UNSUPPORTED = 3;
 
 export interface LimitRow {
@@ -53,7 +54,7 @@ export class MachineLimits {
   /** Program by instruction set, narrowest first. */
   readonly #programs: ReadonlyMap<string, string>;
   readonly #samples = new Map<LimitKind, number[]>();
-  /** Made when first needed, or why they can't be. */
+  /** The programs, made when first needed, or the reason why they can't be made. */
   #wasm: WasmLimits | Error | undefined;
 
   private constructor(threads: number, programs: ReadonlyMap<string, string>) {
@@ -72,7 +73,7 @@ export class MachineLimits {
         await compileProgram(flags, program);
       } catch (error) {
         if (programs.size === 0) throw error;
-        continue; // the compiler is older than these instructions
+        continue; // the compiler does not know these instructions
       }
       if (await measure(program, probeOf(name), 1, 1)) programs.set(name, program);
     }
@@ -87,7 +88,7 @@ export class MachineLimits {
     return [...this.#programs.values()].at(-1)!;
   }
 
-  /** Why this can't be measured here; undefined if it can. */
+  /** The reason why a limit can't be measured here; undefined if it can. */
   async missing(kind: LimitKind): Promise<string | undefined> {
     if (!isWasm(kind))
       return (await measure(this.#widest, kind, 1, 1)) ? undefined : "the processor has no such operation";
@@ -95,7 +96,7 @@ export class MachineLimits {
     return limits instanceof Error ? limits.message.split("\n")[0] : undefined;
   }
 
-  /** What the machine can do right now, with its best instruction set on all threads: the best of a few short runs. */
+  /** The machine's speed right now, with its best instruction set on all threads: the best of a few short runs. */
   async sample(kind: LimitKind): Promise<number> {
     const now = spread(await this.#runs(kind)).max;
     this.#samples.set(kind, [...(this.#samples.get(kind) ?? []), now]);
@@ -122,13 +123,13 @@ export class MachineLimits {
     this.#wasm = undefined;
   }
 
-  /** The best sample so far, but for the top tenth: a virtual machine has moments that it can't keep up. */
+  /** The best sample so far, without the top tenth: a virtual machine has moments of speed that it can't sustain. */
   best(kind: LimitKind): number {
     const sorted = (this.#samples.get(kind) ?? []).toSorted((a, b) => a - b);
     return sorted[Math.ceil(0.9 * (sorted.length - 1))] ?? 0;
   }
 
-  /** How many times as fast as one thread all threads are: near their number where they have a processor each. */
+  /** Speed of all threads divided by that of one: close to their number if each has its own processor. */
   async scaling(): Promise<number> {
     const one = await measure(this.#widest, "fma", 1, 3);
     return (await this.sample("fma")) / spread(one!).max;
@@ -145,7 +146,7 @@ export class MachineLimits {
       }
     };
     for (const [isa, program] of this.#programs) {
-      // What an extension for other products does with floats is known already.
+      // Extensions for other products do not change the rate of floats, which is known already.
       if (probeOf(isa) === "fma") await add(`multiply-adds, f32, ${isa}`, program, "fma");
     }
     for (const [isa, program] of this.#programs) {

@@ -1,13 +1,13 @@
 import { Agent, request as httpRequest } from "node:http";
 
-/** A load on a server of OpenAI's API, measured as vLLM's `vllm bench serve` does. */
+/** A load on a server of OpenAI's API, measured as by vLLM's `vllm bench serve`. */
 
 export interface LoadRequest {
   readonly prompt: string;
   readonly maxTokens: number;
   /** The prompt shares the cache only with requests of the same salt. */
   readonly salt?: string;
-  /** Whether its answer is known, to be compared. */
+  /** Whether its answer is known, and is compared. */
   readonly known?: boolean;
 }
 
@@ -83,11 +83,11 @@ export function send(url: string, model: string, request: LoadRequest, key?: str
 
 export interface Load {
   readonly requests: readonly LoadRequest[];
-  /** Requests a second, as a Poisson process; undefined sends them as fast as `concurrency` allows. */
+  /** Requests per second, as a Poisson process; undefined sends them as fast as `concurrency` allows. */
   readonly rate?: number;
-  /** Requests under way at most. */
+  /** Maximum number of concurrent requests. */
   readonly concurrency: number;
-  /** The first so many answers are not measured. */
+  /** Number of first answers that are not measured. */
   readonly skip?: number;
 }
 
@@ -120,19 +120,19 @@ export async function runLoad(
 
 export interface LoadSummary {
   readonly requests: number;
-  /** With 429, and how long that took. */
+  /** Requests refused with 429, and the time that took. */
   readonly refused: number;
   readonly refusals: Percentiles;
-  /** Otherwise without an answer. */
+  /** Requests that failed in another way. */
   readonly failed: number;
-  /** Answers other than those known. */
+  /** Answers that differ from the known ones. */
   readonly wrong?: number;
   /** Resident bytes of the server before and after. */
   readonly memory?: readonly [before: number | undefined, after: number | undefined];
-  /** Output tokens a second. */
+  /** Output tokens per second. */
   readonly throughput: number;
   readonly requestsPerSecond: number;
-  /** Requests a second that met the limits. */
+  /** Requests per second that met the limits. */
   readonly goodput: number;
   readonly firstToken: Percentiles;
   readonly between: Percentiles;

@@ -1,4 +1,4 @@
-/** Where and when the figures were made. */
+/** Machine and date of the figures. */
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
 
 export interface Machine {

@@ -1,6 +1,6 @@
 /**
- * Interleaved measuring: a round has one run of every contender, and between the runs the machine's own limit is taken.
- * A run during which the machine fell short of its limits is retried, a bounded number of times.
+ * Interleaved measurements: a round has one run of every contender, and the machine's own limit is measured between the
+ * runs. A run during which the machine fell short of its limits is retried, a bounded number of times.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Case } from "./cases.js";
@@ -8,16 +8,16 @@ import type { LimitKind } from "./limits.js";
 import type { Outcome, Task } from "./protocol.js";
 import { median, type Spread, spread } from "./statistics.js";
 
-/** A limit below this share of the best one seen means that something else was running. */
+/** A limit below this share of the best one seen means that something else is running. */
 export const QUIET = 0.85;
 
-/** Seconds to wait after a disturbed run, until the limit is measured anew. */
+/** Seconds to wait after a disturbed run before the limit is remeasured. */
 const PAUSE = 2;
 
-/** Waits in one case for a machine that is not what it can be. */
+/** Maximum number of waits in a case for a machine below its limits. */
 const PATIENCE = 20;
 
-/** Retries of a run before others have their turn. */
+/** Retries of a run before the other contenders have their turn. */
 const INSISTENCE = 2;
 
 export interface Runner {
@@ -33,13 +33,13 @@ export interface LimitGauge {
 
 /** A contender's part in a round. */
 export interface Run {
-  /** In the case's unit. */
+  /** The result, in the case's unit. */
   readonly figure: number;
-  /** The limit right before and right after. Empty without a gauge. */
+  /** The limits right before and right after the run. Empty without a gauge. */
   readonly limits: readonly number[];
 }
 
-/** By contender; who can't tell is left out. */
+/** Results by contender; contenders without a result are left out. */
 export type Round = Readonly<Record<string, Run>>;
 
 export interface CaseResult {
@@ -49,7 +49,7 @@ export interface CaseResult {
   readonly counted: readonly Round[];
   /** Fewer quiet rounds than requested. */
   readonly disturbed: boolean;
-  /** Operations, or bytes, per second over the rounds that count; undefined without a gauge. */
+  /** Limits, in operations or bytes per second, over the rounds that count; undefined without a gauge. */
   readonly limit: Spread | undefined;
   readonly figures: Readonly<Record<string, Spread>>;
 }
@@ -59,12 +59,12 @@ export interface MeasureOptions {
   readonly repeats: number;
   /** Retries of each contender at most, on average. */
   readonly retries: number;
-  /** Whether everyone runs once before; true by default. */
+  /** Whether every contender first runs once without being measured; true by default. */
   readonly warmUp?: boolean;
   readonly gauge?: LimitGauge | undefined;
   readonly log?: (line: string) => void;
   readonly pauseSeconds?: number;
-  /** Called with a runner that failed, which then takes no further part; without it the failure is the case's. */
+  /** Called with a runner that failed, which is then left out; without this callback, the failure ends the case. */
   readonly onFailure?: (name: string, error: Error) => void;
 }
 
@@ -75,7 +75,7 @@ export async function measureCase(c: Case, runners: readonly Runner[], options: 
   const quiet = () => rounds.filter((round) => lowest(round) >= QUIET * (gauge?.best(c.limit.kind) ?? 0));
   if (warmUp) await measuring.warmUp();
   while (quiet().length < repeats && (rounds.length < repeats || measuring.mayAddRound())) {
-    // Every other round in reverse, so that nobody always follows the same other.
+    // Every other round is in reverse order, so that no contender always follows the same one.
     rounds.push(await measuring.round(rounds.length % 2 === 1));
     log?.(describe(c, rounds.at(-1)!, gauge));
   }
@@ -106,7 +106,7 @@ class Measuring {
     this.#budget = options.retries * runners.length;
   }
 
-  /** Names of those who have not failed. */
+  /** Names of the contenders that have not failed. */
   get standing(): string[] {
     return this.#runners.map(({ name }) => name).filter((name) => !this.#failed.has(name));
   }
@@ -115,7 +115,7 @@ class Measuring {
     for (const runner of this.#runners) await this.#attempt(runner);
   }
 
-  /** Whether the budget has a whole round, which it then takes. */
+  /** Takes a whole round from the budget, and returns false if too few runs are left. */
   mayAddRound(): boolean {
     if (this.#budget < this.#runners.length) return false;
     this.#budget -= this.#runners.length;
@@ -150,7 +150,7 @@ class Measuring {
     return !gauge || Math.min(...limits) >= QUIET * gauge.best(this.#case.limit.kind);
   }
 
-  /** Waits for the machine to be what it can be, if it is soon enough. */
+  /** Waits until the machine reaches its limits, but not for long. */
   async #quietLimit(): Promise<number[]> {
     for (;;) {
       await sleep(1000 * (this.#options.pauseSeconds ?? PAUSE));
@@ -194,8 +194,8 @@ function describe(c: Case, round: Round, gauge: LimitGauge | undefined): string 
 }
 
 /**
- * The rate as a share of what the machine could do right before and after: the median over the rounds. Undefined without
- * a gauge, or a limit.
+ * The rate as a share of the machine's limit right before and after: the median over the rounds. Undefined without a
+ * gauge or a limit.
  */
 export function shareOfLimit({ case: c, counted }: CaseResult, name: string): number | undefined {
   const { perToken } = c.limit;
@@ -209,8 +209,8 @@ export function shareOfLimit({ case: c, counted }: CaseResult, name: string): nu
 }
 
 /**
- * How many times as fast as `other`, or as small, it was: the median over the rounds, each of which compares like with
- * like. Undefined if either has no figures.
+ * How many times as fast, or as small, a contender was as `other`: the median over the rounds, each of which compares
+ * like with like. Undefined if either has no figures.
  */
 export function timesAsGood({ case: c, counted }: CaseResult, name: string, other: string): number | undefined {
   const ratios = counted.flatMap(({ [name]: mine, [other]: theirs }) => {
@@ -220,7 +220,7 @@ export function timesAsGood({ case: c, counted }: CaseResult, name: string, othe
   return ratios.length > 0 ? median(ratios) : undefined;
 }
 
-/** Of the names, the one with the best median. */
+/** The contender with the best median. */
 export function bestOf({ case: c, figures }: CaseResult, names: readonly string[]): string | undefined {
   const sign = c.unit === "tokens/s" ? 1 : -1;
   return names.filter((name) => figures[name]).toSorted((a, b) => sign * (figures[b]!.median - figures[a]!.median))[0];

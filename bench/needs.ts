@@ -10,7 +10,10 @@ export function prefillFlops({ nEmbd: C, nInner: F, nLayer: L, vocabSize: V }: G
   return 2 * N * L * (4 * C * C + 2 * C * F) + 4 * C * L * ((N * (N + 1)) / 2) + 2 * V * C;
 }
 
-/** Every weight once, and the keys and values (f16, beside weights in f32 f32) of `length` tokens of each sequence. */
+/**
+ * Every weight once, and the keys and values of `length` tokens of each sequence (in f16, or in f32 beside f32
+ * weights).
+ */
 export function stepBytes(config: GPT2Config, type: WeightType, length: number, sequences = 1): number {
   return (
     weightBytes(config, type, sequences) +
@@ -18,7 +21,10 @@ export function stepBytes(config: GPT2Config, type: WeightType, length: number, 
   );
 }
 
-/** Of all weights that a step of so many sequences uses: matrices in their type, vectors in f32, of positions a row each. */
+/**
+ * Bytes of all weights that a step of `sequences` sequences reads: matrices in their type, vectors in f32, and one row
+ * of positions for each sequence.
+ */
 function weightBytes(config: GPT2Config, type: WeightType, sequences: number): number {
   const table = tensorTable(config).filter(({ name }) => name !== "wpe.weight");
   const bits = table.map(({ shape }) => numel(shape) * (shape.length > 1 ? WEIGHT_BITS[type] : 32));

@@ -8,13 +8,13 @@ import { commitBefore, otherCommit } from "./before.js";
 import { allCases, type Case, chooseCases, GROUPS } from "./cases.js";
 import { CONTENDERS, type Contender, canDo, chooseContenders } from "./contenders.js";
 
-/** The one of test/fixtures/gpt2-124m, whose results are known. */
+/** The model of test/fixtures/gpt2-124m, whose results are known. */
 export const SEED = 20190214;
 
 /** For trying the benchmark itself. */
 const TINY: Partial<GPT2Config> = { nLayer: 2, nEmbd: 64, nHead: 2 };
 
-/** What `quick` measures: each kind of kernel, in some five minutes. */
+/** The cases of `quick`: each kind of kernel, in about five minutes. */
 const QUICK = [
   ...["train-4x256-f32", "train-4x256-bf16", "prefill-512-f32", "prefill-512-bf16", "prefill-512-q8_0"],
   ...["decode-512-f32", "decode-512-f16", "decode-512-q8_0", "decode-512-q4_0", "batch-8-f32", "batch-8-q8_0"],
@@ -119,7 +119,7 @@ function namesOf(positionals: readonly string[], quick: boolean): readonly strin
   return positionals.length > 0 ? positionals : ["limits", ...GROUPS];
 }
 
-/** Files and folders are the reader's own. */
+/** Files and folders are relative to the caller's current folder. */
 function commandLine(positionals: readonly string[], values: Readonly<Record<string, unknown>>): string {
   const defaults: Readonly<Record<string, string>> = DEFAULTS;
   const options = ["peers", "against", "repeats", "retries", "threads", "model"]

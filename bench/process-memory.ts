@@ -1,10 +1,10 @@
-/** What Linux tells of a process's memory. */
+/** Linux's figures of a process's memory. */
 import { readFileSync } from "node:fs";
 
 export interface ProcessMemory {
-  /** Resident bytes that no file on disk stands behind: heaps, stacks and shared memory. */
+  /** Resident bytes not backed by a file on disk: heaps, stacks and shared memory. */
   readonly own: number;
-  /** The most that was ever resident, mapped files included. */
+  /** The peak of resident bytes, mapped files included. */
   readonly peak: number;
 }
 
@@ -17,7 +17,7 @@ export function processMemory(pid: number | undefined): ProcessMemory | undefine
   }
 }
 
-/** Of /proc/PID/status: proc_pid_status(5). */
+/** Fields of /proc/PID/status: proc_pid_status(5). */
 export function parseStatus(status: string): ProcessMemory | undefined {
   const bytes = (field: string): number => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
   const memory = { own: bytes("RssAnon") + bytes("RssShmem"), peak: bytes("VmHWM") };

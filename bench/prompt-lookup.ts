@@ -1,11 +1,12 @@
 /**
  * The gain of prompt lookup decoding on texts that repeat themselves and on texts that don't: the time of a model that
  * would write exactly the given text, with and without drafts. So the weights don't matter, only their shape and dtype, and
- * the texts are real ones. Both ways take turns; figures are medians.
+ * the texts are real ones. Both ways run alternately; figures are medians.
  *
  *     node dist/bench/prompt-lookup.js --model FILE [--draft 7] [--repeats 5]
  *
- * FILE is a model of GPT-2's vocabulary: `npm run bench` leaves some of random weights in its --cache.
+ * FILE is a model with GPT-2's vocabulary, such as those with random weights that `npm run bench` leaves in its
+ * --cache.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -51,7 +52,7 @@ for (const text of await texts()) {
   for (let i = 0; i <= Number(values.repeats); i++) {
     for (const [way, draft] of [0, Number(values.draft)].entries()) {
       const outcome = await write(text, draft);
-      if (i > 0) times[way]!.push(outcome); // the first warms up
+      if (i > 0) times[way]!.push(outcome); // the first run warms up
     }
   }
   const [without, using] = times.map((outcomes) => WRITTEN / median(outcomes.map(({ seconds }) => seconds)));
@@ -60,7 +61,7 @@ for (const text of await texts()) {
   console.log(`| ${text.title} | ${each} | ${without!.toFixed(0)} | ${using!.toFixed(0)} | ${gain.toFixed(2)}x |`);
 }
 
-/** The texts, each a prompt and what is written after it. */
+/** The texts, each a prompt and its continuation. */
 async function texts(): Promise<Text[]> {
   const tokenizer = await gpt2Tokenizer();
   const book = gunzipSync(readFileSync(packageFile("test/fixtures/tokenizer/wind-in-the-willows.txt.gz"))).toString();
@@ -92,7 +93,7 @@ function withTypos(text: string): string {
   return text.replace(/\S+/g, (word) => (++words % 20 ? word : word.slice(0, 1) + word.slice(2)));
 }
 
-/** Writes the text, as the model would that finds each of its tokens the likeliest. */
+/** Writes the text like a model that finds each of its tokens the likeliest. */
 async function write({ prompt, written }: Text, longestDraft: number): Promise<Outcome> {
   const sequence = engine.sequence();
   const best = new Int32Array(1);

@@ -1,5 +1,5 @@
 /**
- * What the benchmark and its contenders say to each other. A contender is a program of its own: it gets a {@link Setup} as
+ * The protocol between the benchmark and its contenders. A contender is a separate program: it gets a {@link Setup} as
  * JSON in its first argument, loads the model, then answers each task, a line of JSON on standard input, with a line on
  * standard output that starts with {@link MARK}. The first such line is its {@link Ready}.
  */
@@ -8,14 +8,14 @@ import type { GPT2Config } from "../src/architectures/gpt2/config.js";
 /** How weights are stored: GGUF's names. `q8_0` and `q4_0` also stand for a program's own types of 8 and 4 bits. */
 export type WeightType = keyof typeof WEIGHT_BITS;
 
-/** For one weight, the scales of its block included. */
+/** Bytes per weight, the scales of its block included. */
 export const WEIGHT_BITS = { f32: 32, f16: 16, bf16: 16, q8_0: 8.5, q4_0: 4.5 } as const;
 
 export interface Setup {
-  /** Of the tasks that will follow. */
+  /** The kind of the tasks that will follow. */
   readonly kind: Task["kind"];
   readonly config: GPT2Config;
-  /** Of the weights: `seededTensors(config, seed)`. */
+  /** Seed of the weights: `seededTensors(config, seed)`. */
   readonly seed: number;
   readonly type: WeightType;
   readonly threads: number;
@@ -53,14 +53,14 @@ export type Task = GenerateTask | BatchTask | TrainTask;
 export interface GenerateResult {
   /** count + 1 ids. */
   readonly ids: readonly number[];
-  /** Seconds to each; the first pays for the prompt. */
+  /** Seconds until each token; the first includes the prompt. */
   readonly seconds: readonly number[];
 }
 
 export interface BatchResult {
-  /** Of each sequence, count + 1 ids. */
+  /** count + 1 ids of each sequence. */
   readonly ids: readonly (readonly number[])[];
-  /** Seconds to each token of all sequences together; the first pays for the prompts. */
+  /** Seconds until each step's tokens of all sequences; the first includes the prompts. */
   readonly seconds: readonly number[];
 }
 
@@ -75,16 +75,16 @@ export type Result = GenerateResult | BatchResult | TrainResult;
 export interface Ready {
   /** Name and version, with what matters for speed: `torch 2.13.0 (AVX512)`. */
   readonly description: string;
-  /** Keys and values of one sequence as long as the context, in bytes, where that is known. */
+  /** Size of the keys and values of a full context, in bytes, where that is known. */
   readonly cacheBytes?: number;
 }
 
-/** A result, and what the benchmark saw of the process that gave it. */
+/** A result, and the benchmark's measurements of its process. */
 export interface Outcome<R extends Result = Result> {
   readonly result: R;
   /** From the start of the process to the end of this task. */
   readonly secondsSinceStart: number;
-  /** Memory that it holds now and no file stands behind, without its cache; undefined where that is not known. */
+  /** Memory that it holds now, not backed by files and without its cache; undefined where that is not known. */
   readonly ownBytes?: number | undefined;
 }
 
@@ -93,7 +93,7 @@ export interface AdamW {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Of matrices only. */
+  /** The dtype of matrices only. */
   readonly weightDecay: number;
   readonly maxNorm: number;
 }

@@ -21,7 +21,7 @@ const LIMIT_UNITS = {
   "wasm-read": "GB/s",
 } as const;
 
-/** Cases that the same contenders took part in, and what there is to say about them. */
+/** Table of cases with the same contenders, and notes on them. */
 export function caseTable(
   results: readonly CaseResult[],
   entrants: readonly Entrant[],
@@ -29,7 +29,7 @@ export function caseTable(
 ): string {
   const peers = entrants.filter(({ ours }) => !ours).map(({ name }) => name);
   const ours = entrants.filter((e) => e.ours).map(({ name }) => name);
-  // Of starting and of memory there is no limit.
+  // Starting and memory have no limit.
   const limited = results.some(({ case: c }) => c.limit.perToken !== undefined);
   const head = [
     results[0]!.case.unit,
@@ -67,9 +67,9 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /**
- * `text` with what stands between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->` replaced by `body`.
+ * Replaces the text between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->` by `body`.
  *
- * @throws {Error} the text has no such place.
+ * @throws {Error} the text lacks these markers.
  */
 export function replaceSection(text: string, name: string, body: string): string {
   const [open, close] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];

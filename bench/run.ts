@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: this package beside other people's programs and the machine's own limits. See bench/README.md.
+ * `npm run bench`: this package beside other programs and the machine's own limits. See bench/README.md.
  *
  *     npm run bench -- [limits] [GROUP …] [CASE …] [--peers NAMES] [--repeats N] [--threads N] [--write-docs] …
  */
@@ -15,13 +15,13 @@ import { Suite, type SuiteResult, suites } from "./suite.js";
 import { mergeRows, type SummaryRow, summaryRow, summaryTable } from "./summary.js";
 import { stopAllOnExit } from "./worker-process.js";
 
-/** Running processes, on average over the last minute. */
+/** Average number of running processes over the last minute. */
 const QUIET_LOAD = 0.5;
 
-/** Of the number of threads. */
+/** Share of the number of threads. */
 const GOOD_SCALING = 0.85;
 
-/** What --json writes, as far as --with reads it. */
+/** The part of --json's output that --with reads. */
 interface Written {
   readonly summary: readonly SummaryRow[];
 }
@@ -37,7 +37,7 @@ async function compileLimits(threads: number): Promise<MachineLimits | undefined
   }
 }
 
-/** A machine that is busy all the time has no better moment to be held against; these tell it, too. */
+/** A machine that is busy all the time has no better moment to compare with; these figures reveal it. */
 async function aboutQuiet(load: number, gauge: MachineLimits | undefined): Promise<string> {
   const before = `, load ${load.toFixed(1)} before`;
   if (load > QUIET_LOAD) log(`the load is ${load.toFixed(1)}: something else is running`);
@@ -48,7 +48,7 @@ async function aboutQuiet(load: number, gauge: MachineLimits | undefined): Promi
   return `${before}, ${text}`;
 }
 
-/** Prints a section, and puts it into the document. */
+/** Prints a section, and writes it into the document. */
 function publish(name: string, body: string, { doc }: Options): void {
   console.log(`\n${body}\n`);
   if (doc === undefined) return;
@@ -56,7 +56,10 @@ function publish(name: string, body: string, { doc }: Options): void {
   log(`${name}: written to ${relative(process.cwd(), doc)}`);
 }
 
-/** Measures the groups one after another and publishes each when it is done; `onGroup` is called with all results so far. */
+/**
+ * Measures the groups one after another and publishes each when it is complete; `onGroup` is called with all results so
+ * far.
+ */
 async function measureAll(
   gauge: MachineLimits | undefined,
   options: Options,
@@ -64,7 +67,7 @@ async function measureAll(
   onGroup: (done: readonly SuiteResult[]) => void,
 ): Promise<SuiteResult[]> {
   for (const kind of new Set(options.cases.map((c) => c.limit.kind))) {
-    // The best of these is what later samples are held against.
+    // Later samples are compared with the best of these.
     if (gauge && (await gauge.missing(kind)) === undefined) await gauge.sample(kind);
   }
   const done: SuiteResult[] = [];
@@ -84,7 +87,7 @@ async function main(): Promise<void> {
   if (!options) return console.log(HELP);
   stopAllOnExit();
   const earlier = options.earlier === undefined ? undefined : (readJson(options.earlier) as Written);
-  const load = loadavg()[0]!; // compiling the limits is load, too
+  const load = loadavg()[0]!; // compiling the limits is load too
   const gauge = options.gauge ? await compileLimits(options.threads) : undefined;
   const machine = thisMachine(gauge?.instructionSets ?? []);
   const { command, json } = options;
@@ -94,7 +97,7 @@ async function main(): Promise<void> {
     limits = await gauge.table();
     publish("limits", `${caption}\n\n${limitTable(limits)}`, options);
   }
-  /** After each group: a run that is broken off keeps what it has measured. */
+  /** Written after each group, so that an interrupted run keeps its measurements. */
   const save = (done: readonly SuiteResult[]): void => {
     const rows = done.flatMap(({ results, entrants }) =>
       results.flatMap((result) => summaryRow(result, entrants, machine.date) ?? []),
@@ -115,7 +118,7 @@ function readJson(path: string): unknown {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
-/** Without the tasks, whose prompts are long. */
+/** The tasks are left out, because their prompts are long. */
 function plain({ results, ...suite }: SuiteResult) {
   return {
     ...suite,

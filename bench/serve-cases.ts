@@ -1,7 +1,7 @@
 import { RandomStream } from "../src/util/random.js";
 import type { Limits, Load, LoadRequest } from "./load-client.js";
 
-/** Prompt and output tokens of most requests. */
+/** Numbers of prompt and output tokens of most requests. */
 export const PROMPT = 128;
 export const OUTPUT = 64;
 const LONG = 1000;
@@ -9,11 +9,11 @@ const PREFIX = 512;
 
 /** Usual limits of a chat, in milliseconds: IETF's draft and vLLM's. */
 export const CHAT: Limits = { firstToken: 200, between: 50 };
-/** Where requests queue up: whoever is let in has a first token within two seconds. */
+/** Limits where requests queue up: an accepted request gets its first token within two seconds. */
 const QUEUED: Limits = { firstToken: 2000, between: 50 };
 
 const random = new RandomStream(1);
-/** Words that any tokenizer of GPT-2 takes for a token each. */
+/** Words that are one token each in any tokenizer of GPT-2. */
 const WORDS =
   " the of and to in is you that it he was for on are as with his they at be this from have or by one had not".split(
     " ",
@@ -23,7 +23,7 @@ const text = (tokens: number): string =>
 export const many = (count: number, prompt: number, output = OUTPUT): LoadRequest[] =>
   Array.from({ length: count }, () => ({ prompt: text(prompt), maxTokens: output }));
 
-/** Requests that come again and again, each computed anew, so that answers can be compared. */
+/** Requests that are repeated, and computed each time, so that answers can be compared. */
 const QUESTIONS = many(16, PROMPT);
 const repeated = (count: number): LoadRequest[] =>
   Array.from({ length: count }, (_, i) => ({ ...QUESTIONS[i % QUESTIONS.length]!, salt: `${i}`, known: true }));
@@ -33,12 +33,12 @@ export { QUESTIONS };
 export interface ServeCase {
   readonly name: string;
   readonly about: string;
-  /** Whether peers are measured too, and the same batch in process. */
+  /** Whether peers, and the same batch in process, are measured too. */
   readonly compared?: true;
-  /** Texts that may wait; beyond, requests are refused. */
+  /** Number of texts that may wait; further requests are refused. */
   readonly queue?: number;
   readonly limits?: Limits;
-  /** @param capacity requests a second that the server answers when it is full */
+  /** @param capacity requests per second that the saturated server answers */
   load(capacity: number, seconds: number): Load;
 }
 

@@ -1,4 +1,4 @@
-/** The batches of `npm run bench -- serve` without a server: prints tokens a second. Its argument is JSON. */
+/** The batches of `npm run bench -- serve` without a server: prints tokens per second. Its argument is JSON. */
 import { GPT2 } from "../src/index.js";
 import type { LoadRequest } from "./load-client.js";
 

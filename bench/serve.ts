@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- serve`: servers under load, over loopback, by vLLM's definitions: `gpt2 serve`, and where it says so the
+ * `npm run bench -- serve`: servers under load, over loopback, in vLLM's metrics: `gpt2 serve`, and in some cases the
  * same batch in process and llama.cpp's own server. bench/README.md has more.
  */
 import { execFile } from "node:child_process";
@@ -66,7 +66,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** A load on a server; what is known of its answers is compared. */
+/** A load on a server; answers are compared with the known ones. */
 async function measure(target: RunningTarget, load: Load, limits = CHAT, known?: Map<string, string>) {
   const one = (request: LoadRequest) => send(target.url, target.model, request);
   const before = target.memory();
@@ -137,7 +137,7 @@ async function main(): Promise<void> {
   await report(rows, load);
 }
 
-/** The cases one after the other; servers with other queues are others. */
+/** Runs the cases one after the other; each queue size needs its own server. */
 async function measureCases(
   cases: readonly ServeCase[],
   rows: Row[],
@@ -166,7 +166,7 @@ async function measureCases(
   }
 }
 
-/** What each question is answered alone. */
+/** The answer to each question when it is sent alone. */
 async function answers(target: RunningTarget): Promise<Map<string, string>> {
   const known = new Map<string, string>();
   for (const question of QUESTIONS) {
@@ -176,7 +176,7 @@ async function answers(target: RunningTarget): Promise<Map<string, string>> {
   return known;
 }
 
-/** Of what has no times of its own. */
+/** Figures without times. */
 function plainRow(name: string, server: string, throughput: number): Row {
   const none = { median: Number.NaN, p99: Number.NaN };
   const times = { firstToken: none, between: none, perToken: none, refusals: none };

@@ -1,4 +1,4 @@
-/** Servers that `npm run bench -- serve` measures, each a process of its own. */
+/** The servers that `npm run bench -- serve` measures, each in its own process. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url";
 export interface RunningTarget {
   readonly name: string;
   readonly url: string;
-  /** Its model's name. */
+  /** Name of its model. */
   readonly model: string;
-  /** Resident memory in bytes; undefined where the process is not ours, or the system says nothing. */
+  /** Resident memory in bytes; undefined where the process is not ours, or the system does not report it. */
   memory(): number | undefined;
   stop(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export interface ServerOptions {
   readonly file: string;
   readonly threads: number;
   readonly slots: number;
-  /** Texts that may wait. */
+  /** Number of texts that may wait. */
   readonly queue: number;
 }
 
@@ -40,7 +40,7 @@ export async function startOwn({ file, threads, slots, queue }: ServerOptions): 
   throw new Error("gpt2 serve ended");
 }
 
-/** llama.cpp's own server: as many slots, each with the whole context. */
+/** llama.cpp's own server, with as many slots, each with the whole context. */
 export async function startLlama(program: string, options: ServerOptions): Promise<RunningTarget> {
   const { file, threads, slots } = options;
   const port = await freePort();

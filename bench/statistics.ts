@@ -1,4 +1,4 @@
-/** The middle of several measurements, and how far apart they were. */
+/** The median of several measurements, and their range. */
 export interface Spread {
   readonly median: number;
   readonly min: number;

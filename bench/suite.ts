@@ -1,4 +1,7 @@
-/** Cases that the same processes can do: starting them, checking that all compute the same, measuring. */
+/**
+ * Runs a suite, the cases that the same processes can do: starts the processes, checks that all compute the same, and
+ * measures.
+ */
 import { checkTask, disagreement, expectedOf } from "./agreement.js";
 import { type Case, grouped } from "./cases.js";
 import { type Contender, takesPart } from "./contenders.js";
@@ -10,26 +13,26 @@ import { type Command, WorkerProcess } from "./worker-process.js";
 
 const ADAMW = { lr: 3e-4, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1 };
 
-/** A contender as it took part. */
+/** A contender that took part. */
 export interface Entrant {
   readonly name: string;
   readonly ours: boolean;
   readonly description: string;
-  /** The most memory that its process ever held. */
+  /** The peak memory of its process. */
   readonly peakBytes?: number | undefined;
 }
 
-/** What one set of processes measured. */
+/** Results of one set of processes. */
 export interface SuiteResult {
   readonly results: readonly CaseResult[];
   readonly entrants: readonly Entrant[];
-  /** Who did not take part, and why. */
+  /** Contenders that did not take part, with the reasons. */
   readonly notes: readonly string[];
-  /** This package is among those. */
+  /** Whether this package is among them. */
   readonly oursFailed: boolean;
 }
 
-/** All of one group, type and runtime; each that trains by itself, for its memory. */
+/** Suites by group, type and runtime; a training case is its own suite, because of its memory. */
 export function suites(cases: readonly Case[]): Case[][] {
   const key = (c: Case) => (c.task.kind === "train" ? c.name : `${c.group} ${c.type} ${c.runtime}`);
   return [...grouped(cases, key).values()];
@@ -95,7 +98,7 @@ export class Suite {
     }
   }
 
-  /** Stops those that compute something else, or nothing, and tells. */
+  /** Stops and reports contenders that compute something else, or nothing. */
   async #dropThoseWhoDisagree(c: Case): Promise<void> {
     const { config } = this.#options;
     const task = checkTask(config, SEED, c.task);
@@ -123,7 +126,7 @@ export class Suite {
     return measureCase(c, runners, {
       repeats,
       retries,
-      warmUp: c.task.kind !== "train", // trainers have done two steps of the very same task in the check
+      warmUp: c.task.kind !== "train", // trainers have done two steps of the same task in the check
       gauge: missing === undefined ? this.#gauge : undefined,
       log: this.#log,
       onFailure: (name, error) => {
@@ -146,13 +149,13 @@ export class Suite {
   }
 }
 
-/** The line that says most in what a program printed when it died. */
+/** The most informative line of a failed program's output. */
 function gist(text: string): string {
   const lines = text.split("\n");
   return lines.findLast((line) => /^\S*Error\b/.test(line)) ?? lines.at(-1)!;
 }
 
-/** @throws {Error} it is not installed, with what to do; or it failed, with what it printed. */
+/** @throws {Error} it is not installed (with the remedy), or it failed (with its output). */
 async function start(contender: Contender, c: Case, { config, threads, cache }: Options): Promise<Running> {
   const missing = await contender.missing?.();
   if (missing !== undefined) throw new Error(missing);
@@ -168,7 +171,7 @@ async function start(contender: Contender, c: Case, { config, threads, cache }: 
   };
   const file = await contender.prepare?.(setup, cache);
   const command = contender.command(file === undefined ? setup : { ...setup, file });
-  // Whatever the caller's shell says, which may have other uses for it.
+  // Set here whatever the caller's shell says, where it may have another purpose.
   const complete = { ...command, env: { OMP_NUM_THREADS: `${threads}`, ...command.env } };
   return c.fresh ? startAnew(contender, complete) : keepRunning(contender, complete);
 }
@@ -186,7 +189,7 @@ async function keepRunning(contender: Contender, command: Command): Promise<Runn
   };
 }
 
-/** A process for every run. The first shows that it can, and what it says of itself. */
+/** A process for every run. The first run shows that it works, and gives its description. */
 async function startAnew(contender: Contender, command: Command): Promise<Running> {
   const common = { contender, stop: () => {} };
   if (contender.prints) {

@@ -1,4 +1,4 @@
-/** One line for each case with an aim: what was reached of the limit and against the best peer. */
+/** One line for each case with an aim: its share of the limit, and its ratio to the best peer. */
 
 import type { Unit } from "./cases.js";
 import { bestOf, type CaseResult, shareOfLimit, timesAsGood } from "./measure.js";
@@ -6,22 +6,22 @@ import { figure, table } from "./report.js";
 import type { Entrant } from "./suite.js";
 import { TARGETS, type Target } from "./targets.js";
 
-/** A case in short, as --json keeps it. */
+/** A case's summary, as --json stores it. */
 export interface SummaryRow {
   readonly case: string;
   readonly title: string;
   readonly unit: Unit;
-  /** Of this package's first contender. */
+  /** Median of this package's first contender. */
   readonly figure: number;
   readonly share?: number | undefined;
   readonly best?: { readonly name: string; readonly figure: number; readonly times: number } | undefined;
-  /** Peers beside the best, by name: how many times as good this package is. */
+  /** How many times as good this package is as each peer, by name. */
   readonly times: Readonly<Record<string, number>>;
   readonly disturbed: boolean;
   readonly date: string;
 }
 
-/** undefined where this package has no figure. */
+/** The row of a case; undefined where this package has no figure. */
 export function summaryRow(result: CaseResult, entrants: readonly Entrant[], date: string): SummaryRow | undefined {
   const { case: c, figures, disturbed } = result;
   const ours = entrants.find((entrant) => entrant.ours)?.name;
@@ -47,7 +47,7 @@ export function summaryRow(result: CaseResult, entrants: readonly Entrant[], dat
   };
 }
 
-/** Later rows, and those earlier ones that were not measured anew. */
+/** The later rows, and the earlier rows of cases that were not remeasured. */
 export function mergeRows(earlier: readonly SummaryRow[], later: readonly SummaryRow[]): SummaryRow[] {
   return [...earlier.filter((old) => !later.some((row) => row.case === old.case)), ...later];
 }

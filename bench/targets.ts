@@ -1,18 +1,21 @@
-/** What this package aims at, of the machine's limits and against the best peer: not checked, but shown in the summary. */
+/**
+ * The package's aims, as shares of the machine's limits and as ratios to the best peer. They are not checked, but shown
+ * in the summary.
+ */
 
 /** A row of the summary. */
 export interface Target {
-  /** Of {@link Case.name}. */
+  /** A {@link Case.name}. */
   readonly case: string;
-  /** At least this share of the limit. */
+  /** The smallest share of the limit. */
   readonly share?: number;
-  /** At least so many times as good as the best peer. */
+  /** The smallest ratio to the best peer. */
   readonly times?: number;
-  /** At least so many times as good as this peer, be it the best or not. */
+  /** The smallest ratio to this peer, whether it is the best or not. */
   readonly peer?: { readonly name: string; readonly times: number };
-  /** At least so many times as fast as this package in another case. */
+  /** The smallest ratio to this package's speed in another case. */
   readonly over?: { readonly case: string; readonly times: number };
-  /** At most, in the case's unit. */
+  /** The largest value, in the case's unit. */
   readonly most?: number;
 }
 

@@ -4,10 +4,10 @@
  *     npm install --prefix bench/peers
  *     npx tsc -p . && node dist/bench/tokenizer.js [TEXT-FILE[.gz]] [ROUNDS]
  *
- * The text is one not seen before: "encode" is its second half after the first, "encode, empty" the whole with an empty
- * cache of words (ours and gpt-tokenizer's; tiktoken keeps none). One thread each.
- * Speeds are by processor time, medians over the rounds after some to warm up the JITs, the best in parentheses; ratios
- * are medians of each round's own ratio. "ready" is by the clock, so it wants a quiet machine.
+ * The text is new to the programs: "encode" is its second half after the first, "encode, empty" the whole with an empty
+ * cache of words (ours and gpt-tokenizer's; tiktoken keeps none). One thread each. Speeds are in processor time,
+ * medians over the rounds after some to warm up the JITs, with the best in parentheses; ratios are medians of each
+ * round's own ratio. "ready" is wall time, so it needs a quiet machine.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -31,14 +31,14 @@ interface GptTokenizer {
 /** A way to encode and decode. */
 interface Contender {
   readonly name: string;
-  /** Forgets the words met so far. */
+  /** Empties the cache of words. */
   forget(): void;
   encode(text: string): ArrayLike<number>;
   decode(ids: ArrayLike<number>): string;
   decodeBytes?(ids: ArrayLike<number>): Uint8Array;
 }
 
-/** Text to run through before measuring, so that the JITs are done. */
+/** Text to encode before measuring, so that the JITs have finished. */
 const WARM_UP_BYTES = 1e7;
 const KINDS = ["encode", "encode, empty", "decode to bytes", "decode to text", "decode and read"] as const;
 type Times = Record<(typeof KINDS)[number], number>;
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   const reference = Array.from(contenders[0]!.encode(text));
   for (const contender of contenders) check(contender, text, reference);
 
-  // Cut at a line's end, where a word ends for certain.
+  // Cut at the end of a line, where a word certainly ends.
   const cut = text.lastIndexOf("\n", text.length / 2);
   const halves = [text.slice(0, cut), text.slice(cut)] as const;
   const warmUp = Math.ceil(WARM_UP_BYTES / bytes);
@@ -97,7 +97,7 @@ function speeds(rounds: readonly Times[][], kind: keyof Times, size: number, nam
   return cells;
 }
 
-/** Milliseconds of each kind; NaN for what the contender does not do. */
+/** Milliseconds of each kind; NaN for kinds that the contender lacks. */
 function measure(contender: Contender, text: string, [first, second]: readonly [string, string]): Times {
   let ids: ArrayLike<number> = [];
   contender.forget();
@@ -112,12 +112,12 @@ function measure(contender: Contender, text: string, [first, second]: readonly [
     "encode, empty": whole,
     "decode to bytes": contender.decodeBytes === undefined ? Number.NaN : timed(() => contender.decodeBytes!(ids)),
     "decode to text": timed(() => contender.decode(ids)),
-    // V8 only puts together a string joined from others when it is looked into.
+    // V8 flattens a concatenated string only when it is read.
     "decode and read": timed(() => contender.decode(ids).charCodeAt(text.length >> 1)),
   };
 }
 
-/** Processor time, which other processes do not add to; it includes V8's own helper threads. */
+/** Processor time, which other processes do not affect; it includes V8's own helper threads. */
 function timed(run: () => void): number {
   const start = process.cpuUsage();
   run();
@@ -162,7 +162,7 @@ function check({ name, encode, decode }: Contender, text: string, expected: read
   if (decode(encode(text)) !== text) console.warn(`${name}: decoding does not give back the text`);
 }
 
-/** Milliseconds from the start of the import to the first ids, in a process of its own: median of 5. */
+/** Milliseconds from the start of the import to the first ids, in a new process: median of 5. */
 function readyTime(name: string): number {
   const script = `const start = performance.now(); ${readyScripts[name]}
     console.log(performance.now() - start);`;

@@ -1,5 +1,5 @@
 /*
- * What WebAssembly can do at best on this machine: multiply-adds of 128-bit vectors in registers, and reading memory in
+ * WebAssembly's limits on this machine: multiply-adds of 128-bit vectors in registers, and reading memory in
  * order. wasm-limits.ts compiles it with and without relaxed SIMD.
  */
 typedef float vf __attribute__((vector_size(16)));

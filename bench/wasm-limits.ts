@@ -18,10 +18,10 @@ interface Kernels {
   read(data: number, floats: number, sink: number): number;
 }
 
-/** More than any cache holds. */
+/** Larger than any cache. */
 const READ_BYTES = 2 ** 28;
 const DATA_AT = 2 ** 20;
-/** Seconds that one measurement lasts at least, so that those of all threads overlap. */
+/** The shortest duration of a measurement, in seconds, so that the threads' measurements overlap. */
 const DURATION = 0.25;
 
 function compileModule(relaxed: boolean): Uint8Array {
@@ -47,7 +47,7 @@ function compileModule(relaxed: boolean): Uint8Array {
 export class WasmLimits {
   readonly #workers: readonly Worker[];
 
-  /** An error where the compiler is missing. */
+  /** The limits, or an error where the compiler is missing. */
   static tryMake(threads: number, relaxed: boolean): WasmLimits | Error {
     try {
       return new WasmLimits(threads, relaxed);
@@ -93,7 +93,7 @@ async function serve(): Promise<void> {
     fma: () => fma(500_000, 0.99, 0.01, 0),
     read: () => read(DATA_AT, READ_BYTES / 4, 0),
   };
-  // The first calls run what the engine's first compiler made.
+  // The first calls run the code of the engine's baseline compiler.
   for (let i = 0; i < 5; i++) run.fma();
   for (let i = 0; i < 3; i++) run.read();
   parentPort!.on("message", (what: WasmLimit) => {

@@ -24,9 +24,9 @@ const DECODED = 24;
 interface Case {
   readonly name: string;
   readonly limit: WasmLimit;
-  /** What one run takes of the limit. */
+  /** The operations or bytes of one run. */
   readonly work: number;
-  /** Tokens of one run, where it has any. */
+  /** Tokens of one run, if it has any. */
   readonly tokens?: number;
   run(): Promise<unknown>;
 }

@@ -11,9 +11,9 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Characters of a failed contender's complaints to repeat. */
+/** Number of characters of a failed contender's output to repeat. */
 const TAIL = 2000;
-/** A process group can be stopped and ended together with whatever a contender starts: a browser, say. */
+/** A process group can be stopped and ended together with a contender's child processes, such as a browser. */
 const GROUPS = process.platform !== "win32";
 const alive = new Set<WorkerProcess>();
 
@@ -27,11 +27,12 @@ export class WorkerProcess {
   private constructor({ file, args, env }: Command) {
     this.#child = spawn(file, args, {
       stdio: ["pipe", "pipe", "pipe"],
-      // Node reads and checks all of these at each start, which takes as long as the rest of its start; nobody here needs them.
+      // Node reads and checks all of these certificates at each start, which doubles the time of a start; they are not
+      // needed here.
       env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, ...env },
       detached: GROUPS,
     });
-    this.#child.stdin.on("error", () => {}); // a contender that died; the missing reply tells
+    this.#child.stdin.on("error", () => {}); // the contender died; the missing reply shows it
     this.#child.on("error", (error) => {
       this.#complaints += error.message;
     });
@@ -41,7 +42,7 @@ export class WorkerProcess {
     alive.add(this);
   }
 
-  /** Starts it and waits until it has loaded its model. */
+  /** Starts the process, and waits until it has loaded its model. */
   static async start(command: Command): Promise<WorkerProcess> {
     const worker = new WorkerProcess(command);
     worker.#ready = await worker.#reply<Ready>();
@@ -61,7 +62,7 @@ export class WorkerProcess {
     }
   }
 
-  /** Seconds from the start of a program to the first thing that it prints. */
+  /** Seconds from the start of a program to its first output. */
   static async firstOutput(command: Command): Promise<number> {
     const worker = new WorkerProcess(command);
     try {
@@ -76,16 +77,16 @@ export class WorkerProcess {
     return this.#ready.description;
   }
 
-  /** @throws {Error} with what it printed, if it died. */
+  /** @throws {Error} it died; with its output. */
   async request(task: Task): Promise<Outcome> {
     this.#signal("SIGCONT");
     this.#send(task);
     const outcome = await this.#outcome();
-    this.#signal("SIGSTOP"); // its threads may wait by spinning, and would take from the next contender, or the limits
+    this.#signal("SIGSTOP"); // its threads may spin while they wait, which would slow down the next contender, or the limits
     return outcome;
   }
 
-  /** The most memory it ever held, in bytes; undefined where the system does not tell. */
+  /** The peak of its memory, in bytes; undefined where the system does not report it. */
   get peakBytes(): number | undefined {
     return processMemory(this.#child.pid)?.peak;
   }
@@ -111,7 +112,7 @@ export class WorkerProcess {
       try {
         process.kill(-pid, signal);
       } catch {
-        // All of it has ended.
+        // The whole group has ended.
       }
     }
   }
@@ -143,7 +144,7 @@ async function* replies(stdout: Readable): AsyncGenerator<unknown> {
   }
 }
 
-/** Whatever ends the benchmark: a stopped process would otherwise stay for ever. */
+/** However the benchmark ends: a stopped process would otherwise stay forever. */
 export function stopAllOnExit(): void {
   process.on("exit", () => {
     for (const worker of alive) worker.stop();

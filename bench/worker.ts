@@ -20,7 +20,7 @@ export interface Contestant extends Ready {
   train?(task: TrainTask): Promise<TrainResult>;
 }
 
-/** Loads the contestant and answers tasks until standard input ends. */
+/** Loads the contender, and answers tasks until standard input ends. */
 export async function serve(load: (setup: Setup) => Promise<Contestant>): Promise<void> {
   const contestant = await load(JSON.parse(process.argv[2]!) as Setup);
   const { description, cacheBytes } = contestant;
@@ -29,10 +29,10 @@ export async function serve(load: (setup: Setup) => Promise<Contestant>): Promis
     const task = JSON.parse(line) as Task;
     reply(await perform(contestant, task));
   }
-  process.exit(0); // a library's threads would otherwise keep the process
+  process.exit(0); // a library's threads would otherwise keep the process alive
 }
 
-/** For descriptions. */
+/** The version of Node, for descriptions. */
 export const threadCount = (threads: number): string => `${threads} thread${threads === 1 ? "" : "s"}`;
 
 async function perform({ generate, batch, train }: Contestant, task: Task): Promise<Result> {

@@ -17,7 +17,7 @@ export const CLANG_VERSION = "19.1.7";
 const CLANG = process.env.WASM_CLANG || "clang-19";
 const LINKER = process.env.WASM_LD || "wasm-ld-19";
 
-/** By the name of the file in assets: the kernels' name, and their additional flags. */
+/** The modules by their file name in assets: the kernels' name, and their additional flags. */
 export const WASM_MODULES: Readonly<Record<string, { readonly name: string; readonly flags: readonly string[] }>> = {
   "gpt2.wasm": { name: "simd128", flags: [] },
   "gpt2-relaxed.wasm": { name: "relaxed", flags: ["-mrelaxed-simd"] },

@@ -71,7 +71,7 @@ const MOST_DIVERGENCE: Readonly<Record<WeightType, number>> = {
   q4_0: 3e-3,
 };
 
-/** For files in other types, whose activations llama.cpp rounds in yet another way and this package not at all. */
+/** For files in other types, whose activations llama.cpp rounds in another way, and this package does not round. */
 const MOST_DIVERGENCE_OF_FILES = 1e-2;
 
 const { values, positionals } = parseArgs({
@@ -150,7 +150,7 @@ async function checkFile(path: string, name: string, mostDivergence: number, dty
   return { prompt, greedy: theirs.greedy };
 }
 
-/** By how much the model prefers one token to another: if hardly at all, the two programs may choose differently. */
+/** The model's preference for one token over another; if it is tiny, the two programs may choose differently. */
 async function gapAt(model: GPT2, ids: readonly number[], ours: number, theirs: number): Promise<number> {
   const V = model.config.vocabSize;
   const logits = (await model.logits(ids)).subarray(-V);
@@ -158,7 +158,7 @@ async function gapAt(model: GPT2, ids: readonly number[], ours: number, theirs: 
 }
 
 interface LlamaRun extends Outcome {
-  /** By position, then token. */
+  /** Logits by position, then token. */
   readonly logits: readonly ReadonlyMap<number, number>[];
 }
 
@@ -201,7 +201,7 @@ function logSoftmax(logits: Float64Array): Float64Array {
   return logits.map((x) => x - largest - Math.log(sum));
 }
 
-/** Texts that both tokenize; gives llama.cpp's ids. */
+/** Tokenizes texts in both programs; returns llama.cpp's ids. */
 async function checkTokens(
   source: string,
   texts: readonly string[],

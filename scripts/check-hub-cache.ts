@@ -71,14 +71,14 @@ function ours(home: string, offline = false, onDownload?: (event: DownloadEvent)
   return locateModel(id, { endpoint: server.endpoint, cacheDir: join(home, "hub"), token: false, offline, onDownload });
 }
 
-/** Of the file that is being fetched into a folder. */
+/** Size of the file being fetched into a folder. */
 function incompleteSize(blobs: string): number {
   if (!existsSync(blobs)) return 0;
   const [name] = readdirSync(blobs).filter((file) => file.endsWith(".incomplete"));
   return (name && statSync(join(blobs, name), { throwIfNoEntry: false })?.size) || 0;
 }
 
-/** Links and blobs of the model, which is all that both programs must agree on. */
+/** Links and blobs of the model: all that both programs must agree on. */
 function layout(home: string): string[] {
   const root = join(home, "hub/models--owner--model");
   const entries = readdirSync(root, { recursive: true, withFileTypes: true, encoding: "utf8" });

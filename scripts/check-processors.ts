@@ -56,7 +56,7 @@ function main(): void {
   let failed = 0;
   for (const [model, isa] of PROCESSORS) {
     const emulated = ["-cpu", model, process.execPath];
-    // V8's own code takes SSSE3 and SSE4.1 for granted where AVX is.
+    // V8's own code assumes SSSE3 and SSE4.1 where AVX is present.
     if (spawnSync(QEMU, [...emulated, "-e", "0"]).signal === "SIGILL") {
       console.log(`-   ${model}: Node itself does not run there`);
       continue;

@@ -161,7 +161,7 @@ async function main(args: readonly string[], isa: string | undefined): Promise<n
       ...process.env,
       GPT2_LIBRARY: library,
       LD_PRELOAD: runtime,
-      ASAN_OPTIONS: "detect_leaks=0", // of Node itself
+      ASAN_OPTIONS: "detect_leaks=0", // leaks of Node itself
       UBSAN_OPTIONS: "print_stacktrace=1",
     };
     const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), "--run", ...args], {

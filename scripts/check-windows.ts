@@ -25,7 +25,7 @@ process.exitCode = inForeignPackage("win32-x64", KOFFI_WINDOWS, (root) => {
   const tests = parts.map((part) => [`dist/test/${part}`]);
   let failed = 0;
   for (const args of tests.length > 0 ? tests : [...CONFORMANCE, ...COMMANDS]) {
-    // To a file: Node in Wine can't write to a pipe.
+    // Output goes to a file: Node in Wine can't write to a pipe.
     const out = openSync(join(root, "out.txt"), "w");
     const env = { ...process.env, NODE_SKIP_PLATFORM_CHECK: "1", WINEDEBUG: "-all" };
     const { status, error } = spawnSync(WINE, [NODE_WINDOWS, ...args], { cwd: root, env, stdio: ["ignore", out, out] });

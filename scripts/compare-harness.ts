@@ -42,7 +42,9 @@ export interface SetComparison {
   readonly unit: "items" | "bytes";
   readonly speed?: {
     readonly all: { readonly ours: number; readonly harness: number };
-    /** Without reading and cutting the data; for the harness its model's calls. */
+    /**
+     * Speed of answering requests alone, without reading and cutting the data; for the harness, of its model's calls.
+     */
     readonly answering: { readonly ours: number; readonly harness: number };
   };
 }

@@ -2,7 +2,9 @@ import type { TrainEvent } from "../src/train/events.js";
 
 const [W, H, LEFT, RIGHT, TOP, BOTTOM] = [760, 400, 60, 20, 20, 50];
 
-/** The loss curve of a run as a picture: training loss (smoothed, with the raw values behind it) and validation loss. */
+/**
+ * The loss curve of a run as an SVG image: training loss (smoothed, with the raw values behind it) and validation loss.
+ */
 export function curveSvg(events: readonly TrainEvent[]): string {
   const steps = events.filter((e) => e.type === "step");
   const validations = events.filter((e) => e.type === "validation");

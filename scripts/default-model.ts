@@ -19,10 +19,10 @@ import { writePlainText } from "./plain-text.js";
 import { heldOutStories, STORY_FILES, writeStoryText } from "./story-text.js";
 
 /**
- * Makes the model that comes with the package, from texts to models/default: tokenizer, token shards, training on books and
- * textbooks, on their plain part, on stories beside both, and finally on modern stories alone; and from that the weights in
- * f16, the loss curves, measures, samples, and the model card. Each part is skipped if its result exists, so that an
- * interrupted run goes on where it was.
+ * Makes the model that comes with the package, from texts to models/default: tokenizer, token shards, training on books
+ * and textbooks, on their plain part, on stories beside both, and finally on modern stories alone; then the weights in
+ * f16, the loss curves, measurements, samples, and the model card. Each part is skipped if its result exists, so an
+ * interrupted run resumes where it stopped.
  *
  *     node dist/scripts/default-model.js --corpus CORPUS --stories STORIES --work WORK [--eval EVAL]
  *
@@ -33,7 +33,7 @@ const SHAPE = ["--layers", "6", "--embd", "256", "--heads", "4", "--context", "5
 const BATCH = ["--batch-size", "16", "--batch-tokens", "8192"];
 const INTERVALS = ["--val-every", "200", "--val-batches", "0", "--save-every", "100", "--keep", "2"];
 const RECIPE = [...BATCH, "--warmup", "150", "--lr", "2e-3", "--min-lr", "1e-4", "--seed", "1", ...INTERVALS];
-/** A whole schedule, and its warm continuation under the cosine of the longer one. */
+/** A complete schedule, and its warm continuation under the cosine of a longer one. */
 const STEPS = ["3000", "6400"] as const;
 /** The plain part, not quite one epoch. */
 const PLAIN_RECIPE = [...BATCH, "--warmup", "50", "--lr", "1e-3", "--min-lr", "3e-5", "--seed", "2", ...INTERVALS];
@@ -62,8 +62,8 @@ const FINISH_RECIPE = [
 ];
 const FINISH_STEPS = ["800"] as const;
 /**
- * Share of the weights from before the stories in those that ship. In bits per byte it costs stories 0.009 and makes other
- * prose 0.027 better; twice the share costs them 0.044.
+ * Share of the weights before the stories in the released ones. In bits per byte, it costs stories 0.009 and improves
+ * other prose by 0.027; twice the share costs stories 0.044.
  */
 const BOOKS_SHARE = 0.1;
 const VOCAB_SIZE = "8192";
@@ -174,7 +174,7 @@ async function saveModel(folder: string, config: ModelConfig, tensors: Weights):
   await cp(join(tokenizer, "tokenizer.json"), join(folder, "tokenizer.json"));
 }
 
-/** From the finished runs to the files that ship. */
+/** Makes the released files from the finished runs. */
 async function publish(): Promise<void> {
   const { config, tensors } = await mixture(join(finish.run, "model"), books, BOOKS_SHARE);
   await saveModel(out, config, tensors);
@@ -216,7 +216,7 @@ async function publish(): Promise<void> {
   console.log(`${out}: ${measured.after.bitsPerByte["valid-stories"]!.toFixed(4)} bits per byte on held-out stories`);
 }
 
-/** The measures of scripts/story-quality.ts. */
+/** The measurements of scripts/story-quality.ts. */
 async function measure(model: string): Promise<StoryQuality> {
   const folder = join(work!, "quality", basename(model));
   const file = join(folder, "quality.json");
@@ -231,7 +231,7 @@ async function measure(model: string): Promise<StoryQuality> {
 
 type Weights = Awaited<ReturnType<typeof readModel>>["tensors"];
 
-/** Events of runs as if they had been one. */
+/** Events of several runs, joined as if they were one run. */
 function oneAfterAnother(runs: readonly (readonly TrainEvent[])[]): TrainEvent[] {
   let before = 0;
   return runs.flatMap((events) => {

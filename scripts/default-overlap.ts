@@ -6,8 +6,8 @@ import { publishOverlap } from "./measure-overlap.js";
 import { STORY_FILES } from "./story-text.js";
 
 /**
- * Measures how much of evaluations, of the held-out books and of the default model's output is in its training text:
- * models/default/overlap.json, and the section of its card.
+ * Measures how much of evaluations, held-out books and the default model's output is in its training text, for
+ * models/default/overlap.json and the section of its card.
  *
  *     node dist/scripts/default-overlap.js --corpus CORPUS --work WORK --eval EVAL [--stories STORIES]
  *

@@ -47,7 +47,7 @@ export interface Row {
   /** Tokens of each text that are read; undefined for all. */
   readonly tokens: number | undefined;
   readonly edit: Edit | undefined;
-  /** Share of the words that the edit is meant for. */
+  /** Share of the words to be edited. */
   readonly share: number | undefined;
   readonly separations: Readonly<Partial<Record<ScoreName, Separation>>>;
 }
@@ -101,13 +101,13 @@ function about({ domain, generator, sampling }: Texts) {
   return { domain, generator, sampling };
 }
 
-/** The first set of a foreign generator, and one of the default model that is easily told. */
+/** The first set of a foreign generator, and a set of the default model that is easy to detect. */
 function editedSets(): Texts[] {
   const own = sets.find(({ generator, sampling }) => generator === DEFAULT_MODEL && sampling === "top-k 40")!;
   return [sets[0]!, own];
 }
 
-/** How well each score tells the machine's texts, read up to `tokens` tokens, from the human ones. */
+/** The power of each score to separate the machine's texts, cut to `tokens` tokens, from human texts. */
 async function separations(set: Texts, tokens: number | undefined, observed = true): Promise<Row["separations"]> {
   const scoresOfAll = async (texts: readonly string[], withObserver: boolean): Promise<Scores[]> => {
     const all = await Promise.all(texts.map((text) => statisticsOf(text, withObserver)));

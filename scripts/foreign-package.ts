@@ -7,7 +7,7 @@ import { packageFile } from "../src/util/package-root.js";
 const DEPENDENCIES = ["koffi", "commander", "xxhash-wasm"];
 
 /**
- * Runs `use` in a copy of the package as it is installed on another platform: with prebuilt kernels (scripts/prebuilt.ts),
+ * Runs `use` in a copy of the package as installed on another platform: with prebuilt kernels (scripts/prebuilt.ts),
  * with koffi's package for that platform, and without kernels compiled here.
  *
  * @param platform as npm's packages name it: `linux-arm64`, `win32-x64`.

@@ -75,12 +75,12 @@ export function opsHeader(): string {
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
 #define KERNELS_VERSION (${KERNELS_VERSION})
 
-/* Of the widest operation. */
+/* Maxima over all operations. */
 #define MAX_TENSORS ${MAX_TENSORS}
 #define MAX_DIMS ${MAX_DIMS}
 #define MAX_SCALARS ${MAX_SCALARS}
 
-/* An encoded operation, and where the dtypes of its tensors begin in it. */
+/* Size of an encoded operation, and the offset of its tensors' dtypes. */
 #define OP_BYTES ${OP_BYTES}
 #define DTYPES_AT ${DTYPES_AT}
 
@@ -118,7 +118,7 @@ function tensorValue({ dtype }: OpTensor, i: number): string {
   return dtype === "weight" || dtype === "cached" ? `{a->tensor[${i}], a->dtype[${i}]}` : `a->tensor[${i}]`;
 }
 
-/** A run's numbers are float64 all; a key may come as a negative one and stands for its two's complement. */
+/** All numbers of a run are float64; a negative key stands for its two's complement. */
 function numberValue(spec: NumberSpec, i: number): string {
   if (spec === "real") return `a->scalar[${i}]`;
   if (spec === "uint32") return `(uint32_t)(int64_t)a->scalar[${i}]`;
@@ -151,7 +151,10 @@ ${OP_KINDS.map(caller).join("\n\n")}
 `;
 }
 
-/** An architecture's sets, best first; all but the baseline, which every compiler knows, only if they were compiled. */
+/**
+ * The instruction sets of an architecture, best first. All except the baseline, which every compiler supports, are
+ * present only if they were compiled.
+ */
 function choices(sets: readonly InstructionSet[]): string {
   const [baseline, ...others] = sets;
   const tables = others.map((set) => {

@@ -1,16 +1,18 @@
-/** Facts about a shared library: enough of the formats ELF, Mach-O and PE to check one that cannot be run here. */
+/**
+ * Facts about a shared library, from enough of the formats ELF, Mach-O and PE to check a library that cannot run here.
+ */
 export interface LibraryFacts {
   readonly format: "ELF" | "Mach-O" | "PE";
   readonly machine: string;
   /** Names of exported functions. */
   readonly exports: readonly string[];
-  /** Libraries that it loads. */
+  /** Names of the libraries that it loads. */
   readonly needed: readonly string[];
   /** Versions of glibc's symbols that it needs: `2.17`. */
   readonly glibc: readonly string[];
 }
 
-/** @throws it is none of the three formats. */
+/** @throws the file has none of the three formats. */
 export function describeLibrary(bytes: Uint8Array): LibraryFacts {
   const reader = new Reader(bytes);
   if (reader.u32(0) === 0x464c457f) return describeElf(reader);
@@ -34,7 +36,7 @@ class Reader {
   u32 = (at: number): number => this.#view.getUint32(at, true);
   u64 = (at: number): number => Number(this.#view.getBigUint64(at, true));
 
-  /** Up to the next zero. */
+  /** A string that ends with a zero byte. */
   text(at: number): string {
     return new TextDecoder().decode(this.#bytes.subarray(at, this.#bytes.indexOf(0, at)));
   }
@@ -67,7 +69,7 @@ function describeElf(r: Reader): LibraryFacts {
         const strings = sections[link]!.offset;
         return Array.from({ length: size / entry }, (_, i) => ({ at: offset + i * entry, strings }));
       });
-  // A symbol: name, binding and type, visibility, section (0: it is another library's), address, size.
+  // A symbol: name, binding and type, visibility, section (0: imported from another library), address, size.
   const exports = entries(SHT_DYNSYM, 24).flatMap(({ at, strings }) =>
     r.u16(at + 6) === 0 ? [] : [r.text(strings + r.u32(at))],
   );
@@ -102,7 +104,7 @@ function glibc(r: Reader, sections: readonly ElfSection[]): string[] {
 const MACH_MACHINES: Readonly<Record<number, string>> = { 16777223: "x64", 16777228: "arm64" };
 /** Load commands. */
 const [LC_SYMTAB, LC_LOAD_DYLIB] = [2, 12];
-/** Of a symbol's type: whether others see it; where it is defined, which for what is here is a section. */
+/** Bits of a symbol's type: whether it is external, and where it is defined (here: in a section). */
 const [N_EXT, N_TYPE, N_SECT] = [1, 0x0e, 0x0e];
 
 function describeMachO(r: Reader): LibraryFacts {

@@ -51,7 +51,7 @@ function runsModule(): string {
     Tiktoken: new (ranks: string, special: Record<string, number>, pattern: string) => Tiktoken;
   };
   const bytes = Array.from({ length: 256 }, (_, byte) => `${Buffer.from([byte]).toString("base64")} ${byte}`);
-  // What a pattern does not match encodes to nothing.
+  // Text that a pattern does not match encodes to nothing.
   const matcher = (pattern: string): Tiktoken => new Tiktoken(bytes.join("\n"), {}, pattern);
   const classes = [
     ["L", matcher("\\p{L}")],

@@ -30,7 +30,7 @@ const SETS: Readonly<Record<string, string>> = {
   hellaswag: "HellaSwag, right endings",
   blimp: "BLiMP, right sentences",
 };
-/** Evaluated too, for its metrics without the items that overlap. */
+/** Whether it is also evaluated, for its metrics without the items that overlap. */
 const EVALUATED = "lambada";
 const METRICS = ["accuracy", "perplexity", "perplexity per token"];
 
@@ -40,18 +40,18 @@ const SAMPLING = { maxNewTokens: 256, seed: 1 };
 export interface PublishOverlapOptions {
   /** The model's folder: overlap.json and the card's section are written there. */
   readonly out: string;
-  /** Training files, as they were trained on. */
+  /** The files that the model was trained on. */
   readonly trainFiles: readonly string[];
   readonly validFile: string;
   /** Folder where the filter is kept, by the hash of its text; reused if it is there. */
   readonly work: string;
-  /** Folder of evaluation sets. Without it those of an overlap.json of the same training text are kept. */
+  /** Folder of evaluation sets. Without it, the figures in an overlap.json for the same training text are kept. */
   readonly evalFolder?: string | undefined;
   readonly workers?: number | undefined;
 }
 
 /**
- * Measures how much of evaluations, of the held-out books and of the model's own output is in the training text, and writes
+ * Measures how much of evaluations, held-out books and the model's own output is in the training text, and writes
  * the figures into the model's folder. Earlier figures that do not depend on the weights are kept if the text is the same;
  * the others are always remeasured.
  */

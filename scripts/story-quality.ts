@@ -10,18 +10,18 @@ import { distinct, namesKept, rareWords, repeated, wordCounts } from "./text-mea
  *
  *     node dist/scripts/story-quality.js --stories DIR --out DIR [--model NAME] [--corpus DIR] [--test] [--documents 60]
  *
- * - bits per byte of held-out documents, each alone, in windows of half the context: valid-stories and valid-simple of DIR,
- *   with --corpus the held-out books of the older corpus, with --test also test-stories;
+ * - bits per byte of held-out documents, each scored by itself, in windows of half the context: valid-stories and
+ * valid-simple of DIR, with --corpus the held-out books of the older corpus, with --test also test-stories;
  * - continuations of 200 tokens of the openings of held-out stories, with the model's default sampling, seed 1, 2, …: the
- *   share of names that the prompt had (beside it that of the story's own continuation), distinct and repeated n-grams,
- *   words that stand fewer than three times in the training stories;
- * - stories.md: twenty stories without a prompt, twenty asked for by a summary, and ten continuations of ordinary prompts.
+ * share of names that occur in the prompt (compared with the story's own continuation), distinct and repeated n-grams,
+ * words that occur fewer than three times in the training stories;
+ * - stories.md: twenty stories without a prompt, twenty after a summary, and ten continuations of ordinary prompts.
  *
  * The measurements are written to quality.json.
  */
 const CONTINUATION = 200;
 const OPENINGS = 50;
-/** Bytes of a story before the break at which it is continued. */
+/** Bytes of a story before the paragraph break at which it is continued. */
 const OPENING_BYTES = 400;
 const RARE = 3;
 
@@ -105,7 +105,7 @@ async function documentsOf(file: string): Promise<string[]> {
   return texts;
 }
 
-/** Bits per byte of the first documents, together. */
+/** Bits per byte over the first documents. */
 async function score(documents: readonly string[]): Promise<number> {
   let [bits, bytes] = [0, 0];
   for (const text of documents.slice(0, Number(values.documents))) {
@@ -116,7 +116,10 @@ async function score(documents: readonly string[]): Promise<number> {
   return bits / bytes;
 }
 
-/** The first paragraphs of a story up to some bytes, and as many characters after them as a continuation has, about. */
+/**
+ * The first paragraphs of a story up to a number of bytes, and about as many characters after them as a continuation
+ * has.
+ */
 function split(story: string): { opening: string; rest: string } {
   let end = story.indexOf("\n\n");
   while (end >= 0 && end < OPENING_BYTES) end = story.indexOf("\n\n", end + 2);

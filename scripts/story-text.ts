@@ -4,9 +4,9 @@ import { gunzipSync } from "node:zlib";
 
 /**
  * The texts that the default model reads after the books: stories, half of them after a summary; fables, fairy tales and
- * other simple texts; and the plainest documents of the older corpus. Long documents are cut after the last paragraph that
- * begins and ends within so many bytes: a context holds 2,000 of them, and a reader who asks for a story sees its
- * beginning, where people and place are introduced. So half of all windows begin where a document does.
+ * other simple texts; and the plainest documents of the older corpus. Long documents are cut after the last paragraph
+ * that ends within this many bytes. A context holds 2,000 bytes, and a reader who asks for a story sees its beginning,
+ * where people and place are introduced; with this cut, half of all windows begin where a document does.
  */
 const STORIES = { files: ["stories.txt.gz", "stories-with-summaries.txt.gz"], bytes: 4000 };
 const SIMPLE = { files: ["simple.txt.gz"], bytes: 8000 };
@@ -71,7 +71,7 @@ async function documentsOf(file: string): Promise<string[]> {
   return texts;
 }
 
-/** Documents of the older corpus by the list's columns `file` and `index`, in the corpus's order. */
+/** Documents of the older corpus that the list names in its columns `file` and `index`, in the corpus's order. */
 async function plainDocuments(stories: string, corpus: string): Promise<string[]> {
   const [head, ...rows] = (await readFile(join(stories, PLAIN.list), "utf8")).trim().split("\n");
   const columns = head!.split("\t");
@@ -89,7 +89,7 @@ async function plainDocuments(stories: string, corpus: string): Promise<string[]
   return found;
 }
 
-/** The paragraphs of a text that end within `bytes`, and at least the first. */
+/** The paragraphs of a text that end within `bytes`, at least the first. */
 function opening(text: string, bytes: number): string {
   const paragraphs = text.trim().split("\n\n");
   let [size, count] = [0, 0];

@@ -12,7 +12,7 @@ const SHARED = new Set(
   tokenizer train util`.split(/\s+/),
 );
 
-/** Imports and calls of files that measure the memory of their process. */
+/** Imports and calls found in files that measure the memory of their process. */
 const MEASURES_MEMORY = /\/(mutator|damaged-folder)\.js"|\.heapUsed/;
 
 /**

@@ -46,7 +46,7 @@ if (report !== undefined) {
   process.env.GPT2_TEST_CPU = report;
   process.on("exit", () => printCpu(report));
 }
-// One more than there are processors: some tests mostly wait for servers and timers.
+// One more than the number of processors: some tests mostly wait for servers and timers.
 const results = run({
   files: cpu ? files.map(compiledOf) : groupTests(root, files, compiledOf),
   concurrency: availableParallelism() + 1,
@@ -56,7 +56,7 @@ results.compose(new spec()).pipe(process.stdout);
 
 interface CpuTimes {
   readonly file: string;
-  /** Seconds of the file's own process, and of those that it started. */
+  /** Seconds of the file's own process, and of its child processes. */
   readonly own: number;
   readonly children: number;
 }

@@ -23,8 +23,8 @@ const NOT_NAMES = new Set(
 );
 
 /**
- * Of the names in a continuation, each counted as often as it stands there, how many the prompt had already. `new` lists
- * the others. A name at the start of a sentence counts where it is one elsewhere in either text.
+ * Number of names in a continuation, and of those that already occur in the prompt; each occurrence counts. `new` lists
+ * the others. A capitalised word at the start of a sentence counts as a name if it is one elsewhere in either text.
  */
 export function namesKept(prompt: string, continuation: string): { kept: number; all: number; new: string[] } {
   const before = new Set(wordsOf(prompt));
@@ -46,7 +46,7 @@ function ngrams(words: readonly string[], n: number): string[] {
   return Array.from({ length: Math.max(0, words.length - n + 1) }, (_, i) => words.slice(i, i + n).join(" "));
 }
 
-/** Different n-grams of all texts together, divided by all of them (Li et al. 2016, "distinct-n"). */
+/** Distinct n-grams of all texts together, divided by all n-grams (Li et al. 2016, "distinct-n"). */
 export function distinct(texts: readonly string[], n: number): number {
   const all = texts.flatMap((text) => ngrams(lowered(text), n));
   return all.length === 0 ? 1 : new Set(all).size / all.length;
@@ -63,7 +63,7 @@ export function repeated(texts: readonly string[], n: number): number {
   return all === 0 ? 0 : again / all;
 }
 
-/** The share of words that fewer than `least` places of a corpus have, names left out; and the words. */
+/** Share of words that occur fewer than `least` times in a corpus, names left out; and these words. */
 export function rareWords(
   texts: readonly string[],
   counts: ReadonlyMap<string, number>,

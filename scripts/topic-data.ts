@@ -25,9 +25,9 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 const COUNTS = { train: 300, test: 60 };
 /** Characters of a passage: whole sentences from the beginning of a paragraph. */
 const [SHORTEST, LONGEST] = [240, 480];
-/** Maximum number of a section's paragraphs, so that no section weighs much. */
+/** Maximum number of paragraphs per section, so that no section dominates. */
 const PER_SECTION = 5;
-/** Sections held out. */
+/** Share of sections held out. */
 const TEST_SHARE = 0.2;
 
 const { values } = parseArgs({ options: { corpus: { type: "string" }, out: { type: "string" } } });
@@ -44,7 +44,7 @@ interface Passage {
   readonly source: string;
 }
 
-/** From 0 to 1. */
+/** A hash, as a number from 0 to 1. */
 const hash = (text: string): number => createHash("sha256").update(text).digest().readUIntBE(0, 6) / 2 ** 48;
 
 const read = (name: string): string => gunzipSync(readFileSync(join(corpus, name))).toString();
@@ -60,7 +60,7 @@ function* passagesOf(section: string, label: string, source: string): Generator<
   }
 }
 
-/** As many sentences as fit; undefined for headings, lists, and what has no sentence of such a length. */
+/** As many sentences as fit; undefined for headings, lists, and paragraphs without a fitting sentence. */
 function beginning(paragraph: string): string | undefined {
   if (!/^[A-Z]/.test(paragraph)) return undefined;
   const ends = [...paragraph.matchAll(/[.!?](?=\s|$)/g)].map(({ index }) => index + 1);

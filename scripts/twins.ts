@@ -1,14 +1,14 @@
 /**
- * Twins: a GPT-2 and a BERT with the same vocabulary, text, layers, width, heads, number of tokens, optimizer and schedule.
- * Mask, place of the norms and objective differ. Trains both, measures what each can do, and writes the tables of
- * docs/gpt2-and-bert.md.
+ * Twins: a GPT-2 and a BERT with the same vocabulary, text, layers, width, heads, number of tokens, optimizer and
+ * schedule. They differ in the mask, the place of the norms, and the objective. Trains both, measures what each can do,
+ * and writes the tables of docs/gpt2-and-bert.md.
  *
  *     node dist/scripts/twins.js --stories DIR --eval DIR --work WORK [--tokens 8e6] [--seeds 1,2,3] [--threads 1]
  *
  * DIR of --stories has stories.txt.gz, simple.txt.gz, valid-stories.txt.gz and valid-simple.txt.gz; DIR of --eval has blimp and
- * sts-b-open. What is in WORK is not made again, and a training that was stopped goes on. `--only gpt2` makes the parts of one
- * twin (two commands side by side train both), and writes no document. `--share 0.5` evaluates on half of the items. `--sample`
- * tries it all with a few steps and items, in WORK/sample, and writes tables.md there.
+ * sts-b-open. Results in WORK are reused, and an interrupted training resumes. `--only gpt2` makes the parts of one
+ * twin (two commands side by side train both), and writes no document. `--share 0.5` evaluates on half of the items.
+ * `--sample` tries everything with a few steps and items, in WORK/sample, and writes tables.md there.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -79,7 +79,7 @@ const part = (count: number): number => Math.ceil(count * share);
 const SIZES = { pairs: part(67 * 30), blanks: part(1000), similar: part(1379), openings: part(50) };
 const seeds = values.seeds.split(",").map(Number);
 
-// The text, its tokenizer and its tokens: both twins read the same.
+// The text, its tokenizer and its tokens, which are the same for both twins.
 const text = join(values.work, "train.txt");
 writeTrainingText(stories, text);
 const tok = join(values.work, "tok");

@@ -23,16 +23,16 @@ import { distinct, perplexity, type Text, writeTexts } from "./watermark-figures
 import { EDITS, edited, readWordNet, type Synonyms } from "./word-edits.js";
 
 /**
- * Measures the figures of docs/watermark.md: how often marked texts are found, by length and after edits, how marks change the texts,
- * and how often human texts are taken for marked ones.
+ * Measures the figures of docs/watermark.md: how often marked texts are found, by length and after edits, how marks
+ * change the texts, and how often human texts are mistaken for marked ones.
  *
  *     node dist/scripts/watermark-figures.js --human valid.txt.gz --human train.txt.gz --wordnet DIR [--out FILE]
  *         [--texts 60] [--random] [--plain] [--passages 10000]
  *
- * FILE is JSON that `gpt2 card --results` shows. Human texts are documents with a line <|endoftext|> between them; prompts
- * are from the first file. WordNet's folder has data.noun and so on (Debian: wordnet-base). --plain samples from the model's
- * distribution as it is, in place of its own defaults. With --texts 0 only human texts are tested. With --random the model is a GPT-2 124M of random weights in q8_0,
- * for its entropy.
+ * FILE is JSON for `gpt2 card --results`. Human texts are documents with a line <|endoftext|> between them; prompts
+ * come from the first file. WordNet's folder has data.noun and so on (Debian: wordnet-base). --plain samples from the
+ * model's unfiltered distribution instead of with its own defaults. With --texts 0 only human texts are tested. With
+ * --random the model is a GPT-2 124M with random weights in q8_0, whose entropy is high.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -101,7 +101,10 @@ const share = (values: readonly boolean[]) => values.filter(Boolean).length / va
 const foundAt = (evidence: readonly Evidence[]) =>
   Object.fromEntries(RATES.map((rate) => [rate, share(evidence.map(({ logPValue }) => logPValue <= Math.log(rate)))]));
 
-/** The evidence of marked texts, in the deviations of unmarked ones, a token: what src/misuse/watermark/power.ts has. */
+/**
+ * The evidence of marked texts per token, in standard deviations of unmarked texts, as in
+ * src/misuse/watermark/power.ts.
+ */
 function effect(
   scheme: WatermarkScheme,
   evidence: readonly Evidence[],
@@ -150,8 +153,8 @@ async function measure(
 }
 
 /**
- * Each passage is cut to one of the lengths, and tested under one of a number of keys: the words that all texts have in
- * common suit some keys.
+ * Cuts each passage to one of the lengths, and tests it under one of several keys, because the words common to all
+ * texts favour some keys.
  */
 async function falsePositives(scheme: WatermarkScheme, { config, tokenizer }: GPT2, count: number) {
   const ids = human(tokenizer!, count);
@@ -174,7 +177,7 @@ async function falsePositives(scheme: WatermarkScheme, { config, tokenizer }: GP
 
 let humanIds: number[][] | undefined;
 
-/** Passages of people, as tokens. */
+/** Human passages, as tokens. */
 function human(tokenizer: Tokenizer, count: number): number[][] {
   humanIds ??= passages(documents.flat(), count, 2500).map((text) => Array.from(tokenizer.encode(text)));
   return humanIds;

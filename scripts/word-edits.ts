@@ -6,7 +6,7 @@ import type { RandomStream } from "../src/util/random.js";
 export const EDITS = ["delete", "insert", "swap", "paraphrase"] as const;
 export type Edit = (typeof EDITS)[number];
 
-/** The words that may replace a word, by that word. */
+/** The synonyms of each word. */
 export type Synonyms = ReadonlyMap<string, readonly string[]>;
 
 /** The synonyms of WordNet's files data.noun, data.verb, data.adj and data.adv: lemmas of one word in the same synset. */
@@ -37,8 +37,8 @@ export interface EditSources {
 }
 
 /**
- * A text with a share of its words edited, and the share that were: a paraphrase takes words that have a synonym, as long
- * as there are any.
+ * A text with a share of its words edited, and the share actually edited: a paraphrase edits only words that have a
+ * synonym.
  */
 export function edited(
   text: string,

@@ -8,12 +8,13 @@ import { type ScoredQuestion, squadReport } from "../src/evaluate/metrics/squad.
 import { packageFile } from "../src/util/package-root.js";
 
 /**
- * Answers to XQuAD's English questions (Artetxe et al. 2019): an encoder learns from three articles of four, and is scored on
- * the fourth.
+ * Answers to XQuAD's English questions (Artetxe et al. 2019): an encoder learns from three of every four articles, and
+ * is scored on the fourth.
  *
  *     node dist/scripts/xquad.js --xquad xquad.en.json.gz --model BERT --work WORK [--epochs N] [--lr X] [--threads N]
  *
- * WORK/answers.jsonl has each answer; scripts/python/check_squad_scores.py scores them by transformers' version of SQuAD's script.
+ * WORK/answers.jsonl has each answer; scripts/python/check_squad_scores.py scores them with transformers' version of
+ * SQuAD's script.
  */
 const { values } = parseArgs({
   options: {
@@ -46,7 +47,7 @@ const test = part("test", (i) => i % 4 === 3);
 const run = join(work, "run");
 if (!existsSync(join(run, "model"))) {
   const recipe = ["--epochs", epochs, "--lr", lr, "--seq-length", "256", "--precision", "bf16", "--patience", "0"];
-  // Nothing of the training part is held out: the last model is scored.
+  // No part of the training articles is held out: the last model is scored.
   const whole = ["--val-every", "0", "--sample-every", "0", "--last"];
   const how = existsSync(join(run, "checkpoints"))
     ? ["--resume"]

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** For CommonJS packages, whose names an import does not always find. */
+/** A CommonJS package, whose exported names an import does not always find. */
 export const peerRequire = createRequire(packageFile("bench/peers/package.json"));
 
-/** Where a package is installed. */
+/** The folder in which a package is installed. */
 export const peerFolder = (name: string): string => packageFile(`bench/peers/node_modules/${name}`);
 
 const manifest = (name: string): string => join(peerFolder(name), "package.json");

@@ -28,7 +28,7 @@ interface LlamaModel {
 }
 interface LlamaSequence {
   clearHistory(): Promise<void>;
-  /** Evaluates the tokens, then yields a new one at each step and evaluates it at the next. */
+  /** Evaluates the tokens, then yields a new one at each step, and evaluates it in the next. */
   evaluate(tokens: readonly number[], options: { temperature: 0; yieldEogToken: true }): AsyncGenerator<number>;
 }
 
@@ -57,10 +57,10 @@ async function load({ file, threads }: Setup): Promise<LlamaModel> {
   return llama.loadModel({ modelPath: file!, gpuLayers: 0 });
 }
 
-/** With llama.cpp's own defaults where it has any: keys and values in f16, flash attention if it helps. */
+/** llama.cpp's own defaults where it has any: keys and values in f16, flash attention if it helps. */
 async function makeSequences(model: LlamaModel, setup: Setup, count: number): Promise<LlamaSequence[]> {
   const context = await model.createContext({
-    // For several sequences it is their share; they are short.
+    // Several sequences share it; they are short.
     contextSize: count === 1 ? setup.config.nCtx : 256,
     batchSize: setup.config.nCtx,
     sequences: count,
@@ -99,13 +99,13 @@ async function batch(sequences: readonly LlamaSequence[], { prompts, count }: Ba
       return own;
     }),
   );
-  // `generate` times from when its history is empty; the whole is what it took from here.
+  // `generate` starts its clock with an empty history; the total is measured from here.
   const whole = (performance.now() - start) / 1000;
   ends[count] = Math.max(ends[count]!, whole);
   return { ids, seconds: ends.map((end, i) => end - (i > 0 ? ends[i - 1]! : 0)) };
 }
 
-/** Which of the prebuilt's CPU libraries (haswell, zen4, …) llama.cpp chose: Linux tells. */
+/** Which of the prebuilt CPU libraries (haswell, zen4, …) llama.cpp chose, as Linux reports it. */
 function loadedCpuLibrary(): string | undefined {
   try {
     return /libggml-cpu[^/\s]*/.exec(readFileSync("/proc/self/maps", "utf8"))?.[0];

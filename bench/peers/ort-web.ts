@@ -1,6 +1,7 @@
 /**
  * onnxruntime-web's WebAssembly in Node as a contender (bench/protocol.ts), on the graph that python/make_onnx.py writes
- * for transformers.js: its memory is not ours to share, so keys and values travel, and had better be no more than needed.
+ * for transformers.js: its memory cannot be shared, so keys and values are copied in and out, and should be no larger
+ * than needed.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -51,8 +51,8 @@ interface TensorFlow {
 const MASKED = -1e9;
 
 /**
- * A parameter, and in ordinary arrays, because TensorFlow.js's WebAssembly memory ends at 2 GiB, the optimizer's values.
- * Matrices of linear layers are [in, out], as TensorFlow.js has them.
+ * A parameter and its moments, which are kept in ordinary arrays because TensorFlow.js's WebAssembly memory is limited
+ * to 2 GiB. Matrices of linear layers are [in, out], as in TensorFlow.js.
  */
 interface Weight {
   readonly variable: Variable;
@@ -118,10 +118,13 @@ class Trainer {
     return tf.losses.softmaxCrossEntropy(tf.oneHot(tf.tensor(ids(1), [B * T], "int32"), config.vocabSize), logits);
   }
 
-  /** Rows of wte. TensorFlow.js's own gradient of `gather` needs an operation that its WebAssembly backend lacks. */
+  /**
+   * Gathers rows of wte. TensorFlow.js's own gradient of `gather` needs an operation that its WebAssembly backend
+   * lacks.
+   */
   #lookUp(ids: Int32Array): Tensor {
     const tf = this.#tf;
-    // Made anew for the gradient: what the forward pass made is gone by then.
+    // Recomputed for the gradient, because the forward pass's result has been released by then.
     const indices = (shape: readonly number[]) => tf.tensor(ids, shape, "int32");
     const rowsOf = tf.customGrad((wte: Tensor) => ({
       value: tf.gather(wte, indices([ids.length])),
@@ -168,7 +171,7 @@ class Trainer {
     return tf.mul(tf.mul(0.5, x), tf.add(1, tf.tanh(inner)));
   }
 
-  /** AdamW, after scaling the gradients to norm maxNorm at most. Each is given back when it has been used. */
+  /** AdamW, after clipping the gradients to the norm maxNorm. Each gradient is released after use. */
   #update(grads: Readonly<Record<string, Tensor>>): void {
     const tf = this.#tf;
     const { lr, beta1, beta2, epsilon, weightDecay, maxNorm } = this.#setup.adamw;

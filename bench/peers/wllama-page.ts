@@ -1,4 +1,4 @@
-/** What runs in the browser for wllama.ts: loads the model, then does the tasks that the server has, one by one. */
+/** The program that runs in the browser for wllama.ts: it loads the model, then does the server's tasks one by one. */
 import type { GenerateResult, GenerateTask } from "../protocol.js";
 
 export interface PageAnswer {
@@ -15,7 +15,7 @@ interface Wllama {
   getNumThreads(): number;
   createCompletion(options: CompletionOptions): Promise<void>;
 }
-/** Those of llama.cpp's server, which it is. */
+/** The parameters of llama.cpp's server, on which it is based. */
 interface CompletionOptions {
   readonly prompt: string;
   readonly max_tokens: number;
@@ -29,7 +29,7 @@ interface CompletionOptions {
 
 type Logger = Readonly<Record<"debug" | "log" | "warn" | "error", (...words: unknown[]) => void>>;
 
-/** What it complained of last: its exceptions say little. */
+/** Its last complaint, because its exceptions say little. */
 let complaint = "";
 const logger: Logger = {
   debug: () => {},
@@ -60,7 +60,7 @@ async function load(): Promise<Wllama> {
   return wllama;
 }
 
-/** It takes and gives text, in which token i is <i>: python/make_gguf.py --numbers. */
+/** Its input and output are text, in which token i is <i>: python/make_gguf.py --numbers. */
 async function generate(wllama: Wllama, { prompt, count }: GenerateTask): Promise<GenerateResult> {
   const ids: number[] = [];
   const seconds: number[] = [];

@@ -18,7 +18,7 @@ import type { PageAnswer } from "./wllama-page.js";
 
 const TYPES: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wasm": "application/wasm" };
 
-/** So that the page may share memory with workers. */
+/** Lets the page share memory with workers. */
 const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -39,7 +39,7 @@ class Page {
     this.#server = createServer((request, response) => this.#serve(request, response));
   }
 
-  /** Starts the browser; what the page says when it has loaded the model. */
+  /** Starts the browser, and returns the page's message after it has loaded the model. */
   async ready(): Promise<unknown> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     const { port } = this.#server.address() as AddressInfo;

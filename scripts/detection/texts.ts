@@ -15,14 +15,14 @@ import { packageFile } from "../../src/util/package-root.js";
 /** Human texts, and a machine's continuations of their beginnings, one for each. */
 export interface Texts {
   readonly domain: string;
-  /** The model that wrote them. */
+  /** The model that wrote the machine texts. */
   readonly generator: string;
   readonly sampling: string;
   readonly human: readonly string[];
   readonly machine: readonly string[];
 }
 
-/** Tokens of a passage, and of its beginning that a model continues. */
+/** Number of tokens of a passage, and of the beginning that a model continues. */
 const [PASSAGE, PROMPT] = [230, 30];
 const SAMPLERS = {
   "temperature 1": { temperature: 1, topK: 0, topP: 1 },
@@ -48,12 +48,12 @@ export interface TextSources {
   readonly work: string;
 }
 
-/** Everything that detectors are measured on. */
+/** All texts on which detectors are measured. */
 export async function detectionSets({ pairs, human, generators, most, work }: TextSources): Promise<Texts[]> {
   const domains = human.map(named);
   const sets = await pairSets(pairs, most);
   for (const [name, folder] of [[DEFAULT_MODEL, packageFile("models/default")] as const, ...generators.map(named)]) {
-    // All domains for the default model; for others the last, which is enough to compare models.
+    // All domains for the default model; only the last one for other models, which is enough to compare models.
     for (const [domain, file] of name === DEFAULT_MODEL ? domains : domains.slice(-1)) {
       sets.push(...(await writtenSets(name, folder, domain, file, most, work)));
     }

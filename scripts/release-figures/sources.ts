@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type { DataSource } from "../../src/misuse/card/about.js";
 
-/** Groups of the corpus of books: what they are called, and their licences (models/default/SOURCES.md). */
+/** Groups of the corpus of books: their names and licences (models/default/SOURCES.md). */
 const BOOKS: Readonly<Record<string, readonly [name: string, license: string]>> = {
   standardebooks: ["Standard Ebooks: novels, stories and essays", "US public domain; their contributions CC0 1.0"],
   openstax: ["OpenStax textbooks, Rice University", "CC BY 4.0"],
@@ -12,7 +12,9 @@ const BOOKS: Readonly<Record<string, readonly [name: string, license: string]>> 
   speeches: ["Addresses of US presidents", "US public domain"],
 };
 
-/** Groups of the corpus of stories, whose manifest has their licences (models/default/SOURCES-stories.md). */
+/**
+ * Names of the groups in the corpus of stories, whose manifest has their licences (models/default/SOURCES-stories.md).
+ */
 const STORIES: Readonly<Record<string, string>> = {
   "gpt-stories": "GPT_stories: short stories by gpt-4o-mini (Rettberg and Wigers)",
   "childrens-books": "Children's books, Standard Ebooks or in its layout",
@@ -26,10 +28,10 @@ const STORIES: Readonly<Record<string, string>> = {
   "news-for-children": "News for Children (cstemlab)",
 };
 
-/** Groups that language models wrote. */
+/** Groups written by language models. */
 const MACHINE = ["gpt-stories", "tinyfabulist"];
 
-/** The documents of a file of the corpus of stories that people wrote. */
+/** The human-written documents of a file in the corpus of stories. */
 export function humanDocuments(stories: string, file: string): string[] {
   const groups = rowsOf(join(stories, "manifest.tsv.gz"))
     .filter((row) => row.file === file)

@@ -5,13 +5,16 @@ import { STRENGTHS } from "../../src/misuse/watermark/strengths.js";
 import { packageFile } from "../../src/util/package-root.js";
 import type { SchemeFigures } from "../watermark-figures/tables.js";
 
-/** Tokens of a text whose n-gram begins before it: they are not scored. */
+/** Number of first tokens of a text that are not scored, because their n-gram begins before the text. */
 export const UNSCORED: Readonly<Partial<Record<WatermarkScheme, number>>> = { "hf-kgw": 1, "hf-synthid": 4 };
 
 const FIELDS = ["mean", "deviation", "spread"] as const;
 const RANGES = { mean: [0.05, 5], deviation: [0.3, 4], spread: [0.001, 0.6] } as const;
 
-/** The strengths that make what was measured most probable, near those of before where that says little. */
+/**
+ * The strengths under which the measurements are most probable; where these say little, close to the previous
+ * strengths.
+ */
 export function fittedStrengths(figures: readonly SchemeFigures[]): Record<WatermarkScheme, Strength> {
   const all = WATERMARK_SCHEMES.map((scheme) => {
     const found = figures.find((of) => of.scheme === scheme);
@@ -20,7 +23,7 @@ export function fittedStrengths(figures: readonly SchemeFigures[]): Record<Water
   return Object.fromEntries(all) as Record<WatermarkScheme, Strength>;
 }
 
-/** A search along each field in turn, by ever smaller factors. */
+/** Coordinate search: each field in turn, by ever smaller factors. */
 function fit(scheme: WatermarkScheme, { texts, byLength = [] }: SchemeFigures): Strength {
   const logLikelihood = (strength: Strength): number =>
     byLength.reduce((sum, { length, text }) => {
@@ -49,7 +52,7 @@ function fit(scheme: WatermarkScheme, { texts, byLength = [] }: SchemeFigures): 
   return best;
 }
 
-/** Puts them into src/misuse/watermark/strengths.ts. */
+/** Writes the strengths into src/misuse/watermark/strengths.ts. */
 export function writeStrengths(strengths: Readonly<Record<WatermarkScheme, Strength>>): void {
   const path = packageFile("src/misuse/watermark/strengths.ts");
   const source = readFileSync(path, "utf8");

@@ -3,11 +3,14 @@ import type { GPT2 } from "../../src/gpt2.js";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { RandomStream } from "../../src/util/random.js";
 
-/** A word of a sentence left out: the right one and nine others that stood in other blanks, so all are as frequent. */
+/**
+ * A blank for a word of a sentence: its candidates are the right word and nine words from other blanks, so all are
+ * about equally frequent.
+ */
 export interface Blank {
   readonly left: string;
   readonly right: string;
-  /** The first is right. */
+  /** The first candidate is right. */
   readonly candidates: readonly string[];
 }
 

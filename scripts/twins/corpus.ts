@@ -5,7 +5,7 @@ import { sentences } from "../../src/tasks/sentences.js";
 
 const SEPARATOR = "\n<|endoftext|>\n";
 
-/** Of each file the first documents, up to so many bytes: half stories by one hand, half simple texts by many. */
+/** Bytes of each file's first documents: half are stories by one author, half simple texts by many. */
 const TRAIN = { "stories.txt.gz": 17e6, "simple.txt.gz": 17e6 } as const;
 const HELD_OUT = ["valid-stories.txt.gz", "valid-simple.txt.gz"] as const;
 
@@ -16,7 +16,7 @@ const documentsOf = (file: string): string[] =>
     .map((text) => text.trim())
     .filter((text) => text !== "");
 
-/** Writes the text that both twins read, documents of both files by turns. */
+/** Writes the text that both twins read, documents of both files alternately. */
 export function writeTrainingText(stories: string, path: string): void {
   if (existsSync(path)) return;
   const files = Object.entries(TRAIN).map(([name, most]) => {
@@ -24,7 +24,7 @@ export function writeTrainingText(stories: string, path: string): void {
     return documentsOf(join(stories, name)).filter((text) => (bytes += Buffer.byteLength(text)) <= most);
   });
   const longest = Math.max(...files.map(({ length }) => length));
-  // The files have different numbers of documents: each is spread over the whole.
+  // The files have different numbers of documents: each file is spread over the whole text.
   const mixed = Array.from({ length: longest }, (_, i) =>
     files.flatMap((texts) => {
       const at = (n: number): number => Math.floor((n * texts.length) / longest);
@@ -38,7 +38,7 @@ export function writeTrainingText(stories: string, path: string): void {
 export const heldOutDocuments = (stories: string): string[] =>
   HELD_OUT.flatMap((name) => documentsOf(join(stories, name)));
 
-/** Sentences of 8 to 30 words, a few of each document, in an order of their own. */
+/** Sentences of 8 to 30 words, a few from each document, shuffled. */
 export function heldOutSentences(stories: string, perDocument: number): string[] {
   return heldOutDocuments(stories).flatMap((text) => {
     const whole = sentences(text).filter((sentence) => {

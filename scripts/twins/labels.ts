@@ -12,7 +12,7 @@ interface Labelled {
   readonly label: string;
 }
 
-/** Texts with labels, in three parts without a common source. */
+/** Labelled texts, in three parts that share no source. */
 export interface LabelledSet {
   readonly name: string;
   readonly train: readonly Labelled[];
@@ -20,7 +20,7 @@ export interface LabelledSet {
   readonly test: readonly Labelled[];
 }
 
-/** Which of eight subjects a passage of a textbook is from: words tell. */
+/** Task: which of eight subjects a textbook passage comes from. The words show it. */
 export function subjects(share: number): LabelledSet {
   const read = (name: string): Labelled[] =>
     gunzipSync(readFileSync(packageFile(`scripts/classify-recipe/${name}.jsonl.gz`)))
@@ -38,11 +38,14 @@ export function subjects(share: number): LabelledSet {
   };
 }
 
-/** Whether a sentence of BLiMP is grammatical: word order and agreement tell. Both sentences of a pair are in one part. */
+/**
+ * Task: whether a BLiMP sentence is grammatical. Word order and agreement show it. Both sentences of a pair are in the
+ * same part.
+ */
 export async function acceptability(folder: string, share: number): Promise<LabelledSet> {
   const { pairs } = await readBlimpPairs(folderSource(folder));
   const paradigms = new Set(pairs.map(({ paradigm }) => paradigm)).size;
-  // Pairs come by turns from each paradigm.
+  // Pairs come from the paradigms in turn.
   const part = (from: number, to: number): Labelled[] =>
     pairs.slice(from * paradigms, Math.ceil(from + (to - from) * share) * paradigms).flatMap(({ good, bad }) => [
       { text: good, label: "grammatical" },
@@ -51,10 +54,10 @@ export async function acceptability(folder: string, share: number): Promise<Labe
   return { name: "acceptability", train: part(100, 115), validation: part(200, 203), test: part(300, 308) };
 }
 
-/** Of each test text, whether it was given the right label. */
+/** Whether each test text got the right label. */
 export interface LabelResult {
   readonly right: readonly number[];
-  /** What was chosen on the validation part: a learning rate, or a decay. */
+  /** The setting chosen on the validation part: a learning rate, or a decay. */
   readonly chosen: number;
 }
 
@@ -63,7 +66,7 @@ const DECAYS = [1e-3, 1e-2, 1e-1];
 
 const accuracy = (right: readonly number[]): number => right.reduce((sum, x) => sum + x, 0) / right.length;
 
-/** Trains the whole model with a new head, three times through the texts, at each rate. */
+/** Fine-tunes the whole model with a new head at each learning rate, for three epochs. */
 export async function fineTuned(
   name: TwinName,
   folder: string,
@@ -107,7 +110,7 @@ async function labelsOf(twin: Twin, labelled: readonly Labelled[]): Promise<stri
   return (await twin.model.classify(texts, { topK: 1 })).map(([best]) => best!.label);
 }
 
-/** Logistic regression on the mean of the last layer's states; the model stays as it is. */
+/** Logistic regression on the mean of the final hidden states; the model stays frozen. */
 export async function onFrozenStates(twin: Twin, set: LabelledSet): Promise<LabelResult> {
   const vectors = (texts: readonly Labelled[]): Promise<Float32Array[]> => {
     const given = texts.map(({ text }) => text);

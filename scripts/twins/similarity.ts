@@ -9,7 +9,7 @@ export interface SentencePair {
   readonly texts: readonly [string, string];
 }
 
-/** Pairs of STS-B with people's judgements from 0 to 5. */
+/** Pairs of STS-B with human judgements from 0 to 5. */
 export function sentencePairs(folder: string, names = ["sts-dev.tsv.gz", "sts-test.tsv.gz"]): SentencePair[] {
   return names
     .map((name) => gunzipSync(readFileSync(join(folder, "sts-b-open", name))).toString())
@@ -24,14 +24,14 @@ export const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   return sum;
 };
 
-/** The cosine of each pair's vectors: means of the last layer's states, no training. */
+/** The cosine of each pair's vectors, the means of their final hidden states, without training. */
 export async function cosines(twin: Twin, pairs: readonly SentencePair[]): Promise<number[]> {
   const texts = pairs.flatMap((pair) => pair.texts);
   const vectors = await meanStates(twin, texts, true);
   return pairs.map((_, i) => dot(vectors[2 * i]!, vectors[2 * i + 1]!));
 }
 
-/** The same of the words that occur, without any model. */
+/** The same cosine for vectors of words, without any model. */
 export function wordCosines(pairs: readonly SentencePair[]): number[] {
   return pairs.map(({ texts }) => {
     const [a, b] = texts.map((text) => new Set(text.toLowerCase().match(/\p{L}+|\d+/gu))) as [Set<string>, Set<string>];
@@ -49,7 +49,7 @@ function pearson(xs: ArrayLike<number>, ys: ArrayLike<number>): number {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
-/** Equal values share the mean of their ranks. */
+/** Equal values get the mean of their ranks. */
 function ranks(values: readonly number[]): number[] {
   const order = [...values.keys()].sort((a, b) => values[a]! - values[b]!);
   const found = new Array<number>(values.length);

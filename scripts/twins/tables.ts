@@ -8,13 +8,13 @@ import { correlation } from "./similarity.js";
 import type { Training, TwinName } from "./twin.js";
 import { distinctShare, type Opening, type WritingResult } from "./writing.js";
 
-/** All results of one twin, of one seed. */
+/** All results of one twin for one seed. */
 export interface TwinResults {
   readonly training: Training;
   readonly blimp: BlimpResult;
   readonly blanks: BlankResult;
   readonly cosines: readonly number[];
-  /** By labelled set. */
+  /** Results by labelled set. */
   readonly fineTuned: Readonly<Record<string, LabelResult>>;
   readonly frozen: Readonly<Record<string, LabelResult>>;
   readonly writing: WritingResult;
@@ -34,7 +34,7 @@ const mean = (values: readonly number[]): number => values.reduce((sum, x) => su
 const percent = (x: number): string => `${(100 * x).toFixed(1)}`;
 const signed = (x: number): string => `${x >= 0 ? "+" : "−"}${percent(Math.abs(x))}`;
 
-/** Per item, the mean over seeds. */
+/** The mean over seeds, for each item. */
 const overSeeds = (all: readonly (readonly number[])[]): number[] =>
   all[0]!.map((_, i) => mean(all.map((values) => values[i]!)));
 

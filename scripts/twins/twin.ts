@@ -7,17 +7,17 @@ import { withEncoderTokens } from "../../src/tokenizer/encoder-tokens.js";
 import { readTokenizerJson, writeTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** Two models alike in all but mask, place of the norms, and objective. */
+/** Two models that differ only in mask, place of the norms, and objective. */
 export const TWINS = ["gpt2", "bert"] as const;
 export type TwinName = (typeof TWINS)[number];
 
 export const VOCABULARY = 4096;
 export const SHAPE = { layers: 4, embd: 128, heads: 2, context: 128 } as const;
-/** Sequences in a step. */
+/** Number of sequences in a step. */
 export const BATCH = 16;
 export const RATE = "2e-3";
 
-/** Writes the vocabulary of both: a byte-level BPE and a BERT's four special tokens, put around no text. */
+/** Writes the vocabulary of both: a byte-level BPE, and a BERT's four special tokens, which are not added to texts. */
 export function writeSharedTokenizer(from: string, to: string): void {
   const { template: _, ...vocabulary } = withEncoderTokens(readTokenizerJson(readFileSync(from, "utf8"), from));
   writeFileSync(to, writeTokenizerJson(vocabulary));
@@ -31,7 +31,7 @@ export interface TrainingOptions {
   readonly threads: string;
 }
 
-/** Trains one twin, or goes on with it. */
+/** Trains one twin, or resumes its training. */
 export function trainTwin(name: TwinName, { data, out, seed, steps, threads }: TrainingOptions): void {
   if (existsSync(join(out, "model"))) return;
   const shape = Object.entries(SHAPE).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
@@ -45,14 +45,14 @@ export function trainTwin(name: TwinName, { data, out, seed, steps, threads }: T
   gpt2("train", ...how, "--out", out, "--threads", threads, "--progress");
 }
 
-/** What a training took. */
+/** Size and cost of a training. */
 export interface Training {
   readonly tokens: number;
-  /** Tokens that were predicted. */
+  /** Number of predicted tokens. */
   readonly targets: number;
   readonly seconds: number;
   readonly parameters: number;
-  /** Of the held-out text, in nats for each predicted token. */
+  /** Loss on the held-out text, in nats per predicted token. */
   readonly loss: number;
 }
 
@@ -80,7 +80,7 @@ export async function loadTwin(name: TwinName, folder: string, threads: number):
   return { name, model: await BERT.load(folder, { threads }) };
 }
 
-/** The mean of the last layer's states of each text. */
+/** The mean of each text's final hidden states. */
 export function meanStates(twin: Twin, texts: readonly string[], normalize: boolean): Promise<Float32Array[]> {
   const options = { pooling: "mean", normalize, truncate: true } as const;
   return twin.name === "gpt2" ? twin.model.embed(texts, options) : twin.model.embed(texts, options);

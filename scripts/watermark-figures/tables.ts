@@ -12,7 +12,7 @@ export interface SchemeFigures {
   readonly texts: number;
   readonly quality?: {
     readonly perplexity: PerplexityOfTexts;
-    /** Of 1 to 4 tokens. */
+    /** Shares of distinct n-grams of 1 to 4 tokens. */
     readonly distinct: readonly number[];
   };
   readonly byLength?: readonly { readonly length: number; readonly text: Found }[];

@@ -3,7 +3,7 @@ import type { GPT2 } from "../../src/gpt2.js";
 
 export interface Text {
   readonly tokens: readonly number[];
-  /** Under the model's own distribution. */
+  /** Log-probabilities under the model's own distribution. */
   readonly logprobs: readonly number[];
 }
 
@@ -37,7 +37,7 @@ export function distinct(texts: readonly Text[], n: number): number {
 
 export interface PerplexityOfTexts {
   readonly value: number;
-  /** The 95% interval by texts. */
+  /** The 95% interval over texts. */
   readonly low: number;
   readonly high: number;
 }
