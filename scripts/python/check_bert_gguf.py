@@ -5,7 +5,8 @@
     gpt2 convert FOLDER ours.gguf
     python3 scripts/python/check_bert_gguf.py ours.gguf theirs.gguf
 
-Prints what differs: names, shapes, types and values of tensors, keys and values of the metadata. Fails on tensors that differ.
+Prints the differences: names, shapes, types and values of tensors, keys and values of the metadata. Fails on tensors
+that differ.
 """
 
 import sys

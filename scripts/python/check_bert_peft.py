@@ -1,9 +1,10 @@
-"""Checks that PEFT reads the LoRA adapters that `gpt2 finetune --lora` makes of a BERT, and computes the same with them.
+"""Checks that PEFT reads the LoRA adapters that `gpt2 finetune --lora` makes for a BERT, and computes the same with
+them.
 
     pip install torch transformers peft
     npm run build && python3 scripts/python/check_bert_peft.py
 
-Trains adapters for labels of words and of texts to test/fixtures/bert/pretraining, and compares probabilities.
+Trains adapters of test/fixtures/bert/pretraining for labels of words and of texts, and compares probabilities.
 """
 
 import json

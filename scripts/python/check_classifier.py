@@ -1,6 +1,6 @@
-"""Proves with transformers and PEFT themselves that classifiers, regressors and adapters made by gpt2-ts are theirs too: each
-loads without a missing or unexpected tensor and gives the same logits, texts padded to a batch; and what transformers saves
-is classified here alike.
+"""Checks with transformers and PEFT that they load classifiers, regressors and adapters made by gpt2-ts, without a
+missing or unexpected tensor and with the same logits for a padded batch of texts; and that models saved by
+transformers classify texts the same way here.
 
     pip install torch transformers peft safetensors
     npm run build
@@ -96,7 +96,7 @@ for task in ("classify", "regress"):
 out = WORK / "adapter"
 gpt2("finetune", DATA["classify"], "--task", "classify", "--lora", 4, "--lr", "0.01", "--out", out, *common)
 end = AutoTokenizer.from_pretrained(MODEL, pad_token="<|endoftext|>").pad_token_id
-# Else PEFT would hold the adapter in the model's half precision too.
+# Otherwise PEFT would hold the adapter in the model's half precision too.
 base = GPT2ForSequenceClassification.from_pretrained(MODEL, num_labels=2, pad_token_id=end, dtype=torch.float32)
 model = PeftModel.from_pretrained(base, out / "adapter")
 with_adapter = ours(DATA["classify"], "--model", MODEL, "--adapter", out / "adapter")

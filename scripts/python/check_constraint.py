@@ -2,9 +2,10 @@
 
     python scripts/python/check_constraint.py schemas.jsonl.gz [EVERY]
 
-Needs llguidance and numpy from PyPI, and the build of this package. White space is `any`, llguidance's own policy; forcing is
-off there, so that its masks hold every token that fits. Schemas that either refuses are counted apart. Known differences:
--0 in ranges that cross 0, and what llguidance's patterns take \\d, \\w and \\s for (Unicode there, ECMA-262 here).
+Needs llguidance and numpy from PyPI, and the build of this package. White space is `any`, llguidance's own policy.
+Forcing is off there, so that its masks hold every token that fits. Schemas that either side refuses are counted
+separately. Known differences: -0 in ranges that include 0, and the meaning of \\d, \\w and \\s in patterns (Unicode
+there, ECMA-262 here).
 """
 
 import base64

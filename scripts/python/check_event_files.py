@@ -1,4 +1,4 @@
-"""Reads a run's folder as TensorBoard does, and compares what it finds with the run's metrics.jsonl.
+"""Reads a run's folder as TensorBoard does, and compares the events with the run's metrics.jsonl.
 
     pip install tensorboard==2.21.0 && python scripts/python/check_event_files.py RUN
 """

@@ -1,10 +1,11 @@
-"""Checks with transformers and PEFT: GPT-Neos and adapters to them, trained or written here, load there, and the reverse.
+"""Checks with transformers and PEFT that GPT-Neos and their adapters, trained or written here, load there, and vice
+versa.
 
     npm run build && pip install torch transformers peft safetensors
     OMP_NUM_THREADS=1 python3 scripts/python/check_gpt_neo.py [--dist dist]
 
-Folders are loaded without a missing or unexpected tensor, and give the logits that they give here, at lengths beyond the local
-window. Not part of `npm test`: it needs Python.
+Folders are loaded without a missing or unexpected tensor, and give the same logits as here, at lengths beyond the
+local window. Not part of `npm test`: it needs Python.
 """
 
 import argparse
@@ -27,7 +28,7 @@ SEED = 5
 CONFIG = Config(vocabSize=8192, nCtx=64, nEmbd=48, nLayer=4, nHead=4, nInner=192)
 OPTIONS = {"attention_types": [[["global", "local"], 2]], "window_size": 11}
 IDS = torch.tensor([seeded_tokens(CONFIG, SEED, 1, CONFIG.nCtx)])
-# Single precision on both sides; logits are of the size of ten.
+# Single precision on both sides; logits are about 10 in magnitude.
 TOLERANCE = {"f32": 2e-4, "f16": 0.2, "bf16": 2.0}
 TORCH = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 

@@ -54,7 +54,8 @@ def convert(dist: Path, source: Path, target: Path, **options) -> None:
 
 
 def check_folder(folder: Path, original: GPT2LMHeadModel, ids: torch.Tensor, dtype: str) -> None:
-    # As a user would, with the type that config.json says: and no tensor missing, left over or of another shape.
+    # Loads it as a user would, with the dtype in config.json, and checks that no tensor is missing, left over or of
+    # another shape.
     loaded, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
     problems = {k: v for k, v in info.items() if v}
     assert not problems, f"{folder}: {problems}"

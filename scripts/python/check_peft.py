@@ -1,10 +1,10 @@
-"""Checks with PEFT: adapters trained here load there with the same logits, and those made there load here.
+"""Checks with PEFT that adapters trained here load there with the same logits, and that adapters made there load here.
 
     npm run build && pip install torch transformers peft safetensors && OMP_NUM_THREADS=1 python3 scripts/python/check_peft.py [--dist dist]
 
-A seeded GPT-2 of transformers; adapters to it by `gpt2 finetune` in several variants, loaded by PEFT without a missing or
-unexpected tensor, merged by PEFT and by `gpt2 merge`; adapters by PEFT after a few steps of torch's AdamW, loaded and
-merged here. Not part of `npm test`: it needs Python.
+The base model is a seeded GPT-2 of transformers. Adapters by `gpt2 finetune`, in several variants, are loaded by PEFT
+without a missing or unexpected tensor, and merged by PEFT and by `gpt2 merge`; adapters by PEFT, after a few steps of
+torch's AdamW, are loaded and merged here. Not part of `npm test`: it needs Python.
 """
 
 import argparse
@@ -25,7 +25,7 @@ warnings.filterwarnings("ignore")
 ROOT = Path(__file__).parents[2]
 CONFIG = Config(vocabSize=8192, nCtx=32, nEmbd=48, nLayer=3, nHead=4, nInner=192)
 IDS = torch.tensor([[5, 900, 17, 4000, 8000, 3, 3, 77, 1234, 6]])
-# Single precision on both sides; logits are of the size of ten.
+# Single precision on both sides; logits are about 10 in magnitude.
 TOLERANCE = 2e-4
 
 OURS = {
@@ -125,7 +125,7 @@ def check_theirs(ours: Ours, base: Path, work: Path, name: str, options: dict) -
     vectors = options.get("bias") or options.get("modules_to_save")
     if not vectors:
         compare("logits here, chosen by request", ours.logits(base, adapters=str(folder)), want)
-    # The base is what adapter_config.json says.
+    # The base model is the one that adapter_config.json names.
     compare("merged as it is loaded", ours.logits("", merge=str(folder)), want)
 
 

@@ -1,12 +1,13 @@
-"""Checks that the LM evaluation harness's own client gets from `gpt2 serve` what the library computes, item by item.
+"""Checks item by item that the LM evaluation harness's own client gets the library's results from `gpt2 serve`.
 
     node dist/src/cli/main.js serve --port 8080 &
     python3 scripts/python/check_serve_harness.py http://127.0.0.1:8080 texts.txt
 
-Needs lm_eval, aiohttp and tenacity. Nothing is fetched: the tokenizer is the server's (/tokenizer_info, /tokenize). Texts
-are the paragraphs of a file (by default this one's), cut into contexts and continuations; of each the harness's
-`local-completions` gives the log-likelihood and is_greedy, in batches and one by one, and the rolling log-likelihood. They
-are compared with /v1/score (kind logprob), which is the library's `logLikelihoods`, and is_greedy with greedy generation.
+Needs lm_eval, aiohttp and tenacity. Nothing is fetched: the tokenizer is the server's (/tokenizer_info, /tokenize).
+Texts are the paragraphs of a file (by default this one's), cut into contexts and continuations. For each, the
+harness's `local-completions` gives the log-likelihood and is_greedy, in batches and one by one, and the rolling
+log-likelihood. These are compared with /v1/score (kind logprob), which is the library's `logLikelihoods`, and
+is_greedy with greedy generation.
 """
 
 import json
@@ -29,7 +30,7 @@ def instances(kind, arguments):
 
 def main(base, path):
     with open(path, encoding="utf-8") as file:
-        # Special tokens in texts count as such for the harness, and as characters elsewhere.
+        # Special tokens in texts count as such in the harness, and as characters elsewhere.
         paragraphs = [p.strip() for p in file.read().split("\n\n") if len(p.split()) >= 8 and "<|" not in p]
     texts = [" ".join(p.split())[:600] for p in paragraphs][:60]
     with urllib.request.urlopen(base + "/v1/models") as response:
@@ -44,7 +45,7 @@ def main(base, path):
         for share in (0.3, 0.6, 0.9):
             cut = max(1, int(len(words) * share))
             pairs.append((" ".join(words[:cut]), " " + " ".join(words[cut:])))
-    # Continuations that are greedy, for is_greedy to be true of some.
+    # Greedy continuations, so that is_greedy is true for some items.
     for text in texts[:10]:
         answer = post(base, "/v1/completions", {"prompt": text, "max_tokens": 4, "temperature": 0, "ignore_eos": True})
         pairs.append((text, answer["choices"][0]["text"]))

@@ -1,4 +1,4 @@
-"""Checks `gpt2 serve` with OpenAI's Python SDK: streaming, leaving, errors, retries, many at once.
+"""Checks `gpt2 serve` with OpenAI's Python SDK: streaming, disconnecting, errors, retries, many requests at once.
 
     pip install openai && npm run build && python3 scripts/python/check_serve_openai.py [--model NAME]
 
@@ -60,7 +60,7 @@ def texts(client):
     assert len(message.logprobs.content[0].top_logprobs) == 3
     streamed = client.chat.completions.create(**chat, stream=True)
     assert "".join(c.choices[0].delta.content or "" for c in streamed) == message.message.content
-    # The SDK parses only replies that come to their end.
+    # The SDK parses only replies that are complete.
     end = message.message.content[-1]
     with client.chat.completions.stream(**chat, stop=[end]) as stream:
         assert stream.get_final_completion().choices[0].message.content == message.message.content.split(end)[0]
@@ -72,7 +72,7 @@ def texts(client):
     with client.responses.stream(**ask) as stream:
         assert "".join(e.delta for e in stream if e.type == "response.output_text.delta") == response.output_text
 
-    # The SDK asks for base64 by itself, and gives floats.
+    # The SDK itself asks for base64, and returns floats.
     vectors = client.embeddings.create(model="served", input=["a cat", "a dog"]).data
     floats = client.embeddings.create(model="served", input=["a cat", "a dog"], encoding_format="float").data
     assert all(abs(a - b) < 1e-6 for x, y in zip(vectors, floats) for a, b in zip(x.embedding, y.embedding))

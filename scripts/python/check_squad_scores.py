@@ -1,4 +1,4 @@
-"""Scores the answers of `gpt2 answer --data … --json` by SQuAD's script, as transformers has it.
+"""Scores the answers of `gpt2 answer --data … --json` with transformers' version of SQuAD's script.
 
     pip download --no-deps transformers==4.46.3 && unzip transformers-4.46.3-*.whl -d /tmp/transformers-4
     gpt2 answer --data test.json --model BERT --json | python3 scripts/python/check_squad_scores.py --transformers /tmp/transformers-4

@@ -2,9 +2,9 @@
 
     npm run build && python3 scripts/python/check_tokenizer.py [FOLDER ...] [--text FILE] [--dist dist]
 
-Each FOLDER holds a tokenizer that this project wrote (models/default if none is given); it is also rewritten by
-this project, and so is GPT-2's own. Ids are compared on the oracle's strings and on the text, training on the text too.
-Not part of `npm test`: it needs Python.
+Each FOLDER holds a tokenizer that this project wrote (models/default if none is given); it is also rewritten by this
+project, and so is GPT-2's own. Ids are compared on the oracle's strings and on the text, and so is training on the
+text. Not part of `npm test`: it needs Python.
 """
 
 import argparse

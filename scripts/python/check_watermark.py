@@ -1,4 +1,4 @@
-"""Checks that marks made here are found by vLLM and Hugging Face transformers, and the reverse, on the default model.
+"""Checks on the default model that vLLM and Hugging Face transformers find marks made here, and vice versa.
 
     pip download --no-deps --dest /tmp vllm==0.33.0
     npm run build
@@ -29,7 +29,7 @@ LENGTH = 100
 
 
 def gpt2(*arguments: str) -> dict:
-    """The command's JSON. Texts are written in f32, as torch does here: a tie within f16's rounding would part them."""
+    """The command's JSON. Texts are generated in f32, like torch's here: with f16's rounding, a near tie would make them diverge."""
     if arguments[0] != "watermark":
         arguments = (*arguments, "--dtype", "f32")
     command = ["node", str(ROOT / "dist/src/cli/main.js"), *arguments, "--json"]
@@ -49,7 +49,7 @@ def check(what: str, holds: bool, detail: object = "") -> None:
 
 
 def vllm_texts(vllm, model, tokenizer, folder: str) -> None:
-    """The same tokens by both from the same distribution, and each other's test."""
+    """Checks that both choose the same tokens from the same distribution, and pass each other's test."""
     config = write(folder, "gumbel.json", {"algorithm": "gumbel", "key": KEY, "deduplicate_contexts": "none"})
     plain = ["--temperature", "1", "--top-k", "0", "--min-p", "0", "--repetition-penalty", "1"]
     ours = gpt2(PROMPT, "-n", str(LENGTH), *plain, "--watermark-config", config, "--ignore-eot")

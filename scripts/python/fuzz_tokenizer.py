@@ -2,8 +2,9 @@
 
     npx tsc -p . && python3 scripts/python/fuzz_tokenizer.py [TOKENIZERS] [TEXTS] [SEED]
 
-Each tokenizer is hf-trained.json's with random added tokens (all flags), settings and missing bytes, written as a folder;
-each text is random code points of all kinds mixed with pieces that matter. Prints what differs, and exits with 1.
+Each tokenizer is hf-trained.json's with random added tokens (all flags), settings and missing bytes, written as a
+folder; each text mixes random code points of all kinds with pieces that are special to the tokenizer. Prints the
+differences, and exits with 1 if there are any.
 """
 
 import json
@@ -103,7 +104,7 @@ def main() -> None:
                 try:
                     ids = plain(sample, add_special_tokens=False)["input_ids"]
                     theirs = [special(sample)["input_ids"], ids, plain.decode(ids)]
-                except BaseException as error:  # tokenizers panics where one token's white space holds another
+                except BaseException as error:  # tokenizers panics where one token's white space contains another
                     if "bad split" not in str(error):
                         raise
                     panics += 1

@@ -1,10 +1,10 @@
-"""What scripts/check-hub-cache.ts asks of the real huggingface_hub and transformers. Prints one line of JSON.
+"""The part of scripts/check-hub-cache.ts that runs the real huggingface_hub and transformers. Prints one line of JSON.
 
     hub_cache.py download owner/model            every file, as snapshot_download
     hub_cache.py file owner/model FILE           one file, as hf_hub_download
-    hub_cache.py scan                            what scan_cache_dir finds, and what it complains of
+    hub_cache.py scan                            the results of scan_cache_dir, and its warnings
     hub_cache.py version                         nothing else
-    hub_cache.py load owner/model                the model and tokenizer that transformers makes of it
+    hub_cache.py load owner/model                the model and tokenizer as loaded by transformers
 """
 
 import json

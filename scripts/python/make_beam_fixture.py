@@ -2,7 +2,7 @@
 
     python3 scripts/python/make_beam_fixture.py
 
-Tokens that such a model likes end texts, so that all rules of stopping matter.
+Tokens that such a model prefers end texts, so that all stopping rules matter.
 """
 
 import json

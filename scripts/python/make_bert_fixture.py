@@ -1,12 +1,13 @@
-"""Writes test/fixtures/bert: small random BERTs of Hugging Face transformers, and what transformers makes of them.
+"""Writes test/fixtures/bert: small random BERTs of Hugging Face transformers, and transformers' results for them.
 
     pip install torch transformers safetensors minicons
     OMP_NUM_THREADS=1 python3 scripts/python/make_bert_fixture.py
 
-A folder for each class, as transformers saves it; `old` has the names of files of TensorFlow's time, in a pickle. Numbers are
-computed in float64 without dropout and rounded to float32. expected.json has texts and the results of transformers' pipelines;
-Pseudo-log-likelihoods are minicons'. values.safetensors has the tensors: hidden states, the outputs of heads, gradients of the losses, and the losses of ten steps of
-AdamW. transformers 5 has no question-answering pipeline: its rules, as transformers 4 had them, are written out here.
+A folder for each class, as transformers saves it; `old` is a pickle with the tensor names of files converted from
+TensorFlow. Numbers are computed in float64 without dropout and rounded to float32. expected.json has texts and the
+results of transformers' pipelines; pseudo-log-likelihoods are minicons'. values.safetensors has the tensors: hidden
+states, the outputs of heads, gradients of the losses, and the losses of ten steps of AdamW. transformers 5 has no
+question-answering pipeline: the rules of transformers 4 are written out here.
 """
 
 import json
@@ -42,7 +43,7 @@ VOCABULARY = [
     "##ing",
 ]
 SIZES = {
-    "vocab_size": len(VOCABULARY) + 2,  # padded, as the vocabularies of some models are
+    "vocab_size": len(VOCABULARY) + 2,  # padded, like the vocabularies of some models
     "hidden_size": 8,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -62,7 +63,7 @@ def config(**options) -> BertConfig:
 
 
 def spread(model, seed: int):
-    """Weights large enough for probabilities that differ, and biases that are not zero."""
+    """Sets weights large enough for distinct probabilities, and biases other than zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -81,7 +82,7 @@ def save(model, name: str, tokenizer) -> None:
 
 
 def gradients(model, values: dict, name: str) -> None:
-    # In files the decoder's bias has one name, though it is a parameter of two.
+    # Files have one name for the decoder's bias, although two modules hold it.
     for key, parameter in model.named_parameters():
         if parameter.grad is not None:
             values[f"{name}.grad.{key}"] = parameter.grad.clone()
@@ -141,7 +142,7 @@ def pretraining(tokenizer, values: dict, expected: dict) -> None:
 
 
 def old_names() -> None:
-    """As Google's models were converted in 2018: names of TensorFlow, `bert.`, tied weights twice, a buffer of positions."""
+    """Tensors in the form in which Google's models were converted in 2018: TensorFlow's names, `bert.`, tied weights twice, a buffer of positions."""
     folder = FOLDER / "old"
     folder.mkdir(parents=True, exist_ok=True)
     model = BertForPreTraining.from_pretrained(FOLDER / "pretraining")
@@ -158,7 +159,7 @@ def old_names() -> None:
 
 
 def plain(results):
-    """Numbers of numpy as Python's."""
+    """numpy's numbers as Python's."""
     return json.loads(json.dumps(results, default=float))
 
 
@@ -189,11 +190,11 @@ def distilled(tokenizer, expected: dict) -> None:
 
 
 def likelihoods(expected: dict) -> None:
-    """Pseudo-log-likelihoods by minicons, sums over tokens, of the model of `masked`."""
+    """Pseudo-log-likelihoods of the model in `masked`, computed by minicons as sums over tokens."""
     from minicons.scorer import MaskedLMScorer
 
     scorer = MaskedLMScorer(str(FOLDER / "masked"), "cpu")
-    # transformers 5 has no such method, which minicons 0.3 calls.
+    # minicons 0.3 calls this method, which transformers 5 lacks.
     type(scorer.tokenizer).batch_encode_plus = type(scorer.tokenizer).__call__
     texts = ["the cat is sitting on a bag.", "paris is not the capital", "dogs was"]
     metrics = {"original": "original", "word-l2r": "within_word_l2r"}
@@ -300,7 +301,7 @@ def spans(tokenizer, values: dict, expected: dict) -> None:
     starts, ends = torch.tensor([5, 6, 0]), torch.tensor([6, 8, 0])
     output = model(**batch)
     values["spans.start"], values["spans.end"] = output.start_logits, output.end_logits
-    # transformers' loss, but for places of padding, which it lets texts of a batch choose.
+    # transformers' loss, except at padding, where transformers makes texts of a batch compete.
     padding = batch["attention_mask"] == 0
     logits = [part.masked_fill(padding, float("-inf")) for part in (output.start_logits, output.end_logits)]
     loss = sum(torch.nn.functional.cross_entropy(part, ends_) for part, ends_ in zip(logits, (starts, ends))) / 2
@@ -317,7 +318,7 @@ def spans(tokenizer, values: dict, expected: dict) -> None:
 
 
 def sentences(tokenizer, values: dict) -> None:
-    """A folder as sentence-transformers has it; its vectors are those of its definition: the masked mean, of length 1."""
+    """A folder in sentence-transformers' layout; its vectors follow the definition: the masked mean, of length 1."""
     folder = FOLDER / "sentence"
     model = spread(BertModel(config(), add_pooling_layer=True), 6)
     save(model, "sentence", tokenizer)

@@ -1,9 +1,10 @@
-"""Writes test/fixtures/tensorflow/bert: test/fixtures/bert/pretraining as Google's code saves it, by TensorFlow itself.
+"""Writes test/fixtures/tensorflow/bert: test/fixtures/bert/pretraining in the form saved by Google's code, written by
+TensorFlow itself.
 
     pip install tensorflow-cpu safetensors && python3 scripts/python/make_bert_tensorflow_fixture.py
 
-Variables have the names of github.com/google-research/bert (modeling.py, run_pretraining.py): kernels are [in, out], the head for
-next sentences [2, C]. Beside them stand what its optimizer leaves for one of them and a global step.
+Variables have the names of github.com/google-research/bert (modeling.py, run_pretraining.py): kernels are [in, out],
+the head for next sentences [2, C]. Beside them are the optimizer's variables for one of them, and a global step.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Makes test/fixtures/classifier: a small random GPT2ForSequenceClassification by transformers, an adapter for it by PEFT, and
-what both compute: logits of texts of different lengths, losses, gradients, and a few steps of AdamW.
+"""Makes test/fixtures/classifier: a small random GPT2ForSequenceClassification by transformers, an adapter for it by
+PEFT, and the results of both: logits of texts of different lengths, losses, gradients, and a few steps of AdamW.
 
     pip install torch transformers peft safetensors
     OMP_NUM_THREADS=1 python scripts/python/make_classifier_fixture.py
 
 Everything is computed in float64 from the float32 weights, so that the figures are the mathematical ones to single
-precision. Texts are padded on the right with the id of config.json's pad_token_id, which none of them has.
+precision. Texts are padded on the right with config.json's pad_token_id, which occurs in none of them.
 """
 
 from pathlib import Path
@@ -64,7 +64,7 @@ def plain_name(name):
 
 
 def plain_value(name, value):
-    """[out, in], as gpt2-ts holds a Conv1D's."""
+    """[out, in], the layout of a Conv1D in gpt2-ts."""
     conv1d = any(part in name for part in ("c_attn.weight", "c_proj.weight", "c_fc.weight"))
     return value.T if conv1d else value
 

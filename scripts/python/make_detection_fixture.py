@@ -9,7 +9,7 @@ statistics as their papers and programs define them:
 - conditional probability curvature in closed form, sampling and scoring model the same (Bao et al. 2024;
   get_sampling_discrepancy_analytic of fast-detect-gpt);
 - Binoculars (Hans et al. 2024): log-perplexity of the performer over the cross-entropy of its predictions under the
-  observer's. As in its program the latter is the mean over all positions, that after the last token included.
+  observer's. As in its program, the latter is the mean over all positions, including the one after the last token.
 """
 
 import json
@@ -52,7 +52,7 @@ def scores(performer, observer, ids):
 def main():
     models = [hugging_face_model(c, seeded_weights(c, seed)).double() for c, seed in (PERFORMER, OBSERVER)]
     texts = [seeded_tokens(PERFORMER[0], PERFORMER[1], 100 + n, n) for n in LENGTHS]
-    # What the performer writes itself scores as a model's text does.
+    # A text by the performer itself scores like a model's text.
     written = models[0].generate(torch.tensor([texts[1]]), max_length=60, do_sample=False, pad_token_id=0)
     texts.append(written[0].tolist())
     result = {

@@ -1,4 +1,5 @@
-"""Writes test/fixtures/evaluate/encoder-scores.json: what seqeval and SQuAD's script say of made-up tags and answers.
+"""Writes test/fixtures/evaluate/encoder-scores.json: the scores of seqeval and SQuAD's script for made-up tags and
+answers.
 
     pip install seqeval==1.2.2
     pip download --no-deps transformers==4.46.3 && unzip transformers-4.46.3-*.whl -d /tmp/transformers-4
@@ -23,7 +24,7 @@ WORDS = "the a Denver Broncos won 24 to 10, in Santa-Clara's stadium at Super Bo
 
 
 def tags(rng: random.Random) -> dict:
-    """Texts of tags in several styles, good ones and broken ones."""
+    """Sequences of tags in several styles, well-formed and malformed."""
     styles = ["BI", "BI", "BIES", "I"]
     kinds = ["PER", "LOC", "ORG-X", "MISC"]
     texts = []
@@ -49,7 +50,7 @@ def tags(rng: random.Random) -> dict:
 
 
 def squad_metrics(folder: Path):
-    """The one module, without what its package imports."""
+    """Loads the single module without its package's imports."""
     path = folder / "transformers" / "data" / "metrics" / "squad_metrics.py"
     for name in ("transformers4", "transformers4.models", "transformers4.models.bert", "transformers4.utils"):
         sys.modules[name] = types.ModuleType(name)

@@ -4,9 +4,9 @@
     git clone node_modules/node-llama-cpp/llama/gitRelease.bundle LLAMA_CPP   (or llama.cpp from anywhere)
     python3 scripts/python/make_gguf_fixture.py LLAMA_CPP
 
-blocks.safetensors    values, what the gguf package encodes them to, and what it decodes: every type that is read
+blocks.safetensors    values, and the gguf package's encoding and decoding of them, for every type that is read
 converted-TYPE.gguf   a GPT-2 with seeded weights and a tokenizer, by convert_hf_to_gguf.py
-tokens.json           what Hugging Face's tokenizers makes of some texts with that tokenizer
+tokens.json           ids by Hugging Face's tokenizers of some texts with that tokenizer
 unusual.gguf          by the gguf package: another alignment, a head of its own, types of tensors and metadata that the
                       converter does not write, tokens that are unused, special and added; unusual.json has the metadata
 """
@@ -47,7 +47,7 @@ TEXTS = [
 
 
 def awkward_values(rng: np.random.Generator) -> np.ndarray:
-    """Rows of 32: what rounding and scaling could go wrong at, then random numbers of many sizes."""
+    """Rows of 32: values that are difficult for rounding and scaling, then random numbers of many magnitudes."""
     ramp = np.arange(32, dtype=np.float32)
     rows = [
         np.zeros(32),
@@ -86,7 +86,7 @@ def make_blocks() -> None:
     values = awkward_values(rng)
     tensors = {"values": values}
     for dtype in [T.F16, T.BF16, T.Q8_0, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1]:
-        # f16 and bf16 hold what is in range; the last rows of the awkward ones are beyond f16.
+        # f16 and bf16 hold values in range; the last rows of the difficult ones are beyond f16.
         source = np.clip(values, -65504, 65504) if dtype == T.F16 else values
         with np.errstate(over="ignore"):
             encoded = gguf.quants.quantize(source, dtype)
@@ -95,7 +95,7 @@ def make_blocks() -> None:
         tensors[dtype.name.lower().replace("_k", "_K")] = random_blocks(rng, dtype, 6)
     for name in list(tensors)[1:]:
         tensors[f"{name}.decoded"] = gguf.quants.dequantize(tensors[name], T[name.upper()]).astype(np.float32)
-    # Of rows that are all -0, which are left out here, gguf makes a scale of 0 and ggml's C code one of -0.
+    # Rows that are all -0 are left out: gguf gives them a scale of 0, ggml's C code one of -0.
     save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, OUT / "blocks.safetensors")
 
 
@@ -114,7 +114,8 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-# The converter knows pre-tokenizers by a hash of what they make of one text with one vocabulary: GPT-2's is given here.
+# The converter recognises a pre-tokenizer by a hash of the ids of one text in one vocabulary; GPT-2's hash is given
+# here.
 CONVERT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -128,7 +129,7 @@ convert_hf_to_gguf.main()
 
 def make_converted(llama_cpp: Path) -> None:
     tokenizer = make_tokenizer()
-    # As llama.cpp, which splits special tokens off only on request.
+    # Like llama.cpp, which recognises special tokens only on request.
     tokenizer.encode_special_tokens = True
     ids = [tokenizer.encode(text).ids for text in TEXTS]
     tokenizer.encode_special_tokens = False
@@ -204,7 +205,7 @@ def make_unusual() -> None:
     }
     types = {"wte": T.Q5_1, "lm_head": T.Q8_0, "wpe": T.F16, "h.0.attn.c_attn": T.Q4_0, "h.0.attn.c_proj": T.Q4_1}
     types |= {"h.0.mlp.c_fc": T.Q5_0, "h.0.mlp.c_proj": T.BF16}
-    # In another order than the model's.
+    # In a different order from the model's.
     for name, values in reversed(seeded_weights(config, SEED).items()):
         stem, kind = name.rsplit(".", 1)
         dtype = T.F32 if values.ndim == 1 else types[stem]

@@ -1,9 +1,9 @@
-"""Writes test/fixtures/gpt2-124m/expected.json: what Hugging Face transformers makes of a seeded 124M-shaped GPT-2.
+"""Writes test/fixtures/gpt2-124m/expected.json: Hugging Face transformers' results for a seeded GPT-2 of 124M shape.
 
     python3 scripts/python/make_gpt2_124m_fixture.py        (about a minute on one core, 6 GB of memory)
 
-Everything comes from a float64 run; the float32 run of the same program stands beside it to show how far float32
-arithmetic alone strays.
+Everything comes from a float64 run; a float32 run of the same program stands beside it, to show how far float32
+arithmetic alone deviates.
 """
 
 import json
@@ -26,7 +26,7 @@ def number(x) -> float:
 
 
 def logits_at(logits: torch.Tensor, position: int, target: int) -> dict:
-    """The five largest logits, the target's, eleven spread over the vocabulary, and three sums that see every one."""
+    """The five largest logits, the target's, eleven spread over the vocabulary, and three sums over all of them."""
     row = logits[position]
     top = torch.topk(row, 5).indices.tolist()
     spread = [i * (len(row) - 1) // 10 for i in range(11)]
@@ -71,7 +71,7 @@ def gradient_norms(model, ids: list[int]) -> dict:
 
 
 def greedy(model, prompt: list[int], count: int) -> dict:
-    """Greedy continuation by a full forward for every token; `margins` is by how much each choice won."""
+    """Greedy continuation by a full forward pass for every token; `margins` holds each choice's lead over the next."""
     ids, margins = list(prompt), []
     with torch.no_grad():
         for _ in range(count):

@@ -4,7 +4,7 @@
 
 Hugging Face transformers and torch autograd in float64, no dropout, rounded to float32. expected.bin, little-endian:
 int32 B, T, V, P; int32 inputs [B, T]; int32 targets [B, T]; float32 logits [B, T, V]; float32 gradients [P] of the
-mean loss, tensors in the order of src/model/tensors.ts and [out, in]. The rest is in expected.json.
+mean loss, tensors in the order of src/architectures/gpt2/tensors.ts and [out, in]. The rest is in expected.json.
 """
 
 import json

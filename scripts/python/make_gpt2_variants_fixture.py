@@ -2,9 +2,10 @@
 
     python3 scripts/python/make_gpt2_variants_fixture.py
 
-Hugging Face transformers and torch autograd in float64, no dropout, rounded to float32. For each variant of variants.json,
-whose config.json transformers wrote, values.bin holds, little-endian, one after another: float32 logits [B, T, V];
-float32 gradients [P] of the mean loss, tensors in the order of src/model/tensors.ts and [out, in].
+Hugging Face transformers and torch autograd in float64, no dropout, rounded to float32. For each variant of
+variants.json, whose config.json transformers wrote, values.bin holds, little-endian, one after another: float32
+logits [B, T, V]; float32 gradients [P] of the mean loss, tensors in the order of src/architectures/gpt2/tensors.ts
+and [out, in].
 """
 
 import json

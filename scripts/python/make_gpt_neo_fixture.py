@@ -3,11 +3,11 @@
     pip install torch transformers peft safetensors
     OMP_NUM_THREADS=1 python3 scripts/python/make_gpt_neo_fixture.py
 
-Hugging Face transformers and torch autograd in float64, no dropout, rounded to float32. Sequences are longer than the local
-windows. For each case of cases.json, whose config.json transformers wrote, values.bin holds, little-endian, one after
-another: float32 logits [B, T, V]; float32 gradients [P] of the mean loss, tensors in the order of
-src/architectures/gpt-neo/tensors.ts. `saved` and `pickled` are folders as transformers saves them, `adapter` is one by PEFT;
-both are of the first case.
+Hugging Face transformers and torch autograd in float64, no dropout, rounded to float32. Sequences are longer than the
+local windows. For each case of cases.json, whose config.json transformers wrote, values.bin holds, little-endian, one
+after another: float32 logits [B, T, V]; float32 gradients [P] of the mean loss, tensors in the order of
+src/architectures/gpt-neo/tensors.ts. `saved` and `pickled` are folders saved by transformers, `adapter` is one by
+PEFT; all belong to the first case.
 """
 
 import json
@@ -59,7 +59,7 @@ CASES = [
 
 
 def greedy(model, prompt: list[int]) -> dict:
-    """By full forward passes, without a cache; and by how much each chosen logit exceeded the next."""
+    """Greedy continuation by full forward passes, without a cache, and each chosen logit's lead over the next."""
     ids, margins = list(prompt), []
     with torch.no_grad():
         for _ in range(NEW_TOKENS):
@@ -97,7 +97,7 @@ def save_folders() -> None:
     model.save_pretrained(FOLDER / "saved")
     (FOLDER / "pickled").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(FOLDER / "saved" / "config.json", FOLDER / "pickled" / "config.json")
-    # Old files have the causal masks among the tensors.
+    # Old files hold the causal masks among the tensors.
     state = dict(model.state_dict())
     for i in range(model.config.num_layers):
         state[f"transformer.h.{i}.attn.attention.bias"] = torch.ones(1, 1, 4, 4, dtype=torch.bool)

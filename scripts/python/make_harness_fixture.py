@@ -1,25 +1,26 @@
-"""Writes test/fixtures/evaluate/harness.json: the LM evaluation harness's word on every item of the fixtures' data sets.
+"""Writes test/fixtures/evaluate/harness.json: the LM evaluation harness's results for every item of the fixtures'
+data sets.
 
     pip install lm-eval==0.4.13 && npm run build && python3 scripts/python/make_harness_fixture.py
 
-Its tasks lambada_openai, hellaswag, blimp_* and wikitext as they are, but that the data come from files: all else (the
-prompts, the requests, the scoring) is the harness's own. The model is a small seeded GPT-2 (seeded_weights.py) with
+Its tasks lambada_openai, hellaswag, blimp_* and wikitext are unchanged, except that the data come from files:
+prompts, requests and scoring are the harness's own. The model is a small seeded GPT-2 (seeded_weights.py) with
 GPT-2's vocabulary, run by transformers in float64.
 
     python3 scripts/python/make_harness_fixture.py --model models/default
 
-writes harness-default.json beside it, the same with the package's default model: to be made anew when that changes.
+writes harness-default.json beside it, the same with the package's default model; run it when that model changes.
 
     python3 scripts/python/make_harness_fixture.py --model FOLDER --data FOLDER --limit 100 --out harness.json
 
-does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares what `gpt2 eval --json` wrote
-with that. The limit is that of items, of BLiMP in all (the first pairs of each paradigm), of WikiText of pages. For the
-time that both take: `--dtype float32`, and `--shape gpt2 --save FOLDER` for a model of GPT-2's size.
+does the same for a Hugging Face folder and other data; scripts/compare-harness.ts compares the output of `gpt2 eval
+--json` with it. The limit counts items: for BLiMP in all (the first pairs of each paradigm), for WikiText pages. To
+compare speeds: `--dtype float32`, and `--shape gpt2 --save FOLDER` for a model of GPT-2's size.
 
     python3 scripts/python/make_harness_fixture.py --server http://127.0.0.1:8080 --data FOLDER --limit 100 --out served.json
 
-asks a running `gpt2 serve` in place of transformers, through the harness's `local-completions` with the tokenizer that the
-server offers; compared with `gpt2 eval` of the same model, the two should agree to the last bits.
+asks a running `gpt2 serve` instead of transformers, through the harness's `local-completions` with the tokenizer that
+the server offers; the results should agree with `gpt2 eval` of the same model to the last bits.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def first(data, *names):
 
 
 def unpack_hellaswag(path, out):
-    """github.com/klosax/hellaswag_text_data as the set's own JSON lines; a last fragment begins with a capital."""
+    """github.com/klosax/hellaswag_text_data as the set's own JSON lines; the last fragment begins with a capital."""
     lines = bz2.open(path, "rt", encoding="utf-8").read().split("\n")
     with out.open("w") as file:
         for i in range(0, len(lines) - 5, 6):
@@ -131,7 +132,7 @@ def task_configs(data, scratch):
 
 
 def outcome(sample, kind):
-    """What the harness's model said, and what its task made of it."""
+    """The harness's model outputs, and its task's results."""
     responses = [list(r[0]) if isinstance(r[0], (list, tuple)) else r[0] for r in sample["resps"]]
     if kind == "wikitext":
         return {"logprob": responses[0], "words": sample["word_perplexity"][1], "bytes": sample["bits_per_byte"][1]}
@@ -177,7 +178,7 @@ def served(base):
 
 
 def local_model(args, scratch):
-    """A folder's or the seeded model by transformers, and the shape of the latter."""
+    """The model of a folder, or the seeded one, by transformers; and the seeded model's shape."""
     shape = Config() if args.shape == "gpt2" else CONFIG
     if args.model:
         model = transformers.AutoModelForCausalLM.from_pretrained(args.model)
@@ -199,7 +200,7 @@ def local_model(args, scratch):
 
 
 def described(args, shape):
-    """What the model was, for the file."""
+    """A description of the model, for the file."""
     if args.server:
         return {"server": args.server, "dtype": "the server's"}
     if args.model:
@@ -253,7 +254,7 @@ def main():
         report = reports[name.split("/")[0]]
         samples = sorted(report["samples"][config["task"]], key=lambda s: s["doc_id"])
         kind = name.split("/")[0]
-        # One filter, and so one sample a document; wikitext has one for each metric.
+        # One filter, hence one sample per document; wikitext has one for each metric.
         samples = list({s["doc_id"]: s for s in samples}.values())
         metrics = {
             key.split(",")[0]: value

@@ -1,8 +1,8 @@
-"""llm.c tokenizer files made with tiktoken, the library that llm.c's own train_gpt2.py makes them with.
+"""llm.c tokenizer files made with tiktoken, the library that llm.c's own train_gpt2.py uses.
 
-Two vocabularies: a small one, trained by Hugging Face tokenizers (test/fixtures/tokenizer/hf-trained.json), whole; and
-GPT-2's own, of which only the SHA-256 is kept. Run from the repository's root, with vocab.json and merges.txt of GPT-2 in
-the folder given (gpt2 tokenizer files as this package writes them, or OpenAI's):
+Two vocabularies: a small one, trained by Hugging Face tokenizers (test/fixtures/tokenizer/hf-trained.json), as a
+whole file; and GPT-2's own, as a SHA-256 only. Run from the repository's root, with vocab.json and merges.txt of
+GPT-2 in the folder given (gpt2 tokenizer files as this package writes them, or OpenAI's):
 
     python scripts/python/make_llmc_tokenizer_fixture.py FOLDER
 """

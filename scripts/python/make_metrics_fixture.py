@@ -1,4 +1,4 @@
-"""Writes test/fixtures/evaluate/metrics.json: what other people's programs say about pairs of texts.
+"""Writes test/fixtures/evaluate/metrics.json: the results of other programs for pairs of texts.
 
     pip install sacrebleu==2.6.0 rouge-score==0.1.2 nltk==3.10.4
     pip download --no-deps transformers==4.46.3 && unzip transformers-4.46.3-*.whl -d /tmp/transformers-4
@@ -6,8 +6,8 @@
 
 BLEU: sacreBLEU. ROUGE and stems: rouge-score and NLTK's PorterStemmer. SQuAD's normalisation, exact match and F1:
 transformers' squad_metrics.py, which is SQuAD's evaluation script (version 5 of transformers no longer has it). CoQA:
-the same, leaving one answer out as CoQA's evaluation script does. Natural Questions (open): the same after Unicode NFD,
-as google-research/language's orqa/utils/eval_utils.py does.
+the same, leaving one answer out, as in CoQA's evaluation script. Natural Questions (open): the same after Unicode
+NFD, as in google-research/language's orqa/utils/eval_utils.py.
 
 The texts: sentences of test/fixtures/text/looking-glass.txt, seeded changes of them, and strings made up here.
 """
@@ -137,7 +137,7 @@ SUFFIXES = (
 
 
 def stems(rng):
-    """Words of a book, words from its words with other endings, and a few that are special."""
+    """Words of a book, the same with other endings, and a few special ones."""
     book = gzip.open(FIXTURES / "tokenizer" / "wind-in-the-willows.txt.gz", "rt").read()
     words = sorted(set(tokenize.tokenize(book, None)))
     words = rng.sample(words, 1500)
@@ -148,7 +148,7 @@ def stems(rng):
 
 
 def squad_metrics(folder):
-    """transformers 4's squad_metrics.py without the rest of transformers, of which it only needs a logger."""
+    """transformers 4's squad_metrics.py without the rest of transformers; it only needs a logger."""
     for name in ["transformers4", "transformers4.models", "transformers4.utils"]:
         sys.modules[name] = types.ModuleType(name)
     bert = types.ModuleType("transformers4.models.bert")

@@ -25,7 +25,7 @@ def flat(**tensors: torch.Tensor) -> dict[str, list]:
 
 
 def with_gradients(out: torch.Tensor, **inputs: torch.Tensor) -> dict[str, list]:
-    """The inputs, out, a random gradient dout at out, and the gradient dx at each input x."""
+    """The inputs, out, a random gradient dout of out, and the gradient dx of each input x."""
     dout = torch.randn_like(out)
     gradients = torch.autograd.grad(out, list(inputs.values()), dout)
     named = {f"d{name}": g for name, g in zip(inputs, gradients)}
@@ -45,7 +45,7 @@ def layernorm() -> dict:
 
 
 def linear() -> dict:
-    """out = residual + gelu(x · weightᵀ + bias), and the gradient at the argument of gelu."""
+    """out = residual + gelu(x · weightᵀ + bias), and the gradient of gelu's argument."""
     x, weight, bias, residual = leaf(4, 5), leaf(6, 5), leaf(6), leaf(4, 6)
     preact = F.linear(x, weight, bias)
     out = residual + F.gelu(preact, approximate="tanh")
@@ -87,8 +87,7 @@ def adamw() -> dict:
 
 def muon() -> dict:
     """
-    Four steps on a wide matrix, a tall one, a square one, and one of three square ones that are stacked. Muon's products are
-    bfloat16 in torch; here they stay in float64, so that what is compared is the formula.
+    Four steps on a wide matrix, a tall one, a square one, and one of three square ones that are stacked. Muon's products are bfloat16 in torch; here they stay in float64, so that the formula is compared.
     """
     shapes = {"wide": (3, 5), "tall": (6, 2), "square": (4, 4), "stacked": (9, 3)}
     params = {name: leaf(*shape) for name, shape in shapes.items()}

@@ -1,4 +1,4 @@
-"""Writes test/fixtures/evaluate/pairs.json: contexts and continuations as the LM evaluation harness cuts them into tokens.
+"""Writes test/fixtures/evaluate/pairs.json: contexts and continuations as tokenized by the LM evaluation harness.
 
     pip install lm-eval==0.4.13 && npm run build && python3 scripts/python/make_pairs_fixture.py
 
@@ -26,7 +26,7 @@ WORDS = "understanding international responsibility photographers government str
 
 
 class Cutter:
-    """The parts of the harness's model that cutting needs: no weights."""
+    """The parts of the harness's model that tokenizing needs: no weights."""
 
     AUTO_MODEL_CLASS = transformers.AutoModelForCausalLM
     backend = "causal"
@@ -50,7 +50,7 @@ def main():
     pairs = []
     for context, continuation in texts:
         before, after = cutter._encode_pair(context, continuation)
-        # The harness refuses what is left without a continuation.
+        # The harness refuses pairs left without a continuation.
         if before and after:
             pairs.append({"context": context, "continuation": continuation, "ids": [before, after]})
     OUT.write_text(json.dumps(pairs, indent=0) + "\n")

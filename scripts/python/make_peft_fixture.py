@@ -1,5 +1,5 @@
-"""Makes test/fixtures/peft: LoRA adapters by PEFT itself for the tiny GPT-2 of test/fixtures/tiny, with what transformers
-and PEFT compute with them: logits, losses, gradients, and a few steps of AdamW.
+"""Makes test/fixtures/peft: LoRA adapters by PEFT itself for the tiny GPT-2 of test/fixtures/tiny, with the results
+of transformers and PEFT: logits, losses, gradients, and a few steps of AdamW.
 
     pip install torch transformers peft safetensors
     OMP_NUM_THREADS=1 python scripts/python/make_peft_fixture.py
@@ -24,8 +24,8 @@ STEPS, LR = 5, 1e-2
 torch.manual_seed(20211018)
 tokens = torch.randint(V, (B, T))
 targets = torch.randint(V, (B, T))
-targets[0, :5] = -100  # as a prompt's
-targets[1, 9:] = -100  # as padding's
+targets[0, :5] = -100  # masked, like a prompt
+targets[1, 9:] = -100  # masked, like padding
 
 
 def base_model():
@@ -46,7 +46,7 @@ def randomize(model):
 
 
 def plain_name(name):
-    """h.0.attn.c_attn.lora_A.weight, as gpt2-ts has it."""
+    """The name in gpt2-ts: h.0.attn.c_attn.lora_A.weight."""
     for part in ("base_model.model.", "transformer.", ".default", ".base_layer", ".modules_to_save"):
         name = name.replace(part, "")
     return name
@@ -84,7 +84,7 @@ def make(name, **config):
 
 
 def make_full():
-    """Full fine-tuning on the same batch: of each gradient its norm, its sum and every 97th value."""
+    """Full fine-tuning on the same batch: the norm, the sum and every 97th value of each gradient."""
     model = base_model()
     loss_of(model(tokens).logits).backward()
     expected = {}
@@ -94,14 +94,14 @@ def make_full():
         grad = parameter.grad
         name = plain_name(name)
         if any(part in name for part in ("c_attn.weight", "c_proj.weight", "c_fc.weight")):
-            grad = grad.T  # [out, in], as gpt2-ts holds a Conv1D's
+            grad = grad.T  # [out, in], the layout of a Conv1D in gpt2-ts
         flat = grad.reshape(-1)
         expected[name] = torch.cat([flat.norm().reshape(1), flat.sum().reshape(1), flat[::97]])
     save("full.safetensors", expected)
 
 
 def make_packed():
-    """Sequences that were packed one after another must have the losses that each has alone."""
+    """Sequences packed one after another must have the same losses as each alone."""
     model = base_model()
     lengths = [5, 1, 7, 3]
     losses, start = [], 0
@@ -120,7 +120,7 @@ def save(path, tensors):
 
 
 def refused():
-    """adapter_config.json of what gpt2-ts refuses by name."""
+    """Settings in adapter_config.json that gpt2-ts refuses by name."""
     variants = {
         "dora": dict(use_dora=True),
         "lora-bias": dict(lora_bias=True),

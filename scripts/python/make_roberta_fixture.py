@@ -1,10 +1,11 @@
-"""Writes test/fixtures/roberta: small random RoBERTas of Hugging Face transformers, and what transformers makes of them.
+"""Writes test/fixtures/roberta: small random RoBERTas of Hugging Face transformers, and transformers' results for them.
 
     pip install torch transformers safetensors tokenizers
     OMP_NUM_THREADS=1 python3 scripts/python/make_roberta_fixture.py
 
-A folder for each class, with one tokenizer beside the first; `pickled` is the first in a pickle. expected.json has the results of
-transformers' pipelines and the tokenizer's offsets; hidden states' means are in it too. Numbers are computed in float64.
+A folder for each class, with one tokenizer beside the first; `pickled` is the first in a pickle. expected.json has
+the results of transformers' pipelines, the tokenizer's offsets, and the means of hidden states. Numbers are computed
+in float64.
 """
 
 import json

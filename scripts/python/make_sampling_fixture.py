@@ -2,8 +2,8 @@
 
     python3 scripts/python/make_sampling_fixture.py
 
-One row of logits, tokens that came before, and for each choice of settings the probabilities that transformers draws
-from, its logits processors applied in the order of its generate(), in float64.
+One row of logits, the tokens before it, and for each combination of settings the probabilities from which
+transformers draws: its logits processors in the order of its generate(), in float64.
 """
 
 import json

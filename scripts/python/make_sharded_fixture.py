@@ -1,8 +1,9 @@
-"""Writes test/fixtures/hf-sharded: a small seeded GPT-2 as transformers' own save_pretrained shards it.
+"""Writes test/fixtures/hf-sharded: a small seeded GPT-2, sharded by transformers' own save_pretrained.
 
     python3 scripts/python/make_sharded_fixture.py
 
-The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are kept beside.
+The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are stored
+beside the model.
 """
 
 import shutil

@@ -1,5 +1,5 @@
-"""Makes test/fixtures/special-tokens/transformers.json: at which tokens transformers' generate() stops, and what it starts an
-empty text with, for config.json and generation_config.json with special tokens of every kind.
+"""Makes test/fixtures/special-tokens/transformers.json: the tokens at which transformers' generate() stops, and with
+which it starts an empty text, for config.json and generation_config.json with special tokens of every kind.
 
     pip install torch transformers
     python scripts/python/make_special_tokens_fixture.py
@@ -33,7 +33,7 @@ CASES = [
 
 
 def stops_at(model: GPT2LMHeadModel, token: int) -> bool:
-    """Whether generation ends when the model is made to write this token."""
+    """Whether generation ends when the model is forced to write this token."""
 
     def favour(_module, _inputs, output):
         return torch.nn.functional.one_hot(torch.full(output.shape[:-1], token), VOCAB).float() * 100

@@ -1,11 +1,12 @@
-"""Writes test/fixtures/tensorflow: a small seeded GPT-2 as OpenAI's release has it, saved by TensorFlow itself.
+"""Writes test/fixtures/tensorflow: a small seeded GPT-2 in the form of OpenAI's release, saved by TensorFlow itself.
 
     pip install tensorflow-cpu cramjam && python3 scripts/python/make_tensorflow_fixture.py
 
-The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are kept beside.
-`openai` is a release: checkpoint, hparams.json, encoder.json, vocab.bpe, model.ckpt.{data,index,meta}. `trained` is what a
-program that fine-tunes it leaves: two checkpoints, a global step and an optimizer's moments among the variables, the index
-compressed by Snappy (cramjam's) as old versions of TensorFlow wrote it.
+The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are stored
+beside the model. `openai` is a release: checkpoint, hparams.json, encoder.json, vocab.bpe,
+model.ckpt.{data,index,meta}. `trained` is the output of a program that fine-tunes it: two checkpoints, a global step
+and an optimizer's moments among the variables, and an index compressed with Snappy (cramjam's), as old versions of
+TensorFlow wrote it.
 """
 
 import json
@@ -93,7 +94,8 @@ def compress_index(path: Path) -> None:
         value, at = read_varint(footer, at)
         handles.append(value)
     index = data[handles[2] : handles[2] + handles[3]]
-    # One entry: the shared part of the key (none), the lengths of key and value, the key, and as value a handle.
+    # One entry: the length of the key's shared prefix (0), the lengths of key and value, the key, and as the value a
+    # handle.
     _, at = read_varint(index, 0)
     key_length, at = read_varint(index, at)
     _, at = read_varint(index, at)
@@ -125,7 +127,7 @@ def main() -> None:
         (folder / "hparams.json").write_text(json.dumps(HPARAMS, indent=2))
         write_tokenizer(folder)
     save(FOLDER / "openai", "model.ckpt", variables(SEED))
-    # A graph is not read, and names the folder it was made in.
+    # The graph is not read, and names the folder in which it was made.
     (FOLDER / "openai" / "model.ckpt.meta").write_bytes(b"")
     trained = variables(SEED + 1)
     slots = [(name, slot) for name in ["model/wte", "model/h0/attn/c_attn/w"] for slot in ["Adam", "Adam_1"]]

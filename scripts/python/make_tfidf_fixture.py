@@ -3,8 +3,8 @@
     pip install scikit-learn
     python3 scripts/python/make_tfidf_fixture.py
 
-As the baseline released with GPT-2's outputs: TF-IDF of words and pairs, logistic regression by liblinear, the penalty chosen
-on validation texts, no refit. The solver runs to a tight tolerance, so that its figures are the minimum's.
+The baseline released with GPT-2's outputs: TF-IDF of words and pairs, logistic regression by liblinear, the penalty
+chosen on validation texts, no refit. The solver runs to a tight tolerance, so that its result is the minimum.
 """
 
 import json

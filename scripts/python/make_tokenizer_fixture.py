@@ -1,9 +1,10 @@
-"""Writes test/fixtures/tokenizer/hf-trained.json: what Hugging Face tokenizers learns from the fixture text.
+"""Writes test/fixtures/tokenizer/hf-trained.json: the vocabulary that Hugging Face tokenizers learns from the fixture
+text.
 
     python3 scripts/python/make_tokenizer_fixture.py
 
-A byte-level BPE of 1,200 tokens from The Wind in the Willows (chapters are documents): its tokenizer.json as the library
-writes it, and the ids it gives to some strings.
+A byte-level BPE of 1,200 tokens from The Wind in the Willows (chapters are documents): the tokenizer.json written by
+the library, and its ids of some strings.
 """
 
 import gzip

@@ -1,10 +1,11 @@
-"""Writes test/fixtures/tokenizer/variants.json.gz: what transformers' AutoTokenizer makes of variants of one tokenizer.
+"""Writes test/fixtures/tokenizer/variants.json.gz: the ids of transformers' AutoTokenizer for variants of one tokenizer.
 
     python3 scripts/python/make_tokenizer_variants_fixture.py
 
-The tokenizer is that of hf-trained.json (make_tokenizer_fixture.py). Each variant is a folder: files, by name, of which
-the fixture keeps all but the vocabulary, which it gives as changes of hf-trained.json. For each of the texts there are the
-ids with special tokens recognised (transformers' default), and without them and without those around the text.
+The tokenizer is that of hf-trained.json (make_tokenizer_fixture.py). Each variant is a folder. The fixture keeps its
+files by name, except the vocabulary, which it stores as changes of hf-trained.json. For each text it has the ids with
+special tokens recognised (transformers' default), and the ids without recognising them and without those around the
+text.
 """
 
 import gzip
@@ -61,7 +62,7 @@ def decoder(*tokens: dict) -> dict:
 
 
 def vocab_without(*letters: str) -> dict:
-    """A vocabulary without tokens that have some letters, as one that was trained on other text."""
+    """A vocabulary without the tokens that contain some letters, like one trained on other text."""
     kept = {token for token in BASE["model"]["vocab"] if not any(letter in token for letter in letters)}
     merges = [m for m in BASE["model"]["merges"] if all(t in kept for t in (*m, "".join(m)))]
     ids = {token: id for id, token in enumerate(["<unk>", *sorted(kept, key=BASE["model"]["vocab"].get)])}

@@ -1,11 +1,12 @@
-"""Writes test/fixtures/torch: a small seeded GPT-2 in the files that PyTorch programs keep models in, by torch.save itself.
+"""Writes test/fixtures/torch: a small seeded GPT-2 in the file formats of several PyTorch programs, by torch.save
+itself.
 
     python3 scripts/python/make_torch_fixture.py
 
-The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are kept beside.
-nanoGPT, build-nanogpt and minGPT are stood in for by a module that has their parameters' names and layouts and computes
-what their models do; what is saved around the state dict is what their train.py saves. logits.json has what the module
-computes of the tokens 0 to 6, in float64.
+The weights are those of seeded_weights.py (and its twin, test/helpers/seeded-weights.ts), so no values are stored
+beside the model. A module stands in for nanoGPT, build-nanogpt and minGPT: it has the names and layouts of their
+parameters and computes the same as their models; around the state dict, the files hold what their train.py saves.
+logits.json has the module's logits of the tokens 0 to 6, in float64.
 """
 
 import copy
@@ -82,7 +83,7 @@ class GPT(nn.Module):
 
 
 def stepped_optimizer(model: nn.Module) -> dict:
-    """AdamW's state after a step that moves nothing, so that the checkpoint has moments and the seeded weights."""
+    """AdamW's state after a step that changes nothing, so that the checkpoint has moments beside the seeded weights."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=0.0)
     sum(p.square().sum() for p in model.parameters()).backward()
     optimizer.step()
@@ -111,7 +112,7 @@ def main() -> None:
     save("hf-legacy/pytorch_model.bin", state, _use_new_zipfile_serialization=False)
     kinds = [torch.float16, torch.bfloat16, torch.float64, torch.float32]
     mixed = {name: t.to(kinds[i % 4]) for i, (name, t) in enumerate(state.items()) if name != "lm_head.weight"}
-    # A transposed view, as `.t()` leaves it: its columns lie one after the other.
+    # A transposed view, as made by `.t()`: its columns are contiguous.
     name = "transformer.h.0.attn.c_attn.weight"
     mixed[name] = mixed[name].t().contiguous().t()
     save("hf-f16/pytorch_model.bin", mixed, pickle_protocol=4)

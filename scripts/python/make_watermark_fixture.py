@@ -1,9 +1,9 @@
-"""Writes test/fixtures/watermark/expected.json: marks and tests of marks by vLLM and by Hugging Face transformers.
+"""Writes test/fixtures/watermark/expected.json: marks, and tests for marks, by vLLM and Hugging Face transformers.
 
     pip download --no-deps --dest /tmp vllm==0.33.0
     python3 scripts/python/make_watermark_fixture.py /tmp/vllm-0.33.0-*.whl
 
-The wheel's files on watermarking are loaded alone: of vLLM nothing else runs. It has gumbel and dual_key_gumbel;
+Only the wheel's modules on watermarking are loaded; nothing else of vLLM runs. It has gumbel and dual_key_gumbel;
 red-green and SynthID are made here by its keyed generator, SynthID's tournament by transformers' function. Needs torch,
 transformers and mpmath.
 """
@@ -30,7 +30,7 @@ def logits_row() -> torch.Tensor:
 
 
 def words(vllm, key: int, contexts: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """The generator's 32 bits: its own function, with the step to a fraction left out."""
+    """The generator's 32 bits, by its own function without the conversion to a fraction."""
     to_uniform = vllm.philox.uint32_to_uniform
     vllm.philox.uint32_to_uniform = lambda values: values
     try:
@@ -108,7 +108,7 @@ def vllm_repeats(vllm) -> list[dict]:
 
 
 def vllm_reweighed(vllm, logits: torch.Tensor) -> dict:
-    """Probabilities after red-green's bias and SynthID's tournament, by the words of one context."""
+    """Probabilities after red-green's bias and SynthID's tournament, by the generator's words of one context."""
     context, key = [3, 1, 4, 1], 42
     found = words(vllm, key, torch.tensor([context]), torch.arange(VOCABULARY))[0]
     uniform = vllm.philox.PhiloxPRF(key).uniform(torch.tensor([context]), torch.arange(VOCABULARY))[0]
@@ -161,7 +161,7 @@ def permutations() -> list[dict]:
 def kgw(logits: torch.Tensor) -> list[dict]:
     generator = torch.Generator().manual_seed(9)
     text = torch.randint(0, VOCABULARY, (60,), generator=generator).tolist()
-    # Repeats, that both ways to count n-grams differ.
+    # Repeats, so that the two ways of counting n-grams differ.
     text = text + text[:20] + [17]
     settings = [
         {"greenlist_ratio": 0.25, "bias": 2.0, "hashing_key": 15485863, "seeding_scheme": "lefthash", "context_width": 1},
@@ -203,7 +203,7 @@ def synthid(logits: torch.Tensor) -> list[dict]:
         for end in range(20):
             ids = torch.tensor([[7, 8, 9] + text[:end]])
             processed = processor(ids, logits[None].double())[0]
-            # The probability of a few tokens is enough to tell, and small.
+            # The probabilities of a few tokens are enough to tell, and take little space.
             steps.append(rounded(torch.softmax(processed, -1)[[0, 1, 2, 50, 299]], 8))
         judge = config.construct_processor(VOCABULARY, "cpu")
         ids = torch.tensor([text])

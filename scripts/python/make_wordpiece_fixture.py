@@ -1,10 +1,11 @@
-"""Writes test/fixtures/tokenizer/wordpiece.json.gz: what transformers makes of small vocabularies of BERT's kind.
+"""Writes test/fixtures/tokenizer/wordpiece.json.gz: transformers' encodings with small vocabularies of BERT's kind.
 
     python3 scripts/python/make_wordpiece_fixture.py          # the fixture
     python3 scripts/python/make_wordpiece_fixture.py FOLDER [TEXTS] [SEED]   # compares a folder's tokenizer: npx tsc -p . first
 
-A WordPiece vocabulary is trained on The Wind in the Willows (chapters are documents), and encodes several hundred texts in
-several variants: tokens, token types, offsets in UTF-16 units; pairs; truncation with its windows; decoded text.
+A WordPiece vocabulary is trained on The Wind in the Willows (chapters are documents), and encodes several hundred
+texts in several variants: tokens, token types, offsets in UTF-16 units; pairs; truncation with its windows; decoded
+text.
 """
 
 import gzip
@@ -53,7 +54,7 @@ def train(lowercase: bool, size: int) -> Tokenizer:
 
 
 def vocabulary(lowercase: bool) -> list[str]:
-    """In an order of its own: tokenizers numbers the pieces of one character differently in each run."""
+    """Sorted, because tokenizers numbers the pieces of one character differently in each run."""
     trained = set(train(lowercase, 1000).get_vocab())
     # Pieces of one character that continue a word, so that words with rare letters are not all unknown.
     trained |= {f"##{char}" for char in ALPHABET}
@@ -163,7 +164,8 @@ def make() -> None:
             })  # fmt: skip
             print(name, len(vocab))
     legacy = [legacy_tokens(vocabs[lower], lower, samples) for lower in (True, False)]
-    # Sizes at which tokenizers learns the same set in every run: elsewhere the last of equally frequent pairs varies.
+    # Sizes at which tokenizers learns the same set in every run; at others, the choice among equally frequent pairs
+    # varies.
     sizes = {size: sorted(train(True, size).get_vocab()) for size in (620, 640, 1000)}
     fixture = {
         "madeBy": f"make_wordpiece_fixture.py, transformers {transformers.__version__}, tokenizers {tokenizers.__version__}",
@@ -178,7 +180,7 @@ def make() -> None:
 
 
 def legacy_tokens(vocab: list[str], lowercase: bool, samples: list[str]) -> list[list[int]]:
-    """Ids of Google's tokenizer, without special tokens."""
+    """Ids by Google's tokenizer, without special tokens."""
     basic = BasicTokenizer(do_lower_case=lowercase)
     ids = {token: i for i, token in enumerate(vocab)}
     wordpiece = WordpieceTokenizer(ids, "[UNK]")
@@ -203,7 +205,7 @@ def compare(folder: str, count: int, seed: int) -> None:
     rng = random.Random(seed)
     samples = [*texts(rng, 2000), *documents(), *(random_text(rng) for _ in range(count))]
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    # Some files ask for both; transformers takes them off unless a call asks for them.
+    # Some files ask for both; transformers disables them unless a call asks for them.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     url = (ROOT / "dist/src/tokenizer/wordpiece/files.js").as_uri()
@@ -216,7 +218,7 @@ def compare(folder: str, count: int, seed: int) -> None:
     plain = AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
     for sample, (*ours, old), old_ids in zip(samples, json.loads(ran.stdout), legacy, strict=True):
         between += plain(sample, add_special_tokens=False)["input_ids"] != old_ids
-        # What this Python's Unicode does not have is dropped there alone.
+        # Characters that this Python's Unicode lacks are dropped by Google's tokenizer only.
         if old != old_ids and all(unicodedata.category(char) != "Cn" for char in sample):
             legacy_different += 1
             if legacy_different <= 10:

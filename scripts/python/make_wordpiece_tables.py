@@ -1,9 +1,9 @@
-"""Writes src/tokenizer/wordpiece/unicode-tables.ts: what Hugging Face tokenizers knows of each code point.
+"""Writes src/tokenizer/wordpiece/unicode-tables.ts: Hugging Face tokenizers' properties of each code point.
 
     python3 scripts/python/make_wordpiece_tables.py
 
-Its tables come from several versions of Unicode (categories from an old one, white space and lower case from a new one), so
-they are measured: each code point goes through BertNormalizer, NFD and BertPreTokenizer alone.
+Its tables come from several versions of Unicode (categories from an old one, white space and lower case from a new
+one), so they are measured: each code point goes separately through BertNormalizer, NFD and BertPreTokenizer.
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def class_of(char: str) -> str:
 
 
 def runs(classes: list[str]) -> str:
-    """Lengths in base 36, each with its class."""
+    """Run lengths in base 36, each with its class."""
     found: list[list] = []
     for kind in classes:
         if found and found[-1][1] == kind:
@@ -61,7 +61,7 @@ def base36(n: int) -> str:
 
 
 def chars() -> list[str]:
-    # Surrogates are no characters: to tokenizers they never come.
+    # Surrogates are not characters: they never reach tokenizers.
     return [chr(c) if not 0xD800 <= c <= 0xDFFF else "\ufffd" for c in range(LAST + 1)]
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     lower = []
     for c, char in enumerate(all_chars):
         to = LOWER.normalize_str(char)
-        # str.lower of this Python tells which are young: its Unicode is older than tokenizers'.
+        # This Python's str.lower shows which are new: its Unicode is older than tokenizers'.
         if to != char and char.lower() == char:
             lower.append(f"{base36(c)}:{base36(ord(to))}")
     OUT.write_text(

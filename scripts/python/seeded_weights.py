@@ -1,6 +1,6 @@
-"""GPT-2 weights that numpy and TypeScript make alike, bit for bit, from a seed.
+"""GPT-2 weights from a seed, the same bits in numpy and in TypeScript.
 
-A 124M-shaped model's weights (500 MB) cannot be kept beside a test, so both sides make them. The rule uses the
+The weights of a 124M model (500 MB) cannot be stored beside a test, so both sides generate them. The rule uses the
 project's counter-based generator (src/util/random.ts) and only operations that IEEE 754 rounds correctly (* + / sqrt);
 test/helpers/seeded-weights.ts is its twin and states the rule.
 """
@@ -34,7 +34,7 @@ def mix32(x: int) -> int:
 
 
 def mix32_array(x: np.ndarray) -> np.ndarray:
-    """mix32 of every element, in place; x is uint32."""
+    """Applies mix32 to every element of x (uint32) in place."""
     scratch = x >> np.uint32(16)
     x ^= scratch
     x *= np.uint32(0x21F0AAAD)
@@ -54,7 +54,7 @@ def derive_key(seed: int, *labels: int) -> int:
 
 
 def random_bits(seed: int, label: int, start: int, count: int) -> np.ndarray:
-    """uint32 [count]: the generator's bits for start, start+1, … under the stream (seed, label)."""
+    """uint32 [count]: the generator's bits at start, start+1, … of the stream (seed, label)."""
     index = np.arange(start, start + count, dtype=np.uint32)
     index ^= np.uint32(derive_key(seed, label, 1))
     index = mix32_array(index)
@@ -177,7 +177,7 @@ def hugging_face_model(c: Config, weights: dict[str, np.ndarray], **options):
 
 
 def is_conv1d(name: str) -> bool:
-    """Whether Hugging Face holds it as [in, out]."""
+    """Whether Hugging Face stores it as [in, out]."""
     return name.startswith("h.") and name.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight"))
 
 

@@ -1,4 +1,4 @@
-"""vLLM's modules on watermarking, out of its wheel: what they import of the rest of vLLM has stand-ins."""
+"""vLLM's modules on watermarking, loaded from its wheel, with stand-ins for their imports from the rest of vLLM."""
 
 import sys
 import types
@@ -9,7 +9,7 @@ PREFIX = "vllm/v1/watermarking/"
 
 
 def load_vllm(wheel: str) -> types.SimpleNamespace:
-    """Modules of the wheel under their own names, with stand-ins for what they import of vLLM's rest."""
+    """Loads modules of the wheel under their own names, with stand-ins for their imports from the rest of vLLM."""
     archive = zipfile.ZipFile(wheel)
 
     def module(name: str, **names) -> types.ModuleType:

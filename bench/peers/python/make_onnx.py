@@ -2,13 +2,13 @@
 
     python3 bench/peers/python/make_onnx.py CACHE/gpt2-124m-seeded.onnx [--type f32|q8_0|q4_0] [--growing]
 
-The graph is made of the fused operators that onnxruntime's own generative models are made of (GroupQueryAttention,
-SkipLayerNormalization, FastGelu), its best on a CPU. Keys and values live in buffers of the whole context that the
+The graph consists of the fused operators of onnxruntime's own generative models (GroupQueryAttention,
+SkipLayerNormalization, FastGelu), its fastest on a CPU. Keys and values live in buffers of the whole context that the
 caller gives both as past and as present, so that a step copies nothing.
 
-q8_0 stands for onnxruntime's 8-bit way (quantize_dynamic): int8 weights with a scale for each output, activations
-quantised on the fly. q4_0 stands for its 4-bit way (MatMulNBits): blocks of 32 with a scale each, activations quantised
-to 8 bits.
+q8_0 stands for onnxruntime's 8-bit quantisation (quantize_dynamic): int8 weights with a scale for each output,
+activations quantised on the fly. q4_0 stands for its 4-bit quantisation (MatMulNBits): blocks of 32 with a scale
+each, activations quantised to 8 bits.
 
 --growing writes what transformers.js expects instead: a folder with the model's configuration and a graph with its names
 of inputs, whose keys and values grow with every step.
@@ -28,7 +28,7 @@ FUSED = "com.microsoft"
 
 
 class Graph:
-    """Nodes and weights, collected; every tensor has a name."""
+    """Collects nodes and weights; every tensor has a name."""
 
     def __init__(self, weights: dict[str, np.ndarray]) -> None:
         self.nodes, self.initializers = [], []
@@ -52,7 +52,7 @@ class Graph:
 
 
 def lengths_of_mask(g: Graph) -> None:
-    """What GroupQueryAttention asks for, of a mask [1, past + N]."""
+    """GroupQueryAttention's lengths, from a mask [1, past + N]."""
     axis = g.weight("axis", np.array([1], dtype=np.int64))
     one = g.weight("one", np.array([1], dtype=np.int64))
     g.op("ReduceSum", ["attention_mask", axis], "seen", keepdims=0)
@@ -135,7 +135,7 @@ def quantized_to_8_bits(model: onnx.ModelProto, path: Path) -> None:
             weight_type=QuantType.QInt8,
             per_channel=True,
             op_types_to_quantize=["MatMul"],
-            extra_options={"DefaultTensorType": TensorProto.FLOAT},  # of what fused operators give
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},  # outputs of fused operators
         )
 
 

@@ -2,7 +2,7 @@
 
     torch_prefill.py SETUP [--compile]      torch.compile needs a C++ compiler
 
-No keys and values are kept, which can only be faster: a token after the first computes all before it again.
+No keys and values are kept, which can only be faster; each token after the first recomputes all tokens before it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ parser.add_argument("setup")
 parser.add_argument("--compile", action="store_true")
 ARGS = parser.parse_args()
 
-# Compiled programs are for one length: short prompts are padded, which later tokens may not change.
+# Compiled programs have one fixed length: short prompts are padded, which does not change earlier tokens' results.
 SHORTEST = 64
 
 torch.set_num_threads(SETUP["threads"])

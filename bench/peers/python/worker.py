@@ -1,4 +1,4 @@
-"""A contender of the benchmark in Python: bench/protocol.ts says what is spoken."""
+"""A contender of the benchmark in Python: bench/protocol.ts defines the protocol."""
 
 import json
 import os
