@@ -1,6 +1,7 @@
 /*
- * Matrix products in single precision, blocked as in Goto & van de Geijn 2008: operands are packed into panels of MR
- * rows (A) and NR columns (B) so that the innermost loop reads both in order and keeps an MR x NR tile in registers.
+ * Matrix products in single precision. Naively, for each element of C, a dot product of a row of A and a column of B, which
+ * reads each operand from memory many times. Here they are blocked as in Goto & van de Geijn 2008: operands are packed into panels
+ * of MR rows (A) and NR columns (B) so that the innermost loop reads both in order and keeps an MR x NR tile in registers.
  * Every element of C is summed over k in the same order, whatever the blocking by threads, so bits do not depend on it.
  */
 #ifndef GPT2_GEMM_H

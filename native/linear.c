@@ -4,7 +4,7 @@
 #include "quant-dot.h"
 #include "quant-gemm.h"
 
-/* Up to this number of tokens packing does not pay, as each weight is used too seldom: the weights are streamed instead. */
+/* Up to this number of tokens packing does not pay, because each weight is used too rarely: the weights are streamed instead. */
 #define FEW_TOKENS 8
 /*
  * FEW_OF(type): that number for a dtype of weights. DOT_TOKENS: number of tokens whose sums fit into the registers together; for more,

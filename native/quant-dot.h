@@ -1,7 +1,7 @@
 /*
- * Dot products of rows of q8_0 and q4_0 weights with activations that were rounded to bytes: for each block of 32 an
- * exact sum of integer products, scaled by both blocks' scales and added up in floats. Instruction sets differ in
- * how they multiply bytes; the first part has each.
+ * Dot products of rows of q8_0 and q4_0 weights with activations that were rounded to bytes. Naively each weight is decoded to a
+ * float and multiplied. Here each block of 32 gives an exact sum of integer products, which is scaled by both blocks' scales and
+ * added up in floats. Instruction sets differ in how they multiply bytes; the first part has each.
  */
 #ifndef GPT2_QUANT_DOT_H
 #define GPT2_QUANT_DOT_H

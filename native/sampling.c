@@ -1,4 +1,4 @@
-/* What sampling looks at of rows of logits, in blocks of ids. */
+/* Summaries of rows of logits for sampling, by blocks of ids. */
 #include "op.h"
 #include "vec.h"
 

@@ -1,7 +1,10 @@
 import { type Recorder, rowsOf, type Scalar, type Tensor } from "../program/program.js";
 import { linearForward } from "./layers.js";
 
-/** Largest block of logits, in elements (128 MiB). The head and its loss process rows in blocks. */
+/**
+ * Largest block of logits, in elements (128 MiB). Naively the logits [N, V] of a batch exist all at once; the head and its loss
+ * process rows in blocks instead.
+ */
 const LOGITS_BLOCK = 2 ** 25;
 
 /** Rows of x [N, C] in a block of logits. Blocks have equal sizes, because each reads the head's whole weight. */

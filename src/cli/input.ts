@@ -45,10 +45,12 @@ export async function readPrompt(source: TextSource): Promise<string> {
   return source.words.length > 0 ? text : text.replace(/\r?\n$/, "");
 }
 
-/** Whether standard input is a pipe or a file, rather than a terminal or closed. */
+/** Whether standard input is a pipe, a file, or a stream put in its place, rather than a terminal or closed. */
 function isPiped(): boolean {
+  const { fd } = process.stdin as { readonly fd?: number };
+  if (fd === undefined) return true;
   try {
-    const stats = fstatSync(0);
+    const stats = fstatSync(fd);
     return stats.isFIFO() || stats.isFile() || stats.isSocket();
   } catch {
     return false;

@@ -14,7 +14,8 @@ const PERMUTATION = 2;
  * each epoch, so documents are cut at different places each time. The tokens form a ring: the last window's targets may come
  * from the start.
  *
- * Everything is a function of (seed, i), so a run's position in its data is one integer, and resuming is exact.
+ * Everything is a function of (seed, i), so a run's position in its data is one integer, and resuming is exact. Naively an
+ * epoch's order is a shuffled array of W numbers; a Feistel network gives a permutation that needs no memory.
  */
 export class EpochOrder {
   /** Tokens in the data set, N. */

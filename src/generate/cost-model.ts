@@ -13,9 +13,10 @@ export interface RunSize {
 }
 
 /**
- * Predicts how long a run takes from its size, by least squares over the runs so far, older ones counting less:
- * milliseconds = a + b · tokens + c · keys, in thousands + d · rows. Recursive least squares with a forgetting factor; no
- * coefficient falls below 0, so that runs of one size do not teach that larger ones are faster.
+ * Predicts how long a run takes from its size: milliseconds = a + b · tokens + c · thousands of keys + d · rows. Naively the
+ * coefficients are refitted by least squares over all runs so far, older ones weighing less. Recursive least squares with a
+ * forgetting factor gives the same fit by an update of a 4 x 4 matrix after each run. No coefficient falls below 0, so
+ * that runs of one size do not teach that larger ones are faster.
  */
 export class CostModel {
   #theta = [1, 0.2, 0.02, 0.1];

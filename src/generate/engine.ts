@@ -402,7 +402,8 @@ export class Engine {
 
   #checkOpen(sequence: Sequence): void {
     if (sequence.engine === this && sequence.isOpen) return;
-    throw new UsageError({ op: "extending a sequence", expected: "an open sequence of this model" });
+    const got = sequence.isOpen ? "a sequence of another model" : "a closed sequence";
+    throw new UsageError({ op: "extending a sequence", expected: "an open sequence of this model", got });
   }
 }
 

@@ -12,7 +12,8 @@ export interface CachedSequence {
 
 /**
  * Keys and values of several sequences: one array [slots · nCtx, 2C] for each layer, with each sequence in rows from
- * slot · nCtx on. Memory that no token has reached is reserved but not used.
+ * slot · nCtx on. There are no pages: a slot has room for a whole context, but memory that no token has reached is only
+ * reserved, and the system commits it on first use. So a sequence's rows are contiguous, and attention needs no table.
  */
 export class KvCache {
   readonly #backend: Backend;

@@ -26,7 +26,8 @@ interface Reading {
 }
 
 /**
- * Answers log-likelihood requests, in order. Requests share runs of the engine, and a common prefix is computed once.
+ * Answers log-likelihood requests, in order. Naively each request is a forward pass over its context and continuation. Here
+ * requests share runs of the engine without padding, and a common prefix is computed once.
  *
  * @throws {UsageError} an empty context or continuation, or an id outside the vocabulary.
  * @throws {ContextLengthError} a continuation longer than the model's context.

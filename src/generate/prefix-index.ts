@@ -16,8 +16,16 @@ export interface PrefixMatch {
 const newNode = (tokens: readonly number[]): Node => ({ tokens, children: new Map(), slots: new Set() });
 
 /**
- * Finds the slot of the cache with the longest prefix of a sequence: a radix tree of the slots' tokens, those in use and
- * idle ones. Contents under different keys share nothing.
+ * Finds the slots of the cache with the longest prefix of a prompt. Naively:
+ *
+ *     for (const [slot, { key, tokens }] of contents) {
+ *       if (key === wanted) lengths.set(slot, commonPrefix(tokens, prompt));
+ *     }
+ *     return the slots of the largest length;
+ *
+ * which compares the prompt with the contents of every slot. Here the contents, of busy and of idle slots, form a radix
+ * tree: a node holds tokens that all slots below it share. A look-up walks down from the root, and reads each token of the
+ * common prefix once, whatever the number of slots. Contents under different keys share nothing.
  */
 export class PrefixIndex {
   readonly #roots = new Map<string, Node>();

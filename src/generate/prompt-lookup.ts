@@ -6,7 +6,9 @@ const SHORTEST = 2;
 
 /**
  * Drafts the continuation of a text from its repetitions: the tokens that followed the last occurrence of its last few
- * tokens (prompt lookup decoding, Saxena 2023; the drafts of Yang et al. 2023, "Inference with Reference").
+ * tokens (prompt lookup decoding, Saxena 2023; the drafts of Yang et al. 2023, "Inference with Reference"). Naively the whole
+ * text is searched backwards before each draft. Here a map keeps the newest occurrence of every n-gram, so that a token and
+ * a draft each take one look-up per length.
  */
 export class PromptLookup {
   readonly #tokens: number[] = [];

@@ -12,7 +12,10 @@ interface Prepared {
   readonly sums: DeviceArray;
 }
 
-/** Sums up the rows of logits of an engine's last run, where they lie. */
+/**
+ * Summaries of the rows of logits of an engine's last run. Naively each sampler reads all logits of its row, in
+ * JavaScript; the kernel `summariseRows` reads them where they are and leaves a few numbers for every block of ids.
+ */
 export class RowSummaries {
   readonly #backend: Backend;
   readonly #rows: number;
@@ -31,7 +34,7 @@ export class RowSummaries {
     this.#columns = Object.fromEntries(columns) as Record<(typeof COLUMNS)[number], DeviceArray>;
   }
 
-  /** The summary of each row, valid until the next call. Where a row wants none, it has tops only. */
+  /** The summary of each row, valid until the next call. A row without settings has tops only. */
   async of(wanted: readonly (SummarySettings | undefined)[]): Promise<(row: number) => RowSummary> {
     const { length } = wanted;
     const limit = wanted.find((settings) => settings !== undefined)!.limit;

@@ -65,10 +65,19 @@ const BREATH = 3;
 const WORTH_WAITING = 32;
 
 /**
- * Runs any number of jobs together on one engine. Each step takes a token (and its draft) of every sequence being generated,
- * then as many prompt tokens as the time budget allows, so a long prompt does not hold up the others. Jobs start in order of
- * priority and arrival; among those that came during one step, the longest cached prefix goes first. A job whose prefix is
- * being computed waits for it. A job's results are the same to the bit, whatever runs beside it.
+ * Runs any number of jobs together on one engine. Naively, one job after the other:
+ *
+ *     for (const job of jobs) {
+ *       compute the tokens of job's prompt;
+ *       while (it continues) sample a token, and compute it;
+ *     }
+ *
+ * Each token then takes a run that reads all weights, other jobs wait for the end, and common prefixes are computed for each
+ * job. Here a step is one run for all jobs: it reads the weights once, and computes a token (and its draft) of every sequence
+ * being generated, then as many prompt tokens as the time budget allows, so a long prompt does not hold up the others. Cached
+ * prefixes are copied, not computed, and a job whose prefix is being computed waits for it. Jobs start in order of priority
+ * and arrival; among those that came during one step, the longest cached prefix goes first. A job's results are the same as
+ * in the naive way, to the bit, whatever runs beside it.
  */
 export class Scheduler {
   readonly engine: Engine;
@@ -313,7 +322,7 @@ export class Scheduler {
     const ready = this.#running.filter((task) => task.ready);
     const stepping = ready.filter(({ phase }) => phase === "stepping");
     const reading = ready.filter(({ phase }) => phase === "reading");
-    // Texts whose readers are behind count too: they may go on in the next step.
+    // Texts whose readers are behind count too: they may continue in the next step.
     const beside = this.#running.some(({ phase }) => phase === "stepping");
     const budget = beside ? this.#options.promptBudget : Number.POSITIVE_INFINITY;
     await this.#draft(stepping);

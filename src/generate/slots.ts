@@ -89,7 +89,11 @@ export interface SlotsOptions {
   readonly eager: boolean;
 }
 
-/** The slots of an engine's cache, and an index of their contents. */
+/**
+ * The slots of an engine's cache, and an index of their contents. The naive cache gives each request a new slot and computes
+ * its whole prompt. Here a request takes the slot, or copies the rows, with the longest prefix of its prompt, and a slot
+ * keeps its contents until it is needed; the slot unused for the longest time goes first.
+ */
 export class Slots {
   readonly #engine: Engine;
   readonly #options: SlotsOptions;

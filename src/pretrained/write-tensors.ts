@@ -55,7 +55,7 @@ export async function writeTensors({ path, places, tensors, write, signal, onByt
 function checkedPlace(path: string, tensor: TensorSource, place: Place | undefined): Place {
   const op = `writing ${path}: tensor ${quote(tensor.name)}`;
   if (place === undefined) {
-    throw new CheckpointError({ op, expected: "each tensor of the model once", got: "an unknown or repeated one" });
+    throw new CheckpointError({ op, expected: "each tensor of the model once", got: "an unknown or repeated tensor" });
   }
   const { shape } = place.spec;
   const count = "readRows" in tensor ? numel(tensor.shape) : tensor.data.length;

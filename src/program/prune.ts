@@ -5,7 +5,9 @@ import type { BufferDecl, Op, Program } from "./program.js";
 /**
  * Removes unread results from a Program: operations that only write temporary buffers which no kept operation reads, and
  * optional results of kept operations. So a model is written in full, and its frozen or recomputed parts cost nothing.
- * Buffers count as a whole: if a part is read, every write to any part is kept.
+ * Naively unread operations are removed until there are none; one pass from the last operation to the first finds all,
+ * because an operation's results are read by later ones only. Buffers count as a whole: if a part is read, every write to any
+ * part is kept.
  */
 export function prune(program: Program): Program {
   const needed = new Set<BufferDecl>();

@@ -90,8 +90,9 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
       hint,
     });
   }
-  if (keys.some((key) => key.length < 8)) {
-    throw new UsageError({ op: "API key", expected: "at least 8 characters", got: "a shorter one" });
+  const short = keys.find((key) => key.length < 8);
+  if (short !== undefined) {
+    throw new UsageError({ op: "API key", expected: "at least 8 characters", got: String(short.length) });
   }
   if (!(Number.isInteger(port) && port >= 0 && port < 2 ** 16)) {
     throw new UsageError({ op: "port", expected: "a number from 0 to 65535", got: String(port) });

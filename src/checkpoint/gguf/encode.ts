@@ -89,8 +89,9 @@ function checkNames(what: string, names: readonly string[]): void {
     const op = `writing GGUF: ${what} ${name}`;
     if (seen.has(name)) throw new CheckpointError({ op, expected: "a unique name", got: "a repeated name" });
     seen.add(name);
-    if (what !== "tensor" || new TextEncoder().encode(name).length <= MAX_NAME_BYTES) continue;
-    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: "a longer name" });
+    const { length } = new TextEncoder().encode(name);
+    if (what !== "tensor" || length <= MAX_NAME_BYTES) continue;
+    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: `${length} bytes` });
   }
 }
 

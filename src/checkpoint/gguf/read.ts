@@ -103,7 +103,8 @@ function readTensorInfo(source: ByteSource, cursor: ByteCursor, index: number): 
   const op = `reading ${source.name}: tensor ${quote(name)}`;
   // UTF-8 is never shorter than this.
   if (name.length > MAX_NAME_BYTES) {
-    throw new CheckpointError({ op, expected: `a name of at most ${MAX_NAME_BYTES} bytes`, got: "a longer name" });
+    const expected = `a name of at most ${MAX_NAME_BYTES} bytes`;
+    throw new CheckpointError({ op, expected, got: `one of ${name.length} characters` });
   }
   const dimensions = cursor.u32();
   if (dimensions > MAX_DIMENSIONS) {

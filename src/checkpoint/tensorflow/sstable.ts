@@ -28,7 +28,7 @@ export function readTable(source: ByteSource): Map<string, Uint8Array> {
   const op = `reading ${source.name}: index of tensors`;
   if (source.size < FOOTER_BYTES || source.size > MAX_FILE_BYTES) {
     const expected = `a table of ${FOOTER_BYTES} to ${MAX_FILE_BYTES} bytes`;
-    throw new CheckpointError({ op, expected, got: `a file of ${source.size}` });
+    throw new CheckpointError({ op, expected, got: `a file of ${source.size} bytes` });
   }
   const footer = source.bytes(source.size - FOOTER_BYTES, FOOTER_BYTES);
   if (!MAGIC.every((byte, i) => footer[FOOTER_BYTES - 8 + i] === byte)) {
@@ -36,7 +36,7 @@ export function readTable(source: ByteSource): Map<string, Uint8Array> {
     throw new CheckpointError({
       op,
       expected: "the magic number of a sorted table at its end",
-      got: "other bytes",
+      got: `0x${Array.from(footer.subarray(-8), (byte) => byte.toString(16).padStart(2, "0")).join("")}`,
       hint,
     });
   }
@@ -59,7 +59,7 @@ function addEntries(entries: Map<string, Uint8Array>, block: Uint8Array, op: str
   for (const { key, value } of blockEntries(block, op)) {
     if (entries.has(key)) throw new CheckpointError({ op, expected: "each key once", got: JSON.stringify(key) });
     if (entries.size === MAX_ENTRIES) {
-      throw new CheckpointError({ op, expected: `at most ${MAX_ENTRIES} entries`, got: "more" });
+      throw new CheckpointError({ op, expected: `at most ${MAX_ENTRIES} entries`, got: `${MAX_ENTRIES + 1} or more` });
     }
     entries.set(key, value);
   }
@@ -82,11 +82,12 @@ function readBlock(source: ByteSource, { offset, size }: BlockHandle, op: string
   }
   const bytes = source.bytes(offset, size + TRAILER_BYTES);
   const checksum = new DataView(bytes.buffer, bytes.byteOffset + size + 1, 4).getUint32(0, true);
-  if (maskCrc32c(crc32c(bytes.subarray(0, size + 1))) !== checksum) {
+  const actual = maskCrc32c(crc32c(bytes.subarray(0, size + 1)));
+  if (actual !== checksum) {
     throw new CheckpointError({
       op,
-      expected: "blocks with the right checksums",
-      got: "a different checksum",
+      expected: `a block at byte ${offset} with the checksum 0x${checksum.toString(16)}`,
+      got: `0x${actual.toString(16)}`,
       hint: "It is damaged",
     });
   }

@@ -62,8 +62,9 @@ export function registerAnswer(program: Command): void {
 async function answer(words: string[], flags: AnswerFlags): Promise<void> {
   const { context: given, file, data, topK, answerLength: maxAnswerLength, json } = flags;
   if (data !== undefined) {
-    if (words.length > 0 || given !== undefined || file !== undefined) {
-      throw new UsageError({ op: "gpt2 answer --data", expected: "no other question or text", got: "one" });
+    const other = words.length > 0 ? words.join(" ") : given !== undefined ? "--context" : file && "--file";
+    if (other !== undefined) {
+      throw new UsageError({ op: "gpt2 answer --data", expected: "no other question or text", got: other });
     }
     await interruptible((signal) => answerAll(data, flags, signal));
     return;

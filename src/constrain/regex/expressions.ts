@@ -30,8 +30,10 @@ const MOST_SEARCHED = 20_000;
 const MOST_POOLED = 400_000;
 
 /**
- * Makes expressions and their derivatives (Brzozowski 1964): the expression of what may follow after a byte. An expression's
- * derivatives are the states of its automaton.
+ * Makes expressions and their derivatives (Brzozowski 1964): the expression of the texts that may follow a byte. Naively a text
+ * is matched by trying all alternatives with backtracking, and intersections and complements need a match each. Here each
+ * byte replaces the expression by its derivative; equal expressions are one object and derivatives are kept, so an
+ * expression's derivatives are the states of an automaton, made when they are first reached.
  */
 export class Expressions {
   static #current: Expressions | undefined;

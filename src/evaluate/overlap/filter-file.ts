@@ -63,8 +63,8 @@ export async function loadNgramFilter(path: string): Promise<NgramFilter> {
     if (sum === checksum) return { ...rest, bloom };
     throw new DataError({
       op,
-      expected: "bits with the header's checksum",
-      got: "bits with another checksum",
+      expected: `bits with the header's checksum, 0x${checksum.toString(16)}`,
+      got: `0x${sum.toString(16)}`,
       hint: "The file is damaged",
     });
   } catch (cause) {

@@ -3,26 +3,26 @@ import type { Nucleus } from "../nucleus.js";
 
 type Row = Float32Array | Float64Array;
 
-/** Ids of a block of a summary: as many as those of the operation `summariseRows`. */
+/** Number of ids in a block of a summary, the same as in the operation `summariseRows`. */
 export const BLOCK = 64;
 
-/** Which weights a summary adds up: see the operation `summariseRows`. */
+/** Settings of a summary: see the operation `summariseRows`. */
 export interface SummarySettings {
-  /** Ids from here on do not count. */
+  /** The first id that does not count. */
   readonly limit: number;
   /** 1 / temperature; 0 for tops only. */
   readonly scale: number;
-  /** The probability that the likeliest tokens kept reach; 1 keeps all. */
+  /** Top-p: the probability that the kept tokens reach together; 1 keeps all. */
   readonly share: number;
-  /** How far below the largest logit those kept may lie. */
+  /** Min-p, as a distance: kept logits lie at most this far below the largest. */
   readonly floor: number;
 }
 
-/** What sampling looks at of a row of logits, in blocks of {@link BLOCK} ids. */
+/** The parts of a row of logits that sampling reads, in blocks of {@link BLOCK} ids. */
 export interface RowSummary {
-  /** The largest of each block, ∞ if one is NaN. */
+  /** The largest logit of each block, ∞ if one is NaN. */
   readonly tops: Row;
-  /** The weights of each block that are kept, exp(scale · (logit - largest)). */
+  /** The sum of each block's kept weights, exp(scale · (logit - largest)). */
   readonly sums: Row;
   /** The least logit kept. */
   readonly bar: number;
@@ -33,7 +33,7 @@ export interface RowSummary {
 /** A {@link SummarySettings.floor} below everything. */
 export const NO_FLOOR = -1e38;
 
-/** Settings of a row that is looked at by its tops alone. */
+/** Settings of a row that needs only its tops. */
 export const topsOnly = (limit: number): SummarySettings => ({ limit, scale: 0, share: 1, floor: NO_FLOOR });
 
 export const blocksOf = (limit: number): number => Math.ceil(limit / BLOCK);
@@ -50,7 +50,7 @@ export function topOfBlock(scores: Row, b: number): number {
   return top;
 }
 
-/** The weights of a block that are kept, relative to a score of `base`. */
+/** The sum of a block's kept weights, relative to a score of `base`. */
 export function sumOfBlock(scores: Row, b: number, base: number, scale: number, bar: number): number {
   let sum = 0;
   const end = Math.min(scores.length, (b + 1) * BLOCK);

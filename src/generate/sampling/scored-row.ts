@@ -7,7 +7,7 @@ import { BLOCK, blocksOf, nucleusOf, type RowSummary, sumOfBlock, topOfBlock, we
 
 type Row = Float32Array | Float64Array;
 
-/** Where penalties, biases and limits say which scores they changed. */
+/** The scores of a row, which penalties, biases and limits change, and a record of the changes. */
 export interface Changes {
   /** The scores, [V], to change in place. */
   readonly scores: Row;
@@ -17,21 +17,22 @@ export interface Changes {
   noteAll(): void;
 }
 
-/** Of the top-k of more tokens than this, finding the blocks that hold them saves nothing. */
+/** For a larger k, finding the blocks of the top k tokens saves nothing. */
 const MOST_BY_BLOCKS = 128;
 /** Distance in log-probability by which the largest score may move, until weights relative to the old one lose precision. */
 const MOST_MOVED = 20;
 
 /**
- * The scores of a row of logits, after penalties, and their summary: what was computed of the logits beside the model, with
- * blocks that penalties changed summed up anew. Memory of one vocabulary that all samplers of a thread share, because none
- * keeps anything in it between tokens.
+ * The scores of a row of logits, after penalties, and their summary. Naively every step of a sampler goes over the whole
+ * vocabulary. Here a kernel has summarised the logits ({@link RowSummary}); blocks that penalties changed are recomputed, and
+ * sampling reads a few blocks. The memory, of one vocabulary's size, is shared by all samplers of a thread, because
+ * none keeps anything in it between tokens.
  */
 export class ScoredRow implements Changes {
   scores: Row;
   /** The largest score. */
   max = 0;
-  /** Ids that the row leaves, in no order, and their weights relative to the largest. */
+  /** Ids that remain in the row, in no order, and their weights relative to the largest. */
   readonly ids: Int32Array;
   readonly weights: Float64Array;
   readonly #own: Float32Array;
@@ -49,7 +50,7 @@ export class ScoredRow implements Changes {
   #summary: RowSummary | undefined;
   #isChanged = false;
   #oldMax = 0;
-  // What weigh() found.
+  // Results of weigh().
   #scale = 0;
   #base = 0;
   #bar = 0;

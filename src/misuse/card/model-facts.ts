@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { architectureOf } from "../../architectures/registry.js";
+import { parseRecord } from "../../data/json-lines.js";
 import { readSmallJson, readSmallText } from "../../data/small-file.js";
 import { DataError } from "../../errors.js";
 import { hashFiles } from "../../evaluate/report-file.js";
@@ -35,19 +36,12 @@ async function eventsOf(path: string): Promise<TrainEvent[]> {
   // A run that was killed may have left part of a line.
   lines.pop();
   return lines.map((line, i) => {
-    const event = parsed(line);
-    if (mismatch(event, { fields: { type: "string" } }) === undefined) return event as TrainEvent;
-    const op = `reading ${metrics}: line ${i + 1}`;
-    throw new DataError({ op, expected: "an event of a run", got: line.slice(0, 60) });
+    const where = `${metrics}, line ${i + 1}`;
+    const event = parseRecord(line, where);
+    const found = mismatch(event, { fields: { type: "string" } });
+    if (found === undefined) return event as unknown as TrainEvent;
+    throw new DataError({ op: `reading ${where}: ${found.path}`, expected: found.expected, got: found.got });
   });
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Names of result files in a model's folder. */

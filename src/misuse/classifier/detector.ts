@@ -58,7 +58,8 @@ export async function calibrateDetector(
   }
   if (lengths.length > 0) return { name, lengths };
   const expected = `at least ${FEWEST_TEXTS} held-out human texts of ${WORD_LENGTHS[0]} words or more`;
-  throw new DataError({ op: "calibrating a detector", expected, got: "too few" });
+  const long = human.filter((text) => firstWords(text, WORD_LENGTHS[0]) !== undefined);
+  throw new DataError({ op: "calibrating a detector", expected, got: String(long.length) });
 }
 
 /** Scores a text, and says how often human texts of its length score as high. */

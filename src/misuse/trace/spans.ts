@@ -24,8 +24,9 @@ export interface SpanRules {
 
 /**
  * The maximal spans of a text that occur in the corpus, rarest first (Liu et al. 2025, "OLMoTrace", section 3): spans of
- * whole words without an inner full stop or line end, none part of another. Only the rarest are kept. Takes one search for
- * each token where a span may begin.
+ * whole words without an inner full stop or line end, none part of another. Only the rarest are kept. Naively all n² / 2 runs
+ * of tokens are looked up; but a run occurs only if its beginnings do, so one search from each token where a span may begin
+ * finds the longest.
  */
 export function findSpans(search: SuffixSearch, tokens: ArrayLike<number>, rules: SpanRules): Span[] {
   const spans = maximal(candidates(search, tokens, rules));
