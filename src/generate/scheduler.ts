@@ -73,11 +73,11 @@ const WORTH_WAITING = 32;
  *     }
  *
  * Each token then takes a run that reads all weights, other jobs wait for the end, and common prefixes are computed for each
- * job. Here a step is one run for all jobs: it reads the weights once, and computes a token (and its draft) of every sequence
- * being generated, then as many prompt tokens as the time budget allows, so a long prompt does not hold up the others. Cached
- * prefixes are copied, not computed, and a job whose prefix is being computed waits for it. Jobs start in order of priority
- * and arrival; among those that came during one step, the longest cached prefix goes first. A job's results are the same as
- * in the naive way, to the bit, whatever runs beside it.
+ * job. Here jobs advance in steps, whose runs read the weights once for all of them: each step computes a token (and its
+ * draft) of every sequence being generated, then as many prompt tokens as the time budget allows, so a long prompt does not
+ * hold up the others. Cached prefixes are copied, not computed, and a job whose prefix is being computed waits for it. Jobs
+ * start in order of priority and arrival; among those that came during one step, the longest cached prefix goes first. A
+ * job's results are the same as in the naive way, to the bit, whatever runs beside it.
  */
 export class Scheduler {
   readonly engine: Engine;

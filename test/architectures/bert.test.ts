@@ -32,7 +32,7 @@ const SETTINGS = trainSettings({
   maxNorm: 1,
 });
 
-/** The fixture's batch; places beyond the end of a text see themselves alone. */
+/** The fixture's batch; positions beyond the end of a text see only themselves. */
 const fill: FillBatch = (_, batch) => {
   for (let n = 0; n < B * T; n++) {
     const [b, t] = [Math.floor(n / T), n % T];
@@ -114,7 +114,7 @@ function fillTask(targetsOf: (b: number, t: number) => number, kind = ""): FillB
         if (batch.targets[n]! >= 0) counted++;
       }
     }
-    // A span has a target for its start and one for its end, in the first two places.
+    // A span has a target for its start and one for its end, at the first two positions.
     return kind === "spans" ? 2 * B : counted;
   };
 }

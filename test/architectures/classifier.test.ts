@@ -1,4 +1,4 @@
-/** Heads for classification and regression: what transformers and PEFT compute, in loss, gradients and steps. */
+/** Heads for classification and regression: losses, gradients and steps equal those of transformers and PEFT. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Backend } from "../../src/backend/backend.js";
@@ -29,7 +29,7 @@ const SETTINGS = trainSettings({
   weightDecay: 0,
   maxNorm: 0,
 });
-/** Single precision through two layers and back: three times the largest difference there is. */
+/** Single precision through two layers and back: three times the largest difference found. */
 const FORWARD = { relative: 3e-6 };
 const GRADIENTS = { relative: 2e-5, floor: 1e-2 };
 /** Steps of Adam divide by the gradient's own size, so small ones move their parameters as far as large ones. */

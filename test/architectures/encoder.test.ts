@@ -1,4 +1,7 @@
-/** An architecture unlike GPT-2 (test/helpers/toy-encoder.ts) in the encoder, the trainer and the engine, none of which know it. */
+/**
+ * An architecture unlike GPT-2 (test/helpers/toy-encoder.ts) in the encoder, the trainer and the engine, which contain
+ * nothing about it.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,7 +51,7 @@ describe("a bidirectional encoder", () => {
           assertClose(`text ${i} on ${backend.name}, ${pooling}`, together[i]!, alone!, { relative: 2e-6 });
         }
       }
-      // The first token sees the last: another ending is another vector.
+      // The first token sees the last one: another ending gives another vector.
       const [a, b] = await encoder.encode(
         [
           [3, 1, 4],

@@ -16,8 +16,9 @@ import { readTensorsAt } from "../helpers/peft-fixtures.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 
 /**
- * transformers computes GPT-Neo's attention weights in single precision even where the model is in double, so what is
- * expected has that rounding (1e-7 relative to the largest value of a tensor), and our own in double precision shows it.
+ * transformers computes GPT-Neo's attention weights in single precision even in a double-precision model, so the
+ * expected values have that rounding (1e-7 relative to the largest value of a tensor), and our results in double
+ * precision show it.
  */
 const DOUBLE = { tensor: { relative: 1e-6, floor: 1e-2 }, loss: { relative: 6e-9 } };
 const SINGLE = { tensor: { relative: 1e-5, floor: 1e-2 }, loss: { relative: 2.5e-7 } };
@@ -121,7 +122,7 @@ describe("a local layer", () => {
 
   it("takes fewer operations in training", () => {
     const perKey = 12 * config.nEmbd;
-    // Of ten tokens a global layer's see 55 keys, those of a layer with a window of three 1 + 2 + 8 · 3 = 27.
+    // Ten tokens see 55 keys in a global layer, and 1 + 2 + 8 · 3 = 27 in a layer with a window of three.
     const global = gptNeoConfig({ ...config, attentionLayers: ["global", "global"] });
     const difference = trainFlopsPerToken(global, 10) - trainFlopsPerToken(config, 10);
     assert.ok(Math.abs(difference - (perKey * (55 - 27)) / 10) < 1e-9);

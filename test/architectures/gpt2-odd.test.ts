@@ -9,9 +9,9 @@ import { gpt2OddFixture } from "../helpers/gpt2-fixtures.js";
 import { checksum, seededTensors } from "../helpers/seeded-weights.js";
 
 /**
- * What is expected was rounded to float32, and that is all that parts it from the reference in double precision. The
- * single-precision backends add their own rounding, through three layers whose attention is sharp; two to three times
- * their largest difference, in parentheses, relative to the largest value of a tensor.
+ * The expected values were rounded to float32; this is their only difference from the reference in double precision.
+ * The single-precision backends add their own rounding, through three layers whose attention is sharp; two to three
+ * times their largest difference, in parentheses, relative to the largest value of a tensor.
  */
 const DOUBLE = {
   logits: { relative: 6e-8 },

@@ -35,8 +35,8 @@ const {
 const values = new Float32Array(new Uint8Array(readFileSync(`${FOLDER}/values.bin`)).buffer);
 
 /**
- * As in gpt2-odd.test.ts: what is expected was rounded to float32; the single-precision backends add their own rounding,
- * two to three times their largest difference, in parentheses, relative to the largest value of a tensor.
+ * As in gpt2-odd.test.ts: the expected values were rounded to float32; the single-precision backends add their own
+ * rounding, two to three times their largest difference, in parentheses, relative to the largest value of a tensor.
  */
 const DOUBLE = { tensor: { relative: 6e-8 }, loss: { relative: 2e-13 } }; // gelu_fast's constant has ten digits: 9e-14
 const SINGLE = { tensor: { relative: 1e-5 }, loss: { relative: 2.5e-7 } }; // 4.3e-6, 9.0e-8

@@ -17,7 +17,7 @@ interface Case {
   readonly shape: BatchShape;
 }
 
-/** No size here is a multiple of a vector's width but where it says so. */
+/** No size is a multiple of a vector's width unless stated. */
 const CASES: readonly Case[] = [
   {
     name: "two heads, two sequences",
@@ -93,12 +93,14 @@ function bound(backend: Backend, test: Case, dropout: number): BoundModel {
 }
 
 /**
- * Central differences of width h err by h² |f'''| / 6 and by ε |f| / h: 1e-10 each at h = 1e-5 where the third derivative
- * is of the size of one. Sharp attention has larger ones; the largest error, relative, is 1.1e-8.
+ * Central differences of width h err by h² |f'''| / 6 and by ε |f| / h: 1e-10 each at h = 1e-5 where the third
+ * derivative is about one. Sharp attention has larger ones; the largest error, relative, is 1.1e-8.
  */
 const H = 1e-5;
 const DIFFERENCE = { relative: 5e-8, floor: 1e-2 };
-/** Directions of length 1 in which each tensor is moved, as a whole: an element that is wrong changes all of their slopes. */
+/**
+ * Directions of length 1 in which each tensor is moved as a whole: one wrong element changes the slopes of all of them.
+ */
 const DIRECTIONS = TESTING_ALL ? 3 : 1;
 
 /** Random, of length 1. */

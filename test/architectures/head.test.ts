@@ -10,7 +10,7 @@ import { type Program, Recorder } from "../../src/program/program.js";
 import { assertClose } from "../helpers/compare.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 
-/** So many tokens that even the fewest rows that are taken at once make two blocks. */
+/** So many tokens that even the smallest blocks of rows are two. */
 const config = gpt2Config({ vocabSize: 2 ** 20 + 3, nEmbd: 3, nHead: 1, nLayer: 1, nCtx: 70 });
 const { vocabSize: V, nEmbd: C, nCtx: N } = config;
 
@@ -61,7 +61,7 @@ describe("the head's loss", () => {
       const logits = program.buffers.filter(({ name, external }) => !external && name.startsWith("head."));
       assert.ok(logits.length > 0);
       for (const { size } of logits) assert.ok(4 * size <= 2 ** 27, `${size} of ${tokens} tokens`);
-      // They share their memory: all other temporaries grow with the batch, the logits don't.
+      // The blocks share their memory: all other temporaries grow with the batch, the logits don't.
       const perToken = planMemory(program, 4).bytes / tokens;
       if (tokens === 4096) assert.ok(perToken < 4 * 12 * 20 * 768 + 2 ** 27 / tokens, `${perToken} bytes a token`);
     }

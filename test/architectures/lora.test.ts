@@ -39,7 +39,7 @@ function adapter(
   return { ranks: loraRanks(config, targets, rank), dropout, scaleOf: () => SCALE };
 }
 
-/** With random values everywhere: of a B that is zero, A has no gradient. */
+/** Random values everywhere: if B were zero, A would have no gradient. */
 function bound(backend: Backend, shape: Partial<BatchShape>, config: ModelConfig = CONFIG): BoundModel {
   const model = new BoundModel(backend, config, { ...BATCH, ...shape });
   const tensors = [...seededTensors(config, SEED)];
@@ -55,7 +55,7 @@ function bound(backend: Backend, shape: Partial<BatchShape>, config: ModelConfig
   return model;
 }
 
-/** Values as memory of a type takes them. */
+/** Values as an array of the dtype holds them. */
 function held(values: Float32Array, type: WeightType): ArrayLike<number> {
   if (type === "f32") return values;
   const bytes = new Uint8Array(values.length * 4);

@@ -1,4 +1,4 @@
-/** Muon against torch.optim.Muon, in float64 (scripts/python/make_ops_fixture.py), and which tensors it is for. */
+/** Muon against torch.optim.Muon, in float64 (scripts/python/make_ops_fixture.py), and the tensors that it updates. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
@@ -24,7 +24,7 @@ const table = Object.entries(fixture.shapes).map(([name, shape]): TensorSpec => 
   return { name, shape, conv1d: false, init: "normal", decay: true, layer: 0, ...stacked };
 });
 
-/** Values of one tensor after another at their places in the flat layout. */
+/** The values of each tensor at its place in the flat layout. */
 function spread({ offsets, size }: OptimizerLayout, values: readonly number[]): Float64Array {
   const out = new Float64Array(size);
   let at = 0;
@@ -70,7 +70,7 @@ describe("Muon", () => {
       const shapes = layout.muon.map(({ rows, columns }) => `${rows}x${columns}`);
       const layer = ["24x24", "24x24", "24x24", "24x24", "96x24", "24x96"];
       assert.deepEqual(shapes, [...layer, ...layer], architecture);
-      // Every element is updated once: by one of the two, gaps between tensors included in AdamW's runs.
+      // Every element is updated once, by one of the two; AdamW's runs include gaps between tensors.
       const covered = new Uint8Array(layout.size);
       for (const { start, end } of layout.adamw) for (let i = start; i < end; i++) covered[i]! += 1;
       for (const { start, rows, columns } of layout.muon) {

@@ -16,15 +16,15 @@ const FOLDER = packageFile("test/fixtures/tiny");
 
 /**
  * The expected values were computed in float32 (6e-8) with another order of sums. Each tolerance is two to three times the
- * largest difference of any backend, in parentheses, relative to the largest value of a tensor: it is that of the double
- * precision reference too, so it is the expected values' own rounding.
+ * largest difference of any backend, in parentheses, relative to the largest value of a tensor: the double-precision
+ * reference has the same difference, so it is the expected values' own rounding.
  */
 const LOGITS = { relative: 3e-6 }; // 1.2e-6
 const GRADIENT = { relative: 6e-6 }; // 3.0e-6
 const LOSS = { relative: 1e-7 }; // 2.7e-8
 /**
- * AdamW divides a gradient by its own size, so where a gradient is nothing but rounding the step is of full size and any
- * sign: ten steps of 1e-3 can part such weights by 2e-2. They are few (0.09%), and the losses hardly see them.
+ * AdamW divides a gradient by its own size, so where a gradient is only rounding error, the step has full size and any
+ * sign: ten steps of 1e-3 can move such weights 2e-2 apart. They are few (0.09%), and hardly affect the losses.
  */
 const TRAJECTORY = { losses: { relative: 2e-6 }, weight: 1e-4, apart: 0.002 }; // losses 4.5e-7
 
@@ -93,7 +93,7 @@ async function load(file: string): Promise<{ config: ModelConfig; weights: Map<s
 }
 
 for (const [i, [name, makeBackend]] of allBackends().entries()) {
-  // Both files have the same weights: one backend reads either.
+  // Both files have the same weights; each backend reads one of them.
   for (const file of i === 0 ? ["model.safetensors", "model.bin"] : ["model.safetensors"]) {
     describe(`the tiny model from ${file}, on ${name}`, () => {
       const { B, T, tokens, targets } = readBatch();

@@ -8,8 +8,8 @@ import { conformance, sameBits } from "../helpers/conformance.js";
 import { LAYOUTS } from "../helpers/op-case.js";
 
 /**
- * How an operation is divided among threads is the same on all instruction sets: one of so many cases on each but the best,
- * other ones on the next.
+ * Operations are divided among threads in the same way on all instruction sets, so each set but the best runs only some
+ * of the cases, a different part each.
  */
 const STEP = 3;
 
@@ -32,7 +32,7 @@ for (const relaxed of [true, false]) {
   );
 }
 
-/** The instruction sets to test, or why there are none. */
+/** The instruction sets to test, or the reason why there are none. */
 function available(): string[] | string {
   try {
     return nativeIsas();

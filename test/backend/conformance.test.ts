@@ -9,7 +9,7 @@ import { backendContract } from "../helpers/backend-contract.js";
 import { conformance, sameBits } from "../helpers/conformance.js";
 import { LAYOUTS } from "../helpers/op-case.js";
 
-/** The instruction sets to test, or why there are none. */
+/** The instruction sets to test, or the reason why there are none. */
 function available(): string[] | string {
   try {
     return nativeIsas();
@@ -19,12 +19,13 @@ function available(): string[] | string {
   }
 }
 
-/** Of the cases that are compared bit by bit: one of three here, all in conformance.long.test.ts. */
+/** Every third of the cases compared bit by bit; conformance.long.test.ts has all. */
 const STEP = 3;
 
 /**
- * WebAssembly on one thread, which spares the waiting of others; sameBits has two. conformance.long.test.ts has plain SIMD,
- * more places and numbers of threads. In this file, as the reference's results then serve for native kernels too.
+ * WebAssembly runs on one thread, which saves waiting for others; sameBits has two threads. conformance.long.test.ts
+ * has plain SIMD, more places and numbers of threads. Both are in this file so that the reference's results serve
+ * native kernels too.
  */
 conformance("wasm, relaxed SIMD", () => wasmBackend({ relaxed: true, place: "here" }), "tolerance", LAYOUTS.slice(1));
 sameBits(
@@ -84,7 +85,7 @@ describe("native", () => {
     const k = new Recorder("fill");
     k.op("fill", "fill", { x: k.external("x", [8]) }, { size: 8 }, { value: 1 });
     await (await backend.prepare(k.build(), { x: backend.alloc("f32", 8) })).run();
-    await delay(50); // for the last looks before sleeping
+    await delay(50); // for the last checks before sleeping
     const before = process.cpuUsage();
     await delay(400);
     const { user, system } = process.cpuUsage(before);

@@ -151,7 +151,7 @@ describe("gradients: linear", () => {
     }));
 });
 
-/** dx += dout, with the ops there are: a linear layer whose weight is the identity. */
+/** dx += dout, with the existing ops: a linear layer whose weight is the identity. */
 function addIdentity(k: Recorder, dx: Tensor, dout: Tensor, N: number, C: number): void {
   const identity = k.temp("identity", [C, C]);
   k.op("fill", "zero", { x: identity }, { size: C * C }, { value: 0 });

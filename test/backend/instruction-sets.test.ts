@@ -19,7 +19,10 @@ function macros(flags: readonly string[]): Set<string> | undefined {
   }
 }
 
-/** They follow from the features or the tuning, and stand for no further feature: CRC32 is part of SSE4.2, bf16 scalars of bf16. */
+/**
+ * Macros that follow from the features or the tuning and mean no further feature: CRC32 is part of SSE4.2, bf16 scalars
+ * are part of bf16.
+ */
 const IMPLIED =
   /^__(FP_FAST_\w+|tune_\w+|CRC32__|EVEX\d+__|ARM_(FEATURE_)?BF16(_SCALAR_ARITHMETIC|_FORMAT_ALTERNATIVE)?)$/;
 

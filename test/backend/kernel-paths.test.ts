@@ -56,7 +56,10 @@ async function linearRows(backend: Backend, dtype: WeightType, path: KernelPath)
   };
 }
 
-/** Attention of queries [from, to) of a sequence over its cache, alone in a run; another sequence's may stand before them. */
+/**
+ * Attention of queries [from, to) of a sequence over its cache, alone in a run; queries of another sequence may come
+ * before them.
+ */
 async function attentionRows(backend: Backend, path: KernelPath) {
   const [N, NH, HS] = [41, 2, 13];
   const C = NH * HS;

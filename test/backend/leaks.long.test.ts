@@ -12,7 +12,7 @@ it(
   () => assertNoLeak("native", 1000, "own"),
 );
 
-// Starting a worker takes a hundred times what its model does; one that stayed would be seen among ten.
+// Starting a worker takes a hundred times as long as its model; among ten workers, one that stayed would show.
 it("200 models that were disposed of leave no memory, each with a WebAssembly worker of its own", () =>
   assertNoLeak("wasm", 200, "own"));
 

@@ -8,7 +8,7 @@ import { nativeOrReason } from "../helpers/tiny-run.js";
 const native = await nativeOrReason();
 const skip = typeof native === "string" ? native : process.platform === "linux" ? false : "looks into /proc";
 
-/** A worker that loads a model on 3 threads, and ends, is ended during a run, or waits to be. */
+/** A worker that loads a model on 3 threads and ends, is terminated during a run, or waits for its termination. */
 const SOURCE = `
   const { parentPort, workerData } = require("node:worker_threads");
   (async () => {

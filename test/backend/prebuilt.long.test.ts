@@ -13,7 +13,7 @@ import { nativeOrReason } from "../helpers/tiny-run.js";
 const target = TARGETS.find(({ name }) => name === `${process.platform}-${process.arch}`);
 const reason = await nativeOrReason();
 
-/** Anything with a library here will do where no compiler is. */
+/** On a machine without a compiler, any library here will do. */
 const skip = typeof reason === "string" ? reason : target ? false : `no prebuilt kernels for ${process.platform}`;
 
 describe("kernels in a package for the platform", { skip }, async () => {
@@ -22,7 +22,7 @@ describe("kernels in a package for the platform", { skip }, async () => {
   after(() => rmSync(folder, { recursive: true }));
   // Compiled with the local compiler, which may need a newer C library than zig's, so its age is not checked.
   const made = await makePackage({ ...target!, maxGlibc: Number.POSITIVE_INFINITY }, localCompiler(), folder);
-  /** The package as installed without a compiler: no native/build, its dependencies where npm puts them. */
+  /** The package as installed without a compiler: no native/build, and its dependencies where npm puts them. */
   const root = join(folder, "node_modules", "gpt2-ts");
   for (const name of ["package.json", "dist/src", "assets", "models"]) {
     mkdirSync(root, { recursive: true });
@@ -34,7 +34,7 @@ describe("kernels in a package for the platform", { skip }, async () => {
   }
   const installed = join(folder, "node_modules", "@gpt2-ts", `kernels-${target!.name}`);
 
-  /** Which backend serves, and why not the native one. */
+  /** The chosen backend, and the reason why it is not the native one. */
   const chosen = (): { backend: string; fallback?: string; libraries: string[] } => {
     const code = `
       const { chooseBackend } = await import("gpt2-ts/backend");

@@ -30,7 +30,7 @@ describe("the reference backend", () => {
       backend,
       (k) => {
         const t = k.temp("t", [3]);
-        // Starts from whatever t holds, and adds to it.
+        // Starts from the contents of t, and adds to them.
         const nothing = k.external("out", [3]);
         k.op("linearBackwardWeight", "add", { dbias: t, dout: nothing, x: nothing }, { N: 1, IC: 1, OC: 2 }, {});
         k.op("dropout", "copy", { out: nothing, x: t }, { N: 1, C: 3 }, { p: 0, key0: 0, key1: 0 });

@@ -21,7 +21,7 @@ const fixture = JSON.parse(readFileSync(packageFile("test/fixtures/ops/expected.
 /** Both sides round in double precision, torch's vectorised sums in another order. */
 const TOLERANCE = { relative: 1e-13 };
 
-/** Runs ops on buffers with the given contents and returns them as they are afterwards. */
+/** Runs ops on buffers with the given contents, and returns their contents afterwards. */
 async function compute(
   contents: Readonly<Record<string, readonly number[]>>,
   integers: readonly string[],
@@ -41,7 +41,7 @@ async function compute(
 }
 
 const zeros = (n: number): number[] => new Array<number>(n).fill(0);
-/** Zeros in place of the results, to be filled by the ops. */
+/** Zeros as results, to be filled by the ops. */
 const without = (numbers: Numbers, ...results: string[]): Numbers => ({
   ...numbers,
   ...Object.fromEntries(results.map((name) => [name, zeros(numbers[name]!.length)])),
@@ -87,7 +87,7 @@ describe("the reference backend agrees with torch", () => {
       const dims = { N: 4, IC: 5, OC: 6 };
       const forward = { out: t.out!, preact: t.preact, x: t.x!, weight: t.weight!, bias: t.bias, residual: t.residual };
       k.op("linearForward", "l", forward, dims, { act: "gelu_new" });
-      // Through the activation alone: a layer with the identity for its weight.
+      // Only the activation: a layer whose weight is the identity.
       const through = { dx: t.dpreact!, dout: t.dout!, weight: t.identity!, preact: t.preact };
       k.op("linearBackwardInput", "gelu", through, { N: 4, IC: 6, OC: 6 }, { act: "gelu_new", accumulate: false });
       const input = { dx: t.dx!, dout: t.dpreact!, weight: t.weight! };

@@ -5,7 +5,7 @@ import { visitPage } from "../helpers/visit-page.js";
 import type { BrowserResult } from "./browser/page.js";
 import { Site } from "./browser/site.js";
 
-/** Visits a page that is not cross-origin isolated and then one that is, and returns what each posted. */
+/** Visits a page that is not cross-origin isolated, then one that is, and returns the results posted by both. */
 async function visit(program: string): Promise<{ plain: BrowserResult; isolated: BrowserResult }> {
   const received: BrowserResult[] = [];
   let finish: () => void;

@@ -7,7 +7,7 @@ import type { DType } from "../../src/dtype/dtype.js";
 import { Recorder } from "../../src/program/program.js";
 import { randomBits } from "../../src/util/random.js";
 
-/** Neither a multiple of a vector's rows nor of a group of blocks; more blocks than are kept scales of. */
+/** Not a multiple of a vector's rows, nor of a group of blocks; more blocks than scales are kept for. */
 const [IC, OC] = [35 * 32, 37];
 const BLOCK_BYTES: Partial<Record<DType, readonly [values: number, bytes: number]>> = {
   f16: [1, 2],
@@ -15,7 +15,10 @@ const BLOCK_BYTES: Partial<Record<DType, readonly [values: number, bytes: number
   q4_0: [32, 18],
 };
 
-/** Random bytes, with halves (weights or scales) of chosen exponents: of 0 are the subnormal ones, of 31 infinities and NaN. */
+/**
+ * Random bytes, with f16 values (weights or scales) of chosen exponents: 0 gives subnormal values, 31 infinities and
+ * NaN.
+ */
 function weightBytes(type: DType, exponents: readonly number[]): Uint8Array {
   const [values, size] = BLOCK_BYTES[type]!;
   const bytes = new Uint8Array(((IC * OC) / values) * size);
@@ -23,7 +26,7 @@ function weightBytes(type: DType, exponents: readonly number[]): Uint8Array {
   for (let at = 1, n = 0; at < bytes.length; at += size, n++) {
     const exponent = exponents[randomBits(3, 4, n) % exponents.length]!;
     bytes[at] = (bytes[at]! & 0x83) | (exponent << 2);
-    // The lowest weight there is, which has no counterpart.
+    // The lowest weight, which has no positive counterpart.
     if (type === "q8_0" && n % 5 === 0) bytes.fill(128, at + 1, at + 33);
   }
   return bytes;

@@ -13,7 +13,7 @@ if (!hasRelaxedSimd()) platform.enableRelaxedSimd();
 for (const file of Object.keys(WASM_MODULES)) {
   const bytes = new Uint8Array(readFileSync(packageFile(`assets/${file}`)));
 
-  // Made together: where one is what native/ compiles to, so is the other. `npm run test:all` compiles both.
+  // The modules are built together: if one matches native/, so does the other. `npm run test:all` compiles both.
   const other = !TESTING_ALL && !file.includes("relaxed");
   it(`assets/${file} is what native/ compiles to`, {
     skip: missing ?? (other && "compiled in npm run test:all"),

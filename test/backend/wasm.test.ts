@@ -5,7 +5,7 @@ import { BackendError, OutOfMemoryError, UsageError } from "../../src/errors.js"
 import { Recorder } from "../../src/program/program.js";
 import { backendContract } from "../helpers/backend-contract.js";
 
-/** One of each for all tests of a suite, as a program would have it. */
+/** One of each for all tests of a suite, as in a program. */
 function once(options: WasmOptions) {
   let backend: ReturnType<typeof wasmBackend> | undefined;
   return () => (backend ??= wasmBackend(options));
@@ -52,7 +52,7 @@ describe("wasm: limits", () => {
       const backend = await wasmBackend({ place, threads: 2 });
       const k = new Recorder("trap");
       k.op("fill", "x", { x: k.external("x", [4]) }, { size: 4 }, { value: 1 });
-      // A Program that no Recorder lets through: beyond the end of memory.
+      // A Program beyond the end of memory, which a Recorder would refuse.
       const { ops, ...program } = k.build();
       const far = { ...program, ops: ops.map((op) => ({ ...op, dims: [2 ** 30] })) };
       const executable = await backend.prepare(far, { x: backend.alloc("f32", 4) });

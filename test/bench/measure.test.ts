@@ -9,7 +9,7 @@ const cases = allCases(gpt2Config("gpt2"), 1);
 const decode = cases.find(({ name }) => name === "decode-8-f32")!;
 const start = cases.find(({ name }) => name === "start-q8_0")!;
 
-/** A machine whose limit takes these values one after another, then stays at the last. */
+/** A machine whose limit has these values one after another, then stays at the last. */
 function machine(values: readonly number[]): LimitGauge {
   let [next, best] = [0, 0];
   return {
@@ -80,7 +80,7 @@ describe("measureCase", () => {
       gauge,
       pauseSeconds: 0,
     });
-    // The second round's run had the better machine at its end only, and was done again.
+    // In the second round the machine recovered only at the end of the run, which was retried.
     assert.equal(result.rounds.length, 3);
     assert.deepEqual(
       result.counted.map((round) => round.a!.limits),
@@ -96,7 +96,7 @@ describe("measureCase", () => {
     const calls: string[] = [];
     const runners = [runner("a", [1], calls)];
     const result = await measureCase(decode, runners, { repeats: 3, retries: 2, gauge, pauseSeconds: 0 });
-    // The warm-up, three rounds, and two runs again.
+    // The warm-up, three rounds, and two retries.
     assert.equal(calls.length, 6);
     assert.equal(result.rounds.length, 3);
     assert.equal(result.counted.length, 1);

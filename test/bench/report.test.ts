@@ -37,7 +37,7 @@ describe("tables", () => {
 
   it("show ours, its share of the limit, the peers and the ratio to the best of them", async () => {
     const runners = [runner("gpt2-ts", [1, 30, 34, 32]), runner("slow", [1, 8, 8, 8]), runner("fast", [1, 15, 20, 16])];
-    // 32 tokens/s at the limit's half.
+    // 32 tokens/s at half the limit.
     const limit = 64 * decode.limit.perToken!;
     const gauge = { sample: async () => limit, best: () => limit };
     const result = await measureCase(decode, runners, { repeats: 3, retries: 0, gauge });

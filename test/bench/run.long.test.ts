@@ -14,7 +14,7 @@ import { packageFile } from "../../src/util/package-root.js";
 const program = fileURLToPath(new URL("../../bench/run.js", import.meta.url));
 const run = promisify(execFile);
 
-/** What the test reads of the file that --json writes. */
+/** The part of --json's file that the test reads. */
 interface Written {
   readonly suites: readonly { readonly results: readonly Pick<CaseResult, "figures">[] }[];
   readonly summary: readonly SummaryRow[];

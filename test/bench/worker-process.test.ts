@@ -4,7 +4,7 @@ import { parseStatus } from "../../bench/process-memory.js";
 import type { GenerateResult } from "../../bench/protocol.js";
 import { WorkerProcess } from "../../bench/worker-process.js";
 
-/** A contender in a line: says that it is ready, then gives each prompt back. */
+/** A contender in one line: says that it is ready, then returns each prompt. */
 const ECHO = `
   const say = (value) => console.log("@bench " + JSON.stringify(value));
   console.log("a library's own words");
@@ -26,7 +26,7 @@ describe("a contender's process", () => {
         const { result, ownBytes, secondsSinceStart } = await worker.request(task(...prompt));
         assert.deepEqual((result as GenerateResult).ids, prompt);
         assert.ok(secondsSinceStart > 0);
-        // Node has more than the cache that it claims to have.
+        // Node uses more memory than the cache that it claims to have.
         if (process.platform === "linux") assert.ok(ownBytes! > 0);
       }
     } finally {

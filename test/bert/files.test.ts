@@ -50,7 +50,7 @@ describe("a BERT written as GGUF", () => {
     await convertModel(bertFolder("sentence"), path);
     await using a = await BERT.load(bertFolder("sentence"));
     await using b = await BERT.load(path);
-    // The file holds no limit of length: a text of fewer tokens than sentence-transformers' is the same.
+    // The file holds no length limit: a text shorter than sentence-transformers' limit gives the same result.
     const short = BERT_EXPECTED.pairs[0]![0];
     assert.deepEqual(await b.embed(short), await a.embed(short));
     assert.deepEqual([b.config.pooler, b.config.maskedTokens], [false, false]);
@@ -66,7 +66,7 @@ describe("a BERT written as GGUF", () => {
       const tokenizer = json(join(from, "tokenizer.json"));
       const normalizer = { ...(tokenizer.normalizer as object), lowercase, strip_accents: strip };
       writeFileSync(join(from, "tokenizer.json"), JSON.stringify({ ...tokenizer, normalizer }));
-      // transformers' settings, which go before.
+      // transformers' settings, which take precedence.
       rmSync(join(from, "tokenizer_config.json"));
       await convertModel(from, `${from}.gguf`);
       await using a = await BERT.load(from);

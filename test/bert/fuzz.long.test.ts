@@ -43,7 +43,7 @@ const folder = mkdtempSync(join(tmpdir(), "bert-fuzz-"));
 after(() => rmSync(folder, { recursive: true }));
 
 const read = (path: string): Uint8Array => new Uint8Array(readFileSync(path));
-/** As short as the mutator's patterns want it. */
+/** As short as the mutator's patterns need it. */
 const compact = (bytes: Uint8Array): string => JSON.stringify(JSON.parse(new TextDecoder().decode(bytes)));
 
 /** JSON that mostly still parses, or bytes. */
@@ -121,7 +121,7 @@ it("a damaged tokenizer of a RoBERTa gives encodings within its vocabulary, or i
   const text = compact(read(join(fixture("roberta/masked"), "tokenizer.json")));
   const vocab = text.indexOf('"vocab"');
   fuzz(1500, (mutator, what) => {
-    // Half of the damage where it says what kind of tokenizer this is.
+    // Half of the damage is at the fields that give the kind of tokenizer.
     const head = mutator.below(2) > 0 ? vocab : text.length;
     const damaged = new TextDecoder().decode(damagedJson(mutator, text.slice(0, head))) + text.slice(head);
     guarded(

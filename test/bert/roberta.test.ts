@@ -47,7 +47,7 @@ const CLOSE = { relative: 2e-5 };
 const load = (name: string, backend?: BackendChoice): Promise<BERT> =>
   BERT.load(join(FOLDER, name), { tokenizer: TOKENIZER, ...(backend && { backend }) });
 
-/** Places in Unicode's characters as places in UTF-16. */
+/** Positions in code points as positions in UTF-16. */
 function inUtf16(text: string, place: number): number {
   return [...text].slice(0, place).join("").length;
 }

@@ -17,7 +17,7 @@ function attemptTorch(what: string, weights: Uint8Array, config?: Uint8Array): v
   attempt(what, () => openTorch("weights", boundedFiles({ weights, ...(config && { "config.json": config }) })));
 }
 
-/** What is between two places, changed, with what surrounds it. */
+/** The bytes between two positions, changed, with the bytes around them. */
 function changeWithin(mutator: Mutator, file: Uint8Array, start: number, end: number): Uint8Array {
   const changed = mutator.bytes(file.subarray(start, end), end - start);
   return joined(file.subarray(0, start), changed, file.subarray(end));
@@ -97,7 +97,7 @@ describe("damaged TensorFlow checkpoints give typed errors or finite values", ()
     fuzz(1500, (mutator, what) => attemptTensorFlow(what, { index: mutator.bytes(index, index.length) }));
   });
 
-  /** Damage with checksums that fit it, so that what is behind them meets it too. */
+  /** Damage with matching checksums, so that the code behind them sees it too. */
   function damagedTable(mutator: Mutator, table: Uint8Array): Uint8Array {
     const blocks = blocksOf(table);
     const [start, size] = mutator.pick(blocks);

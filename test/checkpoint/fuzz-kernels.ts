@@ -1,6 +1,6 @@
 /**
- * Damaged models that the readers accept, through the kernels: logits, generation, scoring and embedding must come to an end
- * or to a typed error, whatever the files say. scripts/check-sanitizers.ts does it with sanitized kernels.
+ * Damaged models that the readers accept, through the kernels: logits, generation, scoring and embedding must end or
+ * throw a typed error, whatever the files say. scripts/check-sanitizers.ts does it with sanitized kernels.
  */
 import { readFileSync } from "node:fs";
 import type { BertConfig } from "../../src/architectures/bert/config.js";
@@ -54,7 +54,7 @@ function folder(name: string): DamagedModels {
   };
 }
 
-/** One kind of model: its files, damaged, and what opens them. */
+/** One kind of model: its damaged files, and the function that opens them. */
 export interface DamagedModels {
   readonly name: string;
   open(mutator: Mutator): Checkpoint;
@@ -62,7 +62,7 @@ export interface DamagedModels {
 
 const huggingFace = (files: Files): Checkpoint => openHuggingFace("weights", memoryFiles("fuzz", files));
 
-/** Of a file whose meaning is in its first bytes: damage there, most of it numbers. */
+/** Damage to the first bytes of a file, which hold its meaning; most of it changes numbers. */
 function binary(name: string, file: Uint8Array, head: number, open: (bytes: Uint8Array) => Checkpoint): DamagedModels {
   return { name, open: (m) => open(m.below(2) > 0 ? m.overwrite(file, 0, head) : m.bytes(file, head)) };
 }
@@ -123,7 +123,7 @@ export async function runDamaged(backend: Backend, models: DamagedModels, mutato
   }
 }
 
-/** A BERT without its tokenizer: hidden states, and logits of the head for masked tokens where it has one. */
+/** A BERT without its tokenizer: hidden states, and logits of the head for masked tokens if it has one. */
 async function runEncoder(parts: ModelParts, mutator: Mutator): Promise<void> {
   const config = parts.config as BertConfig;
   const { backend, weights } = parts;

@@ -46,7 +46,7 @@ describe("generation_config.json", () => {
     const own = await draw({});
     assert.deepEqual(own, await draw({ ...SAMPLING_DEFAULTS, ...SAMPLING }));
     assert.notDeepEqual(own, await draw(SAMPLING_DEFAULTS));
-    // An option given takes the place of the model's alone.
+    // A given option replaces only the model's own value of it.
     assert.deepEqual(await draw({ topK: 1 }), await draw({ ...SAMPLING_DEFAULTS, ...SAMPLING, topK: 1 }));
     await model.dispose();
   });

@@ -1,6 +1,6 @@
-/** GGUF files with anything in them, right or wrong, written as the format's definition has it. */
+/** GGUF files with arbitrary contents, right or wrong, written by the format's definition. */
 
-/** Numbers of the types of values. */
+/** The numbers of the value types. */
 export const TYPE = { u8: 0, i8: 1, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9, u64: 10 } as const;
 
 const utf8 = new TextEncoder();
@@ -27,7 +27,7 @@ export function join(...parts: (Uint8Array | readonly Uint8Array[])[]): Uint8Arr
   return new Uint8Array(Buffer.concat(parts.flat() as Uint8Array[]));
 }
 
-/** With another length than it has, if given. */
+/** A false length, if given. */
 export function string(text: string | Uint8Array, length?: number | bigint): Uint8Array {
   const bytes = typeof text === "string" ? utf8.encode(text) : text;
   return join(u64(length ?? bytes.length), bytes);

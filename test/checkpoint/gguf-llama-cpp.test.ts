@@ -8,7 +8,7 @@ import { GPT2 } from "../../src/gpt2.js";
 import { openCheckpoint, saveCheckpoint } from "../../src/pretrained/node.js";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** What llama.cpp made of the same files: scripts/check-gguf.ts, which also runs larger models. */
+/** llama.cpp's results for the same files: scripts/check-gguf.ts, which also runs larger models. */
 const fixture = JSON.parse(readFileSync(packageFile("test/fixtures/gguf/llama-cpp.json"), "utf8")) as {
   text: string;
   prompt: number[];

@@ -37,7 +37,7 @@ const fixture = (name: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFi
 const load = (bytes: Uint8Array) => openGguf("model.gguf", memoryFiles("model.gguf", { "model.gguf": bytes }));
 const json = (name: string): unknown => JSON.parse(readFileSync(path(name), "utf8"));
 
-/** The seeded weights as a file in these types holds them. */
+/** The seeded weights as stored in a file of these types. */
 function roundedWeights(config: GPT2Config, typeOf: (name: string) => WeightType): Map<string, Float32Array> {
   return new Map(
     Array.from(seededTensors(config, SEED), ([{ name }, data]) => {
@@ -113,7 +113,7 @@ describe("files of llama.cpp's converter", () => {
     assert.deepEqual(await model.logits(ids), await expected.logits(ids));
     assert.equal(model.endOfText, 319);
     assert.equal(model.tokenizer!.decode(model.tokenizer!.encode("Alice said")), "Alice said");
-    // In q8_0 as the file has it, or made so of the single-precision weights: the same blocks.
+    // q8_0 from the file, or encoded from the single-precision weights: the same blocks.
     const quantised = await GPT2.load(path("converted-q8_0.gguf"), { threads: 1 });
     const made = await GPT2.load(path("converted-f32.gguf"), { threads: 1, dtype: "q8_0" });
     assert.deepEqual(await quantised.logits(ids), await made.logits(ids));
@@ -165,7 +165,7 @@ describe("an unusual file", () => {
       "h.0.mlp.c_proj.weight": "bf16",
       "lm_head.weight": "q8_0",
     });
-    // Those that this package writes too are equal bit for bit; the others lie as close as their steps allow.
+    // Types that this package also writes are equal bit for bit; the others are as close as their steps allow.
     const values = readAll(checkpoint);
     const exact = roundedWeights(UNUSUAL, (name) => {
       const dtype = types[name] ?? "f32";

@@ -1,4 +1,7 @@
-/** GPT-Neo in files: what transformers and PEFT saved computes here what it computes there; what is written is the same again. */
+/**
+ * GPT-Neo in files: models saved by transformers and PEFT compute the same here, and files written here read back the
+ * same.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -183,7 +183,7 @@ describe("files that are not models", () => {
     assert.equal(source.size, size);
     assert.deepEqual([...source.bytes(size - 3, 3)], [0, 0, 0]);
     const message = /large\.bin.*longer than an array of this JavaScript engine/;
-    // Newer engines could hold it: then there is nothing to refuse.
+    // Newer engines can hold it; then there is nothing to refuse.
     if (constants.MAX_LENGTH < size) assert.throws(() => source.bytes(0, size), { name: "CheckpointError", message });
     source.close();
     rmSync(path);
@@ -203,7 +203,7 @@ describe("files that are not models", () => {
     for (const path of paths) await assert.rejects(openCheckpoint(path), GPT2Error);
     (await openCheckpoint(TINY)).close();
     assert.equal(readdirSync("/proc/self/fd").length, before);
-    // And counts them rightly: one more open file is one more entry.
+    // The count is right: one more open file is one more entry.
     openSync(join(TINY, "config.json"), "r");
     assert.equal(readdirSync("/proc/self/fd").length, before + 1);
   });

@@ -52,7 +52,7 @@ const nested = (depth: number): Uint8Array => {
 };
 const one = { name: "x", dimensions: [8] };
 
-/** Files that are wrong, by what is wrong with them. Those with huge counts would exhaust memory if they were believed. */
+/** Malformed files by their fault. Those with huge counts would exhaust memory if they were believed. */
 const HEADERS: [what: string, file: RawGguf | Uint8Array, message: RegExp][] = [
   ["nothing", zeros(0), /bad\.gguf: GGUF header: expected 4 more bytes at byte 0, got 0.*truncated/],
   ["another magic", { magic: "GGML" }, /expected GGUF, got 0x4c4d4747/],
@@ -275,7 +275,7 @@ const ENTRIES: readonly MetadataEntry[] = [
 const SPECS = tensorTable(CONFIG).map(({ name, shape }) => ({ name: ggufName(name), dtype: "f32" as const, shape }));
 
 interface Changes {
-  /** Instead of those with the same keys; undefined to leave it out. */
+  /** Entries that replace those with the same keys; undefined leaves a key out. */
   readonly entries?: Readonly<Record<string, MetadataEntry | undefined>>;
   readonly specs?: readonly { readonly name: string; readonly dtype: "f32"; readonly shape: readonly number[] }[];
 }
@@ -397,7 +397,7 @@ describe("GGUF files that do not hold a GPT-2 are refused", () => {
   it("the file is valid before the changes below", () => {
     assert.deepEqual(load(smallGguf()).config, CONFIG);
     const head = { name: "output.weight", dtype: "f32" as const, shape: [3, 4] };
-    // A copy of the token embedding, all zeros as it is, is no head of its own.
+    // A copy of the token embedding, here all zeros, does not count as a separate head.
     assert.deepEqual(load(smallGguf({ specs: [...SPECS, head] })).config, CONFIG);
   });
 
@@ -410,7 +410,7 @@ describe("GGUF files that do not hold a GPT-2 are refused", () => {
 
 const BYTES = alphabet();
 
-/** The 256 characters that stand for bytes, from a file of another program. */
+/** The 256 characters that stand for bytes, from another program's file. */
 function alphabet(): string[] {
   const file = readGguf(memorySource("f", readFileSync(packageFile("test/fixtures/gguf/unusual.gguf"))));
   return file.metadata.strings("tokenizer.ggml.tokens")!.slice(0, 256);

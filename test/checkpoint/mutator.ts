@@ -1,8 +1,8 @@
 /**
- * Random damage to valid files. Whatever comes of it, only typed errors may leave the reader, what it does read must be
- * finite and of the right shape, and it may not ask for more bytes than a few times the file's.
+ * Random damage to valid files. Whatever the damage, the reader may throw only typed errors, its results must be finite
+ * and of the right shape, and it may not read more bytes than a few times the file's size.
  *
- * `FUZZ_SECONDS` is how long each fuzzer goes on beyond its usual rounds, `FUZZ_SEED` the seed that it begins with:
+ * `FUZZ_SECONDS` is the time that each fuzzer continues beyond its usual rounds, `FUZZ_SEED` its first seed:
  * `FUZZ_SECONDS=600 FUZZ_SEED=1000000 node dist/scripts/test.js --all fuzz`.
  */
 import assert from "node:assert/strict";
@@ -14,7 +14,7 @@ import { RandomStream } from "../../src/util/random.js";
 import { allocatedBytes } from "../helpers/allocations.js";
 import { watched, watchedAsync } from "../helpers/watchdog.js";
 
-/** Sizes at which integers of all kinds go wrong. */
+/** Sizes that are critical for integers of all kinds. */
 const NUMBERS = [
   "0",
   "1",
@@ -60,14 +60,17 @@ export class Mutator {
     return values[this.below(values.length)]!;
   }
 
-  /** One to four small changes of the bytes before `limit` (the header, where most of the meaning is) or of any. */
+  /**
+   * One to four small changes of the bytes before `limit` (the header, which holds most of the meaning) or of any
+   * bytes.
+   */
   bytes(file: Uint8Array, limit: number): Uint8Array {
     let out = file;
     for (let n = 1 + this.below(4); n > 0; n--) out = this.#change(out, this.below(4) > 0 ? limit : out.length);
     return out;
   }
 
-  /** One to four changed bytes from `start` to `end`, and nothing moved. */
+  /** One to four changed bytes from `start` to `end`; nothing is moved. */
   overwrite(file: Uint8Array, start: number, end: number): Uint8Array {
     const out = new Uint8Array(file);
     for (let n = 1 + this.below(4); n > 0; n--) {
@@ -80,7 +83,7 @@ export class Mutator {
   #change(file: Uint8Array, limit: number): Uint8Array {
     const at = this.below(Math.max(1, Math.min(limit, file.length)));
     const length = 1 + this.below(16);
-    // A Buffer's slice would share its memory, and the damage of all rounds add up.
+    // A Buffer's slice would share memory, and the damage of all rounds would add up.
     const copy = new Uint8Array(file);
     const kind = this.below(6);
     if (kind === 0 && copy.length > 0) copy[at]! ^= 1 << this.below(8);
@@ -124,10 +127,10 @@ export function joined(...parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Bytes of the files that the attempt under way reads. */
+/** Size of the files that the current attempt reads. */
 let fileBytes = 0;
 
-/** A source that fails the test if too much is asked of it. */
+/** A source that fails the test if too much is read from it. */
 export function bounded(name: string, bytes: Uint8Array): ByteSource {
   fileBytes += bytes.length;
   const source = memorySource(name, bytes);
@@ -149,12 +152,12 @@ export function boundedFiles(files: Readonly<Record<string, Uint8Array>>): Model
 
 const outcomes = { refused: 0, read: 0 };
 
-/** Arrays may be this many times as long as the files: weights of 2 bits become numbers of 32. */
+/** Arrays may be this many times as long as the files: weights of 2 bits become 32-bit numbers. */
 const MOST_TIMES = 16;
-/** And longer by this much, in bytes. */
+/** Additional length allowed, in bytes. */
 const MOST_MORE = 2 ** 20;
 
-/** Runs it; anything but success or a typed error fails, as does too much memory, and an end that doesn't come. */
+/** Runs a reader. Anything but success or a typed error fails, as do too much memory and a hang. */
 export function guarded(what: string, run: () => void, mostMore = MOST_MORE): void {
   const before = startCounting();
   let failure: unknown;
@@ -166,7 +169,7 @@ export function guarded(what: string, run: () => void, mostMore = MOST_MORE): vo
   judge(what, failure, allocatedBytes() - before, mostMore);
 }
 
-/** {@link guarded} for readers that wait. */
+/** {@link guarded} for asynchronous readers. */
 export async function guardedAsync(what: string, run: () => Promise<void>, mostMore = MOST_MORE): Promise<void> {
   const before = startCounting();
   let failure: unknown;
@@ -183,7 +186,7 @@ function startCounting(): number {
   return allocatedBytes();
 }
 
-/** Files read other than through {@link bounded}, of which so many bytes may be held. */
+/** Files not read through {@link bounded}: the number of their bytes that may be held. */
 export function reading(bytes: Uint8Array): void {
   fileBytes += bytes.length;
 }
@@ -211,17 +214,20 @@ export function attempt(what: string, load: () => Checkpoint): void {
   });
 }
 
-/** What is no typed array, such as objects of JSON, is only seen in the whole process: MiB, of which Node takes 100 or so. */
+/**
+ * Memory other than typed arrays, such as JSON objects, shows only in the whole process: MiB, of which Node takes about
+ * 100.
+ */
 const MOST_PEAK = 600;
 
-/** Both outcomes must occur, or the damage is too much or too little to mean anything. */
+/** Both outcomes must occur; otherwise the damage is too heavy or too light to test anything. */
 export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => void): void {
   const finish = startFuzzing(rounds);
   for (const seed of fuzzSeeds(rounds)) one(new Mutator(seed), `seed ${seed}`);
   finish();
 }
 
-/** {@link fuzz} for readers that wait. */
+/** {@link fuzz} for asynchronous readers. */
 export async function fuzzAsync(rounds: number, one: (mutator: Mutator, what: string) => Promise<void>): Promise<void> {
   const finish = startFuzzing(rounds);
   for (const seed of fuzzSeeds(rounds)) await one(new Mutator(seed), `seed ${seed}`);
@@ -231,13 +237,13 @@ export async function fuzzAsync(rounds: number, one: (mutator: Mutator, what: st
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? 0);
 const FIRST_SEED = Number(process.env.FUZZ_SEED ?? 0);
 
-/** So many, and then as many as `FUZZ_SECONDS` leave time for. */
+/** This number of rounds, then as many as fit into `FUZZ_SECONDS`. */
 export function* fuzzSeeds(rounds: number): Generator<number, void, undefined> {
   const until = performance.now() + 1000 * SECONDS;
   for (let i = 0; i < rounds || performance.now() < until; i++) yield FIRST_SEED + i;
 }
 
-/** Returns what checks the outcomes at the end. */
+/** Returns a function that checks the outcomes at the end. */
 function startFuzzing(rounds: number): () => void {
   outcomes.refused = 0;
   outcomes.read = 0;

@@ -9,7 +9,7 @@ import { readAll } from "./small-model.js";
 
 const TINY = packageFile("test/fixtures/tiny");
 
-/** The native backend, or why there is none. */
+/** The native backend, or the reason why there is none. */
 async function native() {
   try {
     return await nativeBackend({ threads: 1 });

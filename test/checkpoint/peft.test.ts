@@ -1,4 +1,4 @@
-/** LoRA adapters in PEFT's layout: those by PEFT itself compute here what they compute there; what is refused, and how. */
+/** LoRA adapters in PEFT's layout: those made by PEFT compute the same here; refused adapters, and their errors. */
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -194,7 +194,7 @@ describe("refusals", () => {
   });
 });
 
-/** With random values, as PEFT names them. */
+/** Random values under PEFT's names. */
 function adapterTensors(ranks: ReadonlyMap<string, number>, model = CONFIG): SafetensorsInput[] {
   const random = new RandomStream(3);
   return loraTable(model, ranks).map(({ name, shape }) => ({

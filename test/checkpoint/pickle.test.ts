@@ -97,7 +97,7 @@ describe("pickles", () => {
   });
 });
 
-/** How the classic attacks look to a reader that runs nothing. */
+/** The classic attacks, as seen by a reader that executes nothing. */
 describe("hostile pickles", () => {
   const cases: [name: string, parts: Parameters<typeof bytesOf>, message: RegExp][] = [
     [
@@ -183,7 +183,7 @@ describe("hostile pickles", () => {
     });
   }
 
-  /** Tensors whose view of a storage of four floats is not what it claims. */
+  /** Tensors with a false view of a storage of four floats. */
   const views: [
     name: string,
     key: string,

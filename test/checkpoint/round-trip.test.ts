@@ -43,7 +43,7 @@ function* namedTensors(checkpoint: Checkpoint) {
   for (const { name, shape } of checkpoint.tensors.values()) yield { name, shape, data: values.get(name)! };
 }
 
-/** What a type makes of the values, by the conversions that dtype.test.ts proves. */
+/** The values after rounding to a dtype, by the conversions tested in dtype.test.ts. */
 function rounded(tensors: readonly NamedTensor[], dtype: FloatDtype): Map<string, Float32Array> {
   return new Map(
     tensors.map(({ name, data }) => {
@@ -132,7 +132,7 @@ describe("saving and opening", () => {
       assert.equal(checkpoint.format, options.format ?? "huggingface");
       assert.deepEqual(readAll(checkpoint), rounded(tensors, options.dtype ?? "f32"));
       if (options.format !== "llm.c") assert.equal(readdirSync(path).length, files);
-      // Rounded once, values stay: saving again what was read gives the same file.
+      // Values are rounded only once: saving a model that was read gives the same file.
       const again = freshPath();
       await saveCheckpoint(again, { config: SMALL, tensors: namedTensors(checkpoint) }, options);
       const second = await openCheckpoint(again);

@@ -1,4 +1,4 @@
-/** A GPT-2 of a few hundred parameters, and its files in memory, for tests that take them apart. */
+/** A GPT-2 of a few hundred parameters, and its files in memory, for tests that damage them. */
 
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { GPT2_HUGGING_FACE } from "../../src/architectures/gpt2/formats/huggingface.js";
@@ -34,7 +34,7 @@ export function readAll({ tensors }: Checkpoint): Map<string, Float32Array> {
   );
 }
 
-/** [out, in] to [in, out] as plainly as can be: not the code under test. */
+/** [out, in] to [in, out] in the plainest way: not the code under test. */
 export function transposed(data: Float32Array, [rows = 0, cols = 0]: readonly number[]): Float32Array {
   return Float32Array.from({ length: data.length }, (_, i) => data[(i % rows) * cols + Math.floor(i / rows)]!);
 }

@@ -50,7 +50,7 @@ describe("the tokens that end a text, by transformers' rule", () => {
     it(`${JSON.stringify(config)} with ${JSON.stringify(generation)}: ${JSON.stringify(stops)}`, async () => {
       const path = await modelWith({ config, generation });
       assert.deepEqual(await eosOf(path), stops);
-      // The same after every conversion that can say it: a folder, GGUF, and back.
+      // The same after every conversion that can express it: a folder, GGUF, and back.
       const [copy, gguf, back] = [fresh("copy"), fresh("m.gguf"), fresh("back")];
       await convertModel(path, copy);
       await convertModel(copy, gguf);

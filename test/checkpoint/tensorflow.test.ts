@@ -152,7 +152,7 @@ describe("Snappy", () => {
   it("decompresses literals and copies, overlapping ones too", () => {
     assert.deepEqual(unpack(0), []);
     assert.deepEqual(unpack(3, 2 << 2, 7, 8, 9), [7, 8, 9]);
-    // A literal of 2, then 6 bytes from 2 before: offset in 1 byte, 2 and 4.
+    // A literal of 2 bytes, then 6 bytes copied from 2 bytes back, with the offset in 1, 2 and 4 bytes.
     assert.deepEqual(unpack(8, 1 << 2, 7, 8, (2 << 2) | 1, 2), [7, 8, 7, 8, 7, 8, 7, 8]);
     assert.deepEqual(unpack(8, 1 << 2, 7, 8, (5 << 2) | 2, 2, 0), [7, 8, 7, 8, 7, 8, 7, 8]);
     assert.deepEqual(unpack(8, 1 << 2, 7, 8, (5 << 2) | 3, 2, 0, 0, 0), [7, 8, 7, 8, 7, 8, 7, 8]);

@@ -1,4 +1,4 @@
-/** A zip archive as torch.save makes it, of any pickle and storages, without checksums, which its readers don't need. */
+/** A zip archive in torch.save's form, of any pickle and storages, without checksums, which its readers don't need. */
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 
 interface Entry {
@@ -45,7 +45,7 @@ export function archiveEntries(archive: Uint8Array): Entry[] {
   return entries;
 }
 
-/** The same archive without checksums, as PyTorch writes it when set to: what is changed in it is then read. */
+/** The same archive without checksums, which PyTorch can also write: changes in it are then read. */
 export function withoutChecksums(archive: Uint8Array): Uint8Array {
   const copy = Buffer.from(archive);
   for (let at = copy.indexOf("PK\x01\x02"); at !== -1; at = copy.indexOf("PK\x01\x02", at + 1))
@@ -53,7 +53,9 @@ export function withoutChecksums(archive: Uint8Array): Uint8Array {
   return new Uint8Array(copy);
 }
 
-/** Entries stored as they are (PKWARE's APPNOTE.TXT, 4.3.7 to 4.3.16, 4.5.3), in 64 bits where 32 don't do. */
+/**
+ * Uncompressed entries (PKWARE's APPNOTE.TXT, 4.3.7 to 4.3.16, 4.5.3), with sizes in 64 bits where 32 are not enough.
+ */
 function layout(entries: readonly (Entry & { size: number })[]) {
   const pieces: [offset: number, bytes: Uint8Array][] = [];
   const directory: number[] = [];
@@ -89,7 +91,7 @@ function layout(entries: readonly (Entry & { size: number })[]) {
 }
 
 const u16 = (n: number): number[] => [n & 255, (n >>> 8) & 255];
-/** All ones for what is given in 64 bits elsewhere. */
+/** All ones mark values that are given in 64 bits elsewhere. */
 const u32 = (n: number): number[] => (n >= 0xffffffff ? [255, 255, 255, 255] : [...u16(n & 0xffff), ...u16(n >>> 16)]);
 const u64 = (n: number): number[] => [...new Uint8Array(BigUint64Array.of(BigInt(n)).buffer)];
 const zeros = (n: number): number[] => new Array<number>(n).fill(0);

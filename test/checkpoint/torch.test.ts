@@ -132,7 +132,7 @@ function changed(folder: string, file: string, change: (bytes: Buffer) => Buffer
   return copy;
 }
 
-/** The same file with one text put in place of another of its length. */
+/** The same file with one text replaced by another of equal length. */
 const replaced = (from: string, to: string) => (bytes: Buffer) => {
   assert.equal(from.length, to.length);
   const text = Buffer.from(withoutChecksums(bytes)).toString("latin1");

@@ -11,7 +11,7 @@ import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { byteTokenizer } from "../generate/models.js";
 import { configJson, huggingFaceTensors, jsonBytes, randomTensors, readAll, SMALL } from "./small-model.js";
 
-/** Files that transformers loads although they are not as its own `save_pretrained` writes them. */
+/** Files that transformers loads although its own `save_pretrained` would write them differently. */
 
 const tensors = randomTensors(SMALL, 1);
 const values = new Map(tensors.map(({ name, data }) => [name, data]));

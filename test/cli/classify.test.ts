@@ -1,4 +1,4 @@
-/** `gpt2 finetune --task`, `gpt2 classify` and `gpt2 embed`, as a person meets them. */
+/** `gpt2 finetune --task`, `gpt2 classify` and `gpt2 embed`, as a user runs them. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

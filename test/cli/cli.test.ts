@@ -36,7 +36,7 @@ describe("gpt2 PROMPT", PARALLEL, () => {
 
   it("is short for gpt2 generate, which takes a prompt that is a command's name", async () => {
     const { stdout } = await gpt2(["generate", "score", ...withModel, "--no-echo"]);
-    // Five bytes of prompt: the model goes on with what it would say in fifth place.
+    // Five bytes of prompt: the model continues with its text for the fifth position.
     assert.equal(stdout, `${LINE.slice(4)}\n`);
   });
 

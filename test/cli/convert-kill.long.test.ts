@@ -17,7 +17,7 @@ import { tokenizerOf } from "../../src/pretrained/tokenizer.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer, recitingTensors } from "../generate/models.js";
 
-/** kill -9 of a conversion over an old model: what is there afterwards is the old one or the new one, tokenizer included. */
+/** kill -9 of a conversion over an old model: afterwards the old or the new model is there, tokenizer included. */
 
 const root = mkdtempSync(join(tmpdir(), "gpt2-convert-kill-"));
 after(() => rmSync(root, { recursive: true }));
@@ -110,7 +110,7 @@ describe("convert --overwrite, killed", { concurrency: 3, skip: process.platform
         for (const delay of [0, 30, 90]) {
           await prepare(from);
           await killedOnce(target, delay);
-          // What is half moved is finished when the model is opened.
+          // A half-finished move is completed when the model is opened.
           const opened = await openModel(target, {}).catch((error: Error) => error);
           if (opened instanceof Error) assert.match(opened.message, /no such file/);
           else opened.close();

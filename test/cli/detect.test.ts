@@ -43,7 +43,7 @@ test("gpt2 detect - says when a text is too short, and --json has all", async ()
 test("gpt2 detect --calibrate writes what --calibration reads", async () => {
   const [human, out] = [join(folder, "human.jsonl"), join(folder, "calibration.json")];
   const paragraphs = (await readFile(BOOK, "utf8")).split(/\n\n/).filter((text) => text.length > 150);
-  // Every start of a paragraph serves, so that a small file gives enough of them.
+  // Several starts of each paragraph count, so that a small file gives enough passages.
   const texts = paragraphs
     .flatMap((text) => [0, 1, 2, 3, 4].map((i) => text.split(" ").slice(i).join(" ")))
     .slice(0, 150);

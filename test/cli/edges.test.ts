@@ -1,4 +1,4 @@
-/** Calls, texts and terminals as people and other programs have them. */
+/** Unusual calls, texts and terminals of people and other programs. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,9 +11,9 @@ import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";
 import { exitOf, gpt2, MAIN, start } from "./run.js";
 
-/** What the model writes after a prompt of one token. */
+/** The model's text after a prompt of one token. */
 const LINE = "plain text\n";
-/** The same, to steer a terminal with: escape sequences, a C1 control, a bidirectional override. */
+/** The same with characters that control a terminal: escape sequences, a C1 control, a bidirectional override. */
 const HOSTILE = "\x1b]0;title\x07\x1b[31m\u009b31m\u202eabc\n";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-edges-"));

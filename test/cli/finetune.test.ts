@@ -1,4 +1,4 @@
-/** `gpt2 finetune`, `gpt2 merge` and --adapter, as a person meets them. */
+/** `gpt2 finetune`, `gpt2 merge` and --adapter, as a user runs them. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -35,7 +35,7 @@ after(() => server.close());
 beforeEach(() => server.reset());
 
 let count = 0;
-/** A cache of its own, and nothing of this machine's. */
+/** A separate cache, and no settings of this machine. */
 function environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv & { HF_HOME: string } {
   const home = join(folder, `home-${count++}`);
   const proxies = { http_proxy: "", HTTP_PROXY: "", ALL_PROXY: "", all_proxy: "" };

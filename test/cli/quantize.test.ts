@@ -10,7 +10,10 @@ import { packageFile } from "../../src/util/package-root.js";
 import { byteTokenizer, END_OF_TEXT_ID, recitingTensors } from "../generate/models.js";
 import { gpt2 } from "./run.js";
 
-/** What the model goes on with after one byte, whatever its weights are rounded to: its rows are 257 wide, no blocks. */
+/**
+ * The model's continuation of one byte, whatever its weights are rounded to; its rows of 257 values do not divide into
+ * blocks.
+ */
 const LINE = "It was a café; the rain fell.";
 const SCRIPT = [...byteTokenizer().encode(LINE), END_OF_TEXT_ID];
 
@@ -54,7 +57,7 @@ describe("gpt2 quantize", () => {
     const path = join(folder, "reciting.gguf");
     const { stdout } = await gpt2(["quantize", reciting, "--to", "q4_0", "--out", path]);
     assert.match(stdout, /^.*reciting {2}Hugging Face, f32/);
-    // 257 values in c_attn, c_proj and c_fc, one in mlp.c_proj.
+    // Rows of 257 values in c_attn, c_proj and c_fc, of one in mlp.c_proj.
     assert.match(
       stdout,
       /\nin f16, because rows of 257, 1 values are not whole blocks of 32: wte\.weight, .* and 2 more\n/,

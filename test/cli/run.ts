@@ -5,8 +5,9 @@ import { fileURLToPath } from "node:url";
 import { runCommand } from "../../src/cli/program.js";
 
 /**
- * Two ways to run `gpt2`: `gpt2` in this process, which spares the start of Node and of all modules, for what commands do;
- * `gpt2Process` as a user would, for signals, pipes, environments and exit codes.
+ * Two ways to run `gpt2`. The function `gpt2` runs in this process, which saves the start of Node and of all modules,
+ * and tests what commands do; `gpt2Process` starts a process, as a user would, and tests signals, pipes, environments
+ * and exit codes.
  */
 
 export const MAIN = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
@@ -19,7 +20,7 @@ export interface Result {
 
 const ONE_THREAD = { GPT2_THREADS: "1" };
 
-/** The run under way: the standard streams are the process's, so that there is one at a time. */
+/** The current run. The standard streams belong to the process, so there is one run at a time. */
 let running: Promise<unknown> = Promise.resolve();
 
 /** Runs `gpt2` to its end in this process, with `input` on standard input and without a terminal. */
@@ -72,12 +73,12 @@ class Collector extends Writable {
   }
 }
 
-/** Starts `gpt2` with these arguments in a process of its own, without a terminal. Its standard input is left open. */
+/** Starts `gpt2` with these arguments in a new process, without a terminal. Its standard input is left open. */
 export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   return spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...ONE_THREAD, ...env } });
 }
 
-/** Runs `gpt2` to its end in a process of its own, with `input` on standard input. */
+/** Runs `gpt2` to its end in a new process, with `input` on standard input. */
 export async function gpt2Process(args: readonly string[], input = "", env: NodeJS.ProcessEnv = {}): Promise<Result> {
   const child = start(args, env);
   child.stdin!.on("error", () => {}); // It may end without reading.

@@ -1,4 +1,4 @@
-/** `gpt2 task`, as a person meets it, with the package's own model. */
+/** `gpt2 task`, as a user runs it, with the package's own model. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ function file(name: string, content: string): string {
   return path;
 }
 
-/** Runs a task to its JSON. */
+/** Runs a task, and returns its JSON. */
 async function json<T = TaskOutput>(args: readonly string[], input = ""): Promise<T & { readonly task: string }> {
   const { stdout, stderr, status } = await gpt2(["task", ...args, "--json"], input);
   assert.equal(status, 0, stderr);

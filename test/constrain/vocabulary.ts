@@ -7,7 +7,7 @@ import { idsOf, TokenTrie } from "../../src/constrain/token-trie.js";
 
 const utf8 = new TextEncoder();
 
-/** All bytes, and tokens of several bytes that cross what grammars tell apart. */
+/** All bytes, and tokens of several bytes that cross the borders of terminals. */
 export function smallVocabulary(more: readonly string[]): Uint8Array[] {
   return [...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)), ...more.map((text) => utf8.encode(text))];
 }

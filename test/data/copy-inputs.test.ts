@@ -1,4 +1,4 @@
-/** Pipes as inputs of what reads its input twice. */
+/** Pipes as inputs of functions that read their input twice. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

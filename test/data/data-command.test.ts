@@ -24,7 +24,7 @@ const program = `
   registerData(program);
   await program.parseAsync(["node", "gpt2", ...process.argv.slice(1)]);`;
 
-/** `gpt2 data …` in a process of its own. */
+/** `gpt2 data …` in a new process. */
 function start(args: string[]) {
   const child = spawn(process.execPath, ["--input-type=module", "-e", program, "--", "data", ...args], {
     cwd: packageRoot(),

@@ -1,4 +1,4 @@
-/** JSONL of prompts and chats: templates, tokens with what is learned of them, packing. */
+/** JSONL of prompts and chats: templates, tokens with their loss mask, packing. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -35,7 +35,7 @@ function jsonl(lines: readonly unknown[], name = `lines-${files++}.jsonl`): stri
 }
 
 const QUESTIONS: Template = { prompt: "Q: {q}\nA:", completion: " {a}<|endoftext|>" };
-/** What is read, and in brackets what is learned. */
+/** The text, with its learned parts in brackets. */
 const shown = (template: Template, record: object): string =>
   renderExample(template, record as never, "test")
     .map(({ parts, counted }) => (counted ? `[${plainText(parts)}]` : plainText(parts)))

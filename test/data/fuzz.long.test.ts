@@ -38,7 +38,7 @@ const LINES = [
 ].map((line) => JSON.stringify(line));
 const JSONL = new TextEncoder().encode(`\ufeff${LINES.join("\r\n")}\n\n`);
 
-/** Blocks of zstd and bzip2 may be as long as this, however few bytes they are made of. */
+/** Blocks of zstd and bzip2 may be this long, however few bytes encode them. */
 const MOST_CONTENT = 2 ** 26;
 
 describe("damaged compressed data", () => {
@@ -48,7 +48,7 @@ describe("damaged compressed data", () => {
     it(name, { timeout }, async () => {
       const path = join(dir, name);
       await fuzzAsync(400, async (mutator, what) => {
-        // A quarter of it where gzip has a date and a system, and zstd what its checksum covers.
+        // A quarter of the damage is where gzip has a date and a system, and zstd the content covered by its checksum.
         const bytes = mutator.below(4) > 0 ? mutator.bytes(whole, 20) : mutator.overwrite(whole, 4, 10);
         writeFileSync(path, bytes);
         reading(bytes);
@@ -62,7 +62,7 @@ describe("damaged compressed data", () => {
     it(name, { timeout }, () => {
       const whole = packed(name);
       fuzz(200, (mutator, what) => {
-        // A quarter of it in the last checksum, of the blocks' checksums, which are verified themselves.
+        // A quarter of the damage is in the last checksum, of the blocks' checksums, which are themselves verified.
         const anywhere = mutator.bytes(whole, mutator.pick([10, 100, whole.length]));
         const bytes = mutator.below(4) > 0 ? anywhere : mutator.overwrite(whole, whole.length - 4, whole.length);
         guarded(what, () => void bunzip2(bytes, name), MOST_CONTENT);
@@ -73,7 +73,7 @@ describe("damaged compressed data", () => {
   it("zip", { timeout }, async () => {
     const whole = packed("two.zip");
     await fuzzAsync(600, async (mutator, what) => {
-      // A quarter of it in versions and dates, which nothing depends on.
+      // A quarter of the damage is in versions and dates, on which nothing depends.
       const bytes = mutator.below(4) > 0 ? mutator.bytes(whole, whole.length) : mutator.overwrite(whole, 4, 14);
       const read = async () => {
         const archive = openZip(bytes, "two.zip");
@@ -130,7 +130,7 @@ describe("damaged JSON lines", () => {
 describe("damaged data sets", () => {
   const [B, T, vocabSize] = [2, 8, 300];
 
-  /** Reads every split as a run does; whatever a kernel would index by must be in range. */
+  /** Reads every split as a run does; every index for a kernel must be in range. */
   async function readPasses(folder: string): Promise<void> {
     const options = {
       B,

@@ -201,7 +201,7 @@ test("documents are held out by the hash of their text, in about the requested s
     docs.reduce((sum, doc) => sum + Buffer.byteLength(doc), 0),
   );
 
-  // The same documents whatever stands around them, also as JSONL; others with another seed.
+  // The same documents whatever surrounds them, also as JSONL; different ones with another seed.
   const jsonl = write(
     "split.jsonl",
     [...docs]

@@ -1,4 +1,4 @@
-/** Settings, results and keys that others wrote: what is no text, or no JSON, is called what it is. */
+/** Settings, results and keys in files by others: a file that is not text, or not JSON, is named for what it is. */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -30,7 +30,7 @@ function join(parts: { text: Buffer; begins: boolean }[]): string[] {
   return documents.map((list) => Buffer.concat(list).toString());
 }
 
-/** The definition, line by line: separator lines part documents; the line break before one goes too. */
+/** The definition, line by line: separator lines divide documents, and the line break before one is removed too. */
 function oracle(text: string): string[] {
   const documents = [""];
   for (const line of text.split(/(?<=\n)/)) {
@@ -76,7 +76,7 @@ test("long documents come in pieces that depend on the bytes only, and none is l
   let text = "";
   while (text.length < 1.2 * PIECE_BYTES) text += word();
   const own = "&".repeat(14);
-  // Separators right around the place of the first cut, which may have come in part when the piece is full.
+  // Separators around the first cut, which may have arrived only in part when the piece is full.
   for (const shift of [-30, -14, -13, -2, -1, 0, 1, 2, 14, 30]) {
     for (const [separator, written] of [
       [undefined, ` \n${EOT}\n`],

@@ -1,7 +1,7 @@
 import { Tokenizer } from "../../src/tokenizer/tokenizer.js";
 import { vocabularyFromMerges } from "../../src/tokenizer/vocabulary.js";
 
-/** A real byte-level BPE tokenizer of few merges: enough that where a text is cut can change its ids. */
+/** A real byte-level BPE tokenizer with few merges, enough that cutting a text can change its ids. */
 export function smallTokenizer(): Tokenizer {
   // In GPT-2's order of bytes `!` has id 0 and the space 220.
   const id = (letter: string) => (letter === " " ? 220 : letter.charCodeAt(0) - 0x21);

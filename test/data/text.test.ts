@@ -29,7 +29,7 @@ describe("a text", () => {
           }
       }
     }
-    // What is not UTF-8 is for the reader to judge.
+    // Invalid UTF-8 is left to the reader.
     assert.deepEqual(textBytes(Uint8Array.of(0xe4, 0x6e), "x"), Uint8Array.of(0xe4, 0x6e));
   });
 

@@ -40,7 +40,7 @@ describe("zstd", () => {
       const damaged = Buffer.from(ZSTD_THREE_DOCUMENTS);
       damaged[bit >> 3]! ^= 1 << (bit & 7);
       try {
-        // A frame may also be changed in what has no effect: its window, its number of trailing zero bits.
+        // A change may also have no effect: the window, the number of trailing zero bits.
         const hasChecksum = (damaged[4]! & 4) !== 0;
         const found = await decode(damaged);
         assert.ok(found.equals(right) || !hasChecksum, `bit ${bit}`);
@@ -69,7 +69,7 @@ describe("zstd", () => {
           content[i] = kind === "random" ? random.below(256) : kind === "text" ? 97 + random.below(4) : 120;
         }
         const ways = [["-1"], ["-3", "--no-check"], ["-3", "--no-content-size"], ["-19"]];
-        // Long content takes the most time, above all the strongest compression: test:all has every way of it.
+        // Long content takes the most time, above all with the strongest compression; test:all covers every level.
         for (const flags of length < 1000 || TESTING_ALL ? ways : [ways[turn++ % 3]!]) {
           const { stdout } = spawnSync("zstd", [...flags, "-q", "-c"], { input: content, maxBuffer: 1 << 24 });
           assert.ok((await decode(stdout, 65536)).equals(content), `${length} ${kind} ${flags}`);

@@ -13,7 +13,7 @@ import {
 } from "../../src/dtype/stored.js";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** What Python's gguf encodes and decodes: see the README there. */
+/** Python's gguf encodes and decodes the same: see the fixture's README. */
 const file = readSafetensors(
   memorySource("blocks", readFileSync(packageFile("test/fixtures/gguf/blocks.safetensors"))),
 );

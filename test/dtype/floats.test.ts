@@ -48,7 +48,7 @@ for (const { name, exponentBits, decode, encode } of FORMATS) {
       decode(ALL_16_BITS, values);
       encode(values, back);
       for (const bits of ALL_16_BITS) {
-        // Signalling NaNs come back quiet; everything else comes back as it was.
+        // Signalling NaNs become quiet; everything else is unchanged.
         const quiet = 2 ** (14 - exponentBits);
         const want = Number.isNaN(values[bits]!) ? bits | quiet : bits;
         if (back[bits] !== want) assert.fail(`bits ${bits}: got ${back[bits]}, want ${want}`);
@@ -61,7 +61,7 @@ for (const { name, exponentBits, decode, encode } of FORMATS) {
       const values: number[] = [];
       const want: number[] = [];
       const infinity = (2 ** exponentBits - 1) << (15 - exponentBits);
-      // What lies half a step beyond the largest finite value rounds as if there were a next one.
+      // A value half a step beyond the largest finite one rounds as if there were a next one.
       const magnitude = (bits: number): number => {
         const next = bits - (1 << (15 - exponentBits));
         return bits === infinity ? 2 * definedValue(next, exponentBits) : definedValue(bits, exponentBits);

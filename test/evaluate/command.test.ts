@@ -24,7 +24,7 @@ const model = join(dir, "model");
 const flags = ["--model", model, "--data", DATA];
 const PARALLEL = { concurrency: 3 };
 
-/** Nothing is fetched, and nothing found that was. */
+/** Nothing is fetched, and no earlier download is found. */
 const ENV = { HF_HUB_OFFLINE: "1", XDG_CACHE_HOME: dir };
 const gpt2 = (args: readonly string[]) => runCommand(args, "", ENV);
 
@@ -102,7 +102,7 @@ describe("gpt2 eval", PARALLEL, () => {
     const args = ["eval", "lambada:normalized", ...flags, "--json", json];
     assert.equal((await gpt2(args)).status, 0);
     const first = JSON.parse(readFileSync(json, "utf8")) as EvaluationReport;
-    // As it is when a second task has not been done: the first one's outcomes, here with a mark to know them by.
+    // The journal before the second task is done: the first task's outcomes, marked here to recognise them.
     const { spec, version, items, files, outcomes } = first.results[0]!;
     const key = [...first.model.files.map(({ sha256 }) => sha256), "as stored"].join(" ");
     const marked = outcomes.map((outcome) => ({ ...outcome, greedy: true }));

@@ -33,7 +33,7 @@ describe("bzip2", () => {
       const changed = Uint8Array.from(bytes);
       changed[i]! ^= 1 << (i % 8);
       try {
-        // The checksum over all blocks, at the end, repeats what the blocks' own say, and is not looked at.
+        // The checksum over all blocks, at the end, repeats the blocks' own checksums, and is not read.
         assert.deepEqual(bunzip2(changed), text, `byte ${i}`);
       } catch (error) {
         assert.ok(error instanceof DataError, `byte ${i}: ${error}`);
@@ -73,7 +73,7 @@ describe("zip entries", () => {
       const changed = Uint8Array.from(bytes);
       changed[i]! ^= 1 << (i % 8);
       try {
-        // Times, versions and comments are not of the files' content; a changed name is another file.
+        // Times, versions and comments are not part of the files' content; a changed name is another file.
         const got = await readAll(changed);
         for (const [name, content] of Object.entries(got)) if (name in right) assert.deepEqual(content, right[name]);
       } catch (error) {

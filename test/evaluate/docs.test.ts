@@ -1,4 +1,4 @@
-/** docs/evaluation.md has every task, option and flag, and says of data what is so. */
+/** docs/evaluation.md has every task, option and flag, and correct statements on data. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

@@ -1,4 +1,4 @@
-/** gpt2 eval --json with outputs that are no regular file. */
+/** gpt2 eval --json with outputs that are not regular files. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -39,7 +39,7 @@ it("a pipe or device is written into, and nothing is kept beside it", async (t) 
   const resumed = await gpt2(["--json", fifo, "--resume"]);
   assert.match(resumed.stderr, /--resume: expected --json with a regular file, got .*fifo/);
 
-  // Like /dev/null, but of our own.
+  // Like /dev/null, but made by the test.
   const isDevice = spawnSync("mknod", [sink, "c", "1", "3"]).status === 0;
   if (isDevice) {
     assert.equal((await gpt2(["--json", sink])).status, 0);

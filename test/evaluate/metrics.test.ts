@@ -152,7 +152,7 @@ describe("the bootstrap", () => {
     const mean = (indices: Int32Array) => indices.filter(right).length / indices.length;
     const { low, high } = bootstrap(400, mean, { resamples: 4000 });
     const margin = 1.96 * Math.sqrt((0.25 * 0.75) / 400);
-    // Binomial steps are 1/400; 4000 resamples place a quantile to about a tenth of the margin.
+    // Binomial steps are 1/400; 4000 resamples give a quantile to about a tenth of the margin.
     for (const [got, want] of [
       [low, 0.25 - margin],
       [high, 0.25 + margin],

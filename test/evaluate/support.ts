@@ -28,7 +28,7 @@ export async function fastBackend(): Promise<Backend> {
   }
 }
 
-/** A model of random weights; with GPT-2's tokenizer unless told. */
+/** A model of random weights, with GPT-2's tokenizer unless another is given. */
 export async function seededModel(config: GPT2Config, seed: number, tokenizer?: Tokenizer): Promise<GPT2> {
   const backend = await fastBackend();
   const weights = seededWeights(backend, config, seed);
@@ -40,7 +40,7 @@ export async function smallTokenizer(vocabSize: number): Promise<Tokenizer> {
   return trainTokenizer([readFileSync(packageFile("test/fixtures/text/looking-glass.txt"), "utf8")], { vocabSize });
 }
 
-/** Evaluates on a task of the registry, with the fixtures' data unless told. */
+/** Evaluates on a task of the registry, with the fixtures' data unless others are given. */
 export function evaluateOn(model: GPT2, spec: string, options: Partial<TaskRunOptions> = {}): Promise<TaskResult> {
   return runTask(model, parseTaskSpec(spec, TASKS), { source: dataSource, ...options });
 }

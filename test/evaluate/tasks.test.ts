@@ -19,7 +19,7 @@ import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { dataSource, evaluateOn, memorySource, metricOf, seededModel, smallTokenizer } from "./support.js";
 
-/** Small enough to be quick, with room for a story of the Children's Book Test's and more in a window than fits. */
+/** Small enough to be quick, with room for a story of the Children's Book Test, but less than some windows need. */
 const CONFIG = gpt2Config({ vocabSize: 600, nCtx: 256, nEmbd: 24, nLayer: 2, nHead: 2 });
 
 /** Sums of many log-probabilities in single precision, taken in other runs of the model. */
@@ -33,7 +33,7 @@ before(async () => {
 });
 after(() => model.dispose());
 
-/** The model, and the texts that it was asked about. */
+/** The model, and the texts of its requests. */
 function listening(): { readonly model: EvaluatedModel; readonly prompts: string[]; readonly requests: number[] } {
   const prompts: string[] = [];
   const requests: number[] = [];
@@ -56,7 +56,7 @@ function listening(): { readonly model: EvaluatedModel; readonly prompts: string
   return { model: heard, prompts, requests };
 }
 
-/** Runs a task and returns what the model was asked, and the result. */
+/** Runs a task, and returns the model's requests and the result. */
 async function listen(spec: string, limit?: number) {
   const heard = listening();
   const result = await runTask(heard.model, parseTaskSpec(spec, TASKS), { source: dataSource, limit });
@@ -393,7 +393,7 @@ describe("files of the user's", () => {
   it("may be compressed", async () => {
     const text = '{"text":"One text."}\n';
     const plain = await run("my.jsonl", text);
-    // A frame of one block, stored as it is (RFC 8878).
+    // A frame of one uncompressed block (RFC 8878).
     const [size, block] = [text.length, 1 | (text.length << 3)];
     const header = [0x28, 0xb5, 0x2f, 0xfd, 0x20, size, block & 0xff, block >> 8, 0];
     const zstd = Uint8Array.from([...header, ...new TextEncoder().encode(text)]);

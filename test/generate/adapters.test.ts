@@ -1,4 +1,4 @@
-/** Requests with different adapters in the same runs: each gets what it gets alone, on every backend. */
+/** Requests with different adapters in the same runs: each gets the same result as alone, on every backend. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type LoraRanks, loraRanks, loraTable, loraTargets } from "../../src/architectures/lora.js";
@@ -42,7 +42,7 @@ describe("adapters in an engine", async () => {
     ];
     const texts = [[1, 2, 3, 4, 5], [6], [7, 8, 9, 10, 11, 12, 13, 14, 15, 16], [1, 2, 3, 4]];
 
-    /** The logits after each text, then after one token more. */
+    /** The logits after each text, then after one more token. */
     async function logits(engine: Engine, sequences: readonly Sequence[], tokens: readonly number[][]) {
       const rows = sequences.map((): number[] => []);
       for (const next of [tokens, tokens.map(() => [20])]) {

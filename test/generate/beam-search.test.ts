@@ -53,7 +53,9 @@ interface SlowOptions {
   readonly maxNewTokens: number;
 }
 
-/** Beam search of groups as its definition says it: each step a forward pass over the whole text, all tokens ranked. */
+/**
+ * Beam search of groups by its definition: each step is a forward pass over the whole text and a ranking of all tokens.
+ */
 async function slowDiverse(model: GPT2, prompt: readonly number[], options: SlowOptions) {
   const { beams, groups, diversityPenalty, maxNewTokens } = options;
   const size = beams / groups;

@@ -31,7 +31,7 @@ async function source(config: GPT2Config = CONFIG, tokenizer = true): Promise<st
   return path;
 }
 
-/** All values and the rest that a conversion must keep. */
+/** All values and settings that a conversion must keep. */
 async function contents(path: string) {
   const checkpoint = await openCheckpoint(path);
   const values = new Map<string, Float32Array>();

@@ -22,7 +22,7 @@ import { testedIsas } from "../helpers/tested-isas.js";
 
 const CONFIG = gpt2Config({ nLayer: 1, nEmbd: 64, nHead: 1 });
 
-/** Numbers that test rounding: all magnitudes that f16 has, halves and ties among them, and blocks of zeros. */
+/** Numbers that test rounding: all magnitudes of f16, with halves and ties, and blocks of zeros. */
 function awkwardValues(count: number): Float32Array {
   const random = new RandomStream(7, count);
   return Float32Array.from({ length: count }, (_, i) => {
@@ -32,9 +32,9 @@ function awkwardValues(count: number): Float32Array {
   });
 }
 
-/** What a file of the type holds for these values; transposed values are given in the file's order. */
+/** The bytes of these values in a file of the type; transposed values are given in the file's order. */
 function stored(name: string, dtype: WeightType, shape: number[], storedAs: StoredLayout, values: Float32Array) {
-  // An odd address, as safetensors has them.
+  // An odd address, as in safetensors files.
   const bytes = new Uint8Array(4 * Math.ceil(byteLength(dtype, values.length) / 4 + 1));
   const aligned = bytes.subarray(0, byteLength(dtype, values.length));
   encodeValues(dtype, values, aligned);
@@ -46,7 +46,7 @@ function transposed(values: Float32Array, rows: number, cols: number): Float32Ar
   return Float32Array.from({ length: values.length }, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]!);
 }
 
-/** Matrices with rows of `cols`, in a type, as they are and (blocks never are) transposed, and what they hold. */
+/** Matrices with rows of `cols` values in a type, also transposed (never for block types), and their values. */
 function matrices(type: WeightType, rows: number, cols: number): { tensor: StoredTensor; values: Float32Array }[] {
   const values = awkwardValues(rows * cols);
   const bytes = new Uint8Array(byteLength(type, values.length));
@@ -61,7 +61,7 @@ function matrices(type: WeightType, rows: number, cols: number): { tensor: Store
 
 const CASES = WEIGHT_TYPES.flatMap((type) => [...matrices(type, 37, 288), ...matrices(type, 100, 64)]);
 
-/** Backends with how they convert: in JavaScript, or by the native function of each instruction set. */
+/** Backends and their conversion: in JavaScript, or by the native function of each instruction set. */
 async function converters(): Promise<(readonly [name: string, backend: Backend])[]> {
   return [
     ["the reference", await referenceBackend()],
@@ -87,7 +87,7 @@ describe("weights converted while loading", async () => {
           assert.equal(array.dtype, dtype);
           const got = await array.read();
           const expected = new Uint8Array(byteLength(dtype, values.length));
-          // A file's blocks that are asked for in their own type are left alone.
+          // Blocks requested in the file's own type are left unchanged.
           if (dtype === tensor.dtype && DTYPES[dtype].block > 1) expected.set(tensor.data);
           else encodeValues(dtype, values, expected);
           const bytes = new Uint8Array(got.buffer, got.byteOffset, got.byteLength);

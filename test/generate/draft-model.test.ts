@@ -14,7 +14,7 @@ import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { logSoftmax } from "./full-forward.js";
 import { byteModel, byteTokenizer, ODD, ONE_HEAD, seededWeights, testedBackends } from "./models.js";
 
-/** Smaller than ODD, and of a shorter context. */
+/** Smaller than ODD, with a shorter context. */
 const SMALL: GPT2Config = gpt2Config({ ...ODD, nCtx: 13, nEmbd: 9, nLayer: 1, nInner: 11 });
 
 const withDraft = (backend: Backend) => ({ model: byteModel(backend), draft: byteModel(backend, SMALL, 2) });
@@ -118,7 +118,7 @@ for (const backend of await testedBackends()) {
   });
 }
 
-/** Whether counts are those of a distribution: a chi-square statistic within five of its standard deviations. */
+/** Whether counts fit a distribution: a chi-square statistic within five of its standard deviations. */
 function assertDistributed(counts: readonly number[], probabilities: readonly number[], about: string): void {
   const total = counts.reduce((a, b) => a + b, 0);
   let statistic = 0;
@@ -132,7 +132,10 @@ function assertDistributed(counts: readonly number[], probabilities: readonly nu
   assert.ok(statistic < cells + 5 * Math.sqrt(2 * cells), `${about}: chi-square ${statistic} of ${cells} cells`);
 }
 
-/** Whether two samples of one size are of one distribution: a chi-square statistic within five of its standard deviations. */
+/**
+ * Whether two samples of equal size come from one distribution: a chi-square statistic within five of its standard
+ * deviations.
+ */
 function assertAlike(a: readonly number[], b: readonly number[], about: string): void {
   const cells = a.map((count, i) => [count, b[i]!] as const).filter(([x, y]) => x + y > 0);
   const statistic = cells.reduce((sum, [x, y]) => sum + (x - y) ** 2 / (x + y), 0);

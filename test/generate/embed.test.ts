@@ -1,4 +1,4 @@
-/** Embeddings: the hidden states that logits come from, pooled; many texts at once, each seeing itself alone. */
+/** Embeddings: pooled final hidden states; many texts at once, each seeing only itself. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ContextLengthError, GPT2Error, UsageError } from "../../src/errors.js";

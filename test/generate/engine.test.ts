@@ -109,7 +109,7 @@ function engineTests(backend: Backend): void {
   it("gives the probabilities of several sequences at once, and their logits in passing", async () => {
     const texts = [9, 2, 21, 5].map((length, i) => randomIds(config, length + 1, i + 2));
     const wanted = await Promise.all(texts.map((ids) => fullForward(config, SEED, ids.slice(0, -1))));
-    // Of each sequence some tokens are there before, and some of the others have no target.
+    // Each sequence has some earlier tokens, and some of its new tokens have no target.
     const before = [3, 0, 12, 4];
     const counts = [4, 2, 7, 0];
     for (const maxTokens of [3, 64]) {

@@ -5,7 +5,7 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import { Recorder } from "../../src/program/program.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 
-/** Logits [T, V] of a seeded model without any cache, in double precision: the oracle of everything that has one. */
+/** Logits [T, V] of a seeded model without a cache, in double precision: the oracle of all code with one. */
 export async function fullForward(config: ModelConfig, seed: number, ids: readonly number[]): Promise<Float64Array> {
   const backend = await referenceBackend({ precision: "f64" });
   const T = ids.length;
@@ -31,7 +31,7 @@ export async function fullForward(config: ModelConfig, seed: number, ids: readon
   return (await arrays.logits!.read()) as Float64Array;
 }
 
-/** log softmax of one row, as plainly as can be. */
+/** Log-softmax of one row, in the plainest way. */
 export function logSoftmax(row: ArrayLike<number>): number[] {
   const values = Array.from(row);
   const max = Math.max(...values);

@@ -65,7 +65,7 @@ for (const backend of await backends()) {
   });
 }
 
-/** Greedy decoding with the whole context computed anew at each step, and the documented rule for a full context. */
+/** Greedy decoding that recomputes the whole context at each step, with the documented rule for a full context. */
 async function slowGreedy(prompt: readonly number[], count: number) {
   const { nCtx, vocabSize: V } = ODD;
   const tokens = [...prompt];

@@ -56,7 +56,7 @@ describe("loading", async () => {
 
     it(`bf16 onto ${backend} rounds the weights and nothing else`, async () => {
       const model = await GPT2.load(bf16, { backend, threads: 1 });
-      // bf16 has 8 bits: the weights' relative error is up to 2^-9, and some layers add theirs.
+      // bf16 has 8 bits: the weights' relative error is up to 2^-9, and adds up over layers.
       assertClose("logits", await model.logits(ids), await fullForward(CONFIG, 1, ids), { relative: 0.02 });
     });
   }

@@ -31,7 +31,7 @@ export async function backends(): Promise<Backend[]> {
   }
 }
 
-/** Those that are tested with what does not depend on the backend: in `npm test` the fastest alone. */
+/** The backends for tests that do not depend on the backend: in `npm test` only the fastest. */
 export async function testedBackends(): Promise<Backend[]> {
   return TESTING_ALL ? backends() : (await backends()).slice(-1);
 }
@@ -44,9 +44,9 @@ export const END_OF_TEXT_ID = 256;
 
 /** Awkward sizes: nothing is a multiple of a vector's width. */
 export const ODD: GPT2Config = gpt2Config({ vocabSize: BYTES, nCtx: 21, nEmbd: 15, nHead: 3, nLayer: 2, nInner: 37 });
-/** The same as a GPT-Neo whose local layers see fewer tokens than a sequence has. */
+/** The same as a GPT-Neo whose local window is shorter than a sequence. */
 export const NEO = gptNeoConfig({ ...ODD, architecture: "gpt-neo", nLayer: 3, windowSize: 4 });
-/** One head, one layer, a width of one vector and one more. */
+/** One head, one layer, a width of one vector plus one. */
 export const ONE_HEAD: GPT2Config = gpt2Config({ vocabSize: 7, nCtx: 9, nEmbd: 17, nHead: 1, nLayer: 1 });
 
 export function seededWeights(backend: Backend, config: ModelConfig, seed = 1): Map<string, DeviceArray> {
@@ -64,7 +64,7 @@ export function byteModel(backend: Backend, config: ModelConfig = ODD, seed = 1)
   return new GPT2({ backend, config, weights: seededWeights(backend, config, seed), tokenizer: byteTokenizer() });
 }
 
-/** Its weights as a file in f32 would hold them. */
+/** Its weights as in an f32 file. */
 export function storedTensors(config: ModelConfig, seed: number): StoredTensor[] {
   return Array.from(seededTensors(config, seed), ([{ name, shape }, data]) => {
     const source = memorySource(name, new Uint8Array(data.buffer));

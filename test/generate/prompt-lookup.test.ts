@@ -57,7 +57,7 @@ describe("PromptLookup", () => {
   });
 });
 
-/** Counts the runs that generation takes. */
+/** Counts the runs of a generation. */
 class CountingEngine extends Engine {
   runs = 0;
   override run(extensions: readonly Extension[], reader: RowReader, signal?: AbortSignal): Promise<void> {

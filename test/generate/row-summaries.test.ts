@@ -11,13 +11,13 @@ import { RandomArrays } from "../helpers/random-arrays.js";
 import { backends } from "./models.js";
 
 const [V, LIMIT, ROWS] = [1100, 1037, 5];
-/** Random, with equals, one token far above all, and nearly flat. */
+/** Random rows, rows with equal values, with one token far above all others, and nearly flat rows. */
 const rows = new RandomArrays(4).floats(ROWS * V, 2);
 for (let i = 0; i < V; i++) {
   rows[V + i] = Math.round(rows[V + i]!);
   rows[2 * V + i]! += i === 500 ? 30 : 0;
   rows[3 * V + i]! /= 50;
-  // Ids beyond the limit count for nothing.
+  // Ids beyond the limit do not count.
   if (i >= LIMIT) rows[4 * V + i] = 99;
 }
 
@@ -60,7 +60,7 @@ for (const backend of await backends()) {
               const [by, without] = [make().sample(row, summaryOf(m)), make().sample(row)];
               assert.ok(by < LIMIT);
               draws++;
-              // Sums in single and in double precision part a token from its neighbour in other places.
+              // Sums in single and double precision divide neighbouring tokens at different random numbers.
               if (by !== without) others++;
             }
           }

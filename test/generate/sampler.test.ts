@@ -11,7 +11,7 @@ import { packageFile } from "../../src/util/package-root.js";
 import { RandomStream } from "../../src/util/random.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 
-/** Nothing but the model's distribution. */
+/** The model's distribution, without any change. */
 const PLAIN = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
 const logsOf = (probabilities: readonly number[]) => Float32Array.from(probabilities, (p) => Math.log(p));
 

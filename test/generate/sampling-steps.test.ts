@@ -155,7 +155,7 @@ describe("steps", () => {
       const sampler = samplerOf(400, { mirostatTau: tau, mirostatEta: 0.1 }, () => random.uniform());
       let surprise = 0;
       for (let i = 0; i < draws; i++) surprise += -Math.log2(Math.exp(logits[sampler.sample(logits)]!) / sum);
-      // The surprise that is steered is that among the tokens left, below the model's own.
+      // The steered surprise is computed among the remaining tokens, and is below the model's own.
       assert.ok(surprise / draws > tau - 0.2, `${surprise / draws}`);
 
       const settings = samplingSettings({ ...PLAIN });

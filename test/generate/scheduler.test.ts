@@ -24,7 +24,7 @@ const randomIds = (config: ModelConfig, length: number, seed: number): number[] 
   ...new RandomArrays(seed).integers(length, config.vocabSize),
 ];
 
-/** Samples `count` tokens, and keeps every bit that it is given. */
+/** Samples `count` tokens, and keeps all logits. */
 class Recording implements Continuation {
   readonly tokens: number[] = [];
   readonly logprobs: number[] = [];
@@ -154,7 +154,7 @@ for (const backend of await testedBackends()) {
       const targets = loraTargets({ architecture: "gpt2" });
       const adapters = [1, 2, 3].map((seed) => randomAdapter(backend, ODD, loraRanks(ODD, targets, seed), seed));
       const requests = requestsFor(ODD, 24, [undefined, ...adapters]);
-      // The reference rounds what goes into GELU where an adapter adds to it, and not where GELU is part of the layer.
+      // The reference rounds GELU's argument where an adapter adds to it, but not where GELU is part of the layer.
       if (!slow) await sameBits(schedulerOn(backend), () => schedulerOn(backend), requests, [0, 1, 2, 3, 10, 15, 21]);
       const neo = { ...NEO, nCtx: 40 };
       const engine = () => new Engine(backend, neo, seededWeights(backend, neo), { maxTokens: 9 });

@@ -47,7 +47,7 @@ before(async () => {
 });
 after(() => model.dispose());
 
-/** Calls, each with an option that is nearly one. */
+/** Calls, each with a misspelled option. */
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript finds these where it is used
 const CALLS: readonly (readonly [wrong: string, right: string, call: (options: any) => unknown])[] = [
   ["maxTokens", "maxNewTokens", (o) => model.complete("x", o)],

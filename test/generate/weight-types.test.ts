@@ -34,7 +34,10 @@ const modelIn = (dtype: WeightType, backend: Backend) => byteModelIn(dtype, back
  */
 const toleranceOf = (dtype: WeightType) => ({ relative: isIntegerType(dtype) ? 0.01 : 4e-6 });
 
-/** How far from f32 the logits of these weights may be, relative to the largest: at least, as the type is in use. */
+/**
+ * Bounds of the logits' difference from f32, relative to the largest logit; the lower bound shows that the dtype is in
+ * use.
+ */
 const LOSS: Record<Exclude<WeightType, "f32">, readonly [least: number, most: number]> = {
   f16: [1e-4, 0.01],
   bf16: [1e-3, 0.05],
@@ -42,7 +45,7 @@ const LOSS: Record<Exclude<WeightType, "f32">, readonly [least: number, most: nu
   q4_0: [0.05, 0.6],
 };
 
-/** And those in which a model may compute. */
+/** The precisions in which a model may compute. */
 const COMPUTED = [
   [{ kv: "f16" }, 1e-6, 0.002],
   [{ compute: "bf16" }, 1e-4, 0.05],
@@ -92,7 +95,8 @@ for (const dtype of WEIGHT_TYPES) {
         const { logprobs } = await model.score(IDS.slice(1), { context: IDS.slice(0, 1) });
         const want = logprobs.map((_, t) => logSoftmax(expected.subarray(t * V, (t + 1) * V))[IDS[t + 1]!]!);
         assertClose("log-probabilities", logprobs, want, tolerance);
-        // Token by token, with the cache: each the likeliest after the logits of all before it at once.
+        // Token by token with the cache: each token is the likeliest by the logits of one run over all tokens before
+        // it.
         const prompt = IDS.slice(0, 4);
         const { tokens } = await model.complete(prompt, { maxNewTokens: 20, temperature: 0, stopAtEndOfText: false });
         const logits = await model.logits([...prompt, ...tokens.slice(0, -1)]);

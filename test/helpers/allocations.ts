@@ -21,7 +21,7 @@ for (const name of NAMES) {
         args,
         newTarget === counting ? target : newTarget,
       ) as InstanceType<Counted>;
-      // A view makes nothing.
+      // A view allocates nothing.
       if (made.buffer === undefined || made.buffer !== args[0]) bytes += made.byteLength;
       return made;
     },

@@ -9,7 +9,7 @@ const ranges = (N: number, first: (n: number) => number, last: (n: number) => nu
   last: Int32Array.from({ length: N }, (_, n) => last(n)),
 });
 
-/** One sequence, each token sees itself and those before it. */
+/** One sequence; each token sees itself and the tokens before it. */
 export const causal = (N: number): Ranges =>
   ranges(
     N,
@@ -38,7 +38,7 @@ export function packed(lengths: readonly number[], kind: "causal" | "bidirection
   );
 }
 
-/** The same ranges, but for the last `width` rows of each only. */
+/** The same ranges, limited to the last `width` rows of each. */
 export const windowed = ({ first, last }: Ranges, width: number): Ranges =>
   ranges(
     first.length,
@@ -57,7 +57,10 @@ export const cached = (lengths: readonly number[], capacity: number): Ranges =>
     (n) => n * capacity + lengths[n]! - 1,
   );
 
-/** New tokens of sequences that each have some rows in the cache: [tokens, rows before them], sequence i from its place on. */
+/**
+ * New tokens of sequences that have rows in the cache: [tokens, rows before them] of each; sequence i starts at its
+ * slot.
+ */
 export function continued(sequences: readonly (readonly [tokens: number, before: number])[], capacity: number): Ranges {
   const tokens = sequences.flatMap(([count, before], i) =>
     Array.from({ length: count }, (_, j) => ({ start: i * capacity, end: i * capacity + before + j })),

@@ -9,11 +9,11 @@ import { RandomArrays } from "./random-arrays.js";
 
 type MakeBackend = () => Backend | Promise<Backend>;
 
-/** What src/backend/backend.ts promises of every backend beside its arithmetic: memory, runs, timing, capture. */
+/** The contract of every backend (src/backend/backend.ts) beside its arithmetic: memory, runs, timing, capture. */
 export function backendContract(
   name: string,
   makeBackend: MakeBackend,
-  /** Where `makeBackend` returns one and the same: makes another. */
+  /** Makes another backend, where `makeBackend` always returns the same one. */
   makeAnother = makeBackend,
 ): void {
   describe(`${name}: memory`, () => memoryContract(makeBackend));
@@ -244,7 +244,7 @@ function runContract(makeBackend: MakeBackend): void {
     const running = chain.run({ dims: { N: 64 } });
     setImmediate(turn);
     await running;
-    // On a busy machine one run can be over before this thread gets a processor again.
+    // On a busy machine a run can end before this thread gets a processor.
     for (let i = 0; i < 20 && turns === 0; i++) await chain.run({ dims: { N: 64 } });
     done = true;
     assert.ok(turns > 0);

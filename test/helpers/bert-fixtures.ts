@@ -1,4 +1,7 @@
-/** What Hugging Face transformers makes of small random BERTs: test/fixtures/bert, by scripts/python/make_bert_fixture.py. */
+/**
+ * Hugging Face transformers' results for small random BERTs: test/fixtures/bert, by
+ * scripts/python/make_bert_fixture.py.
+ */
 import { readFileSync } from "node:fs";
 import { packageFile } from "../../src/util/package-root.js";
 import { readTensorsAt } from "./peft-fixtures.js";

@@ -23,21 +23,21 @@ import { TESTING_ALL, THREADS, testedIsas } from "./tested-isas.js";
 export interface BatchShape {
   /** Sequences. */
   readonly B: number;
-  /** Tokens in each. */
+  /** Number of tokens in each sequence. */
   readonly T: number;
   readonly dropout?: number;
   readonly recompute?: boolean;
-  /** Train this adapter instead of the model, and nothing of it but `extras`. */
+  /** Train this adapter instead of the model, of which only `extras` are trained. */
   readonly lora?: TrainedAdapter & { readonly scaleOf: (layer: string) => number };
   readonly extras?: ReadonlySet<string>;
-  /** What weights are held in; f32 where there is none. */
+  /** Storage dtypes of weights; f32 where there is none. */
   readonly types?: ParamTypes;
 }
 
 /** Parameters and gradients of a model on a backend, and the model's Programs over one batch. */
 export class BoundModel {
   readonly config: ModelConfig;
-  /** What is trained. */
+  /** The trained tensors. */
   readonly trained: readonly TensorSpec[];
   readonly #backend: Backend;
   readonly #N: number;
@@ -148,7 +148,9 @@ function logitsProgram(config: ModelConfig, N: number): Program {
 export const mean = (values: ArrayLike<number>): number =>
   Array.from(values).reduce((sum, x) => sum + x, 0) / values.length;
 
-/** The reference in both precisions, the kernels in WebAssembly, and the native ones of every instruction set there is. */
+/**
+ * The reference in both precisions, the WebAssembly kernels, and the native kernels of every available instruction set.
+ */
 export function allBackends(): [name: string, make: () => Backend | Promise<Backend>][] {
   const backends: [string, () => Backend | Promise<Backend>][] = [
     ["reference f64", () => referenceBackend({ precision: "f64" })],

@@ -2,11 +2,11 @@ import type { FillBatch } from "../../src/train/host-batch.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { readTensorsAt } from "./peft-fixtures.js";
 
-/** What scripts/python/make_classifier_fixture.py wrote. */
+/** The fixture written by scripts/python/make_classifier_fixture.py. */
 export const CLASSIFIER_FIXTURES = packageFile("test/fixtures/classifier");
 export type ClassifierFixture = "model" | "regressor" | "adapter";
 
-/** Texts a pass has, and places for each. */
+/** Texts in a pass, and positions for each. */
 export const CLASSIFIER_BATCH = { B: 4, T: 11 };
 
 const batch = readTensorsAt(CLASSIFIER_FIXTURES, "batch.safetensors");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 
 /**
- * How far two results may lie apart: |got - want| ≤ relative · max(|want|, scale), where scale is the largest |want| of
- * the whole array (an element that is a small difference of large terms carries the error of those terms), or with
- * `elementwise` nothing, and never less than `floor`.
+ * The tolerated difference of two results: |got - want| ≤ relative · max(|want|, scale), where scale is the largest
+ * |want| of the whole array (an element that is a small difference of large terms carries the error of those terms), or
+ * 0 with `elementwise`, and never less than `floor`.
  */
 export interface Tolerance {
   readonly relative: number;
@@ -12,7 +12,7 @@ export interface Tolerance {
 }
 
 export interface Difference {
-  /** The largest excess over what is wanted, in units of the scale that applies to that element. */
+  /** The largest difference from the wanted value, in units of that element's scale. */
   readonly relative: number;
   readonly index: number;
   readonly got: number;
@@ -41,7 +41,7 @@ export function largestDifference(
   return worst;
 }
 
-/** As one kind of array, for which the engine compiles the loop over millions of elements. */
+/** As one kind of array, so that the engine compiles the loop over millions of elements for it. */
 const doubles = (values: ArrayLike<number>): Float64Array =>
   values instanceof Float64Array ? values : new Float64Array(values);
 

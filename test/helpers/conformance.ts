@@ -12,7 +12,7 @@ type Results = Record<string, ArrayLike<number>>;
 
 const wanted = new Map<OpCase, Promise<Results>>();
 
-/** What a case's buffers hold after the op, by the reference in double precision. */
+/** The contents of a case's buffers after the op, by the reference in double precision. */
 function expected(test: OpCase): Promise<Results> {
   let results = wanted.get(test);
   if (!results) {
@@ -25,8 +25,8 @@ function expected(test: OpCase): Promise<Results> {
 }
 
 /**
- * Runs every operation on a backend, over all its cases and in each layout, and compares all memory it can reach with what
- * the reference backend leaves there: within the operation's tolerance where it may write, exactly elsewhere.
+ * Runs every operation on a backend, over all its cases and in each layout, and compares all memory within its reach
+ * with the reference backend's result: within the operation's tolerance where it may write, exactly elsewhere.
  */
 export function conformance(
   name: string,

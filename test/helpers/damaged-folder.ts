@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Mutator, reading } from "../checkpoint/mutator.js";
 
-/** A copy of a folder, one file of which is damaged at a time, for readers that take paths. */
+/** A copy of a folder in which one file at a time is damaged, for readers that take paths. */
 export class DamagedFolder {
   readonly path: string;
   readonly #root: string;
@@ -28,7 +28,7 @@ export class DamagedFolder {
     }
   }
 
-  /** Runs `use` while one file, chosen at random, is damaged: JSON in its text, what is binary mostly in its head. */
+  /** Runs `use` while one file, chosen at random, is damaged: JSON in its text, binary files mostly in their header. */
   async damaged(mutator: Mutator, use: (name: string) => Promise<void>): Promise<void> {
     const name = mutator.pick([...this.#good.keys()]);
     const good = this.#good.get(name)!;
@@ -48,7 +48,7 @@ export class DamagedFolder {
     rmSync(this.#root, { recursive: true, force: true });
   }
 
-  /** A new file each time: one that is mapped must not be cut. */
+  /** A new file each time: a mapped file must not be truncated. */
   #write(name: string, bytes: Uint8Array): void {
     const path = join(this.path, name);
     writeFileSync(`${path}.new`, bytes);

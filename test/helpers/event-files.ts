@@ -1,4 +1,4 @@
-/** A reader of TensorBoard event files, as little as the tests need, that checks every checksum. */
+/** A minimal reader of TensorBoard event files, which verifies every checksum. */
 import assert from "node:assert/strict";
 import { maskedCrc32c } from "../../src/train/tensorboard.js";
 

@@ -5,25 +5,25 @@ export interface Reply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: Uint8Array | string;
-  /** Whether parts of it may be asked for with Range. */
+  /** Whether parts of it may be requested with Range. */
   readonly ranges?: boolean;
 }
 
-/** What goes wrong with a reply. */
+/** A fault of a reply. */
 export interface Fault {
-  /** Something else altogether. */
+  /** Another reply instead. */
   readonly instead?: Reply;
   /** The reply with changes. */
   readonly changed?: (reply: Reply) => Reply;
   /** Bytes that are no HTTP. */
   readonly raw?: string;
-  /** The connection breaks after so many bytes of the body. */
+  /** The connection breaks after this many bytes of the body. */
   readonly cutAfter?: number;
-  /** So many bytes, then nothing, with the connection left open. */
+  /** This many bytes, then nothing; the connection stays open. */
   readonly stallAfter?: number;
   /** One bit in the middle of the body is wrong. */
   readonly corrupt?: boolean;
-  /** A Range is not understood: 200 with everything. */
+  /** Range is ignored: 200 with the whole body. */
   readonly ignoreRange?: boolean;
   /** The connection is closed before any answer. */
   readonly hangUp?: boolean;
@@ -85,7 +85,7 @@ async function sendBody(
     if (fault.slow) await new Promise((resolve) => setTimeout(resolve, fault.slow));
   }
   if (fault.cutAfter !== undefined) {
-    // A client that has not read all of it yet loses the rest with the connection.
+    // A client that has not read everything yet loses the rest with the connection.
     await new Promise((resolve) => setTimeout(resolve, 300));
     request.socket.destroySoon();
   } else if (fault.stallAfter === undefined) response.end();

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** The first of these programs there is: `CHROMIUM`, or one in the path. */
+/** The first of these programs that exists: `CHROMIUM`, or one in the path. */
 export function findBrowser(): string | undefined {
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
   const folders = (process.env.PATH ?? "").split(delimiter);
@@ -12,7 +12,7 @@ export function findBrowser(): string | undefined {
   return candidates.find((path) => path !== "" && existsSync(path));
 }
 
-/** For a page that nobody sees. */
+/** Flags for a headless page. */
 export const BROWSER_FLAGS = [
   "--headless=new",
   "--no-sandbox",

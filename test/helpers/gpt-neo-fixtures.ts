@@ -1,4 +1,4 @@
-/** What Hugging Face transformers makes of small seeded GPT-Neos: test/fixtures/gpt-neo, by make_gpt_neo_fixture.py. */
+/** Hugging Face transformers' results for small seeded GPT-Neos: test/fixtures/gpt-neo, by make_gpt_neo_fixture.py. */
 import { readFileSync } from "node:fs";
 import type { ModelConfig } from "../../src/architectures/config.js";
 import { GPT_NEO_HUGGING_FACE } from "../../src/architectures/gpt-neo/formats/huggingface.js";
@@ -25,7 +25,7 @@ export interface GPTNeoCase {
   readonly logits: Float32Array;
   /** Of the mean loss, by name. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
-  /** By full forward passes; `margins` is by how much each chosen logit exceeded the next. */
+  /** Greedy decoding by full forward passes; `margins` holds each chosen logit's lead over the next. */
   readonly greedy: {
     readonly prompt: readonly number[];
     readonly ids: readonly number[];
@@ -44,7 +44,7 @@ interface Cases {
 const { seed, tokensLabel, cases } = JSON.parse(readFileSync(`${GPT_NEO_FIXTURES}/cases.json`, "utf8")) as Cases;
 const values = new Float32Array(new Uint8Array(readFileSync(`${GPT_NEO_FIXTURES}/values.bin`)).buffer);
 
-/** For `seededTensors(config, seed)`. */
+/** The seed of `seededTensors(config, seed)`. */
 export const GPT_NEO_SEED = seed;
 
 let at = 0;

@@ -1,11 +1,11 @@
-/** The committed fixtures that hold what Hugging Face transformers makes of seeded GPT-2s (see test/fixtures/gpt2-*). */
+/** The committed fixtures with Hugging Face transformers' results for seeded GPT-2s (see test/fixtures/gpt2-*). */
 import { readFileSync } from "node:fs";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { packageFile } from "../../src/util/package-root.js";
 
 interface SeededFixture {
   readonly config: GPT2Config;
-  /** For `seededTensors(config, seed)`. */
+  /** The seed of `seededTensors(config, seed)`. */
   readonly seed: number;
   /** Tensor name to `checksum` of its values: tells a wrong rule for the weights from a wrong model. */
   readonly checksums: Readonly<Record<string, string>>;
@@ -16,7 +16,7 @@ export interface FixtureSequence {
   readonly ids: readonly number[];
   /** Mean loss in nats over the T targets, float64. */
   readonly loss: number;
-  /** The same by PyTorch in float32, and how far its logits were from the float64 ones. */
+  /** The same by PyTorch in float32, and its logits' largest difference from the float64 ones. */
   readonly lossFloat32: number;
   readonly largestLogitDifferenceFloat32: number;
   /** Log-probabilities of the targets at some positions. */
@@ -42,7 +42,7 @@ export interface Gpt2_124mFixture extends SeededFixture {
   readonly long: FixtureSequence;
   /** Euclidean norms of the gradients of `short.loss`. */
   readonly gradientNormsOfShort: { readonly total: number; readonly byTensor: Readonly<Record<string, number>> };
-  /** Greedy decoding by full forwards; `margins` is by how much each chosen logit exceeded the next. */
+  /** Greedy decoding by full forward passes; `margins` holds each chosen logit's lead over the next. */
   readonly greedy: {
     readonly prompt: readonly number[];
     readonly ids: readonly number[];
@@ -76,7 +76,7 @@ export function gpt2_124mFixture(): Gpt2_124mFixture {
 export function gpt2OddFixture(): Gpt2OddFixture {
   const json = readJson<SeededFixture & { loss: number; gradientNorm: number }>("test/fixtures/gpt2-odd/expected.json");
   const file = readFileSync(packageFile("test/fixtures/gpt2-odd/expected.bin"));
-  // readFileSync may hand out a slice of a pool at any offset; typed arrays need an aligned one.
+  // readFileSync may return a slice of a pool at any offset; typed arrays need an aligned one.
   const bytes = new Uint8Array(file).buffer;
   const [B, T, V, P] = new Int32Array(bytes, 0, 4) as unknown as [number, number, number, number];
   let offset = 16;

@@ -8,12 +8,12 @@ export interface GradientCase {
   readonly inputs: Readonly<Record<string, readonly number[]>>;
   readonly values?: Readonly<Record<string, Float64Array>>;
   readonly integers?: Readonly<Record<string, Int32Array>>;
-  /** What the forward pass keeps for the backward pass. */
+  /** Tensors that the forward pass keeps for the backward pass. */
   readonly saved?: Readonly<Record<string, readonly number[]>>;
   readonly out: readonly number[];
   /** The gradient that reaches `out`: random, or this number everywhere. */
   readonly dout?: number;
-  /** Inputs whose gradient the backward pass overwrites; to the others' it adds. */
+  /** Inputs whose gradient the backward pass overwrites; it adds to the others. */
   readonly overwrites?: readonly string[];
   /** Records the forward pass, which writes `out` and all of `saved`. */
   forward(k: Recorder, t: Readonly<Record<string, Tensor>>): void;
@@ -24,7 +24,7 @@ export interface GradientCase {
 /** Central differences of width h err by about h² |f'''| / 6 + ε |f| / h: 1e-10 each at h = 1e-5 in float64. */
 const H = 1e-5;
 const TOLERANCE = { relative: 1e-8, floor: 1 };
-/** What a gradient holds before a backward pass that adds to it. */
+/** Contents of a gradient before a backward pass that adds to it. */
 const BEFORE = 0.25;
 
 /** Compares the gradients of a backward pass, in float64, with central differences of ⟨dout, out⟩. */

@@ -1,6 +1,6 @@
 /**
- * A real HTTP server in the shape of huggingface.co, on loopback: the API, `resolve` with its headers and redirects, and
- * a second server, of another origin, as the CDN. Tests make it fail in all the ways that networks do.
+ * A real HTTP server on loopback that behaves like huggingface.co: the API, `resolve` with its headers and redirects,
+ * and a second server, of another origin, as the CDN. Tests make it fail in all the ways in which networks fail.
  */
 import { createHash } from "node:crypto";
 import {
@@ -22,13 +22,13 @@ export interface HubRepository {
   readonly files: Readonly<Record<string, Uint8Array>>;
   /** Other revisions that lead to the same commit: tags, branches. */
   readonly refs?: readonly string[];
-  /** Files kept in LFS, and so served by the CDN; by default weights. */
+  /** Files kept in LFS, and therefore served by the CDN; by default the weights. */
   readonly lfs?: RegExp;
-  /** Who has no such token is told that the repository is not there. */
+  /** Callers without this token are told that the repository does not exist. */
   readonly token?: string;
-  /** Everyone sees it, and nobody may have its files. */
+  /** Everyone can see the repository, but nobody may have its files. */
   readonly gated?: boolean;
-  /** Names that it had before: they redirect. */
+  /** Earlier names of the repository, which redirect. */
   readonly formerly?: readonly string[];
 }
 
@@ -70,7 +70,7 @@ export class HubServer {
     return originOf(this.#cdn);
   }
 
-  /** Puts a repository in the place of the one with its id. */
+  /** Replaces the repository with the same id. */
   publish(repository: HubRepository): void {
     const at = this.#repositories.findIndex(({ id }) => id === repository.id);
     if (at >= 0) this.#repositories.splice(at, 1);
@@ -175,7 +175,7 @@ function parsePath(path: string): Partial<Record<"id" | "verb" | "revision" | "f
 
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-/** How git names a file's content. */
+/** git's hash of a file's content. */
 export function gitBlobSha1(bytes: Uint8Array): string {
   return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }

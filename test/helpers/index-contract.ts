@@ -61,7 +61,7 @@ const CASES: readonly [string, RegExp, OpCase[]][] = [
   ["a target far beyond them", /targets\[1\].*got 100000000/, loss([0, FAR])],
 ];
 
-/** No index reaches a kernel that would look outside a tensor by it, whatever wrote it. */
+/** No index beyond a tensor reaches a kernel, whatever code wrote it. */
 export function indexContract(makeBackend: () => Backend | Promise<Backend>): void {
   for (const [name, message, ops] of CASES) {
     it(`${name} is refused by ${ops.map(({ kind }) => kind).join(", ")}`, async () => {

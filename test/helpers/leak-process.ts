@@ -6,14 +6,14 @@ import { packageFile } from "../../src/util/package-root.js";
 import { seededTensors } from "./seeded-weights.js";
 
 /**
- * A process that makes small models, uses each and disposes of it, and says in MB how much memory it holds after the first
- * ten and at the end: `leak-process.js BACKEND MODELS own|shared`, each model with a backend of its own or all on one.
+ * A process that makes small models, uses and disposes of each, and prints its memory in MB after the first ten and at
+ * the end: `leak-process.js BACKEND MODELS own|shared`, with a backend for each model or one for all.
  */
 const [backend, models, sharing] = process.argv.slice(2) as ["native" | "wasm", string, "own" | "shared"];
 
 const TINY = packageFile("test/fixtures/tiny");
 const config = gpt2Config({ vocabSize: 100, nCtx: 64, nEmbd: 64, nHead: 2, nLayer: 2 });
-/** Made once: without V8's optimizing compiler that takes longer than all else that is done with a model. */
+/** Made once: without V8's optimizing compiler, this takes longer than everything else done with a model. */
 const tensors = Array.from(seededTensors(config, 1), ([{ name }, values]) => [name, values] as const);
 const shared = sharing === "shared" ? (await chooseBackend({ backend, threads: 2 })).backend : undefined;
 
@@ -31,7 +31,7 @@ async function useModel(): Promise<void> {
   await model.dispose();
 }
 
-/** Gives memory that was freed back to the system, which the C library of Linux otherwise keeps. */
+/** Returns freed memory to the system; the C library of Linux would otherwise keep it. */
 function trimmer(): () => void {
   try {
     const trim = koffi.load("libc.so.6").func("int malloc_trim(size_t)");

@@ -40,7 +40,7 @@ export interface Part {
   readonly at: number;
 }
 
-/** One op with the contents of its memory before it runs. A tensor is a buffer of its own or a part of one. */
+/** One op, with the contents of its memory before it runs. A tensor is a whole buffer or a part of one. */
 export interface OpCase<K extends OpKind = OpKind> {
   readonly kind: K;
   readonly name: string;
@@ -48,7 +48,7 @@ export interface OpCase<K extends OpKind = OpKind> {
   readonly parts: Readonly<Record<string, Part>>;
   readonly dims: Readonly<Record<string, number>>;
   readonly scalars: Readonly<Record<string, OpNumber<number>>>;
-  /** Instead of the operation's. */
+  /** A tolerance that replaces the operation's. */
   readonly tolerance?: Tolerance;
 }
 
@@ -71,18 +71,21 @@ export function opCase<K extends OpKind>(
   return { kind, name, buffers, parts, dims, scalars: scalars as OpCase["scalars"] };
 }
 
-/** How a case is laid out: all results must be the same. */
+/** The layout of a case in memory; the results must be the same in all layouts. */
 export interface Layout {
   readonly name: string;
   /** Elements (of packed types, blocks) in front of each buffer's contents, so that no tensor is aligned. */
   readonly shift: number;
   /** Whether sizes and numbers are given at each run, sizes below their maximum. */
   readonly perRun: boolean;
-  /** Elements, or blocks of them, around each buffer, shift included; an op that changes one has written too far. */
+  /**
+   * Number of elements, or blocks, around each buffer, including the shift; an op that changes one of them has written
+   * too far.
+   */
   readonly guard: number;
 }
 
-/** Nothing around the buffers: for sanitizers, which find what is read or written outside an allocation. */
+/** Nothing around the buffers: for sanitizers, which find accesses outside an allocation. */
 export const BARE_LAYOUT: Layout = { name: "no guard", shift: 0, perRun: false, guard: 0 };
 
 export const LAYOUTS: readonly Layout[] = [
@@ -90,7 +93,7 @@ export const LAYOUTS: readonly Layout[] = [
   { name: "sizes per run, unaligned", shift: 3, perRun: true, guard: 22 },
 ];
 
-/** What stands around the buffers. */
+/** The value around the buffers. */
 const GUARD = 12345;
 const PACKED_GUARD = 0x5a;
 
@@ -100,7 +103,7 @@ interface CaseArray {
   readonly contents: Contents;
 }
 
-/** A case prepared on a backend, with a way to put its memory back as it was. */
+/** A case prepared on a backend, with a way to restore its memory. */
 export class PreparedCase {
   readonly #arrays = new Map<string, CaseArray>();
   readonly #run: () => Promise<void>;
@@ -125,7 +128,7 @@ export class PreparedCase {
     this.#run = async () => (await executable).run(values);
   }
 
-  /** Runs the op on the case's contents and returns those of every buffer afterwards. */
+  /** Runs the op on the case's contents, and returns the contents of every buffer afterwards. */
   async run(): Promise<Record<string, ArrayLike<number>>> {
     for (const { memory, inner, contents } of this.#arrays.values()) {
       memory.write(new Float32Array(hostIndex(memory.dtype, memory.length)).fill(guardOf(contents)));
@@ -187,7 +190,7 @@ const numbersPerRun = ({ scalars }: OpCase): Record<string, number> =>
 /** The sizes that Programs set at each run: rows. */
 const CHANGING = new Set(["N", "size"]);
 
-/** A case without the spare rows of the buffers that are one tensor's alone: they end where the op's reach does. */
+/** A case without spare rows in buffers of a single tensor: they end where the op's reach ends. */
 export function exactCase(test: OpCase): OpCase {
   const dims = test.dims;
   const trimmed = Object.entries(test.buffers).map(([name, contents]): [string, Contents] => {

@@ -4,7 +4,9 @@ import { memorySource } from "../../src/checkpoint/byte-source.js";
 import { readSafetensors } from "../../src/checkpoint/safetensors.js";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** What scripts/python/make_peft_fixture.py wrote: adapters by PEFT for the tiny model, and what they compute. */
+/**
+ * The fixture written by scripts/python/make_peft_fixture.py: adapters by PEFT for the tiny model, and their results.
+ */
 export const PEFT_FIXTURES = packageFile("test/fixtures/peft");
 export const PEFT_BASE = packageFile("test/fixtures/tiny");
 export const PEFT_BATCH = { B: 2, T: 12 };

@@ -1,6 +1,9 @@
 import { RandomStream } from "../../src/util/random.js";
 
-/** Normal numbers that long arrays are cut from, at random places: drawing each anew would take longer than the tests. */
+/**
+ * Normal numbers from which long arrays are cut at random positions: drawing every number would take longer than the
+ * tests.
+ */
 const POOL_SIZE = 2 ** 18;
 let pool: Float64Array | undefined;
 
@@ -50,7 +53,7 @@ export class RandomArrays {
     return values;
   }
 
-  /** `length` different integers in [0, below), in random order. */
+  /** `length` distinct integers in [0, below), in random order. */
   distinct(length: number, below: number): Int32Array {
     const all = Array.from({ length: below }, (_, i) => i);
     for (let i = 0; i < length; i++) {

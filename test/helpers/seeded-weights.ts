@@ -1,6 +1,6 @@
 /**
- * GPT-2 weights that TypeScript and numpy (scripts/python/seeded_weights.py) make alike, bit for bit, from a seed, so
- * that a model of 500 MB can be compared with another program's without a file of 500 MB.
+ * GPT-2 weights from a seed, the same bits in TypeScript and in numpy (scripts/python/seeded_weights.py), so that a
+ * model of 500 MB can be compared with another program's without a file of 500 MB.
  *
  * Element i of tensor t (its place in `tensorTable`, row-major, [out, in]):
  *
@@ -13,7 +13,7 @@
  *
  * A uniform of width s has variance s^2/12, so at gain 1 a matrix keeps the variance of its input. The gains make
  * logits of standard deviation 2 and attention scores of 4: no softmax is flat or a single spike, and the next token
- * depends on what stands where (with smaller ones greedy decoding soon repeats one token, and tells little).
+ * depends on the order of the tokens (with smaller gains greedy decoding soon repeats one token, and tests little).
  */
 import { createHash } from "node:crypto";
 import type { ModelConfig } from "../../src/architectures/config.js";
@@ -39,7 +39,7 @@ export function fillSeeded(out: Float32Array, spec: TensorSpec, index: number, s
   }
 }
 
-/** Each tensor of the seeded model in turn; one at a time, so that nobody holds the model twice. */
+/** Each tensor of the seeded model in turn; one at a time, so that the model is never in memory twice. */
 export function* seededTensors(config: ModelConfig, seed: number): Generator<[TensorSpec, Float32Array]> {
   for (const [index, spec] of tensorTable(config).entries()) {
     const values = new Float32Array(numel(spec.shape));
@@ -55,7 +55,10 @@ export function seededTokens(config: ModelConfig, seed: number, label: number, c
   return Int32Array.from({ length: count }, (_, i) => randomBits(k0, k1, i) % config.vocabSize);
 }
 
-/** The first 16 hexadecimal digits of the SHA-256 of the values' bytes (little-endian machines only, as all are here). */
+/**
+ * The first 16 hexadecimal digits of the SHA-256 of the values' bytes (on little-endian machines only, like all
+ * machines here).
+ */
 export function checksum(values: Float32Array): string {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return createHash("sha256").update(bytes).digest("hex").slice(0, 16);

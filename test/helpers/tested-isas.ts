@@ -4,12 +4,12 @@ import { BackendError } from "../../src/errors.js";
 /** Whether this is `npm run test:all`, which goes through every instruction set and variant of WebAssembly. */
 export const TESTING_ALL = process.env.GPT2_TEST_ALL === "1";
 
-/** Threads of backends where their number is not the point: small models take longer on two, which wait for each other. */
+/** Number of threads where it does not matter: small models take longer on two, which wait for each other. */
 export const THREADS = TESTING_ALL ? 2 : 1;
 
 /**
- * The instruction sets that whole models are tested on: the best there is and, in `npm run test:all`, all others. There are
- * none where the kernels don't load; the conformance suite says why.
+ * The instruction sets on which whole models are tested: the best one and, in `npm run test:all`, all others. There are
+ * none if the kernels don't load; the conformance suite says why.
  */
 export function testedIsas(): string[] {
   try {

@@ -1,4 +1,4 @@
-/** A small model on a little real text: runs that take a second, and what is compared between them. */
+/** A small model on a little real text: runs that take a second, and the results compared between them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../../src/backend/backend.js";
@@ -41,7 +41,7 @@ export async function tinyData(out: string): Promise<string> {
   return out;
 }
 
-/** The native backend, or why it is not there. */
+/** The native backend, or the reason why it is missing. */
 export async function nativeOrReason(options: { threads?: number } = {}): Promise<Backend | string> {
   try {
     return await nativeBackend({ threads: 1, ...options });
@@ -51,7 +51,7 @@ export async function nativeOrReason(options: { threads?: number } = {}): Promis
   }
 }
 
-/** The fastest backend there is. */
+/** The fastest available backend. */
 export async function anyBackend(): Promise<Backend> {
   const native = await nativeOrReason();
   return typeof native === "string" ? referenceBackend() : native;
@@ -78,7 +78,7 @@ export async function trainTiny(
   return events;
 }
 
-/** Steps, validations and samples of a run's metrics.jsonl, without what depends on the clock. */
+/** Steps, validations and samples of a run's metrics.jsonl, without fields that depend on the clock. */
 export function curveOf(out: string): unknown[] {
   const lines = readFileSync(join(out, "metrics.jsonl"), "utf8").trimEnd().split("\n");
   return lines.flatMap((line) => {

@@ -1,6 +1,6 @@
 /**
- * An encoder as small as can be, and as unlike GPT-2: bidirectional, layer norms after the sums, token types, exact GELU. It
- * shows that an architecture needs a folder of its own and its lines in the registries.
+ * A minimal encoder, as different from GPT-2 as possible: bidirectional, with layer norms after the sums, token types
+ * and the exact GELU. It shows that an architecture needs only its own folder and its lines in the registries.
  */
 import { type AdaptedLinear, adaptedBackward, adaptedForward } from "../../src/architectures/adapted-linear.js";
 import type { Activations, Architecture, Backward } from "../../src/architectures/architecture.js";
@@ -135,7 +135,7 @@ const backward: Backward<ToyConfig, ToyActivations> = (k, config, leaves, gradie
   let dout = dhidden;
   for (let i = config.nLayer - 1; i >= 0; i--) {
     const [name, act, block, grad] = [`layer.${i}`, a.h[i]!, p.h[i]!, g.h[i]!];
-    // At each sum: the gradient goes on both to the residual and through the layer.
+    // At each sum the gradient continues both to the residual and through the layer.
     const dsum2 = k.temp(`${name}.dsum2`, [N, C]);
     layernormBackward(k, `${name}.norm2`, act.norm2, dout, dsum2, block.norm2, grad.norm2, true);
     const dmlp = mlpBackward(k, `${name}.mlp`, act.mlp, dsum2, block.mlp, grad.mlp, activation, NO_DROPOUT);

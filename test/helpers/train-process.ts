@@ -1,4 +1,4 @@
-/** `gpt2 train …` in a process of its own. */
+/** `gpt2 train …` in a new process. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
@@ -19,7 +19,7 @@ export interface TrainProcess {
   readonly done: Promise<TrainResult>;
 }
 
-/** @param prefix a shell command to run it under, such as `ulimit -f 64;` */
+/** @param prefix a shell command under which it runs, such as `ulimit -f 64;` */
 export function startTrain(args: readonly string[], prefix?: string): TrainProcess {
   const node = [process.execPath, MAIN, "train", ...args];
   const command = prefix === undefined ? node : ["/bin/sh", "-c", `${prefix} exec "$@"`, "sh", ...node];

@@ -14,7 +14,7 @@ export async function visitPage<T>(program: string, url: string, done: Promise<T
     const failed = new Promise<never>((_, reject) => {
       browser = spawn(program, [...BROWSER_FLAGS, `--user-data-dir=${profile}`, url], {
         stdio: ["ignore", "ignore", "pipe"],
-        detached: true, // a group of its own, which ends as one: its processes write to the profile
+        detached: true, // a separate process group, which ends as a whole: its processes write to the profile
       });
       browser.stderr!.on("data", (chunk) => (complaints += chunk));
       browser.on("error", reject);

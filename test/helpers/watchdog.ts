@@ -1,10 +1,13 @@
 /**
- * Ends this process if one piece of work does not come to its end: a loop without end blocks the event loop, and with it
- * every other timeout. The watching is done by another thread.
+ * Ends this process if a piece of work does not end: an endless loop blocks the event loop, and with it every other
+ * timeout. Another thread watches.
  */
 import { Worker } from "node:worker_threads";
 
-/** Seconds, and as many of the processor's: a process that was stopped for a while hangs not. The work takes milliseconds. */
+/**
+ * Seconds of wall time, and of processor time: a process that was stopped for a while does not hang. The work takes
+ * milliseconds.
+ */
 const PATIENCE = 60;
 
 const WATCH = `
@@ -15,7 +18,7 @@ for (;;) {
   const { user } = process.cpuUsage();
   do Atomics.wait(state, 1, 0, 1000 * patience);
   while (process.cpuUsage().user - user < 1e6 * 0.5 * patience && Atomics.load(state, 0) === before);
-  // Odd while something is under way.
+  // Odd while work is running.
   if (before % 2 === 1 && Atomics.load(state, 0) === before) {
     require("node:fs").writeSync(2, "no end after " + patience + " seconds\\n");
     process.kill(process.pid, "SIGKILL");
@@ -35,7 +38,7 @@ export function watched<T>(work: () => T): T {
   }
 }
 
-/** {@link watched} for work that waits; one at a time. */
+/** {@link watched} for asynchronous work; one at a time. */
 export async function watchedAsync<T>(work: () => Promise<T>): Promise<T> {
   const progress = watch();
   Atomics.add(progress, 0, 1);

@@ -8,7 +8,7 @@ import {
 import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../src/util/random.js";
 
-/** A model of seven tokens: the distribution of the second depends on the first. */
+/** A model of seven tokens in which the distribution of the second token depends on the first. */
 const PROBABILITIES = [0.3, 0.2, 0.16, 0.12, 0.1, 0.07, 0.05];
 const after = (first: number) => PROBABILITIES.map((_, i) => PROBABILITIES[(i + first) % 7]!);
 

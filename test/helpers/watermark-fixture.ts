@@ -74,7 +74,7 @@ export interface WatermarkFixture {
 
 export const STEP_TOKENS = [0, 1, 2, 50, 299];
 
-/** Integers of more digits than a number has, keys of the configurations, are texts. */
+/** Integers with more digits than a number holds, the configurations' keys, are strings. */
 export function watermarkFixture(): WatermarkFixture {
   const text = readFileSync(packageFile("test/fixtures/watermark/expected.json"), "utf8");
   return JSON.parse(text.replace(/(?<=[[:,])-?\d{17,}(?=[,\]}])/g, '"$&"')) as WatermarkFixture;

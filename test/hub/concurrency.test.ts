@@ -32,7 +32,7 @@ async function linesOf(child: ChildProcess): Promise<DownloadEvent[]> {
     .map((line) => JSON.parse(line) as DownloadEvent);
 }
 
-/** Resolves when the child has received so much of the weights. */
+/** Resolves when the child has received this much of the weights. */
 async function received(child: ChildProcess, bytes: number): Promise<void> {
   for await (const line of createInterface({ input: child.stdout! })) {
     const event = JSON.parse(line) as DownloadEvent;
@@ -40,7 +40,7 @@ async function received(child: ChildProcess, bytes: number): Promise<void> {
   }
 }
 
-/** Where there is no flock, two may both fetch. */
+/** Without flock, both may fetch. */
 const hasLocks = await withFileLock(join(temporaryFolder(), "lock"), {}, async (exclusive) => exclusive);
 const skip = !hasLocks && "this system has no flock";
 

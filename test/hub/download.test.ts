@@ -19,7 +19,7 @@ function onCdn(fault: Fault, ...which: number[]): (request: SeenRequest) => Faul
 
 const BLOB = sha256(WEIGHTS);
 const blobs = ({ cacheDir }: Fetching): string => join(cacheDir, "models--owner--model/blobs");
-/** What is there of the weights that is not whole. */
+/** The incomplete files of the weights. */
 const partials = (fetching: Fetching): string[] => {
   return readdirSync(blobs(fetching)).filter((name) => name.endsWith(".incomplete"));
 };

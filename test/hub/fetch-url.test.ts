@@ -172,7 +172,7 @@ describe("a model at an address", () => {
       await assert.rejects(fetchingUrls().fetch(path), failsWith("unexpected", /the address of a file/));
     }
     await assert.rejects(fetchingUrls().fetch("/models/none.gguf"), failsWith("not-found", /nothing there \(404\)/));
-    // Where missing files are answered with a page, those that need not be there are missing.
+    // If a server answers with a page for missing files, optional files count as missing.
     replies.set("/models/vocab.json", page);
     assert.equal((await fetchingUrls().fetch("/models/model.safetensors")).files.length, 3);
   });

@@ -1,6 +1,6 @@
 /**
- * Random damage to a hub's answers. What comes of it is the model, byte for byte as its checksums say, or a typed error in
- * one line; nothing is written outside the cache, and nothing but the model is kept under its name.
+ * Random damage to a hub's answers. The result is the model, byte for byte by its checksums, or a typed error in one
+ * line; nothing is written outside the cache, and only the model is kept under its name.
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -92,7 +92,7 @@ function damage(mutator: Mutator): Fault {
   };
 }
 
-/** What is in the cache is what it is called, where that is a checksum: a server may name a file by anything. */
+/** Files in the cache match their names, where these are checksums: a server may give any name. */
 function checkBlobs(folder: string, what: string): void {
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     const bytes = readFileSync(join(folder, name));

@@ -56,7 +56,7 @@ beforeEach(() => {
   server.reset();
 });
 
-/** Fetches in a process of its own, since the proxy and the certificates are in its environment. */
+/** Fetches in a new process, since the proxy and the certificates come from its environment. */
 async function run(endpoint: string, env: Record<string, string>) {
   const args = [SCRIPT, endpoint, temporaryFolder(), "owner/model"];
   const child = spawn(process.execPath, args, { env: { ...process.env, no_proxy: "", NO_PROXY: "", ...env } });

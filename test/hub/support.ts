@@ -1,4 +1,4 @@
-/** What the tests of the hub have in common: a small repository, and a cache for each test. */
+/** Shared by the tests of the hub: a small repository, and a cache for each test. */
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import type { HubRepository, HubServer } from "../helpers/hub-server.js";
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 export const LATER_COMMIT = "89abcdef0123456789abcdef0123456789abcdef";
 
-/** Bytes that differ everywhere, so that a wrong place shows. */
+/** Bytes that differ everywhere, so that a wrong position shows. */
 export function content(length: number, seed = 1): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => Math.imul(i + seed, 2654435761) >>> 24);
 }
@@ -23,7 +23,7 @@ export const text = (value: string): Uint8Array => new TextEncoder().encode(valu
 
 export const WEIGHTS = content(300_000);
 
-/** In the hub's shape: a model, and what else lies in such repositories. */
+/** A repository like the hub's: a model, and the other files found in such repositories. */
 export const REPOSITORY: HubRepository = {
   id: "owner/model",
   commit: COMMIT,
@@ -43,7 +43,7 @@ export const REPOSITORY: HubRepository = {
   },
 };
 
-/** What a model of it needs. */
+/** The files that a model needs. */
 export const NEEDED = [
   "config.json",
   "generation_config.json",
@@ -72,7 +72,7 @@ export interface Fetching {
   fetch(name?: string, more?: Partial<FetchContext>): Promise<FetchedModel>;
 }
 
-/** A cache of its own before a server. Retries come fast. */
+/** A separate cache for a server. Retries come quickly. */
 export function fetching(server: Pick<HubServer, "endpoint">, changes: Partial<HubSettings> = {}): Fetching {
   const cacheDir = changes.cacheDir ?? temporaryFolder();
   const settings = {

@@ -59,7 +59,7 @@ test("edits change the requested share of words", () => {
   assert.deepEqual(kept("insert").slice(0, 2), [520, 400]);
   assert.deepEqual(kept("paraphrase"), [400, 280, 280]);
   const [words, own, inPlace] = kept("swap") as [number, number, number];
-  // 120 swaps, some of which move a word again, or back.
+  // 120 swaps, some of which move a word twice, or back.
   assert.ok(words === 400 && own === 400 && inPlace > 160 && inPlace < 280, `${inPlace}`);
   for (const edit of EDITS) assert.deepEqual(after(edit, 0), { text, changed: 0 });
   for (const edit of EDITS) assert.equal(after(edit, 0.3).changed, 0.3);

@@ -57,7 +57,7 @@ for (const backend of await backends()) {
           const difference = Math.abs(scores[name]! - expected[name]);
           assert.ok(difference < 1e-4, `${name} of ${ids.length} tokens: ${scores[name]}, ${expected[name]}`);
         }
-        // Without the observer the rest is the same.
+        // Without the observer, the other scores are the same.
         const { binoculars, ...alone } = scores;
         assert.ok(binoculars !== undefined);
         const again = await performer.detect(ids.slice(1), { context: ids.slice(0, 1) });
@@ -94,7 +94,7 @@ test("wrong options are refused", async () => {
   await assert.rejects(model.detect("A text", { calibrations: null } as object), UsageError);
 });
 
-/** Statistics of a text whose every token has log-probability `logprob`, as far as scores go. */
+/** Statistics of a text in which every token has the log-probability `logprob`; only the fields that scores need. */
 function constantText(tokens: number, logprob: number): TokenStatistics {
   return {
     logprobs: new Float64Array(tokens).fill(logprob),

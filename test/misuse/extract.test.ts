@@ -19,7 +19,7 @@ let index: TokenIndex;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "gpt2-extract-"));
   model = await GPT2.load(undefined, { threads: 1 });
-  // Text that the model reproduces, having written it greedily, and text that it does not.
+  // Text that the model reproduces, because it wrote it greedily, and text that it does not.
   const greedy = await model.complete("The old man", {
     maxNewTokens: 120,
     temperature: 0,

@@ -69,7 +69,7 @@ main();
 
 const TYPES: Readonly<Record<string, string>> = { ".js": "text/javascript", ".html": "text/html" };
 const ISOLATION = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
-/** So that a page of another origin may have it. */
+/** Allows pages of other origins. */
 const SHARED = { "Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin" };
 
 interface PageResult {
@@ -105,7 +105,7 @@ class PageServer {
     this.#server.close();
   }
 
-  /** What the page at `url` posts. */
+  /** The posts of the page at `url`. */
   visit(browser: string, url: string): Promise<PageResult> {
     const done = new Promise<PageResult>((resolve) => (this.#done = resolve));
     const query = new URLSearchParams({ model: `${this.origin}/model/`, result: `${this.origin}/result` });
@@ -210,7 +210,7 @@ describe("bundles for Node", () => {
       it(`by ${bundler}, ${format}`, { skip: bundler !== "esbuild" && skipWithout(bundler) }, async () => {
         const out = await bundle(bundler, "program.js", "node", format);
         const [file] = readdirSync(out).filter((name) => /^program\.[cm]?js$/.test(name));
-        // One format finds the package's files as the other does.
+        // Both formats find the package's files in the same way.
         for (const backend of format === "esm" ? ["auto", "wasm"] : ["auto"]) {
           rmSync(join(project, "data"), { recursive: true, force: true });
           const ran = await run(process.execPath, [join(out, file!)], project, { GPT2_BACKEND: backend });
@@ -228,7 +228,7 @@ describe("bundles for Node", () => {
   }
 });
 
-/** On a machine without the project the bundle runs beside node_modules, and without those says what to copy. */
+/** On a machine without the project the bundle runs beside node_modules; without them it says what to copy. */
 async function deployed(file: string, folder: string): Promise<void> {
   cpSync(dirname(file), folder, { recursive: true });
   cpSync(join(project, "book.txt"), join(folder, "book.txt"));
@@ -237,7 +237,7 @@ async function deployed(file: string, folder: string): Promise<void> {
   try {
     const lost = await run(process.execPath, [basename(file)], folder);
     assert.equal(lost.status, 1, lost.stderr.slice(-2000));
-    // Node shows the line first, which in a bundle is long.
+    // Node first prints the source line, which is long in a bundle.
     assert.match(lost.stderr.slice(-4000), /looking for the files of gpt2-ts .*copy node_modules\/gpt2-ts/);
     symlinkSync(join(away, "node_modules"), join(folder, "node_modules"));
     const found = await run(process.execPath, [basename(file)], folder);

@@ -36,7 +36,7 @@ export function examples(): Example[] {
     });
 }
 
-/** What makes a program of the documentation short enough for a test. */
+/** Replacements that make a program of the documentation short enough for a test. */
 const SHORTER: readonly (readonly [string, string])[] = [
   ["steps: 2000", "steps: 2"],
   ["batchSize: 16", "batchSize: 2"],
@@ -63,7 +63,7 @@ const COMPILER_OPTIONS = {
   types: ["node"],
 };
 
-/** A project with every program of the documentation, each with a folder that has what it takes, and a hub. */
+/** A project with every program of the documentation, each in a folder with the files it needs, and a hub. */
 export class ExampleProject {
   readonly dir: string;
   readonly #env: NodeJS.ProcessEnv;
@@ -80,7 +80,7 @@ export class ExampleProject {
       ...Object.fromEntries(examples().map(({ name, source }) => [`src/${fileOf(name)}.ts`, shortened(source)])),
       "package.json": JSON.stringify({ type: "module", private: true }),
       "tsconfig.json": JSON.stringify({ compilerOptions: COMPILER_OPTIONS, include: ["src"] }),
-      // A page's address, for `GPT2.fetch` with one that is relative.
+      // A page's address, for `GPT2.fetch` with a relative one.
       "page.mjs": "globalThis.location = { href: process.env.PAGE };",
       "facts.jsonl": jsonl(FACTS),
       "labels.jsonl": jsonl(REVIEWS),
@@ -150,7 +150,7 @@ async function openHub(): Promise<HubServer> {
   );
 }
 
-/** What programs take: token data, adapters of the default model, models fine-tuned for a task. */
+/** The programs' inputs: token data, adapters of the default model, models fine-tuned for a task. */
 async function prepare(dir: string): Promise<void> {
   const at = (path: string): string => join(dir, path);
   const tokenizer = await trainTokenizer([readFileSync(TINY_TEXT, "utf8")], { vocabSize: 512 });

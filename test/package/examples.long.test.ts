@@ -1,4 +1,4 @@
-/** Every program in README.md and docs compiles and runs, with the kernels there are and on WebAssembly. */
+/** Every program in README.md and docs compiles and runs, with the available kernels and on WebAssembly. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { ExampleProject, type ExampleRun, examples } from "./example-project.js";
 import type { Ran } from "./project.js";
 
-/** What examples print, and leave behind, where docs say so. */
+/** Output and files of examples, where docs state them. */
 const EXPECTED: Readonly<Record<string, (ran: ExampleRun) => void>> = {
   "docs/tasks.md": ({ stdout }) => {
     assert.match(stdout, /^Where is the station\? =/m);
@@ -27,7 +27,7 @@ const EXPECTED: Readonly<Record<string, (ran: ExampleRun) => void>> = {
 
 const BACKENDS = {
   auto: "on the backend that is chosen by itself",
-  // What GPT2_BACKEND=wasm stands for.
+  // The backend that GPT2_BACKEND=wasm selects.
   wasm: "on a machine without a C compiler",
 };
 

@@ -1,4 +1,4 @@
-/** The package as it is published, and its package of kernels, installed by npm where no compiler is. */
+/** The published package and its package of kernels, installed by npm without a compiler. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,7 +37,7 @@ describe("the published package", { skip }, () => {
     const project = join(dir, "project");
     mkdirSync(project);
     writeFileSync(join(project, "package.json"), '{ "name": "project", "private": true }');
-    // From folders of this clone, as there is no registry here; npm packs them first, as it would for the registry.
+    // From folders of this clone, since there is no registry here; npm packs them first, as for the registry.
     const koromix = readdirSync(packageFile("node_modules/@koromix")).map((name) => `@koromix/${name}`);
     const dependencies = [...Object.keys(manifest.dependencies), ...koromix];
     const folders = dependencies.map((name) => packageFile(`node_modules/${name}`));

@@ -43,7 +43,7 @@ for (const entry of [
     assert.ok(modules.size > 1, "the walk must find something");
     const chain = (name: string): string =>
       modules.get(name) === "(entry)" ? name : `${chain(modules.get(name)!)} → ${name}`;
-    // A bundle for browsers has an empty module in place of each #node/….
+    // A bundle for browsers has an empty module for each #node/….
     const bare = [...modules.keys()].filter((name) => !name.endsWith(".ts") && !name.startsWith("#node/"));
     assert.deepEqual(bare.map(chain), []);
   });
@@ -62,7 +62,7 @@ test("modules of #node/… are imported when they are called for, and exist", ()
   }
 });
 
-/** What `gpt2 "text"` loads whatever the model is: starting takes a third of a millisecond for each module. */
+/** The modules that `gpt2 "text"` loads for every model: each adds a third of a millisecond to a start. */
 const START = ["cli/main.ts", "cli/commands/generate.ts", "gpt2.ts", "pretrained/load.ts", "backend/native/index.ts"];
 const LATER =
   /^(hub|evaluate|tasks[/\\](?!tasks\.ts)|train|constrain|tokenizer|data|backend[/\\](reference|wasm)|checkpoint[/\\](gguf|tensorflow)|pretrained[/\\](formats[/\\]|names|peft|save|locate\.|convert))|^architectures[/\\][\w-]+[/\\](formats|backward)/;
@@ -75,7 +75,10 @@ test("a start loads only the modules that it needs", () => {
   );
 });
 
-/** Lower layers know nothing of higher ones: docs/architecture.md. A folder may import its own row and those below. */
+/**
+ * Lower layers know nothing of higher ones: docs/architecture.md. A folder may import from its own row and the rows
+ * below.
+ */
 const LAYERS = [
   ["cli"],
   ["index", "entries"],

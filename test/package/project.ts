@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync
 import { dirname, join } from "node:path";
 import { packageFile } from "../../src/util/package-root.js";
 
-/** A project that has this package installed, as a link, and these files. */
+/** A project with these files that has this package installed, as a link. */
 export function makeProject(dir: string, files: Readonly<Record<string, string>>): void {
   mkdirSync(join(dir, "node_modules"), { recursive: true });
   symlinkSync(packageFile("."), join(dir, "node_modules", "gpt2-ts"));
@@ -17,7 +17,7 @@ export function writeFiles(dir: string, files: Readonly<Record<string, string>>)
   }
 }
 
-/** For programs of Node: a project for browsers has none. */
+/** For Node programs; a project for browsers has none. */
 export function linkNodeTypes(dir: string): void {
   mkdirSync(join(dir, "node_modules/@types"), { recursive: true });
   symlinkSync(packageFile("node_modules/@types/node"), join(dir, "node_modules/@types/node"));

@@ -1,4 +1,7 @@
-/** What TypeScript says of the package: in each of its versions from the least on, and each way to resolve modules. */
+/**
+ * TypeScript's diagnostics of the package, in its versions from the least supported on, with each kind of module
+ * resolution.
+ */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +32,10 @@ const entries = Object.entries(exports).flatMap(([path, to]) =>
   typeof to === "string" ? [] : [{ specifier: path.replace(".", name), types: packageFile(to.types) }],
 );
 
-/** README.md names the first as the least. What resolves in it and in the newest in every way, does in those between. */
+/**
+ * README.md names the first as the least. If the package resolves in it and in the newest in every way, it does in
+ * those between.
+ */
 const VERSIONS: readonly (readonly [string, string | undefined])[] = [
   ["5.7", tool("typescript-5.7/bin/tsc")],
   ["5.9", tool("typescript-5.9/bin/tsc")],
@@ -44,7 +50,7 @@ const RESOLUTIONS = {
 
 const STRICT = { target: "es2022", strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false };
 
-/** A program that has every entry, and so all of its declarations are checked. */
+/** A program that imports every entry, so that all declarations are checked. */
 const everyEntry = entries.map(({ specifier }, i) => `export * as e${i} from "${specifier}";\n`).join("");
 
 async function compile(project: string, tsc: string, options: object, include: string): Promise<void> {

@@ -48,7 +48,7 @@ describe("index checks", () => {
         () => Int32Array.from(values),
       );
     check(3, [0, 4, 3]);
-    check(1, [4, 5, 5]); // beyond the rows of this run
+    check(1, [4, 5, 5]); // beyond this run's rows
     assert.throws(() => check(3, [0, 4, 5]), /program p: index\[2\]: expected an index from 0 to 4, got 5/);
   });
 

@@ -7,7 +7,7 @@ import { OP_KINDS, specOf } from "../../src/program/ops.js";
 import { type OpCase, Packed } from "../helpers/op-case.js";
 import { OP_TESTS } from "../helpers/ops/index.js";
 
-/** An array that remembers how far it was read or written. */
+/** An array that records how far it was read or written. */
 function watched(array: HostArray): { array: HostArray; touched: () => number } {
   let end = 0;
   const touch = (key: string | symbol): void => {
@@ -37,7 +37,7 @@ function watched(array: HostArray): { array: HostArray; touched: () => number } 
 
 type AnyKernel = (tensors: object, dims: object, scalars: object) => void;
 
-/** How many elements, from its start, the reference kernel touches of each tensor of a case. */
+/** The number of elements, from its start, that the reference kernel touches of each tensor of a case. */
 function touchedBy(test: OpCase): Map<string, number> {
   const contents = Object.fromEntries(Object.entries(test.buffers).map(([name, values]) => [name, values.slice()]));
   const views = Object.entries(test.parts).map(
@@ -49,7 +49,7 @@ function touchedBy(test: OpCase): Map<string, number> {
 }
 
 const LARGE = 12_000;
-/** Kernels of the reference see packed weights decoded. */
+/** The reference kernels get packed weights in decoded form. */
 const isSmallAndPlain = ({ buffers }: OpCase): boolean => {
   const all = Object.values(buffers);
   return (
@@ -70,7 +70,7 @@ describe("the shapes of the table of operations", () => {
           if (touched === extent && touched > 0) reached.add(role);
         }
       }
-      // Some case reaches the very end of each tensor, unless an index says how far it goes.
+      // Some case reaches the end of each tensor, unless an index determines its extent.
       for (const role of Object.keys(specOf(kind).tensors)) {
         assert.ok(reached.has(role) || indexed.has(role), `${role}: no case reaches its extent`);
       }

@@ -43,7 +43,7 @@ function randomProgram(seed: number, shared = true): Program {
   return k.build();
 }
 
-/** First and last op that uses a buffer; kept ones are in use to the end. */
+/** First and last op that uses a buffer; kept buffers are in use until the end. */
 function lifeOf(program: Program, buffer: BufferDecl, keep: ReadonlySet<string>): [number, number] | undefined {
   const uses = program.ops.flatMap((op, i) => (op.tensors.some((t) => t?.buffer === buffer) ? [i] : []));
   if (uses.length === 0) return undefined;
@@ -96,7 +96,7 @@ describe("planMemory", () => {
       planned += plan.bytes;
       total += Math.max(...atOnce);
     }
-    // How good the placement is: over all, within 2% of the least possible.
+    // The quality of the placement: overall within 2% of the least possible.
     assert.ok(planned < 1.02 * total, `${planned} against ${total}`);
   });
 

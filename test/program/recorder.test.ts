@@ -65,7 +65,7 @@ describe("Recorder", () => {
     assert.throws(copy, /x \(t\) written before it is read/);
     k.op("fill", "f", { x: t }, { size: 4 }, { value: 1 });
     copy();
-    // An op does not write for its own reading.
+    // An op does not write its own input.
     const u = k.temp("u", [4]);
     assert.throws(() => k.op("dropout", "self", { out: u, x: u }, { N: 2, C: 2 }, NO_DROPOUT), ShapeError);
   });

@@ -57,7 +57,7 @@ describe("adapters as models", () => {
       const want = await api.model.complete(body.prompt, { ...options, adapter });
       assert.equal(together[i].model, model);
       assert.equal(together[i].choices[0].text, want.text);
-      // The reference backend rounds what an adapter is added to; the others give the same bits.
+      // The reference backend rounds the sum that an adapter is added to; the others give the same bits.
       assertClose(model, together[i].choices[0].logprobs.token_logprobs, want.logprobs, { relative: 1e-6 });
     }
     const first = together.map(({ choices }) => choices[0].logprobs.token_logprobs[0]);

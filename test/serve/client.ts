@@ -71,7 +71,7 @@ export const eventsOf = (text: string): any[] =>
     .flatMap((event) => event.split("\n").filter((line) => line.startsWith("data: ")))
     .map((line) => (line === "data: [DONE]" ? "[DONE]" : JSON.parse(line.slice(6))));
 
-/** A request by Node's own client, which lets a test set any header and leave at any time. */
+/** A request by Node's own client, which lets a test set any header and disconnect at any time. */
 export function rawRequest(url: string, headers: Record<string, string>, body: string): ClientRequest {
   const sent = request(url, { method: "POST", headers: { "content-type": "application/json", ...headers } });
   sent.on("error", () => {});

@@ -251,7 +251,7 @@ describe("a server with a watermark", () => {
   it("marks what it generates where there is a choice, and the mark is found", async () => {
     const watermark = { scheme: "gumbel", key: "a secret of the server's" } as const;
     const marking = await served({ watermark });
-    // Letters alone: bytes that are no text could not be verified.
+    // Letters only: bytes that are not text could not be verified.
     const letters = [...marking.model.tokenizer!.encode("abcdefghijklmnopqrstuvwxyz .,")];
     const common = { ignore_eos: true, allowed_token_ids: letters };
     const text = async (body: object): Promise<string> => {

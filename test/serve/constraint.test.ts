@@ -19,7 +19,7 @@ const isAnswer = (text: string): void => {
   assert.deepEqual(Object.keys(value), ["ok", "n"]);
   assert.ok(typeof value.ok === "boolean" && Number.isInteger(value.n), text);
 };
-/** Against white space, of which a model of random weights writes what it may. */
+/** Forbids white space, which a model of random weights writes wherever it is allowed. */
 const FEW_SPACES = { 9: -100, 10: -100, 13: -100, 32: -100 };
 const BODY = { prompt: "A: ", max_tokens: 80, seed: 1, logit_bias: FEW_SPACES };
 

@@ -1,5 +1,5 @@
 /**
- * Mutated requests, many at once: the server neither crashes nor hangs nor grows, and answers as before in the end.
+ * Mutated requests, many at once: the server does not crash, hang or grow, and finally answers as before.
  *
  *     FUZZ_REQUESTS=1000000 FUZZ_SEED=7 node dist/scripts/test.js --all serve/fuzz
  */
@@ -16,7 +16,7 @@ const SEED = Number(process.env.FUZZ_SEED ?? 0);
 const CONNECTIONS = 12;
 /** Requests written at once to a connection. */
 const PIPELINED = 8;
-/** Seconds in which any answer comes: beyond the server's own deadline. */
+/** Seconds within which every answer comes, longer than the server's own deadline. */
 const PATIENCE = 120;
 /** Growth of resident memory after the first half, in bytes: the largest bodies and answers come and go. */
 const GROWTH = 64 * 2 ** 20;
@@ -77,12 +77,12 @@ const HEADERS = [
   "Expect: 100-continue",
   `X-Long: ${"y".repeat(4000)}`,
 ];
-/** What a server may say. Nothing else: no 500. */
+/** The allowed statuses; 500 is not among them. */
 const STATUSES = new Set([200, 204, 400, 403, 404, 405, 408, 411, 413, 414, 415, 417, 429, 431, 501, 503, 504, 505]);
 
 interface Piece {
   readonly bytes: Buffer;
-  /** Whether what follows it on the connection is surely a request of its own. */
+  /** Whether the next bytes on the connection are certainly a separate request. */
   readonly framed: boolean;
 }
 
@@ -154,7 +154,7 @@ describe("mutated requests", () => {
     const statuses: Record<number, number> = {};
     const memory: number[] = [];
     let [sent, left] = [0, 0];
-    /** A connection's work until all are sent. */
+    /** The work of a connection until all requests are sent. */
     const worker = async (): Promise<void> => {
       let connection = new RawConnection(url);
       while (sent < REQUESTS) {
@@ -167,7 +167,7 @@ describe("mutated requests", () => {
         if (connection.closed) connection = new RawConnection(url);
         connection.write(Buffer.concat(pieces.map(({ bytes }) => bytes)));
         const broken = !pieces.at(-1)!.framed;
-        // Some leave before the answer, or within it.
+        // Some clients disconnect before the answer, or during it.
         if (mutator.below(16) === 0) {
           if (mutator.below(2) === 0) await within(`seed ${seed}`, connection.answer());
           connection.destroy();
@@ -200,7 +200,7 @@ describe("mutated requests", () => {
     const work = [watch(), ...Array.from({ length: CONNECTIONS }, worker)];
     try {
       await Promise.race([Promise.all(work), ended]);
-      // Nothing is left of them.
+      // Nothing of their requests remains.
       for (let i = 0; ; i++) {
         const slots = (await (await fetch(`${url}/slots`)).json()) as { busy: boolean }[];
         if (slots.every(({ busy }) => !busy)) break;

@@ -1,4 +1,4 @@
-/** The server's page in Chromium: typed in, by keyboard alone, looked at by axe-core. */
+/** The server's page in Chromium: typing, use by keyboard alone, and axe-core's checks. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
@@ -133,7 +133,7 @@ describe("the page", { skip: missing }, () => {
     const texts = (): Promise<string[]> => first.allTextContents();
     const before = await texts();
     assert.ok(before.length >= 4, `${before.length} tokens`);
-    // A token that is part of a character takes no room, so only the keyboard reaches it.
+    // A token that is part of a character has no width, so only the keyboard reaches it.
     const at = before.findIndex((text, i) => i >= 2 && /\S/.test(text));
     assert.ok(at >= 2, before.join("|"));
     await first.nth(at).hover();

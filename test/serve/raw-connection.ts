@@ -6,7 +6,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** A connection that takes any bytes for a request, and reads answers one after the other. */
+/** A connection that sends any bytes as a request, and reads answers one after the other. */
 export class RawConnection {
   readonly #socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
@@ -36,7 +36,7 @@ export class RawConnection {
     this.#socket.write(bytes);
   }
 
-  /** Sends no more. */
+  /** Closes the sending side. */
   end(): void {
     this.#socket.end();
   }
@@ -45,7 +45,7 @@ export class RawConnection {
     this.#socket.destroy();
   }
 
-  /** The next answer; undefined if the connection ends before it is whole. */
+  /** The next answer; undefined if the connection ends before it is complete. */
   async answer(): Promise<RawAnswer | undefined> {
     for (;;) {
       const parsed = parse(this.#bytes);
@@ -62,7 +62,7 @@ export class RawConnection {
   }
 }
 
-/** An answer at the start of the bytes, and its length; undefined if it is not whole. */
+/** An answer at the start of the bytes, and its length; undefined if it is incomplete. */
 function parse(bytes: Buffer): { readonly answer: RawAnswer; readonly length: number } | undefined {
   const end = bytes.indexOf("\r\n\r\n");
   if (end < 0) return undefined;

@@ -1,4 +1,4 @@
-/** Each class of hole that servers of language models have had. */
+/** Each class of vulnerability that servers of language models have had. */
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, it } from "node:test";
@@ -27,7 +27,7 @@ function statusOf(url: string, headers: Record<string, string>, body = "{}"): Pr
   });
 }
 
-/** What a server answers to bytes. */
+/** A server's answer to raw bytes. */
 function exchange(url: string, text: string): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {
@@ -105,7 +105,7 @@ describe("sizes and depths", () => {
       body: Buffer.from('{"prompt":"\xff"}', "latin1"),
     });
     assert.equal(bytes.status, 400);
-    // What a page may send to any server without asking it first.
+    // Requests that a page may send to any server without a preflight.
     for (const type of ["text/plain", "text/plain; charset=application/json", "application/x-www-form-urlencoded"]) {
       assert.equal((await post("/v1/completions", "{}", { "content-type": type })).status, 415, type);
     }
@@ -208,7 +208,7 @@ describe("access", () => {
     assert.equal(await cached("other-key-456"), 0);
     assert.equal(await cached("first-key-123", "mine"), 0);
     assert.equal(await cached("first-key-123", "mine"), 30);
-    // Nor does a score of one key meet what another's left.
+    // Scores with one key do not find cached prompts of another key.
     const { scheduler } = api.model.generation();
     const scored = async (key: string) => {
       const before = scheduler.status.cachedTokens;
@@ -293,7 +293,7 @@ describe("load", () => {
     socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body}`);
     return socket;
   };
-  /** Some 17 MB, which is more than sockets hold: the scores of the prompt, 128 times. */
+  /** About 17 MB, more than sockets buffer: the scores of the prompt, 128 times. */
   const large = {
     ...{ prompt: "a".repeat(60), n: 128, max_tokens: 36, ignore_eos: true },
     ...{ echo: true, logprobs: 20, return_token_ids: true },

@@ -4,7 +4,7 @@ import { packageFile } from "../../src/util/package-root.js";
 
 const require = createRequire(packageFile("test/package/tools/package.json"));
 
-/** A package of test/package/tools, which `npm run test:all` installs; undefined if it is not there. */
+/** A package of test/package/tools, which `npm run test:all` installs; undefined if it is missing. */
 // biome-ignore lint/suspicious/noExplicitAny: types of packages that are not installed
 export async function tool(name: string): Promise<any> {
   let path: string;
@@ -16,5 +16,5 @@ export async function tool(name: string): Promise<any> {
   return import(pathToFileURL(path).href);
 }
 
-/** The text of a file of a package there. */
+/** The text of a file in such a package. */
 export const toolFile = (name: string): string => require.resolve(name);

@@ -1,4 +1,4 @@
-/** Prompts to the byte, what is left out of them, and what counts of what was written. */
+/** Prompts byte by byte, the parts left out of them, and the part of the output that counts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ContextLengthError, UsageError } from "../../src/errors.js";

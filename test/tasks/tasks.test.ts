@@ -1,4 +1,4 @@
-/** `model.task`: on a model that writes what its weights say, on a random one beside `gpt2 eval`, and its errors. */
+/** `model.task`: on a model whose weights determine its text, on a random one beside `gpt2 eval`, and its errors. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
@@ -14,7 +14,7 @@ import { BYTES, recitingModel, seededWeights } from "../generate/models.js";
 
 const CONTEXT = 1400;
 
-/** What a model writes after `prompt`, byte by byte, that was made to write `text` there. */
+/** The text that a model writes after `prompt`, byte by byte, if its weights were made to write `text` there. */
 async function reciting<T>(prompt: string, text: string, use: (model: GPT2) => Promise<T>): Promise<T> {
   const length = new TextEncoder().encode(prompt).length;
   const model = recitingModel(await fastBackend(), `${" ".repeat(length - 1)}${text}`, CONTEXT);
@@ -127,7 +127,7 @@ describe("tasks and evaluations", () => {
   });
   after(() => model.dispose());
 
-  /** What an evaluation sends, and what comes of it. */
+  /** An evaluation's requests, and their results. */
   async function evaluated(spec: string, limit: number) {
     const sent: GenerateUntilRequest[] = [];
     const heard: EvaluatedModel = {

@@ -85,7 +85,7 @@ describe("vocab.json and merges.txt", () => {
   });
 
   it("are refused when merges.txt is truncated", () => {
-    // Cut anywhere: in the middle of a line, or at its end, where every line left is right.
+    // Cut anywhere: in the middle of a line, or at its end, where all remaining lines are valid.
     for (let length = 14; length < merges.length - 1; length++) {
       refuses(() => readGpt2Files({ vocab, merges: merges.slice(0, length) }), /merges\.txt/);
     }

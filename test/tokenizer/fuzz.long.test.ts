@@ -1,4 +1,4 @@
-/** Damaged files of tokenizers give a tokenizer that gives every text back if it has all bytes, or a typed error. */
+/** Damaged tokenizer files give a typed error, or a tokenizer that returns every text unchanged if it has all bytes. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
@@ -22,7 +22,7 @@ const VOCABULARY = vocabularyFromMerges(
 );
 const TEXT = "then the other than\n\u00e9\u{1f600} \0the";
 
-/** An id may be a million, before which there are as many holes. */
+/** An id may be a million, with as many unused ids before it. */
 const MOST_MORE = 2 ** 26;
 
 function attempt(what: string, read: () => Vocabulary): void {
@@ -52,7 +52,7 @@ describe("damaged tokenizers give typed errors or work", () => {
     const text = writeTokenizerJson(VOCABULARY);
     const end = text.indexOf('"vocab"');
     fuzz(3000, (mutator, what) => {
-      // Half of the damage where it says what kind of tokenizer this is.
+      // Half of the damage is at the fields that give the kind of tokenizer.
       const damaged =
         mutator.below(2) > 0 ? damagedText(mutator, text) : mutator.json(text.slice(0, end)) + text.slice(end);
       attempt(what, () => readTokenizerJson(damaged));

@@ -1,4 +1,4 @@
-/** The definitions, as slow and obvious as they can be: what every fast path is compared with. */
+/** The definitions, as slow and obvious as possible: the oracle of every fast path. */
 import { type Vocabulary, vocabularyFromMerges } from "../../src/tokenizer/vocabulary.js";
 
 /** GPT-2's pattern with Unicode's White_Space for its `\s`. Tables of the JavaScript engine: keep to old characters. */
@@ -38,7 +38,7 @@ export class NaiveBpe {
   }
 }
 
-/** Merges by counting all pairs anew for each; ties go to the smaller left id, then the smaller right id. */
+/** Learns merges by recounting all pairs for each; ties go to the smaller left id, then the smaller right id. */
 export function naiveTrain(documents: readonly string[], merges: number, minFrequency = 2): number[] {
   const { byteIds } = vocabularyFromMerges(new Uint32Array(0));
   const words = documents

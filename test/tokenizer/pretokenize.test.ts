@@ -90,7 +90,7 @@ describe("finding the end of an ASCII word", () => {
     let found = 0;
     for (let i = 0; i < 50_000; i++) {
       const utf8 = new TextEncoder().encode(randomText(random, pieces, 1 + random.below(8)));
-      // What lies behind the text must not matter.
+      // The bytes after the text must not matter.
       const bytes = new Uint8Array(utf8.length + ASCII_WORD_SLACK).fill(random.below(2) === 0 ? 0x61 : 0x20);
       bytes.set(utf8);
       const text = new TextDecoder().decode(utf8);

@@ -13,7 +13,7 @@ export interface Encoded {
   readonly ids: readonly number[];
 }
 
-/** Strings with the ids that tiktoken gives them under GPT-2's vocabulary. */
+/** Strings with their ids by tiktoken in GPT-2's vocabulary. */
 export function readOracle(): Encoded[] {
   const lines = readFixture("gpt2-oracle.jsonl.gz").trimEnd().split("\n");
   return lines.map((line) => JSON.parse(line) as Encoded);

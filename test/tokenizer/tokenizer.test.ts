@@ -155,7 +155,7 @@ describe("decoding", () => {
     const ids = gpt2.encodeBytes(new TextEncoder().encode(text).subarray(0, -1));
     const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
     assert.equal(gpt2.decode(ids), utf8.decode(gpt2.decodeBytes(ids)));
-    // Not UTF-8 at all, or only nearly: what is replaced by U+FFFD must not depend on the pieces.
+    // Not UTF-8 at all, or nearly: the replacements by U+FFFD must not depend on the pieces.
     for (const values of [256, 8]) {
       const noise = Uint8Array.from({ length: 100_000 }, () => (random.below(values) * 37 + 0xe2) & 0xff);
       assert.equal(gpt2.decode(gpt2.encodeBytes(noise)), utf8.decode(noise));

@@ -32,7 +32,7 @@ function randomVocabulary(random: RandomStream, letters: string, merges: number)
   return vocabularyFromMerges(Uint32Array.from(naiveTrain([randomText(random, [...letters], 400)], merges)));
 }
 
-/** Merges yz, xy, wx, … in this order: the last letter of a row decides how all before it pair up. */
+/** Merges yz, xy, wx, … in this order: the last letter of a run decides how all letters before it pair up. */
 function chainVocabulary(letters: string): Vocabulary {
   const ids = Array.from(letters, (letter) => byteIds[letter.charCodeAt(0)]!);
   const merges = ids.slice(1).map((id, i) => [ids[i]!, id]);
@@ -65,7 +65,7 @@ describe("merging a word", () => {
   });
 
   it("follows the definition where a merge makes a pair of lower rank", () => {
-    // ab makes c's pair "abc" possible, which stands before it: not an order that training gives.
+    // ab makes the pair "abc" possible, which comes before it: training never gives this order.
     const [a, b, c] = [byteIds[0x61]!, byteIds[0x62]!, byteIds[0x63]!];
     const base = vocabularyFromMerges(Uint32Array.of(a, b, b, c));
     const vocabulary: Vocabulary = {
@@ -174,7 +174,7 @@ describe("encoding a very long word in pieces", () => {
   });
 });
 
-/** Every pre-token found and merged with all of the text at hand. */
+/** Every pre-token is found and merged with the whole text in memory. */
 function encodeAtOnce(text: string): Uint32Array {
   return Uint32Array.from(naivePretokenize(text).flatMap((word) => mergeWhole(gpt2, new TextEncoder().encode(word))));
 }

@@ -81,7 +81,7 @@ describe("fine-tuning a BERT for labels", () => {
       ["good", "bad"],
     );
     assert.ok(existsSync(join(out, "model", "vocab.txt")));
-    // Of the pre-training only what the head reads is left, a pooler that the model did not have.
+    // Of the pre-training's outputs only the one that the head reads remains: a new pooler.
     assert.deepEqual([model.config.pooler, model.config.maskedTokens], [true, false]);
   });
 
@@ -107,7 +107,7 @@ describe("pre-training a BERT", () => {
     await using model = await BERT.load(join(folder, "whole", "model"));
     assert.equal(model.config.vocabSize, vocabSize + 4);
     const filled = await model.fillMask("Alice [MASK] the Queen", { topK: 3 });
-    // The mask takes the space before it, which the tokens it stands for have.
+    // The mask takes the space before it, which belongs to the tokens that it replaces.
     const tokens = ({ ids }: { ids: Uint32Array }): string[] => Array.from(ids, (id) => model.tokenizer!.decode([id]));
     const masked = tokens(model.tokenizer!.encode("Alice [MASK] the Queen", { allowedSpecial: "all" }));
     assert.ok(!masked[masked.indexOf("[MASK]") - 1]!.endsWith(" "), masked.join("|"));
@@ -158,7 +158,7 @@ describe("pre-training a BERT", () => {
   it("gives each text the requested number of masks", () => {
     const full = trainSettings({ ...settings, seqLength: 24, staticMasks: 1 });
     const source = TrainingData.open(data, bertConfig({ ...config, nextSentence: false }), full);
-    // The same window comes again in another epoch, in another place.
+    // The same window recurs in another epoch, at another position.
     const masks = new Map<string, string>();
     let repeated = 0;
     for (let pass = 0; pass < 600; pass++) {

@@ -1,4 +1,4 @@
-/** Fine-tuning for a task: classifiers and regressors, whole and as adapters; their files; what they say of texts. */
+/** Fine-tuning for a task: classifiers and regressors, whole and as adapters; their files and predictions. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,7 +26,7 @@ const CONFIG = gpt2Config({ vocabSize: BYTES, nCtx: 24, nEmbd: 32, nHead: 2, nLa
 let folders = 0;
 const newFolder = (): string => join(dir, `run-${folders++}`);
 
-/** Random words of two alphabets: which, is the label. */
+/** Random words of two alphabets; the alphabet is the label. */
 const WORDS = Array.from({ length: 80 }, (_, i) => {
   const alphabet = i % 2 === 0 ? "aeiou" : "kmnst";
   const text = Array.from({ length: 3 + (i % 5) }, (_, j) => alphabet[(i * 7 + j * j * 3) % 5]).join("");

@@ -1,4 +1,4 @@
-/** `gpt2 train` as a person meets it. */
+/** `gpt2 train`, as a user runs it. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ before(() => tinyData(data));
 after(() => rmSync(dir, { recursive: true }));
 
 const SMALL = "--layers 1 --embd 16 --heads 2 --context 16 --batch-size 2 --sample-every 0 --threads 1".split(" ");
-/** Runs that something else ends. */
+/** Runs ended by something else. */
 const ENDLESS = ["--steps", "100000", "--val-every", "0"];
 const train = async (...args: string[]): Promise<Omit<TrainResult, "signal">> => {
   const { status: code, ...output } = await gpt2(["train", ...args]);

@@ -1,4 +1,4 @@
-/** docs/training.md says what is so: its table is what the plan gives, and it knows every flag. */
+/** docs/training.md is correct: its table equals the plan, and it has every flag. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

@@ -55,7 +55,7 @@ const SENTENCES = Array.from({ length: 72 }, (_, i) => {
   const name = NAMES[i % 3]!;
   const place = PLACES[Math.floor(i / 3) % 3]!;
   const verb = i % 2 === 0 ? ["lives", "in"] : ["went", "to"];
-  // Words of several tokens as well.
+  // Also words of several tokens.
   const before = i % 5 === 0 ? ["zoë", "."] : [];
   const tags = [...before.map(() => "O"), "B-PER", "O", "O", "B-LOC", "I-LOC"];
   return { tokens: [...before, name, ...verb, place, `${LETTERS[i % 26]!}q`], tags };

@@ -63,7 +63,7 @@ function ofType<T extends TrainEvent["type"]>(events: readonly TrainEvent[], typ
   return events.filter((event) => event.type === type) as Extract<TrainEvent, { type: T }>[];
 }
 
-/** Small numbers to be added, digit by digit: what is learned is a function of what is read. */
+/** Sums of small numbers, digit by digit: the learned part is a function of the prompt. */
 const SUMS = Array.from({ length: 36 }, (_, i) => {
   const [a, b] = [Math.floor(i / 6), i % 6];
   return { prompt: `${a} ${b} `, completion: `${(a + b) % 6}` };
@@ -202,7 +202,7 @@ describe("fine-tuning a whole model", () => {
 
   it("stops when validations no longer improve, ends with the best, and does not continue when resumed", async () => {
     const out = newFolder();
-    // So large a learning rate that it soon gets worse.
+    // A learning rate so large that the loss soon rises.
     const settings = {
       steps: 200,
       batchSize: 2,

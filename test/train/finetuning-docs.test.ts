@@ -1,4 +1,4 @@
-/** docs/finetuning.md says what is so: its memory is what the plan gives, and it knows every flag. */
+/** docs/finetuning.md is correct: its memory figures equal the plan, and it has every flag. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

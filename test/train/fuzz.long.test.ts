@@ -1,4 +1,4 @@
-/** A damaged checkpoint of a run is resumed from, or refused by a typed error. */
+/** A run resumes from a damaged checkpoint, or refuses it with a typed error. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

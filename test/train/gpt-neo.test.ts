@@ -1,4 +1,4 @@
-/** Training a GPT-Neo: from scratch, resumed, as the base of an adapter and of a classifier; and what is saved of it. */
+/** Training a GPT-Neo: from scratch, resumed, as the base of an adapter and of a classifier; and its saved files. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

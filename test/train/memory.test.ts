@@ -124,7 +124,7 @@ describe("the memory plan", () => {
   }
 });
 
-/** One step and one validation, and what they did to the resident set. */
+/** One step and one validation, and the growth of the resident set. */
 const measure = (lora: boolean): string => `
   const at = (path) => import(new URL(path, ${JSON.stringify(import.meta.url)}));
   const { nativeBackend } = await at("../../src/backend/native/index.js");

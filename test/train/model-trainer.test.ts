@@ -16,7 +16,7 @@ import { anyBackend, nativeOrReason } from "../helpers/tiny-run.js";
 const CONFIG = gpt2Config({ vocabSize: 61, nCtx: 11, nEmbd: 20, nLayer: 2, nHead: 2, nInner: 50 });
 const T = CONFIG.nCtx;
 
-/** Sequence number i, for ever: random tokens. */
+/** Sequence number i, without end: random tokens. */
 function sequence(i: number): Int32Array {
   return seededTokens(CONFIG, 5, i, T + 1);
 }
@@ -53,8 +53,8 @@ async function train({ backend, config = CONFIG, settings: given, steps, fill }:
 }
 
 /**
- * One loss after another moves the weights, so rounding grows along a run; after ten steps of Adam, which divides by the
- * gradient's own size, single precision (6e-8) is left with about this much of a weight.
+ * Rounding errors grow along a run; after ten steps of Adam, which divides by the gradient's own size, weights in
+ * single precision (6e-8) differ by about this much.
  */
 const TEN_STEPS = { relative: 2e-4 };
 
@@ -168,7 +168,7 @@ describe("an optimizer step", () => {
   });
 
   it("decays matrices and nothing else", async () => {
-    // Without gradients only decay moves a weight: by lr · weightDecay of itself, in every step.
+    // Without gradients only decay changes a weight: by lr · weightDecay times its value in every step.
     const settings = trainSettings({ seqLength: T, batchSize: 1, lr: 0.1, weightDecay: 0.5, warmupSteps: 0 });
     const model = await ModelTrainer.create(await anyBackend(), CONFIG, settings);
     model.params.write(new Float32Array(model.layout.size).fill(2));

@@ -52,7 +52,7 @@ for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0
       assert.ok(weightsOf(whole).optimizer.length < 0.8 * weightsOf(out).optimizer.length);
     });
 
-    // Which tensors Muon takes is the architecture's; what follows is not.
+    // The architecture decides which tensors Muon updates; the rest is independent of it.
     if (name !== "GPT-2") return;
 
     it("resumes after a stop bit for bit", async () => {

@@ -1,4 +1,4 @@
-/** Training an adapter step by step: what PEFT and torch's AdamW make of the same adapter on the same batch. */
+/** Training an adapter step by step, compared with PEFT and torch's AdamW on the same adapter and batch. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { loraTargets } from "../../src/architectures/lora.js";
@@ -20,8 +20,8 @@ const CASES: Readonly<Record<string, LoraSettings>> = {
 };
 
 /**
- * AdamW divides by the gradient's size, so where a gradient is all rounding error a weight may go the other way: such
- * weights are few, and no further apart than all five steps.
+ * AdamW divides by the gradient's size, so where a gradient is only rounding error a weight may move the other way:
+ * such weights are few, and no further apart than five steps.
  */
 const WEIGHT = 1e-4;
 
@@ -60,7 +60,7 @@ describe("five steps of AdamW", async () => {
         for (const [key, array] of model.trained) {
           const got = await array.read();
           for (const [i, value] of want.get(`after.${key}`)!.entries()) {
-            // Keys' biases move all scores of a query alike: their gradient is nothing but rounding.
+            // The keys' biases change all scores of a query equally: their gradient is only rounding error.
             if (key.endsWith("c_attn.bias") && i >= 64 && i < 128) continue;
             const difference = Math.abs(got[i]! - value);
             assert.ok(difference < 5 * 2e-2, `${key}[${i}]: ${got[i]}, want ${value}`);

@@ -72,7 +72,8 @@ describe("a step in bf16", () => {
     for (const backend of [await wasmBackend({ threads: 1 }), ...(typeof native === "string" ? [] : [native])]) {
       const got = await firstStep(backend, "bf16");
       assertClose(`${backend.description}: loss`, [got.loss], [want.loss], { relative: 1e-5 });
-      // The reference does not round within attention; and what rounds to the other neighbour moves its products by a 256th.
+      // The reference does not round within attention; and a factor that rounds to the other neighbour changes its
+      // products by a 256th.
       assertClose(`${backend.description}: gradients`, got.grads, want.grads, { relative: 5e-3 });
     }
   });
@@ -97,7 +98,7 @@ describe("a run in bf16", () => {
     await trainTiny({ out: stopped, resume: true });
     assert.deepEqual(curveOf(stopped), curveOf(whole));
     assert.deepEqual(weightsOf(stopped), weightsOf(whole));
-    // Another one is taken only when it is named.
+    // Another precision is used only if it is named.
     await trainTiny({ out: stopped, resume: true, settings: { precision: "f32", steps: 9 } });
     assert.equal(precisionAt(9), "f32");
   });

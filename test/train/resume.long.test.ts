@@ -1,4 +1,4 @@
-/** A run that is killed again and again ends in the same bits as one that is not. */
+/** A run that is killed repeatedly ends in the same bits as one that is not. */
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,7 +70,7 @@ const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(
 const hasCheckpoint = (out: string): boolean =>
   namesIn(join(out, "checkpoints")).some((name) => name.startsWith("step-"));
 
-/** Freezes the process while it writes a checkpoint after that step; false if it ended before that worked. */
+/** Freezes the process while it writes a checkpoint after that step; false if it ended before. */
 async function frozenInCheckpoint(train: TrainProcess, out: string, step: number): Promise<boolean> {
   await stepSeen(train, step);
   const writing = () => namesIn(join(out, "checkpoints")).some(isTemporaryName);
@@ -102,7 +102,7 @@ describe("an interrupted run", () => {
       assert.equal(stderr, "");
       kills += signal === "SIGKILL" ? 1 : 0;
     }
-    // On a busy machine one or the other may have run away.
+    // On a busy machine some may have finished too early.
     assert.ok(kills >= 2, `${kills} kills`);
     assert.ok(torn >= 1, `${torn} checkpoints torn`);
     const last = await startTrain(["--out", out, "--resume", "--threads", "2"]).done;
@@ -125,7 +125,7 @@ describe("an interrupted run", () => {
     assert.equal(checkpointsOf(out).at(-1), `step-${String(end.step).padStart(8, "0")}`);
     const last = await startTrain([...flags(out), "--resume"]).done;
     assert.equal(last.code, 0, last.stderr);
-    // Where it was stopped there was a checkpoint more.
+    // There is one more checkpoint where it was stopped.
     assert.deepEqual(curveOf(out), curveOf(whole));
     assert.ok(weightsOf(out).model.equals(weightsOf(whole).model));
   });

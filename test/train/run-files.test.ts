@@ -1,4 +1,7 @@
-/** What a run's folder may have become in the meantime: damaged files, a lost event; and what a resumed run may change. */
+/**
+ * Changes to a run's folder in the meantime: damaged files, a lost event; and the settings that a resumed run may
+ * change.
+ */
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -253,7 +256,7 @@ describe("examples and labels", () => {
     assert.ok(info.splits.val!.texts > 0, "others are still held out");
     assert.equal(info.splits.train.texts + info.splits.val!.texts, lines.length);
     assert.deepEqual(readLabelledInfo(out), JSON.parse(JSON.stringify(info)));
-    // Files that somebody chose to hold out are another matter.
+    // Files that the user chose to hold out are treated differently.
     const val = jsonl("val.jsonl", [{ text: "new", label: "unheard-of" }]);
     const chosen = prepareLabelled([join(dir, "rare.jsonl")], {
       out: join(dir, "no"),

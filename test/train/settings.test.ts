@@ -100,7 +100,7 @@ describe("the learning rate", () => {
     assert.deepEqual([long[60], long[99], short[60], short[80]], [1, 1, 1, 0.5]);
     assert.ok(Math.abs(short[99]! - 1 / 40) < 1e-15);
     assert.equal(trainSettings({ schedule: "trapezoid", steps: 501 }).warmdownSteps, 101);
-    // A warm-down longer than what is left after the warm-up begins there.
+    // A warm-down longer than the steps after the warm-up begins right there.
     const steep = trainSettings({ ...given, warmdownSteps: 1000 });
     assert.deepEqual([learningRate(steep, 9), learningRate(steep, 10), learningRate(steep, 55)], [1, 1, 0.5]);
   });

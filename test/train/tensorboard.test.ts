@@ -56,7 +56,7 @@ describe("a run's event files", () => {
 
 type Points = Record<string, [step: number, value: unknown][]>;
 
-/** By tag; a restart drops what came before of its step and later ones (TensorBoard's EventAccumulator). */
+/** Values by tag; a restart drops earlier values of its step and later ones (TensorBoard's EventAccumulator). */
 function asReaderSees(events: readonly EventMessage[]): Points {
   let points: Points = {};
   for (const { step, restart, values } of events) {

@@ -1,4 +1,4 @@
-/** What a run does and leaves, and what it refuses. */
+/** A run's events and files, and its refusals. */
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,7 @@ describe("a run", () => {
     };
     const events = await trainTiny({ data, out: newFolder(), settings: { ...settings, saveEvery: 1000 } });
     const losses = ofType(events, "step").map((event) => event.loss);
-    // The first is that of a uniform guess.
+    // The first loss is that of a uniform guess.
     assert.ok(Math.abs(losses[0]! - Math.log(320)) < 0.1, `first loss ${losses[0]}`);
     const last = losses.slice(-10).reduce((sum, x) => sum + x, 0) / 10;
     assert.ok(last < 3.3, `mean of the last ten losses ${last}`);
@@ -110,7 +110,7 @@ describe("a run", () => {
 
   it("keeps the newest checkpoints and the best", async () => {
     const out = newFolder();
-    // After the first validation the learning rate is far too high: what follows is worse.
+    // The learning rate is far too high, so validations after the first are worse.
     const settings = { ...QUIET, steps: 12, warmupSteps: 12, lr: 1, valEvery: 3, saveEvery: 2, keep: 2, maxNorm: 0 };
     const events = await trainTiny({ data, out, settings });
     const losses = ofType(events, "validation");
@@ -372,7 +372,7 @@ describe("a resumed run", () => {
     const out = newFolder();
     await trainTiny({ data, out, settings: { ...QUIET, steps: 2 } });
     const path = join(out, "checkpoints", "step-00000002");
-    // Weights that overflow in the first product, but are numbers themselves.
+    // Finite weights that overflow in the first product.
     const checkpoint = await openCheckpoint(path);
     const tensors = [...checkpoint.tensors.values()].map((tensor) => {
       const data = new Float32Array(tensor.shape.reduce((n, d) => n * d, 1));

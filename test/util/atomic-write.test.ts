@@ -50,7 +50,7 @@ function emptyFolder(): string {
   return path;
 }
 
-/** How many entries a folder has; undefined if it is not there, or being renamed. */
+/** The number of entries in a folder; undefined if it is missing, or being renamed. */
 function entriesOf(path: string): number | undefined {
   try {
     return readdirSync(path).length;
@@ -164,7 +164,7 @@ describe("writeFileAtomically", () => {
     const superuser = process.getuid?.() === 0;
     chmodSync(folder, 0o555);
     chmodSync(root, 0o755);
-    // The superuser may write anywhere: become nobody meanwhile.
+    // The superuser may write anywhere: act as nobody meanwhile.
     if (superuser) process.seteuid!(65534);
     try {
       const error = await rejection(writeFileAtomically(join(folder, "x"), "new"));
@@ -178,7 +178,7 @@ describe("writeFileAtomically", () => {
   });
 });
 
-/** What a child prints of its own failure to write 1 MiB over an old file. */
+/** The child's message when it fails to write 1 MiB over an old file. */
 const WRITE_TOO_MUCH = `import { writeFileAtomically } from ${JSON.stringify(MODULE)};
   await writeFileAtomically(process.argv[1], new Uint8Array(2 ** 20)).catch((e) => console.log(e.name, e.message));`;
 
@@ -266,7 +266,7 @@ describe("a killed writer", () => {
   it("between the two renames of an exchange loses nothing: the old folder is put back", async () => {
     const parent = emptyFolder();
     const path = join(parent, "best");
-    // Killed while filling, then moved aside by hand as the swap does it: the state between its renames.
+    // Killed while writing, then moved aside by hand as in the swap: the state between its two renames.
     const killed = async (): Promise<void> => {
       await writeFolderAtomically(path, (folder) => writeNewFile(join(folder, "a"), "old"));
       await killWhileWriting(`await atomic.writeFolderAtomically(${JSON.stringify(path)}, async (folder) => {
@@ -291,7 +291,10 @@ describe("a killed writer", () => {
     assert.deepEqual(contents(parent), { "best/a": "old" });
   });
 
-  /** Kills a write before each of its removals and renames but those of the workspace itself; `check` sees what each leaves. */
+  /**
+   * Kills a write before each of its removals and renames, except those of the workspace itself; `check` gets the state
+   * after each.
+   */
   async function killedAtEachStep(write: string, prepare: () => void, check: () => Promise<void>): Promise<number> {
     for (let step = 0; ; step++) {
       prepare();
@@ -331,7 +334,7 @@ describe("a killed writer", () => {
         for (const [name, content] of Object.entries(old)) writeFileSync(join(folder, name), content);
       },
       async () => {
-        // Other programs find no model there, or one with all that belongs to it.
+        // Other programs find either no model there or a complete one.
         const found = Object.fromEntries(
           readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
             entry.isFile() ? [[entry.name, readFileSync(join(folder, entry.name), "utf8")]] : [],
@@ -412,7 +415,7 @@ describe("a killed writer", () => {
   it("is recognised as alive in another pid namespace, with another host name", (t) => {
     const folder = emptyFolder();
     const path = join(folder, "x");
-    // Its pid there is one that lives nowhere here, or another's; the host's name is not ours.
+    // Its pid does not exist here, or belongs to another process; its host name is not ours.
     const source = `import { writeFileAtomically } from ${JSON.stringify(MODULE)};
       import { spawnSync } from "node:child_process";
       const [path, outer] = process.argv.slice(1);
@@ -713,7 +716,7 @@ describe("an output that can't be written", () => {
 
 describe("outputs that are not regular files", { skip: posix }, () => {
   const inOrder = "0123456789".repeat(20_000);
-  /** Written back to front, which no pipe can take. */
+  /** Written back to front, which is impossible on a pipe. */
   const backwards = async (file: { write(bytes: Uint8Array, at: number): Promise<void> }): Promise<void> => {
     for (let at = inOrder.length - 1000; at >= 0; at -= 1000)
       await file.write(Buffer.from(inOrder.slice(at, at + 1000)), at);
@@ -757,7 +760,7 @@ describe("outputs that are not regular files", { skip: posix }, () => {
   it("a character device is written into, and not replaced; a block device is refused", async (t) => {
     const folder = emptyFolder();
     const [sink, full, block] = ["sink", "full", "block"].map((name) => join(folder, name)) as [string, string, string];
-    // Devices of our own, like /dev/null and /dev/full, in a folder of our own.
+    // Devices like /dev/null and /dev/full, made by the test in its own folder.
     const made = [[sink, "c", "1", "3"] as const, [full, "c", "1", "7"] as const, [block, "b", "7", "250"] as const];
     if (made.some((args) => spawnSync("mknod", args).status !== 0)) return t.skip("only the superuser makes devices");
     await writeFileAtomically(sink, "x");
@@ -828,7 +831,7 @@ describe("a workspace", () => {
     // Between mkdir and the lock: without a lock file, empty or not.
     mkdirSync(join(folder, ".y.tmp-0123456789ab"));
     mkdirSync(join(folder, ".z.tmp-0123456789ab/new"), { recursive: true });
-    // Nobody's: a lock file that is not locked.
+    // A lock file that nobody has locked.
     mkdirSync(join(folder, ".w.tmp-0123456789ab"));
     writeFileSync(join(folder, ".w.tmp-0123456789ab/lock"), "");
     await recoverAll(folder);

@@ -20,7 +20,9 @@ const newPath = (): string => join(root, `${count++}`);
 
 const skip = process.platform !== "win32" && !systemCalls().flock && "this system has no flock";
 
-/** A process that holds a lock until it is killed; `prefix` runs it, as in another namespace. */
+/**
+ * A process that holds a lock until it is killed; `prefix` is a command that runs it, for example in another namespace.
+ */
 async function holder(path: string, prefix: readonly string[] = []) {
   const source = `import { tryLock } from ${LOCK};
     console.log(tryLock(${JSON.stringify(path)}) ? "held" : "refused"); setTimeout(() => {}, 1e6);`;

@@ -6,7 +6,7 @@ import { type ProgressStream, progress } from "../../src/util/progress.js";
 
 /** Escape sequences, C1 controls, carriage returns, and a bidirectional override and isolate. */
 const HOSTILE = "\x1b]0;title\x07 \x9b31m \r\x08 \u202eabc\u202c \u2066x\u2069 \u2028";
-/** Not the pattern of the code: the code points one by one. */
+/** Checked by code points, not by the code's own pattern. */
 const isUnsafe = (c: string): boolean => {
   const code = c.charCodeAt(0);
   const between = (low: number, high: number) => code >= low && code <= high;

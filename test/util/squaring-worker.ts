@@ -6,7 +6,7 @@ export interface Squaring {
   readonly offset: number;
 }
 
-/** Squares numbers of an array and adds an offset, which a message changes; some numbers are trouble. */
+/** Squares numbers of an array and adds an offset, which a message changes; some numbers cause failures. */
 export function squaringHandler({ offset }: Squaring): WorkHandler<Float64Array, Float64Array, Squaring> {
   let add = offset;
   return {

@@ -1,6 +1,6 @@
 /**
- * What the test in a browser runs there: a small GPT-2 on the backend that is chosen by itself, and on the reference.
- * Posts what came of it to the server, and goes on to the page that the server names.
+ * The browser's part of the test: runs a small GPT-2 on the backend chosen by default and on the reference, posts the
+ * results to the server, and continues to the page that the server names.
  */
 import type { Backend, DeviceArray, WasmOptions } from "../../../src/entries/backend.js";
 import { chooseBackend, referenceBackend, wasmBackend } from "../../../src/entries/backend.js";
@@ -22,7 +22,7 @@ export interface BrowserResult {
 }
 
 const CONFIG = gpt2Config({ vocabSize: 211, nCtx: 96, nEmbd: 72, nHead: 3, nLayer: 2 });
-/** Long enough that a page which is blocked meanwhile shows. */
+/** Long enough to notice a blocked page. */
 const LONG = gpt2Config({ vocabSize: 500, nCtx: 256, nEmbd: 384, nHead: 6, nLayer: 6 });
 const IDS = Array.from({ length: 50 }, (_, i) => (i * 37) % 211);
 

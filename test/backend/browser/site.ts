@@ -11,20 +11,20 @@ const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html",
 };
 
-/** What makes a page cross-origin isolated, so that it may share memory with workers. */
+/** The headers that make a page cross-origin isolated, so that it may share memory with workers. */
 const ISOLATION = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** Serves the package as it lies on disk; each page with or without the headers of isolation. */
+/** Serves the package's files from disk, each page with or without the headers of isolation. */
 export class Site {
   readonly #server: Server;
   readonly #onResult: (result: unknown) => string;
-  /** Whether what is served now is isolated. */
+  /** Whether pages are now served as isolated. */
   isolated = false;
 
-  /** `onResult` gets what a page posts and returns where it is to go next. */
+  /** `onResult` receives a page's post and returns the next address. */
   static async open(onResult: (result: unknown) => string): Promise<Site> {
     const site = new Site(onResult);
     await new Promise<void>((resolve) => site.#server.listen(0, "127.0.0.1", resolve));

@@ -21,7 +21,7 @@ const model = join(dir, "model");
 const filter = join(dir, "train.bloom");
 const PARALLEL = { concurrency: 3 };
 
-/** Nothing is fetched, and nothing found that was. */
+/** Nothing is fetched, and no earlier download is found. */
 const gpt2 = (args: readonly string[]) => runCommand(args, "", { HF_HUB_OFFLINE: "1", XDG_CACHE_HOME: dir });
 
 interface Report {
@@ -35,7 +35,7 @@ const json = async (args: readonly string[]): Promise<Report> => {
   return JSON.parse(stdout) as Report;
 };
 
-/** The training text: three passages of LAMBADA's fixture, the half of a fourth, and a book. */
+/** The training text: three passages of LAMBADA's fixture, half of a fourth, and a book. */
 const passages = readFileSync(join(DATA, "lambada/lambada_test.jsonl"), "utf8")
   .split("\n")
   .filter((line) => line !== "")

@@ -1,4 +1,4 @@
-/** docs/overlap.md has every flag, and the defaults that there are. */
+/** docs/overlap.md has every flag, and the actual defaults. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";

@@ -77,7 +77,7 @@ describe("a filter", () => {
 
   it("has no more false positives if it is small, or elements are similar", () => {
     const filter = new BloomFilter({ hashes: 4, bits: 1024, parts: 1 });
-    // Hashes in arithmetic progression, where plain double hashing is at its worst.
+    // Hashes in arithmetic progression, the worst case of plain double hashing.
     for (let i = 0; i < 150; i++) filter.add(i * 977, 5);
     const tries = 100_000;
     let found = 0;
@@ -101,12 +101,12 @@ describe("a filter", () => {
 });
 
 describe("building a filter", () => {
-  /** Documents of all lengths: some shorter than an n-gram, one that goes through several batches. */
+  /** Documents of all lengths: some shorter than an n-gram, one longer than a batch. */
   const documents = [
     babble(5, 50, 1),
     babble(300, 60, 2),
     "",
-    // Longer than the pieces that documents are read in, the next one mostly without words.
+    // Longer than the pieces in which documents are read; the next one has hardly any words.
     babble(190_000, 5000, 3),
     `${"— ".repeat(300_000)}${babble(100, 80, 4)}`,
     babble(2000, 70, 5),
@@ -214,7 +214,7 @@ describe("a filter's file", () => {
 
   it("is refused if it is malformed", async () => {
     await make();
-    /** A copy with some bytes of the header changed, and its checksum made right again. */
+    /** A copy with some bytes of the header changed, and its checksum corrected. */
     const forged = (change: (view: DataView) => void): Uint8Array => {
       const bytes = Uint8Array.from(good);
       const view = new DataView(bytes.buffer);

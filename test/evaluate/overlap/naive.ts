@@ -1,4 +1,4 @@
-/** Overlap as one would write it down, to measure the fast one by: strings in a Set. */
+/** The naive overlap, an oracle for the fast one: strings in a Set. */
 import { normalizedWords } from "../../../src/evaluate/overlap/words.js";
 import { RandomStream } from "../../../src/util/random.js";
 
@@ -13,7 +13,7 @@ export function naiveOverlap(known: ReadonlySet<string>, text: string, n: number
   return { ngrams: ngrams.length, found: ngrams.filter((ngram) => known.has(ngram)).length };
 }
 
-/** Text of few different words, so that n-grams recur; with the given places for line ends and odd characters. */
+/** Text of few distinct words, so that n-grams recur; line ends and odd characters are at the given places. */
 export function babble(words: number, vocabulary: number, seed: number): string {
   const random = new RandomStream(seed);
   const marks = [" ", " ", " ", ", ", ". ", "\n", " — ", "’", "… ", "\u00a0", "-"];

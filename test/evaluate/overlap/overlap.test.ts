@@ -37,11 +37,11 @@ before(async () => {
 
 describe("overlap", () => {
   const texts = [
-    // All of it, in other writing.
+    // The whole text, written differently.
     "the QUICK brown fox -- jumps over “the lazy dog”",
-    // Nine words in a row, so two 8-grams of eleven.
+    // Nine words in a row: two of eleven 8-grams.
     "She said that it was the best of times it was the moment she had been waiting for",
-    // Seven in a row are none.
+    // Seven words in a row make no 8-gram.
     "the quick brown fox jumps over the fence of the garden",
     "too short to have any",
     "",

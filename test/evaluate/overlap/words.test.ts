@@ -22,9 +22,9 @@ describe("normalisation", () => {
       ["snake_case #tag @user a+b", "snake case tag user a b"],
       ["“Quoted” …then", "quoted then"],
       ["ÉCOLE Straße ΣΟΦΟΣ Жизнь", "école straße σοφο\u03c2 жизнь"],
-      // Composed and decomposed, ligatures and full-width letters are matters of writing.
+      // Composition, ligatures and full-width letters do not change words.
       ["cafe\u0301 ﬁne Ｗｉｄｅ", "café fine wide"],
-      // A mark belongs to a word, and is none: here of Devanagari, and after a heart.
+      // A mark is part of a word, and is not a word by itself: here in Devanagari, and after a heart.
       ["हिन्दी ❤\ufe0f ok", "हिन्दी ok"],
       ["𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐐀𐐁 😀x", "unicode 𐐨𐐩 x"],
       ["lone \ud800 surrogate\udc00s", "lone surrogate s"],
@@ -43,7 +43,7 @@ describe("normalisation", () => {
 });
 
 describe("the scanner", () => {
-  /** Hashes as strings, by which n-grams can be told apart. */
+  /** Hashes as strings, which identify n-grams. */
   const hashes = (scanner: NgramScanner, count: number) =>
     Array.from({ length: count }, (_, i) => `${scanner.first[i]} ${scanner.second[i]}`);
 

@@ -1,4 +1,4 @@
-/** Schemes that promise it leave the distribution as it is, on average over keys. */
+/** Schemes that promise it keep the distribution unchanged, on average over keys. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chiSquareOverKeys } from "../../helpers/watermark-distribution.js";

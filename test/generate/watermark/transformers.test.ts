@@ -106,7 +106,7 @@ for (const { config, text, steps, g, mask, mean, weightedMean, tableMean } of fi
         mask,
       );
       const report = await verifyWatermark(text, { ...settings, contextHistorySize: 1024 });
-      // With a short history repeats count there; the report leaves out all.
+      // With a short history, transformers counts repeats; the report leaves out all of them.
       if (settings.contextHistorySize < text.length) return;
       near(report.score, mean, 1e-12);
       near(report.weightedMean!, weightedMean, 1e-12);

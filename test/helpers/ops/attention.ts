@@ -60,7 +60,9 @@ const parts = (buffer: string, C: number): [Part, Part, Part] => [
   { buffer, at: 2 * C },
 ];
 
-/** What the forward and the backward pass of self-attention have in common, with `saved` as the forward pass leaves it. */
+/**
+ * The parts common to the forward and the backward pass of self-attention, with `saved` as written by the forward pass.
+ */
 function inputs({ name, NH, HS, ranges, p }: SelfAttention) {
   const [N, C] = [ranges.first.length, NH * HS];
   const dims = { N, NH, HS, ldq: 3 * C, ldkv: 3 * C };
@@ -86,8 +88,8 @@ function forwardCases(attention: SelfAttention): OpCase<"attentionForward">[] {
 }
 
 /**
- * In bf16 a factor may be off by a 512th; scores up to about 10, sums of some products of such factors, by several times that,
- * and weights by as much.
+ * In bf16 a factor may be off by a 512th; scores up to about 10, which are sums of products of such factors, may be off
+ * by several times that, and so may weights.
  */
 function rounded<K extends OpKind>(test: OpCase<K>): OpCase<K> {
   return { ...test, name: `${test.name} in bf16`, tolerance: { relative: 2 ** -5 } };
@@ -161,7 +163,7 @@ export const attentionForward = opTest(24, [
   ...cached("a sliding window", 2, 12, attend.sliding(60, 7), 60),
   ...cached("prompts continued in a sliding window", 2, 16, WINDOWED, 800),
   ...cached("a long cache", 1, 64, attend.cached([1000, 523], 1024), 2048),
-  // On both sides of what counts as few tokens, of a block of keys, and of whole vectors of a head.
+  // On both sides of the limit of few tokens, of a block of keys, and of whole vectors of a head.
   ...[1, 2, 8, 9].flatMap((tokens) =>
     cached("tokens of one sequence", 5, 67, attend.continued([[tokens, 250]], 300), 300),
   ),
@@ -169,5 +171,5 @@ export const attentionForward = opTest(24, [
   ...cached("few and many", 3, 21, attend.continued(FEW_AND_MANY, 130), 5 * 130),
 ]);
 
-/** Differences of such (12 ulp). */
+/** Differences of such results (12 ulp). */
 export const attentionBackward = opTest(48, SELF_ATTENTION.flatMap(backwardCases));

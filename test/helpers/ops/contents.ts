@@ -27,7 +27,7 @@ export class CaseContents {
 /** Room for rows beyond those in use, because a size that is set at each run may be below its maximum. */
 export const SPARE_ROWS = 2;
 
-/** What an index holds beyond the rows in use: a kernel that looks there goes far astray. */
+/** The value of an index beyond the rows in use: a kernel that reads it goes far astray. */
 const NOWHERE = 1_000_000_000;
 
 export const withSpareIndices = (values: ArrayLike<number>): Int32Array =>

@@ -19,7 +19,7 @@ const index = (N: number) => ({ tokens: contents.indices(N, V), positions: conte
 const tables = (C: number) => ({ wte: contents.floats(V * C), wpe: contents.floats(T * C) });
 
 function packedCases(wteType: PackedType, wpeType: PackedType | "f32"): OpCase<"embeddingForward">[] {
-  // The smallest weights have scales that are not normal in half precision.
+  // The smallest weights have scales that are subnormal in half precision.
   return [1, 1e-4, 1e-6].flatMap((deviation) =>
     [32, 96, 768].map((C) => {
       const [N, T] = [17, 40];
@@ -47,7 +47,7 @@ export const embeddingForward = opTest(1, [
   ...WEIGHT_TYPES.filter(isPacked).flatMap((dtype) => [...packedCases(dtype, "f32"), ...packedCases(dtype, dtype)]),
 ]);
 
-/** A sum of as many terms as a token occurs (0.7 ulp); the reference rounds at each. */
+/** A sum with a term for each occurrence of a token (0.7 ulp); the reference rounds at each. */
 export const embeddingBackward = opTest(
   2,
   SIZES.flatMap(([N, C]) => {

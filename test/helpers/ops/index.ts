@@ -11,7 +11,7 @@ import * as optimizer from "./optimizer.js";
 import * as rows from "./rows.js";
 import * as sampling from "./sampling.js";
 
-/** The cases of every operation: all that these files export. */
+/** The cases of every operation: all exports of these files. */
 export const OP_TESTS: { readonly [K in OpKind]: OpTest<K> } = {
   ...attention,
   ...elementwise,

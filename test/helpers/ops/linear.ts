@@ -50,7 +50,7 @@ const PACKED_SIZES = [
 
 const PACKED_TYPES = WEIGHT_TYPES.filter(isPacked);
 
-/** A layer of one size: where its weights lie, and what its cases are called. */
+/** A layer of one size: the place of its weights, and the names of its cases. */
 interface Layer {
   readonly dims: { readonly N: number; readonly IC: number; readonly OC: number };
   readonly label: string;
@@ -126,7 +126,7 @@ function packedForwardCases(layer: Layer): Forward[] {
   });
 }
 
-/** Sums of up to 1,301 products, and GELU (10 ulp); of integers, also activations rounded to them. */
+/** Sums of up to 1,301 products, and GELU (10 ulp); integer products also round activations. */
 export const linearForward = opTest(
   24,
   [...layers.flatMap(forwardCases), ...PACKED_TYPES.flatMap(packedLayers).flatMap(packedForwardCases)],

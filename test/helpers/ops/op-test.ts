@@ -3,13 +3,16 @@ import type { Tolerance } from "../compare.js";
 import type { OpCase } from "../op-case.js";
 import { ULP } from "../tolerances.js";
 
-/** What the conformance suite needs of an operation. */
+/** An operation's part of the conformance suite. */
 export interface OpTest<K extends OpKind> {
   /** Of backends in single precision: see tolerances.ts. */
   readonly tolerance: Tolerance;
   /** Of the reference in single precision, which computes in double precision and rounds what it stores: half an ulp. */
   readonly referenceTolerance: Tolerance;
-  /** At odd sizes, on both sides of those where kernels change path, with optional tensors present and absent. */
+  /**
+   * Cases at odd sizes, on both sides of the sizes at which kernels change path, with optional tensors present and
+   * absent.
+   */
   readonly cases: readonly OpCase<K>[];
 }
 

@@ -2,7 +2,7 @@ import { DTYPES, encodeValues, type PackedType } from "../../../src/dtype/dtype.
 import { Packed } from "../op-case.js";
 import type { CaseContents } from "./contents.js";
 
-/** Random weights; q8_0 with the one byte that encoding never gives, but a file may hold. */
+/** Random weights; in q8_0 with the one byte that encoding never produces, but a file may hold. */
 export function packedWeights(contents: CaseContents, dtype: PackedType, length: number, deviation: number): Packed {
   const { block, bytes } = DTYPES[dtype];
   const result = new Uint8Array((length / block) * bytes);

@@ -4,7 +4,7 @@ import { opTest } from "./op-test.js";
 
 const contents = new CaseContents(20190221);
 
-/** Rows, width of a row, ids of these that count, deviation of the logits. */
+/** Rows, width of a row, number of its ids that count, deviation of the logits. */
 const SIZES = [
   [0, 5, 5, 1],
   [1, 1, 1, 1],
@@ -15,7 +15,7 @@ const SIZES = [
   [2, 50257, 50257, 3],
 ] as const;
 
-/** Temperatures, shares and floors that rows take in turn; a scale of 0 wants tops only. */
+/** Temperatures, shares and floors, for the rows in turn; a scale of 0 asks for tops only. */
 const SETTINGS = [
   [1, 1, -60],
   [1 / 0.7, 0.9, -60],
@@ -42,7 +42,7 @@ export const summariseRows = opTest(
     const settings = { scales: column(0), shares: column(1), floors: column(2) };
     const cases = [["", contents.rows(N, V, deviation)]] as [string, Float32Array][];
     const odd = contents.rows(N, V, deviation);
-    // Rows that no distribution follows from, and one of equals.
+    // Rows without a distribution, and a row of equal values.
     if (N > 2) {
       odd[V + (L >> 2)] = Number.POSITIVE_INFINITY;
       odd.fill(0.25, 2 * V, 3 * V);

@@ -1,11 +1,11 @@
-/** A text is seldom exactly what the model wrote: it is cut, trimmed, quoted, and cut into tokens again. */
+/** A text is rarely exactly the model's output: it is cut, trimmed, quoted and retokenized. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { GPT2 } from "../../../src/gpt2.js";
 
 const WATERMARK = { scheme: "gumbel", key: "a secret" } as const;
 const TOKENS = 80;
-/** Without filters, so that a text has entropy enough for the mark, whatever the default model has read. */
+/** Without filters, so that a text has enough entropy for the mark, whatever the default model was trained on. */
 const SAMPLING = { temperature: 1, topK: 0, minP: 0, repetitionPenalty: 1 } as const;
 
 let model: GPT2;

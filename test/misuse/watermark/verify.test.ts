@@ -57,7 +57,7 @@ test("repeated contexts count once: repeating a text adds no evidence", async ()
     Array.from({ length: 800 }, (_, i) => (i % 8) + 1),
     { key: 9 },
   );
-  // Where the round begins anew contexts are new: those that were padded.
+  // At the start of each round the padded contexts are new.
   assert.equal(often.scored, once.scored + 4);
 });
 

@@ -47,7 +47,7 @@ const BUNDLERS = {
       },
       experiments: { outputModule: module },
       performance: { hints: false },
-      // What runs in Node is not sent anywhere, and is not made smaller, which takes most of the time.
+      // Code for Node is not sent over a network, so it is not minified, which would take most of the time.
       optimization: { minimize: browser },
     };
     const stats = await new Promise((done, fail) =>

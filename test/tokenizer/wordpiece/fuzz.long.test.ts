@@ -16,7 +16,7 @@ const [JSON_TEXT, CONFIG] = ["tokenizer.json", "tokenizer_config.json"].map((nam
 const VOCAB = readFileSync(join(bertFolder("old"), "vocab.txt"), "utf8");
 const TEXTS: [string, string] = ["The un\u00e1ffable \u{1f600}, 12", "[MASK] \u4e2d\0 [SEP]"];
 
-/** Ids may be millions, before which there are as many holes. */
+/** Ids may be millions, with as many unused ids before them. */
 const MOST_MORE = 2 ** 28;
 
 /** As JSON that mostly still parses, or as bytes. */
@@ -43,7 +43,7 @@ describe("damaged WordPiece tokenizers give typed errors or work", () => {
   it("tokenizer.json", { timeout }, () => {
     const end = JSON_TEXT.indexOf('"vocab"');
     fuzz(2000, (mutator, what) => {
-      // Half of the damage where it says what kind of tokenizer this is.
+      // Half of the damage is at the fields that give the kind of tokenizer.
       const half = mutator.below(2) > 0;
       const text = half
         ? damagedText(mutator, JSON_TEXT)
