@@ -8,7 +8,7 @@ import { Tasks } from "./tasks/tasks.js";
 import { needNode } from "./util/runtime.js";
 
 export interface ScheduleOption {
-  /** How many requests are computed together, and what is cached for later ones. */
+  /** Scheduling: the number of requests computed together, and the cache for later ones. */
   readonly scheduling?: SchedulerOptions | undefined;
 }
 

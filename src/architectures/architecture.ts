@@ -56,7 +56,7 @@ export interface Architecture<C extends ModelConfig = ModelConfig, A extends Act
   readonly withHead?: (config: C, head: TaskHead) => C;
   /** Modules that are trained whole beside an adapter, as heads read them: a pooler. */
   readonly wholeModules?: readonly string[];
-  /** What the model computes from hidden states besides the vocabulary's logits of generation, by name. */
+  /** Outputs of the model besides the logits for generation, computed from hidden states, by name. */
   readonly outputs?: Readonly<Record<string, Output<C>>>;
   /** Why PEFT's adapters do not name this model's layers; undefined if they do. */
   adapterRefusal?(config: C): { readonly expected: string; readonly got: string } | undefined;

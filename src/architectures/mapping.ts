@@ -156,7 +156,7 @@ export interface LlmcMapping extends ArchitectureMapping {
 export interface TensorFlowMapping extends TensorNames {
   /** The file with the configuration: `hparams.json`. */
   readonly configFile: string;
-  /** As in {@link HuggingFaceMapping}. */
+  /** The same as in {@link HuggingFaceMapping}. */
   withPartsOf?(config: ModelConfig, found: ReadonlyMap<string, unknown>): ModelConfig;
   /** A variable in the table's layout, if files have another layout. */
   logical(variable: string, tensor: RawTensor): RawTensor;

@@ -13,7 +13,7 @@ export interface TaskHead {
    * each token; `spans`: the start and end of the answer to a question.
    */
   readonly kind: "classification" | "regression" | "tokens" | "spans";
-  /** In the order of the head's outputs. Regression has one, spans have `start` and `end`. */
+  /** Names in the order of the head's outputs. Regression has one, spans have `start` and `end`. */
   readonly labels: readonly string[];
 }
 

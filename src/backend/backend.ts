@@ -67,7 +67,7 @@ export interface Executable {
   [Symbol.dispose](): void;
 }
 
-/** What a backend can do beyond running Programs: for planning memory and for loading weights. */
+/** Abilities of a backend beyond running Programs, for planning memory and for loading weights. */
 export interface Capabilities {
   /** Number of compute threads. */
   readonly threads: number;

@@ -3,7 +3,7 @@ import type { Executable } from "./backend.js";
 /** The most recently used Executables, by key. Each has its own temporary memory, so the least recently used are disposed of. */
 export class ExecutableCache<K> {
   readonly #capacity: number;
-  /** In order of last use. */
+  /** Executables in order of last use. */
   readonly #entries = new Map<K, Executable>();
 
   constructor(capacity: number) {

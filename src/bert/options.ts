@@ -71,7 +71,7 @@ export interface TextLabel {
   readonly score: number;
 }
 
-/** How the labels of tokens become those of words, and words those of entities. */
+/** How the labels of tokens become labels of words, and these become entities. */
 export type Aggregation = "none" | "simple" | "first" | "average" | "max";
 export const AGGREGATIONS: readonly Aggregation[] = ["none", "simple", "first", "average", "max"];
 

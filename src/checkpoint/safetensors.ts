@@ -54,7 +54,7 @@ export interface SafetensorsTensor {
 export interface SafetensorsFile {
   readonly source: ByteSource;
   readonly metadata: Readonly<Record<string, string>>;
-  /** In the order of their data. */
+  /** Tensors in the order of their data. */
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
 }
 

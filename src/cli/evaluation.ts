@@ -57,7 +57,7 @@ export function specOf(text: string): TaskSpec {
   throw new UsageError({ op: "task", expected, got: name, hint: "gpt2 eval --list shows the tasks" });
 }
 
-/** What a reproduction adds to the report. */
+/** Fields that a reproduction adds to the report. */
 export type ReproductionFacts = Required<Pick<EvaluationReport, "comparisons" | "notRun">>;
 
 /** Evaluates a model on one task after another. */

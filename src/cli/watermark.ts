@@ -3,7 +3,7 @@ import { UsageError } from "../errors.js";
 import { type WatermarkOptions, type WatermarkScheme, watermarkSettings } from "../generate/watermark/options.js";
 import { readWatermarkConfig } from "../generate/watermark/read-config.js";
 
-/** What the command line says of a watermark. */
+/** Options of a watermark on the command line. */
 export interface WatermarkFlags {
   readonly scheme?: WatermarkScheme | undefined;
   readonly key?: string | undefined;

@@ -12,7 +12,7 @@ const SPACE = /[\s\u0085]/u;
  * white space, every split is at the same places with and without the cut. Text that has no such place in 64 KiB is cut
  * between two characters; its ids may differ there, its bytes not.
  *
- * @param bytes text that goes on after `limit`
+ * @param bytes text that continues after `limit`
  */
 export function safeCut(bytes: Uint8Array, limit: number): number {
   for (let i = limit; i > Math.max(0, limit - REACH); i--) {

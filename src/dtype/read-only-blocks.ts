@@ -51,7 +51,7 @@ export const K_QUANTS = {
   q3_K: { block: 256, bytes: 110 },
   /** f16 factors of scales and of offsets, 12 bytes of those in 6 bits, 128 of levels. */
   q4_K: { block: 256, bytes: 144 },
-  /** As in q4_K, with 32 bytes of fifth bits before the levels. */
+  /** Like q4_K, with 32 bytes of fifth bits before the levels. */
   q5_K: { block: 256, bytes: 176 },
   /** 128 bytes of levels' low halves, 64 of their upper two bits, 16 signed scales, an f16 factor. */
   q6_K: { block: 256, bytes: 210 },

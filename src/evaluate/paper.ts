@@ -13,7 +13,7 @@ export interface PaperFigure {
   readonly metrics: readonly string[];
   /** Options that an evaluation has to have. */
   readonly options?: Readonly<Record<string, string>>;
-  /** In the metric's own scale: 0.4599 for 45.99%. For all sizes, or the largest alone. */
+  /** Values in the metric's own scale: 0.4599 for 45.99%. For all sizes, or only the largest. */
   readonly values: Readonly<Partial<Record<PaperSize, number>>>;
 }
 

@@ -3,7 +3,7 @@ const MEMORY = 0.98;
 /** Uncertainty of the coefficients before the first run. */
 const PRIOR = 1e3;
 
-/** What a run computes. */
+/** The size of a run. */
 export interface RunSize {
   readonly tokens: number;
   /** Cached keys that its tokens read, in all. */

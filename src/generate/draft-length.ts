@@ -1,4 +1,4 @@
-/** How many tokens the next draft has: fewer after rejected ones, more after accepted ones. */
+/** The length of the next draft: shorter after rejected tokens, longer after accepted ones. */
 export class DraftLength {
   readonly #longest: number;
   #next: number;
@@ -12,7 +12,7 @@ export class DraftLength {
     return this.#next;
   }
 
-  /** Adapts to how many tokens of a draft were accepted: the next is twice as long, and a token longer. */
+  /** Adapts to the number of accepted tokens of a draft: the next is twice as long, and a token longer. */
   learn(accepted: number): void {
     this.#next = Math.min(this.#longest, 2 * accepted + 1);
   }

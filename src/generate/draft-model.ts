@@ -12,7 +12,7 @@ export type Propose = (logits: LogitsRow, drafted: readonly number[]) => Proposa
 /**
  * A smaller model that proposes the next tokens of texts, which a larger one verifies in one run (speculative decoding,
  * Leviathan et al. 2023; Chen et al. 2023). It drafts for all texts of a step together: one run for each token of the
- * longest draft. What it computes of a text depends on that text alone.
+ * longest draft. Its results for a text depend on that text alone.
  */
 export class DraftModel {
   readonly engine: Engine;
@@ -91,7 +91,7 @@ export class Draft {
     this.room = Math.max(0, Math.min(most, this.#length.next, nCtx - 1));
     this.#text = text;
     if (text.length - this.#start + this.room > nCtx) {
-      // The text outgrows the draft model's context: it reads the last half context anew.
+      // The text outgrows the draft model's context: the last half context is recomputed.
       this.#start = text.length - Math.max(1, Math.min(nCtx >> 1, nCtx - this.room));
       this.#truncate(0);
     }
@@ -104,7 +104,7 @@ export class Draft {
     if (this.proposals.length > 0) this.#length.learn(accepted);
   }
 
-  /** What the draft model has to read next: a part of the text, or its last proposal. */
+  /** The next tokens for the draft model to read: a part of the text, or its last proposal. */
   extension(): Extension {
     const drafted = this.proposals.at(-1);
     if (drafted) return { sequence: this.#sequence, tokens: [drafted.token], logits: 1 };

@@ -39,7 +39,7 @@ export type OnLogits = (row: LogitsRow, extension: number, token: number) => voi
 export interface RowReader {
   /** Whether `read` looks at logits. If not, they are not copied from backends whose memory is elsewhere. */
   readonly needsLogits: boolean;
-  /** What a summary of the row's logits has to hold, for a reader that samples from them. */
+  /** Settings of the summary of the row's logits, for a reader that samples from them. */
   summary?(extension: number): SummarySettings | undefined;
   /**
    * Takes the logits after token number `token` of extension number `extension`, if needed, and their summary, if wanted.

@@ -43,7 +43,7 @@ export interface GeneratedToken {
   readonly drafts?: DraftCounts;
 }
 
-/** How well drafts did, by prompt lookup or a draft model. */
+/** Counts of tokens drafted, by prompt lookup or a draft model, and accepted. */
 export interface DraftCounts {
   /** Tokens proposed, and how many of them the model accepted. */
   readonly proposed: number;
@@ -56,7 +56,7 @@ export interface Alternative {
   readonly logprob: number;
 }
 
-/** What generation needs of a model. */
+/** The parts of a model that generation uses. */
 export interface GenerationModel {
   readonly scheduler: Scheduler;
   /** Vocabulary limit: larger ids have no token. */
@@ -197,7 +197,7 @@ class Sample implements Continuation {
   modelDraft: Draft | undefined;
   /** The step's tokens: the one sampled last, and a draft of the next ones. */
   #step: number[] = [];
-  /** How many of this draft were accepted so far. */
+  /** Number of this draft's tokens accepted so far. */
   #accepted = 0;
   /** Whether the draft holds the only tokens that a constraint allows. */
   #draftIsForced = false;
@@ -376,13 +376,13 @@ export function likeliestOf(
   return Array.from(ids, (token) => ({ token, logit: logits[token]! }));
 }
 
-/** What the samples of a call share. */
+/** State that the samples of a call share. */
 interface Extras {
   readonly watermark: Watermark | undefined;
   readonly newLimit: (() => Limit) | undefined;
 }
 
-/** What a sample needs to produce tokens. */
+/** The parts that a sample needs to produce tokens. */
 interface Tools {
   readonly sampler: Sampler;
   readonly text: TokenText | undefined;

@@ -31,7 +31,7 @@ export interface Continuation {
   readonly modelDraft?: Draft | undefined;
 }
 
-/** One of the sequences of a step: which of the last step's it goes on from, and with which token. */
+/** One of a step's sequences: the sequence of the last step that it continues, and the token. */
 export interface Branch {
   readonly parent: number;
   readonly token: number;

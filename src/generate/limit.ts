@@ -2,7 +2,7 @@ import type { ConstrainedText, TokenConstraint } from "../constrain/constraint.j
 import { GPT2Error } from "../errors.js";
 import type { Changes } from "./sampling/scored-row.js";
 
-/** What a sample may go on with: its text under a constraint, and the tokens that end it. */
+/** The limits of a sample: its text under a constraint, and the tokens that end it. */
 export class Limit {
   readonly #text: ConstrainedText;
   readonly #ends: readonly number[];

@@ -25,7 +25,10 @@ export interface Distribution {
 /** A token that a draft model proposes. */
 export interface Proposal {
   readonly token: number;
-  /** What it was drawn from; undefined for a guess, which is accepted where the sampler draws the same token. */
+  /**
+   * The distribution that it was drawn from; undefined for a guess, which is accepted where the sampler draws the same
+   * token.
+   */
   readonly distribution: Distribution | undefined;
 }
 
@@ -40,13 +43,13 @@ export class Sampler {
   readonly #history: History | undefined;
   readonly #chain: SamplerChain | undefined;
   readonly #limit: Limit | undefined;
-  /** Of the tokens that the chain left last. */
+  /** Weights of the tokens that remain at the end of the chain. */
   #probabilities: Float64Array = new Float64Array();
 
   /**
    * @param vocabLimit ids from here on are never sampled: a padded vocabulary ends in ids without a token.
    * @param mark chooses among the tokens that the settings leave
-   * @param limit what the text may go on with
+   * @param limit the tokens that may follow
    */
   constructor(
     settings: SamplingSettings,
@@ -73,7 +76,7 @@ export class Sampler {
     this.#history?.see(list);
   }
 
-  /** What a summary of logits has to hold to save this sampler the most work. */
+  /** Settings of a summary of logits that saves this sampler the most work. */
   get wanted(): SummarySettings {
     const { temperature, topP, minP } = this.#settings;
     const limit = this.#vocabLimit;

@@ -331,7 +331,7 @@ export class Scheduler {
     await this.#readPrompts("packed", [], reading, budget - (performance.now() - start));
   }
 
-  /** Drafts of the tasks that have a draft model, those that share one together. */
+  /** Drafts for the tasks that have a draft model; tasks that share one draft together. */
   async #draft(tasks: readonly Task[]): Promise<void> {
     const drafts = tasks.flatMap(({ job }) => job.continuation?.modelDraft ?? []);
     for (const model of new Set(drafts.map(({ by }) => by))) {
@@ -423,7 +423,7 @@ export class Scheduler {
   }
 }
 
-/** Of parts that run together. */
+/** Size of parts that run together. */
 function sizeOf(parts: readonly Part[]): RunSize {
   let [tokens, keys, rows] = [0, 0, 0];
   for (const { slot, from, to, logits } of parts) {

@@ -20,7 +20,7 @@ export interface Part {
   /** Number of tokens, counted from the last, whose logits are wanted. */
   readonly logits: number;
   readonly path: RunPath;
-  /** Which of a branching task's sequences it is. */
+  /** Index among a branching task's sequences. */
   readonly branch: number;
 }
 
@@ -77,7 +77,7 @@ export class Task {
     return this.slot ? [this.slot, ...this.spare] : [];
   }
 
-  /** Whether it goes on from the prompt: then it needs the logits after its last token. */
+  /** Whether it continues the prompt: then it needs the logits after the last token. */
   get #goesOn(): boolean {
     return this.job.continuation !== undefined || this.job.branching !== undefined;
   }
@@ -102,7 +102,7 @@ export class Task {
     return this.prompt.length <= FEW_TOKENS ? "streamed" : "packed";
   }
 
-  /** How many of `length` common tokens it can take from a slot: tokens whose logits it needs are computed. */
+  /** Number of the `length` common tokens that it can take from a slot: tokens whose logits it needs are computed. */
   usable(slot: Slot, length: number, grain: number | undefined): number {
     const { scoring, logits, tokens } = this.job;
     let n = Math.min(length, this.#goesOn ? tokens.length - 1 : tokens.length, logits?.from ?? tokens.length);

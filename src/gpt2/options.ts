@@ -13,7 +13,7 @@ export interface Completion {
   /** One for each token: see {@link GeneratedToken.logprob}. */
   readonly logprobs: readonly GeneratedToken["logprob"][];
   readonly finishReason: FinishReason;
-  /** How well drafts did, if there were any. */
+  /** Counts of drafted and accepted tokens, if there were drafts. */
   readonly drafts?: DraftCounts | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface LogitsOptions extends AdapterOption {
 }
 
 export interface ScoreOptions extends AdapterOption {
-  /** What comes before the text, and is not itself scored. At least one token; default `<|endoftext|>`. */
+  /** The context before the text, which is not itself scored. At least one token; default `<|endoftext|>`. */
   readonly context?: TextOrIds | undefined;
   /**
    * For texts longer than the model's context: tokens by which the window moves on. A smaller stride is slower and gives

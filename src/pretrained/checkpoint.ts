@@ -25,7 +25,7 @@ export interface Checkpoint {
   readonly format: FormatName;
   /** The folder or file that was opened. */
   readonly path: string;
-  /** Of a model with an adapter folded in: the path of the model alone, beside which its tokenizer is. */
+  /** For a model with an adapter folded in: the path of the model alone, which has the tokenizer beside it. */
   readonly basePath?: string | undefined;
   readonly files: readonly { readonly path: string; readonly size: number }[];
   readonly config: ModelConfig;
@@ -47,7 +47,7 @@ export interface Checkpoint {
   readonly loadTokenizer?: () => Promise<Tokenizer | undefined>;
   /** The same for a BERT's tokenizer. */
   readonly loadWordPiece?: () => Promise<WordPieceTokenizer | undefined>;
-  /** How to make embeddings, if the weights' file says so. */
+  /** How to make embeddings, if the weights' file defines it. */
   readonly sentence?: SentenceModules | undefined;
   /** Closes the files. Tensors cannot be read afterwards, but arrays that use them in place stay valid. */
   close(): void;

@@ -32,7 +32,7 @@ export interface BertParts extends Omit<ModelParts, "config" | "tokenizer"> {
   readonly config: BertConfig;
   /** Without one, the model takes token ids only. */
   readonly wordPiece?: EncoderTokenizer | undefined;
-  /** How to make embeddings, if the model's files say so. */
+  /** How to make embeddings, if the model's files define it. */
   readonly sentence?: SentenceModules | undefined;
 }
 

@@ -1,7 +1,10 @@
 import type { DownloadEvent } from "../hub/events.js";
 import type { HubOptions } from "../hub/settings.js";
 
-/** How models are found and fetched. In a file of its own, so that naming these options does not load the hub's client. */
+/**
+ * How models are found and fetched. These options have their own file, so that naming them does not load the hub's
+ * client.
+ */
 export interface LocateOptions extends HubOptions {
   /** A branch, tag or commit of a model on the hub, like `@revision` in its name. */
   readonly revision?: string | undefined;

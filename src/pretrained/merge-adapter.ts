@@ -14,7 +14,7 @@ import type { AdapterCheckpoint } from "./peft/load.js";
  */
 export function mergeAdapter(checkpoint: Checkpoint, adapter: AdapterCheckpoint): Checkpoint {
   const { head } = adapter;
-  // Of an encoder the head takes the place of those for pre-training.
+  // An encoder's task head replaces the heads for pre-training.
   const config = (head && architectureOf(checkpoint.config).withHead?.(checkpoint.config, head)) ?? checkpoint.config;
   const tensors = new Map(
     tensorTable(config).map(({ name }): [string, StoredTensor] => {

@@ -9,7 +9,7 @@ import { quote } from "../util/quote.js";
 export interface Place {
   readonly spec: Pick<TensorSpec, "name" | "shape">;
   readonly file: string;
-  /** In the file, in bytes. */
+  /** Position in the file, in bytes. */
   readonly offset: number;
   readonly dtype: WeightType;
   readonly storedAs: StoredLayout;

@@ -205,10 +205,11 @@ export const OPS = {
     inPlace: [["dlogits", "logits"]],
   },
   /**
-   * What sampling looks at of each row of logits, those of L ids out of V: `tops`, the largest of every 64 ids, ∞ if one is NaN;
-   * `sums`, the weights w = exp(scale · (logit - largest)) of every 64 ids, as far as they are kept; `bars`, the least logit
-   * kept: the largest such that weights of logits from there on make up `share` of `totals`, the sum of all, or if that is
-   * more, the largest logit + floor. Rows whose scale is 0, or whose largest logit is not finite, have only tops; the rest is 0.
+   * Summary of each row of logits for sampling, over L ids out of V: `tops`, the largest of every 64 ids, ∞ if one is
+   * NaN; `sums`, the weights w = exp(scale · (logit - largest)) of every 64 ids, as far as they are kept; `bars`, the
+   * least logit kept: the largest such that weights of logits from there on make up `share` of `totals`, the sum of
+   * all, or if that is more, the largest logit + floor. Rows whose scale is 0, or whose largest logit is not finite,
+   * have only tops; the rest is 0.
    */
   summariseRows: {
     dims: ["N", "V", "L", "B"],

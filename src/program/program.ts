@@ -43,7 +43,7 @@ export interface Op {
   readonly kind: OpKind;
   /** Its place in the model: `h.3.attn.c_attn`. */
   readonly name: string;
-  /** In the order of the op's table entry; null where an optional one is absent. */
+  /** Tensors in the order of the op's table entry; null where an optional one is absent. */
   readonly tensors: readonly (Tensor | null)[];
   readonly dims: readonly Dim[];
   readonly scalars: readonly OpNumber<Scalar>[];

@@ -37,7 +37,7 @@ export function chatIds(service: Service, messages: readonly Message[], param: s
   return service.checkFits(service.partIds(promptParts(service.template, record)), param);
 }
 
-/** Stop strings. A model that was not trained with the built-in template would go on to write the user's next turn. */
+/** Stop strings. A model that was not trained with the built-in template would continue with the user's next turn. */
 const stopsOf = (service: Service, stop: Body["stop"]): string[] => [
   ...stopList(stop),
   ...(service.ownTemplate ? [] : ["\nUser:"]),

@@ -62,7 +62,7 @@ export class Histogram {
   }
 }
 
-/** What the server measures. */
+/** The server's measurements. */
 export class Metrics {
   readonly requests = new Counter("gpt2_requests_total", "Requests answered, by path and status.");
   readonly promptTokens = new Counter("gpt2_prompt_tokens_total", "Prompt tokens.");

@@ -27,7 +27,7 @@ export interface Route {
   readonly path: string;
   readonly summary: string;
   readonly body?: JsonSchema;
-  /** Of an answer that is not JSON. */
+  /** The content type of an answer that is not JSON. */
   readonly type?: string;
   /** Whether it needs no key. */
   readonly open?: true;

@@ -11,7 +11,7 @@ export interface ScoredChoice {
   readonly bytes: number;
 }
 
-/** What a log-probability is divided by, so that texts of different lengths compare: nothing, tokens, or bytes. */
+/** The divisor of a log-probability, so that texts of different lengths compare: none, tokens, or bytes. */
 export type Normalization = "total" | "token" | "byte";
 export const NORMALIZATIONS: readonly Normalization[] = ["total", "token", "byte"];
 

@@ -61,7 +61,7 @@ export interface PrepareStatus {
 /** The model's tokenizer, and its name. */
 export interface NamedTokenizer {
   readonly tokenizer: TextTokenizer;
-  /** Of a model that reads whole texts, as a BERT. */
+  /** The tokenizer of a model that reads whole texts, like a BERT. */
   readonly encoder?: EncoderTokenizer | undefined;
   readonly name: string;
   /** The model's context. */

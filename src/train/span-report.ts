@@ -1,6 +1,6 @@
 import type { Outcome } from "./task-arrays.js";
 
-/** How well spans are found in held-out windows, by tokens; `gpt2 answer --data` scores their text by SQuAD's rules. */
+/** Scores of spans found in held-out windows, by tokens; `gpt2 answer --data` scores their text by SQuAD's rules. */
 export interface SpanReport {
   readonly windows: number;
   /** Share of windows whose span is found exactly, or whose lack of one. */

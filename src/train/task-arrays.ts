@@ -2,7 +2,7 @@ import type { TaskHead } from "../architectures/task-head.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import type { HostBatch } from "./host-batch.js";
 
-/** What a task head said of a text, and what was expected. */
+/** A task head's prediction for a text, and the expected one. */
 export interface Outcome {
   /**
    * For classification one number, that of the label; for regression the number itself; the numbers of the labels of tokens; the first
@@ -96,7 +96,7 @@ export class TaskArrays {
   }
 }
 
-/** Where the score [N, 2] of place i of the rows [2 · B, T] is. */
+/** Index into the scores [N, 2] for place i of the rows [2 · B, T]. */
 function spanPlace(i: number, T: number): number {
   const [row, t] = [Math.floor(i / T), i % T];
   return 2 * ((row >> 1) * T + t) + (row & 1);

@@ -10,7 +10,7 @@ import {
 import { type SpanReport, spanReport } from "./span-report.js";
 import type { Outcome } from "./task-arrays.js";
 
-/** How good a head for a task is on held-out texts. */
+/** Measures of a task head on held-out texts. */
 export type TaskReport = ClassificationReport | RegressionReport | EntityReport | SpanReport;
 
 export function reportOf({ kind, labels }: TaskHead, outcomes: readonly Outcome[]): TaskReport {

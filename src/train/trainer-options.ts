@@ -68,7 +68,7 @@ export const TRAINER_OPTIONS: OptionNames<TrainerOptions> = {
 export interface PassProgress {
   /** Optimizer steps done. */
   readonly step: number;
-  /** Of the current step. */
+  /** The current pass of the step, and the number of its passes. */
   readonly pass: number;
   readonly passes: number;
   /** Total number of tokens seen. */

@@ -17,7 +17,7 @@ import { rename } from "./rename.js";
  *     removed   files being removed
  *     move      during a move of single entries: the record by which it can be finished
  *
- * Where the system has no locks there is no lock file, and nobody removes what others have left.
+ * Without locks there is no lock file, and nobody removes the leftovers of others.
  */
 export class Workspace {
   readonly path: string;

@@ -21,9 +21,9 @@ export interface Compiler {
 }
 
 export interface Target {
-  /** As in `process.platform`. */
+  /** A value of `process.platform`. */
   readonly platform: string;
-  /** As in `process.arch`. */
+  /** A value of `process.arch`. */
   readonly arch: string;
 }
 

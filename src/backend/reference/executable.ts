@@ -45,9 +45,9 @@ export class ReferenceExecutable implements Executable {
   readonly #queue: RunQueue;
   readonly #precision: Precision;
   readonly #checks: readonly IndexCheck[];
-  /** Of every buffer of the Program. */
+  /** The host array of every buffer of the Program. */
   readonly #hosts = new Map<BufferDecl, HostArray>();
-  /** Of the temporary buffers. */
+  /** Memory of the temporary buffers. */
   readonly #arena: ReferenceMemory;
   readonly #memories: ReadonlySet<ReferenceMemory>;
   readonly #capture: ReadonlySet<string>;

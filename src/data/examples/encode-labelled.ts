@@ -14,7 +14,7 @@ import { taggedLine } from "./tagged-line.js";
 export interface LabelledText {
   readonly tokens: readonly number[];
   readonly types: readonly number[];
-  /** As in {@link LabelledTexts}, but classes by name; undefined where no label counts. */
+  /** Like {@link LabelledTexts}, but with classes by name; undefined where no label counts. */
   readonly labels: readonly (string | number | undefined)[];
 }
 
@@ -26,7 +26,7 @@ export interface LabelledEncoder {
   readonly maxLength: number;
 }
 
-/** What a line of JSONL becomes, and the texts whose hash chooses its split. */
+/** An encoded line of JSONL, and the texts whose hash chooses its split. */
 export interface EncodedLine {
   readonly windows: readonly LabelledText[];
   readonly texts: readonly string[];

@@ -49,7 +49,7 @@ export interface ValidationSplit {
 export interface ExampleSource {
   /** The folder or shards. */
   readonly path: string;
-  /** Of its tokenizer, where the data set says. */
+  /** Name of its tokenizer, if the data set gives it. */
   readonly vocabSize: number | undefined;
   readonly train: TrainingSplit;
   readonly val?: ValidationSplit | undefined;
@@ -57,9 +57,9 @@ export interface ExampleSource {
   readonly tokenizer: string | undefined;
   /** The template that examples were made with; it goes with the finished model. */
   readonly template?: Template;
-  /** Of data that is no running text. */
+  /** For data other than running text. */
   readonly counts?: ExampleCounts;
-  /** Of prompts and chats: the tokens that the sample of a step begins with. */
+  /** For prompts and chats: the tokens with which the sample of a step begins. */
   readonly promptOf?: (step: number) => readonly number[];
   close(): void;
 }

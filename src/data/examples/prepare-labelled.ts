@@ -98,7 +98,7 @@ const namesIn = (lines: readonly Line[]): Set<string> =>
     lines.flatMap(({ windows }) => windows.flatMap(({ labels }) => labels.filter((l) => l !== undefined))) as string[],
   );
 
-/** Where the split was drawn, texts whose label no other text has are trained on: nobody chose them to be held out. */
+/** If the split was drawn at random, the only text with a label is trained on: nobody chose to hold it out. */
 function keepLabels({ all, train, val, settings }: PreparedLines<Line>): [Line[], Line[]] {
   if (settings.heldOut === "files") return [train, val];
   const known = namesIn(train);

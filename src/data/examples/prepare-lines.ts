@@ -69,7 +69,7 @@ export interface PreparedLines<Item> {
   readonly settings: { readonly valFraction: number; readonly seed: number; readonly heldOut: HeldOutBy };
 }
 
-/** How lines come from files: those of JSONL by default. */
+/** Reads lines from files; by default lines of JSONL. */
 export interface LineReader extends ListOptions {
   readonly read?: typeof readLines;
 }

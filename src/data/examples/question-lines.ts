@@ -17,7 +17,7 @@ export interface AskedQuestion {
 
 export interface GivenAnswer {
   readonly text: string;
-  /** In the context, in UTF-16 units. */
+  /** Position in the context, in UTF-16 units. */
   readonly start: number;
 }
 
@@ -86,7 +86,7 @@ export function askedQuestion({ record, where }: FileLine): AskedQuestion {
   };
 }
 
-/** Of a list of `{ text, answer_start }`, or of an object of two lists. */
+/** The answers of a list of `{ text, answer_start }`, or of an object of two lists. */
 function answerFields(answers: unknown, op: string): { text: unknown; answer_start: unknown }[] {
   if (Array.isArray(answers)) return answers as { text: unknown; answer_start: unknown }[];
   const { text, answer_start: starts } = (answers ?? {}) as { text?: unknown; answer_start?: unknown };

@@ -55,9 +55,9 @@ export function entitiesOf(tags: readonly string[]): Entity[] {
 
 /** Scores of one type of entity, or of all together. */
 export interface EntityScores {
-  /** Of the entities found, the share that is right; 0 if there are none. */
+  /** Share of the found entities that are right; 0 if none were found. */
   readonly precision: number;
-  /** Of the entities that there are, the share found; 0 if there are none. */
+  /** Share of the true entities that were found; 0 if there are none. */
   readonly recall: number;
   /** Harmonic mean of the two; 0 if both are 0. */
   readonly f1: number;

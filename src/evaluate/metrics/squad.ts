@@ -7,7 +7,7 @@ export interface ScoredQuestion {
   readonly answer: string;
   /** The answers accepted; none if there is none in the context. */
   readonly accepted: readonly string[];
-  /** How much speaks for there being no answer, of which the best threshold is sought. */
+  /** Score of "no answer", for which the best threshold is sought. */
   readonly noAnswer?: number | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface SquadPart {
 }
 
 export interface SquadReport extends SquadPart {
-  /** Of questions with an answer, and of those without; absent where there are none. */
+  /** Figures of questions with an answer, and of questions without; absent where there are none. */
   readonly answerable?: SquadPart | undefined;
   readonly unanswerable?: SquadPart | undefined;
   /** The best that a threshold on `noAnswer` gives, above which an answer is dropped; absent without unanswerable questions. */

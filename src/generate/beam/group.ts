@@ -1,4 +1,4 @@
-/** A continuation that goes on. */
+/** An unfinished continuation. */
 export interface Beam {
   /** The generated tokens. */
   readonly tokens: readonly number[];

@@ -2,7 +2,7 @@ import { UsageError } from "../../errors.js";
 import { checkOptionNames } from "../../util/nearest.js";
 import { MORE_SAMPLING_NAMES, type MoreSampling, type MoreSamplingOptions, moreSampling } from "../sampling/options.js";
 
-/** What changes log-probabilities one by one, in beam search as in sampling. */
+/** Options that change single log-probabilities, in beam search and in sampling. */
 export type BeamLimits = Pick<
   MoreSamplingOptions,
   | "presencePenalty"
@@ -36,7 +36,7 @@ export interface BeamOptions extends BeamLimits {
   readonly earlyStopping?: boolean | "never" | undefined;
   /** Groups of equally many beams that are to differ from each other (diverse beam search). Default 1. */
   readonly groups?: number | undefined;
-  /** What a token costs in the choice of a group for each time that a group before it took it in this step. Default 0. */
+  /** Penalty of a token in a group's choice, for each time that an earlier group chose it in this step. Default 0. */
   readonly diversityPenalty?: number | undefined;
   /** Log-probabilities of tokens that are in the text already are multiplied by this. Default 1. */
   readonly repetitionPenalty?: number | undefined;
@@ -46,9 +46,9 @@ export interface BeamOptions extends BeamLimits {
   readonly stopTokens?: readonly number[] | undefined;
   /** Whether `<|endoftext|>` ends a continuation, as default, or is a token like any other. */
   readonly stopAtEndOfText?: boolean | undefined;
-  /** Of a prompt longer than the context, take the last half context; otherwise, the default, it is an error. */
+  /** Whether a prompt longer than the context is cut to its last half context. Default false: it is an error. */
   readonly truncatePrompt?: boolean | undefined;
-  /** Of requests that wait, those of higher priority start first. Default 0. */
+  /** Waiting requests of higher priority start first. Default 0. */
   readonly priority?: number | undefined;
   /** Prompts are shared in the cache only among requests of the same scope. Default "". */
   readonly scope?: string | undefined;

@@ -9,7 +9,7 @@ import type { BeamSettings } from "./options.js";
 export interface BeamSearchModel {
   /** Ids from here on are never taken. */
   readonly vocabLimit: number;
-  /** Of the model: tokens that `minNewTokens` delays. */
+  /** The model's end tokens, which `minNewTokens` delays. */
   readonly eosTokenIds: readonly number[];
   /** Ids that complete a continuation. */
   readonly ends: ReadonlySet<number>;
@@ -81,7 +81,7 @@ export class BeamSearch implements Branching {
     let first = 0;
     for (const group of this.#groups) {
       const { length } = group.running;
-      // The first step of all groups goes on from the one row after the prompt.
+      // The first step of all groups continues from the one row after the prompt.
       const rows = this.#started ? this.#rows.slice(first, first + length) : this.#rows;
       const chosen = length > 0 ? group.step(rows.map(candidatesOf), taken) : [];
       for (const token of chosen) taken.set(token, (taken.get(token) ?? 0) + 1);

@@ -64,7 +64,7 @@ export class SamplerChain {
     const few = this.#topKIsFirst && topK < scores.length;
     let ids = few ? new Int32Array(topK) : descending(scores);
     if (few) largest(scores, topK, ids);
-    // What cannot come is last.
+    // Impossible tokens come last.
     let count = ids.length;
     while (scores[ids[count - 1]!] === -Infinity) count--;
     ids = ids.subarray(0, count);

@@ -237,7 +237,7 @@ export class ScoredRow implements Changes {
     }
   }
 
-  /** How many tokens with the least score kept are too many for top-p: of equals, the lower ids are kept. */
+  /** Number of tokens with the least kept score that are too many for top-p: among equals, the lower ids are kept. */
   #surplus(topP: number): number {
     if (topP === 1) return 0;
     let sum = 0;

@@ -12,7 +12,7 @@ import {
   WORK_TEMPLATES,
 } from "./lists.js";
 
-/** What the probe needs of a model; `GPT2` is one. */
+/** The parts of a model that the probe uses; `GPT2` has them. */
 export interface ProbedModel {
   logLikelihoods(
     requests: readonly LogLikelihoodRequest<string>[],

@@ -29,7 +29,7 @@ export interface AboutModel {
   readonly datasets?: readonly string[];
   /** The library that loads it, by the hub's name, such as `transformers`. */
   readonly library?: string;
-  /** What it was trained on, by source, with each source's licence. */
+  /** The training data by source, with each source's licence. */
   readonly dataSources?: readonly DataSource[];
   readonly trainingData?: string;
   readonly dataLicenses?: string;

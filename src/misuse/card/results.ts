@@ -41,7 +41,7 @@ export interface SeparationRow {
   readonly separations: Readonly<Record<string, Readonly<Record<"auroc" | "truePositives5", MeasuredShare>>>>;
 }
 
-/** Shares of marked texts found, and of human passages taken for marked, at false-positive rates of 1% and 0.1%. */
+/** Shares of marked texts found, and of human passages mistaken for marked, at false-positive rates of 1% and 0.1%. */
 export interface WatermarkFigures {
   readonly scheme: string;
   readonly texts: number;

@@ -21,7 +21,7 @@ export interface DetectingOptions<Model> {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What calibration needs of a model; `GPT2` is one. */
+/** The parts of a model that calibration uses; `GPT2` has them. */
 export interface DetectingModel {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer | undefined;

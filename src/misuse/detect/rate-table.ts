@@ -1,6 +1,6 @@
 import { wilsonInterval } from "../extract/wilson.js";
 
-/** How often human texts of a calibration set score at least as high as a text. */
+/** The rate at which human texts of a calibration set score at least as high as a text. */
 export interface FalsePositives {
   /** (k + 1) / (n + 1): for texts like those of the set an upper bound in expectation, even if k is 0. */
   readonly rate: number;

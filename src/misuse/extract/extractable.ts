@@ -6,7 +6,7 @@ import { SuffixSearch } from "../trace/search.js";
 import type { TokenIndex } from "../trace/token-index.js";
 import { wilsonInterval } from "./wilson.js";
 
-/** What extraction needs of a model; `GPT2` is one. */
+/** The parts of a model that extraction uses; `GPT2` has them. */
 export interface ExtractedModel {
   readonly config: { readonly nCtx: number };
   logLikelihoods(
@@ -28,7 +28,7 @@ export interface ExtractableOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** How many passages of a class the model reproduces. */
+/** Number of passages of a class that the model reproduces. */
 export interface ExtractableRate {
   readonly promptTokens: number;
   /** The class: how often the continuation occurs in the corpus, at least and at most. `max` is Infinity in the last. */
@@ -150,7 +150,7 @@ const tokensOf = (index: TokenIndex, start: number, end: number): number[] =>
 function drawPositions(index: TokenIndex, before: number, after: number, count: number, seed: number): number[] {
   const random = new RandomStream(seed);
   const drawn = new Set<number>();
-  // In a corpus of long documents most positions qualify. The limit ends the search where none does, or too few.
+  // In a corpus of long documents most positions qualify. The limit ends the search if none does, or too few do.
   const most = 100 * Math.min(count, index.length);
   for (let tries = 0; drawn.size < count && tries < most; tries++) {
     const position = Math.floor(random.uniform() * index.length);

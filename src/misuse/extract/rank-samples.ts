@@ -4,7 +4,7 @@ import { checkOptionNames } from "../../util/nearest.js";
 import { SuffixSearch } from "../trace/search.js";
 import type { TokenIndex } from "../trace/token-index.js";
 
-/** What ranking needs of a model; `GPT2` is one. */
+/** The parts of a model that ranking uses; `GPT2` has them. */
 export interface RankingModel {
   readonly config: { readonly nCtx: number };
   completions(

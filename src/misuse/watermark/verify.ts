@@ -10,7 +10,7 @@ export interface VerifyWatermarkOptions {
   readonly tokenizer?: Tokenizer | undefined;
   /** The vocabulary of the model that wrote the text, for hf-kgw. Default: the tokenizer's. */
   readonly vocabSize?: number | undefined;
-  /** Largest p-value at which a mark counts as found: the share of unmarked texts taken for marked. Default 0.01. */
+  /** Largest p-value at which a mark counts as found: the share of unmarked texts mistaken for marked. Default 0.01. */
   readonly falsePositiveRate?: number | undefined;
   /**
    * If no mark is found and a marked text of this length is found less often than this, the verdict is `too-short`. Default

@@ -16,7 +16,7 @@ export interface PeftConfig {
   readonly dropout: number;
   /** The model that the adapter was made for: a name or path on its maker's machine. */
   readonly baseModel: string | undefined;
-  /** What it was made for, such as TOKEN_CLS. */
+  /** The task it was made for, such as TOKEN_CLS. */
   readonly taskType: string | undefined;
   /** Rank and alpha of a layer: `transformer.h.0.attn.c_attn`. */
   rankOf(layer: string): number;
