@@ -33,8 +33,8 @@ The model is a BertForQuestionAnswering; gpt2 task answer asks a GPT-2 instead. 
 context longer than the model reads at once is read in windows that overlap.
 
 With --data answers are ranked as in BERT's SQuAD script, and scored as in SQuAD's:
-exact match and F1, and where some questions have no answer these by kind, with the
-best thresholds. --json prints each question's answer instead.
+exact match and F1. If some questions have no answer, both are also given by kind, and
+with the best thresholds. --json prints each question's answer instead.
 
 Examples:
   $ gpt2 answer "Who wrote Hamlet?" --context "Hamlet is a play by Shakespeare." --model path/to/qa

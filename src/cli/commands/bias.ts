@@ -15,7 +15,7 @@ const HELP = `
 Differences of log-probabilities, in nats, with 95% intervals by bootstrap over
 occupations or names: he and she after occupations, occupations after men and women,
 pleasant and unpleasant words, and those of career and family, after names. They
-describe the model on these sentences. An interval that contains 0 shows no lean there;
+describe the model on these sentences. An interval that contains 0 shows no bias there;
 it does not show that the model has none.
 
 Examples:

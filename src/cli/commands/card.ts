@@ -25,7 +25,7 @@ that left it there, from detection.json and overlap.json in its folder, and from
 
   --results  JSON that gpt2 eval, reproduce, extract, detect and bias write with --json, and
              figures of scripts/watermark-figures.js
-  --about    JSON of what files cannot know: { "description", "authors", "date",
+  --about    JSON with facts that no file holds: { "description", "authors", "date",
              "version", "license", "languages", "baseModel", "datasets", "library",
              "trainingData", "dataLicenses", "dataSources", "recipe", "intendedUse",
              "outOfScopeUse", "factors", "evaluationData", "ethicalConsiderations",
@@ -33,7 +33,7 @@ that left it there, from detection.json and overlap.json in its folder, and from
              "license", "documents", "bytes" }; baseModel is "none" for a model that was
              trained from random weights
 
-What none of these says appears as "Not known." in the card.
+Facts that none of these gives appear as "Not known." in the card.
 
 Examples:
   $ gpt2 card runs/a/model

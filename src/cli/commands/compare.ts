@@ -17,10 +17,10 @@ interface CompareFlags extends Omit<ModelFlags, "adapter"> {
 }
 
 const HELP = `
-Shows how both read the text: the logarithm of each token's probability, by GPT-2 after
-those before it, by BERT with it masked; the blank [MASK], if there is one, filled with
-the same candidates; and what each writes after the text. The sums of the two columns
-are not to be compared with each other: BERT's is no probability of the text.
+Shows how both read the text: the logarithm of each token's probability, by GPT-2 given
+the tokens before it, by BERT when it is masked; the same candidates in the blank [MASK],
+if there is one; and each model's continuation of the text. Do not compare the sums of
+the two columns: BERT's is not a probability of the text.
 
 Examples:
   $ gpt2 compare "The keys to the cabinet are here." --bert bert-base-uncased --model gpt2

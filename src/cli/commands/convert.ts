@@ -40,7 +40,7 @@ Target, by its name or --to:
   NAME.gguf     llama.cpp, tokenizer included
 
 Types: f32, f16 and bf16 for Hugging Face, f32 and bf16 for llm.c, all for GGUF;
-by default as in the source where the target can, else f32.
+by default the source's type if the target has it, else f32.
 
 Examples:
   $ gpt2 convert gpt2 gpt2.gguf --dtype q8_0

@@ -34,8 +34,8 @@ export interface DetectFlags extends ModelFlags {
 }
 
 const HELP = `
-The text is colored by the ranks of its tokens in the model's predictions, as GLTR does:
-what a model writes is mostly among the likeliest 10.
+The text is colored by the ranks of its tokens in the model's predictions, as in GLTR:
+most tokens of a model's own text rank among the likeliest 10.
 
 Scores: log-likelihood and log-rank, means over the tokens; curvature (Fast-DetectGPT);
 with --observer, a second model of the same vocabulary, Binoculars' ratio. A score alone
@@ -47,9 +47,9 @@ like those of the set, and no detector proves who wrote a text: docs/misuse.md.
 --calibrate makes a calibration from human texts that the model was not trained on.
 
 --train makes a classifier of human and machine texts (two files or folders): TF-IDF of
-words and pairs with logistic regression, or with --head the model fine-tuned, which may
-be a BERT. It knows its training texts, and may fail on other generators, samplers and
-kinds of text.
+words and pairs with logistic regression, or with --head the fine-tuned model, which may
+be a BERT. It has learned its training texts, and may fail on other generators, samplers
+and kinds of text.
 
 Examples:
   $ gpt2 detect page.txt
@@ -67,7 +67,7 @@ export function registerDetect(program: Command): void {
   const command = program
     .command("detect")
     .summary("measure how much a text looks like a model's")
-    .description("Measure how much a text looks machine-written, with the share of human texts that look as much so.")
+    .description("Measure how much a text looks machine-written, with the share of human texts that look at least as much so.")
     .argument("[file]", "the text; - or none for standard input")
     .option("--observer <model>", "a second model with the same tokenizer, for Binoculars' ratio")
     .option("--calibration <file>", "calibration of the model (default: detection.json in its folder)")

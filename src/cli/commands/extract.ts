@@ -28,9 +28,9 @@ A passage of the corpus is extractable with k tokens if the model, given the k t
 before it, continues greedily with the passage itself (Carlini et al. 2023). Rates are
 shown for each k, and by how often the passage occurs in the corpus, with 95% intervals.
 
-With --rank the model writes texts without a prompt, which are ranked by the six
-measures of Carlini et al. 2021, and counts how many of the first in each ranking have
---match tokens in a row from the corpus. --small and --medium name models to compare with.
+With --rank the model writes texts without a prompt. They are ranked by the six measures
+of Carlini et al. 2021, and the first texts of each ranking that have --match tokens in a
+row from the corpus are counted. --small and --medium name models to compare with.
 
 Examples:
   $ gpt2 extract --index corpus.index

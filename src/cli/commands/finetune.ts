@@ -56,10 +56,10 @@ assistant's messages are learned:
 --preview shows the first examples with their loss mask. See docs/finetuning.md.
 
 --task classify trains a classifier (for gpt2 classify) on JSONL of { "text", "label" };
---task regress learns numbers. Of a BERT, --task label (for gpt2 label) learns a label
-of each word from { "tokens", "tags" }, and --task answer (for gpt2 answer) where
-the answers to questions are, from SQuAD's files or { "question", "context",
-"answers" }; classify takes pairs too, { "text", "pair", "label" }.
+--task regress learns numbers. With a BERT, --task label (for gpt2 label) learns a label
+for each word from { "tokens", "tags" }; --task answer (for gpt2 answer) learns to find
+answers to questions, from SQuAD's files or { "question", "context", "answers" }; and
+classify takes pairs too, { "text", "pair", "label" }.
 
 Examples:
   $ gpt2 finetune reviews.jsonl --task classify --out runs/reviews

@@ -67,8 +67,8 @@ The prompt is the arguments, the file, or standard input if it is piped (without
 its last line break). Without a prompt a new text is generated. A prompt may be as long
 as the model's context. The text may outgrow it: the model then sees the last half.
 
-A single word that is nearly the name of a command and has arguments after it is
-taken for a mistyped command; quote the prompt, or write gpt2 generate.
+A single word that resembles the name of a command and has arguments after it is
+taken for a mistyped command: quote the prompt, or write gpt2 generate.
 
 --json prints a line for each sample once it is complete:
   {"sample":0,"prompt":"…","text":"…","finishReason":"length",

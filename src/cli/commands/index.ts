@@ -21,8 +21,8 @@ interface IndexFlags {
 
 const HELP = `
 The index holds the tokens of the corpus and the order of all their suffixes: 6 bytes
-a token on disk, and 7 bytes of memory a token while it is made. Its tokenizer must be
-the model's where gpt2 extract is to use it.
+per token on disk, and 7 bytes of memory per token while it is made. For gpt2 extract
+its tokenizer must be the model's.
 
 Examples:
   $ gpt2 index train-*.txt.gz --out corpus.index

@@ -21,8 +21,8 @@ interface LabelFlags extends EncoderFlags {
 const HELP = `
 The model is a BertForTokenClassification. Tokens labelled O are left out.
 
-With --data, JSONL of { "tokens", "tags" }, the tags of the words are compared with
-the model's: precision, recall and F1 of entities, as seqeval counts them.
+With --data, JSONL of { "tokens", "tags" }, the words' tags are compared with the
+model's: precision, recall and F1 of entities, as seqeval counts them.
 
 Examples:
   $ gpt2 label "Ada Lovelace lived in London." --model path/to/ner

@@ -9,7 +9,7 @@ interface MergeFlags extends WritingFlags {
 
 const HELP = `
 The adapter is a folder in PEFT's layout (adapter_config.json and
-adapter_model.safetensors), such as gpt2 finetune writes, or one of the hub.
+adapter_model.safetensors), such as gpt2 finetune writes, or one on the hub.
 Target as for gpt2 convert: a folder, NAME.bin (llm.c) or NAME.gguf.
 
 Examples:

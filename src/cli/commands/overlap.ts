@@ -22,10 +22,10 @@ First build a filter of the training text, then look texts up in it: evaluations
 name (as for gpt2 eval), files, or samples of a model.
 
 An 8-gram is eight words in a row, lower-cased, letters and digits only. "overlap" is
-the share of a set's 8-grams that are in the training text too.
+the share of a set's 8-grams that also occur in the training text.
 
 With --results (a report of gpt2 eval --json) or --evaluate, metrics are recomputed
-without the items whose overlap is above --threshold, and on those alone.
+without the items whose overlap is above --threshold, and on these items alone.
 
 Examples:
   $ gpt2 overlap build train-*.txt.gz --out train.bloom

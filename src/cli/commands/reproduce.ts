@@ -15,8 +15,8 @@ import { interruptible } from "../signals.js";
 const HELP = `
 Runs every evaluation of the paper, each in the variants that the paper leaves
 open, and prints the paper's figures beside ours. Where no variant matches, it
-prints which two the paper's figure lies between. Data sets that are neither in the
-folder of --data nor downloadable are left out, and listed.
+prints the two variants between which the paper's figure lies. Data sets that are
+neither in the folder of --data nor downloadable are left out, and listed.
 
 Without --limit, a model of GPT-2's size takes hours: with --json FILE, --resume
 continues a run that was stopped.
@@ -31,7 +31,7 @@ export function registerReproduce(program: Command): void {
     .command("reproduce")
     .summary("run the paper's evaluations and compare the figures")
     .description("Run the paper's evaluations in all their variants, and compare with the paper.")
-    .argument("[tasks...]", "only these");
+    .argument("[tasks...]", "only these tasks");
   addEvaluationOptions(command).addHelpText("after", HELP).action(reproduce);
 }
 

@@ -37,8 +37,8 @@ Serves OpenAI's API: /v1/completions, /v1/chat/completions, /v1/responses,
 /v1/embeddings, /v1/models, and /tokenize, /v1/score, /v1/classify, /metrics,
 /openapi.json; and a page at /. docs/serving.md describes it.
 
-Keys: GPT2_API_KEY, or one a line in --api-key-file. Without a key only this
-machine may call. SIGTERM lets requests under way finish.
+Keys: GPT2_API_KEY, or one per line in --api-key-file. Without a key only this
+machine may call. SIGTERM lets running requests finish.
 A watermark's key: --watermark-key-file, or GPT2_WATERMARK_KEY.
 
 Examples:
@@ -82,7 +82,7 @@ export function registerServe(program: Command): void {
       number,
     )
     .option("--draft <name>", "a smaller model with the same vocabulary that drafts tokens for this one to verify")
-    .option("--drain <seconds>", "time for requests under way after SIGTERM", number, 30)
+    .option("--drain <seconds>", "time for running requests after SIGTERM", number, 30)
     .option("--api-key-file <path>", "file with the keys that callers need, one per line")
     .option("--open", "listen without a key on other addresses than this machine's own")
     .option("--allow-host <name>", "a name by which the server is called; may be given several times", collect)

@@ -17,8 +17,8 @@ interface TraceFlags {
 
 const HELP = `
 A span is a run of whole words, within a sentence and a line, that occurs in the corpus
-word for word and is part of no longer one. The rarest are shown: those whose words are
-the least likely by their frequencies.
+word for word and is not part of a longer one. The rarest spans are shown: those whose
+words are the least likely by their frequencies.
 
 gpt2 "…" --trace corpus.index marks spans while a text is written.
 

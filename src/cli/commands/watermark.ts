@@ -23,8 +23,8 @@ const HELP = `
 A text is marked by gpt2 "…" --watermark SCHEME with a secret key, and tested here with
 the same scheme and key; no model is needed, only its tokenizer. The p-value is the
 probability that a text which was not made with the key scores as high. Up to the
-false-positive rate the mark counts as found. A text without it may be another model's
-or a person's, or have been edited; one of too few tokens says nothing.
+false-positive rate the mark counts as found. A text without it may come from another
+model or a person, or may have been edited; a text of too few tokens shows nothing.
 
 A key is an integer below 2^64, or any other text. --key is visible to other users in
 the list of processes; --key-file and the environment variable GPT2_WATERMARK_KEY are
