@@ -49,7 +49,7 @@ static struct Team {
 static Ctx contexts[MAX_THREADS];
 static double partials[TEAM_PARTIALS];
 
-/* src/backend/wasm/instance.ts refuses any other version. */
+/* src/backend/wasm/module.ts refuses any other version. */
 EXPORT(gpt2_version) int32_t gpt2_version(void) { return KERNELS_VERSION; }
 
 /* ---- Waiting ---- */
