@@ -8,12 +8,12 @@
 /* Identifies this file's contents to TypeScript, src/backend/kernels/op-layout.ts. */
 #define KERNELS_VERSION (1519199394)
 
-/* Of the widest operation. */
+/* Maxima over all operations. */
 #define MAX_TENSORS 11
 #define MAX_DIMS 5
 #define MAX_SCALARS 8
 
-/* An encoded operation, and where the dtypes of its tensors begin in it. */
+/* Size of an encoded operation, and the offset of its tensors' dtypes. */
 #define OP_BYTES 240
 #define DTYPES_AT 226
 

@@ -112,7 +112,11 @@ export class ByteCursor {
     for (let c = this.u8(); c !== 0x0a; c = this.u8()) {
       if (text.length === longest) {
         const expected = `a line of at most ${longest} bytes before byte ${this.#position}`;
-        throw new CheckpointError({ op: this.#op, expected, got: `a longer line, ${JSON.stringify(text.slice(0, 40))}…` });
+        throw new CheckpointError({
+          op: this.#op,
+          expected,
+          got: `a longer line, ${JSON.stringify(text.slice(0, 40))}…`,
+        });
       }
       text += String.fromCharCode(c);
     }

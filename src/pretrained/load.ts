@@ -28,7 +28,7 @@ import { fitTokenizer, tokenizerOf } from "./tokenizer.js";
  *
  *     locateModel        a name becomes a path                              locate.ts, hub/
  *     openCheckpoint     a path becomes a Checkpoint: its format is found,  open.ts, identify.ts, formats.ts
- *                        headers and configuration are read, the file's     formats/, ../architectures/*/formats/
+ *                        headers and configuration are read, the file's     formats/ (here and in architectures/)
  *                        tensors matched with the table of tensors          match-tensors.ts
  *     loadParts          tensors become arrays of the backend               model-parts.ts, weights.ts
  */

@@ -67,7 +67,9 @@ export function registerDetect(program: Command): void {
   const command = program
     .command("detect")
     .summary("measure how much a text looks like a model's")
-    .description("Measure how much a text looks machine-written, with the share of human texts that look at least as much so.")
+    .description(
+      "Measure how much a text looks machine-written, with the share of human texts that look at least as much so.",
+    )
     .argument("[file]", "the text; - or none for standard input")
     .option("--observer <model>", "a second model with the same tokenizer, for Binoculars' ratio")
     .option("--calibration <file>", "calibration of the model (default: detection.json in its folder)")
