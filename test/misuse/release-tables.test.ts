@@ -87,7 +87,7 @@ test("figures of watermarks", () => {
     text,
     /^100 texts of 400 tokens for each scheme.*within 10 points at worst \(95%\), and to within 4 where/,
   );
-  assert.match(text, /among 10,000 passages/);
+  assert.match(text, /among 10,000 human passages/);
 });
 
 test("figures of extraction: by prompt, by count, by size, and rankings", () => {
@@ -103,7 +103,7 @@ test("figures of extraction: by prompt, by count, by size, and rankings", () => 
   } as unknown as SampleRankings;
   const text = extractionTables(report, ranked, new Map([["small", report]]));
   for (const line of [
-    "| any number of | 50 | 2 of 1000 | 0.20% | 0.050% to 0.73% |",
+    "| any number | 50 | 2 of 1000 | 0.20% | 0.050% to 0.73% |",
     "| 2 to 3 | 50 | 2 of 1000 | 0.20% | 0.050% to 0.73% |",
     "| `small` | 50 | 2 of 1000 | 0.20% | 0.050% to 0.73% |",
     "| all texts | 2 of 2 | 1 of 2 | 0 of 2 | 0 of 2 |",
