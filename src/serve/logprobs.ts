@@ -11,10 +11,20 @@ export interface ScoredToken {
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** The names that were used before, of each tokenizer: a request for many alternatives names the same tokens many times. */
+const namesByTokenizer = new WeakMap<Tokenizer, Map<number, string>>();
+
 /** A unique name for a token: its text, or if its bytes are not valid UTF-8, those bytes as `bytes:\xe4`. */
 export function tokenName(tokenizer: Tokenizer | undefined, id: number): string {
   if (!tokenizer) return `token_id:${id}`;
-  const bytes = bytesOf(tokenizer, id);
+  let names = namesByTokenizer.get(tokenizer);
+  if (!names) namesByTokenizer.set(tokenizer, (names = new Map()));
+  let name = names.get(id);
+  if (name === undefined) names.set(id, (name = nameOf(bytesOf(tokenizer, id))));
+  return name;
+}
+
+function nameOf(bytes: readonly number[]): string {
   try {
     return decoder.decode(Uint8Array.from(bytes));
   } catch {

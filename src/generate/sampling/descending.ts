@@ -2,6 +2,9 @@
 const BITS = 11;
 const DIGITS = 2 ** BITS;
 
+/** Values that a sort by comparison orders sooner than three passes over all digits. */
+const FEW = 64;
+
 /**
  * The indices of values, the largest value first, the lower index first among equals. Naively: a sort that compares. Sorting
  * by the bits of single precision, eleven at a time, takes three passes instead.
@@ -9,7 +12,7 @@ const DIGITS = 2 ** BITS;
 export function descending(values: Float32Array | Float64Array): Int32Array {
   const size = values.length;
   let ids = Int32Array.from({ length: size }, (_, i) => i);
-  if (values instanceof Float64Array) return ids.sort((a, b) => values[b]! - values[a]! || a - b);
+  if (values instanceof Float64Array || size <= FEW) return ids.sort((a, b) => values[b]! - values[a]! || a - b);
   let spare = new Int32Array(size);
   const keys = keysOf(values);
   const starts = new Int32Array(DIGITS);
