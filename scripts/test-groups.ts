@@ -8,8 +8,8 @@ import { pathToFileURL } from "node:url";
  * Each file of the other folders has its own process: they measure memory, start processes, or change the environment.
  */
 const SHARED = new Set(
-  `architectures bert checkpoint constrain data dtype evaluate generate helpers hub misuse program serve tasks
-  tokenizer train util`.split(/\s+/),
+  `architectures bench bert checkpoint cli constrain data dtype evaluate generate helpers hub misuse program serve
+  tasks tokenizer train util`.split(/\s+/),
 );
 
 /** Imports and calls found in files that measure the memory of their process. */

@@ -4,6 +4,7 @@ import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { packageFile } from "../src/util/package-root.js";
+import { unbundleCli } from "./bundle-cli.js";
 import { embedWasm } from "./embed-wasm.js";
 import { groupTests } from "./test-groups.js";
 
@@ -38,8 +39,12 @@ if (files.length === 0) {
   process.exit(1);
 }
 const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.ts$/, ".js"));
-await embedWasm();
+await Promise.all([embedWasm(), unbundleCli()]);
 if (all) process.env.GPT2_TEST_ALL = "1";
+// Where the number of threads is not the point, one: as many files run as there are processors.
+process.env.GPT2_THREADS ??= "1";
+// Most of what tests make is soon garbage, of which a larger young generation copies less.
+process.execArgv.push("--min-semi-space-size=16", "--max-semi-space-size=64");
 const report = cpu ? join(mkdtempSync(join(tmpdir(), "gpt2-test-cpu-")), "report.jsonl") : undefined;
 if (report !== undefined) {
   process.env.NODE_OPTIONS = `--import=${new URL("report-cpu.js", import.meta.url)}`;
