@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Backend, DeviceArray } from "../../src/backend/backend.js";
+import type { Backend, DeviceArray, HostArray } from "../../src/backend/backend.js";
 import { byteLength, encodeValues, type WeightType } from "../../src/dtype/dtype.js";
 import type { KernelPath } from "../../src/program/kernel-paths.js";
 import { Recorder } from "../../src/program/program.js";
 import { backends } from "../generate/models.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 
 const PATHS: readonly KernelPath[] = ["streamed", "packed"];
 const TYPES: readonly WeightType[] = ["f32", "f16", "bf16", "q8_0", "q4_0"];
@@ -51,7 +52,7 @@ async function linearRows(backend: Backend, dtype: WeightType, path: KernelPath)
     run: async (from: number, to: number) => {
       bindings.x.write(rows.subarray(from * IC, to * IC));
       await executable.run({ dims: { N: to - from } });
-      return [...(await bindings.out.read(0, (to - from) * OC))];
+      return bindings.out.read(0, (to - from) * OC);
     },
   };
 }
@@ -92,14 +93,14 @@ async function attentionRows(backend: Backend, path: KernelPath) {
       bindings.first.write(new Int32Array(to - from).fill(N));
       bindings.last.write(Int32Array.from({ length: to - from }, (_, i) => N + from + i));
       await executable.run({ dims: { N: to - from } });
-      return [...(await bindings.out.read(0, (to - from) * C))];
+      return bindings.out.read(0, (to - from) * C);
     },
   };
 }
 
-const CUTS = [1, 2, 3, 5, 8, 9, 17];
+const CUTS = TESTING_ALL ? [1, 2, 3, 5, 8, 9, 17] : [1, 5, 8, 9];
 
-async function checkCuts({ N, run }: { N: number; run(from: number, to: number): Promise<number[]> }): Promise<void> {
+async function checkCuts({ N, run }: { N: number; run(from: number, to: number): Promise<HostArray> }): Promise<void> {
   const whole = await run(0, N);
   const width = whole.length / N;
   for (const step of CUTS) {
@@ -111,9 +112,11 @@ async function checkCuts({ N, run }: { N: number; run(from: number, to: number):
 }
 
 for (const backend of await backends()) {
+  // The reference multiplies all types alike, once they are decoded.
+  const types = TESTING_ALL || backend.name !== "reference" ? TYPES : TYPES.slice(0, 1);
   describe(`bits of a token do not depend on the others of a run, on ${backend.name}`, () => {
     for (const path of PATHS) {
-      for (const dtype of TYPES) {
+      for (const dtype of types) {
         it(`linear layers of ${dtype}, ${path}`, async () => checkCuts(await linearRows(backend, dtype, path)));
       }
       it(`attention, ${path}`, async () => checkCuts(await attentionRows(backend, path)));

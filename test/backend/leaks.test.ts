@@ -5,12 +5,12 @@ import { nativeOrReason } from "../helpers/tiny-run.js";
 const native = await nativeOrReason();
 
 it(
-  "40 models that were disposed of leave no memory, each with native threads of its own",
+  "30 models that were disposed of leave no memory, each with native threads of its own",
   {
     skip: typeof native === "string" && native,
   },
-  () => assertNoLeak("native", 40, "own"),
+  () => assertNoLeak("native", 30, "own"),
 );
 
-it("20 models that were disposed of leave no memory, each with a WebAssembly worker of its own", () =>
-  assertNoLeak("wasm", 20, "own"));
+it("15 models that were disposed of leave no memory, each with a WebAssembly worker of its own", () =>
+  assertNoLeak("wasm", 15, "own"));

@@ -6,6 +6,7 @@ import { wasmBackend } from "../../src/backend/wasm/index.js";
 import type { DType } from "../../src/dtype/dtype.js";
 import { Recorder } from "../../src/program/program.js";
 import { randomBits } from "../../src/util/random.js";
+import { THREADS } from "../helpers/tested-isas.js";
 
 /** Not a multiple of a vector's rows, nor of a group of blocks; more blocks than scales are kept for. */
 const [IC, OC] = [35 * 32, 37];
@@ -66,7 +67,7 @@ for (const relaxed of [true, false]) {
       ["q4_0", 8],
     ] as const) {
       it(`${type}: subnormal halves count, and a token's bits do not depend on those beside it`, async () => {
-        const backend = await wasmBackend({ relaxed, threads: 2 });
+        const backend = await wasmBackend({ relaxed, threads: THREADS });
         const bytes = weightBytes(type, [0, 0, 9, 10, 11]);
         const x = activations(tokens);
         const one = await linear(backend, type, bytes, x.subarray(0, IC));
@@ -81,7 +82,7 @@ for (const relaxed of [true, false]) {
     }
 
     it("f16: infinities and NaN", async () => {
-      const backend = await wasmBackend({ relaxed, threads: 2 });
+      const backend = await wasmBackend({ relaxed, threads: THREADS });
       const bytes = weightBytes("f16", [15]);
       // Row 1 has +inf, 2 -inf, 3 both, 4 NaN.
       const halves = new Uint16Array(bytes.buffer);

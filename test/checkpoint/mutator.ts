@@ -12,6 +12,7 @@ import { GPT2Error } from "../../src/errors.js";
 import { type Checkpoint, type ModelFiles, memoryFiles } from "../../src/pretrained/index.js";
 import { RandomStream } from "../../src/util/random.js";
 import { allocatedBytes } from "../helpers/allocations.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { watched, watchedAsync } from "../helpers/watchdog.js";
 
 /** Sizes that are critical for integers of all kinds. */
@@ -220,6 +221,9 @@ export function attempt(what: string, load: () => Checkpoint): void {
  */
 const MOST_PEAK = 600;
 
+/** The rounds of a fuzzer: in `npm test` a quarter. */
+const roundsOf = (rounds: number): number => (TESTING_ALL ? rounds : Math.ceil(rounds / 4));
+
 /** Both outcomes must occur; otherwise the damage is too heavy or too light to test anything. */
 export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => void): void {
   const finish = startFuzzing(rounds);
@@ -240,11 +244,12 @@ const FIRST_SEED = Number(process.env.FUZZ_SEED ?? 0);
 /** This number of rounds, then as many as fit into `FUZZ_SECONDS`. */
 export function* fuzzSeeds(rounds: number): Generator<number, void, undefined> {
   const until = performance.now() + 1000 * SECONDS;
-  for (let i = 0; i < rounds || performance.now() < until; i++) yield FIRST_SEED + i;
+  for (let i = 0; i < roundsOf(rounds) || performance.now() < until; i++) yield FIRST_SEED + i;
 }
 
 /** Returns a function that checks the outcomes at the end. */
-function startFuzzing(rounds: number): () => void {
+function startFuzzing(allRounds: number): () => void {
+  const rounds = roundsOf(allRounds);
   outcomes.refused = 0;
   outcomes.read = 0;
   return () => {

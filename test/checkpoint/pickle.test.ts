@@ -12,8 +12,10 @@ import { torchArchive } from "./torch-archive.js";
 
 /** Text as Latin-1 bytes, numbers as bytes. */
 function bytesOf(...parts: (string | number | readonly number[])[]): Uint8Array {
-  const bytes = parts.flatMap((part) => (typeof part === "string" ? [...part].map((c) => c.charCodeAt(0)) : part));
-  return Uint8Array.from(bytes);
+  const bytes = parts.map((part) =>
+    typeof part === "string" ? Buffer.from(part, "latin1") : Uint8Array.from([part].flat()),
+  );
+  return new Uint8Array(Buffer.concat(bytes));
 }
 
 const u32 = (n: number): number[] => [...new Uint8Array(Uint32Array.of(n).buffer)];

@@ -13,6 +13,7 @@ import { parseShard, tokensToBytes } from "../../src/data/shard.js";
 import { PIECE_BYTES } from "../../src/data/split-documents.js";
 import { DataError, UsageError } from "../../src/errors.js";
 import { RandomStream } from "../../src/util/random.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { smallTokenizer, ZSTD_THREE_DOCUMENTS, ZSTD_TWO_FRAMES } from "./support.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-prepare-"));
@@ -152,7 +153,8 @@ test("the output does not depend on the number of workers, nor on the shards", a
   assert.ok(Buffer.from(tokensToBytes(holder)).includes(Buffer.from(tokensToBytes(longest))));
 
   const runs = [];
-  for (const workers of [1, 3]) runs.push(await prepare(inputs, { workers, valFraction: 0.5, shardTokens: 300_000 }));
+  for (const workers of TESTING_ALL ? [1, 3] : [2])
+    runs.push(await prepare(inputs, { workers, valFraction: 0.5, shardTokens: 300_000 }));
   for (const run of runs) {
     assert.ok(run.info.splits.train.shards.length > 3);
     assert.deepEqual([run.train, run.val], [whole.train, whole.val]);
@@ -163,7 +165,7 @@ test("the output does not depend on the number of workers, nor on the shards", a
   }
 });
 
-test("a line of 100 MB streams through in little memory", async () => {
+test("a line of 100 MB streams through in little memory", { skip: !TESTING_ALL && "takes long" }, async () => {
   const program = `
     const { prepareData } = await import(${JSON.stringify(new URL("../../src/data/prepare.js", import.meta.url).href)});
     const { smallTokenizer } = await import(${JSON.stringify(new URL("./support.js", import.meta.url).href)});
@@ -293,7 +295,9 @@ test("damaged and empty inputs are DataErrors that name the file", async () => {
     ["list.jsonl", '["a"]', /line 1: expected a JSON object, got a list/],
   ];
   for (const workers of [0, 1]) {
-    for (const [name, content, message] of cases) {
+    // A worker reads by the same code: some cases show that it passes errors on.
+    const some = workers === 0 || TESTING_ALL ? cases : cases.filter((_, i) => i % 5 === 0);
+    for (const [name, content, message] of some) {
       const path = write(`bad/${name}`, content);
       const out = fresh();
       await assert.rejects(
@@ -353,7 +357,7 @@ test("wrong options are UsageErrors; a folder in use is left alone", async () =>
 });
 
 test("an aborted run leaves nothing, a killed one nothing that looks like a data set", async () => {
-  const path = write("big.txt.gz", gzipSync(someDocuments(2000, 11).join(SEPARATOR).repeat(8), { level: 1 }));
+  const path = write("big.txt.gz", gzipSync(someDocuments(1000, 11).join(SEPARATOR).repeat(8), { level: 1 }));
   const out = fresh("aborted");
   const controller = new AbortController();
   const onProgress = ({ tokens }: { tokens: number }) => tokens > 0 && controller.abort();

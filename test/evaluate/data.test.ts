@@ -8,6 +8,7 @@ import { readFirst } from "../../src/evaluate/data/source.js";
 import { jsonLines, sgmlSegments } from "../../src/evaluate/data/text-formats.js";
 import { openZip } from "../../src/evaluate/data/zip.js";
 import { packageFile } from "../../src/util/package-root.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { DATA, memorySource } from "./support.js";
 
 const packed = (name: string) => new Uint8Array(readFileSync(packageFile(`test/fixtures/evaluate/packed/${name}`)));
@@ -29,7 +30,8 @@ describe("bzip2", () => {
       assert.throws(() => bunzip2(bytes.subarray(0, length)), DataError, `${length} bytes`);
     }
     let refused = 0;
-    for (let i = 0; i < bytes.length; i += 41) {
+    const step = TESTING_ALL ? 41 : 123;
+    for (let i = 0; i < bytes.length; i += step) {
       const changed = Uint8Array.from(bytes);
       changed[i]! ^= 1 << (i % 8);
       try {
@@ -40,7 +42,7 @@ describe("bzip2", () => {
         refused++;
       }
     }
-    assert.ok(refused > bytes.length / 41 - 3);
+    assert.ok(refused > bytes.length / step - 3);
   });
 });
 
@@ -69,7 +71,8 @@ describe("zip entries", () => {
     const bytes = packed("two.zip");
     const right = await readAll(bytes);
     let refused = 0;
-    for (let i = 0; i < bytes.length; i += 5) {
+    const step = TESTING_ALL ? 5 : 21;
+    for (let i = 0; i < bytes.length; i += step) {
       const changed = Uint8Array.from(bytes);
       changed[i]! ^= 1 << (i % 8);
       try {
@@ -81,7 +84,7 @@ describe("zip entries", () => {
         refused++;
       }
     }
-    assert.ok(refused > bytes.length / 5 / 2, `${refused} refused`);
+    assert.ok(refused > bytes.length / step / 2, `${refused} refused`);
   });
 
   it("stored ones too: a flipped bit of the text", async () => {

@@ -8,7 +8,7 @@ import { Engine, type Sequence } from "../../src/generate/engine.js";
 import { LoadedAdapter } from "../../src/pretrained/loaded-adapter.js";
 import { RandomStream } from "../../src/util/random.js";
 import { assertClose } from "../helpers/compare.js";
-import { backends, ODD, seededWeights } from "./models.js";
+import { ODD, seededWeights, testedBackends } from "./models.js";
 
 const LORA_TARGETS = loraTargets({ architecture: "gpt2" });
 
@@ -25,7 +25,7 @@ function randomAdapter(backend: Backend, ranks: LoraRanks, seed: number): Loaded
 }
 
 describe("adapters in an engine", async () => {
-  for (const backend of await backends()) {
+  for (const backend of await testedBackends()) {
     const makeEngine = (maxTokens = 8) => new Engine(backend, ODD, seededWeights(backend, ODD), { maxTokens });
     const adapters = [
       undefined,

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { referenceBackend } from "../../src/backend/reference/index.js";
 import { ConstraintError, GPT2Error, UsageError } from "../../src/errors.js";
 import type { GeneratedToken } from "../../src/generate/generate.js";
 import type { GenerateOptions } from "../../src/generate/options.js";
 import { GPT2 } from "../../src/gpt2.js";
-import { byteModel, ODD, seededWeights } from "./models.js";
+import { byteModel, fastestBackend, ODD, seededWeights } from "./models.js";
 
-const reference = await referenceBackend();
+const backend = await fastestBackend();
 const DATE = { regex: "\\d{4}-\\d\\d?" };
 
 async function all(model: GPT2, prompt: string, options: GenerateOptions): Promise<GeneratedToken[]> {
@@ -19,7 +18,7 @@ async function all(model: GPT2, prompt: string, options: GenerateOptions): Promi
 const textOf = (tokens: readonly GeneratedToken[]): string => tokens.map(({ text }) => text).join("");
 
 describe("generation under a constraint", () => {
-  const model = byteModel(reference);
+  const model = byteModel(backend);
 
   it("writes texts that satisfy it, by every way of sampling", async () => {
     for (const [seed, options] of (
@@ -70,9 +69,9 @@ describe("generation under a constraint", () => {
   it("computes forced tokens in fewer runs, with their probabilities", async () => {
     const constraint = { regex: "The date is (?:today|tomorrow)\\." };
     const counted = new GPT2({
-      backend: reference,
+      backend,
       config: ODD,
-      weights: seededWeights(reference, ODD),
+      weights: seededWeights(backend, ODD),
       tokenizer: model.tokenizer!,
     });
     const forced = await all(counted, "x", { constraint, seed: 1 });
@@ -98,7 +97,7 @@ describe("generation under a constraint", () => {
     await assert.rejects(all(model, "", { constraint: { regex: "(" } }), ConstraintError);
     await assert.rejects(all(model, "", { constraint: { regex: "" } }), /empty/);
     await assert.rejects(all(model, "", { constraint: { regex: "[^\\s\\S]" } }), /some text satisfies/);
-    const bare = new GPT2({ backend: reference, config: ODD, weights: seededWeights(reference, ODD) });
+    const bare = new GPT2({ backend, config: ODD, weights: seededWeights(backend, ODD) });
     await assert.rejects(
       async () => {
         for await (const _ of bare.generate([1], { constraint: DATE }));

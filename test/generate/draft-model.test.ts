@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config.js";
 import type { Backend } from "../../src/backend/backend.js";
-import { referenceBackend } from "../../src/backend/reference/index.js";
 import { UsageError } from "../../src/errors.js";
 import { Sampler } from "../../src/generate/sampler.js";
 import { moreSampling } from "../../src/generate/sampling/options.js";
@@ -12,7 +11,7 @@ import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../src/util/random.js";
 import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { logSoftmax } from "./full-forward.js";
-import { byteModel, byteTokenizer, ODD, ONE_HEAD, seededWeights, testedBackends } from "./models.js";
+import { byteModel, byteTokenizer, fastestBackend, ODD, ONE_HEAD, seededWeights, testedBackends } from "./models.js";
 
 /** Smaller than ODD, with a shorter context. */
 const SMALL: GPT2Config = gpt2Config({ ...ODD, nCtx: 13, nEmbd: 9, nLayer: 1, nInner: 11 });
@@ -161,14 +160,9 @@ describe("the rejection rule", () => {
     ];
     const draws = TESTING_ALL ? 4000 : 1000;
     for (const [name, options] of settings) {
+      const [all, more] = [samplingSettings(options), moreSampling(options)];
       const make = (seed: number) => {
-        const sampler = new Sampler(
-          samplingSettings(options),
-          V,
-          new RandomStream(seed),
-          undefined,
-          moreSampling(options),
-        );
+        const sampler = new Sampler(all, V, new RandomStream(seed), undefined, more);
         sampler.see([1, 2]);
         return sampler;
       };
@@ -187,7 +181,7 @@ describe("the rejection rule", () => {
   });
 
   it("gives whole texts the target's distribution", async () => {
-    const backend = await referenceBackend();
+    const backend = await fastestBackend();
     const make = (seed: number) =>
       new GPT2({ backend, config: ONE_HEAD, weights: seededWeights(backend, ONE_HEAD, seed) });
     const [model, draft] = [make(1), make(5)];
@@ -218,7 +212,7 @@ describe("the rejection rule", () => {
 
 describe("a draft model that cannot draft", () => {
   it("is refused by name", async () => {
-    const backend = await referenceBackend();
+    const backend = await fastestBackend();
     const { model, draft } = withDraft(backend);
     const other = new GPT2({ backend, config: ONE_HEAD, weights: seededWeights(backend, ONE_HEAD) });
     const larger = byteTokenizer();

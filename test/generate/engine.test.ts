@@ -8,7 +8,7 @@ import { assertClose } from "../helpers/compare.js";
 import { gpt2OddFixture } from "../helpers/gpt2-fixtures.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
-import { backends, NEO, ODD, ONE_HEAD, seededWeights } from "./models.js";
+import { NEO, ODD, ONE_HEAD, seededWeights, testedBackends } from "./models.js";
 
 /** Logits in single precision against double: a few layers' roundings, relative to the largest logit. */
 const TOLERANCE = { relative: 2e-6 };
@@ -25,7 +25,7 @@ async function extend(sequence: Sequence, tokens: readonly number[], logits = 1)
   return rows;
 }
 
-for (const backend of await backends()) {
+for (const backend of await testedBackends()) {
   for (const [name, config] of Object.entries({ "3 heads of 5": ODD, "1 head of 17": ONE_HEAD, "a GPT-Neo": NEO })) {
     describe(`cached decoding on ${backend.name}, ${name}`, () => decodingTests(backend, config));
   }

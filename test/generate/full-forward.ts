@@ -5,8 +5,20 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import { Recorder } from "../../src/program/program.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 
-/** Logits [T, V] of a seeded model without a cache, in double precision: the oracle of all code with one. */
-export async function fullForward(config: ModelConfig, seed: number, ids: readonly number[]): Promise<Float64Array> {
+const computed = new Map<string, Promise<Float64Array>>();
+
+/**
+ * Logits [T, V] of a seeded model without a cache, in double precision: the oracle of all code with one. They are computed
+ * once for all backends, and must not be changed.
+ */
+export function fullForward(config: ModelConfig, seed: number, ids: readonly number[]): Promise<Float64Array> {
+  const key = JSON.stringify([config, seed, ids]);
+  let logits = computed.get(key);
+  if (!logits) computed.set(key, (logits = compute(config, seed, ids)));
+  return logits;
+}
+
+async function compute(config: ModelConfig, seed: number, ids: readonly number[]): Promise<Float64Array> {
   const backend = await referenceBackend({ precision: "f64" });
   const T = ids.length;
   const k = new Recorder("full-forward");

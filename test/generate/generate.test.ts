@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
-import type { Backend } from "../../src/backend/backend.js";
-import { referenceBackend } from "../../src/backend/reference/index.js";
 import { ContextLengthError, GPT2Error, TokenizerError, UsageError } from "../../src/errors.js";
 import { Engine } from "../../src/generate/engine.js";
 import { type GeneratedToken, generateTokens } from "../../src/generate/generate.js";
@@ -11,7 +9,16 @@ import { Scheduler } from "../../src/generate/scheduler.js";
 import { GPT2 } from "../../src/gpt2.js";
 import type { TextOrIds } from "../../src/model/options.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
-import { backends, byteModel, byteTokenizer, END_OF_TEXT_ID, ODD, recitingModel, seededWeights } from "./models.js";
+import {
+  backends,
+  byteModel,
+  byteTokenizer,
+  END_OF_TEXT_ID,
+  fastestBackend,
+  ODD,
+  recitingModel,
+  seededWeights,
+} from "./models.js";
 
 async function all(model: GPT2, prompt: TextOrIds, options: GenerateOptions): Promise<GeneratedToken[]> {
   const tokens: GeneratedToken[] = [];
@@ -81,13 +88,13 @@ async function slowGreedy(prompt: readonly number[], count: number) {
   return { tokens: tokens.slice(prompt.length), logprobs };
 }
 
-const reference: Backend = await referenceBackend();
+const fast = await fastestBackend();
 
 describe("generated tokens", () => {
   it("come with text that concatenates to the whole, with unbroken characters", async () => {
     const text = "naïve café: €5 😀 ok";
     const script = [...byteTokenizer().encode(text)];
-    const tokens = await all(recitingModel(reference, script), [65], { ...GREEDY, maxNewTokens: script.length });
+    const tokens = await all(recitingModel(fast, script), [65], { ...GREEDY, maxNewTokens: script.length });
     assert.deepEqual(ids(tokens), script);
     assert.equal(tokens.map((t) => t.text).join(""), text);
     for (const t of tokens) assert.ok(!t.text.includes("\ufffd"));
@@ -99,7 +106,7 @@ describe("generated tokens", () => {
   });
 
   it("give the rest of a character with the last of them", async () => {
-    const tokens = await all(recitingModel(reference, "a€"), [65], { ...GREEDY, maxNewTokens: 3 });
+    const tokens = await all(recitingModel(fast, "a€"), [65], { ...GREEDY, maxNewTokens: 3 });
     assert.deepEqual(
       tokens.map((t) => t.text),
       ["a", "", "\ufffd"],
@@ -107,16 +114,16 @@ describe("generated tokens", () => {
   });
 
   it("report why they end: maxNewTokens reached", async () => {
-    const tokens = await all(recitingModel(reference, "abcdef"), [65], { ...GREEDY, maxNewTokens: 4 });
+    const tokens = await all(recitingModel(fast, "abcdef"), [65], { ...GREEDY, maxNewTokens: 4 });
     assert.deepEqual(
       tokens.map((t) => t.finishReason),
       [undefined, undefined, undefined, "length"],
     );
-    assert.deepEqual(await all(recitingModel(reference, "abc"), [65], { maxNewTokens: 0 }), []);
+    assert.deepEqual(await all(recitingModel(fast, "abc"), [65], { maxNewTokens: 0 }), []);
   });
 
   it("report why they end: a stop string, across tokens, which is not part of the text", async () => {
-    const model = recitingModel(reference, "one\n\ntwo\n\nthree");
+    const model = recitingModel(fast, "one\n\ntwo\n\nthree");
     const tokens = await all(model, [65], { ...GREEDY, stop: "\n\n" });
     assert.deepEqual(
       tokens.map((t) => t.text),
@@ -131,7 +138,7 @@ describe("generated tokens", () => {
 
   it("report why they end: the end of the text, a token without text", async () => {
     const script = [...byteTokenizer().encode("ab<"), END_OF_TEXT_ID, ...byteTokenizer().encode("cd")];
-    const model = recitingModel(reference, script);
+    const model = recitingModel(fast, script);
     const tokens = await all(model, [65], { temperature: 0, stop: "<|" });
     assert.deepEqual(
       tokens.map((t) => t.text),
@@ -144,7 +151,7 @@ describe("generated tokens", () => {
   });
 
   it("are the same for the same seed, and different for another", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     const run = async (seed?: number) =>
       ids(await all(model, "x", { seed, temperature: 1, topK: 0, maxNewTokens: 15 }));
     assert.deepEqual(await run(9), await run(9));
@@ -154,7 +161,7 @@ describe("generated tokens", () => {
 
   it("of samples that end at different times alternate and stop independently", async () => {
     // At this temperature the recited token is chosen about half the time, the end of the text now and then.
-    const model = recitingModel(reference, Array<number>(40).fill(END_OF_TEXT_ID));
+    const model = recitingModel(fast, Array<number>(40).fill(END_OF_TEXT_ID));
     const tokens = await all(model, [65], { samples: 6, temperature: 3.2, topK: 0, seed: 1, maxNewTokens: 12 });
     const lengths = [0, 1, 2, 3, 4, 5].map((sample) => {
       const own = tokens.filter((t) => t.sample === sample);
@@ -170,20 +177,20 @@ describe("generated tokens", () => {
 
 describe("prompts", () => {
   it("that are empty start a new text", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     const tokens = await all(model, "", { ...GREEDY, maxNewTokens: 3 });
     assert.deepEqual(tokens, await all(model, [END_OF_TEXT_ID], { ...GREEDY, maxNewTokens: 3 }));
   });
 
   it("as text are encoded without special tokens", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     const text = "<|endoftext|>";
     const tokens = await all(model, text, { ...GREEDY, maxNewTokens: 3 });
     assert.deepEqual(tokens, await all(model, byteTokenizer().encode(text), { ...GREEDY, maxNewTokens: 3 }));
   });
 
   it("may fill the context, but not exceed it", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     const prompt = Array.from({ length: ODD.nCtx + 1 }, (_, i) => i);
     await assert.rejects(all(model, prompt, {}), (error: Error) => {
       assert.ok(error instanceof ContextLengthError);
@@ -197,13 +204,13 @@ describe("prompts", () => {
   });
 
   it("of ids outside the vocabulary are refused", async () => {
-    await assert.rejects(all(byteModel(reference), [1, 257], {}), /tokens\[1\]: expected a token id from 0 to 256/);
+    await assert.rejects(all(byteModel(fast), [1, 257], {}), /tokens\[1\]: expected a token id from 0 to 256/);
   });
 });
 
 describe("a full context", () => {
   it("with overflow stop ends generation when the model could no longer see the whole text", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     for (const length of [1, 20, 21]) {
       const prompt = Array.from({ length }, (_, i) => i);
       const tokens = await all(model, prompt, { ...GREEDY, overflow: "stop", maxNewTokens: 100 });
@@ -216,8 +223,8 @@ describe("a full context", () => {
 
   it("of one token keeps sliding", async () => {
     const config = gpt2Config({ vocabSize: 257, nCtx: 1, nEmbd: 5, nHead: 1, nLayer: 1 });
-    const weights = seededWeights(reference, config);
-    const model = new GPT2({ backend: reference, config, weights, tokenizer: byteTokenizer() });
+    const weights = seededWeights(fast, config);
+    const model = new GPT2({ backend: fast, config, weights, tokenizer: byteTokenizer() });
     assert.equal((await all(model, [7], { ...GREEDY, maxNewTokens: 5 })).length, 5);
     assert.equal((await all(model, [7], { ...GREEDY, overflow: "stop" })).length, 1);
   });
@@ -225,7 +232,7 @@ describe("a full context", () => {
 
 describe("stopping", () => {
   it("by an abort throws its reason, promptly, and leaves the model usable", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     const controller = new AbortController();
     const options = { signal: controller.signal, maxNewTokens: 1e6, stopAtEndOfText: false };
     let seen = 0;
@@ -243,7 +250,7 @@ describe("stopping", () => {
   });
 
   it("by leaving the loop frees the slots", async () => {
-    const scheduler = new Scheduler(new Engine(reference, ODD, seededWeights(reference, ODD)));
+    const scheduler = new Scheduler(new Engine(fast, ODD, seededWeights(fast, ODD)));
     const model = {
       scheduler,
       vocabLimit: 257,
@@ -259,18 +266,18 @@ describe("stopping", () => {
   });
 
   it("permanently: a disposed model does nothing more", async () => {
-    const model = byteModel(reference);
+    const model = byteModel(fast);
     await model.dispose();
     await assert.rejects(all(model, "a", {}), GPT2Error);
   });
 });
 
 describe("a model without a tokenizer", () => {
-  const model = new GPT2({ backend: reference, config: ODD, weights: seededWeights(reference, ODD) });
+  const model = new GPT2({ backend: fast, config: ODD, weights: seededWeights(fast, ODD) });
 
   it("accepts and returns ids", async () => {
     const tokens = await all(model, [1, 2, 3], { ...GREEDY, maxNewTokens: 5 });
-    const withText = await all(byteModel(reference), [1, 2, 3], { ...GREEDY, maxNewTokens: 5 });
+    const withText = await all(byteModel(fast), [1, 2, 3], { ...GREEDY, maxNewTokens: 5 });
     assert.deepEqual(ids(tokens), ids(withText));
     assert.ok(tokens.every(({ text }) => text === ""));
   });
@@ -298,7 +305,7 @@ it("options out of range are refused by name", async () => {
     { overflow: "bend" as "slide" },
     { topP: 2 },
   ];
-  const model = byteModel(reference);
+  const model = byteModel(fast);
   for (const options of bad) {
     await assert.rejects(all(model, "a", options), (error: Error) => {
       return error instanceof UsageError && error.message.startsWith(`${Object.keys(options)[0]}: expected`);

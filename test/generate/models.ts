@@ -20,20 +20,35 @@ import { Tokenizer, vocabularyFromMerges } from "../../src/tokenizer/index.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { TESTING_ALL, THREADS } from "../helpers/tested-isas.js";
 
-/** The backends of this machine, by name. */
-export async function backends(): Promise<Backend[]> {
-  const portable = [await referenceBackend(), await wasmBackend({ threads: THREADS })];
+let native: Promise<Backend | undefined> | undefined;
+let portable: Promise<Backend[]> | undefined;
+
+async function makeNative(): Promise<Backend | undefined> {
   try {
-    return [...portable, await nativeBackend({ threads: THREADS })];
+    return await nativeBackend({ threads: THREADS });
   } catch (error) {
-    if (error instanceof BackendError) return portable;
+    if (error instanceof BackendError) return undefined;
     throw error;
   }
 }
 
+/** The backends of this machine, by name, the slowest first. All tests of a process share them and leave them undisposed. */
+export async function backends(): Promise<Backend[]> {
+  native ??= makeNative();
+  portable ??= Promise.all([referenceBackend(), wasmBackend({ threads: THREADS })]);
+  const fast = await native;
+  return fast ? [...(await portable), fast] : portable;
+}
+
+/** The fastest of them. */
+export async function fastestBackend(): Promise<Backend> {
+  native ??= makeNative();
+  return (await native) ?? (await backends()).at(-1)!;
+}
+
 /** The backends for tests that do not depend on the backend: in `npm test` only the fastest. */
 export async function testedBackends(): Promise<Backend[]> {
-  return TESTING_ALL ? backends() : (await backends()).slice(-1);
+  return TESTING_ALL ? backends() : [await fastestBackend()];
 }
 
 /** The 256 bytes and `<|endoftext|>`. */

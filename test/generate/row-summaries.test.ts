@@ -43,12 +43,13 @@ for (const backend of await backends()) {
           const logits = backend.alloc("f32", ROWS * V);
           logits.write(rows);
           const summaries = new RowSummaries(backend, ROWS, V, logits);
+          const all = samplingSettings({ topP: 1, minP: 0, repetitionPenalty: name === "" ? 1 : 1.2, ...settings });
+          const sampling = moreSampling(more);
           let [draws, others] = [0, 0];
           for (let u = 0; u < 1; u += 1 / 64) {
             const uniform = () => u;
             const make = () => {
-              const all = samplingSettings({ topP: 1, minP: 0, repetitionPenalty: name === "" ? 1 : 1.2, ...settings });
-              const sampler = new Sampler(all, LIMIT, { uniform }, undefined, moreSampling(more));
+              const sampler = new Sampler(all, LIMIT, { uniform }, undefined, sampling);
               sampler.see([7, 500, 1036]);
               sampler.push(900);
               return sampler;

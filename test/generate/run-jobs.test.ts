@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { referenceBackend } from "../../src/backend/reference/index.js";
-import { byteModel } from "./models.js";
+import { byteModel, fastestBackend } from "./models.js";
 
 const requests = Array.from({ length: 40 }, (_, i) => ({ context: `${i}`, continuation: " of 40" }));
 
@@ -9,7 +8,7 @@ test("many requests under one signal leave no listener behind, and Node sees no 
   const warnings: Error[] = [];
   const onWarning = (warning: Error) => warnings.push(warning);
   process.on("warning", onWarning);
-  const model = byteModel(await referenceBackend());
+  const model = byteModel(await fastestBackend());
   const { signal } = new AbortController();
   await model.logLikelihoods(requests, { signal });
   // Warnings are emitted in a later turn.
@@ -19,7 +18,7 @@ test("many requests under one signal leave no listener behind, and Node sees no 
 });
 
 test("an abort rejects the whole call with the signal's reason", async () => {
-  const model = byteModel(await referenceBackend());
+  const model = byteModel(await fastestBackend());
   const controller = new AbortController();
   const reason = new Error("enough");
   const onProgress = () => controller.abort(reason);

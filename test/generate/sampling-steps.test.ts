@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { referenceBackend } from "../../src/backend/reference/index.js";
 import { UsageError } from "../../src/errors.js";
 import type { GenerateOptions } from "../../src/generate/options.js";
 import { Sampler } from "../../src/generate/sampler.js";
@@ -10,7 +9,7 @@ import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../src/util/random.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { TESTING_ALL } from "../helpers/tested-isas.js";
-import { byteModel } from "./models.js";
+import { byteModel, fastestBackend } from "./models.js";
 
 const PLAIN = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
 const logsOf = (probabilities: readonly number[]) => Float32Array.from(probabilities, (p) => Math.log(p));
@@ -18,16 +17,20 @@ type Options = MoreSamplingOptions & Partial<typeof PLAIN>;
 
 const EOS = 4;
 
-function samplerOf(size: number, options: Options, uniform: () => number): Sampler {
-  const settings = samplingSettings({ ...PLAIN, ...options });
-  return new Sampler(settings, size, { uniform }, undefined, moreSampling(options), [EOS]);
+/** Makes samplers with these options, each with its own random numbers. */
+function samplersOf(size: number, options: Options): (uniform: () => number) => Sampler {
+  const [settings, more] = [samplingSettings({ ...PLAIN, ...options }), moreSampling(options)];
+  return (uniform) => new Sampler(settings, size, { uniform }, undefined, more, [EOS]);
 }
+
+const samplerOf = (size: number, options: Options, uniform: () => number) => samplersOf(size, options)(uniform);
 
 /** How often each token is drawn when the random numbers lie evenly over [0, 1). */
 function frequencies(logits: Float32Array, options: Options, before: readonly number[] = [], draws = 2000): number[] {
   const counts = new Array<number>(logits.length).fill(0);
+  const make = samplersOf(logits.length, options);
   for (let i = 0; i < draws; i++) {
-    const sampler = samplerOf(logits.length, options, () => (i + 0.5) / draws);
+    const sampler = make(() => (i + 0.5) / draws);
     sampler.see(before);
     counts[sampler.sample(logits)]!++;
   }
@@ -124,12 +127,8 @@ describe("steps", () => {
     assert.deepEqual(support(logsOf(FIVE), { xtcProbability: 1, xtcThreshold: 0.35 }), [0, 1, 2, 3, 4]);
     const random = new RandomStream(1);
     let excluded = 0;
-    for (let i = 0; i < 2000; i++) {
-      const token = samplerOf(5, { xtcProbability: 0.5, xtcThreshold: 0.12 }, () => random.uniform()).sample(
-        logsOf(FIVE),
-      );
-      if (token >= 2) excluded++;
-    }
+    const make = samplersOf(5, { xtcProbability: 0.5, xtcThreshold: 0.12 });
+    for (let i = 0; i < 2000; i++) if (make(() => random.uniform()).sample(logsOf(FIVE)) >= 2) excluded++;
     near([excluded / 2000], [0.5 + 0.5 * 0.3], 0.05);
   });
 
@@ -209,7 +208,7 @@ describe("steps", () => {
 
 describe("generating", () => {
   it("reports alternatives, the sampled token's probability among them, and ends at stop tokens", async () => {
-    const model = byteModel(await referenceBackend());
+    const model = byteModel(await fastestBackend());
     const options: GenerateOptions = { seed: 1, topK: 0, maxNewTokens: 30, alternatives: 5 };
     const tokens = [];
     for await (const token of model.generate("Hi", options)) tokens.push(token);

@@ -5,7 +5,6 @@ import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { type LoraRanks, loraRanks, loraTable, loraTargets } from "../../src/architectures/lora.js";
 import { numel } from "../../src/architectures/tensor-spec.js";
 import type { Backend } from "../../src/backend/backend.js";
-import { referenceBackend } from "../../src/backend/reference/index.js";
 import { WEIGHT_TYPES, type WeightType } from "../../src/dtype/dtype.js";
 import { DisposedError, UsageError } from "../../src/errors.js";
 import { Engine, type LogitsRow } from "../../src/generate/engine.js";
@@ -18,7 +17,7 @@ import { samplingSettings } from "../../src/pretrained/sampling-options.js";
 import { loadWeights } from "../../src/pretrained/weights.js";
 import { RandomStream } from "../../src/util/random.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
-import { NEO, ODD, seededWeights, storedTensors, testedBackends } from "./models.js";
+import { fastestBackend, NEO, ODD, seededWeights, storedTensors, testedBackends } from "./models.js";
 
 const randomIds = (config: ModelConfig, length: number, seed: number): number[] => [
   ...new RandomArrays(seed).integers(length, config.vocabSize),
@@ -164,7 +163,7 @@ for (const backend of await testedBackends()) {
   });
 }
 
-const backend = await referenceBackend();
+const backend = await fastestBackend();
 const PROMPT = randomIds(ODD, 16, 5);
 const greedy = (prompt: readonly number[], count = 3) => new Recording(prompt, count, ODD.vocabSize, 1, 0);
 

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { referenceBackend } from "../../src/backend/reference/index.js";
 import { ContextLengthError, UsageError } from "../../src/errors.js";
 import { scoringWindows } from "../../src/generate/score.js";
 import { assertClose } from "../helpers/compare.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
 import { fullForward, logSoftmax } from "./full-forward.js";
-import { backends, byteModel, byteTokenizer, END_OF_TEXT_ID, ODD } from "./models.js";
+import { backends, byteModel, byteTokenizer, END_OF_TEXT_ID, fastestBackend, ODD } from "./models.js";
 
 const { nCtx, vocabSize: V } = ODD;
 const TOLERANCE = { relative: 2e-6 };
@@ -53,7 +52,7 @@ for (const backend of await backends()) {
 }
 
 describe("scores", async () => {
-  const model = byteModel(await referenceBackend());
+  const model = byteModel(await fastestBackend());
 
   it("are summarised: log-probability, perplexity, bits per byte", async () => {
     const text = "naïve €";

@@ -312,12 +312,10 @@ function releaseContract(makeBackend: MakeBackend, makeAnother: MakeBackend): vo
 
   it("gives memory to later arrays, zeroed", async () => {
     const backend = await makeBackend();
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 8; i++) {
       const array = backend.alloc("f32", 2 ** 20 + i);
-      assert.equal(
-        (await array.read()).find((value) => value !== 0),
-        undefined,
-      );
+      const values = await array.read();
+      assert.deepEqual(values, new Float32Array(values.length));
       array.write(new Float32Array(array.length).fill(i + 1));
       array.dispose();
     }

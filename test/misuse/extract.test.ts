@@ -27,7 +27,7 @@ before(async () => {
     topK: 0,
     minP: 0,
   });
-  const foreign = "Zyx wvu tsr qpo nml kji hgf edc ba. ".repeat(12);
+  const foreign = "Zyx wvu tsr qpo nml kji hgf edc ba. ".repeat(6);
   await writeFile(join(folder, "own.txt"), `The old man${greedy.text}`);
   await writeFile(join(folder, "foreign.txt"), foreign);
   const { tokenizer } = model;

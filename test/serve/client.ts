@@ -32,8 +32,12 @@ export interface Answer {
   readonly json: any;
 }
 
-export async function served(options: Partial<ServeOptions> = {}, scheduling?: SchedulerOptions): Promise<Served> {
-  const model = await servedModel(scheduling);
+export async function served(
+  options: Partial<ServeOptions> = {},
+  scheduling?: SchedulerOptions,
+  on?: Backend,
+): Promise<Served> {
+  const model = await servedModel(scheduling, on);
   const server = await serve(model, { name: "tiny", port: 0, ...options });
   const call = async (path: string, init: RequestInit): Promise<Answer> => {
     const response = await fetch(server.url + path, init);

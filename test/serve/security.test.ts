@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, it } from "node:test";
+import type { Backend } from "../../src/backend/backend.js";
 import { UsageError } from "../../src/errors.js";
 import type { SchedulerOptions } from "../../src/generate/scheduler.js";
 import { allowedHosts, hostName } from "../../src/serve/gate.js";
 import type { ServeOptions } from "../../src/serve/server.js";
+import { fastestBackend } from "../generate/models.js";
 import { rawRequest, type Served, served } from "./client.js";
 
 let api: Served;
-const start = async (options?: Partial<ServeOptions>, scheduling?: SchedulerOptions) => {
-  api = await served(options, scheduling);
+const start = async (options?: Partial<ServeOptions>, scheduling?: SchedulerOptions, on?: Backend) => {
+  api = await served(options, scheduling, on);
   return api;
 };
 afterEach(() => api?.close());
@@ -300,7 +302,7 @@ describe("load", () => {
   };
 
   it("a reader that reads nothing stops its own texts, and nobody else's", async () => {
-    const { post, server } = await start({}, { slots: 128 });
+    const { post, server } = await start({}, { slots: 128 }, await fastestBackend());
     const { scheduler } = server.service.model.generation();
     const socket = deaf(server.url, "/v1/completions", { ...large, stream: true });
     let [before, same] = [-1, 0];
@@ -318,7 +320,7 @@ describe("load", () => {
   });
 
   it("a reader that reads nothing for too long is disconnected, from a stream and from a whole response", async () => {
-    const { server } = await start({ stall: 0.2 }, { slots: 128 });
+    const { server } = await start({ stall: 0.2 }, { slots: 128 }, await fastestBackend());
     const { scheduler } = server.service.model.generation();
     const scores = { ...large, prompt: "a".repeat(94), max_tokens: 1 };
     for (const request of [{ ...scores, stream: true }, scores]) {

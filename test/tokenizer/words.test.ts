@@ -141,7 +141,7 @@ describe("encoding a very long word in pieces", () => {
       "\u3000".repeat(50_000),
       randomText(random, [..."abcdefgh"], 150_000),
     ];
-    for (const word of words) {
+    for (const word of TESTING_ALL ? words : words.filter((_, i) => i % 3 === 0)) {
       const around = [
         ["it's 12 ", " it's"],
         ["", ""],

@@ -29,14 +29,14 @@ function ofType<T extends TrainEvent["type"]>(events: readonly TrainEvent[], typ
 }
 
 describe("a run", () => {
-  it("learns: a little text to 3.3 nats per token, and unseen text to 3.5", async () => {
+  it("learns: a little text to 4 nats per token, and unseen text to 4.1", async () => {
     const batch = { batchSize: 16, batchTokens: 16 * TINY_SHAPE.nCtx };
     const settings = {
       ...batch,
-      steps: 300,
-      warmupSteps: 20,
+      steps: 120,
+      warmupSteps: 10,
       dropout: 0,
-      valEvery: 100,
+      valEvery: 40,
       valBatches: 0,
       sampleEvery: 0,
     };
@@ -45,10 +45,10 @@ describe("a run", () => {
     // The first loss is that of a uniform guess.
     assert.ok(Math.abs(losses[0]! - Math.log(320)) < 0.1, `first loss ${losses[0]}`);
     const last = losses.slice(-10).reduce((sum, x) => sum + x, 0) / 10;
-    assert.ok(last < 3.3, `mean of the last ten losses ${last}`);
+    assert.ok(last < 4, `mean of the last ten losses ${last}`);
     const held = ofType(events, "validation").map((event) => event.loss);
     assert.equal(held.length, 3);
-    assert.ok(held.at(-1)! < 3.5, `held-out loss ${held}`);
+    assert.ok(held.at(-1)! < 4.1, `held-out loss ${held}`);
   });
 
   it("reports typed events, and writes them to metrics.jsonl", async () => {

@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loraRanks, loraTable, loraTargets } from "../../../src/architectures/lora.js";
 import { numel } from "../../../src/architectures/tensor-spec.js";
-import { referenceBackend } from "../../../src/backend/reference/index.js";
 import { GPT2 } from "../../../src/gpt2.js";
 import { LoadedAdapter } from "../../../src/pretrained/loaded-adapter.js";
 import { RandomStream } from "../../../src/util/random.js";
-import { byteTokenizer, ODD, seededWeights } from "../models.js";
+import { byteTokenizer, fastestBackend, ODD, seededWeights } from "../models.js";
 
 test("texts of a model and of its adapter, side by side, carry their own marks", async () => {
-  const backend = await referenceBackend();
+  const backend = await fastestBackend();
   const ranks = loraRanks(ODD, loraTargets({ architecture: "gpt2" }), 3);
   const tensors = new Map(
     loraTable(ODD, ranks).map(({ name, shape }, i) => {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { gpt2Config } from "../../../src/architectures/gpt2/config.js";
-import { referenceBackend } from "../../../src/backend/reference/index.js";
 import { UsageError } from "../../../src/errors.js";
 import type { GenerateOptions } from "../../../src/generate/options.js";
 import { Sampler } from "../../../src/generate/sampler.js";
@@ -15,11 +14,11 @@ import {
 import type { GPT2 } from "../../../src/gpt2.js";
 import { samplingSettings } from "../../../src/pretrained/sampling-options.js";
 import { RandomStream } from "../../../src/util/random.js";
-import { byteModel, ODD } from "../models.js";
+import { byteModel, fastestBackend, ODD } from "../models.js";
 
 let model: GPT2;
 before(async () => {
-  model = byteModel(await referenceBackend());
+  model = byteModel(await fastestBackend());
 });
 after(() => model.dispose());
 
