@@ -82,10 +82,10 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
     allowOrigins = [],
   } = options;
   if (!isLoopback(host) && keys.length === 0 && !open) {
-    const hint = "Set a key (GPT2_API_KEY or --api-key-file), or say --open";
+    const hint = "Set a key (GPT2_API_KEY or --api-key-file), or use --open";
     throw new UsageError({
       op: `listening on ${host}`,
-      expected: "an API key, as other machines can call",
+      expected: "an API key, because other machines can call",
       got: "none",
       hint,
     });

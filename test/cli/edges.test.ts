@@ -272,7 +272,7 @@ describe("a file that is missing", () => {
     [["extract", "--index", "MISSING"], /expected MISSING.index\.json, got no such file\. Make one with `gpt2 index/],
     [
       ["serve", "--api-key-file", "MISSING"],
-      /--api-key-file MISSING: expected keys, one a line, got no such file\. Check/,
+      /--api-key-file MISSING: expected keys, one per line, got no such file\. Check/,
     ],
     [["info", "MISSING"], /opening MISSING: expected a file or folder, .+, got no such file or folder/],
   ] as const) {

@@ -41,7 +41,7 @@ describe("gpt2 serve", () => {
     assert.deepEqual([open.status, open.stdout], [2, ""]);
     assert.match(
       open.stderr,
-      /^gpt2: listening on 0\.0\.0\.0: expected an API key, as other machines can call, got none\..*\n$/,
+      /^gpt2: listening on 0\.0\.0\.0: expected an API key, because other machines can call, got none\..*\n$/,
     );
     const adapter = await gpt2(["serve", "--model", TINY, "--adapter", "nothing"]);
     assert.notEqual(adapter.status, 0);

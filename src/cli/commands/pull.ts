@@ -60,7 +60,12 @@ async function pull(name: string, { revision, offline, progress, json }: PullFla
     }
     if (model.files.length === 0) {
       const hint = "It is a file or folder on this machine, and need not be fetched";
-      throw new UsageError({ op: `pulling ${name}`, expected: "a model that is elsewhere", got: model.path, hint });
+      throw new UsageError({
+        op: `pulling ${name}`,
+        expected: "a model on the hub or at an address",
+        got: model.path,
+        hint,
+      });
     }
     if (json) printJson(model);
     else printLines([model.path]);

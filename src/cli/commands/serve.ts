@@ -150,7 +150,7 @@ async function markOf(flags: ServeFlags): Promise<WatermarkOptions | undefined> 
 /** The keys of the environment and of a file. */
 function keysOf(file: string | undefined): string[] {
   const own = process.env.GPT2_API_KEY;
-  const what = { op: `--api-key-file ${file}`, expected: "keys, one a line", errorClass: UsageError };
+  const what = { op: `--api-key-file ${file}`, expected: "keys, one per line", errorClass: UsageError };
   const lines = file === undefined ? [] : readSmallText(file, what).split("\n");
   const keys = [...(own === undefined ? [] : [own]), ...lines].map((key) => key.trim()).filter((key) => key !== "");
   if (file !== undefined && keys.length === 0) {
