@@ -303,8 +303,8 @@ export class BERT {
   }
 
   /**
-   * A label for each word of a text, that of its first token, as the model learned them. With `truncate` words beyond the context have
-   * none.
+   * A label for each word of a text: the label of its first token, as the model learned it. With `truncate` words
+   * beyond the context have none.
    *
    * @throws {UsageError} the model was not fine-tuned for that; {@link ContextLengthError} the text is too long.
    */
@@ -342,8 +342,8 @@ export class BERT {
   }
 
   /**
-   * The best answers to a question, ranked over all windows by logits as BERT's own SQuAD script ranks them, and how much speaks for
-   * there being none. {@link BERT.answer} goes by probabilities within each window instead.
+   * The best answers to a question, ranked over all windows by logits as BERT's own SQuAD script ranks them, and the
+   * score of there being none. {@link BERT.answer} goes by probabilities within each window instead.
    *
    * @throws {UsageError} as {@link BERT.answer}.
    */

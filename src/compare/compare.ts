@@ -14,7 +14,7 @@ export const BLANK = "[MASK]";
 export interface CompareOptions {
   /** Words to fill the blank with; by default the BERT's five most probable tokens. */
   readonly candidates?: readonly string[] | undefined;
-  /** Number of tokens that each writes after the text; default 8, 0 for none. */
+  /** Number of tokens that each model writes after the text; default 8, 0 for none. */
   readonly generate?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -39,7 +39,7 @@ export interface Comparison {
 
 export interface Reading {
   readonly tokens: readonly string[];
-  /** Natural logarithms of each token's probability: after those before it, or with it masked. */
+  /** Natural logarithms of each token's probability: given the tokens before it, or with it masked. */
   readonly logprobs: readonly number[];
   /** The model's continuation of the text; undefined if none was requested. */
   readonly continuation?: string | undefined;

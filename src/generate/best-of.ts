@@ -18,7 +18,7 @@ export function bestOf<Text>(
     .map(({ text }) => text);
 }
 
-/** @throws {UsageError} fewer to choose from than are wanted, or too many. */
+/** @throws {UsageError} fewer texts to choose from than requested, or too many. */
 export function checkBestOf(value: number, samples: number): void {
   checkSamples(samples);
   if (Number.isSafeInteger(value) && value >= samples && value <= MOST_SAMPLES) return;

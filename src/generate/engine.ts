@@ -225,7 +225,7 @@ export class Engine {
     return results;
   }
 
-  /** Waits for the runs under way, then releases its memory; the weights are the model's. */
+  /** Waits for the current runs, then releases its memory; the weights belong to the model. */
   async dispose(): Promise<void> {
     await this.#queue.close();
     this.#releasePrograms();

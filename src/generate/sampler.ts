@@ -122,9 +122,9 @@ export class Sampler {
   }
 
   /**
-   * Samples the next token, with a proposal for it: accepts the proposal with probability min(1, p/q), else draws from what p
-   * exceeds q by, p being this sampler's distribution and q the proposal's. So the token has the distribution p (Leviathan et
-   * al. 2023, appendix A.1; Chen et al. 2023).
+   * Samples the next token, with a proposal for it: accepts the proposal with probability min(1, p/q), else draws from
+   * the positive part of p - q, where p is this sampler's distribution and q the proposal's. So the token has the
+   * distribution p (Leviathan et al. 2023, appendix A.1; Chen et al. 2023).
    *
    * @param logits [V], unchanged.
    */
@@ -211,7 +211,9 @@ export class Sampler {
     return token;
   }
 
-  /** The tokens that the settings leave: the first `count` ids of the row, but for those whose weights are below `least`. */
+  /**
+   * The tokens that the settings leave: the first `count` ids of the row, except those whose weights are below `least`.
+   */
   #keep(row: ScoredRow, random: UniformSource): { count: number; least: number } {
     const { topP, temperature, minP } = this.#settings;
     const { ids, weights, scores } = row;
@@ -238,7 +240,7 @@ export class Sampler {
     return left.length;
   }
 
-  /** The distribution that tokens are drawn from, in memory of its own. */
+  /** The distribution that tokens are drawn from, in its own memory. */
   #distribution(row: ScoredRow, random: UniformSource): Distribution {
     const { count, least } = this.#keep(row, random);
     const { weights } = row;
@@ -305,7 +307,7 @@ function accepts(p: Distribution, q: Distribution, token: number, random: Unifor
   return random.uniform() * probabilityOf(q, token) < probabilityOf(p, token);
 }
 
-/** A token by what its probability under p exceeds that under q by. */
+/** Draws a token from the positive part of p - q. */
 function drawExcess(p: Distribution, q: Distribution, random: UniformSource): number {
   const under = new Map(Array.from(q.ids, (id, i) => [id, q.probabilities[i]!]));
   const excess = p.probabilities.map((probability, i) => Math.max(0, probability - (under.get(p.ids[i]!) ?? 0)));

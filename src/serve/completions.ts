@@ -147,7 +147,7 @@ async function runPrompt(request: Request, prompt: Prompt, index: number, bestOf
   return best.map((choice, i) => ({ ...choice, index: index * n + i }));
 }
 
-/** @throws {ApiError} what does not go with a beam search. */
+/** @throws {ApiError} an option that cannot be combined with a beam search. */
 function checkBeams(
   { stream, echo, logprobs, beam_groups: groups, diversity_penalty: penalty }: Body,
   beams: number,

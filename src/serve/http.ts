@@ -72,7 +72,7 @@ const SMALL = 2 ** 16;
 /** Whether more of a body is left than is worth reading; the next request could only follow it. */
 function isLeft(request: IncomingMessage): boolean {
   if (request.complete) return false;
-  // Reading stopped within it.
+  // Reading stopped inside the body.
   if (request.destroyed) return true;
   const { "content-length": length, "transfer-encoding": encoding } = request.headers;
   return encoding !== undefined || Number(length ?? 0) > SMALL;

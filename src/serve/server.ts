@@ -125,7 +125,7 @@ export async function serve(model: GPT2, options: ServeOptions): Promise<Running
   };
 }
 
-/** Timers count milliseconds in 31 bits, and end at once where there are more. */
+/** Timers count milliseconds in 31 bits, and fire at once if there are more. */
 const MOST_SECONDS = 2_147_483;
 
 function checkedSeconds(op: string, seconds: number): number {
@@ -180,7 +180,7 @@ class App {
       if (!response.writableFinished) controller.abort();
       this.#note(request, response, route, start);
     });
-    // From its end on, an answer that nobody takes ends with its connection.
+    // Once it is closing, an answer that nobody reads ends with its connection.
     response.on("prefinish", () => response.socket?.setTimeout(1000 * stall));
     this.#controllers.add(controller);
     const timer = setTimeout(() => {
@@ -203,7 +203,7 @@ class App {
     route: Route | undefined,
     context: Omit<Caller, "key">,
   ): Promise<void> {
-    // Whoever watches the process calls it by any name.
+    // A program that watches the process may call it by any name.
     if (route?.path !== "/health") this.#gate.checkSource(request);
     for (const [name, value] of Object.entries(this.#gate.corsHeaders(request))) response.setHeader(name, value);
     const method = request.method === "HEAD" ? "GET" : request.method;

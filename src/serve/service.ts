@@ -48,7 +48,7 @@ export class Service {
   /** A smaller model that drafts for it. */
   readonly draft: GPT2 | undefined;
   draining = false;
-  /** Requests over whole texts, which have a queue of their own, and their tokens. */
+  /** Requests over whole texts, which have their own queue, and their tokens. */
   readonly #reading = { requests: 0, tokens: 0 };
 
   constructor(model: GPT2, name: string, limits: ServiceLimits, watermark?: WatermarkOptions, draft?: GPT2) {

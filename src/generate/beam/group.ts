@@ -103,7 +103,10 @@ export class BeamGroup {
     return sum / length ** this.#settings.lengthPenalty;
   }
 
-  /** Whether nothing goes on, or what does can no longer (by the rule of the settings) score more than what is complete. */
+  /**
+   * Whether no continuation is unfinished, or the unfinished ones can no longer (by the settings' rule) score more than
+   * the complete ones.
+   */
   #over(next: readonly Beam[]): boolean {
     const { size, earlyStopping, lengthPenalty, maxNewTokens } = this.#settings;
     if (next.length === 0) return true;

@@ -30,11 +30,12 @@ export interface BeamOptions extends BeamLimits {
    */
   readonly lengthPenalty?: number | undefined;
   /**
-   * When the search ends. `true`: as soon as `beams` continuations are complete; `false`, the default: when the best that
-   * goes on, at its present length, scores no more than the worst of these; `"never"`: when it cannot come to score more.
+   * When the search ends. `true`: as soon as `beams` continuations are complete; `false`, the default: when the best
+   * unfinished one, at its present length, scores no more than the worst of these; `"never"`: when none can ever score
+   * more.
    */
   readonly earlyStopping?: boolean | "never" | undefined;
-  /** Groups of equally many beams that are to differ from each other (diverse beam search). Default 1. */
+  /** Number of groups of beams that avoid each other's tokens (diverse beam search). Default 1. */
   readonly groups?: number | undefined;
   /** Penalty of a token in a group's choice, for each time that an earlier group chose it in this step. Default 0. */
   readonly diversityPenalty?: number | undefined;

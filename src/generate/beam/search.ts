@@ -28,8 +28,8 @@ interface Row {
 
 /**
  * A beam search over the branches of one job: one group of beams, or several that avoid each other's tokens (diverse beam
- * search, Vijayakumar et al. 2016, with Hamming diversity). A group chooses after those before it, and a token that they
- * took in this step costs `diversityPenalty` each time, in this choice alone: scores are the model's.
+ * search, Vijayakumar et al. 2016, with Hamming diversity). Groups choose one after another. A token that earlier
+ * groups chose in this step costs `diversityPenalty` each time, in this choice only: scores are the model's.
  */
 export class BeamSearch implements Branching {
   readonly width: number;
@@ -51,7 +51,7 @@ export class BeamSearch implements Branching {
     this.#settings = settings;
     this.#model = model;
     this.#groups = Array.from({ length: groups }, () => new BeamGroup({ ...settings, size, ends }));
-    // Those that complete a continuation make room for others, and so do those that groups before have taken.
+    // Tokens that complete a continuation make room for others, and so do tokens that earlier groups chose.
     const completing = model.stops ? 2 * size : 0;
     const most = (1 + Math.max(1, model.ends.size)) * size + completing + (beams - size);
     this.#count = Math.min(model.vocabLimit, most);

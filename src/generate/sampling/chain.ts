@@ -44,8 +44,8 @@ export class SamplerChain {
   }
 
   /**
-   * Mirostat's bound on a token's surprise, in bits, where nothing else is to be done than to divide by the temperature: the
-   * sampler finds those tokens faster.
+   * Mirostat's bound on a token's surprise, in bits, if the only other step is the temperature: the sampler finds those
+   * tokens faster.
    */
   get bound(): number | undefined {
     return this.#more.mirostatTau > 0 && this.#more.temperatureRange === 0 ? this.#mu : undefined;

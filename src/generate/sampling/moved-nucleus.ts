@@ -2,7 +2,7 @@ import { BLOCK, type RowSummary, weightOf } from "./row-summary.js";
 
 type Row = Float32Array | Float64Array;
 
-/** A row of scores of which few differ from the logits that were summarised. */
+/** A row of scores, few of which differ from the summarised logits. */
 export interface ChangedRow {
   readonly logits: Row;
   readonly scores: Row;
@@ -10,7 +10,7 @@ export interface ChangedRow {
   readonly changed: Iterable<number>;
   /** The largest score of each block. */
   readonly tops: Row;
-  /** Of the logits, with the nucleus's share. */
+  /** The summary of the logits, with the nucleus's share. */
   readonly summary: RowSummary;
   /** The largest score. */
   readonly max: number;
@@ -19,9 +19,9 @@ export interface ChangedRow {
   readonly scale: number;
 }
 
-/** Width of the first range of scores that is looked at, in units of log-probability. */
+/** Width of the first range of scores searched, in units of log-probability. */
 const FIRST_STEP = 1 / 16;
-/** Share of the probability that must be left, lest the sums' rounding count. */
+/** Least share of the probability that must remain, so that the sums' rounding does not matter. */
 const LEAST_LEFT = 1 / 16;
 
 /**
@@ -31,8 +31,8 @@ const LEAST_LEFT = 1 / 16;
  *
  * @param share the probability that the nucleus reaches
  * @param sums receives the weights of each block that are in the nucleus
- * @returns the least score kept and the sum of all weights, or undefined if so little of the probability is left that the whole
- *   row is to be weighed
+ * @returns the least score kept and the sum of all weights, or undefined if so little of the probability is left that
+ * the whole row must be weighed
  */
 export function movedNucleus(
   row: ChangedRow,
@@ -53,7 +53,7 @@ export function movedNucleus(
   if (!(total > LEAST_LEFT * summary.total)) return undefined;
   const bar = mass < share * total ? lowered(row, mass, share * total, sums) : raised(row, mass, share * total, sums);
   for (let b = 0; b < sums.length; b++) {
-    // Rounding leaves no block empty that has a token, nor the other way.
+    // Rounding never makes a block with tokens look empty, or an empty one look full.
     if (!(row.tops[b]! >= bar)) sums[b] = 0;
     else sums[b] = Math.max(sums[b]!, weightOf(row.tops[b]!, base, scale));
   }
