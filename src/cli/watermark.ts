@@ -20,7 +20,7 @@ const KEY_VARIABLE = "GPT2_WATERMARK_KEY";
  * file, else the configuration, else the environment.
  *
  * @param prefix of the flags' names
- * @throws {UsageError} no key, or a file or value that does not do.
+ * @throws {UsageError} no key, or an unusable file or value.
  */
 export function watermarkOf(flags: WatermarkFlags, prefix: string): WatermarkOptions {
   const { scheme, key, keyFile, config } = flags;

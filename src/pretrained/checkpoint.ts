@@ -14,7 +14,7 @@ export interface TokenizerFiles {
   readonly vocabJson?: string;
   readonly mergesTxt?: string;
   readonly tokenizerJson?: string;
-  /** WordPiece's vocabulary, of BERT. */
+  /** BERT's WordPiece vocabulary. */
   readonly vocabTxt?: string;
   /** llm.c's gpt2_tokenizer.bin. */
   readonly llmcBin?: string;

@@ -14,11 +14,11 @@ import { encoderConfig, loadParts, onBackend } from "./model-parts.js";
 import { readSentenceModules } from "./sentence-modules.js";
 
 export interface FetchBertOptions extends Omit<FetchModelOptions, "tokenizer" | "compute" | "kv"> {
-  /** Instead of the one that lies beside the model. */
+  /** Replaces the tokenizer beside the model. */
   readonly tokenizer?: EncoderTokenizer | undefined;
 }
 
-/** Files beside the weights that a BERT has a use for. */
+/** Files beside the weights that a BERT uses. */
 const SMALL = new Set([
   "tokenizer.json",
   "vocab.txt",

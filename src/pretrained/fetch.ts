@@ -68,9 +68,9 @@ async function fetchOn(chosen: ChosenBackend, name: string, options: FetchModelO
 }
 
 /**
- * A model's files in memory, opened.
+ * A model's opened files, in memory.
  *
- * @param small names of the files beside the weights that are wanted, where they are there
+ * @param small names of the files beside the weights to fetch if they exist
  */
 export async function fetchCheckpoint(
   name: string,

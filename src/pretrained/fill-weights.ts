@@ -25,11 +25,11 @@ type Convert = (conversions: readonly WeightConversion[]) => Promise<ConversionF
 const PIECE = 2 ** 20;
 /** The rows of a piece are a multiple of this, so that rows of a transposed matrix are whole cache lines of the file. */
 const ROWS = 32;
-/** Most threads that convert. The event loop's pool has one more, for other reads during the load. */
+/** Maximum number of threads that convert. The event loop's pool has one more, for other reads during the load. */
 const AT_ONCE = 3;
 /** Bytes to convert that justify another thread. */
 const SHARE = 2 ** 26;
-/** Most bytes converted in a call: aborts are checked between calls. */
+/** Maximum number of bytes converted in a call; aborts are checked between calls. */
 const GO = 2 ** 26;
 /** Cost of checking a byte, relative to converting one. */
 const LOOK = 1 / 4;

@@ -24,7 +24,7 @@ export interface MatchOptions {
   readonly weights: string;
   /** The order of dimensions in the file of matrices that the table marks as Conv1D. */
   readonly matrices: "in_out" | "out_in";
-  /** Whether the model has no biases. They are then zero. */
+  /** Whether the model lacks biases, which are then zero. */
   readonly zeroBiases?: boolean;
   /** A tensor's name in the format, for messages. Default: its name in the table. */
   readonly nameInFile?: (name: string) => string;

@@ -62,7 +62,7 @@ const LINE = 64;
 /** Bytes allocated at a time, unless one tensor takes more: arrays in Node 20 have at most 4 GiB. */
 const BLOCK_BYTES = 2 ** 30;
 
-/** Allocates memory for the tensors in few large blocks, which get huge pages. */
+/** Allocates memory for the tensors in a few large blocks, which get huge pages. */
 function allocate(backend: Backend, tensors: readonly (readonly [StoredTensor, WeightType])[]): Placed[] {
   return [...new Set(tensors.map(([, type]) => type))].flatMap((type) => {
     const ofType = tensors.filter((entry) => entry[1] === type).map(([tensor]) => tensor);

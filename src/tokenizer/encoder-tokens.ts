@@ -7,7 +7,7 @@ export type EncoderToken = (typeof ENCODER_TOKENS)[number];
 
 const isThere = (added: readonly AddedToken[], text: string): boolean => added.some((token) => token.text === text);
 
-/** Tokens that a vocabulary lacks to be a BERT's. */
+/** Tokens that a BERT's vocabulary needs and this one lacks. */
 export const missingEncoderTokens = ({ added }: Vocabulary): number =>
   ENCODER_TOKENS.filter((text) => !isThere(added, text)).length;
 

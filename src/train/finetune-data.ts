@@ -17,8 +17,8 @@ import { Tokenizer } from "../tokenizer/tokenizer.js";
 import { isFolder } from "../util/is-folder.js";
 
 /**
- * Tasks besides generation: a label of each text, or a number; and, of models that read whole texts, a label of each token, or the
- * span that answers a question.
+ * Tasks besides generation: a label or a number for each text; and, for models that read whole texts, a label for each
+ * token, or the span that answers a question.
  */
 export const FINETUNE_TASKS = {
   classify: "classification",
@@ -42,11 +42,11 @@ export interface FinetuneDataOptions {
   /** How a line of JSONL becomes a text: see {@link Template}. */
   readonly template?: Template | undefined;
   /**
-   * Learn labels, by a head in place of the vocabulary's, from JSONL of `{ "text", "label" }`; of tokens from `{ "tokens", "tags" }`;
-   * answers from `{ "question", "context", "answers" }` or SQuAD's files.
+   * Learn labels, with a task head in place of the output head: of texts from JSONL of `{ "text", "label" }`, of tokens
+   * from `{ "tokens", "tags" }`; or answers, from `{ "question", "context", "answers" }` or SQuAD's files.
    */
   readonly task?: FinetuneTask | undefined;
-  /** With a task: tokens of a text or window at most; by default the model's context, for answers 384. */
+  /** With a task: maximum number of tokens of a text or window; by default the model's context, for answers 384. */
   readonly maxLength?: number | undefined;
   /** Called with the progress of preparing the data. */
   readonly onPrepare?: ((progress: PrepareStatus) => void) | undefined;

@@ -25,7 +25,7 @@ export function lockFolder(folder: string): () => void {
     lock.remove();
     return lockByName(folder);
   }
-  // For whoever finds it held.
+  // For processes that find it held.
   ftruncateSync(lock.fd);
   writeSync(lock.fd, `process ${process.pid} on ${hostname()}\n`, 0);
   return () => lock.remove();

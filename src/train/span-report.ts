@@ -3,7 +3,7 @@ import type { Outcome } from "./task-arrays.js";
 /** Scores of spans found in held-out windows, by tokens; `gpt2 answer --data` scores their text by SQuAD's rules. */
 export interface SpanReport {
   readonly windows: number;
-  /** Share of windows whose span is found exactly, or whose lack of one. */
+  /** Share of windows whose span, or lack of one, is found exactly. */
   readonly exact: number;
   /** Mean F1 of tokens, 1 for the lack of a span where there is none. */
   readonly f1: number;
@@ -23,7 +23,10 @@ export function spanReport(outcomes: readonly Outcome[]): SpanReport {
   };
 }
 
-/** The best start and end in the second text of a window, or 0, 0: no answer. A window of one type has but one text. */
+/**
+ * The best start and end in the second text of a window, or 0, 0: no answer. A window with a single token type has only
+ * one text.
+ */
 function bestSpan({ scores, types = [] }: Outcome): [start: number, end: number] {
   const last = scores.length - 1;
   const second = types.includes(1);

@@ -15,7 +15,7 @@ export interface Outcome {
   readonly types?: readonly number[];
 }
 
-/** Score of a place that is not of a text, where none of its spans starts or ends. */
+/** Score of a position outside the text, where no span starts or ends. */
 const EXCLUDED = -1e9;
 
 /** Buffers of a task head. */

@@ -3,8 +3,8 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 
 /**
- * The processor time that this process may use, in processors; a fraction where a container has a quota. It is the smaller of
- * the number of processors in its affinity and the least quota of its control group and the groups above it.
+ * The processor time that this process may use, in processors; a fraction where a container has a quota. It is the
+ * number of processors in its affinity, or if smaller the least quota of its control group and the groups above it.
  *
  * @param root of the file system, in which to look for control groups
  */

@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.js";
 import { defaultThreads } from "./usable-cpus.js";
 
-/** Most worker threads of a pool. */
+/** Maximum number of worker threads in a pool. */
 const MOST_WORKERS = 1024;
 /** Bytes of text that are worth the start of a worker. */
 const WORKER_BYTES = 1 << 19;

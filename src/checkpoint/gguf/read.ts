@@ -33,7 +33,7 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>;
 }
 
-/** Least number of bytes that describe a metadata entry and a tensor, by which the counts in a file are bounded. */
+/** Minimum number of bytes that describe a metadata entry and a tensor. They bound the counts in a file. */
 const LEAST_ENTRY = 8 + 4 + 1;
 const LEAST_TENSOR = 8 + 4 + 4 + 8;
 

@@ -93,7 +93,7 @@ function readings({ gpt2, bert }: Comparison): string {
 }
 
 const SHADES = " ·░▒▓█";
-/** Most tokens in a picture. */
+/** Maximum number of tokens in a picture. */
 const WIDEST = 48;
 
 /** A row for each token and a column for each token it may attend to: the mean of the heads, darker for more. */

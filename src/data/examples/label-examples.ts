@@ -4,9 +4,9 @@ import type { BatchArrays, Examples } from "./examples.js";
 import type { LabelKind, LabelledTexts } from "./labelled-folder.js";
 
 /**
- * Texts with labels as examples. Of a class or a number one token has the target, the one that the head reads; of labels of
- * tokens each has its own; of a span the first two places have its start and end, and the text a sequence to itself, as its loss is
- * over the places of one. Texts longer than T are cut at their end.
+ * Texts with labels as examples. For a class or a number, the token that the head reads has the target; for labels of
+ * tokens, each token has its own; for a span, the first two positions have its start and end, and each text gets its
+ * own sequence, because the loss is over the positions of a sequence. Texts longer than T are cut at their end.
  */
 export class LabelExamples implements Examples {
   readonly count: number;

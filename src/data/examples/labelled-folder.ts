@@ -8,8 +8,8 @@ import type { HeldOutBy } from "./held-out.js";
 export const LABELLED_FILE = "labelled.json";
 
 /**
- * What is learned of a text: its class, a number, the class of each of its tokens, or where in it the answer to a question starts and
- * ends.
+ * The label of a text: its class, a number, the class of each of its tokens, or the start and end of the answer to a
+ * question.
  */
 export type LabelKind = "classification" | "regression" | "tokens" | "spans";
 const KINDS: readonly LabelKind[] = ["classification", "regression", "tokens", "spans"];
@@ -45,8 +45,8 @@ export interface LabelledTexts {
   /** [texts + 1] where each begins; the last is the end. */
   readonly starts: Uint32Array;
   /**
-   * The class of each text, or for regression its number; of each token its class, or -1; of each span its first and last token, both
-   * 0 where there is no answer.
+   * For each text its class, or for regression its number; for each token its class, or -1; for each span its first and
+   * last token, both 0 if there is no answer.
    */
   readonly targets: Float32Array;
 }

@@ -26,7 +26,7 @@ import { readQuestions } from "./question-lines.js";
 
 export interface PrepareLabelledOptions extends PrepareLinesOptions {
   readonly kind: LabelKind;
-  /** The tokenizer of a model that reads whole texts; with it labels of tokens and spans can be learned, and of pairs. */
+  /** The tokenizer of a model that reads whole texts. Labels of tokens and of pairs, and spans, need one. */
   readonly encoder?: EncoderTokenizer | undefined;
   /** Tokens that the model reads at most; no limit by default. */
   readonly maxLength?: number | undefined;
@@ -41,8 +41,9 @@ interface Line {
 }
 
 /**
- * JSONL to a folder of encoded texts with labels: of `{ "text", "label" }`, or by kind of `{ "tokens", "tags" }` and of questions,
- * which may be SQuAD's own files. Labels are numbered in the order of their names, or of their values if all are whole numbers.
+ * Encodes JSONL to a folder of labelled texts: lines of `{ "text", "label" }` or, by kind, of `{ "tokens", "tags" }` or
+ * of questions, which may come from SQuAD's own files. Labels are numbered in the order of their names, or of their
+ * values if all are whole numbers.
  *
  * @throws {DataError} the input is missing or malformed: a line without text or label, an empty text, a single label, or a label
  *   only in held-out files.

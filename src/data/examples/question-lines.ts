@@ -11,7 +11,7 @@ export interface AskedQuestion {
   readonly id: string | undefined;
   readonly question: string;
   readonly context: string;
-  /** In SQuAD's test sets several people's; none where the context has no answer. */
+  /** Accepted answers, by several people in SQuAD's test sets; none if the context has no answer. */
   readonly answers: readonly GivenAnswer[];
 }
 
@@ -22,8 +22,8 @@ export interface GivenAnswer {
 }
 
 /**
- * Questions as lines: those of JSONL, `{ "question", "context", "answers": { "text": […], "answer_start": […] } }` as the hub's
- * data sets have them, and those of SQuAD's own files (.json), a list of articles.
+ * Questions as lines: those of JSONL, `{ "question", "context", "answers": { "text": […], "answer_start": […] } }` as
+ * in the hub's data sets, and those of SQuAD's own files (.json), which are lists of articles.
  *
  * @throws {DataError} an unreadable file, or another shape.
  */

@@ -73,7 +73,7 @@ export interface EntityReport extends EntityScores {
   readonly entities: readonly (EntityScores & { readonly type: string; readonly count: number })[];
 }
 
-/** @param texts the tags expected of each text, and those given, as many of them */
+/** @param texts the expected tags of each text, and as many predicted ones */
 export function entityReport(
   texts: readonly (readonly [expected: readonly string[], given: readonly string[]])[],
 ): EntityReport {

@@ -1,6 +1,9 @@
 import { answerF1, answerWords, bestOf, exactMatch } from "./answers.js";
 
-/** SQuAD's scores (Rajpurkar et al. 2016; 2018, with questions that have no answer), as its evaluation script 2.0 has them. */
+/**
+ * SQuAD's scores (Rajpurkar et al. 2016; 2018, with questions that have no answer), as its evaluation script 2.0
+ * computes them.
+ */
 
 export interface ScoredQuestion {
   /** The answer given; empty for none. */
@@ -73,7 +76,10 @@ function scoresOf({ answer, accepted, noAnswer = 0 }: ScoredQuestion): Scores {
 const mean = (scores: readonly Scores[], metric: "exact" | "f1"): number =>
   scores.reduce((sum, score) => sum + score[metric], 0) / Math.max(1, scores.length);
 
-/** From no answer at all on, questions are answered in the order of `noAnswer`; the best point of that way. */
+/**
+ * Starting with no answers at all, questions are answered in the order of `noAnswer`; the best point on the way is
+ * taken.
+ */
 function bestThreshold(scores: readonly Scores[], metric: "exact" | "f1"): SquadThreshold {
   let current = scores.filter(({ hasAnswer }) => !hasAnswer).length;
   let [best, threshold] = [current, 0];

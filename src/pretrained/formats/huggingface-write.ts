@@ -51,7 +51,7 @@ async function writeSentenceModules(modules: SentenceModules, width: number, fol
   }
 }
 
-/** Fields of config.json and generation_config.json; a token that ends texts alone is no list there. */
+/** Fields of config.json and generation_config.json; a single end token is written without a list. */
 function specialTokens(model: ModelToSave): { bos_token_id: number | null; eos_token_id: number | number[] | null } {
   const { bosTokenId = null, eosTokenIds } = specialTokensOf(model);
   const [first = null, ...more] = eosTokenIds;
@@ -67,7 +67,7 @@ export function configJson(model: ModelToSave, mapping: HuggingFaceMapping, dtyp
     ...mapping.writeConfig(config),
     ...tokens,
     torch_dtype: TORCH_DTYPES[dtype],
-    // Padding is on the right of texts, where nothing sees it; any token will do that no text has.
+    // Padding goes to the right of texts, where nothing attends to it; any token that no text contains will do.
     ...(head && {
       pad_token_id: specialTokensOf(model).eosTokenIds[0] ?? config.vocabSize - 1,
       ...headToHuggingFace(head),
@@ -145,7 +145,7 @@ async function writeWeights(
   }
 }
 
-/** Generated, so that all three files are there; over them the model's original files, where there are some. */
+/** Generated, so that all three files exist; the model's original files, if any, replace them. */
 async function writeTokenizer(model: ModelToSave, folder: string): Promise<void> {
   const { tokenizer, wordPiece, tokenizerFiles = [] } = model;
   if (tokenizer) await saveTokenizer(tokenizer, folder);

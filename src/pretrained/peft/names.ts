@@ -33,8 +33,8 @@ export function toPeftName(config: ModelConfig, name: string, isAdapted: (layer:
 }
 
 /**
- * The shortest names that mean just these layers, by the ends of their names: of GPT-2, `c_proj` is both attention's and the
- * feed-forward layer's; of BERT, `dense` the pooler's too. Where none does, the layers one by one.
+ * The shortest endings of names that select just these layers: in GPT-2, `c_proj` belongs to both attention and the
+ * feed-forward layer; in BERT, `dense` to the pooler too. If no ending will do, the layers' full names.
  */
 export function peftTargets(config: ModelConfig, targets: readonly LoraTarget[]): string[] {
   const matrices = tensorTable(config).filter(({ name, shape }) => shape.length === 2 && name.endsWith(".weight"));
@@ -61,7 +61,7 @@ export function peftNorms(config: ModelConfig): string[] {
 
 const lastPart = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
-/** Whether a tensor is of a head for a task, which has its name without the architecture's prefix. */
+/** Whether a tensor belongs to a task head, whose names lack the architecture's prefix. */
 export const isHeadTensor = (name: string): boolean => /^(score|classifier|qa_outputs)\./.test(name);
 
 /** PEFT's names of tasks, and the modules that it trains whole for them. */

@@ -69,7 +69,7 @@ function peftConfigJson(adapter: AdapterToSave): Record<string, unknown> {
   const norms = tensorTable(config).some(({ name, norm }) => norm && /\.weight$/.test(name) && trained.includes(name));
   const task = adapter.head && PEFT_TASKS[adapter.head.kind];
   const modules = (architectureOf(config).wholeModules ?? []).filter((name) => trained.includes(`${name}.weight`));
-  // PEFT's name of a module is the end of its own: the pooler is one, with a layer in it.
+  // PEFT names a module by the end of its name. The pooler is a module with a layer in it.
   const whole = [
     ...(norms ? peftNorms(config) : []),
     ...(task?.heads ?? []),

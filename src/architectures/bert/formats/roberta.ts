@@ -9,8 +9,8 @@ import { BERT_HUGGING_FACE } from "./huggingface.js";
 
 /**
  * RoBERTa (Liu et al. 2019) in transformers' files: a BERT of one token type whose positions begin after that of padding, in the
- * third row of their table. Its heads are BERT's under other names, that for texts with the pooler in it. It is written as the BERT
- * that it is.
+ * third row of their table. Its heads are BERT's under other names, that for texts with the pooler in it. It is saved
+ * as the BERT that it is.
  */
 
 const PREFIX = "roberta.";

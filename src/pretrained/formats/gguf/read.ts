@@ -89,7 +89,7 @@ export function poolingToGguf(pooling: Pooling | undefined): MetadataEntry[] {
 const LONGEST = 1000;
 
 const GENERAL = "general.";
-/** Keys that are checked elsewhere: it is a model, of this architecture. */
+/** Keys that are checked elsewhere: they say that the file is a model, and of this architecture. */
 const KNOWN = ["architecture", "type"];
 
 /** Texts about the model: name, author, license, … */
