@@ -81,7 +81,7 @@ INLINE vf vmadd_pairs(vf a, vf b, vf c) { return (vf)vbfdotq_f32((float32x4_t)c,
 #endif
 
 #if PAIRS
-/* Pairs of 2 VW neighbours that are bf16 already, at an address that need not be a float's. */
+/* Pairs of 2 VW neighbours that are bf16 already, at an address that need not be aligned for floats. */
 INLINE vf vload_halves(const uint16_t *p) {
   vf pairs;
   memcpy(&pairs, p, sizeof pairs);

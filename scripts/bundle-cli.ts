@@ -38,7 +38,7 @@ export async function unbundleCli(): Promise<void> {
   await replace(MAIN, temporary);
 }
 
-/** Renames it into place: another process may be reading what stands there. */
+/** Renames it into place: another process may be reading the old file. */
 async function replace(target: string, temporary: string): Promise<void> {
   await chmod(temporary, 0o755);
   await rename(temporary, target);

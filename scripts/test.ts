@@ -41,7 +41,7 @@ if (files.length === 0) {
 const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.ts$/, ".js"));
 await Promise.all([embedWasm(), unbundleCli()]);
 if (all) process.env.GPT2_TEST_ALL = "1";
-// Where the number of threads is not the point, one: as many files run as there are processors.
+// One thread unless a test is about threads: as many files run at a time as there are processors.
 process.env.GPT2_THREADS ??= "1";
 // Most of what tests make is soon garbage, of which a larger young generation copies less.
 process.execArgv.push("--min-semi-space-size=16", "--max-semi-space-size=64");

@@ -84,7 +84,7 @@ export class Sampler {
     if (!bounded && (temperature === 0 || this.#chain || this.#topK > 0)) return topsOnly(limit);
     const scale = scaleOf(temperature);
     if (bounded) return { limit, scale, share: 1, floor: NO_FLOOR };
-    // Penalties move the bar: a nucleus can be moved, too, but not below a limit's or min-p's.
+    // Penalties move the bar. A nucleus can be moved too, but not below the bar of a limit or of min-p.
     if (this.#changesLogits) return { limit, scale, share: this.#limit || minP > 0 ? 1 : topP, floor: NO_FLOOR };
     return { limit, scale, share: topP, floor: minP > 0 ? Math.max(NO_FLOOR, Math.log(minP) / scale) : NO_FLOOR };
   }

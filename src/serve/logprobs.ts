@@ -11,7 +11,7 @@ export interface ScoredToken {
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The names that were used before, of each tokenizer: a request for many alternatives names the same tokens many times. */
+/** Names already used, for each tokenizer: a request for many alternatives names the same tokens many times. */
 const namesByTokenizer = new WeakMap<Tokenizer, Map<number, string>>();
 
 /** A unique name for a token: its text, or if its bytes are not valid UTF-8, those bytes as `bytes:\xe4`. */

@@ -4,7 +4,7 @@ import { nativeOrReason } from "../helpers/tiny-run.js";
 
 const native = await nativeOrReason();
 
-// Starting threads or a worker takes a hundred times what a model does; those that stayed would be seen among ten.
+// Starting threads or a worker takes a hundred times as long as the model; among ten, one that stayed would show.
 it(
   "200 models that were disposed of leave no memory, each with native threads of its own",
   {

@@ -21,7 +21,7 @@ describe("kernels in a package for the platform", { skip }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "gpt2-prebuilt-"));
   after(() => rmSync(folder, { recursive: true }));
   // Compiled with the local compiler, which may need a newer C library than zig's, so its age is not checked; for one
-  // instruction set, as each of the others would take ten seconds more.
+  // instruction set only, because each further one takes ten seconds.
   const compiler = { ...localCompiler(), sets: [] };
   const made = await makePackage({ ...target!, maxGlibc: Number.POSITIVE_INFINITY }, compiler, folder);
   /** The package as installed without a compiler: no native/build, and its dependencies where npm puts them. */

@@ -10,7 +10,7 @@ const BLOCKS = blocksOf(SIZE);
 const blocks = Array.from({ length: BLOCKS }, (_, b) => b);
 const memory = { weights: new Float64Array(SIZE), nucleus: new Nucleus(SIZE) };
 
-/** What the kernel computes of a row. */
+/** The kernel's summary of a row. */
 function summaryOf(logits: Float32Array, scale: number, share: number) {
   const tops = Float64Array.from(blocks, (b) => topOfBlock(logits, b));
   const max = Math.max(...tops);
@@ -26,9 +26,9 @@ it("the nucleus of changed scores is that of the whole row", () => {
     const share = [0, 0.1, 0.5, 0.9, 0.999][round % 5]!;
     const scale = [0.5, 1, 3][(round % 7) % 3]!;
     const logits = random.floats(SIZE, spread);
-    // Equals, at the bar too.
+    // With equal scores, at the bar too.
     if (round % 4 === 0) for (let id = 0; id < SIZE; id++) logits[id] = Math.round(logits[id]! * 8) / 8;
-    // One token that has nearly all of the probability is forbidden.
+    // A token with nearly all of the probability is forbidden.
     const lost = round % 10 === 9;
     if (lost) logits[500] = 40 / scale;
     const summary = summaryOf(logits, scale, share);

@@ -102,7 +102,9 @@ describe("files of a run with other contents", () => {
   /** Values in place of others: other types, out of range, deep and endless lists. */
   const DEEP = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
   const values = [null, -1, 1e300, 0.5, "x", true, [], {}, [null], { rank: {} }];
-  /** All values in `npm run test:all`, else one of three; deep lists, which take long to read, in some places only. */
+  /**
+   * All values in `npm run test:all`, otherwise one in three; deep lists, which take long to read, only in some places.
+   */
   const valuesAt = (i: number): readonly unknown[] => {
     const some = values.filter((_, j) => TESTING_ALL || (i + j) % 3 === 0);
     return i % (TESTING_ALL ? 8 : 24) === 0 ? [...some, "DEEP"] : some;

@@ -21,7 +21,7 @@ export interface Expression {
   readonly max: number;
 }
 
-/** Above every expression's number. */
+/** Above the number of every expression. */
 const PAIR = 2 ** 26;
 const MOST_DEPTH = 1000;
 const MOST_SEARCHED = 20_000;
@@ -42,7 +42,10 @@ export class Expressions {
   /** Matches everything. */
   readonly anything: Expression;
   readonly #known = new Map<string, Expression>();
-  /** Sequences, which most expressions are, by the numbers of their two parts: cheaper to look up than a string. */
+  /**
+   * Sequences, the most frequent expressions, by the numbers of their two parts: a number is cheaper to look up than a
+   * string.
+   */
   readonly #sequences = new Map<number, Expression>();
   readonly #derivatives = new Map<number, Expression>();
   readonly #single: Expression[] = [];

@@ -2,7 +2,7 @@
 const BITS = 11;
 const DIGITS = 2 ** BITS;
 
-/** Values that a sort by comparison orders sooner than three passes over all digits. */
+/** Up to this many values, a sort by comparison is faster than three passes over all digits. */
 const FEW = 64;
 
 /**

@@ -21,13 +21,13 @@ export interface ChangedRow {
 
 /** Width of the first range of scores searched, in units of log-probability. */
 const FIRST_STEP = 1 / 16;
-/** Least share of the probability that must remain, so that the sums' rounding does not matter. */
+/** Minimum share of the probability that must remain, so that rounding in the sums does not matter. */
 const LEAST_LEFT = 1 / 16;
 
 /**
- * The nucleus of changed scores. Naively: weigh all tokens and find the nucleus of the whole row. Here it is found from the nucleus
- * of the logits: the changed tokens move its probability by some amount, so its bar moves until that amount has crossed it, and only
- * tokens near the bar are weighed.
+ * The nucleus of changed scores. Naively: weigh all tokens and find the nucleus of the whole row. Here it is found from
+ * the nucleus of the logits. The changed tokens change the probability of that nucleus by some amount; the bar then
+ * moves until it has passed tokens of that amount, so only tokens near the bar are weighed.
  *
  * @param share the probability that the nucleus reaches
  * @param sums receives the weights of each block that are in the nucleus
@@ -76,7 +76,7 @@ function lowered(row: ChangedRow, mass: number, wanted: number, sums: Float64Arr
     found.sort((a, b) => b.score - a.score);
     for (let i = 0; i < found.length; i++) {
       const { id, score, weight } = found[i]!;
-      // Equals come together.
+      // Equal scores are kept or dropped together.
       if (mass >= wanted && score < bar) break;
       sums[(id / BLOCK) | 0]! += weight;
       mass += weight;

@@ -158,8 +158,8 @@ export class ScoredRow implements Changes {
   }
 
   /**
-   * Weighs the tokens at a temperature, and leaves those with at most `surprise` bits, or the likeliest: a bar that follows from the
-   * sum of all weights.
+   * Weighs the tokens at a temperature, and keeps those with at most `surprise` bits, or else the likeliest. The bar
+   * follows from the sum of all weights.
    */
   weighUnsurprising(temperature: number, surprise: number): void {
     this.weigh(temperature, 1, 0);
@@ -174,14 +174,14 @@ export class ScoredRow implements Changes {
     this.#sums = this.#ownSums;
   }
 
-  /** The probability of a token among those that the row leaves. */
+  /** The probability of a token among those kept. */
   probabilityOf(id: number): number {
     let total = 0;
     for (let b = 0; b < this.#sums.length; b++) total += this.#sums[b]!;
     return weightOf(this.scores[id]!, this.#base, this.#scale) / total;
   }
 
-  /** Weighs the tokens at a temperature, and leaves those of top-p and min-p. */
+  /** Weighs the tokens at a temperature, and keeps those of top-p and min-p. */
   weigh(temperature: number, topP: number, minP: number): void {
     const scale = scaleOf(temperature);
     this.#scale = scale;
