@@ -4,6 +4,7 @@ import { nativeBackend, nativeIsas } from "../../src/backend/native/index.js";
 import { GPT2 } from "../../src/gpt2.js";
 import { Recorder } from "../../src/program/program.js";
 import { packageFile } from "../../src/util/package-root.js";
+import { usableCpus } from "../../src/util/usable-cpus.js";
 
 function available(): boolean {
   try {
@@ -43,4 +44,25 @@ it("300 models are loaded and used at once: calls beyond koffi's limit wait", {
   const results = await Promise.all(models.map((model) => model.logits(Array.from({ length: 64 }, (_, i) => i))));
   for (const logits of results) assert.deepEqual(logits, results[0]);
   await Promise.all(models.map((model) => model.dispose()));
+});
+
+/** Threads of the next test: far more than processors. */
+const CROWD = 8 * Math.ceil(usableCpus());
+
+it("threads that wait leave the processor to others where there are more threads than processors", {
+  skip: !available() ? "no compiled kernels" : CROWD > 64 ? "many processors" : false,
+}, async () => {
+  // Processor time, which other programs hardly change. Spinning, so many threads take about as many times that of one.
+  const cost = async (threads: number): Promise<number> => {
+    const model = await GPT2.load(packageFile("test/fixtures/tiny"), { backend: "native", threads });
+    const generate = (maxNewTokens: number) => model.complete([1], { maxNewTokens, seed: 1, stopAtEndOfText: false });
+    await generate(5);
+    const before = process.cpuUsage();
+    await generate(50);
+    const { user, system } = process.cpuUsage(before);
+    await model.dispose();
+    return user + system;
+  };
+  const [one, crowd] = [await cost(1), await cost(CROWD)];
+  assert.ok(crowd < (one * CROWD) / 2, `${crowd} against ${one} microseconds`);
 });
