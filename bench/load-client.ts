@@ -150,7 +150,7 @@ export interface Limits {
 }
 
 /** TPOT is (whole - first token) / (tokens - 1) of each request; gaps between tokens are pooled over all. */
-export function summarise(timings: readonly Timing[], seconds: number, limits: Limits): LoadSummary {
+export function summarize(timings: readonly Timing[], seconds: number, limits: Limits): LoadSummary {
   const good = timings.filter(({ ok }) => ok);
   const refused = timings.filter(({ status }) => status === 429);
   const perToken = good.filter(({ tokens }) => tokens > 1).map((t) => (t.whole - t.firstToken) / (t.tokens - 1));

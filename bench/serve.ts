@@ -13,7 +13,7 @@ import { packageFile } from "../src/util/package-root.js";
 import { RandomStream } from "../src/util/random.js";
 import { builtLlamaServer, modelFile, ownFile } from "./install.js";
 import { MachineLimits } from "./limits.js";
-import { type Load, type LoadRequest, type LoadSummary, runLoad, send, summarise } from "./load-client.js";
+import { type Load, type LoadRequest, type LoadSummary, runLoad, send, summarize } from "./load-client.js";
 import { describeMachine, thisMachine } from "./machine.js";
 import { SEED } from "./options.js";
 import type { Setup, WeightType } from "./protocol.js";
@@ -71,7 +71,7 @@ async function measure(target: RunningTarget, load: Load, limits = CHAT, known?:
   const one = (request: LoadRequest) => send(target.url, target.model, request);
   const before = target.memory();
   const { timings, seconds } = await runLoad(load, one, () => random.uniform());
-  const summary = summarise(timings.slice(load.skip ?? 0), seconds, limits);
+  const summary = summarize(timings.slice(load.skip ?? 0), seconds, limits);
   const wrong = known ? timings.filter((t) => t.ok && known.get(t.prompt) !== t.text).length : undefined;
   return { ...summary, ...(wrong !== undefined && { wrong }), memory: [before, target.memory()] as const };
 }

@@ -50,7 +50,7 @@ static void drop_row(const Attention *at, float *p, Index n, Index head, Index k
   for (Index j = 0; j < keys; j++) p[j] = random_bits(at->key0, row_key, (uint32_t)j) >= at->threshold ? p[j] * keep : 0.0f;
 }
 
-/* s[0..keys) = exp(scale s - lse'), normalised; returns log-sum-exp of the scaled scores. Zeroes s[keys..width). */
+/* s[0..keys) = exp(scale s - lse'), normalized; returns log-sum-exp of the scaled scores. Zeroes s[keys..width). */
 static float softmax_row(float *s, Index keys, Index width, float scale) {
   Index j = 0;
   vf mv = vset(s[0]);

@@ -115,7 +115,7 @@ static void decode(int64_t type, const void *from, float *x, Index n) {
   }
 }
 
-/* The largest magnitude of a block, found on the bits, whose order is the same, so that compilers vectorise it. */
+/* The largest magnitude of a block, found on the bits, whose order is the same, so that compilers vectorize it. */
 INLINE uint32_t largest_magnitude(const float *x) {
   uint32_t largest = 0;
   for (int i = 0; i < BLOCK; i++) {

@@ -1,4 +1,4 @@
-/* Layer normalisation (Ba, Kiros & Hinton 2016) over the C channels of each row. */
+/* Layer normalization (Ba, Kiros & Hinton 2016) over the C channels of each row. */
 #include "op.h"
 #include "vec.h"
 

@@ -60,7 +60,7 @@ const POSITIONS = 12;
 
 /**
  * Tolerated difference of the next-token distributions: mean Kullback-Leibler divergence in nats. llama.cpp rounds
- * activations to the type of f16 and bf16 weights, and keys and values to f16; this package doesn't. For quantised weights
+ * activations to the type of f16 and bf16 weights, and keys and values to f16; this package doesn't. For quantized weights
  * both round activations to blocks of 8 bits, whose scale llama.cpp rounds to f16 as well.
  */
 const MOST_DIVERGENCE: Readonly<Record<WeightType, number>> = {

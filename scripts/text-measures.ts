@@ -5,8 +5,8 @@ const WORD = /\p{L}+(?:['’]\p{L}+)*/gu;
 export const wordsOf = (text: string): string[] => Array.from(text.matchAll(WORD), ([word]) => word);
 
 /**
- * Names, guessed by their form: capitalised words inside a sentence, after a lower-case word or a comma, except other words that
- * English capitalises.
+ * Names, guessed by their form: capitalized words inside a sentence, after a lower-case word or a comma, except other words that
+ * English capitalizes.
  */
 export function namesIn(text: string): Set<string> {
   const found = new Set<string>();
@@ -24,7 +24,7 @@ const NOT_NAMES = new Set(
 
 /**
  * Number of names in a continuation, and of those that already occur in the prompt; each occurrence counts. `new` lists
- * the others. A capitalised word at the start of a sentence counts as a name if it is one elsewhere in either text.
+ * the others. A capitalized word at the start of a sentence counts as a name if it is one elsewhere in either text.
  */
 export function namesKept(prompt: string, continuation: string): { kept: number; all: number; new: string[] } {
   const before = new Set(wordsOf(prompt));

@@ -48,7 +48,7 @@ THEIRS = {
     },
     "lora_only biases": {"target_modules": ["c_attn"], "bias": "lora_only"},
     "layer norms": {"target_modules": ["c_attn"], "modules_to_save": ["ln_1", "ln_f"]},
-    "gaussian initialisation": {"target_modules": ["c_fc"], "init_lora_weights": "gaussian"},
+    "gaussian initialization": {"target_modules": ["c_fc"], "init_lora_weights": "gaussian"},
 }
 
 LOGITS = """

@@ -114,7 +114,7 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-# The converter recognises a pre-tokenizer by a hash of the ids of one text in one vocabulary; GPT-2's hash is given
+# The converter recognizes a pre-tokenizer by a hash of the ids of one text in one vocabulary; GPT-2's hash is given
 # here.
 CONVERT = """
 import sys
@@ -129,7 +129,7 @@ convert_hf_to_gguf.main()
 
 def make_converted(llama_cpp: Path) -> None:
     tokenizer = make_tokenizer()
-    # Like llama.cpp, which recognises special tokens only on request.
+    # Like llama.cpp, which recognizes special tokens only on request.
     tokenizer.encode_special_tokens = True
     ids = [tokenizer.encode(text).ids for text in TEXTS]
     tokenizer.encode_special_tokens = False

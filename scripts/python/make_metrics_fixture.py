@@ -4,7 +4,7 @@
     pip download --no-deps transformers==4.46.3 && unzip transformers-4.46.3-*.whl -d /tmp/transformers-4
     python3 scripts/python/make_metrics_fixture.py --transformers /tmp/transformers-4
 
-BLEU: sacreBLEU. ROUGE and stems: rouge-score and NLTK's PorterStemmer. SQuAD's normalisation, exact match and F1:
+BLEU: sacreBLEU. ROUGE and stems: rouge-score and NLTK's PorterStemmer. SQuAD's normalization, exact match and F1:
 transformers' squad_metrics.py, which is SQuAD's evaluation script (version 5 of transformers no longer has it). CoQA:
 the same, leaving one answer out, as in CoQA's evaluation script. Natural Questions (open): the same after Unicode
 NFD, as in google-research/language's orqa/utils/eval_utils.py.

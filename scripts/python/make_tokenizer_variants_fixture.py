@@ -4,7 +4,7 @@
 
 The tokenizer is that of hf-trained.json (make_tokenizer_fixture.py). Each variant is a folder. The fixture keeps its
 files by name, except the vocabulary, which it stores as changes of hf-trained.json. For each text it has the ids with
-special tokens recognised (transformers' default), and the ids without recognising them and without those around the
+special tokens recognized (transformers' default), and the ids without recognizing them and without those around the
 text.
 """
 

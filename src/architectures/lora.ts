@@ -52,7 +52,7 @@ function adaptableSpecs(config: ModelConfig): Map<string, TensorSpec> {
 }
 
 /**
- * An adapter's tensors: A uniform within ±1/√in (torch's initialisation of linear layers), B zero, so training starts from the
+ * An adapter's tensors: A uniform within ±1/√in (torch's initialization of linear layers), B zero, so training starts from the
  * unchanged model. Both are decayed.
  */
 export function loraTable(config: ModelConfig, ranks: LoraRanks): TensorSpec[] {

@@ -24,7 +24,7 @@ export const taskTensors = (config: ModelConfig, head: TaskHead): TensorSpec[] =
 /** Name of the weight of GPT-2's task head, as in transformers. */
 export const SCORE = "score.weight";
 
-/** [labels, C], initialised as transformers does. */
+/** [labels, C], initialized as transformers does. */
 export function scoreSpec({ nEmbd }: ModelConfig, { labels }: TaskHead): TensorSpec {
   return { name: SCORE, shape: [labels.length, nEmbd], conv1d: false, init: "normal", decay: true, layer: -1 };
 }

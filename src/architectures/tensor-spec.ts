@@ -1,5 +1,5 @@
 /**
- * A tensor in an architecture's table. Allocation, checkpoint reading and writing, optimizer groups, initialisation and tests
+ * A tensor in an architecture's table. Allocation, checkpoint reading and writing, optimizer groups, initialization and tests
  * walk these tables. Names are Hugging Face's without the prefix of the whole model. Matrices are [out, in] in memory, as in
  * llm.c and GGUF.
  */

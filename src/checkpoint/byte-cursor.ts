@@ -126,7 +126,7 @@ export class ByteCursor {
 
 /**
  * Skips texts from `at` on, up to `count`, as long as their lengths are in the view; returns the next position and the number
- * skipped. A separate function, so that V8 optimises it while it runs; it reads through a DataView, because eight single bytes
+ * skipped. A separate function, so that V8 optimizes it while it runs; it reads through a DataView, because eight single bytes
  * take twice as long before that.
  */
 function passTexts(view: DataView, at: number, count: number): [at: number, passed: number] {

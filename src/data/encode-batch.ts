@@ -7,7 +7,7 @@ import { isBlank, linesOf, parseRecord, textField } from "./json-lines.js";
 /** The parts of a tokenizer needed for encoding. */
 export interface Encoder {
   readonly vocabSize: number;
-  /** Ids of UTF-8 text, special tokens not recognised. */
+  /** Ids of UTF-8 text, special tokens not recognized. */
   encodeBytes(utf8: Uint8Array, options: EncodeOptions): ArrayLike<number>;
 }
 

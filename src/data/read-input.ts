@@ -66,14 +66,14 @@ type Decoder = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
 const DECODERS: Readonly<Record<Compression, Decoder>> = { none: (chunks) => chunks, gzip: gunzip, zstd: unzstd };
 
-/** Recognises compression by the first bytes (RFC 1952; RFC 8878), for files whose names do not tell. */
+/** Recognizes compression by the first bytes (RFC 1952; RFC 8878), for files whose names do not tell. */
 function sniffCompression(start: Uint8Array): Compression {
   if (start[0] === 0x1f && start[1] === 0x8b) return "gzip";
   const isZstd = start[0] === 0x28 && start[1] === 0xb5 && start[2] === 0x2f && start[3] === 0xfd;
   return isZstd ? "zstd" : "none";
 }
 
-/** Reads at least the four bytes by which compressions are recognised, if there are as many. */
+/** Reads at least the four bytes by which compressions are recognized, if there are as many. */
 async function takeStart(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
   let start: Uint8Array = new Uint8Array(0);
   while (start.length < 4) {

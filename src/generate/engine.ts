@@ -270,7 +270,7 @@ export class Engine {
   async #read(rows: readonly Row[], reader: RowReader): Promise<void> {
     if (rows.length === 0) return;
     const asked: (readonly number[])[] = [];
-    const summaryOf = reader.needsLogits ? await this.#summarise(rows, reader) : undefined;
+    const summaryOf = reader.needsLogits ? await this.#summarize(rows, reader) : undefined;
     const read = (row: LogitsRow | undefined, extension: number, token: number, m: number): void => {
       asked.push(reader.read(row, extension, token, summaryOf?.(m)));
     };
@@ -288,7 +288,7 @@ export class Engine {
   }
 
   /** Summaries of the last run's rows, by index, if any row wants one. */
-  async #summarise(rows: readonly Row[], reader: RowReader): Promise<((m: number) => RowSummary) | undefined> {
+  async #summarize(rows: readonly Row[], reader: RowReader): Promise<((m: number) => RowSummary) | undefined> {
     const wanted = rows.map(({ extension }) => reader.summary?.(extension));
     if (wanted.every((settings) => settings === undefined)) return undefined;
     const { maxLogits } = this.limits;

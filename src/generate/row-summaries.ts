@@ -61,7 +61,7 @@ export class RowSummaries {
     if (this.#prepared?.limit === limit) return this.#prepared;
     this.#release();
     const [V, L, B] = [this.#vocabSize, limit, blocksOf(limit)];
-    const k = new Recorder("summarise rows");
+    const k = new Recorder("summarize rows");
     const N = k.sym("N", this.#rows);
     const [tops, sums] = [this.#backend.alloc("f32", this.#rows * B), this.#backend.alloc("f32", this.#rows * B)];
     const bindings = { tops, sums, logits: this.#logits, ...this.#columns };

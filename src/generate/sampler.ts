@@ -163,7 +163,7 @@ export class Sampler {
     const { repetitionPenalty: penalty } = this.#settings;
     const row = scoredRow(this.#vocabLimit);
     const change = (changes: Changes): void => {
-      if (penalty !== 1) this.#penalise(changes, penalty);
+      if (penalty !== 1) this.#penalize(changes, penalty);
       this.#history?.apply(changes);
       limit?.apply(changes);
     };
@@ -172,7 +172,7 @@ export class Sampler {
     return row;
   }
 
-  #penalise(changes: Changes, penalty: number): void {
+  #penalize(changes: Changes, penalty: number): void {
     const { scores } = changes;
     for (const token of this.#seen) {
       const score = scores[token];

@@ -6,7 +6,7 @@ import type { ModelToSave, SaveOptions } from "./model-to-save.js";
 
 export type FormatName = "huggingface" | "pytorch" | "tensorflow" | "llm.c" | "gguf";
 
-/** One format of model files: how it is recognised, read and written. */
+/** One format of model files: how it is recognized, read and written. */
 export interface Format {
   readonly name: FormatName;
   /** Its usual name. */
@@ -14,9 +14,9 @@ export interface Format {
   /** Files that can be opened, for the message that lists those of all formats. */
   readonly reads: string;
   readonly detect: {
-    /** Recognises the format by a file's first 16 bytes, or by all if there are fewer. */
+    /** Recognizes the format by a file's first 16 bytes, or by all if there are fewer. */
     content(head: Uint8Array): boolean;
-    /** Recognises the format by a file's name, if the bytes of no format match. */
+    /** Recognizes the format by a file's name, if the bytes of no format match. */
     readonly name: RegExp;
     /** The file of a folder to open: names in order of preference, or a pattern that exactly one file matches. */
     readonly inFolder: readonly (string | RegExp)[];

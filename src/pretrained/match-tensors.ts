@@ -87,7 +87,7 @@ function stored(tensor: RawTensor, spec: TensorSpec, matrices: "in_out" | "out_i
     throw tensorError(tensor, {
       expected: Object.keys(FLOAT_OF_DTYPE).join(", "),
       got: tensor.dtype,
-      hint: "Quantised and integer weights cannot be read",
+      hint: "Quantized and integer weights cannot be read",
     });
   }
   const expected = shapeInFile(spec, matrices);

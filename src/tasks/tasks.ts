@@ -34,7 +34,7 @@ export class Tasks {
   }
 
   /**
-   * Summarises an article: 100 tokens after the article and `TL;DR:`, sampled with top-k 2, of which the first three
+   * Summarizes an article: 100 tokens after the article and `TL;DR:`, sampled with top-k 2, of which the first three
    * sentences count, one on each line (section 3.6). An article that is too long is cut, unless `truncate` is false.
    */
   async summarize(article: string, options: SummarizeOptions = {}): Promise<TaskOutput> {

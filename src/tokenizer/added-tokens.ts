@@ -10,7 +10,7 @@ export class AddedTokenSplitter {
   readonly #rounds: readonly Round[];
 
   /**
-   * @param allowed special tokens to recognise. If there are none, special tokens are matched all the same and left as
+   * @param allowed special tokens to recognize. If there are none, special tokens are matched all the same and left as
    *   plain text, as by tokenizers' `encode_special_tokens`: no other token is found inside them.
    * @throws {UsageError} one of `allowed` is not a special token of this vocabulary.
    */

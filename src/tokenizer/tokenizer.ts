@@ -13,7 +13,7 @@ import { WordCache } from "./word-cache.js";
 
 export interface EncodeOptions {
   /**
-   * Special tokens to recognise in the text: all of them, or these. None by default: `<|endoftext|>` in a text from
+   * Special tokens to recognize in the text: all of them, or these. None by default: `<|endoftext|>` in a text from
    * outside is then just thirteen characters.
    */
   readonly allowedSpecial?: "all" | readonly string[];

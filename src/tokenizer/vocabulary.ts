@@ -142,7 +142,7 @@ function tokenBytes({ size, merges, offsets }: Vocabulary, special: readonly str
   return bytes;
 }
 
-/** Fills in where the bytes of merged tokens start. A separate function, like the next, so that V8 optimises it while it runs. */
+/** Fills in where the bytes of merged tokens start. A separate function, like the next, so that V8 optimizes it while it runs. */
 function fillOffsets(offsets: Uint32Array, merges: Uint32Array): void {
   for (let r = 0, id = 256; 2 * r < merges.length; r++, id++) {
     const a = merges[2 * r]!;

@@ -34,7 +34,7 @@ import { defaultEndOfText } from "./training-data.js";
  * A training checkpoint is a folder that is also a model in f32 in Hugging Face's layout (config.json, model.safetensors,
  * tokenizer.json), or an adapter in PEFT's layout. Beside them it has the optimizer's moments (optimizer.safetensors) and the
  * run's state (trainer.json).
- * Data order, dropout and initialisation are functions of the seed and a position, so a step number is all their state.
+ * Data order, dropout and initialization are functions of the seed and a position, so a step number is all their state.
  */
 export interface RunState {
   readonly format: "gpt2-ts training run";

@@ -38,7 +38,7 @@ export interface TrainSettings {
   readonly precision: Precision;
   /** Probability of dropping embeddings, attention weights and block outputs. */
   readonly dropout: number;
-  /** Seed of initialisation, data order and dropout. */
+  /** Seed of initialization, data order and dropout. */
   readonly seed: number;
   /** Steps between validations; there is one at the end too. 0: never. */
   readonly valEvery: number;

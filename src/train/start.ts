@@ -132,7 +132,7 @@ function newConfig({ config, from }: TrainerOptions, found: ModelConfig | undefi
 const configFor = (head: TaskHead | undefined, config: ModelConfig): ModelConfig =>
   head ? headlessConfig(config, head) : config;
 
-/** Initialises the tensors that were not copied: a new model, an adapter, a task head. */
+/** Initializes the tensors that were not copied: a new model, an adapter, a task head. */
 async function initialize(model: ModelTrainer, copied: ReadonlySet<string>): Promise<void> {
   for (const [index, spec] of model.table.entries()) {
     if (copied.has(spec.name)) continue;

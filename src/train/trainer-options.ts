@@ -36,7 +36,7 @@ export interface TrainerOptions {
   readonly settings?: Partial<TrainSettings>;
   /** Memory limit of the run, in bytes. Default: the machine's free memory. */
   readonly memoryLimit?: number | undefined;
-  /** The backend's peak in FLOP/s, from which utilisation is computed. Without it, none is reported. */
+  /** The backend's peak in FLOP/s, from which utilization is computed. Without it, none is reported. */
   readonly peakFlops?: number | undefined;
   /** Continue the run in `out` from its newest checkpoint. {@link resumedSettings} says which settings may change. */
   readonly resume?: boolean;

@@ -1,5 +1,5 @@
 /**
- * A stand-in for a file, recognised by its first bytes: a pointer that Git LFS or git-annex leaves until the file itself is
+ * A stand-in for a file, recognized by its first bytes: a pointer that Git LFS or git-annex leaves until the file itself is
  * fetched, or a web page saved in its place.
  */
 export interface StandIn {
@@ -7,7 +7,7 @@ export interface StandIn {
   readonly hint: string;
 }
 
-/** Number of leading bytes needed to recognise one. */
+/** Number of leading bytes needed to recognize one. */
 export const STAND_IN_BYTES = 512;
 
 const POINTERS: readonly (readonly [start: string, kind: string, hint: string])[] = [

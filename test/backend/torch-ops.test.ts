@@ -18,7 +18,7 @@ interface Fixture extends Record<string, unknown> {
 }
 const fixture = JSON.parse(readFileSync(packageFile("test/fixtures/ops/expected.json"), "utf8")) as Fixture;
 
-/** Both sides round in double precision, torch's vectorised sums in another order. */
+/** Both sides round in double precision, torch's vectorized sums in another order. */
 const TOLERANCE = { relative: 1e-13 };
 
 /** Runs ops on buffers with the given contents, and returns their contents afterwards. */

@@ -151,7 +151,7 @@ describe("a BERT", () => {
     assert.ok(p > 0 && p < 1);
   });
 
-  it("with quantised weights computes nearly the same", async () => {
+  it("with quantized weights computes nearly the same", async () => {
     for (const dtype of ["f16", "bf16"] as const) {
       await using model = await BERT.load(bertFolder("sentence"), { dtype });
       const [vector] = await model.embed([BERT_EXPECTED.pairs[0]![0]]);

@@ -162,7 +162,7 @@ describe("tokenizers written", () => {
   }
 
   it("GPT-2's own", async () => {
-    // The same object as the package's: it is recognised, not rebuilt from the texts.
+    // The same object as the package's: it is recognized, not rebuilt from the texts.
     assert.equal(await reread(await gpt2Tokenizer()), await gpt2Tokenizer());
   });
 

@@ -114,10 +114,10 @@ describe("files of llama.cpp's converter", () => {
     assert.equal(model.endOfText, 319);
     assert.equal(model.tokenizer!.decode(model.tokenizer!.encode("Alice said")), "Alice said");
     // q8_0 from the file, or encoded from the single-precision weights: the same blocks.
-    const quantised = await GPT2.load(path("converted-q8_0.gguf"), { threads: 1 });
+    const quantized = await GPT2.load(path("converted-q8_0.gguf"), { threads: 1 });
     const made = await GPT2.load(path("converted-f32.gguf"), { threads: 1, dtype: "q8_0" });
-    assert.deepEqual(await quantised.logits(ids), await made.logits(ids));
-    assert.notDeepEqual(await quantised.logits(ids), await model.logits(ids));
+    assert.deepEqual(await quantized.logits(ids), await made.logits(ids));
+    assert.notDeepEqual(await quantized.logits(ids), await model.logits(ids));
   });
 
   it("describe themselves", async () => {

@@ -155,7 +155,7 @@ const HEADERS: [what: string, file: RawGguf | Uint8Array, message: RegExp][] = [
   [
     "a type by name",
     { tensors: [tensorInfo({ ...one, type: 16 })] },
-    /tensor "x": expected f32, .*q6_K, got the type iq2_xxs\. Quantise/,
+    /tensor "x": expected f32, .*q6_K, got the type iq2_xxs\. Quantize/,
   ],
   ["integers", { tensors: [tensorInfo({ ...one, type: 26 })] }, /got the type i32/],
   ["a removed type", { tensors: [tensorInfo({ ...one, type: 4 })] }, /got the type number 4/],

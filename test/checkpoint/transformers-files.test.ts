@@ -34,7 +34,7 @@ describe("config.json", () => {
     return jsonBytes(Object.fromEntries(entries));
   };
 
-  it("without model_type is recognised by the class in architectures, else as a GPT-2", async () => {
+  it("without model_type is recognized by the class in architectures, else as a GPT-2", async () => {
     await assertSame({ "config.json": without("model_type"), "model.safetensors": WEIGHTS });
     await assertSame({ "config.json": without("model_type", "architectures"), "model.safetensors": WEIGHTS });
     const model = config({ model_type: undefined, architectures: ["GPT2Model"] });

@@ -62,7 +62,7 @@ describe("gpt2 task", PARALLEL, () => {
     assert.equal(stdout.slice(start.length), `${(await model.task.complete("oak", { examples })).text}\n`);
   });
 
-  it("summarises a file or standard input", async () => {
+  it("summarizes a file or standard input", async () => {
     const article = "The rain began on Monday. It did not stop until Friday.\n";
     const args = ["summarize", "--seed", "5", "-n", "30"];
     const fromFile = await json([...args, file("article.txt", article)]);

@@ -1,4 +1,4 @@
-/** Vocabularies, walks and a naive recogniser for the tests of constraints. */
+/** Vocabularies, walks and a naive recognizer for the tests of constraints. */
 import assert from "node:assert/strict";
 import { TokenConstraint } from "../../src/constrain/constraint.js";
 import { Machine, type State } from "../../src/constrain/machine.js";

@@ -102,7 +102,7 @@ describe("gpt2 eval", PARALLEL, () => {
     const args = ["eval", "lambada:normalized", ...flags, "--json", json];
     assert.equal((await gpt2(args)).status, 0);
     const first = JSON.parse(readFileSync(json, "utf8")) as EvaluationReport;
-    // The journal before the second task is done: the first task's outcomes, marked here to recognise them.
+    // The journal before the second task is done: the first task's outcomes, marked here to recognize them.
     const { spec, version, items, files, outcomes } = first.results[0]!;
     const key = [...first.model.files.map(({ sha256 }) => sha256), "as stored"].join(" ");
     const marked = outcomes.map((outcome) => ({ ...outcome, greedy: true }));

@@ -118,7 +118,7 @@ describe("ROUGE", () => {
 });
 
 describe("answers", () => {
-  it("are normalised as by SQuAD's script", () => {
+  it("are normalized as by SQuAD's script", () => {
     for (const [answer, normalized] of Object.entries(fixture.answers.normalized)) {
       assert.equal(answerWords(answer).join(" "), normalized, JSON.stringify(answer));
     }

@@ -89,7 +89,7 @@ describe("LAMBADA", () => {
     assertNear("perplexity", Math.log(metricOf(result, "perplexity")), -mean);
   });
 
-  it("normalised begins with a line feed, and has straight quotes", async () => {
+  it("normalized begins with a line feed, and has straight quotes", async () => {
     const { prompts } = await listen("lambada:normalized", 24);
     assert.ok(prompts.every((prompt) => prompt.startsWith("\n") && !/[“”]/.test(prompt)));
     const plain = await listen("lambada", 24);

@@ -156,7 +156,7 @@ describe("the rejection rule", () => {
       ["plain", { temperature: 1, topK: 0 }],
       ["filtered", { temperature: 1.3, topK: 7, topP: 0.9, minP: 0.05 }],
       ["typical", { temperature: 1, topK: 0, typicalP: 0.7 }],
-      ["penalised", { temperature: 1, topK: 0, repetitionPenalty: 1.5, frequencyPenalty: 0.4 }],
+      ["penalized", { temperature: 1, topK: 0, repetitionPenalty: 1.5, frequencyPenalty: 0.4 }],
     ];
     const draws = TESTING_ALL ? 4000 : 1000;
     for (const [name, options] of settings) {

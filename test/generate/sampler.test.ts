@@ -147,7 +147,7 @@ describe("sampler", () => {
     assert.deepEqual(support(logits, { minP: 0.29, topK: 4 }), [1, 2]);
   });
 
-  it("penalises earlier tokens and its own, once each: positive logits divided, negative multiplied", () => {
+  it("penalizes earlier tokens and its own, once each: positive logits divided, negative multiplied", () => {
     const sampler = greedy({ repetitionPenalty: 2 });
     const logits = Float32Array.of(4, 3, 1.5, -1);
     sampler.see([0, 0]);

@@ -47,7 +47,7 @@ function near(got: readonly number[], want: readonly number[], tolerance = 0.002
 const FIVE = [0.4, 0.3, 0.15, 0.1, 0.05];
 
 describe("changes to single logits", () => {
-  it("penalise generated tokens, not the prompt: presence once, frequency each time", () => {
+  it("penalize generated tokens, not the prompt: presence once, frequency each time", () => {
     const logits = Float32Array.of(2, 1.9, 0, 0, 0);
     const next = (options: Options) => {
       const sampler = samplerOf(5, { temperature: 0, ...options }, Math.random);
@@ -80,7 +80,7 @@ describe("changes to single logits", () => {
     );
   });
 
-  it("DRY: penalises continuing a repetition, by its length, up to a breaker", () => {
+  it("DRY: penalizes continuing a repetition, by its length, up to a breaker", () => {
     const flat = new Float32Array(10);
     const penalty = (before: readonly number[], options: Options = {}) => {
       const found = frequencies(flat, { dryMultiplier: 1, dryBase: 2, dryAllowedLength: 2, ...options }, before);

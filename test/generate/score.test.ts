@@ -54,7 +54,7 @@ for (const backend of await backends()) {
 describe("scores", async () => {
   const model = byteModel(await fastestBackend());
 
-  it("are summarised: log-probability, perplexity, bits per byte", async () => {
+  it("are summarized: log-probability, perplexity, bits per byte", async () => {
     const text = "naïve €";
     const { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte } = await model.score(text);
     const logits = await model.logits([END_OF_TEXT_ID, ...tokens.slice(0, -1)]);

@@ -71,7 +71,7 @@ describe("POST /v1/completions", () => {
     );
   });
 
-  it("recognises the greedy token: its probability is numerically the largest", async () => {
+  it("recognizes the greedy token: its probability is numerically the largest", async () => {
     const { choices } = await complete({
       prompt: TEXT,
       max_tokens: 20,

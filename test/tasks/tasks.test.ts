@@ -53,7 +53,7 @@ describe("a task", () => {
     );
   });
 
-  it("summarises after TL;DR: three sentences of 100 tokens", async () => {
+  it("summarizes after TL;DR: three sentences of 100 tokens", async () => {
     await check(
       "It rained.\nAll day.\nTL;DR:",
       ` One. Two.\nThree. ${"Four and more. ".repeat(10)}`,
@@ -169,9 +169,9 @@ describe("tasks and evaluations", () => {
 
     const news = await evaluated("cnn-dm", 1);
     const article = news.prompts[0]!.slice(0, -"\nTL;DR:".length);
-    const summarised = await model.task.summarize(article, { seed: 1 });
-    assert.equal(summarised.prompt, news.prompts[0]);
-    assert.equal(summarised.text, news.outcomes[0]!.summary);
+    const summarized = await model.task.summarize(article, { seed: 1 });
+    assert.equal(summarized.prompt, news.prompts[0]);
+    assert.equal(summarized.text, news.outcomes[0]!.summary);
   });
 
   it("cut an article that is too long at the same token", async () => {

@@ -28,7 +28,7 @@ describe("the pre-tokenizer", () => {
     assert.deepEqual(pretokenize(" \ufeff"), [" \ufeff"]);
   });
 
-  it("recognises contractions in lower case only", () => {
+  it("recognizes contractions in lower case only", () => {
     assert.deepEqual(pretokenize("I'll don't THEY'RE we're 'd'S"), [
       ..."I|'ll| don|'t| THEY|'|RE| we|'re| '|d|'|S".split("|"),
     ]);

@@ -49,7 +49,7 @@ export interface Variant {
   readonly size: number;
   /** Ids of the tokens that start and end a text, null if none is named. */
   readonly ends: readonly [start: number | null, end: number | null];
-  /** Special tokens recognised, and put around the text. */
+  /** Special tokens recognized, and put around the text. */
   readonly special: readonly (readonly number[])[];
   /** Neither. */
   readonly plain: readonly (readonly number[])[];

@@ -168,7 +168,7 @@ describe("encoding a very long word in pieces", () => {
     );
   });
 
-  it("recognises vocabularies that are in order", () => {
+  it("recognizes vocabularies that are in order", () => {
     assert.equal(isOrdered(gpt2), true);
     assert.equal(isOrdered(vocabularyFromMerges(new Uint32Array(0))), true);
   });

@@ -151,7 +151,7 @@ describe("an optimizer step", () => {
     assert.ok((await model.v.read()).some((x) => x > 0));
   });
 
-  it("memorises two sequences", async () => {
+  it("memorizes two sequences", async () => {
     const settings = { batchSize: 2, lr: 1e-2, weightDecay: 0, steps: 150, minLr: 1e-3, warmupSteps: 10 };
     const { losses } = await train({ settings, steps: 150, fill: inOrder(2, 2) });
     assert.ok(losses[0]! > 4 && losses.at(-1)! < 0.01, `from ${losses[0]} to ${losses.at(-1)}`);

@@ -412,7 +412,7 @@ describe("a killed writer", () => {
     }
   });
 
-  it("is recognised as alive in another pid namespace, with another host name", (t) => {
+  it("is recognized as alive in another pid namespace, with another host name", (t) => {
     const folder = emptyFolder();
     const path = join(folder, "x");
     // Its pid does not exist here, or belongs to another process; its host name is not ours.

@@ -6,9 +6,9 @@ The graph consists of the fused operators of onnxruntime's own generative models
 SkipLayerNormalization, FastGelu), its fastest on a CPU. Keys and values live in buffers of the whole context that the
 caller gives both as past and as present, so that a step copies nothing.
 
-q8_0 stands for onnxruntime's 8-bit quantisation (quantize_dynamic): int8 weights with a scale for each output,
-activations quantised on the fly. q4_0 stands for its 4-bit quantisation (MatMulNBits): blocks of 32 with a scale
-each, activations quantised to 8 bits.
+q8_0 stands for onnxruntime's 8-bit quantization (quantize_dynamic): int8 weights with a scale for each output,
+activations quantized on the fly. q4_0 stands for its 4-bit quantization (MatMulNBits): blocks of 32 with a scale
+each, activations quantized to 8 bits.
 
 --growing writes what transformers.js expects instead: a folder with the model's configuration and a graph with its names
 of inputs, whose keys and values grow with every step.

@@ -2,7 +2,7 @@ import { HEAD, normSpecs, type TensorSpec, vectorSpec } from "../tensor-spec.js"
 import type { BertConfig } from "./config.js";
 
 /**
- * Every tensor of a BERT, in checkpoint order, with transformers' names without the prefix `bert.`. All matrices are initialised
+ * Every tensor of a BERT, in checkpoint order, with transformers' names without the prefix `bert.`. All matrices are initialized
  * with N(0, 0.02), as in Google's code.
  */
 export function bertTensors(config: BertConfig): TensorSpec[] {

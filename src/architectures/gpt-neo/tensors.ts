@@ -3,7 +3,7 @@ import type { GPTNeoConfig } from "./config.js";
 
 /**
  * Every tensor of a GPT-Neo, in checkpoint order. Unlike GPT-2's, its files hold matrices as [out, in]. All matrices are
- * initialised with N(0, 0.02), as in transformers.
+ * initialized with N(0, 0.02), as in transformers.
  */
 export function gptNeoTensors(config: GPTNeoConfig): TensorSpec[] {
   const { vocabSize: V, nCtx, nEmbd: C, nInner: F, nLayer } = config;

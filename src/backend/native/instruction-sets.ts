@@ -9,7 +9,7 @@ export interface Feature {
   readonly flag: string;
   /** The macro that the compiler then defines. */
   readonly macro: string;
-  /** An initialiser of Feature in native/processor.h. */
+  /** An initializer of Feature in native/processor.h. */
   readonly bit: string;
 }
 

@@ -60,7 +60,7 @@ class ReferenceBackend implements Backend {
   }
 }
 
-/** The oracle for all other backends: one plain loop nest per operation, never optimised, in any JavaScript runtime. */
+/** The oracle for all other backends: one plain loop nest per operation, never optimized, in any JavaScript runtime. */
 export async function referenceBackend(options: ReferenceOptions = {}): Promise<Backend> {
   checkOptionNames("reference backend", options, { precision: true });
   const { precision = "f32" } = options;

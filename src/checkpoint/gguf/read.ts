@@ -123,7 +123,7 @@ function readTensorType(cursor: ByteCursor, op: string): StoredDtype {
     op,
     expected: Object.keys(STORED_DTYPES).join(", "),
     got: `the type ${name}`,
-    hint: "Quantise the model to one of these types",
+    hint: "Quantize the model to one of these types",
   });
 }
 

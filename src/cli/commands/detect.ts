@@ -34,7 +34,7 @@ export interface DetectFlags extends ModelFlags {
 }
 
 const HELP = `
-The text is colored by the ranks of its tokens in the model's predictions, as in GLTR:
+The text is coloured by the ranks of its tokens in the model's predictions, as in GLTR:
 most tokens of a model's own text rank among the likeliest 10.
 
 Scores: log-likelihood and log-rank, means over the tokens; curvature (Fast-DetectGPT);
@@ -73,8 +73,8 @@ export function registerDetect(program: Command): void {
     .argument("[file]", "the text; - or none for standard input")
     .option("--observer <model>", "a second model with the same tokenizer, for Binoculars' ratio")
     .option("--calibration <file>", "calibration of the model (default: detection.json in its folder)")
-    .option("--svg <file>", "write the colored text as SVG")
-    .option("--html <file>", "write the colored text, histograms and scores as a page");
+    .option("--svg <file>", "write the coloured text as SVG")
+    .option("--html <file>", "write the coloured text, histograms and scores as a page");
   command.option("--classifier <path>", "score with a classifier made by --train: its file, or a fine-tuned model");
   command.optionsGroup("Making calibrations and classifiers:");
   command

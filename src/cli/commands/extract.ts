@@ -126,5 +126,5 @@ function rankingReport({ samples, memorized, matchTokens, rankings }: SampleRank
   });
   const longest = samples.reduce((most, { longestRun }) => Math.max(most, longestRun), 0);
   const all = `${plural(samples.length, "text")}; ${memorized} with at least ${plural(matchTokens, "token")} in a row from the corpus; the longest run has ${plural(longest, "token")}\n\n`;
-  return all + formatTable(["first by", "memorised"], rows);
+  return all + formatTable(["first by", "memorized"], rows);
 }

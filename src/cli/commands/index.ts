@@ -34,7 +34,7 @@ export function registerIndex(program: Command): void {
     .command("index")
     .summary("index a corpus, for gpt2 trace and gpt2 extract")
     .description(
-      "Index a corpus, in which any run of tokens can then be found: text files, JSONL and folders of them (.txt, .md,\n" +
+      "Index a corpus, in which any run of tokens can then be found: text files, JSONL and folders of them (.txt, .md, " +
         ".jsonl, each also .gz or .zst).",
     )
     .argument("<inputs...>", "files and folders")

@@ -76,7 +76,7 @@ Examples:
 export function registerTask(program: Command): void {
   const tasks = program
     .command("task")
-    .summary("translate, summarise, answer, classify: tasks stated by a prompt")
+    .summary("translate, summarize, answer, classify: tasks stated by a prompt")
     .description("Zero-shot and few-shot tasks, stated by a prompt as in the paper.")
     .addHelpText("after", HELP);
   registerWriting(tasks);
@@ -97,8 +97,8 @@ function registerWriting(tasks: Command): void {
 
   const summarize = tasks
     .command("summarize")
-    .summary("summarise an article")
-    .description("Summarise an article: the text after `TL;DR:`, sampled with top-k 2, three sentences (section 3.6).")
+    .summary("summarize an article")
+    .description("Summarize an article: the text after `TL;DR:`, sampled with top-k 2, three sentences (section 3.6).")
     .argument("[file]", "the article; - or none for standard input")
     .option("--seed <n>", "same seed, same summary (default: a new one each time)", number)
     .option("--no-truncate", "refuse an article that does not fit, instead of truncating it");

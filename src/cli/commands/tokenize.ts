@@ -22,7 +22,7 @@ export function registerTokenize(program: Command): void {
     .command("tokenize")
     .summary("encode a text to tokens, or decode ids")
     .description(
-      "Encode a text to tokens, one per line with its id; with --decode, decode ids to text. The text comes from the\n" +
+      "Encode a text to tokens, one per line with its id; with --decode, decode ids to text. The text comes from the " +
         "arguments, --file, or standard input; a byte-order mark is removed.",
     )
     .argument("[text...]", "the text, or with --decode the ids")

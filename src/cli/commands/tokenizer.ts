@@ -28,12 +28,13 @@ interface TrainFlags {
 export function registerTokenizer(program: Command): void {
   const command = program
     .command("tokenizer")
-    .description("train tokenizers")
+    .summary("train tokenizers")
+    .description("Train tokenizers.")
     .command("train")
     .summary("train a byte-level BPE tokenizer")
     .description(
-      "Train a byte-level BPE tokenizer like GPT-2's on your own text: text files, JSONL and folders of them (.txt,\n" +
-        ".md, .jsonl, each also .gz or .zst). Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json,\n" +
+      "Train a byte-level BPE tokenizer like GPT-2's on your own text: text files, JSONL and folders of them (.txt, " +
+        ".md, .jsonl, each also .gz or .zst). Writes tokenizer.json, vocab.json, merges.txt and tokenizer_config.json, " +
         "which this program and Hugging Face's libraries read. The same text always gives the same vocabulary.",
     )
     .argument("<inputs...>", "files and folders")

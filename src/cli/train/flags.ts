@@ -26,7 +26,7 @@ const SETTINGS: readonly [flag: string, setting: keyof TrainSettings, help: stri
   ["--clip <x>", "maxNorm", "largest gradient norm, 0 for no clipping"],
   ["--precision <type>", "precision", "precision of matrix products; weights and optimizer are f32"],
   ["--dropout <p>", "dropout", "probability of dropping activations"],
-  ["--seed <n>", "seed", "seed of initialisation, data order, dropout and samples"],
+  ["--seed <n>", "seed", "seed of initialization, data order, dropout and samples"],
   ["--val-every <n>", "valEvery", "validate every n steps and at the end, 0 for never"],
   ["--val-batches <n>", "valBatches", "passes in a validation, 0 for the whole held-out text"],
   ["--sample-every <n>", "sampleEvery", "write a sample every n steps and at the end, 0 for never"],

@@ -2,7 +2,7 @@ import { END_OF_TEXT, type Segment } from "./template.js";
 
 /** The parts of a tokenizer needed to encode examples. */
 export interface ExampleEncoder {
-  /** Ids of text, special tokens not recognised. */
+  /** Ids of text, special tokens not recognized. */
   encode(text: string): ArrayLike<number>;
   readonly endOfText: number;
 }

@@ -152,7 +152,7 @@ export const plainText = (parts: readonly TextPart[]): string =>
 
 const PLACEHOLDER = /\{\{|\{([^{}]*)\}|<\|endoftext\|>/g;
 
-/** Joins adjacent text of the template and the data, which is tokenised as a whole. */
+/** Joins adjacent text of the template and the data, which is tokenized as a whole. */
 function fillIn(template: string, fields: ExampleRecord, op: string): TextPart[] {
   const parts: TextPart[] = [];
   let text = "";

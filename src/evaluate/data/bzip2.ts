@@ -72,7 +72,7 @@ class BitReader {
 /** Decodes one block. */
 function readBlock(bits: BitReader, maxLength: number, name: string): Uint8Array {
   const checksum = bits.read(32);
-  if (bits.read(1) === 1) throw damaged(name, "a block that is not randomised", "one (bzip2 before 0.9.5)");
+  if (bits.read(1) === 1) throw damaged(name, "a block that is not randomized", "one (bzip2 before 0.9.5)");
   const origin = bits.read(24);
   const symbols = readSymbolMap(bits);
   if (symbols.length === 0) throw damaged(name, "at least one symbol", "none");

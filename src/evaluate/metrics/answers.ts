@@ -1,7 +1,7 @@
 import { splitWords } from "./white-space.js";
 
 /**
- * Metrics of short answers: the normalisation, exact match and F1 of SQuAD's evaluation script (Rajpurkar et al. 2016),
+ * Metrics of short answers: the normalization, exact match and F1 of SQuAD's evaluation script (Rajpurkar et al. 2016),
  * shared by those of CoQA and Natural Questions (open).
  */
 

@@ -94,7 +94,7 @@ async function readAll(file: FileHandle, bytes: Uint8Array, position: number): P
  * |---|---|
  * | 0 | `GPT2NGBF` |
  * | 8 | u32 version of the format, 1 |
- * | 12 | u32 version of the normalisation |
+ * | 12 | u32 version of the normalization |
  * | 16 | u32 n |
  * | 20 | u32 hashes |
  * | 24 | u32 parts |
@@ -149,7 +149,7 @@ export function readFilterHeader(bytes: Uint8Array, fileBytes: number, path: str
   if (u32(8) !== FORMAT_VERSION) throw refuse(`version ${FORMAT_VERSION} of the format`, `${u32(8)}`, rebuild);
   if (u32(92) !== crc32c(bytes.subarray(0, 92))) throw refuse("a header that fits its checksum", "another", rebuild);
   if (u32(12) !== NORMALIZATION_VERSION) {
-    throw refuse(`words by version ${NORMALIZATION_VERSION} of the normalisation`, `${u32(12)}`, rebuild);
+    throw refuse(`words by version ${NORMALIZATION_VERSION} of the normalization`, `${u32(12)}`, rebuild);
   }
   const header: FilterHeader = {
     n: u32(16),

@@ -15,7 +15,7 @@ export interface ItemOverlap {
 
 export interface Passage {
   readonly words: number;
-  /** Normalised, cut to {@link PASSAGE_WORDS} words. */
+  /** Normalized, cut to {@link PASSAGE_WORDS} words. */
   readonly text: string;
 }
 
@@ -132,7 +132,7 @@ export interface Quantiles {
   readonly p90: number;
 }
 
-/** Summarises the overlap of items. */
+/** Summarizes the overlap of items. */
 export function summarizeOverlap(items: readonly ItemOverlap[]): OverlapSummary {
   const sum = (value: (item: ItemOverlap) => number) => items.reduce((total, item) => total + value(item), 0);
   const [ngrams, found] = [sum((item) => item.ngrams), sum((item) => item.found)];

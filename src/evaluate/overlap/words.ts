@@ -1,5 +1,5 @@
 /**
- * Normalised text of the paper's overlap study ("Generalization vs Memorization"): lower-cased alphanumeric words separated
+ * Normalized text of the paper's overlap study ("Generalization vs Memorization"): lower-cased alphanumeric words separated
  * by single spaces.
  */
 

@@ -88,7 +88,7 @@ function withoutMarks(text: string): string {
     .replaceAll("  ", " ");
 }
 
-/** The lower-case beginning of the sentence that the endings complete; the harness capitalises it. */
+/** The lower-case beginning of the sentence that the endings complete; the harness capitalizes it. */
 const FRAGMENT = /([.!?]["')\]]*) (\p{Ll})(?=[^.!?]*$)/u;
 
 /**

@@ -97,7 +97,7 @@ function readCollection(file: DataFile): WinogradProblem[] {
   });
 }
 
-/** A candidate in the sentence's case: capitalised at its beginning, articles and pronouns in lower case elsewhere. */
+/** A candidate in the sentence's case: capitalized at its beginning, articles and pronouns in lower case elsewhere. */
 export function fitCandidate(before: string, candidate: string): string {
   const atStart = before.trim() === "" || /[.!?]["'”’]?\s*$/.test(before);
   if (atStart) return candidate.slice(0, 1).toUpperCase() + candidate.slice(1);

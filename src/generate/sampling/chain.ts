@@ -102,15 +102,15 @@ export class SamplerChain {
     else if (step === "xtc" && xtcProbability > 0) this.#excludeTop(left, random);
   }
 
-  /** Divides logits by the temperature. With a range, the normalised entropy chooses a temperature within it. */
+  /** Divides logits by the temperature. With a range, the normalized entropy chooses a temperature within it. */
   #heat(left: Left): void {
     const { temperature } = this.#settings;
     const { temperatureRange: range, temperatureExponent } = this.#more;
     let t = temperature;
     if (range > 0 && left.ids.length > 1) {
-      const normalised = entropy(softmax(left.logits)) / Math.log(left.ids.length);
+      const normalized = entropy(softmax(left.logits)) / Math.log(left.ids.length);
       const least = Math.max(0, temperature - range);
-      t = least + (temperature + range - least) * normalised ** temperatureExponent;
+      t = least + (temperature + range - least) * normalized ** temperatureExponent;
     }
     if (t === 0) keep(left, 1);
     else left.logits = left.logits.map((x) => x / t);

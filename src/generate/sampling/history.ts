@@ -67,7 +67,7 @@ export class History {
 
   /**
    * DRY ("don't repeat yourself", p-e-w 2024). Naively: for each earlier position, count how many tokens before it equal
-   * the text's last tokens, and penalise the token there. The counts are the Z function of the reversed text, which takes
+   * the text's last tokens, and penalize the token there. The counts are the Z function of the reversed text, which takes
    * linear time.
    */
   *#repetitions(): Generator<[id: number, penalty: number]> {

@@ -2,7 +2,7 @@ import { BLOCK, type RowSummary, weightOf } from "./row-summary.js";
 
 type Row = Float32Array | Float64Array;
 
-/** A row of scores, few of which differ from the summarised logits. */
+/** A row of scores, few of which differ from the summarized logits. */
 export interface ChangedRow {
   readonly logits: Row;
   readonly scores: Row;

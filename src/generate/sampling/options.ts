@@ -33,7 +33,7 @@ export interface MoreSamplingOptions {
   readonly typicalP?: number | undefined;
   /** Dynamic temperature: temperature ± this, by the entropy of the remaining tokens. */
   readonly temperatureRange?: number | undefined;
-  /** Exponent of the normalised entropy in dynamic temperature. Default 1. */
+  /** Exponent of the normalized entropy in dynamic temperature. Default 1. */
   readonly temperatureExponent?: number | undefined;
   /** XTC: the probability of leaving out all tokens above the threshold but the least likely of them. */
   readonly xtcProbability?: number | undefined;

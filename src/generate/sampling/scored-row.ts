@@ -24,7 +24,7 @@ const MOST_MOVED = 20;
 
 /**
  * The scores of a row of logits, after penalties, and their summary. Naively every step of a sampler goes over the whole
- * vocabulary. Here a kernel has summarised the logits ({@link RowSummary}); blocks that penalties changed are recomputed, and
+ * vocabulary. Here a kernel has summarized the logits ({@link RowSummary}); blocks that penalties changed are recomputed, and
  * sampling reads a few blocks. The memory, of one vocabulary's size, is shared by all samplers of a thread, because
  * none keeps anything in it between tokens.
  */

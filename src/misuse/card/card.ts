@@ -149,7 +149,7 @@ function caveats({ caveats: given }: AboutModel, results: CardResults): string {
   return [
     given ?? NOT_KNOWN,
     "A language model writes fluent text that may be false, copies phrases and passages of its training text, and repeats the views of its sources. Do not use it where someone relies on what it says, and label machine-written text as such.",
-    `Its texts can carry a watermark by which they can be recognised later: \`gpt2 "…" --watermark gumbel --watermark-key-file key.txt\` adds the mark, \`gpt2 watermark\` finds it${above(watermarks.length > 0)}. Enough edits remove a mark, and anyone with the weights can generate text without it.`,
+    `Its texts can carry a watermark by which they can be recognized later: \`gpt2 "…" --watermark gumbel --watermark-key-file key.txt\` adds the mark, \`gpt2 watermark\` finds it${above(watermarks.length > 0)}. Enough edits remove a mark, and anyone with the weights can generate text without it.`,
     `\`gpt2 detect\` scores texts that carry no mark${above(detects)}. No score proves who wrote a text.`,
   ].join("\n\n");
 }

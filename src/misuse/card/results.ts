@@ -69,7 +69,7 @@ const RATE = {
 
 const FOUND = { fields: { "0.01": "number", "0.001": "number" } } as const;
 
-/** The kinds of result files: how each is recognised, and where its content goes. */
+/** The kinds of result files: how each is recognized, and where its content goes. */
 const KINDS: readonly {
   readonly shape: Shape;
   readonly add: (results: Writable<CardResults>, value: never) => void;

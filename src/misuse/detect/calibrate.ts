@@ -86,7 +86,7 @@ export async function calibrateDetection<Model extends DetectingModel>(
   });
 }
 
-/** The fingerprint by which a {@link Calibration} recognises a model. */
+/** The fingerprint by which a {@link Calibration} recognizes a model. */
 export async function fingerprintOf(
   model: Pick<DetectingModel, "config" | "score">,
   options: Pick<DetectingOptions<never>, "adapter" | "signal">,

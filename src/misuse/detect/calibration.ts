@@ -36,7 +36,7 @@ export interface CalibratedLength {
 
 const FORMAT = "gpt2-ts detection calibration";
 export const PROBE = "The quick brown fox jumps over the lazy dog, and nobody in the village was surprised.";
-/** Tolerance of the probe: quantising to 8 bits changes it by a few thousandths of a nat, other models by far more. */
+/** Tolerance of the probe: quantizing to 8 bits changes it by a few thousandths of a nat, other models by far more. */
 const PROBE_TOLERANCE = 0.02;
 
 /** Lengths in tokens. Shorter texts carry too little evidence. */

@@ -30,7 +30,7 @@ export interface RankSamplesOptions {
   readonly topK?: number | undefined;
   /** Default 1. */
   readonly seed?: number | undefined;
-  /** A text counts as memorised if this many consecutive tokens occur in the corpus. Default 50. */
+  /** A text counts as memorized if this many consecutive tokens occur in the corpus. Default 50. */
   readonly matchTokens?: number | undefined;
   /** Number of texts at the top of each ranking to check. Default 100. */
   readonly top?: number | undefined;
@@ -68,9 +68,9 @@ export interface RankedSample {
 export interface SampleRankings {
   readonly matchTokens: number;
   readonly samples: readonly RankedSample[];
-  /** Number of memorised texts. */
+  /** Number of memorized texts. */
   readonly memorized: number;
-  /** Number of memorised texts among the first `top` of each ranking. */
+  /** Number of memorized texts among the first `top` of each ranking. */
   readonly rankings: Readonly<Partial<Record<Ranking, { readonly top: number; readonly memorized: number }>>>;
 }
 
@@ -79,7 +79,7 @@ const WINDOW = 50;
 const BATCH = 16;
 
 /**
- * Generates texts without a prompt, ranks them by how likely they are to be memorised, and finds those that are: texts with a
+ * Generates texts without a prompt, ranks them by how likely they are to be memorized, and finds those that are: texts with a
  * long run of tokens from the corpus.
  *
  * @throws {UsageError} an option is out of range.

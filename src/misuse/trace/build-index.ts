@@ -190,7 +190,7 @@ class CorpusTokens {
   }
 }
 
-/** Positions where documents begin. Text never encodes to the token `<|endoftext|>`: special tokens are not recognised. */
+/** Positions where documents begin. Text never encodes to the token `<|endoftext|>`: special tokens are not recognized. */
 function starts(tokens: Uint16Array, endOfText: number): Int32Array {
   const found: number[] = [];
   for (let i = 0; i < tokens.length; i++) if (tokens[i] === endOfText) found.push(i);

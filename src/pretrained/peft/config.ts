@@ -57,7 +57,7 @@ const INERT = new Set([
   "use_rslora",
 ]);
 
-/** Initialisations that also change the model's own weights, which the adapter's file lacks. */
+/** Initializations that also change the model's own weights, which the adapter's file lacks. */
 const CHANGES_BASE = /^(pissa|olora|loftq|corda|lora_ga)/;
 
 /** @param op what is being read, for errors: `reading adapter_config.json`. @throws {CheckpointError} */

@@ -3,7 +3,7 @@ import { type TruncationOptions, truncate, type Window } from "./truncate.js";
 import type { Template, TemplatePiece } from "./vocabulary.js";
 
 export interface WordPieceEncodeOptions {
-  /** Special tokens to recognise in the text: all of them, or these; none by default. */
+  /** Special tokens to recognize in the text: all of them, or these; none by default. */
   readonly allowedSpecial?: "all" | readonly string[];
   /** Whether to add the template's tokens around the text, such as `[CLS]` and `[SEP]`; true by default. */
   readonly addSpecialTokens?: boolean;

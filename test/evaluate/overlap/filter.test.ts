@@ -243,7 +243,7 @@ describe("a filter's file", () => {
       ["a flipped bit in the zeros", changed(80), /fits its checksum/],
       ["a flipped bit", changed(FILTER_HEADER_BYTES + 1000), /bits with the header's checksum/],
       ["a later format", changed(8), /version 1 of the format, got 5/],
-      ["another normalisation", forged((view) => view.setUint32(12, 7, true)), /version 1 of the normalisation, got 7/],
+      ["another normalization", forged((view) => view.setUint32(12, 7, true)), /version 1 of the normalization, got 7/],
       ["n of 0", forged((view) => view.setUint32(16, 0, true)), /a filter's sizes/],
       ["no hashes", forged((view) => view.setUint32(20, 0, true)), /a filter's sizes/],
       ["no parts", forged((view) => view.setUint32(24, 0, true)), /a filter's sizes/],

@@ -82,7 +82,7 @@ describe("overlap", () => {
     assert.deepEqual(measureOverlap(filter, [halves.join(" ")]).found, 7);
   });
 
-  it("is summarised by set and by item", () => {
+  it("is summarized by set and by item", () => {
     const summary = summarizeOverlap(texts.map((text) => measureOverlap(filter, [text])));
     const shares = [0, 22 / 29, 2 / 11, 1].sort((a, b) => a - b);
     assert.deepEqual(

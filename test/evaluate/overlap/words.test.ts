@@ -13,7 +13,7 @@ import { babble, ngramsOf } from "./naive.js";
 
 const utf8 = new TextEncoder();
 
-describe("normalisation", () => {
+describe("normalization", () => {
   it("gives lower-cased alphanumeric words separated by single spaces", () => {
     const cases = [
       ["The  Cat\tsat,\n\non the MAT.", "the cat sat on the mat"],
@@ -47,7 +47,7 @@ describe("the scanner", () => {
   const hashes = (scanner: NgramScanner, count: number) =>
     Array.from({ length: count }, (_, i) => `${scanner.first[i]} ${scanner.second[i]}`);
 
-  it("finds the words of the normalisation, for all characters", () => {
+  it("finds the words of the normalization, for all characters", () => {
     const random = new RandomStream(5);
     const points = () => {
       const ranges = [0x80, 0x250, 0x3000, 0xffff, 0x10ffff] as const;

@@ -49,7 +49,7 @@ describe("WordPiece", () => {
     assert.equal("🙂 unáffable".slice(5, 8), "áff");
   });
 
-  it("recognises special tokens where they are allowed", () => {
+  it("recognizes special tokens where they are allowed", () => {
     assert.deepEqual(
       [...tokenizer.encode("[MASK]the", { addSpecialTokens: false, allowedSpecial: "all" }).ids],
       [4, 8],

@@ -96,7 +96,7 @@ export function fingerprint(bytes: Uint8Array): string {
   return hashes.map((hash) => (hash >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** The loop in a function of its own: V8 optimises it while it runs, and would deoptimise it for code that follows. */
+/** The loop in a function of its own: V8 optimizes it while it runs, and would deoptimise it for code that follows. */
 function hashWords([a, b]: [number, number], words: Int32Array): [number, number] {
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
