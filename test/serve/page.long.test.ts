@@ -37,7 +37,7 @@ describe("the page", { skip: missing }, () => {
     await page.waitForSelector('#model option[value="tiny"]', { state: "attached" });
     return problems;
   };
-  const idle = () => page.waitForSelector('#status:text-matches("a second|Stopped")');
+  const idle = () => page.waitForSelector('#status:text-matches("per second|Stopped")');
   const tokens = () => page.locator("#text .tok").count();
   const audit = async (when: string) => {
     await page.evaluate(readFileSync(toolFile("axe-core"), "utf8"));
