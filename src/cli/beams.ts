@@ -71,11 +71,11 @@ export function beamOptions(flags: OtherFlags, more: MoreSamplingOptions): BeamO
   const own = { lengthPenalty, earlyStopping, beamGroups: groups, diversityPenalty };
   if (beams === undefined) {
     const alone = Object.entries(own).find(([, value]) => value !== undefined);
-    if (alone) throw new UsageError({ op: flagOf(alone[0]), expected: "--beams beside it", got: "none" });
+    if (alone) throw new UsageError({ op: flagOf(alone[0]), expected: "--beams with it", got: "none" });
     return undefined;
   }
   const other = OF_SAMPLING.find((name) => flags[name] !== undefined);
-  if (other) throw new UsageError({ op: "--beams", expected: "no options of sampling", got: flagOf(other) });
+  if (other) throw new UsageError({ op: "--beams", expected: "no sampling options", got: flagOf(other) });
   const { samples, maxTokens, repetitionPenalty, stop, ignoreEot } = flags;
   return {
     ...more,

@@ -162,7 +162,7 @@ export class TokenDataset {
         op: `reading ${source.path}: token ${start + i}`,
         expected: `an id below ${this.vocabSize}, the size of the vocabulary`,
         got: String(tokens[i]),
-        hint: "The shards were made with another tokenizer, or are damaged.",
+        hint: "The shards were made with another tokenizer, or are damaged",
       });
     }
   }

@@ -107,6 +107,6 @@ export function checkWindow(totalTokens: number, T: number): void {
     op: "reading a data set",
     expected: `more than ${T} tokens, the sequence length`,
     got: `${totalTokens} tokens`,
-    hint: "Use more text, or a shorter sequence length.",
+    hint: "Use more text, or a shorter sequence length",
   });
 }

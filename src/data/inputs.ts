@@ -111,7 +111,7 @@ function describe(path: string, input: number, allowJson: boolean, copy?: string
       op: `reading ${path}`,
       expected: "text, or JSONL with one object per line",
       got: "a JSON file",
-      hint: "Turn a list of documents into lines first, for example with `jq -c '.[]'`.",
+      hint: "Turn a list of documents into lines first, for example with `jq -c '.[]'`",
     });
   }
   return {

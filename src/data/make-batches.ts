@@ -135,7 +135,7 @@ async function* lineBatches(
         op: `reading ${file.path}, line ${line} or soon after it`,
         expected: `lines of at most ${MAX_LINE_BYTES >> 20} MiB`,
         got: "a longer one",
-        hint: "Is it JSONL, one object per line? Text of any length can be read as .txt.",
+        hint: "Is it JSONL, one object per line? Text of any length can be read as .txt",
       });
     }
   }

@@ -24,7 +24,7 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
       op: `opening data set ${path}`,
       expected: `token shards (${split}-00000.bin, …)`,
       got: "none",
-      hint: "Make them with `gpt2 data INPUTS… --out DIR`.",
+      hint: "Make them with `gpt2 data INPUTS… --out DIR`",
     });
   }
   const files: ShardFile[] = [];
@@ -35,7 +35,7 @@ export function openDataset(path: string, options: DatasetOptions & { readonly s
     if (expected !== undefined && expected.tokens !== data.totalTokens) {
       throw new DataError({
         op: `opening data set ${path}`,
-        expected: `${expected.tokens} tokens in ${expected.shards.length} ${split} shards, as ${DATASET_INFO_FILE} has it`,
+        expected: `${expected.tokens} tokens in ${expected.shards.length} ${split} shards, as ${DATASET_INFO_FILE} says`,
         got: `${data.totalTokens} in ${files.length}`,
         hint: "Shards are missing, or belong to another data set; recreate it with `gpt2 data`",
       });

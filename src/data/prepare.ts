@@ -248,6 +248,6 @@ function checkOut(out: string, overwrite: boolean): void {
     op: `writing to ${out}`,
     expected: "a new folder",
     got: isDataset ? "one with a data set" : "one with other files",
-    hint: isDataset ? "Replace it with --overwrite, or name another." : "Name another.",
+    hint: isDataset ? "Replace it with --overwrite, or name another" : "Name another",
   });
 }

@@ -161,7 +161,7 @@ export class ShardFile {
           op: `reading token shard ${this.path}`,
           expected: `${this.length} tokens`,
           got: `the end of the file at token ${start + Math.floor(done / 2)}`,
-          hint: "The file was truncated while it was in use.",
+          hint: "The file was truncated while it was in use",
         });
       }
       done += n;

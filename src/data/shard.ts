@@ -43,7 +43,7 @@ export function readShardHeader(header: Uint8Array, fileBytes: number, name: str
       op,
       expected: `a header of ${SHARD_HEADER_BYTES} bytes`,
       got: `a file of ${Math.min(fileBytes, header.length)} bytes`,
-      hint: "The file is truncated, or not a token shard; make one with `gpt2 data`.",
+      hint: "The file is truncated, or not a token shard; make one with `gpt2 data`",
     });
   }
   const view = new DataView(header.buffer, header.byteOffset, SHARD_HEADER_BYTES);
@@ -53,7 +53,7 @@ export function readShardHeader(header: Uint8Array, fileBytes: number, name: str
       op,
       expected: `magic ${SHARD_MAGIC}`,
       got: String(magic),
-      hint: "This is not one of llm.c's GPT-2 token shards; make them from text with `gpt2 data`.",
+      hint: "This is not one of llm.c's GPT-2 token shards; make them from text with `gpt2 data`",
     });
   }
   const version = view.getInt32(4, true);
@@ -62,7 +62,7 @@ export function readShardHeader(header: Uint8Array, fileBytes: number, name: str
       op,
       expected: `version ${SHARD_VERSION} (uint16 tokens)`,
       got: `version ${version}`,
-      hint: "Other versions hold wider tokens of other models.",
+      hint: "Other versions hold wider tokens of other models",
     });
   }
   const count = view.getInt32(8, true);
@@ -132,6 +132,6 @@ export function checkShardVocab(vocabSize: number): void {
     op: "writing token shards",
     expected: `a vocabulary of at most ${SHARD_MAX_VOCAB} tokens (ids are stored in 16 bits)`,
     got: `${vocabSize} tokens`,
-    hint: "Use the GPT-2 tokenizer, or train a smaller one with `gpt2 tokenizer train`.",
+    hint: "Use the GPT-2 tokenizer, or train a smaller one with `gpt2 tokenizer train`",
   });
 }

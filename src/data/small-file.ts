@@ -7,7 +7,7 @@ import { concatBytes, textBytes } from "./text.js";
 export interface SmallFile {
   /** The operation in messages. Default `reading PATH`. */
   readonly op?: string;
-  /** The expected content: "a calibration of gpt2 detect". */
+  /** The expected content: "a calibration made by gpt2 detect". */
   readonly expected: string;
   readonly hint?: string | undefined;
   readonly errorClass?: ErrorClass;

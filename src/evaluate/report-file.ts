@@ -60,7 +60,7 @@ export interface ReadReport {
 /** @throws {DataError} the file can't be read, or is no {@link EvaluationReport}. */
 export async function readReport(path: string): Promise<ReadReport> {
   const op = `reading ${path}`;
-  const report = recordOf(readSmallJson(path, { expected: "a report of gpt2 eval --json" }), path);
+  const report = recordOf(readSmallJson(path, { expected: "a report made by gpt2 eval --json" }), path);
   const name = stringField(recordOf(report.model, `${path}: model`), "name", `${path}: model`);
   const { results } = report;
   if (!Array.isArray(results) || !results.every(isResult)) {

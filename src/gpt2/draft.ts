@@ -29,7 +29,7 @@ export function draftSetting(
     throw new UsageError({ op: "draftTokens", expected: `an integer from 1 to ${MOST_TOKENS}`, got: String(tokens) });
   }
   if (promptLookup > 0)
-    throw new UsageError({ op: "draft", expected: "no promptLookup beside it", got: String(promptLookup) });
+    throw new UsageError({ op: "draft", expected: "no promptLookup with it", got: String(promptLookup) });
   checkVocabulary(own, draft);
   return { model: draftModelOf(draft.generation.scheduler.engine), tokens };
 }

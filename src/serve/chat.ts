@@ -58,7 +58,7 @@ export async function chatCompletions(
   response: ServerResponse,
 ): Promise<void> {
   const { n, stream, logprobs, top_logprobs: top, return_token_ids: withIds, reply_token_ids: begun = [] } = body;
-  if (top > 0 && !logprobs) throw invalid("top_logprobs", "expected logprobs: true beside it");
+  if (top > 0 && !logprobs) throw invalid("top_logprobs", "expected logprobs: true with it");
   const chat = chatIds(service, body.messages, "messages");
   // Ids of the reply are checked like those of a prompt.
   if (begun.length > 0) service.promptIds(begun, "reply_token_ids", false);

@@ -90,7 +90,7 @@ function unsupported(part: string, expected: string, got: unknown): TokenizerErr
     op: `reading ${part}`,
     expected,
     got: isObject(got) && got.type !== undefined ? `the kind ${quote(describeKind(got))}` : quote(got),
-    hint: "Only byte-level BPE like GPT-2's is supported.",
+    hint: "Only byte-level BPE like GPT-2's is supported",
   });
 }
 

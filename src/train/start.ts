@@ -99,7 +99,7 @@ export async function newRun(options: TrainerOptions): Promise<RunStart> {
 function checkTakesAdapters(config: ModelConfig): void {
   const refusal = architectureOf(config).adapterRefusal?.(config);
   if (!refusal) return;
-  throw new UsageError({ op: "training an adapter", ...refusal, hint: "Train all of it: without --lora" });
+  throw new UsageError({ op: "training an adapter", ...refusal, hint: "Train the whole model, without --lora" });
 }
 
 /** Trained weights are always f32: steps are too small for fewer bits. */
@@ -264,7 +264,7 @@ function refuseOtherAdapter(
   if (lora && !state.lora) {
     throw new UsageError({
       op: "resuming: lora",
-      expected: "none: the run trains all of a model",
+      expected: "none: the run trains a whole model",
       got: "an adapter",
       hint,
     });

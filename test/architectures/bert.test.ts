@@ -155,7 +155,7 @@ describe("a BERT's configuration", () => {
   it("defaults to BERT base's, and needs a pooler for next sentences", () => {
     const { nLayer, nEmbd, nInner, vocabSize, layerNormEpsilon } = bertConfig();
     assert.deepEqual([nLayer, nEmbd, nInner, vocabSize, layerNormEpsilon], [12, 768, 3072, 30522, 1e-12]);
-    assert.throws(() => bertConfig({ pooler: false }), /nextSentence: expected a pooler beside it/);
+    assert.throws(() => bertConfig({ pooler: false }), /nextSentence: expected a pooler with it/);
     assert.throws(() => bertConfig({ tokenTypes: -1 }), /tokenTypes: expected an integer from 0 to 127/);
   });
 });

@@ -78,13 +78,13 @@ describe("gpt2 PROMPT", PARALLEL, () => {
     assert.deepEqual(rest, JSON.parse((await gpt2(plain)).stdout));
     assert.ok(drafts.proposed > 0 && drafts.accepted === drafts.proposed);
     const { stderr } = await gpt2([...plain, "--draft-tokens", "2"]);
-    assert.match(stderr, /--draft-tokens: expected --draft beside it/);
+    assert.match(stderr, /--draft-tokens: expected --draft with it/);
   });
 
   it("refuses beams with options of sampling, and options of beams without", async () => {
     for (const [args, message] of [
-      [["--beams", "2", "--temperature", "1"], /--beams: expected no options of sampling, got --temperature/],
-      [["--length-penalty", "1"], /--length-penalty: expected --beams beside it/],
+      [["--beams", "2", "--temperature", "1"], /--beams: expected no sampling options, got --temperature/],
+      [["--length-penalty", "1"], /--length-penalty: expected --beams with it/],
       [["--beams", "2", "--samples", "3"], /nBest/],
       [["--samples", "3", "--best-of", "2"], /bestOf/],
       [["--best-of", "1e9"], /bestOf: expected an integer from 1, the samples, to 10000, got 1000000000/],

@@ -220,7 +220,7 @@ describe("a draft model that cannot draft", () => {
     for (const [options, message] of [
       [{ draft: other }, /draft: expected a model of 257 tokens, as this one, got one of 7/],
       [{ draft, draftTokens: 0 }, /draftTokens/],
-      [{ draft, promptLookup: 3 }, /no promptLookup beside it/],
+      [{ draft, promptLookup: 3 }, /no promptLookup with it/],
     ] as const) {
       await assert.rejects(
         model.complete("ab", options),

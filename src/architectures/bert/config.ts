@@ -54,5 +54,5 @@ export function bertConfig(fields: Partial<BertConfig> = {}): BertConfig {
     throw new ConfigError({ op, expected: "an integer from 0 to 127", got: String(tokenTypes) });
   }
   if (!nextSentence || pooler) return config;
-  throw new ConfigError({ op: "BERT configuration: nextSentence", expected: "a pooler beside it", got: "none" });
+  throw new ConfigError({ op: "BERT configuration: nextSentence", expected: "a pooler with it", got: "none" });
 }

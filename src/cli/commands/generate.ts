@@ -164,7 +164,7 @@ async function generate(words: string[], flags: GenerateFlags): Promise<void> {
   // Reports wrong values before a model is loaded.
   const { bestOf = flags.samples, draftTokens: drafted } = flags;
   if (drafted !== undefined && flags.draft === undefined) {
-    throw new UsageError({ op: "--draft-tokens", expected: "--draft beside it", got: "none" });
+    throw new UsageError({ op: "--draft-tokens", expected: "--draft with it", got: "none" });
   }
   checkBestOf(bestOf, flags.samples);
   if (beams) beamSettings(beams);

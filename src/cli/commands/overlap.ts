@@ -24,7 +24,7 @@ name (as for gpt2 eval), files, or samples of a model.
 An 8-gram is eight words in a row, lower-cased, letters and digits only. "overlap" is
 the share of a set's 8-grams that also occur in the training text.
 
-With --results (a report of gpt2 eval --json) or --evaluate, metrics are recomputed
+With --results (a report made by gpt2 eval --json) or --evaluate, metrics are recomputed
 without the items whose overlap is above --threshold, and on these items alone.
 
 Examples:
@@ -44,7 +44,7 @@ export function registerOverlap(program: Command): void {
     .argument("<filter>", "a filter of gpt2 overlap build")
     .argument("[sets...]", "tasks, files and folders to look up")
     .option("--data <folder>", "folder of the data sets (default: this folder)")
-    .option("--results <file>", "a report of gpt2 eval --json; without names, all its tasks")
+    .option("--results <file>", "a report made by gpt2 eval --json; without names, all its tasks")
     .option("--evaluate", "evaluate the model on the tasks first")
     .option("--threshold <share>", "an item overlaps if its overlap is above this", share, 0)
     .option("--samples <n>", "look up n samples of the model", count)

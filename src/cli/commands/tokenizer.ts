@@ -85,7 +85,7 @@ function refuseToReplace({ out, overwrite }: TrainFlags): void {
     op: `gpt2 tokenizer train: --out ${out}`,
     expected: "a folder without a tokenizer",
     got: `one that holds ${there}`,
-    hint: "Add --overwrite to replace it.",
+    hint: "Add --overwrite to replace it",
   });
 }
 

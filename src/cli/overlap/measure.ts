@@ -104,7 +104,11 @@ export class Measuring {
     const { model } = await this.#openSession();
     const { maxTokens, temperature, topK, seed } = this.#flags;
     if (model.endOfText === undefined || model.tokenizer === undefined) {
-      throw new UsageError({ op: "--samples", expected: "a model with <|endoftext|> to begin with", got: "none" });
+      throw new UsageError({
+        op: "--samples",
+        expected: "a model with <|endoftext|>, with which texts begin",
+        got: "none",
+      });
     }
     const line = this.#line("samples", "tokens");
     const texts = await sampleTexts(model, {

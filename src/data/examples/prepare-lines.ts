@@ -118,7 +118,7 @@ export async function prepareLines<Item extends object>(
   if (train.length === 0) {
     throw new DataError({
       op: `preparing examples from ${namesOf(inputs)}`,
-      expected: "some to train on",
+      expected: "examples to train on",
       got: "none",
     });
   }

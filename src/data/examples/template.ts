@@ -178,7 +178,7 @@ function fieldText(fields: ExampleRecord, field: string, op: string): string {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   const there = Object.keys(fields).join(", ");
   const got = value === undefined ? `none among ${there || "no fields"}` : value === null ? "null" : "an object";
-  throw new DataError({ op: `${op}: field "${field}"`, expected: "a text, as the template has it", got });
+  throw new DataError({ op: `${op}: field "${field}"`, expected: "a text, as the template requires", got });
 }
 
 function isObject(value: unknown): value is { readonly [key: string]: unknown } {

@@ -149,7 +149,7 @@ const SHAPE = {
 /** @throws {DataError} the file can't be read, or is not such a detector. */
 export async function loadTfidfDetector(path: string): Promise<TrainedDetector> {
   const op = `reading ${path}`;
-  const value = readSmallJson(path, { expected: "a detector of gpt2 detect --train" });
+  const value = readSmallJson(path, { expected: "a detector made by gpt2 detect --train" });
   const found = mismatch(value, SHAPE);
   if (found) throw new DataError({ op: found.path === "" ? op : `${op}: ${found.path}`, ...found });
   const { terms, idf, weights, calibration, C, accuracy, texts } = value as SavedDetector;

@@ -10,7 +10,7 @@ export const CALIBRATION_FILE = "detection.json";
 
 /** @throws {DataError} the file can't be read, or is not a calibration. */
 export async function loadCalibration(path: string): Promise<Calibration> {
-  return checkCalibration(readSmallJson(path, { expected: "a calibration of gpt2 detect" }), path);
+  return checkCalibration(readSmallJson(path, { expected: "a calibration made by gpt2 detect" }), path);
 }
 
 /** The calibration in a model's folder, if there is one. */

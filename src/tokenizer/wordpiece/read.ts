@@ -110,7 +110,7 @@ export function readWordPieceJson({ name, text }: NamedText): WordPieceVocabular
       op: `reading ${name}: ${part}`,
       expected,
       got: kind,
-      hint: "Only WordPiece like BERT's is supported.",
+      hint: "Only WordPiece like BERT's is supported",
     });
   };
   const isKind = (part: unknown, type: string): part is Json => isObject(part) && part.type === type;

@@ -197,7 +197,7 @@ describe("gpt2 overlap", PARALLEL, () => {
       [[filter, "lambada", "--data", "/nowhere"], /lambada_test\.jsonl in \/nowhere/, 1],
       [[text, book], /a filter of n-grams, got another file/, 1],
       [[join(dir, "absent.bloom"), book], /absent\.bloom: expected a filter/, 1],
-      [[filter, "--results", text], /a report of gpt2 eval --json/, 1],
+      [[filter, "--results", text], /a report made by gpt2 eval --json/, 1],
       [[filter, "--results", report], /every item's outcome/, 1],
       [[filter, "--results", other, "--data", DATA], /SHA-256 of lambada\/lambada_test\.jsonl: expected 0000/, 1],
       [[filter, "--results", older, "--data", DATA], /version of the task: expected 1, got 0/, 1],

@@ -54,7 +54,7 @@ function refuseOthers(file: string, key: string, got: string, expected: readonly
     op: `reading ${file}: ${key}`,
     expected: expected.join(" or "),
     got: JSON.stringify(got.slice(0, 60)),
-    hint: "Only byte-level BPE as GPT-2's is supported. Give the model's tokenizer.json as the tokenizer instead",
+    hint: "Only byte-level BPE like GPT-2's is supported. Give the model's tokenizer.json as the tokenizer instead",
   });
 }
 
