@@ -33,7 +33,7 @@ export function groupTests(root: string, files: readonly string[], compiledOf: (
     groups.set(group, [...(groups.get(group) ?? []), compiledOf(file)]);
   }
   const folder = mkdtempSync(join(tmpdir(), "gpt2-tests-"));
-  process.on("exit", () => rmSync(folder, { recursive: true }));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   return [...groups]
     .sort(([, a], [, b]) => b.length - a.length)
     .map(([group, paths]) => {

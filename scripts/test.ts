@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
@@ -22,6 +32,36 @@ function testFiles(folder: string): string[] {
   });
 }
 
+/**
+ * A folder for temporary files, removed at exit. Tests write many small files, each of which has to reach the disk before its
+ * test goes on; so it is in memory on Linux, where there is room for all of them and programs may be run from there.
+ */
+function temporaryFolder(): string {
+  const folders = [tmpdir()];
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY);
+    if (bavail * bsize > ROOM) folders.unshift(MEMORY);
+  } catch {
+    // There is none.
+  }
+  for (const folder of folders) {
+    const made = mkdtempSync(join(folder, "gpt2-tests-"));
+    process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    chmodSync(made, 0o755); // as the root, tests try what others may do
+    try {
+      writeFileSync(join(made, "program"), "", { mode: 0o755 });
+      accessSync(join(made, "program"), constants.X_OK);
+      return made;
+    } catch {
+      // Mounted without permission to run programs.
+    }
+  }
+  return tmpdir();
+}
+
+const MEMORY = "/dev/shm";
+const ROOM = 4 * 2 ** 30;
+
 /** Files of a `--cpu` report. */
 const SHOWN = 60;
 
@@ -38,6 +78,7 @@ if (files.length === 0) {
   console.error(`no test file matches ${parts.join(", ")}`);
   process.exit(1);
 }
+process.env.TMPDIR = temporaryFolder();
 const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.ts$/, ".js"));
 await Promise.all([embedWasm(), unbundleCli()]);
 if (all) process.env.GPT2_TEST_ALL = "1";

@@ -9,7 +9,7 @@ import { generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { PromptLookup } from "../../src/generate/prompt-lookup.js";
 import { Scheduler } from "../../src/generate/scheduler.js";
-import { testedIsas } from "../helpers/tested-isas.js";
+import { THREADS, testedIsas } from "../helpers/tested-isas.js";
 import {
   BYTES,
   byteModel,
@@ -129,7 +129,7 @@ for (const isa of testedIsas()) {
     // Rows of nine blocks and of five, so that groups of eight have a rest; more keys than are gone over at a time.
     const config = gpt2Config({ vocabSize: BYTES, nCtx: 300, nEmbd: 288, nHead: 9, nLayer: 2, nInner: 160 });
     const prompt = "To be, or not to be, that is the question: ".repeat(5);
-    const backend = await nativeBackend({ isa, threads: 2 });
+    const backend = await nativeBackend({ isa, threads: THREADS });
 
     for (const dtype of WEIGHT_TYPES) {
       it(`up to seven draft tokens change no bit, weights in ${dtype}`, async () => {

@@ -16,6 +16,7 @@ import { loadWeights } from "../../src/pretrained/weights.js";
 import { Trainer } from "../../src/train/trainer.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { THREADS } from "../helpers/tested-isas.js";
 import { logSoftmax } from "./full-forward.js";
 import { BYTES, backends, byteModelIn, storedTensors } from "./models.js";
 
@@ -117,7 +118,7 @@ describe("model files in other types", async () => {
   await saveCheckpoint(path("hf"), { config: CONFIG, tensors });
   for (const dtype of WEIGHT_TYPES) await saveCheckpoint(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
 
-  const chosen = await chooseBackend({ threads: 2 });
+  const chosen = await chooseBackend({ threads: THREADS });
   const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[3], access: FileAccess = {}) => {
     const checkpoint = await openCheckpoint(path, access);
     const weights = await loadWeights(chosen.backend, checkpoint.config, checkpoint.tensors.values(), options);

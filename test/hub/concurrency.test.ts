@@ -47,7 +47,7 @@ const skip = !hasLocks && "this system has no flock";
 describe("several processes at once", () => {
   it("fetch a file once, and all get it", { skip }, async () => {
     const { cacheDir } = fetching(server);
-    server.fault = ({ where }) => (where === "cdn" ? { slow: 3 } : undefined);
+    server.fault = ({ where }) => (where === "cdn" ? { slow: 6 } : undefined);
     const events = await Promise.all([start(cacheDir), start(cacheDir), start(cacheDir)].map(linesOf));
     for (const list of events) assert.equal(list.at(-1)?.type, "path");
     assert.equal(server.count("cdn"), 1);

@@ -98,7 +98,7 @@ async function run({ stop, ...options }: Options, onEvent: (event: TrainEvent) =
   return { events, end: events.at(-1) as EndEvent };
 }
 
-const LEARN = { epochs: 30, settings: { lr: 5e-3, patience: 0 } };
+const LEARN = { epochs: 15, settings: { lr: 5e-3, patience: 0 } };
 
 describe("a BERT fine-tuned for labels of words", () => {
   let model: string;
@@ -161,7 +161,7 @@ describe("a BERT fine-tuned for answers", () => {
   before(async () => {
     const data = jsonl("questions.jsonl", QUESTIONS);
     const settings = { lr: 1e-2, patience: 0 };
-    const options = { epochs: 20, settings, data, task: "answer", valFraction: 0.2 } as const;
+    const options = { epochs: 12, settings, data, task: "answer", valFraction: 0.2 } as const;
     ({ end } = await run({ ...options, out: newFolder() }));
     model = end.model!;
   });
@@ -215,7 +215,7 @@ it("pairs of texts are classified by both", async () => {
     const other = NAMES[(i + (i % 7 < 3 ? 0 : 1)) % 3]!;
     return { text: tokens.join(" "), pair: `where is ${other}?`, label: tokens.includes(other) ? "same" : "other" };
   });
-  const options = { epochs: 25, settings: { lr: 1e-2, patience: 0, valEvery: 0 }, task: "classify" } as const;
+  const options = { epochs: 15, settings: { lr: 1e-2, patience: 0, valEvery: 0 }, task: "classify" } as const;
   const { end } = await run({ ...options, data: jsonl("pairs.jsonl", lines), out: newFolder() });
   await using loaded = await BERT.load(end.model!);
   const found = await loaded.classify(lines.map(({ text, pair }) => ({ text, pair })));

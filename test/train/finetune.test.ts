@@ -29,7 +29,7 @@ const newFolder = (): string => join(dir, `run-${folders++}`);
 /** A model that has learned a little, with its tokenizer. */
 before(async () => {
   data = await tinyData(join(dir, "data"));
-  const settings = { steps: 60, batchSize: 8, batchTokens: 8 * 24, valEvery: 0, sampleEvery: 0, saveEvery: 1000 };
+  const settings = { steps: 40, batchSize: 8, batchTokens: 8 * 24, valEvery: 0, sampleEvery: 0, saveEvery: 1000 };
   await trainTiny({ data, out: join(dir, "base"), settings });
   const config = gpt2Config({ ...TINY_SHAPE, nEmbd: 32, nHead: 2 });
   const tensors = Array.from(seededTensors(config, 1), ([{ name, shape }, values]) => ({ name, shape, data: values }));
@@ -86,7 +86,7 @@ describe("an adapter", () => {
       out,
       lora: { rank: 16 },
       valFraction: 0,
-      settings: { batchSize: 2, steps: 200, warmupSteps: 10, lr: 5e-3, sampleEvery: 0 },
+      settings: { batchSize: 2, steps: 120, warmupSteps: 10, lr: 5e-3, sampleEvery: 0 },
     });
     const [start] = ofType(events, "start");
     assert.deepEqual(start!.lora, loraSettings({ rank: 16 }));
