@@ -78,7 +78,6 @@ if (files.length === 0) {
   console.error(`no test file matches ${parts.join(", ")}`);
   process.exit(1);
 }
-process.env.TMPDIR = temporaryFolder();
 const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.ts$/, ".js"));
 await Promise.all([embedWasm(), unbundleCli()]);
 if (all) process.env.GPT2_TEST_ALL = "1";
@@ -92,6 +91,7 @@ if (report !== undefined) {
   process.env.GPT2_TEST_CPU = report;
   process.on("exit", () => printCpu(report));
 }
+process.env.TMPDIR = temporaryFolder();
 // One more than the number of processors: some tests mostly wait for servers and timers.
 const results = run({
   files: cpu ? files.map(compiledOf) : groupTests(root, files, compiledOf),

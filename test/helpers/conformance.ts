@@ -12,7 +12,7 @@ import { TESTING_ALL } from "./tested-isas.js";
 type Results = Record<string, ArrayLike<number>>;
 
 /** From this number of elements on a case takes long. */
-const LARGE = 40_000;
+const LARGE = 15_000;
 /** Of the large cases, `npm test` runs one in five: no size has a multiple of five variants, so their choice alternates. */
 const STEP = 5;
 

@@ -4,12 +4,13 @@ import { type GPT2Config, gpt2Config } from "../../src/architectures/gpt2/config
 import { parameterCount } from "../../src/architectures/registry.js";
 import { gpt2_124mFixture, gpt2OddFixture } from "./gpt2-fixtures.js";
 import { checksum, seededTensors, seededTokens } from "./seeded-weights.js";
+import { TESTING_ALL } from "./tested-isas.js";
 
 function checksums(config: GPT2Config, seed: number): Record<string, string> {
   return Object.fromEntries(Array.from(seededTensors(config, seed), ([spec, values]) => [spec.name, checksum(values)]));
 }
 
-test("the seeded weights are numpy's, bit for bit: 124M shape", () => {
+test("the seeded weights are numpy's, bit for bit: 124M shape", { skip: !TESTING_ALL && "takes seconds" }, () => {
   const { config, seed, parameters, checksums: expected } = gpt2_124mFixture();
   assert.deepEqual(config, gpt2Config("gpt2"));
   assert.equal(parameters, parameterCount(config));
