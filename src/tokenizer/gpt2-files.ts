@@ -1,9 +1,10 @@
 import { TokenizerError } from "../errors.js";
 import { findDuplicateKey } from "../util/duplicate-key.js";
+import { quote } from "../util/quote.js";
 import { bytesToChars } from "./byte-alphabet.js";
 import { WordMerger } from "./merge-word.js";
 import { type AddedToken, END_OF_TEXT, type Vocabulary } from "./vocabulary.js";
-import { quote, type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
+import { type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
 
 /** The contents of the files of OpenAI's release and of Hugging Face folders; names are for errors. */
 export interface Gpt2Files {

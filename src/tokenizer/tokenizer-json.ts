@@ -1,7 +1,8 @@
 import { TokenizerError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import { isObject, mergeLines, parseObject, splitMerge, tokenText, writeVocabJson } from "./gpt2-files.js";
 import type { AddedToken, Vocabulary } from "./vocabulary.js";
-import { quote, type VocabularyExtras, type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
+import { type VocabularyExtras, type VocabularyTexts, vocabularyFromTexts } from "./vocabulary-from-texts.js";
 
 type Json = Record<string, unknown>;
 

@@ -1,4 +1,5 @@
 import { TokenizerError } from "../errors.js";
+import { quote } from "../util/quote.js";
 import { charsToBytes, putChars } from "./byte-alphabet.js";
 import { type AddedToken, MOST_IDS, NO_ID, type Vocabulary } from "./vocabulary.js";
 
@@ -163,11 +164,4 @@ function isJoined(token: TokenText | undefined, left: string, right: string): bo
     token.startsWith(left) &&
     token.endsWith(right)
   );
-}
-
-/** A value from a file, short and on one line. */
-export function quote(value: unknown): string {
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object";
-  if (typeof value !== "string") return String(value);
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
 }

@@ -101,7 +101,7 @@ describe("vocab.json and merges.txt", () => {
     const ids = JSON.parse(vocab) as Record<string, unknown>;
     const withIds = (change: Record<string, unknown>) => read({ vocab: JSON.stringify({ ...ids, ...change }) });
     refuses(read({ vocab: vocab.slice(0, 500) }), /m\/vocab\.json: expected JSON/);
-    refuses(read({ vocab: "[]" }), /m\/vocab\.json: expected a JSON object, got a list/);
+    refuses(read({ vocab: "[]" }), /m\/vocab\.json: expected a JSON object, got \[\]/);
     refuses(withIds({ th: "x" }), /m\/vocab\.json: token "th": expected an id from 0/);
     refuses(withIds({ th: -1 }), /expected an id from 0 .*, got -1/);
     refuses(withIds({ th: 1.5 }), /got 1\.5/);
@@ -211,7 +211,7 @@ describe("tokenizer.json", () => {
 
   it("is refused when malformed, naming the place", () => {
     const bad: [change: (file: Json & { model: Json }) => void, pattern: RegExp][] = [
-      [(file) => Object.assign(file, { model: [] }), /model: expected an object, got a list/],
+      [(file) => Object.assign(file, { model: [] }), /model: expected an object, got \[\]/],
       [({ model }) => Object.assign(model, { vocab: 3 }), /model\.vocab: expected an object, got 3/],
       [({ model }) => Object.assign(model, { merges: {} }), /model\.merges: expected a list/],
       [({ model }) => (model.merges as unknown[]).splice(3, 1, 7), /model\.merges\[3\]: expected a merge.*got 7/],

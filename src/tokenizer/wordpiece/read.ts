@@ -1,10 +1,10 @@
 import { TokenizerError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import { isObject, parseObject } from "../gpt2-files.js";
 import type { NamedText } from "../tokenizer-config.js";
 import type { ReadText } from "../tokenizer-folder.js";
 import { addedTokenJson, readAddedToken } from "../tokenizer-json.js";
 import { type AddedToken, MOST_IDS } from "../vocabulary.js";
-import { quote } from "../vocabulary-from-texts.js";
 import type { NormalizerOptions } from "./normalize.js";
 import {
   BERT_TOKENS,

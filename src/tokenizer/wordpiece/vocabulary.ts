@@ -1,6 +1,6 @@
 import { TokenizerError } from "../../errors.js";
+import { quote } from "../../util/quote.js";
 import type { AddedToken } from "../vocabulary.js";
-import { quote } from "../vocabulary-from-texts.js";
 import type { NormalizerOptions } from "./normalize.js";
 
 /** A WordPiece vocabulary, and the settings by which texts are prepared. Plain data. */

@@ -96,7 +96,7 @@ describe("files of WordPiece", () => {
     refuses(() => readVocabTxt(vocab, { name: "c.json", text: "{" }), /c\.json: expected JSON/);
     const bad: [change: (file: Json & { model: Json }) => void, pattern: RegExp][] = [
       [({ model }) => Object.assign(model, { type: "BPE" }), /model: expected "WordPiece", got the kind "BPE"/],
-      [({ model }) => Object.assign(model, { vocab: [] }), /model\.vocab: expected an object, got a list/],
+      [({ model }) => Object.assign(model, { vocab: [] }), /model\.vocab: expected an object, got \[\]/],
       [({ model }) => Object.assign(model.vocab as Json, { un: 6 }), /a unique id, got 6/],
       [({ model }) => Object.assign(model.vocab as Json, { un: -1 }), /expected an id from 0/],
       [({ model }) => Object.assign(model, { unk_token: "x" }), /unk_token: expected a token of model.vocab, got "x"/],
