@@ -156,6 +156,8 @@ describe("a BERT's configuration", () => {
     const { nLayer, nEmbd, nInner, vocabSize, layerNormEpsilon } = bertConfig();
     assert.deepEqual([nLayer, nEmbd, nInner, vocabSize, layerNormEpsilon], [12, 768, 3072, 30522, 1e-12]);
     assert.throws(() => bertConfig({ pooler: false }), /nextSentence: expected a pooler with it/);
+    assert.deepEqual([bertConfig({ tokenTypes: 0 }).tokenTypes, bertConfig({ tokenTypes: 127 }).tokenTypes], [0, 127]);
+    assert.throws(() => bertConfig({ tokenTypes: 128 }), /tokenTypes: expected an integer from 0 to 127, got 128/);
     assert.throws(() => bertConfig({ tokenTypes: -1 }), /tokenTypes: expected an integer from 0 to 127/);
   });
 });

@@ -32,6 +32,23 @@ function spread({ offsets, size }: OptimizerLayout, values: readonly number[]): 
   return out;
 }
 
+it("AdamW decays the tensors that the table marks, and no others", async () => {
+  const backend = await referenceBackend({ precision: "f64" });
+  const of = (name: string, decay: boolean): TensorSpec => ({ ...table[0]!, name, shape: [2, 3], decay });
+  const layout = optimizerLayout([of("first", true), of("second", false), of("third", true)], "adamw");
+  const rates = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, momentum: 0.9, weightDecay: 0.5, maxNorm: 0 };
+  const program = optimizerProgram(layout, { ...rates, precision: "f32" });
+  const flat = () => backend.alloc("f32", layout.size);
+  const arrays = { params: flat(), grads: flat(), m: flat(), v: backend.alloc("f32", layout.secondSize) };
+  const one = new Array<number>(18).fill(1);
+  arrays.params.write(spread(layout, one));
+  const executable = await backend.prepare(program, { ...arrays, norm: backend.alloc("f32", 1) });
+  await executable.run({ scalars: { lr: 0.1, correction1: 1, correction2: 1 } });
+  // Without a gradient a step is the decay alone: lr · weightDecay.
+  const want = one.map((_, i) => (i >= 6 && i < 12 ? 1 : 0.95));
+  assertClose("parameters", await arrays.params.read(), spread(layout, want), TOLERANCE);
+});
+
 describe("Muon", () => {
   it("takes torch's steps: wide, tall, square and stacked matrices, clipped, decayed", async () => {
     const backend = await referenceBackend({ precision: "f64" });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gpt2Config } from "../../src/architectures/gpt2/config.js";
 import { loraTargets } from "../../src/architectures/lora.js";
+import { tensorTable } from "../../src/architectures/registry.js";
 import { prepareExamples } from "../../src/data/examples/prepare-examples.js";
 import { TEMPLATES } from "../../src/data/examples/template.js";
 import { GPT2 } from "../../src/gpt2.js";
@@ -13,7 +14,7 @@ import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { loadTokenizer, saveTokenizer } from "../../src/tokenizer/files.js";
 import type { TrainEvent } from "../../src/train/events.js";
 import { type FinetuneOptions, finetune } from "../../src/train/finetune.js";
-import { LORA_DEFAULTS, loraSettings, parseTargets } from "../../src/train/lora-settings.js";
+import { LORA_DEFAULTS, loraPlan, loraSettings, parseTargets } from "../../src/train/lora-settings.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
 import { anyBackend, checkpointsOf, curveOf, TINY_SHAPE, TINY_TEXT, tinyData, trainTiny } from "../helpers/tiny-run.js";
@@ -290,6 +291,30 @@ describe("data", () => {
     );
   });
 
+  it("for a number of epochs sets the steps, and the intervals by the epoch", async () => {
+    const file = jsonl("epochs.jsonl", SUMS);
+    const settingsFor = async (epochs: number) => {
+      const options = { from: base, data: file, valFraction: 0.2, epochs, settings: { batchSize: 1 } };
+      const trainer = await finetune({ backend: await anyBackend(), ...options, out: newFolder() });
+      for await (const event of trainer.run()) if (event.type === "start") return event.settings;
+      throw new Error("no start");
+    };
+    const [half, one, three] = [await settingsFor(0.5), await settingsFor(1), await settingsFor(3)];
+    assert.ok(one.steps >= 6 && Math.abs(three.steps - 3 * one.steps) <= 2, `${one.steps}, ${three.steps} steps`);
+    assert.ok(half.steps < one.steps);
+    for (const [{ steps, valEvery, saveEvery, sampleEvery }, epochs] of [
+      [half, 1],
+      [one, 1],
+      [three, 3],
+    ] as const) {
+      const quarter = Math.max(1, Math.round(steps / (4 * epochs)));
+      assert.deepEqual([valEvery, saveEvery, sampleEvery], [quarter, quarter, Math.round(steps / epochs)]);
+    }
+    for (const epochs of [0, -1, Number.NaN, 1e7]) {
+      await assert.rejects(settingsFor(epochs), /epochs: expected a positive number, got/);
+    }
+  });
+
   it("of documents: none sees another, unless requested", async () => {
     const documents = jsonl(
       "documents.jsonl",
@@ -352,6 +377,16 @@ describe("adapter settings", () => {
     assert.deepEqual(parseTargets(["c_proj"]), ["attn.c_proj", "mlp.c_proj"]);
     assert.deepEqual(parseTargets(["mlp.c_fc", "c_attn"]), ["attn.c_attn", "mlp.c_fc"]);
     assert.deepEqual(parseTargets(["all-linear"]), targets);
+  });
+
+  it("train norms, biases, or both beside the adapter, and no matrix", () => {
+    const config = gpt2Config(TINY_SHAPE);
+    const trained = (...extras: ("norms" | "biases")[]) => [...loraPlan(config, loraSettings({ extras })).extras];
+    const named = (pattern: RegExp) => tensorTable(config).flatMap(({ name }) => (pattern.test(name) ? [name] : []));
+    assert.deepEqual(trained(), []);
+    assert.deepEqual(trained("norms"), named(/ln_/));
+    assert.deepEqual(trained("biases"), named(/\.bias$/));
+    assert.deepEqual(trained("norms", "biases"), named(/ln_|\.bias$/));
   });
 
   it("are refused out of range", () => {
