@@ -127,7 +127,7 @@ async function main(): Promise<void> {
         const peer = await startLlama(llama.program, { ...options, file: llama.file });
         try {
           await measure(peer, { requests: many(4, PROMPT, 8), concurrency: 2 });
-          rows.push({ case: each.name, server: "llama.cpp", ...(await measure(peer, given)) });
+          rows.push({ case: each.name, server: peer.name, ...(await measure(peer, given)) });
         } finally {
           await peer.stop();
         }

@@ -40,19 +40,24 @@ export async function startOwn({ file, threads, slots, queue }: ServerOptions): 
   throw new Error("gpt2 serve ended");
 }
 
-/** llama.cpp's own server, with as many slots, each with the whole context. */
-export async function startLlama(program: string, options: ServerOptions): Promise<RunningTarget> {
+/**
+ * llama.cpp's own server, with as many slots, each with the whole context. If it crashes, it is started once more with weights as
+ * they are in the file: its kernels for AMX do not take a vocabulary of 50,257.
+ */
+export async function startLlama(program: string, options: ServerOptions, repack = true): Promise<RunningTarget> {
   const { file, threads, slots } = options;
   const port = await freePort();
   const flags = { m: file, t: threads, tb: threads, np: slots, c: slots * CONTEXT };
   const args = Object.entries(flags).flatMap(([name, value]) => [`-${name}`, String(value)]);
-  const child = spawn(program, [...args, "--host", "127.0.0.1", "--port", String(port), "--no-ui"], {
+  const switches = ["--no-ui", ...(repack ? [] : ["--no-repack"])];
+  const child = spawn(program, [...args, "--host", "127.0.0.1", "--port", String(port), ...switches], {
     stdio: "ignore",
   });
   const url = `http://127.0.0.1:${port}`;
   for (let i = 0; i < 600 && child.exitCode === null; i++) {
+    if (child.signalCode === "SIGSEGV" && repack) return startLlama(program, options, false);
     const answer = await fetch(`${url}/health`).catch(() => undefined);
-    if (answer?.ok) return target("llama.cpp", url, child);
+    if (answer?.ok) return target(repack ? "llama.cpp" : "llama.cpp (no repack)", url, child);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`${program} did not start`);
