@@ -315,7 +315,7 @@ function releaseContract(makeBackend: MakeBackend, makeAnother: MakeBackend): vo
     for (let i = 0; i < 8; i++) {
       const array = backend.alloc("f32", 2 ** 20 + i);
       const values = await array.read();
-      assert.deepEqual(values, new Float32Array(values.length));
+      assert.ok(values.every((value) => value === 0));
       array.write(new Float32Array(array.length).fill(i + 1));
       array.dispose();
     }
