@@ -17,7 +17,8 @@ async function run(list: readonly LoadRequest[]): Promise<number> {
     while (next < list.length) {
       const { prompt, maxTokens } = list[next++]!;
       const options = { maxNewTokens: maxTokens, temperature: 0, stopAtEndOfText: false, overflow: "stop" } as const;
-      tokens += (await model.complete(prompt, options)).tokens.length;
+      const completion = await model.complete(prompt, options);
+      tokens += completion.tokens.length;
     }
   };
   const start = performance.now();
