@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { packageFile } from "../../src/util/package-root.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { gpt2 } from "./run.js";
 
 const folder = await mkdtemp(join(tmpdir(), "gpt2-detect-command-"));
@@ -40,7 +41,7 @@ test("gpt2 detect - says when a text is too short, and --json has all", async ()
   assert.match(result.notes[0], /too short/);
 });
 
-test("gpt2 detect --calibrate writes what --calibration reads", async () => {
+test("gpt2 detect --calibrate writes what --calibration reads", { skip: LIKE_OTHERS }, async () => {
   const [human, out] = [join(folder, "human.jsonl"), join(folder, "calibration.json")];
   const paragraphs = (await readFile(BOOK, "utf8")).split(/\n\n/).filter((text) => text.length > 150);
   // Several starts of each paragraph count, so that a small file gives enough passages.

@@ -9,7 +9,7 @@ import { generateTokens } from "../../src/generate/generate.js";
 import { type GenerateOptions, generateSettings } from "../../src/generate/options.js";
 import { PromptLookup } from "../../src/generate/prompt-lookup.js";
 import { Scheduler } from "../../src/generate/scheduler.js";
-import { THREADS, testedIsas } from "../helpers/tested-isas.js";
+import { LIKE_OTHERS, THREADS, testedIsas } from "../helpers/tested-isas.js";
 import {
   BYTES,
   byteModel,
@@ -132,7 +132,8 @@ for (const isa of testedIsas()) {
     const backend = await nativeBackend({ isa, threads: THREADS });
 
     for (const dtype of WEIGHT_TYPES) {
-      it(`up to seven draft tokens change no bit, weights in ${dtype}`, async () => {
+      const skip = dtype === "f32" || dtype === "q4_0" ? false : LIKE_OTHERS;
+      it(`up to seven draft tokens change no bit, weights in ${dtype}`, { skip }, async () => {
         const model = await byteModelIn(dtype, backend, config, 3);
         const settings = { seed: 4, temperature: 0.1, topK: 2, maxNewTokens: 80, stopAtEndOfText: false };
         const plain = await model.complete(prompt, settings);

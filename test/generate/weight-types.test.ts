@@ -16,7 +16,7 @@ import { loadWeights } from "../../src/pretrained/weights.js";
 import { Trainer } from "../../src/train/trainer.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
-import { THREADS } from "../helpers/tested-isas.js";
+import { TESTING_ALL, THREADS } from "../helpers/tested-isas.js";
 import { logSoftmax } from "./full-forward.js";
 import { BYTES, backends, byteModelIn, storedTensors } from "./models.js";
 
@@ -53,7 +53,10 @@ const COMPUTED = [
   [{ kv: "f16", compute: "bf16" }, 1e-4, 0.05],
 ] as const satisfies readonly (readonly [options: ComputeOptions, least: number, most: number])[];
 
-for (const dtype of WEIGHT_TYPES) {
+/** Of two types that are read alike, `npm test` takes one. */
+const TESTED = TESTING_ALL ? WEIGHT_TYPES : (["f32", "bf16", "q8_0"] as const);
+
+for (const dtype of TESTED) {
   describe(`weights in ${dtype}`, async () => {
     const exact = await modelIn(dtype, await referenceBackend({ precision: "f64" }));
     const expected = await exact.logits(IDS);

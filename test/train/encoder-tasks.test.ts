@@ -17,6 +17,7 @@ import { type FinetuneOptions, finetune } from "../../src/train/finetune.js";
 import { byteTokenizer } from "../generate/models.js";
 import { bertFolder } from "../helpers/bert-fixtures.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { anyBackend, curveOf } from "../helpers/tiny-run.js";
 
 const dir = mkdtempSync(join(tmpdir(), "bert-tasks-"));
@@ -237,7 +238,8 @@ describe("a LoRA adapter to a BERT", () => {
     ["answer", QUESTIONS, { task_type: "QUESTION_ANS", modules_to_save: ["qa_outputs"] }],
     ["classify", SENTENCES.map(({ tokens }) => ({ text: tokens.join(" "), label: tokens.at(-3)! })), undefined],
   ] as const) {
-    it(`learns to ${task}, resumes bit for bit, and computes the same folded into the model`, async () => {
+    const skip = task === "label" ? false : LIKE_OTHERS;
+    it(`learns to ${task}, resumes bit for bit, and computes the same folded into the model`, { skip }, async () => {
       const data = jsonl(`lora-${task}.jsonl`, lines);
       const common = { data, task, lora, settings: { ...settings, steps: 40, saveEvery: 20, valEvery: 20 } };
       const [undisturbed, out] = [newFolder(), newFolder()];
@@ -291,7 +293,7 @@ describe("runs of an encoder's tasks", () => {
     ["label", SENTENCES],
     ["answer", QUESTIONS],
   ] as const) {
-    it(`resume bit for bit: ${task}`, async () => {
+    it(`resume bit for bit: ${task}`, { skip: task === "answer" ? false : LIKE_OTHERS }, async () => {
       const data = jsonl(`resume-${task}.jsonl`, lines);
       const common = { data, task, settings: { steps: 6, lr: 5e-3, dropout: 0.1, saveEvery: 2, valEvery: 3 } } as const;
       const [undisturbed, out] = [newFolder(), newFolder()];

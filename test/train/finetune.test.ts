@@ -17,6 +17,7 @@ import { type FinetuneOptions, finetune } from "../../src/train/finetune.js";
 import { LORA_DEFAULTS, loraPlan, loraSettings, parseTargets } from "../../src/train/lora-settings.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { anyBackend, checkpointsOf, curveOf, TINY_SHAPE, TINY_TEXT, tinyData, trainTiny } from "../helpers/tiny-run.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-finetune-"));
@@ -169,7 +170,7 @@ describe("an adapter", () => {
     assert.equal(ofType(first, "step")[0]!.loss, ofType(full, "step")[0]!.loss);
   });
 
-  it("is trained beside frozen weights of any type", async () => {
+  it("is trained beside frozen weights of any type", { skip: LIKE_OTHERS }, async () => {
     const settings = { steps: 3, batchSize: 2, lr: 1e-3, sampleEvery: 0, valEvery: 3 };
     const losses = new Map<string, number>();
     for (const dtype of ["f32", "f16", "bf16", "q8_0"] as const) {
@@ -252,7 +253,7 @@ describe("fine-tuning a whole model", () => {
     assert.ok(readFileSync(join(out, "model", "model.safetensors")).equals(last));
   });
 
-  it("with recomputation gives the same bits", async () => {
+  it("with recomputation gives the same bits", { skip: LIKE_OTHERS }, async () => {
     const [a, b] = [newFolder(), newFolder()];
     const settings = { ...QUIET, steps: 3, batchSize: 2, dropout: 0.1 };
     const kept = await run({ out: a, settings });

@@ -13,6 +13,7 @@ import { measureOverlap } from "../../../src/evaluate/overlap/overlap.js";
 import { normalizedWords } from "../../../src/evaluate/overlap/words.js";
 import { crc32c } from "../../../src/util/crc32c.js";
 import { RandomStream } from "../../../src/util/random.js";
+import { LIKE_OTHERS } from "../../helpers/tested-isas.js";
 import { babble, ngramsOf } from "./naive.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-overlap-"));
@@ -58,7 +59,8 @@ describe("a filter", () => {
     ["in one part", 2 ** 32],
     ["in several", 2 ** 15],
   ] as const) {
-    it(`${name}: no false negatives, and as many false positives as the formula says`, () => {
+    const skip = name === "in several" ? false : LIKE_OTHERS;
+    it(`${name}: no false negatives, and as many false positives as the formula says`, { skip }, () => {
       for (const rate of [0.1, 0.01, 0.001]) {
         const count = 20_000;
         const filter = new BloomFilter(bloomShape(count, rate, maxPartBits));
