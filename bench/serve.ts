@@ -204,7 +204,12 @@ async function report(measured: readonly Row[], load: number): Promise<void> {
   const limits = await MachineLimits.compile(Number(flags.threads)).catch(() => undefined);
   const machine = describeMachine(thisMachine(limits?.instructionSets ?? []));
   await limits?.close();
-  const command = `npm run bench -- serve ${process.argv.slice(3).join(" ")}`.trim();
+  // Files and folders are the reader's own.
+  const options = (["type", "threads", "slots", "cases", "seconds", "overload", "peers"] as const).filter((name) =>
+    process.argv.includes(`--${name}`),
+  );
+  const words = options.map((name) => ` --${name} ${flags[name]}`).join("");
+  const command = `npm run bench -- serve${words}`;
   const caption = `${machine}, load ${load.toFixed(1)} before; \`${command}\``;
   const body = [caption, [HEAD, ...rows.map(rowText)].join("\n"), explanations(rows)].join("\n\n");
   console.log(body);
