@@ -20,7 +20,9 @@ export interface ChangedRow {
 }
 
 /** Width of the first range of scores searched, in units of log-probability. */
-const FIRST_STEP = 1 / 16;
+const FIRST_STEP = 1 / 64;
+/** Each further range is so many times as wide: a pass over the row costs more than the tokens of a wider range. */
+const GROWTH = 4;
 /** Minimum share of the probability that must remain, so that rounding in the sums does not matter. */
 const LEAST_LEFT = 1 / 16;
 
@@ -63,7 +65,7 @@ export function movedNucleus(
 /** The bar that a larger nucleus reaches down to. */
 function lowered(row: ChangedRow, mass: number, wanted: number, sums: Float64Array): number {
   let bar = row.summary.bar;
-  for (let step = FIRST_STEP / row.scale; ; step *= 2) {
+  for (let step = FIRST_STEP / row.scale; ; step *= GROWTH) {
     const low = Math.max(bar - step, -Number.MAX_VALUE);
     const found = within(row, low, bar);
     const weight = found.reduce((sum, { weight }) => sum + weight, 0);
@@ -89,7 +91,7 @@ function lowered(row: ChangedRow, mass: number, wanted: number, sums: Float64Arr
 /** The bar of a smaller nucleus. */
 function raised(row: ChangedRow, mass: number, wanted: number, sums: Float64Array): number {
   let bar = row.summary.bar;
-  for (let step = FIRST_STEP / row.scale; ; step *= 2) {
+  for (let step = FIRST_STEP / row.scale; ; step *= GROWTH) {
     const high = bar + step;
     const found = within(row, bar, high);
     const weight = found.reduce((sum, { weight }) => sum + weight, 0);
