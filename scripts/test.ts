@@ -82,9 +82,7 @@ const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.
 await Promise.all([embedWasm(), unbundleCli()]);
 if (all) process.env.GPT2_TEST_ALL = "1";
 // One thread unless a test is about threads: as many files run at a time as there are processors.
-process.env.GPT2_THREADS ??= "1";
-// Most of what tests make is soon garbage, of which a larger young generation copies less.
-process.execArgv.push("--min-semi-space-size=16", "--max-semi-space-size=64");
+if (!all) process.env.GPT2_THREADS ??= "1";
 const report = cpu ? join(mkdtempSync(join(tmpdir(), "gpt2-test-cpu-")), "report.jsonl") : undefined;
 if (report !== undefined) {
   process.env.NODE_OPTIONS = `--import=${new URL("report-cpu.js", import.meta.url)}`;

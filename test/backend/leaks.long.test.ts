@@ -13,7 +13,6 @@ it(
   () => assertNoLeak("native", 200, "own"),
 );
 
-// Starting threads or a worker takes a hundred times as long as the model; among ten, one that stayed would show.
 it("200 models that were disposed of leave no memory, each with a WebAssembly worker of its own", () =>
   assertNoLeak("wasm", 200, "own"));
 

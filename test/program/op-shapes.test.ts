@@ -6,6 +6,7 @@ import { extentOf } from "../../src/program/op-spec.js";
 import { OP_KINDS, specOf } from "../../src/program/ops.js";
 import { type OpCase, Packed } from "../helpers/op-case.js";
 import { OP_TESTS } from "../helpers/ops/index.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 
 /** An array that records how far it was read or written. */
 function watched(array: HostArray): { array: HostArray; touched: () => number } {
@@ -48,7 +49,7 @@ function touchedBy(test: OpCase): Map<string, number> {
   return new Map(views.map(([role, { touched }]) => [role, touched()]));
 }
 
-const LARGE = 3_000;
+const LARGE = TESTING_ALL ? 12_000 : 3_000;
 /** The reference kernels get packed weights in decoded form. */
 const isSmallAndPlain = ({ buffers }: OpCase): boolean => {
   const all = Object.values(buffers);
