@@ -282,6 +282,42 @@ static __attribute__((noinline, unused)) void pack_b_halves(float *restrict dst,
 }
 #endif
 
+#if PAIRS && VW == 16
+/* A block of q8_0 or q4_0 weights as pairs, its scale widened. */
+INLINE vf block_pairs(int type, const void *block, float scale) {
+  vf low, high;
+  if (type == Q8_0) {
+    const BlockQ8 *b = block;
+    low = vload_int8(b->q), high = vload_int8(b->q + VW);
+  } else {
+    const BlockQ4 *b = block;
+    const vi q = vload_bytes(b->q);
+    low = __builtin_convertvector((q & 15) - 8, vf), high = __builtin_convertvector((q >> 4 & 15) - 8, vf);
+  }
+  return vjoin_pairs(scale * low, scale * high);
+}
+
+/* pack_b for columns in blocks, each with its values along k contiguous; columns and kc are whole blocks apart and long. */
+INLINE void pack_b_blocks(int type, float *restrict dst, const char *restrict src, Index cs, Index kc, Index n) {
+  const Index bytes = (Index)packed_bytes(type, BLOCK), column = (Index)packed_bytes(type, cs);
+  for (Index j = 0; j < n; j += NR) {
+    for (Index k = 0; k < kc; k += BLOCK, dst += NR * BLOCK / 2) {
+      UNROLL for (int v = 0; v < NV; v++) {
+        vf r[VW];
+        const char *block = src + (j + v * VW) * column + k / BLOCK * bytes;
+        for (Index i = 0; i < VW; i++, block += column) {
+          uint16_t half = 0;
+          if (j + v * VW + i < n) memcpy(&half, block, sizeof half);
+          r[i] = j + v * VW + i < n ? block_pairs(type, block, half_to_float(half)) : (vf){0};
+        }
+        vtranspose(r);
+        UNROLL for (int i = 0; i < VW; i++) vstore(dst + i * NR + v * VW, r[i]);
+      }
+    }
+  }
+}
+#endif
+
 /* One factor of a product: its element (i, j) is data[i * rs + j * cs], one of rs, cs being 1. */
 typedef struct {
   const void *data;
@@ -312,6 +348,12 @@ static __attribute__((unused)) void pack_b_operand(int bf16, float *dst, const O
 #if PAIRS
   } else if (bf16 && b->type == BF16 && b->rs == 1) {
     pack_b_halves(dst, (const uint16_t *)b->data + k + j * b->cs, b->cs, kc, n);
+#endif
+#if PAIRS && VW == 16
+  } else if (bf16 && is_integer_type(b->type) && b->rs == 1) {
+    const char *src = packed_at(b->type, b->data, k + j * b->cs);
+    if (b->type == Q8_0) pack_b_blocks(Q8_0, dst, src, b->cs, kc, n);
+    else pack_b_blocks(Q4_0, dst, src, b->cs, kc, n);
 #endif
   } else if (b->rs == 1) {
     const Index steps = (kc + STEP(bf16) - 1) / STEP(bf16);

@@ -83,6 +83,10 @@ INLINE vf load_weight_pairs(int type, const void *row, Index k, Index n) {
   return vjoin_pairs(low, high);
 }
 
+#if TILES
+#include "few-tiles.h"
+#endif
+
 /* dot_row on pairs; x is rows of pairs, with zeros past IC. */
 INLINE void dot_row_pairs(int type, Index IC, const void *w, Index T, const float *restrict x, Index ldx, float *out) {
   vf acc[FEW_TOKENS][2];
@@ -284,22 +288,31 @@ static void linear_forward(Ctx *ctx, const LinearForwardArgs *a) {
   float *out = a->out;
   int type = a->weight.type;
   const float *x = a->x;
-  Operand xs = {.data = x, .rs = IC, .cs = 1, .round = is_integer_type(type)};
+  const int integers = is_integer_type(type) && !a->bf16;
+  Operand xs = {.data = x, .rs = IC, .cs = 1, .round = integers};
   Operand w = {.data = a->weight.data, .rs = 1, .cs = IC, .type = type};
   Epilogue e = {.preact = a->preact, .bias = a->bias, .residual = a->residual, .ld = OC, .gelu = a->act == ACT_GELU_NEW};
-  int bf16 = a->bf16 && !is_integer_type(type);
-  if (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type))) {
-    if (N > 0) linear_few(ctx, bf16, N, IC, OC, x, &w, out, &e);
+#if TILES
+  if (a->bf16 && N <= MOST_FEW) {
+    if (N > 0) few_gemm(ctx, type, N, IC, OC, x, w.data, out, &e);
+    return;
+  }
+  const int streams = !a->bf16; /* on tiles a token's bits are the same on either path */
+#else
+  const int streams = integers || !is_integer_type(type); /* in bf16, weights in blocks are packed on either path */
+#endif
+  if (streams && (a->path == PATH_STREAMED || (a->path == PATH_AUTO && N <= FEW_OF(type)))) {
+    if (N > 0) linear_few(ctx, a->bf16, N, IC, OC, x, &w, out, &e);
     return;
   }
 #if defined(INTEGER_GEMM)
-  if (is_integer_type(type)) {
+  if (integers) {
     integer_gemm(ctx, type, N, IC, OC, x, w.data, out, &e);
     return;
   }
 #endif
   int plain = !e.preact && !e.bias && !e.residual && !e.gelu;
-  gemm(ctx, bf16, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
+  gemm(ctx, a->bf16, N, OC, IC, &xs, &w, out, OC, 0, plain ? NULL : &e);
 }
 
 static void linear_backward_input(Ctx *ctx, const LinearBackwardInputArgs *a) {

@@ -113,7 +113,18 @@ INLINE vf vload_bf16(const void *p) { return (vf)(__builtin_convertvector(*(cons
 typedef int8_t vb __attribute__((vector_size(VW)));
 typedef int8_t vb_memory __attribute__((vector_size(VW), aligned(1), may_alias));
 
-INLINE vf vload_int8(const int8_t *p) { return __builtin_convertvector(__builtin_convertvector(*(const vb_memory *)p, vi), vf); }
+/* VW bytes as integers: with instructions, because gcc 12 converts such vectors one number at a time. */
+INLINE vi vload_bytes(const void *p) {
+#if VW == 16
+  return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128(p));
+#elif VW == 8
+  return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64(p));
+#else
+  return __builtin_convertvector(*(const vb_memory *)p, vi);
+#endif
+}
+
+INLINE vf vload_int8(const int8_t *p) { return __builtin_convertvector(vload_bytes(p), vf); }
 
 static void decode_halves(int type, const char *src, Index n, float *dst) {
   Index i = 0;
@@ -142,7 +153,7 @@ static void decode_q4(const BlockQ4 *src, Index blocks, float *dst) {
   for (Index b = 0; b < blocks; b++, src++, dst += BLOCK) {
     float scale = half_to_float(src->scale);
     UNROLL for (int i = 0; i < BLOCK / 2; i += VW) {
-      vi q = __builtin_convertvector(*(const vb_memory *)(src->q + i), vi);
+      vi q = vload_bytes(src->q + i);
       vstore(dst + i, scale * __builtin_convertvector((q & 15) - 8, vf));
       vstore(dst + BLOCK / 2 + i, scale * __builtin_convertvector((q >> 4 & 15) - 8, vf));
     }

@@ -23,12 +23,15 @@ _Static_assert(NR == 2 * TILE_ROWS, "a panel of B is two tiles wide");
 /* A result with more bytes leaves the caches before it is read: its lines are written to memory without being read first. */
 #define STREAMED_BYTES (16L << 20)
 
-/* All eight tiles are whole: parts beyond a matrix are not stored. Constant, because gcc's intrinsic says that it reads only 8 bytes. */
-static const struct {
+/* Constant, because gcc's intrinsic says that it reads only 8 bytes. */
+typedef struct {
   uint8_t palette, start, zero[14];
   uint16_t row_bytes[16];
   uint8_t rows[16];
-} tile_shapes = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+} TileShapes;
+
+/* All eight tiles are whole: parts beyond a matrix are not stored. */
+static const TileShapes tile_shapes = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
 
 static void tiles_begin(void) { _tile_loadconfig(&tile_shapes); }
 

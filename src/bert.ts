@@ -81,7 +81,7 @@ export class BERT {
     this.backend = backend;
     this.dtype = mainType(weights.values());
     this.fallback = parts.fallback;
-    this.#encoder = new Encoder(backend, config, weights);
+    this.#encoder = new Encoder(backend, config, weights, parts);
     this.#texts = new Texts(wordPiece, config);
     this.#head = parts.head;
     this.#sentence = parts.sentence;

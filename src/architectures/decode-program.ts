@@ -1,4 +1,5 @@
-import type { CacheType } from "../dtype/dtype.js";
+import type { Capabilities } from "../backend/backend.js";
+import { type CacheType, type DType, isIntegerType } from "../dtype/dtype.js";
 import type { KernelPath } from "../program/kernel-paths.js";
 import { type Precision, withPrecision } from "../program/precision.js";
 import { type Program, Recorder } from "../program/program.js";
@@ -19,16 +20,32 @@ export interface DecodeShape {
 
 /** Precision of a model's computation (docs/quantization.md). */
 export interface ComputeOptions {
-  /** Precision of matrix products. Default bf16 for weights in bf16, else f32. */
+  /** Precision of matrix products. Default: {@link defaultPrecision}. With `f32`, products with q8_0 and q4_0 are integer products. */
   readonly compute?: Precision | undefined;
   /** Storage dtype of cached keys and values. Default f32 for weights in f32, else f16. */
   readonly kv?: CacheType | undefined;
 }
 
-/** The defaults for weights of these storage dtypes. docs/quantization.md says what they cost in quality. */
-export function computeDefaults(types: ParamTypes | undefined): Required<ComputeOptions> {
-  const rounded = new Set([...(types?.values() ?? [])].filter((type) => type !== "f32"));
-  return { compute: [...rounded].join() === "bf16" ? "bf16" : "f32", kv: rounded.size === 0 ? "f32" : "f16" };
+const roundedTypes = (types: ParamTypes | undefined): Set<DType> =>
+  new Set([...(types?.values() ?? [])].filter((type) => type !== "f32"));
+
+/** The default storage dtype of cached keys and values, by those of the weights. */
+export const defaultKv = (types: ParamTypes | undefined): CacheType => (roundedTypes(types).size === 0 ? "f32" : "f16");
+
+/**
+ * The default precision of a Program's products, by the storage dtypes of its weights: bf16 for bf16; for q8_0 and q4_0 bf16
+ * in Programs for many tokens, on a backend on which that is faster than integer products; else f32.
+ * docs/quantization.md says what it costs in quality.
+ *
+ * @param on of the backend, if the Program is for many tokens
+ */
+export function defaultPrecision(
+  types: ParamTypes | undefined,
+  on?: Pick<Capabilities, "bf16OverIntegers">,
+): Precision {
+  const rounded = roundedTypes(types);
+  const integers = [...rounded].some(isIntegerType);
+  return [...rounded].join() === "bf16" || (integers && on?.bf16OverIntegers) ? "bf16" : "f32";
 }
 
 export interface DecodeProgramOptions extends ComputeOptions {
@@ -48,7 +65,6 @@ export function decodeProgram(
   { maxTokens, maxLogits, cacheRows }: DecodeShape,
   { types, adapters = [], path, compute, kv }: DecodeProgramOptions = {},
 ): Program {
-  const defaults = computeDefaults(types);
   const k = new Recorder("decode", path);
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxLogits)];
   const { nEmbd: C, nLayer, vocabSize: V } = config;
@@ -57,7 +73,7 @@ export function decodeProgram(
   const io = tokenInputs(k, config, N);
   const row = k.external("row", [N], "i32");
   const cache = Array.from({ length: nLayer }, (_, i) => ({
-    kv: k.external(cacheBuffer(i), [cacheRows, 2 * C], kv ?? defaults.kv),
+    kv: k.external(cacheBuffer(i), [cacheRows, 2 * C], kv ?? defaultKv(types)),
     row,
   }));
   const { hidden: x } = forward(k, config, p, io, { cache });
@@ -72,5 +88,5 @@ export function decodeProgram(
     { N: M, IC: C, OC: V },
     { act: "none" },
   );
-  return withPrecision(k.build(), compute ?? defaults.compute!);
+  return withPrecision(k.build(), compute ?? defaultPrecision(types));
 }

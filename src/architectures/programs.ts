@@ -133,7 +133,7 @@ export interface HiddenProgramOptions extends DecodeProgramOptions {
 export function hiddenProgram(
   config: ModelConfig,
   maxTokens: number,
-  { types, adapters = [], output, maxRows = maxTokens }: HiddenProgramOptions = {},
+  { types, adapters = [], output, maxRows = maxTokens, compute = "f32" }: HiddenProgramOptions = {},
 ): Program {
   const k = new Recorder("hidden");
   const [N, M] = [k.sym("N", maxTokens), k.sym("M", maxRows)];
@@ -148,7 +148,7 @@ export function hiddenProgram(
     const { width, forward: apply } = outputs![output]!;
     apply(k, config, p, rows, k.external("hidden", [M, width(config)]));
   }
-  return prune(k.build());
+  return withPrecision(prune(k.build()), compute);
 }
 
 /** Sets the flat gradients to zero. */

@@ -83,6 +83,8 @@ export interface Capabilities {
   readonly peak: boolean;
   /** Whether it computes products in bf16 faster than in f32. */
   readonly fastBf16: boolean;
+  /** Whether it computes products of many tokens faster in bf16 than as integer products. */
+  readonly bf16OverIntegers: boolean;
 }
 
 /** A device that runs Programs: see the table in docs/architecture.md. Each is created by an asynchronous function of its folder. */

@@ -36,9 +36,7 @@ export async function loadModel(flags: ModelFlags, signal: AbortSignal): Promise
     return GPT2.load(model, { ...options, ...(adapter && (await adapterOption(adapter, options))) });
   });
   noteFallback(loaded);
-  if (compute === "bf16" && !loaded.backend.capabilities.fastBf16) {
-    note(`products in bf16 are no faster than in f32 on ${loaded.backend.description}`);
-  }
+  noteSlowBf16(loaded, compute);
   return loaded;
 }
 
@@ -60,11 +58,12 @@ export type EncoderFlags = Omit<ModelFlags, "model"> & { readonly model: string 
 /** Loads the BERT of the flags. */
 export async function loadEncoder(flags: EncoderFlags, signal: AbortSignal): Promise<BERT> {
   const { BERT } = await import("../bert.js");
-  const { model, adapter: merge, dtype, backend, threads, offline } = flags;
+  const { model, adapter: merge, dtype, compute, backend, threads, offline } = flags;
   const loaded = await withDownloads((onDownload) =>
-    BERT.load(model, { merge, dtype, backend, threads, offline, signal, onDownload, onFallback: () => {} }),
+    BERT.load(model, { merge, dtype, compute, backend, threads, offline, signal, onDownload, onFallback: () => {} }),
   );
   noteFallback(loaded);
+  noteSlowBf16(loaded, compute);
   return loaded;
 }
 
@@ -89,6 +88,11 @@ export async function loadClassifier(
 
 function noteFallback({ fallback, backend }: Pick<GPT2, "fallback" | "backend">): void {
   if (fallback) note(`running on ${backend.description}, slower, because: ${fallback.message}`);
+}
+
+function noteSlowBf16({ backend }: Pick<GPT2, "backend">, compute: Precision | undefined): void {
+  if (compute !== "bf16" || backend.capabilities.fastBf16) return;
+  note(`products in bf16 are no faster than in f32 on ${backend.description}`);
 }
 
 /** Imported on demand: most calls have no adapter. */

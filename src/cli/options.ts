@@ -73,12 +73,7 @@ export function addModelOptions(command: Command): Command {
     .addOption(
       new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )
-    .addOption(
-      new Option(
-        "--compute <type>",
-        "precision of matrix products (default: bf16 for weights in bf16, else f32)",
-      ).choices(PRECISIONS),
-    )
+    .addOption(computeOption())
     .addOption(
       new Option("--kv <type>", "storage dtype of keys and values (default: f32 for weights in f32, else f16)").choices(
         CACHE_TYPES,
@@ -96,9 +91,16 @@ export function addEncoderOptions(command: Command): Command {
     .addOption(
       new Option("--dtype <type>", "storage dtype of the weights (default: as in the file)").choices(WEIGHT_TYPES),
     )
+    .addOption(computeOption())
     .option("--offline", "fetch nothing; a model from elsewhere must be in the cache");
   return addMachineOptions(command);
 }
+
+const computeOption = (): Option =>
+  new Option(
+    "--compute <type>",
+    "precision of matrix products (default: bf16 for weights in bf16; for 8-bit and 4-bit weights what is fastest; else f32)",
+  ).choices(PRECISIONS);
 
 /** Adds the options of commands that read texts from files and folders. */
 export function addDocumentOptions(command: Command): Command {

@@ -1,6 +1,11 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { adapterBuffer, adapterGainBuffer, adapterIndexBuffer, type ParamTypes } from "../architectures/declare.js";
-import { type ComputeOptions, type DecodeShape, decodeProgram } from "../architectures/decode-program.js";
+import {
+  type ComputeOptions,
+  type DecodeShape,
+  decodeProgram,
+  defaultPrecision,
+} from "../architectures/decode-program.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
@@ -56,7 +61,9 @@ export class Decoders {
   }
 
   #prepare(path: RunPath, adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
-    const { config, types, compute, kv, shape, bindings } = this.#context;
+    const { config, types, kv, shape, bindings } = this.#context;
+    const { capabilities } = this.#backend;
+    const compute = this.#context.compute ?? defaultPrecision(types, path === "packed" ? capabilities : undefined);
     const ranks = adapters.map(({ ranks }) => ranks);
     const program = decodeProgram(config, shape, { types, compute, kv, adapters: ranks, path });
     const bound: Record<string, DeviceArray> = { ...bindings };

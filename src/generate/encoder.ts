@@ -7,6 +7,7 @@ import {
   type ParamTypes,
   paramBuffer,
 } from "../architectures/declare.js";
+import { type ComputeOptions, defaultPrecision } from "../architectures/decode-program.js";
 import { hiddenProgram } from "../architectures/programs.js";
 import { architectureOf } from "../architectures/registry.js";
 import { fillLast, TokenArrays, type TokenColumns } from "../architectures/token-inputs.js";
@@ -14,6 +15,7 @@ import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
 import { RunQueue } from "../backend/run-queue.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
+import type { Precision } from "../program/precision.js";
 import { orAborted } from "../util/abort.js";
 import { type AttentionMaps, type AttentionPlace, attentionPlace, attentionWeights } from "./attention-maps.js";
 
@@ -66,6 +68,7 @@ export class Encoder {
   readonly #config: ModelConfig;
   readonly #places: number;
   readonly #types: ParamTypes;
+  readonly #compute: Precision;
   readonly #inputs: TokenArrays;
   readonly #adapterIndex: DeviceArray;
   readonly #prepared = new ExecutableCache<string>(CAPACITY);
@@ -76,11 +79,17 @@ export class Encoder {
   #bindings: Record<string, DeviceArray>;
 
   /** @param weights arrays of `backend`, one for each name in the tensor table. They are only read. */
-  constructor(backend: Backend, config: ModelConfig, weights: ReadonlyMap<string, DeviceArray>) {
+  constructor(
+    backend: Backend,
+    config: ModelConfig,
+    weights: ReadonlyMap<string, DeviceArray>,
+    { compute }: Pick<ComputeOptions, "compute"> = {},
+  ) {
     this.#backend = backend;
     this.#config = config;
     this.#places = Math.max(PLACES, config.nCtx);
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
+    this.#compute = compute ?? defaultPrecision(this.#types, backend.capabilities);
     this.#inputs = new TokenArrays(backend, config, this.#places);
     const outputs = backend.alloc("i32", this.#places);
     const parameters = [...weights].map(([name, array]) => [paramBuffer(name), array] as const);
@@ -119,7 +128,7 @@ export class Encoder {
 
   /** Attention weights of one layer over a text. @throws {ShapeError} the model has fewer layers. */
   async attention(text: EncoderText, layer: number): Promise<AttentionMaps> {
-    const program = hiddenProgram(this.#config, this.#places, { types: this.#types });
+    const program = hiddenProgram(this.#config, this.#places, { types: this.#types, compute: this.#compute });
     const place = attentionPlace(program, layer);
     const names = [...new Set([place.q.buffer.name, place.k.buffer.name])];
     return this.#queue.add(async () => {
@@ -222,7 +231,8 @@ export class Encoder {
     const maxRows = this.#maxRows(output);
     const hidden = this.#results.get(output) ?? this.#backend.alloc("f32", maxRows * this.#width(output));
     this.#results.set(output, hidden);
-    const program = hiddenProgram(this.#config, this.#places, { types: this.#types, adapters, output, maxRows });
+    const [types, compute] = [this.#types, this.#compute];
+    const program = hiddenProgram(this.#config, this.#places, { types, compute, adapters, output, maxRows });
     const bound: Record<string, DeviceArray> = { ...this.#bindings, hidden };
     if (adapter === undefined) return this.#backend.prepare(program, bound);
     for (const [name, array] of adapter.tensors) bound[adapterBuffer(0, name)] = array;

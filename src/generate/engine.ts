@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../architectures/config.js";
 import { type ParamTypes, paramBuffer } from "../architectures/declare.js";
-import { type ComputeOptions, computeDefaults } from "../architectures/decode-program.js";
+import { type ComputeOptions, defaultKv } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { RunQueue } from "../backend/run-queue.js";
@@ -75,8 +75,8 @@ export class Engine {
   readonly backend: Backend;
   readonly config: ModelConfig;
   readonly maxTokens: number;
-  /** Precision of matrix products. */
-  readonly compute: Precision;
+  /** Precision of matrix products, if it was given. */
+  readonly compute: Precision | undefined;
   /** Storage dtype of cached keys and values. */
   readonly kv: CacheType;
   /** Capacity of one run. */
@@ -110,9 +110,8 @@ export class Engine {
     this.limits = { maxTokens, maxLogits, grain: hasWindows(config) ? Math.min(GRAIN, maxTokens) : undefined };
     this.#types = new Map([...weights].map(([name, { dtype }]) => [name, dtype]));
     this.#weights = Object.fromEntries([...weights].map(([name, array]) => [paramBuffer(name), array]));
-    const defaults = computeDefaults(this.#types);
-    this.compute = compute ?? defaults.compute!;
-    this.kv = kv ?? defaults.kv!;
+    this.compute = compute;
+    this.kv = kv ?? defaultKv(this.#types);
     this.#cache = new KvCache(backend, config, this.kv);
     this.#inputs = new Inputs(backend, config, maxTokens, maxLogits);
     this.#logits = backend.alloc("f32", maxLogits * config.vocabSize);

@@ -34,6 +34,7 @@ export class LoadedModel {
   readonly #adapters: Adapters;
   readonly #head: LoadedHead | undefined;
   #weights: ModelParts["weights"] | undefined;
+  readonly #compute: ModelParts["compute"];
   #reader: Promise<Reader> | undefined;
   #owned: readonly Releasable[];
   #disposed: Promise<void> | undefined;
@@ -52,6 +53,7 @@ export class LoadedModel {
     this.#adapters = new Adapters(parts.adapters);
     this.#head = parts.head;
     this.#weights = weights;
+    this.#compute = parts.compute;
     this.#owned = [...(parts.owned ?? [])];
   }
 
@@ -173,7 +175,8 @@ export class LoadedModel {
 
   async #newReader(): Promise<Reader> {
     const { Reader } = await import("./reader.js");
-    if (this.#weights) return new Reader(this.ids, this.backend, this.config, this.#weights);
+    const compute = this.#compute;
+    if (this.#weights) return new Reader(this.ids, this.backend, this.config, this.#weights, { compute });
     throw new DisposedError("running the model", "model");
   }
 }

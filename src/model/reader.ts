@@ -1,5 +1,6 @@
 import type { Architecture, Pooling } from "../architectures/architecture.js";
 import type { ModelConfig } from "../architectures/config.js";
+import type { ComputeOptions } from "../architectures/decode-program.js";
 import { architectureOf } from "../architectures/registry.js";
 import type { Backend, DeviceArray } from "../backend/backend.js";
 import { UsageError } from "../errors.js";
@@ -26,10 +27,16 @@ export class Reader {
   readonly #pooling: Architecture["pooling"];
   readonly #encoder: Encoder;
 
-  constructor(ids: TextIds, backend: Backend, config: ModelConfig, weights: ReadonlyMap<string, DeviceArray>) {
+  constructor(
+    ids: TextIds,
+    backend: Backend,
+    config: ModelConfig,
+    weights: ReadonlyMap<string, DeviceArray>,
+    options: Pick<ComputeOptions, "compute">,
+  ) {
     this.#ids = ids;
     this.#pooling = architectureOf(config).pooling;
-    this.#encoder = new Encoder(backend, config, weights);
+    this.#encoder = new Encoder(backend, config, weights, options);
   }
 
   async classify(texts: readonly TextOrIds[], added: Additions, options: ReadOptions): Promise<Classification[]> {

@@ -10,10 +10,10 @@ import { checkOptionNames } from "../util/nearest.js";
 import { type FetchModelOptions, fetchCheckpoint } from "./fetch.js";
 import type { BertParts } from "./load-bert.js";
 import type { ModelFiles } from "./model-files.js";
-import { encoderConfig, loadParts, onBackend } from "./model-parts.js";
+import { checkCompute, encoderConfig, loadParts, onBackend } from "./model-parts.js";
 import { readSentenceModules } from "./sentence-modules.js";
 
-export interface FetchBertOptions extends Omit<FetchModelOptions, "tokenizer" | "compute" | "kv"> {
+export interface FetchBertOptions extends Omit<FetchModelOptions, "tokenizer" | "kv"> {
   /** Replaces the tokenizer beside the model. */
   readonly tokenizer?: EncoderTokenizer | undefined;
 }
@@ -33,22 +33,24 @@ export async function fetchBertParts(name: string, options: FetchBertOptions = {
   checkOptionNames("fetching a model", options, {
     backend: true,
     dtype: true,
+    compute: true,
     tokenizer: true,
     endpoint: true,
     token: true,
     signal: true,
     onProgress: true,
   });
+  checkCompute(options);
   return onBackend(options.backend, (chosen) => fetchOn(chosen, name, options));
 }
 
 async function fetchOn(chosen: ChosenBackend, name: string, options: FetchBertOptions): Promise<BertParts> {
-  const { dtype, signal, tokenizer } = options;
+  const { dtype, compute, signal, tokenizer } = options;
   const { checkpoint, files } = await fetchCheckpoint(name, options, SMALL);
   try {
     const config = encoderConfig(checkpoint, "GPT2.fetch fetches it");
     const wordPiece = tokenizer ?? (await checkpoint.loadWordPiece?.()) ?? (await tokenizerIn(files));
-    const parts = await loadParts(checkpoint, chosen, async () => undefined, { dtype, signal });
+    const parts = await loadParts(checkpoint, chosen, async () => undefined, { dtype, compute, signal });
     const sentence = checkpoint.sentence ?? readSentenceModules((file) => bytesOf(files, file));
     return { ...parts, config, wordPiece, sentence };
   } finally {

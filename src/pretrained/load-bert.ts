@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { BertConfig } from "../architectures/bert/config.js";
-import type { ComputeOptions } from "../architectures/decode-program.js";
 import { type BackendOptions, type ChosenBackend, chooseBackend } from "../backend/choose.js";
 import { isJsonObject, parsePythonJson } from "../checkpoint/strict-json.js";
 import { checkWeightType } from "../dtype/dtype.js";
@@ -14,13 +13,17 @@ import { checkOptionNames } from "../util/nearest.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { openWithAdapter } from "./load.js";
 import { LOCATE_OPTIONS, type LocateOptions } from "./locate-options.js";
-import { encoderConfig, loadParts, type ModelParts, type PartsOptions, withOwnBackend } from "./model-parts.js";
+import {
+  checkCompute,
+  encoderConfig,
+  loadParts,
+  type ModelParts,
+  type PartsOptions,
+  withOwnBackend,
+} from "./model-parts.js";
 import { readSentenceModules, type SentenceModules } from "./sentence-modules.js";
 
-export interface LoadBertOptions
-  extends BackendOptions,
-    Omit<LocateOptions, "checkConfig">,
-    Omit<PartsOptions, keyof ComputeOptions> {
+export interface LoadBertOptions extends BackendOptions, Omit<LocateOptions, "checkConfig">, Omit<PartsOptions, "kv"> {
   /** Replaces the tokenizer beside the model. */
   readonly tokenizer?: EncoderTokenizer | undefined;
   /** A LoRA adapter to fold into the weights: its folder, or its name on the hub. */
@@ -47,7 +50,9 @@ export async function loadBertModel(name: string, options: LoadBertOptions = {})
     tokenizer: true,
     merge: true,
     dtype: true,
+    compute: true,
   });
+  checkCompute(options);
   if (options.dtype !== undefined) checkWeightType(options.dtype);
   const { backend, threads, isa, onFallback } = options;
   const chosen = await chooseBackend({ backend, threads, isa, onFallback });
@@ -55,13 +60,13 @@ export async function loadBertModel(name: string, options: LoadBertOptions = {})
 }
 
 async function loadOn(chosen: ChosenBackend, name: string, options: LoadBertOptions): Promise<BertParts> {
-  const { signal, dtype, tokenizer } = options;
+  const { signal, dtype, compute, tokenizer } = options;
   signal?.throwIfAborted();
   const checkpoint = await openWithAdapter(name, options, chosen.backend);
   try {
     const config = encoderConfig(checkpoint, "GPT2.load loads it");
     const [parts, wordPiece] = await Promise.all([
-      loadParts(checkpoint, chosen, async () => undefined, { dtype, signal }),
+      loadParts(checkpoint, chosen, async () => undefined, { dtype, compute, signal }),
       wordPieceOf(checkpoint, tokenizer),
     ]);
     return { ...parts, config, wordPiece, sentence: sentenceModulesOf(checkpoint) };

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { Backend, DeviceArray, HostArray } from "../../src/backend/backend.js";
 import { byteLength, encodeValues, type WeightType } from "../../src/dtype/dtype.js";
 import type { KernelPath } from "../../src/program/kernel-paths.js";
+import { PRECISIONS, type Precision, withPrecision } from "../../src/program/precision.js";
 import { Recorder } from "../../src/program/program.js";
 import { backends } from "../generate/models.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
@@ -28,8 +29,8 @@ function weightsOf(backend: Backend, dtype: WeightType, values: Float32Array): D
 }
 
 /** x Wᵀ + b of rows [from, to) of x, alone in a run. */
-async function linearRows(backend: Backend, dtype: WeightType, path: KernelPath) {
-  const [N, IC, OC] = [37, 320, 83];
+async function linearRows(backend: Backend, dtype: WeightType, path: KernelPath, precision: Precision) {
+  const [N, IC, OC] = [precision === "bf16" ? MANY : 37, 320, 83];
   const k = new Recorder("linear", path);
   const n = k.sym("N", N);
   const tensors = {
@@ -46,7 +47,7 @@ async function linearRows(backend: Backend, dtype: WeightType, path: KernelPath)
     weight: weightsOf(backend, dtype, random.floats(OC * IC, 0.05)),
     bias: arrayOf(backend, random.floats(OC)),
   };
-  const executable = await backend.prepare(k.build(), bindings);
+  const executable = await backend.prepare(withPrecision(k.build(), precision), bindings);
   return {
     N,
     run: async (from: number, to: number) => {
@@ -61,7 +62,7 @@ async function linearRows(backend: Backend, dtype: WeightType, path: KernelPath)
  * Attention of queries [from, to) of a sequence over its cache, alone in a run; queries of another sequence may come
  * before them.
  */
-async function attentionRows(backend: Backend, path: KernelPath) {
+async function attentionRows(backend: Backend, path: KernelPath, precision: Precision) {
   const [N, NH, HS] = [41, 2, 13];
   const C = NH * HS;
   const k = new Recorder("attention", path);
@@ -85,7 +86,7 @@ async function attentionRows(backend: Backend, path: KernelPath) {
     first: backend.alloc("i32", N),
     last: backend.alloc("i32", N),
   };
-  const executable = await backend.prepare(k.build(), bindings);
+  const executable = await backend.prepare(withPrecision(k.build(), precision), bindings);
   return {
     N,
     run: async (from: number, to: number) => {
@@ -99,11 +100,19 @@ async function attentionRows(backend: Backend, path: KernelPath) {
 }
 
 const CUTS = TESTING_ALL ? [1, 2, 3, 5, 8, 9, 17] : [1, 5, 8, 9];
+/** Tokens in bf16, and how many at once: tile registers have a kernel for up to 64. */
+const MANY = 131;
+const MANY_CUTS = TESTING_ALL ? [1, 2, 8, 16, 17, 33, 64, 65, 70] : [1, 17, 33, 70];
 
-async function checkCuts({ N, run }: { N: number; run(from: number, to: number): Promise<HostArray> }): Promise<void> {
+interface Rows {
+  readonly N: number;
+  run(from: number, to: number): Promise<HostArray>;
+}
+
+async function checkCuts({ N, run }: Rows): Promise<void> {
   const whole = await run(0, N);
   const width = whole.length / N;
-  for (const step of CUTS) {
+  for (const step of N === MANY ? MANY_CUTS : CUTS) {
     for (let from = 0; from < N; from += step) {
       const to = Math.min(N, from + step);
       assert.deepEqual(await run(from, to), whole.slice(from * width, to * width), `rows ${from} to ${to}`);
@@ -116,10 +125,13 @@ for (const backend of await backends()) {
   const types = TESTING_ALL || backend.name !== "reference" ? TYPES : TYPES.slice(0, 1);
   describe(`bits of a token do not depend on the others of a run, on ${backend.name}`, () => {
     for (const path of PATHS) {
-      for (const dtype of types) {
-        it(`linear layers of ${dtype}, ${path}`, async () => checkCuts(await linearRows(backend, dtype, path)));
+      for (const precision of PRECISIONS) {
+        for (const dtype of types) {
+          it(`linear layers of ${dtype}, ${path}, ${precision}`, async () =>
+            checkCuts(await linearRows(backend, dtype, path, precision)));
+        }
+        it(`attention, ${path}, ${precision}`, async () => checkCuts(await attentionRows(backend, path, precision)));
       }
-      it(`attention, ${path}`, async () => checkCuts(await attentionRows(backend, path)));
     }
   });
 }

@@ -79,6 +79,7 @@ export class NativeBackend extends KernelBackend {
       inPlaceTypes: IN_PLACE_TYPES,
       peak: true,
       fastBf16: isa.endsWith("bf16"),
+      bf16OverIntegers: isa.startsWith("amx"),
     };
   }
 

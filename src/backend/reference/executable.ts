@@ -131,10 +131,9 @@ export class ReferenceExecutable implements Executable {
         const number = op.scalars[i]!;
         return typeof number === "object" ? scalars.get(number.scalar)! : number;
       });
-      if (multipliesIntegers(op)) opScalars.bf16 = false;
       const start = performance.now();
       try {
-        const numbers = unpacked(op, views);
+        const numbers = unpacked(op, views, opScalars.bf16 === true || opScalars.bf16 === 1);
         (KERNELS[op.kind] as unknown as AnyKernel)(numbers, opDims, opScalars);
         pack(op, numbers, views);
       } catch (error) {
@@ -178,7 +177,7 @@ export class ReferenceExecutable implements Executable {
 }
 
 /** The views with packed weights decoded to numbers, and activations rounded as for integer products. */
-function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
+function unpacked(op: Op, views: BoundOp["views"], bf16: boolean): BoundOp["views"] {
   if (!op.tensors.some((t) => t && isPacked(t.buffer.dtype))) return views;
   const result = { ...views };
   Object.keys(specOf(op.kind).tensors).forEach((role, i) => {
@@ -187,7 +186,7 @@ function unpacked(op: Op, views: BoundOp["views"]): BoundOp["views"] {
     const values = new Float32Array(maxSize(t.shape));
     decodeValues(t.buffer.dtype, views[role] as Uint8Array, values);
     result[role] = values;
-    if (!multipliesIntegers(op)) return;
+    if (bf16 || !multipliesIntegers(op)) return;
     const x = views.x!.slice() as Float32Array | Float64Array;
     roundActivations(x);
     result.x = x;
@@ -207,7 +206,7 @@ function pack(op: Op, numbers: BoundOp["views"], views: BoundOp["views"]): void 
 
 const LARGEST_F16 = 65504;
 
-/** Whether the products are integer products, whatever the precision of the others. */
+/** Whether the products are integer products, unless they are in bf16. */
 const multipliesIntegers = ({ kind, tensors }: Op): boolean =>
   kind === "linearForward" && tensors.some((t) => t !== null && isIntegerType(t.buffer.dtype));
 

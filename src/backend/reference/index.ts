@@ -23,6 +23,7 @@ class ReferenceBackend implements Backend {
     inPlaceTypes: [],
     peak: false,
     fastBf16: false,
+    bf16OverIntegers: false,
   };
   readonly #precision: Precision;
   readonly #queue = new RunQueue("reference backend");

@@ -126,6 +126,7 @@ export class WasmBackend extends KernelBackend {
       inPlaceTypes: [],
       peak: true,
       fastBf16: false,
+      bf16OverIntegers: false,
     };
   }
 }
