@@ -50,32 +50,15 @@ static __attribute__((noinline)) void pack_few(const float *x, Index ld, Index t
 typedef struct {
   const char *w;
   Index stride, K;
-  const float *scale; /* of blocks: [K / 32][16] */
 } Rows;
-
-/* Scales of the blocks of 16 rows. They are copied one by one: a gather takes several times as long. */
-static __attribute__((noinline)) void load_scales(int type, const Rows *p, float *to) {
-  enum { TOGETHER = 32 };
-  uint16_t halves[TOGETHER][TILE_ROWS] __attribute__((aligned(64)));
-  const Index bytes = (Index)packed_bytes(type, BLOCK), blocks = p->K / BLOCK;
-  for (Index b = 0; b < blocks; b += TOGETHER) {
-    const Index count = blocks - b < TOGETHER ? blocks - b : TOGETHER;
-    for (Index r = 0; r < TILE_ROWS; r++) {
-      const char *row = p->w + r * p->stride + b * bytes;
-      for (Index i = 0; i < count; i++) memcpy(&halves[i][r], row + i * bytes, sizeof(uint16_t));
-    }
-    for (Index i = 0; i < count; i++, to += TILE_ROWS) vstore(to, vload_f16(halves[i]));
-  }
-}
 
 /* Values k to k + 31 of the rows as a tile: [16][32] halves. */
 INLINE void unpack_tile(int type, const Rows *p, Index k, uint16_t *to) {
   const char *w = packed_at(type, p->w, k);
-  const float *scale = is_integer_type(type) ? p->scale + k / BLOCK * TILE_ROWS : NULL;
 #pragma GCC unroll 4
   for (int r = 0; r < TILE_ROWS; r++, w += p->stride, to += TILE_K) {
     vf pairs;
-    if (is_integer_type(type)) pairs = block_pairs(type, w, scale[r]);
+    if (is_integer_type(type)) pairs = block_pairs(type, w);
     else if (type == F32) pairs = load_row_pairs((const float *)w, p->K - k);
     else pairs = load_weight_pairs(type, w, 0, p->K - k);
     vstore((float *)to, pairs);
@@ -142,8 +125,8 @@ static void few_gemm(Ctx *ctx, int type, Index N, Index IC, Index OC, const floa
   if (from >= to) return;
   const Index width = N == 1 ? 1 : TILE_ROWS, T = N <= TILE_ROWS ? 1 : N <= 2 * TILE_ROWS ? 2 : FEW_TILES;
   const Index steps = ROUND_UP(IC, TILE_K) / TILE_K, tile = TILE_ROWS * width, row_bytes = (Index)packed_bytes(type, IC);
-  const size_t floats = (size_t)(T * steps * tile + steps * TILE_ROWS);
-  float *xp = scratch_bytes(ctx, floats * sizeof(float) + (size_t)(TILE_ROWS * row_bytes)), *scale = xp + T * steps * tile;
+  const Index floats = T * steps * tile;
+  float *xp = scratch_bytes(ctx, (size_t)floats * sizeof(float) + (size_t)(TILE_ROWS * row_bytes));
   if (!xp) return;
   for (Index t = 0; t < T; t++) {
     const Index left = N - t * TILE_ROWS;
@@ -155,10 +138,9 @@ static void few_gemm(Ctx *ctx, int type, Index N, Index IC, Index OC, const floa
     float sums[FEW_TILES * TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
     const Index rows = to - j < TILE_ROWS ? to - j : TILE_ROWS, after = to - j - rows < TILE_ROWS ? to - j - rows : TILE_ROWS;
     const Index lines = (after * row_bytes + 63) / 64;
-    Rows p = {w + j * row_bytes, row_bytes, IC, scale};
+    Rows p = {w + j * row_bytes, row_bytes, IC};
     Coming coming = {p.w + rows * row_bytes, 0, lines, 0, lines};
     if (rows < TILE_ROWS) p.w = memcpy(xp + floats, p.w, (size_t)(rows * row_bytes)); /* the others are undefined */
-    if (is_integer_type(type)) load_scales(type, &p, scale);
     multiply_few(type, T, &p, xp, width, sums, &coming, lines / steps + 1);
     for (Index t = 0; t * TILE_ROWS < N; t++) {
       float finished[TILE_ROWS * NR] __attribute__((aligned(64)));

@@ -283,9 +283,12 @@ static __attribute__((noinline, unused)) void pack_b_halves(float *restrict dst,
 #endif
 
 #if PAIRS && VW == 16
-/* A block of q8_0 or q4_0 weights as pairs, its scale widened. */
-INLINE vf block_pairs(int type, const void *block, float scale) {
+/* A block of q8_0 or q4_0 weights as pairs. */
+INLINE vf block_pairs(int type, const void *block) {
+  int16_t half;
   vf low, high;
+  memcpy(&half, block, sizeof half);
+  const vf scale = (vf)_mm512_cvtph_ps(_mm256_set1_epi16(half));
   if (type == Q8_0) {
     const BlockQ8 *b = block;
     low = vload_int8(b->q), high = vload_int8(b->q + VW);
@@ -305,11 +308,7 @@ INLINE void pack_b_blocks(int type, float *restrict dst, const char *restrict sr
       UNROLL for (int v = 0; v < NV; v++) {
         vf r[VW];
         const char *block = src + (j + v * VW) * column + k / BLOCK * bytes;
-        for (Index i = 0; i < VW; i++, block += column) {
-          uint16_t half = 0;
-          if (j + v * VW + i < n) memcpy(&half, block, sizeof half);
-          r[i] = j + v * VW + i < n ? block_pairs(type, block, half_to_float(half)) : (vf){0};
-        }
+        for (Index i = 0; i < VW; i++, block += column) r[i] = j + v * VW + i < n ? block_pairs(type, block) : (vf){0};
         vtranspose(r);
         UNROLL for (int i = 0; i < VW; i++) vstore(dst + i * NR + v * VW, r[i]);
       }
