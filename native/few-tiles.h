@@ -67,7 +67,7 @@ INLINE void unpack_tile(int type, const Rows *p, Index k, uint16_t *to) {
 
 /* ---- Products ---- */
 
-/* sums [T][16 rows][width] of the rows with T tiles of tokens, `steps` apart. */
+/* sums [T][16 rows][width]: products of the rows and T tiles of tokens. Meanwhile `share` lines are prefetched in each step. */
 INLINE void multiply_rows(int type, int T, const Rows *p, const float *x, Index width, float *sums, Coming *coming, Index share) {
   uint16_t unpacked[2][TILE_HALVES] __attribute__((aligned(64)));
   const Index steps = ROUND_UP(p->K, TILE_K) / TILE_K, tile = TILE_ROWS * width, row = width * (Index)sizeof(float);
@@ -78,22 +78,22 @@ INLINE void multiply_rows(int type, int T, const Rows *p, const float *x, Index 
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-#define STEP_OF(a, b, c, s)                                                                                    \
-  if ((s) < steps) {                                                                                           \
-    const float *xs = x + (s) * tile;                                                                          \
-    fetch_coming(&next, share);                                                                                       \
-    if ((s) < whole) {                                                                                         \
-      _tile_loadd(a, p->w + (s) * TILE_K * (Index)sizeof(uint16_t), p->stride);                                \
-    } else {                                                                                                   \
-      unpack_tile(type, p, (s) * TILE_K, unpacked[a - 4]);                                                     \
-      TILES_READ_MEMORY;                                                                                       \
-      _tile_loadd(a, unpacked[a - 4], TILE_K * sizeof(uint16_t));                                              \
-    }                                                                                                          \
-    _tile_loadd(b, xs, row);                                                                                   \
-    _tile_dpbf16ps(0, a, b);                                                                                   \
-    if (T > 1) { _tile_loadd(c, xs + steps * tile, row); _tile_dpbf16ps(1, a, c); }                            \
-    if (T > 2) { _tile_loadd(b, xs + 2 * steps * tile, row); _tile_dpbf16ps(2, a, b); }                        \
-    if (T > 3) { _tile_loadd(c, xs + 3 * steps * tile, row); _tile_dpbf16ps(3, a, c); }                        \
+#define STEP_OF(a, b, c, s)                                                                                            \
+  if ((s) < steps) {                                                                                                   \
+    const float *xs = x + (s) * tile;                                                                                  \
+    fetch_coming(&next, share);                                                                                        \
+    if ((s) < whole) {                                                                                                 \
+      _tile_loadd(a, p->w + (s) * TILE_K * (Index)sizeof(uint16_t), p->stride);                                        \
+    } else {                                                                                                           \
+      unpack_tile(type, p, (s) * TILE_K, unpacked[a - 4]);                                                             \
+      TILES_READ_MEMORY;                                                                                               \
+      _tile_loadd(a, unpacked[a - 4], TILE_K * sizeof(uint16_t));                                                      \
+    }                                                                                                                  \
+    _tile_loadd(b, xs, row);                                                                                           \
+    _tile_dpbf16ps(0, a, b);                                                                                           \
+    if (T > 1) { _tile_loadd(c, xs + steps * tile, row); _tile_dpbf16ps(1, a, c); }                                    \
+    if (T > 2) { _tile_loadd(b, xs + 2 * steps * tile, row); _tile_dpbf16ps(2, a, b); }                                \
+    if (T > 3) { _tile_loadd(c, xs + 3 * steps * tile, row); _tile_dpbf16ps(3, a, c); }                                \
   }
   for (Index s = 0; s < steps; s += 2) {
     STEP_OF(4, 6, 7, s)
@@ -107,12 +107,13 @@ INLINE void multiply_rows(int type, int T, const Rows *p, const float *x, Index 
   *coming = next;
 }
 
-static __attribute__((noinline)) void multiply_few(int type, Index T, const Rows *p, const float *x, Index width, float *sums, Coming *coming, Index share) {
-#define OF(type)                                                                  \
-  case type:                                                                      \
-    if (T == 1) multiply_rows(type, 1, p, x, width, sums, coming, share);                \
-    else if (T == 2) multiply_rows(type, 2, p, x, width, sums, coming, share);           \
-    else multiply_rows(type, FEW_TILES, p, x, width, sums, coming, share);               \
+static __attribute__((noinline)) void multiply_few(int type, Index T, const Rows *p, const float *x, Index width, float *sums, Coming *coming,
+                                                   Index share) {
+#define OF(type)                                                                                                       \
+  case type:                                                                                                           \
+    if (T == 1) multiply_rows(type, 1, p, x, width, sums, coming, share);                                              \
+    else if (T == 2) multiply_rows(type, 2, p, x, width, sums, coming, share);                                         \
+    else multiply_rows(type, FEW_TILES, p, x, width, sums, coming, share);                                             \
     break;
   switch (type) { OF(F32) OF(F16) OF(BF16) OF(Q8_0) OF(Q4_0) }
 #undef OF

@@ -53,9 +53,9 @@ interface Variant extends ComputeOptions {
 
 /** Each storage dtype by itself; then keys and values in f16, and products in bf16. */
 const VARIANTS: readonly Variant[] = [
-  ...WEIGHT_TYPES.map((type) => ({ name: type, type, kv: "f32" as const })),
-  ...WEIGHT_TYPES.map((type) => ({ name: `${type}, kv f16`, type, kv: "f16" as const })),
-  ...(["f32", "f16", "bf16"] as const).map((type) => {
+  ...WEIGHT_TYPES.map((type) => ({ name: type, type, kv: "f32" as const, compute: "f32" as const })),
+  ...WEIGHT_TYPES.map((type) => ({ name: `${type}, kv f16`, type, kv: "f16" as const, compute: "f32" as const })),
+  ...WEIGHT_TYPES.map((type) => {
     return { name: `${type}, compute bf16`, type, kv: "f32" as const, compute: "bf16" as const };
   }),
 ];
