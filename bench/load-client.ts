@@ -15,7 +15,7 @@ export interface LoadRequest {
 export interface Timing {
   readonly ok: boolean;
   readonly status: number;
-  /** From sending to the first token's event, or to the end if none has text. */
+  /** From sending to the first token's event. */
   readonly firstToken: number;
   /** Gaps between the events of tokens after the first. */
   readonly between: readonly number[];
@@ -27,8 +27,10 @@ export interface Timing {
 
 const agent = new Agent({ keepAlive: true, maxSockets: 4096 });
 
-/** Sends one request and reads its stream. Tokens are those of its usage, as some have no text of their own: a server may hold back bytes that
- * are no UTF-8, of a whole answer. */
+/**
+ * Sends one request and reads its stream. Tokens are those of its usage, as some have no text of their own. A server may close a
+ * connection just when it is used once more, as llama.cpp's does: then the request is sent again.
+ */
 export function send(url: string, model: string, request: LoadRequest, key?: string): Promise<Timing> {
   const { prompt, maxTokens, salt = "" } = request;
   const body = JSON.stringify({
@@ -48,7 +50,7 @@ export function send(url: string, model: string, request: LoadRequest, key?: str
       const whole = performance.now() - start;
       const between = times.slice(1).map((time, i) => time - times[i]!);
       resolve({
-        ok: ok && (times.length > 0 || tokens > 0),
+        ok: ok && times.length > 0,
         status,
         firstToken: times[0] ?? whole,
         between,
@@ -77,7 +79,10 @@ export function send(url: string, model: string, request: LoadRequest, key?: str
       response.on("end", () => end(status === 200));
       response.on("error", () => end(false));
     });
-    sent.on("error", () => end(false));
+    sent.on("error", () => {
+      if (sent.reusedSocket && status === 0) resolve(send(url, model, request, key));
+      else end(false);
+    });
     sent.end(body);
   });
 }
