@@ -8,6 +8,7 @@ import {
 } from "../architectures/decode-program.js";
 import type { Backend, DeviceArray, Executable } from "../backend/backend.js";
 import { ExecutableCache } from "../backend/executable-cache.js";
+import { isIntegerType } from "../dtype/dtype.js";
 import type { LoadedAdapter } from "../pretrained/loaded-adapter.js";
 import type { RunPath } from "./chunks.js";
 
@@ -63,7 +64,10 @@ export class Decoders {
   #prepare(path: RunPath, adapters: readonly LoadedAdapter[], indices: readonly DeviceArray[]): Promise<Executable> {
     const { config, types, kv, shape, bindings } = this.#context;
     const { capabilities } = this.#backend;
-    const compute = this.#context.compute ?? defaultPrecision(types, path === "packed" ? capabilities : undefined);
+    // Few tokens stay with integer products, which read weights at the speed of memory.
+    const integers = path === "streamed" && [...types.values()].some(isIntegerType);
+    const chosen = this.#context.compute ?? defaultPrecision(types, path === "packed" ? capabilities : undefined);
+    const compute = integers ? "f32" : chosen;
     const ranks = adapters.map(({ ranks }) => ranks);
     const program = decodeProgram(config, shape, { types, compute, kv, adapters: ranks, path });
     const bound: Record<string, DeviceArray> = { ...bindings };

@@ -87,6 +87,19 @@ for (const dtype of TESTED) {
       }
     });
 
+    if (isIntegerType(dtype)) {
+      it("stay with integer products for few tokens, and are multiplied in bf16 for many on request", async () => {
+        for (const backend of await backends()) {
+          const [integers, bf16] = await Promise.all(
+            (["f32", "bf16"] as const).map((compute) => byteModelIn(dtype, backend, CONFIG, SEED, { compute })),
+          );
+          const few = IDS.slice(0, 8);
+          assert.deepEqual(await bf16!.logits(few), await integers!.logits(few), backend.name);
+          assert.notDeepEqual(await bf16!.logits(IDS), await integers!.logits(IDS), backend.name);
+        }
+      });
+    }
+
     for (const backend of await backends()) {
       const model = await modelIn(dtype, backend);
 

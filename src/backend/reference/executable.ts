@@ -133,7 +133,7 @@ export class ReferenceExecutable implements Executable {
       });
       const start = performance.now();
       try {
-        const numbers = unpacked(op, views, opScalars.bf16 === true || opScalars.bf16 === 1);
+        const numbers = unpacked(op, views, Boolean(opScalars.bf16));
         (KERNELS[op.kind] as unknown as AnyKernel)(numbers, opDims, opScalars);
         pack(op, numbers, views);
       } catch (error) {
