@@ -3,6 +3,7 @@
  * the processes that it started and waited for, as Linux counts them (proc(5): utime, stime, cutime, cstime).
  */
 import { appendFileSync, readFileSync } from "node:fs";
+import "./without-promise-hooks.js";
 
 const { GPT2_TEST_CPU: report } = process.env;
 delete process.env.NODE_OPTIONS;

@@ -16,7 +16,7 @@ const SHARED = new Set(
 const MEASURES_MEMORY = /\/(mutator|damaged-folder)\.js"|\.heapUsed/;
 
 /**
- * Replaces the files of each shared folder by one generated module that imports them. Its imports are static, so no file waits
+ * Replaces the files of each shared folder, and each other file, by a generated module that imports them. Its imports are static, so no file waits
  * for the top-level await of another: Node's runner cancels tests that are declared after all others are done.
  *
  * @param root the package's folder
@@ -34,12 +34,24 @@ export function groupTests(root: string, files: readonly string[], compiledOf: (
   }
   const folder = mkdtempSync(join(tmpdir(), "gpt2-tests-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const write = (name: string, lines: readonly string[]): string => {
+    const path = join(folder, name);
+    writeFileSync(path, lines.map((line) => `${line};\n`).join(""));
+    return path;
+  };
   return [...groups]
     .sort(([, a], [, b]) => b.length - a.length)
     .map(([group, paths]) => {
-      if (paths.length === 1) return paths[0]!;
-      const path = join(folder, `${group}.mjs`);
-      writeFileSync(path, paths.map((each) => `import ${JSON.stringify(pathToFileURL(each).href)};\n`).join(""));
-      return path;
+      const name = group.replaceAll("/", "-").replace(/\.ts$/, "");
+      const files = write(
+        `${name}.files.mjs`,
+        paths.map((path) => `import ${quoted(pathToFileURL(path))}`),
+      );
+      return write(`${name}.mjs`, [`import ${quoted(HOOKS)}`, `await import(${quoted(pathToFileURL(files))})`]);
     });
 }
+
+/** Loaded before any test file, because they load `node:test`. */
+const HOOKS = new URL("without-promise-hooks.js", import.meta.url);
+
+const quoted = (url: URL): string => JSON.stringify(url.href);

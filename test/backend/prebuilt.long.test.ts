@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { makePackage, TARGETS } from "../../scripts/prebuilt.js";
 import { localCompiler } from "../../src/backend/native/compile.js";
 import { libraryPaths } from "../../src/backend/native/library-path.js";
@@ -16,14 +16,17 @@ const reason = await nativeOrReason();
 /** On a machine without a compiler, any library here will do. */
 const skip = typeof reason === "string" ? reason : target ? false : `no prebuilt kernels for ${process.platform}`;
 
-describe("kernels in a package for the platform", { skip }, async () => {
+describe("kernels in a package for the platform", { skip }, () => {
   if (skip !== false) return;
   const folder = mkdtempSync(join(tmpdir(), "gpt2-prebuilt-"));
   after(() => rmSync(folder, { recursive: true }));
   // Compiled with the local compiler, which may need a newer C library than zig's, so its age is not checked; for one
   // instruction set only, because each further one takes ten seconds.
   const compiler = { ...localCompiler(), sets: [] };
-  const made = await makePackage({ ...target!, maxGlibc: Number.POSITIVE_INFINITY }, compiler, folder);
+  let made = "";
+  before(async () => {
+    made = await makePackage({ ...target!, maxGlibc: Number.POSITIVE_INFINITY }, compiler, folder);
+  });
   /** The package as installed without a compiler: no native/build, and its dependencies where npm puts them. */
   const root = join(folder, "node_modules", "gpt2-ts");
   for (const name of ["package.json", "dist/src", "assets", "models"]) {

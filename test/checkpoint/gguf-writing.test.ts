@@ -55,11 +55,11 @@ function contents(bytes: Uint8Array): Map<string, unknown> {
   );
 }
 
-describe("files written", async () => {
-  const converted = await openCheckpoint(fixture("converted-f32.gguf"));
-  const tokenizer = await converted.loadTokenizer!();
-  const model = { config: CONFIG, tensors: seeded(CONFIG), tokenizer };
+const converted = await openCheckpoint(fixture("converted-f32.gguf"));
+const tokenizer = await converted.loadTokenizer!();
+const model = { config: CONFIG, tensors: seeded(CONFIG), tokenizer };
 
+describe("files written", () => {
   for (const dtype of ["f32", "f16", "bf16", "q8_0"] as const) {
     it(`${dtype}: every tensor and the whole tokenizer as llama.cpp's converter writes them`, async () => {
       const ours = await write(`${dtype}.gguf`, { ...model, metadata: { name: "seeded" } }, { dtype });

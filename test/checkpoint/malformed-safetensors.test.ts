@@ -5,6 +5,7 @@ import { readSafetensors } from "../../src/checkpoint/safetensors.js";
 import { readShardIndex } from "../../src/checkpoint/safetensors-index.js";
 import { encodeSafetensors, layoutSafetensors } from "../../src/checkpoint/safetensors-writer.js";
 import { CheckpointError } from "../../src/errors.js";
+import { TESTING_ALL } from "../helpers/tested-isas.js";
 import { jsonBytes, rawSafetensors, smallSafetensors } from "./small-model.js";
 
 function assertRefused(run: () => unknown, message: RegExp): void {
@@ -26,6 +27,9 @@ const entry = (shape: unknown, begin: unknown, end: unknown, dtype: unknown = "F
 const one = (x: unknown, data = 8): Uint8Array => rawSafetensors({ x }, zeros(data));
 const good = entry([2], 0, 8);
 const huge = 2 ** 53;
+
+/** Levels of nesting: more calls than fit on any stack. */
+const DEEP = TESTING_ALL ? 1_000_000 : 100_000;
 
 const HEADERS: [name: string, file: Uint8Array, message: RegExp][] = [
   ["an empty file", zeros(0), /bad\.safetensors.*8 bytes.*0 bytes/],
@@ -69,13 +73,13 @@ const HEADERS: [name: string, file: Uint8Array, message: RegExp][] = [
     /__metadata__: "a": expected a string, got 1/,
   ],
   [
-    "objects nested a million deep",
-    rawSafetensors(`{"x":${'{"x":'.repeat(1e6)}1${"}".repeat(1e6)}}`, zeros(0)),
+    "deeply nested objects",
+    rawSafetensors(`{"x":${'{"x":'.repeat(DEEP)}1${"}".repeat(DEEP)}}`, zeros(0)),
     /"x".*dtype/,
   ],
   [
-    "lists nested a million deep",
-    rawSafetensors(`{"x":{"dtype":"F32","shape":[${"[".repeat(1e6)}${"]".repeat(1e6)}]}}`, zeros(8)),
+    "deeply nested lists",
+    rawSafetensors(`{"x":{"dtype":"F32","shape":[${"[".repeat(DEEP)}${"]".repeat(DEEP)}]}}`, zeros(8)),
     /shape: .*got \[a list\]/,
   ],
 ];
@@ -152,7 +156,7 @@ describe("malformed safetensors", () => {
   it("refuses a file truncated anywhere", () => {
     const whole = smallSafetensors();
     assert.equal(read(whole).tensors.size, 28);
-    for (let length = 0; length < whole.length; length++) {
+    for (let length = 0; length < whole.length; length += TESTING_ALL ? 1 : 3) {
       assertRefused(() => read(whole.subarray(0, length)), /bad\.safetensors/);
     }
   });

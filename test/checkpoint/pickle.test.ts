@@ -8,6 +8,7 @@ import { readTorchFile } from "../../src/checkpoint/torch-file.js";
 import { TorchTensor, torchNames } from "../../src/checkpoint/torch-names.js";
 import { openTorch } from "../../src/pretrained/formats/torch.js";
 import { memoryFiles } from "../../src/pretrained/model-files.js";
+import { LIKE_OTHERS, TESTING_ALL } from "../helpers/tested-isas.js";
 import { torchArchive } from "./torch-archive.js";
 
 /** Text as Latin-1 bytes, numbers as bytes. */
@@ -147,8 +148,8 @@ describe("hostile pickles", () => {
     it(`refuses ${name}`, () => assert.throws(() => pickle(...parts), { name: "CheckpointError", message }));
   }
 
-  it("reads nesting a million deep without recursion", () => {
-    const deep = pickle("K", 1, "\x85".repeat(1_000_000), ".");
+  it("reads deep nesting without recursion", () => {
+    const deep = pickle("K", 1, "\x85".repeat(TESTING_ALL ? 1_000_000 : 100_000), ".");
     assert.ok(Array.isArray(deep));
     assert.throws(() => pickle("(".repeat(1_100_000), "."), /at most 1048576 operations, got more/);
   });
@@ -160,7 +161,7 @@ describe("hostile pickles", () => {
     assert.throws(() => openTorch("x.pt", files), { message: /a dict of tensors, got \[a list, a list\]/ });
   });
 
-  it("bounds the objects that a file can make", () => {
+  it("bounds the objects that a file can make", { skip: LIKE_OTHERS }, () => {
     const before = process.memoryUsage().heapUsed;
     assert.throws(() => pickle("}".repeat(2_000_000), "."), /at most 1048576 operations/);
     assert.ok(process.memoryUsage().heapUsed - before < 500 * 2 ** 20);

@@ -9,6 +9,7 @@ import { saveCheckpoint } from "../../src/pretrained/node.js";
 import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { BYTES, byteTokenizer } from "../generate/models.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { gpt2 } from "./run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-classify-command-"));
@@ -67,7 +68,7 @@ describe("gpt2 classify", { concurrency: 2 }, () => {
     assert.match(other.stderr, /label of text 1: expected left, right, got "up"/);
   });
 
-  it("predicts a number for a text", async () => {
+  it("predicts a number for a text", { skip: LIKE_OTHERS }, async () => {
     const lines = Array.from({ length: 40 }, (_, i) => ({ text: `${i}${"xy"[i % 2]}`, label: i % 2 }));
     const data = jsonl("numbers.jsonl", lines);
     const out = join(folder, "numbers");

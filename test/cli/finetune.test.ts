@@ -11,6 +11,7 @@ import type { TrainEvent } from "../../src/train/events.js";
 import { BYTES, byteTokenizer } from "../generate/models.js";
 import { HubServer } from "../helpers/hub-server.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { gpt2 } from "./run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-finetune-command-"));
@@ -93,7 +94,7 @@ describe("gpt2 finetune", PARALLEL, () => {
     assert.equal((await gpt2(["Q1?", "--model", gguf, ...greedy])).stdout, "b\n");
   });
 
-  it("continues a run, and trains the whole model without --lora", async () => {
+  it("continues a run, and trains the whole model without --lora", { skip: LIKE_OTHERS }, async () => {
     const out = join(folder, "full");
     const first = await learn(out, ..."--steps 3 --val-every 0 --json".split(" "));
     assert.equal(first.status, 0, first.stderr);

@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { GPT2 } from "../../src/gpt2.js";
 import type { Choice } from "../../src/tasks/choose.js";
 import type { TaskOutput } from "../../src/tasks/write.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { gpt2 } from "./run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-task-command-"));
@@ -77,7 +78,7 @@ describe("gpt2 task", PARALLEL, () => {
     await refused(["summarize", long, "--no-truncate"], /With truncate, the text is cut to its beginning/, 1);
   });
 
-  it("answers from a document, after a conversation, or from nothing", async () => {
+  it("answers from a document, after a conversation, or from nothing", { skip: LIKE_OTHERS }, async () => {
     const document = file("document.txt", "Moss is a cat. He sleeps in the kitchen.\n");
     const told = ["answer", "Where does he sleep?", "--history", "Who is Moss?=a cat"];
     const { prompt } = await json([...told, "--document", document]);
@@ -92,7 +93,7 @@ describe("gpt2 task", PARALLEL, () => {
     await refused(["answer", "x", "--document", document, "--example", "a=b"], /expected examples or a document/);
   });
 
-  it("takes examples from files", async () => {
+  it("takes examples from files", { skip: LIKE_OTHERS }, async () => {
     const lines = [
       { input: "Thank you.", output: "Danke." },
       { input: "a = b", output: "c" },
@@ -104,7 +105,7 @@ describe("gpt2 task", PARALLEL, () => {
     await refused(["translate", "x", "--examples", wrong], /wrong\.jsonl, line 1: expected "input" and "output"/, 1);
   });
 
-  it("classifies by labels, and chooses among candidates", async () => {
+  it("classifies by labels, and chooses among candidates", { skip: LIKE_OTHERS }, async () => {
     const labels = ["--labels", "sport, weather", "--label", "trade, finance"];
     const text = "It rained all night.";
     const {

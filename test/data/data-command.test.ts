@@ -12,6 +12,7 @@ import { loadTokenizer } from "../../src/tokenizer/files.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { writeTokenizerJson } from "../../src/tokenizer/tokenizer-json.js";
 import { packageRoot } from "../../src/util/package-root.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { smallTokenizer } from "./support.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-data-command-"));
@@ -97,7 +98,7 @@ test("wrong numbers are refused", async () => {
   assert.match(stderr, /--workers.*Not a whole number/);
 });
 
-test("Ctrl-C stops and leaves nothing", async () => {
+test("Ctrl-C stops and leaves nothing", { skip: LIKE_OTHERS }, async () => {
   const big = join(dir, "big.txt.gz");
   writeFileSync(
     big,

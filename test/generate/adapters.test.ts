@@ -24,8 +24,10 @@ function randomAdapter(backend: Backend, ranks: LoraRanks, seed: number): Loaded
   return new LoadedAdapter(backend, ranks, tensors, (layer) => (layer.startsWith("h.0") ? 1.5 : 0.5));
 }
 
-describe("adapters in an engine", async () => {
-  for (const backend of await testedBackends()) {
+const tested = await testedBackends();
+
+describe("adapters in an engine", () => {
+  for (const backend of tested) {
     const makeEngine = (maxTokens = 8) => new Engine(backend, ODD, seededWeights(backend, ODD), { maxTokens });
     const adapters = [
       undefined,

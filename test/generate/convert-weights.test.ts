@@ -72,8 +72,10 @@ async function converters(): Promise<(readonly [name: string, backend: Backend])
   ];
 }
 
-describe("weights converted while loading", async () => {
-  for (const [name, backend] of await converters()) {
+const tested = await converters();
+
+describe("weights converted while loading", () => {
+  for (const [name, backend] of tested) {
     for (const dtype of WEIGHT_TYPES) {
       it(`to ${dtype} on ${name} have the bits of src/dtype, from every type and layout`, async () => {
         const weights = await loadWeights(

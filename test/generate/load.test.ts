@@ -37,14 +37,16 @@ async function save(name: string, config: GPT2Config, options: SaveOptions = {})
   return path;
 }
 
-describe("loading", async () => {
-  const ids = [1, 2, 3];
-  const huggingFace = await save("hf", CONFIG);
-  await saveTokenizer(byteTokenizer(), huggingFace);
-  const llmc = await save("model.bin", CONFIG, { format: "llm.c" });
-  const bf16 = await save("bf16", CONFIG, { dtype: "bf16" });
+const huggingFace = await save("hf", CONFIG);
+await saveTokenizer(byteTokenizer(), huggingFace);
+const llmc = await save("model.bin", CONFIG, { format: "llm.c" });
+const bf16 = await save("bf16", CONFIG, { dtype: "bf16" });
+const choices = (await backends()).map(({ name }) => name as BackendChoice);
 
-  for (const backend of (await backends()).map(({ name }) => name as BackendChoice)) {
+describe("loading", () => {
+  const ids = [1, 2, 3];
+
+  for (const backend of choices) {
     for (const [format, path] of Object.entries({ "a Hugging Face folder": huggingFace, "a llm.c file": llmc })) {
       it(`${format} onto ${backend} computes what the weights say`, async () => {
         const model = await GPT2.load(path, { backend, threads: 1 });

@@ -125,11 +125,12 @@ for (const backend of await testedBackends()) {
 }
 
 for (const isa of testedIsas()) {
-  describe(`prompt lookup on native ${isa}`, async () => {
+  const backend = await nativeBackend({ isa, threads: THREADS });
+
+  describe(`prompt lookup on native ${isa}`, () => {
     // Rows of nine blocks and of five, so that groups of eight have a rest; more keys than are gone over at a time.
     const config = gpt2Config({ vocabSize: BYTES, nCtx: 300, nEmbd: 288, nHead: 9, nLayer: 2, nInner: 160 });
     const prompt = "To be, or not to be, that is the question: ".repeat(5);
-    const backend = await nativeBackend({ isa, threads: THREADS });
 
     for (const dtype of WEIGHT_TYPES) {
       const skip = dtype === "f32" || dtype === "q4_0" ? false : LIKE_OTHERS;

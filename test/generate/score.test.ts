@@ -51,9 +51,9 @@ for (const backend of await backends()) {
   });
 }
 
-describe("scores", async () => {
-  const model = byteModel(await fastestBackend());
+const model = byteModel(await fastestBackend());
 
+describe("scores", () => {
   it("are summarized: log-probability, perplexity, bits per byte", async () => {
     const text = "naïve €";
     const { tokens, logprobs, logprob, perplexity, bytes, bitsPerByte } = await model.score(text);

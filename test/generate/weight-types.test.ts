@@ -57,9 +57,11 @@ const COMPUTED = [
 const TESTED = TESTING_ALL ? WEIGHT_TYPES : (["f32", "bf16", "q8_0"] as const);
 
 for (const dtype of TESTED) {
-  describe(`weights in ${dtype}`, async () => {
-    const exact = await modelIn(dtype, await referenceBackend({ precision: "f64" }));
-    const expected = await exact.logits(IDS);
+  const exact = await modelIn(dtype, await referenceBackend({ precision: "f64" }));
+  const expected = await exact.logits(IDS);
+  const models = await Promise.all((await backends()).map((backend) => modelIn(dtype, backend)));
+
+  describe(`weights in ${dtype}`, () => {
     const V = CONFIG.vocabSize;
     const tolerance = toleranceOf(dtype);
 
@@ -100,8 +102,8 @@ for (const dtype of TESTED) {
       });
     }
 
-    for (const backend of await backends()) {
-      const model = await modelIn(dtype, backend);
+    for (const model of models) {
+      const { backend } = model;
 
       it(`give the reference's logits on ${backend.name}`, async () => {
         assert.equal(model.dtype, dtype);
@@ -127,14 +129,14 @@ for (const dtype of TESTED) {
   });
 }
 
-describe("model files in other types", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "gpt2-types-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const path = (name: string): string => join(folder, name);
-  await saveCheckpoint(path("hf"), { config: CONFIG, tensors });
-  for (const dtype of WEIGHT_TYPES) await saveCheckpoint(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
+const folder = mkdtempSync(join(tmpdir(), "gpt2-types-"));
+after(() => rmSync(folder, { recursive: true }));
+const path = (name: string): string => join(folder, name);
+await saveCheckpoint(path("hf"), { config: CONFIG, tensors });
+for (const dtype of WEIGHT_TYPES) await saveCheckpoint(path(`${dtype}.gguf`), { config: CONFIG, tensors }, { dtype });
+const chosen = await chooseBackend({ threads: THREADS });
 
-  const chosen = await chooseBackend({ threads: THREADS });
+describe("model files in other types", () => {
   const bytesOf = async (path: string, options: Parameters<typeof loadWeights>[3], access: FileAccess = {}) => {
     const checkpoint = await openCheckpoint(path, access);
     const weights = await loadWeights(chosen.backend, checkpoint.config, checkpoint.tensors.values(), options);

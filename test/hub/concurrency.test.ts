@@ -10,6 +10,7 @@ import type { DownloadEvent } from "../../src/hub/events.js";
 import { PartialFile } from "../../src/hub/partial-file.js";
 import { withFileLock } from "../../src/util/file-lock.js";
 import { HubServer } from "../helpers/hub-server.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { fetching, fileOf, REPOSITORY, temporaryFolder, WEIGHTS } from "./support.js";
 
 const server = await HubServer.start(REPOSITORY);
@@ -45,7 +46,7 @@ const hasLocks = await withFileLock(join(temporaryFolder(), "lock"), {}, async (
 const skip = !hasLocks && "this system has no flock";
 
 describe("several processes at once", () => {
-  it("fetch a file once, and all get it", { skip }, async () => {
+  it("fetch a file once, and all get it", { skip: skip || LIKE_OTHERS }, async () => {
     const { cacheDir } = fetching(server);
     server.fault = ({ where }) => (where === "cdn" ? { slow: 6 } : undefined);
     const events = await Promise.all([start(cacheDir), start(cacheDir), start(cacheDir)].map(linesOf));
@@ -59,7 +60,7 @@ describe("several processes at once", () => {
     );
   });
 
-  it("lose nothing if one is killed: the next resumes", { skip }, async () => {
+  it("lose nothing if one is killed: the next resumes", { skip: skip || LIKE_OTHERS }, async () => {
     const one = fetching(server);
     server.fault = ({ where }) => (where === "cdn" ? { slow: 3 } : undefined);
     const child = start(one.cacheDir);

@@ -4,6 +4,7 @@ import type { LogLikelihood, LogLikelihoodRequest } from "../../src/generate/req
 import { GPT2 } from "../../src/gpt2.js";
 import { NAME_GROUPS, OCCUPATIONS, PRONOUN_TEMPLATES, QUALITIES } from "../../src/misuse/bias/lists.js";
 import { probeBias } from "../../src/misuse/bias/probe.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 
 /** A model whose log-probabilities follow a rule. */
 function ruled(rule: (context: string, continuation: string) => number) {
@@ -16,7 +17,7 @@ function ruled(rule: (context: string, continuation: string) => number) {
   };
 }
 
-test("an unbiased model has no bias, in every probe", async () => {
+test("an unbiased model has no bias, in every probe", { skip: LIKE_OTHERS }, async () => {
   const { probes } = await probeBias(ruled((_, continuation) => (/^ (he|she)$/.test(continuation) ? -2 : -7)));
   assert.equal(probes.length, 5);
   for (const { difference, name } of probes) {

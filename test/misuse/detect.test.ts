@@ -26,6 +26,7 @@ import { RandomStream } from "../../src/util/random.js";
 import { backends, byteModel, byteTokenizer, ODD } from "../generate/models.js";
 import { assertClose } from "../helpers/compare.js";
 import { RandomArrays } from "../helpers/random-arrays.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 
 interface Fixture {
   readonly performer: { readonly config: GPT2Config; readonly seed: number };
@@ -67,7 +68,7 @@ for (const backend of await backends()) {
       }
     });
 
-    test("a text longer than the context is read in windows, like by score", async () => {
+    test("a text longer than the context is read in windows, like by score", { skip: LIKE_OTHERS }, async () => {
       const model = byteModel(backend);
       const ids = [...new RandomArrays(7).integers(3 * ODD.nCtx, ODD.vocabSize)];
       for (const stride of [1, 10, ODD.nCtx]) {
@@ -107,7 +108,7 @@ function constantText(tokens: number, logprob: number): TokenStatistics {
 
 const fingerprint = { nLayer: 1, nEmbd: 1, vocabSize: 1, probe: -1 };
 
-test("a false-positive rate counts the human texts that score as high", () => {
+test("a false-positive rate counts the human texts that score as high", { skip: LIKE_OTHERS }, () => {
   const random = new RandomStream(5);
   const human = Array.from({ length: 700 }, () => constantText(70, -1 - 3 * random.uniform()));
   const calibration = calibrationOf(human, { name: "test", model: fingerprint });
@@ -181,7 +182,9 @@ test("passages begin with paragraphs and have at most so many tokens", () => {
   assert.deepEqual(passages, ["One.\n\nTwo is here.\n\n".slice(0, 20), "Four, which is longe"]);
 });
 
-test("a calibration with an observer has Binoculars' rates, for that observer alone", async () => {
+test("a calibration with an observer has Binoculars' rates, for that observer alone", {
+  skip: LIKE_OTHERS,
+}, async () => {
   const backend = (await backends()).at(-1)!;
   const modelOf = ({ config, seed }: Fixture["performer"]) => byteModel(backend, gpt2Config(config), seed);
   const [performer, observer] = [modelOf(fixture.performer), modelOf(fixture.observer)];
@@ -236,7 +239,7 @@ test("calibrate and detect with the default model", async () => {
   await model.dispose();
 });
 
-test("the default model's own calibration is used, and names its set", async () => {
+test("the default model's own calibration is used, and names its set", { skip: LIKE_OTHERS }, async () => {
   const model = await GPT2.load(undefined, { threads: 1 });
   const { text } = await model.complete("", { maxNewTokens: 100, seed: 1, temperature: 0.7, topK: 40 });
   const detection = await model.detect(text);

@@ -8,6 +8,7 @@ import { HeadDetector } from "../../src/misuse/classifier/head-detector.js";
 import { RandomStream } from "../../src/util/random.js";
 import { gpt2 } from "../cli/run.js";
 import { bertFolder } from "../helpers/bert-fixtures.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 
 const folder = await mkdtemp(join(tmpdir(), "gpt2-encoder-detector-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -19,7 +20,7 @@ function texts(machine: boolean, count: number): string[] {
   return Array.from({ length: count }, () => Array.from({ length: 30 }, word).join(" "));
 }
 
-test("gpt2 detect --train --head fine-tunes a BERT that --classifier uses", async () => {
+test("gpt2 detect --train --head fine-tunes a BERT that --classifier uses", { skip: LIKE_OTHERS }, async () => {
   const [human, machine, out] = ["human.jsonl", "machine.jsonl", "run"].map((name) => join(folder, name));
   for (const [path, of] of [
     [human, texts(false, 200)],

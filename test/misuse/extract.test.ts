@@ -11,6 +11,7 @@ import { wilsonInterval } from "../../src/misuse/extract/wilson.js";
 import { buildIndex } from "../../src/misuse/trace/build-index.js";
 import { TokenIndex } from "../../src/misuse/trace/token-index.js";
 import { gpt2 } from "../cli/run.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 
 let folder: string;
 let model: GPT2;
@@ -87,7 +88,7 @@ test("impossible options are refused", async () => {
   assert.ok(all.passages <= index.length);
 });
 
-test("samples ranked by six measures", async () => {
+test("samples ranked by six measures", { skip: LIKE_OTHERS }, async () => {
   const result = await rankSamples(model, index, {
     ...{ samples: 6, maxNewTokens: 40, matchTokens: 3, top: 3 },
     references: { small: model, medium: model },
@@ -117,7 +118,7 @@ test("Wilson's interval", () => {
   }
 });
 
-test("gpt2 extract", async () => {
+test("gpt2 extract", { skip: LIKE_OTHERS }, async () => {
   const run = await gpt2([
     "extract",
     "--index",

@@ -60,7 +60,7 @@ async function compile(project: string, tsc: string, options: object, include: s
   assert.equal(status, 0, stdout);
 }
 
-describe("TypeScript", async () => {
+describe("TypeScript", () => {
   const project = join(dir, "project");
   makeProject(project, {
     "package.json": JSON.stringify({ type: "module", private: true }),

@@ -18,6 +18,7 @@ import { BYTES, byteTokenizer } from "../generate/models.js";
 import { CLASSIFIER_FIXTURES, classifierTexts, expectedOf } from "../helpers/classifier-fixtures.js";
 import { assertClose } from "../helpers/compare.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { anyBackend, curveOf } from "../helpers/tiny-run.js";
 
 const dir = mkdtempSync(join(tmpdir(), "gpt2-classify-"));
@@ -152,7 +153,9 @@ describe("a classifier", () => {
 });
 
 describe("an adapter for classification", () => {
-  it("learns its own head, is chosen by a request, merges, and resumes bit for bit", async () => {
+  it("learns its own head, is chosen by a request, merges, and resumes bit for bit", {
+    skip: LIKE_OTHERS,
+  }, async () => {
     const data = jsonl("adapter.jsonl", WORDS);
     const lora = { rank: 4 };
     const whole = newFolder();
@@ -187,7 +190,7 @@ describe("an adapter for classification", () => {
 });
 
 describe("a regressor", () => {
-  it("learns numbers", async () => {
+  it("learns numbers", { skip: LIKE_OTHERS }, async () => {
     const lines = Array.from({ length: 60 }, (_, i) => ({
       text: `${"a".repeat(1 + (i % 9))}b${i}`,
       label: (i % 9) / 4 - 1,

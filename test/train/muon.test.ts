@@ -9,7 +9,7 @@ import { referenceBackend } from "../../src/backend/reference/index.js";
 import type { TrainEvent, ValidationEvent } from "../../src/train/events.js";
 import { finetune } from "../../src/train/finetune.js";
 import { gpt2 } from "../cli/run.js";
-import { TESTING_ALL } from "../helpers/tested-isas.js";
+import { LIKE_OTHERS, TESTING_ALL } from "../helpers/tested-isas.js";
 import {
   anyBackend,
   curveOf,
@@ -82,7 +82,7 @@ for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0
       assert.ok(a !== b && Math.abs(a - b) < 0.03, `${b}, in f32 ${a}`);
     });
 
-    it("learns on the reference as on the fastest backend", async () => {
+    it("learns on the reference as on the fastest backend", { skip: LIKE_OTHERS }, async () => {
       const steps = TESTING_ALL ? 7 : 2;
       const settings = { ...MUON, steps, valEvery: steps, sampleEvery: 0, dropout: 0 };
       const [fast, slow] = [join(dir, `${name}-fast`), join(dir, `${name}-slow`)];

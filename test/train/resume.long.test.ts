@@ -168,8 +168,9 @@ describe("an interrupted run", () => {
   });
 });
 
-describe("threads", async () => {
-  const reason = await nativeOrReason();
+const reason = await nativeOrReason();
+
+describe("threads", () => {
   for (const threads of [2, 3]) {
     it(`${threads} give the same bits as one`, { skip: typeof reason === "string" && reason }, async () => {
       const out = join(dir, `threads-${threads}`);

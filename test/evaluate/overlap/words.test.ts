@@ -9,6 +9,7 @@ import {
   stretchOf,
 } from "../../../src/evaluate/overlap/words.js";
 import { RandomStream } from "../../../src/util/random.js";
+import { LIKE_OTHERS } from "../../helpers/tested-isas.js";
 import { babble, ngramsOf } from "./naive.js";
 
 const utf8 = new TextEncoder();
@@ -64,7 +65,9 @@ describe("the scanner", () => {
     }
   });
 
-  it("gives equal n-grams equal hashes and different ones different hashes, at any position", () => {
+  it("gives equal n-grams equal hashes and different ones different hashes, at any position", {
+    skip: LIKE_OTHERS,
+  }, () => {
     for (const n of [1, 2, 8, 13]) {
       const text = babble(30_000, n < 3 ? 400 : 4, n);
       const scanner = new NgramScanner(n);
