@@ -221,8 +221,8 @@ export function attempt(what: string, load: () => Checkpoint): void {
  */
 const MOST_PEAK = 600;
 
-/** The rounds of a fuzzer: in `npm test` a quarter. */
-const roundsOf = (rounds: number): number => (TESTING_ALL ? rounds : Math.ceil(rounds / 4));
+/** The rounds of a fuzzer: in `npm test` an eighth. */
+const roundsOf = (rounds: number): number => (TESTING_ALL ? rounds : Math.ceil(rounds / 8));
 
 /** Both outcomes must occur; otherwise the damage is too heavy or too light to test anything. */
 export function fuzz(rounds: number, one: (mutator: Mutator, what: string) => void): void {

@@ -217,7 +217,8 @@ describe("standard output", () => {
     ["tokenize", "x", "--tokenizer", model],
     ["eval", "--list"],
   ]) {
-    it(`that is full ends with one line and status 1: gpt2 ${args[0]}`, { skip: full }, () => {
+    const skip = full || (args[0] !== "x" && LIKE_OTHERS);
+    it(`that is full ends with one line and status 1: gpt2 ${args[0]}`, { skip }, () => {
       const quoted = [process.execPath, MAIN, ...args].map((arg) => `'${arg}'`).join(" ");
       const { stderr, status } = spawnSync("sh", ["-c", `${quoted} > /dev/full`], { encoding: "utf8" });
       assert.equal(

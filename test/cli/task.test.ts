@@ -51,7 +51,7 @@ describe("gpt2 task", PARALLEL, () => {
     assert.match(output.prompt, /^The talks will start again on Monday\. = Les discussions reprendront lundi\.\n/);
   });
 
-  it("shows the prompt before the result", async () => {
+  it("shows the prompt before the result", { skip: LIKE_OTHERS }, async () => {
     const args = ["task", "complete", "oak", "--example", "cat=animal", "--example", "rose = flower", "--show-prompt"];
     const { stdout } = await gpt2(args);
     const start = "--- prompt ---\ncat = animal\nrose = flower\noak =\n--- result ---\n";

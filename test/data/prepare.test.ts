@@ -189,7 +189,9 @@ test("a line of 100 MB streams through in little memory", { skip: !TESTING_ALL &
   assert.ok(grew < 150_000, `grew by ${grew} kB`);
 });
 
-test("documents are held out by the hash of their text, in about the requested share", async () => {
+test("documents are held out by the hash of their text, in about the requested share", {
+  skip: LIKE_OTHERS,
+}, async () => {
   const docs = someDocuments(2000, 9);
   const path = write("split.txt", docs.join(SEPARATOR));
   const { train, val, info } = await prepare([path], { valFraction: 0.2 });

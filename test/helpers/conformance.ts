@@ -13,8 +13,8 @@ type Results = Record<string, ArrayLike<number>>;
 
 /** From this number of elements on a case takes long. */
 const LARGE = 15_000;
-/** Of the large cases, `npm test` runs one in five: no size has a multiple of five variants, so their choice alternates. */
-const STEP = 5;
+/** Of the large cases, `npm test` runs one in eleven: no size has a multiple of eleven variants, so their choice alternates. */
+const STEP = 11;
 
 function casesOf(kind: OpKind): readonly OpCase[] {
   const cases: readonly OpCase[] = OP_TESTS[kind].cases;

@@ -9,7 +9,7 @@ import { OutOfMemoryError } from "../../src/errors.js";
 import { loraSettings } from "../../src/train/lora-settings.js";
 import { formatMemory, memoryParts, trainMemory } from "../../src/train/memory.js";
 import { trainSettings } from "../../src/train/settings.js";
-import { TESTING_ALL } from "../helpers/tested-isas.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { nativeOrReason } from "../helpers/tiny-run.js";
 
 const GIB = 2 ** 30;
@@ -109,8 +109,8 @@ describe("the memory plan", () => {
   });
 
   const growing = Object.entries({ "all of a model": false, "an adapter, recomputing": true });
-  for (const [what, lora] of TESTING_ALL ? growing : growing.slice(0, 1)) {
-    it(`equals the growth of a process that trains ${what}`, async (t) => {
+  for (const [what, lora] of growing) {
+    it(`equals the growth of a process that trains ${what}`, { skip: LIKE_OTHERS }, async (t) => {
       const native = await nativeOrReason();
       if (typeof native === "string") return t.skip(native);
       const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", measure(lora)], {
