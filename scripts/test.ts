@@ -7,12 +7,15 @@ import {
   readFileSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { installNative } from "../src/backend/native/build.js";
+import { localLibrary } from "../src/backend/native/library-path.js";
 import { packageFile } from "../src/util/package-root.js";
 import { unbundleCli } from "./bundle-cli.js";
 import { embedWasm } from "./embed-wasm.js";
@@ -59,6 +62,16 @@ function temporaryFolder(): string {
   return tmpdir();
 }
 
+/** Compiles the kernels again if a source is newer than they are: with old kernels, tests fail in ways that mislead. */
+async function updateKernels(): Promise<void> {
+  const built = statSync(localLibrary(), { throwIfNoEntry: false });
+  const native = packageFile("native");
+  const sources = readdirSync(native).filter((name) => /\.[ch]$/.test(name));
+  if (built === undefined || sources.every((name) => statSync(join(native, name)).mtimeMs <= built.mtimeMs)) return;
+  console.log("compiling the kernels, which are older than native/*.[ch]");
+  await installNative();
+}
+
 const MEMORY = "/dev/shm";
 const ROOM = 4 * 2 ** 30;
 
@@ -79,7 +92,7 @@ if (files.length === 0) {
   process.exit(1);
 }
 const compiledOf = (file: string): string => join(root, "dist", file.replace(/\.ts$/, ".js"));
-await Promise.all([embedWasm(), unbundleCli()]);
+await Promise.all([embedWasm(), unbundleCli(), updateKernels()]);
 if (all) process.env.GPT2_TEST_ALL = "1";
 // One thread unless a test is about threads: as many files run at a time as there are processors.
 if (!all) process.env.GPT2_THREADS ??= "1";

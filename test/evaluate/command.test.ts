@@ -16,6 +16,7 @@ import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { packageFile } from "../../src/util/package-root.js";
 import { gpt2Process, gpt2 as runCommand } from "../cli/run.js";
 import { seededTensors } from "../helpers/seeded-weights.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { DATA, smallTokenizer } from "./support.js";
 
 const CONFIG = gpt2Config({ vocabSize: 500, nCtx: 64, nEmbd: 16, nLayer: 1, nHead: 2 });
@@ -97,7 +98,7 @@ describe("gpt2 eval", PARALLEL, () => {
     assert.match(stdout, /^task +metric/m);
   });
 
-  it("continues with --resume from the journal", async () => {
+  it("continues with --resume from the journal", { skip: LIKE_OTHERS }, async () => {
     const json = join(dir, "resumed.json");
     const args = ["eval", "lambada:normalized", ...flags, "--json", json];
     assert.equal((await gpt2(args)).status, 0);

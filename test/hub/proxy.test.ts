@@ -10,6 +10,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { proxyFor } from "../../src/hub/proxy.js";
 import { HubServer } from "../helpers/hub-server.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { REPOSITORY, temporaryFolder } from "./support.js";
 
 const SCRIPT = fileURLToPath(new URL("./fetch-process.js", import.meta.url));
@@ -89,7 +90,7 @@ describe("a proxy", () => {
   });
 
   const certificate = makeCertificate();
-  it("opens a tunnel for https", { skip: !certificate && "openssl is not installed" }, async () => {
+  it("opens a tunnel for https", { skip: certificate ? LIKE_OTHERS : "openssl is not installed" }, async () => {
     const secure = createTlsServer({ key: certificate!.key, cert: certificate!.cert }, (socket) => {
       const onward = connect(Number(new URL(server.endpoint).port), "127.0.0.1");
       socket.pipe(onward).pipe(socket);

@@ -63,7 +63,9 @@ describe("the memory plan", () => {
     assert.doesNotThrow(make(2, 4 * GIB));
   });
 
-  it("for an adapter to 124M at T = 1024 is below 2 GiB, and to 1.5B in q8_0 below 12 GiB, also with recomputation", () => {
+  it("for an adapter to 124M at T = 1024 is below 2 GiB, and to 1.5B in q8_0 below 12 GiB, also with recomputation", {
+    skip: LIKE_OTHERS,
+  }, () => {
     const plan = (name: GPT2Preset, settings: object, dtype: WeightType) => {
       const config = gpt2Config(name);
       const types = new Map(tensorTable(config).map((spec) => [spec.name, heldAs(spec, dtype)]));
