@@ -16,7 +16,7 @@ import { bertFolder } from "../helpers/bert-fixtures.js";
 const folder = await mkdtemp(join(tmpdir(), "gpt2-detection-scripts-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
-const TEXTS = 10;
+const TEXTS = 6;
 const docs = await Promise.all(
   ["training", "formats", "evaluation"].map((name) => readFile(packageFile(`docs/${name}.md`), "utf8")),
 );
