@@ -16,8 +16,9 @@ const SHARED = new Set(
 const MEASURES_MEMORY = /\/(mutator|damaged-folder)\.js"|\.heapUsed/;
 
 /**
- * Replaces the files of each shared folder, and each other file, by a generated module that imports them. Its imports are static, so no file waits
- * for the top-level await of another: Node's runner cancels tests that are declared after all others are done.
+ * Generates a module for each shared folder, and for each other file, that imports the runner without its hook and then the
+ * files. The files' imports are static, so none waits for the top-level await of another: Node's runner cancels tests that are
+ * declared after all others are done.
  *
  * @param root the package's folder
  * @param files paths of test files in it: `test/data/zstd.test.ts`

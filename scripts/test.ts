@@ -14,7 +14,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { installNative } from "../src/backend/native/build.js";
+import { buildNative } from "../src/backend/native/build.js";
 import { localLibrary } from "../src/backend/native/library-path.js";
 import { packageFile } from "../src/util/package-root.js";
 import { unbundleCli } from "./bundle-cli.js";
@@ -69,7 +69,7 @@ async function updateKernels(): Promise<void> {
   const sources = readdirSync(native).filter((name) => /\.[ch]$/.test(name));
   if (built === undefined || sources.every((name) => statSync(join(native, name)).mtimeMs <= built.mtimeMs)) return;
   console.log("compiling the kernels, which are older than native/*.[ch]");
-  await installNative();
+  await buildNative().catch((error: Error) => console.log(`the tests use the old ones: ${error.message}`));
 }
 
 const MEMORY = "/dev/shm";

@@ -1,9 +1,8 @@
 /**
- * Loads Node's test runner without its async hook. With the hook, which finds the test that an uncaught error belongs to, Node
- * calls JavaScript at every step of every promise: await takes 17 times as long in Node 20, a fifth of the tests of the server.
- * Without it, an uncaught error ends its process, and so fails the whole file. Import it before anything imports `node:test`.
- *
- * Tests must be declared synchronously: by a module, or by a `describe` that is not async.
+ * Loads Node's test runner without its async hook, which attributes an uncaught error to a test, and makes Node call JavaScript
+ * at every step of every promise. Without it, an uncaught error ends the process, and the runner reports all its files as failed.
+ * A `describe` must not be async: after an await, its tests would be attributed to no suite. Import this module before
+ * anything imports `node:test`.
  */
 import asyncHooks from "node:async_hooks";
 
@@ -11,7 +10,7 @@ const { createHook, AsyncResource } = asyncHooks;
 const disabled = { enable: () => disabled, disable: () => disabled };
 let init: Parameters<typeof createHook>[0]["init"];
 
-/** What the runner's tests are made of: they still learn which test declares them. */
+/** Base class of the runner's tests: calls the hook for these alone, so that a test still finds its suite. */
 class TestResource extends AsyncResource {
   constructor(...args: ConstructorParameters<typeof AsyncResource>) {
     super(...args);

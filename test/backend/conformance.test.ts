@@ -20,7 +20,7 @@ function available(): string[] | string {
   }
 }
 
-/** One in so many cases is compared bit by bit; conformance.long.test.ts has all. */
+/** One in so many cases is compared bit by bit; conformance.long.test.ts compares all, with more threads. */
 const STEP = TESTING_ALL ? 3 : 12;
 
 /**

@@ -13,7 +13,7 @@ import { UnitMap } from "../../src/evaluate/text/scored-text.js";
 import { TOKEN_STYLES } from "../../src/evaluate/text/token-styles.js";
 import { firstSentences, sentences } from "../../src/tasks/sentences.js";
 import { RandomStream } from "../../src/util/random.js";
-import { LIKE_OTHERS, TESTING_ALL } from "../helpers/tested-isas.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { DATA } from "./support.js";
 
 type StyleName = keyof typeof TOKEN_STYLES;
@@ -88,7 +88,7 @@ describe("de-tokenizers", () => {
       ],
     ];
     const random = new RandomStream(5);
-    for (let n = 0; n < (TESTING_ALL ? 4000 : 1000); n++) {
+    for (let n = 0; n < 4000; n++) {
       const joiner = n % 2 === 0 ? " " : "";
       const length = random.below(14);
       const text = Array.from({ length }, () => pieces[random.below(pieces.length)]!).join(joiner);

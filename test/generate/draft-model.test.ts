@@ -158,7 +158,7 @@ describe("the rejection rule", () => {
       ["typical", { temperature: 1, topK: 0, typicalP: 0.7 }],
       ["penalized", { temperature: 1, topK: 0, repetitionPenalty: 1.5, frequencyPenalty: 0.4 }],
     ];
-    const draws = TESTING_ALL ? 4000 : 1000;
+    const draws = 4000;
     for (const [name, options] of settings) {
       const [all, more] = [samplingSettings(options), moreSampling(options)];
       const make = (seed: number) => {

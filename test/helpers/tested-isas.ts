@@ -4,7 +4,7 @@ import { BackendError } from "../../src/errors.js";
 /** Whether this is `npm run test:all`, which goes through every instruction set and variant of WebAssembly. */
 export const TESTING_ALL = process.env.GPT2_TEST_ALL === "1";
 
-/** Why `npm test` skips a test that is like others that it runs, or takes long. */
+/** The reason why `npm test` skips a test: it is like others that run, or takes long. */
 export const LIKE_OTHERS: string | false = TESTING_ALL ? false : "in npm run test:all";
 
 /** Number of threads where it does not matter: small models take longer on two, which wait for each other. */

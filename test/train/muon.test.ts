@@ -83,7 +83,7 @@ for (const [name, config] of TESTING_ALL ? ARCHITECTURES : ARCHITECTURES.slice(0
     });
 
     it("learns on the reference as on the fastest backend", { skip: LIKE_OTHERS }, async () => {
-      const steps = TESTING_ALL ? 7 : 2;
+      const steps = 7;
       const settings = { ...MUON, steps, valEvery: steps, sampleEvery: 0, dropout: 0 };
       const [fast, slow] = [join(dir, `${name}-fast`), join(dir, `${name}-slow`)];
       const [a] = heldOut(await trainTiny({ data, out: fast, config, settings }));
