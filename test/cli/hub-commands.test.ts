@@ -12,6 +12,7 @@ import { saveTokenizer } from "../../src/tokenizer/files.js";
 import { byteTokenizer, recitingTensors } from "../generate/models.js";
 import { deliver } from "../helpers/faulty-http.js";
 import { type HubRepository, HubServer } from "../helpers/hub-server.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { exitOf, gpt2, start } from "./run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gpt2-cli-hub-"));
@@ -98,7 +99,7 @@ describe("gpt2 pull", () => {
     }
   });
 
-  it("stops at Ctrl-C with status 130, and resumes later", async () => {
+  it("stops at Ctrl-C with status 130, and resumes later", { skip: LIKE_OTHERS }, async () => {
     const env = environment();
     server.fault = ({ where }) => (where === "cdn" ? { stallAfter: 30_000 } : undefined);
     const child = start(["pull", "owner/model"], env);
@@ -117,7 +118,7 @@ describe("gpt2 pull", () => {
   });
 
   it("reports a full disk and leaves no partial file", {
-    skip: process.platform === "win32" && "no ulimit",
+    skip: LIKE_OTHERS || (process.platform === "win32" && "no ulimit"),
   }, async () => {
     const env = environment();
     const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));

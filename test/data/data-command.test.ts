@@ -58,7 +58,7 @@ test("text in, shards out, and a summary", async () => {
   assert.deepEqual([copy.vocabSize, copy.endOfText], [50257, 50256], "the tokenizer lies beside the shards");
 });
 
-test("every option reaches the library", async () => {
+test("every option reaches the library", { skip: LIKE_OTHERS }, async () => {
   writeFileSync(join(dir, "tokenizer.json"), writeTokenizerJson(smallTokenizer().vocabulary));
   writeFileSync(join(dir, "b.txt"), "one\n\ntwo");
   writeFileSync(join(dir, "b.jsonl"), '{"body":"three"}\n');

@@ -357,7 +357,9 @@ test("wrong options are UsageErrors; a folder in use is left alone", async () =>
   assert.ok(existsSync(join(dir, "same/a.txt")));
 });
 
-test("an aborted run leaves nothing, a killed one nothing that looks like a data set", async () => {
+test("an aborted run leaves nothing, a killed one nothing that looks like a data set", {
+  skip: LIKE_OTHERS,
+}, async () => {
   const path = write("big.txt.gz", gzipSync(someDocuments(1000, 11).join(SEPARATOR).repeat(8), { level: 1 }));
   const out = fresh("aborted");
   const controller = new AbortController();

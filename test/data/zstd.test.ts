@@ -35,8 +35,9 @@ describe("zstd", () => {
 
   it("detects content that does not match its checksum, whichever bit was changed", async () => {
     const right = await decode(ZSTD_THREE_DOCUMENTS);
-    let refused = 0;
-    for (let bit = 0; bit < 8 * ZSTD_THREE_DOCUMENTS.length; bit++) {
+    let [tried, refused] = [0, 0];
+    for (let bit = 0; bit < 8 * ZSTD_THREE_DOCUMENTS.length; bit += TESTING_ALL ? 1 : 5) {
+      tried++;
       const damaged = Buffer.from(ZSTD_THREE_DOCUMENTS);
       damaged[bit >> 3]! ^= 1 << (bit & 7);
       try {
@@ -49,7 +50,7 @@ describe("zstd", () => {
         refused++;
       }
     }
-    assert.ok(refused > 7.5 * ZSTD_THREE_DOCUMENTS.length, `${refused} of ${8 * ZSTD_THREE_DOCUMENTS.length}`);
+    assert.ok(refused > 0.93 * tried, `${refused} of ${tried}`);
   });
 
   it("detects where a frame is truncated", async () => {

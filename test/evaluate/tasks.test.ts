@@ -17,6 +17,7 @@ import type { GPT2 } from "../../src/gpt2.js";
 import { encodePair } from "../../src/tokenizer/encode-pair.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { packageFile } from "../../src/util/package-root.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 import { dataSource, evaluateOn, memorySource, metricOf, seededModel, smallTokenizer } from "./support.js";
 
 /** Small enough to be quick, with room for a story of the Children's Book Test, but less than some windows need. */
@@ -128,7 +129,7 @@ describe("language modelling", () => {
     }
   });
 
-  it("slides over long texts by the stride", async () => {
+  it("slides over long texts by the stride", { skip: LIKE_OTHERS }, async () => {
     const path = "wikitext-2:plain,stride=";
     const text = new TextDecoder().decode(await dataSource.read("wikitext-2/wiki.test.tokens"));
     for (const stride of [CONFIG.nCtx, 100]) {

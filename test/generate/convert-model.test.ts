@@ -50,7 +50,7 @@ async function contents(path: string) {
 }
 
 describe("converting", () => {
-  it("preserves every bit from one format to the next and back", async () => {
+  it("preserves every bit from one format to the next and back", { skip: LIKE_OTHERS }, async () => {
     const from = await source();
     const before = await contents(from);
     let path = from;

@@ -12,6 +12,7 @@ import { TokenIndex } from "../../src/misuse/trace/token-index.js";
 import { traceText } from "../../src/misuse/trace/trace.js";
 import { gpt2Tokenizer } from "../../src/tokenizer/gpt2.js";
 import { gpt2 } from "../cli/run.js";
+import { LIKE_OTHERS } from "../helpers/tested-isas.js";
 
 const FIRST = "The quick brown fox jumps over the lazy dog. Nobody saw it.\n";
 const SECOND = "A quick brown fox jumps over a fence — and is gone.\n";
@@ -56,7 +57,7 @@ test("an index has the corpus, its files and its documents", () => {
   assert.deepEqual([second.number, index.text(second.start, second.end)], [1, SECOND]);
 });
 
-test("an index replaces an index or nothing", async () => {
+test("an index replaces an index or nothing", { skip: LIKE_OTHERS }, async () => {
   const [other, file] = [join(folder, "other"), join(folder, "a.txt")];
   await mkdir(other);
   await writeFile(join(other, "precious"), "x");
@@ -153,7 +154,7 @@ test("samples are traced independently", async () => {
   );
 });
 
-test("damaged and foreign indexes are refused by name", async () => {
+test("damaged and foreign indexes are refused by name", { skip: LIKE_OTHERS }, async () => {
   await assert.rejects(TokenIndex.open(join(folder, "none")), DataError);
   await writeFile(join(folder, "index.json"), "{}");
   await assert.rejects(TokenIndex.open(folder), DataError);
@@ -196,7 +197,7 @@ test("gpt2 index, trace and generate --trace", async () => {
   assert.match(foreign.stderr, /made with the model's tokenizer/);
 });
 
-test("the same corpus gives the same index", async () => {
+test("the same corpus gives the same index", { skip: LIKE_OTHERS }, async () => {
   const out = join(folder, "twice");
   await buildIndex([join(folder, "a.txt"), join(folder, "b.txt")], {
     out,

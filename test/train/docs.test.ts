@@ -14,8 +14,8 @@ const doc = readFileSync(packageFile("docs/training.md"), "utf8");
 
 describe("docs/training.md", () => {
   it("has the memory of the four sizes", () => {
-    // The largest two take longest to plan.
-    const sizes = (Object.keys(GPT2_PRESETS) as GPT2Preset[]).slice(0, TESTING_ALL ? 4 : 2);
+    // The larger ones take longer to plan.
+    const sizes = (Object.keys(GPT2_PRESETS) as GPT2Preset[]).slice(0, TESTING_ALL ? 4 : 1);
     for (const name of sizes) {
       const plan = (batchSize: number) =>
         trainMemory(gpt2Config(name), trainSettings({ batchSize }), { limit: Number.POSITIVE_INFINITY });

@@ -19,8 +19,8 @@ const doc = readFileSync(packageFile("docs/finetuning.md"), "utf8");
 
 describe("docs/finetuning.md", () => {
   it("has the memory of the four sizes", () => {
-    // The largest two take longest to plan.
-    const sizes = (Object.keys(GPT2_PRESETS) as GPT2Preset[]).slice(0, TESTING_ALL ? 4 : 2);
+    // The larger ones take longer to plan.
+    const sizes = (Object.keys(GPT2_PRESETS) as GPT2Preset[]).slice(0, TESTING_ALL ? 4 : 1);
     for (const name of sizes) {
       const config = gpt2Config(name);
       const plan = (recompute: number, dtype?: WeightType) => {

@@ -318,7 +318,9 @@ describe("a killed writer", () => {
     }
   }
 
-  it("of several files in a folder with others leaves the old set or the new one, whichever step it was killed at", async () => {
+  it("of several files in a folder with others leaves the old set or the new one, whichever step it was killed at", {
+    skip: LIKE_OTHERS,
+  }, async () => {
     const folder = emptyFolder();
     const m = process.platform === "win32" ? "m" : "m:7\\b";
     const old = { [m]: "old", a: "old", other: "mine" };

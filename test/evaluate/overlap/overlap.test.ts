@@ -16,6 +16,7 @@ import { prepareTask } from "../../../src/evaluate/run.js";
 import { type Evaluation, type Outcome, parseTaskSpec } from "../../../src/evaluate/task.js";
 import type { Tokenizer } from "../../../src/tokenizer/index.js";
 import { packageFile } from "../../../src/util/package-root.js";
+import { LIKE_OTHERS } from "../../helpers/tested-isas.js";
 import { dataSource, smallTokenizer } from "../support.js";
 import { babble, naiveOverlap, ngramsOf } from "./naive.js";
 
@@ -98,7 +99,7 @@ describe("overlap", () => {
 });
 
 describe("overlap of files", () => {
-  it("is measured by document, of any length and packing", async () => {
+  it("is measured by document, of any length and packing", { skip: LIKE_OTHERS }, async () => {
     const long = `${babble(200_000, 5000, 1)} ${TRAINING[0]} ${babble(30_000, 5000, 2)}`;
     const documents = [TRAINING[1]!, "nothing of it", long, `so: ${TRAINING[0]}`];
     const text = join(dir, "documents.txt");
